@@ -1,0 +1,111 @@
+package bounce
+
+import (
+	"log/slog"
+	"time"
+)
+
+// Position is how far one stream of content has been read. A stream is what a
+// file holds, not the file: it keeps its position when the file is renamed,
+// copied or compressed. A position is saved in the transaction that saves
+// what was read before it.
+type Position struct {
+	// Stream identifies the position among all that are stored; whoever finds
+	// a new stream gives it the next free number, from 1.
+	Stream int64
+	// Source is the setting that the stream belongs to (a path, a glob, or
+	// "journal"), and Path the name under which it was last seen. Neither is
+	// ever used to recognise content.
+	Source string
+	Path   string
+	// Device and Inode are of the file that last held the stream. Inodes are
+	// reused, so they count only together with Head.
+	Device uint64
+	Inode  uint64
+	// Offset counts the bytes read, decompressed ones where the file is an
+	// archive.
+	Offset int64
+	// Head is a hash of the first min(Offset, 1024) bytes of the stream, and
+	// Tail of the last min(Offset, 1024) before Offset.
+	Head uint64
+	Tail uint64
+	// Cursor is the journal's own position, and empty for files.
+	Cursor string
+	// Closed is set when nothing more can come: the stream is kept only so
+	// that copies of it are recognised.
+	Closed bool
+	// Parser is what the parser of the stream has to remember between lines
+	// (the year, fragments of lines): opaque to everyone else.
+	Parser []byte
+	// Anchor is a time near the first stamp of the stream, for stamps that
+	// have no year.
+	Anchor time.Time
+	// UpdatedAt is when the stream was last found to have grown.
+	UpdatedAt time.Time
+}
+
+// Gap is a stretch of log that was destroyed before it could be read.
+type Gap struct {
+	At     time.Time // when the loss was noticed
+	Source string
+	Path   string
+	Bytes  int64 // -1 where nobody can know
+	Why    string
+}
+
+// LogValue describes the gap for a log line.
+func (g Gap) LogValue() slog.Value {
+	return slog.GroupValue(
+		slog.String("source", g.Source),
+		slog.String("path", g.Path),
+		slog.Int64("bytes", g.Bytes),
+		slog.String("why", g.Why),
+	)
+}
+
+// Chunk is a run of whole lines out of one stream.
+type Chunk struct {
+	// Data holds whole lines, each with its newline. The receiver owns it.
+	// It may be empty when only the position or the gaps have changed.
+	Data []byte
+	// Position is where reading goes on after Data.
+	Position Position
+	// SourceIndex is the place of the source in the list of settings.
+	SourceIndex int
+	// TooLong counts the lines before Position that were left out because they
+	// were longer than the limit.
+	TooLong int
+	Gaps    []Gap
+}
+
+// QueueEntry is what the MTA has said so far of one message in its queue, in
+// the form in which it is stored.
+type QueueEntry struct {
+	Host    string
+	MTA     MTA
+	QueueID string
+	// SeenAt is the time of the last line about the message; entries whose
+	// end was never logged are dropped by age.
+	SeenAt time.Time
+	// Data is opaque to everyone but package queue; nil deletes the entry.
+	Data []byte
+}
+
+// Batch is everything that one transaction saves.
+type Batch struct {
+	Records   []Record
+	Successes []Success
+	Queue     []QueueEntry
+	Positions []Position
+	Gaps      []Gap
+	Unread    []Unread
+}
+
+// Unread counts delivery lines of one shape that no parser could read: they
+// announce a new version of an MTA.
+type Unread struct {
+	MTA     MTA
+	Shape   string // the line with what varies taken out
+	Count   int
+	Example string // one such line, cleaned
+}
