@@ -42,6 +42,10 @@ type Position struct {
 	Anchor time.Time
 	// UpdatedAt is when the stream was last found to have grown.
 	UpdatedAt time.Time
+	// Gone asks that nothing be kept under Stream: a stored row is deleted, and
+	// this one is not written. The tailer sets it on positions that no file can
+	// match any more, and on those inside an import that is not yet complete.
+	Gone bool
 }
 
 // Gap is a stretch of log that was destroyed before it could be read.
