@@ -1,0 +1,56 @@
+// Package address brings the addresses of a log into the spelling by which
+// they are compared, stored and looked up.
+package address
+
+import (
+	"strings"
+
+	"golang.org/x/net/idna"
+
+	"github.com/bouncetail/bouncetail/bounce"
+)
+
+// Parse returns both spellings of an address as a log or a person wrote it,
+// with or without angle brackets. It never fails: whatever an MTA accepted as
+// a recipient is stored, with its domain in lower case where IDNA does not
+// know what to do with it.
+func Parse(logged string) bounce.Address {
+	logged = strings.TrimSuffix(strings.TrimPrefix(logged, "<"), ">")
+	at := strings.LastIndexByte(logged, '@')
+	if at < 0 {
+		return spellings(strings.ToLower(logged), "", logged)
+	}
+	domain := Domain(logged[at+1:])
+	return spellings(strings.ToLower(logged[:at])+"@"+domain, domain, logged)
+}
+
+// Domain returns a domain in the spelling by which it is compared: lower case,
+// without a final dot, as IDNA A-labels.
+func Domain(logged string) string {
+	logged = strings.TrimSuffix(logged, ".")
+	if isLowerASCII(logged) {
+		return logged
+	}
+	if ascii, err := idna.Lookup.ToASCII(logged); err == nil {
+		return ascii
+	}
+	return strings.ToLower(logged)
+}
+
+func spellings(normal, domain, logged string) bounce.Address {
+	a := bounce.Address{Normal: normal, Domain: domain}
+	if logged != normal {
+		a.Logged = logged
+	}
+	return a
+}
+
+// isLowerASCII turns away most domains before the tables of IDNA are asked.
+func isLowerASCII(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c >= 0x80 || 'A' <= c && c <= 'Z' {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,27 @@
+package address_test
+
+import (
+	"testing"
+
+	"github.com/bouncetail/bouncetail/address"
+	"github.com/bouncetail/bouncetail/bounce"
+)
+
+func TestSpellings(t *testing.T) {
+	for logged, want := range map[string]bounce.Address{
+		"anna@b.example":              {Normal: "anna@b.example", Domain: "b.example"},
+		"Anna@B.Example":              {Normal: "anna@b.example", Domain: "b.example", Logged: "Anna@B.Example"},
+		"<anna@b.example>":            {Normal: "anna@b.example", Domain: "b.example"},
+		"anna@Bücher.example":         {Normal: "anna@xn--bcher-kva.example", Domain: "xn--bcher-kva.example", Logged: "anna@Bücher.example"},
+		"anna@b.example.":             {Normal: "anna@b.example", Domain: "b.example", Logged: "anna@b.example."},
+		`"a@b, c"@d.example`:          {Normal: `"a@b, c"@d.example`, Domain: "d.example"},
+		"root":                        {Normal: "root"},
+		"anna@[192.0.2.1]":            {Normal: "anna@[192.0.2.1]", Domain: "[192.0.2.1]"},
+		"anna@not_a_host.example":     {Normal: "anna@not_a_host.example", Domain: "not_a_host.example"},
+		"anna@NOT_\x80A_HOST.example": {Normal: "anna@not_\ufffda_host.example", Domain: "not_\ufffda_host.example", Logged: "anna@NOT_\x80A_HOST.example"},
+	} {
+		if got := address.Parse(logged); got != want {
+			t.Errorf("Parse(%q) = %+v, want %+v", logged, got, want)
+		}
+	}
+}

@@ -1,0 +1,332 @@
+// Package pipeline joins the stages: it takes runs of lines from a source,
+// has them parsed, joined with what the queue remembers and judged, and saves
+// the result batch by batch.
+//
+// The daemon and the import of files differ only in the source that they hand
+// to it. A batch holds the records, what the queue memory changed, and the
+// positions in the logs behind the lines that gave them; it is saved whole or
+// not at all, and a position that was not saved is read again.
+package pipeline
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/bouncetail/bouncetail/address"
+	"github.com/bouncetail/bouncetail/bounce"
+)
+
+// Source sends runs of whole lines until it ends or ctx does. It returns only
+// when nothing more is sent, and does not close out.
+type Source func(ctx context.Context, out chan<- bounce.Chunk) error
+
+// Parser turns the lines of one stream into events. The event is only valid
+// during the call of yield.
+type Parser interface {
+	Parse(block []byte, yield func(*bounce.Event))
+	// State is what a parser of the same stream has to be given after a
+	// restart.
+	State() []byte
+	// TakeUnread returns and forgets the delivery lines that were not
+	// understood.
+	TakeUnread() []bounce.Unread
+}
+
+// Queue joins events to deliveries; see package queue.
+type Queue interface {
+	Apply(ev *bounce.Event, yield func(*bounce.Delivery))
+	Changes() ([]bounce.QueueEntry, error)
+}
+
+// Classifier judges a failed delivery. The same delivery gives the same
+// verdict.
+type Classifier interface {
+	Verdict(d *bounce.Delivery) bounce.Verdict
+}
+
+// Store saves a batch whole or not at all, and may be given the same batch
+// again after an error.
+type Store interface {
+	// Save returns how many records were new.
+	Save(ctx context.Context, b *bounce.Batch) (int, error)
+	// Temporary reports whether an error of Save may pass: a full disk, a
+	// lock.
+	Temporary(err error) bool
+}
+
+// Pipeline is one run over one source. All fields but Linger, Limit and Log
+// are needed.
+type Pipeline struct {
+	Source     Source
+	NewParser  func(c *bounce.Chunk) (Parser, error)
+	Queue      Queue
+	Classifier func() Classifier // asked for every batch, so that rules can be exchanged
+	Store      Store
+	Log        *slog.Logger
+
+	// Linger is how long a batch that is not full waits for more lines. Zero
+	// saves as soon as no line is waiting, as a daemon does.
+	Linger time.Duration
+	// Limit is how many records and successes make a full batch;
+	// DefaultLimit where it is zero.
+	Limit int
+
+	// Progress tells what was done so far; it may be read at any time.
+	Progress Progress
+
+	parsers map[int64]Parser // by stream
+	batch   bounce.Batch
+	at      map[int64]int // where a stream's position stands in batch.Positions
+}
+
+// DefaultLimit is a batch of some 30 MB. Larger ones make SQLite's indexes
+// cheaper, up to a few tens of thousands of rows.
+const DefaultLimit = 40_000
+
+// maxChunks bounds a batch of lines that give few records, so that positions
+// move on in a log full of noise.
+const maxChunks = 256
+
+// Progress counts what has been read and saved.
+type Progress struct {
+	Lines    atomic.Int64
+	TooLong  atomic.Int64 // lines left out for their length
+	Sent     atomic.Int64
+	Deferred atomic.Int64
+	Bounced  atomic.Int64
+	Expired  atomic.Int64
+	New      atomic.Int64 // records that were not in the database yet
+	Unread   atomic.Int64 // delivery lines that no parser understood
+	Gaps     atomic.Int64
+	SavedAt  atomic.Int64 // Unix nanoseconds of the last batch saved
+	// Trouble is why batches cannot be saved at present, or nil.
+	Trouble atomic.Pointer[string]
+}
+
+// Run reads the source until it ends or ctx does, and saves all that was read.
+// It starts one goroutine for the source and one that saves, and waits for
+// both.
+func (p *Pipeline) Run(ctx context.Context) error {
+	if p.Limit == 0 {
+		p.Limit = DefaultLimit
+	}
+	p.parsers = make(map[int64]Parser)
+	p.at = make(map[int64]int)
+
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+
+	chunks := make(chan bounce.Chunk, 4)
+	sourceDone := make(chan error, 1)
+	go func() {
+		err := p.Source(ctx, chunks)
+		close(chunks)
+		sourceDone <- err
+	}()
+
+	batches := make(chan *bounce.Batch)
+	saveDone := make(chan error, 1)
+	go func() {
+		var failed error
+		for b := range batches {
+			if failed != nil {
+				continue // drained, so that nobody waits for a saver that gave up
+			}
+			if failed = p.save(ctx, b); failed != nil {
+				cancel(failed)
+			}
+		}
+		saveDone <- failed
+	}()
+
+	err := p.read(chunks, batches)
+	if err != nil {
+		cancel(err)
+		for range chunks { // the source may be waiting to send
+		}
+	}
+	close(batches)
+	saveErr, sourceErr := <-saveDone, <-sourceDone
+	if errors.Is(sourceErr, context.Canceled) {
+		sourceErr = nil
+	}
+	return errors.Join(err, saveErr, sourceErr)
+}
+
+// read turns chunks into batches until the source has ended.
+func (p *Pipeline) read(chunks <-chan bounce.Chunk, batches chan<- *bounce.Batch) error {
+	var (
+		pending int              // chunks in the batch
+		due     <-chan time.Time // when a batch that is not full is saved
+	)
+	flush := func() error {
+		b, err := p.cut()
+		if err != nil {
+			return err
+		}
+		batches <- b
+		pending, due = 0, nil
+		return nil
+	}
+	for {
+		var c bounce.Chunk
+		var open bool
+		select {
+		case c, open = <-chunks:
+		default:
+			// No line is waiting: the batch goes at once, or after Linger.
+			if pending > 0 && p.Linger == 0 {
+				if err := flush(); err != nil {
+					return err
+				}
+			}
+			select {
+			case c, open = <-chunks:
+			case <-due:
+				if err := flush(); err != nil {
+					return err
+				}
+				continue
+			}
+		}
+		if !open {
+			if pending == 0 {
+				return nil
+			}
+			return flush()
+		}
+		if err := p.take(&c); err != nil {
+			return err
+		}
+		if pending++; pending == 1 && p.Linger > 0 {
+			due = time.After(p.Linger)
+		}
+		if len(p.batch.Records)+len(p.batch.Successes) >= p.Limit || pending >= maxChunks {
+			if err := flush(); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// take adds what a chunk says to the batch.
+func (p *Pipeline) take(c *bounce.Chunk) error {
+	stream := c.Position.Stream
+	parser := p.parsers[stream]
+	if parser == nil {
+		var err error
+		if parser, err = p.NewParser(c); err != nil {
+			return fmt.Errorf("parser for %s: %w", c.Position.Path, err)
+		}
+		p.parsers[stream] = parser
+	}
+	if len(c.Data) > 0 {
+		judge := p.Classifier()
+		parser.Parse(c.Data, func(ev *bounce.Event) {
+			p.Queue.Apply(ev, func(d *bounce.Delivery) { p.add(d, judge) })
+		})
+		p.Progress.Lines.Add(int64(bytes.Count(c.Data, []byte{'\n'})))
+	}
+	i, known := p.at[stream]
+	if !known {
+		i = len(p.batch.Positions)
+		p.at[stream] = i
+		p.batch.Positions = append(p.batch.Positions, bounce.Position{})
+	}
+	p.batch.Positions[i] = c.Position
+	if len(c.Gaps) > 0 {
+		p.batch.Gaps = append(p.batch.Gaps, c.Gaps...)
+		p.Progress.Gaps.Add(int64(len(c.Gaps)))
+	}
+	p.Progress.TooLong.Add(int64(c.TooLong))
+	return nil
+}
+
+// add turns a delivery into a record, or counts it where it succeeded.
+func (p *Pipeline) add(d *bounce.Delivery, judge Classifier) {
+	to := address.Parse(d.Recipient)
+	switch d.Outcome {
+	case bounce.Sent:
+		p.Progress.Sent.Add(1)
+		p.batch.Successes = append(p.batch.Successes, bounce.Success{ID: d.ID, At: d.At, To: to})
+		return
+	case bounce.Deferred:
+		p.Progress.Deferred.Add(1)
+	case bounce.Bounced:
+		p.Progress.Bounced.Add(1)
+	case bounce.Expired:
+		p.Progress.Expired.Add(1)
+	}
+	p.batch.Records = append(p.batch.Records, bounce.Record{Delivery: *d, Verdict: judge.Verdict(d), To: to})
+}
+
+// cut ends the batch: from here on it belongs to the saver.
+func (p *Pipeline) cut() (*bounce.Batch, error) {
+	b := p.batch
+	p.batch = bounce.Batch{}
+	clear(p.at)
+	var err error
+	if b.Queue, err = p.Queue.Changes(); err != nil {
+		return nil, err
+	}
+	for i := range b.Positions {
+		at := &b.Positions[i]
+		parser := p.parsers[at.Stream]
+		at.Parser = parser.State()
+		unread := parser.TakeUnread()
+		for _, u := range unread {
+			p.Progress.Unread.Add(int64(u.Count))
+		}
+		b.Unread = append(b.Unread, unread...)
+		if at.Closed {
+			delete(p.parsers, at.Stream)
+		}
+	}
+	return &b, nil
+}
+
+// giveUpAfter is how long a batch that cannot be saved is tried once the
+// program has been asked to stop. Nothing is lost by giving up: the positions
+// were not saved either.
+const giveUpAfter = 5 * time.Second
+
+// save saves a batch, and waits out the trouble that may pass: it says so once
+// when it begins and once when it ends.
+func (p *Pipeline) save(ctx context.Context, b *bounce.Batch) error {
+	pause := 100 * time.Millisecond
+	for {
+		// Not ctx: a stop must not tear the last batch.
+		isNew, err := p.Store.Save(context.WithoutCancel(ctx), b)
+		if err == nil {
+			if p.Progress.Trouble.Swap(nil) != nil {
+				p.Log.Info("saving again")
+			}
+			p.Progress.New.Add(int64(isNew))
+			p.Progress.SavedAt.Store(time.Now().UnixNano())
+			return nil
+		}
+		err = fmt.Errorf("save batch: %w", err)
+		if !p.Store.Temporary(err) {
+			return err
+		}
+		why := err.Error()
+		if p.Progress.Trouble.Swap(&why) == nil {
+			p.Log.Error("batch not saved, trying again until it is", "error", err)
+		}
+		select {
+		case <-time.After(pause):
+			pause = min(2*pause, 5*time.Second)
+		case <-ctx.Done():
+			if pause >= giveUpAfter {
+				return err
+			}
+			time.Sleep(pause) // the program is ending; nothing else waits
+			pause *= 2
+		}
+	}
+}

@@ -1,0 +1,139 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+)
+
+// Reader serves the commands that only look, while another process writes.
+type Reader struct{ db *sql.DB }
+
+// OpenReader opens a database that must exist.
+func OpenReader(ctx context.Context, path string) (*Reader, error) {
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("database %s does not exist; bouncetail run or bouncetail import makes it, --db names another", path)
+	} else if err != nil {
+		return nil, fmt.Errorf("database: %w; run as a user who may read it", err)
+	}
+	db, err := sql.Open("sqlite3", dsn(path, "ro", "_query_only=on"))
+	if err != nil {
+		return nil, fmt.Errorf("open database %s: %w", path, err)
+	}
+	var id int
+	if err := db.QueryRowContext(ctx, "PRAGMA application_id").Scan(&id); err != nil {
+		db.Close()
+		return nil, fmt.Errorf("database %s: %w; is it a database of bouncetail, and may this user write to its folder?", path, err)
+	}
+	if id != applicationID {
+		db.Close()
+		return nil, fmt.Errorf("database %s belongs to another program; name another file with --db", path)
+	}
+	return &Reader{db}, nil
+}
+
+// Close closes the database.
+func (r *Reader) Close() error { return r.db.Close() }
+
+// Recipient is a row of recipients; its JSON has the names of the columns.
+type Recipient struct {
+	Recipient      string  `json:"recipient"`
+	Domain         string  `json:"domain"`
+	State          string  `json:"state"`
+	Category       string  `json:"category"`
+	Reason         string  `json:"reason"`
+	FirstFailureAt string  `json:"first_failure_at"`
+	LastFailureAt  string  `json:"last_failure_at"`
+	LastDeliveryAt *string `json:"last_delivery_at"`
+	PermanentCount int     `json:"permanent_count"`
+	RetryCount     int     `json:"retry_count"`
+	BadSince       *string `json:"bad_since"`
+	LastBounceID   int64   `json:"last_bounce_id"`
+	// Reply is what was said in the failure that decided.
+	Reply *string `json:"-"`
+}
+
+// Filter chooses recipients; empty fields choose all.
+type Filter struct {
+	State    string
+	Domain   string
+	Category string
+	Since    string // last failure at or after, as stored
+	Limit    int    // 0 is no limit
+}
+
+// Recipients calls each for the recipients that the filter chooses, those that
+// failed last first.
+func (r *Reader) Recipients(ctx context.Context, f Filter, each func(*Recipient) error) error {
+	where, args := []string{"1"}, []any{}
+	for _, c := range []struct{ condition, value string }{
+		{"r.state = ?", f.State}, {"r.domain = ?", f.Domain}, {"r.category = ?", f.Category}, {"r.last_failure_at >= ?", f.Since},
+	} {
+		if c.value != "" {
+			where, args = append(where, c.condition), append(args, c.value)
+		}
+	}
+	limit := -1
+	if f.Limit > 0 {
+		limit = f.Limit
+	}
+	query := `
+		SELECT r.recipient, r.domain, r.state, r.category, r.reason, r.first_failure_at, r.last_failure_at,
+		  r.last_delivery_at, r.permanent_count, r.retry_count, r.bad_since, r.last_bounce_id, b.reply
+		FROM recipients r JOIN bounces b ON b.id = r.deciding_bounce_id
+		WHERE ` + strings.Join(where, " AND ") + `
+		ORDER BY r.last_failure_at DESC, r.recipient
+		LIMIT ?`
+	return scanAll(ctx, r.db, query, func(scan func(...any) error) error {
+		var row Recipient
+		if err := scan(&row.Recipient, &row.Domain, &row.State, &row.Category, &row.Reason, &row.FirstFailureAt, &row.LastFailureAt,
+			&row.LastDeliveryAt, &row.PermanentCount, &row.RetryCount, &row.BadSince, &row.LastBounceID, &row.Reply); err != nil {
+			return err
+		}
+		return each(&row)
+	}, append(args, limit)...)
+}
+
+// Count is a name with a number.
+type Count struct {
+	Name string
+	N    int
+}
+
+// States returns how many recipients are in each state.
+func (r *Reader) States(ctx context.Context) ([]Count, error) {
+	return r.counts(ctx, "SELECT state, count(*) FROM recipients GROUP BY state ORDER BY state")
+}
+
+// BadByReason returns how many bad recipients there are for each reason, most
+// first.
+func (r *Reader) BadByReason(ctx context.Context) ([]Count, error) {
+	return r.counts(ctx, "SELECT category || ' / ' || reason, count(*) FROM recipients WHERE state = 'bad' GROUP BY 1 ORDER BY 2 DESC, 1")
+}
+
+// SenderProblems returns how many failed attempts were about us rather than
+// about the recipient, by category and reason, most first.
+func (r *Reader) SenderProblems(ctx context.Context) ([]Count, error) {
+	return r.counts(ctx, "SELECT category || ' / ' || reason, count(*) FROM bounces WHERE scope IN ('sender', 'local') GROUP BY 1 ORDER BY 2 DESC, 1")
+}
+
+// Unread returns the shapes of delivery lines that were not understood.
+func (r *Reader) Unread(ctx context.Context) ([]Count, error) {
+	return r.counts(ctx, "SELECT mta || ': ' || example, count FROM unread_lines ORDER BY count DESC, 1 LIMIT 10")
+}
+
+func (r *Reader) counts(ctx context.Context, query string) ([]Count, error) {
+	var counts []Count
+	err := scanAll(ctx, r.db, query, func(scan func(...any) error) error {
+		var c Count
+		if err := scan(&c.Name, &c.N); err != nil {
+			return err
+		}
+		counts = append(counts, c)
+		return nil
+	})
+	return counts, err
+}

@@ -1,0 +1,312 @@
+package sqlite
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/bouncetail/bouncetail/bounce"
+)
+
+// stampFormat is how times are stored.
+const stampFormat = "2006-01-02T15:04:05.000Z"
+
+func stamp(t time.Time) string { return t.UTC().Format(stampFormat) }
+
+// Save saves a batch whole or not at all, and returns how many of its records
+// were new. After an error the same batch can be saved again.
+func (s *Store) Save(ctx context.Context, b *bounce.Batch) (isNew int, err error) {
+	if err := s.Check(); err != nil {
+		return 0, err
+	}
+	tx, err := s.db.BeginTx(ctx, nil)
+	if err != nil {
+		return 0, err
+	}
+	defer tx.Rollback()
+	w := writer{ctx: ctx, tx: tx, counts: make(map[dayDomain]*outcomes), touched: make(map[int64]bounce.Address)}
+	for _, step := range []struct {
+		what string
+		do   func(*bounce.Batch) error
+	}{
+		{"successes", w.successes},
+		{"bounces", w.bounces},
+		{"daily counts", w.dailyCounts},
+		{"recipients", w.recipients},
+		{"queue", w.queue},
+		{"positions", w.positions},
+		{"gaps", w.gaps},
+		{"unread lines", w.unread},
+	} {
+		if err := step.do(b); err != nil {
+			return 0, fmt.Errorf("%s: %w", step.what, err)
+		}
+	}
+	if err := tx.Commit(); err != nil {
+		return 0, err
+	}
+	return w.isNew, nil
+}
+
+// writer is one transaction.
+type writer struct {
+	ctx     context.Context //nolint:containedctx // of this one transaction
+	tx      *sql.Tx
+	isNew   int
+	counts  map[dayDomain]*outcomes
+	touched map[int64]bounce.Address // the recipients whose row may change
+}
+
+type dayDomain struct{ day, domain string }
+
+type outcomes struct{ sent, deferred, bounced, expired int }
+
+func (w *writer) count(at time.Time, domain string) *outcomes {
+	k := dayDomain{at.UTC().Format(time.DateOnly), domain}
+	o := w.counts[k]
+	if o == nil {
+		o = &outcomes{}
+		w.counts[k] = o
+	}
+	return o
+}
+
+// each prepares a statement, runs it for n rows, and tells for each whether it
+// changed anything.
+func (w *writer) each(n int, query string, args func(i int) []any, changed func(i int)) error {
+	if n == 0 {
+		return nil
+	}
+	stmt, err := w.tx.PrepareContext(w.ctx, query)
+	if err != nil {
+		return err
+	}
+	defer stmt.Close()
+	for i := range n {
+		result, err := stmt.ExecContext(w.ctx, args(i)...)
+		if err != nil {
+			return err
+		}
+		if changed == nil {
+			continue
+		}
+		if rows, err := result.RowsAffected(); err != nil {
+			return err
+		} else if rows > 0 {
+			changed(i)
+		}
+	}
+	return nil
+}
+
+func (w *writer) successes(b *bounce.Batch) error {
+	last := make(map[int64]int) // the latest success of each recipient
+	err := w.each(len(b.Successes), "INSERT INTO successes (event_id) VALUES (?) ON CONFLICT DO NOTHING",
+		func(i int) []any { return []any{b.Successes[i].ID[:]} },
+		func(i int) {
+			s := &b.Successes[i]
+			w.count(s.At, s.To.Domain).sent++
+			key := s.To.Key()
+			if before, seen := last[key]; !seen || b.Successes[before].At.Before(s.At) {
+				last[key] = i
+			}
+		})
+	if err != nil {
+		return err
+	}
+	keys := slices.Sorted(maps.Keys(last)) // in the order of the table
+	return w.each(len(keys), `
+		INSERT INTO deliveries (recipient_key, last_at) VALUES (?, ?)
+		ON CONFLICT (recipient_key) DO UPDATE SET last_at = excluded.last_at
+		WHERE excluded.last_at > last_at`,
+		func(i int) []any { return []any{keys[i], b.Successes[last[keys[i]]].At.UnixMilli()} },
+		func(i int) { w.touched[keys[i]] = b.Successes[last[keys[i]]].To })
+}
+
+const insertBounce = `
+	INSERT INTO bounces (
+	  event_id, occurred_at, recipient, domain, original_recipient, sender, message_id, queue_id,
+	  host, mta, outcome, dsn, smtp_code, enhanced_code, reply, stage, relay_host, relay_ip,
+	  category, reason, scope, disposition, suppress, rule, provider,
+	  recipient_logged, relay_port, blocklist, retry_after, url, recipient_key
+	) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)
+	ON CONFLICT (event_id) DO NOTHING`
+
+func (w *writer) bounces(b *bounce.Batch) error {
+	return w.each(len(b.Records), insertBounce,
+		func(i int) []any {
+			r := &b.Records[i]
+			var sender any
+			if r.HasSender {
+				sender = r.Sender
+			}
+			return []any{
+				r.ID.String(), stamp(r.At), r.To.Normal, r.To.Domain, text(r.OriginalRecipient), sender, text(r.MessageID), text(r.QueueID),
+				text(r.Host), string(r.MTA), string(r.Outcome), text(r.DSN), number(r.Reply.SMTPCode), text(r.Reply.EnhancedCode), text(r.Reply.Text),
+				text(string(r.Reply.Stage)), text(r.Reply.RelayHost), text(r.Reply.RelayIP),
+				string(r.Category), string(r.Reason), string(r.Scope), string(r.Disposition), r.Suppress, r.Rule, text(r.Provider),
+				text(r.To.Logged), number(r.Reply.RelayPort), text(r.Blocklist), number(int(r.RetryAfter / time.Second)), text(r.URL), r.To.Key(),
+			}
+		},
+		func(i int) {
+			r := &b.Records[i]
+			w.isNew++
+			w.touched[r.To.Key()] = r.To
+			switch o := w.count(r.At, r.To.Domain); r.Outcome {
+			case bounce.Deferred:
+				o.deferred++
+			case bounce.Bounced:
+				o.bounced++
+			case bounce.Expired:
+				o.expired++
+			case bounce.Sent: // never a record
+			}
+		})
+}
+
+// text and number store what is not known as NULL.
+func text(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
+func number(n int) any {
+	if n == 0 {
+		return nil
+	}
+	return n
+}
+
+func (w *writer) dailyCounts(*bounce.Batch) error {
+	keys := slices.SortedFunc(maps.Keys(w.counts), func(a, b dayDomain) int {
+		return cmp.Or(cmp.Compare(a.day, b.day), cmp.Compare(a.domain, b.domain))
+	})
+	return w.each(len(keys), `
+		INSERT INTO daily_counts (day, domain, sent, deferred, bounced, expired) VALUES (?, ?, ?, ?, ?, ?)
+		ON CONFLICT (day, domain) DO UPDATE SET
+		  sent = sent + excluded.sent, deferred = deferred + excluded.deferred,
+		  bounced = bounced + excluded.bounced, expired = expired + excluded.expired`,
+		func(i int) []any {
+			k := keys[i]
+			o := w.counts[k]
+			return []any{k.day, k.domain, o.sent, o.deferred, o.bounced, o.expired}
+		}, nil)
+}
+
+func (w *writer) queue(b *bounce.Batch) error {
+	err := w.each(len(b.Queue), `
+		INSERT INTO queue_entries (host, mta, queue_id, seen_at, data) VALUES (?, ?, ?, ?, ?)
+		ON CONFLICT (host, mta, queue_id) DO UPDATE SET seen_at = excluded.seen_at, data = excluded.data`,
+		func(i int) []any {
+			e := &b.Queue[i]
+			data := e.Data
+			if data == nil {
+				data = []byte{} // deleted below
+			}
+			return []any{e.Host, string(e.MTA), e.QueueID, stamp(e.SeenAt), data}
+		}, nil)
+	if err != nil {
+		return err
+	}
+	_, err = w.tx.ExecContext(w.ctx, "DELETE FROM queue_entries WHERE length(data) = 0")
+	return err
+}
+
+func (w *writer) positions(b *bounce.Batch) error {
+	return w.each(len(b.Positions), `
+		INSERT OR REPLACE INTO positions
+		  (stream, source, path, device, inode, offset, head, tail, cursor, closed, parser, anchor, updated_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		func(i int) []any {
+			p := &b.Positions[i]
+			return []any{
+				p.Stream, p.Source, p.Path, int64(p.Device), int64(p.Inode), p.Offset, int64(p.Head), int64(p.Tail),
+				p.Cursor, p.Closed, p.Parser, stamp(p.Anchor), stamp(p.UpdatedAt),
+			}
+		}, nil)
+}
+
+func (w *writer) gaps(b *bounce.Batch) error {
+	return w.each(len(b.Gaps), "INSERT INTO gaps (noticed_at, source, path, bytes, why) VALUES (?, ?, ?, ?, ?)",
+		func(i int) []any {
+			g := &b.Gaps[i]
+			return []any{stamp(g.At), g.Source, g.Path, g.Bytes, g.Why}
+		}, nil)
+}
+
+func (w *writer) unread(b *bounce.Batch) error {
+	return w.each(len(b.Unread), `
+		INSERT INTO unread_lines (mta, shape, count, example) VALUES (?, ?, ?, ?)
+		ON CONFLICT (mta, shape) DO UPDATE SET count = count + excluded.count`,
+		func(i int) []any {
+			u := &b.Unread[i]
+			return []any{string(u.MTA), u.Shape, u.Count, u.Example}
+		}, nil)
+}
+
+// Load returns where reading goes on and what the queue remembered.
+func (s *Store) Load(ctx context.Context) (positions []bounce.Position, queue []bounce.QueueEntry, err error) {
+	err = scanAll(ctx, s.db, "SELECT stream, source, path, device, inode, offset, head, tail, cursor, closed, parser, anchor, updated_at FROM positions ORDER BY stream",
+		func(scan func(...any) error) error {
+			var p bounce.Position
+			var device, inode, head, tail int64
+			var anchor, updated string
+			if err := scan(&p.Stream, &p.Source, &p.Path, &device, &inode, &p.Offset, &head, &tail, &p.Cursor, &p.Closed, &p.Parser, &anchor, &updated); err != nil {
+				return err
+			}
+			p.Device, p.Inode, p.Head, p.Tail = uint64(device), uint64(inode), uint64(head), uint64(tail)
+			p.Anchor, p.UpdatedAt = parseStamp(anchor), parseStamp(updated)
+			positions = append(positions, p)
+			return nil
+		})
+	if err != nil {
+		return nil, nil, fmt.Errorf("positions: %w", err)
+	}
+	err = scanAll(ctx, s.db, "SELECT host, mta, queue_id, seen_at, data FROM queue_entries",
+		func(scan func(...any) error) error {
+			var e bounce.QueueEntry
+			var seen string
+			if err := scan(&e.Host, &e.MTA, &e.QueueID, &seen, &e.Data); err != nil {
+				return err
+			}
+			e.SeenAt = parseStamp(seen)
+			queue = append(queue, e)
+			return nil
+		})
+	if err != nil {
+		return nil, nil, fmt.Errorf("queue: %w", err)
+	}
+	return positions, queue, nil
+}
+
+func parseStamp(s string) time.Time {
+	t, err := time.Parse(stampFormat, s)
+	if err != nil {
+		return time.Time{} // written by hand; taken as never
+	}
+	return t
+}
+
+type querier interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+func scanAll(ctx context.Context, db querier, query string, each func(scan func(...any) error) error, args ...any) error {
+	rows, err := db.QueryContext(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := each(rows.Scan); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}

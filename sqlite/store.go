@@ -1,0 +1,240 @@
+// Package sqlite keeps the records in one SQLite file that admins query with
+// sqlite3 while it is written.
+//
+// The schema stands in migrations/, numbered and never edited once released;
+// its comments are the reference for each table and column and stay in the
+// file. Store is the one writer: a batch is saved in one transaction, with the
+// recipients that it changes, the queue memory and the positions in the logs.
+// Reader serves the commands that only look.
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/mattn/go-sqlite3"
+	"golang.org/x/sys/unix"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// applicationID marks the file as bouncetail's (PRAGMA application_id): "btl1".
+const applicationID = 0x62746c31
+
+// Store is the one writer of a database.
+type Store struct {
+	path string
+	db   *sql.DB
+	lock *os.File
+	file os.FileInfo // of the database as it was opened
+}
+
+// Open opens the database for writing, and creates or migrates it. It refuses
+// a database that another process writes, that belongs to another program, that
+// a newer version made, or that is damaged; the error says what to do.
+func Open(ctx context.Context, path string, log *slog.Logger) (_ *Store, err error) {
+	lock, err := acquire(path + ".lock")
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{path: path, lock: lock}
+	defer func() {
+		if err != nil {
+			s.release()
+		}
+	}()
+	if err := precreate(path); err != nil {
+		return nil, err
+	}
+	s.db, err = sql.Open("sqlite3", dsn(path, "rwc", "_journal_mode=WAL&_txlock=immediate&_synchronous=NORMAL"))
+	if err != nil {
+		return nil, fmt.Errorf("open database %s: %w", path, err)
+	}
+	s.db.SetMaxOpenConns(1)
+	if err := s.prepare(ctx, log); err != nil {
+		return nil, err
+	}
+	if s.file, err = os.Stat(path); err != nil {
+		return nil, fmt.Errorf("database: %w", err)
+	}
+	return s, nil
+}
+
+// precreate makes an empty file readable by its group alone, which SQLite's
+// own files beside it take over.
+func precreate(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o640)
+	if errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("database %s: the folder %s does not exist; create it, or name another file with --db", path, filepath.Dir(path))
+	}
+	if err != nil {
+		return fmt.Errorf("database: %w; run as the user that owns it, or name another file with --db", err)
+	}
+	return f.Close()
+}
+
+// dsn names a database and its pragmas. They go into the DSN, not into Exec:
+// the pool may open more connections.
+func dsn(path, mode, pragmas string) string {
+	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?mode=" + mode + "&_busy_timeout=5000&_foreign_keys=on&" + pragmas
+}
+
+func (s *Store) prepare(ctx context.Context, log *slog.Logger) error {
+	if err := migrate(ctx, s.db, s.path); err != nil {
+		return err
+	}
+	var mode string
+	if err := s.db.QueryRowContext(ctx, "PRAGMA journal_mode").Scan(&mode); err != nil {
+		return fmt.Errorf("database %s: %w", s.path, err)
+	}
+	if mode != "wal" {
+		return fmt.Errorf("database %s: journal mode is %q where WAL was asked for; is the file system able to lock and map files?", s.path, mode)
+	}
+	if _, err := s.db.ExecContext(ctx, "PRAGMA wal_autocheckpoint = 10000"); err != nil {
+		return fmt.Errorf("database %s: %w", s.path, err)
+	}
+	var clean bool
+	if err := s.db.QueryRowContext(ctx, "SELECT value FROM meta WHERE name = 'clean'").Scan(&clean); err != nil {
+		return damaged(s.path, err)
+	}
+	if !clean {
+		log.Info("the last stop was not an orderly one, checking the database", "path", s.path)
+		var said string
+		if err := s.db.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&said); err != nil || said != "ok" {
+			return damaged(s.path, errors.Join(err, errors.New(said)))
+		}
+	}
+	if _, err := s.db.ExecContext(ctx, "UPDATE meta SET value = 0 WHERE name = 'clean'"); err != nil {
+		return fmt.Errorf("database %s: %w", s.path, err)
+	}
+	return nil
+}
+
+func damaged(path string, err error) error {
+	return fmt.Errorf("database %s is damaged: %w; restore a copy, or save what can be saved with: sqlite3 %s .recover | sqlite3 NEW", path, err, path)
+}
+
+// Check reports whether the path still names the file that is written to.
+func (s *Store) Check() error {
+	now, err := os.Stat(s.path)
+	if err != nil || !os.SameFile(now, s.file) {
+		return fmt.Errorf("database %s was removed or replaced while it was in use; stop what did that, then start bouncetail again", s.path)
+	}
+	return nil
+}
+
+// Close marks the stop as an orderly one and closes the file.
+func (s *Store) Close() error {
+	_, err := s.db.Exec("UPDATE meta SET value = 1 WHERE name = 'clean'")
+	return errors.Join(err, s.release())
+}
+
+func (s *Store) release() error {
+	var err error
+	if s.db != nil {
+		err = s.db.Close()
+	}
+	return errors.Join(err, s.lock.Close())
+}
+
+// Temporary reports whether an error may pass by itself, so that the same
+// batch is worth trying again: a full disk, a lock, a file system that is
+// read-only for the moment.
+func (s *Store) Temporary(err error) bool {
+	var e sqlite3.Error
+	if !errors.As(err, &e) {
+		return false
+	}
+	switch e.Code {
+	case sqlite3.ErrFull, sqlite3.ErrBusy, sqlite3.ErrLocked, sqlite3.ErrReadonly, sqlite3.ErrIoErr, sqlite3.ErrCantOpen:
+		return true
+	}
+	return false
+}
+
+// acquire takes the lock that one writer holds as long as it lives. The kernel
+// drops it when the process ends, however it ends.
+func acquire(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o640)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("database: the folder %s does not exist; create it, or name another file with --db", filepath.Dir(path))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("lock of the database: %w; run as the user that owns it, or name another file with --db", err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		pid, _ := os.ReadFile(path) // only to name the holder
+		f.Close()
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			return nil, fmt.Errorf("database %s is being written by bouncetail with process id %s; stop that one first, or name another file with --db",
+				strings.TrimSuffix(path, ".lock"), strings.TrimSpace(string(pid)))
+		}
+		return nil, fmt.Errorf("lock %s: %w", path, err)
+	}
+	if err := f.Truncate(0); err == nil {
+		_, err = f.WriteAt(fmt.Appendf(nil, "%d\n", os.Getpid()), 0)
+	}
+	if err != nil {
+		// The name of the holder is a help, not the lock.
+		return f, nil //nolint:nilerr // a full disk is waited out where records are saved
+	}
+	return f, nil
+}
+
+// migrate brings the schema to the version of this program.
+func migrate(ctx context.Context, db *sql.DB, path string) error {
+	var id, version, tables int
+	err := db.QueryRowContext(ctx, "SELECT (SELECT application_id FROM pragma_application_id), (SELECT user_version FROM pragma_user_version), (SELECT count(*) FROM sqlite_schema)").Scan(&id, &version, &tables)
+	var e sqlite3.Error
+	if errors.As(err, &e) && e.Code == sqlite3.ErrNotADB {
+		return fmt.Errorf("%s is not a SQLite database; name another file with --db", path)
+	}
+	if errors.As(err, &e) && e.Code == sqlite3.ErrCorrupt {
+		return damaged(path, err)
+	}
+	if err != nil {
+		return fmt.Errorf("database %s: %w", path, err)
+	}
+	if id != applicationID && (id != 0 || tables > 0) {
+		return fmt.Errorf("database %s belongs to another program; name another file with --db", path)
+	}
+	files, err := migrations.ReadDir("migrations")
+	if err != nil {
+		return err
+	}
+	if version > len(files) {
+		return fmt.Errorf("database %s has schema %d, made by a newer bouncetail; this one knows %d: upgrade, or name another file with --db", path, version, len(files))
+	}
+	for n, file := range files[version:] {
+		text, err := migrations.ReadFile("migrations/" + file.Name())
+		if err != nil {
+			return err
+		}
+		if err := apply(ctx, db, version+n+1, string(text)); err != nil {
+			return fmt.Errorf("database %s: migration %s: %w", path, file.Name(), err)
+		}
+	}
+	return nil
+}
+
+func apply(ctx context.Context, db *sql.DB, version int, text string) error {
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	if _, err := tx.ExecContext(ctx, text+fmt.Sprintf("; PRAGMA application_id = %d; PRAGMA user_version = %d;", applicationID, version)); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
