@@ -1,0 +1,230 @@
+// Package logparse turns the lines of mail logs into bounce.Event values.
+//
+// A line is read in two steps: its header tells the time, the host and the
+// program (header.go), and the grammar of that program's MTA the rest. The
+// grammar of each MTA has a file of its own, declared as regular expressions
+// with the real lines above them, and a literal test turns away the lines that
+// cannot match before any expression runs. What the MTAs share, a remote
+// server's reply, is in reply.go.
+//
+// To read another MTA, write a file with one function of the shape of
+// grammar.parse and add it to the table grammars.
+package logparse
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/bouncetail/bouncetail/bounce"
+)
+
+// result is the third thing that a grammar says, besides the event: what kind
+// of line it was.
+type result uint8
+
+const (
+	other  result = iota // about something else
+	read                 // an event was filled in
+	unread               // a delivery line in a form that is not known
+)
+
+// grammar is what one MTA writes.
+type grammar struct {
+	mta bounce.MTA
+	// claims reports whether a line with such a header may be this MTA's.
+	claims func(h *header) bool
+	// parse fills the event from what follows the header.
+	parse func(h *header, ev *bounce.Event) result
+}
+
+var grammars = []grammar{
+	{bounce.Postfix, claimsPostfix, parsePostfix},
+	{bounce.Exim, claimsExim, parseExim},
+}
+
+// Known reports whether there is a grammar for an MTA.
+func Known(mta bounce.MTA) bool {
+	return slices.ContainsFunc(grammars, func(g grammar) bool { return g.mta == mta })
+}
+
+// Options say how to read a stream.
+type Options struct {
+	// MTA is whose log it is; empty tells them apart line by line.
+	MTA bounce.MTA
+	// Zone is for stamps that name none; nil is time.Local.
+	Zone *time.Location
+	// Anchor is a time near the first stamp, for stamps without a year.
+	Anchor time.Time
+	// State is what State of an earlier parser of the same stream gave.
+	State []byte
+}
+
+// Parser reads the lines of one stream. It is not safe for concurrent use.
+type Parser struct {
+	grammars []grammar
+	zone     *time.Location
+	last     time.Time // the last stamp, which tells the year of the next
+	unread   map[shape]*bounce.Unread
+	counts   Counts
+	event    bounce.Event // handed to yield, and used again
+}
+
+type shape struct {
+	mta  bounce.MTA
+	text string
+}
+
+// Counts tells what a parser has seen.
+type Counts struct {
+	Lines      int
+	Recognised int // lines with a mail server's header
+}
+
+// state is the JSON of State.
+type state struct {
+	Last time.Time `json:"last"`
+}
+
+// New returns a parser for one stream. A State that cannot be read is an
+// error, and so is an MTA without a grammar.
+func New(o Options) (*Parser, error) {
+	p := &Parser{grammars: grammars, zone: o.Zone, last: o.Anchor, unread: make(map[shape]*bounce.Unread)}
+	if o.MTA != "" {
+		i := slices.IndexFunc(grammars, func(g grammar) bool { return g.mta == o.MTA })
+		if i < 0 {
+			return nil, fmt.Errorf("no parser for the MTA %q; known are postfix, exim and auto", o.MTA)
+		}
+		p.grammars = grammars[i : i+1]
+	}
+	if p.zone == nil {
+		p.zone = time.Local
+	}
+	if len(o.State) > 0 {
+		var s state
+		if err := json.Unmarshal(o.State, &s); err != nil {
+			return nil, fmt.Errorf("state of a parser: %w", err)
+		}
+		p.last = s.Last
+	}
+	return p, nil
+}
+
+// State returns what a parser of the same stream needs to go on.
+func (p *Parser) State() []byte {
+	if p.last.IsZero() {
+		return nil
+	}
+	data, err := json.Marshal(state{p.last})
+	if err != nil {
+		return nil // a time beyond the year 9999: nothing worth keeping
+	}
+	return data
+}
+
+// Counts returns what was seen since New.
+func (p *Parser) Counts() Counts { return p.counts }
+
+// TakeUnread returns and forgets the delivery lines that were not understood.
+func (p *Parser) TakeUnread() []bounce.Unread {
+	var all []bounce.Unread
+	for _, u := range p.unread {
+		all = append(all, *u)
+	}
+	clear(p.unread)
+	slices.SortFunc(all, func(a, b bounce.Unread) int { return bytes.Compare([]byte(a.Shape), []byte(b.Shape)) })
+	return all
+}
+
+// Parse reads the whole lines in block, each with its newline, and calls yield
+// for each event, in order. The event is only valid during the call; its
+// strings may be kept.
+func (p *Parser) Parse(block []byte, yield func(*bounce.Event)) {
+	for len(block) > 0 {
+		line := block
+		if end := bytes.IndexByte(block, '\n'); end >= 0 {
+			line, block = block[:end], block[end+1:]
+		} else {
+			block = nil
+		}
+		p.Line(line, yield)
+	}
+}
+
+// Line reads one line without its newline.
+func (p *Parser) Line(line []byte, yield func(*bounce.Event)) {
+	p.counts.Lines++
+	line = bytes.TrimSuffix(line, []byte{'\r'})
+	var h header
+	if !cutHeader(line, &h) {
+		return
+	}
+	for i := range p.grammars {
+		g := &p.grammars[i]
+		if !g.claims(&h) {
+			continue
+		}
+		p.counts.Recognised++
+		p.event = bounce.Event{MTA: g.mta}
+		switch g.parse(&h, &p.event) {
+		case other:
+		case unread:
+			p.noteUnread(g.mta, h.body)
+		case read:
+			p.event.At = p.at(&h)
+			p.event.Host = string(h.host)
+			p.event.ID = bounce.NewEventID(h.stamp.seconds(), line)
+			yield(&p.event)
+		}
+		return
+	}
+}
+
+// maxShapes bounds what is remembered of lines that are not understood.
+const maxShapes = 100
+
+func (p *Parser) noteUnread(mta bounce.MTA, body []byte) {
+	s := shape{mta, shapeOf(body)}
+	u := p.unread[s]
+	if u == nil {
+		if len(p.unread) >= maxShapes {
+			return
+		}
+		u = &bounce.Unread{MTA: mta, Shape: s.text, Example: clean(body)}
+		p.unread[s] = u
+	}
+	u.Count++
+}
+
+// shapeOf takes out of a line what varies: values in brackets, words with
+// digits, and all that follows the first hundred bytes.
+func shapeOf(body []byte) string {
+	var out []byte
+	depth := 0
+	for _, c := range body[:min(len(body), 300)] {
+		switch {
+		case c == '<' || c == '[':
+			if depth == 0 {
+				out = append(out, c)
+			}
+			depth++
+		case (c == '>' || c == ']') && depth > 0:
+			if depth--; depth == 0 {
+				out = append(out, c)
+			}
+		case depth > 0:
+		case '0' <= c && c <= '9':
+			if len(out) == 0 || out[len(out)-1] != '#' {
+				out = append(out, '#')
+			}
+		default:
+			out = append(out, c)
+		}
+		if len(out) >= 100 {
+			break
+		}
+	}
+	return clean(out)
+}

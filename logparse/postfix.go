@@ -1,0 +1,224 @@
+package logparse
+
+import (
+	"bytes"
+	"regexp"
+	"strings"
+
+	"github.com/bouncetail/bouncetail/bounce"
+)
+
+// Postfix 3.5 to 3.12. A delivery line is written by log_adhoc() in
+// src/global/log_adhoc.c, whatever the delivery agent:
+//
+//	72C1B51A486: to=<a@b.example>, relay=mx.b.example[192.0.2.1]:25, delay=0.13,
+//	  delays=0.02/0.1/0/0.01, dsn=5.1.1, status=bounced (host mx.b.example[192.0.2.1]
+//	  said: 550 5.1.1 No such user (in reply to RCPT TO command))
+//	4YqRr12ZzNz1Xw: to=<c@d.example>, orig_to=<info>, relay=none, delay=1, delays=1/0/0/0,
+//	  dsn=4.4.1, status=deferred (connect to mx.d.example[192.0.2.2]:25: Connection refused)
+var postfixDelivery = regexp.MustCompile(`^(?P<id>[0-9A-Za-z]{5,24}): to=<(?P<to>` + address + `)>` +
+	`(?:, orig_to=<(?P<orig>` + address + `)>)?` +
+	`, relay=(?P<relay>[^,]*)` +
+	`(?:, [a-z_]+=[^,]*)*?` +
+	`, dsn=(?P<dsn>\d\.\d{1,3}\.\d{1,3})` +
+	`, status=(?P<status>[A-Za-z]+)` +
+	`(?: \((?P<reason>.*))?$`)
+
+// The queue manager tells the sender (src/qmgr/qmgr_active.c), and that it gave
+// up on a message for its age, without naming recipients:
+//
+//	72C1B51A486: from=<news@a.example>, size=447, nrcpt=1 (queue active)
+//	72C1B51A486: from=<news@a.example>, status=expired, returned to sender
+//	72C1B51A486: from=<news@a.example>, status=force-expired, returned to sender
+var postfixSender = regexp.MustCompile(`^(?P<id>[0-9A-Za-z]{5,24}): from=<(?P<from>` + address + `)>, (?:size=|status=(?P<status>(?:force-)?expired),)`)
+
+// cleanup tells the message-id (src/cleanup/cleanup_message.c), qmgr the end:
+//
+//	72C1B51A486: message-id=<20261123@a.example>
+//	72C1B51A486: removed
+var (
+	postfixMessageID = regexp.MustCompile(`^(?P<id>[0-9A-Za-z]{5,24}): message-id=<?(?P<messageid>.*?)>?$`)
+	postfixRemoved   = regexp.MustCompile(`^(?P<id>[0-9A-Za-z]{5,24}): removed(?: \(|$)`)
+)
+
+// postfixReasons are the forms of what stands in parentheses behind the
+// status, each with the stage that it tells; a form without one names the
+// command itself. They stand in src/smtp/smtp_proto.c, smtp_connect.c,
+// smtp_trouble.c and smtp_sasl_glue.c:
+//
+//	host H[ip] said: 550 5.1.1 … (in reply to RCPT TO command)
+//	Protocol error: host H[ip] said: 250 … (in reply to RCPT TO command)
+//	host H[ip] refused to talk to me: 554 …
+//	TLS is required, but host H[ip] refused to start TLS: 454 …
+//	SASL authentication failed; server H[ip] said: 535 …
+//	lost connection with H[ip] while sending RCPT TO
+//	conversation with H[ip] timed out while receiving the initial server greeting
+//	connect to H[ip]:25: Connection refused
+var postfixReasons = []struct {
+	literal string
+	pattern *regexp.Regexp
+	stage   bounce.Stage
+}{
+	{" refused to talk to me: ", regexp.MustCompile(`^host (?P<host>[^ \[]+)\[(?P<ip>[^\]]*)\](?::(?P<port>\d+))? refused to talk to me: (?P<reply>.*)$`), bounce.StageGreeting},
+	{" refused to start TLS: ", regexp.MustCompile(`^(?:TLS is required, but )?host (?P<host>[^ \[]+)\[(?P<ip>[^\]]*)\](?::(?P<port>\d+))? refused to start TLS: (?P<reply>.*)$`), bounce.StageTLS},
+	{" said: ", regexp.MustCompile(`^(?:Protocol error: )?host (?P<host>[^ \[]+)\[(?P<ip>[^\]]*)\](?::(?P<port>\d+))? said: (?P<reply>.*)$`), ""},
+	{" said: ", regexp.MustCompile(`^SASL authentication failed; server (?P<host>[^ \[]+)\[(?P<ip>[^\]]*)\](?::(?P<port>\d+))? said: (?P<reply>.*)$`), bounce.StageAuth},
+	{" while ", regexp.MustCompile(`^(?:lost connection with|conversation with|timeout while talking to) (?P<host>[^ \[]+)\[(?P<ip>[^\]]*)\](?::(?P<port>\d+))?(?: timed out)? while (?P<doing>[^()]*)`), ""},
+	{"connect to ", regexp.MustCompile(`^connect to (?P<host>[^ \[]+)\[(?P<ip>[^\]]*)\](?::(?P<port>\d+))?: `), bounce.StageConnect},
+}
+
+// postfixRelay reads "mx.b.example[192.0.2.1]:25".
+var postfixRelay = regexp.MustCompile(`^(?P<host>[^ \[]+)\[(?P<ip>[0-9A-Fa-f:.]+)\](?::(?P<port>\d+))?$`)
+
+// inReplyTo is what Postfix puts behind a reply. Only the last counts, for the
+// reply may hold one too, and a line that was cut has none.
+var inReplyTo = regexp.MustCompile(` \(in reply to (?P<command>[A-Za-z ]{1,40})\)$`)
+
+const suspended = "delivery temporarily suspended: "
+
+func claimsPostfix(h *header) bool {
+	return bytes.HasPrefix(h.tag, []byte("postfix")) || bytes.IndexByte(h.tag, '/') > 0
+}
+
+func parsePostfix(h *header, ev *bounce.Event) result {
+	// The literals turn most lines away; each is looked for only where its
+	// pattern has it, right behind the queue ID.
+	colon := bytes.Index(h.body[:min(len(h.body), 26)], []byte(": "))
+	if colon < 5 {
+		return other
+	}
+	switch rest := h.body[colon+2:]; {
+	case bytes.HasPrefix(rest, []byte("to=<")):
+		return parsePostfixDelivery(h, ev)
+	case bytes.HasPrefix(rest, []byte("from=<")):
+		m, ok := match(postfixSender, h.body)
+		if !ok {
+			return other
+		}
+		ev.Kind = bounce.EventMessage
+		if m.has("status") {
+			ev.Kind = bounce.EventGaveUp
+		}
+		ev.QueueID, ev.Sender, ev.HasSender = m.raw("id"), m.text("from"), true
+		return read
+	case bytes.HasPrefix(rest, []byte("message-id=")):
+		m, ok := match(postfixMessageID, h.body)
+		if !ok {
+			return other
+		}
+		ev.Kind, ev.QueueID, ev.MessageID = bounce.EventMessage, m.raw("id"), m.text("messageid")
+		return read
+	case bytes.HasPrefix(rest, []byte("removed")):
+		m, ok := match(postfixRemoved, h.body)
+		if !ok {
+			return other
+		}
+		ev.Kind, ev.QueueID = bounce.EventRemoved, m.raw("id")
+		return read
+	}
+	return other
+}
+
+func parsePostfixDelivery(h *header, ev *bounce.Event) result {
+	m, ok := match(postfixDelivery, h.body)
+	if !ok {
+		if bytes.Contains(h.body, []byte(", status=")) {
+			return unread
+		}
+		return other
+	}
+	switch m.raw("status") {
+	case "sent":
+		ev.Outcome = bounce.Sent
+	case "deferred", "SOFTBOUNCE":
+		ev.Outcome = bounce.Deferred
+	case "bounced":
+		ev.Outcome = bounce.Bounced
+	case "expired":
+		ev.Outcome = bounce.Expired
+	case "deliverable", "undeliverable": // address probes
+		return other
+	default:
+		return unread
+	}
+	ev.Kind = bounce.EventAttempt
+	ev.QueueID = m.raw("id")
+	ev.Recipient = m.text("to")
+	ev.OriginalRecipient = m.text("orig")
+	if ev.Outcome == bounce.Sent {
+		return read
+	}
+	ev.DSN = m.raw("dsn")
+	if relay, ok := match(postfixRelay, m.bytes("relay")); ok {
+		setRelay(&ev.Reply, relay.text("host"), relay.raw("ip"))
+		setPort(&ev.Reply, relay.raw("port"))
+	}
+	parsePostfixReason(&ev.Reply, m.text("reason"))
+	return read
+}
+
+// parsePostfixReason reads what stands in the parentheses behind the status,
+// with the last one still on it unless the line was cut.
+func parsePostfixReason(r *bounce.Reply, reason string) {
+	reason = strings.TrimSuffix(reason, ")")
+	reason = strings.TrimPrefix(reason, suspended)
+	text := reason
+	if at := inReplyTo.FindStringSubmatchIndex(reason); at != nil {
+		r.Stage = postfixStage(reason[at[2]:at[3]])
+		text = reason[:at[0]]
+	}
+	r.Text = text
+	for i := range postfixReasons {
+		form := &postfixReasons[i]
+		if !strings.Contains(text, form.literal) {
+			continue
+		}
+		m, ok := match(form.pattern, []byte(text))
+		if !ok {
+			continue
+		}
+		// Whom the reason names answered; relay= is the last that was tried.
+		setRelay(r, m.raw("host"), m.raw("ip"))
+		setPort(r, m.raw("port"))
+		if form.stage != "" {
+			r.Stage = form.stage
+		}
+		if form.pattern.SubexpIndex("doing") > 0 {
+			r.Stage = postfixStage(m.raw("doing"))
+		}
+		if form.pattern.SubexpIndex("reply") > 0 {
+			reply := m.raw("reply")
+			setReply(r, reply, lastLine(reply))
+		}
+		return
+	}
+}
+
+// postfixStage names the stage out of the words that Postfix has for it, in
+// "in reply to …" and "while …".
+func postfixStage(words string) bounce.Stage {
+	for _, s := range [...]struct {
+		word  string
+		stage bounce.Stage
+	}{
+		{"end of DATA", bounce.StageEndOfData},
+		{"end of data", bounce.StageEndOfData},
+		{"sending message body", bounce.StageEndOfData},
+		{"DATA", bounce.StageData},
+		{"RCPT TO", bounce.StageRcptTo},
+		{"MAIL FROM", bounce.StageMailFrom},
+		{"XFORWARD", bounce.StageMailFrom},
+		{"STARTTLS", bounce.StageTLS},
+		{"TLS handshake", bounce.StageTLS},
+		{"AUTH", bounce.StageAuth},
+		{"EHLO", bounce.StageEHLO},
+		{"HELO", bounce.StageEHLO},
+		{"LHLO", bounce.StageEHLO},
+		{"greeting", bounce.StageGreeting},
+	} {
+		if strings.Contains(words, s.word) {
+			return s.stage
+		}
+	}
+	return ""
+}

@@ -1,0 +1,246 @@
+package logparse
+
+import (
+	"bufio"
+	"io"
+	"time"
+)
+
+// stamp is the time that a line begins with, as far as the line tells it.
+type stamp struct {
+	year                        int // 0 where the stamp has none
+	month                       time.Month
+	day, hour, minute, sec, nan int // nan: nanoseconds
+	zoned                       bool
+	offset                      int  // seconds east of UTC, if zoned
+	exim                        bool // in Exim's own form, behind which no host follows
+}
+
+// cut reads a stamp and the space behind it off the front of a line.
+func (s *stamp) cut(line []byte) (rest []byte, ok bool) {
+	*s = stamp{}
+	if len(line) < 16 {
+		return nil, false
+	}
+	if c := line[0]; '0' <= c && c <= '9' {
+		return s.cutISO(line)
+	}
+	return s.cutTraditional(line)
+}
+
+// cutTraditional reads "Nov  3 12:57:36 " (RFC 3164).
+func (s *stamp) cutTraditional(line []byte) ([]byte, bool) {
+	const months = "JanFebMarAprMayJunJulAugSepOctNovDec"
+	for m := range 12 {
+		if string(line[:3]) == months[3*m:3*m+3] {
+			s.month = time.Month(m + 1)
+		}
+	}
+	if s.month == 0 || line[3] != ' ' || line[6] != ' ' || line[15] != ' ' {
+		return nil, false
+	}
+	day := line[4:6]
+	if day[0] == ' ' {
+		day = day[1:]
+	}
+	var ok bool
+	if s.day, ok = digits(day); !ok {
+		return nil, false
+	}
+	return line[16:], s.cutClock(line[7:15])
+}
+
+func (s *stamp) cutClock(b []byte) bool {
+	var ok [3]bool
+	s.hour, ok[0] = digits(b[0:2])
+	s.minute, ok[1] = digits(b[3:5])
+	s.sec, ok[2] = digits(b[6:8])
+	return ok == [3]bool{true, true, true} && b[2] == ':' && b[5] == ':' &&
+		1 <= s.day && s.day <= 31 && s.hour < 24 && s.minute < 60 && s.sec <= 60
+}
+
+// cutISO reads RFC 3339 ("2026-11-23T12:57:36.123+01:00 ", also with Z or
+// +0100) and Exim's own form, with a space in place of the T and, by
+// log_selector, " +0100", milliseconds and "[pid]" behind.
+func (s *stamp) cutISO(line []byte) ([]byte, bool) {
+	if len(line) < 20 || line[4] != '-' || line[7] != '-' || line[10] != 'T' && line[10] != ' ' {
+		return nil, false
+	}
+	var ok [3]bool
+	var month int
+	s.year, ok[0] = digits(line[:4])
+	month, ok[1] = digits(line[5:7])
+	s.day, ok[2] = digits(line[8:10])
+	if ok != [3]bool{true, true, true} || month < 1 || month > 12 || !s.cutClock(line[11:19]) {
+		return nil, false
+	}
+	s.month = time.Month(month)
+	s.exim = line[10] == ' '
+	rest := line[19:]
+	if len(rest) > 0 && rest[0] == '.' {
+		unit := 100_000_000
+		for rest = rest[1:]; len(rest) > 0 && '0' <= rest[0] && rest[0] <= '9'; rest = rest[1:] {
+			s.nan += int(rest[0]-'0') * unit
+			unit /= 10
+		}
+	}
+	if s.exim && len(rest) >= 6 && rest[0] == ' ' && (rest[1] == '+' || rest[1] == '-') {
+		rest = rest[1:]
+	}
+	rest, known := s.cutZone(rest)
+	if !known || len(rest) == 0 || rest[0] != ' ' {
+		return nil, false
+	}
+	rest = rest[1:]
+	if s.exim && len(rest) > 0 && rest[0] == '[' {
+		for i := 1; i < len(rest); i++ {
+			if rest[i] == ']' && i+1 < len(rest) && rest[i+1] == ' ' {
+				return rest[i+2:], true
+			}
+			if rest[i] < '0' || '9' < rest[i] {
+				break
+			}
+		}
+	}
+	return rest, true
+}
+
+func (s *stamp) cutZone(b []byte) ([]byte, bool) {
+	if len(b) == 0 || b[0] == ' ' {
+		return b, true
+	}
+	if b[0] == 'Z' {
+		s.zoned = true
+		return b[1:], true
+	}
+	if b[0] != '+' && b[0] != '-' || len(b) < 5 {
+		return nil, false
+	}
+	hours, ok := digits(b[1:3])
+	minutesAt := 3
+	if b[3] == ':' {
+		minutesAt = 4
+	}
+	if !ok || len(b) < minutesAt+2 {
+		return nil, false
+	}
+	minutes, ok := digits(b[minutesAt : minutesAt+2])
+	if !ok {
+		return nil, false
+	}
+	s.zoned, s.offset = true, hours*3600+minutes*60
+	if b[0] == '-' {
+		s.offset = -s.offset
+	}
+	return b[minutesAt+2:], true
+}
+
+func digits(b []byte) (n int, ok bool) {
+	for _, c := range b {
+		if c < '0' || '9' < c {
+			return 0, false
+		}
+		n = 10*n + int(c-'0')
+	}
+	return n, true
+}
+
+// time returns the stamp's time in a year, and in a zone where it names none.
+func (s *stamp) time(year int, zone *time.Location) time.Time {
+	if s.zoned {
+		return time.Date(year, s.month, s.day, s.hour, s.minute, s.sec, s.nan, time.UTC).Add(-time.Duration(s.offset) * time.Second)
+	}
+	return time.Date(year, s.month, s.day, s.hour, s.minute, s.sec, s.nan, zone)
+}
+
+// seconds orders lines by their stamps alone, for event ids: what depends on
+// settings or on other lines must not enter. Without a year it counts from the
+// start of a leap year.
+func (s *stamp) seconds() uint32 {
+	if s.year == 0 {
+		start := time.Date(1972, 1, 1, 0, 0, 0, 0, time.UTC)
+		return uint32(s.time(1972, time.UTC).Sub(start) / time.Second)
+	}
+	return uint32(s.time(s.year, time.UTC).Unix())
+}
+
+// at returns the time of a line and remembers it. A stamp without a year is of
+// the year that brings it nearest to the line before.
+func (p *Parser) at(h *header) time.Time {
+	year := h.stamp.year
+	if year == 0 {
+		near := p.last
+		if near.IsZero() {
+			near = time.Now()
+		}
+		year = nearestYear(&h.stamp, near, p.zone)
+	}
+	p.last = h.stamp.time(year, p.zone)
+	return p.last.UTC()
+}
+
+func nearestYear(s *stamp, near time.Time, zone *time.Location) int {
+	best, bestGap := 0, time.Duration(1<<63-1)
+	for year := near.Year() - 1; year <= near.Year()+1; year++ {
+		t := s.time(year, zone)
+		if t.Month() != s.month && !s.zoned {
+			continue // 29 February, in a year that has none
+		}
+		if gap := t.Sub(near).Abs(); gap < bestGap {
+			best, bestGap = year, gap
+		}
+	}
+	if best == 0 { // 29 February, and no leap year near
+		return near.Year()
+	}
+	return best
+}
+
+// Anchor returns the time of the first stamped line of a log, and modified
+// where there is none. A stamp without a year is counted back from when the
+// file was last modified, by the number of times that December turns to
+// January in it.
+func Anchor(open func() (io.ReadCloser, error), _ int64, modified time.Time, zone *time.Location) time.Time {
+	r, err := open()
+	if err != nil {
+		return modified
+	}
+	defer r.Close()
+	if zone == nil {
+		zone = time.Local
+	}
+	var first, last stamp
+	turns := 0
+	lines := bufio.NewReaderSize(r, 64<<10)
+	for {
+		line, err := lines.ReadSlice('\n')
+		whole := err == nil
+		var h header
+		if len(line) > 0 && cutHeader(line, &h) {
+			if first.month == 0 {
+				if first = h.stamp; first.year != 0 {
+					return first.time(first.year, zone)
+				}
+			} else if h.stamp.year == 0 && last.month-h.stamp.month > 6 {
+				turns++
+			}
+			last = h.stamp
+		}
+		for !whole && err == bufio.ErrBufferFull { // the rest of a long line
+			_, err = lines.ReadSlice('\n')
+		}
+		if err != nil {
+			break
+		}
+	}
+	if first.month == 0 {
+		return modified
+	}
+	// The last line was written when the file was modified last, give or take
+	// a zone.
+	year := modified.In(zone).Year()
+	for last.time(year, zone).After(modified.Add(36 * time.Hour)) {
+		year--
+	}
+	return first.time(year-turns, zone)
+}

@@ -1,0 +1,221 @@
+package pipeline_test
+
+import (
+	"bufio"
+	"compress/gzip"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/logparse"
+	"github.com/bouncetail/bouncetail/queue"
+)
+
+// TestRealLogsAgreeWithWhatReallyHappened holds the parsers and the queue
+// against logs of real servers and a truth that was taken from the wire.
+func TestRealLogsAgreeWithWhatReallyHappened(t *testing.T) {
+	for _, log := range []string{
+		"postfix/main/mail.log.gz",
+		"postfix/soft/mail.log.gz",
+		"postfix/greet5xx/mail.log.gz",
+		"postfix/expire/mail.log.gz",
+		"postfix/extra/mail.log.gz",
+		"postfix/multi/mail.log.gz",
+		"postfix/multi/mail.rfc3339.log.gz",
+		"postfix/multi/mail.rfc5424.log.gz",
+		"exim/main/mainlog.gz",
+		"exim/all/mainlog.gz",
+		"exim/expire/mainlog.gz",
+		"exim/datestamp/mainlog-20261123.gz",
+	} {
+		t.Run(log, func(t *testing.T) {
+			path := filepath.Join("..", "testdata", "logs", filepath.FromSlash(log))
+			got := deliveries(t, path)
+			s := compare(t, got, truth(t, filepath.Join(filepath.Dir(path), "truth.tsv.gz")))
+			t.Logf("%d failed, %d found, of these outcome %d, code %d, sender %d, message-id %d right; %d that succeeded called failed",
+				s.failed, s.found, s.outcome, s.code, s.sender, s.messageID, s.invented)
+			for _, share := range []struct {
+				what    string
+				n, of   int
+				atLeast float64
+			}{
+				{"failed deliveries found", s.found, s.failed, 0.97},
+				{"outcomes", s.outcome, s.found, 0.99},
+				{"SMTP codes", s.code, s.coded, 0.99},
+				{"senders", s.sender, s.found, 0.99},
+				{"message-ids", s.messageID, s.found, 0.99},
+			} {
+				if got := float64(share.n) / float64(share.of); got < share.atLeast {
+					t.Errorf("%s: %d of %d are right (%.1f %%), want %.1f %%", share.what, share.n, share.of, 100*got, 100*share.atLeast)
+				}
+			}
+			if s.invented > 0 {
+				t.Errorf("%d deliveries that succeeded are called failed, want none", s.invented)
+			}
+		})
+	}
+}
+
+// truthRow is what happened to one recipient of one message, off the log.
+type truthRow map[string]string
+
+func (r truthRow) outcome() string {
+	if o := r["mta_outcome"]; o != "" {
+		return o
+	}
+	return r["expected"]
+}
+
+func (r truthRow) key() string { return r["queue_id"] + " " + strings.ToLower(r["rcpt"]) }
+
+func truth(t *testing.T, path string) []truthRow {
+	t.Helper()
+	lines := bufio.NewScanner(open(t, path))
+	lines.Buffer(nil, 1<<20)
+	var names []string
+	var rows []truthRow
+	unescape := strings.NewReplacer(`\\`, `\`, `\t`, "\t", `\r`, "\r", `\n`, "\n", `\0`, "\x00")
+	for lines.Scan() {
+		values := strings.Split(lines.Text(), "\t")
+		if names == nil {
+			names = values
+			continue
+		}
+		row := make(truthRow)
+		for i, name := range names {
+			row[name] = unescape.Replace(values[i])
+		}
+		rows = append(rows, row)
+	}
+	if err := lines.Err(); err != nil || len(rows) == 0 {
+		t.Fatalf("%s: %d rows, %v", path, len(rows), err)
+	}
+	return rows
+}
+
+func open(t *testing.T, path string) io.Reader {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
+	return z
+}
+
+// deliveries returns all attempts in a log, by queue ID and recipient.
+func deliveries(t *testing.T, path string) map[string][]bounce.Delivery {
+	t.Helper()
+	text, err := io.ReadAll(open(t, path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	parser, err := logparse.New(logparse.Options{Zone: time.UTC, Anchor: time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := make(map[string][]bounce.Delivery)
+	q := queue.New()
+	parser.Parse(text, func(ev *bounce.Event) {
+		q.Apply(ev, func(d *bounce.Delivery) {
+			for _, to := range []string{d.Recipient, d.OriginalRecipient} {
+				if to != "" {
+					key := d.QueueID + " " + strings.ToLower(to)
+					all[key] = append(all[key], *d)
+				}
+			}
+		})
+	})
+	for _, u := range parser.TakeUnread() {
+		t.Errorf("not understood, %d times: %s", u.Count, u.Example)
+	}
+	return all
+}
+
+type score struct{ failed, found, outcome, coded, code, sender, messageID, invented int }
+
+// compare scores the last attempt of each recipient whose fate the truth
+// proves. Recipients that other lines than delivery lines explain (aliases,
+// held mail, refusals at submission) have no single attempt to compare.
+func compare(t *testing.T, got map[string][]bounce.Delivery, rows []truthRow) score {
+	t.Helper()
+	var s score
+	seen := make(map[string]bool)
+	for _, row := range rows {
+		if row["queue_id"] == "" || seen[row.key()] || row["sender"] == "" && row["mta_outcome"] == "" {
+			continue // of a notification nothing proves the end
+		}
+		seen[row.key()] = true
+		attempts := got[row.key()]
+		switch outcome := row.outcome(); outcome {
+		case "sent":
+			if strings.Contains(row["case_note"], "no SMTPUTF8") {
+				continue // Postfix bounced what the script expected to pass
+			}
+			if n := len(attempts); n > 0 && attempts[n-1].Outcome != bounce.Sent {
+				s.invented++
+				t.Logf("succeeded, but is called %s: %v", attempts[n-1].Outcome, row)
+			}
+		case "bounced", "deferred", "expired":
+			s.failed++
+			if len(attempts) == 0 {
+				t.Logf("not found: %s", describe(row))
+				continue
+			}
+			s.found++
+			last := attempts[len(attempts)-1]
+			same := func(d bounce.Delivery) bool {
+				return string(d.Outcome) == outcome || outcome == "bounced" && d.Outcome == bounce.Expired
+			}
+			// An alias has an attempt for each address behind it.
+			if same(last) || row["wire_stage"] == "" && slices.ContainsFunc(attempts, same) {
+				s.outcome++
+			} else {
+				t.Logf("outcome %s: %s", last.Outcome, describe(row))
+			}
+			code, _ := strconv.Atoi(row["wire_code"])
+			if last.Sender != row["sender"] || !last.HasSender {
+				t.Logf("sender %q: %s", last.Sender, describe(row))
+			} else {
+				s.sender++
+			}
+			if last.MessageID == row["message_id"] {
+				s.messageID++
+			} else {
+				t.Logf("message-id %q: %s", last.MessageID, describe(row))
+			}
+			if code < 400 || strings.Contains(row["case_note"], "no valid code") || strings.Contains(row["case_note"], "inconsistent codes") {
+				// Nothing on the wire, or the answer to a pipelined RCPT after
+				// a refused MAIL, or nothing that is a code: not what decided.
+				continue
+			}
+			s.coded++
+			codes := make(map[int]bool)
+			for _, a := range attempts {
+				codes[a.Reply.SMTPCode] = true
+			}
+			if codes[code] {
+				s.code++
+			} else {
+				t.Logf("code %v, want %d: %s\n\tlogged: %s", slices.Sorted(maps.Keys(codes)), code, describe(row), last.Reply.Text)
+			}
+		}
+	}
+	return s
+}
+
+func describe(r truthRow) string {
+	return fmt.Sprintf("%s %s %s %s %s stage=%s %.200q note=%q", r["scenario"], r["case"], r["queue_id"], r["rcpt"], r.outcome(), r["wire_stage"], r["wire_reply"], r["case_note"])
+}

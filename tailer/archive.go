@@ -1,0 +1,211 @@
+package tailer
+
+import (
+	"bufio"
+	"bytes"
+	"compress/bzip2"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+	"github.com/ulikunitz/xz"
+)
+
+// archive is a way in which a log may be compressed.
+type archive uint8
+
+const (
+	plain archive = iota
+	gz
+	zst
+	xzip
+	bz2
+)
+
+// magics are how files of each kind begin: names prove nothing.
+var magics = []struct {
+	kind  archive
+	magic string
+}{{gz, "\x1f\x8b"}, {zst, "\x28\xb5\x2f\xfd"}, {xzip, "\xfd7zXZ\x00"}, {bz2, "BZh"}}
+
+func archiveKind(f io.ReaderAt) (archive, error) {
+	var buf [6]byte
+	n, err := readFull(f, buf[:], 0)
+	if err != nil {
+		return plain, err
+	}
+	return kindOf(buf[:n]), nil
+}
+
+func kindOf(head []byte) archive {
+	for _, m := range magics {
+		if bytes.HasPrefix(head, []byte(m.magic)) {
+			return m.kind
+		}
+	}
+	return plain
+}
+
+// decompress returns the content behind a reader.
+func decompress(r io.Reader, kind archive) (io.Reader, func(), error) {
+	buffered := bufio.NewReaderSize(r, 256<<10)
+	switch kind {
+	case gz:
+		z, err := gzip.NewReader(buffered)
+		return z, func() {}, err
+	case zst:
+		z, err := zstd.NewReader(buffered, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(128<<20))
+		if err != nil {
+			return nil, nil, err
+		}
+		return z, z.Close, nil
+	case xzip:
+		z, err := xz.NewReader(buffered)
+		return z, func() {}, err
+	case bz2:
+		return bzip2.NewReader(buffered), func() {}, nil
+	case plain:
+	}
+	return buffered, func() {}, nil
+}
+
+func openPlain(path string) func() (io.ReadCloser, error) {
+	return func() (io.ReadCloser, error) { return os.Open(path) }
+}
+
+func openArchive(path string, kind archive) func() (io.ReadCloser, error) {
+	return func() (io.ReadCloser, error) {
+		f, err := os.Open(path)
+		if err != nil {
+			return nil, err
+		}
+		r, end, err := decompress(f, kind)
+		if err != nil {
+			f.Close()
+			return nil, err
+		}
+		return struct {
+			io.Reader
+			io.Closer
+		}{r, closer(func() error { end(); return f.Close() })}, nil
+	}
+}
+
+type closer func() error
+
+func (c closer) Close() error { return c() }
+
+// visitArchive reads what an archive has behind the stream that it continues.
+// It is read twice: an archive that does not decompress to its end, because it
+// is being written, gives nothing and is tried again.
+func (t *Tailer) visitArchive(ctx context.Context, source int, c candidate, f *os.File, kind archive) error {
+	s, size, err := t.streamInArchive(c, kind)
+	if err != nil {
+		return fmt.Errorf("decompress: %w", err)
+	}
+	if s == nil && size > 0 {
+		s = t.newStream(source, c)
+		s.Anchor = t.anchor(openArchive(c.path, kind), c.id)
+		if t.fromEnd {
+			t.done[c.path] = c.id
+			return nil
+		}
+	}
+	if s != nil && size > s.Offset {
+		if err := t.sendArchive(ctx, s, c.path, kind); err != nil {
+			return err
+		}
+	}
+	if s != nil && (s.Inode != c.id.inode || s.Device != c.id.device || !s.Closed) {
+		s.Path, s.Device, s.Inode, s.Closed = c.path, c.id.device, c.id.inode, true
+		if err := t.send(ctx, s, nil, 0); err != nil {
+			return err
+		}
+	}
+	t.done[c.path] = c.id
+	return nil
+}
+
+// streamInArchive finds the known stream that an archive holds, and the size
+// of its content. It decompresses all of it, unless the archive is one that
+// was read to its end before.
+func (t *Tailer) streamInArchive(c candidate, kind archive) (*stream, int64, error) {
+	r, err := openArchive(c.path, kind)()
+	if err != nil {
+		return nil, 0, err
+	}
+	defer r.Close()
+	head := make([]byte, window)
+	n, err := io.ReadFull(r, head)
+	if err != nil && err != io.ErrUnexpectedEOF && err != io.EOF {
+		return nil, 0, err
+	}
+	head = head[:n]
+	// Those that begin alike, and where each wants its Tail compared.
+	var alike []*stream
+	for _, s := range t.streams {
+		if m := min(window, s.Offset); m > 0 && s.Cursor == "" && int64(n) >= m && hash(head[:m]) == s.Head {
+			if s.Closed && s.Device == c.id.device && s.Inode == c.id.inode {
+				return s, s.Offset, nil
+			}
+			alike = append(alike, s)
+		}
+	}
+	slices.SortFunc(alike, func(a, b *stream) int { return int(a.Offset - b.Offset) })
+	var found *stream
+	last := slices.Clone(head) // the window before size
+	size := int64(n)
+	check := func() {
+		for len(alike) > 0 && alike[0].Offset <= size {
+			s := alike[0]
+			alike = alike[1:]
+			end := int64(len(last)) - (size - s.Offset)
+			if m := min(window, s.Offset); end >= m && hash(last[end-m:end]) == s.Tail {
+				found = s
+			}
+		}
+	}
+	check()
+	buf := make([]byte, 64<<10)
+	for n == window {
+		m, err := r.Read(buf)
+		last = append(last, buf[:m]...)
+		size += int64(m)
+		check()
+		if len(last) > window {
+			last = slices.Delete(last, 0, len(last)-window)
+		}
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return nil, 0, err
+		}
+	}
+	return found, size, nil
+}
+
+// sendArchive sends what an archive holds behind the stream's position.
+func (t *Tailer) sendArchive(ctx context.Context, s *stream, path string, kind archive) error {
+	r, err := openArchive(path, kind)()
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	var w rolling
+	return linesOf(io.TeeReader(r, &w), t.o.MaxLine, func(b block) error {
+		if b.end <= s.Offset {
+			return nil
+		}
+		if from := b.end - int64(len(b.data)); b.tooLong == 0 && from < s.Offset {
+			b.data = b.data[min(int64(len(b.data)), s.Offset-from):]
+		}
+		s.Offset = b.end
+		s.Head, s.Tail = w.at(b.end)
+		return t.send(ctx, s, b.data, b.tooLong)
+	})
+}

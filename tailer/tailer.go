@@ -1,0 +1,527 @@
+// Package tailer turns the bytes of log files into runs of whole lines, each
+// line once, through every kind of rotation and restart.
+//
+// What is followed is a stream of content, not a file: a stream keeps its
+// position when its file is renamed, copied or compressed. One scan, the same
+// at start, on directory events and once a second, looks at the file that a
+// setting names and at what rotation made of it ("base", "base.*", "base-*"),
+// oldest first, and finds for each which known stream it continues: first by
+// inode and content, then by content alone, else it is new and read from its
+// start. Content is compared by hashes of the first bytes of the stream and of
+// those before the position.
+//
+// Whole blocks are read where a lot is waiting, and single lines by
+// nxadm/tail at the live end, on a descriptor of our own; neither knows
+// anything of rotation.
+package tailer
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+
+	"github.com/bouncetail/bouncetail/bounce"
+)
+
+const (
+	// DefaultMaxLine is the length in bytes over which a line is dropped.
+	DefaultMaxLine = 1 << 20
+	// quiet is how long nothing has come when a file that is no longer the
+	// live one is taken as complete: a writer may keep its old descriptor.
+	quiet = 10 * time.Second
+	// settle is how long directory events are gathered before a scan.
+	settle = 20 * time.Millisecond
+)
+
+// AnchorFunc returns the time of the first stamp of a log. open gives its
+// content, decompressed; size is -1 where it is not known.
+type AnchorFunc func(open func() (io.ReadCloser, error), size int64, modified time.Time) time.Time
+
+// Options say what to follow.
+type Options struct {
+	// Patterns are paths or globs, one for each configured source.
+	Patterns []string
+	// Positions are all that are stored.
+	Positions []bounce.Position
+	// Anchor is asked once for each new stream.
+	Anchor AnchorFunc
+	// FromEnd skips what the files hold when there are no Positions yet.
+	FromEnd bool
+	MaxLine int // bytes; DefaultMaxLine where it is 0
+	Log     *slog.Logger
+	Now     func() time.Time
+}
+
+// Tailer follows files. Use New.
+type Tailer struct {
+	o       Options
+	streams []*stream
+	next    int64               // the next stream's number
+	done    map[string]fileID   // candidates that had nothing more to give, by path
+	trouble map[string]string   // what was last reported, by path
+	watched map[string]struct{} // directories
+	fromEnd bool                // in the first scan of a first start
+	out     chan<- bounce.Chunk
+}
+
+// stream is a stream of content that is known.
+type stream struct {
+	bounce.Position
+	source  int
+	file    *os.File // held open while it was the live file
+	scanned int64    // bytes behind Offset known to hold no newline
+	grownAt time.Time
+}
+
+// fileID tells whether a file may have changed.
+type fileID struct {
+	device, inode uint64
+	size          int64
+	modified      time.Time
+}
+
+func idOf(info os.FileInfo) fileID {
+	id := fileID{size: info.Size(), modified: info.ModTime()}
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		id.device, id.inode = uint64(st.Dev), st.Ino
+	}
+	return id
+}
+
+// New returns a tailer that goes on from the positions.
+func New(o Options) (*Tailer, error) {
+	if len(o.Patterns) == 0 {
+		return nil, errors.New("no log to follow")
+	}
+	for _, p := range o.Patterns {
+		if _, err := filepath.Match(p, ""); err != nil {
+			return nil, fmt.Errorf("source %q: %w", p, err)
+		}
+	}
+	if o.MaxLine == 0 {
+		o.MaxLine = DefaultMaxLine
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	t := &Tailer{
+		o:       o,
+		done:    make(map[string]fileID),
+		trouble: make(map[string]string),
+		watched: make(map[string]struct{}),
+		fromEnd: o.FromEnd && len(o.Positions) == 0,
+	}
+	for _, p := range o.Positions {
+		t.next = max(t.next, p.Stream)
+		t.streams = append(t.streams, &stream{Position: p, source: max(0, slices.Index(o.Patterns, p.Source)), grownAt: o.Now()})
+	}
+	return t, nil
+}
+
+// Run follows until ctx ends and sends what it reads. It holds one watcher of
+// directories, which it closes before it returns.
+func (t *Tailer) Run(ctx context.Context, out chan<- bounce.Chunk) error {
+	t.out = out
+	defer func() {
+		for _, s := range t.streams {
+			s.close()
+		}
+	}()
+	watcher, err := fsnotify.NewWatcher()
+	if err != nil {
+		t.o.Log.Warn("no watches left, looking once a second instead", "error", err)
+		watcher = &fsnotify.Watcher{} // its channels never give anything
+	} else {
+		defer watcher.Close()
+	}
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	var gathered <-chan time.Time
+	for {
+		t.watch(watcher)
+		if err := t.scan(ctx); err != nil {
+			return err
+		}
+		gathered = nil
+		for again := false; !again; {
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-watcher.Events:
+				if gathered == nil { // not put off again by further events
+					gathered = time.After(settle)
+				}
+			case err := <-watcher.Errors:
+				t.o.Log.Debug("watching directories", "error", err) // the tick covers it
+			case <-gathered:
+				again = true
+			case <-tick.C:
+				again = true
+			}
+		}
+	}
+}
+
+// watch watches the directories of all sources, also those that came back.
+func (t *Tailer) watch(w *fsnotify.Watcher) {
+	if w.Events == nil {
+		return
+	}
+	listed := w.WatchList()
+	for _, p := range t.o.Patterns {
+		dir := filepath.Dir(p)
+		if slices.Contains(listed, dir) {
+			continue
+		}
+		err := w.Add(dir)
+		t.report("watch "+dir, err)
+	}
+}
+
+// report logs trouble once when it begins and once when it ends.
+func (t *Tailer) report(what string, err error) {
+	before, had := t.trouble[what]
+	switch {
+	case err == nil && had:
+		delete(t.trouble, what)
+		t.o.Log.Info("going on", "what", what)
+	case err != nil && (!had || before != err.Error()):
+		t.trouble[what] = err.Error()
+		t.o.Log.Warn("trying again until it works", "what", what, "error", err)
+	}
+}
+
+// candidate is a file that may hold a stream of a source.
+type candidate struct {
+	path string
+	id   fileID
+	live bool // named by the setting itself, not made by rotation
+}
+
+// scan looks at all files once and sends what they have more than before.
+func (t *Tailer) scan(ctx context.Context) error {
+	for i, pattern := range t.o.Patterns {
+		candidates := t.candidates(pattern)
+		present := make(map[[2]uint64]bool)
+		for _, c := range candidates {
+			present[[2]uint64{c.id.device, c.id.inode}] = !c.live || present[[2]uint64{c.id.device, c.id.inode}]
+		}
+		for _, c := range candidates {
+			if t.done[c.path] == c.id {
+				continue
+			}
+			if err := t.visit(ctx, i, c, present); err != nil {
+				if ctx.Err() != nil {
+					return ctx.Err()
+				}
+				t.report("read "+c.path, err)
+				continue
+			}
+			t.report("read "+c.path, nil)
+		}
+		if err := t.drainUnnamed(ctx, i, candidates); err != nil {
+			return err
+		}
+	}
+	t.fromEnd = false
+	return nil
+}
+
+// candidates returns the files of a source: what rotation made, oldest first,
+// then the live ones.
+func (t *Tailer) candidates(pattern string) []candidate {
+	live, err := filepath.Glob(pattern)
+	if err != nil {
+		return nil // refused in New
+	}
+	paths := make(map[string]bool)
+	for _, p := range live {
+		paths[p] = true
+	}
+	for _, more := range []string{".*", "-*"} {
+		rotated, err := filepath.Glob(pattern + more)
+		if err != nil {
+			continue
+		}
+		for _, p := range rotated {
+			if _, known := paths[p]; !known {
+				paths[p] = false
+			}
+		}
+	}
+	var all []candidate
+	for p, isLive := range paths {
+		info, err := os.Stat(p)
+		if err != nil || !info.Mode().IsRegular() {
+			continue // gone meanwhile, or no log
+		}
+		all = append(all, candidate{p, idOf(info), isLive})
+	}
+	slices.SortFunc(all, func(a, b candidate) int {
+		if a.live != b.live {
+			if a.live {
+				return 1
+			}
+			return -1
+		}
+		if c := a.id.modified.Compare(b.id.modified); c != 0 {
+			return c
+		}
+		return strings.Compare(b.path, a.path)
+	})
+	return all
+}
+
+// visit finds the stream that a file holds and reads on in it. rotated tells
+// of each inode whether a name that rotation gave leads to it.
+func (t *Tailer) visit(ctx context.Context, source int, c candidate, rotated map[[2]uint64]bool) error {
+	f, err := os.Open(c.path)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if f != nil {
+			f.Close()
+		}
+	}()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	c.id = idOf(info) // of what was opened, if it was exchanged meanwhile
+	if c.id.size == 0 {
+		t.done[c.path] = c.id
+		return nil
+	}
+	kind, err := archiveKind(f)
+	if err != nil {
+		return err
+	}
+	if kind != plain {
+		return t.visitArchive(ctx, source, c, f, kind)
+	}
+	s, wait, err := t.streamOf(c, f, rotated)
+	if err != nil || wait {
+		return err
+	}
+	if s == nil {
+		s = t.newStream(source, c)
+		s.Anchor = t.anchor(openPlain(c.path), c.id)
+		if t.fromEnd {
+			if err := t.skipToEnd(ctx, s, f); err != nil {
+				return err
+			}
+		}
+	}
+	moved := s.Path != c.path || s.Inode != c.id.inode || s.Device != c.id.device
+	s.Path, s.Device, s.Inode = c.path, c.id.device, c.id.inode
+	complete := !c.live && t.o.Now().Sub(c.id.modified) > quiet
+	before := s.Offset
+	if err := t.drain(ctx, s, f, complete); err != nil {
+		return err
+	}
+	if moved && s.Offset == before && before > 0 {
+		if err := t.send(ctx, s, nil, 0); err != nil {
+			return err
+		}
+	}
+	if c.live {
+		s.close()
+		s.file, f = f, nil
+	}
+	if c.live || complete || c.id.size == s.Offset {
+		t.done[c.path] = c.id
+	}
+	return nil
+}
+
+func (t *Tailer) newStream(source int, c candidate) *stream {
+	t.next++
+	s := &stream{
+		Position: bounce.Position{Stream: t.next, Source: t.o.Patterns[source], Path: c.path, Device: c.id.device, Inode: c.id.inode},
+		source:   source,
+		grownAt:  t.o.Now(),
+	}
+	t.streams = append(t.streams, s)
+	return s
+}
+
+func (t *Tailer) anchor(open func() (io.ReadCloser, error), id fileID) time.Time {
+	if t.o.Anchor == nil {
+		return id.modified
+	}
+	return t.o.Anchor(open, id.size, id.modified)
+}
+
+// streamOf returns the known stream that a plain file continues, or nil. It
+// asks to wait where the file seems to be a copy in the making.
+func (t *Tailer) streamOf(c candidate, f *os.File, rotated map[[2]uint64]bool) (s *stream, wait bool, err error) {
+	var byContent *stream
+	for i := len(t.streams) - 1; i >= 0; i-- { // the newest first
+		s := t.streams[i]
+		if s.Offset == 0 || s.Cursor != "" {
+			continue
+		}
+		same := s.Device == c.id.device && s.Inode == c.id.inode
+		if same && s.Closed && s.file == nil && c.id.size < s.Offset {
+			continue
+		}
+		m, err := s.matches(f, c.id.size)
+		if err != nil {
+			return nil, false, err
+		}
+		switch {
+		case m == whole && same:
+			return s, false, nil
+		case m == whole && byContent == nil:
+			// A new live file may begin as an old one did.
+			if !c.live || !rotated[[2]uint64{s.Device, s.Inode}] {
+				byContent = s
+			}
+		case m == prefix && !c.live && !same && t.o.Now().Sub(c.id.modified) < quiet:
+			wait = true
+		case same && !s.Closed && m != whole:
+			// Truncated, and perhaps written again: what was not read of the
+			// old content is found in its copy.
+			s.Inode, s.Device = 0, 0
+			s.close()
+		}
+	}
+	if byContent != nil {
+		return byContent, false, nil
+	}
+	return nil, wait, nil
+}
+
+func (s *stream) close() {
+	if s.file != nil {
+		s.file.Close()
+		s.file = nil
+	}
+}
+
+// skipToEnd takes all whole lines of a file as read.
+func (t *Tailer) skipToEnd(ctx context.Context, s *stream, f *os.File) error {
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	end, err := lastNewline(f, info.Size())
+	if err != nil || end == 0 {
+		return err
+	}
+	s.Offset = end
+	if s.Head, s.Tail, err = hashes(f, end); err != nil {
+		return err
+	}
+	return t.send(ctx, s, nil, 0)
+}
+
+// drainUnnamed reads on in files that no name leads to any more, until their
+// writers have let go of them.
+func (t *Tailer) drainUnnamed(ctx context.Context, source int, named []candidate) error {
+	for _, s := range t.streams {
+		if s.file == nil || s.source != source {
+			continue
+		}
+		if slices.ContainsFunc(named, func(c candidate) bool { return c.id.device == s.Device && c.id.inode == s.Inode }) {
+			continue
+		}
+		over := t.o.Now().Sub(s.grownAt) > quiet
+		if err := t.drain(ctx, s, s.file, over); err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			t.report("read "+s.Path, err)
+		}
+		if over {
+			s.close()
+		}
+	}
+	return nil
+}
+
+// drain sends all whole lines behind a stream's position. complete takes an
+// unterminated last line too.
+func (t *Tailer) drain(ctx context.Context, s *stream, f *os.File, complete bool) error {
+	for {
+		info, err := f.Stat()
+		if err != nil {
+			return err
+		}
+		waiting := info.Size() - s.Offset
+		if waiting <= 0 {
+			return nil
+		}
+		if m, err := s.matches(f, info.Size()); err != nil || m != whole {
+			return err // truncated meanwhile: the next scan finds out
+		}
+		r := blockReader{file: f, maxLine: t.o.MaxLine, complete: complete}
+		var block block
+		if waiting <= liveLimit && !complete {
+			block, err = readLive(f, s.Offset)
+		} else {
+			block, err = r.read(s.Offset, s.scanned)
+		}
+		if err != nil {
+			return err
+		}
+		s.scanned = block.scanned
+		if block.end == s.Offset {
+			return nil
+		}
+		// Check again: a file that was truncated while it was read may have
+		// given bytes of two streams.
+		if m, err := s.matches(f, info.Size()); err != nil || m != whole {
+			return err
+		}
+		head, tail, err := hashes(f, block.end)
+		if err != nil {
+			return err
+		}
+		s.Offset, s.Head, s.Tail, s.scanned = block.end, head, tail, 0
+		s.grownAt = t.o.Now()
+		if err := t.send(ctx, s, block.data, block.tooLong); err != nil {
+			return err
+		}
+	}
+}
+
+// send hands on lines and the position behind them.
+func (t *Tailer) send(ctx context.Context, s *stream, data []byte, tooLong int) error {
+	s.UpdatedAt = t.o.Now()
+	if tooLong > 0 {
+		t.o.Log.Warn("lines left out for their length", "path", s.Path, "lines", tooLong, "limit", t.o.MaxLine)
+	}
+	c := bounce.Chunk{Data: stripNULs(data), Position: s.Position, SourceIndex: s.source, TooLong: tooLong}
+	select {
+	case t.out <- c:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// stripNULs takes the NULs off the front of lines, which a writer leaves that
+// goes on at its old offset in a truncated file.
+func stripNULs(data []byte) []byte {
+	if bytes.IndexByte(data, 0) < 0 {
+		return data
+	}
+	var out []byte
+	for line := range bytes.Lines(data) {
+		out = append(out, bytes.TrimLeft(line, "\x00")...)
+	}
+	return out
+}
