@@ -1,0 +1,103 @@
+package classify
+
+import (
+	_ "embed"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/bouncetail/bouncetail/bounce"
+)
+
+// enhancedMeanings are the codes of the IANA registry of enhanced status codes
+// that are specific enough to decide, without their class. X.0.0, X.7.1 and
+// their like say nothing.
+var enhancedMeanings = map[string]Says{
+	"1.0":  {bounce.InvalidAddress, bounce.NoSuchUser, bounce.ScopeRecipient, bounce.Permanent},
+	"1.1":  {bounce.InvalidAddress, bounce.NoSuchUser, bounce.ScopeRecipient, bounce.Permanent},
+	"1.2":  {bounce.InvalidAddress, bounce.NoSuchDomain, bounce.ScopeDomain, bounce.Permanent},
+	"1.3":  {bounce.InvalidAddress, bounce.BadSyntax, bounce.ScopeRecipient, bounce.Permanent},
+	"1.6":  {bounce.Mailbox, bounce.MailboxMoved, bounce.ScopeRecipient, bounce.Permanent},
+	"1.7":  {bounce.Rejection, bounce.SenderRejected, bounce.ScopeSender, bounce.Permanent},
+	"1.8":  {bounce.Rejection, bounce.SenderDomain, bounce.ScopeSender, bounce.Permanent},
+	"1.10": {bounce.InvalidAddress, bounce.NullMX, bounce.ScopeDomain, bounce.Permanent},
+	"2.1":  {bounce.InvalidAddress, bounce.AccountDisabled, bounce.ScopeRecipient, bounce.Permanent},
+	"2.2":  {bounce.MailboxFull, bounce.MailboxFullReason, bounce.ScopeRecipient, bounce.Retry},
+	"2.3":  {bounce.Rejection, bounce.MessageTooLarge, bounce.ScopeMessage, bounce.Permanent},
+	"3.1":  {bounce.RecipientError, bounce.SystemTrouble, bounce.ScopeNetwork, bounce.Retry},
+	"3.4":  {bounce.Rejection, bounce.MessageTooLarge, bounce.ScopeMessage, bounce.Permanent},
+	"4.1":  {bounce.RecipientError, bounce.ConnectionFailed, bounce.ScopeNetwork, bounce.Retry},
+	"4.2":  {bounce.RecipientError, bounce.ConnectionFailed, bounce.ScopeNetwork, bounce.Retry},
+	"4.3":  {bounce.RecipientError, bounce.DNSFailure, bounce.ScopeNetwork, bounce.Retry},
+	"4.6":  {bounce.Rejection, bounce.MailLoop, bounce.ScopeMessage, bounce.Permanent},
+	"6.0":  {bounce.Rejection, bounce.BadMessage, bounce.ScopeMessage, bounce.Permanent},
+	"7.13": {bounce.InvalidAddress, bounce.AccountDisabled, bounce.ScopeRecipient, bounce.Permanent},
+	"7.20": {bounce.DMARC, bounce.DKIMFailed, bounce.ScopeSender, bounce.Permanent},
+	"7.23": {bounce.Rejection, bounce.SPFFailed, bounce.ScopeSender, bounce.Permanent},
+	"7.25": {bounce.Rejection, bounce.NoReverseDNS, bounce.ScopeSender, bounce.Permanent},
+	"7.26": {bounce.DMARC, bounce.DMARCFailed, bounce.ScopeSender, bounce.Permanent},
+	"7.28": {bounce.RateLimit, bounce.RateLimited, bounce.ScopeSender, bounce.Retry},
+}
+
+func byEnhanced(code string) (bounce.Verdict, bool) {
+	if len(code) < 5 {
+		return bounce.Verdict{}, false
+	}
+	says, ok := enhancedMeanings[code[2:]]
+	if !ok {
+		return bounce.Verdict{}, false
+	}
+	return bounce.Verdict{Category: says.Category, Reason: says.Reason, Scope: says.Scope, Disposition: says.Disposition, Rule: "enhanced/" + code}, true
+}
+
+// guideRows are the rows of the guide to SMTP errors: category, SMTP code,
+// enhanced code.
+//
+//go:embed guide.tsv
+var guideRows string
+
+// misleading are the pairs for which the guide's category is wrong more often
+// than right, measured on public replies: they say nothing without a text.
+var misleading = map[string]bool{
+	"550 5.7.1": true, "550 5.7.0": true, "554 5.7.1": true, "553": true, "452": true,
+	"554 5.2.2": true, "501": true, "571": true, "553 5.7.2": true, "450": true,
+	"450 4.1.1": true, "553 5.7.1": true, "553 5.3.0": true, "550 5.2.0": true,
+	"550": true, "554": true, "550 5.0.0": true, "554 5.0.0": true,
+}
+
+// fallbacks are the verdicts for a category of the guide, where no text says
+// more.
+var fallbacks = map[bounce.Category]Says{
+	bounce.Blocked:        {bounce.Blocked, bounce.PolicyBlock, bounce.ScopeSender, bounce.Permanent},
+	bounce.DMARC:          {bounce.DMARC, bounce.DMARCFailed, bounce.ScopeSender, bounce.Permanent},
+	bounce.InvalidAddress: {bounce.InvalidAddress, bounce.NoSuchUser, bounce.ScopeRecipient, bounce.Permanent},
+	bounce.Mailbox:        {bounce.Mailbox, bounce.MailboxError, bounce.ScopeRecipient, bounce.Permanent},
+	bounce.MailboxFull:    {bounce.MailboxFull, bounce.MailboxFullReason, bounce.ScopeRecipient, bounce.Retry},
+	bounce.RateLimit:      {bounce.RateLimit, bounce.RateLimited, bounce.ScopeSender, bounce.Retry},
+	bounce.RecipientError: {bounce.RecipientError, bounce.RecipientRefused, bounce.ScopeRecipient, bounce.Permanent},
+	bounce.Rejection:      {bounce.Rejection, bounce.PolicyBlock, bounce.ScopeSender, bounce.Permanent},
+}
+
+// guide maps a pair such as "550 5.1.1" to its categories.
+var guide = func() map[string][]bounce.Category {
+	pairs := make(map[string][]bounce.Category)
+	for row := range strings.Lines(guideRows) {
+		fields := strings.Split(strings.TrimSuffix(row, "\n"), "\t")
+		pair := strings.TrimSpace(fields[1] + " " + fields[2])
+		if category := bounce.Category(fields[0]); !slices.Contains(pairs[pair], category) {
+			pairs[pair] = append(pairs[pair], category)
+		}
+	}
+	return pairs
+}()
+
+// byGuide decides only for pairs to which the guide gives one category.
+func byGuide(code int, enhanced string) (bounce.Verdict, bool) {
+	pair := strings.TrimSpace(fmt.Sprintf("%d %s", code, enhanced))
+	categories := guide[pair]
+	if len(categories) != 1 || misleading[pair] {
+		return bounce.Verdict{}, false
+	}
+	says := fallbacks[categories[0]]
+	return bounce.Verdict{Category: says.Category, Reason: says.Reason, Scope: says.Scope, Disposition: says.Disposition, Rule: "guide/" + strings.ReplaceAll(pair, " ", "-")}, true
+}
