@@ -1,0 +1,167 @@
+// Package cli puts the stages together into the commands, one file a command.
+//
+// Results go to stdout, remarks to stderr. A command exits with 0 when it is
+// done, 1 when it failed, 2 when it was called wrongly.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/bouncetail/bouncetail/config"
+)
+
+// Version is set when a release is built.
+var Version = ""
+
+// app is what the commands share.
+type app struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	configPath     string
+	dbPath         string
+}
+
+// usageError marks an error of how a command was called.
+type usageError struct{ error }
+
+// Main runs the command that args name and returns its exit code.
+func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	a := &app{stdin: stdin, stdout: stdout, stderr: stderr}
+	root := a.root()
+	root.SetArgs(args)
+	called, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		return 0
+	}
+	fmt.Fprintf(stderr, "%s: %v\n", called.CommandPath(), err)
+	var usage usageError
+	if errors.As(err, &usage) || strings.HasPrefix(err.Error(), "unknown command") {
+		fmt.Fprintf(stderr, "See %s --help.\n", called.CommandPath())
+		return 2
+	}
+	return 1
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "bouncetail",
+		Short: "Keeps who could not be reached by mail, and why, out of your mail server's log",
+		Long: "Bouncetail follows the logs of Postfix and Exim and keeps, in one SQLite file,\n" +
+			"what became of every recipient that could not be reached: who, when, what the\n" +
+			"other side said, why, and whether trying again makes sense.",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetIn(a.stdin)
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
+	root.PersistentFlags().StringVar(&a.configPath, "config", "", "settings `FILE` (default "+config.DefaultPath+")")
+	root.PersistentFlags().StringVar(&a.dbPath, "db", "", "database `FILE` (default: the setting database)")
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.AddCommand(a.run(), a.importLogs(), a.recipients(), a.classify(), a.checkConfig(), a.version())
+	for _, c := range root.Commands() {
+		if args := c.Args; args != nil {
+			c.Args = func(cmd *cobra.Command, given []string) error {
+				if err := args(cmd, given); err != nil {
+					return usageError{err}
+				}
+				return nil
+			}
+		}
+	}
+	return root
+}
+
+// settings loads the settings, with --db over them.
+func (a *app) settings() (config.Config, error) {
+	c, err := config.Load(a.configPath)
+	if err != nil {
+		return c, err
+	}
+	if a.dbPath != "" {
+		c.Database = a.dbPath
+	}
+	return c, nil
+}
+
+// logger returns the logger that the settings ask for.
+func (a *app) logger(c config.Log) *slog.Logger {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.Level)); err != nil {
+		level = slog.LevelInfo // config has refused it before
+	}
+	o := &slog.HandlerOptions{Level: level}
+	if c.Format == "json" {
+		return slog.New(slog.NewJSONHandler(a.stderr, o))
+	}
+	if os.Getenv("JOURNAL_STREAM") != "" {
+		// The journal has a stamp of its own.
+		o.ReplaceAttr = func(groups []string, attr slog.Attr) slog.Attr {
+			if len(groups) == 0 && attr.Key == slog.TimeKey {
+				return slog.Attr{}
+			}
+			return attr
+		}
+	}
+	return slog.New(slog.NewTextHandler(a.stderr, o))
+}
+
+func (a *app) version() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			_, err := fmt.Fprintln(a.stdout, "bouncetail", versionText())
+			return err
+		},
+	}
+}
+
+func versionText() string {
+	if Version != "" {
+		return Version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
+}
+
+func (a *app) checkConfig() *cobra.Command {
+	return &cobra.Command{
+		Use:   "check-config",
+		Short: "Check the settings and say what they come to",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			c, err := a.settings()
+			if err != nil {
+				return err
+			}
+			fmt.Fprintln(a.stdout, "database:", c.Database)
+			if len(c.Sources) == 0 {
+				fmt.Fprintln(a.stdout, "sources:  the first that exists of", strings.Join(config.Usual, ", "))
+			}
+			for _, s := range c.Sources {
+				fmt.Fprintf(a.stdout, "source:   %s (%s)\n", s.Path, s.MTA)
+			}
+			_, err = fmt.Fprintln(a.stdout, "The settings are good.")
+			return err
+		},
+	}
+}

@@ -1,0 +1,212 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/config"
+	"github.com/bouncetail/bouncetail/pipeline"
+	"github.com/bouncetail/bouncetail/sqlite"
+	"github.com/bouncetail/bouncetail/tailer"
+)
+
+func (a *app) importLogs() *cobra.Command {
+	var mta, zone string
+	c := &cobra.Command{
+		Use:   "import FILE…",
+		Short: "Read logs to their end: plain, .gz, .zst, .xz, .bz2, or - for standard input",
+		Long: "Import reads logs to their end, in any order and any number of times: a line that\n" +
+			"was read before changes nothing. A daemon started later goes on behind them.",
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, files []string) error {
+			c, err := a.settings()
+			if err != nil {
+				return err
+			}
+			source := config.Source{MTA: mta, Timezone: zone}
+			if _, err := source.Zone(); err != nil {
+				return usageError{fmt.Errorf("--timezone: %w", err)}
+			}
+			if mta != "auto" && mta != "postfix" && mta != "exim" {
+				return usageError{fmt.Errorf("--mta: %q is none of auto, postfix, exim", mta)}
+			}
+			c.Sources = []config.Source{source}
+			return a.importFiles(cmd.Context(), c, files)
+		},
+	}
+	c.Flags().StringVar(&mta, "mta", "auto", "whose logs they are: auto, postfix, exim")
+	c.Flags().StringVar(&zone, "timezone", "local", "`ZONE` of stamps that name none, such as Europe/Berlin")
+	return c
+}
+
+func (a *app) importFiles(ctx context.Context, c config.Config, files []string) (err error) {
+	if err := readable(files); err != nil {
+		return err // before a database is made
+	}
+	log := a.logger(c.Log)
+	s, err := openStages(ctx, c, log)
+	if err != nil {
+		return err
+	}
+	var progress func(done, total int64)
+	clear := func() {}
+	if f, ok := a.stderr.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		progress, clear = progressLine(f)
+	}
+	p := s.pipeline(func(ctx context.Context, out chan<- bounce.Chunk) error {
+		return tailer.Import(ctx, tailer.ImportOptions{
+			Paths: files, Stdin: a.stdin, Positions: s.positions, Anchor: anchor, MaxLine: c.MaxLine, Progress: progress, Log: log, Now: time.Now,
+		}, out)
+	}, time.Second)
+	begun := time.Now()
+	err = p.Run(ctx)
+	took := time.Since(begun)
+	clear()
+	if err == nil {
+		err = ctx.Err()
+	}
+	recognised := 0
+	for _, parser := range s.parsers {
+		recognised += parser.Counts().Recognised
+	}
+	unjoined := s.queue.Unjoined()
+	if err := errors.Join(err, s.store.Close()); err != nil {
+		return err
+	}
+	if recognised == 0 {
+		return fmt.Errorf("no line of a mail server in what was read (%d lines); is it a mail log? Journals as JSON are not read yet", p.Progress.Lines.Load())
+	}
+	return a.summary(ctx, c.Database, &p.Progress, took, unjoined)
+}
+
+// readable refuses what cannot be read before anything is written.
+func readable(files []string) error {
+	for _, path := range files {
+		if path == "-" {
+			continue
+		}
+		info, err := os.Stat(path)
+		switch {
+		case errors.Is(err, os.ErrNotExist):
+			return fmt.Errorf("%s does not exist; check the spelling, or list the folder", path)
+		case err != nil:
+			return err
+		case info.IsDir():
+			return fmt.Errorf("%s is a folder; name the log files in it", path)
+		}
+		f, err := os.Open(path)
+		if errors.Is(err, os.ErrPermission) {
+			return fmt.Errorf("%s may not be read by this user; run as root or as a member of the group that owns it (often adm)", path)
+		}
+		if err != nil {
+			return err
+		}
+		f.Close()
+	}
+	return nil
+}
+
+// progressLine returns a function that rewrites one line of a terminal a few
+// times a second, and one that clears it.
+func progressLine(w io.Writer) (progress func(done, total int64), clear func()) {
+	var last time.Time
+	progress = func(done, total int64) {
+		if now := time.Now(); total > 0 && now.Sub(last) > 200*time.Millisecond {
+			last = now
+			fmt.Fprintf(w, "\r%3d %% of %d MB", 100*done/total, total>>20)
+		}
+	}
+	return progress, func() {
+		if !last.IsZero() {
+			fmt.Fprint(w, "\r\x1b[K")
+		}
+	}
+}
+
+// summary tells what was read, and what the database holds now.
+func (a *app) summary(ctx context.Context, path string, p *pipeline.Progress, took time.Duration, unjoined int) error {
+	r, err := sqlite.OpenReader(ctx, path)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	w := &table{Writer: tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', tabwriter.AlignRight)}
+	w.row("lines read", p.Lines.Load(), fmt.Sprintf("in %v", took.Round(10*time.Millisecond)))
+	w.row("sent", p.Sent.Load(), "")
+	w.row("deferred", p.Deferred.Load(), "the mail server tries again")
+	w.row("bounced", p.Bounced.Load(), "it gave up")
+	w.row("expired", p.Expired.Load(), "it gave up after trying for too long")
+	w.row("new failures", p.New.Load(), "that the database did not hold yet")
+	if n := p.TooLong.Load(); n > 0 {
+		w.row("too long", n, "lines left out, see max_line in the settings")
+	}
+	if n := p.Unread.Load(); n > 0 {
+		w.row("not understood", n, "delivery lines, see below")
+	}
+	if unjoined > 0 {
+		w.row("lost track", int64(unjoined), "messages expired whose deferrals are in a log not read")
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	for _, part := range []struct {
+		title string
+		list  func(context.Context) ([]sqlite.Count, error)
+	}{
+		{"Recipients in " + path, r.States},
+		{"Bad addresses, by reason", r.BadByReason},
+		{"Your own problem: failed attempts that are not about the recipient", r.SenderProblems},
+		{"Delivery lines that were not understood", r.Unread},
+	} {
+		counts, err := part.list(ctx)
+		if err != nil {
+			return err
+		}
+		if len(counts) == 0 {
+			continue
+		}
+		fmt.Fprintf(a.stdout, "\n%s\n", part.title)
+		w := &table{Writer: tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', tabwriter.AlignRight)}
+		for _, c := range counts {
+			w.row("", int64(c.N), c.Name)
+		}
+		if err := w.Flush(); err != nil {
+			return err
+		}
+	}
+	_, err = fmt.Fprintf(a.stdout, "\nNext: bouncetail recipients --state bad%s\n", dbFlag(a.dbPath))
+	return err
+}
+
+func dbFlag(path string) string {
+	if path == "" {
+		return ""
+	}
+	return " --db " + path
+}
+
+// table writes a name, a number and a remark a row.
+type table struct{ *tabwriter.Writer }
+
+func (t *table) row(name string, n int64, remark string) {
+	fmt.Fprintf(t, "%s\t%s\t%s\n", cmp.Or(name, " "), thousands(n), "  "+remark)
+}
+
+// thousands writes a number with separators: 1,234,567.
+func thousands(n int64) string {
+	s := fmt.Sprint(n)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}

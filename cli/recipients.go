@@ -1,0 +1,133 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/bouncetail/bouncetail/address"
+	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/sqlite"
+)
+
+func (a *app) recipients() *cobra.Command {
+	var f sqlite.Filter
+	var since string
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "recipients",
+		Short: "List the addresses that failed, the last first",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if f.State != "" && !slices.Contains([]string{"bad", "retry", "ok"}, f.State) {
+				return usageError{fmt.Errorf("--state: %q is none of bad, retry, ok", f.State)}
+			}
+			if f.Category != "" && !slices.ContainsFunc(bounce.Categories, func(m bounce.Meaning) bool { return m.Slug == f.Category }) {
+				return usageError{fmt.Errorf("--category: %q is none of %s", f.Category, categorySlugs())}
+			}
+			if f.Limit < 0 {
+				return usageError{fmt.Errorf("--limit: %d is less than 0", f.Limit)}
+			}
+			if since != "" {
+				from, err := parseSince(since, time.Now())
+				if err != nil {
+					return usageError{fmt.Errorf("--since: %w", err)}
+				}
+				f.Since = from.UTC().Format("2006-01-02T15:04:05.000Z")
+			}
+			f.Domain = address.Domain(f.Domain)
+			settings, err := a.settings()
+			if err != nil {
+				return err
+			}
+			r, err := sqlite.OpenReader(cmd.Context(), settings.Database)
+			if err != nil {
+				return err
+			}
+			defer r.Close()
+			if asJSON {
+				enc := json.NewEncoder(a.stdout)
+				enc.SetEscapeHTML(false)
+				return r.Recipients(cmd.Context(), f, func(row *sqlite.Recipient) error { return enc.Encode(row) })
+			}
+			return a.recipientTable(func(each func(*sqlite.Recipient) error) error { return r.Recipients(cmd.Context(), f, each) })
+		},
+	}
+	c.Flags().StringVar(&f.State, "state", "", "only `STATE`: bad, retry, ok")
+	c.Flags().StringVar(&f.Domain, "domain", "", "only addresses of `DOMAIN`")
+	c.Flags().StringVar(&f.Category, "category", "", "only `CATEGORY`: "+categorySlugs())
+	c.Flags().StringVar(&since, "since", "", "only those that failed since `TIME`: 24h, 7d, 2026-11-01, or RFC 3339")
+	c.Flags().IntVar(&f.Limit, "limit", 0, "at most `N`; 0 is all")
+	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line, with the columns of the table recipients")
+	return c
+}
+
+func categorySlugs() string {
+	var slugs []string
+	for _, m := range bounce.Categories {
+		slugs = append(slugs, m.Slug)
+	}
+	return strings.Join(slugs, ", ")
+}
+
+// parseSince reads a span back from now, a day, or a time.
+func parseSince(s string, now time.Time) (time.Time, error) {
+	if days, ok := strings.CutSuffix(s, "d"); ok {
+		var n int
+		if _, err := fmt.Sscanf(days, "%d", &n); err == nil && fmt.Sprint(n) == days && n >= 0 {
+			return now.AddDate(0, 0, -n), nil
+		}
+	}
+	if d, err := time.ParseDuration(s); err == nil && d >= 0 {
+		return now.Add(-d), nil
+	}
+	for _, layout := range []string{time.DateOnly, time.RFC3339} {
+		if t, err := time.ParseInLocation(layout, s, time.Local); err == nil {
+			return t, nil
+		}
+	}
+	return time.Time{}, fmt.Errorf("%q is no time; write 24h, 7d, 2026-11-01, or 2026-11-01T12:00:00Z", s)
+}
+
+func (a *app) recipientTable(list func(func(*sqlite.Recipient) error) error) error {
+	width := 0 // of a terminal; a pipe gets whole lines
+	if f, ok := a.stdout.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		if w, _, err := term.GetSize(int(f.Fd())); err == nil {
+			width = w
+		}
+	}
+	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "RECIPIENT\tSTATE\tCATEGORY\tREASON\tLAST FAILURE\tREPLY")
+	err := list(func(r *sqlite.Recipient) error {
+		reply := ""
+		if r.Reply != nil {
+			reply = *r.Reply
+		}
+		_, err := fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", r.Recipient, r.State, r.Category, r.Reason, shortTime(r.LastFailureAt), cut(reply, max(40, width-100)*min(width, 1)))
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return w.Flush()
+}
+
+// cut shortens a text to n characters; 0 leaves it whole.
+func cut(s string, n int) string {
+	if runes := []rune(s); n > 0 && len(runes) > n {
+		return string(runes[:n-1]) + "…"
+	}
+	return s
+}
+
+// shortTime shows a stored time to the minute.
+func shortTime(stored string) string {
+	return strings.Replace(stored[:min(len(stored), 16)], "T", " ", 1)
+}

@@ -1,0 +1,170 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"github.com/bouncetail/bouncetail/config"
+	"github.com/bouncetail/bouncetail/pipeline"
+	"github.com/bouncetail/bouncetail/tailer"
+)
+
+func (a *app) run() *cobra.Command {
+	return &cobra.Command{
+		Use:   "run [FILE…]",
+		Short: "Follow the logs until told to stop (the daemon)",
+		Long: "Run follows the logs that the settings name, or the files and globs given here,\n" +
+			"through rotation and restarts, until SIGTERM. Everything read so far is saved\n" +
+			"then. SIGHUP reads the settings anew and keeps the old ones if the new are bad.",
+		RunE: func(cmd *cobra.Command, files []string) error {
+			c, err := a.runSettings(files)
+			if err != nil {
+				return err
+			}
+			return a.daemon(cmd.Context(), c, files)
+		},
+	}
+}
+
+// runSettings returns the settings with the sources that are to be followed.
+func (a *app) runSettings(files []string) (config.Config, error) {
+	c, err := a.settings()
+	if err != nil {
+		return c, err
+	}
+	if len(files) > 0 {
+		c.Sources = nil
+		for _, f := range files {
+			c.Sources = append(c.Sources, config.Source{Path: f, MTA: "auto"})
+		}
+	}
+	if len(c.Sources) > 0 {
+		return c, nil
+	}
+	for _, path := range config.Usual {
+		if _, err := os.Stat(path); err == nil {
+			c.Sources = []config.Source{{Path: path, MTA: "auto"}}
+			return c, nil
+		}
+	}
+	return c, fmt.Errorf("no mail log found (looked for %s); name the log in the settings, or as an argument", strings.Join(config.Usual, ", "))
+}
+
+// daemon runs until ctx ends, and starts its stages anew for new settings.
+func (a *app) daemon(ctx context.Context, c config.Config, files []string) error {
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	for {
+		next, err := a.follow(ctx, c, hangup, func() (config.Config, error) { return a.runSettings(files) })
+		if err != nil || next == nil {
+			return err
+		}
+		c = *next
+	}
+}
+
+// follow follows the sources until ctx ends, or until SIGHUP brings settings
+// that are good, which it returns.
+func (a *app) follow(ctx context.Context, c config.Config, hangup <-chan os.Signal, reload func() (config.Config, error)) (next *config.Config, err error) {
+	log := a.logger(c.Log)
+	s, err := openStages(ctx, c, log)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, s.store.Close()) }()
+	var patterns []string
+	for _, source := range c.Sources {
+		patterns = append(patterns, source.Path)
+		log.Info("following", "log", source.Path, "mta", source.MTA)
+	}
+	t, err := tailer.New(tailer.Options{
+		Patterns:  patterns,
+		Positions: s.positions,
+		Anchor:    anchor,
+		FromEnd:   c.Start == "end",
+		MaxLine:   c.MaxLine,
+		Log:       log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	p := s.pipeline(t.Run, 0)
+	done := make(chan error, 1)
+	go func() { done <- p.Run(ctx) }()
+
+	notify(log, daemon.SdNotifyReady)
+	tick := time.NewTicker(watchdogInterval())
+	defer tick.Stop()
+	for {
+		select {
+		case err := <-done:
+			notify(log, daemon.SdNotifyStopping)
+			log.Info("stopped", "lines", p.Progress.Lines.Load(), "new_records", p.Progress.New.Load())
+			return next, err
+		case <-tick.C:
+			if err := s.store.Check(); err != nil {
+				stop()
+				return nil, errors.Join(err, <-done)
+			}
+			notify(log, status(&p.Progress)+"\n"+daemon.SdNotifyWatchdog)
+		case <-hangup:
+			notify(log, daemon.SdNotifyReloading+fmt.Sprintf("\nMONOTONIC_USEC=%d", monotonic()))
+			loaded, err := reload()
+			if err != nil {
+				log.Error("settings not taken over, going on with the old ones", "error", err)
+				notify(log, daemon.SdNotifyReady)
+				continue
+			}
+			log.Info("settings read anew")
+			next = &loaded
+			stop()
+		}
+	}
+}
+
+// status tells systemctl status what is going on.
+func status(p *pipeline.Progress) string {
+	if trouble := p.Trouble.Load(); trouble != nil {
+		return "STATUS=cannot save: " + strings.ReplaceAll(*trouble, "\n", " ")
+	}
+	return fmt.Sprintf("STATUS=%d lines read, %d new failures kept, %d lines not understood", p.Lines.Load(), p.New.Load(), p.Unread.Load())
+}
+
+// notify tells systemd, where it started us.
+func notify(log *slog.Logger, state string) {
+	if _, err := daemon.SdNotify(false, state); err != nil {
+		log.Debug("telling systemd", "error", err)
+	}
+}
+
+// watchdogInterval is half of what systemd asks for.
+func watchdogInterval() time.Duration {
+	if d, err := daemon.SdWatchdogEnabled(false); err == nil && d > 0 {
+		return d / 2
+	}
+	return 10 * time.Second
+}
+
+// monotonic returns microseconds of CLOCK_MONOTONIC, which systemd wants to be
+// told with a reload.
+func monotonic() int64 {
+	var now unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
+		return 0
+	}
+	return now.Nano() / 1000
+}

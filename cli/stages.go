@@ -1,0 +1,85 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/classify"
+	"github.com/bouncetail/bouncetail/config"
+	"github.com/bouncetail/bouncetail/logparse"
+	"github.com/bouncetail/bouncetail/pipeline"
+	"github.com/bouncetail/bouncetail/queue"
+	"github.com/bouncetail/bouncetail/sqlite"
+)
+
+// stages are what run and import put behind their source.
+type stages struct {
+	store      *sqlite.Store
+	queue      *queue.Queue
+	classifier *classify.Classifier
+	positions  []bounce.Position
+	sources    []config.Source
+	parsers    []*logparse.Parser // all that were made
+	log        *slog.Logger
+}
+
+func openStages(ctx context.Context, c config.Config, log *slog.Logger) (_ *stages, err error) {
+	s := &stages{queue: queue.New(), sources: c.Sources, log: log}
+	s.queue.Lifetime = c.QueueLifetime
+	if s.classifier, err = classify.New(); err != nil {
+		return nil, err
+	}
+	if s.store, err = sqlite.Open(ctx, c.Database, log); err != nil {
+		return nil, err
+	}
+	var entries []bounce.QueueEntry
+	if s.positions, entries, err = s.store.Load(ctx); err == nil {
+		err = s.queue.Restore(entries)
+	}
+	if err != nil {
+		s.store.Close()
+		return nil, fmt.Errorf("database %s: %w", c.Database, err)
+	}
+	return s, nil
+}
+
+func (s *stages) pipeline(source pipeline.Source, linger time.Duration) *pipeline.Pipeline {
+	return &pipeline.Pipeline{
+		Source:     source,
+		NewParser:  s.newParser,
+		Queue:      s.queue,
+		Classifier: func() pipeline.Classifier { return s.classifier },
+		Store:      s.store,
+		Log:        s.log,
+		Linger:     linger,
+	}
+}
+
+func (s *stages) newParser(c *bounce.Chunk) (pipeline.Parser, error) {
+	o := logparse.Options{Anchor: c.Position.Anchor, State: c.Position.Parser}
+	if c.SourceIndex < len(s.sources) {
+		source := s.sources[c.SourceIndex]
+		if source.MTA != "auto" {
+			o.MTA = bounce.MTA(source.MTA)
+		}
+		var err error
+		if o.Zone, err = source.Zone(); err != nil {
+			return nil, err
+		}
+	}
+	p, err := logparse.New(o)
+	if err != nil {
+		return nil, err
+	}
+	s.parsers = append(s.parsers, p)
+	return p, nil
+}
+
+// anchor resolves the first stamp of a log for the tailer.
+func anchor(open func() (io.ReadCloser, error), size int64, modified time.Time) time.Time {
+	return logparse.Anchor(open, size, modified, time.Local)
+}

@@ -1,0 +1,102 @@
+package config_test
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/bouncetail/bouncetail/config"
+)
+
+func write(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "config.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestExampleIsExactlyTheDefaults(t *testing.T) {
+	got, err := config.Load("../config.example.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := config.Default(); !reflect.DeepEqual(got, want) {
+		t.Errorf("Load(config.example.yaml):\n got %+v\nwant %+v", got, want)
+	}
+}
+
+func TestExampleShowsEveryKey(t *testing.T) {
+	text, err := os.ReadFile("../config.example.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var look func(typ reflect.Type)
+	look = func(typ reflect.Type) {
+		for i := range typ.NumField() {
+			f := typ.Field(i)
+			if key := f.Tag.Get("mapstructure"); !strings.Contains(string(text), key+":") {
+				t.Errorf("config.example.yaml does not show %s", key)
+			}
+			if f.Type.Kind() == reflect.Struct {
+				look(f.Type)
+			}
+			if f.Type.Kind() == reflect.Slice {
+				look(f.Type.Elem())
+			}
+		}
+	}
+	look(reflect.TypeFor[config.Config]())
+}
+
+func TestEnvironmentGoesBeforeTheFile(t *testing.T) {
+	t.Setenv("BOUNCETAIL_LOG_LEVEL", "debug")
+	t.Setenv("BOUNCETAIL_DATABASE", "/tmp/other.db")
+	got, err := config.Load(write(t, "log: {level: warn}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Log.Level != "debug" || got.Database != "/tmp/other.db" {
+		t.Errorf("level %q, database %q; want debug and /tmp/other.db", got.Log.Level, got.Database)
+	}
+}
+
+func TestSourcesGetTheirDefaults(t *testing.T) {
+	got, err := config.Load(write(t, "sources:\n  - path: /var/log/Mail.Log\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []config.Source{{Path: "/var/log/Mail.Log", MTA: "auto"}}; !reflect.DeepEqual(got.Sources, want) {
+		t.Errorf("sources %+v, want %+v", got.Sources, want)
+	}
+}
+
+func TestBadSettingsAreNamedAllAtOnce(t *testing.T) {
+	for name, c := range map[string]struct {
+		text string
+		want []string
+	}{
+		"misspelt key":     {"databse: x\n", []string{`"databse"`, `"database"`}},
+		"nested misspelt":  {"log: {levle: info}\n", []string{`"log.levle"`, `"log.level"`}},
+		"misspelt source":  {"sources:\n  - pth: x\n", []string{`"sources[0].pth"`, `"sources[0].path"`}},
+		"several problems": {"start: middle\nlog: {level: loud}\nsources: [{path: x, mta: qmail}]\n", []string{"start:", "log.level:", "sources[0].mta:"}},
+		"no zone":          {"sources: [{path: x, timezone: Mars/Base}]\n", []string{"sources[0].timezone:", "Europe/Berlin"}},
+		"not YAML":         {"a: [\n", []string{"config.yaml"}},
+		"wrong type":       {"max_line: many\n", []string{"max_line"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := config.Load(write(t, c.text))
+			if err == nil {
+				t.Fatalf("Load(%q) gives no error", c.text)
+			}
+			for _, want := range c.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("Load(%q): %v; want it to name %s", c.text, err, want)
+				}
+			}
+		})
+	}
+}
