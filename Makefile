@@ -1,8 +1,9 @@
 GO ?= go
 SAMPLE = testdata/logs/postfix/main/mail.log.gz testdata/logs/exim/main/mainlog.gz
 DEMO = .cache/demo.db
+PREFIX = /usr/local
 
-.PHONY: build run test lint fuzz accuracy bench clean
+.PHONY: build run test check lint race install uninstall fuzz accuracy bench clean
 
 build: bouncetail
 
@@ -16,14 +17,38 @@ run: build
 
 # test needs a C compiler, and root for the packages of the mail servers that
 # it runs; what cannot run says so loudly.
-test: lint
+test: check
 	./scripts/test-setup
 	$(GO) test -shuffle=on ./...
 
-lint:
+# check is what is looked at before every test run.
+check:
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'run gofmt -w on these'; exit 1; }
 	$(GO) vet ./...
 	$(GO) mod tidy -diff
+
+# lint runs the linters that tools/go.mod pins; building them takes minutes,
+# once.
+lint: .cache/golangci-lint
+	.cache/golangci-lint run ./...
+
+.cache/golangci-lint: tools/go.mod tools/go.sum
+	$(GO) build -C tools -o ../$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+race:
+	$(GO) test -race -shuffle=on ./...
+
+# install puts the program, its unit and its settings in place; settings that
+# are there already stay.
+install:
+	install -D -m 0755 bouncetail $(DESTDIR)$(PREFIX)/bin/bouncetail
+	install -D -m 0644 systemd/bouncetail.service $(DESTDIR)/etc/systemd/system/bouncetail.service
+	install -D -m 0644 systemd/bouncetail.sysusers $(DESTDIR)/etc/sysusers.d/bouncetail.conf
+	test -e $(DESTDIR)/etc/bouncetail/config.yaml || install -D -m 0644 config.example.yaml $(DESTDIR)/etc/bouncetail/config.yaml
+
+# uninstall leaves settings and database.
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/bin/bouncetail $(DESTDIR)/etc/systemd/system/bouncetail.service $(DESTDIR)/etc/sysusers.d/bouncetail.conf
 
 # fuzz runs each fuzz target for a while.
 fuzz:

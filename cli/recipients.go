@@ -17,32 +17,54 @@ import (
 	"github.com/bouncetail/bouncetail/sqlite"
 )
 
+// recipientFilter holds the flags that choose recipients.
+type recipientFilter struct {
+	sqlite.Filter
+	since string
+}
+
+func (f *recipientFilter) flags(c *cobra.Command) {
+	c.Flags().StringVar(&f.State, "state", "", "only `STATE`: bad, retry, ok")
+	c.Flags().StringVar(&f.Domain, "domain", "", "only addresses of `DOMAIN`")
+	c.Flags().StringVar(&f.Category, "category", "", "only `CATEGORY`: "+categorySlugs())
+	c.Flags().StringVar(&f.since, "since", "", "only those that failed since `TIME`: 24h, 7d, 2026-11-01, or RFC 3339")
+	c.Flags().IntVar(&f.Limit, "limit", 0, "at most `N`; 0 is all")
+}
+
+// parse checks the flags.
+func (f *recipientFilter) parse(now time.Time) (sqlite.Filter, error) {
+	if f.State != "" && !slices.Contains([]string{"bad", "retry", "ok"}, f.State) {
+		return f.Filter, usageError{fmt.Errorf("--state: %q is none of bad, retry, ok", f.State)}
+	}
+	if f.Category != "" && !slices.ContainsFunc(bounce.Categories, func(m bounce.Meaning) bool { return m.Slug == f.Category }) {
+		return f.Filter, usageError{fmt.Errorf("--category: %q is none of %s", f.Category, categorySlugs())}
+	}
+	if f.Limit < 0 {
+		return f.Filter, usageError{fmt.Errorf("--limit: %d is less than 0", f.Limit)}
+	}
+	if f.since != "" {
+		from, err := parseSince(f.since, now)
+		if err != nil {
+			return f.Filter, usageError{fmt.Errorf("--since: %w", err)}
+		}
+		f.Since = from.UTC().Format("2006-01-02T15:04:05.000Z")
+	}
+	f.Filter.Domain = address.Domain(f.Filter.Domain)
+	return f.Filter, nil
+}
+
 func (a *app) recipients() *cobra.Command {
-	var f sqlite.Filter
-	var since string
+	var filter recipientFilter
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "recipients",
 		Short: "List the addresses that failed, the last first",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if f.State != "" && !slices.Contains([]string{"bad", "retry", "ok"}, f.State) {
-				return usageError{fmt.Errorf("--state: %q is none of bad, retry, ok", f.State)}
+			f, err := filter.parse(time.Now())
+			if err != nil {
+				return err
 			}
-			if f.Category != "" && !slices.ContainsFunc(bounce.Categories, func(m bounce.Meaning) bool { return m.Slug == f.Category }) {
-				return usageError{fmt.Errorf("--category: %q is none of %s", f.Category, categorySlugs())}
-			}
-			if f.Limit < 0 {
-				return usageError{fmt.Errorf("--limit: %d is less than 0", f.Limit)}
-			}
-			if since != "" {
-				from, err := parseSince(since, time.Now())
-				if err != nil {
-					return usageError{fmt.Errorf("--since: %w", err)}
-				}
-				f.Since = from.UTC().Format("2006-01-02T15:04:05.000Z")
-			}
-			f.Domain = address.Domain(f.Domain)
 			settings, err := a.settings()
 			if err != nil {
 				return err
@@ -52,19 +74,19 @@ func (a *app) recipients() *cobra.Command {
 				return err
 			}
 			defer r.Close()
+			list := func(each func(*bounce.Recipient) error) error {
+				_, err := r.Recipients(cmd.Context(), f, each)
+				return err
+			}
 			if asJSON {
 				enc := json.NewEncoder(a.stdout)
 				enc.SetEscapeHTML(false)
-				return r.Recipients(cmd.Context(), f, func(row *sqlite.Recipient) error { return enc.Encode(row) })
+				return list(func(row *bounce.Recipient) error { return enc.Encode(row) })
 			}
-			return a.recipientTable(func(each func(*sqlite.Recipient) error) error { return r.Recipients(cmd.Context(), f, each) })
+			return a.recipientTable(list)
 		},
 	}
-	c.Flags().StringVar(&f.State, "state", "", "only `STATE`: bad, retry, ok")
-	c.Flags().StringVar(&f.Domain, "domain", "", "only addresses of `DOMAIN`")
-	c.Flags().StringVar(&f.Category, "category", "", "only `CATEGORY`: "+categorySlugs())
-	c.Flags().StringVar(&since, "since", "", "only those that failed since `TIME`: 24h, 7d, 2026-11-01, or RFC 3339")
-	c.Flags().IntVar(&f.Limit, "limit", 0, "at most `N`; 0 is all")
+	filter.flags(c)
 	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line, with the columns of the table recipients")
 	return c
 }
@@ -96,7 +118,7 @@ func parseSince(s string, now time.Time) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("%q is no time; write 24h, 7d, 2026-11-01, or 2026-11-01T12:00:00Z", s)
 }
 
-func (a *app) recipientTable(list func(func(*sqlite.Recipient) error) error) error {
+func (a *app) recipientTable(list func(func(*bounce.Recipient) error) error) error {
 	width := 0 // of a terminal; a pipe gets whole lines
 	if f, ok := a.stdout.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		if w, _, err := term.GetSize(int(f.Fd())); err == nil {
@@ -105,12 +127,8 @@ func (a *app) recipientTable(list func(func(*sqlite.Recipient) error) error) err
 	}
 	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "RECIPIENT\tSTATE\tCATEGORY\tREASON\tLAST FAILURE\tREPLY")
-	err := list(func(r *sqlite.Recipient) error {
-		reply := ""
-		if r.Reply != nil {
-			reply = *r.Reply
-		}
-		_, err := fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", r.Recipient, r.State, r.Category, r.Reason, shortTime(r.LastFailureAt), cut(reply, max(40, width-100)*min(width, 1)))
+	err := list(func(r *bounce.Recipient) error {
+		_, err := fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", r.Recipient, r.State, r.Category, r.Reason, shortTime(r.LastFailureAt), cut(r.Reply, max(40, width-100)*min(width, 1)))
 		return err
 	})
 	if err != nil {

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -41,8 +42,7 @@ func openStages(ctx context.Context, c config.Config, log *slog.Logger) (_ *stag
 		err = s.queue.Restore(entries)
 	}
 	if err != nil {
-		s.store.Close()
-		return nil, fmt.Errorf("database %s: %w", c.Database, err)
+		return nil, errors.Join(fmt.Errorf("database %s: %w", c.Database, err), s.store.Close())
 	}
 	return s, nil
 }

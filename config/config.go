@@ -189,8 +189,8 @@ func unknownKeys(settings map[string]any) []string {
 
 func walk(prefix string, settings map[string]any, t reflect.Type, report func(key, nearest string)) {
 	known := make(map[string]reflect.Type)
-	for i := range t.NumField() {
-		known[t.Field(i).Tag.Get("mapstructure")] = t.Field(i).Type
+	for f := range t.Fields() {
+		known[f.Tag.Get("mapstructure")] = f.Type
 	}
 	for key, value := range settings {
 		field, ok := known[key]

@@ -36,8 +36,7 @@ func TestExampleShowsEveryKey(t *testing.T) {
 	}
 	var look func(typ reflect.Type)
 	look = func(typ reflect.Type) {
-		for i := range typ.NumField() {
-			f := typ.Field(i)
+		for f := range typ.Fields() {
 			if key := f.Tag.Get("mapstructure"); !strings.Contains(string(text), key+":") {
 				t.Errorf("config.example.yaml does not show %s", key)
 			}

@@ -3,6 +3,7 @@ package queue_test
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -72,8 +73,7 @@ func message(id, sender, messageID string) bounce.Event {
 }
 
 func attempt(id, to string, outcome bounce.Outcome, reply string) bounce.Event {
-	code := 0
-	fmt.Sscanf(reply, "%d", &code)
+	code, _ := strconv.Atoi(reply[:min(3, len(reply))]) // 0 where there is none
 	return bounce.Event{Kind: bounce.EventAttempt, QueueID: id, Recipient: to, Outcome: outcome, Reply: bounce.Reply{SMTPCode: code, Text: reply}}
 }
 

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"os"
 	"strings"
+
+	"github.com/bouncetail/bouncetail/bounce"
 )
 
 // Reader serves the commands that only look, while another process writes.
@@ -38,43 +40,48 @@ func OpenReader(ctx context.Context, path string) (*Reader, error) {
 // Close closes the database.
 func (r *Reader) Close() error { return r.db.Close() }
 
-// Recipient is a row of recipients; its JSON has the names of the columns.
-type Recipient struct {
-	Recipient      string  `json:"recipient"`
-	Domain         string  `json:"domain"`
-	State          string  `json:"state"`
-	Category       string  `json:"category"`
-	Reason         string  `json:"reason"`
-	FirstFailureAt string  `json:"first_failure_at"`
-	LastFailureAt  string  `json:"last_failure_at"`
-	LastDeliveryAt *string `json:"last_delivery_at"`
-	PermanentCount int     `json:"permanent_count"`
-	RetryCount     int     `json:"retry_count"`
-	BadSince       *string `json:"bad_since"`
-	LastBounceID   int64   `json:"last_bounce_id"`
-	// Reply is what was said in the failure that decided.
-	Reply *string `json:"-"`
-}
-
 // Filter chooses recipients; empty fields choose all.
 type Filter struct {
 	State    string
 	Domain   string
 	Category string
 	Since    string // last failure at or after, as stored
+	Changes  bool   // in the order of the changes, rather than by the last failure
+	AfterSeq int64  // only what changed after this number
 	Limit    int    // 0 is no limit
 }
 
 // Recipients calls each for the recipients that the filter chooses, those that
-// failed last first.
-func (r *Reader) Recipients(ctx context.Context, f Filter, each func(*Recipient) error) error {
+// failed last first. It returns the number of the last change of any recipient
+// at the instant that it shows.
+func (r *Reader) Recipients(ctx context.Context, f Filter, each func(*bounce.Recipient) error) (lastSeq int64, err error) {
+	tx, err := r.db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return 0, err
+	}
+	defer tx.Rollback()
+	if err := tx.QueryRowContext(ctx, "SELECT value FROM meta WHERE name = 'seq'").Scan(&lastSeq); err != nil {
+		return 0, err
+	}
 	where, args := []string{"1"}, []any{}
-	for _, c := range []struct{ condition, value string }{
-		{"r.state = ?", f.State}, {"r.domain = ?", f.Domain}, {"r.category = ?", f.Category}, {"r.last_failure_at >= ?", f.Since},
+	for _, c := range []struct {
+		condition string
+		value     any
+		given     bool
+	}{
+		{"r.state = ?", f.State, f.State != ""},
+		{"r.domain = ?", f.Domain, f.Domain != ""},
+		{"r.category = ?", f.Category, f.Category != ""},
+		{"r.last_failure_at >= ?", f.Since, f.Since != ""},
+		{"r.seq > ?", f.AfterSeq, f.AfterSeq > 0},
 	} {
-		if c.value != "" {
+		if c.given {
 			where, args = append(where, c.condition), append(args, c.value)
 		}
+	}
+	order := "r.last_failure_at DESC, r.recipient"
+	if f.Changes {
+		order = "r.seq"
 	}
 	limit := -1
 	if f.Limit > 0 {
@@ -82,15 +89,17 @@ func (r *Reader) Recipients(ctx context.Context, f Filter, each func(*Recipient)
 	}
 	query := `
 		SELECT r.recipient, r.domain, r.state, r.category, r.reason, r.first_failure_at, r.last_failure_at,
-		  r.last_delivery_at, r.permanent_count, r.retry_count, r.bad_since, r.last_bounce_id, b.reply
+		  r.last_delivery_at, r.permanent_count, r.retry_count, r.bad_since, r.last_bounce_id, r.seq,
+		  coalesce(b.smtp_code, 0), coalesce(b.reply, '')
 		FROM recipients r JOIN bounces b ON b.id = r.deciding_bounce_id
 		WHERE ` + strings.Join(where, " AND ") + `
-		ORDER BY r.last_failure_at DESC, r.recipient
+		ORDER BY ` + order + `
 		LIMIT ?`
-	return scanAll(ctx, r.db, query, func(scan func(...any) error) error {
-		var row Recipient
+	return lastSeq, scanAll(ctx, tx, query, func(scan func(...any) error) error {
+		var row bounce.Recipient
 		if err := scan(&row.Recipient, &row.Domain, &row.State, &row.Category, &row.Reason, &row.FirstFailureAt, &row.LastFailureAt,
-			&row.LastDeliveryAt, &row.PermanentCount, &row.RetryCount, &row.BadSince, &row.LastBounceID, &row.Reply); err != nil {
+			&row.LastDeliveryAt, &row.PermanentCount, &row.RetryCount, &row.BadSince, &row.LastBounceID, &row.Seq,
+			&row.SMTPCode, &row.Reply); err != nil {
 			return err
 		}
 		return each(&row)

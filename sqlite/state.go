@@ -82,23 +82,8 @@ func (w *writer) recipients(*bounce.Batch) error {
 	}
 	var rows []row
 	for _, key := range slices.Sorted(maps.Keys(w.touched)) {
-		var history []failure
-		found, err := failures.QueryContext(w.ctx, key)
+		history, err := w.history(failures, key)
 		if err != nil {
-			return err
-		}
-		for found.Next() {
-			var f failure
-			if err := found.Scan(&f.id, &f.at, &f.category, &f.reason, &f.disposition, &f.suppress); err != nil {
-				found.Close()
-				return err
-			}
-			history = append(history, f)
-		}
-		if err := found.Close(); err != nil {
-			return err
-		}
-		if err := found.Err(); err != nil {
 			return err
 		}
 		if len(history) == 0 {
@@ -136,4 +121,22 @@ func (w *writer) recipients(*bounce.Batch) error {
 				r.last.id, r.deciding.id, r.key, seq + int64(i) + 1,
 			}
 		}, nil)
+}
+
+// history returns the failures of a recipient in the order of time.
+func (w *writer) history(failures *sql.Stmt, key int64) ([]failure, error) {
+	rows, err := failures.QueryContext(w.ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var history []failure
+	for rows.Next() {
+		var f failure
+		if err := rows.Scan(&f.id, &f.at, &f.category, &f.reason, &f.disposition, &f.suppress); err != nil {
+			return nil, err
+		}
+		history = append(history, f)
+	}
+	return history, rows.Err()
 }

@@ -50,7 +50,7 @@ func Open(ctx context.Context, path string, log *slog.Logger) (_ *Store, err err
 	s := &Store{path: path, lock: lock}
 	defer func() {
 		if err != nil {
-			s.release()
+			err = errors.Join(err, s.release())
 		}
 	}()
 	if err := precreate(path); err != nil {
@@ -135,7 +135,8 @@ func (s *Store) Check() error {
 
 // Close marks the stop as an orderly one and closes the file.
 func (s *Store) Close() error {
-	_, err := s.db.Exec("UPDATE meta SET value = 1 WHERE name = 'clean'")
+	// Also when the context of the program is over.
+	_, err := s.db.ExecContext(context.Background(), "UPDATE meta SET value = 1 WHERE name = 'clean'")
 	return errors.Join(err, s.release())
 }
 
@@ -181,12 +182,10 @@ func acquire(path string) (*os.File, error) {
 		}
 		return nil, fmt.Errorf("lock %s: %w", path, err)
 	}
+	// The name of the holder is a help, not the lock, and a full disk is waited
+	// out where records are saved.
 	if err := f.Truncate(0); err == nil {
-		_, err = f.WriteAt(fmt.Appendf(nil, "%d\n", os.Getpid()), 0)
-	}
-	if err != nil {
-		// The name of the holder is a help, not the lock.
-		return f, nil //nolint:nilerr // a full disk is waited out where records are saved
+		_, _ = f.WriteAt(fmt.Appendf(nil, "%d\n", os.Getpid()), 0)
 	}
 	return f, nil
 }

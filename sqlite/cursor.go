@@ -1,0 +1,78 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Cursor is how far the export of one name has handed over the changes of
+// recipients. One process holds it at a time.
+type Cursor struct {
+	// Seq is the last change that was handed over; 0 before the first export.
+	Seq int64
+
+	name string
+	db   *sql.DB
+	lock *os.File
+}
+
+// OpenCursor takes the cursor of a name, beside the daemon that may be writing
+// to the database at the same time. It refuses one that another export holds.
+func OpenCursor(ctx context.Context, path, name string) (_ *Cursor, err error) {
+	r, err := OpenReader(ctx, path) // whose errors name what is wrong with the file
+	if err != nil {
+		return nil, err
+	}
+	r.Close()
+	lockPath := path + ".cursor-" + name + ".lock"
+	c := &Cursor{name: name}
+	c.lock, err = os.OpenFile(lockPath, os.O_RDWR|os.O_CREATE, 0o640)
+	if err != nil {
+		return nil, fmt.Errorf("cursor %s: %w; run as the user that owns the database", name, err)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, c.Close())
+		}
+	}()
+	if err := unix.Flock(int(c.lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		return nil, fmt.Errorf("cursor %s is in use by another export; wait for it, or name another cursor", name)
+	}
+	c.db, err = sql.Open("sqlite3", dsn(path, "rw", "_txlock=immediate"))
+	if err != nil {
+		return nil, fmt.Errorf("cursor %s: %w", name, err)
+	}
+	err = c.db.QueryRowContext(ctx, "SELECT seq FROM export_cursors WHERE name = ?", name).Scan(&c.Seq)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return nil, fmt.Errorf("cursor %s: %w", name, err)
+	}
+	return c, nil
+}
+
+// Move puts the cursor behind the change seq.
+func (c *Cursor) Move(ctx context.Context, seq int64, now time.Time) error {
+	_, err := c.db.ExecContext(ctx, `
+		INSERT INTO export_cursors (name, seq, moved_at) VALUES (?, ?, ?)
+		ON CONFLICT (name) DO UPDATE SET seq = excluded.seq, moved_at = excluded.moved_at`,
+		c.name, seq, stamp(now))
+	if err != nil {
+		return fmt.Errorf("cursor %s stays where it was, the next export repeats these rows: %w", c.name, err)
+	}
+	c.Seq = seq
+	return nil
+}
+
+// Close lets go of the cursor.
+func (c *Cursor) Close() error {
+	var err error
+	if c.db != nil {
+		err = c.db.Close()
+	}
+	return errors.Join(err, c.lock.Close())
+}
