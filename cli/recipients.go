@@ -49,7 +49,7 @@ func (f *recipientFilter) parse(now time.Time) (sqlite.Filter, error) {
 		}
 		f.Since = from.UTC().Format("2006-01-02T15:04:05.000Z")
 	}
-	f.Filter.Domain = address.Domain(f.Filter.Domain)
+	f.Domain = address.Domain(f.Domain)
 	return f.Filter, nil
 }
 

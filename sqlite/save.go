@@ -219,17 +219,23 @@ func (w *writer) queue(b *bounce.Batch) error {
 }
 
 func (w *writer) positions(b *bounce.Batch) error {
-	return w.each(len(b.Positions), `
+	kept := slices.DeleteFunc(slices.Clone(b.Positions), func(p bounce.Position) bool { return p.Gone })
+	err := w.each(len(kept), `
 		INSERT OR REPLACE INTO positions
 		  (stream, source, path, device, inode, offset, head, tail, cursor, closed, parser, anchor, updated_at)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		func(i int) []any {
-			p := &b.Positions[i]
+			p := &kept[i]
 			return []any{
 				p.Stream, p.Source, p.Path, int64(p.Device), int64(p.Inode), p.Offset, int64(p.Head), int64(p.Tail),
 				p.Cursor, p.Closed, p.Parser, stamp(p.Anchor), stamp(p.UpdatedAt),
 			}
 		}, nil)
+	if err != nil {
+		return err
+	}
+	gone := slices.DeleteFunc(slices.Clone(b.Positions), func(p bounce.Position) bool { return !p.Gone })
+	return w.each(len(gone), "DELETE FROM positions WHERE stream = ?", func(i int) []any { return []any{gone[i].Stream} }, nil)
 }
 
 func (w *writer) gaps(b *bounce.Batch) error {
