@@ -122,6 +122,9 @@ func (e *exporting) write(ctx context.Context) (lastSeq int64, err error) {
 		return e.writeTo(ctx, r, e.stdout)
 	}
 	f, err := os.CreateTemp(filepath.Dir(e.output), "."+filepath.Base(e.output)+".*")
+	if errors.Is(err, os.ErrNotExist) {
+		return 0, fmt.Errorf("output %s: the folder %s does not exist; create it", e.output, filepath.Dir(e.output))
+	}
 	if err != nil {
 		return 0, fmt.Errorf("output: %w", err)
 	}

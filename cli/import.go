@@ -6,7 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -54,9 +57,18 @@ func (a *app) importFiles(ctx context.Context, c config.Config, files []string) 
 		return err // before a database is made
 	}
 	log := a.logger(c.Log)
+	_, statErr := os.Stat(c.Database)
 	s, err := openStages(ctx, c, log)
 	if err != nil {
 		return err
+	}
+	if errors.Is(statErr, os.ErrNotExist) {
+		// An import that finds nothing leaves nothing behind.
+		defer func() {
+			if err != nil && s.recognised() == 0 {
+				err = errors.Join(err, sqlite.Remove(c.Database))
+			}
+		}()
 	}
 	var progress func(done, total int64)
 	clear := func() {}
@@ -75,16 +87,18 @@ func (a *app) importFiles(ctx context.Context, c config.Config, files []string) 
 	if err == nil {
 		err = ctx.Err()
 	}
-	recognised := 0
-	for _, parser := range s.parsers {
-		recognised += parser.Counts().Recognised
-	}
 	unjoined := s.queue.Unjoined()
 	if err := errors.Join(err, s.store.Close()); err != nil {
 		return err
 	}
-	if recognised == 0 {
-		return fmt.Errorf("no line of a mail server in what was read (%d lines); is it a mail log? Journals as JSON are not read yet", p.Progress.Lines.Load())
+	if s.recognised() == 0 {
+		return fmt.Errorf("no line of a mail server in %s (%s lines read); name the mail log, plain or packed",
+			strings.Join(files, ", "), thousands(p.Progress.Lines.Load()))
+	}
+	for _, path := range slices.Sorted(maps.Keys(s.read)) {
+		if s.recognisedIn(path) == 0 {
+			fmt.Fprintf(a.stderr, "%s: no line of a mail server in it\n", path)
+		}
 	}
 	return a.summary(ctx, c.Database, &p.Progress, took, unjoined)
 }

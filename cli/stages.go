@@ -24,12 +24,12 @@ type stages struct {
 	classifier *classify.Classifier
 	positions  []bounce.Position
 	sources    []config.Source
-	parsers    []*logparse.Parser // all that were made
+	read       map[string][]*logparse.Parser // the parsers that were made, by path
 	log        *slog.Logger
 }
 
 func openStages(ctx context.Context, c config.Config, log *slog.Logger) (_ *stages, err error) {
-	s := &stages{queue: queue.New(), sources: c.Sources, log: log}
+	s := &stages{queue: queue.New(), sources: c.Sources, read: make(map[string][]*logparse.Parser), log: log}
 	s.queue.Lifetime = c.QueueLifetime
 	if s.classifier, err = classify.New(); err != nil {
 		return nil, err
@@ -75,8 +75,25 @@ func (s *stages) newParser(c *bounce.Chunk) (pipeline.Parser, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.parsers = append(s.parsers, p)
+	s.read[c.Position.Path] = append(s.read[c.Position.Path], p)
 	return p, nil
+}
+
+// recognised counts the lines of a mail server that were read.
+func (s *stages) recognised() int {
+	n := 0
+	for path := range s.read {
+		n += s.recognisedIn(path)
+	}
+	return n
+}
+
+func (s *stages) recognisedIn(path string) int {
+	n := 0
+	for _, p := range s.read[path] {
+		n += p.Counts().Recognised
+	}
+	return n
 }
 
 // anchor resolves the first stamp of a log for the tailer.

@@ -109,16 +109,28 @@ func Load(path string) (Config, error) {
 			return c, fmt.Errorf("settings in %s: %w", file, err)
 		}
 	}
-	if unknown := unknownKeys(v.AllSettings()); len(unknown) > 0 {
-		return c, fmt.Errorf("settings in %s: %s", file, strings.Join(unknown, "; "))
+	var problems []error
+	for _, unknown := range unknownKeys(v.AllSettings()) {
+		problems = append(problems, errors.New(unknown))
 	}
-	if err := v.UnmarshalExact(&c); err != nil {
-		return c, fmt.Errorf("settings in %s: %w", file, err)
+	decode := v.UnmarshalExact // which refuses what unknownKeys may have missed
+	if len(problems) > 0 {
+		decode = v.Unmarshal // to go on to the other problems
 	}
-	if err := c.check(); err != nil {
-		return c, fmt.Errorf("settings in %s: %w", file, err)
+	if err := decode(&c); err != nil {
+		problems = append(problems, err)
+	} else if err := c.check(); err != nil {
+		problems = append(problems, err)
+	}
+	if err := errors.Join(problems...); err != nil {
+		return c, fmt.Errorf("settings in %s:\n%s", file, indent(err))
 	}
 	return c, nil
+}
+
+// indent shows joined errors one below the other.
+func indent(err error) string {
+	return "  " + strings.ReplaceAll(err.Error(), "\n", "\n  ")
 }
 
 // check fills in what sources leave out, and reports everything that is wrong.

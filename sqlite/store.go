@@ -148,6 +148,17 @@ func (s *Store) release() error {
 	return errors.Join(err, s.lock.Close())
 }
 
+// Remove deletes a database that is closed, with the files beside it.
+func Remove(path string) error {
+	var errs []error
+	for _, end := range []string{"", "-wal", "-shm", ".lock"} {
+		if err := os.Remove(path + end); err != nil && !errors.Is(err, os.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // Temporary reports whether an error may pass by itself, so that the same
 // batch is worth trying again: a full disk, a lock, a file system that is
 // read-only for the moment.
