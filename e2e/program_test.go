@@ -1,0 +1,172 @@
+// Package e2e runs the built program as its users do: against files that
+// rotate, processes that are killed, and real mail servers on 127.0.0.1.
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	_ "github.com/mattn/go-sqlite3"
+)
+
+var build = sync.OnceValues(func() (string, error) {
+	folder, err := os.MkdirTemp("", "bouncetail-e2e-")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(folder, "bouncetail")
+	out, err := exec.Command("go", "build", "-o", path, "..").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return path, nil
+})
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if path, err := build(); err == nil {
+		os.RemoveAll(filepath.Dir(path))
+	}
+	os.Exit(code)
+}
+
+// program returns the built program.
+func program(t testing.TB) string {
+	t.Helper()
+	path, err := build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// run runs the program to its end and returns what it wrote to stdout.
+func run(t testing.TB, args ...string) string {
+	t.Helper()
+	var out, errs bytes.Buffer
+	cmd := exec.CommandContext(t.Context(), program(t), args...)
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("bouncetail %s: %v\n%s", strings.Join(args, " "), err, &errs)
+	}
+	return out.String()
+}
+
+// daemon is a running bouncetail run.
+type daemon struct {
+	t    testing.TB
+	cmd  *exec.Cmd
+	said *bytes.Buffer // to be read once it has ended
+	done chan struct{}
+	err  error // once done is closed
+}
+
+func start(t testing.TB, args ...string) *daemon {
+	t.Helper()
+	d := &daemon{t: t, said: &bytes.Buffer{}, done: make(chan struct{})}
+	d.cmd = exec.Command(program(t), append([]string{"run"}, args...)...)
+	d.cmd.Stderr = d.said
+	if err := d.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		d.err = d.cmd.Wait()
+		close(d.done)
+	}()
+	t.Cleanup(func() {
+		d.kill()
+		if t.Failed() {
+			t.Logf("bouncetail run said:\n%s", d.said)
+		}
+	})
+	return d
+}
+
+// kill ends it without a warning, if it has not ended yet.
+func (d *daemon) kill() {
+	d.cmd.Process.Kill() //nolint:errcheck // it may have ended
+	<-d.done
+}
+
+// stop asks it to end, and checks that it does, in order.
+func (d *daemon) stop() {
+	d.t.Helper()
+	if err := d.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		d.t.Fatal(err)
+	}
+	select {
+	case <-d.done:
+		if d.err != nil {
+			d.t.Errorf("bouncetail run ended with %v", d.err)
+		}
+	case <-time.After(20 * time.Second):
+		d.t.Error("bouncetail run still runs 20 s after SIGTERM")
+	}
+}
+
+// query returns the rows of a query, a string each, and nothing while the
+// database is not there yet.
+func query(t testing.TB, path, query string) []string {
+	t.Helper()
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	db, err := sql.Open("sqlite3", "file:"+path+"?mode=ro&_busy_timeout=5000")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	rows, err := db.QueryContext(context.Background(), query)
+	if err != nil {
+		return nil // the schema is being made
+	}
+	defer rows.Close()
+	columns, err := rows.Columns()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for rows.Next() {
+		row := make([]string, len(columns))
+		into := make([]any, len(columns))
+		for i := range row {
+			into[i] = &row[i]
+		}
+		if err := rows.Scan(into...); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, strings.Join(row, "|"))
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// eventually waits until a query gives what is wanted.
+func eventually(t testing.TB, path, sql string, want ...string) {
+	t.Helper()
+	deadline := time.Now().Add(30 * time.Second)
+	for {
+		got := query(t, path, sql)
+		if slices.Equal(got, want) {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s\ngot  %q\nwant %q", sql, got, want)
+		}
+		time.Sleep(20 * time.Millisecond) // another process writes; there is nothing to wait on
+	}
+}

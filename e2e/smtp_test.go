@@ -1,0 +1,89 @@
+package e2e
+
+import (
+	"bufio"
+	"fmt"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// answers are what the scripted server says, by the local part of the
+// recipient; "ok" where there is none. An answer is whole lines without their
+// ends.
+type answers struct {
+	rcpt map[string]string
+	data map[string]string // to the end of DATA
+}
+
+// serveSMTP answers on 127.0.0.1 until the test ends, and returns the port.
+func serveSMTP(t testing.TB, a answers) int {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sessions sync.WaitGroup
+	var open sync.Map
+	sessions.Go(func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return // closed
+			}
+			open.Store(conn, true)
+			sessions.Go(func() {
+				defer conn.Close()
+				a.session(conn)
+			})
+		}
+	})
+	t.Cleanup(func() {
+		listener.Close()
+		open.Range(func(conn, _ any) bool { conn.(net.Conn).Close(); return true })
+		sessions.Wait()
+	})
+	return listener.Addr().(*net.TCPAddr).Port
+}
+
+// session speaks RFC 5321 as far as a mail server that delivers needs it.
+func (a answers) session(conn net.Conn) {
+	say := func(text string) {
+		fmt.Fprint(conn, strings.ReplaceAll(text, "\n", "\r\n")+"\r\n")
+	}
+	say("220 scripted.example ESMTP")
+	accepted := ""
+	for lines := bufio.NewScanner(conn); lines.Scan(); {
+		line := lines.Text()
+		switch verb, rest, _ := strings.Cut(line, " "); strings.ToUpper(verb) {
+		case "EHLO":
+			say("250-scripted.example\n250-8BITMIME\n250 ENHANCEDSTATUSCODES")
+		case "HELO", "MAIL", "RSET", "NOOP":
+			say("250 2.0.0 ok")
+		case "RCPT":
+			local, _, _ := strings.Cut(strings.TrimPrefix(strings.ToUpper(rest), "TO:<"), "@")
+			local = strings.ToLower(local)
+			if said := a.rcpt[local]; said != "" {
+				say(said)
+				continue
+			}
+			accepted = local
+			say("250 2.1.5 ok")
+		case "DATA":
+			say("354 go ahead")
+			for lines.Scan() && lines.Text() != "." {
+			}
+			if said := a.data[accepted]; said != "" {
+				say(said)
+			} else {
+				say("250 2.0.0 taken")
+			}
+		case "QUIT":
+			say("221 2.0.0 bye")
+			return
+		default:
+			say("500 5.5.2 what?")
+		}
+	}
+}
