@@ -86,8 +86,10 @@ func startPostfix(t *testing.T, next int) *postfix {
 	for _, name := range []string{"etc", "log", "queue", "queue/pid"} {
 		check(os.Mkdir(at(name), 0o755))
 	}
-	for _, name := range []string{"data", "queue/active", "queue/bounce", "queue/corrupt", "queue/defer", "queue/deferred", "queue/flush", "queue/hold",
-		"queue/incoming", "queue/maildrop", "queue/private", "queue/public", "queue/saved", "queue/trace"} {
+	for _, name := range []string{
+		"data", "queue/active", "queue/bounce", "queue/corrupt", "queue/defer", "queue/deferred", "queue/flush", "queue/hold",
+		"queue/incoming", "queue/maildrop", "queue/private", "queue/public", "queue/saved", "queue/trace",
+	} {
 		check(os.Mkdir(at(name), 0o700))
 		check(os.Chown(at(name), uid, gid))
 	}

@@ -335,7 +335,9 @@ func damage(t *testing.T, path string) {
 		b.Records = append(b.Records, failed(fmt.Sprint("user", i), i, bounce.Bounced, true))
 	}
 	save(t, s, b)
-	s.release() // without the mark of an orderly stop
+	if err := s.release(); err != nil { // without the mark of an orderly stop
+		t.Fatal(err)
+	}
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		t.Fatal(err)

@@ -1,0 +1,230 @@
+// Genlog writes mail logs of any size for benchmarks, as a busy Postfix or
+// Exim would: 85 of 100 messages are delivered at the first attempt, 10 are
+// deferred and delivered later, 5 bounce; queue IDs are interleaved, and other
+// services write between them. The same seed gives the same log.
+//
+//	go run ./bench/genlog -mta postfix -size 1GB >mail.log
+package main
+
+import (
+	"bufio"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+)
+
+func main() {
+	mta := flag.String("mta", "postfix", "postfix or exim")
+	stamp := flag.String("stamp", "traditional", "of Postfix: traditional or rfc3339")
+	size := flag.String("size", "100MB", "how much to write, such as 64KB, 100MB, 1GB")
+	seed := flag.Uint64("seed", 1, "the same seed gives the same log")
+	flag.Parse()
+	if err := generate(os.Stdout, *mta, *stamp, *size, *seed); err != nil {
+		fmt.Fprintln(os.Stderr, "genlog:", err)
+		os.Exit(1)
+	}
+}
+
+func generate(to io.Writer, mta, stamp, size string, seed uint64) error {
+	limit, err := bytesIn(size)
+	if err != nil {
+		return err
+	}
+	host := " mx1 " // Exim's own log names none
+	if mta == "exim" {
+		host = " "
+	}
+	g := &generator{rng: rand.New(rand.NewPCG(seed, 0)), now: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)}
+	var message func() []line
+	switch mta + " " + stamp {
+	case "postfix traditional":
+		g.layout, message = "Jan _2 15:04:05", g.postfix
+	case "postfix rfc3339":
+		g.layout, message = "2006-01-02T15:04:05.000000-07:00", g.postfix
+	case "exim traditional", "exim rfc3339":
+		g.layout, message = "2006-01-02 15:04:05", g.exim
+	default:
+		return fmt.Errorf("no log of -mta %s with -stamp %s", mta, stamp)
+	}
+	counted := &counter{w: bufio.NewWriterSize(to, 1<<20)}
+	var active [][]line // what is left to say of each message in the queue
+	for counted.n < limit {
+		if len(active) < 60 {
+			active = append(active, message())
+		}
+		// A message that waits for its next attempt is passed over mostly.
+		i := g.rng.IntN(len(active))
+		if active[i][0].later && g.rng.IntN(20) > 0 {
+			active = append(active, message())
+			continue
+		}
+		g.now = g.now.Add(time.Duration(g.rng.IntN(2_000_000)) * time.Nanosecond)
+		fmt.Fprintf(counted, "%s%s%s\n", g.now.Format(g.layout), host, active[i][0].text)
+		if active[i] = active[i][1:]; len(active[i]) == 0 {
+			active[i] = active[len(active)-1]
+			active = active[:len(active)-1]
+		}
+	}
+	return counted.w.Flush()
+}
+
+// bytesIn reads a size such as 100MB.
+func bytesIn(size string) (int64, error) {
+	for _, unit := range []struct {
+		name  string
+		bytes int64
+	}{{"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9}} {
+		if number, ok := strings.CutSuffix(size, unit.name); ok {
+			n, err := strconv.ParseInt(number, 10, 64)
+			return n * unit.bytes, err
+		}
+	}
+	return 0, errors.New("size " + size + " has no unit KB, MB or GB")
+}
+
+type counter struct {
+	w *bufio.Writer
+	n int64
+}
+
+func (c *counter) Write(p []byte) (int, error) {
+	c.n += int64(len(p))
+	return c.w.Write(p)
+}
+
+// line is what is written of a message at a time; later that it takes a while
+// until then.
+type line struct {
+	text  string
+	later bool
+}
+
+type generator struct {
+	rng    *rand.Rand
+	now    time.Time
+	layout string
+	n      int
+}
+
+var (
+	deferrals = []string{
+		"450 4.2.0 <%[1]s>: Recipient address rejected: Greylisted, try again in 300 seconds",
+		"421 4.7.0 [192.0.2.25] Too many messages from your address, slow down (id %[2]x)",
+		"452 4.2.2 <%[1]s> The mailbox is over quota at the moment - gsmtp %[2]x.55",
+		"451 4.3.0 Temporary server trouble, ticket %[2]d",
+		"451 4.7.1 Service not available for %[1]s, come back later",
+	}
+	bounces = []string{
+		"550 5.1.1 <%[1]s>: Recipient address rejected: User unknown in virtual mailbox table",
+		"550-5.1.1 The account %[1]s is not here. 550-5.1.1 Look for typing errors in the address. 550 5.1.1 gsmtp %[2]x.123",
+		"550 5.7.1 Service unavailable; client [192.0.2.25] is on a list at dnsbl.example, see https://dnsbl.example/q/%[2]d",
+		"554 5.7.1 <%[1]s>: the message looks like spam (score %[2]d)",
+		"552 5.2.2 mailbox of %[1]s is full",
+		"550 5.7.26 This mail is unauthenticated, which is a risk: DMARC policy of shop.example, id %[2]x",
+		"550 No such user here %[1]s",
+	}
+	noise = []string{
+		"postfix/anvil[33]: statistics: max connection rate 2/60s for (smtp:198.51.100.7) at Nov  1 00:00:00",
+		"dovecot: imap-login: Login: user=<anna>, method=PLAIN, rip=198.51.100.9, lip=192.0.2.25, mpid=4711, TLS, session=<x>",
+		"postfix/smtpd[77]: warning: hostname unknown.example does not resolve to address 203.0.113.5",
+		"opendkim[99]: DKIM-Signature field added (s=mail, d=shop.example)",
+		"postfix/smtpd[77]: NOQUEUE: reject: RCPT from unknown[203.0.113.9]: 554 5.7.1 <a@b.example>: Relay access denied; from=<x@y.example> to=<a@b.example> proto=ESMTP helo=<z>",
+	}
+)
+
+// recipient is one of half a million addresses; those that fail come from a
+// twentieth of them.
+func (g *generator) recipient(failing bool) string {
+	among := 500_000
+	if failing {
+		among = 25_000
+	}
+	n := g.rng.IntN(among)
+	return fmt.Sprintf("user%d@d%d.example", n, n%977)
+}
+
+func (g *generator) reply(of []string, to string) string {
+	return fmt.Sprintf(of[g.rng.IntN(len(of))], to, g.rng.IntN(1<<30))
+}
+
+// postfix returns the lines of one message as Postfix writes them.
+func (g *generator) postfix() []line {
+	g.n++
+	id := fmt.Sprintf("%X%05X", 0x40000+g.n%0xfff, g.rng.IntN(1<<20))
+	lines := []line{
+		{text: fmt.Sprintf("postfix/smtpd[%d]: connect from app%d.shop.example[198.51.100.%d]", 1000+g.n%50, g.n%9, g.n%250)},
+		{text: fmt.Sprintf("postfix/smtpd[%d]: %s: client=app%d.shop.example[198.51.100.%d], sasl_method=PLAIN, sasl_username=shop", 1000+g.n%50, id, g.n%9, g.n%250)},
+		{text: fmt.Sprintf("postfix/cleanup[%d]: %s: message-id=<%d.%s@shop.example>", 2000+g.n%20, id, g.n, id)},
+		{text: fmt.Sprintf("postfix/qmgr[912]: %s: from=<news-%d@shop.example>, size=%d, nrcpt=1 (queue active)", id, g.n%100, 2000+g.rng.IntN(90000))},
+		{text: fmt.Sprintf("postfix/smtpd[%d]: disconnect from app%d.shop.example[198.51.100.%d] ehlo=1 auth=1 mail=1 rcpt=1 data=1 quit=1 commands=6", 1000+g.n%50, g.n%9, g.n%250)},
+	}
+	attempt := func(to, dsn, status string, later bool) {
+		relay := fmt.Sprintf("mx%d.%s[203.0.113.%d]", g.rng.IntN(3), to[strings.LastIndexByte(to, '@')+1:], g.rng.IntN(250))
+		if status != "sent" {
+			status = strings.Replace(status, "(", "(host "+relay+" said: ", 1)
+		} else {
+			status = fmt.Sprintf("sent (250 2.0.0 Ok: queued as %X)", g.rng.IntN(1<<40))
+		}
+		lines = append(lines, line{fmt.Sprintf("postfix/smtp[%d]: %s: to=<%s>, relay=%s:25, delay=%d.%d, delays=0.01/0/0.%d/0.%d, dsn=%s, status=%s",
+			3000+g.n%90, id, to, relay, g.rng.IntN(9), g.rng.IntN(9), g.rng.IntN(99), g.rng.IntN(99), dsn, status), later})
+	}
+	const said = " (in reply to RCPT TO command))"
+	switch p := g.rng.IntN(100); {
+	case p < 85:
+		attempt(g.recipient(false), "2.0.0", "sent", false)
+	case p < 95:
+		to := g.recipient(true)
+		attempt(to, "4.2.0", "deferred ("+g.reply(deferrals, to)+said, false)
+		lines = append(lines, line{fmt.Sprintf("postfix/qmgr[912]: %s: from=<news-%d@shop.example>, size=2000, nrcpt=1 (queue active)", id, g.n%100), true})
+		attempt(to, "2.0.0", "sent", false)
+	default:
+		to := g.recipient(true)
+		attempt(to, "5.1.1", "bounced ("+g.reply(bounces, to)+said, false)
+	}
+	lines = append(lines, line{text: fmt.Sprintf("postfix/qmgr[912]: %s: removed", id)})
+	if g.rng.IntN(10) == 0 {
+		lines = append(lines, line{text: noise[g.rng.IntN(len(noise))]})
+	}
+	return lines
+}
+
+// exim returns the lines of one message as Exim writes them.
+func (g *generator) exim() []line {
+	g.n++
+	id := fmt.Sprintf("1v%04x-%011d-%04x", g.n%0xffff, g.n, g.rng.IntN(1<<16))
+	lines := []line{{text: fmt.Sprintf("%s <= news-%d@shop.example H=app%d.shop.example [198.51.100.%d] P=esmtpsa X=TLS1.3:ECDHE_X25519__RSA_PSS_RSAE_SHA256__AES_256_GCM:256 CV=no A=plain:shop S=%d id=%d.%s@shop.example",
+		id, g.n%100, g.n%9, g.n%250, 2000+g.rng.IntN(90000), g.n, id)}}
+	attempt := func(marker, to, reply string, later bool) {
+		host := fmt.Sprintf("R=dnslookup T=remote_smtp H=mx%d.%s [203.0.113.%d]", g.rng.IntN(3), to[strings.LastIndexByte(to, '@')+1:], g.rng.IntN(250))
+		switch marker {
+		case "=>":
+			lines = append(lines, line{fmt.Sprintf("%s => %s %s X=TLS1.3:ECDHE_X25519__RSA_PSS_RSAE_SHA256__AES_256_GCM:256 CV=yes C=\"250 2.0.0 Ok: queued as %X\"", id, to, host, g.rng.IntN(1<<40)), later})
+		case "==":
+			lines = append(lines, line{fmt.Sprintf("%s == %s %s: SMTP error from remote mail server after RCPT TO:<%s>: %s", id, to, strings.Replace(host, " H=", " defer (-44) H=", 1), to, reply), later})
+		default:
+			lines = append(lines, line{fmt.Sprintf("%s ** %s %s: SMTP error from remote mail server after RCPT TO:<%s>: %s", id, to, host, to, reply), later})
+		}
+	}
+	switch p := g.rng.IntN(100); {
+	case p < 85:
+		attempt("=>", g.recipient(false), "", false)
+	case p < 95:
+		to := g.recipient(true)
+		attempt("==", to, g.reply(deferrals, to), false)
+		attempt("=>", to, "", true)
+	default:
+		to := g.recipient(true)
+		attempt("**", to, g.reply(bounces, to), false)
+	}
+	lines = append(lines, line{text: id + " Completed"})
+	if g.rng.IntN(5) == 0 {
+		lines = append(lines, line{text: "no host name found for IP address 203.0.113.77"})
+	}
+	return lines
+}
