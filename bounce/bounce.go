@@ -194,7 +194,8 @@ type Record struct {
 
 // Success is a delivery that succeeded: little is kept of it.
 type Success struct {
-	ID EventID
-	At time.Time
-	To Address
+	ID     EventID
+	At     time.Time
+	Key    int64 // of the recipient, see Address.Key
+	Domain string
 }

@@ -79,7 +79,7 @@ func (a *app) importFiles(ctx context.Context, c config.Config, files []string) 
 		return tailer.Import(ctx, tailer.ImportOptions{
 			Paths: files, Stdin: a.stdin, Positions: s.positions, Anchor: anchor, MaxLine: c.MaxLine, Progress: progress, Log: log, Now: time.Now,
 		}, out)
-	}, time.Second)
+	}, 10*time.Second)
 	begun := time.Now()
 	err = p.Run(ctx)
 	took := time.Since(begun)

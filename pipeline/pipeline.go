@@ -253,7 +253,7 @@ func (p *Pipeline) add(d *bounce.Delivery, judge Classifier) {
 	switch d.Outcome {
 	case bounce.Sent:
 		p.Progress.Sent.Add(1)
-		p.batch.Successes = append(p.batch.Successes, bounce.Success{ID: d.ID, At: d.At, To: to})
+		p.batch.Successes = append(p.batch.Successes, bounce.Success{ID: d.ID, At: d.At, Key: to.Key(), Domain: to.Domain})
 		return
 	case bounce.Deferred:
 		p.Progress.Deferred.Add(1)

@@ -28,7 +28,11 @@ func (s *Store) Save(ctx context.Context, b *bounce.Batch) (isNew int, err error
 		return 0, err
 	}
 	defer tx.Rollback()
-	w := writer{ctx: ctx, tx: tx, counts: make(map[dayDomain]*outcomes), touched: make(map[int64]bounce.Address)}
+	w := writer{
+		ctx: ctx, tx: tx,
+		counts: make(map[dayDomain]*outcomes), touched: make(map[int64]bounce.Address),
+		failures: make(map[int64][]failure), lastDelivery: make(map[int64]int64),
+	}
 	for _, step := range []struct {
 		what string
 		do   func(*bounce.Batch) error
@@ -36,6 +40,7 @@ func (s *Store) Save(ctx context.Context, b *bounce.Batch) (isNew int, err error
 		{"successes", w.successes},
 		{"bounces", w.bounces},
 		{"daily counts", w.dailyCounts},
+		{"deliveries", w.lastDeliveries},
 		{"recipients", w.recipients},
 		{"queue", w.queue},
 		{"positions", w.positions},
@@ -54,11 +59,17 @@ func (s *Store) Save(ctx context.Context, b *bounce.Batch) (isNew int, err error
 
 // writer is one transaction.
 type writer struct {
-	ctx     context.Context //nolint:containedctx // of this one transaction
-	tx      *sql.Tx
-	isNew   int
-	counts  map[dayDomain]*outcomes
-	touched map[int64]bounce.Address // the recipients whose row may change
+	ctx    context.Context //nolint:containedctx // of this one transaction
+	tx     *sql.Tx
+	isNew  int
+	counts map[dayDomain]*outcomes
+
+	touched    map[int64]bounce.Address // the recipients that failed
+	failures   map[int64][]failure      // their new failures
+	deliveries []delivery               // the new successes
+	// lastDelivery holds the recipients whose row changes, with their last
+	// delivery in Unix milliseconds; 0 where there was none.
+	lastDelivery map[int64]int64
 }
 
 type dayDomain struct{ day, domain string }
@@ -75,9 +86,9 @@ func (w *writer) count(at time.Time, domain string) *outcomes {
 	return o
 }
 
-// each prepares a statement, runs it for n rows, and tells for each whether it
-// changed anything.
-func (w *writer) each(n int, query string, args func(i int) []any, changed func(i int)) error {
+// each prepares a statement, runs it for n rows, and tells the ids of the rows
+// that it inserted.
+func (w *writer) each(n int, query string, args func(i int) []any, inserted func(i int, id int64)) error {
 	if n == 0 {
 		return nil
 	}
@@ -91,40 +102,23 @@ func (w *writer) each(n int, query string, args func(i int) []any, changed func(
 		if err != nil {
 			return err
 		}
-		if changed == nil {
+		if inserted == nil {
 			continue
 		}
-		if rows, err := result.RowsAffected(); err != nil {
+		rows, err := result.RowsAffected()
+		if err != nil {
 			return err
-		} else if rows > 0 {
-			changed(i)
 		}
+		if rows == 0 {
+			continue // it was there already
+		}
+		id, err := result.LastInsertId()
+		if err != nil {
+			return err
+		}
+		inserted(i, id)
 	}
 	return nil
-}
-
-func (w *writer) successes(b *bounce.Batch) error {
-	last := make(map[int64]int) // the latest success of each recipient
-	err := w.each(len(b.Successes), "INSERT INTO successes (event_id) VALUES (?) ON CONFLICT DO NOTHING",
-		func(i int) []any { return []any{b.Successes[i].ID[:]} },
-		func(i int) {
-			s := &b.Successes[i]
-			w.count(s.At, s.To.Domain).sent++
-			key := s.To.Key()
-			if before, seen := last[key]; !seen || b.Successes[before].At.Before(s.At) {
-				last[key] = i
-			}
-		})
-	if err != nil {
-		return err
-	}
-	keys := slices.Sorted(maps.Keys(last)) // in the order of the table
-	return w.each(len(keys), `
-		INSERT INTO deliveries (recipient_key, last_at) VALUES (?, ?)
-		ON CONFLICT (recipient_key) DO UPDATE SET last_at = excluded.last_at
-		WHERE excluded.last_at > last_at`,
-		func(i int) []any { return []any{keys[i], b.Successes[last[keys[i]]].At.UnixMilli()} },
-		func(i int) { w.touched[keys[i]] = b.Successes[last[keys[i]]].To })
 }
 
 const insertBounce = `
@@ -152,10 +146,15 @@ func (w *writer) bounces(b *bounce.Batch) error {
 				text(r.To.Logged), number(r.Reply.RelayPort), text(r.Blocklist), number(int(r.RetryAfter / time.Second)), text(r.URL), r.To.Key(),
 			}
 		},
-		func(i int) {
+		func(i int, id int64) {
 			r := &b.Records[i]
+			key := r.To.Key()
 			w.isNew++
-			w.touched[r.To.Key()] = r.To
+			w.touched[key] = r.To
+			w.failures[key] = append(w.failures[key], failure{
+				id: id, at: stamp(r.At), eventID: r.ID.String(),
+				category: r.Category, reason: r.Reason, disposition: r.Disposition, suppress: r.Suppress,
+			})
 			switch o := w.count(r.At, r.To.Domain); r.Outcome {
 			case bounce.Deferred:
 				o.deferred++
@@ -200,22 +199,20 @@ func (w *writer) dailyCounts(*bounce.Batch) error {
 }
 
 func (w *writer) queue(b *bounce.Batch) error {
-	err := w.each(len(b.Queue), `
+	kept := slices.DeleteFunc(slices.Clone(b.Queue), func(e bounce.QueueEntry) bool { return e.Data == nil })
+	err := w.each(len(kept), `
 		INSERT INTO queue_entries (host, mta, queue_id, seen_at, data) VALUES (?, ?, ?, ?, ?)
 		ON CONFLICT (host, mta, queue_id) DO UPDATE SET seen_at = excluded.seen_at, data = excluded.data`,
 		func(i int) []any {
-			e := &b.Queue[i]
-			data := e.Data
-			if data == nil {
-				data = []byte{} // deleted below
-			}
-			return []any{e.Host, string(e.MTA), e.QueueID, stamp(e.SeenAt), data}
+			e := &kept[i]
+			return []any{e.Host, string(e.MTA), e.QueueID, stamp(e.SeenAt), e.Data}
 		}, nil)
 	if err != nil {
 		return err
 	}
-	_, err = w.tx.ExecContext(w.ctx, "DELETE FROM queue_entries WHERE length(data) = 0")
-	return err
+	ended := slices.DeleteFunc(slices.Clone(b.Queue), func(e bounce.QueueEntry) bool { return e.Data != nil })
+	return w.each(len(ended), "DELETE FROM queue_entries WHERE host = ? AND mta = ? AND queue_id = ?",
+		func(i int) []any { return []any{ended[i].Host, string(ended[i].MTA), ended[i].QueueID} }, nil)
 }
 
 func (w *writer) positions(b *bounce.Batch) error {

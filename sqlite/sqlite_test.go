@@ -71,7 +71,7 @@ func failed(local string, minute int, outcome bounce.Outcome, suppress bool) bou
 }
 
 func succeeded(local string, minute int) bounce.Success {
-	return bounce.Success{ID: id(fmt.Sprint(local, minute, "sent")), At: day.Add(time.Duration(minute) * time.Minute), To: to(local)}
+	return bounce.Success{ID: id(fmt.Sprint(local, minute, "sent")), At: day.Add(time.Duration(minute) * time.Minute), Key: to(local).Key(), Domain: to(local).Domain}
 }
 
 // dump returns the rows of a query, a string each.

@@ -53,20 +53,32 @@ func generate(to io.Writer, mta, stamp, size string, seed uint64) error {
 		return fmt.Errorf("no log of -mta %s with -stamp %s", mta, stamp)
 	}
 	counted := &counter{w: bufio.NewWriterSize(to, 1<<20)}
-	var active [][]line // what is left to say of each message in the queue
+	// What is left to say of each message that is being worked on, and of those
+	// that wait for their next attempt, until that many messages have come.
+	type waiting struct {
+		rest  []line
+		until int
+	}
+	var active [][]line
+	var deferred []waiting
 	for counted.n < limit {
-		if len(active) < 60 {
+		if len(deferred) > 0 && deferred[0].until <= g.n {
+			active = append(active, deferred[0].rest)
+			deferred = deferred[1:]
+		}
+		for len(active) < 60 {
 			active = append(active, message())
 		}
-		// A message that waits for its next attempt is passed over mostly.
 		i := g.rng.IntN(len(active))
-		if active[i][0].later && g.rng.IntN(20) > 0 {
-			active = append(active, message())
-			continue
-		}
 		g.now = g.now.Add(time.Duration(g.rng.IntN(2_000_000)) * time.Nanosecond)
 		fmt.Fprintf(counted, "%s%s%s\n", g.now.Format(g.layout), host, active[i][0].text)
-		if active[i] = active[i][1:]; len(active[i]) == 0 {
+		active[i] = active[i][1:]
+		done := len(active[i]) == 0
+		if !done && active[i][0].later {
+			deferred = append(deferred, waiting{active[i], g.n + 30_000})
+			done = true
+		}
+		if done {
 			active[i] = active[len(active)-1]
 			active = active[:len(active)-1]
 		}

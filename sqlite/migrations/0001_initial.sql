@@ -60,14 +60,15 @@ CREATE INDEX recipients_by_seq ON recipients (seq);
 
 CREATE TABLE deliveries (
   -- The last successful delivery to each address, so that the order in which logs are read does not matter.
-  recipient_key INTEGER PRIMARY KEY, -- a hash of the address
-  last_at INTEGER NOT NULL -- Unix milliseconds
+  bucket INTEGER PRIMARY KEY, -- the top 13 bits of recipient_key
+  entries BLOB NOT NULL -- 16 bytes an address, sorted: recipient_key, then Unix milliseconds of the last delivery times two, odd where the address has failed; big-endian
 );
 
 CREATE TABLE successes (
   -- The deliveries that are counted in daily_counts, so that none is counted twice.
-  event_id BLOB PRIMARY KEY -- 12 bytes, as in bounces but not spelt out
-) WITHOUT ROWID;
+  bucket INTEGER PRIMARY KEY, -- eight seconds of the stamps in the log
+  ids BLOB NOT NULL -- the last 8 bytes of each event_id, sorted
+);
 
 CREATE TABLE daily_counts (
   -- Attempts by day of the log and domain of the recipient.
