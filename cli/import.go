@@ -79,7 +79,9 @@ func (a *app) importFiles(ctx context.Context, c config.Config, files []string) 
 		return tailer.Import(ctx, tailer.ImportOptions{
 			Paths: files, Stdin: a.stdin, Positions: s.positions, Anchor: anchor, MaxLine: c.MaxLine, Progress: progress, Log: log, Now: time.Now,
 		}, out)
-	}, 10*time.Second)
+	})
+	// Large batches, whose rows SQLite takes in the order of its indexes.
+	p.Linger, p.Limit = 10*time.Second, 200_000
 	begun := time.Now()
 	err = p.Run(ctx)
 	took := time.Since(begun)

@@ -102,7 +102,7 @@ func (a *app) follow(ctx context.Context, c config.Config, hangup <-chan os.Sign
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	p := s.pipeline(t.Run, 0)
+	p := s.pipeline(t.Run)
 	done := make(chan error, 1)
 	go func() { done <- p.Run(ctx) }()
 

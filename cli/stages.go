@@ -47,7 +47,7 @@ func openStages(ctx context.Context, c config.Config, log *slog.Logger) (_ *stag
 	return s, nil
 }
 
-func (s *stages) pipeline(source pipeline.Source, linger time.Duration) *pipeline.Pipeline {
+func (s *stages) pipeline(source pipeline.Source) *pipeline.Pipeline {
 	return &pipeline.Pipeline{
 		Source:     source,
 		NewParser:  s.newParser,
@@ -55,7 +55,6 @@ func (s *stages) pipeline(source pipeline.Source, linger time.Duration) *pipelin
 		Classifier: func() pipeline.Classifier { return s.classifier },
 		Store:      s.store,
 		Log:        s.log,
-		Linger:     linger,
 	}
 }
 
