@@ -7,7 +7,7 @@ import (
 )
 
 func TestRulesHoldTheirExamples(t *testing.T) {
-	if _, err := classify.New(); err != nil {
+	if _, err := classify.New(""); err != nil {
 		t.Fatal(err)
 	}
 }

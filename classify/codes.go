@@ -20,22 +20,39 @@ var enhancedMeanings = map[string]Says{
 	"1.6":  {bounce.Mailbox, bounce.MailboxMoved, bounce.ScopeRecipient, bounce.Permanent},
 	"1.7":  {bounce.Rejection, bounce.SenderRejected, bounce.ScopeSender, bounce.Permanent},
 	"1.8":  {bounce.Rejection, bounce.SenderDomain, bounce.ScopeSender, bounce.Permanent},
-	"1.10": {bounce.InvalidAddress, bounce.NullMX, bounce.ScopeDomain, bounce.Permanent},
+	"1.10": {bounce.Mailbox, bounce.NullMX, bounce.ScopeDomain, bounce.Permanent},
 	"2.1":  {bounce.InvalidAddress, bounce.AccountDisabled, bounce.ScopeRecipient, bounce.Permanent},
 	"2.2":  {bounce.MailboxFull, bounce.MailboxFullReason, bounce.ScopeRecipient, bounce.Retry},
 	"2.3":  {bounce.Rejection, bounce.MessageTooLarge, bounce.ScopeMessage, bounce.Permanent},
 	"3.1":  {bounce.RecipientError, bounce.SystemTrouble, bounce.ScopeNetwork, bounce.Retry},
+	"3.2":  {bounce.RecipientError, bounce.SystemTrouble, bounce.ScopeNetwork, bounce.Retry},
+	"3.5":  {bounce.RecipientError, bounce.SystemTrouble, bounce.ScopeNetwork, bounce.Retry},
 	"3.4":  {bounce.Rejection, bounce.MessageTooLarge, bounce.ScopeMessage, bounce.Permanent},
 	"4.1":  {bounce.RecipientError, bounce.ConnectionFailed, bounce.ScopeNetwork, bounce.Retry},
 	"4.2":  {bounce.RecipientError, bounce.ConnectionFailed, bounce.ScopeNetwork, bounce.Retry},
 	"4.3":  {bounce.RecipientError, bounce.DNSFailure, bounce.ScopeNetwork, bounce.Retry},
+	"4.4":  {bounce.RecipientError, bounce.DNSFailure, bounce.ScopeNetwork, bounce.Retry},
+	"4.5":  {bounce.RecipientError, bounce.SystemTrouble, bounce.ScopeNetwork, bounce.Retry},
+	"4.7":  {bounce.RecipientError, bounce.MessageExpired, bounce.ScopeNetwork, bounce.Permanent},
 	"4.6":  {bounce.Rejection, bounce.MailLoop, bounce.ScopeMessage, bounce.Permanent},
 	"6.0":  {bounce.Rejection, bounce.BadMessage, bounce.ScopeMessage, bounce.Permanent},
+	"5.2":  {bounce.RecipientError, bounce.ProtocolError, bounce.ScopeNetwork, bounce.Permanent},
+	"5.3":  {bounce.RateLimit, bounce.RateLimited, bounce.ScopeSender, bounce.Retry},
+	"6.1":  {bounce.Rejection, bounce.BadMessage, bounce.ScopeMessage, bounce.Permanent},
+	"6.3":  {bounce.Rejection, bounce.BadMessage, bounce.ScopeMessage, bounce.Permanent},
+	"6.7":  {bounce.RecipientError, bounce.ProtocolError, bounce.ScopeMessage, bounce.Permanent},
+	"7.8":  {bounce.RecipientError, bounce.AuthRequired, bounce.ScopeLocal, bounce.Retry},
+	"7.10": {bounce.RecipientError, bounce.TLSFailed, bounce.ScopeNetwork, bounce.Retry},
+	"7.11": {bounce.RecipientError, bounce.TLSFailed, bounce.ScopeNetwork, bounce.Retry},
 	"7.13": {bounce.InvalidAddress, bounce.AccountDisabled, bounce.ScopeRecipient, bounce.Permanent},
 	"7.20": {bounce.DMARC, bounce.DKIMFailed, bounce.ScopeSender, bounce.Permanent},
 	"7.23": {bounce.Rejection, bounce.SPFFailed, bounce.ScopeSender, bounce.Permanent},
 	"7.25": {bounce.Rejection, bounce.NoReverseDNS, bounce.ScopeSender, bounce.Permanent},
 	"7.26": {bounce.DMARC, bounce.DMARCFailed, bounce.ScopeSender, bounce.Permanent},
+	"7.21": {bounce.DMARC, bounce.DKIMFailed, bounce.ScopeSender, bounce.Permanent},
+	"7.22": {bounce.DMARC, bounce.DKIMFailed, bounce.ScopeSender, bounce.Permanent},
+	"7.24": {bounce.Rejection, bounce.SPFFailed, bounce.ScopeSender, bounce.Permanent},
+	"7.27": {bounce.Rejection, bounce.SenderDomain, bounce.ScopeSender, bounce.Permanent},
 	"7.28": {bounce.RateLimit, bounce.RateLimited, bounce.ScopeSender, bounce.Retry},
 }
 
@@ -44,10 +61,30 @@ func byEnhanced(code string) (bounce.Verdict, bool) {
 		return bounce.Verdict{}, false
 	}
 	says, ok := enhancedMeanings[code[2:]]
-	if !ok {
-		return bounce.Verdict{}, false
+	return says.verdict("enhanced/" + code), ok
+}
+
+// byCodes asks the layers behind the rules.
+func byCodes(j *judged) bounce.Verdict {
+	if v, ok := byEnhanced(j.enhanced); ok {
+		return v
 	}
-	return bounce.Verdict{Category: says.Category, Reason: says.Reason, Scope: says.Scope, Disposition: says.Disposition, Rule: "enhanced/" + code}, true
+	if v, ok := byGuide(j.code, j.enhanced); ok {
+		return v
+	}
+	return byClass(j.code)
+}
+
+// byClass says no more than whether trying again may help.
+func byClass(code int) bounce.Verdict {
+	v := bounce.Verdict{Category: bounce.Unclassified, Reason: bounce.Unknown, Scope: bounce.ScopeNetwork, Disposition: bounce.Permanent, Rule: "class/none"}
+	switch code / 100 {
+	case 4:
+		v.Disposition, v.Rule = bounce.Retry, "class/4xx"
+	case 5:
+		v.Rule = "class/5xx"
+	}
+	return v
 }
 
 // guideRows are the rows of the guide to SMTP errors: category, SMTP code,
@@ -98,6 +135,5 @@ func byGuide(code int, enhanced string) (bounce.Verdict, bool) {
 	if len(categories) != 1 || misleading[pair] {
 		return bounce.Verdict{}, false
 	}
-	says := fallbacks[categories[0]]
-	return bounce.Verdict{Category: says.Category, Reason: says.Reason, Scope: says.Scope, Disposition: says.Disposition, Rule: "guide/" + strings.ReplaceAll(pair, " ", "-")}, true
+	return fallbacks[categories[0]].verdict("guide/" + strings.ReplaceAll(pair, " ", "-")), true
 }

@@ -3,10 +3,15 @@ package classify
 import (
 	"bytes"
 	"embed"
+	"errors"
 	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 
@@ -18,22 +23,36 @@ var ruleFiles embed.FS
 
 // Rule is an entry of a rules file.
 type Rule struct {
-	ID      string   `yaml:"id"`  // stable: it is stored with each record
-	Why     string   `yaml:"why"` // in one sentence
-	Match   Match    `yaml:"match"`
-	Says    Says     `yaml:"verdict"`
-	Decides []string `yaml:"decides"` // replies that it must decide
-	Leaves  []string `yaml:"leaves"`  // the nearest replies that it must not
+	ID        string   `yaml:"id"`  // stable: it is stored with each record
+	Why       string   `yaml:"why"` // in one sentence
+	Match     Match    `yaml:"match"`
+	Says      Says     `yaml:"verdict"`
+	Decides   []string `yaml:"decides"`   // replies that it must decide
+	Leaves    []string `yaml:"leaves"`    // the nearest replies that it must not
+	Overrides []string `yaml:"overrides"` // ids of the rules whose examples it may take over
 
-	text, code, enhanced *regexp.Regexp
+	// File is where the rule stands: a path, or "built in: " and a name.
+	File string `yaml:"-"`
+	// Own tells that an admin wrote the rule.
+	Own bool `yaml:"-"`
+
+	any, with, not, mark []expression
+	code, enhanced       *regexp.Regexp
 }
 
-// Match says what a rule reads. All that is given must match.
+// Match says what a rule reads. All that is given must match. Expressions are
+// of RE2's syntax (https://golang.org/s/re2syntax) and read the reply in lower
+// case, with <> for addresses, # for numbers and ids, and (url) for URLs.
 type Match struct {
-	Text     string `yaml:"text"`     // an expression in the reply, in lower case
-	Code     string `yaml:"code"`     // an expression for the whole SMTP code
-	Enhanced string `yaml:"enhanced"` // an expression for the whole enhanced code
-	Local    bool   `yaml:"local"`    // only what the MTA words itself
+	Any      []string       `yaml:"any"`      // one of these must match
+	With     []string       `yaml:"with"`     // and one of these
+	Not      []string       `yaml:"not"`      // and none of these
+	Mark     []string       `yaml:"mark"`     // one of these must match the reply with its URLs
+	Code     string         `yaml:"code"`     // an expression for the whole SMTP code
+	Enhanced string         `yaml:"enhanced"` // an expression for the whole enhanced code
+	Stage    []bounce.Stage `yaml:"stage"`    // one of these
+	Provider []string       `yaml:"provider"` // slugs, one of which the relay's host belongs to
+	Local    bool           `yaml:"local"`    // only what the MTA words itself
 }
 
 // Says is the verdict of a rule.
@@ -44,92 +63,191 @@ type Says struct {
 	Disposition bounce.Disposition `yaml:"disposition"`
 }
 
-func (r *Rule) verdict() bounce.Verdict {
-	return bounce.Verdict{Category: r.Says.Category, Reason: r.Says.Reason, Scope: r.Says.Scope, Disposition: r.Says.Disposition, Rule: r.ID}
+func (s Says) verdict(rule string) bounce.Verdict {
+	return bounce.Verdict{Category: s.Category, Reason: s.Reason, Scope: s.Scope, Disposition: s.Disposition, Rule: rule}
 }
 
-func (r *Rule) matches(s *shape) bool {
-	return (!r.Match.Local || s.code == 0) &&
-		(r.code == nil || r.code.MatchString(strconv.Itoa(s.code))) &&
-		(r.enhanced == nil || r.enhanced.MatchString(s.enhanced)) &&
-		(r.text == nil || r.text.MatchString(s.text))
+// span is the part of the text that made a rule match.
+type span struct {
+	text       string
+	start, end int
+}
+
+func (s span) String() string {
+	if s.end <= s.start {
+		return ""
+	}
+	return s.text[s.start:s.end]
+}
+
+// match reports whether the rule decides the reply, and by which words.
+func (r *Rule) match(j *judged) (span, bool) {
+	if r.Match.Local && j.shape.code != 0 ||
+		r.code != nil && !r.code.MatchString(j.codeText) ||
+		r.enhanced != nil && !r.enhanced.MatchString(j.enhanced) ||
+		len(r.Match.Stage) > 0 && !slices.Contains(r.Match.Stage, j.stage) ||
+		len(r.Match.Provider) > 0 && !slices.Contains(r.Match.Provider, j.provider) {
+		return span{}, false
+	}
+	var by span
+	if len(r.mark) > 0 {
+		at := findAny(r.mark, j.text, j.textHas)
+		if at == nil {
+			return span{}, false
+		}
+		by = span{j.text, at[0], at[1]}
+	}
+	if len(r.any) > 0 {
+		at := findAny(r.any, j.words, j.wordsHas)
+		if at == nil {
+			return span{}, false
+		}
+		by = span{j.words, at[0], at[1]}
+	}
+	if len(r.with) > 0 && findAny(r.with, j.words, j.wordsHas) == nil ||
+		findAny(r.not, j.words, j.wordsHas) != nil {
+		return span{}, false
+	}
+	return by, true
+}
+
+func findAny(list []expression, text string, has *trigrams) []int {
+	for i := range list {
+		if at := list[i].find(text, has); at != nil {
+			return at
+		}
+	}
+	return nil
 }
 
 // builtin loads the embedded rules, file by file in the order of their names.
 func builtin() ([]Rule, error) {
-	entries, err := ruleFiles.ReadDir("rules")
+	return load(ruleFiles, "rules", func(name string) string { return "built in: " + name }, false)
+}
+
+// own loads the rules of an admin from the *.yaml files of a directory. A
+// directory that does not exist has none.
+func own(dir string) ([]Rule, error) {
+	if dir == "" {
+		return nil, nil
+	}
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return load(os.DirFS(dir), ".", func(name string) string { return filepath.Join(dir, name) }, true)
+}
+
+func load(files fs.FS, dir string, where func(name string) string, own bool) ([]Rule, error) {
+	entries, err := fs.ReadDir(files, dir) // sorted by name
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("rules: %w", err)
 	}
 	var all []Rule
-	ids := make(map[string]bool)
+	var errs []error
 	for _, e := range entries {
-		text, err := ruleFiles.ReadFile("rules/" + e.Name())
-		if err != nil {
-			return nil, err
+		if e.IsDir() || filepath.Ext(e.Name()) != ".yaml" {
+			continue
 		}
-		rules, err := parseRules(text)
+		rules, err := loadFile(files, filepath.ToSlash(filepath.Join(dir, e.Name())))
 		if err != nil {
-			return nil, fmt.Errorf("rules/%s: %w", e.Name(), err)
+			errs = append(errs, fmt.Errorf("%s: %w", where(e.Name()), err))
+			continue
 		}
-		for _, r := range rules {
-			if ids[r.ID] {
-				return nil, fmt.Errorf("rules/%s: the id %s is used twice", e.Name(), r.ID)
+		for i := range rules {
+			rules[i].File, rules[i].Own = where(e.Name()), own
+			if err := rules[i].compile(); err != nil {
+				errs = append(errs, fmt.Errorf("%s: rule %s: %w", where(e.Name()), rules[i].name(i), err))
 			}
-			ids[r.ID] = true
 		}
 		all = append(all, rules...)
 	}
-	return all, nil
+	return all, errors.Join(errs...)
 }
 
-func parseRules(text []byte) ([]Rule, error) {
-	var rules []Rule
-	decoder := yaml.NewDecoder(bytes.NewReader(text))
-	decoder.KnownFields(true)
-	if err := decoder.Decode(&rules); err != nil {
+func loadFile(files fs.FS, name string) ([]Rule, error) {
+	text, err := fs.ReadFile(files, name)
+	if err != nil {
 		return nil, err
 	}
-	for i := range rules {
-		if err := rules[i].compile(); err != nil {
-			return nil, fmt.Errorf("rule %d (%s): %w", i+1, rules[i].ID, err)
-		}
+	decoder := yaml.NewDecoder(bytes.NewReader(text))
+	decoder.KnownFields(true)
+	var rules []Rule
+	if err := decoder.Decode(&rules); err != nil && !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("a rules file is a list of rules with id, why, match, verdict, decides and leaves: %w", err)
 	}
 	return rules, nil
 }
 
+// name is the id, or where the rule stands if it has none.
+func (r *Rule) name(i int) string {
+	if r.ID != "" {
+		return r.ID
+	}
+	return fmt.Sprintf("number %d", i+1)
+}
+
+// compile checks a rule for itself and makes it ready to match.
 func (r *Rule) compile() error {
-	if r.ID == "" || r.Why == "" || len(r.Decides) == 0 || len(r.Leaves) == 0 {
-		return fmt.Errorf("id, why, decides and leaves are all needed")
+	var errs []error
+	missing := func(what string) { errs = append(errs, fmt.Errorf("%s is missing", what)) }
+	if r.ID == "" {
+		missing("id")
 	}
-	if r.Match.Text == "" && r.Match.Code == "" && r.Match.Enhanced == "" {
-		return fmt.Errorf("match names neither text, code nor enhanced")
+	if r.Why == "" {
+		missing("why, one sentence,")
 	}
-	if !slices.ContainsFunc(bounce.Categories, func(m bounce.Meaning) bool { return m.Slug == string(r.Says.Category) }) {
-		return fmt.Errorf("no category %q", r.Says.Category)
+	if len(r.Match.Any)+len(r.Match.Mark) == 0 && r.Match.Enhanced == "" && r.Match.Code == "" {
+		missing("match with any, mark, code or enhanced")
 	}
-	if !slices.ContainsFunc(bounce.Reasons, func(m bounce.ReasonMeaning) bool { return m.Reason == r.Says.Reason }) {
-		return fmt.Errorf("no reason %q", r.Says.Reason)
+	if len(r.Decides) == 0 {
+		missing("decides, with at least one reply that the rule decides,")
 	}
-	if r.Says.Disposition != bounce.Retry && r.Says.Disposition != bounce.Permanent {
-		return fmt.Errorf("no disposition %q", r.Says.Disposition)
+	errs = append(errs, r.Says.check()...)
+	for _, part := range []struct {
+		patterns []string
+		into     *[]expression
+	}{{r.Match.Any, &r.any}, {r.Match.With, &r.with}, {r.Match.Not, &r.not}, {r.Match.Mark, &r.mark}} {
+		for _, p := range part.patterns {
+			e, err := compile(p)
+			switch {
+			case err != nil:
+				errs = append(errs, err)
+			case e.re.MatchString(""):
+				errs = append(errs, fmt.Errorf("expression %q matches any reply", p))
+			case strings.ToLower(p) != p && !strings.Contains(p, `\`):
+				errs = append(errs, fmt.Errorf("expression %q has capitals, but replies are read in lower case", p))
+			}
+			*part.into = append(*part.into, e)
+		}
 	}
-	for _, e := range []struct {
-		text  string
-		whole bool
-		into  **regexp.Regexp
-	}{{r.Match.Text, false, &r.text}, {r.Match.Code, true, &r.code}, {r.Match.Enhanced, true, &r.enhanced}} {
-		if e.text == "" {
+	for _, part := range []struct {
+		pattern string
+		into    **regexp.Regexp
+	}{{r.Match.Code, &r.code}, {r.Match.Enhanced, &r.enhanced}} {
+		if part.pattern == "" {
 			continue
 		}
-		if e.whole {
-			e.text = "^(?:" + e.text + ")$"
-		}
-		compiled, err := regexp.Compile(e.text)
+		re, err := regexp.Compile("^(?:" + part.pattern + ")$")
 		if err != nil {
-			return err
+			errs = append(errs, fmt.Errorf("expression %q: %w", part.pattern, err))
 		}
-		*e.into = compiled
+		*part.into = re
 	}
-	return nil
+	return errors.Join(errs...)
+}
+
+func (s Says) check() (errs []error) {
+	if !slices.ContainsFunc(bounce.Categories, func(m bounce.Meaning) bool { return m.Slug == string(s.Category) }) {
+		errs = append(errs, fmt.Errorf("verdict: there is no category %q", s.Category))
+	}
+	if !slices.ContainsFunc(bounce.Reasons, func(m bounce.ReasonMeaning) bool { return m.Reason == s.Reason }) {
+		errs = append(errs, fmt.Errorf("verdict: there is no reason %q", s.Reason))
+	}
+	if !slices.ContainsFunc(bounce.Scopes, func(m bounce.ScopeMeaning) bool { return m.Scope == s.Scope }) {
+		errs = append(errs, fmt.Errorf("verdict: there is no scope %q", s.Scope))
+	}
+	if s.Disposition != bounce.Retry && s.Disposition != bounce.Permanent {
+		errs = append(errs, fmt.Errorf("verdict: disposition is %q, not retry or permanent", s.Disposition))
+	}
+	return errs
 }

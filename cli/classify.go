@@ -21,7 +21,7 @@ func (a *app) classify() *cobra.Command {
 		Use:   "classify [REPLY…]",
 		Short: "Judge replies or whole log lines, from arguments or a line each from standard input",
 		RunE: func(_ *cobra.Command, replies []string) error {
-			classifier, err := classify.New()
+			classifier, err := classify.New("")
 			if err != nil {
 				return err
 			}

@@ -26,7 +26,7 @@ func main() {
 }
 
 func run(path string, verbose bool) error {
-	c, err := classify.New()
+	c, err := classify.New("")
 	if err != nil {
 		return err
 	}

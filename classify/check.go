@@ -1,0 +1,80 @@
+package classify
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/bouncetail/bouncetail/bounce"
+)
+
+// check runs the examples of all rules against the whole ordered set, and
+// returns what is wrong with it: each with the rules and the files.
+func (c *Classifier) check() error {
+	errs := c.checkIDs()
+	byID := make(map[string]*Rule, len(c.rules))
+	for i := range c.rules {
+		byID[c.rules[i].ID] = &c.rules[i]
+	}
+	for i := range c.rules {
+		r := &c.rules[i]
+		for _, reply := range r.Decides {
+			j := example(r, reply)
+			if _, ok := r.match(j); !ok {
+				errs = append(errs, fmt.Errorf("%s: rule %s does not match its own example %q: correct one of them", r.File, r.ID, reply))
+				continue
+			}
+			by := c.decide(j).Rule
+			if by == r.ID || byID[by].Own && !r.Own && slices.Contains(byID[by].Overrides, r.ID) {
+				continue
+			}
+			errs = append(errs, c.shadowed(r, byID[by], reply))
+		}
+		for _, reply := range r.Leaves {
+			if c.decide(example(r, reply)).Rule == r.ID {
+				errs = append(errs, fmt.Errorf("%s: rule %s decides %q, which it is to leave: narrow its match", r.File, r.ID, reply))
+			}
+		}
+		for _, id := range r.Overrides {
+			if byID[id] == nil {
+				errs = append(errs, fmt.Errorf("%s: rule %s overrides %s, which does not exist", r.File, r.ID, id))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (c *Classifier) shadowed(r, by *Rule, reply string) error {
+	hint := "narrow that rule, or put this one before it"
+	if by.Own && !r.Own {
+		hint = fmt.Sprintf("narrow your rule, or add overrides: [%s] to it if that is what you want", r.ID)
+	}
+	return fmt.Errorf("%s: rule %s takes over %q, an example of rule %s (%s): %s", by.File, by.ID, reply, r.ID, r.File, hint)
+}
+
+func (c *Classifier) checkIDs() (errs []error) {
+	first := make(map[string]*Rule)
+	for i := range c.rules {
+		r := &c.rules[i]
+		if other, ok := first[r.ID]; ok {
+			errs = append(errs, fmt.Errorf("%s: rule %s has the id of a rule in %s: ids are stored with the records and have to differ", r.File, r.ID, other.File))
+			continue
+		}
+		first[r.ID] = r
+	}
+	return errs
+}
+
+// example makes a reply of a rules file into what its rule reads: at the first
+// stage and the first provider that the rule asks for.
+func example(r *Rule, reply string) *judged {
+	d := Delivery(reply)
+	s := shape{text: string(fold(nil, d.Reply.Text)), enhanced: d.Reply.EnhancedCode, code: d.Reply.SMTPCode, outcome: bounce.Bounced}
+	if len(r.Match.Stage) > 0 {
+		s.stage = r.Match.Stage[0]
+	}
+	if len(r.Match.Provider) > 0 {
+		s.provider = r.Match.Provider[0]
+	}
+	return newJudged(s)
+}

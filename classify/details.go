@@ -1,0 +1,83 @@
+package classify
+
+import (
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+var anyURL = regexp.MustCompile(`https?://[^\s<>"'|\\]+`)
+
+// url returns the first URL of a reply.
+func url(text string) string {
+	return strings.TrimRight(anyURL.FindString(text), ".,;:)]}")
+}
+
+// blocklistNames are the names of blocklists' zones and of their makers, in
+// lower case. The first group is the name.
+var blocklistNames = regexp.MustCompile(`\b([a-z0-9-]+(?:\.[a-z0-9-]+)*\.(?:spamhaus\.(?:org|net)|spamcop\.net|barracudacentral\.org|sorbs\.net|uceprotect\.net|surbl\.org|uribl\.com|abuseat\.org|mailspike\.(?:net|org)|junkemailfilter\.com|surriel\.com|invaluement\.com|manitu\.net|s5h\.net|dronebl\.org|sem\.org|spameatingmonkey\.net|nether\.net|blocklist\.de|gbudb\.net|senderscore\.com|backscatterer\.org|swinog\.ch|0spam\.org|nordspam\.com|spamrats\.com|truncate\.gbudb\.net|mail-abuse\.com|kundenserver\.de|cloudmark\.com|interserver\.net|imp\.ch|wpbl\.info|hostkarma\.com|spfbl\.net|abusix\.zone|mail\.abusix\.zone))\b|\b(spamhaus|spamcop|sorbs|uceprotect|barracuda reputation|trend micro rbl\+?|surbl|uribl|cloudmark|invaluement|senderscore|proofpoint|abusix|mailspike|spamrl)\b`)
+
+// usedList finds the name in the wording of Postfix and its kin: "blocked using
+// bl.example.org", which no list of names can keep up with.
+var usedList = regexp.MustCompile(`(?:blocked|rejected|listed|refused|found) (?:using|by|in|at|on) (?:the )?([a-z0-9-]+(?:\.[a-z0-9-]+)*\.(?:[a-z-]{2,}))\b`)
+
+// blocklist returns the name of the blocklist that a folded text speaks of.
+func blocklist(text string) string {
+	if m := usedList.FindStringSubmatch(text); m != nil && (strings.Contains(m[1], "bl.") || strings.Contains(m[1], "dns") || strings.Contains(m[1], "rbl") || strings.Contains(m[1], "list")) {
+		return m[1]
+	}
+	best := ""
+	for _, m := range blocklistNames.FindAllStringSubmatch(text, -1) {
+		if name := m[1]; name != "" && !strings.HasPrefix(name, "www.") && !strings.HasPrefix(name, "check.") && !strings.HasPrefix(name, "lookup.") && !strings.HasPrefix(name, "ipcheck.") {
+			return name
+		}
+		if best == "" {
+			best = m[2]
+		}
+	}
+	return best
+}
+
+// wait finds how long a server asks to wait:
+//
+//	450 4.2.0 Greylisted, please try again in 300 seconds
+//	451 4.7.1 Try again later, retry in 00:04:59
+var wait = regexp.MustCompile(`(?i)\b(?:in|after|for|wait|within|least|delay(?:ed)?(?: of)?|retry:?|come back in|=) ?(?:about |another |at least |approximately |next )?(?:(\d{1,2}):(\d\d):(\d\d)|(\d{1,6}) ?-?(s|secs?|seconds?|sekunden|secondes?|segundos|m|mins?|minutes?|minuten|minutos|h|hrs?|hours?|stunden|heures?|horas)\b)`)
+
+// mayNameWait turns away most texts; what it lets through, wait reads.
+func mayNameWait(text string) bool {
+	return strings.Contains(text, "#") && (strings.Contains(text, "sec") || strings.Contains(text, "min") || strings.Contains(text, "hour") || strings.Contains(text, "sek") || strings.Contains(text, "seg") || strings.Contains(text, "#s") || strings.Contains(text, "#:#:#") || strings.Contains(text, "retry") || strings.Contains(text, "stund"))
+}
+
+// retryAfter returns how long the reply asks to wait, and 0 where it does not
+// say or says more than a week, which is no request but a record.
+func retryAfter(text string) time.Duration {
+	m := wait.FindStringSubmatch(text)
+	if m == nil {
+		return 0
+	}
+	number := func(i int) time.Duration {
+		n, _ := strconv.Atoi(m[i]) // digits alone
+		return time.Duration(n)
+	}
+	d := number(1)*time.Hour + number(2)*time.Minute + number(3)*time.Second
+	if m[4] != "" {
+		unit := time.Second
+		switch m[5][0] | 0x20 {
+		case 'm':
+			unit = time.Minute
+		case 'h':
+			unit = time.Hour
+		case 's':
+			if strings.HasPrefix(strings.ToLower(m[5]), "stund") {
+				unit = time.Hour
+			}
+		}
+		d = number(4) * unit
+	}
+	if d > 7*24*time.Hour {
+		return 0
+	}
+	return d
+}

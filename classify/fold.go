@@ -1,0 +1,271 @@
+package classify
+
+import (
+	"bytes"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// fold appends to dst the form of a reply by which verdicts are remembered and
+// that rules read: lower case, one space, and without what differs from one
+// message to the next.
+//
+//	550-5.1.1 The account a@b.example does not exist. 550 5.1.1 k9-20020a1a gsmtp
+//	550 5.1.1 the account <> does not exist. #-# gsmtp
+//
+// Addresses and what stands in angle brackets become <>, queue IDs, IPs, times
+// and other numbers #, a host before its [IP] too. SMTP codes, enhanced codes
+// and marks such as [CS01], S3150 or OFR_417 stay. So the shapes are few, and
+// what a rule may not depend on is gone before it can.
+func fold(dst []byte, text string) []byte {
+	f := folding{out: dst, in: text}
+	for f.at < len(text) {
+		switch c := text[f.at]; {
+		case c >= utf8.RuneSelf:
+			f.rune()
+		case word[c]:
+			f.word()
+		case c <= ' ':
+			f.space()
+			f.at++
+		case c == '<':
+			f.bracket()
+		case c == '@':
+			f.address()
+		case c == '[':
+			f.literal()
+		default:
+			if c == '`' {
+				c = '\''
+			}
+			f.put(c)
+			f.at++
+		}
+	}
+	return trimSpace(f.out)
+}
+
+// folding is a reply on its way through fold.
+type folding struct {
+	out  []byte
+	in   string
+	at   int
+	many bool // the reply has several lines, each with its code
+}
+
+// word tells the bytes that codes, numbers and marks are made of.
+var word, digit, letter = func() (w, d, l [256]bool) {
+	for c := range 256 {
+		d[c] = '0' <= c && c <= '9'
+		l[c] = 'a' <= c|0x20 && c|0x20 <= 'z'
+		w[c] = d[c] || l[c]
+	}
+	return
+}()
+
+func (f *folding) put(c byte) { f.out = append(f.out, c) }
+
+func (f *folding) space() {
+	if n := len(f.out); n > 0 && f.out[n-1] != ' ' {
+		f.put(' ')
+	}
+}
+
+// rune takes over a letter of another alphabet.
+func (f *folding) rune() {
+	r, n := utf8.DecodeRuneInString(f.in[f.at:])
+	f.at += n
+	switch {
+	case r == '’' || r == '‘' || r == '´':
+		f.put('\'')
+	case r == '“' || r == '”' || r == '„' || r == '«' || r == '»':
+		f.put('"')
+	case unicode.IsSpace(r):
+		f.space()
+	default:
+		f.out = utf8.AppendRune(f.out, unicode.ToLower(r))
+	}
+}
+
+// word takes a run of letters and digits: a word, a number, a mark or an id.
+func (f *folding) word() {
+	start := f.at
+	digits, changes := 0, 0
+	end := start
+	for end < len(f.in) && word[f.in[end]] {
+		if digit[f.in[end]] {
+			if digits++; end > start && !digit[f.in[end-1]] {
+				changes++
+			}
+		} else if end > start && digit[f.in[end-1]] {
+			changes += 2
+		}
+		end++
+	}
+	f.at = end
+	switch {
+	case digits == 0:
+		for i := start; i < end; i++ {
+			f.put(f.in[i] | 0x20)
+		}
+	case digits == end-start:
+		f.number(start)
+	case changes == 1 && end-start <= 9 && !f.isLabel(start, end):
+		for i := start; i < end; i++ {
+			if c := f.in[i]; digit[c] {
+				f.put(c)
+			} else {
+				f.put(c | 0x20)
+			}
+		}
+	default:
+		f.put('#')
+	}
+}
+
+// isLabel reports whether a word is a part of a host name or of an id.
+func (f *folding) isLabel(start, end int) bool {
+	joins := func(c byte) bool { return c == '.' || c == '-' }
+	return end+1 < len(f.in) && joins(f.in[end]) && word[f.in[end+1]] ||
+		start > 1 && joins(f.in[start-1]) && word[f.in[start-2]]
+}
+
+// number takes a run of digits that starts at start, with the numbers that
+// follow it after dots.
+func (f *folding) number(start int) {
+	parts := 1
+	for f.at+1 < len(f.in) && f.in[f.at] == '.' && digit[f.in[f.at+1]] {
+		parts++
+		for f.at++; f.at < len(f.in) && digit[f.in[f.at]]; f.at++ {
+		}
+	}
+	n := f.in[start:f.at]
+	first := n[0] == '2' || n[0] == '4' || n[0] == '5'
+	switch {
+	case parts == 1 && first && len(n) == 3:
+		f.code(n)
+	case parts == 1 && len(n) <= 3 && start > 0 && f.in[start-1] == '_':
+		f.out = append(f.out, n...) // a mark such as OFR004_104
+	case parts == 3 && first && n[1] == '.' && len(n) <= len("5.123.123"):
+		f.out = append(f.out, n...)
+	default:
+		f.put('#')
+	}
+}
+
+// code takes a number that may be an SMTP code. Those that open the further
+// lines of a reply are left out: they would stand between the words.
+func (f *folding) code(n string) {
+	follows := byte(0)
+	if f.at < len(f.in) {
+		follows = f.in[f.at]
+	}
+	opens := len(f.out) == 0 || f.out[len(f.out)-1] == ' '
+	switch {
+	case follows == '-' && opens:
+		if len(f.out) == 0 {
+			f.out = append(append(f.out, n...), ' ')
+			f.at++
+			f.many = true
+			return
+		}
+		f.at++
+		f.skipEnhanced()
+	case f.many && opens && follows == ' ' && string(f.out[:3]) == n:
+		f.at++
+		f.skipEnhanced()
+	default:
+		f.out = append(f.out, n...)
+	}
+}
+
+// skipEnhanced leaves out an enhanced code that is the reply's own again.
+func (f *folding) skipEnhanced() {
+	rest := f.in[f.at:]
+	if len(f.out) < 9 || f.out[5] != '.' {
+		return
+	}
+	own := f.out[4:]
+	if end := bytes.IndexByte(own, ' '); end > 0 && strings.HasPrefix(rest, string(own[:end])) {
+		f.at += end
+	}
+}
+
+// bracket takes <…> for an address.
+func (f *folding) bracket() {
+	const longest = 320 // RFC 3696, erratum 1690: 64 + 1 + 255
+	end := strings.IndexAny(f.in[f.at+1:], "<> ")
+	if end < 0 || end > longest || f.in[f.at+1+end] != '>' {
+		f.put('<')
+		f.at++
+		return
+	}
+	f.out = append(f.out, '<', '>')
+	f.at += end + 2
+}
+
+// address takes the word around an @ for an address.
+func (f *folding) address() {
+	n := len(f.out)
+	for n > 0 && !strings.ContainsRune(" <(\"'[:;,=", rune(f.out[n-1])) {
+		n--
+	}
+	end := f.at + 1
+	for end < len(f.in) && (word[f.in[end]] || f.in[end] >= utf8.RuneSelf || f.in[end] == '-' || f.in[end] == '_' || f.in[end] == '.' && end+1 < len(f.in) && word[f.in[end+1]]) {
+		end++
+	}
+	f.out = append(f.out[:n], '<', '>')
+	f.at = end
+}
+
+// literal takes [IP] for #, and the name of the host that stands before it.
+func (f *folding) literal() {
+	end := f.at + 1
+	for end < len(f.in) && (word[f.in[end]] || f.in[end] == '.' || f.in[end] == ':') {
+		end++
+	}
+	inside := f.in[f.at+1 : end]
+	if end >= len(f.in) || f.in[end] != ']' || strings.Count(inside, ".") != 3 && strings.Count(inside, ":") < 2 {
+		f.put('[')
+		f.at++
+		return
+	}
+	n := len(f.out)
+	for n > 0 && (word[f.out[n-1]] || f.out[n-1] == '#' || f.out[n-1] == '.' || f.out[n-1] == '-' || f.out[n-1] == '_') {
+		n--
+	}
+	if host := string(f.out[n:]); strings.Contains(strings.TrimSuffix(host, "."), ".") {
+		f.out = append(f.out[:n], '#')
+	}
+	f.out = append(f.out, '[', '#', ']')
+	f.at = end + 1
+}
+
+func trimSpace(b []byte) []byte {
+	if n := len(b); n > 0 && b[n-1] == ' ' {
+		return b[:n-1]
+	}
+	return b
+}
+
+// withoutURLs cuts the URLs out of a folded text, because their words are not
+// the reply's: a link to /spam/policy says nothing of spam.
+func withoutURLs(text string) string {
+	for from := 0; ; {
+		at := strings.Index(text[from:], "://")
+		if at < 0 {
+			return text
+		}
+		start := from + at
+		for start > 0 && letter[text[start-1]] {
+			start--
+		}
+		end := from + at
+		for end < len(text) && text[end] != ' ' && text[end] != '>' && text[end] != ')' && text[end] != '"' {
+			end++
+		}
+		text = text[:start] + "(url)" + text[end:]
+		from = start + len("(url)")
+	}
+}
