@@ -154,9 +154,14 @@ func (c *Classifier) decide(j *judged) bounce.Verdict {
 func bound(v bounce.Verdict, j *judged) bounce.Verdict {
 	switch j.stage {
 	case bounce.StageGreeting, bounce.StageEHLO, bounce.StageMailFrom:
-		if v.Reason.AddressBad() || v.Category == bounce.MailboxFull {
-			// The recipient had not been named yet.
-			v.Category, v.Reason, v.Scope, v.Disposition = bounce.Rejection, bounce.SenderRejected, bounce.ScopeSender, bounce.Permanent
+		// The recipient had not been named yet.
+		switch {
+		case v.Category == bounce.MailboxFull:
+			v = with(v, bounce.RecipientError, bounce.SystemTrouble, bounce.ScopeNetwork, bounce.Retry)
+		case v.Reason.AddressBad() && j.stage == bounce.StageMailFrom:
+			v = with(v, bounce.Rejection, bounce.SenderRejected, bounce.ScopeSender, bounce.Permanent)
+		case v.Reason.AddressBad():
+			v = with(v, bounce.Blocked, bounce.PolicyBlock, bounce.ScopeSender, bounce.Permanent)
 		}
 	case bounce.StageConnect, bounce.StageTLS, bounce.StageAuth, bounce.StageRcptTo, bounce.StageData, bounce.StageEndOfData, "":
 	}
@@ -172,6 +177,12 @@ func bound(v bounce.Verdict, j *judged) bounce.Verdict {
 			j.code/100 != 4 && j.shape.code/100 != 4 && !strings.HasPrefix(v.Rule, "guide/")
 	case bounce.Sent: // not judged
 	}
+	return v
+}
+
+// with returns the verdict of the same rule with another answer.
+func with(v bounce.Verdict, c bounce.Category, r bounce.Reason, s bounce.Scope, d bounce.Disposition) bounce.Verdict {
+	v.Category, v.Reason, v.Scope, v.Disposition = c, r, s, d
 	return v
 }
 
@@ -198,5 +209,19 @@ func Delivery(reply string) bounce.Delivery {
 	if d.Reply.SMTPCode/100 == 4 {
 		d.Outcome = bounce.Deferred
 	}
+	if m := stageInText.FindStringSubmatch(d.Reply.Text); m != nil {
+		d.Reply.Stage = stages[strings.ToUpper(m[1]+m[2])]
+	}
 	return d
+}
+
+// stageInText finds the stage where an MTA wrote it around the reply:
+//
+//	host mx.b.example[192.0.2.1] said: 550 no (in reply to MAIL FROM command)
+//	SMTP error from remote mail server after RCPT TO:<a@b.example>: 550 no
+var stageInText = regexp.MustCompile(`(?i)(?:in reply to (?:end of )?|remote (?:mail )?server after (?:pipelined |end of )?|did not like our (?:final )?|>>> ?|error following )(initial connection|HELO|EHLO|MAIL FROM|RCPT TO|DATA)|\b(MAIL FROM|RCPT TO|EHLO|HELO) command\b`)
+
+var stages = map[string]bounce.Stage{
+	"INITIAL CONNECTION": bounce.StageGreeting, "HELO": bounce.StageEHLO, "EHLO": bounce.StageEHLO,
+	"MAIL FROM": bounce.StageMailFrom, "RCPT TO": bounce.StageRcptTo, "DATA": bounce.StageEndOfData,
 }

@@ -82,7 +82,7 @@ func (s span) String() string {
 
 // match reports whether the rule decides the reply, and by which words.
 func (r *Rule) match(j *judged) (span, bool) {
-	if r.Match.Local && j.shape.code != 0 ||
+	if r.Match.Local && j.code != 0 ||
 		r.code != nil && !r.code.MatchString(j.codeText) ||
 		r.enhanced != nil && !r.enhanced.MatchString(j.enhanced) ||
 		len(r.Match.Stage) > 0 && !slices.Contains(r.Match.Stage, j.stage) ||
