@@ -1,13 +1,214 @@
 package classify_test
 
 import (
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
+	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/classify"
+	"github.com/bouncetail/bouncetail/classify/internal/labelled"
 )
 
-func TestRulesHoldTheirExamples(t *testing.T) {
-	if _, err := classify.New(""); err != nil {
+var update = flag.Bool("update", false, "write the golden files anew")
+
+func builtin(t testing.TB) *classify.Classifier {
+	t.Helper()
+	c, err := classify.New("")
+	if err != nil {
 		t.Fatal(err)
+	}
+	return c
+}
+
+func TestVerdictsOnVectors(t *testing.T) {
+	f, err := os.Open("testdata/vectors.tsv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	replies, err := labelled.Read(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	result := labelled.Measure(builtin(t), replies)
+	for _, d := range result.Disagreements {
+		t.Error(d)
+	}
+	got := result.Confusion() + result.Shares()
+	const golden = "testdata/confusion.golden"
+	if *update {
+		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("the confusion of categories has changed; read it and run with -update\n got:\n%s\nwant:\n%s", got, want)
+	}
+}
+
+func TestDeferredIsNeverHeldAgainstTheAddress(t *testing.T) {
+	c := builtin(t)
+	d := classify.Delivery("550 5.1.1 User unknown")
+	d.Outcome = bounce.Deferred // soft_bounce
+	if v := c.Verdict(&d); v.Suppress || v.Disposition != bounce.Retry || v.Category != bounce.InvalidAddress {
+		t.Errorf("deferred: %+v", v)
+	}
+	d.Outcome = bounce.Expired
+	if v := c.Verdict(&d); v.Suppress || v.Disposition != bounce.Permanent {
+		t.Errorf("expired: %+v", v)
+	}
+}
+
+func TestAddressVerdictBeforeTheRecipientIsAboutTheSender(t *testing.T) {
+	c := builtin(t)
+	for _, stage := range []bounce.Stage{bounce.StageGreeting, bounce.StageEHLO, bounce.StageMailFrom} {
+		d := classify.Delivery("550 5.1.1 user unknown")
+		d.Reply.Stage = stage
+		if v := c.Verdict(&d); v.Suppress || v.Scope != bounce.ScopeSender {
+			t.Errorf("%s: %+v", stage, v)
+		}
+	}
+}
+
+func TestDetailsBesideTheVerdict(t *testing.T) {
+	c := builtin(t)
+	for _, tt := range []struct {
+		reply, host    string
+		blocklist, url string
+		wait           time.Duration
+		provider       string
+	}{
+		{reply: "554 5.7.1 Service unavailable; Client host [192.0.2.1] blocked using zen.spamhaus.org; https://www.spamhaus.org/query/ip/192.0.2.1", blocklist: "zen.spamhaus.org", url: "https://www.spamhaus.org/query/ip/192.0.2.1"},
+		{reply: "554 5.7.1 Client host blocked using dnsbl.a.example", blocklist: "dnsbl.a.example"},
+		{reply: "450 4.2.0 Greylisted for 300 seconds, see http://postgrey.example/x.html.", wait: 300 * time.Second, url: "http://postgrey.example/x.html"},
+		{reply: "451 4.7.1 Greylisted, please try again in 5 minutes", wait: 5 * time.Minute},
+		{reply: "451 4.7.1 Greylisting in action, please come back in 00:04:59", wait: 4*time.Minute + 59*time.Second},
+		{reply: "450 come back in 999999 hours"},
+		{reply: "550 5.1.1 User unknown", host: "gmail-smtp-in.l.google.com", provider: "google"},
+		{reply: "554 delivery error: dd This user doesn't have a yahoo.com account (x@yahoo.com) [0]", provider: "yahoo"},
+		{reply: "550 5.1.1 User unknown", host: "mx.b.example"},
+	} {
+		d := classify.Delivery(tt.reply)
+		d.Reply.RelayHost = tt.host
+		v := c.Verdict(&d)
+		if v.Blocklist != tt.blocklist || v.URL != tt.url || v.RetryAfter != tt.wait || v.Provider != tt.provider {
+			t.Errorf("%s\n got blocklist %q, url %q, wait %s, provider %q\nwant %q, %q, %s, %q", tt.reply, v.Blocklist, v.URL, v.RetryAfter, v.Provider, tt.blocklist, tt.url, tt.wait, tt.provider)
+		}
+	}
+}
+
+func TestSameReplySameVerdict(t *testing.T) {
+	one, other := builtin(t), builtin(t)
+	for i := range 3 {
+		d := classify.Delivery("550 5.1.1 <a@b.example> Recipient rejected: mailbox full or unknown")
+		d2 := d
+		d2.Reply.Text = strings.Replace(d.Reply.Text, "a@b", strings.Repeat("x", i+1)+"@c", 1)
+		if a, b := one.Verdict(&d), other.Verdict(&d2); a != b {
+			t.Errorf("%+v\n%+v", a, b)
+		}
+	}
+}
+
+func TestRulesOfAnAdmin(t *testing.T) {
+	const good = `
+- id: mine/greylist
+  why: Our partner greylists by a word of its own.
+  match: {any: ['tarpit nr']}
+  verdict: {category: rate-limit, reason: greylisted, scope: sender, disposition: retry}
+  decides: ['450 tarpit nr 5']
+  leaves: ['450 tar']
+`
+	load := func(t *testing.T, text string) (*classify.Classifier, error) {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "mine.yaml"), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return classify.New(dir)
+	}
+	c, err := load(t, good)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := classify.Delivery("450 Tarpit nr 17")
+	if v := c.Verdict(&d); v.Rule != "mine/greylist" {
+		t.Errorf("decided by %s", v.Rule)
+	}
+	for _, tt := range []struct{ name, text, says string }{
+		{"no YAML", "- id: [", "a rules file is a list of rules"},
+		{"misspelt key", strings.Replace(good, "why:", "wyh:", 1), "wyh"},
+		{"unknown category", strings.Replace(good, "rate-limit", "ratelimit", 1), `there is no category "ratelimit"`},
+		{"bad expression", strings.Replace(good, "tarpit nr", "tarpit (", 1), "missing closing )"},
+		{"capitals", strings.Replace(good, "tarpit nr", "Tarpit", 1), "lower case"},
+		{"empty match", strings.Replace(good, "['tarpit nr']", "['x*']", 1), "matches any reply"},
+		{"no example", strings.Replace(good, "decides: ['450 tarpit nr 5']", "", 1), "decides"},
+		{"own example missed", strings.Replace(good, "450 tarpit nr 5", "450 tapir", 1), "does not match its own example"},
+		{"what it leaves decided", strings.Replace(good, "450 tar'", "450 tarpit nr'", 1), "which it is to leave"},
+		{"twice", good + good, "has the id of a rule in"},
+		{"another's example taken", strings.Replace(good, "'tarpit nr'", "'tarpit nr', 'user unknown'", 1), "text/no-such-user"},
+		{"shadowed by its neighbour", good + strings.NewReplacer("mine/greylist", "mine/second").Replace(good), "rule mine/greylist takes over"},
+		{"overrides nothing", strings.Replace(good, "  leaves:", "  overrides: [text/none]\n  leaves:", 1), "text/none, which does not exist"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := load(t, tt.text)
+			if err == nil || !strings.Contains(err.Error(), tt.says) || !strings.Contains(err.Error(), "mine.yaml") {
+				t.Errorf("got %v, want an error that names mine.yaml and says %q", err, tt.says)
+			}
+		})
+	}
+}
+
+// A directory that is not there has no rules; a file that is not YAML's is none.
+func TestNoRulesOfAnAdmin(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "README"), []byte("not YAML: ["), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range []string{"", dir, filepath.Join(dir, "none")} {
+		if _, err := classify.New(d); err != nil {
+			t.Errorf("New(%q): %v", d, err)
+		}
+	}
+}
+
+func BenchmarkVerdictOfSeenShape(b *testing.B) {
+	c := builtin(b)
+	d := classify.Delivery("550-5.1.1 The email account that you tried to reach does not exist. Please try 550-5.1.1 double-checking the recipient's email address. 550 5.1.1 https://support.google.com/mail/?p=NoSuchUser 98e67ed59e1d1-2c819db36a9si60 - gsmtp")
+	d.Reply.RelayHost = "gmail-smtp-in.l.google.com"
+	b.ReportAllocs()
+	for b.Loop() {
+		c.Verdict(&d)
+	}
+}
+
+func BenchmarkVerdictOfNewShape(b *testing.B) {
+	c := builtin(b)
+	f, err := os.Open("testdata/vectors.tsv")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer f.Close()
+	replies, err := labelled.Read(f)
+	if err != nil {
+		b.Fatal(err)
+	}
+	deliveries := make([]bounce.Delivery, len(replies))
+	for i := range replies {
+		deliveries[i] = classify.Delivery(replies[i].Text)
+	}
+	n := 0
+	for b.Loop() {
+		d := &deliveries[n%len(deliveries)]
+		d.DSN = ""
+		d.Reply.Stage = bounce.Stage(string(rune('a'+n%26)) + string(rune('a'+n/26%26)) + string(rune('a'+n/676%26)) + string(rune('a'+n/17576%26)))
+		c.Verdict(d)
+		n++
 	}
 }

@@ -1,32 +1,36 @@
 // Accuracy measures the classifier on a file of labelled replies: tab-separated
-// with a header that names at least category, permanent_address_failure and
-// reply. A category may be several with | between them, any of which is right.
-// It prints what disagrees, and then the shares.
+// with a header that names at least category and reply, and may name suppress
+// (or permanent_address_failure) and stage. A category may be several with |
+// between them, any of which is right; suppress is 1, 0 or ?.
+//
+// It prints what disagrees (-v), the confusion of categories, and the shares.
 package main
 
 import (
-	"bufio"
 	"flag"
 	"fmt"
 	"os"
-	"slices"
-	"strings"
 
-	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/classify"
+	"github.com/bouncetail/bouncetail/classify/internal/labelled"
 )
 
 func main() {
 	verbose := flag.Bool("v", false, "print each reply that disagrees")
+	rules := flag.String("rules", "", "directory with rules of your own")
 	flag.Parse()
-	if err := run(flag.Arg(0), *verbose); err != nil {
+	if flag.NArg() != 1 {
+		fmt.Fprintln(os.Stderr, "usage: accuracy [-v] [-rules DIR] FILE")
+		os.Exit(2)
+	}
+	if err := run(flag.Arg(0), *rules, *verbose); err != nil {
 		fmt.Fprintln(os.Stderr, "accuracy:", err)
 		os.Exit(1)
 	}
 }
 
-func run(path string, verbose bool) error {
-	c, err := classify.New("")
+func run(path, rules string, verbose bool) error {
+	c, err := classify.New(rules)
 	if err != nil {
 		return err
 	}
@@ -35,57 +39,17 @@ func run(path string, verbose bool) error {
 		return err
 	}
 	defer f.Close()
-	lines := bufio.NewScanner(f)
-	lines.Buffer(nil, 1<<20)
-	lines.Scan()
-	names := strings.Split(lines.Text(), "\t")
-	column := func(fields []string, name string) string {
-		if i := slices.Index(names, name); i >= 0 && i < len(fields) {
-			return fields[i]
-		}
-		return ""
+	replies, err := labelled.Read(f)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
 	}
-	stages := map[string]bounce.Stage{"RCPT": bounce.StageRcptTo, "DATA": bounce.StageEndOfData, "MAIL": bounce.StageMailFrom, "HELO": bounce.StageEHLO, "EHLO": bounce.StageEHLO, "CONN": bounce.StageGreeting}
-	var n, right, bad, caught, good, wrongly, unclassified int
-	for lines.Scan() {
-		fields := strings.Split(lines.Text(), "\t")
-		reply := column(fields, "reply")
-		d := classify.Delivery(reply)
-		d.Outcome = bounce.Bounced // the labels are of what the words say
-		d.Reply.Stage = stages[column(fields, "stage")]
-		v := c.Verdict(&d)
-		n++
-		agrees := slices.Contains(strings.Split(column(fields, "category"), "|"), string(v.Category))
-		if agrees {
-			right++
-		}
-		if v.Category == bounce.Unclassified {
-			unclassified++
-		}
-		label := column(fields, "permanent_address_failure")
-		switch {
-		case label == "1":
-			if bad++; v.Suppress {
-				caught++
-			}
-		case label == "0":
-			if good++; v.Suppress {
-				wrongly++
-			}
-		}
-		if verbose && (!agrees || label == "0" && v.Suppress || label == "1" && !v.Suppress) {
-			fmt.Printf("%s/%s want %s/%s by %s: %.220s\n", v.Category, map[bool]string{true: "1", false: "0"}[v.Suppress], column(fields, "category"), label, v.Rule, reply)
+	result := labelled.Measure(c, replies)
+	if verbose {
+		for _, d := range result.Disagreements {
+			fmt.Println(d)
 		}
 	}
-	if err := lines.Err(); err != nil {
-		return err
-	}
-	share := func(a, b int) string {
-		return fmt.Sprintf("%d of %d (%.1f %%)", a, b, 100*float64(a)/float64(max(b, 1)))
-	}
-	fmt.Println("category agrees:           ", share(right, n))
-	fmt.Println("bad addresses suppressed:  ", share(caught, bad))
-	fmt.Println("good addresses suppressed: ", share(wrongly, good))
-	fmt.Println("unclassified:              ", share(unclassified, n))
+	fmt.Print(result.Confusion())
+	fmt.Print(result.Shares())
 	return nil
 }
