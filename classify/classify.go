@@ -197,6 +197,12 @@ func Delivery(reply string) bounce.Delivery {
 	d := bounce.Delivery{Outcome: bounce.Bounced}
 	lines := lineBreaks.Split(strings.TrimSpace(reply), -1)
 	d.Reply.Text = strings.Join(lines, " ")
+	if m := stageInText.FindStringSubmatch(d.Reply.Text); m != nil {
+		d.Reply.Stage = stages[strings.ToUpper(m[1]+m[2])]
+	}
+	if m := wrapped.FindStringSubmatch(d.Reply.Text); m != nil {
+		d.Reply.Text = inReplyTo.ReplaceAllString(m[1], "")
+	}
 	m := bareCodes.FindStringSubmatch(d.Reply.Text)
 	d.Reply.SMTPCode, _ = strconv.Atoi(m[1])
 	d.Reply.EnhancedCode = m[2]
@@ -209,9 +215,6 @@ func Delivery(reply string) bounce.Delivery {
 	if d.Reply.SMTPCode/100 == 4 {
 		d.Outcome = bounce.Deferred
 	}
-	if m := stageInText.FindStringSubmatch(d.Reply.Text); m != nil {
-		d.Reply.Stage = stages[strings.ToUpper(m[1]+m[2])]
-	}
 	return d
 }
 
@@ -220,6 +223,12 @@ func Delivery(reply string) bounce.Delivery {
 //	host mx.b.example[192.0.2.1] said: 550 no (in reply to MAIL FROM command)
 //	SMTP error from remote mail server after RCPT TO:<a@b.example>: 550 no
 var stageInText = regexp.MustCompile(`(?i)(?:in reply to (?:end of )?|remote (?:mail )?server after (?:pipelined |end of )?|did not like our (?:final )?|>>> ?|error following )(initial connection|HELO|EHLO|MAIL FROM|RCPT TO|DATA)|\b(MAIL FROM|RCPT TO|EHLO|HELO) command\b`)
+
+// wrapped finds the reply in what an MTA wrote before it.
+var (
+	wrapped   = regexp.MustCompile(`(?i)^(?:host \S+ ?\[[^\]]+\]:?|.{0,200}SMTP error from remote (?:mail )?server after .{1,300}?|.{0,200}\bsaid):? ([245]\d\d[ -].*)$`)
+	inReplyTo = regexp.MustCompile(` \(in reply to [\w ]+ command\)$`)
+)
 
 var stages = map[string]bounce.Stage{
 	"INITIAL CONNECTION": bounce.StageGreeting, "HELO": bounce.StageEHLO, "EHLO": bounce.StageEHLO,
