@@ -226,7 +226,7 @@ var stageInText = regexp.MustCompile(`(?i)(?:in reply to (?:end of )?|remote (?:
 
 // wrapped finds the reply in what an MTA wrote before it.
 var (
-	wrapped   = regexp.MustCompile(`(?i)^(?:host \S+ ?\[[^\]]+\]:?|.{0,200}SMTP error from remote (?:mail )?server after .{1,300}?|.{0,200}\bsaid):? ([245]\d\d[ -].*)$`)
+	wrapped   = regexp.MustCompile(`(?i)^(?:host \S+ ?\[[^\]]+\]:?|.{0,200}SMTP error from remote (?:mail )?server after .{1,300}?|host \S+ said):? ([245]\d\d[ -].*)$`)
 	inReplyTo = regexp.MustCompile(` \(in reply to [\w ]+ command\)$`)
 )
 
