@@ -28,6 +28,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"unicode"
 
 	"github.com/bouncetail/bouncetail/bounce"
 )
@@ -140,6 +141,16 @@ func newJudged(at shape) *judged {
 	return j
 }
 
+// hasWords reports whether the reply says anything beside its codes.
+func (j *judged) hasWords() bool {
+	for _, r := range j.words {
+		if unicode.IsLetter(r) {
+			return true
+		}
+	}
+	return false
+}
+
 func (c *Classifier) decide(j *judged) bounce.Verdict {
 	for i := range c.rules {
 		if _, ok := c.rules[i].match(j); ok {
@@ -186,7 +197,7 @@ func with(v bounce.Verdict, c bounce.Category, r bounce.Reason, s bounce.Scope, 
 	return v
 }
 
-var bareCodes = regexp.MustCompile(`^\s*(?:([245]\d\d)(?:[- :]+|$))?(?:[(\[]?#?([245]\.\d{1,3}\.\d{1,3})\b)?`)
+var bareCodes = regexp.MustCompile(`^\s*(?:([2-7]\d\d)(?:[- :]+|$))?(?:[(\[]?#?([245]\.\d{1,3}\.\d{1,3})\b)?`)
 
 // lineBreaks are those of a reply as it is pasted: real ones, or written \n.
 var lineBreaks = regexp.MustCompile(`\r?\n|\\r\\n|\\n`)

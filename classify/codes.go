@@ -13,47 +13,49 @@ import (
 // that are specific enough to decide, without their class. X.0.0, X.7.1 and
 // their like say nothing.
 var enhancedMeanings = map[string]Says{
-	"1.0":  {bounce.InvalidAddress, bounce.NoSuchUser, bounce.ScopeRecipient, bounce.Permanent},
-	"1.1":  {bounce.InvalidAddress, bounce.NoSuchUser, bounce.ScopeRecipient, bounce.Permanent},
-	"1.2":  {bounce.InvalidAddress, bounce.NoSuchDomain, bounce.ScopeDomain, bounce.Permanent},
-	"1.3":  {bounce.InvalidAddress, bounce.BadSyntax, bounce.ScopeRecipient, bounce.Permanent},
-	"1.6":  {bounce.Mailbox, bounce.MailboxMoved, bounce.ScopeRecipient, bounce.Permanent},
-	"1.7":  {bounce.Rejection, bounce.SenderRejected, bounce.ScopeSender, bounce.Permanent},
-	"1.8":  {bounce.Rejection, bounce.SenderDomain, bounce.ScopeSender, bounce.Permanent},
-	"1.10": {bounce.Mailbox, bounce.NullMX, bounce.ScopeDomain, bounce.Permanent},
-	"2.1":  {bounce.InvalidAddress, bounce.AccountDisabled, bounce.ScopeRecipient, bounce.Permanent},
-	"2.2":  {bounce.MailboxFull, bounce.MailboxFullReason, bounce.ScopeRecipient, bounce.Retry},
-	"2.3":  {bounce.Rejection, bounce.MessageTooLarge, bounce.ScopeMessage, bounce.Permanent},
-	"3.1":  {bounce.RecipientError, bounce.SystemTrouble, bounce.ScopeNetwork, bounce.Retry},
-	"3.2":  {bounce.RecipientError, bounce.SystemTrouble, bounce.ScopeNetwork, bounce.Retry},
-	"3.5":  {bounce.RecipientError, bounce.SystemTrouble, bounce.ScopeNetwork, bounce.Retry},
-	"3.4":  {bounce.Rejection, bounce.MessageTooLarge, bounce.ScopeMessage, bounce.Permanent},
-	"4.1":  {bounce.RecipientError, bounce.ConnectionFailed, bounce.ScopeNetwork, bounce.Retry},
-	"4.2":  {bounce.RecipientError, bounce.ConnectionFailed, bounce.ScopeNetwork, bounce.Retry},
-	"4.3":  {bounce.RecipientError, bounce.DNSFailure, bounce.ScopeNetwork, bounce.Retry},
-	"4.4":  {bounce.RecipientError, bounce.DNSFailure, bounce.ScopeNetwork, bounce.Retry},
-	"4.5":  {bounce.RecipientError, bounce.SystemTrouble, bounce.ScopeNetwork, bounce.Retry},
-	"4.7":  {bounce.RecipientError, bounce.MessageExpired, bounce.ScopeNetwork, bounce.Permanent},
-	"4.6":  {bounce.Rejection, bounce.MailLoop, bounce.ScopeMessage, bounce.Permanent},
-	"6.0":  {bounce.Rejection, bounce.BadMessage, bounce.ScopeMessage, bounce.Permanent},
-	"5.2":  {bounce.RecipientError, bounce.ProtocolError, bounce.ScopeNetwork, bounce.Permanent},
-	"5.3":  {bounce.RateLimit, bounce.RateLimited, bounce.ScopeSender, bounce.Retry},
-	"6.1":  {bounce.Rejection, bounce.BadMessage, bounce.ScopeMessage, bounce.Permanent},
-	"6.3":  {bounce.Rejection, bounce.BadMessage, bounce.ScopeMessage, bounce.Permanent},
-	"6.7":  {bounce.RecipientError, bounce.ProtocolError, bounce.ScopeMessage, bounce.Permanent},
-	"7.8":  {bounce.RecipientError, bounce.AuthRequired, bounce.ScopeLocal, bounce.Retry},
-	"7.10": {bounce.RecipientError, bounce.TLSFailed, bounce.ScopeNetwork, bounce.Retry},
-	"7.11": {bounce.RecipientError, bounce.TLSFailed, bounce.ScopeNetwork, bounce.Retry},
-	"7.13": {bounce.InvalidAddress, bounce.AccountDisabled, bounce.ScopeRecipient, bounce.Permanent},
-	"7.20": {bounce.DMARC, bounce.DKIMFailed, bounce.ScopeSender, bounce.Permanent},
-	"7.23": {bounce.Rejection, bounce.SPFFailed, bounce.ScopeSender, bounce.Permanent},
-	"7.25": {bounce.Rejection, bounce.NoReverseDNS, bounce.ScopeSender, bounce.Permanent},
-	"7.26": {bounce.DMARC, bounce.DMARCFailed, bounce.ScopeSender, bounce.Permanent},
-	"7.21": {bounce.DMARC, bounce.DKIMFailed, bounce.ScopeSender, bounce.Permanent},
-	"7.22": {bounce.DMARC, bounce.DKIMFailed, bounce.ScopeSender, bounce.Permanent},
-	"7.24": {bounce.Rejection, bounce.SPFFailed, bounce.ScopeSender, bounce.Permanent},
-	"7.27": {bounce.Rejection, bounce.SenderDomain, bounce.ScopeSender, bounce.Permanent},
-	"7.28": {bounce.RateLimit, bounce.RateLimited, bounce.ScopeSender, bounce.Retry},
+	"1.1":   {bounce.InvalidAddress, bounce.NoSuchUser, bounce.ScopeRecipient, bounce.Permanent},
+	"1.2":   {bounce.InvalidAddress, bounce.NoSuchDomain, bounce.ScopeDomain, bounce.Permanent},
+	"1.3":   {bounce.InvalidAddress, bounce.BadSyntax, bounce.ScopeRecipient, bounce.Permanent},
+	"1.6":   {bounce.Mailbox, bounce.MailboxMoved, bounce.ScopeRecipient, bounce.Permanent},
+	"1.7":   {bounce.Rejection, bounce.SenderRejected, bounce.ScopeSender, bounce.Permanent},
+	"1.8":   {bounce.Rejection, bounce.SenderDomain, bounce.ScopeSender, bounce.Permanent},
+	"1.10":  {bounce.Mailbox, bounce.NullMX, bounce.ScopeDomain, bounce.Permanent},
+	"2.1":   {bounce.InvalidAddress, bounce.AccountDisabled, bounce.ScopeRecipient, bounce.Permanent},
+	"2.2":   {bounce.MailboxFull, bounce.MailboxFullReason, bounce.ScopeRecipient, bounce.Retry},
+	"2.3":   {bounce.Rejection, bounce.MessageTooLarge, bounce.ScopeMessage, bounce.Permanent},
+	"3.1":   {bounce.RecipientError, bounce.SystemTrouble, bounce.ScopeNetwork, bounce.Retry},
+	"3.2":   {bounce.RecipientError, bounce.SystemTrouble, bounce.ScopeNetwork, bounce.Retry},
+	"3.5":   {bounce.RecipientError, bounce.SystemTrouble, bounce.ScopeNetwork, bounce.Retry},
+	"3.4":   {bounce.Rejection, bounce.MessageTooLarge, bounce.ScopeMessage, bounce.Permanent},
+	"4.1":   {bounce.RecipientError, bounce.ConnectionFailed, bounce.ScopeNetwork, bounce.Retry},
+	"4.2":   {bounce.RecipientError, bounce.ConnectionFailed, bounce.ScopeNetwork, bounce.Retry},
+	"4.3":   {bounce.RecipientError, bounce.DNSFailure, bounce.ScopeNetwork, bounce.Retry},
+	"4.4":   {bounce.RecipientError, bounce.DNSFailure, bounce.ScopeNetwork, bounce.Retry},
+	"4.5":   {bounce.RecipientError, bounce.SystemTrouble, bounce.ScopeNetwork, bounce.Retry},
+	"4.7":   {bounce.RecipientError, bounce.MessageExpired, bounce.ScopeNetwork, bounce.Permanent},
+	"4.6":   {bounce.Rejection, bounce.MailLoop, bounce.ScopeMessage, bounce.Permanent},
+	"6.0":   {bounce.Rejection, bounce.BadMessage, bounce.ScopeMessage, bounce.Permanent},
+	"5.2":   {bounce.RecipientError, bounce.ProtocolError, bounce.ScopeNetwork, bounce.Permanent},
+	"5.3":   {bounce.RateLimit, bounce.RateLimited, bounce.ScopeSender, bounce.Retry},
+	"6.1":   {bounce.Rejection, bounce.BadMessage, bounce.ScopeMessage, bounce.Permanent},
+	"6.3":   {bounce.Rejection, bounce.BadMessage, bounce.ScopeMessage, bounce.Permanent},
+	"6.7":   {bounce.RecipientError, bounce.ProtocolError, bounce.ScopeMessage, bounce.Permanent},
+	"4.312": {bounce.RecipientError, bounce.DNSFailure, bounce.ScopeNetwork, bounce.Retry},
+	"7.703": {bounce.Blocked, bounce.PolicyBlock, bounce.ScopeSender, bounce.Permanent},
+	"7.705": {bounce.SenderReputation, bounce.BadReputation, bounce.ScopeSender, bounce.Permanent},
+	"7.8":   {bounce.RecipientError, bounce.AuthRequired, bounce.ScopeLocal, bounce.Retry},
+	"7.10":  {bounce.RecipientError, bounce.TLSFailed, bounce.ScopeNetwork, bounce.Retry},
+	"7.11":  {bounce.RecipientError, bounce.TLSFailed, bounce.ScopeNetwork, bounce.Retry},
+	"7.13":  {bounce.InvalidAddress, bounce.AccountDisabled, bounce.ScopeRecipient, bounce.Permanent},
+	"7.20":  {bounce.DMARC, bounce.DKIMFailed, bounce.ScopeSender, bounce.Permanent},
+	"7.23":  {bounce.Rejection, bounce.SPFFailed, bounce.ScopeSender, bounce.Permanent},
+	"7.25":  {bounce.Rejection, bounce.NoReverseDNS, bounce.ScopeSender, bounce.Permanent},
+	"7.26":  {bounce.DMARC, bounce.DMARCFailed, bounce.ScopeSender, bounce.Permanent},
+	"7.21":  {bounce.DMARC, bounce.DKIMFailed, bounce.ScopeSender, bounce.Permanent},
+	"7.22":  {bounce.DMARC, bounce.DKIMFailed, bounce.ScopeSender, bounce.Permanent},
+	"7.24":  {bounce.Rejection, bounce.SPFFailed, bounce.ScopeSender, bounce.Permanent},
+	"7.27":  {bounce.Rejection, bounce.SenderDomain, bounce.ScopeSender, bounce.Permanent},
+	"7.28":  {bounce.RateLimit, bounce.RateLimited, bounce.ScopeSender, bounce.Retry},
 }
 
 func byEnhanced(code string) (bounce.Verdict, bool) {
@@ -66,10 +68,16 @@ func byEnhanced(code string) (bounce.Verdict, bool) {
 
 // byCodes asks the layers behind the rules.
 func byCodes(j *judged) bounce.Verdict {
-	if v, ok := byEnhanced(j.enhanced); ok {
+	v, specific := byEnhanced(j.enhanced)
+	if p := pair(j.code, j.enhanced); !j.hasWords() && GuideErrs[p] == "" && !slices.Contains(guide[p], v.Category) {
+		if v, ok := byGuide(j.code, j.enhanced, true); ok {
+			return v
+		}
+	}
+	if specific {
 		return v
 	}
-	if v, ok := byGuide(j.code, j.enhanced); ok {
+	if v, ok := byGuide(j.code, j.enhanced, false); ok {
 		return v
 	}
 	return byClass(j.code)
@@ -102,6 +110,25 @@ var misleading = map[string]bool{
 	"550": true, "554": true, "550 5.0.0": true, "554 5.0.0": true,
 }
 
+// GuideErrs are the pairs of codes for which the guide's category is not
+// followed even where nothing but the codes is known, each with the reason.
+var GuideErrs = map[string]string{
+	"450 4.2.2":   "X.2.2 is a full mailbox (RFC 3463), and 452 4.2.2 stands under that in the guide too",
+	"550 4.2.2":   "X.2.2 is a full mailbox (RFC 3463)",
+	"522 5.2.2":   "X.2.2 is a full mailbox (RFC 3463)",
+	"554 5.2.2":   "X.2.2 is a full mailbox (RFC 3463), and who sends it means that",
+	"550 5.7.8":   "X.7.8 means wrong credentials (RFC 4954), not DMARC",
+	"550 5.4.312": "a DNS query failed, which may pass: the address is not bad for it",
+	"521 5.3.2":   "521 is a host that takes no mail (RFC 7504), whatever the address",
+	"550 5.7.703": "the sender's organisation is blocked by the receiving tenant's list",
+	"550 5.7.705": "the sender's tenant has exceeded its threshold",
+}
+
+// pair writes two codes as the guide does.
+func pair(code int, enhanced string) string {
+	return strings.TrimSpace(fmt.Sprintf("%d %s", code, enhanced))
+}
+
 // fallbacks are the verdicts for a category of the guide, where no text says
 // more.
 var fallbacks = map[bounce.Category]Says{
@@ -128,12 +155,18 @@ var guide = func() map[string][]bounce.Category {
 	return pairs
 }()
 
-// byGuide decides only for pairs to which the guide gives one category.
-func byGuide(code int, enhanced string) (bounce.Verdict, bool) {
-	pair := strings.TrimSpace(fmt.Sprintf("%d %s", code, enhanced))
+// byGuide decides for pairs to which the guide gives one category, and which
+// do not mislead. Where the reply is bare codes, the guide is all there is:
+// then it decides for every pair that it has.
+func byGuide(code int, enhanced string, bare bool) (bounce.Verdict, bool) {
+	pair := pair(code, enhanced)
 	categories := guide[pair]
-	if len(categories) != 1 || misleading[pair] {
+	if len(categories) == 0 || !bare && (len(categories) > 1 || misleading[pair]) {
 		return bounce.Verdict{}, false
 	}
-	return fallbacks[categories[0]].verdict("guide/" + strings.ReplaceAll(pair, " ", "-")), true
+	category := categories[0]
+	if slices.Contains(categories, bounce.InvalidAddress) {
+		category = bounce.InvalidAddress // the most frequent of them
+	}
+	return fallbacks[category].verdict("guide/" + strings.ReplaceAll(pair, " ", "-")), true
 }
