@@ -107,8 +107,8 @@ func (c *Classifier) judge(at shape) seen {
 	j := newJudged(at)
 	v := bound(c.decide(j), j)
 	v.Provider = at.provider
-	if slug, _, _ := strings.Cut(v.Rule, "/"); v.Provider == "" && isProvider(slug) {
-		v.Provider = slug
+	if v.Provider == "" && isProvider(group(v.Rule)) {
+		v.Provider = group(v.Rule)
 	}
 	v.Blocklist = blocklist(j.text)
 	s := seen{v, strings.Contains(j.text, "://"), mayNameWait(j.text)}
@@ -140,6 +140,10 @@ func newJudged(at shape) *judged {
 	j.textHas, j.wordsHas = trigramsOf(j.text), trigramsOf(j.words)
 	return j
 }
+
+// Shape returns the form of a reply by which verdicts are remembered: without
+// addresses, numbers and ids. Replies of one shape get one verdict.
+func Shape(reply string) string { return string(fold(nil, reply)) }
 
 // hasWords reports whether the reply says anything beside its codes.
 func (j *judged) hasWords() bool {

@@ -80,6 +80,14 @@ func (s span) String() string {
 	return s.text[s.start:s.end]
 }
 
+// group is the part of a rule's id before the slash: a provider, or a topic.
+func group(id string) string {
+	before, _, _ := strings.Cut(id, "/")
+	return before
+}
+
+func (r *Rule) group() string { return group(r.ID) }
+
 // match reports whether the rule decides the reply, and by which words.
 func (r *Rule) match(j *judged) (span, bool) {
 	if r.Match.Local && j.code != 0 ||

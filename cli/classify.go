@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bufio"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -16,42 +15,22 @@ import (
 )
 
 func (a *app) classify() *cobra.Command {
-	var asJSON bool
+	var asJSON, explain bool
 	c := &cobra.Command{
 		Use:   "classify [REPLY…]",
 		Short: "Judge replies or whole log lines, from arguments or a line each from standard input",
-		RunE: func(_ *cobra.Command, replies []string) error {
-			classifier, err := classify.New("")
-			if err != nil {
-				return err
-			}
-			judge := judge{classifier: classifier, json: asJSON, out: a.stdout}
-			for _, reply := range replies {
-				if err := judge.one(reply); err != nil {
-					return err
-				}
-			}
-			if len(replies) > 0 {
-				return nil
-			}
-			lines := bufio.NewReader(a.stdin)
-			for {
-				line, err := lines.ReadString('\n')
-				if err != nil && err != io.EOF {
-					return fmt.Errorf("standard input: %w", err)
-				}
-				if line != "" {
-					if err := judge.one(strings.TrimRight(line, "\r\n")); err != nil {
-						return err
-					}
-				}
-				if err == io.EOF {
-					return nil
-				}
-			}
-		},
 	}
+	folder := rulesFlag(c)
 	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
+	c.Flags().BoolVar(&explain, "explain", false, "show every layer that had a say, and what to do")
+	c.RunE = func(_ *cobra.Command, replies []string) error {
+		classifier, err := a.classifier(*folder)
+		if err != nil {
+			return err
+		}
+		judge := judge{classifier: classifier, json: asJSON, explain: explain, out: a.stdout}
+		return eachReply(replies, a.stdin, judge.one)
+	}
 	return c
 }
 
@@ -59,6 +38,7 @@ func (a *app) classify() *cobra.Command {
 type judge struct {
 	classifier *classify.Classifier
 	json       bool
+	explain    bool
 	out        io.Writer
 }
 
@@ -84,6 +64,9 @@ func (j *judge) one(text string) error {
 		_, err := fmt.Fprintln(j.out, map[bool]string{true: "null", false: "sent: nothing to judge"}[j.json])
 		return err
 	}
+	if j.explain {
+		return j.explanation(&d)
+	}
 	v := j.classifier.Verdict(&d)
 	if j.json {
 		out := judgement{Category: v.Category, Reason: v.Reason, Scope: v.Scope, Disposition: v.Disposition, Suppress: v.Suppress, Rule: v.Rule}
@@ -98,11 +81,78 @@ func (j *judge) one(text string) error {
 		}
 		return json.NewEncoder(j.out).Encode(out)
 	}
-	address := ""
+	_, err = fmt.Fprintf(j.out, "%s (rule %s)\n", sentence(v), v.Rule)
+	return err
+}
+
+// sentence tells a verdict in a line.
+func sentence(v bounce.Verdict) string {
+	s := fmt.Sprintf("%s / %s: %s, about the %s", v.Category, v.Reason, v.Disposition, v.Scope)
 	if v.Suppress {
-		address = ", the address is bad"
+		s += ", the address is bad"
 	}
-	_, err = fmt.Fprintf(j.out, "%s / %s: %s, about the %s%s (rule %s)\n", v.Category, v.Reason, v.Disposition, v.Scope, address, v.Rule)
+	return s
+}
+
+// explanation shows how a verdict came about, as text or as an object.
+func (j *judge) explanation(d *bounce.Delivery) error {
+	e := j.classifier.Explain(d)
+	if j.json {
+		type layer struct {
+			Layer    string          `json:"layer"`
+			Rule     string          `json:"rule"`
+			Category bounce.Category `json:"category"`
+			Reason   bounce.Reason   `json:"reason"`
+			Why      string          `json:"why,omitempty"`
+			Matched  string          `json:"matched,omitempty"`
+		}
+		var layers []layer
+		for _, l := range e.Layers {
+			layers = append(layers, layer{l.Name, l.Verdict.Rule, l.Verdict.Category, l.Verdict.Reason, l.Why, l.Span})
+		}
+		enc := json.NewEncoder(j.out)
+		enc.SetEscapeHTML(false)
+		return enc.Encode(map[string]any{
+			"read": e.Read, "smtp_code": e.SMTPCode, "enhanced_code": e.EnhancedCode, "inner_reply": e.Inner, "layers": layers, "bounded": e.Bounded,
+			"category": e.Verdict.Category, "reason": e.Verdict.Reason, "scope": e.Verdict.Scope, "disposition": e.Verdict.Disposition,
+			"suppress": e.Verdict.Suppress, "rule": e.Verdict.Rule, "provider": e.Verdict.Provider,
+			"blocklist": e.Verdict.Blocklist, "retry_after": int(e.Verdict.RetryAfter.Seconds()), "url": e.Verdict.URL, "advice": e.Verdict.Reason.Advice(),
+		})
+	}
+	var b strings.Builder
+	fmt.Fprintln(&b, sentence(e.Verdict))
+	fmt.Fprintf(&b, "  read as:    %s\n", e.Read)
+	if e.Inner {
+		fmt.Fprintf(&b, "  judged by:  %s of the reply inside it\n", strings.TrimSpace(fmt.Sprint(e.SMTPCode)+" "+e.EnhancedCode))
+	}
+	for i, l := range e.Layers {
+		label := "  also:       "
+		if i == 0 {
+			label = "  decided by: "
+		}
+		fmt.Fprintf(&b, "%s%s, %s: %s / %s", label, l.Name, l.Verdict.Rule, l.Verdict.Category, l.Verdict.Reason)
+		if l.Span != "" {
+			fmt.Fprintf(&b, ", for %q", l.Span)
+		}
+		b.WriteByte('\n')
+		if l.Why != "" && i == 0 {
+			fmt.Fprintf(&b, "              %s\n", l.Why)
+		}
+	}
+	if e.Bounded != "" {
+		fmt.Fprintf(&b, "  bounded:    %s\n", e.Bounded)
+	}
+	for _, detail := range []struct{ name, value string }{
+		{"provider", e.Verdict.Provider}, {"blocklist", e.Verdict.Blocklist}, {"page", e.Verdict.URL}, {"to do", e.Verdict.Reason.Advice()},
+	} {
+		if detail.value != "" {
+			fmt.Fprintf(&b, "  %-11s %s\n", detail.name+":", detail.value)
+		}
+	}
+	if e.Verdict.RetryAfter > 0 {
+		fmt.Fprintf(&b, "  wait:       %s\n", e.Verdict.RetryAfter)
+	}
+	_, err := io.WriteString(j.out, b.String())
 	return err
 }
 

@@ -15,10 +15,12 @@ import (
 	"runtime/debug"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/bouncetail/bouncetail/config"
+	"github.com/bouncetail/bouncetail/sqlite"
 )
 
 // Version is set when a release is built.
@@ -30,6 +32,21 @@ type app struct {
 	stdout, stderr io.Writer
 	configPath     string
 	dbPath         string
+}
+
+// now is the time for what is relative to it.
+func (a *app) now() time.Time { return time.Now() }
+
+// existingStore opens a database for writing that must exist.
+func (a *app) existingStore(ctx context.Context, c config.Config) (*sqlite.Store, error) {
+	r, err := sqlite.OpenReader(ctx, c.Database) // tells what is wrong, and makes nothing
+	if err != nil {
+		return nil, err
+	}
+	if err := r.Close(); err != nil {
+		return nil, err
+	}
+	return sqlite.Open(ctx, c.Database, a.logger(c.Log))
 }
 
 // usageError marks an error of how a command was called.
@@ -73,8 +90,8 @@ func (a *app) root() *cobra.Command {
 	root.PersistentFlags().StringVar(&a.configPath, "config", "", "settings `FILE` (default "+config.DefaultPath+")")
 	root.PersistentFlags().StringVar(&a.dbPath, "db", "", "database `FILE` (default: the setting database)")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(a.run(), a.importLogs(), a.recipients(), a.export(), a.classify(), a.checkConfig(), a.version())
-	for _, c := range root.Commands() {
+	root.AddCommand(a.run(), a.importLogs(), a.recipients(), a.export(), a.classify(), a.rules(), a.unclassified(), a.reclassify(), a.checkConfig(), a.version())
+	for _, c := range all(root) {
 		if args := c.Args; args != nil {
 			c.Args = func(cmd *cobra.Command, given []string) error {
 				if err := args(cmd, given); err != nil {
@@ -85,6 +102,15 @@ func (a *app) root() *cobra.Command {
 		}
 	}
 	return root
+}
+
+// all returns the commands below c.
+func all(c *cobra.Command) []*cobra.Command {
+	var list []*cobra.Command
+	for _, sub := range c.Commands() {
+		list = append(append(list, sub), all(sub)...)
+	}
+	return list
 }
 
 // settings loads the settings, with --db over them.

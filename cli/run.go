@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
+	"github.com/bouncetail/bouncetail/classify"
 	"github.com/bouncetail/bouncetail/config"
 	"github.com/bouncetail/bouncetail/pipeline"
 	"github.com/bouncetail/bouncetail/tailer"
@@ -26,7 +27,7 @@ func (a *app) run() *cobra.Command {
 		Short: "Follow the logs until told to stop (the daemon)",
 		Long: "Run follows the logs that the settings name, or the files and globs given here,\n" +
 			"through rotation and restarts, until SIGTERM. Everything read so far is saved\n" +
-			"then. SIGHUP reads the settings anew and keeps the old ones if the new are bad.",
+			"then. SIGHUP reads settings and rules anew and keeps the old ones if the new are bad.",
 		RunE: func(cmd *cobra.Command, files []string) error {
 			c, err := a.runSettings(files)
 			if err != nil {
@@ -124,12 +125,15 @@ func (a *app) follow(ctx context.Context, c config.Config, hangup <-chan os.Sign
 		case <-hangup:
 			notify(log, daemon.SdNotifyReloading+fmt.Sprintf("\nMONOTONIC_USEC=%d", monotonic()))
 			loaded, err := reload()
+			if err == nil {
+				_, err = classify.New(loaded.Rules)
+			}
 			if err != nil {
-				log.Error("settings not taken over, going on with the old ones", "error", err)
+				log.Error("settings and rules not taken over, going on with the old ones", "error", err)
 				notify(log, daemon.SdNotifyReady)
 				continue
 			}
-			log.Info("settings read anew")
+			log.Info("settings and rules read anew")
 			next = &loaded
 			stop()
 		}

@@ -31,7 +31,7 @@ type stages struct {
 func openStages(ctx context.Context, c config.Config, log *slog.Logger) (_ *stages, err error) {
 	s := &stages{queue: queue.New(), sources: c.Sources, read: make(map[string][]*logparse.Parser), log: log}
 	s.queue.Lifetime = c.QueueLifetime
-	if s.classifier, err = classify.New(""); err != nil {
+	if s.classifier, err = classify.New(c.Rules); err != nil {
 		return nil, err
 	}
 	if s.store, err = sqlite.Open(ctx, c.Database, log); err != nil {

@@ -30,6 +30,9 @@ type Config struct {
 	Start string `mapstructure:"start"`
 	// MaxLine is the length in bytes over which a line is left out.
 	MaxLine int `mapstructure:"max_line"`
+	// Rules is the folder with rules of the admin's own, *.yaml. It need not
+	// exist.
+	Rules string `mapstructure:"rules"`
 	// QueueLifetime is how long a message is remembered whose end is never
 	// logged.
 	QueueLifetime time.Duration `mapstructure:"queue_lifetime"`
@@ -65,6 +68,7 @@ func Default() Config {
 		Sources:       []Source{},
 		Start:         "beginning",
 		MaxLine:       1 << 20,
+		Rules:         "/etc/bouncetail/rules.d",
 		QueueLifetime: 120 * time.Hour,
 		Log:           Log{Level: "info", Format: "text"},
 	}

@@ -59,10 +59,11 @@ func (s *Store) Save(ctx context.Context, b *bounce.Batch) (isNew int, err error
 
 // writer is one transaction.
 type writer struct {
-	ctx    context.Context //nolint:containedctx // of this one transaction
-	tx     *sql.Tx
-	isNew  int
-	counts map[dayDomain]*outcomes
+	ctx     context.Context //nolint:containedctx // of this one transaction
+	tx      *sql.Tx
+	isNew   int
+	relived *int // counts the rows that reliveAll changes, where asked for
+	counts  map[dayDomain]*outcomes
 
 	touched    map[int64]bounce.Address // the recipients that failed
 	failures   map[int64][]failure      // their new failures

@@ -107,7 +107,7 @@ func (w *writer) recipients(*bounce.Batch) error {
 	if len(w.lastDelivery) == 0 {
 		return nil
 	}
-	lives, err := w.knownLives()
+	lives, err := w.knownLives(slices.Sorted(maps.Keys(w.lastDelivery)))
 	if err != nil {
 		return err
 	}
@@ -142,19 +142,19 @@ type recipientRow struct {
 }
 
 // knownLives loads the rows of the recipients that have one.
-func (w *writer) knownLives() (map[int64]*recipientRow, error) {
-	lives := make(map[int64]*recipientRow, len(w.lastDelivery))
+func (w *writer) knownLives(keys []int64) (map[int64]*recipientRow, error) {
+	lives := make(map[int64]*recipientRow, len(keys))
 	err := scanAll(w.ctx, w.tx, `
-		SELECT r.recipient, r.domain, r.category, r.reason, r.first_failure_at, r.last_failure_at, coalesce(r.last_delivery_at, ''),
+		SELECT r.recipient, r.domain, r.state, r.category, r.reason, r.first_failure_at, r.last_failure_at, coalesce(r.last_delivery_at, ''),
 		  r.permanent_count, r.retry_count, coalesce(r.bad_since, ''), r.last_bounce_id, r.deciding_bounce_id, r.recipient_key
 		FROM json_each(?) k CROSS JOIN recipients r ON r.recipient_key = k.value`,
 		func(scan func(...any) error) error {
 			r := &recipientRow{}
-			err := scan(&r.to.Normal, &r.to.Domain, &r.category, &r.reason, &r.firstAt, &r.lastAt, &r.lastDelivery,
+			err := scan(&r.to.Normal, &r.to.Domain, &r.state, &r.category, &r.reason, &r.firstAt, &r.lastAt, &r.lastDelivery,
 				&r.permanentCount, &r.retryNum, &r.badSince, &r.lastID, &r.decidingID, &r.key)
 			lives[r.key] = r
 			return err
-		}, keyList(slices.Sorted(maps.Keys(w.lastDelivery))))
+		}, keyList(keys))
 	return lives, err
 }
 
@@ -199,6 +199,9 @@ func keyList(keys []int64) string {
 }
 
 func (w *writer) saveRecipients(rows []*recipientRow) error {
+	if len(rows) == 0 {
+		return nil
+	}
 	var seq int64
 	if err := w.tx.QueryRowContext(w.ctx, "UPDATE meta SET value = value + ? WHERE name = 'seq' RETURNING value", len(rows)).Scan(&seq); err != nil {
 		return err

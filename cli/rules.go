@@ -1,0 +1,379 @@
+package cli
+
+import (
+	"bufio"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/classify"
+	"github.com/bouncetail/bouncetail/sqlite"
+)
+
+func (a *app) rules() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "rules",
+		Short: "Check, list and test the rules that judge replies",
+		Long: "Rules of your own stand in *.yaml files of the folder that the setting rules names,\n" +
+			"and go before those built in. Each is an entry such as\n\n" +
+			"  - id: mine/tarpit\n" +
+			"    why: Our partner's server slows us down by a word of its own.\n" +
+			"    match: {any: ['tarpit nr']}        # expressions for the reply in lower case\n" +
+			"    verdict: {category: rate-limit, reason: rate-limited, scope: sender, disposition: retry}\n" +
+			"    decides: ['450 Tarpit nr 17']      # what it must decide\n" +
+			"    leaves: ['550 5.1.1 No such user'] # what it must not\n\n" +
+			"A rule that takes over an example of another rule has to say so (overrides: [id]).\n" +
+			"The daemon takes changed rules over at SIGHUP, and keeps the old ones if the new\n" +
+			"are bad.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	c.AddCommand(a.rulesCheck(), a.rulesList(), a.rulesTest())
+	return c
+}
+
+// rulesFlag is --rules, which stands in for the setting.
+func rulesFlag(c *cobra.Command) *string {
+	return c.Flags().String("rules", "", "`FOLDER` with rules (default: the setting rules)")
+}
+
+func (a *app) classifier(folder string) (*classify.Classifier, error) {
+	if folder == "" {
+		settings, err := a.settings()
+		if err != nil {
+			return nil, err
+		}
+		folder = settings.Rules
+	}
+	return classify.New(folder)
+}
+
+func (a *app) rulesCheck() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "check",
+		Short: "Check all rules and their examples against one another",
+		Args:  cobra.NoArgs,
+	}
+	folder := rulesFlag(c)
+	c.RunE = func(*cobra.Command, []string) error {
+		classifier, err := a.classifier(*folder)
+		if err != nil {
+			return err
+		}
+		own, examples := 0, 0
+		for _, r := range classifier.Rules() {
+			if r.Own {
+				own++
+			}
+			examples += len(r.Decides) + len(r.Leaves)
+		}
+		_, err = fmt.Fprintf(a.stdout, "%d rules, %d of them yours, hold their %d examples.\n", len(classifier.Rules()), own, examples)
+		return err
+	}
+	return c
+}
+
+func (a *app) rulesList() *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "list",
+		Short: "List the rules in the order in which they are asked",
+		Args:  cobra.NoArgs,
+	}
+	folder := rulesFlag(c)
+	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
+	c.RunE = func(*cobra.Command, []string) error {
+		classifier, err := a.classifier(*folder)
+		if err != nil {
+			return err
+		}
+		if asJSON {
+			enc := json.NewEncoder(a.stdout)
+			enc.SetEscapeHTML(false)
+			for _, r := range classifier.Rules() {
+				err := enc.Encode(map[string]any{
+					"id": r.ID, "why": r.Why, "file": r.File, "category": r.Says.Category, "reason": r.Says.Reason,
+					"scope": r.Says.Scope, "disposition": r.Says.Disposition, "decides": r.Decides, "leaves": r.Leaves,
+				})
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+		w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+		fmt.Fprintln(w, "ID\tVERDICT\tDISPOSITION\tWHY")
+		for _, r := range classifier.Rules() {
+			fmt.Fprintf(w, "%s\t%s / %s\t%s\t%s\n", r.ID, r.Says.Category, r.Says.Reason, r.Says.Disposition, r.Why)
+		}
+		return w.Flush()
+	}
+	return c
+}
+
+func (a *app) rulesTest() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "test [REPLY…]",
+		Short: "Show what the rules would change, before they do",
+		Long: "Test judges replies with the rules in the folder and with those built in alone, and\n" +
+			"shows both where they differ. Without replies it reads them from standard input, a\n" +
+			"line each; with --database it takes the records of the database, and compares with\n" +
+			"the verdicts that are stored there.",
+	}
+	folder := rulesFlag(c)
+	fromDatabase := c.Flags().Bool("database", false, "test the records of the database")
+	c.RunE = func(cmd *cobra.Command, replies []string) error {
+		if *fromDatabase && len(replies) > 0 {
+			return usageError{errors.New("give replies or --database, not both")}
+		}
+		with, err := a.classifier(*folder)
+		if err != nil {
+			return err
+		}
+		changes := newChanges()
+		if *fromDatabase {
+			settings, err := a.settings()
+			if err != nil {
+				return err
+			}
+			r, err := sqlite.OpenReader(cmd.Context(), settings.Database)
+			if err != nil {
+				return err
+			}
+			defer r.Close()
+			err = r.Records(cmd.Context(), func(s *sqlite.Stored) error {
+				changes.note(s.Delivery.Reply.Text, s.Verdict, with.Verdict(&s.Delivery))
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+			return changes.print(a.stdout, "records")
+		}
+		without, err := classify.New("")
+		if err != nil {
+			return err
+		}
+		err = eachReply(replies, a.stdin, func(reply string) error {
+			d, err := delivery(reply)
+			if err == nil {
+				changes.note(reply, without.Verdict(&d), with.Verdict(&d))
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		return changes.print(a.stdout, "replies")
+	}
+	return c
+}
+
+// eachReply calls f for the replies, or for the lines of in if there are none.
+func eachReply(replies []string, in io.Reader, f func(string) error) error {
+	for _, reply := range replies {
+		if err := f(reply); err != nil {
+			return err
+		}
+	}
+	if len(replies) > 0 {
+		return nil
+	}
+	lines := bufio.NewReader(in)
+	for {
+		line, err := lines.ReadString('\n')
+		if err != nil && err != io.EOF {
+			return fmt.Errorf("standard input: %w", err)
+		}
+		if line != "" {
+			if err := f(strings.TrimRight(line, "\r\n")); err != nil {
+				return err
+			}
+		}
+		if err == io.EOF {
+			return nil
+		}
+	}
+}
+
+// changes gathers verdicts that differ, by what they were and are.
+type changes struct {
+	n, changed, bad, good int // bad and good: suppressed now, and no longer
+	by                    map[change]*changed
+}
+
+type change struct{ before, now, ruleBefore, rule string }
+
+type changed struct {
+	n       int
+	example string
+}
+
+func newChanges() *changes { return &changes{by: make(map[change]*changed)} }
+
+func (c *changes) note(reply string, before, now bounce.Verdict) {
+	c.n++
+	if before == now {
+		return
+	}
+	c.changed++
+	if now.Suppress && !before.Suppress {
+		c.bad++
+	}
+	if before.Suppress && !now.Suppress {
+		c.good++
+	}
+	k := change{verdictText(before), verdictText(now), before.Rule, now.Rule}
+	if c.by[k] == nil {
+		c.by[k] = &changed{example: reply}
+	}
+	c.by[k].n++
+}
+
+func verdictText(v bounce.Verdict) string {
+	s := fmt.Sprintf("%s / %s, %s", v.Category, v.Reason, v.Disposition)
+	if v.Suppress {
+		s += ", address bad"
+	}
+	return s
+}
+
+// print shows the changes, the most frequent first.
+func (c *changes) print(w io.Writer, of string) error {
+	keys := make([]change, 0, len(c.by))
+	for k := range c.by {
+		keys = append(keys, k)
+	}
+	slices.SortFunc(keys, func(a, b change) int {
+		return cmp.Or(cmp.Compare(c.by[b].n, c.by[a].n), cmp.Compare(a.rule, b.rule), cmp.Compare(a.ruleBefore, b.ruleBefore), cmp.Compare(a.before+a.now, b.before+b.now))
+	})
+	for _, k := range keys {
+		fmt.Fprintf(w, "%d: %s (%s)\n   now %s (%s)\n   %s\n", c.by[k].n, k.before, k.ruleBefore, k.now, k.rule, cut(c.by[k].example, 200))
+	}
+	_, err := fmt.Fprintf(w, "%d of %d %s judged otherwise; %d more held against the address, %d no longer.\n", c.changed, c.n, of, c.bad, c.good)
+	return err
+}
+
+func (a *app) reclassify() *cobra.Command {
+	return &cobra.Command{
+		Use:   "reclassify",
+		Short: "Judge all stored records anew, after a change of rules",
+		Long: "Reclassify judges all stored records anew and brings the recipients up to date, in\n" +
+			"one transaction, and shows what changed. bouncetail rules test --database shows the\n" +
+			"same and changes nothing. The daemon must not run meanwhile.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			settings, err := a.settings()
+			if err != nil {
+				return err
+			}
+			classifier, err := classify.New(settings.Rules)
+			if err != nil {
+				return err
+			}
+			store, err := a.existingStore(cmd.Context(), settings)
+			if err != nil {
+				return err
+			}
+			changes := newChanges()
+			_, err = store.Rejudge(cmd.Context(), func(d *bounce.Delivery) bounce.Verdict {
+				changes.n++
+				return classifier.Verdict(d)
+			}, func(old *sqlite.Stored, now bounce.Verdict) {
+				changes.n--
+				changes.note(old.Delivery.Reply.Text, old.Verdict, now)
+			})
+			if err = errors.Join(err, store.Close()); err != nil {
+				return err
+			}
+			return changes.print(a.stdout, "records")
+		},
+	}
+}
+
+func (a *app) unclassified() *cobra.Command {
+	var asJSON bool
+	var since string
+	var limit int
+	c := &cobra.Command{
+		Use:   "unclassified",
+		Short: "List the replies that no rule knows, the most frequent first",
+		Args:  cobra.NoArgs,
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
+	c.Flags().StringVar(&since, "since", "", "only those since `TIME`: 24h, 7d, 2026-11-01, or RFC 3339")
+	c.Flags().IntVar(&limit, "limit", 20, "at most `N`; 0 is all")
+	c.RunE = func(cmd *cobra.Command, _ []string) error {
+		f := recipientFilter{since: since}
+		f.Limit = limit
+		filter, err := f.parse(a.now())
+		if err != nil {
+			return err
+		}
+		settings, err := a.settings()
+		if err != nil {
+			return err
+		}
+		r, err := sqlite.OpenReader(cmd.Context(), settings.Database)
+		if err != nil {
+			return err
+		}
+		defer r.Close()
+		replies, err := r.Unclassified(cmd.Context(), filter.Since, classify.Shape)
+		if err != nil {
+			return err
+		}
+		total := len(replies)
+		if limit > 0 && total > limit {
+			replies = replies[:limit]
+		}
+		if asJSON {
+			enc := json.NewEncoder(a.stdout)
+			enc.SetEscapeHTML(false)
+			for i := range replies {
+				if err := enc.Encode(&replies[i]); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+		for i := range replies {
+			fmt.Fprintf(a.stdout, "%d  %s\n", replies[i].Count, cut(replies[i].Example, 200))
+		}
+		if total == 0 {
+			fmt.Fprintln(a.stderr, "Every reply is known to a rule.")
+			return nil
+		}
+		fmt.Fprintf(a.stderr, "%d shapes of replies are known to no rule. A rule for the first, to be finished and put into %s:\n", total, settings.Rules+"/mine.yaml")
+		_, err = fmt.Fprint(a.stderr, ruleFor(&replies[0]))
+		return err
+	}
+	return c
+}
+
+// ruleFor writes a rule to start from.
+func ruleFor(r *sqlite.Reply) string {
+	// The words between what varies, without the codes, make the expression.
+	words := strings.FieldsFunc(r.Shape, func(c rune) bool {
+		return c == '#' || c == '<' || c == '>' || c == '[' || c == ']' || c == '(' || c == ')'
+	})
+	longest := ""
+	for _, w := range words {
+		w = strings.Trim(w, " 0123456789.:;,")
+		if len(w) > len(longest) {
+			longest = w
+		}
+	}
+	quote := func(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
+	return fmt.Sprintf("- id: mine/CHANGE-ME\n  why: CHANGE ME into one sentence.\n  match: {any: [%s]}\n"+
+		"  verdict: {category: CHANGE-ME, reason: CHANGE-ME, scope: CHANGE-ME, disposition: retry}\n  decides: [%s]\n  leaves: ['550 5.1.1 No such user']\n",
+		quote(longest), quote(r.Example))
+}
