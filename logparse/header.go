@@ -7,7 +7,14 @@ type header struct {
 	stamp stamp
 	host  []byte // nil where there is none
 	tag   []byte // "postfix/smtp", "exim"; nil where there is none
+	pid   []byte // nil where there is none
 	body  []byte
+
+	// made tells that the line itself does not hold the body as it is, because
+	// it was put together or taken out of something.
+	made bool
+	// others are further recipients that a grammar found in the line.
+	others []string
 }
 
 // cutHeader takes the header off a line:
@@ -16,9 +23,23 @@ type header struct {
 //	2026-11-23T12:57:36.123456+00:00 mx-out1 postfix/smtp[474]: BODY   RFC 3339
 //	<22>1 2026-11-23T12:57:36Z mx-out1 postfix 474 - -  BODY     RFC 5424
 //	2026-11-23 12:57:31 BODY                                     Exim's own
+//	Mon 2026-11-23 12:57:36 UTC mx-out1 postfix/smtp[474]: BODY  journalctl -o short-full
+//	1795438932.759177 mx-out1 postfix/smtp[474]: BODY            journalctl -o short-unix
 //
-// A priority such as <22> may stand before the first two as well.
+// A priority such as <22> may stand before the first two as well, and what
+// keeps logs may put something around a line (wrap.go).
 func cutHeader(line []byte, h *header) bool {
+	if len(line) > 40 && (line[0] == '{' || line[10] == 'T') {
+		inner, done, ok := unwrap(line, h)
+		if !ok {
+			return false
+		}
+		if done {
+			h.made = true
+			return cutOwnStamp(h)
+		}
+		line = inner
+	}
 	line = cutPriority(line)
 	if version, rest, found := bytes.Cut(line, []byte{' '}); found && len(version) == 1 && version[0] == '1' {
 		return cutRFC5424(rest, h)
@@ -42,7 +63,7 @@ func cutHeader(line []byte, h *header) bool {
 	}
 	h.tag = rest[:end]
 	if pid := bytes.IndexByte(h.tag, '['); pid >= 0 {
-		h.tag = h.tag[:pid]
+		h.tag, h.pid = h.tag[:pid], bytes.TrimSuffix(h.tag[pid+1:], []byte{']'})
 	}
 	h.body = rest[end+2:]
 	return cutOwnStamp(h)
@@ -78,7 +99,7 @@ func cutRFC5424(rest []byte, h *header) bool {
 			return false
 		}
 	}
-	h.host, h.tag = fields[0], fields[1]
+	h.host, h.tag, h.pid = fields[0], fields[1], fields[2]
 	if rest, ok = bytes.CutPrefix(rest, []byte("- ")); !ok {
 		return false // structured data is not what mail servers log through
 	}

@@ -16,6 +16,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
@@ -43,11 +44,17 @@ type grammar struct {
 var grammars = []grammar{
 	{bounce.Postfix, claimsPostfix, parsePostfix},
 	{bounce.Exim, claimsExim, parseExim},
+	{bounce.Sendmail, claimsSendmail, parseSendmail},
+	{bounce.OpenSMTPD, claimsOpenSMTPD, parseOpenSMTPD},
 }
 
-// Known reports whether there is a grammar for an MTA.
-func Known(mta bounce.MTA) bool {
-	return slices.ContainsFunc(grammars, func(g grammar) bool { return g.mta == mta })
+// MTAs lists the mail servers for whose logs there is a grammar.
+func MTAs() []string {
+	var names []string
+	for _, g := range grammars {
+		names = append(names, string(g.mta))
+	}
+	return names
 }
 
 // Options say how to read a stream.
@@ -69,7 +76,8 @@ type Parser struct {
 	last     time.Time // the last stamp, which tells the year of the next
 	unread   map[shape]*bounce.Unread
 	counts   Counts
-	event    bounce.Event // handed to yield, and used again
+	pieces   map[string]*fragments // of lines that came in several, by host and process
+	event    bounce.Event          // handed to yield, and used again
 }
 
 type shape struct {
@@ -85,7 +93,8 @@ type Counts struct {
 
 // state is the JSON of State.
 type state struct {
-	Last time.Time `json:"last"`
+	Last   time.Time             `json:"last"`
+	Pieces map[string]*fragments `json:"pieces,omitempty"`
 }
 
 // New returns a parser for one stream. A State that cannot be read is an
@@ -95,7 +104,7 @@ func New(o Options) (*Parser, error) {
 	if o.MTA != "" {
 		i := slices.IndexFunc(grammars, func(g grammar) bool { return g.mta == o.MTA })
 		if i < 0 {
-			return nil, fmt.Errorf("no parser for the MTA %q; known are postfix, exim and auto", o.MTA)
+			return nil, fmt.Errorf("no parser for the MTA %q; known are %s and auto", o.MTA, strings.Join(MTAs(), ", "))
 		}
 		p.grammars = grammars[i : i+1]
 	}
@@ -107,17 +116,17 @@ func New(o Options) (*Parser, error) {
 		if err := json.Unmarshal(o.State, &s); err != nil {
 			return nil, fmt.Errorf("state of a parser: %w", err)
 		}
-		p.last = s.Last
+		p.last, p.pieces = s.Last, s.Pieces
 	}
 	return p, nil
 }
 
 // State returns what a parser of the same stream needs to go on.
 func (p *Parser) State() []byte {
-	if p.last.IsZero() {
+	if p.last.IsZero() && len(p.pieces) == 0 {
 		return nil
 	}
-	data, err := json.Marshal(state{p.last})
+	data, err := json.Marshal(state{p.last, p.pieces})
 	if err != nil {
 		return nil // a time beyond the year 9999: nothing worth keeping
 	}
@@ -167,6 +176,12 @@ func (p *Parser) Line(line []byte, yield func(*bounce.Event)) {
 			continue
 		}
 		p.counts.Recognised++
+		if len(h.body) > 0 && h.body[0] == '[' {
+			if !p.join(&h) {
+				return
+			}
+			cutOwnStamp(&h)
+		}
 		p.event = bounce.Event{MTA: g.mta}
 		switch g.parse(&h, &p.event) {
 		case other:
@@ -175,8 +190,16 @@ func (p *Parser) Line(line []byte, yield func(*bounce.Event)) {
 		case read:
 			p.event.At = p.at(&h)
 			p.event.Host = string(h.host)
+			if h.made {
+				line = fmt.Appendf(nil, "%s %s: %s", h.host, h.tag, h.body)
+			}
 			p.event.ID = bounce.NewEventID(h.stamp.seconds(), line)
 			yield(&p.event)
+			for _, to := range h.others {
+				ev := p.event
+				ev.ID, ev.Recipient = p.event.ID.ForRecipient(to), to
+				yield(&ev)
+			}
 		}
 		return
 	}

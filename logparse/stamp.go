@@ -2,6 +2,7 @@ package logparse
 
 import (
 	"bufio"
+	"bytes"
 	"io"
 	"time"
 )
@@ -23,12 +24,57 @@ func (s *stamp) cut(line []byte) (rest []byte, ok bool) {
 		return nil, false
 	}
 	if c := line[0]; '0' <= c && c <= '9' {
+		if line[10] == '.' {
+			return s.cutUnix(line)
+		}
 		return s.cutISO(line)
+	}
+	if line[3] == ' ' && line[8] == '-' {
+		return s.cutFull(line)
 	}
 	return s.cutTraditional(line)
 }
 
-// cutTraditional reads "Nov  3 12:57:36 " (RFC 3164).
+// cutUnix reads "1795438932.759177 ".
+func (s *stamp) cutUnix(line []byte) ([]byte, bool) {
+	end := bytes.IndexByte(line[:min(len(line), 24)], ' ')
+	seconds, ok := digits(line[:10])
+	if end < 12 || !ok {
+		return nil, false
+	}
+	fraction, ok := digits(line[11:end])
+	if !ok {
+		return nil, false
+	}
+	for range 9 - (end - 11) {
+		fraction *= 10
+	}
+	s.set(time.Unix(int64(seconds), int64(fraction)))
+	return line[end+1:], true
+}
+
+// cutFull reads "Mon 2026-11-23 12:57:36 UTC ". Of other zones the short name
+// says too little, and the setting counts.
+func (s *stamp) cutFull(line []byte) ([]byte, bool) {
+	if len(line) < 28 || line[14] != ' ' || line[23] != ' ' {
+		return nil, false
+	}
+	if _, ok := s.cutISO(line[4:]); !ok {
+		return nil, false
+	}
+	zone, rest, found := bytes.Cut(line[24:], []byte{' '})
+	if !found || len(zone) > 6 {
+		return nil, false
+	}
+	s.exim = false
+	if string(zone) == "UTC" || string(zone) == "GMT" {
+		s.zoned = true
+	}
+	return rest, true
+}
+
+// cutTraditional reads "Nov  3 12:57:36 " (RFC 3164), and with a fraction as
+// journalctl -o short-precise has it.
 func (s *stamp) cutTraditional(line []byte) ([]byte, bool) {
 	const months = "JanFebMarAprMayJunJulAugSepOctNovDec"
 	for m := range 12 {
@@ -36,7 +82,7 @@ func (s *stamp) cutTraditional(line []byte) ([]byte, bool) {
 			s.month = time.Month(m + 1)
 		}
 	}
-	if s.month == 0 || line[3] != ' ' || line[6] != ' ' || line[15] != ' ' {
+	if s.month == 0 || line[3] != ' ' || line[6] != ' ' || line[15] != ' ' && line[15] != '.' {
 		return nil, false
 	}
 	day := line[4:6]
@@ -47,7 +93,14 @@ func (s *stamp) cutTraditional(line []byte) ([]byte, bool) {
 	if s.day, ok = digits(day); !ok {
 		return nil, false
 	}
-	return line[16:], s.cutClock(line[7:15])
+	rest := line[16:]
+	if line[15] == '.' {
+		var found bool
+		if _, rest, found = bytes.Cut(rest, []byte{' '}); !found {
+			return nil, false
+		}
+	}
+	return rest, s.cutClock(line[7:15])
 }
 
 func (s *stamp) cutClock(b []byte) bool {

@@ -1,0 +1,68 @@
+package logparse
+
+import (
+	"bytes"
+	"regexp"
+
+	"github.com/bouncetail/bouncetail/bounce"
+)
+
+// OpenSMTPD 6.8 and later. mta_delivery_log() in usr.sbin/smtpd/mta.c and
+// mda_log() in mda.c write an attempt for one recipient, with its sender. The
+// first eight digits of evpid are the message's id, the others the recipient's:
+//
+//	770afeddea7e9413 mta delivery evpid=7571057c164ab4f5 from=<news@a.example> to=<a@b.example>
+//	  rcpt=<-> source="192.0.2.9" relay="192.0.2.1 (mx.b.example)" delay=0s result="PermFail"
+//	  stat="550 5.1.1 No such user"
+//	0000000000000000 mta delivery evpid=ea3256613e28333f from=<> to=<a@gone.example> rcpt=<->
+//	  source="-" relay="gone.example" delay=0s result="PermFail" stat="Domain does not exist"
+//	770afe541f6d5977 mda delivery evpid=21ef2a7be9ddf21f from=<news@a.example> to=<me@host>
+//	  rcpt=<me@host> user=me delay=0s result=Ok stat=Delivered
+//
+// A session of zeros had no connection. smtpd logs no message-ids.
+var opensmtpdAttempt = regexp.MustCompile(`^(?:[0-9a-f]{16} )?(?:mta|mda|smtp|scheduler|bounce)(?: event=| )(?P<event>delivery|expire|expired) evpid=(?P<id>[0-9a-f]{8})[0-9a-f]{8} ` +
+	`from=<(?P<from>` + address + `)> to=<(?P<to>` + address + `)> rcpt=<(?P<rcpt>` + address + `)>` +
+	`(?: [a-z]+=(?:"[^"]*"|\S+))*? delay=\S+ result="?(?P<result>[A-Za-z]+)"? stat="?(?P<stat>.*?)"?$`)
+
+// opensmtpdRelay reads `relay="192.0.2.1 (mx.b.example)"`.
+var opensmtpdRelay = regexp.MustCompile(` relay="(?:(?P<ip>[0-9A-Fa-f:.]+|IPv6:[0-9A-Fa-f:.]+) \((?P<host>[^)"]*)\)|(?P<name>[^" ]+))" `)
+
+func claimsOpenSMTPD(h *header) bool {
+	return string(h.tag) == "smtpd" || string(h.tag) == "opensmtpd"
+}
+
+func parseOpenSMTPD(h *header, ev *bounce.Event) result {
+	if !bytes.Contains(h.body[:min(len(h.body), 48)], []byte(" evpid=")) || !bytes.Contains(h.body, []byte(" result=")) {
+		return other
+	}
+	m, ok := match(opensmtpdAttempt, h.body)
+	if !ok {
+		return unread
+	}
+	switch m.raw("result") {
+	case "Ok":
+		ev.Outcome = bounce.Sent
+	case "TempFail":
+		ev.Outcome = bounce.Deferred
+	case "PermFail", "Loop":
+		ev.Outcome = bounce.Bounced
+	case "Expired", "Expire":
+		ev.Outcome = bounce.Expired
+	default:
+		return unread
+	}
+	ev.Kind, ev.QueueID, ev.Recipient = bounce.EventAttempt, m.raw("id"), m.text("to")
+	ev.Sender, ev.HasSender = m.text("from"), true
+	if rcpt := m.text("rcpt"); rcpt != "-" && rcpt != ev.Recipient {
+		ev.OriginalRecipient = rcpt
+	}
+	if ev.Outcome == bounce.Sent {
+		return read
+	}
+	if relay, ok := match(opensmtpdRelay, h.body); ok {
+		setRelay(&ev.Reply, relay.text("host")+relay.text("name"), relay.raw("ip"))
+	}
+	text := m.text("stat")
+	setReply(&ev.Reply, text, text)
+	return read
+}
