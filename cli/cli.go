@@ -76,9 +76,9 @@ func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "bouncetail",
 		Short: "Keeps who could not be reached by mail, and why, out of your mail server's log",
-		Long: "Bouncetail follows the logs of Postfix and Exim and keeps, in one SQLite file,\n" +
-			"what became of every recipient that could not be reached: who, when, what the\n" +
-			"other side said, why, and whether trying again makes sense.",
+		Long: "Bouncetail follows the logs of Postfix, Exim, Sendmail and OpenSMTPD and keeps, in\n" +
+			"one SQLite file, what became of every recipient that could not be reached: who,\n" +
+			"when, what the other side said, why, and whether trying again makes sense.",
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,

@@ -3,15 +3,26 @@ package cli
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/bouncetail/bouncetail/config"
+	"github.com/bouncetail/bouncetail/logparse"
 )
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"bouncetail": func() { os.Exit(Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) },
 	})
+}
+
+// The settings know no grammar, and the grammars no settings.
+func TestSettingsNameEveryMTA(t *testing.T) {
+	if want := append([]string{"auto"}, logparse.MTAs()...); !slices.Equal(config.MTAs, want) {
+		t.Errorf("config.MTAs is %q, want %q", config.MTAs, want)
+	}
 }
 
 // The sessions in testdata/script are what a user types, and sees.

@@ -40,14 +40,14 @@ func (a *app) importLogs() *cobra.Command {
 			if _, err := source.Zone(); err != nil {
 				return usageError{fmt.Errorf("--timezone: %w", err)}
 			}
-			if mta != "auto" && mta != "postfix" && mta != "exim" {
-				return usageError{fmt.Errorf("--mta: %q is none of auto, postfix, exim", mta)}
+			if !slices.Contains(config.MTAs, mta) {
+				return usageError{fmt.Errorf("--mta: %q is none of %s", mta, strings.Join(config.MTAs, ", "))}
 			}
 			c.Sources = []config.Source{source}
 			return a.importFiles(cmd.Context(), c, files)
 		},
 	}
-	c.Flags().StringVar(&mta, "mta", "auto", "whose logs they are: auto, postfix, exim")
+	c.Flags().StringVar(&mta, "mta", "auto", "whose logs they are: "+strings.Join(config.MTAs, ", "))
 	c.Flags().StringVar(&zone, "timezone", "local", "`ZONE` of stamps that name none, such as Europe/Berlin")
 	return c
 }

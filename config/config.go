@@ -43,7 +43,7 @@ type Config struct {
 type Source struct {
 	// Path is a file or a glob. What rotation makes of it is found by itself.
 	Path string `mapstructure:"path"`
-	// MTA is "postfix", "exim", or "auto".
+	// MTA is "postfix", "exim", "sendmail", "opensmtpd", or "auto".
 	MTA string `mapstructure:"mta"`
 	// Timezone is an IANA name, or "local", for stamps without a zone.
 	Timezone string `mapstructure:"timezone"`
@@ -56,6 +56,9 @@ type Log struct {
 	// Format is "text" or "json".
 	Format string `mapstructure:"format"`
 }
+
+// MTAs are what Source.MTA may be.
+var MTAs = []string{"auto", "postfix", "exim", "sendmail", "opensmtpd"}
 
 // Usual are the logs that mail servers write by default on Debian, Red Hat and
 // their kin.
@@ -155,8 +158,8 @@ func (c *Config) check() error {
 		if s.MTA == "" {
 			s.MTA = "auto"
 		}
-		if !slices.Contains([]string{"auto", "postfix", "exim"}, s.MTA) {
-			bad(key+".mta", "%q is none of auto, postfix, exim", s.MTA)
+		if !slices.Contains(MTAs, s.MTA) {
+			bad(key+".mta", "%q is none of %s", s.MTA, strings.Join(MTAs, ", "))
 		}
 		if _, err := s.Zone(); err != nil {
 			bad(key+".timezone", "%v", err)

@@ -202,6 +202,8 @@ func parseEximMessage(ev *bounce.Event, message string) {
 	setReply(r, joinLines(reply), unescape(first))
 }
 
+var rsyslogControl = regexp.MustCompile(`#0[0-3][0-7]`)
+
 // joinLines puts the lines of a reply, which Exim joins with a literal \n, on
 // one line.
 func joinLines(s string) string {
@@ -211,7 +213,12 @@ func joinLines(s string) string {
 // unescape undoes string_printing (src/string.c): octal numbers for what is
 // not printable. Backslashes of the reply itself are not doubled, so anything
 // else stays as it is.
+//
+// Rsyslog writes control characters as #011.
 func unescape(s string) string {
+	if strings.Contains(s, "#0") {
+		s = rsyslogControl.ReplaceAllString(s, " ")
+	}
 	if !strings.Contains(s, `\`) {
 		return s
 	}
