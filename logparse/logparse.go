@@ -71,13 +71,17 @@ type Options struct {
 
 // Parser reads the lines of one stream. It is not safe for concurrent use.
 type Parser struct {
-	grammars []grammar
-	zone     *time.Location
-	last     time.Time // the last stamp, which tells the year of the next
-	unread   map[shape]*bounce.Unread
-	counts   Counts
-	pieces   map[string]*fragments // of lines that came in several, by host and process
-	event    bounce.Event          // handed to yield, and used again
+	grammars  []grammar
+	zone      *time.Location
+	last      time.Time // the last stamp, which tells the year of the next
+	newest    time.Time // the highest
+	read      bool      // last is a stamp, and not the anchor
+	hour      hourOf    // of the last stamp
+	hourStart time.Time
+	unread    map[shape]*bounce.Unread
+	counts    Counts
+	pieces    map[string]*fragments // of lines that came in several, by host and process
+	event     bounce.Event          // handed to yield, and used again
 }
 
 type shape struct {
@@ -116,7 +120,7 @@ func New(o Options) (*Parser, error) {
 		if err := json.Unmarshal(o.State, &s); err != nil {
 			return nil, fmt.Errorf("state of a parser: %w", err)
 		}
-		p.last, p.pieces = s.Last, s.Pieces
+		p.last, p.newest, p.read, p.pieces = s.Last, s.Last, !s.Last.IsZero(), s.Pieces
 	}
 	return p, nil
 }
@@ -162,6 +166,10 @@ func (p *Parser) Parse(block []byte, yield func(*bounce.Event)) {
 	}
 }
 
+// longest is how much of a line is read. No mail server writes more: Postfix
+// cuts at 2,000 bytes, Exim at 8,192.
+const longest = 32 << 10
+
 // Line reads one line without its newline.
 func (p *Parser) Line(line []byte, yield func(*bounce.Event)) {
 	p.counts.Lines++
@@ -182,6 +190,7 @@ func (p *Parser) Line(line []byte, yield func(*bounce.Event)) {
 			}
 			cutOwnStamp(&h)
 		}
+		h.body = h.body[:min(len(h.body), longest)]
 		p.event = bounce.Event{MTA: g.mta}
 		switch g.parse(&h, &p.event) {
 		case other:

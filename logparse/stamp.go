@@ -217,23 +217,81 @@ func (s *stamp) seconds() uint32 {
 	return uint32(s.time(s.year, time.UTC).Unix())
 }
 
-// at returns the time of a line and remembers it. A stamp without a year is of
-// the year that brings it nearest to the line before.
+// skew is how far back a line may go behind the one before it: hosts whose
+// clocks differ write to one log, and lines that could not be sent arrive late.
+const skew = 28 * 24 * time.Hour
+
+// at returns the time of a line and remembers it.
 func (p *Parser) at(h *header) time.Time {
-	year := h.stamp.year
+	s := &h.stamp
+	hour := hourOf{s.year, s.month, s.day, s.hour, s.zoned, s.offset}
+	if hour != p.hour {
+		p.hourStart, p.hour = p.startOf(s), hour
+	}
+	p.last = p.hourStart.Add(time.Duration(s.minute)*time.Minute + time.Duration(s.sec)*time.Second + time.Duration(s.nan))
+	p.read = true
+	if !s.zoned && p.last.Before(p.newest.Add(-overtake)) {
+		// An hour may come twice when summer time ends.
+		if again := p.last.Add(time.Hour); again.In(p.zone).Hour() == s.hour {
+			p.last = again
+		}
+	}
+	if p.last.After(p.newest) {
+		p.newest = p.last
+	}
+	return p.last
+}
+
+// overtake is how far apart lines of one log are written that are out of order.
+const overtake = 10 * time.Minute
+
+// hourOf is what the time of a stamp depends on that is hard to compute.
+type hourOf struct {
+	year      int
+	month     time.Month
+	day, hour int
+	zoned     bool
+	offset    int
+}
+
+// startOf returns the start of the hour of a stamp, the first if it comes
+// twice. A stamp without a year is of the year that brings it nearest to the
+// anchor, and then of the first that does not go back behind the line before.
+func (p *Parser) startOf(s *stamp) time.Time {
+	start := *s
+	start.minute, start.sec, start.nan = 0, 0, 0
+	year := s.year
 	if year == 0 {
 		near := p.last
 		if near.IsZero() {
 			near = time.Now()
 		}
-		year = nearestYear(&h.stamp, near, p.zone)
+		if p.read {
+			year = followingYear(&start, near.Add(-skew), p.zone)
+		} else {
+			year = nearestYear(&start, near, p.zone)
+		}
 	}
-	p.last = h.stamp.time(year, p.zone)
-	return p.last.UTC()
+	t := start.time(year, p.zone).UTC()
+	if first := t.Add(-time.Hour); !s.zoned && first.In(p.zone).Hour() == s.hour {
+		return first
+	}
+	return t
 }
 
+// followingYear returns the first year in which a stamp is not before from.
+func followingYear(s *stamp, from time.Time, zone *time.Location) int {
+	for year := from.Year() - 1; year <= from.Year()+8; year++ { // leap years are at most 8 apart
+		if t := s.time(year, zone); (s.zoned || t.Month() == s.month) && !t.Before(from.Truncate(time.Hour)) {
+			return year
+		}
+	}
+	return from.Year()
+}
+
+// nearestYear returns the year in which a stamp is nearest to a time.
 func nearestYear(s *stamp, near time.Time, zone *time.Location) int {
-	best, bestGap := 0, time.Duration(1<<63-1)
+	best, bestGap := near.Year(), time.Duration(1<<63-1)
 	for year := near.Year() - 1; year <= near.Year()+1; year++ {
 		t := s.time(year, zone)
 		if t.Month() != s.month && !s.zoned {
@@ -242,9 +300,6 @@ func nearestYear(s *stamp, near time.Time, zone *time.Location) int {
 		if gap := t.Sub(near).Abs(); gap < bestGap {
 			best, bestGap = year, gap
 		}
-	}
-	if best == 0 { // 29 February, and no leap year near
-		return near.Year()
 	}
 	return best
 }

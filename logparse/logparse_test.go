@@ -1,0 +1,382 @@
+package logparse_test
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/logparse"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
+func newParser(t testing.TB, mta bounce.MTA) *logparse.Parser {
+	t.Helper()
+	p, err := logparse.New(logparse.Options{MTA: mta, Zone: time.UTC, Anchor: noon})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// events returns what a text says, with copies of the events.
+func events(p *logparse.Parser, text string) []bounce.Event {
+	var all []bounce.Event
+	p.Parse([]byte(text), func(ev *bounce.Event) { all = append(all, *ev) })
+	return all
+}
+
+// describe writes an event as one line of a golden file, what is empty left
+// out.
+func describe(ev *bounce.Event) string {
+	var b strings.Builder
+	put := func(name string, value any) {
+		if s := fmt.Sprint(value); s != "" && s != "0" {
+			fmt.Fprintf(&b, " %s=%q", name, s)
+		}
+	}
+	fmt.Fprintf(&b, "%s %s %s", ev.At.Format(time.RFC3339Nano), ev.MTA, [...]string{"", "message", "attempt", "gave up", "removed"}[ev.Kind])
+	put("host", ev.Host)
+	put("id", ev.QueueID)
+	put("to", ev.Recipient)
+	put("orig", ev.OriginalRecipient)
+	if ev.HasSender {
+		fmt.Fprintf(&b, " from=%q", ev.Sender)
+	}
+	put("messageid", ev.MessageID)
+	put("outcome", ev.Outcome)
+	put("dsn", ev.DSN)
+	put("code", ev.Reply.SMTPCode)
+	put("enhanced", ev.Reply.EnhancedCode)
+	put("stage", ev.Reply.Stage)
+	put("relay", ev.Reply.RelayHost)
+	put("ip", ev.Reply.RelayIP)
+	put("port", ev.Reply.RelayPort)
+	put("text", ev.Reply.Text)
+	return b.String()
+}
+
+// The logs are lines of real servers, chosen for their forms.
+func TestLinesOfRealServers(t *testing.T) {
+	logs, err := filepath.Glob("testdata/*.log")
+	if err != nil || len(logs) < 5 {
+		t.Fatalf("%q, %v", logs, err)
+	}
+	for _, log := range logs {
+		t.Run(filepath.Base(log), func(t *testing.T) {
+			text, err := os.ReadFile(log)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p := newParser(t, "")
+			var got strings.Builder
+			for line := range strings.Lines(string(text)) {
+				fmt.Fprintf(&got, "%.160s\n", strings.ToValidUTF8(strings.TrimSuffix(line, "\n"), "?"))
+				for _, ev := range events(p, line) {
+					fmt.Fprintf(&got, "\t%s\n", describe(&ev))
+				}
+			}
+			for _, u := range p.TakeUnread() {
+				t.Errorf("not understood: %s", u.Example)
+			}
+			golden := strings.TrimSuffix(log, ".log") + ".golden"
+			if *update {
+				if err := os.WriteFile(golden, []byte(got.String()), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(golden)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got.String() != string(want) {
+				t.Errorf("%s differs; run with -update and read the diff\n%s", golden, firstDifference(got.String(), string(want)))
+			}
+		})
+	}
+}
+
+func firstDifference(got, want string) string {
+	g, w := strings.Split(got, "\n"), strings.Split(want, "\n")
+	for i := range min(len(g), len(w)) {
+		if g[i] != w[i] {
+			return fmt.Sprintf("line %d\n got %s\nwant %s", i+1, g[i], w[i])
+		}
+	}
+	return fmt.Sprintf("%d lines, want %d", len(g), len(w))
+}
+
+const (
+	postfix   = "Nov 23 12:57:36 mx postfix/smtp[474]: 4XabcZ1y2z: "
+	delivery  = "relay=mx.b.example[192.0.2.1]:25, delay=1, delays=0/0/0/1, "
+	exim      = "2026-11-23 12:57:36 1xVTbv-00000r-1v "
+	sendmail  = "Nov 23 12:57:36 mx sendmail[84]: 6AND4fXL000084: "
+	opensmtpd = "Nov 23 12:57:36 mx smtpd[55]: 770afeddea7e9413 mta delivery evpid=7571057c164ab4f5 "
+)
+
+// What others write into a line must change neither outcome, recipient nor
+// sender.
+func TestNobodyElseDecides(t *testing.T) {
+	for _, tt := range []struct {
+		name, line, to string
+		outcome        bounce.Outcome
+		code           int
+	}{
+		{"a reply with a whole tail of Postfix", postfix + "to=<a@b.example>, " + delivery + "dsn=5.1.1, status=bounced (host mx.b.example[192.0.2.1] said: 550 5.1.1 x (in reply to end of DATA command)), dsn=2.0.0, status=sent (250 ok (in reply to RCPT TO command))", "a@b.example", bounce.Bounced, 550},
+		{"a reply that names another recipient", postfix + "to=<a@b.example>, " + delivery + "dsn=5.1.1, status=bounced (host mx.b.example[192.0.2.1] said: 550 5.1.1 to=<victim@c.example>, dsn=5.1.1 (in reply to RCPT TO command))", "a@b.example", bounce.Bounced, 550},
+		{"a quoted recipient with the fields of a line", postfix + `to=<"to=<x>, status=sent (c0017"@b.example>, ` + delivery + "dsn=5.1.1, status=bounced (host mx.b.example[192.0.2.1] said: 550 5.1.1 no (in reply to RCPT TO command))", `"to=<x>, status=sent (c0017"@b.example`, bounce.Bounced, 550},
+		{"a quoted recipient with a relay", postfix + `to=<"a, b>, relay=x (c0017)"@b.example>, ` + delivery + "dsn=4.2.0, status=deferred (host mx.b.example[192.0.2.1] said: 450 4.2.0 later (in reply to RCPT TO command))", `"a, b>, relay=x (c0017)"@b.example`, bounce.Deferred, 450},
+		{"a program's output with a status", postfix + "to=<a@b.example>, relay=local, delay=1, delays=0/0/0/1, dsn=5.1.1, status=bounced (user unknown. Command output: status=sent (250 ok) )", "a@b.example", bounce.Bounced, 0},
+		{"a program's output with a reply", postfix + "to=<a@b.example>, relay=local, delay=1, delays=0/0/0/1, dsn=4.3.0, status=deferred (temporary failure. Command output: host mx.evil.example[192.0.2.66] said: 550 5.1.1 gone (in reply to RCPT TO command) )", "a@b.example", bounce.Deferred, 0},
+		{"an Exim reply with Exim's marks", exim + "** a@b.example R=dnslookup T=remote_smtp H=mx.b.example [192.0.2.1]: SMTP error from remote mail server after RCPT TO:<a@b.example>: 550 1xVTbv-00000r-1v => victim@c.example R=x T=y", "a@b.example", bounce.Bounced, 550},
+		{"an Exim reply with a deferral", exim + "** a@b.example R=dnslookup T=remote_smtp H=mx.b.example [192.0.2.1]: SMTP error from remote mail server after RCPT TO:<a@b.example>: 550 5.1.1 == x defer (-44): 450 later", "a@b.example", bounce.Bounced, 550},
+		{"an Exim recipient with the fields of a line", exim + `** x r=dnslookup t=remote_smtp: no@b.example <"x R=dnslookup T=remote_smtp: no"@b.example> R=dnslookup T=remote_smtp H=mx.b.example [192.0.2.1]: SMTP error from remote mail server after RCPT TO:<"x R=dnslookup T=remote_smtp: no"@b.example>: 550 no`, `"x R=dnslookup T=remote_smtp: no"@b.example`, bounce.Bounced, 550},
+		{"a Sendmail reply with a stat", sendmail + "to=<a@b.example>, delay=00:00:00, xdelay=00:00:00, mailer=esmtp, pri=30242, relay=mx.b.example. [192.0.2.1], dsn=5.1.1, reply=550 5.1.1 x, stat=Sent (ok), stat=User unknown", "a@b.example", bounce.Bounced, 550},
+		{"a Sendmail reply with a deferral", sendmail + "to=<a@b.example>, delay=00:00:00, xdelay=00:00:00, mailer=esmtp, pri=30242, relay=mx.b.example. [192.0.2.1], dsn=5.1.1, reply=550 5.1.1 x, stat=Deferred: 450 x, stat=User unknown", "a@b.example", bounce.Bounced, 550},
+		{"an OpenSMTPD reply with a result", opensmtpd + `from=<news@a.example> to=<a@b.example> rcpt=<-> source="192.0.2.9" relay="192.0.2.1 (mx.b.example)" delay=0s result="PermFail" stat="550 5.1.1 x" result="Ok" stat="250 ok"`, "a@b.example", bounce.Bounced, 550},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := newParser(t, "")
+			got := events(p, tt.line+"\n")
+			if len(got) != 1 {
+				t.Fatalf("%d events, want 1; not understood: %v", len(got), p.TakeUnread())
+			}
+			ev := got[0]
+			if ev.Outcome != tt.outcome || tt.to != "" && ev.Recipient != tt.to || ev.Reply.SMTPCode != tt.code || strings.Contains(ev.Recipient, "victim") {
+				t.Errorf("%s\n got %s\nwant to=%q outcome=%s code=%d", tt.line, describe(&ev), tt.to, tt.outcome, tt.code)
+			}
+		})
+	}
+}
+
+func TestForeignWordsDoNotNameTheSender(t *testing.T) {
+	p := newParser(t, "")
+	for _, tt := range []struct{ line, from, messageID string }{
+		{postfix[:len(postfix)-len("4XabcZ1y2z: ")] + "4XabcZ1y2z: message-id=<x>, from=<victim@c.example>, size=1, nrcpt=1 (queue active)>", "", "x>, from=<victim@c.example>, size=1, nrcpt=1 (queue active)"},
+		{exim + "<= news@a.example H=(P=esmtp id=victim@c.example) [192.0.2.9] P=esmtp S=494 id=1@a.example", "news@a.example", "1@a.example"},
+		{exim + `<= news@a.example H=mx.a.example [192.0.2.9] P=esmtp S=494 id=1@a.example T="S=1 id=victim@c.example"`, "news@a.example", "1@a.example"},
+		{sendmail + "from=<news@a.example>, size=242, class=0, nrcpts=1, msgid=<x, from=<victim@c.example>>, proto=ESMTP, daemon=MTA, relay=localhost [127.0.0.1]", "news@a.example", "x, from=<victim@c.example>"},
+	} {
+		got := events(p, tt.line+"\n")
+		if len(got) != 1 || got[0].Kind != bounce.EventMessage || got[0].Sender != tt.from || got[0].MessageID != tt.messageID {
+			t.Errorf("%s\n got %v\nwant from=%q messageid=%q", tt.line, describeAll(got), tt.from, tt.messageID)
+		}
+	}
+}
+
+func describeAll(all []bounce.Event) (list []string) {
+	for i := range all {
+		list = append(list, describe(&all[i]))
+	}
+	return list
+}
+
+// Lines that quote a delivery, or speak of one that was no customer's.
+func TestLinesThatAreNoAttempt(t *testing.T) {
+	p := newParser(t, "")
+	for _, line := range []string{
+		"Nov 23 12:57:36 mx postfix/smtpd[4]: NOQUEUE: reject: RCPT from x[192.0.2.9]: 550 5.1.1 <a@b.example>: Recipient address rejected: undeliverable address: host mx.b.example[192.0.2.1] said: 550 no (in reply to RCPT TO command); from=<x@a.example> to=<a@b.example> proto=ESMTP helo=<x>",
+		"Nov 23 12:57:36 mx postfix/smtp[4]: 4XabcZ1y2z: host mx.b.example[192.0.2.1] said: 450 4.2.0 later (in reply to RCPT TO command)",
+		"Nov 23 12:57:36 mx postfix/smtp[4]: connect to mx.b.example[192.0.2.1]:25: Connection refused",
+		postfix + "to=<a@b.example>, " + delivery + "dsn=5.1.1, status=undeliverable (host mx.b.example[192.0.2.1] said: 550 no (in reply to RCPT TO command))",
+		exim + "H=mx.b.example [192.0.2.1]: SMTP error from remote mail server after RCPT TO:<a@b.example>: 450 later",
+		exim + "Frozen (delivery error message)",
+		"2026-11-23 12:57:36 Start queue run: pid=53",
+		"Nov 23 12:57:36 mx sshd[1]: 4XabcZ1y2z: to=<a@b.example>, relay=x, delay=1, delays=0/0/0/1, dsn=5.1.1, status=bounced (x)",
+		sendmail + "to=<a@b.example>, delay=00:00:00, mailer=esmtp, pri=30242, stat=queued",
+		"not a log at all", "", "{", `{"MESSAGE":null}`, "{\"log\":1}",
+	} {
+		if got := events(p, line+"\n"); len(got) > 0 {
+			t.Errorf("%s\n got %v, want nothing", line, describeAll(got))
+		}
+	}
+	if unread := p.TakeUnread(); len(unread) > 0 {
+		t.Errorf("counted as not understood: %v", unread)
+	}
+}
+
+func TestFormsThatAreNotKnownAreCounted(t *testing.T) {
+	p := newParser(t, "")
+	events(p, postfix+"to=<a@b.example>, "+delivery+"dsn=5.1.1, status=vanished (new in 4.0)\n"+
+		postfix+"to=<c@b.example>, "+delivery+"dsn=5.1.1, status=vanished (new in 4.0)\n")
+	unread := p.TakeUnread()
+	if len(unread) != 1 || unread[0].Count != 2 || unread[0].MTA != bounce.Postfix || !strings.Contains(unread[0].Example, "vanished") {
+		t.Errorf("got %+v, want one shape, twice", unread)
+	}
+	if again := p.TakeUnread(); len(again) > 0 {
+		t.Errorf("told twice: %+v", again)
+	}
+}
+
+// A later version may put new fields into a known line.
+func TestNewFieldsDoNotLoseALine(t *testing.T) {
+	for _, line := range []string{
+		postfix + "to=<a@b.example>, orig_to=<info>, relay=mx.b.example[192.0.2.1]:25, conn_use=3, delay=1, delays=0/0/0/1, tls=secure, quantum=yes, dsn=5.1.1, status=bounced (host mx.b.example[192.0.2.1] said: 550 5.1.1 no (in reply to RCPT TO command))",
+		exim + "** a@b.example F=<news@a.example> P=<news@a.example> R=dnslookup T=remote_smtp H=mx.b.example [192.0.2.1]:25 I=[192.0.2.9]:4 X=TLS1.3:x:256 CV=yes DN=\"CN=mx\" : SMTP error from remote mail server after RCPT TO:<a@b.example>: 550 5.1.1 no DT=0.1s",
+		sendmail + "to=<a@b.example>, delay=00:00:00, xdelay=00:00:00, mailer=esmtp, pri=30242, relay=mx.b.example. [192.0.2.1], dsn=5.1.1, ntries=2, reply=550 5.1.1 no, stat=User unknown",
+		opensmtpd + `from=<news@a.example> to=<a@b.example> rcpt=<-> source="192.0.2.9" relay="192.0.2.1 (mx.b.example)" flavour="new" delay=0s result="PermFail" stat="550 5.1.1 no"`,
+	} {
+		got := events(newParser(t, ""), line+"\n")
+		if len(got) != 1 || got[0].Recipient != "a@b.example" || got[0].Reply.SMTPCode != 550 || got[0].Reply.EnhancedCode != "5.1.1" || got[0].Reply.RelayIP != "192.0.2.1" {
+			t.Errorf("%s\n got %v", line, describeAll(got))
+		}
+	}
+}
+
+func TestCutLinesKeepWhatIsThere(t *testing.T) {
+	whole := postfix + "to=<a@b.example>, " + delivery + "dsn=5.1.1, status=bounced (host mx.b.example[192.0.2.1] said: 550 5.1.1 " + strings.Repeat("é", 900)
+	got := events(newParser(t, ""), whole[:len(whole)-1]+"\n")
+	if len(got) != 1 || got[0].Outcome != bounce.Bounced || got[0].Reply.SMTPCode != 550 || !strings.HasSuffix(got[0].Reply.Text, "é?") {
+		t.Errorf("got %v", describeAll(got))
+	}
+}
+
+func TestWhatIsStoredIsSafeToShow(t *testing.T) {
+	got := events(newParser(t, ""), postfix+"to=<a\u202e@b.example>, "+delivery+"dsn=5.1.1, status=bounced (host mx.b.example[192.0.2.1] said: 550 5.1.1 \x1b[31m red\u2028 \u200f\xff\x00 (in reply to RCPT TO command))\n")
+	if len(got) != 1 {
+		t.Fatalf("%d events", len(got))
+	}
+	for _, s := range []string{got[0].Recipient, got[0].Reply.Text} {
+		if strings.ContainsAny(s, "\x1b\x00\u202e\u2028\u200f\ufffd") || !strings.Contains(s, "b.example") && !strings.Contains(s, "red") {
+			t.Errorf("%q", s)
+		}
+	}
+}
+
+func TestSeveralRecipientsOfASendmailLine(t *testing.T) {
+	got := events(newParser(t, ""), sendmail+`to=<a@b.example>,<"x,y"@b.example>, delay=00:00:00, xdelay=00:00:00, mailer=esmtp, pri=30242, relay=mx.b.example. [192.0.2.1], dsn=5.1.1, reply=550 5.1.1 no, stat=User unknown`+"\n")
+	if len(got) != 2 || got[0].Recipient != "a@b.example" || got[1].Recipient != `"x,y"@b.example` || got[0].ID == got[1].ID {
+		t.Errorf("got %v", describeAll(got))
+	}
+}
+
+func TestFragmentsArePutTogether(t *testing.T) {
+	lines := []string{
+		"Nov 23 13:00:58 mx exim[88]: [1/3] 2026-11-23 13:00:58 1xVTfG-00000s-0K ** a@b.example R=dnslookup T=remote_smtp H=mx.b.example [192.0.2.1]: SMTP error fr\n",
+		"Nov 23 13:00:58 mx exim[99]: [1/2] 2026-11-23 13:00:58 1xVTfG-00000s-0L ** c@b.example R=dnslookup T=remote_smtp H=mx.b.example [192.0.2.1]: SMTP err\n",
+		"Nov 23 13:00:58 mx exim[88]: [2/3] om remote mail server after RCPT TO:<a@b.example>: 550 5.1.1 n\n",
+		"Nov 23 13:00:58 mx exim[99]: [2/2] or from remote mail server after RCPT TO:<c@b.example>: 550 5.1.1 no\n",
+		"Nov 23 13:00:58 mx exim[88]: [3/3] o\n",
+	}
+	p := newParser(t, "")
+	var got []bounce.Event
+	for i, line := range lines {
+		if i == 3 { // the daemon is started anew in between
+			state := p.State()
+			var err error
+			if p, err = logparse.New(logparse.Options{Zone: time.UTC, Anchor: noon, State: state}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got = append(got, events(p, line)...)
+	}
+	if len(got) != 2 || got[0].Recipient != "c@b.example" || got[1].Recipient != "a@b.example" || got[1].Reply.Text != "550 5.1.1 no" {
+		t.Errorf("got %v", describeAll(got))
+	}
+	if again := events(newParser(t, ""), strings.Join(lines, "")); len(again) != 2 || again[1].ID != got[1].ID {
+		t.Errorf("read in one go the ids are others: %v", describeAll(again))
+	}
+	if lost := events(newParser(t, ""), lines[2]+lines[4]); len(lost) > 0 {
+		t.Errorf("pieces without a start gave %v", describeAll(lost))
+	}
+}
+
+func TestSameLineSameIDWhereverItIsKept(t *testing.T) {
+	plain := postfix + "to=<a@b.example>, " + delivery + "dsn=5.1.1, status=bounced (host mx.b.example[192.0.2.1] said: 550 5.1.1 no (in reply to RCPT TO command))"
+	ids := make(map[bounce.EventID]bool)
+	for _, text := range []string{plain + "\n", plain, plain + "\r\n", "x\n" + plain + "\n"} {
+		for _, ev := range events(newParser(t, ""), text) {
+			ids[ev.ID] = true
+		}
+	}
+	if len(ids) != 1 {
+		t.Errorf("%d ids for one line", len(ids))
+	}
+}
+
+func TestMTAOfTheSettingsAlone(t *testing.T) {
+	line := exim + "** a@b.example R=x T=y: Unrouteable address\n"
+	if got := events(newParser(t, bounce.Postfix), line); len(got) > 0 {
+		t.Errorf("a parser for Postfix read %v", describeAll(got))
+	}
+	if got := events(newParser(t, bounce.Exim), line); len(got) != 1 {
+		t.Errorf("a parser for Exim read %v", describeAll(got))
+	}
+	if _, err := logparse.New(logparse.Options{MTA: "qmail"}); err == nil || !strings.Contains(err.Error(), "known are postfix, exim, sendmail, opensmtpd and auto") {
+		t.Errorf("New for qmail: %v", err)
+	}
+}
+
+// A line of a megabyte costs milliseconds, whatever is in it.
+func TestLongLinesAreNoTrouble(t *testing.T) {
+	const size = 1 << 20
+	for name, unit := range map[string]string{
+		"letters": "a", "codes": " 550-5.1.1", "quotes": `"`, "backslashes": `\`, "brackets": "<>", "commas": ", x=y",
+		"replies": " (in reply to RCPT TO command)", "said": " host a[1.2.3.4] said: ", "fragments": `\n550 `, "octal": `\303`, "spaces": "  ",
+	} {
+		filler := strings.Repeat(unit, size/len(unit))
+		for _, line := range []string{
+			postfix + "to=<a@b.example>, " + delivery + "dsn=5.1.1, status=bounced (host mx.b.example[192.0.2.1] said: 550 5.1.1 " + filler,
+			postfix + "to=<" + filler + ">, status=bounced",
+			postfix + "from=<" + filler, postfix + "message-id=<" + filler,
+			exim + "** a@b.example R=x T=y H=mx.b.example [192.0.2.1]: SMTP error from remote mail server after RCPT TO:<a@b.example>: 550 " + filler,
+			exim + "** " + filler, exim + "== " + filler, exim + "<= " + filler,
+			sendmail + "to=" + filler, sendmail + "from=" + filler,
+			opensmtpd + "from=<" + filler + " result=", filler, "{" + filler + `"MESSAGE"`,
+		} {
+			p := newParser(t, "")
+			start := time.Now()
+			events(p, line+"\n")
+			if took := time.Since(start); took > 100*time.Millisecond {
+				t.Errorf("%s: %.80s… took %s", name, line, took)
+			}
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	logs, err := filepath.Glob("testdata/*.log")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, log := range logs {
+		text, err := os.ReadFile(log)
+		if err != nil {
+			f.Fatal(err)
+		}
+		for line := range bytes.Lines(text) {
+			f.Add(line)
+		}
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		p := newParser(t, "")
+		given := slices.Clone(text)
+		for _, ev := range events(p, string(text)) {
+			for _, s := range []string{ev.Host, ev.QueueID, ev.Recipient, ev.OriginalRecipient, ev.Sender, ev.MessageID, ev.Reply.Text, ev.Reply.RelayHost} {
+				if s != strings.ToValidUTF8(s, "") || strings.ContainsAny(s, "\x00\x1b\n\r\u202e") {
+					t.Errorf("%q is not safe to show", s)
+				}
+			}
+			if ev.Kind == bounce.EventAttempt && ev.Outcome == "" {
+				t.Errorf("an attempt without an outcome: %+v", ev)
+			}
+		}
+		if !bytes.Equal(text, given) {
+			t.Error("the block was changed")
+		}
+		if state := p.State(); state != nil {
+			if _, err := logparse.New(logparse.Options{State: state}); err != nil {
+				t.Errorf("its own state: %v", err)
+			}
+		}
+	})
+}

@@ -1,0 +1,114 @@
+package logparse_test
+
+import (
+	"bytes"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/bouncetail/bouncetail/logparse"
+)
+
+// times returns when the lines of a log were written: stamps in front of one
+// and the same delivery line.
+func times(t *testing.T, zone *time.Location, modified time.Time, stamps ...string) []string {
+	t.Helper()
+	var log strings.Builder
+	for _, s := range stamps {
+		log.WriteString(s + " mx postfix/smtp[474]: 4XabcZ1y2z: to=<a@b.example>, " + delivery + "dsn=4.0.0, status=deferred (x)\n")
+	}
+	open := func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(log.String())), nil }
+	p, err := logparse.New(logparse.Options{Zone: zone, Anchor: logparse.Anchor(open, int64(log.Len()), modified, zone)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, ev := range events(p, log.String()) {
+		got = append(got, ev.At.Format(time.RFC3339Nano))
+	}
+	return got
+}
+
+func TestYearsOfStampsWithoutOne(t *testing.T) {
+	berlin, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name     string
+		zone     *time.Location
+		modified string
+		stamps   []string
+		want     []string
+	}{
+		{"December read in January", time.UTC, "2027-01-03T00:00:00Z", []string{"Dec 30 10:00:00", "Jan  2 10:00:00"}, []string{"2026-12-30T10:00:00Z", "2027-01-02T10:00:00Z"}},
+		{"last year's December alone", time.UTC, "2026-12-31T23:59:00Z", []string{"Dec 30 10:00:00"}, []string{"2026-12-30T10:00:00Z"}},
+		{"three years", time.UTC, "2026-05-01T00:00:00Z", []string{"Nov  1 10:00:00", "Feb  1 10:00:00", "Aug  1 10:00:00", "Jan  1 10:00:00", "Dec  1 10:00:00", "Apr 30 10:00:00"}, []string{"2023-11-01T10:00:00Z", "2024-02-01T10:00:00Z", "2024-08-01T10:00:00Z", "2025-01-01T10:00:00Z", "2025-12-01T10:00:00Z", "2026-04-30T10:00:00Z"}},
+		{"a leap day", time.UTC, "2024-03-02T00:00:00Z", []string{"Feb 29 10:00:00", "Mar  1 10:00:00"}, []string{"2024-02-29T10:00:00Z", "2024-03-01T10:00:00Z"}},
+		{"a zone of the settings", berlin, "2026-07-02T00:00:00Z", []string{"Jul  1 10:00:00"}, []string{"2026-07-01T08:00:00Z"}},
+		{"around the hour that summer time leaves out", berlin, "2026-03-30T00:00:00Z", []string{"Mar 29 01:59:59", "Mar 29 03:00:00"}, []string{"2026-03-29T00:59:59Z", "2026-03-29T01:00:00Z"}},
+		{"the hour that comes twice", berlin, "2026-10-26T00:00:00Z", []string{"Oct 25 01:59:59", "Oct 25 02:30:00", "Oct 25 02:59:59", "Oct 25 02:00:00", "Oct 25 02:30:00", "Oct 25 03:00:00"}, []string{"2026-10-24T23:59:59Z", "2026-10-25T00:30:00Z", "2026-10-25T00:59:59Z", "2026-10-25T01:00:00Z", "2026-10-25T01:30:00Z", "2026-10-25T02:00:00Z"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			modified, err := time.Parse(time.RFC3339, tt.modified)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := times(t, tt.zone, modified, tt.stamps...)
+			if strings.Join(got, " ") != strings.Join(tt.want, " ") {
+				t.Errorf("\n got %s\nwant %s", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestFormsOfStamps(t *testing.T) {
+	modified := noon
+	for stamp, want := range map[string]string{
+		"Nov 23 12:57:36":                     "2026-11-23T12:57:36Z",
+		"Nov  3 12:57:36":                     "2026-11-03T12:57:36Z",
+		"<22>Nov 23 12:57:36":                 "2026-11-23T12:57:36Z",
+		"2026-11-23T12:57:36Z":                "2026-11-23T12:57:36Z",
+		"2026-11-23T12:57:36+01:00":           "2026-11-23T11:57:36Z",
+		"2026-11-23T12:57:36.123456-05:30":    "2026-11-23T18:27:36.123456Z",
+		"2026-11-23T12:57:36+0000":            "2026-11-23T12:57:36Z",
+		"<22>2026-11-23T12:57:36.5Z":          "2026-11-23T12:57:36.5Z",
+		"Mon 2026-11-23 12:57:36 UTC":         "2026-11-23T12:57:36Z",
+		"1795438656.759177":                   "2026-11-23T12:57:36.759177Z",
+		"2026-11-23T12:57:36.123456789+00:00": "2026-11-23T12:57:36.123456789Z",
+		"2026-11-23T12:57:60Z":                "2026-11-23T12:58:00Z", // a leap second
+		"2026-11-23T25:57:36Z":                "",
+		"2026-13-23T12:57:36Z":                "",
+		"Nov 32 12:57:36":                     "",
+		"Nop 23 12:57:36":                     "",
+		"2026-11-23T12:57:36+1":               "",
+	} {
+		got := strings.Join(times(t, time.UTC, modified, stamp), " ")
+		if got != want {
+			t.Errorf("%s: got %q, want %q", stamp, got, want)
+		}
+	}
+}
+
+func TestStampsOfExim(t *testing.T) {
+	for stamp, want := range map[string]string{
+		"2026-11-23 12:57:36":                  "2026-11-23T12:57:36Z",
+		"2026-11-23 12:57:36 +0100":            "2026-11-23T11:57:36Z",
+		"2026-11-23 12:57:36.647":              "2026-11-23T12:57:36.647Z",
+		"2026-11-23 12:57:36.647 +0100 [1923]": "2026-11-23T11:57:36.647Z",
+		"2026-11-23 12:57:36 [1923]":           "2026-11-23T12:57:36Z",
+	} {
+		got := events(newParser(t, ""), stamp+" 1xVTbv-00000r-1v ** a@b.example R=x T=y: Unrouteable address\n")
+		if len(got) != 1 || got[0].At.Format(time.RFC3339Nano) != want {
+			t.Errorf("%s: got %v, want %s", stamp, describeAll(got), want)
+		}
+	}
+}
+
+func TestAnchorOfALogWithoutStamps(t *testing.T) {
+	open := func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader([]byte("no log\n"))), nil }
+	if got := logparse.Anchor(open, 7, noon, time.UTC); !got.Equal(noon) {
+		t.Errorf("got %s, want %s", got, noon)
+	}
+}
