@@ -71,17 +71,18 @@ type Options struct {
 
 // Parser reads the lines of one stream. It is not safe for concurrent use.
 type Parser struct {
-	grammars  []grammar
-	zone      *time.Location
-	last      time.Time // the last stamp, which tells the year of the next
-	newest    time.Time // the highest
-	read      bool      // last is a stamp, and not the anchor
-	hour      hourOf    // of the last stamp
-	hourStart time.Time
-	unread    map[shape]*bounce.Unread
-	counts    Counts
-	pieces    map[string]*fragments // of lines that came in several, by host and process
-	event     bounce.Event          // handed to yield, and used again
+	grammars      []grammar
+	zone          *time.Location
+	last          time.Time // the last stamp, which tells the year of the next
+	newest        time.Time // the highest
+	read          bool      // last is a stamp, and not the anchor
+	hostRaw, host string    // of the last line, as logged and cleaned
+	hour          hourOf    // of the last stamp
+	hourStart     time.Time
+	unread        map[shape]*bounce.Unread
+	counts        Counts
+	pieces        map[string]*fragments // of lines that came in several, by host and process
+	event         bounce.Event          // handed to yield, and used again
 }
 
 type shape struct {
@@ -198,7 +199,7 @@ func (p *Parser) Line(line []byte, yield func(*bounce.Event)) {
 			p.noteUnread(g.mta, h.body)
 		case read:
 			p.event.At = p.at(&h)
-			p.event.Host = string(h.host)
+			p.event.Host = p.hostName(h.host)
 			if h.made {
 				line = fmt.Appendf(nil, "%s %s: %s", h.host, h.tag, h.body)
 			}
@@ -212,6 +213,16 @@ func (p *Parser) Line(line []byte, yield func(*bounce.Event)) {
 		}
 		return
 	}
+}
+
+// hostName returns the name of the host, which is nearly always that of the
+// line before.
+func (p *Parser) hostName(raw []byte) string {
+	if string(raw) != p.hostRaw {
+		p.hostRaw = string(raw)
+		p.host = clean(raw)
+	}
+	return p.host
 }
 
 // maxShapes bounds what is remembered of lines that are not understood.
