@@ -67,11 +67,12 @@ type Options struct {
 type Tailer struct {
 	o       Options
 	streams []*stream
-	next    int64               // the next stream's number
-	done    map[string]fileID   // candidates that had nothing more to give, by path
-	trouble map[string]string   // what was last reported, by path
-	watched map[string]struct{} // directories
-	fromEnd bool                // in the first scan of a first start
+	next    int64                   // the next stream's number
+	aside   map[[2]uint64]time.Time // when a file was first seen not to be live, by device and inode
+	done    map[string]fileID       // candidates that had nothing more to give, by path
+	trouble map[string]string       // what was last reported, by path
+	watched map[string]struct{}     // directories
+	fromEnd bool                    // in the first scan of a first start
 	out     chan<- bounce.Chunk
 }
 
@@ -117,6 +118,7 @@ func New(o Options) (*Tailer, error) {
 	}
 	t := &Tailer{
 		o:       o,
+		aside:   make(map[[2]uint64]time.Time),
 		done:    make(map[string]fileID),
 		trouble: make(map[string]string),
 		watched: make(map[string]struct{}),
@@ -213,15 +215,15 @@ type candidate struct {
 func (t *Tailer) scan(ctx context.Context) error {
 	for i, pattern := range t.o.Patterns {
 		candidates := t.candidates(pattern)
-		present := make(map[[2]uint64]bool)
-		for _, c := range candidates {
-			present[[2]uint64{c.id.device, c.id.inode}] = !c.live || present[[2]uint64{c.id.device, c.id.inode}]
+		// First what is only held open any more: an archive of it may be there.
+		if err := t.drainUnnamed(ctx, i, candidates); err != nil {
+			return err
 		}
 		for _, c := range candidates {
 			if t.done[c.path] == c.id {
 				continue
 			}
-			if err := t.visit(ctx, i, c, present); err != nil {
+			if err := t.visit(ctx, i, c); err != nil {
 				if ctx.Err() != nil {
 					return ctx.Err()
 				}
@@ -229,9 +231,6 @@ func (t *Tailer) scan(ctx context.Context) error {
 				continue
 			}
 			t.report("read "+c.path, nil)
-		}
-		if err := t.drainUnnamed(ctx, i, candidates); err != nil {
-			return err
 		}
 	}
 	t.fromEnd = false
@@ -283,9 +282,8 @@ func (t *Tailer) candidates(pattern string) []candidate {
 	return all
 }
 
-// visit finds the stream that a file holds and reads on in it. rotated tells
-// of each inode whether a name that rotation gave leads to it.
-func (t *Tailer) visit(ctx context.Context, source int, c candidate, rotated map[[2]uint64]bool) error {
+// visit finds the stream that a file holds and reads on in it.
+func (t *Tailer) visit(ctx context.Context, source int, c candidate) error {
 	f, err := os.Open(c.path)
 	if err != nil {
 		return err
@@ -311,7 +309,7 @@ func (t *Tailer) visit(ctx context.Context, source int, c candidate, rotated map
 	if kind != plain {
 		return t.visitArchive(ctx, source, c, f, kind)
 	}
-	s, wait, err := t.streamOf(c, f, rotated)
+	s, wait, err := t.streamOf(c, f)
 	if err != nil || wait {
 		return err
 	}
@@ -326,7 +324,7 @@ func (t *Tailer) visit(ctx context.Context, source int, c candidate, rotated map
 	}
 	moved := s.Path != c.path || s.Inode != c.id.inode || s.Device != c.id.device
 	s.Path, s.Device, s.Inode = c.path, c.id.device, c.id.inode
-	complete := !c.live && t.o.Now().Sub(c.id.modified) > quiet
+	complete := !c.live && t.letGo(c)
 	before := s.Offset
 	if err := t.drain(ctx, s, f, complete); err != nil {
 		return err
@@ -337,6 +335,7 @@ func (t *Tailer) visit(ctx context.Context, source int, c candidate, rotated map
 		}
 	}
 	if c.live {
+		delete(t.aside, [2]uint64{c.id.device, c.id.inode})
 		s.close()
 		s.file, f = f, nil
 	}
@@ -344,6 +343,25 @@ func (t *Tailer) visit(ctx context.Context, source int, c candidate, rotated map
 		t.done[c.path] = c.id
 	}
 	return nil
+}
+
+// letGo reports whether nothing has come for so long, since a file stopped
+// being the live one, that its writer must have let go of it.
+func (t *Tailer) letGo(c candidate) bool {
+	inode := [2]uint64{c.id.device, c.id.inode}
+	since, known := t.aside[inode]
+	if !known {
+		since = t.o.Now()
+		t.aside[inode] = since
+	}
+	return t.o.Now().Sub(later(since, c.id.modified)) > quiet
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 func (t *Tailer) newStream(source int, c candidate) *stream {
@@ -366,8 +384,8 @@ func (t *Tailer) anchor(open func() (io.ReadCloser, error), id fileID) time.Time
 
 // streamOf returns the known stream that a plain file continues, or nil. It
 // asks to wait where the file seems to be a copy in the making.
-func (t *Tailer) streamOf(c candidate, f *os.File, rotated map[[2]uint64]bool) (s *stream, wait bool, err error) {
-	var byContent *stream
+func (t *Tailer) streamOf(c candidate, f *os.File) (best *stream, wait bool, err error) {
+	copied := int64(0) // how much was read of the stream that the file may be a copy of, as yet shorter
 	for i := len(t.streams) - 1; i >= 0; i-- { // the newest first
 		s := t.streams[i]
 		if s.Offset == 0 || s.Cursor != "" {
@@ -382,15 +400,16 @@ func (t *Tailer) streamOf(c candidate, f *os.File, rotated map[[2]uint64]bool) (
 			return nil, false, err
 		}
 		switch {
-		case m == whole && same:
-			return s, false, nil
-		case m == whole && byContent == nil:
-			// A new live file may begin as an old one did.
-			if !c.live || !rotated[[2]uint64{s.Device, s.Inode}] {
-				byContent = s
+		case m == whole:
+			// Of several that fit, the one of which most was read. A live file
+			// and its copy hold one stream until one of them goes on alone. A
+			// new live file that begins as an old one did is no loss either:
+			// what is passed over are lines that were read.
+			if best == nil || s.Offset > best.Offset || same && s.Offset == best.Offset {
+				best = s
 			}
 		case m == prefix && !c.live && !same && t.o.Now().Sub(c.id.modified) < quiet:
-			wait = true
+			copied = max(copied, s.Offset)
 		case same && !s.Closed && m != whole:
 			// Truncated, and perhaps written again: what was not read of the
 			// old content is found in its copy.
@@ -398,10 +417,10 @@ func (t *Tailer) streamOf(c candidate, f *os.File, rotated map[[2]uint64]bool) (
 			s.close()
 		}
 	}
-	if byContent != nil {
-		return byContent, false, nil
+	if copied > 0 && (best == nil || copied > best.Offset) {
+		return nil, true, nil
 	}
-	return nil, wait, nil
+	return best, false, nil
 }
 
 func (s *stream) close() {
