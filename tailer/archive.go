@@ -141,7 +141,7 @@ func (t *Tailer) streamInArchive(c candidate, kind archive) (*stream, int64, err
 	defer r.Close()
 	head := make([]byte, window)
 	n, err := io.ReadFull(r, head)
-	if err != nil && err != io.ErrUnexpectedEOF && err != io.EOF {
+	if short := err == io.EOF || err == io.ErrUnexpectedEOF && isEnd(r); err != nil && !short {
 		return nil, 0, err
 	}
 	head = head[:n]

@@ -195,9 +195,6 @@ func linesOf(r io.Reader, maxLine int, each func(block) error) error {
 		copy(buf, rest)
 		n, err := io.ReadFull(r, buf[len(rest):])
 		over := err == io.EOF || err == io.ErrUnexpectedEOF && isEnd(r)
-		if err != nil && !over {
-			return err
-		}
 		buf = buf[:len(rest)+n]
 		at := bytes.LastIndexByte(buf, '\n') + 1
 		b := block{data: buf[:at], end: end + int64(at)}
@@ -221,6 +218,9 @@ func linesOf(r io.Reader, maxLine int, each func(block) error) error {
 			if err := each(b); err != nil {
 				return err
 			}
+		}
+		if err != nil && !over {
+			return err // what stood before the damage has been given
 		}
 		if !over {
 			continue

@@ -67,12 +67,11 @@ type Options struct {
 type Tailer struct {
 	o       Options
 	streams []*stream
-	next    int64                   // the next stream's number
-	aside   map[[2]uint64]time.Time // when a file was first seen not to be live, by device and inode
-	done    map[string]fileID       // candidates that had nothing more to give, by path
-	trouble map[string]string       // what was last reported, by path
-	watched map[string]struct{}     // directories
-	fromEnd bool                    // in the first scan of a first start
+	next    int64               // the next stream's number
+	done    map[string]fileID   // candidates that had nothing more to give, by path
+	trouble map[string]string   // what was last reported, by path
+	watched map[string]struct{} // directories
+	fromEnd bool                // in the first scan of a first start
 	out     chan<- bounce.Chunk
 }
 
@@ -83,6 +82,7 @@ type stream struct {
 	file    *os.File // held open while it was the live file
 	scanned int64    // bytes behind Offset known to hold no newline
 	grownAt time.Time
+	aside   time.Time // when its file was first seen not to be the live one
 }
 
 // fileID tells whether a file may have changed.
@@ -118,7 +118,6 @@ func New(o Options) (*Tailer, error) {
 	}
 	t := &Tailer{
 		o:       o,
-		aside:   make(map[[2]uint64]time.Time),
 		done:    make(map[string]fileID),
 		trouble: make(map[string]string),
 		watched: make(map[string]struct{}),
@@ -324,7 +323,10 @@ func (t *Tailer) visit(ctx context.Context, source int, c candidate) error {
 	}
 	moved := s.Path != c.path || s.Inode != c.id.inode || s.Device != c.id.device
 	s.Path, s.Device, s.Inode = c.path, c.id.device, c.id.inode
-	complete := !c.live && t.letGo(c)
+	if c.live || moved {
+		s.aside = time.Time{}
+	}
+	complete := !c.live && t.letGo(s, c)
 	before := s.Offset
 	if err := t.drain(ctx, s, f, complete); err != nil {
 		return err
@@ -335,7 +337,6 @@ func (t *Tailer) visit(ctx context.Context, source int, c candidate) error {
 		}
 	}
 	if c.live {
-		delete(t.aside, [2]uint64{c.id.device, c.id.inode})
 		s.close()
 		s.file, f = f, nil
 	}
@@ -347,14 +348,11 @@ func (t *Tailer) visit(ctx context.Context, source int, c candidate) error {
 
 // letGo reports whether nothing has come for so long, since a file stopped
 // being the live one, that its writer must have let go of it.
-func (t *Tailer) letGo(c candidate) bool {
-	inode := [2]uint64{c.id.device, c.id.inode}
-	since, known := t.aside[inode]
-	if !known {
-		since = t.o.Now()
-		t.aside[inode] = since
+func (t *Tailer) letGo(s *stream, c candidate) bool {
+	if s.aside.IsZero() {
+		s.aside = t.o.Now()
 	}
-	return t.o.Now().Sub(later(since, c.id.modified)) > quiet
+	return t.o.Now().Sub(later(s.aside, c.id.modified)) > quiet
 }
 
 func later(a, b time.Time) time.Time {
@@ -385,13 +383,16 @@ func (t *Tailer) anchor(open func() (io.ReadCloser, error), id fileID) time.Time
 // streamOf returns the known stream that a plain file continues, or nil. It
 // asks to wait where the file seems to be a copy in the making.
 func (t *Tailer) streamOf(c candidate, f *os.File) (best *stream, wait bool, err error) {
-	copied := int64(0) // how much was read of the stream that the file may be a copy of, as yet shorter
+	copied := int64(0)                         // how much was read of the stream that the file may be a copy of, as yet shorter
 	for i := len(t.streams) - 1; i >= 0; i-- { // the newest first
 		s := t.streams[i]
+		same := s.Device == c.id.device && s.Inode == c.id.inode
+		if s.Offset == 0 && same && s.file != nil && best == nil {
+			best = s // nothing was read of it yet, but its file is held open
+		}
 		if s.Offset == 0 || s.Cursor != "" {
 			continue
 		}
-		same := s.Device == c.id.device && s.Inode == c.id.inode
 		if same && s.Closed && s.file == nil && c.id.size < s.Offset {
 			continue
 		}

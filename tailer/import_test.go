@@ -1,0 +1,119 @@
+package tailer
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/bouncetail/bouncetail/bounce"
+)
+
+// imported returns the lines that an import sends.
+func imported(t *testing.T, paths ...string) (lines []string, last bounce.Position, err error) {
+	t.Helper()
+	out := make(chan bounce.Chunk)
+	done := make(chan error, 1)
+	go func() {
+		done <- Import(t.Context(), ImportOptions{Paths: paths, Stdin: strings.NewReader(""), Log: slog.New(slog.DiscardHandler), Now: time.Now}, out)
+		close(out)
+	}()
+	for c := range out {
+		for line := range bytes.Lines(c.Data) {
+			lines = append(lines, string(bytes.TrimSuffix(line, []byte("\n"))))
+		}
+		last = c.Position
+	}
+	return lines, last, <-done
+}
+
+func numbered(n int) (text string) {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "line %07d %s\n", i, strings.Repeat("x", i%97))
+	}
+	return b.String()
+}
+
+func pack(t *testing.T, text string) []byte {
+	t.Helper()
+	var z bytes.Buffer
+	w := gzip.NewWriter(&z)
+	if _, err := w.Write([]byte(text)); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return z.Bytes()
+}
+
+func TestImportGivesWhatStoodBeforeTheDamage(t *testing.T) {
+	text := numbered(60_000) // several blocks
+	z := pack(t, text)
+	path := filepath.Join(t.TempDir(), "mail.log.1.gz")
+	if err := os.WriteFile(path, z[:len(z)*9/10], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	lines, last, err := imported(t, path)
+	if err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "damaged or cut short") {
+		t.Errorf("got %v, want an error that names the archive", err)
+	}
+	if len(lines) < 50_000 {
+		t.Errorf("%d of 60000 lines were given, want those before the damage, some 54000", len(lines))
+	}
+	for i, line := range lines {
+		if !strings.HasPrefix(line, fmt.Sprintf("line %07d", i)) {
+			t.Fatalf("line %d is %q", i, line)
+		}
+	}
+	if last.Closed {
+		t.Error("the archive is taken as read to its end")
+	}
+}
+
+func TestImportBoundsLinesAndKeepsTheRest(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "mail.log")
+	text := "first\n" + strings.Repeat("y", DefaultMaxLine+5) + "\nlast\r\n\n\x00\x00after NULs\nwithout a newline"
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	old := time.Now().Add(-time.Hour)
+	if err := os.Chtimes(path, old, old); err != nil {
+		t.Fatal(err)
+	}
+	lines, last, err := imported(t, path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := strings.Join(lines, "|"), "first|last\r||after NULs|without a newline"; got != want {
+		t.Errorf("got %.200q, want %q", got, want)
+	}
+	if last.Offset != int64(len(text)) {
+		t.Errorf("position %d, want %d", last.Offset, len(text))
+	}
+}
+
+func TestImportStopsWhenItIsTold(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "mail.log")
+	if err := os.WriteFile(path, []byte(numbered(100_000)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	out := make(chan bounce.Chunk)
+	done := make(chan error, 1)
+	go func() {
+		done <- Import(ctx, ImportOptions{Paths: []string{path}, Log: slog.New(slog.DiscardHandler), Now: time.Now}, out)
+	}()
+	<-out
+	cancel()
+	if err := <-done; err != context.Canceled { //nolint:errorlint // the very one
+		t.Errorf("got %v", err)
+	}
+}
