@@ -3,7 +3,7 @@ SAMPLE = testdata/logs/postfix/main/mail.log.gz testdata/logs/exim/main/mainlog.
 DEMO = .cache/demo.db
 PREFIX = /usr/local
 
-.PHONY: build run test check lint race install uninstall fuzz accuracy bench clean
+.PHONY: build run test check lint race install uninstall fuzz accuracy bench torture clean
 
 build: bouncetail
 
@@ -61,6 +61,12 @@ accuracy:
 
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+# torture runs the scenarios that break followers of logs, five times, and many
+# random stories of rotation.
+torture:
+	BOUNCETAIL_ROUNDS=5 $(GO) test ./e2e -run TestTorture -timeout 60m -v | grep -v '^==='
+	BOUNCETAIL_SEEDS=3000 $(GO) test ./tailer -run EveryLine -timeout 60m
 
 clean:
 	rm -rf bouncetail .cache

@@ -105,6 +105,15 @@ func (r *blockReader) read(offset, scanned int64) (block, error) {
 	if err != nil {
 		return b, err
 	}
+	// NULs before a line are no part of it, however many a writer left that
+	// went on at its old offset in a truncated file.
+	if nuls := n - len(bytes.TrimLeft(buf[:n], "\x00")); nuls > 0 {
+		b.end = offset + int64(nuls)
+		if nuls == n {
+			return b, nil
+		}
+		return r.read(b.end, 0)
+	}
 	for bytes.IndexByte(buf[:n], '\n') < 0 {
 		if n > r.maxLine {
 			return r.skip(offset, int64(n))
@@ -157,7 +166,7 @@ func dropLong(data []byte, limit int) (kept []byte, dropped int) {
 		return data, 0
 	}
 	for line := range bytes.Lines(data) {
-		if len(line) > limit {
+		if len(bytes.TrimLeft(line, "\x00")) > limit {
 			dropped++
 		} else {
 			kept = append(kept, line...)

@@ -207,6 +207,9 @@ func linesOf(r io.Reader, maxLine int, each func(block) error) error {
 		b.data, long = dropLong(b.data, maxLine)
 		b.tooLong += long
 		end = b.end
+		if nuls := len(rest) - len(bytes.TrimLeft(rest, "\x00")); nuls > 0 && !skipping {
+			rest, end = rest[nuls:], end+int64(nuls)
+		}
 		if len(rest) > maxLine && !over {
 			skipping = true
 		}

@@ -1,0 +1,503 @@
+package e2e
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// tortured is a daemon that follows a log to which all kinds of things happen.
+// In the end its database has to hold what a one-shot import of every line
+// gives.
+type tortured struct {
+	*mailLog
+	db   string
+	args []string
+	d    *daemon
+	next int
+	rand *rand.Rand
+}
+
+func torture(t *testing.T, seed uint64, args ...string) *tortured {
+	x := &tortured{mailLog: newMailLog(t), db: filepath.Join(t.TempDir(), "b.db"), args: args, rand: rand.New(rand.NewPCG(seed, 7))}
+	if len(args) == 0 {
+		x.args = []string{x.path}
+	}
+	return x
+}
+
+func (x *tortured) start() { x.d = start(x.t, append([]string{"--db", x.db}, x.args...)...) }
+
+// bounces writes deliveries that failed, each with a queue ID of its own.
+func (x *tortured) bounces(n int) {
+	for range n {
+		x.next++
+		x.bounce(fmt.Sprintf("4A%06X", x.next))
+	}
+}
+
+// verify waits until all is there, stops the daemon, and compares.
+func (x *tortured) verify() {
+	x.t.Helper()
+	eventually(x.t, x.db, countBounces, strconv.Itoa(x.next))
+	x.d.stop()
+	whole := filepath.Join(x.t.TempDir(), "whole.log")
+	x.check(os.WriteFile(whole, []byte(x.all.String()), 0o600))
+	once := filepath.Join(x.t.TempDir(), "once.db")
+	run(x.t, "import", "--db", once, whole)
+	const ids = "SELECT event_id FROM bounces ORDER BY event_id"
+	got, want := query(x.t, x.db, ids), query(x.t, once, ids)
+	lost, invented := 0, 0
+	for _, id := range want {
+		if _, found := slices.BinarySearch(got, id); !found {
+			lost++
+		}
+	}
+	for _, id := range got {
+		if _, found := slices.BinarySearch(want, id); !found {
+			invented++
+		}
+	}
+	doubled := len(got) - len(slices.Compact(slices.Clone(got)))
+	if lost+doubled+invented > 0 || len(want) != x.next {
+		x.t.Errorf("of %d lost %d, doubled %d, invented %d", x.next, lost, doubled, invented)
+	}
+	x.t.Logf("of %d lost %d, doubled %d, invented %d", x.next, lost, doubled, invented)
+}
+
+// rename moves the log to a name, and leaves the writer with the old file.
+func (x *tortured) rename(to string) *os.File {
+	x.check(os.Rename(x.path, to))
+	return x.f
+}
+
+// shift makes room for mail.log.1.
+func (x *tortured) shift() {
+	for i := 30; i > 0; i-- {
+		for _, end := range []string{"", ".gz"} {
+			if from := fmt.Sprintf("%s.%d%s", x.path, i, end); exists(from) {
+				x.check(os.Rename(from, fmt.Sprintf("%s.%d%s", x.path, i+1, end)))
+			}
+		}
+	}
+}
+
+func exists(path string) bool { _, err := os.Stat(path); return err == nil }
+
+// copyTruncate does what logrotate's copytruncate does. Nobody writes between
+// the copy and the truncation: what is written there is destroyed.
+func (x *tortured) copyTruncate(pause time.Duration, keep bool) {
+	x.shift()
+	text, err := os.ReadFile(x.path)
+	x.check(err)
+	if keep {
+		x.check(os.WriteFile(x.path+".1", text[:len(text)/2], 0o600))
+		time.Sleep(pause) // the copy takes its time
+		x.check(os.WriteFile(x.path+".1", text, 0o600))
+	}
+	x.check(x.f.Truncate(0))
+}
+
+// seen waits until the daemon has read all that was written.
+func (x *tortured) seen() { eventually(x.t, x.db, countBounces, strconv.Itoa(x.next)) }
+
+// The scenarios are those that broke followers of logs; each ends with nothing
+// lost, nothing twice, nothing invented.
+func TestTorture(t *testing.T) {
+	rounds := 1
+	if n := os.Getenv("BOUNCETAIL_ROUNDS"); n != "" {
+		rounds, _ = strconv.Atoi(n)
+	}
+	big := rounds > 1 // make torture: more of everything
+	many := func(few, more int) int {
+		if big {
+			return more
+		}
+		return few
+	}
+	for _, s := range []struct {
+		name string
+		run  func(*tortured)
+	}{
+		{"plain", func(x *tortured) {
+			x.start()
+			for range 20 {
+				x.bounces(50)
+			}
+		}},
+		{"the log appears later", func(x *tortured) {
+			x.check(os.Remove(x.path))
+			x.start()
+			time.Sleep(300 * time.Millisecond) // it finds nothing
+			x.create()
+			x.bounces(100)
+		}},
+		{"many lines before the start", func(x *tortured) {
+			x.bounces(many(5_000, 50_000))
+			x.start()
+		}},
+		{"renamed while the writer keeps the old descriptor", func(x *tortured) {
+			x.start()
+			for range 5 {
+				x.bounces(50)
+				x.shift()
+				old := x.rename(x.path + ".1")
+				x.bounces(20)
+				time.Sleep(200 * time.Millisecond) // until the HUP
+				x.bounces(20)
+				x.check(old.Close())
+				x.create()
+			}
+		}},
+		{"renamed and not created for a while", func(x *tortured) {
+			x.start()
+			x.bounces(50)
+			x.seen()
+			old := x.rename(x.path + ".1")
+			x.bounces(50)
+			x.seen()
+			x.check(old.Close())
+			x.create()
+			x.bounces(50)
+		}},
+		{"delaycompress", func(x *tortured) {
+			x.start()
+			for range 6 {
+				x.bounces(30)
+				x.rotate()
+				if exists(x.path + ".2") {
+					x.pack(x.path + ".2")
+				}
+			}
+		}},
+		{"dateext with immediate gzip", func(x *tortured) {
+			x.start()
+			for i := range 5 {
+				x.bounces(30)
+				to := fmt.Sprintf("%s-202611%02d", x.path, i+10)
+				x.check(x.rename(to).Close())
+				x.create()
+				x.pack(to)
+			}
+			x.bounces(3)
+		}},
+		{"copytruncate with a slow copy", func(x *tortured) {
+			x.start()
+			for range 4 {
+				x.bounces(50)
+				x.copyTruncate(100*time.Millisecond, true)
+				x.bounces(5)
+			}
+		}},
+		{"truncated and grown past the old size in one write", func(x *tortured) {
+			x.start()
+			for range 3 {
+				x.bounces(20)
+				x.copyTruncate(0, true)
+				x.bounces(200)
+			}
+		}},
+		{"copytruncate without a copy, of what was read", func(x *tortured) {
+			x.start()
+			for range 3 {
+				x.bounces(40)
+				x.seen()
+				x.copyTruncate(0, false)
+			}
+			x.bounces(1)
+		}},
+		{"lines in fragments, across renames", func(x *tortured) {
+			x.start()
+			for range 10 {
+				x.next += 3
+				x.fragments(3)
+				x.shift()
+				old := x.rename(x.path + ".1")
+				x.next += 3
+				x.fragments(3)
+				x.check(old.Close())
+				x.create()
+			}
+		}},
+		{"kill -9", func(x *tortured) {
+			x.start()
+			for range many(5, 10) {
+				x.bounces(200)
+				time.Sleep(time.Duration(x.rand.IntN(60)) * time.Millisecond)
+				x.d.kill()
+				x.bounces(20)
+				x.start()
+			}
+		}},
+		{"kill -9 across renames", func(x *tortured) {
+			x.start()
+			for range many(5, 10) {
+				x.bounces(100)
+				x.d.kill()
+				x.rotate()
+				x.bounces(50)
+				x.start()
+			}
+		}},
+		{"kill -9 across copytruncates", func(x *tortured) {
+			x.start()
+			for range many(5, 10) {
+				x.bounces(100)
+				time.Sleep(time.Duration(x.rand.IntN(40)) * time.Millisecond)
+				x.d.kill()
+				x.copyTruncate(0, true)
+				x.bounces(x.rand.IntN(200))
+				x.start()
+			}
+		}},
+		{"down over four rotations, archives among them", func(x *tortured) {
+			x.bounces(50)
+			x.start()
+			x.seen()
+			x.bounces(10)
+			x.d.kill()
+			for range 4 {
+				x.bounces(30)
+				x.rotate()
+				if exists(x.path + ".2") {
+					x.pack(x.path + ".2")
+				}
+			}
+			x.bounces(10)
+			x.start()
+		}},
+		{"down over a truncation and regrowth", func(x *tortured) {
+			x.bounces(50)
+			x.start()
+			x.seen()
+			x.d.kill()
+			x.bounces(5)
+			x.copyTruncate(0, true)
+			x.bounces(500)
+			x.start()
+		}},
+		{"every file begins with the same bytes", func(x *tortured) {
+			x.start()
+			for range 6 {
+				_, err := x.f.WriteString(strings.Repeat("Nov 23 00:00:00 mx syslogd: restart\n", 40))
+				x.check(err)
+				x.bounces(30)
+				x.rotate()
+			}
+		}},
+		{"stopped over three rotations", func(x *tortured) {
+			x.start()
+			x.bounces(50)
+			x.seen()
+			x.check(x.d.cmd.Process.Signal(syscall.SIGSTOP))
+			for range 3 {
+				x.bounces(50)
+				x.rotate()
+			}
+			x.check(x.d.cmd.Process.Signal(syscall.SIGCONT))
+			x.bounces(10)
+		}},
+		{"rotated while a backlog is read", func(x *tortured) {
+			x.bounces(many(5_000, 30_000))
+			x.start()
+			for range 3 {
+				x.rotate()
+				x.bounces(10)
+			}
+		}},
+		{"a very long line and NULs", func(x *tortured) {
+			x.start()
+			x.bounces(5)
+			_, err := x.f.Write(bytes.Repeat([]byte{'y'}, 20<<20))
+			x.check(err)
+			_, err = x.f.WriteString("\n")
+			x.check(err)
+			x.bounces(5)
+			_, err = x.f.Write(make([]byte, 1<<20))
+			x.check(err)
+			x.bounces(5)
+		}},
+		{"CRLF, empty lines, bytes that are no text", func(x *tortured) {
+			x.start()
+			for range 10 {
+				_, err := x.f.WriteString("\n\r\n\xff\xfe\x1b[31m\r\nNov 23 00:00:00 mx postfix/smtp[1]: \x00\x01\n")
+				x.check(err)
+				x.bounces(5)
+			}
+		}},
+		{"rotations 20 ms apart", func(x *tortured) {
+			x.start()
+			for i := range many(25, 200) {
+				x.bounces(5)
+				to := fmt.Sprintf("%s-%010d", x.path, i)
+				x.check(x.rename(to).Close())
+				x.create()
+				time.Sleep(20 * time.Millisecond)
+			}
+			x.bounces(1)
+		}},
+		{"a symlink that is switched", func(x *tortured) {
+			dir := x.t.TempDir()
+			x.check(x.f.Close())
+			x.check(os.Remove(x.path))
+			link := func(i int) {
+				target := filepath.Join(dir, fmt.Sprintf("log.%d", i))
+				f, err := os.Create(target)
+				x.check(err)
+				x.f = f
+				x.check(os.Symlink(target, x.path+".new"))
+				x.check(os.Rename(x.path+".new", x.path))
+			}
+			link(0)
+			x.start()
+			for i := range 4 {
+				x.bounces(40)
+				x.seen()
+				x.check(x.f.Close())
+				link(i + 1)
+			}
+			x.bounces(1)
+		}},
+		{"empty logs rotated", func(x *tortured) {
+			x.start()
+			for range 4 {
+				x.rotate()
+				time.Sleep(30 * time.Millisecond)
+			}
+			x.bounces(20)
+		}},
+		{"the folder goes and comes back", func(x *tortured) {
+			dir := filepath.Join(x.t.TempDir(), "log")
+			x.check(os.Mkdir(dir, 0o755))
+			x.check(x.f.Close())
+			x.path = filepath.Join(dir, "mail.log")
+			x.args = []string{x.path}
+			x.create()
+			x.start()
+			x.bounces(20)
+			x.seen()
+			x.check(x.f.Close())
+			x.check(os.RemoveAll(dir))
+			time.Sleep(100 * time.Millisecond) // it is gone
+			x.check(os.Mkdir(dir, 0o755))
+			x.create()
+			x.bounces(20)
+		}},
+		{"the folder comes late", func(x *tortured) {
+			dir := filepath.Join(x.t.TempDir(), "late")
+			x.check(x.f.Close())
+			x.path = filepath.Join(dir, "mail.log")
+			x.args = []string{x.path}
+			x.start()
+			time.Sleep(100 * time.Millisecond) // it is not there
+			x.check(os.Mkdir(dir, 0o755))
+			x.create()
+			x.bounces(20)
+		}},
+		{"the write lock is held, then a reader", func(x *tortured) {
+			x.bounces(10)
+			x.start()
+			x.seen()
+			other := exec.Command("sqlite3", x.db, "BEGIN IMMEDIATE; SELECT count(*) FROM bounces;", ".shell sleep 2", "COMMIT;")
+			x.check(other.Start())
+			x.bounces(50)
+			x.check(other.Wait())
+		}},
+		{"VACUUM INTO and .backup meanwhile", func(x *tortured) {
+			x.start()
+			x.bounces(20)
+			x.seen()
+			for i := range 5 {
+				x.bounces(50)
+				copied := filepath.Join(x.t.TempDir(), fmt.Sprint("copy", i))
+				out, err := exec.Command("sqlite3", x.db, "VACUUM INTO '"+copied+"'", ".backup '"+copied+".2'").CombinedOutput()
+				if err != nil {
+					x.t.Errorf("sqlite3: %v: %s", err, out)
+				}
+			}
+		}},
+		{"killed in the very first scan", func(x *tortured) {
+			x.bounces(2_000)
+			for range 3 {
+				x.start()
+				time.Sleep(time.Duration(5+x.rand.IntN(40)) * time.Millisecond)
+				x.d.kill()
+			}
+			x.start()
+		}},
+		{"SIGTERM in a backlog", func(x *tortured) {
+			x.bounces(many(5_000, 30_000))
+			x.start()
+			for !exists(x.db) {
+				time.Sleep(5 * time.Millisecond) // until it has begun
+			}
+			begin := time.Now()
+			x.d.stop()
+			if took := time.Since(begin); took > 5*time.Second {
+				x.t.Errorf("it took %s to stop", took)
+			}
+			x.start()
+		}},
+		{"a random mix", func(x *tortured) {
+			x.start()
+			for range many(15, 60) {
+				x.bounces(x.rand.IntN(60))
+				switch x.rand.IntN(7) {
+				case 0:
+					x.rotate()
+				case 1:
+					x.copyTruncate(time.Duration(x.rand.IntN(30))*time.Millisecond, true)
+				case 2:
+					x.d.kill()
+					x.start()
+				case 3:
+					x.d.kill()
+					x.rotate()
+					x.bounces(x.rand.IntN(20))
+					x.start()
+				case 4:
+					if exists(x.path + ".2") {
+						x.pack(x.path + ".2")
+					}
+				default:
+					time.Sleep(time.Duration(x.rand.IntN(40)) * time.Millisecond)
+				}
+			}
+		}},
+	} {
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			for round := range rounds {
+				x := torture(t, uint64(round))
+				s.run(x)
+				x.verify()
+			}
+		})
+	}
+}
+
+// fragments writes lines in pieces.
+func (l *mailLog) fragments(n int) {
+	for range n {
+		l.n++
+		id := fmt.Sprintf("4F%06X", l.n)
+		line := fmt.Sprintf("2026-11-23T%02d:%02d:%02d.000000+00:00 mx postfix/smtp[13]: %s: to=<%s@example.com>, relay=mx.example.com[192.0.2.1]:25, delay=1, delays=0/0/0/1, dsn=5.1.1, status=bounced (host mx.example.com[192.0.2.1] said: 550 5.1.1 no (in reply to RCPT TO command))\n", l.n/3600, l.n/60%60, l.n%60, id, id)
+		l.all.WriteString(line)
+		for len(line) > 0 {
+			k := min(len(line), 70)
+			_, err := l.f.WriteString(line[:k])
+			l.check(err)
+			line = line[k:]
+			time.Sleep(time.Millisecond) // so that they come apart
+		}
+	}
+}
