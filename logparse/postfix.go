@@ -87,6 +87,15 @@ func parsePostfix(h *header, ev *bounce.Event) result {
 	if colon < 5 {
 		return other
 	}
+	if plainPostfix(h.body, colon, ev) {
+		return read
+	}
+	*ev = bounce.Event{MTA: bounce.Postfix}
+	return parsePostfixByGrammar(h, colon, ev)
+}
+
+// parsePostfixByGrammar asks the expressions.
+func parsePostfixByGrammar(h *header, colon int, ev *bounce.Event) result {
 	switch rest := h.body[colon+2:]; {
 	case bytes.HasPrefix(rest, []byte("to=<")):
 		return parsePostfixDelivery(h, ev)
