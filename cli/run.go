@@ -18,6 +18,7 @@ import (
 	"github.com/bouncetail/bouncetail/classify"
 	"github.com/bouncetail/bouncetail/config"
 	"github.com/bouncetail/bouncetail/pipeline"
+	"github.com/bouncetail/bouncetail/sqlite"
 	"github.com/bouncetail/bouncetail/tailer"
 )
 
@@ -69,6 +70,9 @@ func (a *app) daemon(ctx context.Context, c config.Config, files []string) error
 	defer signal.Stop(hangup)
 	for {
 		next, err := a.follow(ctx, c, hangup, func() (config.Config, error) { return a.runSettings(files) })
+		if ctx.Err() != nil && (errors.Is(err, context.Canceled) || sqlite.Interrupted(err)) {
+			return nil // asked to stop before it had begun
+		}
 		if err != nil || next == nil {
 			return err
 		}

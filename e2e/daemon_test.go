@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // mailLog writes a log as Postfix does, and remembers every line.
@@ -39,11 +40,16 @@ func (l *mailLog) create() {
 func (l *mailLog) write(format string, args ...any) {
 	l.t.Helper()
 	l.n++
-	line := fmt.Sprintf("2026-11-23T%02d:%02d:%02d.000000+00:00 mx postfix/", l.n/3600, l.n/60%60, l.n%60) + fmt.Sprintf(format, args...) + "\n"
+	line := l.stamp() + " mx postfix/" + fmt.Sprintf(format, args...) + "\n"
 	l.all.WriteString(line)
 	if _, err := l.f.WriteString(line); err != nil {
 		l.t.Fatal(err)
 	}
+}
+
+// stamp returns the time of the next line, a second after the one before.
+func (l *mailLog) stamp() string {
+	return time.Date(2026, 11, 1, 0, 0, l.n, 0, time.UTC).Format("2006-01-02T15:04:05.000000-07:00")
 }
 
 // accept writes what Postfix says of a message that enters its queue.
@@ -69,7 +75,7 @@ func (l *mailLog) messages(from, to int) {
 // rotate renames the log and its predecessors, and makes a new one.
 func (l *mailLog) rotate() {
 	l.t.Helper()
-	for i := 8; i > 0; i-- {
+	for i := 80; i > 0; i-- { // nothing is deleted
 		for _, end := range []string{"", ".gz"} {
 			old := fmt.Sprintf("%s.%d%s", l.path, i, end)
 			if _, err := os.Stat(old); err == nil {

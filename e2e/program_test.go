@@ -158,7 +158,7 @@ func query(t testing.TB, path, query string) []string {
 // eventually waits until a query gives what is wanted.
 func eventually(t testing.TB, path, sql string, want ...string) {
 	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(60 * time.Second)
 	for {
 		got := query(t, path, sql)
 		if slices.Equal(got, want) {

@@ -82,7 +82,7 @@ func (x *tortured) rename(to string) *os.File {
 
 // shift makes room for mail.log.1.
 func (x *tortured) shift() {
-	for i := 30; i > 0; i-- {
+	for i := 80; i > 0; i-- {
 		for _, end := range []string{"", ".gz"} {
 			if from := fmt.Sprintf("%s.%d%s", x.path, i, end); exists(from) {
 				x.check(os.Rename(from, fmt.Sprintf("%s.%d%s", x.path, i+1, end)))
@@ -490,7 +490,7 @@ func (l *mailLog) fragments(n int) {
 	for range n {
 		l.n++
 		id := fmt.Sprintf("4F%06X", l.n)
-		line := fmt.Sprintf("2026-11-23T%02d:%02d:%02d.000000+00:00 mx postfix/smtp[13]: %s: to=<%s@example.com>, relay=mx.example.com[192.0.2.1]:25, delay=1, delays=0/0/0/1, dsn=5.1.1, status=bounced (host mx.example.com[192.0.2.1] said: 550 5.1.1 no (in reply to RCPT TO command))\n", l.n/3600, l.n/60%60, l.n%60, id, id)
+		line := l.stamp() + fmt.Sprintf(" mx postfix/smtp[13]: %s: to=<%s@example.com>, relay=mx.example.com[192.0.2.1]:25, delay=1, delays=0/0/0/1, dsn=5.1.1, status=bounced (host mx.example.com[192.0.2.1] said: 550 5.1.1 no (in reply to RCPT TO command))\n", id, id)
 		l.all.WriteString(line)
 		for len(line) > 0 {
 			k := min(len(line), 70)
