@@ -200,6 +200,10 @@ func (p *Parser) Line(line []byte, yield func(*bounce.Event)) {
 		case read:
 			p.event.At = p.at(&h)
 			p.event.Host = p.hostName(h.host)
+			if ev := &p.event; ev.Kind == bounce.EventMessage || ev.Kind == bounce.EventRemoved {
+				yield(ev) // of which nothing is stored under an id
+				return
+			}
 			if h.made {
 				line = fmt.Appendf(nil, "%s %s: %s", h.host, h.tag, h.body)
 			}

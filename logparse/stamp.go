@@ -307,8 +307,8 @@ func nearestYear(s *stamp, near time.Time, zone *time.Location) int {
 // Anchor returns the time of the first stamped line of a log, and modified
 // where there is none. A stamp without a year is counted back from when the
 // file was last modified, by the number of times that December turns to
-// January in it.
-func Anchor(open func() (io.ReadCloser, error), _ int64, modified time.Time, zone *time.Location) time.Time {
+// January in it. Of a large file that can be sought in, samples tell.
+func Anchor(open func() (io.ReadCloser, error), size int64, modified time.Time, zone *time.Location) time.Time {
 	r, err := open()
 	if err != nil {
 		return modified
@@ -317,29 +317,18 @@ func Anchor(open func() (io.ReadCloser, error), _ int64, modified time.Time, zon
 	if zone == nil {
 		zone = time.Local
 	}
-	var first, last stamp
-	turns := 0
-	lines := bufio.NewReaderSize(r, 64<<10)
-	for {
-		line, err := lines.ReadSlice('\n')
-		whole := err == nil
-		var h header
-		if len(line) > 0 && cutHeader(line, &h) {
-			if first.month == 0 {
-				if first = h.stamp; first.year != 0 {
-					return first.time(first.year, zone)
-				}
-			} else if h.stamp.year == 0 && last.month-h.stamp.month > 6 {
-				turns++
-			}
-			last = h.stamp
-		}
-		for !whole && err == bufio.ErrBufferFull { // the rest of a long line
-			_, err = lines.ReadSlice('\n')
-		}
-		if err != nil {
-			break
-		}
+	var y years
+	if f, ok := r.(io.ReadSeeker); ok && size > wholeRead {
+		err = y.sample(f, size)
+	} else {
+		err = y.readAll(r)
+	}
+	first, last, turns := y.first, y.last, y.turns
+	if first.year != 0 {
+		return first.time(first.year, zone)
+	}
+	if err != nil {
+		return modified
 	}
 	if first.month == 0 {
 		return modified
@@ -351,4 +340,82 @@ func Anchor(open func() (io.ReadCloser, error), _ int64, modified time.Time, zon
 		year--
 	}
 	return first.time(year-turns, zone)
+}
+
+// years counts how often December turns to January in a log.
+type years struct {
+	first, last stamp
+	turns       int
+}
+
+const (
+	wholeRead = 1 << 20 // bytes up to which a log is read as a whole
+	samples   = 1024    // of a larger one
+)
+
+// take takes the next line. It returns false when enough is known.
+func (y *years) take(line []byte) bool {
+	var h header
+	if len(line) == 0 || !cutHeader(line, &h) {
+		return true
+	}
+	if y.first.month == 0 {
+		y.first = h.stamp
+	} else if h.stamp.year == 0 && y.last.month-h.stamp.month > 6 {
+		y.turns++
+	}
+	y.last = h.stamp
+	return y.first.year == 0
+}
+
+func (y *years) readAll(r io.Reader) error {
+	lines := bufio.NewReaderSize(r, 64<<10)
+	for {
+		line, err := lines.ReadSlice('\n')
+		whole := err == nil
+		if !y.take(line) {
+			return nil
+		}
+		for !whole && err == bufio.ErrBufferFull { // the rest of a long line
+			_, err = lines.ReadSlice('\n')
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// sample looks at some lines at each of many places, the start and the end
+// among them.
+func (y *years) sample(f io.ReadSeeker, size int64) error {
+	buf := make([]byte, 8<<10)
+	step := size / samples
+	for at := int64(0); ; at += step {
+		last := at+int64(len(buf)) >= size
+		if last {
+			at = max(0, size-int64(len(buf)))
+		}
+		if _, err := f.Seek(at, io.SeekStart); err != nil {
+			return err
+		}
+		n, err := io.ReadFull(f, buf)
+		if err != nil && err != io.ErrUnexpectedEOF && err != io.EOF {
+			return err
+		}
+		text := buf[:n]
+		if at > 0 { // a line may have begun before
+			text = text[bytes.IndexByte(text, '\n')+1:]
+		}
+		for line := range bytes.Lines(text) {
+			if line[len(line)-1] == '\n' && !y.take(line) {
+				return nil
+			}
+		}
+		if last {
+			return nil
+		}
+	}
 }

@@ -3,6 +3,8 @@ package logparse_test
 import (
 	"bytes"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -110,5 +112,28 @@ func TestAnchorOfALogWithoutStamps(t *testing.T) {
 	open := func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader([]byte("no log\n"))), nil }
 	if got := logparse.Anchor(open, 7, noon, time.UTC); !got.Equal(noon) {
 		t.Errorf("got %s, want %s", got, noon)
+	}
+}
+
+// A large log is not read as a whole to find its year.
+func TestAnchorOfALargeLogOfThreeYears(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "mail.log")
+	var log strings.Builder
+	start := time.Date(2024, 2, 10, 0, 0, 0, 0, time.UTC)
+	end := time.Date(2026, 9, 1, 0, 0, 0, 0, time.UTC)
+	for at := start; at.Before(end); at = at.Add(20 * time.Minute) {
+		log.WriteString(at.Format(time.Stamp) + " mx postfix/smtpd[4]: connect from client.example[192.0.2.9]\n")
+	}
+	if err := os.WriteFile(path, []byte(log.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	open := func() (io.ReadCloser, error) {
+		return os.Open(path)
+	}
+	if got := logparse.Anchor(open, int64(log.Len()), end, time.UTC); !got.Equal(start) {
+		t.Errorf("got %s, want %s", got, start)
+	}
+	if log.Len() < 2<<20 {
+		t.Errorf("the log has %d bytes, too few to be sampled", log.Len())
 	}
 }

@@ -123,7 +123,11 @@ func (o *ImportOptions) open(path string) (*input, error) {
 	}
 	in.anchor = info.ModTime()
 	if o.Anchor != nil && info.Mode().IsRegular() {
-		in.anchor = o.Anchor(openArchive(path, in.kind), in.id.size, info.ModTime())
+		open := openPlain(path)
+		if in.kind != plain {
+			open = openArchive(path, in.kind)
+		}
+		in.anchor = o.Anchor(open, in.id.size, info.ModTime())
 	}
 	return in, nil
 }
