@@ -392,7 +392,7 @@ func (y *years) readAll(r io.Reader) error {
 // among them.
 func (y *years) sample(f io.ReadSeeker, size int64) error {
 	buf := make([]byte, 8<<10)
-	step := size / samples
+	step := max(size/samples, int64(len(buf)))
 	for at := int64(0); ; at += step {
 		last := at+int64(len(buf)) >= size
 		if last {
