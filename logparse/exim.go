@@ -73,13 +73,30 @@ func parseExim(h *header, ev *bounce.Event) result {
 	if len(body) < 18 || body[6] != '-' {
 		return other
 	}
-	marked := false
+	id := 16
+	if !eximMarked(body[id:]) {
+		if id = 23; len(body) <= id || !eximMarked(body[id:]) {
+			return other
+		}
+	}
+	if alphanumeric(body[:6]) && alphanumeric(body[7:13]) && plainExim(body, id, ev) {
+		return read
+	}
+	*ev = bounce.Event{MTA: bounce.Exim}
+	return parseEximByGrammar(body, ev)
+}
+
+func eximMarked(rest []byte) bool {
 	for _, mark := range eximMarks {
-		marked = marked || bytes.HasPrefix(body[16:], mark) || len(body) > 23 && bytes.HasPrefix(body[23:], mark)
+		if bytes.HasPrefix(rest, mark) {
+			return true
+		}
 	}
-	if !marked {
-		return other
-	}
+	return false
+}
+
+// parseEximByGrammar asks the expressions.
+func parseEximByGrammar(body []byte, ev *bounce.Event) result {
 	m, ok := match(eximLine, body)
 	if !ok {
 		return other

@@ -32,8 +32,28 @@ func agree(t *testing.T, body []byte, real bool) (plain bool) {
 	return true
 }
 
+// agreeExim does the same for a body of Exim.
+func agreeExim(t *testing.T, body []byte, real bool) (plain bool) {
+	t.Helper()
+	id := 16
+	if len(body) <= id || !eximMarked(body[id:]) {
+		if id = 23; len(body) <= id || !eximMarked(body[id:]) {
+			return false
+		}
+	}
+	var fast, slow bounce.Event
+	fast.MTA, slow.MTA = bounce.Exim, bounce.Exim
+	if !plainExim(body, id, &fast) {
+		return false
+	}
+	if got := parseEximByGrammar(body, &slow); got == read && fast != slow || real && got != read {
+		t.Errorf("%s\nplain:   %+v\ngrammar: %+v (%d)", body, fast, slow, got)
+	}
+	return true
+}
+
 func TestPlainReadingAgreesWithTheGrammar(t *testing.T) {
-	logs, err := filepath.Glob("../testdata/logs/postfix/*/mail*.gz")
+	logs, err := filepath.Glob("../testdata/logs/[pe]*/*/ma*.gz")
 	if err != nil || len(logs) == 0 {
 		t.Fatalf("%q, %v", logs, err)
 	}
@@ -54,12 +74,15 @@ func TestPlainReadingAgreesWithTheGrammar(t *testing.T) {
 		f.Close()
 		for line := range bytes.Lines(text) {
 			var h header
-			if cutHeader(bytes.TrimSuffix(line, []byte("\n")), &h) && claimsPostfix(&h) && agree(t, h.body, true) {
+			if !cutHeader(bytes.TrimSuffix(line, []byte("\n")), &h) {
+				continue
+			}
+			if claimsPostfix(&h) && agree(t, h.body, true) || claimsExim(&h) && agreeExim(t, h.body, true) {
 				plain++
 			}
 		}
 	}
-	if plain < 3000 {
+	if plain < 4000 {
 		t.Errorf("%d lines were read plainly, want thousands", plain)
 	}
 }
@@ -69,12 +92,16 @@ func FuzzPlainReading(f *testing.F) {
 		"4XabcZ1y2z: to=<a@b.example>, orig_to=<info>, relay=mx.b.example[192.0.2.1]:25, delay=1, delays=0/0/0/1, dsn=2.0.0, status=sent (250 ok)",
 		"4XabcZ1y2z: from=<news@a.example>, size=447, nrcpt=1 (queue active)",
 		"4XabcZ1y2z: message-id=<1@a.example>", "4XabcZ1y2z: removed",
+		"1xVTbv-00000r-1v <= news@a.example H=mx.a.example [192.0.2.9] P=esmtp S=494 id=1@a.example",
+		"1xVTbv-00000r-1v => a@b.example <c@d.example> R=dnslookup T=remote_smtp H=mx.b.example [192.0.2.1] C=\"250 Ok\"",
+		"1xVTbv-00000r-1v Completed",
 	} {
 		f.Add([]byte(body))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		if bytes.IndexByte(body, '\n') < 0 {
 			agree(t, body, false)
+			agreeExim(t, body, false)
 		}
 	})
 }

@@ -76,6 +76,16 @@ func plainAddress(b []byte) (address, rest []byte, ok bool) {
 	return b[:end], b[end+1:], true
 }
 
+// word reports whether b is not empty and holds no space of any kind.
+func word(b []byte) bool {
+	for _, c := range b {
+		if c <= ' ' {
+			return false
+		}
+	}
+	return len(b) > 0
+}
+
 func alphanumeric(b []byte) bool {
 	for _, c := range b {
 		if c|0x20 < 'a' || 'z' < c|0x20 {
@@ -85,4 +95,79 @@ func alphanumeric(b []byte) bool {
 		}
 	}
 	return len(b) > 0
+}
+
+// plainExim reads an arrival, an end, or a delivery that succeeded in its usual
+// form; id is how long the message's id is. It returns false where the
+// expressions have to look at it.
+func plainExim(body []byte, id int, ev *bounce.Event) bool {
+	rest := body[id+1:]
+	switch {
+	case string(rest) == "Completed":
+		ev.Kind = bounce.EventRemoved
+	case bytes.HasPrefix(rest, []byte("=> ")), bytes.HasPrefix(rest, []byte("-> ")):
+		if !plainEximSent(rest[3:], ev) {
+			return false
+		}
+	case bytes.HasPrefix(rest, []byte("<= ")):
+		if !plainArrival(rest[3:], ev) {
+			return false
+		}
+	default:
+		return false
+	}
+	ev.QueueID = string(body[:id])
+	return true
+}
+
+func plainEximSent(rest []byte, ev *bounce.Event) bool {
+	to, after, found := bytes.Cut(rest, []byte{' '})
+	if !found || !word(to) || bytes.IndexByte(to, '@') < 1 || bytes.ContainsAny(to[:1], `"|/:<`) || len(after) < 2 {
+		return false
+	}
+	if after[0] == '<' {
+		original, more, ok := plainAddress(after[1:])
+		if !ok || len(original) > 0 && !word(original) || len(more) < 3 {
+			return false
+		}
+		ev.OriginalRecipient = clean(original)
+		after = more[1:]
+	}
+	// What follows is a field, F=<…>, P=<…>, R=… or T=…: no comment.
+	if after[1] != '=' {
+		return false
+	}
+	ev.Kind, ev.Outcome, ev.Recipient = bounce.EventAttempt, bounce.Sent, clean(to)
+	return true
+}
+
+func plainArrival(rest []byte, ev *bounce.Event) bool {
+	from, after, found := bytes.Cut(rest, []byte{' '})
+	if !found || !word(from) || from[0] == '"' {
+		return false
+	}
+	if size := bytes.Index(after, []byte(" S=")); size >= 0 {
+		tail := after[size+len(" S="):]
+		digits := 0
+		for digits < len(tail) && '0' <= tail[digits] && tail[digits] <= '9' {
+			digits++
+		}
+		if digits == 0 || digits == len(tail) || tail[digits] != ' ' {
+			return false
+		}
+		if at := bytes.Index(tail, []byte(" id=")); at >= 0 {
+			id, _, _ := bytes.Cut(tail[at+len(" id="):], []byte{' '})
+			if !word(id) {
+				return false
+			}
+			ev.MessageID = clean(id)
+		}
+	} else if bytes.Contains(after, []byte(" id=")) {
+		return false
+	}
+	ev.Kind, ev.HasSender = bounce.EventMessage, true
+	if string(from) != "<>" {
+		ev.Sender = clean(from)
+	}
+	return true
 }
