@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"os/exec"
 	"os/signal"
 	"strings"
 	"syscall"
@@ -60,7 +61,11 @@ func (a *app) runSettings(files []string) (config.Config, error) {
 			return c, nil
 		}
 	}
-	return c, fmt.Errorf("no mail log found (looked for %s); name the log in the settings, or as an argument", strings.Join(config.Usual, ", "))
+	if _, err := exec.LookPath("journalctl"); err == nil {
+		c.Sources = []config.Source{{Path: tailer.JournalPath, MTA: "auto"}}
+		return c, nil
+	}
+	return c, fmt.Errorf("no mail log found (looked for %s, and the journal); name the log in the settings, or as an argument", strings.Join(config.Usual, ", "))
 }
 
 // daemon runs until ctx ends, and starts its stages anew for new settings.
@@ -89,25 +94,13 @@ func (a *app) follow(ctx context.Context, c config.Config, hangup <-chan os.Sign
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, s.store.Close()) }()
-	var patterns []string
-	for _, source := range c.Sources {
-		patterns = append(patterns, source.Path)
-		log.Info("following", "log", source.Path, "mta", source.MTA)
-	}
-	t, err := tailer.New(tailer.Options{
-		Patterns:  patterns,
-		Positions: s.positions,
-		Anchor:    anchor,
-		FromEnd:   c.Start == "end",
-		MaxLine:   c.MaxLine,
-		Log:       log,
-	})
+	source, err := s.follow(c, log)
 	if err != nil {
 		return nil, err
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	p := s.pipeline(t.Run)
+	p := s.pipeline(source)
 	done := make(chan error, 1)
 	go func() { done <- p.Run(ctx) }()
 

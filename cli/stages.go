@@ -15,6 +15,7 @@ import (
 	"github.com/bouncetail/bouncetail/pipeline"
 	"github.com/bouncetail/bouncetail/queue"
 	"github.com/bouncetail/bouncetail/sqlite"
+	"github.com/bouncetail/bouncetail/tailer"
 )
 
 // stages are what run and import put behind their source.
@@ -56,6 +57,46 @@ func (s *stages) pipeline(source pipeline.Source) *pipeline.Pipeline {
 		Store:      s.store,
 		Log:        s.log,
 	}
+}
+
+// follow returns the source that follows all logs of the settings: the files
+// together, the journal beside them.
+func (s *stages) follow(c config.Config, log *slog.Logger) (pipeline.Source, error) {
+	var patterns []string
+	var journal *tailer.Journal
+	for i, source := range c.Sources {
+		log.Info("following", "log", source.Path, "mta", source.MTA)
+		if source.Path == tailer.JournalPath {
+			journal = &tailer.Journal{Index: i, Positions: s.positions, FromEnd: c.Start == "end", MaxLine: c.MaxLine, Log: log}
+		}
+		patterns = append(patterns, source.Path) // in the order of the settings
+	}
+	if journal != nil && len(patterns) == 1 {
+		return journal.Run, nil
+	}
+	files, err := tailer.New(tailer.Options{
+		Patterns:  patterns,
+		Positions: s.positions,
+		Anchor:    anchor,
+		FromEnd:   c.Start == "end",
+		MaxLine:   c.MaxLine,
+		Log:       log,
+	})
+	if err != nil || journal == nil {
+		return func(ctx context.Context, out chan<- bounce.Chunk) error { return files.Run(ctx, out) }, err
+	}
+	return func(ctx context.Context, out chan<- bounce.Chunk) error {
+		ctx, stop := context.WithCancel(ctx)
+		defer stop()
+		done := make(chan error, 1)
+		go func() {
+			done <- journal.Run(ctx, out)
+			stop()
+		}()
+		err := files.Run(ctx, out)
+		stop()
+		return errors.Join(err, <-done)
+	}, nil
 }
 
 func (s *stages) newParser(c *bounce.Chunk) (pipeline.Parser, error) {

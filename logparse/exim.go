@@ -105,7 +105,7 @@ func parseEximByGrammar(body []byte, ev *bounce.Event) result {
 	rest := m.bytes("rest")
 	switch m.raw("mark") {
 	case "<=":
-		a, ok := match(eximArrival, append(rest, ' '))
+		a, ok := match(eximArrival, append(bytes.Clone(rest), ' '))
 		if !ok {
 			return unread
 		}

@@ -181,6 +181,9 @@ func (t *Tailer) watch(w *fsnotify.Watcher) {
 	}
 	listed := w.WatchList()
 	for _, p := range t.o.Patterns {
+		if p == JournalPath {
+			continue
+		}
 		dir := filepath.Dir(p)
 		if slices.Contains(listed, dir) {
 			continue
@@ -213,6 +216,9 @@ type candidate struct {
 // scan looks at all files once and sends what they have more than before.
 func (t *Tailer) scan(ctx context.Context) error {
 	for i, pattern := range t.o.Patterns {
+		if pattern == JournalPath {
+			continue
+		}
 		candidates := t.candidates(pattern)
 		// First what is only held open any more: an archive of it may be there.
 		if err := t.drainUnnamed(ctx, i, candidates); err != nil {
