@@ -86,6 +86,7 @@ func (a *app) recipients() *cobra.Command {
 			return a.recipientTable(list)
 		},
 	}
+	c.AddCommand(a.rebuild())
 	filter.flags(c)
 	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line, with the columns of the table recipients")
 	return c
