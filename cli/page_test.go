@@ -1,0 +1,43 @@
+package cli
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/bouncetail/bouncetail/bounce"
+)
+
+var updatePages = flag.Bool("update", false, "write the pages that are made from the code anew")
+
+// docs/categories.md is made from the tables in package bounce.
+func TestPageOfCategoriesIsCurrent(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("# Categories and reasons\n\nMade from the tables in the code; a test keeps it current.\n\n## Categories\n\n| category | means | what to do |\n| --- | --- | --- |\n")
+	for _, m := range bounce.Categories {
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", m.Slug, m.Means, m.Advice)
+	}
+	b.WriteString("\n## Reasons\n\nA reason stands under a category. Those marked say that the address itself is bad: one bounce for such a reason makes it so.\n\n| reason | means | address bad | what to do |\n| --- | --- | --- | --- |\n")
+	for _, m := range bounce.Reasons {
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", m.Reason, m.Means, map[bool]string{true: "yes", false: ""}[m.AddressBad], m.Advice)
+	}
+	b.WriteString("\n## Scopes\n\n| scope | whose problem it is |\n| --- | --- |\n")
+	for _, m := range bounce.Scopes {
+		fmt.Fprintf(&b, "| `%s` | %s |\n", m.Scope, m.Means)
+	}
+	const page = "../docs/categories.md"
+	if *updatePages {
+		if err := os.WriteFile(page, []byte(b.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != b.String() {
+		t.Errorf("%s is not current; run go test ./cli -run Categories -update", page)
+	}
+}
