@@ -81,6 +81,7 @@ func mandatory(e *syntax.Regexp) (literals []string, ok bool) {
 			literals = append(literals, l...)
 		}
 		return literals, true
+	default: // what may match nothing, or any of many letters
 	}
 	return nil, false
 }

@@ -146,8 +146,7 @@ func plainArrival(rest []byte, ev *bounce.Event) bool {
 	if !found || !word(from) || from[0] == '"' {
 		return false
 	}
-	if size := bytes.Index(after, []byte(" S=")); size >= 0 {
-		tail := after[size+len(" S="):]
+	if _, tail, found := bytes.Cut(after, []byte(" S=")); found {
 		digits := 0
 		for digits < len(tail) && '0' <= tail[digits] && tail[digits] <= '9' {
 			digits++
@@ -155,8 +154,8 @@ func plainArrival(rest []byte, ev *bounce.Event) bool {
 		if digits == 0 || digits == len(tail) || tail[digits] != ' ' {
 			return false
 		}
-		if at := bytes.Index(tail, []byte(" id=")); at >= 0 {
-			id, _, _ := bytes.Cut(tail[at+len(" id="):], []byte{' '})
+		if _, id, found := bytes.Cut(tail, []byte(" id=")); found {
+			id, _, _ = bytes.Cut(id, []byte{' '})
 			if !word(id) {
 				return false
 			}

@@ -3,6 +3,7 @@ package logparse
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"io"
 	"time"
 )
@@ -376,7 +377,7 @@ func (y *years) readAll(r io.Reader) error {
 		if !y.take(line) {
 			return nil
 		}
-		for !whole && err == bufio.ErrBufferFull { // the rest of a long line
+		for !whole && errors.Is(err, bufio.ErrBufferFull) { // the rest of a long line
 			_, err = lines.ReadSlice('\n')
 		}
 		if err == io.EOF {

@@ -35,7 +35,7 @@ func (w *writer) bucketsOf(table, column string) (*bucketStore, error) {
 	}
 	write, err := w.tx.PrepareContext(w.ctx, "INSERT INTO "+table+" (bucket, "+column+") VALUES (?, ?) ON CONFLICT DO UPDATE SET "+column+" = excluded."+column)
 	if err != nil {
-		return nil, errors.Join(err, read.Close())
+		return nil, errors.Join(err, read.Close()) //nolint:sqlclosecheck // the other statement's owner closes it from here on
 	}
 	return &bucketStore{w, read, write}, nil
 }

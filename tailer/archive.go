@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"compress/bzip2"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -141,7 +142,7 @@ func (t *Tailer) streamInArchive(c candidate, kind archive) (*stream, int64, err
 	defer r.Close()
 	head := make([]byte, window)
 	n, err := io.ReadFull(r, head)
-	if short := err == io.EOF || err == io.ErrUnexpectedEOF && isEnd(r); err != nil && !short {
+	if short := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) && isEnd(r); err != nil && !short {
 		return nil, 0, err
 	}
 	head = head[:n]

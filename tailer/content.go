@@ -2,6 +2,7 @@ package tailer
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"io"
@@ -40,7 +41,7 @@ func (s *stream) matches(f io.ReaderAt, size int64) (fit, error) {
 		return prefix, nil
 	}
 	head, tail, err := hashes(f, s.Offset)
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return none, nil // truncated meanwhile
 	}
 	if err != nil || head != s.Head || tail != s.Tail {

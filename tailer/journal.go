@@ -126,7 +126,7 @@ func (j *Journal) send(ctx context.Context, r io.Reader, out chan<- bounce.Chunk
 	tooLong := 0
 	for {
 		line, long, err := readLine(lines, j.MaxLine)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil // what there was has been sent
 		}
 		if err != nil {
@@ -203,7 +203,7 @@ func readLine(r *bufio.Reader, limit int) (line []byte, long bool, err error) {
 		if err == nil {
 			return line, long, nil
 		}
-		if err != bufio.ErrBufferFull {
+		if !errors.Is(err, bufio.ErrBufferFull) {
 			return nil, long, err
 		}
 	}

@@ -389,9 +389,8 @@ func (t *Tailer) anchor(open func() (io.ReadCloser, error), id fileID) time.Time
 // streamOf returns the known stream that a plain file continues, or nil. It
 // asks to wait where the file seems to be a copy in the making.
 func (t *Tailer) streamOf(c candidate, f *os.File) (best *stream, wait bool, err error) {
-	copied := int64(0)                         // how much was read of the stream that the file may be a copy of, as yet shorter
-	for i := len(t.streams) - 1; i >= 0; i-- { // the newest first
-		s := t.streams[i]
+	copied := int64(0)                             // how much was read of the stream that the file may be a copy of, as yet shorter
+	for _, s := range slices.Backward(t.streams) { // the newest first
 		same := s.Device == c.id.device && s.Inode == c.id.inode
 		if s.Offset == 0 && same && s.file != nil && best == nil {
 			best = s // nothing was read of it yet, but its file is held open
