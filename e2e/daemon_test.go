@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -182,5 +183,36 @@ func TestSecondDaemonIsToldWhoHoldsTheDatabase(t *testing.T) {
 	}
 	log.messages(1, 2)
 	eventually(t, db, countBounces, "2")
+	d.stop()
+}
+
+// Changed rules are taken over at SIGHUP, and bad ones are not.
+func TestDaemonTakesOverRules(t *testing.T) {
+	log := newMailLog(t)
+	db, told, rules := filepath.Join(t.TempDir(), "b.db"), filepath.Join(t.TempDir(), "told"), t.TempDir()
+	t.Setenv("BOUNCETAIL_RULES", rules)
+	tarpit := func(id string) {
+		log.write("smtp[13]: %s: to=<%s@example.com>, relay=mx.example.com[192.0.2.1]:25, delay=1, delays=0/0/0/1, dsn=4.0.0, status=deferred (host mx.example.com[192.0.2.1] said: 450 Tarpit nr 5 (in reply to RCPT TO command))", id, id)
+	}
+	judged := func(id string) string {
+		return "SELECT rule FROM bounces WHERE queue_id = '" + id + "'"
+	}
+	d := startInto(t, told, "--db", db, log.path)
+	tarpit("4A000001")
+	eventually(t, db, judged("4A000001"), "class/4xx")
+
+	const rule = "- id: mine/tarpit\n  why: A word of our partner's own.\n  match: {any: ['tarpit nr']}\n" +
+		"  verdict: {category: rate-limit, reason: rate-limited, scope: sender, disposition: retry}\n  decides: ['450 Tarpit nr 17']\n"
+	log.check(os.WriteFile(filepath.Join(rules, "mine.yaml"), []byte(rule), 0o600))
+	log.check(d.cmd.Process.Signal(syscall.SIGHUP))
+	waitFor(t, "the rules to be taken over", func() bool { return strings.Contains(words(told), "settings and rules read anew") })
+	tarpit("4A000002")
+	eventually(t, db, judged("4A000002"), "mine/tarpit")
+
+	log.check(os.WriteFile(filepath.Join(rules, "bad.yaml"), []byte("- id: mine/bad\n"), 0o600))
+	log.check(d.cmd.Process.Signal(syscall.SIGHUP))
+	waitFor(t, "the bad rules to be refused", func() bool { return strings.Contains(words(told), "not taken over") })
+	tarpit("4A000003")
+	eventually(t, db, judged("4A000003"), "mine/tarpit")
 	d.stop()
 }
