@@ -94,7 +94,7 @@ func (a *app) follow(ctx context.Context, c config.Config, hangup <-chan os.Sign
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, s.store.Close()) }()
-	source, err := s.follow(c, log)
+	source, err := s.follow(c, a.stdin, log)
 	if err != nil {
 		return nil, err
 	}

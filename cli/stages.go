@@ -60,43 +60,63 @@ func (s *stages) pipeline(source pipeline.Source) *pipeline.Pipeline {
 }
 
 // follow returns the source that follows all logs of the settings: the files
-// together, the journal beside them.
-func (s *stages) follow(c config.Config, log *slog.Logger) (pipeline.Source, error) {
-	var patterns []string
-	var journal *tailer.Journal
+// together, the journal and pipes beside them.
+func (s *stages) follow(c config.Config, stdin io.Reader, log *slog.Logger) (pipeline.Source, error) {
+	var sources []pipeline.Source
+	patterns := make([]string, len(c.Sources)) // in the order of the settings
+	files := false
 	for i, source := range c.Sources {
 		log.Info("following", "log", source.Path, "mta", source.MTA)
-		if source.Path == tailer.JournalPath {
-			journal = &tailer.Journal{Index: i, Positions: s.positions, FromEnd: c.Start == "end", MaxLine: c.MaxLine, Log: log}
+		switch {
+		case source.Path == tailer.JournalPath:
+			journal := &tailer.Journal{Index: i, Positions: s.positions, FromEnd: c.Start == "end", MaxLine: c.MaxLine, Log: log}
+			sources = append(sources, journal.Run)
+		case tailer.IsPipe(source.Path):
+			pipe := &tailer.Pipe{Index: i, Path: source.Path, Stdin: stdin, MaxLine: c.MaxLine, Log: log}
+			sources = append(sources, pipe.Run)
+		default:
+			patterns[i], files = source.Path, true
 		}
-		patterns = append(patterns, source.Path) // in the order of the settings
 	}
-	if journal != nil && len(patterns) == 1 {
-		return journal.Run, nil
+	if files {
+		t, err := tailer.New(tailer.Options{
+			Patterns:  patterns,
+			Positions: s.positions,
+			Anchor:    anchor,
+			FromEnd:   c.Start == "end",
+			MaxLine:   c.MaxLine,
+			Log:       log,
+		})
+		if err != nil {
+			return nil, err
+		}
+		sources = append(sources, t.Run)
 	}
-	files, err := tailer.New(tailer.Options{
-		Patterns:  patterns,
-		Positions: s.positions,
-		Anchor:    anchor,
-		FromEnd:   c.Start == "end",
-		MaxLine:   c.MaxLine,
-		Log:       log,
-	})
-	if err != nil || journal == nil {
-		return func(ctx context.Context, out chan<- bounce.Chunk) error { return files.Run(ctx, out) }, err
+	if len(sources) == 1 {
+		return sources[0], nil
 	}
+	return together(sources), nil
+}
+
+// together runs several sources side by side, until all have ended or one
+// fails, and waits for them.
+func together(sources []pipeline.Source) pipeline.Source {
 	return func(ctx context.Context, out chan<- bounce.Chunk) error {
 		ctx, stop := context.WithCancel(ctx)
 		defer stop()
-		done := make(chan error, 1)
-		go func() {
-			done <- journal.Run(ctx, out)
-			stop()
-		}()
-		err := files.Run(ctx, out)
-		stop()
-		return errors.Join(err, <-done)
-	}, nil
+		done := make(chan error, len(sources))
+		for _, source := range sources {
+			go func() { done <- source(ctx, out) }()
+		}
+		var errs []error
+		for range sources {
+			if err := <-done; err != nil {
+				errs = append(errs, err)
+				stop()
+			}
+		}
+		return errors.Join(errs...)
+	}
 }
 
 func (s *stages) newParser(c *bounce.Chunk) (pipeline.Parser, error) {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -83,4 +84,32 @@ func TestDaemonFollowsTheJournalThroughKillsAndRotation(t *testing.T) {
 		t.Errorf("%q positions with a cursor, want 1", got)
 	}
 	d.stop()
+}
+
+func TestDaemonReadsANamedPipeAndStandardInput(t *testing.T) {
+	log := newMailLog(t)
+	db, pipe := filepath.Join(t.TempDir(), "b.db"), filepath.Join(t.TempDir(), "pipe")
+	log.check(syscall.Mkfifo(pipe, 0o600))
+	d := start(t, "--db", db, pipe, log.path)
+	log.messages(0, 5)
+	eventually(t, db, countBounces, "5")
+	for round := range 2 { // a writer that stops does not end it
+		w, err := os.OpenFile(pipe, os.O_WRONLY, 0)
+		log.check(err)
+		file := log.f
+		log.f = w
+		log.messages(100*round+100, 100*round+130)
+		log.f = file
+		log.check(w.Close())
+		eventually(t, db, countBounces, strconv.Itoa(35+30*round))
+	}
+	d.stop()
+
+	once := filepath.Join(t.TempDir(), "stdin.db")
+	cmd := exec.CommandContext(t.Context(), program(t), "run", "--db", once, "-")
+	cmd.Stdin = strings.NewReader(log.all.String())
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("bouncetail run -: %v\n%s", err, out)
+	}
+	eventually(t, once, countBounces, "65")
 }

@@ -50,7 +50,8 @@ type AnchorFunc func(open func() (io.ReadCloser, error), size int64, modified ti
 
 // Options say what to follow.
 type Options struct {
-	// Patterns are paths or globs, one for each configured source.
+	// Patterns are paths or globs, one for each configured source; empty for
+	// those that are no files.
 	Patterns []string
 	// Positions are all that are stored.
 	Positions []bounce.Position
@@ -181,7 +182,7 @@ func (t *Tailer) watch(w *fsnotify.Watcher) {
 	}
 	listed := w.WatchList()
 	for _, p := range t.o.Patterns {
-		if p == JournalPath {
+		if p == "" {
 			continue
 		}
 		dir := filepath.Dir(p)
@@ -216,7 +217,7 @@ type candidate struct {
 // scan looks at all files once and sends what they have more than before.
 func (t *Tailer) scan(ctx context.Context) error {
 	for i, pattern := range t.o.Patterns {
-		if pattern == JournalPath {
+		if pattern == "" { // the place of a source that is no file
 			continue
 		}
 		candidates := t.candidates(pattern)

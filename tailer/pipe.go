@@ -1,0 +1,110 @@
+package tailer
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/bouncetail/bouncetail/bounce"
+)
+
+// StdinPath is what a setting names for standard input.
+const StdinPath = "-"
+
+// IsPipe reports whether a source is read as it comes and only once: standard
+// input, or a named pipe.
+func IsPipe(path string) bool {
+	if path == StdinPath {
+		return true
+	}
+	info, err := os.Stat(path)
+	return err == nil && info.Mode()&os.ModeNamedPipe != 0
+}
+
+// Pipe reads a source that can be read only once: what was read and not yet
+// saved when the program is killed is lost, and nobody can know how much.
+type Pipe struct {
+	Index   int // of the source in the settings
+	Path    string
+	Stdin   io.Reader // for StdinPath
+	MaxLine int       // bytes; DefaultMaxLine where it is 0
+	Log     *slog.Logger
+}
+
+// Run reads until ctx ends, or standard input does. It starts one goroutine
+// that reads, and waits for it, unless standard input blocks it for good.
+func (p *Pipe) Run(ctx context.Context, out chan<- bounce.Chunk) error {
+	if p.MaxLine == 0 {
+		p.MaxLine = DefaultMaxLine
+	}
+	r := p.Stdin
+	if p.Path != StdinPath {
+		// For writing too: so it never ends, whoever writes to it and stops.
+		f, err := os.OpenFile(p.Path, os.O_RDWR, 0)
+		if err != nil {
+			return fmt.Errorf("named pipe: %w", err)
+		}
+		stop := context.AfterFunc(ctx, func() { f.Close() })
+		defer stop()
+		defer f.Close()
+		r = f
+	}
+	chunks := make(chan bounce.Chunk)
+	done := make(chan error, 1)
+	go func() { done <- p.read(ctx, r, chunks) }()
+	for {
+		select {
+		case c := <-chunks:
+			select {
+			case out <- c:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		case err := <-done:
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			return err
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// read hands on the lines as they come, those together that came together.
+func (p *Pipe) read(ctx context.Context, r io.Reader, chunks chan<- bounce.Chunk) error {
+	lines := bufio.NewReaderSize(r, 64<<10)
+	at := bounce.Position{Stream: int64(-2 - p.Index), Source: p.Path, Path: p.Path, Anchor: time.Now(), Gone: true}
+	var data []byte
+	tooLong := 0
+	for {
+		line, long, err := readLine(lines, p.MaxLine)
+		if err == nil && long {
+			tooLong++
+		} else if err == nil {
+			data = append(data, line...)
+		}
+		if err == nil && lines.Buffered() > 0 && len(data) < blockSize {
+			continue
+		}
+		if len(data) > 0 || tooLong > 0 {
+			select {
+			case chunks <- bounce.Chunk{Data: stripNULs(data), Position: at, SourceIndex: p.Index, TooLong: tooLong}:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+			data, tooLong = nil, 0
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", p.Path, err)
+		}
+	}
+}
