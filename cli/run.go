@@ -19,7 +19,6 @@ import (
 	"github.com/bouncetail/bouncetail/classify"
 	"github.com/bouncetail/bouncetail/config"
 	"github.com/bouncetail/bouncetail/pipeline"
-	"github.com/bouncetail/bouncetail/sqlite"
 	"github.com/bouncetail/bouncetail/tailer"
 )
 
@@ -75,9 +74,6 @@ func (a *app) daemon(ctx context.Context, c config.Config, files []string) error
 	defer signal.Stop(hangup)
 	for {
 		next, err := a.follow(ctx, c, hangup, func() (config.Config, error) { return a.runSettings(files) })
-		if ctx.Err() != nil && (errors.Is(err, context.Canceled) || sqlite.Interrupted(err)) {
-			return nil // asked to stop before it had begun
-		}
 		if err != nil || next == nil {
 			return err
 		}
@@ -90,6 +86,9 @@ func (a *app) daemon(ctx context.Context, c config.Config, files []string) error
 func (a *app) follow(ctx context.Context, c config.Config, hangup <-chan os.Signal, reload func() (config.Config, error)) (next *config.Config, err error) {
 	log := a.logger(c.Log)
 	s, err := openStages(ctx, c, log)
+	if ctx.Err() != nil && err != nil {
+		return nil, nil // asked to stop before it had begun
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -174,12 +174,6 @@ func (s *Store) Temporary(err error) bool {
 	return false
 }
 
-// Interrupted reports whether an error comes of a context that ended.
-func Interrupted(err error) bool {
-	var e sqlite3.Error
-	return errors.As(err, &e) && e.Code == sqlite3.ErrInterrupt
-}
-
 // acquire takes the lock that one writer holds as long as it lives. The kernel
 // drops it when the process ends, however it ends.
 func acquire(path string) (*os.File, error) {
