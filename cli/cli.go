@@ -37,6 +37,15 @@ type app struct {
 // now is the time for what is relative to it.
 func (a *app) now() time.Time { return time.Now() }
 
+// reader opens the database of the settings to look at it.
+func (a *app) reader(ctx context.Context) (*sqlite.Reader, error) {
+	c, err := a.settings()
+	if err != nil {
+		return nil, err
+	}
+	return sqlite.OpenReader(ctx, c.Database)
+}
+
 // existingStore opens a database for writing that must exist.
 func (a *app) existingStore(ctx context.Context, c config.Config) (*sqlite.Store, error) {
 	r, err := sqlite.OpenReader(ctx, c.Database) // tells what is wrong, and makes nothing

@@ -29,11 +29,7 @@ func (a *app) explain() *cobra.Command {
 		if to.Normal == "" {
 			return usageError{errors.New("an empty address; give one such as jane@example.com")}
 		}
-		settings, err := a.settings()
-		if err != nil {
-			return err
-		}
-		r, err := sqlite.OpenReader(cmd.Context(), settings.Database)
+		r, err := a.reader(cmd.Context())
 		if err != nil {
 			return err
 		}

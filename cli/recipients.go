@@ -65,11 +65,7 @@ func (a *app) recipients() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			settings, err := a.settings()
-			if err != nil {
-				return err
-			}
-			r, err := sqlite.OpenReader(cmd.Context(), settings.Database)
+			r, err := a.reader(cmd.Context())
 			if err != nil {
 				return err
 			}

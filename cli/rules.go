@@ -140,11 +140,7 @@ func (a *app) rulesTest() *cobra.Command {
 		}
 		changes := newChanges()
 		if *fromDatabase {
-			settings, err := a.settings()
-			if err != nil {
-				return err
-			}
-			r, err := sqlite.OpenReader(cmd.Context(), settings.Database)
+			r, err := a.reader(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -322,7 +318,7 @@ func (a *app) unclassified() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		r, err := sqlite.OpenReader(cmd.Context(), settings.Database)
+		r, err := a.reader(cmd.Context())
 		if err != nil {
 			return err
 		}
