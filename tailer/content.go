@@ -206,10 +206,10 @@ func lastNewline(f io.ReaderAt, size int64) (int64, error) {
 // blocks.
 const liveLimit = 64 << 10
 
-// readLive has nxadm/tail read the whole lines behind an offset, to the end.
+// readLive has nxadm/tail read the whole lines between an offset and a limit.
 // It opens our own descriptor, so that it cannot see another file, and neither
 // watches nor reopens anything.
-func readLive(f *os.File, offset int64) (block, error) {
+func readLive(f *os.File, offset, limit int64) (block, error) {
 	b := block{end: offset}
 	t, err := tail.TailFile(fmt.Sprintf("/proc/self/fd/%d", f.Fd()), tail.Config{
 		Location:      &tail.SeekInfo{Offset: offset, Whence: io.SeekStart},
@@ -221,11 +221,13 @@ func readLive(f *os.File, offset int64) (block, error) {
 		return b, err
 	}
 	for line := range t.Lines {
-		if line.Err != nil {
+		end := b.end + int64(len(line.Text)) + 1
+		switch {
+		case line.Err != nil:
 			err = line.Err
-			continue
-		}
-		if end := b.end + int64(len(line.Text)) + 1; line.SeekInfo.Offset == end {
+		case end > limit:
+			t.Kill(nil) // a writer may be as fast as we are
+		case line.SeekInfo.Offset == end:
 			b.data = append(append(b.data, line.Text...), '\n')
 			b.end = end
 		}

@@ -21,10 +21,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -69,6 +72,7 @@ type Tailer struct {
 	o       Options
 	streams []*stream
 	next    int64               // the next stream's number
+	listed  [][]candidate       // what each source last had
 	done    map[string]fileID   // candidates that had nothing more to give, by path
 	trouble map[string]string   // what was last reported, by path
 	watched map[string]struct{} // directories
@@ -92,6 +96,9 @@ type fileID struct {
 	size          int64
 	modified      time.Time
 }
+
+// file is what stays as it is while a file grows.
+func (id fileID) file() fileID { return fileID{device: id.device, inode: id.inode} }
 
 func idOf(info os.FileInfo) fileID {
 	id := fileID{size: info.Size(), modified: info.ModTime()}
@@ -119,6 +126,7 @@ func New(o Options) (*Tailer, error) {
 	}
 	t := &Tailer{
 		o:       o,
+		listed:  make([][]candidate, len(o.Patterns)),
 		done:    make(map[string]fileID),
 		trouble: make(map[string]string),
 		watched: make(map[string]struct{}),
@@ -214,13 +222,27 @@ type candidate struct {
 	live bool // named by the setting itself, not made by rotation
 }
 
-// scan looks at all files once and sends what they have more than before.
+// errExchanged tells that a path no longer leads to the file that was listed.
+var errExchanged = errors.New("exchanged while it was looked at")
+
+// scan looks at all files once and sends what they have more than before. It
+// looks again where one was exchanged meanwhile: to go on would be to read
+// lines out of their order.
 func (t *Tailer) scan(ctx context.Context) error {
+	for range 10 {
+		if err := t.look(ctx); !errors.Is(err, errExchanged) {
+			return err
+		}
+	}
+	return nil // the next tick looks again
+}
+
+func (t *Tailer) look(ctx context.Context) error {
 	for i, pattern := range t.o.Patterns {
 		if pattern == "" { // the place of a source that is no file
 			continue
 		}
-		candidates := t.candidates(pattern)
+		candidates := t.candidates(i)
 		// First what is only held open any more: an archive of it may be there.
 		if err := t.drainUnnamed(ctx, i, candidates); err != nil {
 			return err
@@ -233,6 +255,9 @@ func (t *Tailer) scan(ctx context.Context) error {
 				if ctx.Err() != nil {
 					return ctx.Err()
 				}
+				if errors.Is(err, errExchanged) || errors.Is(err, fs.ErrNotExist) {
+					return errExchanged
+				}
 				t.report("read "+c.path, err)
 				continue
 			}
@@ -244,8 +269,25 @@ func (t *Tailer) scan(ctx context.Context) error {
 }
 
 // candidates returns the files of a source: what rotation made, oldest first,
-// then the live ones.
-func (t *Tailer) candidates(pattern string) []candidate {
+// then the live ones. It looks again until two looks agree, so that a rotation
+// that is under way does not hide a file.
+func (t *Tailer) candidates(source int) []candidate {
+	listed := list(t.o.Patterns[source])
+	if slices.Equal(listed, t.listed[source]) {
+		return listed
+	}
+	for range 5 {
+		again := list(t.o.Patterns[source])
+		if slices.EqualFunc(listed, again, func(a, b candidate) bool { return a.path == b.path && a.id.file() == b.id.file() }) {
+			break
+		}
+		listed = again
+	}
+	t.listed[source] = listed
+	return listed
+}
+
+func list(pattern string) []candidate {
 	live, err := filepath.Glob(pattern)
 	if err != nil {
 		return nil // refused in New
@@ -273,19 +315,39 @@ func (t *Tailer) candidates(pattern string) []candidate {
 		}
 		all = append(all, candidate{p, idOf(info), isLive})
 	}
-	slices.SortFunc(all, func(a, b candidate) int {
-		if a.live != b.live {
-			if a.live {
-				return 1
-			}
-			return -1
-		}
-		if c := a.id.modified.Compare(b.id.modified); c != 0 {
-			return c
-		}
-		return strings.Compare(b.path, a.path)
-	})
+	slices.SortFunc(all, older)
 	return all
+}
+
+// older puts what rotation made before what is live, by the time of the last
+// line; files of the same moment by the numbers in their names, of which
+// "mail.log.10" is older than "mail.log.9", and "-20261122" than "-20261123".
+func older(a, b candidate) int {
+	if a.live != b.live {
+		if a.live {
+			return 1
+		}
+		return -1
+	}
+	if c := a.id.modified.Compare(b.id.modified); c != 0 {
+		return c
+	}
+	m, isCount := count(a.path)
+	n, isCountToo := count(b.path)
+	if isCount && isCountToo && m != n {
+		return n - m
+	}
+	return strings.Compare(a.path, b.path)
+}
+
+// count returns the number that a rotated file counts: 2 of "mail.log.2.gz".
+func count(path string) (n int, ok bool) {
+	for _, part := range slices.Backward(strings.Split(filepath.Base(path), ".")) {
+		if n, err := strconv.Atoi(part); err == nil && len(part) < 5 { // longer ones are dates
+			return n, true
+		}
+	}
+	return 0, false
 }
 
 // visit finds the stream that a file holds and reads on in it.
@@ -303,7 +365,9 @@ func (t *Tailer) visit(ctx context.Context, source int, c candidate) error {
 	if err != nil {
 		return err
 	}
-	c.id = idOf(info) // of what was opened, if it was exchanged meanwhile
+	if idOf(info).file() != c.id.file() || info.Size() < c.id.size {
+		return errExchanged
+	}
 	if c.id.size == 0 {
 		t.done[c.path] = c.id
 		return nil
@@ -335,7 +399,13 @@ func (t *Tailer) visit(ctx context.Context, source int, c candidate) error {
 	}
 	complete := !c.live && t.letGo(s, c)
 	before := s.Offset
-	if err := t.drain(ctx, s, f, complete); err != nil {
+	limit := int64(math.MaxInt64)
+	if c.live {
+		// No further than it went when it was listed: what a server wrote behind
+		// that may follow on lines in an older file, which was read before that.
+		limit = c.id.size
+	}
+	if err := t.drain(ctx, s, f, limit, complete); err != nil {
 		return err
 	}
 	if moved && s.Offset == before && before > 0 {
@@ -465,7 +535,7 @@ func (t *Tailer) drainUnnamed(ctx context.Context, source int, named []candidate
 			continue
 		}
 		over := t.o.Now().Sub(s.grownAt) > quiet
-		if err := t.drain(ctx, s, s.file, over); err != nil {
+		if err := t.drain(ctx, s, s.file, math.MaxInt64, over); err != nil {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
@@ -478,30 +548,30 @@ func (t *Tailer) drainUnnamed(ctx context.Context, source int, named []candidate
 	return nil
 }
 
-// drain sends all whole lines behind a stream's position. complete takes an
-// unterminated last line too.
-func (t *Tailer) drain(ctx context.Context, s *stream, f *os.File, complete bool) error {
+// drain sends all whole lines between a stream's position and a limit. complete
+// takes an unterminated last line too.
+func (t *Tailer) drain(ctx context.Context, s *stream, f *os.File, limit int64, complete bool) error {
 	for {
 		info, err := f.Stat()
 		if err != nil {
 			return err
 		}
-		waiting := info.Size() - s.Offset
+		waiting := min(info.Size(), limit) - s.Offset
 		if waiting <= 0 {
 			return nil
 		}
 		if m, err := s.matches(f, info.Size()); err != nil || m != whole {
 			return err // truncated meanwhile: the next scan finds out
 		}
-		r := blockReader{file: f, maxLine: t.o.MaxLine, complete: complete}
 		var block block
-		if waiting <= liveLimit && !complete {
-			block, err = readLive(f, s.Offset)
-		} else {
-			block, err = r.read(s.Offset, s.scanned)
+		if waiting <= min(liveLimit, int64(t.o.MaxLine)) && !complete {
+			block, err = readLive(f, s.Offset, s.Offset+waiting)
 		}
-		if err != nil {
-			return err
+		if err != nil || block.end <= s.Offset { // no whole line, or one that cannot be opened anew
+			r := blockReader{file: io.NewSectionReader(f, 0, s.Offset+waiting), maxLine: t.o.MaxLine, complete: complete}
+			if block, err = r.read(s.Offset, s.scanned); err != nil {
+				return err
+			}
 		}
 		s.scanned = block.scanned
 		if block.end == s.Offset {
