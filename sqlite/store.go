@@ -43,6 +43,9 @@ type Store struct {
 // a database that another process writes, that belongs to another program, that
 // a newer version made, or that is damaged; the error says what to do.
 func Open(ctx context.Context, path string, log *slog.Logger) (_ *Store, err error) {
+	if err := registerBulk(); err != nil {
+		return nil, err
+	}
 	lock, err := acquire(path + ".lock")
 	if err != nil {
 		return nil, err
