@@ -212,8 +212,8 @@ func (s *stamp) time(year int, zone *time.Location) time.Time {
 // start of a leap year.
 func (s *stamp) seconds() uint32 {
 	if s.year == 0 {
-		start := time.Date(1972, 1, 1, 0, 0, 0, 0, time.UTC)
-		return uint32(s.time(1972, time.UTC).Sub(start) / time.Second)
+		days := [...]int{0, 31, 60, 91, 121, 152, 182, 213, 244, 274, 305, 335}
+		return uint32(((days[s.month-1]+s.day-1)*24+s.hour)*3600 + s.minute*60 + s.sec - s.offset)
 	}
 	return uint32(s.time(s.year, time.UTC).Unix())
 }

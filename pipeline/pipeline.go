@@ -9,11 +9,11 @@
 package pipeline
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -25,10 +25,12 @@ import (
 // when nothing more is sent, and does not close out.
 type Source func(ctx context.Context, out chan<- bounce.Chunk) error
 
-// Parser turns the lines of one stream into events. The event is only valid
-// during the call of yield.
+// Parser turns the lines of one stream into events.
 type Parser interface {
-	Parse(block []byte, yield func(*bounce.Event))
+	// Parse returns how many lines there were. An event is only valid during
+	// the call of yield, and its strings lie in the block; those of an attempt
+	// that failed may be kept.
+	Parse(block []byte, yield func(*bounce.Event)) (lines int)
 	// State is what a parser of the same stream has to be given after a
 	// restart.
 	State() []byte
@@ -80,6 +82,7 @@ type Pipeline struct {
 	Progress Progress
 
 	parsers map[int64]Parser // by stream
+	domains map[string]string
 	batch   bounce.Batch
 	at      map[int64]int // where a stream's position stands in batch.Positions
 }
@@ -116,6 +119,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 		p.Limit = DefaultLimit
 	}
 	p.parsers = make(map[int64]Parser)
+	p.domains = make(map[string]string)
 	p.at = make(map[int64]int)
 
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -227,10 +231,9 @@ func (p *Pipeline) take(c *bounce.Chunk) error {
 	}
 	if len(c.Data) > 0 {
 		judge := p.Classifier()
-		parser.Parse(c.Data, func(ev *bounce.Event) {
-			p.Queue.Apply(ev, func(d *bounce.Delivery) { p.add(d, judge) })
-		})
-		p.Progress.Lines.Add(int64(bytes.Count(c.Data, []byte{'\n'})))
+		add := func(d *bounce.Delivery) { p.add(d, judge) }
+		lines := parser.Parse(c.Data, func(ev *bounce.Event) { p.Queue.Apply(ev, add) })
+		p.Progress.Lines.Add(int64(lines))
 	}
 	i, known := p.at[stream]
 	if !known {
@@ -253,7 +256,7 @@ func (p *Pipeline) add(d *bounce.Delivery, judge Classifier) {
 	switch d.Outcome {
 	case bounce.Sent:
 		p.Progress.Sent.Add(1)
-		p.batch.Successes = append(p.batch.Successes, bounce.Success{ID: d.ID, At: d.At, Key: to.Key(), Domain: to.Domain})
+		p.batch.Successes = append(p.batch.Successes, bounce.Success{ID: d.ID, At: d.At, Key: to.Key(), Domain: p.domain(to.Domain)})
 		return
 	case bounce.Deferred:
 		p.Progress.Deferred.Add(1)
@@ -263,6 +266,22 @@ func (p *Pipeline) add(d *bounce.Delivery, judge Classifier) {
 		p.Progress.Expired.Add(1)
 	}
 	p.batch.Records = append(p.batch.Records, bounce.Record{Delivery: *d, Verdict: judge.Verdict(d), To: to})
+}
+
+// maxDomains bounds the domains of which one copy is shared.
+const maxDomains = 50_000
+
+// domain returns a copy of a domain that may be kept.
+func (p *Pipeline) domain(s string) string {
+	if own, known := p.domains[s]; known {
+		return own
+	}
+	if len(p.domains) >= maxDomains {
+		clear(p.domains)
+	}
+	own := strings.Clone(s)
+	p.domains[own] = own
+	return own
 }
 
 // cut ends the batch: from here on it belongs to the saver.
