@@ -89,8 +89,8 @@ func (w *writer) successes(b *bounce.Batch) error {
 		}
 		merged := mergeIDs(known, news[:n], func(at int32) {
 			s := &b.Successes[at]
-			w.count(s.At, s.Domain).sent++
-			w.deliveries = append(w.deliveries, delivery{uint64(s.Key), s.At.UnixMilli() << 1})
+			w.count(s.At, b.Domains[s.Domain]).sent++
+			w.deliveries = append(w.deliveries, delivery{uint64(s.Key), s.At << 1})
 		})
 		news = news[n:]
 		return merged, len(merged) > len(known)

@@ -80,11 +80,11 @@ type dayDomain struct {
 
 type outcomes struct{ sent, deferred, bounced, expired int }
 
-func (w *writer) count(at time.Time, domain string) *outcomes {
-	const day = 24 * 60 * 60
-	seconds := at.Unix()
-	k := dayDomain{seconds / day, domain}
-	if seconds%day < 0 {
+// count returns the counts of the day of a time in Unix milliseconds.
+func (w *writer) count(at int64, domain string) *outcomes {
+	const day = 24 * 60 * 60 * 1000
+	k := dayDomain{at / day, domain}
+	if at%day < 0 {
 		k.day--
 	}
 	o := w.counts[k]
@@ -153,7 +153,7 @@ func (w *writer) bounces(b *bounce.Batch) error {
 				id: id, at: stamp(r.At), eventID: r.ID.String(),
 				category: r.Category, reason: r.Reason, disposition: r.Disposition, suppress: r.Suppress,
 			})
-			switch o := w.count(r.At, r.To.Domain); r.Outcome {
+			switch o := w.count(r.At.UnixMilli(), r.To.Domain); r.Outcome {
 			case bounce.Deferred:
 				o.deferred++
 			case bounce.Bounced:
