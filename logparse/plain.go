@@ -273,7 +273,7 @@ func plainEximRecipient(rest []byte) (to, original, after []byte, ok bool) {
 	if after[0] == '<' {
 		var more []byte
 		original, more, ok = plainAddress(after[1:])
-		if !ok || len(original) > 0 && !word(original) || len(more) < 3 {
+		if !ok || len(original) > 0 && !word(original) || len(more) < 3 || more[0] != ' ' {
 			return nil, nil, nil, false
 		}
 		after = more[1:]
