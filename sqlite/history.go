@@ -30,13 +30,7 @@ type Attempt struct {
 // Recipient returns the row of an address, given in its normal spelling, and
 // false where it never failed.
 func (r *Reader) Recipient(ctx context.Context, address string) (row bounce.Recipient, known bool, err error) {
-	err = r.db.QueryRowContext(ctx, `
-		SELECT recipient, domain, state, category, reason, first_failure_at, last_failure_at, last_delivery_at,
-		  permanent_count, retry_count, bad_since, last_bounce_id, seq
-		FROM recipients
-		WHERE recipient = ?`, address).Scan(
-		&row.Recipient, &row.Domain, &row.State, &row.Category, &row.Reason, &row.FirstFailureAt, &row.LastFailureAt, &row.LastDeliveryAt,
-		&row.PermanentCount, &row.RetryCount, &row.BadSince, &row.LastBounceID, &row.Seq)
+	err = r.db.QueryRowContext(ctx, "SELECT "+recipientColumns+" FROM recipients r WHERE recipient = ?", address).Scan(recipientFields(&row)...)
 	if errors.Is(err, sql.ErrNoRows) {
 		return row, false, nil
 	}
