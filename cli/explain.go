@@ -122,7 +122,11 @@ func (a *app) rebuild() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			n, err := store.Rebuild(cmd.Context())
+			err = usePolicy(cmd.Context(), store, settings.Policy, a.logger(settings.Log))
+			n := 0
+			if err == nil {
+				n, err = store.Rebuild(cmd.Context())
+			}
 			if err = errors.Join(err, store.Close()); err != nil {
 				return err
 			}
