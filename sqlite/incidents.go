@@ -17,7 +17,7 @@ type Incident struct {
 	Category bounce.Category `json:"category"`
 	Reason   bounce.Reason   `json:"reason"`
 	// With is the blocklist, the provider or the domain that all have in
-	// common; empty where they have none.
+	// common; empty where they have none, as when our own network was down.
 	With string `json:"with"`
 	// Since and Until are the first failure and the last.
 	Since string `json:"since"`
@@ -62,7 +62,7 @@ func (r *Reader) Incidents(ctx context.Context, f IncidentFilter) ([]Incident, e
 	found := []*incident{}
 	open := make(map[incidentKey]*incident)
 	close := func(i *incident) {
-		if len(i.addresses) >= f.Addresses {
+		if len(i.addresses) >= min(f.Addresses, fewest) {
 			i.Addresses, i.Domains = len(i.addresses), len(i.domains)
 			found = append(found, i)
 		}
@@ -105,6 +105,7 @@ func (r *Reader) Incidents(ctx context.Context, f IncidentFilter) ([]Incident, e
 		i.Ongoing = f.Now.Sub(parseStamp(i.Until)) <= f.Gap
 		close(i)
 	}
+	found = slices.DeleteFunc(together(found), func(i *incident) bool { return i.Addresses < f.Addresses })
 	all := make([]Incident, 0, len(found))
 	for _, i := range found {
 		if err := r.db.QueryRowContext(ctx, "SELECT coalesce(reply, '') FROM bounces WHERE id = ?", i.lastID).Scan(&i.Reply); err != nil {
@@ -116,6 +117,48 @@ func (r *Reader) Incidents(ctx context.Context, f IncidentFilter) ([]Incident, e
 		return cmp.Or(cmp.Compare(b.Until, a.Until), cmp.Compare(b.Since, a.Since), cmp.Compare(a.Reason, b.Reason), cmp.Compare(a.With, b.With))
 	})
 	return all, nil
+}
+
+// Many domains that cannot be reached from the same moment on are one incident:
+// what they have in common is our own network.
+const (
+	atOnce = 15 * time.Minute // in which they begin
+	many   = 5                // domains or providers
+	fewest = 3                // addresses of each, so that a misspelt domain is none
+)
+
+// together makes one of the incidents on the network that began at once for
+// the same reason.
+func together(found []*incident) []*incident {
+	slices.SortFunc(found, func(a, b *incident) int {
+		return cmp.Or(cmp.Compare(a.Scope, b.Scope), cmp.Compare(a.Reason, b.Reason), cmp.Compare(a.Since, b.Since), cmp.Compare(a.With, b.With))
+	})
+	var joined []*incident
+	for len(found) > 0 {
+		first := found[0]
+		n := 1
+		for n < len(found) && found[n].Scope == first.Scope && found[n].Reason == first.Reason && parseStamp(found[n].Since).Sub(parseStamp(first.Since)) <= atOnce {
+			n++
+		}
+		if n < many || first.Scope != bounce.ScopeNetwork {
+			joined = append(joined, found[:n]...)
+			found = found[n:]
+			continue
+		}
+		first.With = ""
+		for _, other := range found[1:n] {
+			first.Failures += other.Failures
+			first.Addresses += other.Addresses
+			first.Domains += other.Domains
+			first.Ongoing = first.Ongoing || other.Ongoing
+			if other.Until > first.Until {
+				first.Until, first.lastID = other.Until, other.lastID
+			}
+		}
+		joined = append(joined, first)
+		found = found[n:]
+	}
+	return joined
 }
 
 // common returns what tells one incident from another for the same reason. A

@@ -292,7 +292,7 @@ func (w *writer) restore() error {
 
 // UsePolicy makes the states follow a policy from now on. Where another was in
 // force, the recipients are made out anew in the same transaction; it returns
-// whether that was so, and what has changed.
+// whether there were any, and what has changed.
 func (s *Store) UsePolicy(ctx context.Context, p *bounce.Policy) (other bool, changes Changes, err error) {
 	text, err := json.Marshal(p)
 	if err != nil {
@@ -318,13 +318,13 @@ func (s *Store) UsePolicy(ctx context.Context, p *bounce.Policy) (other bool, ch
 			return err
 		}
 		err = w.reliveAll(keys)
-		changes = w.changes
+		other, changes = len(keys) > 0, w.changes
 		return err
 	})
 	if err == nil {
 		s.policy = p
 	}
-	return true, changes, err
+	return other, changes, err
 }
 
 // appliedPolicy returns the policy that the states follow.
