@@ -71,7 +71,7 @@ func (r *Reader) Incidents(ctx context.Context, f IncidentFilter) ([]Incident, e
 	err := scanAll(ctx, r.db, `
 		SELECT id, occurred_at, recipient_key, domain, scope, category, reason, coalesce(blocklist, ''), coalesce(provider, '')
 		FROM bounces
-		WHERE scope <> 'recipient' AND occurred_at >= ? AND scope <> 'message' AND suppress = 0 AND reason <> 'greylisted'
+		WHERE occurred_at >= ? AND scope NOT IN ('recipient', 'message') AND suppress = 0 AND reason <> 'greylisted'
 		ORDER BY occurred_at`, func(scan func(...any) error) error {
 		var id, address int64
 		var at, domain, blocklist, provider string

@@ -352,27 +352,34 @@ type rowQuerier interface {
 // were bad for some days, and decisions that had an end. It looks at these
 // alone, and returns how many recipients it changed.
 func (s *Store) MoveOn(ctx context.Context) (int, error) {
-	const due = `
-		SELECT recipient_key FROM recipients WHERE bad_until <= ?1
-		UNION
-		SELECT recipient_key FROM decisions WHERE until <= ?1 AND until IS NOT NULL AND ended_at IS NULL
-		LIMIT ?2`
 	n := 0
 	for {
 		var keys []int64
 		now := stamp(s.now())
-		err := scanAll(ctx, s.db, due, func(scan func(...any) error) error {
-			var key int64
-			err := scan(&key)
-			keys = append(keys, key)
-			return err
-		}, now, pageSize)
-		if err != nil || len(keys) == 0 {
-			return n, err
+		// Not one query: of a UNION SQLite makes a scan in the order of keys.
+		for _, due := range []string{
+			"SELECT recipient_key FROM recipients WHERE bad_until <= ? LIMIT ?",
+			"SELECT recipient_key FROM decisions WHERE until <= ? AND until IS NOT NULL AND ended_at IS NULL LIMIT ?",
+		} {
+			err := scanAll(ctx, s.db, due, func(scan func(...any) error) error {
+				var key int64
+				err := scan(&key)
+				keys = append(keys, key)
+				return err
+			}, now, pageSize)
+			if err != nil {
+				return n, err
+			}
 		}
-		err = s.transaction(ctx, func(w *writer) error {
+		if len(keys) == 0 {
+			return n, nil
+		}
+		err := s.transaction(ctx, func(w *writer) error {
 			w.now = now
-			if _, err := w.tx.ExecContext(ctx, "UPDATE decisions SET ended_at = until WHERE until <= ? AND until IS NOT NULL AND ended_at IS NULL", now); err != nil {
+			_, err := w.tx.ExecContext(ctx, `
+				UPDATE decisions SET ended_at = until
+				WHERE until <= ? AND until IS NOT NULL AND ended_at IS NULL AND recipient_key IN (SELECT value FROM json_each(?))`, now, keyList(keys))
+			if err != nil {
 				return err
 			}
 			rows, err := w.knownRows(keys)

@@ -92,4 +92,4 @@ CREATE TABLE releases (
   withdrawn_at TEXT -- when it was taken back; NULL while it holds
 );
 
-CREATE INDEX bounces_of_incidents ON bounces (occurred_at) WHERE scope <> 'recipient';
+CREATE INDEX bounces_by_time ON bounces (occurred_at);
