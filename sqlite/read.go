@@ -132,7 +132,7 @@ func (r *Reader) States(ctx context.Context) ([]Count, error) {
 // BadByReason returns how many bad recipients there are for each reason, most
 // first.
 func (r *Reader) BadByReason(ctx context.Context) ([]Count, error) {
-	return r.counts(ctx, "SELECT category || ' / ' || reason, count(*) FROM recipients WHERE state = 'bad' GROUP BY 1 ORDER BY 2 DESC, 1")
+	return r.counts(ctx, "SELECT CASE category WHEN '' THEN 'blocked by hand' ELSE category || ' / ' || reason END, count(*) FROM recipients WHERE state = 'bad' GROUP BY 1 ORDER BY 2 DESC, 1")
 }
 
 // SenderProblems returns how many failed attempts were about us rather than
