@@ -50,7 +50,7 @@ func run(ctx context.Context, path string, recipients, records int) error {
 	if _, _, err := s.UsePolicy(ctx, &policy); err != nil {
 		return err
 	}
-	g := &generator{rng: rand.New(rand.NewPCG(1, 1)), recipients: recipients}
+	g := &generator{rng: rand.New(rand.NewPCG(1, 1)), recipients: recipients, records: records}
 	span := 90 * 24 * time.Hour
 	g.at, g.step = time.Now().Add(-span), span/time.Duration(records*3/2)
 	begun, last := time.Now(), time.Now()
@@ -60,8 +60,8 @@ func run(ctx context.Context, path string, recipients, records int) error {
 		if _, err := s.Save(ctx, b); err != nil {
 			return err
 		}
-		if done += n; done%(batchSize*25) == 0 || done == records {
-			fmt.Printf("%9d records, the last %4.1f µs each\n", done, float64(time.Since(last).Microseconds())/float64(batchSize*25))
+		if done += n; done%(batchSize*10) == 0 || done == records {
+			fmt.Printf("%9d records, the last %4.1f µs each\n", done, float64(time.Since(last).Microseconds())/float64(batchSize*10))
 			last = time.Now()
 		}
 	}
@@ -167,14 +167,35 @@ func measure(what string, times int, do func() error) {
 // full is of how many addresses one has a mailbox that is always full.
 const full = 20
 
-// generator makes records in the order of time. Address number 0 fails most:
-// a thousandth of all failures.
+// generator makes records in the order of time, as of a server that writes to
+// one part of its list after the other: of ten failures nine are in that part.
+// Address number 0 fails most, a thousandth of all failures.
 type generator struct {
 	rng        *rand.Rand
 	recipients int
 	at         time.Time
 	step       time.Duration
 	n          uint32
+	last       int // the number of the last address that failed
+	records    int // to come in all
+	failed     int // so far
+}
+
+// failing chooses the address that fails next.
+func (g *generator) failing() int {
+	g.failed++
+	switch one := g.rng.IntN(1000); {
+	case one == 0:
+		g.last = 0
+	case one < 50:
+		g.last = g.rng.IntN(g.recipients/full) * full
+	case one < 100:
+		g.last = g.rng.IntN(g.recipients)
+	default:
+		begin := int(int64(g.failed) * int64(g.recipients) / int64(g.records))
+		g.last = (begin + g.rng.IntN(g.recipients/100)) % g.recipients
+	}
+	return g.last
 }
 
 func (g *generator) address(i int) bounce.Address {
@@ -201,13 +222,9 @@ func (g *generator) batch(n int) *bounce.Batch {
 	b := &bounce.Batch{}
 	for range n {
 		g.next()
-		i := g.rng.IntN(g.recipients)
-		if g.rng.IntN(1000) == 0 {
-			i = 0
-		}
-		to := g.address(i)
+		to := g.address(g.failing())
 		percent := g.rng.IntN(100)
-		if i%full == 0 {
+		if g.last%full == 0 {
 			percent = 20 // of kinds, a full mailbox
 		}
 		k := &kinds[0]
@@ -220,7 +237,7 @@ func (g *generator) batch(n int) *bounce.Batch {
 		r := bounce.Record{
 			Delivery: bounce.Delivery{
 				ID: g.id(), At: g.at, Host: "mx1", MTA: bounce.Postfix, QueueID: fmt.Sprintf("4C%X", g.n), Sender: "news@shop.example", HasSender: true,
-				MessageID: fmt.Sprintf("%d.%d@shop.example", g.n, i), Outcome: k.outcome, DSN: "5.0.0",
+				MessageID: fmt.Sprintf("%d.%d@shop.example", g.n, g.last), Outcome: k.outcome, DSN: "5.0.0",
 				Reply: bounce.Reply{SMTPCode: 550, EnhancedCode: "5.1.1", Text: k.reply, Stage: bounce.StageRcptTo, RelayHost: "mx." + to.Domain, RelayIP: "192.0.2.1", RelayPort: 25},
 			},
 			Verdict: k.Verdict, To: to,
