@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/mattn/go-sqlite3"
@@ -40,8 +42,8 @@ func scanDecision(scan func(...any) error) (*Decision, error) {
 	return d, scan(&d.Recipient, &d.Decision, &d.Note, &d.DecidedAt, &d.Until, &d.EndedAt, &d.key)
 }
 
-// decisionsOn returns the decisions in force on the addresses.
-func (w *writer) decisionsOn(keys []int64) (map[int64]*Decision, error) {
+// decisionsOn returns the decisions in force on the addresses of rows.
+func (w *writer) decisionsOn(rows map[int64]*recipientRow) (map[int64]*Decision, error) {
 	var some bool // nearly always none, and then no address costs a look-up
 	if err := w.tx.QueryRowContext(w.ctx, "SELECT EXISTS (SELECT 1 FROM decisions WHERE ended_at IS NULL)").Scan(&some); err != nil || !some {
 		return nil, err
@@ -52,7 +54,7 @@ func (w *writer) decisionsOn(keys []int64) (map[int64]*Decision, error) {
 			d, err := scanDecision(scan)
 			found[d.key] = d
 			return err
-		}, keyList(keys))
+		}, keyList(slices.Sorted(maps.Keys(rows))))
 	return found, err
 }
 
@@ -236,7 +238,7 @@ func (w *writer) endDecisions(on []bounce.Address) (ended map[int64]bool, err er
 // reconsider brings the rows of addresses up to date, and makes those that are
 // missing. Their deliveries are noted in their rows from here on.
 func (w *writer) reconsider(on []bounce.Address) (Changes, error) {
-	w.touched, w.lastDelivery = make(map[int64]bounce.Address, len(on)), make(map[int64]int64, len(on))
+	w.touch(len(on))
 	for _, to := range on {
 		w.touched[to.Key()] = to
 	}

@@ -15,11 +15,14 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 )
 
-// recipientRow is a row of recipients.
+// recipientRow is a row of recipients, and what it is made of.
 type recipientRow struct {
-	to  bounce.Address
-	key int64
-	shown
+	to    bounce.Address
+	key   int64
+	known bool  // it is in the table already
+	was   shown // there
+	shown       // from now on
+	life  life
 }
 
 // recipients brings the rows of all recipients up to date that the batch has
@@ -36,56 +39,54 @@ func (w *writer) recipients(*bounce.Batch) error {
 	if err != nil {
 		return err
 	}
-	before := make(map[int64]shown, len(rows))
-	lives := make(map[int64]*life, len(w.lastDelivery))
 	var again []int64
 	for key, at := range w.lastDelivery {
-		lastDelivery := ""
-		if at > 0 {
-			lastDelivery = stamp(time.UnixMilli(at))
-		}
 		failures := w.failures[key]
 		slices.SortFunc(failures, byTime)
-		r, known := rows[key]
-		if !known {
-			to := w.touched[key]
-			rows[key] = &recipientRow{to: to, key: key}
-			a := w.law.live(to.Domain, failures, lastDelivery)
-			lives[key] = &a
+		r := rows[key]
+		if r == nil {
+			r = &recipientRow{to: w.touched[key], key: key}
+			r.life = w.law.live(r.to.Domain, failures, deliveredAt(at))
+			rows[key] = r
 			continue
 		}
-		before[key] = r.shown
-		a, err := r.life()
-		if err != nil {
+		if r.life, err = r.was.life(); err != nil {
 			return fmt.Errorf("recipient %s: %w", r.to.Normal, err)
 		}
-		if !w.law.goOn(&a, r.to.Domain, failures, lastDelivery) {
-			a.lastDelivery = lastDelivery
+		if !w.law.goOn(&r.life, r.to.Domain, failures, deliveredAt(at)) {
+			r.life.lastDelivery = deliveredAt(at)
 			again = append(again, key)
 		}
-		lives[key] = &a
 	}
-	if err := w.relive(rows, lives, again); err != nil {
+	if err := w.relive(rows, again); err != nil {
 		return err
 	}
-	return w.show(rows, lives, before)
+	return w.show(rows)
+}
+
+// deliveredAt returns a time of lastDelivery as it is stored.
+func deliveredAt(milliseconds int64) string {
+	if milliseconds == 0 {
+		return ""
+	}
+	return stamp(time.UnixMilli(milliseconds))
 }
 
 // show makes the rows of lives, and saves those that are not as they were.
-func (w *writer) show(rows map[int64]*recipientRow, lives map[int64]*life, before map[int64]shown) error {
-	decisions, err := w.decisionsOn(slices.Sorted(maps.Keys(rows)))
+func (w *writer) show(rows map[int64]*recipientRow) error {
+	decisions, err := w.decisionsOn(rows)
 	if err != nil {
 		return err
 	}
+	changed := make([]*recipientRow, 0, len(rows))
 	for key, r := range rows {
-		r.shown = lives[key].show(decisions[key], w.now)
+		r.shown = r.life.show(decisions[key], w.now)
+		if !r.known || r.shown != r.was {
+			changed = append(changed, r)
+		}
 	}
-	changed := slices.SortedFunc(maps.Values(rows), func(a, b *recipientRow) int { return cmp.Compare(a.to.Normal, b.to.Normal) })
-	changed = slices.DeleteFunc(changed, func(r *recipientRow) bool {
-		was, known := before[r.key]
-		return known && was == r.shown
-	})
-	w.changes.add(changed, before)
+	slices.SortFunc(changed, func(a, b *recipientRow) int { return cmp.Compare(a.to.Normal, b.to.Normal) })
+	w.changes.add(changed)
 	return w.saveRecipients(changed)
 }
 
@@ -96,10 +97,10 @@ type Changes struct {
 	Good int // and that are bad no more
 }
 
-func (c *Changes) add(rows []*recipientRow, before map[int64]shown) {
+func (c *Changes) add(rows []*recipientRow) {
 	c.Rows += len(rows)
 	for _, r := range rows {
-		was, is := before[r.key].state == bounce.StateBad, r.state == bounce.StateBad
+		was, is := r.was.state == bounce.StateBad, r.state == bounce.StateBad
 		if is && !was {
 			c.Bad++
 		}
@@ -130,9 +131,10 @@ func (w *writer) knownRows(keys []int64) (map[int64]*recipientRow, error) {
 		  coalesce(r.last_bounce_id, 0), coalesce(r.deciding_bounce_id, 0), coalesce(r.memory, ''), r.recipient_key
 		FROM json_each(?) k CROSS JOIN recipients r ON r.recipient_key = k.value`,
 		func(scan func(...any) error) error {
-			r := &recipientRow{}
-			err := scan(&r.to.Normal, &r.to.Domain, &r.state, &r.decidedBy, &r.category, &r.reason, &r.firstAt, &r.lastAt, &r.lastDelivery,
-				&r.permanentCount, &r.retryCount, &r.badSince, &r.badUntil, &r.lastID, &r.decidingID, &r.memory, &r.key)
+			r := &recipientRow{known: true}
+			was := &r.was
+			err := scan(&r.to.Normal, &r.to.Domain, &was.state, &was.decidedBy, &was.category, &was.reason, &was.firstAt, &was.lastAt, &was.lastDelivery,
+				&was.permanentCount, &was.retryCount, &was.badSince, &was.badUntil, &was.lastID, &was.decidingID, &was.memory, &r.key)
 			rows[r.key] = r
 			return err
 		}, keyList(keys))
@@ -140,13 +142,14 @@ func (w *writer) knownRows(keys []int64) (map[int64]*recipientRow, error) {
 }
 
 // relive makes out lives from all the failures that the database holds.
-func (w *writer) relive(rows map[int64]*recipientRow, lives map[int64]*life, keys []int64) error {
+func (w *writer) relive(rows map[int64]*recipientRow, keys []int64) error {
 	histories, err := w.histories(keys)
 	if err != nil {
 		return err
 	}
 	for key, failures := range histories {
-		*lives[key] = w.law.live(rows[key].to.Domain, failures, lives[key].lastDelivery)
+		r := rows[key]
+		r.life = w.law.live(r.to.Domain, failures, r.life.lastDelivery)
 	}
 	return nil
 }
@@ -180,42 +183,43 @@ func (w *writer) histories(keys []int64) (map[int64][]failure, error) {
 // reliveAll brings the rows of recipients up to date from their records, those
 // that change alone.
 func (w *writer) reliveAll(keys []int64) error {
-	if err := w.readLaw(); err != nil {
-		return err
-	}
 	slices.Sort(keys)
 	for chunk := range slices.Chunk(keys, pageSize) {
 		rows, err := w.knownRows(chunk)
 		if err != nil {
 			return err
 		}
-		before := make(map[int64]shown, len(rows))
-		lives := make(map[int64]*life, len(rows))
-		var failed []int64
-		for key, r := range rows {
-			before[key] = r.shown
-			lives[key] = &life{lastDelivery: r.lastDelivery}
-			if r.lastID > 0 {
-				failed = append(failed, key)
-			}
-		}
-		if err := w.relive(rows, lives, failed); err != nil {
-			return err
-		}
-		for _, key := range failed {
-			// Where the records are gone, the row is all that is known.
-			if lives[key].lastID > 0 {
-				continue
-			}
-			if *lives[key], err = rows[key].life(); err != nil {
-				return fmt.Errorf("recipient %s: %w", rows[key].to.Normal, err)
-			}
-		}
-		if err := w.show(rows, lives, before); err != nil {
+		if err := w.reliveRows(rows); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (w *writer) reliveRows(rows map[int64]*recipientRow) error {
+	if err := w.readLaw(); err != nil {
+		return err
+	}
+	var failed []int64
+	for key, r := range rows {
+		r.life = life{lastDelivery: r.was.lastDelivery}
+		if r.was.lastID > 0 {
+			failed = append(failed, key)
+		}
+	}
+	if err := w.relive(rows, failed); err != nil {
+		return err
+	}
+	for _, key := range failed {
+		// Where the records are gone, the row is all that is known.
+		if r := rows[key]; r.life.lastID == 0 {
+			var err error
+			if r.life, err = r.was.life(); err != nil {
+				return fmt.Errorf("recipient %s: %w", r.to.Normal, err)
+			}
+		}
+	}
+	return w.show(rows)
 }
 
 // keysOf returns the numbers that a query finds.
@@ -238,15 +242,43 @@ func (s *Store) Rebuild(ctx context.Context) (int, error) {
 		if err := w.restore(); err != nil {
 			return err
 		}
-		keys, err := w.keysOf("SELECT recipient_key FROM recipients")
+		keys, err := w.keysOf("SELECT recipient_key FROM recipients ORDER BY recipient_key")
 		if err != nil {
 			return err
 		}
-		err = w.reliveAll(keys)
+		for chunk := range slices.Chunk(keys, pageSize) {
+			rows, err := w.knownRows(chunk)
+			if err != nil {
+				return err
+			}
+			// The last deliveries, too, as they were noted and not as the rows have them.
+			w.touch(len(rows))
+			for key, r := range rows {
+				w.touched[key] = r.to
+			}
+			if err := w.lastDeliveries(nil); err != nil {
+				return err
+			}
+			for key, at := range w.lastDelivery {
+				r := rows[key]
+				if noted := deliveredAt(at); noted != r.was.lastDelivery {
+					r.was.lastDelivery, r.known = noted, false // so that it is saved
+				}
+			}
+			if err := w.reliveRows(rows); err != nil {
+				return err
+			}
+		}
 		n = w.changes.Rows
-		return err
+		return nil
 	})
 	return n, err
+}
+
+// touch begins another set of recipients whose rows may change.
+func (w *writer) touch(n int) {
+	w.touched, w.lastDelivery = make(map[int64]bounce.Address, n), make(map[int64]int64, n)
+	w.failures, w.deliveries = nil, nil
 }
 
 // restore makes the rows that are missing in recipients.
@@ -262,7 +294,7 @@ func (w *writer) restore() error {
 	slices.Sort(missing)
 	missing = slices.Compact(missing)
 	for chunk := range slices.Chunk(missing, pageSize) {
-		w.touched, w.lastDelivery, w.deliveries = make(map[int64]bounce.Address, len(chunk)), make(map[int64]int64, len(chunk)), nil
+		w.touch(len(chunk))
 		for _, table := range []string{"bounces", "decisions"} {
 			err := scanAll(w.ctx, w.tx, "SELECT t.recipient_key, min(t.recipient), min(t.domain) FROM json_each(?) k CROSS JOIN "+table+" t ON t.recipient_key = k.value GROUP BY 1",
 				func(scan func(...any) error) error {
@@ -386,15 +418,12 @@ func (s *Store) MoveOn(ctx context.Context) (int, error) {
 			if err != nil {
 				return err
 			}
-			before, lives := make(map[int64]shown, len(rows)), make(map[int64]*life, len(rows))
-			for key, r := range rows {
-				a, err := r.life()
-				if err != nil {
+			for _, r := range rows {
+				if r.life, err = r.was.life(); err != nil {
 					return fmt.Errorf("recipient %s: %w", r.to.Normal, err)
 				}
-				before[key], lives[key] = r.shown, &a
 			}
-			err = w.show(rows, lives, before)
+			err = w.show(rows)
 			n += w.changes.Rows
 			return err
 		})

@@ -379,6 +379,16 @@ func TestTablesFollowFromWhatHappenedAlone(t *testing.T) {
 			if n, err := s.Rebuild(t.Context()); err != nil || n != 0 {
 				t.Fatalf("seed %d, round %d: Rebuild changes %d rows, %v", seed, round, n, err)
 			}
+			const spoil = "UPDATE recipients SET state = 'ok', decided_by = 'failure', bad_since = NULL, last_delivery_at = NULL, retry_count = 0, memory = 'none'"
+			if _, err := s.db.ExecContext(t.Context(), spoil); err != nil {
+				t.Fatal(err)
+			}
+			if n, err := s.Rebuild(t.Context()); err != nil || n != len(whole) {
+				t.Fatalf("seed %d, round %d: Rebuild of what was spoilt mends %d rows, %v; want %d", seed, round, n, err, len(whole))
+			}
+			if again := dump(t, s.db, everything); !slices.Equal(whole, again) {
+				t.Fatalf("seed %d, round %d: mended\ngot  %s\nwant %s", seed, round, strings.Join(again, "\n     "), strings.Join(whole, "\n     "))
+			}
 			if _, err := s.db.ExecContext(t.Context(), "DELETE FROM recipients"); err != nil {
 				t.Fatal(err)
 			}
