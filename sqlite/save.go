@@ -29,9 +29,12 @@ func (s *Store) Save(ctx context.Context, b *bounce.Batch) (isNew int, err error
 	}
 	defer tx.Rollback()
 	w := writer{
-		ctx: ctx, tx: tx,
+		ctx: ctx, tx: tx, scrubQueue: s.ScrubQueue,
 		counts: make(map[dayDomain]*outcomes), touched: make(map[int64]bounce.Address),
 		failures: make(map[int64][]failure), lastDelivery: make(map[int64]int64),
+	}
+	if b, err = w.admit(b); err != nil {
+		return 0, fmt.Errorf("what was deleted: %w", err)
 	}
 	for _, step := range []struct {
 		what string
@@ -39,6 +42,7 @@ func (s *Store) Save(ctx context.Context, b *bounce.Batch) (isNew int, err error
 	}{
 		{"successes", w.successes},
 		{"bounces", w.bounces},
+		{"days without counts", w.dropOldCounts},
 		{"daily counts", w.dailyCounts},
 		{"deliveries", w.lastDeliveries},
 		{"recipients", w.recipients},
@@ -63,7 +67,12 @@ type writer struct {
 	tx      *sql.Tx
 	isNew   int
 	relived *int // counts the rows that reliveAll changes, where asked for
-	counts  map[dayDomain]*outcomes
+	// scrubQueue is Store.ScrubQueue.
+	scrubQueue Scrubber
+	counts     map[dayDomain]*outcomes
+	// countedSince is the first day that has counts, where earlier ones were
+	// deleted.
+	countedSince string
 
 	touched    map[int64]bounce.Address // the recipients that failed
 	failures   map[int64][]failure      // their new failures
@@ -246,11 +255,11 @@ func (w *writer) gaps(b *bounce.Batch) error {
 
 func (w *writer) unread(b *bounce.Batch) error {
 	return w.each(len(b.Unread), `
-		INSERT INTO unread_lines (mta, shape, count, example) VALUES (?, ?, ?, ?)
-		ON CONFLICT (mta, shape) DO UPDATE SET count = count + excluded.count`,
+		INSERT INTO unread_lines (mta, shape, count, example, last_read_at) VALUES (?, ?, ?, ?, ?)
+		ON CONFLICT (mta, shape) DO UPDATE SET count = count + excluded.count, last_read_at = excluded.last_read_at`,
 		func(i int) []any {
 			u := &b.Unread[i]
-			return []any{string(u.MTA), u.Shape, u.Count, u.Example}
+			return []any{string(u.MTA), u.Shape, u.Count, u.Example, stamp(time.Now())}
 		}, nil)
 }
 

@@ -33,6 +33,10 @@ const applicationID = 0x62746c31
 
 // Store is the one writer of a database.
 type Store struct {
+	// ScrubQueue keeps forgotten addresses out of the queue memory when a log
+	// of before is read again. It may be nil where none is read.
+	ScrubQueue Scrubber
+
 	path string
 	db   *sql.DB
 	lock *os.File
