@@ -54,12 +54,13 @@ func TestExampleShowsEveryKey(t *testing.T) {
 func TestEnvironmentGoesBeforeTheFile(t *testing.T) {
 	t.Setenv("BOUNCETAIL_LOG_LEVEL", "debug")
 	t.Setenv("BOUNCETAIL_DATABASE", "/tmp/other.db")
+	t.Setenv("BOUNCETAIL_RETENTION_BOUNCES", "365")
 	got, err := config.Load(write(t, "log: {level: warn}\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.Log.Level != "debug" || got.Database != "/tmp/other.db" {
-		t.Errorf("level %q, database %q; want debug and /tmp/other.db", got.Log.Level, got.Database)
+	if got.Log.Level != "debug" || got.Database != "/tmp/other.db" || got.Retention.Bounces != 365 {
+		t.Errorf("level %q, database %q, bounces for %d days; want debug, /tmp/other.db and 365", got.Log.Level, got.Database, got.Retention.Bounces)
 	}
 }
 
@@ -83,6 +84,10 @@ func TestBadSettingsAreNamedAllAtOnce(t *testing.T) {
 		"misspelt source":  {"sources:\n  - pth: x\n", []string{`"sources[0].pth"`, `"sources[0].path"`}},
 		"several problems": {"start: middle\nlog: {level: loud}\nsources: [{path: x, mta: qmail}]\n", []string{"start:", "log.level:", "sources[0].mta:"}},
 		"no zone":          {"sources: [{path: x, timezone: Mars/Base}]\n", []string{"sources[0].timezone:", "Europe/Berlin"}},
+		"short retention":  {"retention: {bounces: 3, gaps: -1}\n", []string{"retention.bounces: 3 is less than 7 days", "retention.gaps: -1"}},
+		"bounces too long": {"retention: {bounces: 60, recipients: 30}\n", []string{"retention.recipients: needs retention.bounces"}},
+		"no bounces":       {"retention: {recipients: 30}\n", []string{"retention.recipients: needs retention.bounces"}},
+		"misspelt days":    {"retention: {bounce: 30}\n", []string{`"retention.bounce"`, `"retention.bounces"`}},
 		"not YAML":         {"a: [\n", []string{"config.yaml"}},
 		"wrong type":       {"max_line: many\n", []string{"max_line"}},
 	} {

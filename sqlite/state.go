@@ -181,7 +181,7 @@ func (w *writer) relive(lives map[int64]*recipientRow, keys []int64) error {
 		slices.SortFunc(failures, byTime)
 		lives[key].life = lifeOf(failures, lives[key].lastDelivery)
 	}
-	return nil
+	return w.addPruned(lives, slices.Collect(maps.Keys(histories)))
 }
 
 // keyList is the parameter that json_each takes apart. Keys are written as
