@@ -171,8 +171,13 @@ func holds(table string, c content) bool {
 
 // forgetDeliveries takes the entries of the keys out of their buckets.
 func (w *writer) forgetDeliveries(keys []int64) (n int, err error) {
+	going := make(map[uint64]struct{}, len(keys))
+	for _, key := range keys {
+		going[uint64(key)] = struct{}{}
+	}
 	return w.rewriteDeliveries(bucketsOfKeys(keys), func(key uint64, last int64) (int64, bool) {
-		return last, !slices.Contains(keys, int64(key))
+		_, goes := going[key]
+		return last, !goes
 	})
 }
 

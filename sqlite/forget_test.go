@@ -314,6 +314,25 @@ func TestALogOfBeforeDoesNotBringTheForgottenBack(t *testing.T) {
 	}
 }
 
+// Once the records reach no further back than the forgetting, nothing needs
+// the hash any more.
+func TestTheHashOfTheForgottenGoesWithItsAge(t *testing.T) {
+	s, _ := openNew(t)
+	b := quoting()
+	save(t, s, b)
+	forget(t, s, nil)
+	left := func(after int) string {
+		prune(t, s, Retention{Bounces: 30}, day.AddDate(0, 0, after))
+		return dump(t, s.db, "SELECT count(*) FROM forgotten")[0]
+	}
+	if before, after := left(20), left(40); before != "1" || after != "0" {
+		t.Errorf("%s hashes after 20 days and %s after 40, want 1 and 0", before, after)
+	}
+	if n := save(t, s, b); n != 0 {
+		t.Errorf("Save of what was forgotten: %d new records", n)
+	}
+}
+
 func TestForgettingSaysWhenAReaderHoldsTheOldPages(t *testing.T) {
 	s, path := openNew(t)
 	save(t, s, quoting())

@@ -133,6 +133,11 @@ func (p *pruner) horizon(kind string) func(context.Context, time.Time) error {
 			_, err := w.tx.ExecContext(ctx, `
 				INSERT INTO horizons (kind, since) VALUES (?, ?)
 				ON CONFLICT (kind) DO UPDATE SET since = max(since, excluded.since)`, kind, stamp(before))
+			if err != nil || kind != bouncesHorizon {
+				return err
+			}
+			// The horizon keeps out what these hashes did.
+			_, err = w.tx.ExecContext(ctx, "DELETE FROM forgotten WHERE until < ?", stamp(before))
 			return err
 		})
 	}
