@@ -343,9 +343,11 @@ func (s *Store) sweepFiles(ctx context.Context, f *Forgetting) error {
 	if err := s.emptyWAL(ctx); err != nil {
 		return err
 	}
-	// Looking for many would take longer than writing.
-	if len(f.People) <= 20 {
-		left, err := s.fileHolds(newTraces(f.People, f.Spellings))
+	t := newTraces(f.People, f.Spellings)
+	// Looking for many would take longer than writing, and the name of a local
+	// user may be a word that stands anywhere.
+	if len(f.People) <= 20 && len(t.users) == 0 {
+		left, err := s.fileHolds(t)
 		if err != nil || !left {
 			return err
 		}
