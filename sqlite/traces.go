@@ -102,7 +102,9 @@ func (t *traces) at(lower string, i int) (start, end int, found bool) {
 
 // reversed finds domain=local, as SRS writes it, around the = at i.
 func (t *traces) reversed(lower string, i int) (start, end int, found bool) {
-	for start = i; start > 0 && inDomain(lower[start-1]); start-- { //nolint:revive // looks for the start alone
+	start = i
+	for start > 0 && inDomain(lower[start-1]) {
+		start--
 	}
 	for _, local := range t.locals[lower[start:i]] {
 		end = i + 1 + len(local)
