@@ -297,10 +297,10 @@ func (w *writer) addPruned(lives map[int64]*recipientRow, keys []int64) error {
 			if err := scan(&key, &permanent, &retry, &first); err != nil {
 				return err
 			}
-			if l := lives[key]; l != nil {
-				l.permanentCount += permanent
-				l.retryNum += retry
-				l.firstAt = min(l.firstAt, first)
+			if r := lives[key]; r != nil {
+				r.life.permanentCount += permanent
+				r.life.retryNum += retry
+				r.life.firstAt = min(r.life.firstAt, first)
 			}
 			return nil
 		}, keyList(keys))
