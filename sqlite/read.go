@@ -51,7 +51,7 @@ type Filter struct {
 	Category string
 	Since    string // last failure at or after, as stored
 	Changes  bool   // in the order of the changes, rather than by the last failure
-	AfterSeq int64  // only what changed after this number
+	AfterSeq int64  // with Changes: only what changed after this number
 	Limit    int    // 0 is no limit
 }
 
@@ -79,7 +79,20 @@ func (r *Reader) Recipients(ctx context.Context, f Filter, each func(*bounce.Rec
 	if err := tx.QueryRowContext(ctx, "SELECT value FROM meta WHERE name = 'seq'").Scan(&lastSeq); err != nil {
 		return 0, err
 	}
-	where, args := []string{"1"}, []any{}
+	query, args := f.query()
+	return lastSeq, scanAll(ctx, tx, query, func(scan func(...any) error) error {
+		var row bounce.Recipient
+		if err := scan(append(recipientFields(&row), &row.SMTPCode, &row.Reply)...); err != nil {
+			return err
+		}
+		return each(&row)
+	}, args...)
+}
+
+// query returns the statement for what the filter chooses. An address that was
+// blocked by hand may have no failure.
+func (f Filter) query() (query string, args []any) {
+	where := []string{"1"}
 	for _, c := range []struct {
 		condition string
 		value     any
@@ -89,7 +102,7 @@ func (r *Reader) Recipients(ctx context.Context, f Filter, each func(*bounce.Rec
 		{"r.domain = ?", f.Domain, f.Domain != ""},
 		{"r.category = ?", f.Category, f.Category != ""},
 		{"r.last_failure_at >= ?", f.Since, f.Since != ""},
-		{"r.seq > ?", f.AfterSeq, f.AfterSeq > 0},
+		{"r.seq > ?", f.AfterSeq, f.Changes},
 	} {
 		if c.given {
 			where, args = append(where, c.condition), append(args, c.value)
@@ -103,19 +116,12 @@ func (r *Reader) Recipients(ctx context.Context, f Filter, each func(*bounce.Rec
 	if f.Limit > 0 {
 		limit = f.Limit
 	}
-	query := `
+	return `
 		SELECT ` + recipientColumns + `, coalesce(b.smtp_code, 0), coalesce(b.reply, '')
 		FROM recipients r LEFT JOIN bounces b ON b.id = r.deciding_bounce_id
 		WHERE ` + strings.Join(where, " AND ") + `
 		ORDER BY ` + order + `
-		LIMIT ?`
-	return lastSeq, scanAll(ctx, tx, query, func(scan func(...any) error) error {
-		var row bounce.Recipient
-		if err := scan(append(recipientFields(&row), &row.SMTPCode, &row.Reply)...); err != nil {
-			return err
-		}
-		return each(&row)
-	}, append(args, limit)...)
+		LIMIT ?`, append(args, limit)
 }
 
 // Count is a name with a number.
