@@ -151,11 +151,13 @@ func (w *writer) bounces(b *bounce.Batch) error {
 			r := &b.Records[i]
 			key := r.To.Key()
 			w.isNew++
-			w.touched[key] = r.To
-			w.failures[key] = append(w.failures[key], failure{
-				id: id, at: stamp(r.At), eventID: r.ID.String(),
-				category: r.Category, reason: r.Reason, disposition: r.Disposition, suppress: r.Suppress,
-			})
+			if r.Reason != bounce.Suppressed { // our own refusal says nothing new of the address
+				w.touched[key] = r.To
+				w.failures[key] = append(w.failures[key], failure{
+					id: id, at: stamp(r.At), eventID: r.ID.String(),
+					category: r.Category, reason: r.Reason, disposition: r.Disposition, suppress: r.Suppress,
+				})
+			}
 			switch o := w.count(r.At, r.To.Domain); r.Outcome {
 			case bounce.Deferred:
 				o.deferred++

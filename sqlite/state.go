@@ -166,7 +166,7 @@ func (w *writer) relive(lives map[int64]*recipientRow, keys []int64) error {
 	histories := make(map[int64][]failure, len(keys))
 	err := scanAll(w.ctx, w.tx, `
 		SELECT b.recipient_key, b.id, b.occurred_at, b.event_id, b.category, b.reason, b.disposition, b.suppress
-		FROM json_each(?) k CROSS JOIN bounces b ON b.recipient_key = k.value`,
+		FROM json_each(?) k CROSS JOIN bounces b ON b.recipient_key = k.value AND b.reason <> 'suppressed'`,
 		func(scan func(...any) error) error {
 			var key int64
 			var f failure
