@@ -35,7 +35,7 @@ func unpacked(t testing.TB, name string) (root, libraries string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return root, strings.Join(append(found, filepath.Join(root, "usr/lib/postfix")), ":")
+	return root, strings.Join(append(found, filepath.Join(root, "usr/lib"), filepath.Join(root, "usr/lib/postfix")), ":")
 }
 
 // freePort returns a port of 127.0.0.1 that nobody listens on.

@@ -167,3 +167,47 @@ func TestRealPostfixRefusesWhatIsBad(t *testing.T) {
 		t.Error("Postfix had trouble with the maps")
 	}
 }
+
+// eximRefuses asks a lookup for the text that is said of an address.
+const eximRefuses = `
+  deny
+    set acl_m_bounces = ${lookup%s}
+    condition = ${if !eq{$acl_m_bounces}{}}
+    message = $acl_m_bounces
+`
+
+func TestRealEximRefusesWhatIsBad(t *testing.T) {
+	for _, c := range []struct{ unpacked, lookup string }{
+		{"exim4", "{${lc:$local_part@$domain}}lsearch{MAPS/exim}"},
+		{"exim4-heavy", " sqlite,file=MAPS/suppressed.db {SELECT text FROM suppressed WHERE address = '${quote_sqlite:${lc:$local_part@$domain}}'}"},
+	} {
+		t.Run(c.unpacked, func(t *testing.T) {
+			db, maps := published(t)
+			table := filepath.Join(maps, "suppressed.db")
+			gone := "550 5.1.1 User unknown"
+			other := answers{rcpt: map[string]string{"gone": gone, "o'gone": gone, "#gone": gone}}
+			log, port := startExim(t, c.unpacked, serveSMTP(t, other), fmt.Sprintf(eximRefuses, strings.ReplaceAll(c.lookup, "MAPS", maps)))
+			d := publishing(t, log, db, maps)
+			bad := []string{"gone@example.com", "o'gone@example.com", "#gone@example.com"}
+			send(t, port, "news@shop.example", append(bad, "ok@example.com")...)
+			eventually(t, table, addresses, "3")
+			for _, to := range bad {
+				refuses(t, port, to)
+			}
+			refuses(t, port, "Gone@Example.COM")
+			takes(t, port, "ok@example.com")
+			takes(t, port, "a@example.com")
+			d.kill()
+			refuses(t, port, "gone@example.com")
+			takes(t, port, "ok@example.com")
+			d = publishing(t, log, db, maps)
+			run(t, "publish", "--db", db, "-o", maps)
+			refuses(t, port, "gone@example.com")
+			d.stop()
+			refuses(t, port, "gone@example.com")
+			if got := query(t, db, "SELECT count(*) FROM bounces"); got[0] != "3" {
+				t.Errorf("%s failures are held, want 3: Exim's refusals are no deliveries", got[0])
+			}
+		})
+	}
+}
