@@ -96,8 +96,8 @@ func publisher(c config.Publish, source publish.Source, log *slog.Logger) *publi
 		Every:  c.Every,
 		MadeBy: "bouncetail " + versionText(),
 		Source: source,
-		NewTable: func(ctx context.Context, path string, about []string) (publish.Table, error) {
-			return sqlite.NewMap(ctx, path, about)
+		NewTable: func(ctx context.Context, path string, about []string, access, transport string) (publish.Table, error) {
+			return sqlite.NewMap(ctx, path, about, access, transport)
 		},
 		Log: log,
 	}

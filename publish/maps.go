@@ -28,35 +28,40 @@ type Map struct {
 var Maps = []Map{
 	{"sqlite", "suppressed.db", "Postfix: check_recipient_access proxy:sqlite:/etc/postfix/bouncetail.cf, with dbpath = %s; Exim: ${lookup sqlite,file=%[1]s {…}}", nil},
 	{"access", "access", "Postfix: check_recipient_access texthash:%s", func(p *Publisher, key, said string) string {
-		return postfixKey(key) + "\t" + p.action(said) + "\n"
+		return postfixKey(key) + "\t" + p.access() + said + "\n"
 	}},
 	{"transport", "transport", "Postfix, for mail by sendmail(1) too: transport_maps = texthash:%s", func(p *Publisher, key, said string) string {
-		if p.Warn {
-			return "" // a transport has no way to warn
+		if p.transport() == "" {
+			return ""
 		}
-		return postfixKey(key) + "\t" + transport(said) + "\n"
+		return postfixKey(key) + "\t" + p.transport() + said + "\n"
 	}},
 	{"exim", "exim", "Exim: ${lookup{${lc:$local_part@$domain}}lsearch{%s}}", func(_ *Publisher, key, said string) string {
 		return eximKey(key) + ": " + said + "\n"
 	}},
 }
 
-// action is an action of access(5).
-func (p *Publisher) action(said string) string {
+// access begins an action of access(5).
+func (p *Publisher) access() string {
 	if p.Warn {
-		return "WARN " + said
+		return "WARN "
 	}
-	return "REJECT " + said
+	return "REJECT "
 }
 
-// transport is a result of transport(5): the error mailer takes a text with an
-// enhanced code for its next hop.
-func transport(said string) string { return "error:" + said }
+// transport begins a result of transport(5): the error mailer takes a text with
+// an enhanced code for its next hop. It has no way to warn.
+func (p *Publisher) transport() string {
+	if p.Warn {
+		return ""
+	}
+	return "error:"
+}
 
 // Table is a SQLite map that is being made.
 type Table interface {
-	// Add adds an address; an empty transport is none.
-	Add(ctx context.Context, address, said, action, transport string) error
+	// Add adds an address, and what is said of it.
+	Add(ctx context.Context, address, said string) error
 	// Close ends the file and sees it to the disk.
 	Close() error
 	Discard() error
@@ -91,7 +96,7 @@ func (p *Publisher) begin(ctx context.Context, name string) (_ *file, err error)
 	m.beside = m.out.Name()
 	about := m.about()
 	if m.entry == nil {
-		if m.table, err = p.NewTable(ctx, m.beside, about); err != nil {
+		if m.table, err = p.NewTable(ctx, m.beside, about, p.access(), p.transport()); err != nil {
 			m.discard()
 			return nil, err
 		}
@@ -122,11 +127,7 @@ func (m *file) add(ctx context.Context, key, said string) error {
 		_, err := m.text.WriteString(m.entry(m.Publisher, key, said))
 		return err
 	}
-	to := transport(said)
-	if m.Warn {
-		to = ""
-	}
-	return m.table.Add(ctx, key, said, m.action(said), to)
+	return m.table.Add(ctx, key, said)
 }
 
 // finish sees the file to the disk, and puts it in the place of the old one.

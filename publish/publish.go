@@ -48,8 +48,9 @@ type Publisher struct {
 	Every  time.Duration
 	MadeBy string // the program and its version
 	Source Source
-	// NewTable begins a SQLite map in a file that is empty.
-	NewTable func(ctx context.Context, path string, about []string) (Table, error)
+	// NewTable begins a SQLite map in a file that is empty. What Postfix is told
+	// of an address begins with access and transport; an empty transport is none.
+	NewTable func(ctx context.Context, path string, about []string, access, transport string) (Table, error)
 	Now      func() time.Time
 	Log      *slog.Logger
 
@@ -228,7 +229,7 @@ func (p *Publisher) said(r *bounce.Recipient) string {
 	if r.BadSince != nil && len(*r.BadSince) >= len(time.DateOnly) {
 		since = (*r.BadSince)[:len(time.DateOnly)]
 	}
-	text := strings.NewReplacer("{reason}", reason, "{since}", since).Replace(p.Text)
+	text := strings.ReplaceAll(strings.ReplaceAll(p.Text, "{reason}", reason), "{since}", since)
 	if strings.Contains(text, bounce.RefusalToken) {
 		return text
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"strings"
 
 	"github.com/bouncetail/bouncetail/bounce"
 )
@@ -30,16 +31,19 @@ CREATE TABLE about (
 CREATE TABLE suppressed (
   -- The addresses that bouncetail holds to be bad.
   address TEXT PRIMARY KEY, -- lower case; a domain beyond ASCII stands in both of its spellings
-  text TEXT NOT NULL, -- what is said to whoever writes to it
-  action TEXT NOT NULL, -- the same as an action of Postfix's access(5)
-  transport TEXT -- the same as a transport(5); NULL while maps only warn
+  text TEXT NOT NULL -- what is said to whoever writes to it
 ) WITHOUT ROWID;
-CREATE VIEW postfix_access AS SELECT address, action FROM suppressed;
-CREATE VIEW postfix_transport AS SELECT address, transport FROM suppressed WHERE transport IS NOT NULL;
+CREATE VIEW postfix_access AS
+-- The same as actions of Postfix's access(5).
+SELECT address, %s || text AS action FROM suppressed;
+CREATE VIEW postfix_transport AS
+-- The same for Postfix's transport(5); empty while maps only warn.
+SELECT address, %s || text AS transport FROM suppressed WHERE %d;
 `
 
-// NewMap begins a map in a file that exists and is empty.
-func NewMap(ctx context.Context, path string, about []string) (_ *Map, err error) {
+// NewMap begins a map in a file that exists and is empty. What Postfix is told
+// of an address begins with access and transport; an empty transport is none.
+func NewMap(ctx context.Context, path string, about []string, access, transport string) (_ *Map, err error) {
 	// No journal: a file that is not whole yet is in nobody's use.
 	m := &Map{path: path}
 	m.db, err = sql.Open("sqlite3", "file:"+(&url.URL{Path: path}).EscapedPath()+"?mode=rw&_journal_mode=OFF&_synchronous=OFF")
@@ -55,7 +59,8 @@ func NewMap(ctx context.Context, path string, about []string) (_ *Map, err error
 	if m.tx, err = m.db.BeginTx(ctx, nil); err != nil {
 		return nil, err
 	}
-	if _, err := m.tx.ExecContext(ctx, mapSchema); err != nil {
+	schema := fmt.Sprintf(mapSchema, quoted(access), quoted(transport), min(1, len(transport)))
+	if _, err := m.tx.ExecContext(ctx, schema); err != nil {
 		return nil, err
 	}
 	for _, line := range about {
@@ -63,13 +68,16 @@ func NewMap(ctx context.Context, path string, about []string) (_ *Map, err error
 			return nil, err
 		}
 	}
-	m.insert, err = m.tx.PrepareContext(ctx, "INSERT OR IGNORE INTO suppressed (address, text, action, transport) VALUES (?, ?, ?, ?)")
+	m.insert, err = m.tx.PrepareContext(ctx, "INSERT OR IGNORE INTO suppressed (address, text) VALUES (?, ?)")
 	return m, err
 }
 
-// Add adds an address; an empty transport is none.
-func (m *Map) Add(ctx context.Context, address, said, action, transport string) error {
-	_, err := m.insert.ExecContext(ctx, address, said, action, text(transport))
+// quoted is a literal of SQL: a view takes no parameters.
+func quoted(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
+
+// Add adds an address, and what is said of it.
+func (m *Map) Add(ctx context.Context, address, said string) error {
+	_, err := m.insert.ExecContext(ctx, address, said)
 	return err
 }
 

@@ -44,12 +44,12 @@ func TestMapIsWholeAndNeedsNoWriter(t *testing.T) {
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	m, err := NewMap(t.Context(), path, []string{"made by a test"})
+	m, err := NewMap(t.Context(), path, []string{"made by a test"}, "REJECT ", "error:")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, address := range []string{"a@example.com", "o'brien@example.com"} {
-		if err := m.Add(t.Context(), address, "5.1.1 Gone", "REJECT 5.1.1 Gone", "error:5.1.1 Gone"); err != nil {
+		if err := m.Add(t.Context(), address, "5.1.1 Gone"); err != nil {
 			t.Fatal(err)
 		}
 	}
