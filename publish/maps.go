@@ -90,7 +90,11 @@ func (p *Publisher) begin(ctx context.Context, name string) (_ *file, err error)
 		return nil, fmt.Errorf("there is no map %q; there are %s", name, strings.Join(Names(), ", "))
 	}
 	m.path = filepath.Join(p.Dir, m.File)
-	if m.out, err = os.CreateTemp(p.Dir, temporary+m.File+"-"); err != nil {
+	m.out, err = os.CreateTemp(p.Dir, temporary+m.File+"-")
+	if errors.Is(err, os.ErrPermission) {
+		return nil, fmt.Errorf("%w; run as the user that owns the folder", err)
+	}
+	if err != nil {
 		return nil, err
 	}
 	m.beside = m.out.Name()
@@ -130,8 +134,8 @@ func (m *file) add(ctx context.Context, key, said string) error {
 	return m.table.Add(ctx, key, said)
 }
 
-// finish sees the file to the disk, and puts it in the place of the old one.
-func (m *file) finish() error {
+// seal ends the file and sees it to the disk.
+func (m *file) seal() error {
 	var err error
 	if m.table != nil {
 		err = m.table.Close()
@@ -140,9 +144,11 @@ func (m *file) finish() error {
 		err = errors.Join(m.text.Flush(), m.out.Sync())
 	}
 	// Whatever the umask: the mail server's user reads it.
-	if err := errors.Join(err, m.out.Chmod(0o644)); err != nil {
-		return err
-	}
+	return errors.Join(err, m.out.Chmod(0o644))
+}
+
+// place puts the file in the place of the old one.
+func (m *file) place() error {
 	if err := os.Rename(m.beside, m.path); err != nil {
 		return err
 	}

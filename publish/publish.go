@@ -17,6 +17,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -103,11 +104,8 @@ func (p *Publisher) Run(ctx context.Context) {
 					p.Log.Info("maps are written again")
 					failures = 0
 				}
-				if seq != written || result != nil {
-					written = seq
-				}
 				if result != nil {
-					at, next = now, now.Add(p.Every)
+					written, at, next = seq, now, now.Add(p.Every)
 					if result.Changed {
 						p.Log.Info("maps written", "directory", p.Dir, "addresses", result.Addresses, "left_out", result.LeftOut)
 					}
@@ -192,7 +190,14 @@ func (p *Publisher) Publish(ctx context.Context) (result Result, err error) {
 		return result, nil
 	}
 	for _, m := range maps {
-		if err := m.finish(); err != nil {
+		if err := m.seal(); err != nil {
+			return result, err
+		}
+	}
+	// All at once as nearly as can be, the first named as the last: who waits
+	// for that one to change finds the others changed already.
+	for _, m := range slices.Backward(maps) {
+		if err := m.place(); err != nil {
 			return result, err
 		}
 	}
@@ -249,9 +254,10 @@ func (p *Publisher) take() (unlock func(), err error) {
 			return nil, err
 		}
 	}
-	lock, err := os.OpenFile(filepath.Join(p.Dir, ".lock"), os.O_RDWR|os.O_CREATE, 0o644)
+	// The folder is its own lock: a file would belong to whoever came first.
+	lock, err := os.Open(p.Dir)
 	if err != nil {
-		return nil, fmt.Errorf("%w; run as the user that owns the folder", err)
+		return nil, err
 	}
 	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		return nil, errors.Join(errors.New("another bouncetail publishes there at this moment; try again"), lock.Close())
