@@ -168,9 +168,9 @@ func TestHookIsToldOfEachChangeInOrder(t *testing.T) {
 	if h := f.hooks(); h.Behind != 0 || h.DeadLetters != 0 || h.Trouble != nil {
 		t.Errorf("the hook stands at %+v", h)
 	}
-	want := `{"webhook":"crm","recipients":[{"recipient":"d@example.com","domain":"example.com","state":"bad","category":"invalid-address","reason":"no-such-user",` +
+	want := `{"webhook":"crm","recipients":[{"recipient":"d@example.com","domain":"example.com","state":"bad","decided_by":"failure","category":"invalid-address","reason":"no-such-user",` +
 		`"first_failure_at":"2026-11-20T09:00:00.000Z","last_failure_at":"2026-11-20T09:00:00.000Z","last_delivery_at":null,"permanent_count":1,"retry_count":0,` +
-		`"bad_since":"2026-11-20T09:00:00.000Z","last_bounce_id":5,"seq":5,"smtp_code":550,"reply":"550 5.1.1 <d@example.com>: User & Co unknown"}]}`
+		`"bad_since":"2026-11-20T09:00:00.000Z","bad_until":null,"last_bounce_id":5,"seq":5,"smtp_code":550,"reply":"550 5.1.1 <d@example.com>: User & Co unknown"}]}`
 	if f.bodies[2] != want {
 		t.Errorf("body\n%s\nwant\n%s", f.bodies[2], want)
 	}

@@ -49,8 +49,8 @@ func (o *Outbox) Cursor(ctx context.Context, name string, fromNow bool, now time
 }
 
 const changedRecipients = `
-	SELECT r.recipient, r.domain, r.state, coalesce(r.category, ''), coalesce(r.reason, ''), coalesce(r.first_failure_at, ''), coalesce(r.last_failure_at, ''),
-	  r.last_delivery_at, coalesce(r.permanent_count, 0), coalesce(r.retry_count, 0), r.bad_since, coalesce(r.last_bounce_id, 0), r.seq,
+	SELECT r.recipient, r.domain, r.state, r.decided_by, r.category, r.reason, coalesce(r.first_failure_at, ''), coalesce(r.last_failure_at, ''),
+	  r.last_delivery_at, r.permanent_count, r.retry_count, r.bad_since, r.bad_until, coalesce(r.last_bounce_id, 0), r.seq,
 	  coalesce(b.smtp_code, 0), coalesce(b.reply, '')
 	FROM recipients r LEFT JOIN bounces b ON b.id = r.deciding_bounce_id `
 
@@ -138,8 +138,8 @@ func (o *Outbox) recipients(ctx context.Context, query string, args ...any) ([]b
 	var rows []bounce.Recipient
 	err := scanAll(ctx, o.db, query, func(scan func(...any) error) error {
 		var row bounce.Recipient
-		err := scan(&row.Recipient, &row.Domain, &row.State, &row.Category, &row.Reason, &row.FirstFailureAt, &row.LastFailureAt,
-			&row.LastDeliveryAt, &row.PermanentCount, &row.RetryCount, &row.BadSince, &row.LastBounceID, &row.Seq, &row.SMTPCode, &row.Reply)
+		err := scan(&row.Recipient, &row.Domain, &row.State, &row.DecidedBy, &row.Category, &row.Reason, &row.FirstFailureAt, &row.LastFailureAt,
+			&row.LastDeliveryAt, &row.PermanentCount, &row.RetryCount, &row.BadSince, &row.BadUntil, &row.LastBounceID, &row.Seq, &row.SMTPCode, &row.Reply)
 		rows = append(rows, row)
 		return err
 	}, args...)
