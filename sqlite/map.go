@@ -59,7 +59,7 @@ func NewMap(ctx context.Context, path string, about []string, access, transport 
 	if m.tx, err = m.db.BeginTx(ctx, nil); err != nil {
 		return nil, err
 	}
-	schema := fmt.Sprintf(mapSchema, quoted(access), quoted(transport), min(1, len(transport)))
+	schema := fmt.Sprintf(mapSchema, literal(access), literal(transport), min(1, len(transport)))
 	if _, err := m.tx.ExecContext(ctx, schema); err != nil {
 		return nil, err
 	}
@@ -72,8 +72,8 @@ func NewMap(ctx context.Context, path string, about []string, access, transport 
 	return m, err
 }
 
-// quoted is a literal of SQL: a view takes no parameters.
-func quoted(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
+// literal is a literal of SQL: a view takes no parameters.
+func literal(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
 
 // Add adds an address, and what is said of it.
 func (m *Map) Add(ctx context.Context, address, said string) error {
