@@ -20,6 +20,8 @@ var layers = map[string][]string{
 	"export":   {"bounce"},
 	"logparse": {"bounce"},
 	"pipeline": {"address", "bounce"},
+	"publish":  {"bounce"},
+	"push":     {"bounce"},
 	"queue":    {"bounce"},
 	"sqlite":   {"bounce"},
 	"tailer":   {"bounce"},

@@ -60,6 +60,7 @@ const (
 	SystemTrouble     Reason = "system-trouble"
 	LocalTrouble      Reason = "local-trouble"
 	MessageExpired    Reason = "expired"
+	Suppressed        Reason = "suppressed"
 	Unknown           Reason = "unknown"
 )
 
@@ -111,6 +112,7 @@ var Reasons = []ReasonMeaning{
 	{SystemTrouble, "the other server has trouble of its own", false, "Nothing: the queue tries again."},
 	{LocalTrouble, "our own server's settings or programs failed", false, "Look at your server's log around this delivery: a program, a file or a table failed."},
 	{MessageExpired, "the message was tried for too long, and given up", false, "Look at the deferrals before it: they tell why."},
+	{Suppressed, "our own server refused it, because bouncetail holds the address to be bad", false, "Nothing: it counts neither for nor against the address. To write to it again, see bouncetail explain."},
 	{Unknown, "the reply does not say", false, "Read the reply; a rule of your own can name it."},
 }
 
@@ -149,3 +151,8 @@ func (r Reason) AddressBad() bool {
 	}
 	return false
 }
+
+// RefusalToken stands in the text of every refusal that comes of a published
+// map, so that it is not taken for news of the address when it is read in a log
+// again.
+const RefusalToken = "[bouncetail]"

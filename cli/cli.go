@@ -99,7 +99,7 @@ func (a *app) root() *cobra.Command {
 	root.PersistentFlags().StringVar(&a.configPath, "config", "", "settings `FILE` (default "+config.DefaultPath+")")
 	root.PersistentFlags().StringVar(&a.dbPath, "db", "", "database `FILE` (default: the setting database)")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(a.run(), a.importLogs(), a.recipients(), a.incidents(), a.explain(), a.top(), a.forget(), a.prune(), a.export(), a.classify(), a.rules(), a.unclassified(), a.reclassify(), a.checkConfig(), a.version(), a.man(root))
+	root.AddCommand(a.run(), a.importLogs(), a.recipients(), a.incidents(), a.explain(), a.top(), a.forget(), a.prune(), a.export(), a.publish(), a.webhooks(), a.classify(), a.rules(), a.unclassified(), a.reclassify(), a.checkConfig(), a.version(), a.man(root))
 	for _, c := range all(root) {
 		if args := c.Args; args != nil {
 			c.Args = func(cmd *cobra.Command, given []string) error {
@@ -183,7 +183,7 @@ func (a *app) checkConfig() *cobra.Command {
 		Use:   "check-config",
 		Short: "Check the settings and say what they come to",
 		Args:  cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := a.settings()
 			if err != nil {
 				return err
@@ -194,6 +194,9 @@ func (a *app) checkConfig() *cobra.Command {
 			}
 			for _, s := range c.Sources {
 				fmt.Fprintf(a.stdout, "source:   %s (%s)\n", s.Path, s.MTA)
+			}
+			if err := a.checkOutputs(cmd.Context(), c); err != nil {
+				return err
 			}
 			_, err = fmt.Fprintln(a.stdout, "The settings are good.")
 			return err

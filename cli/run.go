@@ -100,6 +100,8 @@ func (a *app) follow(ctx context.Context, c config.Config, hangup <-chan os.Sign
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	defer keepUp(ctx, s.store, log)()
+	outputs := startOutputs(ctx, c, log)
+	defer func() { stop(); outputs() }()
 	p := s.pipeline(source)
 	done := make(chan error, 1)
 	go func() { done <- p.Run(ctx) }()

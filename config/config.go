@@ -42,6 +42,10 @@ type Config struct {
 	// Retention is for how many days records are kept; 0 is for ever.
 	Retention Retention `mapstructure:"retention"`
 	Log       Log       `mapstructure:"log"`
+	// Publish is what mail servers are given to look up in.
+	Publish Publish `mapstructure:"publish"`
+	// Webhooks are told of the changes of recipients.
+	Webhooks []Webhook `mapstructure:"webhooks"`
 }
 
 // Retention is for how many days each kind of record is kept; 0 is for ever.
@@ -89,6 +93,66 @@ type Threshold struct {
 // Categories are the keys of Policy.Categories.
 var Categories = []string{"blocked", "dmarc", "invalid-address", "mailbox", "mailbox-full", "rate-limit", "recipient-error", "rejection", "sender-reputation", "unclassified"}
 
+// Publish says which maps of bad addresses are written, where, and when.
+type Publish struct {
+	// Directory is where the maps go; empty writes none.
+	Directory string `mapstructure:"directory"`
+	// Maps are those to write; see MapNames.
+	Maps []string `mapstructure:"maps"`
+	// Action is "reject", or "warn" to take the mail and log a warning.
+	Action string `mapstructure:"action"`
+	// Text is what is said of an address; {reason} and {since} are filled in.
+	Text string `mapstructure:"text"`
+	// Every is the time between two writings at least.
+	Every time.Duration `mapstructure:"every"`
+	// MinAge is how long an address has been bad before it is published.
+	MinAge time.Duration `mapstructure:"min_age"`
+}
+
+// MapNames are what Publish.Maps may hold.
+var MapNames = []string{"sqlite", "access", "transport", "exim"}
+
+// Webhook is a program that is told of the changes of recipients by HTTP.
+type Webhook struct {
+	// Name tells its cursor in the database; a hook of a new name is a new one.
+	Name string `mapstructure:"name"`
+	URL  string `mapstructure:"url"`
+	// Kind is "json" or "listmonk".
+	Kind string `mapstructure:"kind"`
+	// Secret signs the body; SecretFile holds it instead.
+	Secret     Secret `mapstructure:"secret"`
+	SecretFile string `mapstructure:"secret_file"`
+	// Username and Password are for basic authentication; PasswordFile holds
+	// the password instead.
+	Username     string `mapstructure:"username"`
+	Password     Secret `mapstructure:"password"`
+	PasswordFile string `mapstructure:"password_file"`
+	// States are those of the recipients to tell of.
+	States []string `mapstructure:"states"`
+	// Start is where a new hook begins: "now" or "beginning".
+	Start string `mapstructure:"start"`
+	// Batch is how many recipients one request holds at most.
+	Batch int `mapstructure:"batch"`
+	// Timeout is how long one request may take.
+	Timeout time.Duration `mapstructure:"timeout"`
+	// Tries is after how many failures a request is given up.
+	Tries int `mapstructure:"tries"`
+}
+
+// Secret is a text that is never shown.
+type Secret string
+
+// String hides the secret from what prints settings.
+func (s Secret) String() string {
+	if s == "" {
+		return ""
+	}
+	return "(secret)"
+}
+
+// GoString hides it likewise.
+func (s Secret) GoString() string { return s.String() }
+
 // Source is a log to follow.
 type Source struct {
 	// Path is a file or a glob. What rotation makes of it is found by itself.
@@ -131,6 +195,13 @@ func Default() Config {
 			},
 		},
 		Log: Log{Level: "info", Format: "text"},
+		Publish: Publish{
+			Maps:   slices.Clone(MapNames),
+			Action: "reject",
+			Text:   "5.1.1 This address bounces: {reason} since {since}",
+			Every:  5 * time.Minute,
+		},
+		Webhooks: []Webhook{},
 	}
 }
 
@@ -308,6 +379,16 @@ func (c *Config) check() error {
 	}
 	if c.Log.Format != "text" && c.Log.Format != "json" {
 		bad("log.format", "%q is neither text nor json", c.Log.Format)
+	}
+	c.Publish.check(bad)
+	names := make(map[string]bool)
+	for i := range c.Webhooks {
+		w := &c.Webhooks[i]
+		w.check(fmt.Sprintf("webhooks[%d]", i), bad)
+		if names[w.Name] {
+			bad(fmt.Sprintf("webhooks[%d].name", i), "%q is the name of another one, too", w.Name)
+		}
+		names[w.Name] = true
 	}
 	return errors.Join(errs...)
 }

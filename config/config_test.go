@@ -1,11 +1,13 @@
 package config_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/bouncetail/bouncetail/config"
 )
@@ -103,6 +105,10 @@ func TestBadSettingsAreNamedAllAtOnce(t *testing.T) {
 		"misspelt source":  {"sources:\n  - pth: x\n", []string{`"sources[0].pth"`, `"sources[0].path"`}},
 		"several problems": {"start: middle\nlog: {level: loud}\nsources: [{path: x, mta: qmail}]\n", []string{"start:", "log.level:", "sources[0].mta:"}},
 		"no zone":          {"sources: [{path: x, timezone: Mars/Base}]\n", []string{"sources[0].timezone:", "Europe/Berlin"}},
+		"publish":          {"publish: {directory: maps, maps: [hash], action: drop, text: Gone, every: 1ms}\n", []string{"publish.directory:", "publish.maps:", "publish.action:", "publish.text:", "publish.every:"}},
+		"text":             {"publish: {text: \"5.1.1 {why}\"}\n", []string{"publish.text:", "{why}"}},
+		"misspelt hook":    {"webhooks: [{nme: x}]\n", []string{`"webhooks[0].nme"`, `"webhooks[0].name"`}},
+		"hooks":            {"webhooks:\n  - {name: a, url: 'ftp://x', kind: xml, states: [gone]}\n  - {name: a, url: 'http://u:hunter2@x'}\n  - {name: l, url: 'http://x', kind: listmonk, states: [ok]}\n", []string{"webhooks[0].url:", "webhooks[0].kind:", "webhooks[0].states:", "webhooks[1].name:", "webhooks[1].url:", "webhooks[2].username:"}},
 		"misspelt policy":  {"policy: {fialures: 3, categories: {mailbox-full: {windw: 9}}}\n", []string{`"policy.fialures"`, `"policy.failures"`, `"policy.categories.mailbox-full.windw"`, `"policy.categories.mailbox-full.window"`}},
 		"no category":      {"policy: {categories: {full: {failures: 3}}}\n", []string{"policy.categories.full:", "mailbox-full"}},
 		"no such policy":   {"policy: {days: 90, bad_days: -1}\n", []string{"policy.window:", "policy.bad_days: -1"}},
@@ -118,11 +124,30 @@ func TestBadSettingsAreNamedAllAtOnce(t *testing.T) {
 			if err == nil {
 				t.Fatalf("Load(%q) gives no error", c.text)
 			}
+			if strings.Contains(err.Error(), "hunter2") {
+				t.Errorf("Load(%q) tells a password: %v", c.text, err)
+			}
 			for _, want := range c.want {
 				if !strings.Contains(err.Error(), want) {
 					t.Errorf("Load(%q): %v; want it to name %s", c.text, err, want)
 				}
 			}
 		})
+	}
+}
+
+func TestWebhooksGetTheirDefaults(t *testing.T) {
+	got, err := config.Load(write(t, "webhooks:\n  - {name: crm, url: 'https://crm.example/hook', secret: hunter2}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []config.Webhook{{Name: "crm", URL: "https://crm.example/hook", Kind: "json", Secret: "hunter2", States: []string{"bad", "ok"}, Start: "now", Batch: 100, Timeout: 10 * time.Second, Tries: 30}}
+	if !reflect.DeepEqual(got.Webhooks, want) {
+		t.Errorf("webhooks %+v, want %+v", got.Webhooks, want)
+	}
+	for _, format := range []string{"%v", "%+v", "%#v", "%s"} {
+		if shown := fmt.Sprintf(format, got); strings.Contains(shown, "hunter2") {
+			t.Errorf("%s shows the secret: %s", format, shown)
+		}
 	}
 }

@@ -35,7 +35,7 @@ func unpacked(t testing.TB, name string) (root, libraries string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return root, strings.Join(append(found, filepath.Join(root, "usr/lib/postfix")), ":")
+	return root, strings.Join(append(found, filepath.Join(root, "usr/lib"), filepath.Join(root, "usr/lib/postfix")), ":")
 }
 
 // freePort returns a port of 127.0.0.1 that nobody listens on.
@@ -52,13 +52,17 @@ func freePort(t testing.TB) int {
 // postfix is a Postfix of the test's own: its configuration, queue and log lie
 // in a folder, and it listens on 127.0.0.1 alone.
 type postfix struct {
-	log  string
-	port int
+	t      *testing.T
+	log    string
+	port   int
+	root   string // where it is unpacked
+	env    []string
+	master *os.Process
 }
 
 // startPostfix starts one that delivers everything to next, and stops it when
-// the test ends.
-func startPostfix(t *testing.T, next int) *postfix {
+// the test ends. More settings go behind those of main.cf.
+func startPostfix(t *testing.T, next int, more ...string) *postfix {
 	t.Helper()
 	root, libraries := unpacked(t, "postfix")
 	// Accounts of base-passwd, so that none has to be made: Postfix asks for a
@@ -83,7 +87,7 @@ func startPostfix(t *testing.T, next int) *postfix {
 	}
 	check(os.Chmod(folder, 0o755))
 	at := func(name string) string { return filepath.Join(folder, name) }
-	for _, name := range []string{"etc", "log", "queue", "queue/pid"} {
+	for _, name := range []string{"bin", "etc", "log", "queue", "queue/pid"} {
 		check(os.Mkdir(at(name), 0o755))
 	}
 	for _, name := range []string{
@@ -93,15 +97,16 @@ func startPostfix(t *testing.T, next int) *postfix {
 		check(os.Mkdir(at(name), 0o700))
 		check(os.Chown(at(name), uid, gid))
 	}
-	p := &postfix{log: at("log/mail.log"), port: freePort(t)}
+	p := &postfix{t: t, log: at("log/mail.log"), port: freePort(t), root: root}
 	programs := filepath.Join(root, "usr/lib/postfix/sbin")
 	check(os.WriteFile(at("etc/main.cf"), fmt.Appendf(nil, `
 compatibility_level = 3.6
 queue_directory = %[1]s/queue
 data_directory = %[1]s/data
-command_directory = %[2]s/usr/sbin
+command_directory = %[1]s/bin
 daemon_directory = %[3]s
-shlib_directory = no
+meta_directory = %[1]s/etc
+shlib_directory = %[2]s/usr/lib/postfix
 mail_owner = proxy
 setgid_group = irc
 import_environment = MAIL_CONFIG TZ LD_LIBRARY_PATH
@@ -119,9 +124,14 @@ local_recipient_maps =
 smtp_tls_security_level = none
 smtpd_relay_restrictions = permit_mynetworks, reject
 smtputf8_enable = no
-`, folder, root, programs, p.log, next), 0o644))
+%[6]s
+`, folder, root, programs, p.log, next, strings.Join(more, "\n")), 0o644))
+	// sendmail(1) starts it with an environment that leaves the libraries out.
+	check(os.WriteFile(at("bin/postdrop"), fmt.Appendf(nil, "#!/bin/sh\nLD_LIBRARY_PATH=%s exec %s/usr/sbin/postdrop \"$@\"\n", libraries, root), 0o755))
+	check(os.WriteFile(at("etc/dynamicmaps.cf"), []byte("sqlite\tpostfix-sqlite.so\tdict_sqlite_open\n"), 0o644))
 	check(os.WriteFile(at("etc/master.cf"), fmt.Appendf(nil, `
 127.0.0.1:%d inet n - n - - smtpd
+pickup    unix n - n 60 1 pickup
 cleanup   unix n - n - 0 cleanup
 qmgr      unix n - n 300 1 qmgr
 rewrite   unix - - n - - trivial-rewrite
@@ -145,6 +155,7 @@ postlog   unix-dgram n - n - 1 postlogd
 	var said strings.Builder
 	master.Stderr = &said
 	check(master.Start())
+	p.env, p.master = master.Env, master.Process
 	t.Cleanup(func() {
 		syscall.Kill(-master.Process.Pid, syscall.SIGTERM) //nolint:errcheck // it may have ended
 		err := master.Wait()
@@ -155,6 +166,14 @@ postlog   unix-dgram n - n - 1 postlogd
 	})
 	waitForPort(t, p.port)
 	return p
+}
+
+// reload does what "postfix reload" does.
+func (p *postfix) reload() {
+	p.t.Helper()
+	if err := p.master.Signal(syscall.SIGHUP); err != nil {
+		p.t.Fatal(err)
+	}
 }
 
 func waitForPort(t testing.TB, port int) {

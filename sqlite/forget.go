@@ -69,6 +69,9 @@ var places = map[string]map[string]content{
 	"export_cursors": {"name": impersonal, "moved_at": impersonal},
 	"forgotten":      {"until": impersonal},
 	"horizons":       {"kind": impersonal, "since": impersonal},
+
+	"webhook_cursors":      {"name": impersonal, "moved_at": impersonal, "trouble": impersonal},
+	"webhook_dead_letters": {"name": impersonal, "gave_up_at": owned, "error": impersonal},
 }
 
 // Scrubber takes what is to be forgotten out of a memory that another package

@@ -79,7 +79,7 @@ func TestPageOfTheDatabaseIsCurrent(t *testing.T) {
 
 <!-- Made from the comments in sqlite/migrations by: go test ./sqlite -update -->
 
-One SQLite file in WAL mode, by default ` + "`/var/lib/bouncetail/bouncetail.db`" + `. Query it while the daemon writes; ` + "`sqlite3 -readonly`" + ` is enough. Do not write to it, and do not give it to a mail server as a lookup table: what a mail server reads has to be a file of its own, made by ` + "`bouncetail export`" + `.
+One SQLite file in WAL mode, by default ` + "`/var/lib/bouncetail/bouncetail.db`" + `. Query it while the daemon writes; ` + "`sqlite3 -readonly`" + ` is enough. Do not write to it, and do not give it to a mail server as a lookup table: what a mail server reads has to be a file of its own, made by ` + "`bouncetail publish`" + ` (see [mta.md](mta.md)).
 
 The same explanations are in the file itself: ` + "`.schema bounces`" + `.
 

@@ -242,18 +242,19 @@ func (p *pruner) bounces(ctx context.Context, before time.Time) error {
 		id, key   int64
 		at        string
 		permanent bool
+		ours      bool // our own refusal, which counts nowhere
 	}
 	for first := int64(0); first < end; first += atOnce {
 		var rows []old
 		err := scanAll(ctx, p.db, `
-			SELECT b.id, b.recipient_key, b.occurred_at, b.disposition = 'permanent'
+			SELECT b.id, b.recipient_key, b.occurred_at, b.disposition = 'permanent', b.reason = 'suppressed'
 			FROM bounces b CROSS JOIN recipients r ON r.recipient_key = b.recipient_key
 			WHERE b.id > ? AND b.id <= ? AND b.occurred_at < ?
 			  AND b.occurred_at <= r.last_delivery_at
 			  AND b.id NOT IN (r.last_bounce_id, r.deciding_bounce_id)`,
 			func(scan func(...any) error) error {
 				var o old
-				err := scan(&o.id, &o.key, &o.at, &o.permanent)
+				err := scan(&o.id, &o.key, &o.at, &o.permanent, &o.ours)
 				rows = append(rows, o)
 				return err
 			}, first, first+atOnce, stamp(before))
@@ -268,6 +269,7 @@ func (p *pruner) bounces(ctx context.Context, before time.Time) error {
 			if _, err := w.tx.ExecContext(ctx, "DELETE FROM bounces WHERE id IN (SELECT value FROM json_each(?))", keyList(ids)); err != nil {
 				return err
 			}
+			rows := slices.DeleteFunc(slices.Clone(rows), func(o old) bool { return o.ours })
 			return w.each(len(rows), `
 				INSERT INTO pruned_failures (recipient_key, permanent_count, retry_count, first_failure_at) VALUES (?, ?, ?, ?)
 				ON CONFLICT (recipient_key) DO UPDATE SET

@@ -160,8 +160,10 @@ func (w *writer) bounces(b *bounce.Batch) error {
 			r := &b.Records[i]
 			key := r.To.Key()
 			w.isNew++
-			w.touched[key] = r.To
-			w.failures[key] = append(w.failures[key], newFailure(id, r))
+			if r.Reason != bounce.Suppressed { // our own refusal says nothing new of the address
+				w.touched[key] = r.To
+				w.failures[key] = append(w.failures[key], newFailure(id, r))
+			}
 			switch o := w.count(r.At.UnixMilli(), r.To.Domain); r.Outcome {
 			case bounce.Deferred:
 				o.deferred++

@@ -162,7 +162,7 @@ func (w *writer) histories(keys []int64) (map[int64][]failure, error) {
 	histories := make(map[int64][]failure, len(keys))
 	err := scanAll(w.ctx, w.tx, `
 		SELECT b.recipient_key, b.id, b.occurred_at, b.event_id, b.category, b.reason, b.disposition, b.suppress, b.scope, b.outcome
-		FROM json_each(?) k CROSS JOIN bounces b ON b.recipient_key = k.value`,
+		FROM json_each(?) k CROSS JOIN bounces b ON b.recipient_key = k.value AND b.reason <> 'suppressed'`,
 		func(scan func(...any) error) error {
 			var key int64
 			var f failure
@@ -281,10 +281,13 @@ func (w *writer) touch(n int) {
 	w.failures, w.deliveries = nil, nil
 }
 
+// tellingBounces are those that tell of an address: our own refusals do not.
+const tellingBounces = "(SELECT * FROM bounces WHERE reason <> 'suppressed')"
+
 // restore makes the rows that are missing in recipients.
 func (w *writer) restore() error {
 	var missing []int64
-	for _, table := range []string{"bounces", "decisions"} {
+	for _, table := range []string{tellingBounces, "decisions"} {
 		keys, err := w.keysOf("SELECT DISTINCT recipient_key FROM " + table + " t WHERE NOT EXISTS (SELECT 1 FROM recipients r WHERE r.recipient_key = t.recipient_key)")
 		if err != nil {
 			return err
@@ -295,7 +298,7 @@ func (w *writer) restore() error {
 	missing = slices.Compact(missing)
 	for chunk := range slices.Chunk(missing, pageSize) {
 		w.touch(len(chunk))
-		for _, table := range []string{"bounces", "decisions"} {
+		for _, table := range []string{tellingBounces, "decisions"} {
 			err := scanAll(w.ctx, w.tx, "SELECT t.recipient_key, min(t.recipient), min(t.domain) FROM json_each(?) k CROSS JOIN "+table+" t ON t.recipient_key = k.value GROUP BY 1",
 				func(scan func(...any) error) error {
 					var key int64

@@ -1,0 +1,104 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/bouncetail/bouncetail/config"
+	"github.com/bouncetail/bouncetail/publish"
+	"github.com/bouncetail/bouncetail/sqlite"
+)
+
+func (a *app) publish() *cobra.Command {
+	var folder string
+	var warn bool
+	c := &cobra.Command{
+		Use:   "publish",
+		Short: "Write maps of bad addresses for the mail server to refuse mail to",
+		Long: "Publish writes the bad addresses into maps that Postfix and Exim look up in. Each\n" +
+			"map is written beside and renamed, so that the mail server never sees half of one.\n" +
+			"The daemon does the same on change where the setting publish.directory is given.\n\n" +
+			"Try with --warn first: Postfix takes the mail then, and logs a warning.\n" +
+			"docs/mta.md shows the set-up step by step.",
+		Args: cobra.NoArgs,
+	}
+	c.Flags().StringVarP(&folder, "output", "o", "", "write into `DIR` (default: the setting publish.directory)")
+	c.Flags().BoolVar(&warn, "warn", false, "monitor mode, as the setting publish.action: warn")
+	c.RunE = func(cmd *cobra.Command, _ []string) error {
+		settings, err := a.settings()
+		if err != nil {
+			return err
+		}
+		if folder != "" {
+			if settings.Publish.Directory, err = filepath.Abs(folder); err != nil {
+				return err
+			}
+		}
+		if settings.Publish.Directory == "" {
+			return usageError{errors.New("no folder to publish into; give -o DIR, or the setting publish.directory")}
+		}
+		if warn {
+			settings.Publish.Action = "warn"
+		}
+		r, err := sqlite.OpenReader(cmd.Context(), settings.Database)
+		if err != nil {
+			return err
+		}
+		defer r.Close()
+		p := publisher(settings.Publish, r, a.logger(settings.Log))
+		result, err := p.Publish(cmd.Context())
+		if err != nil {
+			return err
+		}
+		return a.tellPublished(p, result)
+	}
+	return c
+}
+
+// tellPublished says what was written and how it is used.
+func (a *app) tellPublished(p *publish.Publisher, result publish.Result) error {
+	var out strings.Builder
+	fmt.Fprintf(&out, "%d addresses published", result.Addresses)
+	if result.LeftOut > 0 {
+		fmt.Fprintf(&out, ", %d left out that a map cannot hold", result.LeftOut)
+	}
+	fmt.Fprintln(&out)
+	for _, m := range publish.Maps {
+		path := filepath.Join(p.Dir, m.File)
+		if !strings.Contains(strings.Join(result.Files, "\n")+"\n", path+"\n") {
+			continue
+		}
+		info, err := os.Stat(path)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(&out, "\n%s (%d bytes)\n  %s\n", path, info.Size(), fmt.Sprintf(m.Use, path))
+	}
+	_, err := fmt.Fprint(a.stdout, out.String())
+	return err
+}
+
+// publisher returns what writes the maps of the settings.
+func publisher(c config.Publish, source publish.Source, log *slog.Logger) *publish.Publisher {
+	return &publish.Publisher{
+		Dir:    c.Directory,
+		Maps:   c.Maps,
+		Text:   c.Text,
+		Warn:   c.Action == "warn",
+		MinAge: c.MinAge,
+		Every:  c.Every,
+		MadeBy: "bouncetail " + versionText(),
+		Source: source,
+		NewTable: func(ctx context.Context, path string, about []string, access, transport string) (publish.Table, error) {
+			return sqlite.NewMap(ctx, path, about, access, transport)
+		},
+		Log: log,
+	}
+}

@@ -1,0 +1,182 @@
+package publish
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/bouncetail/bouncetail/bounce"
+)
+
+// list is a source that is changed by hand.
+type list struct {
+	seq  int64
+	bad  []bounce.Recipient
+	fail error
+}
+
+func (l *list) LastChange(context.Context) (int64, error) { return l.seq, l.fail }
+
+func (l *list) Bad(_ context.Context, each func(*bounce.Recipient) error) error {
+	for i := range l.bad {
+		if err := each(&l.bad[i]); err != nil {
+			return err
+		}
+	}
+	return l.fail
+}
+
+func (l *list) add(local, since string) {
+	l.seq++
+	l.bad = append(l.bad, bounce.Recipient{Recipient: local + "@example.com", Reason: bounce.NoSuchUser, BadSince: &since})
+}
+
+func newPublisher(dir string, from *list, log *bytes.Buffer) *Publisher {
+	return &Publisher{
+		Dir: dir, Maps: []string{"access", "exim"}, Text: "5.1.1 Bounces: {reason} since {since}", Every: 5 * time.Minute,
+		MadeBy: "bouncetail test", Source: from, Log: slog.New(slog.NewTextHandler(log, nil)),
+	}
+}
+
+// lines returns what a map holds, without its header.
+func lines(t *testing.T, dir, file string) []string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(dir, file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for line := range strings.Lines(string(text)) {
+		if !strings.HasPrefix(line, "# ") {
+			all = append(all, line)
+		}
+	}
+	return all
+}
+
+const longAgo = "1999-01-01T00:00:00.000Z" // synctest begins in 2000
+
+func TestDaemonPublishesOnChangeAndAtMostSoOften(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "maps")
+	synctest.Test(t, func(t *testing.T) {
+		from, log := &list{}, &bytes.Buffer{}
+		from.add("a", longAgo)
+		p := newPublisher(dir, from, log)
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() { p.Run(ctx); close(ended) }()
+		after := func(d time.Duration, addresses int) {
+			t.Helper()
+			time.Sleep(d) // of the bubble: no time passes
+			synctest.Wait()
+			if got := lines(t, dir, "access"); len(got) != addresses {
+				t.Errorf("after %v the map holds %q, want %d addresses", d, got, addresses)
+			}
+		}
+		after(time.Second, 1)
+		from.add("b", longAgo)
+		after(4*time.Minute, 1) // too soon after the first
+		after(2*time.Minute, 2)
+		after(20*time.Minute, 2)
+		from.add("c", longAgo)
+		after(10*time.Second, 3) // the last is long ago
+
+		// A change that changes nothing here, and a map that is lost.
+		before, err := os.Stat(filepath.Join(dir, "exim"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		from.seq++
+		after(6*time.Minute, 3)
+		if now, err := os.Stat(filepath.Join(dir, "exim")); err != nil || !os.SameFile(before, now) {
+			t.Errorf("a map was written that holds the same: %v", err)
+		}
+		if err := os.Remove(filepath.Join(dir, "access")); err != nil {
+			t.Fatal(err)
+		}
+		after(2*time.Hour, 3)
+
+		// Trouble is waited out, and said once.
+		from.fail = errors.New("the disk is full")
+		from.add("d", longAgo)
+		after(time.Hour, 3)
+		from.fail = nil
+		after(6*time.Minute, 4)
+		if said := log.String(); strings.Count(said, "maps not written") != 1 || strings.Count(said, "maps are written again") != 1 || strings.Contains(said, "a@example") {
+			t.Errorf("the log says %s", said)
+		}
+		left, err := filepath.Glob(filepath.Join(dir, temporary+"*"))
+		if err != nil || len(left) > 0 {
+			t.Errorf("left behind: %q, %v", left, err)
+		}
+		stop()
+		<-ended
+	})
+}
+
+func TestAddressesAreOldEnough(t *testing.T) {
+	from, log := &list{}, &bytes.Buffer{}
+	from.add("old", "2026-11-20T09:00:00.000Z")
+	from.add("new", "2026-11-22T09:00:00.000Z")
+	p := newPublisher(filepath.Join(t.TempDir(), "maps"), from, log)
+	p.MinAge = 48 * time.Hour
+	p.Now = func() time.Time { return time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC) }
+	result, err := p.Publish(t.Context())
+	if err != nil || result.Addresses != 1 {
+		t.Errorf("Publish() = %+v, %v; want one address", result, err)
+	}
+	if got, want := lines(t, p.Dir, "exim")[0], "old@example.com: 5.1.1 Bounces: no-such-user since 2026-11-20 [bouncetail]\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestBlockedByHandHasNoReason(t *testing.T) {
+	from := &list{bad: []bounce.Recipient{{Recipient: "a@example.com"}}}
+	p := newPublisher(filepath.Join(t.TempDir(), "maps"), from, &bytes.Buffer{})
+	if _, err := p.Publish(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := lines(t, p.Dir, "access")[0], "a@example.com\tREJECT 5.1.1 Bounces: blocked since an unknown day [bouncetail]\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestTwoDoNotPublishAtOnce(t *testing.T) {
+	from := &list{}
+	p := newPublisher(filepath.Join(t.TempDir(), "maps"), from, &bytes.Buffer{})
+	unlock, err := p.take()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Publish(t.Context()); err == nil || !strings.Contains(err.Error(), "another bouncetail publishes there") {
+		t.Errorf("Publish() gives %v", err)
+	}
+	unlock()
+	if _, err := p.Publish(t.Context()); err != nil {
+		t.Errorf("Publish() after that gives %v", err)
+	}
+}
+
+func TestKeyIsNeverMoreThanAnAddress(t *testing.T) {
+	for address, want := range map[string]bool{
+		"a@example.com": true, "o'brien@example.com": true, "a+b@example.com": true, "jörg@example.com": true, "a@[192.0.2.1]": true,
+		"": false, "root": false, "example.com": false, "@example.com": false, "a@": false, "*": false, "a b@example.com": false,
+		`"a"@example.com`: false, `a\b@example.com`: false, "a\n@example.com": false, "a@example.com\u2028": false, "<a@example.com": false,
+		strings.Repeat("a", 400) + "@example.com": false,
+	} {
+		if got := holdable(address); got != want {
+			t.Errorf("holdable(%q) = %v", address, got)
+		}
+	}
+	if got := fmt.Sprintln(postfixKey("#a@b"), eximKey("a:b@c"), eximKey("a@b")); got != "\"#a@b\" \"a:b@c\" a@b\n" {
+		t.Errorf("quoted: %s", got)
+	}
+}
