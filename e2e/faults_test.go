@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -35,6 +36,12 @@ func words(path string) string {
 // startInto starts a daemon that logs into a file, which can be read meanwhile.
 func startInto(t *testing.T, path string, args ...string) *daemon {
 	t.Helper()
+	return startWith(t, path, func(*exec.Cmd) {}, args...)
+}
+
+// startWith starts it with more of a setting.
+func startWith(t *testing.T, path string, more func(*exec.Cmd), args ...string) *daemon {
+	t.Helper()
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		t.Fatal(err)
@@ -43,6 +50,7 @@ func startInto(t *testing.T, path string, args ...string) *daemon {
 	d := &daemon{t: t, done: make(chan struct{})}
 	d.cmd = exec.Command(program(t), append([]string{"run"}, args...)...)
 	d.cmd.Stderr = f
+	more(d.cmd)
 	if err := d.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -83,6 +91,145 @@ func TestFullDiskIsWaitedOut(t *testing.T) {
 	waitFor(t, "it to say that it goes on", func() bool { return strings.Contains(words(told), "saving again") })
 	if n := strings.Count(words(told), full); n != 2 {
 		t.Errorf("it said %d times that the disk is full, want once for each daemon", n)
+	}
+	d.stop()
+}
+
+func TestReadOnlyFileSystemIsWaitedOut(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("SKIPPED, a read-only file system is not tested: only root can mount one")
+	}
+	folder := t.TempDir()
+	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=50m", "tmpfs", folder).CombinedOutput(); err != nil {
+		t.Skipf("SKIPPED, a read-only file system is not tested: mount: %v: %s", err, out)
+	}
+	t.Cleanup(func() {
+		if out, err := exec.Command("umount", folder).CombinedOutput(); err != nil {
+			t.Errorf("umount: %v: %s", err, out)
+		}
+	})
+	remount := func(how string) {
+		if out, err := exec.Command("mount", "-o", "remount,"+how, folder).CombinedOutput(); err != nil {
+			t.Fatalf("remount: %v: %s", err, out)
+		}
+	}
+	log := newMailLog(t)
+	db, told := filepath.Join(folder, "b.db"), filepath.Join(t.TempDir(), "said")
+	log.messages(0, 10)
+	d := startInto(t, told, "--db", db, log.path)
+	eventually(t, db, countBounces, "10")
+	d.kill()
+	remount("ro")
+	log.messages(10, 20)
+	systemd := listen(t)
+	d = startWith(t, told, systemd.watch(4*time.Second), "--db", db, log.path)
+	waitFor(t, "the status to say so", func() bool { return strings.Contains(systemd.status(), "read-only file system") })
+	log.rotate()
+	log.messages(20, 30)
+	remount("rw")
+	eventually(t, db, countBounces, "30")
+	waitFor(t, "it to say that it goes on", func() bool { return strings.Contains(words(told), "going on") })
+	if n := strings.Count(words(told), "trying again until it works"); n != 1 {
+		t.Errorf("it said %d times that it waits, want once:\n%s", n, words(told))
+	}
+	d.stop()
+}
+
+// A user's inotify instances are used up by somebody else, and given back.
+func TestNoWatchesLeftIsWaitedOut(t *testing.T) {
+	const nobody = 61234 // no user of this machine
+	limit, err := strconv.Atoi(strings.TrimSpace(words("/proc/sys/fs/inotify/max_user_instances")))
+	if os.Getuid() != 0 || err != nil || limit > 900 {
+		t.Skipf("SKIPPED, a machine without watches is not tested: it takes root, and fewer than 900 inotify instances for each user (%d)", limit)
+	}
+	log := newMailLog(t)
+	dir, told := shared(t), filepath.Join(t.TempDir(), "said")
+	log.check(log.f.Close())
+	log.path = filepath.Join(dir, "mail.log")
+	log.create()
+	log.check(os.Chmod(log.path, 0o644))
+	log.check(os.Chown(dir, nobody, -1))
+	as := &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+
+	self := filepath.Join(dir, "greedy")
+	own, err := os.ReadFile("/proc/self/exe")
+	log.check(err)
+	log.check(os.WriteFile(self, own, 0o755))
+	greedy := exec.Command(self)
+	greedy.SysProcAttr, greedy.Env = as, append(os.Environ(), takeWatches+"=yes")
+	in, err := greedy.StdinPipe()
+	log.check(err)
+	out, err := greedy.StdoutPipe()
+	log.check(err)
+	log.check(greedy.Start())
+	giveBack := sync.OnceFunc(func() {
+		in.Close()
+		greedy.Wait() //nolint:errcheck // it only held what it had
+	})
+	defer giveBack()
+	if _, err := out.Read(make([]byte, 1)); err != nil {
+		t.Fatalf("taking all watches: %v", err)
+	}
+
+	systemd := listen(t)
+	db := filepath.Join(dir, "b.db")
+	log.messages(0, 10)
+	d := startWith(t, told, func(cmd *exec.Cmd) {
+		systemd.watch(2 * time.Second)(cmd)
+		cmd.SysProcAttr = as
+	}, "--db", db, log.path)
+	eventually(t, db, countBounces, "10")
+	waitFor(t, "the status to say so", func() bool { return strings.Contains(systemd.status(), "no inotify watches left") })
+	for i := 1; i < 4; i++ {
+		log.messages(10*i, 10*i+10)
+		log.rotate()
+		log.check(os.Chmod(log.path, 0o644))
+	}
+	eventually(t, db, countBounces, "40")
+	giveBack()
+	waitFor(t, "it to watch again", func() bool { return strings.Contains(words(told), "going on") })
+	log.messages(40, 50)
+	eventually(t, db, countBounces, "50")
+	if n := strings.Count(words(told), "no inotify watches left"); n != 1 {
+		t.Errorf("it said %d times that it has no watches, want once:\n%s", n, words(told))
+	}
+	d.stop()
+}
+
+// A log that may not be read, and a database that cannot be written, show
+// together in the status.
+func TestStatusTellsAllTrouble(t *testing.T) {
+	log := newMailLog(t)
+	db, told := filepath.Join(t.TempDir(), "b.db"), filepath.Join(t.TempDir(), "said")
+	missing := filepath.Join(t.TempDir(), "no", "exim.log")
+	systemd := listen(t)
+	d := startWith(t, told, systemd.watch(2*time.Second), "--db", db, log.path, missing)
+	log.messages(0, 5)
+	eventually(t, db, countBounces, "5")
+	other := exec.Command("sqlite3", db, "BEGIN IMMEDIATE; SELECT 1;", ".shell sleep 8", "COMMIT;")
+	log.check(other.Start())
+	defer other.Wait()                 //nolint:errcheck // it only held a lock
+	time.Sleep(300 * time.Millisecond) // until it holds the lock
+	log.messages(5, 10)
+	waitFor(t, "both to show", func() bool {
+		s := systemd.status()
+		return strings.Contains(s, "cannot save") && strings.Contains(s, "cannot find "+missing)
+	})
+	eventually(t, db, countBounces, "10")
+	log.check(os.Mkdir(filepath.Dir(missing), 0o755))
+	log.check(os.WriteFile(missing, []byte("\n"), 0o600))
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("status: %s\n%s", systemd.status(), words(told))
+		}
+	})
+	waitFor(t, "both to be over", func() bool {
+		return strings.Contains(systemd.status(), "lines read") && !strings.Contains(systemd.status(), "cannot")
+	})
+	for _, once := range []string{"batch not saved", "saving again", "trying again until it works", "going on"} {
+		if n := strings.Count(words(told), once); n != 1 {
+			t.Errorf("it said %d times %q, want once:\n%s", n, once, words(told))
+		}
 	}
 	d.stop()
 }

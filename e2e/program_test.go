@@ -35,6 +35,10 @@ var build = sync.OnceValues(func() (string, error) {
 })
 
 func TestMain(m *testing.M) {
+	if os.Getenv(takeWatches) != "" {
+		takeAllWatches()
+		return
+	}
 	code := m.Run()
 	if path, err := build(); err == nil {
 		os.RemoveAll(filepath.Dir(path))

@@ -79,6 +79,8 @@ type Pipeline struct {
 	// Progress tells what was done so far; it may be read at any time.
 	Progress Progress
 
+	reading, saving bounce.Pulse
+
 	parsers map[int64]Parser // by stream
 	batch   bounce.Batch
 	at      map[int64]int // where a stream's position stands in batch.Positions
@@ -137,9 +139,11 @@ func (p *Pipeline) Run(ctx context.Context) error {
 			if failed != nil {
 				continue // drained, so that nobody waits for a saver that gave up
 			}
+			p.saving.Beat()
 			if failed = p.save(ctx, b); failed != nil {
 				cancel(failed)
 			}
+			p.saving.Rest()
 		}
 		saveDone <- failed
 	}()
@@ -158,6 +162,13 @@ func (p *Pipeline) Run(ctx context.Context) error {
 	return errors.Join(err, saveErr, sourceErr)
 }
 
+// Still returns for how long neither lines were worked on that had come, nor a
+// batch saved or tried again that was to be saved; 0 where there is nothing to
+// do.
+func (p *Pipeline) Still(now time.Time) time.Duration {
+	return max(p.reading.Still(now), p.saving.Still(now))
+}
+
 // read turns chunks into batches until the source has ended.
 func (p *Pipeline) read(chunks <-chan bounce.Chunk, batches chan<- *bounce.Batch) error {
 	var (
@@ -169,10 +180,13 @@ func (p *Pipeline) read(chunks <-chan bounce.Chunk, batches chan<- *bounce.Batch
 		if err != nil {
 			return err
 		}
+		p.reading.Rest()
 		batches <- b
+		p.reading.Beat()
 		pending, due = 0, nil
 		return nil
 	}
+	defer p.reading.Rest()
 	for {
 		var c bounce.Chunk
 		var open bool
@@ -185,15 +199,18 @@ func (p *Pipeline) read(chunks <-chan bounce.Chunk, batches chan<- *bounce.Batch
 					return err
 				}
 			}
+			p.reading.Rest()
 			select {
 			case c, open = <-chunks:
 			case <-due:
+				p.reading.Beat()
 				if err := flush(); err != nil {
 					return err
 				}
 				continue
 			}
 		}
+		p.reading.Beat()
 		if !open {
 			if pending == 0 {
 				return nil
@@ -318,6 +335,7 @@ func (p *Pipeline) save(ctx context.Context, b *bounce.Batch) error {
 		if p.Progress.Trouble.Swap(&why) == nil {
 			p.Log.Error("batch not saved, trying again until it is", "error", err)
 		}
+		p.saving.Beat() // waited out and tried again
 		select {
 		case <-time.After(pause):
 			pause = min(2*pause, 5*time.Second)

@@ -10,6 +10,8 @@ import (
 	"os"
 
 	"github.com/nxadm/tail"
+
+	"github.com/bouncetail/bouncetail/bounce"
 )
 
 // window is how many bytes are hashed at the start of a stream and before a
@@ -91,6 +93,7 @@ type blockReader struct {
 	file     io.ReaderAt
 	maxLine  int
 	complete bool // an unterminated last line counts
+	pulse    *bounce.Pulse
 }
 
 // read returns the whole lines behind an offset, about one block of them. The
@@ -152,6 +155,7 @@ func (r *blockReader) skip(offset, scanned int64) (block, error) {
 			return block{end: offset + scanned + int64(i) + 1, tooLong: 1}, nil
 		}
 		scanned += int64(n)
+		r.pulse.Beat()
 		if n < len(buf) {
 			if r.complete {
 				return block{end: offset + scanned, tooLong: 1}, nil
@@ -204,7 +208,7 @@ func lastNewline(f io.ReaderAt, size int64) (int64, error) {
 
 // liveLimit is how much may wait for nxadm/tail to read it; more goes by
 // blocks.
-const liveLimit = 64 << 10
+const liveLimit = 16 << 10
 
 // readLive has nxadm/tail read the whole lines between an offset and a limit.
 // It opens our own descriptor, so that it cannot see another file, and neither
