@@ -99,6 +99,7 @@ func TestReadOnlyFileSystemIsWaitedOut(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("SKIPPED, a read-only file system is not tested: only root can mount one")
 	}
+	t.Parallel()
 	folder := t.TempDir()
 	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=50m", "tmpfs", folder).CombinedOutput(); err != nil {
 		t.Skipf("SKIPPED, a read-only file system is not tested: mount: %v: %s", err, out)
@@ -137,6 +138,7 @@ func TestReadOnlyFileSystemIsWaitedOut(t *testing.T) {
 
 // A user's inotify instances are used up by somebody else, and given back.
 func TestNoWatchesLeftIsWaitedOut(t *testing.T) {
+	t.Parallel()
 	const nobody = 61234 // no user of this machine
 	limit, err := strconv.Atoi(strings.TrimSpace(words("/proc/sys/fs/inotify/max_user_instances")))
 	if os.Getuid() != 0 || err != nil || limit > 900 {
@@ -199,6 +201,7 @@ func TestNoWatchesLeftIsWaitedOut(t *testing.T) {
 // A log that may not be read, and a database that cannot be written, show
 // together in the status.
 func TestStatusTellsAllTrouble(t *testing.T) {
+	t.Parallel()
 	log := newMailLog(t)
 	db, told := filepath.Join(t.TempDir(), "b.db"), filepath.Join(t.TempDir(), "said")
 	missing := filepath.Join(t.TempDir(), "no", "exim.log")
@@ -206,7 +209,7 @@ func TestStatusTellsAllTrouble(t *testing.T) {
 	d := startWith(t, told, systemd.watch(2*time.Second), "--db", db, log.path, missing)
 	log.messages(0, 5)
 	eventually(t, db, countBounces, "5")
-	other := exec.Command("sqlite3", db, "BEGIN IMMEDIATE; SELECT 1;", ".shell sleep 8", "COMMIT;")
+	other := exec.Command("sqlite3", db, "BEGIN IMMEDIATE; SELECT 1;", ".shell sleep 6", "COMMIT;")
 	log.check(other.Start())
 	defer other.Wait()                 //nolint:errcheck // it only held a lock
 	time.Sleep(300 * time.Millisecond) // until it holds the lock

@@ -128,7 +128,7 @@ func TestWatchdogIsFedOnlyWhileAllMovesOn(t *testing.T) {
 	systemd := listen(t)
 	d := startWith(t, filepath.Join(t.TempDir(), "unused"), func(cmd *exec.Cmd) {
 		systemd.watch(time.Second)(cmd)
-		cmd.Env = append(cmd.Env, "BOUNCETAIL_MAX_LINE=1024")
+		cmd.Env = append(cmd.Env, "BOUNCETAIL_MAX_LINE=4096")
 		cmd.Stderr = write
 	}, "--db", db, log.path)
 	write.Close()
@@ -139,7 +139,7 @@ func TestWatchdogIsFedOnlyWhileAllMovesOn(t *testing.T) {
 
 	// Each such line, when it comes alone, is a line in the daemon's log.
 	for range 60 {
-		_, err := log.f.WriteString(strings.Repeat("y", 2000) + "\n")
+		_, err := log.f.WriteString(strings.Repeat("y", 5000) + "\n")
 		log.check(err)
 		time.Sleep(60 * time.Millisecond) // so that they come alone
 	}
