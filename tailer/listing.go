@@ -49,7 +49,7 @@ const (
 	restless = 30 * time.Second
 	// recheck is how often they are asked after even so.
 	recheck = 30 * time.Second
-	// tick is how coarse the time of a folder may be.
+	// coarse is how coarse the time of a folder may be.
 	coarse = 50 * time.Millisecond
 )
 
@@ -88,7 +88,7 @@ func (t *Tailer) ask(l *listing) bool {
 	if !l.trusted || !unchanged(l.folders) {
 		return false
 	}
-	now := t.o.Now()
+	now, sorted := t.o.Now(), true
 	all := now.Sub(l.changed) < restless || now.Sub(l.whole) >= recheck || t.stirred
 	for i := range l.files {
 		c := &l.files[i]
@@ -99,6 +99,7 @@ func (t *Tailer) ask(l *listing) bool {
 		if err != nil || !info.Mode().IsRegular() || idOf(info).file() != c.id.file() {
 			return false
 		}
+		sorted = sorted && c.id.modified.Equal(info.ModTime())
 		c.id = idOf(info)
 	}
 	if !unchanged(l.folders) {
@@ -107,7 +108,9 @@ func (t *Tailer) ask(l *listing) bool {
 	if all {
 		l.whole = now
 	}
-	slices.SortFunc(l.files, older)
+	if !sorted {
+		slices.SortFunc(l.files, older)
+	}
 	return true
 }
 

@@ -59,35 +59,47 @@ func (w *watcher) close() {
 	}
 }
 
-// wait waits for the next look: at the tick, or when events were gathered for
-// some time, which is not put off again by further ones. It reports whether
-// something happened to another file than a live one.
+// wait waits for the next look: at the tick, or some time after the first event.
+// It reports whether something happened to another file than a live one.
+//
+// In that time no event is taken: the kernel makes one of those that are alike
+// and wait, and to be woken for each line that a server writes costs more than
+// to read it.
 func (w *watcher) wait(ctx context.Context, tick <-chan time.Time, gather time.Duration) (stirred bool, err error) {
 	var (
-		events   chan fsnotify.Event // nil channels never give anything
-		errs     chan error
-		gathered <-chan time.Time
+		events chan fsnotify.Event // nil channels never give anything
+		errs   chan error
 	)
 	if w.w != nil {
 		events, errs = w.w.Events, w.w.Errors
 	}
-	for {
+	select {
+	case <-ctx.Done():
+		return false, ctx.Err()
+	case <-tick:
+		return false, nil
+	case e := <-events:
+		stirred = w.stirs(e)
+	case <-errs:
+		stirred = true // events may have been lost
+	}
+	select {
+	case <-ctx.Done():
+		return stirred, ctx.Err()
+	case <-time.After(gather):
+	}
+	for range 1000 {
 		select {
-		case <-ctx.Done():
-			return stirred, ctx.Err()
 		case e := <-events:
-			if !w.live(e.Name) || !e.Has(fsnotify.Write) {
-				stirred = true
-			}
-			if gathered == nil {
-				gathered = time.After(gather)
-			}
+			stirred = stirred || w.stirs(e)
 		case <-errs:
-			stirred = true // events may have been lost
-		case <-gathered:
-			return stirred, nil
-		case <-tick:
+			stirred = true
+		default:
 			return stirred, nil
 		}
 	}
+	return true, nil
 }
+
+// stirs reports whether an event is more than that a live file has grown.
+func (w *watcher) stirs(e fsnotify.Event) bool { return !w.live(e.Name) || !e.Has(fsnotify.Write) }
