@@ -8,20 +8,29 @@ import (
 // memory gives back what a backlog needed. Without a word the runtime keeps
 // for minutes what it may need again.
 type memory struct {
-	lines    int64 // at the last look
-	released int64 // lines that were read when it was last given back
+	lines   int64 // at the last look
+	counted int64 // lines that a release was due for
+	due     int   // releases
 }
 
-// muchRead is how many lines are worth a release: some tens of megabytes.
-const muchRead = 100_000
+const (
+	// muchRead is how many lines are worth a release: some tens of megabytes.
+	muchRead = 100_000
+	// releases is how often it is done then: what was read may still be waiting
+	// to be saved.
+	releases = 6
+)
 
-// release gives memory back to the system once much was read since it last did,
-// and little is read now.
+// release gives memory back to the system when much was read, and little is
+// read now.
 func (m *memory) release(lines int64) {
 	calm := lines-m.lines < muchRead
 	m.lines = lines
-	if calm && lines-m.released >= muchRead {
-		m.released = lines
+	if lines-m.counted >= muchRead {
+		m.counted, m.due = lines, releases
+	}
+	if calm && m.due > 0 {
+		m.due--
 		debug.FreeOSMemory()
 	}
 }

@@ -208,7 +208,8 @@ func notify(log *slog.Logger, state string) {
 // watchdog returns how often systemd is told of the state, and how long a stage
 // may take for one piece of work until it counts as one that hangs.
 func watchdog() (interval, patience time.Duration) {
-	const often, least = 10 * time.Second, 5 * time.Second
+	// SQLite waits 5 s for a lock, and so does the saver before it tries again.
+	const often, least = 10 * time.Second, 8 * time.Second
 	if d, err := daemon.SdWatchdogEnabled(false); err == nil && d > 0 {
 		return min(d/2, often), max(d, least)
 	}

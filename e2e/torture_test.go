@@ -541,7 +541,7 @@ func TestTorture(t *testing.T) {
 			x.bounces(10)
 			x.start()
 			x.seen()
-			other := exec.Command("sqlite3", x.db, "BEGIN IMMEDIATE; SELECT count(*) FROM bounces;", ".shell sleep 4", "COMMIT;")
+			other := exec.Command("sqlite3", x.db, ".timeout 10000", "BEGIN IMMEDIATE; SELECT count(*) FROM bounces;", ".shell sleep 4", "COMMIT;")
 			x.check(other.Start())
 			x.bounces(50)
 			x.check(other.Wait())
@@ -558,7 +558,7 @@ func TestTorture(t *testing.T) {
 			for i := range 5 {
 				x.bounces(50)
 				copied := filepath.Join(x.t.TempDir(), fmt.Sprint("copy", i))
-				out, err := exec.Command("sqlite3", x.db, "VACUUM INTO '"+copied+"'", ".backup '"+copied+".2'").CombinedOutput()
+				out, err := exec.Command("sqlite3", x.db, ".timeout 10000", "VACUUM INTO '"+copied+"'", ".backup '"+copied+".2'").CombinedOutput()
 				if err != nil {
 					x.t.Errorf("sqlite3: %v: %s", err, out)
 				}

@@ -139,7 +139,6 @@ func (p *Pipeline) Run(ctx context.Context) error {
 			if failed != nil {
 				continue // drained, so that nobody waits for a saver that gave up
 			}
-			p.saving.Beat()
 			if failed = p.save(ctx, b); failed != nil {
 				cancel(failed)
 			}
@@ -317,6 +316,7 @@ const giveUpAfter = 5 * time.Second
 func (p *Pipeline) save(ctx context.Context, b *bounce.Batch) error {
 	pause := 100 * time.Millisecond
 	for {
+		p.saving.Beat()
 		// Not ctx: a stop must not tear the last batch.
 		isNew, err := p.Store.Save(context.WithoutCancel(ctx), b)
 		if err == nil {
@@ -335,7 +335,7 @@ func (p *Pipeline) save(ctx context.Context, b *bounce.Batch) error {
 		if p.Progress.Trouble.Swap(&why) == nil {
 			p.Log.Error("batch not saved, trying again until it is", "error", err)
 		}
-		p.saving.Beat() // waited out and tried again
+		p.saving.Beat() // trouble that is waited out is no hanging
 		select {
 		case <-time.After(pause):
 			pause = min(2*pause, 5*time.Second)

@@ -27,6 +27,13 @@ const (
 	whole      // holds all of the stream that was read, and perhaps more
 )
 
+// mayMatch tells at once of most streams that a file does not hold them, by the
+// bytes with which the file begins: up to a window of them.
+func (s *stream) mayMatch(begin []byte) bool {
+	n := min(window, s.Offset)
+	return int64(len(begin)) < n || hash(begin[:n]) == s.Head
+}
+
 // matches compares a file of some size with what was read of the stream.
 func (s *stream) matches(f io.ReaderAt, size int64) (fit, error) {
 	if s.Offset == 0 {

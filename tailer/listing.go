@@ -48,7 +48,7 @@ const (
 	// names have changed.
 	restless = 30 * time.Second
 	// recheck is how often they are asked after even so.
-	recheck = 30 * time.Second
+	recheck = 2 * time.Minute
 	// coarse is how coarse the time of a folder may be.
 	coarse = 50 * time.Millisecond
 )

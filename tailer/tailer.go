@@ -436,6 +436,12 @@ func (t *Tailer) streamOf(c candidate, f *os.File) (best *stream, wait bool, err
 			return s, false, nil
 		}
 	}
+	begin := make([]byte, window)
+	n, err := readFull(f, begin, 0)
+	if err != nil {
+		return nil, false, err
+	}
+	begin = begin[:n]
 	copied := int64(0)                             // how much was read of the stream that the file may be a copy of, as yet shorter
 	for _, s := range slices.Backward(t.streams) { // the newest first
 		same := s.Device == c.id.device && s.Inode == c.id.inode
@@ -448,9 +454,11 @@ func (t *Tailer) streamOf(c candidate, f *os.File) (best *stream, wait bool, err
 		if same && s.Closed && s.file == nil && c.id.size < s.Offset {
 			continue
 		}
-		m, err := s.matches(f, c.id.size)
-		if err != nil {
-			return nil, false, err
+		m := none
+		if s.mayMatch(begin) {
+			if m, err = s.matches(f, c.id.size); err != nil {
+				return nil, false, err
+			}
 		}
 		switch {
 		case m == whole:
