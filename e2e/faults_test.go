@@ -279,6 +279,7 @@ func TestDamagedDatabaseIsRefused(t *testing.T) {
 // TestMemoryIsBounded reads a backlog with a line of 200 MB in it, and goes on
 // following. make torture has a backlog of 1 GB.
 func TestMemoryIsBounded(t *testing.T) {
+	t.Parallel()
 	log := newMailLog(t)
 	messages := 28_000
 	if os.Getenv("BOUNCETAIL_ROUNDS") != "" {
