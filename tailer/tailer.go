@@ -147,6 +147,9 @@ func New(o Options) (*Tailer, error) {
 		t.listings[i].pattern = p
 	}
 	for _, p := range o.Positions {
+		if p.Stream < 0 {
+			continue // the journal's, or a pipe's
+		}
 		t.next = max(t.next, p.Stream)
 		t.streams = append(t.streams, &stream{Position: p, source: max(0, slices.Index(o.Patterns, p.Source)), grownAt: o.Now(), size: p.Offset, stored: true})
 	}
@@ -162,6 +165,7 @@ func (t *Tailer) Run(ctx context.Context, out chan<- bounce.Chunk) error {
 			s.close()
 		}
 	}()
+	defer t.o.Pulse.Rest()
 	w := &watcher{live: t.isLive}
 	defer w.close()
 	tick := time.NewTicker(time.Second)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
 	"slices"
 	"syscall"
 	"time"
@@ -102,4 +103,6 @@ func (w *watcher) wait(ctx context.Context, tick <-chan time.Time, gather time.D
 }
 
 // stirs reports whether an event is more than that a live file has grown.
-func (w *watcher) stirs(e fsnotify.Event) bool { return !w.live(e.Name) || !e.Has(fsnotify.Write) }
+func (w *watcher) stirs(e fsnotify.Event) bool {
+	return !w.live(filepath.Clean(e.Name)) || !e.Has(fsnotify.Write)
+}
