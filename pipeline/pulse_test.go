@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -36,9 +37,10 @@ func (noQueue) Changes() ([]bounce.QueueEntry, error)       { return nil, nil }
 func TestStillTellsAStageThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hang := make(chan struct{})
-		full := true
+		var full atomic.Bool
+		full.Store(true)
 		store := &slowStore{save: func() error {
-			if full {
+			if full.Load() {
 				return errors.New("disk full")
 			}
 			<-hang
@@ -74,7 +76,7 @@ func TestStillTellsAStageThatHangs(t *testing.T) {
 		time.Sleep(time.Hour)
 		expect("a full disk is waited out", 0, 5*time.Second)
 
-		full = false // and hangs from here on
+		full.Store(false) // and hangs from here on
 		time.Sleep(time.Hour)
 		expect("saving hangs", time.Hour-5*time.Second, time.Hour)
 
