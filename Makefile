@@ -65,8 +65,8 @@ bench:
 # torture runs the scenarios that break followers of logs, five times, and many
 # random stories of rotation.
 torture:
-	BOUNCETAIL_ROUNDS=5 $(GO) test ./e2e -run TestTorture -timeout 60m -v | grep -v '^==='
-	BOUNCETAIL_SEEDS=3000 $(GO) test ./tailer -run EveryLine -timeout 60m
+	BOUNCETAIL_ROUNDS=5 $(GO) test ./e2e -run 'Torture|Memory' -timeout 60m -v
+	BOUNCETAIL_SEEDS=3000 $(GO) test ./tailer -run 'EveryLine|Gaps' -timeout 60m
 
 clean:
 	rm -rf bouncetail .cache

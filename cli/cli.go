@@ -190,7 +190,7 @@ func (a *app) checkConfig() *cobra.Command {
 			}
 			fmt.Fprintln(a.stdout, "database:", c.Database)
 			if len(c.Sources) == 0 {
-				fmt.Fprintln(a.stdout, "sources:  the first that exists of", strings.Join(config.Usual, ", "))
+				fmt.Fprintln(a.stdout, "sources:  the first that exists of", strings.Join(config.Usual, ", ")+", else the journal")
 			}
 			for _, s := range c.Sources {
 				fmt.Fprintf(a.stdout, "source:   %s (%s)\n", s.Path, s.MTA)

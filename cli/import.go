@@ -44,6 +44,7 @@ func (a *app) importLogs() *cobra.Command {
 				return usageError{fmt.Errorf("--mta: %q is none of %s", mta, strings.Join(config.MTAs, ", "))}
 			}
 			c.Sources = []config.Source{source}
+			limitMemory()
 			return a.importFiles(cmd.Context(), c, files)
 		},
 	}
@@ -183,6 +184,7 @@ func (a *app) summary(ctx context.Context, path string, p *pipeline.Progress, to
 		{"Bad addresses, by reason", r.BadByReason},
 		{"Your own problem: failed attempts that are not about the recipient", r.SenderProblems},
 		{"Delivery lines that were not understood", r.Unread},
+		{"Gaps: parts of logs that were destroyed before they could be read (table gaps)", r.Gaps},
 	} {
 		counts, err := part.list(ctx)
 		if err != nil {

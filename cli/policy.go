@@ -37,9 +37,10 @@ func usePolicy(ctx context.Context, s *sqlite.Store, c config.Policy, log *slog.
 // waits for it. Of millions of records a new policy takes minutes.
 func stayAlive(log *slog.Logger) (end func()) {
 	stop, done := make(chan struct{}), make(chan struct{})
+	interval, _ := watchdog()
 	go func() {
 		defer close(done)
-		tick := time.NewTicker(watchdogInterval())
+		tick := time.NewTicker(interval)
 		defer tick.Stop()
 		for {
 			select {

@@ -16,9 +16,11 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
+	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/classify"
 	"github.com/bouncetail/bouncetail/config"
 	"github.com/bouncetail/bouncetail/pipeline"
+	"github.com/bouncetail/bouncetail/sqlite"
 	"github.com/bouncetail/bouncetail/tailer"
 )
 
@@ -34,6 +36,7 @@ func (a *app) run() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			limitMemory()
 			return a.daemon(cmd.Context(), c, files)
 		},
 	}
@@ -57,11 +60,13 @@ func (a *app) runSettings(files []string) (config.Config, error) {
 	for _, path := range config.Usual {
 		if _, err := os.Stat(path); err == nil {
 			c.Sources = []config.Source{{Path: path, MTA: "auto"}}
+			a.logger(c.Log).Info("no source is configured, taking the mail log that this machine has", "log", path)
 			return c, nil
 		}
 	}
 	if _, err := exec.LookPath("journalctl"); err == nil {
 		c.Sources = []config.Source{{Path: tailer.JournalPath, MTA: "auto"}}
+		a.logger(c.Log).Info("no source is configured and there is no mail log, taking the journal", "looked_for", config.Usual)
 		return c, nil
 	}
 	return c, fmt.Errorf("no mail log found (looked for %s, and the journal); name the log in the settings, or as an argument", strings.Join(config.Usual, ", "))
@@ -85,7 +90,7 @@ func (a *app) daemon(ctx context.Context, c config.Config, files []string) error
 // that are good, which it returns.
 func (a *app) follow(ctx context.Context, c config.Config, hangup <-chan os.Signal, reload func() (config.Config, error)) (next *config.Config, err error) {
 	log := a.logger(c.Log)
-	s, err := openStages(ctx, c, log)
+	s, err := patientStages(ctx, c, log)
 	if ctx.Err() != nil && err != nil {
 		return nil, nil // asked to stop before it had begun
 	}
@@ -110,20 +115,37 @@ func (a *app) follow(ctx context.Context, c config.Config, hangup <-chan os.Sign
 	defer stopPruning()
 
 	notify(log, daemon.SdNotifyReady)
-	tick := time.NewTicker(watchdogInterval())
+	interval, patience := watchdog()
+	tick := time.NewTicker(interval)
 	defer tick.Stop()
+	var memory memory
+	hangs := false
 	for {
 		select {
 		case err := <-done:
 			notify(log, daemon.SdNotifyStopping)
-			log.Info("stopped", "lines", p.Progress.Lines.Load(), "new_records", p.Progress.New.Load())
+			log.Info("stopped", "lines", p.Progress.Lines.Load(), "new_records", p.Progress.New.Load(), "gaps", p.Progress.Gaps.Load())
 			return next, err
 		case <-tick.C:
 			if err := s.store.Check(); err != nil {
 				stop()
 				return nil, errors.Join(err, <-done)
 			}
-			notify(log, status(&p.Progress)+"\n"+daemon.SdNotifyWatchdog)
+			memory.release(p.Progress.Lines.Load())
+			state := status(&p.Progress, s.troubles.String())
+			still := max(s.tailing.Still(time.Now()), p.Still(time.Now()))
+			if still < patience {
+				state += "\n" + daemon.SdNotifyWatchdog
+			}
+			switch hung := still >= patience; {
+			case hangs && !hung:
+				hangs = false
+				log.Info("moving on again")
+			case hung && !hangs:
+				hangs = true
+				log.Error("nothing moves on, no longer telling the watchdog that all is well", "for", still.Round(time.Second))
+			}
+			notify(log, state)
 		case <-hangup:
 			notify(log, daemon.SdNotifyReloading+fmt.Sprintf("\nMONOTONIC_USEC=%d", monotonic()))
 			loaded, err := reload()
@@ -142,12 +164,44 @@ func (a *app) follow(ctx context.Context, c config.Config, hangup <-chan os.Sign
 	}
 }
 
-// status tells systemctl status what is going on.
-func status(p *pipeline.Progress) string {
-	if trouble := p.Trouble.Load(); trouble != nil {
-		return "STATUS=cannot save: " + strings.ReplaceAll(*trouble, "\n", " ")
+// patientStages opens the stages, and waits while the database cannot be opened
+// for a reason that may pass.
+func patientStages(ctx context.Context, c config.Config, log *slog.Logger) (*stages, error) {
+	const open = "open the database"
+	var trouble bounce.Troubles
+	interval, _ := watchdog()
+	for {
+		s, err := openStages(ctx, c, log)
+		if err == nil || ctx.Err() != nil || !sqlite.MayPass(err) {
+			if err == nil {
+				trouble.Report(log, open, nil)
+			}
+			return s, err
+		}
+		trouble.Report(log, open, err)
+		notify(log, daemon.SdNotifyReady+"\nSTATUS="+trouble.String()+"\n"+daemon.SdNotifyWatchdog)
+		select {
+		case <-time.After(min(interval, 5*time.Second)):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
 	}
-	return fmt.Sprintf("STATUS=%d lines read, %d new failures kept, %d lines not understood", p.Lines.Load(), p.New.Load(), p.Unread.Load())
+}
+
+// status tells systemctl status what is going on, trouble first.
+func status(p *pipeline.Progress, troubles string) string {
+	var parts []string
+	if trouble := p.Trouble.Load(); trouble != nil {
+		parts = append(parts, "cannot save: "+strings.ReplaceAll(*trouble, "\n", " "))
+	}
+	if troubles != "" {
+		parts = append(parts, troubles)
+	}
+	counts := fmt.Sprintf("%d lines read, %d new failures kept, %d lines not understood", p.Lines.Load(), p.New.Load(), p.Unread.Load())
+	if gaps := p.Gaps.Load(); gaps > 0 {
+		counts += fmt.Sprintf(", %d gaps", gaps)
+	}
+	return "STATUS=" + strings.Join(append(parts, counts), "; ")
 }
 
 // notify tells systemd, where it started us.
@@ -157,12 +211,15 @@ func notify(log *slog.Logger, state string) {
 	}
 }
 
-// watchdogInterval is half of what systemd asks for.
-func watchdogInterval() time.Duration {
+// watchdog returns how often systemd is told of the state, and how long a stage
+// may take for one piece of work until it counts as one that hangs.
+func watchdog() (interval, patience time.Duration) {
+	// SQLite waits 5 s for a lock, and so does the saver before it tries again.
+	const often, least = 10 * time.Second, 8 * time.Second
 	if d, err := daemon.SdWatchdogEnabled(false); err == nil && d > 0 {
-		return d / 2
+		return min(d/2, often), max(d, least)
 	}
-	return 10 * time.Second
+	return often, 2 * time.Minute
 }
 
 // monotonic returns microseconds of CLOCK_MONOTONIC, which systemd wants to be

@@ -27,6 +27,8 @@ type stages struct {
 	sources    []config.Source
 	read       map[string][]*logparse.Parser // the parsers that were made, by path
 	log        *slog.Logger
+	troubles   bounce.Troubles // of the sources
+	tailing    bounce.Pulse
 }
 
 func openStages(ctx context.Context, c config.Config, log *slog.Logger) (_ *stages, err error) {
@@ -73,10 +75,10 @@ func (s *stages) follow(c config.Config, stdin io.Reader, log *slog.Logger) (pip
 		log.Info("following", "log", source.Path, "mta", source.MTA)
 		switch {
 		case source.Path == tailer.JournalPath:
-			journal := &tailer.Journal{Index: i, Positions: s.positions, FromEnd: c.Start == "end", MaxLine: c.MaxLine, Log: log}
+			journal := &tailer.Journal{Index: i, Positions: s.positions, FromEnd: c.Start == "end", MaxLine: c.MaxLine, Log: log, Troubles: &s.troubles}
 			sources = append(sources, journal.Run)
 		case tailer.IsPipe(source.Path):
-			pipe := &tailer.Pipe{Index: i, Path: source.Path, Stdin: stdin, MaxLine: c.MaxLine, Log: log}
+			pipe := &tailer.Pipe{Index: i, Path: source.Path, Stdin: stdin, MaxLine: c.MaxLine, Log: log, Positions: s.positions, Crashed: s.store.Crashed()}
 			sources = append(sources, pipe.Run)
 		default:
 			patterns[i], files = source.Path, true
@@ -90,6 +92,8 @@ func (s *stages) follow(c config.Config, stdin io.Reader, log *slog.Logger) (pip
 			FromEnd:   c.Start == "end",
 			MaxLine:   c.MaxLine,
 			Log:       log,
+			Troubles:  &s.troubles,
+			Pulse:     &s.tailing,
 		})
 		if err != nil {
 			return nil, err

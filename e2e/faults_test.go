@@ -1,12 +1,16 @@
 package e2e
 
 import (
+	"bufio"
+	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -35,6 +39,12 @@ func words(path string) string {
 // startInto starts a daemon that logs into a file, which can be read meanwhile.
 func startInto(t *testing.T, path string, args ...string) *daemon {
 	t.Helper()
+	return startWith(t, path, func(*exec.Cmd) {}, args...)
+}
+
+// startWith starts it with more of a setting.
+func startWith(t *testing.T, path string, more func(*exec.Cmd), args ...string) *daemon {
+	t.Helper()
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		t.Fatal(err)
@@ -43,6 +53,7 @@ func startInto(t *testing.T, path string, args ...string) *daemon {
 	d := &daemon{t: t, done: make(chan struct{})}
 	d.cmd = exec.Command(program(t), append([]string{"run"}, args...)...)
 	d.cmd.Stderr = f
+	more(d.cmd)
 	if err := d.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -87,6 +98,148 @@ func TestFullDiskIsWaitedOut(t *testing.T) {
 	d.stop()
 }
 
+func TestReadOnlyFileSystemIsWaitedOut(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("SKIPPED, a read-only file system is not tested: only root can mount one")
+	}
+	t.Parallel()
+	folder := t.TempDir()
+	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=50m", "tmpfs", folder).CombinedOutput(); err != nil {
+		t.Skipf("SKIPPED, a read-only file system is not tested: mount: %v: %s", err, out)
+	}
+	t.Cleanup(func() {
+		if out, err := exec.Command("umount", folder).CombinedOutput(); err != nil {
+			t.Errorf("umount: %v: %s", err, out)
+		}
+	})
+	remount := func(how string) {
+		if out, err := exec.Command("mount", "-o", "remount,"+how, folder).CombinedOutput(); err != nil {
+			t.Fatalf("remount: %v: %s", err, out)
+		}
+	}
+	log := newMailLog(t)
+	db, told := filepath.Join(folder, "b.db"), filepath.Join(t.TempDir(), "said")
+	log.messages(0, 10)
+	d := startInto(t, told, "--db", db, log.path)
+	eventually(t, db, countBounces, "10")
+	d.kill()
+	remount("ro")
+	log.messages(10, 20)
+	systemd := listen(t)
+	d = startWith(t, told, systemd.watch(4*time.Second), "--db", db, log.path)
+	waitFor(t, "the status to say so", func() bool { return strings.Contains(systemd.status(), "read-only file system") })
+	log.rotate()
+	log.messages(20, 30)
+	remount("rw")
+	eventually(t, db, countBounces, "30")
+	waitFor(t, "it to say that it goes on", func() bool { return strings.Contains(words(told), "going on") })
+	if n := strings.Count(words(told), "trying again until it works"); n != 1 {
+		t.Errorf("it said %d times that it waits, want once:\n%s", n, words(told))
+	}
+	d.stop()
+}
+
+// A user's inotify instances are used up by somebody else, and given back.
+func TestNoWatchesLeftIsWaitedOut(t *testing.T) {
+	t.Parallel()
+	const nobody = 61234 // no user of this machine
+	limit, err := strconv.Atoi(strings.TrimSpace(words("/proc/sys/fs/inotify/max_user_instances")))
+	if os.Getuid() != 0 || err != nil || limit > 900 {
+		t.Skipf("SKIPPED, a machine without watches is not tested: it takes root, and fewer than 900 inotify instances for each user (%d)", limit)
+	}
+	log := newMailLog(t)
+	dir, told := shared(t), filepath.Join(t.TempDir(), "said")
+	log.check(log.f.Close())
+	log.path = filepath.Join(dir, "mail.log")
+	log.create()
+	log.check(os.Chmod(log.path, 0o644))
+	log.check(os.Chown(dir, nobody, -1))
+	as := &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+
+	self := filepath.Join(dir, "greedy")
+	own, err := os.ReadFile("/proc/self/exe")
+	log.check(err)
+	log.check(os.WriteFile(self, own, 0o755))
+	greedy := exec.Command(self)
+	greedy.SysProcAttr, greedy.Env = as, append(os.Environ(), takeWatches+"=yes")
+	in, err := greedy.StdinPipe()
+	log.check(err)
+	out, err := greedy.StdoutPipe()
+	log.check(err)
+	log.check(greedy.Start())
+	giveBack := sync.OnceFunc(func() {
+		in.Close()
+		greedy.Wait() //nolint:errcheck // it only held what it had
+	})
+	defer giveBack()
+	if _, err := out.Read(make([]byte, 1)); err != nil {
+		t.Fatalf("taking all watches: %v", err)
+	}
+
+	systemd := listen(t)
+	db := filepath.Join(dir, "b.db")
+	log.messages(0, 10)
+	d := startWith(t, told, func(cmd *exec.Cmd) {
+		systemd.watch(2 * time.Second)(cmd)
+		cmd.SysProcAttr = as
+	}, "--db", db, log.path)
+	eventually(t, db, countBounces, "10")
+	waitFor(t, "the status to say so", func() bool { return strings.Contains(systemd.status(), "no inotify watches left") })
+	for i := 1; i < 4; i++ {
+		log.messages(10*i, 10*i+10)
+		log.rotate()
+		log.check(os.Chmod(log.path, 0o644))
+	}
+	eventually(t, db, countBounces, "40")
+	giveBack()
+	waitFor(t, "it to watch again", func() bool { return strings.Contains(words(told), "going on") })
+	log.messages(40, 50)
+	eventually(t, db, countBounces, "50")
+	if n := strings.Count(words(told), "no inotify watches left"); n != 1 {
+		t.Errorf("it said %d times that it has no watches, want once:\n%s", n, words(told))
+	}
+	d.stop()
+}
+
+// A log that may not be read, and a database that cannot be written, show
+// together in the status.
+func TestStatusTellsAllTrouble(t *testing.T) {
+	t.Parallel()
+	log := newMailLog(t)
+	db, told := filepath.Join(t.TempDir(), "b.db"), filepath.Join(t.TempDir(), "said")
+	missing := filepath.Join(t.TempDir(), "no", "exim.log")
+	systemd := listen(t)
+	d := startWith(t, told, systemd.watch(2*time.Second), "--db", db, log.path, missing)
+	log.messages(0, 5)
+	eventually(t, db, countBounces, "5")
+	other := exec.Command("sqlite3", db, ".timeout 10000", "BEGIN IMMEDIATE; SELECT 1;", ".shell sleep 6", "COMMIT;")
+	log.check(other.Start())
+	defer other.Wait()                 //nolint:errcheck // it only held a lock
+	time.Sleep(300 * time.Millisecond) // until it holds the lock
+	log.messages(5, 10)
+	waitFor(t, "both to show", func() bool {
+		s := systemd.status()
+		return strings.Contains(s, "cannot save") && strings.Contains(s, "cannot find "+missing)
+	})
+	eventually(t, db, countBounces, "10")
+	log.check(os.Mkdir(filepath.Dir(missing), 0o755))
+	log.check(os.WriteFile(missing, []byte("\n"), 0o600))
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("status: %s\n%s", systemd.status(), words(told))
+		}
+	})
+	waitFor(t, "both to be over", func() bool {
+		return strings.Contains(systemd.status(), "lines read") && !strings.Contains(systemd.status(), "cannot")
+	})
+	for _, once := range []string{"batch not saved", "saving again", "trying again until it works", "going on"} {
+		if n := strings.Count(words(told), once); n != 1 {
+			t.Errorf("it said %d times %q, want once:\n%s", n, once, words(told))
+		}
+	}
+	d.stop()
+}
+
 func TestRemovedDatabaseIsNoticed(t *testing.T) {
 	log := newMailLog(t)
 	db, told := filepath.Join(t.TempDir(), "b.db"), filepath.Join(t.TempDir(), "said")
@@ -123,37 +276,76 @@ func TestDamagedDatabaseIsRefused(t *testing.T) {
 	}
 }
 
-// TestMemoryIsBounded follows and imports a line of 200 MB.
+// TestMemoryIsBounded reads a backlog with a line of 200 MB in it, and goes on
+// following. make torture has a backlog of 1 GB.
 func TestMemoryIsBounded(t *testing.T) {
+	t.Parallel()
 	log := newMailLog(t)
-	log.messages(0, 10)
-	piece := slices.Repeat([]byte{'z'}, 1<<20)
-	for range 200 {
-		_, err := log.f.Write(piece)
-		log.check(err)
+	messages := 28_000
+	if os.Getenv("BOUNCETAIL_ROUNDS") != "" {
+		messages = 2_000_000
 	}
-	_, err := log.f.WriteString("\n")
+	w := bufio.NewWriter(log.f)
+	for i := range messages {
+		id := fmt.Sprintf("4A%06X", i)
+		w.WriteString(log.stamp() + " mx postfix/qmgr[12]: " + id + ": from=<news@shop.example>, size=1000, nrcpt=1 (queue active)\n")
+		w.WriteString(log.stamp() + " mx postfix/smtp[13]: " + id + ": to=<" + id + "@example.com>, relay=mx.example.com[192.0.2.1]:25, delay=1, delays=0/0/0/1, dsn=2.0.0, status=sent (250 2.0.0 Ok: queued as 4F1234)\n")
+		if i%10 == 0 {
+			w.WriteString(log.stamp() + " mx postfix/smtp[13]: " + id + ": to=<" + id + "@example.net>, relay=mx.example.net[192.0.2.2]:25, delay=1, delays=0/0/0/1, dsn=5.1.1, status=bounced (host mx.example.net[192.0.2.2] said: 550 5.1.1 no such user here, and a few words more (in reply to RCPT TO command))\n")
+		}
+		w.WriteString(log.stamp() + " mx postfix/qmgr[12]: " + id + ": removed\n")
+		log.n++
+		if i == messages/2 {
+			for range 200 {
+				w.Write(slices.Repeat([]byte{'z'}, 1<<20))
+			}
+			w.WriteByte('\n')
+		}
+	}
+	log.check(w.Flush())
+	size, err := log.f.Seek(0, io.SeekCurrent)
 	log.check(err)
-	log.messages(10, 20)
 	dir := t.TempDir()
-	for name, args := range map[string][]string{
-		"run":    {"run", "--db", filepath.Join(dir, "run.db"), log.path},
-		"import": {"import", "--db", filepath.Join(dir, "import.db"), log.path},
-	} {
-		cmd := exec.Command(program(t), args...)
-		log.check(cmd.Start())
-		eventually(t, filepath.Join(dir, name+".db"), countBounces, "20")
-		if name == "run" {
-			log.check(cmd.Process.Signal(os.Interrupt))
+	all := strconv.Itoa(messages / 10)
+
+	importing := exec.Command(program(t), "import", "--db", filepath.Join(dir, "import.db"), log.path)
+	log.check(importing.Run())
+	if kb := maxRSS(importing.ProcessState.SysUsage()); kb > 256<<10 {
+		t.Errorf("import of %d MB took %d KB, want at most 256 MB", size>>20, kb)
+	} else {
+		t.Logf("import of %d MB took %d KB", size>>20, kb)
+	}
+
+	db := filepath.Join(dir, "run.db")
+	d := startWith(t, filepath.Join(dir, "said"), listen(t).watch(2*time.Second), "--db", db, log.path)
+	for deadline := time.Now().Add(10 * time.Minute); !slices.Equal(query(t, db, countBounces), []string{all}); {
+		if time.Now().After(deadline) {
+			t.Fatalf("the backlog is not read: %q of %s", query(t, db, countBounces), all)
 		}
-		log.check(cmd.Wait())
-		usage := cmd.ProcessState.SysUsage()
-		if kb := maxRSS(usage); kb > 128<<10 {
-			t.Errorf("%s took %s KB", name, strconv.FormatInt(kb, 10))
-		} else {
-			t.Logf("%s took %d KB", name, kb)
+		time.Sleep(200 * time.Millisecond) // another process works
+	}
+	log.messages(messages+1, messages+100)
+	eventually(t, db, countBounces, strconv.Itoa(messages/10+99))
+	waitFor(t, "it to follow in 64 MB", func() bool { return memoryOf(d, "VmRSS") <= 64<<10 })
+	if kb := memoryOf(d, "VmHWM"); kb > 256<<10 {
+		t.Errorf("reading the backlog took %d KB, want at most 256 MB", kb)
+	}
+	t.Logf("following took %d KB, the backlog %d KB", memoryOf(d, "VmRSS"), memoryOf(d, "VmHWM"))
+	d.stop()
+}
+
+// memoryOf returns a size in KB of a running daemon, as the kernel names it.
+func memoryOf(d *daemon, name string) int {
+	for line := range strings.Lines(words(fmt.Sprintf("/proc/%d/status", d.cmd.Process.Pid))) {
+		if rest, ok := strings.CutPrefix(line, name+":"); ok {
+			kb, err := strconv.Atoi(strings.Fields(rest)[0])
+			if err == nil {
+				return kb
+			}
 		}
 	}
+	d.t.Fatalf("the kernel does not tell %s of the daemon", name)
+	return 0
 }
 
 // maxRSS returns the most memory that a process had, in KB.

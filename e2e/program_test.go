@@ -35,6 +35,10 @@ var build = sync.OnceValues(func() (string, error) {
 })
 
 func TestMain(m *testing.M) {
+	if os.Getenv(takeWatches) != "" {
+		takeAllWatches()
+		return
+	}
 	code := m.Run()
 	if path, err := build(); err == nil {
 		os.RemoveAll(filepath.Dir(path))
@@ -75,9 +79,16 @@ type daemon struct {
 
 func start(t testing.TB, args ...string) *daemon {
 	t.Helper()
+	return startAs(t, nil, args...)
+}
+
+// startAs starts it as another user, where one is given.
+func startAs(t testing.TB, user *syscall.Credential, args ...string) *daemon {
+	t.Helper()
 	d := &daemon{t: t, said: &bytes.Buffer{}, done: make(chan struct{})}
 	d.cmd = exec.Command(program(t), append([]string{"run"}, args...)...)
 	d.cmd.Stderr = d.said
+	d.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: user}
 	if err := d.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

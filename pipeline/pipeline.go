@@ -81,6 +81,8 @@ type Pipeline struct {
 	// Progress tells what was done so far; it may be read at any time.
 	Progress Progress
 
+	reading, saving bounce.Pulse
+
 	parsers map[int64]Parser  // by stream
 	domains map[string]uint32 // where they stand in batch.Domains
 	batch   bounce.Batch
@@ -163,6 +165,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 			if p.Linger > 0 {
 				p.saved <- b
 			}
+			p.saving.Rest()
 		}
 		saveDone <- failed
 	}()
@@ -181,6 +184,13 @@ func (p *Pipeline) Run(ctx context.Context) error {
 	return errors.Join(err, saveErr, sourceErr)
 }
 
+// Still returns for how long neither lines were worked on that had come, nor a
+// batch saved or tried again that was to be saved; 0 where there is nothing to
+// do.
+func (p *Pipeline) Still(now time.Time) time.Duration {
+	return max(p.reading.Still(now), p.saving.Still(now))
+}
+
 // read turns chunks into batches until the source has ended.
 func (p *Pipeline) read(chunks <-chan bounce.Chunk, batches chan<- *bounce.Batch) error {
 	var (
@@ -193,11 +203,14 @@ func (p *Pipeline) read(chunks <-chan bounce.Chunk, batches chan<- *bounce.Batch
 		if err != nil {
 			return err
 		}
+		p.reading.Rest()
 		batches <- b
 		p.reuse()
+		p.reading.Beat()
 		pending, due = 0, nil
 		return nil
 	}
+	defer p.reading.Rest()
 	for {
 		var c bounce.Chunk
 		var open bool
@@ -210,15 +223,18 @@ func (p *Pipeline) read(chunks <-chan bounce.Chunk, batches chan<- *bounce.Batch
 					return err
 				}
 			}
+			p.reading.Rest()
 			select {
 			case c, open = <-chunks:
 			case <-due:
+				p.reading.Beat()
 				if err := flush(); err != nil {
 					return err
 				}
 				continue
 			}
 		}
+		p.reading.Beat()
 		if !open {
 			if pending == 0 {
 				return nil
@@ -351,6 +367,7 @@ const giveUpAfter = 5 * time.Second
 func (p *Pipeline) save(ctx context.Context, b *bounce.Batch) error {
 	pause := 100 * time.Millisecond
 	for {
+		p.saving.Beat()
 		// Not ctx: a stop must not tear the last batch.
 		isNew, err := p.Store.Save(context.WithoutCancel(ctx), b)
 		if err == nil {
@@ -369,6 +386,7 @@ func (p *Pipeline) save(ctx context.Context, b *bounce.Batch) error {
 		if p.Progress.Trouble.Swap(&why) == nil {
 			p.Log.Error("batch not saved, trying again until it is", "error", err)
 		}
+		p.saving.Beat() // trouble that is waited out is no hanging
 		select {
 		case <-time.After(pause):
 			pause = min(2*pause, 5*time.Second)

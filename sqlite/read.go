@@ -152,6 +152,17 @@ func (r *Reader) Unread(ctx context.Context) ([]Count, error) {
 	return r.counts(ctx, "SELECT mta || ': ' || example, count FROM unread_lines ORDER BY count DESC, 1 LIMIT 10")
 }
 
+// Gaps returns the stretches of log that were destroyed before they could be
+// read, by source and cause, with how many there are of each.
+func (r *Reader) Gaps(ctx context.Context) ([]Count, error) {
+	return r.counts(ctx, `
+		SELECT source || ': ' || why || CASE WHEN sum(bytes > 0) THEN '; ' || sum(max(bytes, 0)) || ' bytes' ELSE '' END
+		  || CASE WHEN sum(bytes < 0) = count(*) THEN '; how much, nobody can know' ELSE '' END, count(*)
+		FROM gaps
+		GROUP BY source, why
+		ORDER BY 2 DESC, 1`)
+}
+
 func (r *Reader) counts(ctx context.Context, query string) ([]Count, error) {
 	var counts []Count
 	err := scanAll(ctx, r.db, query, func(scan func(...any) error) error {

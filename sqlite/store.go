@@ -48,6 +48,8 @@ type Store struct {
 	db   *sql.DB
 	lock *os.File
 	file os.FileInfo // of the database as it was opened
+	// crashed tells that the last writer did not end in order.
+	crashed bool
 }
 
 // Open opens the database for writing, and creates or migrates it. It refuses
@@ -136,6 +138,7 @@ func (s *Store) prepare(ctx context.Context, log *slog.Logger) error {
 	if err := s.db.QueryRowContext(ctx, "SELECT value FROM meta WHERE name = 'clean'").Scan(&clean); err != nil {
 		return damaged(s.path, err)
 	}
+	s.crashed = !clean
 	if !clean {
 		log.Info("the last stop was not an orderly one, checking the database", "path", s.path)
 		var said string
@@ -152,6 +155,9 @@ func (s *Store) prepare(ctx context.Context, log *slog.Logger) error {
 func damaged(path string, err error) error {
 	return fmt.Errorf("database %s is damaged: %w; restore a copy, or save what can be saved with: sqlite3 %s .recover | sqlite3 NEW", path, err, path)
 }
+
+// Crashed reports whether the last writer before this one did not end in order.
+func (s *Store) Crashed() bool { return s.crashed }
 
 // Check reports whether the path still names the file that is written to.
 func (s *Store) Check() error {
@@ -198,6 +204,25 @@ func (s *Store) Temporary(err error) bool {
 	}
 	switch e.Code {
 	case sqlite3.ErrFull, sqlite3.ErrBusy, sqlite3.ErrLocked, sqlite3.ErrReadonly, sqlite3.ErrIoErr, sqlite3.ErrCantOpen:
+		return true
+	}
+	return false
+}
+
+// MayPass reports whether an error of Open may pass by itself: a full disk, a
+// lock, a file system that is read-only for the moment.
+func MayPass(err error) bool {
+	for _, passing := range []syscall.Errno{syscall.EROFS, syscall.ENOSPC, syscall.EDQUOT} {
+		if errors.Is(err, passing) {
+			return true
+		}
+	}
+	var e sqlite3.Error
+	if !errors.As(err, &e) {
+		return false
+	}
+	switch e.Code {
+	case sqlite3.ErrFull, sqlite3.ErrBusy, sqlite3.ErrLocked, sqlite3.ErrReadonly:
 		return true
 	}
 	return false

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"slices"
 
@@ -100,13 +101,19 @@ type closer func() error
 
 func (c closer) Close() error { return c() }
 
+// errDamaged tells of an archive that does not decompress to its end.
+var errDamaged = errors.New("damaged, or still being written")
+
 // visitArchive reads what an archive has behind the stream that it continues.
 // It is read twice: an archive that does not decompress to its end, because it
 // is being written, gives nothing and is tried again.
 func (t *Tailer) visitArchive(ctx context.Context, source int, c candidate, f *os.File, kind archive) error {
 	s, size, err := t.streamInArchive(c, kind)
 	if err != nil {
-		return fmt.Errorf("decompress: %w", err)
+		if errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return fmt.Errorf("decompress: %w: %w", errDamaged, err)
 	}
 	if s == nil && size > 0 {
 		s = t.newStream(source, c)
@@ -120,6 +127,9 @@ func (t *Tailer) visitArchive(ctx context.Context, source int, c candidate, f *o
 		if err := t.sendArchive(ctx, s, c.path, kind); err != nil {
 			return err
 		}
+	}
+	if s != nil {
+		s.size, s.seenAt = max(s.size, s.Offset), t.o.Now()
 	}
 	if s != nil && (s.Inode != c.id.inode || s.Device != c.id.device || !s.Closed) {
 		s.Path, s.Device, s.Inode, s.Closed = c.path, c.id.device, c.id.inode, true
@@ -173,6 +183,7 @@ func (t *Tailer) streamInArchive(c candidate, kind archive) (*stream, int64, err
 	check()
 	buf := make([]byte, 64<<10)
 	for n == window {
+		t.o.Pulse.Beat()
 		m, err := r.Read(buf)
 		last = append(last, buf[:m]...)
 		size += int64(m)

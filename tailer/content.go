@@ -10,6 +10,8 @@ import (
 	"os"
 
 	"github.com/nxadm/tail"
+
+	"github.com/bouncetail/bouncetail/bounce"
 )
 
 // window is how many bytes are hashed at the start of a stream and before a
@@ -24,6 +26,13 @@ const (
 	prefix     // shorter than the stream, and alike so far as can be told
 	whole      // holds all of the stream that was read, and perhaps more
 )
+
+// mayMatch tells at once of most streams that a file does not hold them, by the
+// bytes with which the file begins: up to a window of them.
+func (s *stream) mayMatch(begin []byte) bool {
+	n := min(window, s.Offset)
+	return int64(len(begin)) < n || hash(begin[:n]) == s.Head
+}
 
 // matches compares a file of some size with what was read of the stream.
 func (s *stream) matches(f io.ReaderAt, size int64) (fit, error) {
@@ -93,6 +102,7 @@ type blockReader struct {
 	file     io.ReaderAt
 	maxLine  int
 	complete bool // an unterminated last line counts
+	pulse    *bounce.Pulse
 }
 
 // read returns the whole lines behind an offset, about one block of them. The
@@ -154,6 +164,7 @@ func (r *blockReader) skip(offset, scanned int64) (block, error) {
 			return block{end: offset + scanned + int64(i) + 1, tooLong: 1}, nil
 		}
 		scanned += int64(n)
+		r.pulse.Beat()
 		if n < len(buf) {
 			if r.complete {
 				return block{end: offset + scanned, tooLong: 1}, nil
@@ -206,7 +217,7 @@ func lastNewline(f io.ReaderAt, size int64) (int64, error) {
 
 // liveLimit is how much may wait for nxadm/tail to read it; more goes by
 // blocks.
-const liveLimit = 64 << 10
+const liveLimit = 16 << 10
 
 // readLive has nxadm/tail read the whole lines between an offset and a limit.
 // It opens our own descriptor, so that it cannot see another file, and neither

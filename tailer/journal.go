@@ -35,9 +35,13 @@ type Journal struct {
 	FromEnd   bool // skips what is there when there is no position yet
 	MaxLine   int  // bytes; DefaultMaxLine where it is 0
 	Log       *slog.Logger
+	Troubles  *bounce.Troubles
 
 	position bounce.Position
+	ours     bool // the entry under the position's cursor was read by us
 }
+
+const readJournal = "read the journal"
 
 // errEnded tells that journalctl ended though it was to follow.
 var errEnded = errors.New("journalctl ended")
@@ -53,15 +57,17 @@ func (j *Journal) Run(ctx context.Context, out chan<- bounce.Chunk) error {
 			j.position = p
 		}
 	}
-	troubled := ""
+	j.ours = j.position.Offset > 0
+	if j.Troubles == nil {
+		j.Troubles = &bounce.Troubles{}
+	}
 	for {
 		err := j.once(ctx, out)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if err.Error() != troubled && !errors.Is(err, errEnded) {
-			troubled = err.Error()
-			j.Log.Warn("trying again until it works", "what", "read the journal", "error", err)
+		if !errors.Is(err, errEnded) {
+			j.Troubles.Report(j.Log, readJournal, err)
 		}
 		select {
 		case <-time.After(time.Second):
@@ -77,10 +83,12 @@ func (j *Journal) once(ctx context.Context, out chan<- bounce.Chunk) error {
 		if err := j.skipToEnd(ctx, out); err != nil {
 			return err
 		}
+		j.FromEnd = false // what comes from now on is read
 	}
 	if err := j.read(ctx, out); err != nil {
 		return err
 	}
+	j.Troubles.Report(j.Log, readJournal, nil)
 	return j.read(ctx, out, "--follow", "--no-tail")
 }
 
@@ -124,8 +132,14 @@ func (j *Journal) send(ctx context.Context, r io.Reader, out chan<- bounce.Chunk
 	lines := bufio.NewReaderSize(r, blockSize)
 	var data, last []byte
 	tooLong := 0
-	for {
+	var gaps []bounce.Gap
+	for first := true; ; first = false {
 		line, long, err := readLine(lines, j.MaxLine)
+		if err == nil && first && j.ours && !long && cursorOf(line) != j.position.Cursor {
+			g := bounce.Gap{At: time.Now(), Source: JournalPath, Path: JournalPath, Bytes: -1, Why: "the journal no longer holds the entry that was read last: it was made smaller meanwhile"}
+			j.Log.Warn("a part of the log may have been destroyed before it could be read", "gap", g)
+			gaps = append(gaps, g)
+		}
 		if errors.Is(err, io.EOF) {
 			return nil // what there was has been sent
 		}
@@ -141,23 +155,25 @@ func (j *Journal) send(ctx context.Context, r io.Reader, out chan<- bounce.Chunk
 			continue
 		}
 		cursor := cursorOf(last)
-		if first, _, _ := bytes.Cut(data, []byte{'\n'}); j.position.Cursor != "" && cursorOf(first) == j.position.Cursor {
-			data = data[min(len(first)+1, len(data)):] // was sent before
+		if entry, _, _ := bytes.Cut(data, []byte{'\n'}); j.position.Cursor != "" && cursorOf(entry) == j.position.Cursor {
+			data = data[min(len(entry)+1, len(data)):] // was sent before
 		}
 		if cursor == "" || len(data) == 0 && tooLong == 0 {
 			data = nil
 			continue
 		}
 		j.position.Cursor, j.position.UpdatedAt = cursor, time.Now()
+		j.position.Offset += int64(len(data))
+		j.ours = true
 		if j.position.Anchor.IsZero() {
 			j.position.Anchor = time.Now() // its stamps have a year
 		}
 		select {
-		case out <- bounce.Chunk{Data: data, Position: j.position, SourceIndex: j.Index, TooLong: tooLong}:
+		case out <- bounce.Chunk{Data: data, Position: j.position, SourceIndex: j.Index, TooLong: tooLong, Gaps: gaps}:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		data, tooLong = nil, 0
+		data, tooLong, gaps = nil, 0, nil
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
@@ -34,6 +35,11 @@ type Pipe struct {
 	Stdin   io.Reader // for StdinPath
 	MaxLine int       // bytes; DefaultMaxLine where it is 0
 	Log     *slog.Logger
+	// Positions are all that are stored. A pipe is never read again from one:
+	// it tells that the pipe was read before.
+	Positions []bounce.Position
+	// Crashed tells that the program did not end in order the last time.
+	Crashed bool
 }
 
 // Run reads until ctx ends, or standard input does. It starts one goroutine
@@ -79,7 +85,16 @@ func (p *Pipe) Run(ctx context.Context, out chan<- bounce.Chunk) error {
 // read hands on the lines as they come, those together that came together.
 func (p *Pipe) read(ctx context.Context, r io.Reader, chunks chan<- bounce.Chunk) error {
 	lines := bufio.NewReaderSize(r, 64<<10)
-	at := bounce.Position{Stream: int64(-2 - p.Index), Source: p.Path, Path: p.Path, Anchor: time.Now(), Gone: true}
+	at := bounce.Position{Stream: int64(-2 - p.Index), Source: p.Path, Path: p.Path, Anchor: time.Now()}
+	if p.Crashed && slices.ContainsFunc(p.Positions, func(b bounce.Position) bool { return b.Stream == at.Stream && b.Source == p.Path }) {
+		g := bounce.Gap{At: time.Now(), Source: p.Path, Path: p.Path, Bytes: -1, Why: "the program was ended without warning, and what it had read and not yet saved cannot be read again"}
+		p.Log.Warn("a part of the log may have been lost", "gap", g)
+		select {
+		case chunks <- bounce.Chunk{Position: at, SourceIndex: p.Index, Gaps: []bounce.Gap{g}}:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 	var data []byte
 	tooLong := 0
 	for {
@@ -93,6 +108,8 @@ func (p *Pipe) read(ctx context.Context, r io.Reader, chunks chan<- bounce.Chunk
 			continue
 		}
 		if len(data) > 0 || tooLong > 0 {
+			at.Offset += int64(len(data))
+			at.UpdatedAt = time.Now()
 			select {
 			case chunks <- bounce.Chunk{Data: stripNULs(data), Position: at, SourceIndex: p.Index, TooLong: tooLong}:
 			case <-ctx.Done():

@@ -27,12 +27,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
 	"syscall"
 	"time"
-
-	"github.com/fsnotify/fsnotify"
 
 	"github.com/bouncetail/bouncetail/bounce"
 )
@@ -43,8 +39,10 @@ const (
 	// quiet is how long nothing has come when a file that is no longer the
 	// live one is taken as complete: a writer may keep its old descriptor.
 	quiet = 10 * time.Second
-	// settle is how long directory events are gathered before a scan.
-	settle = 20 * time.Millisecond
+	// settleIdle is how long directory events are gathered before a scan, and
+	// settleBusy where the scan before found lines: then more will come.
+	settleIdle = 20 * time.Millisecond
+	settleBusy = 50 * time.Millisecond
 )
 
 // AnchorFunc returns the time of the first stamp of a log. open gives its
@@ -65,20 +63,25 @@ type Options struct {
 	MaxLine int // bytes; DefaultMaxLine where it is 0
 	Log     *slog.Logger
 	Now     func() time.Time
+	// Troubles is told what is waited out, and Pulse that the tailer moves on.
+	Troubles *bounce.Troubles
+	Pulse    *bounce.Pulse
 }
 
 // Tailer follows files. Use New.
 type Tailer struct {
-	o       Options
-	streams []*stream
-	next    int64               // the next stream's number
-	listed  [][]candidate       // what each source last had
-	done    map[string]fileID   // candidates that had nothing more to give, by path
-	trouble map[string]string   // what was last reported, by path
-	watched map[string]struct{} // directories
-	fromEnd bool                // in the first scan of a first start
-	out     chan<- bounce.Chunk
-	pool    *blockPool // of an import
+	o        Options
+	streams  []*stream
+	next     int64             // the next stream's number
+	listings []listing         // what each source last had
+	done     map[string]fileID // candidates that had nothing more to give, by path
+	denied   map[string]bool   // those that may not be read
+	fromEnd  bool              // in the first scan of a first start
+	looked   bool              // at all files once
+	stirred  bool              // something happened to a file that is not live
+	sent     int               // chunks
+	out      chan<- bounce.Chunk
+	pool     *blockPool // of an import
 }
 
 // stream is a stream of content that is known.
@@ -89,6 +92,12 @@ type stream struct {
 	scanned int64    // bytes behind Offset known to hold no newline
 	grownAt time.Time
 	aside   time.Time // when its file was first seen not to be the live one
+
+	// For the gaps.
+	stored bool      // was known before this start
+	size   int64     // how much of it there was at most
+	seenAt time.Time // when all of its file had last been seen
+	lost   *loss     // nil while a file holds it
 }
 
 // fileID tells whether a file may have changed.
@@ -125,23 +134,31 @@ func New(o Options) (*Tailer, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.Troubles == nil {
+		o.Troubles = &bounce.Troubles{}
+	}
 	t := &Tailer{
-		o:       o,
-		listed:  make([][]candidate, len(o.Patterns)),
-		done:    make(map[string]fileID),
-		trouble: make(map[string]string),
-		watched: make(map[string]struct{}),
-		fromEnd: o.FromEnd && len(o.Positions) == 0,
+		o:        o,
+		listings: make([]listing, len(o.Patterns)),
+		done:     make(map[string]fileID),
+		denied:   make(map[string]bool),
+		fromEnd:  o.FromEnd && len(o.Positions) == 0,
+	}
+	for i, p := range o.Patterns {
+		t.listings[i].pattern = p
 	}
 	for _, p := range o.Positions {
+		if p.Stream < 0 {
+			continue // the journal's, or a pipe's
+		}
 		t.next = max(t.next, p.Stream)
-		t.streams = append(t.streams, &stream{Position: p, source: max(0, slices.Index(o.Patterns, p.Source)), grownAt: o.Now()})
+		t.streams = append(t.streams, &stream{Position: p, source: max(0, slices.Index(o.Patterns, p.Source)), grownAt: o.Now(), size: p.Offset, stored: true})
 	}
 	return t, nil
 }
 
-// Run follows until ctx ends and sends what it reads. It holds one watcher of
-// directories, which it closes before it returns.
+// Run follows until ctx ends and sends what it reads. It holds a watcher of
+// folders, which it closes before it returns.
 func (t *Tailer) Run(ctx context.Context, out chan<- bounce.Chunk) error {
 	t.out = out
 	defer func() {
@@ -149,79 +166,58 @@ func (t *Tailer) Run(ctx context.Context, out chan<- bounce.Chunk) error {
 			s.close()
 		}
 	}()
-	watcher, err := fsnotify.NewWatcher()
-	if err != nil {
-		t.o.Log.Warn("no watches left, looking once a second instead", "error", err)
-		watcher = &fsnotify.Watcher{} // its channels never give anything
-	} else {
-		defer watcher.Close()
-	}
+	defer t.o.Pulse.Rest()
+	w := &watcher{live: t.isLive}
+	defer w.close()
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	var gathered <-chan time.Time
 	for {
-		t.watch(watcher)
+		t.o.Troubles.Report(t.o.Log, "watch folders", w.watch(t.folders()))
+		t.o.Pulse.Beat()
+		before := t.sent
 		if err := t.scan(ctx); err != nil {
 			return err
 		}
-		gathered = nil
-		for again := false; !again; {
-			select {
-			case <-ctx.Done():
-				return ctx.Err()
-			case <-watcher.Events:
-				if gathered == nil { // not put off again by further events
-					gathered = time.After(settle)
-				}
-			case err := <-watcher.Errors:
-				t.o.Log.Debug("watching directories", "error", err) // the tick covers it
-			case <-gathered:
-				again = true
-			case <-tick.C:
-				again = true
-			}
+		t.o.Pulse.Beat()
+		gather := settleIdle
+		if t.sent > before {
+			gather = settleBusy
+		}
+		var err error
+		if t.stirred, err = w.wait(ctx, tick.C, gather); err != nil {
+			return err
 		}
 	}
 }
 
-// watch watches the directories of all sources, also those that came back.
-func (t *Tailer) watch(w *fsnotify.Watcher) {
-	if w.Events == nil {
-		return
-	}
-	listed := w.WatchList()
-	for _, p := range t.o.Patterns {
-		if p == "" {
+// folders returns those in which names come and go.
+func (t *Tailer) folders() []string {
+	var all []string
+	for i := range t.listings {
+		if t.listings[i].pattern == "" {
 			continue
 		}
-		dir := filepath.Dir(p)
-		if slices.Contains(listed, dir) {
-			continue
+		all = append(all, foldersOf(t.listings[i].pattern)...)
+		for folder := range t.listings[i].folders {
+			all = append(all, folder)
 		}
-		err := w.Add(dir)
-		t.report("watch "+dir, err)
 	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
-// report logs trouble once when it begins and once when it ends.
-func (t *Tailer) report(what string, err error) {
-	before, had := t.trouble[what]
-	switch {
-	case err == nil && had:
-		delete(t.trouble, what)
-		t.o.Log.Info("going on", "what", what)
-	case err != nil && (!had || before != err.Error()):
-		t.trouble[what] = err.Error()
-		t.o.Log.Warn("trying again until it works", "what", what, "error", err)
+// isLive reports whether a path is that of a live file.
+func (t *Tailer) isLive(path string) bool {
+	for i := range t.listings {
+		if slices.ContainsFunc(t.listings[i].files, func(c candidate) bool { return c.live && c.name() == path }) {
+			return true
+		}
 	}
+	return false
 }
 
-// candidate is a file that may hold a stream of a source.
-type candidate struct {
-	path string
-	id   fileID
-	live bool // named by the setting itself, not made by rotation
-}
+// truncated is why a gap may be there.
+const truncated = "truncated, and its end found in no other file"
 
 // errExchanged tells that a path no longer leads to the file that was listed.
 var errExchanged = errors.New("exchanged while it was looked at")
@@ -244,12 +240,16 @@ func (t *Tailer) look(ctx context.Context) error {
 			continue
 		}
 		candidates := t.candidates(i)
+		t.reportAbsent(i, candidates)
 		// First what is only held open any more: an archive of it may be there.
 		if err := t.drainUnnamed(ctx, i, candidates); err != nil {
 			return err
 		}
 		for _, c := range candidates {
 			if t.done[c.path] == c.id {
+				if c.live {
+					t.seen(c)
+				}
 				continue
 			}
 			if err := t.visit(ctx, i, c); err != nil {
@@ -259,96 +259,63 @@ func (t *Tailer) look(ctx context.Context) error {
 				if errors.Is(err, errExchanged) || errors.Is(err, fs.ErrNotExist) {
 					return errExchanged
 				}
+				t.denied[c.path] = true
+				if errors.Is(err, errDamaged) {
+					delete(t.denied, c.path)
+					if t.o.Now().Sub(c.id.modified) < quiet {
+						continue // it is being written
+					}
+				}
 				t.report("read "+c.path, err)
 				continue
 			}
+			delete(t.denied, c.path)
 			t.report("read "+c.path, nil)
 		}
+		if err := t.settle(ctx, i, candidates); err != nil {
+			return err
+		}
 	}
-	t.fromEnd = false
+	if !t.looked {
+		if err := t.prune(ctx); err != nil {
+			return err
+		}
+	}
+	t.fromEnd, t.looked = false, true
 	return nil
 }
 
-// candidates returns the files of a source: what rotation made, oldest first,
-// then the live ones. It looks again until two looks agree, so that a rotation
-// that is under way does not hide a file.
-func (t *Tailer) candidates(source int) []candidate {
-	listed := list(t.o.Patterns[source])
-	if slices.Equal(listed, t.listed[source]) {
-		return listed
+// report logs trouble once when it begins and once when it ends.
+func (t *Tailer) report(what string, err error) { t.o.Troubles.Report(t.o.Log, what, err) }
+
+// reportAbsent tells of a source that is not there, unless rotation may just
+// have taken it away and is about to make it anew.
+func (t *Tailer) reportAbsent(source int, files []candidate) {
+	l := &t.listings[source]
+	what := "find " + l.pattern
+	if slices.ContainsFunc(files, func(c candidate) bool { return c.live }) {
+		l.missed = time.Time{}
+		t.report(what, nil)
+		return
 	}
-	for range 5 {
-		again := list(t.o.Patterns[source])
-		if slices.EqualFunc(listed, again, func(a, b candidate) bool { return a.path == b.path && a.id.file() == b.id.file() }) {
-			break
-		}
-		listed = again
+	if l.missed.IsZero() {
+		l.missed = t.o.Now()
 	}
-	t.listed[source] = listed
-	return listed
+	folder := filepath.Dir(l.pattern)
+	if _, err := os.Stat(folder); err != nil && !hasMeta(folder) {
+		t.report(what, err)
+	} else if !t.looked || t.o.Now().Sub(l.missed) > quiet {
+		t.report(what, errors.New("there is no such file yet"))
+	}
 }
 
-func list(pattern string) []candidate {
-	live, err := filepath.Glob(pattern)
-	if err != nil {
-		return nil // refused in New
-	}
-	paths := make(map[string]bool)
-	for _, p := range live {
-		paths[p] = true
-	}
-	for _, more := range []string{".*", "-*"} {
-		rotated, err := filepath.Glob(pattern + more)
-		if err != nil {
-			continue
-		}
-		for _, p := range rotated {
-			if _, known := paths[p]; !known {
-				paths[p] = false
-			}
+// seen notes that a file has nothing new.
+func (t *Tailer) seen(c candidate) {
+	for _, s := range t.streams {
+		if s.Inode == c.id.inode && s.Device == c.id.device {
+			s.seenAt = t.o.Now()
 		}
 	}
-	var all []candidate
-	for p, isLive := range paths {
-		info, err := os.Stat(p)
-		if err != nil || !info.Mode().IsRegular() {
-			continue // gone meanwhile, or no log
-		}
-		all = append(all, candidate{p, idOf(info), isLive})
-	}
-	slices.SortFunc(all, older)
-	return all
-}
-
-// older puts what rotation made before what is live, by the time of the last
-// line; files of the same moment by the numbers in their names, of which
-// "mail.log.10" is older than "mail.log.9", and "-20261122" than "-20261123".
-func older(a, b candidate) int {
-	if a.live != b.live {
-		if a.live {
-			return 1
-		}
-		return -1
-	}
-	if c := a.id.modified.Compare(b.id.modified); c != 0 {
-		return c
-	}
-	m, isCount := count(a.path)
-	n, isCountToo := count(b.path)
-	if isCount && isCountToo && m != n {
-		return n - m
-	}
-	return strings.Compare(a.path, b.path)
-}
-
-// count returns the number that a rotated file counts: 2 of "mail.log.2.gz".
-func count(path string) (n int, ok bool) {
-	for _, part := range slices.Backward(strings.Split(filepath.Base(path), ".")) {
-		if n, err := strconv.Atoi(part); err == nil && len(part) < 5 { // longer ones are dates
-			return n, true
-		}
-	}
-	return 0, false
 }
 
 // visit finds the stream that a file holds and reads on in it.
@@ -370,6 +337,11 @@ func (t *Tailer) visit(ctx context.Context, source int, c candidate) error {
 		return errExchanged
 	}
 	if c.id.size == 0 {
+		for _, s := range t.streams {
+			if s.Device == c.id.device && s.Inode == c.id.inode && s.Offset > 0 && !s.Closed && s.Cursor == "" {
+				t.missing(s, truncated)
+			}
+		}
 		t.done[c.path] = c.id
 		return nil
 	}
@@ -393,8 +365,8 @@ func (t *Tailer) visit(ctx context.Context, source int, c candidate) error {
 			}
 		}
 	}
-	moved := s.Path != c.path || s.Inode != c.id.inode || s.Device != c.id.device
-	s.Path, s.Device, s.Inode = c.path, c.id.device, c.id.inode
+	moved := s.Path != c.name() || s.Inode != c.id.inode || s.Device != c.id.device
+	s.Path, s.Device, s.Inode, s.Closed = c.name(), c.id.device, c.id.inode, false
 	if c.live || moved {
 		s.aside = time.Time{}
 	}
@@ -443,7 +415,7 @@ func later(a, b time.Time) time.Time {
 func (t *Tailer) newStream(source int, c candidate) *stream {
 	t.next++
 	s := &stream{
-		Position: bounce.Position{Stream: t.next, Source: t.o.Patterns[source], Path: c.path, Device: c.id.device, Inode: c.id.inode},
+		Position: bounce.Position{Stream: t.next, Source: t.o.Patterns[source], Path: c.name(), Device: c.id.device, Inode: c.id.inode},
 		source:   source,
 		grownAt:  t.o.Now(),
 	}
@@ -461,6 +433,20 @@ func (t *Tailer) anchor(open func() (io.ReadCloser, error), id fileID) time.Time
 // streamOf returns the known stream that a plain file continues, or nil. It
 // asks to wait where the file seems to be a copy in the making.
 func (t *Tailer) streamOf(c candidate, f *os.File) (best *stream, wait bool, err error) {
+	for _, s := range t.streams { // mostly it is the one that it was
+		if s.file == nil || s.Offset == 0 || s.Device != c.id.device || s.Inode != c.id.inode {
+			continue
+		}
+		if m, err := s.matches(f, c.id.size); err == nil && m == whole {
+			return s, false, nil
+		}
+	}
+	begin := make([]byte, window)
+	n, err := readFull(f, begin, 0)
+	if err != nil {
+		return nil, false, err
+	}
+	begin = begin[:n]
 	copied := int64(0)                             // how much was read of the stream that the file may be a copy of, as yet shorter
 	for _, s := range slices.Backward(t.streams) { // the newest first
 		same := s.Device == c.id.device && s.Inode == c.id.inode
@@ -473,9 +459,11 @@ func (t *Tailer) streamOf(c candidate, f *os.File) (best *stream, wait bool, err
 		if same && s.Closed && s.file == nil && c.id.size < s.Offset {
 			continue
 		}
-		m, err := s.matches(f, c.id.size)
-		if err != nil {
-			return nil, false, err
+		m := none
+		if s.mayMatch(begin) {
+			if m, err = s.matches(f, c.id.size); err != nil {
+				return nil, false, err
+			}
 		}
 		switch {
 		case m == whole:
@@ -491,8 +479,7 @@ func (t *Tailer) streamOf(c candidate, f *os.File) (best *stream, wait bool, err
 		case same && !s.Closed && m != whole:
 			// Truncated, and perhaps written again: what was not read of the
 			// old content is found in its copy.
-			s.Inode, s.Device = 0, 0
-			s.close()
+			t.missing(s, truncated)
 		}
 	}
 	if copied > 0 && (best == nil || copied > best.Offset) {
@@ -543,7 +530,14 @@ func (t *Tailer) drainUnnamed(ctx context.Context, source int, named []candidate
 			t.report("read "+s.Path, err)
 		}
 		if over {
+			// Whatever was in it has been read, and no name leads to it.
 			s.close()
+			s.Inode, s.Device = 0, 0
+			if s.Offset > 0 {
+				if err := t.send(ctx, s, nil, 0); err != nil {
+					return err
+				}
+			}
 		}
 	}
 	return nil
@@ -559,23 +553,27 @@ func (t *Tailer) drain(ctx context.Context, s *stream, f *os.File, limit int64, 
 		}
 		waiting := min(info.Size(), limit) - s.Offset
 		if waiting <= 0 {
+			s.seenAt = t.o.Now()
 			return nil
 		}
 		if m, err := s.matches(f, info.Size()); err != nil || m != whole {
 			return err // truncated meanwhile: the next scan finds out
 		}
+		s.size = max(s.size, info.Size())
+		t.o.Pulse.Beat()
 		var block block
 		if waiting <= min(liveLimit, int64(t.o.MaxLine)) && !complete {
 			block, err = readLive(f, s.Offset, s.Offset+waiting)
 		}
 		if err != nil || block.end <= s.Offset { // no whole line, or one that cannot be opened anew
-			r := blockReader{file: io.NewSectionReader(f, 0, s.Offset+waiting), maxLine: t.o.MaxLine, complete: complete}
+			r := blockReader{file: io.NewSectionReader(f, 0, s.Offset+waiting), maxLine: t.o.MaxLine, complete: complete, pulse: t.o.Pulse}
 			if block, err = r.read(s.Offset, s.scanned); err != nil {
 				return err
 			}
 		}
 		s.scanned = block.scanned
 		if block.end == s.Offset {
+			s.seenAt = t.o.Now()
 			return nil
 		}
 		// Check again: a file that was truncated while it was read may have
@@ -597,16 +595,25 @@ func (t *Tailer) drain(ctx context.Context, s *stream, f *os.File, limit int64, 
 
 // send hands on lines and the position behind them.
 func (t *Tailer) send(ctx context.Context, s *stream, data []byte, tooLong int) error {
-	s.UpdatedAt = t.o.Now()
+	return t.sendWith(ctx, s, data, tooLong, nil)
+}
+
+func (t *Tailer) sendWith(ctx context.Context, s *stream, data []byte, tooLong int, gaps []bounce.Gap) error {
+	if len(data) > 0 || tooLong > 0 || s.UpdatedAt.IsZero() {
+		s.UpdatedAt = t.o.Now()
+	}
 	if tooLong > 0 {
 		t.o.Log.Warn("lines left out for their length", "path", s.Path, "lines", tooLong, "limit", t.o.MaxLine)
 	}
-	c := bounce.Chunk{Data: stripNULs(data), Position: s.Position, SourceIndex: s.source, TooLong: tooLong}
+	c := bounce.Chunk{Data: stripNULs(data), Position: s.Position, SourceIndex: s.source, TooLong: tooLong, Gaps: gaps}
 	if t.pool != nil {
 		c.Done = t.pool.put
 	}
+	t.o.Pulse.Rest()
+	defer t.o.Pulse.Beat()
 	select {
 	case t.out <- c:
+		t.sent++
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()

@@ -1,0 +1,47 @@
+package cli
+
+import (
+	"math"
+	"runtime/debug"
+)
+
+// memory gives back what a backlog needed. Without a word the runtime keeps
+// for minutes what it may need again.
+type memory struct {
+	lines   int64 // at the last look
+	counted int64 // lines that a release was due for
+	due     int   // releases
+}
+
+const (
+	// muchRead is how many lines are worth a release: some tens of megabytes.
+	muchRead = 100_000
+	// releases is how often it is done then: what was read may still be waiting
+	// to be saved.
+	releases = 6
+)
+
+// release gives memory back to the system when much was read, and little is
+// read now.
+func (m *memory) release(lines int64) {
+	calm := lines-m.lines < muchRead
+	m.lines = lines
+	if lines-m.counted >= muchRead {
+		m.counted, m.due = lines, releases
+	}
+	if calm && m.due > 0 {
+		m.due--
+		debug.FreeOSMemory()
+	}
+}
+
+// softLimit is how much memory the runtime may take before it collects more
+// often: it bounds what a backlog takes, while a calm log needs a tenth of it.
+const softLimit = 160 << 20
+
+// limitMemory sets the limit, unless GOMEMLIMIT does.
+func limitMemory() {
+	if debug.SetMemoryLimit(-1) == math.MaxInt64 {
+		debug.SetMemoryLimit(softLimit)
+	}
+}

@@ -1,0 +1,162 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// A glob takes the files that come later, as servers make that put the date
+// into the name of the log itself; rotated ones of each too.
+func TestDaemonFollowsAGlobThatGrows(t *testing.T) {
+	t.Parallel()
+	log := newMailLog(t)
+	dir, db := t.TempDir(), filepath.Join(t.TempDir(), "b.db")
+	sub := filepath.Join(dir, "a")
+	log.check(os.Mkdir(sub, 0o755))
+	args := []string{"--db", db, filepath.Join(dir, "*", "main-*")}
+	n := 0
+	file := func(path string) {
+		log.check(log.f.Close())
+		log.path = path
+		log.create()
+	}
+	more := func() {
+		log.messages(n, n+10)
+		n += 10
+	}
+	file(filepath.Join(sub, "main-20261121"))
+	more()
+	d := start(t, args...)
+	eventually(t, db, countBounces, "10")
+	file(filepath.Join(sub, "main-20261122"))
+	more()
+	eventually(t, db, countBounces, "20")
+	more()
+	d.kill()
+	more()
+	log.pack(log.path)
+	other := filepath.Join(dir, "b") // a folder that matches, and comes later
+	log.check(os.Mkdir(other, 0o755))
+	file(filepath.Join(other, "main-20261123"))
+	more()
+	d = start(t, args...)
+	eventually(t, db, countBounces, "50")
+	third := filepath.Join(dir, "c")
+	log.check(os.Mkdir(third, 0o755))
+	file(filepath.Join(third, "main-20261124"))
+	more()
+	eventually(t, db, countBounces, "60")
+	more()
+	eventually(t, db, countBounces, "70")
+	d.stop()
+}
+
+// A symlink's file is rotated where it lies, and a symlink that names the file
+// of the day is switched while the daemon is down.
+func TestDaemonFollowsWhereASymlinkLeads(t *testing.T) {
+	t.Parallel()
+	log := newMailLog(t)
+	data, links, db := t.TempDir(), t.TempDir(), filepath.Join(t.TempDir(), "b.db")
+	link := filepath.Join(links, "mail.log")
+	to := func(name string) {
+		log.check(log.f.Close())
+		log.path = filepath.Join(data, name)
+		log.create()
+		log.check(os.Symlink(log.path, link+".new"))
+		log.check(os.Rename(link+".new", link))
+	}
+	to("mail")
+	d := start(t, "--db", db, link)
+	log.messages(0, 10)
+	eventually(t, db, countBounces, "10")
+	d.kill()
+	log.messages(10, 20)
+	log.rotate()
+	log.messages(20, 30)
+	log.rotate()
+	log.pack(log.path + ".2")
+	log.messages(30, 40)
+	d = start(t, "--db", db, link)
+	eventually(t, db, countBounces, "40")
+	log.rotate()
+	log.messages(40, 50)
+	eventually(t, db, countBounces, "50")
+	d.kill()
+	log.messages(50, 60) // in the file that the link leads away from
+	to("mail20261123")
+	log.messages(60, 70)
+	d = start(t, "--db", db, link)
+	eventually(t, db, countBounces, "70")
+	d.stop()
+}
+
+func TestJournalThatWasMadeSmallerIsAGap(t *testing.T) {
+	j := newJournal(t)
+	db, told := filepath.Join(t.TempDir(), "b.db"), filepath.Join(t.TempDir(), "said")
+	j.write(10)
+	d := startInto(t, told, "--db", db, "journal")
+	eventually(t, db, countBounces, "10")
+	d.kill()
+	j.write(10)
+	d = startInto(t, told, "--db", db, "journal")
+	eventually(t, db, countBounces, "20")
+	if got := query(t, db, "SELECT * FROM gaps"); len(got) > 0 {
+		t.Errorf("gaps where nothing is missing: %q", got)
+	}
+	d.kill()
+	j.write(10)
+	for part := 1; part <= 2; part++ { // what journalctl --vacuum-files=1 does
+		j.log.check(os.Remove(filepath.Join(j.dir, fmt.Sprintf("part%04d.journal", part))))
+	}
+	for range 2 {
+		d = startInto(t, told, "--db", db, "journal")
+		eventually(t, db, countBounces, "30")
+		eventually(t, db, "SELECT value FROM meta WHERE name = 'clean'", "0") // it runs
+		eventually(t, db, "SELECT source, bytes, count(*) FROM gaps GROUP BY 1", "journal|-1|1")
+		d.stop()
+	}
+	if n := strings.Count(words(told), "may have been destroyed"); n != 1 {
+		t.Errorf("it said so %d times, want once:\n%s", n, words(told))
+	}
+}
+
+// What a pipe gave and was not saved when the daemon was killed cannot be read
+// again, and nobody can know whether there was any.
+func TestPipeIsAGapAfterAKill(t *testing.T) {
+	t.Parallel()
+	log := newMailLog(t)
+	db, pipe := filepath.Join(t.TempDir(), "b.db"), filepath.Join(t.TempDir(), "pipe")
+	log.check(syscall.Mkfifo(pipe, 0o600))
+	n := 0
+	round := func() *daemon {
+		d := start(t, "--db", db, pipe)
+		w, err := os.OpenFile(pipe, os.O_WRONLY, 0)
+		log.check(err)
+		log.check(log.f.Close())
+		log.f = w
+		log.messages(n, n+10)
+		n += 10
+		eventually(t, db, countBounces, strconv.Itoa(n))
+		return d
+	}
+	const gaps = "SELECT bytes FROM gaps"
+	round().stop()
+	round().kill()
+	if got := query(t, db, gaps); len(got) > 0 {
+		t.Errorf("gaps %q after an orderly stop", got)
+	}
+	round().stop()
+	if got := query(t, db, gaps); !slices.Equal(got, []string{"-1"}) {
+		t.Errorf("gaps %q after a kill, want one of which nobody knows how much it was", got)
+	}
+	round().stop()
+	if got := query(t, db, gaps); len(got) != 1 {
+		t.Errorf("gaps %q, want no further one", got)
+	}
+}

@@ -1,0 +1,167 @@
+package e2e
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// takeWatches in the environment makes this test binary take all inotify
+// instances of its user, until its standard input ends.
+const takeWatches = "BOUNCETAIL_TEST_TAKE_WATCHES"
+
+func takeAllWatches() {
+	for {
+		if _, err := unix.InotifyInit1(0); err != nil {
+			break
+		}
+	}
+	fmt.Print("x")
+	os.Stdin.Read(make([]byte, 1)) //nolint:errcheck // its end is what is waited for
+}
+
+// shared returns a folder that other users may go into, as they may into those
+// of the built program.
+func shared(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "bouncetail-shared-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	for _, d := range []string{dir, filepath.Dir(program(t))} {
+		if err := os.Chmod(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// systemd is the socket on which a daemon tells how it fares.
+type systemd struct {
+	path string
+	mu   sync.Mutex
+	last string // STATUS
+	fed  int    // the watchdog
+}
+
+func listen(t *testing.T) *systemd {
+	t.Helper()
+	s := &systemd{path: filepath.Join(shared(t), "notify")}
+	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: s.path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(s.path, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	t.Cleanup(func() {
+		conn.Close()
+		<-done
+	})
+	go func() {
+		defer close(done)
+		buf := make([]byte, 64<<10)
+		for {
+			n, err := conn.Read(buf)
+			if err != nil {
+				return
+			}
+			s.mu.Lock()
+			for line := range strings.Lines(string(buf[:n])) {
+				line = strings.TrimSuffix(line, "\n")
+				if status, ok := strings.CutPrefix(line, "STATUS="); ok {
+					s.last = status
+				}
+				if line == "WATCHDOG=1" {
+					s.fed++
+				}
+			}
+			s.mu.Unlock()
+		}
+	}()
+	return s
+}
+
+func (s *systemd) status() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.last
+}
+
+func (s *systemd) feedings() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.fed
+}
+
+// watch makes a daemon tell this socket, with a watchdog of that patience.
+func (s *systemd) watch(patience time.Duration) func(*exec.Cmd) {
+	return func(cmd *exec.Cmd) {
+		cmd.Env = append(os.Environ(), "NOTIFY_SOCKET="+s.path, fmt.Sprintf("WATCHDOG_USEC=%d", patience.Microseconds()))
+	}
+}
+
+// A stage that hangs: nobody reads what the daemon has to say, and so it comes
+// to a stop in the middle of its work.
+func TestWatchdogIsFedOnlyWhileAllMovesOn(t *testing.T) {
+	t.Parallel()
+	log := newMailLog(t)
+	db := filepath.Join(t.TempDir(), "b.db")
+	var ends [2]int
+	log.check(syscall.Pipe2(ends[:], syscall.O_CLOEXEC))
+	if _, err := unix.FcntlInt(uintptr(ends[1]), unix.F_SETPIPE_SZ, 4096); err != nil {
+		t.Skipf("SKIPPED, the watchdog is not tested: %v", err)
+	}
+	read, write := os.NewFile(uintptr(ends[0]), "read"), os.NewFile(uintptr(ends[1]), "write")
+	defer read.Close()
+	systemd := listen(t)
+	d := startWith(t, filepath.Join(t.TempDir(), "unused"), func(cmd *exec.Cmd) {
+		systemd.watch(time.Second)(cmd)
+		cmd.Env = append(cmd.Env, "BOUNCETAIL_MAX_LINE=4096")
+		cmd.Stderr = write
+	}, "--db", db, log.path)
+	write.Close()
+	log.messages(0, 5)
+	eventually(t, db, countBounces, "5")
+	idle := systemd.feedings()
+	waitFor(t, "the watchdog to be fed while nothing comes", func() bool { return systemd.feedings() > idle+3 })
+
+	// Each such line, when it comes alone, is a line in the daemon's log.
+	for range 60 {
+		_, err := log.f.WriteString(strings.Repeat("y", 5000) + "\n")
+		log.check(err)
+		time.Sleep(60 * time.Millisecond) // so that they come alone
+	}
+	log.messages(5, 10)
+	var before int
+	waitFor(t, "the feeding to stop", func() bool {
+		before = systemd.feedings()
+		time.Sleep(1500 * time.Millisecond) // three times as long as from one feeding to the next
+		return systemd.feedings() == before
+	})
+	if got := query(t, db, countBounces); got[0] != "5" {
+		t.Errorf("%s bounces: it does not hang", got)
+	}
+	go func() { // somebody reads again
+		buf := make([]byte, 4096)
+		for {
+			if _, err := read.Read(buf); err != nil {
+				return
+			}
+		}
+	}()
+	eventually(t, db, countBounces, "10")
+	waitFor(t, "the watchdog to be fed again", func() bool { return systemd.feedings() > before+2 })
+	d.stop()
+}

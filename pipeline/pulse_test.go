@@ -1,0 +1,91 @@
+package pipeline_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/pipeline"
+)
+
+// slowStore saves, fails or hangs as the test has it.
+type slowStore struct {
+	save func() error
+}
+
+func (s *slowStore) Save(context.Context, *bounce.Batch) (int, error) { return 0, s.save() }
+func (s *slowStore) Temporary(error) bool                             { return true }
+
+type noParser struct{}
+
+func (noParser) Parse([]byte, func(*bounce.Event)) int { return 0 }
+func (noParser) State() []byte                         { return nil }
+func (noParser) TakeUnread() []bounce.Unread           { return nil }
+
+type noQueue struct{}
+
+func (noQueue) Apply(*bounce.Event, func(*bounce.Delivery)) {}
+func (noQueue) Changes() ([]bounce.QueueEntry, error)       { return nil, nil }
+
+// The watchdog is fed as long as Still stays small: while nothing comes, while
+// a full disk is waited out, but not while a stage hangs.
+func TestStillTellsAStageThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hang := make(chan struct{})
+		var full atomic.Bool
+		full.Store(true)
+		store := &slowStore{save: func() error {
+			if full.Load() {
+				return errors.New("disk full")
+			}
+			<-hang
+			return nil
+		}}
+		lines := make(chan bounce.Chunk)
+		p := &pipeline.Pipeline{
+			Source: func(ctx context.Context, out chan<- bounce.Chunk) error {
+				for c := range lines {
+					out <- c
+				}
+				return nil
+			},
+			NewParser:  func(*bounce.Chunk) (pipeline.Parser, error) { return noParser{}, nil },
+			Queue:      noQueue{},
+			Classifier: func() pipeline.Classifier { return nil },
+			Store:      store,
+			Log:        slog.New(slog.DiscardHandler),
+		}
+		done := make(chan error, 1)
+		go func() { done <- p.Run(t.Context()) }()
+		expect := func(what string, least, most time.Duration) {
+			t.Helper()
+			synctest.Wait()
+			if still := p.Still(time.Now()); still < least || still > most {
+				t.Errorf("%s: still for %s, want %s to %s", what, still, least, most)
+			}
+		}
+		time.Sleep(time.Hour)
+		expect("nothing comes", 0, 0)
+
+		lines <- bounce.Chunk{Data: []byte("a line\n"), Position: bounce.Position{Stream: 1}}
+		time.Sleep(time.Hour)
+		expect("a full disk is waited out", 0, 5*time.Second)
+
+		full.Store(false) // and hangs from here on
+		time.Sleep(time.Hour)
+		expect("saving hangs", time.Hour-5*time.Second, time.Hour)
+
+		close(hang)
+		time.Sleep(time.Second)
+		expect("it goes on", 0, 0)
+		close(lines)
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
