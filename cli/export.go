@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -22,6 +24,7 @@ import (
 
 func (a *app) export() *cobra.Command {
 	var format, cursor, output string
+	var options export.Options
 	var filter recipientFilter
 	c := &cobra.Command{
 		Use:   "export",
@@ -30,10 +33,14 @@ func (a *app) export() *cobra.Command {
 			"whole or not at all. With --cursor it writes only what changed since the last\n" +
 			"export of that name that succeeded; rows may come again after a failure, and seq\n" +
 			"tells the later of two. Leave --state out there to be told of addresses that have\n" +
-			"become good again.\n\nFormats:\n" + formatList(),
+			"become good again.\n\n" +
+			"Formats marked * are lists of addresses not to write to: they hold bad addresses\n" +
+			"alone, unless --state names others. By --cursor, odoo-csv also holds those that\n" +
+			"are no longer bad; the others cannot say that, and how many they left out is told\n" +
+			"on standard error.\n\nFormats:\n" + formatList(),
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			f, err := filter.parse(time.Now())
+			f, err := filter.parse(a.now())
 			if err != nil {
 				return err
 			}
@@ -47,11 +54,17 @@ func (a *app) export() *cobra.Command {
 			if cursor != "" && f.Limit > 0 {
 				return usageError{errors.New("--limit and --cursor do not go together: the cursor would pass over what was left out")}
 			}
+			e := exporting{format: export.Formats[i], filter: f, options: options, output: output, stdout: a.stdout, remarks: a.stderr}
+			if err := e.check(); err != nil {
+				return usageError{err}
+			}
 			settings, err := a.settings()
 			if err != nil {
 				return err
 			}
-			e := exporting{path: settings.Database, format: export.Formats[i], filter: f, output: output, stdout: a.stdout}
+			e.path = settings.Database
+			// Else a reader that goes away ends the program without a word.
+			signal.Ignore(syscall.SIGPIPE)
 			if cursor == "" {
 				_, err := e.write(cmd.Context())
 				return err
@@ -63,7 +76,53 @@ func (a *app) export() *cobra.Command {
 	c.Flags().StringVar(&format, "format", "csv", "`FORMAT`: "+formatNames())
 	c.Flags().StringVar(&cursor, "cursor", "", "only what changed since the last export with this `NAME`")
 	c.Flags().StringVarP(&output, "output", "o", "", "write to `FILE`, whole or not at all")
+	c.Flags().StringSliceVar(&options.Columns, "columns", nil, "only these `COLUMNS` of csv, ndjson and json, in this order: "+strings.Join(export.ColumnNames(), ","))
+	c.Flags().IntSliceVar(&options.Lists, "list", nil, "`ID` of the list in Brevo that the addresses go to; format brevo")
+	c.AddCommand(a.cursors())
 	return c
+}
+
+// check looks for options that the format does not take, and gives it what it
+// takes by default.
+func (e *exporting) check() error {
+	if len(e.options.Columns) > 0 && !e.format.Columns {
+		return fmt.Errorf("--columns: the columns of %s are those that its program takes; use csv, ndjson or json", e.format.Name)
+	}
+	for _, name := range e.options.Columns {
+		if names := export.ColumnNames(); !slices.Contains(names, name) {
+			return fmt.Errorf("--columns: unknown column %q; did you mean %q?", name, nearest(name, names))
+		}
+	}
+	switch {
+	case e.format.Lists && len(e.options.Lists) == 0:
+		return errors.New("--list: Brevo wants a list for the contacts; its id stands beside its name under Contacts, Lists")
+	case !e.format.Lists && len(e.options.Lists) > 0:
+		return fmt.Errorf("--list: %s knows no lists; it is for the format brevo", e.format.Name)
+	}
+	if e.format.Marks && !e.format.Lifts && e.filter.State == string(bounce.StateOK) {
+		return fmt.Errorf("--state: %s is a list of addresses not to write to, and these are good; use csv, ndjson or plain", e.format.Name)
+	}
+	e.options.State = bounce.State(e.filter.State)
+	return nil
+}
+
+// nearest returns the name that shares the longest beginning with a word, or
+// that it stands in.
+func nearest(word string, names []string) string {
+	word = strings.ReplaceAll(strings.ToLower(word), "-", "_")
+	best, most := names[0], -1
+	for _, name := range names {
+		same := 0
+		for i := range word {
+			for j := i + 1; j <= len(word) && strings.Contains(name, word[i:j]); j++ {
+				same = max(same, j-i)
+			}
+		}
+		if score := 2*same - len(name); same > 0 && (most < 0 || score > most) {
+			best, most = name, max(score, 0)
+		}
+	}
+	return best
 }
 
 var cursorName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
@@ -79,18 +138,24 @@ func formatNames() string {
 func formatList() string {
 	var list strings.Builder
 	for _, f := range export.Formats {
-		fmt.Fprintf(&list, "  %-14s %s\n", f.Name, f.About)
+		mark := ' '
+		if f.Marks {
+			mark = '*'
+		}
+		fmt.Fprintf(&list, "%c %-14s %s\n", mark, f.Name, f.About)
 	}
 	return strings.TrimSuffix(list.String(), "\n")
 }
 
 // exporting is one run of the command.
 type exporting struct {
-	path   string
-	format export.Format
-	filter sqlite.Filter
-	output string
-	stdout io.Writer
+	path    string
+	format  export.Format
+	filter  sqlite.Filter
+	options export.Options
+	output  string
+	stdout  io.Writer
+	remarks io.Writer
 }
 
 // since writes what changed since the cursor, and moves it once that is safely
@@ -111,7 +176,7 @@ func (e *exporting) since(ctx context.Context, name string) (err error) {
 }
 
 // write writes what the filter chooses and returns the number of the last
-// change that the database held meanwhile.
+// change that has been dealt with.
 func (e *exporting) write(ctx context.Context) (lastSeq int64, err error) {
 	r, err := sqlite.OpenReader(ctx, e.path)
 	if err != nil {
@@ -121,36 +186,127 @@ func (e *exporting) write(ctx context.Context) (lastSeq int64, err error) {
 	if e.output == "" {
 		return e.writeTo(ctx, r, e.stdout)
 	}
-	f, err := os.CreateTemp(filepath.Dir(e.output), "."+filepath.Base(e.output)+".*")
-	if errors.Is(err, os.ErrNotExist) {
-		return 0, fmt.Errorf("output %s: the folder %s does not exist; create it", e.output, filepath.Dir(e.output))
+	path, mode := e.output, os.FileMode(0o640)
+	if info, err := os.Stat(path); err == nil {
+		if info.IsDir() {
+			return 0, fmt.Errorf("output %s is a folder; name a file in it", path)
+		}
+		if !info.Mode().IsRegular() {
+			return e.writeDevice(ctx, r)
+		}
+		mode = info.Mode().Perm()
+		// A link goes on to name the file, wherever that is.
+		if path, err = filepath.EvalSymlinks(path); err != nil {
+			return 0, fmt.Errorf("output: %w", err)
+		}
 	}
+	return e.writeFile(ctx, r, path, mode)
+}
+
+// writeDevice writes to what cannot be replaced: a named pipe, /dev/stdout.
+func (e *exporting) writeDevice(ctx context.Context, r *sqlite.Reader) (lastSeq int64, err error) {
+	f, err := os.OpenFile(e.output, os.O_WRONLY, 0)
+	if err != nil {
+		return 0, fmt.Errorf("output: %w", err)
+	}
+	lastSeq, err = e.writeTo(ctx, r, f)
+	return lastSeq, errors.Join(err, f.Close())
+}
+
+// writeFile writes beside the file and renames, so that whoever reads it finds
+// the old one or the new one.
+func (e *exporting) writeFile(ctx context.Context, r *sqlite.Reader, path string, mode os.FileMode) (lastSeq int64, err error) {
+	folder, err := os.Open(filepath.Dir(path))
+	if errors.Is(err, os.ErrNotExist) {
+		return 0, fmt.Errorf("output %s: the folder %s does not exist; create it", path, filepath.Dir(path))
+	}
+	if err != nil {
+		return 0, fmt.Errorf("output: %w", err)
+	}
+	defer folder.Close()
+	f, err := os.CreateTemp(folder.Name(), "."+filepath.Base(path)+".*")
 	if err != nil {
 		return 0, fmt.Errorf("output: %w", err)
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, f.Close(), os.Remove(f.Name()))
+			_ = f.Close()
+			if gone := os.Remove(f.Name()); !errors.Is(gone, os.ErrNotExist) {
+				err = errors.Join(err, gone)
+			}
 		}
 	}()
 	if lastSeq, err = e.writeTo(ctx, r, f); err != nil {
 		return 0, err
 	}
-	if err := errors.Join(f.Chmod(0o640), f.Sync()); err != nil {
+	if err := errors.Join(f.Chmod(mode), f.Sync(), f.Close()); err != nil {
 		return 0, fmt.Errorf("output: %w", err)
 	}
-	if err := os.Rename(f.Name(), e.output); err != nil {
+	if err := os.Rename(f.Name(), path); err != nil {
 		return 0, fmt.Errorf("output: %w", err)
 	}
-	return lastSeq, f.Close()
+	// The name as well has to be on the disk before a cursor moves.
+	if err := folder.Sync(); err != nil {
+		return 0, fmt.Errorf("output: %w", err)
+	}
+	return lastSeq, nil
 }
 
 func (e *exporting) writeTo(ctx context.Context, r *sqlite.Reader, w io.Writer) (lastSeq int64, err error) {
+	filter := e.filter
+	if e.format.Marks && filter.State == "" && !filter.Changes {
+		filter.State = string(bounce.StateBad)
+	}
 	buffered := bufio.NewWriterSize(w, 1<<16)
-	out := e.format.New(buffered)
-	lastSeq, err = r.Recipients(ctx, e.filter, func(row *bounce.Recipient) error { return out.Write(row) })
-	if err != nil {
+	file := e.format.File(buffered, e.options)
+	passed := filter.AfterSeq // the change up to which rows are in the file, or rightly are not
+	lastSeq, err = r.Recipients(ctx, filter, func(row *bounce.Recipient) error {
+		if err := file.Write(row); err != nil {
+			return err
+		}
+		passed = row.Seq
+		return nil
+	})
+	full := errors.Is(err, export.ErrFull)
+	switch {
+	case full && (!filter.Changes || file.Rows == 0):
+		return 0, fmt.Errorf("the file would be larger than the %d bytes that its program takes; export in parts with --cursor NAME, or narrow it with --domain, --category or --since", e.format.MaxBytes)
+	case full:
+		lastSeq = passed
+	case err != nil:
 		return 0, err
 	}
-	return lastSeq, errors.Join(out.Close(), buffered.Flush())
+	if err := errors.Join(file.Close(), buffered.Flush()); err != nil {
+		return 0, err
+	}
+	if err := synced(w); err != nil {
+		return 0, err
+	}
+	e.remark(file, full)
+	return lastSeq, nil
+}
+
+// synced waits until standard output is on the disk, where it is a file.
+func synced(w io.Writer) error {
+	f, ok := w.(*os.File)
+	if !ok {
+		return nil
+	}
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return err
+	}
+	return f.Sync()
+}
+
+// remark tells what is not in the file.
+func (e *exporting) remark(file *export.File, full bool) {
+	if file.Unfit > 0 {
+		fmt.Fprintf(e.remarks, "%s cannot hold local users without a domain, nor every odd address; left out: %d\n", e.format.Name, file.Unfit)
+	}
+	if file.Active > 0 {
+		fmt.Fprintf(e.remarks, "%s cannot say that an address is not bad, or no longer; left out: %d\n", e.format.Name, file.Active)
+	}
+	if full {
+		fmt.Fprintln(e.remarks, "the file is as large as its program takes, and more is waiting; run the same command again for the next part")
+	}
 }

@@ -2,62 +2,35 @@ package export
 
 import (
 	"encoding/csv"
+	"fmt"
 	"io"
-	"strconv"
 	"strings"
 
 	"github.com/bouncetail/bouncetail/bounce"
 )
 
-// csvColumns are the columns of the table recipients, and behind them the reply
-// that decided.
-var csvColumns = []struct {
-	name  string
-	value func(*bounce.Recipient) string
-}{
-	{"recipient", func(r *bounce.Recipient) string { return r.Recipient }},
-	{"domain", func(r *bounce.Recipient) string { return r.Domain }},
-	{"state", func(r *bounce.Recipient) string { return string(r.State) }},
-	{"category", func(r *bounce.Recipient) string { return string(r.Category) }},
-	{"reason", func(r *bounce.Recipient) string { return string(r.Reason) }},
-	{"first_failure_at", func(r *bounce.Recipient) string { return r.FirstFailureAt }},
-	{"last_failure_at", func(r *bounce.Recipient) string { return r.LastFailureAt }},
-	{"last_delivery_at", func(r *bounce.Recipient) string { return optional(r.LastDeliveryAt) }},
-	{"permanent_count", func(r *bounce.Recipient) string { return strconv.Itoa(r.PermanentCount) }},
-	{"retry_count", func(r *bounce.Recipient) string { return strconv.Itoa(r.RetryCount) }},
-	{"bad_since", func(r *bounce.Recipient) string { return optional(r.BadSince) }},
-	{"last_bounce_id", func(r *bounce.Recipient) string { return strconv.FormatInt(r.LastBounceID, 10) }},
-	{"seq", func(r *bounce.Recipient) string { return strconv.FormatInt(r.Seq, 10) }},
-	{"reply", func(r *bounce.Recipient) string { return r.Reply }},
-}
-
-func optional(s *string) string {
-	if s == nil {
-		return ""
-	}
-	return *s
-}
-
-// csvWriter writes RFC 4180 with \n at the end of a line.
+// csvWriter writes RFC 4180 with \n at the end of a line. The formats that are
+// made of cells differ in their header and in what a row holds.
 type csvWriter struct {
-	w   *csv.Writer
-	row []string
+	w     *csv.Writer
+	cells func(*bounce.Recipient) []string
 }
 
-func newCSV(w io.Writer) Writer {
-	c := &csvWriter{w: csv.NewWriter(w)}
-	for _, column := range csvColumns {
-		c.row = append(c.row, column.name)
-	}
-	_ = c.w.Write(c.row) // Close reports it
+func newCells(w io.Writer, comma rune, header []string, cells func(*bounce.Recipient) []string) Writer {
+	c := &csvWriter{w: csv.NewWriter(w), cells: cells}
+	c.w.Comma = comma
+	_ = c.w.Write(header) // the next flush reports it
 	return c
 }
 
 func (c *csvWriter) Write(r *bounce.Recipient) error {
-	for i, column := range csvColumns {
-		c.row[i] = defused(column.value(r))
+	row := c.cells(r)
+	for i := range row {
+		row[i] = defused(row[i])
 	}
-	return c.w.Write(c.row)
+	_ = c.w.Write(row) // Error reports it
+	c.w.Flush()
+	return c.w.Error()
 }
 
 func (c *csvWriter) Close() error {
@@ -65,11 +38,28 @@ func (c *csvWriter) Close() error {
 	return c.w.Error()
 }
 
+func newCSV(w io.Writer, o Options) Writer {
+	list := chosen(o.Columns, columns[:csvColumns])
+	header := make([]string, 0, len(list))
+	for _, c := range list {
+		header = append(header, c.name)
+	}
+	return newCells(w, ',', header, func(r *bounce.Recipient) []string {
+		row := make([]string, len(list))
+		for i, c := range list {
+			if v := c.value(r); v != nil {
+				row[i] = fmt.Sprint(v)
+			}
+		}
+		return row
+	})
+}
+
 // defused returns a cell that no spreadsheet takes for a formula. The remote
 // side writes the reply, and anyone may own an address that begins with =, so
 // such a cell begins with an apostrophe, as OWASP advises (CSV Injection).
 func defused(cell string) string {
-	if cell != "" && strings.ContainsRune("=+-@\t\r", rune(cell[0])) {
+	if cell != "" && strings.ContainsRune("=+-@\t\r\n", rune(cell[0])) {
 		return "'" + cell
 	}
 	return cell

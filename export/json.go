@@ -8,44 +8,59 @@ import (
 )
 
 // ndjsonWriter writes one object a line.
-type ndjsonWriter struct{ enc *json.Encoder }
-
-func newNDJSON(w io.Writer) Writer {
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
-	return ndjsonWriter{enc}
+type ndjsonWriter struct {
+	enc     *json.Encoder
+	columns []column // empty is all of the table recipients
 }
 
-func (n ndjsonWriter) Write(r *bounce.Recipient) error { return n.enc.Encode(r) }
+func newNDJSON(w io.Writer, o Options) Writer {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	return ndjsonWriter{enc, chosen(o.Columns, nil)}
+}
+
+func (n ndjsonWriter) Write(r *bounce.Recipient) error {
+	if len(n.columns) == 0 {
+		return n.enc.Encode(r)
+	}
+	line, err := object(r, n.columns)
+	if err != nil {
+		return err
+	}
+	return n.enc.Encode(line)
+}
 
 func (n ndjsonWriter) Close() error { return nil }
 
-// jsonWriter writes one array, an object a line.
-type jsonWriter struct {
-	w     io.Writer
-	lines Writer
-	any   bool
+// arrayWriter writes one array, an object a line, between a head and an end.
+type arrayWriter struct {
+	w         io.Writer
+	lines     Writer
+	head, end string
+	any       bool
 }
 
-func newJSON(w io.Writer) Writer { return &jsonWriter{w: w, lines: newNDJSON(w)} }
+func newJSON(w io.Writer, o Options) Writer {
+	return &arrayWriter{w: w, lines: newNDJSON(w, o), head: "[", end: "]\n"}
+}
 
-func (j *jsonWriter) Write(r *bounce.Recipient) error {
+func (a *arrayWriter) Write(r *bounce.Recipient) error {
 	between := ","
-	if !j.any {
-		between = "["
+	if !a.any {
+		between = a.head
 	}
-	j.any = true
-	if _, err := io.WriteString(j.w, between); err != nil {
+	a.any = true
+	if _, err := io.WriteString(a.w, between); err != nil {
 		return err
 	}
-	return j.lines.Write(r)
+	return a.lines.Write(r)
 }
 
-func (j *jsonWriter) Close() error {
-	end := "]\n"
-	if !j.any {
-		end = "[]\n"
+func (a *arrayWriter) Close() error {
+	end := a.end
+	if !a.any {
+		end = a.head + end
 	}
-	_, err := io.WriteString(j.w, end)
+	_, err := io.WriteString(a.w, end)
 	return err
 }

@@ -6,10 +6,12 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 )
 
-// plainWriter writes one address a line.
+// plainWriter writes one address a line. phpList's suppression list takes that
+// (Subscribers, Suppression list: https://www.phplist.org/manual/), and so do
+// Rspamd's maps (https://docs.rspamd.com/modules/multimap).
 type plainWriter struct{ w io.Writer }
 
-func newPlain(w io.Writer) Writer { return plainWriter{w} }
+func newPlain(w io.Writer, _ Options) Writer { return plainWriter{w} }
 
 func (p plainWriter) Write(r *bounce.Recipient) error {
 	_, err := io.WriteString(p.w, r.Recipient+"\n")

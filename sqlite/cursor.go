@@ -68,6 +68,14 @@ func (c *Cursor) Move(ctx context.Context, seq int64, now time.Time) error {
 	return nil
 }
 
+// Forget removes the cursor: the next export of its name begins anew.
+func (c *Cursor) Forget(ctx context.Context) error {
+	if _, err := c.db.ExecContext(ctx, "DELETE FROM export_cursors WHERE name = ?", c.name); err != nil {
+		return fmt.Errorf("cursor %s: %w", c.name, err)
+	}
+	return nil
+}
+
 // Close lets go of the cursor.
 func (c *Cursor) Close() error {
 	var err error
@@ -75,4 +83,31 @@ func (c *Cursor) Close() error {
 		err = c.db.Close()
 	}
 	return errors.Join(err, c.lock.Close())
+}
+
+// CursorState is a cursor as it is listed.
+type CursorState struct {
+	Name    string `json:"name"`
+	Seq     int64  `json:"seq"`      // the last change that was handed over
+	MovedAt string `json:"moved_at"` // as stored
+	Waiting int64  `json:"waiting"`  // recipients that have changed since
+}
+
+// Cursors returns all cursors by name, and the number of the last change of
+// any recipient.
+func (r *Reader) Cursors(ctx context.Context) (list []CursorState, lastSeq int64, err error) {
+	if err := r.db.QueryRowContext(ctx, "SELECT value FROM meta WHERE name = 'seq'").Scan(&lastSeq); err != nil {
+		return nil, 0, err
+	}
+	err = scanAll(ctx, r.db, `
+		SELECT name, seq, moved_at, (SELECT count(*) FROM recipients r WHERE r.seq > c.seq)
+		FROM export_cursors c
+		ORDER BY name`,
+		func(scan func(...any) error) error {
+			var c CursorState
+			err := scan(&c.Name, &c.Seq, &c.MovedAt, &c.Waiting)
+			list = append(list, c)
+			return err
+		})
+	return list, lastSeq, err
 }

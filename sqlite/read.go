@@ -47,7 +47,7 @@ type Filter struct {
 	Category string
 	Since    string // last failure at or after, as stored
 	Changes  bool   // in the order of the changes, rather than by the last failure
-	AfterSeq int64  // only what changed after this number
+	AfterSeq int64  // with Changes: only what changed after this number
 	Limit    int    // 0 is no limit
 }
 
@@ -63,7 +63,22 @@ func (r *Reader) Recipients(ctx context.Context, f Filter, each func(*bounce.Rec
 	if err := tx.QueryRowContext(ctx, "SELECT value FROM meta WHERE name = 'seq'").Scan(&lastSeq); err != nil {
 		return 0, err
 	}
-	where, args := []string{"1"}, []any{}
+	query, args := f.query()
+	return lastSeq, scanAll(ctx, tx, query, func(scan func(...any) error) error {
+		var row bounce.Recipient
+		if err := scan(&row.Recipient, &row.Domain, &row.State, &row.Category, &row.Reason, &row.FirstFailureAt, &row.LastFailureAt,
+			&row.LastDeliveryAt, &row.PermanentCount, &row.RetryCount, &row.BadSince, &row.LastBounceID, &row.Seq,
+			&row.SMTPCode, &row.Reply); err != nil {
+			return err
+		}
+		return each(&row)
+	}, args...)
+}
+
+// query returns the statement for what the filter chooses. An address that was
+// blocked by hand may have no failure.
+func (f Filter) query() (query string, args []any) {
+	where := []string{"1"}
 	for _, c := range []struct {
 		condition string
 		value     any
@@ -73,7 +88,7 @@ func (r *Reader) Recipients(ctx context.Context, f Filter, each func(*bounce.Rec
 		{"r.domain = ?", f.Domain, f.Domain != ""},
 		{"r.category = ?", f.Category, f.Category != ""},
 		{"r.last_failure_at >= ?", f.Since, f.Since != ""},
-		{"r.seq > ?", f.AfterSeq, f.AfterSeq > 0},
+		{"r.seq > ?", f.AfterSeq, f.Changes},
 	} {
 		if c.given {
 			where, args = append(where, c.condition), append(args, c.value)
@@ -87,23 +102,14 @@ func (r *Reader) Recipients(ctx context.Context, f Filter, each func(*bounce.Rec
 	if f.Limit > 0 {
 		limit = f.Limit
 	}
-	query := `
-		SELECT r.recipient, r.domain, r.state, r.category, r.reason, r.first_failure_at, r.last_failure_at,
-		  r.last_delivery_at, r.permanent_count, r.retry_count, r.bad_since, r.last_bounce_id, r.seq,
+	return `
+		SELECT r.recipient, r.domain, r.state, r.category, r.reason, coalesce(r.first_failure_at, ''), coalesce(r.last_failure_at, ''),
+		  r.last_delivery_at, r.permanent_count, r.retry_count, r.bad_since, coalesce(r.last_bounce_id, 0), r.seq,
 		  coalesce(b.smtp_code, 0), coalesce(b.reply, '')
-		FROM recipients r JOIN bounces b ON b.id = r.deciding_bounce_id
+		FROM recipients r LEFT JOIN bounces b ON b.id = r.deciding_bounce_id
 		WHERE ` + strings.Join(where, " AND ") + `
 		ORDER BY ` + order + `
-		LIMIT ?`
-	return lastSeq, scanAll(ctx, tx, query, func(scan func(...any) error) error {
-		var row bounce.Recipient
-		if err := scan(&row.Recipient, &row.Domain, &row.State, &row.Category, &row.Reason, &row.FirstFailureAt, &row.LastFailureAt,
-			&row.LastDeliveryAt, &row.PermanentCount, &row.RetryCount, &row.BadSince, &row.LastBounceID, &row.Seq,
-			&row.SMTPCode, &row.Reply); err != nil {
-			return err
-		}
-		return each(&row)
-	}, append(args, limit)...)
+		LIMIT ?`, append(args, limit)
 }
 
 // Count is a name with a number.

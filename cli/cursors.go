@@ -1,0 +1,109 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/bouncetail/bouncetail/sqlite"
+)
+
+func (a *app) cursors() *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "cursors",
+		Short: "List how far each export by --cursor has come",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			r, err := a.reader(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer r.Close()
+			list, _, err := r.Cursors(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				enc := json.NewEncoder(a.stdout)
+				for _, cursor := range list {
+					if err := enc.Encode(cursor); err != nil {
+						return err
+					}
+				}
+				return nil
+			}
+			w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+			fmt.Fprintln(w, "CURSOR\tSEQ\tMOVED AT\tWAITING")
+			for _, cursor := range list {
+				fmt.Fprintf(w, "%s\t%d\t%s\t%d\n", cursor.Name, cursor.Seq, cursor.MovedAt, cursor.Waiting)
+			}
+			return w.Flush()
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
+	c.AddCommand(a.resetCursor(), a.removeCursor())
+	return c
+}
+
+func (a *app) resetCursor() *cobra.Command {
+	var to int64
+	c := &cobra.Command{
+		Use:   "reset NAME",
+		Short: "Set a cursor back, so that the next export repeats what changed since",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.atCursor(cmd.Context(), args[0], func(c *sqlite.Cursor, lastSeq int64) error {
+				if to < 0 || to > lastSeq {
+					return usageError{fmt.Errorf("--to: there is no change %d; the last is %d", to, lastSeq)}
+				}
+				return c.Move(cmd.Context(), to, a.now())
+			})
+		},
+	}
+	c.Flags().Int64Var(&to, "to", 0, "behind the change `SEQ`; 0 is before the first")
+	return c
+}
+
+func (a *app) removeCursor() *cobra.Command {
+	return &cobra.Command{
+		Use:   "rm NAME",
+		Short: "Forget a cursor that is no longer exported by",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.atCursor(cmd.Context(), args[0], func(c *sqlite.Cursor, _ int64) error { return c.Forget(cmd.Context()) })
+		},
+	}
+}
+
+// atCursor does something with a cursor that has to exist, while no export
+// uses it. It is told the number of the last change.
+func (a *app) atCursor(ctx context.Context, name string, do func(c *sqlite.Cursor, lastSeq int64) error) (err error) {
+	settings, err := a.settings()
+	if err != nil {
+		return err
+	}
+	r, err := sqlite.OpenReader(ctx, settings.Database)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	list, lastSeq, err := r.Cursors(ctx)
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(list, func(c sqlite.CursorState) bool { return c.Name == name }) {
+		return fmt.Errorf("there is no cursor %q; bouncetail export cursors lists those that there are", name)
+	}
+	c, err := sqlite.OpenCursor(ctx, settings.Database, name)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, c.Close()) }()
+	return do(c, lastSeq)
+}

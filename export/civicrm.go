@@ -1,0 +1,41 @@
+package export
+
+import (
+	"io"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/bouncetail/bouncetail/bounce"
+)
+
+// civiReason is the longest bounce_reason in bytes, and the tables may be in
+// MySQL's utf8, which has no runes of four.
+const civiReason = 254
+
+// newCiviCRM writes addresses with on_hold 1, which CiviCRM gives to those that
+// bounced. On_hold 0 is never written: it would also lift an opt-out (2).
+// https://docs.civicrm.org/user/en/latest/email/maintaining-healthy-email-lists/
+func newCiviCRM(w io.Writer, _ Options) Writer {
+	return newCells(w, ',', []string{"email", "on_hold", "hold_date", "bounce_reason"}, func(r *bounce.Recipient) []string {
+		// Cut before the apostrophe that may come in front.
+		return []string{r.Recipient, "1", formatted(badAt(r), time.DateTime), short(r.Reply, civiReason-1)}
+	})
+}
+
+// short replaces runes of four bytes and cuts a text between runes to n bytes.
+func short(s string, n int) string {
+	s = strings.Map(func(c rune) rune {
+		if utf8.RuneLen(c) > 3 {
+			return '\ufffd'
+		}
+		return c
+	}, s)
+	if len(s) <= n {
+		return s
+	}
+	for !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n]
+}

@@ -1,0 +1,229 @@
+package export
+
+import (
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/bouncetail/bouncetail/bounce"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+func stored(s string) *string { return &s }
+
+// recipients are what formats stumble over.
+func recipients() []bounce.Recipient {
+	row := func(seq int64, address, reply string) bounce.Recipient {
+		return bounce.Recipient{
+			Recipient: address, Domain: address[strings.LastIndexByte(address, '@')+1:], State: bounce.StateBad,
+			Category: bounce.InvalidAddress, Reason: bounce.NoSuchUser,
+			FirstFailureAt: "2026-11-01T08:00:00.000Z", LastFailureAt: "2026-11-20T09:30:00.123Z", BadSince: stored("2026-11-02T23:59:59.999Z"),
+			PermanentCount: 1, LastBounceID: seq, Seq: seq, SMTPCode: 550, Reply: reply,
+		}
+	}
+	local := row(9, "root", "User unknown")
+	local.Domain = ""
+	silent := row(4, "silent@example.com", "Host or domain name not found")
+	silent.SMTPCode = 0
+	well := row(11, "well@example.com", "450 4.2.0 Greylisted")
+	well.State, well.BadSince, well.LastDeliveryAt = bounce.StateOK, nil, stored("2026-11-21T10:00:00.000Z")
+	slow := row(12, "slow@example.com", "450 4.2.0 Greylisted")
+	slow.State, slow.BadSince = bounce.StateRetry, nil
+	byHand := row(13, "byhand@example.com", "")
+	byHand.FirstFailureAt, byHand.LastFailureAt, byHand.SMTPCode = "", "", 0
+	return []bounce.Recipient{
+		row(1, "anna@example.com", "550 5.1.1 <anna@example.com>: \"unknown\", sorry; really"),
+		row(2, `"a, b"@example.com`, "550 5.1.1 line one\nline two"),
+		row(3, "emoji@example.com", "550 5.1.1 nobody here 🙈 "+strings.Repeat("é", 200)),
+		silent,
+		row(5, "cmd@example.com", "=cmd|' /C calc'!A0"),
+		row(6, "=1+1@example.com", "550 5.1.1 User unknown"),
+		row(7, "+tag@example.com", "550 5.1.1 User unknown"),
+		row(8, "#note@example.com", "550 5.1.1 User unknown"),
+		local,
+		row(10, "@example.com", "550 5.1.1 User unknown"),
+		well, slow, byHand,
+	}
+}
+
+// written returns the file of a format and how many rows it left out.
+func written(t *testing.T, f Format, o Options, rows []bounce.Recipient) (text []byte, file *File) {
+	t.Helper()
+	var b bytes.Buffer
+	file = f.File(&b, o)
+	for i := range rows {
+		if err := file.Write(&rows[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := file.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes(), file
+}
+
+func TestFormatsAreAsTheyWere(t *testing.T) {
+	for _, f := range Formats {
+		t.Run(f.Name, func(t *testing.T) {
+			got, file := written(t, f, Options{Lists: []int{7, 12}}, recipients())
+			got = fmt.Appendf(got, "-- %d rows, %d unfit, %d not bad\n", file.Rows, file.Unfit, file.Active)
+			path := filepath.Join("testdata", f.Name+".golden")
+			if *update {
+				if err := os.WriteFile(path, got, 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(got, want) {
+				t.Errorf("format %s: got\n%s\nwant\n%s", f.Name, got, want)
+			}
+		})
+	}
+}
+
+// What a file holds, read by a reader that knows nothing of the writer.
+func TestFilesCanBeRead(t *testing.T) {
+	for _, f := range Formats {
+		for _, rows := range [][]bounce.Recipient{recipients(), nil} {
+			text, file := written(t, f, Options{Lists: []int{7}}, rows)
+			switch {
+			case f.Name == "csv" || strings.HasSuffix(f.Name, "-csv"):
+				r := csv.NewReader(bytes.NewReader(text))
+				if f.Name == "brevo-csv" {
+					r.Comma = ';'
+				}
+				lines, err := r.ReadAll()
+				if err != nil || len(lines) != file.Rows+1 {
+					t.Errorf("%s: %d lines, %v; want a header and %d rows", f.Name, len(lines), err, file.Rows)
+				}
+				for _, line := range lines {
+					for _, cell := range line {
+						if cell != "" && strings.ContainsAny(cell[:1], "=+-@\t\r\n") {
+							t.Errorf("%s: a spreadsheet takes %q for a formula", f.Name, cell)
+						}
+					}
+				}
+			case f.Name == "json" || f.Name == "brevo":
+				if !json.Valid(text) {
+					t.Errorf("%s is no JSON: %s", f.Name, text)
+				}
+			case f.Name == "ndjson" || f.Name == "mautic":
+				for line := range bytes.Lines(text) {
+					if !json.Valid(line) {
+						t.Errorf("%s: a line is no JSON: %s", f.Name, line)
+					}
+				}
+			default:
+				if n := bytes.Count(text, []byte("\n")); n != file.Rows {
+					t.Errorf("%s: %d lines for %d rows", f.Name, n, file.Rows)
+				}
+			}
+		}
+	}
+}
+
+func format(t *testing.T, name string) Format {
+	t.Helper()
+	for _, f := range Formats {
+		if f.Name == name {
+			return f
+		}
+	}
+	t.Fatalf("no format %s", name)
+	return Format{}
+}
+
+func TestColumnsComeInTheOrderGiven(t *testing.T) {
+	rows := recipients()[3:4]
+	for name, want := range map[string]string{
+		"csv":    "seq,recipient,smtp_code,last_delivery_at\n4,silent@example.com,,\n",
+		"ndjson": `{"seq":4,"recipient":"silent@example.com","smtp_code":null,"last_delivery_at":null}` + "\n",
+		"json":   `[{"seq":4,"recipient":"silent@example.com","smtp_code":null,"last_delivery_at":null}` + "\n]\n",
+	} {
+		got, _ := written(t, format(t, name), Options{Columns: []string{"seq", "recipient", "smtp_code", "last_delivery_at"}}, rows)
+		if string(got) != want {
+			t.Errorf("%s: got %s, want %s", name, got, want)
+		}
+	}
+}
+
+func TestStateThatWasAskedForIsWritten(t *testing.T) {
+	text, _ := written(t, format(t, "phplist"), Options{State: bounce.StateRetry}, recipients()[11:12])
+	if string(text) != "slow@example.com\n" {
+		t.Errorf("got %q", text)
+	}
+}
+
+func TestAFullFileIsWholeWithoutTheRow(t *testing.T) {
+	for _, name := range []string{"brevo", "mailgun-csv"} {
+		f := format(t, name)
+		f.MaxBytes = 500
+		var b bytes.Buffer
+		file := f.File(&b, Options{Lists: []int{1}})
+		row := recipients()[0]
+		var err error
+		for err == nil {
+			err = file.Write(&row)
+		}
+		if !errors.Is(err, ErrFull) {
+			t.Fatal(err)
+		}
+		if err := file.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if b.Len() > 500 || b.Len() < 300 {
+			t.Errorf("%s: %d bytes, want close below 500", name, b.Len())
+		}
+		if got := bytes.Count(b.Bytes(), []byte("\n")); got != file.Rows+1 {
+			t.Errorf("%s: %d lines for %d rows", name, got, file.Rows)
+		}
+		if name == "brevo" && !json.Valid(b.Bytes()) {
+			t.Errorf("no JSON: %s", &b)
+		}
+	}
+}
+
+func TestMauticTakesTwoHundredContactsARequest(t *testing.T) {
+	rows := make([]bounce.Recipient, 401)
+	for i := range rows {
+		rows[i] = recipients()[0]
+	}
+	text, _ := written(t, format(t, "mautic"), Options{}, rows)
+	var sizes []int
+	for line := range bytes.Lines(text) {
+		var contacts []mauticContact
+		if err := json.Unmarshal(line, &contacts); err != nil {
+			t.Fatal(err)
+		}
+		sizes = append(sizes, len(contacts))
+	}
+	if fmt.Sprint(sizes) != "[200 200 1]" {
+		t.Errorf("requests of %v contacts, want 200, 200, 1", sizes)
+	}
+}
+
+func TestShortTextsAreCutBetweenRunes(t *testing.T) {
+	for _, c := range []struct{ text, want string }{
+		{"abcdef", "abcde"},
+		{"abcdé", "abcd"},
+		{"ab€€", "ab€"},
+		{"🙈b", "\ufffdb"},
+		{"abc", "abc"},
+	} {
+		if got := short(c.text, 5); got != c.want || !utf8.ValidString(got) {
+			t.Errorf("short(%q, 5) = %q, want %q", c.text, got, c.want)
+		}
+	}
+}

@@ -1,0 +1,58 @@
+package export
+
+import (
+	"io"
+
+	"github.com/bouncetail/bouncetail/bounce"
+)
+
+// mauticBatch is how many contacts Mautic takes in one request by default.
+const mauticBatch = 200
+
+// mauticWriter writes bodies of POST /api/contacts/batch/new, one a line.
+// Reason 2 is a bounce; a CSV import could only say "by hand". Reason 0 would
+// lift a block, but also one that the contact asked for, so it is not used.
+// https://developer.mautic.org/#contacts and DoNotContact in mautic/mautic,
+// app/bundles/LeadBundle/Entity/DoNotContact.php
+type mauticWriter struct {
+	w io.Writer
+	n int // contacts on the current line
+}
+
+func newMautic(w io.Writer, _ Options) Writer { return &mauticWriter{w: w} }
+
+type mauticContact struct {
+	Email        string      `json:"email"`
+	DoNotContact []mauticDNC `json:"doNotContact"`
+}
+
+type mauticDNC struct {
+	Channel  string `json:"channel"`
+	Reason   int    `json:"reason"`
+	Comments string `json:"comments"`
+}
+
+func (m *mauticWriter) Write(r *bounce.Recipient) error {
+	between := ","
+	switch m.n {
+	case 0:
+		between = "["
+	case mauticBatch:
+		between, m.n = "]\n[", 0
+	}
+	m.n++
+	contact, err := text(mauticContact{r.Recipient, []mauticDNC{{"email", 2, string(r.Reason) + ": " + r.Reply}}})
+	if err != nil {
+		return err
+	}
+	_, err = m.w.Write(append([]byte(between), contact...))
+	return err
+}
+
+func (m *mauticWriter) Close() error {
+	if m.n == 0 {
+		return nil
+	}
+	_, err := io.WriteString(m.w, "]\n")
+	return err
+}
