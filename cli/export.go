@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/config"
 	"github.com/bouncetail/bouncetail/export"
 	"github.com/bouncetail/bouncetail/sqlite"
 )
@@ -90,7 +91,7 @@ func (e *exporting) check() error {
 	}
 	for _, name := range e.options.Columns {
 		if names := export.ColumnNames(); !slices.Contains(names, name) {
-			return fmt.Errorf("--columns: unknown column %q; did you mean %q?", name, nearest(name, names))
+			return fmt.Errorf("--columns: unknown column %q; did you mean %q?", name, config.Nearest(name, names))
 		}
 	}
 	switch {
@@ -104,25 +105,6 @@ func (e *exporting) check() error {
 	}
 	e.options.State = bounce.State(e.filter.State)
 	return nil
-}
-
-// nearest returns the name that shares the longest beginning with a word, or
-// that it stands in.
-func nearest(word string, names []string) string {
-	word = strings.ReplaceAll(strings.ToLower(word), "-", "_")
-	best, most := names[0], -1
-	for _, name := range names {
-		same := 0
-		for i := range word {
-			for j := i + 1; j <= len(word) && strings.Contains(name, word[i:j]); j++ {
-				same = max(same, j-i)
-			}
-		}
-		if score := 2*same - len(name); same > 0 && (most < 0 || score > most) {
-			best, most = name, max(score, 0)
-		}
-	}
-	return best
 }
 
 var cursorName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)

@@ -5,6 +5,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"reflect"
 	"slices"
@@ -214,13 +215,7 @@ func walk(prefix string, settings map[string]any, t reflect.Type, report func(ke
 	for key, value := range settings {
 		field, ok := known[key]
 		if !ok {
-			nearest, best := "", 1<<30
-			for name := range known {
-				if d := distance(key, name); d < best || d == best && name < nearest {
-					nearest, best = name, d
-				}
-			}
-			report(prefix+key, prefix+nearest)
+			report(prefix+key, prefix+Nearest(key, slices.Collect(maps.Keys(known))))
 			continue
 		}
 		switch value := value.(type) {
@@ -236,6 +231,17 @@ func walk(prefix string, settings map[string]any, t reflect.Type, report func(ke
 			}
 		}
 	}
+}
+
+// Nearest returns the name that somebody may have meant.
+func Nearest(word string, names []string) string {
+	nearest, best := "", 1<<30
+	for _, name := range names {
+		if d := distance(word, name); d < best || d == best && name < nearest {
+			nearest, best = name, d
+		}
+	}
+	return nearest
 }
 
 // distance is how many letters have to be put in, taken out or exchanged to

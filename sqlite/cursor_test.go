@@ -1,0 +1,112 @@
+package sqlite
+
+import (
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/bouncetail/bouncetail/bounce"
+)
+
+// What an export by cursor costs follows what changed, so no table may be
+// scanned, and nothing sorted.
+func TestChangesAreFoundByTheirIndex(t *testing.T) {
+	s, path := openNew(t)
+	save(t, s, &bounce.Batch{Records: []bounce.Record{failed("a", 1, bounce.Bounced, true)}})
+	r := reader(t, path)
+	for _, f := range []Filter{
+		{Changes: true},
+		{Changes: true, AfterSeq: 1},
+		{Changes: true, AfterSeq: 1, State: "bad", Domain: "example.com", Category: "mailbox", Since: stamp(day)},
+	} {
+		query, args := f.query()
+		var plan []string
+		err := scanAll(t.Context(), r.db, "EXPLAIN QUERY PLAN "+query, func(scan func(...any) error) error {
+			var id, parent, unused int
+			var step string
+			err := scan(&id, &parent, &unused, &step)
+			plan = append(plan, step)
+			return err
+		}, args...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if steps := strings.Join(plan, "; "); !strings.Contains(steps, "SEARCH r USING INDEX recipients_by_seq (seq>?)") || strings.Contains(steps, "SCAN") || strings.Contains(steps, "TEMP B-TREE") {
+			t.Errorf("plan for %+v: %s", f, steps)
+		}
+	}
+}
+
+func TestCursorsTellHowMuchWaits(t *testing.T) {
+	s, path := openNew(t)
+	save(t, s, &bounce.Batch{Records: []bounce.Record{failed("a", 1, bounce.Bounced, true), failed("b", 1, bounce.Bounced, true)}})
+	c, err := OpenCursor(t.Context(), path, "crm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := c.Move(t.Context(), 2, day); err != nil {
+		t.Fatal(err)
+	}
+	// One recipient that changes twice waits once.
+	save(t, s, &bounce.Batch{Records: []bounce.Record{failed("a", 2, bounce.Bounced, true)}})
+	save(t, s, &bounce.Batch{Records: []bounce.Record{failed("a", 3, bounce.Bounced, true)}})
+	r := reader(t, path)
+	got, last, err := r.Cursors(t.Context())
+	if want := (CursorState{"crm", 2, stamp(day), 1}); err != nil || len(got) != 1 || got[0] != want || last != 4 {
+		t.Errorf("Cursors() = %+v, %d, %v; want %+v, 4", got, last, err, want)
+	}
+	if err := c.Forget(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got, _, err := r.Cursors(t.Context()); err != nil || len(got) != 0 {
+		t.Errorf("Cursors() = %+v, %v; want none", got, err)
+	}
+}
+
+// BenchmarkChanges reads what changed behind a cursor, on a million recipients
+// that failed once each.
+func BenchmarkChanges(b *testing.B) {
+	const million = 1_000_000
+	path := filepath.Join(b.TempDir(), "b.db")
+	s, err := Open(b.Context(), path, slog.New(slog.DiscardHandler))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	const numbers = `WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < ?) `
+	for _, statement := range []string{
+		`INSERT INTO bounces (id, event_id, occurred_at, recipient, domain, mta, outcome, smtp_code, enhanced_code, reply,
+		  category, reason, scope, disposition, suppress, rule, recipient_key)
+		` + numbers + `SELECT i, printf('%024x', i), '2026-11-20T09:00:00.000Z', 'user' || i || '@example' || i % 1000 || '.com', 'example' || i % 1000 || '.com',
+		  'postfix', 'bounced', 550, '5.1.1', '550 5.1.1 <user' || i || '@example.com>: Recipient address rejected: User unknown',
+		  'invalid-address', 'no-such-user', 'recipient', 'permanent', 1, 'no-such-user', i FROM n`,
+		`INSERT INTO recipients (recipient, domain, state, category, reason, first_failure_at, last_failure_at, permanent_count, retry_count,
+		  bad_since, last_bounce_id, deciding_bounce_id, recipient_key, seq)
+		` + numbers + `SELECT 'user' || i || '@example' || i % 1000 || '.com', 'example' || i % 1000 || '.com', 'bad', 'invalid-address', 'no-such-user',
+		  '2026-11-20T09:00:00.000Z', '2026-11-20T09:00:00.000Z', 1, 0, '2026-11-20T09:00:00.000Z', i, i, i, i FROM n`,
+		`UPDATE meta SET value = ? WHERE name = 'seq'`,
+	} {
+		if _, err := s.db.ExecContext(b.Context(), statement, million); err != nil {
+			b.Fatal(err)
+		}
+	}
+	r, err := OpenReader(b.Context(), path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer r.Close()
+	for _, changed := range []int{0, 100, 10_000, million} {
+		b.Run(fmt.Sprint(changed), func(b *testing.B) {
+			for b.Loop() {
+				n := 0
+				_, err := r.Recipients(b.Context(), Filter{Changes: true, AfterSeq: int64(million - changed)}, func(*bounce.Recipient) error { n++; return nil })
+				if err != nil || n != changed {
+					b.Fatalf("%d rows, %v; want %d", n, err, changed)
+				}
+			}
+		})
+	}
+}
