@@ -1,0 +1,193 @@
+package e2e
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// site is a machine on which examples run: a database with bad addresses, a
+// folder for files, and a web server in the place of all others.
+type site struct {
+	t      *testing.T
+	folder string // stands for /var/lib/bouncetail
+	url    string
+
+	mu       sync.Mutex
+	status   int
+	requests []string // path and body of each
+}
+
+func newSite(t *testing.T) *site {
+	s := &site{t: t, folder: t.TempDir(), status: http.StatusOK}
+	log := newMailLog(t)
+	log.messages(0, 5)
+	run(t, "import", "--db", s.database(), log.path)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		user, _, _ := r.BasicAuth()
+		s.requests = append(s.requests, fmt.Sprintf("%s %s as %q\n%s", r.Method, r.URL.Path, user, body))
+		w.WriteHeader(s.status)
+	}))
+	t.Cleanup(server.Close)
+	s.url = server.URL
+	host := strings.SplitN(strings.TrimPrefix(s.url, "http://"), ":", 2)[0]
+	if err := os.WriteFile(filepath.Join(s.folder, ".netrc"), fmt.Appendf(nil, "machine %s login bouncetail password token\n", host), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func (s *site) database() string { return filepath.Join(s.folder, "bouncetail.db") }
+
+// shell runs a command as an admin would, with this site in the place of theirs.
+func (s *site) shell(command string, env ...string) error {
+	s.t.Helper()
+	command = strings.ReplaceAll(command, "/var/lib/bouncetail", s.folder)
+	command = webSite.ReplaceAllString(command, s.url)
+	cmd := exec.CommandContext(s.t.Context(), "sh", "-c", command)
+	cmd.Env = append(env, "PATH="+filepath.Dir(program(s.t))+":/usr/bin:/bin", "HOME="+s.folder, "BOUNCETAIL_DATABASE="+s.database())
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		err = fmt.Errorf("%s\n%w\n%s", command, err, out)
+	}
+	return err
+}
+
+var (
+	webSite  = regexp.MustCompile(`https://[a-z.]+`)
+	shBlock  = regexp.MustCompile("(?s)```sh\n(.*?)```")
+	cronLine = regexp.MustCompile(`(?m)^[0-9*/]+( [0-9*/,-]+){4} bouncetail (.*)$`)
+	execLine = regexp.MustCompile(`(?m)^ExecStart=(.*)$`)
+)
+
+// file returns a file of the project.
+func file(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// holds checks that a file of the site has the five addresses.
+func (s *site) holds(name string) {
+	s.t.Helper()
+	text, err := os.ReadFile(filepath.Join(s.folder, name))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if n := strings.Count(strings.ToLower(string(text)), "4a000004@example.com"); n == 0 {
+		s.t.Errorf("%s does not hold the last address: %s", name, text)
+	}
+}
+
+func TestCommandsOfThePageOfExportsRun(t *testing.T) {
+	s := newSite(t)
+	blocks := shBlock.FindAllStringSubmatch(file(t, "docs/exports.md"), -1)
+	if len(blocks) != 10 {
+		t.Errorf("docs/exports.md has %d blocks, want 10", len(blocks))
+	}
+	for _, block := range blocks {
+		if err := s.shell("set -e\n"+block[1], "BREVO_KEY=key"); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, name := range []string{"changes.ndjson", "bad.csv", "listmonk.csv", "mailgun.csv", "brevo.json", "brevo.csv", "hubspot.csv", "mautic.ndjson", "civicrm.csv", "odoo.csv", "phplist.txt", "bad.map"} {
+		s.holds(name)
+	}
+	for i, want := range []string{"POST /v3/example.com/bounces/import as \"bouncetail\"", "POST /v3/contacts/import", "POST /api/contacts/batch/new as \"bouncetail\""} {
+		if len(s.requests) <= i || !strings.HasPrefix(s.requests[i], want) || !strings.Contains(s.requests[i], "4a000004@example.com") {
+			t.Errorf("request %d of %q, want %s", i, s.requests, want)
+		}
+	}
+}
+
+func TestCronExampleExports(t *testing.T) {
+	s := newSite(t)
+	m := cronLine.FindStringSubmatch(file(t, "examples/cron.d/bouncetail-export"))
+	if m == nil || strings.Contains(m[2], "%") { // which cron takes for a new line
+		t.Fatalf("no line that cron would run: %q", m)
+	}
+	if err := s.shell(m[2]); err != nil {
+		t.Fatal(err)
+	}
+	s.holds("bad.csv")
+}
+
+func TestTimerExampleExports(t *testing.T) {
+	s := newSite(t)
+	service := file(t, "examples/systemd/bouncetail-export.service")
+	m := execLine.FindStringSubmatch(service)
+	if m == nil {
+		t.Fatal("no ExecStart")
+	}
+	if err := s.shell(m[1]); err != nil {
+		t.Fatal(err)
+	}
+	s.holds("bad.csv")
+
+	analyze, err := exec.LookPath("systemd-analyze")
+	if err != nil {
+		t.Skip("no systemd-analyze here: the units are not verified")
+	}
+	units := t.TempDir()
+	for name, text := range map[string]string{
+		"bouncetail-export.service": strings.Replace(service, "ExecStart=bouncetail", "ExecStart="+program(t), 1),
+		"bouncetail-export.timer":   file(t, "examples/systemd/bouncetail-export.timer"),
+	} {
+		if err := os.WriteFile(filepath.Join(units, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd := exec.CommandContext(t.Context(), analyze, "verify", "--man=no", filepath.Join(units, "bouncetail-export.timer"), filepath.Join(units, "bouncetail-export.service"))
+	out, err := cmd.CombinedOutput()
+	if err != nil || strings.Contains(string(out), "bouncetail-export") {
+		t.Errorf("systemd-analyze verify: %v\n%s", err, out)
+	}
+}
+
+func TestListmonkExampleKeepsWhatWasNotTaken(t *testing.T) {
+	s := newSite(t)
+	script, err := filepath.Abs("../examples/listmonk-blocklist")
+	if err != nil {
+		t.Fatal(err)
+	}
+	env := []string{"LISTMONK_URL=" + s.url, "NETRC=" + filepath.Join(s.folder, ".netrc"), "PENDING=" + filepath.Join(s.folder, "listmonk.csv")}
+	s.status = http.StatusInternalServerError
+	if err := s.shell(script, env...); err == nil || !strings.Contains(err.Error(), "500") {
+		t.Errorf("a listmonk that answers 500: %v", err)
+	}
+	s.holds("listmonk.csv")
+	s.status = http.StatusOK
+	for range 2 { // the second has nothing to send
+		if err := s.shell(script, env...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(s.requests) != 2 {
+		t.Fatalf("%d requests, want one that failed and one that did not", len(s.requests))
+	}
+	for _, want := range []string{`POST /api/import/subscribers as "bouncetail"`, `{"mode":"blocklist","delim":","}`, "email,attributes\n", "4a000004@example.com"} {
+		if !strings.Contains(s.requests[1], want) {
+			t.Errorf("the request has no %q: %s", want, s.requests[1])
+		}
+	}
+	if _, err := os.Stat(filepath.Join(s.folder, "listmonk.csv")); !os.IsNotExist(err) {
+		t.Errorf("what was taken is still pending: %v", err)
+	}
+}
