@@ -89,7 +89,10 @@ func (e *exporting) check() error {
 	if len(e.options.Columns) > 0 && !e.format.Columns {
 		return fmt.Errorf("--columns: the columns of %s are those that its program takes; use csv, ndjson or json", e.format.Name)
 	}
-	for _, name := range e.options.Columns {
+	for i, name := range e.options.Columns {
+		if slices.Contains(e.options.Columns[:i], name) {
+			return fmt.Errorf("--columns: %s is named twice", name)
+		}
 		if names := export.ColumnNames(); !slices.Contains(names, name) {
 			return fmt.Errorf("--columns: unknown column %q; did you mean %q?", name, config.Nearest(name, names))
 		}
@@ -150,6 +153,7 @@ func (e *exporting) since(ctx context.Context, name string) (err error) {
 	defer func() { err = errors.Join(err, cursor.Close()) }()
 	e.filter.Changes = true
 	e.filter.AfterSeq = cursor.Seq
+	e.options.First = cursor.New
 	last, err := e.write(ctx)
 	if err != nil {
 		return err

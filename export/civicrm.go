@@ -18,8 +18,8 @@ const civiReason = 254
 // https://docs.civicrm.org/user/en/latest/email/maintaining-healthy-email-lists/
 func newCiviCRM(w io.Writer, _ Options) Writer {
 	return newCells(w, ',', []string{"email", "on_hold", "hold_date", "bounce_reason"}, func(r *bounce.Recipient) []string {
-		// Cut before the apostrophe that may come in front.
-		return []string{r.Recipient, "1", formatted(badAt(r), time.DateTime), short(r.Reply, civiReason-1)}
+		// Cut with the apostrophes that defusing puts in.
+		return []string{r.Recipient, "1", formatted(badAt(r), time.DateTime), short(defused(r.Reply), civiReason)}
 	})
 }
 

@@ -39,6 +39,7 @@ type Format struct {
 // Options are what some formats ask for.
 type Options struct {
 	State   bounce.State // that was asked for, though the format is for bad ones
+	First   bool         // nothing was handed over before, so that nothing is to be lifted
 	Columns []string     // names out of ColumnNames; empty is the format's own choice
 	Lists   []int        // the lists of the other program that the addresses go to
 }
@@ -78,17 +79,17 @@ type File struct {
 	Unfit  int // addresses that the format cannot say
 	Active int // addresses that are not bad, in a format that marks all
 
-	format Format
-	state  bounce.State
-	out    io.Writer
-	row    bytes.Buffer
-	writer Writer
-	size   int
+	format  Format
+	options Options
+	out     io.Writer
+	row     bytes.Buffer
+	writer  Writer
+	size    int
 }
 
 // File begins a file.
 func (f Format) File(w io.Writer, o Options) *File {
-	file := &File{format: f, state: o.State, out: w}
+	file := &File{format: f, options: o, out: w}
 	file.writer = f.New(&file.row, o)
 	return file
 }
@@ -102,9 +103,14 @@ func (f *File) Write(r *bounce.Recipient) error {
 	case f.format.Unfit != nil && f.format.Unfit(r.Recipient):
 		f.Unfit++
 		return nil
-	case f.format.Marks && !f.format.Lifts && r.State != bounce.StateBad && r.State != f.state:
-		f.Active++
-		return nil
+	case f.format.Marks && r.State != bounce.StateBad && r.State != f.options.State:
+		if !f.format.Lifts {
+			f.Active++
+			return nil
+		}
+		if f.options.First {
+			return nil
+		}
 	}
 	if err := f.writer.Write(r); err != nil {
 		return err

@@ -166,6 +166,37 @@ func TestStateThatWasAskedForIsWritten(t *testing.T) {
 	}
 }
 
+// Nothing that was handed over before can be lifted by a first file.
+func TestAFirstFileLiftsNothing(t *testing.T) {
+	text, file := written(t, format(t, "odoo-csv"), Options{First: true}, recipients()[9:12])
+	if string(text) != "email,active\n" || file.Active != 0 {
+		t.Errorf("got %q, %d counted as left out", text, file.Active)
+	}
+}
+
+func TestFormulasAreDefused(t *testing.T) {
+	for _, c := range []struct{ cell, want string }{
+		{"", ""},
+		{"550 5.1.1 no-such user, a=b", "550 5.1.1 no-such user, a=b"},
+		{"=1+1", "'=1+1"},
+		{"-2", "'-2"},
+		{"＝1", "'＝1"},
+		{"\t=1", "'\t'=1"},
+		{"\rx", "'\rx"},
+		// As a spreadsheet sees it that expects other separators.
+		{"550 gone;=HYPERLINK(1)", "550 gone;'=HYPERLINK(1)"},
+		{"550 gone;\"=1\"", "550 gone;\"'=1\""},
+		{"one\n@two,+3", "one\n'@two,'+3"},
+	} {
+		if got := defused(c.cell); got != c.want {
+			t.Errorf("defused(%q) = %q, want %q", c.cell, got, c.want)
+		}
+		if again := defused(c.want); again != c.want {
+			t.Errorf("defused(%q) = %q, want it as it is", c.want, again)
+		}
+	}
+}
+
 func TestAFullFileIsWholeWithoutTheRow(t *testing.T) {
 	for _, name := range []string{"brevo", "mailgun-csv"} {
 		f := format(t, name)
