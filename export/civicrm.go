@@ -15,7 +15,7 @@ const civiReason = 254
 
 // newCiviCRM writes addresses with on_hold 1, which CiviCRM gives to those that
 // bounced. On_hold 0 is never written: it would also lift an opt-out (2).
-// https://docs.civicrm.org/user/en/latest/email/maintaining-healthy-email-lists/
+// https://issues.civicrm.org/jira/browse/CRM-1325
 func newCiviCRM(w io.Writer, _ Options) Writer {
 	return newCells(w, ',', []string{"email", "on_hold", "hold_date", "bounce_reason"}, func(r *bounce.Recipient) []string {
 		// Cut with the apostrophes that defusing puts in.

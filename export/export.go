@@ -153,7 +153,7 @@ func unfitAddressLine(address string) bool { return noAddress(address) || unfitL
 func unfitCell(address string) bool { return unfitAddressLine(address) || defused(address) != address }
 
 // unfitMap also reports what would be cut at a space, or be a comment.
-// https://docs.rspamd.com/configuration/maps: a key ends at white space.
+// https://rspamd.com/doc/configuration/maps.html: keys, or keys with values.
 func unfitMap(address string) bool {
 	return unfitAddressLine(address) || strings.ContainsAny(address, " \t#\"")
 }

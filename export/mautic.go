@@ -12,7 +12,7 @@ const mauticBatch = 200
 // mauticWriter writes bodies of POST /api/contacts/batch/new, one a line.
 // Reason 2 is a bounce; a CSV import could only say "by hand". Reason 0 would
 // lift a block, but also one that the contact asked for, so it is not used.
-// https://developer.mautic.org/#contacts and DoNotContact in mautic/mautic,
+// https://developer.mautic.org/#contacts, and in the source, mautic/mautic:
 // app/bundles/LeadBundle/Entity/DoNotContact.php
 type mauticWriter struct {
 	w io.Writer

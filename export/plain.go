@@ -7,8 +7,8 @@ import (
 )
 
 // plainWriter writes one address a line. phpList's suppression list takes that
-// (Subscribers, Suppression list: https://www.phplist.org/manual/), and so do
-// Rspamd's maps (https://docs.rspamd.com/modules/multimap).
+// (https://www.phplist.com/knowledgebase/blacklisting-subscribers/ tells what it
+// does), and so do Rspamd's maps (https://docs.rspamd.com/modules/multimap).
 type plainWriter struct{ w io.Writer }
 
 func newPlain(w io.Writer, _ Options) Writer { return plainWriter{w} }
