@@ -40,9 +40,6 @@ var columns = []column{
 	}},
 }
 
-// csvColumns is how many of the columns a CSV has where none are named.
-const csvColumns = 14
-
 func optional(s *string) any {
 	if s == nil {
 		return nil

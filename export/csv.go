@@ -39,7 +39,7 @@ func (c *csvWriter) Close() error {
 }
 
 func newCSV(w io.Writer, o Options) Writer {
-	list := chosen(o.Columns, columns[:csvColumns])
+	list := chosen(o.Columns, columns[:len(columns)-1]) // the reply begins with smtp_code
 	header := make([]string, 0, len(list))
 	for _, c := range list {
 		header = append(header, c.name)

@@ -63,7 +63,7 @@ var Formats = []Format{
 	{Name: "brevo-csv", About: "file for Brevo's import, with ; between, 8 MB at most", Marks: true, Unfit: unfitCell, MaxBytes: brevoBytes, New: newBrevoCSV},
 	{Name: "hubspot-csv", About: "opt-out list of HubSpot", Marks: true, Unfit: unfitCell, New: newHubSpot},
 	{Name: "mautic", About: "bodies of Mautic's POST /api/contacts/batch/new, one a line", Marks: true, Unfit: noAddress, New: newMautic},
-	{Name: "civicrm-csv", About: "e-mail addresses on hold in CiviCRM", Marks: true, Unfit: unfitCell, New: newCiviCRM},
+	{Name: "civicrm-csv", About: "e-mail addresses on hold in CiviCRM", Marks: true, Unfit: unfitCivi, New: newCiviCRM},
 	{Name: "odoo-csv", About: "mail.blacklist of Odoo", Marks: true, Lifts: true, Unfit: unfitCell, New: newOdoo},
 	{Name: "phplist", About: "suppression list of phpList", Marks: true, Unfit: unfitAddressLine, New: newPlain},
 	{Name: "rspamd", About: "map for Rspamd's multimap of type rcpt", Marks: true, Unfit: unfitMap, New: newPlain},

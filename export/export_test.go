@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -159,6 +161,20 @@ func TestColumnsComeInTheOrderGiven(t *testing.T) {
 	}
 }
 
+// A column of the database that no export can hold would be missed by somebody.
+func TestColumnsAreThoseOfRecipients(t *testing.T) {
+	var want []string
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[bounce.Recipient]()) {
+		if name := field.Tag.Get("json"); name != "-" {
+			want = append(want, name)
+		}
+	}
+	want = append(want, "reply", "smtp_code")
+	if got := ColumnNames(); !slices.Equal(got, want) {
+		t.Errorf("ColumnNames() = %q, want %q", got, want)
+	}
+}
+
 func TestStateThatWasAskedForIsWritten(t *testing.T) {
 	text, _ := written(t, format(t, "phplist"), Options{State: bounce.StateRetry}, recipients()[11:12])
 	if string(text) != "slow@example.com\n" {
@@ -242,6 +258,22 @@ func TestMauticTakesTwoHundredContactsARequest(t *testing.T) {
 	}
 	if fmt.Sprint(sizes) != "[200 200 1]" {
 		t.Errorf("requests of %v contacts, want 200, 200, 1", sizes)
+	}
+}
+
+func TestCiviCRMGetsNoRunesOfFourBytes(t *testing.T) {
+	row := recipients()[2]
+	row.Recipient = "🙈@example.com"
+	text, file := written(t, format(t, "civicrm-csv"), Options{}, []bounce.Recipient{row, recipients()[2]})
+	if file.Unfit != 1 || file.Rows != 1 || !utf8.Valid(text) {
+		t.Errorf("%d rows, %d unfit, want one each: %s", file.Rows, file.Unfit, text)
+	}
+	lines, err := csv.NewReader(bytes.NewReader(text)).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if reason := lines[1][3]; len(reason) > 254 || len(reason) < 250 || strings.ContainsFunc(reason, func(c rune) bool { return c > 0xffff }) {
+		t.Errorf("a reason of %d bytes: %s", len(reason), reason)
 	}
 }
 
