@@ -26,7 +26,7 @@ func stored(s string) *string { return &s }
 func recipients() []bounce.Recipient {
 	row := func(seq int64, address, reply string) bounce.Recipient {
 		return bounce.Recipient{
-			Recipient: address, Domain: address[strings.LastIndexByte(address, '@')+1:], State: bounce.StateBad,
+			Recipient: address, Domain: address[strings.LastIndexByte(address, '@')+1:], State: bounce.StateBad, DecidedBy: bounce.ByFailure,
 			Category: bounce.InvalidAddress, Reason: bounce.NoSuchUser,
 			FirstFailureAt: "2026-11-01T08:00:00.000Z", LastFailureAt: "2026-11-20T09:30:00.123Z", BadSince: stored("2026-11-02T23:59:59.999Z"),
 			PermanentCount: 1, LastBounceID: seq, Seq: seq, SMTPCode: 550, Reply: reply,
@@ -37,10 +37,12 @@ func recipients() []bounce.Recipient {
 	silent := row(4, "silent@example.com", "Host or domain name not found")
 	silent.SMTPCode = 0
 	well := row(11, "well@example.com", "450 4.2.0 Greylisted")
+	well.DecidedBy = bounce.ByDelivery
 	well.State, well.BadSince, well.LastDeliveryAt = bounce.StateOK, nil, stored("2026-11-21T10:00:00.000Z")
 	slow := row(12, "slow@example.com", "450 4.2.0 Greylisted")
 	slow.State, slow.BadSince = bounce.StateRetry, nil
 	byHand := row(13, "byhand@example.com", "")
+	byHand.DecidedBy, byHand.Category, byHand.Reason, byHand.LastBounceID, byHand.PermanentCount = bounce.ByHand, "", "", 0, 0
 	byHand.FirstFailureAt, byHand.LastFailureAt, byHand.SMTPCode = "", "", 0
 	return []bounce.Recipient{
 		row(1, "anna@example.com", "550 5.1.1 <anna@example.com>: \"unknown\", sorry; really"),

@@ -239,6 +239,13 @@ func plainExim(body []byte, id int, ev *bounce.Event) bool {
 		if !plainArrival(rest[3:], ev) {
 			return false
 		}
+	case bytes.HasPrefix(rest, []byte("** ")), bytes.HasPrefix(rest, []byte("== ")):
+		ev.Outcome = bounce.Bounced
+		if rest[0] == '=' {
+			ev.Outcome = bounce.Deferred
+		}
+		ev.QueueID = string(body[:id])
+		return plainEximFailed(rest[3:], ev)
 	default:
 		return false
 	}
@@ -247,24 +254,123 @@ func plainExim(body []byte, id int, ev *bounce.Event) bool {
 }
 
 func plainEximSent(rest []byte, ev *bounce.Event) bool {
-	to, after, found := bytes.Cut(rest, []byte{' '})
-	if !found || !word(to) || bytes.IndexByte(to, '@') < 1 || bytes.ContainsAny(to[:1], `"|/:<`) || len(after) < 2 {
-		return false
-	}
-	if after[0] == '<' {
-		original, more, ok := plainAddress(after[1:])
-		if !ok || len(original) > 0 && !word(original) || len(more) < 3 {
-			return false
-		}
-		ev.OriginalRecipient = inBlock(original)
-		after = more[1:]
-	}
+	to, original, after, ok := plainEximRecipient(rest)
 	// What follows is a field, F=<…>, P=<…>, R=… or T=…: no comment.
-	if after[1] != '=' {
+	if !ok || len(after) < 2 || after[1] != '=' {
 		return false
 	}
 	ev.Kind, ev.Outcome, ev.Recipient = bounce.EventAttempt, bounce.Sent, inBlock(to)
+	ev.OriginalRecipient = inBlock(original)
 	return true
+}
+
+// plainEximRecipient reads an address, and the original one behind it.
+func plainEximRecipient(rest []byte) (to, original, after []byte, ok bool) {
+	to, after, found := bytes.Cut(rest, []byte{' '})
+	if !found || !word(to) || bytes.IndexByte(to, '@') < 1 || bytes.ContainsAny(to[:1], `"|/:<`) || len(after) < 2 {
+		return nil, nil, nil, false
+	}
+	if after[0] == '<' {
+		var more []byte
+		original, more, ok = plainAddress(after[1:])
+		if !ok || len(original) > 0 && !word(original) || len(more) < 3 || more[0] != ' ' {
+			return nil, nil, nil, false
+		}
+		after = more[1:]
+	}
+	return to, original, after, true
+}
+
+// plainEximFailed reads a failure that another server worded:
+//
+//	a@b.example R=dnslookup T=remote_smtp H=mx.b.example [192.0.2.1]: SMTP error from …
+//	a@b.example R=dnslookup T=remote_smtp defer (-44) H=mx.b.example [192.0.2.1]: SMTP error from …
+func plainEximFailed(rest []byte, ev *bounce.Event) bool {
+	to, original, after, ok := plainEximRecipient(rest)
+	if !ok || bytes.Contains(rest, []byte(` <"`)) {
+		return false
+	}
+	var host []byte
+	deferred := false
+	for {
+		var field []byte
+		if field, after, ok = bytes.Cut(after, []byte{' '}); !ok || len(field) < 3 {
+			return false
+		}
+		if string(field) == "defer" && ev.Outcome == bounce.Deferred && !deferred {
+			deferred = true
+			if field, after, ok = bytes.Cut(after, []byte{' '}); !ok || !plainErrno(field) {
+				return false
+			}
+			continue
+		}
+		if field[1] != '=' || !word(field) {
+			return false
+		}
+		switch field[0] {
+		case 'R', 'T':
+		case 'H':
+			host = field[2:]
+		default:
+			return false
+		}
+		if host != nil {
+			break
+		}
+	}
+	if deferred != (ev.Outcome == bounce.Deferred) || bytes.ContainsAny(host, "[(:") {
+		return false
+	}
+	ip, message, found := bytes.Cut(after, []byte("]: "))
+	if !found || len(ip) < 2 || ip[0] != '[' || !plainIP(inBlock(ip[1:])) {
+		return false
+	}
+	text := clean(message)
+	if strings.Contains(text, " DT=") || strings.Contains(text, " QT=") {
+		return false
+	}
+	reply, found := strings.CutPrefix(text, "SMTP error from remote mail server after ")
+	if !found {
+		return false
+	}
+	reply = strings.TrimPrefix(reply, "pipelined ")
+	command, reply, found := strings.Cut(reply, ": ")
+	if !found || strings.HasPrefix(reply, "host ") || !plainEximCommand(command) {
+		return false
+	}
+	ev.Kind, ev.Recipient, ev.OriginalRecipient = bounce.EventAttempt, clean(to), clean(original)
+	r := &ev.Reply
+	setRelay(r, clean(host), string(ip[1:]))
+	r.Stage = eximStage(command)
+	first, _, _ := strings.Cut(reply, `\n`)
+	setReply(r, joinLines(reply), unescape(first))
+	return true
+}
+
+// plainErrno reports whether b is a number in parentheses, such as (-44).
+func plainErrno(b []byte) bool {
+	inner, found := bytes.CutPrefix(b, []byte{'('})
+	if !found || len(inner) < 2 || inner[len(inner)-1] != ')' {
+		return false
+	}
+	_, ok := digits(bytes.TrimPrefix(inner[:len(inner)-1], []byte{'-'}))
+	return ok && inner[len(inner)-2] != '-'
+}
+
+// plainEximCommand reports whether a command is one of those that answers
+// follow, with an address that holds nothing unusual.
+func plainEximCommand(command string) bool {
+	switch command {
+	case "initial connection", "end of data", "DATA":
+		return true
+	}
+	for _, verb := range [...]string{"RCPT TO:<", "MAIL FROM:<"} {
+		if address, found := strings.CutPrefix(command, verb); found {
+			end := strings.IndexByte(address, '>')
+			return end >= 0 && !strings.ContainsAny(address[:end], `":`) && strings.IndexByte(address[end:], ':') < 0
+		}
+	}
+	return false
 }
 
 func plainArrival(rest []byte, ev *bounce.Event) bool {

@@ -29,7 +29,7 @@ func (s *Store) Save(ctx context.Context, b *bounce.Batch) (isNew int, err error
 	}
 	defer tx.Rollback()
 	w := writer{
-		ctx: ctx, tx: tx,
+		ctx: ctx, tx: tx, policy: s.policy, now: stamp(s.now()),
 		counts: make(map[dayDomain]*outcomes), touched: make(map[int64]bounce.Address),
 		failures: make(map[int64][]failure), lastDelivery: make(map[int64]int64),
 	}
@@ -61,8 +61,11 @@ func (s *Store) Save(ctx context.Context, b *bounce.Batch) (isNew int, err error
 type writer struct {
 	ctx     context.Context //nolint:containedctx // of this one transaction
 	tx      *sql.Tx
+	policy  *bounce.Policy // in force, as Open and UsePolicy left it
+	now     string         // as stored
+	law     law            // see readLaw
+	changes Changes
 	isNew   int
-	relived *int // counts the rows that reliveAll changes, where asked for
 	counts  map[dayDomain]*outcomes
 
 	touched    map[int64]bounce.Address // the recipients that failed
@@ -149,10 +152,7 @@ func (w *writer) bounces(b *bounce.Batch) error {
 			key := r.To.Key()
 			w.isNew++
 			w.touched[key] = r.To
-			w.failures[key] = append(w.failures[key], failure{
-				id: id, at: stamp(r.At), eventID: r.ID.String(),
-				category: r.Category, reason: r.Reason, disposition: r.Disposition, suppress: r.Suppress,
-			})
+			w.failures[key] = append(w.failures[key], newFailure(id, r))
 			switch o := w.count(r.At.UnixMilli(), r.To.Domain); r.Outcome {
 			case bounce.Deferred:
 				o.deferred++

@@ -10,7 +10,9 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"runtime"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
@@ -44,9 +46,7 @@ func Import(ctx context.Context, o ImportOptions, out chan<- bounce.Chunk) error
 	var inputs []*input
 	defer func() {
 		for _, in := range inputs {
-			if in.file != nil {
-				in.file.Close()
-			}
+			in.close()
 		}
 	}()
 	var total int64
@@ -65,7 +65,11 @@ func Import(ctx context.Context, o ImportOptions, out chan<- bounce.Chunk) error
 		t.next = max(t.next, p.Stream)
 	}
 	var done int64
-	for _, in := range inputs {
+	for i, in := range inputs {
+		// One archive more than there are processors is decompressed at a time.
+		for _, next := range inputs[i:min(len(inputs), i+1+runtime.GOMAXPROCS(0))] {
+			next.begin()
+		}
 		if err := t.importFile(ctx, in, func(n int64) {
 			if o.Progress != nil {
 				o.Progress(done+n, total)
@@ -74,6 +78,7 @@ func Import(ctx context.Context, o ImportOptions, out chan<- bounce.Chunk) error
 			return err
 		}
 		done += in.id.size
+		in.close()
 	}
 	return nil
 }
@@ -82,10 +87,36 @@ func Import(ctx context.Context, o ImportOptions, out chan<- bounce.Chunk) error
 type input struct {
 	path   string
 	file   *os.File // nil for standard input
-	reader io.Reader
+	read   countingReader
+	ahead  *readAhead // of an archive that has begun
 	id     fileID
 	kind   archive
 	anchor time.Time
+}
+
+// begin starts to decompress an archive.
+func (in *input) begin() {
+	if in.kind != plain && in.ahead == nil {
+		in.ahead = newReadAhead(in)
+	}
+}
+
+// content returns what the file holds, decompressed.
+func (in *input) content() io.Reader {
+	if in.ahead != nil {
+		return in.ahead
+	}
+	return &in.read
+}
+
+func (in *input) close() {
+	if in.ahead != nil {
+		in.ahead.Close()
+		in.ahead = nil
+	}
+	if in.file != nil {
+		in.file.Close()
+	}
 }
 
 func (o *ImportOptions) open(path string) (*input, error) {
@@ -95,7 +126,7 @@ func (o *ImportOptions) open(path string) (*input, error) {
 		if err != nil && err != io.EOF {
 			return nil, fmt.Errorf("standard input: %w", err)
 		}
-		return &input{path: "standard input", reader: r, kind: kindOf(head), anchor: o.Now()}, nil
+		return &input{path: "standard input", read: countingReader{r: r}, kind: kindOf(head), anchor: o.Now()}, nil
 	}
 	f, err := os.Open(path)
 	switch {
@@ -110,7 +141,7 @@ func (o *ImportOptions) open(path string) (*input, error) {
 	if err == nil && info.IsDir() {
 		err = fmt.Errorf("%s is a folder; name the log files in it", path)
 	}
-	in := &input{path: path, file: f, reader: f}
+	in := &input{path: path, file: f, read: countingReader{r: f}}
 	if err == nil {
 		in.id = idOf(info)
 		if info.Mode().IsRegular() {
@@ -133,22 +164,16 @@ func (o *ImportOptions) open(path string) (*input, error) {
 }
 
 func (t *Tailer) importFile(ctx context.Context, in *input, progress func(int64)) error {
-	counted := &countingReader{r: in.reader}
-	r, end, err := decompress(counted, in.kind)
-	if err != nil {
-		return fmt.Errorf("%s: %w; the archive is damaged or cut short: fetch it again, or leave it out", in.path, err)
-	}
-	defer end()
 	s := t.importStream(in)
 	// The last line of a log that is still written may be half there: its rest
 	// belongs to whoever follows the log.
 	live := in.file != nil && in.kind == plain && t.o.Now().Sub(in.id.modified) < quiet
-	err = linesOf(r, t.o.MaxLine, t.pool, func(b block) error {
+	err := linesOf(in.content(), t.o.MaxLine, t.pool, func(b block) error {
 		if live && b.unterminated {
 			return nil
 		}
 		s.Offset, s.Head, s.Tail = b.end, b.head, b.tail
-		progress(counted.n)
+		progress(in.read.n.Load())
 		return t.send(ctx, s, b.data, b.tooLong)
 	})
 	if ctx.Err() != nil {
@@ -318,11 +343,11 @@ func (w *rolling) hashes() (head, tail uint64) { return hash(w.head), hash(w.las
 // countingReader counts what is read of a file, for the progress.
 type countingReader struct {
 	r io.Reader
-	n int64
+	n atomic.Int64
 }
 
 func (c *countingReader) Read(p []byte) (int, error) {
 	n, err := c.r.Read(p)
-	c.n += int64(n)
+	c.n.Add(int64(n))
 	return n, err
 }
