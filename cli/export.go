@@ -100,6 +100,8 @@ func (e *exporting) check() error {
 	switch {
 	case e.format.Lists && len(e.options.Lists) == 0:
 		return errors.New("--list: Brevo wants a list for the contacts; its id stands beside its name under Contacts, Lists")
+	case slices.ContainsFunc(e.options.Lists, func(id int) bool { return id < 1 }):
+		return errors.New("--list: the id of a list is 1 or more; it stands beside its name in Brevo under Contacts, Lists")
 	case !e.format.Lists && len(e.options.Lists) > 0:
 		return fmt.Errorf("--list: %s knows no lists; it is for the format brevo", e.format.Name)
 	}
@@ -185,6 +187,8 @@ func (e *exporting) write(ctx context.Context) (lastSeq int64, err error) {
 		if path, err = filepath.EvalSymlinks(path); err != nil {
 			return 0, fmt.Errorf("output: %w", err)
 		}
+	} else if _, err := os.Readlink(path); err == nil {
+		return 0, fmt.Errorf("output %s is a link to a file that is not there; make that file, or name it instead", path)
 	}
 	return e.writeFile(ctx, r, path, mode)
 }
