@@ -57,3 +57,13 @@ func isLowerASCII(s string) bool {
 	}
 	return true
 }
+
+// Unicode returns the normal spelling of an address with its domain as a
+// person writes it, which is the same for most.
+func Unicode(a bounce.Address) string {
+	local, found := strings.CutSuffix(a.Normal, a.Domain)
+	if domain, err := idna.ToUnicode(a.Domain); err == nil && found {
+		return local + domain
+	}
+	return a.Normal
+}

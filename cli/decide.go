@@ -181,10 +181,9 @@ func checkedAddress(given string) (bounce.Address, error) {
 	switch {
 	case to.Normal == "":
 		return to, sqlite.BadAddress{Address: given, Why: "is empty; give an address such as jane@example.com"}
-	case strings.ContainsFunc(to.Normal, func(r rune) bool {
-		return unicode.IsControl(r) || r == '<' || r == '>' || r == ',' || r == unicode.ReplacementChar
-	}),
-		strings.ContainsFunc(to.Domain, unicode.IsSpace), !strings.HasPrefix(to.Normal, `"`) && strings.ContainsFunc(to.Normal, unicode.IsSpace):
+	case strings.ContainsFunc(to.Normal, unsuitable(unicode.IsControl, "\uFFFD")),
+		strings.ContainsFunc(to.Domain, unsuitable(unicode.IsSpace, `<>,;"`)),
+		!strings.HasPrefix(to.Normal, `"`) && strings.ContainsFunc(to.Normal, unsuitable(unicode.IsSpace, `<>,;"`)):
 		return to, sqlite.BadAddress{Address: given, Why: "is no address: it has a space or a sign in it that none has"}
 	case at == 0:
 		return to, sqlite.BadAddress{Address: given, Why: "is no address: there is nothing before the @"}
@@ -194,6 +193,11 @@ func checkedAddress(given string) (bounce.Address, error) {
 		return to, sqlite.BadAddress{Address: given[:40] + "…", Why: "is no address: it is too long"}
 	}
 	return to, nil
+}
+
+// unsuitable returns whether a character is of a class or among others.
+func unsuitable(class func(rune) bool, others string) func(rune) bool {
+	return func(r rune) bool { return class(r) || strings.ContainsRune(others, r) }
 }
 
 // parseUntil reads a span from now, a day, or a time, which must be to come.

@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/coreos/go-systemd/v22/daemon"
+
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/config"
 	"github.com/bouncetail/bouncetail/sqlite"
@@ -22,11 +24,33 @@ func policyOf(c config.Policy) *bounce.Policy {
 // usePolicy lets the states follow the settings, and says so where that is new.
 func usePolicy(ctx context.Context, s *sqlite.Store, c config.Policy, log *slog.Logger) error {
 	begun := time.Now()
+	defer stayAlive(log)()
 	other, changes, err := s.UsePolicy(ctx, policyOf(c))
 	if err == nil && other {
 		log.Info("the policy is another, recipients made out anew", "changed", changes.Rows, "now_bad", changes.Bad, "bad_no_more", changes.Good, "took", time.Since(begun).Round(time.Millisecond))
 	}
 	return err
+}
+
+// stayAlive tells systemd every few seconds that a long start goes on, in a
+// goroutine of its own until the function is called that it returns, which
+// waits for it. Of millions of records a new policy takes minutes.
+func stayAlive(log *slog.Logger) (end func()) {
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(watchdogInterval())
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				notify(log, "EXTEND_TIMEOUT_USEC=120000000\n"+daemon.SdNotifyWatchdog)
+			case <-stop:
+				return
+			}
+		}
+	}()
+	return func() { close(stop); <-done }
 }
 
 // keepUp moves states on whose time is over, once a minute, in a goroutine of

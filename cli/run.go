@@ -104,6 +104,9 @@ func (a *app) follow(ctx context.Context, c config.Config, hangup <-chan os.Sign
 	done := make(chan error, 1)
 	go func() { done <- p.Run(ctx) }()
 
+	stopPruning := s.pruneDaily(ctx, c.Retention)
+	defer stopPruning()
+
 	notify(log, daemon.SdNotifyReady)
 	tick := time.NewTicker(watchdogInterval())
 	defer tick.Stop()

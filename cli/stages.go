@@ -38,6 +38,7 @@ func openStages(ctx context.Context, c config.Config, log *slog.Logger) (_ *stag
 	if s.store, err = sqlite.Open(ctx, c.Database, log); err != nil {
 		return nil, err
 	}
+	s.store.ScrubQueue = queue.Scrub
 	var entries []bounce.QueueEntry
 	if s.positions, entries, err = s.store.Load(ctx); err == nil {
 		err = s.queue.Restore(entries)

@@ -39,7 +39,28 @@ type Config struct {
 	QueueLifetime time.Duration `mapstructure:"queue_lifetime"`
 	// Policy says when addresses become bad, and for how long.
 	Policy Policy `mapstructure:"policy"`
-	Log    Log    `mapstructure:"log"`
+	// Retention is for how many days records are kept; 0 is for ever.
+	Retention Retention `mapstructure:"retention"`
+	Log       Log       `mapstructure:"log"`
+}
+
+// Retention is for how many days each kind of record is kept; 0 is for ever.
+type Retention struct {
+	// Bounces are failures that no state follows from any more.
+	Bounces int `mapstructure:"bounces"`
+	// Recipients are addresses without a failure for so long, with all that is
+	// kept of them.
+	Recipients int `mapstructure:"recipients"`
+	// Successes are the hashes of lines by which deliveries are counted once.
+	Successes int `mapstructure:"successes"`
+	// DailyCounts are the counts by day and domain.
+	DailyCounts int `mapstructure:"daily_counts"`
+	// Positions are those in logs that have ended.
+	Positions int `mapstructure:"positions"`
+	// Gaps are the stretches of log that were lost.
+	Gaps int `mapstructure:"gaps"`
+	// UnreadLines are examples of lines that were not understood.
+	UnreadLines int `mapstructure:"unread_lines"`
 }
 
 // Policy is a threshold for all categories, and those that go before it.
@@ -281,6 +302,7 @@ func (c *Config) check() error {
 		t := c.Policy.Categories[category]
 		t.check(key, bad)
 	}
+	c.Retention.check(bad)
 	if !slices.Contains([]string{"debug", "info", "warn", "error"}, c.Log.Level) {
 		bad("log.level", "%q is none of debug, info, warn, error", c.Log.Level)
 	}
@@ -288,6 +310,32 @@ func (c *Config) check() error {
 		bad("log.format", "%q is neither text nor json", c.Log.Format)
 	}
 	return errors.Join(errs...)
+}
+
+// shortestRetention leaves time for logs to be read: what is older than the
+// records reach is not taken in.
+const shortestRetention = 7
+
+func (r Retention) check(bad func(key, format string, args ...any)) {
+	for _, s := range []struct {
+		key  string
+		days int
+	}{
+		{"bounces", r.Bounces},
+		{"recipients", r.Recipients},
+		{"successes", r.Successes},
+		{"daily_counts", r.DailyCounts},
+		{"positions", r.Positions},
+		{"gaps", r.Gaps},
+		{"unread_lines", r.UnreadLines},
+	} {
+		if s.days != 0 && s.days < shortestRetention {
+			bad("retention."+s.key, "%d is less than %d days, in which logs have to be read; write 0 to keep for ever", s.days, shortestRetention)
+		}
+	}
+	if r.Recipients > 0 && (r.Bounces == 0 || r.Bounces > r.Recipients) {
+		bad("retention.recipients", "needs retention.bounces of at most as many days, because failures are not kept longer than their address")
+	}
 }
 
 // Zone returns the location that Timezone names.
@@ -346,17 +394,6 @@ func walk(prefix string, settings map[string]any, t reflect.Type, report func(ke
 	}
 }
 
-// Nearest returns the name that somebody may have meant.
-func Nearest(word string, names []string) string {
-	nearest, best := "", 1<<30
-	for _, name := range names {
-		if d := distance(word, name); d < best || d == best && name < nearest {
-			nearest, best = name, d
-		}
-	}
-	return nearest
-}
-
 // allFields lists the fields of a struct, with those of squashed ones in their
 // place.
 func allFields(t reflect.Type) iter.Seq[reflect.StructField] {
@@ -375,6 +412,17 @@ func allFields(t reflect.Type) iter.Seq[reflect.StructField] {
 			}
 		}
 	}
+}
+
+// Nearest returns the name that somebody may have meant.
+func Nearest(word string, names []string) string {
+	nearest, best := "", 1<<30
+	for _, name := range names {
+		if d := distance(word, name); d < best || d == best && name < nearest {
+			nearest, best = name, d
+		}
+	}
+	return nearest
 }
 
 // distance is how many letters have to be put in, taken out or exchanged to

@@ -54,12 +54,13 @@ func TestExampleShowsEveryKey(t *testing.T) {
 func TestEnvironmentGoesBeforeTheFile(t *testing.T) {
 	t.Setenv("BOUNCETAIL_LOG_LEVEL", "debug")
 	t.Setenv("BOUNCETAIL_DATABASE", "/tmp/other.db")
+	t.Setenv("BOUNCETAIL_RETENTION_BOUNCES", "365")
 	got, err := config.Load(write(t, "log: {level: warn}\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.Log.Level != "debug" || got.Database != "/tmp/other.db" {
-		t.Errorf("level %q, database %q; want debug and /tmp/other.db", got.Log.Level, got.Database)
+	if got.Log.Level != "debug" || got.Database != "/tmp/other.db" || got.Retention.Bounces != 365 {
+		t.Errorf("level %q, database %q, bounces for %d days; want debug, /tmp/other.db and 365", got.Log.Level, got.Database, got.Retention.Bounces)
 	}
 }
 
@@ -105,6 +106,10 @@ func TestBadSettingsAreNamedAllAtOnce(t *testing.T) {
 		"misspelt policy":  {"policy: {fialures: 3, categories: {mailbox-full: {windw: 9}}}\n", []string{`"policy.fialures"`, `"policy.failures"`, `"policy.categories.mailbox-full.windw"`, `"policy.categories.mailbox-full.window"`}},
 		"no category":      {"policy: {categories: {full: {failures: 3}}}\n", []string{"policy.categories.full:", "mailbox-full"}},
 		"no such policy":   {"policy: {days: 90, bad_days: -1}\n", []string{"policy.window:", "policy.bad_days: -1"}},
+		"short retention":  {"retention: {bounces: 3, gaps: -1}\n", []string{"retention.bounces: 3 is less than 7 days", "retention.gaps: -1"}},
+		"bounces too long": {"retention: {bounces: 60, recipients: 30}\n", []string{"retention.recipients: needs retention.bounces"}},
+		"no bounces":       {"retention: {recipients: 30}\n", []string{"retention.recipients: needs retention.bounces"}},
+		"misspelt days":    {"retention: {bounce: 30}\n", []string{`"retention.bounce"`, `"retention.bounces"`}},
 		"not YAML":         {"a: [\n", []string{"config.yaml"}},
 		"wrong type":       {"max_line: many\n", []string{"max_line"}},
 	} {

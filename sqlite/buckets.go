@@ -48,7 +48,7 @@ func (w *writer) mergeBuckets(table, column string, buckets []int64, merge func(
 		}
 	}
 	return w.bulk(len(changed), "INSERT INTO "+table+" (bucket, "+column+") VALUES (?, ?) ON CONFLICT DO UPDATE SET "+column+" = excluded."+column,
-		func(i int, r *packed) {
+		func(i int, r *packedRows) {
 			r.int(changed[i])
 			r.blob(stored[changed[i]])
 		}, nil)
@@ -81,7 +81,7 @@ func (w *writer) successes(b *bounce.Batch) error {
 			buckets = append(buckets, int64(news[i].bucket))
 		}
 	}
-	w.deliveries = make([]delivery, 0, len(news)+len(b.Records))
+	w.deliveries = slices.Grow(w.deliveries, len(news)+len(b.Records))
 	return w.mergeBuckets("successes", "ids", buckets, func(bucket int64, known []byte) ([]byte, bool) {
 		n := 0
 		for n < len(news) && int64(news[n].bucket) == bucket {

@@ -22,21 +22,21 @@ var registerBulk = sync.OnceValue(func() error {
 	return nil
 })
 
-// packed gathers the parameters of a statement for many rows, in the form that
+// packedRows gathers the parameters of a statement for many rows, in the form that
 // bulk.c reads. A row is the values of all parameters, in their order.
-type packed struct {
+type packedRows struct {
 	data   []byte
 	second int64  // of the last time that was added
 	prefix []byte // as it was written, without its milliseconds
 }
 
-func (r *packed) null() { r.data = append(r.data, C.BULK_NULL) }
+func (r *packedRows) null() { r.data = append(r.data, C.BULK_NULL) }
 
-func (r *packed) int(n int64) {
+func (r *packedRows) int(n int64) {
 	r.data = binary.NativeEndian.AppendUint64(append(r.data, C.BULK_INT), uint64(n))
 }
 
-func (r *packed) bool(b bool) {
+func (r *packedRows) bool(b bool) {
 	if b {
 		r.int(1)
 	} else {
@@ -45,23 +45,23 @@ func (r *packed) bool(b bool) {
 }
 
 // text adds a string, which may be empty.
-func (r *packed) text(s string) {
+func (r *packedRows) text(s string) {
 	r.data = append(binary.NativeEndian.AppendUint32(append(r.data, C.BULK_TEXT), uint32(len(s))), s...)
 }
 
-func (r *packed) blob(b []byte) {
+func (r *packedRows) blob(b []byte) {
 	r.data = append(binary.NativeEndian.AppendUint32(append(r.data, C.BULK_BLOB), uint32(len(b))), b...)
 }
 
 // id adds an event id as its hexadecimal digits.
-func (r *packed) id(id bounce.EventID) {
+func (r *packedRows) id(id bounce.EventID) {
 	r.data = binary.NativeEndian.AppendUint32(append(r.data, C.BULK_TEXT), uint32(2*len(id)))
 	r.data = hex.AppendEncode(r.data, id[:])
 }
 
 // time adds a time as it is stored. Times that follow each other are mostly of
 // one second.
-func (r *packed) time(t time.Time) {
+func (r *packedRows) time(t time.Time) {
 	if second := t.Unix(); second != r.second || r.prefix == nil {
 		r.second = second
 		r.prefix = t.UTC().AppendFormat(r.prefix[:0], "2006-01-02T15:04:05.")
@@ -73,7 +73,7 @@ func (r *packed) time(t time.Time) {
 }
 
 // value adds a value of one of the types that database/sql knows.
-func (r *packed) value(v any) error {
+func (r *packedRows) value(v any) error {
 	switch v := v.(type) {
 	case nil:
 		r.null()
@@ -98,7 +98,7 @@ func (r *packed) value(v any) error {
 }
 
 // known and number store what is not known as NULL.
-func (r *packed) known(s string) {
+func (r *packedRows) known(s string) {
 	if s == "" {
 		r.null()
 	} else {
@@ -106,7 +106,7 @@ func (r *packed) known(s string) {
 	}
 }
 
-func (r *packed) number(n int) {
+func (r *packedRows) number(n int) {
 	if n == 0 {
 		r.null()
 	} else {
@@ -121,7 +121,7 @@ const bulkBytes = 1 << 20
 // inserted. args gives the values of row i.
 func (w *writer) each(n int, query string, args func(i int) []any, inserted func(i int, id int64)) error {
 	var bad error
-	err := w.bulk(n, query, func(i int, r *packed) {
+	err := w.bulk(n, query, func(i int, r *packedRows) {
 		for _, v := range args(i) {
 			if err := r.value(v); err != nil && bad == nil {
 				bad = err
@@ -133,8 +133,8 @@ func (w *writer) each(n int, query string, args func(i int) []any, inserted func
 
 // bulk is each for the tables that get most of the rows: it makes no value of
 // an interface type. row adds the values of row i.
-func (w *writer) bulk(n int, query string, row func(i int, r *packed), inserted func(i int, id int64)) error {
-	var r packed
+func (w *writer) bulk(n int, query string, row func(i int, r *packedRows), inserted func(i int, id int64)) error {
+	var r packedRows
 	first := 0 // the first row in r
 	for i := range n {
 		row(i, &r)

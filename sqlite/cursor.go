@@ -46,7 +46,7 @@ func OpenCursor(ctx context.Context, path, name string) (_ *Cursor, err error) {
 	if err := unix.Flock(int(c.lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		return nil, fmt.Errorf("cursor %s is in use by another export; wait for it, or name another cursor", name)
 	}
-	c.db, err = sql.Open("sqlite3", dsn(path, "rw", "_txlock=immediate"))
+	c.db, err = connect(path, "rw", "_txlock=immediate")
 	if err != nil {
 		return nil, fmt.Errorf("cursor %s: %w", name, err)
 	}

@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"maps"
@@ -105,7 +104,7 @@ func OpenEditor(ctx context.Context, path string) (_ *Editor, err error) {
 		return nil, fmt.Errorf("database %s has schema %d, and this bouncetail knows %d; restart the daemon with this version, or run bouncetail recipients rebuild", path, version, len(files))
 	}
 	e := &Editor{Store{path: path, file: r.file}}
-	e.store.db, err = sql.Open("sqlite3", dsn(path, "rw", "_txlock=immediate&_synchronous=NORMAL"))
+	e.store.db, err = connect(path, "rw", "_txlock=immediate&_synchronous=NORMAL")
 	if err != nil {
 		return nil, fmt.Errorf("open database %s: %w", path, err)
 	}

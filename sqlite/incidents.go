@@ -61,7 +61,7 @@ type IncidentFilter struct {
 func (r *Reader) Incidents(ctx context.Context, f IncidentFilter) ([]Incident, error) {
 	found := []*incident{}
 	open := make(map[incidentKey]*incident)
-	close := func(i *incident) {
+	end := func(i *incident) {
 		if len(i.addresses) >= min(f.Addresses, fewest) {
 			i.Addresses, i.Domains = len(i.addresses), len(i.domains)
 			found = append(found, i)
@@ -82,7 +82,7 @@ func (r *Reader) Incidents(ctx context.Context, f IncidentFilter) ([]Incident, e
 		k.with = common(k.scope, domain, blocklist, provider)
 		i := open[k]
 		if i != nil && parseStamp(at).Sub(parseStamp(i.Until)) > f.Gap {
-			close(i)
+			end(i)
 			i = nil
 		}
 		if i == nil {
@@ -103,7 +103,7 @@ func (r *Reader) Incidents(ctx context.Context, f IncidentFilter) ([]Incident, e
 	}
 	for _, i := range open {
 		i.Ongoing = f.Now.Sub(parseStamp(i.Until)) <= f.Gap
-		close(i)
+		end(i)
 	}
 	found = slices.DeleteFunc(together(found), func(i *incident) bool { return i.Addresses < f.Addresses })
 	all := make([]Incident, 0, len(found))

@@ -29,9 +29,12 @@ func (s *Store) Save(ctx context.Context, b *bounce.Batch) (isNew int, err error
 	}
 	defer tx.Rollback()
 	w := writer{
-		ctx: ctx, tx: tx, policy: s.policy, now: stamp(s.now()),
+		ctx: ctx, tx: tx, policy: s.policy, now: stamp(s.now()), scrubQueue: s.ScrubQueue,
 		counts: make(map[dayDomain]*outcomes), touched: make(map[int64]bounce.Address),
 		failures: make(map[int64][]failure), lastDelivery: make(map[int64]int64),
+	}
+	if b, err = w.admit(b); err != nil {
+		return 0, fmt.Errorf("what was deleted: %w", err)
 	}
 	for _, step := range []struct {
 		what string
@@ -39,6 +42,7 @@ func (s *Store) Save(ctx context.Context, b *bounce.Batch) (isNew int, err error
 	}{
 		{"successes", w.successes},
 		{"bounces", w.bounces},
+		{"days without counts", w.dropOldCounts},
 		{"daily counts", w.dailyCounts},
 		{"deliveries", w.lastDeliveries},
 		{"recipients", w.recipients},
@@ -66,7 +70,12 @@ type writer struct {
 	law     law            // see readLaw
 	changes Changes
 	isNew   int
-	counts  map[dayDomain]*outcomes
+	// scrubQueue is Store.ScrubQueue.
+	scrubQueue Scrubber
+	counts     map[dayDomain]*outcomes
+	// countedSince is the first day that has counts, where earlier ones were
+	// deleted.
+	countedSince int64
 
 	touched    map[int64]bounce.Address // the recipients that failed
 	failures   map[int64][]failure      // their new failures
@@ -109,7 +118,7 @@ const insertBounce = `
 
 func (w *writer) bounces(b *bounce.Batch) error {
 	return w.bulk(len(b.Records), insertBounce,
-		func(i int, row *packed) {
+		func(i int, row *packedRows) {
 			r := &b.Records[i]
 			row.id(r.ID)
 			row.time(r.At)
@@ -243,11 +252,11 @@ func (w *writer) gaps(b *bounce.Batch) error {
 
 func (w *writer) unread(b *bounce.Batch) error {
 	return w.each(len(b.Unread), `
-		INSERT INTO unread_lines (mta, shape, count, example) VALUES (?, ?, ?, ?)
-		ON CONFLICT (mta, shape) DO UPDATE SET count = count + excluded.count`,
+		INSERT INTO unread_lines (mta, shape, count, example, last_read_at) VALUES (?, ?, ?, ?, ?)
+		ON CONFLICT (mta, shape) DO UPDATE SET count = count + excluded.count, last_read_at = excluded.last_read_at`,
 		func(i int) []any {
 			u := &b.Unread[i]
-			return []any{string(u.MTA), u.Shape, u.Count, u.Example}
+			return []any{string(u.MTA), u.Shape, u.Count, u.Example, stamp(time.Now())}
 		}, nil)
 }
 

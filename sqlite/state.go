@@ -151,7 +151,7 @@ func (w *writer) relive(rows map[int64]*recipientRow, keys []int64) error {
 		r := rows[key]
 		r.life = w.law.live(r.to.Domain, failures, r.life.lastDelivery)
 	}
-	return nil
+	return w.addPruned(rows, slices.Collect(maps.Keys(histories)))
 }
 
 // histories loads all failures of the addresses, oldest first.

@@ -403,3 +403,38 @@ func TestTablesFollowFromWhatHappenedAlone(t *testing.T) {
 		}
 	}
 }
+
+// The daemon and commands write at the same time, each in transactions of its
+// own: neither undoes what the other did.
+func TestDecisionsBesideBatches(t *testing.T) {
+	s, path := under(t, policy, day)
+	e := editor(t, path, day)
+	done := make(chan error, 1)
+	go func() {
+		for i := range 40 {
+			on := []bounce.Address{to(fmt.Sprint("user", i%20))}
+			if _, err := e.Decide(t.Context(), []string{Allow, Block}[i/20], on, "", time.Time{}); err != nil {
+				done <- err
+				return
+			}
+		}
+		done <- nil
+	}()
+	for minute := range 40 {
+		b := &bounce.Batch{}
+		for i := range 30 {
+			b.Records = append(b.Records, failed(fmt.Sprint("user", i), minute, bounce.Bounced, i%2 == 0))
+		}
+		save(t, s, b)
+	}
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"bad failure 5", "bad manual 20", "retry failure 5"}
+	if got := dump(t, s.db, "SELECT state, decided_by, count(*) FROM recipients GROUP BY 1, 2 ORDER BY 1, 2"); !slices.Equal(got, want) {
+		t.Errorf("recipients: %q, want %q", got, want)
+	}
+	if n, err := s.Rebuild(t.Context()); err != nil || n != 0 {
+		t.Errorf("Rebuild: %d rows changed, %v; want none", n, err)
+	}
+}

@@ -40,6 +40,9 @@ type Store struct {
 	Now func() time.Time
 
 	policy *bounce.Policy // that the states follow
+	// ScrubQueue keeps forgotten addresses out of the queue memory when a log
+	// of before is read again. It may be nil where none is read.
+	ScrubQueue Scrubber
 
 	path string
 	db   *sql.DB
@@ -51,9 +54,6 @@ type Store struct {
 // a database that another process writes, that belongs to another program, that
 // a newer version made, or that is damaged; the error says what to do.
 func Open(ctx context.Context, path string, log *slog.Logger) (_ *Store, err error) {
-	if err := registerBulk(); err != nil {
-		return nil, err
-	}
 	lock, err := acquire(path + ".lock")
 	if err != nil {
 		return nil, err
@@ -67,7 +67,7 @@ func Open(ctx context.Context, path string, log *slog.Logger) (_ *Store, err err
 	if err := precreate(path); err != nil {
 		return nil, err
 	}
-	s.db, err = sql.Open("sqlite3", dsn(path, "rwc", "_journal_mode=WAL&_txlock=immediate&_synchronous=NORMAL"))
+	s.db, err = connect(path, "rwc", "_journal_mode=WAL&_txlock=immediate&_synchronous=NORMAL")
 	if err != nil {
 		return nil, fmt.Errorf("open database %s: %w", path, err)
 	}
@@ -108,6 +108,14 @@ func precreate(path string) error {
 // the pool may open more connections.
 func dsn(path, mode, pragmas string) string {
 	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?mode=" + mode + "&_busy_timeout=5000&_foreign_keys=on&" + pragmas
+}
+
+// connect opens a pool of connections, which know the function of bulk.c.
+func connect(path, mode, pragmas string) (*sql.DB, error) {
+	if err := registerBulk(); err != nil {
+		return nil, err
+	}
+	return sql.Open("sqlite3", dsn(path, mode, pragmas))
 }
 
 func (s *Store) prepare(ctx context.Context, log *slog.Logger) error {

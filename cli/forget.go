@@ -1,0 +1,146 @@
+package cli
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/bouncetail/bouncetail/address"
+	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/logparse"
+	"github.com/bouncetail/bouncetail/queue"
+	"github.com/bouncetail/bouncetail/sqlite"
+)
+
+func (a *app) forget() *cobra.Command {
+	var from string
+	var dryRun, leaveNothing bool
+	c := &cobra.Command{
+		Use:   "forget ADDRESS…",
+		Short: "Delete every trace of a person",
+		Long: "Forget deletes what is stored of an address, takes it out of what is stored of\n" +
+			"others, and overwrites its bytes in the files of the database. Counts by day and\n" +
+			"domain stay. A hash is kept, so that a log of before that is imported again does\n" +
+			"not bring the address back; what happens later is kept as ever.\n\n" +
+			"The daemon has the address in its memory too: stop it first, and start it again\n" +
+			"afterwards. It goes on in the log where it was. The log itself, copies of the\n" +
+			"database and what was exported are yours to clean.",
+	}
+	c.Flags().StringVar(&from, "from-file", "", "read addresses from `FILE`, one a line; - is standard input")
+	c.Flags().BoolVar(&dryRun, "dry-run", false, "only say what would be deleted")
+	c.Flags().BoolVar(&leaveNothing, "leave-nothing", false, "keep no hash either: logs of before must not be imported again")
+	c.RunE = func(cmd *cobra.Command, args []string) error {
+		if from != "" {
+			listed, err := a.listedIn(from)
+			if err != nil {
+				return err
+			}
+			args = append(args, listed...)
+		}
+		f := sqlite.Forgetting{Queue: queue.Scrub, Parser: logparse.ScrubState, LeaveNothing: leaveNothing, DryRun: dryRun, Now: a.now()}
+		seen := make(map[string]bool)
+		for _, arg := range args {
+			to, err := personIn(arg)
+			if err != nil {
+				return usageError{err}
+			}
+			if !seen[to.Normal] {
+				seen[to.Normal] = true
+				f.People = append(f.People, to)
+				if spelled := address.Unicode(to); spelled != to.Normal {
+					f.Spellings = append(f.Spellings, spelled)
+				}
+			}
+		}
+		if len(f.People) == 0 {
+			return usageError{errors.New("no address; give one such as jane@example.com, or --from-file")}
+		}
+		settings, err := a.settings()
+		if err != nil {
+			return err
+		}
+		store, err := a.existingStore(cmd.Context(), settings)
+		if err != nil {
+			return err
+		}
+		found, err := store.Forget(cmd.Context(), &f)
+		if err = errors.Join(err, store.Close()); err != nil {
+			return err
+		}
+		return a.tellForgotten(&f, found)
+	}
+	return c
+}
+
+// listedIn returns the lines of a file that are neither empty nor begin with
+// a #.
+func (a *app) listedIn(path string) ([]string, error) {
+	in := a.stdin
+	if path != "-" {
+		f, err := os.Open(path)
+		if errors.Is(err, os.ErrNotExist) {
+			return nil, fmt.Errorf("--from-file: %s does not exist; check the spelling", path)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("--from-file: %w", err)
+		}
+		defer f.Close()
+		in = f
+	}
+	var lines []string
+	scanner := bufio.NewScanner(in)
+	for scanner.Scan() {
+		if line := strings.TrimSpace(scanner.Text()); line != "" && line[0] != '#' {
+			lines = append(lines, line)
+		}
+	}
+	if err := scanner.Err(); err != nil {
+		return nil, fmt.Errorf("--from-file: %s: %w", path, err)
+	}
+	return lines, nil
+}
+
+// personIn reads an address that a person wrote. Nothing is deleted for what
+// is none.
+func personIn(arg string) (bounce.Address, error) {
+	to := address.Parse(strings.Trim(arg, "<> "))
+	local := strings.TrimSuffix(strings.TrimSuffix(to.Normal, to.Domain), "@")
+	if local == "" || strings.ContainsAny(to.Normal, " \t,;") || to.Domain == "" && strings.Contains(to.Normal, "@") {
+		return to, fmt.Errorf("%q is no address; give one such as jane@example.com, or the name of a local user", arg)
+	}
+	return to, nil
+}
+
+func (a *app) tellForgotten(f *sqlite.Forgetting, found []sqlite.Count) error {
+	who := f.People[0].Normal
+	if len(f.People) > 1 {
+		who = thousands(int64(len(f.People))) + " addresses"
+	}
+	switch {
+	case len(found) == 0:
+		fmt.Fprintf(a.stdout, "Nothing is stored of %s.\n", who)
+	case f.DryRun:
+		fmt.Fprintf(a.stdout, "Would forget %s:\n", who)
+	default:
+		fmt.Fprintf(a.stdout, "Forgot %s:\n", who)
+	}
+	w := &table{Writer: tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', tabwriter.AlignRight)}
+	for _, c := range found {
+		w.row("", int64(c.N), c.Name)
+	}
+	if err := w.Flush(); err != nil || f.DryRun {
+		return err
+	}
+	remark := "A hash stays, which keeps logs of before from bringing it back."
+	if f.LeaveNothing {
+		remark = "No hash was kept: a log of before that is imported again brings it back."
+	}
+	_, err := io.WriteString(a.stdout, remark+"\nYour mail logs, backups and exports are not touched.\n")
+	return err
+}

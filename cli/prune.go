@@ -1,0 +1,109 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/bouncetail/bouncetail/config"
+	"github.com/bouncetail/bouncetail/sqlite"
+)
+
+func (a *app) prune() *cobra.Command {
+	var dryRun bool
+	c := &cobra.Command{
+		Use:   "prune",
+		Short: "Delete what is older than the settings keep it",
+		Long: "Prune deletes the records that are older than retention in the settings says. The\n" +
+			"daemon does the same once a day; where it runs, --dry-run alone is of use. No state\n" +
+			"of an address changes by it.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			settings, err := a.settings()
+			if err != nil {
+				return err
+			}
+			if settings.Retention == (config.Retention{}) {
+				_, err := fmt.Fprintln(a.stdout, "The settings keep everything for ever (retention); nothing was deleted.")
+				return err
+			}
+			var counts []sqlite.Count
+			if dryRun {
+				counts, err = a.prunable(cmd.Context(), settings)
+			} else {
+				counts, err = a.pruneNow(cmd.Context(), settings)
+			}
+			if err != nil {
+				return err
+			}
+			what := "Deleted"
+			if dryRun {
+				what = "Would delete"
+			}
+			if len(counts) == 0 {
+				_, err := fmt.Fprintln(a.stdout, what+" nothing.")
+				return err
+			}
+			fmt.Fprintln(a.stdout, what+":")
+			w := &table{Writer: tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', tabwriter.AlignRight)}
+			for _, c := range counts {
+				w.row("", int64(c.N), c.Name)
+			}
+			return w.Flush()
+		},
+	}
+	c.Flags().BoolVar(&dryRun, "dry-run", false, "only say what would be deleted")
+	return c
+}
+
+func (a *app) prunable(ctx context.Context, c config.Config) ([]sqlite.Count, error) {
+	r, err := a.reader(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	return r.Prunable(ctx, sqlite.Retention(c.Retention), a.now())
+}
+
+func (a *app) pruneNow(ctx context.Context, c config.Config) ([]sqlite.Count, error) {
+	store, err := a.existingStore(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	counts, err := store.Prune(ctx, sqlite.Retention(c.Retention), a.now())
+	return counts, errors.Join(err, store.Close())
+}
+
+// pruneDaily deletes old records now and once a day, beside the pipeline. It
+// starts a goroutine; the function that it returns ends it and waits for it.
+func (s *stages) pruneDaily(ctx context.Context, r config.Retention) (stop func()) {
+	if r == (config.Retention{}) {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		daily := time.NewTicker(24 * time.Hour)
+		defer daily.Stop()
+		for {
+			counts, err := s.store.Prune(ctx, sqlite.Retention(r), time.Now())
+			for _, c := range counts {
+				s.log.Info("old records deleted", "kind", c.Name, "rows", c.N)
+			}
+			if err != nil && ctx.Err() == nil {
+				s.log.Error("old records not deleted, the next try is tomorrow", "error", err)
+			}
+			select {
+			case <-daily.C:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return func() { cancel(); <-done }
+}

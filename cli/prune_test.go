@@ -1,0 +1,66 @@
+package cli
+
+import (
+	"log/slog"
+	"path/filepath"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/config"
+	"github.com/bouncetail/bouncetail/sqlite"
+)
+
+func TestTheDaemonDeletesOldRecordsAtItsStartAndOnceADay(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "b.db")
+	synctest.Test(t, func(t *testing.T) {
+		log := slog.New(slog.DiscardHandler)
+		store, err := sqlite.Open(t.Context(), path, log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer store.Close()
+		noteGap := func(age time.Duration) {
+			if _, err := store.Save(t.Context(), &bounce.Batch{Gaps: []bounce.Gap{{At: time.Now().Add(-age)}}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		// What Prune would delete is what the daemon has left.
+		left := func() int {
+			r, err := sqlite.OpenReader(t.Context(), path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer r.Close()
+			counts, err := r.Prunable(t.Context(), sqlite.Retention{Gaps: 10}, time.Now())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(counts) == 0 {
+				return 0
+			}
+			return counts[0].N
+		}
+		const day = 24 * time.Hour
+		noteGap(11 * day)
+		noteGap(9*day + day/2)
+		s := &stages{store: store, log: log}
+		stop := s.pruneDaily(t.Context(), config.Retention{Gaps: 10})
+		synctest.Wait()
+		if n := left(); n != 0 {
+			t.Errorf("%d old gaps are left after the start, want none", n)
+		}
+		time.Sleep(day - time.Second)
+		synctest.Wait()
+		if n := left(); n != 1 {
+			t.Errorf("%d old gaps are there before the day is over, want one", n)
+		}
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if n := left(); n != 0 {
+			t.Errorf("%d old gaps are left a day later, want none", n)
+		}
+		stop()
+	})
+}

@@ -1,0 +1,45 @@
+package queue
+
+import (
+	"encoding/json"
+	"fmt"
+)
+
+// Scrub takes a person out of the Data of a stored entry: deferrals of theirs,
+// their address where it is the sender, and what other texts quote of it.
+// The function takes addresses out of a text and reports whether there was
+// one. An entry that does not change is returned as it is.
+func Scrub(data []byte, scrub func(text string) (string, bool)) (rest []byte, changed bool, err error) {
+	var m message
+	if err := json.Unmarshal(data, &m); err != nil {
+		return nil, false, fmt.Errorf("what is remembered of a message: %w", err)
+	}
+	if _, hit := scrub(m.Sender); hit {
+		m.Sender, m.HasSender, changed = "", false, true
+	}
+	if id, hit := scrub(m.MessageID); hit {
+		m.MessageID, changed = id, true
+	}
+	for recipient, d := range m.Deferrals {
+		if _, hit := scrub(recipient); hit {
+			delete(m.Deferrals, recipient)
+			changed = true
+			continue
+		}
+		text, inReply := scrub(d.Reply.Text)
+		_, inOriginal := scrub(d.OriginalRecipient)
+		if inOriginal {
+			d.OriginalRecipient = ""
+		}
+		if inReply || inOriginal {
+			d.Reply.Text = text
+			m.Deferrals[recipient] = d
+			changed = true
+		}
+	}
+	if !changed {
+		return data, false, nil
+	}
+	rest, err = json.Marshal(&m)
+	return rest, true, err
+}

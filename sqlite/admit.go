@@ -1,0 +1,154 @@
+package sqlite
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/bouncetail/bouncetail/bounce"
+)
+
+// The kinds of records that have a horizon.
+const (
+	bouncesHorizon   = "bounces"
+	successesHorizon = "successes"
+	countsHorizon    = "daily_counts"
+)
+
+// admission is what must not come back: what is older than the records reach,
+// and what happened to forgotten addresses before they were forgotten.
+type admission struct {
+	horizons  map[string]time.Time // the zero time where nothing was deleted for its age
+	forgotten map[int64]time.Time  // by recipient_key
+}
+
+// admit leaves out of a batch what must not come back. The batch itself stays
+// as it is, because it may be saved again.
+func (w *writer) admit(b *bounce.Batch) (*bounce.Batch, error) {
+	a, err := w.admission()
+	if err != nil {
+		return nil, err
+	}
+	if since, pruned := a.horizons[countsHorizon]; pruned {
+		w.countedSince = since.Unix() / (24 * 60 * 60)
+	}
+	if len(a.horizons) == 0 && len(a.forgotten) == 0 {
+		return b, nil
+	}
+	admitted := *b
+	if slices.ContainsFunc(b.Records, func(r bounce.Record) bool { return !a.asItIs(&r) }) {
+		admitted.Records = make([]bounce.Record, 0, len(b.Records))
+		for _, r := range b.Records {
+			if a.record(&r) {
+				admitted.Records = append(admitted.Records, r)
+			}
+		}
+	}
+	admitted.Successes = slices.DeleteFunc(slices.Clone(b.Successes), func(s bounce.Success) bool {
+		at := time.UnixMilli(s.At)
+		if at.Before(a.horizons[bouncesHorizon]) || a.isForgotten(s.Key, at) {
+			return true
+		}
+		if at.Before(a.horizons[successesHorizon]) {
+			// Whether it was counted cannot be known any more; that the address
+			// was reached can be noted any number of times.
+			w.deliveries = append(w.deliveries, delivery{uint64(s.Key), s.At << 1})
+			return true
+		}
+		return false
+	})
+	if len(a.forgotten) > 0 && w.scrubQueue != nil {
+		if admitted.Queue, err = a.queue(b.Queue, w.scrubQueue); err != nil {
+			return nil, err
+		}
+	}
+	return &admitted, nil
+}
+
+func (w *writer) admission() (*admission, error) {
+	a := &admission{make(map[string]time.Time), make(map[int64]time.Time)}
+	err := scanAll(w.ctx, w.tx, "SELECT kind, since FROM horizons", func(scan func(...any) error) error {
+		var kind, since string
+		err := scan(&kind, &since)
+		a.horizons[kind] = parseStamp(since)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return a, scanAll(w.ctx, w.tx, "SELECT recipient_key, until FROM forgotten", func(scan func(...any) error) error {
+		var key int64
+		var until string
+		err := scan(&key, &until)
+		a.forgotten[key] = parseStamp(until)
+		return err
+	})
+}
+
+func (a *admission) isForgotten(key int64, at time.Time) bool {
+	until, known := a.forgotten[key]
+	return known && !at.After(until)
+}
+
+// logged is isForgotten of an address as logged, whose domain is taken to be
+// ASCII.
+func (a *admission) logged(address string, at time.Time) bool {
+	return address != "" && a.isForgotten(bounce.Address{Normal: strings.ToLower(address)}.Key(), at)
+}
+
+// asItIs reports whether a record is admitted whole, as nearly all are.
+func (a *admission) asItIs(r *bounce.Record) bool {
+	if r.At.Before(a.horizons[bouncesHorizon]) {
+		return false
+	}
+	return len(a.forgotten) == 0 || !a.isForgotten(r.To.Key(), r.At) && !a.logged(r.Sender, r.At) && !a.logged(r.OriginalRecipient, r.At)
+}
+
+// record reports whether a record is admitted, and takes out of it who is
+// named beside the recipient.
+func (a *admission) record(r *bounce.Record) bool {
+	if r.At.Before(a.horizons[bouncesHorizon]) || a.isForgotten(r.To.Key(), r.At) {
+		return false
+	}
+	if a.logged(r.Sender, r.At) {
+		r.Sender, r.HasSender = "", false
+	}
+	if a.logged(r.OriginalRecipient, r.At) {
+		r.OriginalRecipient = ""
+	}
+	return true
+}
+
+// queue returns the entries without the deferrals and senders that are
+// forgotten.
+func (a *admission) queue(entries []bounce.QueueEntry, scrub Scrubber) ([]bounce.QueueEntry, error) {
+	entries = slices.Clone(entries)
+	for i := range entries {
+		e := &entries[i]
+		if e.Data == nil {
+			continue
+		}
+		rest, _, err := scrub(e.Data, func(text string) (string, bool) {
+			if a.logged(text, e.SeenAt) {
+				return gone, true
+			}
+			return text, false
+		})
+		if err != nil {
+			return nil, err
+		}
+		e.Data = rest
+	}
+	return entries, nil
+}
+
+// dropOldCounts leaves the days alone whose counts were deleted: no part of
+// them comes back.
+func (w *writer) dropOldCounts(*bounce.Batch) error {
+	for k := range w.counts {
+		if k.day < w.countedSince {
+			delete(w.counts, k)
+		}
+	}
+	return nil
+}

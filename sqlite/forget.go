@@ -1,0 +1,419 @@
+package sqlite
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/bouncetail/bouncetail/bounce"
+)
+
+// content is what a column may tell of a person, and so what forgetting does
+// with it.
+type content uint8
+
+const (
+	impersonal content = iota // nothing: names of hosts and files, slugs, times, hashes of lines
+	owned                     // the row is about the person: it is deleted by its recipient_key
+	named                     // it may be the person: NULL then
+	quoted                    // it may quote the person: the address is taken out of the text
+	sampled                   // it may quote the person, and the row can be missed: it is deleted
+	queued                    // what package queue remembers of a message
+	parsed                    // what package logparse remembers of a stream
+	packed                    // entries of deliveries, by recipient_key
+)
+
+// places says of every column of text or bytes what it may tell of a person.
+// A column that is missing here fails a test: whoever adds one decides.
+var places = map[string]map[string]content{
+	"bounces": {
+		"event_id": impersonal, "occurred_at": impersonal, "recipient": owned, "domain": impersonal, "original_recipient": named,
+		"sender": named, "message_id": quoted, "queue_id": impersonal, "host": impersonal, "mta": impersonal, "outcome": impersonal,
+		"dsn": impersonal, "enhanced_code": impersonal, "reply": quoted, "stage": impersonal, "relay_host": impersonal,
+		"relay_ip": impersonal, "category": impersonal, "reason": impersonal, "scope": impersonal, "disposition": impersonal,
+		"rule": impersonal, "provider": impersonal, "recipient_logged": owned, "blocklist": impersonal, "url": quoted,
+	},
+	"recipients": {
+		"recipient": owned, "domain": impersonal, "state": impersonal, "category": impersonal, "reason": impersonal,
+		"first_failure_at": impersonal, "last_failure_at": impersonal, "last_delivery_at": impersonal, "bad_since": impersonal,
+		"decided_by": impersonal, "bad_until": impersonal, "memory": impersonal,
+	},
+	"decisions": {
+		"recipient": owned, "domain": impersonal, "decision": impersonal, "note": quoted, "decided_at": impersonal,
+		"until": impersonal, "ended_at": impersonal,
+	},
+	"releases": {
+		"since": impersonal, "until": impersonal, "category": impersonal, "domain": impersonal, "reason": impersonal,
+		"note": quoted, "released_at": impersonal, "withdrawn_at": impersonal,
+	},
+	"applied_policy":  {"settings": impersonal, "applied_at": impersonal},
+	"pruned_failures": {"first_failure_at": owned},
+	"deliveries":      {"entries": packed},
+	"successes":       {"ids": impersonal},
+	"daily_counts":    {"day": impersonal, "domain": impersonal},
+	"positions": {
+		"source": impersonal, "path": impersonal, "cursor": impersonal, "parser": parsed, "anchor": impersonal, "updated_at": impersonal,
+	},
+	"queue_entries":  {"host": impersonal, "mta": impersonal, "queue_id": impersonal, "seen_at": impersonal, "data": queued},
+	"gaps":           {"noticed_at": impersonal, "source": impersonal, "path": impersonal, "why": impersonal},
+	"unread_lines":   {"mta": impersonal, "shape": sampled, "example": sampled, "last_read_at": impersonal},
+	"meta":           {"name": impersonal},
+	"export_cursors": {"name": impersonal, "moved_at": impersonal},
+	"forgotten":      {"until": impersonal},
+	"horizons":       {"kind": impersonal, "since": impersonal},
+}
+
+// Scrubber takes what is to be forgotten out of a memory that another package
+// keeps its own way, by means of scrub, which takes addresses out of a text
+// and reports whether there was one. It returns whether it changed anything.
+type Scrubber func(data []byte, scrub func(text string) (string, bool)) (rest []byte, changed bool, err error)
+
+// Forgetting is whom to forget.
+type Forgetting struct {
+	People []bounce.Address
+	// Spellings are others in which the addresses may be found in texts.
+	Spellings []string
+	Queue     Scrubber // of bounce.QueueEntry.Data
+	Parser    Scrubber // of bounce.Position.Parser
+	// LeaveNothing keeps not even the hashes by which logs of before are kept
+	// out from now on.
+	LeaveNothing bool
+	DryRun       bool
+	Now          time.Time
+}
+
+var errDryRun = errors.New("dry run")
+
+// Forget takes every trace of people out of the database, and out of the files
+// that hold it. Rows about them are deleted; other rows lose what names them.
+// It returns what was found, by place, which a dry run does without a change.
+func (s *Store) Forget(ctx context.Context, f *Forgetting) ([]Count, error) {
+	f.Now = f.Now.UTC()
+	// Deleted bytes are overwritten with zeros.
+	if _, err := s.db.ExecContext(ctx, "PRAGMA secure_delete = ON"); err != nil {
+		return nil, fmt.Errorf("database %s: %w", s.path, err)
+	}
+	var found []Count
+	err := s.transaction(ctx, func(w *writer) error {
+		var err error
+		if found, err = w.forget(f); err != nil {
+			return err
+		}
+		if f.DryRun {
+			return errDryRun
+		}
+		return nil
+	})
+	if f.DryRun && errors.Is(err, errDryRun) {
+		return found, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return found, s.sweepFiles(ctx, f)
+}
+
+func (w *writer) forget(f *Forgetting) ([]Count, error) {
+	keys := make([]int64, len(f.People))
+	for i, p := range f.People {
+		keys[i] = p.Key()
+	}
+	var found []Count
+	count := func(what string, n int) {
+		if n > 0 {
+			found = append(found, Count{what, n})
+		}
+	}
+	for _, table := range slices.Sorted(maps.Keys(places)) {
+		if !holds(table, owned) {
+			continue
+		}
+		result, err := w.tx.ExecContext(w.ctx, "DELETE FROM "+table+" WHERE recipient_key IN (SELECT value FROM json_each(?))", keyList(keys))
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", table, err)
+		}
+		n, err := result.RowsAffected()
+		if err != nil {
+			return nil, err
+		}
+		count(table+": rows deleted", int(n))
+	}
+	n, err := w.forgetDeliveries(keys)
+	if err != nil {
+		return nil, fmt.Errorf("deliveries: %w", err)
+	}
+	count("deliveries: entries deleted", n)
+	t := newTraces(f.People, f.Spellings)
+	for _, table := range slices.Sorted(maps.Keys(places)) {
+		changed, deleted, err := w.scrubTable(table, t, f)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", table, err)
+		}
+		count(table+": rows deleted that quoted it", deleted)
+		count(table+": rows it was taken out of", changed)
+	}
+	if f.LeaveNothing {
+		_, err := w.tx.ExecContext(w.ctx, "DELETE FROM forgotten WHERE recipient_key IN (SELECT value FROM json_each(?))", keyList(keys))
+		return found, err
+	}
+	return found, w.each(len(keys), `
+		INSERT INTO forgotten (recipient_key, until) VALUES (?, ?)
+		ON CONFLICT (recipient_key) DO UPDATE SET until = max(until, excluded.until)`,
+		func(i int) []any { return []any{keys[i], stamp(f.Now)} }, nil)
+}
+
+func holds(table string, c content) bool {
+	for _, column := range places[table] {
+		if column == c {
+			return true
+		}
+	}
+	return false
+}
+
+// forgetDeliveries takes the entries of the keys out of their buckets.
+func (w *writer) forgetDeliveries(keys []int64) (n int, err error) {
+	going := make(map[uint64]struct{}, len(keys))
+	for _, key := range keys {
+		going[uint64(key)] = struct{}{}
+	}
+	return w.rewriteDeliveries(bucketsOfKeys(keys), func(key uint64, last int64) (int64, bool) {
+		_, goes := going[key]
+		return last, !goes
+	})
+}
+
+func bucketsOfKeys(keys []int64) []int64 {
+	var buckets []int64
+	for _, key := range keys {
+		buckets = append(buckets, int64(uint64(key)>>bucketShift))
+	}
+	slices.Sort(buckets)
+	return slices.Compact(buckets)
+}
+
+// rewriteDeliveries gives each entry of the buckets to keep, which returns
+// what becomes of it, and reports how many were changed or left out.
+func (w *writer) rewriteDeliveries(buckets []int64, keep func(key uint64, last int64) (int64, bool)) (n int, err error) {
+	packed := make(map[int64][]byte, len(buckets))
+	err = scanAll(w.ctx, w.tx, "SELECT bucket, entries FROM deliveries WHERE bucket IN (SELECT value FROM json_each(?))", func(scan func(...any) error) error {
+		var bucket int64
+		var entries []byte
+		err := scan(&bucket, &entries)
+		packed[bucket] = entries
+		return err
+	}, keyList(buckets))
+	if err != nil {
+		return 0, err
+	}
+	for _, bucket := range buckets {
+		entries := packed[bucket]
+		rest := make([]byte, 0, len(entries))
+		changes := 0
+		for ; len(entries) > 0; entries = entries[deliverySize:] {
+			key, last := entry(entries)
+			now, kept := keep(key, last)
+			if !kept || now != last {
+				changes++
+			}
+			if kept {
+				rest = binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(rest, key), uint64(now))
+			}
+		}
+		if changes == 0 {
+			continue
+		}
+		n += changes
+		if len(rest) == 0 {
+			_, err = w.tx.ExecContext(w.ctx, "DELETE FROM deliveries WHERE bucket = ?", bucket)
+		} else {
+			_, err = w.tx.ExecContext(w.ctx, "UPDATE deliveries SET entries = ? WHERE bucket = ?", rest, bucket)
+		}
+		if err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+// entry is the first of the entries of a bucket of deliveries.
+func entry(entries []byte) (key uint64, last int64) {
+	return binary.BigEndian.Uint64(entries), int64(binary.BigEndian.Uint64(entries[8:]))
+}
+
+// scrubTable looks through all rows of a table and takes out what they tell of
+// the people.
+func (w *writer) scrubTable(table string, t *traces, f *Forgetting) (changed, deleted int, err error) {
+	var columns []string
+	for column, c := range places[table] {
+		if c != impersonal && c != owned && c != packed {
+			columns = append(columns, column)
+		}
+	}
+	if len(columns) == 0 {
+		return 0, 0, nil
+	}
+	slices.Sort(columns)
+	var key []string
+	err = scanAll(w.ctx, w.tx, "SELECT name FROM pragma_table_info(?) WHERE pk > 0 ORDER BY pk", func(scan func(...any) error) error {
+		var name string
+		err := scan(&name)
+		key = append(key, name)
+		return err
+	}, table)
+	if err != nil {
+		return 0, 0, err
+	}
+	type row struct {
+		key, values []any
+		drop        bool
+	}
+	var rows []row // those that change
+	err = scanAll(w.ctx, w.tx, "SELECT "+strings.Join(append(slices.Clone(columns), key...), ", ")+" FROM "+table, func(scan func(...any) error) error {
+		texts, keys := make([]*string, len(columns)), make([]any, len(key))
+		into := make([]any, 0, len(columns)+len(key))
+		for i := range texts {
+			into = append(into, &texts[i])
+		}
+		for i := range keys {
+			into = append(into, &keys[i])
+		}
+		if err := scan(into...); err != nil {
+			return err
+		}
+		r := row{key: keys, values: make([]any, len(columns))}
+		touched := false
+		for i, column := range columns {
+			if texts[i] == nil {
+				continue
+			}
+			value, hit, drop, err := scrubValue(places[table][column], *texts[i], t, f)
+			if err != nil {
+				return err
+			}
+			r.values[i], r.drop, touched = value, r.drop || drop, touched || hit
+		}
+		if touched {
+			rows = append(rows, r)
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, 0, err
+	}
+	where := " WHERE " + strings.Join(key, " = ? AND ") + " = ?"
+	for _, r := range rows {
+		if r.drop {
+			deleted++
+			_, err = w.tx.ExecContext(w.ctx, "DELETE FROM "+table+where, r.key...)
+		} else {
+			changed++
+			_, err = w.tx.ExecContext(w.ctx, "UPDATE "+table+" SET "+strings.Join(columns, " = ?, ")+" = ?"+where, append(r.values, r.key...)...)
+		}
+		if err != nil {
+			return changed, deleted, err
+		}
+	}
+	return changed, deleted, nil
+}
+
+// scrubValue returns what is stored in place of a value.
+func scrubValue(c content, text string, t *traces, f *Forgetting) (value any, hit, drop bool, err error) {
+	switch c {
+	case named, quoted, sampled:
+		rest, hit := t.scrub(text)
+		if hit && c == named {
+			return nil, true, false, nil
+		}
+		return rest, hit, hit && c == sampled, nil
+	case queued, parsed:
+		scrubber := f.Queue
+		if c == parsed {
+			scrubber = f.Parser
+		}
+		rest, hit, err := scrubber([]byte(text), t.scrub)
+		return rest, hit, false, err
+	case impersonal, owned, packed:
+	}
+	return text, false, false, nil
+}
+
+// sweepFiles gets the bytes out of the files. What was deleted is overwritten
+// already; but SQLite leaves copies behind where it once moved rows within the
+// file, so the file is looked through, and written anew where it holds any.
+func (s *Store) sweepFiles(ctx context.Context, f *Forgetting) error {
+	if err := s.emptyWAL(ctx); err != nil {
+		return err
+	}
+	t := newTraces(f.People, f.Spellings)
+	// Looking for many would take longer than writing, and the name of a local
+	// user may be a word that stands anywhere.
+	if len(f.People) <= 20 && len(t.users) == 0 {
+		left, err := s.fileHolds(t)
+		if err != nil || !left {
+			return err
+		}
+	}
+	if _, err := s.db.ExecContext(ctx, "VACUUM"); err != nil {
+		return fmt.Errorf("database %s: the rows are gone, but writing the file anew without their remains: %w; run bouncetail forget again", s.path, err)
+	}
+	return s.emptyWAL(ctx)
+}
+
+func (s *Store) emptyWAL(ctx context.Context) error {
+	var busy, pages, moved int
+	if err := s.db.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &pages, &moved); err != nil {
+		return fmt.Errorf("database %s: %w", s.path, err)
+	}
+	if busy != 0 {
+		return fmt.Errorf("database %s: the rows are gone, but another program is reading, and the file %s-wal still holds them; end it, and run bouncetail forget again", s.path, s.path)
+	}
+	return nil
+}
+
+// fileHolds reports whether the bytes of an address stand anywhere in the
+// file. It may take one address for another that it ends with.
+func (s *Store) fileHolds(t *traces) (bool, error) {
+	var forms [][]byte
+	longest := 0
+	for domain, locals := range t.locals {
+		for _, local := range locals {
+			for _, form := range []string{local + "@" + domain, local + "=" + domain, domain + "=" + local, local + "%40" + domain} {
+				forms = append(forms, []byte(form))
+				longest = max(longest, len(form))
+			}
+		}
+	}
+	file, err := os.Open(s.path)
+	if err != nil {
+		return false, err
+	}
+	defer file.Close()
+	const size = 1 << 20
+	buffer := make([]byte, 0, size+longest)
+	for {
+		n, err := io.ReadFull(file, buffer[len(buffer):len(buffer)+size])
+		buffer = buffer[:len(buffer)+n]
+		lower := []byte(lowerASCII(string(buffer)))
+		for _, form := range forms {
+			if bytes.Contains(lower, form) {
+				return true, nil
+			}
+		}
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		buffer = buffer[:copy(buffer, buffer[len(buffer)-min(longest, len(buffer)):])]
+	}
+}

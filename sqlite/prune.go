@@ -1,0 +1,374 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Retention is for how many days each kind of record is kept; 0 is for ever.
+type Retention struct {
+	Bounces     int // failures that no state follows from any more
+	Recipients  int // addresses without a failure; needs Bounces, which may not be longer
+	Successes   int // by which deliveries are counted once
+	DailyCounts int
+	Positions   int // of logs that nothing can be added to any more
+	Gaps        int
+	UnreadLines int
+}
+
+// Prune deletes what is older than it is to be kept, and returns how much
+// that was, by kind. It works in short transactions, between which batches are
+// saved. Records older than those deleted are not taken in again.
+//
+// No state changes by it. A state follows from the failures since the last
+// delivery, so failures before that can go: they are still counted, in
+// pruned_failures. The last failure of an address and the one that decided
+// stay as long as its row in recipients does.
+func (s *Store) Prune(ctx context.Context, r Retention, now time.Time) ([]Count, error) {
+	p := pruner{db: s.db, now: now.UTC(), retention: r, store: s}
+	var before int
+	if err := s.db.QueryRowContext(ctx, "PRAGMA secure_delete").Scan(&before); err != nil {
+		return nil, fmt.Errorf("database %s: %w", s.path, err)
+	}
+	// What is deleted for its age is overwritten with zeros.
+	if _, err := s.db.ExecContext(ctx, "PRAGMA secure_delete = ON"); err != nil {
+		return nil, fmt.Errorf("database %s: %w", s.path, err)
+	}
+	err := p.prune(ctx)
+	_, resetErr := s.db.ExecContext(context.WithoutCancel(ctx), fmt.Sprintf("PRAGMA secure_delete = %d", before))
+	return p.counts(), errors.Join(err, resetErr)
+}
+
+// Prunable returns what Prune would delete.
+func (r *Reader) Prunable(ctx context.Context, keep Retention, now time.Time) ([]Count, error) {
+	p := pruner{db: r.db, now: now.UTC(), retention: keep}
+	err := p.prune(ctx)
+	return p.counts(), err
+}
+
+// pruner is one walk through what can be deleted.
+type pruner struct {
+	db        querier
+	now       time.Time
+	retention Retention
+	store     *Store // nil only counts
+	deleted   map[string]int
+}
+
+// The kinds, in the order in which they are looked at: the fewer recipients,
+// the fewer bounces.
+const (
+	oldRecipients = "addresses without a failure for so long, with all that is kept of them"
+	oldDeliveries = "addresses that never failed, last reached before"
+	oldBounces    = "failures that no state follows from any more"
+	oldSuccesses  = "runs of deliveries, by which each is counted once"
+	oldCounts     = "counts of a day and domain"
+	oldPositions  = "positions in logs that have ended"
+	oldGaps       = "gaps in logs"
+	oldUnread     = "lines not understood"
+)
+
+func (p *pruner) counts() []Count {
+	var counts []Count
+	for _, kind := range []string{oldRecipients, oldDeliveries, oldBounces, oldSuccesses, oldCounts, oldPositions, oldGaps, oldUnread} {
+		if n := p.deleted[kind]; n > 0 {
+			counts = append(counts, Count{kind, n})
+		}
+	}
+	return counts
+}
+
+func (p *pruner) prune(ctx context.Context) error {
+	r := p.retention
+	if r.Recipients > 0 && (r.Bounces == 0 || r.Bounces > r.Recipients) {
+		return errors.New("what is told of an address cannot be kept longer than the address: bounces must be given, and not be longer than recipients")
+	}
+	p.deleted = make(map[string]int)
+	for _, step := range []struct {
+		what string
+		days int
+		do   func(context.Context, time.Time) error
+	}{
+		{"bounces", r.Bounces, p.horizon(bouncesHorizon)}, // before anything that it protects
+		{"recipients", r.Recipients, p.recipients},
+		{"deliveries", r.Recipients, p.deliveries},
+		{"bounces", r.Bounces, p.bounces},
+		{"successes", r.Successes, p.horizon(successesHorizon)},
+		{"successes", r.Successes, p.successes},
+		{"daily counts", r.DailyCounts, p.horizon(countsHorizon)},
+		{"daily counts", r.DailyCounts, p.dailyCounts},
+		{"positions", r.Positions, p.simple(oldPositions, "positions", "stream", "closed AND updated_at < ?")},
+		{"gaps", r.Gaps, p.simple(oldGaps, "gaps", "id", "noticed_at < ?")},
+		{"unread lines", r.UnreadLines, p.simple(oldUnread, "unread_lines", "mta, shape", "last_read_at < ?")},
+	} {
+		if step.days == 0 {
+			continue
+		}
+		if err := step.do(ctx, p.now.AddDate(0, 0, -step.days)); err != nil {
+			return fmt.Errorf("delete old %s: %w", step.what, err)
+		}
+	}
+	return nil
+}
+
+// write runs do in a transaction, unless it is only counted.
+func (p *pruner) write(ctx context.Context, kind string, n int, do func(*writer) error) error {
+	p.deleted[kind] += n
+	if p.store == nil || n == 0 {
+		return nil
+	}
+	return p.store.transaction(ctx, do)
+}
+
+// horizon keeps what is older from being taken in again.
+func (p *pruner) horizon(kind string) func(context.Context, time.Time) error {
+	return func(ctx context.Context, before time.Time) error {
+		if p.store == nil {
+			return nil
+		}
+		return p.store.transaction(ctx, func(w *writer) error {
+			_, err := w.tx.ExecContext(ctx, `
+				INSERT INTO horizons (kind, since) VALUES (?, ?)
+				ON CONFLICT (kind) DO UPDATE SET since = max(since, excluded.since)`, kind, stamp(before))
+			if err != nil || kind != bouncesHorizon {
+				return err
+			}
+			// The horizon keeps out what these hashes did.
+			_, err = w.tx.ExecContext(ctx, "DELETE FROM forgotten WHERE until < ?", stamp(before))
+			return err
+		})
+	}
+}
+
+// recipients deletes addresses, page by page in their order. What was decided by
+// hand stays.
+func (p *pruner) recipients(ctx context.Context, before time.Time) error {
+	for last, more := "", true; more; {
+		more = false
+		var keys []int64
+		old := make(map[int64]struct{})
+		err := scanAll(ctx, p.db, `
+			SELECT recipient, recipient_key, coalesce(last_failure_at < ? AND decided_by <> 'manual', 0)
+			FROM recipients
+			WHERE recipient > ?
+			ORDER BY recipient
+			LIMIT ?`,
+			func(scan func(...any) error) error {
+				var key int64
+				var isOld bool
+				err := scan(&last, &key, &isOld)
+				if more = true; isOld {
+					keys = append(keys, key)
+					old[key] = struct{}{}
+				}
+				return err
+			}, stamp(before), last, pageSize)
+		if err != nil {
+			return err
+		}
+		err = p.write(ctx, oldRecipients, len(keys), func(w *writer) error {
+			for _, table := range []string{"recipients", "bounces", "pruned_failures"} {
+				if _, err := w.tx.ExecContext(ctx, "DELETE FROM "+table+" WHERE recipient_key IN (SELECT value FROM json_each(?))", keyList(keys)); err != nil {
+					return err
+				}
+			}
+			// They count as addresses that never failed from here on.
+			_, err := w.rewriteDeliveries(bucketsOfKeys(keys), func(key uint64, last int64) (int64, bool) {
+				if _, isOld := old[int64(key)]; isOld {
+					last &^= hasFailed
+				}
+				return last, last != 0
+			})
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// deliveries forgets when addresses were last reached that never failed. A
+// failure that comes later is after that anyhow.
+func (p *pruner) deliveries(ctx context.Context, before time.Time) error {
+	const atOnce = 256
+	keep := func(_ uint64, last int64) (int64, bool) {
+		return last, last&hasFailed != 0 || last>>1 >= before.UnixMilli()
+	}
+	for first := int64(0); first < 1<<(64-bucketShift); first += atOnce {
+		var entries []byte
+		old := 0
+		err := scanAll(ctx, p.db, "SELECT entries FROM deliveries WHERE bucket >= ? AND bucket < ?", func(scan func(...any) error) error {
+			err := scan(&entries)
+			for ; len(entries) >= deliverySize; entries = entries[deliverySize:] {
+				if _, kept := keep(entry(entries)); !kept {
+					old++
+				}
+			}
+			return err
+		}, first, first+atOnce)
+		if err != nil {
+			return err
+		}
+		err = p.write(ctx, oldDeliveries, old, func(w *writer) error {
+			buckets := make([]int64, atOnce)
+			for i := range buckets {
+				buckets[i] = first + int64(i)
+			}
+			_, err := w.rewriteDeliveries(buckets, keep)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bounces deletes failures before the last delivery to their address, page by
+// page in the order of their ids: there is no index on the time, which would
+// cost every import.
+func (p *pruner) bounces(ctx context.Context, before time.Time) error {
+	var end int64
+	if err := scanAll(ctx, p.db, "SELECT coalesce(max(id), 0) FROM bounces", func(scan func(...any) error) error { return scan(&end) }); err != nil {
+		return err
+	}
+	// So few that a batch never waits for long.
+	const atOnce = 2000
+	type old struct {
+		id, key   int64
+		at        string
+		permanent bool
+	}
+	for first := int64(0); first < end; first += atOnce {
+		var rows []old
+		err := scanAll(ctx, p.db, `
+			SELECT b.id, b.recipient_key, b.occurred_at, b.disposition = 'permanent'
+			FROM bounces b CROSS JOIN recipients r ON r.recipient_key = b.recipient_key
+			WHERE b.id > ? AND b.id <= ? AND b.occurred_at < ?
+			  AND b.occurred_at <= r.last_delivery_at
+			  AND b.id NOT IN (r.last_bounce_id, r.deciding_bounce_id)`,
+			func(scan func(...any) error) error {
+				var o old
+				err := scan(&o.id, &o.key, &o.at, &o.permanent)
+				rows = append(rows, o)
+				return err
+			}, first, first+atOnce, stamp(before))
+		if err != nil {
+			return err
+		}
+		err = p.write(ctx, oldBounces, len(rows), func(w *writer) error {
+			ids := make([]int64, len(rows))
+			for i := range rows {
+				ids[i] = rows[i].id
+			}
+			if _, err := w.tx.ExecContext(ctx, "DELETE FROM bounces WHERE id IN (SELECT value FROM json_each(?))", keyList(ids)); err != nil {
+				return err
+			}
+			return w.each(len(rows), `
+				INSERT INTO pruned_failures (recipient_key, permanent_count, retry_count, first_failure_at) VALUES (?, ?, ?, ?)
+				ON CONFLICT (recipient_key) DO UPDATE SET
+				  permanent_count = permanent_count + excluded.permanent_count, retry_count = retry_count + excluded.retry_count,
+				  first_failure_at = min(first_failure_at, excluded.first_failure_at)`,
+				func(i int) []any {
+					o := rows[i]
+					return []any{o.key, o.permanent, !o.permanent, o.at}
+				}, nil)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// addPruned counts the failures into lives that were deleted for their age.
+// All of them were before the last delivery, so nothing else follows from them.
+func (w *writer) addPruned(lives map[int64]*recipientRow, keys []int64) error {
+	return scanAll(w.ctx, w.tx, `
+		SELECT p.recipient_key, p.permanent_count, p.retry_count, p.first_failure_at
+		FROM json_each(?) k CROSS JOIN pruned_failures p ON p.recipient_key = k.value`,
+		func(scan func(...any) error) error {
+			var key int64
+			var permanent, retry int
+			var first string
+			if err := scan(&key, &permanent, &retry, &first); err != nil {
+				return err
+			}
+			if r := lives[key]; r != nil {
+				r.life.permanentCount += permanent
+				r.life.retryNum += retry
+				r.life.firstAt = min(r.life.firstAt, first)
+			}
+			return nil
+		}, keyList(keys))
+}
+
+// successes deletes the ids of deliveries. Buckets are numbered by the stamps
+// in the log, which may be in any time zone, and begin anew each year where
+// the log writes no year: of those, none goes whose season has been within the
+// time, so that more than a year keeps them all.
+func (p *pruner) successes(ctx context.Context, before time.Time) error {
+	const day = 24 * time.Hour
+	withYear := int64(366 * day / time.Second >> 3) // the first bucket of a stamp that has one
+	if err := p.buckets(ctx, withYear, before.Add(-2*day).Unix()>>3); err != nil {
+		return err
+	}
+	oldest, newest := before.Add(-3*day), p.now.Add(3*day)
+	if newest.Sub(oldest) >= 365*day {
+		return nil
+	}
+	first, last := seasonBucket(oldest), seasonBucket(newest)+1
+	if first < last {
+		return errors.Join(p.buckets(ctx, 0, first), p.buckets(ctx, last, withYear))
+	}
+	return p.buckets(ctx, last, first)
+}
+
+// seasonBucket is the bucket of a stamp without a year.
+func seasonBucket(t time.Time) int64 {
+	year := time.Date(1972, 1, 1, 0, 0, 0, 0, time.UTC) // with a 29th of February
+	inYear := time.Date(1972, t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), 0, time.UTC)
+	return int64(inYear.Sub(year)/time.Second) >> 3
+}
+
+// buckets deletes the buckets from first up to, and without, end.
+func (p *pruner) buckets(ctx context.Context, first, end int64) error {
+	return p.inPieces(ctx, oldSuccesses, "successes", "bucket", "bucket >= ? AND bucket < ?", first, end)
+}
+
+func (p *pruner) dailyCounts(ctx context.Context, before time.Time) error {
+	return p.inPieces(ctx, oldCounts, "daily_counts", "day, domain", "day < ?", before.Format(time.DateOnly))
+}
+
+func (p *pruner) simple(kind, table, key, where string) func(context.Context, time.Time) error {
+	return func(ctx context.Context, before time.Time) error {
+		return p.inPieces(ctx, kind, table, key, where, stamp(before))
+	}
+}
+
+// inPieces deletes rows, so many in a transaction.
+func (p *pruner) inPieces(ctx context.Context, kind, table, key, where string, args ...any) error {
+	n := 0
+	err := scanAll(ctx, p.db, "SELECT count(*) FROM "+table+" WHERE "+where, func(scan func(...any) error) error { return scan(&n) }, args...)
+	if err != nil {
+		return err
+	}
+	p.deleted[kind] += n
+	if p.store == nil {
+		return nil
+	}
+	for ; n > 0; n -= pageSize {
+		err := p.store.transaction(ctx, func(w *writer) error {
+			_, err := w.tx.ExecContext(ctx, "DELETE FROM "+table+" WHERE ("+key+") IN (SELECT "+key+" FROM "+table+" WHERE "+where+" LIMIT ?)", append(slices.Clone(args), pageSize)...)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,165 @@
+package sqlite
+
+import (
+	"strings"
+
+	"github.com/bouncetail/bouncetail/bounce"
+)
+
+// gone stands in a text where an address stood that was forgotten.
+const gone = "[forgotten]"
+
+// traces finds addresses in texts, in the forms in which logs and replies
+// write them:
+//
+//	550 5.1.1 <Jane@Example.COM>: user unknown
+//	list-bounces+jane=example.com@lists.example    VERP, in senders
+//	SRS0=Xy1z=AB=example.com=jane@forward.example  SRS, in senders
+//	https://help.example/?to=jane%40example.com
+//
+// The work for a text does not grow with the number of addresses. A local
+// part that stands alone ("no mailbox jane here") is not found: it may be
+// anybody's, or a word.
+type traces struct {
+	locals map[string][]string // by domain, both in lower case
+	users  map[string]struct{} // local users, who have no domain
+}
+
+func newTraces(people []bounce.Address, spellings []string) *traces {
+	t := &traces{locals: make(map[string][]string), users: make(map[string]struct{})}
+	for _, p := range people {
+		t.add(p.Normal)
+	}
+	for _, s := range spellings {
+		t.add(s)
+	}
+	return t
+}
+
+func (t *traces) add(address string) {
+	address = strings.ToLower(address)
+	at := strings.LastIndexByte(address, '@')
+	if at < 0 {
+		t.users[address] = struct{}{}
+		return
+	}
+	local, domain := address[:at], address[at+1:]
+	t.locals[domain] = append(t.locals[domain], local)
+}
+
+// scrub returns the text with gone in the place of each address, and whether
+// there was one.
+func (t *traces) scrub(text string) (string, bool) {
+	lower := strings.ToLower(text)
+	if len(lower) != len(text) {
+		lower = lowerASCII(text) // places in lower have to be places in text
+	}
+	if _, found := t.users[strings.Trim(lower, "<>")]; found {
+		return gone, true
+	}
+	var out strings.Builder
+	done := 0
+	for i := 0; i < len(lower); i++ {
+		start, end, found := t.at(lower, i)
+		if !found || start < done {
+			continue
+		}
+		out.WriteString(text[done:start])
+		out.WriteString(gone)
+		done = end
+		i = end - 1
+	}
+	if done == 0 {
+		return text, false
+	}
+	out.WriteString(text[done:])
+	return out.String(), true
+}
+
+// at finds the address whose @, or what stands for it, is at i.
+func (t *traces) at(lower string, i int) (start, end int, found bool) {
+	after := i + 1
+	switch {
+	case lower[i] == '@':
+	case lower[i] == '=':
+		if start, end, found = t.reversed(lower, i); found {
+			return start, end, true
+		}
+	case strings.HasPrefix(lower[i:], "%40"):
+		after = i + 3
+	default:
+		return 0, 0, false
+	}
+	for _, end := range domainEnds(lower, after) {
+		for _, local := range t.locals[lower[after:end]] {
+			if start := i - len(local); strings.HasSuffix(lower[:i], local) && beginsAt(lower, start, lower[i]) {
+				return start, end, true
+			}
+		}
+	}
+	return 0, 0, false
+}
+
+// reversed finds domain=local, as SRS writes it, around the = at i.
+func (t *traces) reversed(lower string, i int) (start, end int, found bool) {
+	start = i
+	for start > 0 && inDomain(lower[start-1]) {
+		start--
+	}
+	for _, local := range t.locals[lower[start:i]] {
+		end = i + 1 + len(local)
+		if strings.HasPrefix(lower[i+1:], local) && (end == len(lower) || !inLocal(lower[end])) {
+			return start, end, true
+		}
+	}
+	return 0, 0, false
+}
+
+// domainEnds returns where a domain that begins at start may end: what is not
+// ASCII may belong to it, or be a quotation mark.
+func domainEnds(lower string, start int) [2]int {
+	end := start
+	for end < len(lower) && inDomain(lower[end]) {
+		end++
+	}
+	ascii := start
+	for ascii < end && lower[ascii] < 0x80 {
+		ascii++
+	}
+	return [2]int{
+		start + len(strings.TrimRight(lower[start:end], ".-")),
+		start + len(strings.TrimRight(lower[start:ascii], ".-")),
+	}
+}
+
+func inDomain(c byte) bool {
+	return 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '.' || c == '-' || c == '_' || c >= 0x80
+}
+
+func inLocal(c byte) bool {
+	return 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || strings.IndexByte("._-+%", c) >= 0
+}
+
+// beginsAt reports whether no longer local part ends with the one at start.
+func beginsAt(lower string, start int, separator byte) bool {
+	if start == 0 || !inLocal(lower[start-1]) {
+		return true
+	}
+	switch separator {
+	case '=': // of VERP, where + or - stands before
+		return lower[start-1] == '+' || lower[start-1] == '-'
+	case '%': // an encoded < or quotation mark
+		return start >= 3 && lower[start-3] == '%'
+	}
+	return false
+}
+
+func lowerASCII(s string) string {
+	b := []byte(s)
+	for i, c := range b {
+		if 'A' <= c && c <= 'Z' {
+			b[i] = c + 'a' - 'A'
+		}
+	}
+	return string(b)
+}
