@@ -39,7 +39,7 @@ func (c *csvWriter) Close() error {
 }
 
 func newCSV(w io.Writer, o Options) Writer {
-	list := chosen(o.Columns, columns[:len(columns)-1]) // the reply begins with smtp_code
+	list := chosen(o.Columns, columns[:len(columns)-1]) // without smtp_code, which the reply begins with
 	header := make([]string, 0, len(list))
 	for _, c := range list {
 		header = append(header, c.name)
@@ -77,7 +77,7 @@ func defused(cell string) string {
 			begins = false
 		case ',', ';', '\t', '\r', '\n':
 			begins = true
-		case '"': // of a cell that begins here, it may be
+		case '"': // may open the cell that begins here
 		default:
 			begins = false
 		}
