@@ -89,7 +89,10 @@ func (e *exporting) check() error {
 	if len(e.options.Columns) > 0 && !e.format.Columns {
 		return fmt.Errorf("--columns: the columns of %s are those that its program takes; use csv, ndjson or json", e.format.Name)
 	}
-	for _, name := range e.options.Columns {
+	for i, name := range e.options.Columns {
+		if slices.Contains(e.options.Columns[:i], name) {
+			return fmt.Errorf("--columns: %s is named twice", name)
+		}
 		if names := export.ColumnNames(); !slices.Contains(names, name) {
 			return fmt.Errorf("--columns: unknown column %q; did you mean %q?", name, config.Nearest(name, names))
 		}
@@ -97,6 +100,8 @@ func (e *exporting) check() error {
 	switch {
 	case e.format.Lists && len(e.options.Lists) == 0:
 		return errors.New("--list: Brevo wants a list for the contacts; its id stands beside its name under Contacts, Lists")
+	case slices.ContainsFunc(e.options.Lists, func(id int) bool { return id < 1 }):
+		return errors.New("--list: the id of a list is 1 or more; it stands beside its name in Brevo under Contacts, Lists")
 	case !e.format.Lists && len(e.options.Lists) > 0:
 		return fmt.Errorf("--list: %s knows no lists; it is for the format brevo", e.format.Name)
 	}
@@ -150,6 +155,7 @@ func (e *exporting) since(ctx context.Context, name string) (err error) {
 	defer func() { err = errors.Join(err, cursor.Close()) }()
 	e.filter.Changes = true
 	e.filter.AfterSeq = cursor.Seq
+	e.options.First = cursor.New
 	last, err := e.write(ctx)
 	if err != nil {
 		return err
@@ -181,6 +187,8 @@ func (e *exporting) write(ctx context.Context) (lastSeq int64, err error) {
 		if path, err = filepath.EvalSymlinks(path); err != nil {
 			return 0, fmt.Errorf("output: %w", err)
 		}
+	} else if _, err := os.Readlink(path); err == nil {
+		return 0, fmt.Errorf("output %s is a link to a file that is not there; make that file, or name it instead", path)
 	}
 	return e.writeFile(ctx, r, path, mode)
 }

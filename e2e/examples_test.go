@@ -27,6 +27,11 @@ type site struct {
 }
 
 func newSite(t *testing.T) *site {
+	for _, program := range []string{"curl", "flock"} {
+		if _, err := exec.LookPath(program); err != nil {
+			t.Skipf("SKIPPED, the examples of exports are not tested: %s is missing", program)
+		}
+	}
 	s := &site{t: t, folder: t.TempDir(), status: http.StatusOK}
 	log := newMailLog(t)
 	log.messages(0, 5)
@@ -119,7 +124,7 @@ func TestCommandsOfThePageOfExportsRun(t *testing.T) {
 
 func TestCronExampleExports(t *testing.T) {
 	s := newSite(t)
-	m := cronLine.FindStringSubmatch(file(t, "examples/cron.d/bouncetail-export"))
+	m := cronLine.FindStringSubmatch(file(t, "docs/examples/bouncetail-export.cron"))
 	if m == nil || strings.Contains(m[2], "%") { // which cron takes for a new line
 		t.Fatalf("no line that cron would run: %q", m)
 	}
@@ -131,7 +136,7 @@ func TestCronExampleExports(t *testing.T) {
 
 func TestTimerExampleExports(t *testing.T) {
 	s := newSite(t)
-	service := file(t, "examples/systemd/bouncetail-export.service")
+	service := file(t, "docs/examples/bouncetail-export.service")
 	m := execLine.FindStringSubmatch(service)
 	if m == nil {
 		t.Fatal("no ExecStart")
@@ -143,12 +148,12 @@ func TestTimerExampleExports(t *testing.T) {
 
 	analyze, err := exec.LookPath("systemd-analyze")
 	if err != nil {
-		t.Skip("no systemd-analyze here: the units are not verified")
+		t.Skip("SKIPPED: no systemd-analyze here, so the units are not verified")
 	}
 	units := t.TempDir()
 	for name, text := range map[string]string{
 		"bouncetail-export.service": strings.Replace(service, "ExecStart=bouncetail", "ExecStart="+program(t), 1),
-		"bouncetail-export.timer":   file(t, "examples/systemd/bouncetail-export.timer"),
+		"bouncetail-export.timer":   file(t, "docs/examples/bouncetail-export.timer"),
 	} {
 		if err := os.WriteFile(filepath.Join(units, name), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
@@ -163,7 +168,7 @@ func TestTimerExampleExports(t *testing.T) {
 
 func TestListmonkExampleKeepsWhatWasNotTaken(t *testing.T) {
 	s := newSite(t)
-	script, err := filepath.Abs("../examples/listmonk-blocklist")
+	script, err := filepath.Abs("../docs/examples/listmonk-blocklist")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,9 +18,14 @@ const civiReason = 254
 // https://issues.civicrm.org/jira/browse/CRM-1325
 func newCiviCRM(w io.Writer, _ Options) Writer {
 	return newCells(w, ',', []string{"email", "on_hold", "hold_date", "bounce_reason"}, func(r *bounce.Recipient) []string {
-		// Cut before the apostrophe that may come in front.
-		return []string{r.Recipient, "1", formatted(badAt(r), time.DateTime), short(r.Reply, civiReason-1)}
+		// Cut with the apostrophes that defusing puts in.
+		return []string{r.Recipient, "1", formatted(badAt(r), time.DateTime), short(defused(r.Reply), civiReason)}
 	})
+}
+
+// unfitCivi also reports an address that those tables cannot hold.
+func unfitCivi(address string) bool {
+	return unfitCell(address) || short(address, len(address)) != address
 }
 
 // short replaces runes of four bytes and cuts a text between runes to n bytes.

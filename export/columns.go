@@ -42,9 +42,6 @@ var columns = []column{
 	}},
 }
 
-// csvColumns is how many of the columns a CSV has where none are named.
-const csvColumns = 16
-
 func optional(s *string) any {
 	if s == nil {
 		return nil

@@ -39,7 +39,7 @@ func (c *csvWriter) Close() error {
 }
 
 func newCSV(w io.Writer, o Options) Writer {
-	list := chosen(o.Columns, columns[:csvColumns])
+	list := chosen(o.Columns, columns[:len(columns)-1]) // without smtp_code, which the reply begins with
 	header := make([]string, 0, len(list))
 	for _, c := range list {
 		header = append(header, c.name)
@@ -57,10 +57,34 @@ func newCSV(w io.Writer, o Options) Writer {
 
 // defused returns a cell that no spreadsheet takes for a formula. The remote
 // side writes the reply, and anyone may own an address that begins with =, so
-// such a cell begins with an apostrophe, as OWASP advises (CSV Injection).
+// an apostrophe goes before such a beginning, as OWASP advises (CSV Injection).
+// A spreadsheet that expects another separator than the file has begins cells
+// within cells; those are defused as well.
 func defused(cell string) string {
-	if cell != "" && strings.ContainsRune("=+-@\t\r\n", rune(cell[0])) {
-		return "'" + cell
+	var b strings.Builder
+	begins, from := true, 0
+	if strings.HasPrefix(cell, "\t") || strings.HasPrefix(cell, "\r") || strings.HasPrefix(cell, "\n") {
+		b.WriteByte('\'')
 	}
-	return cell
+	for i, c := range cell {
+		switch c {
+		case '=', '+', '-', '@', '＝', '＋', '－', '＠':
+			if begins {
+				b.WriteString(cell[from:i])
+				b.WriteByte('\'')
+				from = i
+			}
+			begins = false
+		case ',', ';', '\t', '\r', '\n':
+			begins = true
+		case '"': // may open the cell that begins here
+		default:
+			begins = false
+		}
+	}
+	if b.Len() == 0 {
+		return cell
+	}
+	b.WriteString(cell[from:])
+	return b.String()
 }

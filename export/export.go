@@ -39,6 +39,7 @@ type Format struct {
 // Options are what some formats ask for.
 type Options struct {
 	State   bounce.State // that was asked for, though the format is for bad ones
+	First   bool         // nothing was handed over before, so that nothing is to be lifted
 	Columns []string     // names out of ColumnNames; empty is the format's own choice
 	Lists   []int        // the lists of the other program that the addresses go to
 }
@@ -62,7 +63,7 @@ var Formats = []Format{
 	{Name: "brevo-csv", About: "file for Brevo's import, with ; between, 8 MB at most", Marks: true, Unfit: unfitCell, MaxBytes: brevoBytes, New: newBrevoCSV},
 	{Name: "hubspot-csv", About: "opt-out list of HubSpot", Marks: true, Unfit: unfitCell, New: newHubSpot},
 	{Name: "mautic", About: "bodies of Mautic's POST /api/contacts/batch/new, one a line", Marks: true, Unfit: noAddress, New: newMautic},
-	{Name: "civicrm-csv", About: "e-mail addresses on hold in CiviCRM", Marks: true, Unfit: unfitCell, New: newCiviCRM},
+	{Name: "civicrm-csv", About: "e-mail addresses on hold in CiviCRM", Marks: true, Unfit: unfitCivi, New: newCiviCRM},
 	{Name: "odoo-csv", About: "mail.blacklist of Odoo", Marks: true, Lifts: true, Unfit: unfitCell, New: newOdoo},
 	{Name: "phplist", About: "suppression list of phpList", Marks: true, Unfit: unfitAddressLine, New: newPlain},
 	{Name: "rspamd", About: "map for Rspamd's multimap of type rcpt", Marks: true, Unfit: unfitMap, New: newPlain},
@@ -78,17 +79,17 @@ type File struct {
 	Unfit  int // addresses that the format cannot say
 	Active int // addresses that are not bad, in a format that marks all
 
-	format Format
-	state  bounce.State
-	out    io.Writer
-	row    bytes.Buffer
-	writer Writer
-	size   int
+	format  Format
+	options Options
+	out     io.Writer
+	row     bytes.Buffer
+	writer  Writer
+	size    int
 }
 
 // File begins a file.
 func (f Format) File(w io.Writer, o Options) *File {
-	file := &File{format: f, state: o.State, out: w}
+	file := &File{format: f, options: o, out: w}
 	file.writer = f.New(&file.row, o)
 	return file
 }
@@ -102,9 +103,14 @@ func (f *File) Write(r *bounce.Recipient) error {
 	case f.format.Unfit != nil && f.format.Unfit(r.Recipient):
 		f.Unfit++
 		return nil
-	case f.format.Marks && !f.format.Lifts && r.State != bounce.StateBad && r.State != f.state:
-		f.Active++
-		return nil
+	case f.format.Marks && r.State != bounce.StateBad && r.State != f.options.State:
+		if !f.format.Lifts {
+			f.Active++
+			return nil
+		}
+		if f.options.First {
+			return nil
+		}
 	}
 	if err := f.writer.Write(r); err != nil {
 		return err

@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -24,7 +26,7 @@ func stored(s string) *string { return &s }
 func recipients() []bounce.Recipient {
 	row := func(seq int64, address, reply string) bounce.Recipient {
 		return bounce.Recipient{
-			Recipient: address, Domain: address[strings.LastIndexByte(address, '@')+1:], State: bounce.StateBad,
+			Recipient: address, Domain: address[strings.LastIndexByte(address, '@')+1:], State: bounce.StateBad, DecidedBy: bounce.ByFailure,
 			Category: bounce.InvalidAddress, Reason: bounce.NoSuchUser,
 			FirstFailureAt: "2026-11-01T08:00:00.000Z", LastFailureAt: "2026-11-20T09:30:00.123Z", BadSince: stored("2026-11-02T23:59:59.999Z"),
 			PermanentCount: 1, LastBounceID: seq, Seq: seq, SMTPCode: 550, Reply: reply,
@@ -35,10 +37,12 @@ func recipients() []bounce.Recipient {
 	silent := row(4, "silent@example.com", "Host or domain name not found")
 	silent.SMTPCode = 0
 	well := row(11, "well@example.com", "450 4.2.0 Greylisted")
+	well.DecidedBy = bounce.ByDelivery
 	well.State, well.BadSince, well.LastDeliveryAt = bounce.StateOK, nil, stored("2026-11-21T10:00:00.000Z")
 	slow := row(12, "slow@example.com", "450 4.2.0 Greylisted")
 	slow.State, slow.BadSince = bounce.StateRetry, nil
 	byHand := row(13, "byhand@example.com", "")
+	byHand.DecidedBy, byHand.Category, byHand.Reason, byHand.LastBounceID, byHand.PermanentCount = bounce.ByHand, "", "", 0, 0
 	byHand.FirstFailureAt, byHand.LastFailureAt, byHand.SMTPCode = "", "", 0
 	return []bounce.Recipient{
 		row(1, "anna@example.com", "550 5.1.1 <anna@example.com>: \"unknown\", sorry; really"),
@@ -159,10 +163,55 @@ func TestColumnsComeInTheOrderGiven(t *testing.T) {
 	}
 }
 
+// A column of the database that no export can hold would be missed by somebody.
+func TestColumnsAreThoseOfRecipients(t *testing.T) {
+	var want []string
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[bounce.Recipient]()) {
+		if name := field.Tag.Get("json"); name != "-" {
+			want = append(want, name)
+		}
+	}
+	want = append(want, "reply", "smtp_code")
+	if got := ColumnNames(); !slices.Equal(got, want) {
+		t.Errorf("ColumnNames() = %q, want %q", got, want)
+	}
+}
+
 func TestStateThatWasAskedForIsWritten(t *testing.T) {
 	text, _ := written(t, format(t, "phplist"), Options{State: bounce.StateRetry}, recipients()[11:12])
 	if string(text) != "slow@example.com\n" {
 		t.Errorf("got %q", text)
+	}
+}
+
+// Nothing that was handed over before can be lifted by a first file.
+func TestAFirstFileLiftsNothing(t *testing.T) {
+	text, file := written(t, format(t, "odoo-csv"), Options{First: true}, recipients()[9:12])
+	if string(text) != "email,active\n" || file.Active != 0 {
+		t.Errorf("got %q, %d counted as left out", text, file.Active)
+	}
+}
+
+func TestFormulasAreDefused(t *testing.T) {
+	for _, c := range []struct{ cell, want string }{
+		{"", ""},
+		{"550 5.1.1 no-such user, a=b", "550 5.1.1 no-such user, a=b"},
+		{"=1+1", "'=1+1"},
+		{"-2", "'-2"},
+		{"＝1", "'＝1"},
+		{"\t=1", "'\t'=1"},
+		{"\rx", "'\rx"},
+		// As a spreadsheet sees it that expects other separators.
+		{"550 gone;=HYPERLINK(1)", "550 gone;'=HYPERLINK(1)"},
+		{"550 gone;\"=1\"", "550 gone;\"'=1\""},
+		{"one\n@two,+3", "one\n'@two,'+3"},
+	} {
+		if got := defused(c.cell); got != c.want {
+			t.Errorf("defused(%q) = %q, want %q", c.cell, got, c.want)
+		}
+		if again := defused(c.want); again != c.want {
+			t.Errorf("defused(%q) = %q, want it as it is", c.want, again)
+		}
 	}
 }
 
@@ -211,6 +260,22 @@ func TestMauticTakesTwoHundredContactsARequest(t *testing.T) {
 	}
 	if fmt.Sprint(sizes) != "[200 200 1]" {
 		t.Errorf("requests of %v contacts, want 200, 200, 1", sizes)
+	}
+}
+
+func TestCiviCRMGetsNoRunesOfFourBytes(t *testing.T) {
+	row := recipients()[2]
+	row.Recipient = "🙈@example.com"
+	text, file := written(t, format(t, "civicrm-csv"), Options{}, []bounce.Recipient{row, recipients()[2]})
+	if file.Unfit != 1 || file.Rows != 1 || !utf8.Valid(text) {
+		t.Errorf("%d rows, %d unfit, want one each: %s", file.Rows, file.Unfit, text)
+	}
+	lines, err := csv.NewReader(bytes.NewReader(text)).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if reason := lines[1][3]; len(reason) > 254 || len(reason) < 250 || strings.ContainsFunc(reason, func(c rune) bool { return c > 0xffff }) {
+		t.Errorf("a reason of %d bytes: %s", len(reason), reason)
 	}
 }
 

@@ -10,8 +10,9 @@ import (
 const mauticBatch = 200
 
 // mauticWriter writes bodies of POST /api/contacts/batch/new, one a line.
-// Reason 2 is a bounce; a CSV import could only say "by hand". Reason 0 would
-// lift a block, but also one that the contact asked for, so it is not used.
+// Reason 2 is a bounce, 3 by hand, and a CSV import could only say the latter.
+// Reason 0 would lift a block, but also one that the contact asked for, so it
+// is not used.
 // https://developer.mautic.org/#contacts, and in the source, mautic/mautic:
 // app/bundles/LeadBundle/Entity/DoNotContact.php
 type mauticWriter struct {
@@ -41,7 +42,11 @@ func (m *mauticWriter) Write(r *bounce.Recipient) error {
 		between, m.n = "]\n[", 0
 	}
 	m.n++
-	contact, err := text(mauticContact{r.Recipient, []mauticDNC{{"email", 2, string(r.Reason) + ": " + r.Reply}}})
+	dnc := mauticDNC{"email", 2, string(r.Reason) + ": " + r.Reply}
+	if r.DecidedBy == bounce.ByHand {
+		dnc.Reason, dnc.Comments = 3, "blocked by hand"
+	}
+	contact, err := text(mauticContact{r.Recipient, []mauticDNC{dnc}})
 	if err != nil {
 		return err
 	}

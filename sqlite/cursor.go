@@ -16,6 +16,8 @@ import (
 type Cursor struct {
 	// Seq is the last change that was handed over; 0 before the first export.
 	Seq int64
+	// New is set before the first export.
+	New bool
 
 	name string
 	db   *sql.DB
@@ -49,7 +51,8 @@ func OpenCursor(ctx context.Context, path, name string) (_ *Cursor, err error) {
 		return nil, fmt.Errorf("cursor %s: %w", name, err)
 	}
 	err = c.db.QueryRowContext(ctx, "SELECT seq FROM export_cursors WHERE name = ?", name).Scan(&c.Seq)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+	c.New = errors.Is(err, sql.ErrNoRows)
+	if err != nil && !c.New {
 		return nil, fmt.Errorf("cursor %s: %w", name, err)
 	}
 	return c, nil
@@ -64,7 +67,7 @@ func (c *Cursor) Move(ctx context.Context, seq int64, now time.Time) error {
 	if err != nil {
 		return fmt.Errorf("cursor %s stays where it was, the next export repeats these rows: %w", c.name, err)
 	}
-	c.Seq = seq
+	c.Seq, c.New = seq, false
 	return nil
 }
 
