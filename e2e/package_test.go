@@ -226,7 +226,7 @@ func TestPackageLives(t *testing.T) {
 		id bouncetail | grep -q '(systemd-journal)'
 		test -L /etc/systemd/system/multi-user.target.wants/bouncetail.service
 		dpkg --verify bouncetail
-		man bouncetail | grep -q 'one SQLite file'
+		man -w bouncetail-import
 		bouncetail version`)
 
 	// What an admin has after a while: data, changed settings, a rule.
