@@ -121,7 +121,7 @@ func (j *judge) explanation(d *bounce.Delivery) error {
 	}
 	var b strings.Builder
 	fmt.Fprintln(&b, sentence(e.Verdict))
-	fmt.Fprintf(&b, "  read as:    %s\n", e.Read)
+	fmt.Fprintf(&b, "  read as:    %s\n", printable(e.Read))
 	if e.Inner {
 		fmt.Fprintf(&b, "  judged by:  %s of the reply inside it\n", strings.TrimSpace(fmt.Sprint(e.SMTPCode)+" "+e.EnhancedCode))
 	}
@@ -146,7 +146,7 @@ func (j *judge) explanation(d *bounce.Delivery) error {
 		{"provider", e.Verdict.Provider}, {"blocklist", e.Verdict.Blocklist}, {"page", e.Verdict.URL}, {"to do", e.Verdict.Reason.Advice()},
 	} {
 		if detail.value != "" {
-			fmt.Fprintf(&b, "  %-11s %s\n", detail.name+":", detail.value)
+			fmt.Fprintf(&b, "  %-11s %s\n", detail.name+":", printable(detail.value))
 		}
 	}
 	if e.Verdict.RetryAfter > 0 {

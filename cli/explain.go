@@ -88,7 +88,7 @@ func tell(w io.Writer, row *bounce.Recipient, attempts []sqlite.Attempt) error {
 			if t.RelayHost != nil {
 				host = *t.RelayHost + ": "
 			}
-			fmt.Fprintf(w, "                    %s%s\n", host, *t.Reply)
+			fmt.Fprintf(w, "                    %s\n", printable(host+*t.Reply))
 		}
 	}
 	_, err := fmt.Fprintf(w, "\nWhat would clear it: %s\nWhat to do: %s\n", clears(row), row.Reason.Advice())

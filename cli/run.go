@@ -19,16 +19,21 @@ import (
 	"github.com/bouncetail/bouncetail/classify"
 	"github.com/bouncetail/bouncetail/config"
 	"github.com/bouncetail/bouncetail/pipeline"
+	"github.com/bouncetail/bouncetail/sqlite"
 	"github.com/bouncetail/bouncetail/tailer"
 )
 
 func (a *app) run() *cobra.Command {
-	return &cobra.Command{
+	c := &cobra.Command{
 		Use:   "run [FILE…]",
 		Short: "Follow the logs until told to stop (the daemon)",
 		Long: "Run follows the logs that the settings name, or the files and globs given here,\n" +
 			"through rotation and restarts, until SIGTERM. Everything read so far is saved\n" +
-			"then. SIGHUP reads settings and rules anew and keeps the old ones if the new are bad.",
+			"then. SIGHUP reads settings and rules anew and keeps the old ones if the new are bad.\n\n" +
+			"Without settings and files it follows the mail log that this machine has, else the\n" +
+			"journal, and a first start reads what rotation has left of it too.",
+		Example: "  systemctl enable --now bouncetail\n" +
+			"  bouncetail run --db /tmp/b.db '/var/log/exim4/mainlog'",
 		RunE: func(cmd *cobra.Command, files []string) error {
 			c, err := a.runSettings(files)
 			if err != nil {
@@ -37,6 +42,8 @@ func (a *app) run() *cobra.Command {
 			return a.daemon(cmd.Context(), c, files)
 		},
 	}
+	a.logFlags(c)
+	return c
 }
 
 // runSettings returns the settings with the sources that are to be followed.
@@ -103,7 +110,17 @@ func (a *app) follow(ctx context.Context, c config.Config, hangup <-chan os.Sign
 	done := make(chan error, 1)
 	go func() { done <- p.Run(ctx) }()
 
-	notify(log, daemon.SdNotifyReady)
+	notify(log, daemon.SdNotifyReady+"\n"+status(&p.Progress))
+	// A first start ends the reading of what was there with what it found. The
+	// last batch is saved a moment after it was read.
+	var saved <-chan time.Time
+	caughtUp := s.caughtUp
+	progress := time.NewTicker(2 * time.Second) // until then, for systemctl status
+	defer progress.Stop()
+	if caughtUp == nil || len(s.positions) > 0 {
+		caughtUp = nil
+		progress.Stop()
+	}
 	tick := time.NewTicker(watchdogInterval())
 	defer tick.Stop()
 	for {
@@ -112,6 +129,15 @@ func (a *app) follow(ctx context.Context, c config.Config, hangup <-chan os.Sign
 			notify(log, daemon.SdNotifyStopping)
 			log.Info("stopped", "lines", p.Progress.Lines.Load(), "new_records", p.Progress.New.Load())
 			return next, err
+		case <-caughtUp:
+			caughtUp, saved = nil, time.After(2*time.Second)
+		case <-progress.C:
+			notify(log, status(&p.Progress)+"; reading what was there at the start")
+		case <-saved:
+			saved = nil
+			progress.Stop()
+			logFound(ctx, log, c.Database)
+			notify(log, status(&p.Progress))
 		case <-tick.C:
 			if err := s.store.Check(); err != nil {
 				stop()
@@ -134,6 +160,23 @@ func (a *app) follow(ctx context.Context, c config.Config, hangup <-chan os.Sign
 			stop()
 		}
 	}
+}
+
+// logFound logs what a first start found, once: what an admin did not know.
+func logFound(ctx context.Context, log *slog.Logger, path string) {
+	r, err := sqlite.OpenReader(ctx, path)
+	if err != nil {
+		log.Debug("looking at what was found", "error", err)
+		return
+	}
+	defer r.Close()
+	f, err := found(ctx, r)
+	if err != nil {
+		log.Debug("looking at what was found", "error", err)
+		return
+	}
+	log.Info("the logs have been read; see bouncetail recipients --state bad", "bad_addresses", f.states["bad"], "to_be_tried_again", f.states["retry"],
+		"bad_by_reason", f.reasons(), "attempts_failed_by_your_own_problems", f.ownAttempts(), "own_problems", f.problems())
 }
 
 // status tells systemctl status what is going on.

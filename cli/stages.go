@@ -27,6 +27,7 @@ type stages struct {
 	sources    []config.Source
 	read       map[string][]*logparse.Parser // the parsers that were made, by path
 	log        *slog.Logger
+	caughtUp   chan struct{} // closed when the files have been read to the end that they had at the start; nil without files
 }
 
 func openStages(ctx context.Context, c config.Config, log *slog.Logger) (_ *stages, err error) {
@@ -79,6 +80,7 @@ func (s *stages) follow(c config.Config, stdin io.Reader, log *slog.Logger) (pip
 		}
 	}
 	if files {
+		s.caughtUp = make(chan struct{})
 		t, err := tailer.New(tailer.Options{
 			Patterns:  patterns,
 			Positions: s.positions,
@@ -86,6 +88,7 @@ func (s *stages) follow(c config.Config, stdin io.Reader, log *slog.Logger) (pip
 			FromEnd:   c.Start == "end",
 			MaxLine:   c.MaxLine,
 			Log:       log,
+			CaughtUp:  func() { close(s.caughtUp) },
 		})
 		if err != nil {
 			return nil, err

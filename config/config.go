@@ -60,6 +60,12 @@ type Log struct {
 // MTAs are what Source.MTA may be.
 var MTAs = []string{"auto", "postfix", "exim", "sendmail", "opensmtpd"}
 
+// LogLevels are what Log.Level may be.
+var LogLevels = []string{"debug", "info", "warn", "error"}
+
+// LogFormats are what Log.Format may be.
+var LogFormats = []string{"text", "json"}
+
 // Usual are the logs that mail servers write by default on Debian, Red Hat and
 // their kin.
 var Usual = []string{"/var/log/mail.log", "/var/log/maillog", "/var/log/exim4/mainlog", "/var/log/exim/main.log"}
@@ -126,7 +132,9 @@ func Load(path string) (Config, error) {
 	}
 	if err := decode(&c); err != nil {
 		problems = append(problems, err)
-	} else if err := c.check(); err != nil {
+	}
+	// Also where a value could not be read: it is the default then.
+	if err := c.check(); err != nil {
 		problems = append(problems, err)
 	}
 	if err := errors.Join(problems...); err != nil {
@@ -174,10 +182,10 @@ func (c *Config) check() error {
 	if c.QueueLifetime < time.Hour {
 		bad("queue_lifetime", "%v is less than an hour; messages stay in a queue for days", c.QueueLifetime)
 	}
-	if !slices.Contains([]string{"debug", "info", "warn", "error"}, c.Log.Level) {
+	if !slices.Contains(LogLevels, c.Log.Level) {
 		bad("log.level", "%q is none of debug, info, warn, error", c.Log.Level)
 	}
-	if c.Log.Format != "text" && c.Log.Format != "json" {
+	if !slices.Contains(LogFormats, c.Log.Format) {
 		bad("log.format", "%q is neither text nor json", c.Log.Format)
 	}
 	return errors.Join(errs...)

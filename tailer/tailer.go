@@ -65,6 +65,9 @@ type Options struct {
 	MaxLine int // bytes; DefaultMaxLine where it is 0
 	Log     *slog.Logger
 	Now     func() time.Time
+	// CaughtUp is called once, when all that was there at the start has been
+	// sent. It may be nil.
+	CaughtUp func()
 }
 
 // Tailer follows files. Use New.
@@ -162,6 +165,10 @@ func (t *Tailer) Run(ctx context.Context, out chan<- bounce.Chunk) error {
 		t.watch(watcher)
 		if err := t.scan(ctx); err != nil {
 			return err
+		}
+		if t.o.CaughtUp != nil {
+			t.o.CaughtUp()
+			t.o.CaughtUp = nil
 		}
 		gathered = nil
 		for again := false; !again; {
