@@ -47,14 +47,11 @@ func parseRotations(file, text string, general map[string][]string) []rotation {
 		switch {
 		case script:
 			script = word != "endscript"
+			continue
 		case line == "" || line[0] == '#':
+			continue
 		case slices.Contains([]string{"postrotate", "prerotate", "firstaction", "lastaction", "preremove"}, word):
 			script = true
-		case line[0] == '}':
-			if entry != nil {
-				all = append(all, *entry)
-			}
-			entry, paths = nil, nil
 		case entry == nil && (line[0] == '/' || line[0] == '"' || line[0] == '{'):
 			before, rest, opens := strings.Cut(line, "{")
 			for _, p := range strings.Fields(before) {
@@ -65,12 +62,18 @@ func parseRotations(file, text string, general map[string][]string) []rotation {
 				for k, v := range general {
 					entry.says[k] = v
 				}
-				note(entry.says, rest)
+				line = rest
 			}
-		case entry != nil:
-			note(entry.says, line)
-		default:
+		case entry == nil:
 			note(general, line)
+		}
+		if entry != nil && !script {
+			directive, closes := strings.CutSuffix(line, "}")
+			note(entry.says, directive)
+			if closes {
+				all = append(all, *entry)
+				entry, paths = nil, nil
+			}
 		}
 	}
 	return all
@@ -79,7 +82,7 @@ func parseRotations(file, text string, general map[string][]string) []rotation {
 // note takes down a directive; its opposite takes it away.
 func note(says map[string][]string, line string) {
 	words := strings.Fields(line)
-	if len(words) == 0 || words[0] == "}" {
+	if len(words) == 0 {
 		return
 	}
 	if positive, ok := strings.CutPrefix(words[0], "no"); ok && positive != "" {
