@@ -19,6 +19,9 @@ func (a *app) classify() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "classify [REPLY…]",
 		Short: "Judge replies or whole log lines, from arguments or a line each from standard input",
+		Example: "  bouncetail classify '550 5.1.1 User unknown'\n" +
+			"  bouncetail classify --explain '421 4.7.28 Our system has detected an unusual rate of mail'\n" +
+			"  grep status=bounced /var/log/mail.log | bouncetail classify --json",
 	}
 	folder := rulesFlag(c)
 	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")

@@ -18,9 +18,10 @@ func (a *app) explain() *cobra.Command {
 	var asJSON bool
 	var limit int
 	c := &cobra.Command{
-		Use:   "explain ADDRESS",
-		Short: "Show what happened to an address, and what would clear it",
-		Args:  cobra.ExactArgs(1),
+		Use:     "explain ADDRESS",
+		Short:   "Show what happened to an address, and what would clear it",
+		Example: "  bouncetail explain jane@example.com",
+		Args:    cobra.ExactArgs(1),
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object")
 	c.Flags().IntVar(&limit, "limit", 20, "the last `N` attempts")

@@ -31,6 +31,8 @@ func (a *app) export() *cobra.Command {
 			"export of that name that succeeded; rows may come again after a failure, and seq\n" +
 			"tells the later of two. Leave --state out there to be told of addresses that have\n" +
 			"become good again.\n\nFormats:\n" + formatList(),
+		Example: "  bouncetail export --format csv --state bad -o /var/lib/bouncetail/bad.csv\n" +
+			"  bouncetail export --format ndjson --cursor crm",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			f, err := filter.parse(time.Now())

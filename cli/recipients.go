@@ -56,7 +56,10 @@ func (a *app) recipients() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "recipients",
 		Short: "List the addresses that failed, the last first",
-		Args:  cobra.NoArgs,
+		Example: "  bouncetail recipients --state bad --since 7d\n" +
+			"  bouncetail recipients --domain example.com --category mailbox-full\n" +
+			"  bouncetail recipients --state bad --json | jq -r .recipient",
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			f, err := filter.parse(time.Now())
 			if err != nil {

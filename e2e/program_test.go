@@ -78,6 +78,14 @@ func start(t testing.TB, args ...string) *daemon {
 	d := &daemon{t: t, said: &bytes.Buffer{}, done: make(chan struct{})}
 	d.cmd = exec.Command(program(t), append([]string{"run"}, args...)...)
 	d.cmd.Stderr = d.said
+	d.run()
+	return d
+}
+
+// run starts it, and ends it with the test.
+func (d *daemon) run() {
+	t := d.t
+	t.Helper()
 	if err := d.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +99,6 @@ func start(t testing.TB, args ...string) *daemon {
 			t.Logf("bouncetail run said:\n%s", d.said)
 		}
 	})
-	return d
 }
 
 // kill ends it without a warning, if it has not ended yet.
