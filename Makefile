@@ -94,9 +94,19 @@ install:
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/bouncetail $(DESTDIR)/etc/systemd/system/bouncetail.service $(DESTDIR)/etc/sysusers.d/bouncetail.conf
 
-# fuzz runs each fuzz target for a while.
+# fuzz runs each fuzz target for FUZZTIME: all that reads what strangers write.
 fuzz:
-	$(GO) test -run '^$$' -fuzz FuzzParse -fuzztime 60s ./logparse
+	@for package in $$($(GO) list ./...); do \
+		for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz'); do \
+			echo "$$package $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package || exit 1; \
+		done; \
+	done
+
+# vuln asks the database of Go's vulnerabilities about what is linked in. It
+# needs the network: vuln.go.dev, and the module proxy.
+vuln:
+	$(GO) run golang.org/x/vuln/cmd/govulncheck@v1.1.4 ./...
 
 # accuracy measures the classifier on a file of labelled replies of your own.
 accuracy:
