@@ -50,7 +50,7 @@ deb rpm: .cache/nfpm .cache/static/$(ARCH)/bouncetail .cache/static/$(shell $(GO
 # .cache/debian), upgrades, removes and purges it. It needs root, and Debian's
 # mirror once.
 test-package: deb
-	command -v debootstrap >/dev/null || apt-get install -y --no-install-recommends debootstrap
+	command -v debootstrap systemd-nspawn >/dev/null || apt-get install -y --no-install-recommends debootstrap systemd-container
 	BOUNCETAIL_PACKAGE=$$(ls -t $(CURDIR)/.cache/package/*_$(ARCH).deb | head -1) $(GO) test ./e2e -run Package -count 1 -v
 
 # run reads this machine's mail log where there is one that may be read, and

@@ -65,7 +65,7 @@ func (f *findings) ownAttempts() int {
 
 // sentence tells the states of the addresses.
 func (f *findings) sentence() string {
-	return fmt.Sprintf("%s addresses are dead, %s are to be tried again, %s are good after failures",
+	return fmt.Sprintf("addresses: %s dead, %s to be tried again, %s good after failures",
 		thousands(int64(f.states["bad"])), thousands(int64(f.states["retry"])), thousands(int64(f.states["ok"])))
 }
 
@@ -79,7 +79,7 @@ func (f *findings) ownSentence() string {
 		}
 		parts = append(parts, fmt.Sprintf("%s %s at %s", thousands(int64(p.n)), p.name, p.who(2)))
 	}
-	return fmt.Sprintf("%s failed attempts are your own problem, not the recipients': %s", thousands(int64(f.ownAttempts())), strings.Join(parts, "; "))
+	return fmt.Sprintf("failed attempts that are your own problem, not the recipients': %s, of them %s", thousands(int64(f.ownAttempts())), strings.Join(parts, "; "))
 }
 
 // reasons tells what is bad for which reason, for the log.

@@ -3,14 +3,18 @@ package e2e
 import (
 	"archive/tar"
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 )
 
 // packed makes a .deb or .rpm of a program that is built already, as make does.
@@ -263,4 +267,61 @@ func TestPackageLives(t *testing.T) {
 		test ! -e /etc/systemd/system/multi-user.target.wants/bouncetail.service
 		test ! -L /etc/systemd/system/bouncetail.service
 		id bouncetail`)
+}
+
+// TestPackageRuns boots a Debian with a real Postfix, and lets a new user
+// install the package and type the first commands.
+func TestPackageRuns(t *testing.T) {
+	m := newMachine(t)
+	if _, err := exec.LookPath("systemd-nspawn"); err != nil {
+		t.Skip("SKIPPED: no systemd-nspawn here to boot a machine; run: apt-get install systemd-container")
+	}
+	m.put(os.Getenv("BOUNCETAIL_PACKAGE"), "/root/bouncetail.deb")
+	m.put("testdata/machine/session.sh", "/root/session.sh")
+	unit := "[Unit]\nAfter=multi-user.target\n[Service]\nType=simple\nExecStart=/bin/bash /root/session.sh\n"
+	wants := filepath.Join(m.root, "etc/systemd/system/default.target.wants")
+	err := errors.Join(
+		os.WriteFile(filepath.Join(m.root, "etc/systemd/system/session.service"), []byte(unit), 0o644),
+		os.WriteFile(filepath.Join(m.root, "etc/hostname"), []byte("mx\n"), 0o644),
+		os.MkdirAll(wants, 0o755),
+		os.Symlink("../session.service", filepath.Join(wants, "session.service")),
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer stop()
+	// Without a network, and without a word to this machine's systemd.
+	boot := exec.CommandContext(ctx, "systemd-nspawn", "--quiet", "--directory="+m.root, "--boot", "--private-network", "--register=no", "--keep-unit", "--machine="+filepath.Base(m.root))
+	boot.Cancel = func() error { return boot.Process.Signal(syscall.SIGTERM) }
+	boot.WaitDelay = 10 * time.Second
+	console, bootErr := boot.CombinedOutput()
+	log, err := os.ReadFile(filepath.Join(m.root, "root/session.log"))
+	if err != nil {
+		t.Skipf("SKIPPED: this machine cannot boot another: %v\n%s", bootErr, console)
+	}
+	t.Logf("%s", log)
+	for _, want := range []string{
+		`(?m)^gone@example.com +bad +invalid-address +no-such-user +\d{4}-\d\d-\d\d \d\d:\d\d +.*No such user`,
+		`ok +logs +/var/log/mail.log may be read by bouncetail: .* lines of postfix`,
+		`ok +mail server +Postfix \d`,
+		`ok +daemon +process \d+ writes the database`,
+		`warn +found +failed attempts that are your own problem, .*dmarc / dmarc at`,
+		`StatusText=\d+ lines read, \d+ new failures kept`,
+		`ActiveState=active`,
+		`UnitFileState=enabled`,
+		`(?m)^reloaded$`,
+		`second@localhost +bad`,
+		`full@example.com +retry +mailbox-full`,
+		`the logs have been read.*bad_addresses=1 `,
+		`(?m)-p warning -o cat\nroot@`, // nothing to warn of
+		`Overall exposure level for bouncetail.service: 0\.\d`,
+		`(?m)^inactive$`,
+		`cannot access '/var/lib/bouncetail'`,
+		`(?m)^the end$`,
+	} {
+		if !regexp.MustCompile(want).Match(log) {
+			t.Errorf("the session does not show %s", want)
+		}
+	}
 }
