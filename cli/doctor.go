@@ -181,12 +181,11 @@ func (a *app) tellFindings(findings []finding) error {
 }
 
 func (d *doctor) checkSettings(context.Context) {
-	switch {
-	case d.problem != nil:
+	if d.problem != nil {
 		d.say(isFail, "mend these, then: bouncetail check-config", "%v", strings.ReplaceAll(d.problem.Error(), "\n", " "))
-	default:
-		d.say(isOK, "", "good")
+		return
 	}
+	d.say(isOK, "", "good")
 }
 
 // account is the user whose eyes the doctor looks through.
@@ -197,6 +196,9 @@ type account struct {
 	groups []uint32
 	only   bool // the process is that user already
 }
+
+// stranger reports whether what the account may do tells nothing of the daemon.
+func (as *account) stranger() bool { return as.only && as.name != daemonUser && os.Getuid() != 0 }
 
 // daemonUser is the user that the unit names.
 const daemonUser = "bouncetail"
@@ -413,6 +415,10 @@ func (d *doctor) checkLogs(context.Context) {
 // checkLog looks at a log that the mail server writes at present.
 func (d *doctor) checkLog(f logFile) {
 	shown := d.shown(f.path)
+	if !f.readable && d.as.stranger() {
+		d.say(isWarn, "sudo bouncetail doctor", "%s may not be read by %s; the daemon may be able to", shown, d.as.name)
+		return
+	}
 	if !f.readable {
 		d.say(isFail, d.mend(f.path), "%s may not be read by %s", shown, d.as.name)
 		return
@@ -640,7 +646,7 @@ func (d *doctor) checkDatabase(ctx context.Context) {
 		d.say(isFail, fmt.Sprintf("install -d -m 0750 -o %s -g %s %s", daemonUser, daemonUser, d.shown(folder)), "its folder %s does not exist", d.shown(folder))
 		return
 	}
-	if d.as.do(func() error { return may(folder, unix.W_OK|unix.X_OK) }) != nil {
+	if !d.as.stranger() && d.as.do(func() error { return may(folder, unix.W_OK|unix.X_OK) }) != nil {
 		d.say(isFail, fmt.Sprintf("chown %s:%s %s", daemonUser, daemonUser, d.shown(folder)), "%s may not write to its folder %s", d.as.name, d.shown(folder))
 	}
 	var fs unix.Statfs_t
@@ -656,6 +662,10 @@ func (d *doctor) checkDatabase(ctx context.Context) {
 		return
 	}
 	r, err := sqlite.OpenReader(ctx, path)
+	if err != nil && d.as.stranger() {
+		d.say(isWarn, "sudo bouncetail doctor", "%v", err)
+		return
+	}
 	if err != nil {
 		d.say(isFail, "", "%v", err)
 		return
@@ -673,7 +683,7 @@ func (d *doctor) checkDatabase(ctx context.Context) {
 			barred = append(barred, d.shown(path+end))
 		}
 	}
-	if len(barred) > 0 && !(d.as.only && d.as.name != daemonUser) {
+	if len(barred) > 0 && !d.as.stranger() {
 		d.say(isFail, fmt.Sprintf("chown %s:%s %s", daemonUser, daemonUser, strings.Join(barred, " ")), "%s may not write %s", d.as.name, strings.Join(barred, ", "))
 		return
 	}
