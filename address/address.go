@@ -20,6 +20,9 @@ func Parse(logged string) bounce.Address {
 	if at < 0 {
 		return spellings(strings.ToLower(logged), "", logged)
 	}
+	if at+1 < len(logged) && logged[len(logged)-1] != '.' && isLowerASCII(logged) {
+		return bounce.Address{Normal: logged, Domain: logged[at+1:]}
+	}
 	domain := Domain(logged[at+1:])
 	return spellings(strings.ToLower(logged[:at])+"@"+domain, domain, logged)
 }

@@ -192,10 +192,11 @@ type Record struct {
 	To Address
 }
 
-// Success is a delivery that succeeded: little is kept of it.
+// Success is a delivery that succeeded. Nearly all do, so it is small and holds
+// no pointer.
 type Success struct {
 	ID     EventID
-	At     time.Time
-	Key    int64 // of the recipient, see Address.Key
-	Domain string
+	Domain uint32 // of the recipient: its place in Batch.Domains
+	At     int64  // Unix milliseconds
+	Key    int64  // of the recipient, see Address.Key
 }

@@ -72,6 +72,8 @@ type Chunk struct {
 	// Data holds whole lines, each with its newline. The receiver owns it.
 	// It may be empty when only the position or the gaps have changed.
 	Data []byte
+	// Done takes Data back when nothing of it is needed any more; it may be nil.
+	Done func([]byte)
 	// Position is where reading goes on after Data.
 	Position Position
 	// SourceIndex is the place of the source in the list of settings.
@@ -99,6 +101,7 @@ type QueueEntry struct {
 type Batch struct {
 	Records   []Record
 	Successes []Success
+	Domains   []string // that the successes name
 	Queue     []QueueEntry
 	Positions []Position
 	Gaps      []Gap

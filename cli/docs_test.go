@@ -154,6 +154,9 @@ func TestCommandsOfTheDocsRun(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(env.WorkDir, "sample/mail.log.gz"), log, 0o640); err != nil {
 				return err
 			}
+			if err := os.WriteFile(filepath.Join(env.WorkDir, "complaints.txt"), []byte("angry@example.com\n"), 0o640); err != nil {
+				return err
+			}
 			const sudo = "#!/bin/sh\n[ \"$1\" != -u ] || shift 2\nexec \"$@\"\n"
 			if err := os.WriteFile(filepath.Join(env.WorkDir, "sudo/sudo"), []byte(sudo), 0o755); err != nil {
 				return err

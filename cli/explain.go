@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -30,6 +31,9 @@ func (a *app) explain() *cobra.Command {
 		if to.Normal == "" {
 			return usageError{errors.New("an empty address; give one such as jane@example.com")}
 		}
+		if limit < 1 {
+			return usageError{fmt.Errorf("--limit: %d is less than 1", limit)}
+		}
 		r, err := a.reader(cmd.Context())
 		if err != nil {
 			return err
@@ -39,71 +43,167 @@ func (a *app) explain() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		if !known && to.Domain == "" {
+			return usageError{sqlite.BadAddress{Address: to.Normal, Why: "has no @, and no local user of that name is known; write the whole address"}}
+		}
 		if !known {
 			return fmt.Errorf("%s has not failed in what was read so far, or is spelled otherwise; bouncetail recipients --domain %s lists its neighbours", to.Normal, to.Domain)
 		}
-		attempts, err := r.Attempts(cmd.Context(), to, limit)
-		if err != nil {
+		l := history{Recipient: row, Clears: clears(&row)}
+		if l.Attempts, err = r.Attempts(cmd.Context(), to, limit); err != nil {
 			return err
 		}
+		if l.Counted, err = r.Counted(cmd.Context(), to); err != nil {
+			return err
+		}
+		if l.Decisions, err = r.DecisionsOn(cmd.Context(), to); err != nil {
+			return err
+		}
+		if l.Releases, err = r.Releases(cmd.Context()); err != nil {
+			return err
+		}
+		l.Releases = slices.DeleteFunc(l.Releases, func(o sqlite.Release) bool {
+			return !slices.ContainsFunc(l.Attempts, func(t sqlite.Attempt) bool { return t.Release == o.ID })
+		})
 		if asJSON {
 			enc := json.NewEncoder(a.stdout)
 			enc.SetEscapeHTML(false)
-			return enc.Encode(struct {
-				bounce.Recipient
-				Clears   string           `json:"clears"`
-				Attempts []sqlite.Attempt `json:"attempts"`
-			}{row, clears(&row), attempts})
+			return enc.Encode(&l)
 		}
-		return tell(a.stdout, &row, attempts)
+		return l.tell(a.stdout)
 	}
 	return c
 }
 
+// history is all that there is to say of an address.
+type history struct {
+	bounce.Recipient
+	Clears    string            `json:"clears"`
+	Counted   []sqlite.Counted  `json:"counted"`
+	Decisions []sqlite.Decision `json:"decisions"`
+	Releases  []sqlite.Release  `json:"releases"` // of the attempts below
+	Attempts  []sqlite.Attempt  `json:"attempts"`
+}
+
 // tell shows the life of an address as a person reads it.
-func tell(w io.Writer, row *bounce.Recipient, attempts []sqlite.Attempt) error {
-	fmt.Fprintf(w, "%s is %s: %s / %s\n", row.Recipient, row.State, row.Category, row.Reason)
-	if row.BadSince != nil {
-		fmt.Fprintf(w, "  bad since       %s\n", shortTime(*row.BadSince))
+func (l *history) tell(w io.Writer) error {
+	why := ""
+	if l.Category != "" {
+		why = fmt.Sprintf(": %s / %s", l.Category, l.Reason)
+	}
+	fmt.Fprintf(w, "%s is %s%s\n  decided by      %s\n", l.Recipient.Recipient, l.State, why, deciders[l.DecidedBy])
+	if l.BadSince != nil {
+		fmt.Fprintf(w, "  bad since       %s\n", shortTime(*l.BadSince))
+	}
+	if l.BadUntil != nil {
+		fmt.Fprintf(w, "  bad until       %s\n", shortTime(*l.BadUntil))
 	}
 	delivered := "never, in what was read"
-	if row.LastDeliveryAt != nil {
-		delivered = shortTime(*row.LastDeliveryAt)
+	if l.LastDeliveryAt != nil {
+		delivered = shortTime(*l.LastDeliveryAt)
 	}
-	fmt.Fprintf(w, "  last delivery   %s\n  failures        %d permanent, %d to be retried, from %s to %s\n",
-		delivered, row.PermanentCount, row.RetryCount, shortTime(row.FirstFailureAt), shortTime(row.LastFailureAt))
-	if total := row.PermanentCount + row.RetryCount; total > len(attempts) {
-		fmt.Fprintf(w, "\nThe last %d of %d attempts (UTC):\n", len(attempts), total)
+	fmt.Fprintf(w, "  last delivery   %s\n", delivered)
+	if l.LastBounceID == 0 {
+		fmt.Fprintf(w, "  failures        none\n")
 	} else {
-		fmt.Fprintf(w, "\nAttempts (UTC):\n")
+		fmt.Fprintf(w, "  failures        %d permanent, %d to be retried, from %s to %s\n",
+			l.PermanentCount, l.RetryCount, shortTime(l.FirstFailureAt), shortTime(l.LastFailureAt))
 	}
-	for i := range attempts {
-		t := &attempts[i]
-		held := ""
-		if t.Suppress {
-			held = ", held against the address"
+	for _, c := range l.Counted {
+		if c.Policy.Failures == 0 {
+			continue
 		}
-		fmt.Fprintf(w, "  %s  %s: %s / %s (%s)%s\n", shortTime(t.OccurredAt), t.Outcome, t.Category, t.Reason, t.Rule, held)
-		if t.Reply != nil {
-			host := ""
-			if t.RelayHost != nil {
-				host = *t.RelayHost + ": "
-			}
-			fmt.Fprintf(w, "                    %s\n", printable(host+*t.Reply))
+		fmt.Fprintf(w, "  the policy      %s: %d of %s over %d of %s, within %d\n", c.Category, c.Failures, amount(c.Policy.Failures, "failure"), c.Days, amount(c.Policy.Days, "day"), c.Policy.Window)
+	}
+	if total := l.PermanentCount + l.RetryCount; total > len(l.Attempts) {
+		fmt.Fprintf(w, "\nThe last %d of %d attempts, and what was decided (UTC):\n", len(l.Attempts), total)
+	} else {
+		fmt.Fprintf(w, "\nAttempts, and what was decided (UTC):\n")
+	}
+	for _, e := range l.timeline() {
+		fmt.Fprintf(w, "  %s  %s\n", shortTime(e.at), e.text)
+		if e.reply != "" {
+			fmt.Fprintf(w, "                    %s\n", printable(e.reply))
 		}
 	}
-	_, err := fmt.Fprintf(w, "\nWhat would clear it: %s\nWhat to do: %s\n", clears(row), row.Reason.Advice())
+	_, err := fmt.Fprintf(w, "\nWhat would clear it: %s\n", l.Clears)
+	if advice := l.Reason.Advice(); advice != "" && err == nil {
+		_, err = fmt.Fprintf(w, "What to do: %s\n", advice)
+	}
 	return err
+}
+
+// deciders says in words what a state follows from.
+var deciders = map[bounce.Decider]string{
+	bounce.ByFailure:  "what was said at the failure",
+	bounce.ByPolicy:   "the policy, which counted failures over days",
+	bounce.ByDelivery: "a delivery after the last failure",
+	bounce.ByRelease:  "a release: its failures since the last delivery do not count",
+	bounce.ByTime:     "the policy: it was bad, and its time is over",
+	bounce.ByHand:     "hand",
+}
+
+// entry is a line of the timeline.
+type entry struct{ at, text, reply string }
+
+// timeline puts all that happened into the order of time.
+func (l *history) timeline() []entry {
+	var all []entry
+	for i := range l.Attempts {
+		t := &l.Attempts[i]
+		e := entry{at: t.OccurredAt, text: fmt.Sprintf("%s: %s / %s (%s)", t.Outcome, t.Category, t.Reason, t.Rule)}
+		switch {
+		case t.Release != 0:
+			e.text += fmt.Sprintf(", released (%d)", t.Release)
+		case t.Suppress:
+			e.text += ", held against the address"
+		case t.Counts && slices.ContainsFunc(l.Counted, func(c sqlite.Counted) bool { return c.Category == t.Category }) && (l.LastDeliveryAt == nil || t.OccurredAt > *l.LastDeliveryAt):
+			e.text += ", counts for the policy"
+		}
+		if t.Reply != nil {
+			if t.RelayHost != nil {
+				e.reply = *t.RelayHost + ": "
+			}
+			e.reply += *t.Reply
+		}
+		all = append(all, e)
+	}
+	if l.LastDeliveryAt != nil {
+		all = append(all, entry{at: *l.LastDeliveryAt, text: "delivered (the last time)"})
+	}
+	for _, d := range l.Decisions {
+		e := entry{at: d.DecidedAt, text: d.Decision + " by hand", reply: d.Note}
+		if d.Until != "" {
+			e.text += ", until " + shortTime(d.Until)
+		}
+		all = append(all, e)
+		if d.EndedAt != "" {
+			all = append(all, entry{at: d.EndedAt, text: d.Decision + " ended"})
+		}
+	}
+	for _, o := range l.Releases {
+		all = append(all, entry{at: o.ReleasedAt, text: fmt.Sprintf("release %d by hand, of failures from %s to %s", o.ID, shortTime(o.Since), shortTime(o.Until)), reply: o.Note})
+	}
+	slices.SortStableFunc(all, func(a, b entry) int { return strings.Compare(a.at, b.at) })
+	return all
 }
 
 // clears tells what would bring an address back to ok.
 func clears(row *bounce.Recipient) string {
-	switch row.State {
-	case bounce.StateOK:
-		return "nothing needs to, it was reached after its last failure"
-	case bounce.StateBad:
-		return "a delivery to it that succeeds, or a rule of your own that judges the reply otherwise (bouncetail rules, then bouncetail reclassify)"
-	case bounce.StateRetry:
+	const released = "; or bouncetail recipients release, where the other side answered wrongly for some hours"
+	switch {
+	case row.State == bounce.StateOK && row.DecidedBy == bounce.ByHand:
+		return "nothing needs to"
+	case row.State == bounce.StateOK:
+		return "nothing needs to, it was reached after its last failure, or that was released"
+	case row.DecidedBy == bounce.ByHand && row.BadUntil == nil:
+		return "bouncetail recipients unset, as it was blocked by hand"
+	case row.DecidedBy == bounce.ByHand:
+		return "bouncetail recipients unset, as it was blocked by hand, or the time until " + shortTime(*row.BadUntil)
+	case row.State == bounce.StateBad && row.BadUntil != nil:
+		return "a delivery to it that succeeds; by itself at " + shortTime(*row.BadUntil) + ", if it does not fail so again; bouncetail recipients allow" + released
+	case row.State == bounce.StateBad:
+		return "a delivery to it that succeeds; bouncetail recipients allow; a rule of your own that judges the reply otherwise (bouncetail rules, then bouncetail reclassify)" + released
 	}
 	return "a delivery to it that succeeds; it is not held to be bad"
 }
@@ -123,7 +223,11 @@ func (a *app) rebuild() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			n, err := store.Rebuild(cmd.Context())
+			err = usePolicy(cmd.Context(), store, settings.Policy, a.logger(settings.Log))
+			n := 0
+			if err == nil {
+				n, err = store.Rebuild(cmd.Context())
+			}
 			if err = errors.Join(err, store.Close()); err != nil {
 				return err
 			}

@@ -44,7 +44,7 @@ func (f *recipientFilter) parse(now time.Time) (sqlite.Filter, error) {
 		if err != nil {
 			return f.Filter, usageError{fmt.Errorf("--since: %w", err)}
 		}
-		f.Since = from.UTC().Format("2006-01-02T15:04:05.000Z")
+		f.Since = stored(from)
 	}
 	f.Domain = address.Domain(f.Domain)
 	return f.Filter, nil
@@ -82,7 +82,7 @@ func (a *app) recipients() *cobra.Command {
 			return a.recipientTable(list)
 		},
 	}
-	c.AddCommand(a.rebuild())
+	c.AddCommand(a.allow(), a.block(), a.unset(), a.decisions(), a.release(), a.releases(), a.rebuild())
 	filter.flags(c)
 	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line, with the columns of the table recipients")
 	return c

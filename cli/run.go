@@ -106,6 +106,7 @@ func (a *app) follow(ctx context.Context, c config.Config, hangup <-chan os.Sign
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
+	defer keepUp(ctx, s.store, log)()
 	p := s.pipeline(source)
 	done := make(chan error, 1)
 	go func() { done <- p.Run(ctx) }()

@@ -43,6 +43,9 @@ func openStages(ctx context.Context, c config.Config, log *slog.Logger) (_ *stag
 	if s.positions, entries, err = s.store.Load(ctx); err == nil {
 		err = s.queue.Restore(entries)
 	}
+	if err == nil {
+		err = usePolicy(ctx, s.store, c.Policy, log)
+	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("database %s: %w", c.Database, err), s.store.Close())
 	}

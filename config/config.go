@@ -5,13 +5,14 @@ package config
 import (
 	"errors"
 	"fmt"
+	"iter"
+	"maps"
 	"os"
 	"reflect"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/go-viper/mapstructure/v2"
 	"github.com/spf13/viper"
 )
 
@@ -36,8 +37,36 @@ type Config struct {
 	// QueueLifetime is how long a message is remembered whose end is never
 	// logged.
 	QueueLifetime time.Duration `mapstructure:"queue_lifetime"`
-	Log           Log           `mapstructure:"log"`
+	// Policy says when addresses become bad, and for how long.
+	Policy Policy `mapstructure:"policy"`
+	Log    Log    `mapstructure:"log"`
 }
+
+// Policy is a threshold for all categories, and those that go before it.
+type Policy struct {
+	Threshold `mapstructure:",squash"`
+	// Categories are thresholds by category; what one of them leaves out is as
+	// in the general one.
+	Categories map[string]Threshold `mapstructure:"categories"`
+}
+
+// Threshold is the policy for one category.
+type Threshold struct {
+	// Failures is how many failures make an address bad; 0 is never.
+	Failures int `mapstructure:"failures"`
+	// Days is how far the first and the last of them have to be apart.
+	Days int `mapstructure:"days"`
+	// Window is how many days back they are counted.
+	Window int `mapstructure:"window"`
+	// BadDays is how long an address stays bad that was made so by counting;
+	// 0 is for ever.
+	BadDays int `mapstructure:"bad_days"`
+	// SuppressDays is the same for an address that one failure proved bad.
+	SuppressDays int `mapstructure:"suppress_days"`
+}
+
+// Categories are the keys of Policy.Categories.
+var Categories = []string{"blocked", "dmarc", "invalid-address", "mailbox", "mailbox-full", "rate-limit", "recipient-error", "rejection", "sender-reputation", "unclassified"}
 
 // Source is a log to follow.
 type Source struct {
@@ -79,7 +108,14 @@ func Default() Config {
 		MaxLine:       1 << 20,
 		Rules:         "/etc/bouncetail/rules.d",
 		QueueLifetime: 120 * time.Hour,
-		Log:           Log{Level: "info", Format: "text"},
+		Policy: Policy{
+			Threshold: Threshold{Failures: 10, Days: 21, Window: 60, BadDays: 30},
+			Categories: map[string]Threshold{
+				"blocked":      {Failures: 0, Days: 21, Window: 60, BadDays: 30},
+				"mailbox-full": {Failures: 6, Days: 21, Window: 90, BadDays: 60},
+			},
+		},
+		Log: Log{Level: "info", Format: "text"},
 	}
 }
 
@@ -94,18 +130,7 @@ func Load(path string) (Config, error) {
 	v.SetEnvKeyReplacer(strings.NewReplacer(".", "_"))
 	v.AutomaticEnv()
 	// The environment is only asked for keys that have a default.
-	var defaults map[string]any
-	if err := mapstructure.Decode(c, &defaults); err != nil {
-		return c, err
-	}
-	for key, value := range defaults {
-		if nested, ok := value.(Log); ok {
-			v.SetDefault("log.level", nested.Level)
-			v.SetDefault("log.format", nested.Format)
-			continue
-		}
-		v.SetDefault(key, value)
-	}
+	setDefaults(v, "", reflect.ValueOf(c))
 	file := path
 	if file == "" {
 		file = DefaultPath
@@ -132,6 +157,8 @@ func Load(path string) (Config, error) {
 	}
 	if err := decode(&c); err != nil {
 		problems = append(problems, err)
+	} else {
+		c.Policy.inherit(v.IsSet)
 	}
 	// Also where a value could not be read: it is the default then.
 	if err := c.check(); err != nil {
@@ -142,6 +169,75 @@ func Load(path string) (Config, error) {
 	}
 	return c, nil
 }
+
+// setDefaults gives viper the value of every key, one by one.
+func setDefaults(v *viper.Viper, prefix string, of reflect.Value) {
+	for field, value := range of.Fields() {
+		key, squashed := keyOf(&field)
+		switch {
+		case squashed:
+			setDefaults(v, prefix, value)
+		case value.Kind() == reflect.Struct:
+			setDefaults(v, prefix+key+".", value)
+		case isMapOfStructs(field.Type):
+			for name, entry := range value.Seq2() {
+				setDefaults(v, prefix+key+"."+name.String()+".", entry)
+			}
+		default:
+			v.SetDefault(prefix+key, value.Interface())
+		}
+	}
+}
+
+// keyOf returns the key of a field, or that its own fields stand in its place.
+func keyOf(f *reflect.StructField) (key string, squashed bool) {
+	tag := f.Tag.Get("mapstructure")
+	return tag, tag == ",squash"
+}
+
+func isMapOfStructs(t reflect.Type) bool {
+	return t.Kind() == reflect.Map && t.Elem().Kind() == reflect.Struct
+}
+
+// inherit fills in what the thresholds of categories leave out.
+func (p *Policy) inherit(isSet func(key string) bool) {
+	for category, t := range p.Categories {
+		for _, field := range []struct {
+			key     string
+			own     *int
+			general int
+		}{
+			{"failures", &t.Failures, p.Failures},
+			{"days", &t.Days, p.Days},
+			{"window", &t.Window, p.Window},
+			{"bad_days", &t.BadDays, p.BadDays},
+			{"suppress_days", &t.SuppressDays, p.SuppressDays},
+		} {
+			if !isSet("policy.categories." + category + "." + field.key) {
+				*field.own = field.general
+			}
+		}
+		p.Categories[category] = t
+	}
+}
+
+// check reports what is wrong with a threshold.
+func (t *Threshold) check(key string, bad func(key, format string, args ...any)) {
+	for _, field := range []struct {
+		key   string
+		value int
+	}{{"failures", t.Failures}, {"days", t.Days}, {"window", t.Window}, {"bad_days", t.BadDays}, {"suppress_days", t.SuppressDays}} {
+		if field.value < 0 || field.value > maxDays {
+			bad(key+"."+field.key, "%d is not between 0 and %d", field.value, maxDays)
+		}
+	}
+	if t.Failures > 0 && t.Window <= t.Days {
+		bad(key+".window", "%d is no longer than days, %d: so many days can never lie between failures", t.Window, t.Days)
+	}
+}
+
+// maxDays is a hundred years, over which a number is a mistake.
+const maxDays = 36500
 
 // indent shows joined errors one below the other.
 func indent(err error) string {
@@ -182,6 +278,16 @@ func (c *Config) check() error {
 	if c.QueueLifetime < time.Hour {
 		bad("queue_lifetime", "%v is less than an hour; messages stay in a queue for days", c.QueueLifetime)
 	}
+	c.Policy.check("policy", bad)
+	for _, category := range slices.Sorted(maps.Keys(c.Policy.Categories)) {
+		key := "policy.categories." + category
+		if !slices.Contains(Categories, category) {
+			bad(key, "%q is none of %s", category, strings.Join(Categories, ", "))
+			continue
+		}
+		t := c.Policy.Categories[category]
+		t.check(key, bad)
+	}
 	if !slices.Contains(LogLevels, c.Log.Level) {
 		bad("log.level", "%q is none of debug, info, warn, error", c.Log.Level)
 	}
@@ -216,7 +322,7 @@ func unknownKeys(settings map[string]any) []string {
 
 func walk(prefix string, settings map[string]any, t reflect.Type, report func(key, nearest string)) {
 	known := make(map[string]reflect.Type)
-	for f := range t.Fields() {
+	for f := range allFields(t) {
 		known[f.Tag.Get("mapstructure")] = f.Type
 	}
 	for key, value := range settings {
@@ -236,10 +342,37 @@ func walk(prefix string, settings map[string]any, t reflect.Type, report func(ke
 			if field.Kind() == reflect.Struct {
 				walk(prefix+key+".", value, field, report)
 			}
+			if isMapOfStructs(field) {
+				for name, entry := range value {
+					if m, ok := entry.(map[string]any); ok {
+						walk(prefix+key+"."+name+".", m, field.Elem(), report)
+					}
+				}
+			}
 		case []any:
 			for i, item := range value {
 				if m, ok := item.(map[string]any); ok && field.Kind() == reflect.Slice && field.Elem().Kind() == reflect.Struct {
 					walk(fmt.Sprintf("%s%s[%d].", prefix, key, i), m, field.Elem(), report)
+				}
+			}
+		}
+	}
+}
+
+// allFields lists the fields of a struct, with those of squashed ones in their
+// place.
+func allFields(t reflect.Type) iter.Seq[reflect.StructField] {
+	return func(yield func(reflect.StructField) bool) {
+		for f := range t.Fields() {
+			if _, squashed := keyOf(&f); !squashed {
+				if !yield(f) {
+					return
+				}
+				continue
+			}
+			for inner := range f.Type.Fields() {
+				if !yield(inner) {
+					return
 				}
 			}
 		}

@@ -79,6 +79,7 @@ func parseExim(h *header, ev *bounce.Event) result {
 			return other
 		}
 	}
+	*ev = bounce.Event{MTA: bounce.Exim}
 	if alphanumeric(body[:6]) && alphanumeric(body[7:13]) && plainExim(body, id, ev) {
 		return read
 	}

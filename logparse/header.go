@@ -56,9 +56,14 @@ func cutHeader(line []byte, h *header) bool {
 	if h.host, rest, found = bytes.Cut(rest, []byte{' '}); !found || len(h.host) == 0 {
 		return false
 	}
-	// The tag ends at the first ": ", and holds no space.
-	end := bytes.Index(rest, []byte(": "))
-	if end < 0 || bytes.IndexByte(rest[:end], ' ') >= 0 {
+	return cutTag(rest, h)
+}
+
+// cutTag reads "postfix/smtp[474]: BODY". The tag ends at the first ": ", and
+// holds no space.
+func cutTag(rest []byte, h *header) bool {
+	end := bytes.IndexByte(rest, ' ') - 1
+	if end < 0 || rest[end] != ':' {
 		return false
 	}
 	h.tag = rest[:end]
@@ -67,6 +72,65 @@ func cutHeader(line []byte, h *header) bool {
 	}
 	h.body = rest[end+2:]
 	return cutOwnStamp(h)
+}
+
+// lead is how the headers of a log begin: lines of one second and one host
+// begin alike, but for the fraction of the second.
+type lead struct {
+	second   []byte // "Nov 23 12:57:36", "2026-11-23T12:57:36"
+	fraction bool   // ".123456" may follow
+	host     []byte // " mx-out1 ", "+00:00 mx-out1 "
+	header   header // the stamp and the host
+}
+
+// learn takes the header of a line that cutHeader has read, for the lines
+// behind it.
+func (l *lead) learn(line []byte, h *header) {
+	l.second = l.second[:0]
+	var end int // of the second
+	switch {
+	case h.made || h.stamp.exim || h.host == nil:
+		return
+	case len(line) > 20 && line[10] == 'T' && '0' <= line[0] && line[0] <= '9':
+		end, l.fraction = len("2026-11-23T12:57:36"), true
+	case len(line) > 16 && 'A' <= line[0] && line[0] <= 'Z' && line[3] == ' ' && line[6] == ' ' && line[15] == ' ':
+		end, l.fraction = len("Nov 23 12:57:36"), false
+	default:
+		return
+	}
+	from := end
+	for l.fraction && (line[from] == '.' || from > end && '0' <= line[from] && line[from] <= '9') {
+		from++
+	}
+	at := bytes.Index(line[from:], h.host)
+	if at < 1 || line[from+at-1] != ' ' {
+		return
+	}
+	l.second = append(l.second, line[:end]...)
+	l.host = append(l.host[:0], line[from:from+at+len(h.host)+1]...)
+	l.header = header{stamp: h.stamp, host: l.host[at : at+len(h.host)]}
+}
+
+// cut reads a header that begins as the one that was learned.
+func (l *lead) cut(line []byte, h *header) bool {
+	rest, found := bytes.CutPrefix(line, l.second)
+	if !found || len(l.second) == 0 || len(rest) == 0 {
+		return false
+	}
+	nan := 0
+	if l.fraction && rest[0] == '.' {
+		unit := 100_000_000
+		for rest = rest[1:]; len(rest) > 0 && '0' <= rest[0] && rest[0] <= '9'; rest = rest[1:] {
+			nan += int(rest[0]-'0') * unit
+			unit /= 10
+		}
+	}
+	if rest, found = bytes.CutPrefix(rest, l.host); !found {
+		return false
+	}
+	*h = l.header
+	h.stamp.nan = nan
+	return cutTag(rest, h)
 }
 
 func cutPriority(line []byte) []byte {
@@ -111,6 +175,9 @@ func cutRFC5424(rest []byte, h *header) bool {
 // too, unless syslog_timestamp is false. The header's own stamp is kept: it
 // names its zone.
 func cutOwnStamp(h *header) bool {
+	if len(h.body) < 20 || h.body[4] != '-' || h.body[10] != ' ' {
+		return true
+	}
 	var own stamp
 	if rest, ok := own.cut(h.body); ok && own.exim {
 		h.body = rest

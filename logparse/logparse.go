@@ -37,7 +37,8 @@ type grammar struct {
 	mta bounce.MTA
 	// claims reports whether a line with such a header may be this MTA's.
 	claims func(h *header) bool
-	// parse fills the event from what follows the header.
+	// parse fills the event from what follows the header. It clears it first,
+	// but not for the lines that its literal test turns away.
 	parse func(h *header, ev *bounce.Event) result
 }
 
@@ -76,12 +77,14 @@ type Parser struct {
 	last          time.Time // the last stamp, which tells the year of the next
 	newest        time.Time // the highest
 	read          bool      // last is a stamp, and not the anchor
+	lead          lead      // of the last line
 	hostRaw, host string    // of the last line, as logged and cleaned
 	hour          hourOf    // of the last stamp
 	hourStart     time.Time
 	unread        map[shape]*bounce.Unread
 	counts        Counts
 	pieces        map[string]*fragments // of lines that came in several, by host and process
+	header        header                // of the line that is read, used again
 	event         bounce.Event          // handed to yield, and used again
 }
 
@@ -152,10 +155,12 @@ func (p *Parser) TakeUnread() []bounce.Unread {
 	return all
 }
 
-// Parse reads the whole lines in block, each with its newline, and calls yield
-// for each event, in order. The event is only valid during the call; its
-// strings may be kept.
-func (p *Parser) Parse(block []byte, yield func(*bounce.Event)) {
+// Parse reads the whole lines in block, each with its newline, calls yield for
+// each event, in order, and returns how many lines there were. An event is only
+// valid during the call, and its strings lie in the block; those of an attempt
+// that failed may be kept.
+func (p *Parser) Parse(block []byte, yield func(*bounce.Event)) int {
+	before := p.counts.Lines
 	for len(block) > 0 {
 		line := block
 		if end := bytes.IndexByte(block, '\n'); end >= 0 {
@@ -165,6 +170,7 @@ func (p *Parser) Parse(block []byte, yield func(*bounce.Event)) {
 		}
 		p.Line(line, yield)
 	}
+	return p.counts.Lines - before
 }
 
 // longest is how much of a line is read. No mail server writes more: Postfix
@@ -175,30 +181,33 @@ const longest = 32 << 10
 func (p *Parser) Line(line []byte, yield func(*bounce.Event)) {
 	p.counts.Lines++
 	line = bytes.TrimSuffix(line, []byte{'\r'})
-	var h header
-	if !cutHeader(line, &h) {
-		return
+	h := &p.header
+	if !p.lead.cut(line, h) {
+		*h = header{}
+		if !cutHeader(line, h) {
+			return
+		}
+		p.lead.learn(line, h)
 	}
 	for i := range p.grammars {
 		g := &p.grammars[i]
-		if !g.claims(&h) {
+		if !g.claims(h) {
 			continue
 		}
 		p.counts.Recognised++
 		if len(h.body) > 0 && h.body[0] == '[' {
-			if !p.join(&h) {
+			if !p.join(h) {
 				return
 			}
-			cutOwnStamp(&h)
+			cutOwnStamp(h)
 		}
 		h.body = h.body[:min(len(h.body), longest)]
-		p.event = bounce.Event{MTA: g.mta}
-		switch g.parse(&h, &p.event) {
+		switch g.parse(h, &p.event) {
 		case other:
 		case unread:
 			p.noteUnread(g.mta, h.body)
 		case read:
-			p.event.At = p.at(&h)
+			p.event.At = p.at(h)
 			p.event.Host = p.hostName(h.host)
 			if ev := &p.event; ev.Kind == bounce.EventMessage || ev.Kind == bounce.EventRemoved {
 				yield(ev) // of which nothing is stored under an id

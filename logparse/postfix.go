@@ -70,9 +70,26 @@ var postfixReasons = []struct {
 // postfixRelay reads "mx.b.example[192.0.2.1]:25".
 var postfixRelay = regexp.MustCompile(`^(?P<host>[^ \[]+)\[(?P<ip>[0-9A-Fa-f:.]+)\](?::(?P<port>\d+))?$`)
 
-// inReplyTo is what Postfix puts behind a reply. Only the last counts, for the
-// reply may hold one too, and a line that was cut has none.
-var inReplyTo = regexp.MustCompile(` \(in reply to (?P<command>[A-Za-z ]{1,40})\)$`)
+// cutInReplyTo takes " (in reply to RCPT TO command)" off the end of a reason,
+// which Postfix puts behind a reply. Only the last counts, for the reply may
+// hold one too, and a line that was cut has none.
+func cutInReplyTo(reason string) (text, command string) {
+	const mark = " (in reply to "
+	at := strings.LastIndex(reason, mark)
+	if at < 0 || reason[len(reason)-1] != ')' {
+		return reason, ""
+	}
+	command = reason[at+len(mark) : len(reason)-1]
+	for i := range len(command) {
+		if c := command[i]; c != ' ' && (c|0x20 < 'a' || 'z' < c|0x20) {
+			return reason, ""
+		}
+	}
+	if command == "" || len(command) > 40 {
+		return reason, ""
+	}
+	return reason[:at], command
+}
 
 const suspended = "delivery temporarily suspended: "
 
@@ -83,15 +100,31 @@ func claimsPostfix(h *header) bool {
 func parsePostfix(h *header, ev *bounce.Event) result {
 	// The literals turn most lines away; each is looked for only where its
 	// pattern has it, right behind the queue ID.
-	colon := bytes.Index(h.body[:min(len(h.body), 26)], []byte(": "))
-	if colon < 5 {
+	colon := bytes.IndexByte(h.body[:min(len(h.body), 26)], ':')
+	if colon < 5 || len(h.body) < colon+9 || h.body[colon+1] != ' ' || !postfixEvent(h.body[colon+2:]) {
 		return other
 	}
+	*ev = bounce.Event{MTA: bounce.Postfix}
 	if plainPostfix(h.body, colon, ev) {
 		return read
 	}
 	*ev = bounce.Event{MTA: bounce.Postfix}
 	return parsePostfixByGrammar(h, colon, ev)
+}
+
+// postfixEvent reports whether what follows a queue ID may be of interest.
+func postfixEvent(rest []byte) bool {
+	switch rest[0] {
+	case 't':
+		return string(rest[:4]) == "to=<"
+	case 'f':
+		return string(rest[:6]) == "from=<"
+	case 'm':
+		return string(rest[:7]) == "message"
+	case 'r':
+		return string(rest[:7]) == "removed"
+	}
+	return false
 }
 
 // parsePostfixByGrammar asks the expressions.
@@ -171,12 +204,8 @@ func parsePostfixDelivery(h *header, ev *bounce.Event) result {
 func parsePostfixReason(r *bounce.Reply, reason string) {
 	reason = strings.TrimSuffix(reason, ")")
 	reason = strings.TrimPrefix(reason, suspended)
-	text := reason
-	if at := inReplyTo.FindStringSubmatchIndex(reason); at != nil {
-		r.Stage = postfixStage(reason[at[2]:at[3]])
-		text = reason[:at[0]]
-	}
-	r.Text = text
+	text, command := cutInReplyTo(reason)
+	r.Stage, r.Text = postfixStage(command), text
 	for i := range postfixReasons {
 		form := &postfixReasons[i]
 		if !strings.Contains(text, form.literal) {

@@ -22,10 +22,6 @@ var enhancedBehind = regexp.MustCompile(`^[245]\d\d[ -]\s*[(\[]?#?([245]\.\d{1,3
 //	550 sorry, no mailbox here by that name (#5.1.1)
 var enhancedMarked = regexp.MustCompile(`#([245]\.\d{1,3}\.\d{1,3})\b|[(\[]([245]\.\d{1,3}\.\d{1,3})[)\]]`)
 
-// finalLine finds the last line of a reply whose lines were joined by spaces:
-// its code is followed by a space, not by a hyphen.
-var finalLine = regexp.MustCompile(` ([245]\d\d)(?: |$)`)
-
 // setReply takes the codes out of a reply. decides is the line that does, as
 // the MTA sees it.
 func setReply(r *bounce.Reply, text, decides string) {
@@ -34,11 +30,54 @@ func setReply(r *bounce.Reply, text, decides string) {
 		return
 	}
 	r.SMTPCode, _ = strconv.Atoi(decides[:3])
-	if m := enhancedBehind.FindStringSubmatch(decides); m != nil {
-		r.EnhancedCode = m[1]
-	} else if m := enhancedMarked.FindStringSubmatch(decides); m != nil {
-		r.EnhancedCode = m[1] + m[2]
+	r.EnhancedCode = enhancedCode(decides)
+}
+
+// enhancedCode finds the enhanced code in a line of a reply.
+func enhancedCode(line string) string {
+	if code, ok := plainEnhanced(line); ok {
+		return code
 	}
+	if m := enhancedBehind.FindStringSubmatch(line); m != nil {
+		return m[1]
+	}
+	if !strings.ContainsAny(line, "#([") {
+		return ""
+	}
+	if m := enhancedMarked.FindStringSubmatch(line); m != nil {
+		return m[1] + m[2]
+	}
+	return ""
+}
+
+// plainEnhanced reads "550 5.1.1 " and, where it is sure that there is none,
+// returns an empty code. It returns false where the expressions have to look.
+func plainEnhanced(line string) (code string, ok bool) {
+	if len(line) < len("550 5.1.1 ") || line[3] != ' ' || line[0] != '2' && line[0] != '4' && line[0] != '5' {
+		return "", false
+	}
+	switch c := line[4]; {
+	case c|0x20 >= 'a' && c|0x20 <= 'z', c == '<':
+		return "", !strings.ContainsAny(line, "#([")
+	case c != '2' && c != '4' && c != '5':
+		return "", false
+	}
+	at := 5
+	for range 2 {
+		if line[at] != '.' {
+			return "", false
+		}
+		from := at + 1
+		for at = from; at < len(line) && '0' <= line[at] && line[at] <= '9'; at++ {
+		}
+		if at == from || at > from+3 || at == len(line) {
+			return "", false
+		}
+	}
+	if line[at] == '.' {
+		return "", false
+	}
+	return line[4:at], true
 }
 
 func isCode(s string) bool {
@@ -53,15 +92,24 @@ func lastLine(text string) string {
 	if len(text) < 4 || text[3] != '-' || !isCode(text[:3]) {
 		return text
 	}
-	found := finalLine.FindAllStringSubmatchIndex(text, -1)
 	last := ""
-	for _, at := range found {
-		if text[at[2]:at[3]] == text[:3] {
-			return text[at[2]:]
+	for at := 0; ; {
+		next := strings.IndexByte(text[at:], ' ')
+		if next < 0 || at+next+4 > len(text) {
+			break
+		}
+		at += next + 1
+		line := text[at:]
+		// The code of the last line is followed by a space, not by a hyphen.
+		if line[0] != '2' && line[0] != '4' && line[0] != '5' || !isCode(line[:3]) || len(line) > 3 && line[3] != ' ' {
+			continue
+		}
+		if line[:3] == text[:3] {
+			return line
 		}
 		// Another code in the last line decides too, but a number within the
 		// words is no line: an enhanced code has to follow.
-		if line := text[at[2]:]; last == "" && enhancedBehind.MatchString(line) {
+		if last == "" && enhancedBehind.MatchString(line) {
 			last = line
 		}
 	}

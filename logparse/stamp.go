@@ -212,8 +212,8 @@ func (s *stamp) time(year int, zone *time.Location) time.Time {
 // start of a leap year.
 func (s *stamp) seconds() uint32 {
 	if s.year == 0 {
-		start := time.Date(1972, 1, 1, 0, 0, 0, 0, time.UTC)
-		return uint32(s.time(1972, time.UTC).Sub(start) / time.Second)
+		days := [...]int{0, 31, 60, 91, 121, 152, 182, 213, 244, 274, 305, 335}
+		return uint32(((days[s.month-1]+s.day-1)*24+s.hour)*3600 + s.minute*60 + s.sec - s.offset)
 	}
 	return uint32(s.time(s.year, time.UTC).Unix())
 }
@@ -308,7 +308,8 @@ func nearestYear(s *stamp, near time.Time, zone *time.Location) int {
 // Anchor returns the time of the first stamped line of a log, and modified
 // where there is none. A stamp without a year is counted back from when the
 // file was last modified, by the number of times that December turns to
-// January in it. Of a large file that can be sought in, samples tell.
+// January in it. Of a large file that can be sought in, samples tell; of a
+// large archive its start, where that shows that the whole cannot span a year.
 func Anchor(open func() (io.ReadCloser, error), size int64, modified time.Time, zone *time.Location) time.Time {
 	r, err := open()
 	if err != nil {
@@ -322,7 +323,7 @@ func Anchor(open func() (io.ReadCloser, error), size int64, modified time.Time, 
 	if f, ok := r.(io.ReadSeeker); ok && size > wholeRead {
 		err = y.sample(f, size)
 	} else {
-		err = y.readAll(r)
+		err = y.readAll(r, size)
 	}
 	first, last, turns := y.first, y.last, y.turns
 	if first.year != 0 {
@@ -352,7 +353,19 @@ type years struct {
 const (
 	wholeRead = 1 << 20 // bytes up to which a log is read as a whole
 	samples   = 1024    // of a larger one
+	prefix    = 8 << 20 // bytes of an archive after which it is looked at how far they go
+	ratio     = 60      // by how much an archive of a log is smaller at most
 )
+
+// withinAYear reports whether a log whose first bytes hold what was taken so
+// far must end before its first month and day come again.
+func (y *years) withinAYear(bytes, archived int64) bool {
+	if y.first.month == 0 || archived <= 0 {
+		return false
+	}
+	span := y.last.time(1972+y.turns, time.UTC).Sub(y.first.time(1972, time.UTC))
+	return span >= 0 && span.Hours()*float64(archived*ratio)/float64(bytes) < 300*24
+}
 
 // take takes the next line. It returns false when enough is known.
 func (y *years) take(line []byte) bool {
@@ -369,10 +382,20 @@ func (y *years) take(line []byte) bool {
 	return y.first.year == 0
 }
 
-func (y *years) readAll(r io.Reader) error {
+// readAll looks at all lines. size is that of the archive, -1 where it is not
+// known.
+func (y *years) readAll(r io.Reader, size int64) error {
 	lines := bufio.NewReaderSize(r, 64<<10)
-	for {
+	looked := false
+	for n := int64(0); ; {
 		line, err := lines.ReadSlice('\n')
+		n += int64(len(line))
+		if n > prefix && !looked {
+			if looked = true; y.withinAYear(n, size) {
+				y.last, y.turns = y.first, 0
+				return nil
+			}
+		}
 		whole := err == nil
 		if !y.take(line) {
 			return nil

@@ -137,3 +137,31 @@ func TestAnchorOfALargeLogOfThreeYears(t *testing.T) {
 		t.Errorf("the log has %d bytes, too few to be sampled", log.Len())
 	}
 }
+
+// An archive can only be read from its start: one that goes on for years is
+// read as a whole, and a day of a busy server is not.
+func TestAnchorOfArchives(t *testing.T) {
+	for name, tt := range map[string]struct {
+		start, end time.Time
+		step       time.Duration
+		whole      bool
+	}{
+		"two years of a small server": {time.Date(2024, 11, 10, 0, 0, 0, 0, time.UTC), time.Date(2026, 9, 1, 0, 0, 0, 0, time.UTC), 5 * time.Minute, true},
+		"new year of a busy server":   {time.Date(2025, 12, 31, 12, 0, 0, 0, time.UTC), time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC), 400 * time.Millisecond, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var log bytes.Buffer
+			for at := tt.start; at.Before(tt.end); at = at.Add(tt.step) {
+				log.WriteString(at.Format(time.Stamp) + " mx postfix/smtpd[4]: connect from client.example[192.0.2.9]\n")
+			}
+			size := log.Len()
+			open := func() (io.ReadCloser, error) { return io.NopCloser(&log), nil }
+			if got := logparse.Anchor(open, int64(size/10), tt.end, time.UTC); !got.Equal(tt.start) {
+				t.Errorf("got %s, want %s", got, tt.start)
+			}
+			if whole := log.Len() == 0; whole != tt.whole {
+				t.Errorf("%d of %d bytes were not read, want all read: %v", log.Len(), size, tt.whole)
+			}
+		})
+	}
+}

@@ -9,11 +9,11 @@
 package pipeline
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -25,10 +25,12 @@ import (
 // when nothing more is sent, and does not close out.
 type Source func(ctx context.Context, out chan<- bounce.Chunk) error
 
-// Parser turns the lines of one stream into events. The event is only valid
-// during the call of yield.
+// Parser turns the lines of one stream into events.
 type Parser interface {
-	Parse(block []byte, yield func(*bounce.Event))
+	// Parse returns how many lines there were. An event is only valid during
+	// the call of yield, and its strings lie in the block; those of an attempt
+	// that failed may be kept.
+	Parse(block []byte, yield func(*bounce.Event)) (lines int)
 	// State is what a parser of the same stream has to be given after a
 	// restart.
 	State() []byte
@@ -72,21 +74,29 @@ type Pipeline struct {
 	// Linger is how long a batch that is not full waits for more lines. Zero
 	// saves as soon as no line is waiting, as a daemon does.
 	Linger time.Duration
-	// Limit is how many records and successes make a full batch;
-	// DefaultLimit where it is zero.
+	// Limit is how many records make a full batch, or eight times as many
+	// successes, which are smaller; DefaultLimit where it is zero.
 	Limit int
 
 	// Progress tells what was done so far; it may be read at any time.
 	Progress Progress
 
-	parsers map[int64]Parser // by stream
+	parsers map[int64]Parser  // by stream
+	domains map[string]uint32 // where they stand in batch.Domains
 	batch   bounce.Batch
-	at      map[int64]int // where a stream's position stands in batch.Positions
+	saved   chan *bounce.Batch // whose memory is used again
+	at      map[int64]int      // where a stream's position stands in batch.Positions
 }
 
 // DefaultLimit is a batch of some 30 MB. Larger ones make SQLite's indexes
 // cheaper, up to a few tens of thousands of rows.
 const DefaultLimit = 40_000
+
+// successesALimit is how many successes weigh as much as one record.
+const successesALimit = 8
+
+// slack is room for what the last chunk of a batch holds.
+const slack = 4096
 
 // maxChunks bounds a batch of lines that give few records, so that positions
 // move on in a log full of noise.
@@ -116,6 +126,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 		p.Limit = DefaultLimit
 	}
 	p.parsers = make(map[int64]Parser)
+	p.domains = make(map[string]uint32)
 	p.at = make(map[int64]int)
 
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -130,15 +141,27 @@ func (p *Pipeline) Run(ctx context.Context) error {
 	}()
 
 	batches := make(chan *bounce.Batch)
+	p.saved = make(chan *bounce.Batch, 2)
+	if p.Linger > 0 {
+		// One is filled while the other is saved.
+		for range cap(p.saved) {
+			p.saved <- &bounce.Batch{Records: make([]bounce.Record, 0, p.Limit+slack), Successes: make([]bounce.Success, 0, successesALimit*p.Limit+slack)}
+		}
+		p.reuse()
+	}
 	saveDone := make(chan error, 1)
 	go func() {
 		var failed error
 		for b := range batches {
-			if failed != nil {
-				continue // drained, so that nobody waits for a saver that gave up
+			// Where one failed, the rest is drained, so that nobody waits for a
+			// saver that gave up.
+			if failed == nil {
+				if failed = p.save(ctx, b); failed != nil {
+					cancel(failed)
+				}
 			}
-			if failed = p.save(ctx, b); failed != nil {
-				cancel(failed)
+			if p.Linger > 0 {
+				p.saved <- b
 			}
 		}
 		saveDone <- failed
@@ -162,6 +185,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 func (p *Pipeline) read(chunks <-chan bounce.Chunk, batches chan<- *bounce.Batch) error {
 	var (
 		pending int              // chunks in the batch
+		begun   time.Time        // when the first of them came
 		due     <-chan time.Time // when a batch that is not full is saved
 	)
 	flush := func() error {
@@ -170,6 +194,7 @@ func (p *Pipeline) read(chunks <-chan bounce.Chunk, batches chan<- *bounce.Batch
 			return err
 		}
 		batches <- b
+		p.reuse()
 		pending, due = 0, nil
 		return nil
 	}
@@ -204,9 +229,10 @@ func (p *Pipeline) read(chunks <-chan bounce.Chunk, batches chan<- *bounce.Batch
 			return err
 		}
 		if pending++; pending == 1 && p.Linger > 0 {
-			due = time.After(p.Linger)
+			begun, due = time.Now(), time.After(p.Linger)
 		}
-		if len(p.batch.Records)+len(p.batch.Successes) >= p.Limit || pending >= maxChunks {
+		full := len(p.batch.Records)+len(p.batch.Successes)/successesALimit >= p.Limit
+		if full || p.Linger == 0 && pending >= maxChunks || p.Linger > 0 && time.Since(begun) > p.Linger {
 			if err := flush(); err != nil {
 				return err
 			}
@@ -227,10 +253,12 @@ func (p *Pipeline) take(c *bounce.Chunk) error {
 	}
 	if len(c.Data) > 0 {
 		judge := p.Classifier()
-		parser.Parse(c.Data, func(ev *bounce.Event) {
-			p.Queue.Apply(ev, func(d *bounce.Delivery) { p.add(d, judge) })
-		})
-		p.Progress.Lines.Add(int64(bytes.Count(c.Data, []byte{'\n'})))
+		add := func(d *bounce.Delivery) { p.add(d, judge) }
+		lines := parser.Parse(c.Data, func(ev *bounce.Event) { p.Queue.Apply(ev, add) })
+		p.Progress.Lines.Add(int64(lines))
+		if c.Done != nil {
+			c.Done(c.Data)
+		}
 	}
 	i, known := p.at[stream]
 	if !known {
@@ -253,7 +281,7 @@ func (p *Pipeline) add(d *bounce.Delivery, judge Classifier) {
 	switch d.Outcome {
 	case bounce.Sent:
 		p.Progress.Sent.Add(1)
-		p.batch.Successes = append(p.batch.Successes, bounce.Success{ID: d.ID, At: d.At, Key: to.Key(), Domain: to.Domain})
+		p.batch.Successes = append(p.batch.Successes, bounce.Success{ID: d.ID, Domain: p.domain(to.Domain), At: d.At.UnixMilli(), Key: to.Key()})
 		return
 	case bounce.Deferred:
 		p.Progress.Deferred.Add(1)
@@ -265,11 +293,24 @@ func (p *Pipeline) add(d *bounce.Delivery, judge Classifier) {
 	p.batch.Records = append(p.batch.Records, bounce.Record{Delivery: *d, Verdict: judge.Verdict(d), To: to})
 }
 
+// domain returns the place of a domain in the batch.
+func (p *Pipeline) domain(s string) uint32 {
+	n, known := p.domains[s]
+	if !known {
+		s = strings.Clone(s) // it lies in a block of the log
+		n = uint32(len(p.batch.Domains))
+		p.batch.Domains = append(p.batch.Domains, s)
+		p.domains[s] = n
+	}
+	return n
+}
+
 // cut ends the batch: from here on it belongs to the saver.
 func (p *Pipeline) cut() (*bounce.Batch, error) {
 	b := p.batch
 	p.batch = bounce.Batch{}
 	clear(p.at)
+	clear(p.domains)
 	var err error
 	if b.Queue, err = p.Queue.Changes(); err != nil {
 		return nil, err
@@ -288,6 +329,16 @@ func (p *Pipeline) cut() (*bounce.Batch, error) {
 		}
 	}
 	return &b, nil
+}
+
+// reuse takes the memory of a batch that was saved for the next one. Where none
+// is kept, because batches are small, it does nothing.
+func (p *Pipeline) reuse() {
+	if p.Linger > 0 {
+		b := <-p.saved
+		clear(b.Records)
+		p.batch.Records, p.batch.Successes = b.Records[:0], b.Successes[:0]
+	}
 }
 
 // giveUpAfter is how long a batch that cannot be saved is tried once the

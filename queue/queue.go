@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
@@ -42,18 +43,29 @@ type Queue struct {
 	MaxMessages int
 
 	messages map[key]*message
-	changed  map[key]struct{}
-	stored   map[key]struct{} // the keys that have a row in the database
-	sweepAt  time.Time        // log time of the next sweep by age
+	changed  []*message       // since the last call of Changes
+	ended    map[key]struct{} // the keys that have a row in the database, and no message any more
+	free     []*message       // ended ones, to be used again
+	origins  []origin         // by number, see key
+	numbers  map[origin]uint32
+	last     uint32 // the number that was asked for last
+	senders  map[string]string
+	sweepAt  time.Time // log time of the next sweep by age
 
 	unjoined int
 	delivery bounce.Delivery // handed to yield, and used again
 }
 
+// key names a message. Most lines are about one, so it is quick to hash.
 type key struct {
+	origin uint32
+	id     string
+}
+
+// origin is who uses a queue ID once at a time.
+type origin struct {
 	host string
 	mta  bounce.MTA
-	id   string
 }
 
 // message is what is known of one message; its JSON is what is stored.
@@ -63,7 +75,10 @@ type message struct {
 	MessageID string              `json:"m,omitempty"`
 	Deferrals map[string]deferral `json:"d,omitempty"` // by recipient, as logged
 
+	key    key
 	seenAt time.Time
+	stored bool // it has a row in the database
+	at     int  // where it stands in changed, counted from 1; 0 where it does not
 }
 
 // deferral is why a recipient was put off the last time.
@@ -79,21 +94,20 @@ func New() *Queue {
 		Lifetime:    DefaultLifetime,
 		MaxMessages: DefaultMaxMessages,
 		messages:    make(map[key]*message),
-		changed:     make(map[key]struct{}),
-		stored:      make(map[key]struct{}),
+		ended:       make(map[key]struct{}),
+		numbers:     make(map[origin]uint32),
+		senders:     make(map[string]string),
 	}
 }
 
 // Restore takes back the entries that Changes once gave.
 func (q *Queue) Restore(entries []bounce.QueueEntry) error {
 	for _, e := range entries {
-		m := &message{seenAt: e.SeenAt}
+		m := &message{key: key{q.origin(e.Host, e.MTA), e.QueueID}, seenAt: e.SeenAt, stored: true}
 		if err := json.Unmarshal(e.Data, m); err != nil {
 			return fmt.Errorf("what is remembered of message %s: %w", e.QueueID, err)
 		}
-		k := key{e.Host, e.MTA, e.QueueID}
-		q.messages[k] = m
-		q.stored[k] = struct{}{}
+		q.messages[m.key] = m
 	}
 	return nil
 }
@@ -118,10 +132,8 @@ func (q *Queue) Apply(ev *bounce.Event, yield func(*bounce.Delivery)) {
 	case bounce.EventGaveUp:
 		q.giveUp(ev, yield)
 	case bounce.EventRemoved:
-		k := keyOf(ev)
-		if _, known := q.messages[k]; known {
-			delete(q.messages, k)
-			q.touch(k)
+		if m := q.messages[q.keyOf(ev)]; m != nil {
+			q.forget(m)
 		}
 	}
 }
@@ -133,12 +145,12 @@ func (q *Queue) learn(ev *bounce.Event) {
 	m := q.message(ev)
 	if ev.MessageID != "" && ev.MessageID != m.MessageID {
 		if m.MessageID != "" {
-			*m = message{seenAt: ev.At}
+			m.Sender, m.HasSender, m.Deferrals = "", false, nil
 		}
-		m.MessageID = ev.MessageID
+		m.MessageID = strings.Clone(ev.MessageID)
 	}
 	if ev.HasSender {
-		m.Sender, m.HasSender = ev.Sender, true
+		m.Sender, m.HasSender = q.sender(ev.Sender), true
 	}
 }
 
@@ -147,7 +159,7 @@ func (q *Queue) attempt(ev *bounce.Event, yield func(*bounce.Delivery)) {
 	if ev.Outcome == bounce.Deferred && ev.QueueID != "" {
 		m = q.message(ev)
 	} else {
-		m = q.messages[keyOf(ev)]
+		m = q.messages[q.keyOf(ev)]
 	}
 	d := &q.delivery
 	*d = bounce.Delivery{
@@ -180,20 +192,20 @@ func (q *Queue) attempt(ev *bounce.Event, yield func(*bounce.Delivery)) {
 				d.DSN = cmp.Or(d.DSN, last.DSN)
 			}
 			delete(m.Deferrals, ev.Recipient)
-			q.touch(keyOf(ev))
+			q.touch(m)
 		}
 	}
 	yield(d)
 }
 
 func (q *Queue) giveUp(ev *bounce.Event, yield func(*bounce.Delivery)) {
-	m := q.messages[keyOf(ev)]
+	m := q.messages[q.keyOf(ev)]
 	if m == nil || len(m.Deferrals) == 0 {
 		q.unjoined++
 		return
 	}
 	if ev.HasSender {
-		m.Sender, m.HasSender = ev.Sender, true
+		m.Sender, m.HasSender = q.sender(ev.Sender), true
 	}
 	// In order, so that a log read twice gives its records in the same order.
 	for _, recipient := range slices.Sorted(maps.Keys(m.Deferrals)) {
@@ -216,7 +228,7 @@ func (q *Queue) giveUp(ev *bounce.Event, yield func(*bounce.Delivery)) {
 	}
 	m.Deferrals = nil
 	m.seenAt = ev.At
-	q.touch(keyOf(ev))
+	q.touch(m)
 }
 
 func fillFromMessage(d *bounce.Delivery, m *message) {
@@ -231,19 +243,91 @@ func fillFromMessage(d *bounce.Delivery, m *message) {
 // message returns the message that an event is about, as a new one where it is
 // not known, and notes that it changes.
 func (q *Queue) message(ev *bounce.Event) *message {
-	k := keyOf(ev)
+	q.sweep(ev.At)
+	k := q.keyOf(ev)
 	m := q.messages[k]
 	if m == nil {
-		m = &message{}
+		if n := len(q.free); n > 0 {
+			m, q.free = q.free[n-1], q.free[:n-1]
+		} else {
+			m = &message{}
+		}
+		k.id = strings.Clone(k.id) // the event's lies in a block of the log
+		*m = message{key: k}
+		if _, m.stored = q.ended[k]; m.stored {
+			delete(q.ended, k)
+		}
 		q.messages[k] = m
 	}
 	m.seenAt = ev.At
-	q.touch(k)
-	q.sweep(ev.At)
+	q.touch(m)
 	return m
 }
 
-func (q *Queue) touch(k key) { q.changed[k] = struct{}{} }
+// touch notes that a message changes.
+func (q *Queue) touch(m *message) {
+	if m.at == 0 {
+		q.changed = append(q.changed, m)
+		m.at = len(q.changed)
+	}
+}
+
+// maxFree bounds the messages that are kept to be used again.
+const maxFree = 10_000
+
+// forget drops a message. One that has no row in the database, because it came
+// and went within a batch, as most do, leaves no trace.
+func (q *Queue) forget(m *message) {
+	delete(q.messages, m.key)
+	if m.stored {
+		q.ended[m.key] = struct{}{}
+	}
+	if m.at > 0 {
+		last := q.changed[len(q.changed)-1]
+		last.at = m.at
+		q.changed[m.at-1] = last
+		q.changed = q.changed[:len(q.changed)-1]
+	}
+	if len(q.free) < maxFree {
+		*m = message{}
+		q.free = append(q.free, m)
+	}
+}
+
+// maxSenders bounds the sender addresses of which one copy is shared.
+const maxSenders = 10_000
+
+// sender returns a copy of a sender's address that may be kept.
+func (q *Queue) sender(s string) string {
+	if own, known := q.senders[s]; known {
+		return own
+	}
+	if len(q.senders) >= maxSenders {
+		clear(q.senders)
+	}
+	own := strings.Clone(s)
+	q.senders[own] = own
+	return own
+}
+
+func (q *Queue) keyOf(ev *bounce.Event) key { return key{q.origin(ev.Host, ev.MTA), ev.QueueID} }
+
+// origin returns the number of a host and MTA, which are mostly those of the
+// line before.
+func (q *Queue) origin(host string, mta bounce.MTA) uint32 {
+	o := origin{host, mta}
+	if int(q.last) < len(q.origins) && q.origins[q.last] == o {
+		return q.last
+	}
+	n, known := q.numbers[o]
+	if !known {
+		n = uint32(len(q.origins))
+		q.origins = append(q.origins, o)
+		q.numbers[o] = n
+	}
+	q.last = n
+	return n
+}
 
 // sweep forgets the messages that nothing was heard of for too long, once for
 // each hour of log time. Age is measured against the line just read, not
@@ -254,26 +338,21 @@ func (q *Queue) sweep(now time.Time) {
 		return
 	}
 	q.sweepAt = now.Add(time.Hour)
-	for k, m := range q.messages {
+	for _, m := range q.messages {
 		if now.Sub(m.seenAt) > q.Lifetime {
-			q.forget(k)
+			q.forget(m)
 		}
 	}
 	if len(q.messages) <= q.MaxMessages {
 		return
 	}
 	// A tenth at once, so that the sort is paid for by many messages.
-	oldest := slices.SortedFunc(maps.Keys(q.messages), func(a, b key) int {
-		return q.messages[a].seenAt.Compare(q.messages[b].seenAt)
+	oldest := slices.SortedFunc(maps.Values(q.messages), func(a, b *message) int {
+		return cmp.Or(a.seenAt.Compare(b.seenAt), cmp.Compare(a.key.origin, b.key.origin), cmp.Compare(a.key.id, b.key.id))
 	})
-	for _, k := range oldest[:len(oldest)-q.MaxMessages*9/10] {
-		q.forget(k)
+	for _, m := range oldest[:len(oldest)-q.MaxMessages*9/10] {
+		q.forget(m)
 	}
-}
-
-func (q *Queue) forget(k key) {
-	delete(q.messages, k)
-	q.touch(k)
 }
 
 // Changes returns the entries that changed since it was last called, in a
@@ -281,30 +360,28 @@ func (q *Queue) forget(k key) {
 // or starts anew from the database.
 func (q *Queue) Changes() ([]bounce.QueueEntry, error) {
 	var entries []bounce.QueueEntry
-	for k := range q.changed {
-		m, known := q.messages[k]
-		_, stored := q.stored[k]
-		if !known && !stored {
-			continue // came and went within the batch, as most messages do
+	for _, m := range q.changed {
+		data, err := json.Marshal(m)
+		if err != nil {
+			return nil, fmt.Errorf("what is remembered of message %s: %w", m.key.id, err)
 		}
-		e := bounce.QueueEntry{Host: k.host, MTA: k.mta, QueueID: k.id}
-		if known {
-			data, err := json.Marshal(m)
-			if err != nil {
-				return nil, fmt.Errorf("what is remembered of message %s: %w", k.id, err)
-			}
-			e.SeenAt, e.Data = m.seenAt, data
-			q.stored[k] = struct{}{}
-		} else {
-			delete(q.stored, k)
-		}
+		e := q.entry(m.key)
+		e.SeenAt, e.Data = m.seenAt, data
 		entries = append(entries, e)
+		m.stored, m.at = true, 0
 	}
-	clear(q.changed)
+	for k := range q.ended {
+		entries = append(entries, q.entry(k))
+	}
+	q.changed = q.changed[:0]
+	clear(q.ended)
 	slices.SortFunc(entries, func(a, b bounce.QueueEntry) int {
 		return cmp.Or(cmp.Compare(a.Host, b.Host), cmp.Compare(a.MTA, b.MTA), cmp.Compare(a.QueueID, b.QueueID))
 	})
 	return entries, nil
 }
 
-func keyOf(ev *bounce.Event) key { return key{ev.Host, ev.MTA, ev.QueueID} }
+func (q *Queue) entry(k key) bounce.QueueEntry {
+	o := q.origins[k.origin]
+	return bounce.QueueEntry{Host: o.host, MTA: o.mta, QueueID: k.id}
+}

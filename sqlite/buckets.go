@@ -1,10 +1,10 @@
 package sqlite
 
 import (
+	"bytes"
 	"cmp"
 	"database/sql"
 	"encoding/binary"
-	"errors"
 	"slices"
 
 	"github.com/bouncetail/bouncetail/bounce"
@@ -22,116 +22,97 @@ func successBucket(id bounce.EventID) int64 {
 	return int64(binary.BigEndian.Uint32(id[:4]) >> 3)
 }
 
-// bucketStore reads and writes the buckets of one table within a transaction.
-type bucketStore struct {
-	w           *writer
-	read, write *sql.Stmt
-}
-
-func (w *writer) bucketsOf(table, column string) (*bucketStore, error) {
-	read, err := w.tx.PrepareContext(w.ctx, "SELECT "+column+" FROM "+table+" WHERE bucket = ?")
+// mergeBuckets reads the buckets of a table that the numbers name, sorted and
+// each once, has them merged, and writes those that changed.
+func (w *writer) mergeBuckets(table, column string, buckets []int64, merge func(bucket int64, known []byte) (merged []byte, changed bool)) error {
+	if len(buckets) == 0 {
+		return nil
+	}
+	// In the order of the numbers, which is the order of the table.
+	stored := make(map[int64][]byte, len(buckets))
+	err := scanAll(w.ctx, w.tx, "SELECT bucket, "+column+" FROM json_each(?) k CROSS JOIN "+table+" ON bucket = k.value", func(scan func(...any) error) error {
+		var bucket int64
+		var data sql.RawBytes
+		err := scan(&bucket, &data)
+		stored[bucket] = bytes.Clone(data)
+		return err
+	}, keyList(buckets))
 	if err != nil {
-		return nil, err
+		return err
 	}
-	write, err := w.tx.PrepareContext(w.ctx, "INSERT INTO "+table+" (bucket, "+column+") VALUES (?, ?) ON CONFLICT DO UPDATE SET "+column+" = excluded."+column)
-	if err != nil {
-		return nil, errors.Join(err, read.Close()) //nolint:sqlclosecheck // the other statement's owner closes it from here on
+	changed := buckets[:0]
+	for _, bucket := range buckets {
+		if merged, isOther := merge(bucket, stored[bucket]); isOther {
+			stored[bucket] = merged
+			changed = append(changed, bucket)
+		}
 	}
-	return &bucketStore{w, read, write}, nil
+	return w.bulk(len(changed), "INSERT INTO "+table+" (bucket, "+column+") VALUES (?, ?) ON CONFLICT DO UPDATE SET "+column+" = excluded."+column,
+		func(i int, r *packed) {
+			r.int(changed[i])
+			r.blob(stored[changed[i]])
+		}, nil)
 }
 
-func (s *bucketStore) load(bucket int64) ([]byte, error) {
-	var data []byte
-	err := s.read.QueryRowContext(s.w.ctx, bucket).Scan(&data)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, nil
-	}
-	return data, err
+// newSuccess is a success of the batch in the order of the buckets.
+type newSuccess struct {
+	id     uint64 // the last eight bytes of its event id
+	bucket uint32
+	at     int32 // where it stands in the batch
 }
-
-func (s *bucketStore) save(bucket int64, data []byte) error {
-	_, err := s.write.ExecContext(s.w.ctx, bucket, data)
-	return err
-}
-
-func (s *bucketStore) close() { s.read.Close(); s.write.Close() }
 
 // successes counts the deliveries that were not counted before, and notes
 // when their recipients were last reached.
 func (w *writer) successes(b *bounce.Batch) error {
-	order := make([]int, len(b.Successes))
-	for i := range order {
-		order[i] = i
+	news := make([]newSuccess, len(b.Successes))
+	for i := range b.Successes {
+		id := &b.Successes[i].ID
+		news[i] = newSuccess{binary.BigEndian.Uint64(id[4:]), uint32(successBucket(*id)), int32(i)}
 	}
-	slices.SortFunc(order, func(i, j int) int {
-		return slices.Compare(b.Successes[i].ID[:], b.Successes[j].ID[:])
+	slices.SortFunc(news, func(a, b newSuccess) int {
+		if c := cmp.Compare(a.bucket, b.bucket); c != 0 {
+			return c
+		}
+		return cmp.Compare(a.id, b.id)
 	})
-	buckets, err := w.bucketsOf("successes", "ids")
-	if err != nil {
-		return err
+	var buckets []int64
+	for i := range news {
+		if i == 0 || news[i].bucket != news[i-1].bucket {
+			buckets = append(buckets, int64(news[i].bucket))
+		}
 	}
-	defer buckets.close()
-	for len(order) > 0 {
-		bucket := successBucket(b.Successes[order[0]].ID)
-		n := 1
-		for n < len(order) && successBucket(b.Successes[order[n]].ID) == bucket {
+	w.deliveries = make([]delivery, 0, len(news)+len(b.Records))
+	return w.mergeBuckets("successes", "ids", buckets, func(bucket int64, known []byte) ([]byte, bool) {
+		n := 0
+		for n < len(news) && int64(news[n].bucket) == bucket {
 			n++
 		}
-		known, err := buckets.load(bucket)
-		if err != nil {
-			return err
-		}
-		merged := mergeIDs(known, b.Successes, order[:n], func(s *bounce.Success) {
-			w.count(s.At, s.Domain).sent++
-			w.deliveries = append(w.deliveries, delivery{uint64(s.Key), s.At.UnixMilli() << 1})
+		merged := mergeIDs(known, news[:n], func(at int32) {
+			s := &b.Successes[at]
+			w.count(s.At, b.Domains[s.Domain]).sent++
+			w.deliveries = append(w.deliveries, delivery{uint64(s.Key), s.At << 1})
 		})
-		if len(merged) > len(known) {
-			if err := buckets.save(bucket, merged); err != nil {
-				return err
-			}
-		}
-		order = order[n:]
-	}
-	return nil
+		news = news[n:]
+		return merged, len(merged) > len(known)
+	})
 }
 
-// mergeIDs adds the ids of the successes to the sorted ids of a bucket, and
-// calls isNew for those that were not there.
-func mergeIDs(known []byte, successes []bounce.Success, order []int, isNew func(*bounce.Success)) []byte {
-	added := make([][8]byte, 0, len(order))
-	ids := make(map[[8]byte]struct{}, len(order))
-	for _, i := range order {
-		id := [8]byte(successes[i].ID[4:])
-		if _, again := ids[id]; again || hasID(known, id) {
+// mergeIDs adds the sorted successes to the sorted ids of a bucket, and calls
+// isNew for those that were not there.
+func mergeIDs(known []byte, news []newSuccess, isNew func(at int32)) []byte {
+	merged := make([]byte, 0, len(known)+8*len(news))
+	for i := range news {
+		id := news[i].id
+		for len(known) > 0 && binary.BigEndian.Uint64(known) < id {
+			merged, known = append(merged, known[:8]...), known[8:]
+		}
+		if len(known) > 0 && binary.BigEndian.Uint64(known) == id || i > 0 && news[i-1].id == id {
 			continue
 		}
-		ids[id] = struct{}{}
-		added = append(added, id)
-		isNew(&successes[i])
+		merged = binary.BigEndian.AppendUint64(merged, id)
+		isNew(news[i].at)
 	}
-	slices.SortFunc(added, func(a, b [8]byte) int { return slices.Compare(a[:], b[:]) })
-	merged := make([]byte, 0, len(known)+8*len(added))
-	for len(added) > 0 || len(known) > 0 {
-		if len(added) == 0 || len(known) > 0 && slices.Compare(known[:8], added[0][:]) < 0 {
-			merged, known = append(merged, known[:8]...), known[8:]
-		} else {
-			merged, added = append(merged, added[0][:]...), added[1:]
-		}
-	}
-	return merged
-}
-
-func hasID(sorted []byte, id [8]byte) bool {
-	low, high := 0, len(sorted)/8
-	for low < high {
-		mid := (low + high) / 2
-		if slices.Compare(sorted[8*mid:8*mid+8], id[:]) < 0 {
-			low = mid + 1
-		} else {
-			high = mid
-		}
-	}
-	return low < len(sorted)/8 && [8]byte(sorted[8*low:8*low+8]) == id
+	return append(merged, known...)
 }
 
 // delivery is what is kept of an address that was written to: its key, and its
@@ -156,30 +137,22 @@ func (w *writer) lastDeliveries(*bounce.Batch) error {
 		w.deliveries = append(w.deliveries, delivery{uint64(key), hasFailed})
 	}
 	slices.SortFunc(w.deliveries, func(a, b delivery) int { return cmp.Compare(a.key, b.key) })
-	buckets, err := w.bucketsOf("deliveries", "entries")
-	if err != nil {
-		return err
+	var buckets []int64
+	for i := range w.deliveries {
+		if bucket := int64(w.deliveries[i].key >> bucketShift); i == 0 || bucket != buckets[len(buckets)-1] {
+			buckets = append(buckets, bucket)
+		}
 	}
-	defer buckets.close()
-	for rest := w.deliveries; len(rest) > 0; {
-		bucket := rest[0].key >> bucketShift
-		n := 1
-		for n < len(rest) && rest[n].key>>bucketShift == bucket {
+	rest := w.deliveries
+	return w.mergeBuckets("deliveries", "entries", buckets, func(bucket int64, known []byte) ([]byte, bool) {
+		n := 0
+		for n < len(rest) && int64(rest[n].key>>bucketShift) == bucket {
 			n++
 		}
-		known, err := buckets.load(int64(bucket))
-		if err != nil {
-			return err
-		}
-		merged, changed := w.mergeDeliveries(known, rest[:n])
-		if changed {
-			if err := buckets.save(int64(bucket), merged); err != nil {
-				return err
-			}
-		}
+		news := rest[:n]
 		rest = rest[n:]
-	}
-	return nil
+		return w.mergeDeliveries(known, news)
+	})
 }
 
 // mergeDeliveries merges two sorted runs, of which the second may name an

@@ -22,21 +22,29 @@ type Attempt struct {
 	Reply       *string            `json:"reply"`
 	Category    bounce.Category    `json:"category"`
 	Reason      bounce.Reason      `json:"reason"`
+	Scope       bounce.Scope       `json:"scope"`
 	Disposition bounce.Disposition `json:"disposition"`
 	Suppress    bool               `json:"suppress"`
 	Rule        string             `json:"rule"`
+	// Counts tells that the policy may count it, see bounce.Verdict.Counts.
+	Counts bool `json:"counts"`
+	// Release is the number of the release that it is of, and 0 where none is.
+	Release int64 `json:"release"`
+}
+
+// Counted is what the policy has counted of one category since the last
+// delivery, with what it takes to make the address bad.
+type Counted struct {
+	Category bounce.Category  `json:"category"`
+	Failures int              `json:"failures"`
+	Days     int              `json:"days"` // between the first and the last
+	Policy   bounce.Threshold `json:"policy"`
 }
 
 // Recipient returns the row of an address, given in its normal spelling, and
 // false where it never failed.
 func (r *Reader) Recipient(ctx context.Context, address string) (row bounce.Recipient, known bool, err error) {
-	err = r.db.QueryRowContext(ctx, `
-		SELECT recipient, domain, state, category, reason, first_failure_at, last_failure_at, last_delivery_at,
-		  permanent_count, retry_count, bad_since, last_bounce_id, seq
-		FROM recipients
-		WHERE recipient = ?`, address).Scan(
-		&row.Recipient, &row.Domain, &row.State, &row.Category, &row.Reason, &row.FirstFailureAt, &row.LastFailureAt, &row.LastDeliveryAt,
-		&row.PermanentCount, &row.RetryCount, &row.BadSince, &row.LastBounceID, &row.Seq)
+	err = r.db.QueryRowContext(ctx, "SELECT "+recipientColumns+" FROM recipients r WHERE recipient = ?", address).Scan(recipientFields(&row)...)
 	if errors.Is(err, sql.ErrNoRows) {
 		return row, false, nil
 	}
@@ -46,13 +54,38 @@ func (r *Reader) Recipient(ctx context.Context, address string) (row bounce.Reci
 	return row, true, nil
 }
 
+// Counted returns what the policy in force has counted against an address.
+func (r *Reader) Counted(ctx context.Context, to bounce.Address) ([]Counted, error) {
+	policy, err := appliedPolicy(ctx, r.db)
+	if err != nil {
+		return nil, err
+	}
+	var text string
+	if err := r.db.QueryRowContext(ctx, "SELECT coalesce(memory, '') FROM recipients WHERE recipient = ?", to.Normal).Scan(&text); err != nil {
+		return nil, err
+	}
+	m, err := parseMemory(text)
+	if err != nil {
+		return nil, err
+	}
+	all := []Counted{}
+	for _, t := range m.tallies() {
+		all = append(all, Counted{t.category, t.failures(), t.span(), policy.For(t.category)})
+	}
+	return all, nil
+}
+
 // Attempts returns the last attempts for an address that failed, the oldest of
 // them first.
 func (r *Reader) Attempts(ctx context.Context, to bounce.Address, limit int) ([]Attempt, error) {
-	var all []Attempt
-	err := scanAll(ctx, r.db, `
+	released, err := releases(ctx, r.db, "WHERE withdrawn_at IS NULL")
+	if err != nil {
+		return nil, err
+	}
+	all := []Attempt{}
+	err = scanAll(ctx, r.db, `
 		SELECT * FROM (
-		  SELECT id, occurred_at, outcome, sender, queue_id, relay_host, stage, smtp_code, reply, category, reason, disposition, suppress, rule
+		  SELECT id, occurred_at, outcome, sender, queue_id, relay_host, stage, smtp_code, reply, category, reason, scope, disposition, suppress, rule
 		  FROM bounces
 		  WHERE recipient_key = ?
 		  ORDER BY occurred_at DESC, id DESC
@@ -60,7 +93,14 @@ func (r *Reader) Attempts(ctx context.Context, to bounce.Address, limit int) ([]
 		ORDER BY occurred_at, id`, func(scan func(...any) error) error {
 		var a Attempt
 		err := scan(&a.ID, &a.OccurredAt, &a.Outcome, &a.Sender, &a.QueueID, &a.RelayHost, &a.Stage, &a.SMTPCode, &a.Reply,
-			&a.Category, &a.Reason, &a.Disposition, &a.Suppress, &a.Rule)
+			&a.Category, &a.Reason, &a.Scope, &a.Disposition, &a.Suppress, &a.Rule)
+		v := bounce.Verdict{Category: a.Category, Scope: a.Scope, Suppress: a.Suppress}
+		a.Counts = v.Counts(a.Outcome)
+		for i := range released {
+			if released[i].Covers(to.Domain, a.OccurredAt, a.Category, a.Reason) {
+				a.Release = released[i].ID
+			}
+		}
 		all = append(all, a)
 		return err
 	}, to.Key(), limit)

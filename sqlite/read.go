@@ -12,11 +12,15 @@ import (
 )
 
 // Reader serves the commands that only look, while another process writes.
-type Reader struct{ db *sql.DB }
+type Reader struct {
+	db   *sql.DB
+	file os.FileInfo // of the database as it was opened
+}
 
 // OpenReader opens a database that must exist.
 func OpenReader(ctx context.Context, path string) (*Reader, error) {
-	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+	file, err := os.Stat(path)
+	if errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("database %s does not exist; bouncetail run or bouncetail import makes it, --db names another", path)
 	} else if err != nil {
 		return nil, fmt.Errorf("database: %w; run as a user who may read it", err)
@@ -34,7 +38,7 @@ func OpenReader(ctx context.Context, path string) (*Reader, error) {
 		db.Close()
 		return nil, fmt.Errorf("database %s belongs to another program; name another file with --db", path)
 	}
-	return &Reader{db}, nil
+	return &Reader{db, file}, nil
 }
 
 // Close closes the database.
@@ -49,6 +53,18 @@ type Filter struct {
 	Changes  bool   // in the order of the changes, rather than by the last failure
 	AfterSeq int64  // only what changed after this number
 	Limit    int    // 0 is no limit
+}
+
+const recipientColumns = `
+		  r.recipient, r.domain, r.state, r.decided_by, r.category, r.reason, coalesce(r.first_failure_at, ''), coalesce(r.last_failure_at, ''),
+		  r.last_delivery_at, r.permanent_count, r.retry_count, r.bad_since, r.bad_until, coalesce(r.last_bounce_id, 0), r.seq`
+
+// recipientFields is where recipientColumns go.
+func recipientFields(r *bounce.Recipient) []any {
+	return []any{
+		&r.Recipient, &r.Domain, &r.State, &r.DecidedBy, &r.Category, &r.Reason, &r.FirstFailureAt, &r.LastFailureAt,
+		&r.LastDeliveryAt, &r.PermanentCount, &r.RetryCount, &r.BadSince, &r.BadUntil, &r.LastBounceID, &r.Seq,
+	}
 }
 
 // Recipients calls each for the recipients that the filter chooses, those that
@@ -88,18 +104,14 @@ func (r *Reader) Recipients(ctx context.Context, f Filter, each func(*bounce.Rec
 		limit = f.Limit
 	}
 	query := `
-		SELECT r.recipient, r.domain, r.state, r.category, r.reason, r.first_failure_at, r.last_failure_at,
-		  r.last_delivery_at, r.permanent_count, r.retry_count, r.bad_since, r.last_bounce_id, r.seq,
-		  coalesce(b.smtp_code, 0), coalesce(b.reply, '')
-		FROM recipients r JOIN bounces b ON b.id = r.deciding_bounce_id
+		SELECT ` + recipientColumns + `, coalesce(b.smtp_code, 0), coalesce(b.reply, '')
+		FROM recipients r LEFT JOIN bounces b ON b.id = r.deciding_bounce_id
 		WHERE ` + strings.Join(where, " AND ") + `
 		ORDER BY ` + order + `
 		LIMIT ?`
 	return lastSeq, scanAll(ctx, tx, query, func(scan func(...any) error) error {
 		var row bounce.Recipient
-		if err := scan(&row.Recipient, &row.Domain, &row.State, &row.Category, &row.Reason, &row.FirstFailureAt, &row.LastFailureAt,
-			&row.LastDeliveryAt, &row.PermanentCount, &row.RetryCount, &row.BadSince, &row.LastBounceID, &row.Seq,
-			&row.SMTPCode, &row.Reply); err != nil {
+		if err := scan(append(recipientFields(&row), &row.SMTPCode, &row.Reply)...); err != nil {
 			return err
 		}
 		return each(&row)
@@ -120,7 +132,7 @@ func (r *Reader) States(ctx context.Context) ([]Count, error) {
 // BadByReason returns how many bad recipients there are for each reason, most
 // first.
 func (r *Reader) BadByReason(ctx context.Context) ([]Count, error) {
-	return r.counts(ctx, "SELECT category || ' / ' || reason, count(*) FROM recipients WHERE state = 'bad' GROUP BY 1 ORDER BY 2 DESC, 1")
+	return r.counts(ctx, "SELECT CASE category WHEN '' THEN 'blocked by hand' ELSE category || ' / ' || reason END, count(*) FROM recipients WHERE state = 'bad' GROUP BY 1 ORDER BY 2 DESC, 1")
 }
 
 // Unread returns the shapes of delivery lines that were not understood.

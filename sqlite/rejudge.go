@@ -115,55 +115,6 @@ func (w *writer) saveVerdicts(rows []Stored, verdicts []bounce.Verdict) error {
 		}, nil)
 }
 
-// Rebuild makes the table recipients out of the records anew, in one
-// transaction, and returns how many rows were not as they should have been.
-func (s *Store) Rebuild(ctx context.Context) (int, error) {
-	n := 0
-	err := s.transaction(ctx, func(w *writer) error {
-		var keys []int64
-		err := scanAll(ctx, w.tx, "SELECT recipient_key FROM recipients ORDER BY recipient_key", func(scan func(...any) error) error {
-			var key int64
-			err := scan(&key)
-			keys = append(keys, key)
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		w.relived = &n
-		return w.reliveAll(keys)
-	})
-	return n, err
-}
-
-// reliveAll brings the rows of recipients up to date from their records, those
-// that change alone.
-func (w *writer) reliveAll(keys []int64) error {
-	slices.Sort(keys)
-	for chunk := range slices.Chunk(keys, pageSize) {
-		lives, err := w.knownLives(chunk)
-		if err != nil {
-			return err
-		}
-		before := make(map[int64]life, len(lives))
-		for key, r := range lives {
-			before[key] = r.life
-		}
-		if err := w.relive(lives, chunk); err != nil {
-			return err
-		}
-		rows := slices.SortedFunc(maps.Values(lives), func(a, b *recipientRow) int { return cmp.Compare(a.to.Normal, b.to.Normal) })
-		rows = slices.DeleteFunc(rows, func(r *recipientRow) bool { return r.life == before[r.key] })
-		if w.relived != nil {
-			*w.relived += len(rows)
-		}
-		if err := w.saveRecipients(rows); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // transaction runs do whole or not at all.
 func (s *Store) transaction(ctx context.Context, do func(*writer) error) error {
 	if err := s.Check(); err != nil {
@@ -173,7 +124,7 @@ func (s *Store) transaction(ctx context.Context, do func(*writer) error) error {
 	if err != nil {
 		return err
 	}
-	w := &writer{ctx: ctx, tx: tx}
+	w := &writer{ctx: ctx, tx: tx, policy: s.policy, now: stamp(s.now())}
 	if err := do(w); err != nil {
 		return errors.Join(fmt.Errorf("database %s: %w", s.path, err), tx.Rollback())
 	}

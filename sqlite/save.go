@@ -29,7 +29,7 @@ func (s *Store) Save(ctx context.Context, b *bounce.Batch) (isNew int, err error
 	}
 	defer tx.Rollback()
 	w := writer{
-		ctx: ctx, tx: tx,
+		ctx: ctx, tx: tx, policy: s.policy, now: stamp(s.now()),
 		counts: make(map[dayDomain]*outcomes), touched: make(map[int64]bounce.Address),
 		failures: make(map[int64][]failure), lastDelivery: make(map[int64]int64),
 	}
@@ -61,8 +61,11 @@ func (s *Store) Save(ctx context.Context, b *bounce.Batch) (isNew int, err error
 type writer struct {
 	ctx     context.Context //nolint:containedctx // of this one transaction
 	tx      *sql.Tx
+	policy  *bounce.Policy // in force, as Open and UsePolicy left it
+	now     string         // as stored
+	law     law            // see readLaw
+	changes Changes
 	isNew   int
-	relived *int // counts the rows that reliveAll changes, where asked for
 	counts  map[dayDomain]*outcomes
 
 	touched    map[int64]bounce.Address // the recipients that failed
@@ -73,53 +76,26 @@ type writer struct {
 	lastDelivery map[int64]int64
 }
 
-type dayDomain struct{ day, domain string }
+type dayDomain struct {
+	day    int64 // since 1970, UTC
+	domain string
+}
 
 type outcomes struct{ sent, deferred, bounced, expired int }
 
-func (w *writer) count(at time.Time, domain string) *outcomes {
-	k := dayDomain{at.UTC().Format(time.DateOnly), domain}
+// count returns the counts of the day of a time in Unix milliseconds.
+func (w *writer) count(at int64, domain string) *outcomes {
+	const day = 24 * 60 * 60 * 1000
+	k := dayDomain{at / day, domain}
+	if at%day < 0 {
+		k.day--
+	}
 	o := w.counts[k]
 	if o == nil {
 		o = &outcomes{}
 		w.counts[k] = o
 	}
 	return o
-}
-
-// each prepares a statement, runs it for n rows, and tells the ids of the rows
-// that it inserted.
-func (w *writer) each(n int, query string, args func(i int) []any, inserted func(i int, id int64)) error {
-	if n == 0 {
-		return nil
-	}
-	stmt, err := w.tx.PrepareContext(w.ctx, query)
-	if err != nil {
-		return err
-	}
-	defer stmt.Close()
-	for i := range n {
-		result, err := stmt.ExecContext(w.ctx, args(i)...)
-		if err != nil {
-			return err
-		}
-		if inserted == nil {
-			continue
-		}
-		rows, err := result.RowsAffected()
-		if err != nil {
-			return err
-		}
-		if rows == 0 {
-			continue // it was there already
-		}
-		id, err := result.LastInsertId()
-		if err != nil {
-			return err
-		}
-		inserted(i, id)
-	}
-	return nil
 }
 
 const insertBounce = `
@@ -132,31 +108,52 @@ const insertBounce = `
 	ON CONFLICT (event_id) DO NOTHING`
 
 func (w *writer) bounces(b *bounce.Batch) error {
-	return w.each(len(b.Records), insertBounce,
-		func(i int) []any {
+	return w.bulk(len(b.Records), insertBounce,
+		func(i int, row *packed) {
 			r := &b.Records[i]
-			var sender any
+			row.id(r.ID)
+			row.time(r.At)
+			row.text(r.To.Normal)
+			row.text(r.To.Domain)
+			row.known(r.OriginalRecipient)
 			if r.HasSender {
-				sender = r.Sender
+				row.text(r.Sender)
+			} else {
+				row.null()
 			}
-			return []any{
-				r.ID.String(), stamp(r.At), r.To.Normal, r.To.Domain, text(r.OriginalRecipient), sender, text(r.MessageID), text(r.QueueID),
-				text(r.Host), string(r.MTA), string(r.Outcome), text(r.DSN), number(r.Reply.SMTPCode), text(r.Reply.EnhancedCode), text(r.Reply.Text),
-				text(string(r.Reply.Stage)), text(r.Reply.RelayHost), text(r.Reply.RelayIP),
-				string(r.Category), string(r.Reason), string(r.Scope), string(r.Disposition), r.Suppress, r.Rule, text(r.Provider),
-				text(r.To.Logged), number(r.Reply.RelayPort), text(r.Blocklist), number(int(r.RetryAfter / time.Second)), text(r.URL), r.To.Key(),
-			}
+			row.known(r.MessageID)
+			row.known(r.QueueID)
+			row.known(r.Host)
+			row.text(string(r.MTA))
+			row.text(string(r.Outcome))
+			row.known(r.DSN)
+			row.number(r.Reply.SMTPCode)
+			row.known(r.Reply.EnhancedCode)
+			row.known(r.Reply.Text)
+			row.known(string(r.Reply.Stage))
+			row.known(r.Reply.RelayHost)
+			row.known(r.Reply.RelayIP)
+			row.text(string(r.Category))
+			row.text(string(r.Reason))
+			row.text(string(r.Scope))
+			row.text(string(r.Disposition))
+			row.bool(r.Suppress)
+			row.text(r.Rule)
+			row.known(r.Provider)
+			row.known(r.To.Logged)
+			row.number(r.Reply.RelayPort)
+			row.known(r.Blocklist)
+			row.number(int(r.RetryAfter / time.Second))
+			row.known(r.URL)
+			row.int(r.To.Key())
 		},
 		func(i int, id int64) {
 			r := &b.Records[i]
 			key := r.To.Key()
 			w.isNew++
 			w.touched[key] = r.To
-			w.failures[key] = append(w.failures[key], failure{
-				id: id, at: stamp(r.At), eventID: r.ID.String(),
-				category: r.Category, reason: r.Reason, disposition: r.Disposition, suppress: r.Suppress,
-			})
-			switch o := w.count(r.At, r.To.Domain); r.Outcome {
+			w.failures[key] = append(w.failures[key], newFailure(id, r))
+			switch o := w.count(r.At.UnixMilli(), r.To.Domain); r.Outcome {
 			case bounce.Deferred:
 				o.deferred++
 			case bounce.Bounced:
@@ -195,7 +192,7 @@ func (w *writer) dailyCounts(*bounce.Batch) error {
 		func(i int) []any {
 			k := keys[i]
 			o := w.counts[k]
-			return []any{k.day, k.domain, o.sent, o.deferred, o.bounced, o.expired}
+			return []any{time.Unix(k.day*24*60*60, 0).UTC().Format(time.DateOnly), k.domain, o.sent, o.deferred, o.bounced, o.expired}
 		}, nil)
 }
 

@@ -40,6 +40,7 @@ func openNew(t *testing.T) (s *Store, path string) {
 
 func save(t *testing.T, s *Store, b *bounce.Batch) int {
 	t.Helper()
+	b.Domains = []string{"example.com"} // the one of to
 	n, err := s.Save(t.Context(), b)
 	if err != nil {
 		t.Fatalf("Save: %v", err)
@@ -71,7 +72,7 @@ func failed(local string, minute int, outcome bounce.Outcome, suppress bool) bou
 }
 
 func succeeded(local string, minute int) bounce.Success {
-	return bounce.Success{ID: id(fmt.Sprint(local, minute, "sent")), At: day.Add(time.Duration(minute) * time.Minute), Key: to(local).Key(), Domain: to(local).Domain}
+	return bounce.Success{ID: id(fmt.Sprint(local, minute, "sent")), At: day.Add(time.Duration(minute) * time.Minute).UnixMilli(), Key: to(local).Key()}
 }
 
 // dump returns the rows of a query, a string each.

@@ -2,6 +2,11 @@ package sqlite
 
 import (
 	"cmp"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -10,178 +15,422 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 )
 
-// failure is what the state of an address needs to know of a bounce.
-type failure struct {
-	id          int64
-	at          string // as stored, which sorts by time
-	eventID     string // sorts failures of the same instant
-	category    bounce.Category
-	reason      bounce.Reason
-	disposition bounce.Disposition
-	suppress    bool
-}
-
-func byTime(a, b failure) int {
-	return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.eventID, b.eventID))
-}
-
-// life is the row of an address in recipients. It follows from all failures,
-// in the order of time, and the last delivery: nothing else, so that the order
-// in which logs are read does not matter.
-type life struct {
-	state                    bounce.State
-	category                 bounce.Category // of the failure that decides
-	reason                   bounce.Reason
-	firstAt, lastAt          string
-	lastDelivery             string // empty where there was none
-	permanentCount, retryNum int
-	badSince                 string // empty where it is not bad
-	lastID, decidingID       int64
-}
-
-// lifeOf makes out the life of an address from all its failures, oldest first,
-// and its last delivery.
-func lifeOf(failures []failure, lastDelivery string) life {
-	l := life{lastDelivery: lastDelivery}
-	for i := range failures {
-		l.fail(&failures[i])
-	}
-	l.conclude()
-	return l
-}
-
-// fail takes the next failure.
-func (l *life) fail(f *failure) {
-	if l.firstAt == "" {
-		l.firstAt = f.at
-	}
-	l.lastAt, l.lastID = f.at, f.id
-	if f.disposition == bounce.Permanent {
-		l.permanentCount++
-	} else {
-		l.retryNum++
-	}
-	suppresses := f.suppress && f.at > l.lastDelivery
-	if suppresses && l.badSince == "" {
-		l.badSince = f.at
-	}
-	// While bad, the last failure that says so decides, else the last of all.
-	if suppresses || l.badSince == "" {
-		l.category, l.reason, l.decidingID = f.category, f.reason, f.id
-	}
-}
-
-func (l *life) conclude() {
-	switch {
-	case l.badSince != "":
-		l.state = bounce.StateBad
-	case l.lastDelivery > l.lastAt:
-		l.state = bounce.StateOK
-	default:
-		l.state = bounce.StateRetry
-	}
-}
-
-// goOn takes what came after everything that the life is made of, and reports
-// whether it could: else all failures have to be looked at again.
-func (l *life) goOn(failures []failure, lastDelivery string) bool {
-	if lastDelivery != l.lastDelivery {
-		if lastDelivery < l.lastAt || l.decidingID != l.lastID {
-			return false
-		}
-		l.lastDelivery, l.badSince = lastDelivery, ""
-	}
-	for i := range failures {
-		if failures[i].at <= l.lastAt {
-			return false
-		}
-		l.fail(&failures[i])
-	}
-	l.conclude()
-	return true
+// recipientRow is a row of recipients, and what it is made of.
+type recipientRow struct {
+	to    bounce.Address
+	key   int64
+	known bool  // it is in the table already
+	was   shown // there
+	shown       // from now on
+	life  life
 }
 
 // recipients brings the rows of all recipients up to date that the batch has
-// changed: those that failed, and those that had failed and were reached.
+// changed: those that failed, those that had failed and were reached, and
+// those that were decided on.
 func (w *writer) recipients(*bounce.Batch) error {
 	if len(w.lastDelivery) == 0 {
 		return nil
 	}
-	lives, err := w.knownLives(slices.Sorted(maps.Keys(w.lastDelivery)))
+	if err := w.readLaw(); err != nil {
+		return err
+	}
+	rows, err := w.knownRows(slices.Sorted(maps.Keys(w.lastDelivery)))
 	if err != nil {
 		return err
 	}
 	var again []int64
 	for key, at := range w.lastDelivery {
-		lastDelivery := ""
-		if at > 0 {
-			lastDelivery = stamp(time.UnixMilli(at))
-		}
 		failures := w.failures[key]
 		slices.SortFunc(failures, byTime)
-		r, known := lives[key]
-		switch {
-		case !known:
-			r = &recipientRow{to: w.touched[key], key: key, life: lifeOf(failures, lastDelivery)}
-			lives[key] = r
-		case !r.goOn(failures, lastDelivery):
-			r.lastDelivery = lastDelivery
+		r := rows[key]
+		if r == nil {
+			r = &recipientRow{to: w.touched[key], key: key}
+			r.life = w.law.live(r.to.Domain, failures, deliveredAt(at))
+			rows[key] = r
+			continue
+		}
+		if r.life, err = r.was.life(); err != nil {
+			return fmt.Errorf("recipient %s: %w", r.to.Normal, err)
+		}
+		if !w.law.goOn(&r.life, r.to.Domain, failures, deliveredAt(at)) {
+			r.life.lastDelivery = deliveredAt(at)
 			again = append(again, key)
 		}
 	}
-	if err := w.relive(lives, again); err != nil {
+	if err := w.relive(rows, again); err != nil {
 		return err
 	}
-	return w.saveRecipients(slices.SortedFunc(maps.Values(lives), func(a, b *recipientRow) int { return cmp.Compare(a.to.Normal, b.to.Normal) }))
+	return w.show(rows)
 }
 
-type recipientRow struct {
-	to  bounce.Address
-	key int64
-	life
+// deliveredAt returns a time of lastDelivery as it is stored.
+func deliveredAt(milliseconds int64) string {
+	if milliseconds == 0 {
+		return ""
+	}
+	return stamp(time.UnixMilli(milliseconds))
 }
 
-// knownLives loads the rows of the recipients that have one.
-func (w *writer) knownLives(keys []int64) (map[int64]*recipientRow, error) {
-	lives := make(map[int64]*recipientRow, len(keys))
+// show makes the rows of lives, and saves those that are not as they were.
+func (w *writer) show(rows map[int64]*recipientRow) error {
+	decisions, err := w.decisionsOn(rows)
+	if err != nil {
+		return err
+	}
+	changed := make([]*recipientRow, 0, len(rows))
+	for key, r := range rows {
+		r.shown = r.life.show(decisions[key], w.now)
+		if !r.known || r.shown != r.was {
+			changed = append(changed, r)
+		}
+	}
+	slices.SortFunc(changed, func(a, b *recipientRow) int { return cmp.Compare(a.to.Normal, b.to.Normal) })
+	w.changes.add(changed)
+	return w.saveRecipients(changed)
+}
+
+// Changes counts what a change made by hand or a rebuild comes to.
+type Changes struct {
+	Rows int // of recipients that are not as they were
+	Bad  int // of these, addresses that have become bad
+	Good int // and that are bad no more
+}
+
+func (c *Changes) add(rows []*recipientRow) {
+	c.Rows += len(rows)
+	for _, r := range rows {
+		was, is := r.was.state == bounce.StateBad, r.state == bounce.StateBad
+		if is && !was {
+			c.Bad++
+		}
+		if was && !is {
+			c.Good++
+		}
+	}
+}
+
+// readLaw reads the releases, once in a transaction.
+func (w *writer) readLaw() error {
+	if w.law.policy != nil {
+		return nil
+	}
+	var err error
+	w.law.releases, err = releases(w.ctx, w.tx, "WHERE withdrawn_at IS NULL")
+	w.law.policy = w.policy
+	return err
+}
+
+// knownRows loads the rows of the recipients that have one.
+func (w *writer) knownRows(keys []int64) (map[int64]*recipientRow, error) {
+	rows := make(map[int64]*recipientRow, len(keys))
 	err := scanAll(w.ctx, w.tx, `
-		SELECT r.recipient, r.domain, r.state, r.category, r.reason, r.first_failure_at, r.last_failure_at, coalesce(r.last_delivery_at, ''),
-		  r.permanent_count, r.retry_count, coalesce(r.bad_since, ''), r.last_bounce_id, r.deciding_bounce_id, r.recipient_key
+		SELECT r.recipient, r.domain, r.state, r.decided_by, r.category, r.reason,
+		  coalesce(r.first_failure_at, ''), coalesce(r.last_failure_at, ''), coalesce(r.last_delivery_at, ''),
+		  r.permanent_count, r.retry_count, coalesce(r.bad_since, ''), coalesce(r.bad_until, ''),
+		  coalesce(r.last_bounce_id, 0), coalesce(r.deciding_bounce_id, 0), coalesce(r.memory, ''), r.recipient_key
 		FROM json_each(?) k CROSS JOIN recipients r ON r.recipient_key = k.value`,
 		func(scan func(...any) error) error {
-			r := &recipientRow{}
-			err := scan(&r.to.Normal, &r.to.Domain, &r.state, &r.category, &r.reason, &r.firstAt, &r.lastAt, &r.lastDelivery,
-				&r.permanentCount, &r.retryNum, &r.badSince, &r.lastID, &r.decidingID, &r.key)
-			lives[r.key] = r
+			r := &recipientRow{known: true}
+			was := &r.was
+			err := scan(&r.to.Normal, &r.to.Domain, &was.state, &was.decidedBy, &was.category, &was.reason, &was.firstAt, &was.lastAt, &was.lastDelivery,
+				&was.permanentCount, &was.retryCount, &was.badSince, &was.badUntil, &was.lastID, &was.decidingID, &was.memory, &r.key)
+			rows[r.key] = r
 			return err
 		}, keyList(keys))
-	return lives, err
+	return rows, err
 }
 
 // relive makes out lives from all the failures that the database holds.
-func (w *writer) relive(lives map[int64]*recipientRow, keys []int64) error {
-	if len(keys) == 0 {
-		return nil
-	}
-	histories := make(map[int64][]failure, len(keys))
-	err := scanAll(w.ctx, w.tx, `
-		SELECT b.recipient_key, b.id, b.occurred_at, b.event_id, b.category, b.reason, b.disposition, b.suppress
-		FROM json_each(?) k CROSS JOIN bounces b ON b.recipient_key = k.value`,
-		func(scan func(...any) error) error {
-			var key int64
-			var f failure
-			err := scan(&key, &f.id, &f.at, &f.eventID, &f.category, &f.reason, &f.disposition, &f.suppress)
-			histories[key] = append(histories[key], f)
-			return err
-		}, keyList(slices.Sorted(slices.Values(keys))))
+func (w *writer) relive(rows map[int64]*recipientRow, keys []int64) error {
+	histories, err := w.histories(keys)
 	if err != nil {
 		return err
 	}
 	for key, failures := range histories {
-		slices.SortFunc(failures, byTime)
-		lives[key].life = lifeOf(failures, lives[key].lastDelivery)
+		r := rows[key]
+		r.life = w.law.live(r.to.Domain, failures, r.life.lastDelivery)
 	}
 	return nil
+}
+
+// histories loads all failures of the addresses, oldest first.
+func (w *writer) histories(keys []int64) (map[int64][]failure, error) {
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	histories := make(map[int64][]failure, len(keys))
+	err := scanAll(w.ctx, w.tx, `
+		SELECT b.recipient_key, b.id, b.occurred_at, b.event_id, b.category, b.reason, b.disposition, b.suppress, b.scope, b.outcome
+		FROM json_each(?) k CROSS JOIN bounces b ON b.recipient_key = k.value`,
+		func(scan func(...any) error) error {
+			var key int64
+			var f failure
+			var v bounce.Verdict
+			var o bounce.Outcome
+			err := scan(&key, &f.id, &f.at, &f.eventID, &f.category, &f.reason, &f.disposition, &f.suppress, &v.Scope, &o)
+			v.Category, v.Suppress = f.category, f.suppress
+			f.counts = v.Counts(o)
+			histories[key] = append(histories[key], f)
+			return err
+		}, keyList(slices.Sorted(slices.Values(keys))))
+	for _, failures := range histories {
+		slices.SortFunc(failures, byTime)
+	}
+	return histories, err
+}
+
+// reliveAll brings the rows of recipients up to date from their records, those
+// that change alone.
+func (w *writer) reliveAll(keys []int64) error {
+	slices.Sort(keys)
+	for chunk := range slices.Chunk(keys, pageSize) {
+		rows, err := w.knownRows(chunk)
+		if err != nil {
+			return err
+		}
+		if err := w.reliveRows(rows); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *writer) reliveRows(rows map[int64]*recipientRow) error {
+	if err := w.readLaw(); err != nil {
+		return err
+	}
+	var failed []int64
+	for key, r := range rows {
+		r.life = life{lastDelivery: r.was.lastDelivery}
+		if r.was.lastID > 0 {
+			failed = append(failed, key)
+		}
+	}
+	if err := w.relive(rows, failed); err != nil {
+		return err
+	}
+	for _, key := range failed {
+		// Where the records are gone, the row is all that is known.
+		if r := rows[key]; r.life.lastID == 0 {
+			var err error
+			if r.life, err = r.was.life(); err != nil {
+				return fmt.Errorf("recipient %s: %w", r.to.Normal, err)
+			}
+		}
+	}
+	return w.show(rows)
+}
+
+// keysOf returns the numbers that a query finds.
+func (w *writer) keysOf(query string, args ...any) ([]int64, error) {
+	var keys []int64
+	err := scanAll(w.ctx, w.tx, query, func(scan func(...any) error) error {
+		var key int64
+		err := scan(&key)
+		keys = append(keys, key)
+		return err
+	}, args...)
+	return keys, err
+}
+
+// Rebuild makes the table recipients out of the records anew, in one
+// transaction, and returns how many rows were not as they should have been.
+func (s *Store) Rebuild(ctx context.Context) (int, error) {
+	n := 0
+	err := s.transaction(ctx, func(w *writer) error {
+		if err := w.restore(); err != nil {
+			return err
+		}
+		keys, err := w.keysOf("SELECT recipient_key FROM recipients ORDER BY recipient_key")
+		if err != nil {
+			return err
+		}
+		for chunk := range slices.Chunk(keys, pageSize) {
+			rows, err := w.knownRows(chunk)
+			if err != nil {
+				return err
+			}
+			// The last deliveries, too, as they were noted and not as the rows have them.
+			w.touch(len(rows))
+			for key, r := range rows {
+				w.touched[key] = r.to
+			}
+			if err := w.lastDeliveries(nil); err != nil {
+				return err
+			}
+			for key, at := range w.lastDelivery {
+				r := rows[key]
+				if noted := deliveredAt(at); noted != r.was.lastDelivery {
+					r.was.lastDelivery, r.known = noted, false // so that it is saved
+				}
+			}
+			if err := w.reliveRows(rows); err != nil {
+				return err
+			}
+		}
+		n = w.changes.Rows
+		return nil
+	})
+	return n, err
+}
+
+// touch begins another set of recipients whose rows may change.
+func (w *writer) touch(n int) {
+	w.touched, w.lastDelivery = make(map[int64]bounce.Address, n), make(map[int64]int64, n)
+	w.failures, w.deliveries = nil, nil
+}
+
+// restore makes the rows that are missing in recipients.
+func (w *writer) restore() error {
+	var missing []int64
+	for _, table := range []string{"bounces", "decisions"} {
+		keys, err := w.keysOf("SELECT DISTINCT recipient_key FROM " + table + " t WHERE NOT EXISTS (SELECT 1 FROM recipients r WHERE r.recipient_key = t.recipient_key)")
+		if err != nil {
+			return err
+		}
+		missing = append(missing, keys...)
+	}
+	slices.Sort(missing)
+	missing = slices.Compact(missing)
+	for chunk := range slices.Chunk(missing, pageSize) {
+		w.touch(len(chunk))
+		for _, table := range []string{"bounces", "decisions"} {
+			err := scanAll(w.ctx, w.tx, "SELECT t.recipient_key, min(t.recipient), min(t.domain) FROM json_each(?) k CROSS JOIN "+table+" t ON t.recipient_key = k.value GROUP BY 1",
+				func(scan func(...any) error) error {
+					var key int64
+					var to bounce.Address
+					err := scan(&key, &to.Normal, &to.Domain)
+					w.touched[key] = to
+					return err
+				}, keyList(chunk))
+			if err != nil {
+				return err
+			}
+		}
+		var err error
+		if w.failures, err = w.histories(chunk); err != nil {
+			return err
+		}
+		if err := w.lastDeliveries(nil); err != nil {
+			return err
+		}
+		if err := w.recipients(nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// UsePolicy makes the states follow a policy from now on. Where another was in
+// force, the recipients are made out anew in the same transaction; it returns
+// whether there were any, and what has changed.
+func (s *Store) UsePolicy(ctx context.Context, p *bounce.Policy) (other bool, changes Changes, err error) {
+	text, err := json.Marshal(p)
+	if err != nil {
+		return false, changes, err
+	}
+	inForce, err := appliedPolicy(ctx, s.db)
+	if err != nil {
+		return false, changes, fmt.Errorf("database %s: %w", s.path, err)
+	}
+	if before, err := json.Marshal(inForce); err != nil || string(before) == string(text) {
+		return false, changes, err
+	}
+	err = s.transaction(ctx, func(w *writer) error {
+		w.policy = p
+		if _, err := w.tx.ExecContext(ctx, `
+			INSERT INTO applied_policy (id, settings, applied_at) VALUES (1, ?, ?)
+			ON CONFLICT (id) DO UPDATE SET settings = excluded.settings, applied_at = excluded.applied_at`, string(text), w.now); err != nil {
+			return err
+		}
+		// Of an address that was reached since, the policy says nothing.
+		keys, err := w.keysOf("SELECT recipient_key FROM recipients WHERE decided_by NOT IN ('delivery', 'release')")
+		if err != nil {
+			return err
+		}
+		err = w.reliveAll(keys)
+		other, changes = len(keys) > 0, w.changes
+		return err
+	})
+	if err == nil {
+		s.policy = p
+	}
+	return other, changes, err
+}
+
+// appliedPolicy returns the policy that the states follow.
+func appliedPolicy(ctx context.Context, db rowQuerier) (*bounce.Policy, error) {
+	p := &bounce.Policy{}
+	var text string
+	err := db.QueryRowContext(ctx, "SELECT settings FROM applied_policy").Scan(&text)
+	if errors.Is(err, sql.ErrNoRows) {
+		return p, nil
+	}
+	if err == nil {
+		err = json.Unmarshal([]byte(text), p)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("policy in force: %w", err)
+	}
+	return p, nil
+}
+
+type rowQuerier interface {
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+// MoveOn brings those states up to date whose time is over: addresses that
+// were bad for some days, and decisions that had an end. It looks at these
+// alone, and returns how many recipients it changed.
+func (s *Store) MoveOn(ctx context.Context) (int, error) {
+	n := 0
+	for {
+		var keys []int64
+		now := stamp(s.now())
+		// Not one query: of a UNION SQLite makes a scan in the order of keys.
+		for _, due := range []string{
+			"SELECT recipient_key FROM recipients WHERE bad_until <= ? LIMIT ?",
+			"SELECT recipient_key FROM decisions WHERE until <= ? AND until IS NOT NULL AND ended_at IS NULL LIMIT ?",
+		} {
+			err := scanAll(ctx, s.db, due, func(scan func(...any) error) error {
+				var key int64
+				err := scan(&key)
+				keys = append(keys, key)
+				return err
+			}, now, pageSize)
+			if err != nil {
+				return n, err
+			}
+		}
+		if len(keys) == 0 {
+			return n, nil
+		}
+		err := s.transaction(ctx, func(w *writer) error {
+			w.now = now
+			_, err := w.tx.ExecContext(ctx, `
+				UPDATE decisions SET ended_at = until
+				WHERE until <= ? AND until IS NOT NULL AND ended_at IS NULL AND recipient_key IN (SELECT value FROM json_each(?))`, now, keyList(keys))
+			if err != nil {
+				return err
+			}
+			rows, err := w.knownRows(keys)
+			if err != nil {
+				return err
+			}
+			for _, r := range rows {
+				if r.life, err = r.was.life(); err != nil {
+					return fmt.Errorf("recipient %s: %w", r.to.Normal, err)
+				}
+			}
+			err = w.show(rows)
+			n += w.changes.Rows
+			return err
+		})
+		if err != nil {
+			return n, err
+		}
+	}
 }
 
 // keyList is the parameter that json_each takes apart. Keys are written as
@@ -209,20 +458,22 @@ func (w *writer) saveRecipients(rows []*recipientRow) error {
 	seq -= int64(len(rows))
 	return w.each(len(rows), `
 		INSERT INTO recipients (
-		  recipient, domain, state, category, reason, first_failure_at, last_failure_at, last_delivery_at,
-		  permanent_count, retry_count, bad_since, last_bounce_id, deciding_bounce_id, recipient_key, seq
-		) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		  recipient, domain, state, decided_by, category, reason, first_failure_at, last_failure_at, last_delivery_at,
+		  permanent_count, retry_count, bad_since, bad_until, last_bounce_id, deciding_bounce_id, recipient_key, seq, memory
+		) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (recipient) DO UPDATE SET
-		  state = excluded.state, category = excluded.category, reason = excluded.reason,
+		  state = excluded.state, decided_by = excluded.decided_by, category = excluded.category, reason = excluded.reason,
 		  first_failure_at = excluded.first_failure_at, last_failure_at = excluded.last_failure_at, last_delivery_at = excluded.last_delivery_at,
-		  permanent_count = excluded.permanent_count, retry_count = excluded.retry_count, bad_since = excluded.bad_since,
-		  last_bounce_id = excluded.last_bounce_id, deciding_bounce_id = excluded.deciding_bounce_id, seq = excluded.seq`,
+		  permanent_count = excluded.permanent_count, retry_count = excluded.retry_count,
+		  bad_since = excluded.bad_since, bad_until = excluded.bad_until,
+		  last_bounce_id = excluded.last_bounce_id, deciding_bounce_id = excluded.deciding_bounce_id,
+		  seq = excluded.seq, memory = excluded.memory`,
 		func(i int) []any {
 			r := rows[i]
 			return []any{
-				r.to.Normal, r.to.Domain, string(r.state), string(r.category), string(r.reason),
-				r.firstAt, r.lastAt, text(r.lastDelivery), r.permanentCount, r.retryNum, text(r.badSince),
-				r.lastID, r.decidingID, r.key, seq + int64(i) + 1,
+				r.to.Normal, r.to.Domain, string(r.state), string(r.decidedBy), string(r.category), string(r.reason),
+				text(r.firstAt), text(r.lastAt), text(r.lastDelivery), r.permanentCount, r.retryCount, text(r.badSince), text(r.badUntil),
+				number(int(r.lastID)), number(int(r.decidingID)), r.key, seq + int64(i) + 1, text(r.memory),
 			}
 		}, nil)
 }

@@ -20,9 +20,12 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/mattn/go-sqlite3"
 	"golang.org/x/sys/unix"
+
+	"github.com/bouncetail/bouncetail/bounce"
 )
 
 //go:embed migrations/*.sql
@@ -33,6 +36,11 @@ const applicationID = 0x62746c31
 
 // Store is the one writer of a database.
 type Store struct {
+	// Now is the clock by which states end; time.Now where it is nil.
+	Now func() time.Time
+
+	policy *bounce.Policy // that the states follow
+
 	path string
 	db   *sql.DB
 	lock *os.File
@@ -43,6 +51,9 @@ type Store struct {
 // a database that another process writes, that belongs to another program, that
 // a newer version made, or that is damaged; the error says what to do.
 func Open(ctx context.Context, path string, log *slog.Logger) (_ *Store, err error) {
+	if err := registerBulk(); err != nil {
+		return nil, err
+	}
 	lock, err := acquire(path + ".lock")
 	if err != nil {
 		return nil, err
@@ -64,10 +75,20 @@ func Open(ctx context.Context, path string, log *slog.Logger) (_ *Store, err err
 	if err := s.prepare(ctx, log); err != nil {
 		return nil, err
 	}
+	if s.policy, err = appliedPolicy(ctx, s.db); err != nil {
+		return nil, fmt.Errorf("database %s: %w", path, err)
+	}
 	if s.file, err = os.Stat(path); err != nil {
 		return nil, fmt.Errorf("database: %w", err)
 	}
 	return s, nil
+}
+
+func (s *Store) now() time.Time {
+	if s.Now == nil {
+		return time.Now()
+	}
+	return s.Now()
 }
 
 // precreate makes an empty file readable by its group alone, which SQLite's

@@ -197,16 +197,14 @@ func (t *Tailer) sendArchive(ctx context.Context, s *stream, path string, kind a
 		return err
 	}
 	defer r.Close()
-	var w rolling
-	return linesOf(io.TeeReader(r, &w), t.o.MaxLine, func(b block) error {
+	return linesOf(r, t.o.MaxLine, nil, func(b block) error {
 		if b.end <= s.Offset {
 			return nil
 		}
 		if from := b.end - int64(len(b.data)); b.tooLong == 0 && from < s.Offset {
 			b.data = b.data[min(int64(len(b.data)), s.Offset-from):]
 		}
-		s.Offset = b.end
-		s.Head, s.Tail = w.at(b.end)
+		s.Offset, s.Head, s.Tail = b.end, b.head, b.tail
 		return t.send(ctx, s, b.data, b.tooLong)
 	})
 }

@@ -77,9 +77,11 @@ func hash(b []byte) uint64 {
 // block is a run of whole lines.
 type block struct {
 	data    []byte
-	end     int64 // the offset behind the last line
-	scanned int64 // bytes behind end that hold no newline
-	tooLong int   // lines left out
+	end     int64  // the offset behind the last line
+	scanned int64  // bytes behind end that hold no newline
+	head    uint64 // of the position at end, where linesOf made the block
+	tail    uint64
+	tooLong int // lines left out
 	// unterminated tells that the one line in data had no newline.
 	unterminated bool
 }

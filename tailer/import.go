@@ -10,7 +10,9 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"runtime"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
@@ -44,9 +46,7 @@ func Import(ctx context.Context, o ImportOptions, out chan<- bounce.Chunk) error
 	var inputs []*input
 	defer func() {
 		for _, in := range inputs {
-			if in.file != nil {
-				in.file.Close()
-			}
+			in.close()
 		}
 	}()
 	var total int64
@@ -60,12 +60,16 @@ func Import(ctx context.Context, o ImportOptions, out chan<- bounce.Chunk) error
 	}
 	slices.SortStableFunc(inputs, func(a, b *input) int { return a.anchor.Compare(b.anchor) })
 
-	t := &Tailer{o: Options{MaxLine: o.MaxLine, Log: o.Log, Now: o.Now, Positions: o.Positions}, out: out}
+	t := &Tailer{o: Options{MaxLine: o.MaxLine, Log: o.Log, Now: o.Now, Positions: o.Positions}, out: out, pool: &blockPool{make(chan []byte, poolSize)}}
 	for _, p := range o.Positions {
 		t.next = max(t.next, p.Stream)
 	}
 	var done int64
-	for _, in := range inputs {
+	for i, in := range inputs {
+		// One archive more than there are processors is decompressed at a time.
+		for _, next := range inputs[i:min(len(inputs), i+1+runtime.GOMAXPROCS(0))] {
+			next.begin()
+		}
 		if err := t.importFile(ctx, in, func(n int64) {
 			if o.Progress != nil {
 				o.Progress(done+n, total)
@@ -74,6 +78,7 @@ func Import(ctx context.Context, o ImportOptions, out chan<- bounce.Chunk) error
 			return err
 		}
 		done += in.id.size
+		in.close()
 	}
 	return nil
 }
@@ -82,10 +87,36 @@ func Import(ctx context.Context, o ImportOptions, out chan<- bounce.Chunk) error
 type input struct {
 	path   string
 	file   *os.File // nil for standard input
-	reader io.Reader
+	read   countingReader
+	ahead  *readAhead // of an archive that has begun
 	id     fileID
 	kind   archive
 	anchor time.Time
+}
+
+// begin starts to decompress an archive.
+func (in *input) begin() {
+	if in.kind != plain && in.ahead == nil {
+		in.ahead = newReadAhead(in)
+	}
+}
+
+// content returns what the file holds, decompressed.
+func (in *input) content() io.Reader {
+	if in.ahead != nil {
+		return in.ahead
+	}
+	return &in.read
+}
+
+func (in *input) close() {
+	if in.ahead != nil {
+		in.ahead.Close()
+		in.ahead = nil
+	}
+	if in.file != nil {
+		in.file.Close()
+	}
 }
 
 func (o *ImportOptions) open(path string) (*input, error) {
@@ -95,7 +126,7 @@ func (o *ImportOptions) open(path string) (*input, error) {
 		if err != nil && err != io.EOF {
 			return nil, fmt.Errorf("standard input: %w", err)
 		}
-		return &input{path: "standard input", reader: r, kind: kindOf(head), anchor: o.Now()}, nil
+		return &input{path: "standard input", read: countingReader{r: r}, kind: kindOf(head), anchor: o.Now()}, nil
 	}
 	f, err := os.Open(path)
 	switch {
@@ -110,7 +141,7 @@ func (o *ImportOptions) open(path string) (*input, error) {
 	if err == nil && info.IsDir() {
 		err = fmt.Errorf("%s is a folder; name the log files in it", path)
 	}
-	in := &input{path: path, file: f, reader: f}
+	in := &input{path: path, file: f, read: countingReader{r: f}}
 	if err == nil {
 		in.id = idOf(info)
 		if info.Mode().IsRegular() {
@@ -133,24 +164,16 @@ func (o *ImportOptions) open(path string) (*input, error) {
 }
 
 func (t *Tailer) importFile(ctx context.Context, in *input, progress func(int64)) error {
-	counted := &countingReader{r: in.reader}
-	r, end, err := decompress(counted, in.kind)
-	if err != nil {
-		return fmt.Errorf("%s: %w; the archive is damaged or cut short: fetch it again, or leave it out", in.path, err)
-	}
-	defer end()
 	s := t.importStream(in)
-	var w rolling
 	// The last line of a log that is still written may be half there: its rest
 	// belongs to whoever follows the log.
 	live := in.file != nil && in.kind == plain && t.o.Now().Sub(in.id.modified) < quiet
-	err = linesOf(io.TeeReader(r, &w), t.o.MaxLine, func(b block) error {
+	err := linesOf(in.content(), t.o.MaxLine, t.pool, func(b block) error {
 		if live && b.unterminated {
 			return nil
 		}
-		s.Offset = b.end
-		s.Head, s.Tail = w.at(b.end)
-		progress(counted.n)
+		s.Offset, s.Head, s.Tail = b.end, b.head, b.tail
+		progress(in.read.n.Load())
 		return t.send(ctx, s, b.data, b.tooLong)
 	})
 	if ctx.Err() != nil {
@@ -187,22 +210,30 @@ func (t *Tailer) importStream(in *input) *stream {
 }
 
 // linesOf gives the content of a reader as blocks of whole lines. The last
-// line counts without its newline too.
-func linesOf(r io.Reader, maxLine int, each func(block) error) error {
+// line counts without its newline too. A block is valid until it is given back
+// to the pool.
+func linesOf(r io.Reader, maxLine int, pool *blockPool, each func(block) error) error {
 	var (
+		w        rolling
 		rest     []byte // an unfinished line
-		end      int64
-		skipping bool // within a line that is too long
+		skipping bool   // within a line that is too long
 	)
+	// give tells the position behind what was consumed.
+	give := func(b block) error {
+		b.end = w.size
+		b.head, b.tail = w.hashes()
+		return each(b)
+	}
 	for {
-		buf := make([]byte, len(rest)+blockSize)
+		buf := pool.get(len(rest) + blockSize)
 		copy(buf, rest)
 		n, err := io.ReadFull(r, buf[len(rest):])
 		over := err == io.EOF || err == io.ErrUnexpectedEOF && isEnd(r)
 		buf = buf[:len(rest)+n]
 		at := bytes.LastIndexByte(buf, '\n') + 1
-		b := block{data: buf[:at], end: end + int64(at)}
-		rest = buf[at:]
+		b := block{data: buf[:at]}
+		w.advance(b.data)
+		rest = append(rest[:0], buf[at:]...)
 		if at > 0 && skipping {
 			first := bytes.IndexByte(b.data, '\n') + 1
 			b.data, b.tooLong, skipping = b.data[first:], 1, false
@@ -210,21 +241,23 @@ func linesOf(r io.Reader, maxLine int, each func(block) error) error {
 		var long int
 		b.data, long = dropLong(b.data, maxLine)
 		b.tooLong += long
-		end = b.end
+		if at > 0 {
+			if err := give(b); err != nil {
+				return err
+			}
+		} else {
+			pool.put(buf)
+		}
 		if nuls := len(rest) - len(bytes.TrimLeft(rest, "\x00")); nuls > 0 && !skipping {
-			rest, end = rest[nuls:], end+int64(nuls)
+			w.advance(rest[:nuls])
+			rest = rest[nuls:]
 		}
 		if len(rest) > maxLine && !over {
 			skipping = true
 		}
 		if skipping {
-			end += int64(len(rest))
-			rest = nil
-		}
-		if at > 0 {
-			if err := each(b); err != nil {
-				return err
-			}
+			w.advance(rest)
+			rest = rest[:0]
 		}
 		if err != nil && !over {
 			return err // what stood before the damage has been given
@@ -232,13 +265,46 @@ func linesOf(r io.Reader, maxLine int, each func(block) error) error {
 		if !over {
 			continue
 		}
+		w.advance(rest)
 		if skipping {
-			return each(block{end: end, tooLong: 1})
+			return give(block{tooLong: 1})
 		}
 		if len(rest) > 0 {
-			return each(block{data: append(slices.Clone(rest), '\n'), end: end + int64(len(rest)), unterminated: true})
+			return give(block{data: append(slices.Clone(rest), '\n'), unterminated: true})
 		}
 		return nil
+	}
+}
+
+// blockPool keeps blocks that were read to be used again. A nil one keeps none.
+type blockPool struct{ free chan []byte }
+
+// poolSize is how many blocks are on their way at once: those that wait, one
+// that is read and one that is parsed.
+const poolSize = 8
+
+func (p *blockPool) get(n int) []byte {
+	if p != nil {
+		select {
+		case buf := <-p.free:
+			if cap(buf) >= n {
+				return buf[:n]
+			}
+		default:
+		}
+		return make([]byte, n, n+blockSize/16)[:n] // room for the end of a line
+	}
+	return make([]byte, n)
+}
+
+// put takes a block back.
+func (p *blockPool) put(buf []byte) {
+	if p == nil || cap(buf) < blockSize || cap(buf) > 2*blockSize {
+		return
+	}
+	select {
+	case p.free <- buf[:cap(buf)]:
+	default:
 	}
 }
 
@@ -251,40 +317,37 @@ func isEnd(r io.Reader) bool {
 }
 
 // rolling keeps what the hashes of a position need of all that was read: the
-// first bytes, and enough of the last to find a window before a block's end.
+// first bytes and the last.
 type rolling struct {
 	head []byte
 	last []byte
 	size int64
 }
 
-func (w *rolling) Write(p []byte) (int, error) {
+// advance takes the bytes that follow.
+func (w *rolling) advance(raw []byte) {
+	w.size += int64(len(raw))
 	if room := window - len(w.head); room > 0 {
-		w.head = append(w.head, p[:min(room, len(p))]...)
+		w.head = append(w.head, raw[:min(room, len(raw))]...)
 	}
-	w.size += int64(len(p))
-	w.last = append(w.last, p...)
-	if keep := 2 * (blockSize + window); len(w.last) > 2*keep {
-		w.last = append(w.last[:0], w.last[len(w.last)-keep:]...)
+	raw = raw[max(0, len(raw)-window):]
+	if over := len(w.last) + len(raw) - window; over > 0 {
+		w.last = append(w.last[:0], w.last[over:]...)
 	}
-	return len(p), nil
+	w.last = append(w.last, raw...)
 }
 
-// at returns the Head and Tail of a position not far behind the last byte.
-func (w *rolling) at(offset int64) (head, tail uint64) {
-	n := min(window, offset)
-	end := max(int64(len(w.last))-(w.size-offset), n)
-	return hash(w.head[:n]), hash(w.last[end-n : end])
-}
+// hashes returns the Head and Tail of the position behind them.
+func (w *rolling) hashes() (head, tail uint64) { return hash(w.head), hash(w.last) }
 
 // countingReader counts what is read of a file, for the progress.
 type countingReader struct {
 	r io.Reader
-	n int64
+	n atomic.Int64
 }
 
 func (c *countingReader) Read(p []byte) (int, error) {
 	n, err := c.r.Read(p)
-	c.n += int64(n)
+	c.n.Add(int64(n))
 	return n, err
 }

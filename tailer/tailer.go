@@ -81,6 +81,7 @@ type Tailer struct {
 	watched map[string]struct{} // directories
 	fromEnd bool                // in the first scan of a first start
 	out     chan<- bounce.Chunk
+	pool    *blockPool // of an import
 }
 
 // stream is a stream of content that is known.
@@ -608,6 +609,9 @@ func (t *Tailer) send(ctx context.Context, s *stream, data []byte, tooLong int) 
 		t.o.Log.Warn("lines left out for their length", "path", s.Path, "lines", tooLong, "limit", t.o.MaxLine)
 	}
 	c := bounce.Chunk{Data: stripNULs(data), Position: s.Position, SourceIndex: s.source, TooLong: tooLong}
+	if t.pool != nil {
+		c.Done = t.pool.put
+	}
 	select {
 	case t.out <- c:
 		return nil

@@ -1,0 +1,265 @@
+// Scale fills a database with records as years of a busy server would, and
+// measures what an admin and the daemon do with it: explain, allow, a batch of
+// a few lines, the states whose time is over, a change of policy. It takes
+// minutes and gigabytes.
+//
+//	go run ./bench/scale -recipients 1000000 -records 10000000 -db /var/tmp/scale.db
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/sqlite"
+)
+
+func main() {
+	recipients := flag.Int("recipients", 100_000, "addresses that fail")
+	records := flag.Int("records", 1_000_000, "failures")
+	path := flag.String("db", "", "the database to make; it must not exist")
+	flag.Parse()
+	if err := run(context.Background(), *path, *recipients, *records); err != nil {
+		fmt.Fprintln(os.Stderr, "scale:", err)
+		os.Exit(1)
+	}
+}
+
+// policy is the one that the settings have by default.
+var policy = bounce.Policy{
+	General:    bounce.Threshold{Failures: 10, Days: 21, Window: 60, BadDays: 30},
+	Categories: map[bounce.Category]bounce.Threshold{bounce.Blocked: {}, bounce.MailboxFull: {Failures: 6, Days: 21, Window: 90, BadDays: 60}},
+}
+
+const batchSize = 80_000 // as an import has them
+
+func run(ctx context.Context, path string, recipients, records int) error {
+	if _, err := os.Stat(path); err == nil || path == "" {
+		return fmt.Errorf("-db %q: name a file that does not exist yet", path)
+	}
+	s, err := sqlite.Open(ctx, path, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	if _, _, err := s.UsePolicy(ctx, &policy); err != nil {
+		return err
+	}
+	g := &generator{rng: rand.New(rand.NewPCG(1, 1)), recipients: recipients, records: records}
+	span := 90 * 24 * time.Hour
+	g.at, g.step = time.Now().Add(-span), span/time.Duration(records*3/2)
+	begun, last := time.Now(), time.Now()
+	for done := 0; done < records; {
+		n := min(batchSize, records-done)
+		b := g.batch(n)
+		if _, err := s.Save(ctx, b); err != nil {
+			return err
+		}
+		if done += n; done%(batchSize*10) == 0 || done == records {
+			fmt.Printf("%9d records, the last %4.1f µs each\n", done, float64(time.Since(last).Microseconds())/float64(batchSize*10))
+			last = time.Now()
+		}
+	}
+	fmt.Printf("filled in %v\n", time.Since(begun).Round(time.Second))
+	// What follows is as in the life of a daemon.
+	measure("batch of 20 lines", 200, func() error { _, err := s.Save(ctx, g.batch(20)); return err })
+	measure("batch of 1 line", 200, func() error { _, err := s.Save(ctx, g.batch(1)); return err })
+	measure("nothing to move on", 200, func() error { _, err := s.MoveOn(ctx); return err })
+	if err := byHand(ctx, path, g); err != nil {
+		return err
+	}
+	now := time.Now()
+	s.Now = func() time.Time { return now.AddDate(0, 0, 61) }
+	var moved int
+	measure("states of 61 days moved on", 1, func() error { moved, err = s.MoveOn(ctx); return err })
+	fmt.Printf("  (%d states)\n", moved)
+	s.Now = nil
+	var rows int
+	other := policy
+	other.General.BadDays = 20
+	measure("another policy", 1, func() error { _, changes, err := s.UsePolicy(ctx, &other); rows = changes.Rows; return err })
+	fmt.Printf("  (%d rows changed)\n", rows)
+	measure("rebuild", 1, func() error { rows, err = s.Rebuild(ctx); return err })
+	fmt.Printf("  (%d rows changed)\n", rows)
+	if err := s.Close(); err != nil {
+		return err
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("%d MB\n", info.Size()>>20)
+	return nil
+}
+
+// byHand measures what commands do beside the daemon.
+func byHand(ctx context.Context, path string, g *generator) error {
+	r, err := sqlite.OpenReader(ctx, path)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	explain := func(to bounce.Address) error {
+		if _, _, err := r.Recipient(ctx, to.Normal); err != nil {
+			return err
+		}
+		if _, err := r.Attempts(ctx, to, 20); err != nil {
+			return err
+		}
+		if _, err := r.Counted(ctx, to); err != nil {
+			return err
+		}
+		_, err := r.DecisionsOn(ctx, to)
+		return err
+	}
+	measure("explain", 200, func() error { return explain(g.address(g.rng.IntN(g.recipients / 2))) })
+	measure("explain, the one that fails most", 20, func() error { return explain(g.address(0)) })
+	e, err := sqlite.OpenEditor(ctx, path)
+	if err != nil {
+		return err
+	}
+	defer e.Close()
+	measure("allow of 1", 100, func() error {
+		_, err := e.Decide(ctx, sqlite.Allow, []bounce.Address{g.address(g.rng.IntN(g.recipients / 2))}, "", time.Time{})
+		return err
+	})
+	var many []bounce.Address
+	for i := range 10_000 {
+		many = append(many, bounce.Address{Normal: fmt.Sprintf("blocked%d@example.net", i), Domain: "example.net"})
+	}
+	measure("block of 10,000", 1, func() error { _, err := e.Decide(ctx, sqlite.Block, many, "", time.Time{}); return err })
+	var released sqlite.Released
+	day := sqlite.Release{Since: stamp(time.Now().AddDate(0, 0, -10)), Until: stamp(time.Now().AddDate(0, 0, -9)), Category: "invalid-address"}
+	measure("release of a day", 1, func() error { released, err = e.Release(ctx, day, false); return err })
+	fmt.Printf("  (%d failures of %d addresses)\n", released.Failures, released.Recipients)
+	var incidents []sqlite.Incident
+	measure("incidents of 7 days", 3, func() error {
+		incidents, err = r.Incidents(ctx, sqlite.IncidentFilter{Since: stamp(time.Now().AddDate(0, 0, -7)), Now: time.Now(), Gap: 6 * time.Hour, Addresses: 10})
+		return err
+	})
+	fmt.Printf("  (%d)\n", len(incidents))
+	return nil
+}
+
+func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
+
+// measure runs what it is given several times, and tells how long that takes:
+// half of the runs less than the first number, and the slowest the second.
+func measure(what string, times int, do func() error) {
+	var took []time.Duration
+	for range times {
+		begun := time.Now()
+		if err := do(); err != nil {
+			fmt.Fprintf(os.Stderr, "scale: %s: %v\n", what, err)
+			os.Exit(1)
+		}
+		took = append(took, time.Since(begun))
+	}
+	slices.Sort(took)
+	fmt.Printf("%-34s %12v %12v\n", what, took[len(took)/2].Round(time.Microsecond), took[len(took)-1].Round(time.Microsecond))
+}
+
+// full is of how many addresses one has a mailbox that is always full.
+const full = 20
+
+// generator makes records in the order of time, as of a server that writes to
+// one part of its list after the other: of ten failures nine are in that part.
+// Address number 0 fails most, a thousandth of all failures.
+type generator struct {
+	rng        *rand.Rand
+	recipients int
+	at         time.Time
+	step       time.Duration
+	n          uint32
+	last       int // the number of the last address that failed
+	records    int // to come in all
+	failed     int // so far
+}
+
+// failing chooses the address that fails next.
+func (g *generator) failing() int {
+	g.failed++
+	switch one := g.rng.IntN(1000); {
+	case one == 0:
+		g.last = 0
+	case one < 50:
+		g.last = g.rng.IntN(g.recipients/full) * full
+	case one < 100:
+		g.last = g.rng.IntN(g.recipients)
+	default:
+		begin := int(int64(g.failed) * int64(g.recipients) / int64(g.records))
+		g.last = (begin + g.rng.IntN(g.recipients/100)) % g.recipients
+	}
+	return g.last
+}
+
+func (g *generator) address(i int) bounce.Address {
+	domain := fmt.Sprintf("d%d.example", i%20_000)
+	return bounce.Address{Normal: fmt.Sprintf("user%d@%s", i, domain), Domain: domain}
+}
+
+// kinds are what fails, and how often of a hundred.
+var kinds = []struct {
+	of      int
+	outcome bounce.Outcome
+	bounce.Verdict
+	reply string
+}{
+	{20, bounce.Bounced, bounce.Verdict{Category: bounce.InvalidAddress, Reason: bounce.NoSuchUser, Scope: bounce.ScopeRecipient, Disposition: bounce.Permanent, Suppress: true}, "550 5.1.1 Recipient address rejected: User unknown in virtual mailbox table"},
+	{15, bounce.Bounced, bounce.Verdict{Category: bounce.MailboxFull, Reason: bounce.MailboxFullReason, Scope: bounce.ScopeRecipient, Disposition: bounce.Retry}, "552 5.2.2 The email account that you tried to reach is over quota"},
+	{35, bounce.Deferred, bounce.Verdict{Category: bounce.RateLimit, Reason: bounce.Greylisted, Scope: bounce.ScopeSender, Disposition: bounce.Retry}, "450 4.2.0 Greylisted, see http://postgrey.example/help"},
+	{20, bounce.Deferred, bounce.Verdict{Category: bounce.RecipientError, Reason: bounce.ConnectionFailed, Scope: bounce.ScopeNetwork, Disposition: bounce.Retry}, "connect to mx.example[192.0.2.1]:25: Connection timed out"},
+	{10, bounce.Bounced, bounce.Verdict{Category: bounce.SenderReputation, Reason: bounce.IPBlocklisted, Scope: bounce.ScopeSender, Disposition: bounce.Permanent, Blocklist: "zen.spamhaus.org"}, "554 5.7.1 Service unavailable; Client host [198.51.100.7] blocked using zen.spamhaus.org"},
+}
+
+// batch makes so many failures, and half as many deliveries.
+func (g *generator) batch(n int) *bounce.Batch {
+	b := &bounce.Batch{}
+	for range n {
+		g.next()
+		to := g.address(g.failing())
+		percent := g.rng.IntN(100)
+		if g.last%full == 0 {
+			percent = 20 // of kinds, a full mailbox
+		}
+		k := &kinds[0]
+		for j := range kinds {
+			if k = &kinds[j]; percent < k.of {
+				break
+			}
+			percent -= k.of
+		}
+		r := bounce.Record{
+			Delivery: bounce.Delivery{
+				ID: g.id(), At: g.at, Host: "mx1", MTA: bounce.Postfix, QueueID: fmt.Sprintf("4C%X", g.n), Sender: "news@shop.example", HasSender: true,
+				MessageID: fmt.Sprintf("%d.%d@shop.example", g.n, g.last), Outcome: k.outcome, DSN: "5.0.0",
+				Reply: bounce.Reply{SMTPCode: 550, EnhancedCode: "5.1.1", Text: k.reply, Stage: bounce.StageRcptTo, RelayHost: "mx." + to.Domain, RelayIP: "192.0.2.1", RelayPort: 25},
+			},
+			Verdict: k.Verdict, To: to,
+		}
+		r.Rule = "scale"
+		b.Records = append(b.Records, r)
+		if g.rng.IntN(2) == 0 {
+			g.next()
+			i := g.rng.IntN(g.recipients)
+			if i%full == 0 {
+				continue
+			}
+			to := g.address(i)
+			b.Successes = append(b.Successes, bounce.Success{ID: g.id(), Domain: uint32(len(b.Domains)), At: g.at.UnixMilli(), Key: to.Key()})
+			b.Domains = append(b.Domains, to.Domain)
+		}
+	}
+	return b
+}
+
+func (g *generator) next() { g.n++; g.at = g.at.Add(g.step) }
+
+func (g *generator) id() bounce.EventID {
+	return bounce.NewEventID(uint32(g.at.Unix()), fmt.Append(nil, g.n))
+}

@@ -1,0 +1,55 @@
+package bounce
+
+// Policy says when failures that do not prove an address bad do so together,
+// and for how long an address stays bad. The zero policy counts nothing, and
+// keeps what a single failure proved bad for ever.
+type Policy struct {
+	General Threshold `json:"general"`
+	// Categories go before General.
+	Categories map[Category]Threshold `json:"categories"`
+}
+
+// Threshold is the policy for one category. Days are those of UTC.
+type Threshold struct {
+	// Failures is how many failures of the category make an address bad; 0 is
+	// never.
+	Failures int `json:"failures"`
+	// Days is how far the first and the last of them have to be apart.
+	Days int `json:"days"`
+	// Window is how many days back failures are counted.
+	Window int `json:"window"`
+	// BadDays is for how many days after the last failure that counts an
+	// address stays bad that was made so by counting; 0 is for ever.
+	BadDays int `json:"bad_days"`
+	// SuppressDays is the same for an address that a single failure proved bad.
+	SuppressDays int `json:"suppress_days"`
+}
+
+// For returns what holds for a category.
+func (p *Policy) For(c Category) Threshold {
+	if t, own := p.Categories[c]; own {
+		return t
+	}
+	return p.General
+}
+
+// Counts reports whether a failure may be counted against an address: its
+// reply is about the address, or it was given up on for its age and no reply
+// said whose problem it was. What is the domain's, the network's or our own
+// problem never counts.
+func (v *Verdict) Counts(o Outcome) bool {
+	return !v.Suppress && (v.Scope == ScopeRecipient || o == Expired && v.Category == Unclassified)
+}
+
+// Decider is what decided the state of a recipient.
+type Decider string
+
+// The deciders, as they are stored.
+const (
+	ByFailure  Decider = "failure"  // the last failure, or one that proves the address bad
+	ByPolicy   Decider = "policy"   // so many failures over so many days
+	ByDelivery Decider = "delivery" // the address was reached after its last failure
+	ByRelease  Decider = "release"  // its failures since the last delivery were released by hand
+	ByTime     Decider = "time"     // it was bad, and its time is over
+	ByHand     Decider = "manual"   // allowed or blocked by hand, or that was taken back
+)

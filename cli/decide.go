@@ -1,0 +1,267 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+	"unicode"
+
+	"github.com/spf13/cobra"
+
+	"github.com/bouncetail/bouncetail/address"
+	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/sqlite"
+)
+
+// allow and block are the subcommands of recipients that decide about addresses.
+func (a *app) allow() *cobra.Command {
+	return a.decide(sqlite.Allow, "Hold addresses to be ok, whatever the log says",
+		"Allow holds addresses to be ok until that is taken back with recipients unset, or\n"+
+			"until the time that --until names: also where they have failed or fail again.\n")
+}
+
+func (a *app) block() *cobra.Command {
+	return a.decide(sqlite.Block, "Hold addresses to be bad, whatever the log says",
+		"Block holds addresses to be bad until that is taken back with recipients unset, or\n"+
+			"until the time that --until names: also where they never failed or are reached.\n")
+}
+
+const decideHelp = "Exports, cursors and maps see it as any other change. The daemon may be running."
+
+func (a *app) decide(decision, short, long string) *cobra.Command {
+	var from, note, until string
+	c := &cobra.Command{
+		Use:   decision + " ADDRESS…",
+		Short: short,
+		Long:  long + decideHelp,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var end time.Time
+			if until != "" {
+				var err error
+				if end, err = parseUntil(until, a.now()); err != nil {
+					return usageError{fmt.Errorf("--until: %w", err)}
+				}
+			}
+			return a.edit(cmd.Context(), args, from, func(e *sqlite.Editor, on []bounce.Address) error {
+				changes, err := e.Decide(cmd.Context(), decision, on, note, end)
+				if err != nil {
+					return err
+				}
+				done := map[string]string{sqlite.Allow: "allowed", sqlite.Block: "blocked"}[decision]
+				_, err = fmt.Fprintf(a.stdout, "%s %s: %s\n", amount(len(on), "address"), done, effect(changes))
+				return err
+			})
+		},
+	}
+	c.Flags().StringVar(&note, "note", "", "why, as `TEXT` that is kept with it")
+	c.Flags().StringVar(&until, "until", "", "when it ends: 30d, `2026-12-31` (when that day begins), or RFC 3339; else it has no end")
+	fromFile(c, &from)
+	return c
+}
+
+func fromFile(c *cobra.Command, from *string) {
+	c.Flags().StringVar(from, "from-file", "", "also the addresses in `FILE`, one a line; - is standard input")
+}
+
+// unset is the subcommand of recipients that takes decisions back.
+func (a *app) unset() *cobra.Command {
+	var from string
+	c := &cobra.Command{
+		Use:   "unset ADDRESS…",
+		Short: "Take back what was decided by allow or block",
+		Long:  "Unset lets the state of addresses follow from the log again. What was decided stays\nin the list of recipients decisions --all. " + decideHelp,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.edit(cmd.Context(), args, from, func(e *sqlite.Editor, on []bounce.Address) error {
+				changes, err := e.Withdraw(cmd.Context(), on)
+				if err != nil {
+					return err
+				}
+				_, err = fmt.Fprintf(a.stdout, "Decisions on %s taken back: %s\n", amount(len(on), "address"), effect(changes))
+				return err
+			})
+		},
+	}
+	fromFile(c, &from)
+	return c
+}
+
+// edit has the addresses changed by hand that are named as arguments and in a
+// file.
+func (a *app) edit(ctx context.Context, args []string, from string, do func(*sqlite.Editor, []bounce.Address) error) error {
+	on, err := a.addresses(args, from)
+	if err != nil {
+		return err
+	}
+	settings, err := a.settings()
+	if err != nil {
+		return err
+	}
+	e, err := sqlite.OpenEditor(ctx, settings.Database)
+	if err != nil {
+		return err
+	}
+	err = errors.Join(do(e, on), e.Close())
+	var none sqlite.BadAddress
+	if errors.As(err, &none) {
+		return usageError{none}
+	}
+	return err
+}
+
+// addresses reads the addresses that a command was given, each once.
+func (a *app) addresses(args []string, from string) ([]bounce.Address, error) {
+	var on []bounce.Address
+	for _, arg := range args {
+		to, err := checkedAddress(arg)
+		if err != nil {
+			return nil, usageError{err}
+		}
+		on = append(on, to)
+	}
+	if from != "" {
+		in, name := a.stdin, "standard input"
+		if from != "-" {
+			f, err := os.Open(from)
+			if err != nil {
+				return nil, fmt.Errorf("--from-file: %w", err)
+			}
+			defer f.Close()
+			in, name = f, from
+		}
+		listed, err := addressList(in, name)
+		if err != nil {
+			return nil, err
+		}
+		on = append(on, listed...)
+	}
+	slices.SortFunc(on, func(a, b bounce.Address) int { return strings.Compare(a.Normal, b.Normal) })
+	on = slices.CompactFunc(on, func(a, b bounce.Address) bool { return a.Normal == b.Normal })
+	if len(on) == 0 {
+		return nil, usageError{errors.New("no address given; name some, or a file of them with --from-file")}
+	}
+	return on, nil
+}
+
+// addressList reads one address a line; empty lines and those that begin with #
+// are passed over.
+func addressList(in io.Reader, name string) ([]bounce.Address, error) {
+	var on []bounce.Address
+	lines := bufio.NewScanner(in)
+	for n := 1; lines.Scan(); n++ {
+		line := strings.TrimSpace(lines.Text())
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		to, err := checkedAddress(line)
+		if err != nil {
+			return nil, fmt.Errorf("%s, line %d: %w; nothing was changed", name, n, err)
+		}
+		on = append(on, to)
+	}
+	if err := lines.Err(); err != nil {
+		return nil, fmt.Errorf("%s: %w; it has to hold one address a line", name, err)
+	}
+	return on, nil
+}
+
+// checkedAddress refuses what no mail server would take for a recipient. One
+// without @ may be a local user, which the database knows.
+func checkedAddress(given string) (bounce.Address, error) {
+	given = strings.TrimSpace(given)
+	to := address.Parse(given)
+	at := strings.LastIndexByte(to.Normal, '@')
+	switch {
+	case to.Normal == "":
+		return to, sqlite.BadAddress{Address: given, Why: "is empty; give an address such as jane@example.com"}
+	case strings.ContainsFunc(to.Normal, func(r rune) bool {
+		return unicode.IsControl(r) || r == '<' || r == '>' || r == ',' || r == unicode.ReplacementChar
+	}),
+		strings.ContainsFunc(to.Domain, unicode.IsSpace), !strings.HasPrefix(to.Normal, `"`) && strings.ContainsFunc(to.Normal, unicode.IsSpace):
+		return to, sqlite.BadAddress{Address: given, Why: "is no address: it has a space or a sign in it that none has"}
+	case at == 0:
+		return to, sqlite.BadAddress{Address: given, Why: "is no address: there is nothing before the @"}
+	case at > 0 && to.Domain == "":
+		return to, sqlite.BadAddress{Address: given, Why: "is no address: there is no domain behind the @"}
+	case len(to.Normal) > 512:
+		return to, sqlite.BadAddress{Address: given[:40] + "…", Why: "is no address: it is too long"}
+	}
+	return to, nil
+}
+
+// parseUntil reads a span from now, a day, or a time, which must be to come.
+func parseUntil(s string, now time.Time) (time.Time, error) {
+	t, err := parseSince(s, now)
+	if err != nil {
+		return t, err
+	}
+	if span := now.Sub(t); strings.HasSuffix(s, "d") || isSpan(s) {
+		t = now.Add(span)
+	}
+	if !t.After(now) {
+		return t, fmt.Errorf("%s is over; name a time to come, such as 30d", s)
+	}
+	return t, nil
+}
+
+func isSpan(s string) bool {
+	_, err := time.ParseDuration(s)
+	return err == nil
+}
+
+func amount(n int, of string) string {
+	if n == 1 {
+		return "1 " + of
+	}
+	if strings.HasSuffix(of, "s") {
+		of += "e"
+	}
+	return fmt.Sprintf("%s %ss", thousands(int64(n)), of)
+}
+
+// effect tells what a change comes to.
+func effect(c sqlite.Changes) string {
+	if c.Bad == 0 && c.Good == 0 {
+		return "none has become bad by it, or good."
+	}
+	return fmt.Sprintf("%s become bad by it, %s bad no more.", thousands(int64(c.Bad)), thousands(int64(c.Good)))
+}
+
+// decisions is the subcommand of recipients that lists what was decided.
+func (a *app) decisions() *cobra.Command {
+	var all, asJSON bool
+	c := &cobra.Command{
+		Use:   "decisions",
+		Short: "List what was decided by allow and block, the last first",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			r, err := a.reader(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer r.Close()
+			if asJSON {
+				enc := json.NewEncoder(a.stdout)
+				enc.SetEscapeHTML(false)
+				return r.Decisions(cmd.Context(), all, func(d *sqlite.Decision) error { return enc.Encode(d) })
+			}
+			w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+			fmt.Fprintln(w, "RECIPIENT\tDECISION\tSINCE\tUNTIL\tENDED\tNOTE")
+			err = r.Decisions(cmd.Context(), all, func(d *sqlite.Decision) error {
+				_, err := fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", d.Recipient, d.Decision, shortTime(d.DecidedAt), shortTime(d.Until), shortTime(d.EndedAt), d.Note)
+				return err
+			})
+			return errors.Join(err, w.Flush())
+		},
+	}
+	c.Flags().BoolVar(&all, "all", false, "also those that have ended")
+	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
+	return c
+}

@@ -1,0 +1,91 @@
+package cli
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/bouncetail/bouncetail/sqlite"
+)
+
+func (a *app) incidents() *cobra.Command {
+	var since string
+	var asJSON bool
+	f := sqlite.IncidentFilter{}
+	c := &cobra.Command{
+		Use:   "incidents",
+		Short: "Show what hit many addresses at once and is none of theirs to mend",
+		Long: "Incidents gathers the failures that are not about the recipient: your IP on a\n" +
+			"blocklist, a provider that limits you, a domain that cannot be reached. Each is\n" +
+			"shown once, however many addresses it hit. None of it makes an address bad.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			f.Now = a.now()
+			from, err := parseSince(since, f.Now)
+			if err != nil {
+				return usageError{fmt.Errorf("--since: %w", err)}
+			}
+			if f.Addresses < 1 {
+				return usageError{fmt.Errorf("--addresses: %d is less than 1", f.Addresses)}
+			}
+			if f.Gap <= 0 {
+				return usageError{errors.New("--gap: name a span such as 6h")}
+			}
+			f.Since = stored(from)
+			r, err := a.reader(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer r.Close()
+			found, err := r.Incidents(cmd.Context(), f)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				enc := json.NewEncoder(a.stdout)
+				enc.SetEscapeHTML(false)
+				for i := range found {
+					if err := enc.Encode(&found[i]); err != nil {
+						return err
+					}
+				}
+				return nil
+			}
+			if len(found) == 0 {
+				_, err := fmt.Fprintf(a.stdout, "Nothing has hit %s or more at once since %s.\n", amount(f.Addresses, "address"), shortTime(f.Since))
+				return err
+			}
+			for i := range found {
+				a.incident(&found[i])
+			}
+			return nil
+		},
+	}
+	c.Flags().StringVar(&since, "since", "7d", "failures since `TIME`: 24h, 7d, 2026-11-01, or RFC 3339")
+	c.Flags().IntVar(&f.Addresses, "addresses", 10, "only what hit at least `N` addresses")
+	c.Flags().DurationVar(&f.Gap, "gap", 6*time.Hour, "how `LONG` a pause ends an incident")
+	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
+	return c
+}
+
+// incident shows one as a person reads it.
+func (a *app) incident(i *sqlite.Incident) {
+	with := ""
+	if i.With != "" {
+		with = ", " + i.With
+	}
+	end := "to " + shortTime(i.Until)
+	if i.Ongoing {
+		end = "and going on, last " + shortTime(i.Until)
+	}
+	fmt.Fprintf(a.stdout, "%s / %s%s: %s of %s in %s\n", i.Category, i.Reason, with, amount(i.Failures, "failure"), amount(i.Addresses, "address"), amount(i.Domains, "domain"))
+	fmt.Fprintf(a.stdout, "  from %s %s (UTC)\n", shortTime(i.Since), end)
+	if i.Reply != "" {
+		fmt.Fprintf(a.stdout, "  such as: %s\n", strings.TrimSpace(i.Reply))
+	}
+	fmt.Fprintf(a.stdout, "  what to do: %s\n\n", i.Advice)
+}

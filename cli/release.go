@@ -1,0 +1,168 @@
+package cli
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/bouncetail/bouncetail/address"
+	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/sqlite"
+)
+
+// outage holds the flags that choose failures.
+type outage struct {
+	sqlite.Release
+	since, until string
+}
+
+func (o *outage) flags(c *cobra.Command) {
+	c.Flags().StringVar(&o.since, "since", "", "failures since `TIME`: 24h, 7d, 2026-11-01, or RFC 3339")
+	c.Flags().StringVar(&o.until, "until", "", "and before `TIME`; else up to now")
+	c.Flags().StringVar(&o.Category, "category", "", "only of `CATEGORY`: "+categorySlugs())
+	c.Flags().StringVar(&o.Domain, "domain", "", "only of addresses of `DOMAIN`")
+	c.Flags().StringVar(&o.Reason, "reason", "", "only for `REASON`, such as no-such-user")
+	c.Flags().StringVar(&o.Note, "note", "", "why, as `TEXT` that is kept with it")
+}
+
+// parse checks the flags.
+func (o *outage) parse(now time.Time) (sqlite.Release, error) {
+	if o.since == "" {
+		return o.Release, errors.New("--since: say when the outage began, such as 6h or 2026-11-20T08:00:00+01:00")
+	}
+	from, err := parseSince(o.since, now)
+	if err != nil {
+		return o.Release, fmt.Errorf("--since: %w", err)
+	}
+	end := now
+	if o.until != "" {
+		if end, err = parseSince(o.until, now); err != nil {
+			return o.Release, fmt.Errorf("--until: %w", err)
+		}
+	}
+	if end.After(now) {
+		return o.Release, fmt.Errorf("--until: %s is to come; failures can be released once they have happened", o.until)
+	}
+	if !from.Before(end) {
+		return o.Release, errors.New("--since: the outage ends before it begins")
+	}
+	if o.Category != "" && !slices.ContainsFunc(bounce.Categories, func(m bounce.Meaning) bool { return m.Slug == o.Category }) {
+		return o.Release, fmt.Errorf("--category: %q is none of %s", o.Category, categorySlugs())
+	}
+	if o.Reason != "" && !slices.ContainsFunc(bounce.Reasons, func(m bounce.ReasonMeaning) bool { return string(m.Reason) == o.Reason }) {
+		return o.Release, fmt.Errorf("--reason: %q is none; docs/categories.md lists them, such as no-such-user", o.Reason)
+	}
+	o.Domain = address.Domain(o.Domain)
+	o.Since, o.Until = stored(from), stored(end)
+	return o.Release, nil
+}
+
+// stored writes a time as the database has it.
+func stored(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
+
+// release is the subcommand of recipients for what an outage leaves behind.
+func (a *app) release() *cobra.Command {
+	var chosen outage
+	var dry bool
+	var undo int64
+	c := &cobra.Command{
+		Use:   "release",
+		Short: "Let the failures of an outage no longer count",
+		Long: "Release lets no state follow any more from the failures of some hours, such as those\n" +
+			"in which a provider answered \"no such user\" to everything. The failures stay on\n" +
+			"record, and those of that time that are read later are released as well. The daemon\n" +
+			"may be running.",
+		Args: cobra.NoArgs,
+	}
+	chosen.flags(c)
+	c.Flags().BoolVar(&dry, "dry-run", false, "only tell how many it would be")
+	c.Flags().Int64Var(&undo, "undo", 0, "take the release with this `NUMBER` back; recipients releases lists them")
+	c.RunE = func(cmd *cobra.Command, _ []string) error {
+		var r sqlite.Release
+		if undo == 0 {
+			var err error
+			if r, err = chosen.parse(a.now()); err != nil {
+				return usageError{err}
+			}
+		} else if cmd.Flags().NFlag() > 1 && (chosen.since != "" || dry) {
+			return usageError{errors.New("--undo takes a release back as it was made; leave the other flags out")}
+		}
+		settings, err := a.settings()
+		if err != nil {
+			return err
+		}
+		e, err := sqlite.OpenEditor(cmd.Context(), settings.Database)
+		if err != nil {
+			return err
+		}
+		defer e.Close()
+		var done sqlite.Released
+		if undo != 0 {
+			done, err = e.WithdrawRelease(cmd.Context(), undo)
+		} else {
+			done, err = e.Release(cmd.Context(), r, dry)
+		}
+		if err != nil {
+			return err
+		}
+		what := amount(done.Failures, "failure") + " of " + amount(done.Recipients, "address")
+		switch {
+		case dry:
+			_, err = fmt.Fprintf(a.stdout, "%s would no longer count: %s Nothing was changed.\n", what, effect(done.Changes))
+		case undo != 0:
+			_, err = fmt.Fprintf(a.stdout, "%s count again: %s\n", what, effect(done.Changes))
+		default:
+			_, err = fmt.Fprintf(a.stdout, "Release %d, %s no longer count: %s\n", done.ID, what, effect(done.Changes))
+		}
+		return err
+	}
+	return c
+}
+
+// releases is the subcommand of recipients that lists what was released.
+func (a *app) releases() *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "releases",
+		Short: "List the outages whose failures were released",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			r, err := a.reader(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer r.Close()
+			all, err := r.Releases(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				enc := json.NewEncoder(a.stdout)
+				enc.SetEscapeHTML(false)
+				for i := range all {
+					if err := enc.Encode(&all[i]); err != nil {
+						return err
+					}
+				}
+				return nil
+			}
+			w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+			fmt.Fprintln(w, "NUMBER\tSINCE\tUNTIL\tOF\tRELEASED\tTAKEN BACK\tNOTE")
+			for i := range all {
+				o := &all[i]
+				of := strings.Join(slices.DeleteFunc([]string{o.Category, o.Reason, o.Domain}, func(s string) bool { return s == "" }), " ")
+				fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%s\n", o.ID, shortTime(o.Since), shortTime(o.Until), cmp.Or(of, "all"), shortTime(o.ReleasedAt), shortTime(o.WithdrawnAt), o.Note)
+			}
+			return w.Flush()
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
+	return c
+}

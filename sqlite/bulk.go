@@ -1,0 +1,158 @@
+package sqlite
+
+// #include "bulk.h"
+import "C"
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/bouncetail/bouncetail/bounce"
+)
+
+// registerBulk makes the SQL function of bulk.c known, once a process.
+var registerBulk = sync.OnceValue(func() error {
+	if code := C.bouncetail_bulk_register(); code != 0 {
+		return fmt.Errorf("register an SQL function: SQLite error %d", int(code))
+	}
+	return nil
+})
+
+// packed gathers the parameters of a statement for many rows, in the form that
+// bulk.c reads. A row is the values of all parameters, in their order.
+type packed struct {
+	data   []byte
+	second int64  // of the last time that was added
+	prefix []byte // as it was written, without its milliseconds
+}
+
+func (r *packed) null() { r.data = append(r.data, C.BULK_NULL) }
+
+func (r *packed) int(n int64) {
+	r.data = binary.NativeEndian.AppendUint64(append(r.data, C.BULK_INT), uint64(n))
+}
+
+func (r *packed) bool(b bool) {
+	if b {
+		r.int(1)
+	} else {
+		r.int(0)
+	}
+}
+
+// text adds a string, which may be empty.
+func (r *packed) text(s string) {
+	r.data = append(binary.NativeEndian.AppendUint32(append(r.data, C.BULK_TEXT), uint32(len(s))), s...)
+}
+
+func (r *packed) blob(b []byte) {
+	r.data = append(binary.NativeEndian.AppendUint32(append(r.data, C.BULK_BLOB), uint32(len(b))), b...)
+}
+
+// id adds an event id as its hexadecimal digits.
+func (r *packed) id(id bounce.EventID) {
+	r.data = binary.NativeEndian.AppendUint32(append(r.data, C.BULK_TEXT), uint32(2*len(id)))
+	r.data = hex.AppendEncode(r.data, id[:])
+}
+
+// time adds a time as it is stored. Times that follow each other are mostly of
+// one second.
+func (r *packed) time(t time.Time) {
+	if second := t.Unix(); second != r.second || r.prefix == nil {
+		r.second = second
+		r.prefix = t.UTC().AppendFormat(r.prefix[:0], "2006-01-02T15:04:05.")
+	}
+	r.data = binary.NativeEndian.AppendUint32(append(r.data, C.BULK_TEXT), uint32(len(r.prefix)+len("000Z")))
+	r.data = append(r.data, r.prefix...)
+	n := t.Nanosecond() / int(time.Millisecond)
+	r.data = append(r.data, '0'+byte(n/100), '0'+byte(n/10%10), '0'+byte(n%10), 'Z')
+}
+
+// value adds a value of one of the types that database/sql knows.
+func (r *packed) value(v any) error {
+	switch v := v.(type) {
+	case nil:
+		r.null()
+	case string:
+		r.text(v)
+	case int:
+		r.int(int64(v))
+	case int64:
+		r.int(v)
+	case bool:
+		r.bool(v)
+	case []byte:
+		if v == nil {
+			r.null()
+		} else {
+			r.blob(v)
+		}
+	default:
+		return fmt.Errorf("a value of type %T cannot be stored", v)
+	}
+	return nil
+}
+
+// known and number store what is not known as NULL.
+func (r *packed) known(s string) {
+	if s == "" {
+		r.null()
+	} else {
+		r.text(s)
+	}
+}
+
+func (r *packed) number(n int) {
+	if n == 0 {
+		r.null()
+	} else {
+		r.int(int64(n))
+	}
+}
+
+// bulkBytes is how much is handed to SQLite at a time.
+const bulkBytes = 1 << 20
+
+// each runs a statement for n rows, and tells the ids of the rows that it
+// inserted. args gives the values of row i.
+func (w *writer) each(n int, query string, args func(i int) []any, inserted func(i int, id int64)) error {
+	var bad error
+	err := w.bulk(n, query, func(i int, r *packed) {
+		for _, v := range args(i) {
+			if err := r.value(v); err != nil && bad == nil {
+				bad = err
+			}
+		}
+	}, inserted)
+	return errors.Join(bad, err)
+}
+
+// bulk is each for the tables that get most of the rows: it makes no value of
+// an interface type. row adds the values of row i.
+func (w *writer) bulk(n int, query string, row func(i int, r *packed), inserted func(i int, id int64)) error {
+	var r packed
+	first := 0 // the first row in r
+	for i := range n {
+		row(i, &r)
+		if len(r.data) < bulkBytes && i < n-1 {
+			continue
+		}
+		var ids []byte
+		if err := w.tx.QueryRowContext(w.ctx, "SELECT bouncetail_bulk(?, ?)", query, r.data).Scan(&ids); err != nil {
+			return err
+		}
+		for ; inserted != nil && len(ids) > 0; ids = ids[8:] {
+			if id := binary.NativeEndian.Uint64(ids); id != 0 { // else it was there already
+				inserted(first, int64(id))
+			}
+			first++
+		}
+		r.data = r.data[:0]
+		first = i + 1
+	}
+	return nil
+}

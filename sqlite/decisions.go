@@ -1,0 +1,385 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/mattn/go-sqlite3"
+
+	"github.com/bouncetail/bouncetail/bounce"
+)
+
+// What can be decided about an address by hand.
+const (
+	Allow = "allow" // ok, whatever the log says
+	Block = "block" // bad, whatever the log says
+)
+
+// Decision is what was decided about an address by hand. Times are as stored.
+type Decision struct {
+	Recipient string `json:"recipient"`
+	Decision  string `json:"decision"`
+	Note      string `json:"note"`
+	DecidedAt string `json:"decided_at"`
+	Until     string `json:"until"`    // empty where it has no end
+	EndedAt   string `json:"ended_at"` // empty while it holds
+	key       int64
+}
+
+func (d *Decision) holds(now string) bool {
+	return d != nil && d.EndedAt == "" && (d.Until == "" || now < d.Until)
+}
+
+const decisionColumns = "recipient, decision, coalesce(note, ''), decided_at, coalesce(until, ''), coalesce(ended_at, ''), d.recipient_key"
+
+func scanDecision(scan func(...any) error) (*Decision, error) {
+	d := &Decision{}
+	return d, scan(&d.Recipient, &d.Decision, &d.Note, &d.DecidedAt, &d.Until, &d.EndedAt, &d.key)
+}
+
+// decisionsOn returns the decisions in force on the addresses of rows.
+func (w *writer) decisionsOn(rows map[int64]*recipientRow) (map[int64]*Decision, error) {
+	var some bool // nearly always none, and then no address costs a look-up
+	if err := w.tx.QueryRowContext(w.ctx, "SELECT EXISTS (SELECT 1 FROM decisions WHERE ended_at IS NULL)").Scan(&some); err != nil || !some {
+		return nil, err
+	}
+	found := make(map[int64]*Decision)
+	err := scanAll(w.ctx, w.tx, "SELECT "+decisionColumns+" FROM json_each(?) k CROSS JOIN decisions d ON d.recipient_key = k.value WHERE d.ended_at IS NULL",
+		func(scan func(...any) error) error {
+			d, err := scanDecision(scan)
+			found[d.key] = d
+			return err
+		}, keyList(slices.Sorted(maps.Keys(rows))))
+	return found, err
+}
+
+// Decisions calls each for every decision, the last first: those in force, or
+// all that there ever were.
+func (r *Reader) Decisions(ctx context.Context, all bool, each func(*Decision) error) error {
+	return scanAll(ctx, r.db, "SELECT "+decisionColumns+" FROM decisions d WHERE ? OR ended_at IS NULL ORDER BY decided_at DESC, id DESC", func(scan func(...any) error) error {
+		d, err := scanDecision(scan)
+		if err != nil {
+			return err
+		}
+		return each(d)
+	}, all)
+}
+
+// DecisionsOn returns every decision on an address, the first first.
+func (r *Reader) DecisionsOn(ctx context.Context, to bounce.Address) ([]Decision, error) {
+	found := []Decision{}
+	err := scanAll(ctx, r.db, "SELECT "+decisionColumns+" FROM decisions d WHERE recipient_key = ? ORDER BY id", func(scan func(...any) error) error {
+		d, err := scanDecision(scan)
+		found = append(found, *d)
+		return err
+	}, to.Key())
+	return found, err
+}
+
+// Editor makes the changes that an admin makes by hand, each in one short
+// transaction, beside the daemon that may be writing at the same time.
+type Editor struct{ store Store }
+
+// OpenEditor opens a database that must exist and have the schema of this
+// version.
+func OpenEditor(ctx context.Context, path string) (_ *Editor, err error) {
+	r, err := OpenReader(ctx, path) // whose errors name what is wrong with the file
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	var version int
+	if err := r.db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
+		return nil, fmt.Errorf("database %s: %w", path, err)
+	}
+	files, err := migrations.ReadDir("migrations")
+	if err != nil {
+		return nil, err
+	}
+	if version != len(files) {
+		return nil, fmt.Errorf("database %s has schema %d, and this bouncetail knows %d; restart the daemon with this version, or run bouncetail recipients rebuild", path, version, len(files))
+	}
+	if err := registerBulk(); err != nil {
+		return nil, err
+	}
+	e := &Editor{Store{path: path, file: r.file}}
+	e.store.db, err = sql.Open("sqlite3", dsn(path, "rw", "_txlock=immediate&_synchronous=NORMAL"))
+	if err != nil {
+		return nil, fmt.Errorf("open database %s: %w", path, err)
+	}
+	e.store.db.SetMaxOpenConns(1)
+	return e, nil
+}
+
+// Close closes the database.
+func (e *Editor) Close() error { return e.store.db.Close() }
+
+// edit runs do whole or not at all, under the policy that the database follows.
+func (e *Editor) edit(ctx context.Context, do func(*writer) error) error {
+	err := e.store.transaction(ctx, func(w *writer) error {
+		var err error
+		if w.policy, err = appliedPolicy(ctx, w.tx); err != nil {
+			return err
+		}
+		return do(w)
+	})
+	var s sqlite3.Error
+	if errors.As(err, &s) && (s.Code == sqlite3.ErrBusy || s.Code == sqlite3.ErrLocked) {
+		return fmt.Errorf("database %s is kept busy by an import, a rebuild or a new policy; try again when that is done: %w", e.store.path, err)
+	}
+	if errors.As(err, &s) && s.Code == sqlite3.ErrReadonly {
+		return fmt.Errorf("database %s: %w; run as the user that owns it", e.store.path, err)
+	}
+	return err
+}
+
+// Decide decides about addresses by hand, until a time or, where that is zero,
+// until it is taken back. A decision before it on the same address ends.
+func (e *Editor) Decide(ctx context.Context, decision string, on []bounce.Address, note string, until time.Time) (changes Changes, err error) {
+	end := ""
+	if !until.IsZero() {
+		end = stamp(until)
+	}
+	err = e.edit(ctx, func(w *writer) error {
+		if err := w.knowLocals(on); err != nil {
+			return err
+		}
+		if _, err := w.endDecisions(on); err != nil {
+			return err
+		}
+		on = distinct(on)
+		err := w.each(len(on), "INSERT INTO decisions (recipient, domain, decision, note, decided_at, until, recipient_key) VALUES (?, ?, ?, ?, ?, ?, ?)",
+			func(i int) []any {
+				return []any{on[i].Normal, on[i].Domain, decision, text(note), w.now, text(end), on[i].Key()}
+			}, nil)
+		if err != nil {
+			return err
+		}
+		changes, err = w.reconsider(on)
+		return err
+	})
+	return changes, err
+}
+
+// Withdraw takes the decisions on addresses back. It refuses to where there is
+// none on one of them.
+func (e *Editor) Withdraw(ctx context.Context, on []bounce.Address) (changes Changes, err error) {
+	err = e.edit(ctx, func(w *writer) error {
+		on = distinct(on)
+		ended, err := w.endDecisions(on)
+		if err != nil {
+			return err
+		}
+		for _, to := range on {
+			if !ended[to.Key()] {
+				return fmt.Errorf("there is no decision on %s; bouncetail recipients decisions lists them", to.Normal)
+			}
+		}
+		changes, err = w.reconsider(on)
+		return err
+	})
+	return changes, err
+}
+
+func distinct(on []bounce.Address) []bounce.Address {
+	seen := make(map[string]struct{}, len(on))
+	kept := make([]bounce.Address, 0, len(on))
+	for _, to := range on {
+		if _, again := seen[to.Normal]; !again {
+			seen[to.Normal] = struct{}{}
+			kept = append(kept, to)
+		}
+	}
+	return kept
+}
+
+// knowLocals refuses addresses without a domain that no log has named.
+func (w *writer) knowLocals(on []bounce.Address) error {
+	for _, to := range on {
+		if to.Domain != "" {
+			continue
+		}
+		var known bool
+		if err := w.tx.QueryRowContext(w.ctx, "SELECT EXISTS (SELECT 1 FROM recipients WHERE recipient = ?)", to.Normal).Scan(&known); err != nil {
+			return err
+		}
+		if !known {
+			return BadAddress{to.Normal, "has no @, and no local user of that name is known; write the whole address"}
+		}
+	}
+	return nil
+}
+
+// BadAddress is an address that cannot be decided on.
+type BadAddress struct{ Address, Why string }
+
+func (e BadAddress) Error() string { return fmt.Sprintf("%q %s", e.Address, e.Why) }
+
+// endDecisions ends the decisions in force on the addresses, and tells which
+// had one.
+func (w *writer) endDecisions(on []bounce.Address) (ended map[int64]bool, err error) {
+	keys := make([]int64, len(on))
+	for i, to := range on {
+		keys[i] = to.Key()
+	}
+	ended = make(map[int64]bool)
+	err = scanAll(w.ctx, w.tx, "UPDATE decisions SET ended_at = ? WHERE ended_at IS NULL AND recipient_key IN (SELECT value FROM json_each(?)) RETURNING recipient_key",
+		func(scan func(...any) error) error {
+			var key int64
+			err := scan(&key)
+			ended[key] = true
+			return err
+		}, w.now, keyList(keys))
+	return ended, err
+}
+
+// reconsider brings the rows of addresses up to date, and makes those that are
+// missing. Their deliveries are noted in their rows from here on.
+func (w *writer) reconsider(on []bounce.Address) (Changes, error) {
+	w.touch(len(on))
+	for _, to := range on {
+		w.touched[to.Key()] = to
+	}
+	if err := w.lastDeliveries(nil); err != nil {
+		return w.changes, err
+	}
+	err := w.recipients(nil)
+	return w.changes, err
+}
+
+// Release is an outage whose failures no state follows from. Times are as
+// stored; of the other fields, those that are empty choose all.
+type Release struct {
+	ID          int64  `json:"id"`
+	Since       string `json:"since"`
+	Until       string `json:"until"` // failures before this time
+	Category    string `json:"category"`
+	Domain      string `json:"domain"`
+	Reason      string `json:"reason"`
+	Note        string `json:"note"`
+	ReleasedAt  string `json:"released_at"`
+	WithdrawnAt string `json:"withdrawn_at"` // empty while it holds
+}
+
+// covers reports whether a failure of an address in the domain is released.
+func (r *Release) covers(domain string, f *failure) bool {
+	return r.Covers(domain, f.at, f.category, f.reason)
+}
+
+// Covers reports whether a release is of a failure, told by its time as
+// stored, category and reason, of an address in the domain.
+func (r *Release) Covers(domain, at string, c bounce.Category, reason bounce.Reason) bool {
+	return at >= r.Since && at < r.Until &&
+		(r.Domain == "" || r.Domain == domain) &&
+		(r.Category == "" || r.Category == string(c)) &&
+		(r.Reason == "" || r.Reason == string(reason))
+}
+
+func releases(ctx context.Context, db querier, where string) ([]Release, error) {
+	found := []Release{}
+	err := scanAll(ctx, db, `
+		SELECT id, since, until, coalesce(category, ''), coalesce(domain, ''), coalesce(reason, ''), coalesce(note, ''), released_at, coalesce(withdrawn_at, '')
+		FROM releases `+where+`
+		ORDER BY id`, func(scan func(...any) error) error {
+		var r Release
+		err := scan(&r.ID, &r.Since, &r.Until, &r.Category, &r.Domain, &r.Reason, &r.Note, &r.ReleasedAt, &r.WithdrawnAt)
+		found = append(found, r)
+		return err
+	})
+	return found, err
+}
+
+// Releases returns all releases, the first first.
+func (r *Reader) Releases(ctx context.Context) ([]Release, error) { return releases(ctx, r.db, "") }
+
+// Released is what a release comes to.
+type Released struct {
+	ID         int64 // of the release; 0 where it was only tried
+	Failures   int   // that it is of
+	Recipients int   // whose failures they are
+	Changes
+}
+
+var errTried = errors.New("only tried")
+
+// Release lets no state follow any more from failures that are read already or
+// still will be. Where dry is set everything is made out and nothing changed.
+func (e *Editor) Release(ctx context.Context, r Release, dry bool) (done Released, err error) {
+	err = e.edit(ctx, func(w *writer) error {
+		done = Released{}
+		keys, failures, err := w.releasedBy(&r)
+		if err != nil {
+			return err
+		}
+		done.Failures, done.Recipients = failures, len(keys)
+		if failures == 0 && !dry {
+			return errors.New("no failure is so old and of that kind; bouncetail incidents lists what there was")
+		}
+		err = w.tx.QueryRowContext(ctx, "INSERT INTO releases (since, until, category, domain, reason, note, released_at) VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id",
+			r.Since, r.Until, text(r.Category), text(r.Domain), text(r.Reason), text(r.Note), w.now).Scan(&done.ID)
+		if err != nil {
+			return err
+		}
+		if err := w.reliveAll(keys); err != nil {
+			return err
+		}
+		done.Changes = w.changes
+		if dry {
+			done.ID = 0
+			return errTried
+		}
+		return nil
+	})
+	if errors.Is(err, errTried) {
+		err = nil
+	}
+	return done, err
+}
+
+// WithdrawRelease lets the failures count again that a release was of.
+func (e *Editor) WithdrawRelease(ctx context.Context, id int64) (done Released, err error) {
+	err = e.edit(ctx, func(w *writer) error {
+		found, err := releases(ctx, w.tx, fmt.Sprintf("WHERE withdrawn_at IS NULL AND id = %d", id))
+		if err != nil {
+			return err
+		}
+		if len(found) == 0 {
+			return fmt.Errorf("there is no release %d in force; bouncetail recipients releases lists them", id)
+		}
+		if _, err := w.tx.ExecContext(ctx, "UPDATE releases SET withdrawn_at = ? WHERE id = ?", w.now, id); err != nil {
+			return err
+		}
+		keys, failures, err := w.releasedBy(&found[0])
+		if err != nil {
+			return err
+		}
+		if err := w.reliveAll(keys); err != nil {
+			return err
+		}
+		done = Released{id, failures, len(keys), w.changes}
+		return nil
+	})
+	return done, err
+}
+
+// releasedBy finds the failures that a release is of, and whose they are.
+func (w *writer) releasedBy(r *Release) (keys []int64, failures int, err error) {
+	err = scanAll(w.ctx, w.tx, `
+		SELECT recipient_key, count(*)
+		FROM bounces
+		WHERE occurred_at >= ?1 AND occurred_at < ?2 AND (?3 = '' OR category = ?3) AND (?4 = '' OR reason = ?4) AND (?5 = '' OR domain = ?5)
+		GROUP BY +recipient_key`, // not by the index on it, which has all of them
+		func(scan func(...any) error) error {
+			var key int64
+			var n int
+			err := scan(&key, &n)
+			keys, failures = append(keys, key), failures+n
+			return err
+		}, r.Since, r.Until, r.Category, r.Reason, r.Domain)
+	return keys, failures, err
+}

@@ -1,0 +1,59 @@
+package sqlite
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/bouncetail/bouncetail/bounce"
+)
+
+func TestWhatHitsManyAddressesIsOneIncident(t *testing.T) {
+	s, path := openNew(t)
+	var all []bounce.Record
+	// hit makes a failure of so many addresses in so many domains, one a minute.
+	hit := func(minute, addresses, domains int, reason bounce.Reason, scope bounce.Scope, blocklist, provider string) {
+		for i := range addresses {
+			r := judged(fmt.Sprint("user", i), minute+i, bounce.Deferred, bounce.RecipientError, reason, scope)
+			domain := fmt.Sprintf("d%d.example", i%domains)
+			r.To = bounce.Address{Normal: fmt.Sprintf("user%d@%s", i, domain), Domain: domain}
+			r.ID = id(fmt.Sprint(minute, i, domains, reason, blocklist))
+			r.Blocklist, r.Provider, r.Reply.Text = blocklist, provider, fmt.Sprint("reply ", i)
+			all = append(all, r)
+		}
+	}
+	hit(0, 12, 6, bounce.IPBlocklisted, bounce.ScopeSender, "zen.spamhaus.org", "")    // one, over all domains
+	hit(1000, 12, 6, bounce.IPBlocklisted, bounce.ScopeSender, "zen.spamhaus.org", "") // and another, after a pause
+	hit(0, 10, 2, bounce.RateLimited, bounce.ScopeSender, "", "google")                // a provider's
+	hit(0, 10, 1, bounce.ConnectionFailed, bounce.ScopeDomain, "", "")                 // a domain's
+	hit(5000, 30, 6, bounce.ConnectionFailed, bounce.ScopeNetwork, "", "")             // our own network, with all domains
+	hit(0, 9, 1, bounce.LocalTrouble, bounce.ScopeLocal, "", "")                       // too few
+	hit(0, 50, 1, bounce.NoSuchUser, bounce.ScopeRecipient, "", "")                    // about the recipients
+	hit(0, 50, 1, bounce.Greylisted, bounce.ScopeSender, "", "")                       // everyday life
+	save(t, s, &bounce.Batch{Records: all})
+	got, err := reader(t, path).Incidents(t.Context(), IncidentFilter{
+		Since: stamp(day), Now: day.Add(5030 * time.Minute), Gap: 6 * time.Hour, Addresses: 10,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var shown []string
+	for _, i := range got {
+		if i.Advice == "" {
+			t.Errorf("no advice on %s", i.Reason)
+		}
+		shown = append(shown, fmt.Sprintf("%s %q from %s to %s, ongoing %v: %d failures, %d addresses, %d domains, %q",
+			i.Reason, i.With, i.Since[8:16], i.Until[8:16], i.Ongoing, i.Failures, i.Addresses, i.Domains, i.Reply))
+	}
+	want := []string{
+		`connection-failed "" from 26T23:20 to 26T23:49, ongoing true: 30 failures, 30 addresses, 6 domains, "reply 29"`,
+		`ip-blocklisted "zen.spamhaus.org" from 24T04:40 to 24T04:51, ongoing false: 12 failures, 12 addresses, 6 domains, "reply 11"`,
+		`ip-blocklisted "zen.spamhaus.org" from 23T12:00 to 23T12:11, ongoing false: 12 failures, 12 addresses, 6 domains, "reply 11"`,
+		`connection-failed "d0.example" from 23T12:00 to 23T12:09, ongoing false: 10 failures, 10 addresses, 1 domains, "reply 9"`,
+		`rate-limited "google" from 23T12:00 to 23T12:09, ongoing false: 10 failures, 10 addresses, 2 domains, "reply 9"`,
+	}
+	if !slices.Equal(shown, want) {
+		t.Errorf("Incidents:\n got %q\nwant %q", shown, want)
+	}
+}

@@ -1,0 +1,98 @@
+package tailer
+
+import (
+	"io"
+	"sync"
+)
+
+// readAhead decompresses an archive in a goroutine of its own, a few blocks
+// ahead of who reads it, because decompressing costs more than parsing. Close
+// ends the goroutine and waits for it.
+type readAhead struct {
+	in     *input
+	blocks chan []byte
+	free   chan []byte
+	stop   chan struct{}
+	done   sync.WaitGroup
+	err    error // set before blocks is closed
+	rest   []byte
+	block  []byte // that rest is of
+}
+
+// aheadBlocks is how many blocks an archive is ahead at most.
+const aheadBlocks = 4
+
+func newReadAhead(in *input) *readAhead {
+	a := &readAhead{
+		in:     in,
+		blocks: make(chan []byte, aheadBlocks),
+		free:   make(chan []byte, aheadBlocks+2),
+		stop:   make(chan struct{}),
+	}
+	a.done.Go(a.run)
+	return a
+}
+
+// run decompresses until the end, an error, or Close.
+func (a *readAhead) run() {
+	defer close(a.blocks)
+	r, end, err := decompress(&a.in.read, a.in.kind)
+	if err != nil {
+		a.err = err
+		return
+	}
+	defer end()
+	for {
+		var block []byte
+		select {
+		case block = <-a.free:
+		default:
+			block = make([]byte, blockSize)
+		}
+		n, err := io.ReadFull(r, block)
+		if n > 0 {
+			select {
+			case a.blocks <- block[:n]:
+			case <-a.stop:
+				return
+			}
+		}
+		switch {
+		case err == io.ErrUnexpectedEOF && !isEnd(r):
+			a.err = err // the archive is cut short
+			return
+		case err == io.EOF || err == io.ErrUnexpectedEOF:
+			return
+		case err != nil:
+			a.err = err
+			return
+		}
+	}
+}
+
+// Read gives what was decompressed, and then the error that ended it.
+func (a *readAhead) Read(p []byte) (int, error) {
+	if len(a.rest) == 0 {
+		if a.block != nil {
+			a.free <- a.block[:cap(a.block)]
+			a.block = nil
+		}
+		block, open := <-a.blocks
+		if !open {
+			if a.err != nil {
+				return 0, a.err
+			}
+			return 0, io.EOF
+		}
+		a.block, a.rest = block, block
+	}
+	n := copy(p, a.rest)
+	a.rest = a.rest[n:]
+	return n, nil
+}
+
+func (a *readAhead) Close() error {
+	close(a.stop)
+	a.done.Wait()
+	return nil
+}
