@@ -49,6 +49,9 @@ func (a *app) importLogs() *cobra.Command {
 				if files, err = logsOf(c); err != nil {
 					return err
 				}
+				if source, err = commonSource(c, source, cmd.Flags().Changed); err != nil {
+					return err
+				}
 				fmt.Fprintf(a.stderr, "Reading %s\n", strings.Join(files, ", "))
 			}
 			c.Sources = []config.Source{source}
@@ -59,6 +62,27 @@ func (a *app) importLogs() *cobra.Command {
 	c.Flags().StringVar(&mta, "mta", "auto", "whose logs they are: "+strings.Join(config.MTAs, ", "))
 	c.Flags().StringVar(&zone, "timezone", "local", "`ZONE` of stamps that name none, such as Europe/Berlin")
 	return c
+}
+
+// commonSource returns how the logs of the settings are to be read, with the
+// flags that were given over it.
+func commonSource(c config.Config, flags config.Source, given func(flag string) bool) (config.Source, error) {
+	if len(c.Sources) == 0 {
+		return flags, nil
+	}
+	common := config.Source{MTA: c.Sources[0].MTA, Timezone: c.Sources[0].Timezone}
+	if given("mta") {
+		common.MTA = flags.MTA
+	}
+	if given("timezone") {
+		common.Timezone = flags.Timezone
+	}
+	for _, s := range c.Sources[1:] {
+		if s.MTA != common.MTA && !given("mta") || s.Timezone != common.Timezone && !given("timezone") {
+			return common, errors.New("the logs of the settings are of several mail servers or time zones; name those of one, with --mta and --timezone")
+		}
+	}
+	return common, nil
 }
 
 // logsOf returns the log files of the settings, or those that this machine has,
