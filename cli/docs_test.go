@@ -120,7 +120,7 @@ func TestCommandsOfTheDocsRun(t *testing.T) {
 		for i, b := range shown {
 			fmt.Fprintf(&script, "# %s, line %d\nexec sh -eu block%d.sh\n", b.page, b.line, i)
 			text := b.text
-			for _, folder := range []string{"/var/lib/bouncetail", "/etc/bouncetail"} {
+			for _, folder := range []string{"/var/lib/bouncetail", "/etc/bouncetail", "/backup"} {
 				text = strings.ReplaceAll(text, folder, "$WORK"+folder)
 			}
 			fmt.Fprintf(&files, "-- block%d.sh --\n%s", i, strings.ReplaceAll(text, "/tmp/", "$WORK/tmp/"))
@@ -139,7 +139,7 @@ func TestCommandsOfTheDocsRun(t *testing.T) {
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
 			state := filepath.Join(env.WorkDir, "var/lib/bouncetail")
-			for _, folder := range []string{state, filepath.Join(env.WorkDir, "tmp"), filepath.Join(env.WorkDir, "sample"), filepath.Join(env.WorkDir, "etc/bouncetail/rules.d"), filepath.Join(env.WorkDir, "sudo")} {
+			for _, folder := range []string{state, filepath.Join(env.WorkDir, "tmp"), filepath.Join(env.WorkDir, "backup"), filepath.Join(env.WorkDir, "etc/bouncetail/rules.d"), filepath.Join(env.WorkDir, "sudo")} {
 				if err := os.MkdirAll(folder, 0o755); err != nil {
 					return err
 				}
@@ -151,7 +151,7 @@ func TestCommandsOfTheDocsRun(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			if err := os.WriteFile(filepath.Join(env.WorkDir, "sample/mail.log.gz"), log, 0o640); err != nil {
+			if err := os.WriteFile(filepath.Join(env.WorkDir, "backup/mail.log.gz"), log, 0o640); err != nil {
 				return err
 			}
 			if err := os.WriteFile(filepath.Join(env.WorkDir, "complaints.txt"), []byte("angry@example.com\n"), 0o640); err != nil {
