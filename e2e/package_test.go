@@ -197,8 +197,10 @@ func (m *machine) try(script string) (string, error) {
 	cmd := exec.CommandContext(m.t.Context(), "unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc="+m.root+"/proc",
 		"chroot", m.root, "/bin/sh", "-euxc", script)
 	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LC_ALL=C.UTF-8", "TZ=UTC", "DEBIAN_FRONTEND=noninteractive"}
-	out, err := cmd.CombinedOutput()
-	m.t.Logf("# %s\n%s", strings.ReplaceAll(strings.TrimSpace(script), "\n", "\n# "), out)
+	var traced bytes.Buffer // what -x shows, in no order of its own beside a pipe
+	cmd.Stderr = &traced
+	out, err := cmd.Output()
+	m.t.Logf("# %s\n%s%s", strings.ReplaceAll(strings.TrimSpace(script), "\n", "\n# "), out, &traced)
 	return string(out), err
 }
 
