@@ -2,13 +2,56 @@ GO ?= go
 SAMPLE = testdata/logs/postfix/main/mail.log.gz testdata/logs/exim/main/mainlog.gz
 DEMO = .cache/demo.db
 PREFIX = /usr/local
+VERSION ?= $(shell ./scripts/version)
+ARCH ?= $(shell $(GO) env GOARCH)
+MAINTAINER ?= The bouncetail authors <bouncetail@users.noreply.github.com>
+FUZZTIME ?= 60s
+STAMP = -X github.com/bouncetail/bouncetail/cli.Version=$(VERSION)
+SOURCES = $(shell find . -path ./.cache -prune -o \( -name '*.go' -o -name '*.yaml' -o -name '*.sql' -o -name '*.tsv' \) -print) go.mod
 
-.PHONY: build run test check lint race install uninstall fuzz accuracy bench torture clean
+.PHONY: build run test check lint race static deb rpm test-package install uninstall fuzz vuln accuracy bench torture clean
 
 build: bouncetail
 
-bouncetail: $(shell find . -name '*.go' -o -name '*.yaml' -o -name '*.sql' -o -name '*.tsv') go.mod
-	CGO_ENABLED=1 $(GO) build -trimpath -o $@ .
+bouncetail: $(SOURCES) .cache/version
+	CGO_ENABLED=1 $(GO) build -trimpath -ldflags '$(STAMP)' -o $@ .
+
+# static builds the program for ARCH, amd64 or arm64, without a need for any
+# library of the machine that it runs on. For another processor than this
+# machine's it takes Debian's cross compiler (gcc-aarch64-linux-gnu,
+# gcc-x86-64-linux-gnu).
+static: .cache/static/$(ARCH)/bouncetail
+
+CC_amd64 = x86_64-linux-gnu-gcc
+CC_arm64 = aarch64-linux-gnu-gcc
+
+.cache/static/%/bouncetail: $(SOURCES) .cache/version .cache/version
+	CGO_ENABLED=1 GOARCH=$* $(if $(filter-out $(shell $(GO) env GOHOSTARCH),$*),CC=$(CC_$*)) $(GO) build -trimpath \
+		-tags 'netgo osusergo sqlite_omit_load_extension timetzdata' -ldflags '-s -w $(STAMP) -linkmode external -extldflags -static' -o $@ .
+
+# A new version is a reason to link anew.
+.cache/version: always
+	@mkdir -p .cache
+	@echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' >$@
+
+.PHONY: always
+
+# deb and rpm make packages in .cache/package, for ARCH.
+deb rpm: .cache/nfpm .cache/static/$(ARCH)/bouncetail .cache/static/$(shell $(GO) env GOHOSTARCH)/bouncetail
+	./scripts/package-stage .cache/static/$(ARCH)/bouncetail .cache/static/$(shell $(GO) env GOHOSTARCH)/bouncetail .cache/package/$@-$(ARCH)
+	VERSION='$(VERSION)' ARCH=$(ARCH) STAGE=.cache/package/$@-$(ARCH) MAINTAINER='$(MAINTAINER)' \
+		SOURCE_DATE_EPOCH="$$(git log -1 --format=%ct 2>/dev/null || date -r CHANGELOG.md +%s)" \
+		.cache/nfpm package --config packaging/nfpm.yaml --packager $@ --target .cache/package
+
+.cache/nfpm: tools/package/go.mod tools/package/go.sum
+	$(GO) build -C tools/package -o ../../$@ github.com/goreleaser/nfpm/v2/cmd/nfpm
+
+# test-package installs the .deb in a Debian of its own (debootstrap, in
+# .cache/debian), upgrades, removes and purges it. It needs root, and Debian's
+# mirror once.
+test-package: deb
+	command -v debootstrap systemd-nspawn >/dev/null || apt-get install -y --no-install-recommends debootstrap systemd-container
+	BOUNCETAIL_PACKAGE=$$(ls -t $(CURDIR)/.cache/package/*_$(ARCH).deb | head -1) $(GO) test ./e2e -run Package -count 1 -v
 
 # run reads this machine's mail log where there is one that may be read, and
 # else the sample that ships, into a database of its own, and shows it.
@@ -44,15 +87,26 @@ install:
 	install -D -m 0755 bouncetail $(DESTDIR)$(PREFIX)/bin/bouncetail
 	install -D -m 0644 systemd/bouncetail.service $(DESTDIR)/etc/systemd/system/bouncetail.service
 	install -D -m 0644 systemd/bouncetail.sysusers $(DESTDIR)/etc/sysusers.d/bouncetail.conf
+	install -d -m 0755 $(DESTDIR)/etc/bouncetail/rules.d
 	test -e $(DESTDIR)/etc/bouncetail/config.yaml || install -D -m 0644 config.example.yaml $(DESTDIR)/etc/bouncetail/config.yaml
 
 # uninstall leaves settings and database.
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/bouncetail $(DESTDIR)/etc/systemd/system/bouncetail.service $(DESTDIR)/etc/sysusers.d/bouncetail.conf
 
-# fuzz runs each fuzz target for a while.
+# fuzz runs each fuzz target for FUZZTIME: all that reads what strangers write.
 fuzz:
-	$(GO) test -run '^$$' -fuzz FuzzParse -fuzztime 60s ./logparse
+	@for package in $$($(GO) list ./...); do \
+		for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz'); do \
+			echo "$$package $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package || exit 1; \
+		done; \
+	done
+
+# vuln asks the database of Go's vulnerabilities about what is linked in. It
+# needs the network: vuln.go.dev, and the module proxy.
+vuln:
+	$(GO) run golang.org/x/vuln/cmd/govulncheck@v1.1.4 ./...
 
 # accuracy measures the classifier on a file of labelled replies of your own.
 accuracy:

@@ -19,6 +19,9 @@ func (a *app) classify() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "classify [REPLY…]",
 		Short: "Judge replies or whole log lines, from arguments or a line each from standard input",
+		Example: "  bouncetail classify '550 5.1.1 User unknown'\n" +
+			"  bouncetail classify --explain '421 4.7.28 Our system has detected an unusual rate of mail'\n" +
+			"  grep status=bounced /var/log/mail.log | bouncetail classify --json",
 	}
 	folder := rulesFlag(c)
 	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
@@ -121,7 +124,7 @@ func (j *judge) explanation(d *bounce.Delivery) error {
 	}
 	var b strings.Builder
 	fmt.Fprintln(&b, sentence(e.Verdict))
-	fmt.Fprintf(&b, "  read as:    %s\n", e.Read)
+	fmt.Fprintf(&b, "  read as:    %s\n", printable(e.Read))
 	if e.Inner {
 		fmt.Fprintf(&b, "  judged by:  %s of the reply inside it\n", strings.TrimSpace(fmt.Sprint(e.SMTPCode)+" "+e.EnhancedCode))
 	}
@@ -146,7 +149,7 @@ func (j *judge) explanation(d *bounce.Delivery) error {
 		{"provider", e.Verdict.Provider}, {"blocklist", e.Verdict.Blocklist}, {"page", e.Verdict.URL}, {"to do", e.Verdict.Reason.Advice()},
 	} {
 		if detail.value != "" {
-			fmt.Fprintf(&b, "  %-11s %s\n", detail.name+":", detail.value)
+			fmt.Fprintf(&b, "  %-11s %s\n", detail.name+":", printable(detail.value))
 		}
 	}
 	if e.Verdict.RetryAfter > 0 {

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -32,6 +31,8 @@ type app struct {
 	stdout, stderr io.Writer
 	configPath     string
 	dbPath         string
+
+	logLevel, logFormat string // empty: those of the settings
 }
 
 // now is the time for what is relative to it.
@@ -88,6 +89,12 @@ func (a *app) root() *cobra.Command {
 		Long: "Bouncetail follows the logs of Postfix, Exim, Sendmail and OpenSMTPD and keeps, in\n" +
 			"one SQLite file, what became of every recipient that could not be reached: who,\n" +
 			"when, what the other side said, why, and whether trying again makes sense.",
+		Example: "  sudo bouncetail doctor                        # does it see the log of this machine?\n" +
+			"  sudo bouncetail import                        # read what is there, once\n" +
+			"  systemctl enable --now bouncetail             # or follow it from now on\n" +
+			"  sudo bouncetail recipients --state bad        # who is dead\n" +
+			"  sudo bouncetail explain jane@example.com      # what happened to one address\n" +
+			"  bouncetail classify '550 5.1.1 User unknown'  # what a reply means",
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,
@@ -99,7 +106,7 @@ func (a *app) root() *cobra.Command {
 	root.PersistentFlags().StringVar(&a.configPath, "config", "", "settings `FILE` (default "+config.DefaultPath+")")
 	root.PersistentFlags().StringVar(&a.dbPath, "db", "", "database `FILE` (default: the setting database)")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(a.run(), a.importLogs(), a.recipients(), a.incidents(), a.explain(), a.top(), a.forget(), a.prune(), a.export(), a.publish(), a.webhooks(), a.classify(), a.rules(), a.unclassified(), a.reclassify(), a.checkConfig(), a.version(), a.man(root))
+	root.AddCommand(a.run(), a.importLogs(), a.recipients(), a.incidents(), a.explain(), a.top(), a.forget(), a.prune(), a.export(), a.publish(), a.webhooks(), a.classify(), a.rules(), a.unclassified(), a.reclassify(), a.checkConfig(), a.doctor(), a.version(), a.man(root))
 	for _, c := range all(root) {
 		if args := c.Args; args != nil {
 			c.Args = func(cmd *cobra.Command, given []string) error {
@@ -131,29 +138,7 @@ func (a *app) settings() (config.Config, error) {
 	if a.dbPath != "" {
 		c.Database = a.dbPath
 	}
-	return c, nil
-}
-
-// logger returns the logger that the settings ask for.
-func (a *app) logger(c config.Log) *slog.Logger {
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(c.Level)); err != nil {
-		level = slog.LevelInfo // config has refused it before
-	}
-	o := &slog.HandlerOptions{Level: level}
-	if c.Format == "json" {
-		return slog.New(slog.NewJSONHandler(a.stderr, o))
-	}
-	if os.Getenv("JOURNAL_STREAM") != "" {
-		// The journal has a stamp of its own.
-		o.ReplaceAttr = func(groups []string, attr slog.Attr) slog.Attr {
-			if len(groups) == 0 && attr.Key == slog.TimeKey {
-				return slog.Attr{}
-			}
-			return attr
-		}
-	}
-	return slog.New(slog.NewTextHandler(a.stderr, o))
+	return c, a.applyLogFlags(&c.Log)
 }
 
 func (a *app) version() *cobra.Command {
@@ -176,30 +161,4 @@ func versionText() string {
 		return info.Main.Version
 	}
 	return "(devel)"
-}
-
-func (a *app) checkConfig() *cobra.Command {
-	return &cobra.Command{
-		Use:   "check-config",
-		Short: "Check the settings and say what they come to",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.settings()
-			if err != nil {
-				return err
-			}
-			fmt.Fprintln(a.stdout, "database:", c.Database)
-			if len(c.Sources) == 0 {
-				fmt.Fprintln(a.stdout, "sources:  the first that exists of", strings.Join(config.Usual, ", ")+", else the journal")
-			}
-			for _, s := range c.Sources {
-				fmt.Fprintf(a.stdout, "source:   %s (%s)\n", s.Path, s.MTA)
-			}
-			if err := a.checkOutputs(cmd.Context(), c); err != nil {
-				return err
-			}
-			_, err = fmt.Fprintln(a.stdout, "The settings are good.")
-			return err
-		},
-	}
 }

@@ -19,9 +19,10 @@ func (a *app) explain() *cobra.Command {
 	var asJSON bool
 	var limit int
 	c := &cobra.Command{
-		Use:   "explain ADDRESS",
-		Short: "Show what happened to an address, and what would clear it",
-		Args:  cobra.ExactArgs(1),
+		Use:     "explain ADDRESS",
+		Short:   "Show what happened to an address, and what would clear it",
+		Example: "  bouncetail explain jane@example.com",
+		Args:    cobra.ExactArgs(1),
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object")
 	c.Flags().IntVar(&limit, "limit", 20, "the last `N` attempts")
@@ -122,7 +123,7 @@ func (l *history) tell(w io.Writer) error {
 	for _, e := range l.timeline() {
 		fmt.Fprintf(w, "  %s  %s\n", shortTime(e.at), e.text)
 		if e.reply != "" {
-			fmt.Fprintf(w, "                    %s\n", e.reply)
+			fmt.Fprintf(w, "                    %s\n", printable(e.reply))
 		}
 	}
 	_, err := fmt.Fprintf(w, "\nWhat would clear it: %s\n", l.Clears)

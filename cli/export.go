@@ -39,6 +39,8 @@ func (a *app) export() *cobra.Command {
 			"alone, unless --state names others. By --cursor, odoo-csv also holds those that\n" +
 			"are no longer bad; the others cannot say that, and how many they left out is told\n" +
 			"on standard error.\n\nFormats:\n" + formatList(),
+		Example: "  bouncetail export --format csv --state bad -o /var/lib/bouncetail/bad.csv\n" +
+			"  bouncetail export --format ndjson --cursor crm",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			f, err := filter.parse(a.now())

@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -130,11 +129,7 @@ func (a *app) tellForgotten(f *sqlite.Forgetting, found []sqlite.Count) error {
 	default:
 		fmt.Fprintf(a.stdout, "Forgot %s:\n", who)
 	}
-	w := &table{Writer: tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', tabwriter.AlignRight)}
-	for _, c := range found {
-		w.row("", int64(c.N), c.Name)
-	}
-	if err := w.Flush(); err != nil || f.DryRun {
+	if err := a.screen().counts(found); err != nil || f.DryRun {
 		return err
 	}
 	remark := "A hash stays, which keeps logs of before from bringing it back."

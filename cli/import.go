@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,7 +9,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -26,11 +24,15 @@ import (
 func (a *app) importLogs() *cobra.Command {
 	var mta, zone string
 	c := &cobra.Command{
-		Use:   "import FILE…",
+		Use:   "import [FILE…]",
 		Short: "Read logs to their end: plain, .gz, .zst, .xz, .bz2, or - for standard input",
 		Long: "Import reads logs to their end, in any order and any number of times: a line that\n" +
-			"was read before changes nothing. A daemon started later goes on behind them.",
-		Args: cobra.MinimumNArgs(1),
+			"was read before changes nothing. A daemon started later goes on behind them.\n\n" +
+			"Without a FILE it reads this machine's mail log, with what rotation made of it:\n" +
+			"those of the settings, else the first that exists of\n" + strings.Join(config.Usual, ", ") + ".",
+		Example: "  sudo bouncetail import\n" +
+			"  bouncetail import --db /tmp/other.db --timezone Europe/Berlin /backup/mail.log*.gz\n" +
+			"  journalctl -o short-iso SYSLOG_FACILITY=2 | bouncetail import --db /tmp/j.db -",
 		RunE: func(cmd *cobra.Command, files []string) error {
 			c, err := a.settings()
 			if err != nil {
@@ -43,14 +45,70 @@ func (a *app) importLogs() *cobra.Command {
 			if !slices.Contains(config.MTAs, mta) {
 				return usageError{fmt.Errorf("--mta: %q is none of %s", mta, strings.Join(config.MTAs, ", "))}
 			}
+			if len(files) == 0 {
+				if files, err = logsOf(c); err != nil {
+					return err
+				}
+				if source, err = commonSource(c, source, cmd.Flags().Changed); err != nil {
+					return err
+				}
+				fmt.Fprintf(a.stderr, "Reading %s\n", strings.Join(files, ", "))
+			}
 			c.Sources = []config.Source{source}
 			limitMemory()
 			return a.importFiles(cmd.Context(), c, files)
 		},
 	}
+	a.logFlags(c)
 	c.Flags().StringVar(&mta, "mta", "auto", "whose logs they are: "+strings.Join(config.MTAs, ", "))
 	c.Flags().StringVar(&zone, "timezone", "local", "`ZONE` of stamps that name none, such as Europe/Berlin")
 	return c
+}
+
+// commonSource returns how the logs of the settings are to be read, with the
+// flags that were given over it.
+func commonSource(c config.Config, flags config.Source, given func(flag string) bool) (config.Source, error) {
+	if len(c.Sources) == 0 {
+		return flags, nil
+	}
+	common := config.Source{MTA: c.Sources[0].MTA, Timezone: c.Sources[0].Timezone}
+	if given("mta") {
+		common.MTA = flags.MTA
+	}
+	if given("timezone") {
+		common.Timezone = flags.Timezone
+	}
+	for _, s := range c.Sources[1:] {
+		if s.MTA != common.MTA && !given("mta") || s.Timezone != common.Timezone && !given("timezone") {
+			return common, errors.New("the logs of the settings are of several mail servers or time zones; name those of one, with --mta and --timezone")
+		}
+	}
+	return common, nil
+}
+
+// logsOf returns the log files of the settings, or those that this machine has,
+// with what rotation made of them.
+func logsOf(c config.Config) ([]string, error) {
+	var files []string
+	for _, s := range c.Sources {
+		if s.Path != tailer.JournalPath && !tailer.IsPipe(s.Path) {
+			live, rotated := tailer.Files(s.Path)
+			files = append(append(files, rotated...), live...)
+		}
+	}
+	if len(c.Sources) == 0 {
+		for _, path := range config.Usual {
+			if live, rotated := tailer.Files(path); len(live) > 0 {
+				files = append(rotated, live...)
+				break
+			}
+		}
+	}
+	if len(files) == 0 {
+		return nil, fmt.Errorf("no mail log found (looked for %s); name it: bouncetail import FILE…, or let the journal write one: bouncetail import --help",
+			strings.Join(config.Usual, ", "))
+	}
+	return files, nil
 }
 
 func (a *app) importFiles(ctx context.Context, c config.Config, files []string) (err error) {
@@ -157,32 +215,37 @@ func (a *app) summary(ctx context.Context, path string, p *pipeline.Progress, to
 		return err
 	}
 	defer r.Close()
-	w := &table{Writer: tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', tabwriter.AlignRight)}
-	w.row("lines read", p.Lines.Load(), fmt.Sprintf("in %v", took.Round(10*time.Millisecond)))
-	w.row("sent", p.Sent.Load(), "")
-	w.row("deferred", p.Deferred.Load(), "the mail server tries again")
-	w.row("bounced", p.Bounced.Load(), "it gave up")
-	w.row("expired", p.Expired.Load(), "it gave up after trying for too long")
-	w.row("new failures", p.New.Load(), "that the database did not hold yet")
+	f, err := found(ctx, r)
+	if err != nil {
+		return err
+	}
+	out := a.screen()
+	g := out.table("", "", "")
+	g.row("lines read", p.Lines.Load(), fmt.Sprintf("in %v", took.Round(10*time.Millisecond)))
+	g.row("sent", p.Sent.Load(), "")
+	g.row("deferred", p.Deferred.Load(), "the mail server tries again")
+	g.row("bounced", p.Bounced.Load(), "it gave up")
+	g.row("expired", p.Expired.Load(), "it gave up after trying for too long")
+	g.row("new failures", p.New.Load(), "that the database did not hold yet")
 	if n := p.TooLong.Load(); n > 0 {
-		w.row("too long", n, "lines left out, see max_line in the settings")
+		g.row("too long", n, "lines left out, see max_line in the settings")
 	}
 	if n := p.Unread.Load(); n > 0 {
-		w.row("not understood", n, "delivery lines, see below")
+		g.row("not understood", n, "delivery lines, see below")
 	}
 	if unjoined > 0 {
-		w.row("lost track", int64(unjoined), "messages expired whose deferrals are in a log not read")
+		g.row("lost track", int64(unjoined), "messages expired whose deferrals are in a log not read")
 	}
-	if err := w.Flush(); err != nil {
+	if err := g.flush(); err != nil {
+		return err
+	}
+	if err := f.print(out, path); err != nil {
 		return err
 	}
 	for _, part := range []struct {
 		title string
 		list  func(context.Context) ([]sqlite.Count, error)
 	}{
-		{"Recipients in " + path, r.States},
-		{"Bad addresses, by reason", r.BadByReason},
-		{"Your own problem: failed attempts that are not about the recipient", r.SenderProblems},
 		{"Delivery lines that were not understood", r.Unread},
 		{"Gaps: parts of logs that were destroyed before they could be read (table gaps)", r.Gaps},
 	} {
@@ -193,12 +256,8 @@ func (a *app) summary(ctx context.Context, path string, p *pipeline.Progress, to
 		if len(counts) == 0 {
 			continue
 		}
-		fmt.Fprintf(a.stdout, "\n%s\n", part.title)
-		w := &table{Writer: tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', tabwriter.AlignRight)}
-		for _, c := range counts {
-			w.row("", int64(c.N), c.Name)
-		}
-		if err := w.Flush(); err != nil {
+		fmt.Fprintf(a.stdout, "\n%s\n", out.paint(bold, part.title))
+		if err := out.counts(counts); err != nil {
 			return err
 		}
 	}
@@ -211,13 +270,6 @@ func dbFlag(path string) string {
 		return ""
 	}
 	return " --db " + path
-}
-
-// table writes a name, a number and a remark a row.
-type table struct{ *tabwriter.Writer }
-
-func (t *table) row(name string, n int64, remark string) {
-	fmt.Fprintf(t, "%s\t%s\t%s\n", cmp.Or(name, " "), thousands(n), "  "+remark)
 }
 
 // thousands writes a number with separators: 1,234,567.

@@ -3,7 +3,6 @@ package cli
 import (
 	"flag"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 
@@ -27,17 +26,5 @@ func TestPageOfCategoriesIsCurrent(t *testing.T) {
 	for _, m := range bounce.Scopes {
 		fmt.Fprintf(&b, "| `%s` | %s |\n", m.Scope, m.Means)
 	}
-	const page = "../docs/categories.md"
-	if *updatePages {
-		if err := os.WriteFile(page, []byte(b.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	got, err := os.ReadFile(page)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if string(got) != b.String() {
-		t.Errorf("%s is not current; run go test ./cli -run Categories -update", page)
-	}
+	current(t, "../docs/categories.md", b.String())
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -49,11 +48,7 @@ func (a *app) prune() *cobra.Command {
 				return err
 			}
 			fmt.Fprintln(a.stdout, what+":")
-			w := &table{Writer: tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', tabwriter.AlignRight)}
-			for _, c := range counts {
-				w.row("", int64(c.N), c.Name)
-			}
-			return w.Flush()
+			return a.screen().counts(counts)
 		},
 	}
 	c.Flags().BoolVar(&dryRun, "dry-run", false, "only say what would be deleted")

@@ -12,7 +12,7 @@ import (
 
 var (
 	sqlBlock = regexp.MustCompile("(?s)```sql\n(.*?)```")
-	cronLine = regexp.MustCompile(`(?m)^    17 \* \* \* \* bouncetail (bouncetail .*)$`)
+	cronLine = regexp.MustCompile(`(?m)^17 \* \* \* \* bouncetail (bouncetail .*)$`)
 )
 
 // read returns a file of the project.

@@ -3,14 +3,11 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/bouncetail/bouncetail/address"
 	"github.com/bouncetail/bouncetail/bounce"
@@ -59,7 +56,10 @@ func (a *app) recipients() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "recipients",
 		Short: "List the addresses that failed, the last first",
-		Args:  cobra.NoArgs,
+		Example: "  bouncetail recipients --state bad --since 7d\n" +
+			"  bouncetail recipients --domain example.com --category mailbox-full\n" +
+			"  bouncetail recipients --state bad --json | jq -r .recipient",
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			f, err := filter.parse(time.Now())
 			if err != nil {
@@ -116,22 +116,15 @@ func parseSince(s string, now time.Time) (time.Time, error) {
 }
 
 func (a *app) recipientTable(list func(func(*bounce.Recipient) error) error) error {
-	width := 0 // of a terminal; a pipe gets whole lines
-	if f, ok := a.stdout.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		if w, _, err := term.GetSize(int(f.Fd())); err == nil {
-			width = w
-		}
-	}
-	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "RECIPIENT\tSTATE\tCATEGORY\tREASON\tLAST FAILURE\tREPLY")
+	g := a.screen().table("RECIPIENT", "STATE", "CATEGORY", "REASON", "LAST FAILURE", "REPLY")
 	err := list(func(r *bounce.Recipient) error {
-		_, err := fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", r.Recipient, r.State, r.Category, r.Reason, shortTime(r.LastFailureAt), cut(r.Reply, max(40, width-100)*min(width, 1)))
-		return err
+		g.row(r.Recipient, r.State, r.Category, r.Reason, shortTime(r.LastFailureAt), r.Reply)
+		return nil
 	})
 	if err != nil {
 		return err
 	}
-	return w.Flush()
+	return g.flush()
 }
 
 // cut shortens a text to n characters; 0 leaves it whole.

@@ -9,7 +9,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -109,12 +108,11 @@ func (a *app) rulesList() *cobra.Command {
 			}
 			return nil
 		}
-		w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(w, "ID\tVERDICT\tDISPOSITION\tWHY")
+		g := a.screen().table("ID", "VERDICT", "DISPOSITION", "WHY")
 		for _, r := range classifier.Rules() {
-			fmt.Fprintf(w, "%s\t%s / %s\t%s\t%s\n", r.ID, r.Says.Category, r.Says.Reason, r.Says.Disposition, r.Why)
+			g.row(r.ID, fmt.Sprintf("%s / %s", r.Says.Category, r.Says.Reason), r.Says.Disposition, r.Why)
 		}
-		return w.Flush()
+		return g.flush()
 	}
 	return c
 }
@@ -252,7 +250,7 @@ func (c *changes) print(w io.Writer, of string) error {
 		return cmp.Or(cmp.Compare(c.by[b].n, c.by[a].n), cmp.Compare(a.rule, b.rule), cmp.Compare(a.ruleBefore, b.ruleBefore), cmp.Compare(a.before+a.now, b.before+b.now))
 	})
 	for _, k := range keys {
-		fmt.Fprintf(w, "%d: %s (%s)\n   now %s (%s)\n   %s\n", c.by[k].n, k.before, k.ruleBefore, k.now, k.rule, cut(c.by[k].example, 200))
+		fmt.Fprintf(w, "%d: %s (%s)\n   now %s (%s)\n   %s\n", c.by[k].n, k.before, k.ruleBefore, k.now, k.rule, cut(printable(c.by[k].example), 200))
 	}
 	_, err := fmt.Fprintf(w, "%d of %d %s judged otherwise; %d more held against the address, %d no longer.\n", c.changed, c.n, of, c.bad, c.good)
 	return err
@@ -342,7 +340,7 @@ func (a *app) unclassified() *cobra.Command {
 			return nil
 		}
 		for i := range replies {
-			fmt.Fprintf(a.stdout, "%d  %s\n", replies[i].Count, cut(replies[i].Example, 200))
+			fmt.Fprintf(a.stdout, "%d  %s\n", replies[i].Count, cut(printable(replies[i].Example), 200))
 		}
 		if total == 0 {
 			fmt.Fprintln(a.stderr, "Every reply is known to a rule.")

@@ -25,12 +25,16 @@ import (
 )
 
 func (a *app) run() *cobra.Command {
-	return &cobra.Command{
+	c := &cobra.Command{
 		Use:   "run [FILE…]",
 		Short: "Follow the logs until told to stop (the daemon)",
 		Long: "Run follows the logs that the settings name, or the files and globs given here,\n" +
 			"through rotation and restarts, until SIGTERM. Everything read so far is saved\n" +
-			"then. SIGHUP reads settings and rules anew and keeps the old ones if the new are bad.",
+			"then. SIGHUP reads settings and rules anew and keeps the old ones if the new are bad.\n\n" +
+			"Without settings and files it follows the mail log that this machine has, else the\n" +
+			"journal, and a first start reads what rotation has left of it too.",
+		Example: "  systemctl enable --now bouncetail\n" +
+			"  bouncetail run --db /tmp/b.db '/var/log/exim4/mainlog'",
 		RunE: func(cmd *cobra.Command, files []string) error {
 			c, err := a.runSettings(files)
 			if err != nil {
@@ -40,6 +44,8 @@ func (a *app) run() *cobra.Command {
 			return a.daemon(cmd.Context(), c, files)
 		},
 	}
+	a.logFlags(c)
+	return c
 }
 
 // runSettings returns the settings with the sources that are to be followed.
@@ -114,7 +120,17 @@ func (a *app) follow(ctx context.Context, c config.Config, hangup <-chan os.Sign
 	stopPruning := s.pruneDaily(ctx, c.Retention)
 	defer stopPruning()
 
-	notify(log, daemon.SdNotifyReady)
+	notify(log, daemon.SdNotifyReady+"\n"+status(&p.Progress, s.troubles.String()))
+	// A first start ends the reading of what was there with what it found. The
+	// last batch is saved a moment after it was read.
+	var saved <-chan time.Time
+	caughtUp := s.caughtUp
+	progress := time.NewTicker(2 * time.Second) // until then, for systemctl status
+	defer progress.Stop()
+	if caughtUp == nil || len(s.positions) > 0 {
+		caughtUp = nil
+		progress.Stop()
+	}
 	interval, patience := watchdog()
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
@@ -126,6 +142,15 @@ func (a *app) follow(ctx context.Context, c config.Config, hangup <-chan os.Sign
 			notify(log, daemon.SdNotifyStopping)
 			log.Info("stopped", "lines", p.Progress.Lines.Load(), "new_records", p.Progress.New.Load(), "gaps", p.Progress.Gaps.Load())
 			return next, err
+		case <-caughtUp:
+			caughtUp, saved = nil, time.After(2*time.Second)
+		case <-progress.C:
+			notify(log, status(&p.Progress, s.troubles.String())+"; reading what was there at the start")
+		case <-saved:
+			saved = nil
+			progress.Stop()
+			logFound(ctx, log, c.Database)
+			notify(log, status(&p.Progress, s.troubles.String()))
 		case <-tick.C:
 			if err := s.store.Check(); err != nil {
 				stop()
@@ -186,6 +211,23 @@ func patientStages(ctx context.Context, c config.Config, log *slog.Logger) (*sta
 			return nil, ctx.Err()
 		}
 	}
+}
+
+// logFound logs what a first start found, once: what an admin did not know.
+func logFound(ctx context.Context, log *slog.Logger, path string) {
+	r, err := sqlite.OpenReader(ctx, path)
+	if err != nil {
+		log.Debug("looking at what was found", "error", err)
+		return
+	}
+	defer r.Close()
+	f, err := found(ctx, r)
+	if err != nil {
+		log.Debug("looking at what was found", "error", err)
+		return
+	}
+	log.Info("the logs have been read; see bouncetail recipients --state bad", "bad_addresses", f.states["bad"], "to_be_tried_again", f.states["retry"],
+		"bad_by_reason", f.reasons(), "attempts_failed_by_your_own_problems", f.ownAttempts(), "own_problems", f.problems())
 }
 
 // status tells systemctl status what is going on, trouble first.

@@ -29,6 +29,7 @@ type stages struct {
 	log        *slog.Logger
 	troubles   bounce.Troubles // of the sources
 	tailing    bounce.Pulse
+	caughtUp   chan struct{} // closed when the files have been read to the end that they had at the start; nil without files
 }
 
 func openStages(ctx context.Context, c config.Config, log *slog.Logger) (_ *stages, err error) {
@@ -85,6 +86,7 @@ func (s *stages) follow(c config.Config, stdin io.Reader, log *slog.Logger) (pip
 		}
 	}
 	if files {
+		s.caughtUp = make(chan struct{})
 		t, err := tailer.New(tailer.Options{
 			Patterns:  patterns,
 			Positions: s.positions,
@@ -94,6 +96,7 @@ func (s *stages) follow(c config.Config, stdin io.Reader, log *slog.Logger) (pip
 			Log:       log,
 			Troubles:  &s.troubles,
 			Pulse:     &s.tailing,
+			CaughtUp:  func() { close(s.caughtUp) },
 		})
 		if err != nil {
 			return nil, err

@@ -174,6 +174,12 @@ type Log struct {
 // MTAs are what Source.MTA may be.
 var MTAs = []string{"auto", "postfix", "exim", "sendmail", "opensmtpd"}
 
+// LogLevels are what Log.Level may be.
+var LogLevels = []string{"debug", "info", "warn", "error"}
+
+// LogFormats are what Log.Format may be.
+var LogFormats = []string{"text", "json"}
+
 // Usual are the logs that mail servers write by default on Debian, Red Hat and
 // their kin.
 var Usual = []string{"/var/log/mail.log", "/var/log/maillog", "/var/log/exim4/mainlog", "/var/log/exim/main.log"}
@@ -245,9 +251,10 @@ func Load(path string) (Config, error) {
 		problems = append(problems, err)
 	} else {
 		c.Policy.inherit(v.IsSet)
-		if err := c.check(); err != nil {
-			problems = append(problems, err)
-		}
+	}
+	// Also where a value could not be read: it is the default then.
+	if err := c.check(); err != nil {
+		problems = append(problems, err)
 	}
 	if err := errors.Join(problems...); err != nil {
 		return c, fmt.Errorf("settings in %s:\n%s", file, indent(err))
@@ -374,10 +381,10 @@ func (c *Config) check() error {
 		t.check(key, bad)
 	}
 	c.Retention.check(bad)
-	if !slices.Contains([]string{"debug", "info", "warn", "error"}, c.Log.Level) {
+	if !slices.Contains(LogLevels, c.Log.Level) {
 		bad("log.level", "%q is none of debug, info, warn, error", c.Log.Level)
 	}
-	if c.Log.Format != "text" && c.Log.Format != "json" {
+	if !slices.Contains(LogFormats, c.Log.Format) {
 		bad("log.format", "%q is neither text nor json", c.Log.Format)
 	}
 	c.Publish.check(bad)

@@ -89,6 +89,14 @@ func startAs(t testing.TB, user *syscall.Credential, args ...string) *daemon {
 	d.cmd = exec.Command(program(t), append([]string{"run"}, args...)...)
 	d.cmd.Stderr = d.said
 	d.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: user}
+	d.run()
+	return d
+}
+
+// run starts it, and ends it with the test.
+func (d *daemon) run() {
+	t := d.t
+	t.Helper()
 	if err := d.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +110,6 @@ func startAs(t testing.TB, user *syscall.Credential, args ...string) *daemon {
 			t.Logf("bouncetail run said:\n%s", d.said)
 		}
 	})
-	return d
 }
 
 // kill ends it without a warning, if it has not ended yet.

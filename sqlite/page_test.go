@@ -87,7 +87,9 @@ For a copy while the daemon runs, use ` + "`sqlite3 bouncetail.db \"VACUUM INTO 
 
 Failures of one address are found by its number, which ` + "`recipients`" + ` holds, and not by its spelling:
 
-    SELECT b.* FROM recipients r JOIN bounces b USING (recipient_key) WHERE r.recipient = 'jane@example.com';
+` + "```sql" + `
+SELECT b.* FROM recipients r JOIN bounces b USING (recipient_key) WHERE r.recipient = 'jane@example.com';
+` + "```" + `
 
 `)
 	for _, o := range explained(t) {

@@ -141,12 +141,6 @@ func (r *Reader) BadByReason(ctx context.Context) ([]Count, error) {
 	return r.counts(ctx, "SELECT CASE category WHEN '' THEN 'blocked by hand' ELSE category || ' / ' || reason END, count(*) FROM recipients WHERE state = 'bad' GROUP BY 1 ORDER BY 2 DESC, 1")
 }
 
-// SenderProblems returns how many failed attempts were about us rather than
-// about the recipient, by category and reason, most first.
-func (r *Reader) SenderProblems(ctx context.Context) ([]Count, error) {
-	return r.counts(ctx, "SELECT category || ' / ' || reason, count(*) FROM bounces WHERE scope IN ('sender', 'local') GROUP BY 1 ORDER BY 2 DESC, 1")
-}
-
 // Unread returns the shapes of delivery lines that were not understood.
 func (r *Reader) Unread(ctx context.Context) ([]Count, error) {
 	return r.counts(ctx, "SELECT mta || ': ' || example, count FROM unread_lines ORDER BY count DESC, 1 LIMIT 10")
@@ -161,6 +155,34 @@ func (r *Reader) Gaps(ctx context.Context) ([]Count, error) {
 		FROM gaps
 		GROUP BY source, why
 		ORDER BY 2 DESC, 1`)
+}
+
+// Problem is a number of failed attempts that are not about the recipients.
+type Problem struct {
+	Name     string // category / reason
+	Provider string // who refused: the provider, or the domain where none is known
+	N        int
+}
+
+// SenderProblemsByProvider returns how many failed attempts were about us, by
+// category and reason and by who refused, most first.
+func (r *Reader) SenderProblemsByProvider(ctx context.Context) ([]Problem, error) {
+	var problems []Problem
+	const query = `
+		SELECT category || ' / ' || reason, coalesce(nullif(provider, ''), domain), count(*)
+		FROM bounces
+		WHERE scope IN ('sender', 'local')
+		GROUP BY 1, 2
+		ORDER BY 3 DESC, 1, 2`
+	err := scanAll(ctx, r.db, query, func(scan func(...any) error) error {
+		var p Problem
+		if err := scan(&p.Name, &p.Provider, &p.N); err != nil {
+			return err
+		}
+		problems = append(problems, p)
+		return nil
+	})
+	return problems, err
 }
 
 func (r *Reader) counts(ctx context.Context, query string) ([]Count, error) {

@@ -103,7 +103,24 @@ func precreate(path string) error {
 	if err != nil {
 		return fmt.Errorf("database: %w; run as the user that owns it, or name another file with --db", err)
 	}
+	giveAway(f, path)
 	return f.Close()
+}
+
+// giveAway gives a file that root has made to the owner of the folder: what an
+// import by root leaves in the daemon's folder is the daemon's.
+func giveAway(f *os.File, path string) {
+	if os.Geteuid() != 0 {
+		return
+	}
+	var folder unix.Stat_t
+	if err := unix.Stat(filepath.Dir(path), &folder); err != nil || folder.Uid == 0 {
+		return
+	}
+	info, err := f.Stat()
+	if err == nil && info.Size() == 0 {
+		_ = f.Chown(int(folder.Uid), int(folder.Gid)) // on a file system without owners there is none to give it to
+	}
 }
 
 // dsn names a database and its pragmas. They go into the DSN, not into Exec:
@@ -238,6 +255,7 @@ func acquire(path string) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lock of the database: %w; run as the user that owns it, or name another file with --db", err)
 	}
+	giveAway(f, path)
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		pid, _ := os.ReadFile(path) // only to name the holder
 		f.Close()

@@ -66,6 +66,9 @@ type Options struct {
 	// Troubles is told what is waited out, and Pulse that the tailer moves on.
 	Troubles *bounce.Troubles
 	Pulse    *bounce.Pulse
+	// CaughtUp is called once, when all that was there at the start has been
+	// sent. It may be nil.
+	CaughtUp func()
 }
 
 // Tailer follows files. Use New.
@@ -179,6 +182,10 @@ func (t *Tailer) Run(ctx context.Context, out chan<- bounce.Chunk) error {
 			return err
 		}
 		t.o.Pulse.Beat()
+		if t.o.CaughtUp != nil {
+			t.o.CaughtUp()
+			t.o.CaughtUp = nil
+		}
 		gather := settleIdle
 		if t.sent > before {
 			gather = settleBusy

@@ -1,0 +1,317 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// rotation is an entry of logrotate (logrotate.conf(5)).
+type rotation struct {
+	file  string
+	paths []string            // globs
+	says  map[string][]string // directive: its arguments
+}
+
+// rotations reads /etc/logrotate.conf and what stands in /etc/logrotate.d.
+// Directives outside of an entry hold for all entries behind them.
+func (d *doctor) rotations() []rotation {
+	general := make(map[string][]string)
+	files, _ := filepath.Glob(d.at("/etc/logrotate.d/*"))
+	var all []rotation
+	for _, file := range append([]string{d.at("/etc/logrotate.conf")}, files...) {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			continue
+		}
+		all = append(all, parseRotations(d.shown(file), string(text), general)...)
+	}
+	return all
+}
+
+func parseRotations(file, text string, general map[string][]string) []rotation {
+	var all []rotation
+	var paths []string
+	var entry *rotation
+	script := false
+	for line := range strings.Lines(text) {
+		line = strings.TrimSpace(line)
+		word, _, _ := strings.Cut(line, " ")
+		switch {
+		case script:
+			script = word != "endscript"
+			continue
+		case line == "" || line[0] == '#':
+			continue
+		case slices.Contains([]string{"postrotate", "prerotate", "firstaction", "lastaction", "preremove"}, word):
+			script = true
+		case entry == nil && (line[0] == '/' || line[0] == '"' || line[0] == '{'):
+			before, rest, opens := strings.Cut(line, "{")
+			for _, p := range strings.Fields(before) {
+				paths = append(paths, strings.Trim(p, `"'`))
+			}
+			if opens {
+				entry = &rotation{file, paths, make(map[string][]string)}
+				for k, v := range general {
+					entry.says[k] = v
+				}
+				line = rest
+			}
+		case entry == nil:
+			note(general, line)
+		}
+		if entry != nil && !script {
+			directive, closes := strings.CutSuffix(line, "}")
+			note(entry.says, directive)
+			if closes {
+				all = append(all, *entry)
+				entry, paths = nil, nil
+			}
+		}
+	}
+	return all
+}
+
+// note takes down a directive; its opposite takes it away.
+func note(says map[string][]string, line string) {
+	words := strings.Fields(line)
+	if len(words) == 0 {
+		return
+	}
+	if positive, ok := strings.CutPrefix(words[0], "no"); ok && positive != "" {
+		delete(says, positive)
+	}
+	says[words[0]] = words[1:]
+}
+
+func (d *doctor) checkRotation(context.Context) {
+	rotations := d.rotations()
+	looked := false
+	for _, f := range d.files() {
+		if !f.live {
+			continue
+		}
+		looked = true
+		shown := d.shown(f.path)
+		i := slices.IndexFunc(rotations, func(r rotation) bool {
+			return slices.ContainsFunc(r.paths, func(glob string) bool { ok, err := filepath.Match(glob, shown); return ok && err == nil })
+		})
+		if i < 0 {
+			d.say(isWarn, "an entry for it in /etc/logrotate.d, so that it does not fill the disk", "%s is in no entry of logrotate", shown)
+			continue
+		}
+		d.judgeRotation(shown, &rotations[i])
+	}
+	if !looked {
+		d.say(isOK, "", "no log file to be rotated")
+	}
+}
+
+// judgeRotation says what the next rotation does to a log.
+func (d *doctor) judgeRotation(shown string, r *rotation) {
+	say := func(word string) bool { _, ok := r.says[word]; return ok }
+	good := true
+	warn := func(do, format string, args ...any) {
+		good = false
+		d.say(isWarn, do+", in "+r.file, format, args...)
+	}
+	if say("copytruncate") {
+		warn("create 0640 root adm in place of copytruncate", "%s is rotated by copytruncate, which destroys lines between its copy and its truncation", shown)
+	}
+	if args := r.says["create"]; len(args) > 0 && !say("copytruncate") {
+		mode, err := strconv.ParseUint(args[0], 8, 32)
+		group := ""
+		if len(args) > 2 {
+			group = args[2]
+		}
+		reads := err != nil || mode&0o004 != 0 || mode&0o040 != 0 && (group == "adm" || group == daemonUser || group == "systemd-journal" || group == "")
+		if !reads {
+			warn("create 0640 root adm", "%s is made anew as %s, which %s may not read", shown, strings.Join(args, " "), daemonUser)
+		}
+	}
+	if args := r.says["olddir"]; len(args) > 0 {
+		warn("leave olddir out", "%s is moved to another folder, %s, where the rest of it is not looked for after a stop", shown, args[0])
+	}
+	if say("shred") {
+		warn("leave shred out", "%s is shredded after its rotation", shown)
+	}
+	if good {
+		kept := "as many as logrotate keeps"
+		if args := r.says["rotate"]; len(args) > 0 {
+			kept = args[0]
+		}
+		d.say(isOK, "", "%s is rotated by %s, and %s old ones are kept", shown, r.file, kept)
+	}
+}
+
+func (d *doctor) checkMailServers(ctx context.Context) {
+	before := len(d.findings)
+	d.checkPostfix(ctx)
+	d.checkExim(ctx)
+	d.checkSendmail()
+	if len(d.findings) == before {
+		d.say(isOK, "", "no settings of a mail server on this machine")
+	}
+}
+
+// installed returns the version of a package or a program, or "".
+func (d *doctor) installed(ctx context.Context, packages []string, program ...string) string {
+	status, err := os.ReadFile(d.at("/var/lib/dpkg/status"))
+	if err == nil {
+		for _, name := range packages {
+			_, entry, ok := strings.Cut("\n"+string(status), "\nPackage: "+name+"\n")
+			if !ok {
+				continue
+			}
+			entry, _, _ = strings.Cut(entry, "\n\n")
+			if _, version, ok := strings.Cut(entry, "\nVersion: "); ok && strings.Contains(entry, "\nStatus: install ok installed") {
+				version, _, _ = strings.Cut(version, "\n")
+				return version
+			}
+		}
+	}
+	if d.root != "" {
+		return ""
+	}
+	for _, folder := range []string{"/usr/sbin", "/usr/bin"} {
+		out, err := exec.CommandContext(ctx, filepath.Join(folder, program[0]), program[1:]...).Output()
+		if err == nil {
+			line, _, _ := strings.Cut(string(out), "\n")
+			return strings.TrimSpace(line)
+		}
+	}
+	return ""
+}
+
+// checkPostfix reads main.cf (postconf(5)): a parameter a line, the last of a
+// name counts, a line that begins with a blank goes on with the one before.
+func (d *doctor) checkPostfix(ctx context.Context) {
+	const path = "/etc/postfix/main.cf"
+	text, err := os.ReadFile(d.at(path))
+	if err != nil {
+		return
+	}
+	set := make(map[string]string)
+	for line := range strings.Lines(strings.ReplaceAll(strings.ReplaceAll(string(text), "\n ", " "), "\n\t", " ")) {
+		if name, value, ok := strings.Cut(line, "="); ok && !strings.HasPrefix(line, "#") {
+			set[strings.TrimSpace(name)] = strings.TrimSpace(value)
+		}
+	}
+	version := d.installed(ctx, []string{"postfix"}, "postconf", "-h", "mail_version")
+	good := true
+	warn := func(do, format string, args ...any) {
+		good = false
+		d.say(isWarn, do, "Postfix: "+format, args...)
+	}
+	if file := set["maillog_file"]; file != "" && file != "/dev/stdout" && !strings.Contains(file, "$") && !d.follows(file) {
+		warn("name it in the settings, under sources", "it logs to %s (maillog_file), which is not followed", file)
+	}
+	if set["soft_bounce"] == "yes" {
+		warn("postconf -e soft_bounce=no && postfix reload", "soft_bounce keeps every failure in the queue, so no address is ever found to be dead")
+	}
+	for _, name := range []string{"maximal_queue_lifetime", "bounce_queue_lifetime"} {
+		if lifetime, ok := postfixTime(set[name]); ok && lifetime > d.settings.QueueLifetime {
+			warn(fmt.Sprintf("queue_lifetime: %v in the settings", lifetime), "%s is %s, longer than bouncetail remembers a message (%v)", name, set[name], d.settings.QueueLifetime)
+		}
+	}
+	if !good {
+		return
+	}
+	do := ""
+	if set["enable_long_queue_ids"] != "yes" {
+		do = "optional, so that no queue id is used twice: postconf -e enable_long_queue_ids=yes && postfix reload"
+	}
+	d.say(isOK, do, "%s logs what is needed", strings.TrimSpace("Postfix "+version))
+}
+
+// postfixTime reads a time of main.cf, in days without a unit.
+func postfixTime(s string) (time.Duration, bool) {
+	if s == "" {
+		return 0, false
+	}
+	unit := 24 * time.Hour
+	if i := strings.IndexByte("smhdw", s[len(s)-1]); i >= 0 {
+		unit = []time.Duration{time.Second, time.Minute, time.Hour, 24 * time.Hour, 7 * 24 * time.Hour}[i]
+		s = s[:len(s)-1]
+	}
+	n, err := strconv.Atoi(s)
+	return time.Duration(n) * unit, err == nil
+}
+
+// follows reports whether a file is among the sources.
+func (d *doctor) follows(path string) bool {
+	for _, s := range d.sources() {
+		if ok, err := filepath.Match(s.Path, d.at(path)); ok && err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// eximSetting reads a main option of Exim's configuration, also as the macro
+// that Debian wraps it in.
+var eximSetting = regexp.MustCompile(`(?m)^\s*(?:MAIN_)?(?i:(log_selector|log_file_path))\s*=\s*(.+)$`)
+
+func (d *doctor) checkExim(ctx context.Context) {
+	var files []string
+	for _, glob := range []string{"/etc/exim4/exim4.conf", "/etc/exim4/exim4.conf.template", "/etc/exim4/exim4.conf.localmacros", "/etc/exim4/conf.d/main/*", "/etc/exim/exim.conf", "/etc/exim.conf"} {
+		more, _ := filepath.Glob(d.at(glob))
+		files = append(files, more...)
+	}
+	if len(files) == 0 {
+		return
+	}
+	good := true
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			continue
+		}
+		for _, m := range eximSetting.FindAllStringSubmatch(string(text), -1) {
+			value := strings.TrimSpace(m[2])
+			switch strings.ToLower(m[1]) {
+			case "log_selector":
+				if slices.Contains(strings.Fields(strings.ReplaceAll(strings.ReplaceAll(value, "+", " +"), "-", " -")), "-all") {
+					good = false
+					d.say(isWarn, "leave -all out of log_selector in "+d.shown(file), "Exim: log_selector takes lines and fields away that failures are read from: %s", value)
+				}
+			case "log_file_path":
+				if first, _, _ := strings.Cut(value, ":"); strings.HasPrefix(strings.TrimSpace(first), "/") {
+					main := strings.TrimSpace(strings.ReplaceAll(first, "%s", "main"))
+					if !strings.Contains(main, "$") && !d.follows(main) {
+						good = false
+						d.say(isWarn, "name it in the settings, under sources", "Exim: it logs to %s (log_file_path), which is not followed", main)
+					}
+				}
+			}
+		}
+	}
+	if good {
+		version := d.installed(ctx, []string{"exim4-daemon-light", "exim4-daemon-heavy", "exim"}, "exim", "-bV")
+		d.say(isOK, "", "%s logs what is needed", strings.TrimSpace("Exim "+version))
+	}
+}
+
+// sendmailLevel is LogLevel in sendmail.cf; from 8 on each delivery is logged.
+var sendmailLevel = regexp.MustCompile(`(?m)^O LogLevel=(\d+)`)
+
+func (d *doctor) checkSendmail() {
+	text, err := os.ReadFile(d.at("/etc/mail/sendmail.cf"))
+	if err != nil {
+		return
+	}
+	if m := sendmailLevel.FindSubmatch(text); m != nil {
+		if level, err := strconv.Atoi(string(m[1])); err == nil && level < 8 {
+			d.say(isWarn, "define(`confLOG_LEVEL', 9) in sendmail.mc, then make -C /etc/mail", "Sendmail: LogLevel %d leaves deliveries out of the log", level)
+			return
+		}
+	}
+	d.say(isOK, "", "Sendmail logs what is needed")
+}

@@ -1,0 +1,87 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/bouncetail/bouncetail/publish"
+	"github.com/bouncetail/bouncetail/sqlite"
+)
+
+// checkMaps looks whether a mail server can read the maps that are published.
+func (d *doctor) checkMaps(context.Context) {
+	folder := d.settings.Publish.Directory
+	if folder == "" {
+		return
+	}
+	for _, m := range publish.Maps {
+		if !slices.Contains(d.settings.Publish.Maps, m.Name) {
+			continue
+		}
+		path := filepath.Join(folder, m.File)
+		info, err := os.Stat(d.at(path))
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			d.say(isWarn, "systemctl status bouncetail; bouncetail publish writes it by hand", "%s is not written yet", path)
+		case err != nil:
+			d.say(isFail, "look at the rights of its folders", "%v", err)
+		case info.Mode().Perm()&0o004 == 0:
+			d.say(isFail, "chmod o+r "+path, "%s cannot be read by the mail server", path)
+		default:
+			if closed := d.closedFolder(folder); closed != "" {
+				d.say(isFail, "chmod o+x "+closed, "%s cannot be reached by the mail server: the folder %s is closed to it", path, closed)
+				continue
+			}
+			d.say(isOK, "", "%s, written %s, %s bytes", path, info.ModTime().UTC().Format("2006-01-02 15:04 UTC"), thousands(info.Size()))
+		}
+	}
+}
+
+// closedFolder returns the first folder on the way to a path that others may
+// not pass, and an empty text where there is none.
+func (d *doctor) closedFolder(folder string) string {
+	closed := ""
+	for ; folder != "/" && folder != "."; folder = filepath.Dir(folder) {
+		if info, err := os.Stat(d.at(folder)); err == nil && info.Mode().Perm()&0o001 == 0 {
+			closed = folder
+		}
+	}
+	return closed
+}
+
+// checkWebhooks looks how far the webhooks are.
+func (d *doctor) checkWebhooks(ctx context.Context) {
+	if len(d.settings.Webhooks) == 0 {
+		return
+	}
+	r, err := sqlite.OpenReader(ctx, d.settings.Database)
+	if err != nil {
+		return // checkDatabase says what is wrong
+	}
+	defer r.Close()
+	hooks, err := r.Hooks(ctx)
+	if err != nil {
+		d.say(isFail, "", "%v", err)
+		return
+	}
+	for _, w := range d.settings.Webhooks {
+		at := slices.IndexFunc(hooks, func(h sqlite.Hook) bool { return h.Name == w.Name })
+		if at < 0 {
+			d.say(isWarn, "systemctl reload bouncetail, and see docs/webhooks.md for the drop-in that opens the network", "%s was not told of anything yet", w.Name)
+			continue
+		}
+		h := &hooks[at]
+		switch {
+		case h.Trouble != nil:
+			d.say(isWarn, "see the log of "+w.Name+"; it is tried again", "%s is %s changes behind: %s", w.Name, thousands(h.Behind), *h.Trouble)
+		case h.DeadLetters > 0:
+			d.say(isWarn, "bouncetail webhooks replay "+w.Name, "%s did not take %s recipients", w.Name, thousands(int64(h.DeadLetters)))
+		default:
+			d.say(isOK, "", "%s has been told of all but %s changes", w.Name, thousands(h.Behind))
+		}
+	}
+}

@@ -1,0 +1,150 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/term"
+)
+
+// screen is where a command prints for people. Colour and width are those of
+// the terminal, if it is one; a pipe gets plain text and whole lines.
+type screen struct {
+	out    io.Writer
+	width  int // columns; 0 where it is no terminal
+	colour bool
+}
+
+// screen returns standard output for people.
+func (a *app) screen() *screen { return screenOf(a.stdout) }
+
+func screenOf(w io.Writer) *screen {
+	s := &screen{out: w}
+	f, ok := w.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return s
+	}
+	s.width = 80
+	if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 {
+		s.width = width
+	}
+	// NO_COLOR: https://no-color.org
+	s.colour = os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+	return s
+}
+
+// The styles of paint (ECMA-48, Select Graphic Rendition).
+const (
+	bold   = "1"
+	red    = "31"
+	green  = "32"
+	yellow = "33"
+)
+
+// paint puts a style around a text, on a terminal that may have it.
+func (s *screen) paint(style, text string) string {
+	if !s.colour || text == "" || style == "" {
+		return text
+	}
+	return "\x1b[" + style + "m" + text + "\x1b[0m"
+}
+
+// printable replaces what a terminal would obey rather than show. What comes
+// out of a log was cleaned when it was read; this is for everything else that
+// strangers may have written, and once more for the log.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\t', r == '\n':
+			return ' '
+		case r == utf8.RuneError, unicode.IsControl(r), unicode.Is(unicode.Cf, r), r == '\u2028', r == '\u2029':
+			return '?'
+		}
+		return r
+	}, text)
+}
+
+// grid gathers a table and prints it with its columns below one another. A
+// column of numbers alone stands to the right, with separators. On a terminal
+// the last column is cut at its edge.
+type grid struct {
+	screen *screen
+	heads  []string
+	rows   [][]string
+	words  []bool // by column: it holds something else than numbers
+}
+
+func (s *screen) table(heads ...string) *grid {
+	return &grid{screen: s, heads: heads, words: make([]bool, len(heads))}
+}
+
+// row adds a row; whole numbers, nil and text are told apart.
+func (g *grid) row(cells ...any) {
+	row := make([]string, len(g.heads))
+	for i, cell := range cells {
+		switch v := cell.(type) {
+		case nil:
+		case int:
+			row[i] = thousands(int64(v))
+		case int64:
+			row[i] = thousands(v)
+		default:
+			row[i] = printable(fmt.Sprint(v))
+			g.words[i] = true
+		}
+	}
+	g.rows = append(g.rows, row)
+}
+
+// flush prints the table.
+func (g *grid) flush() error {
+	widths := make([]int, len(g.heads))
+	for _, row := range append([][]string{g.heads}, g.rows...) {
+		for i, cell := range row {
+			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+		}
+	}
+	var b strings.Builder
+	line := func(row []string, style string) {
+		var text strings.Builder
+		used, last := 0, len(row)-1
+		for i, cell := range row {
+			pad := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
+			switch {
+			case !g.words[i] && len(g.rows) > 0:
+				text.WriteString(pad + cell)
+			case i == last:
+				if g.screen.width > 0 {
+					cell = cut(cell, max(20, g.screen.width-used))
+				}
+				text.WriteString(cell)
+			default:
+				text.WriteString(cell + pad)
+			}
+			if i < last {
+				text.WriteString("  ")
+				used += widths[i] + 2
+			}
+		}
+		b.WriteString(g.screen.paint(style, strings.TrimRight(text.String(), " ")) + "\n")
+	}
+	if !slices.Equal(g.heads, make([]string, len(g.heads))) {
+		line(g.heads, bold)
+	}
+	for _, row := range g.rows {
+		line(row, "")
+		if b.Len() > 1<<16 {
+			if _, err := io.WriteString(g.screen.out, b.String()); err != nil {
+				return err
+			}
+			b.Reset()
+		}
+	}
+	_, err := io.WriteString(g.screen.out, b.String())
+	return err
+}

@@ -1,0 +1,84 @@
+package cli
+
+import (
+	"bytes"
+	"log/slog"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/bouncetail/bouncetail/config"
+)
+
+// filled prints a table on a screen.
+func filled(t *testing.T, s screen) string {
+	t.Helper()
+	var out bytes.Buffer
+	s.out = &out
+	g := s.table("NAME", "N", "WHY")
+	g.row("a", 1234567, "a short one")
+	g.row("a longer\x1b[31m name", 8, strings.Repeat("words ", 20))
+	if err := g.flush(); err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
+}
+
+func TestTableOfAPipeIsPlainAndWhole(t *testing.T) {
+	want := "NAME                        N  WHY\n" +
+		"a                   1,234,567  a short one\n" +
+		"a longer?[31m name          8  " + strings.TrimSpace(strings.Repeat("words ", 20)) + "\n"
+	if got := filled(t, screen{}); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestTableOfATerminalEndsAtItsEdge(t *testing.T) {
+	got := filled(t, screen{width: 60, colour: true})
+	lines := strings.Split(got, "\n")
+	if lines[0] != "\x1b[1mNAME                        N  WHY\x1b[0m" {
+		t.Errorf("the heading is %q, want it bold", lines[0])
+	}
+	if n := len([]rune(lines[2])); n != 60 || !strings.HasSuffix(lines[2], "…") {
+		t.Errorf("a line of %d columns on 60: %q", n, lines[2])
+	}
+	if got := (&screen{width: 60}).paint(red, "x"); got != "x" {
+		t.Errorf("paint without colour gives %q", got)
+	}
+}
+
+func TestJournalGetsLevelsAndNoStamps(t *testing.T) {
+	var out bytes.Buffer
+	log := slog.New(newJournalHandler(&out, slog.LevelInfo))
+	log.Debug("nothing")
+	log.Info("begun", "log", "/var/log/mail.log")
+	log.With("source", 1).Warn("waiting")
+	log.Error("gone")
+	want := "<6>msg=begun log=/var/log/mail.log\n<4>msg=waiting source=1\n<3>msg=gone\n"
+	if out.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", &out, want)
+	}
+}
+
+// What looks like an address; ids of messages and rules have no such part.
+var addressLike = regexp.MustCompile(`[A-Za-z0-9._+-]+@[A-Za-z0-9.-]+`)
+
+func TestLogAtInfoNamesNoAddress(t *testing.T) {
+	db := t.TempDir() + "/b.db"
+	var out, errs bytes.Buffer
+	args := []string{"import", "--db", db, "--log-level", "info", "--log-format", "json"}
+	for _, log := range []string{"postfix/main/mail.log.gz", "exim/main/mainlog.gz", "sendmail/main/mail.log.gz", "opensmtpd/main/mail.log.gz"} {
+		args = append(args, "../testdata/logs/"+log)
+	}
+	if code := Main(args, strings.NewReader(""), &out, &errs); code != 0 {
+		t.Fatalf("exit code %d: %s", code, &errs)
+	}
+	a := &app{stderr: &errs}
+	logFound(t.Context(), a.logger(config.Log{Level: "info", Format: "json"}), db)
+	if !strings.Contains(errs.String(), `"bad_addresses":`) {
+		t.Errorf("the log does not tell what was found: %s", &errs)
+	}
+	if found := addressLike.FindAllString(errs.String(), -1); found != nil {
+		t.Errorf("the log at info names %q", found)
+	}
+}

@@ -1,0 +1,81 @@
+package tailer
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"io"
+	"testing"
+
+	"github.com/klauspost/compress/zstd"
+	"github.com/ulikunitz/xz"
+
+	"github.com/bouncetail/bouncetail/bounce"
+)
+
+// Whoever may write to the folder of the log may put any archive there.
+func FuzzArchive(f *testing.F) {
+	const text = "Nov  3 12:57:36 mx postfix/smtp[7]: 4F1A2B3C4D: to=<a@example.com>\n"
+	pack := func(open func(io.Writer) (io.WriteCloser, error)) {
+		var packed bytes.Buffer
+		w, err := open(&packed)
+		if err != nil {
+			f.Fatal(err)
+		}
+		if _, err := io.WriteString(w, text); err != nil {
+			f.Fatal(err)
+		}
+		if err := w.Close(); err != nil {
+			f.Fatal(err)
+		}
+		f.Add(packed.Bytes())
+	}
+	pack(func(w io.Writer) (io.WriteCloser, error) { return gzip.NewWriter(w), nil })
+	pack(func(w io.Writer) (io.WriteCloser, error) { return zstd.NewWriter(w) })
+	pack(func(w io.Writer) (io.WriteCloser, error) { return xz.NewWriter(w) })
+	f.Add([]byte("BZh91AY&SY"))
+	f.Add([]byte(text))
+	f.Fuzz(func(t *testing.T, packed []byte) {
+		kind := kindOf(packed)
+		r, end, err := decompress(bytes.NewReader(packed), kind)
+		if err != nil {
+			return
+		}
+		defer end()
+		// A small archive may hold very much.
+		got, err := io.ReadAll(io.LimitReader(r, 1<<20))
+		if kind == plain && (err != nil || !bytes.Equal(got, packed[:min(len(packed), 1<<20)])) {
+			t.Errorf("what is no archive came back as %d bytes of %d, %v", len(got), len(packed), err)
+		}
+	})
+}
+
+// The journal holds what any program has written to it.
+func FuzzJournal(f *testing.F) {
+	f.Add([]byte(`{"__CURSOR":"s=1;i=2","MESSAGE":"4F1A2B3C4D: removed","SYSLOG_IDENTIFIER":"postfix/qmgr"}` + "\n"))
+	f.Add([]byte(`{"__CURSOR":"s=1;i=3","MESSAGE":[27,91,50,74]}` + "\n" + `{"__CURSOR":7}` + "\n"))
+	f.Add([]byte("{\n\n}"))
+	f.Fuzz(func(t *testing.T, said []byte) {
+		const limit = 4096
+		out := make(chan bounce.Chunk)
+		sent := make(chan error, 1)
+		j := &Journal{MaxLine: limit}
+		go func() {
+			sent <- j.send(context.Background(), bytes.NewReader(said), out)
+			close(out)
+		}()
+		for c := range out {
+			for line := range bytes.Lines(c.Data) {
+				if len(line) > limit || !bytes.Contains(said, line) {
+					t.Errorf("a line that was not said, or is too long: %.80q", line)
+				}
+			}
+			if c.Position.Cursor == "" {
+				t.Error("lines were sent without a position behind them")
+			}
+		}
+		if err := <-sent; err != nil {
+			t.Errorf("send: %v", err)
+		}
+	})
+}
