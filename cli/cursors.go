@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -38,12 +37,11 @@ func (a *app) cursors() *cobra.Command {
 				}
 				return nil
 			}
-			w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
-			fmt.Fprintln(w, "CURSOR\tSEQ\tMOVED AT\tWAITING")
+			g := a.screen().table("CURSOR", "SEQ", "MOVED AT", "WAITING")
 			for _, cursor := range list {
-				fmt.Fprintf(w, "%s\t%d\t%s\t%d\n", cursor.Name, cursor.Seq, cursor.MovedAt, cursor.Waiting)
+				g.row(cursor.Name, fmt.Sprint(cursor.Seq), cursor.MovedAt, cursor.Waiting)
 			}
-			return w.Flush()
+			return g.flush()
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")

@@ -10,7 +10,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 	"unicode"
 
@@ -256,13 +255,12 @@ func (a *app) decisions() *cobra.Command {
 				enc.SetEscapeHTML(false)
 				return r.Decisions(cmd.Context(), all, func(d *sqlite.Decision) error { return enc.Encode(d) })
 			}
-			w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
-			fmt.Fprintln(w, "RECIPIENT\tDECISION\tSINCE\tUNTIL\tENDED\tNOTE")
+			g := a.screen().table("RECIPIENT", "DECISION", "SINCE", "UNTIL", "ENDED", "NOTE")
 			err = r.Decisions(cmd.Context(), all, func(d *sqlite.Decision) error {
-				_, err := fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", d.Recipient, d.Decision, shortTime(d.DecidedAt), shortTime(d.Until), shortTime(d.EndedAt), d.Note)
-				return err
+				g.row(d.Recipient, d.Decision, shortTime(d.DecidedAt), shortTime(d.Until), shortTime(d.EndedAt), d.Note)
+				return nil
 			})
-			return errors.Join(err, w.Flush())
+			return errors.Join(err, g.flush())
 		},
 	}
 	c.Flags().BoolVar(&all, "all", false, "also those that have ended")

@@ -82,10 +82,10 @@ func (a *app) incident(i *sqlite.Incident) {
 	if i.Ongoing {
 		end = "and going on, last " + shortTime(i.Until)
 	}
-	fmt.Fprintf(a.stdout, "%s / %s%s: %s of %s in %s\n", i.Category, i.Reason, with, amount(i.Failures, "failure"), amount(i.Addresses, "address"), amount(i.Domains, "domain"))
+	fmt.Fprintf(a.stdout, "%s / %s%s: %s of %s in %s\n", i.Category, i.Reason, printable(with), amount(i.Failures, "failure"), amount(i.Addresses, "address"), amount(i.Domains, "domain"))
 	fmt.Fprintf(a.stdout, "  from %s %s (UTC)\n", shortTime(i.Since), end)
 	if i.Reply != "" {
-		fmt.Fprintf(a.stdout, "  such as: %s\n", strings.TrimSpace(i.Reply))
+		fmt.Fprintf(a.stdout, "  such as: %s\n", strings.TrimSpace(printable(i.Reply)))
 	}
 	fmt.Fprintf(a.stdout, "  what to do: %s\n\n", i.Advice)
 }

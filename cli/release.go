@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -153,14 +152,13 @@ func (a *app) releases() *cobra.Command {
 				}
 				return nil
 			}
-			w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
-			fmt.Fprintln(w, "NUMBER\tSINCE\tUNTIL\tOF\tRELEASED\tTAKEN BACK\tNOTE")
+			g := a.screen().table("NUMBER", "SINCE", "UNTIL", "OF", "RELEASED", "TAKEN BACK", "NOTE")
 			for i := range all {
 				o := &all[i]
 				of := strings.Join(slices.DeleteFunc([]string{o.Category, o.Reason, o.Domain}, func(s string) bool { return s == "" }), " ")
-				fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%s\n", o.ID, shortTime(o.Since), shortTime(o.Until), cmp.Or(of, "all"), shortTime(o.ReleasedAt), shortTime(o.WithdrawnAt), o.Note)
+				g.row(fmt.Sprint(o.ID), shortTime(o.Since), shortTime(o.Until), cmp.Or(of, "all"), shortTime(o.ReleasedAt), shortTime(o.WithdrawnAt), o.Note)
 			}
-			return w.Flush()
+			return g.flush()
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")

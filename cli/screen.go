@@ -83,7 +83,10 @@ func (s *screen) table(heads ...string) *grid {
 	return &grid{screen: s, heads: heads, words: make([]bool, len(heads))}
 }
 
-// row adds a row; whole numbers, nil and text are told apart.
+// share is a part of a whole, between 0 and 1.
+type share float64
+
+// row adds a row; numbers, nil and text are told apart.
 func (g *grid) row(cells ...any) {
 	row := make([]string, len(g.heads))
 	for i, cell := range cells {
@@ -93,6 +96,8 @@ func (g *grid) row(cells ...any) {
 			row[i] = thousands(int64(v))
 		case int64:
 			row[i] = thousands(v)
+		case share:
+			row[i] = fmt.Sprintf("%.1f %%", 100*v)
 		default:
 			row[i] = printable(fmt.Sprint(v))
 			g.words[i] = true

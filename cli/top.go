@@ -5,14 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/bouncetail/bouncetail/sqlite"
 )
@@ -115,12 +112,11 @@ func (a *app) top() *cobra.Command {
 			_, err = fmt.Fprintf(a.stderr, "No attempt failed %s; %s\n", list.period(), lastFailure(last))
 			return err
 		}
-		f, isFile := a.stdout.(*os.File)
-		switch {
-		case asJSON:
+		if asJSON {
 			return list.writeJSON(a.stdout)
-		case isFile && term.IsTerminal(int(f.Fd())):
-			return list.writeTable(a.stdout)
+		}
+		if s := a.screen(); s.width > 0 {
+			return list.show(s)
 		}
 		fmt.Fprintf(a.stderr, "Attempts that failed %s.\n", list.period())
 		return list.writePlain(a.stdout)
@@ -197,7 +193,7 @@ func (l *topList) writePlain(w io.Writer) error {
 	}
 	for i := range l.rows {
 		t := &l.rows[i]
-		fields := []string{l.nameOf(t)}
+		fields := []string{printable(l.nameOf(t))}
 		for _, c := range l.columns {
 			switch {
 			case c.number != nil:
@@ -215,49 +211,30 @@ func (l *topList) writePlain(w io.Writer) error {
 	return nil
 }
 
-// writeTable writes what a person reads: numbers to the right, texts to the
-// left.
-func (l *topList) writeTable(w io.Writer) error {
-	lines := [][]string{{strings.ToUpper(l.of)}}
+// show prints what a person reads.
+func (l *topList) show(s *screen) error {
+	heads := []string{strings.ToUpper(l.of)}
 	for _, c := range l.columns {
-		lines[0] = append(lines[0], strings.ReplaceAll(strings.ToUpper(c.title), "_", " "))
+		heads = append(heads, strings.ReplaceAll(strings.ToUpper(c.title), "_", " "))
 	}
+	g := s.table(heads...)
 	for i := range l.rows {
 		t := &l.rows[i]
-		line := []string{l.nameOf(t)}
+		row := []any{l.nameOf(t)}
 		for _, c := range l.columns {
 			switch {
 			case c.number != nil:
-				line = append(line, thousands(int64(c.number(t))))
+				row = append(row, c.number(t))
 			case c.share != nil:
-				line = append(line, fmt.Sprintf("%.1f %%", 100*c.share(t, l.failed)))
+				row = append(row, share(c.share(t, l.failed)))
 			default:
-				line = append(line, c.text(t))
+				row = append(row, c.text(t))
 			}
 		}
-		lines = append(lines, line)
+		g.row(row...)
 	}
-	widths := make([]int, len(lines[0]))
-	for _, line := range lines {
-		for i, field := range line {
-			widths[i] = max(widths[i], utf8.RuneCountInString(field))
-		}
+	if _, err := fmt.Fprintf(s.out, "%s attempts failed %s.\n\n", thousands(int64(l.failed)), l.period()); err != nil {
+		return err
 	}
-	fmt.Fprintf(w, "%s attempts failed %s.\n\n", thousands(int64(l.failed)), l.period())
-	for _, line := range lines {
-		var b strings.Builder
-		for i, field := range line {
-			pad := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(field))
-			if i == 0 || l.columns[i-1].text != nil {
-				b.WriteString(field + pad)
-			} else {
-				b.WriteString(pad + field)
-			}
-			b.WriteString("  ")
-		}
-		if _, err := fmt.Fprintln(w, strings.TrimRight(b.String(), " ")); err != nil {
-			return err
-		}
-	}
-	return nil
+	return g.flush()
 }

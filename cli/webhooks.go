@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -62,8 +61,7 @@ func (a *app) webhooks() *cobra.Command {
 }
 
 func (a *app) hookTable(set []config.Webhook, hooks []sqlite.Hook) error {
-	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "WEBHOOK\tHOST\tBEHIND\tDEAD LETTERS\tTROUBLE")
+	g := a.screen().table("WEBHOOK", "HOST", "BEHIND", "DEAD LETTERS", "TROUBLE")
 	for _, h := range hooks {
 		host := "not in the settings"
 		if i := slices.IndexFunc(set, func(w config.Webhook) bool { return w.Name == h.Name }); i >= 0 {
@@ -76,9 +74,9 @@ func (a *app) hookTable(set []config.Webhook, hooks []sqlite.Hook) error {
 		case h.LastError != nil:
 			trouble = "given up: " + *h.LastError
 		}
-		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\n", h.Name, host, h.Behind, h.DeadLetters, trouble)
+		g.row(h.Name, host, h.Behind, h.DeadLetters, trouble)
 	}
-	return w.Flush()
+	return g.flush()
 }
 
 // hostOf returns as much of a URL as holds no secret.
