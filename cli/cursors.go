@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -29,13 +28,7 @@ func (a *app) cursors() *cobra.Command {
 				return err
 			}
 			if asJSON {
-				enc := json.NewEncoder(a.stdout)
-				for _, cursor := range list {
-					if err := enc.Encode(cursor); err != nil {
-						return err
-					}
-				}
-				return nil
+				return printObjects(a, list)
 			}
 			g := a.screen().table("CURSOR", "SEQ", "MOVED AT", "WAITING")
 			for _, cursor := range list {

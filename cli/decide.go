@@ -3,7 +3,6 @@ package cli
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -108,8 +107,7 @@ func (a *app) edit(ctx context.Context, args []string, from string, do func(*sql
 		return err
 	}
 	err = errors.Join(do(e, on), e.Close())
-	var none sqlite.BadAddress
-	if errors.As(err, &none) {
+	if none, is := errors.AsType[sqlite.BadAddress](err); is {
 		return usageError{none}
 	}
 	return err
@@ -251,8 +249,7 @@ func (a *app) decisions() *cobra.Command {
 			}
 			defer r.Close()
 			if asJSON {
-				enc := json.NewEncoder(a.stdout)
-				enc.SetEscapeHTML(false)
+				enc := a.objects()
 				return r.Decisions(cmd.Context(), all, func(d *sqlite.Decision) error { return enc.Encode(d) })
 			}
 			g := a.screen().table("RECIPIENT", "DECISION", "SINCE", "UNTIL", "ENDED", "NOTE")

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -158,14 +157,7 @@ func (a *app) examine(ctx context.Context, d *doctor) {
 }
 
 func (a *app) jsonLines(findings []finding) error {
-	enc := json.NewEncoder(a.stdout)
-	enc.SetEscapeHTML(false)
-	for _, f := range findings {
-		if err := enc.Encode(f); err != nil {
-			return err
-		}
-	}
-	return nil
+	return printObjects(a, findings)
 }
 
 func (a *app) tellFindings(findings []finding) error {

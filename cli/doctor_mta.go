@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -54,14 +55,11 @@ func parseRotations(file, text string, general map[string][]string) []rotation {
 			script = true
 		case entry == nil && (line[0] == '/' || line[0] == '"' || line[0] == '{'):
 			before, rest, opens := strings.Cut(line, "{")
-			for _, p := range strings.Fields(before) {
+			for p := range strings.FieldsSeq(before) {
 				paths = append(paths, strings.Trim(p, `"'`))
 			}
 			if opens {
-				entry = &rotation{file, paths, make(map[string][]string)}
-				for k, v := range general {
-					entry.says[k] = v
-				}
+				entry = &rotation{file, paths, maps.Clone(general)}
 				line = rest
 			}
 		case entry == nil:

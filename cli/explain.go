@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -66,9 +65,7 @@ func (a *app) explain() *cobra.Command {
 			return !slices.ContainsFunc(l.Attempts, func(t sqlite.Attempt) bool { return t.Release == o.ID })
 		})
 		if asJSON {
-			enc := json.NewEncoder(a.stdout)
-			enc.SetEscapeHTML(false)
-			return enc.Encode(&l)
+			return a.objects().Encode(&l)
 		}
 		return l.tell(a.stdout)
 	}

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -46,14 +45,7 @@ func (a *app) incidents() *cobra.Command {
 				return err
 			}
 			if asJSON {
-				enc := json.NewEncoder(a.stdout)
-				enc.SetEscapeHTML(false)
-				for i := range found {
-					if err := enc.Encode(&found[i]); err != nil {
-						return err
-					}
-				}
-				return nil
+				return printObjects(a, found)
 			}
 			if len(found) == 0 {
 				_, err := fmt.Fprintf(a.stdout, "Nothing has hit %s or more at once since %s.\n", amount(f.Addresses, "address"), shortTime(f.Since))

@@ -111,20 +111,26 @@ func tables(t *testing.T, path string) string {
 		"SELECT concat_ws('|', event_id, recipient, occurred_at, outcome, category, reason, rule) FROM bounces ORDER BY event_id",
 		"SELECT concat_ws('|', day, domain, sent, deferred, bounced, expired) FROM daily_counts ORDER BY day, domain",
 	} {
-		rows, err := db.QueryContext(t.Context(), query)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for rows.Next() {
-			var row string
-			if err := rows.Scan(&row); err != nil {
-				t.Fatal(err)
-			}
-			all.WriteString(row + "\n")
-		}
-		if err := rows.Close(); err != nil {
+		if err := writeRows(t, &all, db, query); err != nil {
 			t.Fatal(err)
 		}
 	}
 	return all.String()
+}
+
+// writeRows writes what a query of one column answers, a row a line.
+func writeRows(t *testing.T, all *strings.Builder, db *sql.DB, query string) error {
+	rows, err := db.QueryContext(t.Context(), query)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var row string
+		if err := rows.Scan(&row); err != nil {
+			return err
+		}
+		all.WriteString(row + "\n")
+	}
+	return rows.Err()
 }

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -75,8 +74,7 @@ func (a *app) recipients() *cobra.Command {
 				return err
 			}
 			if asJSON {
-				enc := json.NewEncoder(a.stdout)
-				enc.SetEscapeHTML(false)
+				enc := a.objects()
 				return list(func(row *bounce.Recipient) error { return enc.Encode(row) })
 			}
 			return a.recipientTable(list)

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -143,14 +142,7 @@ func (a *app) releases() *cobra.Command {
 				return err
 			}
 			if asJSON {
-				enc := json.NewEncoder(a.stdout)
-				enc.SetEscapeHTML(false)
-				for i := range all {
-					if err := enc.Encode(&all[i]); err != nil {
-						return err
-					}
-				}
-				return nil
+				return printObjects(a, all)
 			}
 			g := a.screen().table("NUMBER", "SINCE", "UNTIL", "OF", "RELEASED", "TAKEN BACK", "NOTE")
 			for i := range all {

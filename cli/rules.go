@@ -3,7 +3,6 @@ package cli
 import (
 	"bufio"
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -95,8 +94,7 @@ func (a *app) rulesList() *cobra.Command {
 			return err
 		}
 		if asJSON {
-			enc := json.NewEncoder(a.stdout)
-			enc.SetEscapeHTML(false)
+			enc := a.objects()
 			for _, r := range classifier.Rules() {
 				err := enc.Encode(map[string]any{
 					"id": r.ID, "why": r.Why, "file": r.File, "category": r.Says.Category, "reason": r.Says.Reason,
@@ -330,14 +328,7 @@ func (a *app) unclassified() *cobra.Command {
 			replies = replies[:limit]
 		}
 		if asJSON {
-			enc := json.NewEncoder(a.stdout)
-			enc.SetEscapeHTML(false)
-			for i := range replies {
-				if err := enc.Encode(&replies[i]); err != nil {
-					return err
-				}
-			}
-			return nil
+			return printObjects(a, replies)
 		}
 		for i := range replies {
 			fmt.Fprintf(a.stdout, "%d  %s\n", replies[i].Count, cut(printable(replies[i].Example), 200))

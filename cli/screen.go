@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -152,4 +153,22 @@ func (g *grid) flush() error {
 	}
 	_, err := io.WriteString(g.screen.out, b.String())
 	return err
+}
+
+// objects writes one JSON object a line.
+func (a *app) objects() *json.Encoder {
+	enc := json.NewEncoder(a.stdout)
+	enc.SetEscapeHTML(false)
+	return enc
+}
+
+// printObjects prints each of some rows as a JSON object.
+func printObjects[T any](a *app, rows []T) error {
+	enc := a.objects()
+	for i := range rows {
+		if err := enc.Encode(&rows[i]); err != nil {
+			return err
+		}
+	}
+	return nil
 }

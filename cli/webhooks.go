@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -45,14 +44,7 @@ func (a *app) webhooks() *cobra.Command {
 			}
 		}
 		if asJSON {
-			enc := json.NewEncoder(a.stdout)
-			enc.SetEscapeHTML(false)
-			for i := range hooks {
-				if err := enc.Encode(&hooks[i]); err != nil {
-					return err
-				}
-			}
-			return nil
+			return printObjects(a, hooks)
 		}
 		return a.hookTable(settings.Webhooks, hooks)
 	}

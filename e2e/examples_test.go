@@ -49,7 +49,7 @@ func newSite(t *testing.T) *site {
 	}))
 	t.Cleanup(server.Close)
 	s.url = server.URL
-	host := strings.SplitN(strings.TrimPrefix(s.url, "http://"), ":", 2)[0]
+	host, _, _ := strings.Cut(strings.TrimPrefix(s.url, "http://"), ":")
 	if err := os.WriteFile(filepath.Join(s.folder, ".netrc"), fmt.Appendf(nil, "machine %s login bouncetail password token\n", host), 0o600); err != nil {
 		t.Fatal(err)
 	}

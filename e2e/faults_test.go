@@ -286,20 +286,24 @@ func TestMemoryIsBounded(t *testing.T) {
 		messages = 2_000_000
 	}
 	w := bufio.NewWriter(log.f)
+	say := func(text string) {
+		_, err := w.WriteString(text)
+		log.check(err)
+	}
 	for i := range messages {
 		id := fmt.Sprintf("4A%06X", i)
-		w.WriteString(log.stamp() + " mx postfix/qmgr[12]: " + id + ": from=<news@shop.example>, size=1000, nrcpt=1 (queue active)\n")
-		w.WriteString(log.stamp() + " mx postfix/smtp[13]: " + id + ": to=<" + id + "@example.com>, relay=mx.example.com[192.0.2.1]:25, delay=1, delays=0/0/0/1, dsn=2.0.0, status=sent (250 2.0.0 Ok: queued as 4F1234)\n")
+		say(log.stamp() + " mx postfix/qmgr[12]: " + id + ": from=<news@shop.example>, size=1000, nrcpt=1 (queue active)\n")
+		say(log.stamp() + " mx postfix/smtp[13]: " + id + ": to=<" + id + "@example.com>, relay=mx.example.com[192.0.2.1]:25, delay=1, delays=0/0/0/1, dsn=2.0.0, status=sent (250 2.0.0 Ok: queued as 4F1234)\n")
 		if i%10 == 0 {
-			w.WriteString(log.stamp() + " mx postfix/smtp[13]: " + id + ": to=<" + id + "@example.net>, relay=mx.example.net[192.0.2.2]:25, delay=1, delays=0/0/0/1, dsn=5.1.1, status=bounced (host mx.example.net[192.0.2.2] said: 550 5.1.1 no such user here, and a few words more (in reply to RCPT TO command))\n")
+			say(log.stamp() + " mx postfix/smtp[13]: " + id + ": to=<" + id + "@example.net>, relay=mx.example.net[192.0.2.2]:25, delay=1, delays=0/0/0/1, dsn=5.1.1, status=bounced (host mx.example.net[192.0.2.2] said: 550 5.1.1 no such user here, and a few words more (in reply to RCPT TO command))\n")
 		}
-		w.WriteString(log.stamp() + " mx postfix/qmgr[12]: " + id + ": removed\n")
+		say(log.stamp() + " mx postfix/qmgr[12]: " + id + ": removed\n")
 		log.n++
 		if i == messages/2 {
 			for range 200 {
-				w.Write(slices.Repeat([]byte{'z'}, 1<<20))
+				say(strings.Repeat("z", 1<<20))
 			}
-			w.WriteByte('\n')
+			say("\n")
 		}
 	}
 	log.check(w.Flush())

@@ -20,15 +20,13 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-func stored(s string) *string { return &s }
-
 // recipients are what formats stumble over.
 func recipients() []bounce.Recipient {
 	row := func(seq int64, address, reply string) bounce.Recipient {
 		return bounce.Recipient{
 			Recipient: address, Domain: address[strings.LastIndexByte(address, '@')+1:], State: bounce.StateBad, DecidedBy: bounce.ByFailure,
 			Category: bounce.InvalidAddress, Reason: bounce.NoSuchUser,
-			FirstFailureAt: "2026-11-01T08:00:00.000Z", LastFailureAt: "2026-11-20T09:30:00.123Z", BadSince: stored("2026-11-02T23:59:59.999Z"),
+			FirstFailureAt: "2026-11-01T08:00:00.000Z", LastFailureAt: "2026-11-20T09:30:00.123Z", BadSince: new("2026-11-02T23:59:59.999Z"),
 			PermanentCount: 1, LastBounceID: seq, Seq: seq, SMTPCode: 550, Reply: reply,
 		}
 	}
@@ -38,7 +36,7 @@ func recipients() []bounce.Recipient {
 	silent.SMTPCode = 0
 	well := row(11, "well@example.com", "450 4.2.0 Greylisted")
 	well.DecidedBy = bounce.ByDelivery
-	well.State, well.BadSince, well.LastDeliveryAt = bounce.StateOK, nil, stored("2026-11-21T10:00:00.000Z")
+	well.State, well.BadSince, well.LastDeliveryAt = bounce.StateOK, nil, new("2026-11-21T10:00:00.000Z")
 	slow := row(12, "slow@example.com", "450 4.2.0 Greylisted")
 	slow.State, slow.BadSince = bounce.StateRetry, nil
 	byHand := row(13, "byhand@example.com", "")

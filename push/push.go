@@ -344,8 +344,7 @@ func (h *Hook) post(ctx context.Context, rows []bounce.Recipient) error {
 	}
 	answer, err := h.client.Do(r)
 	if err != nil {
-		var u *url.Error
-		if errors.As(err, &u) {
+		if u, is := errors.AsType[*url.Error](err); is {
 			err = u.Err
 		}
 		if errors.Is(err, context.DeadlineExceeded) {
