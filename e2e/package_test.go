@@ -67,6 +67,7 @@ var inPackage = []string{
 	"/usr/share/doc/bouncetail/docs/database.md",
 	"/usr/share/doc/bouncetail/examples/bouncetail-export.cron",
 	"/usr/share/doc/bouncetail/examples/bouncetail-export.timer",
+	"/usr/share/doc/bouncetail/examples/webhooks.conf",
 	"/usr/share/doc/bouncetail/changelog.gz",
 	"/usr/share/doc/bouncetail/copyright",
 	"/usr/share/doc/bouncetail/third-party-licenses.gz",
