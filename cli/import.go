@@ -121,6 +121,9 @@ func (a *app) importFiles(ctx context.Context, c config.Config, files []string) 
 	if err != nil {
 		return err
 	}
+	if err := s.store.Hurry(ctx); err != nil {
+		return errors.Join(err, s.store.Close())
+	}
 	if errors.Is(statErr, os.ErrNotExist) {
 		// An import that finds nothing leaves nothing behind.
 		defer func() {

@@ -1,9 +1,7 @@
 package sqlite
 
 import (
-	"bytes"
 	"cmp"
-	"database/sql"
 	"encoding/binary"
 	"slices"
 
@@ -30,13 +28,10 @@ func (w *writer) mergeBuckets(table, column string, buckets []int64, merge func(
 	}
 	// In the order of the numbers, which is the order of the table.
 	stored := make(map[int64][]byte, len(buckets))
-	err := scanAll(w.ctx, w.tx, "SELECT bucket, "+column+" FROM json_each(?) k CROSS JOIN "+table+" ON bucket = k.value", func(scan func(...any) error) error {
-		var bucket int64
-		var data sql.RawBytes
-		err := scan(&bucket, &data)
-		stored[bucket] = bytes.Clone(data)
-		return err
-	}, keyList(buckets))
+	err := w.rowsOf("SELECT bucket, "+column+" FROM json_each(?) k CROSS JOIN "+table+" ON bucket = k.value", buckets, func(v *values) {
+		bucket := v.int()
+		stored[bucket] = []byte(v.text())
+	})
 	if err != nil {
 		return err
 	}
