@@ -23,9 +23,18 @@ func successBucket(id bounce.EventID) int64 {
 // mergeBuckets reads the buckets of a table that the numbers name, sorted and
 // each once, has them merged, and writes those that changed.
 func (w *writer) mergeBuckets(table, column string, buckets []int64, merge func(bucket int64, known []byte) (merged []byte, changed bool)) error {
-	if len(buckets) == 0 {
-		return nil
+	for some := range slices.Chunk(buckets, bucketsAtOnce) {
+		if err := w.mergeSome(table, column, some, merge); err != nil {
+			return err
+		}
 	}
+	return nil
+}
+
+// bucketsAtOnce bounds what is held of buckets.
+const bucketsAtOnce = 1024
+
+func (w *writer) mergeSome(table, column string, buckets []int64, merge func(bucket int64, known []byte) (merged []byte, changed bool)) error {
 	// In the order of the numbers, which is the order of the table.
 	stored := make(map[int64][]byte, len(buckets))
 	err := w.rowsOf("SELECT bucket, "+column+" FROM json_each(?) k CROSS JOIN "+table+" ON bucket = k.value", buckets, func(v *values) {

@@ -136,7 +136,8 @@ func (w *writer) each(n int, query string, args func(i int) []any, inserted func
 // bulk is each for the tables that get most of the rows: it makes no value of
 // an interface type. row adds the values of row i.
 func (w *writer) bulk(n int, query string, row func(i int, r *packedRows), inserted func(i int, id int64)) error {
-	var r packedRows
+	r := packedRows{data: w.packed[:0]}
+	defer func() { w.packed = r.data }()
 	first := 0 // the first row in r
 	for i := range n {
 		row(i, &r)

@@ -40,6 +40,7 @@ type Store struct {
 	Now func() time.Time
 
 	policy *bounce.Policy // that the states follow
+	packed []byte         // of the last batch, to be used again
 	// ScrubQueue keeps forgotten addresses out of the queue memory when a log
 	// of before is read again. It may be nil where none is read.
 	ScrubQueue Scrubber
@@ -180,7 +181,7 @@ func (s *Store) Crashed() bool { return s.crashed }
 // changed again and again stay at hand.
 func (s *Store) Hurry(ctx context.Context) error {
 	// By Exec, because it is for this one connection.
-	_, err := s.db.ExecContext(ctx, "PRAGMA cache_size = -20000")
+	_, err := s.db.ExecContext(ctx, "PRAGMA cache_size = -12000")
 	return err
 }
 
