@@ -2,6 +2,7 @@ GO ?= go
 SAMPLE = testdata/logs/postfix/main/mail.log.gz testdata/logs/exim/main/mainlog.gz
 DEMO = .cache/demo.db
 PREFIX = /usr/local
+BENCH_SIZE = 1GB
 VERSION ?= $(shell ./scripts/version)
 ARCH ?= $(shell $(GO) env GOARCH)
 MAINTAINER ?= The bouncetail authors <bouncetail@users.noreply.github.com>
@@ -113,8 +114,12 @@ accuracy:
 	@test -n '$(CORPUS)' || { echo 'usage: make accuracy CORPUS=FILE'; exit 2; }
 	$(GO) run ./classify/internal/accuracy -v '$(CORPUS)'
 
-bench:
+# bench measures the stages, and then whole imports of logs of BENCH_SIZE beside
+# grep, wc, and pflogsumm and eximstats where they are installed.
+bench: build
 	$(GO) test -run '^$$' -bench . -benchmem ./...
+	$(GO) build -o .cache/genlog ./bench/genlog
+	$(GO) run ./bench/compare -size $(BENCH_SIZE)
 
 # torture runs the scenarios that break followers of logs, five times, and many
 # random stories of rotation.

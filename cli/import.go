@@ -121,6 +121,9 @@ func (a *app) importFiles(ctx context.Context, c config.Config, files []string) 
 	if err != nil {
 		return err
 	}
+	if err := s.store.Hurry(ctx); err != nil {
+		return errors.Join(err, s.store.Close())
+	}
 	if errors.Is(statErr, os.ErrNotExist) {
 		// An import that finds nothing leaves nothing behind.
 		defer func() {
@@ -140,7 +143,7 @@ func (a *app) importFiles(ctx context.Context, c config.Config, files []string) 
 		}, out)
 	})
 	// Large batches, whose rows SQLite takes in the order of its indexes.
-	p.Linger, p.Limit = 10*time.Second, 40_000
+	p.Linger, p.Limit = 10*time.Second, 45_000
 	begun := time.Now()
 	err = p.Run(ctx)
 	took := time.Since(begun)

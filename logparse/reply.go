@@ -130,13 +130,18 @@ func setRelay(r *bounce.Reply, host, ip string) {
 	case "none", "local", "virtual", "":
 		return
 	}
-	if _, err := netip.ParseAddr(host); err == nil {
-		return // an address in place of the name
+	if last := host[len(host)-1]; '0' <= last && last <= '9' || strings.IndexByte(host, ':') >= 0 {
+		if _, err := netip.ParseAddr(host); err == nil {
+			return // an address in place of the name
+		}
 	}
 	r.RelayHost = clean(host)
 }
 
 func setPort(r *bounce.Reply, port string) {
+	if port == "" {
+		return
+	}
 	if n, err := strconv.Atoi(port); err == nil && 0 < n && n < 1<<16 {
 		r.RelayPort = n
 	}

@@ -75,7 +75,7 @@ type Pipeline struct {
 	// saves as soon as no line is waiting, as a daemon does.
 	Linger time.Duration
 	// Limit is how many records make a full batch, or eight times as many
-	// successes, which are smaller; DefaultLimit where it is zero.
+	// successes; DefaultLimit where it is zero.
 	Limit int
 
 	// Progress tells what was done so far; it may be read at any time.
@@ -94,7 +94,8 @@ type Pipeline struct {
 // cheaper, up to a few tens of thousands of rows.
 const DefaultLimit = 40_000
 
-// successesALimit is how many successes weigh as much as one record.
+// successesALimit is how many times as many successes as records make a full
+// batch; a record is some 25 times as large.
 const successesALimit = 8
 
 // slack is room for what the last chunk of a batch holds.
@@ -247,7 +248,7 @@ func (p *Pipeline) read(chunks <-chan bounce.Chunk, batches chan<- *bounce.Batch
 		if pending++; pending == 1 && p.Linger > 0 {
 			begun, due = time.Now(), time.After(p.Linger)
 		}
-		full := len(p.batch.Records)+len(p.batch.Successes)/successesALimit >= p.Limit
+		full := len(p.batch.Records) >= p.Limit || len(p.batch.Successes) >= successesALimit*p.Limit
 		if full || p.Linger == 0 && pending >= maxChunks || p.Linger > 0 && time.Since(begun) > p.Linger {
 			if err := flush(); err != nil {
 				return err

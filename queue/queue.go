@@ -73,7 +73,7 @@ type message struct {
 	Sender    string              `json:"s,omitempty"`
 	HasSender bool                `json:"hs,omitempty"`
 	MessageID string              `json:"m,omitempty"`
-	Deferrals map[string]deferral `json:"d,omitempty"` // by recipient, as logged
+	Deferrals map[string]*deferral `json:"d,omitempty"` // by recipient, as logged
 
 	key    key
 	seenAt time.Time
@@ -183,9 +183,9 @@ func (q *Queue) attempt(ev *bounce.Event, yield func(*bounce.Delivery)) {
 		switch {
 		case ev.Outcome == bounce.Deferred:
 			if m.Deferrals == nil {
-				m.Deferrals = make(map[string]deferral, 1)
+				m.Deferrals = make(map[string]*deferral, 1)
 			}
-			m.Deferrals[ev.Recipient] = deferral{ev.OriginalRecipient, ev.DSN, ev.Reply}
+			m.Deferrals[ev.Recipient] = &deferral{ev.OriginalRecipient, ev.DSN, ev.Reply}
 		case wasDeferred:
 			if ev.Outcome == bounce.Expired && !ev.Reply.Remote() {
 				d.Reply = last.Reply

@@ -1,9 +1,7 @@
 package sqlite
 
 import (
-	"bytes"
 	"cmp"
-	"database/sql"
 	"encoding/binary"
 	"slices"
 
@@ -25,18 +23,24 @@ func successBucket(id bounce.EventID) int64 {
 // mergeBuckets reads the buckets of a table that the numbers name, sorted and
 // each once, has them merged, and writes those that changed.
 func (w *writer) mergeBuckets(table, column string, buckets []int64, merge func(bucket int64, known []byte) (merged []byte, changed bool)) error {
-	if len(buckets) == 0 {
-		return nil
+	for some := range slices.Chunk(buckets, bucketsAtOnce) {
+		if err := w.mergeSome(table, column, some, merge); err != nil {
+			return err
+		}
 	}
+	return nil
+}
+
+// bucketsAtOnce bounds what is held of buckets.
+const bucketsAtOnce = 1024
+
+func (w *writer) mergeSome(table, column string, buckets []int64, merge func(bucket int64, known []byte) (merged []byte, changed bool)) error {
 	// In the order of the numbers, which is the order of the table.
 	stored := make(map[int64][]byte, len(buckets))
-	err := scanAll(w.ctx, w.tx, "SELECT bucket, "+column+" FROM json_each(?) k CROSS JOIN "+table+" ON bucket = k.value", func(scan func(...any) error) error {
-		var bucket int64
-		var data sql.RawBytes
-		err := scan(&bucket, &data)
-		stored[bucket] = bytes.Clone(data)
-		return err
-	}, keyList(buckets))
+	err := w.rowsOf("SELECT bucket, "+column+" FROM json_each(?) k CROSS JOIN "+table+" ON bucket = k.value", buckets, func(v *values) {
+		bucket := v.int()
+		stored[bucket] = []byte(v.text())
+	})
 	if err != nil {
 		return err
 	}

@@ -1,8 +1,13 @@
-// bouncetail_bulk(SQL, ROWS): runs one statement for many rows without a call
-// from Go for each value, which costs more than SQLite itself does. ROWS holds
-// the parameters of one row after the other, each a tag and a value; bulk.go
-// writes them. It returns eight bytes a row, little-endian: the rowid where the
-// row was inserted or changed, else 0.
+// Two SQL functions that save a call from Go for each value, which costs more
+// than SQLite itself does. bulk.go writes and reads what they take and give:
+// values one after the other, each a tag and its bytes.
+//
+// bouncetail_bulk(SQL, ROWS): runs one statement for many rows. ROWS holds
+// the parameters of one row after the other. It returns eight bytes a row: the
+// rowid where the row was inserted or changed, else 0.
+//
+// bouncetail_rows(SQL, PARAMETER): runs one query, and returns the values of
+// its rows one after the other.
 
 #include "bulk.h"
 
@@ -35,6 +40,12 @@ API(int) sqlite3_bind_blob(sqlite3_stmt *, int, const void *, int, destructor);
 API(int) sqlite3_step(sqlite3_stmt *);
 API(int) sqlite3_reset(sqlite3_stmt *);
 API(int) sqlite3_finalize(sqlite3_stmt *);
+API(int) sqlite3_bind_value(sqlite3_stmt *, int, const sqlite3_value *);
+API(int) sqlite3_column_count(sqlite3_stmt *);
+API(int) sqlite3_column_type(sqlite3_stmt *, int);
+API(long long) sqlite3_column_int64(sqlite3_stmt *, int);
+API(const void *) sqlite3_column_blob(sqlite3_stmt *, int);
+API(int) sqlite3_column_bytes(sqlite3_stmt *, int);
 API(int) sqlite3_changes(sqlite3 *);
 API(long long) sqlite3_last_insert_rowid(sqlite3 *);
 API(int) sqlite3_extended_errcode(sqlite3 *);
@@ -44,6 +55,7 @@ API(void) sqlite3_result_error_code(sqlite3_context *, int);
 API(void) sqlite3_result_error_nomem(sqlite3_context *);
 API(void) sqlite3_result_blob(sqlite3_context *, const void *, int, destructor);
 
+enum { INTEGER = 1, BLOB = 4, ISNULL = 5 }; // types of columns; the others are read as text
 enum { OK = 0, ROW = 100, DONE = 101, UTF8 = 1, DIRECTONLY = 0x80000 };
 
 // bind binds the parameter at the front of a row and returns what follows it,
@@ -127,10 +139,76 @@ out:
 	free(ids);
 }
 
+// buffer is bytes that grow.
+struct buffer {
+	unsigned char *data;
+	size_t size, room;
+	int failed; // no memory was left
+};
+
+static void append(struct buffer *b, const void *data, size_t n) {
+	if (b->failed) return;
+	if (b->room - b->size < n) {
+		size_t room = 2 * b->room + n + 4096;
+		unsigned char *more = realloc(b->data, room);
+		if (more == NULL) {
+			b->failed = 1;
+			return;
+		}
+		b->data = more;
+		b->room = room;
+	}
+	memcpy(b->data + b->size, data, n);
+	b->size += n;
+}
+
+static void append_column(struct buffer *b, sqlite3_stmt *stmt, int i) {
+	int type = sqlite3_column_type(stmt, i);
+	unsigned char tag = type == INTEGER ? BULK_INT : type == ISNULL ? BULK_NULL : type == BLOB ? BULK_BLOB : BULK_TEXT;
+	append(b, &tag, 1);
+	if (tag == BULK_INT) {
+		long long n = sqlite3_column_int64(stmt, i);
+		append(b, &n, sizeof n);
+	} else if (tag != BULK_NULL) {
+		const void *data = sqlite3_column_blob(stmt, i);
+		unsigned int n = (unsigned int)sqlite3_column_bytes(stmt, i);
+		append(b, &n, sizeof n);
+		if (n > 0) append(b, data, n);
+	}
+}
+
+static void rows(sqlite3_context *context, int argc, sqlite3_value **argv) {
+	(void)argc;
+	sqlite3 *db = sqlite3_context_db_handle(context);
+	const char *sql = (const char *)sqlite3_value_text(argv[0]);
+	struct buffer b = {0};
+	sqlite3_stmt *stmt = NULL;
+	int rc = sql == NULL ? OK : sqlite3_prepare_v2(db, sql, -1, &stmt, NULL);
+	if (rc == OK && stmt != NULL) rc = sqlite3_bind_value(stmt, 1, argv[1]);
+	int columns = stmt == NULL ? 0 : sqlite3_column_count(stmt);
+	if (rc == OK && stmt != NULL) {
+		while ((rc = sqlite3_step(stmt)) == ROW) {
+			for (int i = 0; i < columns; i++) append_column(&b, stmt, i);
+		}
+	}
+	if (rc != OK && rc != DONE) {
+		int code = sqlite3_extended_errcode(db);
+		sqlite3_result_error(context, sqlite3_errmsg(db), -1);
+		sqlite3_result_error_code(context, code);
+	} else if (b.failed || b.size > 1000000000) { // the longest blob that SQLite takes
+		sqlite3_result_error_nomem(context);
+	} else {
+		sqlite3_result_blob(context, b.data, (int)b.size, (destructor)-1); // copied
+	}
+	sqlite3_finalize(stmt);
+	free(b.data);
+}
+
 // init is called for every connection that the process opens.
 static int init(sqlite3 *db, char **message, const void *unused) {
 	(void)message, (void)unused;
-	return sqlite3_create_function(db, "bouncetail_bulk", 2, UTF8 | DIRECTONLY, NULL, bulk, NULL, NULL);
+	int rc = sqlite3_create_function(db, "bouncetail_bulk", 2, UTF8 | DIRECTONLY, NULL, bulk, NULL, NULL);
+	return rc != OK ? rc : sqlite3_create_function(db, "bouncetail_rows", 2, UTF8 | DIRECTONLY, NULL, rows, NULL, NULL);
 }
 
 int bouncetail_bulk_register(void) { return sqlite3_auto_extension((void (*)(void))init); }

@@ -4,20 +4,22 @@ package sqlite
 import "C"
 
 import (
+	"database/sql"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
 )
 
-// registerBulk makes the SQL function of bulk.c known, once a process.
+// registerBulk makes the SQL functions of bulk.c known, once a process.
 var registerBulk = sync.OnceValue(func() error {
 	if code := C.bouncetail_bulk_register(); code != 0 {
-		return fmt.Errorf("register an SQL function: SQLite error %d", int(code))
+		return fmt.Errorf("register SQL functions: SQLite error %d", int(code))
 	}
 	return nil
 })
@@ -134,7 +136,8 @@ func (w *writer) each(n int, query string, args func(i int) []any, inserted func
 // bulk is each for the tables that get most of the rows: it makes no value of
 // an interface type. row adds the values of row i.
 func (w *writer) bulk(n int, query string, row func(i int, r *packedRows), inserted func(i int, id int64)) error {
-	var r packedRows
+	r := packedRows{data: w.packed[:0]}
+	defer func() { w.packed = r.data }()
 	first := 0 // the first row in r
 	for i := range n {
 		row(i, &r)
@@ -153,6 +156,69 @@ func (w *writer) bulk(n int, query string, row func(i int, r *packedRows), inser
 		}
 		r.data = r.data[:0]
 		first = i + 1
+	}
+	return nil
+}
+
+// values reads the columns of a row, in their order.
+type values struct{ data string }
+
+// next returns the tag and the bytes of the next column.
+func (v *values) next() (tag byte, text string) {
+	tag, v.data = v.data[0], v.data[1:]
+	n := 0
+	switch tag {
+	case C.BULK_NULL:
+		return tag, ""
+	case C.BULK_INT:
+		n = 8
+	default:
+		n = int(binary.NativeEndian.Uint32([]byte(v.data[:4])))
+		v.data = v.data[4:]
+	}
+	text, v.data = v.data[:n], v.data[n:]
+	return tag, text
+}
+
+// text returns a text, empty where it is NULL.
+func (v *values) text() string {
+	_, text := v.next()
+	return text
+}
+
+// int returns a whole number, 0 where it is NULL.
+func (v *values) int() int64 {
+	if tag, text := v.next(); tag == C.BULK_INT {
+		return int64(binary.NativeEndian.Uint64([]byte(text)))
+	}
+	return 0
+}
+
+// keysAtOnce bounds what is held of a query's answer.
+const keysAtOnce = 5000
+
+// rowsOf runs a query for keys, which its parameter lists for json_each, and
+// calls each for every row; it has to read all columns. The texts that it gets
+// are of one piece, so that what is kept of one keeps the others too.
+func (w *writer) rowsOf(query string, keys []int64, each func(row *values)) error {
+	for some := range slices.Chunk(keys, keysAtOnce) {
+		var answer sql.RawBytes
+		found, err := w.tx.QueryContext(w.ctx, "SELECT bouncetail_rows(?, ?)", query, keyList(some))
+		if err != nil {
+			return err
+		}
+		var v values
+		if found.Next() {
+			if err = found.Scan(&answer); err == nil {
+				v.data = string(answer)
+			}
+		}
+		if err := errors.Join(err, found.Err(), found.Close()); err != nil {
+			return err
+		}
+		for len(v.data) > 0 {
+			each(&v)
+		}
 	}
 	return nil
 }

@@ -124,20 +124,26 @@ func (w *writer) readLaw() error {
 // knownRows loads the rows of the recipients that have one.
 func (w *writer) knownRows(keys []int64) (map[int64]*recipientRow, error) {
 	rows := make(map[int64]*recipientRow, len(keys))
-	err := scanAll(w.ctx, w.tx, `
+	err := w.rowsOf(`
 		SELECT r.recipient, r.domain, r.state, r.decided_by, r.category, r.reason,
-		  coalesce(r.first_failure_at, ''), coalesce(r.last_failure_at, ''), coalesce(r.last_delivery_at, ''),
-		  r.permanent_count, r.retry_count, coalesce(r.bad_since, ''), coalesce(r.bad_until, ''),
-		  coalesce(r.last_bounce_id, 0), coalesce(r.deciding_bounce_id, 0), coalesce(r.memory, ''), r.recipient_key
-		FROM json_each(?) k CROSS JOIN recipients r ON r.recipient_key = k.value`,
-		func(scan func(...any) error) error {
-			r := &recipientRow{known: true}
-			was := &r.was
-			err := scan(&r.to.Normal, &r.to.Domain, &was.state, &was.decidedBy, &was.category, &was.reason, &was.firstAt, &was.lastAt, &was.lastDelivery,
-				&was.permanentCount, &was.retryCount, &was.badSince, &was.badUntil, &was.lastID, &was.decidingID, &was.memory, &r.key)
+		  r.first_failure_at, r.last_failure_at, r.last_delivery_at,
+		  r.permanent_count, r.retry_count, r.bad_since, r.bad_until,
+		  r.last_bounce_id, r.deciding_bounce_id, r.memory, r.recipient_key
+		FROM json_each(?) k CROSS JOIN recipients r ON r.recipient_key = k.value`, keys,
+		func(v *values) {
+			r := &recipientRow{
+				to:    bounce.Address{Normal: v.text(), Domain: v.text()},
+				known: true,
+				was: shown{
+					state: bounce.State(v.text()), decidedBy: bounce.Decider(v.text()), category: bounce.Category(v.text()), reason: bounce.Reason(v.text()),
+					firstAt: v.text(), lastAt: v.text(), lastDelivery: v.text(),
+					permanentCount: int(v.int()), retryCount: int(v.int()), badSince: v.text(), badUntil: v.text(),
+					lastID: v.int(), decidingID: v.int(), memory: v.text(),
+				},
+				key: v.int(),
+			}
 			rows[r.key] = r
-			return err
-		}, keyList(keys))
+		})
 	return rows, err
 }
 
@@ -459,7 +465,7 @@ func (w *writer) saveRecipients(rows []*recipientRow) error {
 		return err
 	}
 	seq -= int64(len(rows))
-	return w.each(len(rows), `
+	return w.bulk(len(rows), `
 		INSERT INTO recipients (
 		  recipient, domain, state, decided_by, category, reason, first_failure_at, last_failure_at, last_delivery_at,
 		  permanent_count, retry_count, bad_since, bad_until, last_bounce_id, deciding_bounce_id, recipient_key, seq, memory
@@ -471,12 +477,25 @@ func (w *writer) saveRecipients(rows []*recipientRow) error {
 		  bad_since = excluded.bad_since, bad_until = excluded.bad_until,
 		  last_bounce_id = excluded.last_bounce_id, deciding_bounce_id = excluded.deciding_bounce_id,
 		  seq = excluded.seq, memory = excluded.memory`,
-		func(i int) []any {
+		func(i int, p *packedRows) {
 			r := rows[i]
-			return []any{
-				r.to.Normal, r.to.Domain, string(r.state), string(r.decidedBy), string(r.category), string(r.reason),
-				text(r.firstAt), text(r.lastAt), text(r.lastDelivery), r.permanentCount, r.retryCount, text(r.badSince), text(r.badUntil),
-				number(int(r.lastID)), number(int(r.decidingID)), r.key, seq + int64(i) + 1, text(r.memory),
-			}
+			p.text(r.to.Normal)
+			p.text(r.to.Domain)
+			p.text(string(r.state))
+			p.text(string(r.decidedBy))
+			p.text(string(r.category))
+			p.text(string(r.reason))
+			p.known(r.firstAt)
+			p.known(r.lastAt)
+			p.known(r.lastDelivery)
+			p.int(int64(r.permanentCount))
+			p.int(int64(r.retryCount))
+			p.known(r.badSince)
+			p.known(r.badUntil)
+			p.number(int(r.lastID))
+			p.number(int(r.decidingID))
+			p.int(r.key)
+			p.int(seq + int64(i) + 1)
+			p.known(r.memory)
 		}, nil)
 }

@@ -178,6 +178,9 @@ func (g *generator) postfix() []line {
 	}
 	attempt := func(to, dsn, status string, later bool) {
 		relay := fmt.Sprintf("mx%d.%s[203.0.113.%d]", g.rng.IntN(3), to[strings.LastIndexByte(to, '@')+1:], g.rng.IntN(250))
+		lines = append(lines, line{fmt.Sprintf("postfix/smtp[%d]: Trusted TLS connection established to %s:25: TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits) key-exchange X25519 server-signature ECDSA (prime256v1) server-digest SHA256",
+			3000+g.n%90, relay), later})
+		later = false
 		if status != "sent" {
 			status = strings.Replace(status, "(", "(host "+relay+" said: ", 1)
 		} else {
