@@ -74,7 +74,7 @@ func hook(w *config.Webhook, log *slog.Logger) (*push.Hook, error) {
 		Log:       log,
 	}
 	if os.Getenv("INVOCATION_ID") != "" { // started by systemd
-		h.Hint = "if its unit keeps bouncetail off the network, install systemd/webhooks.conf as docs/webhooks.md tells"
+		h.Hint = "if its unit keeps bouncetail off the network, install the drop-in webhooks.conf as docs/webhooks.md tells"
 	}
 	return h, nil
 }
@@ -120,7 +120,7 @@ func (a *app) checkOutputs(ctx context.Context, c config.Config) error {
 		}
 	}
 	if len(c.Webhooks) > 0 {
-		fmt.Fprintln(a.stdout, "          under systemd these need the network: systemd/webhooks.conf opens it")
+		fmt.Fprintln(a.stdout, "          under systemd these need the network: the drop-in webhooks.conf opens it, see docs/webhooks.md")
 	}
 	return errors.Join(errs...)
 }

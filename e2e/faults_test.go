@@ -65,19 +65,26 @@ func startWith(t *testing.T, path string, more func(*exec.Cmd), args ...string) 
 	return d
 }
 
-func TestFullDiskIsWaitedOut(t *testing.T) {
+// mounted returns a file system in memory of a size.
+func mounted(t *testing.T, size string) string {
+	t.Helper()
 	if os.Getuid() != 0 {
-		t.Skip("SKIPPED, a full disk is not tested: only root can mount a small file system")
+		t.Skip("SKIPPED: only root can mount a small file system to fill, or to make read-only")
 	}
-	small := t.TempDir()
-	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=1200k", "tmpfs", small).CombinedOutput(); err != nil {
-		t.Skipf("SKIPPED, a full disk is not tested: mount: %v: %s", err, out)
+	folder := t.TempDir()
+	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size="+size, "tmpfs", folder).CombinedOutput(); err != nil {
+		t.Skipf("SKIPPED: a file system to fill, or to make read-only, cannot be mounted: %v: %s", err, out)
 	}
 	t.Cleanup(func() {
-		if out, err := exec.Command("umount", small).CombinedOutput(); err != nil {
+		if out, err := exec.Command("umount", folder).CombinedOutput(); err != nil {
 			t.Errorf("umount: %v: %s", err, out)
 		}
 	})
+	return folder
+}
+
+func TestFullDiskIsWaitedOut(t *testing.T) {
+	small := mounted(t, "1200k")
 	log := newMailLog(t)
 	db, told := filepath.Join(small, "b.db"), filepath.Join(t.TempDir(), "said")
 	d := startInto(t, told, "--db", db, log.path)
@@ -99,19 +106,8 @@ func TestFullDiskIsWaitedOut(t *testing.T) {
 }
 
 func TestReadOnlyFileSystemIsWaitedOut(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Skip("SKIPPED, a read-only file system is not tested: only root can mount one")
-	}
 	t.Parallel()
-	folder := t.TempDir()
-	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=50m", "tmpfs", folder).CombinedOutput(); err != nil {
-		t.Skipf("SKIPPED, a read-only file system is not tested: mount: %v: %s", err, out)
-	}
-	t.Cleanup(func() {
-		if out, err := exec.Command("umount", folder).CombinedOutput(); err != nil {
-			t.Errorf("umount: %v: %s", err, out)
-		}
-	})
+	folder := mounted(t, "50m")
 	remount := func(how string) {
 		if out, err := exec.Command("mount", "-o", "remount,"+how, folder).CombinedOutput(); err != nil {
 			t.Fatalf("remount: %v: %s", err, out)
