@@ -260,13 +260,21 @@ func TestDamagedDatabaseIsRefused(t *testing.T) {
 	if out, err := exec.Command("sqlite3", db, "PRAGMA wal_checkpoint(TRUNCATE)").CombinedOutput(); err != nil {
 		t.Fatalf("sqlite3: %v: %s", err, out)
 	}
+	root, err := exec.Command("sqlite3", db, "SELECT rootpage FROM sqlite_schema WHERE name = 'bounces'").Output()
+	log.check(err)
+	page, err := strconv.ParseInt(strings.TrimSpace(string(root)), 10, 64)
+	log.check(err)
 	f, err := os.OpenFile(db, os.O_WRONLY, 0)
 	log.check(err)
-	_, err = f.WriteAt(slices.Repeat([]byte{0xff}, 3000), 5*4096+100)
+	_, err = f.WriteAt(slices.Repeat([]byte{0xff}, 3000), (page-1)*4096)
 	log.check(err)
 	log.check(f.Close())
 	d = startInto(t, told, "--db", db, log.path)
-	<-d.done
+	select {
+	case <-d.done:
+	case <-time.After(time.Minute):
+		t.Fatalf("it runs on, and says %s", words(told))
+	}
 	if d.err == nil || !strings.Contains(words(told), "is damaged") || !strings.Contains(words(told), ".recover") {
 		t.Errorf("it ended with %v and said %s", d.err, words(told))
 	}
