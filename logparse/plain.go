@@ -8,10 +8,11 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 )
 
-// Four of ten lines tell a sender, a message-id, an end, or a delivery that
-// succeeded, and next to none of them holds anything unusual. Those are read
-// here without the expressions, which stay the grammar: what is unusual is left
-// to them, and a test holds both against each other.
+// Four of ten lines tell a sender, a message-id, an end, a delivery that
+// succeeded or one that another server refused, and next to none of them holds
+// anything unusual. Those are read here without the expressions, which stay the
+// grammar: what is unusual is left to them, and a test holds both against each
+// other.
 
 // inBlock returns a text that lies in the block, and is valid as long as that is
 // left alone, where clean would only copy it.

@@ -70,9 +70,9 @@ type origin struct {
 
 // message is what is known of one message; its JSON is what is stored.
 type message struct {
-	Sender    string              `json:"s,omitempty"`
-	HasSender bool                `json:"hs,omitempty"`
-	MessageID string              `json:"m,omitempty"`
+	Sender    string               `json:"s,omitempty"`
+	HasSender bool                 `json:"hs,omitempty"`
+	MessageID string               `json:"m,omitempty"`
 	Deferrals map[string]*deferral `json:"d,omitempty"` // by recipient, as logged
 
 	key    key

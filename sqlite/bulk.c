@@ -13,6 +13,9 @@
 
 #include <stdlib.h>
 #include <string.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 // What is used of SQLite's interface, as https://sqlite.org/c3ref documents it.
 // The library itself is compiled in by another package, so the names are weak
@@ -211,4 +214,12 @@ static int init(sqlite3 *db, char **message, const void *unused) {
 	return rc != OK ? rc : sqlite3_create_function(db, "bouncetail_rows", 2, UTF8 | DIRECTONLY, NULL, rows, NULL, NULL);
 }
 
-int bouncetail_bulk_register(void) { return sqlite3_auto_extension((void (*)(void))init); }
+int bouncetail_bulk_register(void) {
+#ifdef __GLIBC__
+	// Large blobs go back to the system when they are freed. Without a word the
+	// library keeps ever larger ones for itself, in an arena for each thread.
+	mallopt(M_MMAP_THRESHOLD, 256 << 10);
+	mallopt(M_ARENA_MAX, 2);
+#endif
+	return sqlite3_auto_extension((void (*)(void))init);
+}

@@ -202,18 +202,14 @@ const keysAtOnce = 5000
 // are of one piece, so that what is kept of one keeps the others too.
 func (w *writer) rowsOf(query string, keys []int64, each func(row *values)) error {
 	for some := range slices.Chunk(keys, keysAtOnce) {
-		var answer sql.RawBytes
-		found, err := w.tx.QueryContext(w.ctx, "SELECT bouncetail_rows(?, ?)", query, keyList(some))
-		if err != nil {
-			return err
-		}
 		var v values
-		if found.Next() {
-			if err = found.Scan(&answer); err == nil {
-				v.data = string(answer)
-			}
-		}
-		if err := errors.Join(err, found.Err(), found.Close()); err != nil {
+		err := scanAll(w.ctx, w.tx, "SELECT bouncetail_rows(?, ?)", func(scan func(...any) error) error {
+			var answer sql.RawBytes
+			err := scan(&answer)
+			v.data = string(answer)
+			return err
+		}, query, keyList(some))
+		if err != nil {
 			return err
 		}
 		for len(v.data) > 0 {

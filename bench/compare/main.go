@@ -9,6 +9,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -110,7 +111,7 @@ func (b *bench) generate(path string, args ...string) error {
 		return err
 	}
 	defer f.Close()
-	c := exec.Command(b.genlog, append(args, "-size", b.size)...)
+	c := exec.CommandContext(context.Background(), b.genlog, append(args, "-size", b.size)...)
 	c.Stdout, c.Stderr = f, os.Stderr
 	if err := c.Run(); err != nil {
 		return fmt.Errorf("%s: %w; make it with: go build -o %[1]s ./bench/genlog", b.genlog, err)
@@ -123,7 +124,7 @@ func (b *bench) packed(path string) error {
 	if _, err := os.Stat(path + ".gz"); err == nil {
 		return nil
 	}
-	return exec.Command("gzip", "-k", path).Run()
+	return exec.CommandContext(context.Background(), "gzip", "-k", path).Run()
 }
 
 // cut copies the first tenth of a file.
@@ -201,7 +202,7 @@ func (b *bench) print(log, what string, c cost) {
 // measure runs a program and says what it took. Its output goes through a pipe:
 // grep stops at the first match where it writes to /dev/null.
 func measure(args []string) (cost, error) {
-	c := exec.Command(args[0], args[1:]...)
+	c := exec.CommandContext(context.Background(), args[0], args[1:]...)
 	var said strings.Builder
 	c.Stderr = &said
 	out, err := c.StdoutPipe()
