@@ -152,6 +152,8 @@ func (p *Pipeline) Run(ctx context.Context) error {
 		}
 		p.reuse()
 	}
+	idle := make(chan struct{}, 1)
+	idle <- struct{}{}
 	saveDone := make(chan error, 1)
 	go func() {
 		var failed error
@@ -167,11 +169,15 @@ func (p *Pipeline) Run(ctx context.Context) error {
 				p.saved <- b
 			}
 			p.saving.Rest()
+			select {
+			case idle <- struct{}{}:
+			default: // told already
+			}
 		}
 		saveDone <- failed
 	}()
 
-	err := p.read(chunks, batches)
+	err := p.read(chunks, batches, idle)
 	if err != nil {
 		cancel(err)
 		for range chunks { // the source may be waiting to send
@@ -192,8 +198,9 @@ func (p *Pipeline) Still(now time.Time) time.Duration {
 	return max(p.reading.Still(now), p.saving.Still(now))
 }
 
-// read turns chunks into batches until the source has ended.
-func (p *Pipeline) read(chunks <-chan bounce.Chunk, batches chan<- *bounce.Batch) error {
+// read turns chunks into batches until the source has ended. idle tells that
+// the saver has nothing to do.
+func (p *Pipeline) read(chunks <-chan bounce.Chunk, batches chan<- *bounce.Batch, idle <-chan struct{}) error {
 	var (
 		pending int              // chunks in the batch
 		begun   time.Time        // when the first of them came
@@ -205,6 +212,10 @@ func (p *Pipeline) read(chunks <-chan bounce.Chunk, batches chan<- *bounce.Batch
 			return err
 		}
 		p.reading.Rest()
+		select {
+		case <-idle:
+		default:
+		}
 		batches <- b
 		p.reuse()
 		p.reading.Beat()
@@ -218,15 +229,22 @@ func (p *Pipeline) read(chunks <-chan bounce.Chunk, batches chan<- *bounce.Batch
 		select {
 		case c, open = <-chunks:
 		default:
-			// No line is waiting: the batch goes at once, or after Linger.
+			// No line is waiting: the batch goes as soon as the saver is idle, so
+			// that batches are small while little comes and large in a backlog; or
+			// after Linger.
+			var ready <-chan struct{}
 			if pending > 0 && p.Linger == 0 {
-				if err := flush(); err != nil {
-					return err
-				}
+				ready = idle
 			}
 			p.reading.Rest()
 			select {
 			case c, open = <-chunks:
+			case <-ready:
+				p.reading.Beat()
+				if err := flush(); err != nil {
+					return err
+				}
+				continue
 			case <-due:
 				p.reading.Beat()
 				if err := flush(); err != nil {
