@@ -70,7 +70,8 @@ func Open(ctx context.Context, path string, log *slog.Logger) (_ *Store, err err
 	if err := precreate(path); err != nil {
 		return nil, err
 	}
-	s.db, err = connect(path, "rwc", "_journal_mode=WAL&_txlock=immediate&_synchronous=NORMAL")
+	// 8 MB of pages at hand, where SQLite's 2 MB make a backlog read half as fast.
+	s.db, err = connect(path, "rwc", "_journal_mode=WAL&_txlock=immediate&_synchronous=NORMAL&_cache_size=-8000")
 	if err != nil {
 		return nil, fmt.Errorf("open database %s: %w", path, err)
 	}
@@ -177,8 +178,7 @@ func damaged(path string, err error) error {
 // Crashed reports whether the last writer before this one did not end in order.
 func (s *Store) Crashed() bool { return s.crashed }
 
-// Hurry gives SQLite more memory, some 20 MB, for an import: pages that are
-// changed again and again stay at hand.
+// Hurry gives SQLite half as much memory again for an import.
 func (s *Store) Hurry(ctx context.Context) error {
 	// By Exec, because it is for this one connection.
 	_, err := s.db.ExecContext(ctx, "PRAGMA cache_size = -12000")
