@@ -1,13 +1,15 @@
 // Scale fills a database with records as years of a busy server would, and
 // measures what an admin and the daemon do with it: explain, allow, a batch of
 // a few lines, the states whose time is over, a change of policy. It takes
-// minutes and gigabytes.
+// minutes and gigabytes. A database that exists is measured as it is, and not
+// filled once more; it is changed by that.
 //
 //	go run ./bench/scale -recipients 1000000 -records 10000000 -db /var/tmp/scale.db
 package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"log/slog"
@@ -23,7 +25,7 @@ import (
 func main() {
 	recipients := flag.Int("recipients", 100_000, "addresses that fail")
 	records := flag.Int("records", 1_000_000, "failures")
-	path := flag.String("db", "", "the database to make; it must not exist")
+	path := flag.String("db", "", "the database to make, or one that was made so")
 	flag.Parse()
 	if err := run(context.Background(), *path, *recipients, *records); err != nil {
 		fmt.Fprintln(os.Stderr, "scale:", err)
@@ -40,9 +42,11 @@ var policy = bounce.Policy{
 const batchSize = 80_000 // as an import has them
 
 func run(ctx context.Context, path string, recipients, records int) error {
-	if _, err := os.Stat(path); err == nil || path == "" {
-		return fmt.Errorf("-db %q: name a file that does not exist yet", path)
+	if path == "" {
+		return errors.New("-db: name a file for the database")
 	}
+	_, err := os.Stat(path)
+	filled := err == nil
 	s, err := sqlite.Open(ctx, path, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
@@ -53,19 +57,11 @@ func run(ctx context.Context, path string, recipients, records int) error {
 	g := &generator{rng: rand.New(rand.NewPCG(1, 1)), recipients: recipients, records: records}
 	span := 90 * 24 * time.Hour
 	g.at, g.step = time.Now().Add(-span), span/time.Duration(records*3/2)
-	begun, last := time.Now(), time.Now()
-	for done := 0; done < records; {
-		n := min(batchSize, records-done)
-		b := g.batch(n)
-		if _, err := s.Save(ctx, b); err != nil {
-			return err
-		}
-		if done += n; done%(batchSize*10) == 0 || done == records {
-			fmt.Printf("%9d records, the last %4.1f µs each\n", done, float64(time.Since(last).Microseconds())/float64(batchSize*10))
-			last = time.Now()
-		}
+	if filled {
+		g.at, g.failed = time.Now(), records
+	} else if err := fill(ctx, s, g); err != nil {
+		return err
 	}
-	fmt.Printf("filled in %v\n", time.Since(begun).Round(time.Second))
 	// What follows is as in the life of a daemon.
 	measure("batch of 20 lines", 200, func() error { _, err := s.Save(ctx, g.batch(20)); return err })
 	measure("batch of 1 line", 200, func() error { _, err := s.Save(ctx, g.batch(1)); return err })
@@ -94,6 +90,23 @@ func run(ctx context.Context, path string, recipients, records int) error {
 		return err
 	}
 	fmt.Printf("%d MB\n", info.Size()>>20)
+	return nil
+}
+
+// fill saves as many records as the generator has, in batches of an import.
+func fill(ctx context.Context, s *sqlite.Store, g *generator) error {
+	begun, last, told := time.Now(), time.Now(), 0
+	for done := 0; done < g.records; {
+		n := min(batchSize, g.records-done)
+		if _, err := s.Save(ctx, g.batch(n)); err != nil {
+			return err
+		}
+		if done += n; done%(batchSize*10) == 0 || done == g.records {
+			fmt.Printf("%9d records, the last %4.1f µs each\n", done, float64(time.Since(last).Microseconds())/float64(done-told))
+			last, told = time.Now(), done
+		}
+	}
+	fmt.Printf("filled in %v\n", time.Since(begun).Round(time.Second))
 	return nil
 }
 
