@@ -42,7 +42,10 @@ func (a *app) checkConfig() *cobra.Command {
 			for _, w := range warnings(c) {
 				fmt.Fprintln(a.stderr, "warning:", w)
 			}
-			if err := a.checkOutputs(cmd.Context(), c); err != nil {
+			if c.Privacy.HashAddresses {
+				fmt.Fprintln(a.stdout, "privacy:  addresses are hashed, with the key in", c.Privacy.KeyFile)
+			}
+			if err := errors.Join(checkKey(cmd.Context(), c), a.checkOutputs(cmd.Context(), c)); err != nil {
 				return err
 			}
 			_, err = fmt.Fprintln(a.stdout, "The settings are good.")

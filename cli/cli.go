@@ -106,7 +106,7 @@ func (a *app) root() *cobra.Command {
 	root.PersistentFlags().StringVar(&a.configPath, "config", "", "settings `FILE` (default "+config.DefaultPath+")")
 	root.PersistentFlags().StringVar(&a.dbPath, "db", "", "database `FILE` (default: the setting database)")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(a.run(), a.importLogs(), a.recipients(), a.incidents(), a.explain(), a.top(), a.forget(), a.prune(), a.export(), a.publish(), a.webhooks(), a.classify(), a.rules(), a.unclassified(), a.reclassify(), a.checkConfig(), a.doctor(), a.version(), a.man(root))
+	root.AddCommand(a.run(), a.importLogs(), a.recipients(), a.incidents(), a.explain(), a.top(), a.forget(), a.prune(), a.export(), a.publish(), a.webhooks(), a.hash(), a.classify(), a.rules(), a.unclassified(), a.reclassify(), a.checkConfig(), a.doctor(), a.version(), a.man(root))
 	for _, c := range all(root) {
 		if args := c.Args; args != nil {
 			c.Args = func(cmd *cobra.Command, given []string) error {

@@ -102,11 +102,23 @@ func (a *app) edit(ctx context.Context, args []string, from string, do func(*sql
 	if err != nil {
 		return err
 	}
+	h, err := hasher(settings.Privacy)
+	if err != nil {
+		return err
+	}
 	e, err := sqlite.OpenEditor(ctx, settings.Database)
 	if err != nil {
 		return err
 	}
-	err = errors.Join(do(e, on), e.Close())
+	if err = e.UseKey(ctx, keyID(h)); err == nil {
+		if h != nil {
+			for i, to := range on {
+				on[i] = h.Hashed(to)
+			}
+		}
+		err = do(e, on)
+	}
+	err = errors.Join(err, e.Close())
 	if none, is := errors.AsType[sqlite.BadAddress](err); is {
 		return usageError{none}
 	}
@@ -115,6 +127,13 @@ func (a *app) edit(ctx context.Context, args []string, from string, do func(*sql
 
 // addresses reads the addresses that a command was given, each once.
 func (a *app) addresses(args []string, from string) ([]bounce.Address, error) {
+	on, err := a.givenAddresses(args, from)
+	slices.SortFunc(on, func(a, b bounce.Address) int { return strings.Compare(a.Normal, b.Normal) })
+	return slices.CompactFunc(on, func(a, b bounce.Address) bool { return a.Normal == b.Normal }), err
+}
+
+// givenAddresses reads the addresses that a command was given.
+func (a *app) givenAddresses(args []string, from string) ([]bounce.Address, error) {
 	var on []bounce.Address
 	for _, arg := range args {
 		to, err := checkedAddress(arg)
@@ -139,8 +158,6 @@ func (a *app) addresses(args []string, from string) ([]bounce.Address, error) {
 		}
 		on = append(on, listed...)
 	}
-	slices.SortFunc(on, func(a, b bounce.Address) int { return strings.Compare(a.Normal, b.Normal) })
-	on = slices.CompactFunc(on, func(a, b bounce.Address) bool { return a.Normal == b.Normal })
 	if len(on) == 0 {
 		return nil, usageError{errors.New("no address given; name some, or a file of them with --from-file")}
 	}

@@ -33,20 +33,28 @@ func (a *app) explain() *cobra.Command {
 		if limit < 1 {
 			return usageError{fmt.Errorf("--limit: %d is less than 1", limit)}
 		}
-		r, err := a.reader(cmd.Context())
+		settings, err := a.settings()
+		if err != nil {
+			return err
+		}
+		r, err := sqlite.OpenReader(cmd.Context(), settings.Database)
 		if err != nil {
 			return err
 		}
 		defer r.Close()
+		given := to.Normal
+		if to, err = storedAs(cmd.Context(), settings, r, to); err != nil {
+			return err
+		}
 		row, known, err := r.Recipient(cmd.Context(), to.Normal)
 		if err != nil {
 			return err
 		}
 		if !known && to.Domain == "" {
-			return usageError{sqlite.BadAddress{Address: to.Normal, Why: "has no @, and no local user of that name is known; write the whole address"}}
+			return usageError{sqlite.BadAddress{Address: given, Why: "has no @, and no local user of that name is known; write the whole address"}}
 		}
 		if !known {
-			return fmt.Errorf("%s has not failed in what was read so far, or is spelled otherwise; bouncetail recipients --domain %s lists its neighbours", to.Normal, to.Domain)
+			return fmt.Errorf("%s has not failed in what was read so far, or is spelled otherwise; bouncetail recipients --domain %s lists its neighbours", given, to.Domain)
 		}
 		l := history{Recipient: row, Clears: clears(&row)}
 		if l.Attempts, err = r.Attempts(cmd.Context(), to, limit); err != nil {

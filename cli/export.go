@@ -17,6 +17,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/bouncetail/bouncetail/address"
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/config"
 	"github.com/bouncetail/bouncetail/export"
@@ -24,7 +25,7 @@ import (
 )
 
 func (a *app) export() *cobra.Command {
-	var format, cursor, output string
+	var format, cursor, output, known string
 	var options export.Options
 	var filter recipientFilter
 	c := &cobra.Command{
@@ -54,6 +55,9 @@ func (a *app) export() *cobra.Command {
 			if cursor != "" && !cursorName.MatchString(cursor) {
 				return usageError{fmt.Errorf("--cursor: %q is no name; use letters, digits, - and _", cursor)}
 			}
+			if known != "" && f.Limit > 0 {
+				return usageError{errors.New("--limit and --addresses do not go together: the limit would count those that are left out")}
+			}
 			if cursor != "" && f.Limit > 0 {
 				return usageError{errors.New("--limit and --cursor do not go together: the cursor would pass over what was left out")}
 			}
@@ -66,6 +70,11 @@ func (a *app) export() *cobra.Command {
 				return err
 			}
 			e.path = settings.Database
+			if known != "" {
+				if err := e.know(a, known, settings.Privacy); err != nil {
+					return err
+				}
+			}
 			// Else a reader that goes away ends the program without a word.
 			signal.Ignore(syscall.SIGPIPE)
 			if cursor == "" {
@@ -79,10 +88,33 @@ func (a *app) export() *cobra.Command {
 	c.Flags().StringVar(&format, "format", "csv", "`FORMAT`: "+formatNames())
 	c.Flags().StringVar(&cursor, "cursor", "", "only what changed since the last export with this `NAME`")
 	c.Flags().StringVarP(&output, "output", "o", "", "write to `FILE`, whole or not at all")
+	c.Flags().StringVar(&known, "addresses", "", "only the addresses in `FILE`, one a line, also where the database holds hashes; - is standard input")
 	c.Flags().StringSliceVar(&options.Columns, "columns", nil, "only these `COLUMNS` of csv, ndjson and json, in this order: "+strings.Join(export.ColumnNames(), ","))
 	c.Flags().IntSliceVar(&options.Lists, "list", nil, "`ID` of the list in Brevo that the addresses go to; format brevo")
 	c.AddCommand(a.cursors())
 	return c
+}
+
+// know reads the addresses that the export is to name.
+func (e *exporting) know(a *app, file string, c config.Privacy) error {
+	lines, err := a.listedIn("--addresses", file)
+	if err != nil {
+		return err
+	}
+	h, err := hasher(c)
+	if err != nil {
+		return err
+	}
+	e.key, e.known = keyID(h), make(map[string]string, len(lines))
+	for _, line := range lines {
+		to := address.Parse(line)
+		stored := to
+		if h != nil {
+			stored = h.Hashed(to)
+		}
+		e.known[stored.Normal] = to.Normal
+	}
+	return nil
 }
 
 // check looks for options that the format does not take, and gives it what it
@@ -139,6 +171,8 @@ func formatList() string {
 // exporting is one run of the command.
 type exporting struct {
 	path    string
+	key     int64             // that hashed the addresses of known; see keyID
+	known   map[string]string // addresses by how they are stored; nil is all there are, as they are stored
 	format  export.Format
 	filter  sqlite.Filter
 	options export.Options
@@ -173,6 +207,15 @@ func (e *exporting) write(ctx context.Context) (lastSeq int64, err error) {
 		return 0, err
 	}
 	defer r.Close()
+	if e.known != nil {
+		if err := r.CheckKey(ctx, e.path, e.key); err != nil {
+			return 0, err
+		}
+	} else if e.format.Marks {
+		if hashed, err := r.Hashed(ctx); err != nil || hashed {
+			return 0, errors.Join(err, fmt.Errorf("the database holds hashes, and who reads %s knows addresses; name a file with those that you send to: --addresses FILE", e.format.Name))
+		}
+	}
 	if e.output == "" {
 		return e.writeTo(ctx, r, e.stdout)
 	}
@@ -253,6 +296,13 @@ func (e *exporting) writeTo(ctx context.Context, r *sqlite.Reader, w io.Writer) 
 	file := e.format.File(buffered, e.options)
 	passed := filter.AfterSeq // the change up to which rows are in the file, or rightly are not
 	lastSeq, err = r.Recipients(ctx, filter, func(row *bounce.Recipient) error {
+		if e.known != nil {
+			known := false
+			if row.Recipient, known = e.known[row.Recipient]; !known {
+				passed = row.Seq
+				return nil
+			}
+		}
 		if err := file.Write(row); err != nil {
 			return err
 		}

@@ -12,7 +12,6 @@ import (
 
 	"github.com/bouncetail/bouncetail/address"
 	"github.com/bouncetail/bouncetail/bounce"
-	"github.com/bouncetail/bouncetail/logparse"
 	"github.com/bouncetail/bouncetail/queue"
 	"github.com/bouncetail/bouncetail/sqlite"
 )
@@ -36,58 +35,77 @@ func (a *app) forget() *cobra.Command {
 	c.Flags().BoolVar(&leaveNothing, "leave-nothing", false, "keep no hash either: logs of before must not be imported again")
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		if from != "" {
-			listed, err := a.listedIn(from)
+			listed, err := a.listedIn("--from-file", from)
 			if err != nil {
 				return err
 			}
 			args = append(args, listed...)
 		}
-		f := sqlite.Forgetting{Queue: queue.Scrub, Parser: logparse.ScrubState, LeaveNothing: leaveNothing, DryRun: dryRun, Now: a.now()}
-		seen := make(map[string]bool)
+		settings, err := a.settings()
+		if err != nil {
+			return err
+		}
+		h, err := hasher(settings.Privacy)
+		if err != nil {
+			return err
+		}
+		f := sqlite.Forgetting{Queue: queue.Scrub, Parser: scrubSealed(h), LeaveNothing: leaveNothing, DryRun: dryRun, Now: a.now()}
+		seen, who := make(map[string]bool), ""
 		for _, arg := range args {
 			to, err := personIn(arg)
 			if err != nil {
 				return usageError{err}
 			}
-			if !seen[to.Normal] {
-				seen[to.Normal] = true
-				f.People = append(f.People, to)
-				if spelled := address.Unicode(to); spelled != to.Normal {
-					f.Spellings = append(f.Spellings, spelled)
+			if seen[to.Normal] {
+				continue
+			}
+			seen[to.Normal] = true
+			who = to.Normal
+			spelled := []string{to.Normal, address.Unicode(to)}
+			if h != nil {
+				to = h.Hashed(to)
+				spelled = append(spelled, address.Unicode(to))
+			}
+			f.People = append(f.People, to)
+			for _, s := range spelled {
+				if s != to.Normal {
+					f.Spellings = append(f.Spellings, s)
 				}
 			}
 		}
 		if len(f.People) == 0 {
 			return usageError{errors.New("no address; give one such as jane@example.com, or --from-file")}
 		}
-		settings, err := a.settings()
-		if err != nil {
-			return err
-		}
 		store, err := a.existingStore(cmd.Context(), settings)
 		if err != nil {
 			return err
 		}
-		found, err := store.Forget(cmd.Context(), &f)
+		var found []sqlite.Count
+		if err = store.UseKey(cmd.Context(), keyID(h)); err == nil {
+			found, err = store.Forget(cmd.Context(), &f)
+		}
 		if err = errors.Join(err, store.Close()); err != nil {
 			return err
 		}
-		return a.tellForgotten(&f, found)
+		if len(f.People) > 1 {
+			who = thousands(int64(len(f.People))) + " addresses"
+		}
+		return a.tellForgotten(&f, who, found)
 	}
 	return c
 }
 
 // listedIn returns the lines of a file that are neither empty nor begin with
-// a #.
-func (a *app) listedIn(path string) ([]string, error) {
+// a #. The flag is the one that named it.
+func (a *app) listedIn(flag, path string) ([]string, error) {
 	in := a.stdin
 	if path != "-" {
 		f, err := os.Open(path)
 		if errors.Is(err, os.ErrNotExist) {
-			return nil, fmt.Errorf("--from-file: %s does not exist; check the spelling", path)
+			return nil, fmt.Errorf("%s: %s does not exist; check the spelling", flag, path)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("--from-file: %w", err)
+			return nil, fmt.Errorf("%s: %w", flag, err)
 		}
 		defer f.Close()
 		in = f
@@ -100,7 +118,7 @@ func (a *app) listedIn(path string) ([]string, error) {
 		}
 	}
 	if err := scanner.Err(); err != nil {
-		return nil, fmt.Errorf("--from-file: %s: %w", path, err)
+		return nil, fmt.Errorf("%s: %s: %w", flag, path, err)
 	}
 	return lines, nil
 }
@@ -116,11 +134,7 @@ func personIn(arg string) (bounce.Address, error) {
 	return to, nil
 }
 
-func (a *app) tellForgotten(f *sqlite.Forgetting, found []sqlite.Count) error {
-	who := f.People[0].Normal
-	if len(f.People) > 1 {
-		who = thousands(int64(len(f.People))) + " addresses"
-	}
+func (a *app) tellForgotten(f *sqlite.Forgetting, who string, found []sqlite.Count) error {
 	switch {
 	case len(found) == 0:
 		fmt.Fprintf(a.stdout, "Nothing is stored of %s.\n", who)

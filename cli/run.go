@@ -177,6 +177,9 @@ func (a *app) follow(ctx context.Context, c config.Config, hangup <-chan os.Sign
 			if err == nil {
 				_, err = classify.New(loaded.Rules)
 			}
+			if err == nil {
+				err = checkKey(ctx, loaded)
+			}
 			if err != nil {
 				log.Error("settings and rules not taken over, going on with the old ones", "error", err)
 				notify(log, daemon.SdNotifyReady)

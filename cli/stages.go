@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/bouncetail/bouncetail/address"
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/classify"
 	"github.com/bouncetail/bouncetail/config"
@@ -26,6 +27,7 @@ type stages struct {
 	positions  []bounce.Position
 	sources    []config.Source
 	read       map[string][]*logparse.Parser // the parsers that were made, by path
+	hash       *address.Hasher               // nil where addresses are stored as they are
 	log        *slog.Logger
 	troubles   bounce.Troubles // of the sources
 	tailing    bounce.Pulse
@@ -38,8 +40,14 @@ func openStages(ctx context.Context, c config.Config, log *slog.Logger) (_ *stag
 	if s.classifier, err = classify.New(c.Rules); err != nil {
 		return nil, err
 	}
+	if s.hash, err = hasher(c.Privacy); err != nil {
+		return nil, err
+	}
 	if s.store, err = sqlite.Open(ctx, c.Database, log); err != nil {
 		return nil, err
+	}
+	if err := s.store.UseKey(ctx, keyID(s.hash)); err != nil {
+		return nil, errors.Join(err, s.store.Close())
 	}
 	s.store.ScrubQueue = queue.Scrub
 	var entries []bounce.QueueEntry
@@ -62,6 +70,7 @@ func (s *stages) pipeline(source pipeline.Source) *pipeline.Pipeline {
 		Queue:      s.queue,
 		Classifier: func() pipeline.Classifier { return s.classifier },
 		Store:      s.store,
+		Hash:       s.hash,
 		Log:        s.log,
 	}
 }
@@ -132,6 +141,13 @@ func together(sources []pipeline.Source) pipeline.Source {
 
 func (s *stages) newParser(c *bounce.Chunk) (pipeline.Parser, error) {
 	o := logparse.Options{Anchor: c.Position.Anchor, State: c.Position.Parser}
+	if s.hash != nil {
+		o.Hide = s.hash.Line
+		var err error
+		if o.State, err = s.hash.Open(o.State); err != nil {
+			return nil, err
+		}
+	}
 	if c.SourceIndex < len(s.sources) {
 		source := s.sources[c.SourceIndex]
 		if source.MTA != "auto" {

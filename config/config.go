@@ -41,7 +41,9 @@ type Config struct {
 	Policy Policy `mapstructure:"policy"`
 	// Retention is for how many days records are kept; 0 is for ever.
 	Retention Retention `mapstructure:"retention"`
-	Log       Log       `mapstructure:"log"`
+	// Privacy says how addresses are stored.
+	Privacy Privacy `mapstructure:"privacy"`
+	Log     Log     `mapstructure:"log"`
 	// Publish is what mail servers are given to look up in.
 	Publish Publish `mapstructure:"publish"`
 	// Webhooks are told of the changes of recipients.
@@ -65,6 +67,14 @@ type Retention struct {
 	Gaps int `mapstructure:"gaps"`
 	// UnreadLines are examples of lines that were not understood.
 	UnreadLines int `mapstructure:"unread_lines"`
+}
+
+// Privacy says how addresses are stored.
+type Privacy struct {
+	// HashAddresses stores keyed hashes in the place of local parts.
+	HashAddresses bool `mapstructure:"hash_addresses"`
+	// KeyFile holds the key.
+	KeyFile string `mapstructure:"key_file"`
 }
 
 // Policy is a threshold for all categories, and those that go before it.
@@ -381,6 +391,9 @@ func (c *Config) check() error {
 		t.check(key, bad)
 	}
 	c.Retention.check(bad)
+	if c.Privacy.HashAddresses {
+		c.checkHashing(bad)
+	}
 	if !slices.Contains(LogLevels, c.Log.Level) {
 		bad("log.level", "%q is none of debug, info, warn, error", c.Log.Level)
 	}
@@ -423,6 +436,21 @@ func (r Retention) check(bad func(key, format string, args ...any)) {
 	}
 	if r.Recipients > 0 && (r.Bounces == 0 || r.Bounces > r.Recipients) {
 		bad("retention.recipients", "needs retention.bounces of at most as many days, because failures are not kept longer than their address")
+	}
+}
+
+// checkHashing refuses what cannot work where only hashes are known.
+func (c *Config) checkHashing(bad report) {
+	if c.Privacy.KeyFile == "" {
+		bad("privacy.key_file", "names no file, and privacy.hash_addresses needs a key; write the path of one, such as /etc/bouncetail/hash.key")
+	}
+	if c.Publish.Directory != "" {
+		bad("publish.directory", "a mail server looks up addresses, and with privacy.hash_addresses only hashes of them are known; leave one of the two out")
+	}
+	for i := range c.Webhooks {
+		if c.Webhooks[i].Kind == "listmonk" {
+			bad(fmt.Sprintf("webhooks[%d].kind", i), "listmonk knows addresses, and with privacy.hash_addresses only hashes of them are known; use kind json, or bouncetail export --addresses")
+		}
 	}
 }
 

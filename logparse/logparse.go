@@ -68,12 +68,16 @@ type Options struct {
 	Anchor time.Time
 	// State is what State of an earlier parser of the same stream gave.
 	State []byte
+	// Hide takes addresses out of the examples of lines that are not
+	// understood; nil leaves them.
+	Hide func(line string) string
 }
 
 // Parser reads the lines of one stream. It is not safe for concurrent use.
 type Parser struct {
 	grammars      []grammar
 	zone          *time.Location
+	hide          func(line string) string
 	last          time.Time // the last stamp, which tells the year of the next
 	newest        time.Time // the highest
 	read          bool      // last is a stamp, and not the anchor
@@ -108,7 +112,7 @@ type state struct {
 // New returns a parser for one stream. A State that cannot be read is an
 // error, and so is an MTA without a grammar.
 func New(o Options) (*Parser, error) {
-	p := &Parser{grammars: grammars, zone: o.Zone, last: o.Anchor, unread: make(map[shape]*bounce.Unread)}
+	p := &Parser{grammars: grammars, zone: o.Zone, hide: o.Hide, last: o.Anchor, unread: make(map[shape]*bounce.Unread)}
 	if o.MTA != "" {
 		i := slices.IndexFunc(grammars, func(g grammar) bool { return g.mta == o.MTA })
 		if i < 0 {
@@ -242,6 +246,9 @@ func (p *Parser) hostName(raw []byte) string {
 const maxShapes = 100
 
 func (p *Parser) noteUnread(mta bounce.MTA, body []byte) {
+	if p.hide != nil {
+		body = []byte(p.hide(clean(body)))
+	}
 	s := shape{mta, shapeOf(body)}
 	u := p.unread[s]
 	if u == nil {

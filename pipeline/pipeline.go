@@ -61,8 +61,8 @@ type Store interface {
 	Temporary(err error) bool
 }
 
-// Pipeline is one run over one source. All fields but Linger, Limit and Log
-// are needed.
+// Pipeline is one run over one source. All fields but Log, Hash,
+// Linger and Limit are needed.
 type Pipeline struct {
 	Source     Source
 	NewParser  func(c *bounce.Chunk) (Parser, error)
@@ -70,6 +70,9 @@ type Pipeline struct {
 	Classifier func() Classifier // asked for every batch, so that rules can be exchanged
 	Store      Store
 	Log        *slog.Logger
+	// Hash puts hashes in the place of addresses, before anything is kept of
+	// them; nil where they are stored as they are.
+	Hash *address.Hasher
 
 	// Linger is how long a batch that is not full waits for more lines. Zero
 	// saves as soon as no line is waiting, as a daemon does.
@@ -84,6 +87,7 @@ type Pipeline struct {
 	reading, saving bounce.Pulse
 
 	parsers map[int64]Parser  // by stream
+	hashed  bounce.Event      // handed to the queue, and used again
 	domains map[string]uint32 // where they stand in batch.Domains
 	batch   bounce.Batch
 	saved   chan *bounce.Batch // whose memory is used again
@@ -289,7 +293,11 @@ func (p *Pipeline) take(c *bounce.Chunk) error {
 	if len(c.Data) > 0 {
 		judge := p.Classifier()
 		add := func(d *bounce.Delivery) { p.add(d, judge) }
-		lines := parser.Parse(c.Data, func(ev *bounce.Event) { p.Queue.Apply(ev, add) })
+		apply := func(ev *bounce.Event) { p.Queue.Apply(ev, add) }
+		if p.Hash != nil {
+			apply = func(ev *bounce.Event) { p.Queue.Apply(p.hash(ev, judge), add) }
+		}
+		lines := parser.Parse(c.Data, apply)
 		p.Progress.Lines.Add(int64(lines))
 		if c.Done != nil {
 			c.Done(c.Data)
@@ -308,6 +316,31 @@ func (p *Pipeline) take(c *bounce.Chunk) error {
 	}
 	p.Progress.TooLong.Add(int64(c.TooLong))
 	return nil
+}
+
+// hash returns an event with hashes in the place of addresses. The verdict does
+// not change by it: a name that is also a word by which the reply is judged
+// stays, such as that of user@example.com.
+func (p *Pipeline) hash(ev *bounce.Event, judge Classifier) *bounce.Event {
+	h := &p.hashed
+	*h = *ev
+	p.Hash.Event(h)
+	if h.Reply.Text == "" {
+		return h
+	}
+	hidden := p.Hash.Name(h.Reply.Text, ev.Recipient, ev.OriginalRecipient)
+	if hidden == h.Reply.Text {
+		return h
+	}
+	d := bounce.Delivery{MTA: h.MTA, Outcome: h.Outcome, DSN: h.DSN, Reply: h.Reply}
+	before := judge.Verdict(&d)
+	d.Reply.Text = hidden
+	after := judge.Verdict(&d)
+	before.URL, after.URL = "", "" // which may hold the name
+	if before == after {
+		h.Reply.Text = hidden
+	}
+	return h
 }
 
 // add turns a delivery into a record, or counts it where it succeeded.
@@ -354,6 +387,9 @@ func (p *Pipeline) cut() (*bounce.Batch, error) {
 		at := &b.Positions[i]
 		parser := p.parsers[at.Stream]
 		at.Parser = parser.State()
+		if p.Hash != nil {
+			at.Parser = p.Hash.Seal(at.Parser) // it may hold a part of a line
+		}
 		unread := parser.TakeUnread()
 		for _, u := range unread {
 			p.Progress.Unread.Add(int64(u.Count))

@@ -1,0 +1,144 @@
+package address
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"strings"
+
+	"github.com/bouncetail/bouncetail/bounce"
+)
+
+// Hasher puts a keyed hash in the place of the local part of addresses, so
+// that who has the database and not the key can neither read whose they are nor
+// check a guess:
+//
+//	jane@example.com   h-26a1c0be01ab4e1ae0d48f3a0a3fd2ac@example.com
+//
+// It is the head of the HMAC-SHA256 of the normal spelling of the address, which
+// any other program that has the key can make as well. What is hashed already is
+// left alone. It is not safe for concurrent use.
+type Hasher struct {
+	mac  hash.Hash
+	aead cipher.AEAD
+	id   int64
+	sum  [sha256.Size]byte
+	from []byte // what is hashed, used again
+}
+
+// ShortestKey is the length in bytes that a key has at least.
+const ShortestKey = 16
+
+// NewHasher returns a hasher with a key of ShortestKey bytes or more.
+func NewHasher(key []byte) (*Hasher, error) {
+	if len(key) < ShortestKey {
+		return nil, fmt.Errorf("a key of %d bytes; it takes %d at least", len(key), ShortestKey)
+	}
+	h := &Hasher{mac: hmac.New(sha256.New, key)}
+	// No address has a NUL in it, so that these are hashes of none.
+	block, err := aes.NewCipher(h.hash("\x00seal"))
+	if err == nil {
+		h.aead, err = cipher.NewGCMWithRandomNonce(block)
+	}
+	h.id = int64(binary.BigEndian.Uint64(h.hash("\x00id")) >> 1)
+	return h, err
+}
+
+// hash returns the hash of a text, which is valid until the next call.
+func (h *Hasher) hash(text string) []byte {
+	h.from = append(h.from[:0], text...)
+	h.mac.Reset()
+	h.mac.Write(h.from)
+	return h.mac.Sum(h.sum[:0])
+}
+
+// ID names the key without telling anything of it; it is not 0.
+func (h *Hasher) ID() int64 { return max(h.id, 1) }
+
+// EventID returns the id under which a line is stored. Without the key nobody
+// can tell that it is the hash of a line that he makes up around an address.
+func (h *Hasher) EventID(id bounce.EventID) bounce.EventID {
+	copy(id[4:], h.hash("\x00event"+string(id[:])))
+	return id
+}
+
+// Address returns the hashed form of an address as a log or a person wrote it;
+// the null sender stays empty.
+func (h *Hasher) Address(logged string) string {
+	if logged == "" {
+		return ""
+	}
+	return h.Hashed(Parse(logged)).Normal
+}
+
+// Hashed returns the hashed form of an address.
+func (h *Hasher) Hashed(a bounce.Address) bounce.Address {
+	if IsHashed(a) {
+		return bounce.Address{Normal: a.Normal, Domain: a.Domain}
+	}
+	at := len(a.Normal) - len(a.Domain)
+	if a.Domain != "" {
+		at--
+	}
+	out := make([]byte, 0, hashedSize+len(a.Normal)-at)
+	out = append(out, mark...)
+	out = hex.AppendEncode(out, h.hash(a.Normal)[:hashBytes])
+	out = append(out, a.Normal[at:]...)
+	return bounce.Address{Normal: string(out), Domain: a.Domain}
+}
+
+const (
+	mark       = "h-"
+	hashBytes  = 16
+	hashedSize = len(mark) + 2*hashBytes
+)
+
+// IsHashed reports whether an address is a hash.
+func IsHashed(a bounce.Address) bool {
+	if len(a.Normal) < hashedSize || !strings.HasPrefix(a.Normal, mark) {
+		return false
+	}
+	for _, c := range []byte(a.Normal[len(mark):hashedSize]) {
+		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	rest := a.Normal[hashedSize:]
+	return rest == "" || rest[0] == '@' && rest[1:] == a.Domain
+}
+
+// Event hashes what an event tells of people: all but the words of a reply that
+// are the name of its recipient, see Name.
+func (h *Hasher) Event(ev *bounce.Event) {
+	ev.ID = h.EventID(ev.ID)
+	ev.Recipient = h.Address(ev.Recipient)
+	ev.OriginalRecipient = h.Address(ev.OriginalRecipient)
+	ev.Sender = h.Address(ev.Sender)
+	ev.Reply.Text = h.Text(ev.Reply.Text)
+}
+
+// Seal encrypts what has to be read again, and cannot be hashed.
+func (h *Hasher) Seal(data []byte) []byte {
+	if len(data) == 0 {
+		return nil
+	}
+	return h.aead.Seal(nil, nil, data, nil)
+}
+
+// Open returns what was sealed with the same key.
+func (h *Hasher) Open(sealed []byte) ([]byte, error) {
+	if len(sealed) == 0 {
+		return nil, nil
+	}
+	data, err := h.aead.Open(nil, nil, sealed, nil)
+	if err != nil {
+		return nil, errors.New("what was encrypted does not open with this key")
+	}
+	return data, nil
+}
