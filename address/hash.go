@@ -19,7 +19,7 @@ import (
 // that who has the database and not the key can neither read whose they are nor
 // check a guess:
 //
-//	jane@example.com   h-26a1c0be01ab4e1ae0d48f3a0a3fd2ac@example.com
+//	jane@example.com   h-864fb6bb1a508c83301e91fc17adc8a6@example.com
 //
 // It is the head of the HMAC-SHA256 of the normal spelling of the address, which
 // any other program that has the key can make as well. What is hashed already is

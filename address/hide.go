@@ -12,10 +12,10 @@ import (
 // Text returns a text with all addresses in it hashed, as replies and log lines
 // write them:
 //
-//	550 5.1.1 <Jane@Example.COM>: user unknown        <h-26a1…@Example.COM>
-//	rcpt=jane@example.com, user=3Djane@example.com    rcpt=h-26a1…@example.com, …
+//	550 5.1.1 <Jane@Example.COM>: user unknown        <h-864f…@Example.COM>
+//	rcpt=jane@example.com, user=3Djane@example.com    rcpt=h-864f…@example.com, …
 //	list-bounces+jane=example.com@lists.example       h-7b13…@lists.example
-//	https://help.example/?to=jane%40example.com       ?to=h-26a1…%40example.com
+//	https://help.example/?to=jane%40example.com       ?to=h-864f…%40example.com
 //
 // Whatever may belong to a local part is hashed: rather a word too many than a
 // name that stays.
@@ -186,8 +186,8 @@ const (
 // Name hashes what a text says of people whose addresses are known, beside the
 // addresses themselves: the local part alone, and how VERP and SRS write it.
 //
-//	550 5.1.1 unknown user: "jane"             unknown user: "h-26a1…@example.com"
-//	bounce+jane=example.com, example.com=jane  bounce+h-26a1…@example.com, …
+//	550 5.1.1 unknown user: "jane"             unknown user: "h-864f…@example.com"
+//	bounce+jane=example.com, example.com=jane  bounce+h-864f…@example.com, …
 //
 // A local part may also be a word of the reply; who calls looks that its sense
 // stays.

@@ -3,7 +3,6 @@ package sqlite
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 )
 
@@ -15,20 +14,9 @@ const keyName = "hash_key"
 // they are where it is 0, and refuses one that holds them otherwise: two kinds
 // of rows for one address would tell two stories of it.
 func (s *Store) UseKey(ctx context.Context, id int64) error {
-	err := checkKey(ctx, s.db, s.path, id)
-	if !errors.Is(err, errKeyless) {
+	isNew, err := checkKey(ctx, s.db, s.path, id)
+	if err != nil || !isNew {
 		return err
-	}
-	var used bool
-	err = s.db.QueryRowContext(ctx, `
-		SELECT EXISTS (SELECT 1 FROM positions) OR EXISTS (SELECT 1 FROM bounces) OR EXISTS (SELECT 1 FROM deliveries)
-		  OR EXISTS (SELECT 1 FROM recipients) OR EXISTS (SELECT 1 FROM decisions) OR EXISTS (SELECT 1 FROM queue_entries)
-		  OR EXISTS (SELECT 1 FROM unread_lines) OR EXISTS (SELECT 1 FROM forgotten)`).Scan(&used)
-	if err != nil {
-		return fmt.Errorf("database %s: %w", s.path, err)
-	}
-	if used {
-		return fmt.Errorf("database %s holds addresses as they are, and privacy.hash_addresses is on; name a new one with the setting database or --db, and read the logs into it with bouncetail import", s.path)
 	}
 	if _, err := s.db.ExecContext(ctx, "INSERT INTO meta (name, value) VALUES (?, ?)", keyName, id); err != nil {
 		return fmt.Errorf("database %s: %w", s.path, err)
@@ -39,14 +27,9 @@ func (s *Store) UseKey(ctx context.Context, id int64) error {
 // UseKey is the same for changes that are made by hand.
 func (e *Editor) UseKey(ctx context.Context, id int64) error { return e.store.UseKey(ctx, id) }
 
-// CheckKey refuses a database that holds addresses otherwise than hashed with
-// the key of that ID, or than as they are where it is 0. One that holds none
-// yet passes.
+// CheckKey refuses what UseKey would, and changes nothing.
 func (r *Reader) CheckKey(ctx context.Context, path string, id int64) error {
-	err := checkKey(ctx, r.db, path, id)
-	if errors.Is(err, errKeyless) {
-		return nil
-	}
+	_, err := checkKey(ctx, r.db, path, id)
 	return err
 }
 
@@ -57,23 +40,25 @@ func (r *Reader) Hashed(ctx context.Context) (bool, error) {
 	return hashed, err
 }
 
-// errKeyless says that addresses are not hashed yet, and are to be.
-var errKeyless = errors.New("addresses are not hashed")
-
-func checkKey(ctx context.Context, db *sql.DB, path string, id int64) error {
-	var used int64
-	err := db.QueryRowContext(ctx, "SELECT value FROM meta WHERE name = ?", keyName).Scan(&used)
+// checkKey also tells whether the database is new, and the key is to be its.
+func checkKey(ctx context.Context, db *sql.DB, path string, id int64) (isNew bool, err error) {
+	var used sql.NullInt64
+	var filled bool
+	err = db.QueryRowContext(ctx, `
+		SELECT
+		  (SELECT value FROM meta WHERE name = ?),
+		  EXISTS (SELECT 1 FROM positions) OR EXISTS (SELECT 1 FROM bounces) OR EXISTS (SELECT 1 FROM deliveries)
+		  OR EXISTS (SELECT 1 FROM recipients) OR EXISTS (SELECT 1 FROM queue_entries) OR EXISTS (SELECT 1 FROM unread_lines)`,
+		keyName).Scan(&used, &filled)
 	switch {
-	case errors.Is(err, sql.ErrNoRows) && id == 0:
-		return nil
-	case errors.Is(err, sql.ErrNoRows):
-		return errKeyless
 	case err != nil:
-		return fmt.Errorf("database %s: %w", path, err)
-	case id == 0:
-		return fmt.Errorf("database %s holds hashes of addresses; set privacy.hash_addresses, and privacy.key_file to the key that made them, or name another file with --db", path)
-	case id != used:
-		return fmt.Errorf("database %s holds hashes of addresses that another key made; put that key back into privacy.key_file, or name a new file with --db and read the logs into it with bouncetail import", path)
+		return false, fmt.Errorf("database %s: %w", path, err)
+	case used.Valid && id == 0:
+		return false, fmt.Errorf("database %s holds hashes of addresses; set privacy.hash_addresses, and privacy.key_file to the key that made them, or name another file with --db", path)
+	case used.Valid && id != used.Int64:
+		return false, fmt.Errorf("database %s holds hashes of addresses that another key made; put that key back into privacy.key_file, or name a new file with --db and read the logs into it with bouncetail import", path)
+	case !used.Valid && id != 0 && filled:
+		return false, fmt.Errorf("database %s holds addresses as they are, and privacy.hash_addresses is on; name a new one with the setting database or --db, and read the logs into it with bouncetail import", path)
 	}
-	return nil
+	return !used.Valid && id != 0, nil
 }
