@@ -84,8 +84,10 @@ func (r *Reader) Attempts(ctx context.Context, to bounce.Address, limit int) ([]
 	}
 	all := []Attempt{}
 	err = scanAll(ctx, r.db, `
-		SELECT * FROM (
-		  SELECT id, occurred_at, outcome, sender, queue_id, relay_host, stage, smtp_code, reply, category, reason, scope, disposition, suppress, rule
+		SELECT id, occurred_at, outcome, sender, queue_id, relay_host, stage, smtp_code, reply, category, reason, scope, disposition, suppress, rule
+		FROM bounces
+		WHERE id IN ( -- of thousands, only the time is looked at
+		  SELECT id
 		  FROM bounces
 		  WHERE recipient_key = ?
 		  ORDER BY occurred_at DESC, id DESC
