@@ -29,7 +29,8 @@ type Hasher struct {
 	aead cipher.AEAD
 	id   int64
 	sum  [sha256.Size]byte
-	from []byte // what is hashed, used again
+	// What is hashed, and made of it, used again.
+	from, out []byte
 }
 
 // ShortestKey is the length in bytes that a key has at least.
@@ -86,11 +87,9 @@ func (h *Hasher) Hashed(a bounce.Address) bounce.Address {
 	if a.Domain != "" {
 		at--
 	}
-	out := make([]byte, 0, hashedSize+len(a.Normal)-at)
-	out = append(out, mark...)
-	out = hex.AppendEncode(out, h.hash(a.Normal)[:hashBytes])
-	out = append(out, a.Normal[at:]...)
-	return bounce.Address{Normal: string(out), Domain: a.Domain}
+	h.out = hex.AppendEncode(append(h.out[:0], mark...), h.hash(a.Normal)[:hashBytes])
+	h.out = append(h.out, a.Normal[at:]...)
+	return bounce.Address{Normal: string(h.out), Domain: a.Domain}
 }
 
 const (
@@ -116,7 +115,9 @@ func IsHashed(a bounce.Address) bool {
 // Event hashes what an event tells of people: all but the words of a reply that
 // are the name of its recipient, see Name.
 func (h *Hasher) Event(ev *bounce.Event) {
-	ev.ID = h.EventID(ev.ID)
+	if ev.Kind != bounce.EventMessage && ev.Kind != bounce.EventRemoved { // of which nothing is stored under an id
+		ev.ID = h.EventID(ev.ID)
+	}
 	ev.Recipient = h.Address(ev.Recipient)
 	ev.OriginalRecipient = h.Address(ev.OriginalRecipient)
 	ev.Sender = h.Address(ev.Sender)
