@@ -29,7 +29,10 @@ func (h *Hasher) Line(text string) string {
 	return h.Name(text, found...)
 }
 
-// hide hashes the addresses in a text, and notes which they were.
+// maxFound bounds the work for a line of thousands of addresses.
+const maxFound = 8
+
+// hide hashes the addresses in a text, and notes which the first ones were.
 func (h *Hasher) hide(text string, found *[]string) string {
 	if !strings.Contains(text, "@") && !strings.Contains(text, "%40") {
 		return text
@@ -59,7 +62,7 @@ func (h *Hasher) hide(text string, found *[]string) string {
 		if plain, err := url.PathUnescape(local); err == nil && sign == "%40" {
 			local = plain
 		}
-		if found != nil {
+		if found != nil && len(*found) < maxFound {
 			*found = append(*found, local+"@"+domain)
 		}
 		hashed := h.Hashed(Parse(local + "@" + domain)).Normal

@@ -21,6 +21,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
+	"github.com/bouncetail/bouncetail/address"
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/classify"
 	"github.com/bouncetail/bouncetail/config"
@@ -147,6 +148,7 @@ func (a *app) examine(ctx context.Context, d *doctor) {
 	}
 	d.settings.Database = d.at(d.settings.Database)
 	d.settings.Rules = d.at(d.settings.Rules)
+	d.settings.Privacy.KeyFile = d.at(d.settings.Privacy.KeyFile)
 	if a.dbPath != "" {
 		d.settings.Database = a.dbPath
 	}
@@ -650,6 +652,14 @@ func (d *doctor) checkDatabase(ctx context.Context) {
 			d.say(isWarn, "make room; a full disk holds records up until there is some, and loses none", "%v are free in %s", megabytes(free), d.shown(folder))
 		}
 	}
+	var h *address.Hasher
+	if err := d.as.do(func() (err error) { h, err = hasher(d.settings.Privacy); return err }); err != nil && d.as.stranger() {
+		d.say(isWarn, "sudo bouncetail doctor", "%v", err)
+		return
+	} else if err != nil {
+		d.say(isFail, "", "%v", err)
+		return
+	}
 	info, err := os.Stat(path)
 	if errors.Is(err, os.ErrNotExist) {
 		d.say(isOK, "systemctl enable --now bouncetail makes it", "%s is not there yet", shown)
@@ -665,6 +675,10 @@ func (d *doctor) checkDatabase(ctx context.Context) {
 		return
 	}
 	defer r.Close()
+	if err := r.CheckKey(ctx, shown, keyID(h)); err != nil {
+		d.say(isFail, "", "%v", err)
+		return
+	}
 	var barred []string
 	for _, end := range []string{"", "-wal", "-shm", ".lock"} {
 		if err := d.as.do(func() error {

@@ -207,14 +207,8 @@ func (e *exporting) write(ctx context.Context) (lastSeq int64, err error) {
 		return 0, err
 	}
 	defer r.Close()
-	if e.known != nil {
-		if err := r.CheckKey(ctx, e.path, e.key); err != nil {
-			return 0, err
-		}
-	} else if e.format.Marks {
-		if hashed, err := r.Hashed(ctx); err != nil || hashed {
-			return 0, errors.Join(err, fmt.Errorf("the database holds hashes, and who reads %s knows addresses; name a file with those that you send to: --addresses FILE", e.format.Name))
-		}
+	if err := e.checkKey(ctx, r); err != nil {
+		return 0, err
 	}
 	if e.output == "" {
 		return e.writeTo(ctx, r, e.stdout)
@@ -236,6 +230,18 @@ func (e *exporting) write(ctx context.Context) (lastSeq int64, err error) {
 		return 0, fmt.Errorf("output %s is a link to a file that is not there; make that file, or name it instead", path)
 	}
 	return e.writeFile(ctx, r, path, mode)
+}
+
+// checkKey refuses to write hashes where addresses are wanted, or to compare
+// with hashes of another key.
+func (e *exporting) checkKey(ctx context.Context, r *sqlite.Reader) error {
+	if e.known != nil {
+		return r.CheckKey(ctx, e.path, e.key)
+	}
+	if hashed, err := r.Hashed(ctx); err != nil || !hashed || !e.format.Marks {
+		return err
+	}
+	return fmt.Errorf("the database holds hashes, and who reads %s knows addresses; name a file with those that you send to: --addresses FILE", e.format.Name)
 }
 
 // writeDevice writes to what cannot be replaced: a named pipe, /dev/stdout.

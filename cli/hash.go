@@ -71,7 +71,7 @@ func hasher(c config.Privacy) (*address.Hasher, error) {
 	}
 	text, readErr := os.ReadFile(c.KeyFile)
 	if err = errors.Join(err, readErr); errors.Is(err, os.ErrPermission) {
-		return nil, wrong("%s may not be read by this user; run as root or as the user of the daemon", c.KeyFile)
+		return nil, wrong("%[1]s may not be read by this user; run as root or as the user of the daemon, whose it has to be: chown bouncetail %[1]s", c.KeyFile)
 	}
 	if err != nil {
 		return nil, wrong("%w", err)

@@ -52,8 +52,10 @@ func (a *app) publish() *cobra.Command {
 			return err
 		}
 		defer r.Close()
-		if hashed, err := r.Hashed(cmd.Context()); err != nil || hashed {
-			return errors.Join(err, errors.New("the database holds hashes, and a mail server looks up addresses; write lists of your own addresses with bouncetail export --addresses"))
+		if hashed, err := r.Hashed(cmd.Context()); err != nil {
+			return err
+		} else if hashed {
+			return errors.New("the database holds hashes, and a mail server looks up addresses; write lists of your own addresses with bouncetail export --addresses")
 		}
 		p := publisher(settings.Publish, r, a.logger(settings.Log))
 		result, err := p.Publish(cmd.Context())
