@@ -3,7 +3,6 @@ package pipeline_test
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"strings"
 	"testing"
@@ -47,7 +46,7 @@ func read(t *testing.T, log string, h *address.Hasher) *bounce.Batch {
 		Classifier: func() pipeline.Classifier { return judge },
 		Store:      &store,
 		Hash:       h,
-		Log:        slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Log:        slog.New(slog.DiscardHandler),
 	}
 	if err := p.Run(t.Context()); err != nil || len(store) != 1 {
 		t.Fatalf("%d batches, %v", len(store), err)
