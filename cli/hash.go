@@ -18,6 +18,7 @@ import (
 
 func (a *app) hash() *cobra.Command {
 	var from string
+	var asJSON bool
 	c := &cobra.Command{
 		Use:   "hash ADDRESS…",
 		Short: "Print the hashes under which addresses are stored",
@@ -27,6 +28,7 @@ func (a *app) hash() *cobra.Command {
 		Example: "  bouncetail hash jane@example.com",
 	}
 	c.Flags().StringVar(&from, "from-file", "", "also the addresses in `FILE`, one a line; - is standard input")
+	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line, with the address too")
 	c.RunE = func(_ *cobra.Command, args []string) error {
 		on, err := a.givenAddresses(args, from)
 		if err != nil {
@@ -43,11 +45,20 @@ func (a *app) hash() *cobra.Command {
 		if h == nil {
 			return errors.New("addresses are not hashed; see privacy.hash_addresses in the settings")
 		}
-		var out strings.Builder
-		for _, to := range on {
-			fmt.Fprintln(&out, h.Hashed(to).Normal)
+		type hashed struct {
+			Address string `json:"address"`
+			Hash    string `json:"hash"`
 		}
-		_, err = fmt.Fprint(a.stdout, out.String())
+		var all []hashed
+		var lines strings.Builder
+		for _, to := range on {
+			all = append(all, hashed{to.Normal, h.Hashed(to).Normal})
+			fmt.Fprintln(&lines, h.Hashed(to).Normal)
+		}
+		if asJSON {
+			return printObjects(a, all)
+		}
+		_, err = fmt.Fprint(a.stdout, lines.String())
 		return err
 	}
 	return c
