@@ -37,7 +37,7 @@ const bucketsAtOnce = 1024
 func (w *writer) mergeSome(table, column string, buckets []int64, merge func(bucket int64, known []byte) (merged []byte, changed bool)) error {
 	// In the order of the numbers, which is the order of the table.
 	stored := make(map[int64][]byte, len(buckets))
-	err := w.rowsOf("SELECT bucket, "+column+" FROM json_each(?) k CROSS JOIN "+table+" ON bucket = k.value", buckets, func(v *values) {
+	err := w.rowsOf("SELECT bucket, "+column+" FROM "+table+" WHERE bucket = ?", buckets, func(v *values) {
 		bucket := v.int()
 		stored[bucket] = []byte(v.text())
 	})

@@ -1,16 +1,21 @@
 // Two SQL functions that save a call from Go for each value, which costs more
 // than SQLite itself does. bulk.go writes and reads what they take and give:
-// values one after the other, each a tag and its bytes.
+// values one after the other, each a tag and its bytes. What is large is not
+// handed through SQL but lies in the caller's memory, which they are told the
+// address of: SQL that comes from elsewhere cannot call them (SQLITE_DIRECTONLY).
 //
-// bouncetail_bulk(SQL, ROWS): runs one statement for many rows. ROWS holds
-// the parameters of one row after the other. It returns eight bytes a row: the
-// rowid where the row was inserted or changed, else 0.
+// bouncetail_bulk(SQL, ROWS, SIZE, IDS): runs one statement for many rows. ROWS
+// is the address of the parameters of one row after the other, SIZE bytes. For
+// each row it writes eight bytes to the address IDS: the rowid where the row was
+// inserted or changed, else 0. It returns how many rows there were.
 //
-// bouncetail_rows(SQL, PARAMETER): runs one query, and returns the values of
-// its rows one after the other.
+// bouncetail_rows(SQL, KEYS, N, ANSWER): runs a query once for each of the N
+// keys at the address KEYS, eight bytes each, and gives the values of all rows,
+// one after the other, to the struct bouncetail_answer at the address ANSWER.
 
 #include "bulk.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #ifdef __GLIBC__
@@ -31,9 +36,8 @@ API(int) sqlite3_auto_extension(void (*)(void));
 API(int) sqlite3_create_function(sqlite3 *, const char *, int, int, void *, void (*)(sqlite3_context *, int, sqlite3_value **),
 	void (*)(sqlite3_context *, int, sqlite3_value **), void (*)(sqlite3_context *));
 API(sqlite3 *) sqlite3_context_db_handle(sqlite3_context *);
-API(const void *) sqlite3_value_blob(sqlite3_value *);
 API(const unsigned char *) sqlite3_value_text(sqlite3_value *);
-API(int) sqlite3_value_bytes(sqlite3_value *);
+API(long long) sqlite3_value_int64(sqlite3_value *);
 API(int) sqlite3_prepare_v2(sqlite3 *, const char *, int, sqlite3_stmt **, const char **);
 API(int) sqlite3_bind_parameter_count(sqlite3_stmt *);
 API(int) sqlite3_bind_null(sqlite3_stmt *, int);
@@ -43,7 +47,6 @@ API(int) sqlite3_bind_blob(sqlite3_stmt *, int, const void *, int, destructor);
 API(int) sqlite3_step(sqlite3_stmt *);
 API(int) sqlite3_reset(sqlite3_stmt *);
 API(int) sqlite3_finalize(sqlite3_stmt *);
-API(int) sqlite3_bind_value(sqlite3_stmt *, int, const sqlite3_value *);
 API(int) sqlite3_column_count(sqlite3_stmt *);
 API(int) sqlite3_column_type(sqlite3_stmt *, int);
 API(long long) sqlite3_column_int64(sqlite3_stmt *, int);
@@ -56,7 +59,7 @@ API(const char *) sqlite3_errmsg(sqlite3 *);
 API(void) sqlite3_result_error(sqlite3_context *, const char *, int);
 API(void) sqlite3_result_error_code(sqlite3_context *, int);
 API(void) sqlite3_result_error_nomem(sqlite3_context *);
-API(void) sqlite3_result_blob(sqlite3_context *, const void *, int, destructor);
+API(void) sqlite3_result_int64(sqlite3_context *, long long);
 
 enum { INTEGER = 1, BLOB = 4, ISNULL = 5 }; // types of columns; the others are read as text
 enum { OK = 0, ROW = 100, DONE = 101, UTF8 = 1, DIRECTONLY = 0x80000 };
@@ -92,19 +95,29 @@ static const unsigned char *bind(sqlite3_stmt *stmt, int i, const unsigned char 
 	return NULL;
 }
 
+// fail passes the last error of SQLite on.
+static void fail(sqlite3_context *context, sqlite3 *db) {
+	int code = sqlite3_extended_errcode(db);
+	sqlite3_result_error(context, sqlite3_errmsg(db), -1);
+	sqlite3_result_error_code(context, code);
+}
+
+// memory returns the address that an argument gives.
+static void *memory(sqlite3_value *v) { return (void *)(uintptr_t)sqlite3_value_int64(v); }
+
 static void bulk(sqlite3_context *context, int argc, sqlite3_value **argv) {
 	(void)argc;
 	sqlite3 *db = sqlite3_context_db_handle(context);
-	const unsigned char *at = sqlite3_value_blob(argv[1]);
-	const unsigned char *end = at + sqlite3_value_bytes(argv[1]);
 	const char *sql = (const char *)sqlite3_value_text(argv[0]);
+	const unsigned char *at = memory(argv[1]);
+	const unsigned char *end = at + sqlite3_value_int64(argv[2]);
+	long long *ids = memory(argv[3]);
 	if (sql == NULL) {
 		sqlite3_result_error(context, "bulk: no statement", -1);
 		return;
 	}
 	sqlite3_stmt *stmt = NULL;
-	long long *ids = NULL;
-	size_t rows = 0, room = 0;
+	long long rows = 0;
 	int rc = sqlite3_prepare_v2(db, sql, -1, &stmt, NULL);
 	int parameters = rc == OK ? sqlite3_bind_parameter_count(stmt) : 0;
 	while (rc == OK && at < end && parameters > 0) {
@@ -115,31 +128,18 @@ static void bulk(sqlite3_context *context, int argc, sqlite3_value **argv) {
 			}
 		}
 		if (rc != OK) break;
-		if (rows == room) {
-			room = room ? 2 * room : 256;
-			long long *more = realloc(ids, room * sizeof *ids);
-			if (more == NULL) {
-				sqlite3_result_error_nomem(context);
-				goto out;
-			}
-			ids = more;
-		}
 		do rc = sqlite3_step(stmt);
 		while (rc == ROW);
 		if (rc != DONE) break;
 		ids[rows++] = sqlite3_changes(db) > 0 ? sqlite3_last_insert_rowid(db) : 0;
 		rc = sqlite3_reset(stmt);
 	}
-	if (rc != OK) {
-		int code = sqlite3_extended_errcode(db);
-		sqlite3_result_error(context, sqlite3_errmsg(db), -1);
-		sqlite3_result_error_code(context, code);
-		goto out;
-	}
-	sqlite3_result_blob(context, ids, (int)(rows * sizeof *ids), (destructor)-1); // copied
+	if (rc == OK)
+		sqlite3_result_int64(context, rows);
+	else
+		fail(context, db);
 out:
 	sqlite3_finalize(stmt);
-	free(ids);
 }
 
 // buffer is bytes that grow.
@@ -184,24 +184,32 @@ static void rows(sqlite3_context *context, int argc, sqlite3_value **argv) {
 	(void)argc;
 	sqlite3 *db = sqlite3_context_db_handle(context);
 	const char *sql = (const char *)sqlite3_value_text(argv[0]);
+	const long long *keys = memory(argv[1]);
+	long long n = sqlite3_value_int64(argv[2]);
+	struct bouncetail_answer *answer = memory(argv[3]);
+	if (sql == NULL) {
+		sqlite3_result_error(context, "rows: no query", -1);
+		return;
+	}
 	struct buffer b = {0};
 	sqlite3_stmt *stmt = NULL;
-	int rc = sql == NULL ? OK : sqlite3_prepare_v2(db, sql, -1, &stmt, NULL);
-	if (rc == OK && stmt != NULL) rc = sqlite3_bind_value(stmt, 1, argv[1]);
-	int columns = stmt == NULL ? 0 : sqlite3_column_count(stmt);
-	if (rc == OK && stmt != NULL) {
+	int rc = sqlite3_prepare_v2(db, sql, -1, &stmt, NULL);
+	int columns = rc == OK ? sqlite3_column_count(stmt) : 0;
+	for (long long i = 0; i < n && rc == OK && !b.failed; i++) {
+		if ((rc = sqlite3_bind_int64(stmt, 1, keys[i])) != OK) break;
 		while ((rc = sqlite3_step(stmt)) == ROW) {
-			for (int i = 0; i < columns; i++) append_column(&b, stmt, i);
+			for (int column = 0; column < columns; column++) append_column(&b, stmt, column);
 		}
+		if (rc == DONE) rc = sqlite3_reset(stmt);
 	}
-	if (rc != OK && rc != DONE) {
-		int code = sqlite3_extended_errcode(db);
-		sqlite3_result_error(context, sqlite3_errmsg(db), -1);
-		sqlite3_result_error_code(context, code);
-	} else if (b.failed || b.size > 1000000000) { // the longest blob that SQLite takes
+	if (rc != OK) {
+		fail(context, db);
+	} else if (b.failed) {
 		sqlite3_result_error_nomem(context);
 	} else {
-		sqlite3_result_blob(context, b.data, (int)b.size, (destructor)-1); // copied
+		answer->data = b.data;
+		answer->size = b.size;
+		b.data = NULL; // the caller's from here on
 	}
 	sqlite3_finalize(stmt);
 	free(b.data);
@@ -210,8 +218,8 @@ static void rows(sqlite3_context *context, int argc, sqlite3_value **argv) {
 // init is called for every connection that the process opens.
 static int init(sqlite3 *db, char **message, const void *unused) {
 	(void)message, (void)unused;
-	int rc = sqlite3_create_function(db, "bouncetail_bulk", 2, UTF8 | DIRECTONLY, NULL, bulk, NULL, NULL);
-	return rc != OK ? rc : sqlite3_create_function(db, "bouncetail_rows", 2, UTF8 | DIRECTONLY, NULL, rows, NULL, NULL);
+	int rc = sqlite3_create_function(db, "bouncetail_bulk", 4, UTF8 | DIRECTONLY, NULL, bulk, NULL, NULL);
+	return rc != OK ? rc : sqlite3_create_function(db, "bouncetail_rows", 4, UTF8 | DIRECTONLY, NULL, rows, NULL, NULL);
 }
 
 int bouncetail_bulk_register(void) {

@@ -29,7 +29,7 @@ func (s *Store) Save(ctx context.Context, b *bounce.Batch) (isNew int, err error
 	}
 	defer tx.Rollback()
 	w := writer{
-		ctx: ctx, tx: tx, policy: s.policy, now: stamp(s.now()), scrubQueue: s.ScrubQueue, packed: s.packed,
+		ctx: ctx, tx: tx, policy: s.policy, now: stamp(s.now()), scrubQueue: s.ScrubQueue, packed: s.packed, ids: s.ids,
 		counts: make(map[dayDomain]*outcomes), touched: make(map[int64]bounce.Address),
 		failures: make(map[int64][]failure), lastDelivery: make(map[int64]int64),
 	}
@@ -55,7 +55,7 @@ func (s *Store) Save(ctx context.Context, b *bounce.Batch) (isNew int, err error
 			return 0, fmt.Errorf("%s: %w", step.what, err)
 		}
 	}
-	s.packed = w.packed
+	s.packed, s.ids = w.packed, w.ids
 	if err := tx.Commit(); err != nil {
 		return 0, err
 	}
@@ -70,7 +70,8 @@ type writer struct {
 	now     string         // as stored
 	law     law            // see readLaw
 	changes Changes
-	packed  []byte // room for packedRows, used again
+	packed  []byte  // room for packedRows, used again
+	ids     []int64 // and for what became of them
 	isNew   int
 	// scrubQueue is Store.ScrubQueue.
 	scrubQueue Scrubber

@@ -129,7 +129,7 @@ func (w *writer) knownRows(keys []int64) (map[int64]*recipientRow, error) {
 		  r.first_failure_at, r.last_failure_at, r.last_delivery_at,
 		  r.permanent_count, r.retry_count, r.bad_since, r.bad_until,
 		  r.last_bounce_id, r.deciding_bounce_id, r.memory, r.recipient_key
-		FROM json_each(?) k CROSS JOIN recipients r ON r.recipient_key = k.value`, keys,
+		FROM recipients r WHERE r.recipient_key = ?`, keys,
 		func(v *values) {
 			r := &recipientRow{
 				to:    bounce.Address{Normal: v.text(), Domain: v.text()},
