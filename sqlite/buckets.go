@@ -137,8 +137,8 @@ const (
 // lastDeliveries notes the deliveries of the batch, and finds the last
 // delivery to every address whose row in recipients may change.
 func (w *writer) lastDeliveries(*bounce.Batch) error {
-	for key := range w.touched {
-		w.deliveries = append(w.deliveries, delivery{uint64(key), hasFailed})
+	for i := range w.addressees {
+		w.deliveries = append(w.deliveries, delivery{uint64(w.addressees[i].key), hasFailed})
 	}
 	slices.SortFunc(w.deliveries, func(a, b delivery) int { return cmp.Compare(a.key, b.key) })
 	var buckets []int64
@@ -183,8 +183,10 @@ func (w *writer) mergeDeliveries(known []byte, news []delivery) (merged []byte, 
 		after := delivery{d.key, max(d.last&^hasFailed, before&^hasFailed) | (d.last|before)&hasFailed}
 		put(after)
 		changed = changed || after.last != before
-		if _, failed := w.touched[int64(d.key)]; failed || after.last != before && before&hasFailed != 0 {
-			w.lastDelivery[int64(d.key)] = after.last >> 1
+		// An address that fails now, or that had failed and was reached.
+		if d.last&hasFailed != 0 || after.last != before && before&hasFailed != 0 {
+			p := w.addressee(int64(d.key))
+			p.delivered, p.hasRow = after.last>>1, before&hasFailed != 0
 		}
 	}
 	return append(merged, known...), changed

@@ -30,9 +30,9 @@ func (s *Store) Save(ctx context.Context, b *bounce.Batch) (isNew int, err error
 	defer tx.Rollback()
 	w := writer{
 		ctx: ctx, tx: tx, policy: s.policy, now: stamp(s.now()), scrubQueue: s.ScrubQueue, packed: s.packed, ids: s.ids,
-		counts: make(map[dayDomain]*outcomes), touched: make(map[int64]bounce.Address),
-		failures: make(map[int64][]failure), lastDelivery: make(map[int64]int64),
+		counts: make(map[dayDomain]*outcomes),
 	}
+	w.touch(0)
 	if b, err = w.admit(b); err != nil {
 		return 0, fmt.Errorf("what was deleted: %w", err)
 	}
@@ -80,12 +80,10 @@ type writer struct {
 	// deleted.
 	countedSince int64
 
-	touched    map[int64]bounce.Address // the recipients that failed
-	failures   map[int64][]failure      // their new failures
-	deliveries []delivery               // the new successes
-	// lastDelivery holds the recipients whose row changes, with their last
-	// delivery in Unix milliseconds; 0 where there was none.
-	lastDelivery map[int64]int64
+	addressees []addressee      // whose rows may change
+	place      map[int64]int32  // where they stand in addressees, by key
+	failures   []chainedFailure // their new failures
+	deliveries []delivery       // the new successes
 }
 
 type dayDomain struct {
@@ -161,11 +159,9 @@ func (w *writer) bounces(b *bounce.Batch) error {
 		},
 		func(i int, id int64) {
 			r := &b.Records[i]
-			key := r.To.Key()
 			w.isNew++
 			if r.Reason != bounce.Suppressed { // our own refusal says nothing new of the address
-				w.touched[key] = r.To
-				w.failures[key] = append(w.failures[key], newFailure(id, r))
+				w.failed(r.To, newFailure(id, r))
 			}
 			switch o := w.count(r.At.UnixMilli(), r.To.Domain); r.Outcome {
 			case bounce.Deferred:

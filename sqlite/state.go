@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -25,43 +24,115 @@ type recipientRow struct {
 	life  life
 }
 
+// addressee is a recipient whose row may change.
+type addressee struct {
+	key       int64
+	to        bounce.Address // empty where it only was reached
+	failures  int32          // the last of its new failures: its place in writer.failures, from 1
+	hasRow    bool           // it failed or was decided on before
+	delivered int64          // its last delivery in Unix milliseconds; 0 where there was none
+}
+
+// chainedFailure is a failure, and where the one before it of the same
+// recipient stands.
+type chainedFailure struct {
+	failure
+	before int32
+}
+
+// touch begins another set of recipients whose rows may change.
+func (w *writer) touch(n int) {
+	w.addressees, w.place = make([]addressee, 0, n), make(map[int64]int32, n)
+	w.failures, w.deliveries = nil, nil
+}
+
+// addressee returns the recipient of a key. It is valid until the next one is
+// asked for.
+func (w *writer) addressee(key int64) *addressee {
+	i, known := w.place[key]
+	if !known {
+		i = int32(len(w.addressees))
+		w.place[key] = i
+		w.addressees = append(w.addressees, addressee{key: key})
+	}
+	return &w.addressees[i]
+}
+
+// failed notes a failure of a recipient.
+func (w *writer) failed(to bounce.Address, f failure) {
+	p := w.addressee(to.Key())
+	p.to = to
+	w.failures = append(w.failures, chainedFailure{f, p.failures})
+	p.failures = int32(len(w.failures))
+}
+
+// failuresOf appends the new failures of a recipient, oldest first.
+func (w *writer) failuresOf(p *addressee, to []failure) []failure {
+	for i := p.failures; i > 0; i = w.failures[i-1].before {
+		to = append(to, w.failures[i-1].failure)
+	}
+	slices.SortFunc(to, byTime)
+	return to
+}
+
 // recipients brings the rows of all recipients up to date that the batch has
 // changed: those that failed, those that had failed and were reached, and
 // those that were decided on.
 func (w *writer) recipients(*bounce.Batch) error {
-	if len(w.lastDelivery) == 0 {
+	if len(w.addressees) == 0 {
 		return nil
 	}
 	if err := w.readLaw(); err != nil {
 		return err
 	}
-	rows, err := w.knownRows(slices.Sorted(maps.Keys(w.lastDelivery)))
+	w.place = nil // does not outlive this
+	slices.SortFunc(w.addressees, func(a, b addressee) int { return cmp.Compare(a.key, b.key) })
+	for addressees := range slices.Chunk(w.addressees, keysAtOnce) {
+		rows, err := w.goOn(addressees)
+		if err != nil {
+			return err
+		}
+		if err := w.show(rows); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// goOn makes the rows of addressees, who are in the order of their keys.
+func (w *writer) goOn(addressees []addressee) ([]recipientRow, error) {
+	var keys []int64
+	for i := range addressees {
+		if addressees[i].hasRow {
+			keys = append(keys, addressees[i].key)
+		}
+	}
+	rows, err := w.knownRows(keys, len(addressees))
 	if err != nil {
-		return err
+		return nil, err
 	}
-	var again []int64
-	for key, at := range w.lastDelivery {
-		failures := w.failures[key]
-		slices.SortFunc(failures, byTime)
-		r := rows[key]
-		if r == nil {
-			r = &recipientRow{to: w.touched[key], key: key}
-			r.life = w.law.live(r.to.Domain, failures, deliveredAt(at))
-			rows[key] = r
-			continue
-		}
-		if r.life, err = r.was.life(); err != nil {
-			return fmt.Errorf("recipient %s: %w", r.to.Normal, err)
-		}
-		if !w.law.goOn(&r.life, r.to.Domain, failures, deliveredAt(at)) {
-			r.life.lastDelivery = deliveredAt(at)
-			again = append(again, key)
+	var failures []failure
+	var again []*recipientRow
+	known := rows
+	for i := range addressees {
+		p := &addressees[i]
+		failures = w.failuresOf(p, failures[:0])
+		at := deliveredAt(p.delivered)
+		if len(known) > 0 && known[0].key == p.key {
+			r := &known[0]
+			known = known[1:]
+			if r.life, err = r.was.life(); err != nil {
+				return nil, fmt.Errorf("recipient %s: %w", r.to.Normal, err)
+			}
+			if !w.law.goOn(&r.life, r.to.Domain, failures, at) {
+				r.life.lastDelivery = at
+				again = append(again, r)
+			}
+		} else if p.to.Normal != "" {
+			rows = append(rows, recipientRow{to: p.to, key: p.key, life: w.law.live(p.to.Domain, failures, at)})
 		}
 	}
-	if err := w.relive(rows, again); err != nil {
-		return err
-	}
-	return w.show(rows)
+	return rows, w.relive(again)
 }
 
 // deliveredAt returns a time of lastDelivery as it is stored.
@@ -73,14 +144,15 @@ func deliveredAt(milliseconds int64) string {
 }
 
 // show makes the rows of lives, and saves those that are not as they were.
-func (w *writer) show(rows map[int64]*recipientRow) error {
+func (w *writer) show(rows []recipientRow) error {
 	decisions, err := w.decisionsOn(rows)
 	if err != nil {
 		return err
 	}
 	changed := make([]*recipientRow, 0, len(rows))
-	for key, r := range rows {
-		r.shown = r.life.show(decisions[key], w.now)
+	for i := range rows {
+		r := &rows[i]
+		r.shown = r.life.show(decisions[r.key], w.now)
 		if !r.known || r.shown != r.was {
 			changed = append(changed, r)
 		}
@@ -121,9 +193,10 @@ func (w *writer) readLaw() error {
 	return err
 }
 
-// knownRows loads the rows of the recipients that have one.
-func (w *writer) knownRows(keys []int64) (map[int64]*recipientRow, error) {
-	rows := make(map[int64]*recipientRow, len(keys))
+// knownRows loads the rows of those recipients that have one, in the order of
+// the keys, with room for n rows in all.
+func (w *writer) knownRows(keys []int64, n int) ([]recipientRow, error) {
+	rows := make([]recipientRow, 0, n)
 	err := w.rowsOf(`
 		SELECT r.recipient, r.domain, r.state, r.decided_by, r.category, r.reason,
 		  r.first_failure_at, r.last_failure_at, r.last_delivery_at,
@@ -131,7 +204,7 @@ func (w *writer) knownRows(keys []int64) (map[int64]*recipientRow, error) {
 		  r.last_bounce_id, r.deciding_bounce_id, r.memory, r.recipient_key
 		FROM recipients r WHERE r.recipient_key = ?`, keys,
 		func(v *values) {
-			r := &recipientRow{
+			rows = append(rows, recipientRow{
 				to:    bounce.Address{Normal: v.text(), Domain: v.text()},
 				known: true,
 				was: shown{
@@ -141,23 +214,29 @@ func (w *writer) knownRows(keys []int64) (map[int64]*recipientRow, error) {
 					lastID: v.int(), decidingID: v.int(), memory: v.text(),
 				},
 				key: v.int(),
-			}
-			rows[r.key] = r
+			})
 		})
 	return rows, err
 }
 
 // relive makes out lives from all the failures that the database holds.
-func (w *writer) relive(rows map[int64]*recipientRow, keys []int64) error {
+func (w *writer) relive(rows []*recipientRow) error {
+	keys := make([]int64, len(rows))
+	for i, r := range rows {
+		keys[i] = r.key
+	}
 	histories, err := w.histories(keys)
 	if err != nil {
 		return err
 	}
-	for key, failures := range histories {
-		r := rows[key]
-		r.life = w.law.live(r.to.Domain, failures, r.life.lastDelivery)
+	lives := make(map[int64]*life, len(histories))
+	for _, r := range rows {
+		if failures := histories[r.key]; len(failures) > 0 {
+			r.life = w.law.live(r.to.Domain, failures, r.life.lastDelivery)
+			lives[r.key] = &r.life
+		}
 	}
-	return w.addPruned(rows, slices.Collect(maps.Keys(histories)))
+	return w.addPruned(lives)
 }
 
 // histories loads all failures of the addresses, oldest first.
@@ -190,8 +269,8 @@ func (w *writer) histories(keys []int64) (map[int64][]failure, error) {
 // that change alone.
 func (w *writer) reliveAll(keys []int64) error {
 	slices.Sort(keys)
-	for chunk := range slices.Chunk(keys, pageSize) {
-		rows, err := w.knownRows(chunk)
+	for chunk := range slices.Chunk(slices.Compact(keys), pageSize) {
+		rows, err := w.knownRows(chunk, len(chunk))
 		if err != nil {
 			return err
 		}
@@ -202,23 +281,24 @@ func (w *writer) reliveAll(keys []int64) error {
 	return nil
 }
 
-func (w *writer) reliveRows(rows map[int64]*recipientRow) error {
+func (w *writer) reliveRows(rows []recipientRow) error {
 	if err := w.readLaw(); err != nil {
 		return err
 	}
-	var failed []int64
-	for key, r := range rows {
+	var failed []*recipientRow
+	for i := range rows {
+		r := &rows[i]
 		r.life = life{lastDelivery: r.was.lastDelivery}
 		if r.was.lastID > 0 {
-			failed = append(failed, key)
+			failed = append(failed, r)
 		}
 	}
-	if err := w.relive(rows, failed); err != nil {
+	if err := w.relive(failed); err != nil {
 		return err
 	}
-	for _, key := range failed {
+	for _, r := range failed {
 		// Where the records are gone, the row is all that is known.
-		if r := rows[key]; r.life.lastID == 0 {
+		if r.life.lastID == 0 {
 			var err error
 			if r.life, err = r.was.life(); err != nil {
 				return fmt.Errorf("recipient %s: %w", r.to.Normal, err)
@@ -253,21 +333,21 @@ func (s *Store) Rebuild(ctx context.Context) (int, error) {
 			return err
 		}
 		for chunk := range slices.Chunk(keys, pageSize) {
-			rows, err := w.knownRows(chunk)
+			rows, err := w.knownRows(chunk, len(chunk))
 			if err != nil {
 				return err
 			}
 			// The last deliveries, too, as they were noted and not as the rows have them.
 			w.touch(len(rows))
-			for key, r := range rows {
-				w.touched[key] = r.to
+			for i := range rows {
+				w.addressee(rows[i].key)
 			}
 			if err := w.lastDeliveries(nil); err != nil {
 				return err
 			}
-			for key, at := range w.lastDelivery {
-				r := rows[key]
-				if noted := deliveredAt(at); noted != r.was.lastDelivery {
+			for i := range rows {
+				r := &rows[i]
+				if noted := deliveredAt(w.addressee(r.key).delivered); noted != r.was.lastDelivery {
 					r.was.lastDelivery, r.known = noted, false // so that it is saved
 				}
 			}
@@ -279,12 +359,6 @@ func (s *Store) Rebuild(ctx context.Context) (int, error) {
 		return nil
 	})
 	return n, err
-}
-
-// touch begins another set of recipients whose rows may change.
-func (w *writer) touch(n int) {
-	w.touched, w.lastDelivery = make(map[int64]bounce.Address, n), make(map[int64]int64, n)
-	w.failures, w.deliveries = nil, nil
 }
 
 // tellingBounces are those that tell of an address: our own refusals do not.
@@ -310,16 +384,21 @@ func (w *writer) restore() error {
 					var key int64
 					var to bounce.Address
 					err := scan(&key, &to.Normal, &to.Domain)
-					w.touched[key] = to
+					w.addressee(key).to = to
 					return err
 				}, keyList(chunk))
 			if err != nil {
 				return err
 			}
 		}
-		var err error
-		if w.failures, err = w.histories(chunk); err != nil {
+		histories, err := w.histories(chunk)
+		if err != nil {
 			return err
+		}
+		for key, failures := range histories {
+			for i := range failures {
+				w.failed(w.addressee(key).to, failures[i])
+			}
 		}
 		if err := w.lastDeliveries(nil); err != nil {
 			return err
@@ -423,11 +502,14 @@ func (s *Store) MoveOn(ctx context.Context) (int, error) {
 			if err != nil {
 				return err
 			}
-			rows, err := w.knownRows(keys)
+			slices.Sort(keys)
+			keys = slices.Compact(keys)
+			rows, err := w.knownRows(keys, len(keys))
 			if err != nil {
 				return err
 			}
-			for _, r := range rows {
+			for i := range rows {
+				r := &rows[i]
 				if r.life, err = r.was.life(); err != nil {
 					return fmt.Errorf("recipient %s: %w", r.to.Normal, err)
 				}
