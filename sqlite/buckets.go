@@ -85,7 +85,7 @@ func (w *writer) successes(b *bounce.Batch) error {
 			buckets = append(buckets, int64(news[i].bucket))
 		}
 	}
-	w.deliveries = slices.Grow(w.deliveries, len(news)+len(b.Records))
+	w.deliveries = slices.Grow(w.deliveries, len(news)+b.Records.Len())
 	return w.mergeBuckets("successes", "ids", buckets, func(bucket int64, known []byte) ([]byte, bool) {
 		n := 0
 		for n < len(news) && int64(news[n].bucket) == bucket {

@@ -80,10 +80,10 @@ type writer struct {
 	// deleted.
 	countedSince int64
 
-	addressees []addressee      // whose rows may change
-	place      map[int64]int32  // where they stand in addressees, by key
-	failures   []chainedFailure // their new failures
-	deliveries []delivery       // the new successes
+	addressees []addressee     // whose rows may change
+	place      map[int64]int32 // where they stand in addressees, by key
+	failures   []newFailure    // of theirs
+	deliveries []delivery      // the new successes
 }
 
 type dayDomain struct {
@@ -118,9 +118,11 @@ const insertBounce = `
 	ON CONFLICT (event_id) DO NOTHING`
 
 func (w *writer) bounces(b *bounce.Batch) error {
-	return w.bulk(len(b.Records), insertBounce,
+	w.failures = make([]newFailure, 0, b.Records.Len())
+	var r bounce.Record
+	return w.bulk(b.Records.Len(), insertBounce,
 		func(i int, row *packedRows) {
-			r := &b.Records[i]
+			b.Records.Read(i, &r)
 			row.id(r.ID)
 			row.time(r.At)
 			row.text(r.To.Normal)
@@ -158,10 +160,10 @@ func (w *writer) bounces(b *bounce.Batch) error {
 			row.int(r.To.Key())
 		},
 		func(i int, id int64) {
-			r := &b.Records[i]
+			b.Records.Read(i, &r)
 			w.isNew++
 			if r.Reason != bounce.Suppressed { // our own refusal says nothing new of the address
-				w.failed(r.To, newFailure(id, r))
+				w.failed(r.To, id, i)
 			}
 			switch o := w.count(r.At.UnixMilli(), r.To.Domain); r.Outcome {
 			case bounce.Deferred:

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -33,11 +34,11 @@ type addressee struct {
 	delivered int64          // its last delivery in Unix milliseconds; 0 where there was none
 }
 
-// chainedFailure is a failure, and where the one before it of the same
-// recipient stands.
-type chainedFailure struct {
-	failure
-	before int32
+// newFailure is a failure in the batch.
+type newFailure struct {
+	id     int64
+	record int32 // where it stands in the batch
+	before int32 // the one before it of the same recipient: its place in writer.failures, from 1
 }
 
 // touch begins another set of recipients whose rows may change.
@@ -58,18 +59,23 @@ func (w *writer) addressee(key int64) *addressee {
 	return &w.addressees[i]
 }
 
-// failed notes a failure of a recipient.
-func (w *writer) failed(to bounce.Address, f failure) {
+// failed notes a failure of a recipient: its id, and where it stands in the
+// batch.
+func (w *writer) failed(to bounce.Address, id int64, record int) {
 	p := w.addressee(to.Key())
 	p.to = to
-	w.failures = append(w.failures, chainedFailure{f, p.failures})
+	w.failures = append(w.failures, newFailure{id, int32(record), p.failures})
 	p.failures = int32(len(w.failures))
 }
 
 // failuresOf appends the new failures of a recipient, oldest first.
-func (w *writer) failuresOf(p *addressee, to []failure) []failure {
-	for i := p.failures; i > 0; i = w.failures[i-1].before {
-		to = append(to, w.failures[i-1].failure)
+func (w *writer) failuresOf(p *addressee, b *bounce.Batch, to []failure) []failure {
+	var r bounce.Record
+	for i := p.failures; i > 0; {
+		f := &w.failures[i-1]
+		b.Records.Read(int(f.record), &r)
+		to = append(to, failureOf(f.id, &r))
+		i = f.before
 	}
 	slices.SortFunc(to, byTime)
 	return to
@@ -78,7 +84,7 @@ func (w *writer) failuresOf(p *addressee, to []failure) []failure {
 // recipients brings the rows of all recipients up to date that the batch has
 // changed: those that failed, those that had failed and were reached, and
 // those that were decided on.
-func (w *writer) recipients(*bounce.Batch) error {
+func (w *writer) recipients(b *bounce.Batch) error {
 	if len(w.addressees) == 0 {
 		return nil
 	}
@@ -88,7 +94,7 @@ func (w *writer) recipients(*bounce.Batch) error {
 	w.place = nil // does not outlive this
 	slices.SortFunc(w.addressees, func(a, b addressee) int { return cmp.Compare(a.key, b.key) })
 	for addressees := range slices.Chunk(w.addressees, keysAtOnce) {
-		rows, err := w.goOn(addressees)
+		rows, err := w.goOn(addressees, b)
 		if err != nil {
 			return err
 		}
@@ -100,7 +106,7 @@ func (w *writer) recipients(*bounce.Batch) error {
 }
 
 // goOn makes the rows of addressees, who are in the order of their keys.
-func (w *writer) goOn(addressees []addressee) ([]recipientRow, error) {
+func (w *writer) goOn(addressees []addressee, b *bounce.Batch) ([]recipientRow, error) {
 	var keys []int64
 	for i := range addressees {
 		if addressees[i].hasRow {
@@ -116,7 +122,7 @@ func (w *writer) goOn(addressees []addressee) ([]recipientRow, error) {
 	known := rows
 	for i := range addressees {
 		p := &addressees[i]
-		failures = w.failuresOf(p, failures[:0])
+		failures = w.failuresOf(p, b, failures[:0])
 		at := deliveredAt(p.delivered)
 		if len(known) > 0 && known[0].key == p.key {
 			r := &known[0]
@@ -253,7 +259,12 @@ func (w *writer) histories(keys []int64) (map[int64][]failure, error) {
 			var f failure
 			var v bounce.Verdict
 			var o bounce.Outcome
-			err := scan(&key, &f.id, &f.at, &f.eventID, &f.category, &f.reason, &f.disposition, &f.suppress, &v.Scope, &o)
+			var id sql.RawBytes
+			err := scan(&key, &f.id, &f.at, &id, &f.category, &f.reason, &f.disposition, &f.suppress, &v.Scope, &o)
+			if len(id) == hex.EncodedLen(len(f.eventID)) {
+				_, bad := hex.Decode(f.eventID[:], id)
+				err = errors.Join(err, bad)
+			}
 			v.Category, v.Suppress = f.category, f.suppress
 			f.counts = v.Counts(o)
 			histories[key] = append(histories[key], f)
@@ -366,6 +377,9 @@ const tellingBounces = "(SELECT * FROM bounces WHERE reason <> 'suppressed')"
 
 // restore makes the rows that are missing in recipients.
 func (w *writer) restore() error {
+	if err := w.readLaw(); err != nil {
+		return err
+	}
 	var missing []int64
 	for _, table := range []string{tellingBounces, "decisions"} {
 		keys, err := w.keysOf("SELECT DISTINCT recipient_key FROM " + table + " t WHERE NOT EXISTS (SELECT 1 FROM recipients r WHERE r.recipient_key = t.recipient_key)")
@@ -395,15 +409,15 @@ func (w *writer) restore() error {
 		if err != nil {
 			return err
 		}
-		for key, failures := range histories {
-			for i := range failures {
-				w.failed(w.addressee(key).to, failures[i])
-			}
-		}
 		if err := w.lastDeliveries(nil); err != nil {
 			return err
 		}
-		if err := w.recipients(nil); err != nil {
+		rows := make([]recipientRow, len(w.addressees))
+		for i := range w.addressees {
+			p := &w.addressees[i]
+			rows[i] = recipientRow{to: p.to, key: p.key, life: w.law.live(p.to.Domain, histories[p.key], deliveredAt(p.delivered))}
+		}
+		if err := w.show(rows); err != nil {
 			return err
 		}
 	}

@@ -256,7 +256,7 @@ func (g *generator) batch(n int) *bounce.Batch {
 			Verdict: k.Verdict, To: to,
 		}
 		r.Rule = "scale"
-		b.Records = append(b.Records, r)
+		b.Records.Add(&r)
 		if g.rng.IntN(2) == 0 {
 			g.next()
 			i := g.rng.IntN(g.recipients)
