@@ -23,6 +23,11 @@ func NewRecords(records ...Record) Records {
 	return l
 }
 
+// MakeRecords returns an empty list with room for n records of some 400 bytes.
+func MakeRecords(n int) Records {
+	return Records{data: make([]byte, 0, 400*n), starts: make([]uint32, 0, n)}
+}
+
 // Len returns how many records there are.
 func (l *Records) Len() int { return len(l.starts) }
 

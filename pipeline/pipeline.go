@@ -148,7 +148,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 	if p.Linger > 0 {
 		// One is filled while the other is saved.
 		for range cap(p.saved) {
-			p.saved <- &bounce.Batch{Successes: make([]bounce.Success, 0, successesALimit*p.Limit+slack)}
+			p.saved <- &bounce.Batch{Records: bounce.MakeRecords(p.Limit + slack), Successes: make([]bounce.Success, 0, successesALimit*p.Limit+slack)}
 		}
 		p.reuse()
 	}

@@ -39,7 +39,7 @@ var policy = bounce.Policy{
 	Categories: map[bounce.Category]bounce.Threshold{bounce.Blocked: {}, bounce.MailboxFull: {Failures: 6, Days: 21, Window: 90, BadDays: 60}},
 }
 
-const batchSize = 80_000 // as an import has them
+const batchSize = 64_000 // as an import has them
 
 func run(ctx context.Context, path string, recipients, records int) error {
 	if path == "" {
@@ -63,6 +63,7 @@ func run(ctx context.Context, path string, recipients, records int) error {
 		return err
 	}
 	// What follows is as in the life of a daemon.
+	measure(fmt.Sprintf("batch of %d records", batchSize), 5, func() error { _, err := s.Save(ctx, g.batch(batchSize)); return err })
 	measure("batch of 20 lines", 200, func() error { _, err := s.Save(ctx, g.batch(20)); return err })
 	measure("batch of 1 line", 200, func() error { _, err := s.Save(ctx, g.batch(1)); return err })
 	measure("nothing to move on", 200, func() error { _, err := s.MoveOn(ctx); return err })
