@@ -37,10 +37,12 @@ const bucketsAtOnce = 1024
 func (w *writer) mergeSome(table, column string, buckets []int64, merge func(bucket int64, known []byte) (merged []byte, changed bool)) error {
 	// In the order of the numbers, which is the order of the table.
 	stored := make(map[int64][]byte, len(buckets))
-	err := w.rowsOf("SELECT bucket, "+column+" FROM "+table+" WHERE bucket = ?", buckets, func(v *values) {
-		bucket := v.int()
-		stored[bucket] = []byte(v.text())
-	})
+	err := w.rowsOf(len(buckets), "SELECT bucket, "+column+" FROM "+table+" WHERE bucket = ?",
+		func(i int, r *packedRows) { r.int(buckets[i]) },
+		func(v *values) {
+			bucket := v.int()
+			stored[bucket] = []byte(v.text())
+		})
 	if err != nil {
 		return err
 	}

@@ -9,9 +9,9 @@
 // each row it writes eight bytes to the address IDS: the rowid where the row was
 // inserted or changed, else 0. It returns how many rows there were.
 //
-// bouncetail_rows(SQL, KEYS, N, ANSWER): runs a query once for each of the N
-// keys at the address KEYS, eight bytes each, and gives the values of all rows,
-// one after the other, to the struct bouncetail_answer at the address ANSWER.
+// bouncetail_rows(SQL, ROWS, SIZE, ANSWER): runs a query once for each row of
+// parameters, and gives the values of all that it finds, one after the other, to
+// the struct bouncetail_answer at the address ANSWER.
 
 #include "bulk.h"
 
@@ -95,12 +95,21 @@ static const unsigned char *bind(sqlite3_stmt *stmt, int i, const unsigned char 
 	return NULL;
 }
 
+// bind_row binds all parameters, and returns what follows the row, or NULL where
+// it could not: rc tells whether SQLite or the row is to blame.
+static const unsigned char *bind_row(sqlite3_stmt *stmt, int parameters, const unsigned char *at, const unsigned char *end, int *rc) {
+	for (int i = 1; i <= parameters && at != NULL && *rc == OK; i++) at = bind(stmt, i, at, end, rc);
+	return *rc == OK ? at : NULL;
+}
+
 // fail passes the last error of SQLite on.
 static void fail(sqlite3_context *context, sqlite3 *db) {
 	int code = sqlite3_extended_errcode(db);
 	sqlite3_result_error(context, sqlite3_errmsg(db), -1);
 	sqlite3_result_error_code(context, code);
 }
+
+static const char cut_short[] = "a row of parameters is cut short";
 
 // memory returns the address that an argument gives.
 static void *memory(sqlite3_value *v) { return (void *)(uintptr_t)sqlite3_value_int64(v); }
@@ -121,24 +130,19 @@ static void bulk(sqlite3_context *context, int argc, sqlite3_value **argv) {
 	int rc = sqlite3_prepare_v2(db, sql, -1, &stmt, NULL);
 	int parameters = rc == OK ? sqlite3_bind_parameter_count(stmt) : 0;
 	while (rc == OK && at < end && parameters > 0) {
-		for (int i = 1; i <= parameters && rc == OK; i++) {
-			if ((at = bind(stmt, i, at, end, &rc)) == NULL) {
-				sqlite3_result_error(context, "bulk: a row is cut short", -1);
-				goto out;
-			}
-		}
-		if (rc != OK) break;
+		if ((at = bind_row(stmt, parameters, at, end, &rc)) == NULL) break;
 		do rc = sqlite3_step(stmt);
 		while (rc == ROW);
 		if (rc != DONE) break;
 		ids[rows++] = sqlite3_changes(db) > 0 ? sqlite3_last_insert_rowid(db) : 0;
 		rc = sqlite3_reset(stmt);
 	}
-	if (rc == OK)
-		sqlite3_result_int64(context, rows);
-	else
+	if (rc != OK)
 		fail(context, db);
-out:
+	else if (at == NULL)
+		sqlite3_result_error(context, cut_short, -1);
+	else
+		sqlite3_result_int64(context, rows);
 	sqlite3_finalize(stmt);
 }
 
@@ -184,8 +188,8 @@ static void rows(sqlite3_context *context, int argc, sqlite3_value **argv) {
 	(void)argc;
 	sqlite3 *db = sqlite3_context_db_handle(context);
 	const char *sql = (const char *)sqlite3_value_text(argv[0]);
-	const long long *keys = memory(argv[1]);
-	long long n = sqlite3_value_int64(argv[2]);
+	const unsigned char *at = memory(argv[1]);
+	const unsigned char *end = at + sqlite3_value_int64(argv[2]);
 	struct bouncetail_answer *answer = memory(argv[3]);
 	if (sql == NULL) {
 		sqlite3_result_error(context, "rows: no query", -1);
@@ -194,9 +198,10 @@ static void rows(sqlite3_context *context, int argc, sqlite3_value **argv) {
 	struct buffer b = {0};
 	sqlite3_stmt *stmt = NULL;
 	int rc = sqlite3_prepare_v2(db, sql, -1, &stmt, NULL);
+	int parameters = rc == OK ? sqlite3_bind_parameter_count(stmt) : 0;
 	int columns = rc == OK ? sqlite3_column_count(stmt) : 0;
-	for (long long i = 0; i < n && rc == OK && !b.failed; i++) {
-		if ((rc = sqlite3_bind_int64(stmt, 1, keys[i])) != OK) break;
+	while (rc == OK && at < end && parameters > 0 && !b.failed) {
+		if ((at = bind_row(stmt, parameters, at, end, &rc)) == NULL) break;
 		while ((rc = sqlite3_step(stmt)) == ROW) {
 			for (int column = 0; column < columns; column++) append_column(&b, stmt, column);
 		}
@@ -204,6 +209,8 @@ static void rows(sqlite3_context *context, int argc, sqlite3_value **argv) {
 	}
 	if (rc != OK) {
 		fail(context, db);
+	} else if (at == NULL) {
+		sqlite3_result_error(context, cut_short, -1);
 	} else if (b.failed) {
 		sqlite3_result_error_nomem(context);
 	} else {

@@ -218,36 +218,32 @@ func (v *values) int() int64 {
 	return 0
 }
 
-// keysAtOnce bounds what is held of a query's answer.
-const keysAtOnce = 5000
-
-// rowsOf runs a query with each of the keys as its parameter, and calls each for
-// every row; it has to read all columns. The texts that it gets are of one
-// piece, so that what is kept of one keeps the others too.
-func (w *writer) rowsOf(query string, keys []int64, each func(row *values)) error {
-	for some := range slices.Chunk(keys, keysAtOnce) {
-		v, err := w.ask(query, some)
-		if err != nil {
-			return err
-		}
-		for len(v.data) > 0 {
-			each(&v)
-		}
+// rowsOf runs a query once for each of n rows of parameters, and calls each for
+// every row that it finds; it has to read all columns. The texts that it gets
+// are of one piece, so that what is kept of one keeps the others too.
+func (w *writer) rowsOf(n int, query string, parameters func(i int, r *packedRows), each func(row *values)) error {
+	r := packedRows{data: w.packed[:0]}
+	for i := range n {
+		parameters(i, &r)
 	}
-	return nil
-}
-
-func (w *writer) ask(query string, keys []int64) (values, error) {
+	w.packed = r.data[:0]
+	if n == 0 {
+		return nil
+	}
 	answer := new(C.struct_bouncetail_answer)
 	var pinned runtime.Pinner
 	defer pinned.Unpin()
-	pinned.Pin(&keys[0])
+	pinned.Pin(&r.data[0])
 	pinned.Pin(answer)
 	var none sql.NullInt64
-	err := w.tx.QueryRowContext(w.ctx, "SELECT bouncetail_rows(?, ?, ?, ?)", query, address(unsafe.Pointer(&keys[0])), len(keys), address(unsafe.Pointer(answer))).Scan(&none)
+	err := w.tx.QueryRowContext(w.ctx, "SELECT bouncetail_rows(?, ?, ?, ?)", query, address(unsafe.Pointer(&r.data[0])), len(r.data), address(unsafe.Pointer(answer))).Scan(&none)
 	if err != nil || answer.data == nil {
-		return values{}, err
+		return err
 	}
-	defer C.free(answer.data)
-	return values{string(unsafe.Slice((*byte)(answer.data), answer.size))}, nil
+	v := values{string(unsafe.Slice((*byte)(answer.data), answer.size))}
+	C.free(answer.data)
+	for len(v.data) > 0 {
+		each(&v)
+	}
+	return nil
 }

@@ -91,9 +91,12 @@ func (w *writer) recipients(b *bounce.Batch) error {
 	if err := w.readLaw(); err != nil {
 		return err
 	}
+	// In the order of the table, as far as their names are known here.
 	w.place = nil // does not outlive this
-	slices.SortFunc(w.addressees, func(a, b addressee) int { return cmp.Compare(a.key, b.key) })
-	for addressees := range slices.Chunk(w.addressees, keysAtOnce) {
+	slices.SortFunc(w.addressees, func(a, b addressee) int {
+		return cmp.Or(cmp.Compare(a.to.Normal, b.to.Normal), cmp.Compare(a.key, b.key))
+	})
+	for addressees := range slices.Chunk(w.addressees, recipientsAtOnce) {
 		rows, err := w.goOn(addressees, b)
 		if err != nil {
 			return err
@@ -105,15 +108,24 @@ func (w *writer) recipients(b *bounce.Batch) error {
 	return nil
 }
 
-// goOn makes the rows of addressees, who are in the order of their keys.
+// recipientsAtOnce is how many rows are loaded and saved again while SQLite
+// still has their pages at hand.
+const recipientsAtOnce = 2000
+
+// goOn makes the rows of addressees.
 func (w *writer) goOn(addressees []addressee, b *bounce.Batch) ([]recipientRow, error) {
-	var keys []int64
-	for i := range addressees {
-		if addressees[i].hasRow {
-			keys = append(keys, addressees[i].key)
-		}
+	rows := make([]recipientRow, 0, len(addressees))
+	load := func(from []addressee, where string, parameter func(p *addressee, r *packedRows)) error {
+		from = slices.DeleteFunc(slices.Clone(from), func(p addressee) bool { return !p.hasRow })
+		return w.rowsOf(len(from), selectRecipient+where, func(i int, r *packedRows) { parameter(&from[i], r) }, func(v *values) { rows = append(rows, readRecipient(v)) })
 	}
-	rows, err := w.knownRows(keys, len(addressees))
+	unnamed := 0
+	for unnamed < len(addressees) && addressees[unnamed].to.Normal == "" {
+		unnamed++
+	}
+	err := errors.Join(
+		load(addressees[:unnamed], "recipient_key = ?", func(p *addressee, r *packedRows) { r.int(p.key) }),
+		load(addressees[unnamed:], "recipient = ?", func(p *addressee, r *packedRows) { r.text(p.to.Normal) }))
 	if err != nil {
 		return nil, err
 	}
@@ -199,29 +211,35 @@ func (w *writer) readLaw() error {
 	return err
 }
 
+const selectRecipient = `
+	SELECT r.recipient, r.domain, r.state, r.decided_by, r.category, r.reason,
+	  r.first_failure_at, r.last_failure_at, r.last_delivery_at,
+	  r.permanent_count, r.retry_count, r.bad_since, r.bad_until,
+	  r.last_bounce_id, r.deciding_bounce_id, r.memory, r.recipient_key
+	FROM recipients r
+	WHERE r.`
+
+func readRecipient(v *values) recipientRow {
+	return recipientRow{
+		to:    bounce.Address{Normal: v.text(), Domain: v.text()},
+		known: true,
+		was: shown{
+			state: bounce.State(v.text()), decidedBy: bounce.Decider(v.text()), category: bounce.Category(v.text()), reason: bounce.Reason(v.text()),
+			firstAt: v.text(), lastAt: v.text(), lastDelivery: v.text(),
+			permanentCount: int(v.int()), retryCount: int(v.int()), badSince: v.text(), badUntil: v.text(),
+			lastID: v.int(), decidingID: v.int(), memory: v.text(),
+		},
+		key: v.int(),
+	}
+}
+
 // knownRows loads the rows of those recipients that have one, in the order of
-// the keys, with room for n rows in all.
-func (w *writer) knownRows(keys []int64, n int) ([]recipientRow, error) {
-	rows := make([]recipientRow, 0, n)
-	err := w.rowsOf(`
-		SELECT r.recipient, r.domain, r.state, r.decided_by, r.category, r.reason,
-		  r.first_failure_at, r.last_failure_at, r.last_delivery_at,
-		  r.permanent_count, r.retry_count, r.bad_since, r.bad_until,
-		  r.last_bounce_id, r.deciding_bounce_id, r.memory, r.recipient_key
-		FROM recipients r WHERE r.recipient_key = ?`, keys,
-		func(v *values) {
-			rows = append(rows, recipientRow{
-				to:    bounce.Address{Normal: v.text(), Domain: v.text()},
-				known: true,
-				was: shown{
-					state: bounce.State(v.text()), decidedBy: bounce.Decider(v.text()), category: bounce.Category(v.text()), reason: bounce.Reason(v.text()),
-					firstAt: v.text(), lastAt: v.text(), lastDelivery: v.text(),
-					permanentCount: int(v.int()), retryCount: int(v.int()), badSince: v.text(), badUntil: v.text(),
-					lastID: v.int(), decidingID: v.int(), memory: v.text(),
-				},
-				key: v.int(),
-			})
-		})
+// the keys.
+func (w *writer) knownRows(keys []int64) ([]recipientRow, error) {
+	rows := make([]recipientRow, 0, len(keys))
+	err := w.rowsOf(len(keys), selectRecipient+"recipient_key = ?",
+		func(i int, r *packedRows) { r.int(keys[i]) },
+		func(v *values) { rows = append(rows, readRecipient(v)) })
 	return rows, err
 }
 
@@ -281,7 +299,7 @@ func (w *writer) histories(keys []int64) (map[int64][]failure, error) {
 func (w *writer) reliveAll(keys []int64) error {
 	slices.Sort(keys)
 	for chunk := range slices.Chunk(slices.Compact(keys), pageSize) {
-		rows, err := w.knownRows(chunk, len(chunk))
+		rows, err := w.knownRows(chunk)
 		if err != nil {
 			return err
 		}
@@ -344,7 +362,7 @@ func (s *Store) Rebuild(ctx context.Context) (int, error) {
 			return err
 		}
 		for chunk := range slices.Chunk(keys, pageSize) {
-			rows, err := w.knownRows(chunk, len(chunk))
+			rows, err := w.knownRows(chunk)
 			if err != nil {
 				return err
 			}
@@ -518,7 +536,7 @@ func (s *Store) MoveOn(ctx context.Context) (int, error) {
 			}
 			slices.Sort(keys)
 			keys = slices.Compact(keys)
-			rows, err := w.knownRows(keys, len(keys))
+			rows, err := w.knownRows(keys)
 			if err != nil {
 				return err
 			}
@@ -561,37 +579,46 @@ func (w *writer) saveRecipients(rows []*recipientRow) error {
 		return err
 	}
 	seq -= int64(len(rows))
-	return w.bulk(len(rows), `
-		INSERT INTO recipients (
-		  recipient, domain, state, decided_by, category, reason, first_failure_at, last_failure_at, last_delivery_at,
-		  permanent_count, retry_count, bad_since, bad_until, last_bounce_id, deciding_bounce_id, recipient_key, seq, memory
-		) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-		ON CONFLICT (recipient) DO UPDATE SET
-		  state = excluded.state, decided_by = excluded.decided_by, category = excluded.category, reason = excluded.reason,
-		  first_failure_at = excluded.first_failure_at, last_failure_at = excluded.last_failure_at, last_delivery_at = excluded.last_delivery_at,
-		  permanent_count = excluded.permanent_count, retry_count = excluded.retry_count,
-		  bad_since = excluded.bad_since, bad_until = excluded.bad_until,
-		  last_bounce_id = excluded.last_bounce_id, deciding_bounce_id = excluded.deciding_bounce_id,
-		  seq = excluded.seq, memory = excluded.memory`,
+	fill := func(r *recipientRow, p *packedRows) {
+		seq++
+		p.text(r.to.Domain)
+		p.text(string(r.state))
+		p.text(string(r.decidedBy))
+		p.text(string(r.category))
+		p.text(string(r.reason))
+		p.known(r.firstAt)
+		p.known(r.lastAt)
+		p.known(r.lastDelivery)
+		p.int(int64(r.permanentCount))
+		p.int(int64(r.retryCount))
+		p.known(r.badSince)
+		p.known(r.badUntil)
+		p.number(int(r.lastID))
+		p.number(int(r.decidingID))
+		p.int(seq)
+		p.known(r.memory)
+		p.text(r.to.Normal)
+	}
+	// Not one statement for both: of a row to be inserted every index is asked
+	// whether it is there already.
+	known := slices.DeleteFunc(slices.Clone(rows), func(r *recipientRow) bool { return !r.known })
+	err := w.bulk(len(known), `
+		UPDATE recipients SET
+		  domain = ?, state = ?, decided_by = ?, category = ?, reason = ?, first_failure_at = ?, last_failure_at = ?, last_delivery_at = ?,
+		  permanent_count = ?, retry_count = ?, bad_since = ?, bad_until = ?, last_bounce_id = ?, deciding_bounce_id = ?, seq = ?, memory = ?
+		WHERE recipient = ?`,
+		func(i int, p *packedRows) { fill(known[i], p) }, nil)
+	if err != nil {
+		return err
+	}
+	others := slices.DeleteFunc(slices.Clone(rows), func(r *recipientRow) bool { return r.known })
+	return w.bulk(len(others), `
+		INSERT OR REPLACE INTO recipients (
+		  domain, state, decided_by, category, reason, first_failure_at, last_failure_at, last_delivery_at,
+		  permanent_count, retry_count, bad_since, bad_until, last_bounce_id, deciding_bounce_id, seq, memory, recipient, recipient_key
+		) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		func(i int, p *packedRows) {
-			r := rows[i]
-			p.text(r.to.Normal)
-			p.text(r.to.Domain)
-			p.text(string(r.state))
-			p.text(string(r.decidedBy))
-			p.text(string(r.category))
-			p.text(string(r.reason))
-			p.known(r.firstAt)
-			p.known(r.lastAt)
-			p.known(r.lastDelivery)
-			p.int(int64(r.permanentCount))
-			p.int(int64(r.retryCount))
-			p.known(r.badSince)
-			p.known(r.badUntil)
-			p.number(int(r.lastID))
-			p.number(int(r.decidingID))
-			p.int(r.key)
-			p.int(seq + int64(i) + 1)
-			p.known(r.memory)
+			fill(others[i], p)
+			p.int(others[i].key)
 		}, nil)
 }

@@ -58,7 +58,8 @@ func run(ctx context.Context, path string, recipients, records int) error {
 	span := 90 * 24 * time.Hour
 	g.at, g.step = time.Now().Add(-span), span/time.Duration(records*3/2)
 	if filled {
-		g.at, g.failed = time.Now(), records
+		// Later than all that was written before, as a log that goes on is.
+		g.at, g.step, g.failed = time.Now().AddDate(0, 0, 7), time.Millisecond, records
 	} else if err := fill(ctx, s, g); err != nil {
 		return err
 	}
