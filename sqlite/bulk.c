@@ -8,6 +8,11 @@
 //
 // bouncetail_rows(SQL, PARAMETER): runs one query, and returns the values of
 // its rows one after the other.
+//
+// bouncetail_keep(YES): from now on the statements that this connection runs by
+// these two are kept for the next time, because to prepare them costs more than
+// to run them for a few rows. With 0 they are let go of, which has to be done
+// before the connection is closed.
 
 #include "bulk.h"
 
@@ -28,8 +33,12 @@ typedef void (*destructor)(void *);
 
 #define API(type) extern __attribute__((weak)) type
 API(int) sqlite3_auto_extension(void (*)(void));
-API(int) sqlite3_create_function(sqlite3 *, const char *, int, int, void *, void (*)(sqlite3_context *, int, sqlite3_value **),
-	void (*)(sqlite3_context *, int, sqlite3_value **), void (*)(sqlite3_context *));
+API(int) sqlite3_create_function_v2(sqlite3 *, const char *, int, int, void *, void (*)(sqlite3_context *, int, sqlite3_value **),
+	void (*)(sqlite3_context *, int, sqlite3_value **), void (*)(sqlite3_context *), destructor);
+API(void *) sqlite3_user_data(sqlite3_context *);
+API(int) sqlite3_value_int(sqlite3_value *);
+API(const char *) sqlite3_sql(sqlite3_stmt *);
+API(int) sqlite3_clear_bindings(sqlite3_stmt *);
 API(sqlite3 *) sqlite3_context_db_handle(sqlite3_context *);
 API(const void *) sqlite3_value_blob(sqlite3_value *);
 API(const unsigned char *) sqlite3_value_text(sqlite3_value *);
@@ -59,7 +68,54 @@ API(void) sqlite3_result_error_nomem(sqlite3_context *);
 API(void) sqlite3_result_blob(sqlite3_context *, const void *, int, destructor);
 
 enum { INTEGER = 1, BLOB = 4, ISNULL = 5 }; // types of columns; the others are read as text
-enum { OK = 0, ROW = 100, DONE = 101, UTF8 = 1, DIRECTONLY = 0x80000 };
+enum { OK = 0, NOMEM = 7, ROW = 100, DONE = 101, UTF8 = 1, DIRECTONLY = 0x80000 };
+
+// kept is the statements that a connection keeps.
+struct kept {
+	int on, n;
+	struct {
+		sqlite3_stmt *stmt;
+		int taken;
+	} all[32];
+};
+
+// take returns a statement that was kept, or prepares it.
+static sqlite3_stmt *take(struct kept *k, sqlite3 *db, const char *sql, int *rc) {
+	*rc = OK;
+	for (int i = 0; i < k->n; i++) {
+		if (!k->all[i].taken && strcmp(sqlite3_sql(k->all[i].stmt), sql) == 0) {
+			k->all[i].taken = 1;
+			return k->all[i].stmt;
+		}
+	}
+	sqlite3_stmt *stmt = NULL;
+	*rc = sqlite3_prepare_v2(db, sql, -1, &stmt, NULL);
+	if (stmt != NULL && k->on && k->n < (int)(sizeof k->all / sizeof k->all[0])) {
+		k->all[k->n].stmt = stmt;
+		k->all[k->n++].taken = 1;
+	}
+	return stmt;
+}
+
+// give ends the use of a statement.
+static void give(struct kept *k, sqlite3_stmt *stmt) {
+	for (int i = 0; i < k->n; i++) {
+		if (k->all[i].stmt == stmt) {
+			sqlite3_reset(stmt);
+			sqlite3_clear_bindings(stmt); // they point to what is gone soon
+			k->all[i].taken = 0;
+			return;
+		}
+	}
+	sqlite3_finalize(stmt);
+}
+
+static void keep(sqlite3_context *context, int argc, sqlite3_value **argv) {
+	(void)argc;
+	struct kept *k = sqlite3_user_data(context);
+	k->on = sqlite3_value_int(argv[0]);
+	while (!k->on && k->n > 0) sqlite3_finalize(k->all[--k->n].stmt);
+}
 
 // bind binds the parameter at the front of a row and returns what follows it,
 // or NULL where the row is cut short or of an unknown form.
@@ -102,10 +158,11 @@ static void bulk(sqlite3_context *context, int argc, sqlite3_value **argv) {
 		sqlite3_result_error(context, "bulk: no statement", -1);
 		return;
 	}
-	sqlite3_stmt *stmt = NULL;
+	struct kept *k = sqlite3_user_data(context);
 	long long *ids = NULL;
 	size_t rows = 0, room = 0;
-	int rc = sqlite3_prepare_v2(db, sql, -1, &stmt, NULL);
+	int rc;
+	sqlite3_stmt *stmt = take(k, db, sql, &rc);
 	int parameters = rc == OK ? sqlite3_bind_parameter_count(stmt) : 0;
 	while (rc == OK && at < end && parameters > 0) {
 		for (int i = 1; i <= parameters && rc == OK; i++) {
@@ -138,7 +195,7 @@ static void bulk(sqlite3_context *context, int argc, sqlite3_value **argv) {
 	}
 	sqlite3_result_blob(context, ids, (int)(rows * sizeof *ids), (destructor)-1); // copied
 out:
-	sqlite3_finalize(stmt);
+	give(k, stmt);
 	free(ids);
 }
 
@@ -185,8 +242,9 @@ static void rows(sqlite3_context *context, int argc, sqlite3_value **argv) {
 	sqlite3 *db = sqlite3_context_db_handle(context);
 	const char *sql = (const char *)sqlite3_value_text(argv[0]);
 	struct buffer b = {0};
-	sqlite3_stmt *stmt = NULL;
-	int rc = sql == NULL ? OK : sqlite3_prepare_v2(db, sql, -1, &stmt, NULL);
+	struct kept *k = sqlite3_user_data(context);
+	int rc = OK;
+	sqlite3_stmt *stmt = sql == NULL ? NULL : take(k, db, sql, &rc);
 	if (rc == OK && stmt != NULL) rc = sqlite3_bind_value(stmt, 1, argv[1]);
 	int columns = stmt == NULL ? 0 : sqlite3_column_count(stmt);
 	if (rc == OK && stmt != NULL) {
@@ -203,15 +261,19 @@ static void rows(sqlite3_context *context, int argc, sqlite3_value **argv) {
 	} else {
 		sqlite3_result_blob(context, b.data, (int)b.size, (destructor)-1); // copied
 	}
-	sqlite3_finalize(stmt);
+	give(k, stmt);
 	free(b.data);
 }
 
 // init is called for every connection that the process opens.
 static int init(sqlite3 *db, char **message, const void *unused) {
 	(void)message, (void)unused;
-	int rc = sqlite3_create_function(db, "bouncetail_bulk", 2, UTF8 | DIRECTONLY, NULL, bulk, NULL, NULL);
-	return rc != OK ? rc : sqlite3_create_function(db, "bouncetail_rows", 2, UTF8 | DIRECTONLY, NULL, rows, NULL, NULL);
+	struct kept *k = calloc(1, sizeof *k);
+	if (k == NULL) return NOMEM;
+	int rc = sqlite3_create_function_v2(db, "bouncetail_keep", 1, UTF8 | DIRECTONLY, k, keep, NULL, NULL, free);
+	if (rc == OK) rc = sqlite3_create_function_v2(db, "bouncetail_bulk", 2, UTF8 | DIRECTONLY, k, bulk, NULL, NULL, NULL);
+	if (rc == OK) rc = sqlite3_create_function_v2(db, "bouncetail_rows", 2, UTF8 | DIRECTONLY, k, rows, NULL, NULL, NULL);
+	return rc;
 }
 
 int bouncetail_bulk_register(void) {
