@@ -205,6 +205,7 @@ func (p *Pipeline) read(chunks <-chan bounce.Chunk, batches chan<- *bounce.Batch
 		pending int              // chunks in the batch
 		begun   time.Time        // when the first of them came
 		due     <-chan time.Time // when a batch that is not full is saved
+		handed  time.Time        // when the last batch was
 	)
 	flush := func() error {
 		b, err := p.cut()
@@ -219,7 +220,7 @@ func (p *Pipeline) read(chunks <-chan bounce.Chunk, batches chan<- *bounce.Batch
 		batches <- b
 		p.reuse()
 		p.reading.Beat()
-		pending, due = 0, nil
+		pending, due, handed = 0, nil, time.Now()
 		return nil
 	}
 	defer p.reading.Rest()
@@ -230,11 +231,15 @@ func (p *Pipeline) read(chunks <-chan bounce.Chunk, batches chan<- *bounce.Batch
 		case c, open = <-chunks:
 		default:
 			// No line is waiting: the batch goes as soon as the saver is idle, so
-			// that batches are small while little comes and large in a backlog; or
-			// after Linger.
+			// that batches are small while little comes and large in a backlog, but
+			// not sooner after the last one than pace; or after Linger.
 			var ready <-chan struct{}
 			if pending > 0 && p.Linger == 0 {
-				ready = idle
+				if early := pace - time.Since(handed); early <= 0 {
+					ready = idle
+				} else if due == nil {
+					due = time.After(early)
+				}
 			}
 			p.reading.Rest()
 			select {
@@ -247,6 +252,9 @@ func (p *Pipeline) read(chunks <-chan bounce.Chunk, batches chan<- *bounce.Batch
 				continue
 			case <-due:
 				p.reading.Beat()
+				if due = nil; p.Linger == 0 {
+					continue // the saver may be busy
+				}
 				if err := flush(); err != nil {
 					return err
 				}
@@ -375,6 +383,11 @@ func (p *Pipeline) reuse() {
 		p.batch.Records, p.batch.Successes = b.Records, b.Successes[:0]
 	}
 }
+
+// pace is how long after a batch the next one is saved at the earliest where
+// lines come one by one, as from a pipe: a commit costs as much as hundreds of
+// lines.
+const pace = 50 * time.Millisecond
 
 // giveUpAfter is how long a batch that cannot be saved is tried once the
 // program has been asked to stop. Nothing is lost by giving up: the positions

@@ -12,6 +12,11 @@
 // bouncetail_rows(SQL, ROWS, SIZE, ANSWER): runs a query once for each row of
 // parameters, and gives the values of all that it finds, one after the other, to
 // the struct bouncetail_answer at the address ANSWER.
+//
+// bouncetail_keep(YES): from now on the statements that this connection runs by
+// these two are kept for the next time, because to prepare them costs more than
+// to run them for a few rows. With 0 they are let go of, which has to be done
+// before the connection is closed.
 
 #include "bulk.h"
 
@@ -33,8 +38,12 @@ typedef void (*destructor)(void *);
 
 #define API(type) extern __attribute__((weak)) type
 API(int) sqlite3_auto_extension(void (*)(void));
-API(int) sqlite3_create_function(sqlite3 *, const char *, int, int, void *, void (*)(sqlite3_context *, int, sqlite3_value **),
-	void (*)(sqlite3_context *, int, sqlite3_value **), void (*)(sqlite3_context *));
+API(int) sqlite3_create_function_v2(sqlite3 *, const char *, int, int, void *, void (*)(sqlite3_context *, int, sqlite3_value **),
+	void (*)(sqlite3_context *, int, sqlite3_value **), void (*)(sqlite3_context *), destructor);
+API(void *) sqlite3_user_data(sqlite3_context *);
+API(int) sqlite3_value_int(sqlite3_value *);
+API(const char *) sqlite3_sql(sqlite3_stmt *);
+API(int) sqlite3_clear_bindings(sqlite3_stmt *);
 API(sqlite3 *) sqlite3_context_db_handle(sqlite3_context *);
 API(const unsigned char *) sqlite3_value_text(sqlite3_value *);
 API(long long) sqlite3_value_int64(sqlite3_value *);
@@ -62,7 +71,54 @@ API(void) sqlite3_result_error_nomem(sqlite3_context *);
 API(void) sqlite3_result_int64(sqlite3_context *, long long);
 
 enum { INTEGER = 1, BLOB = 4, ISNULL = 5 }; // types of columns; the others are read as text
-enum { OK = 0, ROW = 100, DONE = 101, UTF8 = 1, DIRECTONLY = 0x80000 };
+enum { OK = 0, NOMEM = 7, ROW = 100, DONE = 101, UTF8 = 1, DIRECTONLY = 0x80000 };
+
+// kept is the statements that a connection keeps.
+struct kept {
+	int on, n;
+	struct {
+		sqlite3_stmt *stmt;
+		int taken;
+	} all[32];
+};
+
+// take returns a statement that was kept, or prepares it.
+static sqlite3_stmt *take(struct kept *k, sqlite3 *db, const char *sql, int *rc) {
+	*rc = OK;
+	for (int i = 0; i < k->n; i++) {
+		if (!k->all[i].taken && strcmp(sqlite3_sql(k->all[i].stmt), sql) == 0) {
+			k->all[i].taken = 1;
+			return k->all[i].stmt;
+		}
+	}
+	sqlite3_stmt *stmt = NULL;
+	*rc = sqlite3_prepare_v2(db, sql, -1, &stmt, NULL);
+	if (stmt != NULL && k->on && k->n < (int)(sizeof k->all / sizeof k->all[0])) {
+		k->all[k->n].stmt = stmt;
+		k->all[k->n++].taken = 1;
+	}
+	return stmt;
+}
+
+// give ends the use of a statement.
+static void give(struct kept *k, sqlite3_stmt *stmt) {
+	for (int i = 0; i < k->n; i++) {
+		if (k->all[i].stmt == stmt) {
+			sqlite3_reset(stmt);
+			sqlite3_clear_bindings(stmt); // they point to what is gone soon
+			k->all[i].taken = 0;
+			return;
+		}
+	}
+	sqlite3_finalize(stmt);
+}
+
+static void keep(sqlite3_context *context, int argc, sqlite3_value **argv) {
+	(void)argc;
+	struct kept *k = sqlite3_user_data(context);
+	k->on = sqlite3_value_int(argv[0]);
+	while (!k->on && k->n > 0) sqlite3_finalize(k->all[--k->n].stmt);
+}
 
 // bind binds the parameter at the front of a row and returns what follows it,
 // or NULL where the row is cut short or of an unknown form.
@@ -125,9 +181,10 @@ static void bulk(sqlite3_context *context, int argc, sqlite3_value **argv) {
 		sqlite3_result_error(context, "bulk: no statement", -1);
 		return;
 	}
-	sqlite3_stmt *stmt = NULL;
+	struct kept *k = sqlite3_user_data(context);
 	long long rows = 0;
-	int rc = sqlite3_prepare_v2(db, sql, -1, &stmt, NULL);
+	int rc;
+	sqlite3_stmt *stmt = take(k, db, sql, &rc);
 	int parameters = rc == OK ? sqlite3_bind_parameter_count(stmt) : 0;
 	while (rc == OK && at < end && parameters > 0) {
 		if ((at = bind_row(stmt, parameters, at, end, &rc)) == NULL) break;
@@ -143,7 +200,7 @@ static void bulk(sqlite3_context *context, int argc, sqlite3_value **argv) {
 		sqlite3_result_error(context, cut_short, -1);
 	else
 		sqlite3_result_int64(context, rows);
-	sqlite3_finalize(stmt);
+	give(k, stmt);
 }
 
 // buffer is bytes that grow.
@@ -195,9 +252,10 @@ static void rows(sqlite3_context *context, int argc, sqlite3_value **argv) {
 		sqlite3_result_error(context, "rows: no query", -1);
 		return;
 	}
+	struct kept *k = sqlite3_user_data(context);
 	struct buffer b = {0};
-	sqlite3_stmt *stmt = NULL;
-	int rc = sqlite3_prepare_v2(db, sql, -1, &stmt, NULL);
+	int rc;
+	sqlite3_stmt *stmt = take(k, db, sql, &rc);
 	int parameters = rc == OK ? sqlite3_bind_parameter_count(stmt) : 0;
 	int columns = rc == OK ? sqlite3_column_count(stmt) : 0;
 	while (rc == OK && at < end && parameters > 0 && !b.failed) {
@@ -218,15 +276,19 @@ static void rows(sqlite3_context *context, int argc, sqlite3_value **argv) {
 		answer->size = b.size;
 		b.data = NULL; // the caller's from here on
 	}
-	sqlite3_finalize(stmt);
+	give(k, stmt);
 	free(b.data);
 }
 
 // init is called for every connection that the process opens.
 static int init(sqlite3 *db, char **message, const void *unused) {
 	(void)message, (void)unused;
-	int rc = sqlite3_create_function(db, "bouncetail_bulk", 4, UTF8 | DIRECTONLY, NULL, bulk, NULL, NULL);
-	return rc != OK ? rc : sqlite3_create_function(db, "bouncetail_rows", 4, UTF8 | DIRECTONLY, NULL, rows, NULL, NULL);
+	struct kept *k = calloc(1, sizeof *k);
+	if (k == NULL) return NOMEM;
+	int rc = sqlite3_create_function_v2(db, "bouncetail_keep", 1, UTF8 | DIRECTONLY, k, keep, NULL, NULL, free);
+	if (rc == OK) rc = sqlite3_create_function_v2(db, "bouncetail_bulk", 4, UTF8 | DIRECTONLY, k, bulk, NULL, NULL, NULL);
+	if (rc == OK) rc = sqlite3_create_function_v2(db, "bouncetail_rows", 4, UTF8 | DIRECTONLY, k, rows, NULL, NULL, NULL);
+	return rc;
 }
 
 int bouncetail_bulk_register(void) {

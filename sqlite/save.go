@@ -23,11 +23,22 @@ func (s *Store) Save(ctx context.Context, b *bounce.Batch) (isNew int, err error
 	if err := s.Check(); err != nil {
 		return 0, err
 	}
-	tx, err := s.db.BeginTx(ctx, nil)
+	// Not a sql.Tx, which starts a goroutine for every query: to wake up others
+	// costs more than a small batch does.
+	tx, err := s.db.Conn(ctx)
 	if err != nil {
 		return 0, err
 	}
-	defer tx.Rollback()
+	defer tx.Close()
+	if _, err := tx.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
+		return 0, err
+	}
+	defer func() {
+		if err != nil {
+			// Where SQLite has done so itself, this says that there is nothing to roll back.
+			_, _ = tx.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
+		}
+	}()
 	w := writer{
 		ctx: ctx, tx: tx, policy: s.policy, now: stamp(s.now()), scrubQueue: s.ScrubQueue, packed: s.packed, ids: s.ids,
 		counts: make(map[dayDomain]*outcomes),
@@ -56,7 +67,7 @@ func (s *Store) Save(ctx context.Context, b *bounce.Batch) (isNew int, err error
 		}
 	}
 	s.packed, s.ids = w.packed, w.ids
-	if err := tx.Commit(); err != nil {
+	if _, err := tx.ExecContext(ctx, "COMMIT"); err != nil {
 		return 0, err
 	}
 	return w.isNew, nil
@@ -65,7 +76,7 @@ func (s *Store) Save(ctx context.Context, b *bounce.Batch) (isNew int, err error
 // writer is one transaction.
 type writer struct {
 	ctx     context.Context //nolint:containedctx // of this one transaction
-	tx      *sql.Tx
+	tx      querier
 	policy  *bounce.Policy // in force, as Open and UsePolicy left it
 	now     string         // as stored
 	law     law            // see readLaw
@@ -307,7 +318,9 @@ func parseStamp(s string) time.Time {
 }
 
 type querier interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }
 
 func scanAll(ctx context.Context, db querier, query string, each func(scan func(...any) error) error, args ...any) error {

@@ -72,7 +72,7 @@ func Open(ctx context.Context, path string, log *slog.Logger) (_ *Store, err err
 		return nil, err
 	}
 	// 8 MB of pages at hand, where SQLite's 2 MB make a backlog read half as fast.
-	s.db, err = connect(path, "rwc", "_journal_mode=WAL&_txlock=immediate&_synchronous=NORMAL&_cache_size=-8000")
+	s.db, err = connect(path, "rwc", "_journal_mode=WAL&_txlock=immediate&_synchronous=NORMAL&_cache_size=-8000&_stmt_cache_size=40")
 	if err != nil {
 		return nil, fmt.Errorf("open database %s: %w", path, err)
 	}
@@ -169,7 +169,14 @@ func (s *Store) prepare(ctx context.Context, log *slog.Logger) error {
 	if _, err := s.db.ExecContext(ctx, "UPDATE meta SET value = 0 WHERE name = 'clean'"); err != nil {
 		return fmt.Errorf("database %s: %w", s.path, err)
 	}
-	return nil
+	return s.keep(ctx, true)
+}
+
+// keep has the one connection keep the statements that bulk.c runs, or let go
+// of them: as long as it has any, it is not closed.
+func (s *Store) keep(ctx context.Context, yes bool) error {
+	_, err := s.db.ExecContext(ctx, "SELECT bouncetail_keep(?)", yes)
+	return err
 }
 
 func damaged(path string, err error) error {
@@ -205,7 +212,7 @@ func (s *Store) Close() error {
 func (s *Store) release() error {
 	var err error
 	if s.db != nil {
-		err = s.db.Close()
+		err = errors.Join(s.keep(context.Background(), false), s.db.Close())
 	}
 	return errors.Join(err, s.lock.Close())
 }
