@@ -643,16 +643,18 @@ func (d *doctor) checkDatabase(ctx context.Context) {
 	if !d.as.stranger() && d.as.do(func() error { return may(folder, unix.W_OK|unix.X_OK) }) != nil {
 		d.say(isFail, fmt.Sprintf("chown %s:%s %s", daemonUser, daemonUser, d.shown(folder)), "%s may not write to its folder %s", d.as.name, d.shown(folder))
 	}
+	free := ""
 	var fs unix.Statfs_t
 	if err := unix.Statfs(folder, &fs); err == nil {
-		free := int64(fs.Bavail) * fs.Bsize
-		if free < little {
-			d.say(isWarn, "make room; a full disk holds records up until there is some, and loses none", "%v are free in %s", megabytes(free), d.shown(folder))
+		left := megabytes(int64(fs.Bavail) * fs.Bsize)
+		free = fmt.Sprintf("; %v are free", left)
+		if left < little {
+			d.say(isWarn, "make room; a full disk holds records up until there is some, and loses none", "%v are free in %s", left, d.shown(folder))
 		}
 	}
 	info, err := os.Stat(path)
 	if errors.Is(err, os.ErrNotExist) {
-		d.say(isOK, "systemctl enable --now bouncetail makes it", "%s is not there yet", shown)
+		d.say(isOK, "systemctl enable --now bouncetail makes it", "%s is not there yet%s", shown, free)
 		return
 	}
 	r, err := sqlite.OpenReader(ctx, path)
@@ -681,7 +683,7 @@ func (d *doctor) checkDatabase(ctx context.Context) {
 		d.say(isFail, fmt.Sprintf("chown %s:%s %s", daemonUser, daemonUser, strings.Join(barred, " ")), "%s may not write %s", d.as.name, strings.Join(barred, ", "))
 		return
 	}
-	d.say(isOK, "", "%s holds %v, is readable by %s", shown, megabytes(info.Size()), map[bool]string{true: "everybody", false: "its owner and group alone"}[info.Mode()&0o004 != 0])
+	d.say(isOK, "", "%s holds %v, is readable by %s%s", shown, megabytes(info.Size()), map[bool]string{true: "everybody", false: "its owner and group alone"}[info.Mode()&0o004 != 0], free)
 }
 
 // checkDaemon asks the lock that the writer of a database holds.
