@@ -125,14 +125,6 @@ func (a *app) recipientTable(list func(func(*bounce.Recipient) error) error) err
 	return g.flush()
 }
 
-// cut shortens a text to n characters; 0 leaves it whole.
-func cut(s string, n int) string {
-	if runes := []rune(s); n > 0 && len(runes) > n {
-		return string(runes[:n-1]) + "…"
-	}
-	return s
-}
-
 // shortTime shows a stored time to the minute.
 func shortTime(stored string) string {
 	return strings.Replace(stored[:min(len(stored), 16)], "T", " ", 1)

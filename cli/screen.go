@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/term"
+	"golang.org/x/text/width"
 )
 
 // screen is where a command prints for people. Colour and width are those of
@@ -70,6 +71,40 @@ func printable(text string) string {
 	}, text)
 }
 
+// columns is how many columns of a terminal a text takes: letters of East Asia
+// take two (UAX #11), marks that are set upon the letter before take none.
+func columns(text string) int {
+	n := 0
+	for _, r := range text {
+		n += runeColumns(r)
+	}
+	return n
+}
+
+func runeColumns(r rune) int {
+	switch kind := width.LookupRune(r).Kind(); {
+	case unicode.In(r, unicode.Mn, unicode.Me):
+		return 0
+	case kind == width.EastAsianWide || kind == width.EastAsianFullwidth:
+		return 2
+	}
+	return 1
+}
+
+// cut shortens a text to n columns; 0 leaves it whole.
+func cut(text string, n int) string {
+	if n <= 0 || columns(text) <= n {
+		return text
+	}
+	used := 0
+	for i, r := range text {
+		if used += runeColumns(r); used >= n {
+			return text[:i] + "…"
+		}
+	}
+	return text
+}
+
 // grid gathers a table and prints it with its columns below one another. A
 // column of numbers alone stands to the right, with separators. On a terminal
 // the last column is cut at its edge.
@@ -112,7 +147,7 @@ func (g *grid) flush() error {
 	widths := make([]int, len(g.heads))
 	for _, row := range append([][]string{g.heads}, g.rows...) {
 		for i, cell := range row {
-			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+			widths[i] = max(widths[i], columns(cell))
 		}
 	}
 	var b strings.Builder
@@ -120,7 +155,7 @@ func (g *grid) flush() error {
 		var text strings.Builder
 		used, last := 0, len(row)-1
 		for i, cell := range row {
-			pad := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
+			pad := strings.Repeat(" ", widths[i]-columns(cell))
 			switch {
 			case !g.words[i] && len(g.rows) > 0:
 				text.WriteString(pad + cell)

@@ -47,6 +47,43 @@ func TestTableOfATerminalEndsAtItsEdge(t *testing.T) {
 	}
 }
 
+// Addresses of IDN and SMTPUTF8 are shown in their own letters.
+func TestTableCountsColumnsAndNotLetters(t *testing.T) {
+	for text, want := range map[string]int{
+		"":                          0,
+		"jane@example.com":          16,
+		"gone@bücher.example":       19, // one letter
+		"gone@bu\u0308cher.example": 19, // a letter and its mark
+		"メール@例え.テスト":                18,
+		"ｆｕｌｌ":                      8,
+		"한국@example.kr":             15,
+		"\U0001F4E7@example.com":    14,
+		"…":                         1,
+	} {
+		if got := columns(text); got != want {
+			t.Errorf("columns(%q) = %d, want %d", text, got, want)
+		}
+	}
+	var out bytes.Buffer
+	g := (&screen{out: &out, width: 50}).table("RECIPIENT", "STATE", "REPLY")
+	g.row("メール@例え.テスト", "bad", strings.Repeat("宛先不明", 10))
+	g.row("u\u0308@example.com", "retry", "full")
+	if err := g.flush(); err != nil {
+		t.Fatal(err)
+	}
+	want := "RECIPIENT           STATE  REPLY\n" +
+		"メール@例え.テスト  bad    宛先不明宛先不明宛先不…\n" +
+		"u\u0308@example.com       retry  full\n"
+	if out.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", &out, want)
+	}
+	for text, want := range map[string]string{"例例例": "例…", "例例": "例例", "abcde": "abc…", "abcu\u0308": "abcu\u0308", "abu\u0308cd": "abu\u0308…"} {
+		if got := cut(text, 4); got != want {
+			t.Errorf("cut(%q, 4) = %q, want %q", text, got, want)
+		}
+	}
+}
+
 func TestJournalGetsLevelsAndNoStamps(t *testing.T) {
 	var out bytes.Buffer
 	log := slog.New(newJournalHandler(&out, slog.LevelInfo))
