@@ -393,7 +393,7 @@ func (d *doctor) checkLogs(context.Context) {
 			}
 		}
 		if barred > 1 {
-			d.say(isWarn, "the same for each, see ls -l "+filepath.Dir(d.shown(s.Path)), "%d more rotated files of %s may not be read", barred-1, d.shown(s.Path))
+			d.say(isWarn, "the same for each, see ls -l "+filepath.Dir(d.shown(s.Path)), "%s more of %s may not be read", amount(barred-1, "rotated file"), d.shown(s.Path))
 		}
 		if live == 0 {
 			d.say(isWarn, "correct the path in the settings, or start the mail server", "%s does not exist; the daemon waits for it", d.shown(s.Path))
@@ -429,7 +429,7 @@ func (d *doctor) checkLog(f logFile) {
 		}
 	}
 	if size == 0 {
-		d.say(isWarn, "see that the mail server logs there: logger -p mail.info test", "%s is empty (%d rotated files beside it)", shown, rotated)
+		d.say(isWarn, "see that the mail server logs there: logger -p mail.info test", "%s is empty (%s beside it)", shown, amount(rotated, "rotated file"))
 		return
 	}
 	seen := survey(head, tail, f.source)
@@ -437,8 +437,8 @@ func (d *doctor) checkLog(f logFile) {
 		d.say(isWarn, "is it the log of the mail server? bouncetail classify LINE tells how a line is read", "%s may be read, but holds no line of a mail server", shown)
 		return
 	}
-	d.say(isOK, "", "%s may be read by %s: %s, %d rotated files beside it; lines of %s, stamped %s",
-		shown, d.as.name, size, rotated, strings.Join(seen.mtas, " and "), seen.stamp)
+	d.say(isOK, "", "%s may be read by %s: %s, %s beside it; lines of %s, stamped %s",
+		shown, d.as.name, size, amount(rotated, "rotated file"), strings.Join(seen.mtas, " and "), seen.stamp)
 	if len(seen.unread) > 0 {
 		d.say(isWarn, "send this line to the project, without what is private in it", "%s holds delivery lines that are not understood: %s", shown, cut(seen.unread[0].Example, 120))
 	}
@@ -720,10 +720,10 @@ func (d *doctor) checkFound(ctx context.Context) {
 	}
 	unread, err := r.Unread(ctx)
 	if err == nil && len(unread) > 0 {
-		d.say(isWarn, "send such a line to the project, without what is private in it", "%d shapes of delivery lines are not understood, such as %s", len(unread), cut(unread[0].Name, 120))
+		d.say(isWarn, "send such a line to the project, without what is private in it", "%s of delivery lines %s not understood, such as %s", amount(len(unread), "shape"), verb(len(unread), "is", "are"), cut(unread[0].Name, 120))
 	}
 	gaps, _ := r.Gaps(ctx) // an unread database has been reported above
 	for _, g := range gaps {
-		d.say(isWarn, "see rotation; SELECT * FROM gaps in the database says when", "%d times log was destroyed before it could be read: %s", g.N, g.Name)
+		d.say(isWarn, "see rotation; SELECT * FROM gaps in the database says when", "%s log was destroyed before it could be read: %s", amount(g.N, "time"), g.Name)
 	}
 }

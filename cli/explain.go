@@ -228,7 +228,7 @@ func (a *app) rebuild() *cobra.Command {
 			if err = errors.Join(err, store.Close()); err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(a.stdout, "%d rows were not as the records have them, and are now.\n", n)
+			_, err = fmt.Fprintf(a.stdout, "%s %s not as the records have them, and %s now.\n", amount(n, "row"), verb(n, "was", "were"), verb(n, "is", "are"))
 			return err
 		},
 	}

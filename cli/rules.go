@@ -337,7 +337,7 @@ func (a *app) unclassified() *cobra.Command {
 			fmt.Fprintln(a.stderr, "Every reply is known to a rule.")
 			return nil
 		}
-		fmt.Fprintf(a.stderr, "%d shapes of replies are known to no rule. A rule for the first, to be finished and put into %s:\n", total, settings.Rules+"/mine.yaml")
+		fmt.Fprintf(a.stderr, "%s of replies %s known to no rule. A rule for the first, to be finished and put into %s:\n", amount(total, "shape"), verb(total, "is", "are"), settings.Rules+"/mine.yaml")
 		_, err = fmt.Fprint(a.stderr, ruleFor(&replies[0]))
 		return err
 	}

@@ -239,9 +239,10 @@ func status(p *pipeline.Progress, troubles string) string {
 	if troubles != "" {
 		parts = append(parts, troubles)
 	}
-	counts := fmt.Sprintf("%d lines read, %d new failures kept, %d lines not understood", p.Lines.Load(), p.New.Load(), p.Unread.Load())
+	counts := fmt.Sprintf("%s read, %s kept, %s not understood",
+		amount(int(p.Lines.Load()), "line"), amount(int(p.New.Load()), "new failure"), amount(int(p.Unread.Load()), "line"))
 	if gaps := p.Gaps.Load(); gaps > 0 {
-		counts += fmt.Sprintf(", %d gaps", gaps)
+		counts += ", " + amount(int(gaps), "gap")
 	}
 	return "STATUS=" + strings.Join(append(parts, counts), "; ")
 }

@@ -233,7 +233,7 @@ func (l *topList) show(s *screen) error {
 		}
 		g.row(row...)
 	}
-	if _, err := fmt.Fprintf(s.out, "%s attempts failed %s.\n\n", thousands(int64(l.failed)), l.period()); err != nil {
+	if _, err := fmt.Fprintf(s.out, "%s failed %s.\n\n", amount(l.failed, "attempt"), l.period()); err != nil {
 		return err
 	}
 	return g.flush()
