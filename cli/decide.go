@@ -270,7 +270,7 @@ func (a *app) decisions() *cobra.Command {
 			}
 			g := a.screen().table("RECIPIENT", "DECISION", "SINCE", "UNTIL", "ENDED", "NOTE")
 			err = r.Decisions(cmd.Context(), all, func(d *sqlite.Decision) error {
-				g.row(d.Recipient, d.Decision, shortTime(d.DecidedAt), shortTime(d.Until), shortTime(d.EndedAt), d.Note)
+				g.row(d.Recipient, d.Decision, shortTime(d.DecidedAt), ifAny(d.Until), ifAny(d.EndedAt), d.Note)
 				return nil
 			})
 			return errors.Join(err, g.flush())

@@ -100,11 +100,11 @@ func (l *history) tell(w io.Writer) error {
 		delivered = shortTime(*l.LastDeliveryAt)
 	}
 	fmt.Fprintf(w, "  last delivery   %s\n", delivered)
-	if l.LastBounceID == 0 {
+	if l.FirstFailureAt == nil || l.LastFailureAt == nil {
 		fmt.Fprintf(w, "  failures        none\n")
 	} else {
 		fmt.Fprintf(w, "  failures        %d permanent, %d to be retried, from %s to %s\n",
-			l.PermanentCount, l.RetryCount, shortTime(l.FirstFailureAt), shortTime(l.LastFailureAt))
+			l.PermanentCount, l.RetryCount, shortTime(*l.FirstFailureAt), shortTime(*l.LastFailureAt))
 	}
 	for _, c := range l.Counted {
 		if c.Policy.Failures == 0 {
@@ -170,12 +170,12 @@ func (l *history) timeline() []entry {
 	}
 	for _, d := range l.Decisions {
 		e := entry{at: d.DecidedAt, text: d.Decision + " by hand", reply: d.Note}
-		if d.Until != "" {
-			e.text += ", until " + shortTime(d.Until)
+		if d.Until != nil {
+			e.text += ", until " + shortTime(*d.Until)
 		}
 		all = append(all, e)
-		if d.EndedAt != "" {
-			all = append(all, entry{at: d.EndedAt, text: d.Decision + " ended"})
+		if d.EndedAt != nil {
+			all = append(all, entry{at: *d.EndedAt, text: d.Decision + " ended"})
 		}
 	}
 	for _, o := range l.Releases {

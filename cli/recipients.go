@@ -116,13 +116,21 @@ func parseSince(s string, now time.Time) (time.Time, error) {
 func (a *app) recipientTable(list func(func(*bounce.Recipient) error) error) error {
 	g := a.screen().table("RECIPIENT", "STATE", "CATEGORY", "REASON", "LAST FAILURE", "REPLY")
 	err := list(func(r *bounce.Recipient) error {
-		g.row(r.Recipient, r.State, r.Category, r.Reason, shortTime(r.LastFailureAt), r.Reply)
+		g.row(r.Recipient, r.State, r.Category, r.Reason, ifAny(r.LastFailureAt), r.Reply)
 		return nil
 	})
 	if err != nil {
 		return err
 	}
 	return g.flush()
+}
+
+// ifAny shows a stored time like shortTime, and nothing where there is none.
+func ifAny(stored *string) string {
+	if stored == nil {
+		return ""
+	}
+	return shortTime(*stored)
 }
 
 // shortTime shows a stored time to the minute.

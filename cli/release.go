@@ -149,7 +149,7 @@ func (a *app) releases() *cobra.Command {
 			for i := range all {
 				o := &all[i]
 				of := strings.Join(slices.DeleteFunc([]string{o.Category, o.Reason, o.Domain}, func(s string) bool { return s == "" }), " ")
-				g.row(fmt.Sprint(o.ID), shortTime(o.Since), shortTime(o.Until), cmp.Or(of, "all"), shortTime(o.ReleasedAt), shortTime(o.WithdrawnAt), o.Note)
+				g.row(fmt.Sprint(o.ID), shortTime(o.Since), shortTime(o.Until), cmp.Or(of, "all"), shortTime(o.ReleasedAt), ifAny(o.WithdrawnAt), o.Note)
 			}
 			return g.flush()
 		},

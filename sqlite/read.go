@@ -56,8 +56,8 @@ type Filter struct {
 }
 
 const recipientColumns = `
-		  r.recipient, r.domain, r.state, r.decided_by, r.category, r.reason, coalesce(r.first_failure_at, ''), coalesce(r.last_failure_at, ''),
-		  r.last_delivery_at, r.permanent_count, r.retry_count, r.bad_since, r.bad_until, coalesce(r.last_bounce_id, 0), r.seq`
+		  r.recipient, r.domain, r.state, r.decided_by, r.category, r.reason, r.first_failure_at, r.last_failure_at,
+		  r.last_delivery_at, r.permanent_count, r.retry_count, r.bad_since, r.bad_until, r.last_bounce_id, r.seq`
 
 // recipientFields is where recipientColumns go.
 func recipientFields(r *bounce.Recipient) []any {
