@@ -98,7 +98,7 @@ func settle(c config.Config) settled {
 
 // tell shows what good settings come to.
 func (s *settled) tell(out, remarks io.Writer) error {
-	fmt.Fprintln(out, "database:", s.Database)
+	fmt.Fprintln(out, "database:", printable(s.Database))
 	if len(s.Sources) == 0 {
 		fmt.Fprintln(out, "sources:  the first that exists of", strings.Join(config.Usual, ", "))
 	}
@@ -106,7 +106,7 @@ func (s *settled) tell(out, remarks io.Writer) error {
 		fmt.Fprintf(out, "source:   %s (%s)\n", printable(source.Path), source.MTA)
 	}
 	if s.Publish.Directory != "" {
-		fmt.Fprintf(out, "publish:  %s (%s), %s\n", s.Publish.Directory, strings.Join(s.Publish.Maps, ", "), s.Publish.Action)
+		fmt.Fprintf(out, "publish:  %s (%s), %s\n", printable(s.Publish.Directory), strings.Join(s.Publish.Maps, ", "), s.Publish.Action)
 	}
 	for _, w := range s.Webhooks {
 		signed := map[bool]string{true: "signed", false: "not signed"}[w.Signed]
@@ -116,7 +116,7 @@ func (s *settled) tell(out, remarks io.Writer) error {
 		fmt.Fprintln(out, "          under systemd these need the network: the drop-in webhooks.conf opens it, see docs/webhooks.md")
 	}
 	for _, w := range s.Warnings {
-		fmt.Fprintln(remarks, "warning:", w)
+		fmt.Fprintln(remarks, "warning:", printable(w))
 	}
 	_, err := fmt.Fprintln(out, "The settings are good.")
 	return err

@@ -52,7 +52,7 @@ func (a *app) importLogs() *cobra.Command {
 				if source, err = commonSource(c, source, cmd.Flags().Changed); err != nil {
 					return err
 				}
-				fmt.Fprintf(a.stderr, "Reading %s\n", strings.Join(files, ", "))
+				fmt.Fprintf(a.stderr, "Reading %s\n", printable(strings.Join(files, ", ")))
 			}
 			c.Sources = []config.Source{source}
 			limitMemory()
@@ -161,7 +161,7 @@ func (a *app) importFiles(ctx context.Context, c config.Config, files []string) 
 	}
 	for _, path := range slices.Sorted(maps.Keys(s.read)) {
 		if s.recognisedIn(path) == 0 {
-			fmt.Fprintf(a.stderr, "%s: no line of a mail server in it\n", path)
+			fmt.Fprintf(a.stderr, "%s: no line of a mail server in it\n", printable(path))
 		}
 	}
 	return a.summary(ctx, c.Database, &p.Progress, took, unjoined)
@@ -272,7 +272,7 @@ func dbFlag(path string) string {
 	if path == "" {
 		return ""
 	}
-	return " --db " + path
+	return " --db " + printable(path)
 }
 
 // thousands writes a number with separators: 1,234,567.

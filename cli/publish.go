@@ -79,7 +79,7 @@ func (a *app) tellPublished(p *publish.Publisher, result publish.Result) error {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(&out, "\n%s (%s bytes)\n  %s\n", path, thousands(info.Size()), fmt.Sprintf(m.Use, path))
+		fmt.Fprintf(&out, "\n%s (%s bytes)\n  %s\n", printable(path), thousands(info.Size()), printable(fmt.Sprintf(m.Use, path)))
 	}
 	_, err := fmt.Fprint(a.stdout, out.String())
 	return err

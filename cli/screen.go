@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -8,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"golang.org/x/term"
@@ -64,11 +66,26 @@ func printable(text string) string {
 		switch {
 		case r == '\t', r == '\n':
 			return ' '
-		case r == utf8.RuneError, unicode.IsControl(r), unicode.Is(unicode.Cf, r), r == '\u2028', r == '\u2029':
+		case r == utf8.RuneError, obeyed(r):
 			return '?'
 		}
 		return r
 	}, text)
+}
+
+// printableLines is printable for a text of several lines.
+func printableLines(text string) string {
+	lines := strings.Split(text, "\n")
+	for i := range lines {
+		lines[i] = printable(lines[i])
+	}
+	return strings.Join(lines, "\n")
+}
+
+// obeyed reports what a terminal may obey: control characters, and marks that
+// turn the direction of writing or are not seen.
+func obeyed(r rune) bool {
+	return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == '\u2028' || r == '\u2029'
 }
 
 // columns is how many columns of a terminal a text takes: letters of East Asia
@@ -191,10 +208,37 @@ func (g *grid) flush() error {
 }
 
 // objects writes one JSON object a line.
-func (a *app) objects() *json.Encoder {
-	enc := json.NewEncoder(a.stdout)
+func (a *app) objects() *json.Encoder { return objects(a.stdout) }
+
+func objects(w io.Writer) *json.Encoder {
+	enc := json.NewEncoder(escaper{w})
 	enc.SetEscapeHTML(false)
 	return enc
+}
+
+// escaper escapes what a terminal may obey and encoding/json leaves as it is.
+type escaper struct{ w io.Writer }
+
+// Write takes whole lines of JSON, as its encoder writes them.
+func (e escaper) Write(line []byte) (int, error) {
+	strange := func(r rune) bool { return r != '\n' && obeyed(r) }
+	if !bytes.ContainsFunc(line, strange) {
+		return e.w.Write(line)
+	}
+	var b strings.Builder
+	for _, r := range string(line) {
+		if !strange(r) {
+			b.WriteRune(r)
+			continue
+		}
+		for _, unit := range utf16.Encode([]rune{r}) {
+			fmt.Fprintf(&b, "\\u%04x", unit)
+		}
+	}
+	if _, err := io.WriteString(e.w, b.String()); err != nil {
+		return 0, err
+	}
+	return len(line), nil
 }
 
 // printObjects prints each of some rows as a JSON object.

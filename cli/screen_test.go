@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"encoding/json"
 	"log/slog"
 	"regexp"
 	"strings"
@@ -81,6 +82,21 @@ func TestTableCountsColumnsAndNotLetters(t *testing.T) {
 		if got := cut(text, 4); got != want {
 			t.Errorf("cut(%q, 4) = %q, want %q", text, got, want)
 		}
+	}
+}
+
+func TestJSONShowsATerminalNothingToObey(t *testing.T) {
+	want := "\x1b[31m \u009b31m \u202e \u2028 \x7f \U000E0041 <é> \U0001F4E7"
+	var out bytes.Buffer
+	if err := objects(&out).Encode(want); err != nil {
+		t.Fatal(err)
+	}
+	if i := strings.IndexFunc(strings.TrimSuffix(out.String(), "\n"), obeyed); i >= 0 {
+		t.Errorf("%q holds what a terminal obeys", out.String())
+	}
+	var got string
+	if err := json.Unmarshal(out.Bytes(), &got); err != nil || got != want {
+		t.Errorf("%s reads as %q, %v; want %q", out.Bytes(), got, err, want)
 	}
 }
 

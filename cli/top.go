@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -159,8 +158,7 @@ func (l *topList) nameOf(t *sqlite.Top) string {
 }
 
 func (l *topList) writeJSON(w io.Writer) error {
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
+	enc := objects(w)
 	const seconds = "2006-01-02T15:04:05Z"
 	for i := range l.rows {
 		t := &l.rows[i]
