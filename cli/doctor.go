@@ -637,7 +637,7 @@ func (d *doctor) checkDatabase(ctx context.Context) {
 	shown := d.shown(path)
 	folder := filepath.Dir(path)
 	if info, err := os.Stat(folder); err != nil || !info.IsDir() {
-		d.say(isFail, fmt.Sprintf("install -d -m 0750 -o %s -g %s %s", daemonUser, daemonUser, d.shown(folder)), "its folder %s does not exist", d.shown(folder))
+		d.say(isFail, fmt.Sprintf("install -d -m 0751 -o %s -g %s %s", daemonUser, daemonUser, d.shown(folder)), "its folder %s does not exist", d.shown(folder))
 		return
 	}
 	if !d.as.stranger() && d.as.do(func() error { return may(folder, unix.W_OK|unix.X_OK) }) != nil {

@@ -226,7 +226,7 @@ func TestPackageLives(t *testing.T) {
 
 	m.sh("apt-get install -y /root/before.deb")
 	m.sh(`
-		test "$(stat -c '%U:%G %a' /var/lib/bouncetail)" = 'bouncetail:bouncetail 750'
+		test "$(stat -c '%U:%G %a' /var/lib/bouncetail)" = 'bouncetail:bouncetail 751'
 		id bouncetail | grep -q '(adm)'
 		id bouncetail | grep -q '(systemd-journal)'
 		test -L /etc/systemd/system/multi-user.target.wants/bouncetail.service
