@@ -105,7 +105,7 @@ func logsOf(c config.Config) ([]string, error) {
 		}
 	}
 	if len(files) == 0 {
-		return nil, fmt.Errorf("no mail log found (looked for %s); name it: bouncetail import FILE…, or let the journal write one: bouncetail import --help",
+		return nil, fmt.Errorf("no mail log found (looked for %s); name it: bouncetail import FILE…, or take the journal: journalctl -o short-iso SYSLOG_FACILITY=2 | bouncetail import -",
 			strings.Join(config.Usual, ", "))
 	}
 	return files, nil
