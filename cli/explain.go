@@ -103,8 +103,8 @@ func (l *history) tell(w io.Writer) error {
 	if l.FirstFailureAt == nil || l.LastFailureAt == nil {
 		fmt.Fprintf(w, "  failures        none\n")
 	} else {
-		fmt.Fprintf(w, "  failures        %d permanent, %d to be retried, from %s to %s\n",
-			l.PermanentCount, l.RetryCount, shortTime(*l.FirstFailureAt), shortTime(*l.LastFailureAt))
+		fmt.Fprintf(w, "  failures        %s permanent, %s to be retried, from %s to %s\n",
+			thousands(int64(l.PermanentCount)), thousands(int64(l.RetryCount)), shortTime(*l.FirstFailureAt), shortTime(*l.LastFailureAt))
 	}
 	for _, c := range l.Counted {
 		if c.Policy.Failures == 0 {
@@ -113,7 +113,7 @@ func (l *history) tell(w io.Writer) error {
 		fmt.Fprintf(w, "  the policy      %s: %d of %s over %d of %s, within %d\n", c.Category, c.Failures, amount(c.Policy.Failures, "failure"), c.Days, amount(c.Policy.Days, "day"), c.Policy.Window)
 	}
 	if total := l.PermanentCount + l.RetryCount; total > len(l.Attempts) {
-		fmt.Fprintf(w, "\nThe last %d of %d attempts, and what was decided (UTC):\n", len(l.Attempts), total)
+		fmt.Fprintf(w, "\nThe last %d of %s attempts, and what was decided (UTC):\n", len(l.Attempts), thousands(int64(total)))
 	} else {
 		fmt.Fprintf(w, "\nAttempts, and what was decided (UTC):\n")
 	}

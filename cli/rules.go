@@ -330,12 +330,16 @@ func (a *app) unclassified() *cobra.Command {
 		if asJSON {
 			return printObjects(a, replies)
 		}
-		for i := range replies {
-			fmt.Fprintf(a.stdout, "%d  %s\n", replies[i].Count, cut(printable(replies[i].Example), 200))
-		}
 		if total == 0 {
 			fmt.Fprintln(a.stderr, "Every reply is known to a rule.")
 			return nil
+		}
+		g := a.screen().table("COUNT", "LAST SEEN", "EXAMPLE")
+		for i := range replies {
+			g.row(replies[i].Count, shortTime(replies[i].LastSeen), replies[i].Example)
+		}
+		if err := g.flush(); err != nil {
+			return err
 		}
 		fmt.Fprintf(a.stderr, "%s of replies %s known to no rule. A rule for the first, to be finished and put into %s:\n", amount(total, "shape"), verb(total, "is", "are"), printable(settings.Rules+"/mine.yaml"))
 		_, err = fmt.Fprint(a.stderr, ruleFor(&replies[0]))
