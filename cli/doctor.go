@@ -667,6 +667,10 @@ func (d *doctor) checkDatabase(ctx context.Context) {
 		return
 	}
 	defer r.Close()
+	size := info.Size()
+	if wal, err := os.Stat(path + "-wal"); err == nil {
+		size += wal.Size()
+	}
 	var barred []string
 	for _, end := range []string{"", "-wal", "-shm", ".lock"} {
 		if err := d.as.do(func() error {
@@ -683,7 +687,7 @@ func (d *doctor) checkDatabase(ctx context.Context) {
 		d.say(isFail, fmt.Sprintf("chown %s:%s %s", daemonUser, daemonUser, strings.Join(barred, " ")), "%s may not write %s", d.as.name, strings.Join(barred, ", "))
 		return
 	}
-	d.say(isOK, "", "%s holds %v, is readable by %s%s", shown, megabytes(info.Size()), map[bool]string{true: "everybody", false: "its owner and group alone"}[info.Mode()&0o004 != 0], free)
+	d.say(isOK, "", "%s holds %v, is readable by %s%s", shown, megabytes(size), map[bool]string{true: "everybody", false: "its owner and group alone"}[info.Mode()&0o004 != 0], free)
 }
 
 // checkDaemon asks the lock that the writer of a database holds.
@@ -716,7 +720,7 @@ func (d *doctor) checkFound(ctx context.Context) {
 	}
 	d.say(isOK, "bouncetail recipients --state bad", "%s", f.sentence())
 	if len(f.own) > 0 {
-		d.say(isWarn, "the section of each reason in docs/categories.md says what to do; bouncetail import shows them by provider", "%s", f.ownSentence())
+		d.say(isWarn, "docs/categories.md says what to do about each reason; bouncetail incidents and bouncetail top reasons show more", "%s", f.ownSentence())
 	}
 	unread, err := r.Unread(ctx)
 	if err == nil && len(unread) > 0 {
