@@ -82,8 +82,9 @@ type Parser struct {
 	hour          hourOf    // of the last stamp
 	hourStart     time.Time
 	second        time.Time // of the last stamp, without its fraction
-	seconds       uint32    // likewise, see stamp.seconds
-	timed         bool      // these two are of header.stamp
+	fraction      time.Duration
+	seconds       uint32 // see stamp.seconds
+	timed         bool   // these three are of header.stamp
 	unread        map[shape]*bounce.Unread
 	counts        Counts
 	pieces        map[string]*fragments // of lines that came in several, by host and process

@@ -225,6 +225,9 @@ const skew = 28 * 24 * time.Hour
 // at returns the time of a line and remembers it.
 func (p *Parser) at(h *header) time.Time {
 	fraction := time.Duration(h.stamp.nan)
+	if p.timed && p.fraction == fraction {
+		return p.last
+	}
 	if !p.timed {
 		p.second, p.seconds, p.timed = p.secondOf(&h.stamp), h.stamp.seconds(), true
 		if !h.stamp.zoned && p.second.Add(fraction).Before(p.newest.Add(-overtake)) {
@@ -235,7 +238,7 @@ func (p *Parser) at(h *header) time.Time {
 		}
 		p.read = true
 	}
-	p.last = p.second.Add(fraction)
+	p.last, p.fraction = p.second.Add(fraction), fraction
 	if p.last.After(p.newest) {
 		p.newest = p.last
 	}
