@@ -18,7 +18,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash/maphash"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -45,21 +44,16 @@ type Queue struct {
 	MaxMessages int
 
 	messages table
-	changed  []*message       // since the last call of Changes
-	ended    map[key]struct{} // the keys that have a row in the database, and no message any more
-	free     []*message       // ended ones, to be used again
+	changed  []*message // since the last call of Changes
+	ended    []*message // likewise: those that had a row in the database; they may have come again
+	live     int        // messages that have not ended
+	free     []*message // ended ones, to be used again
 	origins  origins
 	senders  [1024]string
 	sweepAt  time.Time // log time of the next sweep by age
 
 	unjoined int
 	delivery bounce.Delivery // handed to yield, and used again
-}
-
-// key names a message that is gone.
-type key struct {
-	origin uint32
-	id     string
 }
 
 // message is what is known of one message.
@@ -69,26 +63,12 @@ type message struct {
 	messageID string
 	sender    string
 	hasSender bool
-	deferrals map[string]*deferral // by recipient, as logged
+	deferrals deferrals
 
 	seenAt time.Time
 	stored bool // it has a row in the database
+	ended  bool // and is only kept until that is deleted
 	at     int  // where it stands in changed, counted from 1; 0 where it does not
-}
-
-// entry is the JSON in which a message is stored.
-type entry struct {
-	Sender    string               `json:"s,omitempty"`
-	HasSender bool                 `json:"hs,omitempty"`
-	MessageID string               `json:"m,omitempty"`
-	Deferrals map[string]*deferral `json:"d,omitempty"` // by recipient, as logged
-}
-
-// deferral is why a recipient was put off the last time.
-type deferral struct {
-	OriginalRecipient string       `json:"o,omitempty"`
-	DSN               string       `json:"n,omitempty"`
-	Reply             bounce.Reply `json:"r"`
 }
 
 // New returns an empty memory with the default limits.
@@ -97,7 +77,6 @@ func New() *Queue {
 		Lifetime:    DefaultLifetime,
 		MaxMessages: DefaultMaxMessages,
 		messages:    newTable(),
-		ended:       make(map[key]struct{}),
 		origins:     origins{numbers: make(map[origin]uint32)},
 	}
 }
@@ -113,16 +92,20 @@ func (q *Queue) Restore(entries []bounce.QueueEntry) error {
 		if m == nil {
 			m = &message{origin: q.origins.last, id: []byte(e.QueueID)}
 			q.messages.add(m, hash)
+			q.live++
 		}
-		m.messageID, m.sender = known.MessageID, known.Sender
-		m.hasSender, m.deferrals = known.HasSender, known.Deferrals
+		m.messageID, m.sender, m.hasSender = known.MessageID, known.Sender, known.HasSender
+		m.deferrals.clear()
+		for recipient, d := range known.Deferrals {
+			m.deferrals.set(recipient, *d)
+		}
 		m.seenAt, m.stored = e.SeenAt, true
 	}
 	return nil
 }
 
 // Len returns how many messages are remembered.
-func (q *Queue) Len() int { return q.messages.taken }
+func (q *Queue) Len() int { return q.live }
 
 // Unjoined returns how many expired messages had no deferral in the logs that
 // were read, so that nothing can be said of their recipients.
@@ -154,7 +137,8 @@ func (q *Queue) learn(ev *bounce.Event) {
 	m := q.message(ev)
 	if ev.MessageID != "" && ev.MessageID != m.messageID {
 		if m.messageID != "" {
-			m.sender, m.hasSender, m.deferrals = "", false, nil
+			m.sender, m.hasSender = "", false
+			m.deferrals.clear()
 		}
 		m.messageID = strings.Clone(ev.MessageID)
 	}
@@ -188,19 +172,16 @@ func (q *Queue) attempt(ev *bounce.Event, yield func(*bounce.Delivery)) {
 	}
 	if m != nil {
 		fillFromMessage(d, m)
-		last, wasDeferred := m.deferrals[ev.Recipient]
 		switch {
 		case ev.Outcome == bounce.Deferred:
-			if m.deferrals == nil {
-				m.deferrals = make(map[string]*deferral, 1)
-			}
-			m.deferrals[ev.Recipient] = &deferral{ev.OriginalRecipient, ev.DSN, ev.Reply}
-		case wasDeferred:
+			m.deferrals.set(ev.Recipient, deferral{ev.OriginalRecipient, ev.DSN, ev.Reply})
+		case m.deferrals.of(ev.Recipient) != nil:
 			if ev.Outcome == bounce.Expired && !ev.Reply.Remote() {
+				last := m.deferrals.of(ev.Recipient)
 				d.Reply = last.Reply
 				d.DSN = cmp.Or(d.DSN, last.DSN)
 			}
-			delete(m.deferrals, ev.Recipient)
+			m.deferrals.remove(ev.Recipient)
 			q.touch(m)
 		}
 	}
@@ -209,7 +190,7 @@ func (q *Queue) attempt(ev *bounce.Event, yield func(*bounce.Delivery)) {
 
 func (q *Queue) giveUp(ev *bounce.Event, yield func(*bounce.Delivery)) {
 	m := q.known(ev)
-	if m == nil || len(m.deferrals) == 0 {
+	if m == nil || len(m.deferrals.all) == 0 {
 		q.unjoined++
 		return
 	}
@@ -217,16 +198,15 @@ func (q *Queue) giveUp(ev *bounce.Event, yield func(*bounce.Delivery)) {
 		m.sender, m.hasSender = q.sender(ev.Sender), true
 	}
 	// In order, so that a log read twice gives its records in the same order.
-	for _, recipient := range slices.Sorted(maps.Keys(m.deferrals)) {
-		last := m.deferrals[recipient]
+	for _, last := range m.deferrals.sorted() {
 		d := &q.delivery
 		*d = bounce.Delivery{
-			ID:                ev.ID.ForRecipient(recipient),
+			ID:                ev.ID.ForRecipient(last.recipient),
 			At:                ev.At,
 			Host:              ev.Host,
 			MTA:               ev.MTA,
 			QueueID:           ev.QueueID,
-			Recipient:         recipient,
+			Recipient:         last.recipient,
 			OriginalRecipient: last.OriginalRecipient,
 			Outcome:           bounce.Expired,
 			DSN:               last.DSN,
@@ -235,7 +215,7 @@ func (q *Queue) giveUp(ev *bounce.Event, yield func(*bounce.Delivery)) {
 		fillFromMessage(d, m)
 		yield(d)
 	}
-	m.deferrals = nil
+	m.deferrals.clear()
 	m.seenAt = ev.At
 	q.touch(m)
 }
@@ -252,6 +232,9 @@ func fillFromMessage(d *bounce.Delivery, m *message) {
 // known returns the message that an event is about, or nil.
 func (q *Queue) known(ev *bounce.Event) *message {
 	m, _ := q.messages.find(q.origins.number(ev.Host, ev.MTA), ev.QueueID)
+	if m != nil && m.ended {
+		return nil
+	}
 	return m
 }
 
@@ -261,20 +244,19 @@ func (q *Queue) message(ev *bounce.Event) *message {
 	q.sweep(ev.At)
 	origin := q.origins.number(ev.Host, ev.MTA)
 	m, hash := q.messages.find(origin, ev.QueueID)
-	if m == nil {
+	switch {
+	case m == nil:
 		if n := len(q.free); n > 0 {
 			m, q.free = q.free[n-1], q.free[:n-1]
 		} else {
 			m = &message{}
 		}
 		m.origin, m.id = origin, append(m.id, ev.QueueID...)
-		if len(q.ended) > 0 {
-			k := key{origin, ev.QueueID}
-			if _, m.stored = q.ended[k]; m.stored {
-				delete(q.ended, k)
-			}
-		}
 		q.messages.add(m, hash)
+		q.live++
+	case m.ended:
+		m.ended = false
+		q.live++
 	}
 	m.seenAt = ev.At
 	q.touch(m)
@@ -295,18 +277,27 @@ const maxFree = 10_000
 // forget drops a message. One that has no row in the database, because it came
 // and went within a batch, as most do, leaves no trace.
 func (q *Queue) forget(m *message) {
-	q.messages.remove(m)
-	if m.stored {
-		q.ended[key{m.origin, string(m.id)}] = struct{}{}
-	}
+	q.live--
 	if m.at > 0 {
 		last := q.changed[len(q.changed)-1]
 		last.at = m.at
 		q.changed[m.at-1] = last
 		q.changed = q.changed[:len(q.changed)-1]
 	}
+	m.deferrals.clear()
+	*m = message{origin: m.origin, id: m.id, deferrals: m.deferrals, stored: m.stored, ended: m.stored}
+	if m.ended {
+		q.ended = append(q.ended, m)
+		return
+	}
+	q.drop(m)
+}
+
+// drop takes a message out of the table, to be used again.
+func (q *Queue) drop(m *message) {
+	q.messages.remove(m)
 	if len(q.free) < maxFree {
-		*m = message{id: m.id[:0]}
+		*m = message{id: m.id[:0], deferrals: m.deferrals}
 		q.free = append(q.free, m)
 	}
 }
@@ -331,7 +322,7 @@ func (q *Queue) sweep(now time.Time) {
 	}
 	q.sweepAt = now.Add(time.Hour)
 	for _, m := range q.messages.all() {
-		if now.Sub(m.seenAt) > q.Lifetime {
+		if !m.ended && now.Sub(m.seenAt) > q.Lifetime {
 			q.forget(m)
 		}
 	}
@@ -339,7 +330,7 @@ func (q *Queue) sweep(now time.Time) {
 		return
 	}
 	// A tenth at once, so that the sort is paid for by many messages.
-	oldest := q.messages.all()
+	oldest := slices.DeleteFunc(q.messages.all(), func(m *message) bool { return m.ended })
 	slices.SortFunc(oldest, func(a, b *message) int {
 		return cmp.Or(a.seenAt.Compare(b.seenAt), cmp.Compare(a.origin, b.origin), bytes.Compare(a.id, b.id))
 	})
@@ -354,27 +345,30 @@ func (q *Queue) sweep(now time.Time) {
 func (q *Queue) Changes() ([]bounce.QueueEntry, error) {
 	var entries []bounce.QueueEntry
 	for _, m := range q.changed {
-		data, err := json.Marshal(entry{m.sender, m.hasSender, m.messageID, m.deferrals})
+		data, err := json.Marshal(entry{m.sender, m.hasSender, m.messageID, m.deferrals.byRecipient()})
 		if err != nil {
 			return nil, fmt.Errorf("what is remembered of message %s: %w", m.id, err)
 		}
-		e := q.entry(key{m.origin, string(m.id)})
+		e := q.entry(m)
 		e.SeenAt, e.Data = m.seenAt, data
 		entries = append(entries, e)
 		m.stored, m.at = true, 0
 	}
-	for k := range q.ended {
-		entries = append(entries, q.entry(k))
+	for _, m := range q.ended {
+		if m.ended { // and not listed twice
+			entries = append(entries, q.entry(m))
+			m.ended = false
+			q.drop(m)
+		}
 	}
-	q.changed = q.changed[:0]
-	clear(q.ended)
+	q.changed, q.ended = q.changed[:0], q.ended[:0]
 	slices.SortFunc(entries, func(a, b bounce.QueueEntry) int {
 		return cmp.Or(cmp.Compare(a.Host, b.Host), cmp.Compare(a.MTA, b.MTA), cmp.Compare(a.QueueID, b.QueueID))
 	})
 	return entries, nil
 }
 
-func (q *Queue) entry(k key) bounce.QueueEntry {
-	o := q.origins.known[k.origin]
-	return bounce.QueueEntry{Host: o.host, MTA: o.mta, QueueID: k.id}
+func (q *Queue) entry(m *message) bounce.QueueEntry {
+	o := q.origins.known[m.origin]
+	return bounce.QueueEntry{Host: o.host, MTA: o.mta, QueueID: string(m.id)}
 }
