@@ -192,6 +192,9 @@ func plainAddress(s, opening string) (address, rest string, ok bool) {
 
 // word reports whether s is not empty and holds no space of any kind.
 func word(s string) bool {
+	if isPrintable(s) {
+		return s != "" && strings.IndexByte(s, ' ') < 0
+	}
 	for i := range len(s) {
 		if s[i] <= ' ' {
 			return false
@@ -364,12 +367,26 @@ func plainEximCommand(command string) bool {
 	return false
 }
 
+// cutField returns what stands behind the first of a field such as " S=". There
+// are fewer equals signs in a line than spaces.
+func cutField(s, field string) (value string, found bool) {
+	for end := 0; ; {
+		next := strings.IndexByte(s[end:], '=')
+		if next < 0 {
+			return "", false
+		}
+		if end += next + 1; strings.HasSuffix(s[:end], field) {
+			return s[end:], true
+		}
+	}
+}
+
 func plainArrival(rest string, ev *bounce.Event) bool {
 	from, after, found := strings.Cut(rest, " ")
 	if !found || !word(from) || from[0] == '"' {
 		return false
 	}
-	if _, tail, found := strings.Cut(after, " S="); found {
+	if tail, found := cutField(after, " S="); found {
 		digits := 0
 		for digits < len(tail) && isDigit(tail[digits]) {
 			digits++
@@ -377,14 +394,14 @@ func plainArrival(rest string, ev *bounce.Event) bool {
 		if digits == 0 || digits == len(tail) || tail[digits] != ' ' {
 			return false
 		}
-		if _, id, found := strings.Cut(tail, " id="); found {
+		if id, found := cutField(tail, " id="); found {
 			id, _, _ = strings.Cut(id, " ")
 			if !word(id) {
 				return false
 			}
 			ev.MessageID = clean(id)
 		}
-	} else if strings.Contains(after, " id=") {
+	} else if _, found := cutField(after, " id="); found {
 		return false
 	}
 	ev.Kind, ev.HasSender = bounce.EventMessage, true

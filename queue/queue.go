@@ -50,7 +50,7 @@ type Queue struct {
 	free     []*message // ended ones, to be used again
 	origins  origins
 	senders  [1024]string
-	sweepAt  time.Time // log time of the next sweep by age
+	sweepAt  int64 // log time of the next sweep by age, in seconds since 1970
 
 	unjoined int
 	delivery bounce.Delivery // handed to yield, and used again
@@ -316,11 +316,12 @@ func (q *Queue) sender(s string) string {
 // each hour of log time. Age is measured against the line just read, not
 // against the newest one: an old log may be read after a new one.
 func (q *Queue) sweep(now time.Time) {
-	over := q.Len() > q.MaxMessages
-	if !over && now.Before(q.sweepAt) && now.After(q.sweepAt.Add(-2*time.Hour)) {
+	const hour = 60 * 60
+	over, at := q.Len() > q.MaxMessages, now.Unix()
+	if !over && at < q.sweepAt && at > q.sweepAt-2*hour {
 		return
 	}
-	q.sweepAt = now.Add(time.Hour)
+	q.sweepAt = at + hour
 	for _, m := range q.messages.all() {
 		if !m.ended && now.Sub(m.seenAt) > q.Lifetime {
 			q.forget(m)
