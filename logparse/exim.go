@@ -79,7 +79,7 @@ func parseExim(h *header, ev *bounce.Event) result {
 	}
 	*ev = bounce.Event{}
 	ev.MTA = bounce.Exim
-	if alphanumeric(inBlock(body[:6])) && alphanumeric(inBlock(body[7:13])) && plainExim(body, id, ev) {
+	if plainExim(body, id, ev) {
 		return read
 	}
 	*ev = bounce.Event{MTA: bounce.Exim}

@@ -226,7 +226,9 @@ func alphanumeric(s string) bool {
 func plainExim(body []byte, id int, ev *bounce.Event) bool {
 	line := inBlock(body)
 	rest := line[id+1:]
-	ev.QueueID = line[:id]
+	if ev.QueueID = line[:id]; !plainEximID(ev.QueueID) {
+		return false
+	}
 	if rest == "Completed" {
 		ev.Kind = bounce.EventRemoved
 		return true
@@ -249,6 +251,15 @@ func plainExim(body []byte, id int, ev *bounce.Event) bool {
 	line = strings.Clone(line) // one copy for all that is kept of a failure
 	ev.QueueID = line[:id]
 	return plainEximFailed(line[id+4:], ev)
+}
+
+// plainEximID reports whether s is a message's id of 6-6-2 or 6-11-4 characters.
+func plainEximID(s string) bool {
+	last := len("1xVTbv-00000r")
+	if len(s) > len("1xVTbv-00000r-1v") {
+		last = len("1xVTbv-00000000014")
+	}
+	return s[6] == '-' && s[last] == '-' && alphanumeric(s[:6]) && alphanumeric(s[7:last]) && alphanumeric(s[last+1:])
 }
 
 func plainEximSent(rest string, ev *bounce.Event) bool {
