@@ -143,7 +143,7 @@ func (a *app) importFiles(ctx context.Context, c config.Config, files []string) 
 		}, out)
 	})
 	// Large batches, whose rows SQLite takes in the order of its indexes.
-	p.Linger, p.Limit = 10*time.Second, 45_000
+	p.Linger, p.Limit = 10*time.Second, 64_000
 	begun := time.Now()
 	err = p.Run(ctx)
 	took := time.Since(begun)

@@ -148,7 +148,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 	if p.Linger > 0 {
 		// One is filled while the other is saved.
 		for range cap(p.saved) {
-			p.saved <- &bounce.Batch{Records: make([]bounce.Record, 0, p.Limit+slack), Successes: make([]bounce.Success, 0, successesALimit*p.Limit+slack)}
+			p.saved <- &bounce.Batch{Records: bounce.MakeRecords(p.Limit + slack), Successes: make([]bounce.Success, 0, successesALimit*p.Limit+slack)}
 		}
 		p.reuse()
 	}
@@ -274,7 +274,7 @@ func (p *Pipeline) read(chunks <-chan bounce.Chunk, batches chan<- *bounce.Batch
 		if pending++; pending == 1 && p.Linger > 0 {
 			begun, due = time.Now(), time.After(p.Linger)
 		}
-		full := len(p.batch.Records) >= p.Limit || len(p.batch.Successes) >= successesALimit*p.Limit
+		full := p.batch.Records.Len() >= p.Limit || len(p.batch.Successes) >= successesALimit*p.Limit
 		if full || p.Linger == 0 && pending >= maxChunks || p.Linger > 0 && time.Since(begun) > p.Linger {
 			if err := flush(); err != nil {
 				return err
@@ -333,7 +333,7 @@ func (p *Pipeline) add(d *bounce.Delivery, judge Classifier) {
 	case bounce.Expired:
 		p.Progress.Expired.Add(1)
 	}
-	p.batch.Records = append(p.batch.Records, bounce.Record{Delivery: *d, Verdict: judge.Verdict(d), To: to})
+	p.batch.Records.Add(&bounce.Record{Delivery: *d, Verdict: judge.Verdict(d), To: to})
 }
 
 // domain returns the place of a domain in the batch.
@@ -379,8 +379,8 @@ func (p *Pipeline) cut() (*bounce.Batch, error) {
 func (p *Pipeline) reuse() {
 	if p.Linger > 0 {
 		b := <-p.saved
-		clear(b.Records)
-		p.batch.Records, p.batch.Successes = b.Records[:0], b.Successes[:0]
+		b.Records.Reset()
+		p.batch.Records, p.batch.Successes = b.Records, b.Successes[:0]
 	}
 }
 

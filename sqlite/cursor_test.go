@@ -14,7 +14,7 @@ import (
 // scanned, and nothing sorted.
 func TestChangesAreFoundByTheirIndex(t *testing.T) {
 	s, path := openNew(t)
-	save(t, s, &bounce.Batch{Records: []bounce.Record{failed("a", 1, bounce.Bounced, true)}})
+	save(t, s, &bounce.Batch{Records: bounce.NewRecords(failed("a", 1, bounce.Bounced, true))})
 	r := reader(t, path)
 	for _, f := range []Filter{
 		{Changes: true},
@@ -41,7 +41,7 @@ func TestChangesAreFoundByTheirIndex(t *testing.T) {
 
 func TestCursorsTellHowMuchWaits(t *testing.T) {
 	s, path := openNew(t)
-	save(t, s, &bounce.Batch{Records: []bounce.Record{failed("a", 1, bounce.Bounced, true), failed("b", 1, bounce.Bounced, true)}})
+	save(t, s, &bounce.Batch{Records: bounce.NewRecords(failed("a", 1, bounce.Bounced, true), failed("b", 1, bounce.Bounced, true))})
 	c, err := OpenCursor(t.Context(), path, "crm")
 	if err != nil {
 		t.Fatal(err)
@@ -51,8 +51,8 @@ func TestCursorsTellHowMuchWaits(t *testing.T) {
 		t.Fatal(err)
 	}
 	// One recipient that changes twice waits once.
-	save(t, s, &bounce.Batch{Records: []bounce.Record{failed("a", 2, bounce.Bounced, true)}})
-	save(t, s, &bounce.Batch{Records: []bounce.Record{failed("a", 3, bounce.Bounced, true)}})
+	save(t, s, &bounce.Batch{Records: bounce.NewRecords(failed("a", 2, bounce.Bounced, true))})
+	save(t, s, &bounce.Batch{Records: bounce.NewRecords(failed("a", 3, bounce.Bounced, true))})
 	r := reader(t, path)
 	got, last, err := r.Cursors(t.Context())
 	if want := (CursorState{"crm", 2, stamp(day), 1}); err != nil || len(got) != 1 || got[0] != want || last != 4 {

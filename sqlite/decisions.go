@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/mattn/go-sqlite3"
@@ -42,10 +40,14 @@ func scanDecision(scan func(...any) error) (*Decision, error) {
 }
 
 // decisionsOn returns the decisions in force on the addresses of rows.
-func (w *writer) decisionsOn(rows map[int64]*recipientRow) (map[int64]*Decision, error) {
+func (w *writer) decisionsOn(rows []recipientRow) (map[int64]*Decision, error) {
 	var some bool // nearly always none, and then no address costs a look-up
 	if err := w.tx.QueryRowContext(w.ctx, "SELECT EXISTS (SELECT 1 FROM decisions WHERE ended_at IS NULL)").Scan(&some); err != nil || !some {
 		return nil, err
+	}
+	keys := make([]int64, len(rows))
+	for i := range rows {
+		keys[i] = rows[i].key
 	}
 	found := make(map[int64]*Decision)
 	err := scanAll(w.ctx, w.tx, "SELECT "+decisionColumns+" FROM json_each(?) k CROSS JOIN decisions d ON d.recipient_key = k.value WHERE d.ended_at IS NULL",
@@ -53,7 +55,7 @@ func (w *writer) decisionsOn(rows map[int64]*recipientRow) (map[int64]*Decision,
 			d, err := scanDecision(scan)
 			found[d.key] = d
 			return err
-		}, keyList(slices.Sorted(maps.Keys(rows))))
+		}, keyList(keys))
 	return found, err
 }
 
@@ -242,7 +244,7 @@ func (w *writer) endDecisions(on []bounce.Address) (ended map[int64]bool, err er
 func (w *writer) reconsider(on []bounce.Address) (Changes, error) {
 	w.touch(len(on))
 	for _, to := range on {
-		w.touched[to.Key()] = to
+		w.addressee(to.Key()).to = to
 	}
 	if err := w.lastDeliveries(nil); err != nil {
 		return w.changes, err

@@ -31,7 +31,7 @@ func TestWhatHitsManyAddressesIsOneIncident(t *testing.T) {
 	hit(0, 9, 1, bounce.LocalTrouble, bounce.ScopeLocal, "", "")                       // too few
 	hit(0, 50, 1, bounce.NoSuchUser, bounce.ScopeRecipient, "", "")                    // about the recipients
 	hit(0, 50, 1, bounce.Greylisted, bounce.ScopeSender, "", "")                       // everyday life
-	save(t, s, &bounce.Batch{Records: all})
+	save(t, s, &bounce.Batch{Records: bounce.NewRecords(all...)})
 	got, err := reader(t, path).Incidents(t.Context(), IncidentFilter{
 		Since: stamp(day), Now: day.Add(5030 * time.Minute), Gap: 6 * time.Hour, Addresses: 10,
 	})

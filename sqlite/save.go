@@ -40,10 +40,10 @@ func (s *Store) Save(ctx context.Context, b *bounce.Batch) (isNew int, err error
 		}
 	}()
 	w := writer{
-		ctx: ctx, tx: tx, policy: s.policy, now: stamp(s.now()), scrubQueue: s.ScrubQueue, packed: s.packed,
-		counts: make(map[dayDomain]*outcomes), touched: make(map[int64]bounce.Address),
-		failures: make(map[int64][]failure), lastDelivery: make(map[int64]int64),
+		ctx: ctx, tx: tx, policy: s.policy, now: stamp(s.now()), scrubQueue: s.ScrubQueue, packed: s.packed, ids: s.ids,
+		counts: make(map[dayDomain]*outcomes),
 	}
+	w.touch(0)
 	if b, err = w.admit(b); err != nil {
 		return 0, fmt.Errorf("what was deleted: %w", err)
 	}
@@ -66,7 +66,7 @@ func (s *Store) Save(ctx context.Context, b *bounce.Batch) (isNew int, err error
 			return 0, fmt.Errorf("%s: %w", step.what, err)
 		}
 	}
-	s.packed = w.packed
+	s.packed, s.ids = w.packed, w.ids
 	if _, err := tx.ExecContext(ctx, "COMMIT"); err != nil {
 		return 0, err
 	}
@@ -81,7 +81,8 @@ type writer struct {
 	now     string         // as stored
 	law     law            // see readLaw
 	changes Changes
-	packed  []byte // room for packedRows, used again
+	packed  []byte  // room for packedRows, used again
+	ids     []int64 // and for what became of them
 	isNew   int
 	// scrubQueue is Store.ScrubQueue.
 	scrubQueue Scrubber
@@ -90,12 +91,10 @@ type writer struct {
 	// deleted.
 	countedSince int64
 
-	touched    map[int64]bounce.Address // the recipients that failed
-	failures   map[int64][]failure      // their new failures
-	deliveries []delivery               // the new successes
-	// lastDelivery holds the recipients whose row changes, with their last
-	// delivery in Unix milliseconds; 0 where there was none.
-	lastDelivery map[int64]int64
+	addressees []addressee     // whose rows may change
+	place      map[int64]int32 // where they stand in addressees, by key
+	failures   []newFailure    // of theirs
+	deliveries []delivery      // the new successes
 }
 
 type dayDomain struct {
@@ -130,9 +129,11 @@ const insertBounce = `
 	ON CONFLICT (event_id) DO NOTHING`
 
 func (w *writer) bounces(b *bounce.Batch) error {
-	return w.bulk(len(b.Records), insertBounce,
+	w.failures = make([]newFailure, 0, b.Records.Len())
+	var r bounce.Record
+	return w.bulk(b.Records.Len(), insertBounce,
 		func(i int, row *packedRows) {
-			r := &b.Records[i]
+			b.Records.Read(i, &r)
 			row.id(r.ID)
 			row.time(r.At)
 			row.text(r.To.Normal)
@@ -170,12 +171,10 @@ func (w *writer) bounces(b *bounce.Batch) error {
 			row.int(r.To.Key())
 		},
 		func(i int, id int64) {
-			r := &b.Records[i]
-			key := r.To.Key()
+			b.Records.Read(i, &r)
 			w.isNew++
 			if r.Reason != bounce.Suppressed { // our own refusal says nothing new of the address
-				w.touched[key] = r.To
-				w.failures[key] = append(w.failures[key], newFailure(id, r))
+				w.failed(r.To, id, i)
 			}
 			switch o := w.count(r.At.UnixMilli(), r.To.Domain); r.Outcome {
 			case bounce.Deferred:

@@ -41,6 +41,7 @@ type Store struct {
 
 	policy *bounce.Policy // that the states follow
 	packed []byte         // of the last batch, to be used again
+	ids    []int64        // the same
 	// ScrubQueue keeps forgotten addresses out of the queue memory when a log
 	// of before is read again. It may be nil where none is read.
 	ScrubQueue Scrubber
