@@ -48,10 +48,11 @@ deb rpm: .cache/nfpm .cache/static/$(ARCH)/bouncetail .cache/static/$(shell $(GO
 	$(GO) build -C tools/package -o ../../$@ github.com/goreleaser/nfpm/v2/cmd/nfpm
 
 # test-package installs the .deb in a Debian of its own (debootstrap, in
-# .cache/debian), upgrades, removes and purges it. It needs root, and Debian's
-# mirror once.
+# .cache/debian), upgrades, removes and purges it, and the .rpm in another. It
+# needs root, and Debian's mirror once.
 test-package: deb
-	command -v debootstrap systemd-nspawn >/dev/null || apt-get install -y --no-install-recommends debootstrap systemd-container
+	command -v debootstrap >/dev/null && command -v systemd-nspawn >/dev/null && command -v rpm >/dev/null || \
+		apt-get install -y --no-install-recommends debootstrap systemd-container rpm
 	BOUNCETAIL_PACKAGE=$$(ls -t $(CURDIR)/.cache/package/*_$(ARCH).deb | head -1) $(GO) test ./e2e -run Package -count 1 -v
 
 # run reads this machine's mail log where there is one that may be read, and

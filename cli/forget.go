@@ -117,7 +117,7 @@ func personIn(arg string) (bounce.Address, error) {
 }
 
 func (a *app) tellForgotten(f *sqlite.Forgetting, found []sqlite.Count) error {
-	who := f.People[0].Normal
+	who := printable(f.People[0].Normal)
 	if len(f.People) > 1 {
 		who = thousands(int64(len(f.People))) + " addresses"
 	}

@@ -37,6 +37,7 @@ typedef struct sqlite3_value sqlite3_value;
 typedef void (*destructor)(void *);
 
 #define API(type) extern __attribute__((weak)) type
+API(int) sqlite3_config(int, ...);
 API(int) sqlite3_auto_extension(void (*)(void));
 API(int) sqlite3_create_function_v2(sqlite3 *, const char *, int, int, void *, void (*)(sqlite3_context *, int, sqlite3_value **),
 	void (*)(sqlite3_context *, int, sqlite3_value **), void (*)(sqlite3_context *), destructor);
@@ -71,6 +72,7 @@ API(void) sqlite3_result_error_nomem(sqlite3_context *);
 API(void) sqlite3_result_int64(sqlite3_context *, long long);
 
 enum { INTEGER = 1, BLOB = 4, ISNULL = 5 }; // types of columns; the others are read as text
+enum { MEMSTATUS = 9 };
 enum { OK = 0, NOMEM = 7, ROW = 100, DONE = 101, UTF8 = 1, DIRECTONLY = 0x80000 };
 
 // kept is the statements that a connection keeps.
@@ -298,5 +300,8 @@ int bouncetail_bulk_register(void) {
 	mallopt(M_MMAP_THRESHOLD, 256 << 10);
 	mallopt(M_ARENA_MAX, 2);
 #endif
+	// Nobody asks how much memory SQLite takes, and to count it costs a lock each
+	// time. Where SQLite has begun already, it goes on counting.
+	sqlite3_config(MEMSTATUS, 0);
 	return sqlite3_auto_extension((void (*)(void))init);
 }

@@ -19,20 +19,20 @@ const (
 
 // Decision is what was decided about an address by hand. Times are as stored.
 type Decision struct {
-	Recipient string `json:"recipient"`
-	Decision  string `json:"decision"`
-	Note      string `json:"note"`
-	DecidedAt string `json:"decided_at"`
-	Until     string `json:"until"`    // empty where it has no end
-	EndedAt   string `json:"ended_at"` // empty while it holds
+	Recipient string  `json:"recipient"`
+	Decision  string  `json:"decision"`
+	Note      string  `json:"note"`
+	DecidedAt string  `json:"decided_at"`
+	Until     *string `json:"until"`    // nil where it has no end
+	EndedAt   *string `json:"ended_at"` // nil while it holds
 	key       int64
 }
 
 func (d *Decision) holds(now string) bool {
-	return d != nil && d.EndedAt == "" && (d.Until == "" || now < d.Until)
+	return d != nil && d.EndedAt == nil && (d.Until == nil || now < *d.Until)
 }
 
-const decisionColumns = "recipient, decision, coalesce(note, ''), decided_at, coalesce(until, ''), coalesce(ended_at, ''), d.recipient_key"
+const decisionColumns = "recipient, decision, coalesce(note, ''), decided_at, until, ended_at, d.recipient_key"
 
 func scanDecision(scan func(...any) error) (*Decision, error) {
 	d := &Decision{}
@@ -256,15 +256,15 @@ func (w *writer) reconsider(on []bounce.Address) (Changes, error) {
 // Release is an outage whose failures no state follows from. Times are as
 // stored; of the other fields, those that are empty choose all.
 type Release struct {
-	ID          int64  `json:"id"`
-	Since       string `json:"since"`
-	Until       string `json:"until"` // failures before this time
-	Category    string `json:"category"`
-	Domain      string `json:"domain"`
-	Reason      string `json:"reason"`
-	Note        string `json:"note"`
-	ReleasedAt  string `json:"released_at"`
-	WithdrawnAt string `json:"withdrawn_at"` // empty while it holds
+	ID          int64   `json:"id"`
+	Since       string  `json:"since"`
+	Until       string  `json:"until"` // failures before this time
+	Category    string  `json:"category"`
+	Domain      string  `json:"domain"`
+	Reason      string  `json:"reason"`
+	Note        string  `json:"note"`
+	ReleasedAt  string  `json:"released_at"`
+	WithdrawnAt *string `json:"withdrawn_at"` // nil while it holds
 }
 
 // covers reports whether a failure of an address in the domain is released.
@@ -284,7 +284,7 @@ func (r *Release) Covers(domain, at string, c bounce.Category, reason bounce.Rea
 func releases(ctx context.Context, db querier, where string) ([]Release, error) {
 	found := []Release{}
 	err := scanAll(ctx, db, `
-		SELECT id, since, until, coalesce(category, ''), coalesce(domain, ''), coalesce(reason, ''), coalesce(note, ''), released_at, coalesce(withdrawn_at, '')
+		SELECT id, since, until, coalesce(category, ''), coalesce(domain, ''), coalesce(reason, ''), coalesce(note, ''), released_at, withdrawn_at
 		FROM releases `+where+`
 		ORDER BY id`, func(scan func(...any) error) error {
 		var r Release

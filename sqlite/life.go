@@ -256,7 +256,10 @@ func (a *life) show(d *Decision, now string) shown {
 	}
 	switch {
 	case d.holds(now) && d.Decision == Block:
-		s.state, s.decidedBy, s.badSince, s.badUntil = bounce.StateBad, bounce.ByHand, d.DecidedAt, d.Until
+		s.state, s.decidedBy, s.badSince = bounce.StateBad, bounce.ByHand, d.DecidedAt
+		if d.Until != nil {
+			s.badUntil = *d.Until
+		}
 	case d.holds(now), a.lastAt == "":
 		s.state, s.decidedBy = bounce.StateOK, bounce.ByHand
 	case a.badBy != "" && (a.badUntil == "" || now < a.badUntil):
