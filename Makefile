@@ -10,7 +10,7 @@ FUZZTIME ?= 60s
 STAMP = -X github.com/bouncetail/bouncetail/cli.Version=$(VERSION)
 SOURCES = $(shell find . -path ./.cache -prune -o \( -name '*.go' -o -name '*.yaml' -o -name '*.sql' -o -name '*.tsv' \) -print) go.mod
 
-.PHONY: build run test check lint race static deb rpm test-package install uninstall fuzz vuln accuracy bench torture clean
+.PHONY: build run test check lint race static deb rpm test-package install uninstall fuzz vuln accuracy bench bench-live torture clean
 
 build: bouncetail
 
@@ -121,6 +121,12 @@ bench: build
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 	$(GO) build -o .cache/genlog ./bench/genlog
 	$(GO) run ./bench/compare -size $(BENCH_SIZE)
+
+# bench-live measures what following a log costs, in some five minutes: when
+# nothing comes, at 5,000 lines a second, and up to which rate one core keeps up.
+bench-live: build
+	$(GO) build -o .cache/genlog ./bench/genlog
+	$(GO) run ./bench/live
 
 # torture runs the scenarios that break followers of logs, five times, and many
 # random stories of rotation.

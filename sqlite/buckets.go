@@ -41,7 +41,7 @@ func (w *writer) mergeSome(table, column string, buckets []int64, merge func(buc
 		func(i int, r *packedRows) { r.int(buckets[i]) },
 		func(v *values) {
 			bucket := v.int()
-			stored[bucket] = []byte(v.text())
+			stored[bucket] = v.blob()
 		})
 	if err != nil {
 		return err

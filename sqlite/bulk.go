@@ -140,7 +140,11 @@ func (w *writer) each(n int, query string, args func(i int) []any, inserted func
 // an interface type. row adds the values of row i.
 func (w *writer) bulk(n int, query string, row func(i int, r *packedRows), inserted func(i int, id int64)) error {
 	r := packedRows{data: w.packed[:0]}
-	defer func() { w.packed = r.data }()
+	defer func() {
+		if cap(r.data) <= 4*bulkBytes { // else a row had megabytes
+			w.packed = r.data
+		}
+	}()
 	first := 0 // the first row in r
 	for i := range n {
 		row(i, &r)
@@ -208,6 +212,12 @@ func (v *values) next() (tag byte, text string) {
 func (v *values) text() string {
 	_, text := v.next()
 	return text
+}
+
+// blob returns a blob, which must not be changed: a bucket may have megabytes.
+func (v *values) blob() []byte {
+	_, text := v.next()
+	return unsafe.Slice(unsafe.StringData(text), len(text))
 }
 
 // int returns a whole number, 0 where it is NULL.

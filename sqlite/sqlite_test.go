@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"database/sql"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -458,5 +459,21 @@ func TestReadersAreRefusedWithTheNextStep(t *testing.T) {
 		if _, err := OpenReader(context.Background(), filepath.Join(folder, name)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("OpenReader(%s): %v, want %q", name, err, want)
 		}
+	}
+}
+
+// Statements that are kept hold a connection, and with it the file beside the
+// database that its last one takes away.
+func TestCloseLetsGoOfTheStatementsThatWereKept(t *testing.T) {
+	s, path := openNew(t)
+	for i := range 3 {
+		at := day.Add(time.Duration(i) * time.Hour)
+		save(t, s, &bounce.Batch{Successes: []bounce.Success{{ID: id(at.String()), At: at.UnixMilli(), Key: to("jane").Key()}}})
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(path + "-wal"); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("after Close there is still %s-wal (%v)", path, err)
 	}
 }

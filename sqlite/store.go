@@ -83,9 +83,14 @@ func Open(ctx context.Context, path string, log *slog.Logger) (_ *Store, err err
 	if s.policy, err = appliedPolicy(ctx, s.db); err != nil {
 		return nil, fmt.Errorf("database %s: %w", path, err)
 	}
-	if s.file, err = os.Stat(path); err != nil {
+	file, err := os.Stat(path)
+	if err != nil {
 		return nil, fmt.Errorf("database: %w", err)
 	}
+	if err := s.keep(ctx, true); err != nil {
+		return nil, fmt.Errorf("database %s: %w", path, err)
+	}
+	s.file = file
 	return s, nil
 }
 
@@ -170,7 +175,7 @@ func (s *Store) prepare(ctx context.Context, log *slog.Logger) error {
 	if _, err := s.db.ExecContext(ctx, "UPDATE meta SET value = 0 WHERE name = 'clean'"); err != nil {
 		return fmt.Errorf("database %s: %w", s.path, err)
 	}
-	return s.keep(ctx, true)
+	return nil
 }
 
 // keep has the one connection keep the statements that bulk.c runs, or let go
@@ -213,8 +218,11 @@ func (s *Store) Close() error {
 
 func (s *Store) release() error {
 	var err error
+	if s.file != nil { // it was opened
+		err = s.keep(context.Background(), false)
+	}
 	if s.db != nil {
-		err = errors.Join(s.keep(context.Background(), false), s.db.Close())
+		err = errors.Join(err, s.db.Close())
 	}
 	return errors.Join(err, s.lock.Close())
 }

@@ -327,6 +327,13 @@ func (t *Tailer) seen(c candidate) {
 
 // visit finds the stream that a file holds and reads on in it.
 func (t *Tailer) visit(ctx context.Context, source int, c candidate) error {
+	if s := t.growing(c); s != nil {
+		if err := t.drain(ctx, s, s.file, c.id.size, false); err != nil {
+			return err
+		}
+		t.done[c.path] = c.id
+		return nil
+	}
 	f, err := os.Open(c.path)
 	if err != nil {
 		return err
@@ -399,6 +406,20 @@ func (t *Tailer) visit(ctx context.Context, source int, c candidate) error {
 	}
 	if c.live || complete || c.id.size == s.Offset {
 		t.done[c.path] = c.id
+	}
+	return nil
+}
+
+// growing returns the stream of a live file that has only grown since it was
+// opened, or nil: a busy log is not opened at every look.
+func (t *Tailer) growing(c candidate) *stream {
+	for _, s := range t.streams {
+		if !c.live || s.file == nil || s.Offset == 0 || s.Device != c.id.device || s.Inode != c.id.inode || s.Path != c.name() || s.Closed {
+			continue
+		}
+		if m, err := s.matches(s.file, c.id.size); err == nil && m == whole {
+			return s
+		}
 	}
 	return nil
 }

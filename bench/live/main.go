@@ -36,7 +36,7 @@ func main() {
 	b := bench{}
 	flag.StringVar(&b.program, "program", "./bouncetail", "the program to measure")
 	flag.StringVar(&b.genlog, "genlog", ".cache/genlog", "what makes the lines; see bench/genlog")
-	flag.StringVar(&b.folder, "folder", ".cache/live", "where the logs and the database go; it is emptied")
+	flag.StringVar(&b.folder, "folder", ".cache/live", "where the logs and the database go for the time being")
 	flag.IntVar(&b.rotated, "rotated", 400, "rotated files beside the log of an idle daemon")
 	flag.DurationVar(&b.idle, "idle", time.Minute, "for how long an idle daemon is measured; 0 leaves it out")
 	flag.IntVar(&b.rate, "rate", 5000, "lines a second; 0 leaves that out")
@@ -195,13 +195,14 @@ type follower struct {
 
 // begin makes a folder with a log of so many bytes.
 func (b *bench) begin(ctx context.Context, size int64) (*follower, error) {
-	if err := os.RemoveAll(b.folder); err != nil {
-		return nil, err
-	}
 	if err := os.MkdirAll(b.folder, 0o755); err != nil {
 		return nil, err
 	}
-	f := &follower{path: filepath.Join(b.folder, "mail.log")}
+	folder, err := os.MkdirTemp(b.folder, "")
+	if err != nil {
+		return nil, err
+	}
+	f := &follower{path: filepath.Join(folder, "mail.log")}
 	f.maker = exec.CommandContext(ctx, b.genlog, "-size", "100000GB")
 	out, err := f.maker.StdoutPipe()
 	if err != nil {
@@ -257,6 +258,7 @@ func (f *follower) end() {
 		f.db.Close()
 	}
 	f.log.Close()
+	os.RemoveAll(filepath.Dir(f.path))
 }
 
 // start starts the daemon and waits until it has saved what is in the log.
