@@ -10,7 +10,7 @@ FUZZTIME ?= 60s
 STAMP = -X github.com/bouncetail/bouncetail/cli.Version=$(VERSION)
 SOURCES = $(shell find . -path ./.cache -prune -o \( -name '*.go' -o -name '*.yaml' -o -name '*.sql' -o -name '*.tsv' \) -print) go.mod
 
-.PHONY: build run test check lint race static deb rpm test-package install uninstall fuzz vuln accuracy bench torture clean
+.PHONY: build run test check lint race static deb rpm test-package install uninstall fuzz vuln accuracy bench bench-live torture clean
 
 build: bouncetail
 
@@ -48,10 +48,11 @@ deb rpm: .cache/nfpm .cache/static/$(ARCH)/bouncetail .cache/static/$(shell $(GO
 	$(GO) build -C tools/package -o ../../$@ github.com/goreleaser/nfpm/v2/cmd/nfpm
 
 # test-package installs the .deb in a Debian of its own (debootstrap, in
-# .cache/debian), upgrades, removes and purges it. It needs root, and Debian's
-# mirror once.
+# .cache/debian), upgrades, removes and purges it, and the .rpm in another. It
+# needs root, and Debian's mirror once.
 test-package: deb
-	command -v debootstrap systemd-nspawn >/dev/null || apt-get install -y --no-install-recommends debootstrap systemd-container
+	command -v debootstrap >/dev/null && command -v systemd-nspawn >/dev/null && command -v rpm >/dev/null || \
+		apt-get install -y --no-install-recommends debootstrap systemd-container rpm
 	BOUNCETAIL_PACKAGE=$$(ls -t $(CURDIR)/.cache/package/*_$(ARCH).deb | head -1) $(GO) test ./e2e -run Package -count 1 -v
 
 # run reads this machine's mail log where there is one that may be read, and
@@ -120,6 +121,12 @@ bench: build
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 	$(GO) build -o .cache/genlog ./bench/genlog
 	$(GO) run ./bench/compare -size $(BENCH_SIZE)
+
+# bench-live measures what following a log costs, in some five minutes: when
+# nothing comes, at 5,000 lines a second, and up to which rate one core keeps up.
+bench-live: build
+	$(GO) build -o .cache/genlog ./bench/genlog
+	$(GO) run ./bench/live
 
 # torture runs the scenarios that break followers of logs, five times, and many
 # random stories of rotation.

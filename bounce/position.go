@@ -99,7 +99,7 @@ type QueueEntry struct {
 
 // Batch is everything that one transaction saves.
 type Batch struct {
-	Records   []Record
+	Records   Records
 	Successes []Success
 	Domains   []string // that the successes name
 	Queue     []QueueEntry

@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,49 +16,145 @@ import (
 	"github.com/bouncetail/bouncetail/tailer"
 )
 
+// settled is what the settings come to. Its JSON shows no secret.
+type settled struct {
+	Good     bool            `json:"good"`
+	Errors   []string        `json:"errors"`
+	Warnings []string        `json:"warnings"`
+	Database string          `json:"database"`
+	Sources  []settledSource `json:"sources"` // none: the first that exists of config.Usual
+	Privacy  settledPrivacy  `json:"privacy"`
+	Publish  settledPublish  `json:"publish"`
+	Webhooks []settledHook   `json:"webhooks"`
+}
+
+type settledSource struct {
+	Path     string `json:"path"`
+	MTA      string `json:"mta"`
+	Timezone string `json:"timezone"`
+}
+
+type settledPrivacy struct {
+	HashAddresses bool   `json:"hash_addresses"`
+	KeyFile       string `json:"key_file"`
+}
+
+type settledPublish struct {
+	Directory string   `json:"directory"` // empty: no maps are written
+	Maps      []string `json:"maps"`
+	Action    string   `json:"action"`
+}
+
+type settledHook struct {
+	Name   string `json:"name"`
+	Host   string `json:"host"`
+	Kind   string `json:"kind"`
+	Signed bool   `json:"signed"`
+}
+
 func (a *app) checkConfig() *cobra.Command {
-	return &cobra.Command{
+	var asJSON bool
+	cmd := &cobra.Command{
 		Use:   "check-config",
 		Short: "Check the settings and the rules, and say what they come to",
 		Long: "Check-config reads the settings and the rules as the daemon does, tells all that is\n" +
 			"wrong with them at once, and changes nothing. What only may be wrong, such as a log\n" +
 			"that does not exist yet, is a warning.",
-		Example: "  bouncetail check-config && sudo systemctl reload bouncetail",
-		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.settings()
-			// The rules of the default folder, where the settings cannot say.
-			if _, bad := classify.New(c.Rules); bad != nil {
-				err = errors.Join(err, fmt.Errorf("rules:\n  %s", strings.ReplaceAll(bad.Error(), "\n", "\n  ")))
-			}
-			if err != nil {
-				return err
-			}
-			fmt.Fprintln(a.stdout, "database:", c.Database)
-			if len(c.Sources) == 0 {
-				fmt.Fprintln(a.stdout, "sources:  the first that exists of", strings.Join(config.Usual, ", "))
-			}
-			for _, s := range c.Sources {
-				fmt.Fprintf(a.stdout, "source:   %s (%s)\n", printable(s.Path), s.MTA)
-			}
-			for _, w := range warnings(c) {
-				fmt.Fprintln(a.stderr, "warning:", w)
-			}
-			if c.Privacy.HashAddresses {
-				fmt.Fprintln(a.stdout, "privacy:  addresses are hashed, with the key in", c.Privacy.KeyFile)
-			}
-			if err := errors.Join(checkKey(cmd.Context(), c), a.checkOutputs(cmd.Context(), c)); err != nil {
-				return err
-			}
-			_, err = fmt.Fprintln(a.stdout, "The settings are good.")
-			return err
-		},
+		Example: "  bouncetail check-config && sudo systemctl reload bouncetail\n" +
+			"  bouncetail check-config --json | jq -r '.errors[], .warnings[]'",
+		Args: cobra.NoArgs,
 	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object, also where something is wrong")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		c, err := a.settings()
+		// The rules of the default folder, where the settings cannot say.
+		if _, bad := classify.New(c.Rules); bad != nil {
+			err = errors.Join(err, fmt.Errorf("rules:\n  %s", strings.ReplaceAll(bad.Error(), "\n", "\n  ")))
+		}
+		s := settle(c)
+		if err == nil {
+			s.Warnings = warnings(c)
+			err = errors.Join(checkKey(cmd.Context(), c), a.checkHooks(cmd.Context(), c, &s))
+		}
+		s.Good = err == nil
+		if asJSON {
+			if err != nil {
+				s.Errors = errorsIn(err)
+			}
+			return errors.Join(a.objects().Encode(&s), err)
+		}
+		if err != nil {
+			return err
+		}
+		return s.tell(a.stdout, a.stderr)
+	}
+	return cmd
+}
+
+func settle(c config.Config) settled {
+	// Lists that are empty are so in JSON, too.
+	s := settled{Errors: []string{}, Warnings: []string{}, Sources: []settledSource{}, Webhooks: []settledHook{}}
+	s.Database = c.Database
+	for _, source := range c.Sources {
+		s.Sources = append(s.Sources, settledSource{source.Path, cmp.Or(source.MTA, "auto"), cmp.Or(source.Timezone, "local")})
+	}
+	s.Privacy = settledPrivacy(c.Privacy)
+	s.Publish = settledPublish{c.Publish.Directory, c.Publish.Maps, c.Publish.Action}
+	return s
+}
+
+// tell shows what good settings come to.
+func (s *settled) tell(out, remarks io.Writer) error {
+	fmt.Fprintln(out, "database:", printable(s.Database))
+	if len(s.Sources) == 0 {
+		fmt.Fprintln(out, "sources:  the first that exists of", strings.Join(config.Usual, ", "))
+	}
+	for _, source := range s.Sources {
+		fmt.Fprintf(out, "source:   %s (%s)\n", printable(source.Path), source.MTA)
+	}
+	if s.Privacy.HashAddresses {
+		fmt.Fprintln(out, "privacy:  addresses are hashed, with the key in", printable(s.Privacy.KeyFile))
+	}
+	if s.Publish.Directory != "" {
+		fmt.Fprintf(out, "publish:  %s (%s), %s\n", printable(s.Publish.Directory), strings.Join(s.Publish.Maps, ", "), s.Publish.Action)
+	}
+	for _, w := range s.Webhooks {
+		signed := map[bool]string{true: "signed", false: "not signed"}[w.Signed]
+		fmt.Fprintf(out, "webhook:  %s at %s (%s, %s)\n", w.Name, w.Host, w.Kind, signed)
+	}
+	if len(s.Webhooks) > 0 {
+		fmt.Fprintln(out, "          under systemd these need the network: the drop-in webhooks.conf opens it, see docs/webhooks.md")
+	}
+	for _, w := range s.Warnings {
+		fmt.Fprintln(remarks, "warning:", printable(w))
+	}
+	_, err := fmt.Fprintln(out, "The settings are good.")
+	return err
+}
+
+// errorsIn returns the problems that an error names on lines of their own, each
+// behind the heading that it stands below.
+func errorsIn(err error) []string {
+	var all []string
+	heading := ""
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		switch text := strings.TrimSpace(line); {
+		case text == "":
+		case !strings.HasPrefix(line, " ") && strings.HasSuffix(text, ":"):
+			heading = text + " "
+		case !strings.HasPrefix(line, " "):
+			heading = ""
+			all = append(all, text)
+		default:
+			all = append(all, heading+text)
+		}
+	}
+	return all
 }
 
 // warnings tells what may be wrong on this machine, and may come right.
 func warnings(c config.Config) []string {
-	var all []string
+	all := []string{}
 	warn := func(key, format string, args ...any) {
 		all = append(all, key+": "+fmt.Sprintf(format, args...))
 	}

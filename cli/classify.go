@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -82,9 +81,9 @@ func (j *judge) one(text string) error {
 		if v.Provider != "" {
 			out.Provider = &v.Provider
 		}
-		return json.NewEncoder(j.out).Encode(out)
+		return objects(j.out).Encode(out)
 	}
-	_, err = fmt.Fprintf(j.out, "%s (rule %s)\n", sentence(v), v.Rule)
+	_, err = fmt.Fprintf(j.out, "%s (rule %s)\n", sentence(v), printable(v.Rule))
 	return err
 }
 
@@ -113,9 +112,7 @@ func (j *judge) explanation(d *bounce.Delivery) error {
 		for _, l := range e.Layers {
 			layers = append(layers, layer{l.Name, l.Verdict.Rule, l.Verdict.Category, l.Verdict.Reason, l.Why, l.Span})
 		}
-		enc := json.NewEncoder(j.out)
-		enc.SetEscapeHTML(false)
-		return enc.Encode(map[string]any{
+		return objects(j.out).Encode(map[string]any{
 			"read": e.Read, "smtp_code": e.SMTPCode, "enhanced_code": e.EnhancedCode, "inner_reply": e.Inner, "layers": layers, "bounded": e.Bounded,
 			"category": e.Verdict.Category, "reason": e.Verdict.Reason, "scope": e.Verdict.Scope, "disposition": e.Verdict.Disposition,
 			"suppress": e.Verdict.Suppress, "rule": e.Verdict.Rule, "provider": e.Verdict.Provider,
@@ -133,13 +130,13 @@ func (j *judge) explanation(d *bounce.Delivery) error {
 		if i == 0 {
 			label = "  decided by: "
 		}
-		fmt.Fprintf(&b, "%s%s, %s: %s / %s", label, l.Name, l.Verdict.Rule, l.Verdict.Category, l.Verdict.Reason)
+		fmt.Fprintf(&b, "%s%s, %s: %s / %s", label, l.Name, printable(l.Verdict.Rule), l.Verdict.Category, l.Verdict.Reason)
 		if l.Span != "" {
 			fmt.Fprintf(&b, ", for %q", l.Span)
 		}
 		b.WriteByte('\n')
 		if l.Why != "" && i == 0 {
-			fmt.Fprintf(&b, "              %s\n", l.Why)
+			fmt.Fprintf(&b, "              %s\n", printable(l.Why))
 		}
 	}
 	if e.Bounded != "" {

@@ -73,9 +73,14 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if err == nil {
 		return 0
 	}
-	fmt.Fprintf(stderr, "%s: %v\n", called.CommandPath(), err)
+	fmt.Fprintf(stderr, "%s: %s\n", called.CommandPath(), printableLines(err.Error()))
 	var usage usageError
-	if errors.As(err, &usage) || strings.HasPrefix(err.Error(), "unknown command") {
+	var unknown string
+	if _, mismatch := fmt.Sscanf(err.Error(), "unknown command %q", &unknown); errors.As(err, &usage) || mismatch == nil {
+		called.SuggestionsMinimumDistance = 2
+		if near := called.SuggestionsFor(unknown); unknown != "" && len(near) > 0 {
+			fmt.Fprintf(stderr, "Did you mean %s? ", strings.Join(near, " or "))
+		}
 		fmt.Fprintf(stderr, "See %s --help.\n", called.CommandPath())
 		return 2
 	}

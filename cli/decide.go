@@ -234,6 +234,7 @@ func isSpan(s string) bool {
 	return err == nil
 }
 
+// amount tells how many there are of something.
 func amount(n int, of string) string {
 	if n == 1 {
 		return "1 " + of
@@ -244,12 +245,27 @@ func amount(n int, of string) string {
 	return fmt.Sprintf("%s %ss", thousands(int64(n)), of)
 }
 
+// verb returns the form of a verb that goes with a number.
+func verb(n int, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return many
+}
+
 // effect tells what a change comes to.
 func effect(c sqlite.Changes) string {
-	if c.Bad == 0 && c.Good == 0 {
-		return "none has become bad by it, or good."
+	var parts []string
+	if c.Bad > 0 {
+		parts = append(parts, fmt.Sprintf("%s %s bad by it", thousands(int64(c.Bad)), verb(c.Bad, "becomes", "become")))
 	}
-	return fmt.Sprintf("%s become bad by it, %s bad no more.", thousands(int64(c.Bad)), thousands(int64(c.Good)))
+	if c.Good > 0 {
+		parts = append(parts, fmt.Sprintf("%s %s bad no more", thousands(int64(c.Good)), verb(c.Good, "is", "are")))
+	}
+	if len(parts) == 0 {
+		return "none becomes bad by it, or good."
+	}
+	return strings.Join(parts, ", ") + "."
 }
 
 // decisions is the subcommand of recipients that lists what was decided.
@@ -271,7 +287,7 @@ func (a *app) decisions() *cobra.Command {
 			}
 			g := a.screen().table("RECIPIENT", "DECISION", "SINCE", "UNTIL", "ENDED", "NOTE")
 			err = r.Decisions(cmd.Context(), all, func(d *sqlite.Decision) error {
-				g.row(d.Recipient, d.Decision, shortTime(d.DecidedAt), shortTime(d.Until), shortTime(d.EndedAt), d.Note)
+				g.row(d.Recipient, d.Decision, shortTime(d.DecidedAt), ifAny(d.Until), ifAny(d.EndedAt), d.Note)
 				return nil
 			})
 			return errors.Join(err, g.flush())

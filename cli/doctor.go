@@ -395,7 +395,7 @@ func (d *doctor) checkLogs(context.Context) {
 			}
 		}
 		if barred > 1 {
-			d.say(isWarn, "the same for each, see ls -l "+filepath.Dir(d.shown(s.Path)), "%d more rotated files of %s may not be read", barred-1, d.shown(s.Path))
+			d.say(isWarn, "the same for each, see ls -l "+filepath.Dir(d.shown(s.Path)), "%s more of %s may not be read", amount(barred-1, "rotated file"), d.shown(s.Path))
 		}
 		if live == 0 {
 			d.say(isWarn, "correct the path in the settings, or start the mail server", "%s does not exist; the daemon waits for it", d.shown(s.Path))
@@ -431,7 +431,7 @@ func (d *doctor) checkLog(f logFile) {
 		}
 	}
 	if size == 0 {
-		d.say(isWarn, "see that the mail server logs there: logger -p mail.info test", "%s is empty (%d rotated files beside it)", shown, rotated)
+		d.say(isWarn, "see that the mail server logs there: logger -p mail.info test", "%s is empty (%s beside it)", shown, amount(rotated, "rotated file"))
 		return
 	}
 	seen := survey(head, tail, f.source)
@@ -439,8 +439,8 @@ func (d *doctor) checkLog(f logFile) {
 		d.say(isWarn, "is it the log of the mail server? bouncetail classify LINE tells how a line is read", "%s may be read, but holds no line of a mail server", shown)
 		return
 	}
-	d.say(isOK, "", "%s may be read by %s: %s, %d rotated files beside it; lines of %s, stamped %s",
-		shown, d.as.name, size, rotated, strings.Join(seen.mtas, " and "), seen.stamp)
+	d.say(isOK, "", "%s may be read by %s: %s, %s beside it; lines of %s, stamped %s",
+		shown, d.as.name, size, amount(rotated, "rotated file"), strings.Join(seen.mtas, " and "), seen.stamp)
 	if len(seen.unread) > 0 {
 		d.say(isWarn, "send this line to the project, without what is private in it", "%s holds delivery lines that are not understood: %s", shown, cut(seen.unread[0].Example, 120))
 	}
@@ -639,17 +639,19 @@ func (d *doctor) checkDatabase(ctx context.Context) {
 	shown := d.shown(path)
 	folder := filepath.Dir(path)
 	if info, err := os.Stat(folder); err != nil || !info.IsDir() {
-		d.say(isFail, fmt.Sprintf("install -d -m 0750 -o %s -g %s %s", daemonUser, daemonUser, d.shown(folder)), "its folder %s does not exist", d.shown(folder))
+		d.say(isFail, fmt.Sprintf("install -d -m 0751 -o %s -g %s %s", daemonUser, daemonUser, d.shown(folder)), "its folder %s does not exist", d.shown(folder))
 		return
 	}
 	if !d.as.stranger() && d.as.do(func() error { return may(folder, unix.W_OK|unix.X_OK) }) != nil {
 		d.say(isFail, fmt.Sprintf("chown %s:%s %s", daemonUser, daemonUser, d.shown(folder)), "%s may not write to its folder %s", d.as.name, d.shown(folder))
 	}
+	free := ""
 	var fs unix.Statfs_t
 	if err := unix.Statfs(folder, &fs); err == nil {
-		free := int64(fs.Bavail) * fs.Bsize
-		if free < little {
-			d.say(isWarn, "make room; a full disk holds records up until there is some, and loses none", "%v are free in %s", megabytes(free), d.shown(folder))
+		left := megabytes(int64(fs.Bavail) * fs.Bsize)
+		free = fmt.Sprintf("; %v are free", left)
+		if left < little {
+			d.say(isWarn, "make room; a full disk holds records up until there is some, and loses none", "%v are free in %s", left, d.shown(folder))
 		}
 	}
 	var h *address.Hasher
@@ -662,7 +664,7 @@ func (d *doctor) checkDatabase(ctx context.Context) {
 	}
 	info, err := os.Stat(path)
 	if errors.Is(err, os.ErrNotExist) {
-		d.say(isOK, "systemctl enable --now bouncetail makes it", "%s is not there yet", shown)
+		d.say(isOK, "systemctl enable --now bouncetail makes it", "%s is not there yet%s", shown, free)
 		return
 	}
 	r, err := sqlite.OpenReader(ctx, path)
@@ -678,6 +680,10 @@ func (d *doctor) checkDatabase(ctx context.Context) {
 	if err := r.CheckKey(ctx, shown, keyID(h)); err != nil {
 		d.say(isFail, "", "%v", err)
 		return
+	}
+	size := info.Size()
+	if wal, err := os.Stat(path + "-wal"); err == nil {
+		size += wal.Size()
 	}
 	var barred []string
 	for _, end := range []string{"", "-wal", "-shm", ".lock"} {
@@ -695,7 +701,7 @@ func (d *doctor) checkDatabase(ctx context.Context) {
 		d.say(isFail, fmt.Sprintf("chown %s:%s %s", daemonUser, daemonUser, strings.Join(barred, " ")), "%s may not write %s", d.as.name, strings.Join(barred, ", "))
 		return
 	}
-	d.say(isOK, "", "%s holds %v, is readable by %s", shown, megabytes(info.Size()), map[bool]string{true: "everybody", false: "its owner and group alone"}[info.Mode()&0o004 != 0])
+	d.say(isOK, "", "%s holds %v, is readable by %s%s", shown, megabytes(size), map[bool]string{true: "everybody", false: "its owner and group alone"}[info.Mode()&0o004 != 0], free)
 }
 
 // checkDaemon asks the lock that the writer of a database holds.
@@ -728,14 +734,14 @@ func (d *doctor) checkFound(ctx context.Context) {
 	}
 	d.say(isOK, "bouncetail recipients --state bad", "%s", f.sentence())
 	if len(f.own) > 0 {
-		d.say(isWarn, "the section of each reason in docs/categories.md says what to do; bouncetail import shows them by provider", "%s", f.ownSentence())
+		d.say(isWarn, "docs/categories.md says what to do about each reason; bouncetail incidents and bouncetail top reasons show more", "%s", f.ownSentence())
 	}
 	unread, err := r.Unread(ctx)
 	if err == nil && len(unread) > 0 {
-		d.say(isWarn, "send such a line to the project, without what is private in it", "%d shapes of delivery lines are not understood, such as %s", len(unread), cut(unread[0].Name, 120))
+		d.say(isWarn, "send such a line to the project, without what is private in it", "%s of delivery lines %s not understood, such as %s", amount(len(unread), "shape"), verb(len(unread), "is", "are"), cut(unread[0].Name, 120))
 	}
 	gaps, _ := r.Gaps(ctx) // an unread database has been reported above
 	for _, g := range gaps {
-		d.say(isWarn, "see rotation; SELECT * FROM gaps in the database says when", "%d times log was destroyed before it could be read: %s", g.N, g.Name)
+		d.say(isWarn, "see rotation; SELECT * FROM gaps in the database says when", "%s log was destroyed before it could be read: %s", amount(g.N, "time"), g.Name)
 	}
 }

@@ -140,43 +140,60 @@ func (d *doctor) judgeRotation(shown string, r *rotation) {
 	if say("shred") {
 		warn("leave shred out", "%s is shredded after its rotation", shown)
 	}
+	if args := r.says["compresscmd"]; len(args) > 0 && !slices.Contains(packers, filepath.Base(args[0])) {
+		warn("compresscmd /bin/gzip", "%s is packed by %s, which bouncetail cannot read", shown, args[0])
+	}
+	kept := "0" // as logrotate has it where nothing is said
+	if args := r.says["rotate"]; len(args) > 0 {
+		kept = args[0]
+	}
+	if kept == "0" {
+		warn("rotate 4", "%s is deleted when it is rotated; what comes while the daemon is stopped is lost then", shown)
+	}
 	if good {
-		kept := "as many as logrotate keeps"
-		if args := r.says["rotate"]; len(args) > 0 {
-			kept = args[0]
-		}
-		d.say(isOK, "", "%s is rotated by %s, and %s old ones are kept", shown, r.file, kept)
+		d.say(isOK, "", "%s is rotated by %s, and %s old ones are kept", shown, r.file, strings.Replace(kept, "-1", "all", 1))
 	}
 }
+
+// packers are the commands whose files tailer can read.
+var packers = []string{"gzip", "pigz", "zstd", "xz", "pixz", "bzip2", "pbzip2", "lbzip2"}
 
 func (d *doctor) checkMailServers(ctx context.Context) {
 	before := len(d.findings)
 	d.checkPostfix(ctx)
 	d.checkExim(ctx)
 	d.checkSendmail()
+	d.checkOpenSMTPD()
 	if len(d.findings) == before {
 		d.say(isOK, "", "no settings of a mail server on this machine")
 	}
 }
 
-// installed returns the version of a package or a program, or "".
-func (d *doctor) installed(ctx context.Context, packages []string, program ...string) string {
+// packaged returns the version of the first of some packages that dpkg has
+// installed, or "".
+func (d *doctor) packaged(packages ...string) string {
 	status, err := os.ReadFile(d.at("/var/lib/dpkg/status"))
-	if err == nil {
-		for _, name := range packages {
-			_, entry, ok := strings.Cut("\n"+string(status), "\nPackage: "+name+"\n")
-			if !ok {
-				continue
-			}
-			entry, _, _ = strings.Cut(entry, "\n\n")
-			if _, version, ok := strings.Cut(entry, "\nVersion: "); ok && strings.Contains(entry, "\nStatus: install ok installed") {
-				version, _, _ = strings.Cut(version, "\n")
-				return version
-			}
+	if err != nil {
+		return ""
+	}
+	for _, name := range packages {
+		_, entry, ok := strings.Cut("\n"+string(status), "\nPackage: "+name+"\n")
+		if !ok {
+			continue
+		}
+		entry, _, _ = strings.Cut(entry, "\n\n")
+		if _, version, ok := strings.Cut(entry, "\nVersion: "); ok && strings.Contains("\n"+entry, "\nStatus: install ok installed") {
+			version, _, _ = strings.Cut(version, "\n")
+			return version
 		}
 	}
-	if d.root != "" {
-		return ""
+	return ""
+}
+
+// installed returns the version of a package, or else of a program, or "".
+func (d *doctor) installed(ctx context.Context, packages []string, program ...string) string {
+	if version := d.packaged(packages...); version != "" || d.root != "" {
+		return version
 	}
 	for _, folder := range []string{"/usr/sbin", "/usr/bin"} {
 		out, err := exec.CommandContext(ctx, filepath.Join(folder, program[0]), program[1:]...).Output()
@@ -214,10 +231,11 @@ func (d *doctor) checkPostfix(ctx context.Context) {
 	if set["soft_bounce"] == "yes" {
 		warn("postconf -e soft_bounce=no && postfix reload", "soft_bounce keeps every failure in the queue, so no address is ever found to be dead")
 	}
+	if facility := set["syslog_facility"]; facility != "" && facility != "mail" && !strings.Contains(facility, "$") {
+		warn("see in /etc/rsyslog.conf which file that goes to, and name it in the settings, under sources", "it logs as %s (syslog_facility), which does not go to the usual mail log", facility)
+	}
 	for _, name := range []string{"maximal_queue_lifetime", "bounce_queue_lifetime"} {
-		if lifetime, ok := postfixTime(set[name]); ok && lifetime > d.settings.QueueLifetime {
-			warn(fmt.Sprintf("queue_lifetime: %v in the settings", lifetime), "%s is %s, longer than bouncetail remembers a message (%v)", name, set[name], d.settings.QueueLifetime)
-		}
+		good = !d.outlives("Postfix", name, set[name]) && good
 	}
 	if !good {
 		return
@@ -229,8 +247,19 @@ func (d *doctor) checkPostfix(ctx context.Context) {
 	d.say(isOK, do, "%s logs what is needed", strings.TrimSpace("Postfix "+version))
 }
 
-// postfixTime reads a time of main.cf, in days without a unit.
-func postfixTime(s string) (time.Duration, bool) {
+// outlives warns of a setting by which a mail server keeps a message for longer
+// than bouncetail remembers it.
+func (d *doctor) outlives(mta, setting, value string) bool {
+	lifetime, ok := queueTime(value)
+	if !ok || lifetime <= d.settings.QueueLifetime {
+		return false
+	}
+	d.say(isWarn, fmt.Sprintf("queue_lifetime: %v in the settings", lifetime), "%s: %s is %s, longer than bouncetail remembers a message (%v)", mta, setting, value, d.settings.QueueLifetime)
+	return true
+}
+
+// queueTime reads a time as mail servers write it, in days without a unit.
+func queueTime(s string) (time.Duration, bool) {
 	if s == "" {
 		return 0, false
 	}
@@ -257,9 +286,12 @@ func (d *doctor) follows(path string) bool {
 // that Debian wraps it in.
 var eximSetting = regexp.MustCompile(`(?m)^\s*(?:MAIN_)?(?i:(log_selector|log_file_path))\s*=\s*(.+)$`)
 
+// eximRetry reads the cutoffs of Exim's retry rules, such as F,4d,6h.
+var eximRetry = regexp.MustCompile(`(?m)^[^#\n]*\b[FGH],\s*(\d+[smhdw])\s*,`)
+
 func (d *doctor) checkExim(ctx context.Context) {
 	var files []string
-	for _, glob := range []string{"/etc/exim4/exim4.conf", "/etc/exim4/exim4.conf.template", "/etc/exim4/exim4.conf.localmacros", "/etc/exim4/conf.d/main/*", "/etc/exim/exim.conf", "/etc/exim.conf"} {
+	for _, glob := range []string{"/etc/exim4/exim4.conf", "/etc/exim4/exim4.conf.template", "/etc/exim4/exim4.conf.localmacros", "/etc/exim4/conf.d/main/*", "/etc/exim4/conf.d/retry/*", "/etc/exim/exim.conf", "/etc/exim.conf"} {
 		more, _ := filepath.Glob(d.at(glob))
 		files = append(files, more...)
 	}
@@ -271,6 +303,9 @@ func (d *doctor) checkExim(ctx context.Context) {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			continue
+		}
+		for _, m := range eximRetry.FindAllStringSubmatch(string(text), -1) {
+			good = !d.outlives("Exim", "the cutoff of a retry rule in "+d.shown(file), m[1]) && good
 		}
 		for _, m := range eximSetting.FindAllStringSubmatch(string(text), -1) {
 			value := strings.TrimSpace(m[2])
@@ -297,19 +332,42 @@ func (d *doctor) checkExim(ctx context.Context) {
 	}
 }
 
-// sendmailLevel is LogLevel in sendmail.cf; from 8 on each delivery is logged.
-var sendmailLevel = regexp.MustCompile(`(?m)^O LogLevel=(\d+)`)
+// sendmailOption reads an option of sendmail.cf that is set.
+var sendmailOption = regexp.MustCompile(`(?m)^O (LogLevel|Timeout\.queuereturn)=(\w+)`)
 
+// checkSendmail reads sendmail.cf. What is logged from which level on stands in
+// giveresponse of sendmail/deliver.c; 9 is the default.
 func (d *doctor) checkSendmail() {
 	text, err := os.ReadFile(d.at("/etc/mail/sendmail.cf"))
 	if err != nil {
 		return
 	}
-	if m := sendmailLevel.FindSubmatch(text); m != nil {
-		if level, err := strconv.Atoi(string(m[1])); err == nil && level < 8 {
-			d.say(isWarn, "define(`confLOG_LEVEL', 9) in sendmail.mc, then make -C /etc/mail", "Sendmail: LogLevel %d leaves deliveries out of the log", level)
-			return
+	good := true
+	for _, m := range sendmailOption.FindAllStringSubmatch(string(text), -1) {
+		if m[1] != "LogLevel" {
+			good = !d.outlives("Sendmail", m[1], m[2]) && good
+		} else if level, err := strconv.Atoi(m[2]); err == nil && level < 9 {
+			good = false
+			d.say(isWarn, "define(`confLOG_LEVEL', 9) in sendmail.mc, then make -C /etc/mail", "Sendmail: LogLevel is %d; failures are logged from 7 on, deliveries from 8, deferrals from 9", level)
 		}
 	}
-	d.say(isOK, "", "Sendmail logs what is needed")
+	if good {
+		d.say(isOK, "", "%s logs what is needed", strings.TrimSpace("Sendmail "+d.packaged("sendmail-bin", "sendmail")))
+	}
+}
+
+// openSMTPDTTL is how long OpenSMTPD tries (smtpd.conf(5)).
+var openSMTPDTTL = regexp.MustCompile(`(?m)^\s*queue\s+ttl\s+(\w+)`)
+
+// checkOpenSMTPD reads smtpd.conf. There is no setting for what is logged.
+func (d *doctor) checkOpenSMTPD() {
+	for _, path := range []string{"/etc/smtpd.conf", "/etc/mail/smtpd.conf", "/etc/opensmtpd/smtpd.conf"} {
+		text, err := os.ReadFile(d.at(path))
+		if err != nil {
+			continue
+		}
+		if m := openSMTPDTTL.FindStringSubmatch(string(text)); m == nil || !d.outlives("OpenSMTPD", "queue ttl", m[1]) {
+			d.say(isOK, "", "%s logs what is needed; it has no setting for that", strings.TrimSpace("OpenSMTPD "+d.packaged("opensmtpd")))
+		}
+	}
 }

@@ -77,11 +77,13 @@ func (d *doctor) checkWebhooks(ctx context.Context) {
 		h := &hooks[at]
 		switch {
 		case h.Trouble != nil:
-			d.say(isWarn, "see the log of "+w.Name+"; it is tried again", "%s is %s changes behind: %s", w.Name, thousands(h.Behind), *h.Trouble)
+			d.say(isWarn, "see the log of "+w.Name+"; it is tried again", "%s is %s behind: %s", w.Name, amount(int(h.Behind), "change"), *h.Trouble)
 		case h.DeadLetters > 0:
-			d.say(isWarn, "bouncetail webhooks replay "+w.Name, "%s did not take %s recipients", w.Name, thousands(int64(h.DeadLetters)))
+			d.say(isWarn, "bouncetail webhooks tells why; then: bouncetail webhooks replay "+w.Name, "%s did not take %s", w.Name, amount(h.DeadLetters, "recipient"))
+		case h.Behind > 0:
+			d.say(isOK, "", "%s has been told of all but %s", w.Name, amount(int(h.Behind), "change"))
 		default:
-			d.say(isOK, "", "%s has been told of all but %s changes", w.Name, thousands(h.Behind))
+			d.say(isOK, "", "%s has been told of all changes", w.Name)
 		}
 	}
 }

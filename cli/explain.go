@@ -108,11 +108,11 @@ func (l *history) tell(w io.Writer) error {
 		delivered = shortTime(*l.LastDeliveryAt)
 	}
 	fmt.Fprintf(w, "  last delivery   %s\n", delivered)
-	if l.LastBounceID == 0 {
+	if l.FirstFailureAt == nil || l.LastFailureAt == nil {
 		fmt.Fprintf(w, "  failures        none\n")
 	} else {
-		fmt.Fprintf(w, "  failures        %d permanent, %d to be retried, from %s to %s\n",
-			l.PermanentCount, l.RetryCount, shortTime(l.FirstFailureAt), shortTime(l.LastFailureAt))
+		fmt.Fprintf(w, "  failures        %s permanent, %s to be retried, from %s to %s\n",
+			thousands(int64(l.PermanentCount)), thousands(int64(l.RetryCount)), shortTime(*l.FirstFailureAt), shortTime(*l.LastFailureAt))
 	}
 	for _, c := range l.Counted {
 		if c.Policy.Failures == 0 {
@@ -121,7 +121,7 @@ func (l *history) tell(w io.Writer) error {
 		fmt.Fprintf(w, "  the policy      %s: %d of %s over %d of %s, within %d\n", c.Category, c.Failures, amount(c.Policy.Failures, "failure"), c.Days, amount(c.Policy.Days, "day"), c.Policy.Window)
 	}
 	if total := l.PermanentCount + l.RetryCount; total > len(l.Attempts) {
-		fmt.Fprintf(w, "\nThe last %d of %d attempts, and what was decided (UTC):\n", len(l.Attempts), total)
+		fmt.Fprintf(w, "\nThe last %d of %s attempts, and what was decided (UTC):\n", len(l.Attempts), thousands(int64(total)))
 	} else {
 		fmt.Fprintf(w, "\nAttempts, and what was decided (UTC):\n")
 	}
@@ -178,12 +178,12 @@ func (l *history) timeline() []entry {
 	}
 	for _, d := range l.Decisions {
 		e := entry{at: d.DecidedAt, text: d.Decision + " by hand", reply: d.Note}
-		if d.Until != "" {
-			e.text += ", until " + shortTime(d.Until)
+		if d.Until != nil {
+			e.text += ", until " + shortTime(*d.Until)
 		}
 		all = append(all, e)
-		if d.EndedAt != "" {
-			all = append(all, entry{at: d.EndedAt, text: d.Decision + " ended"})
+		if d.EndedAt != nil {
+			all = append(all, entry{at: *d.EndedAt, text: d.Decision + " ended"})
 		}
 	}
 	for _, o := range l.Releases {
@@ -236,7 +236,7 @@ func (a *app) rebuild() *cobra.Command {
 			if err = errors.Join(err, store.Close()); err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(a.stdout, "%d rows were not as the records have them, and are now.\n", n)
+			_, err = fmt.Fprintf(a.stdout, "%s %s not as the records have them, and %s now.\n", amount(n, "row"), verb(n, "was", "were"), verb(n, "is", "are"))
 			return err
 		},
 	}

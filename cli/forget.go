@@ -60,7 +60,7 @@ func (a *app) forget() *cobra.Command {
 				continue
 			}
 			seen[to.Normal] = true
-			who = to.Normal
+			who = printable(to.Normal)
 			spelled := []string{to.Normal, address.Unicode(to)}
 			if h != nil {
 				to = h.Hashed(to)

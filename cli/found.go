@@ -136,7 +136,7 @@ func (p *problem) who(n int) string {
 // print shows all of it, the most frequent first.
 func (f *findings) print(out *screen, path string) error {
 	title := func(s string) { fmt.Fprintf(out.out, "\n%s\n", out.paint(bold, s)) }
-	title("Recipients in " + path)
+	title("Recipients in " + printable(path))
 	g := out.table("", "", "")
 	for _, s := range []struct{ state, means string }{
 		{"bad", "dead addresses, to be struck off"},

@@ -52,7 +52,7 @@ func (a *app) importLogs() *cobra.Command {
 				if source, err = commonSource(c, source, cmd.Flags().Changed); err != nil {
 					return err
 				}
-				fmt.Fprintf(a.stderr, "Reading %s\n", strings.Join(files, ", "))
+				fmt.Fprintf(a.stderr, "Reading %s\n", printable(strings.Join(files, ", ")))
 			}
 			c.Sources = []config.Source{source}
 			limitMemory()
@@ -105,7 +105,7 @@ func logsOf(c config.Config) ([]string, error) {
 		}
 	}
 	if len(files) == 0 {
-		return nil, fmt.Errorf("no mail log found (looked for %s); name it: bouncetail import FILE…, or let the journal write one: bouncetail import --help",
+		return nil, fmt.Errorf("no mail log found (looked for %s); name it: bouncetail import FILE…, or take the journal: journalctl -o short-iso SYSLOG_FACILITY=2 | bouncetail import -",
 			strings.Join(config.Usual, ", "))
 	}
 	return files, nil
@@ -161,7 +161,7 @@ func (a *app) importFiles(ctx context.Context, c config.Config, files []string) 
 	}
 	for _, path := range slices.Sorted(maps.Keys(s.read)) {
 		if s.recognisedIn(path) == 0 {
-			fmt.Fprintf(a.stderr, "%s: no line of a mail server in it\n", path)
+			fmt.Fprintf(a.stderr, "%s: no line of a mail server in it\n", printable(path))
 		}
 	}
 	return a.summary(ctx, c.Database, &p.Progress, took, unjoined)
@@ -272,7 +272,7 @@ func dbFlag(path string) string {
 	if path == "" {
 		return ""
 	}
-	return " --db " + path
+	return " --db " + printable(path)
 }
 
 // thousands writes a number with separators: 1,234,567.

@@ -8,13 +8,14 @@ import (
 // memory gives back what a backlog needed. Without a word the runtime keeps
 // for minutes what it may need again.
 type memory struct {
-	lines   int64 // at the last look
-	counted int64 // lines that a release was due for
-	due     int   // releases
+	lines int64 // at the last look
+	due   int   // releases
 }
 
 const (
-	// muchRead is how many lines are worth a release: some tens of megabytes.
+	// muchRead is how many lines between two looks are a backlog, worth a
+	// release: some tens of megabytes. A log that grows by 5,000 lines a second
+	// is none.
 	muchRead = 100_000
 	// releases is how often it is done then: what was read may still be waiting
 	// to be saved.
@@ -24,12 +25,12 @@ const (
 // release gives memory back to the system when much was read, and little is
 // read now.
 func (m *memory) release(lines int64) {
-	calm := lines-m.lines < muchRead
+	read := lines - m.lines
 	m.lines = lines
-	if lines-m.counted >= muchRead {
-		m.counted, m.due = lines, releases
-	}
-	if calm && m.due > 0 {
+	switch {
+	case read >= muchRead:
+		m.due = releases
+	case m.due > 0:
 		m.due--
 		debug.FreeOSMemory()
 	}

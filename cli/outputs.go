@@ -96,12 +96,9 @@ func secretOf(given config.Secret, path string) (string, error) {
 	return secret, nil
 }
 
-// checkOutputs says where the state of recipients is handed on to, warns of
-// webhooks that cannot be reached from here, and shows no secret.
-func (a *app) checkOutputs(ctx context.Context, c config.Config) error {
-	if c.Publish.Directory != "" {
-		fmt.Fprintf(a.stdout, "publish:  %s (%s), %s\n", c.Publish.Directory, strings.Join(c.Publish.Maps, ", "), c.Publish.Action)
-	}
+// checkHooks adds the webhooks, and warns of those that cannot be reached from
+// here.
+func (a *app) checkHooks(ctx context.Context, c config.Config, s *settled) error {
 	var errs []error
 	for i := range c.Webhooks {
 		w := &c.Webhooks[i]
@@ -110,17 +107,10 @@ func (a *app) checkOutputs(ctx context.Context, c config.Config) error {
 			errs = append(errs, fmt.Errorf("webhooks[%d]: %w", i, err))
 			continue
 		}
-		signed := "signed"
-		if h.Secret == "" {
-			signed = "not signed"
-		}
-		fmt.Fprintf(a.stdout, "webhook:  %s at %s (%s, %s)\n", w.Name, hostOf(w), w.Kind, signed)
+		s.Webhooks = append(s.Webhooks, settledHook{w.Name, hostOf(w), w.Kind, h.Secret != ""})
 		if err := h.Reach(ctx); err != nil {
-			fmt.Fprintf(a.stderr, "warning: webhook %s cannot be reached from here: %v\n", w.Name, err)
+			s.Warnings = append(s.Warnings, fmt.Sprintf("webhook %s cannot be reached from here: %v", w.Name, err))
 		}
-	}
-	if len(c.Webhooks) > 0 {
-		fmt.Fprintln(a.stdout, "          under systemd these need the network: the drop-in webhooks.conf opens it, see docs/webhooks.md")
 	}
 	return errors.Join(errs...)
 }

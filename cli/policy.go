@@ -24,7 +24,6 @@ func policyOf(c config.Policy) *bounce.Policy {
 // usePolicy lets the states follow the settings, and says so where that is new.
 func usePolicy(ctx context.Context, s *sqlite.Store, c config.Policy, log *slog.Logger) error {
 	begun := time.Now()
-	defer stayAlive(log)()
 	other, changes, err := s.UsePolicy(ctx, policyOf(c))
 	if err == nil && other {
 		log.Info("the policy is another, recipients made out anew", "changed", changes.Rows, "now_bad", changes.Bad, "bad_no_more", changes.Good, "took", time.Since(begun).Round(time.Millisecond))
@@ -34,7 +33,7 @@ func usePolicy(ctx context.Context, s *sqlite.Store, c config.Policy, log *slog.
 
 // stayAlive tells systemd every few seconds that a long start goes on, in a
 // goroutine of its own until the function is called that it returns, which
-// waits for it. Of millions of records a new policy takes minutes.
+// waits for it.
 func stayAlive(log *slog.Logger) (end func()) {
 	stop, done := make(chan struct{}), make(chan struct{})
 	interval, _ := watchdog()

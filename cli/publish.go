@@ -70,9 +70,9 @@ func (a *app) publish() *cobra.Command {
 // tellPublished says what was written and how it is used.
 func (a *app) tellPublished(p *publish.Publisher, result publish.Result) error {
 	var out strings.Builder
-	fmt.Fprintf(&out, "%d addresses published", result.Addresses)
+	fmt.Fprintf(&out, "%s published", amount(result.Addresses, "address"))
 	if result.LeftOut > 0 {
-		fmt.Fprintf(&out, ", %d left out that a map cannot hold", result.LeftOut)
+		fmt.Fprintf(&out, ", %s left out that a map cannot hold", thousands(int64(result.LeftOut)))
 	}
 	fmt.Fprintln(&out)
 	for _, m := range publish.Maps {
@@ -84,7 +84,7 @@ func (a *app) tellPublished(p *publish.Publisher, result publish.Result) error {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(&out, "\n%s (%d bytes)\n  %s\n", path, info.Size(), fmt.Sprintf(m.Use, path))
+		fmt.Fprintf(&out, "\n%s (%s bytes)\n  %s\n", printable(path), thousands(info.Size()), printable(fmt.Sprintf(m.Use, path)))
 	}
 	_, err := fmt.Fprint(a.stdout, out.String())
 	return err

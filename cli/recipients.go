@@ -116,7 +116,7 @@ func parseSince(s string, now time.Time) (time.Time, error) {
 func (a *app) recipientTable(list func(func(*bounce.Recipient) error) error) error {
 	g := a.screen().table("RECIPIENT", "STATE", "CATEGORY", "REASON", "LAST FAILURE", "REPLY")
 	err := list(func(r *bounce.Recipient) error {
-		g.row(r.Recipient, r.State, r.Category, r.Reason, shortTime(r.LastFailureAt), r.Reply)
+		g.row(r.Recipient, r.State, r.Category, r.Reason, ifAny(r.LastFailureAt), r.Reply)
 		return nil
 	})
 	if err != nil {
@@ -125,12 +125,12 @@ func (a *app) recipientTable(list func(func(*bounce.Recipient) error) error) err
 	return g.flush()
 }
 
-// cut shortens a text to n characters; 0 leaves it whole.
-func cut(s string, n int) string {
-	if runes := []rune(s); n > 0 && len(runes) > n {
-		return string(runes[:n-1]) + "…"
+// ifAny shows a stored time like shortTime, and nothing where there is none.
+func ifAny(stored *string) string {
+	if stored == nil {
+		return ""
 	}
-	return s
+	return shortTime(*stored)
 }
 
 // shortTime shows a stored time to the minute.

@@ -111,13 +111,14 @@ func (a *app) release() *cobra.Command {
 			return err
 		}
 		what := amount(done.Failures, "failure") + " of " + amount(done.Recipients, "address")
+		count := verb(done.Failures, "counts", "count")
 		switch {
 		case dry:
 			_, err = fmt.Fprintf(a.stdout, "%s would no longer count: %s Nothing was changed.\n", what, effect(done.Changes))
 		case undo != 0:
-			_, err = fmt.Fprintf(a.stdout, "%s count again: %s\n", what, effect(done.Changes))
+			_, err = fmt.Fprintf(a.stdout, "%s %s again: %s\n", what, count, effect(done.Changes))
 		default:
-			_, err = fmt.Fprintf(a.stdout, "Release %d, %s no longer count: %s\n", done.ID, what, effect(done.Changes))
+			_, err = fmt.Fprintf(a.stdout, "Release %d, %s no longer %s: %s\n", done.ID, what, count, effect(done.Changes))
 		}
 		return err
 	}
@@ -148,7 +149,7 @@ func (a *app) releases() *cobra.Command {
 			for i := range all {
 				o := &all[i]
 				of := strings.Join(slices.DeleteFunc([]string{o.Category, o.Reason, o.Domain}, func(s string) bool { return s == "" }), " ")
-				g.row(fmt.Sprint(o.ID), shortTime(o.Since), shortTime(o.Until), cmp.Or(of, "all"), shortTime(o.ReleasedAt), shortTime(o.WithdrawnAt), o.Note)
+				g.row(fmt.Sprint(o.ID), shortTime(o.Since), shortTime(o.Until), cmp.Or(of, "all"), shortTime(o.ReleasedAt), ifAny(o.WithdrawnAt), o.Note)
 			}
 			return g.flush()
 		},

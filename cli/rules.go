@@ -248,7 +248,7 @@ func (c *changes) print(w io.Writer, of string) error {
 		return cmp.Or(cmp.Compare(c.by[b].n, c.by[a].n), cmp.Compare(a.rule, b.rule), cmp.Compare(a.ruleBefore, b.ruleBefore), cmp.Compare(a.before+a.now, b.before+b.now))
 	})
 	for _, k := range keys {
-		fmt.Fprintf(w, "%d: %s (%s)\n   now %s (%s)\n   %s\n", c.by[k].n, k.before, k.ruleBefore, k.now, k.rule, cut(printable(c.by[k].example), 200))
+		fmt.Fprintf(w, "%d: %s (%s)\n   now %s (%s)\n   %s\n", c.by[k].n, k.before, printable(k.ruleBefore), k.now, printable(k.rule), cut(printable(c.by[k].example), 200))
 	}
 	_, err := fmt.Fprintf(w, "%d of %d %s judged otherwise; %d more held against the address, %d no longer.\n", c.changed, c.n, of, c.bad, c.good)
 	return err
@@ -330,14 +330,18 @@ func (a *app) unclassified() *cobra.Command {
 		if asJSON {
 			return printObjects(a, replies)
 		}
-		for i := range replies {
-			fmt.Fprintf(a.stdout, "%d  %s\n", replies[i].Count, cut(printable(replies[i].Example), 200))
-		}
 		if total == 0 {
 			fmt.Fprintln(a.stderr, "Every reply is known to a rule.")
 			return nil
 		}
-		fmt.Fprintf(a.stderr, "%d shapes of replies are known to no rule. A rule for the first, to be finished and put into %s:\n", total, settings.Rules+"/mine.yaml")
+		g := a.screen().table("COUNT", "LAST SEEN", "EXAMPLE")
+		for i := range replies {
+			g.row(replies[i].Count, shortTime(replies[i].LastSeen), replies[i].Example)
+		}
+		if err := g.flush(); err != nil {
+			return err
+		}
+		fmt.Fprintf(a.stderr, "%s of replies %s known to no rule. A rule for the first, to be finished and put into %s:\n", amount(total, "shape"), verb(total, "is", "are"), printable(settings.Rules+"/mine.yaml"))
 		_, err = fmt.Fprint(a.stderr, ruleFor(&replies[0]))
 		return err
 	}

@@ -125,8 +125,13 @@ func (a *app) follow(ctx context.Context, c config.Config, hangup <-chan os.Sign
 	// last batch is saved a moment after it was read.
 	var saved <-chan time.Time
 	caughtUp := s.caughtUp
-	progress := time.NewTicker(2 * time.Second) // until then, for systemctl status
+	progress := time.NewTicker(2 * time.Second) // until then, for systemctl status and a terminal
 	defer progress.Stop()
+	show := func(string) {}
+	if terminal := screenOf(a.stderr); terminal.width > 0 {
+		// The next line of the log, or of this, goes over it.
+		show = func(line string) { fmt.Fprint(a.stderr, "\r\x1b[K"+cut(line, terminal.width-1)+"\r") }
+	}
 	if caughtUp == nil || len(s.positions) > 0 {
 		caughtUp = nil
 		progress.Stop()
@@ -140,15 +145,19 @@ func (a *app) follow(ctx context.Context, c config.Config, hangup <-chan os.Sign
 		select {
 		case err := <-done:
 			notify(log, daemon.SdNotifyStopping)
+			show("")
 			log.Info("stopped", "lines", p.Progress.Lines.Load(), "new_records", p.Progress.New.Load(), "gaps", p.Progress.Gaps.Load())
 			return next, err
 		case <-caughtUp:
 			caughtUp, saved = nil, time.After(2*time.Second)
 		case <-progress.C:
-			notify(log, status(&p.Progress, s.troubles.String())+"; reading what was there at the start")
+			state := status(&p.Progress, s.troubles.String()) + "; reading what was there at the start"
+			notify(log, state)
+			show(strings.TrimPrefix(state, "STATUS="))
 		case <-saved:
 			saved = nil
 			progress.Stop()
+			show("")
 			logFound(ctx, log, c.Database)
 			notify(log, status(&p.Progress, s.troubles.String()))
 		case <-tick.C:
@@ -242,9 +251,10 @@ func status(p *pipeline.Progress, troubles string) string {
 	if troubles != "" {
 		parts = append(parts, troubles)
 	}
-	counts := fmt.Sprintf("%d lines read, %d new failures kept, %d lines not understood", p.Lines.Load(), p.New.Load(), p.Unread.Load())
+	counts := fmt.Sprintf("%s read, %s kept, %s not understood",
+		amount(int(p.Lines.Load()), "line"), amount(int(p.New.Load()), "new failure"), amount(int(p.Unread.Load()), "line"))
 	if gaps := p.Gaps.Load(); gaps > 0 {
-		counts += fmt.Sprintf(", %d gaps", gaps)
+		counts += ", " + amount(int(gaps), "gap")
 	}
 	return "STATUS=" + strings.Join(append(parts, counts), "; ")
 }

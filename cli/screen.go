@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -8,9 +9,11 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"golang.org/x/term"
+	"golang.org/x/text/width"
 )
 
 // screen is where a command prints for people. Colour and width are those of
@@ -63,11 +66,60 @@ func printable(text string) string {
 		switch {
 		case r == '\t', r == '\n':
 			return ' '
-		case r == utf8.RuneError, unicode.IsControl(r), unicode.Is(unicode.Cf, r), r == '\u2028', r == '\u2029':
+		case r == utf8.RuneError, obeyed(r):
 			return '?'
 		}
 		return r
 	}, text)
+}
+
+// printableLines is printable for a text of several lines.
+func printableLines(text string) string {
+	lines := strings.Split(text, "\n")
+	for i := range lines {
+		lines[i] = printable(lines[i])
+	}
+	return strings.Join(lines, "\n")
+}
+
+// obeyed reports what a terminal may obey: control characters, and marks that
+// turn the direction of writing or are not seen.
+func obeyed(r rune) bool {
+	return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == '\u2028' || r == '\u2029'
+}
+
+// columns is how many columns of a terminal a text takes: letters of East Asia
+// take two (UAX #11), marks that are set upon the letter before take none.
+func columns(text string) int {
+	n := 0
+	for _, r := range text {
+		n += runeColumns(r)
+	}
+	return n
+}
+
+func runeColumns(r rune) int {
+	switch kind := width.LookupRune(r).Kind(); {
+	case unicode.In(r, unicode.Mn, unicode.Me):
+		return 0
+	case kind == width.EastAsianWide || kind == width.EastAsianFullwidth:
+		return 2
+	}
+	return 1
+}
+
+// cut shortens a text to n columns; 0 leaves it whole.
+func cut(text string, n int) string {
+	if n <= 0 || columns(text) <= n {
+		return text
+	}
+	used := 0
+	for i, r := range text {
+		if used += runeColumns(r); used >= n {
+			return text[:i] + "…"
+		}
+	}
+	return text
 }
 
 // grid gathers a table and prints it with its columns below one another. A
@@ -112,7 +164,7 @@ func (g *grid) flush() error {
 	widths := make([]int, len(g.heads))
 	for _, row := range append([][]string{g.heads}, g.rows...) {
 		for i, cell := range row {
-			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+			widths[i] = max(widths[i], columns(cell))
 		}
 	}
 	var b strings.Builder
@@ -120,7 +172,7 @@ func (g *grid) flush() error {
 		var text strings.Builder
 		used, last := 0, len(row)-1
 		for i, cell := range row {
-			pad := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
+			pad := strings.Repeat(" ", widths[i]-columns(cell))
 			switch {
 			case !g.words[i] && len(g.rows) > 0:
 				text.WriteString(pad + cell)
@@ -156,10 +208,37 @@ func (g *grid) flush() error {
 }
 
 // objects writes one JSON object a line.
-func (a *app) objects() *json.Encoder {
-	enc := json.NewEncoder(a.stdout)
+func (a *app) objects() *json.Encoder { return objects(a.stdout) }
+
+func objects(w io.Writer) *json.Encoder {
+	enc := json.NewEncoder(escaper{w})
 	enc.SetEscapeHTML(false)
 	return enc
+}
+
+// escaper escapes what a terminal may obey and encoding/json leaves as it is.
+type escaper struct{ w io.Writer }
+
+// Write takes whole lines of JSON, as its encoder writes them.
+func (e escaper) Write(line []byte) (int, error) {
+	strange := func(r rune) bool { return r != '\n' && obeyed(r) }
+	if !bytes.ContainsFunc(line, strange) {
+		return e.w.Write(line)
+	}
+	var b strings.Builder
+	for _, r := range string(line) {
+		if !strange(r) {
+			b.WriteRune(r)
+			continue
+		}
+		for _, unit := range utf16.Encode([]rune{r}) {
+			fmt.Fprintf(&b, "\\u%04x", unit)
+		}
+	}
+	if _, err := io.WriteString(e.w, b.String()); err != nil {
+		return 0, err
+	}
+	return len(line), nil
 }
 
 // printObjects prints each of some rows as a JSON object.

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"encoding/json"
 	"log/slog"
 	"regexp"
 	"strings"
@@ -44,6 +45,58 @@ func TestTableOfATerminalEndsAtItsEdge(t *testing.T) {
 	}
 	if got := (&screen{width: 60}).paint(red, "x"); got != "x" {
 		t.Errorf("paint without colour gives %q", got)
+	}
+}
+
+// Addresses of IDN and SMTPUTF8 are shown in their own letters.
+func TestTableCountsColumnsAndNotLetters(t *testing.T) {
+	for text, want := range map[string]int{
+		"":                          0,
+		"jane@example.com":          16,
+		"gone@bücher.example":       19, // one letter
+		"gone@bu\u0308cher.example": 19, // a letter and its mark
+		"メール@例え.テスト":                18,
+		"ｆｕｌｌ":                      8,
+		"한국@example.kr":             15,
+		"\U0001F4E7@example.com":    14,
+		"…":                         1,
+	} {
+		if got := columns(text); got != want {
+			t.Errorf("columns(%q) = %d, want %d", text, got, want)
+		}
+	}
+	var out bytes.Buffer
+	g := (&screen{out: &out, width: 50}).table("RECIPIENT", "STATE", "REPLY")
+	g.row("メール@例え.テスト", "bad", strings.Repeat("宛先不明", 10))
+	g.row("u\u0308@example.com", "retry", "full")
+	if err := g.flush(); err != nil {
+		t.Fatal(err)
+	}
+	want := "RECIPIENT           STATE  REPLY\n" +
+		"メール@例え.テスト  bad    宛先不明宛先不明宛先不…\n" +
+		"u\u0308@example.com       retry  full\n"
+	if out.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", &out, want)
+	}
+	for text, want := range map[string]string{"例例例": "例…", "例例": "例例", "abcde": "abc…", "abcu\u0308": "abcu\u0308", "abu\u0308cd": "abu\u0308…"} {
+		if got := cut(text, 4); got != want {
+			t.Errorf("cut(%q, 4) = %q, want %q", text, got, want)
+		}
+	}
+}
+
+func TestJSONShowsATerminalNothingToObey(t *testing.T) {
+	want := "\x1b[31m \u009b31m \u202e \u2028 \x7f \U000E0041 <é> \U0001F4E7"
+	var out bytes.Buffer
+	if err := objects(&out).Encode(want); err != nil {
+		t.Fatal(err)
+	}
+	if i := strings.IndexFunc(strings.TrimSuffix(out.String(), "\n"), obeyed); i >= 0 {
+		t.Errorf("%q holds what a terminal obeys", out.String())
+	}
+	var got string
+	if err := json.Unmarshal(out.Bytes(), &got); err != nil || got != want {
+		t.Errorf("%s reads as %q, %v; want %q", out.Bytes(), got, err, want)
 	}
 }
 

@@ -35,6 +35,9 @@ type stages struct {
 }
 
 func openStages(ctx context.Context, c config.Config, log *slog.Logger) (_ *stages, err error) {
+	// A new schema, a new policy and the check after a crash take minutes in a
+	// database of gigabytes.
+	defer stayAlive(log)()
 	s := &stages{queue: queue.New(), sources: c.Sources, read: make(map[string][]*logparse.Parser), log: log}
 	s.queue.Lifetime = c.QueueLifetime
 	if s.classifier, err = classify.New(c.Rules); err != nil {

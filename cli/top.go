@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -159,8 +158,7 @@ func (l *topList) nameOf(t *sqlite.Top) string {
 }
 
 func (l *topList) writeJSON(w io.Writer) error {
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
+	enc := objects(w)
 	const seconds = "2006-01-02T15:04:05Z"
 	for i := range l.rows {
 		t := &l.rows[i]
@@ -233,7 +231,7 @@ func (l *topList) show(s *screen) error {
 		}
 		g.row(row...)
 	}
-	if _, err := fmt.Fprintf(s.out, "%s attempts failed %s.\n\n", thousands(int64(l.failed)), l.period()); err != nil {
+	if _, err := fmt.Fprintf(s.out, "%s failed %s.\n\n", amount(l.failed, "attempt"), l.period()); err != nil {
 		return err
 	}
 	return g.flush()

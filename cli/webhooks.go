@@ -106,7 +106,7 @@ func (a *app) replay() *cobra.Command {
 			}
 			h.Store = outbox
 			n, err := h.Replay(cmd.Context())
-			if _, saying := fmt.Fprintf(a.stdout, "%d recipients told\n", n); saying != nil {
+			if _, saying := fmt.Fprintf(a.stdout, "%s told\n", amount(n, "recipient")); saying != nil {
 				err = errors.Join(err, saying)
 			}
 			return errors.Join(err, outbox.Close())

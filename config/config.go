@@ -258,7 +258,8 @@ func Load(path string) (Config, error) {
 		decode = v.Unmarshal // to go on to the other problems
 	}
 	if err := decode(&c); err != nil {
-		problems = append(problems, err)
+		// What mapstructure puts above its list says nothing to an admin.
+		problems = append(problems, errors.New(strings.TrimPrefix(err.Error(), "decoding failed due to the following error(s):\n\n")))
 	} else {
 		c.Policy.inherit(v.IsSet)
 	}

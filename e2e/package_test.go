@@ -116,12 +116,51 @@ func TestRPMHoldsWhatAnAdminExpects(t *testing.T) {
 	if _, err := exec.LookPath("rpm"); err != nil {
 		t.Skip("SKIPPED: no rpm here to list a package with")
 	}
-	listed := strings.Split(shell(t, nil, ".", "rpm", "-qlp", packed(t, "rpm", "1.2.3", program(t))), "\n")
+	rpm := packed(t, "rpm", "1.2.3", program(t))
+	listed := strings.Split(shell(t, nil, ".", "rpm", "-qlp", rpm), "\n")
 	for _, path := range append(inPackage, "/usr/share/zsh/site-functions/_bouncetail") {
 		if !slices.Contains(listed, path) {
 			t.Errorf("the package lacks %s", path)
 		}
 	}
+	// c: settings; n: those that an admin has changed are not replaced.
+	of := strings.Split(shell(t, nil, ".", "rpm", "-qp", "--qf", "[%{FILEFLAGS:fflags} %{FILEMODES:perms} %{FILEUSERNAME}:%{FILEGROUPNAME} %{FILENAMES}\\n]", rpm), "\n")
+	if want := "cn -rw-r--r-- root:root /etc/bouncetail/config.yaml"; !slices.Contains(of, want) {
+		t.Errorf("the package does not say %q of its settings", want)
+	}
+	for _, line := range of {
+		if line != "" && (!strings.Contains(line, " root:root ") || strings.HasPrefix(line, "c") && !strings.Contains(line, "config.yaml")) {
+			t.Errorf("%s; all is root's, and the settings alone are settings", line)
+		}
+	}
+	if _, err := exec.LookPath("dpkg-deb"); err != nil {
+		t.Skip("SKIPPED: no dpkg-deb here to compare with a .deb")
+	}
+	inDeb := filesIn(shell(t, nil, ".", "dpkg-deb", "--contents", packed(t, "deb", "1.2.3", program(t))), 5)
+	inRPM := filesIn(shell(t, nil, ".", "rpm", "-qp", "--qf", "[%{FILEMODES:perms} %{FILENAMES}\\n]", rpm), 1)
+	if !slices.Equal(inDeb, inRPM) || len(inDeb) < len(inPackage) {
+		t.Errorf("the .deb holds\n%s\nand the .rpm\n%s", strings.Join(inDeb, "\n"), strings.Join(inRPM, "\n"))
+	}
+}
+
+// ofOneFormat is what the formats have of their own.
+var ofOneFormat = []string{
+	"/usr/share/zsh/vendor-completions/_bouncetail", "/usr/share/zsh/site-functions/_bouncetail", "/usr/share/lintian/overrides/bouncetail",
+}
+
+// filesIn returns the files of a listing, with their modes, that both formats
+// have. A line begins with the mode, and has the path in a field.
+func filesIn(listing string, field int) []string {
+	var all []string
+	for line := range strings.Lines(listing) {
+		f := strings.Fields(line)
+		path := strings.TrimPrefix(f[field], ".")
+		if line[0] != 'd' && !slices.Contains(ofOneFormat, path) {
+			all = append(all, path+" "+f[0])
+		}
+	}
+	slices.Sort(all)
+	return all
 }
 
 func TestScriptsOfPackagesAreShell(t *testing.T) {
@@ -226,7 +265,7 @@ func TestPackageLives(t *testing.T) {
 
 	m.sh("apt-get install -y /root/before.deb")
 	m.sh(`
-		test "$(stat -c '%U:%G %a' /var/lib/bouncetail)" = 'bouncetail:bouncetail 750'
+		test "$(stat -c '%U:%G %a' /var/lib/bouncetail)" = 'bouncetail:bouncetail 751'
 		id bouncetail | grep -q '(adm)'
 		id bouncetail | grep -q '(systemd-journal)'
 		test -L /etc/systemd/system/multi-user.target.wants/bouncetail.service
@@ -269,6 +308,73 @@ func TestPackageLives(t *testing.T) {
 		test ! -e /etc/bouncetail
 		test ! -e /etc/systemd/system/multi-user.target.wants/bouncetail.service
 		test ! -L /etc/systemd/system/bouncetail.service
+		id bouncetail`)
+}
+
+// TestPackageOfRPMLives installs, upgrades and erases the .rpm. Debian has the
+// rpm of Fedora, but no packages of it, so that dependencies are not looked at;
+// systemd does not run.
+func TestPackageOfRPMLives(t *testing.T) {
+	m := newMachine(t)
+	if _, err := exec.LookPath("rpm"); err != nil {
+		t.Skip("SKIPPED: no rpm here; run: apt-get install rpm")
+	}
+	static, err := filepath.Abs("../.cache/static/amd64/bouncetail")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rpm := func(args ...string) string {
+		t.Helper()
+		in := []string{"unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc=" + m.root + "/proc", "rpm", "--root", m.root, "--dbpath", "/var/lib/rpm"}
+		out := shell(t, nil, ".", append(in, args...)...)
+		t.Logf("# rpm %s\n%s", strings.Join(args, " "), out)
+		if strings.Contains(out, "scriptlet failed") {
+			t.Errorf("rpm %s: a script of the package fails", strings.Join(args, " "))
+		}
+		return out
+	}
+	m.put("../testdata/logs/postfix/main/mail.log.gz", "/var/log/mail.log.1.gz")
+	rpm("--initdb")
+	rpm("-i", "--nodeps", packed(t, "rpm", "0.0.0~before", static))
+	m.sh(`
+		test "$(stat -c '%U:%G %a' /var/lib/bouncetail)" = 'bouncetail:bouncetail 751'
+		id bouncetail | grep -q '(adm)'
+		id bouncetail | grep -q '(systemd-journal)'
+		test -L /etc/systemd/system/multi-user.target.wants/bouncetail.service
+		man -w bouncetail-import
+		bouncetail version`)
+	if changed := rpm("-V", "--nodeps", "bouncetail"); changed != "" {
+		t.Errorf("rpm -V of what was just installed says\n%s", changed)
+	}
+
+	m.sh(`
+		chown root:adm /var/log/mail.log.1.gz
+		chmod 0640 /var/log/mail.log.1.gz
+		su -s /bin/sh bouncetail -c 'bouncetail import --timezone UTC /var/log/mail.log.1.gz' >/dev/null
+		echo '# changed by the admin' >>/etc/bouncetail/config.yaml
+		echo '[]' >/etc/bouncetail/rules.d/mine.yaml`)
+	const state = "bouncetail recipients --json | md5sum; bouncetail rules check; tail -1 /etc/bouncetail/config.yaml; cat /etc/bouncetail/rules.d/mine.yaml"
+	before := m.sh(state)
+	rpm("-U", "--nodeps", packed(t, "rpm", "1.2.3", static))
+	if after := m.sh(state); after != before {
+		t.Errorf("after the upgrade\n%s\nand before it\n%s", after, before)
+	}
+	if got := rpm("-q", "bouncetail"); got != "bouncetail-1.2.3-1.x86_64\n" {
+		t.Errorf("rpm -q says %q, want the new version alone", got)
+	}
+	m.sh(`
+		test -x /usr/bin/bouncetail
+		test -L /etc/systemd/system/multi-user.target.wants/bouncetail.service`)
+
+	rpm("-e", "--nodeps", "bouncetail")
+	m.sh(`
+		test ! -e /usr/bin/bouncetail
+		test ! -e /usr/lib/systemd/system/bouncetail.service
+		test ! -L /etc/systemd/system/multi-user.target.wants/bouncetail.service
+		test ! -e /usr/share/doc/bouncetail
+		test -s /var/lib/bouncetail/bouncetail.db
+		test -s /etc/bouncetail/rules.d/mine.yaml
+		grep -q 'changed by the admin' /etc/bouncetail/config.yaml.rpmsave
 		id bouncetail`)
 }
 

@@ -24,14 +24,14 @@ var columns = []column{
 	{"decided_by", func(r *bounce.Recipient) any { return string(r.DecidedBy) }},
 	{"category", func(r *bounce.Recipient) any { return string(r.Category) }},
 	{"reason", func(r *bounce.Recipient) any { return string(r.Reason) }},
-	{"first_failure_at", func(r *bounce.Recipient) any { return r.FirstFailureAt }},
-	{"last_failure_at", func(r *bounce.Recipient) any { return r.LastFailureAt }},
+	{"first_failure_at", func(r *bounce.Recipient) any { return optional(r.FirstFailureAt) }},
+	{"last_failure_at", func(r *bounce.Recipient) any { return optional(r.LastFailureAt) }},
 	{"last_delivery_at", func(r *bounce.Recipient) any { return optional(r.LastDeliveryAt) }},
 	{"permanent_count", func(r *bounce.Recipient) any { return r.PermanentCount }},
 	{"retry_count", func(r *bounce.Recipient) any { return r.RetryCount }},
 	{"bad_since", func(r *bounce.Recipient) any { return optional(r.BadSince) }},
 	{"bad_until", func(r *bounce.Recipient) any { return optional(r.BadUntil) }},
-	{"last_bounce_id", func(r *bounce.Recipient) any { return r.LastBounceID }},
+	{"last_bounce_id", func(r *bounce.Recipient) any { return optional(r.LastBounceID) }},
 	{"seq", func(r *bounce.Recipient) any { return r.Seq }},
 	{"reply", func(r *bounce.Recipient) any { return r.Reply }},
 	{"smtp_code", func(r *bounce.Recipient) any {
@@ -42,11 +42,11 @@ var columns = []column{
 	}},
 }
 
-func optional(s *string) any {
-	if s == nil {
+func optional[T any](v *T) any {
+	if v == nil {
 		return nil
 	}
-	return *s
+	return *v
 }
 
 // ColumnNames lists the columns that can be asked for.

@@ -6,6 +6,7 @@ package export
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"io"
 	"strings"
@@ -158,10 +159,12 @@ func unfitMap(address string) bool {
 	return unfitAddressLine(address) || strings.ContainsAny(address, " \t#\"")
 }
 
-// badAt is when an address was found bad, as stored.
+// badAt is when an address was found bad, as stored, or else failed last; empty
+// where neither is so.
 func badAt(r *bounce.Recipient) string {
-	if r.BadSince != nil {
-		return *r.BadSince
+	at := cmp.Or(r.BadSince, r.LastFailureAt)
+	if at == nil {
+		return ""
 	}
-	return r.LastFailureAt
+	return *at
 }

@@ -26,8 +26,8 @@ func recipients() []bounce.Recipient {
 		return bounce.Recipient{
 			Recipient: address, Domain: address[strings.LastIndexByte(address, '@')+1:], State: bounce.StateBad, DecidedBy: bounce.ByFailure,
 			Category: bounce.InvalidAddress, Reason: bounce.NoSuchUser,
-			FirstFailureAt: "2026-11-01T08:00:00.000Z", LastFailureAt: "2026-11-20T09:30:00.123Z", BadSince: new("2026-11-02T23:59:59.999Z"),
-			PermanentCount: 1, LastBounceID: seq, Seq: seq, SMTPCode: 550, Reply: reply,
+			FirstFailureAt: new("2026-11-01T08:00:00.000Z"), LastFailureAt: new("2026-11-20T09:30:00.123Z"), BadSince: new("2026-11-02T23:59:59.999Z"),
+			PermanentCount: 1, LastBounceID: &seq, Seq: seq, SMTPCode: 550, Reply: reply,
 		}
 	}
 	local := row(9, "root", "User unknown")
@@ -40,8 +40,8 @@ func recipients() []bounce.Recipient {
 	slow := row(12, "slow@example.com", "450 4.2.0 Greylisted")
 	slow.State, slow.BadSince = bounce.StateRetry, nil
 	byHand := row(13, "byhand@example.com", "")
-	byHand.DecidedBy, byHand.Category, byHand.Reason, byHand.LastBounceID, byHand.PermanentCount = bounce.ByHand, "", "", 0, 0
-	byHand.FirstFailureAt, byHand.LastFailureAt, byHand.SMTPCode = "", "", 0
+	byHand.DecidedBy, byHand.Category, byHand.Reason, byHand.LastBounceID, byHand.PermanentCount = bounce.ByHand, "", "", nil, 0
+	byHand.FirstFailureAt, byHand.LastFailureAt, byHand.SMTPCode = nil, nil, 0
 	return []bounce.Recipient{
 		row(1, "anna@example.com", "550 5.1.1 <anna@example.com>: \"unknown\", sorry; really"),
 		row(2, `"a, b"@example.com`, "550 5.1.1 line one\nline two"),

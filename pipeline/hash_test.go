@@ -21,13 +21,13 @@ type kept []*bounce.Batch
 
 func (k *kept) Save(_ context.Context, b *bounce.Batch) (int, error) {
 	*k = append(*k, b)
-	return len(b.Records), nil
+	return b.Records.Len(), nil
 }
 
 func (*kept) Temporary(error) bool { return false }
 
-// read returns what a log gives.
-func read(t *testing.T, log string, h *address.Hasher) *bounce.Batch {
+// record returns the first record that a log gives.
+func record(t *testing.T, log string, h *address.Hasher) (r bounce.Record) {
 	t.Helper()
 	judge, err := classify.New("")
 	if err != nil {
@@ -51,7 +51,8 @@ func read(t *testing.T, log string, h *address.Hasher) *bounce.Batch {
 	if err := p.Run(t.Context()); err != nil || len(store) != 1 {
 		t.Fatalf("%d batches, %v", len(store), err)
 	}
-	return store[0]
+	store[0].Records.Read(0, &r)
+	return r
 }
 
 func TestANameIsHiddenWhereTheVerdictAllows(t *testing.T) {
@@ -67,7 +68,7 @@ func TestANameIsHiddenWhereTheVerdictAllows(t *testing.T) {
 		{"greylisted@example.com", "450 Greylisted <greylisted@example.com>", "450 Greylisted <HASH>"},
 	} {
 		line := fmt.Sprintf("2026-11-20T09:00:00+00:00 mx postfix/smtp[1]: 4A1B2C3D: to=<%s>, relay=mx.example.com[192.0.2.1]:25, delay=1, delays=0/0/0/1, dsn=5.0.0, status=bounced (host mx.example.com[192.0.2.1] said: %s (in reply to RCPT TO command))\n", c.to, c.reply)
-		got, plain := read(t, line, h).Records[0], read(t, line, nil).Records[0]
+		got, plain := record(t, line, h), record(t, line, nil)
 		hash := h.Address(c.to)
 		if want := strings.ReplaceAll(c.want, "HASH", hash); got.Reply.Text != want || got.To.Normal != hash {
 			t.Errorf("to %s: %s is stored as %s, %q; want %q", c.to, c.reply, got.To.Normal, got.Reply.Text, want)

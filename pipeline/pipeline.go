@@ -152,7 +152,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 	if p.Linger > 0 {
 		// One is filled while the other is saved.
 		for range cap(p.saved) {
-			p.saved <- &bounce.Batch{Records: make([]bounce.Record, 0, p.Limit+slack), Successes: make([]bounce.Success, 0, successesALimit*p.Limit+slack)}
+			p.saved <- &bounce.Batch{Records: bounce.MakeRecords(p.Limit + slack), Successes: make([]bounce.Success, 0, successesALimit*p.Limit+slack)}
 		}
 		p.reuse()
 	}
@@ -209,6 +209,7 @@ func (p *Pipeline) read(chunks <-chan bounce.Chunk, batches chan<- *bounce.Batch
 		pending int              // chunks in the batch
 		begun   time.Time        // when the first of them came
 		due     <-chan time.Time // when a batch that is not full is saved
+		handed  time.Time        // when the last batch was
 	)
 	flush := func() error {
 		b, err := p.cut()
@@ -223,7 +224,7 @@ func (p *Pipeline) read(chunks <-chan bounce.Chunk, batches chan<- *bounce.Batch
 		batches <- b
 		p.reuse()
 		p.reading.Beat()
-		pending, due = 0, nil
+		pending, due, handed = 0, nil, time.Now()
 		return nil
 	}
 	defer p.reading.Rest()
@@ -234,11 +235,15 @@ func (p *Pipeline) read(chunks <-chan bounce.Chunk, batches chan<- *bounce.Batch
 		case c, open = <-chunks:
 		default:
 			// No line is waiting: the batch goes as soon as the saver is idle, so
-			// that batches are small while little comes and large in a backlog; or
-			// after Linger.
+			// that batches are small while little comes and large in a backlog, but
+			// not sooner after the last one than pace; or after Linger.
 			var ready <-chan struct{}
 			if pending > 0 && p.Linger == 0 {
-				ready = idle
+				if early := pace - time.Since(handed); early <= 0 {
+					ready = idle
+				} else if due == nil {
+					due = time.After(early)
+				}
 			}
 			p.reading.Rest()
 			select {
@@ -251,6 +256,9 @@ func (p *Pipeline) read(chunks <-chan bounce.Chunk, batches chan<- *bounce.Batch
 				continue
 			case <-due:
 				p.reading.Beat()
+				if due = nil; p.Linger == 0 {
+					continue // the saver may be busy
+				}
 				if err := flush(); err != nil {
 					return err
 				}
@@ -270,7 +278,7 @@ func (p *Pipeline) read(chunks <-chan bounce.Chunk, batches chan<- *bounce.Batch
 		if pending++; pending == 1 && p.Linger > 0 {
 			begun, due = time.Now(), time.After(p.Linger)
 		}
-		full := len(p.batch.Records) >= p.Limit || len(p.batch.Successes) >= successesALimit*p.Limit
+		full := p.batch.Records.Len() >= p.Limit || len(p.batch.Successes) >= successesALimit*p.Limit
 		if full || p.Linger == 0 && pending >= maxChunks || p.Linger > 0 && time.Since(begun) > p.Linger {
 			if err := flush(); err != nil {
 				return err
@@ -358,7 +366,7 @@ func (p *Pipeline) add(d *bounce.Delivery, judge Classifier) {
 	case bounce.Expired:
 		p.Progress.Expired.Add(1)
 	}
-	p.batch.Records = append(p.batch.Records, bounce.Record{Delivery: *d, Verdict: judge.Verdict(d), To: to})
+	p.batch.Records.Add(&bounce.Record{Delivery: *d, Verdict: judge.Verdict(d), To: to})
 }
 
 // domain returns the place of a domain in the batch.
@@ -407,10 +415,15 @@ func (p *Pipeline) cut() (*bounce.Batch, error) {
 func (p *Pipeline) reuse() {
 	if p.Linger > 0 {
 		b := <-p.saved
-		clear(b.Records)
-		p.batch.Records, p.batch.Successes = b.Records[:0], b.Successes[:0]
+		b.Records.Reset()
+		p.batch.Records, p.batch.Successes = b.Records, b.Successes[:0]
 	}
 }
+
+// pace is how long after a batch the next one is saved at the earliest where
+// lines come one by one, as from a pipe: a commit costs as much as hundreds of
+// lines.
+const pace = 50 * time.Millisecond
 
 // giveUpAfter is how long a batch that cannot be saved is tried once the
 // program has been asked to stop. Nothing is lost by giving up: the positions

@@ -68,12 +68,12 @@ func jsonBody(hook string, rows []bounce.Recipient, _ time.Time) ([]byte, error)
 // (https://listmonk.app/docs/bounces/).
 func listmonkBody(_ string, rows []bounce.Recipient, now time.Time) ([]byte, error) {
 	r := &rows[0]
-	weight, at := "soft", r.LastFailureAt
+	weight, at := "soft", now.UTC().Format(time.RFC3339) // where it was blocked by hand
 	if r.State == bounce.StateBad {
 		weight = "hard"
 	}
-	if at == "" {
-		at = now.UTC().Format(time.RFC3339) // blocked by hand
+	if r.LastFailureAt != nil {
+		at = *r.LastFailureAt
 	}
 	return marshal(struct {
 		Email     string `json:"email"`

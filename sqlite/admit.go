@@ -36,12 +36,11 @@ func (w *writer) admit(b *bounce.Batch) (*bounce.Batch, error) {
 		return b, nil
 	}
 	admitted := *b
-	if slices.ContainsFunc(b.Records, func(r bounce.Record) bool { return !a.asItIs(&r) }) {
-		admitted.Records = make([]bounce.Record, 0, len(b.Records))
-		for _, r := range b.Records {
-			if a.record(&r) {
-				admitted.Records = append(admitted.Records, r)
-			}
+	admitted.Records = bounce.Records{}
+	var r bounce.Record
+	for i := range b.Records.Len() {
+		if b.Records.Read(i, &r); a.record(&r) {
+			admitted.Records.Add(&r)
 		}
 	}
 	admitted.Successes = slices.DeleteFunc(slices.Clone(b.Successes), func(s bounce.Success) bool {
@@ -94,14 +93,6 @@ func (a *admission) isForgotten(key int64, at time.Time) bool {
 // ASCII.
 func (a *admission) logged(address string, at time.Time) bool {
 	return address != "" && a.isForgotten(bounce.Address{Normal: strings.ToLower(address)}.Key(), at)
-}
-
-// asItIs reports whether a record is admitted whole, as nearly all are.
-func (a *admission) asItIs(r *bounce.Record) bool {
-	if r.At.Before(a.horizons[bouncesHorizon]) {
-		return false
-	}
-	return len(a.forgotten) == 0 || !a.isForgotten(r.To.Key(), r.At) && !a.logged(r.Sender, r.At) && !a.logged(r.OriginalRecipient, r.At)
 }
 
 // record reports whether a record is admitted, and takes out of it who is

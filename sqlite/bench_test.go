@@ -41,7 +41,7 @@ func BenchmarkSave(b *testing.B) {
 					r.ID, r.At = eventID, at
 					r.QueueID, r.Host, r.Sender, r.HasSender, r.MessageID, r.DSN = fmt.Sprintf("%X", n), "mx1", "news@shop.example", true, fmt.Sprint(n, "@shop.example"), "5.1.1"
 					r.Reply = bounce.Reply{SMTPCode: 550, EnhancedCode: "5.1.1", Text: "550 5.1.1 <" + r.To.Normal + ">: Recipient address rejected: User unknown in virtual mailbox table", Stage: bounce.StageRcptTo, RelayHost: "mx.example.com", RelayIP: "192.0.2.1", RelayPort: 25}
-					batch.Records = append(batch.Records, r)
+					batch.Records.Add(&r)
 				}
 				b.StartTimer()
 				if _, err := s.Save(b.Context(), batch); err != nil {

@@ -37,10 +37,12 @@ const bucketsAtOnce = 1024
 func (w *writer) mergeSome(table, column string, buckets []int64, merge func(bucket int64, known []byte) (merged []byte, changed bool)) error {
 	// In the order of the numbers, which is the order of the table.
 	stored := make(map[int64][]byte, len(buckets))
-	err := w.rowsOf("SELECT bucket, "+column+" FROM json_each(?) k CROSS JOIN "+table+" ON bucket = k.value", buckets, func(v *values) {
-		bucket := v.int()
-		stored[bucket] = []byte(v.text())
-	})
+	err := w.rowsOf(len(buckets), "SELECT bucket, "+column+" FROM "+table+" WHERE bucket = ?",
+		func(i int, r *packedRows) { r.int(buckets[i]) },
+		func(v *values) {
+			bucket := v.int()
+			stored[bucket] = v.blob()
+		})
 	if err != nil {
 		return err
 	}
@@ -85,7 +87,7 @@ func (w *writer) successes(b *bounce.Batch) error {
 			buckets = append(buckets, int64(news[i].bucket))
 		}
 	}
-	w.deliveries = slices.Grow(w.deliveries, len(news)+len(b.Records))
+	w.deliveries = slices.Grow(w.deliveries, len(news)+b.Records.Len())
 	return w.mergeBuckets("successes", "ids", buckets, func(bucket int64, known []byte) ([]byte, bool) {
 		n := 0
 		for n < len(news) && int64(news[n].bucket) == bucket {
@@ -137,8 +139,8 @@ const (
 // lastDeliveries notes the deliveries of the batch, and finds the last
 // delivery to every address whose row in recipients may change.
 func (w *writer) lastDeliveries(*bounce.Batch) error {
-	for key := range w.touched {
-		w.deliveries = append(w.deliveries, delivery{uint64(key), hasFailed})
+	for i := range w.addressees {
+		w.deliveries = append(w.deliveries, delivery{uint64(w.addressees[i].key), hasFailed})
 	}
 	slices.SortFunc(w.deliveries, func(a, b delivery) int { return cmp.Compare(a.key, b.key) })
 	var buckets []int64
@@ -183,8 +185,10 @@ func (w *writer) mergeDeliveries(known []byte, news []delivery) (merged []byte, 
 		after := delivery{d.key, max(d.last&^hasFailed, before&^hasFailed) | (d.last|before)&hasFailed}
 		put(after)
 		changed = changed || after.last != before
-		if _, failed := w.touched[int64(d.key)]; failed || after.last != before && before&hasFailed != 0 {
-			w.lastDelivery[int64(d.key)] = after.last >> 1
+		// An address that fails now, or that had failed and was reached.
+		if d.last&hasFailed != 0 || after.last != before && before&hasFailed != 0 {
+			p := w.addressee(int64(d.key))
+			p.delivered, p.hasRow = after.last>>1, before&hasFailed != 0
 		}
 	}
 	return append(merged, known...), changed

@@ -1,16 +1,26 @@
 // Two SQL functions that save a call from Go for each value, which costs more
 // than SQLite itself does. bulk.go writes and reads what they take and give:
-// values one after the other, each a tag and its bytes.
+// values one after the other, each a tag and its bytes. What is large is not
+// handed through SQL but lies in the caller's memory, which they are told the
+// address of: SQL that comes from elsewhere cannot call them (SQLITE_DIRECTONLY).
 //
-// bouncetail_bulk(SQL, ROWS): runs one statement for many rows. ROWS holds
-// the parameters of one row after the other. It returns eight bytes a row: the
-// rowid where the row was inserted or changed, else 0.
+// bouncetail_bulk(SQL, ROWS, SIZE, IDS): runs one statement for many rows. ROWS
+// is the address of the parameters of one row after the other, SIZE bytes. For
+// each row it writes eight bytes to the address IDS: the rowid where the row was
+// inserted or changed, else 0. It returns how many rows there were.
 //
-// bouncetail_rows(SQL, PARAMETER): runs one query, and returns the values of
-// its rows one after the other.
+// bouncetail_rows(SQL, ROWS, SIZE, ANSWER): runs a query once for each row of
+// parameters, and gives the values of all that it finds, one after the other, to
+// the struct bouncetail_answer at the address ANSWER.
+//
+// bouncetail_keep(YES): from now on the statements that this connection runs by
+// these two are kept for the next time, because to prepare them costs more than
+// to run them for a few rows. With 0 they are let go of, which has to be done
+// before the connection is closed.
 
 #include "bulk.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #ifdef __GLIBC__
@@ -27,13 +37,17 @@ typedef struct sqlite3_value sqlite3_value;
 typedef void (*destructor)(void *);
 
 #define API(type) extern __attribute__((weak)) type
+API(int) sqlite3_config(int, ...);
 API(int) sqlite3_auto_extension(void (*)(void));
-API(int) sqlite3_create_function(sqlite3 *, const char *, int, int, void *, void (*)(sqlite3_context *, int, sqlite3_value **),
-	void (*)(sqlite3_context *, int, sqlite3_value **), void (*)(sqlite3_context *));
+API(int) sqlite3_create_function_v2(sqlite3 *, const char *, int, int, void *, void (*)(sqlite3_context *, int, sqlite3_value **),
+	void (*)(sqlite3_context *, int, sqlite3_value **), void (*)(sqlite3_context *), destructor);
+API(void *) sqlite3_user_data(sqlite3_context *);
+API(int) sqlite3_value_int(sqlite3_value *);
+API(const char *) sqlite3_sql(sqlite3_stmt *);
+API(int) sqlite3_clear_bindings(sqlite3_stmt *);
 API(sqlite3 *) sqlite3_context_db_handle(sqlite3_context *);
-API(const void *) sqlite3_value_blob(sqlite3_value *);
 API(const unsigned char *) sqlite3_value_text(sqlite3_value *);
-API(int) sqlite3_value_bytes(sqlite3_value *);
+API(long long) sqlite3_value_int64(sqlite3_value *);
 API(int) sqlite3_prepare_v2(sqlite3 *, const char *, int, sqlite3_stmt **, const char **);
 API(int) sqlite3_bind_parameter_count(sqlite3_stmt *);
 API(int) sqlite3_bind_null(sqlite3_stmt *, int);
@@ -43,7 +57,6 @@ API(int) sqlite3_bind_blob(sqlite3_stmt *, int, const void *, int, destructor);
 API(int) sqlite3_step(sqlite3_stmt *);
 API(int) sqlite3_reset(sqlite3_stmt *);
 API(int) sqlite3_finalize(sqlite3_stmt *);
-API(int) sqlite3_bind_value(sqlite3_stmt *, int, const sqlite3_value *);
 API(int) sqlite3_column_count(sqlite3_stmt *);
 API(int) sqlite3_column_type(sqlite3_stmt *, int);
 API(long long) sqlite3_column_int64(sqlite3_stmt *, int);
@@ -56,10 +69,58 @@ API(const char *) sqlite3_errmsg(sqlite3 *);
 API(void) sqlite3_result_error(sqlite3_context *, const char *, int);
 API(void) sqlite3_result_error_code(sqlite3_context *, int);
 API(void) sqlite3_result_error_nomem(sqlite3_context *);
-API(void) sqlite3_result_blob(sqlite3_context *, const void *, int, destructor);
+API(void) sqlite3_result_int64(sqlite3_context *, long long);
 
 enum { INTEGER = 1, BLOB = 4, ISNULL = 5 }; // types of columns; the others are read as text
-enum { OK = 0, ROW = 100, DONE = 101, UTF8 = 1, DIRECTONLY = 0x80000 };
+enum { MEMSTATUS = 9 };
+enum { OK = 0, NOMEM = 7, ROW = 100, DONE = 101, UTF8 = 1, DIRECTONLY = 0x80000 };
+
+// kept is the statements that a connection keeps.
+struct kept {
+	int on, n;
+	struct {
+		sqlite3_stmt *stmt;
+		int taken;
+	} all[32];
+};
+
+// take returns a statement that was kept, or prepares it.
+static sqlite3_stmt *take(struct kept *k, sqlite3 *db, const char *sql, int *rc) {
+	*rc = OK;
+	for (int i = 0; i < k->n; i++) {
+		if (!k->all[i].taken && strcmp(sqlite3_sql(k->all[i].stmt), sql) == 0) {
+			k->all[i].taken = 1;
+			return k->all[i].stmt;
+		}
+	}
+	sqlite3_stmt *stmt = NULL;
+	*rc = sqlite3_prepare_v2(db, sql, -1, &stmt, NULL);
+	if (stmt != NULL && k->on && k->n < (int)(sizeof k->all / sizeof k->all[0])) {
+		k->all[k->n].stmt = stmt;
+		k->all[k->n++].taken = 1;
+	}
+	return stmt;
+}
+
+// give ends the use of a statement.
+static void give(struct kept *k, sqlite3_stmt *stmt) {
+	for (int i = 0; i < k->n; i++) {
+		if (k->all[i].stmt == stmt) {
+			sqlite3_reset(stmt);
+			sqlite3_clear_bindings(stmt); // they point to what is gone soon
+			k->all[i].taken = 0;
+			return;
+		}
+	}
+	sqlite3_finalize(stmt);
+}
+
+static void keep(sqlite3_context *context, int argc, sqlite3_value **argv) {
+	(void)argc;
+	struct kept *k = sqlite3_user_data(context);
+	k->on = sqlite3_value_int(argv[0]);
+	while (!k->on && k->n > 0) sqlite3_finalize(k->all[--k->n].stmt);
+}
 
 // bind binds the parameter at the front of a row and returns what follows it,
 // or NULL where the row is cut short or of an unknown form.
@@ -92,54 +153,56 @@ static const unsigned char *bind(sqlite3_stmt *stmt, int i, const unsigned char 
 	return NULL;
 }
 
+// bind_row binds all parameters, and returns what follows the row, or NULL where
+// it could not: rc tells whether SQLite or the row is to blame.
+static const unsigned char *bind_row(sqlite3_stmt *stmt, int parameters, const unsigned char *at, const unsigned char *end, int *rc) {
+	for (int i = 1; i <= parameters && at != NULL && *rc == OK; i++) at = bind(stmt, i, at, end, rc);
+	return *rc == OK ? at : NULL;
+}
+
+// fail passes the last error of SQLite on.
+static void fail(sqlite3_context *context, sqlite3 *db) {
+	int code = sqlite3_extended_errcode(db);
+	sqlite3_result_error(context, sqlite3_errmsg(db), -1);
+	sqlite3_result_error_code(context, code);
+}
+
+static const char cut_short[] = "a row of parameters is cut short";
+
+// memory returns the address that an argument gives.
+static void *memory(sqlite3_value *v) { return (void *)(uintptr_t)sqlite3_value_int64(v); }
+
 static void bulk(sqlite3_context *context, int argc, sqlite3_value **argv) {
 	(void)argc;
 	sqlite3 *db = sqlite3_context_db_handle(context);
-	const unsigned char *at = sqlite3_value_blob(argv[1]);
-	const unsigned char *end = at + sqlite3_value_bytes(argv[1]);
 	const char *sql = (const char *)sqlite3_value_text(argv[0]);
+	const unsigned char *at = memory(argv[1]);
+	const unsigned char *end = at + sqlite3_value_int64(argv[2]);
+	long long *ids = memory(argv[3]);
 	if (sql == NULL) {
 		sqlite3_result_error(context, "bulk: no statement", -1);
 		return;
 	}
-	sqlite3_stmt *stmt = NULL;
-	long long *ids = NULL;
-	size_t rows = 0, room = 0;
-	int rc = sqlite3_prepare_v2(db, sql, -1, &stmt, NULL);
+	struct kept *k = sqlite3_user_data(context);
+	long long rows = 0;
+	int rc;
+	sqlite3_stmt *stmt = take(k, db, sql, &rc);
 	int parameters = rc == OK ? sqlite3_bind_parameter_count(stmt) : 0;
 	while (rc == OK && at < end && parameters > 0) {
-		for (int i = 1; i <= parameters && rc == OK; i++) {
-			if ((at = bind(stmt, i, at, end, &rc)) == NULL) {
-				sqlite3_result_error(context, "bulk: a row is cut short", -1);
-				goto out;
-			}
-		}
-		if (rc != OK) break;
-		if (rows == room) {
-			room = room ? 2 * room : 256;
-			long long *more = realloc(ids, room * sizeof *ids);
-			if (more == NULL) {
-				sqlite3_result_error_nomem(context);
-				goto out;
-			}
-			ids = more;
-		}
+		if ((at = bind_row(stmt, parameters, at, end, &rc)) == NULL) break;
 		do rc = sqlite3_step(stmt);
 		while (rc == ROW);
 		if (rc != DONE) break;
 		ids[rows++] = sqlite3_changes(db) > 0 ? sqlite3_last_insert_rowid(db) : 0;
 		rc = sqlite3_reset(stmt);
 	}
-	if (rc != OK) {
-		int code = sqlite3_extended_errcode(db);
-		sqlite3_result_error(context, sqlite3_errmsg(db), -1);
-		sqlite3_result_error_code(context, code);
-		goto out;
-	}
-	sqlite3_result_blob(context, ids, (int)(rows * sizeof *ids), (destructor)-1); // copied
-out:
-	sqlite3_finalize(stmt);
-	free(ids);
+	if (rc != OK)
+		fail(context, db);
+	else if (at == NULL)
+		sqlite3_result_error(context, cut_short, -1);
+	else
+		sqlite3_result_int64(context, rows);
+	give(k, stmt);
 }
 
 // buffer is bytes that grow.
@@ -184,34 +247,50 @@ static void rows(sqlite3_context *context, int argc, sqlite3_value **argv) {
 	(void)argc;
 	sqlite3 *db = sqlite3_context_db_handle(context);
 	const char *sql = (const char *)sqlite3_value_text(argv[0]);
-	struct buffer b = {0};
-	sqlite3_stmt *stmt = NULL;
-	int rc = sql == NULL ? OK : sqlite3_prepare_v2(db, sql, -1, &stmt, NULL);
-	if (rc == OK && stmt != NULL) rc = sqlite3_bind_value(stmt, 1, argv[1]);
-	int columns = stmt == NULL ? 0 : sqlite3_column_count(stmt);
-	if (rc == OK && stmt != NULL) {
-		while ((rc = sqlite3_step(stmt)) == ROW) {
-			for (int i = 0; i < columns; i++) append_column(&b, stmt, i);
-		}
+	const unsigned char *at = memory(argv[1]);
+	const unsigned char *end = at + sqlite3_value_int64(argv[2]);
+	struct bouncetail_answer *answer = memory(argv[3]);
+	if (sql == NULL) {
+		sqlite3_result_error(context, "rows: no query", -1);
+		return;
 	}
-	if (rc != OK && rc != DONE) {
-		int code = sqlite3_extended_errcode(db);
-		sqlite3_result_error(context, sqlite3_errmsg(db), -1);
-		sqlite3_result_error_code(context, code);
-	} else if (b.failed || b.size > 1000000000) { // the longest blob that SQLite takes
+	struct kept *k = sqlite3_user_data(context);
+	struct buffer b = {0};
+	int rc;
+	sqlite3_stmt *stmt = take(k, db, sql, &rc);
+	int parameters = rc == OK ? sqlite3_bind_parameter_count(stmt) : 0;
+	int columns = rc == OK ? sqlite3_column_count(stmt) : 0;
+	while (rc == OK && at < end && parameters > 0 && !b.failed) {
+		if ((at = bind_row(stmt, parameters, at, end, &rc)) == NULL) break;
+		while ((rc = sqlite3_step(stmt)) == ROW) {
+			for (int column = 0; column < columns; column++) append_column(&b, stmt, column);
+		}
+		if (rc == DONE) rc = sqlite3_reset(stmt);
+	}
+	if (rc != OK) {
+		fail(context, db);
+	} else if (at == NULL) {
+		sqlite3_result_error(context, cut_short, -1);
+	} else if (b.failed) {
 		sqlite3_result_error_nomem(context);
 	} else {
-		sqlite3_result_blob(context, b.data, (int)b.size, (destructor)-1); // copied
+		answer->data = b.data;
+		answer->size = b.size;
+		b.data = NULL; // the caller's from here on
 	}
-	sqlite3_finalize(stmt);
+	give(k, stmt);
 	free(b.data);
 }
 
 // init is called for every connection that the process opens.
 static int init(sqlite3 *db, char **message, const void *unused) {
 	(void)message, (void)unused;
-	int rc = sqlite3_create_function(db, "bouncetail_bulk", 2, UTF8 | DIRECTONLY, NULL, bulk, NULL, NULL);
-	return rc != OK ? rc : sqlite3_create_function(db, "bouncetail_rows", 2, UTF8 | DIRECTONLY, NULL, rows, NULL, NULL);
+	struct kept *k = calloc(1, sizeof *k);
+	if (k == NULL) return NOMEM;
+	int rc = sqlite3_create_function_v2(db, "bouncetail_keep", 1, UTF8 | DIRECTONLY, k, keep, NULL, NULL, free);
+	if (rc == OK) rc = sqlite3_create_function_v2(db, "bouncetail_bulk", 4, UTF8 | DIRECTONLY, k, bulk, NULL, NULL, NULL);
+	if (rc == OK) rc = sqlite3_create_function_v2(db, "bouncetail_rows", 4, UTF8 | DIRECTONLY, k, rows, NULL, NULL, NULL);
+	return rc;
 }
 
 int bouncetail_bulk_register(void) {
@@ -221,5 +300,8 @@ int bouncetail_bulk_register(void) {
 	mallopt(M_MMAP_THRESHOLD, 256 << 10);
 	mallopt(M_ARENA_MAX, 2);
 #endif
+	// Nobody asks how much memory SQLite takes, and to count it costs a lock each
+	// time. Where SQLite has begun already, it goes on counting.
+	sqlite3_config(MEMSTATUS, 0);
 	return sqlite3_auto_extension((void (*)(void))init);
 }

@@ -1,5 +1,6 @@
 package sqlite
 
+// #include <stdlib.h>
 // #include "bulk.h"
 import "C"
 
@@ -9,9 +10,11 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
+	"unsafe"
 
 	"github.com/bouncetail/bouncetail/bounce"
 )
@@ -137,28 +140,53 @@ func (w *writer) each(n int, query string, args func(i int) []any, inserted func
 // an interface type. row adds the values of row i.
 func (w *writer) bulk(n int, query string, row func(i int, r *packedRows), inserted func(i int, id int64)) error {
 	r := packedRows{data: w.packed[:0]}
-	defer func() { w.packed = r.data }()
+	defer func() {
+		if cap(r.data) <= 4*bulkBytes { // else a row had megabytes
+			w.packed = r.data
+		}
+	}()
 	first := 0 // the first row in r
 	for i := range n {
 		row(i, &r)
 		if len(r.data) < bulkBytes && i < n-1 {
 			continue
 		}
-		var ids []byte
-		if err := w.tx.QueryRowContext(w.ctx, "SELECT bouncetail_bulk(?, ?)", query, r.data).Scan(&ids); err != nil {
+		ids := slices.Grow(w.ids[:0], i+1-first)[:i+1-first]
+		if err := w.run(query, r.data, ids); err != nil {
 			return err
 		}
-		for ; inserted != nil && len(ids) > 0; ids = ids[8:] {
-			if id := binary.NativeEndian.Uint64(ids); id != 0 { // else it was there already
-				inserted(first, int64(id))
+		for j, id := range ids {
+			if id != 0 && inserted != nil { // else it was there already
+				inserted(first+j, id)
 			}
-			first++
 		}
-		r.data = r.data[:0]
+		r.data, w.ids = r.data[:0], ids
 		first = i + 1
 	}
 	return nil
 }
+
+// run runs a statement for packed rows, and writes the id of each row that it
+// inserted or changed to ids, else 0.
+func (w *writer) run(query string, rows []byte, ids []int64) error {
+	if len(rows) == 0 { // a statement without parameters
+		return fmt.Errorf("no values for %q", query)
+	}
+	var pinned runtime.Pinner
+	defer pinned.Unpin()
+	pinned.Pin(&rows[0])
+	pinned.Pin(&ids[0])
+	var ran int
+	err := w.tx.QueryRowContext(w.ctx, "SELECT bouncetail_bulk(?, ?, ?, ?)", query, address(unsafe.Pointer(&rows[0])), len(rows), address(unsafe.Pointer(&ids[0]))).Scan(&ran)
+	if err == nil && ran != len(ids) {
+		err = fmt.Errorf("%d rows where %d were given", ran, len(ids))
+	}
+	return err
+}
+
+// address is how the SQL functions are told where memory lies, which has to be
+// pinned.
+func address(p unsafe.Pointer) int64 { return int64(uintptr(p)) }
 
 // values reads the columns of a row, in their order.
 type values struct{ data string }
@@ -186,6 +214,12 @@ func (v *values) text() string {
 	return text
 }
 
+// blob returns a blob, which must not be changed: a bucket may have megabytes.
+func (v *values) blob() []byte {
+	_, text := v.next()
+	return unsafe.Slice(unsafe.StringData(text), len(text))
+}
+
 // int returns a whole number, 0 where it is NULL.
 func (v *values) int() int64 {
 	if tag, text := v.next(); tag == C.BULK_INT {
@@ -194,27 +228,32 @@ func (v *values) int() int64 {
 	return 0
 }
 
-// keysAtOnce bounds what is held of a query's answer.
-const keysAtOnce = 5000
-
-// rowsOf runs a query for keys, which its parameter lists for json_each, and
-// calls each for every row; it has to read all columns. The texts that it gets
+// rowsOf runs a query once for each of n rows of parameters, and calls each for
+// every row that it finds; it has to read all columns. The texts that it gets
 // are of one piece, so that what is kept of one keeps the others too.
-func (w *writer) rowsOf(query string, keys []int64, each func(row *values)) error {
-	for some := range slices.Chunk(keys, keysAtOnce) {
-		var v values
-		err := scanAll(w.ctx, w.tx, "SELECT bouncetail_rows(?, ?)", func(scan func(...any) error) error {
-			var answer sql.RawBytes
-			err := scan(&answer)
-			v.data = string(answer)
-			return err
-		}, query, keyList(some))
-		if err != nil {
-			return err
-		}
-		for len(v.data) > 0 {
-			each(&v)
-		}
+func (w *writer) rowsOf(n int, query string, parameters func(i int, r *packedRows), each func(row *values)) error {
+	r := packedRows{data: w.packed[:0]}
+	for i := range n {
+		parameters(i, &r)
+	}
+	w.packed = r.data[:0]
+	if n == 0 {
+		return nil
+	}
+	answer := new(C.struct_bouncetail_answer)
+	var pinned runtime.Pinner
+	defer pinned.Unpin()
+	pinned.Pin(&r.data[0])
+	pinned.Pin(answer)
+	var none sql.NullInt64
+	err := w.tx.QueryRowContext(w.ctx, "SELECT bouncetail_rows(?, ?, ?, ?)", query, address(unsafe.Pointer(&r.data[0])), len(r.data), address(unsafe.Pointer(answer))).Scan(&none)
+	if err != nil || answer.data == nil {
+		return err
+	}
+	v := values{string(unsafe.Slice((*byte)(answer.data), answer.size))}
+	C.free(answer.data)
+	for len(v.data) > 0 {
+		each(&v)
 	}
 	return nil
 }

@@ -32,20 +32,16 @@ func OpenCursor(ctx context.Context, path, name string) (_ *Cursor, err error) {
 		return nil, err
 	}
 	r.Close()
-	lockPath := path + ".cursor-" + name + ".lock"
 	c := &Cursor{name: name}
-	c.lock, err = os.OpenFile(lockPath, os.O_RDWR|os.O_CREATE, 0o640)
+	c.lock, err = lockCursor(path, name)
 	if err != nil {
-		return nil, fmt.Errorf("cursor %s: %w; run as the user that owns the database", name, err)
+		return nil, err
 	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, c.Close())
 		}
 	}()
-	if err := unix.Flock(int(c.lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		return nil, fmt.Errorf("cursor %s is in use by another export; wait for it, or name another cursor", name)
-	}
 	c.db, err = connect(path, "rw", "_txlock=immediate")
 	if err != nil {
 		return nil, fmt.Errorf("cursor %s: %w", name, err)
@@ -56,6 +52,31 @@ func OpenCursor(ctx context.Context, path, name string) (_ *Cursor, err error) {
 		return nil, fmt.Errorf("cursor %s: %w", name, err)
 	}
 	return c, nil
+}
+
+// lockCursor takes the lock of a cursor. The file may be removed between its
+// opening and its locking (Forget): the lock holds nobody off then, and is taken
+// on the file that stands there now.
+func lockCursor(path, name string) (*os.File, error) {
+	for {
+		f, err := os.OpenFile(path+".cursor-"+name+".lock", os.O_RDWR|os.O_CREATE, 0o640)
+		if err != nil {
+			return nil, fmt.Errorf("cursor %s: %w; run as the user that owns the database", name, err)
+		}
+		if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+			f.Close()
+			return nil, fmt.Errorf("cursor %s is in use by another export; wait for it, or name another cursor", name)
+		}
+		locked, err := f.Stat()
+		if err != nil {
+			f.Close()
+			return nil, fmt.Errorf("cursor %s: %w", name, err)
+		}
+		if there, err := os.Stat(f.Name()); err == nil && os.SameFile(locked, there) {
+			return f, nil
+		}
+		f.Close()
+	}
 }
 
 // Move puts the cursor behind the change seq.
@@ -71,9 +92,14 @@ func (c *Cursor) Move(ctx context.Context, seq int64, now time.Time) error {
 	return nil
 }
 
-// Forget removes the cursor: the next export of its name begins anew.
+// Forget removes the cursor and, as long as its lock is held, the file of the
+// lock: the next export of its name begins anew.
 func (c *Cursor) Forget(ctx context.Context) error {
-	if _, err := c.db.ExecContext(ctx, "DELETE FROM export_cursors WHERE name = ?", c.name); err != nil {
+	_, err := c.db.ExecContext(ctx, "DELETE FROM export_cursors WHERE name = ?", c.name)
+	if err == nil {
+		err = os.Remove(c.lock.Name())
+	}
+	if err != nil {
 		return fmt.Errorf("cursor %s: %w", c.name, err)
 	}
 	return nil

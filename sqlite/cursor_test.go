@@ -1,10 +1,15 @@
 package sqlite
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/bouncetail/bouncetail/bounce"
@@ -14,7 +19,7 @@ import (
 // scanned, and nothing sorted.
 func TestChangesAreFoundByTheirIndex(t *testing.T) {
 	s, path := openNew(t)
-	save(t, s, &bounce.Batch{Records: []bounce.Record{failed("a", 1, bounce.Bounced, true)}})
+	save(t, s, &bounce.Batch{Records: bounce.NewRecords(failed("a", 1, bounce.Bounced, true))})
 	r := reader(t, path)
 	for _, f := range []Filter{
 		{Changes: true},
@@ -41,7 +46,7 @@ func TestChangesAreFoundByTheirIndex(t *testing.T) {
 
 func TestCursorsTellHowMuchWaits(t *testing.T) {
 	s, path := openNew(t)
-	save(t, s, &bounce.Batch{Records: []bounce.Record{failed("a", 1, bounce.Bounced, true), failed("b", 1, bounce.Bounced, true)}})
+	save(t, s, &bounce.Batch{Records: bounce.NewRecords(failed("a", 1, bounce.Bounced, true), failed("b", 1, bounce.Bounced, true))})
 	c, err := OpenCursor(t.Context(), path, "crm")
 	if err != nil {
 		t.Fatal(err)
@@ -51,8 +56,8 @@ func TestCursorsTellHowMuchWaits(t *testing.T) {
 		t.Fatal(err)
 	}
 	// One recipient that changes twice waits once.
-	save(t, s, &bounce.Batch{Records: []bounce.Record{failed("a", 2, bounce.Bounced, true)}})
-	save(t, s, &bounce.Batch{Records: []bounce.Record{failed("a", 3, bounce.Bounced, true)}})
+	save(t, s, &bounce.Batch{Records: bounce.NewRecords(failed("a", 2, bounce.Bounced, true))})
+	save(t, s, &bounce.Batch{Records: bounce.NewRecords(failed("a", 3, bounce.Bounced, true))})
 	r := reader(t, path)
 	got, last, err := r.Cursors(t.Context())
 	if want := (CursorState{"crm", 2, stamp(day), 1}); err != nil || len(got) != 1 || got[0] != want || last != 4 {
@@ -63,6 +68,54 @@ func TestCursorsTellHowMuchWaits(t *testing.T) {
 	}
 	if got, _, err := r.Cursors(t.Context()); err != nil || len(got) != 0 {
 		t.Errorf("Cursors() = %+v, %v; want none", got, err)
+	}
+}
+
+// Exports and removals of one cursor at the same time: whoever holds it holds it
+// alone, whatever becomes of the file of the lock.
+func TestForgottenCursorLeavesNoLockAndLetsNoTwoIn(t *testing.T) {
+	_, path := openNew(t)
+	var holders, most, taken atomic.Int32
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			for range 25 {
+				f, err := lockCursor(path, "crm")
+				if err != nil {
+					continue // another one has it
+				}
+				taken.Add(1)
+				if n := holders.Add(1); n > 1 {
+					most.Store(n)
+				}
+				runtime.Gosched()
+				holders.Add(-1)
+				if err := os.Remove(f.Name()); err != nil {
+					t.Error(err)
+				}
+				f.Close()
+			}
+		})
+	}
+	all.Wait()
+	if most.Load() > 1 || taken.Load() == 0 {
+		t.Errorf("%d held the cursor at once, of %d that got it", most.Load(), taken.Load())
+	}
+	c, err := OpenCursor(t.Context(), path, "crm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Move(t.Context(), 1, day); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenCursor(t.Context(), path, "crm"); err == nil || !strings.Contains(err.Error(), "in use by another export") {
+		t.Errorf("a second OpenCursor gives %v, want that it is in use", err)
+	}
+	if err := errors.Join(c.Forget(t.Context()), c.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := filepath.Glob(path + ".cursor-*"); err != nil || left != nil {
+		t.Errorf("%q is left behind (%v)", left, err)
 	}
 }
 

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/mattn/go-sqlite3"
@@ -21,20 +19,20 @@ const (
 
 // Decision is what was decided about an address by hand. Times are as stored.
 type Decision struct {
-	Recipient string `json:"recipient"`
-	Decision  string `json:"decision"`
-	Note      string `json:"note"`
-	DecidedAt string `json:"decided_at"`
-	Until     string `json:"until"`    // empty where it has no end
-	EndedAt   string `json:"ended_at"` // empty while it holds
+	Recipient string  `json:"recipient"`
+	Decision  string  `json:"decision"`
+	Note      string  `json:"note"`
+	DecidedAt string  `json:"decided_at"`
+	Until     *string `json:"until"`    // nil where it has no end
+	EndedAt   *string `json:"ended_at"` // nil while it holds
 	key       int64
 }
 
 func (d *Decision) holds(now string) bool {
-	return d != nil && d.EndedAt == "" && (d.Until == "" || now < d.Until)
+	return d != nil && d.EndedAt == nil && (d.Until == nil || now < *d.Until)
 }
 
-const decisionColumns = "recipient, decision, coalesce(note, ''), decided_at, coalesce(until, ''), coalesce(ended_at, ''), d.recipient_key"
+const decisionColumns = "recipient, decision, coalesce(note, ''), decided_at, until, ended_at, d.recipient_key"
 
 func scanDecision(scan func(...any) error) (*Decision, error) {
 	d := &Decision{}
@@ -42,10 +40,14 @@ func scanDecision(scan func(...any) error) (*Decision, error) {
 }
 
 // decisionsOn returns the decisions in force on the addresses of rows.
-func (w *writer) decisionsOn(rows map[int64]*recipientRow) (map[int64]*Decision, error) {
+func (w *writer) decisionsOn(rows []recipientRow) (map[int64]*Decision, error) {
 	var some bool // nearly always none, and then no address costs a look-up
 	if err := w.tx.QueryRowContext(w.ctx, "SELECT EXISTS (SELECT 1 FROM decisions WHERE ended_at IS NULL)").Scan(&some); err != nil || !some {
 		return nil, err
+	}
+	keys := make([]int64, len(rows))
+	for i := range rows {
+		keys[i] = rows[i].key
 	}
 	found := make(map[int64]*Decision)
 	err := scanAll(w.ctx, w.tx, "SELECT "+decisionColumns+" FROM json_each(?) k CROSS JOIN decisions d ON d.recipient_key = k.value WHERE d.ended_at IS NULL",
@@ -53,7 +55,7 @@ func (w *writer) decisionsOn(rows map[int64]*recipientRow) (map[int64]*Decision,
 			d, err := scanDecision(scan)
 			found[d.key] = d
 			return err
-		}, keyList(slices.Sorted(maps.Keys(rows))))
+		}, keyList(keys))
 	return found, err
 }
 
@@ -242,7 +244,7 @@ func (w *writer) endDecisions(on []bounce.Address) (ended map[int64]bool, err er
 func (w *writer) reconsider(on []bounce.Address) (Changes, error) {
 	w.touch(len(on))
 	for _, to := range on {
-		w.touched[to.Key()] = to
+		w.addressee(to.Key()).to = to
 	}
 	if err := w.lastDeliveries(nil); err != nil {
 		return w.changes, err
@@ -254,15 +256,15 @@ func (w *writer) reconsider(on []bounce.Address) (Changes, error) {
 // Release is an outage whose failures no state follows from. Times are as
 // stored; of the other fields, those that are empty choose all.
 type Release struct {
-	ID          int64  `json:"id"`
-	Since       string `json:"since"`
-	Until       string `json:"until"` // failures before this time
-	Category    string `json:"category"`
-	Domain      string `json:"domain"`
-	Reason      string `json:"reason"`
-	Note        string `json:"note"`
-	ReleasedAt  string `json:"released_at"`
-	WithdrawnAt string `json:"withdrawn_at"` // empty while it holds
+	ID          int64   `json:"id"`
+	Since       string  `json:"since"`
+	Until       string  `json:"until"` // failures before this time
+	Category    string  `json:"category"`
+	Domain      string  `json:"domain"`
+	Reason      string  `json:"reason"`
+	Note        string  `json:"note"`
+	ReleasedAt  string  `json:"released_at"`
+	WithdrawnAt *string `json:"withdrawn_at"` // nil while it holds
 }
 
 // covers reports whether a failure of an address in the domain is released.
@@ -282,7 +284,7 @@ func (r *Release) Covers(domain, at string, c bounce.Category, reason bounce.Rea
 func releases(ctx context.Context, db querier, where string) ([]Release, error) {
 	found := []Release{}
 	err := scanAll(ctx, db, `
-		SELECT id, since, until, coalesce(category, ''), coalesce(domain, ''), coalesce(reason, ''), coalesce(note, ''), released_at, coalesce(withdrawn_at, '')
+		SELECT id, since, until, coalesce(category, ''), coalesce(domain, ''), coalesce(reason, ''), coalesce(note, ''), released_at, withdrawn_at
 		FROM releases `+where+`
 		ORDER BY id`, func(scan func(...any) error) error {
 		var r Release

@@ -52,7 +52,7 @@ func quoting() *bounce.Batch {
 	alias.Reply.Text = "450 try again, " + marker
 	alias.URL, alias.MessageID = "https://help.example/?to=forget.me%40example.com", "1."+"x@host.example"
 	return &bounce.Batch{
-		Records:   []bounce.Record{own, sent, alias, failed("kept", 4, bounce.Deferred, false)},
+		Records:   bounce.NewRecords(own, sent, alias, failed("kept", 4, bounce.Deferred, false)),
 		Successes: []bounce.Success{{ID: id("x"), At: day.UnixMilli(), Key: person.Key()}, succeeded("kept", 1)},
 		Queue:     []bounce.QueueEntry{{Host: "mx", MTA: bounce.Postfix, QueueID: "1", SeenAt: day, Data: []byte("to " + marker)}},
 		Positions: []bounce.Position{{Stream: 1, Parser: []byte("a piece: " + marker), Anchor: day, UpdatedAt: day}},
@@ -228,7 +228,7 @@ func TestForgettingClearsWhatTheFileKeepsOfOldPages(t *testing.T) {
 			local := fmt.Sprintf("%02d.user%d", i*7%100, round)
 			r := failed(local, i, bounce.Bounced, true)
 			r.Reply.Text = "550 5.1.1 <" + r.To.Normal + "> unknown"
-			b.Records = append(b.Records, r)
+			b.Records.Add(&r)
 			if i%40 == 0 && round%3 == 0 && len(people) < 20 {
 				people = append(people, r.To)
 			}
@@ -301,7 +301,7 @@ func TestALogOfBeforeDoesNotBringTheForgottenBack(t *testing.T) {
 
 	// What happens later is kept as ever.
 	later := failed("forget.me", 2*24*60, bounce.Bounced, true)
-	if n := save(t, s, &bounce.Batch{Records: []bounce.Record{later}}); n != 1 {
+	if n := save(t, s, &bounce.Batch{Records: bounce.NewRecords(later)}); n != 1 {
 		t.Errorf("a failure after the forgetting: %d new records, want 1", n)
 	}
 	if got := dump(t, s.db, "SELECT permanent_count, coalesce(last_delivery_at, '-') FROM recipients WHERE recipient = '"+marker+"'"); !slices.Equal(got, []string{"1 -"}) {

@@ -57,7 +57,7 @@ type IncidentFilter struct {
 
 // Incidents returns the incidents, the last to end first. It reads the failures
 // since the time of the filter that are not about the recipient, by an index.
-// Greylisting is left out, which is everyday life.
+// What goes as intended is left out.
 func (r *Reader) Incidents(ctx context.Context, f IncidentFilter) ([]Incident, error) {
 	found := []*incident{}
 	open := make(map[incidentKey]*incident)
@@ -71,7 +71,7 @@ func (r *Reader) Incidents(ctx context.Context, f IncidentFilter) ([]Incident, e
 	err := scanAll(ctx, r.db, `
 		SELECT id, occurred_at, recipient_key, domain, scope, category, reason, coalesce(blocklist, ''), coalesce(provider, '')
 		FROM bounces
-		WHERE occurred_at >= ? AND scope NOT IN ('recipient', 'message') AND suppress = 0 AND reason <> 'greylisted'
+		WHERE occurred_at >= ? AND scope NOT IN ('recipient', 'message') AND suppress = 0 AND reason NOT IN `+asIntended+`
 		ORDER BY occurred_at`, func(scan func(...any) error) error {
 		var id, address int64
 		var at, domain, blocklist, provider string

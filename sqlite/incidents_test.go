@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -31,7 +32,8 @@ func TestWhatHitsManyAddressesIsOneIncident(t *testing.T) {
 	hit(0, 9, 1, bounce.LocalTrouble, bounce.ScopeLocal, "", "")                       // too few
 	hit(0, 50, 1, bounce.NoSuchUser, bounce.ScopeRecipient, "", "")                    // about the recipients
 	hit(0, 50, 1, bounce.Greylisted, bounce.ScopeSender, "", "")                       // everyday life
-	save(t, s, &bounce.Batch{Records: all})
+	hit(0, 50, 1, bounce.Suppressed, bounce.ScopeLocal, "", "")                        // what the maps are for
+	save(t, s, &bounce.Batch{Records: bounce.NewRecords(all...)})
 	got, err := reader(t, path).Incidents(t.Context(), IncidentFilter{
 		Since: stamp(day), Now: day.Add(5030 * time.Minute), Gap: 6 * time.Hour, Addresses: 10,
 	})
@@ -55,5 +57,16 @@ func TestWhatHitsManyAddressesIsOneIncident(t *testing.T) {
 	}
 	if !slices.Equal(shown, want) {
 		t.Errorf("Incidents:\n got %q\nwant %q", shown, want)
+	}
+	problems, err := reader(t, path).SenderProblemsByProvider(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := make(map[string]int)
+	for _, p := range problems {
+		n[p.Name] += p.N
+	}
+	if want := map[string]int{"recipient-error / ip-blocklisted": 24, "recipient-error / rate-limited": 10, "recipient-error / local-trouble": 9}; !maps.Equal(n, want) {
+		t.Errorf("SenderProblemsByProvider: %v, want %v", n, want)
 	}
 }

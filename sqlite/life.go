@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"fmt"
@@ -13,8 +14,8 @@ import (
 // failure is what the state of an address needs to know of a bounce.
 type failure struct {
 	id          int64
-	at          string // as stored, which sorts by time
-	eventID     string // sorts failures of the same instant
+	at          string         // as stored, which sorts by time
+	eventID     bounce.EventID // sorts failures of the same instant
 	category    bounce.Category
 	reason      bounce.Reason
 	disposition bounce.Disposition
@@ -22,15 +23,15 @@ type failure struct {
 	counts      bool // see bounce.Verdict.Counts
 }
 
-func newFailure(id int64, r *bounce.Record) failure {
+func failureOf(id int64, r *bounce.Record) failure {
 	return failure{
-		id: id, at: stamp(r.At), eventID: r.ID.String(),
+		id: id, at: stamp(r.At), eventID: r.ID,
 		category: r.Category, reason: r.Reason, disposition: r.Disposition, suppress: r.Suppress, counts: r.Counts(r.Outcome),
 	}
 }
 
 func byTime(a, b failure) int {
-	return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.eventID, b.eventID))
+	return cmp.Or(cmp.Compare(a.at, b.at), bytes.Compare(a.eventID[:], b.eventID[:]))
 }
 
 // life is what the log alone says of an address. It follows from all failures,
@@ -255,7 +256,10 @@ func (a *life) show(d *Decision, now string) shown {
 	}
 	switch {
 	case d.holds(now) && d.Decision == Block:
-		s.state, s.decidedBy, s.badSince, s.badUntil = bounce.StateBad, bounce.ByHand, d.DecidedAt, d.Until
+		s.state, s.decidedBy, s.badSince = bounce.StateBad, bounce.ByHand, d.DecidedAt
+		if d.Until != nil {
+			s.badUntil = *d.Until
+		}
 	case d.holds(now), a.lastAt == "":
 		s.state, s.decidedBy = bounce.StateOK, bounce.ByHand
 	case a.badBy != "" && (a.badUntil == "" || now < a.badUntil):

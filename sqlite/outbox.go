@@ -49,8 +49,8 @@ func (o *Outbox) Cursor(ctx context.Context, name string, fromNow bool, now time
 }
 
 const changedRecipients = `
-	SELECT r.recipient, r.domain, r.state, r.decided_by, r.category, r.reason, coalesce(r.first_failure_at, ''), coalesce(r.last_failure_at, ''),
-	  r.last_delivery_at, r.permanent_count, r.retry_count, r.bad_since, r.bad_until, coalesce(r.last_bounce_id, 0), r.seq,
+	SELECT r.recipient, r.domain, r.state, r.decided_by, r.category, r.reason, r.first_failure_at, r.last_failure_at,
+	  r.last_delivery_at, r.permanent_count, r.retry_count, r.bad_since, r.bad_until, r.last_bounce_id, r.seq,
 	  coalesce(b.smtp_code, 0), coalesce(b.reply, '')
 	FROM recipients r LEFT JOIN bounces b ON b.id = r.deciding_bounce_id `
 
@@ -151,7 +151,7 @@ type Hook struct {
 	Name        string  `json:"name"`
 	Seq         int64   `json:"seq"`    // of the last change that it took, or that was given up
 	Behind      int64   `json:"behind"` // changes since, of recipients in any state
-	MovedAt     string  `json:"moved_at"`
+	MovedAt     *string `json:"moved_at"`
 	DeadLetters int     `json:"dead_letters"`
 	Trouble     *string `json:"trouble"`    // nil where it takes what comes
 	LastError   *string `json:"last_error"` // of what was given up last; nil where there is none

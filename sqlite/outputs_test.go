@@ -19,10 +19,10 @@ func refusedByUs(local string, minute int) bounce.Record {
 func TestOurOwnRefusalsSayNothingOfAnAddress(t *testing.T) {
 	const rows = "SELECT recipient, state, reason, first_failure_at, last_failure_at, last_delivery_at, permanent_count, retry_count, bad_since, last_bounce_id, seq FROM recipients ORDER BY 1"
 	s, _ := openNew(t)
-	save(t, s, &bounce.Batch{Records: []bounce.Record{failed("gone", 1, bounce.Bounced, true), failed("good", 1, bounce.Bounced, true)}})
+	save(t, s, &bounce.Batch{Records: bounce.NewRecords(failed("gone", 1, bounce.Bounced, true), failed("good", 1, bounce.Bounced, true))})
 	save(t, s, &bounce.Batch{Successes: []bounce.Success{succeeded("good", 2)}})
 	before := dump(t, s.db, rows)
-	save(t, s, &bounce.Batch{Records: []bounce.Record{refusedByUs("gone", 3), refusedByUs("good", 3), refusedByUs("never", 3)}})
+	save(t, s, &bounce.Batch{Records: bounce.NewRecords(refusedByUs("gone", 3), refusedByUs("good", 3), refusedByUs("never", 3))})
 	if got := dump(t, s.db, rows); !slices.Equal(got, before) {
 		t.Errorf("recipients are now\n%q, were\n%q", got, before)
 	}
@@ -33,7 +33,7 @@ func TestOurOwnRefusalsSayNothingOfAnAddress(t *testing.T) {
 		t.Errorf("Rebuild changes %d rows, %v", n, err)
 	}
 	// An older failure makes the life be made out anew.
-	save(t, s, &bounce.Batch{Records: []bounce.Record{failed("gone", 0, bounce.Bounced, true)}})
+	save(t, s, &bounce.Batch{Records: bounce.NewRecords(failed("gone", 0, bounce.Bounced, true))})
 	if got := dump(t, s.db, "SELECT state, permanent_count FROM recipients WHERE recipient LIKE 'gone@%'"); got[0] != "bad 2" {
 		t.Errorf("gone is %s, want bad after 2 failures", got[0])
 	}
@@ -66,7 +66,7 @@ func TestMapIsWholeAndNeedsNoWriter(t *testing.T) {
 
 func TestOutboxLooksAtEachChangeOnce(t *testing.T) {
 	s, path := openNew(t)
-	save(t, s, &bounce.Batch{Records: []bounce.Record{failed("a", 1, bounce.Bounced, true), failed("b", 1, bounce.Deferred, false), failed("c", 1, bounce.Bounced, true)}})
+	save(t, s, &bounce.Batch{Records: bounce.NewRecords(failed("a", 1, bounce.Bounced, true), failed("b", 1, bounce.Deferred, false), failed("c", 1, bounce.Bounced, true))})
 	o, err := OpenOutbox(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)

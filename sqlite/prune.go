@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 )
@@ -289,7 +290,7 @@ func (p *pruner) bounces(ctx context.Context, before time.Time) error {
 
 // addPruned counts the failures into lives that were deleted for their age.
 // All of them were before the last delivery, so nothing else follows from them.
-func (w *writer) addPruned(lives map[int64]*recipientRow, keys []int64) error {
+func (w *writer) addPruned(lives map[int64]*life) error {
 	return scanAll(w.ctx, w.tx, `
 		SELECT p.recipient_key, p.permanent_count, p.retry_count, p.first_failure_at
 		FROM json_each(?) k CROSS JOIN pruned_failures p ON p.recipient_key = k.value`,
@@ -300,13 +301,12 @@ func (w *writer) addPruned(lives map[int64]*recipientRow, keys []int64) error {
 			if err := scan(&key, &permanent, &retry, &first); err != nil {
 				return err
 			}
-			if r := lives[key]; r != nil {
-				r.life.permanentCount += permanent
-				r.life.retryNum += retry
-				r.life.firstAt = min(r.life.firstAt, first)
-			}
+			a := lives[key]
+			a.permanentCount += permanent
+			a.retryNum += retry
+			a.firstAt = min(a.firstAt, first)
 			return nil
-		}, keyList(keys))
+		}, keyList(slices.Sorted(maps.Keys(lives))))
 }
 
 // successes deletes the ids of deliveries. Buckets are numbered by the stamps

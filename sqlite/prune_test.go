@@ -58,11 +58,11 @@ func TestPruningChangesNoState(t *testing.T) {
 				case 0:
 					b.Successes = append(b.Successes, reachedAt(local, when))
 				case 1:
-					b.Records = append(b.Records, at(failed(local, 0, bounce.Bounced, true), when))
+					b.Records.Add(new(at(failed(local, 0, bounce.Bounced, true), when)))
 				case 2:
-					b.Records = append(b.Records, at(failed(local, 0, bounce.Bounced, false), when))
+					b.Records.Add(new(at(failed(local, 0, bounce.Bounced, false), when)))
 				case 3:
-					b.Records = append(b.Records, at(failed(local, 0, bounce.Deferred, false), when))
+					b.Records.Add(new(at(failed(local, 0, bounce.Deferred, false), when)))
 				}
 			}
 			save(t, all, b)
@@ -103,10 +103,10 @@ func TestPruningDeletesAnAddressWithoutFailureForSoLong(t *testing.T) {
 	s, path := openNew(t)
 	old, now := day, day.AddDate(0, 0, 100)
 	b := &bounce.Batch{
-		Records: []bounce.Record{
+		Records: bounce.NewRecords(
 			at(failed("gone", 0, bounce.Bounced, true), old), at(failed("lively", 0, bounce.Bounced, true), old),
 			at(failed("lively", 0, bounce.Deferred, false), now), at(failed("reached", 0, bounce.Deferred, false), old),
-		},
+		),
 		Successes: []bounce.Success{reachedAt("reached", now), reachedAt("longago", old), reachedAt("lately", now)},
 	}
 	save(t, s, b)
@@ -136,7 +136,7 @@ func TestPruningDeletesAnAddressWithoutFailureForSoLong(t *testing.T) {
 	// A delivery to an address whose row is gone makes none; a failure does,
 	// and knows of the delivery.
 	save(t, s, &bounce.Batch{Successes: []bounce.Success{reachedAt("gone", now.Add(time.Hour)), reachedAt("reached", now.Add(time.Hour))}})
-	save(t, s, &bounce.Batch{Records: []bounce.Record{at(failed("gone", 0, bounce.Bounced, true), now.Add(2*time.Hour))}})
+	save(t, s, &bounce.Batch{Records: bounce.NewRecords(at(failed("gone", 0, bounce.Bounced, true), now.Add(2*time.Hour)))})
 	got := dump(t, s.db, "SELECT recipient, state, permanent_count, first_failure_at = last_failure_at, last_delivery_at FROM recipients WHERE recipient NOT LIKE 'lively%'")
 	if want := []string{"gone@example.com bad 1 1 " + stamp(now.Add(time.Hour))}; !slices.Equal(got, want) {
 		t.Errorf("recipients later: got %q, want %q", got, want)
@@ -147,7 +147,7 @@ func TestPruningDeletesEachKindByItsOwnAge(t *testing.T) {
 	s, path := openNew(t)
 	now := day.AddDate(0, 0, 50)
 	b := &bounce.Batch{
-		Records:   []bounce.Record{at(failed("a", 0, bounce.Deferred, false), day)},
+		Records:   bounce.NewRecords(at(failed("a", 0, bounce.Deferred, false), day)),
 		Successes: []bounce.Success{reachedAt("a", day), reachedAt("a", now)},
 		Positions: []bounce.Position{
 			{Stream: 1, Closed: true, Anchor: day, UpdatedAt: day}, {Stream: 2, Closed: true, Anchor: day, UpdatedAt: now}, {Stream: 3, Anchor: day, UpdatedAt: day},
@@ -186,7 +186,7 @@ func TestPruningDeletesEachKindByItsOwnAge(t *testing.T) {
 	}
 	// Neither the ids of deliveries nor the day that is gone count anything twice.
 	b.Positions, b.Gaps, b.Unread = nil, nil, nil
-	b.Records = append(b.Records, at(failed("b", 0, bounce.Deferred, false), day))
+	b.Records.Add(new(at(failed("b", 0, bounce.Deferred, false), day)))
 	save(t, s, b)
 	if got, want := dump(t, s.db, dailyQuery), []string{now.Format(time.DateOnly) + " example.com 1 0 0 0"}; !slices.Equal(got, want) {
 		t.Errorf("daily counts after reading again: %q, want %q", got, want)
@@ -255,7 +255,7 @@ func TestBatchesAreSavedWhilePruning(t *testing.T) {
 	b := &bounce.Batch{}
 	for i := range 20_000 {
 		local := fmt.Sprint("user", i%100)
-		b.Records = append(b.Records, at(failed(local, 0, bounce.Deferred, false), day.Add(time.Duration(i)*time.Second)))
+		b.Records.Add(new(at(failed(local, 0, bounce.Deferred, false), day.Add(time.Duration(i)*time.Second))))
 	}
 	for i := range 100 {
 		b.Successes = append(b.Successes, reachedAt(fmt.Sprint("user", i), now))
@@ -275,7 +275,7 @@ func TestBatchesAreSavedWhilePruning(t *testing.T) {
 			}
 			running = false
 		default:
-			save(t, s, &bounce.Batch{Records: []bounce.Record{at(failed("busy", 0, bounce.Deferred, false), now.Add(time.Duration(saves)*time.Second))}})
+			save(t, s, &bounce.Batch{Records: bounce.NewRecords(at(failed("busy", 0, bounce.Deferred, false), now.Add(time.Duration(saves)*time.Second)))})
 		}
 	}
 	if got, want := dump(t, s.db, "SELECT count(*) FROM bounces"), fmt.Sprint(100+saves-1); got[0] != want {

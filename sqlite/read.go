@@ -56,8 +56,8 @@ type Filter struct {
 }
 
 const recipientColumns = `
-		  r.recipient, r.domain, r.state, r.decided_by, r.category, r.reason, coalesce(r.first_failure_at, ''), coalesce(r.last_failure_at, ''),
-		  r.last_delivery_at, r.permanent_count, r.retry_count, r.bad_since, r.bad_until, coalesce(r.last_bounce_id, 0), r.seq`
+		  r.recipient, r.domain, r.state, r.decided_by, r.category, r.reason, r.first_failure_at, r.last_failure_at,
+		  r.last_delivery_at, r.permanent_count, r.retry_count, r.bad_since, r.bad_until, r.last_bounce_id, r.seq`
 
 // recipientFields is where recipientColumns go.
 func recipientFields(r *bounce.Recipient) []any {
@@ -164,6 +164,11 @@ type Problem struct {
 	N        int
 }
 
+// asIntended are the reasons, for SQL, of failures for which nobody has to do
+// anything: a retry passes greylisting, and what our own server refused by the
+// maps was to be refused.
+const asIntended = "('greylisted', 'suppressed')"
+
 // SenderProblemsByProvider returns how many failed attempts were about us, by
 // category and reason and by who refused, most first.
 func (r *Reader) SenderProblemsByProvider(ctx context.Context) ([]Problem, error) {
@@ -171,7 +176,7 @@ func (r *Reader) SenderProblemsByProvider(ctx context.Context) ([]Problem, error
 	const query = `
 		SELECT category || ' / ' || reason, coalesce(nullif(provider, ''), domain), count(*)
 		FROM bounces
-		WHERE scope IN ('sender', 'local')
+		WHERE scope IN ('sender', 'local') AND reason NOT IN ` + asIntended + `
 		GROUP BY 1, 2
 		ORDER BY 3 DESC, 1, 2`
 	err := scanAll(ctx, r.db, query, func(scan func(...any) error) error {

@@ -11,10 +11,10 @@ import (
 func TestRejudgingBringsTheRecipientsUpToDate(t *testing.T) {
 	s, _ := openNew(t)
 	save(t, s, &bounce.Batch{
-		Records: []bounce.Record{
+		Records: bounce.NewRecords(
 			failed("good", 1, bounce.Bounced, true), failed("bad", 2, bounce.Bounced, true),
 			failed("reached", 3, bounce.Bounced, false), failed("other", 4, bounce.Deferred, false),
-		},
+		),
 		Successes: []bounce.Success{succeeded("reached", 5)},
 	})
 	to := map[string]bool{"good@example.com": false, "bad@example.com": true, "reached@example.com": true}
@@ -47,7 +47,7 @@ func TestRejudgingBringsTheRecipientsUpToDate(t *testing.T) {
 
 func TestRejudgingIsWholeOrNotAtAll(t *testing.T) {
 	s, _ := openNew(t)
-	save(t, s, &bounce.Batch{Records: []bounce.Record{failed("a", 1, bounce.Bounced, true), failed("b", 2, bounce.Bounced, true)}})
+	save(t, s, &bounce.Batch{Records: bounce.NewRecords(failed("a", 1, bounce.Bounced, true), failed("b", 2, bounce.Bounced, true))})
 	if _, err := s.db.ExecContext(t.Context(), "CREATE TRIGGER refuse BEFORE UPDATE ON recipients BEGIN SELECT raise(ABORT, 'no'); END"); err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +63,7 @@ func TestRejudgingIsWholeOrNotAtAll(t *testing.T) {
 func TestRebuildingGivesTheSameTable(t *testing.T) {
 	s, _ := openNew(t)
 	save(t, s, &bounce.Batch{
-		Records:   []bounce.Record{failed("a", 1, bounce.Bounced, true), failed("b", 2, bounce.Deferred, false), failed("a", 9, bounce.Bounced, true)},
+		Records:   bounce.NewRecords(failed("a", 1, bounce.Bounced, true), failed("b", 2, bounce.Deferred, false), failed("a", 9, bounce.Bounced, true)),
 		Successes: []bounce.Success{succeeded("a", 5), succeeded("b", 6)},
 	})
 	before := dump(t, s.db, "SELECT * FROM recipients")
@@ -89,7 +89,7 @@ func TestRecordsAreReadInPages(t *testing.T) {
 	s, path := openNew(t)
 	var b bounce.Batch
 	for i := range pageSize + 5 {
-		b.Records = append(b.Records, failed("a", i, bounce.Deferred, false))
+		b.Records.Add(new(failed("a", i, bounce.Deferred, false)))
 	}
 	save(t, s, &b)
 	r, err := OpenReader(t.Context(), path)
@@ -98,8 +98,8 @@ func TestRecordsAreReadInPages(t *testing.T) {
 	}
 	defer r.Close()
 	n := 0
-	if err := r.Records(t.Context(), func(*Stored) error { n++; return nil }); err != nil || n != len(b.Records) {
-		t.Errorf("%d records, %v; want %d", n, err, len(b.Records))
+	if err := r.Records(t.Context(), func(*Stored) error { n++; return nil }); err != nil || n != b.Records.Len() {
+		t.Errorf("%d records, %v; want %d", n, err, b.Records.Len())
 	}
 	stop := errors.New("enough")
 	if err := r.Records(t.Context(), func(*Stored) error { return stop }); !errors.Is(err, stop) {

@@ -23,16 +23,27 @@ func (s *Store) Save(ctx context.Context, b *bounce.Batch) (isNew int, err error
 	if err := s.Check(); err != nil {
 		return 0, err
 	}
-	tx, err := s.db.BeginTx(ctx, nil)
+	// Not a sql.Tx, which starts a goroutine for every query: to wake up others
+	// costs more than a small batch does.
+	tx, err := s.db.Conn(ctx)
 	if err != nil {
 		return 0, err
 	}
-	defer tx.Rollback()
-	w := writer{
-		ctx: ctx, tx: tx, policy: s.policy, now: stamp(s.now()), scrubQueue: s.ScrubQueue, packed: s.packed,
-		counts: make(map[dayDomain]*outcomes), touched: make(map[int64]bounce.Address),
-		failures: make(map[int64][]failure), lastDelivery: make(map[int64]int64),
+	defer tx.Close()
+	if _, err := tx.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
+		return 0, err
 	}
+	defer func() {
+		if err != nil {
+			// Where SQLite has done so itself, this says that there is nothing to roll back.
+			_, _ = tx.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
+		}
+	}()
+	w := writer{
+		ctx: ctx, tx: tx, policy: s.policy, now: stamp(s.now()), scrubQueue: s.ScrubQueue, packed: s.packed, ids: s.ids,
+		counts: make(map[dayDomain]*outcomes),
+	}
+	w.touch(0)
 	if b, err = w.admit(b); err != nil {
 		return 0, fmt.Errorf("what was deleted: %w", err)
 	}
@@ -55,8 +66,8 @@ func (s *Store) Save(ctx context.Context, b *bounce.Batch) (isNew int, err error
 			return 0, fmt.Errorf("%s: %w", step.what, err)
 		}
 	}
-	s.packed = w.packed
-	if err := tx.Commit(); err != nil {
+	s.packed, s.ids = w.packed, w.ids
+	if _, err := tx.ExecContext(ctx, "COMMIT"); err != nil {
 		return 0, err
 	}
 	return w.isNew, nil
@@ -65,12 +76,13 @@ func (s *Store) Save(ctx context.Context, b *bounce.Batch) (isNew int, err error
 // writer is one transaction.
 type writer struct {
 	ctx     context.Context //nolint:containedctx // of this one transaction
-	tx      *sql.Tx
+	tx      querier
 	policy  *bounce.Policy // in force, as Open and UsePolicy left it
 	now     string         // as stored
 	law     law            // see readLaw
 	changes Changes
-	packed  []byte // room for packedRows, used again
+	packed  []byte  // room for packedRows, used again
+	ids     []int64 // and for what became of them
 	isNew   int
 	// scrubQueue is Store.ScrubQueue.
 	scrubQueue Scrubber
@@ -79,12 +91,10 @@ type writer struct {
 	// deleted.
 	countedSince int64
 
-	touched    map[int64]bounce.Address // the recipients that failed
-	failures   map[int64][]failure      // their new failures
-	deliveries []delivery               // the new successes
-	// lastDelivery holds the recipients whose row changes, with their last
-	// delivery in Unix milliseconds; 0 where there was none.
-	lastDelivery map[int64]int64
+	addressees []addressee     // whose rows may change
+	place      map[int64]int32 // where they stand in addressees, by key
+	failures   []newFailure    // of theirs
+	deliveries []delivery      // the new successes
 }
 
 type dayDomain struct {
@@ -119,9 +129,11 @@ const insertBounce = `
 	ON CONFLICT (event_id) DO NOTHING`
 
 func (w *writer) bounces(b *bounce.Batch) error {
-	return w.bulk(len(b.Records), insertBounce,
+	w.failures = make([]newFailure, 0, b.Records.Len())
+	var r bounce.Record
+	return w.bulk(b.Records.Len(), insertBounce,
 		func(i int, row *packedRows) {
-			r := &b.Records[i]
+			b.Records.Read(i, &r)
 			row.id(r.ID)
 			row.time(r.At)
 			row.text(r.To.Normal)
@@ -159,12 +171,10 @@ func (w *writer) bounces(b *bounce.Batch) error {
 			row.int(r.To.Key())
 		},
 		func(i int, id int64) {
-			r := &b.Records[i]
-			key := r.To.Key()
+			b.Records.Read(i, &r)
 			w.isNew++
 			if r.Reason != bounce.Suppressed { // our own refusal says nothing new of the address
-				w.touched[key] = r.To
-				w.failures[key] = append(w.failures[key], newFailure(id, r))
+				w.failed(r.To, id, i)
 			}
 			switch o := w.count(r.At.UnixMilli(), r.To.Domain); r.Outcome {
 			case bounce.Deferred:
@@ -308,7 +318,9 @@ func parseStamp(s string) time.Time {
 }
 
 type querier interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }
 
 func scanAll(ctx context.Context, db querier, query string, each func(scan func(...any) error) error, args ...any) error {

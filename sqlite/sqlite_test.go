@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"database/sql"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -115,7 +116,7 @@ const (
 func TestSavingABatchAgainChangesNothing(t *testing.T) {
 	s, _ := openNew(t)
 	b := &bounce.Batch{
-		Records:   []bounce.Record{failed("a", 1, bounce.Bounced, true), failed("b", 2, bounce.Deferred, false)},
+		Records:   bounce.NewRecords(failed("a", 1, bounce.Bounced, true), failed("b", 2, bounce.Deferred, false)),
 		Successes: []bounce.Success{succeeded("b", 3), succeeded("c", 4)},
 	}
 	if got := save(t, s, b); got != 2 {
@@ -154,7 +155,7 @@ func TestStateOfAnAddress(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, _ := openNew(t)
-			save(t, s, &bounce.Batch{Records: c.records, Successes: c.successes})
+			save(t, s, &bounce.Batch{Records: bounce.NewRecords(c.records...), Successes: c.successes})
 			since := "-"
 			if c.badSince != "" {
 				since = "2026-11-23T" + c.badSince + ":00.000Z"
@@ -202,7 +203,7 @@ func TestOrderOfReadingDoesNotMatter(t *testing.T) {
 				b := &bounce.Batch{}
 				for _, ev := range rest[:n] {
 					if ev.record != nil {
-						b.Records = append(b.Records, *ev.record)
+						b.Records.Add(ev.record)
 					} else {
 						b.Successes = append(b.Successes, *ev.success)
 					}
@@ -223,8 +224,8 @@ func TestOrderOfReadingDoesNotMatter(t *testing.T) {
 
 func TestEveryChangeOfARecipientGrowsSeq(t *testing.T) {
 	s, _ := openNew(t)
-	save(t, s, &bounce.Batch{Records: []bounce.Record{failed("a", 1, bounce.Bounced, true), failed("b", 1, bounce.Bounced, true)}})
-	save(t, s, &bounce.Batch{Records: []bounce.Record{failed("a", 2, bounce.Bounced, true)}})
+	save(t, s, &bounce.Batch{Records: bounce.NewRecords(failed("a", 1, bounce.Bounced, true), failed("b", 1, bounce.Bounced, true))})
+	save(t, s, &bounce.Batch{Records: bounce.NewRecords(failed("a", 2, bounce.Bounced, true))})
 	got := dump(t, s.db, "SELECT recipient, seq FROM recipients ORDER BY seq")
 	if want := []string{"b@example.com 2", "a@example.com 3"}; !slices.Equal(got, want) {
 		t.Errorf("seq: got %q, want %q", got, want)
@@ -268,7 +269,7 @@ func TestAFullDiskLosesNothing(t *testing.T) {
 	}
 	b := &bounce.Batch{Positions: []bounce.Position{{Stream: 1, Offset: 10}}}
 	for i := range 2000 {
-		b.Records = append(b.Records, failed(fmt.Sprint("user", i), i, bounce.Bounced, true))
+		b.Records.Add(new(failed(fmt.Sprint("user", i), i, bounce.Bounced, true)))
 	}
 	limit(40) // as SQLite answers when the disk is full
 	_, err := s.Save(t.Context(), b)
@@ -333,7 +334,7 @@ func damage(t *testing.T, path string) {
 	s := open(t, path)
 	b := &bounce.Batch{}
 	for i := range 3000 {
-		b.Records = append(b.Records, failed(fmt.Sprint("user", i), i, bounce.Bounced, true))
+		b.Records.Add(new(failed(fmt.Sprint("user", i), i, bounce.Bounced, true)))
 	}
 	save(t, s, b)
 	if err := s.release(); err != nil { // without the mark of an orderly stop
@@ -354,7 +355,7 @@ func TestAReplacedDatabaseIsNoticed(t *testing.T) {
 	if err := os.Rename(path, path+".old"); err != nil {
 		t.Fatal(err)
 	}
-	_, err := s.Save(t.Context(), &bounce.Batch{Records: []bounce.Record{failed("a", 1, bounce.Bounced, true)}})
+	_, err := s.Save(t.Context(), &bounce.Batch{Records: bounce.NewRecords(failed("a", 1, bounce.Bounced, true))})
 	if err == nil || !strings.Contains(err.Error(), "was removed or replaced while it was in use") || s.Temporary(err) {
 		t.Errorf("Save into a removed database: %v", err)
 	}
@@ -362,7 +363,7 @@ func TestAReplacedDatabaseIsNoticed(t *testing.T) {
 
 func TestFilesAreForOwnerAndGroupAlone(t *testing.T) {
 	s, path := openNew(t)
-	save(t, s, &bounce.Batch{Records: []bounce.Record{failed("a", 1, bounce.Bounced, true)}})
+	save(t, s, &bounce.Batch{Records: bounce.NewRecords(failed("a", 1, bounce.Bounced, true))})
 	for _, name := range []string{path, path + "-wal", path + "-shm"} {
 		info, err := os.Stat(name)
 		if err != nil {
@@ -376,7 +377,7 @@ func TestFilesAreForOwnerAndGroupAlone(t *testing.T) {
 
 func TestOneExportHoldsACursorAtATime(t *testing.T) {
 	s, path := openNew(t)
-	save(t, s, &bounce.Batch{Records: []bounce.Record{failed("a", 1, bounce.Bounced, true)}})
+	save(t, s, &bounce.Batch{Records: bounce.NewRecords(failed("a", 1, bounce.Bounced, true))})
 	c, err := OpenCursor(t.Context(), path, "crm")
 	if err != nil {
 		t.Fatal(err)
@@ -419,7 +420,7 @@ func reader(t *testing.T, path string) *Reader {
 func TestFilterChoosesRecipients(t *testing.T) {
 	s, path := openNew(t)
 	save(t, s, &bounce.Batch{
-		Records:   []bounce.Record{failed("bad", 1, bounce.Bounced, true), failed("slow", 2, bounce.Deferred, false), failed("fine", 3, bounce.Deferred, false)},
+		Records:   bounce.NewRecords(failed("bad", 1, bounce.Bounced, true), failed("slow", 2, bounce.Deferred, false), failed("fine", 3, bounce.Deferred, false)),
 		Successes: []bounce.Success{succeeded("fine", 4)},
 	})
 	r := reader(t, path)
@@ -458,5 +459,21 @@ func TestReadersAreRefusedWithTheNextStep(t *testing.T) {
 		if _, err := OpenReader(context.Background(), filepath.Join(folder, name)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("OpenReader(%s): %v, want %q", name, err, want)
 		}
+	}
+}
+
+// Statements that are kept hold a connection, and with it the file beside the
+// database that its last one takes away.
+func TestCloseLetsGoOfTheStatementsThatWereKept(t *testing.T) {
+	s, path := openNew(t)
+	for i := range 3 {
+		at := day.Add(time.Duration(i) * time.Hour)
+		save(t, s, &bounce.Batch{Successes: []bounce.Success{{ID: id(at.String()), At: at.UnixMilli(), Key: to("jane").Key()}}})
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(path + "-wal"); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("after Close there is still %s-wal (%v)", path, err)
 	}
 }

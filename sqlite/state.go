@@ -4,10 +4,10 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -25,43 +25,132 @@ type recipientRow struct {
 	life  life
 }
 
+// addressee is a recipient whose row may change.
+type addressee struct {
+	key       int64
+	to        bounce.Address // empty where it only was reached
+	failures  int32          // the last of its new failures: its place in writer.failures, from 1
+	hasRow    bool           // it failed or was decided on before
+	delivered int64          // its last delivery in Unix milliseconds; 0 where there was none
+}
+
+// newFailure is a failure in the batch.
+type newFailure struct {
+	id     int64
+	record int32 // where it stands in the batch
+	before int32 // the one before it of the same recipient: its place in writer.failures, from 1
+}
+
+// touch begins another set of recipients whose rows may change.
+func (w *writer) touch(n int) {
+	w.addressees, w.place = make([]addressee, 0, n), make(map[int64]int32, n)
+	w.failures, w.deliveries = nil, nil
+}
+
+// addressee returns the recipient of a key. It is valid until the next one is
+// asked for.
+func (w *writer) addressee(key int64) *addressee {
+	i, known := w.place[key]
+	if !known {
+		i = int32(len(w.addressees))
+		w.place[key] = i
+		w.addressees = append(w.addressees, addressee{key: key})
+	}
+	return &w.addressees[i]
+}
+
+// failed notes a failure of a recipient: its id, and where it stands in the
+// batch.
+func (w *writer) failed(to bounce.Address, id int64, record int) {
+	p := w.addressee(to.Key())
+	p.to = to
+	w.failures = append(w.failures, newFailure{id, int32(record), p.failures})
+	p.failures = int32(len(w.failures))
+}
+
+// failuresOf appends the new failures of a recipient, oldest first.
+func (w *writer) failuresOf(p *addressee, b *bounce.Batch, to []failure) []failure {
+	var r bounce.Record
+	for i := p.failures; i > 0; {
+		f := &w.failures[i-1]
+		b.Records.Read(int(f.record), &r)
+		to = append(to, failureOf(f.id, &r))
+		i = f.before
+	}
+	slices.SortFunc(to, byTime)
+	return to
+}
+
 // recipients brings the rows of all recipients up to date that the batch has
 // changed: those that failed, those that had failed and were reached, and
 // those that were decided on.
-func (w *writer) recipients(*bounce.Batch) error {
-	if len(w.lastDelivery) == 0 {
+func (w *writer) recipients(b *bounce.Batch) error {
+	if len(w.addressees) == 0 {
 		return nil
 	}
 	if err := w.readLaw(); err != nil {
 		return err
 	}
-	rows, err := w.knownRows(slices.Sorted(maps.Keys(w.lastDelivery)))
+	// In the order of the table, as far as their names are known here.
+	w.place = nil // does not outlive this
+	slices.SortFunc(w.addressees, func(a, b addressee) int {
+		return cmp.Or(cmp.Compare(a.to.Normal, b.to.Normal), cmp.Compare(a.key, b.key))
+	})
+	for addressees := range slices.Chunk(w.addressees, recipientsAtOnce) {
+		rows, err := w.goOn(addressees, b)
+		if err != nil {
+			return err
+		}
+		if err := w.show(rows); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// recipientsAtOnce is how many rows are loaded and saved again while SQLite
+// still has their pages at hand.
+const recipientsAtOnce = 2000
+
+// goOn makes the rows of addressees.
+func (w *writer) goOn(addressees []addressee, b *bounce.Batch) ([]recipientRow, error) {
+	rows := make([]recipientRow, 0, len(addressees))
+	load := func(from []addressee, where string, parameter func(p *addressee, r *packedRows)) error {
+		from = slices.DeleteFunc(slices.Clone(from), func(p addressee) bool { return !p.hasRow })
+		return w.rowsOf(len(from), selectRecipient+where, func(i int, r *packedRows) { parameter(&from[i], r) }, func(v *values) { rows = append(rows, readRecipient(v)) })
+	}
+	unnamed := 0
+	for unnamed < len(addressees) && addressees[unnamed].to.Normal == "" {
+		unnamed++
+	}
+	err := errors.Join(
+		load(addressees[:unnamed], "recipient_key = ?", func(p *addressee, r *packedRows) { r.int(p.key) }),
+		load(addressees[unnamed:], "recipient = ?", func(p *addressee, r *packedRows) { r.text(p.to.Normal) }))
 	if err != nil {
-		return err
+		return nil, err
 	}
-	var again []int64
-	for key, at := range w.lastDelivery {
-		failures := w.failures[key]
-		slices.SortFunc(failures, byTime)
-		r := rows[key]
-		if r == nil {
-			r = &recipientRow{to: w.touched[key], key: key}
-			r.life = w.law.live(r.to.Domain, failures, deliveredAt(at))
-			rows[key] = r
-			continue
-		}
-		if r.life, err = r.was.life(); err != nil {
-			return fmt.Errorf("recipient %s: %w", r.to.Normal, err)
-		}
-		if !w.law.goOn(&r.life, r.to.Domain, failures, deliveredAt(at)) {
-			r.life.lastDelivery = deliveredAt(at)
-			again = append(again, key)
+	var failures []failure
+	var again []*recipientRow
+	known := rows
+	for i := range addressees {
+		p := &addressees[i]
+		failures = w.failuresOf(p, b, failures[:0])
+		at := deliveredAt(p.delivered)
+		if len(known) > 0 && known[0].key == p.key {
+			r := &known[0]
+			known = known[1:]
+			if r.life, err = r.was.life(); err != nil {
+				return nil, fmt.Errorf("recipient %s: %w", r.to.Normal, err)
+			}
+			if !w.law.goOn(&r.life, r.to.Domain, failures, at) {
+				r.life.lastDelivery = at
+				again = append(again, r)
+			}
+		} else if p.to.Normal != "" {
+			rows = append(rows, recipientRow{to: p.to, key: p.key, life: w.law.live(p.to.Domain, failures, at)})
 		}
 	}
-	if err := w.relive(rows, again); err != nil {
-		return err
-	}
-	return w.show(rows)
+	return rows, w.relive(again)
 }
 
 // deliveredAt returns a time of lastDelivery as it is stored.
@@ -73,14 +162,15 @@ func deliveredAt(milliseconds int64) string {
 }
 
 // show makes the rows of lives, and saves those that are not as they were.
-func (w *writer) show(rows map[int64]*recipientRow) error {
+func (w *writer) show(rows []recipientRow) error {
 	decisions, err := w.decisionsOn(rows)
 	if err != nil {
 		return err
 	}
 	changed := make([]*recipientRow, 0, len(rows))
-	for key, r := range rows {
-		r.shown = r.life.show(decisions[key], w.now)
+	for i := range rows {
+		r := &rows[i]
+		r.shown = r.life.show(decisions[r.key], w.now)
 		if !r.known || r.shown != r.was {
 			changed = append(changed, r)
 		}
@@ -121,76 +211,99 @@ func (w *writer) readLaw() error {
 	return err
 }
 
-// knownRows loads the rows of the recipients that have one.
-func (w *writer) knownRows(keys []int64) (map[int64]*recipientRow, error) {
-	rows := make(map[int64]*recipientRow, len(keys))
-	err := w.rowsOf(`
-		SELECT r.recipient, r.domain, r.state, r.decided_by, r.category, r.reason,
-		  r.first_failure_at, r.last_failure_at, r.last_delivery_at,
-		  r.permanent_count, r.retry_count, r.bad_since, r.bad_until,
-		  r.last_bounce_id, r.deciding_bounce_id, r.memory, r.recipient_key
-		FROM json_each(?) k CROSS JOIN recipients r ON r.recipient_key = k.value`, keys,
-		func(v *values) {
-			r := &recipientRow{
-				to:    bounce.Address{Normal: v.text(), Domain: v.text()},
-				known: true,
-				was: shown{
-					state: bounce.State(v.text()), decidedBy: bounce.Decider(v.text()), category: bounce.Category(v.text()), reason: bounce.Reason(v.text()),
-					firstAt: v.text(), lastAt: v.text(), lastDelivery: v.text(),
-					permanentCount: int(v.int()), retryCount: int(v.int()), badSince: v.text(), badUntil: v.text(),
-					lastID: v.int(), decidingID: v.int(), memory: v.text(),
-				},
-				key: v.int(),
-			}
-			rows[r.key] = r
-		})
+const selectRecipient = `
+	SELECT r.recipient, r.domain, r.state, r.decided_by, r.category, r.reason,
+	  r.first_failure_at, r.last_failure_at, r.last_delivery_at,
+	  r.permanent_count, r.retry_count, r.bad_since, r.bad_until,
+	  r.last_bounce_id, r.deciding_bounce_id, r.memory, r.recipient_key
+	FROM recipients r
+	WHERE r.`
+
+func readRecipient(v *values) recipientRow {
+	return recipientRow{
+		to:    bounce.Address{Normal: v.text(), Domain: v.text()},
+		known: true,
+		was: shown{
+			state: bounce.State(v.text()), decidedBy: bounce.Decider(v.text()), category: bounce.Category(v.text()), reason: bounce.Reason(v.text()),
+			firstAt: v.text(), lastAt: v.text(), lastDelivery: v.text(),
+			permanentCount: int(v.int()), retryCount: int(v.int()), badSince: v.text(), badUntil: v.text(),
+			lastID: v.int(), decidingID: v.int(), memory: v.text(),
+		},
+		key: v.int(),
+	}
+}
+
+// knownRows loads the rows of those recipients that have one, in the order of
+// the keys.
+func (w *writer) knownRows(keys []int64) ([]recipientRow, error) {
+	rows := make([]recipientRow, 0, len(keys))
+	err := w.rowsOf(len(keys), selectRecipient+"recipient_key = ?",
+		func(i int, r *packedRows) { r.int(keys[i]) },
+		func(v *values) { rows = append(rows, readRecipient(v)) })
 	return rows, err
 }
 
 // relive makes out lives from all the failures that the database holds.
-func (w *writer) relive(rows map[int64]*recipientRow, keys []int64) error {
+func (w *writer) relive(rows []*recipientRow) error {
+	keys := make([]int64, len(rows))
+	for i, r := range rows {
+		keys[i] = r.key
+	}
 	histories, err := w.histories(keys)
 	if err != nil {
 		return err
 	}
-	for key, failures := range histories {
-		r := rows[key]
-		r.life = w.law.live(r.to.Domain, failures, r.life.lastDelivery)
+	lives := make(map[int64]*life, len(histories))
+	for _, r := range rows {
+		if failures := histories[r.key]; len(failures) > 0 {
+			r.life = w.law.live(r.to.Domain, failures, r.life.lastDelivery)
+			lives[r.key] = &r.life
+		}
 	}
-	return w.addPruned(rows, slices.Collect(maps.Keys(histories)))
+	return w.addPruned(lives)
 }
+
+// historiesAtOnce bounds what is held of the failures that were asked for.
+const historiesAtOnce = 1000
 
 // histories loads all failures of the addresses, oldest first.
 func (w *writer) histories(keys []int64) (map[int64][]failure, error) {
-	if len(keys) == 0 {
-		return nil, nil
-	}
 	histories := make(map[int64][]failure, len(keys))
-	err := scanAll(w.ctx, w.tx, `
-		SELECT b.recipient_key, b.id, b.occurred_at, b.event_id, b.category, b.reason, b.disposition, b.suppress, b.scope, b.outcome
-		FROM json_each(?) k CROSS JOIN bounces b ON b.recipient_key = k.value AND b.reason <> 'suppressed'`,
-		func(scan func(...any) error) error {
-			var key int64
-			var f failure
-			var v bounce.Verdict
-			var o bounce.Outcome
-			err := scan(&key, &f.id, &f.at, &f.eventID, &f.category, &f.reason, &f.disposition, &f.suppress, &v.Scope, &o)
-			v.Category, v.Suppress = f.category, f.suppress
-			f.counts = v.Counts(o)
-			histories[key] = append(histories[key], f)
-			return err
-		}, keyList(slices.Sorted(slices.Values(keys))))
+	slices.Sort(keys)
+	for some := range slices.Chunk(keys, historiesAtOnce) {
+		err := w.rowsOf(len(some), `
+			SELECT b.recipient_key, b.id, b.occurred_at, b.event_id, b.category, b.reason, b.disposition, b.suppress, b.scope, b.outcome
+			FROM bounces b
+			WHERE b.recipient_key = ? AND b.reason <> 'suppressed'`,
+			func(i int, r *packedRows) { r.int(some[i]) },
+			func(v *values) {
+				key := v.int()
+				f := failure{id: v.int(), at: v.text()}
+				id := v.text()
+				f.category, f.reason, f.disposition = bounce.Category(v.text()), bounce.Reason(v.text()), bounce.Disposition(v.text())
+				f.suppress = v.int() != 0
+				verdict := bounce.Verdict{Scope: bounce.Scope(v.text()), Category: f.category, Suppress: f.suppress}
+				f.counts = verdict.Counts(bounce.Outcome(v.text()))
+				if len(id) == hex.EncodedLen(len(f.eventID)) {
+					_, _ = hex.Decode(f.eventID[:], []byte(id)) // one that was written by hand sorts as it may
+				}
+				histories[key] = append(histories[key], f)
+			})
+		if err != nil {
+			return nil, err
+		}
+	}
 	for _, failures := range histories {
 		slices.SortFunc(failures, byTime)
 	}
-	return histories, err
+	return histories, nil
 }
 
 // reliveAll brings the rows of recipients up to date from their records, those
 // that change alone.
 func (w *writer) reliveAll(keys []int64) error {
 	slices.Sort(keys)
-	for chunk := range slices.Chunk(keys, pageSize) {
+	for chunk := range slices.Chunk(slices.Compact(keys), pageSize) {
 		rows, err := w.knownRows(chunk)
 		if err != nil {
 			return err
@@ -202,23 +315,24 @@ func (w *writer) reliveAll(keys []int64) error {
 	return nil
 }
 
-func (w *writer) reliveRows(rows map[int64]*recipientRow) error {
+func (w *writer) reliveRows(rows []recipientRow) error {
 	if err := w.readLaw(); err != nil {
 		return err
 	}
-	var failed []int64
-	for key, r := range rows {
+	var failed []*recipientRow
+	for i := range rows {
+		r := &rows[i]
 		r.life = life{lastDelivery: r.was.lastDelivery}
 		if r.was.lastID > 0 {
-			failed = append(failed, key)
+			failed = append(failed, r)
 		}
 	}
-	if err := w.relive(rows, failed); err != nil {
+	if err := w.relive(failed); err != nil {
 		return err
 	}
-	for _, key := range failed {
+	for _, r := range failed {
 		// Where the records are gone, the row is all that is known.
-		if r := rows[key]; r.life.lastID == 0 {
+		if r.life.lastID == 0 {
 			var err error
 			if r.life, err = r.was.life(); err != nil {
 				return fmt.Errorf("recipient %s: %w", r.to.Normal, err)
@@ -259,15 +373,15 @@ func (s *Store) Rebuild(ctx context.Context) (int, error) {
 			}
 			// The last deliveries, too, as they were noted and not as the rows have them.
 			w.touch(len(rows))
-			for key, r := range rows {
-				w.touched[key] = r.to
+			for i := range rows {
+				w.addressee(rows[i].key)
 			}
 			if err := w.lastDeliveries(nil); err != nil {
 				return err
 			}
-			for key, at := range w.lastDelivery {
-				r := rows[key]
-				if noted := deliveredAt(at); noted != r.was.lastDelivery {
+			for i := range rows {
+				r := &rows[i]
+				if noted := deliveredAt(w.addressee(r.key).delivered); noted != r.was.lastDelivery {
 					r.was.lastDelivery, r.known = noted, false // so that it is saved
 				}
 			}
@@ -281,17 +395,14 @@ func (s *Store) Rebuild(ctx context.Context) (int, error) {
 	return n, err
 }
 
-// touch begins another set of recipients whose rows may change.
-func (w *writer) touch(n int) {
-	w.touched, w.lastDelivery = make(map[int64]bounce.Address, n), make(map[int64]int64, n)
-	w.failures, w.deliveries = nil, nil
-}
-
 // tellingBounces are those that tell of an address: our own refusals do not.
 const tellingBounces = "(SELECT * FROM bounces WHERE reason <> 'suppressed')"
 
 // restore makes the rows that are missing in recipients.
 func (w *writer) restore() error {
+	if err := w.readLaw(); err != nil {
+		return err
+	}
 	var missing []int64
 	for _, table := range []string{tellingBounces, "decisions"} {
 		keys, err := w.keysOf("SELECT DISTINCT recipient_key FROM " + table + " t WHERE NOT EXISTS (SELECT 1 FROM recipients r WHERE r.recipient_key = t.recipient_key)")
@@ -310,21 +421,26 @@ func (w *writer) restore() error {
 					var key int64
 					var to bounce.Address
 					err := scan(&key, &to.Normal, &to.Domain)
-					w.touched[key] = to
+					w.addressee(key).to = to
 					return err
 				}, keyList(chunk))
 			if err != nil {
 				return err
 			}
 		}
-		var err error
-		if w.failures, err = w.histories(chunk); err != nil {
+		histories, err := w.histories(chunk)
+		if err != nil {
 			return err
 		}
 		if err := w.lastDeliveries(nil); err != nil {
 			return err
 		}
-		if err := w.recipients(nil); err != nil {
+		rows := make([]recipientRow, len(w.addressees))
+		for i := range w.addressees {
+			p := &w.addressees[i]
+			rows[i] = recipientRow{to: p.to, key: p.key, life: w.law.live(p.to.Domain, histories[p.key], deliveredAt(p.delivered))}
+		}
+		if err := w.show(rows); err != nil {
 			return err
 		}
 	}
@@ -423,11 +539,14 @@ func (s *Store) MoveOn(ctx context.Context) (int, error) {
 			if err != nil {
 				return err
 			}
+			slices.Sort(keys)
+			keys = slices.Compact(keys)
 			rows, err := w.knownRows(keys)
 			if err != nil {
 				return err
 			}
-			for _, r := range rows {
+			for i := range rows {
+				r := &rows[i]
 				if r.life, err = r.was.life(); err != nil {
 					return fmt.Errorf("recipient %s: %w", r.to.Normal, err)
 				}
@@ -465,37 +584,46 @@ func (w *writer) saveRecipients(rows []*recipientRow) error {
 		return err
 	}
 	seq -= int64(len(rows))
-	return w.bulk(len(rows), `
-		INSERT INTO recipients (
-		  recipient, domain, state, decided_by, category, reason, first_failure_at, last_failure_at, last_delivery_at,
-		  permanent_count, retry_count, bad_since, bad_until, last_bounce_id, deciding_bounce_id, recipient_key, seq, memory
-		) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-		ON CONFLICT (recipient) DO UPDATE SET
-		  state = excluded.state, decided_by = excluded.decided_by, category = excluded.category, reason = excluded.reason,
-		  first_failure_at = excluded.first_failure_at, last_failure_at = excluded.last_failure_at, last_delivery_at = excluded.last_delivery_at,
-		  permanent_count = excluded.permanent_count, retry_count = excluded.retry_count,
-		  bad_since = excluded.bad_since, bad_until = excluded.bad_until,
-		  last_bounce_id = excluded.last_bounce_id, deciding_bounce_id = excluded.deciding_bounce_id,
-		  seq = excluded.seq, memory = excluded.memory`,
+	fill := func(r *recipientRow, p *packedRows) {
+		seq++
+		p.text(r.to.Domain)
+		p.text(string(r.state))
+		p.text(string(r.decidedBy))
+		p.text(string(r.category))
+		p.text(string(r.reason))
+		p.known(r.firstAt)
+		p.known(r.lastAt)
+		p.known(r.lastDelivery)
+		p.int(int64(r.permanentCount))
+		p.int(int64(r.retryCount))
+		p.known(r.badSince)
+		p.known(r.badUntil)
+		p.number(int(r.lastID))
+		p.number(int(r.decidingID))
+		p.int(seq)
+		p.known(r.memory)
+		p.text(r.to.Normal)
+	}
+	// Not one statement for both: of a row to be inserted every index is asked
+	// whether it is there already.
+	known := slices.DeleteFunc(slices.Clone(rows), func(r *recipientRow) bool { return !r.known })
+	err := w.bulk(len(known), `
+		UPDATE recipients SET
+		  domain = ?, state = ?, decided_by = ?, category = ?, reason = ?, first_failure_at = ?, last_failure_at = ?, last_delivery_at = ?,
+		  permanent_count = ?, retry_count = ?, bad_since = ?, bad_until = ?, last_bounce_id = ?, deciding_bounce_id = ?, seq = ?, memory = ?
+		WHERE recipient = ?`,
+		func(i int, p *packedRows) { fill(known[i], p) }, nil)
+	if err != nil {
+		return err
+	}
+	others := slices.DeleteFunc(slices.Clone(rows), func(r *recipientRow) bool { return r.known })
+	return w.bulk(len(others), `
+		INSERT OR REPLACE INTO recipients (
+		  domain, state, decided_by, category, reason, first_failure_at, last_failure_at, last_delivery_at,
+		  permanent_count, retry_count, bad_since, bad_until, last_bounce_id, deciding_bounce_id, seq, memory, recipient, recipient_key
+		) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		func(i int, p *packedRows) {
-			r := rows[i]
-			p.text(r.to.Normal)
-			p.text(r.to.Domain)
-			p.text(string(r.state))
-			p.text(string(r.decidedBy))
-			p.text(string(r.category))
-			p.text(string(r.reason))
-			p.known(r.firstAt)
-			p.known(r.lastAt)
-			p.known(r.lastDelivery)
-			p.int(int64(r.permanentCount))
-			p.int(int64(r.retryCount))
-			p.known(r.badSince)
-			p.known(r.badUntil)
-			p.number(int(r.lastID))
-			p.number(int(r.decidingID))
-			p.int(r.key)
-			p.int(seq + int64(i) + 1)
-			p.known(r.memory)
+			fill(others[i], p)
+			p.int(others[i].key)
 		}, nil)
 }

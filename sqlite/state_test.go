@@ -81,7 +81,7 @@ func TestPolicyMakesAnAddressBad(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, _ := under(t, policy, day.Add(time.Duration(c.after)*time.Minute))
-			save(t, s, &bounce.Batch{Records: c.records, Successes: c.successes})
+			save(t, s, &bounce.Batch{Records: bounce.NewRecords(c.records...), Successes: c.successes})
 			const query = "SELECT state, decided_by, coalesce(substr(bad_since, 1, 10), '-'), coalesce(substr(bad_until, 1, 10), '-') FROM recipients"
 			if got := dump(t, s.db, query); !slices.Equal(got, []string{c.want}) {
 				t.Errorf("recipients: got %q, want %q", got, c.want)
@@ -94,7 +94,7 @@ func TestStatesThatEndByTimeAreMovedOn(t *testing.T) {
 	now := day
 	s, path := under(t, policy, now)
 	s.Now = func() time.Time { return now }
-	save(t, s, &bounce.Batch{Records: []bounce.Record{full("a", 0), full("a", aDay), full("a", 2*aDay), failed("b", 0, bounce.Bounced, true)}})
+	save(t, s, &bounce.Batch{Records: bounce.NewRecords(full("a", 0), full("a", aDay), full("a", 2*aDay), failed("b", 0, bounce.Bounced, true))})
 	e := editor(t, path, day)
 	for _, c := range []struct{ local, decision string }{{"b", Allow}, {"never", Block}} {
 		if _, err := e.Decide(t.Context(), c.decision, []bounce.Address{to(c.local)}, "", day.AddDate(0, 0, 5)); err != nil {
@@ -138,7 +138,7 @@ func editor(t *testing.T, path string, now time.Time) *Editor {
 
 func TestADecisionHoldsWhateverTheLogSays(t *testing.T) {
 	s, path := under(t, policy, day)
-	save(t, s, &bounce.Batch{Records: []bounce.Record{failed("dead", 1, bounce.Bounced, true), failed("slow", 1, bounce.Deferred, false)}, Successes: []bounce.Success{succeeded("fine", 1)}})
+	save(t, s, &bounce.Batch{Records: bounce.NewRecords(failed("dead", 1, bounce.Bounced, true), failed("slow", 1, bounce.Deferred, false)), Successes: []bounce.Success{succeeded("fine", 1)}})
 	e := editor(t, path, day)
 	states := func() string {
 		rows := dump(t, s.db, "SELECT recipient, state, decided_by FROM recipients ORDER BY recipient")
@@ -175,7 +175,7 @@ func TestADecisionHoldsWhateverTheLogSays(t *testing.T) {
 	}
 	check("decided", "dead ok manual, fine bad manual, slow bad manual")
 	save(t, s, &bounce.Batch{
-		Records:   []bounce.Record{failed("dead", 5, bounce.Bounced, true), full("dead", 6)},
+		Records:   bounce.NewRecords(failed("dead", 5, bounce.Bounced, true), full("dead", 6)),
 		Successes: []bounce.Success{succeeded("slow", 7), succeeded("fine", 8)},
 	})
 	check("the log went on", "dead ok manual, fine bad manual, slow bad manual")
@@ -206,10 +206,10 @@ func TestADecisionHoldsWhateverTheLogSays(t *testing.T) {
 func TestReleasedFailuresDoNotCount(t *testing.T) {
 	s, path := under(t, policy, day.AddDate(0, 0, 1))
 	save(t, s, &bounce.Batch{
-		Records: []bounce.Record{
+		Records: bounce.NewRecords(
 			failed("dead", 10, bounce.Bounced, true), failed("slow", 12, bounce.Deferred, false),
 			failed("before", 1, bounce.Bounced, true), failed("before", 11, bounce.Bounced, true),
-		},
+		),
 		Successes: []bounce.Success{succeeded("dead", 5)},
 	})
 	e := editor(t, path, day.AddDate(0, 0, 1))
@@ -227,7 +227,7 @@ func TestReleasedFailuresDoNotCount(t *testing.T) {
 		t.Errorf("Release: %+v, %v", got, err)
 	}
 	// One that is read later is released too, and one from after the outage is not.
-	save(t, s, &bounce.Batch{Records: []bounce.Record{failed("late", 15, bounce.Bounced, true), failed("new", 25, bounce.Bounced, true)}})
+	save(t, s, &bounce.Batch{Records: bounce.NewRecords(failed("late", 15, bounce.Bounced, true), failed("new", 25, bounce.Bounced, true))})
 	want := []string{
 		"before@example.com bad failure " + stamp(day.Add(time.Minute)), "dead@example.com ok release -", "late@example.com ok release -",
 		"new@example.com bad failure " + stamp(day.Add(25*time.Minute)), "slow@example.com retry failure -",
@@ -253,7 +253,7 @@ func TestAnotherPolicyIsAppliedToHistory(t *testing.T) {
 	s, path := openNew(t)
 	s.Now = func() time.Time { return day }
 	save(t, s, &bounce.Batch{
-		Records:   []bounce.Record{full("a", 0), full("a", aDay), full("a", 2*aDay), full("b", 0), full("b", aDay), full("b", 2*aDay), failed("c", 0, bounce.Bounced, true)},
+		Records:   bounce.NewRecords(full("a", 0), full("a", aDay), full("a", 2*aDay), full("b", 0), full("b", aDay), full("b", 2*aDay), failed("c", 0, bounce.Bounced, true)),
 		Successes: []bounce.Success{succeeded("b", 3*aDay)},
 	})
 	other, changes, err := s.UsePolicy(t.Context(), &policy)
@@ -351,7 +351,7 @@ func TestTablesFollowFromWhatHappenedAlone(t *testing.T) {
 				for _, ev := range rest[:n] {
 					switch ev := ev.(type) {
 					case bounce.Record:
-						b.Records = append(b.Records, ev)
+						b.Records.Add(&ev)
 					case bounce.Success:
 						b.Successes = append(b.Successes, ev)
 					}
@@ -423,7 +423,7 @@ func TestDecisionsBesideBatches(t *testing.T) {
 	for minute := range 40 {
 		b := &bounce.Batch{}
 		for i := range 30 {
-			b.Records = append(b.Records, failed(fmt.Sprint("user", i), minute, bounce.Bounced, i%2 == 0))
+			b.Records.Add(new(failed(fmt.Sprint("user", i), minute, bounce.Bounced, i%2 == 0)))
 		}
 		save(t, s, b)
 	}

@@ -41,6 +41,7 @@ type Store struct {
 
 	policy *bounce.Policy // that the states follow
 	packed []byte         // of the last batch, to be used again
+	ids    []int64        // the same
 	// ScrubQueue keeps forgotten addresses out of the queue memory when a log
 	// of before is read again. It may be nil where none is read.
 	ScrubQueue Scrubber
@@ -71,7 +72,7 @@ func Open(ctx context.Context, path string, log *slog.Logger) (_ *Store, err err
 		return nil, err
 	}
 	// 8 MB of pages at hand, where SQLite's 2 MB make a backlog read half as fast.
-	s.db, err = connect(path, "rwc", "_journal_mode=WAL&_txlock=immediate&_synchronous=NORMAL&_cache_size=-8000")
+	s.db, err = connect(path, "rwc", "_journal_mode=WAL&_txlock=immediate&_synchronous=NORMAL&_cache_size=-8000&_stmt_cache_size=40")
 	if err != nil {
 		return nil, fmt.Errorf("open database %s: %w", path, err)
 	}
@@ -82,9 +83,14 @@ func Open(ctx context.Context, path string, log *slog.Logger) (_ *Store, err err
 	if s.policy, err = appliedPolicy(ctx, s.db); err != nil {
 		return nil, fmt.Errorf("database %s: %w", path, err)
 	}
-	if s.file, err = os.Stat(path); err != nil {
+	file, err := os.Stat(path)
+	if err != nil {
 		return nil, fmt.Errorf("database: %w", err)
 	}
+	if err := s.keep(ctx, true); err != nil {
+		return nil, fmt.Errorf("database %s: %w", path, err)
+	}
+	s.file = file
 	return s, nil
 }
 
@@ -126,9 +132,10 @@ func giveAway(f *os.File, path string) {
 }
 
 // dsn names a database and its pragmas. They go into the DSN, not into Exec:
-// the pool may open more connections.
+// the pool may open more connections. Each of these is used by one goroutine at
+// a time, so that SQLite need not lock it.
 func dsn(path, mode, pragmas string) string {
-	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?mode=" + mode + "&_busy_timeout=5000&_foreign_keys=on&" + pragmas
+	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?mode=" + mode + "&_mutex=no&_busy_timeout=5000&_foreign_keys=on&" + pragmas
 }
 
 // connect opens a pool of connections, which know the function of bulk.c.
@@ -171,6 +178,13 @@ func (s *Store) prepare(ctx context.Context, log *slog.Logger) error {
 	return nil
 }
 
+// keep has the one connection keep the statements that bulk.c runs, or let go
+// of them: as long as it has any, it is not closed.
+func (s *Store) keep(ctx context.Context, yes bool) error {
+	_, err := s.db.ExecContext(ctx, "SELECT bouncetail_keep(?)", yes)
+	return err
+}
+
 func damaged(path string, err error) error {
 	return fmt.Errorf("database %s is damaged: %w; restore a copy, or save what can be saved with: sqlite3 %s .recover | sqlite3 NEW", path, err, path)
 }
@@ -178,10 +192,11 @@ func damaged(path string, err error) error {
 // Crashed reports whether the last writer before this one did not end in order.
 func (s *Store) Crashed() bool { return s.crashed }
 
-// Hurry gives SQLite half as much memory again for an import.
+// Hurry gives SQLite four times as much memory for an import: in a database of
+// gigabytes most of the time goes into pages that it has no room for.
 func (s *Store) Hurry(ctx context.Context) error {
 	// By Exec, because it is for this one connection.
-	_, err := s.db.ExecContext(ctx, "PRAGMA cache_size = -12000")
+	_, err := s.db.ExecContext(ctx, "PRAGMA cache_size = -32000")
 	return err
 }
 
@@ -203,8 +218,11 @@ func (s *Store) Close() error {
 
 func (s *Store) release() error {
 	var err error
+	if s.file != nil { // it was opened
+		err = s.keep(context.Background(), false)
+	}
 	if s.db != nil {
-		err = s.db.Close()
+		err = errors.Join(err, s.db.Close())
 	}
 	return errors.Join(err, s.lock.Close())
 }

@@ -19,9 +19,9 @@ func TestTopTellsWhoFailsInAPeriod(t *testing.T) {
 			r.Provider, r.HasSender, r.Sender = "", false, ""
 			r.To = bounce.Address{Normal: "x@other.example", Domain: "other.example"}
 		}
-		b.Records = append(b.Records, r)
+		b.Records.Add(&r)
 	}
-	b.Records = append(b.Records, at(failed("early", 0, bounce.Deferred, false), day.AddDate(0, 0, -3)))
+	b.Records.Add(new(at(failed("early", 0, bounce.Deferred, false), day.AddDate(0, 0, -3))))
 	save(t, s, b)
 	r := reader(t, path)
 	name := func(row *Top) string {

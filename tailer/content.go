@@ -99,7 +99,7 @@ const blockSize = 512 << 10
 
 // blockReader reads lines by whole blocks.
 type blockReader struct {
-	file     io.ReaderAt
+	file     *io.SectionReader // up to where it is read
 	maxLine  int
 	complete bool // an unterminated last line counts
 	pulse    *bounce.Pulse
@@ -113,7 +113,8 @@ func (r *blockReader) read(offset, scanned int64) (block, error) {
 	if scanned > int64(r.maxLine) {
 		return r.skip(offset, scanned)
 	}
-	buf := make([]byte, blockSize)
+	// One byte more than there is, so that the end is seen at once.
+	buf := make([]byte, min(blockSize, max(0, r.file.Size()-offset)+1))
 	n, err := readFull(r.file, buf, offset)
 	if err != nil {
 		return b, err
@@ -139,7 +140,7 @@ func (r *blockReader) read(offset, scanned int64) (block, error) {
 			}
 			return b, nil
 		}
-		buf = append(buf, make([]byte, len(buf))...)
+		buf = append(buf, make([]byte, blockSize)...)
 		more, err := readFull(r.file, buf[n:], offset+int64(n))
 		if err != nil {
 			return b, err
@@ -216,8 +217,8 @@ func lastNewline(f io.ReaderAt, size int64) (int64, error) {
 }
 
 // liveLimit is how much may wait for nxadm/tail to read it; more goes by
-// blocks.
-const liveLimit = 16 << 10
+// blocks, which cost less than single lines.
+const liveLimit = 2 << 10
 
 // readLive has nxadm/tail read the whole lines between an offset and a limit.
 // It opens our own descriptor, so that it cannot see another file, and neither

@@ -15,8 +15,8 @@ const (
 	// before it truncates or deletes, but may move or pack it for a while.
 	patience = time.Minute
 	// current is how old a look may be to tell how much there was: a tailer
-	// that is neither stopped nor busy elsewhere looks every second.
-	current = 3 * time.Second
+	// that is neither stopped nor busy elsewhere looks every two seconds.
+	current = 4 * time.Second
 	// forgotten is how long a stream is kept that no file holds any more.
 	forgotten = 90 * 24 * time.Hour
 )

@@ -3,7 +3,7 @@
 //
 // What is followed is a stream of content, not a file: a stream keeps its
 // position when its file is renamed, copied or compressed. One scan, the same
-// at start, on directory events and once a second, looks at the file that a
+// at start, on directory events and every two seconds, looks at the file that a
 // setting names and at what rotation made of it ("base", "base.*", "base-*"),
 // oldest first, and finds for each which known stream it continues: first by
 // inode and content, then by content alone, else it is new and read from its
@@ -39,10 +39,16 @@ const (
 	// quiet is how long nothing has come when a file that is no longer the
 	// live one is taken as complete: a writer may keep its old descriptor.
 	quiet = 10 * time.Second
-	// settleIdle is how long directory events are gathered before a scan, and
-	// settleBusy where the scan before found lines: then more will come.
+	// settleIdle is how long directory events are gathered before a scan.
 	settleIdle = 20 * time.Millisecond
-	settleBusy = 50 * time.Millisecond
+	// settleBusy is the pause after a scan that found lines, because more will
+	// come. To wake up for what has come, and to save it, costs more than the
+	// lines themselves.
+	settleBusy = 75 * time.Millisecond
+	// lookEvery is how often a scan is made without an event, and lookUnwatched
+	// where a folder cannot be watched.
+	lookEvery     = 2 * time.Second
+	lookUnwatched = time.Second
 )
 
 // AnchorFunc returns the time of the first stamp of a log. open gives its
@@ -172,8 +178,6 @@ func (t *Tailer) Run(ctx context.Context, out chan<- bounce.Chunk) error {
 	defer t.o.Pulse.Rest()
 	w := &watcher{live: t.isLive}
 	defer w.close()
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
 	for {
 		t.o.Troubles.Report(t.o.Log, "watch folders", w.watch(t.folders()))
 		t.o.Pulse.Beat()
@@ -186,12 +190,8 @@ func (t *Tailer) Run(ctx context.Context, out chan<- bounce.Chunk) error {
 			t.o.CaughtUp()
 			t.o.CaughtUp = nil
 		}
-		gather := settleIdle
-		if t.sent > before {
-			gather = settleBusy
-		}
 		var err error
-		if t.stirred, err = w.wait(ctx, tick.C, gather); err != nil {
+		if t.stirred, err = w.wait(ctx, t.sent > before); err != nil {
 			return err
 		}
 	}
@@ -327,6 +327,13 @@ func (t *Tailer) seen(c candidate) {
 
 // visit finds the stream that a file holds and reads on in it.
 func (t *Tailer) visit(ctx context.Context, source int, c candidate) error {
+	if s := t.growing(c); s != nil {
+		if err := t.drain(ctx, s, s.file, c.id.size, false); err != nil {
+			return err
+		}
+		t.done[c.path] = c.id
+		return nil
+	}
 	f, err := os.Open(c.path)
 	if err != nil {
 		return err
@@ -399,6 +406,20 @@ func (t *Tailer) visit(ctx context.Context, source int, c candidate) error {
 	}
 	if c.live || complete || c.id.size == s.Offset {
 		t.done[c.path] = c.id
+	}
+	return nil
+}
+
+// growing returns the stream of a live file that has only grown since it was
+// opened, or nil: a busy log is not opened at every look.
+func (t *Tailer) growing(c candidate) *stream {
+	for _, s := range t.streams {
+		if !c.live || s.file == nil || s.Offset == 0 || s.Device != c.id.device || s.Inode != c.id.inode || s.Path != c.name() || s.Closed {
+			continue
+		}
+		if m, err := s.matches(s.file, c.id.size); err == nil && m == whole {
+			return s
+		}
 	}
 	return nil
 }

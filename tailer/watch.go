@@ -14,16 +14,18 @@ import (
 )
 
 // watcher tells that something happened in folders. What it says are hints: a
-// look once a second finds everything too, only later.
+// look every two seconds finds everything too, only later.
 type watcher struct {
-	live func(path string) bool // whether a path is that of a live file
-	w    *fsnotify.Watcher      // nil while none can be had
+	live  func(path string) bool // whether a path is that of a live file
+	w     *fsnotify.Watcher      // nil while none can be had
+	whole bool                   // all folders are watched
 }
 
 // watch watches folders, also those that came back. The kernel has few
 // watchers and watches for each user; when they are used up, it is tried again
 // every time.
 func (w *watcher) watch(folders []string) error {
+	w.whole = false
 	if w.w == nil {
 		var err error
 		if w.w, err = fsnotify.NewWatcher(); err != nil {
@@ -32,13 +34,16 @@ func (w *watcher) watch(folders []string) error {
 		}
 	}
 	watched := w.w.WatchList()
+	w.whole = true
 	var errs []error
 	for _, folder := range folders {
 		if slices.Contains(watched, folder) {
 			continue
 		}
+		err := w.w.Add(folder)
+		w.whole = w.whole && err == nil
 		// One that is not there is told of by the source that it lacks.
-		if err := w.w.Add(folder); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, unwatched(err))
 		}
 	}
@@ -60,13 +65,13 @@ func (w *watcher) close() {
 	}
 }
 
-// wait waits for the next look: at the tick, or some time after the first event.
+// wait waits for the next look: until some time after the first event, or for
+// as long as no look is due. A busy log needs no event to be looked at again.
 // It reports whether something happened to another file than a live one.
-//
-// In that time no event is taken: the kernel makes one of those that are alike
-// and wait, and to be woken for each line that a server writes costs more than
-// to read it.
-func (w *watcher) wait(ctx context.Context, tick <-chan time.Time, gather time.Duration) (stirred bool, err error) {
+func (w *watcher) wait(ctx context.Context, busy bool) (stirred bool, err error) {
+	if busy {
+		return w.gather(ctx, settleBusy)
+	}
 	var (
 		events chan fsnotify.Event // nil channels never give anything
 		errs   chan error
@@ -74,27 +79,42 @@ func (w *watcher) wait(ctx context.Context, tick <-chan time.Time, gather time.D
 	if w.w != nil {
 		events, errs = w.w.Events, w.w.Errors
 	}
+	pause := lookEvery
+	if !w.whole {
+		pause = lookUnwatched
+	}
 	select {
 	case <-ctx.Done():
 		return false, ctx.Err()
-	case <-tick:
+	case <-time.After(pause):
 		return false, nil
 	case e := <-events:
 		stirred = w.stirs(e)
 	case <-errs:
 		stirred = true // events may have been lost
 	}
+	more, err := w.gather(ctx, settleIdle)
+	return stirred || more, err
+}
+
+// gather lets events come for a while, and takes them then. Before that none is
+// taken: the kernel makes one of those that are alike and wait, and to be woken
+// for each line that a server writes costs more than to read it.
+func (w *watcher) gather(ctx context.Context, pause time.Duration) (stirred bool, err error) {
 	select {
 	case <-ctx.Done():
-		return stirred, ctx.Err()
-	case <-time.After(gather):
+		return false, ctx.Err()
+	case <-time.After(pause):
+	}
+	if w.w == nil {
+		return false, nil
 	}
 	for range 1000 {
 		select {
-		case e := <-events:
+		case e := <-w.w.Events:
 			stirred = stirred || w.stirs(e)
-		case <-errs:
-			stirred = true
+		case <-w.w.Errors:
+			stirred = true // events may have been lost
 		default:
 			return stirred, nil
 		}

@@ -39,7 +39,7 @@ var policy = bounce.Policy{
 	Categories: map[bounce.Category]bounce.Threshold{bounce.Blocked: {}, bounce.MailboxFull: {Failures: 6, Days: 21, Window: 90, BadDays: 60}},
 }
 
-const batchSize = 80_000 // as an import has them
+const batchSize = 64_000 // as an import has them
 
 func run(ctx context.Context, path string, recipients, records int) error {
 	if path == "" {
@@ -58,11 +58,13 @@ func run(ctx context.Context, path string, recipients, records int) error {
 	span := 90 * 24 * time.Hour
 	g.at, g.step = time.Now().Add(-span), span/time.Duration(records*3/2)
 	if filled {
-		g.at, g.failed = time.Now(), records
+		// Later than all that was written before, as a log that goes on is.
+		g.at, g.step, g.failed = time.Now().AddDate(0, 0, 7), time.Millisecond, records
 	} else if err := fill(ctx, s, g); err != nil {
 		return err
 	}
 	// What follows is as in the life of a daemon.
+	measure(fmt.Sprintf("batch of %d records", batchSize), 5, func() error { _, err := s.Save(ctx, g.batch(batchSize)); return err })
 	measure("batch of 20 lines", 200, func() error { _, err := s.Save(ctx, g.batch(20)); return err })
 	measure("batch of 1 line", 200, func() error { _, err := s.Save(ctx, g.batch(1)); return err })
 	measure("nothing to move on", 200, func() error { _, err := s.MoveOn(ctx); return err })
@@ -256,7 +258,7 @@ func (g *generator) batch(n int) *bounce.Batch {
 			Verdict: k.Verdict, To: to,
 		}
 		r.Rule = "scale"
-		b.Records = append(b.Records, r)
+		b.Records.Add(&r)
 		if g.rng.IntN(2) == 0 {
 			g.next()
 			i := g.rng.IntN(g.recipients)

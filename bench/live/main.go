@@ -1,0 +1,439 @@
+// Live measures what following costs: the processor time of a daemon that has
+// nothing to do beside many rotated files; that of one that follows a log at
+// some lines a second, and how long it takes from a line to its record; and
+// the rate up to which one core keeps up. It reports, and fails on nothing but
+// a program that loses a record or fails.
+//
+//	go run ./bench/live -program ./bouncetail -genlog .cache/genlog
+//
+// Lines get the stamp of the moment at which they are written. Processor time
+// is the kernel's count over all threads of the daemon. A machine with other
+// work on it shows more of it, and longer ways, than a quiet one.
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"database/sql"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	_ "github.com/mattn/go-sqlite3"
+)
+
+func main() {
+	b := bench{}
+	flag.StringVar(&b.program, "program", "./bouncetail", "the program to measure")
+	flag.StringVar(&b.genlog, "genlog", ".cache/genlog", "what makes the lines; see bench/genlog")
+	flag.StringVar(&b.folder, "folder", ".cache/live", "where the logs and the database go for the time being")
+	flag.IntVar(&b.rotated, "rotated", 400, "rotated files beside the log of an idle daemon")
+	flag.DurationVar(&b.idle, "idle", time.Minute, "for how long an idle daemon is measured; 0 leaves it out")
+	flag.IntVar(&b.rate, "rate", 5000, "lines a second; 0 leaves that out")
+	flag.DurationVar(&b.span, "for", 30*time.Second, "for how long")
+	flag.Int64Var(&b.backlog, "backlog", 100, "megabytes that are in the database before")
+	flag.BoolVar(&b.limit, "limit", true, "look for the highest rate")
+	flag.Parse()
+	if err := b.run(context.Background()); err != nil {
+		fmt.Fprintln(os.Stderr, "live:", err)
+		os.Exit(1)
+	}
+}
+
+type bench struct {
+	program, genlog, folder string
+	rotated, rate           int
+	idle, span              time.Duration
+	backlog                 int64
+	limit                   bool
+}
+
+func (b *bench) run(ctx context.Context) error {
+	if b.idle > 0 {
+		if err := b.measureIdle(ctx); err != nil {
+			return err
+		}
+	}
+	if b.rate > 0 {
+		if err := b.measureRate(ctx); err != nil {
+			return err
+		}
+	}
+	if b.limit {
+		return b.measureLimit(ctx)
+	}
+	return nil
+}
+
+// measureIdle measures a daemon to which nothing comes.
+func (b *bench) measureIdle(ctx context.Context) error {
+	f, err := b.begin(ctx, 1)
+	if err != nil {
+		return err
+	}
+	defer f.end()
+	for i := range b.rotated {
+		// One line each, so that they are files of their own.
+		line := fmt.Sprintf("Nov  1 00:00:00 mx1 postfix/qmgr[912]: %08X: removed\n", i)
+		if err := os.WriteFile(fmt.Sprintf("%s.%d", f.path, i+1), []byte(line), 0o644); err != nil {
+			return err
+		}
+	}
+	if err := f.start(ctx, b.program); err != nil {
+		return err
+	}
+	// For a while after a change all files are asked after more often.
+	time.Sleep(45 * time.Second)
+	before, err := f.usage()
+	if err != nil {
+		return err
+	}
+	time.Sleep(b.idle)
+	after, err := f.usage()
+	if err != nil {
+		return err
+	}
+	fmt.Printf("idle, %d rotated files: %.0f ms of processor time in %s (%.3f %% of a core), %d context switches, %d MB resident\n",
+		b.rotated, milliseconds(after.cpu-before.cpu), b.idle, percent(after.cpu-before.cpu, b.idle), after.switches-before.switches, after.resident>>20)
+	return f.stop()
+}
+
+// measureRate measures a daemon that follows a log.
+func (b *bench) measureRate(ctx context.Context) error {
+	f, err := b.begin(ctx, b.backlog*1e6)
+	if err != nil {
+		return err
+	}
+	defer f.end()
+	if err := f.start(ctx, b.program); err != nil {
+		return err
+	}
+	if _, err := f.write(ctx, b.rate, 5*time.Second); err != nil { // to warm up
+		return err
+	}
+	before, err := f.usage()
+	if err != nil {
+		return err
+	}
+	r, err := f.write(ctx, b.rate, b.span)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("%d lines a second for %s, %d failures: %.1f %% of a core, %.0f context switches a second, %d MB resident\n",
+		b.rate, b.span, len(r.ways), percent(r.usage.cpu-before.cpu, r.took), float64(r.usage.switches-before.switches)/r.took.Seconds(), r.usage.resident>>20)
+	fmt.Printf("  from a line to its record: median %.0f ms, 90 of 100 within %.0f ms, 99 within %.0f ms, all within %.0f ms\n",
+		milliseconds(r.way(50)), milliseconds(r.way(90)), milliseconds(r.way(99)), milliseconds(r.way(100)))
+	return f.stop()
+}
+
+// measureLimit raises the rate until the daemon, on one core, no longer keeps
+// up: until lines wait longer at the end than at the beginning, and over 1 s.
+func (b *bench) measureLimit(ctx context.Context) error {
+	f, err := b.begin(ctx, b.backlog*1e6)
+	if err != nil {
+		return err
+	}
+	defer f.end()
+	if err := f.start(ctx, "taskset", "-c", "0", b.program); err != nil {
+		return err
+	}
+	const span = 8 * time.Second
+	fmt.Println("on one core, for", span, "each:")
+	for rate := 20_000; ; rate = rate * 3 / 2 {
+		before, err := f.usage()
+		if err != nil {
+			return err
+		}
+		r, err := f.write(ctx, rate, span)
+		if errors.Is(err, errSlowWriter) {
+			fmt.Printf("  %d lines a second: more than can be written here; the daemon kept up before\n", rate)
+			return f.stop()
+		}
+		if err != nil {
+			return err
+		}
+		quarter := len(r.ways) / 4
+		early, late := median(r.ways[:quarter]), median(r.ways[len(r.ways)-quarter:])
+		fmt.Printf("  %d lines a second: %.0f %% of the core; from a line to its record %.0f ms in the first quarter, %.0f ms in the last\n",
+			rate, percent(r.usage.cpu-before.cpu, r.took), milliseconds(early), milliseconds(late))
+		if late > time.Second && late > 2*early {
+			return f.stop()
+		}
+	}
+}
+
+func milliseconds(d time.Duration) float64      { return d.Seconds() * 1000 }
+func percent(part, whole time.Duration) float64 { return 100 * part.Seconds() / whole.Seconds() }
+
+func median(all []time.Duration) time.Duration {
+	all = slices.Sorted(slices.Values(all))
+	return all[len(all)/2]
+}
+
+// follower is a daemon that follows a log, and the log.
+type follower struct {
+	path   string
+	log    *os.File
+	maker  *exec.Cmd
+	lines  *bufio.Reader
+	daemon *exec.Cmd
+	said   bytes.Buffer
+	pid    string
+	db     *sql.DB
+	failed int64 // failures written so far
+}
+
+// begin makes a folder with a log of so many bytes.
+func (b *bench) begin(ctx context.Context, size int64) (*follower, error) {
+	if err := os.MkdirAll(b.folder, 0o755); err != nil {
+		return nil, err
+	}
+	folder, err := os.MkdirTemp(b.folder, "")
+	if err != nil {
+		return nil, err
+	}
+	f := &follower{path: filepath.Join(folder, "mail.log")}
+	f.maker = exec.CommandContext(ctx, b.genlog, "-size", "100000GB")
+	out, err := f.maker.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := f.maker.Start(); err != nil {
+		return nil, fmt.Errorf("%w; make it with: go build -o %s ./bench/genlog", err, b.genlog)
+	}
+	f.lines = bufio.NewReaderSize(out, 1<<20)
+	if f.log, err = os.Create(f.path); err != nil {
+		f.end()
+		return nil, err
+	}
+	to := bufio.NewWriterSize(f.log, 1<<20)
+	for n := int64(0); n < size; {
+		line, err := f.line()
+		if err != nil {
+			f.end()
+			return nil, err
+		}
+		to.Write(line)
+		n += int64(len(line))
+	}
+	if err := to.Flush(); err != nil {
+		f.end()
+		return nil, err
+	}
+	return f, nil
+}
+
+// line returns the next line, and counts it where it tells of a failure.
+func (f *follower) line() ([]byte, error) {
+	line, err := f.lines.ReadSlice('\n')
+	if fails(line) {
+		f.failed++
+	}
+	return line, err
+}
+
+func fails(line []byte) bool {
+	return bytes.Contains(line, []byte(", status=deferred")) || bytes.Contains(line, []byte(", status=bounced"))
+}
+
+// end ends what runs and was not stopped in order.
+func (f *follower) end() {
+	for _, c := range []*exec.Cmd{f.daemon, f.maker} {
+		if c != nil && c.Process != nil && c.ProcessState == nil {
+			_ = c.Process.Kill()
+			_ = c.Wait() // that it was killed is known
+		}
+	}
+	if f.db != nil {
+		f.db.Close()
+	}
+	f.log.Close()
+	os.RemoveAll(filepath.Dir(f.path))
+}
+
+// start starts the daemon and waits until it has saved what is in the log.
+func (f *follower) start(ctx context.Context, program ...string) error {
+	db := filepath.Join(filepath.Dir(f.path), "live.db")
+	f.daemon = exec.CommandContext(ctx, program[0], append(program[1:], "run", "--db", db, f.path)...)
+	f.daemon.Stderr = &f.said
+	if err := f.daemon.Start(); err != nil {
+		return err
+	}
+	f.pid = strconv.Itoa(f.daemon.Process.Pid)
+	for begun := time.Now(); ; time.Sleep(100 * time.Millisecond) {
+		if f.db == nil {
+			if _, err := os.Stat(db); err == nil {
+				if f.db, err = sql.Open("sqlite3", "file:"+db+"?mode=ro&_busy_timeout=5000"); err != nil {
+					return err
+				}
+			}
+		}
+		if f.db != nil {
+			// Until the schema is there, this is an error.
+			var saved int64
+			err := f.db.QueryRowContext(ctx, "SELECT ifnull(sum(offset), 0) FROM positions WHERE path LIKE '%mail.log'").Scan(&saved)
+			if info, _ := f.log.Stat(); err == nil && info.Size() == saved {
+				return nil
+			}
+		}
+		if time.Since(begun) > 5*time.Minute {
+			return fmt.Errorf("the log is not in the database after 5 minutes: %s", f.said.String())
+		}
+	}
+}
+
+// stop stops the daemon in order.
+func (f *follower) stop() error {
+	if err := f.daemon.Process.Signal(syscall.SIGTERM); err != nil {
+		return err
+	}
+	if err := f.daemon.Wait(); err != nil {
+		return fmt.Errorf("the daemon ended with %w: %s", err, f.said.String())
+	}
+	return nil
+}
+
+// written is what came of lines that were written.
+type written struct {
+	ways  []time.Duration // from each failure to its record, in their order
+	took  time.Duration
+	usage usage // when the last line was written
+}
+
+// way returns within what time so many of a hundred were there.
+func (w *written) way(percent int) time.Duration {
+	all := slices.Sorted(slices.Values(w.ways))
+	return all[min(len(all)-1, len(all)*percent/100)]
+}
+
+var errSlowWriter = errors.New("lines cannot be made and written so fast")
+
+// write writes lines at a rate, and waits for the records of the failures among
+// them. It starts a goroutine that looks for these, and waits for it.
+func (f *follower) write(ctx context.Context, rate int, span time.Duration) (*written, error) {
+	first := f.failed
+	at := make(chan time.Time, 1<<20) // when each failure was written
+	type result struct {
+		ways []time.Duration
+		err  error
+	}
+	seen := make(chan result, 1)
+	go func() {
+		ways, err := f.watch(ctx, first, at)
+		seen <- result{ways, err}
+	}()
+	w := &written{}
+	begun, lines := time.Now(), 0
+	var chunk []byte
+	var err error
+	for err == nil && time.Since(begun) < span {
+		time.Sleep(time.Millisecond)
+		now := time.Now()
+		due := int(now.Sub(begun).Seconds() * float64(rate))
+		before := f.failed
+		for chunk = chunk[:0]; lines < due && err == nil; lines++ {
+			var line []byte
+			if line, err = f.line(); err == nil {
+				chunk = now.AppendFormat(chunk, time.Stamp)
+				chunk = append(chunk, line[len(time.Stamp):]...)
+			}
+		}
+		if err == nil {
+			_, err = f.log.Write(chunk)
+		}
+		for now = time.Now(); before < f.failed; before++ {
+			at <- now
+		}
+		if err == nil && now.Sub(begun) > span+span/10 {
+			err = errSlowWriter
+		}
+	}
+	w.took = time.Since(begun)
+	var readErr error
+	w.usage, readErr = f.usage()
+	close(at)
+	r := <-seen
+	w.ways = r.ways
+	return w, errors.Join(err, readErr, r.err)
+}
+
+// watch tells how long after they were written failures are in the database,
+// of which there were first before.
+func (f *follower) watch(ctx context.Context, first int64, at <-chan time.Time) ([]time.Duration, error) {
+	var ways []time.Duration
+	look, err := f.db.PrepareContext(ctx, "SELECT ifnull(max(id), 0) FROM bounces")
+	if err != nil {
+		return nil, err
+	}
+	defer look.Close()
+	last := time.Now()
+	for when := range at {
+		for known := int64(0); known <= first+int64(len(ways)); {
+			if err := look.QueryRowContext(ctx).Scan(&known); err != nil {
+				return nil, err
+			}
+			if known > first+int64(len(ways)) {
+				last = time.Now()
+				break
+			}
+			if time.Since(when) > time.Minute {
+				return nil, fmt.Errorf("failure %d was written a minute ago and is not in the database", first+int64(len(ways))+1)
+			}
+			time.Sleep(time.Millisecond)
+		}
+		ways = append(ways, last.Sub(when))
+	}
+	return ways, nil
+}
+
+// usage is what the daemon has used so far.
+type usage struct {
+	cpu      time.Duration
+	switches int64 // of threads, mostly to wait for something
+	resident int64 // bytes, at present
+}
+
+func (f *follower) usage() (u usage, err error) {
+	tasks, err := filepath.Glob("/proc/" + f.pid + "/task/*/schedstat")
+	if err != nil || len(tasks) == 0 {
+		return u, fmt.Errorf("the daemon is gone: %s", f.said.String())
+	}
+	for _, path := range tasks {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return u, err
+		}
+		var ran, waited, times int64
+		if _, err := fmt.Sscan(string(text), &ran, &waited, &times); err != nil {
+			return u, fmt.Errorf("%s: %w", path, err)
+		}
+		u.cpu += time.Duration(ran)
+		u.switches += times
+	}
+	status, err := os.Open("/proc/" + f.pid + "/status")
+	if err != nil {
+		return u, err
+	}
+	defer status.Close()
+	text, err := io.ReadAll(status)
+	if err != nil {
+		return u, err
+	}
+	for line := range strings.Lines(string(text)) {
+		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+			_, err = fmt.Sscan(rest, &u.resident)
+			u.resident <<= 10
+		}
+	}
+	return u, err
+}

@@ -1,0 +1,57 @@
+package bounce
+
+import (
+	"fmt"
+	"reflect"
+	"testing"
+	"time"
+)
+
+// fill gives every field of a struct another value.
+func fill(v reflect.Value, n *int) {
+	for i := range v.NumField() {
+		f := v.Field(i)
+		*n++
+		switch {
+		case f.Type() == reflect.TypeFor[time.Time]():
+			f.Set(reflect.ValueOf(time.UnixMilli(int64(1_790_000_000_123 + *n)).UTC()))
+		case f.Kind() == reflect.Struct:
+			fill(f, n)
+		case f.Kind() == reflect.String:
+			f.SetString(fmt.Sprint("text ", *n))
+		case f.Kind() == reflect.Bool:
+			f.SetBool(true)
+		case f.CanInt():
+			f.SetInt(int64(*n))
+		case f.Kind() == reflect.Array:
+			f.Index(*n % f.Len()).SetUint(uint64(*n))
+		default:
+			panic("a field of a kind that is not packed: " + v.Type().Field(i).Name)
+		}
+	}
+}
+
+// All fields come back, also those that are added to Record one day.
+func TestRecords(t *testing.T) {
+	var full, before Record
+	n := 0
+	fill(reflect.ValueOf(&full).Elem(), &n)
+	before.At = time.Date(1969, 12, 31, 23, 59, 59, 999_000_000, time.UTC)
+	before.Reply.Text = string(make([]byte, 300))
+	want := []Record{full, {}, before}
+
+	l := NewRecords(want...)
+	if l.Len() != len(want) {
+		t.Fatalf("%d records, want %d", l.Len(), len(want))
+	}
+	got := full // what stands there before does not show through
+	for i := range want {
+		want[i].At = want[i].At.UTC()
+		if l.Read(i, &got); got != want[i] {
+			t.Errorf("record %d\n got %+v\nwant %+v", i, got, want[i])
+		}
+	}
+	if l.Reset(); l.Len() != 0 || l.Size() != 0 {
+		t.Errorf("%d records of %d bytes after Reset", l.Len(), l.Size())
+	}
+}

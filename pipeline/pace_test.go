@@ -1,0 +1,58 @@
+package pipeline_test
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/pipeline"
+)
+
+// A commit costs as much as hundreds of lines: lines that come one by one are
+// saved together, and a lone one at once.
+func TestLinesThatComeOneByOneAreSavedTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		saves := 0
+		lines := make(chan bounce.Chunk)
+		p := &pipeline.Pipeline{
+			Source: func(_ context.Context, out chan<- bounce.Chunk) error {
+				for c := range lines {
+					out <- c
+				}
+				return nil
+			},
+			NewParser:  func(*bounce.Chunk) (pipeline.Parser, error) { return noParser{}, nil },
+			Queue:      noQueue{},
+			Classifier: func() pipeline.Classifier { return nil },
+			Store:      &slowStore{save: func() error { saves++; return nil }},
+			Log:        slog.New(slog.DiscardHandler),
+		}
+		done := make(chan error, 1)
+		go func() { done <- p.Run(t.Context()) }()
+		line := bounce.Chunk{Data: []byte("a line\n"), Position: bounce.Position{Stream: 1}}
+
+		time.Sleep(time.Minute)
+		lines <- line
+		synctest.Wait()
+		if saves != 1 {
+			t.Errorf("a lone line: %d saves before any time has passed, want 1", saves)
+		}
+		time.Sleep(time.Minute)
+		saves = 0
+		for range 5000 {
+			lines <- line
+			time.Sleep(200 * time.Microsecond)
+		}
+		time.Sleep(time.Minute)
+		if saves > 21 {
+			t.Errorf("5,000 lines in a second: %d saves, want 21 at most", saves)
+		}
+		close(lines)
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
