@@ -224,11 +224,13 @@ func (b *bench) begin(ctx context.Context, size int64) (*follower, error) {
 	to := bufio.NewWriterSize(f.log, 1<<20)
 	for n := int64(0); n < size; {
 		line, err := f.line()
+		if err == nil {
+			_, err = to.Write(line)
+		}
 		if err != nil {
 			f.end()
 			return nil, err
 		}
-		to.Write(line)
 		n += int64(len(line))
 	}
 	if err := to.Flush(); err != nil {
