@@ -50,10 +50,48 @@ func mayNameWait(text string) bool {
 	return strings.Contains(text, "#") && (strings.Contains(text, "sec") || strings.Contains(text, "min") || strings.Contains(text, "hour") || strings.Contains(text, "sek") || strings.Contains(text, "seg") || strings.Contains(text, "#s") || strings.Contains(text, "#:#:#") || strings.Contains(text, "retry") || strings.Contains(text, "stund"))
 }
 
+// waitAt returns where the search for a wait may begin, and -1 where there is
+// none: a number that a unit or a clock's colon follows, with the words that may
+// stand before it. It is no word's middle, so that \b means there what it means
+// in the whole text.
+func waitAt(text string) int {
+	const words = len("come back in approximately ")
+	for at := 0; at < len(text); at++ {
+		if !digit[text[at]] {
+			continue
+		}
+		from := at
+		for at < len(text) && digit[text[at]] {
+			at++
+		}
+		rest := text[at:]
+		if strings.HasPrefix(rest, ":") {
+			return wordStart(text, from-words)
+		}
+		rest = strings.TrimPrefix(strings.TrimPrefix(rest, " "), "-")
+		if rest != "" && (rest[0] >= 0x80 || strings.IndexByte("smh", rest[0]|0x20) >= 0) {
+			return wordStart(text, from-words)
+		}
+	}
+	return -1
+}
+
+// wordStart returns the last place up to at where no word is cut.
+func wordStart(text string, at int) int {
+	for at > 0 && (word[text[at-1]] || text[at-1] == '_') {
+		at--
+	}
+	return max(at, 0)
+}
+
 // retryAfter returns how long the reply asks to wait, and 0 where it does not
 // say or says more than a week, which is no request but a record.
 func retryAfter(text string) time.Duration {
-	m := wait.FindStringSubmatch(text)
+	from := waitAt(text)
+	if from < 0 {
+		return 0
+	}
+	m := wait.FindStringSubmatch(text[from:])
 	if m == nil {
 		return 0
 	}

@@ -11,14 +11,7 @@ import (
 // the direction of what follows.
 func clean[T ~string | ~[]byte](raw T) string {
 	s := string(raw)
-	plain := true
-	for i := range len(s) {
-		if s[i] < 0x20 || s[i] >= 0x7f {
-			plain = false
-			break
-		}
-	}
-	if plain {
+	if isPrintable(s) {
 		return s
 	}
 	return strings.Map(func(r rune) rune {
@@ -32,4 +25,25 @@ func clean[T ~string | ~[]byte](raw T) string {
 		}
 		return r
 	}, strings.ToValidUTF8(s, "?"))
+}
+
+// isPrintable reports whether s is printable ASCII alone, of which it looks at
+// eight bytes at a time: a byte sets its highest bit where it is 0x80 or more,
+// where 0x20 cannot be taken from it, or where 1 makes it 0x80.
+func isPrintable(s string) bool {
+	const each = 0x0101010101010101
+	for len(s) >= 8 {
+		b := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+			uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+		if (b|(b-0x20*each)|(b+each))&(0x80*each) != 0 {
+			return false
+		}
+		s = s[8:]
+	}
+	for i := range len(s) {
+		if s[i] < 0x20 || s[i] >= 0x7f {
+			return false
+		}
+	}
+	return true
 }

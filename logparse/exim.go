@@ -62,8 +62,6 @@ var eximReply = regexp.MustCompile(`^(?:SMTP|LMTP) error(?: from remote mail ser
 //	Malformed SMTP reply in response to EHLO mx.a.example: garbage
 var eximSession = regexp.MustCompile(`^(?:(?:SMTP|LMTP) timeout after|Remote host closed connection in response to|Malformed (?:SMTP|LMTP) reply in response to|(?:SMTP|LMTP) timeout while|an unexpected EOF)(?: (?:pipelined |sending ))* ?(?P<command>.*)$`)
 
-var eximMarks = [...][]byte{[]byte(" <= "), []byte(" => "), []byte(" -> "), []byte(" >> "), []byte(" ** "), []byte(" == "), []byte(" Completed")}
-
 func claimsExim(h *header) bool {
 	return h.stamp.exim || bytes.HasPrefix(h.tag, []byte("exim"))
 }
@@ -79,8 +77,9 @@ func parseExim(h *header, ev *bounce.Event) result {
 			return other
 		}
 	}
-	*ev = bounce.Event{MTA: bounce.Exim}
-	if alphanumeric(body[:6]) && alphanumeric(body[7:13]) && plainExim(body, id, ev) {
+	*ev = bounce.Event{}
+	ev.MTA = bounce.Exim
+	if plainExim(body, id, ev) {
 		return read
 	}
 	*ev = bounce.Event{MTA: bounce.Exim}
@@ -88,12 +87,14 @@ func parseExim(h *header, ev *bounce.Event) result {
 }
 
 func eximMarked(rest []byte) bool {
-	for _, mark := range eximMarks {
-		if bytes.HasPrefix(rest, mark) {
-			return true
-		}
+	if len(rest) < 4 || rest[0] != ' ' {
+		return false
 	}
-	return false
+	switch string(rest[1:4]) {
+	case "<= ", "=> ", "-> ", ">> ", "** ", "== ":
+		return true
+	}
+	return bytes.HasPrefix(rest, []byte(" Completed"))
 }
 
 // parseEximByGrammar asks the expressions.

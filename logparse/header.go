@@ -66,9 +66,12 @@ func cutTag(rest []byte, h *header) bool {
 	if end < 0 || rest[end] != ':' {
 		return false
 	}
-	h.tag = rest[:end]
-	if pid := bytes.IndexByte(h.tag, '['); pid >= 0 {
-		h.tag, h.pid = h.tag[:pid], bytes.TrimSuffix(h.tag[pid+1:], []byte{']'})
+	h.tag, h.pid = rest[:end], nil
+	if at := bytes.IndexByte(h.tag, '['); at >= 0 {
+		h.tag, h.pid = h.tag[:at], h.tag[at+1:]
+		if n := len(h.pid); n > 0 && h.pid[n-1] == ']' {
+			h.pid = h.pid[:n-1]
+		}
 	}
 	h.body = rest[end+2:]
 	return cutOwnStamp(h)
@@ -77,60 +80,80 @@ func cutTag(rest []byte, h *header) bool {
 // lead is how the headers of a log begin: lines of one second and one host
 // begin alike, but for the fraction of the second.
 type lead struct {
-	second   []byte // "Nov 23 12:57:36", "2026-11-23T12:57:36"
-	fraction bool   // ".123456" may follow
-	host     []byte // " mx-out1 ", "+00:00 mx-out1 "
-	header   header // the stamp and the host
+	start    []byte // "Nov 23 12:57:36 mx-out1 ", "2026-11-23T12:57:36", "2026-11-23 12:57:36 "
+	fraction bool   // ".123456" may follow, and then host
+	host     []byte // "+00:00 mx-out1 "
+	exim     bool   // the body follows
 }
 
 // learn takes the header of a line that cutHeader has read, for the lines
-// behind it.
+// behind it. They have its stamp and its host, which h keeps.
 func (l *lead) learn(line []byte, h *header) {
-	l.second = l.second[:0]
-	var end int // of the second
+	l.forget()
+	second := len("2026-11-23T12:57:36")
 	switch {
-	case h.made || h.stamp.exim || h.host == nil:
+	case h.made || len(line) <= second+1:
 		return
-	case len(line) > 20 && line[10] == 'T' && '0' <= line[0] && line[0] <= '9':
-		end, l.fraction = len("2026-11-23T12:57:36"), true
-	case len(line) > 16 && 'A' <= line[0] && line[0] <= 'Z' && line[3] == ' ' && line[6] == ' ' && line[15] == ' ':
-		end, l.fraction = len("Nov 23 12:57:36"), false
+	case h.stamp.exim:
+		if line[4] == '-' && line[10] == ' ' && line[second] == ' ' && !h.stamp.zoned {
+			l.start, l.exim = append(l.start, line[:second+1]...), true
+		}
+		return
+	case h.host == nil:
+		return
+	case line[10] == 'T' && '0' <= line[0] && line[0] <= '9':
+		l.fraction = true
+	case 'A' <= line[0] && line[0] <= 'Z' && line[3] == ' ' && line[6] == ' ' && line[15] == ' ':
+		second = len("Nov 23 12:57:36")
 	default:
 		return
 	}
-	from := end
-	for l.fraction && (line[from] == '.' || from > end && '0' <= line[from] && line[from] <= '9') {
-		from++
+	end := second
+	for l.fraction && (line[end] == '.' || end > second && '0' <= line[end] && line[end] <= '9') {
+		end++
 	}
-	at := bytes.Index(line[from:], h.host)
-	if at < 1 || line[from+at-1] != ' ' {
+	at := bytes.Index(line[end:], h.host)
+	if at < 1 || line[end+at-1] != ' ' {
 		return
 	}
-	l.second = append(l.second, line[:end]...)
-	l.host = append(l.host[:0], line[from:from+at+len(h.host)+1]...)
-	l.header = header{stamp: h.stamp, host: l.host[at : at+len(h.host)]}
+	l.host = append(l.host[:0], line[end:end+at+len(h.host)+1]...)
+	h.host = l.host[at : at+len(h.host)] // the line's own goes with its block
+	l.start = append(l.start, line[:second]...)
+	if !l.fraction {
+		l.start = append(l.start, l.host...)
+	}
 }
 
-// cut reads a header that begins as the one that was learned.
-func (l *lead) cut(line []byte, h *header) bool {
-	rest, found := bytes.CutPrefix(line, l.second)
-	if !found || len(l.second) == 0 || len(rest) == 0 {
-		return false
+func (l *lead) forget() { *l = lead{start: l.start[:0]} }
+
+// cut reads a header that begins as the one that was learned: all but the
+// stamp, down to the second, and the host.
+func (l *lead) cut(line []byte, h *header) (ok, whole bool) {
+	if len(l.start) == 0 || len(line) <= len(l.start) || string(line[:len(l.start)]) != string(l.start) {
+		return false, false
 	}
-	nan := 0
-	if l.fraction && rest[0] == '.' {
-		unit := 100_000_000
-		for rest = rest[1:]; len(rest) > 0 && '0' <= rest[0] && rest[0] <= '9'; rest = rest[1:] {
-			nan += int(rest[0]-'0') * unit
-			unit /= 10
+	rest := line[len(l.start):]
+	h.made, h.others = false, nil
+	if l.exim {
+		// A zone or a process may stand before the body (cutISO).
+		h.body = rest
+		return rest[0] != '+' && rest[0] != '-' && rest[0] != '[', true
+	}
+	if l.fraction {
+		h.stamp.nan = 0
+		if rest[0] == '.' {
+			unit := 100_000_000
+			for rest = rest[1:]; len(rest) > 0 && '0' <= rest[0] && rest[0] <= '9'; rest = rest[1:] {
+				h.stamp.nan += int(rest[0]-'0') * unit
+				unit /= 10
+			}
 		}
+		if len(rest) < len(l.host) || string(rest[:len(l.host)]) != string(l.host) {
+			return false, false
+		}
+		rest = rest[len(l.host):]
 	}
-	if rest, found = bytes.CutPrefix(rest, l.host); !found {
-		return false
-	}
-	*h = l.header
-	h.stamp.nan = nan
-	return cutTag(rest, h)
+	return true, cutTag(rest, h)
 }
 
 func cutPriority(line []byte) []byte {

@@ -81,6 +81,10 @@ type Parser struct {
 	hostRaw, host string    // of the last line, as logged and cleaned
 	hour          hourOf    // of the last stamp
 	hourStart     time.Time
+	second        time.Time // of the last stamp, without its fraction
+	fraction      time.Duration
+	seconds       uint32 // see stamp.seconds
+	timed         bool   // these three are of header.stamp
 	unread        map[shape]*bounce.Unread
 	counts        Counts
 	pieces        map[string]*fragments // of lines that came in several, by host and process
@@ -180,14 +184,22 @@ const longest = 32 << 10
 // Line reads one line without its newline.
 func (p *Parser) Line(line []byte, yield func(*bounce.Event)) {
 	p.counts.Lines++
-	line = bytes.TrimSuffix(line, []byte{'\r'})
+	if n := len(line); n > 0 && line[n-1] == '\r' {
+		line = line[:n-1]
+	}
 	h := &p.header
-	if !p.lead.cut(line, h) {
+	known, whole := p.lead.cut(line, h)
+	if !known {
 		*h = header{}
-		if !cutHeader(line, h) {
-			return
+		p.timed = false
+		if whole = cutHeader(line, h); whole {
+			p.lead.learn(line, h)
+		} else {
+			p.lead.forget()
 		}
-		p.lead.learn(line, h)
+	}
+	if !whole {
+		return
 	}
 	for i := range p.grammars {
 		g := &p.grammars[i]
@@ -216,7 +228,7 @@ func (p *Parser) Line(line []byte, yield func(*bounce.Event)) {
 			if h.made {
 				line = fmt.Appendf(nil, "%s %s: %s", h.host, h.tag, h.body)
 			}
-			p.event.ID = bounce.NewEventID(h.stamp.seconds(), line)
+			p.event.ID = bounce.NewEventID(p.seconds, line)
 			yield(&p.event)
 			for _, to := range h.others {
 				ev := p.event

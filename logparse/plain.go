@@ -1,7 +1,6 @@
 package logparse
 
 import (
-	"bytes"
 	"strings"
 	"unsafe"
 
@@ -15,92 +14,87 @@ import (
 // other.
 
 // inBlock returns a text that lies in the block, and is valid as long as that is
-// left alone, where clean would only copy it.
-func inBlock(raw []byte) string {
-	for _, c := range raw {
-		if c < 0x20 || c >= 0x7f {
-			return clean(raw)
-		}
-	}
-	return unsafe.String(unsafe.SliceData(raw), len(raw))
-}
+// left alone.
+func inBlock(raw []byte) string { return unsafe.String(unsafe.SliceData(raw), len(raw)) }
 
 // plainPostfix reads a line in its usual form. It returns false where the
 // expressions have to look at it.
 func plainPostfix(body []byte, colon int, ev *bounce.Event) bool {
-	id, rest := body[:colon], body[colon+2:]
-	if colon > 24 || !alphanumeric(id) {
-		return false
-	}
-	if len(rest) < 7 {
+	line := inBlock(body)
+	id, rest := line[:colon], line[colon+2:]
+	if colon > 24 || !alphanumeric(id) || len(rest) < 7 {
 		return false
 	}
 	switch rest[0] {
 	case 't':
-		return plainDelivery(id, rest, ev)
+		return plainDelivery(line, colon, ev)
 	case 'f':
-		after, found := bytes.CutPrefix(rest, []byte("from=<"))
-		from, after, ok := plainAddress(after)
-		if !found || !ok || !bytes.HasPrefix(after, []byte(", size=")) {
+		from, after, ok := plainAddress(rest, "from=<")
+		if !ok || !strings.HasPrefix(after, ", size=") {
 			return false
 		}
-		ev.Kind, ev.Sender, ev.HasSender = bounce.EventMessage, inBlock(from), true
+		ev.Kind, ev.Sender, ev.HasSender = bounce.EventMessage, clean(from), true
 	case 'm':
-		messageID, found := bytes.CutPrefix(rest, []byte("message-id=<"))
+		messageID, found := strings.CutPrefix(rest, "message-id=<")
 		if !found || len(messageID) == 0 || messageID[len(messageID)-1] != '>' {
 			return false
 		}
-		ev.Kind, ev.MessageID = bounce.EventMessage, inBlock(messageID[:len(messageID)-1])
+		ev.Kind, ev.MessageID = bounce.EventMessage, clean(messageID[:len(messageID)-1])
 	case 'r':
-		if string(rest) != "removed" {
+		if rest != "removed" {
 			return false
 		}
 		ev.Kind = bounce.EventRemoved
 	default:
 		return false
 	}
-	ev.QueueID = inBlock(id)
+	ev.QueueID = id
 	return true
 }
 
 // plainDelivery reads a delivery, which is nearly always one that succeeded or
 // one that another server refused.
-func plainDelivery(id, rest []byte, ev *bounce.Event) bool {
-	rest, found := bytes.CutPrefix(rest, []byte("to=<"))
-	to, rest, ok := plainAddress(rest)
-	if !found || !ok {
+func plainDelivery(line string, colon int, ev *bounce.Event) bool {
+	const mark = ", status="
+	statusAt := strings.Index(line, mark)
+	if statusAt < 0 {
 		return false
 	}
-	var original []byte
-	if after, found := bytes.CutPrefix(rest, []byte(", orig_to=<")); found {
-		if original, rest, ok = plainAddress(after); !ok {
+	sent := strings.HasPrefix(line[statusAt+len(mark):], "sent (")
+	if !sent {
+		line = strings.Clone(line) // one copy for all that is kept of a failure
+	}
+	to, rest, ok := plainAddress(line[colon+2:], "to=<")
+	if !ok {
+		return false
+	}
+	var original string
+	if strings.HasPrefix(rest, ", orig_to=<") {
+		if original, rest, ok = plainAddress(rest, ", orig_to=<"); !ok {
 			return false
 		}
 	}
+	rest, found := strings.CutPrefix(rest, ", relay=")
+	if !found || statusAt < len(line)-len(rest) {
+		return false
+	}
 	// The first status= is Postfix's own: no field before it holds a comma.
-	rest, found = bytes.CutPrefix(rest, []byte(", relay="))
-	if !found {
+	fields, status := line[len(line)-len(rest):statusAt], line[statusAt+len(mark):]
+	at := strings.LastIndexByte(fields, ',')
+	if at < 0 || strings.IndexByte(fields, '(') >= 0 || strings.IndexByte(fields, '<') >= 0 || strings.IndexByte(fields, '"') >= 0 {
 		return false
 	}
-	fields, status, found := bytes.Cut(rest, []byte(", status="))
-	at := bytes.LastIndexByte(fields, ',')
-	if !found || at < 0 || bytes.ContainsAny(fields, `(<"`) {
-		return false
-	}
-	dsn, found := bytes.CutPrefix(fields[at:], []byte(", dsn="))
+	dsn, found := strings.CutPrefix(fields[at:], ", dsn=")
 	if !found || !plainDSN(dsn) {
 		return false
 	}
-	ev.Kind = bounce.EventAttempt
-	if bytes.HasPrefix(status, []byte("sent (")) {
-		ev.Outcome, ev.QueueID, ev.Recipient = bounce.Sent, inBlock(id), inBlock(to)
-		if original != nil {
-			ev.OriginalRecipient = inBlock(original)
-		}
+	ev.Kind, ev.QueueID, ev.Recipient, ev.OriginalRecipient = bounce.EventAttempt, line[:colon], clean(to), clean(original)
+	if sent {
+		ev.Outcome = bounce.Sent
 		return dsn[0] == '2'
 	}
-	word, reason, found := bytes.Cut(status, []byte(" ("))
-	switch string(word) {
+	word, reason, found := strings.Cut(status, " (")
+	switch word {
 	case "deferred":
 		ev.Outcome = bounce.Deferred
 	case "bounced":
@@ -108,14 +102,11 @@ func plainDelivery(id, rest []byte, ev *bounce.Event) bool {
 	default:
 		return false
 	}
-	relay, _, _ := bytes.Cut(fields, []byte{','})
+	relay, _, _ := strings.Cut(fields, ",")
 	if !found || !plainRelay(relay, &ev.Reply) {
 		return false
 	}
-	ev.QueueID, ev.Recipient, ev.DSN = string(id), clean(to), string(dsn)
-	if original != nil {
-		ev.OriginalRecipient = clean(original)
-	}
+	ev.DSN = dsn
 	return plainReason(clean(reason), &ev.Reply)
 }
 
@@ -136,25 +127,19 @@ func plainReason(reason string, r *bounce.Reply) bool {
 	return true
 }
 
-// plainDSN reports whether b is a status such as 5.1.1.
-func plainDSN(b []byte) bool {
-	if len(b) != len("5.1.1") || b[1] != '.' || b[3] != '.' {
-		return false
-	}
-	for _, at := range [...]int{0, 2, 4} {
-		if b[at] < '0' || '9' < b[at] {
-			return false
-		}
-	}
-	return true
+// plainDSN reports whether s is a status such as 5.1.1.
+func plainDSN(s string) bool {
+	return len(s) == len("5.1.1") && isDigit(s[0]) && s[1] == '.' && isDigit(s[2]) && s[3] == '.' && isDigit(s[4])
 }
 
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
+
 // plainRelay reads "mx.b.example[192.0.2.1]:25", or "none".
-func plainRelay(b []byte, r *bounce.Reply) bool {
-	if string(b) == "none" {
+func plainRelay(s string, r *bounce.Reply) bool {
+	if s == "none" {
 		return true
 	}
-	host, ip, port, rest, ok := cutHost(inBlock(b))
+	host, ip, port, rest, ok := cutHost(clean(s))
 	if !ok || rest != "" {
 		return false
 	}
@@ -194,90 +179,112 @@ func plainIP(s string) bool {
 	return s != ""
 }
 
-// plainAddress reads an address without quotes up to its closing bracket.
-func plainAddress(b []byte) (address, rest []byte, ok bool) {
-	end := bytes.IndexByte(b, '>')
-	if end < 0 || bytes.IndexByte(b[:end], '"') >= 0 {
-		return nil, nil, false
+// plainAddress reads an address without quotes, which stands behind what opens
+// it, up to its closing bracket.
+func plainAddress(s, opening string) (address, rest string, ok bool) {
+	s, found := strings.CutPrefix(s, opening)
+	end := strings.IndexByte(s, '>')
+	if !found || end < 0 || strings.IndexByte(s[:end], '"') >= 0 {
+		return "", "", false
 	}
-	return b[:end], b[end+1:], true
+	return s[:end], s[end+1:], true
 }
 
-// word reports whether b is not empty and holds no space of any kind.
-func word(b []byte) bool {
-	for _, c := range b {
-		if c <= ' ' {
+// word reports whether s is not empty and holds no space of any kind.
+func word(s string) bool {
+	if isPrintable(s) {
+		return s != "" && strings.IndexByte(s, ' ') < 0
+	}
+	for i := range len(s) {
+		if s[i] <= ' ' {
 			return false
 		}
 	}
-	return len(b) > 0
+	return s != ""
 }
 
-func alphanumeric(b []byte) bool {
-	for _, c := range b {
-		if c|0x20 < 'a' || 'z' < c|0x20 {
-			if c < '0' || '9' < c {
-				return false
-			}
+// isAlphanumeric tells the bytes that queue IDs are made of.
+var isAlphanumeric = func() (is [256]bool) {
+	for c := range 256 {
+		is[c] = '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'z'
+	}
+	return
+}()
+
+func alphanumeric(s string) bool {
+	for i := range len(s) {
+		if !isAlphanumeric[s[i]] {
+			return false
 		}
 	}
-	return len(b) > 0
+	return s != ""
 }
 
-// plainExim reads an arrival, an end, or a delivery that succeeded in its usual
-// form; id is how long the message's id is. It returns false where the
-// expressions have to look at it.
+// plainExim reads an arrival, an end, or a delivery that succeeded or that
+// another server refused in its usual form; id is how long the message's id is.
+// It returns false where the expressions have to look at it.
 func plainExim(body []byte, id int, ev *bounce.Event) bool {
-	rest := body[id+1:]
-	switch {
-	case string(rest) == "Completed":
+	line := inBlock(body)
+	rest := line[id+1:]
+	if ev.QueueID = line[:id]; !plainEximID(ev.QueueID) {
+		return false
+	}
+	if rest == "Completed" {
 		ev.Kind = bounce.EventRemoved
-	case bytes.HasPrefix(rest, []byte("=> ")), bytes.HasPrefix(rest, []byte("-> ")):
-		if !plainEximSent(rest[3:], ev) {
-			return false
-		}
-	case bytes.HasPrefix(rest, []byte("<= ")):
-		if !plainArrival(rest[3:], ev) {
-			return false
-		}
-	case bytes.HasPrefix(rest, []byte("** ")), bytes.HasPrefix(rest, []byte("== ")):
+		return true
+	}
+	if len(rest) < 3 || rest[2] != ' ' {
+		return false
+	}
+	switch rest[:2] {
+	case "=>", "->":
+		return plainEximSent(rest[3:], ev)
+	case "<=":
+		return plainArrival(rest[3:], ev)
+	case "**":
 		ev.Outcome = bounce.Bounced
-		if rest[0] == '=' {
-			ev.Outcome = bounce.Deferred
-		}
-		ev.QueueID = string(body[:id])
-		return plainEximFailed(rest[3:], ev)
+	case "==":
+		ev.Outcome = bounce.Deferred
 	default:
 		return false
 	}
-	ev.QueueID = inBlock(body[:id])
-	return true
+	line = strings.Clone(line) // one copy for all that is kept of a failure
+	ev.QueueID = line[:id]
+	return plainEximFailed(line[id+4:], ev)
 }
 
-func plainEximSent(rest []byte, ev *bounce.Event) bool {
+// plainEximID reports whether s is a message's id of 6-6-2 or 6-11-4 characters.
+func plainEximID(s string) bool {
+	last := len("1xVTbv-00000r")
+	if len(s) > len("1xVTbv-00000r-1v") {
+		last = len("1xVTbv-00000000014")
+	}
+	return s[6] == '-' && s[last] == '-' && alphanumeric(s[:6]) && alphanumeric(s[7:last]) && alphanumeric(s[last+1:])
+}
+
+func plainEximSent(rest string, ev *bounce.Event) bool {
 	to, original, after, ok := plainEximRecipient(rest)
 	// What follows is a field, F=<…>, P=<…>, R=… or T=…: no comment.
 	if !ok || len(after) < 2 || after[1] != '=' {
 		return false
 	}
-	ev.Kind, ev.Outcome, ev.Recipient = bounce.EventAttempt, bounce.Sent, inBlock(to)
-	ev.OriginalRecipient = inBlock(original)
+	ev.Kind, ev.Outcome, ev.Recipient = bounce.EventAttempt, bounce.Sent, clean(to)
+	ev.OriginalRecipient = clean(original)
 	return true
 }
 
 // plainEximRecipient reads an address, and the original one behind it.
-func plainEximRecipient(rest []byte) (to, original, after []byte, ok bool) {
-	to, after, found := bytes.Cut(rest, []byte{' '})
-	if !found || !word(to) || bytes.IndexByte(to, '@') < 1 || bytes.ContainsAny(to[:1], `"|/:<`) || len(after) < 2 {
-		return nil, nil, nil, false
+func plainEximRecipient(rest string) (to, original, after string, ok bool) {
+	to, after, found := strings.Cut(rest, " ")
+	if !found || !word(to) || strings.IndexByte(to, '@') < 1 || strings.IndexByte(`"|/:<`, to[0]) >= 0 || len(after) < 2 {
+		return "", "", "", false
 	}
 	if after[0] == '<' {
-		var more []byte
-		original, more, ok = plainAddress(after[1:])
-		if !ok || len(original) > 0 && !word(original) || len(more) < 3 || more[0] != ' ' {
-			return nil, nil, nil, false
+		original, after, ok = plainAddress(after, "<")
+		if !ok || original != "" && !word(original) || len(after) < 3 || after[0] != ' ' {
+			return "", "", "", false
 		}
-		after = more[1:]
+		after = after[1:]
 	}
 	return to, original, after, true
 }
@@ -286,21 +293,21 @@ func plainEximRecipient(rest []byte) (to, original, after []byte, ok bool) {
 //
 //	a@b.example R=dnslookup T=remote_smtp H=mx.b.example [192.0.2.1]: SMTP error from …
 //	a@b.example R=dnslookup T=remote_smtp defer (-44) H=mx.b.example [192.0.2.1]: SMTP error from …
-func plainEximFailed(rest []byte, ev *bounce.Event) bool {
+func plainEximFailed(rest string, ev *bounce.Event) bool {
 	to, original, after, ok := plainEximRecipient(rest)
-	if !ok || bytes.Contains(rest, []byte(` <"`)) {
+	if !ok || strings.Contains(rest, ` <"`) {
 		return false
 	}
-	var host []byte
+	host := ""
 	deferred := false
-	for {
-		var field []byte
-		if field, after, ok = bytes.Cut(after, []byte{' '}); !ok || len(field) < 3 {
+	for host == "" {
+		var field string
+		if field, after, ok = strings.Cut(after, " "); !ok || len(field) < 3 {
 			return false
 		}
-		if string(field) == "defer" && ev.Outcome == bounce.Deferred && !deferred {
+		if field == "defer" && ev.Outcome == bounce.Deferred && !deferred {
 			deferred = true
-			if field, after, ok = bytes.Cut(after, []byte{' '}); !ok || !plainErrno(field) {
+			if field, after, ok = strings.Cut(after, " "); !ok || !plainErrno(field) {
 				return false
 			}
 			continue
@@ -315,15 +322,12 @@ func plainEximFailed(rest []byte, ev *bounce.Event) bool {
 		default:
 			return false
 		}
-		if host != nil {
-			break
-		}
 	}
-	if deferred != (ev.Outcome == bounce.Deferred) || bytes.ContainsAny(host, "[(:") {
+	if deferred != (ev.Outcome == bounce.Deferred) || strings.ContainsAny(host, "[(:") {
 		return false
 	}
-	ip, message, found := bytes.Cut(after, []byte("]: "))
-	if !found || len(ip) < 2 || ip[0] != '[' || !plainIP(inBlock(ip[1:])) {
+	ip, message, found := strings.Cut(after, "]: ")
+	if !found || len(ip) < 2 || ip[0] != '[' || !plainIP(ip[1:]) {
 		return false
 	}
 	text := clean(message)
@@ -341,21 +345,21 @@ func plainEximFailed(rest []byte, ev *bounce.Event) bool {
 	}
 	ev.Kind, ev.Recipient, ev.OriginalRecipient = bounce.EventAttempt, clean(to), clean(original)
 	r := &ev.Reply
-	setRelay(r, clean(host), string(ip[1:]))
+	setRelay(r, clean(host), ip[1:])
 	r.Stage = eximStage(command)
 	first, _, _ := strings.Cut(reply, `\n`)
 	setReply(r, joinLines(reply), unescape(first))
 	return true
 }
 
-// plainErrno reports whether b is a number in parentheses, such as (-44).
-func plainErrno(b []byte) bool {
-	inner, found := bytes.CutPrefix(b, []byte{'('})
-	if !found || len(inner) < 2 || inner[len(inner)-1] != ')' {
+// plainErrno reports whether s is a number in parentheses, such as (-44).
+func plainErrno(s string) bool {
+	if len(s) < 3 || s[0] != '(' || s[len(s)-1] != ')' {
 		return false
 	}
-	_, ok := digits(bytes.TrimPrefix(inner[:len(inner)-1], []byte{'-'}))
-	return ok && inner[len(inner)-2] != '-'
+	number := strings.TrimPrefix(s[1:len(s)-1], "-")
+	_, ok := digits([]byte(number))
+	return ok && number != ""
 }
 
 // plainEximCommand reports whether a command is one of those that answers
@@ -374,32 +378,46 @@ func plainEximCommand(command string) bool {
 	return false
 }
 
-func plainArrival(rest []byte, ev *bounce.Event) bool {
-	from, after, found := bytes.Cut(rest, []byte{' '})
+// cutField returns what stands behind the first of a field such as " S=". There
+// are fewer equals signs in a line than spaces.
+func cutField(s, field string) (value string, found bool) {
+	for end := 0; ; {
+		next := strings.IndexByte(s[end:], '=')
+		if next < 0 {
+			return "", false
+		}
+		if end += next + 1; strings.HasSuffix(s[:end], field) {
+			return s[end:], true
+		}
+	}
+}
+
+func plainArrival(rest string, ev *bounce.Event) bool {
+	from, after, found := strings.Cut(rest, " ")
 	if !found || !word(from) || from[0] == '"' {
 		return false
 	}
-	if _, tail, found := bytes.Cut(after, []byte(" S=")); found {
+	if tail, found := cutField(after, " S="); found {
 		digits := 0
-		for digits < len(tail) && '0' <= tail[digits] && tail[digits] <= '9' {
+		for digits < len(tail) && isDigit(tail[digits]) {
 			digits++
 		}
 		if digits == 0 || digits == len(tail) || tail[digits] != ' ' {
 			return false
 		}
-		if _, id, found := bytes.Cut(tail, []byte(" id=")); found {
-			id, _, _ = bytes.Cut(id, []byte{' '})
+		if id, found := cutField(tail, " id="); found {
+			id, _, _ = strings.Cut(id, " ")
 			if !word(id) {
 				return false
 			}
-			ev.MessageID = inBlock(id)
+			ev.MessageID = clean(id)
 		}
-	} else if bytes.Contains(after, []byte(" id=")) {
+	} else if _, found := cutField(after, " id="); found {
 		return false
 	}
 	ev.Kind, ev.HasSender = bounce.EventMessage, true
-	if string(from) != "<>" {
-		ev.Sender = inBlock(from)
+	if from != "<>" {
+		ev.Sender = clean(from)
 	}
 	return true
 }

@@ -3,8 +3,10 @@ package logparse
 import (
 	"bytes"
 	"io"
+	"net/netip"
 	"os"
 	"path/filepath"
+	"reflect"
 	"testing"
 
 	"github.com/klauspost/compress/gzip"
@@ -114,4 +116,55 @@ func FuzzPlainReading(f *testing.F) {
 			agreeExim(t, body, false)
 		}
 	})
+}
+
+func TestPrintableTextIsToldFromOther(t *testing.T) {
+	for at := range 19 {
+		for c := range 256 {
+			text := []byte("Recipient  ~unknown")
+			text[at] = byte(c)
+			if got, want := isPrintable(string(text)), 0x20 <= c && c < 0x7f; got != want {
+				t.Errorf("isPrintable(%q) = %v", text, got)
+			}
+		}
+	}
+}
+
+func TestPlainAddressesAreThoseThatArePrintedTheSame(t *testing.T) {
+	for text, want := range map[string]bool{
+		"192.0.2.1": true, "0.0.0.0": true, "255.255.255.255": true,
+		"192.0.2": false, "192.0.2.1.5": false, "192.0.2.256": false, "192.0.02.1": false, "192.0.2.": false,
+		"": false, ".1.2.3": false, "1..2.3": false, "1.2.3.4 ": false, "1234.1.1.1": false, "::1": false, "a.b.c.d": false,
+	} {
+		a, err := netip.ParseAddr(text)
+		if got := isIPv4(text); got != want || got && (err != nil || a.String() != text) {
+			t.Errorf("isIPv4(%q) = %v, want %v; netip: %v, %v", text, got, want, a, err)
+		}
+	}
+}
+
+func TestKnownHeadersAreReadAsNewOnes(t *testing.T) {
+	for _, lines := range [][]string{
+		{"Nov 23 12:57:36 mx1 postfix/qmgr[4]: removed", "Nov 23 12:57:36 mx1 dovecot: removed", "Nov 23 12:57:36 mx1 postfix/smtp[x: a", "Nov 23 12:57:36 mx10 exim[5]: b", "Nov 23 12:57:36 mx1 no tag", "Nov 23 12:57:36 mx1 "},
+		{"2026-11-23T12:57:36.123456+01:00 mx1 postfix/qmgr[4]: a", "2026-11-23T12:57:36.99+01:00 mx1 sendmail[]: b", "2026-11-23T12:57:36+01:00 mx1 x: c", "2026-11-23T12:57:36.1Z mx1 x: d", "2026-11-23T12:57:36."},
+		{"2026-11-23 12:57:36 1xVTbv-00000r-1v Completed", "2026-11-23 12:57:36 +0100 1xVTbv-00000r-1v Completed", "2026-11-23 12:57:36 [77] 1xVTbv-00000r-1v Completed", "2026-11-23 12:57:36 1xVTbv-00000r-1w Completed", "2026-11-23 12:57:36.123 1xVTbv-00000r-1v Completed", "2026-11-23 12:57:36 "},
+	} {
+		for _, first := range lines {
+			for _, line := range lines {
+				var l lead
+				var known, anew header
+				if !cutHeader([]byte(first), &known) {
+					continue
+				}
+				l.learn([]byte(first), &known)
+				ok, whole := l.cut([]byte(line), &known)
+				if !ok {
+					continue
+				}
+				if want := cutHeader([]byte(line), &anew); whole != want || whole && !reflect.DeepEqual(known, anew) {
+					t.Errorf("%q behind %q: %v\n got %+v\nwant %+v", line, first, whole, known, anew)
+				}
+			}
+		}
+	}
 }

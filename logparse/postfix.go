@@ -94,7 +94,7 @@ func cutInReplyTo(reason string) (text, command string) {
 const suspended = "delivery temporarily suspended: "
 
 func claimsPostfix(h *header) bool {
-	return bytes.HasPrefix(h.tag, []byte("postfix")) || bytes.IndexByte(h.tag, '/') > 0
+	return len(h.tag) >= 7 && string(h.tag[:7]) == "postfix" || bytes.IndexByte(h.tag, '/') > 0
 }
 
 func parsePostfix(h *header, ev *bounce.Event) result {
@@ -104,7 +104,8 @@ func parsePostfix(h *header, ev *bounce.Event) result {
 	if colon < 5 || len(h.body) < colon+9 || h.body[colon+1] != ' ' || !postfixEvent(h.body[colon+2:]) {
 		return other
 	}
-	*ev = bounce.Event{MTA: bounce.Postfix}
+	*ev = bounce.Event{}
+	ev.MTA = bounce.Postfix
 	if plainPostfix(h.body, colon, ev) {
 		return read
 	}

@@ -123,7 +123,9 @@ func lastLine(text string) string {
 // that ask nobody are left out.
 func setRelay(r *bounce.Reply, host, ip string) {
 	host = strings.TrimSuffix(strings.ToLower(host), ".")
-	if a, err := netip.ParseAddr(strings.TrimPrefix(ip, "IPv6:")); err == nil {
+	if isIPv4(ip) {
+		r.RelayIP = ip
+	} else if a, err := netip.ParseAddr(strings.TrimPrefix(ip, "IPv6:")); err == nil {
 		r.RelayIP = a.String()
 	}
 	switch host {
@@ -136,6 +138,28 @@ func setRelay(r *bounce.Reply, host, ip string) {
 		}
 	}
 	r.RelayHost = clean(host)
+}
+
+// isIPv4 reports whether s is an address such as 192.0.2.1, as it is printed.
+func isIPv4(s string) bool {
+	parts := 0
+	for at := 0; at < len(s); at++ {
+		number, from := 0, at
+		for at < len(s) && isDigit(s[at]) && at < from+3 {
+			number = 10*number + int(s[at]-'0')
+			at++
+		}
+		if at == from || number > 255 || s[from] == '0' && at > from+1 {
+			return false
+		}
+		if parts++; at == len(s) {
+			return parts == 4
+		}
+		if s[at] != '.' {
+			return false
+		}
+	}
+	return false
 }
 
 func setPort(r *bounce.Reply, port string) {

@@ -224,23 +224,34 @@ const skew = 28 * 24 * time.Hour
 
 // at returns the time of a line and remembers it.
 func (p *Parser) at(h *header) time.Time {
-	s := &h.stamp
-	hour := hourOf{s.year, s.month, s.day, s.hour, s.zoned, s.offset}
-	if hour != p.hour {
-		p.hourStart, p.hour = p.startOf(s), hour
+	fraction := time.Duration(h.stamp.nan)
+	if p.timed && p.fraction == fraction {
+		return p.last
 	}
-	p.last = p.hourStart.Add(time.Duration(s.minute)*time.Minute + time.Duration(s.sec)*time.Second + time.Duration(s.nan))
-	p.read = true
-	if !s.zoned && p.last.Before(p.newest.Add(-overtake)) {
-		// An hour may come twice when summer time ends.
-		if again := p.last.Add(time.Hour); again.In(p.zone).Hour() == s.hour {
-			p.last = again
+	if !p.timed {
+		p.second, p.seconds, p.timed = p.secondOf(&h.stamp), h.stamp.seconds(), true
+		if !h.stamp.zoned && p.second.Add(fraction).Before(p.newest.Add(-overtake)) {
+			// An hour may come twice when summer time ends.
+			if again := p.second.Add(time.Hour); again.In(p.zone).Hour() == h.stamp.hour {
+				p.second = again
+			}
 		}
+		p.read = true
 	}
+	p.last, p.fraction = p.second.Add(fraction), fraction
 	if p.last.After(p.newest) {
 		p.newest = p.last
 	}
 	return p.last
+}
+
+// secondOf returns the time of a stamp without its fraction.
+func (p *Parser) secondOf(s *stamp) time.Time {
+	hour := hourOf{s.year, s.month, s.day, s.hour, s.zoned, s.offset}
+	if hour != p.hour {
+		p.hourStart, p.hour = p.startOf(s), hour
+	}
+	return p.hourStart.Add(time.Duration(s.minute)*time.Minute + time.Duration(s.sec)*time.Second)
 }
 
 // overtake is how far apart lines of one log are written that are out of order.

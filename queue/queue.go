@@ -13,10 +13,11 @@
 package queue
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"fmt"
-	"maps"
+	"hash/maphash"
 	"slices"
 	"strings"
 	"time"
@@ -42,50 +43,32 @@ type Queue struct {
 	// heard of for longest go first.
 	MaxMessages int
 
-	messages map[key]*message
-	changed  []*message       // since the last call of Changes
-	ended    map[key]struct{} // the keys that have a row in the database, and no message any more
-	free     []*message       // ended ones, to be used again
-	origins  []origin         // by number, see key
-	numbers  map[origin]uint32
-	last     uint32 // the number that was asked for last
-	senders  map[string]string
-	sweepAt  time.Time // log time of the next sweep by age
+	messages table
+	changed  []*message // since the last call of Changes
+	ended    []*message // likewise: those that had a row in the database; they may have come again
+	live     int        // messages that have not ended
+	free     []*message // ended ones, to be used again
+	origins  origins
+	senders  [1024]string
+	sweepAt  int64 // log time of the next sweep by age, in seconds since 1970
 
 	unjoined int
 	delivery bounce.Delivery // handed to yield, and used again
 }
 
-// key names a message. Most lines are about one, so it is quick to hash.
-type key struct {
-	origin uint32
-	id     string
-}
-
-// origin is who uses a queue ID once at a time.
-type origin struct {
-	host string
-	mta  bounce.MTA
-}
-
-// message is what is known of one message; its JSON is what is stored.
+// message is what is known of one message.
 type message struct {
-	Sender    string               `json:"s,omitempty"`
-	HasSender bool                 `json:"hs,omitempty"`
-	MessageID string               `json:"m,omitempty"`
-	Deferrals map[string]*deferral `json:"d,omitempty"` // by recipient, as logged
+	origin    uint32
+	id        []byte // the queue ID; the memory is used again with the message
+	messageID string
+	sender    string
+	hasSender bool
+	deferrals deferrals
 
-	key    key
 	seenAt time.Time
 	stored bool // it has a row in the database
+	ended  bool // and is only kept until that is deleted
 	at     int  // where it stands in changed, counted from 1; 0 where it does not
-}
-
-// deferral is why a recipient was put off the last time.
-type deferral struct {
-	OriginalRecipient string       `json:"o,omitempty"`
-	DSN               string       `json:"n,omitempty"`
-	Reply             bounce.Reply `json:"r"`
 }
 
 // New returns an empty memory with the default limits.
@@ -93,27 +76,36 @@ func New() *Queue {
 	return &Queue{
 		Lifetime:    DefaultLifetime,
 		MaxMessages: DefaultMaxMessages,
-		messages:    make(map[key]*message),
-		ended:       make(map[key]struct{}),
-		numbers:     make(map[origin]uint32),
-		senders:     make(map[string]string),
+		messages:    newTable(),
+		origins:     origins{numbers: make(map[origin]uint32)},
 	}
 }
 
 // Restore takes back the entries that Changes once gave.
 func (q *Queue) Restore(entries []bounce.QueueEntry) error {
 	for _, e := range entries {
-		m := &message{key: key{q.origin(e.Host, e.MTA), e.QueueID}, seenAt: e.SeenAt, stored: true}
-		if err := json.Unmarshal(e.Data, m); err != nil {
+		var known entry
+		if err := json.Unmarshal(e.Data, &known); err != nil {
 			return fmt.Errorf("what is remembered of message %s: %w", e.QueueID, err)
 		}
-		q.messages[m.key] = m
+		m, hash := q.messages.find(q.origins.number(e.Host, e.MTA), e.QueueID)
+		if m == nil {
+			m = &message{origin: q.origins.last, id: []byte(e.QueueID)}
+			q.messages.add(m, hash)
+			q.live++
+		}
+		m.messageID, m.sender, m.hasSender = known.MessageID, known.Sender, known.HasSender
+		m.deferrals.clear()
+		for recipient, d := range known.Deferrals {
+			m.deferrals.set(recipient, *d)
+		}
+		m.seenAt, m.stored = e.SeenAt, true
 	}
 	return nil
 }
 
 // Len returns how many messages are remembered.
-func (q *Queue) Len() int { return len(q.messages) }
+func (q *Queue) Len() int { return q.live }
 
 // Unjoined returns how many expired messages had no deferral in the logs that
 // were read, so that nothing can be said of their recipients.
@@ -132,7 +124,7 @@ func (q *Queue) Apply(ev *bounce.Event, yield func(*bounce.Delivery)) {
 	case bounce.EventGaveUp:
 		q.giveUp(ev, yield)
 	case bounce.EventRemoved:
-		if m := q.messages[q.keyOf(ev)]; m != nil {
+		if m := q.known(ev); m != nil {
 			q.forget(m)
 		}
 	}
@@ -143,14 +135,15 @@ func (q *Queue) Apply(ev *bounce.Event, yield func(*bounce.Delivery)) {
 // happens within minutes to Postfix's short ones.
 func (q *Queue) learn(ev *bounce.Event) {
 	m := q.message(ev)
-	if ev.MessageID != "" && ev.MessageID != m.MessageID {
-		if m.MessageID != "" {
-			m.Sender, m.HasSender, m.Deferrals = "", false, nil
+	if ev.MessageID != "" && ev.MessageID != m.messageID {
+		if m.messageID != "" {
+			m.sender, m.hasSender = "", false
+			m.deferrals.clear()
 		}
-		m.MessageID = strings.Clone(ev.MessageID)
+		m.messageID = strings.Clone(ev.MessageID)
 	}
 	if ev.HasSender {
-		m.Sender, m.HasSender = q.sender(ev.Sender), true
+		m.sender, m.hasSender = q.sender(ev.Sender), true
 	}
 }
 
@@ -159,7 +152,7 @@ func (q *Queue) attempt(ev *bounce.Event, yield func(*bounce.Delivery)) {
 	if ev.Outcome == bounce.Deferred && ev.QueueID != "" {
 		m = q.message(ev)
 	} else {
-		m = q.messages[q.keyOf(ev)]
+		m = q.known(ev)
 	}
 	d := &q.delivery
 	*d = bounce.Delivery{
@@ -179,19 +172,16 @@ func (q *Queue) attempt(ev *bounce.Event, yield func(*bounce.Delivery)) {
 	}
 	if m != nil {
 		fillFromMessage(d, m)
-		last, wasDeferred := m.Deferrals[ev.Recipient]
 		switch {
 		case ev.Outcome == bounce.Deferred:
-			if m.Deferrals == nil {
-				m.Deferrals = make(map[string]*deferral, 1)
-			}
-			m.Deferrals[ev.Recipient] = &deferral{ev.OriginalRecipient, ev.DSN, ev.Reply}
-		case wasDeferred:
+			m.deferrals.set(ev.Recipient, deferral{ev.OriginalRecipient, ev.DSN, ev.Reply})
+		case m.deferrals.of(ev.Recipient) != nil:
 			if ev.Outcome == bounce.Expired && !ev.Reply.Remote() {
+				last := m.deferrals.of(ev.Recipient)
 				d.Reply = last.Reply
 				d.DSN = cmp.Or(d.DSN, last.DSN)
 			}
-			delete(m.Deferrals, ev.Recipient)
+			m.deferrals.remove(ev.Recipient)
 			q.touch(m)
 		}
 	}
@@ -199,25 +189,24 @@ func (q *Queue) attempt(ev *bounce.Event, yield func(*bounce.Delivery)) {
 }
 
 func (q *Queue) giveUp(ev *bounce.Event, yield func(*bounce.Delivery)) {
-	m := q.messages[q.keyOf(ev)]
-	if m == nil || len(m.Deferrals) == 0 {
+	m := q.known(ev)
+	if m == nil || len(m.deferrals.all) == 0 {
 		q.unjoined++
 		return
 	}
 	if ev.HasSender {
-		m.Sender, m.HasSender = q.sender(ev.Sender), true
+		m.sender, m.hasSender = q.sender(ev.Sender), true
 	}
 	// In order, so that a log read twice gives its records in the same order.
-	for _, recipient := range slices.Sorted(maps.Keys(m.Deferrals)) {
-		last := m.Deferrals[recipient]
+	for _, last := range m.deferrals.sorted() {
 		d := &q.delivery
 		*d = bounce.Delivery{
-			ID:                ev.ID.ForRecipient(recipient),
+			ID:                ev.ID.ForRecipient(last.recipient),
 			At:                ev.At,
 			Host:              ev.Host,
 			MTA:               ev.MTA,
 			QueueID:           ev.QueueID,
-			Recipient:         recipient,
+			Recipient:         last.recipient,
 			OriginalRecipient: last.OriginalRecipient,
 			Outcome:           bounce.Expired,
 			DSN:               last.DSN,
@@ -226,38 +215,48 @@ func (q *Queue) giveUp(ev *bounce.Event, yield func(*bounce.Delivery)) {
 		fillFromMessage(d, m)
 		yield(d)
 	}
-	m.Deferrals = nil
+	m.deferrals.clear()
 	m.seenAt = ev.At
 	q.touch(m)
 }
 
 func fillFromMessage(d *bounce.Delivery, m *message) {
 	if !d.HasSender {
-		d.Sender, d.HasSender = m.Sender, m.HasSender
+		d.Sender, d.HasSender = m.sender, m.hasSender
 	}
 	if d.MessageID == "" {
-		d.MessageID = m.MessageID
+		d.MessageID = m.messageID
 	}
+}
+
+// known returns the message that an event is about, or nil.
+func (q *Queue) known(ev *bounce.Event) *message {
+	m, _ := q.messages.find(q.origins.number(ev.Host, ev.MTA), ev.QueueID)
+	if m != nil && m.ended {
+		return nil
+	}
+	return m
 }
 
 // message returns the message that an event is about, as a new one where it is
 // not known, and notes that it changes.
 func (q *Queue) message(ev *bounce.Event) *message {
 	q.sweep(ev.At)
-	k := q.keyOf(ev)
-	m := q.messages[k]
-	if m == nil {
+	origin := q.origins.number(ev.Host, ev.MTA)
+	m, hash := q.messages.find(origin, ev.QueueID)
+	switch {
+	case m == nil:
 		if n := len(q.free); n > 0 {
 			m, q.free = q.free[n-1], q.free[:n-1]
 		} else {
 			m = &message{}
 		}
-		k.id = strings.Clone(k.id) // the event's lies in a block of the log
-		*m = message{key: k}
-		if _, m.stored = q.ended[k]; m.stored {
-			delete(q.ended, k)
-		}
-		q.messages[k] = m
+		m.origin, m.id = origin, append(m.id, ev.QueueID...)
+		q.messages.add(m, hash)
+		q.live++
+	case m.ended:
+		m.ended = false
+		q.live++
 	}
 	m.seenAt = ev.At
 	q.touch(m)
@@ -278,77 +277,63 @@ const maxFree = 10_000
 // forget drops a message. One that has no row in the database, because it came
 // and went within a batch, as most do, leaves no trace.
 func (q *Queue) forget(m *message) {
-	delete(q.messages, m.key)
-	if m.stored {
-		q.ended[m.key] = struct{}{}
-	}
+	q.live--
 	if m.at > 0 {
 		last := q.changed[len(q.changed)-1]
 		last.at = m.at
 		q.changed[m.at-1] = last
 		q.changed = q.changed[:len(q.changed)-1]
 	}
+	m.deferrals.clear()
+	*m = message{origin: m.origin, id: m.id, deferrals: m.deferrals, stored: m.stored, ended: m.stored}
+	if m.ended {
+		q.ended = append(q.ended, m)
+		return
+	}
+	q.drop(m)
+}
+
+// drop takes a message out of the table, to be used again.
+func (q *Queue) drop(m *message) {
+	q.messages.remove(m)
 	if len(q.free) < maxFree {
-		*m = message{}
+		*m = message{id: m.id[:0], deferrals: m.deferrals}
 		q.free = append(q.free, m)
 	}
 }
 
-// maxSenders bounds the sender addresses of which one copy is shared.
-const maxSenders = 10_000
-
-// sender returns a copy of a sender's address that may be kept.
+// sender returns a copy of a sender's address that may be kept. Few send most of
+// the mail: each is copied once, unless two have one place.
 func (q *Queue) sender(s string) string {
-	if own, known := q.senders[s]; known {
-		return own
+	own := &q.senders[maphash.String(q.messages.seed, s)%uint64(len(q.senders))]
+	if *own != s {
+		*own = strings.Clone(s)
 	}
-	if len(q.senders) >= maxSenders {
-		clear(q.senders)
-	}
-	own := strings.Clone(s)
-	q.senders[own] = own
-	return own
-}
-
-func (q *Queue) keyOf(ev *bounce.Event) key { return key{q.origin(ev.Host, ev.MTA), ev.QueueID} }
-
-// origin returns the number of a host and MTA, which are mostly those of the
-// line before.
-func (q *Queue) origin(host string, mta bounce.MTA) uint32 {
-	o := origin{host, mta}
-	if int(q.last) < len(q.origins) && q.origins[q.last] == o {
-		return q.last
-	}
-	n, known := q.numbers[o]
-	if !known {
-		n = uint32(len(q.origins))
-		q.origins = append(q.origins, o)
-		q.numbers[o] = n
-	}
-	q.last = n
-	return n
+	return *own
 }
 
 // sweep forgets the messages that nothing was heard of for too long, once for
 // each hour of log time. Age is measured against the line just read, not
 // against the newest one: an old log may be read after a new one.
 func (q *Queue) sweep(now time.Time) {
-	over := len(q.messages) > q.MaxMessages
-	if !over && now.Before(q.sweepAt) && now.After(q.sweepAt.Add(-2*time.Hour)) {
+	const hour = 60 * 60
+	over, at := q.Len() > q.MaxMessages, now.Unix()
+	if !over && at < q.sweepAt && at > q.sweepAt-2*hour {
 		return
 	}
-	q.sweepAt = now.Add(time.Hour)
-	for _, m := range q.messages {
-		if now.Sub(m.seenAt) > q.Lifetime {
+	q.sweepAt = at + hour
+	for _, m := range q.messages.all() {
+		if !m.ended && now.Sub(m.seenAt) > q.Lifetime {
 			q.forget(m)
 		}
 	}
-	if len(q.messages) <= q.MaxMessages {
+	if q.Len() <= q.MaxMessages {
 		return
 	}
 	// A tenth at once, so that the sort is paid for by many messages.
-	oldest := slices.SortedFunc(maps.Values(q.messages), func(a, b *message) int {
-		return cmp.Or(a.seenAt.Compare(b.seenAt), cmp.Compare(a.key.origin, b.key.origin), cmp.Compare(a.key.id, b.key.id))
+	oldest := slices.DeleteFunc(q.messages.all(), func(m *message) bool { return m.ended })
+	slices.SortFunc(oldest, func(a, b *message) int {
+		return cmp.Or(a.seenAt.Compare(b.seenAt), cmp.Compare(a.origin, b.origin), bytes.Compare(a.id, b.id))
 	})
 	for _, m := range oldest[:len(oldest)-q.MaxMessages*9/10] {
 		q.forget(m)
@@ -361,27 +346,30 @@ func (q *Queue) sweep(now time.Time) {
 func (q *Queue) Changes() ([]bounce.QueueEntry, error) {
 	var entries []bounce.QueueEntry
 	for _, m := range q.changed {
-		data, err := json.Marshal(m)
+		data, err := json.Marshal(entry{m.sender, m.hasSender, m.messageID, m.deferrals.byRecipient()})
 		if err != nil {
-			return nil, fmt.Errorf("what is remembered of message %s: %w", m.key.id, err)
+			return nil, fmt.Errorf("what is remembered of message %s: %w", m.id, err)
 		}
-		e := q.entry(m.key)
+		e := q.entry(m)
 		e.SeenAt, e.Data = m.seenAt, data
 		entries = append(entries, e)
 		m.stored, m.at = true, 0
 	}
-	for k := range q.ended {
-		entries = append(entries, q.entry(k))
+	for _, m := range q.ended {
+		if m.ended { // and not listed twice
+			entries = append(entries, q.entry(m))
+			m.ended = false
+			q.drop(m)
+		}
 	}
-	q.changed = q.changed[:0]
-	clear(q.ended)
+	q.changed, q.ended = q.changed[:0], q.ended[:0]
 	slices.SortFunc(entries, func(a, b bounce.QueueEntry) int {
 		return cmp.Or(cmp.Compare(a.Host, b.Host), cmp.Compare(a.MTA, b.MTA), cmp.Compare(a.QueueID, b.QueueID))
 	})
 	return entries, nil
 }
 
-func (q *Queue) entry(k key) bounce.QueueEntry {
-	o := q.origins[k.origin]
-	return bounce.QueueEntry{Host: o.host, MTA: o.mta, QueueID: k.id}
+func (q *Queue) entry(m *message) bounce.QueueEntry {
+	o := q.origins.known[m.origin]
+	return bounce.QueueEntry{Host: o.host, MTA: o.mta, QueueID: string(m.id)}
 }

@@ -2,6 +2,8 @@ package queue_test
 
 import (
 	"fmt"
+	"maps"
+	"math/rand/v2"
 	"slices"
 	"strconv"
 	"testing"
@@ -239,4 +241,72 @@ func TestMemoryIsBounded(t *testing.T) {
 	l.deliveries = nil
 	l.apply(attempt("A999", "x@b.example", bounce.Bounced, "550 no"))
 	l.want("x@b.example bounced from=<a@a.example> true id=999 550 no")
+}
+
+func TestAMailingListKeepsTheDeferralOfEachRecipient(t *testing.T) {
+	l := newLog(t)
+	l.apply(message("A1", "list@a.example", "1@a"))
+	want := make(map[string]string)
+	for round := range 3 {
+		for i := range 300 {
+			to := fmt.Sprintf("x%03d@b.example", i)
+			switch {
+			case i%3 == round: // delivered, or not there at all
+				l.apply(attempt("A1", to, bounce.Sent, ""))
+				delete(want, to)
+			case i%7 != round:
+				reply := fmt.Sprintf("45%d later", round)
+				l.apply(attempt("A1", to, bounce.Deferred, reply))
+				want[to] = to + " expired from=<list@a.example> true id=1@a " + reply
+			}
+		}
+		if round == 1 {
+			l.restart()
+		}
+	}
+	l.deliveries = nil
+	l.apply(gaveUp("A1"))
+	l.want(slices.Sorted(maps.Values(want))...)
+}
+
+func TestMessagesThatComeAndGoAgainAndAgainAreKnownAsLongAsTheyAreThere(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	l := newLog(t)
+	known, stored := make(map[string]string), make(map[string]bool)
+	for i := range 30_000 {
+		id := fmt.Sprintf("%X", 0xA00000+rng.IntN(300))
+		switch rng.IntN(4) {
+		case 0, 1:
+			known[id] = fmt.Sprintf("%d@a", i)
+			l.apply(message(id, "a@a.example", known[id]))
+		case 2:
+			l.apply(removed(id))
+			delete(known, id)
+		case 3:
+			l.deliveries = nil
+			l.apply(attempt(id, "x@b.example", bounce.Bounced, "550 no"))
+			l.want(fmt.Sprintf("x@b.example bounced from=<%s> %v id=%s 550 no", map[bool]string{true: "a@a.example"}[known[id] != ""], known[id] != "", known[id]))
+		}
+		if l.Len() != len(known) {
+			t.Fatalf("Len() = %d after %d steps, want %d", l.Len(), i, len(known))
+		}
+		if rng.IntN(500) > 0 {
+			continue
+		}
+		for _, e := range l.changes() {
+			switch gone := e.Data == nil; {
+			case gone != (known[e.QueueID] == ""):
+				t.Fatalf("Changes has %+v; known is %q", e, known[e.QueueID])
+			case gone && !stored[e.QueueID]:
+				t.Fatalf("Changes deletes %s, which is not stored", e.QueueID)
+			case gone:
+				delete(stored, e.QueueID)
+			default:
+				stored[e.QueueID] = true
+			}
+		}
+		if len(stored) != len(known) {
+			t.Fatalf("%d messages are stored, want %d", len(stored), len(known))
+		}
+	}
 }

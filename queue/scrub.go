@@ -10,7 +10,7 @@ import (
 // The function takes addresses out of a text and reports whether there was
 // one. An entry that does not change is returned as it is.
 func Scrub(data []byte, scrub func(text string) (string, bool)) (rest []byte, changed bool, err error) {
-	var m message
+	var m entry
 	if err := json.Unmarshal(data, &m); err != nil {
 		return nil, false, fmt.Errorf("what is remembered of a message: %w", err)
 	}

@@ -263,35 +263,40 @@ func (w *writer) relive(rows []*recipientRow) error {
 	return w.addPruned(lives)
 }
 
+// historiesAtOnce bounds what is held of the failures that were asked for.
+const historiesAtOnce = 1000
+
 // histories loads all failures of the addresses, oldest first.
 func (w *writer) histories(keys []int64) (map[int64][]failure, error) {
-	if len(keys) == 0 {
-		return nil, nil
-	}
 	histories := make(map[int64][]failure, len(keys))
-	err := scanAll(w.ctx, w.tx, `
-		SELECT b.recipient_key, b.id, b.occurred_at, b.event_id, b.category, b.reason, b.disposition, b.suppress, b.scope, b.outcome
-		FROM json_each(?) k CROSS JOIN bounces b ON b.recipient_key = k.value AND b.reason <> 'suppressed'`,
-		func(scan func(...any) error) error {
-			var key int64
-			var f failure
-			var v bounce.Verdict
-			var o bounce.Outcome
-			var id sql.RawBytes
-			err := scan(&key, &f.id, &f.at, &id, &f.category, &f.reason, &f.disposition, &f.suppress, &v.Scope, &o)
-			if len(id) == hex.EncodedLen(len(f.eventID)) {
-				_, bad := hex.Decode(f.eventID[:], id)
-				err = errors.Join(err, bad)
-			}
-			v.Category, v.Suppress = f.category, f.suppress
-			f.counts = v.Counts(o)
-			histories[key] = append(histories[key], f)
-			return err
-		}, keyList(slices.Sorted(slices.Values(keys))))
+	slices.Sort(keys)
+	for some := range slices.Chunk(keys, historiesAtOnce) {
+		err := w.rowsOf(len(some), `
+			SELECT b.recipient_key, b.id, b.occurred_at, b.event_id, b.category, b.reason, b.disposition, b.suppress, b.scope, b.outcome
+			FROM bounces b
+			WHERE b.recipient_key = ? AND b.reason <> 'suppressed'`,
+			func(i int, r *packedRows) { r.int(some[i]) },
+			func(v *values) {
+				key := v.int()
+				f := failure{id: v.int(), at: v.text()}
+				id := v.text()
+				f.category, f.reason, f.disposition = bounce.Category(v.text()), bounce.Reason(v.text()), bounce.Disposition(v.text())
+				f.suppress = v.int() != 0
+				verdict := bounce.Verdict{Scope: bounce.Scope(v.text()), Category: f.category, Suppress: f.suppress}
+				f.counts = verdict.Counts(bounce.Outcome(v.text()))
+				if len(id) == hex.EncodedLen(len(f.eventID)) {
+					_, _ = hex.Decode(f.eventID[:], []byte(id)) // one that was written by hand sorts as it may
+				}
+				histories[key] = append(histories[key], f)
+			})
+		if err != nil {
+			return nil, err
+		}
+	}
 	for _, failures := range histories {
 		slices.SortFunc(failures, byTime)
 	}
-	return histories, err
+	return histories, nil
 }
 
 // reliveAll brings the rows of recipients up to date from their records, those

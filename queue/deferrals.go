@@ -1,0 +1,112 @@
+package queue
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/bouncetail/bouncetail/bounce"
+)
+
+// entry is the JSON in which a message is stored.
+type entry struct {
+	Sender    string               `json:"s,omitempty"`
+	HasSender bool                 `json:"hs,omitempty"`
+	MessageID string               `json:"m,omitempty"`
+	Deferrals map[string]*deferral `json:"d,omitempty"` // by recipient, as logged
+}
+
+// deferral is why a recipient was put off the last time.
+type deferral struct {
+	OriginalRecipient string       `json:"o,omitempty"`
+	DSN               string       `json:"n,omitempty"`
+	Reply             bounce.Reply `json:"r"`
+}
+
+// deferrals are those of one message, by recipient. Most have one, which is
+// found faster than a map is made; a mailing list may have thousands.
+type deferrals struct {
+	all   []deferred
+	index map[string]int // where they stand in all; nil while they are few
+}
+
+type deferred struct {
+	recipient string // as logged
+	deferral
+}
+
+// few is how many are found without an index.
+const few = 8
+
+// at returns where a recipient's deferral stands, and -1 where there is none.
+func (d *deferrals) at(recipient string) int {
+	if d.index != nil {
+		if i, known := d.index[recipient]; known {
+			return i
+		}
+		return -1
+	}
+	return slices.IndexFunc(d.all, func(one deferred) bool { return one.recipient == recipient })
+}
+
+// of returns a recipient's deferral, or nil.
+func (d *deferrals) of(recipient string) *deferral {
+	if i := d.at(recipient); i >= 0 {
+		return &d.all[i].deferral
+	}
+	return nil
+}
+
+func (d *deferrals) set(recipient string, to deferral) {
+	if known := d.of(recipient); known != nil {
+		*known = to
+		return
+	}
+	d.all = append(d.all, deferred{recipient, to})
+	switch {
+	case d.index != nil:
+		d.index[recipient] = len(d.all) - 1
+	case len(d.all) > few:
+		d.index = make(map[string]int, 2*few)
+		for i := range d.all {
+			d.index[d.all[i].recipient] = i
+		}
+	}
+}
+
+// remove takes out the deferral of a recipient who has one.
+func (d *deferrals) remove(recipient string) {
+	i, last := d.at(recipient), len(d.all)-1
+	d.all[i] = d.all[last]
+	if d.index != nil {
+		d.index[d.all[i].recipient] = i
+		delete(d.index, recipient)
+	}
+	d.all[last] = deferred{}
+	d.all = d.all[:last]
+}
+
+// clear takes out all, and keeps the memory of a few for those that come.
+func (d *deferrals) clear() {
+	if cap(d.all) > few {
+		*d = deferrals{}
+		return
+	}
+	clear(d.all)
+	d.all, d.index = d.all[:0], nil
+}
+
+// sorted returns them in the order of the recipients.
+func (d *deferrals) sorted() []deferred {
+	return slices.SortedFunc(slices.Values(d.all), func(a, b deferred) int { return strings.Compare(a.recipient, b.recipient) })
+}
+
+func (d *deferrals) byRecipient() map[string]*deferral {
+	if len(d.all) == 0 {
+		return nil
+	}
+	by := make(map[string]*deferral, len(d.all))
+	for i := range d.all {
+		by[d.all[i].recipient] = &d.all[i].deferral
+	}
+	return by
+}
