@@ -65,6 +65,14 @@ func (w *watcher) close() {
 	}
 }
 
+// channels are those of the watcher, or nil, which never give anything.
+func (w *watcher) channels() (events chan fsnotify.Event, errs chan error) {
+	if w.w == nil {
+		return nil, nil
+	}
+	return w.w.Events, w.w.Errors
+}
+
 // wait waits for the next look: until some time after the first event, or for
 // as long as no look is due. A busy log needs no event to be looked at again.
 // It reports whether something happened to another file than a live one.
@@ -72,13 +80,7 @@ func (w *watcher) wait(ctx context.Context, busy bool) (stirred bool, err error)
 	if busy {
 		return w.gather(ctx, settleBusy)
 	}
-	var (
-		events chan fsnotify.Event // nil channels never give anything
-		errs   chan error
-	)
-	if w.w != nil {
-		events, errs = w.w.Events, w.w.Errors
-	}
+	events, errs := w.channels()
 	pause := lookEvery
 	if !w.whole {
 		pause = lookUnwatched
@@ -106,14 +108,12 @@ func (w *watcher) gather(ctx context.Context, pause time.Duration) (stirred bool
 		return false, ctx.Err()
 	case <-time.After(pause):
 	}
-	if w.w == nil {
-		return false, nil
-	}
+	events, errs := w.channels()
 	for range 1000 {
 		select {
-		case e := <-w.w.Events:
+		case e := <-events:
 			stirred = stirred || w.stirs(e)
-		case <-w.w.Errors:
+		case <-errs:
 			stirred = true // events may have been lost
 		default:
 			return stirred, nil

@@ -182,7 +182,8 @@ func median(all []time.Duration) time.Duration {
 
 // follower is a daemon that follows a log, and the log.
 type follower struct {
-	path   string
+	folder string
+	path   string // of the log
 	log    *os.File
 	maker  *exec.Cmd
 	lines  *bufio.Reader
@@ -202,7 +203,11 @@ func (b *bench) begin(ctx context.Context, size int64) (*follower, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &follower{path: filepath.Join(folder, "mail.log")}
+	// The log in a folder that nothing else is written to.
+	f := &follower{folder: folder, path: filepath.Join(folder, "log", "mail.log")}
+	if err := os.Mkdir(filepath.Dir(f.path), 0o755); err != nil {
+		return nil, err
+	}
 	f.maker = exec.CommandContext(ctx, b.genlog, "-size", "100000GB")
 	out, err := f.maker.StdoutPipe()
 	if err != nil {
@@ -219,11 +224,13 @@ func (b *bench) begin(ctx context.Context, size int64) (*follower, error) {
 	to := bufio.NewWriterSize(f.log, 1<<20)
 	for n := int64(0); n < size; {
 		line, err := f.line()
+		if err == nil {
+			_, err = to.Write(line)
+		}
 		if err != nil {
 			f.end()
 			return nil, err
 		}
-		to.Write(line)
 		n += int64(len(line))
 	}
 	if err := to.Flush(); err != nil {
@@ -258,12 +265,12 @@ func (f *follower) end() {
 		f.db.Close()
 	}
 	f.log.Close()
-	os.RemoveAll(filepath.Dir(f.path))
+	os.RemoveAll(f.folder)
 }
 
 // start starts the daemon and waits until it has saved what is in the log.
 func (f *follower) start(ctx context.Context, program ...string) error {
-	db := filepath.Join(filepath.Dir(f.path), "live.db")
+	db := filepath.Join(f.folder, "live.db")
 	f.daemon = exec.CommandContext(ctx, program[0], append(program[1:], "run", "--db", db, f.path)...)
 	f.daemon.Stderr = &f.said
 	if err := f.daemon.Start(); err != nil {
