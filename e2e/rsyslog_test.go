@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 )
@@ -73,6 +74,11 @@ func TestDaemonBesideRsyslogAndLogrotate(t *testing.T) {
 				if err != nil {
 					t.Fatalf("logrotate: %v\n%s", err, out)
 				}
+				if i%3 == 2 {
+					// What is written to the old file once it is packed is in no file any
+					// more: a daemon that has it open reads it, and none is running here.
+					waitFor(t, "rsyslogd to let go of the old log", func() bool { return !hasOpen(server.Process.Pid, log+"-", log+".1", "(deleted)") })
+				}
 				bounces(20)
 				if i%3 == 2 {
 					d = start(t, "--db", db, log)
@@ -83,4 +89,19 @@ func TestDaemonBesideRsyslogAndLogrotate(t *testing.T) {
 			d.stop()
 		})
 	}
+}
+
+// hasOpen reports whether a process has a file open whose name has one of the
+// parts in it.
+func hasOpen(pid int, parts ...string) bool {
+	names, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
+	for _, name := range names {
+		target, _ := os.Readlink(name)
+		for _, part := range parts {
+			if strings.Contains(target, part) {
+				return true
+			}
+		}
+	}
+	return false
 }
