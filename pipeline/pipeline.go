@@ -206,10 +206,11 @@ func (p *Pipeline) Still(now time.Time) time.Duration {
 // the saver has nothing to do.
 func (p *Pipeline) read(chunks <-chan bounce.Chunk, batches chan<- *bounce.Batch, idle <-chan struct{}) error {
 	var (
-		pending int              // chunks in the batch
-		begun   time.Time        // when the first of them came
-		due     <-chan time.Time // when a batch that is not full is saved
-		handed  time.Time        // when the last batch was
+		pending int                 // chunks in the batch
+		begun   time.Time           // when the first of them came
+		due     <-chan time.Time    // when a batch that is not full is saved
+		limit   = max(p.Limit/4, 1) // of the first batch, so that the saver soon has something to do
+		handed  time.Time           // when the last batch was
 	)
 	flush := func() error {
 		b, err := p.cut()
@@ -222,6 +223,7 @@ func (p *Pipeline) read(chunks <-chan bounce.Chunk, batches chan<- *bounce.Batch
 		default:
 		}
 		batches <- b
+		limit = min(2*limit, p.Limit)
 		p.reuse()
 		p.reading.Beat()
 		pending, due, handed = 0, nil, time.Now()
@@ -278,7 +280,7 @@ func (p *Pipeline) read(chunks <-chan bounce.Chunk, batches chan<- *bounce.Batch
 		if pending++; pending == 1 && p.Linger > 0 {
 			begun, due = time.Now(), time.After(p.Linger)
 		}
-		full := p.batch.Records.Len() >= p.Limit || len(p.batch.Successes) >= successesALimit*p.Limit
+		full := p.batch.Records.Len() >= limit || len(p.batch.Successes) >= successesALimit*limit
 		if full || p.Linger == 0 && pending >= maxChunks || p.Linger > 0 && time.Since(begun) > p.Linger {
 			if err := flush(); err != nil {
 				return err
