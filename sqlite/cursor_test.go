@@ -136,9 +136,9 @@ func BenchmarkChanges(b *testing.B) {
 		` + numbers + `SELECT i, printf('%024x', i), '2026-11-20T09:00:00.000Z', 'user' || i || '@example' || (i % 1000) || '.com', 'example' || (i % 1000) || '.com',
 		  'postfix', 'bounced', 550, '5.1.1', '550 5.1.1 <user' || i || '@example.com>: Recipient address rejected: User unknown',
 		  'invalid-address', 'no-such-user', 'recipient', 'permanent', 1, 'no-such-user', i FROM n`,
-		`INSERT INTO recipients (recipient, domain, state, category, reason, first_failure_at, last_failure_at, permanent_count, retry_count,
+		`INSERT INTO recipients (recipient, domain, state, decided_by, category, reason, first_failure_at, last_failure_at, permanent_count, retry_count,
 		  bad_since, last_bounce_id, deciding_bounce_id, recipient_key, seq)
-		` + numbers + `SELECT 'user' || i || '@example' || (i % 1000) || '.com', 'example' || (i % 1000) || '.com', 'bad', 'invalid-address', 'no-such-user',
+		` + numbers + `SELECT 'user' || i || '@example' || (i % 1000) || '.com', 'example' || (i % 1000) || '.com', 'bad', 'failure', 'invalid-address', 'no-such-user',
 		  '2026-11-20T09:00:00.000Z', '2026-11-20T09:00:00.000Z', 1, 0, '2026-11-20T09:00:00.000Z', i, i, i, i FROM n`,
 		`UPDATE meta SET value = ? WHERE name = 'seq'`,
 	} {
