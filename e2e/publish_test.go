@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -79,7 +80,13 @@ func publishing(t *testing.T, log, db, maps string) *daemon {
 	t.Helper()
 	settings := filepath.Join(t.TempDir(), "config.yaml")
 	write(t, settings, fmt.Sprintf("database: %s\nsources: [{path: %s}]\npublish: {directory: %s, every: 1s}\n", db, log, maps))
-	return start(t, "--config", settings)
+	d := start(t, "--config", settings)
+	// From here on a stop is an orderly one.
+	waitFor(t, "the daemon to open its database", func() bool {
+		pid, _ := os.ReadFile(db + ".lock")
+		return strings.TrimSpace(string(pid)) == strconv.Itoa(d.cmd.Process.Pid)
+	})
+	return d
 }
 
 // page returns the block of docs/mta.md that holds a text, with the folders of
