@@ -3,7 +3,6 @@ package sqlite
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -120,15 +119,13 @@ func (s *Store) transaction(ctx context.Context, do func(*writer) error) error {
 	if err := s.Check(); err != nil {
 		return err
 	}
-	tx, err := s.db.BeginTx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	w := &writer{ctx: ctx, tx: tx, policy: s.policy, now: stamp(s.now())}
-	if err := do(w); err != nil {
-		return errors.Join(fmt.Errorf("database %s: %w", s.path, err), tx.Rollback())
-	}
-	return tx.Commit()
+	return s.atomically(ctx, func(tx querier) error {
+		w := &writer{ctx: ctx, tx: tx, policy: s.policy, now: stamp(s.now())}
+		if err := do(w); err != nil {
+			return fmt.Errorf("database %s: %w", s.path, err)
+		}
+		return nil
+	})
 }
 
 // Reply is a reply that no rule knows, with how often it came.

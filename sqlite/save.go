@@ -23,22 +23,18 @@ func (s *Store) Save(ctx context.Context, b *bounce.Batch) (isNew int, err error
 	if err := s.Check(); err != nil {
 		return 0, err
 	}
-	// Not a sql.Tx, which starts a goroutine for every query: to wake up others
-	// costs more than a small batch does.
-	tx, err := s.db.Conn(ctx)
+	err = s.atomically(ctx, func(tx querier) (err error) {
+		isNew, err = s.saveIn(ctx, tx, b)
+		return err
+	})
 	if err != nil {
 		return 0, err
 	}
-	defer tx.Close()
-	if _, err := tx.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
-		return 0, err
-	}
-	defer func() {
-		if err != nil {
-			// Where SQLite has done so itself, this says that there is nothing to roll back.
-			_, _ = tx.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
-		}
-	}()
+	return isNew, nil
+}
+
+// saveIn is Save within a transaction.
+func (s *Store) saveIn(ctx context.Context, tx querier, b *bounce.Batch) (isNew int, err error) {
 	w := writer{
 		ctx: ctx, tx: tx, policy: s.policy, now: stamp(s.now()), scrubQueue: s.ScrubQueue, packed: s.packed, ids: s.ids,
 		counts: make(map[dayDomain]*outcomes),
@@ -67,10 +63,29 @@ func (s *Store) Save(ctx context.Context, b *bounce.Batch) (isNew int, err error
 		}
 	}
 	s.packed, s.ids = w.packed, w.ids
-	if _, err := tx.ExecContext(ctx, "COMMIT"); err != nil {
-		return 0, err
-	}
 	return w.isNew, nil
+}
+
+// atomically runs do in one transaction: whole or not at all. It does not take a
+// sql.Tx, which starts a goroutine for every query: to wake up others costs more
+// than a small batch does.
+func (s *Store) atomically(ctx context.Context, do func(tx querier) error) error {
+	conn, err := s.db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if _, err := conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
+		return err
+	}
+	if err = do(conn); err == nil {
+		_, err = conn.ExecContext(ctx, "COMMIT")
+	}
+	if err != nil {
+		// Where SQLite has done so itself, this says that there is nothing to roll back.
+		_, _ = conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
+	}
+	return err
 }
 
 // writer is one transaction.
