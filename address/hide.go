@@ -224,10 +224,7 @@ func (h *Hasher) nameAlone(text, local string, to bounce.Address) string {
 // replace puts the hash of an address in the place of a name in lower case,
 // where that stands as a word of its own.
 func (h *Hasher) replace(text, name string, to bounce.Address) string {
-	lower := strings.ToLower(text)
-	if len(lower) != len(text) {
-		lower = lowerASCII(text) // places in lower have to be places in text
-	}
+	lower := bounce.Lower(text)
 	var out []byte
 	done := 0
 	for i := 0; ; {
@@ -247,16 +244,6 @@ func (h *Hasher) replace(text, name string, to bounce.Address) string {
 		return text
 	}
 	return string(append(out, text[done:]...))
-}
-
-func lowerASCII(s string) string {
-	b := []byte(s)
-	for i, c := range b {
-		if 'A' <= c && c <= 'Z' {
-			b[i] = c + 'a' - 'A'
-		}
-	}
-	return string(b)
 }
 
 // joinsBefore reports whether a name goes on before the place where one was

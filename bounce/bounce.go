@@ -15,6 +15,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"strings"
 	"time"
 )
 
@@ -175,6 +176,27 @@ type Address struct {
 	Domain string
 	// Logged is the spelling in the log, and empty where it is Normal.
 	Logged string
+}
+
+// Lower returns a text in lower case, for finding places in it: where that is of
+// another length, its ASCII letters alone.
+func Lower(text string) string {
+	lower := strings.ToLower(text)
+	if len(lower) != len(text) {
+		return LowerASCII(text)
+	}
+	return lower
+}
+
+// LowerASCII returns a text, or any bytes, with its ASCII letters in lower case.
+func LowerASCII(s string) string {
+	b := []byte(s)
+	for i, c := range b {
+		if 'A' <= c && c <= 'Z' {
+			b[i] = c + 'a' - 'A'
+		}
+	}
+	return string(b)
 }
 
 // Key is the number under which everything about an address is indexed: the

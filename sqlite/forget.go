@@ -405,7 +405,7 @@ func (s *Store) fileHolds(t *traces) (bool, error) {
 	for {
 		n, err := io.ReadFull(file, buffer[len(buffer):len(buffer)+size])
 		buffer = buffer[:len(buffer)+n]
-		lower := []byte(lowerASCII(string(buffer)))
+		lower := []byte(bounce.LowerASCII(string(buffer)))
 		for _, form := range forms {
 			if bytes.Contains(lower, form) {
 				return true, nil

@@ -115,17 +115,18 @@ const recipientsAtOnce = 2000
 // goOn makes the rows of addressees.
 func (w *writer) goOn(addressees []addressee, b *bounce.Batch) ([]recipientRow, error) {
 	rows := make([]recipientRow, 0, len(addressees))
-	load := func(from []addressee, where string, parameter func(p *addressee, r *packedRows)) error {
+	load := func(from []addressee, column string, parameter func(p *addressee, r *packedRows)) (err error) {
 		from = slices.DeleteFunc(slices.Clone(from), func(p addressee) bool { return !p.hasRow })
-		return w.rowsOf(len(from), selectRecipient+where, func(i int, r *packedRows) { parameter(&from[i], r) }, func(v *values) { rows = append(rows, readRecipient(v)) })
+		rows, err = w.appendRows(rows, len(from), column, func(i int, r *packedRows) { parameter(&from[i], r) })
+		return err
 	}
 	unnamed := 0
 	for unnamed < len(addressees) && addressees[unnamed].to.Normal == "" {
 		unnamed++
 	}
 	err := errors.Join(
-		load(addressees[:unnamed], "recipient_key = ?", func(p *addressee, r *packedRows) { r.int(p.key) }),
-		load(addressees[unnamed:], "recipient = ?", func(p *addressee, r *packedRows) { r.text(p.to.Normal) }))
+		load(addressees[:unnamed], "recipient_key", func(p *addressee, r *packedRows) { r.int(p.key) }),
+		load(addressees[unnamed:], "recipient", func(p *addressee, r *packedRows) { r.text(p.to.Normal) }))
 	if err != nil {
 		return nil, err
 	}
@@ -211,35 +212,35 @@ func (w *writer) readLaw() error {
 	return err
 }
 
-const selectRecipient = `
-	SELECT r.recipient, r.domain, r.state, r.decided_by, r.category, r.reason,
-	  r.first_failure_at, r.last_failure_at, r.last_delivery_at,
-	  r.permanent_count, r.retry_count, r.bad_since, r.bad_until,
-	  r.last_bounce_id, r.deciding_bounce_id, r.memory, r.recipient_key
-	FROM recipients r
-	WHERE r.`
-
-func readRecipient(v *values) recipientRow {
-	return recipientRow{
-		to:    bounce.Address{Normal: v.text(), Domain: v.text()},
-		known: true,
-		was: shown{
-			state: bounce.State(v.text()), decidedBy: bounce.Decider(v.text()), category: bounce.Category(v.text()), reason: bounce.Reason(v.text()),
-			firstAt: v.text(), lastAt: v.text(), lastDelivery: v.text(),
-			permanentCount: int(v.int()), retryCount: int(v.int()), badSince: v.text(), badUntil: v.text(),
-			lastID: v.int(), decidingID: v.int(), memory: v.text(),
-		},
-		key: v.int(),
-	}
-}
-
 // knownRows loads the rows of those recipients that have one, in the order of
 // the keys.
 func (w *writer) knownRows(keys []int64) ([]recipientRow, error) {
-	rows := make([]recipientRow, 0, len(keys))
-	err := w.rowsOf(len(keys), selectRecipient+"recipient_key = ?",
-		func(i int, r *packedRows) { r.int(keys[i]) },
-		func(v *values) { rows = append(rows, readRecipient(v)) })
+	return w.appendRows(make([]recipientRow, 0, len(keys)), len(keys), "recipient_key", func(i int, r *packedRows) { r.int(keys[i]) })
+}
+
+// appendRows loads the rows in which a unique column has one of n values, in
+// their order.
+func (w *writer) appendRows(rows []recipientRow, n int, column string, value func(i int, r *packedRows)) ([]recipientRow, error) {
+	err := w.rowsOf(n, `
+		SELECT r.recipient, r.domain, r.state, r.decided_by, r.category, r.reason,
+		  r.first_failure_at, r.last_failure_at, r.last_delivery_at,
+		  r.permanent_count, r.retry_count, r.bad_since, r.bad_until,
+		  r.last_bounce_id, r.deciding_bounce_id, r.memory, r.recipient_key
+		FROM recipients r
+		WHERE r.`+column+` = ?`, value,
+		func(v *values) {
+			rows = append(rows, recipientRow{
+				to:    bounce.Address{Normal: v.text(), Domain: v.text()},
+				known: true,
+				was: shown{
+					state: bounce.State(v.text()), decidedBy: bounce.Decider(v.text()), category: bounce.Category(v.text()), reason: bounce.Reason(v.text()),
+					firstAt: v.text(), lastAt: v.text(), lastDelivery: v.text(),
+					permanentCount: int(v.int()), retryCount: int(v.int()), badSince: v.text(), badUntil: v.text(),
+					lastID: v.int(), decidingID: v.int(), memory: v.text(),
+				},
+				key: v.int(),
+			})
+		})
 	return rows, err
 }
 

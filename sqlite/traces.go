@@ -50,10 +50,7 @@ func (t *traces) add(address string) {
 // scrub returns the text with gone in the place of each address, and whether
 // there was one.
 func (t *traces) scrub(text string) (string, bool) {
-	lower := strings.ToLower(text)
-	if len(lower) != len(text) {
-		lower = lowerASCII(text) // places in lower have to be places in text
-	}
+	lower := bounce.Lower(text)
 	if _, found := t.users[strings.Trim(lower, "<>")]; found {
 		return gone, true
 	}
@@ -152,14 +149,4 @@ func beginsAt(lower string, start int, separator byte) bool {
 		return start >= 3 && lower[start-3] == '%'
 	}
 	return false
-}
-
-func lowerASCII(s string) string {
-	b := []byte(s)
-	for i, c := range b {
-		if 'A' <= c && c <= 'Z' {
-			b[i] = c + 'a' - 'A'
-		}
-	}
-	return string(b)
 }
