@@ -23,7 +23,8 @@ import (
 //
 // It is the head of the HMAC-SHA256 of the normal spelling of the address, which
 // any other program that has the key can make as well. What is hashed already is
-// left alone. It is not safe for concurrent use.
+// left alone. It is not safe for concurrent use. A nil Hasher leaves addresses as
+// they are.
 type Hasher struct {
 	mac  hash.Hash
 	aead cipher.AEAD
@@ -59,8 +60,13 @@ func (h *Hasher) hash(text string) []byte {
 	return h.mac.Sum(h.sum[:0])
 }
 
-// ID names the key without telling anything of it; it is not 0.
-func (h *Hasher) ID() int64 { return max(h.id, 1) }
+// ID names the key without telling anything of it; 0 is none.
+func (h *Hasher) ID() int64 {
+	if h == nil {
+		return 0
+	}
+	return max(h.id, 1)
+}
 
 // EventID returns the id under which a line is stored. Without the key nobody
 // can tell that it is the hash of a line that he makes up around an address.
@@ -80,6 +86,9 @@ func (h *Hasher) Address(logged string) string {
 
 // Hashed returns the hashed form of an address.
 func (h *Hasher) Hashed(a bounce.Address) bounce.Address {
+	if h == nil {
+		return a
+	}
 	if IsHashed(a) {
 		return bounce.Address{Normal: a.Normal, Domain: a.Domain}
 	}

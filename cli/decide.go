@@ -98,11 +98,7 @@ func (a *app) edit(ctx context.Context, args []string, from string, do func(*sql
 	if err != nil {
 		return err
 	}
-	settings, err := a.settings()
-	if err != nil {
-		return err
-	}
-	h, err := hasher(settings.Privacy)
+	settings, h, err := a.hashing()
 	if err != nil {
 		return err
 	}
@@ -110,11 +106,9 @@ func (a *app) edit(ctx context.Context, args []string, from string, do func(*sql
 	if err != nil {
 		return err
 	}
-	if err = e.UseKey(ctx, keyID(h)); err == nil {
-		if h != nil {
-			for i, to := range on {
-				on[i] = h.Hashed(to)
-			}
+	if err = e.UseKey(ctx, h.ID()); err == nil {
+		for i, to := range on {
+			on[i] = h.Hashed(to)
 		}
 		err = do(e, on)
 	}

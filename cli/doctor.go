@@ -677,7 +677,7 @@ func (d *doctor) checkDatabase(ctx context.Context) {
 		return
 	}
 	defer r.Close()
-	if err := r.CheckKey(ctx, shown, keyID(h)); err != nil {
+	if err := r.CheckKey(ctx, shown, h.ID()); err != nil {
 		d.say(isFail, "", "%v", err)
 		return
 	}

@@ -105,14 +105,10 @@ func (e *exporting) know(a *app, file string, c config.Privacy) error {
 	if err != nil {
 		return err
 	}
-	e.key, e.known = keyID(h), make(map[string]string, len(lines))
+	e.key, e.known = h.ID(), make(map[string]string, len(lines))
 	for _, line := range lines {
 		to := address.Parse(line)
-		stored := to
-		if h != nil {
-			stored = h.Hashed(to)
-		}
-		e.known[stored.Normal] = to.Normal
+		e.known[h.Hashed(to).Normal] = to.Normal
 	}
 	return nil
 }
@@ -171,7 +167,7 @@ func formatList() string {
 // exporting is one run of the command.
 type exporting struct {
 	path    string
-	key     int64             // that hashed the addresses of known; see keyID
+	key     int64             // that hashed the addresses of known; see address.Hasher.ID
 	known   map[string]string // addresses by how they are stored; nil is all there are, as they are stored
 	format  export.Format
 	filter  sqlite.Filter

@@ -41,11 +41,7 @@ func (a *app) forget() *cobra.Command {
 			}
 			args = append(args, listed...)
 		}
-		settings, err := a.settings()
-		if err != nil {
-			return err
-		}
-		h, err := hasher(settings.Privacy)
+		settings, h, err := a.hashing()
 		if err != nil {
 			return err
 		}
@@ -81,7 +77,7 @@ func (a *app) forget() *cobra.Command {
 			return err
 		}
 		var found []sqlite.Count
-		if err = store.UseKey(cmd.Context(), keyID(h)); err == nil {
+		if err = store.UseKey(cmd.Context(), h.ID()); err == nil {
 			found, err = store.Forget(cmd.Context(), &f)
 		}
 		if err = errors.Join(err, store.Close()); err != nil {

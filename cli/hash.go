@@ -34,11 +34,7 @@ func (a *app) hash() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		settings, err := a.settings()
-		if err != nil {
-			return err
-		}
-		h, err := hasher(settings.Privacy)
+		_, h, err := a.hashing()
 		if err != nil {
 			return err
 		}
@@ -49,14 +45,16 @@ func (a *app) hash() *cobra.Command {
 			Address string `json:"address"`
 			Hash    string `json:"hash"`
 		}
-		var all []hashed
-		var lines strings.Builder
-		for _, to := range on {
-			all = append(all, hashed{to.Normal, h.Hashed(to).Normal})
-			fmt.Fprintln(&lines, h.Hashed(to).Normal)
+		all := make([]hashed, len(on))
+		for i, to := range on {
+			all[i] = hashed{to.Normal, h.Hashed(to).Normal}
 		}
 		if asJSON {
 			return printObjects(a, all)
+		}
+		var lines strings.Builder
+		for _, one := range all {
+			fmt.Fprintln(&lines, one.Hash)
 		}
 		_, err = fmt.Fprint(a.stdout, lines.String())
 		return err
@@ -94,12 +92,12 @@ func hasher(c config.Privacy) (*address.Hasher, error) {
 	return h, nil
 }
 
-// keyID names the key of a hasher; 0 is none.
-func keyID(h *address.Hasher) int64 {
-	if h == nil {
-		return 0
+// hashing returns the settings, and what hashes addresses by them.
+func (a *app) hashing() (c config.Config, h *address.Hasher, err error) {
+	if c, err = a.settings(); err == nil {
+		h, err = hasher(c.Privacy)
 	}
-	return h.ID()
+	return c, h, err
 }
 
 // checkKey refuses settings by which the database does not hold its addresses.
@@ -113,7 +111,7 @@ func checkKey(ctx context.Context, c config.Config) error {
 	if err != nil {
 		return nil
 	}
-	return errors.Join(r.CheckKey(ctx, c.Database, keyID(h)), r.Close())
+	return errors.Join(r.CheckKey(ctx, c.Database, h.ID()), r.Close())
 }
 
 // storedAs returns an address as the database has it. A hash needs no key.
@@ -123,9 +121,9 @@ func storedAs(ctx context.Context, c config.Config, r *sqlite.Reader, to bounce.
 	}
 	h, err := hasher(c.Privacy)
 	if err == nil {
-		err = r.CheckKey(ctx, c.Database, keyID(h))
+		err = r.CheckKey(ctx, c.Database, h.ID())
 	}
-	if err != nil || h == nil {
+	if err != nil {
 		return to, err
 	}
 	return h.Hashed(to), nil

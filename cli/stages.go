@@ -49,7 +49,7 @@ func openStages(ctx context.Context, c config.Config, log *slog.Logger) (_ *stag
 	if s.store, err = sqlite.Open(ctx, c.Database, log); err != nil {
 		return nil, err
 	}
-	if err := s.store.UseKey(ctx, keyID(s.hash)); err != nil {
+	if err := s.store.UseKey(ctx, s.hash.ID()); err != nil {
 		return nil, errors.Join(err, s.store.Close())
 	}
 	s.store.ScrubQueue = queue.Scrub
