@@ -1,14 +1,11 @@
 package pipeline_test
 
 import (
-	"context"
-	"log/slog"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
-	"github.com/bouncetail/bouncetail/pipeline"
 )
 
 // A commit costs as much as hundreds of lines: lines that come one by one are
@@ -17,19 +14,7 @@ func TestLinesThatComeOneByOneAreSavedTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		saves := 0
 		lines := make(chan bounce.Chunk)
-		p := &pipeline.Pipeline{
-			Source: func(_ context.Context, out chan<- bounce.Chunk) error {
-				for c := range lines {
-					out <- c
-				}
-				return nil
-			},
-			NewParser:  func(*bounce.Chunk) (pipeline.Parser, error) { return noParser{}, nil },
-			Queue:      noQueue{},
-			Classifier: func() pipeline.Classifier { return nil },
-			Store:      &slowStore{save: func() error { saves++; return nil }},
-			Log:        slog.New(slog.DiscardHandler),
-		}
+		p := following(lines, &slowStore{save: func() error { saves++; return nil }})
 		done := make(chan error, 1)
 		go func() { done <- p.Run(t.Context()) }()
 		line := bounce.Chunk{Data: []byte("a line\n"), Position: bounce.Position{Stream: 1}}

@@ -47,19 +47,7 @@ func TestStillTellsAStageThatHangs(t *testing.T) {
 			return nil
 		}}
 		lines := make(chan bounce.Chunk)
-		p := &pipeline.Pipeline{
-			Source: func(ctx context.Context, out chan<- bounce.Chunk) error {
-				for c := range lines {
-					out <- c
-				}
-				return nil
-			},
-			NewParser:  func(*bounce.Chunk) (pipeline.Parser, error) { return noParser{}, nil },
-			Queue:      noQueue{},
-			Classifier: func() pipeline.Classifier { return nil },
-			Store:      store,
-			Log:        slog.New(slog.DiscardHandler),
-		}
+		p := following(lines, store)
 		done := make(chan error, 1)
 		go func() { done <- p.Run(t.Context()) }()
 		expect := func(what string, least, most time.Duration) {
@@ -88,4 +76,22 @@ func TestStillTellsAStageThatHangs(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// following is a pipeline over lines that come one chunk after the other, and
+// say nothing.
+func following(lines <-chan bounce.Chunk, store pipeline.Store) *pipeline.Pipeline {
+	return &pipeline.Pipeline{
+		Source: func(_ context.Context, out chan<- bounce.Chunk) error {
+			for c := range lines {
+				out <- c
+			}
+			return nil
+		},
+		NewParser:  func(*bounce.Chunk) (pipeline.Parser, error) { return noParser{}, nil },
+		Queue:      noQueue{},
+		Classifier: func() pipeline.Classifier { return nil },
+		Store:      store,
+		Log:        slog.New(slog.DiscardHandler),
+	}
 }
