@@ -106,6 +106,9 @@ type Batch struct {
 	Positions []Position
 	Gaps      []Gap
 	Unread    []Unread
+	// Partial tells that the batch is to be saved together with the next ones,
+	// up to one that is not partial: it holds records and successes alone.
+	Partial bool
 }
 
 // Unread counts delivery lines of one shape that no parser could read: they

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"os"
 	"slices"
@@ -111,18 +112,42 @@ func logsOf(c config.Config) ([]string, error) {
 	return files, nil
 }
 
-func (a *app) importFiles(ctx context.Context, c config.Config, files []string) (err error) {
-	if err := readable(files); err != nil {
+// importFiles imports files, and reads them again where trouble that passes,
+// such as a full disk, has cost what was read of them.
+func (a *app) importFiles(ctx context.Context, c config.Config, files []string) error {
+	again, err := readable(files)
+	if err != nil {
 		return err // before a database is made
 	}
 	log := a.logger(c.Log)
+	pause := time.Second
+	for first := true; ; first = false {
+		err := a.importOnce(ctx, c, files, again, log)
+		if !sqlite.ReadAgain(err) && (first || !sqlite.MayPass(err)) || ctx.Err() != nil {
+			return err
+		}
+		log.Error("what was read last could not be saved, reading the logs again", "in", pause, "error", err)
+		select {
+		case <-time.After(pause):
+			pause = min(2*pause, 5*time.Minute)
+		case <-ctx.Done():
+			return err
+		}
+	}
+}
+
+// importOnce imports files. Those that may be read again are saved in
+// transactions of many batches, and into a new database that is seen when it is
+// whole.
+func (a *app) importOnce(ctx context.Context, c config.Config, files []string, again bool, log *slog.Logger) (err error) {
 	_, statErr := os.Stat(c.Database)
-	s, err := openStages(ctx, c, log)
+	open := sqlite.Open
+	if again {
+		open = sqlite.OpenToFill
+	}
+	s, err := openStages(ctx, c, open, log)
 	if err != nil {
 		return err
-	}
-	if err := s.store.Hurry(ctx); err != nil {
-		return errors.Join(err, s.store.Close())
 	}
 	if errors.Is(statErr, os.ErrNotExist) {
 		// An import that finds nothing leaves nothing behind.
@@ -142,8 +167,11 @@ func (a *app) importFiles(ctx context.Context, c config.Config, files []string) 
 			Paths: files, Stdin: a.stdin, Positions: s.positions, Anchor: anchor, MaxLine: c.MaxLine, Progress: progress, Log: log, Now: time.Now,
 		}, out)
 	})
-	// Large batches, whose rows SQLite takes in the order of its indexes.
-	p.Linger, p.Limit = 10*time.Second, 45_000
+	// What many rows have in common is written once.
+	p.Linger = 10 * time.Second
+	if again {
+		p.Limit, p.Gather = 10_000, 120_000
+	}
 	begun := time.Now()
 	err = p.Run(ctx)
 	took := time.Since(begun)
@@ -167,31 +195,35 @@ func (a *app) importFiles(ctx context.Context, c config.Config, files []string) 
 	return a.summary(ctx, c.Database, &p.Progress, took, unjoined)
 }
 
-// readable refuses what cannot be read before anything is written.
-func readable(files []string) error {
+// readable refuses what cannot be read before anything is written, and reports
+// whether all of it can be read a second time, as pipes cannot.
+func readable(files []string) (again bool, err error) {
+	again = true
 	for _, path := range files {
 		if path == "-" {
+			again = false
 			continue
 		}
 		info, err := os.Stat(path)
 		switch {
 		case errors.Is(err, os.ErrNotExist):
-			return fmt.Errorf("%s does not exist; check the spelling, or list the folder", path)
+			return false, fmt.Errorf("%s does not exist; check the spelling, or list the folder", path)
 		case err != nil:
-			return err
+			return false, err
 		case info.IsDir():
-			return fmt.Errorf("%s is a folder; name the log files in it", path)
+			return false, fmt.Errorf("%s is a folder; name the log files in it", path)
 		}
+		again = again && info.Mode().IsRegular()
 		f, err := os.Open(path)
 		if errors.Is(err, os.ErrPermission) {
-			return fmt.Errorf("%s may not be read by this user; run as root or as a member of the group that owns it (often adm)", path)
+			return false, fmt.Errorf("%s may not be read by this user; run as root or as a member of the group that owns it (often adm)", path)
 		}
 		if err != nil {
-			return err
+			return false, err
 		}
 		f.Close()
 	}
-	return nil
+	return again, nil
 }
 
 // progressLine returns a function that rewrites one line of a terminal a few

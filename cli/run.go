@@ -208,7 +208,7 @@ func patientStages(ctx context.Context, c config.Config, log *slog.Logger) (*sta
 	var trouble bounce.Troubles
 	interval, _ := watchdog()
 	for {
-		s, err := openStages(ctx, c, log)
+		s, err := openStages(ctx, c, sqlite.Open, log)
 		if err == nil || ctx.Err() != nil || !sqlite.MayPass(err) {
 			if err == nil {
 				trouble.Report(log, open, nil)

@@ -34,7 +34,10 @@ type stages struct {
 	caughtUp   chan struct{} // closed when the files have been read to the end that they had at the start; nil without files
 }
 
-func openStages(ctx context.Context, c config.Config, log *slog.Logger) (_ *stages, err error) {
+// openStore opens a database for writing.
+type openStore func(ctx context.Context, path string, log *slog.Logger) (*sqlite.Store, error)
+
+func openStages(ctx context.Context, c config.Config, open openStore, log *slog.Logger) (_ *stages, err error) {
 	// A new schema, a new policy and the check after a crash take minutes in a
 	// database of gigabytes.
 	defer stayAlive(log)()
@@ -46,7 +49,7 @@ func openStages(ctx context.Context, c config.Config, log *slog.Logger) (_ *stag
 	if s.hash, err = hasher(c.Privacy); err != nil {
 		return nil, err
 	}
-	if s.store, err = sqlite.Open(ctx, c.Database, log); err != nil {
+	if s.store, err = open(ctx, c.Database, log); err != nil {
 		return nil, err
 	}
 	if err := s.store.UseKey(ctx, s.hash.ID()); err != nil {

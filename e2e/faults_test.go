@@ -105,6 +105,42 @@ func TestFullDiskIsWaitedOut(t *testing.T) {
 	d.stop()
 }
 
+// An import reads its logs again where a full disk has cost what it had read of
+// them, into a database that it makes and into one that is there.
+func TestImportWaitsOutAFullDisk(t *testing.T) {
+	t.Parallel()
+	small := mounted(t, "6m")
+	resize := func(size string) {
+		if out, err := exec.Command("mount", "-o", "remount,size="+size, small).CombinedOutput(); err != nil {
+			t.Fatalf("remount: %v: %s", err, out)
+		}
+	}
+	db := filepath.Join(small, "b.db")
+	for round, room := range []struct{ enough, small string }{{"30m", "20m"}, {"100m", ""}} {
+		log := newMailLog(t)
+		log.messages(20000*round, 20000*(round+1))
+		told, err := os.Create(filepath.Join(t.TempDir(), "said"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer told.Close()
+		cmd := exec.CommandContext(t.Context(), program(t), "import", "--db", db, log.path)
+		cmd.Stderr = told
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		waitFor(t, "the disk to be full", func() bool { return strings.Contains(words(told.Name()), "reading the logs again") })
+		resize(room.enough)
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("import: %v: %s", err, words(told.Name()))
+		}
+		eventually(t, db, countBounces, fmt.Sprint(20000*(round+1)))
+		if room.small != "" {
+			resize(room.small)
+		}
+	}
+}
+
 func TestReadOnlyFileSystemIsWaitedOut(t *testing.T) {
 	t.Parallel()
 	folder := mounted(t, "50m")

@@ -54,7 +54,9 @@ type Classifier interface {
 // Store saves a batch whole or not at all, and may be given the same batch
 // again after an error.
 type Store interface {
-	// Save returns how many records were new.
+	// Save returns how many records were new. A batch that is partial is saved
+	// with the next one that is not; an error that is not temporary may concern
+	// those before it.
 	Save(ctx context.Context, b *bounce.Batch) (int, error)
 	// Temporary reports whether an error of Save may pass: a full disk, a
 	// lock.
@@ -62,7 +64,7 @@ type Store interface {
 }
 
 // Pipeline is one run over one source. All fields but Log, Hash,
-// Linger and Limit are needed.
+// Linger, Limit and Gather are needed.
 type Pipeline struct {
 	Source     Source
 	NewParser  func(c *bounce.Chunk) (Parser, error)
@@ -80,6 +82,11 @@ type Pipeline struct {
 	// Limit is how many records make a full batch, or eight times as many
 	// successes; DefaultLimit where it is zero.
 	Limit int
+	// Gather is how many records, or eight times as many successes, are saved in
+	// one transaction of several batches at most, so that what they have in
+	// common is brought up to date once; zero gives each batch its own. One that
+	// fails after the first cannot be tried again.
+	Gather int
 
 	// Progress tells what was done so far; it may be read at any time.
 	Progress Progress
@@ -104,6 +111,10 @@ const successesALimit = 8
 
 // slack is room for what the last chunk of a batch holds.
 const slack = 4096
+
+// gatherParts is how many times as many records as are gathered at least a
+// transaction takes: a saver that has nothing to do ends it early.
+const gatherParts = 2
 
 // maxChunks bounds a batch of lines that give few records, so that positions
 // move on in a log full of noise.
@@ -147,10 +158,14 @@ func (p *Pipeline) Run(ctx context.Context) error {
 		sourceDone <- err
 	}()
 
-	batches := make(chan *bounce.Batch)
-	p.saved = make(chan *bounce.Batch, 2)
+	waiting := 0 // batches that wait for the saver
+	if p.Gather > 0 {
+		waiting = 1
+	}
+	batches := make(chan *bounce.Batch, waiting)
+	p.saved = make(chan *bounce.Batch, 2+waiting)
 	if p.Linger > 0 {
-		// One is filled while the other is saved.
+		// One is filled while another is saved.
 		for range cap(p.saved) {
 			p.saved <- &bounce.Batch{Records: bounce.MakeRecords(p.Limit + slack), Successes: make([]bounce.Success, 0, successesALimit*p.Limit+slack)}
 		}
@@ -171,6 +186,9 @@ func (p *Pipeline) Run(ctx context.Context) error {
 			}
 			if p.Linger > 0 {
 				p.saved <- b
+			}
+			if len(batches) > 0 {
+				continue
 			}
 			p.saving.Rest()
 			select {
@@ -211,17 +229,26 @@ func (p *Pipeline) read(chunks <-chan bounce.Chunk, batches chan<- *bounce.Batch
 		due     <-chan time.Time    // when a batch that is not full is saved
 		limit   = max(p.Limit/4, 1) // of the first batch, so that the saver soon has something to do
 		handed  time.Time           // when the last batch was
+
+		gathered int // records in the transaction
 	)
-	flush := func() error {
-		b, err := p.cut()
+	flush := func(last bool) error {
+		resting := false
+		select {
+		case <-idle:
+			resting = true
+		default:
+		}
+		gathered += max(p.batch.Records.Len(), len(p.batch.Successes)/successesALimit)
+		partial := !last && gathered < p.Gather && !(resting && gathered >= p.Gather/gatherParts)
+		if !partial {
+			gathered = 0
+		}
+		b, err := p.cut(partial)
 		if err != nil {
 			return err
 		}
 		p.reading.Rest()
-		select {
-		case <-idle:
-		default:
-		}
 		batches <- b
 		limit = min(2*limit, p.Limit)
 		p.reuse()
@@ -252,7 +279,7 @@ func (p *Pipeline) read(chunks <-chan bounce.Chunk, batches chan<- *bounce.Batch
 			case c, open = <-chunks:
 			case <-ready:
 				p.reading.Beat()
-				if err := flush(); err != nil {
+				if err := flush(false); err != nil {
 					return err
 				}
 				continue
@@ -261,7 +288,7 @@ func (p *Pipeline) read(chunks <-chan bounce.Chunk, batches chan<- *bounce.Batch
 				if due = nil; p.Linger == 0 {
 					continue // the saver may be busy
 				}
-				if err := flush(); err != nil {
+				if err := flush(false); err != nil {
 					return err
 				}
 				continue
@@ -269,10 +296,10 @@ func (p *Pipeline) read(chunks <-chan bounce.Chunk, batches chan<- *bounce.Batch
 		}
 		p.reading.Beat()
 		if !open {
-			if pending == 0 {
+			if pending == 0 && gathered == 0 {
 				return nil
 			}
-			return flush()
+			return flush(true)
 		}
 		if err := p.take(&c); err != nil {
 			return err
@@ -282,7 +309,7 @@ func (p *Pipeline) read(chunks <-chan bounce.Chunk, batches chan<- *bounce.Batch
 		}
 		full := p.batch.Records.Len() >= limit || len(p.batch.Successes) >= successesALimit*limit
 		if full || p.Linger == 0 && pending >= maxChunks || p.Linger > 0 && time.Since(begun) > p.Linger {
-			if err := flush(); err != nil {
+			if err := flush(false); err != nil {
 				return err
 			}
 		}
@@ -383,12 +410,19 @@ func (p *Pipeline) domain(s string) uint32 {
 	return n
 }
 
-// cut ends the batch: from here on it belongs to the saver.
-func (p *Pipeline) cut() (*bounce.Batch, error) {
+// cut ends the batch: from here on it belongs to the saver. Of one that is
+// partial, what is not records and successes stays for the next one.
+func (p *Pipeline) cut(partial bool) (*bounce.Batch, error) {
 	b := p.batch
 	p.batch = bounce.Batch{}
-	clear(p.at)
 	clear(p.domains)
+	if partial {
+		b.Partial = true
+		p.batch.Positions, p.batch.Gaps = b.Positions, b.Gaps
+		b.Positions, b.Gaps = nil, nil
+		return &b, nil
+	}
+	clear(p.at)
 	var err error
 	if b.Queue, err = p.Queue.Changes(); err != nil {
 		return nil, err

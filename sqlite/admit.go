@@ -25,9 +25,13 @@ type admission struct {
 // admit leaves out of a batch what must not come back. The batch itself stays
 // as it is, because it may be saved again.
 func (w *writer) admit(b *bounce.Batch) (*bounce.Batch, error) {
-	a, err := w.admission()
-	if err != nil {
-		return nil, err
+	a := w.admitting
+	if a == nil {
+		var err error
+		if a, err = w.admission(); err != nil {
+			return nil, err
+		}
+		w.admitting = a
 	}
 	if since, pruned := a.horizons[countsHorizon]; pruned {
 		w.countedSince = since.Unix() / (24 * 60 * 60)
@@ -57,6 +61,7 @@ func (w *writer) admit(b *bounce.Batch) (*bounce.Batch, error) {
 		return false
 	})
 	if len(a.forgotten) > 0 && w.scrubQueue != nil {
+		var err error
 		if admitted.Queue, err = a.queue(b.Queue, w.scrubQueue); err != nil {
 			return nil, err
 		}

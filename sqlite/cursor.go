@@ -42,7 +42,7 @@ func OpenCursor(ctx context.Context, path, name string) (_ *Cursor, err error) {
 			err = errors.Join(err, c.Close())
 		}
 	}()
-	c.db, err = connect(path, "rw", "_txlock=immediate")
+	c.db, err = connect(path, "rw", patient)
 	if err != nil {
 		return nil, fmt.Errorf("cursor %s: %w", name, err)
 	}

@@ -109,7 +109,7 @@ func OpenEditor(ctx context.Context, path string) (_ *Editor, err error) {
 		return nil, err
 	}
 	e := &Editor{Store{path: path, file: r.file}}
-	e.store.db, err = connect(path, "rw", "_txlock=immediate&_synchronous=NORMAL")
+	e.store.db, err = connect(path, "rw", patient+"&_synchronous=NORMAL")
 	if err != nil {
 		return nil, fmt.Errorf("open database %s: %w", path, err)
 	}

@@ -23,13 +23,6 @@ type failure struct {
 	counts      bool // see bounce.Verdict.Counts
 }
 
-func failureOf(id int64, r *bounce.Record) failure {
-	return failure{
-		id: id, at: stamp(r.At), eventID: r.ID,
-		category: r.Category, reason: r.Reason, disposition: r.Disposition, suppress: r.Suppress, counts: r.Counts(r.Outcome),
-	}
-}
-
 func byTime(a, b failure) int {
 	return cmp.Or(cmp.Compare(a.at, b.at), bytes.Compare(a.eventID[:], b.eventID[:]))
 }

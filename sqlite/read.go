@@ -25,7 +25,7 @@ func OpenReader(ctx context.Context, path string) (*Reader, error) {
 	} else if err != nil {
 		return nil, fmt.Errorf("database: %w; run as a user who may read it", err)
 	}
-	db, err := connect(path, "ro", "_query_only=on")
+	db, err := connect(path, "ro", "_query_only=on&_busy_timeout=5000")
 	if err != nil {
 		return nil, fmt.Errorf("open database %s: %w", path, err)
 	}

@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
@@ -19,86 +21,149 @@ func stamp(t time.Time) string { return t.UTC().Format(stampFormat) }
 
 // Save saves a batch whole or not at all, and returns how many of its records
 // were new. After an error the same batch can be saved again.
+//
+// One that is partial goes into the database with the first that is not, in one
+// transaction. Until then the store can do nothing else but take the next batch
+// or be closed, which drops what was partial. An error drops it too: errors.Is
+// tells it by ErrPartsLost.
 func (s *Store) Save(ctx context.Context, b *bounce.Batch) (isNew int, err error) {
-	if err := s.Check(); err != nil {
+	w := s.begun
+	s.begun = nil
+	if w == nil {
+		if w, err = s.newWriter(ctx); err != nil {
+			return 0, err
+		}
+	}
+	w.ctx = ctx
+	err = w.take(b)
+	isNew, w.isNew = w.isNew, 0
+	if err == nil && b.Partial {
+		w.parts++
+		s.begun = w
+		return isNew, nil
+	}
+	if err = w.end(err); err != nil {
+		s.lost = s.lost || errors.Is(err, ErrPartsLost)
 		return 0, err
 	}
-	err = s.atomically(ctx, func(tx querier) (err error) {
-		isNew, err = s.saveIn(ctx, tx, b)
-		return err
-	})
-	if err != nil {
-		return 0, err
-	}
+	s.packed, s.ids = w.packed, w.ids
 	return isNew, nil
 }
 
-// saveIn is Save within a transaction.
-func (s *Store) saveIn(ctx context.Context, tx querier, b *bounce.Batch) (isNew int, err error) {
-	w := writer{
-		ctx: ctx, tx: tx, policy: s.policy, now: stamp(s.now()), scrubQueue: s.ScrubQueue, packed: s.packed, ids: s.ids,
-		counts: make(map[dayDomain]*outcomes),
+// ErrPartsLost tells that with a batch the partial ones before it were not
+// saved either.
+var ErrPartsLost = errors.New("what was read before it is to be read again")
+
+// newWriter begins a transaction for batches.
+func (s *Store) newWriter(ctx context.Context) (*writer, error) {
+	if err := s.Check(); err != nil {
+		return nil, err
+	}
+	tx, err := s.begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	w := &writer{
+		ctx: ctx, conn: tx, tx: tx, policy: s.policy, now: stamp(s.now()), scrubQueue: s.ScrubQueue, packed: s.packed, ids: s.ids,
+		counts: make(map[dayDomain]*outcomes), verdictAt: make(map[failure]int32),
 	}
 	w.touch(0)
-	if b, err = w.admit(b); err != nil {
-		return 0, fmt.Errorf("what was deleted: %w", err)
-	}
-	for _, step := range []struct {
-		what string
-		do   func(*bounce.Batch) error
-	}{
-		{"successes", w.successes},
-		{"bounces", w.bounces},
-		{"days without counts", w.dropOldCounts},
-		{"daily counts", w.dailyCounts},
-		{"deliveries", w.lastDeliveries},
-		{"recipients", w.recipients},
-		{"queue", w.queue},
-		{"positions", w.positions},
-		{"gaps", w.gaps},
-		{"unread lines", w.unread},
-	} {
-		if err := step.do(b); err != nil {
-			return 0, fmt.Errorf("%s: %w", step.what, err)
-		}
-	}
-	s.packed, s.ids = w.packed, w.ids
-	return w.isNew, nil
+	return w, nil
 }
 
-// atomically runs do in one transaction: whole or not at all. It does not take a
-// sql.Tx, which starts a goroutine for every query: to wake up others costs more
-// than a small batch does.
+// take takes a batch into the transaction. What follows from all failures and
+// deliveries together is brought up to date with the last one.
+func (w *writer) take(b *bounce.Batch) error {
+	b, err := w.admit(b)
+	if err != nil {
+		return fmt.Errorf("what was deleted: %w", err)
+	}
+	type step struct {
+		what string
+		do   func(*bounce.Batch) error
+	}
+	steps := []step{
+		{"successes", w.successes},
+		{"bounces", w.bounces},
+	}
+	if !b.Partial {
+		steps = append(steps,
+			step{"days without counts", w.dropOldCounts},
+			step{"daily counts", w.dailyCounts},
+			step{"deliveries", w.lastDeliveries},
+			step{"recipients", w.recipients},
+			step{"queue", w.queue},
+			step{"positions", w.positions},
+			step{"gaps", w.gaps},
+			step{"unread lines", w.unread})
+	}
+	for _, step := range steps {
+		if err := step.do(b); err != nil {
+			return fmt.Errorf("%s: %w", step.what, err)
+		}
+	}
+	return nil
+}
+
+// end ends the transaction as the error of what was done in it asks.
+func (w *writer) end(err error) error {
+	err = end(w.ctx, w.conn, err)
+	if err != nil && w.parts > 0 {
+		err = fmt.Errorf("%w; %w", err, ErrPartsLost)
+	}
+	return err
+}
+
+// atomically runs do in one transaction: whole or not at all.
 func (s *Store) atomically(ctx context.Context, do func(tx querier) error) error {
-	conn, err := s.db.Conn(ctx)
+	tx, err := s.begin(ctx)
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
-	if _, err := conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
-		return err
+	return end(ctx, tx, do(tx))
+}
+
+// begin begins a transaction. It does not take a sql.Tx, which starts a
+// goroutine for every query: to wake up others costs more than a small batch
+// does.
+func (s *Store) begin(ctx context.Context) (*sql.Conn, error) {
+	conn, err := s.db.Conn(ctx)
+	if err != nil {
+		return nil, err
 	}
-	if err = do(conn); err == nil {
-		_, err = conn.ExecContext(ctx, "COMMIT")
+	if _, err := conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return conn, nil
+}
+
+// end commits a transaction, or rolls it back after an error.
+func end(ctx context.Context, tx *sql.Conn, err error) error {
+	defer tx.Close()
+	if err == nil {
+		_, err = tx.ExecContext(ctx, "COMMIT")
 	}
 	if err != nil {
 		// Where SQLite has done so itself, this says that there is nothing to roll back.
-		_, _ = conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
+		_, _ = tx.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
 	}
 	return err
 }
 
 // writer is one transaction.
 type writer struct {
-	ctx     context.Context //nolint:containedctx // of this one transaction
-	tx      querier
-	policy  *bounce.Policy // in force, as Open and UsePolicy left it
-	now     string         // as stored
-	law     law            // see readLaw
-	changes Changes
-	packed  []byte  // room for packedRows, used again
-	ids     []int64 // and for what became of them
-	isNew   int
+	ctx       context.Context //nolint:containedctx // of this one transaction
+	conn      *sql.Conn       // that holds it, where it is one for batches
+	tx        querier
+	parts     int            // partial batches that it holds
+	policy    *bounce.Policy // in force, as Open and UsePolicy left it
+	now       string         // as stored
+	law       law            // see readLaw
+	admitting *admission     // likewise: see admit
+	changes   Changes
+	packed    []byte  // room for packedRows, used again
+	ids       []int64 // and for what became of them
+	isNew     int
 	// scrubQueue is Store.ScrubQueue.
 	scrubQueue Scrubber
 	counts     map[dayDomain]*outcomes
@@ -109,7 +174,9 @@ type writer struct {
 	addressees []addressee     // whose rows may change
 	place      map[int64]int32 // where they stand in addressees, by key
 	failures   []newFailure    // of theirs
-	deliveries []delivery      // the new successes
+	verdicts   []failure       // what the failures were judged to be, each once, without what is only theirs
+	verdictAt  map[failure]int32
+	deliveries []delivery // the new successes
 }
 
 type dayDomain struct {
@@ -129,6 +196,7 @@ func (w *writer) count(at int64, domain string) *outcomes {
 	o := w.counts[k]
 	if o == nil {
 		o = &outcomes{}
+		k.domain = strings.Clone(domain) // it may lie in the batch
 		w.counts[k] = o
 	}
 	return o
@@ -144,7 +212,7 @@ const insertBounce = `
 	ON CONFLICT (event_id) DO NOTHING`
 
 func (w *writer) bounces(b *bounce.Batch) error {
-	w.failures = make([]newFailure, 0, b.Records.Len())
+	w.failures = slices.Grow(w.failures, b.Records.Len())
 	var r bounce.Record
 	return w.bulk(b.Records.Len(), insertBounce,
 		func(i int, row *packedRows) {
@@ -189,7 +257,7 @@ func (w *writer) bounces(b *bounce.Batch) error {
 			b.Records.Read(i, &r)
 			w.isNew++
 			if r.Reason != bounce.Suppressed { // our own refusal says nothing new of the address
-				w.failed(r.To, id, i)
+				w.failed(&r, id)
 			}
 			switch o := w.count(r.At.UnixMilli(), r.To.Domain); r.Outcome {
 			case bounce.Deferred:

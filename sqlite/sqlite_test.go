@@ -208,8 +208,9 @@ func TestOrderOfReadingDoesNotMatter(t *testing.T) {
 						b.Successes = append(b.Successes, *ev.success)
 					}
 				}
-				save(t, s, b)
 				rest = rest[n:]
+				b.Partial = len(rest) > 0 && rng.IntN(2) == 0
+				save(t, s, b)
 			}
 			got := slices.Concat(dump(t, s.db, recipientsQuery), dump(t, s.db, dailyQuery))
 			if round == 0 {
@@ -282,6 +283,132 @@ func TestAFullDiskLosesNothing(t *testing.T) {
 	limit(1 << 30)
 	if n := save(t, s, b); n != 2000 {
 		t.Errorf("Save with room again: %d new records, want 2000", n)
+	}
+}
+
+// Partial batches are saved with the one that ends them, or not at all.
+func TestPartialBatchesAreOneTransaction(t *testing.T) {
+	limit := func(s *Store, pages int) {
+		if _, err := s.db.ExecContext(t.Context(), fmt.Sprintf("PRAGMA max_page_count = %d", pages)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	batch := func(n int, partial bool) *bounce.Batch {
+		b := &bounce.Batch{Partial: partial}
+		if !partial {
+			b.Positions = []bounce.Position{{Stream: 1, Offset: 10}}
+		}
+		for i := range 500 {
+			b.Records.Add(new(failed(fmt.Sprint("user", i), 1000*n+i, bounce.Bounced, true)))
+		}
+		return b
+	}
+	const counts = "SELECT count(*) FROM bounces UNION ALL SELECT sum(permanent_count) FROM recipients UNION ALL SELECT count(*) FROM positions"
+	s, path := openNew(t)
+	r := reader(t, path)
+	for n := range 3 {
+		// The memory of a batch is used again.
+		b := batch(n, n < 2)
+		if got := save(t, s, b); got != 500 {
+			t.Errorf("batch %d: %d new records, want 500", n, got)
+		}
+		b.Records.Reset()
+		for range 500 {
+			b.Records.Add(new(failed("xxxxx", 1, bounce.Deferred, false)))
+		}
+		want := []string{"0", "<nil>", "0"}
+		if n == 2 {
+			want = []string{"1500", "1500", "1"}
+		}
+		if got := dump(t, r.db, counts); !slices.Equal(got, want) {
+			t.Errorf("after batch %d there are %q, want %q", n, got, want)
+		}
+	}
+	before := dump(t, s.db, "SELECT * FROM recipients")
+
+	var pages int
+	if err := s.db.QueryRowContext(t.Context(), "PRAGMA page_count").Scan(&pages); err != nil {
+		t.Fatal(err)
+	}
+	limit(s, pages+45) // room for one batch, not for two
+	save(t, s, batch(3, true))
+	_, err := s.Save(t.Context(), batch(4, false))
+	if !errors.Is(err, ErrPartsLost) || s.Temporary(err) || !ReadAgain(err) {
+		t.Errorf("a full disk at the second batch: %v, temporary %v, to be read again %v; want what was partial lost, and read again", err, s.Temporary(err), ReadAgain(err))
+	}
+	limit(s, 1<<30)
+	if after := dump(t, s.db, "SELECT * FROM recipients"); !slices.Equal(before, after) {
+		t.Error("a failed transaction has changed recipients")
+	}
+
+	save(t, s, batch(3, true))
+	if err := s.Close(); err != nil {
+		t.Errorf("Close: %v", err)
+	}
+	if got := dump(t, r.db, counts); !slices.Equal(got, []string{"1500", "1500", "1"}) {
+		t.Errorf("closed within a transaction there are %q, want what was whole", got)
+	}
+}
+
+// A database that an import makes is not seen before it is whole.
+func TestANewDatabaseIsBuiltAside(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "b.db")
+	fill := func() *Store {
+		t.Helper()
+		s, err := OpenToFill(t.Context(), path, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	killed := fill() // its file stays, as after a power cut
+	if err := os.WriteFile(killed.path+"-journal", []byte("not a journal"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	killed.lock.Close()
+	defer killed.db.Close()
+
+	s := fill()
+	save(t, s, &bounce.Batch{Records: bounce.NewRecords(failed("a", 1, bounce.Bounced, true))})
+	if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the database is there before it was closed: %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	files, err := os.ReadDir(filepath.Dir(path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		names = append(names, f.Name())
+	}
+	if want := []string{"b.db", "b.db.lock"}; !slices.Equal(names, want) {
+		t.Errorf("after Close there are %q, want %q", names, want)
+	}
+	s = fill()
+	defer s.Close()
+	if s.building() || s.Crashed() {
+		t.Errorf("the database that is there: built anew %v, crashed %v", s.building(), s.Crashed())
+	}
+	if got := dump(t, s.db, "SELECT recipient FROM bounces UNION ALL SELECT * FROM pragma_journal_mode"); !slices.Equal(got, []string{"a@example.com", "wal"}) {
+		t.Errorf("it holds %q", got)
+	}
+
+	built := filepath.Join(t.TempDir(), "c.db")
+	s, err = OpenToFill(t.Context(), built, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(built, []byte("of another program"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err == nil || !strings.Contains(err.Error(), built+".unfinished") {
+		t.Errorf("a file has taken the name in the meantime: %v, want an error that names where the records are", err)
+	}
+	if text, _ := os.ReadFile(built); string(text) != "of another program" {
+		t.Errorf("the other file was changed to %q", text)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
@@ -34,11 +35,13 @@ type addressee struct {
 	delivered int64          // its last delivery in Unix milliseconds; 0 where there was none
 }
 
-// newFailure is a failure in the batch.
+// newFailure is a failure that was added in this transaction.
 type newFailure struct {
-	id     int64
-	record int32 // where it stands in the batch
-	before int32 // the one before it of the same recipient: its place in writer.failures, from 1
+	id      int64
+	at      int64 // Unix milliseconds
+	eventID bounce.EventID
+	verdict int32 // its place in writer.verdicts
+	before  int32 // the one before it of the same recipient: its place in writer.failures, from 1
 }
 
 // touch begins another set of recipients whose rows may change.
@@ -59,23 +62,40 @@ func (w *writer) addressee(key int64) *addressee {
 	return &w.addressees[i]
 }
 
-// failed notes a failure of a recipient: its id, and where it stands in the
-// batch.
-func (w *writer) failed(to bounce.Address, id int64, record int) {
-	p := w.addressee(to.Key())
-	p.to = to
-	w.failures = append(w.failures, newFailure{id, int32(record), p.failures})
+// failed notes a failure and keeps no part of it.
+func (w *writer) failed(r *bounce.Record, id int64) {
+	p := w.addressee(r.To.Key())
+	if p.to.Normal == "" {
+		p.to.Normal = strings.Clone(r.To.Normal)
+		p.to.Domain = p.to.Normal[len(p.to.Normal)-len(r.To.Domain):]
+	}
+	w.failures = append(w.failures, newFailure{id, r.At.UnixMilli(), r.ID, w.verdict(r), p.failures})
 	p.failures = int32(len(w.failures))
 }
 
+// verdict returns the place of what a failure was judged to be.
+func (w *writer) verdict(r *bounce.Record) int32 {
+	f := failure{category: r.Category, reason: r.Reason, disposition: r.Disposition, suppress: r.Suppress, counts: r.Counts(r.Outcome)}
+	i, known := w.verdictAt[f]
+	if !known {
+		f.category = bounce.Category(strings.Clone(string(f.category)))
+		f.reason = bounce.Reason(strings.Clone(string(f.reason)))
+		f.disposition = bounce.Disposition(strings.Clone(string(f.disposition)))
+		i = int32(len(w.verdicts))
+		w.verdicts = append(w.verdicts, f)
+		w.verdictAt[f] = i
+	}
+	return i
+}
+
 // failuresOf appends the new failures of a recipient, oldest first.
-func (w *writer) failuresOf(p *addressee, b *bounce.Batch, to []failure) []failure {
-	var r bounce.Record
+func (w *writer) failuresOf(p *addressee, to []failure) []failure {
 	for i := p.failures; i > 0; {
-		f := &w.failures[i-1]
-		b.Records.Read(int(f.record), &r)
-		to = append(to, failureOf(f.id, &r))
-		i = f.before
+		n := &w.failures[i-1]
+		f := w.verdicts[n.verdict]
+		f.id, f.at, f.eventID = n.id, stamp(time.UnixMilli(n.at)), n.eventID
+		to = append(to, f)
+		i = n.before
 	}
 	slices.SortFunc(to, byTime)
 	return to
@@ -84,7 +104,7 @@ func (w *writer) failuresOf(p *addressee, b *bounce.Batch, to []failure) []failu
 // recipients brings the rows of all recipients up to date that the batch has
 // changed: those that failed, those that had failed and were reached, and
 // those that were decided on.
-func (w *writer) recipients(b *bounce.Batch) error {
+func (w *writer) recipients(*bounce.Batch) error {
 	if len(w.addressees) == 0 {
 		return nil
 	}
@@ -97,7 +117,7 @@ func (w *writer) recipients(b *bounce.Batch) error {
 		return cmp.Or(cmp.Compare(a.to.Normal, b.to.Normal), cmp.Compare(a.key, b.key))
 	})
 	for addressees := range slices.Chunk(w.addressees, recipientsAtOnce) {
-		rows, err := w.goOn(addressees, b)
+		rows, err := w.goOn(addressees)
 		if err != nil {
 			return err
 		}
@@ -113,7 +133,7 @@ func (w *writer) recipients(b *bounce.Batch) error {
 const recipientsAtOnce = 2000
 
 // goOn makes the rows of addressees.
-func (w *writer) goOn(addressees []addressee, b *bounce.Batch) ([]recipientRow, error) {
+func (w *writer) goOn(addressees []addressee) ([]recipientRow, error) {
 	rows := make([]recipientRow, 0, len(addressees))
 	load := func(from []addressee, column string, parameter func(p *addressee, r *packedRows)) (err error) {
 		from = slices.DeleteFunc(slices.Clone(from), func(p addressee) bool { return !p.hasRow })
@@ -135,7 +155,7 @@ func (w *writer) goOn(addressees []addressee, b *bounce.Batch) ([]recipientRow, 
 	known := rows
 	for i := range addressees {
 		p := &addressees[i]
-		failures = w.failuresOf(p, b, failures[:0])
+		failures = w.failuresOf(p, failures[:0])
 		at := deliveredAt(p.delivered)
 		if len(known) > 0 && known[0].key == p.key {
 			r := &known[0]

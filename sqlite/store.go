@@ -42,14 +42,18 @@ type Store struct {
 	policy *bounce.Policy // that the states follow
 	packed []byte         // of the last batch, to be used again
 	ids    []int64        // the same
+	begun  *writer        // holds the partial batches
 	// ScrubQueue keeps forgotten addresses out of the queue memory when a log
 	// of before is read again. It may be nil where none is read.
 	ScrubQueue Scrubber
 
 	path string
-	db   *sql.DB
-	lock *os.File
-	file os.FileInfo // of the database as it was opened
+	// place is the name that it gets once it is built; empty where it has it.
+	place string
+	lost  bool // partial batches were lost
+	db    *sql.DB
+	lock  *os.File
+	file  os.FileInfo // of the database as it was opened
 	// crashed tells that the last writer did not end in order.
 	crashed bool
 }
@@ -57,7 +61,29 @@ type Store struct {
 // Open opens the database for writing, and creates or migrates it. It refuses
 // a database that another process writes, that belongs to another program, that
 // a newer version made, or that is damaged; the error says what to do.
-func Open(ctx context.Context, path string, log *slog.Logger) (_ *Store, err error) {
+func Open(ctx context.Context, path string, log *slog.Logger) (*Store, error) {
+	return openWith(ctx, path, false, log)
+}
+
+// OpenToFill opens a database for an import. One that does not exist yet is
+// built under another name and moved to its place by Close: nothing can be lost
+// in it, so that it needs no log of changes that is safe from a power cut.
+func OpenToFill(ctx context.Context, path string, log *slog.Logger) (*Store, error) {
+	return openWith(ctx, path, true, log)
+}
+
+// The pages that SQLite has at hand, in kilobytes. With its own 2 MB a backlog
+// is read half as fast; in a database of gigabytes most of an import's time goes
+// into pages that there is no room for.
+const (
+	cacheSize     = 8000
+	cacheToFill   = 32000
+	durable       = "_journal_mode=WAL&_synchronous=NORMAL"
+	rebuildable   = "_journal_mode=TRUNCATE&_synchronous=OFF"
+	unfinishedEnd = ".unfinished" // of the name under which a database is built
+)
+
+func openWith(ctx context.Context, path string, toFill bool, log *slog.Logger) (_ *Store, err error) {
 	lock, err := acquire(path + ".lock")
 	if err != nil {
 		return nil, err
@@ -68,11 +94,21 @@ func Open(ctx context.Context, path string, log *slog.Logger) (_ *Store, err err
 			err = errors.Join(err, s.release())
 		}
 	}()
-	if err := precreate(path); err != nil {
+	if err := remove(path+unfinishedEnd, "", "-journal", "-wal", "-shm"); err != nil { // of an import that was killed
 		return nil, err
 	}
-	// 8 MB of pages at hand, where SQLite's 2 MB make a backlog read half as fast.
-	s.db, err = connect(path, "rwc", "_journal_mode=WAL&_txlock=immediate&_synchronous=NORMAL&_cache_size=-8000&_stmt_cache_size=40")
+	pragmas, cache := durable, cacheSize
+	if toFill {
+		cache = cacheToFill
+		if _, err := os.Lstat(path); errors.Is(err, os.ErrNotExist) {
+			s.path, s.place = path+unfinishedEnd, path
+			pragmas = rebuildable
+		}
+	}
+	if err := precreate(s.path); err != nil {
+		return nil, err
+	}
+	s.db, err = connect(s.path, "rwc", fmt.Sprintf("%s&_cache_size=-%d&_busy_timeout=5000&_txlock=immediate&_stmt_cache_size=40", pragmas, cache))
 	if err != nil {
 		return nil, fmt.Errorf("open database %s: %w", path, err)
 	}
@@ -83,7 +119,7 @@ func Open(ctx context.Context, path string, log *slog.Logger) (_ *Store, err err
 	if s.policy, err = appliedPolicy(ctx, s.db); err != nil {
 		return nil, fmt.Errorf("database %s: %w", path, err)
 	}
-	file, err := os.Stat(path)
+	file, err := os.Stat(s.path)
 	if err != nil {
 		return nil, fmt.Errorf("database: %w", err)
 	}
@@ -135,8 +171,12 @@ func giveAway(f *os.File, path string) {
 // the pool may open more connections. Each of these is used by one goroutine at
 // a time, so that SQLite need not lock it.
 func dsn(path, mode, pragmas string) string {
-	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?mode=" + mode + "&_mutex=no&_busy_timeout=5000&_foreign_keys=on&" + pragmas
+	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?mode=" + mode + "&_mutex=no&_foreign_keys=on&" + pragmas
 }
+
+// patient is for those who write beside a daemon or an import, whose
+// transactions may take seconds.
+const patient = "_txlock=immediate&_busy_timeout=30000"
 
 // connect opens a pool of connections, which know the function of bulk.c.
 func connect(path, mode, pragmas string) (*sql.DB, error) {
@@ -154,7 +194,7 @@ func (s *Store) prepare(ctx context.Context, log *slog.Logger) error {
 	if err := s.db.QueryRowContext(ctx, "PRAGMA journal_mode").Scan(&mode); err != nil {
 		return fmt.Errorf("database %s: %w", s.path, err)
 	}
-	if mode != "wal" {
+	if mode != "wal" && !s.building() {
 		return fmt.Errorf("database %s: journal mode is %q where WAL was asked for; is the file system able to lock and map files?", s.path, mode)
 	}
 	if _, err := s.db.ExecContext(ctx, "PRAGMA wal_autocheckpoint = 10000"); err != nil {
@@ -192,14 +232,6 @@ func damaged(path string, err error) error {
 // Crashed reports whether the last writer before this one did not end in order.
 func (s *Store) Crashed() bool { return s.crashed }
 
-// Hurry gives SQLite four times as much memory for an import: in a database of
-// gigabytes most of the time goes into pages that it has no room for.
-func (s *Store) Hurry(ctx context.Context) error {
-	// By Exec, because it is for this one connection.
-	_, err := s.db.ExecContext(ctx, "PRAGMA cache_size = -32000")
-	return err
-}
-
 // Check reports whether the path still names the file that is written to.
 func (s *Store) Check() error {
 	now, err := os.Stat(s.path)
@@ -209,10 +241,17 @@ func (s *Store) Check() error {
 	return nil
 }
 
-// Close marks the stop as an orderly one and closes the file.
+// Close marks the stop as an orderly one and closes the file. One that was built
+// and is not whole, because batches were lost, is deleted.
 func (s *Store) Close() error {
+	if s.begun != nil {
+		_ = s.begun.end(ErrPartsLost) // which the caller knows
+	}
 	// Also when the context of the program is over.
 	_, err := s.db.ExecContext(context.Background(), "UPDATE meta SET value = 1 WHERE name = 'clean'")
+	if err == nil && s.building() {
+		_, err = s.db.ExecContext(context.Background(), "PRAGMA journal_mode = WAL")
+	}
 	return errors.Join(err, s.release())
 }
 
@@ -224,13 +263,51 @@ func (s *Store) release() error {
 	if s.db != nil {
 		err = errors.Join(err, s.db.Close())
 	}
+	switch {
+	case s.file == nil || !s.building():
+	case s.lost: // so that all is read again
+		err = errors.Join(err, remove(s.path, "", "-journal", "-wal", "-shm"))
+	default:
+		err = errors.Join(err, s.moveIntoPlace())
+	}
 	return errors.Join(err, s.lock.Close())
 }
 
+// building reports whether the database is still to be moved to its place.
+func (s *Store) building() bool { return s.place != "" }
+
+// moveIntoPlace gives a database that was built its name, once the disk has
+// all of it.
+func (s *Store) moveIntoPlace() error {
+	if _, err := os.Lstat(s.place); err == nil {
+		return fmt.Errorf("database %s was made by another program in the meantime; what was read is in %s", s.place, s.path)
+	}
+	err := syncFile(s.path)
+	if err == nil {
+		err = os.Rename(s.path, s.place)
+	}
+	if err != nil {
+		return fmt.Errorf("database %s: %w; what was read is in %s", s.place, err, s.path)
+	}
+	s.path, s.place = s.place, ""
+	return syncFile(filepath.Dir(s.path))
+}
+
+// syncFile waits until the disk has all of a file or folder.
+func syncFile(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
 // Remove deletes a database that is closed, with the files beside it.
-func Remove(path string) error {
+func Remove(path string) error { return remove(path, "", "-wal", "-shm", ".lock") }
+
+func remove(path string, ends ...string) error {
 	var errs []error
-	for _, end := range []string{"", "-wal", "-shm", ".lock"} {
+	for _, end := range ends {
 		if err := os.Remove(path + end); err != nil && !errors.Is(err, os.ErrNotExist) {
 			errs = append(errs, err)
 		}
@@ -242,6 +319,16 @@ func Remove(path string) error {
 // batch is worth trying again: a full disk, a lock, a file system that is
 // read-only for the moment.
 func (s *Store) Temporary(err error) bool {
+	return passing(err) && !errors.Is(err, ErrPartsLost)
+}
+
+// ReadAgain reports whether batches were lost for a reason that may pass, so
+// that all that was not saved is worth reading again.
+func ReadAgain(err error) bool {
+	return passing(err) && errors.Is(err, ErrPartsLost)
+}
+
+func passing(err error) bool {
 	var e sqlite3.Error
 	if !errors.As(err, &e) {
 		return false
