@@ -240,7 +240,8 @@ func (p *Pipeline) read(chunks <-chan bounce.Chunk, batches chan<- *bounce.Batch
 		default:
 		}
 		gathered += max(p.batch.Records.Len(), len(p.batch.Successes)/successesALimit)
-		partial := !last && gathered < p.Gather && !(resting && gathered >= p.Gather/gatherParts)
+		enough := gathered >= p.Gather || resting && gathered >= p.Gather/gatherParts
+		partial := !last && !enough
 		if !partial {
 			gathered = 0
 		}

@@ -87,7 +87,7 @@ func (w *writer) successes(b *bounce.Batch) error {
 			buckets = append(buckets, int64(news[i].bucket))
 		}
 	}
-	w.deliveries = slices.Grow(w.deliveries, len(news)+b.Records.Len())
+	w.deliveries = slices.Grow(w.deliveries, len(news))
 	return w.mergeBuckets("successes", "ids", buckets, func(bucket int64, known []byte) ([]byte, bool) {
 		n := 0
 		for n < len(news) && int64(news[n].bucket) == bucket {
@@ -136,44 +136,73 @@ const (
 	bucketShift  = 51 // 8,192 buckets: a few kilobytes each at a million addresses
 )
 
-// lastDeliveries notes the deliveries of the batch, and finds the last
+// newest joins what two entries of one address say.
+func newest(a, b int64) int64 { return max(a&^hasFailed, b&^hasFailed) | (a|b)&hasFailed }
+
+// byKey sorts deliveries, and leaves one of each address.
+func byKey(all []delivery) []delivery {
+	slices.SortFunc(all, func(a, b delivery) int { return cmp.Compare(a.key, b.key) })
+	one := all[:0]
+	for _, d := range all {
+		if last := len(one) - 1; last >= 0 && one[last].key == d.key {
+			one[last].last = newest(one[last].last, d.last)
+		} else {
+			one = append(one, d)
+		}
+	}
+	return one
+}
+
+// sortDeliveries puts the deliveries of the batch aside until the transaction
+// ends.
+func (w *writer) sortDeliveries(*bounce.Batch) error {
+	w.runs = append(w.runs, slices.Clone(byKey(w.deliveries)))
+	w.deliveries = w.deliveries[:0]
+	return nil
+}
+
+// lastDeliveries notes the deliveries of the transaction, and finds the last
 // delivery to every address whose row in recipients may change.
 func (w *writer) lastDeliveries(*bounce.Batch) error {
+	failed := make([]delivery, len(w.addressees))
 	for i := range w.addressees {
-		w.deliveries = append(w.deliveries, delivery{uint64(w.addressees[i].key), hasFailed})
+		failed[i] = delivery{uint64(w.addressees[i].key), hasFailed}
 	}
-	slices.SortFunc(w.deliveries, func(a, b delivery) int { return cmp.Compare(a.key, b.key) })
+	runs := append(w.runs, byKey(failed))
+	var touched [1 << (64 - bucketShift)]bool
+	for _, run := range runs {
+		for i := range run {
+			touched[run[i].key>>bucketShift] = true
+		}
+	}
 	var buckets []int64
-	for i := range w.deliveries {
-		if bucket := int64(w.deliveries[i].key >> bucketShift); i == 0 || bucket != buckets[len(buckets)-1] {
-			buckets = append(buckets, bucket)
+	for bucket := range touched {
+		if touched[bucket] {
+			buckets = append(buckets, int64(bucket))
 		}
 	}
-	rest := w.deliveries
+	var news []delivery
 	return w.mergeBuckets("deliveries", "entries", buckets, func(bucket int64, known []byte) ([]byte, bool) {
-		n := 0
-		for n < len(rest) && int64(rest[n].key>>bucketShift) == bucket {
-			n++
+		news = news[:0]
+		for i, run := range runs {
+			n := 0
+			for n < len(run) && int64(run[n].key>>bucketShift) == bucket {
+				n++
+			}
+			news, runs[i] = append(news, run[:n]...), run[n:]
 		}
-		news := rest[:n]
-		rest = rest[n:]
-		return w.mergeDeliveries(known, news)
+		return w.mergeDeliveries(known, byKey(news))
 	})
 }
 
-// mergeDeliveries merges two sorted runs, of which the second may name an
-// address several times.
+// mergeDeliveries merges two sorted runs.
 func (w *writer) mergeDeliveries(known []byte, news []delivery) (merged []byte, changed bool) {
 	merged = make([]byte, 0, len(known)+deliverySize*len(news))
 	put := func(d delivery) {
 		merged = binary.BigEndian.AppendUint64(merged, d.key)
 		merged = binary.BigEndian.AppendUint64(merged, uint64(d.last))
 	}
-	for len(news) > 0 {
-		d := news[0]
-		for news = news[1:]; len(news) > 0 && news[0].key == d.key; news = news[1:] {
-			d.last = max(d.last&^hasFailed, news[0].last&^hasFailed) | (d.last|news[0].last)&hasFailed
-		}
+	for _, d := range news {
 		for len(known) > 0 && binary.BigEndian.Uint64(known) < d.key {
 			merged, known = append(merged, known[:deliverySize]...), known[deliverySize:]
 		}
@@ -182,7 +211,7 @@ func (w *writer) mergeDeliveries(known []byte, news []delivery) (merged []byte, 
 			before = int64(binary.BigEndian.Uint64(known[8:]))
 			known = known[deliverySize:]
 		}
-		after := delivery{d.key, max(d.last&^hasFailed, before&^hasFailed) | (d.last|before)&hasFailed}
+		after := delivery{d.key, newest(d.last, before)}
 		put(after)
 		changed = changed || after.last != before
 		// An address that fails now, or that had failed and was reached.

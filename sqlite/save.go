@@ -46,7 +46,7 @@ func (s *Store) Save(ctx context.Context, b *bounce.Batch) (isNew int, err error
 		s.lost = s.lost || errors.Is(err, ErrPartsLost)
 		return 0, err
 	}
-	s.packed, s.ids = w.packed, w.ids
+	s.room = w.room
 	return isNew, nil
 }
 
@@ -64,7 +64,7 @@ func (s *Store) newWriter(ctx context.Context) (*writer, error) {
 		return nil, err
 	}
 	w := &writer{
-		ctx: ctx, conn: tx, tx: tx, policy: s.policy, now: stamp(s.now()), scrubQueue: s.ScrubQueue, packed: s.packed, ids: s.ids,
+		ctx: ctx, conn: tx, tx: tx, policy: s.policy, now: stamp(s.now()), scrubQueue: s.ScrubQueue, room: s.room,
 		counts: make(map[dayDomain]*outcomes), verdictAt: make(map[failure]int32),
 	}
 	w.touch(0)
@@ -84,6 +84,7 @@ func (w *writer) take(b *bounce.Batch) error {
 	}
 	steps := []step{
 		{"successes", w.successes},
+		{"order of deliveries", w.sortDeliveries},
 		{"bounces", w.bounces},
 	}
 	if !b.Partial {
@@ -150,8 +151,16 @@ func end(ctx context.Context, tx *sql.Conn, err error) error {
 	return err
 }
 
+// room is memory that one transaction leaves to the next.
+type room struct {
+	packed     []byte     // for packedRows
+	ids        []int64    // for what became of them
+	deliveries []delivery // the new successes of a batch
+}
+
 // writer is one transaction.
 type writer struct {
+	room
 	ctx       context.Context //nolint:containedctx // of this one transaction
 	conn      *sql.Conn       // that holds it, where it is one for batches
 	tx        querier
@@ -176,7 +185,7 @@ type writer struct {
 	failures   []newFailure    // of theirs
 	verdicts   []failure       // what the failures were judged to be, each once, without what is only theirs
 	verdictAt  map[failure]int32
-	deliveries []delivery // the new successes
+	runs       [][]delivery // the new successes, each run sorted
 }
 
 type dayDomain struct {
@@ -212,7 +221,11 @@ const insertBounce = `
 	ON CONFLICT (event_id) DO NOTHING`
 
 func (w *writer) bounces(b *bounce.Batch) error {
-	w.failures = slices.Grow(w.failures, b.Records.Len())
+	room := b.Records.Len()
+	if b.Partial && w.failures == nil {
+		room *= 8 // for those to come
+	}
+	w.failures = slices.Grow(w.failures, room)
 	var r bounce.Record
 	return w.bulk(b.Records.Len(), insertBounce,
 		func(i int, row *packedRows) {

@@ -47,7 +47,7 @@ type newFailure struct {
 // touch begins another set of recipients whose rows may change.
 func (w *writer) touch(n int) {
 	w.addressees, w.place = make([]addressee, 0, n), make(map[int64]int32, n)
-	w.failures, w.deliveries = nil, nil
+	w.failures, w.deliveries, w.runs = nil, w.deliveries[:0], nil
 }
 
 // addressee returns the recipient of a key. It is valid until the next one is

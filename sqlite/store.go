@@ -40,8 +40,7 @@ type Store struct {
 	Now func() time.Time
 
 	policy *bounce.Policy // that the states follow
-	packed []byte         // of the last batch, to be used again
-	ids    []int64        // the same
+	room   room           // of the last transaction
 	begun  *writer        // holds the partial batches
 	// ScrubQueue keeps forgotten addresses out of the queue memory when a log
 	// of before is read again. It may be nil where none is read.
