@@ -8,9 +8,9 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 )
 
-// check runs the examples of all rules against the whole ordered set, and
+// Check runs the examples of all rules against the whole ordered set, and
 // returns what is wrong with it: each with the rules and the files.
-func (c *Classifier) check() error {
+func (c *Classifier) Check() error {
 	errs := c.checkIDs()
 	byID := make(map[string]*Rule, len(c.rules))
 	for i := range c.rules {
@@ -18,6 +18,11 @@ func (c *Classifier) check() error {
 	}
 	for i := range c.rules {
 		r := &c.rules[i]
+		for _, e := range slices.Concat(r.any, r.with, r.not, r.mark) {
+			if e.re().MatchString("") {
+				errs = append(errs, fmt.Errorf("%s: rule %s: expression %q matches any reply", r.File, r.ID, e.pattern))
+			}
+		}
 		for _, reply := range r.Decides {
 			j := example(r, reply)
 			if _, ok := r.match(j); !ok {

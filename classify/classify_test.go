@@ -24,6 +24,12 @@ func builtin(t testing.TB) *classify.Classifier {
 	return c
 }
 
+func TestBuiltInRulesHoldTheirExamples(t *testing.T) {
+	if err := builtin(t).Check(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestVerdictsOnVectors(t *testing.T) {
 	f, err := os.Open("testdata/vectors.tsv")
 	if err != nil {

@@ -5,26 +5,24 @@ import (
 	"regexp"
 	"regexp/syntax"
 	"strings"
+	"sync"
 )
 
 // expression is a regular expression behind the literals of which a text must
 // hold one before it is asked. Most expressions are turned away by them.
 type expression struct {
-	re       *regexp.Regexp
-	literals []string // empty where the expression has none worth asking for
+	pattern  string
+	re       func() *regexp.Regexp // compiled when it is first asked, as most never are
+	literals []string              // empty where the expression has none worth asking for
 }
 
 func compile(pattern string) (expression, error) {
-	re, err := regexp.Compile(pattern)
-	if err != nil {
-		return expression{}, fmt.Errorf("expression %q: %w", pattern, err)
-	}
 	tree, err := syntax.Parse(pattern, syntax.Perl)
 	if err != nil {
 		return expression{}, fmt.Errorf("expression %q: %w", pattern, err)
 	}
 	literals, _ := mandatory(tree.Simplify())
-	return expression{re, literals}, nil
+	return expression{pattern, sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(pattern) }), literals}, nil
 }
 
 // find returns where in the text the expression matches, or nil.
@@ -32,7 +30,7 @@ func (e *expression) find(text string, has *trigrams) []int {
 	if !e.possible(text, has) {
 		return nil
 	}
-	return e.re.FindStringIndex(text)
+	return e.re().FindStringIndex(text)
 }
 
 func (e *expression) possible(text string, has *trigrams) bool {

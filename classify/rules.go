@@ -220,8 +220,6 @@ func (r *Rule) compile() error {
 			switch {
 			case err != nil:
 				errs = append(errs, err)
-			case e.re.MatchString(""):
-				errs = append(errs, fmt.Errorf("expression %q matches any reply", p))
 			case strings.ToLower(p) != p && !strings.Contains(p, `\`):
 				errs = append(errs, fmt.Errorf("expression %q has capitals, but replies are read in lower case", p))
 			}

@@ -63,6 +63,9 @@ func (a *app) rulesCheck() *cobra.Command {
 	folder := rulesFlag(c)
 	c.RunE = func(*cobra.Command, []string) error {
 		classifier, err := a.classifier(*folder)
+		if err == nil {
+			err = classifier.Check()
+		}
 		if err != nil {
 			return err
 		}
