@@ -142,6 +142,11 @@ func (r Reason) Advice() string {
 	return ""
 }
 
+// AsIntended reports whether nobody has to do anything about a failure for this
+// reason: a retry passes greylisting, and what our own server refused by the maps
+// was to be refused.
+func (r Reason) AsIntended() bool { return r == Greylisted || r == Suppressed }
+
 // AddressBad reports whether a reason says that the address itself is bad.
 func (r Reason) AddressBad() bool {
 	for i := range Reasons {

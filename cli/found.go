@@ -26,6 +26,16 @@ type problem struct {
 
 // found asks the database.
 func found(ctx context.Context, r *sqlite.Reader) (*findings, error) {
+	own, err := r.SenderProblemsByProvider(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return foundBeside(ctx, r, own)
+}
+
+// foundBeside asks the database for the recipients alone, because to look at all
+// failures takes long in one of gigabytes.
+func foundBeside(ctx context.Context, r *sqlite.Reader, own []sqlite.Problem) (*findings, error) {
 	f := &findings{states: make(map[string]int)}
 	states, err := r.States(ctx)
 	if err != nil {
@@ -37,11 +47,7 @@ func found(ctx context.Context, r *sqlite.Reader) (*findings, error) {
 	if f.bad, err = r.BadByReason(ctx); err != nil {
 		return nil, err
 	}
-	rows, err := r.SenderProblemsByProvider(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for _, row := range rows {
+	for _, row := range own {
 		i := slices.IndexFunc(f.own, func(p problem) bool { return p.name == row.Name })
 		if i < 0 {
 			i = len(f.own)
@@ -161,7 +167,7 @@ func (f *findings) print(out *screen, path string) error {
 		}
 	}
 	if len(f.own) > 0 {
-		title("Your own problem: failed attempts that are not about the recipient, and at whom")
+		title("Your own problem: new failures that are not about the recipient, and at whom")
 		g := out.table("", "", "")
 		for _, p := range f.own {
 			g.row(p.n, p.name, p.who(3))

@@ -157,6 +157,7 @@ func (a *app) importOnce(ctx context.Context, c config.Config, files []string, a
 			}
 		}()
 	}
+	s.store.CountProblems()
 	var progress func(done, total int64)
 	clear := func() {}
 	if f, ok := a.stderr.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
@@ -192,7 +193,7 @@ func (a *app) importOnce(ctx context.Context, c config.Config, files []string, a
 			fmt.Fprintf(a.stderr, "%s: no line of a mail server in it\n", printable(path))
 		}
 	}
-	return a.summary(ctx, c.Database, &p.Progress, took, unjoined)
+	return a.summary(ctx, c.Database, &p.Progress, s.store.Problems(), took, unjoined)
 }
 
 // readable refuses what cannot be read before anything is written, and reports
@@ -244,13 +245,13 @@ func progressLine(w io.Writer) (progress func(done, total int64), clear func()) 
 }
 
 // summary tells what was read, and what the database holds now.
-func (a *app) summary(ctx context.Context, path string, p *pipeline.Progress, took time.Duration, unjoined int) error {
+func (a *app) summary(ctx context.Context, path string, p *pipeline.Progress, own []sqlite.Problem, took time.Duration, unjoined int) error {
 	r, err := sqlite.OpenReader(ctx, path)
 	if err != nil {
 		return err
 	}
 	defer r.Close()
-	f, err := found(ctx, r)
+	f, err := foundBeside(ctx, r, own)
 	if err != nil {
 		return err
 	}

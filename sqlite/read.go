@@ -157,16 +157,8 @@ func (r *Reader) Gaps(ctx context.Context) ([]Count, error) {
 		ORDER BY 2 DESC, 1`)
 }
 
-// Problem is a number of failed attempts that are not about the recipients.
-type Problem struct {
-	Name     string // category / reason
-	Provider string // who refused: the provider, or the domain where none is known
-	N        int
-}
-
 // asIntended are the reasons, for SQL, of failures for which nobody has to do
-// anything: a retry passes greylisting, and what our own server refused by the
-// maps was to be refused.
+// anything: see bounce.Reason.AsIntended.
 const asIntended = "('greylisted', 'suppressed')"
 
 // SenderProblemsByProvider returns how many failed attempts were about us, by

@@ -47,6 +47,7 @@ func (s *Store) Save(ctx context.Context, b *bounce.Batch) (isNew int, err error
 		return 0, err
 	}
 	s.room = w.room
+	s.problems.add(w.problems)
 	return isNew, nil
 }
 
@@ -66,6 +67,9 @@ func (s *Store) newWriter(ctx context.Context) (*writer, error) {
 	w := &writer{
 		ctx: ctx, conn: tx, tx: tx, policy: s.policy, now: stamp(s.now()), scrubQueue: s.ScrubQueue, room: s.room,
 		counts: make(map[dayDomain]*outcomes), verdictAt: make(map[failure]int32),
+	}
+	if s.problems != nil {
+		w.problems = make(problems)
 	}
 	w.touch(0)
 	return w, nil
@@ -176,6 +180,7 @@ type writer struct {
 	// scrubQueue is Store.ScrubQueue.
 	scrubQueue Scrubber
 	counts     map[dayDomain]*outcomes
+	problems   problems // nil where they are not counted
 	// countedSince is the first day that has counts, where earlier ones were
 	// deleted.
 	countedSince int64
@@ -269,6 +274,9 @@ func (w *writer) bounces(b *bounce.Batch) error {
 		func(i int, id int64) {
 			b.Records.Read(i, &r)
 			w.isNew++
+			if w.problems != nil {
+				w.problems.count(&r)
+			}
 			if r.Reason != bounce.Suppressed { // our own refusal says nothing new of the address
 				w.failed(&r, id)
 			}

@@ -41,7 +41,9 @@ type Store struct {
 
 	policy *bounce.Policy // that the states follow
 	room   room           // of the last transaction
-	begun  *writer        // holds the partial batches
+	// problems is what Problems returns; nil where it is not asked for.
+	problems problems
+	begun    *writer // holds the partial batches
 	// ScrubQueue keeps forgotten addresses out of the queue memory when a log
 	// of before is read again. It may be nil where none is read.
 	ScrubQueue Scrubber
@@ -239,6 +241,9 @@ func (s *Store) Check() error {
 	}
 	return nil
 }
+
+// CountProblems has what Problems returns counted from here on.
+func (s *Store) CountProblems() { s.problems = make(problems) }
 
 // Close marks the stop as an orderly one and closes the file. One that was built
 // and is not whole, because batches were lost, is deleted.
