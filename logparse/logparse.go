@@ -19,6 +19,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cespare/xxhash/v2"
+
 	"github.com/bouncetail/bouncetail/bounce"
 )
 
@@ -232,7 +234,11 @@ func (p *Parser) Line(line []byte, yield func(*bounce.Event)) {
 			if h.made {
 				line = fmt.Appendf(nil, "%s %s: %s", h.host, h.tag, h.body)
 			}
-			p.event.ID = bounce.NewEventID(p.seconds, line)
+			if p.event.Outcome == bounce.Sent {
+				p.event.ID = bounce.NewSuccessID(p.seconds, xxhash.Sum64(line))
+			} else {
+				p.event.ID = bounce.NewEventID(p.seconds, line)
+			}
 			yield(&p.event)
 			for _, to := range h.others {
 				ev := p.event
