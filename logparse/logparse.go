@@ -167,8 +167,7 @@ func (p *Parser) TakeUnread() []bounce.Unread {
 
 // Parse reads the whole lines in block, each with its newline, calls yield for
 // each event, in order, and returns how many lines there were. An event is only
-// valid during the call, and its strings lie in the block; those of an attempt
-// that failed may be kept.
+// valid during the call, and its strings lie in the block.
 func (p *Parser) Parse(block []byte, yield func(*bounce.Event)) int {
 	before := p.counts.Lines
 	for len(block) > 0 {

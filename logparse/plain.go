@@ -61,9 +61,6 @@ func plainDelivery(line string, colon int, ev *bounce.Event) bool {
 		return false
 	}
 	sent := strings.HasPrefix(line[statusAt+len(mark):], "sent (")
-	if !sent {
-		line = strings.Clone(line) // one copy for all that is kept of a failure
-	}
 	to, rest, ok := plainAddress(line[colon+2:], "to=<")
 	if !ok {
 		return false
@@ -248,8 +245,6 @@ func plainExim(body []byte, id int, ev *bounce.Event) bool {
 	default:
 		return false
 	}
-	line = strings.Clone(line) // one copy for all that is kept of a failure
-	ev.QueueID = line[:id]
 	return plainEximFailed(line[id+4:], ev)
 }
 
