@@ -78,6 +78,7 @@ type Options struct {
 // Parser reads the lines of one stream. It is not safe for concurrent use.
 type Parser struct {
 	grammars      []grammar
+	postfix       bool // its grammar is among them
 	zone          *time.Location
 	hide          func(line string) string
 	last          time.Time // the last stamp, which tells the year of the next
@@ -126,6 +127,7 @@ func New(o Options) (*Parser, error) {
 		}
 		p.grammars = grammars[i : i+1]
 	}
+	p.postfix = p.grammars[0].mta == bounce.Postfix
 	if p.zone == nil {
 		p.zone = time.Local
 	}
@@ -193,17 +195,20 @@ func (p *Parser) Line(line []byte, yield func(*bounce.Event)) {
 		line = line[:n-1]
 	}
 	h := &p.header
-	known, whole := p.lead.cut(line, h)
-	if !known {
+	rest, known := p.lead.cut(line, h)
+	switch {
+	case !known:
 		*h = header{}
 		p.timed = false
-		if whole = cutHeader(line, h); whole {
-			p.lead.learn(line, h)
-		} else {
+		if !cutHeader(line, h) {
 			p.lead.forget()
+			return
 		}
-	}
-	if !whole {
+		p.lead.learn(line, h)
+	case p.postfix && takesIn(rest):
+		p.counts.Recognised++
+		return
+	case !p.lead.cutRest(rest, h):
 		return
 	}
 	for i := range p.grammars {
