@@ -369,7 +369,7 @@ func (q *Queue) sweep(now time.Time) {
 // stable order. They are taken as stored from then on: the caller saves them
 // or starts anew from the database.
 func (q *Queue) Changes() ([]bounce.QueueEntry, error) {
-	var entries []bounce.QueueEntry
+	entries := make([]bounce.QueueEntry, 0, len(q.changed)+len(q.ended))
 	for _, m := range q.changed {
 		data, err := json.Marshal(entry{m.sender, m.hasSender, string(m.messageID), m.deferrals.byRecipient()})
 		if err != nil {

@@ -11,7 +11,7 @@ import (
 // hash table with linear probing: a quarter of the cost of a Go map.
 type table struct {
 	seed  maphash.Seed
-	slots []slot // a power of two of them, at most half of them taken
+	slots []slot // a power of two of them, at most three quarters of them taken
 	taken int
 }
 
@@ -48,7 +48,7 @@ func (t *table) find(origin uint32, id string) (*message, uint64) {
 
 // add takes a message whose key is not in the table.
 func (t *table) add(m *message) {
-	if t.taken++; 2*t.taken > len(t.slots) {
+	if t.taken++; 4*t.taken > 3*len(t.slots) {
 		old := t.slots
 		t.slots = make([]slot, 2*len(old))
 		for _, s := range old {
