@@ -83,7 +83,8 @@ func (r *Reply) Remote() bool { return r.SMTPCode != 0 }
 // gives the same id wherever it is read: live, in a copy, in an archive. Its
 // first four bytes are the stamp, so that ids grow with time and an index on
 // them is appended to rather than scattered over; the other eight are the head
-// of a SHA-256.
+// of a SHA-256. Of a delivery that succeeded they are those of a faster hash,
+// for it is only counted, and once.
 type EventID [12]byte
 
 // NewEventID returns the id of line. The stamp is in seconds and taken from
@@ -91,6 +92,15 @@ type EventID [12]byte
 // because what is inferred from outside may differ between two readings.
 func NewEventID(stamp uint32, line []byte) EventID {
 	return eventID(stamp, sha256.Sum256(line))
+}
+
+// NewSuccessID returns the id of a line that tells of a delivery that
+// succeeded, out of a hash of the line that never changes.
+func NewSuccessID(stamp uint32, hash uint64) EventID {
+	var id EventID
+	binary.BigEndian.PutUint32(id[:], stamp)
+	binary.BigEndian.PutUint64(id[4:], hash)
+	return id
 }
 
 // ForRecipient returns the id of the part of an event that concerns one

@@ -107,6 +107,7 @@ func (c *Classifier) Verdict(d *bounce.Delivery) bounce.Verdict {
 
 // judge gives the verdict on a new shape and remembers it.
 func (c *Classifier) judge(at shape) seen {
+	at.enhanced = strings.Clone(at.enhanced) // of a line that is not kept
 	j := newJudged(at)
 	v := bound(c.decide(j), j)
 	v.Provider = at.provider

@@ -99,8 +99,10 @@ func retryAfter(text string) time.Duration {
 		n, _ := strconv.Atoi(m[i]) // digits alone
 		return time.Duration(n)
 	}
-	d := number(1)*time.Hour + number(2)*time.Minute + number(3)*time.Second
-	if m[4] != "" {
+	var d time.Duration
+	if m[4] == "" {
+		d = number(1)*time.Hour + number(2)*time.Minute + number(3)*time.Second
+	} else {
 		unit := time.Second
 		switch m[5][0] | 0x20 {
 		case 'm':

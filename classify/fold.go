@@ -91,8 +91,17 @@ func (f *folding) rune() {
 // word takes a run of letters and digits: a word, a number, a mark or an id.
 func (f *folding) word() {
 	start := f.at
-	digits, changes := 0, 0
 	end := start
+	for end < len(f.in) && letter[f.in[end]] {
+		end++
+	}
+	if end == len(f.in) || !digit[f.in[end]] { // a word, as nearly all are
+		f.at = end
+		f.lower(start)
+		return
+	}
+	digits, changes := 0, 0
+	end = start
 	for end < len(f.in) && word[f.in[end]] {
 		if digit[f.in[end]] {
 			if digits++; end > start && !digit[f.in[end-1]] {
@@ -105,10 +114,6 @@ func (f *folding) word() {
 	}
 	f.at = end
 	switch {
-	case digits == 0:
-		for i := start; i < end; i++ {
-			f.put(f.in[i] | 0x20)
-		}
 	case digits == end-start:
 		f.number(start)
 	case changes == 1 && end-start <= 9 && !f.isLabel(start, end):
@@ -121,6 +126,15 @@ func (f *folding) word() {
 		}
 	default:
 		f.put('#')
+	}
+}
+
+// lower takes letters from start on.
+func (f *folding) lower(start int) {
+	n := len(f.out)
+	f.out = append(f.out, f.in[start:f.at]...)
+	for i := n; i < len(f.out); i++ {
+		f.out[i] |= 0x20
 	}
 }
 

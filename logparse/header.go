@@ -126,19 +126,14 @@ func (l *lead) learn(line []byte, h *header) {
 
 func (l *lead) forget() { *l = lead{start: l.start[:0]} }
 
-// cut reads a header that begins as the one that was learned: all but the
-// stamp, down to the second, and the host.
-func (l *lead) cut(line []byte, h *header) (ok, whole bool) {
+// cut takes what was learned off the front of a line: all of its header but the
+// tag. It returns false where the line begins otherwise.
+func (l *lead) cut(line []byte, h *header) (rest []byte, known bool) {
 	if len(l.start) == 0 || len(line) <= len(l.start) || string(line[:len(l.start)]) != string(l.start) {
-		return false, false
+		return nil, false
 	}
-	rest := line[len(l.start):]
+	rest = line[len(l.start):]
 	h.made, h.others = false, nil
-	if l.exim {
-		// A zone or a process may stand before the body (cutISO).
-		h.body = rest
-		return rest[0] != '+' && rest[0] != '-' && rest[0] != '[', true
-	}
 	if l.fraction {
 		h.stamp.nan = 0
 		if rest[0] == '.' {
@@ -149,11 +144,28 @@ func (l *lead) cut(line []byte, h *header) (ok, whole bool) {
 			}
 		}
 		if len(rest) < len(l.host) || string(rest[:len(l.host)]) != string(l.host) {
-			return false, false
+			return nil, false
 		}
 		rest = rest[len(l.host):]
 	}
-	return true, cutTag(rest, h)
+	// In Exim's own form a zone or a process may stand before the body (cutISO).
+	return rest, !l.exim || rest[0] != '+' && rest[0] != '-' && rest[0] != '['
+}
+
+// cutRest reads what stands behind that.
+func (l *lead) cutRest(rest []byte, h *header) bool {
+	if l.exim {
+		h.body = rest
+		return true
+	}
+	return cutTag(rest, h)
+}
+
+// takesIn reports whether a line is of the part of Postfix that takes mail in,
+// by what stands behind the host. Every third line is, and tells of no delivery.
+func takesIn(rest []byte) bool {
+	const tag = "postfix/smtpd["
+	return len(rest) > len(tag) && string(rest[:len(tag)]) == tag
 }
 
 func cutPriority(line []byte) []byte {

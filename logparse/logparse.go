@@ -19,6 +19,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cespare/xxhash/v2"
+
 	"github.com/bouncetail/bouncetail/bounce"
 )
 
@@ -76,6 +78,7 @@ type Options struct {
 // Parser reads the lines of one stream. It is not safe for concurrent use.
 type Parser struct {
 	grammars      []grammar
+	postfix       bool // its grammar is among them
 	zone          *time.Location
 	hide          func(line string) string
 	last          time.Time // the last stamp, which tells the year of the next
@@ -124,6 +127,7 @@ func New(o Options) (*Parser, error) {
 		}
 		p.grammars = grammars[i : i+1]
 	}
+	p.postfix = p.grammars[0].mta == bounce.Postfix
 	if p.zone == nil {
 		p.zone = time.Local
 	}
@@ -165,8 +169,7 @@ func (p *Parser) TakeUnread() []bounce.Unread {
 
 // Parse reads the whole lines in block, each with its newline, calls yield for
 // each event, in order, and returns how many lines there were. An event is only
-// valid during the call, and its strings lie in the block; those of an attempt
-// that failed may be kept.
+// valid during the call, and its strings lie in the block.
 func (p *Parser) Parse(block []byte, yield func(*bounce.Event)) int {
 	before := p.counts.Lines
 	for len(block) > 0 {
@@ -192,17 +195,20 @@ func (p *Parser) Line(line []byte, yield func(*bounce.Event)) {
 		line = line[:n-1]
 	}
 	h := &p.header
-	known, whole := p.lead.cut(line, h)
-	if !known {
+	rest, known := p.lead.cut(line, h)
+	switch {
+	case !known:
 		*h = header{}
 		p.timed = false
-		if whole = cutHeader(line, h); whole {
-			p.lead.learn(line, h)
-		} else {
+		if !cutHeader(line, h) {
 			p.lead.forget()
+			return
 		}
-	}
-	if !whole {
+		p.lead.learn(line, h)
+	case p.postfix && takesIn(rest):
+		p.counts.Recognised++
+		return
+	case !p.lead.cutRest(rest, h):
 		return
 	}
 	for i := range p.grammars {
@@ -232,7 +238,11 @@ func (p *Parser) Line(line []byte, yield func(*bounce.Event)) {
 			if h.made {
 				line = fmt.Appendf(nil, "%s %s: %s", h.host, h.tag, h.body)
 			}
-			p.event.ID = bounce.NewEventID(p.seconds, line)
+			if p.event.Outcome == bounce.Sent {
+				p.event.ID = bounce.NewSuccessID(p.seconds, xxhash.Sum64(line))
+			} else {
+				p.event.ID = bounce.NewEventID(p.seconds, line)
+			}
 			yield(&p.event)
 			for _, to := range h.others {
 				ev := p.event

@@ -303,6 +303,19 @@ func TestSameLineSameIDWhereverItIsKept(t *testing.T) {
 	}
 }
 
+// The ids are stored, so that no version may make others of the same lines.
+func TestIDsNeverChange(t *testing.T) {
+	for status, want := range map[string]string{
+		"dsn=5.1.1, status=bounced (host mx.b.example[192.0.2.1] said: 550 5.1.1 no (in reply to RCPT TO command))": "01afd0c0784ce406ae75236c",
+		"dsn=2.0.0, status=sent (250 2.0.0 Ok: queued as 4B2A)":                                                     "01afd0c01e8929a32d2c81fc",
+	} {
+		got := events(newParser(t, ""), postfix+"to=<a@b.example>, "+delivery+status)
+		if len(got) != 1 || got[0].ID.String() != want {
+			t.Errorf("a line with %q gives %v, want one with the id %s", status, got, want)
+		}
+	}
+}
+
 func TestMTAOfTheSettingsAlone(t *testing.T) {
 	line := exim + "** a@b.example R=x T=y: Unrouteable address\n"
 	if got := events(newParser(t, bounce.Postfix), line); len(got) > 0 {

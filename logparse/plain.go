@@ -53,17 +53,8 @@ func plainPostfix(body []byte, colon int, ev *bounce.Event) bool {
 }
 
 // plainDelivery reads a delivery, which is nearly always one that succeeded or
-// one that another server refused.
+// one that another server refused. No field before dsn= holds a comma.
 func plainDelivery(line string, colon int, ev *bounce.Event) bool {
-	const mark = ", status="
-	statusAt := strings.Index(line, mark)
-	if statusAt < 0 {
-		return false
-	}
-	sent := strings.HasPrefix(line[statusAt+len(mark):], "sent (")
-	if !sent {
-		line = strings.Clone(line) // one copy for all that is kept of a failure
-	}
 	to, rest, ok := plainAddress(line[colon+2:], "to=<")
 	if !ok {
 		return false
@@ -74,22 +65,24 @@ func plainDelivery(line string, colon int, ev *bounce.Event) bool {
 			return false
 		}
 	}
-	rest, found := strings.CutPrefix(rest, ", relay=")
-	if !found || statusAt < len(line)-len(rest) {
+	if !strings.HasPrefix(rest, ", relay=") {
 		return false
 	}
-	// The first status= is Postfix's own: no field before it holds a comma.
-	fields, status := line[len(line)-len(rest):statusAt], line[statusAt+len(mark):]
-	at := strings.LastIndexByte(fields, ',')
-	if at < 0 || strings.IndexByte(fields, '(') >= 0 || strings.IndexByte(fields, '<') >= 0 || strings.IndexByte(fields, '"') >= 0 {
+	relay, rest, found := strings.Cut(rest[len(", relay="):], ",")
+	for strings.HasPrefix(rest, " delay") || strings.HasPrefix(rest, " conn_use=") {
+		_, rest, found = strings.Cut(rest, ",")
+	}
+	const before, behind = " dsn=", ", status="
+	const end = len(before + "5.1.1" + behind)
+	if !found || len(rest) < end || rest[:len(before)] != before || rest[end-len(behind):end] != behind {
 		return false
 	}
-	dsn, found := strings.CutPrefix(fields[at:], ", dsn=")
-	if !found || !plainDSN(dsn) {
+	dsn, status := rest[len(before):end-len(behind)], rest[end:]
+	if !plainDSN(dsn) {
 		return false
 	}
 	ev.Kind, ev.QueueID, ev.Recipient, ev.OriginalRecipient = bounce.EventAttempt, line[:colon], clean(to), clean(original)
-	if sent {
+	if strings.HasPrefix(status, "sent (") {
 		ev.Outcome = bounce.Sent
 		return dsn[0] == '2'
 	}
@@ -102,7 +95,6 @@ func plainDelivery(line string, colon int, ev *bounce.Event) bool {
 	default:
 		return false
 	}
-	relay, _, _ := strings.Cut(fields, ",")
 	if !found || !plainRelay(relay, &ev.Reply) {
 		return false
 	}
@@ -248,8 +240,6 @@ func plainExim(body []byte, id int, ev *bounce.Event) bool {
 	default:
 		return false
 	}
-	line = strings.Clone(line) // one copy for all that is kept of a failure
-	ev.QueueID = line[:id]
 	return plainEximFailed(line[id+4:], ev)
 }
 

@@ -22,6 +22,16 @@ type deferral struct {
 	Reply             bounce.Reply `json:"r"`
 }
 
+// clone returns a copy with texts of its own, in one piece of memory.
+func (d deferral) clone() deferral {
+	texts := [...]*string{&d.OriginalRecipient, &d.DSN, &d.Reply.EnhancedCode, &d.Reply.Text, &d.Reply.RelayHost, &d.Reply.RelayIP}
+	all := d.OriginalRecipient + d.DSN + d.Reply.EnhancedCode + d.Reply.Text + d.Reply.RelayHost + d.Reply.RelayIP
+	for _, text := range texts {
+		*text, all = all[:len(*text)], all[len(*text):]
+	}
+	return d
+}
+
 // deferrals are those of one message, by recipient. Most have one, which is
 // found faster than a map is made; a mailing list may have thousands.
 type deferrals struct {
@@ -56,11 +66,14 @@ func (d *deferrals) of(recipient string) *deferral {
 	return nil
 }
 
+// set keeps a copy of a recipient's deferral.
 func (d *deferrals) set(recipient string, to deferral) {
+	to = to.clone()
 	if known := d.of(recipient); known != nil {
 		*known = to
 		return
 	}
+	recipient = strings.Clone(recipient)
 	d.all = append(d.all, deferred{recipient, to})
 	switch {
 	case d.index != nil:

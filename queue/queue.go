@@ -21,6 +21,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unsafe"
 
 	"github.com/bouncetail/bouncetail/bounce"
 )
@@ -56,19 +57,34 @@ type Queue struct {
 	delivery bounce.Delivery // handed to yield, and used again
 }
 
-// message is what is known of one message.
+// message is what is known of one message. The memory of its texts is used
+// again with it.
 type message struct {
-	origin    uint32
-	id        []byte // the queue ID; the memory is used again with the message
-	messageID string
+	key
+	room [24]byte // for most queue IDs: what a look-up reads lies together
+
+	messageID []byte
 	sender    string
 	hasSender bool
+	stored    bool // it has a row in the database
+	ended     bool // and is only kept until that is deleted
+	at        int  // where it stands in changed, counted from 1; 0 where it does not
+	seenAt    time.Time
 	deferrals deferrals
+}
 
-	seenAt time.Time
-	stored bool // it has a row in the database
-	ended  bool // and is only kept until that is deleted
-	at     int  // where it stands in changed, counted from 1; 0 where it does not
+// key is what a message is found by.
+type key struct {
+	hash   uint64
+	origin uint32
+	id     []byte // the queue ID
+}
+
+// clear forgets all but the memory.
+func (m *message) clear() {
+	m.deferrals.clear()
+	m.messageID, m.sender, m.hasSender = m.messageID[:0], "", false
+	m.stored, m.ended, m.at, m.seenAt = false, false, 0, time.Time{}
 }
 
 // New returns an empty memory with the default limits.
@@ -88,13 +104,13 @@ func (q *Queue) Restore(entries []bounce.QueueEntry) error {
 		if err := json.Unmarshal(e.Data, &known); err != nil {
 			return fmt.Errorf("what is remembered of message %s: %w", e.QueueID, err)
 		}
-		m, hash := q.messages.find(q.origins.number(e.Host, e.MTA), e.QueueID)
+		origin := q.origins.number(e.Host, e.MTA)
+		m, hash := q.messages.find(origin, e.QueueID)
 		if m == nil {
-			m = &message{origin: q.origins.last, id: []byte(e.QueueID)}
-			q.messages.add(m, hash)
-			q.live++
+			m = q.add(hash, origin, e.QueueID)
 		}
-		m.messageID, m.sender, m.hasSender = known.MessageID, known.Sender, known.HasSender
+		m.messageID = append(m.messageID[:0], known.MessageID...)
+		m.sender, m.hasSender = known.Sender, known.HasSender
 		m.deferrals.clear()
 		for recipient, d := range known.Deferrals {
 			m.deferrals.set(recipient, *d)
@@ -114,7 +130,7 @@ func (q *Queue) Unjoined() int { return q.unjoined }
 // Apply takes the next event of a log and calls yield for each delivery
 // attempt that follows from it: none for most events, one for an attempt, one
 // for each recipient still deferred when the server gives up on a message.
-// The delivery is only valid during the call; its strings may be kept.
+// The delivery and its strings are only valid during the call.
 func (q *Queue) Apply(ev *bounce.Event, yield func(*bounce.Delivery)) {
 	switch ev.Kind {
 	case bounce.EventMessage:
@@ -135,12 +151,12 @@ func (q *Queue) Apply(ev *bounce.Event, yield func(*bounce.Delivery)) {
 // happens within minutes to Postfix's short ones.
 func (q *Queue) learn(ev *bounce.Event) {
 	m := q.message(ev)
-	if ev.MessageID != "" && ev.MessageID != m.messageID {
-		if m.messageID != "" {
+	if ev.MessageID != "" && ev.MessageID != string(m.messageID) {
+		if len(m.messageID) > 0 {
 			m.sender, m.hasSender = "", false
 			m.deferrals.clear()
 		}
-		m.messageID = strings.Clone(ev.MessageID)
+		m.messageID = append(m.messageID[:0], ev.MessageID...)
 	}
 	if ev.HasSender {
 		m.sender, m.hasSender = q.sender(ev.Sender), true
@@ -225,7 +241,7 @@ func fillFromMessage(d *bounce.Delivery, m *message) {
 		d.Sender, d.HasSender = m.sender, m.hasSender
 	}
 	if d.MessageID == "" {
-		d.MessageID = m.messageID
+		d.MessageID = unsafe.String(unsafe.SliceData(m.messageID), len(m.messageID))
 	}
 }
 
@@ -246,20 +262,28 @@ func (q *Queue) message(ev *bounce.Event) *message {
 	m, hash := q.messages.find(origin, ev.QueueID)
 	switch {
 	case m == nil:
-		if n := len(q.free); n > 0 {
-			m, q.free = q.free[n-1], q.free[:n-1]
-		} else {
-			m = &message{}
-		}
-		m.origin, m.id = origin, append(m.id, ev.QueueID...)
-		q.messages.add(m, hash)
-		q.live++
+		m = q.add(hash, origin, ev.QueueID)
 	case m.ended:
 		m.ended = false
 		q.live++
 	}
 	m.seenAt = ev.At
 	q.touch(m)
+	return m
+}
+
+// add returns a new message with a key that is not in the table.
+func (q *Queue) add(hash uint64, origin uint32, id string) *message {
+	var m *message
+	if n := len(q.free); n > 0 {
+		m, q.free = q.free[n-1], q.free[:n-1]
+	} else {
+		m = &message{}
+		m.id = m.room[:0]
+	}
+	m.key = key{hash, origin, append(m.id[:0], id...)}
+	q.messages.add(m)
+	q.live++
 	return m
 }
 
@@ -284,9 +308,10 @@ func (q *Queue) forget(m *message) {
 		q.changed[m.at-1] = last
 		q.changed = q.changed[:len(q.changed)-1]
 	}
-	m.deferrals.clear()
-	*m = message{origin: m.origin, id: m.id, deferrals: m.deferrals, stored: m.stored, ended: m.stored}
-	if m.ended {
+	stored := m.stored
+	m.clear()
+	if stored {
+		m.stored, m.ended = true, true
 		q.ended = append(q.ended, m)
 		return
 	}
@@ -297,7 +322,7 @@ func (q *Queue) forget(m *message) {
 func (q *Queue) drop(m *message) {
 	q.messages.remove(m)
 	if len(q.free) < maxFree {
-		*m = message{id: m.id[:0], deferrals: m.deferrals}
+		m.clear()
 		q.free = append(q.free, m)
 	}
 }
@@ -344,9 +369,9 @@ func (q *Queue) sweep(now time.Time) {
 // stable order. They are taken as stored from then on: the caller saves them
 // or starts anew from the database.
 func (q *Queue) Changes() ([]bounce.QueueEntry, error) {
-	var entries []bounce.QueueEntry
+	entries := make([]bounce.QueueEntry, 0, len(q.changed)+len(q.ended))
 	for _, m := range q.changed {
-		data, err := json.Marshal(entry{m.sender, m.hasSender, m.messageID, m.deferrals.byRecipient()})
+		data, err := json.Marshal(entry{m.sender, m.hasSender, string(m.messageID), m.deferrals.byRecipient()})
 		if err != nil {
 			return nil, fmt.Errorf("what is remembered of message %s: %w", m.id, err)
 		}

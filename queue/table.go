@@ -11,7 +11,7 @@ import (
 // hash table with linear probing: a quarter of the cost of a Go map.
 type table struct {
 	seed  maphash.Seed
-	slots []slot // a power of two of them, at most half of them taken
+	slots []slot // a power of two of them, at most three quarters of them taken
 	taken int
 }
 
@@ -46,9 +46,9 @@ func (t *table) find(origin uint32, id string) (*message, uint64) {
 	}
 }
 
-// add takes a message whose key has the hash h and is not in the table.
-func (t *table) add(m *message, h uint64) {
-	if t.taken++; 2*t.taken > len(t.slots) {
+// add takes a message whose key is not in the table.
+func (t *table) add(m *message) {
+	if t.taken++; 4*t.taken > 3*len(t.slots) {
 		old := t.slots
 		t.slots = make([]slot, 2*len(old))
 		for _, s := range old {
@@ -57,7 +57,7 @@ func (t *table) add(m *message, h uint64) {
 			}
 		}
 	}
-	t.put(slot{h, m})
+	t.put(slot{m.hash, m})
 }
 
 func (t *table) put(s slot) {
@@ -73,7 +73,7 @@ func (t *table) put(s slot) {
 // further on because of it.
 func (t *table) remove(m *message) {
 	last := uint64(len(t.slots) - 1)
-	gap := t.hash(m.origin, string(m.id)) & last
+	gap := m.hash & last
 	for t.slots[gap].m != m {
 		gap = (gap + 1) & last
 	}
