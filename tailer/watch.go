@@ -74,11 +74,12 @@ func (w *watcher) channels() (events chan fsnotify.Event, errs chan error) {
 }
 
 // wait waits for the next look: until some time after the first event, or for
-// as long as no look is due. A busy log needs no event to be looked at again.
+// as long as no look is due. A busy log needs no event to be looked at again;
+// begun is when that look began which found lines in it.
 // It reports whether something happened to another file than a live one.
-func (w *watcher) wait(ctx context.Context, busy bool) (stirred bool, err error) {
+func (w *watcher) wait(ctx context.Context, busy bool, begun time.Time) (stirred bool, err error) {
 	if busy {
-		return w.gather(ctx, settleBusy)
+		return w.gather(ctx, beat-time.Since(begun))
 	}
 	events, errs := w.channels()
 	pause := lookEvery
