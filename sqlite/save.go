@@ -174,8 +174,6 @@ type writer struct {
 	law       law            // see readLaw
 	admitting *admission     // likewise: see admit
 	changes   Changes
-	packed    []byte  // room for packedRows, used again
-	ids       []int64 // and for what became of them
 	isNew     int
 	// scrubQueue is Store.ScrubQueue.
 	scrubQueue Scrubber
