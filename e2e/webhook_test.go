@@ -68,6 +68,12 @@ webhooks:
 	defer log.Close()
 	fmt.Fprint(log, logged("later", 2))
 	told("later")
+	// An answer that has come is not yet the place that is saved.
+	const taken, behind = `(?m)^crm +127\.0\.0\.1:\d+ +0 +0 +none`, `(?m)^hangs +127\.0\.0\.1:\d+ +3 +0 `
+	shows := func(line string) bool {
+		return regexp.MustCompile(line).MatchString(run(t, "webhooks", "--config", at("config.yaml")))
+	}
+	waitFor(t, "the place of crm to be saved", func() bool { return shows(taken) })
 	// The one that hangs keeps neither the log nor a stop waiting.
 	asked := time.Now()
 	d.stop()
@@ -77,11 +83,6 @@ webhooks:
 	fmt.Fprint(log, logged("third", 3))
 	d = start(t, "--config", at("config.yaml"))
 	told("third")
-	// An answer that has come is not yet the place that is saved.
-	const taken, behind = `(?m)^crm +127\.0\.0\.1:\d+ +0 +0 +none`, `(?m)^hangs +127\.0\.0\.1:\d+ +3 +0 `
-	shows := func(line string) bool {
-		return regexp.MustCompile(line).MatchString(run(t, "webhooks", "--config", at("config.yaml")))
-	}
 	waitFor(t, "the place of crm to be saved", func() bool { return shows(taken) })
 	d.stop()
 	if strings.Contains(d.said.String(), "hunter2") {
