@@ -83,6 +83,14 @@ func mounted(t *testing.T, size string) string {
 	return folder
 }
 
+// remount gives a file system of mounted other options.
+func remount(t *testing.T, folder, options string) {
+	t.Helper()
+	if out, err := exec.Command("mount", "-o", "remount,"+options, folder).CombinedOutput(); err != nil {
+		t.Fatalf("remount: %v: %s", err, out)
+	}
+}
+
 func TestFullDiskIsWaitedOut(t *testing.T) {
 	small := mounted(t, "1200k")
 	log := newMailLog(t)
@@ -94,9 +102,7 @@ func TestFullDiskIsWaitedOut(t *testing.T) {
 	d.kill()
 	d = startInto(t, told, "--db", db, log.path)
 	waitFor(t, "the disk to be full again", func() bool { return strings.Count(words(told), full) > 1 })
-	if out, err := exec.Command("mount", "-o", "remount,size=100m", small).CombinedOutput(); err != nil {
-		t.Fatalf("remount: %v: %s", err, out)
-	}
+	remount(t, small, "size=100m")
 	eventually(t, db, countBounces, "5000")
 	waitFor(t, "it to say that it goes on", func() bool { return strings.Contains(words(told), "saving again") })
 	if n := strings.Count(words(told), full); n != 2 {
@@ -110,11 +116,6 @@ func TestFullDiskIsWaitedOut(t *testing.T) {
 func TestImportWaitsOutAFullDisk(t *testing.T) {
 	t.Parallel()
 	small := mounted(t, "6m")
-	resize := func(size string) {
-		if out, err := exec.Command("mount", "-o", "remount,size="+size, small).CombinedOutput(); err != nil {
-			t.Fatalf("remount: %v: %s", err, out)
-		}
-	}
 	db := filepath.Join(small, "b.db")
 	for round, room := range []struct{ enough, small string }{{"30m", "20m"}, {"100m", ""}} {
 		log := newMailLog(t)
@@ -130,13 +131,13 @@ func TestImportWaitsOutAFullDisk(t *testing.T) {
 			t.Fatal(err)
 		}
 		waitFor(t, "the disk to be full", func() bool { return strings.Contains(words(told.Name()), "reading the logs again") })
-		resize(room.enough)
+		remount(t, small, "size="+room.enough)
 		if err := cmd.Wait(); err != nil {
 			t.Errorf("import: %v: %s", err, words(told.Name()))
 		}
 		eventually(t, db, countBounces, fmt.Sprint(20000*(round+1)))
 		if room.small != "" {
-			resize(room.small)
+			remount(t, small, "size="+room.small)
 		}
 	}
 }
@@ -144,25 +145,20 @@ func TestImportWaitsOutAFullDisk(t *testing.T) {
 func TestReadOnlyFileSystemIsWaitedOut(t *testing.T) {
 	t.Parallel()
 	folder := mounted(t, "50m")
-	remount := func(how string) {
-		if out, err := exec.Command("mount", "-o", "remount,"+how, folder).CombinedOutput(); err != nil {
-			t.Fatalf("remount: %v: %s", err, out)
-		}
-	}
 	log := newMailLog(t)
 	db, told := filepath.Join(folder, "b.db"), filepath.Join(t.TempDir(), "said")
 	log.messages(0, 10)
 	d := startInto(t, told, "--db", db, log.path)
 	eventually(t, db, countBounces, "10")
 	d.kill()
-	remount("ro")
+	remount(t, folder, "ro")
 	log.messages(10, 20)
 	systemd := listen(t)
 	d = startWith(t, told, systemd.watch(4*time.Second), "--db", db, log.path)
 	waitFor(t, "the status to say so", func() bool { return strings.Contains(systemd.status(), "read-only file system") })
 	log.rotate()
 	log.messages(20, 30)
-	remount("rw")
+	remount(t, folder, "rw")
 	eventually(t, db, countBounces, "30")
 	waitFor(t, "it to say that it goes on", func() bool { return strings.Contains(words(told), "going on") })
 	if n := strings.Count(words(told), "trying again until it works"); n != 1 {
