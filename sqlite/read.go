@@ -159,13 +159,21 @@ func (r *Reader) Gaps(ctx context.Context) ([]Count, error) {
 
 // asIntended are the reasons, for SQL, of failures for which nobody has to do
 // anything: see bounce.Reason.AsIntended.
-const asIntended = "('greylisted', 'suppressed')"
+var asIntended = func() string {
+	var names []string
+	for _, r := range bounce.Reasons {
+		if r.Reason.AsIntended() {
+			names = append(names, "'"+string(r.Reason)+"'")
+		}
+	}
+	return "(" + strings.Join(names, ", ") + ")"
+}()
 
 // SenderProblemsByProvider returns how many failed attempts were about us, by
 // category and reason and by who refused, most first.
 func (r *Reader) SenderProblemsByProvider(ctx context.Context) ([]Problem, error) {
 	var problems []Problem
-	const query = `
+	query := `
 		SELECT category || ' / ' || reason, coalesce(nullif(provider, ''), domain), count(*)
 		FROM bounces
 		WHERE scope IN ('sender', 'local') AND reason NOT IN ` + asIntended + `
