@@ -141,9 +141,9 @@ func (a *app) importFiles(ctx context.Context, c config.Config, files []string) 
 // whole.
 func (a *app) importOnce(ctx context.Context, c config.Config, files []string, again bool, log *slog.Logger) (err error) {
 	_, statErr := os.Stat(c.Database)
-	open := sqlite.Open
+	open := sqlite.OpenToFill
 	if again {
-		open = sqlite.OpenToFill
+		open = sqlite.OpenToBuild
 	}
 	s, err := openStages(ctx, c, open, log)
 	if err != nil {

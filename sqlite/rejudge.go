@@ -116,16 +116,14 @@ func (w *writer) saveVerdicts(rows []Stored, verdicts []bounce.Verdict) error {
 
 // transaction runs do whole or not at all.
 func (s *Store) transaction(ctx context.Context, do func(*writer) error) error {
-	if err := s.Check(); err != nil {
+	w, err := s.newWriter(ctx)
+	if err != nil {
 		return err
 	}
-	return s.atomically(ctx, func(tx querier) error {
-		w := &writer{ctx: ctx, tx: tx, policy: s.policy, now: stamp(s.now())}
-		if err := do(w); err != nil {
-			return fmt.Errorf("database %s: %w", s.path, err)
-		}
-		return nil
-	})
+	if err = do(w); err != nil {
+		err = fmt.Errorf("database %s: %w", s.path, err)
+	}
+	return w.end(err)
 }
 
 // Reply is a reply that no rule knows, with how often it came.

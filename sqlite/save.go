@@ -55,17 +55,22 @@ func (s *Store) Save(ctx context.Context, b *bounce.Batch) (isNew int, err error
 // saved either.
 var ErrPartsLost = errors.New("what was read before it is to be read again")
 
-// newWriter begins a transaction for batches.
+// newWriter begins a transaction, which has to be ended.
 func (s *Store) newWriter(ctx context.Context) (*writer, error) {
 	if err := s.Check(); err != nil {
 		return nil, err
 	}
-	tx, err := s.begin(ctx)
+	// Not a sql.Tx, which starts a goroutine for every query: to wake up others
+	// costs more than a small batch does.
+	tx, err := s.db.Conn(ctx)
 	if err != nil {
 		return nil, err
 	}
+	if _, err := tx.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
+		return nil, errors.Join(err, tx.Close())
+	}
 	w := &writer{
-		ctx: ctx, conn: tx, tx: tx, policy: s.policy, now: stamp(s.now()), scrubQueue: s.ScrubQueue, room: s.room,
+		ctx: ctx, tx: tx, policy: s.policy, now: stamp(s.now()), scrubQueue: s.ScrubQueue, room: s.room,
 		counts: make(map[dayDomain]*outcomes), verdictAt: make(map[failure]int32),
 	}
 	if s.problems != nil {
@@ -110,47 +115,20 @@ func (w *writer) take(b *bounce.Batch) error {
 	return nil
 }
 
-// end ends the transaction as the error of what was done in it asks.
+// end commits the transaction, or rolls it back after an error, which it
+// returns.
 func (w *writer) end(err error) error {
-	err = end(w.ctx, w.conn, err)
-	if err != nil && w.parts > 0 {
-		err = fmt.Errorf("%w; %w", err, ErrPartsLost)
-	}
-	return err
-}
-
-// atomically runs do in one transaction: whole or not at all.
-func (s *Store) atomically(ctx context.Context, do func(tx querier) error) error {
-	tx, err := s.begin(ctx)
-	if err != nil {
-		return err
-	}
-	return end(ctx, tx, do(tx))
-}
-
-// begin begins a transaction. It does not take a sql.Tx, which starts a
-// goroutine for every query: to wake up others costs more than a small batch
-// does.
-func (s *Store) begin(ctx context.Context) (*sql.Conn, error) {
-	conn, err := s.db.Conn(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
-		return nil, errors.Join(err, conn.Close())
-	}
-	return conn, nil
-}
-
-// end commits a transaction, or rolls it back after an error.
-func end(ctx context.Context, tx *sql.Conn, err error) error {
-	defer tx.Close()
+	defer w.tx.Close()
 	if err == nil {
-		_, err = tx.ExecContext(ctx, "COMMIT")
+		_, err = w.tx.ExecContext(w.ctx, "COMMIT")
 	}
-	if err != nil {
-		// Where SQLite has done so itself, this says that there is nothing to roll back.
-		_, _ = tx.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
+	if err == nil {
+		return nil
+	}
+	// Where SQLite has done so itself, this says that there is nothing to roll back.
+	_, _ = w.tx.ExecContext(context.WithoutCancel(w.ctx), "ROLLBACK")
+	if w.parts > 0 {
+		err = fmt.Errorf("%w; %w", err, ErrPartsLost)
 	}
 	return err
 }
@@ -166,8 +144,7 @@ type room struct {
 type writer struct {
 	room
 	ctx       context.Context //nolint:containedctx // of this one transaction
-	conn      *sql.Conn       // that holds it, where it is one for batches
-	tx        querier
+	tx        *sql.Conn
 	parts     int            // partial batches that it holds
 	policy    *bounce.Policy // in force, as Open and UsePolicy left it
 	now       string         // as stored
@@ -229,6 +206,7 @@ func (w *writer) bounces(b *bounce.Batch) error {
 		room *= 8 // for those to come
 	}
 	w.failures = slices.Grow(w.failures, room)
+	keys := make([]int64, b.Records.Len())
 	var r bounce.Record
 	return w.bulk(b.Records.Len(), insertBounce,
 		func(i int, row *packedRows) {
@@ -267,7 +245,8 @@ func (w *writer) bounces(b *bounce.Batch) error {
 			row.known(r.Blocklist)
 			row.number(int(r.RetryAfter / time.Second))
 			row.known(r.URL)
-			row.int(r.To.Key())
+			keys[i] = r.To.Key()
+			row.int(keys[i])
 		},
 		func(i int, id int64) {
 			b.Records.Read(i, &r)
@@ -276,7 +255,7 @@ func (w *writer) bounces(b *bounce.Batch) error {
 				w.problems.count(&r)
 			}
 			if r.Reason != bounce.Suppressed { // our own refusal says nothing new of the address
-				w.failed(&r, id)
+				w.failed(&r, keys[i], id)
 			}
 			switch o := w.count(r.At.UnixMilli(), r.To.Domain); r.Outcome {
 			case bounce.Deferred:

@@ -355,7 +355,7 @@ func TestANewDatabaseIsBuiltAside(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "b.db")
 	fill := func() *Store {
 		t.Helper()
-		s, err := OpenToFill(t.Context(), path, slog.New(slog.DiscardHandler))
+		s, err := OpenToBuild(t.Context(), path, slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -397,7 +397,7 @@ func TestANewDatabaseIsBuiltAside(t *testing.T) {
 	}
 
 	built := filepath.Join(t.TempDir(), "c.db")
-	s, err = OpenToFill(t.Context(), built, slog.New(slog.DiscardHandler))
+	s, err = OpenToBuild(t.Context(), built, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

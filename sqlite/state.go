@@ -63,8 +63,8 @@ func (w *writer) addressee(key int64) *addressee {
 }
 
 // failed notes a failure and keeps no part of it.
-func (w *writer) failed(r *bounce.Record, id int64) {
-	p := w.addressee(r.To.Key())
+func (w *writer) failed(r *bounce.Record, key, id int64) {
+	p := w.addressee(key)
 	if p.to.Normal == "" {
 		p.to.Normal = strings.Clone(r.To.Normal)
 		p.to.Domain = p.to.Normal[len(p.to.Normal)-len(r.To.Domain):]

@@ -63,28 +63,37 @@ type Store struct {
 // a database that another process writes, that belongs to another program, that
 // a newer version made, or that is damaged; the error says what to do.
 func Open(ctx context.Context, path string, log *slog.Logger) (*Store, error) {
-	return openWith(ctx, path, false, log)
+	return openWith(ctx, path, cacheSize, false, log)
 }
 
-// OpenToFill opens a database for an import. One that does not exist yet is
-// built under another name and moved to its place by Close: nothing can be lost
-// in it, so that it needs no log of changes that is safe from a power cut.
+// OpenToFill opens a database for an import.
 func OpenToFill(ctx context.Context, path string, log *slog.Logger) (*Store, error) {
-	return openWith(ctx, path, true, log)
+	return openWith(ctx, path, cacheToFill, false, log)
+}
+
+// OpenToBuild opens a database for an import that can be repeated. One that does
+// not exist yet is built under another name and moved to its place by Close:
+// nothing can be lost in it, so that it needs no log of changes that is safe
+// from a power cut.
+func OpenToBuild(ctx context.Context, path string, log *slog.Logger) (*Store, error) {
+	return openWith(ctx, path, cacheToFill, true, log)
 }
 
 // The pages that SQLite has at hand, in kilobytes. With its own 2 MB a backlog
 // is read half as fast; in a database of gigabytes most of an import's time goes
 // into pages that there is no room for.
 const (
-	cacheSize     = 8000
-	cacheToFill   = 32000
+	cacheSize   = 8000
+	cacheToFill = 32000
+)
+
+const (
 	durable       = "_journal_mode=WAL&_synchronous=NORMAL"
 	rebuildable   = "_journal_mode=TRUNCATE&_synchronous=OFF"
 	unfinishedEnd = ".unfinished" // of the name under which a database is built
 )
 
-func openWith(ctx context.Context, path string, toFill bool, log *slog.Logger) (_ *Store, err error) {
+func openWith(ctx context.Context, path string, cache int, build bool, log *slog.Logger) (_ *Store, err error) {
 	lock, err := acquire(path + ".lock")
 	if err != nil {
 		return nil, err
@@ -95,16 +104,13 @@ func openWith(ctx context.Context, path string, toFill bool, log *slog.Logger) (
 			err = errors.Join(err, s.release())
 		}
 	}()
-	if err := remove(path+unfinishedEnd, "", "-journal", "-wal", "-shm"); err != nil { // of an import that was killed
+	if err := remove(path + unfinishedEnd); err != nil { // of an import that was killed
 		return nil, err
 	}
-	pragmas, cache := durable, cacheSize
-	if toFill {
-		cache = cacheToFill
-		if _, err := os.Lstat(path); errors.Is(err, os.ErrNotExist) {
-			s.path, s.place = path+unfinishedEnd, path
-			pragmas = rebuildable
-		}
+	pragmas := durable
+	if _, err := os.Lstat(path); build && errors.Is(err, os.ErrNotExist) {
+		s.path, s.place = path+unfinishedEnd, path
+		pragmas = rebuildable
 	}
 	if err := precreate(s.path); err != nil {
 		return nil, err
@@ -270,7 +276,7 @@ func (s *Store) release() error {
 	switch {
 	case s.file == nil || !s.building():
 	case s.lost: // so that all is read again
-		err = errors.Join(err, remove(s.path, "", "-journal", "-wal", "-shm"))
+		err = errors.Join(err, remove(s.path))
 	default:
 		err = errors.Join(err, s.moveIntoPlace())
 	}
@@ -307,16 +313,24 @@ func syncFile(path string) error {
 }
 
 // Remove deletes a database that is closed, with the files beside it.
-func Remove(path string) error { return remove(path, "", "-wal", "-shm", ".lock") }
+func Remove(path string) error { return errors.Join(remove(path), removeFile(path+".lock")) }
 
-func remove(path string, ends ...string) error {
+// remove deletes a database with what SQLite keeps beside it.
+func remove(path string) error {
 	var errs []error
-	for _, end := range ends {
-		if err := os.Remove(path + end); err != nil && !errors.Is(err, os.ErrNotExist) {
-			errs = append(errs, err)
-		}
+	for _, end := range []string{"", "-journal", "-wal", "-shm"} {
+		errs = append(errs, removeFile(path+end))
 	}
 	return errors.Join(errs...)
+}
+
+// removeFile deletes a file that may not exist.
+func removeFile(path string) error {
+	err := os.Remove(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 // Temporary reports whether an error may pass by itself, so that the same
