@@ -55,19 +55,23 @@ const (
 
 // candidates returns the files of a source. Where names have changed it looks
 // again until two looks agree, so that a rotation that is under way does not
-// hide a file.
-func (t *Tailer) candidates(source int) []candidate {
+// hide a file; it gives up after some.
+func (t *Tailer) candidates(source int) ([]candidate, error) {
 	l := &t.listings[source]
 	if t.ask(l) {
-		return l.files
+		return l.files, nil
 	}
-	files := t.list(source)
+	files, agree := t.list(source), false
 	for range 5 {
 		again := t.list(source)
-		agree := slices.EqualFunc(files, again, sameFile)
+		agree = slices.EqualFunc(files, again, sameFile)
 		if files = again; agree {
 			break
 		}
+	}
+	if !agree {
+		l.trusted = false // the names that are kept are older
+		return nil, errExchanged
 	}
 	now := t.o.Now()
 	if !slices.EqualFunc(files, l.files, sameFile) {
@@ -75,7 +79,7 @@ func (t *Tailer) candidates(source int) []candidate {
 	}
 	l.files, l.whole = files, now
 	t.forget()
-	return files
+	return files, nil
 }
 
 func sameFile(a, b candidate) bool {

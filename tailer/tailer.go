@@ -247,7 +247,10 @@ func (t *Tailer) look(ctx context.Context) error {
 		if pattern == "" { // the place of a source that is no file
 			continue
 		}
-		candidates := t.candidates(i)
+		candidates, err := t.candidates(i)
+		if err != nil {
+			return err
+		}
 		t.reportAbsent(i, candidates)
 		// First what is only held open any more: an archive of it may be there.
 		if err := t.drainUnnamed(ctx, i, candidates); err != nil {
