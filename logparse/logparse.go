@@ -228,6 +228,7 @@ func (p *Parser) Line(line []byte, yield func(*bounce.Event)) {
 				return
 			}
 			cutOwnStamp(h)
+			h.body = h.body[len(bracketed.Find(h.body)):]
 		}
 		h.body = h.body[:min(len(h.body), longest)]
 		switch g.parse(h, &p.event) {

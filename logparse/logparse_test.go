@@ -342,6 +342,33 @@ func TestSeveralRecipientsOfASendmailLine(t *testing.T) {
 	}
 }
 
+// What stands between a program's name and its words.
+func TestWhatLoggersPutBeforeTheWords(t *testing.T) {
+	const bounced = "4XabcZ1y2z: to=<a@b.example>, " + delivery + "dsn=5.0.0, status=bounced (x)"
+	for _, line := range []string{
+		"<22>1 2026-11-23T12:57:36Z mx postfix/smtp 474 - [timeQuality tzKnown=\"1\"] " + bounced,
+		"<22>1 2026-11-23T12:57:36Z mx postfix/smtp 474 - [meta sequenceId=\"29\"][x@1 y=\"\\\"] a\"]  \ufeff" + bounced,
+		"<22>1 2026-11-23T12:57:36Z mx postfix/smtp 474 - - \ufeff" + bounced,
+		"Nov 23 12:57:36 mx postfix/smtp[474]: [ID 197553 mail.info] " + bounced,                 // syslogd of illumos
+		"Nov 23 12:57:36 mx exim[88]: [88] 1xVTbv-00000r-1v ** a@b.example: Unrouteable address", // log_selector +pid, syslog_timestamp = false
+		"Nov 23 12:57:36 mx exim[88]: 2026-11-23 12:57:36 [88] 1xVTbv-00000r-1v ** a@b.example: Unrouteable address",
+	} {
+		got := events(newParser(t, ""), line+"\n")
+		if len(got) != 1 || got[0].Recipient != "a@b.example" || got[0].Host != "mx" || got[0].Outcome != bounce.Bounced || got[0].At.Format(time.TimeOnly) != "12:57:36" {
+			t.Errorf("%s\n got %v", line, describeAll(got))
+		}
+	}
+	for _, line := range []string{
+		"<22>1 2026-11-23T12:57:36Z mx postfix/smtp 474 - [open " + bounced,
+		"<22>1 2026-11-23T12:57:36Z mx postfix/smtp 474 - [x y=\"] " + bounced,
+		"<22>1 2026-11-23T12:57:36Z mx postfix/smtp 474 - ",
+	} {
+		if got := events(newParser(t, ""), line+"\n"); len(got) > 0 {
+			t.Errorf("%s\n got %v, want nothing", line, describeAll(got))
+		}
+	}
+}
+
 func TestFragmentsArePutTogether(t *testing.T) {
 	lines := []string{
 		"Nov 23 13:00:58 mx exim[88]: [1/3] 2026-11-23 13:00:58 1xVTfG-00000s-0K ** a@b.example R=dnslookup T=remote_smtp H=mx.b.example [192.0.2.1]: SMTP error fr\n",
