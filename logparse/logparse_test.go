@@ -198,6 +198,8 @@ func TestLinesThatAreNoAttempt(t *testing.T) {
 		"2026-11-23 12:57:36 Start queue run: pid=53",
 		"Nov 23 12:57:36 mx sshd[1]: 4XabcZ1y2z: to=<a@b.example>, relay=x, delay=1, delays=0/0/0/1, dsn=5.1.1, status=bounced (x)",
 		sendmail + "to=<a@b.example>, delay=00:00:00, mailer=esmtp, pri=30242, stat=queued",
+		sendmail + "to=<a@b.example>, delay=00:00:00, mailer=esmtp, pri=30242, quarantine=spam, stat=quarantined",
+		"Nov 23 12:57:36 mx smtpd[55]: relay: Remove for 7571057c164ab4f5: from=<news@a.example>, to=<a@b.example>, rcpt=<->, delay=1d, stat=Removed by administrator",
 		"not a log at all", "", "{", `{"MESSAGE":null}`, "{\"log\":1}",
 	} {
 		if got := events(p, line+"\n"); len(got) > 0 {
@@ -228,6 +230,7 @@ func TestNewFieldsDoNotLoseALine(t *testing.T) {
 		postfix + "to=<a@b.example>, orig_to=<info>, relay=mx.b.example[192.0.2.1]:25, conn_use=3, delay=1, delays=0/0/0/1, tls=secure, quantum=yes, dsn=5.1.1, status=bounced (host mx.b.example[192.0.2.1] said: 550 5.1.1 no (in reply to RCPT TO command))",
 		exim + "** a@b.example F=<news@a.example> P=<news@a.example> R=dnslookup T=remote_smtp H=mx.b.example [192.0.2.1]:25 I=[192.0.2.9]:4 X=TLS1.3:x:256 CV=yes DN=\"CN=mx\" : SMTP error from remote mail server after RCPT TO:<a@b.example>: 550 5.1.1 no DT=0.1s",
 		sendmail + "to=<a@b.example>, delay=00:00:00, xdelay=00:00:00, mailer=esmtp, pri=30242, relay=mx.b.example. [192.0.2.1], dsn=5.1.1, ntries=2, reply=550 5.1.1 no, stat=User unknown",
+		sendmail + "to=<a@b.example>, delay=00:00:00, xdelay=00:00:00, mailer=esmtp, tls_verify=OK, pri=30242, relay=mx.b.example. [192.0.2.1], dsn=5.1.1, reply=550 5.1.1 no, stat=User unknown",
 		opensmtpd + `from=<news@a.example> to=<a@b.example> rcpt=<-> source="192.0.2.9" relay="192.0.2.1 (mx.b.example)" flavour="new" delay=0s result="PermFail" stat="550 5.1.1 no"`,
 	} {
 		got := events(newParser(t, ""), line+"\n")
@@ -366,6 +369,39 @@ func TestWhatLoggersPutBeforeTheWords(t *testing.T) {
 		if got := events(newParser(t, ""), line+"\n"); len(got) > 0 {
 			t.Errorf("%s\n got %v, want nothing", line, describeAll(got))
 		}
+	}
+}
+
+// logdelivery() puts a list that is too long for one line on several, and marks
+// all but the last.
+func TestListOfRecipientsThatGoesOn(t *testing.T) {
+	got := events(newParser(t, ""), sendmail+"to=<a@b.example>,<c@b.example>, [more], delay=00:00:00, xdelay=00:00:00, mailer=esmtp, pri=30242, relay=mx.b.example. [IPv6:2001:db8:0:0:0:0:0:1], dsn=4.2.1, stat=Deferred: 450 4.2.1 later\n")
+	if len(got) != 2 || got[0].Recipient != "a@b.example" || got[1].Recipient != "c@b.example" {
+		t.Fatalf("got %v", describeAll(got))
+	}
+	if r := got[0].Reply; r.RelayHost != "mx.b.example" || r.RelayIP != "2001:db8::1" {
+		t.Errorf("got %s, want the relay too", describe(&got[0]))
+	}
+}
+
+// queue_log() in usr.sbin/smtpd/queue.c tells what no delivery line does.
+func TestExpiryOfOpenSMTPD(t *testing.T) {
+	for _, tt := range []struct{ line, from string }{
+		{"relay: Expire for 7571057c164ab4f5: from=<news@a.example>, to=<a@b.example>, rcpt=<->, delay=4d1h, stat=Envelope expired", "news@a.example"},
+		{"delivery: Expire for 7571057c164ab4f5: from=<@>, to=<a@b.example>, rcpt=<info@b.example>, delay=4d1h, stat=Envelope expired", ""},
+	} {
+		got := events(newParser(t, ""), "Nov 23 12:57:36 mx smtpd[55]: "+tt.line+"\n")
+		if len(got) != 1 || got[0].Outcome != bounce.Expired || got[0].QueueID != "7571057c" || got[0].Recipient != "a@b.example" || got[0].Sender != tt.from || !got[0].HasSender || got[0].Reply.Text != "Envelope expired" {
+			t.Errorf("%s\n got %v", tt.line, describeAll(got))
+		}
+	}
+}
+
+// mda_log() leaves out rcpt= where the address was not rewritten.
+func TestLocalDeliveryOfOpenSMTPDWithoutRcpt(t *testing.T) {
+	got := events(newParser(t, ""), `Nov 23 12:57:36 mx smtpd[55]: 770afeddea7e9413 mda delivery evpid=7571057c164ab4f5 from=<news@a.example> to=<a@b.example> user=a delay=0s result=PermFail stat=Error ("mail.local: /var/mail/a: no such user")`+"\n")
+	if len(got) != 1 || got[0].Outcome != bounce.Bounced || got[0].Recipient != "a@b.example" || got[0].OriginalRecipient != "" {
+		t.Errorf("got %v", describeAll(got))
 	}
 }
 
