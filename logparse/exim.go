@@ -157,18 +157,18 @@ func parseEximAttempt(pattern *regexp.Regexp, rest []byte, ev *bounce.Event) res
 	}
 	ev.Kind = bounce.EventAttempt
 	ev.Recipient, ev.OriginalRecipient = m.text("to"), m.text("orig")
+	at := strings.LastIndexByte(ev.Recipient, '@')
 	switch {
 	case quoted != "":
 		ev.Recipient = quoted
 	case original != "":
 		ev.Recipient, ev.OriginalRecipient = original, original
-	case strings.IndexByte(ev.Recipient, '@') < 0 && ev.OriginalRecipient != "":
+	case at < 0 && ev.OriginalRecipient != "":
 		// The name of a local user (log_as_local).
 		ev.Recipient = ev.OriginalRecipient
-	case strings.IndexByte(ev.Recipient, '@') < 0 && ev.Outcome == bounce.Sent:
+	case at < 0 && ev.Outcome == bounce.Sent:
 		return other // "=> discarded (system filter)"
-	case strings.IndexByte(ev.Recipient, ' ') > 0 && ev.Recipient[0] != '"':
-		at := strings.LastIndexByte(ev.Recipient, '@')
+	case at > 0 && strings.IndexByte(ev.Recipient[:at], ' ') > 0 && strings.IndexByte(`"|/:`, ev.Recipient[0]) < 0:
 		ev.Recipient = `"` + ev.Recipient[:at] + `"` + ev.Recipient[at:]
 	}
 	if ev.Outcome == bounce.Sent {
