@@ -41,18 +41,20 @@ const eximFields = `(?: (?:(?:F|P|SRS)=<` + address + `>|[RTSAKQ]=\S+|H=\S+(?: \
 const eximAddress = `(?P<to>[|/:][^<>]*?|"(?:[^"\\]|\\.)*"@\S+|\S+|[^<>:=@]+@\S+)(?: \([^)]*\))?(?: <(?P<orig>[^"> ]*)>)?`
 
 // eximElsewhere reads what is no address, with the address behind: a program, a
-// file, :blackhole:, a reply made by Exim, and a file that a filter named.
+// file, :blackhole:, a reply made by Exim, and a file that a filter named. No
+// field stands before that address: what is behind one may be the remote's.
 //
 //	|/usr/bin/filter --x <y> (c@b.example) <a@b.example> R=aliases T=address_pipe: …
 //	>news@a.example <a@b.example> R=vacation T=autoreply: …
 //	save inbox <a@b.example> R=userforward T=address_file: …
-var eximElsewhere = regexp.MustCompile(`^(?:[|/:>]|save ).*? <(?P<orig>[^<>"@ ]+@[^<>" ]+|"(?:[^"\\]|\\.)*"@[^<>" ]+)>(?P<after>(?:$| ?: | defer \(| [A-Z]+=).*)`)
+var eximElsewhere = regexp.MustCompile(`^(?P<what>(?:[|/:>]|save ).*?) <(?P<orig>[^<>"@ ]+@[^<>" ]+|"(?:[^"\\]|\\.)*"@[^<>" ]+)>(?P<after>(?:$| ?: | defer \(| [A-Z]+=).*)`)
 
 var (
 	eximFailed = regexp.MustCompile(`^` + eximAddress + `(?P<fields>` + eximFields + `)(?: ?: (?P<message>.*))?$`)
 	// since 4.8x: defer (ERRNO), the system's words, who was asked, the message
 	eximDeferred = regexp.MustCompile(`^` + eximAddress + `(?P<fields>` + eximFields + `)(?: routing)? defer \((?P<code>-?\d+)\)(?:: (?P<words>[^:]*?))?(?P<fields2>` + eximFields + `)(?: ?: (?P<message>.*))?$`)
 	eximSent     = regexp.MustCompile(`^` + eximAddress + `(?: |$)`)
+	eximField    = regexp.MustCompile(` (?:[A-Z]+=|defer \()`)
 	eximQuoted   = regexp.MustCompile(` <(?P<orig>"(?:[^"\\]|\\.)*"@[^> ]+)>`)
 	eximTimes    = regexp.MustCompile(`(?: [DQ]T=[0-9dhms.]+)+$`) // log_selector +deliver_time, +queue_time
 	eximHost     = regexp.MustCompile(` H=(?:(?P<host>[^ \[]+) )?(?:\([^)]*\) )?(?:DS )?\[(?P<ip>[^\]]*)\](?::(?P<port>\d+))?`)
@@ -147,7 +149,7 @@ func parseEximByGrammar(body []byte, ev *bounce.Event) result {
 func parseEximAttempt(pattern *regexp.Regexp, rest []byte, ev *bounce.Event) result {
 	quoted, rest := cutQuoted(rest)
 	var original string
-	if e, ok := match(eximElsewhere, rest); ok && quoted == "" {
+	if e, ok := match(eximElsewhere, rest); ok && quoted == "" && !eximField.Match(e.bytes("what")) {
 		original = e.text("orig")
 		rest = append([]byte("elsewhere"), e.bytes("after")...)
 	}
