@@ -4,6 +4,8 @@ package address
 
 import (
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/net/idna"
 
@@ -18,13 +20,25 @@ func Parse(logged string) bounce.Address {
 	logged = strings.TrimSuffix(strings.TrimPrefix(logged, "<"), ">")
 	at := strings.LastIndexByte(logged, '@')
 	if at < 0 {
-		return spellings(strings.ToLower(logged), "", logged)
+		return spellings(lower(logged), "", logged)
 	}
 	if at+1 < len(logged) && logged[len(logged)-1] != '.' && isLowerASCII(logged) {
 		return bounce.Address{Normal: logged, Domain: logged[at+1:]}
 	}
 	domain := Domain(logged[at+1:])
-	return spellings(strings.ToLower(logged[:at])+"@"+domain, domain, logged)
+	return spellings(lower(logged[:at])+"@"+domain, domain, logged)
+}
+
+// lower returns a local part in lower case. No letter becomes one of ASCII:
+// whoever writes to "jİm@b.example" or "frank@b.example" with a Kelvin sign must
+// not make jim's or frank's address bad.
+func lower(local string) string {
+	return strings.Map(func(r rune) rune {
+		if l := unicode.ToLower(r); r < utf8.RuneSelf || l >= utf8.RuneSelf {
+			return l
+		}
+		return r
+	}, local)
 }
 
 // Domain returns a domain in the spelling by which it is compared: lower case,
