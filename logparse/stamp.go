@@ -376,6 +376,9 @@ func Anchor(open func() (io.ReadCloser, error), size int64, modified time.Time, 
 	// The last line was written when the file was modified last, give or take
 	// a zone.
 	year := notAfter(&last, modified.In(zone).Year(), modified.Add(slop), zone)
+	for y.leap && !isLeap(year-turns+y.leapAt) { // the file is a copy
+		year--
+	}
 	return first.time(year-turns, zone)
 }
 
@@ -384,7 +387,11 @@ type years struct {
 	first, last stamp
 	before      stamp // the last one before it did so, while it may be a clock that was wrong
 	turns       int
+	leap        bool // there is a 29 February
+	leapAt      int  // after that many turns
 }
+
+func isLeap(year int) bool { return year%4 == 0 && year%100 != 0 || year%400 == 0 }
 
 const (
 	wholeRead = 1 << 20 // bytes up to which a log is read as a whole
@@ -419,7 +426,9 @@ func (y *years) take(line []byte) bool {
 	case jump > 6 && y.before.month > 0 && h.stamp.sinceInYear(&y.before).Abs() < skew:
 		y.turns-- // the clock is right again
 	}
-	y.last = h.stamp
+	if y.last = h.stamp; y.last.month == time.February && y.last.day == 29 {
+		y.leap, y.leapAt = true, y.turns
+	}
 	return y.first.year == 0
 }
 
