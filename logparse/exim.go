@@ -29,7 +29,7 @@ var eximArrival = regexp.MustCompile(`^(?P<from><>|"(?:[^"\\]|\\.)*"@\S+|\S+) (?
 const eximSubject = ` T="`
 
 // eximFields are the fields that stand between an address and the message.
-const eximFields = `(?: (?:(?:F|P|SRS)=<` + address + `>|[RTSAKQ]=\S+|H=\S+(?: \([^)]*\))?(?: DS)? \[[^\]]*\](?::\d+)?\*?|H=\[[^\]]*\](?::\d+)?|I=\[[^\]]*\](?::\d+)?|DN="(?:[^"]|"[^ :])*"+|L|K|TFO\*?|(?:X|CV|SNI|QT|DT|PRX)=\S+))*?`
+const eximFields = `(?: (?:(?:F|P|SRS)=<` + address + `>|[RTSAKQ]=\S+|H=\S+(?: \([^)]*\))?(?: DS)? \[[^\]]*\](?::\d+)?\*?|H=\[[^\]]*\](?::\d+)?|I=\[[^\]]*\](?::\d+)?|DN="(?:[^"]|"[^ :])*"+|L\*?|K|PRDR|TFO\*?|(?:X|CV|SNI|QT|DT|PRX)=\S+))*?`
 
 // eximAddress is the address of a recipient, and the original one behind it.
 // Exim takes the quotes off a local part that it reports, but not off the

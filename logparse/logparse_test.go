@@ -258,7 +258,7 @@ func TestEximLinesThatFewServersWrite(t *testing.T) {
 		text           string
 	}{
 		{"** a@b.example " + route + "H=mx.b.example DS [192.0.2.1]" + failed, "a@b.example", "", bounce.Bounced, "550 5.1.1 no"},
-		{"** a@b.example " + route + "H=mx.b.example [192.0.2.1]:25* PRX=[192.0.2.8]:1080 I=[192.0.2.9]:4 TFO* X=TLS1.3:x:256* CV=dane DN=\"O=\"B, Inc.\",CN=mx\"" + failed, "a@b.example", "", bounce.Bounced, "550 5.1.1 no"},
+		{"** a@b.example " + route + "H=mx.b.example [192.0.2.1]:25* PRX=[192.0.2.8]:1080 I=[192.0.2.9]:4 TFO* A=plain:me L* PRDR K X=TLS1.3:x:256* CV=dane DN=\"O=\"B, Inc.\",CN=mx\"" + failed, "a@b.example", "", bounce.Bounced, "550 5.1.1 no"},
 		{"** a@b.example F=<n@a.example> Q=slow P=<n@a.example> " + route + "H=mx.b.example [192.0.2.1] TFO" + failed, "a@b.example", "", bounce.Bounced, "550 5.1.1 no"},
 		{"== a@b.example Q=slow " + route + strings.Replace(deferred, "example [", "example DS [", 1), "a@b.example", "", bounce.Deferred, "450 4.2.2 full"},
 		{"** a@b.example R=x T=y", "a@b.example", "", bounce.Bounced, ""},
