@@ -53,7 +53,7 @@ var (
 	eximFailed = regexp.MustCompile(`^` + eximAddress + `(?P<fields>` + eximFields + `)(?: ?: (?P<message>.*))?$`)
 	// since 4.8x: defer (ERRNO), the system's words, who was asked, the message
 	eximDeferred = regexp.MustCompile(`^` + eximAddress + `(?P<fields>` + eximFields + `)(?: routing)? defer \((?P<code>-?\d+)\)(?:: (?P<words>[^:]*?))?(?P<fields2>` + eximFields + `)(?: ?: (?P<message>.*))?$`)
-	eximSent     = regexp.MustCompile(`^` + eximAddress + `(?:(?: [A-Z]+=|: ).*)?$`)
+	eximSent     = regexp.MustCompile(`^` + eximAddress + `(?: [A-Z]+=|: |$)`)
 	eximField    = regexp.MustCompile(` (?:[A-Z]+=|defer \()`)
 	eximQuoted   = regexp.MustCompile(` <(?P<orig>"(?:[^"\\]|\\.)*"@[^> ]+)>`)
 	eximTimes    = regexp.MustCompile(`(?: [DQ]T=[0-9dhms.]+)+$`) // log_selector +deliver_time, +queue_time
