@@ -17,7 +17,19 @@ import (
 // stampFormat is how times are stored.
 const stampFormat = "2006-01-02T15:04:05.000Z"
 
-func stamp(t time.Time) string { return t.UTC().Format(stampFormat) }
+func stamp(t time.Time) string {
+	var b [len(stampFormat)]byte
+	return string(appendStamp(b[:0], t))
+}
+
+// appendStamp appends a time as it is stored. Package time has a short way for
+// RFC 3339, of whole seconds alone.
+func appendStamp(b []byte, t time.Time) []byte {
+	t = t.UTC()
+	b = t.AppendFormat(b, time.RFC3339)
+	n := t.Nanosecond() / int(time.Millisecond)
+	return append(b[:len(b)-1], '.', '0'+byte(n/100), '0'+byte(n/10%10), '0'+byte(n%10), 'Z')
+}
 
 // Save saves a batch whole or not at all, and returns how many of its records
 // were new. After an error the same batch can be saved again.

@@ -97,6 +97,7 @@ func (w *writer) failuresOf(p *addressee, to []failure) []failure {
 		to = append(to, f)
 		i = n.before
 	}
+	slices.Reverse(to) // mostly sorted then
 	slices.SortFunc(to, byTime)
 	return to
 }
