@@ -147,9 +147,11 @@ func (w *writer) end(err error) error {
 
 // room is memory that one transaction leaves to the next.
 type room struct {
-	packed     []byte     // for packedRows
-	ids        []int64    // for what became of them
-	deliveries []delivery // the new successes of a batch
+	packed          []byte       // for packedRows
+	ids             []int64      // for what became of them
+	deliveries      []delivery   // the new successes of a batch
+	otherDeliveries []delivery   // for sorting them
+	otherNews       []newSuccess // for sorting those of a bucket
 }
 
 // writer is one transaction.
