@@ -59,7 +59,9 @@ func (s *Store) Save(ctx context.Context, b *bounce.Batch) (isNew int, err error
 		return 0, err
 	}
 	s.room = w.room
-	s.problems.add(w.problems)
+	for at, n := range w.problems {
+		s.problems.add(at, *n)
+	}
 	return isNew, nil
 }
 
