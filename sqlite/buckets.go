@@ -121,7 +121,8 @@ func sortByHash[T hashed](all, other []T) []T {
 // successes counts the deliveries that were not counted before, and notes
 // when their recipients were last reached.
 func (w *writer) successes(b *bounce.Batch) error {
-	news := make([]newSuccess, len(b.Successes))
+	w.news = slices.Grow(w.news[:0], len(b.Successes))[:len(b.Successes)]
+	news := w.news
 	for i := range b.Successes {
 		id := &b.Successes[i].ID
 		news[i] = newSuccess{binary.BigEndian.Uint64(id[4:]), uint32(successBucket(*id)), int32(i)}

@@ -153,6 +153,7 @@ type room struct {
 	ids             []int64      // for what became of them
 	deliveries      []delivery   // the new successes of a batch
 	otherDeliveries []delivery   // for sorting them
+	news            []newSuccess // the successes of a batch
 	otherNews       []newSuccess // for sorting those of a bucket
 }
 
@@ -178,7 +179,7 @@ type writer struct {
 
 	addressees []addressee     // whose rows may change
 	place      map[int64]int32 // where they stand in addressees, by key
-	failures   []newFailure    // of theirs
+	failures   newFailures     // of theirs
 	verdicts   []failure       // what the failures were judged to be, each once, without what is only theirs
 	verdictAt  map[failure]int32
 	runs       [][]delivery // the new successes, each run sorted
@@ -217,11 +218,6 @@ const insertBounce = `
 	ON CONFLICT (event_id) DO NOTHING`
 
 func (w *writer) bounces(b *bounce.Batch) error {
-	room := b.Records.Len()
-	if b.Partial && w.failures == nil {
-		room *= 8 // for those to come
-	}
-	w.failures = slices.Grow(w.failures, room)
 	keys := make([]int64, b.Records.Len())
 	var r bounce.Record
 	return w.bulk(b.Records.Len(), insertBounce,
