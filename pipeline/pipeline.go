@@ -111,10 +111,6 @@ const successesALimit = 8
 // slack is room for what the last chunk of a batch holds.
 const slack = 4096
 
-// gatherParts is how many times as many records as are gathered at least a
-// transaction takes: a saver that has nothing to do ends it early.
-const gatherParts = 2
-
 // maxChunks bounds a batch of lines that give few records, so that positions
 // move on in a log full of noise.
 const maxChunks = 256
@@ -232,15 +228,12 @@ func (p *Pipeline) read(chunks <-chan bounce.Chunk, batches chan<- *bounce.Batch
 		gathered int // records in the transaction
 	)
 	flush := func(last bool) error {
-		resting := false
 		select {
 		case <-idle:
-			resting = true
 		default:
 		}
 		gathered += max(p.batch.Records.Len(), len(p.batch.Successes)/successesALimit)
-		enough := gathered >= p.Gather || resting && gathered >= p.Gather/gatherParts
-		partial := !last && !enough
+		partial := !last && gathered < p.Gather
 		if !partial {
 			gathered = 0
 		}
