@@ -134,6 +134,10 @@ func (w *writer) successes(b *bounce.Batch) error {
 			buckets = append(buckets, int64(news[i].bucket))
 		}
 	}
+	counts := make([]struct { // by domain: mostly of one day
+		day int64
+		of  *outcomes
+	}, len(b.Domains))
 	w.deliveries = slices.Grow(w.deliveries, len(news))
 	return w.mergeBuckets("successes", "ids", buckets, func(bucket int64, known []byte) ([]byte, bool) {
 		n := 0
@@ -142,7 +146,11 @@ func (w *writer) successes(b *bounce.Batch) error {
 		}
 		merged := mergeIDs(known, news[:n], func(at int32) {
 			s := &b.Successes[at]
-			w.count(s.At, b.Domains[s.Domain]).sent++
+			c := &counts[s.Domain]
+			if day := epochDay(s.At); c.of == nil || c.day != day {
+				c.day, c.of = day, w.count(day, b.Domains[s.Domain])
+			}
+			c.of.sent++
 			w.deliveries = append(w.deliveries, delivery{uint64(s.Key), s.At << 1})
 		})
 		news = news[n:]

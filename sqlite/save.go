@@ -192,13 +192,18 @@ type dayDomain struct {
 
 type outcomes struct{ sent, deferred, bounced, expired int }
 
-// count returns the counts of the day of a time in Unix milliseconds.
-func (w *writer) count(at int64, domain string) *outcomes {
+// epochDay returns the day of a time in Unix milliseconds, since 1970 in UTC.
+func epochDay(at int64) int64 {
 	const day = 24 * 60 * 60 * 1000
-	k := dayDomain{at / day, domain}
 	if at%day < 0 {
-		k.day--
+		return at/day - 1
 	}
+	return at / day
+}
+
+// count returns the counts of a day.
+func (w *writer) count(day int64, domain string) *outcomes {
+	k := dayDomain{day, domain}
 	o := w.counts[k]
 	if o == nil {
 		o = &outcomes{}
@@ -269,7 +274,7 @@ func (w *writer) bounces(b *bounce.Batch) error {
 			if r.Reason != bounce.Suppressed { // our own refusal says nothing new of the address
 				w.failed(&r, keys[i], id)
 			}
-			switch o := w.count(r.At.UnixMilli(), r.To.Domain); r.Outcome {
+			switch o := w.count(epochDay(r.At.UnixMilli()), r.To.Domain); r.Outcome {
 			case bounce.Deferred:
 				o.deferred++
 			case bounce.Bounced:
