@@ -24,8 +24,8 @@ func agree(t *testing.T, body []byte, real bool) (plain bool) {
 		return false
 	}
 	var fast, slow bounce.Event
-	fast.MTA, slow.MTA = bounce.Postfix, bounce.Postfix
-	if !plainPostfix(body, colon, &fast) {
+	slow.MTA = bounce.Postfix
+	if !plainPostfix(body, &fast) {
 		return false
 	}
 	if got := parsePostfixByGrammar(&header{body: body}, colon, &slow); got == read && fast != slow || real && got != read {

@@ -98,16 +98,14 @@ func claimsPostfix(h *header) bool {
 }
 
 func parsePostfix(h *header, ev *bounce.Event) result {
+	if plainPostfix(h.body, ev) {
+		return read
+	}
 	// The literals turn most lines away; each is looked for only where its
 	// pattern has it, right behind the queue ID.
 	colon := bytes.IndexByte(h.body[:min(len(h.body), 26)], ':')
 	if colon < 5 || len(h.body) < colon+9 || h.body[colon+1] != ' ' || !postfixEvent(h.body[colon+2:]) {
 		return other
-	}
-	*ev = bounce.Event{}
-	ev.MTA = bounce.Postfix
-	if plainPostfix(h.body, colon, ev) {
-		return read
 	}
 	*ev = bounce.Event{MTA: bounce.Postfix}
 	return parsePostfixByGrammar(h, colon, ev)
