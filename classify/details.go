@@ -17,19 +17,22 @@ func url(text string) string {
 
 // blocklistNames are the names of blocklists' zones and of their makers, in
 // lower case. The first group is the name.
-var blocklistNames = regexp.MustCompile(`\b([a-z0-9-]+(?:\.[a-z0-9-]+)*\.(?:spamhaus\.(?:org|net)|spamcop\.net|barracudacentral\.org|sorbs\.net|uceprotect\.net|surbl\.org|uribl\.com|abuseat\.org|mailspike\.(?:net|org)|junkemailfilter\.com|surriel\.com|invaluement\.com|manitu\.net|s5h\.net|dronebl\.org|sem\.org|spameatingmonkey\.net|nether\.net|blocklist\.de|gbudb\.net|senderscore\.com|backscatterer\.org|swinog\.ch|0spam\.org|nordspam\.com|spamrats\.com|truncate\.gbudb\.net|mail-abuse\.com|kundenserver\.de|cloudmark\.com|interserver\.net|imp\.ch|wpbl\.info|hostkarma\.com|spfbl\.net|abusix\.zone|mail\.abusix\.zone))\b|\b(spamhaus|spamcop|sorbs|uceprotect|barracuda reputation|trend micro rbl\+?|surbl|uribl|cloudmark|invaluement|senderscore|proofpoint|abusix|mailspike|spamrl)\b`)
+var blocklistNames = mustCompile(`\b([a-z0-9-]+(?:\.[a-z0-9-]+)*\.(?:spamhaus\.(?:org|net)|spamcop\.net|barracudacentral\.org|sorbs\.net|uceprotect\.net|surbl\.org|uribl\.com|abuseat\.org|mailspike\.(?:net|org)|junkemailfilter\.com|surriel\.com|invaluement\.com|manitu\.net|s5h\.net|dronebl\.org|sem\.org|spameatingmonkey\.net|nether\.net|blocklist\.de|gbudb\.net|senderscore\.com|backscatterer\.org|swinog\.ch|0spam\.org|nordspam\.com|spamrats\.com|truncate\.gbudb\.net|mail-abuse\.com|kundenserver\.de|cloudmark\.com|interserver\.net|imp\.ch|wpbl\.info|hostkarma\.com|spfbl\.net|abusix\.zone|mail\.abusix\.zone))\b|\b(spamhaus|spamcop|sorbs|uceprotect|barracuda reputation|trend micro rbl\+?|surbl|uribl|cloudmark|invaluement|senderscore|proofpoint|abusix|mailspike|spamrl)\b`)
 
 // usedList finds the name in the wording of Postfix and its kin: "blocked using
 // bl.example.org", which no list of names can keep up with.
-var usedList = regexp.MustCompile(`(?:blocked|rejected|listed|refused|found) (?:using|by|in|at|on) (?:the )?([a-z0-9-]+(?:\.[a-z0-9-]+)*\.(?:[a-z-]{2,}))\b`)
+var usedList = mustCompile(`(?:blocked|rejected|listed|refused|found) (?:using|by|in|at|on) (?:the )?([a-z0-9-]+(?:\.[a-z0-9-]+)*\.(?:[a-z-]{2,}))\b`)
 
 // blocklist returns the name of the blocklist that a folded text speaks of.
-func blocklist(text string) string {
-	if m := usedList.FindStringSubmatch(text); m != nil && (strings.Contains(m[1], "bl.") || strings.Contains(m[1], "dns") || strings.Contains(m[1], "rbl") || strings.Contains(m[1], "list")) {
+func blocklist(text string, has *trigrams) string {
+	if m := usedList.groups(text, has); m != nil && (strings.Contains(m[1], "bl.") || strings.Contains(m[1], "dns") || strings.Contains(m[1], "rbl") || strings.Contains(m[1], "list")) {
 		return m[1]
 	}
 	best := ""
-	for _, m := range blocklistNames.FindAllStringSubmatch(text, -1) {
+	if !blocklistNames.possible(text, has) {
+		return ""
+	}
+	for _, m := range blocklistNames.re().FindAllStringSubmatch(text, -1) {
 		if name := m[1]; name != "" && !strings.HasPrefix(name, "www.") && !strings.HasPrefix(name, "check.") && !strings.HasPrefix(name, "lookup.") && !strings.HasPrefix(name, "ipcheck.") {
 			return name
 		}
