@@ -232,3 +232,6 @@ type Success struct {
 	At     int64  // Unix milliseconds
 	Key    int64  // of the recipient, see Address.Key
 }
+
+// MakeSuccesses returns an empty list with room for n of them.
+func MakeSuccesses(n int) []Success { return inLargePages(make([]Success, 0, n)) }

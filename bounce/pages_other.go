@@ -4,4 +4,4 @@ package bounce
 
 // inLargePages does nothing where memory comes in large pages without a word,
 // or never.
-func inLargePages(b []byte) []byte { return b }
+func inLargePages[T any](s []T) []T { return s }

@@ -166,7 +166,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 	if p.Linger > 0 {
 		// One is filled while another is saved.
 		for range cap(p.saved) {
-			p.saved <- &bounce.Batch{Records: bounce.MakeRecords(p.Limit + slack), Successes: make([]bounce.Success, 0, successesALimit*p.Limit+slack)}
+			p.saved <- &bounce.Batch{Records: bounce.MakeRecords(p.Limit + slack), Successes: bounce.MakeSuccesses(successesALimit*p.Limit + slack)}
 		}
 		p.reuse()
 	}
@@ -334,8 +334,11 @@ func (p *Pipeline) take(c *bounce.Chunk) error {
 		if p.Hash != nil {
 			apply = func(ev *bounce.Event) { p.Queue.Apply(p.hash(ev, judge), add) }
 		}
+		sent := -len(p.batch.Successes)
 		lines := parser.Parse(c.Data, apply)
+		sent += len(p.batch.Successes)
 		p.Progress.Lines.Add(int64(lines))
+		p.Progress.Sent.Add(int64(sent))
 		if c.Done != nil {
 			c.Done(c.Data)
 		}
@@ -385,7 +388,6 @@ func (p *Pipeline) add(d *bounce.Delivery, judge Classifier) {
 	to := address.Parse(d.Recipient)
 	switch d.Outcome {
 	case bounce.Sent:
-		p.Progress.Sent.Add(1)
 		p.batch.Successes = append(p.batch.Successes, bounce.Success{ID: d.ID, Domain: p.domain(to.Domain), At: d.At.UnixMilli(), Key: to.Key()})
 		return
 	case bounce.Deferred:
