@@ -107,7 +107,7 @@ func parsePostfix(h *header, ev *bounce.Event) result {
 	if colon < 5 || len(h.body) < colon+9 || h.body[colon+1] != ' ' || !postfixEvent(h.body[colon+2:]) {
 		return other
 	}
-	*ev = bounce.Event{MTA: bounce.Postfix}
+	*ev = bounce.Event{Delivery: bounce.Delivery{MTA: bounce.Postfix}}
 	return parsePostfixByGrammar(h, colon, ev)
 }
 

@@ -28,7 +28,7 @@ type Source func(ctx context.Context, out chan<- bounce.Chunk) error
 // Parser turns the lines of one stream into events.
 type Parser interface {
 	// Parse returns how many lines there were. An event is only valid during
-	// the call of yield, and its strings lie in the block.
+	// the call of yield, which may change it, and its strings lie in the block.
 	Parse(block []byte, yield func(*bounce.Event)) (lines int)
 	// State is what a parser of the same stream has to be given after a
 	// restart.

@@ -130,7 +130,8 @@ func (q *Queue) Unjoined() int { return q.unjoined }
 // Apply takes the next event of a log and calls yield for each delivery
 // attempt that follows from it: none for most events, one for an attempt, one
 // for each recipient still deferred when the server gives up on a message.
-// The delivery and its strings are only valid during the call.
+// The event is filled in and yielded where it is an attempt; a delivery and its
+// strings are only valid during the call.
 func (q *Queue) Apply(ev *bounce.Event, yield func(*bounce.Delivery)) {
 	switch ev.Kind {
 	case bounce.EventMessage:
@@ -170,22 +171,7 @@ func (q *Queue) attempt(ev *bounce.Event, yield func(*bounce.Delivery)) {
 	} else {
 		m = q.known(ev)
 	}
-	d := &q.delivery
-	*d = bounce.Delivery{
-		ID:                ev.ID,
-		At:                ev.At,
-		Host:              ev.Host,
-		MTA:               ev.MTA,
-		QueueID:           ev.QueueID,
-		Sender:            ev.Sender,
-		HasSender:         ev.HasSender,
-		MessageID:         ev.MessageID,
-		Recipient:         ev.Recipient,
-		OriginalRecipient: ev.OriginalRecipient,
-		Outcome:           ev.Outcome,
-		DSN:               ev.DSN,
-		Reply:             ev.Reply,
-	}
+	d := &ev.Delivery
 	if m != nil {
 		fillFromMessage(d, m)
 		switch {
