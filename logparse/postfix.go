@@ -75,8 +75,8 @@ var postfixRelay = regexp.MustCompile(`^(?P<host>[^ \[]+)\[(?P<ip>[0-9A-Fa-f:.]+
 // hold one too, and a line that was cut has none.
 func cutInReplyTo(reason string) (text, command string) {
 	const mark = " (in reply to "
-	at := strings.LastIndex(reason, mark)
-	if at < 0 || reason[len(reason)-1] != ')' {
+	at := strings.LastIndexByte(reason, '(') - 1
+	if at < 0 || !strings.HasPrefix(reason[at:], mark) || reason[len(reason)-1] != ')' {
 		return reason, ""
 	}
 	command = reason[at+len(mark) : len(reason)-1]
