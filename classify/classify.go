@@ -114,7 +114,7 @@ func (c *Classifier) judge(at shape) seen {
 	if v.Provider == "" && isProvider(group(v.Rule)) {
 		v.Provider = group(v.Rule)
 	}
-	v.Blocklist = blocklist(j.text)
+	v.Blocklist = blocklist(j.text, j.textHas)
 	s := seen{v, strings.Contains(j.text, "://"), mayNameWait(j.text)}
 	if len(c.seen) >= maxShapes {
 		for old := range c.seen { // the order of a map is random: some go, most stay
@@ -141,7 +141,11 @@ func newJudged(at shape) *judged {
 	j := &judged{shape: at, words: withoutURLs(at.text)}
 	j.code, j.enhanced = codes(at.code, at.enhanced, at.text)
 	j.codeText = strconv.Itoa(j.code)
-	j.textHas, j.wordsHas = trigramsOf(j.text), trigramsOf(j.words)
+	j.textHas = trigramsOf(j.text)
+	j.wordsHas = j.textHas
+	if j.words != j.text {
+		j.wordsHas = trigramsOf(j.words)
+	}
 	return j
 }
 

@@ -35,7 +35,7 @@ func parseOpenSMTPD(h *header, ev *bounce.Event) result {
 	if !bytes.Contains(h.body[:min(len(h.body), 48)], []byte(" evpid=")) || !bytes.Contains(h.body, []byte(" result=")) {
 		return other
 	}
-	*ev = bounce.Event{MTA: bounce.OpenSMTPD}
+	*ev = bounce.Event{Delivery: bounce.Delivery{MTA: bounce.OpenSMTPD}}
 	m, ok := match(opensmtpdAttempt, h.body)
 	if !ok {
 		return unread

@@ -28,7 +28,7 @@ type Source func(ctx context.Context, out chan<- bounce.Chunk) error
 // Parser turns the lines of one stream into events.
 type Parser interface {
 	// Parse returns how many lines there were. An event is only valid during
-	// the call of yield, and its strings lie in the block.
+	// the call of yield, which may change it, and its strings lie in the block.
 	Parse(block []byte, yield func(*bounce.Event)) (lines int)
 	// State is what a parser of the same stream has to be given after a
 	// restart.
@@ -327,8 +327,11 @@ func (p *Pipeline) take(c *bounce.Chunk) error {
 		if p.Hash != nil {
 			apply = func(ev *bounce.Event) { p.Queue.Apply(p.hash(ev, judge), add) }
 		}
+		sent := -len(p.batch.Successes)
 		lines := parser.Parse(c.Data, apply)
+		sent += len(p.batch.Successes)
 		p.Progress.Lines.Add(int64(lines))
+		p.Progress.Sent.Add(int64(sent))
 		if c.Done != nil {
 			c.Done(c.Data)
 		}
@@ -378,7 +381,6 @@ func (p *Pipeline) add(d *bounce.Delivery, judge Classifier) {
 	to := address.Parse(d.Recipient)
 	switch d.Outcome {
 	case bounce.Sent:
-		p.Progress.Sent.Add(1)
 		p.batch.Successes = append(p.batch.Successes, bounce.Success{ID: d.ID, Domain: p.domain(to.Domain), At: d.At.UnixMilli(), Key: to.Key()})
 		return
 	case bounce.Deferred:
