@@ -215,7 +215,10 @@ func readable(files []string) (again bool, err error) {
 		case info.IsDir():
 			return false, fmt.Errorf("%s is a folder; name the log files in it", path)
 		}
-		again = again && info.Mode().IsRegular()
+		if !info.Mode().IsRegular() {
+			again = false // and to open a pipe here would drive its writer away
+			continue
+		}
 		f, err := os.Open(path)
 		if errors.Is(err, os.ErrPermission) {
 			return false, fmt.Errorf("%s may not be read by this user; run as root or as a member of the group that owns it (often adm)", path)

@@ -22,28 +22,40 @@ import (
 var eximLine = regexp.MustCompile(`^(?P<id>[0-9A-Za-z]{6}-[0-9A-Za-z]{6}(?:[0-9A-Za-z]{5})?-[0-9A-Za-z]{2}(?:[0-9A-Za-z]{2})?) (?P<mark><=|=>|->|>>|\*\*|==|Completed)(?: (?P<rest>.*))?$`)
 
 // eximArrival reads the sender and the message-id; only id= behind S= is
-// Exim's own, for HELO names and subjects are the client's.
-var eximArrival = regexp.MustCompile(`^(?P<from><>|"(?:[^"\\]|\\.)*"@\S+|\S+) (?:.*? S=\d+(?: .*?)?? id=(?P<messageid>\S+))?`)
+// Exim's own, for HELO names and subjects are the client's. id*= is one that
+// Exim made itself (log_selector +msg_id_created).
+var eximArrival = regexp.MustCompile(`^(?P<from><>|"(?:[^"\\]|\\.)*"@\S+|\S+) (?:.*? S=\d+(?: .*?)?? id\*?=(?P<messageid>\S+))?`)
+
+const eximSubject = ` T="`
 
 // eximFields are the fields that stand between an address and the message.
-const eximFields = `(?: (?:[FP]=<` + address + `>|[RTSAK]=\S+|H=\S+(?: \([^)]*\))? \[[^\]]*\](?::\d+)?\*?|H=\[[^\]]*\](?::\d+)?|I=\[[^\]]*\](?::\d+)?|DN="[^"]*"|L|K|(?:X|CV|SNI|QT|DT|PRX)=\S+))*?`
+const eximFields = `(?: (?:(?:F|P|SRS)=<` + address + `>|[RTSAKQ]=\S+|H=\S+(?: \([^)]*\))?(?: DS)? \[[^\]]*\](?::\d+)?\*?|H=\[[^\]]*\](?::\d+)?|I=\[[^\]]*\](?::\d+)?|DN="(?:[^"]|"[^ :])*"+|L|K|TFO\*?|(?:X|CV|SNI|QT|DT|PRX)=\S+))*?`
 
 // eximAddress is the address of a recipient, and the original one behind it.
 // Exim takes the quotes off a local part that it reports, but not off the
-// original, so that the first may hold anything.
+// original, so that the first may hold anything. An expiry names it as it came.
 //
-//	|/usr/bin/filter --x <a@b.example> R=aliases T=address_pipe: …
 //	loop1@b.example (loop2@b.example) <loop1@b.example>: …
-const eximAddress = `(?P<to>[|/:][^<>]*?|\S+)(?: \([^)]*\))?(?: <(?P<orig>[^"> ]*)>)?`
+//	john doe@b.example <list@b.example> R=dnslookup …
+//	"john doe"@b.example: retry timeout exceeded
+const eximAddress = `(?P<to>[|/:][^<>]*?|"(?:[^"\\]|\\.)*"@\S+|\S+|[^<>:=@]+@\S+)(?: \([^)]*\))?(?: <(?P<orig>[^"> ]*)>)?`
+
+// eximElsewhere reads what is no address, with the address behind: a program, a
+// file, :blackhole:, a reply made by Exim, and a file that a filter named.
+//
+//	|/usr/bin/filter --x <y> (c@b.example) <a@b.example> R=aliases T=address_pipe: …
+//	>news@a.example <a@b.example> R=vacation T=autoreply: …
+//	save inbox <a@b.example> R=userforward T=address_file: …
+var eximElsewhere = regexp.MustCompile(`^(?:[|/:>]|save ).*? <(?P<orig>[^<>"@ ]+@[^<>" ]+|"(?:[^"\\]|\\.)*"@[^<>" ]+)>(?P<after>(?:$| ?: | defer \(| [A-Z]+=).*)`)
 
 var (
-	eximFailed = regexp.MustCompile(`^` + eximAddress + `(?P<fields>` + eximFields + `) ?: (?P<message>.*)$`)
+	eximFailed = regexp.MustCompile(`^` + eximAddress + `(?P<fields>` + eximFields + `)(?: ?: (?P<message>.*))?$`)
 	// since 4.8x: defer (ERRNO), the system's words, who was asked, the message
 	eximDeferred = regexp.MustCompile(`^` + eximAddress + `(?P<fields>` + eximFields + `)(?: routing)? defer \((?P<code>-?\d+)\)(?:: (?P<words>[^:]*?))?(?P<fields2>` + eximFields + `)(?: ?: (?P<message>.*))?$`)
 	eximSent     = regexp.MustCompile(`^` + eximAddress + `(?: |$)`)
 	eximQuoted   = regexp.MustCompile(` <(?P<orig>"(?:[^"\\]|\\.)*"@[^> ]+)>`)
 	eximTimes    = regexp.MustCompile(`(?: [DQ]T=[0-9dhms.]+)+$`) // log_selector +deliver_time, +queue_time
-	eximHost     = regexp.MustCompile(` H=(?:(?P<host>[^ \[]+) )?(?:\([^)]*\) )?\[(?P<ip>[^\]]*)\](?::(?P<port>\d+))?`)
+	eximHost     = regexp.MustCompile(` H=(?:(?P<host>[^ \[]+) )?(?:\([^)]*\) )?(?:DS )?\[(?P<ip>[^\]]*)\](?::(?P<port>\d+))?`)
 )
 
 // eximReply reads the message of a failure that another server worded
@@ -52,15 +64,16 @@ var (
 //	SMTP error from remote mail server after RCPT TO:<a@b.example>: 550 5.1.1 No such user
 //	SMTP error from remote mail server after RCPT TO:<a@b.example>: host mx [192.0.2.1]: 550 No
 var eximReply = regexp.MustCompile(`^(?:SMTP|LMTP) error(?: from remote mail server)? after (?:pipelined )?(?:sending )?` +
-	`(?P<command>initial connection|end of data|DATA|QUIT|(?:HELO|EHLO|LHLO|STARTTLS|AUTH|XCLIENT)[^:]*|(?:MAIL FROM|RCPT TO):<` + address + `>[^:]*)` +
+	`(?P<command>initial connection|end of data|data block|DATA|QUIT|(?:HELO|EHLO|LHLO)(?:[^:]|:[^ ])*|(?:BDAT|STARTTLS|AUTH|XCLIENT)[^:]*|(?:MAIL FROM|RCPT TO):<` + address + `>[^:]*)` +
 	`: (?:host (?P<host>\S+) \[(?P<ip>[^\]]*)\]: )?(?P<reply>.*)$`)
 
 // eximSession reads the stage out of what Exim words itself:
 //
 //	SMTP timeout after RCPT TO:<a@b.example>
+//	LMTP connection closed after end of data
 //	Remote host closed connection in response to initial connection
 //	Malformed SMTP reply in response to EHLO mx.a.example: garbage
-var eximSession = regexp.MustCompile(`^(?:(?:SMTP|LMTP) timeout after|Remote host closed connection in response to|Malformed (?:SMTP|LMTP) reply in response to|(?:SMTP|LMTP) timeout while|an unexpected EOF)(?: (?:pipelined |sending ))* ?(?P<command>.*)$`)
+var eximSession = regexp.MustCompile(`^(?:(?:SMTP|LMTP) timeout after|Remote host closed connection in response to|Malformed SMTP reply(?: \(an empty line\))? in response to|Malformed LMTP response after|LMTP connection closed after|(?:SMTP|LMTP) timeout while|an unexpected EOF)(?: (?:pipelined |sending ))* ?(?P<command>.*)$`)
 
 func claimsExim(h *header) bool {
 	return h.stamp.exim || bytes.HasPrefix(h.tag, []byte("exim"))
@@ -107,7 +120,8 @@ func parseEximByGrammar(body []byte, ev *bounce.Event) result {
 	rest := m.bytes("rest")
 	switch m.raw("mark") {
 	case "<=":
-		a, ok := match(eximArrival, append(bytes.Clone(rest), ' '))
+		own, _, _ := bytes.Cut(rest, []byte(eximSubject))
+		a, ok := match(eximArrival, append(bytes.Clone(own), ' '))
 		if !ok {
 			return unread
 		}
@@ -132,6 +146,11 @@ func parseEximByGrammar(body []byte, ev *bounce.Event) result {
 
 func parseEximAttempt(pattern *regexp.Regexp, rest []byte, ev *bounce.Event) result {
 	quoted, rest := cutQuoted(rest)
+	var original string
+	if e, ok := match(eximElsewhere, rest); ok && quoted == "" {
+		original = e.text("orig")
+		rest = append([]byte("elsewhere"), e.bytes("after")...)
+	}
 	m, ok := match(pattern, rest)
 	if !ok {
 		return unread
@@ -141,11 +160,16 @@ func parseEximAttempt(pattern *regexp.Regexp, rest []byte, ev *bounce.Event) res
 	switch {
 	case quoted != "":
 		ev.Recipient = quoted
-	case strings.HasPrefix(ev.Recipient, "|") || strings.HasPrefix(ev.Recipient, "/") || strings.HasPrefix(ev.Recipient, ":"):
-		// A program, a file or :blackhole: stands where an address does.
-		if ev.OriginalRecipient != "" {
-			ev.Recipient = ev.OriginalRecipient
-		}
+	case original != "":
+		ev.Recipient, ev.OriginalRecipient = original, original
+	case strings.IndexByte(ev.Recipient, '@') < 0 && ev.OriginalRecipient != "":
+		// The name of a local user (log_as_local).
+		ev.Recipient = ev.OriginalRecipient
+	case strings.IndexByte(ev.Recipient, '@') < 0 && ev.Outcome == bounce.Sent:
+		return other // "=> discarded (system filter)"
+	case strings.IndexByte(ev.Recipient, ' ') > 0 && ev.Recipient[0] != '"':
+		at := strings.LastIndexByte(ev.Recipient, '@')
+		ev.Recipient = `"` + ev.Recipient[:at] + `"` + ev.Recipient[at:]
 	}
 	if ev.Outcome == bounce.Sent {
 		return read
@@ -154,8 +178,12 @@ func parseEximAttempt(pattern *regexp.Regexp, rest []byte, ev *bounce.Event) res
 	fields := m.bytes("fields")
 	if pattern == eximDeferred {
 		fields = append(append([]byte{}, fields...), m.bytes("fields2")...)
-		if message == "" {
-			message = m.text("words")
+		words := m.text("words")
+		switch {
+		case message == "":
+			message = words
+		case words != "" && !eximReply.MatchString(message) && !eximSession.MatchString(message):
+			message = words + ": " + message
 		}
 	}
 	if host, ok := match(eximHost, fields); ok {
@@ -267,6 +295,8 @@ func eximStage(command string) bounce.Stage {
 	}{
 		{"initial connection", bounce.StageGreeting},
 		{"end of data", bounce.StageEndOfData},
+		{"data block", bounce.StageEndOfData},
+		{"BDAT", bounce.StageEndOfData},
 		{"DATA", bounce.StageData},
 		{"RCPT", bounce.StageRcptTo},
 		{"MAIL", bounce.StageMailFrom},

@@ -1,6 +1,9 @@
 package logparse
 
-import "bytes"
+import (
+	"bytes"
+	"regexp"
+)
 
 // header is what stands before a program's own words in a line of a log.
 type header struct {
@@ -199,12 +202,46 @@ func cutRFC5424(rest []byte, h *header) bool {
 		}
 	}
 	h.host, h.tag, h.pid = fields[0], fields[1], fields[2]
-	if rest, ok = bytes.CutPrefix(rest, []byte("- ")); !ok {
-		return false // structured data is not what mail servers log through
+	if rest, ok = bytes.CutPrefix(rest, []byte("-")); !ok {
+		if rest, ok = cutStructuredData(rest); !ok {
+			return false
+		}
 	}
-	h.body = bytes.TrimPrefix(rest, []byte(" "))
+	if rest, ok = bytes.CutPrefix(rest, []byte(" ")); !ok {
+		return false
+	}
+	h.body = bytes.TrimPrefix(bytes.TrimPrefix(rest, []byte(" ")), []byte("\ufeff"))
 	return cutOwnStamp(h)
 }
+
+// cutStructuredData takes `[meta sequenceId="29"][x y="a \"b\""]` off, which
+// syslog-ng adds.
+func cutStructuredData(rest []byte) ([]byte, bool) {
+	cut := false
+	for len(rest) > 0 && rest[0] == '[' {
+		end, quoted := 1, false
+		for ; end < len(rest) && (quoted || rest[end] != ']'); end++ {
+			switch rest[end] {
+			case '"':
+				quoted = !quoted
+			case '\\':
+				end++
+			}
+		}
+		if end >= len(rest) {
+			return nil, false
+		}
+		rest, cut = rest[end+1:], true
+	}
+	return rest, cut
+}
+
+// bracketed is what may stand before the words: the process, where Exim's
+// log_selector has +pid, and what syslogd of illumos adds.
+//
+//	[88] 1xVTbv-00000r-1v ** a@b.example: Unrouteable address
+//	[ID 197553 mail.info] 4XabcZ1y2z: removed
+var bracketed = regexp.MustCompile(`^\[(?:\d+|ID \d+ [a-z0-9]+\.[a-z]+)\] `)
 
 // cutOwnStamp takes off the stamp that Exim puts before its words in syslog
 // too, unless syslog_timestamp is false. The header's own stamp is kept: it

@@ -68,6 +68,8 @@ type Options struct {
 	Zone *time.Location
 	// Anchor is a time near the first stamp, for stamps without a year.
 	Anchor time.Time
+	// Now is for those as well: no line is of the future. nil is time.Now.
+	Now func() time.Time
 	// State is what State of an earlier parser of the same stream gave.
 	State []byte
 	// Hide takes addresses out of the examples of lines that are not
@@ -80,6 +82,7 @@ type Parser struct {
 	grammars      []grammar
 	postfix       bool // its grammar is among them
 	zone          *time.Location
+	now           func() time.Time
 	hide          func(line string) string
 	last          time.Time // the last stamp, which tells the year of the next
 	newest        time.Time // the highest
@@ -130,6 +133,9 @@ func New(o Options) (*Parser, error) {
 	p.postfix = p.grammars[0].mta == bounce.Postfix
 	if p.zone == nil {
 		p.zone = time.Local
+	}
+	if p.now = o.Now; p.now == nil {
+		p.now = time.Now
 	}
 	if len(o.State) > 0 {
 		var s state
@@ -222,6 +228,7 @@ func (p *Parser) Line(line []byte, yield func(*bounce.Event)) {
 				return
 			}
 			cutOwnStamp(h)
+			h.body = h.body[len(bracketed.Find(h.body)):]
 		}
 		h.body = h.body[:min(len(h.body), longest)]
 		switch g.parse(h, &p.event) {

@@ -168,6 +168,8 @@ func TestForeignWordsDoNotNameTheSender(t *testing.T) {
 		{postfix[:len(postfix)-len("4XabcZ1y2z: ")] + "4XabcZ1y2z: message-id=<x>, from=<victim@c.example>, size=1, nrcpt=1 (queue active)>", "", "x>, from=<victim@c.example>, size=1, nrcpt=1 (queue active)"},
 		{exim + "<= news@a.example H=(P=esmtp id=victim@c.example) [192.0.2.9] P=esmtp S=494 id=1@a.example", "news@a.example", "1@a.example"},
 		{exim + `<= news@a.example H=mx.a.example [192.0.2.9] P=esmtp S=494 id=1@a.example T="S=1 id=victim@c.example"`, "news@a.example", "1@a.example"},
+		{exim + `<= news@a.example U=root P=local S=267 M8S=0 RT=0.001s id*=E1@a.example T="x id=victim@c.example"`, "news@a.example", "E1@a.example"},
+		{exim + `<= news@a.example U=root P=local S=267 T="x id=victim@c.example" from <news@a.example>`, "news@a.example", ""},
 		{sendmail + "from=<news@a.example>, size=242, class=0, nrcpts=1, msgid=<x, from=<victim@c.example>>, proto=ESMTP, daemon=MTA, relay=localhost [127.0.0.1]", "news@a.example", "x, from=<victim@c.example>"},
 	} {
 		got := events(p, tt.line+"\n")
@@ -191,12 +193,17 @@ func TestLinesThatAreNoAttempt(t *testing.T) {
 		"Nov 23 12:57:36 mx postfix/smtpd[4]: NOQUEUE: reject: RCPT from x[192.0.2.9]: 550 5.1.1 <a@b.example>: Recipient address rejected: undeliverable address: host mx.b.example[192.0.2.1] said: 550 no (in reply to RCPT TO command); from=<x@a.example> to=<a@b.example> proto=ESMTP helo=<x>",
 		"Nov 23 12:57:36 mx postfix/smtp[4]: 4XabcZ1y2z: host mx.b.example[192.0.2.1] said: 450 4.2.0 later (in reply to RCPT TO command)",
 		"Nov 23 12:57:36 mx postfix/smtp[4]: connect to mx.b.example[192.0.2.1]:25: Connection refused",
+		postfix + "to=<a@b.example>, " + delivery + "dsn=5.1.1, status=undeliverable-but-not-cached (host mx.b.example[192.0.2.1] said: 550 no (in reply to RCPT TO command))",
 		postfix + "to=<a@b.example>, " + delivery + "dsn=5.1.1, status=undeliverable (host mx.b.example[192.0.2.1] said: 550 no (in reply to RCPT TO command))",
 		exim + "H=mx.b.example [192.0.2.1]: SMTP error from remote mail server after RCPT TO:<a@b.example>: 450 later",
 		exim + "Frozen (delivery error message)",
+		exim + "=> discarded (system filter)",
+		exim + "=> blackhole (DATA ACL discarded recipients): spam",
 		"2026-11-23 12:57:36 Start queue run: pid=53",
 		"Nov 23 12:57:36 mx sshd[1]: 4XabcZ1y2z: to=<a@b.example>, relay=x, delay=1, delays=0/0/0/1, dsn=5.1.1, status=bounced (x)",
 		sendmail + "to=<a@b.example>, delay=00:00:00, mailer=esmtp, pri=30242, stat=queued",
+		sendmail + "to=<a@b.example>, delay=00:00:00, mailer=esmtp, pri=30242, quarantine=spam, stat=quarantined",
+		"Nov 23 12:57:36 mx smtpd[55]: relay: Remove for 7571057c164ab4f5: from=<news@a.example>, to=<a@b.example>, rcpt=<->, delay=1d, stat=Removed by administrator",
 		"not a log at all", "", "{", `{"MESSAGE":null}`, "{\"log\":1}",
 	} {
 		if got := events(p, line+"\n"); len(got) > 0 {
@@ -227,12 +234,91 @@ func TestNewFieldsDoNotLoseALine(t *testing.T) {
 		postfix + "to=<a@b.example>, orig_to=<info>, relay=mx.b.example[192.0.2.1]:25, conn_use=3, delay=1, delays=0/0/0/1, tls=secure, quantum=yes, dsn=5.1.1, status=bounced (host mx.b.example[192.0.2.1] said: 550 5.1.1 no (in reply to RCPT TO command))",
 		exim + "** a@b.example F=<news@a.example> P=<news@a.example> R=dnslookup T=remote_smtp H=mx.b.example [192.0.2.1]:25 I=[192.0.2.9]:4 X=TLS1.3:x:256 CV=yes DN=\"CN=mx\" : SMTP error from remote mail server after RCPT TO:<a@b.example>: 550 5.1.1 no DT=0.1s",
 		sendmail + "to=<a@b.example>, delay=00:00:00, xdelay=00:00:00, mailer=esmtp, pri=30242, relay=mx.b.example. [192.0.2.1], dsn=5.1.1, ntries=2, reply=550 5.1.1 no, stat=User unknown",
+		sendmail + "to=<a@b.example>, delay=00:00:00, xdelay=00:00:00, mailer=esmtp, tls_verify=OK, pri=30242, relay=mx.b.example. [192.0.2.1], dsn=5.1.1, reply=550 5.1.1 no, stat=User unknown",
 		opensmtpd + `from=<news@a.example> to=<a@b.example> rcpt=<-> source="192.0.2.9" relay="192.0.2.1 (mx.b.example)" flavour="new" delay=0s result="PermFail" stat="550 5.1.1 no"`,
 	} {
 		got := events(newParser(t, ""), line+"\n")
 		if len(got) != 1 || got[0].Recipient != "a@b.example" || got[0].Reply.SMTPCode != 550 || got[0].Reply.EnhancedCode != "5.1.1" || got[0].Reply.RelayIP != "192.0.2.1" {
 			t.Errorf("%s\n got %v", line, describeAll(got))
 		}
+	}
+}
+
+// Lines of Exim's with settings and addresses that few have. Their forms stand in
+// string_log_address, d_hostlog, deferral_log and failure_log (src/deliver.c) and
+// in retry_update (src/retry.c).
+func TestEximLinesThatFewServersWrite(t *testing.T) {
+	const (
+		failed   = ": SMTP error from remote mail server after RCPT TO:<a@b.example>: 550 5.1.1 no"
+		route    = "R=dnslookup T=remote_smtp "
+		deferred = "defer (-44) H=mx.b.example [192.0.2.1]: SMTP error from remote mail server after RCPT TO:<a@b.example>: 450 4.2.2 full"
+	)
+	for _, tt := range []struct {
+		line, to, orig string
+		outcome        bounce.Outcome
+		text           string
+	}{
+		{"** a@b.example " + route + "H=mx.b.example DS [192.0.2.1]" + failed, "a@b.example", "", bounce.Bounced, "550 5.1.1 no"},
+		{"** a@b.example " + route + "H=mx.b.example [192.0.2.1]:25* PRX=[192.0.2.8]:1080 I=[192.0.2.9]:4 TFO* X=TLS1.3:x:256* CV=dane DN=\"O=\"B, Inc.\",CN=mx\"" + failed, "a@b.example", "", bounce.Bounced, "550 5.1.1 no"},
+		{"** a@b.example F=<n@a.example> Q=slow P=<n@a.example> " + route + "H=mx.b.example [192.0.2.1] TFO" + failed, "a@b.example", "", bounce.Bounced, "550 5.1.1 no"},
+		{"== a@b.example Q=slow " + route + strings.Replace(deferred, "example [", "example DS [", 1), "a@b.example", "", bounce.Deferred, "450 4.2.2 full"},
+		{"** a@b.example R=x T=y", "a@b.example", "", bounce.Bounced, ""},
+		{"** a@b.example R=x T=y DT=0.1s", "a@b.example", "", bounce.Bounced, ""},
+		{"== k@b.example R=localuser T=local defer (122): Disk quota exceeded DT=0.1s: error while writing to /var/mail/k", "k@b.example", "", bounce.Deferred, "Disk quota exceeded: error while writing to /var/mail/k"},
+		{"== a@b.example " + route + "defer (32): Broken pipe H=mx.b.example [192.0.2.1]: mx.b.example [192.0.2.1]", "a@b.example", "", bounce.Deferred, "Broken pipe: mx.b.example [192.0.2.1]"},
+		{"== a@b.example " + route + "defer (110): Connection timed out H=mx.b.example [192.0.2.1]: SMTP timeout after RCPT TO:<a@b.example>", "a@b.example", "", bounce.Deferred, "SMTP timeout after RCPT TO:<a@b.example>"},
+		{`** "john doe"@b.example: retry timeout exceeded`, `"john doe"@b.example`, "", bounce.Expired, "retry timeout exceeded"},
+		{"** john doe@b.example <list@b.example> " + route + "H=mx.b.example [192.0.2.1]" + failed, `"john doe"@b.example`, "list@b.example", bounce.Bounced, "550 5.1.1 no"},
+		{"** |/bin/false --a <in>: x out (p@b.example) <pipe@b.example> R=aliases T=address_pipe: Child process of address_pipe transport returned 1", "pipe@b.example", "pipe@b.example", bounce.Bounced, "Child process of address_pipe transport returned 1"},
+		{"** >news@a.example <vac@b.example> R=vacation T=autoreply: Failed to send message from autoreply transport", "vac@b.example", "vac@b.example", bounce.Bounced, "Failed to send message from autoreply transport"},
+		{"== save my mail <a@b.example> R=userforward T=address_file defer (-21): not absolute", "a@b.example", "a@b.example", bounce.Deferred, "not absolute"},
+		{"=> luser (list@b.example) <LUser@b.example> F=<n@a.example> R=localuser T=local S=310", "LUser@b.example", "LUser@b.example", bounce.Sent, ""},
+		{"=> /home/a/in box <a@b.example> R=userforward T=address_file", "a@b.example", "a@b.example", bounce.Sent, ""},
+		{"=> >news@a.example <vac@b.example> R=vacation T=autoreply", "vac@b.example", "vac@b.example", bounce.Sent, ""},
+	} {
+		p := newParser(t, "")
+		got := events(p, exim+tt.line+"\n")
+		if len(got) != 1 {
+			t.Errorf("%s\n%d events, want 1; not understood: %v", tt.line, len(got), p.TakeUnread())
+			continue
+		}
+		ev := got[0]
+		if ev.Recipient != tt.to || ev.OriginalRecipient != tt.orig || ev.Outcome != tt.outcome || ev.Reply.Text != tt.text {
+			t.Errorf("%s\n got %s\nwant to=%q orig=%q outcome=%s text=%q", tt.line, describe(&ev), tt.to, tt.orig, tt.outcome, tt.text)
+		}
+		if strings.Contains(tt.line, "192.0.2.1]") && (ev.Reply.RelayHost != "mx.b.example" || ev.Reply.RelayIP != "192.0.2.1") {
+			t.Errorf("%s\n got %s\nwant mx.b.example and 192.0.2.1 as the relay", tt.line, describe(&ev))
+		}
+	}
+}
+
+// What SMTP commands Exim names in front of a reply, or of none.
+func TestStagesOfExim(t *testing.T) {
+	for words, want := range map[string]struct {
+		stage bounce.Stage
+		code  int
+	}{
+		"SMTP error from remote mail server after BDAT 1234 LAST: 554 5.7.1 no":                     {bounce.StageEndOfData, 554},
+		"SMTP error from remote mail server after pipelined sending data block: 554 5.7.1 no":       {bounce.StageEndOfData, 554},
+		"SMTP error from remote mail server after sending data block: 554 5.7.1 no":                 {bounce.StageEndOfData, 554},
+		"Remote host closed connection in response to sending data block":                           {bounce.StageEndOfData, 0},
+		"Malformed SMTP reply (an empty line) in response to EHLO mx.a.example":                     {bounce.StageEHLO, 0},
+		"LMTP connection closed after end of data":                                                  {bounce.StageEndOfData, 0},
+		"Malformed LMTP response after MAIL FROM:<n@a.example>: garbage":                            {bounce.StageMailFrom, 0},
+		"Remote host closed connection in response to EHLO mx (EHLO response was: 550 5.1.1 go on)": {bounce.StageEHLO, 0},
+	} {
+		got := events(newParser(t, ""), exim+"** a@b.example R=dnslookup T=remote_smtp H=mx.b.example [192.0.2.1]: "+words+"\n")
+		if len(got) != 1 || got[0].Reply.Stage != want.stage || got[0].Reply.SMTPCode != want.code {
+			t.Errorf("%s\n got %v\nwant stage=%q code=%d", words, describeAll(got), want.stage, want.code)
+		}
+	}
+}
+
+// smtp_sasl_glue.c words an earlier failure again, without the address.
+func TestSASLFailureThatPostfixRemembers(t *testing.T) {
+	got := events(newParser(t, ""), postfix+"to=<a@b.example>, "+delivery+"dsn=4.7.8, status=deferred (SASL [CACHED] authentication failed; server mx.b.example said: 535 5.7.8 Error: authentication failed)\n")
+	if len(got) != 1 || got[0].Reply.Stage != bounce.StageAuth || got[0].Reply.SMTPCode != 535 || got[0].Reply.EnhancedCode != "5.7.8" || got[0].Reply.RelayIP != "192.0.2.1" {
+		t.Errorf("got %v", describeAll(got))
 	}
 }
 
@@ -259,6 +345,66 @@ func TestWhatIsStoredIsSafeToShow(t *testing.T) {
 func TestSeveralRecipientsOfASendmailLine(t *testing.T) {
 	got := events(newParser(t, ""), sendmail+`to=<a@b.example>,<"x,y"@b.example>, delay=00:00:00, xdelay=00:00:00, mailer=esmtp, pri=30242, relay=mx.b.example. [192.0.2.1], dsn=5.1.1, reply=550 5.1.1 no, stat=User unknown`+"\n")
 	if len(got) != 2 || got[0].Recipient != "a@b.example" || got[1].Recipient != `"x,y"@b.example` || got[0].ID == got[1].ID {
+		t.Errorf("got %v", describeAll(got))
+	}
+}
+
+// What stands between a program's name and its words.
+func TestWhatLoggersPutBeforeTheWords(t *testing.T) {
+	const bounced = "4XabcZ1y2z: to=<a@b.example>, " + delivery + "dsn=5.0.0, status=bounced (x)"
+	for _, line := range []string{
+		"<22>1 2026-11-23T12:57:36Z mx postfix/smtp 474 - [timeQuality tzKnown=\"1\"] " + bounced,
+		"<22>1 2026-11-23T12:57:36Z mx postfix/smtp 474 - [meta sequenceId=\"29\"][x@1 y=\"\\\"] a\"]  \ufeff" + bounced,
+		"<22>1 2026-11-23T12:57:36Z mx postfix/smtp 474 - - \ufeff" + bounced,
+		"Nov 23 12:57:36 mx postfix/smtp[474]: [ID 197553 mail.info] " + bounced,                 // syslogd of illumos
+		"Nov 23 12:57:36 mx exim[88]: [88] 1xVTbv-00000r-1v ** a@b.example: Unrouteable address", // log_selector +pid, syslog_timestamp = false
+		"Nov 23 12:57:36 mx exim[88]: 2026-11-23 12:57:36 [88] 1xVTbv-00000r-1v ** a@b.example: Unrouteable address",
+	} {
+		got := events(newParser(t, ""), line+"\n")
+		if len(got) != 1 || got[0].Recipient != "a@b.example" || got[0].Host != "mx" || got[0].Outcome != bounce.Bounced || got[0].At.Format(time.TimeOnly) != "12:57:36" {
+			t.Errorf("%s\n got %v", line, describeAll(got))
+		}
+	}
+	for _, line := range []string{
+		"<22>1 2026-11-23T12:57:36Z mx postfix/smtp 474 - [open " + bounced,
+		"<22>1 2026-11-23T12:57:36Z mx postfix/smtp 474 - [x y=\"] " + bounced,
+		"<22>1 2026-11-23T12:57:36Z mx postfix/smtp 474 - ",
+	} {
+		if got := events(newParser(t, ""), line+"\n"); len(got) > 0 {
+			t.Errorf("%s\n got %v, want nothing", line, describeAll(got))
+		}
+	}
+}
+
+// logdelivery() puts a list that is too long for one line on several, and marks
+// all but the last.
+func TestListOfRecipientsThatGoesOn(t *testing.T) {
+	got := events(newParser(t, ""), sendmail+"to=<a@b.example>,<c@b.example>, [more], delay=00:00:00, xdelay=00:00:00, mailer=esmtp, pri=30242, relay=mx.b.example. [IPv6:2001:db8:0:0:0:0:0:1], dsn=4.2.1, stat=Deferred: 450 4.2.1 later\n")
+	if len(got) != 2 || got[0].Recipient != "a@b.example" || got[1].Recipient != "c@b.example" {
+		t.Fatalf("got %v", describeAll(got))
+	}
+	if r := got[0].Reply; r.RelayHost != "mx.b.example" || r.RelayIP != "2001:db8::1" {
+		t.Errorf("got %s, want the relay too", describe(&got[0]))
+	}
+}
+
+// queue_log() in usr.sbin/smtpd/queue.c tells what no delivery line does.
+func TestExpiryOfOpenSMTPD(t *testing.T) {
+	for _, tt := range []struct{ line, from string }{
+		{"relay: Expire for 7571057c164ab4f5: from=<news@a.example>, to=<a@b.example>, rcpt=<->, delay=4d1h, stat=Envelope expired", "news@a.example"},
+		{"delivery: Expire for 7571057c164ab4f5: from=<@>, to=<a@b.example>, rcpt=<info@b.example>, delay=4d1h, stat=Envelope expired", ""},
+	} {
+		got := events(newParser(t, ""), "Nov 23 12:57:36 mx smtpd[55]: "+tt.line+"\n")
+		if len(got) != 1 || got[0].Outcome != bounce.Expired || got[0].QueueID != "7571057c" || got[0].Recipient != "a@b.example" || got[0].Sender != tt.from || !got[0].HasSender || got[0].Reply.Text != "Envelope expired" {
+			t.Errorf("%s\n got %v", tt.line, describeAll(got))
+		}
+	}
+}
+
+// mda_log() leaves out rcpt= where the address was not rewritten.
+func TestLocalDeliveryOfOpenSMTPDWithoutRcpt(t *testing.T) {
+	got := events(newParser(t, ""), `Nov 23 12:57:36 mx smtpd[55]: 770afeddea7e9413 mda delivery evpid=7571057c164ab4f5 from=<news@a.example> to=<a@b.example> user=a delay=0s result=PermFail stat=Error ("mail.local: /var/mail/a: no such user")`+"\n")
+	if len(got) != 1 || got[0].Outcome != bounce.Bounced || got[0].Recipient != "a@b.example" || got[0].OriginalRecipient != "" {
 		t.Errorf("got %v", describeAll(got))
 	}
 }

@@ -21,21 +21,42 @@ import (
 //
 // A session of zeros had no connection. smtpd logs no message-ids.
 var opensmtpdAttempt = regexp.MustCompile(`^(?:[0-9a-f]{16} )?(?:mta|mda|smtp|scheduler|bounce)(?: event=| )(?P<event>delivery|expire|expired) evpid=(?P<id>[0-9a-f]{8})[0-9a-f]{8} ` +
-	`from=<(?P<from>` + address + `)> to=<(?P<to>` + address + `)> rcpt=<(?P<rcpt>` + address + `)>` +
+	`from=<(?P<from>` + address + `)> to=<(?P<to>` + address + `)>(?: rcpt=<(?P<rcpt>` + address + `)>)?` +
 	`(?: [a-z]+=(?:"[^"]*"|\S+))*? delay=\S+ result="?(?P<result>[A-Za-z]+)"? stat="?(?P<stat>.*?)"?$`)
 
 // opensmtpdRelay reads `relay="192.0.2.1 (mx.b.example)"`.
 var opensmtpdRelay = regexp.MustCompile(` relay="(?:(?P<ip>[0-9A-Fa-f:.]+|IPv6:[0-9A-Fa-f:.]+) \((?P<host>[^)"]*)\)|(?P<name>[^" ]+))" `)
+
+// An expiry is logged by queue_log() in queue.c, a null sender as "@":
+//
+//	relay: Expire for 7571057c164ab4f5: from=<news@a.example>, to=<a@b.example>, rcpt=<->,
+//	  delay=4d1h, stat=Envelope expired
+var opensmtpdExpired = regexp.MustCompile(`^(?:relay|delivery): Expire for (?P<id>[0-9a-f]{8})[0-9a-f]{8}: ` +
+	`from=<(?P<from>` + address + `)>, to=<(?P<to>` + address + `)>, rcpt=<(?P<rcpt>` + address + `)>, delay=[^,]*, stat=(?P<stat>.*)$`)
 
 func claimsOpenSMTPD(h *header) bool {
 	return string(h.tag) == "smtpd" || string(h.tag) == "opensmtpd"
 }
 
 func parseOpenSMTPD(h *header, ev *bounce.Event) result {
-	if !bytes.Contains(h.body[:min(len(h.body), 48)], []byte(" evpid=")) || !bytes.Contains(h.body, []byte(" result=")) {
+	start := h.body[:min(len(h.body), 48)]
+	*ev = bounce.Event{Delivery: bounce.Delivery{MTA: bounce.OpenSMTPD}}
+	if bytes.Contains(start, []byte(": Expire for ")) {
+		m, ok := match(opensmtpdExpired, h.body)
+		if !ok {
+			return unread
+		}
+		ev.Outcome = bounce.Expired
+		takeOpenSMTPD(m, ev)
+		if ev.Sender == "@" {
+			ev.Sender = ""
+		}
+		ev.Reply.Text = m.text("stat")
+		return read
+	}
+	if !bytes.Contains(start, []byte(" evpid=")) || !bytes.Contains(h.body, []byte(" result=")) {
 		return other
 	}
-	*ev = bounce.Event{Delivery: bounce.Delivery{MTA: bounce.OpenSMTPD}}
 	m, ok := match(opensmtpdAttempt, h.body)
 	if !ok {
 		return unread
@@ -52,11 +73,7 @@ func parseOpenSMTPD(h *header, ev *bounce.Event) result {
 	default:
 		return unread
 	}
-	ev.Kind, ev.QueueID, ev.Recipient = bounce.EventAttempt, m.raw("id"), m.text("to")
-	ev.Sender, ev.HasSender = m.text("from"), true
-	if rcpt := m.text("rcpt"); rcpt != "-" && rcpt != ev.Recipient {
-		ev.OriginalRecipient = rcpt
-	}
+	takeOpenSMTPD(m, ev)
 	if ev.Outcome == bounce.Sent {
 		return read
 	}
@@ -66,4 +83,13 @@ func parseOpenSMTPD(h *header, ev *bounce.Event) result {
 	text := m.text("stat")
 	setReply(&ev.Reply, text, text)
 	return read
+}
+
+// takeOpenSMTPD takes what both kinds of lines name.
+func takeOpenSMTPD(m groups, ev *bounce.Event) {
+	ev.Kind, ev.QueueID, ev.Recipient = bounce.EventAttempt, m.raw("id"), m.text("to")
+	ev.Sender, ev.HasSender = m.text("from"), true
+	if rcpt := m.text("rcpt"); rcpt != "-" && rcpt != ev.Recipient {
+		ev.OriginalRecipient = rcpt
+	}
 }

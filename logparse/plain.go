@@ -276,7 +276,7 @@ func plainEximSent(rest string, ev *bounce.Event) bool {
 // plainEximRecipient reads an address, and the original one behind it.
 func plainEximRecipient(rest string) (to, original, after string, ok bool) {
 	to, after, found := strings.Cut(rest, " ")
-	if !found || !word(to) || strings.IndexByte(to, '@') < 1 || strings.IndexByte(`"|/:<`, to[0]) >= 0 || len(after) < 2 {
+	if !found || !word(to) || strings.IndexByte(to, '@') < 1 || strings.IndexByte(`"|/:<>`, to[0]) >= 0 || len(after) < 2 {
 		return "", "", "", false
 	}
 	if after[0] == '<' {
@@ -405,7 +405,11 @@ func plainArrival(rest string, ev *bounce.Event) bool {
 		if digits == 0 || digits == len(tail) || tail[digits] != ' ' {
 			return false
 		}
-		if id, found := cutField(tail, " id="); found {
+		id, found := cutField(tail, " id=")
+		if !found && strings.Contains(tail, " id*=") || strings.Contains(tail[:len(tail)-len(id)], eximSubject) {
+			return false
+		}
+		if found {
 			id, _, _ = strings.Cut(id, " ")
 			if !word(id) {
 				return false

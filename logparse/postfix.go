@@ -21,7 +21,7 @@ var postfixDelivery = regexp.MustCompile(`^(?P<id>[0-9A-Za-z]{5,24}): to=<(?P<to
 	`, relay=(?P<relay>[^,]*)` +
 	`(?:, [a-z_]+=[^,]*)*?` +
 	`, dsn=(?P<dsn>\d\.\d{1,3}\.\d{1,3})` +
-	`, status=(?P<status>[A-Za-z]+)` +
+	`, status=(?P<status>[A-Za-z-]+)` +
 	`(?: \((?P<reason>.*))?$`)
 
 // The queue manager tells the sender (src/qmgr/qmgr_active.c), and that it gave
@@ -51,6 +51,7 @@ var (
 //	host H[ip] refused to talk to me: 554 …
 //	TLS is required, but host H[ip] refused to start TLS: 454 …
 //	SASL authentication failed; server H[ip] said: 535 …
+//	SASL [CACHED] authentication failed; server H said: 535 …
 //	lost connection with H[ip] while sending RCPT TO
 //	conversation with H[ip] timed out while receiving the initial server greeting
 //	connect to H[ip]:25: Connection refused
@@ -62,7 +63,7 @@ var postfixReasons = []struct {
 	{" refused to talk to me: ", regexp.MustCompile(`^host (?P<host>[^ \[]+)\[(?P<ip>[^\]]*)\](?::(?P<port>\d+))? refused to talk to me: (?P<reply>.*)$`), bounce.StageGreeting},
 	{" refused to start TLS: ", regexp.MustCompile(`^(?:TLS is required, but )?host (?P<host>[^ \[]+)\[(?P<ip>[^\]]*)\](?::(?P<port>\d+))? refused to start TLS: (?P<reply>.*)$`), bounce.StageTLS},
 	{" said: ", regexp.MustCompile(`^(?:Protocol error: )?host (?P<host>[^ \[]+)\[(?P<ip>[^\]]*)\](?::(?P<port>\d+))? said: (?P<reply>.*)$`), ""},
-	{" said: ", regexp.MustCompile(`^SASL authentication failed; server (?P<host>[^ \[]+)\[(?P<ip>[^\]]*)\](?::(?P<port>\d+))? said: (?P<reply>.*)$`), bounce.StageAuth},
+	{" said: ", regexp.MustCompile(`^SASL (?:\[CACHED\] )?authentication failed; server (?P<host>[^ \[]+)(?:\[(?P<ip>[^\]]*)\](?::(?P<port>\d+))?)? said: (?P<reply>.*)$`), bounce.StageAuth},
 	{" while ", regexp.MustCompile(`^(?:lost connection with|conversation with|timeout while talking to) (?P<host>[^ \[]+)\[(?P<ip>[^\]]*)\](?::(?P<port>\d+))?(?: timed out)? while (?P<doing>[^()]*)`), ""},
 	{"connect to ", regexp.MustCompile(`^connect to (?P<host>[^ \[]+)\[(?P<ip>[^\]]*)\](?::(?P<port>\d+))?: `), bounce.StageConnect},
 }
@@ -177,7 +178,7 @@ func parsePostfixDelivery(h *header, ev *bounce.Event) result {
 		ev.Outcome = bounce.Bounced
 	case "expired":
 		ev.Outcome = bounce.Expired
-	case "deliverable", "undeliverable": // address probes
+	case "deliverable", "undeliverable", "undeliverable-but-not-cached": // address probes
 		return other
 	default:
 		return unread

@@ -25,14 +25,15 @@ import (
 // local user, or else the user who sent the message.
 var (
 	sendmailAttempt = regexp.MustCompile(`^(?P<id>[0-9A-Za-z]{8,20}): to=(?P<to>.*?), (?:ctladdr=(?P<control><` + address + `>|[^ ,]*)[^,]*, )?(?:[cx]?delay=[0-9:+]+, )+` +
-		`(?:mailer=(?P<mailer>[^,]*), )?(?:pri=\d+, )?(?:relay=(?P<relay>[^,]*), )?(?:dsn=(?P<dsn>\d\.\d{1,3}\.\d{1,3}), )?` +
-		`(?:ntries=\d+, )?(?:reply=(?P<reply>.*?), )?(?:ntries=\d+, )?stat=(?P<stat>.*)$`)
+		`(?:mailer=(?P<mailer>[^,]*), )?(?:tls_verify=[^,]*, )?(?:pri=\d+, )?(?:relay=(?P<relay>[^,]*), )?(?:dsn=(?P<dsn>\d\.\d{1,3}\.\d{1,3}), )?` +
+		`(?:ntries=\d+, )?(?:quarantine=[^,]*, )?(?:reply=(?P<reply>.*?), )?(?:ntries=\d+, )?stat=(?P<stat>.*)$`)
 	sendmailSender = regexp.MustCompile(`^(?P<id>[0-9A-Za-z]{8,20}): from=(?P<from><` + address + `>|[^,<]*), size=\d+(?:, [a-z]+=[^,<]*)*?(?:, msgid=(?P<messageid>.*?))?(?:, (?:bodytype|proto|daemon|relay|tls_verify|auth|mech)=.*)?$`)
 	// giving up on a message for its age, told to the sender by a new one
 	sendmailGaveUp = regexp.MustCompile(`^(?P<id>[0-9A-Za-z]{8,20}): [0-9A-Za-z]{8,20}: (?:DSN|return to sender|sender notify|postmaster notify): Cannot send message (?:for|within) `)
 	sendmailDone   = regexp.MustCompile(`^(?P<id>[0-9A-Za-z]{8,20}): done; delay=`)
-	// "mx.b.example. [192.0.2.1]", "[192.0.2.1] [192.0.2.1]", "mx.b.example."
-	sendmailRelay = regexp.MustCompile(`^(?P<host>\[?[^ \[\]]+\]?)(?: \[(?P<ip>[0-9A-Fa-f:.]+)\])?$`)
+	// "mx.b.example. [192.0.2.1]", "[192.0.2.1] [192.0.2.1]", "mx.b.example.",
+	// "mx.b.example. [IPv6:2001:db8:0:0:0:0:0:1]"
+	sendmailRelay = regexp.MustCompile(`^(?P<host>\[?[^ \[\]]+\]?)(?: \[(?P<ip>(?:IPv6:)?[0-9A-Fa-f:.]+)\])?$`)
 )
 
 func claimsSendmail(h *header) bool {
@@ -81,12 +82,12 @@ func parseSendmailAttempt(h *header, ev *bounce.Event) result {
 	}
 	ev.DSN = m.raw("dsn")
 	stat := m.raw("stat")
-	if strings.HasPrefix(stat, "queued") {
+	if strings.HasPrefix(stat, "queued") || stat == "quarantined" {
 		return other
 	}
 	ev.Outcome = sendmailOutcome(ev.DSN, m.raw("reply"), stat)
 	ev.Kind, ev.QueueID = bounce.EventAttempt, m.raw("id")
-	recipients := splitAddresses(m.text("to"))
+	recipients := splitAddresses(strings.TrimSuffix(m.text("to"), ", [more]"))
 	ev.Recipient, h.others = recipients[0], recipients[1:]
 	if control := bare(m.text("control")); control != "" {
 		switch m.raw("mailer") {

@@ -218,6 +218,11 @@ func (s *stamp) seconds() uint32 {
 	return uint32(s.time(s.year, time.UTC).Unix())
 }
 
+// sinceInYear returns how far a stamp is behind another of the same year.
+func (s *stamp) sinceInYear(other *stamp) time.Duration {
+	return s.time(1972, time.UTC).Sub(other.time(1972, time.UTC))
+}
+
 // skew is how far back a line may go behind the one before it: hosts whose
 // clocks differ write to one log, and lines that could not be sent arrive late.
 const skew = 28 * 24 * time.Hour
@@ -268,27 +273,49 @@ type hourOf struct {
 
 // startOf returns the start of the hour of a stamp, the first if it comes
 // twice. A stamp without a year is of the year that brings it nearest to the
-// anchor, and then of the first that does not go back behind the line before.
+// anchor, and then of the first that does not go back behind the lines before,
+// but never of the future.
 func (p *Parser) startOf(s *stamp) time.Time {
 	start := *s
 	start.minute, start.sec, start.nan = 0, 0, 0
 	year := s.year
 	if year == 0 {
-		near := p.last
+		// A clock may have been wrong for a while, and the lines behind it must
+		// not be taken for those of another year: the newest line counts.
+		near, latest := p.newest, p.now()
+		if !p.read {
+			near = p.last
+		}
 		if near.IsZero() {
-			near = time.Now()
+			near = latest
+		}
+		if near.After(latest) { // the clock here may be the one that is wrong
+			latest = near
 		}
 		if p.read {
 			year = followingYear(&start, near.Add(-skew), p.zone)
 		} else {
 			year = nearestYear(&start, near, p.zone)
 		}
+		year = notAfter(&start, year, latest.Add(slop), p.zone)
 	}
 	t := start.time(year, p.zone).UTC()
 	if first := t.Add(-time.Hour); !s.zoned && first.In(p.zone).Hour() == s.hour {
 		return first
 	}
 	return t
+}
+
+// slop is how far ahead a stamp may be of the clock here: a zone, and a bit.
+const slop = 36 * time.Hour
+
+// notAfter returns a year, or the last before it in which a stamp is not after
+// a time.
+func notAfter(s *stamp, year int, latest time.Time, zone *time.Location) int {
+	for s.time(year, zone).After(latest) {
+		year--
+	}
+	return year
 }
 
 // followingYear returns the first year in which a stamp is not before from.
@@ -348,16 +375,14 @@ func Anchor(open func() (io.ReadCloser, error), size int64, modified time.Time, 
 	}
 	// The last line was written when the file was modified last, give or take
 	// a zone.
-	year := modified.In(zone).Year()
-	for last.time(year, zone).After(modified.Add(36 * time.Hour)) {
-		year--
-	}
+	year := notAfter(&last, modified.In(zone).Year(), modified.Add(slop), zone)
 	return first.time(year-turns, zone)
 }
 
 // years counts how often December turns to January in a log.
 type years struct {
 	first, last stamp
+	before      stamp // the last one before it did so, while it may be a clock that was wrong
 	turns       int
 }
 
@@ -384,10 +409,15 @@ func (y *years) take(line []byte) bool {
 	if len(line) == 0 || !cutHeader(line, &h) {
 		return true
 	}
-	if y.first.month == 0 {
+	switch jump := h.stamp.month - y.last.month; {
+	case y.first.month == 0:
 		y.first = h.stamp
-	} else if h.stamp.year == 0 && y.last.month-h.stamp.month > 6 {
+	case h.stamp.year != 0:
+	case jump < -6:
+		y.before = y.last
 		y.turns++
+	case jump > 6 && y.before.month > 0 && h.stamp.sinceInYear(&y.before).Abs() < skew:
+		y.turns-- // the clock is right again
 	}
 	y.last = h.stamp
 	return y.first.year == 0

@@ -16,12 +16,13 @@ import (
 // and the same delivery line.
 func times(t *testing.T, zone *time.Location, modified time.Time, stamps ...string) []string {
 	t.Helper()
+	now := func() time.Time { return modified }
 	var log strings.Builder
 	for _, s := range stamps {
 		log.WriteString(s + " mx postfix/smtp[474]: 4XabcZ1y2z: to=<a@b.example>, " + delivery + "dsn=4.0.0, status=deferred (x)\n")
 	}
 	open := func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(log.String())), nil }
-	p, err := logparse.New(logparse.Options{Zone: zone, Anchor: logparse.Anchor(open, int64(log.Len()), modified, zone)})
+	p, err := logparse.New(logparse.Options{Zone: zone, Anchor: logparse.Anchor(open, int64(log.Len()), modified, zone), Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,6 +48,8 @@ func TestYearsOfStampsWithoutOne(t *testing.T) {
 		{"December read in January", time.UTC, "2027-01-03T00:00:00Z", []string{"Dec 30 10:00:00", "Jan  2 10:00:00"}, []string{"2026-12-30T10:00:00Z", "2027-01-02T10:00:00Z"}},
 		{"last year's December alone", time.UTC, "2026-12-31T23:59:00Z", []string{"Dec 30 10:00:00"}, []string{"2026-12-30T10:00:00Z"}},
 		{"three years", time.UTC, "2026-05-01T00:00:00Z", []string{"Nov  1 10:00:00", "Feb  1 10:00:00", "Aug  1 10:00:00", "Jan  1 10:00:00", "Dec  1 10:00:00", "Apr 30 10:00:00"}, []string{"2023-11-01T10:00:00Z", "2024-02-01T10:00:00Z", "2024-08-01T10:00:00Z", "2025-01-01T10:00:00Z", "2025-12-01T10:00:00Z", "2026-04-30T10:00:00Z"}},
+		{"a clock that was wrong until the network came", time.UTC, "2026-11-23T13:00:00Z", []string{"Nov 22 10:00:00", "Jan  1 00:00:07", "Nov 23 10:00:00", "Nov 23 11:00:00"}, []string{"2026-11-22T10:00:00Z", "2026-01-01T00:00:07Z", "2026-11-23T10:00:00Z", "2026-11-23T11:00:00Z"}},
+		{"a clock that was ahead", time.UTC, "2026-03-02T13:00:00Z", []string{"Mar  1 10:00:00", "Jul 10 00:00:07", "Mar  2 10:00:00"}, []string{"2026-03-01T10:00:00Z", "2025-07-10T00:00:07Z", "2026-03-02T10:00:00Z"}},
 		{"a leap day", time.UTC, "2024-03-02T00:00:00Z", []string{"Feb 29 10:00:00", "Mar  1 10:00:00"}, []string{"2024-02-29T10:00:00Z", "2024-03-01T10:00:00Z"}},
 		{"a zone of the settings", berlin, "2026-07-02T00:00:00Z", []string{"Jul  1 10:00:00"}, []string{"2026-07-01T08:00:00Z"}},
 		{"around the hour that summer time leaves out", berlin, "2026-03-30T00:00:00Z", []string{"Mar 29 01:59:59", "Mar 29 03:00:00"}, []string{"2026-03-29T00:59:59Z", "2026-03-29T01:00:00Z"}},
@@ -62,6 +65,33 @@ func TestYearsOfStampsWithoutOne(t *testing.T) {
 				t.Errorf("\n got %s\nwant %s", got, tt.want)
 			}
 		})
+	}
+}
+
+// Through a pipe nothing tells when a log was written, but that it has been.
+func TestNoStampIsOfTheFuture(t *testing.T) {
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	p, err := logparse.New(logparse.Options{Zone: time.UTC, Now: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := events(p, strings.Replace(postfix, "Nov 23", "Aug 10", 1)+"to=<a@b.example>, "+delivery+"dsn=4.0.0, status=deferred (x)\n")
+	if want := time.Date(2025, 8, 10, 12, 57, 36, 0, time.UTC); len(got) != 1 || !got[0].At.Equal(want) {
+		t.Errorf("got %v, want %s", describeAll(got), want)
+	}
+}
+
+// A machine without a battery starts years ago.
+func TestYearsWhileTheClockHereIsWrong(t *testing.T) {
+	p, err := logparse.New(logparse.Options{Zone: time.UTC, Anchor: noon, Now: func() time.Time { return noon.AddDate(-2, -6, 0) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, day := range []string{"Nov 23", "Jan  1", "Nov 23", "Nov 24"} {
+		got := events(p, strings.Replace(postfix, "Nov 23", day, 1)+"to=<a@b.example>, "+delivery+"dsn=4.0.0, status=deferred (x)\n")
+		if len(got) != 1 || got[0].At.Year() != 2026 {
+			t.Errorf("%s: got %v, want one of 2026", day, describeAll(got))
+		}
 	}
 }
 

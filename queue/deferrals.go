@@ -76,6 +76,20 @@ func (d *deferrals) of(recipient string) *deferral {
 	return nil
 }
 
+// spelling returns a recipient as its deferral names it. Exim logs the address
+// of a deferral in lower case, and that of an expiry as it came.
+func (d *deferrals) spelling(recipient string) string {
+	if d.at(recipient) >= 0 {
+		return recipient
+	}
+	for i := range d.all {
+		if strings.EqualFold(d.all[i].recipient, recipient) {
+			return d.all[i].recipient
+		}
+	}
+	return recipient
+}
+
 // set keeps a copy of a recipient's deferral.
 func (d *deferrals) set(recipient string, to deferral) {
 	i, n := d.at(recipient), len(d.all)

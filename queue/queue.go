@@ -171,16 +171,20 @@ func (q *Queue) attempt(ev *bounce.Event, yield func(*bounce.Delivery)) {
 	d := &ev.Delivery
 	if m != nil {
 		fillFromMessage(d, m)
+		recipient := ev.Recipient
+		if ev.Outcome == bounce.Expired {
+			recipient = m.deferrals.spelling(recipient)
+		}
 		switch {
 		case ev.Outcome == bounce.Deferred:
-			m.deferrals.set(ev.Recipient, deferral{ev.OriginalRecipient, ev.DSN, ev.Reply})
-		case m.deferrals.of(ev.Recipient) != nil:
+			m.deferrals.set(recipient, deferral{ev.OriginalRecipient, ev.DSN, ev.Reply})
+		case m.deferrals.of(recipient) != nil:
 			if ev.Outcome == bounce.Expired && !ev.Reply.Remote() {
-				last := m.deferrals.of(ev.Recipient)
+				last := m.deferrals.of(recipient)
 				d.Reply = last.Reply
 				d.DSN = cmp.Or(d.DSN, last.DSN)
 			}
-			m.deferrals.remove(ev.Recipient)
+			m.deferrals.remove(recipient)
 			q.touch(m)
 		}
 	}

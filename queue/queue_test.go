@@ -134,6 +134,24 @@ func TestExpiryOfOneRecipientTellsItsLastDeferral(t *testing.T) {
 	)
 }
 
+// Exim: "== full.user@remote.example <Full.User@Remote.EXAMPLE> …" and then
+// "** Full.User@Remote.EXAMPLE: retry timeout exceeded".
+func TestExpiryIsJoinedWhateverTheCaseOfTheAddress(t *testing.T) {
+	l := newLog(t)
+	l.apply(
+		attempt("A1", "y@remote.example", bounce.Deferred, "450 y"),
+		attempt("A1", "full.user@remote.example", bounce.Deferred, "450 4.2.2 full"),
+		attempt("A1", "Full.User@Remote.EXAMPLE", bounce.Expired, "retry timeout exceeded"),
+		attempt("A1", "Full.User@Remote.EXAMPLE", bounce.Expired, "retry timeout exceeded"),
+	)
+	l.want(
+		"y@remote.example deferred from=<> false id= 450 y",
+		"full.user@remote.example deferred from=<> false id= 450 4.2.2 full",
+		"Full.User@Remote.EXAMPLE expired from=<> false id= 450 4.2.2 full",
+		"Full.User@Remote.EXAMPLE expired from=<> false id= retry timeout exceeded", // none is left
+	)
+}
+
 func TestExpiryOfOneRecipientHasAnIDOfItsOwn(t *testing.T) {
 	q := queue.New()
 	var ids []bounce.EventID

@@ -51,7 +51,7 @@ func Import(ctx context.Context, o ImportOptions, out chan<- bounce.Chunk) error
 	}()
 	var total int64
 	for _, path := range o.Paths {
-		in, err := o.open(path)
+		in, err := o.open(ctx, path)
 		if err != nil {
 			return err
 		}
@@ -119,16 +119,16 @@ func (in *input) close() {
 	}
 }
 
-func (o *ImportOptions) open(path string) (*input, error) {
+func (o *ImportOptions) open(ctx context.Context, path string) (*input, error) {
 	if path == "-" {
-		r := bufio.NewReader(o.Stdin)
+		r := bufio.NewReader(until(ctx, o.Stdin))
 		head, err := r.Peek(6)
 		if err != nil && err != io.EOF {
 			return nil, fmt.Errorf("standard input: %w", err)
 		}
 		return &input{path: "standard input", read: countingReader{r: r}, kind: kindOf(head), anchor: o.Now()}, nil
 	}
-	f, err := os.Open(path)
+	f, err := openUntil(ctx, path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("%s does not exist; check the spelling, or list the folder", path)
@@ -146,6 +146,8 @@ func (o *ImportOptions) open(path string) (*input, error) {
 		in.id = idOf(info)
 		if info.Mode().IsRegular() {
 			in.kind, err = archiveKind(f)
+		} else {
+			in.read.r = until(ctx, f)
 		}
 	}
 	if err != nil {
@@ -165,11 +167,8 @@ func (o *ImportOptions) open(path string) (*input, error) {
 
 func (t *Tailer) importFile(ctx context.Context, in *input, progress func(int64)) error {
 	s := t.importStream(in)
-	// The last line of a log that is still written may be half there: its rest
-	// belongs to whoever follows the log.
-	live := in.file != nil && in.kind == plain && t.o.Now().Sub(in.id.modified) < quiet
 	err := linesOf(in.content(), t.o.MaxLine, t.pool, func(b block) error {
-		if live && b.unterminated {
+		if b.unterminated && !t.ended(ctx, in, b.end) {
 			return nil
 		}
 		s.Offset, s.Head, s.Tail = b.end, b.head, b.tail
@@ -187,6 +186,24 @@ func (t *Tailer) importFile(ctx context.Context, in *input, progress func(int64)
 		return t.send(ctx, s, nil, 0)
 	}
 	return nil
+}
+
+// ended reports whether the last line of a file, which has no newline, is whole.
+// That of a log that is still written may be half there, and its rest belongs to
+// whoever follows the log: it counts once nothing has come for a while.
+func (t *Tailer) ended(ctx context.Context, in *input, size int64) bool {
+	wait := min(quiet, quiet-t.o.Now().Sub(in.id.modified))
+	if in.file == nil || in.kind != plain || wait <= 0 {
+		return true
+	}
+	t.o.Log.Info("waiting for the end of the last line", "path", in.path, "for", wait.Round(time.Second))
+	select {
+	case <-time.After(wait):
+	case <-ctx.Done():
+		return false
+	}
+	info, err := in.file.Stat()
+	return err == nil && info.Size() == size && info.ModTime().Equal(in.id.modified)
 }
 
 // importStream returns the stream under which a file's position is kept: its
@@ -339,6 +356,54 @@ func (w *rolling) advance(raw []byte) {
 
 // hashes returns the Head and Tail of the position behind them.
 func (w *rolling) hashes() (head, tail uint64) { return hash(w.head), hash(w.last) }
+
+// openUntil opens a file, and gives up when ctx ends: a named pipe without a
+// writer blocks. It starts a goroutine and waits for it, unless that is blocked
+// for good.
+func openUntil(ctx context.Context, path string) (*os.File, error) {
+	type opened struct {
+		file *os.File
+		err  error
+	}
+	done := make(chan opened, 1)
+	go func() {
+		f, err := os.Open(path)
+		done <- opened{f, err}
+	}()
+	select {
+	case o := <-done:
+		return o.file, o.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// until returns a reader of what may block, such as a pipe, that ends when ctx
+// does. Each read starts a goroutine and waits for it, unless that is blocked for
+// good.
+func until(ctx context.Context, r io.Reader) io.Reader {
+	type result struct {
+		n   int
+		err error
+	}
+	done := make(chan result, 1)
+	return readerFunc(func(p []byte) (int, error) {
+		go func() {
+			n, err := r.Read(p)
+			done <- result{n, err}
+		}()
+		select {
+		case got := <-done:
+			return got.n, got.err
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		}
+	})
+}
+
+type readerFunc func(p []byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
 // countingReader counts what is read of a file, for the progress.
 type countingReader struct {

@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -18,10 +21,15 @@ import (
 // imported returns the lines that an import sends.
 func imported(t *testing.T, paths ...string) (lines []string, last bounce.Position, err error) {
 	t.Helper()
+	return importedWith(t, slog.New(slog.DiscardHandler), paths...)
+}
+
+func importedWith(t *testing.T, log *slog.Logger, paths ...string) (lines []string, last bounce.Position, err error) {
+	t.Helper()
 	out := make(chan bounce.Chunk)
 	done := make(chan error, 1)
 	go func() {
-		done <- Import(t.Context(), ImportOptions{Paths: paths, Stdin: strings.NewReader(""), Log: slog.New(slog.DiscardHandler), Now: time.Now}, out)
+		done <- Import(t.Context(), ImportOptions{Paths: paths, Stdin: strings.NewReader(""), Log: log, Now: time.Now}, out)
 		close(out)
 	}()
 	for c := range out {
@@ -97,6 +105,77 @@ func TestImportBoundsLinesAndKeepsTheRest(t *testing.T) {
 	}
 	if last.Offset != int64(len(text)) {
 		t.Errorf("position %d, want %d", last.Offset, len(text))
+	}
+}
+
+// A program that writes a log for a test, or an editor, leaves the last newline
+// out.
+func TestImportTakesALastLineThatHasEnded(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "mail.log")
+	if err := os.WriteFile(path, []byte("first\nlast"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	almost := time.Now().Add(200*time.Millisecond - quiet)
+	if err := os.Chtimes(path, almost, almost); err != nil {
+		t.Fatal(err)
+	}
+	lines, last, err := imported(t, path)
+	if err != nil || strings.Join(lines, "|") != "first|last" || last.Offset != int64(len("first\nlast")) {
+		t.Errorf("got %q, position %d, %v; want both lines", lines, last.Offset, err)
+	}
+}
+
+// A line that is written in two pieces is left to whoever follows the log.
+func TestImportLeavesALastLineThatGoesOn(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "mail.log")
+	if err := os.WriteFile(path, []byte("first\nla"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	almost := time.Now().Add(200*time.Millisecond - quiet)
+	if err := os.Chtimes(path, almost, almost); err != nil {
+		t.Fatal(err)
+	}
+	lines, last, err := importedWith(t, slog.New(slog.NewTextHandler(goesOn(path), nil)), path)
+	if err != nil || strings.Join(lines, "|") != "first" || last.Offset != int64(len("first\n")) {
+		t.Errorf("got %q, position %d, %v; want the first line alone", lines, last.Offset, err)
+	}
+}
+
+// goesOn is the log of a program that is told to wait: it appends to a file.
+type goesOn string
+
+func (path goesOn) Write(said []byte) (int, error) {
+	f, err := os.OpenFile(string(path), os.O_APPEND|os.O_WRONLY, 0)
+	if err == nil {
+		_, err = f.WriteString("st\n")
+		f.Close()
+	}
+	return len(said), err
+}
+
+// Nobody may ever write to a pipe, or open it.
+func TestImportOfAPipeStopsWhenItIsTold(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	silent, writer := io.Pipe()
+	defer writer.Close()
+	for _, path := range []string{pipe, "-"} {
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() {
+			done <- Import(ctx, ImportOptions{Paths: []string{path}, Stdin: silent, Log: slog.New(slog.DiscardHandler), Now: time.Now}, make(chan bounce.Chunk))
+		}()
+		cancel()
+		select {
+		case err := <-done:
+			if !errors.Is(err, context.Canceled) {
+				t.Errorf("%s: got %v", path, err)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatalf("%s: the import goes on", path)
+		}
 	}
 }
 
