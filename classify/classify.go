@@ -6,7 +6,8 @@
 //
 //  1. the admin's own rules
 //  2. the rules in rules/*.yaml, which read the wording: of providers first,
-//     then of servers in general
+//     then of servers in general; the last of them (95-codes.yaml) read codes
+//     whose subject says enough whatever the words
 //  3. the enhanced code of the reply by its registered meaning (RFC 3463 and
 //     its successors), where that is specific
 //  4. the guide's table of code pairs as a prior, where it is neither ambiguous
