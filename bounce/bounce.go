@@ -17,6 +17,7 @@ import (
 	"encoding/hex"
 	"strings"
 	"time"
+	"unsafe"
 )
 
 // MTA names a mail server program.
@@ -202,7 +203,7 @@ func LowerASCII(s string) string {
 // head of the SHA-256 of its normal spelling, so that no table of numbers has
 // to be kept or asked.
 func (a Address) Key() int64 {
-	sum := sha256.Sum256([]byte(a.Normal))
+	sum := sha256.Sum256(unsafe.Slice(unsafe.StringData(a.Normal), len(a.Normal)))
 	return int64(binary.BigEndian.Uint64(sum[:]))
 }
 

@@ -26,12 +26,14 @@ func TestLinesThatComeOneByOneAreSavedTogether(t *testing.T) {
 			t.Errorf("a lone line: %d saves before any time has passed, want 1", saves)
 		}
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		saves = 0
 		for range 5000 {
 			lines <- line
 			time.Sleep(200 * time.Microsecond)
 		}
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		if saves > 21 {
 			t.Errorf("5,000 lines in a second: %d saves, want 21 at most", saves)
 		}

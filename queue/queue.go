@@ -72,7 +72,7 @@ type message struct {
 
 // key is what a message is found by.
 type key struct {
-	hash   uint64
+	hash   uint32
 	origin uint32
 	id     []byte // the queue ID
 }
@@ -263,7 +263,7 @@ func (q *Queue) message(ev *bounce.Event) *message {
 }
 
 // add returns a new message with a key that is not in the table.
-func (q *Queue) add(hash uint64, origin uint32, id string) *message {
+func (q *Queue) add(hash, origin uint32, id string) *message {
 	var m *message
 	if n := len(q.free); n > 0 {
 		m, q.free = q.free[n-1], q.free[:n-1]

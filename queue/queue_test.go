@@ -82,6 +82,7 @@ func attempt(id, to string, outcome bounce.Outcome, reply string) bounce.Event {
 func gaveUp(id string) bounce.Event {
 	return bounce.Event{Kind: bounce.EventGaveUp, Delivery: bounce.Delivery{QueueID: id}}
 }
+
 func removed(id string) bounce.Event {
 	return bounce.Event{Kind: bounce.EventRemoved, Delivery: bounce.Delivery{QueueID: id}}
 }
