@@ -62,8 +62,24 @@ func spellings(normal, domain, logged string) bounce.Address {
 	return a
 }
 
-// isLowerASCII turns away most domains before the tables of IDNA are asked.
+// isLowerASCII turns away most domains before the tables of IDNA are asked. It
+// looks at eight bytes at a time, the last eight last: the highest bit is set in
+// one that is 0x80 or more, and, of the others, in one that is at least A where
+// 0x3f is added, and not where it is Z at most and 0x25 is.
 func isLowerASCII(s string) bool {
+	const each = 0x0101010101010101
+	for len(s) >= 8 {
+		b := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+			uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+		low := b & (0x7f * each)
+		if (b|(low+0x3f*each)&^(low+0x25*each))&(0x80*each) != 0 {
+			return false
+		}
+		if len(s) == 8 {
+			return true
+		}
+		s = s[min(8, len(s)-8):]
+	}
 	for i := range len(s) {
 		if c := s[i]; c >= 0x80 || 'A' <= c && c <= 'Z' {
 			return false

@@ -28,3 +28,19 @@ func TestSpellings(t *testing.T) {
 		}
 	}
 }
+
+func TestOneByteMakesAnotherSpelling(t *testing.T) {
+	const text = "anna+list@mail.b.example"
+	for length := 1; length <= len(text); length++ {
+		for at := range length {
+			for c := range 256 {
+				logged := []byte(text[len(text)-length:])
+				logged[at] = byte(c)
+				want := 'A' <= c && c <= 'Z' || c >= 0x80
+				if got := address.Parse(string(logged)); want != (got.Normal != string(logged)) && c != '<' && c != '>' && c != '.' {
+					t.Errorf("Parse(%q) = %+v", logged, got)
+				}
+			}
+		}
+	}
+}

@@ -17,6 +17,7 @@ import (
 	"encoding/hex"
 	"strings"
 	"time"
+	"unsafe"
 )
 
 // MTA names a mail server program.
@@ -137,44 +138,33 @@ const (
 	EventRemoved
 )
 
-// Event is what one line of a log says, before other lines are consulted.
+// Event is what one line of a log says, before other lines are consulted: as
+// much of a delivery as it tells.
 type Event struct {
-	Kind    EventKind
+	Kind EventKind
+	Delivery
+}
+
+// Delivery is an attempt, with what earlier lines said of its message.
+type Delivery struct {
 	ID      EventID
 	At      time.Time
 	Host    string // the host in the syslog header; empty where there is none
 	MTA     MTA
 	QueueID string // empty where the MTA names none for this attempt
 
-	// Of EventMessage, and of an EventAttempt whose line names them. The null
-	// sender is the empty string with HasSender set.
+	// What EventMessage tells, and an EventAttempt whose line names them. The
+	// null sender is the empty string with HasSender set.
 	Sender    string
 	HasSender bool
 	MessageID string // without its angle brackets
 
-	// Of EventAttempt alone.
+	// What EventAttempt alone tells.
 	Recipient         string // as logged, without angle brackets
 	OriginalRecipient string // before aliases; empty where the log names none
 	Outcome           Outcome
 	DSN               string // the status that the MTA logged, such as "5.0.0"
-	Reply             Reply
-}
-
-// Delivery is an attempt together with what earlier lines said of its message.
-type Delivery struct {
-	ID                EventID
-	At                time.Time
-	Host              string
-	MTA               MTA
-	QueueID           string
-	Sender            string
-	HasSender         bool
-	MessageID         string
-	Recipient         string // as logged
-	OriginalRecipient string // as logged
-	Outcome           Outcome
-	DSN               string
-	Reply             Reply // of an expired delivery: its last deferral's
+	Reply             Reply  // of an expired delivery: its last deferral's
 }
 
 // Address is a recipient's address in the two spellings that are kept.
@@ -213,7 +203,7 @@ func LowerASCII(s string) string {
 // head of the SHA-256 of its normal spelling, so that no table of numbers has
 // to be kept or asked.
 func (a Address) Key() int64 {
-	sum := sha256.Sum256([]byte(a.Normal))
+	sum := sha256.Sum256(unsafe.Slice(unsafe.StringData(a.Normal), len(a.Normal)))
 	return int64(binary.BigEndian.Uint64(sum[:]))
 }
 

@@ -82,6 +82,9 @@ type Chunk struct {
 	// were longer than the limit.
 	TooLong int
 	Gaps    []Gap
+	// More tells that the lines behind Data have been written already and come
+	// next: a backlog is being read.
+	More bool
 }
 
 // QueueEntry is what the MTA has said so far of one message in its queue, in

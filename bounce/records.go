@@ -25,7 +25,7 @@ func NewRecords(records ...Record) Records {
 
 // MakeRecords returns an empty list with room for n records of some 400 bytes.
 func MakeRecords(n int) Records {
-	return Records{data: inLargePages(make([]byte, 0, 400*n)), starts: make([]uint32, 0, n)}
+	return Records{data: make([]byte, 0, 400*n), starts: make([]uint32, 0, n)}
 }
 
 // Len returns how many records there are.

@@ -6,7 +6,8 @@
 //
 //  1. the admin's own rules
 //  2. the rules in rules/*.yaml, which read the wording: of providers first,
-//     then of servers in general
+//     then of servers in general; the last of them (95-codes.yaml) read codes
+//     whose subject says enough whatever the words
 //  3. the enhanced code of the reply by its registered meaning (RFC 3463 and
 //     its successors), where that is specific
 //  4. the guide's table of code pairs as a prior, where it is neither ambiguous
@@ -114,7 +115,7 @@ func (c *Classifier) judge(at shape) seen {
 	if v.Provider == "" && isProvider(group(v.Rule)) {
 		v.Provider = group(v.Rule)
 	}
-	v.Blocklist = blocklist(j.text)
+	v.Blocklist = blocklist(j.text, j.textHas)
 	s := seen{v, strings.Contains(j.text, "://"), mayNameWait(j.text)}
 	if len(c.seen) >= maxShapes {
 		for old := range c.seen { // the order of a map is random: some go, most stay
@@ -141,7 +142,11 @@ func newJudged(at shape) *judged {
 	j := &judged{shape: at, words: withoutURLs(at.text)}
 	j.code, j.enhanced = codes(at.code, at.enhanced, at.text)
 	j.codeText = strconv.Itoa(j.code)
-	j.textHas, j.wordsHas = trigramsOf(j.text), trigramsOf(j.words)
+	j.textHas = trigramsOf(j.text)
+	j.wordsHas = j.textHas
+	if j.words != j.text {
+		j.wordsHas = trigramsOf(j.words)
+	}
 	return j
 }
 

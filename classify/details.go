@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 var anyURL = regexp.MustCompile(`https?://[^\s<>"'|\\]+`)
@@ -16,19 +17,22 @@ func url(text string) string {
 
 // blocklistNames are the names of blocklists' zones and of their makers, in
 // lower case. The first group is the name.
-var blocklistNames = regexp.MustCompile(`\b([a-z0-9-]+(?:\.[a-z0-9-]+)*\.(?:spamhaus\.(?:org|net)|spamcop\.net|barracudacentral\.org|sorbs\.net|uceprotect\.net|surbl\.org|uribl\.com|abuseat\.org|mailspike\.(?:net|org)|junkemailfilter\.com|surriel\.com|invaluement\.com|manitu\.net|s5h\.net|dronebl\.org|sem\.org|spameatingmonkey\.net|nether\.net|blocklist\.de|gbudb\.net|senderscore\.com|backscatterer\.org|swinog\.ch|0spam\.org|nordspam\.com|spamrats\.com|truncate\.gbudb\.net|mail-abuse\.com|kundenserver\.de|cloudmark\.com|interserver\.net|imp\.ch|wpbl\.info|hostkarma\.com|spfbl\.net|abusix\.zone|mail\.abusix\.zone))\b|\b(spamhaus|spamcop|sorbs|uceprotect|barracuda reputation|trend micro rbl\+?|surbl|uribl|cloudmark|invaluement|senderscore|proofpoint|abusix|mailspike|spamrl)\b`)
+var blocklistNames = mustCompile(`\b([a-z0-9-]+(?:\.[a-z0-9-]+)*\.(?:spamhaus\.(?:org|net)|spamcop\.net|barracudacentral\.org|sorbs\.net|uceprotect\.net|surbl\.org|uribl\.com|abuseat\.org|mailspike\.(?:net|org)|junkemailfilter\.com|surriel\.com|invaluement\.com|manitu\.net|s5h\.net|dronebl\.org|sem\.org|spameatingmonkey\.net|nether\.net|blocklist\.de|gbudb\.net|senderscore\.com|backscatterer\.org|swinog\.ch|0spam\.org|nordspam\.com|spamrats\.com|truncate\.gbudb\.net|mail-abuse\.com|kundenserver\.de|cloudmark\.com|interserver\.net|imp\.ch|wpbl\.info|hostkarma\.com|spfbl\.net|abusix\.zone|mail\.abusix\.zone))\b|\b(spamhaus|spamcop|sorbs|uceprotect|barracuda reputation|trend micro rbl\+?|surbl|uribl|cloudmark|invaluement|senderscore|proofpoint|abusix|mailspike|spamrl)\b`)
 
 // usedList finds the name in the wording of Postfix and its kin: "blocked using
 // bl.example.org", which no list of names can keep up with.
-var usedList = regexp.MustCompile(`(?:blocked|rejected|listed|refused|found) (?:using|by|in|at|on) (?:the )?([a-z0-9-]+(?:\.[a-z0-9-]+)*\.(?:[a-z-]{2,}))\b`)
+var usedList = mustCompile(`(?:blocked|rejected|listed|refused|found) (?:using|by|in|at|on) (?:the )?([a-z0-9-]+(?:\.[a-z0-9-]+)*\.(?:[a-z-]{2,}))\b`)
 
 // blocklist returns the name of the blocklist that a folded text speaks of.
-func blocklist(text string) string {
-	if m := usedList.FindStringSubmatch(text); m != nil && (strings.Contains(m[1], "bl.") || strings.Contains(m[1], "dns") || strings.Contains(m[1], "rbl") || strings.Contains(m[1], "list")) {
+func blocklist(text string, has *trigrams) string {
+	if m := usedList.groups(text, has); m != nil && (strings.Contains(m[1], "bl.") || strings.Contains(m[1], "dns") || strings.Contains(m[1], "rbl") || strings.Contains(m[1], "list")) {
 		return m[1]
 	}
 	best := ""
-	for _, m := range blocklistNames.FindAllStringSubmatch(text, -1) {
+	if !blocklistNames.possible(text, has) {
+		return ""
+	}
+	for _, m := range blocklistNames.re().FindAllStringSubmatch(text, -1) {
 		if name := m[1]; name != "" && !strings.HasPrefix(name, "www.") && !strings.HasPrefix(name, "check.") && !strings.HasPrefix(name, "lookup.") && !strings.HasPrefix(name, "ipcheck.") {
 			return name
 		}
@@ -43,18 +47,24 @@ func blocklist(text string) string {
 //
 //	450 4.2.0 Greylisted, please try again in 300 seconds
 //	451 4.7.1 Try again later, retry in 00:04:59
-var wait = regexp.MustCompile(`(?i)\b(?:in|after|for|wait|within|least|delay(?:ed)?(?: of)?|retry:?|come back in|=) ?(?:about |another |at least |approximately |next )?(?:(\d{1,2}):(\d\d):(\d\d)|(\d{1,6}) ?-?(s|secs?|seconds?|sekunden|secondes?|segundos|m|mins?|minutes?|minuten|minutos|h|hrs?|hours?|stunden|heures?|horas)\b)`)
+var wait = regexp.MustCompile(`(?i)\b(?:in|after|for|wait|within|least|delay(?:ed)?(?: of)?|retry:?|come back in|=) ?(?:about |another |at least |approximately |next )?(?:(\d{1,2}):(\d\d):(\d\d)|(\d{1,6}) ?-?(` + strings.Join(waitUnits, "|") + `)\b)`)
+
+// waitUnits are the words for a second, a minute and an hour.
+var waitUnits = []string{
+	"s", "secs", "sec", "seconds", "second", "sekunden", "secondes", "seconde", "segundos",
+	"m", "mins", "min", "minutes", "minute", "minuten", "minutos",
+	"h", "hrs", "hr", "hours", "hour", "stunden", "heures", "heure", "horas",
+}
 
 // mayNameWait turns away most texts; what it lets through, wait reads.
 func mayNameWait(text string) bool {
 	return strings.Contains(text, "#") && (strings.Contains(text, "sec") || strings.Contains(text, "min") || strings.Contains(text, "hour") || strings.Contains(text, "sek") || strings.Contains(text, "seg") || strings.Contains(text, "#s") || strings.Contains(text, "#:#:#") || strings.Contains(text, "retry") || strings.Contains(text, "stund"))
 }
 
-// waitAt returns where the search for a wait may begin, and -1 where there is
-// none: a number that a unit or a clock's colon follows, with the words that may
-// stand before it. It is no word's middle, so that \b means there what it means
-// in the whole text.
-func waitAt(text string) int {
+// waitIn returns the groups of the first wait in a text, by their numbers: those
+// of a clock, or 4 and 5, a number and its unit. The expression is only asked
+// where one of the two stands, and not behind the most usual word.
+func waitIn(text string) (groups [6]string) {
 	const words = len("come back in approximately ")
 	for at := 0; at < len(text); at++ {
 		if !digit[text[at]] {
@@ -64,35 +74,66 @@ func waitAt(text string) int {
 		for at < len(text) && digit[text[at]] {
 			at++
 		}
-		rest := text[at:]
-		if strings.HasPrefix(rest, ":") {
-			return wordStart(text, from-words)
+		if isClock(text[at:]) {
+			return askedFrom(text, from-words)
 		}
-		rest = strings.TrimPrefix(strings.TrimPrefix(rest, " "), "-")
-		if rest != "" && (rest[0] >= 0x80 || strings.IndexByte("smh", rest[0]|0x20) >= 0) {
-			return wordStart(text, from-words)
+		switch unit, known := unitOf(text[at:]); {
+		case !known:
+			return askedFrom(text, from-words)
+		case unit == "":
+		case at-from <= 6 && strings.HasSuffix(text[:from], " in "):
+			return [6]string{4: text[from:at], 5: unit}
+		default:
+			return askedFrom(text, from-words)
 		}
 	}
-	return -1
+	return groups
 }
 
-// wordStart returns the last place up to at where no word is cut.
-func wordStart(text string, at int) int {
+// askedFrom asks the expression from a place on, or from a little before: not
+// within a word, so that \b means there what it means in the whole text.
+func askedFrom(text string, at int) (groups [6]string) {
 	for at > 0 && (word[text[at-1]] || text[at-1] == '_') {
 		at--
 	}
-	return max(at, 0)
+	if m := wait.FindStringSubmatch(text[max(at, 0):]); m != nil {
+		copy(groups[1:], m[1:])
+	}
+	return groups
+}
+
+// isClock reports whether what follows a number may make a clock of it.
+func isClock(rest string) bool {
+	return len(rest) >= len(":59:59") && rest[0] == ':' && rest[3] == ':'
+}
+
+// unitOf returns the word behind a number where it is a unit. It does not know
+// where that has letters beyond ASCII, some of which count as s and k.
+func unitOf(rest string) (unit string, known bool) {
+	rest = strings.TrimPrefix(strings.TrimPrefix(rest, " "), "-")
+	end := 0
+	for end < len(rest) && (word[rest[end]] || rest[end] == '_') {
+		end++
+	}
+	if end < len(rest) && rest[end] >= utf8.RuneSelf {
+		return "", false
+	}
+	if end == 0 || strings.IndexByte("smh", rest[0]|0x20) < 0 {
+		return "", true
+	}
+	for _, u := range waitUnits {
+		if strings.EqualFold(rest[:end], u) {
+			return rest[:end], true
+		}
+	}
+	return "", true
 }
 
 // retryAfter returns how long the reply asks to wait, and 0 where it does not
 // say or says more than a week, which is no request but a record.
 func retryAfter(text string) time.Duration {
-	from := waitAt(text)
-	if from < 0 {
-		return 0
-	}
-	m := wait.FindStringSubmatch(text[from:])
-	if m == nil {
+	m := waitIn(text)
+	if m == [6]string{} {
 		return 0
 	}
 	number := func(i int) time.Duration {

@@ -4,16 +4,17 @@ import (
 	"fmt"
 	"regexp"
 	"regexp/syntax"
+	"slices"
 	"strings"
 	"sync"
 )
 
-// expression is a regular expression behind the literals of which a text must
-// hold one before it is asked. Most expressions are turned away by them.
+// expression is a regular expression behind lists of literals: a text must hold
+// one of each list before it is asked. Most expressions are turned away by them.
 type expression struct {
 	pattern  string
 	re       func() *regexp.Regexp // compiled when it is first asked, as most never are
-	literals []string              // empty where the expression has none worth asking for
+	literals [][]string            // none where the expression has none worth asking for
 }
 
 func compile(pattern string) (expression, error) {
@@ -21,8 +22,16 @@ func compile(pattern string) (expression, error) {
 	if err != nil {
 		return expression{}, fmt.Errorf("expression %q: %w", pattern, err)
 	}
-	literals, _ := mandatory(tree.Simplify())
+	literals := mandatory(tree.Simplify())
 	return expression{pattern, sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(pattern) }), literals}, nil
+}
+
+func mustCompile(pattern string) expression {
+	e, err := compile(pattern)
+	if err != nil {
+		panic(err)
+	}
+	return e
 }
 
 // find returns where in the text the expression matches, or nil.
@@ -33,29 +42,33 @@ func (e *expression) find(text string, has *trigrams) []int {
 	return e.re().FindStringIndex(text)
 }
 
-func (e *expression) possible(text string, has *trigrams) bool {
-	if len(e.literals) == 0 {
-		return true
+// groups returns the groups of the first match, or nil.
+func (e *expression) groups(text string, has *trigrams) []string {
+	if !e.possible(text, has) {
+		return nil
 	}
-	for _, l := range e.literals {
-		if has.mayHold(l) && strings.Contains(text, l) {
-			return true
-		}
-	}
-	return false
+	return e.re().FindStringSubmatch(text)
 }
 
-// mandatory returns literals of which one stands in every text that the
-// expression matches. It gives none where it knows of none, which is always
-// safe: the expression is asked then.
-func mandatory(e *syntax.Regexp) (literals []string, ok bool) {
-	const most = 24 // more literals cost more than the expression
+func (e *expression) possible(text string, has *trigrams) bool {
+	for _, list := range e.literals {
+		if !has.holdOne(text, list) {
+			return false
+		}
+	}
+	return true
+}
+
+// mandatory returns lists of literals: each text that the expression matches
+// holds one of each. The list that turns away the most comes first. None, where
+// it knows of none, is always safe: the expression is asked then.
+func mandatory(e *syntax.Regexp) [][]string {
+	const most = 96 // more literals cost more than the expression
 	switch e.Op {
 	case syntax.OpLiteral:
-		if e.Flags&syntax.FoldCase != 0 {
-			return nil, false
+		if e.Flags&syntax.FoldCase == 0 {
+			return [][]string{{string(e.Rune)}}
 		}
-		return []string{string(e.Rune)}, true
 	case syntax.OpCapture, syntax.OpPlus:
 		return mandatory(e.Sub[0])
 	case syntax.OpRepeat:
@@ -63,31 +76,28 @@ func mandatory(e *syntax.Regexp) (literals []string, ok bool) {
 			return mandatory(e.Sub[0])
 		}
 	case syntax.OpConcat:
-		// The part whose shortest literal is the longest turns away the most.
+		var all [][]string
 		for _, sub := range e.Sub {
-			if l, known := mandatory(sub); known && shortest(l) > shortest(literals) {
-				literals, ok = l, true
-			}
+			all = append(all, mandatory(sub)...)
 		}
-		return literals, ok
+		slices.SortStableFunc(all, func(a, b []string) int { return shortest(b) - shortest(a) })
+		return all
 	case syntax.OpAlternate:
+		var one []string
 		for _, sub := range e.Sub {
-			l, known := mandatory(sub)
-			if !known || len(literals)+len(l) > most {
-				return nil, false
+			lists := mandatory(sub)
+			if len(lists) == 0 || len(one)+len(lists[0]) > most {
+				return nil
 			}
-			literals = append(literals, l...)
+			one = append(one, lists[0]...)
 		}
-		return literals, true
+		return [][]string{one}
 	default: // what may match nothing, or any of many letters
 	}
-	return nil, false
+	return nil
 }
 
 func shortest(literals []string) int {
-	if len(literals) == 0 {
-		return 0
-	}
 	n := len(literals[0])
 	for _, l := range literals {
 		n = min(n, len(l))
@@ -105,6 +115,17 @@ func trigramsOf(text string) *trigrams {
 		t[h/64] |= 1 << (h % 64)
 	}
 	return t
+}
+
+// holdOne reports whether a text, of which these are the trigrams, holds one of
+// the literals.
+func (t *trigrams) holdOne(text string, literals []string) bool {
+	for _, l := range literals {
+		if t.mayHold(l) && strings.Contains(text, l) {
+			return true
+		}
+	}
+	return false
 }
 
 func (t *trigrams) mayHold(literal string) bool {

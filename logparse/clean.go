@@ -28,8 +28,8 @@ func clean[T ~string | ~[]byte](raw T) string {
 }
 
 // isPrintable reports whether s is printable ASCII alone, of which it looks at
-// eight bytes at a time: a byte sets its highest bit where it is 0x80 or more,
-// where 0x20 cannot be taken from it, or where 1 makes it 0x80.
+// eight bytes at a time, the last eight last: a byte sets its highest bit where it
+// is 0x80 or more, where 0x20 cannot be taken from it, or where 1 makes it 0x80.
 func isPrintable(s string) bool {
 	const each = 0x0101010101010101
 	for len(s) >= 8 {
@@ -38,7 +38,10 @@ func isPrintable(s string) bool {
 		if (b|(b-0x20*each)|(b+each))&(0x80*each) != 0 {
 			return false
 		}
-		s = s[8:]
+		if len(s) == 8 {
+			return true
+		}
+		s = s[min(8, len(s)-8):]
 	}
 	for i := range len(s) {
 		if s[i] < 0x20 || s[i] >= 0x7f {

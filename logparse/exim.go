@@ -97,7 +97,7 @@ func parseExim(h *header, ev *bounce.Event) result {
 	if plainExim(body, id, ev) {
 		return read
 	}
-	*ev = bounce.Event{MTA: bounce.Exim}
+	*ev = bounce.Event{Delivery: bounce.Delivery{MTA: bounce.Exim}}
 	return parseEximByGrammar(body, ev)
 }
 

@@ -175,7 +175,7 @@ func (p *Parser) TakeUnread() []bounce.Unread {
 
 // Parse reads the whole lines in block, each with its newline, calls yield for
 // each event, in order, and returns how many lines there were. An event is only
-// valid during the call, and its strings lie in the block.
+// valid during the call, which may change it, and its strings lie in the block.
 func (p *Parser) Parse(block []byte, yield func(*bounce.Event)) int {
 	before := p.counts.Lines
 	for len(block) > 0 {
@@ -250,14 +250,25 @@ func (p *Parser) Line(line []byte, yield func(*bounce.Event)) {
 			} else {
 				p.event.ID = bounce.NewEventID(p.seconds, line)
 			}
-			yield(&p.event)
-			for _, to := range h.others {
-				ev := p.event
-				ev.ID, ev.Recipient = p.event.ID.ForRecipient(to), to
-				yield(&ev)
+			if len(h.others) == 0 {
+				yield(&p.event)
+			} else {
+				p.yieldEach(h.others, yield)
 			}
 		}
 		return
+	}
+}
+
+// yieldEach yields the event for its recipient and for others. What takes it may
+// change it.
+func (p *Parser) yieldEach(others []string, yield func(*bounce.Event)) {
+	first := p.event
+	yield(&p.event)
+	for _, to := range others {
+		p.event = first
+		p.event.ID, p.event.Recipient = first.ID.ForRecipient(to), to
+		yield(&p.event)
 	}
 }
 

@@ -28,10 +28,14 @@ func newParser(t testing.TB, mta bounce.MTA) *logparse.Parser {
 	return p
 }
 
-// events returns what a text says, with copies of the events.
+// events returns what a text says, with copies of the events, which whoever
+// takes them may change.
 func events(p *logparse.Parser, text string) []bounce.Event {
 	var all []bounce.Event
-	p.Parse([]byte(text), func(ev *bounce.Event) { all = append(all, *ev) })
+	p.Parse([]byte(text), func(ev *bounce.Event) {
+		all = append(all, *ev)
+		*ev = bounce.Event{}
+	})
 	return all
 }
 

@@ -40,7 +40,7 @@ func claimsOpenSMTPD(h *header) bool {
 
 func parseOpenSMTPD(h *header, ev *bounce.Event) result {
 	start := h.body[:min(len(h.body), 48)]
-	*ev = bounce.Event{MTA: bounce.OpenSMTPD}
+	*ev = bounce.Event{Delivery: bounce.Delivery{MTA: bounce.OpenSMTPD}}
 	if bytes.Contains(start, []byte(": Expire for ")) {
 		m, ok := match(opensmtpdExpired, h.body)
 		if !ok {

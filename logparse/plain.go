@@ -19,43 +19,53 @@ func inBlock(raw []byte) string { return unsafe.String(unsafe.SliceData(raw), le
 
 // plainPostfix reads a line in its usual form. It returns false where the
 // expressions have to look at it.
-func plainPostfix(body []byte, colon int, ev *bounce.Event) bool {
+func plainPostfix(body []byte, ev *bounce.Event) bool {
 	line := inBlock(body)
-	id, rest := line[:colon], line[colon+2:]
-	if colon > 24 || !alphanumeric(id) || len(rest) < 7 {
+	colon := 0
+	for colon < len(line) && isAlphanumeric[line[colon]] {
+		colon++
+	}
+	if colon < 5 || colon > 24 || len(line) < colon+len(": removed") || line[colon:colon+2] != ": " {
 		return false
 	}
+	id, rest := line[:colon], line[colon+2:]
 	switch rest[0] {
 	case 't':
-		return plainDelivery(line, colon, ev)
+		*ev = bounce.Event{}
+		if !plainDelivery(rest, ev) {
+			return false
+		}
 	case 'f':
 		from, after, ok := plainAddress(rest, "from=<")
 		if !ok || !strings.HasPrefix(after, ", size=") {
 			return false
 		}
+		*ev = bounce.Event{}
 		ev.Kind, ev.Sender, ev.HasSender = bounce.EventMessage, clean(from), true
 	case 'm':
 		messageID, found := strings.CutPrefix(rest, "message-id=<")
 		if !found || len(messageID) == 0 || messageID[len(messageID)-1] != '>' {
 			return false
 		}
+		*ev = bounce.Event{}
 		ev.Kind, ev.MessageID = bounce.EventMessage, clean(messageID[:len(messageID)-1])
 	case 'r':
 		if rest != "removed" {
 			return false
 		}
+		*ev = bounce.Event{}
 		ev.Kind = bounce.EventRemoved
 	default:
 		return false
 	}
-	ev.QueueID = id
+	ev.MTA, ev.QueueID = bounce.Postfix, id
 	return true
 }
 
 // plainDelivery reads a delivery, which is nearly always one that succeeded or
 // one that another server refused. No field before dsn= holds a comma.
-func plainDelivery(line string, colon int, ev *bounce.Event) bool {
-	to, rest, ok := plainAddress(line[colon+2:], "to=<")
+func plainDelivery(rest string, ev *bounce.Event) bool {
+	to, rest, ok := plainAddress(rest, "to=<")
 	if !ok {
 		return false
 	}
@@ -81,7 +91,7 @@ func plainDelivery(line string, colon int, ev *bounce.Event) bool {
 	if !plainDSN(dsn) {
 		return false
 	}
-	ev.Kind, ev.QueueID, ev.Recipient, ev.OriginalRecipient = bounce.EventAttempt, line[:colon], clean(to), clean(original)
+	ev.Kind, ev.Recipient, ev.OriginalRecipient = bounce.EventAttempt, clean(to), clean(original)
 	if strings.HasPrefix(status, "sent (") {
 		ev.Outcome = bounce.Sent
 		return dsn[0] == '2'

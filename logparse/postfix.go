@@ -76,8 +76,8 @@ var postfixRelay = regexp.MustCompile(`^(?P<host>[^ \[]+)\[(?P<ip>[0-9A-Fa-f:.]+
 // hold one too, and a line that was cut has none.
 func cutInReplyTo(reason string) (text, command string) {
 	const mark = " (in reply to "
-	at := strings.LastIndex(reason, mark)
-	if at < 0 || reason[len(reason)-1] != ')' {
+	at := strings.LastIndexByte(reason, '(') - 1
+	if at < 0 || !strings.HasPrefix(reason[at:], mark) || reason[len(reason)-1] != ')' {
 		return reason, ""
 	}
 	command = reason[at+len(mark) : len(reason)-1]
@@ -99,18 +99,16 @@ func claimsPostfix(h *header) bool {
 }
 
 func parsePostfix(h *header, ev *bounce.Event) result {
+	if plainPostfix(h.body, ev) {
+		return read
+	}
 	// The literals turn most lines away; each is looked for only where its
 	// pattern has it, right behind the queue ID.
 	colon := bytes.IndexByte(h.body[:min(len(h.body), 26)], ':')
 	if colon < 5 || len(h.body) < colon+9 || h.body[colon+1] != ' ' || !postfixEvent(h.body[colon+2:]) {
 		return other
 	}
-	*ev = bounce.Event{}
-	ev.MTA = bounce.Postfix
-	if plainPostfix(h.body, colon, ev) {
-		return read
-	}
-	*ev = bounce.Event{MTA: bounce.Postfix}
+	*ev = bounce.Event{Delivery: bounce.Delivery{MTA: bounce.Postfix}}
 	return parsePostfixByGrammar(h, colon, ev)
 }
 

@@ -41,7 +41,7 @@ func claimsSendmail(h *header) bool {
 }
 
 func parseSendmail(h *header, ev *bounce.Event) result {
-	*ev = bounce.Event{MTA: bounce.Sendmail}
+	*ev = bounce.Event{Delivery: bounce.Delivery{MTA: bounce.Sendmail}}
 	colon := bytes.Index(h.body[:min(len(h.body), 22)], []byte(": "))
 	if colon < 8 {
 		return other

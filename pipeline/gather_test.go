@@ -21,7 +21,7 @@ func (p *failing) Parse(block []byte, yield func(*bounce.Event)) int {
 	n := bytes.Count(block, []byte("\n"))
 	for range n {
 		p.lines++
-		ev := bounce.Event{Kind: bounce.EventAttempt, QueueID: fmt.Sprint(p.lines), Recipient: "a@b.example", Outcome: bounce.Deferred}
+		ev := bounce.Event{Kind: bounce.EventAttempt, Delivery: bounce.Delivery{QueueID: fmt.Sprint(p.lines), Recipient: "a@b.example", Outcome: bounce.Deferred}}
 		binary.BigEndian.PutUint64(ev.ID[4:], p.lines)
 		yield(&ev)
 	}

@@ -26,14 +26,58 @@ func TestLinesThatComeOneByOneAreSavedTogether(t *testing.T) {
 			t.Errorf("a lone line: %d saves before any time has passed, want 1", saves)
 		}
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		saves = 0
 		for range 5000 {
 			lines <- line
 			time.Sleep(200 * time.Microsecond)
 		}
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		if saves > 21 {
 			t.Errorf("5,000 lines in a second: %d saves, want 21 at most", saves)
+		}
+		close(lines)
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// Of a backlog, what is known to come next is saved together, although reading
+// it takes time and the saver has nothing to do; what does not come after all is
+// not waited for.
+func TestABacklogIsSavedInLargeBatches(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		saves := 0
+		lines := make(chan bounce.Chunk)
+		p := following(lines, &slowStore{save: func() error { saves++; return nil }})
+		done := make(chan error, 1)
+		go func() { done <- p.Run(t.Context()) }()
+		c := bounce.Chunk{Data: []byte("a line\n"), Position: bounce.Position{Stream: 1}, More: true}
+
+		time.Sleep(time.Minute)
+		begun := time.Now()
+		for range 100 {
+			lines <- c
+			time.Sleep(60 * time.Millisecond) // more than what comes one by one is held back for
+		}
+		if saves < 2 || saves > 3 {
+			t.Errorf("6 s of a backlog: %d saves, want one every 2 s", saves)
+		}
+		c.More = false
+		lines <- c
+		synctest.Wait()
+		if n := saves; n < 3 {
+			t.Errorf("the end of a backlog is not saved %s after its begin", time.Since(begun))
+		}
+		time.Sleep(time.Minute)
+		saves = 0
+		c.More = true
+		lines <- c
+		time.Sleep(3 * time.Second)
+		if saves != 1 {
+			t.Errorf("a chunk that nothing follows: %d saves after 3 s, want 1", saves)
 		}
 		close(lines)
 		if err := <-done; err != nil {

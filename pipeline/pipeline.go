@@ -9,6 +9,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,7 +29,7 @@ type Source func(ctx context.Context, out chan<- bounce.Chunk) error
 // Parser turns the lines of one stream into events.
 type Parser interface {
 	// Parse returns how many lines there were. An event is only valid during
-	// the call of yield, and its strings lie in the block.
+	// the call of yield, which may change it, and its strings lie in the block.
 	Parse(block []byte, yield func(*bounce.Event)) (lines int)
 	// State is what a parser of the same stream has to be given after a
 	// restart.
@@ -100,9 +101,10 @@ type Pipeline struct {
 	at      map[int64]int      // where a stream's position stands in batch.Positions
 }
 
-// DefaultLimit is a batch of some 30 MB. Larger ones make SQLite's indexes
-// cheaper, up to a few tens of thousands of rows.
-const DefaultLimit = 40_000
+// DefaultLimit is a batch of some 15 MB. Larger ones make SQLite's indexes
+// cheaper, and twice as large ones take as much again of a daemon that reads a
+// backlog.
+const DefaultLimit = 20_000
 
 // successesALimit is how many times as many successes as records make a full
 // batch; a record is some 25 times as large.
@@ -111,13 +113,9 @@ const successesALimit = 8
 // slack is room for what the last chunk of a batch holds.
 const slack = 4096
 
-// gatherParts is how many times as many records as are gathered at least a
-// transaction takes: a saver that has nothing to do ends it early.
-const gatherParts = 2
-
-// maxChunks bounds a batch of lines that give few records, so that positions
-// move on in a log full of noise.
-const maxChunks = 256
+// maxAge bounds a batch where lines are always waiting, so that records are
+// seen and positions move on while a backlog is read.
+const maxAge = 2 * time.Second
 
 // Progress counts what has been read and saved.
 type Progress struct {
@@ -229,18 +227,16 @@ func (p *Pipeline) read(chunks <-chan bounce.Chunk, batches chan<- *bounce.Batch
 		limit   = max(p.Limit/4, 1) // of the first batch, so that the saver soon has something to do
 		handed  time.Time           // when the last batch was
 
-		gathered int // records in the transaction
+		gathered int  // records in the transaction
+		more     bool // lines come next
 	)
 	flush := func(last bool) error {
-		resting := false
 		select {
 		case <-idle:
-			resting = true
 		default:
 		}
 		gathered += max(p.batch.Records.Len(), len(p.batch.Successes)/successesALimit)
-		enough := gathered >= p.Gather || resting && gathered >= p.Gather/gatherParts
-		partial := !last && !enough
+		partial := !last && gathered < p.Gather
 		if !partial {
 			gathered = 0
 		}
@@ -264,13 +260,18 @@ func (p *Pipeline) read(chunks <-chan bounce.Chunk, batches chan<- *bounce.Batch
 		case c, open = <-chunks:
 		default:
 			// No line is waiting: the batch goes as soon as the saver is idle, so
-			// that batches are small while little comes and large in a backlog, but
-			// not sooner after the last one than pace; or after Linger.
+			// that batches are small while little comes, but not sooner after the
+			// last one than pace, and in a backlog not before it is large or old;
+			// or after Linger.
 			var ready <-chan struct{}
 			if pending > 0 && p.Linger == 0 {
-				if early := pace - time.Since(handed); early <= 0 {
+				early := pace - time.Since(handed)
+				if more {
+					early = maxAge - time.Since(begun)
+				}
+				if early <= 0 {
 					ready = idle
-				} else if due == nil {
+				} else {
 					due = time.After(early)
 				}
 			}
@@ -304,11 +305,15 @@ func (p *Pipeline) read(chunks <-chan bounce.Chunk, batches chan<- *bounce.Batch
 		if err := p.take(&c); err != nil {
 			return err
 		}
-		if pending++; pending == 1 && p.Linger > 0 {
-			begun, due = time.Now(), time.After(p.Linger)
+		more = c.More
+		if pending++; pending == 1 {
+			begun = time.Now()
+			if p.Linger > 0 {
+				due = time.After(p.Linger)
+			}
 		}
 		full := p.batch.Records.Len() >= limit || len(p.batch.Successes) >= successesALimit*limit
-		if full || p.Linger == 0 && pending >= maxChunks || p.Linger > 0 && time.Since(begun) > p.Linger {
+		if full || time.Since(begun) > cmp.Or(p.Linger, maxAge) {
 			if err := flush(false); err != nil {
 				return err
 			}
@@ -334,8 +339,11 @@ func (p *Pipeline) take(c *bounce.Chunk) error {
 		if p.Hash != nil {
 			apply = func(ev *bounce.Event) { p.Queue.Apply(p.hash(ev, judge), add) }
 		}
+		sent := -len(p.batch.Successes)
 		lines := parser.Parse(c.Data, apply)
+		sent += len(p.batch.Successes)
 		p.Progress.Lines.Add(int64(lines))
+		p.Progress.Sent.Add(int64(sent))
 		if c.Done != nil {
 			c.Done(c.Data)
 		}
@@ -385,7 +393,6 @@ func (p *Pipeline) add(d *bounce.Delivery, judge Classifier) {
 	to := address.Parse(d.Recipient)
 	switch d.Outcome {
 	case bounce.Sent:
-		p.Progress.Sent.Add(1)
 		p.batch.Successes = append(p.batch.Successes, bounce.Success{ID: d.ID, Domain: p.domain(to.Domain), At: d.At.UnixMilli(), Key: to.Key()})
 		return
 	case bounce.Deferred:

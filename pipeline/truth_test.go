@@ -157,7 +157,7 @@ func deliveries(t *testing.T, path string) map[string][]bounce.Delivery {
 	q := queue.New()
 	parser.Parse(text, func(ev *bounce.Event) {
 		q.Apply(ev, func(d *bounce.Delivery) {
-			d.MessageID = strings.Clone(d.MessageID) // its memory is used again
+			d.Sender, d.MessageID = strings.Clone(d.Sender), strings.Clone(d.MessageID) // their memory is used again
 			for _, to := range []string{d.Recipient, d.OriginalRecipient} {
 				if to != "" {
 					key := d.QueueID + " " + strings.ToLower(to)

@@ -3,6 +3,7 @@ package queue
 import (
 	"slices"
 	"strings"
+	"unsafe"
 
 	"github.com/bouncetail/bouncetail/bounce"
 )
@@ -22,16 +23,6 @@ type deferral struct {
 	Reply             bounce.Reply `json:"r"`
 }
 
-// clone returns a copy with texts of its own, in one piece of memory.
-func (d deferral) clone() deferral {
-	texts := [...]*string{&d.OriginalRecipient, &d.DSN, &d.Reply.EnhancedCode, &d.Reply.Text, &d.Reply.RelayHost, &d.Reply.RelayIP}
-	all := d.OriginalRecipient + d.DSN + d.Reply.EnhancedCode + d.Reply.Text + d.Reply.RelayHost + d.Reply.RelayIP
-	for _, text := range texts {
-		*text, all = all[:len(*text)], all[len(*text):]
-	}
-	return d
-}
-
 // deferrals are those of one message, by recipient. Most have one, which is
 // found faster than a map is made; a mailing list may have thousands.
 type deferrals struct {
@@ -42,6 +33,25 @@ type deferrals struct {
 type deferred struct {
 	recipient string // as logged
 	deferral
+	texts []byte // in which all of these lie, used again
+}
+
+// keep fills in copies.
+func (d *deferred) keep(recipient string, of deferral) {
+	d.recipient, d.deferral = recipient, of
+	texts := [...]*string{&d.recipient, &d.OriginalRecipient, &d.DSN, &d.Reply.EnhancedCode, &d.Reply.Text, &d.Reply.RelayHost, &d.Reply.RelayIP}
+	n := 0
+	for _, text := range texts {
+		n += len(*text)
+	}
+	if cap(d.texts) < n {
+		d.texts = make([]byte, n)
+	}
+	at := d.texts[:n]
+	for _, text := range texts {
+		n = copy(at, *text)
+		*text, at = unsafe.String(unsafe.SliceData(at), n), at[n:]
+	}
 }
 
 // few is how many are found without an index.
@@ -82,17 +92,17 @@ func (d *deferrals) spelling(recipient string) string {
 
 // set keeps a copy of a recipient's deferral.
 func (d *deferrals) set(recipient string, to deferral) {
-	to = to.clone()
-	if known := d.of(recipient); known != nil {
-		*known = to
+	i, n := d.at(recipient), len(d.all)
+	if i >= 0 {
+		d.all[i].keep(recipient, to)
 		return
 	}
-	recipient = strings.Clone(recipient)
-	d.all = append(d.all, deferred{recipient, to})
+	d.all = slices.Grow(d.all, 1)[:n+1]
+	d.all[n].keep(recipient, to)
 	switch {
 	case d.index != nil:
-		d.index[recipient] = len(d.all) - 1
-	case len(d.all) > few:
+		d.index[d.all[n].recipient] = n
+	case n == few:
 		d.index = make(map[string]int, 2*few)
 		for i := range d.all {
 			d.index[d.all[i].recipient] = i
@@ -100,26 +110,32 @@ func (d *deferrals) set(recipient string, to deferral) {
 	}
 }
 
-// remove takes out the deferral of a recipient who has one.
+// remove takes out the deferral of a recipient who has one. Its texts stay until
+// the next is set.
 func (d *deferrals) remove(recipient string) {
 	i, last := d.at(recipient), len(d.all)-1
-	d.all[i] = d.all[last]
+	d.all[i], d.all[last] = d.all[last], d.all[i]
 	if d.index != nil {
 		d.index[d.all[i].recipient] = i
 		delete(d.index, recipient)
 	}
-	d.all[last] = deferred{}
 	d.all = d.all[:last]
 }
 
-// clear takes out all, and keeps the memory of a few for those that come.
+// roomy is more memory than most deferrals need.
+const roomy = 1024
+
+// clear takes out all, and keeps the memory of one for those that come.
 func (d *deferrals) clear() {
-	if cap(d.all) > few {
+	all := d.all[:cap(d.all)]
+	switch {
+	case len(all) == 0:
+	case len(all) > few, cap(all[0].texts) > roomy:
 		*d = deferrals{}
-		return
+	default:
+		clear(all[1:])
+		d.all, d.index = all[:0], nil
 	}
-	clear(d.all)
-	d.all, d.index = d.all[:0], nil
 }
 
 // sorted returns them in the order of the recipients.

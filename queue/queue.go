@@ -17,9 +17,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
-	"hash/maphash"
 	"slices"
-	"strings"
 	"time"
 	"unsafe"
 
@@ -50,7 +48,6 @@ type Queue struct {
 	live     int        // messages that have not ended
 	free     []*message // ended ones, to be used again
 	origins  origins
-	senders  [1024]string
 	sweepAt  int64 // log time of the next sweep by age, in seconds since 1970
 
 	unjoined int
@@ -64,7 +61,7 @@ type message struct {
 	room [24]byte // for most queue IDs: what a look-up reads lies together
 
 	messageID []byte
-	sender    string
+	sender    []byte
 	hasSender bool
 	stored    bool // it has a row in the database
 	ended     bool // and is only kept until that is deleted
@@ -75,7 +72,7 @@ type message struct {
 
 // key is what a message is found by.
 type key struct {
-	hash   uint64
+	hash   uint32
 	origin uint32
 	id     []byte // the queue ID
 }
@@ -83,7 +80,7 @@ type key struct {
 // clear forgets all but the memory.
 func (m *message) clear() {
 	m.deferrals.clear()
-	m.messageID, m.sender, m.hasSender = m.messageID[:0], "", false
+	m.messageID, m.sender, m.hasSender = m.messageID[:0], m.sender[:0], false
 	m.stored, m.ended, m.at, m.seenAt = false, false, 0, time.Time{}
 }
 
@@ -110,7 +107,7 @@ func (q *Queue) Restore(entries []bounce.QueueEntry) error {
 			m = q.add(hash, origin, e.QueueID)
 		}
 		m.messageID = append(m.messageID[:0], known.MessageID...)
-		m.sender, m.hasSender = known.Sender, known.HasSender
+		m.sender, m.hasSender = append(m.sender[:0], known.Sender...), known.HasSender
 		m.deferrals.clear()
 		for recipient, d := range known.Deferrals {
 			m.deferrals.set(recipient, *d)
@@ -130,7 +127,8 @@ func (q *Queue) Unjoined() int { return q.unjoined }
 // Apply takes the next event of a log and calls yield for each delivery
 // attempt that follows from it: none for most events, one for an attempt, one
 // for each recipient still deferred when the server gives up on a message.
-// The delivery and its strings are only valid during the call.
+// The event is filled in and yielded where it is an attempt; a delivery and its
+// strings are only valid during the call.
 func (q *Queue) Apply(ev *bounce.Event, yield func(*bounce.Delivery)) {
 	switch ev.Kind {
 	case bounce.EventMessage:
@@ -153,13 +151,13 @@ func (q *Queue) learn(ev *bounce.Event) {
 	m := q.message(ev)
 	if ev.MessageID != "" && ev.MessageID != string(m.messageID) {
 		if len(m.messageID) > 0 {
-			m.sender, m.hasSender = "", false
+			m.sender, m.hasSender = m.sender[:0], false
 			m.deferrals.clear()
 		}
 		m.messageID = append(m.messageID[:0], ev.MessageID...)
 	}
 	if ev.HasSender {
-		m.sender, m.hasSender = q.sender(ev.Sender), true
+		m.sender, m.hasSender = append(m.sender[:0], ev.Sender...), true
 	}
 }
 
@@ -170,22 +168,7 @@ func (q *Queue) attempt(ev *bounce.Event, yield func(*bounce.Delivery)) {
 	} else {
 		m = q.known(ev)
 	}
-	d := &q.delivery
-	*d = bounce.Delivery{
-		ID:                ev.ID,
-		At:                ev.At,
-		Host:              ev.Host,
-		MTA:               ev.MTA,
-		QueueID:           ev.QueueID,
-		Sender:            ev.Sender,
-		HasSender:         ev.HasSender,
-		MessageID:         ev.MessageID,
-		Recipient:         ev.Recipient,
-		OriginalRecipient: ev.OriginalRecipient,
-		Outcome:           ev.Outcome,
-		DSN:               ev.DSN,
-		Reply:             ev.Reply,
-	}
+	d := &ev.Delivery
 	if m != nil {
 		fillFromMessage(d, m)
 		recipient := ev.Recipient
@@ -215,7 +198,7 @@ func (q *Queue) giveUp(ev *bounce.Event, yield func(*bounce.Delivery)) {
 		return
 	}
 	if ev.HasSender {
-		m.sender, m.hasSender = q.sender(ev.Sender), true
+		m.sender, m.hasSender = append(m.sender[:0], ev.Sender...), true
 	}
 	// In order, so that a log read twice gives its records in the same order.
 	for _, last := range m.deferrals.sorted() {
@@ -242,12 +225,15 @@ func (q *Queue) giveUp(ev *bounce.Event, yield func(*bounce.Delivery)) {
 
 func fillFromMessage(d *bounce.Delivery, m *message) {
 	if !d.HasSender {
-		d.Sender, d.HasSender = m.sender, m.hasSender
+		d.Sender, d.HasSender = inMemory(m.sender), m.hasSender
 	}
 	if d.MessageID == "" {
-		d.MessageID = unsafe.String(unsafe.SliceData(m.messageID), len(m.messageID))
+		d.MessageID = inMemory(m.messageID)
 	}
 }
+
+// inMemory returns a text of a message, which is valid until the next event.
+func inMemory(text []byte) string { return unsafe.String(unsafe.SliceData(text), len(text)) }
 
 // known returns the message that an event is about, or nil.
 func (q *Queue) known(ev *bounce.Event) *message {
@@ -277,7 +263,7 @@ func (q *Queue) message(ev *bounce.Event) *message {
 }
 
 // add returns a new message with a key that is not in the table.
-func (q *Queue) add(hash uint64, origin uint32, id string) *message {
+func (q *Queue) add(hash, origin uint32, id string) *message {
 	var m *message
 	if n := len(q.free); n > 0 {
 		m, q.free = q.free[n-1], q.free[:n-1]
@@ -331,16 +317,6 @@ func (q *Queue) drop(m *message) {
 	}
 }
 
-// sender returns a copy of a sender's address that may be kept. Few send most of
-// the mail: each is copied once, unless two have one place.
-func (q *Queue) sender(s string) string {
-	own := &q.senders[maphash.String(q.messages.seed, s)%uint64(len(q.senders))]
-	if *own != s {
-		*own = strings.Clone(s)
-	}
-	return *own
-}
-
 // sweep forgets the messages that nothing was heard of for too long, once for
 // each hour of log time. Age is measured against the line just read, not
 // against the newest one: an old log may be read after a new one.
@@ -375,7 +351,7 @@ func (q *Queue) sweep(now time.Time) {
 func (q *Queue) Changes() ([]bounce.QueueEntry, error) {
 	entries := make([]bounce.QueueEntry, 0, len(q.changed)+len(q.ended))
 	for _, m := range q.changed {
-		data, err := json.Marshal(entry{m.sender, m.hasSender, string(m.messageID), m.deferrals.byRecipient()})
+		data, err := json.Marshal(entry{string(m.sender), m.hasSender, string(m.messageID), m.deferrals.byRecipient()})
 		if err != nil {
 			return nil, fmt.Errorf("what is remembered of message %s: %w", m.id, err)
 		}

@@ -71,16 +71,21 @@ func (l *log) want(lines ...string) {
 }
 
 func message(id, sender, messageID string) bounce.Event {
-	return bounce.Event{Kind: bounce.EventMessage, QueueID: id, Sender: sender, HasSender: true, MessageID: messageID}
+	return bounce.Event{Kind: bounce.EventMessage, Delivery: bounce.Delivery{QueueID: id, Sender: sender, HasSender: true, MessageID: messageID}}
 }
 
 func attempt(id, to string, outcome bounce.Outcome, reply string) bounce.Event {
 	code, _ := strconv.Atoi(reply[:min(3, len(reply))]) // 0 where there is none
-	return bounce.Event{Kind: bounce.EventAttempt, QueueID: id, Recipient: to, Outcome: outcome, Reply: bounce.Reply{SMTPCode: code, Text: reply}}
+	return bounce.Event{Kind: bounce.EventAttempt, Delivery: bounce.Delivery{QueueID: id, Recipient: to, Outcome: outcome, Reply: bounce.Reply{SMTPCode: code, Text: reply}}}
 }
 
-func gaveUp(id string) bounce.Event  { return bounce.Event{Kind: bounce.EventGaveUp, QueueID: id} }
-func removed(id string) bounce.Event { return bounce.Event{Kind: bounce.EventRemoved, QueueID: id} }
+func gaveUp(id string) bounce.Event {
+	return bounce.Event{Kind: bounce.EventGaveUp, Delivery: bounce.Delivery{QueueID: id}}
+}
+
+func removed(id string) bounce.Event {
+	return bounce.Event{Kind: bounce.EventRemoved, Delivery: bounce.Delivery{QueueID: id}}
+}
 
 func TestAttemptGetsSenderAndMessageID(t *testing.T) {
 	l := newLog(t)
@@ -175,7 +180,7 @@ func TestExpiryWithoutAKnownDeferralIsCounted(t *testing.T) {
 func TestQueueIDUsedAgainForgetsTheFirstMessage(t *testing.T) {
 	for name, events := range map[string][]bounce.Event{
 		"after its removal":   {removed("A1"), attempt("A1", "x@b.example", bounce.Bounced, "550 no")},
-		"by a new message-id": {{Kind: bounce.EventMessage, QueueID: "A1", MessageID: "2@a"}, attempt("A1", "x@b.example", bounce.Bounced, "550 no")},
+		"by a new message-id": {{Kind: bounce.EventMessage, Delivery: bounce.Delivery{QueueID: "A1", MessageID: "2@a"}}, attempt("A1", "x@b.example", bounce.Bounced, "550 no")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newLog(t)

@@ -21,7 +21,7 @@ func takeOut(text string) (string, bool) {
 func TestScrubTakesAPersonOutOfAnEntry(t *testing.T) {
 	at := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	event := func(kind bounce.EventKind, change func(*bounce.Event)) *bounce.Event {
-		ev := &bounce.Event{Kind: kind, At: at, Host: "mx", MTA: bounce.Postfix, QueueID: "4X"}
+		ev := &bounce.Event{Kind: kind, Delivery: bounce.Delivery{At: at, Host: "mx", MTA: bounce.Postfix, QueueID: "4X"}}
 		change(ev)
 		return ev
 	}

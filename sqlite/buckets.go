@@ -3,6 +3,7 @@ package sqlite
 import (
 	"cmp"
 	"encoding/binary"
+	"math/bits"
 	"slices"
 
 	"github.com/bouncetail/bouncetail/bounce"
@@ -67,26 +68,76 @@ type newSuccess struct {
 	at     int32 // where it stands in the batch
 }
 
+// sortSuccesses sorts successes by bucket and id. In the order of a log the
+// buckets are sorted already.
+func (r *room) sortSuccesses(all []newSuccess) {
+	byBucket := func(a, b newSuccess) int { return cmp.Compare(a.bucket, b.bucket) }
+	if !slices.IsSortedFunc(all, byBucket) {
+		slices.SortFunc(all, byBucket)
+	}
+	for len(all) > 0 {
+		n := 1
+		for n < len(all) && all[n].bucket == all[0].bucket {
+			n++
+		}
+		r.otherNews = sortByHash(all[:n], r.otherNews)
+		all = all[n:]
+	}
+}
+
+type hashed interface{ hash() uint64 }
+
+func (s newSuccess) hash() uint64 { return s.id }
+func (d delivery) hash() uint64   { return d.key }
+
+// sortByHash sorts by a number whose values are spread evenly, as those of a
+// hash are: by its highest bits first, which leaves a few in each place. It
+// returns the memory that it used beside.
+func sortByHash[T hashed](all, other []T) []T {
+	const few = 8
+	order := bits.Len(uint(len(all) / few))
+	ends := make([]int32, 1<<order+1) // where a place begins, and later where it ends
+	shift := 64 - order
+	for i := range all {
+		ends[all[i].hash()>>shift+1]++
+	}
+	for i := range len(ends) - 1 {
+		ends[i+1] += ends[i]
+	}
+	other = append(other[:0], all...)
+	for i := range other {
+		at := &ends[other[i].hash()>>shift]
+		all[*at] = other[i]
+		*at++
+	}
+	start := int32(0)
+	for _, end := range ends[:len(ends)-1] {
+		slices.SortFunc(all[start:end], func(a, b T) int { return cmp.Compare(a.hash(), b.hash()) })
+		start = end
+	}
+	return other
+}
+
 // successes counts the deliveries that were not counted before, and notes
 // when their recipients were last reached.
 func (w *writer) successes(b *bounce.Batch) error {
-	news := make([]newSuccess, len(b.Successes))
+	w.news = slices.Grow(w.news[:0], len(b.Successes))[:len(b.Successes)]
+	news := w.news
 	for i := range b.Successes {
 		id := &b.Successes[i].ID
 		news[i] = newSuccess{binary.BigEndian.Uint64(id[4:]), uint32(successBucket(*id)), int32(i)}
 	}
-	slices.SortFunc(news, func(a, b newSuccess) int {
-		if c := cmp.Compare(a.bucket, b.bucket); c != 0 {
-			return c
-		}
-		return cmp.Compare(a.id, b.id)
-	})
+	w.sortSuccesses(news)
 	var buckets []int64
 	for i := range news {
 		if i == 0 || news[i].bucket != news[i-1].bucket {
 			buckets = append(buckets, int64(news[i].bucket))
 		}
 	}
+	counts := make([]struct { // by domain: mostly of one day
+		day int64
+		of  *outcomes
+	}, len(b.Domains))
 	w.deliveries = slices.Grow(w.deliveries, len(news))
 	return w.mergeBuckets("successes", "ids", buckets, func(bucket int64, known []byte) ([]byte, bool) {
 		n := 0
@@ -95,7 +146,11 @@ func (w *writer) successes(b *bounce.Batch) error {
 		}
 		merged := mergeIDs(known, news[:n], func(at int32) {
 			s := &b.Successes[at]
-			w.count(s.At, b.Domains[s.Domain]).sent++
+			c := &counts[s.Domain]
+			if day := epochDay(s.At); c.of == nil || c.day != day {
+				c.day, c.of = day, w.count(day, b.Domains[s.Domain])
+			}
+			c.of.sent++
 			w.deliveries = append(w.deliveries, delivery{uint64(s.Key), s.At << 1})
 		})
 		news = news[n:]
@@ -140,8 +195,8 @@ const (
 func newest(a, b int64) int64 { return max(a&^hasFailed, b&^hasFailed) | (a|b)&hasFailed }
 
 // byKey sorts deliveries, and leaves one of each address.
-func byKey(all []delivery) []delivery {
-	slices.SortFunc(all, func(a, b delivery) int { return cmp.Compare(a.key, b.key) })
+func (r *room) byKey(all []delivery) []delivery {
+	r.otherDeliveries = sortByHash(all, r.otherDeliveries)
 	one := all[:0]
 	for _, d := range all {
 		if last := len(one) - 1; last >= 0 && one[last].key == d.key {
@@ -156,7 +211,7 @@ func byKey(all []delivery) []delivery {
 // sortDeliveries puts the deliveries of the batch aside until the transaction
 // ends.
 func (w *writer) sortDeliveries(*bounce.Batch) error {
-	w.runs = append(w.runs, slices.Clone(byKey(w.deliveries)))
+	w.runs = append(w.runs, slices.Clone(w.byKey(w.deliveries)))
 	w.deliveries = w.deliveries[:0]
 	return nil
 }
@@ -168,7 +223,7 @@ func (w *writer) lastDeliveries(*bounce.Batch) error {
 	for i := range w.addressees {
 		failed[i] = delivery{uint64(w.addressees[i].key), hasFailed}
 	}
-	runs := append(w.runs, byKey(failed))
+	runs := append(w.runs, w.byKey(failed))
 	var touched [1 << (64 - bucketShift)]bool
 	for _, run := range runs {
 		for i := range run {
@@ -191,7 +246,7 @@ func (w *writer) lastDeliveries(*bounce.Batch) error {
 			}
 			news, runs[i] = append(news, run[:n]...), run[n:]
 		}
-		return w.mergeDeliveries(known, byKey(news))
+		return w.mergeDeliveries(known, w.byKey(news))
 	})
 }
 

@@ -293,13 +293,21 @@ static int init(sqlite3 *db, char **message, const void *unused) {
 	return rc;
 }
 
-int bouncetail_bulk_register(void) {
 #ifdef __GLIBC__
-	// Large blobs go back to the system when they are freed. Without a word the
-	// library keeps ever larger ones for itself, in an arena for each thread.
+// Before there are threads, each of which would get an arena of its own, that is
+// made larger by a system call for every page of SQLite's: one is grown by
+// megabytes, and gives back what is freed at its end only where that is much.
+// Large blobs go back to the system at once. Without a word the library keeps
+// ever larger ones for itself.
+__attribute__((constructor)) static void set_up_memory(void) {
+	mallopt(M_ARENA_MAX, 1);
+	mallopt(M_TOP_PAD, 1 << 20);
+	mallopt(M_TRIM_THRESHOLD, 8 << 20);
 	mallopt(M_MMAP_THRESHOLD, 256 << 10);
-	mallopt(M_ARENA_MAX, 2);
+}
 #endif
+
+int bouncetail_bulk_register(void) {
 	// Nobody asks how much memory SQLite takes, and to count it costs a lock each
 	// time. Where SQLite has begun already, it goes on counting.
 	sqlite3_config(MEMSTATUS, 0);

@@ -30,9 +30,7 @@ var registerBulk = sync.OnceValue(func() error {
 // packedRows gathers the parameters of a statement for many rows, in the form that
 // bulk.c reads. A row is the values of all parameters, in their order.
 type packedRows struct {
-	data   []byte
-	second int64  // of the last time that was added
-	prefix []byte // as it was written, without its milliseconds
+	data []byte
 }
 
 func (r *packedRows) null() { r.data = append(r.data, C.BULK_NULL) }
@@ -64,17 +62,11 @@ func (r *packedRows) id(id bounce.EventID) {
 	r.data = hex.AppendEncode(r.data, id[:])
 }
 
-// time adds a time as it is stored. Times that follow each other are mostly of
-// one second.
+// time adds a time as it is stored.
 func (r *packedRows) time(t time.Time) {
-	if second := t.Unix(); second != r.second || r.prefix == nil {
-		r.second = second
-		r.prefix = t.UTC().AppendFormat(r.prefix[:0], "2006-01-02T15:04:05.")
-	}
-	r.data = binary.NativeEndian.AppendUint32(append(r.data, C.BULK_TEXT), uint32(len(r.prefix)+len("000Z")))
-	r.data = append(r.data, r.prefix...)
-	n := t.Nanosecond() / int(time.Millisecond)
-	r.data = append(r.data, '0'+byte(n/100), '0'+byte(n/10%10), '0'+byte(n%10), 'Z')
+	start := len(r.data)
+	r.data = appendStamp(append(r.data, C.BULK_TEXT, 0, 0, 0, 0), t)
+	binary.NativeEndian.PutUint32(r.data[start+1:], uint32(len(r.data)-start-5))
 }
 
 // value adds a value of one of the types that database/sql knows.

@@ -15,8 +15,10 @@ type Problem struct {
 	N        int
 }
 
-// problems counts failures that are the sender's own, by what and by whom.
-type problems map[problem]int
+// problems counts failures that are the sender's own, by what and by whom. The
+// counts are pointers because an assignment to a key that is there replaces its
+// texts, and those that are counted lie in memory that is used again.
+type problems map[problem]*int
 
 type problem struct{ category, reason, by string }
 
@@ -29,16 +31,20 @@ func (p problems) count(r *bounce.Record) {
 		return
 	}
 	at := problem{string(r.Category), string(r.Reason), cmp.Or(r.Provider, r.To.Domain)}
-	n, known := p[at]
-	switch {
-	case known:
-	case len(p) >= maxProblems:
+	if p[at] == nil && len(p) >= maxProblems {
 		at.by = "others"
-		n = p[at]
-	default: // its texts lie in the batch
-		at = problem{strings.Clone(at.category), strings.Clone(at.reason), strings.Clone(at.by)}
 	}
-	p[at] = n + 1
+	p.add(at, 1)
+}
+
+// add counts n more of a problem, and keeps no part of it.
+func (p problems) add(at problem, n int) {
+	count := p[at]
+	if count == nil {
+		count = new(int)
+		p[problem{strings.Clone(at.category), strings.Clone(at.reason), strings.Clone(at.by)}] = count
+	}
+	*count += n
 }
 
 // Problems returns how many of the failures that were new since the database
@@ -47,17 +53,10 @@ func (p problems) count(r *bounce.Record) {
 func (s *Store) Problems() []Problem {
 	var all []Problem
 	for at, n := range s.problems {
-		all = append(all, Problem{at.category + " / " + at.reason, at.by, n})
+		all = append(all, Problem{at.category + " / " + at.reason, at.by, *n})
 	}
 	slices.SortFunc(all, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(b.N, a.N), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Provider, b.Provider))
 	})
 	return all
-}
-
-// add adds what a transaction has counted.
-func (p problems) add(other problems) {
-	for at, n := range other {
-		p[at] += n
-	}
 }

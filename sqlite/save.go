@@ -17,7 +17,19 @@ import (
 // stampFormat is how times are stored.
 const stampFormat = "2006-01-02T15:04:05.000Z"
 
-func stamp(t time.Time) string { return t.UTC().Format(stampFormat) }
+func stamp(t time.Time) string {
+	var b [len(stampFormat)]byte
+	return string(appendStamp(b[:0], t))
+}
+
+// appendStamp appends a time as it is stored. Package time has a short way for
+// RFC 3339, of whole seconds alone.
+func appendStamp(b []byte, t time.Time) []byte {
+	t = t.UTC()
+	b = t.AppendFormat(b, time.RFC3339)
+	n := t.Nanosecond() / int(time.Millisecond)
+	return append(b[:len(b)-1], '.', '0'+byte(n/100), '0'+byte(n/10%10), '0'+byte(n%10), 'Z')
+}
 
 // Save saves a batch whole or not at all, and returns how many of its records
 // were new. After an error the same batch can be saved again.
@@ -47,7 +59,9 @@ func (s *Store) Save(ctx context.Context, b *bounce.Batch) (isNew int, err error
 		return 0, err
 	}
 	s.room = w.room
-	s.problems.add(w.problems)
+	for at, n := range w.problems {
+		s.problems.add(at, *n)
+	}
 	return isNew, nil
 }
 
@@ -135,9 +149,12 @@ func (w *writer) end(err error) error {
 
 // room is memory that one transaction leaves to the next.
 type room struct {
-	packed     []byte     // for packedRows
-	ids        []int64    // for what became of them
-	deliveries []delivery // the new successes of a batch
+	packed          []byte       // for packedRows
+	ids             []int64      // for what became of them
+	deliveries      []delivery   // the new successes of a batch
+	otherDeliveries []delivery   // for sorting them
+	news            []newSuccess // the successes of a batch
+	otherNews       []newSuccess // for sorting those of a bucket
 }
 
 // writer is one transaction.
@@ -162,7 +179,7 @@ type writer struct {
 
 	addressees []addressee     // whose rows may change
 	place      map[int64]int32 // where they stand in addressees, by key
-	failures   []newFailure    // of theirs
+	failures   newFailures     // of theirs
 	verdicts   []failure       // what the failures were judged to be, each once, without what is only theirs
 	verdictAt  map[failure]int32
 	runs       [][]delivery // the new successes, each run sorted
@@ -175,13 +192,18 @@ type dayDomain struct {
 
 type outcomes struct{ sent, deferred, bounced, expired int }
 
-// count returns the counts of the day of a time in Unix milliseconds.
-func (w *writer) count(at int64, domain string) *outcomes {
+// epochDay returns the day of a time in Unix milliseconds, since 1970 in UTC.
+func epochDay(at int64) int64 {
 	const day = 24 * 60 * 60 * 1000
-	k := dayDomain{at / day, domain}
 	if at%day < 0 {
-		k.day--
+		return at/day - 1
 	}
+	return at / day
+}
+
+// count returns the counts of a day.
+func (w *writer) count(day int64, domain string) *outcomes {
+	k := dayDomain{day, domain}
 	o := w.counts[k]
 	if o == nil {
 		o = &outcomes{}
@@ -201,11 +223,6 @@ const insertBounce = `
 	ON CONFLICT (event_id) DO NOTHING`
 
 func (w *writer) bounces(b *bounce.Batch) error {
-	room := b.Records.Len()
-	if b.Partial && w.failures == nil {
-		room *= 8 // for those to come
-	}
-	w.failures = slices.Grow(w.failures, room)
 	keys := make([]int64, b.Records.Len())
 	var r bounce.Record
 	return w.bulk(b.Records.Len(), insertBounce,
@@ -257,7 +274,7 @@ func (w *writer) bounces(b *bounce.Batch) error {
 			if r.Reason != bounce.Suppressed { // our own refusal says nothing new of the address
 				w.failed(&r, keys[i], id)
 			}
-			switch o := w.count(r.At.UnixMilli(), r.To.Domain); r.Outcome {
+			switch o := w.count(epochDay(r.At.UnixMilli()), r.To.Domain); r.Outcome {
 			case bounce.Deferred:
 				o.deferred++
 			case bounce.Bounced:

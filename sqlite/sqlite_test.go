@@ -604,3 +604,18 @@ func TestCloseLetsGoOfTheStatementsThatWereKept(t *testing.T) {
 		t.Errorf("after Close there is still %s-wal (%v)", path, err)
 	}
 }
+
+func TestOpenThatFailsLeavesNoDatabase(t *testing.T) {
+	for name, open := range map[string]func(context.Context, string, *slog.Logger) (*Store, error){"Open": Open, "OpenToBuild": OpenToBuild} {
+		path := filepath.Join(t.TempDir(), "b.db")
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err := open(ctx, path, slog.New(slog.DiscardHandler)); !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: %v, want that the context is over", name, err)
+		}
+		left, err := filepath.Glob(path + "*")
+		if err != nil || !slices.Equal(left, []string{path + ".lock"}) {
+			t.Errorf("%s left %q, %v", name, left, err)
+		}
+	}
+}

@@ -47,7 +47,7 @@ type newFailure struct {
 // touch begins another set of recipients whose rows may change.
 func (w *writer) touch(n int) {
 	w.addressees, w.place = make([]addressee, 0, n), make(map[int64]int32, n)
-	w.failures, w.deliveries, w.runs = nil, w.deliveries[:0], nil
+	w.failures, w.deliveries, w.runs = newFailures{}, w.deliveries[:0], nil
 }
 
 // addressee returns the recipient of a key. It is valid until the next one is
@@ -57,6 +57,9 @@ func (w *writer) addressee(key int64) *addressee {
 	if !known {
 		i = int32(len(w.addressees))
 		w.place[key] = i
+		if len(w.addressees) == cap(w.addressees) {
+			w.addressees = slices.Grow(w.addressees, len(w.addressees)) // append alone grows in small steps
+		}
 		w.addressees = append(w.addressees, addressee{key: key})
 	}
 	return &w.addressees[i]
@@ -69,8 +72,30 @@ func (w *writer) failed(r *bounce.Record, key, id int64) {
 		p.to.Normal = strings.Clone(r.To.Normal)
 		p.to.Domain = p.to.Normal[len(p.to.Normal)-len(r.To.Domain):]
 	}
-	w.failures = append(w.failures, newFailure{id, r.At.UnixMilli(), r.ID, w.verdict(r), p.failures})
-	p.failures = int32(len(w.failures))
+	p.failures = w.failures.add(newFailure{id, r.At.UnixMilli(), r.ID, w.verdict(r), p.failures})
+}
+
+// newFailures is a list that grows without being copied.
+type newFailures struct {
+	pieces [][]newFailure
+	n      int32
+}
+
+const failuresInPiece = 1 << 10
+
+// add returns the place of the failure, from 1.
+func (l *newFailures) add(f newFailure) int32 {
+	if l.n%failuresInPiece == 0 {
+		l.pieces = append(l.pieces, make([]newFailure, 0, min(l.n, failuresInPiece))) // the first grows: mostly there are few
+	}
+	last := &l.pieces[len(l.pieces)-1]
+	*last = append(*last, f)
+	l.n++
+	return l.n
+}
+
+func (l *newFailures) at(place int32) *newFailure {
+	return &l.pieces[(place-1)/failuresInPiece][(place-1)%failuresInPiece]
 }
 
 // verdict returns the place of what a failure was judged to be.
@@ -91,12 +116,13 @@ func (w *writer) verdict(r *bounce.Record) int32 {
 // failuresOf appends the new failures of a recipient, oldest first.
 func (w *writer) failuresOf(p *addressee, to []failure) []failure {
 	for i := p.failures; i > 0; {
-		n := &w.failures[i-1]
+		n := w.failures.at(i)
 		f := w.verdicts[n.verdict]
 		f.id, f.at, f.eventID = n.id, stamp(time.UnixMilli(n.at)), n.eventID
 		to = append(to, f)
 		i = n.before
 	}
+	slices.Reverse(to) // mostly sorted then
 	slices.SortFunc(to, byTime)
 	return to
 }
@@ -116,9 +142,10 @@ func (w *writer) recipients(*bounce.Batch) error {
 	slices.SortFunc(w.addressees, func(a, b addressee) int {
 		return cmp.Or(cmp.Compare(a.to.Normal, b.to.Normal), cmp.Compare(a.key, b.key))
 	})
+	var rows []recipientRow
 	for addressees := range slices.Chunk(w.addressees, recipientsAtOnce) {
-		rows, err := w.goOn(addressees)
-		if err != nil {
+		var err error
+		if rows, err = w.goOn(slices.Grow(rows[:0], len(addressees)), addressees); err != nil {
 			return err
 		}
 		if err := w.show(rows); err != nil {
@@ -132,9 +159,8 @@ func (w *writer) recipients(*bounce.Batch) error {
 // still has their pages at hand.
 const recipientsAtOnce = 2000
 
-// goOn makes the rows of addressees.
-func (w *writer) goOn(addressees []addressee) ([]recipientRow, error) {
-	rows := make([]recipientRow, 0, len(addressees))
+// goOn makes the rows of addressees, in the memory of rows, which is empty.
+func (w *writer) goOn(rows []recipientRow, addressees []addressee) ([]recipientRow, error) {
 	load := func(from []addressee, column string, parameter func(p *addressee, r *packedRows)) (err error) {
 		from = slices.DeleteFunc(slices.Clone(from), func(p addressee) bool { return !p.hasRow })
 		rows, err = w.appendRows(rows, len(from), column, func(i int, r *packedRows) { parameter(&from[i], r) })

@@ -51,6 +51,7 @@ type Store struct {
 	path string
 	// place is the name that it gets once it is built; empty where it has it.
 	place string
+	isNew bool // Open has made the file
 	lost  bool // partial batches were lost
 	db    *sql.DB
 	lock  *os.File
@@ -112,7 +113,7 @@ func openWith(ctx context.Context, path string, cache int, build bool, log *slog
 		s.path, s.place = path+unfinishedEnd, path
 		pragmas = rebuildable
 	}
-	if err := precreate(s.path); err != nil {
+	if s.isNew, err = precreate(s.path); err != nil {
 		return nil, err
 	}
 	s.db, err = connect(s.path, "rwc", fmt.Sprintf("%s&_cache_size=-%d&_busy_timeout=5000&_txlock=immediate&_stmt_cache_size=40", pragmas, cache))
@@ -145,17 +146,20 @@ func (s *Store) now() time.Time {
 }
 
 // precreate makes an empty file readable by its group alone, which SQLite's
-// own files beside it take over.
-func precreate(path string) error {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o640)
+// own files beside it take over, and reports whether there was none.
+func precreate(path string) (isNew bool, err error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o640)
+	if isNew = err == nil; errors.Is(err, os.ErrExist) {
+		f, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o640)
+	}
 	if errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("database %s: the folder %s does not exist; create it, or name another file with --db", path, filepath.Dir(path))
+		return false, fmt.Errorf("database %s: the folder %s does not exist; create it, or name another file with --db", path, filepath.Dir(path))
 	}
 	if err != nil {
-		return fmt.Errorf("database: %w; run as the user that owns it, or name another file with --db", err)
+		return false, fmt.Errorf("database: %w; run as the user that owns it, or name another file with --db", err)
 	}
 	giveAway(f, path)
-	return f.Close()
+	return isNew, f.Close()
 }
 
 // giveAway gives a file that root has made to the owner of the folder: what an
@@ -274,6 +278,8 @@ func (s *Store) release() error {
 		err = errors.Join(err, s.db.Close())
 	}
 	switch {
+	case s.file == nil && s.isNew: // nothing was written
+		err = errors.Join(err, remove(s.path))
 	case s.file == nil || !s.building():
 	case s.lost: // so that all is read again
 		err = errors.Join(err, remove(s.path))

@@ -15,6 +15,8 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 	"github.com/ulikunitz/xz"
+
+	"github.com/bouncetail/bouncetail/bounce"
 )
 
 // archive is a way in which a log may be compressed.
@@ -216,6 +218,6 @@ func (t *Tailer) sendArchive(ctx context.Context, s *stream, path string, kind a
 			b.data = b.data[min(int64(len(b.data)), s.Offset-from):]
 		}
 		s.Offset, s.Head, s.Tail = b.end, b.head, b.tail
-		return t.send(ctx, s, b.data, b.tooLong)
+		return t.sendChunk(ctx, s, bounce.Chunk{Data: b.data, TooLong: b.tooLong, More: len(b.data) > blockSize/2})
 	})
 }

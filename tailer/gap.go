@@ -85,7 +85,7 @@ func (t *Tailer) settle(ctx context.Context, source int, files []candidate) erro
 			t.o.Log.Warn("a part of the log was destroyed before it could be read", "gap", g)
 		}
 		s.lost, s.size = nil, s.Offset
-		if err := t.sendWith(ctx, s, nil, 0, gaps); err != nil {
+		if err := t.sendChunk(ctx, s, bounce.Chunk{Gaps: gaps}); err != nil {
 			return err
 		}
 	}

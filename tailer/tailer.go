@@ -617,9 +617,12 @@ func (t *Tailer) drain(ctx context.Context, s *stream, f *os.File, limit int64, 
 		if err != nil {
 			return err
 		}
+		waiting -= block.end - s.Offset
 		s.Offset, s.Head, s.Tail, s.scanned = block.end, head, tail, 0
 		s.grownAt = t.o.Now()
-		if err := t.send(ctx, s, block.data, block.tooLong); err != nil {
+		// More than a line may have is more than the start of one.
+		c := bounce.Chunk{Data: block.data, TooLong: block.tooLong, More: waiting > int64(t.o.MaxLine)}
+		if err := t.sendChunk(ctx, s, c); err != nil {
 			return err
 		}
 	}
@@ -627,17 +630,18 @@ func (t *Tailer) drain(ctx context.Context, s *stream, f *os.File, limit int64, 
 
 // send hands on lines and the position behind them.
 func (t *Tailer) send(ctx context.Context, s *stream, data []byte, tooLong int) error {
-	return t.sendWith(ctx, s, data, tooLong, nil)
+	return t.sendChunk(ctx, s, bounce.Chunk{Data: data, TooLong: tooLong})
 }
 
-func (t *Tailer) sendWith(ctx context.Context, s *stream, data []byte, tooLong int, gaps []bounce.Gap) error {
-	if len(data) > 0 || tooLong > 0 || s.UpdatedAt.IsZero() {
+// sendChunk hands on a chunk with the position of the stream.
+func (t *Tailer) sendChunk(ctx context.Context, s *stream, c bounce.Chunk) error {
+	if len(c.Data) > 0 || c.TooLong > 0 || s.UpdatedAt.IsZero() {
 		s.UpdatedAt = t.o.Now()
 	}
-	if tooLong > 0 {
-		t.o.Log.Warn("lines left out for their length", "path", s.Path, "lines", tooLong, "limit", t.o.MaxLine)
+	if c.TooLong > 0 {
+		t.o.Log.Warn("lines left out for their length", "path", s.Path, "lines", c.TooLong, "limit", t.o.MaxLine)
 	}
-	c := bounce.Chunk{Data: stripNULs(data), Position: s.Position, SourceIndex: s.source, TooLong: tooLong, Gaps: gaps}
+	c.Data, c.Position, c.SourceIndex = stripNULs(c.Data), s.Position, s.source
 	if t.pool != nil {
 		c.Done = t.pool.put
 	}
