@@ -143,6 +143,10 @@ const (
 type Event struct {
 	Kind EventKind
 	Delivery
+	// Onward is the queue ID under which another program on the same machine
+	// took what was sent: where it is one of the server's own, as it is behind
+	// a content filter, nothing was delivered yet.
+	Onward string
 }
 
 // Delivery is an attempt, with what earlier lines said of its message.

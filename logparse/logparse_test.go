@@ -413,6 +413,32 @@ func TestLocalDeliveryOfOpenSMTPDWithoutRcpt(t *testing.T) {
 	}
 }
 
+func TestWhoTookItOnThisMachineIsTold(t *testing.T) {
+	for _, tt := range []struct{ relay, reply, want string }{
+		{"127.0.0.1[127.0.0.1]:10024", "250 2.0.0 from MTA(smtp:[127.0.0.1]:10025): 250 2.0.0 Ok: queued as 4YbbbbQ2zzz", "4YbbbbQ2zzz"},
+		{"localhost[::1]:10024", "250 2.0.0 Ok: queued as 9F3B", "9F3B"},
+		{"127.0.0.1[127.0.0.1]:24", "250 2.0.0 <a@b.example> Saved", ""},
+		{"mx.b.example[192.0.2.1]:25", "250 2.0.0 Ok: queued as 4YbbbbQ2zzz", ""},
+		{"local", "forwarded as 4YbbbbQ2zzz", ""},
+	} {
+		for _, field := range []string{"", ", tls=none"} { // the second for the expressions
+			got := events(newParser(t, ""), postfix+"to=<a@b.example>, relay="+tt.relay+", delay=1, delays=0/0/0/1"+field+", dsn=2.0.0, status=sent ("+tt.reply+")\n")
+			if len(got) != 1 || got[0].Outcome != bounce.Sent || got[0].Onward != tt.want {
+				t.Errorf("%s %s%s: got %+v, want onward as %q", tt.relay, tt.reply, field, got, tt.want)
+			}
+		}
+	}
+}
+
+func TestWhatSendmailsSubmissionHandsOnIsTold(t *testing.T) {
+	for relay, want := range map[string]string{"[127.0.0.1] [127.0.0.1]": "6AND4fXC000084", "mx.b.example. [192.0.2.1]": ""} {
+		got := events(newParser(t, ""), sendmail+"to=a@b.example, ctladdr=www (33/33), delay=00:00:00, xdelay=00:00:00, mailer=relay, pri=30242, relay="+relay+", dsn=2.0.0, stat=Sent (6AND4fXC000084 Message accepted for delivery)\n")
+		if len(got) != 1 || got[0].Outcome != bounce.Sent || got[0].Onward != want {
+			t.Errorf("%s: got %+v, want onward as %q", relay, got, want)
+		}
+	}
+}
+
 func TestFragmentsArePutTogether(t *testing.T) {
 	lines := []string{
 		"Nov 23 13:00:58 mx exim[88]: [1/3] 2026-11-23 13:00:58 1xVTfG-00000s-0K ** a@b.example R=dnslookup T=remote_smtp H=mx.b.example [192.0.2.1]: SMTP error fr\n",

@@ -93,7 +93,7 @@ func plainDelivery(rest string, ev *bounce.Event) bool {
 	}
 	ev.Kind, ev.Recipient, ev.OriginalRecipient = bounce.EventAttempt, clean(to), clean(original)
 	if strings.HasPrefix(status, "sent (") {
-		ev.Outcome = bounce.Sent
+		ev.Outcome, ev.Onward = bounce.Sent, onward(relay, status)
 		return dsn[0] == '2'
 	}
 	word, reason, found := strings.Cut(status, " (")

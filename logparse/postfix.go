@@ -188,6 +188,7 @@ func parsePostfixDelivery(h *header, ev *bounce.Event) result {
 	ev.Recipient = m.text("to")
 	ev.OriginalRecipient = m.text("orig")
 	if ev.Outcome == bounce.Sent {
+		ev.Onward = onward(m.raw("relay"), m.raw("reason"))
 		return read
 	}
 	ev.DSN = m.raw("dsn")
@@ -259,4 +260,22 @@ func postfixStage(words string) bounce.Stage {
 		}
 	}
 	return ""
+}
+
+// onward returns the queue ID that a server on this machine gave to what was
+// sent to it:
+//
+//	relay=127.0.0.1[127.0.0.1]:10024, …, status=sent (250 2.0.0 from MTA(smtp:[127.0.0.1]:10025):
+//	  250 2.0.0 Ok: queued as 4YbbbbQ2zzz)
+func onward(relay, reply string) string {
+	at := strings.IndexByte(relay, '[')
+	if at < 0 || !strings.HasPrefix(relay[at:], "[127.") && !strings.HasPrefix(relay[at:], "[::1]") {
+		return ""
+	}
+	_, id, _ := strings.Cut(reply, " queued as ")
+	end := 0
+	for end < len(id) && isAlphanumeric[id[end]] {
+		end++
+	}
+	return id[:end]
 }

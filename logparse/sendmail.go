@@ -31,6 +31,10 @@ var (
 	// giving up on a message for its age, told to the sender by a new one
 	sendmailGaveUp = regexp.MustCompile(`^(?P<id>[0-9A-Za-z]{8,20}): [0-9A-Za-z]{8,20}: (?:DSN|return to sender|sender notify|postmaster notify): Cannot send message (?:for|within) `)
 	sendmailDone   = regexp.MustCompile(`^(?P<id>[0-9A-Za-z]{8,20}): done; delay=`)
+	// What the submission program of the same machine, or a content filter, says:
+	// "to=a@b.example, …, mailer=relay, …, relay=[127.0.0.1] [127.0.0.1], dsn=2.0.0,
+	// stat=Sent (6AND4fXC000084 Message accepted for delivery)"
+	sendmailAccepted = regexp.MustCompile(`^Sent \((?:.* )?(?P<id>[0-9A-Za-z]{8,20}) Message accepted for delivery\)$`)
 	// "mx.b.example. [192.0.2.1]", "[192.0.2.1] [192.0.2.1]", "mx.b.example.",
 	// "mx.b.example. [IPv6:2001:db8:0:0:0:0:0:1]"
 	sendmailRelay = regexp.MustCompile(`^(?P<host>\[?[^ \[\]]+\]?)(?: \[(?P<ip>(?:IPv6:)?[0-9A-Fa-f:.]+)\])?$`)
@@ -98,6 +102,9 @@ func parseSendmailAttempt(h *header, ev *bounce.Event) result {
 		}
 	}
 	if ev.Outcome == bounce.Sent {
+		if accepted, ok := match(sendmailAccepted, m.bytes("stat")); ok && strings.Contains(m.raw("relay"), "[127.0.0.1]") {
+			ev.Onward = accepted.raw("id")
+		}
 		return read
 	}
 	if relay, ok := match(sendmailRelay, m.bytes("relay")); ok {

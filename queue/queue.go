@@ -169,6 +169,11 @@ func (q *Queue) attempt(ev *bounce.Event, yield func(*bounce.Delivery)) {
 		m = q.known(ev)
 	}
 	d := &ev.Delivery
+	filtered := false
+	if ev.Onward != "" {
+		next, _ := q.messages.find(q.origins.number(ev.Host, ev.MTA), ev.Onward)
+		filtered = next != nil && !next.ended
+	}
 	if m != nil {
 		fillFromMessage(d, m)
 		recipient := ev.Recipient
@@ -188,7 +193,9 @@ func (q *Queue) attempt(ev *bounce.Event, yield func(*bounce.Delivery)) {
 			q.touch(m)
 		}
 	}
-	yield(d)
+	if !filtered {
+		yield(d)
+	}
 }
 
 func (q *Queue) giveUp(ev *bounce.Event, yield func(*bounce.Delivery)) {

@@ -168,6 +168,29 @@ func TestExpiryOfOneRecipientHasAnIDOfItsOwn(t *testing.T) {
 	}
 }
 
+// A content filter takes a message and gives it back as another: what becomes of
+// that one counts.
+func TestWhatAFilterTookIsNotDelivered(t *testing.T) {
+	l := newLog(t)
+	toFilter := attempt("A1", "x@b.example", bounce.Sent, "")
+	toFilter.Onward = "A2"
+	l.apply(
+		message("A1", "news@a.example", "1@a"),
+		attempt("A1", "x@b.example", bounce.Deferred, "connect to 127.0.0.1: Connection refused"),
+		message("A2", "news@a.example", "1@a"),
+		toFilter,
+		removed("A1"),
+		attempt("A2", "x@b.example", bounce.Bounced, "550 5.1.1 gone"),
+		removed("A2"),
+		toFilter, // A2 is a server's that writes no log here
+	)
+	l.want(
+		"x@b.example deferred from=<news@a.example> true id=1@a connect to 127.0.0.1: Connection refused",
+		"x@b.example bounced from=<news@a.example> true id=1@a 550 5.1.1 gone",
+		"x@b.example sent from=<> false id= ",
+	)
+}
+
 func TestExpiryWithoutAKnownDeferralIsCounted(t *testing.T) {
 	l := newLog(t)
 	l.apply(gaveUp("A1"))
