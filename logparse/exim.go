@@ -174,6 +174,7 @@ func parseEximAttempt(pattern *regexp.Regexp, rest []byte, ev *bounce.Event) res
 		ev.Recipient = `"` + ev.Recipient[:at] + `"` + ev.Recipient[at:]
 	}
 	if ev.Outcome == bounce.Sent {
+		ev.Onward = eximOnward(string(rest))
 		return read
 	}
 	message := eximTimes.ReplaceAllString(m.text("message"), "")
@@ -194,6 +195,24 @@ func parseEximAttempt(pattern *regexp.Regexp, rest []byte, ev *bounce.Event) res
 	}
 	parseEximMessage(ev, message)
 	return read
+}
+
+// eximOnward returns the id under which an Exim on this machine took a message,
+// behind a content filter for instance:
+//
+//	a@b.example R=amavis T=amavis H=127.0.0.1 [127.0.0.1] C="250 2.0.0 from
+//	  MTA(smtp:[127.0.0.1]:10025): 250 OK id=1xVTbv-00000r-1v"
+func eximOnward(success string) string {
+	at := strings.Index(success, " [127.0.0.1]")
+	if at < 0 {
+		return ""
+	}
+	_, id, _ := strings.Cut(success[at:], " OK id=")
+	end := 0
+	for end < len(id) && (isAlphanumeric[id[end]] || id[end] == '-') {
+		end++
+	}
+	return id[:end]
 }
 
 // cutQuoted takes an address with a quoted local part off the front of a line,

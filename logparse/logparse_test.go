@@ -430,6 +430,17 @@ func TestWhoTookItOnThisMachineIsTold(t *testing.T) {
 	}
 }
 
+func TestWhoTookItOfEximsIsTold(t *testing.T) {
+	for relay, want := range map[string]string{"127.0.0.1 [127.0.0.1]": "1xVTbv-00000s-1v", "mx.b.example [192.0.2.1]": ""} {
+		for _, to := range []string{"a@b.example", "a b@b.example <list@b.example>"} { // the second for the expressions
+			got := events(newParser(t, ""), exim+"=> "+to+" R=amavis T=amavis H="+relay+` C="250 2.0.0 from MTA(smtp:[127.0.0.1]:10025): 250 OK id=1xVTbv-00000s-1v" QT=1s`+"\n")
+			if len(got) != 1 || got[0].Outcome != bounce.Sent || got[0].Onward != want {
+				t.Errorf("%s at %s: got %+v, want onward as %q", to, relay, got, want)
+			}
+		}
+	}
+}
+
 func TestWhatSendmailsSubmissionHandsOnIsTold(t *testing.T) {
 	for relay, want := range map[string]string{"[127.0.0.1] [127.0.0.1]": "6AND4fXC000084", "mx.b.example. [192.0.2.1]": ""} {
 		got := events(newParser(t, ""), sendmail+"to=a@b.example, ctladdr=www (33/33), delay=00:00:00, xdelay=00:00:00, mailer=relay, pri=30242, relay="+relay+", dsn=2.0.0, stat=Sent (6AND4fXC000084 Message accepted for delivery)\n")

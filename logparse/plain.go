@@ -269,7 +269,7 @@ func plainEximSent(rest string, ev *bounce.Event) bool {
 		return false
 	}
 	ev.Kind, ev.Outcome, ev.Recipient = bounce.EventAttempt, bounce.Sent, clean(to)
-	ev.OriginalRecipient = clean(original)
+	ev.OriginalRecipient, ev.Onward = clean(original), eximOnward(after)
 	return true
 }
 
