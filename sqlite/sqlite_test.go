@@ -436,6 +436,15 @@ func TestWhatMayNotBeWrittenIsRefusedWithTheNextStep(t *testing.T) {
 	held := open(t, at("held"))
 	defer held.Close()
 	damage(t, at("damaged"))
+	if err := os.Symlink("held", at("link")); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := Open(t.Context(), at("link"), slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "database "+at("held")+" is being written") {
+		if err == nil {
+			s.Close()
+		}
+		t.Errorf("Open of a link to a database that is written: %v", err)
+	}
 
 	for name, want := range map[string]string{
 		"text":          "is not a SQLite database; name another file with --db",

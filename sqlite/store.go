@@ -95,6 +95,9 @@ const (
 )
 
 func openWith(ctx context.Context, path string, cache int, build bool, log *slog.Logger) (_ *Store, err error) {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real // the lock lies beside the file, by whatever name it is opened
+	}
 	lock, err := acquire(path + ".lock")
 	if err != nil {
 		return nil, err
