@@ -115,7 +115,7 @@ func openWith(ctx context.Context, path string, cache int, build bool, log *slog
 	if err := precreate(s.path); err != nil {
 		return nil, err
 	}
-	s.db, err = connect(s.path, "rwc", fmt.Sprintf("%s&_cache_size=-%d&_busy_timeout=5000&_txlock=immediate&_stmt_cache_size=40", pragmas, cache))
+	s.db, err = connect(s.path, "rwc", fmt.Sprintf("vfs=bouncetail&%s&_cache_size=-%d&_busy_timeout=5000&_txlock=immediate&_stmt_cache_size=40", pragmas, cache))
 	if err != nil {
 		return nil, fmt.Errorf("open database %s: %w", path, err)
 	}
@@ -187,7 +187,7 @@ const patient = "_txlock=immediate&_busy_timeout=30000"
 
 // connect opens a pool of connections, which know the function of bulk.c.
 func connect(path, mode, pragmas string) (*sql.DB, error) {
-	if err := registerBulk(); err != nil {
+	if err := register(); err != nil {
 		return nil, err
 	}
 	return sql.Open("sqlite3", dsn(path, mode, pragmas))
