@@ -48,6 +48,7 @@ func (s *Store) Save(ctx context.Context, b *bounce.Batch) (isNew int, err error
 	}
 	s.room = w.room
 	s.problems.add(w.problems)
+	s.copyLog(ctx)
 	return isNew, nil
 }
 

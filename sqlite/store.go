@@ -50,11 +50,12 @@ type Store struct {
 
 	path string
 	// place is the name that it gets once it is built; empty where it has it.
-	place string
-	lost  bool // partial batches were lost
-	db    *sql.DB
-	lock  *os.File
-	file  os.FileInfo // of the database as it was opened
+	place  string
+	lost   bool // partial batches were lost
+	db     *sql.DB
+	lock   *os.File
+	file   os.FileInfo  // of the database as it was opened
+	beside *checkpoints // nil where SQLite's own are enough
 	// crashed tells that the last writer did not end in order.
 	crashed bool
 }
@@ -204,7 +205,7 @@ func (s *Store) prepare(ctx context.Context, log *slog.Logger) error {
 	if mode != "wal" && !s.building() {
 		return fmt.Errorf("database %s: journal mode is %q where WAL was asked for; is the file system able to lock and map files?", s.path, mode)
 	}
-	if _, err := s.db.ExecContext(ctx, "PRAGMA wal_autocheckpoint = 10000"); err != nil {
+	if _, err := s.db.ExecContext(ctx, fmt.Sprintf("PRAGMA wal_autocheckpoint = %d", checkpointPages)); err != nil {
 		return fmt.Errorf("database %s: %w", s.path, err)
 	}
 	var clean bool
