@@ -11,9 +11,9 @@ import (
 // SQLite appends what is committed to a log, and copies that into the database
 // in the commit that finds checkpointPages in it. That commit waits twice for
 // the disk, and the lines that come wait for it. A store that follows has
-// another connection copy, beside its commits. It copies itself only what was
-// committed meanwhile: a log is begun anew where all of it was copied, and while
-// lines come there is always one more commit.
+// another connection copy, beside its commits. A commit that finds all of the
+// log copied begins it anew; where there was always one more commit meanwhile,
+// the store copies what is left itself.
 
 // checkpointPages is how long the log becomes: 40 MB.
 const checkpointPages = 10_000
