@@ -17,9 +17,10 @@ const (
 	// release: some tens of megabytes. A log that grows by 5,000 lines a second
 	// is none.
 	muchRead = 100_000
-	// releases is how often it is done then: what was read may still be waiting
-	// to be saved.
-	releases = 6
+	// releases is how often it is done then: at the first time what was read may
+	// still be waiting to be saved. Each costs some 30 ms, because what is needed
+	// again has to be asked for again.
+	releases = 2
 )
 
 // release gives memory back to the system when much was read, and little is

@@ -110,6 +110,11 @@ func (a *app) follow(ctx context.Context, c config.Config, hangup <-chan os.Sign
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
+	endCheckpoints, err := s.store.CheckpointBeside(ctx, log)
+	if err != nil {
+		return nil, err
+	}
+	defer endCheckpoints()
 	defer keepUp(ctx, s.store, log)()
 	outputs := startOutputs(ctx, c, log)
 	defer func() { stop(); outputs() }()

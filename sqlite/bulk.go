@@ -2,6 +2,7 @@ package sqlite
 
 // #include <stdlib.h>
 // #include "bulk.h"
+// #include "wal.h"
 import "C"
 
 import (
@@ -19,10 +20,14 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 )
 
-// registerBulk makes the SQL functions of bulk.c known, once a process.
-var registerBulk = sync.OnceValue(func() error {
+// register makes the SQL functions of bulk.c and the VFS of wal.c known, once a
+// process.
+var register = sync.OnceValue(func() error {
 	if code := C.bouncetail_bulk_register(); code != 0 {
 		return fmt.Errorf("register SQL functions: SQLite error %d", int(code))
+	}
+	if code := C.bouncetail_wal_register(); code != 0 {
+		return fmt.Errorf("register the VFS: SQLite error %d", int(code))
 	}
 	return nil
 })

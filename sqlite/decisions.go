@@ -105,7 +105,7 @@ func OpenEditor(ctx context.Context, path string) (_ *Editor, err error) {
 	if version != len(files) {
 		return nil, fmt.Errorf("database %s has schema %d, and this bouncetail knows %d; restart the daemon with this version, or run bouncetail recipients rebuild", path, version, len(files))
 	}
-	if err := registerBulk(); err != nil {
+	if err := register(); err != nil {
 		return nil, err
 	}
 	e := &Editor{Store{path: path, file: r.file}}

@@ -62,6 +62,7 @@ func (s *Store) Save(ctx context.Context, b *bounce.Batch) (isNew int, err error
 	for at, n := range w.problems {
 		s.problems.add(at, *n)
 	}
+	s.copyLog(ctx)
 	return isNew, nil
 }
 

@@ -50,12 +50,13 @@ type Store struct {
 
 	path string
 	// place is the name that it gets once it is built; empty where it has it.
-	place string
-	isNew bool // Open has made the file
-	lost  bool // partial batches were lost
-	db    *sql.DB
-	lock  *os.File
-	file  os.FileInfo // of the database as it was opened
+	place  string
+	isNew  bool // Open has made the file
+	lost   bool // partial batches were lost
+	db     *sql.DB
+	lock   *os.File
+	file   os.FileInfo  // of the database as it was opened
+	beside *checkpoints // nil where SQLite's own are enough
 	// crashed tells that the last writer did not end in order.
 	crashed bool
 }
@@ -119,7 +120,7 @@ func openWith(ctx context.Context, path string, cache int, build bool, log *slog
 	if s.isNew, err = precreate(s.path); err != nil {
 		return nil, err
 	}
-	s.db, err = connect(s.path, "rwc", fmt.Sprintf("%s&_cache_size=-%d&_busy_timeout=5000&_txlock=immediate&_stmt_cache_size=40", pragmas, cache))
+	s.db, err = connect(s.path, "rwc", fmt.Sprintf("vfs=bouncetail&%s&_cache_size=-%d&_busy_timeout=5000&_txlock=immediate&_stmt_cache_size=40", pragmas, cache))
 	if err != nil {
 		return nil, fmt.Errorf("open database %s: %w", path, err)
 	}
@@ -194,7 +195,7 @@ const patient = "_txlock=immediate&_busy_timeout=30000"
 
 // connect opens a pool of connections, which know the function of bulk.c.
 func connect(path, mode, pragmas string) (*sql.DB, error) {
-	if err := registerBulk(); err != nil {
+	if err := register(); err != nil {
 		return nil, err
 	}
 	return sql.Open("sqlite3", dsn(path, mode, pragmas))
@@ -211,7 +212,7 @@ func (s *Store) prepare(ctx context.Context, log *slog.Logger) error {
 	if mode != "wal" && !s.building() {
 		return fmt.Errorf("database %s: journal mode is %q where WAL was asked for; is the file system able to lock and map files?", s.path, mode)
 	}
-	if _, err := s.db.ExecContext(ctx, "PRAGMA wal_autocheckpoint = 10000"); err != nil {
+	if _, err := s.db.ExecContext(ctx, fmt.Sprintf("PRAGMA wal_autocheckpoint = %d", checkpointPages)); err != nil {
 		return fmt.Errorf("database %s: %w", s.path, err)
 	}
 	var clean bool

@@ -1,0 +1,88 @@
+package sqlite
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/bouncetail/bouncetail/bounce"
+)
+
+// logHeader returns the beginning of the log of changes, which is another one
+// whenever the log begins anew.
+func logHeader(t *testing.T, path string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(path + "-wal")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data[:min(32, len(data))]
+}
+
+// openToCopy opens a store that has its log copied from some pages on, and that
+// does not do so in a commit.
+func openToCopy(t *testing.T) (s *Store, path string, end func()) {
+	t.Helper()
+	s, path = openNew(t)
+	end, err := s.CheckpointBeside(t.Context(), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(end)
+	if _, err := s.db.ExecContext(t.Context(), "PRAGMA wal_autocheckpoint = 0"); err != nil {
+		t.Fatal(err)
+	}
+	s.beside.pages = 100
+	return s, path, end
+}
+
+func TestTheLogOfChangesBeginsAnewWhileBatchesCome(t *testing.T) {
+	s, path, _ := openToCopy(t)
+	var before []byte
+	anew, batches := 0, 0
+	for begun := time.Now(); anew < 5; batches++ {
+		if time.Since(begun) > 30*time.Second {
+			t.Fatalf("the log has begun anew %d times with %d batches in 30 s", anew, batches)
+		}
+		save(t, s, &bounce.Batch{Records: bounce.NewRecords(failed(fmt.Sprint("a", batches), 0, bounce.Bounced, true))})
+		s.beside.looked = time.Time{}
+		if header := logHeader(t, path); !bytes.Equal(header, before) {
+			before = header
+			anew++
+		}
+	}
+	if n := len(dump(t, s.db, "SELECT recipient FROM recipients")); n != batches {
+		t.Errorf("%d recipients in the database, want %d", n, batches)
+	}
+}
+
+func TestAStoreCopiesWhatIsLeftOfItsLog(t *testing.T) {
+	s, path, end := openToCopy(t)
+	end() // nobody else does
+	n := 0
+	one := func() {
+		save(t, s, &bounce.Batch{Records: bounce.NewRecords(failed(fmt.Sprint("a", n), 0, bounce.Bounced, true))})
+		s.beside.looked = time.Time{}
+		n++
+	}
+	for before := logHeader(t, path); s.beside.state.Load() != copying; one() {
+		if n == 1000 {
+			t.Fatalf("the log is not copied after %d batches", n)
+		}
+		if !bytes.Equal(logHeader(t, path), before) {
+			t.Fatalf("the log began anew before it was to be copied, after %d batches", n)
+		}
+	}
+	before := logHeader(t, path)
+	s.beside.state.Store(copied)
+	one()
+	if s.beside.state.Load() != notCopied || !bytes.Equal(logHeader(t, path), before) {
+		t.Errorf("state %d, want %d, and the log to begin anew with the next batch", s.beside.state.Load(), notCopied)
+	}
+	if one(); bytes.Equal(logHeader(t, path), before) {
+		t.Error("the log does not begin anew once all of it was copied")
+	}
+}
