@@ -6,11 +6,12 @@
 // (the WAL) and https://sqlite.org/vfs.html.
 //
 // Frames wait from the call of the commit hook until the last frame of the
-// commit is there, while SQLite does nothing but write them. The last one
-// takes the others along, and an error is its error: only after it are
-// the frames entered in the index, where other connections find them. What a
-// transaction writes before, because its pages are too many for the cache, does
-// not wait: it is read again, or is undone.
+// commit is there, while SQLite does nothing but write them. The last one takes
+// the others along, and an error is its error: only after it are the frames
+// entered in the index, where other connections find them. What a transaction
+// writes before, because its pages are too many for the cache, does not wait: it
+// is read again, or is undone. This is not for locking_mode = EXCLUSIVE, which
+// does not tell the end of a transaction.
 
 #include "wal.h"
 
@@ -45,7 +46,7 @@ struct sqlite3_vfs {
 	const char *name;
 	void *data;
 	int (*open)(sqlite3_vfs *, const char *, sqlite3_file *, int, int *);
-	void *up_to_next_system_call[14];
+	void *up_to_next_system_call[15];
 };
 
 #define API(type) extern __attribute__((weak)) type
@@ -58,7 +59,9 @@ API(int) sqlite3_vfs_register(sqlite3_vfs *, int);
 
 enum { OK = 0, ERROR = 1, JOURNAL_POINTER = 28, MAIN_DB = 0x100, WAL = 0x80000, UNLOCK = 1, WRITE_LOCK = 0 };
 enum { HEADER = 24 };
-enum { ROOM = 72 << 10 }; // for the largest page, and small enough for a processor's cache
+// For the largest page, and small enough for a processor's cache. SQLite's own
+// VFS cannot write more than 128 KB at a time.
+enum { ROOM = 72 << 10 };
 
 // more is what the VFS keeps of a database or a log, behind SQLite's own part.
 struct more {
