@@ -81,11 +81,12 @@ func OpenToBuild(ctx context.Context, path string, log *slog.Logger) (*Store, er
 	return openWith(ctx, path, cacheToFill, true, log)
 }
 
-// The pages that SQLite has at hand, in kilobytes. With its own 2 MB a backlog
-// is read half as fast; in a database of gigabytes most of an import's time goes
-// into pages that there is no room for.
+// The pages that SQLite has at hand, in kilobytes. A commit that has put pages
+// in order looks through all of them (pcache1TruncateUnsafe), so that a daemon
+// pays for each a dozen times a second. In a database of gigabytes most of an
+// import's time goes into pages that there is no room for.
 const (
-	cacheSize   = 8000
+	cacheSize   = 4000
 	cacheToFill = 32000
 )
 
