@@ -131,8 +131,8 @@ bench-live: build
 # torture runs the scenarios that break followers of logs, five times, and many
 # random stories of rotation.
 torture:
-	BOUNCETAIL_ROUNDS=5 $(GO) test ./e2e -run 'Torture|Memory' -timeout 60m -v
-	BOUNCETAIL_SEEDS=3000 $(GO) test ./tailer -run 'EveryLine|Gaps' -timeout 60m
+	BOUNCETAIL_ROUNDS=5 $(GO) test ./e2e -count=1 -run 'Torture|Memory' -timeout 60m -v
+	BOUNCETAIL_SEEDS=3000 $(GO) test ./tailer -count=1 -run 'EveryLine|Gaps' -timeout 60m
 
 clean:
 	rm -rf bouncetail .cache
