@@ -57,6 +57,7 @@ func (a *app) importLogs() *cobra.Command {
 			}
 			c.Sources = []config.Source{source}
 			limitMemory()
+			limitGarbage()
 			largePages()
 			return a.importFiles(cmd.Context(), c, files)
 		},
