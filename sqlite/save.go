@@ -58,7 +58,6 @@ func (s *Store) Save(ctx context.Context, b *bounce.Batch) (isNew int, err error
 		s.lost = s.lost || errors.Is(err, ErrPartsLost)
 		return 0, err
 	}
-	s.room = w.room
 	for at, n := range w.problems {
 		s.problems.add(at, *n)
 	}
@@ -85,7 +84,7 @@ func (s *Store) newWriter(ctx context.Context) (*writer, error) {
 		return nil, errors.Join(err, tx.Close())
 	}
 	w := &writer{
-		ctx: ctx, tx: tx, policy: s.policy, now: stamp(s.now()), scrubQueue: s.ScrubQueue, room: s.room,
+		ctx: ctx, tx: tx, policy: s.policy, now: stamp(s.now()), scrubQueue: s.ScrubQueue, room: &s.room,
 		counts: make(map[dayDomain]*outcomes), verdictAt: make(map[failure]int32),
 	}
 	if s.problems != nil {
@@ -148,7 +147,8 @@ func (w *writer) end(err error) error {
 	return err
 }
 
-// room is memory that one transaction leaves to the next.
+// room is memory that one transaction leaves to the next. It belongs to the one
+// that holds the connection.
 type room struct {
 	packed          []byte       // for packedRows
 	ids             []int64      // for what became of them
@@ -160,7 +160,7 @@ type room struct {
 
 // writer is one transaction.
 type writer struct {
-	room
+	*room
 	ctx       context.Context //nolint:containedctx // of this one transaction
 	tx        *sql.Conn
 	parts     int            // partial batches that it holds
