@@ -135,7 +135,7 @@ func (t *Tailer) visitArchive(ctx context.Context, source int, c candidate, f *o
 	}
 	if s != nil && (s.Inode != c.id.inode || s.Device != c.id.device || !s.Closed) {
 		s.Path, s.Device, s.Inode, s.Closed = c.path, c.id.device, c.id.inode, true
-		if err := t.send(ctx, s, nil, 0); err != nil {
+		if err := t.send(ctx, s, bounce.Chunk{}); err != nil {
 			return err
 		}
 	}
@@ -218,6 +218,6 @@ func (t *Tailer) sendArchive(ctx context.Context, s *stream, path string, kind a
 			b.data = b.data[min(int64(len(b.data)), s.Offset-from):]
 		}
 		s.Offset, s.Head, s.Tail = b.end, b.head, b.tail
-		return t.sendChunk(ctx, s, bounce.Chunk{Data: b.data, TooLong: b.tooLong, More: len(b.data) > blockSize/2})
+		return t.send(ctx, s, bounce.Chunk{Data: b.data, TooLong: b.tooLong, More: len(b.data) > blockSize/2})
 	})
 }

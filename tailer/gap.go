@@ -85,7 +85,7 @@ func (t *Tailer) settle(ctx context.Context, source int, files []candidate) erro
 			t.o.Log.Warn("a part of the log was destroyed before it could be read", "gap", g)
 		}
 		s.lost, s.size = nil, s.Offset
-		if err := t.sendChunk(ctx, s, bounce.Chunk{Gaps: gaps}); err != nil {
+		if err := t.send(ctx, s, bounce.Chunk{Gaps: gaps}); err != nil {
 			return err
 		}
 	}
@@ -129,7 +129,7 @@ func (t *Tailer) prune(ctx context.Context) error {
 		if s.stored && s.lost == nil && s.seenAt.IsZero() && s.Cursor == "" && s.Stream > 0 && s.file == nil &&
 			t.o.Now().Sub(cmp.Or(s.UpdatedAt, t.o.Now())) > forgotten {
 			s.Gone = true
-			if err := t.send(ctx, s, nil, 0); err != nil {
+			if err := t.send(ctx, s, bounce.Chunk{}); err != nil {
 				return err
 			}
 			continue

@@ -121,14 +121,14 @@ func (in *input) close() {
 
 func (o *ImportOptions) open(ctx context.Context, path string) (*input, error) {
 	if path == "-" {
-		r := bufio.NewReader(until(ctx, o.Stdin))
+		r := bufio.NewReader(readUntil(ctx, o.Stdin))
 		head, err := r.Peek(6)
 		if err != nil && err != io.EOF {
 			return nil, fmt.Errorf("standard input: %w", err)
 		}
 		return &input{path: "standard input", read: countingReader{r: r}, kind: kindOf(head), anchor: o.Now()}, nil
 	}
-	f, err := openUntil(ctx, path)
+	f, err := until(ctx, func() (*os.File, error) { return os.Open(path) })
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("%s does not exist; check the spelling, or list the folder", path)
@@ -147,7 +147,7 @@ func (o *ImportOptions) open(ctx context.Context, path string) (*input, error) {
 		if info.Mode().IsRegular() {
 			in.kind, err = archiveKind(f)
 		} else {
-			in.read.r = until(ctx, f)
+			in.read.r = readUntil(ctx, f)
 		}
 	}
 	if err != nil {
@@ -173,7 +173,7 @@ func (t *Tailer) importFile(ctx context.Context, in *input, progress func(int64)
 		}
 		s.Offset, s.Head, s.Tail = b.end, b.head, b.tail
 		progress(in.read.n.Load())
-		return t.send(ctx, s, b.data, b.tooLong)
+		return t.send(ctx, s, bounce.Chunk{Data: b.data, TooLong: b.tooLong})
 	})
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -183,7 +183,7 @@ func (t *Tailer) importFile(ctx context.Context, in *input, progress func(int64)
 	}
 	if in.kind != plain {
 		s.Closed = true
-		return t.send(ctx, s, nil, 0)
+		return t.send(ctx, s, bounce.Chunk{})
 	}
 	return nil
 }
@@ -357,47 +357,32 @@ func (w *rolling) advance(raw []byte) {
 // hashes returns the Head and Tail of the position behind them.
 func (w *rolling) hashes() (head, tail uint64) { return hash(w.head), hash(w.last) }
 
-// openUntil opens a file, and gives up when ctx ends: a named pipe without a
-// writer blocks. It starts a goroutine and waits for it, unless that is blocked
-// for good.
-func openUntil(ctx context.Context, path string) (*os.File, error) {
-	type opened struct {
-		file *os.File
-		err  error
+// until runs what may block, and gives up when ctx ends: a named pipe without a
+// writer cannot be opened, and one whose writer is silent not be read. It starts
+// a goroutine and waits for it, unless that is blocked for good.
+func until[T any](ctx context.Context, do func() (T, error)) (T, error) {
+	type result struct {
+		value T
+		err   error
 	}
-	done := make(chan opened, 1)
+	done := make(chan result, 1)
 	go func() {
-		f, err := os.Open(path)
-		done <- opened{f, err}
+		value, err := do()
+		done <- result{value, err}
 	}()
 	select {
-	case o := <-done:
-		return o.file, o.err
+	case r := <-done:
+		return r.value, r.err
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		var none T
+		return none, ctx.Err()
 	}
 }
 
-// until returns a reader of what may block, such as a pipe, that ends when ctx
-// does. Each read starts a goroutine and waits for it, unless that is blocked for
-// good.
-func until(ctx context.Context, r io.Reader) io.Reader {
-	type result struct {
-		n   int
-		err error
-	}
-	done := make(chan result, 1)
+// readUntil returns a reader of what may block that ends when ctx does.
+func readUntil(ctx context.Context, r io.Reader) io.Reader {
 	return readerFunc(func(p []byte) (int, error) {
-		go func() {
-			n, err := r.Read(p)
-			done <- result{n, err}
-		}()
-		select {
-		case got := <-done:
-			return got.n, got.err
-		case <-ctx.Done():
-			return 0, ctx.Err()
-		}
+		return until(ctx, func() (int, error) { return r.Read(p) })
 	})
 }
 

@@ -108,17 +108,24 @@ func TestImportBoundsLinesAndKeepsTheRest(t *testing.T) {
 	}
 }
 
-// A program that writes a log for a test, or an editor, leaves the last newline
-// out.
-func TestImportTakesALastLineThatHasEnded(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "mail.log")
-	if err := os.WriteFile(path, []byte("first\nlast"), 0o600); err != nil {
+// almostQuiet makes a log that nothing was written to for nearly long enough.
+func almostQuiet(t *testing.T, text string) (path string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "mail.log")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	almost := time.Now().Add(200*time.Millisecond - quiet)
 	if err := os.Chtimes(path, almost, almost); err != nil {
 		t.Fatal(err)
 	}
+	return path
+}
+
+// A program that writes a log for a test, or an editor, leaves the last newline
+// out.
+func TestImportTakesALastLineThatHasEnded(t *testing.T) {
+	path := almostQuiet(t, "first\nlast")
 	lines, last, err := imported(t, path)
 	if err != nil || strings.Join(lines, "|") != "first|last" || last.Offset != int64(len("first\nlast")) {
 		t.Errorf("got %q, position %d, %v; want both lines", lines, last.Offset, err)
@@ -127,14 +134,7 @@ func TestImportTakesALastLineThatHasEnded(t *testing.T) {
 
 // A line that is written in two pieces is left to whoever follows the log.
 func TestImportLeavesALastLineThatGoesOn(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "mail.log")
-	if err := os.WriteFile(path, []byte("first\nla"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	almost := time.Now().Add(200*time.Millisecond - quiet)
-	if err := os.Chtimes(path, almost, almost); err != nil {
-		t.Fatal(err)
-	}
+	path := almostQuiet(t, "first\nla")
 	lines, last, err := importedWith(t, slog.New(slog.NewTextHandler(goesOn(path), nil)), path)
 	if err != nil || strings.Join(lines, "|") != "first" || last.Offset != int64(len("first\n")) {
 		t.Errorf("got %q, position %d, %v; want the first line alone", lines, last.Offset, err)

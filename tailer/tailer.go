@@ -400,7 +400,7 @@ func (t *Tailer) visit(ctx context.Context, source int, c candidate) error {
 		return err
 	}
 	if moved && s.Offset == before && before > 0 {
-		if err := t.send(ctx, s, nil, 0); err != nil {
+		if err := t.send(ctx, s, bounce.Chunk{}); err != nil {
 			return err
 		}
 	}
@@ -541,7 +541,7 @@ func (t *Tailer) skipToEnd(ctx context.Context, s *stream, f *os.File) error {
 	if s.Head, s.Tail, err = hashes(f, end); err != nil {
 		return err
 	}
-	return t.send(ctx, s, nil, 0)
+	return t.send(ctx, s, bounce.Chunk{})
 }
 
 // drainUnnamed reads on in files that no name leads to any more, until their
@@ -566,7 +566,7 @@ func (t *Tailer) drainUnnamed(ctx context.Context, source int, named []candidate
 			s.close()
 			s.Inode, s.Device = 0, 0
 			if s.Offset > 0 {
-				if err := t.send(ctx, s, nil, 0); err != nil {
+				if err := t.send(ctx, s, bounce.Chunk{}); err != nil {
 					return err
 				}
 			}
@@ -622,19 +622,14 @@ func (t *Tailer) drain(ctx context.Context, s *stream, f *os.File, limit int64, 
 		s.grownAt = t.o.Now()
 		// More than a line may have is more than the start of one.
 		c := bounce.Chunk{Data: block.data, TooLong: block.tooLong, More: waiting > int64(t.o.MaxLine)}
-		if err := t.sendChunk(ctx, s, c); err != nil {
+		if err := t.send(ctx, s, c); err != nil {
 			return err
 		}
 	}
 }
 
-// send hands on lines and the position behind them.
-func (t *Tailer) send(ctx context.Context, s *stream, data []byte, tooLong int) error {
-	return t.sendChunk(ctx, s, bounce.Chunk{Data: data, TooLong: tooLong})
-}
-
-// sendChunk hands on a chunk with the position of the stream.
-func (t *Tailer) sendChunk(ctx context.Context, s *stream, c bounce.Chunk) error {
+// send hands on a chunk with the position of the stream.
+func (t *Tailer) send(ctx context.Context, s *stream, c bounce.Chunk) error {
 	if len(c.Data) > 0 || c.TooLong > 0 || s.UpdatedAt.IsZero() {
 		s.UpdatedAt = t.o.Now()
 	}
