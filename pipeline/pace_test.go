@@ -8,15 +8,26 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 )
 
+// counted runs a pipeline that counts what it saves, until end is called.
+func counted(t *testing.T, saves *int) (lines chan<- bounce.Chunk, end func()) {
+	in := make(chan bounce.Chunk)
+	p := following(in, &slowStore{save: func() error { *saves++; return nil }})
+	done := make(chan error, 1)
+	go func() { done <- p.Run(t.Context()) }()
+	return in, func() {
+		close(in)
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // A commit costs as much as hundreds of lines: lines that come one by one are
 // saved together, and a lone one at once.
 func TestLinesThatComeOneByOneAreSavedTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		saves := 0
-		lines := make(chan bounce.Chunk)
-		p := following(lines, &slowStore{save: func() error { saves++; return nil }})
-		done := make(chan error, 1)
-		go func() { done <- p.Run(t.Context()) }()
+		lines, end := counted(t, &saves)
 		line := bounce.Chunk{Data: []byte("a line\n"), Position: bounce.Position{Stream: 1}}
 
 		time.Sleep(time.Minute)
@@ -37,10 +48,7 @@ func TestLinesThatComeOneByOneAreSavedTogether(t *testing.T) {
 		if saves > 21 {
 			t.Errorf("5,000 lines in a second: %d saves, want 21 at most", saves)
 		}
-		close(lines)
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
+		end()
 	})
 }
 
@@ -50,10 +58,7 @@ func TestLinesThatComeOneByOneAreSavedTogether(t *testing.T) {
 func TestABacklogIsSavedInLargeBatches(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		saves := 0
-		lines := make(chan bounce.Chunk)
-		p := following(lines, &slowStore{save: func() error { saves++; return nil }})
-		done := make(chan error, 1)
-		go func() { done <- p.Run(t.Context()) }()
+		lines, end := counted(t, &saves)
 		c := bounce.Chunk{Data: []byte("a line\n"), Position: bounce.Position{Stream: 1}, More: true}
 
 		time.Sleep(time.Minute)
@@ -62,26 +67,26 @@ func TestABacklogIsSavedInLargeBatches(t *testing.T) {
 			lines <- c
 			time.Sleep(60 * time.Millisecond) // more than what comes one by one is held back for
 		}
+		synctest.Wait()
 		if saves < 2 || saves > 3 {
 			t.Errorf("6 s of a backlog: %d saves, want one every 2 s", saves)
 		}
 		c.More = false
 		lines <- c
 		synctest.Wait()
-		if n := saves; n < 3 {
+		if saves < 3 {
 			t.Errorf("the end of a backlog is not saved %s after its begin", time.Since(begun))
 		}
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		saves = 0
 		c.More = true
 		lines <- c
 		time.Sleep(3 * time.Second)
+		synctest.Wait()
 		if saves != 1 {
 			t.Errorf("a chunk that nothing follows: %d saves after 3 s, want 1", saves)
 		}
-		close(lines)
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
+		end()
 	})
 }

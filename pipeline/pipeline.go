@@ -232,7 +232,7 @@ func (p *Pipeline) read(chunks <-chan bounce.Chunk, batches chan<- *bounce.Batch
 	)
 	flush := func(last bool) error {
 		select {
-		case <-idle:
+		case <-idle: // it will not be any more
 		default:
 		}
 		gathered += max(p.batch.Records.Len(), len(p.batch.Successes)/successesALimit)
