@@ -21,10 +21,7 @@ func inBlock(raw []byte) string { return unsafe.String(unsafe.SliceData(raw), le
 // expressions have to look at it.
 func plainPostfix(body []byte, ev *bounce.Event) bool {
 	line := inBlock(body)
-	colon := 0
-	for colon < len(line) && isAlphanumeric[line[colon]] {
-		colon++
-	}
+	colon := alphanumerics(line)
 	if colon < 5 || colon > 24 || len(line) < colon+len(": removed") || line[colon:colon+2] != ": " {
 		return false
 	}
@@ -213,13 +210,15 @@ var isAlphanumeric = func() (is [256]bool) {
 	return
 }()
 
-func alphanumeric(s string) bool {
-	for i := range len(s) {
-		if !isAlphanumeric[s[i]] {
-			return false
-		}
+func alphanumeric(s string) bool { return s != "" && alphanumerics(s) == len(s) }
+
+// alphanumerics returns how many such bytes a text begins with.
+func alphanumerics(s string) int {
+	n := 0
+	for n < len(s) && isAlphanumeric[s[n]] {
+		n++
 	}
-	return s != ""
+	return n
 }
 
 // plainExim reads an arrival, an end, or a delivery that succeeded or that

@@ -273,9 +273,5 @@ func onward(relay, reply string) string {
 		return ""
 	}
 	_, id, _ := strings.Cut(reply, " queued as ")
-	end := 0
-	for end < len(id) && isAlphanumeric[id[end]] {
-		end++
-	}
-	return id[:end]
+	return id[:alphanumerics(id)]
 }
