@@ -169,16 +169,22 @@ func (w *writer) run(query string, rows []byte, ids []int64) error {
 	if len(rows) == 0 { // a statement without parameters
 		return fmt.Errorf("no values for %q", query)
 	}
+	ran, err := call(w, "SELECT bouncetail_bulk(?, ?, ?, ?)", query, rows, &ids[0])
+	if err == nil && ran.Int64 != int64(len(ids)) {
+		err = fmt.Errorf("%d rows where %d were given", ran.Int64, len(ids))
+	}
+	return err
+}
+
+// call calls a function of bulk.c with packed rows and the memory for what it
+// answers, and returns its value.
+func call[T any](w *writer, function, query string, rows []byte, answer *T) (value sql.NullInt64, err error) {
 	var pinned runtime.Pinner
 	defer pinned.Unpin()
 	pinned.Pin(&rows[0])
-	pinned.Pin(&ids[0])
-	var ran int
-	err := w.tx.QueryRowContext(w.ctx, "SELECT bouncetail_bulk(?, ?, ?, ?)", query, address(unsafe.Pointer(&rows[0])), len(rows), address(unsafe.Pointer(&ids[0]))).Scan(&ran)
-	if err == nil && ran != len(ids) {
-		err = fmt.Errorf("%d rows where %d were given", ran, len(ids))
-	}
-	return err
+	pinned.Pin(answer)
+	err = w.tx.QueryRowContext(w.ctx, function, query, address(unsafe.Pointer(&rows[0])), len(rows), address(unsafe.Pointer(answer))).Scan(&value)
+	return value, err
 }
 
 // address is how the SQL functions are told where memory lies, which has to be
@@ -238,13 +244,7 @@ func (w *writer) rowsOf(n int, query string, parameters func(i int, r *packedRow
 		return nil
 	}
 	answer := new(C.struct_bouncetail_answer)
-	var pinned runtime.Pinner
-	defer pinned.Unpin()
-	pinned.Pin(&r.data[0])
-	pinned.Pin(answer)
-	var none sql.NullInt64
-	err := w.tx.QueryRowContext(w.ctx, "SELECT bouncetail_rows(?, ?, ?, ?)", query, address(unsafe.Pointer(&r.data[0])), len(r.data), address(unsafe.Pointer(answer))).Scan(&none)
-	if err != nil || answer.data == nil {
+	if _, err := call(w, "SELECT bouncetail_rows(?, ?, ?, ?)", query, r.data, answer); err != nil || answer.data == nil {
 		return err
 	}
 	v := values{string(unsafe.Slice((*byte)(answer.data), answer.size))}
