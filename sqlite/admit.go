@@ -34,7 +34,7 @@ func (w *writer) admit(b *bounce.Batch) (*bounce.Batch, error) {
 		w.admitting = a
 	}
 	if since, pruned := a.horizons[countsHorizon]; pruned {
-		w.countedSince = since.Unix() / (24 * 60 * 60)
+		w.countedSince = epochDay(since.UnixMilli())
 	}
 	if len(a.horizons) == 0 && len(a.forgotten) == 0 {
 		return b, nil

@@ -135,7 +135,7 @@ func (w *writer) successes(b *bounce.Batch) error {
 		}
 	}
 	counts := make([]struct { // by domain: mostly of one day
-		day int64
+		day int
 		of  *outcomes
 	}, len(b.Domains))
 	w.deliveries = slices.Grow(w.deliveries, len(news))

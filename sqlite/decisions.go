@@ -105,9 +105,6 @@ func OpenEditor(ctx context.Context, path string) (_ *Editor, err error) {
 	if version != len(files) {
 		return nil, fmt.Errorf("database %s has schema %d, and this bouncetail knows %d; restart the daemon with this version, or run bouncetail recipients rebuild", path, version, len(files))
 	}
-	if err := register(); err != nil {
-		return nil, err
-	}
 	e := &Editor{Store{path: path, file: r.file}}
 	e.store.db, err = connect(path, "rw", patient+"&_synchronous=NORMAL")
 	if err != nil {

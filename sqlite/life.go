@@ -169,7 +169,7 @@ type tally struct {
 type dayCount struct{ day, n int }
 
 // dayOf returns the day of a time as stored.
-func dayOf(at string) int { return int(parseStamp(at).Unix() / 86400) }
+func dayOf(at string) int { return epochDay(parseStamp(at).UnixMilli()) }
 
 func dayName(day int) string {
 	return time.Unix(int64(day)*86400, 0).UTC().Format(time.DateOnly)

@@ -176,7 +176,7 @@ type writer struct {
 	problems   problems // nil where they are not counted
 	// countedSince is the first day that has counts, where earlier ones were
 	// deleted.
-	countedSince int64
+	countedSince int
 
 	addressees []addressee     // whose rows may change
 	place      map[int64]int32 // where they stand in addressees, by key
@@ -187,23 +187,23 @@ type writer struct {
 }
 
 type dayDomain struct {
-	day    int64 // since 1970, UTC
+	day    int // since 1970, UTC
 	domain string
 }
 
 type outcomes struct{ sent, deferred, bounced, expired int }
 
 // epochDay returns the day of a time in Unix milliseconds, since 1970 in UTC.
-func epochDay(at int64) int64 {
+func epochDay(at int64) int {
 	const day = 24 * 60 * 60 * 1000
 	if at%day < 0 {
-		return at/day - 1
+		return int(at/day - 1)
 	}
-	return at / day
+	return int(at / day)
 }
 
 // count returns the counts of a day.
-func (w *writer) count(day int64, domain string) *outcomes {
+func (w *writer) count(day int, domain string) *outcomes {
 	k := dayDomain{day, domain}
 	o := w.counts[k]
 	if o == nil {
@@ -314,7 +314,7 @@ func (w *writer) dailyCounts(*bounce.Batch) error {
 		func(i int) []any {
 			k := keys[i]
 			o := w.counts[k]
-			return []any{time.Unix(k.day*24*60*60, 0).UTC().Format(time.DateOnly), k.domain, o.sent, o.deferred, o.bounced, o.expired}
+			return []any{dayName(k.day), k.domain, o.sent, o.deferred, o.bounced, o.expired}
 		}, nil)
 }
 
