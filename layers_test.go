@@ -13,18 +13,22 @@ import (
 // The layers: what each package of this program may import of it. A package
 // that is not named here may import everything; cli puts all together.
 var layers = map[string][]string{
-	"address":  {"bounce"},
-	"bounce":   {},
-	"classify": {"bounce"},
-	"config":   {},
-	"export":   {"bounce"},
-	"logparse": {"bounce"},
-	"pipeline": {"address", "bounce"},
-	"publish":  {"bounce"},
-	"push":     {"bounce"},
-	"queue":    {"bounce"},
-	"sqlite":   {"bounce"},
-	"tailer":   {"bounce"},
+	"address":             {"bounce"},
+	"bounce":              {},
+	"internal/atomicfile": {},
+	"internal/backoff":    {},
+	"internal/filelock":   {},
+	"internal/health":     {},
+	"classify":            {"bounce"},
+	"config":              {},
+	"export":              {"bounce"},
+	"logparse":            {"bounce"},
+	"pipeline":            {"address", "bounce", "internal/health"},
+	"publish":             {"bounce"},
+	"push":                {"bounce"},
+	"queue":               {"bounce"},
+	"sqlite":              {"bounce"},
+	"tailer":              {"bounce", "internal/health"},
 }
 
 func TestEveryStageKnowsTheWordsAndNoSibling(t *testing.T) {

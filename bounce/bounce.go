@@ -167,6 +167,10 @@ type Delivery struct {
 	Recipient         string // as logged, without angle brackets
 	OriginalRecipient string // before aliases; empty where the log names none
 	Outcome           Outcome
+	// Transport names the part of the MTA that made the attempt: the Postfix
+	// daemon ("smtp", "lmtp", "pipe", "error"), Exim's T=, Sendmail's mailer=.
+	// Router is Exim's R=. Both are empty if the log does not name them.
+	Transport, Router string
 	DSN               string // the status that the MTA logged, such as "5.0.0"
 	Reply             Reply  // of an expired delivery: its last deferral's
 }

@@ -1,9 +1,6 @@
 package bounce
 
-import (
-	"log/slog"
-	"time"
-)
+import "time"
 
 // Position is how far one stream of content has been read. A stream is what a
 // file holds, not the file: it keeps its position when the file is renamed,
@@ -57,23 +54,11 @@ type Gap struct {
 	Why    string
 }
 
-// LogValue describes the gap for a log line.
-func (g Gap) LogValue() slog.Value {
-	return slog.GroupValue(
-		slog.String("source", g.Source),
-		slog.String("path", g.Path),
-		slog.Int64("bytes", g.Bytes),
-		slog.String("why", g.Why),
-	)
-}
-
 // Chunk is a run of whole lines out of one stream.
 type Chunk struct {
-	// Data holds whole lines, each with its newline. The receiver owns it.
-	// It may be empty when only the position or the gaps have changed.
-	Data []byte
-	// Done takes Data back when nothing of it is needed any more; it may be nil.
-	Done func([]byte)
+	// Data holds whole lines, each with its newline. It is empty if only the
+	// position or the gaps have changed.
+	Data string
 	// Position is where reading goes on after Data.
 	Position Position
 	// SourceIndex is the place of the source in the list of settings.
@@ -108,15 +93,15 @@ type Batch struct {
 	Queue     []QueueEntry
 	Positions []Position
 	Gaps      []Gap
-	Unread    []Unread
+	Unparsed  []Unparsed
 	// Partial tells that the batch is to be saved together with the next ones,
 	// up to one that is not partial: it holds records and successes alone.
 	Partial bool
 }
 
-// Unread counts delivery lines of one shape that no parser could read: they
+// Unparsed counts delivery lines of one shape that no parser could read: they
 // announce a new version of an MTA.
-type Unread struct {
+type Unparsed struct {
 	MTA     MTA
 	Shape   string // the line with what varies taken out
 	Count   int

@@ -83,10 +83,10 @@ func (l *Records) Read(i int, r *Record) {
 }
 
 // texts are all fields of a record that are text.
-func (r *Record) texts() [25]*string {
+func (r *Record) texts() [27]*string {
 	return [...]*string{
 		&r.Host, (*string)(&r.MTA), &r.QueueID, &r.Sender, &r.MessageID, &r.Recipient, &r.OriginalRecipient,
-		(*string)(&r.Outcome), &r.DSN,
+		(*string)(&r.Outcome), &r.Transport, &r.Router, &r.DSN,
 		&r.Reply.EnhancedCode, &r.Reply.Text, (*string)(&r.Reply.Stage), &r.Reply.RelayHost, &r.Reply.RelayIP,
 		(*string)(&r.Category), (*string)(&r.Reason), (*string)(&r.Scope), (*string)(&r.Disposition),
 		&r.Rule, &r.Provider, &r.Blocklist, &r.URL,

@@ -72,7 +72,7 @@ type State string
 
 // The states, as they are stored.
 const (
-	StateBad   State = "bad"
-	StateRetry State = "retry"
-	StateOK    State = "ok"
+	StateBad     State = "bad"
+	StateFailing State = "retry"
+	StateOK      State = "ok"
 )

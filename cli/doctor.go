@@ -491,7 +491,7 @@ type seen struct {
 	mtas       []string
 	stamp      string
 	last       time.Time // of the last failure or delivery
-	unread     []bounce.Unread
+	unread     []bounce.Unparsed
 }
 
 func survey(head, tail []byte, source config.Source) seen {
@@ -509,7 +509,7 @@ func survey(head, tail []byte, source config.Source) seen {
 		return s
 	}
 	for _, sample := range [][]byte{head, tail} {
-		p.Parse(sample, func(ev *bounce.Event) {
+		p.Parse(string(sample), func(ev *bounce.Event) {
 			if ev.Kind != bounce.EventAttempt {
 				return
 			}
@@ -520,7 +520,7 @@ func survey(head, tail []byte, source config.Source) seen {
 		})
 	}
 	s.recognised = p.Counts().Recognised
-	s.unread = p.TakeUnread()
+	s.unread = p.TakeUnparsed()
 	if len(s.mtas) == 0 {
 		s.mtas = []string{"a mail server (no delivery among those looked at)"}
 	}
@@ -736,7 +736,7 @@ func (d *doctor) checkFound(ctx context.Context) {
 	if len(f.own) > 0 {
 		d.say(isWarn, "docs/categories.md says what to do about each reason; bouncetail incidents and bouncetail top reasons show more", "%s", f.ownSentence())
 	}
-	unread, err := r.Unread(ctx)
+	unread, err := r.Unparsed(ctx)
 	if err == nil && len(unread) > 0 {
 		d.say(isWarn, "send such a line to the project, without what is private in it", "%s of delivery lines %s not understood, such as %s", amount(len(unread), "shape"), verb(len(unread), "is", "are"), cut(unread[0].Name, 120))
 	}

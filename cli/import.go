@@ -271,7 +271,7 @@ func (a *app) summary(ctx context.Context, path string, p *pipeline.Progress, ow
 	if n := p.TooLong.Load(); n > 0 {
 		g.row("too long", n, "lines left out, see max_line in the settings")
 	}
-	if n := p.Unread.Load(); n > 0 {
+	if n := p.Unparsed.Load(); n > 0 {
 		g.row("not understood", n, "delivery lines, see below")
 	}
 	if unjoined > 0 {
@@ -287,7 +287,7 @@ func (a *app) summary(ctx context.Context, path string, p *pipeline.Progress, ow
 		title string
 		list  func(context.Context) ([]sqlite.Count, error)
 	}{
-		{"Delivery lines that were not understood", r.Unread},
+		{"Delivery lines that were not understood", r.Unparsed},
 		{"Gaps: parts of logs that were destroyed before they could be read (table gaps)", r.Gaps},
 	} {
 		counts, err := part.list(ctx)

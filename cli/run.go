@@ -16,9 +16,9 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
-	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/classify"
 	"github.com/bouncetail/bouncetail/config"
+	"github.com/bouncetail/bouncetail/internal/health"
 	"github.com/bouncetail/bouncetail/pipeline"
 	"github.com/bouncetail/bouncetail/sqlite"
 	"github.com/bouncetail/bouncetail/tailer"
@@ -172,7 +172,7 @@ func (a *app) follow(ctx context.Context, c config.Config, hangup <-chan os.Sign
 			}
 			memory.release(p.Progress.Lines.Load())
 			state := status(&p.Progress, s.troubles.String())
-			still := max(s.tailing.Still(time.Now()), p.Still(time.Now()))
+			still := max(s.tailing.Stalled(time.Now()), p.Stalled(time.Now()))
 			if still < patience {
 				state += "\n" + daemon.SdNotifyWatchdog
 			}
@@ -210,7 +210,7 @@ func (a *app) follow(ctx context.Context, c config.Config, hangup <-chan os.Sign
 // for a reason that may pass.
 func patientStages(ctx context.Context, c config.Config, log *slog.Logger) (*stages, error) {
 	const open = "open the database"
-	var trouble bounce.Troubles
+	var trouble health.Retrying
 	interval, _ := watchdog()
 	for {
 		s, err := openStages(ctx, c, sqlite.Open, log)
@@ -257,7 +257,7 @@ func status(p *pipeline.Progress, troubles string) string {
 		parts = append(parts, troubles)
 	}
 	counts := fmt.Sprintf("%s read, %s kept, %s not understood",
-		amount(int(p.Lines.Load()), "line"), amount(int(p.New.Load()), "new failure"), amount(int(p.Unread.Load()), "line"))
+		amount(int(p.Lines.Load()), "line"), amount(int(p.New.Load()), "new failure"), amount(int(p.Unparsed.Load()), "line"))
 	if gaps := p.Gaps.Load(); gaps > 0 {
 		counts += ", " + amount(int(gaps), "gap")
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/classify"
 	"github.com/bouncetail/bouncetail/config"
+	"github.com/bouncetail/bouncetail/internal/health"
 	"github.com/bouncetail/bouncetail/logparse"
 	"github.com/bouncetail/bouncetail/pipeline"
 	"github.com/bouncetail/bouncetail/queue"
@@ -29,8 +30,8 @@ type stages struct {
 	read       map[string][]*logparse.Parser // the parsers that were made, by path
 	hash       *address.Hasher               // nil where addresses are stored as they are
 	log        *slog.Logger
-	troubles   bounce.Troubles // of the sources
-	tailing    bounce.Pulse
+	troubles   health.Retrying // of the sources
+	tailing    health.Heartbeat
 	caughtUp   chan struct{} // closed when the files have been read to the end that they had at the start; nil without files
 }
 
@@ -91,7 +92,7 @@ func (s *stages) follow(c config.Config, stdin io.Reader, log *slog.Logger) (pip
 		log.Info("following", "log", source.Path, "mta", source.MTA)
 		switch {
 		case source.Path == tailer.JournalPath:
-			journal := &tailer.Journal{Index: i, Positions: s.positions, FromEnd: c.Start == "end", MaxLine: c.MaxLine, Log: log, Troubles: &s.troubles}
+			journal := &tailer.Journal{Index: i, Positions: s.positions, FromEnd: c.Start == "end", MaxLine: c.MaxLine, Log: log, Retrying: &s.troubles}
 			sources = append(sources, journal.Run)
 		case tailer.IsPipe(source.Path):
 			pipe := &tailer.Pipe{Index: i, Path: source.Path, Stdin: stdin, MaxLine: c.MaxLine, Log: log, Positions: s.positions, Crashed: s.store.Crashed()}
@@ -109,8 +110,8 @@ func (s *stages) follow(c config.Config, stdin io.Reader, log *slog.Logger) (pip
 			FromEnd:   c.Start == "end",
 			MaxLine:   c.MaxLine,
 			Log:       log,
-			Troubles:  &s.troubles,
-			Pulse:     &s.tailing,
+			Retrying:  &s.troubles,
+			Heartbeat: &s.tailing,
 			CaughtUp:  func() { close(s.caughtUp) },
 		})
 		if err != nil {

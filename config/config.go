@@ -65,8 +65,8 @@ type Retention struct {
 	Positions int `mapstructure:"positions"`
 	// Gaps are the stretches of log that were lost.
 	Gaps int `mapstructure:"gaps"`
-	// UnreadLines are examples of lines that were not understood.
-	UnreadLines int `mapstructure:"unread_lines"`
+	// UnparsedLines are examples of lines that were not understood.
+	UnparsedLines int `mapstructure:"unread_lines"`
 }
 
 // Privacy says how addresses are stored.
@@ -429,7 +429,7 @@ func (r Retention) check(bad func(key, format string, args ...any)) {
 		{"daily_counts", r.DailyCounts},
 		{"positions", r.Positions},
 		{"gaps", r.Gaps},
-		{"unread_lines", r.UnreadLines},
+		{"unread_lines", r.UnparsedLines},
 	} {
 		if s.days != 0 && s.days < shortestRetention {
 			bad("retention."+s.key, "%d is less than %d days, in which logs have to be read; write 0 to keep for ever", s.days, shortestRetention)

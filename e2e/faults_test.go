@@ -160,8 +160,8 @@ func TestReadOnlyFileSystemIsWaitedOut(t *testing.T) {
 	log.messages(20, 30)
 	remount(t, folder, "rw")
 	eventually(t, db, countBounces, "30")
-	waitFor(t, "it to say that it goes on", func() bool { return strings.Contains(words(told), "going on") })
-	if n := strings.Count(words(told), "trying again until it works"); n != 1 {
+	waitFor(t, "it to say that it goes on", func() bool { return strings.Contains(words(told), "recovered") })
+	if n := strings.Count(words(told), "failing, will retry"); n != 1 {
 		t.Errorf("it said %d times that it waits, want once:\n%s", n, words(told))
 	}
 	d.stop()
@@ -220,7 +220,7 @@ func TestNoWatchesLeftIsWaitedOut(t *testing.T) {
 	}
 	eventually(t, db, countBounces, "40")
 	giveBack()
-	waitFor(t, "it to watch again", func() bool { return strings.Contains(words(told), "going on") })
+	waitFor(t, "it to watch again", func() bool { return strings.Contains(words(told), "recovered") })
 	log.messages(40, 50)
 	eventually(t, db, countBounces, "50")
 	if n := strings.Count(words(told), "no inotify watches left"); n != 1 {
@@ -260,7 +260,7 @@ func TestStatusTellsAllTrouble(t *testing.T) {
 	waitFor(t, "both to be over", func() bool {
 		return strings.Contains(systemd.status(), "lines read") && !strings.Contains(systemd.status(), "cannot")
 	})
-	for _, once := range []string{"batch not saved", "saving again", "trying again until it works", "going on"} {
+	for _, once := range []string{"batch not saved", "saving again", "failing, will retry", "recovered"} {
 		if n := strings.Count(words(told), once); n != 1 {
 			t.Errorf("it said %d times %q, want once:\n%s", n, once, words(told))
 		}

@@ -38,7 +38,7 @@ func recipients() []bounce.Recipient {
 	well.DecidedBy = bounce.ByDelivery
 	well.State, well.BadSince, well.LastDeliveryAt = bounce.StateOK, nil, new("2026-11-21T10:00:00.000Z")
 	slow := row(12, "slow@example.com", "450 4.2.0 Greylisted")
-	slow.State, slow.BadSince = bounce.StateRetry, nil
+	slow.State, slow.BadSince = bounce.StateFailing, nil
 	byHand := row(13, "byhand@example.com", "")
 	byHand.DecidedBy, byHand.Category, byHand.Reason, byHand.LastBounceID, byHand.PermanentCount = bounce.ByHand, "", "", nil, 0
 	byHand.FirstFailureAt, byHand.LastFailureAt, byHand.SMTPCode = nil, nil, 0
@@ -176,7 +176,7 @@ func TestColumnsAreThoseOfRecipients(t *testing.T) {
 }
 
 func TestStateThatWasAskedForIsWritten(t *testing.T) {
-	text, _ := written(t, format(t, "phplist"), Options{State: bounce.StateRetry}, recipients()[11:12])
+	text, _ := written(t, format(t, "phplist"), Options{State: bounce.StateFailing}, recipients()[11:12])
 	if string(text) != "slow@example.com\n" {
 		t.Errorf("got %q", text)
 	}

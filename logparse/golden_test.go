@@ -81,12 +81,12 @@ func failures(t testing.TB, text []byte) []bounce.Event {
 	t.Helper()
 	p := newParser(t, "")
 	var all []bounce.Event
-	p.Parse(text, func(ev *bounce.Event) {
+	p.Parse(string(text), func(ev *bounce.Event) {
 		if ev.Kind == bounce.EventGaveUp || ev.Kind == bounce.EventAttempt && ev.Outcome != bounce.Sent {
 			all = append(all, *ev)
 		}
 	})
-	for _, u := range p.TakeUnread() {
+	for _, u := range p.TakeUnparsed() {
 		t.Errorf("not understood, %d times: %s", u.Count, u.Example)
 	}
 	return all

@@ -95,7 +95,7 @@ type Parser struct {
 	fraction      time.Duration
 	seconds       uint32 // see stamp.seconds
 	timed         bool   // these three are of header.stamp
-	unread        map[shape]*bounce.Unread
+	unread        map[shape]*bounce.Unparsed
 	counts        Counts
 	pieces        map[string]*fragments // of lines that came in several, by host and process
 	header        header                // of the line that is read, used again
@@ -122,7 +122,7 @@ type state struct {
 // New returns a parser for one stream. A State that cannot be read is an
 // error, and so is an MTA without a grammar.
 func New(o Options) (*Parser, error) {
-	p := &Parser{grammars: grammars, zone: o.Zone, hide: o.Hide, last: o.Anchor, unread: make(map[shape]*bounce.Unread)}
+	p := &Parser{grammars: grammars, zone: o.Zone, hide: o.Hide, last: o.Anchor, unread: make(map[shape]*bounce.Unparsed)}
 	if o.MTA != "" {
 		i := slices.IndexFunc(grammars, func(g grammar) bool { return g.mta == o.MTA })
 		if i < 0 {
@@ -162,21 +162,22 @@ func (p *Parser) State() []byte {
 // Counts returns what was seen since New.
 func (p *Parser) Counts() Counts { return p.counts }
 
-// TakeUnread returns and forgets the delivery lines that were not understood.
-func (p *Parser) TakeUnread() []bounce.Unread {
-	var all []bounce.Unread
+// TakeUnparsed returns and forgets the delivery lines that were not understood.
+func (p *Parser) TakeUnparsed() []bounce.Unparsed {
+	var all []bounce.Unparsed
 	for _, u := range p.unread {
 		all = append(all, *u)
 	}
 	clear(p.unread)
-	slices.SortFunc(all, func(a, b bounce.Unread) int { return bytes.Compare([]byte(a.Shape), []byte(b.Shape)) })
+	slices.SortFunc(all, func(a, b bounce.Unparsed) int { return bytes.Compare([]byte(a.Shape), []byte(b.Shape)) })
 	return all
 }
 
-// Parse reads the whole lines in block, each with its newline, calls yield for
+// Parse reads the whole lines in text, each with its newline, calls yield for
 // each event, in order, and returns how many lines there were. An event is only
 // valid during the call, which may change it, and its strings lie in the block.
-func (p *Parser) Parse(block []byte, yield func(*bounce.Event)) int {
+func (p *Parser) Parse(text string, yield func(*bounce.Event)) int {
+	block := []byte(text)
 	before := p.counts.Lines
 	for len(block) > 0 {
 		line := block
@@ -234,7 +235,7 @@ func (p *Parser) Line(line []byte, yield func(*bounce.Event)) {
 		switch g.parse(h, &p.event) {
 		case other:
 		case unread:
-			p.noteUnread(g.mta, h.body)
+			p.noteUnparsed(g.mta, h.body)
 		case read:
 			p.event.At = p.at(h)
 			p.event.Host = p.hostName(h.host)
@@ -285,7 +286,7 @@ func (p *Parser) hostName(raw []byte) string {
 // maxShapes bounds what is remembered of lines that are not understood.
 const maxShapes = 100
 
-func (p *Parser) noteUnread(mta bounce.MTA, body []byte) {
+func (p *Parser) noteUnparsed(mta bounce.MTA, body []byte) {
 	if p.hide != nil {
 		body = []byte(p.hide(clean(body)))
 	}
@@ -295,7 +296,7 @@ func (p *Parser) noteUnread(mta bounce.MTA, body []byte) {
 		if len(p.unread) >= maxShapes {
 			return
 		}
-		u = &bounce.Unread{MTA: mta, Shape: s.text, Example: clean(body)}
+		u = &bounce.Unparsed{MTA: mta, Shape: s.text, Example: clean(body)}
 		p.unread[s] = u
 	}
 	u.Count++

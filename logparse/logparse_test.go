@@ -32,7 +32,7 @@ func newParser(t testing.TB, mta bounce.MTA) *logparse.Parser {
 // takes them may change.
 func events(p *logparse.Parser, text string) []bounce.Event {
 	var all []bounce.Event
-	p.Parse([]byte(text), func(ev *bounce.Event) {
+	p.Parse(text, func(ev *bounce.Event) {
 		all = append(all, *ev)
 		*ev = bounce.Event{}
 	})
@@ -89,7 +89,7 @@ func TestLinesOfRealServers(t *testing.T) {
 					fmt.Fprintf(&got, "\t%s\n", describe(&ev))
 				}
 			}
-			for _, u := range p.TakeUnread() {
+			for _, u := range p.TakeUnparsed() {
 				t.Errorf("not understood: %s", u.Example)
 			}
 			golden := strings.TrimSuffix(log, ".log") + ".golden"
@@ -155,7 +155,7 @@ func TestNobodyElseDecides(t *testing.T) {
 			p := newParser(t, "")
 			got := events(p, tt.line+"\n")
 			if len(got) != 1 {
-				t.Fatalf("%d events, want 1; not understood: %v", len(got), p.TakeUnread())
+				t.Fatalf("%d events, want 1; not understood: %v", len(got), p.TakeUnparsed())
 			}
 			ev := got[0]
 			if ev.Outcome != tt.outcome || tt.to != "" && ev.Recipient != tt.to || ev.Reply.SMTPCode != tt.code || strings.Contains(ev.Recipient, "victim") {
@@ -213,7 +213,7 @@ func TestLinesThatAreNoAttempt(t *testing.T) {
 			t.Errorf("%s\n got %v, want nothing", line, describeAll(got))
 		}
 	}
-	if unread := p.TakeUnread(); len(unread) > 0 {
+	if unread := p.TakeUnparsed(); len(unread) > 0 {
 		t.Errorf("counted as not understood: %v", unread)
 	}
 }
@@ -222,11 +222,11 @@ func TestFormsThatAreNotKnownAreCounted(t *testing.T) {
 	p := newParser(t, "")
 	events(p, postfix+"to=<a@b.example>, "+delivery+"dsn=5.1.1, status=vanished (new in 4.0)\n"+
 		postfix+"to=<c@b.example>, "+delivery+"dsn=5.1.1, status=vanished (new in 4.0)\n")
-	unread := p.TakeUnread()
+	unread := p.TakeUnparsed()
 	if len(unread) != 1 || unread[0].Count != 2 || unread[0].MTA != bounce.Postfix || !strings.Contains(unread[0].Example, "vanished") {
 		t.Errorf("got %+v, want one shape, twice", unread)
 	}
-	if again := p.TakeUnread(); len(again) > 0 {
+	if again := p.TakeUnparsed(); len(again) > 0 {
 		t.Errorf("told twice: %+v", again)
 	}
 }
@@ -283,7 +283,7 @@ func TestEximLinesThatFewServersWrite(t *testing.T) {
 		p := newParser(t, "")
 		got := events(p, exim+tt.line+"\n")
 		if len(got) != 1 {
-			t.Errorf("%s\n%d events, want 1; not understood: %v", tt.line, len(got), p.TakeUnread())
+			t.Errorf("%s\n%d events, want 1; not understood: %v", tt.line, len(got), p.TakeUnparsed())
 			continue
 		}
 		ev := got[0]
@@ -565,7 +565,7 @@ func FuzzParse(f *testing.F) {
 		p := newParser(t, "")
 		given := slices.Clone(text)
 		var all []bounce.Event
-		p.Parse(text, func(ev *bounce.Event) { all = append(all, *ev) })
+		p.Parse(string(text), func(ev *bounce.Event) { all = append(all, *ev) })
 		for _, ev := range all {
 			for _, s := range []string{ev.Host, ev.QueueID, ev.Recipient, ev.OriginalRecipient, ev.Sender, ev.MessageID, ev.Reply.Text, ev.Reply.RelayHost} {
 				if s != strings.ToValidUTF8(s, "") || strings.ContainsAny(s, "\x00\x1b\n\r\u202e") {

@@ -1,7 +1,6 @@
 package pipeline_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -17,8 +16,8 @@ import (
 // failing reads every line as a failure, of a message of its own.
 type failing struct{ lines uint64 }
 
-func (p *failing) Parse(block []byte, yield func(*bounce.Event)) int {
-	n := bytes.Count(block, []byte("\n"))
+func (p *failing) Parse(block string, yield func(*bounce.Event)) int {
+	n := strings.Count(block, "\n")
 	for range n {
 		p.lines++
 		ev := bounce.Event{Kind: bounce.EventAttempt, Delivery: bounce.Delivery{QueueID: fmt.Sprint(p.lines), Recipient: "a@b.example", Outcome: bounce.Deferred}}
@@ -27,8 +26,8 @@ func (p *failing) Parse(block []byte, yield func(*bounce.Event)) int {
 	}
 	return n
 }
-func (p *failing) State() []byte               { return fmt.Append(nil, p.lines) }
-func (p *failing) TakeUnread() []bounce.Unread { return nil }
+func (p *failing) State() []byte                   { return fmt.Append(nil, p.lines) }
+func (p *failing) TakeUnparsed() []bounce.Unparsed { return nil }
 
 type noVerdict struct{}
 
@@ -69,7 +68,7 @@ func TestBatchesAreGathered(t *testing.T) {
 	p.Linger, p.Limit, p.Gather = time.Hour, limit, gather
 	go func() {
 		for i := range chunks {
-			lines <- bounce.Chunk{Data: []byte(strings.Repeat("x\n", perChunk)), Position: bounce.Position{Stream: 1, Offset: int64((i + 1) * perChunk)}}
+			lines <- bounce.Chunk{Data: strings.Repeat("x\n", perChunk), Position: bounce.Position{Stream: 1, Offset: int64((i + 1) * perChunk)}}
 		}
 		close(lines)
 	}()

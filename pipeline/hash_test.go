@@ -36,7 +36,7 @@ func record(t *testing.T, log string, h *address.Hasher) (r bounce.Record) {
 	var store kept
 	p := &pipeline.Pipeline{
 		Source: func(_ context.Context, out chan<- bounce.Chunk) error {
-			out <- bounce.Chunk{Data: []byte(log), Position: bounce.Position{Stream: 1}}
+			out <- bounce.Chunk{Data: log, Position: bounce.Position{Stream: 1}}
 			return nil
 		},
 		NewParser: func(*bounce.Chunk) (pipeline.Parser, error) {

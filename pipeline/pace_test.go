@@ -28,7 +28,7 @@ func TestLinesThatComeOneByOneAreSavedTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		saves := 0
 		lines, end := counted(t, &saves)
-		line := bounce.Chunk{Data: []byte("a line\n"), Position: bounce.Position{Stream: 1}}
+		line := bounce.Chunk{Data: "a line\n", Position: bounce.Position{Stream: 1}}
 
 		time.Sleep(time.Minute)
 		lines <- line
@@ -59,7 +59,7 @@ func TestABacklogIsSavedInLargeBatches(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		saves := 0
 		lines, end := counted(t, &saves)
-		c := bounce.Chunk{Data: []byte("a line\n"), Position: bounce.Position{Stream: 1}, More: true}
+		c := bounce.Chunk{Data: "a line\n", Position: bounce.Position{Stream: 1}, More: true}
 
 		time.Sleep(time.Minute)
 		begun := time.Now()

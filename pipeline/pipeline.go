@@ -20,6 +20,7 @@ import (
 
 	"github.com/bouncetail/bouncetail/address"
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/health"
 )
 
 // Source sends runs of whole lines until it ends or ctx does. It returns only
@@ -30,13 +31,13 @@ type Source func(ctx context.Context, out chan<- bounce.Chunk) error
 type Parser interface {
 	// Parse returns how many lines there were. An event is only valid during
 	// the call of yield, which may change it, and its strings lie in the block.
-	Parse(block []byte, yield func(*bounce.Event)) (lines int)
+	Parse(block string, yield func(*bounce.Event)) (lines int)
 	// State is what a parser of the same stream has to be given after a
 	// restart.
 	State() []byte
-	// TakeUnread returns and forgets the delivery lines that were not
+	// TakeUnparsed returns and forgets the delivery lines that were not
 	// understood.
-	TakeUnread() []bounce.Unread
+	TakeUnparsed() []bounce.Unparsed
 }
 
 // Queue joins events to deliveries; see package queue.
@@ -91,7 +92,7 @@ type Pipeline struct {
 	// Progress tells what was done so far; it may be read at any time.
 	Progress Progress
 
-	reading, saving bounce.Pulse
+	reading, saving health.Heartbeat
 
 	parsers map[int64]Parser  // by stream
 	hashed  bounce.Event      // handed to the queue, and used again
@@ -126,7 +127,7 @@ type Progress struct {
 	Bounced  atomic.Int64
 	Expired  atomic.Int64
 	New      atomic.Int64 // records that were not in the database yet
-	Unread   atomic.Int64 // delivery lines that no parser understood
+	Unparsed atomic.Int64 // delivery lines that no parser understood
 	Gaps     atomic.Int64
 	SavedAt  atomic.Int64 // Unix nanoseconds of the last batch saved
 	// Trouble is why batches cannot be saved at present, or nil.
@@ -187,7 +188,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 			if len(batches) > 0 {
 				continue
 			}
-			p.saving.Rest()
+			p.saving.Idle()
 			select {
 			case idle <- struct{}{}:
 			default: // told already
@@ -213,8 +214,8 @@ func (p *Pipeline) Run(ctx context.Context) error {
 // Still returns for how long neither lines were worked on that had come, nor a
 // batch saved or tried again that was to be saved; 0 where there is nothing to
 // do.
-func (p *Pipeline) Still(now time.Time) time.Duration {
-	return max(p.reading.Still(now), p.saving.Still(now))
+func (p *Pipeline) Stalled(now time.Time) time.Duration {
+	return max(p.reading.Stalled(now), p.saving.Stalled(now))
 }
 
 // read turns chunks into batches until the source has ended. idle tells that
@@ -244,7 +245,7 @@ func (p *Pipeline) read(chunks <-chan bounce.Chunk, batches chan<- *bounce.Batch
 		if err != nil {
 			return err
 		}
-		p.reading.Rest()
+		p.reading.Idle()
 		batches <- b
 		limit = min(2*limit, p.Limit)
 		p.reuse()
@@ -252,7 +253,7 @@ func (p *Pipeline) read(chunks <-chan bounce.Chunk, batches chan<- *bounce.Batch
 		pending, due, handed = 0, nil, time.Now()
 		return nil
 	}
-	defer p.reading.Rest()
+	defer p.reading.Idle()
 	for {
 		var c bounce.Chunk
 		var open bool
@@ -275,7 +276,7 @@ func (p *Pipeline) read(chunks <-chan bounce.Chunk, batches chan<- *bounce.Batch
 					due = time.After(early)
 				}
 			}
-			p.reading.Rest()
+			p.reading.Idle()
 			select {
 			case c, open = <-chunks:
 			case <-ready:
@@ -344,9 +345,6 @@ func (p *Pipeline) take(c *bounce.Chunk) error {
 		sent += len(p.batch.Successes)
 		p.Progress.Lines.Add(int64(lines))
 		p.Progress.Sent.Add(int64(sent))
-		if c.Done != nil {
-			c.Done(c.Data)
-		}
 	}
 	i, known := p.at[stream]
 	if !known {
@@ -441,11 +439,11 @@ func (p *Pipeline) cut(partial bool) (*bounce.Batch, error) {
 		if p.Hash != nil {
 			at.Parser = p.Hash.Seal(at.Parser) // it may hold a part of a line
 		}
-		unread := parser.TakeUnread()
+		unread := parser.TakeUnparsed()
 		for _, u := range unread {
-			p.Progress.Unread.Add(int64(u.Count))
+			p.Progress.Unparsed.Add(int64(u.Count))
 		}
-		b.Unread = append(b.Unread, unread...)
+		b.Unparsed = append(b.Unparsed, unread...)
 		if at.Closed {
 			delete(p.parsers, at.Stream)
 		}

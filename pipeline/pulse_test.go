@@ -23,9 +23,9 @@ func (s *slowStore) Temporary(error) bool                             { return t
 
 type noParser struct{}
 
-func (noParser) Parse([]byte, func(*bounce.Event)) int { return 0 }
+func (noParser) Parse(string, func(*bounce.Event)) int { return 0 }
 func (noParser) State() []byte                         { return nil }
-func (noParser) TakeUnread() []bounce.Unread           { return nil }
+func (noParser) TakeUnparsed() []bounce.Unparsed       { return nil }
 
 type noQueue struct{}
 
@@ -53,14 +53,14 @@ func TestStillTellsAStageThatHangs(t *testing.T) {
 		expect := func(what string, least, most time.Duration) {
 			t.Helper()
 			synctest.Wait()
-			if still := p.Still(time.Now()); still < least || still > most {
+			if still := p.Stalled(time.Now()); still < least || still > most {
 				t.Errorf("%s: still for %s, want %s to %s", what, still, least, most)
 			}
 		}
 		time.Sleep(time.Hour)
 		expect("nothing comes", 0, 0)
 
-		lines <- bounce.Chunk{Data: []byte("a line\n"), Position: bounce.Position{Stream: 1}}
+		lines <- bounce.Chunk{Data: "a line\n", Position: bounce.Position{Stream: 1}}
 		time.Sleep(time.Hour)
 		expect("a full disk is waited out", 0, 5*time.Second)
 

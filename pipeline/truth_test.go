@@ -155,7 +155,7 @@ func deliveries(t *testing.T, path string) map[string][]bounce.Delivery {
 	}
 	all := make(map[string][]bounce.Delivery)
 	q := queue.New()
-	parser.Parse(text, func(ev *bounce.Event) {
+	parser.Parse(string(text), func(ev *bounce.Event) {
 		q.Apply(ev, func(d *bounce.Delivery) {
 			d.Sender, d.MessageID = strings.Clone(d.Sender), strings.Clone(d.MessageID) // their memory is used again
 			for _, to := range []string{d.Recipient, d.OriginalRecipient} {
@@ -166,7 +166,7 @@ func deliveries(t *testing.T, path string) map[string][]bounce.Delivery {
 			}
 		})
 	})
-	for _, u := range parser.TakeUnread() {
+	for _, u := range parser.TakeUnparsed() {
 		t.Errorf("not understood, %d times: %s", u.Count, u.Example)
 	}
 	return all

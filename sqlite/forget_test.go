@@ -56,7 +56,7 @@ func quoting() *bounce.Batch {
 		Successes: []bounce.Success{{ID: id("x"), At: day.UnixMilli(), Key: person.Key()}, succeeded("kept", 1)},
 		Queue:     []bounce.QueueEntry{{Host: "mx", MTA: bounce.Postfix, QueueID: "1", SeenAt: day, Data: []byte("to " + marker)}},
 		Positions: []bounce.Position{{Stream: 1, Parser: []byte("a piece: " + marker), Anchor: day, UpdatedAt: day}},
-		Unread:    []bounce.Unread{{MTA: bounce.Postfix, Shape: "to " + marker, Count: 1, Example: marker}, {MTA: bounce.Postfix, Shape: "kept", Count: 1, Example: "kept"}},
+		Unparsed:  []bounce.Unparsed{{MTA: bounce.Postfix, Shape: "to " + marker, Count: 1, Example: marker}, {MTA: bounce.Postfix, Shape: "kept", Count: 1, Example: "kept"}},
 	}
 }
 
@@ -285,7 +285,7 @@ func TestALogOfBeforeDoesNotBringTheForgottenBack(t *testing.T) {
 		return slices.Concat(dump(t, s.db, recipientsQuery), dump(t, s.db, "SELECT * FROM bounces"), dump(t, s.db, dailyQuery), dump(t, s.db, "SELECT * FROM deliveries"))
 	}
 	before := state()
-	b.Positions, b.Unread = nil, nil
+	b.Positions, b.Unparsed = nil, nil
 	if n := save(t, s, b); n != 0 {
 		t.Errorf("Save of what was forgotten: %d new records", n)
 	}

@@ -258,9 +258,9 @@ func (a *life) show(d *Decision, now string) shown {
 	case a.badBy != "" && (a.badUntil == "" || now < a.badUntil):
 		s.state, s.decidedBy, s.badSince, s.badUntil = bounce.StateBad, a.badBy, a.badSince, a.badUntil
 	case a.badBy != "":
-		s.state, s.decidedBy = bounce.StateRetry, bounce.ByTime
+		s.state, s.decidedBy = bounce.StateFailing, bounce.ByTime
 	case a.open:
-		s.state, s.decidedBy = bounce.StateRetry, bounce.ByFailure
+		s.state, s.decidedBy = bounce.StateFailing, bounce.ByFailure
 	case a.lastAt > a.lastDelivery:
 		s.state, s.decidedBy = bounce.StateOK, bounce.ByRelease
 	default:
@@ -307,7 +307,7 @@ func (s *shown) life() (life, error) {
 	case s.state == bounce.StateBad:
 		a.open, a.badBy, a.badSince, a.badUntil = true, s.decidedBy, s.badSince, s.badUntil
 	default:
-		a.open = s.state == bounce.StateRetry
+		a.open = s.state == bounce.StateFailing
 	}
 	if s.memory == "" {
 		return a, nil

@@ -11,13 +11,13 @@ import (
 
 // Retention is for how many days each kind of record is kept; 0 is for ever.
 type Retention struct {
-	Bounces     int // failures that no state follows from any more
-	Recipients  int // addresses without a failure; needs Bounces, which may not be longer
-	Successes   int // by which deliveries are counted once
-	DailyCounts int
-	Positions   int // of logs that nothing can be added to any more
-	Gaps        int
-	UnreadLines int
+	Bounces       int // failures that no state follows from any more
+	Recipients    int // addresses without a failure; needs Bounces, which may not be longer
+	Successes     int // by which deliveries are counted once
+	DailyCounts   int
+	Positions     int // of logs that nothing can be added to any more
+	Gaps          int
+	UnparsedLines int
 }
 
 // Prune deletes what is older than it is to be kept, and returns how much
@@ -103,7 +103,7 @@ func (p *pruner) prune(ctx context.Context) error {
 		{"daily counts", r.DailyCounts, p.dailyCounts},
 		{"positions", r.Positions, p.simple(oldPositions, "positions", "stream", "closed AND updated_at < ?")},
 		{"gaps", r.Gaps, p.simple(oldGaps, "gaps", "id", "noticed_at < ?")},
-		{"unread lines", r.UnreadLines, p.simple(oldUnread, "unread_lines", "mta, shape", "last_read_at < ?")},
+		{"unread lines", r.UnparsedLines, p.simple(oldUnread, "unread_lines", "mta, shape", "last_read_at < ?")},
 	} {
 		if step.days == 0 {
 			continue

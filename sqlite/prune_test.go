@@ -152,8 +152,8 @@ func TestPruningDeletesEachKindByItsOwnAge(t *testing.T) {
 		Positions: []bounce.Position{
 			{Stream: 1, Closed: true, Anchor: day, UpdatedAt: day}, {Stream: 2, Closed: true, Anchor: day, UpdatedAt: now}, {Stream: 3, Anchor: day, UpdatedAt: day},
 		},
-		Gaps:   []bounce.Gap{{At: day, Why: "old"}, {At: now, Why: "new"}},
-		Unread: []bounce.Unread{{MTA: bounce.Exim, Shape: "new", Count: 1, Example: "new"}},
+		Gaps:     []bounce.Gap{{At: day, Why: "old"}, {At: now, Why: "new"}},
+		Unparsed: []bounce.Unparsed{{MTA: bounce.Exim, Shape: "new", Count: 1, Example: "new"}},
 	}
 	save(t, s, b)
 	if _, err := s.db.ExecContext(t.Context(), `
@@ -169,7 +169,7 @@ func TestPruningDeletesEachKindByItsOwnAge(t *testing.T) {
 	}{
 		{Retention{Positions: 30}, oldPositions, "SELECT stream FROM positions", "2 3"},
 		{Retention{Gaps: 30}, oldGaps, "SELECT why FROM gaps", "new"},
-		{Retention{UnreadLines: 30}, oldUnread, "SELECT shape FROM unread_lines", "new"},
+		{Retention{UnparsedLines: 30}, oldUnread, "SELECT shape FROM unread_lines", "new"},
 		{Retention{Successes: 30}, oldSuccesses, "SELECT count(*) FROM successes", "1"},
 		{Retention{DailyCounts: 30}, oldCounts, "SELECT day, sent, deferred FROM daily_counts", now.Format(time.DateOnly) + " 1 0"},
 	} {
@@ -185,7 +185,7 @@ func TestPruningDeletesEachKindByItsOwnAge(t *testing.T) {
 		}
 	}
 	// Neither the ids of deliveries nor the day that is gone count anything twice.
-	b.Positions, b.Gaps, b.Unread = nil, nil, nil
+	b.Positions, b.Gaps, b.Unparsed = nil, nil, nil
 	b.Records.Add(new(at(failed("b", 0, bounce.Deferred, false), day)))
 	save(t, s, b)
 	if got, want := dump(t, s.db, dailyQuery), []string{now.Format(time.DateOnly) + " example.com 1 0 0 0"}; !slices.Equal(got, want) {

@@ -364,11 +364,11 @@ func (w *writer) gaps(b *bounce.Batch) error {
 }
 
 func (w *writer) unread(b *bounce.Batch) error {
-	return w.each(len(b.Unread), `
+	return w.each(len(b.Unparsed), `
 		INSERT INTO unread_lines (mta, shape, count, example, last_read_at) VALUES (?, ?, ?, ?, ?)
 		ON CONFLICT (mta, shape) DO UPDATE SET count = count + excluded.count, last_read_at = excluded.last_read_at`,
 		func(i int) []any {
-			u := &b.Unread[i]
+			u := &b.Unparsed[i]
 			return []any{string(u.MTA), u.Shape, u.Count, u.Example, stamp(time.Now())}
 		}, nil)
 }

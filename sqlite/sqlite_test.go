@@ -144,13 +144,13 @@ func TestStateOfAnAddress(t *testing.T) {
 	}{
 		"a failure that suppresses":              {records: []bounce.Record{failed("a", 1, bounce.Bounced, true)}, want: bounce.StateBad, badSince: "12:01"},
 		"bad since the first of two":             {records: []bounce.Record{failed("a", 1, bounce.Bounced, true), failed("a", 5, bounce.Bounced, true)}, want: bounce.StateBad, badSince: "12:01"},
-		"a deferral":                             {records: []bounce.Record{failed("a", 1, bounce.Deferred, false)}, want: bounce.StateRetry},
-		"a bounce that is not about the address": {records: []bounce.Record{failed("a", 1, bounce.Bounced, false)}, want: bounce.StateRetry},
+		"a deferral":                             {records: []bounce.Record{failed("a", 1, bounce.Deferred, false)}, want: bounce.StateFailing},
+		"a bounce that is not about the address": {records: []bounce.Record{failed("a", 1, bounce.Bounced, false)}, want: bounce.StateFailing},
 		"a delivery after a deferral":            {records: []bounce.Record{failed("a", 1, bounce.Deferred, false)}, successes: []bounce.Success{succeeded("a", 2)}, want: bounce.StateOK},
 		"a delivery after it was bad":            {records: []bounce.Record{failed("a", 1, bounce.Bounced, true)}, successes: []bounce.Success{succeeded("a", 2)}, want: bounce.StateOK},
 		"a delivery before it went bad":          {records: []bounce.Record{failed("a", 3, bounce.Bounced, true)}, successes: []bounce.Success{succeeded("a", 2)}, want: bounce.StateBad, badSince: "12:03"},
 		"bad again after a delivery":             {records: []bounce.Record{failed("a", 1, bounce.Bounced, true), failed("a", 5, bounce.Bounced, true)}, successes: []bounce.Success{succeeded("a", 3)}, want: bounce.StateBad, badSince: "12:05"},
-		"a deferral after a delivery":            {records: []bounce.Record{failed("a", 1, bounce.Bounced, true), failed("a", 5, bounce.Deferred, false)}, successes: []bounce.Success{succeeded("a", 3)}, want: bounce.StateRetry},
+		"a deferral after a delivery":            {records: []bounce.Record{failed("a", 1, bounce.Bounced, true), failed("a", 5, bounce.Deferred, false)}, successes: []bounce.Success{succeeded("a", 3)}, want: bounce.StateFailing},
 		"a deferral while it is bad":             {records: []bounce.Record{failed("a", 1, bounce.Bounced, true), failed("a", 5, bounce.Deferred, false)}, want: bounce.StateBad, badSince: "12:01"},
 	} {
 		t.Run(name, func(t *testing.T) {

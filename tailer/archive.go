@@ -185,7 +185,7 @@ func (t *Tailer) streamInArchive(c candidate, kind archive) (*stream, int64, err
 	check()
 	buf := make([]byte, 64<<10)
 	for n == window {
-		t.o.Pulse.Beat()
+		t.o.Heartbeat.Beat()
 		m, err := r.Read(buf)
 		last = append(last, buf[:m]...)
 		size += int64(m)
@@ -210,7 +210,7 @@ func (t *Tailer) sendArchive(ctx context.Context, s *stream, path string, kind a
 		return err
 	}
 	defer r.Close()
-	return linesOf(r, t.o.MaxLine, nil, func(b block) error {
+	return linesOf(r, t.o.MaxLine, func(b block) error {
 		if b.end <= s.Offset {
 			return nil
 		}
@@ -218,6 +218,6 @@ func (t *Tailer) sendArchive(ctx context.Context, s *stream, path string, kind a
 			b.data = b.data[min(int64(len(b.data)), s.Offset-from):]
 		}
 		s.Offset, s.Head, s.Tail = b.end, b.head, b.tail
-		return t.send(ctx, s, bounce.Chunk{Data: b.data, TooLong: b.tooLong, More: len(b.data) > blockSize/2})
+		return t.send(ctx, s, bounce.Chunk{Data: string(b.data), TooLong: b.tooLong, More: len(b.data) > blockSize/2})
 	})
 }

@@ -11,7 +11,7 @@ import (
 
 	"github.com/nxadm/tail"
 
-	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/health"
 )
 
 // window is how many bytes are hashed at the start of a stream and before a
@@ -102,7 +102,7 @@ type blockReader struct {
 	file     *io.SectionReader // up to where it is read
 	maxLine  int
 	complete bool // an unterminated last line counts
-	pulse    *bounce.Pulse
+	pulse    *health.Heartbeat
 }
 
 // read returns the whole lines behind an offset, about one block of them. The

@@ -3,6 +3,7 @@ package tailer
 import (
 	"cmp"
 	"context"
+	"log/slog"
 	"path/filepath"
 	"time"
 
@@ -82,7 +83,7 @@ func (t *Tailer) settle(ctx context.Context, source int, files []candidate) erro
 				g.Bytes = unread
 			}
 			gaps = append(gaps, g)
-			t.o.Log.Warn("a part of the log was destroyed before it could be read", "gap", g)
+			t.o.Log.Warn("a part of the log was destroyed before it could be read", gapAttrs(g))
 		}
 		s.lost, s.size = nil, s.Offset
 		if err := t.send(ctx, s, bounce.Chunk{Gaps: gaps}); err != nil {
@@ -138,4 +139,9 @@ func (t *Tailer) prune(ctx context.Context) error {
 	}
 	t.streams = kept
 	return nil
+}
+
+// gapAttrs describes a gap in a log record.
+func gapAttrs(g bounce.Gap) slog.Attr {
+	return slog.Group("gap", "source", g.Source, "path", g.Path, "bytes", g.Bytes, "why", g.Why)
 }

@@ -60,7 +60,7 @@ func Import(ctx context.Context, o ImportOptions, out chan<- bounce.Chunk) error
 	}
 	slices.SortStableFunc(inputs, func(a, b *input) int { return a.anchor.Compare(b.anchor) })
 
-	t := &Tailer{o: Options{MaxLine: o.MaxLine, Log: o.Log, Now: o.Now, Positions: o.Positions}, out: out, pool: &blockPool{make(chan []byte, poolSize)}}
+	t := &Tailer{o: Options{MaxLine: o.MaxLine, Log: o.Log, Now: o.Now, Positions: o.Positions}, out: out}
 	for _, p := range o.Positions {
 		t.next = max(t.next, p.Stream)
 	}
@@ -167,13 +167,13 @@ func (o *ImportOptions) open(ctx context.Context, path string) (*input, error) {
 
 func (t *Tailer) importFile(ctx context.Context, in *input, progress func(int64)) error {
 	s := t.importStream(in)
-	err := linesOf(in.content(), t.o.MaxLine, t.pool, func(b block) error {
+	err := linesOf(in.content(), t.o.MaxLine, func(b block) error {
 		if b.unterminated && !t.ended(ctx, in, b.end) {
 			return nil
 		}
 		s.Offset, s.Head, s.Tail = b.end, b.head, b.tail
 		progress(in.read.n.Load())
-		return t.send(ctx, s, bounce.Chunk{Data: b.data, TooLong: b.tooLong})
+		return t.send(ctx, s, bounce.Chunk{Data: string(b.data), TooLong: b.tooLong})
 	})
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -227,10 +227,11 @@ func (t *Tailer) importStream(in *input) *stream {
 }
 
 // linesOf gives the content of a reader as blocks of whole lines. The last
-// line counts without its newline too. A block is valid until it is given back
-// to the pool.
-func linesOf(r io.Reader, maxLine int, pool *blockPool, each func(block) error) error {
+// line counts without its newline too. A block is only valid during the call of
+// each.
+func linesOf(r io.Reader, maxLine int, each func(block) error) error {
 	var (
+		read     []byte // reused for each block
 		w        rolling
 		rest     []byte // an unfinished line
 		skipping bool   // within a line that is too long
@@ -242,7 +243,8 @@ func linesOf(r io.Reader, maxLine int, pool *blockPool, each func(block) error) 
 		return each(b)
 	}
 	for {
-		buf := pool.get(len(rest) + blockSize)
+		read = slices.Grow(read[:0], len(rest)+blockSize)
+		buf := read[:len(rest)+blockSize]
 		copy(buf, rest)
 		n, err := io.ReadFull(r, buf[len(rest):])
 		over := err == io.EOF || err == io.ErrUnexpectedEOF && isEnd(r)
@@ -262,8 +264,6 @@ func linesOf(r io.Reader, maxLine int, pool *blockPool, each func(block) error) 
 			if err := give(b); err != nil {
 				return err
 			}
-		} else {
-			pool.put(buf)
 		}
 		if nuls := len(rest) - len(bytes.TrimLeft(rest, "\x00")); nuls > 0 && !skipping {
 			w.advance(rest[:nuls])
@@ -290,38 +290,6 @@ func linesOf(r io.Reader, maxLine int, pool *blockPool, each func(block) error) 
 			return give(block{data: append(slices.Clone(rest), '\n'), unterminated: true})
 		}
 		return nil
-	}
-}
-
-// blockPool keeps blocks that were read to be used again. A nil one keeps none.
-type blockPool struct{ free chan []byte }
-
-// poolSize is how many blocks are on their way at once: those that wait, one
-// that is read and one that is parsed.
-const poolSize = 8
-
-func (p *blockPool) get(n int) []byte {
-	if p != nil {
-		select {
-		case buf := <-p.free:
-			if cap(buf) >= n {
-				return buf[:n]
-			}
-		default:
-		}
-		return make([]byte, n, n+blockSize/16)[:n] // room for the end of a line
-	}
-	return make([]byte, n)
-}
-
-// put takes a block back.
-func (p *blockPool) put(buf []byte) {
-	if p == nil || cap(buf) < blockSize || cap(buf) > 2*blockSize {
-		return
-	}
-	select {
-	case p.free <- buf[:cap(buf)]:
-	default:
 	}
 }
 

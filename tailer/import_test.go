@@ -33,8 +33,8 @@ func importedWith(t *testing.T, log *slog.Logger, paths ...string) (lines []stri
 		close(out)
 	}()
 	for c := range out {
-		for line := range bytes.Lines(c.Data) {
-			lines = append(lines, string(bytes.TrimSuffix(line, []byte("\n"))))
+		for line := range strings.Lines(c.Data) {
+			lines = append(lines, strings.TrimSuffix(line, "\n"))
 		}
 		last = c.Position
 	}

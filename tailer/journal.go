@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/health"
 )
 
 // JournalPath is what a setting names in place of a file.
@@ -35,7 +36,7 @@ type Journal struct {
 	FromEnd   bool // skips what is there when there is no position yet
 	MaxLine   int  // bytes; DefaultMaxLine where it is 0
 	Log       *slog.Logger
-	Troubles  *bounce.Troubles
+	Retrying  *health.Retrying
 
 	position bounce.Position
 	ours     bool // the entry under the position's cursor was read by us
@@ -58,8 +59,8 @@ func (j *Journal) Run(ctx context.Context, out chan<- bounce.Chunk) error {
 		}
 	}
 	j.ours = j.position.Offset > 0
-	if j.Troubles == nil {
-		j.Troubles = &bounce.Troubles{}
+	if j.Retrying == nil {
+		j.Retrying = &health.Retrying{}
 	}
 	for {
 		err := j.once(ctx, out)
@@ -67,7 +68,7 @@ func (j *Journal) Run(ctx context.Context, out chan<- bounce.Chunk) error {
 			return ctx.Err()
 		}
 		if !errors.Is(err, errEnded) {
-			j.Troubles.Report(j.Log, readJournal, err)
+			j.Retrying.Report(j.Log, readJournal, err)
 		}
 		select {
 		case <-time.After(time.Second):
@@ -88,7 +89,7 @@ func (j *Journal) once(ctx context.Context, out chan<- bounce.Chunk) error {
 	if err := j.read(ctx, out); err != nil {
 		return err
 	}
-	j.Troubles.Report(j.Log, readJournal, nil)
+	j.Retrying.Report(j.Log, readJournal, nil)
 	return j.read(ctx, out, "--follow", "--no-tail")
 }
 
@@ -137,7 +138,7 @@ func (j *Journal) send(ctx context.Context, r io.Reader, out chan<- bounce.Chunk
 		line, long, err := readLine(lines, j.MaxLine)
 		if err == nil && first && j.ours && !long && cursorOf(line) != j.position.Cursor {
 			g := bounce.Gap{At: time.Now(), Source: JournalPath, Path: JournalPath, Bytes: -1, Why: "the journal no longer holds the entry that was read last: it was made smaller meanwhile"}
-			j.Log.Warn("a part of the log may have been destroyed before it could be read", "gap", g)
+			j.Log.Warn("a part of the log may have been destroyed before it could be read", gapAttrs(g))
 			gaps = append(gaps, g)
 		}
 		if errors.Is(err, io.EOF) {
@@ -169,7 +170,7 @@ func (j *Journal) send(ctx context.Context, r io.Reader, out chan<- bounce.Chunk
 			j.position.Anchor = time.Now() // its stamps have a year
 		}
 		select {
-		case out <- bounce.Chunk{Data: data, Position: j.position, SourceIndex: j.Index, TooLong: tooLong, Gaps: gaps}:
+		case out <- bounce.Chunk{Data: string(data), Position: j.position, SourceIndex: j.Index, TooLong: tooLong, Gaps: gaps}:
 		case <-ctx.Done():
 			return ctx.Err()
 		}

@@ -272,7 +272,7 @@ func (t *Tailer) forget() {
 			delete(t.denied, path)
 		}
 	}
-	t.o.Troubles.Forget(func(what string) bool {
+	t.o.Retrying.Forget(func(what string) bool {
 		path, ok := strings.CutPrefix(what, "read ")
 		return ok && strings.Contains(path, "/") && !listed[path]
 	})

@@ -389,11 +389,11 @@ func (m *model) scan() {
 }
 
 func (m *model) save(c *bounce.Chunk) {
-	for line := range bytes.Lines(c.Data) {
+	for line := range strings.Lines(c.Data) {
 		if line[len(line)-1] != '\n' {
 			m.t.Fatalf("a line without its newline: %q", line)
 		}
-		m.seen[string(line[:len(line)-1])]++
+		m.seen[line[:len(line)-1]]++
 	}
 	m.gaps = append(m.gaps, c.Gaps...)
 	m.stored[c.Position.Stream] = c.Position

@@ -88,7 +88,7 @@ func (p *Pipe) read(ctx context.Context, r io.Reader, chunks chan<- bounce.Chunk
 	at := bounce.Position{Stream: int64(-2 - p.Index), Source: p.Path, Path: p.Path, Anchor: time.Now()}
 	if p.Crashed && slices.ContainsFunc(p.Positions, func(b bounce.Position) bool { return b.Stream == at.Stream && b.Source == p.Path }) {
 		g := bounce.Gap{At: time.Now(), Source: p.Path, Path: p.Path, Bytes: -1, Why: "the program was ended without warning, and what it had read and not yet saved cannot be read again"}
-		p.Log.Warn("a part of the log may have been lost", "gap", g)
+		p.Log.Warn("a part of the log may have been lost", gapAttrs(g))
 		select {
 		case chunks <- bounce.Chunk{Position: at, SourceIndex: p.Index, Gaps: []bounce.Gap{g}}:
 		case <-ctx.Done():
@@ -111,11 +111,11 @@ func (p *Pipe) read(ctx context.Context, r io.Reader, chunks chan<- bounce.Chunk
 			at.Offset += int64(len(data))
 			at.UpdatedAt = time.Now()
 			select {
-			case chunks <- bounce.Chunk{Data: stripNULs(data), Position: at, SourceIndex: p.Index, TooLong: tooLong}:
+			case chunks <- bounce.Chunk{Data: stripNULs(string(data)), Position: at, SourceIndex: p.Index, TooLong: tooLong}:
 			case <-ctx.Done():
 				return ctx.Err()
 			}
-			data, tooLong = nil, 0
+			data, tooLong = data[:0], 0
 		}
 		if errors.Is(err, io.EOF) {
 			return nil

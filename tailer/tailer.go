@@ -16,7 +16,6 @@
 package tailer
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -27,10 +26,12 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/health"
 )
 
 const (
@@ -70,9 +71,9 @@ type Options struct {
 	MaxLine int // bytes; DefaultMaxLine where it is 0
 	Log     *slog.Logger
 	Now     func() time.Time
-	// Troubles is told what is waited out, and Pulse that the tailer moves on.
-	Troubles *bounce.Troubles
-	Pulse    *bounce.Pulse
+	// Retrying is told what is waited out, and Heartbeat that the tailer moves on.
+	Retrying  *health.Retrying
+	Heartbeat *health.Heartbeat
 	// CaughtUp is called once, when all that was there at the start has been
 	// sent. It may be nil.
 	CaughtUp func()
@@ -91,7 +92,6 @@ type Tailer struct {
 	stirred  bool              // something happened to a file that is not live
 	sent     int               // chunks
 	out      chan<- bounce.Chunk
-	pool     *blockPool // of an import
 }
 
 // stream is a stream of content that is known.
@@ -144,8 +144,8 @@ func New(o Options) (*Tailer, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	if o.Troubles == nil {
-		o.Troubles = &bounce.Troubles{}
+	if o.Retrying == nil {
+		o.Retrying = &health.Retrying{}
 	}
 	t := &Tailer{
 		o:        o,
@@ -176,17 +176,17 @@ func (t *Tailer) Run(ctx context.Context, out chan<- bounce.Chunk) error {
 			s.close()
 		}
 	}()
-	defer t.o.Pulse.Rest()
+	defer t.o.Heartbeat.Idle()
 	w := &watcher{live: t.isLive}
 	defer w.close()
 	for {
-		t.o.Troubles.Report(t.o.Log, "watch folders", w.watch(t.folders()))
-		t.o.Pulse.Beat()
+		t.o.Retrying.Report(t.o.Log, "watch folders", w.watch(t.folders()))
+		t.o.Heartbeat.Beat()
 		before, begun := t.sent, time.Now()
 		if err := t.scan(ctx); err != nil {
 			return err
 		}
-		t.o.Pulse.Beat()
+		t.o.Heartbeat.Beat()
 		if t.o.CaughtUp != nil {
 			t.o.CaughtUp()
 			t.o.CaughtUp = nil
@@ -297,7 +297,7 @@ func (t *Tailer) look(ctx context.Context) error {
 }
 
 // report logs trouble once when it begins and once when it ends.
-func (t *Tailer) report(what string, err error) { t.o.Troubles.Report(t.o.Log, what, err) }
+func (t *Tailer) report(what string, err error) { t.o.Retrying.Report(t.o.Log, what, err) }
 
 // reportAbsent tells of a source that is not there, unless rotation may just
 // have taken it away and is about to make it anew.
@@ -592,13 +592,13 @@ func (t *Tailer) drain(ctx context.Context, s *stream, f *os.File, limit int64, 
 			return err // truncated meanwhile: the next scan finds out
 		}
 		s.size = max(s.size, info.Size())
-		t.o.Pulse.Beat()
+		t.o.Heartbeat.Beat()
 		var block block
 		if waiting <= min(liveLimit, int64(t.o.MaxLine)) && !complete {
 			block, err = readLive(f, s.Offset, s.Offset+waiting)
 		}
 		if err != nil || block.end <= s.Offset { // no whole line, or one that cannot be opened anew
-			r := blockReader{file: io.NewSectionReader(f, 0, s.Offset+waiting), maxLine: t.o.MaxLine, complete: complete, pulse: t.o.Pulse}
+			r := blockReader{file: io.NewSectionReader(f, 0, s.Offset+waiting), maxLine: t.o.MaxLine, complete: complete, pulse: t.o.Heartbeat}
 			if block, err = r.read(s.Offset, s.scanned); err != nil {
 				return err
 			}
@@ -621,7 +621,7 @@ func (t *Tailer) drain(ctx context.Context, s *stream, f *os.File, limit int64, 
 		s.Offset, s.Head, s.Tail, s.scanned = block.end, head, tail, 0
 		s.grownAt = t.o.Now()
 		// More than a line may have is more than the start of one.
-		c := bounce.Chunk{Data: block.data, TooLong: block.tooLong, More: waiting > int64(t.o.MaxLine)}
+		c := bounce.Chunk{Data: string(block.data), TooLong: block.tooLong, More: waiting > int64(t.o.MaxLine)}
 		if err := t.send(ctx, s, c); err != nil {
 			return err
 		}
@@ -637,11 +637,8 @@ func (t *Tailer) send(ctx context.Context, s *stream, c bounce.Chunk) error {
 		t.o.Log.Warn("lines left out for their length", "path", s.Path, "lines", c.TooLong, "limit", t.o.MaxLine)
 	}
 	c.Data, c.Position, c.SourceIndex = stripNULs(c.Data), s.Position, s.source
-	if t.pool != nil {
-		c.Done = t.pool.put
-	}
-	t.o.Pulse.Rest()
-	defer t.o.Pulse.Beat()
+	t.o.Heartbeat.Idle()
+	defer t.o.Heartbeat.Beat()
 	select {
 	case t.out <- c:
 		t.sent++
@@ -653,13 +650,13 @@ func (t *Tailer) send(ctx context.Context, s *stream, c bounce.Chunk) error {
 
 // stripNULs takes the NULs off the front of lines, which a writer leaves that
 // goes on at its old offset in a truncated file.
-func stripNULs(data []byte) []byte {
-	if bytes.IndexByte(data, 0) < 0 {
+func stripNULs(data string) string {
+	if strings.IndexByte(data, 0) < 0 {
 		return data
 	}
-	var out []byte
-	for line := range bytes.Lines(data) {
-		out = append(out, bytes.TrimLeft(line, "\x00")...)
+	var out strings.Builder
+	for line := range strings.Lines(data) {
+		out.WriteString(strings.TrimLeft(line, "\x00"))
 	}
-	return out
+	return out.String()
 }

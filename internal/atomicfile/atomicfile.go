@@ -1,0 +1,84 @@
+// Package atomicfile replaces files so that a reader, and a crash at any time,
+// finds either the old content or the new one.
+package atomicfile
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// File is a temporary file in the directory of the file that it will replace.
+// After Commit or Abort it is closed.
+type File struct {
+	*os.File
+	path string
+	done bool
+}
+
+// Create creates a temporary file next to path. A symbolic link at path is
+// followed, so that Commit replaces its target and not the link. The mode is
+// that of an existing file at path; otherwise it is mode.
+func Create(path string, mode os.FileMode) (*File, error) {
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		path = target
+	}
+	if info, err := os.Stat(path); err == nil {
+		if !info.Mode().IsRegular() {
+			return nil, fmt.Errorf("%s is not a regular file", path)
+		}
+		mode = info.Mode().Perm()
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	if err != nil {
+		return nil, err
+	}
+	// Chmod, because the umask applies to the mode that a file is created with.
+	if err := f.Chmod(mode); err != nil {
+		return nil, errors.Join(err, f.Close(), os.Remove(f.Name()))
+	}
+	return &File{File: f, path: path}, nil
+}
+
+// Commit syncs the file, renames it to its path and syncs the directory. On an
+// error the temporary file is removed and the old file is unchanged, unless only
+// the sync of the directory failed.
+func (f *File) Commit() error {
+	if f.done {
+		return os.ErrClosed
+	}
+	if err := f.Sync(); err != nil {
+		return errors.Join(err, f.Abort())
+	}
+	if err := f.Close(); err != nil {
+		return errors.Join(err, f.Abort())
+	}
+	if err := os.Rename(f.Name(), f.path); err != nil {
+		return errors.Join(err, f.Abort())
+	}
+	f.done = true
+	return SyncDir(filepath.Dir(f.path))
+}
+
+// Abort removes the temporary file. It does nothing after Commit, so that it can
+// be deferred.
+func (f *File) Abort() error {
+	if f.done {
+		return nil
+	}
+	f.done = true
+	if err := f.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	return os.Remove(f.Name())
+}
+
+// SyncDir makes renames and new files in a directory durable.
+func SyncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
