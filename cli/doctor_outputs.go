@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/bouncetail/bouncetail/publish"
+	"github.com/bouncetail/bouncetail/output/maps"
 	"github.com/bouncetail/bouncetail/sqlite"
 )
 
@@ -18,7 +18,7 @@ func (d *doctor) checkMaps(context.Context) {
 	if folder == "" {
 		return
 	}
-	for _, m := range publish.Maps {
+	for _, m := range maps.Maps {
 		if !slices.Contains(d.settings.Publish.Maps, m.Name) {
 			continue
 		}

@@ -20,7 +20,7 @@ import (
 	"github.com/bouncetail/bouncetail/address"
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/config"
-	"github.com/bouncetail/bouncetail/export"
+	"github.com/bouncetail/bouncetail/output/export"
 	"github.com/bouncetail/bouncetail/sqlite"
 )
 

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/bouncetail/bouncetail/export"
+	"github.com/bouncetail/bouncetail/output/export"
 )
 
 // What does not fit into one file comes in the next, by cursor; without one

@@ -10,7 +10,7 @@ import (
 	"sync"
 
 	"github.com/bouncetail/bouncetail/config"
-	"github.com/bouncetail/bouncetail/push"
+	"github.com/bouncetail/bouncetail/output/webhook"
 	"github.com/bouncetail/bouncetail/sqlite"
 )
 
@@ -57,7 +57,7 @@ func runHook(ctx context.Context, database string, w *config.Webhook, log *slog.
 }
 
 // hook returns a webhook of the settings, with its secrets read.
-func hook(w *config.Webhook, log *slog.Logger) (*push.Hook, error) {
+func hook(w *config.Webhook, log *slog.Logger) (*webhook.Hook, error) {
 	secret, err := secretOf(w.Secret, w.SecretFile)
 	if err != nil {
 		return nil, err
@@ -66,7 +66,7 @@ func hook(w *config.Webhook, log *slog.Logger) (*push.Hook, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &push.Hook{
+	h := &webhook.Hook{
 		Name: w.Name, URL: w.URL, Kind: w.Kind,
 		Secret: secret, Username: w.Username, Password: password,
 		States: w.States, FromNow: w.Start == "now", Batch: w.Batch, Timeout: w.Timeout, Tries: w.Tries,

@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/bouncetail/bouncetail/config"
-	"github.com/bouncetail/bouncetail/publish"
+	"github.com/bouncetail/bouncetail/output/maps"
 	"github.com/bouncetail/bouncetail/sqlite"
 )
 
@@ -68,14 +68,14 @@ func (a *app) publish() *cobra.Command {
 }
 
 // tellPublished says what was written and how it is used.
-func (a *app) tellPublished(p *publish.Publisher, result publish.Result) error {
+func (a *app) tellPublished(p *maps.Publisher, result maps.Result) error {
 	var out strings.Builder
 	fmt.Fprintf(&out, "%s published", amount(result.Addresses, "address"))
 	if result.LeftOut > 0 {
 		fmt.Fprintf(&out, ", %s left out that a map cannot hold", thousands(int64(result.LeftOut)))
 	}
 	fmt.Fprintln(&out)
-	for _, m := range publish.Maps {
+	for _, m := range maps.Maps {
 		path := filepath.Join(p.Dir, m.File)
 		if !strings.Contains(strings.Join(result.Files, "\n")+"\n", path+"\n") {
 			continue
@@ -91,8 +91,8 @@ func (a *app) tellPublished(p *publish.Publisher, result publish.Result) error {
 }
 
 // publisher returns what writes the maps of the settings.
-func publisher(c config.Publish, source publish.Source, log *slog.Logger) *publish.Publisher {
-	return &publish.Publisher{
+func publisher(c config.Publish, source maps.Source, log *slog.Logger) *maps.Publisher {
+	return &maps.Publisher{
 		Dir:    c.Directory,
 		Maps:   c.Maps,
 		Text:   c.Text,
@@ -101,7 +101,7 @@ func publisher(c config.Publish, source publish.Source, log *slog.Logger) *publi
 		Every:  c.Every,
 		MadeBy: "bouncetail " + versionText(),
 		Source: source,
-		NewTable: func(ctx context.Context, path string, about []string, access, transport string) (publish.Table, error) {
+		NewTable: func(ctx context.Context, path string, about []string, access, transport string) (maps.Table, error) {
 			return sqlite.NewMap(ctx, path, about, access, transport)
 		},
 		Log: log,

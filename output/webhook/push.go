@@ -1,4 +1,4 @@
-// Package push tells other programs of the changes of recipients by HTTP.
+// Package webhook tells other programs of the changes of recipients by HTTP.
 //
 // A Hook is one such program. It is told of the changes in their order, at
 // least once each: its cursor moves only when it has taken a request (an answer
@@ -7,7 +7,7 @@
 // a connection to the database of its own, so that neither the logs nor other
 // hooks ever wait for it. A hook of another kind is a function in body.go and
 // its line in Kinds.
-package push
+package webhook
 
 import (
 	"bytes"

@@ -1,4 +1,4 @@
-package push
+package webhook
 
 import (
 	"encoding/json"
@@ -15,7 +15,7 @@ import (
 // block returns the block of docs/webhooks.md in a language.
 func block(t *testing.T, language string) string {
 	t.Helper()
-	text, err := os.ReadFile("../docs/webhooks.md")
+	text, err := os.ReadFile("../../docs/webhooks.md")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-// Package publish writes the addresses that are bad into maps that a mail
+// Package maps writes the addresses that are bad into maps that a mail
 // server looks up in, so that it refuses mail to them at once.
 //
 // The maps are files of their own, each written beside and renamed: the mail
@@ -6,7 +6,7 @@
 // the last maps when bouncetail is stopped. One pass over the bad recipients
 // writes all of them. A map of another kind is its entry in Maps and a writer
 // in maps.go.
-package publish
+package maps
 
 import (
 	"context"
