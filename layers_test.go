@@ -18,12 +18,12 @@ var layers = map[string][]string{
 	"address": {"bounce"},
 
 	// The way of a line, in order.
-	"tailer":    {"bounce"},
-	"logparse":  {"bounce"},
-	"queue":     {"bounce"},
-	"classify":  {"bounce"},
-	"sqlite":    {"bounce"},
-	"pipeline":  {"address", "bounce"},
+	"tailer":   {"bounce"},
+	"logparse": {"bounce"},
+	"queue":    {"bounce"},
+	"classify": {"bounce"},
+	"sqlite":   {"bounce"},
+	"pipeline": {"address", "bounce"},
 
 	"config":         {},
 	"output/export":  {"bounce"},
