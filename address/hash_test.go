@@ -66,7 +66,7 @@ func TestAKeyHasToBeLong(t *testing.T) {
 
 func TestAnEventIDKeepsItsStampAndNothingElse(t *testing.T) {
 	h := newHasher(t, key)
-	id := bounce.NewEventID(77, []byte("a line"))
+	id := bounce.NewEventID(77, "a line")
 	got := h.EventID(id)
 	if !bytes.Equal(got[:4], id[:4]) || bytes.Equal(got[4:], id[4:]) || got != h.EventID(id) {
 		t.Errorf("EventID(%s) = %s, then %s", id, got, h.EventID(id))

@@ -91,8 +91,8 @@ type EventID [12]byte
 // NewEventID returns the id of line. The stamp is in seconds and taken from
 // the line alone (a stamp without a year counts from the start of its year),
 // because what is inferred from outside may differ between two readings.
-func NewEventID(stamp uint32, line []byte) EventID {
-	return eventID(stamp, sha256.Sum256(line))
+func NewEventID(stamp uint32, line string) EventID {
+	return eventID(stamp, sha256.Sum256([]byte(line)))
 }
 
 // NewSuccessID returns the id of a line that tells of a delivery that

@@ -163,7 +163,7 @@ func delivery(text string) (bounce.Delivery, error) {
 		return bounce.Delivery{}, err
 	}
 	var found *bounce.Delivery
-	p.Line([]byte(text), func(ev *bounce.Event) {
+	p.Line(text, func(ev *bounce.Event) {
 		if ev.Kind == bounce.EventAttempt {
 			found = &bounce.Delivery{Recipient: ev.Recipient, Outcome: ev.Outcome, DSN: ev.DSN, MTA: ev.MTA, Reply: ev.Reply}
 		}

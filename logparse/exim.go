@@ -1,7 +1,6 @@
 package logparse
 
 import (
-	"bytes"
 	"regexp"
 	"strings"
 
@@ -78,7 +77,7 @@ var eximReply = regexp.MustCompile(`^(?:SMTP|LMTP) error(?: from remote mail ser
 var eximSession = regexp.MustCompile(`^(?:(?:SMTP|LMTP) timeout after|Remote host closed connection in response to|Malformed SMTP reply(?: \(an empty line\))? in response to|Malformed LMTP response after|LMTP connection closed after|(?:SMTP|LMTP) timeout while|an unexpected EOF)(?: (?:pipelined |sending ))* ?(?P<command>.*)$`)
 
 func claimsExim(h *header) bool {
-	return h.stamp.exim || bytes.HasPrefix(h.tag, []byte("exim"))
+	return h.stamp.exim || strings.HasPrefix(h.tag, "exim")
 }
 
 func parseExim(h *header, ev *bounce.Event) result {
@@ -101,19 +100,19 @@ func parseExim(h *header, ev *bounce.Event) result {
 	return parseEximByGrammar(body, ev)
 }
 
-func eximMarked(rest []byte) bool {
+func eximMarked(rest string) bool {
 	if len(rest) < 4 || rest[0] != ' ' {
 		return false
 	}
-	switch string(rest[1:4]) {
+	switch rest[1:4] {
 	case "<= ", "=> ", "-> ", ">> ", "** ", "== ":
 		return true
 	}
-	return bytes.HasPrefix(rest, []byte(" Completed"))
+	return strings.HasPrefix(rest, " Completed")
 }
 
 // parseEximByGrammar asks the expressions.
-func parseEximByGrammar(body []byte, ev *bounce.Event) result {
+func parseEximByGrammar(body string, ev *bounce.Event) result {
 	m, ok := match(eximLine, body)
 	if !ok {
 		return other
@@ -122,8 +121,8 @@ func parseEximByGrammar(body []byte, ev *bounce.Event) result {
 	rest := m.bytes("rest")
 	switch m.raw("mark") {
 	case "<=":
-		own, _, _ := bytes.Cut(rest, []byte(eximSubject))
-		a, ok := match(eximArrival, append(bytes.Clone(own), ' '))
+		own, _, _ := strings.Cut(rest, eximSubject)
+		a, ok := match(eximArrival, own+" ")
 		if !ok {
 			return unread
 		}
@@ -146,12 +145,12 @@ func parseEximByGrammar(body []byte, ev *bounce.Event) result {
 	return parseEximAttempt(eximDeferred, rest, ev)
 }
 
-func parseEximAttempt(pattern *regexp.Regexp, rest []byte, ev *bounce.Event) result {
+func parseEximAttempt(pattern *regexp.Regexp, rest string, ev *bounce.Event) result {
 	quoted, rest := cutQuoted(rest)
 	var original string
-	if e, ok := match(eximElsewhere, rest); ok && quoted == "" && !eximField.Match(e.bytes("what")) {
+	if e, ok := match(eximElsewhere, rest); ok && quoted == "" && !eximField.MatchString(e.bytes("what")) {
 		original = e.text("orig")
-		rest = append([]byte("elsewhere"), e.bytes("after")...)
+		rest = "elsewhere" + e.bytes("after")
 	}
 	m, ok := match(pattern, rest)
 	if !ok {
@@ -174,13 +173,13 @@ func parseEximAttempt(pattern *regexp.Regexp, rest []byte, ev *bounce.Event) res
 		ev.Recipient = `"` + ev.Recipient[:at] + `"` + ev.Recipient[at:]
 	}
 	if ev.Outcome == bounce.Sent {
-		ev.Onward = eximOnward(string(rest))
+		ev.Onward = eximOnward(rest)
 		return read
 	}
 	message := eximTimes.ReplaceAllString(m.text("message"), "")
 	fields := m.bytes("fields")
 	if pattern == eximDeferred {
-		fields = append(append([]byte{}, fields...), m.bytes("fields2")...)
+		fields = fields + m.bytes("fields2")
 		words := m.text("words")
 		switch {
 		case message == "":
@@ -219,16 +218,16 @@ func eximOnward(success string) string {
 // and puts a plain word in its place:
 //
 //	x R=y T=z: no <"x R=y T=z: no"@b.example> R=dnslookup …
-func cutQuoted(rest []byte) (quoted string, without []byte) {
-	if bytes.HasPrefix(rest, []byte{'"'}) {
+func cutQuoted(rest string) (quoted string, without string) {
+	if strings.HasPrefix(rest, `"`) {
 		return "", rest
 	}
-	for _, at := range eximQuoted.FindAllSubmatchIndex(rest, 4) {
-		orig := string(rest[at[2]:at[3]])
+	for _, at := range eximQuoted.FindAllStringSubmatchIndex(rest, 4) {
+		orig := rest[at[2]:at[3]]
 		end := strings.LastIndex(orig, `"@`)
 		bare := unquote(orig[1:end]) + orig[end+1:]
-		if strings.EqualFold(string(rest[:at[0]]), bare) { // Exim also lower-cases it
-			return clean(orig), append([]byte("quoted"), rest[at[1]:]...)
+		if strings.EqualFold(rest[:at[0]], bare) { // Exim also lower-cases it
+			return clean(orig), "quoted" + rest[at[1]:]
 		}
 	}
 	return "", rest
@@ -253,10 +252,10 @@ func parseEximMessage(ev *bounce.Event, message string) {
 		r.Text = message
 		return
 	}
-	m, ok := match(eximReply, []byte(message))
+	m, ok := match(eximReply, message)
 	if !ok {
 		r.Text = joinLines(message)
-		if s, ok := match(eximSession, []byte(message)); ok {
+		if s, ok := match(eximSession, message); ok {
 			r.Stage = eximStage(s.raw("command"))
 		}
 		return

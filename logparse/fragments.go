@@ -1,6 +1,6 @@
 package logparse
 
-import "bytes"
+import "strings"
 
 // Exim cuts a long line for syslog into fragments, of which only the first has
 // the message's id (src/log.c, write_syslog). A backslash in place of the
@@ -33,7 +33,7 @@ func (p *Parser) join(h *header) bool {
 	if p.pieces == nil {
 		p.pieces = make(map[string]*fragments)
 	}
-	key := string(h.host) + " " + string(h.pid)
+	key := h.host + " " + h.pid
 	f := p.pieces[key]
 	if number == 1 {
 		f = &fragments{Next: 1, Of: of}
@@ -53,7 +53,7 @@ func (p *Parser) join(h *header) bool {
 		return false
 	}
 	delete(p.pieces, key)
-	h.body, h.made = f.Body, true
+	h.body, h.made = string(f.Body), true
 	return true
 }
 
@@ -68,22 +68,22 @@ func (p *Parser) dropPieces() {
 }
 
 // cutFragment reads "[1/2] …" or "[1\2] …".
-func cutFragment(body []byte) (number, of int, newline bool, rest []byte, ok bool) {
+func cutFragment(body string) (number, of int, newline bool, rest string, ok bool) {
 	if len(body) < 6 || body[0] != '[' {
-		return 0, 0, false, nil, false
+		return 0, 0, false, "", false
 	}
-	end := bytes.Index(body[:min(len(body), 12)], []byte("] "))
+	end := strings.Index(body[:min(len(body), 12)], "] ")
 	if end < 0 {
-		return 0, 0, false, nil, false
+		return 0, 0, false, "", false
 	}
-	slash := bytes.IndexAny(body[:end], `/\`)
+	slash := strings.IndexAny(body[:end], `/\`)
 	if slash < 0 {
-		return 0, 0, false, nil, false
+		return 0, 0, false, "", false
 	}
 	number, known := digits(body[1:slash])
 	of, known2 := digits(body[slash+1 : end])
 	if !known || !known2 || number < 1 || of < number || of > 1000 {
-		return 0, 0, false, nil, false
+		return 0, 0, false, "", false
 	}
 	return number, of, body[slash] == '\\' && number < of, body[end+2:], true
 }

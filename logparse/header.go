@@ -1,17 +1,17 @@
 package logparse
 
 import (
-	"bytes"
 	"regexp"
+	"strings"
 )
 
 // header is what stands before a program's own words in a line of a log.
 type header struct {
 	stamp stamp
-	host  []byte // nil where there is none
-	tag   []byte // "postfix/smtp", "exim"; nil where there is none
-	pid   []byte // nil where there is none
-	body  []byte
+	host  string // nil where there is none
+	tag   string // "postfix/smtp", "exim"; nil where there is none
+	pid   string // nil where there is none
+	body  string
 
 	// made tells that the line itself does not hold the body as it is, because
 	// it was put together or taken out of something.
@@ -31,7 +31,7 @@ type header struct {
 //
 // A priority such as <22> may stand before the first two as well, and what
 // keeps logs may put something around a line (wrap.go).
-func cutHeader(line []byte, h *header) bool {
+func cutHeader(line string, h *header) bool {
 	if len(line) > 40 && (line[0] == '{' || line[10] == 'T') {
 		inner, done, ok := unwrap(line, h)
 		if !ok {
@@ -44,7 +44,7 @@ func cutHeader(line []byte, h *header) bool {
 		line = inner
 	}
 	line = cutPriority(line)
-	if version, rest, found := bytes.Cut(line, []byte{' '}); found && len(version) == 1 && version[0] == '1' {
+	if version, rest, found := strings.Cut(line, " "); found && len(version) == 1 && version[0] == '1' {
 		return cutRFC5424(rest, h)
 	}
 	rest, ok := h.stamp.cut(line)
@@ -56,7 +56,7 @@ func cutHeader(line []byte, h *header) bool {
 		return true
 	}
 	var found bool
-	if h.host, rest, found = bytes.Cut(rest, []byte{' '}); !found || len(h.host) == 0 {
+	if h.host, rest, found = strings.Cut(rest, " "); !found || len(h.host) == 0 {
 		return false
 	}
 	return cutTag(rest, h)
@@ -64,13 +64,13 @@ func cutHeader(line []byte, h *header) bool {
 
 // cutTag reads "postfix/smtp[474]: BODY". The tag ends at the first ": ", and
 // holds no space.
-func cutTag(rest []byte, h *header) bool {
-	end := bytes.IndexByte(rest, ' ') - 1
+func cutTag(rest string, h *header) bool {
+	end := strings.IndexByte(rest, ' ') - 1
 	if end < 0 || rest[end] != ':' {
 		return false
 	}
-	h.tag, h.pid = rest[:end], nil
-	if at := bytes.IndexByte(h.tag, '['); at >= 0 {
+	h.tag, h.pid = rest[:end], ""
+	if at := strings.IndexByte(h.tag, '['); at >= 0 {
 		h.tag, h.pid = h.tag[:at], h.tag[at+1:]
 		if n := len(h.pid); n > 0 && h.pid[n-1] == ']' {
 			h.pid = h.pid[:n-1]
@@ -83,15 +83,15 @@ func cutTag(rest []byte, h *header) bool {
 // lead is how the headers of a log begin: lines of one second and one host
 // begin alike, but for the fraction of the second.
 type lead struct {
-	start    []byte // "Nov 23 12:57:36 mx-out1 ", "2026-11-23T12:57:36", "2026-11-23 12:57:36 "
+	start    string // "Nov 23 12:57:36 mx-out1 ", "2026-11-23T12:57:36", "2026-11-23 12:57:36 "
 	fraction bool   // ".123456" may follow, and then host
-	host     []byte // "+00:00 mx-out1 "
+	host     string // "+00:00 mx-out1 "
 	exim     bool   // the body follows
 }
 
 // learn takes the header of a line that cutHeader has read, for the lines
 // behind it. They have its stamp and its host, which h keeps.
-func (l *lead) learn(line []byte, h *header) {
+func (l *lead) learn(line string, h *header) {
 	l.forget()
 	second := len("2026-11-23T12:57:36")
 	switch {
@@ -99,10 +99,10 @@ func (l *lead) learn(line []byte, h *header) {
 		return
 	case h.stamp.exim:
 		if line[4] == '-' && line[10] == ' ' && line[second] == ' ' && !h.stamp.zoned {
-			l.start, l.exim = append(l.start, line[:second+1]...), true
+			l.start, l.exim = strings.Clone(line[:second+1]), true
 		}
 		return
-	case h.host == nil:
+	case h.host == "":
 		return
 	case line[10] == 'T' && '0' <= line[0] && line[0] <= '9':
 		l.fraction = true
@@ -115,25 +115,26 @@ func (l *lead) learn(line []byte, h *header) {
 	for l.fraction && (line[end] == '.' || end > second && '0' <= line[end] && line[end] <= '9') {
 		end++
 	}
-	at := bytes.Index(line[end:], h.host)
+	at := strings.Index(line[end:], h.host)
 	if at < 1 || line[end+at-1] != ' ' {
 		return
 	}
-	l.host = append(l.host[:0], line[end:end+at+len(h.host)+1]...)
-	h.host = l.host[at : at+len(h.host)] // the line's own goes with its block
-	l.start = append(l.start, line[:second]...)
+	// Clones, because a substring would keep its whole block in memory.
+	l.host = strings.Clone(line[end : end+at+len(h.host)+1])
+	h.host = l.host[at : at+len(h.host)]
+	l.start = strings.Clone(line[:second])
 	if !l.fraction {
-		l.start = append(l.start, l.host...)
+		l.start += l.host
 	}
 }
 
-func (l *lead) forget() { *l = lead{start: l.start[:0]} }
+func (l *lead) forget() { *l = lead{} }
 
 // cut takes what was learned off the front of a line: all of its header but the
 // tag. It returns false where the line begins otherwise.
-func (l *lead) cut(line []byte, h *header) (rest []byte, known bool) {
-	if len(l.start) == 0 || len(line) <= len(l.start) || string(line[:len(l.start)]) != string(l.start) {
-		return nil, false
+func (l *lead) cut(line string, h *header) (rest string, known bool) {
+	if len(l.start) == 0 || len(line) <= len(l.start) || line[:len(l.start)] != l.start {
+		return "", false
 	}
 	rest = line[len(l.start):]
 	h.made, h.others = false, nil
@@ -146,8 +147,8 @@ func (l *lead) cut(line []byte, h *header) (rest []byte, known bool) {
 				unit /= 10
 			}
 		}
-		if len(rest) < len(l.host) || string(rest[:len(l.host)]) != string(l.host) {
-			return nil, false
+		if len(rest) < len(l.host) || rest[:len(l.host)] != l.host {
+			return "", false
 		}
 		rest = rest[len(l.host):]
 	}
@@ -156,7 +157,7 @@ func (l *lead) cut(line []byte, h *header) (rest []byte, known bool) {
 }
 
 // cutRest reads what stands behind that.
-func (l *lead) cutRest(rest []byte, h *header) bool {
+func (l *lead) cutRest(rest string, h *header) bool {
 	if l.exim {
 		h.body = rest
 		return true
@@ -166,16 +167,16 @@ func (l *lead) cutRest(rest []byte, h *header) bool {
 
 // takesIn reports whether a line is of the part of Postfix that takes mail in,
 // by what stands behind the host. Every third line is, and tells of no delivery.
-func takesIn(rest []byte) bool {
+func takesIn(rest string) bool {
 	const tag = "postfix/smtpd["
-	return len(rest) > len(tag) && string(rest[:len(tag)]) == tag
+	return len(rest) > len(tag) && rest[:len(tag)] == tag
 }
 
-func cutPriority(line []byte) []byte {
+func cutPriority(line string) string {
 	if len(line) < 3 || line[0] != '<' {
 		return line
 	}
-	end := bytes.IndexByte(line[:min(len(line), 5)], '>')
+	end := strings.IndexByte(line[:min(len(line), 5)], '>')
 	if end < 2 {
 		return line
 	}
@@ -189,34 +190,34 @@ func cutPriority(line []byte) []byte {
 
 // cutRFC5424 reads STAMP HOST APP PID MSGID DATA BODY. Postfix's daemon name
 // is lost in this form, and rsyslog leaves a space before the body.
-func cutRFC5424(rest []byte, h *header) bool {
+func cutRFC5424(rest string, h *header) bool {
 	rest, ok := h.stamp.cut(rest)
 	if !ok {
 		return false
 	}
-	var fields [4][]byte // host, app, pid, msgid
+	var fields [4]string // host, app, pid, msgid
 	for i := range fields {
 		var found bool
-		if fields[i], rest, found = bytes.Cut(rest, []byte{' '}); !found {
+		if fields[i], rest, found = strings.Cut(rest, " "); !found {
 			return false
 		}
 	}
 	h.host, h.tag, h.pid = fields[0], fields[1], fields[2]
-	if rest, ok = bytes.CutPrefix(rest, []byte("-")); !ok {
+	if rest, ok = strings.CutPrefix(rest, "-"); !ok {
 		if rest, ok = cutStructuredData(rest); !ok {
 			return false
 		}
 	}
-	if rest, ok = bytes.CutPrefix(rest, []byte(" ")); !ok {
+	if rest, ok = strings.CutPrefix(rest, " "); !ok {
 		return false
 	}
-	h.body = bytes.TrimPrefix(bytes.TrimPrefix(rest, []byte(" ")), []byte("\ufeff"))
+	h.body = strings.TrimPrefix(strings.TrimPrefix(rest, " "), "\ufeff")
 	return cutOwnStamp(h)
 }
 
 // cutStructuredData takes `[meta sequenceId="29"][x y="a \"b\""]` off, which
 // syslog-ng adds.
-func cutStructuredData(rest []byte) ([]byte, bool) {
+func cutStructuredData(rest string) (string, bool) {
 	cut := false
 	for len(rest) > 0 && rest[0] == '[' {
 		end, quoted := 1, false
@@ -229,7 +230,7 @@ func cutStructuredData(rest []byte) ([]byte, bool) {
 			}
 		}
 		if end >= len(rest) {
-			return nil, false
+			return "", false
 		}
 		rest, cut = rest[end+1:], true
 	}

@@ -12,7 +12,6 @@
 package logparse
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -169,7 +168,7 @@ func (p *Parser) TakeUnparsed() []bounce.Unparsed {
 		all = append(all, *u)
 	}
 	clear(p.unread)
-	slices.SortFunc(all, func(a, b bounce.Unparsed) int { return bytes.Compare([]byte(a.Shape), []byte(b.Shape)) })
+	slices.SortFunc(all, func(a, b bounce.Unparsed) int { return strings.Compare(a.Shape, b.Shape) })
 	return all
 }
 
@@ -177,14 +176,14 @@ func (p *Parser) TakeUnparsed() []bounce.Unparsed {
 // each event, in order, and returns how many lines there were. An event is only
 // valid during the call, which may change it, and its strings lie in the block.
 func (p *Parser) Parse(text string, yield func(*bounce.Event)) int {
-	block := []byte(text)
+	block := text
 	before := p.counts.Lines
 	for len(block) > 0 {
 		line := block
-		if end := bytes.IndexByte(block, '\n'); end >= 0 {
+		if end := strings.IndexByte(block, '\n'); end >= 0 {
 			line, block = block[:end], block[end+1:]
 		} else {
-			block = nil
+			block = ""
 		}
 		p.Line(line, yield)
 	}
@@ -196,7 +195,7 @@ func (p *Parser) Parse(text string, yield func(*bounce.Event)) int {
 const longest = 32 << 10
 
 // Line reads one line without its newline.
-func (p *Parser) Line(line []byte, yield func(*bounce.Event)) {
+func (p *Parser) Line(line string, yield func(*bounce.Event)) {
 	p.counts.Lines++
 	if n := len(line); n > 0 && line[n-1] == '\r' {
 		line = line[:n-1]
@@ -229,7 +228,7 @@ func (p *Parser) Line(line []byte, yield func(*bounce.Event)) {
 				return
 			}
 			cutOwnStamp(h)
-			h.body = h.body[len(bracketed.Find(h.body)):]
+			h.body = h.body[len(bracketed.FindString(h.body)):]
 		}
 		h.body = h.body[:min(len(h.body), longest)]
 		switch g.parse(h, &p.event) {
@@ -244,10 +243,10 @@ func (p *Parser) Line(line []byte, yield func(*bounce.Event)) {
 				return
 			}
 			if h.made {
-				line = fmt.Appendf(nil, "%s %s: %s", h.host, h.tag, h.body)
+				line = h.host + " " + h.tag + ": " + h.body
 			}
 			if p.event.Outcome == bounce.Sent {
-				p.event.ID = bounce.NewSuccessID(p.seconds, xxhash.Sum64(line))
+				p.event.ID = bounce.NewSuccessID(p.seconds, xxhash.Sum64String(line))
 			} else {
 				p.event.ID = bounce.NewEventID(p.seconds, line)
 			}
@@ -275,9 +274,9 @@ func (p *Parser) yieldEach(others []string, yield func(*bounce.Event)) {
 
 // hostName returns the name of the host, which is nearly always that of the
 // line before.
-func (p *Parser) hostName(raw []byte) string {
-	if string(raw) != p.hostRaw {
-		p.hostRaw = string(raw)
+func (p *Parser) hostName(raw string) string {
+	if raw != p.hostRaw {
+		p.hostRaw = raw
 		p.host = clean(raw)
 	}
 	return p.host
@@ -286,9 +285,9 @@ func (p *Parser) hostName(raw []byte) string {
 // maxShapes bounds what is remembered of lines that are not understood.
 const maxShapes = 100
 
-func (p *Parser) noteUnparsed(mta bounce.MTA, body []byte) {
+func (p *Parser) noteUnparsed(mta bounce.MTA, body string) {
 	if p.hide != nil {
-		body = []byte(p.hide(clean(body)))
+		body = p.hide(clean(body))
 	}
 	s := shape{mta, shapeOf(body)}
 	u := p.unread[s]
@@ -304,10 +303,10 @@ func (p *Parser) noteUnparsed(mta bounce.MTA, body []byte) {
 
 // shapeOf takes out of a line what varies: values in brackets, words with
 // digits, and all that follows the first hundred bytes.
-func shapeOf(body []byte) string {
+func shapeOf(body string) string {
 	var out []byte
 	depth := 0
-	for _, c := range body[:min(len(body), 300)] {
+	for _, c := range []byte(body[:min(len(body), 300)]) {
 		switch {
 		case c == '<' || c == '[':
 			if depth == 0 {

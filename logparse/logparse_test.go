@@ -1,12 +1,10 @@
 package logparse_test
 
 import (
-	"bytes"
 	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -557,15 +555,14 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			f.Fatal(err)
 		}
-		for line := range bytes.Lines(text) {
+		for line := range strings.Lines(string(text)) {
 			f.Add(line)
 		}
 	}
-	f.Fuzz(func(t *testing.T, text []byte) {
+	f.Fuzz(func(t *testing.T, text string) {
 		p := newParser(t, "")
-		given := slices.Clone(text)
 		var all []bounce.Event
-		p.Parse(string(text), func(ev *bounce.Event) { all = append(all, *ev) })
+		p.Parse(text, func(ev *bounce.Event) { all = append(all, *ev) })
 		for _, ev := range all {
 			for _, s := range []string{ev.Host, ev.QueueID, ev.Recipient, ev.OriginalRecipient, ev.Sender, ev.MessageID, ev.Reply.Text, ev.Reply.RelayHost} {
 				if s != strings.ToValidUTF8(s, "") || strings.ContainsAny(s, "\x00\x1b\n\r\u202e") {
@@ -575,9 +572,6 @@ func FuzzParse(f *testing.F) {
 			if ev.Kind == bounce.EventAttempt && ev.Outcome == "" {
 				t.Errorf("an attempt without an outcome: %+v", ev)
 			}
-		}
-		if !bytes.Equal(text, given) {
-			t.Error("the block was changed")
 		}
 		if state := p.State(); state != nil {
 			if _, err := logparse.New(logparse.Options{State: state}); err != nil {

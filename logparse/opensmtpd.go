@@ -1,8 +1,8 @@
 package logparse
 
 import (
-	"bytes"
 	"regexp"
+	"strings"
 
 	"github.com/bouncetail/bouncetail/bounce"
 )
@@ -35,13 +35,13 @@ var opensmtpdExpired = regexp.MustCompile(`^(?:relay|delivery): Expire for (?P<i
 	`from=<(?P<from>` + address + `)>, to=<(?P<to>` + address + `)>, rcpt=<(?P<rcpt>` + address + `)>, delay=[^,]*, stat=(?P<stat>.*)$`)
 
 func claimsOpenSMTPD(h *header) bool {
-	return string(h.tag) == "smtpd" || string(h.tag) == "opensmtpd"
+	return h.tag == "smtpd" || h.tag == "opensmtpd"
 }
 
 func parseOpenSMTPD(h *header, ev *bounce.Event) result {
 	start := h.body[:min(len(h.body), 48)]
 	*ev = bounce.Event{Delivery: bounce.Delivery{MTA: bounce.OpenSMTPD}}
-	if bytes.Contains(start, []byte(": Expire for ")) {
+	if strings.Contains(start, ": Expire for ") {
 		m, ok := match(opensmtpdExpired, h.body)
 		if !ok {
 			return unread
@@ -54,7 +54,7 @@ func parseOpenSMTPD(h *header, ev *bounce.Event) result {
 		ev.Reply.Text = m.text("stat")
 		return read
 	}
-	if !bytes.Contains(start, []byte(" evpid=")) || !bytes.Contains(h.body, []byte(" result=")) {
+	if !strings.Contains(start, " evpid=") || !strings.Contains(h.body, " result=") {
 		return other
 	}
 	m, ok := match(opensmtpdAttempt, h.body)

@@ -2,7 +2,6 @@ package logparse
 
 import (
 	"strings"
-	"unsafe"
 
 	"github.com/bouncetail/bouncetail/bounce"
 )
@@ -13,14 +12,9 @@ import (
 // grammar: what is unusual is left to them, and a test holds both against each
 // other.
 
-// inBlock returns a text that lies in the block, and is valid as long as that is
-// left alone.
-func inBlock(raw []byte) string { return unsafe.String(unsafe.SliceData(raw), len(raw)) }
-
 // plainPostfix reads a line in its usual form. It returns false where the
 // expressions have to look at it.
-func plainPostfix(body []byte, ev *bounce.Event) bool {
-	line := inBlock(body)
+func plainPostfix(line string, ev *bounce.Event) bool {
 	colon := alphanumerics(line)
 	if colon < 5 || colon > 24 || len(line) < colon+len(": removed") || line[colon:colon+2] != ": " {
 		return false
@@ -224,8 +218,7 @@ func alphanumerics(s string) int {
 // plainExim reads an arrival, an end, or a delivery that succeeded or that
 // another server refused in its usual form; id is how long the message's id is.
 // It returns false where the expressions have to look at it.
-func plainExim(body []byte, id int, ev *bounce.Event) bool {
-	line := inBlock(body)
+func plainExim(line string, id int, ev *bounce.Event) bool {
 	rest := line[id+1:]
 	if ev.QueueID = line[:id]; !plainEximID(ev.QueueID) {
 		return false
@@ -357,7 +350,7 @@ func plainErrno(s string) bool {
 		return false
 	}
 	number := strings.TrimPrefix(s[1:len(s)-1], "-")
-	_, ok := digits([]byte(number))
+	_, ok := digits(number)
 	return ok && number != ""
 }
 

@@ -1,12 +1,12 @@
 package logparse
 
 import (
-	"bytes"
 	"io"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/klauspost/compress/gzip"
@@ -17,9 +17,9 @@ import (
 // agree holds the plain reading of a body against the grammar. Of a line that
 // no Postfix writes, the plain reading may make something where the grammar
 // makes nothing.
-func agree(t *testing.T, body []byte, real bool) (plain bool) {
+func agree(t *testing.T, body string, real bool) (plain bool) {
 	t.Helper()
-	colon := bytes.Index(body[:min(len(body), 26)], []byte(": "))
+	colon := strings.Index(body[:min(len(body), 26)], ": ")
 	if colon < 5 {
 		return false
 	}
@@ -35,7 +35,7 @@ func agree(t *testing.T, body []byte, real bool) (plain bool) {
 }
 
 // agreeExim does the same for a body of Exim.
-func agreeExim(t *testing.T, body []byte, real bool) (plain bool) {
+func agreeExim(t *testing.T, body string, real bool) (plain bool) {
 	t.Helper()
 	id := 16
 	if len(body) <= id || !eximMarked(body[id:]) {
@@ -74,12 +74,12 @@ func TestPlainReadingAgreesWithTheGrammar(t *testing.T) {
 			t.Fatal(err)
 		}
 		f.Close()
-		for line := range bytes.Lines(text) {
+		for line := range strings.Lines(string(text)) {
 			var h header
-			if !cutHeader(bytes.TrimSuffix(line, []byte("\n")), &h) {
+			if !cutHeader(strings.TrimSuffix(line, "\n"), &h) {
 				continue
 			}
-			if string(h.tag) == "postfix/smtpd" {
+			if h.tag == "postfix/smtpd" {
 				taken++
 				if got := parsePostfix(&h, new(bounce.Event)); got != other {
 					t.Errorf("what takes mail in tells of a delivery (%d): %s", got, line)
@@ -88,7 +88,7 @@ func TestPlainReadingAgreesWithTheGrammar(t *testing.T) {
 			if claimsPostfix(&h) && agree(t, h.body, true) || claimsExim(&h) && agreeExim(t, h.body, true) {
 				plain++
 				for _, mark := range []string{", status=bounced (host ", ", status=deferred (host ", " ** ", " == "} {
-					if bytes.Contains(h.body, []byte(mark)) {
+					if strings.Contains(h.body, mark) {
 						failed++
 						break
 					}
@@ -117,10 +117,10 @@ func FuzzPlainReading(f *testing.F) {
 		"1xVTbv-00000r-1v ** a@b.example R=dnslookup T=remote_smtp H=mx.b.example [192.0.2.1]: SMTP error from remote mail server after RCPT TO:<a@b.example>: 550 5.1.1 No such user",
 		"1xVTbv-00000r-1v == a@b.example R=dnslookup T=remote_smtp defer (-44) H=mx.b.example [192.0.2.1]: SMTP error from remote mail server after end of data: 450-4.2.1 a\\n450 b",
 	} {
-		f.Add([]byte(body))
+		f.Add(body)
 	}
-	f.Fuzz(func(t *testing.T, body []byte) {
-		if bytes.IndexByte(body, '\n') < 0 {
+	f.Fuzz(func(t *testing.T, body string) {
+		if strings.IndexByte(body, '\n') < 0 {
 			agree(t, body, false)
 			agreeExim(t, body, false)
 		}
@@ -164,16 +164,16 @@ func TestKnownHeadersAreReadAsNewOnes(t *testing.T) {
 			for _, line := range lines {
 				var l lead
 				var known, anew header
-				if !cutHeader([]byte(first), &known) {
+				if !cutHeader(first, &known) {
 					continue
 				}
-				l.learn([]byte(first), &known)
-				rest, ok := l.cut([]byte(line), &known)
+				l.learn(first, &known)
+				rest, ok := l.cut(line, &known)
 				if !ok {
 					continue
 				}
 				whole := l.cutRest(rest, &known)
-				if want := cutHeader([]byte(line), &anew); whole != want || whole && !reflect.DeepEqual(known, anew) {
+				if want := cutHeader(line, &anew); whole != want || whole && !reflect.DeepEqual(known, anew) {
 					t.Errorf("%q behind %q: %v\n got %+v\nwant %+v", line, first, whole, known, anew)
 				}
 			}

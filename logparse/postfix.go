@@ -1,7 +1,6 @@
 package logparse
 
 import (
-	"bytes"
 	"regexp"
 	"strings"
 
@@ -95,7 +94,7 @@ func cutInReplyTo(reason string) (text, command string) {
 const suspended = "delivery temporarily suspended: "
 
 func claimsPostfix(h *header) bool {
-	return len(h.tag) >= 7 && string(h.tag[:7]) == "postfix" || bytes.IndexByte(h.tag, '/') > 0
+	return len(h.tag) >= 7 && h.tag[:7] == "postfix" || strings.IndexByte(h.tag, '/') > 0
 }
 
 func parsePostfix(h *header, ev *bounce.Event) result {
@@ -104,7 +103,7 @@ func parsePostfix(h *header, ev *bounce.Event) result {
 	}
 	// The literals turn most lines away; each is looked for only where its
 	// pattern has it, right behind the queue ID.
-	colon := bytes.IndexByte(h.body[:min(len(h.body), 26)], ':')
+	colon := strings.IndexByte(h.body[:min(len(h.body), 26)], ':')
 	if colon < 5 || len(h.body) < colon+9 || h.body[colon+1] != ' ' || !postfixEvent(h.body[colon+2:]) {
 		return other
 	}
@@ -113,16 +112,16 @@ func parsePostfix(h *header, ev *bounce.Event) result {
 }
 
 // postfixEvent reports whether what follows a queue ID may be of interest.
-func postfixEvent(rest []byte) bool {
+func postfixEvent(rest string) bool {
 	switch rest[0] {
 	case 't':
-		return string(rest[:4]) == "to=<"
+		return rest[:4] == "to=<"
 	case 'f':
-		return string(rest[:6]) == "from=<"
+		return rest[:6] == "from=<"
 	case 'm':
-		return string(rest[:7]) == "message"
+		return rest[:7] == "message"
 	case 'r':
-		return string(rest[:7]) == "removed"
+		return rest[:7] == "removed"
 	}
 	return false
 }
@@ -130,9 +129,9 @@ func postfixEvent(rest []byte) bool {
 // parsePostfixByGrammar asks the expressions.
 func parsePostfixByGrammar(h *header, colon int, ev *bounce.Event) result {
 	switch rest := h.body[colon+2:]; {
-	case bytes.HasPrefix(rest, []byte("to=<")):
+	case strings.HasPrefix(rest, "to=<"):
 		return parsePostfixDelivery(h, ev)
-	case bytes.HasPrefix(rest, []byte("from=<")):
+	case strings.HasPrefix(rest, "from=<"):
 		m, ok := match(postfixSender, h.body)
 		if !ok {
 			return other
@@ -143,14 +142,14 @@ func parsePostfixByGrammar(h *header, colon int, ev *bounce.Event) result {
 		}
 		ev.QueueID, ev.Sender, ev.HasSender = m.raw("id"), m.text("from"), true
 		return read
-	case bytes.HasPrefix(rest, []byte("message-id=")):
+	case strings.HasPrefix(rest, "message-id="):
 		m, ok := match(postfixMessageID, h.body)
 		if !ok {
 			return other
 		}
 		ev.Kind, ev.QueueID, ev.MessageID = bounce.EventMessage, m.raw("id"), m.text("messageid")
 		return read
-	case bytes.HasPrefix(rest, []byte("removed")):
+	case strings.HasPrefix(rest, "removed"):
 		m, ok := match(postfixRemoved, h.body)
 		if !ok {
 			return other
@@ -164,7 +163,7 @@ func parsePostfixByGrammar(h *header, colon int, ev *bounce.Event) result {
 func parsePostfixDelivery(h *header, ev *bounce.Event) result {
 	m, ok := match(postfixDelivery, h.body)
 	if !ok {
-		if bytes.Contains(h.body, []byte(", status=")) {
+		if strings.Contains(h.body, ", status=") {
 			return unread
 		}
 		return other
@@ -212,7 +211,7 @@ func parsePostfixReason(r *bounce.Reply, reason string) {
 		if !strings.Contains(text, form.literal) {
 			continue
 		}
-		m, ok := match(form.pattern, []byte(text))
+		m, ok := match(form.pattern, text)
 		if !ok {
 			continue
 		}

@@ -174,19 +174,19 @@ func setPort(r *bounce.Reply, port string) {
 // groups gives the named groups of a match as strings.
 type groups struct {
 	re *regexp.Regexp
-	in []byte
+	in string
 	at []int
 }
 
-func match(re *regexp.Regexp, in []byte) (groups, bool) {
-	at := re.FindSubmatchIndex(in)
+func match(re *regexp.Regexp, in string) (groups, bool) {
+	at := re.FindStringSubmatchIndex(in)
 	return groups{re, in, at}, at != nil
 }
 
-func (g groups) bytes(name string) []byte {
+func (g groups) bytes(name string) string {
 	i := 2 * g.re.SubexpIndex(name)
 	if g.at[i] < 0 {
-		return nil
+		return ""
 	}
 	return g.in[g.at[i]:g.at[i+1]]
 }
@@ -196,4 +196,4 @@ func (g groups) text(name string) string { return clean(g.bytes(name)) }
 func (g groups) has(name string) bool { return g.at[2*g.re.SubexpIndex(name)] >= 0 }
 
 // raw returns a queue ID or a code, which the pattern has already restricted.
-func (g groups) raw(name string) string { return string(g.bytes(name)) }
+func (g groups) raw(name string) string { return g.bytes(name) }

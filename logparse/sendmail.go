@@ -1,7 +1,6 @@
 package logparse
 
 import (
-	"bytes"
 	"regexp"
 	"strings"
 
@@ -41,19 +40,19 @@ var (
 )
 
 func claimsSendmail(h *header) bool {
-	return bytes.HasPrefix(h.tag, []byte("sendmail")) || bytes.HasPrefix(h.tag, []byte("sm-"))
+	return strings.HasPrefix(h.tag, "sendmail") || strings.HasPrefix(h.tag, "sm-")
 }
 
 func parseSendmail(h *header, ev *bounce.Event) result {
 	*ev = bounce.Event{Delivery: bounce.Delivery{MTA: bounce.Sendmail}}
-	colon := bytes.Index(h.body[:min(len(h.body), 22)], []byte(": "))
+	colon := strings.Index(h.body[:min(len(h.body), 22)], ": ")
 	if colon < 8 {
 		return other
 	}
 	switch rest := h.body[colon+2:]; {
-	case bytes.HasPrefix(rest, []byte("to=")):
+	case strings.HasPrefix(rest, "to="):
 		return parseSendmailAttempt(h, ev)
-	case bytes.HasPrefix(rest, []byte("from=")):
+	case strings.HasPrefix(rest, "from="):
 		m, ok := match(sendmailSender, h.body)
 		if !ok {
 			return other
@@ -62,12 +61,12 @@ func parseSendmail(h *header, ev *bounce.Event) result {
 		ev.Sender = bare(m.text("from"))
 		ev.MessageID = strings.TrimSuffix(strings.TrimPrefix(m.text("messageid"), "<"), ">")
 		return read
-	case bytes.HasPrefix(rest, []byte("done; ")):
+	case strings.HasPrefix(rest, "done; "):
 		if m, ok := match(sendmailDone, h.body); ok {
 			ev.Kind, ev.QueueID = bounce.EventRemoved, m.raw("id")
 			return read
 		}
-	case bytes.Contains(rest, []byte(": Cannot send message ")):
+	case strings.Contains(rest, ": Cannot send message "):
 		if m, ok := match(sendmailGaveUp, h.body); ok {
 			ev.Kind, ev.QueueID = bounce.EventGaveUp, m.raw("id")
 			return read
@@ -79,7 +78,7 @@ func parseSendmail(h *header, ev *bounce.Event) result {
 func parseSendmailAttempt(h *header, ev *bounce.Event) result {
 	m, ok := match(sendmailAttempt, h.body)
 	if !ok {
-		if bytes.Contains(h.body, []byte(", stat=")) {
+		if strings.Contains(h.body, ", stat=") {
 			return unread
 		}
 		return other

@@ -2,9 +2,9 @@ package logparse
 
 import (
 	"bufio"
-	"bytes"
 	"errors"
 	"io"
+	"strings"
 	"time"
 )
 
@@ -19,10 +19,10 @@ type stamp struct {
 }
 
 // cut reads a stamp and the space behind it off the front of a line.
-func (s *stamp) cut(line []byte) (rest []byte, ok bool) {
+func (s *stamp) cut(line string) (rest string, ok bool) {
 	*s = stamp{}
 	if len(line) < 16 {
-		return nil, false
+		return "", false
 	}
 	if c := line[0]; '0' <= c && c <= '9' {
 		if line[10] == '.' {
@@ -37,15 +37,15 @@ func (s *stamp) cut(line []byte) (rest []byte, ok bool) {
 }
 
 // cutUnix reads "1795438932.759177 ".
-func (s *stamp) cutUnix(line []byte) ([]byte, bool) {
-	end := bytes.IndexByte(line[:min(len(line), 24)], ' ')
+func (s *stamp) cutUnix(line string) (string, bool) {
+	end := strings.IndexByte(line[:min(len(line), 24)], ' ')
 	seconds, ok := digits(line[:10])
 	if end < 12 || !ok {
-		return nil, false
+		return "", false
 	}
 	fraction, ok := digits(line[11:end])
 	if !ok {
-		return nil, false
+		return "", false
 	}
 	for range 9 - (end - 11) {
 		fraction *= 10
@@ -56,16 +56,16 @@ func (s *stamp) cutUnix(line []byte) ([]byte, bool) {
 
 // cutFull reads "Mon 2026-11-23 12:57:36 UTC ". Of other zones the short name
 // says too little, and the setting counts.
-func (s *stamp) cutFull(line []byte) ([]byte, bool) {
+func (s *stamp) cutFull(line string) (string, bool) {
 	if len(line) < 28 || line[14] != ' ' || line[23] != ' ' {
-		return nil, false
+		return "", false
 	}
 	if _, ok := s.cutISO(line[4:]); !ok {
-		return nil, false
+		return "", false
 	}
-	zone, rest, found := bytes.Cut(line[24:], []byte{' '})
+	zone, rest, found := strings.Cut(line[24:], " ")
 	if !found || len(zone) > 6 {
-		return nil, false
+		return "", false
 	}
 	s.exim = false
 	if string(zone) == "UTC" || string(zone) == "GMT" {
@@ -76,7 +76,7 @@ func (s *stamp) cutFull(line []byte) ([]byte, bool) {
 
 // cutTraditional reads "Nov  3 12:57:36 " (RFC 3164), and with a fraction as
 // journalctl -o short-precise has it.
-func (s *stamp) cutTraditional(line []byte) ([]byte, bool) {
+func (s *stamp) cutTraditional(line string) (string, bool) {
 	const months = "JanFebMarAprMayJunJulAugSepOctNovDec"
 	for m := range 12 {
 		if string(line[:3]) == months[3*m:3*m+3] {
@@ -84,7 +84,7 @@ func (s *stamp) cutTraditional(line []byte) ([]byte, bool) {
 		}
 	}
 	if s.month == 0 || line[3] != ' ' || line[6] != ' ' || line[15] != ' ' && line[15] != '.' {
-		return nil, false
+		return "", false
 	}
 	day := line[4:6]
 	if day[0] == ' ' {
@@ -92,19 +92,19 @@ func (s *stamp) cutTraditional(line []byte) ([]byte, bool) {
 	}
 	var ok bool
 	if s.day, ok = digits(day); !ok {
-		return nil, false
+		return "", false
 	}
 	rest := line[16:]
 	if line[15] == '.' {
 		var found bool
-		if _, rest, found = bytes.Cut(rest, []byte{' '}); !found {
-			return nil, false
+		if _, rest, found = strings.Cut(rest, " "); !found {
+			return "", false
 		}
 	}
 	return rest, s.cutClock(line[7:15])
 }
 
-func (s *stamp) cutClock(b []byte) bool {
+func (s *stamp) cutClock(b string) bool {
 	var ok [3]bool
 	s.hour, ok[0] = digits(b[0:2])
 	s.minute, ok[1] = digits(b[3:5])
@@ -116,9 +116,9 @@ func (s *stamp) cutClock(b []byte) bool {
 // cutISO reads RFC 3339 ("2026-11-23T12:57:36.123+01:00 ", also with Z or
 // +0100) and Exim's own form, with a space in place of the T and, by
 // log_selector, " +0100", milliseconds and "[pid]" behind.
-func (s *stamp) cutISO(line []byte) ([]byte, bool) {
+func (s *stamp) cutISO(line string) (string, bool) {
 	if len(line) < 20 || line[4] != '-' || line[7] != '-' || line[10] != 'T' && line[10] != ' ' {
-		return nil, false
+		return "", false
 	}
 	var ok [3]bool
 	var month int
@@ -126,7 +126,7 @@ func (s *stamp) cutISO(line []byte) ([]byte, bool) {
 	month, ok[1] = digits(line[5:7])
 	s.day, ok[2] = digits(line[8:10])
 	if ok != [3]bool{true, true, true} || month < 1 || month > 12 || !s.cutClock(line[11:19]) {
-		return nil, false
+		return "", false
 	}
 	s.month = time.Month(month)
 	s.exim = line[10] == ' '
@@ -143,7 +143,7 @@ func (s *stamp) cutISO(line []byte) ([]byte, bool) {
 	}
 	rest, known := s.cutZone(rest)
 	if !known || len(rest) == 0 || rest[0] != ' ' {
-		return nil, false
+		return "", false
 	}
 	rest = rest[1:]
 	if s.exim && len(rest) > 0 && rest[0] == '[' {
@@ -159,7 +159,7 @@ func (s *stamp) cutISO(line []byte) ([]byte, bool) {
 	return rest, true
 }
 
-func (s *stamp) cutZone(b []byte) ([]byte, bool) {
+func (s *stamp) cutZone(b string) (string, bool) {
 	if len(b) == 0 || b[0] == ' ' {
 		return b, true
 	}
@@ -168,7 +168,7 @@ func (s *stamp) cutZone(b []byte) ([]byte, bool) {
 		return b[1:], true
 	}
 	if b[0] != '+' && b[0] != '-' || len(b) < 5 {
-		return nil, false
+		return "", false
 	}
 	hours, ok := digits(b[1:3])
 	minutesAt := 3
@@ -176,11 +176,11 @@ func (s *stamp) cutZone(b []byte) ([]byte, bool) {
 		minutesAt = 4
 	}
 	if !ok || len(b) < minutesAt+2 {
-		return nil, false
+		return "", false
 	}
 	minutes, ok := digits(b[minutesAt : minutesAt+2])
 	if !ok {
-		return nil, false
+		return "", false
 	}
 	s.zoned, s.offset = true, hours*3600+minutes*60
 	if b[0] == '-' {
@@ -189,7 +189,7 @@ func (s *stamp) cutZone(b []byte) ([]byte, bool) {
 	return b[minutesAt+2:], true
 }
 
-func digits(b []byte) (n int, ok bool) {
+func digits(b string) (n int, ok bool) {
 	for _, c := range b {
 		if c < '0' || '9' < c {
 			return 0, false
@@ -411,7 +411,7 @@ func (y *years) withinAYear(bytes, archived int64) bool {
 }
 
 // take takes the next line. It returns false when enough is known.
-func (y *years) take(line []byte) bool {
+func (y *years) take(line string) bool {
 	var h header
 	if len(line) == 0 || !cutHeader(line, &h) {
 		return true
@@ -447,7 +447,7 @@ func (y *years) readAll(r io.Reader, size int64) error {
 			}
 		}
 		whole := err == nil
-		if !y.take(line) {
+		if !y.take(string(line)) {
 			return nil
 		}
 		for !whole && errors.Is(err, bufio.ErrBufferFull) { // the rest of a long line
@@ -479,11 +479,11 @@ func (y *years) sample(f io.ReadSeeker, size int64) error {
 		if err != nil && err != io.ErrUnexpectedEOF && err != io.EOF {
 			return err
 		}
-		text := buf[:n]
+		text := string(buf[:n])
 		if at > 0 { // a line may have begun before
-			text = text[bytes.IndexByte(text, '\n')+1:]
+			text = text[strings.IndexByte(text, '\n')+1:]
 		}
-		for line := range bytes.Lines(text) {
+		for line := range strings.Lines(text) {
 			if line[len(line)-1] == '\n' && !y.take(line) {
 				return nil
 			}

@@ -1,9 +1,9 @@
 package logparse
 
 import (
-	"bytes"
 	"encoding/json"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -30,18 +30,18 @@ type journalEntry struct {
 //	2026-11-23T12:57:36.123456789Z stdout F Nov 23 12:57:36 mx postfix/smtp[4]: …        Kubernetes
 //
 // Where the journal's JSON form is around it, it fills the header itself.
-func unwrap(line []byte, h *header) (inner []byte, done, ok bool) {
+func unwrap(line string, h *header) (inner string, done, ok bool) {
 	if len(line) > 0 && line[0] == '{' {
 		return unwrapJSON(line, h)
 	}
 	// CRI: a stamp with a T at its place, the stream, F for a full line.
 	if len(line) > 40 && line[10] == 'T' && line[4] == '-' {
-		at := bytes.IndexByte(line[:40], ' ')
+		at := strings.IndexByte(line[:40], ' ')
 		if at < 0 {
 			return line, false, true
 		}
 		for _, stream := range [...]string{"stdout F ", "stderr F "} {
-			if rest, found := bytes.CutPrefix(line[at+1:], []byte(stream)); found {
+			if rest, found := strings.CutPrefix(line[at+1:], stream); found {
 				return rest, false, true
 			}
 		}
@@ -49,35 +49,35 @@ func unwrap(line []byte, h *header) (inner []byte, done, ok bool) {
 	return line, false, true
 }
 
-func unwrapJSON(line []byte, h *header) (inner []byte, done, ok bool) {
+func unwrapJSON(line string, h *header) (inner string, done, ok bool) {
 	// A literal turns other programs' JSON away before it is taken apart.
-	if !bytes.Contains(line, []byte(`"MESSAGE"`)) && !bytes.Contains(line, []byte(`"log"`)) {
-		return nil, false, false
+	if !strings.Contains(line, `"MESSAGE"`) && !strings.Contains(line, `"log"`) {
+		return "", false, false
 	}
 	var e journalEntry
-	if err := json.Unmarshal(line, &e); err != nil {
-		return nil, false, false
+	if err := json.Unmarshal([]byte(line), &e); err != nil {
+		return "", false, false
 	}
 	if e.Log != nil {
-		return bytes.TrimRight([]byte(*e.Log), "\r\n"), false, true
+		return strings.TrimRight(*e.Log, "\r\n"), false, true
 	}
 	micros, err := strconv.ParseInt(e.Realtime, 10, 64)
 	if err != nil || !h.setMessage(e.Message) {
-		return nil, false, false
+		return "", false, false
 	}
-	h.tag, h.host, h.pid = []byte(e.Identifier), []byte(e.Host), []byte(e.PID)
+	h.tag, h.host, h.pid = e.Identifier, e.Host, e.PID
 	if len(h.tag) == 0 {
-		h.tag = []byte(e.Command)
+		h.tag = e.Command
 	}
 	h.stamp.set(time.UnixMicro(micros))
-	return nil, true, true
+	return "", true, true
 }
 
 // setMessage takes the body out of the journal's MESSAGE.
 func (h *header) setMessage(raw json.RawMessage) bool {
 	var text string
 	if json.Unmarshal(raw, &text) == nil && len(raw) > 0 && raw[0] == '"' {
-		h.body = []byte(text)
+		h.body = text
 		return true
 	}
 	var numbers []uint8
@@ -88,7 +88,7 @@ func (h *header) setMessage(raw json.RawMessage) bool {
 	for _, v := range values {
 		numbers = append(numbers, byte(v))
 	}
-	h.body = numbers
+	h.body = string(numbers)
 	return true
 }
 

@@ -161,7 +161,7 @@ func TestExpiryOfOneRecipientHasAnIDOfItsOwn(t *testing.T) {
 		q.Apply(&ev, func(*bounce.Delivery) {})
 	}
 	ev := gaveUp("A1")
-	ev.ID = bounce.NewEventID(7, []byte("status=expired"))
+	ev.ID = bounce.NewEventID(7, "status=expired")
 	q.Apply(&ev, func(d *bounce.Delivery) { ids = append(ids, d.ID) })
 	if len(ids) != 2 || ids[0] == ids[1] {
 		t.Errorf("ids of two recipients that expire with one line: %v, want two that differ", ids)

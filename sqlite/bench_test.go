@@ -30,7 +30,7 @@ func BenchmarkSave(b *testing.B) {
 					n++
 					at := day.Add(time.Duration(n) * 7 * time.Millisecond)
 					line := fmt.Append(nil, n)
-					eventID := bounce.NewEventID(uint32(at.Unix()), line)
+					eventID := bounce.NewEventID(uint32(at.Unix()), string(line))
 					if rng.IntN(100) < 85 {
 						to := bounce.Address{Normal: fmt.Sprintf("user%d@example.com", rng.IntN(500_000))}
 						batch.Successes = append(batch.Successes, bounce.Success{ID: eventID, At: at.UnixMilli(), Key: to.Key()})

@@ -30,7 +30,7 @@ func at(r bounce.Record, when time.Time) bounce.Record {
 func reachedAt(local string, when time.Time) bounce.Success {
 	s := succeeded(local, 0)
 	s.At = when.UnixMilli()
-	s.ID = bounce.NewEventID(uint32(when.Unix()), fmt.Append(nil, local, when))
+	s.ID = bounce.NewEventID(uint32(when.Unix()), fmt.Sprint(local, when))
 	return s
 }
 
@@ -199,7 +199,7 @@ func TestPruningKeepsTheSeasonOfLogsWithoutAYear(t *testing.T) {
 	season := func(when time.Time, local string) bounce.Success {
 		s := reachedAt(local, when)
 		start := time.Date(when.Year(), 1, 1, 0, 0, 0, 0, time.UTC)
-		s.ID = bounce.NewEventID(uint32(when.Sub(start)/time.Second), fmt.Append(nil, local, when))
+		s.ID = bounce.NewEventID(uint32(when.Sub(start)/time.Second), fmt.Sprint(local, when))
 		return s
 	}
 	for _, c := range []struct {

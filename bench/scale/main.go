@@ -276,5 +276,5 @@ func (g *generator) batch(n int) *bounce.Batch {
 func (g *generator) next() { g.n++; g.at = g.at.Add(g.step) }
 
 func (g *generator) id() bounce.EventID {
-	return bounce.NewEventID(uint32(g.at.Unix()), fmt.Append(nil, g.n))
+	return bounce.NewEventID(uint32(g.at.Unix()), fmt.Sprint(g.n))
 }

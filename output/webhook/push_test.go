@@ -86,7 +86,7 @@ func (f *fixture) save(locals ...string) {
 		if strings.HasPrefix(local, "slow") {
 			r.Outcome, r.Disposition, r.Suppress = bounce.Deferred, bounce.Retry, false
 		}
-		r.ID = bounce.NewEventID(uint32(r.At.Unix()), []byte(local))
+		r.ID = bounce.NewEventID(uint32(r.At.Unix()), local)
 		b.Records.Add(&r)
 	}
 	if _, err := s.Save(f.t.Context(), b); err != nil {
@@ -343,7 +343,7 @@ func (f *fixture) saveAgain(local string) {
 	defer s.Close()
 	at := day.Add(time.Minute)
 	_, err = s.Save(f.t.Context(), &bounce.Batch{Records: bounce.NewRecords(bounce.Record{
-		Delivery: bounce.Delivery{ID: bounce.NewEventID(uint32(at.Unix()), []byte(local)), At: at, MTA: bounce.Postfix, Outcome: bounce.Bounced},
+		Delivery: bounce.Delivery{ID: bounce.NewEventID(uint32(at.Unix()), local), At: at, MTA: bounce.Postfix, Outcome: bounce.Bounced},
 		Verdict:  bounce.Verdict{Category: bounce.InvalidAddress, Reason: bounce.NoSuchUser, Scope: bounce.ScopeRecipient, Disposition: bounce.Permanent, Suppress: true, Rule: "test/rule"},
 		To:       bounce.Address{Normal: local + "@example.com", Domain: "example.com"},
 	})})
