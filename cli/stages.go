@@ -27,6 +27,7 @@ type stages struct {
 	classifier *classify.Classifier
 	positions  []bounce.Position
 	sources    []config.Source
+	trusted    []int                         // see config.Config.JournalUIDs
 	read       map[string][]*logparse.Parser // the parsers that were made, by path
 	hash       *address.Hasher               // nil where addresses are stored as they are
 	log        *slog.Logger
@@ -42,7 +43,7 @@ func openStages(ctx context.Context, c config.Config, open openStore, log *slog.
 	// A new schema, a new policy and the check after a crash take minutes in a
 	// database of gigabytes.
 	defer stayAlive(log)()
-	s := &stages{queue: queue.New(), sources: c.Sources, read: make(map[string][]*logparse.Parser), log: log}
+	s := &stages{queue: queue.New(), sources: c.Sources, trusted: c.JournalUIDs, read: make(map[string][]*logparse.Parser), log: log}
 	s.queue.Lifetime = c.QueueLifetime
 	if s.classifier, err = classify.New(c.Rules); err != nil {
 		return nil, err
@@ -147,7 +148,7 @@ func together(sources []pipeline.Source) pipeline.Source {
 }
 
 func (s *stages) newParser(c *bounce.Chunk) (pipeline.Parser, error) {
-	o := logparse.Options{Anchor: c.Position.Anchor, State: c.Position.Parser}
+	o := logparse.Options{Anchor: c.Position.Anchor, State: c.Position.Parser, JournalUIDs: s.trusted}
 	if s.hash != nil {
 		o.Hide = s.hash.Line
 		var err error

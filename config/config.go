@@ -31,6 +31,9 @@ type Config struct {
 	Start string `mapstructure:"start"`
 	// MaxLine is the length in bytes over which a line is left out.
 	MaxLine int `mapstructure:"max_line"`
+	// JournalUIDs are users whose journal entries are trusted, in addition to root
+	// and the system users that run a mail server's programs.
+	JournalUIDs []int `mapstructure:"journal_uids"`
 	// Rules is the folder with rules of the admin's own, *.yaml. It need not
 	// exist.
 	Rules string `mapstructure:"rules"`
@@ -201,6 +204,7 @@ func Default() Config {
 		Sources:       []Source{},
 		Start:         "beginning",
 		MaxLine:       1 << 20,
+		JournalUIDs:   []int{},
 		Rules:         "/etc/bouncetail/rules.d",
 		QueueLifetime: 120 * time.Hour,
 		Policy: Policy{
@@ -377,6 +381,11 @@ func (c *Config) check() error {
 	}
 	if c.MaxLine < 4096 {
 		bad("max_line", "%d is less than 4096 bytes, which real lines have", c.MaxLine)
+	}
+	for i, uid := range c.JournalUIDs {
+		if uid < 0 {
+			bad(fmt.Sprintf("journal_uids[%d]", i), "%d is not a numeric user ID", uid)
+		}
 	}
 	if c.QueueLifetime < time.Hour {
 		bad("queue_lifetime", "%v is less than an hour; messages stay in a queue for days", c.QueueLifetime)

@@ -16,6 +16,8 @@ type header struct {
 	// made tells that the line itself does not hold the body as it is, because
 	// it was put together or taken out of something.
 	made bool
+	// writer is set if the line was taken out of the journal.
+	writer writer
 	// others are further recipients that a grammar found in the line.
 	others []string
 }

@@ -71,6 +71,9 @@ type Options struct {
 	Now func() time.Time
 	// State is what State of an earlier parser of the same stream gave.
 	State []byte
+	// JournalUIDs are users whose journal entries are trusted, in addition to root
+	// and the system users that run the MTA's programs.
+	JournalUIDs []int
 	// Hide takes addresses out of the examples of lines that are not
 	// understood; nil leaves them.
 	Hide func(line string) string
@@ -83,6 +86,7 @@ type Parser struct {
 	zone          *time.Location
 	now           func() time.Time
 	hide          func(line string) string
+	journalUIDs   []int
 	last          time.Time // the last stamp, which tells the year of the next
 	newest        time.Time // the highest
 	read          bool      // last is a stamp, and not the anchor
@@ -121,7 +125,7 @@ type state struct {
 // New returns a parser for one stream. A State that cannot be read is an
 // error, and so is an MTA without a grammar.
 func New(o Options) (*Parser, error) {
-	p := &Parser{grammars: grammars, zone: o.Zone, hide: o.Hide, last: o.Anchor, unread: make(map[shape]*bounce.Unparsed)}
+	p := &Parser{grammars: grammars, zone: o.Zone, hide: o.Hide, journalUIDs: o.JournalUIDs, last: o.Anchor, unread: make(map[shape]*bounce.Unparsed)}
 	if o.MTA != "" {
 		i := slices.IndexFunc(grammars, func(g grammar) bool { return g.mta == o.MTA })
 		if i < 0 {
@@ -223,6 +227,12 @@ func (p *Parser) Line(line string, yield func(*bounce.Event)) {
 			continue
 		}
 		p.counts.Recognised++
+		if !h.writer.trusted(g.mta, p.journalUIDs) {
+			if result := g.parse(h, &p.event); result == unread || result == read && (p.event.Kind == bounce.EventAttempt || p.event.Kind == bounce.EventGaveUp) {
+				p.noteRefused(g.mta, h)
+			}
+			return
+		}
 		if len(h.body) > 0 && h.body[0] == '[' {
 			if !p.join(h) {
 				return
@@ -289,13 +299,26 @@ func (p *Parser) noteUnparsed(mta bounce.MTA, body string) {
 	if p.hide != nil {
 		body = p.hide(clean(body))
 	}
-	s := shape{mta, shapeOf(body)}
+	p.count(shape{mta, shapeOf(body)}, body)
+}
+
+// noteRefused counts a delivery in a journal entry that no mail server wrote.
+func (p *Parser) noteRefused(mta bounce.MTA, h *header) {
+	body := fmt.Sprintf("%s, as %s: %s", h.writer.text(), h.tag, h.body)
+	if p.hide != nil {
+		body = p.hide(clean(body))
+	}
+	p.count(shape{mta, refusedShape}, body)
+}
+
+// count counts a line of a shape. It keeps the first line as the example.
+func (p *Parser) count(s shape, body string) {
 	u := p.unread[s]
 	if u == nil {
 		if len(p.unread) >= maxShapes {
 			return
 		}
-		u = &bounce.Unparsed{MTA: mta, Shape: s.text, Example: clean(body)}
+		u = &bounce.Unparsed{MTA: s.mta, Shape: s.text, Example: clean(body)}
 		p.unread[s] = u
 	}
 	u.Count++

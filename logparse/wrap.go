@@ -15,10 +15,10 @@ import (
 type journalEntry struct {
 	Message    json.RawMessage `json:"MESSAGE"`
 	Identifier string          `json:"SYSLOG_IDENTIFIER"`
-	Command    string          `json:"_COMM"`
 	Host       string          `json:"_HOSTNAME"`
 	PID        string          `json:"_PID"`
 	Realtime   string          `json:"__REALTIME_TIMESTAMP"` // microseconds since 1970
+	writer
 
 	// of Docker's json-file driver
 	Log *string `json:"log"`
@@ -67,8 +67,9 @@ func unwrapJSON(line string, h *header) (inner string, done, ok bool) {
 	}
 	h.tag, h.host, h.pid = e.Identifier, e.Host, e.PID
 	if len(h.tag) == 0 {
-		h.tag = e.Command
+		h.tag = e.Comm
 	}
+	h.writer = e.writer
 	h.stamp.set(time.UnixMicro(micros))
 	return "", true, true
 }
