@@ -26,9 +26,9 @@ var layers = map[string][]string{
 	"pipeline": {"address", "bounce"},
 
 	"config":         {},
-	"output/export":  {"bounce"},
-	"output/maps":    {"bounce"},
-	"output/webhook": {"bounce"},
+	"output/export":  {"address", "bounce"},
+	"output/maps":    {"address", "bounce"},
+	"output/webhook": {"address", "bounce"},
 }
 
 func TestLayers(t *testing.T) {

@@ -135,7 +135,7 @@ func (e *exporting) check() error {
 	case !e.format.Lists && len(e.options.Lists) > 0:
 		return fmt.Errorf("--list: %s knows no lists; it is for the format brevo", e.format.Name)
 	}
-	if e.format.Marks && !e.format.Lifts && e.filter.State == string(bounce.StateOK) {
+	if e.format.SuppressionList && !e.format.CanReinstate && e.filter.State == string(bounce.StateOK) {
 		return fmt.Errorf("--state: %s is a list of addresses not to write to, and these are good; use csv, ndjson or plain", e.format.Name)
 	}
 	e.options.State = bounce.State(e.filter.State)
@@ -156,7 +156,7 @@ func formatList() string {
 	var list strings.Builder
 	for _, f := range export.Formats {
 		mark := ' '
-		if f.Marks {
+		if f.SuppressionList {
 			mark = '*'
 		}
 		fmt.Fprintf(&list, "%c %-14s %s\n", mark, f.Name, f.About)
@@ -234,7 +234,7 @@ func (e *exporting) checkKey(ctx context.Context, r *sqlite.Reader) error {
 	if e.known != nil {
 		return r.CheckKey(ctx, e.path, e.key)
 	}
-	if hashed, err := r.Hashed(ctx); err != nil || !hashed || !e.format.Marks {
+	if hashed, err := r.Hashed(ctx); err != nil || !hashed || !e.format.SuppressionList {
 		return err
 	}
 	return fmt.Errorf("the database holds hashes, and who reads %s knows addresses; name a file with those that you send to: --addresses FILE", e.format.Name)
@@ -291,7 +291,7 @@ func (e *exporting) writeFile(ctx context.Context, r *sqlite.Reader, path string
 
 func (e *exporting) writeTo(ctx context.Context, r *sqlite.Reader, w io.Writer) (lastSeq int64, err error) {
 	filter := e.filter
-	if e.format.Marks && filter.State == "" && !filter.Changes {
+	if e.format.SuppressionList && filter.State == "" && !filter.Changes {
 		filter.State = string(bounce.StateBad)
 	}
 	buffered := bufio.NewWriterSize(w, 1<<16)
@@ -344,11 +344,11 @@ func synced(w io.Writer) error {
 
 // remark tells what is not in the file.
 func (e *exporting) remark(file *export.File, full bool) {
-	if file.Unfit > 0 {
-		fmt.Fprintf(e.remarks, "%s cannot hold local users without a domain, nor every odd address; left out: %d\n", e.format.Name, file.Unfit)
+	if file.Rejected > 0 {
+		fmt.Fprintf(e.remarks, "%s holds only addresses that its program can store (see docs/exports.md); left out: %d\n", e.format.Name, file.Rejected)
 	}
-	if file.Active > 0 {
-		fmt.Fprintf(e.remarks, "%s cannot say that an address is not bad, or no longer; left out: %d\n", e.format.Name, file.Active)
+	if file.SkippedNotBad > 0 {
+		fmt.Fprintf(e.remarks, "%s cannot say that an address is not bad, or no longer; left out: %d\n", e.format.Name, file.SkippedNotBad)
 	}
 	if full {
 		fmt.Fprintln(e.remarks, "the file is as large as its program takes, and more is waiting; run the same command again for the next part")

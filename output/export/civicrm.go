@@ -23,11 +23,6 @@ func newCiviCRM(w io.Writer, _ Options) Writer {
 	})
 }
 
-// unfitCivi also reports an address that those tables cannot hold.
-func unfitCivi(address string) bool {
-	return unfitCell(address) || short(address, len(address)) != address
-}
-
 // short replaces runes of four bytes and cuts a text between runes to n bytes.
 func short(s string, n int) string {
 	s = strings.Map(func(c rune) rune {

@@ -18,7 +18,7 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "rewrite the golden files")
 
 // recipients are what formats stumble over.
 func recipients() []bounce.Recipient {
@@ -77,7 +77,7 @@ func TestFormatsAreAsTheyWere(t *testing.T) {
 	for _, f := range Formats {
 		t.Run(f.Name, func(t *testing.T) {
 			got, file := written(t, f, Options{Lists: []int{7, 12}}, recipients())
-			got = fmt.Appendf(got, "-- %d rows, %d unfit, %d not bad\n", file.Rows, file.Unfit, file.Active)
+			got = fmt.Appendf(got, "-- %d rows, %d unfit, %d not bad\n", file.Rows, file.Rejected, file.SkippedNotBad)
 			path := filepath.Join("testdata", f.Name+".golden")
 			if *update {
 				if err := os.WriteFile(path, got, 0o644); err != nil {
@@ -185,8 +185,8 @@ func TestStateThatWasAskedForIsWritten(t *testing.T) {
 // Nothing that was handed over before can be lifted by a first file.
 func TestAFirstFileLiftsNothing(t *testing.T) {
 	text, file := written(t, format(t, "odoo-csv"), Options{First: true}, recipients()[9:12])
-	if string(text) != "email,active\n" || file.Active != 0 {
-		t.Errorf("got %q, %d counted as left out", text, file.Active)
+	if string(text) != "email,active\n" || file.SkippedNotBad != 0 {
+		t.Errorf("got %q, %d counted as left out", text, file.SkippedNotBad)
 	}
 }
 
@@ -265,8 +265,8 @@ func TestCiviCRMGetsNoRunesOfFourBytes(t *testing.T) {
 	row := recipients()[2]
 	row.Recipient = "🙈@example.com"
 	text, file := written(t, format(t, "civicrm-csv"), Options{}, []bounce.Recipient{row, recipients()[2]})
-	if file.Unfit != 1 || file.Rows != 1 || !utf8.Valid(text) {
-		t.Errorf("%d rows, %d unfit, want one each: %s", file.Rows, file.Unfit, text)
+	if file.Rejected != 1 || file.Rows != 1 || !utf8.Valid(text) {
+		t.Errorf("%d rows, %d unfit, want one each: %s", file.Rows, file.Rejected, text)
 	}
 	lines, err := csv.NewReader(bytes.NewReader(text)).ReadAll()
 	if err != nil {

@@ -1,0 +1,81 @@
+package address
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/net/idna"
+)
+
+// Spellings returns a normal address in the spellings that other programs know
+// it by: with its domain as A-labels, and as the letters that people type. List
+// programs keep what a subscriber typed, and a mail server gets letters from an
+// SMTPUTF8 client. Most addresses have one spelling.
+func Spellings(normal string) []string {
+	at := strings.LastIndexByte(normal, '@')
+	if at < 0 || !strings.Contains(normal[at:], "xn--") {
+		return []string{normal}
+	}
+	domain := normal[at+1:]
+	letters, err := idna.Lookup.ToUnicode(domain)
+	if err != nil || letters == domain || strings.ContainsAny(letters, "ßς") {
+		// Some programs fold these two to other letters, which may be the domain
+		// of somebody else.
+		return []string{normal}
+	}
+	return []string{normal, normal[:at+1] + letters}
+}
+
+// OneLine reports whether an address stays on its line in a text file, whatever
+// reads the file: it holds no control character and no line separator.
+func OneLine(address string) bool {
+	return utf8.ValidString(address) && !strings.ContainsFunc(address, func(r rune) bool {
+		return unicode.IsControl(r) || r == '\u2028' || r == '\u2029'
+	})
+}
+
+// Unquoted reports whether an address is a local part without quotes, at a host
+// name: what remains if quotes, backslashes, spaces, brackets, commas and the
+// like are refused (atext of RFC 5322 and RFC 6532). Dots may stand anywhere
+// in the local part, because some providers gave out such addresses. Local users
+// without a domain and addresses at an IP address are refused.
+func Unquoted(address string) bool {
+	at := strings.LastIndexByte(address, '@')
+	return at > 0 && !strings.ContainsFunc(address[:at], func(r rune) bool { return !isLocal(r) }) && isHost(address[at+1:])
+}
+
+// Plain reports whether the validators of list programs accept an address: it is
+// Unquoted, its local part is a dot-atom of RFC 5322, it is no longer than SMTP
+// allows (RFC 5321, 4.5.3.1), and lower-casing does not change it. The last rule
+// keeps "fran\u212a@" (Kelvin sign) from becoming the address of Frank.
+func Plain(address string) bool {
+	at := strings.LastIndexByte(address, '@')
+	if !Unquoted(address) || at > 64 || len(address) > 254 || strings.ToLower(address) != address {
+		return false
+	}
+	local := "." + address[:at] + "."
+	return !strings.Contains(local, "..")
+}
+
+// isLocal reports whether a rune may stand in a local part without quotes.
+func isLocal(r rune) bool {
+	if r >= utf8.RuneSelf {
+		return r != utf8.RuneError && unicode.IsPrint(r)
+	}
+	return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune(".!#$%&'*+-/=?^_`{|}~", r)
+}
+
+// isHost reports whether a domain is a host name. Underscores are not allowed in
+// one, but exist.
+func isHost(domain string) bool {
+	if len(domain) > 255 || strings.Contains("."+domain+".", "..") {
+		return false
+	}
+	return !strings.ContainsFunc(domain, func(r rune) bool {
+		if r >= utf8.RuneSelf {
+			return r == utf8.RuneError || !unicode.IsLetter(r) && !unicode.IsMark(r) && !unicode.IsDigit(r)
+		}
+		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("._-", r))
+	})
+}

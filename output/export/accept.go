@@ -1,0 +1,84 @@
+package export
+
+import (
+	"strings"
+	"unicode/utf8"
+
+	"github.com/bouncetail/bouncetail/address"
+)
+
+// Strangers choose the addresses in an export: whoever signs up with one, or
+// forges one as the sender of mail that bounces. acceptance says for each format
+// which addresses its program stores as they are, and why the others are left
+// out of the file. docs/exports.md shows the table.
+type acceptance struct {
+	accepts func(address string) bool
+	what    string // which addresses the file may hold
+	why     string // what the program does with the others, and how that is known
+}
+
+// Shared values of acceptance.what.
+const (
+	everything = "every address"
+	plainOnly  = "dot-atom addresses at a host name, 254 bytes at most"
+	noFormulas = plainOnly + ", not beginning with `=`, `+`, `-` or `@`"
+)
+
+var acceptances = map[string]acceptance{
+	"csv": {func(string) bool { return true }, everything,
+		"A cell holds any text. Spreadsheets take some for formulas, so those get an apostrophe in front."},
+	"ndjson": {func(string) bool { return true }, everything, "JSON escapes what needs it."},
+	"json":   {func(string) bool { return true }, everything, "JSON escapes what needs it."},
+	"plain": {address.OneLine, "addresses without control characters and line breaks",
+		"A reader would see two lines. Quoted local parts and local users are in the file."},
+
+	// POST /v3/{domain}/bounces/import validates each address.
+	"mailgun-csv": {spreadsheetSafe, noFormulas, "Mailgun validates each address. Documentation read."},
+	// internal/subimporter of listmonk: net/mail must parse the address to itself,
+	// and the result is stored in lower case. The rule here is stricter.
+	"listmonk-csv": {spreadsheetSafe, noFormulas, "listmonk answers 400 to the others in its API, and skips them in an import. Tried."},
+	"brevo":        {address.Plain, plainOnly, "One invalid address in the body can make Brevo refuse all. Documentation read."},
+	"brevo-csv":    {spreadsheetSafe, noFormulas, "Brevo skips invalid addresses. Documentation read."},
+	"hubspot-csv":  {spreadsheetSafe, noFormulas, "HubSpot skips invalid addresses. Not verified."},
+	// Mautic answers 201 to a batch in which single contacts failed.
+	"mautic": {address.Plain, plainOnly, "Mautic validates each address and reports those that it refuses only in the body of a 201. Source read."},
+	"civicrm-csv": {func(a string) bool { return spreadsheetSafe(a) && short(a, len(a)) == a },
+		noFormulas + ", without characters of four bytes", "The file is made for a script, and CiviCRM's tables can be in MySQL's utf8. Source read."},
+	// tools.email_normalize: getaddresses parses the cell.
+	"odoo-csv": {spreadsheetSafe, noFormulas, "One address that Odoo's parser refuses, such as `x@[192.0.2.9]`, ends the import. Source read."},
+	// public_html/lists/admin/suppressionlist.php puts each line between double
+	// quotes into an UPDATE statement, without escaping: an address with a quote
+	// is SQL, and unsubscribed every subscriber.
+	"phplist": {func(a string) bool { return address.Unquoted(a) && len(a) <= 255 },
+		"addresses at a host name without quotes, backslashes, spaces and control characters, 255 bytes at most",
+		"phpList puts each line into SQL between double quotes without escaping it. Tried."},
+	// src/libserver/maps/map_helpers.c: a key ends at a space and at #, a quote or
+	// a slash in front begins a key of another kind.
+	"rspamd": {func(a string) bool {
+		return address.Unquoted(a) && asciiLocal(a) && !strings.Contains(a, "#") && a[0] != '/'
+	},
+		"addresses at a host name whose local part is ASCII without quotes, backslashes, spaces and `#`, and does not begin with `/`",
+		"A map's key ends at a space or `#`. Rspamd does not match other local parts. Tried."},
+	"mailcow": {func(a string) bool { return address.Unquoted(a) && asciiLocal(a) },
+		"addresses at a host name whose local part is ASCII without quotes, backslashes and spaces",
+		"Each line is an anchored regular expression with every special character escaped. Source read."},
+}
+
+// spreadsheetSafe also refuses what a spreadsheet takes for a formula. A text can
+// be defused by an apostrophe; an address would become another one.
+func spreadsheetSafe(a string) bool { return address.Plain(a) && defused(a) == a }
+
+func asciiLocal(a string) bool {
+	return !strings.ContainsFunc(a[:strings.LastIndexByte(a, '@')], func(r rune) bool { return r >= utf8.RuneSelf })
+}
+
+// Rejects reports whether the program of a format cannot store an address as it
+// is, so that the address is left out of the file.
+func (f Format) Rejects(a string) bool { return !acceptances[f.Name].accepts(a) }
+
+// Takes says which addresses the program of a format takes, and what it does
+// with others.
+func (f Format) Takes() (what, why string) {
+	a := acceptances[f.Name]
+	return a.what, a.why
+}
