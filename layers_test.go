@@ -18,12 +18,13 @@ var layers = map[string][]string{
 	"address": {"bounce"},
 
 	// The way of a line, in order.
-	"tailer":   {"bounce"},
-	"logparse": {"bounce"},
-	"queue":    {"bounce"},
-	"classify": {"bounce"},
-	"sqlite":   {"bounce"},
-	"pipeline": {"address", "bounce"},
+	"tailer":    {"bounce"},
+	"logparse":  {"bounce"},
+	"queue":     {"bounce"},
+	"classify":  {"bounce"},
+	"recipient": {"bounce"},
+	"sqlite":    {"bounce", "recipient"},
+	"pipeline":  {"address", "bounce", "recipient"},
 
 	"config":         {},
 	"output/export":  {"address", "bounce"},

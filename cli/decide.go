@@ -16,18 +16,19 @@ import (
 
 	"github.com/bouncetail/bouncetail/address"
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/recipient"
 	"github.com/bouncetail/bouncetail/sqlite"
 )
 
 // allow and block are the subcommands of recipients that decide about addresses.
 func (a *app) allow() *cobra.Command {
-	return a.decide(sqlite.Allow, "Hold addresses to be ok, whatever the log says",
+	return a.decide(recipient.Allow, "Hold addresses to be ok, whatever the log says",
 		"Allow holds addresses to be ok until that is taken back with recipients unset, or\n"+
 			"until the time that --until names: also where they have failed or fail again.\n")
 }
 
 func (a *app) block() *cobra.Command {
-	return a.decide(sqlite.Block, "Hold addresses to be bad, whatever the log says",
+	return a.decide(recipient.Block, "Hold addresses to be bad, whatever the log says",
 		"Block holds addresses to be bad until that is taken back with recipients unset, or\n"+
 			"until the time that --until names: also where they never failed or are reached.\n")
 }
@@ -53,7 +54,7 @@ func (a *app) decide(decision, short, long string) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				done := map[string]string{sqlite.Allow: "allowed", sqlite.Block: "blocked"}[decision]
+				done := map[string]string{recipient.Allow: "allowed", recipient.Block: "blocked"}[decision]
 				_, err = fmt.Fprintf(a.stdout, "%s %s: %s\n", amount(len(on), "address"), done, effect(changes))
 				return err
 			})
@@ -248,7 +249,7 @@ func verb(n int, one, many string) string {
 }
 
 // effect tells what a change comes to.
-func effect(c sqlite.Changes) string {
+func effect(c recipient.Changes) string {
 	var parts []string
 	if c.Bad > 0 {
 		parts = append(parts, fmt.Sprintf("%s %s bad by it", thousands(int64(c.Bad)), verb(c.Bad, "becomes", "become")))
@@ -277,10 +278,10 @@ func (a *app) decisions() *cobra.Command {
 			defer r.Close()
 			if asJSON {
 				enc := a.objects()
-				return r.Decisions(cmd.Context(), all, func(d *sqlite.Decision) error { return enc.Encode(d) })
+				return r.Decisions(cmd.Context(), all, func(d *recipient.Decision) error { return enc.Encode(d) })
 			}
 			g := a.screen().table("RECIPIENT", "DECISION", "SINCE", "UNTIL", "ENDED", "NOTE")
-			err = r.Decisions(cmd.Context(), all, func(d *sqlite.Decision) error {
+			err = r.Decisions(cmd.Context(), all, func(d *recipient.Decision) error {
 				g.row(d.Recipient, d.Decision, shortTime(d.DecidedAt), ifAny(d.Until), ifAny(d.EndedAt), d.Note)
 				return nil
 			})

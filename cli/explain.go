@@ -11,6 +11,7 @@ import (
 
 	"github.com/bouncetail/bouncetail/address"
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/recipient"
 	"github.com/bouncetail/bouncetail/sqlite"
 )
 
@@ -69,7 +70,7 @@ func (a *app) explain() *cobra.Command {
 		if l.Releases, err = r.Releases(cmd.Context()); err != nil {
 			return err
 		}
-		l.Releases = slices.DeleteFunc(l.Releases, func(o sqlite.Release) bool {
+		l.Releases = slices.DeleteFunc(l.Releases, func(o recipient.Release) bool {
 			return !slices.ContainsFunc(l.Attempts, func(t sqlite.Attempt) bool { return t.Release == o.ID })
 		})
 		if asJSON {
@@ -83,11 +84,11 @@ func (a *app) explain() *cobra.Command {
 // history is all that there is to say of an address.
 type history struct {
 	bounce.Recipient
-	Clears    string            `json:"clears"`
-	Counted   []sqlite.Counted  `json:"counted"`
-	Decisions []sqlite.Decision `json:"decisions"`
-	Releases  []sqlite.Release  `json:"releases"` // of the attempts below
-	Attempts  []sqlite.Attempt  `json:"attempts"`
+	Clears    string               `json:"clears"`
+	Counted   []recipient.Counted  `json:"counted"`
+	Decisions []recipient.Decision `json:"decisions"`
+	Releases  []recipient.Release  `json:"releases"` // of the attempts below
+	Attempts  []sqlite.Attempt     `json:"attempts"`
 }
 
 // tell shows the life of an address as a person reads it.
@@ -162,7 +163,7 @@ func (l *history) timeline() []entry {
 			e.text += fmt.Sprintf(", released (%d)", t.Release)
 		case t.Suppress:
 			e.text += ", held against the address"
-		case t.Counts && slices.ContainsFunc(l.Counted, func(c sqlite.Counted) bool { return c.Category == t.Category }) && (l.LastDeliveryAt == nil || t.OccurredAt > *l.LastDeliveryAt):
+		case t.Counts && slices.ContainsFunc(l.Counted, func(c recipient.Counted) bool { return c.Category == t.Category }) && (l.LastDeliveryAt == nil || t.OccurredAt > *l.LastDeliveryAt):
 			e.text += ", counts for the policy"
 		}
 		if t.Reply != nil {

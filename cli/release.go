@@ -12,12 +12,13 @@ import (
 
 	"github.com/bouncetail/bouncetail/address"
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/recipient"
 	"github.com/bouncetail/bouncetail/sqlite"
 )
 
 // outage holds the flags that choose failures.
 type outage struct {
-	sqlite.Release
+	recipient.Release
 	since, until string
 }
 
@@ -31,7 +32,7 @@ func (o *outage) flags(c *cobra.Command) {
 }
 
 // parse checks the flags.
-func (o *outage) parse(now time.Time) (sqlite.Release, error) {
+func (o *outage) parse(now time.Time) (recipient.Release, error) {
 	if o.since == "" {
 		return o.Release, errors.New("--since: say when the outage began, such as 6h or 2026-11-20T08:00:00+01:00")
 	}
@@ -83,7 +84,7 @@ func (a *app) release() *cobra.Command {
 	c.Flags().BoolVar(&dry, "dry-run", false, "only tell how many it would be")
 	c.Flags().Int64Var(&undo, "undo", 0, "take the release with this `NUMBER` back; recipients releases lists them")
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
-		var r sqlite.Release
+		var r recipient.Release
 		if undo == 0 {
 			var err error
 			if r, err = chosen.parse(a.now()); err != nil {

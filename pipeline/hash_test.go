@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/bouncetail/bouncetail/logparse"
 	"github.com/bouncetail/bouncetail/pipeline"
 	"github.com/bouncetail/bouncetail/queue"
+	"github.com/bouncetail/bouncetail/sqlite"
 )
 
 // kept is a store that keeps the batches.
@@ -29,11 +31,22 @@ func (*kept) Temporary(error) bool { return false }
 // record returns the first record that a log gives.
 func record(t *testing.T, log string, h *address.Hasher) (r bounce.Record) {
 	t.Helper()
+	var store kept
+	read(t, log, h, &store)
+	if len(store) != 1 {
+		t.Fatalf("%d batches", len(store))
+	}
+	store[0].Records.Read(0, &r)
+	return r
+}
+
+// read has a log read into a store.
+func read(t *testing.T, log string, h *address.Hasher, store pipeline.Store) {
+	t.Helper()
 	judge, err := classify.New("")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var store kept
 	p := &pipeline.Pipeline{
 		Source: func(_ context.Context, out chan<- bounce.Chunk) error {
 			out <- bounce.Chunk{Data: log, Position: bounce.Position{Stream: 1}}
@@ -44,15 +57,13 @@ func record(t *testing.T, log string, h *address.Hasher) (r bounce.Record) {
 		},
 		Queue:      queue.New(),
 		Classifier: func() pipeline.Classifier { return judge },
-		Store:      &store,
+		Store:      store,
 		Hash:       h,
 		Log:        slog.New(slog.DiscardHandler),
 	}
-	if err := p.Run(t.Context()); err != nil || len(store) != 1 {
-		t.Fatalf("%d batches, %v", len(store), err)
+	if err := p.Run(t.Context()); err != nil {
+		t.Fatal(err)
 	}
-	store[0].Records.Read(0, &r)
-	return r
 }
 
 func TestANameIsHiddenWhereTheVerdictAllows(t *testing.T) {
@@ -78,6 +89,73 @@ func TestANameIsHiddenWhereTheVerdictAllows(t *testing.T) {
 		}
 		if got.ID == plain.ID {
 			t.Errorf("to %s: the id of the line is stored as it is", c.to)
+		}
+	}
+}
+
+// Two failures of one second, as syslog writes them, must not depend on the key
+// or on the absence of one.
+func TestTheStateDoesNotDependOnTheKey(t *testing.T) {
+	line := func(queueID, reply string) string {
+		return fmt.Sprintf("Nov 20 09:00:00 mx postfix/smtp[1]: %s: to=<jane@example.com>, relay=mx.example.com[192.0.2.1]:25, delay=1, delays=0/0/0/1, dsn=4.0.0, status=deferred (host mx.example.com[192.0.2.1] said: %s (in reply to RCPT TO command))\n", queueID, reply)
+	}
+	lines := []string{
+		line("4A1B2C3D", "452 4.2.2 Mailbox full"),
+		line("4A1B2C3E", "450 4.2.0 Greylisted, see https://postgrey.example"),
+		line("4A1B2C3F", "450 4.2.0 Greylisted, see https://postgrey.example"),
+	}
+	state := func(h *address.Hasher, lines ...string) string {
+		path := filepath.Join(t.TempDir(), "t.db")
+		store, err := sqlite.Open(t.Context(), path, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer store.Close()
+		for _, line := range lines { // each in a transaction of its own
+			read(t, line, h, store)
+		}
+		r, err := sqlite.OpenReader(t.Context(), path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		to := "jane@example.com"
+		if h != nil {
+			to = h.Address(to)
+		}
+		row, known, err := r.Recipient(t.Context(), to)
+		if err != nil || !known {
+			t.Fatalf("%s is known: %v, %v", to, known, err)
+		}
+		attempts, err := r.Attempts(t.Context(), bounce.Address{Normal: to}, 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		last := ""
+		for _, a := range attempts {
+			if a.ID == *row.LastBounceID {
+				last = *a.QueueID
+			}
+		}
+		return fmt.Sprintf("%s %s, last %s", row.State, row.Reason, last)
+	}
+	want := state(nil, lines...)
+	if !strings.HasSuffix(want, "greylisted, last 4A1B2C3F") { // the category that sorts last
+		t.Errorf("without a key: %s", want)
+	}
+	if got := state(nil, lines[2], lines[1], lines[0]); got != want {
+		t.Errorf("in the other order %s, want %s", got, want)
+	}
+	if got := state(nil, strings.Join(lines, "")); got != want {
+		t.Errorf("in one transaction %s, want %s", got, want)
+	}
+	for i := range 8 {
+		h, err := address.NewHasher(fmt.Appendf(nil, "the key with number %d", i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := state(h, lines...); got != want {
+			t.Errorf("with key %d %s, want %s", i, got, want)
 		}
 	}
 }

@@ -34,7 +34,7 @@ func (w *writer) admit(b *bounce.Batch) (*bounce.Batch, error) {
 		w.admitting = a
 	}
 	if since, pruned := a.horizons[countsHorizon]; pruned {
-		w.countedSince = epochDay(since.UnixMilli())
+		w.countedSince = bounce.EpochDay(since.UnixMilli())
 	}
 	if len(a.horizons) == 0 && len(a.forgotten) == 0 {
 		return b, nil
@@ -74,7 +74,7 @@ func (w *writer) admission() (*admission, error) {
 	err := scanAll(w.ctx, w.tx, "SELECT kind, since FROM horizons", func(scan func(...any) error) error {
 		var kind, since string
 		err := scan(&kind, &since)
-		a.horizons[kind] = parseStamp(since)
+		a.horizons[kind] = bounce.ParseStamp(since)
 		return err
 	})
 	if err != nil {
@@ -84,7 +84,7 @@ func (w *writer) admission() (*admission, error) {
 		var key int64
 		var until string
 		err := scan(&key, &until)
-		a.forgotten[key] = parseStamp(until)
+		a.forgotten[key] = bounce.ParseStamp(until)
 		return err
 	})
 }

@@ -147,7 +147,7 @@ func (w *writer) successes(b *bounce.Batch) error {
 		merged := mergeIDs(known, news[:n], func(at int32) {
 			s := &b.Successes[at]
 			c := &counts[s.Domain]
-			if day := epochDay(s.At); c.of == nil || c.day != day {
+			if day := bounce.EpochDay(s.At); c.of == nil || c.day != day {
 				c.day, c.of = day, w.count(day, b.Domains[s.Domain])
 			}
 			c.of.sent++

@@ -70,7 +70,7 @@ func (r *packedRows) id(id bounce.EventID) {
 // time adds a time as it is stored.
 func (r *packedRows) time(t time.Time) {
 	start := len(r.data)
-	r.data = appendStamp(append(r.data, C.BULK_TEXT, 0, 0, 0, 0), t)
+	r.data = bounce.AppendStamp(append(r.data, C.BULK_TEXT, 0, 0, 0, 0), t)
 	binary.NativeEndian.PutUint32(r.data[start+1:], uint32(len(r.data)-start-5))
 }
 

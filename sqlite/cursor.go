@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/bouncetail/bouncetail/bounce"
 )
 
 // Cursor is how far the export of one name has handed over the changes of
@@ -84,7 +86,7 @@ func (c *Cursor) Move(ctx context.Context, seq int64, now time.Time) error {
 	_, err := c.db.ExecContext(ctx, `
 		INSERT INTO export_cursors (name, seq, moved_at) VALUES (?, ?, ?)
 		ON CONFLICT (name) DO UPDATE SET seq = excluded.seq, moved_at = excluded.moved_at`,
-		c.name, seq, stamp(now))
+		c.name, seq, bounce.Stamp(now))
 	if err != nil {
 		return fmt.Errorf("cursor %s stays where it was, the next export repeats these rows: %w", c.name, err)
 	}

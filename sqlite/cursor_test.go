@@ -24,7 +24,7 @@ func TestChangesAreFoundByTheirIndex(t *testing.T) {
 	for _, f := range []Filter{
 		{Changes: true},
 		{Changes: true, AfterSeq: 1},
-		{Changes: true, AfterSeq: 1, State: "bad", Domain: "example.com", Category: "mailbox", Since: stamp(day)},
+		{Changes: true, AfterSeq: 1, State: "bad", Domain: "example.com", Category: "mailbox", Since: bounce.Stamp(day)},
 	} {
 		query, args := f.query()
 		var plan []string
@@ -60,7 +60,7 @@ func TestCursorsTellHowMuchWaits(t *testing.T) {
 	save(t, s, &bounce.Batch{Records: bounce.NewRecords(failed("a", 3, bounce.Bounced, true))})
 	r := reader(t, path)
 	got, last, err := r.Cursors(t.Context())
-	if want := (CursorState{"crm", 2, stamp(day), 1}); err != nil || len(got) != 1 || got[0] != want || last != 4 {
+	if want := (CursorState{"crm", 2, bounce.Stamp(day), 1}); err != nil || len(got) != 1 || got[0] != want || last != 4 {
 		t.Errorf("Cursors() = %+v, %d, %v; want %+v, 4", got, last, err, want)
 	}
 	if err := c.Forget(t.Context()); err != nil {

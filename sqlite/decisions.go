@@ -9,38 +9,19 @@ import (
 	"github.com/mattn/go-sqlite3"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/recipient"
 )
-
-// What can be decided about an address by hand.
-const (
-	Allow = "allow" // ok, whatever the log says
-	Block = "block" // bad, whatever the log says
-)
-
-// Decision is what was decided about an address by hand. Times are as stored.
-type Decision struct {
-	Recipient string  `json:"recipient"`
-	Decision  string  `json:"decision"`
-	Note      string  `json:"note"`
-	DecidedAt string  `json:"decided_at"`
-	Until     *string `json:"until"`    // nil where it has no end
-	EndedAt   *string `json:"ended_at"` // nil while it holds
-	key       int64
-}
-
-func (d *Decision) holds(now string) bool {
-	return d != nil && d.EndedAt == nil && (d.Until == nil || now < *d.Until)
-}
 
 const decisionColumns = "recipient, decision, coalesce(note, ''), decided_at, until, ended_at, d.recipient_key"
 
-func scanDecision(scan func(...any) error) (*Decision, error) {
-	d := &Decision{}
-	return d, scan(&d.Recipient, &d.Decision, &d.Note, &d.DecidedAt, &d.Until, &d.EndedAt, &d.key)
+func scanDecision(scan func(...any) error) (d *recipient.Decision, key int64, err error) {
+	d = &recipient.Decision{}
+	err = scan(&d.Recipient, &d.Decision, &d.Note, &d.DecidedAt, &d.Until, &d.EndedAt, &key)
+	return d, key, err
 }
 
 // decisionsOn returns the decisions in force on the addresses of rows.
-func (w *writer) decisionsOn(rows []recipientRow) (map[int64]*Decision, error) {
+func (w *writer) decisionsOn(rows []recipientRow) (map[int64]*recipient.Decision, error) {
 	var some bool // nearly always none, and then no address costs a look-up
 	if err := w.tx.QueryRowContext(w.ctx, "SELECT EXISTS (SELECT 1 FROM decisions WHERE ended_at IS NULL)").Scan(&some); err != nil || !some {
 		return nil, err
@@ -49,11 +30,11 @@ func (w *writer) decisionsOn(rows []recipientRow) (map[int64]*Decision, error) {
 	for i := range rows {
 		keys[i] = rows[i].key
 	}
-	found := make(map[int64]*Decision)
+	found := make(map[int64]*recipient.Decision)
 	err := scanAll(w.ctx, w.tx, "SELECT "+decisionColumns+" FROM json_each(?) k CROSS JOIN decisions d ON d.recipient_key = k.value WHERE d.ended_at IS NULL",
 		func(scan func(...any) error) error {
-			d, err := scanDecision(scan)
-			found[d.key] = d
+			d, key, err := scanDecision(scan)
+			found[key] = d
 			return err
 		}, keyList(keys))
 	return found, err
@@ -61,9 +42,9 @@ func (w *writer) decisionsOn(rows []recipientRow) (map[int64]*Decision, error) {
 
 // Decisions calls each for every decision, the last first: those in force, or
 // all that there ever were.
-func (r *Reader) Decisions(ctx context.Context, all bool, each func(*Decision) error) error {
+func (r *Reader) Decisions(ctx context.Context, all bool, each func(*recipient.Decision) error) error {
 	return scanAll(ctx, r.db, "SELECT "+decisionColumns+" FROM decisions d WHERE ? OR ended_at IS NULL ORDER BY decided_at DESC, id DESC", func(scan func(...any) error) error {
-		d, err := scanDecision(scan)
+		d, _, err := scanDecision(scan)
 		if err != nil {
 			return err
 		}
@@ -72,10 +53,10 @@ func (r *Reader) Decisions(ctx context.Context, all bool, each func(*Decision) e
 }
 
 // DecisionsOn returns every decision on an address, the first first.
-func (r *Reader) DecisionsOn(ctx context.Context, to bounce.Address) ([]Decision, error) {
-	found := []Decision{}
+func (r *Reader) DecisionsOn(ctx context.Context, to bounce.Address) ([]recipient.Decision, error) {
+	found := []recipient.Decision{}
 	err := scanAll(ctx, r.db, "SELECT "+decisionColumns+" FROM decisions d WHERE recipient_key = ? ORDER BY id", func(scan func(...any) error) error {
-		d, err := scanDecision(scan)
+		d, _, err := scanDecision(scan)
 		found = append(found, *d)
 		return err
 	}, to.Key())
@@ -138,10 +119,10 @@ func (e *Editor) edit(ctx context.Context, do func(*writer) error) error {
 
 // Decide decides about addresses by hand, until a time or, where that is zero,
 // until it is taken back. A decision before it on the same address ends.
-func (e *Editor) Decide(ctx context.Context, decision string, on []bounce.Address, note string, until time.Time) (changes Changes, err error) {
+func (e *Editor) Decide(ctx context.Context, decision string, on []bounce.Address, note string, until time.Time) (changes recipient.Changes, err error) {
 	end := ""
 	if !until.IsZero() {
-		end = stamp(until)
+		end = bounce.Stamp(until)
 	}
 	err = e.edit(ctx, func(w *writer) error {
 		if err := w.knowLocals(on); err != nil {
@@ -166,7 +147,7 @@ func (e *Editor) Decide(ctx context.Context, decision string, on []bounce.Addres
 
 // Withdraw takes the decisions on addresses back. It refuses to where there is
 // none on one of them.
-func (e *Editor) Withdraw(ctx context.Context, on []bounce.Address) (changes Changes, err error) {
+func (e *Editor) Withdraw(ctx context.Context, on []bounce.Address) (changes recipient.Changes, err error) {
 	err = e.edit(ctx, func(w *writer) error {
 		on = distinct(on)
 		ended, err := w.endDecisions(on)
@@ -238,7 +219,7 @@ func (w *writer) endDecisions(on []bounce.Address) (ended map[int64]bool, err er
 
 // reconsider brings the rows of addresses up to date, and makes those that are
 // missing. Their deliveries are noted in their rows from here on.
-func (w *writer) reconsider(on []bounce.Address) (Changes, error) {
+func (w *writer) reconsider(on []bounce.Address) (recipient.Changes, error) {
 	w.touch(len(on))
 	for _, to := range on {
 		w.addressee(to.Key()).to = to
@@ -250,41 +231,13 @@ func (w *writer) reconsider(on []bounce.Address) (Changes, error) {
 	return w.changes, err
 }
 
-// Release is an outage whose failures no state follows from. Times are as
-// stored; of the other fields, those that are empty choose all.
-type Release struct {
-	ID          int64   `json:"id"`
-	Since       string  `json:"since"`
-	Until       string  `json:"until"` // failures before this time
-	Category    string  `json:"category"`
-	Domain      string  `json:"domain"`
-	Reason      string  `json:"reason"`
-	Note        string  `json:"note"`
-	ReleasedAt  string  `json:"released_at"`
-	WithdrawnAt *string `json:"withdrawn_at"` // nil while it holds
-}
-
-// covers reports whether a failure of an address in the domain is released.
-func (r *Release) covers(domain string, f *failure) bool {
-	return r.Covers(domain, f.at, f.category, f.reason)
-}
-
-// Covers reports whether a release is of a failure, told by its time as
-// stored, category and reason, of an address in the domain.
-func (r *Release) Covers(domain, at string, c bounce.Category, reason bounce.Reason) bool {
-	return at >= r.Since && at < r.Until &&
-		(r.Domain == "" || r.Domain == domain) &&
-		(r.Category == "" || r.Category == string(c)) &&
-		(r.Reason == "" || r.Reason == string(reason))
-}
-
-func releases(ctx context.Context, db querier, where string) ([]Release, error) {
-	found := []Release{}
+func releases(ctx context.Context, db querier, where string) ([]recipient.Release, error) {
+	found := []recipient.Release{}
 	err := scanAll(ctx, db, `
 		SELECT id, since, until, coalesce(category, ''), coalesce(domain, ''), coalesce(reason, ''), coalesce(note, ''), released_at, withdrawn_at
 		FROM releases `+where+`
 		ORDER BY id`, func(scan func(...any) error) error {
-		var r Release
+		var r recipient.Release
 		err := scan(&r.ID, &r.Since, &r.Until, &r.Category, &r.Domain, &r.Reason, &r.Note, &r.ReleasedAt, &r.WithdrawnAt)
 		found = append(found, r)
 		return err
@@ -293,21 +246,23 @@ func releases(ctx context.Context, db querier, where string) ([]Release, error) 
 }
 
 // Releases returns all releases, the first first.
-func (r *Reader) Releases(ctx context.Context) ([]Release, error) { return releases(ctx, r.db, "") }
+func (r *Reader) Releases(ctx context.Context) ([]recipient.Release, error) {
+	return releases(ctx, r.db, "")
+}
 
 // Released is what a release comes to.
 type Released struct {
 	ID         int64 // of the release; 0 where it was only tried
 	Failures   int   // that it is of
 	Recipients int   // whose failures they are
-	Changes
+	recipient.Changes
 }
 
 var errTried = errors.New("only tried")
 
 // Release lets no state follow any more from failures that are read already or
 // still will be. Where dry is set everything is made out and nothing changed.
-func (e *Editor) Release(ctx context.Context, r Release, dry bool) (done Released, err error) {
+func (e *Editor) Release(ctx context.Context, r recipient.Release, dry bool) (done Released, err error) {
 	err = e.edit(ctx, func(w *writer) error {
 		done = Released{}
 		keys, failures, err := w.releasedBy(&r)
@@ -323,7 +278,7 @@ func (e *Editor) Release(ctx context.Context, r Release, dry bool) (done Release
 		if err != nil {
 			return err
 		}
-		if err := w.reliveAll(keys); err != nil {
+		if err := w.recomputeAll(keys); err != nil {
 			return err
 		}
 		done.Changes = w.changes
@@ -356,7 +311,7 @@ func (e *Editor) WithdrawRelease(ctx context.Context, id int64) (done Released, 
 		if err != nil {
 			return err
 		}
-		if err := w.reliveAll(keys); err != nil {
+		if err := w.recomputeAll(keys); err != nil {
 			return err
 		}
 		done = Released{id, failures, len(keys), w.changes}
@@ -366,7 +321,7 @@ func (e *Editor) WithdrawRelease(ctx context.Context, id int64) (done Released, 
 }
 
 // releasedBy finds the failures that a release is of, and whose they are.
-func (w *writer) releasedBy(r *Release) (keys []int64, failures int, err error) {
+func (w *writer) releasedBy(r *recipient.Release) (keys []int64, failures int, err error) {
 	err = scanAll(w.ctx, w.tx, `
 		SELECT recipient_key, count(*)
 		FROM bounces

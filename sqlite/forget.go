@@ -170,7 +170,7 @@ func (w *writer) forget(f *Forgetting) ([]Count, error) {
 	return found, w.each(len(keys), `
 		INSERT INTO forgotten (recipient_key, until) VALUES (?, ?)
 		ON CONFLICT (recipient_key) DO UPDATE SET until = max(until, excluded.until)`,
-		func(i int) []any { return []any{keys[i], stamp(f.Now)} }, nil)
+		func(i int) []any { return []any{keys[i], bounce.Stamp(f.Now)} }, nil)
 }
 
 func holds(table string, c content) bool {

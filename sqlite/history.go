@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/recipient"
 )
 
 // Attempt is a failed attempt as it is shown to an admin. Times are as stored.
@@ -32,15 +33,6 @@ type Attempt struct {
 	Release int64 `json:"release"`
 }
 
-// Counted is what the policy has counted of one category since the last
-// delivery, with what it takes to make the address bad.
-type Counted struct {
-	Category bounce.Category  `json:"category"`
-	Failures int              `json:"failures"`
-	Days     int              `json:"days"` // between the first and the last
-	Policy   bounce.Threshold `json:"policy"`
-}
-
 // Recipient returns the row of an address, given in its normal spelling, and
 // false where it never failed.
 func (r *Reader) Recipient(ctx context.Context, address string) (row bounce.Recipient, known bool, err error) {
@@ -55,7 +47,7 @@ func (r *Reader) Recipient(ctx context.Context, address string) (row bounce.Reci
 }
 
 // Counted returns what the policy in force has counted against an address.
-func (r *Reader) Counted(ctx context.Context, to bounce.Address) ([]Counted, error) {
+func (r *Reader) Counted(ctx context.Context, to bounce.Address) ([]recipient.Counted, error) {
 	policy, err := appliedPolicy(ctx, r.db)
 	if err != nil {
 		return nil, err
@@ -64,15 +56,7 @@ func (r *Reader) Counted(ctx context.Context, to bounce.Address) ([]Counted, err
 	if err := r.db.QueryRowContext(ctx, "SELECT coalesce(memory, '') FROM recipients WHERE recipient = ?", to.Normal).Scan(&text); err != nil {
 		return nil, err
 	}
-	m, err := parseMemory(text)
-	if err != nil {
-		return nil, err
-	}
-	all := []Counted{}
-	for _, t := range m.tallies() {
-		all = append(all, Counted{t.category, t.failures(), t.span(), policy.For(t.category)})
-	}
-	return all, nil
+	return recipient.CountedBy(policy, text)
 }
 
 // Attempts returns the last attempts for an address that failed, the oldest of

@@ -81,7 +81,7 @@ func (r *Reader) Incidents(ctx context.Context, f IncidentFilter) ([]Incident, e
 		}
 		k.with = common(k.scope, domain, blocklist, provider)
 		i := open[k]
-		if i != nil && parseStamp(at).Sub(parseStamp(i.Until)) > f.Gap {
+		if i != nil && bounce.ParseStamp(at).Sub(bounce.ParseStamp(i.Until)) > f.Gap {
 			end(i)
 			i = nil
 		}
@@ -102,7 +102,7 @@ func (r *Reader) Incidents(ctx context.Context, f IncidentFilter) ([]Incident, e
 		return nil, err
 	}
 	for _, i := range open {
-		i.Ongoing = f.Now.Sub(parseStamp(i.Until)) <= f.Gap
+		i.Ongoing = f.Now.Sub(bounce.ParseStamp(i.Until)) <= f.Gap
 		end(i)
 	}
 	found = slices.DeleteFunc(together(found), func(i *incident) bool { return i.Addresses < f.Addresses })
@@ -137,7 +137,7 @@ func together(found []*incident) []*incident {
 	for len(found) > 0 {
 		first := found[0]
 		n := 1
-		for n < len(found) && found[n].Scope == first.Scope && found[n].Reason == first.Reason && parseStamp(found[n].Since).Sub(parseStamp(first.Since)) <= atOnce {
+		for n < len(found) && found[n].Scope == first.Scope && found[n].Reason == first.Reason && bounce.ParseStamp(found[n].Since).Sub(bounce.ParseStamp(first.Since)) <= atOnce {
 			n++
 		}
 		if n < many || first.Scope != bounce.ScopeNetwork {

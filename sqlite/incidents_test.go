@@ -35,7 +35,7 @@ func TestWhatHitsManyAddressesIsOneIncident(t *testing.T) {
 	hit(0, 50, 1, bounce.Suppressed, bounce.ScopeLocal, "", "")                        // what the maps are for
 	save(t, s, &bounce.Batch{Records: bounce.NewRecords(all...)})
 	got, err := reader(t, path).Incidents(t.Context(), IncidentFilter{
-		Since: stamp(day), Now: day.Add(5030 * time.Minute), Gap: 6 * time.Hour, Addresses: 10,
+		Since: bounce.Stamp(day), Now: day.Add(5030 * time.Minute), Gap: 6 * time.Hour, Addresses: 10,
 	})
 	if err != nil {
 		t.Fatal(err)

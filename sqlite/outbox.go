@@ -41,7 +41,7 @@ func (o *Outbox) Cursor(ctx context.Context, name string, fromNow bool, now time
 	_, err = o.db.ExecContext(ctx, `
 		INSERT INTO webhook_cursors (name, seq, moved_at)
 		VALUES (?, iif(?, (SELECT value FROM meta WHERE name = 'seq'), 0), ?)
-		ON CONFLICT (name) DO NOTHING`, name, fromNow, stamp(now))
+		ON CONFLICT (name) DO NOTHING`, name, fromNow, bounce.Stamp(now))
 	if err == nil {
 		err = o.db.QueryRowContext(ctx, "SELECT seq FROM webhook_cursors WHERE name = ?", name).Scan(&seq)
 	}
@@ -89,7 +89,7 @@ func (o *Outbox) Took(ctx context.Context, name string, upTo int64, rows []bounc
 func (o *Outbox) GaveUp(ctx context.Context, name string, upTo int64, rows []bounce.Recipient, why string, now time.Time) error {
 	return o.move(ctx, name, upTo, now, func(tx *sql.Tx) error {
 		return eachRow(ctx, tx, rows, "INSERT OR REPLACE INTO webhook_dead_letters (name, recipient_key, seq, gave_up_at, error) VALUES (?, ?, ?, ?, ?)",
-			func(r *bounce.Recipient) []any { return []any{name, key(r), r.Seq, stamp(now), why} })
+			func(r *bounce.Recipient) []any { return []any{name, key(r), r.Seq, bounce.Stamp(now), why} })
 	})
 }
 
@@ -101,7 +101,7 @@ func (o *Outbox) move(ctx context.Context, name string, upTo int64, now time.Tim
 		return err
 	}
 	defer tx.Rollback()
-	_, err = tx.ExecContext(ctx, "UPDATE webhook_cursors SET seq = max(seq, ?), moved_at = ?, trouble = NULL WHERE name = ?", upTo, stamp(now), name)
+	_, err = tx.ExecContext(ctx, "UPDATE webhook_cursors SET seq = max(seq, ?), moved_at = ?, trouble = NULL WHERE name = ?", upTo, bounce.Stamp(now), name)
 	if err := errors.Join(err, and(tx)); err != nil {
 		return err
 	}

@@ -7,6 +7,9 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/recipient"
 )
 
 // Retention is for how many days each kind of record is kept; 0 is for ever.
@@ -133,12 +136,12 @@ func (p *pruner) horizon(kind string) func(context.Context, time.Time) error {
 		return p.store.transaction(ctx, func(w *writer) error {
 			_, err := w.tx.ExecContext(ctx, `
 				INSERT INTO horizons (kind, since) VALUES (?, ?)
-				ON CONFLICT (kind) DO UPDATE SET since = max(since, excluded.since)`, kind, stamp(before))
+				ON CONFLICT (kind) DO UPDATE SET since = max(since, excluded.since)`, kind, bounce.Stamp(before))
 			if err != nil || kind != bouncesHorizon {
 				return err
 			}
 			// The horizon keeps out what these hashes did.
-			_, err = w.tx.ExecContext(ctx, "DELETE FROM forgotten WHERE until < ?", stamp(before))
+			_, err = w.tx.ExecContext(ctx, "DELETE FROM forgotten WHERE until < ?", bounce.Stamp(before))
 			return err
 		})
 	}
@@ -166,7 +169,7 @@ func (p *pruner) recipients(ctx context.Context, before time.Time) error {
 					old[key] = struct{}{}
 				}
 				return err
-			}, stamp(before), last, pageSize)
+			}, bounce.Stamp(before), last, pageSize)
 		if err != nil {
 			return err
 		}
@@ -258,7 +261,7 @@ func (p *pruner) bounces(ctx context.Context, before time.Time) error {
 				err := scan(&o.id, &o.key, &o.at, &o.permanent, &o.ours)
 				rows = append(rows, o)
 				return err
-			}, first, first+atOnce, stamp(before))
+			}, first, first+atOnce, bounce.Stamp(before))
 		if err != nil {
 			return err
 		}
@@ -288,9 +291,9 @@ func (p *pruner) bounces(ctx context.Context, before time.Time) error {
 	return nil
 }
 
-// addPruned counts the failures into lives that were deleted for their age.
+// addPruned counts the failures into histories that were deleted for their age.
 // All of them were before the last delivery, so nothing else follows from them.
-func (w *writer) addPruned(lives map[int64]*life) error {
+func (w *writer) addPruned(histories map[int64]*recipient.History) error {
 	return scanAll(w.ctx, w.tx, `
 		SELECT p.recipient_key, p.permanent_count, p.retry_count, p.first_failure_at
 		FROM json_each(?) k CROSS JOIN pruned_failures p ON p.recipient_key = k.value`,
@@ -301,12 +304,9 @@ func (w *writer) addPruned(lives map[int64]*life) error {
 			if err := scan(&key, &permanent, &retry, &first); err != nil {
 				return err
 			}
-			a := lives[key]
-			a.permanentCount += permanent
-			a.retryNum += retry
-			a.firstAt = min(a.firstAt, first)
+			histories[key].AddPruned(permanent, retry, first)
 			return nil
-		}, keyList(slices.Sorted(maps.Keys(lives))))
+		}, keyList(slices.Sorted(maps.Keys(histories))))
 }
 
 // successes deletes the ids of deliveries. Buckets are numbered by the stamps
@@ -348,7 +348,7 @@ func (p *pruner) dailyCounts(ctx context.Context, before time.Time) error {
 
 func (p *pruner) simple(kind, table, key, where string) func(context.Context, time.Time) error {
 	return func(ctx context.Context, before time.Time) error {
-		return p.inPieces(ctx, kind, table, key, where, stamp(before))
+		return p.inPieces(ctx, kind, table, key, where, bounce.Stamp(before))
 	}
 }
 

@@ -138,7 +138,7 @@ func TestPruningDeletesAnAddressWithoutFailureForSoLong(t *testing.T) {
 	save(t, s, &bounce.Batch{Successes: []bounce.Success{reachedAt("gone", now.Add(time.Hour)), reachedAt("reached", now.Add(time.Hour))}})
 	save(t, s, &bounce.Batch{Records: bounce.NewRecords(at(failed("gone", 0, bounce.Bounced, true), now.Add(2*time.Hour)))})
 	got := dump(t, s.db, "SELECT recipient, state, permanent_count, first_failure_at = last_failure_at, last_delivery_at FROM recipients WHERE recipient NOT LIKE 'lively%'")
-	if want := []string{"gone@example.com bad 1 1 " + stamp(now.Add(time.Hour))}; !slices.Equal(got, want) {
+	if want := []string{"gone@example.com bad 1 1 " + bounce.Stamp(now.Add(time.Hour))}; !slices.Equal(got, want) {
 		t.Errorf("recipients later: got %q, want %q", got, want)
 	}
 }
@@ -158,7 +158,7 @@ func TestPruningDeletesEachKindByItsOwnAge(t *testing.T) {
 	save(t, s, b)
 	if _, err := s.db.ExecContext(t.Context(), `
 		UPDATE unread_lines SET last_read_at = ?;
-		INSERT INTO unread_lines (mta, shape, count, example, last_read_at) VALUES ('exim', 'old', 1, 'old', ?)`, stamp(now), stamp(day)); err != nil {
+		INSERT INTO unread_lines (mta, shape, count, example, last_read_at) VALUES ('exim', 'old', 1, 'old', ?)`, bounce.Stamp(now), bounce.Stamp(day)); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {

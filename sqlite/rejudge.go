@@ -77,7 +77,7 @@ func (s *Store) Rejudge(ctx context.Context, judge func(*bounce.Delivery) bounce
 				return err
 			}
 			if len(rows) == 0 {
-				return w.reliveAll(slices.Collect(maps.Keys(keys)))
+				return w.recomputeAll(slices.Collect(maps.Keys(keys)))
 			}
 			after = rows[len(rows)-1].ID
 			other := make([]bounce.Verdict, 0, len(rows))

@@ -12,24 +12,8 @@ import (
 	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/recipient"
 )
-
-// stampFormat is how times are stored.
-const stampFormat = "2006-01-02T15:04:05.000Z"
-
-func stamp(t time.Time) string {
-	var b [len(stampFormat)]byte
-	return string(appendStamp(b[:0], t))
-}
-
-// appendStamp appends a time as it is stored. Package time has a short way for
-// RFC 3339, of whole seconds alone.
-func appendStamp(b []byte, t time.Time) []byte {
-	t = t.UTC()
-	b = t.AppendFormat(b, time.RFC3339)
-	n := t.Nanosecond() / int(time.Millisecond)
-	return append(b[:len(b)-1], '.', '0'+byte(n/100), '0'+byte(n/10%10), '0'+byte(n%10), 'Z')
-}
 
 // Save saves a batch whole or not at all, and returns how many of its records
 // were new. After an error the same batch can be saved again.
@@ -84,8 +68,8 @@ func (s *Store) newWriter(ctx context.Context) (*writer, error) {
 		return nil, errors.Join(err, tx.Close())
 	}
 	w := &writer{
-		ctx: ctx, tx: tx, policy: s.policy, now: stamp(s.now()), scrubQueue: s.ScrubQueue, room: &s.room,
-		counts: make(map[dayDomain]*outcomes), verdictAt: make(map[failure]int32),
+		ctx: ctx, tx: tx, policy: s.policy, now: bounce.Stamp(s.now()), scrubQueue: s.ScrubQueue, room: &s.room,
+		counts: make(map[dayDomain]*outcomes), verdictAt: make(map[recipient.Failure]int32),
 	}
 	if s.problems != nil {
 		w.problems = make(problems)
@@ -163,12 +147,12 @@ type writer struct {
 	*room
 	ctx       context.Context //nolint:containedctx // of this one transaction
 	tx        *sql.Conn
-	parts     int            // partial batches that it holds
-	policy    *bounce.Policy // in force, as Open and UsePolicy left it
-	now       string         // as stored
-	law       law            // see readLaw
-	admitting *admission     // likewise: see admit
-	changes   Changes
+	parts     int              // partial batches that it holds
+	policy    *bounce.Policy   // in force, as Open and UsePolicy left it
+	now       string           // as stored
+	inputs    recipient.Inputs // see readInputs
+	admitting *admission       // likewise: see admit
+	changes   recipient.Changes
 	isNew     int
 	// scrubQueue is Store.ScrubQueue.
 	scrubQueue Scrubber
@@ -178,11 +162,11 @@ type writer struct {
 	// deleted.
 	countedSince int
 
-	addressees []addressee     // whose rows may change
-	place      map[int64]int32 // where they stand in addressees, by key
-	failures   newFailures     // of theirs
-	verdicts   []failure       // what the failures were judged to be, each once, without what is only theirs
-	verdictAt  map[failure]int32
+	addressees []addressee         // whose rows may change
+	place      map[int64]int32     // where they stand in addressees, by key
+	failures   newFailures         // of theirs
+	verdicts   []recipient.Failure // what the failures were judged to be, each once, without what is only theirs
+	verdictAt  map[recipient.Failure]int32
 	runs       [][]delivery // the new successes, each run sorted
 }
 
@@ -192,15 +176,6 @@ type dayDomain struct {
 }
 
 type outcomes struct{ sent, deferred, bounced, expired int }
-
-// epochDay returns the day of a time in Unix milliseconds, since 1970 in UTC.
-func epochDay(at int64) int {
-	const day = 24 * 60 * 60 * 1000
-	if at%day < 0 {
-		return int(at/day - 1)
-	}
-	return int(at / day)
-}
 
 // count returns the counts of a day.
 func (w *writer) count(day int, domain string) *outcomes {
@@ -275,7 +250,7 @@ func (w *writer) bounces(b *bounce.Batch) error {
 			if r.Reason != bounce.Suppressed { // our own refusal says nothing new of the address
 				w.failed(&r, keys[i], id)
 			}
-			switch o := w.count(epochDay(r.At.UnixMilli()), r.To.Domain); r.Outcome {
+			switch o := w.count(bounce.EpochDay(r.At.UnixMilli()), r.To.Domain); r.Outcome {
 			case bounce.Deferred:
 				o.deferred++
 			case bounce.Bounced:
@@ -314,7 +289,7 @@ func (w *writer) dailyCounts(*bounce.Batch) error {
 		func(i int) []any {
 			k := keys[i]
 			o := w.counts[k]
-			return []any{dayName(k.day), k.domain, o.sent, o.deferred, o.bounced, o.expired}
+			return []any{bounce.DayName(k.day), k.domain, o.sent, o.deferred, o.bounced, o.expired}
 		}, nil)
 }
 
@@ -325,7 +300,7 @@ func (w *writer) queue(b *bounce.Batch) error {
 		ON CONFLICT (host, mta, queue_id) DO UPDATE SET seen_at = excluded.seen_at, data = excluded.data`,
 		func(i int) []any {
 			e := &kept[i]
-			return []any{e.Host, string(e.MTA), e.QueueID, stamp(e.SeenAt), e.Data}
+			return []any{e.Host, string(e.MTA), e.QueueID, bounce.Stamp(e.SeenAt), e.Data}
 		}, nil)
 	if err != nil {
 		return err
@@ -345,7 +320,7 @@ func (w *writer) positions(b *bounce.Batch) error {
 			p := &kept[i]
 			return []any{
 				p.Stream, p.Source, p.Path, int64(p.Device), int64(p.Inode), p.Offset, int64(p.Head), int64(p.Tail),
-				p.Cursor, p.Closed, p.Parser, stamp(p.Anchor), stamp(p.UpdatedAt),
+				p.Cursor, p.Closed, p.Parser, bounce.Stamp(p.Anchor), bounce.Stamp(p.UpdatedAt),
 			}
 		}, nil)
 	if err != nil {
@@ -359,7 +334,7 @@ func (w *writer) gaps(b *bounce.Batch) error {
 	return w.each(len(b.Gaps), "INSERT INTO gaps (noticed_at, source, path, bytes, why) VALUES (?, ?, ?, ?, ?)",
 		func(i int) []any {
 			g := &b.Gaps[i]
-			return []any{stamp(g.At), g.Source, g.Path, g.Bytes, g.Why}
+			return []any{bounce.Stamp(g.At), g.Source, g.Path, g.Bytes, g.Why}
 		}, nil)
 }
 
@@ -369,7 +344,7 @@ func (w *writer) unread(b *bounce.Batch) error {
 		ON CONFLICT (mta, shape) DO UPDATE SET count = count + excluded.count, last_read_at = excluded.last_read_at`,
 		func(i int) []any {
 			u := &b.Unparsed[i]
-			return []any{string(u.MTA), u.Shape, u.Count, u.Example, stamp(time.Now())}
+			return []any{string(u.MTA), u.Shape, u.Count, u.Example, bounce.Stamp(time.Now())}
 		}, nil)
 }
 
@@ -384,7 +359,7 @@ func (s *Store) Load(ctx context.Context) (positions []bounce.Position, queue []
 				return err
 			}
 			p.Device, p.Inode, p.Head, p.Tail = uint64(device), uint64(inode), uint64(head), uint64(tail)
-			p.Anchor, p.UpdatedAt = parseStamp(anchor), parseStamp(updated)
+			p.Anchor, p.UpdatedAt = bounce.ParseStamp(anchor), bounce.ParseStamp(updated)
 			positions = append(positions, p)
 			return nil
 		})
@@ -398,7 +373,7 @@ func (s *Store) Load(ctx context.Context) (positions []bounce.Position, queue []
 			if err := scan(&e.Host, &e.MTA, &e.QueueID, &seen, &e.Data); err != nil {
 				return err
 			}
-			e.SeenAt = parseStamp(seen)
+			e.SeenAt = bounce.ParseStamp(seen)
 			queue = append(queue, e)
 			return nil
 		})
@@ -406,14 +381,6 @@ func (s *Store) Load(ctx context.Context) (positions []bounce.Position, queue []
 		return nil, nil, fmt.Errorf("queue: %w", err)
 	}
 	return positions, queue, nil
-}
-
-func parseStamp(s string) time.Time {
-	t, err := time.Parse(stampFormat, s)
-	if err != nil {
-		return time.Time{} // written by hand; taken as never
-	}
-	return t
 }
 
 type querier interface {

@@ -570,7 +570,7 @@ func TestFilterChoosesRecipients(t *testing.T) {
 		{Filter{Category: "rate-limit"}, "fine slow"},
 		{Filter{Domain: "example.com", Limit: 1}, "fine"},
 		{Filter{Domain: "example.org"}, ""},
-		{Filter{Since: stamp(day.Add(2 * time.Minute))}, "fine slow"},
+		{Filter{Since: bounce.Stamp(day.Add(2 * time.Minute))}, "fine slow"},
 	} {
 		var got []string
 		_, err := r.Recipients(t.Context(), c.filter, func(row *bounce.Recipient) error {

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,16 +13,17 @@ import (
 	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/recipient"
 )
 
 // recipientRow is a row of recipients, and what it is made of.
 type recipientRow struct {
-	to    bounce.Address
-	key   int64
-	known bool  // it is in the table already
-	was   shown // there
-	shown       // from now on
-	life  life
+	to      bounce.Address
+	key     int64
+	known   bool // it is in the table already
+	was     recipient.Row
+	row     recipient.Row // from now on
+	history recipient.History
 }
 
 // addressee is a recipient whose row may change.
@@ -39,7 +39,7 @@ type addressee struct {
 type newFailure struct {
 	id      int64
 	at      int64 // Unix milliseconds
-	eventID bounce.EventID
+	place   recipient.Place
 	verdict int32 // its place in writer.verdicts
 	before  int32 // the one before it of the same recipient: its place in writer.failures, from 1
 }
@@ -72,7 +72,7 @@ func (w *writer) failed(r *bounce.Record, key, id int64) {
 		p.to.Normal = strings.Clone(r.To.Normal)
 		p.to.Domain = p.to.Normal[len(p.to.Normal)-len(r.To.Domain):]
 	}
-	p.failures = w.failures.add(newFailure{id, r.At.UnixMilli(), r.ID, w.verdict(r), p.failures})
+	p.failures = w.failures.add(newFailure{id, r.At.UnixMilli(), recipient.PlaceOf(r.QueueID), w.verdict(r), p.failures})
 }
 
 // newFailures is a list that grows without being copied.
@@ -100,12 +100,12 @@ func (l *newFailures) at(place int32) *newFailure {
 
 // verdict returns the place of what a failure was judged to be.
 func (w *writer) verdict(r *bounce.Record) int32 {
-	f := failure{category: r.Category, reason: r.Reason, disposition: r.Disposition, suppress: r.Suppress, counts: r.Counts(r.Outcome)}
+	f := recipient.Failure{Category: r.Category, Reason: r.Reason, Disposition: r.Disposition, Suppress: r.Suppress, Counts: r.Counts(r.Outcome)}
 	i, known := w.verdictAt[f]
 	if !known {
-		f.category = bounce.Category(strings.Clone(string(f.category)))
-		f.reason = bounce.Reason(strings.Clone(string(f.reason)))
-		f.disposition = bounce.Disposition(strings.Clone(string(f.disposition)))
+		f.Category = bounce.Category(strings.Clone(string(f.Category)))
+		f.Reason = bounce.Reason(strings.Clone(string(f.Reason)))
+		f.Disposition = bounce.Disposition(strings.Clone(string(f.Disposition)))
 		i = int32(len(w.verdicts))
 		w.verdicts = append(w.verdicts, f)
 		w.verdictAt[f] = i
@@ -114,16 +114,16 @@ func (w *writer) verdict(r *bounce.Record) int32 {
 }
 
 // failuresOf appends the new failures of a recipient, oldest first.
-func (w *writer) failuresOf(p *addressee, to []failure) []failure {
+func (w *writer) failuresOf(p *addressee, to []recipient.Failure) []recipient.Failure {
 	for i := p.failures; i > 0; {
 		n := w.failures.at(i)
 		f := w.verdicts[n.verdict]
-		f.id, f.at, f.eventID = n.id, stamp(time.UnixMilli(n.at)), n.eventID
+		f.ID, f.At, f.Place = n.id, bounce.Stamp(time.UnixMilli(n.at)), n.place
 		to = append(to, f)
 		i = n.before
 	}
 	slices.Reverse(to) // mostly sorted then
-	slices.SortFunc(to, byTime)
+	recipient.Sort(to)
 	return to
 }
 
@@ -134,7 +134,7 @@ func (w *writer) recipients(*bounce.Batch) error {
 	if len(w.addressees) == 0 {
 		return nil
 	}
-	if err := w.readLaw(); err != nil {
+	if err := w.readInputs(); err != nil {
 		return err
 	}
 	// In the order of the table, as far as their names are known here.
@@ -176,36 +176,28 @@ func (w *writer) goOn(rows []recipientRow, addressees []addressee) ([]recipientR
 	if err != nil {
 		return nil, err
 	}
-	var failures []failure
+	var failures []recipient.Failure
 	var again []*recipientRow
 	known := rows
 	for i := range addressees {
 		p := &addressees[i]
 		failures = w.failuresOf(p, failures[:0])
-		at := deliveredAt(p.delivered)
+		at := recipient.DeliveredAt(p.delivered)
 		if len(known) > 0 && known[0].key == p.key {
 			r := &known[0]
 			known = known[1:]
-			if r.life, err = r.was.life(); err != nil {
+			if r.history, err = r.was.History(); err != nil {
 				return nil, fmt.Errorf("recipient %s: %w", r.to.Normal, err)
 			}
-			if !w.law.goOn(&r.life, r.to.Domain, failures, at) {
-				r.life.lastDelivery = at
+			if !w.inputs.Extend(&r.history, r.to.Domain, failures, at) {
+				r.history.LastDelivery = at
 				again = append(again, r)
 			}
 		} else if p.to.Normal != "" {
-			rows = append(rows, recipientRow{to: p.to, key: p.key, life: w.law.live(p.to.Domain, failures, at)})
+			rows = append(rows, recipientRow{to: p.to, key: p.key, history: w.inputs.Replay(p.to.Domain, failures, at)})
 		}
 	}
-	return rows, w.relive(again)
-}
-
-// deliveredAt returns a time of lastDelivery as it is stored.
-func deliveredAt(milliseconds int64) string {
-	if milliseconds == 0 {
-		return ""
-	}
-	return stamp(time.UnixMilli(milliseconds))
+	return rows, w.recompute(again)
 }
 
 // show makes the rows of lives, and saves those that are not as they were.
@@ -217,44 +209,26 @@ func (w *writer) show(rows []recipientRow) error {
 	changed := make([]*recipientRow, 0, len(rows))
 	for i := range rows {
 		r := &rows[i]
-		r.shown = r.life.show(decisions[r.key], w.now)
-		if !r.known || r.shown != r.was {
+		r.row = r.history.Row(decisions[r.key], w.now)
+		if !r.known || r.row != r.was {
 			changed = append(changed, r)
 		}
 	}
 	slices.SortFunc(changed, func(a, b *recipientRow) int { return cmp.Compare(a.to.Normal, b.to.Normal) })
-	w.changes.add(changed)
+	for _, r := range changed {
+		w.changes.Add(&r.was, &r.row)
+	}
 	return w.saveRecipients(changed)
 }
 
-// Changes counts what a change made by hand or a rebuild comes to.
-type Changes struct {
-	Rows int // of recipients that are not as they were
-	Bad  int // of these, addresses that have become bad
-	Good int // and that are bad no more
-}
-
-func (c *Changes) add(rows []*recipientRow) {
-	c.Rows += len(rows)
-	for _, r := range rows {
-		was, is := r.was.state == bounce.StateBad, r.state == bounce.StateBad
-		if is && !was {
-			c.Bad++
-		}
-		if was && !is {
-			c.Good++
-		}
-	}
-}
-
-// readLaw reads the releases, once in a transaction.
-func (w *writer) readLaw() error {
-	if w.law.policy != nil {
+// readInputs reads the releases, once in a transaction.
+func (w *writer) readInputs() error {
+	if w.inputs.Policy != nil {
 		return nil
 	}
 	var err error
-	w.law.releases, err = releases(w.ctx, w.tx, "WHERE withdrawn_at IS NULL")
-	w.law.policy = w.policy
+	w.inputs.Releases, err = releases(w.ctx, w.tx, "WHERE withdrawn_at IS NULL")
+	w.inputs.Policy = w.policy
 	return err
 }
 
@@ -278,11 +252,11 @@ func (w *writer) appendRows(rows []recipientRow, n int, column string, value fun
 			rows = append(rows, recipientRow{
 				to:    bounce.Address{Normal: v.text(), Domain: v.text()},
 				known: true,
-				was: shown{
-					state: bounce.State(v.text()), decidedBy: bounce.Decider(v.text()), category: bounce.Category(v.text()), reason: bounce.Reason(v.text()),
-					firstAt: v.text(), lastAt: v.text(), lastDelivery: v.text(),
-					permanentCount: int(v.int()), retryCount: int(v.int()), badSince: v.text(), badUntil: v.text(),
-					lastID: v.int(), decidingID: v.int(), memory: v.text(),
+				was: recipient.Row{
+					State: bounce.State(v.text()), DecidedBy: bounce.Decider(v.text()), Category: bounce.Category(v.text()), Reason: bounce.Reason(v.text()),
+					FirstAt: v.text(), LastAt: v.text(), LastDelivery: v.text(),
+					PermanentCount: int(v.int()), RetryCount: int(v.int()), BadSince: v.text(), BadUntil: v.text(),
+					LastID: v.int(), DecidingID: v.int(), Memory: v.text(),
 				},
 				key: v.int(),
 			})
@@ -290,8 +264,8 @@ func (w *writer) appendRows(rows []recipientRow, n int, column string, value fun
 	return rows, err
 }
 
-// relive makes out lives from all the failures that the database holds.
-func (w *writer) relive(rows []*recipientRow) error {
+// recompute makes out lives from all the failures that the database holds.
+func (w *writer) recompute(rows []*recipientRow) error {
 	keys := make([]int64, len(rows))
 	for i, r := range rows {
 		keys[i] = r.key
@@ -300,40 +274,36 @@ func (w *writer) relive(rows []*recipientRow) error {
 	if err != nil {
 		return err
 	}
-	lives := make(map[int64]*life, len(histories))
+	replayed := make(map[int64]*recipient.History, len(histories))
 	for _, r := range rows {
 		if failures := histories[r.key]; len(failures) > 0 {
-			r.life = w.law.live(r.to.Domain, failures, r.life.lastDelivery)
-			lives[r.key] = &r.life
+			r.history = w.inputs.Replay(r.to.Domain, failures, r.history.LastDelivery)
+			replayed[r.key] = &r.history
 		}
 	}
-	return w.addPruned(lives)
+	return w.addPruned(replayed)
 }
 
 // historiesAtOnce bounds what is held of the failures that were asked for.
 const historiesAtOnce = 1000
 
 // histories loads all failures of the addresses, oldest first.
-func (w *writer) histories(keys []int64) (map[int64][]failure, error) {
-	histories := make(map[int64][]failure, len(keys))
+func (w *writer) histories(keys []int64) (map[int64][]recipient.Failure, error) {
+	histories := make(map[int64][]recipient.Failure, len(keys))
 	slices.Sort(keys)
 	for some := range slices.Chunk(keys, historiesAtOnce) {
 		err := w.rowsOf(len(some), `
-			SELECT b.recipient_key, b.id, b.occurred_at, b.event_id, b.category, b.reason, b.disposition, b.suppress, b.scope, b.outcome
+			SELECT b.recipient_key, b.id, b.occurred_at, b.queue_id, b.category, b.reason, b.disposition, b.suppress, b.scope, b.outcome
 			FROM bounces b
 			WHERE b.recipient_key = ? AND b.reason <> 'suppressed'`,
 			func(i int, r *packedRows) { r.int(some[i]) },
 			func(v *values) {
 				key := v.int()
-				f := failure{id: v.int(), at: v.text()}
-				id := v.text()
-				f.category, f.reason, f.disposition = bounce.Category(v.text()), bounce.Reason(v.text()), bounce.Disposition(v.text())
-				f.suppress = v.int() != 0
-				verdict := bounce.Verdict{Scope: bounce.Scope(v.text()), Category: f.category, Suppress: f.suppress}
-				f.counts = verdict.Counts(bounce.Outcome(v.text()))
-				if len(id) == hex.EncodedLen(len(f.eventID)) {
-					_, _ = hex.Decode(f.eventID[:], []byte(id)) // one that was written by hand sorts as it may
-				}
+				f := recipient.Failure{ID: v.int(), At: v.text(), Place: recipient.PlaceOf(v.text())}
+				f.Category, f.Reason, f.Disposition = bounce.Category(v.text()), bounce.Reason(v.text()), bounce.Disposition(v.text())
+				f.Suppress = v.int() != 0
+				verdict := bounce.Verdict{Scope: bounce.Scope(v.text()), Category: f.Category, Suppress: f.Suppress}
+				f.Counts = verdict.Counts(bounce.Outcome(v.text()))
 				histories[key] = append(histories[key], f)
 			})
 		if err != nil {
@@ -341,47 +311,47 @@ func (w *writer) histories(keys []int64) (map[int64][]failure, error) {
 		}
 	}
 	for _, failures := range histories {
-		slices.SortFunc(failures, byTime)
+		recipient.Sort(failures)
 	}
 	return histories, nil
 }
 
-// reliveAll brings the rows of recipients up to date from their records, those
+// recomputeAll brings the rows of recipients up to date from their records, those
 // that change alone.
-func (w *writer) reliveAll(keys []int64) error {
+func (w *writer) recomputeAll(keys []int64) error {
 	slices.Sort(keys)
 	for chunk := range slices.Chunk(slices.Compact(keys), pageSize) {
 		rows, err := w.knownRows(chunk)
 		if err != nil {
 			return err
 		}
-		if err := w.reliveRows(rows); err != nil {
+		if err := w.recomputeRows(rows); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (w *writer) reliveRows(rows []recipientRow) error {
-	if err := w.readLaw(); err != nil {
+func (w *writer) recomputeRows(rows []recipientRow) error {
+	if err := w.readInputs(); err != nil {
 		return err
 	}
 	var failed []*recipientRow
 	for i := range rows {
 		r := &rows[i]
-		r.life = life{lastDelivery: r.was.lastDelivery}
-		if r.was.lastID > 0 {
+		r.history = recipient.History{LastDelivery: r.was.LastDelivery}
+		if r.was.LastID > 0 {
 			failed = append(failed, r)
 		}
 	}
-	if err := w.relive(failed); err != nil {
+	if err := w.recompute(failed); err != nil {
 		return err
 	}
 	for _, r := range failed {
 		// Where the records are gone, the row is all that is known.
-		if r.life.lastID == 0 {
+		if r.history.LastID == 0 {
 			var err error
-			if r.life, err = r.was.life(); err != nil {
+			if r.history, err = r.was.History(); err != nil {
 				return fmt.Errorf("recipient %s: %w", r.to.Normal, err)
 			}
 		}
@@ -428,11 +398,11 @@ func (s *Store) Rebuild(ctx context.Context) (int, error) {
 			}
 			for i := range rows {
 				r := &rows[i]
-				if noted := deliveredAt(w.addressee(r.key).delivered); noted != r.was.lastDelivery {
-					r.was.lastDelivery, r.known = noted, false // so that it is saved
+				if noted := recipient.DeliveredAt(w.addressee(r.key).delivered); noted != r.was.LastDelivery {
+					r.was.LastDelivery, r.known = noted, false // so that it is saved
 				}
 			}
-			if err := w.reliveRows(rows); err != nil {
+			if err := w.recomputeRows(rows); err != nil {
 				return err
 			}
 		}
@@ -447,7 +417,7 @@ const tellingBounces = "(SELECT * FROM bounces WHERE reason <> 'suppressed')"
 
 // restore makes the rows that are missing in recipients.
 func (w *writer) restore() error {
-	if err := w.readLaw(); err != nil {
+	if err := w.readInputs(); err != nil {
 		return err
 	}
 	var missing []int64
@@ -485,7 +455,7 @@ func (w *writer) restore() error {
 		rows := make([]recipientRow, len(w.addressees))
 		for i := range w.addressees {
 			p := &w.addressees[i]
-			rows[i] = recipientRow{to: p.to, key: p.key, life: w.law.live(p.to.Domain, histories[p.key], deliveredAt(p.delivered))}
+			rows[i] = recipientRow{to: p.to, key: p.key, history: w.inputs.Replay(p.to.Domain, histories[p.key], recipient.DeliveredAt(p.delivered))}
 		}
 		if err := w.show(rows); err != nil {
 			return err
@@ -497,7 +467,7 @@ func (w *writer) restore() error {
 // UsePolicy makes the states follow a policy from now on. Where another was in
 // force, the recipients are made out anew in the same transaction; it returns
 // whether there were any, and what has changed.
-func (s *Store) UsePolicy(ctx context.Context, p *bounce.Policy) (other bool, changes Changes, err error) {
+func (s *Store) UsePolicy(ctx context.Context, p *bounce.Policy) (other bool, changes recipient.Changes, err error) {
 	text, err := json.Marshal(p)
 	if err != nil {
 		return false, changes, err
@@ -521,7 +491,7 @@ func (s *Store) UsePolicy(ctx context.Context, p *bounce.Policy) (other bool, ch
 		if err != nil {
 			return err
 		}
-		err = w.reliveAll(keys)
+		err = w.recomputeAll(keys)
 		other, changes = len(keys) > 0, w.changes
 		return err
 	})
@@ -559,7 +529,7 @@ func (s *Store) MoveOn(ctx context.Context) (int, error) {
 	n := 0
 	for {
 		var keys []int64
-		now := stamp(s.now())
+		now := bounce.Stamp(s.now())
 		// Not one query: of a UNION SQLite makes a scan in the order of keys.
 		for _, due := range []string{
 			"SELECT recipient_key FROM recipients WHERE bad_until <= ? LIMIT ?",
@@ -594,7 +564,7 @@ func (s *Store) MoveOn(ctx context.Context) (int, error) {
 			}
 			for i := range rows {
 				r := &rows[i]
-				if r.life, err = r.was.life(); err != nil {
+				if r.history, err = r.was.History(); err != nil {
 					return fmt.Errorf("recipient %s: %w", r.to.Normal, err)
 				}
 			}
@@ -634,21 +604,21 @@ func (w *writer) saveRecipients(rows []*recipientRow) error {
 	fill := func(r *recipientRow, p *packedRows) {
 		seq++
 		p.text(r.to.Domain)
-		p.text(string(r.state))
-		p.text(string(r.decidedBy))
-		p.text(string(r.category))
-		p.text(string(r.reason))
-		p.known(r.firstAt)
-		p.known(r.lastAt)
-		p.known(r.lastDelivery)
-		p.int(int64(r.permanentCount))
-		p.int(int64(r.retryCount))
-		p.known(r.badSince)
-		p.known(r.badUntil)
-		p.number(int(r.lastID))
-		p.number(int(r.decidingID))
+		p.text(string(r.row.State))
+		p.text(string(r.row.DecidedBy))
+		p.text(string(r.row.Category))
+		p.text(string(r.row.Reason))
+		p.known(r.row.FirstAt)
+		p.known(r.row.LastAt)
+		p.known(r.row.LastDelivery)
+		p.int(int64(r.row.PermanentCount))
+		p.int(int64(r.row.RetryCount))
+		p.known(r.row.BadSince)
+		p.known(r.row.BadUntil)
+		p.number(int(r.row.LastID))
+		p.number(int(r.row.DecidingID))
 		p.int(seq)
-		p.known(r.memory)
+		p.known(r.row.Memory)
 		p.text(r.to.Normal)
 	}
 	// Not one statement for both: of a row to be inserted every index is asked

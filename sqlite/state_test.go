@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/recipient"
 )
 
 // policy is one that a test can follow by hand.
@@ -96,7 +97,7 @@ func TestStatesThatEndByTimeAreMovedOn(t *testing.T) {
 	s.Now = func() time.Time { return now }
 	save(t, s, &bounce.Batch{Records: bounce.NewRecords(full("a", 0), full("a", aDay), full("a", 2*aDay), failed("b", 0, bounce.Bounced, true))})
 	e := editor(t, path, day)
-	for _, c := range []struct{ local, decision string }{{"b", Allow}, {"never", Block}} {
+	for _, c := range []struct{ local, decision string }{{"b", recipient.Allow}, {"never", recipient.Block}} {
 		if _, err := e.Decide(t.Context(), c.decision, []bounce.Address{to(c.local)}, "", day.AddDate(0, 0, 5)); err != nil {
 			t.Fatal(err)
 		}
@@ -155,7 +156,7 @@ func TestADecisionHoldsWhateverTheLogSays(t *testing.T) {
 			t.Errorf("%s: Rebuild changes %d rows, %v", what, n, err)
 		}
 	}
-	decide := func(decision string, locals ...string) Changes {
+	decide := func(decision string, locals ...string) recipient.Changes {
 		t.Helper()
 		var on []bounce.Address
 		for _, local := range locals {
@@ -167,10 +168,10 @@ func TestADecisionHoldsWhateverTheLogSays(t *testing.T) {
 		}
 		return changes
 	}
-	if got := decide(Allow, "dead"); got != (Changes{Rows: 1, Good: 1}) {
+	if got := decide(recipient.Allow, "dead"); got != (recipient.Changes{Rows: 1, Good: 1}) {
 		t.Errorf("Decide: %+v", got)
 	}
-	if got := decide(Block, "slow", "fine", "fine"); got != (Changes{Rows: 2, Bad: 2}) {
+	if got := decide(recipient.Block, "slow", "fine", "fine"); got != (recipient.Changes{Rows: 2, Bad: 2}) {
 		t.Errorf("Decide: %+v", got)
 	}
 	check("decided", "dead ok manual, fine bad manual, slow bad manual")
@@ -179,11 +180,11 @@ func TestADecisionHoldsWhateverTheLogSays(t *testing.T) {
 		Successes: []bounce.Success{succeeded("slow", 7), succeeded("fine", 8)},
 	})
 	check("the log went on", "dead ok manual, fine bad manual, slow bad manual")
-	if got := dump(t, s.db, "SELECT last_delivery_at FROM recipients WHERE recipient = 'fine@example.com'"); !slices.Equal(got, []string{stamp(day.Add(8 * time.Minute))}) {
+	if got := dump(t, s.db, "SELECT last_delivery_at FROM recipients WHERE recipient = 'fine@example.com'"); !slices.Equal(got, []string{bounce.Stamp(day.Add(8 * time.Minute))}) {
 		t.Errorf("last delivery of an address that never failed: %q", got)
 	}
 	// The other way round, which ends the first decision.
-	decide(Block, "dead")
+	decide(recipient.Block, "dead")
 	check("decided otherwise", "dead bad manual, fine bad manual, slow bad manual")
 	if _, err := e.Withdraw(t.Context(), []bounce.Address{to("dead"), to("other")}); err == nil || !strings.Contains(err.Error(), "no decision on other@example.com") {
 		t.Errorf("Withdraw of one that is none: %v", err)
@@ -196,7 +197,7 @@ func TestADecisionHoldsWhateverTheLogSays(t *testing.T) {
 	if got := len(dump(t, s.db, "SELECT 1 FROM decisions WHERE ended_at IS NOT NULL")); got != 4 {
 		t.Errorf("%d decisions remembered, want 4", got)
 	}
-	_, err := e.Decide(t.Context(), Block, []bounce.Address{to("x"), {Normal: "nobody"}}, "", time.Time{})
+	_, err := e.Decide(t.Context(), recipient.Block, []bounce.Address{to("x"), {Normal: "nobody"}}, "", time.Time{})
 	if err == nil || !strings.Contains(err.Error(), `"nobody" has no @, and no local user of that name is known`) {
 		t.Errorf("Decide on no address: %v", err)
 	}
@@ -213,11 +214,11 @@ func TestReleasedFailuresDoNotCount(t *testing.T) {
 		Successes: []bounce.Success{succeeded("dead", 5)},
 	})
 	e := editor(t, path, day.AddDate(0, 0, 1))
-	outage := Release{Since: stamp(day.Add(10 * time.Minute)), Until: stamp(day.Add(20 * time.Minute)), Category: "invalid-address", Note: "their directory was down"}
+	outage := recipient.Release{Since: bounce.Stamp(day.Add(10 * time.Minute)), Until: bounce.Stamp(day.Add(20 * time.Minute)), Category: "invalid-address", Note: "their directory was down"}
 	const query = "SELECT recipient, state, decided_by, coalesce(bad_since, '-') FROM recipients ORDER BY recipient"
 	before := dump(t, s.db, query+", seq")
 	got, err := e.Release(t.Context(), outage, true)
-	if want := (Released{Failures: 2, Recipients: 2, Changes: Changes{Rows: 2, Good: 1}}); err != nil || got != want {
+	if want := (Released{Failures: 2, Recipients: 2, Changes: recipient.Changes{Rows: 2, Good: 1}}); err != nil || got != want {
 		t.Errorf("Release, dry: %+v, %v; want %+v", got, err, want)
 	}
 	if after := dump(t, s.db, query+", seq"); !slices.Equal(before, after) {
@@ -229,8 +230,8 @@ func TestReleasedFailuresDoNotCount(t *testing.T) {
 	// One that is read later is released too, and one from after the outage is not.
 	save(t, s, &bounce.Batch{Records: bounce.NewRecords(failed("late", 15, bounce.Bounced, true), failed("new", 25, bounce.Bounced, true))})
 	want := []string{
-		"before@example.com bad failure " + stamp(day.Add(time.Minute)), "dead@example.com ok release -", "late@example.com ok release -",
-		"new@example.com bad failure " + stamp(day.Add(25*time.Minute)), "slow@example.com retry failure -",
+		"before@example.com bad failure " + bounce.Stamp(day.Add(time.Minute)), "dead@example.com ok release -", "late@example.com ok release -",
+		"new@example.com bad failure " + bounce.Stamp(day.Add(25*time.Minute)), "slow@example.com retry failure -",
 	}
 	if got := dump(t, s.db, query); !slices.Equal(got, want) {
 		t.Errorf("recipients\n got %q\nwant %q", got, want)
@@ -244,7 +245,7 @@ func TestReleasedFailuresDoNotCount(t *testing.T) {
 	if _, err := e.WithdrawRelease(t.Context(), 1); err == nil {
 		t.Error("WithdrawRelease again: no error")
 	}
-	if _, err := e.Release(t.Context(), Release{Since: stamp(day.AddDate(-1, 0, 0)), Until: stamp(day)}, false); err == nil {
+	if _, err := e.Release(t.Context(), recipient.Release{Since: bounce.Stamp(day.AddDate(-1, 0, 0)), Until: bounce.Stamp(day)}, false); err == nil {
 		t.Error("Release of nothing: no error")
 	}
 }
@@ -257,7 +258,7 @@ func TestAnotherPolicyIsAppliedToHistory(t *testing.T) {
 		Successes: []bounce.Success{succeeded("b", 3*aDay)},
 	})
 	other, changes, err := s.UsePolicy(t.Context(), &policy)
-	if err != nil || !other || changes != (Changes{Rows: 1, Bad: 1}) {
+	if err != nil || !other || changes != (recipient.Changes{Rows: 1, Bad: 1}) {
 		t.Errorf("UsePolicy: %v, %+v, %v; want one row, bad", other, changes, err)
 	}
 	if err := s.Close(); err != nil {
@@ -270,7 +271,7 @@ func TestAnotherPolicyIsAppliedToHistory(t *testing.T) {
 		t.Errorf("UsePolicy of the one in force: %v, %v", other, err)
 	}
 	strict := bounce.Policy{General: policy.General}
-	if other, changes, err := s.UsePolicy(t.Context(), &strict); err != nil || !other || changes != (Changes{Rows: 1, Good: 1}) {
+	if other, changes, err := s.UsePolicy(t.Context(), &strict); err != nil || !other || changes != (recipient.Changes{Rows: 1, Good: 1}) {
 		t.Errorf("UsePolicy: %v, %+v, %v; want one row, good", other, changes, err)
 	}
 }
@@ -321,16 +322,16 @@ func TestTablesFollowFromWhatHappenedAlone(t *testing.T) {
 			byHand := []func() error{
 				func() error { _, _, err := s.UsePolicy(t.Context(), &p); return err },
 				func() error {
-					_, err := e.Decide(t.Context(), Allow, []bounce.Address{to("a")}, "", time.Time{})
+					_, err := e.Decide(t.Context(), recipient.Allow, []bounce.Address{to("a")}, "", time.Time{})
 					return err
 				},
 				func() error {
-					_, err := e.Decide(t.Context(), Block, []bounce.Address{to("b"), to("z")}, "", now.AddDate(0, 0, 3))
+					_, err := e.Decide(t.Context(), recipient.Block, []bounce.Address{to("b"), to("z")}, "", now.AddDate(0, 0, 3))
 					return err
 				},
 				func() error { _, err := s.MoveOn(t.Context()); return err },
 				func() error {
-					r := Release{Since: stamp(day.AddDate(0, 0, 8)), Until: stamp(day.AddDate(0, 0, 12)), Category: "mailbox-full"}
+					r := recipient.Release{Since: bounce.Stamp(day.AddDate(0, 0, 8)), Until: bounce.Stamp(day.AddDate(0, 0, 12)), Category: "mailbox-full"}
 					if _, err := e.Release(t.Context(), r, false); err != nil && strings.Contains(err.Error(), "no failure is so old") {
 						return nil // tried again when all is read
 					} else {
@@ -365,7 +366,7 @@ func TestTablesFollowFromWhatHappenedAlone(t *testing.T) {
 				}
 			}
 			if len(dump(t, s.db, "SELECT 1 FROM releases")) == 0 {
-				if _, err := e.Release(t.Context(), Release{Since: stamp(day.AddDate(0, 0, 8)), Until: stamp(day.AddDate(0, 0, 12)), Category: "mailbox-full"}, false); err != nil {
+				if _, err := e.Release(t.Context(), recipient.Release{Since: bounce.Stamp(day.AddDate(0, 0, 8)), Until: bounce.Stamp(day.AddDate(0, 0, 12)), Category: "mailbox-full"}, false); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -413,7 +414,7 @@ func TestDecisionsBesideBatches(t *testing.T) {
 	go func() {
 		for i := range 40 {
 			on := []bounce.Address{to(fmt.Sprint("user", i%20))}
-			if _, err := e.Decide(t.Context(), []string{Allow, Block}[i/20], on, "", time.Time{}); err != nil {
+			if _, err := e.Decide(t.Context(), []string{recipient.Allow, recipient.Block}[i/20], on, "", time.Time{}); err != nil {
 				done <- err
 				return
 			}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/bouncetail/bouncetail/bounce"
 )
 
 // Top is one of those that most attempts failed for, over a period.
@@ -130,7 +132,7 @@ func (r *Reader) topFailures(ctx context.Context, column string, since, until ti
 				all.MostCategory, all.MostReason, all.MostFailed = t.MostCategory, t.MostReason, t.MostFailed
 			}
 			return nil
-		}, stamp(since), stamp(until))
+		}, bounce.Stamp(since), bounce.Stamp(until))
 	rows := make([]Top, 0, len(byName))
 	for _, t := range byName {
 		rows = append(rows, *t)

@@ -59,7 +59,7 @@ func TestTopTellsWhoFailsInAPeriod(t *testing.T) {
 	if _, _, err := r.Top(t.Context(), "colours", day, day, 0); err == nil {
 		t.Error("Top(colours) gives no error")
 	}
-	if last, err := r.LastFailure(t.Context()); err != nil || last != stamp(day.Add(4*time.Hour)) {
+	if last, err := r.LastFailure(t.Context()); err != nil || last != bounce.Stamp(day.Add(4*time.Hour)) {
 		t.Errorf("LastFailure: %s, %v", last, err)
 	}
 }

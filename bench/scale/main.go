@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/recipient"
 	"github.com/bouncetail/bouncetail/sqlite"
 )
 
@@ -140,16 +141,16 @@ func byHand(ctx context.Context, path string, g *generator) error {
 	}
 	defer e.Close()
 	measure("allow of 1", 100, func() error {
-		_, err := e.Decide(ctx, sqlite.Allow, []bounce.Address{g.address(g.rng.IntN(g.recipients / 2))}, "", time.Time{})
+		_, err := e.Decide(ctx, recipient.Allow, []bounce.Address{g.address(g.rng.IntN(g.recipients / 2))}, "", time.Time{})
 		return err
 	})
 	var many []bounce.Address
 	for i := range 10_000 {
 		many = append(many, bounce.Address{Normal: fmt.Sprintf("blocked%d@example.net", i), Domain: "example.net"})
 	}
-	measure("block of 10,000", 1, func() error { _, err := e.Decide(ctx, sqlite.Block, many, "", time.Time{}); return err })
+	measure("block of 10,000", 1, func() error { _, err := e.Decide(ctx, recipient.Block, many, "", time.Time{}); return err })
 	var released sqlite.Released
-	day := sqlite.Release{Since: stamp(time.Now().AddDate(0, 0, -10)), Until: stamp(time.Now().AddDate(0, 0, -9)), Category: "invalid-address"}
+	day := recipient.Release{Since: stamp(time.Now().AddDate(0, 0, -10)), Until: stamp(time.Now().AddDate(0, 0, -9)), Category: "invalid-address"}
 	measure("release of a day", 1, func() error { released, err = e.Release(ctx, day, false); return err })
 	fmt.Printf("  (%d failures of %d addresses)\n", released.Failures, released.Recipients)
 	var incidents []sqlite.Incident

@@ -1,0 +1,47 @@
+package bounce
+
+import "time"
+
+// StampFormat is the form of a stored time: RFC 3339, UTC, milliseconds. Stored
+// times sort as texts.
+const StampFormat = "2006-01-02T15:04:05.000Z"
+
+// Stamp returns a time in the form in which it is stored.
+func Stamp(t time.Time) string {
+	var b [len(StampFormat)]byte
+	return string(AppendStamp(b[:0], t))
+}
+
+// AppendStamp appends a time in the form in which it is stored. Package time has
+// a fast path for RFC 3339 with whole seconds only.
+func AppendStamp(b []byte, t time.Time) []byte {
+	t = t.UTC()
+	b = t.AppendFormat(b, time.RFC3339)
+	n := t.Nanosecond() / int(time.Millisecond)
+	return append(b[:len(b)-1], '.', '0'+byte(n/100), '0'+byte(n/10%10), '0'+byte(n%10), 'Z')
+}
+
+// ParseStamp returns a stored time, or the zero time if the text is not in the
+// stored form, as when it was written by hand.
+func ParseStamp(s string) time.Time {
+	t, err := time.Parse(StampFormat, s)
+	if err != nil {
+		return time.Time{}
+	}
+	return t
+}
+
+// EpochDay returns the day of a time in Unix milliseconds, as the number of days
+// since 1970 in UTC.
+func EpochDay(ms int64) int {
+	const day = 24 * 60 * 60 * 1000
+	if ms%day < 0 {
+		return int(ms/day - 1)
+	}
+	return int(ms / day)
+}
+
+// DayName returns the date of a day that EpochDay returned, as YYYY-MM-DD.
+func DayName(day int) string {
+	return time.Unix(int64(day)*86400, 0).UTC().Format(time.DateOnly)
+}
