@@ -106,7 +106,8 @@ func tables(t *testing.T, path string) string {
 	var all strings.Builder
 	for _, query := range []string{
 		`SELECT concat_ws('|', r.recipient, r.state, r.decided_by, r.category, r.reason, r.first_failure_at, r.last_failure_at, coalesce(r.last_delivery_at, '-'),
-			r.permanent_count, r.retry_count, coalesce(r.bad_since, '-'), coalesce(r.bad_until, '-'), coalesce(r.memory, '-'), l.event_id, d.event_id)
+			r.permanent_count, r.retry_count, coalesce(r.bad_since, '-'), coalesce(r.bad_until, '-'), coalesce(r.memory, '-'),
+			l.occurred_at, l.queue_id, l.reply, d.occurred_at, d.queue_id, d.reply)
 			FROM recipients r JOIN bounces l ON l.id = r.last_bounce_id JOIN bounces d ON d.id = r.deciding_bounce_id ORDER BY r.recipient`,
 		"SELECT concat_ws('|', event_id, recipient, occurred_at, outcome, category, reason, rule) FROM bounces ORDER BY event_id",
 		"SELECT concat_ws('|', day, domain, sent, deferred, bounced, expired) FROM daily_counts ORDER BY day, domain",
