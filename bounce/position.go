@@ -1,6 +1,9 @@
 package bounce
 
-import "time"
+import (
+	"io"
+	"time"
+)
 
 // Position is how far one stream of content has been read. A stream is what a
 // file holds, not the file: it keeps its position when the file is renamed,
@@ -31,18 +34,41 @@ type Position struct {
 	// Closed is set when nothing more can come: the stream is kept only so
 	// that copies of it are recognised.
 	Closed bool
-	// Parser is what the parser of the stream has to remember between lines
-	// (the year, fragments of lines): opaque to everyone else.
-	Parser []byte
-	// Anchor is a time near the first stamp of the stream, for stamps that
-	// have no year.
-	Anchor time.Time
 	// UpdatedAt is when the stream was last found to have grown.
 	UpdatedAt time.Time
 	// Gone asks that nothing be kept under Stream: a stored row is deleted, and
 	// this one is not written. The tailer sets it on positions that no file can
 	// match any more, and on those inside an import that is not yet complete.
 	Gone bool
+}
+
+// ParserState is what the parser of a stream needs to go on at its position. It
+// is opaque to everything but the parser.
+type ParserState struct {
+	// Anchor is a time near the first stamp of the stream, for stamps that have
+	// no year. It is zero if no parser has read the stream yet.
+	Anchor time.Time
+	// Data is what the parser remembers between lines: the year and fragments of
+	// lines.
+	Data []byte
+}
+
+// StreamState is what is stored of a stream: where reading goes on, and with
+// what parsing goes on there. The tailer owns the position, the pipeline the
+// state of the parser.
+type StreamState struct {
+	Position
+	Parser ParserState
+}
+
+// LogFile describes the file in which a stream was found.
+type LogFile struct {
+	Size     int64     // compressed; 0 if it is not known
+	Modified time.Time // of the file, or when it was opened if it is not a regular file
+	// Open opens the file once more and returns its content, decompressed. It
+	// fails if another file has taken the name. It is nil if the file can be read
+	// only once.
+	Open func() (io.ReadCloser, error)
 }
 
 // Gap is a stretch of log that was destroyed before it could be read.
@@ -61,6 +87,8 @@ type Chunk struct {
 	Data string
 	// Position is where reading goes on after Data.
 	Position Position
+	// File is set on the first chunk of a new stream of a file.
+	File *LogFile
 	// SourceIndex is the place of the source in the list of settings.
 	SourceIndex int
 	// TooLong counts the lines before Position that were left out because they
@@ -91,7 +119,7 @@ type Batch struct {
 	Successes []Success
 	Domains   []string // that the successes name
 	Queue     []QueueEntry
-	Positions []Position
+	Positions []StreamState
 	Gaps      []Gap
 	Unparsed  []Unparsed
 	// Partial tells that the batch is to be saved together with the next ones,

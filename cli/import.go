@@ -166,9 +166,12 @@ func (a *app) importOnce(ctx context.Context, c config.Config, files []string, a
 		progress, clear = progressLine(f)
 	}
 	p := s.pipeline(func(ctx context.Context, out chan<- bounce.Chunk) error {
-		return tailer.Import(ctx, tailer.ImportOptions{
-			Paths: files, Stdin: a.stdin, Positions: s.positions, Anchor: anchor, MaxLine: c.MaxLine, Progress: progress, Log: log, Now: time.Now,
-		}, out)
+		inputs, err := s.openInputs(ctx, files, a.stdin)
+		if err != nil {
+			return err
+		}
+		im := tailer.Import{Inputs: inputs, Positions: s.positions, MaxLine: c.MaxLine, Progress: progress, Log: log, Now: time.Now}
+		return im.Run(ctx, out)
 	})
 	// What many rows have in common is written once.
 	p.Linger = 10 * time.Second

@@ -119,6 +119,7 @@ func (a *app) follow(ctx context.Context, c config.Config, hangup <-chan os.Sign
 	outputs := startOutputs(ctx, c, log)
 	defer func() { stop(); outputs() }()
 	p := s.pipeline(source)
+	p.Parsed = s.parsed
 	done := make(chan error, 1)
 	go func() { done <- p.Run(ctx) }()
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/bouncetail/bouncetail/address"
@@ -26,6 +27,8 @@ type stages struct {
 	queue      *queue.Queue
 	classifier *classify.Classifier
 	positions  []bounce.Position
+	parsed     map[int64]bounce.ParserState  // of the positions, by stream
+	anchors    map[*bounce.LogFile]time.Time // the first stamps of files to import
 	sources    []config.Source
 	trusted    []int                         // see config.Config.JournalUIDs
 	read       map[string][]*logparse.Parser // the parsers that were made, by path
@@ -43,7 +46,7 @@ func openStages(ctx context.Context, c config.Config, open openStore, log *slog.
 	// A new schema, a new policy and the check after a crash take minutes in a
 	// database of gigabytes.
 	defer stayAlive(log)()
-	s := &stages{queue: queue.New(), sources: c.Sources, trusted: c.JournalUIDs, read: make(map[string][]*logparse.Parser), log: log}
+	s := &stages{parsed: make(map[int64]bounce.ParserState), anchors: make(map[*bounce.LogFile]time.Time), queue: queue.New(), sources: c.Sources, trusted: c.JournalUIDs, read: make(map[string][]*logparse.Parser), log: log}
 	s.queue.Lifetime = c.QueueLifetime
 	if s.classifier, err = classify.New(c.Rules); err != nil {
 		return nil, err
@@ -59,8 +62,15 @@ func openStages(ctx context.Context, c config.Config, open openStore, log *slog.
 	}
 	s.store.ScrubQueue = queue.Scrub
 	var entries []bounce.QueueEntry
-	if s.positions, entries, err = s.store.Load(ctx); err == nil {
+	var streams []bounce.StreamState
+	if streams, entries, err = s.store.Load(ctx); err == nil {
 		err = s.queue.Restore(entries)
+	}
+	for i := range streams {
+		s.positions = append(s.positions, streams[i].Position)
+		if !tailer.IsPipeStream(streams[i].Stream) { // what comes out of a pipe now has nothing to do with it
+			s.parsed[streams[i].Stream] = streams[i].Parser
+		}
 	}
 	if err == nil {
 		err = usePolicy(ctx, s.store, c.Policy, log)
@@ -75,6 +85,7 @@ func (s *stages) pipeline(source pipeline.Source) *pipeline.Pipeline {
 	return &pipeline.Pipeline{
 		Source:     source,
 		NewParser:  s.newParser,
+		Anchor:     s.anchor,
 		Queue:      s.queue,
 		Classifier: func() pipeline.Classifier { return s.classifier },
 		Store:      s.store,
@@ -107,7 +118,6 @@ func (s *stages) follow(c config.Config, stdin io.Reader, log *slog.Logger) (pip
 		t, err := tailer.New(tailer.Options{
 			Patterns:  patterns,
 			Positions: s.positions,
-			Anchor:    anchor,
 			FromEnd:   c.Start == "end",
 			MaxLine:   c.MaxLine,
 			Log:       log,
@@ -147,8 +157,8 @@ func together(sources []pipeline.Source) pipeline.Source {
 	}
 }
 
-func (s *stages) newParser(c *bounce.Chunk) (pipeline.Parser, error) {
-	o := logparse.Options{Anchor: c.Position.Anchor, State: c.Position.Parser, JournalUIDs: s.trusted}
+func (s *stages) newParser(c *bounce.Chunk, state bounce.ParserState) (pipeline.Parser, error) {
+	o := logparse.Options{Anchor: state.Anchor, State: state.Data, JournalUIDs: s.trusted}
 	if s.hash != nil {
 		o.Hide = s.hash.Line
 		var err error
@@ -157,15 +167,11 @@ func (s *stages) newParser(c *bounce.Chunk) (pipeline.Parser, error) {
 		}
 	}
 	if c.SourceIndex < len(s.sources) {
-		source := s.sources[c.SourceIndex]
-		if source.MTA != "auto" {
+		if source := s.sources[c.SourceIndex]; source.MTA != "auto" {
 			o.MTA = bounce.MTA(source.MTA)
 		}
-		var err error
-		if o.Zone, err = source.Zone(); err != nil {
-			return nil, err
-		}
 	}
+	o.Zone = s.zone(c.SourceIndex)
 	p, err := logparse.New(o)
 	if err != nil {
 		return nil, err
@@ -191,7 +197,48 @@ func (s *stages) recognisedIn(path string) int {
 	return n
 }
 
-// anchor resolves the first stamp of a log for the tailer.
-func anchor(open func() (io.ReadCloser, error), size int64, modified time.Time) time.Time {
-	return logparse.Anchor(open, size, modified, time.Local)
+// zone returns the time zone of stamps in a source that have none.
+func (s *stages) zone(source int) *time.Location {
+	if source < len(s.sources) {
+		if zone, err := s.sources[source].Zone(); err == nil {
+			return zone // it was checked when the settings were loaded
+		}
+	}
+	return time.Local
+}
+
+// anchor returns a time near the first stamp of a stream that no parser has read.
+func (s *stages) anchor(c *bounce.Chunk) time.Time {
+	if c.File == nil {
+		return time.Now() // a pipe, or the journal, whose stamps have a year
+	}
+	if at, known := s.anchors[c.File]; known {
+		return at
+	}
+	return s.firstStamp(c.File, c.SourceIndex)
+}
+
+// firstStamp returns the time of the first stamp in a file.
+func (s *stages) firstStamp(f *bounce.LogFile, source int) time.Time {
+	if f.Open == nil {
+		return f.Modified
+	}
+	return logparse.Anchor(f.Open, f.Size, f.Modified, s.zone(source))
+}
+
+// openInputs opens files to import and sorts them by their first stamps.
+func (s *stages) openInputs(ctx context.Context, paths []string, stdin io.Reader) (inputs []*tailer.Input, err error) {
+	for _, path := range paths {
+		in, err := tailer.OpenInput(ctx, path, stdin)
+		if err != nil {
+			for _, in := range inputs {
+				in.Close()
+			}
+			return nil, err
+		}
+		s.anchors[&in.File] = s.firstStamp(&in.File, 0)
+		inputs = append(inputs, in)
+	}
+	slices.SortStableFunc(inputs, func(a, b *tailer.Input) int { return s.anchors[&a.File].Compare(s.anchors[&b.File]) })
+	return inputs, nil
 }

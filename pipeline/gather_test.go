@@ -57,12 +57,12 @@ func TestBatchesAreGathered(t *testing.T) {
 		transactions++
 		remembered += len(b.Queue)
 		at := b.Positions[0]
-		if len(b.Positions) != 1 || at.Offset != int64(saved) || string(at.Parser) != fmt.Sprint(saved) || remembered != saved {
+		if len(b.Positions) != 1 || at.Offset != int64(saved) || string(at.Parser.Data) != fmt.Sprint(saved) || remembered != saved {
 			return fmt.Errorf("positions %+v and %d messages after %d records", b.Positions, remembered, saved)
 		}
 		return nil
 	}})
-	p.NewParser = func(*bounce.Chunk) (pipeline.Parser, error) { return &failing{}, nil }
+	p.NewParser = func(*bounce.Chunk, bounce.ParserState) (pipeline.Parser, error) { return &failing{}, nil }
 	p.Queue = queue.New()
 	p.Classifier = func() pipeline.Classifier { return noVerdict{} }
 	p.Linger, p.Limit, p.Gather = time.Hour, limit, gather

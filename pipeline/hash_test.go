@@ -52,7 +52,7 @@ func read(t *testing.T, log string, h *address.Hasher, store pipeline.Store) {
 			out <- bounce.Chunk{Data: log, Position: bounce.Position{Stream: 1}}
 			return nil
 		},
-		NewParser: func(*bounce.Chunk) (pipeline.Parser, error) {
+		NewParser: func(*bounce.Chunk, bounce.ParserState) (pipeline.Parser, error) {
 			return logparse.New(logparse.Options{Zone: time.UTC})
 		},
 		Queue:      queue.New(),

@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -64,15 +65,22 @@ type Store interface {
 	Temporary(err error) bool
 }
 
-// Pipeline is one run over one source. All fields but Log, Hash,
+// Pipeline is one run over one source. All fields but Log, Parsed, Anchor, Hash,
 // Linger, Limit and Gather are needed.
 type Pipeline struct {
-	Source     Source
-	NewParser  func(c *bounce.Chunk) (Parser, error)
+	Source Source
+	// NewParser returns a parser for the stream of a chunk that goes on from a
+	// state.
+	NewParser  func(c *bounce.Chunk, state bounce.ParserState) (Parser, error)
 	Queue      Queue
 	Classifier func() Classifier // asked for every batch, so that rules can be exchanged
 	Store      Store
 	Log        *slog.Logger
+	// Parsed holds the stored states of parsers, by stream.
+	Parsed map[int64]bounce.ParserState
+	// Anchor returns a time near the first stamp of the stream of a chunk. It is
+	// asked if there is no stored state; nil takes the present time.
+	Anchor func(c *bounce.Chunk) time.Time
 	// Hash puts hashes in the place of addresses, before anything is kept of
 	// them; nil where they are stored as they are.
 	Hash *address.Hasher
@@ -94,7 +102,8 @@ type Pipeline struct {
 
 	reading, saving health.Heartbeat
 
-	parsers map[int64]Parser  // by stream
+	parsers map[int64]Parser // by stream
+	parsed  map[int64]bounce.ParserState
 	hashed  bounce.Event      // handed to the queue, and used again
 	domains map[string]uint32 // where they stand in batch.Domains
 	batch   bounce.Batch
@@ -142,6 +151,10 @@ func (p *Pipeline) Run(ctx context.Context) error {
 		p.Limit = DefaultLimit
 	}
 	p.parsers = make(map[int64]Parser)
+	p.parsed = maps.Clone(p.Parsed)
+	if p.parsed == nil {
+		p.parsed = make(map[int64]bounce.ParserState)
+	}
 	p.domains = make(map[string]uint32)
 	p.at = make(map[int64]int)
 
@@ -327,8 +340,16 @@ func (p *Pipeline) take(c *bounce.Chunk) error {
 	stream := c.Position.Stream
 	parser := p.parsers[stream]
 	if parser == nil {
+		state, known := p.parsed[stream]
+		if !known {
+			state.Anchor = time.Now()
+			if p.Anchor != nil {
+				state.Anchor = p.Anchor(c)
+			}
+			p.parsed[stream] = state
+		}
 		var err error
-		if parser, err = p.NewParser(c); err != nil {
+		if parser, err = p.NewParser(c, state); err != nil {
 			return fmt.Errorf("parser for %s: %w", c.Position.Path, err)
 		}
 		p.parsers[stream] = parser
@@ -350,9 +371,9 @@ func (p *Pipeline) take(c *bounce.Chunk) error {
 	if !known {
 		i = len(p.batch.Positions)
 		p.at[stream] = i
-		p.batch.Positions = append(p.batch.Positions, bounce.Position{})
+		p.batch.Positions = append(p.batch.Positions, bounce.StreamState{})
 	}
-	p.batch.Positions[i] = c.Position
+	p.batch.Positions[i] = bounce.StreamState{Position: c.Position}
 	if len(c.Gaps) > 0 {
 		p.batch.Gaps = append(p.batch.Gaps, c.Gaps...)
 		p.Progress.Gaps.Add(int64(len(c.Gaps)))
@@ -435,9 +456,9 @@ func (p *Pipeline) cut(partial bool) (*bounce.Batch, error) {
 	for i := range b.Positions {
 		at := &b.Positions[i]
 		parser := p.parsers[at.Stream]
-		at.Parser = parser.State()
+		at.Parser = bounce.ParserState{Anchor: p.parsed[at.Stream].Anchor, Data: parser.State()}
 		if p.Hash != nil {
-			at.Parser = p.Hash.Seal(at.Parser) // it may hold a part of a line
+			at.Parser.Data = p.Hash.Seal(at.Parser.Data) // it may hold a part of a line
 		}
 		unread := parser.TakeUnparsed()
 		for _, u := range unread {
@@ -445,7 +466,8 @@ func (p *Pipeline) cut(partial bool) (*bounce.Batch, error) {
 		}
 		b.Unparsed = append(b.Unparsed, unread...)
 		if at.Closed {
-			delete(p.parsers, at.Stream)
+			delete(p.parsers, at.Stream) // a closed stream may be found in a file again, and go on
+			p.parsed[at.Stream] = at.Parser
 		}
 	}
 	return &b, nil

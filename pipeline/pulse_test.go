@@ -88,7 +88,7 @@ func following(lines <-chan bounce.Chunk, store pipeline.Store) *pipeline.Pipeli
 			}
 			return nil
 		},
-		NewParser:  func(*bounce.Chunk) (pipeline.Parser, error) { return noParser{}, nil },
+		NewParser:  func(*bounce.Chunk, bounce.ParserState) (pipeline.Parser, error) { return noParser{}, nil },
 		Queue:      noQueue{},
 		Classifier: func() pipeline.Classifier { return nil },
 		Store:      store,

@@ -85,7 +85,7 @@ type Forgetting struct {
 	// Spellings are others in which the addresses may be found in texts.
 	Spellings []string
 	Queue     Scrubber // of bounce.QueueEntry.Data
-	Parser    Scrubber // of bounce.Position.Parser
+	Parser    Scrubber // of bounce.StreamState.Parser
 	// LeaveNothing keeps not even the hashes by which logs of before are kept
 	// out from now on.
 	LeaveNothing bool

@@ -55,7 +55,7 @@ func quoting() *bounce.Batch {
 		Records:   bounce.NewRecords(own, sent, alias, failed("kept", 4, bounce.Deferred, false)),
 		Successes: []bounce.Success{{ID: id("x"), At: day.UnixMilli(), Key: person.Key()}, succeeded("kept", 1)},
 		Queue:     []bounce.QueueEntry{{Host: "mx", MTA: bounce.Postfix, QueueID: "1", SeenAt: day, Data: []byte("to " + marker)}},
-		Positions: []bounce.Position{{Stream: 1, Parser: []byte("a piece: " + marker), Anchor: day, UpdatedAt: day}},
+		Positions: []bounce.StreamState{{Position: bounce.Position{Stream: 1, UpdatedAt: day}, Parser: bounce.ParserState{Data: []byte("a piece: " + marker), Anchor: day}}},
 		Unparsed:  []bounce.Unparsed{{MTA: bounce.Postfix, Shape: "to " + marker, Count: 1, Example: marker}, {MTA: bounce.Postfix, Shape: "kept", Count: 1, Example: "kept"}},
 	}
 }

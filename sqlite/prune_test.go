@@ -149,8 +149,10 @@ func TestPruningDeletesEachKindByItsOwnAge(t *testing.T) {
 	b := &bounce.Batch{
 		Records:   bounce.NewRecords(at(failed("a", 0, bounce.Deferred, false), day)),
 		Successes: []bounce.Success{reachedAt("a", day), reachedAt("a", now)},
-		Positions: []bounce.Position{
-			{Stream: 1, Closed: true, Anchor: day, UpdatedAt: day}, {Stream: 2, Closed: true, Anchor: day, UpdatedAt: now}, {Stream: 3, Anchor: day, UpdatedAt: day},
+		Positions: []bounce.StreamState{
+			{Position: bounce.Position{Stream: 1, Closed: true, UpdatedAt: day}},
+			{Position: bounce.Position{Stream: 2, Closed: true, UpdatedAt: now}},
+			{Position: bounce.Position{Stream: 3, UpdatedAt: day}},
 		},
 		Gaps:     []bounce.Gap{{At: day, Why: "old"}, {At: now, Why: "new"}},
 		Unparsed: []bounce.Unparsed{{MTA: bounce.Exim, Shape: "new", Count: 1, Example: "new"}},

@@ -311,7 +311,7 @@ func (w *writer) queue(b *bounce.Batch) error {
 }
 
 func (w *writer) positions(b *bounce.Batch) error {
-	kept := slices.DeleteFunc(slices.Clone(b.Positions), func(p bounce.Position) bool { return p.Gone })
+	kept := slices.DeleteFunc(slices.Clone(b.Positions), func(p bounce.StreamState) bool { return p.Gone })
 	err := w.each(len(kept), `
 		INSERT OR REPLACE INTO positions
 		  (stream, source, path, device, inode, offset, head, tail, cursor, closed, parser, anchor, updated_at)
@@ -320,13 +320,13 @@ func (w *writer) positions(b *bounce.Batch) error {
 			p := &kept[i]
 			return []any{
 				p.Stream, p.Source, p.Path, int64(p.Device), int64(p.Inode), p.Offset, int64(p.Head), int64(p.Tail),
-				p.Cursor, p.Closed, p.Parser, bounce.Stamp(p.Anchor), bounce.Stamp(p.UpdatedAt),
+				p.Cursor, p.Closed, p.Parser.Data, bounce.Stamp(p.Parser.Anchor), bounce.Stamp(p.UpdatedAt),
 			}
 		}, nil)
 	if err != nil {
 		return err
 	}
-	gone := slices.DeleteFunc(slices.Clone(b.Positions), func(p bounce.Position) bool { return !p.Gone })
+	gone := slices.DeleteFunc(slices.Clone(b.Positions), func(p bounce.StreamState) bool { return !p.Gone })
 	return w.each(len(gone), "DELETE FROM positions WHERE stream = ?", func(i int) []any { return []any{gone[i].Stream} }, nil)
 }
 
@@ -349,17 +349,17 @@ func (w *writer) unread(b *bounce.Batch) error {
 }
 
 // Load returns where reading goes on and what the queue remembered.
-func (s *Store) Load(ctx context.Context) (positions []bounce.Position, queue []bounce.QueueEntry, err error) {
+func (s *Store) Load(ctx context.Context) (positions []bounce.StreamState, queue []bounce.QueueEntry, err error) {
 	err = scanAll(ctx, s.db, "SELECT stream, source, path, device, inode, offset, head, tail, cursor, closed, parser, anchor, updated_at FROM positions ORDER BY stream",
 		func(scan func(...any) error) error {
-			var p bounce.Position
+			var p bounce.StreamState
 			var device, inode, head, tail int64
 			var anchor, updated string
-			if err := scan(&p.Stream, &p.Source, &p.Path, &device, &inode, &p.Offset, &head, &tail, &p.Cursor, &p.Closed, &p.Parser, &anchor, &updated); err != nil {
+			if err := scan(&p.Stream, &p.Source, &p.Path, &device, &inode, &p.Offset, &head, &tail, &p.Cursor, &p.Closed, &p.Parser.Data, &anchor, &updated); err != nil {
 				return err
 			}
 			p.Device, p.Inode, p.Head, p.Tail = uint64(device), uint64(inode), uint64(head), uint64(tail)
-			p.Anchor, p.UpdatedAt = bounce.ParseStamp(anchor), bounce.ParseStamp(updated)
+			p.Parser.Anchor, p.UpdatedAt = bounce.ParseStamp(anchor), bounce.ParseStamp(updated)
 			positions = append(positions, p)
 			return nil
 		})

@@ -235,16 +235,16 @@ func TestEveryChangeOfARecipientGrowsSeq(t *testing.T) {
 
 func TestPositionsAndQueueComeBackAsSaved(t *testing.T) {
 	s, path := openNew(t)
-	kept := bounce.Position{
+	kept := bounce.StreamState{Position: bounce.Position{
 		Stream: 1, Source: "/var/log/mail.log", Path: "/var/log/mail.log.1", Device: 1 << 63, Inode: 7, Offset: 99, Head: 1<<64 - 1, Tail: 5,
-		Cursor: "s=1;i=2", Closed: true, Parser: []byte("2026"), Anchor: day, UpdatedAt: day.Add(time.Hour),
-	}
-	gone := bounce.Position{Stream: 2, Anchor: day, UpdatedAt: day}
+		Cursor: "s=1;i=2", Closed: true, UpdatedAt: day.Add(time.Hour),
+	}, Parser: bounce.ParserState{Data: []byte("2026"), Anchor: day}}
+	gone := bounce.StreamState{Position: bounce.Position{Stream: 2, UpdatedAt: day}}
 	entry := bounce.QueueEntry{Host: "mx", MTA: bounce.Exim, QueueID: "1x", SeenAt: day, Data: []byte(`{"s":"a"}`)}
 	ended := bounce.QueueEntry{Host: "mx", MTA: bounce.Exim, QueueID: "2x", SeenAt: day, Data: []byte("{}")}
-	save(t, s, &bounce.Batch{Positions: []bounce.Position{kept, gone}, Queue: []bounce.QueueEntry{entry, ended}})
+	save(t, s, &bounce.Batch{Positions: []bounce.StreamState{kept, gone}, Queue: []bounce.QueueEntry{entry, ended}})
 	gone.Gone, ended.Data = true, nil
-	save(t, s, &bounce.Batch{Positions: []bounce.Position{gone}, Queue: []bounce.QueueEntry{ended}})
+	save(t, s, &bounce.Batch{Positions: []bounce.StreamState{gone}, Queue: []bounce.QueueEntry{ended}})
 	s.Close()
 
 	s = open(t, path)
@@ -253,7 +253,7 @@ func TestPositionsAndQueueComeBackAsSaved(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := []bounce.Position{kept}; !reflect.DeepEqual(positions, want) {
+	if want := []bounce.StreamState{kept}; !reflect.DeepEqual(positions, want) {
 		t.Errorf("Load: positions %+v, want %+v", positions, want)
 	}
 	if want := []bounce.QueueEntry{entry}; !reflect.DeepEqual(queue, want) {
@@ -268,7 +268,7 @@ func TestAFullDiskLosesNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	b := &bounce.Batch{Positions: []bounce.Position{{Stream: 1, Offset: 10}}}
+	b := &bounce.Batch{Positions: []bounce.StreamState{{Position: bounce.Position{Stream: 1, Offset: 10}}}}
 	for i := range 2000 {
 		b.Records.Add(new(failed(fmt.Sprint("user", i), i, bounce.Bounced, true)))
 	}
@@ -296,7 +296,7 @@ func TestPartialBatchesAreOneTransaction(t *testing.T) {
 	batch := func(n int, partial bool) *bounce.Batch {
 		b := &bounce.Batch{Partial: partial}
 		if !partial {
-			b.Positions = []bounce.Position{{Stream: 1, Offset: 10}}
+			b.Positions = []bounce.StreamState{{Position: bounce.Position{Stream: 1, Offset: 10}}}
 		}
 		for i := range 500 {
 			b.Records.Add(new(failed(fmt.Sprint("user", i), 1000*n+i, bounce.Bounced, true)))

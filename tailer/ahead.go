@@ -9,7 +9,7 @@ import (
 // ahead of who reads it, because decompressing costs more than parsing. Close
 // ends the goroutine and waits for it.
 type readAhead struct {
-	in     *input
+	in     *Input
 	blocks chan []byte
 	free   chan []byte
 	stop   chan struct{}
@@ -22,7 +22,7 @@ type readAhead struct {
 // aheadBlocks is how many blocks an archive is ahead at most.
 const aheadBlocks = 4
 
-func newReadAhead(in *input) *readAhead {
+func newReadAhead(in *Input) *readAhead {
 	a := &readAhead{
 		in:     in,
 		blocks: make(chan []byte, aheadBlocks),

@@ -77,26 +77,33 @@ func decompress(r io.Reader, kind archive) (io.Reader, func(), error) {
 	return buffered, func() {}, nil
 }
 
-func openPlain(path string) func() (io.ReadCloser, error) {
-	return func() (io.ReadCloser, error) { return os.Open(path) }
-}
-
-func openArchive(path string, kind archive) func() (io.ReadCloser, error) {
-	return func() (io.ReadCloser, error) {
-		f, err := os.Open(path)
-		if err != nil {
-			return nil, err
-		}
-		r, end, err := decompress(f, kind)
-		if err != nil {
-			f.Close()
-			return nil, err
-		}
-		return struct {
-			io.Reader
-			io.Closer
-		}{r, closer(func() error { end(); return f.Close() })}, nil
+// openContent opens a file and returns its content, decompressed. A plain file is
+// an *os.File. It is an error if the path leads to another file than id.
+func openContent(path string, kind archive, id fileID) (io.ReadCloser, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
 	}
+	info, err := f.Stat()
+	if err == nil && idOf(info).file() != id.file() {
+		err = errExchanged
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	if kind == plain {
+		return f, nil
+	}
+	r, end, err := decompress(f, kind)
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return struct {
+		io.Reader
+		io.Closer
+	}{r, closer(func() error { end(); return f.Close() })}, nil
 }
 
 type closer func() error
@@ -118,15 +125,14 @@ func (t *Tailer) visitArchive(ctx context.Context, source int, c candidate, f *o
 		return fmt.Errorf("decompress: %w: %w", errDamaged, err)
 	}
 	if s == nil && size > 0 {
-		s = t.newStream(source, c)
-		s.Anchor = t.anchor(openArchive(c.path, kind), c.id)
+		s = t.newStream(source, c, kind)
 		if t.fromEnd {
 			t.done[c.path] = c.id
 			return nil
 		}
 	}
 	if s != nil && size > s.Offset {
-		if err := t.sendArchive(ctx, s, c.path, kind); err != nil {
+		if err := t.sendArchive(ctx, s, c, kind); err != nil {
 			return err
 		}
 	}
@@ -147,7 +153,7 @@ func (t *Tailer) visitArchive(ctx context.Context, source int, c candidate, f *o
 // of its content. It decompresses all of it, unless the archive is one that
 // was read to its end before.
 func (t *Tailer) streamInArchive(c candidate, kind archive) (*stream, int64, error) {
-	r, err := openArchive(c.path, kind)()
+	r, err := openContent(c.path, kind, c.id)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -204,8 +210,8 @@ func (t *Tailer) streamInArchive(c candidate, kind archive) (*stream, int64, err
 }
 
 // sendArchive sends what an archive holds behind the stream's position.
-func (t *Tailer) sendArchive(ctx context.Context, s *stream, path string, kind archive) error {
-	r, err := openArchive(path, kind)()
+func (t *Tailer) sendArchive(ctx context.Context, s *stream, c candidate, kind archive) error {
+	r, err := openContent(c.path, kind, c.id)
 	if err != nil {
 		return err
 	}

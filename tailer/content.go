@@ -11,6 +11,7 @@ import (
 
 	"github.com/nxadm/tail"
 
+	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/internal/health"
 )
 
@@ -34,8 +35,8 @@ func (s *stream) mayMatch(begin []byte) bool {
 	return int64(len(begin)) < n || hash(begin[:n]) == s.Head
 }
 
-// matches compares a file of some size with what was read of the stream.
-func (s *stream) matches(f io.ReaderAt, size int64) (fit, error) {
+// matches compares a file of some size with what was read of a stream.
+func matches(s *bounce.Position, f io.ReaderAt, size int64) (fit, error) {
 	if s.Offset == 0 {
 		return whole, nil
 	}

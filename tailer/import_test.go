@@ -29,7 +29,7 @@ func importedWith(t *testing.T, log *slog.Logger, paths ...string) (lines []stri
 	out := make(chan bounce.Chunk)
 	done := make(chan error, 1)
 	go func() {
-		done <- Import(t.Context(), ImportOptions{Paths: paths, Stdin: strings.NewReader(""), Log: log, Now: time.Now}, out)
+		done <- importAll(t.Context(), strings.NewReader(""), log, out, paths...)
 		close(out)
 	}()
 	for c := range out {
@@ -39,6 +39,18 @@ func importedWith(t *testing.T, log *slog.Logger, paths ...string) (lines []stri
 		last = c.Position
 	}
 	return lines, last, <-done
+}
+
+func importAll(ctx context.Context, stdin io.Reader, log *slog.Logger, out chan<- bounce.Chunk, paths ...string) error {
+	im := Import{Log: log, Now: time.Now}
+	for _, path := range paths {
+		in, err := OpenInput(ctx, path, stdin)
+		if err != nil {
+			return err
+		}
+		im.Inputs = append(im.Inputs, in)
+	}
+	return im.Run(ctx, out)
 }
 
 func numbered(n int) (text string) {
@@ -115,7 +127,7 @@ func almostQuiet(t *testing.T, text string) (path string) {
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	almost := time.Now().Add(200*time.Millisecond - quiet)
+	almost := time.Now().Add(200*time.Millisecond - writerGrace)
 	if err := os.Chtimes(path, almost, almost); err != nil {
 		t.Fatal(err)
 	}
@@ -165,7 +177,7 @@ func TestImportOfAPipeStopsWhenItIsTold(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() {
-			done <- Import(ctx, ImportOptions{Paths: []string{path}, Stdin: silent, Log: slog.New(slog.DiscardHandler), Now: time.Now}, make(chan bounce.Chunk))
+			done <- importAll(ctx, silent, slog.New(slog.DiscardHandler), make(chan bounce.Chunk), path)
 		}()
 		cancel()
 		select {
@@ -188,7 +200,7 @@ func TestImportStopsWhenItIsTold(t *testing.T) {
 	out := make(chan bounce.Chunk)
 	done := make(chan error, 1)
 	go func() {
-		done <- Import(ctx, ImportOptions{Paths: []string{path}, Log: slog.New(slog.DiscardHandler), Now: time.Now}, out)
+		done <- importAll(ctx, nil, slog.New(slog.DiscardHandler), out, path)
 	}()
 	<-out
 	cancel()

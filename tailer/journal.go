@@ -166,9 +166,6 @@ func (j *Journal) send(ctx context.Context, r io.Reader, out chan<- bounce.Chunk
 		j.position.Cursor, j.position.UpdatedAt = cursor, time.Now()
 		j.position.Offset += int64(len(data))
 		j.ours = true
-		if j.position.Anchor.IsZero() {
-			j.position.Anchor = time.Now() // its stamps have a year
-		}
 		select {
 		case out <- bounce.Chunk{Data: string(data), Position: j.position, SourceIndex: j.Index, TooLong: tooLong, Gaps: gaps}:
 		case <-ctx.Done():
@@ -187,7 +184,7 @@ func (j *Journal) skipToEnd(ctx context.Context, out chan<- bounce.Chunk) error 
 	if j.position.Cursor = cursorOf(line); j.position.Cursor == "" {
 		return nil // it is empty
 	}
-	j.position.Anchor, j.position.UpdatedAt = time.Now(), time.Now()
+	j.position.UpdatedAt = time.Now()
 	select {
 	case out <- bounce.Chunk{Position: j.position, SourceIndex: j.Index}:
 		return nil

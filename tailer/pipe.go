@@ -17,6 +17,13 @@ import (
 // StdinPath is what a setting names for standard input.
 const StdinPath = "-"
 
+// firstPipeStream is the stream of a pipe that is the first source; the others
+// count down from it.
+const firstPipeStream = journalStream - 1
+
+// IsPipeStream reports whether a stream is that of a pipe or of standard input.
+func IsPipeStream(stream int64) bool { return stream <= firstPipeStream }
+
 // IsPipe reports whether a source is read as it comes and only once: standard
 // input, or a named pipe.
 func IsPipe(path string) bool {
@@ -85,7 +92,7 @@ func (p *Pipe) Run(ctx context.Context, out chan<- bounce.Chunk) error {
 // read hands on the lines as they come, those together that came together.
 func (p *Pipe) read(ctx context.Context, r io.Reader, chunks chan<- bounce.Chunk) error {
 	lines := bufio.NewReaderSize(r, 64<<10)
-	at := bounce.Position{Stream: int64(-2 - p.Index), Source: p.Path, Path: p.Path, Anchor: time.Now()}
+	at := bounce.Position{Stream: firstPipeStream - int64(p.Index), Source: p.Path, Path: p.Path}
 	if p.Crashed && slices.ContainsFunc(p.Positions, func(b bounce.Position) bool { return b.Stream == at.Stream && b.Source == p.Path }) {
 		g := bounce.Gap{At: time.Now(), Source: p.Path, Path: p.Path, Bytes: -1, Why: "the program was ended without warning, and what it had read and not yet saved cannot be read again"}
 		p.Log.Warn("a part of the log may have been lost", gapAttrs(g))

@@ -37,9 +37,9 @@ import (
 const (
 	// DefaultMaxLine is the length in bytes over which a line is dropped.
 	DefaultMaxLine = 1 << 20
-	// quiet is how long nothing has come when a file that is no longer the
+	// writerGrace is how long nothing has come when a file that is no longer the
 	// live one is taken as complete: a writer may keep its old descriptor.
-	quiet = 10 * time.Second
+	writerGrace = 10 * time.Second
 	// settleIdle is how long directory events are gathered before a scan.
 	settleIdle = 20 * time.Millisecond
 	// beat is how long after a scan that found lines the next one begins,
@@ -53,10 +53,6 @@ const (
 	lookUnwatched = time.Second
 )
 
-// AnchorFunc returns the time of the first stamp of a log. open gives its
-// content, decompressed; size is -1 where it is not known.
-type AnchorFunc func(open func() (io.ReadCloser, error), size int64, modified time.Time) time.Time
-
 // Options say what to follow.
 type Options struct {
 	// Patterns are paths or globs, one for each configured source; empty for
@@ -64,8 +60,6 @@ type Options struct {
 	Patterns []string
 	// Positions are all that are stored.
 	Positions []bounce.Position
-	// Anchor is asked once for each new stream.
-	Anchor AnchorFunc
 	// FromEnd skips what the files hold when there are no Positions yet.
 	FromEnd bool
 	MaxLine int // bytes; DefaultMaxLine where it is 0
@@ -98,8 +92,9 @@ type Tailer struct {
 type stream struct {
 	bounce.Position
 	source  int
-	file    *os.File // held open while it was the live file
-	scanned int64    // bytes behind Offset known to hold no newline
+	isNew   *bounce.LogFile // until its first chunk is sent
+	file    *os.File        // held open while it was the live file
+	scanned int64           // bytes behind Offset known to hold no newline
 	grownAt time.Time
 	aside   time.Time // when its file was first seen not to be the live one
 
@@ -273,7 +268,7 @@ func (t *Tailer) look(ctx context.Context) error {
 				t.denied[c.path] = true
 				if errors.Is(err, errDamaged) {
 					delete(t.denied, c.path)
-					if t.o.Now().Sub(c.id.modified) < quiet {
+					if t.o.Now().Sub(c.id.modified) < writerGrace {
 						continue // it is being written
 					}
 				}
@@ -315,7 +310,7 @@ func (t *Tailer) reportAbsent(source int, files []candidate) {
 	folder := filepath.Dir(l.pattern)
 	if _, err := os.Stat(folder); err != nil && !hasMeta(folder) {
 		t.report(what, err)
-	} else if !t.looked || t.o.Now().Sub(l.missed) > quiet {
+	} else if !t.looked || t.o.Now().Sub(l.missed) > writerGrace {
 		t.report(what, errors.New("there is no such file yet"))
 	}
 }
@@ -375,8 +370,7 @@ func (t *Tailer) visit(ctx context.Context, source int, c candidate) error {
 		return err
 	}
 	if s == nil {
-		s = t.newStream(source, c)
-		s.Anchor = t.anchor(openPlain(c.path), c.id)
+		s = t.newStream(source, c, plain)
 		if t.fromEnd {
 			if err := t.skipToEnd(ctx, s, f); err != nil {
 				return err
@@ -421,7 +415,7 @@ func (t *Tailer) growing(c candidate) *stream {
 		if !c.live || s.file == nil || s.Offset == 0 || s.Device != c.id.device || s.Inode != c.id.inode || s.Path != c.name() || s.Closed {
 			continue
 		}
-		if m, err := s.matches(s.file, c.id.size); err == nil && m == whole {
+		if m, err := matches(&s.Position, s.file, c.id.size); err == nil && m == whole {
 			return s
 		}
 	}
@@ -434,7 +428,7 @@ func (t *Tailer) letGo(s *stream, c candidate) bool {
 	if s.aside.IsZero() {
 		s.aside = t.o.Now()
 	}
-	return t.o.Now().Sub(later(s.aside, c.id.modified)) > quiet
+	return t.o.Now().Sub(later(s.aside, c.id.modified)) > writerGrace
 }
 
 func later(a, b time.Time) time.Time {
@@ -444,22 +438,17 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-func (t *Tailer) newStream(source int, c candidate) *stream {
+func (t *Tailer) newStream(source int, c candidate, kind archive) *stream {
 	t.next++
+	file := logFile(c.path, kind, c.id)
 	s := &stream{
 		Position: bounce.Position{Stream: t.next, Source: t.o.Patterns[source], Path: c.name(), Device: c.id.device, Inode: c.id.inode},
 		source:   source,
+		isNew:    &file,
 		grownAt:  t.o.Now(),
 	}
 	t.streams = append(t.streams, s)
 	return s
-}
-
-func (t *Tailer) anchor(open func() (io.ReadCloser, error), id fileID) time.Time {
-	if t.o.Anchor == nil {
-		return id.modified
-	}
-	return t.o.Anchor(open, id.size, id.modified)
 }
 
 // streamOf returns the known stream that a plain file continues, or nil. It
@@ -469,7 +458,7 @@ func (t *Tailer) streamOf(c candidate, f *os.File) (best *stream, wait bool, err
 		if s.file == nil || s.Offset == 0 || s.Device != c.id.device || s.Inode != c.id.inode {
 			continue
 		}
-		if m, err := s.matches(f, c.id.size); err == nil && m == whole {
+		if m, err := matches(&s.Position, f, c.id.size); err == nil && m == whole {
 			return s, false, nil
 		}
 	}
@@ -493,7 +482,7 @@ func (t *Tailer) streamOf(c candidate, f *os.File) (best *stream, wait bool, err
 		}
 		m := none
 		if s.mayMatch(begin) {
-			if m, err = s.matches(f, c.id.size); err != nil {
+			if m, err = matches(&s.Position, f, c.id.size); err != nil {
 				return nil, false, err
 			}
 		}
@@ -506,7 +495,7 @@ func (t *Tailer) streamOf(c candidate, f *os.File) (best *stream, wait bool, err
 			if best == nil || s.Offset > best.Offset || same && s.Offset == best.Offset {
 				best = s
 			}
-		case m == prefix && !c.live && !same && t.o.Now().Sub(c.id.modified) < quiet:
+		case m == prefix && !c.live && !same && t.o.Now().Sub(c.id.modified) < writerGrace:
 			copied = max(copied, s.Offset)
 		case same && !s.Closed && m != whole:
 			// Truncated, and perhaps written again: what was not read of the
@@ -554,7 +543,7 @@ func (t *Tailer) drainUnnamed(ctx context.Context, source int, named []candidate
 		if slices.ContainsFunc(named, func(c candidate) bool { return c.id.device == s.Device && c.id.inode == s.Inode }) {
 			continue
 		}
-		over := t.o.Now().Sub(s.grownAt) > quiet
+		over := t.o.Now().Sub(s.grownAt) > writerGrace
 		if err := t.drain(ctx, s, s.file, math.MaxInt64, over); err != nil {
 			if ctx.Err() != nil {
 				return ctx.Err()
@@ -588,7 +577,7 @@ func (t *Tailer) drain(ctx context.Context, s *stream, f *os.File, limit int64, 
 			s.seenAt = t.o.Now()
 			return nil
 		}
-		if m, err := s.matches(f, info.Size()); err != nil || m != whole {
+		if m, err := matches(&s.Position, f, info.Size()); err != nil || m != whole {
 			return err // truncated meanwhile: the next scan finds out
 		}
 		s.size = max(s.size, info.Size())
@@ -610,7 +599,7 @@ func (t *Tailer) drain(ctx context.Context, s *stream, f *os.File, limit int64, 
 		}
 		// Check again: a file that was truncated while it was read may have
 		// given bytes of two streams.
-		if m, err := s.matches(f, info.Size()); err != nil || m != whole {
+		if m, err := matches(&s.Position, f, info.Size()); err != nil || m != whole {
 			return err
 		}
 		head, tail, err := hashes(f, block.end)
@@ -634,18 +623,23 @@ func (t *Tailer) send(ctx context.Context, s *stream, c bounce.Chunk) error {
 		s.UpdatedAt = t.o.Now()
 	}
 	if c.TooLong > 0 {
-		t.o.Log.Warn("lines left out for their length", "path", s.Path, "lines", c.TooLong, "limit", t.o.MaxLine)
+		logTooLong(t.o.Log, s.Path, c.TooLong, t.o.MaxLine)
 	}
-	c.Data, c.Position, c.SourceIndex = stripNULs(c.Data), s.Position, s.source
+	c.Data, c.Position, c.SourceIndex, c.File = stripNULs(c.Data), s.Position, s.source, s.isNew
 	t.o.Heartbeat.Idle()
 	defer t.o.Heartbeat.Beat()
 	select {
 	case t.out <- c:
+		s.isNew = nil
 		t.sent++
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+func logTooLong(log *slog.Logger, path string, lines, limit int) {
+	log.Warn("lines left out for their length", "path", path, "lines", lines, "limit", limit)
 }
 
 // stripNULs takes the NULs off the front of lines, which a writer leaves that

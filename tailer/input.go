@@ -1,0 +1,114 @@
+package tailer
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/bouncetail/bouncetail/bounce"
+)
+
+// Input is an open file to import. It stays readable if it is renamed or deleted.
+type Input struct {
+	Path string
+	// File describes it to whoever looks for the first stamp.
+	File bounce.LogFile
+
+	file  *os.File // nil for standard input
+	read  countingReader
+	ahead *readAhead // of an archive that is being decompressed
+	id    fileID
+	kind  archive
+}
+
+// OpenInput opens a file, or stdin if path is "-".
+func OpenInput(ctx context.Context, path string, stdin io.Reader) (*Input, error) {
+	if path == StdinPath {
+		r := bufio.NewReader(readUntil(ctx, stdin))
+		head, err := r.Peek(6)
+		if err != nil && err != io.EOF {
+			return nil, fmt.Errorf("standard input: %w", err)
+		}
+		return &Input{Path: "standard input", File: bounce.LogFile{Modified: time.Now()}, read: countingReader{r: r}, kind: kindOf(head)}, nil
+	}
+	f, err := until(ctx, func() (*os.File, error) { return os.Open(path) })
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("%s does not exist; check the spelling, or list the folder", path)
+	case errors.Is(err, fs.ErrPermission):
+		return nil, fmt.Errorf("%s may not be read by this user; run as root or as a member of the group that owns it (often adm)", path)
+	case err != nil:
+		return nil, err
+	}
+	in := &Input{Path: path, file: f, read: countingReader{r: f}}
+	info, err := f.Stat()
+	if err == nil && info.IsDir() {
+		err = fmt.Errorf("%s is a folder; name the log files in it", path)
+	}
+	if err == nil {
+		in.id = idOf(info)
+		in.File.Modified = info.ModTime()
+		if info.Mode().IsRegular() {
+			in.kind, err = archiveKind(f)
+			in.File = logFile(path, in.kind, in.id)
+		} else {
+			in.read.r = readUntil(ctx, f)
+		}
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return in, nil
+}
+
+// Close closes the file and stops decompressing it.
+func (in *Input) Close() {
+	if in.ahead != nil {
+		in.ahead.Close()
+		in.ahead = nil
+	}
+	if in.file != nil {
+		in.file.Close()
+	}
+}
+
+// begin starts to decompress an archive.
+func (in *Input) begin() {
+	if in.kind != plain && in.ahead == nil {
+		in.ahead = newReadAhead(in)
+	}
+}
+
+// content returns the decompressed content.
+func (in *Input) content() io.Reader {
+	if in.ahead != nil {
+		return in.ahead
+	}
+	return &in.read
+}
+
+// logFile describes a regular file.
+func logFile(path string, kind archive, id fileID) bounce.LogFile {
+	return bounce.LogFile{Size: id.size, Modified: id.modified, Open: func() (io.ReadCloser, error) {
+		return openContent(path, kind, id)
+	}}
+}
+
+// countingReader counts the bytes that are read.
+type countingReader struct {
+	r io.Reader
+	n atomic.Int64
+}
+
+func (c *countingReader) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n.Add(int64(n))
+	return n, err
+}
