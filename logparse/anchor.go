@@ -1,0 +1,160 @@
+package logparse
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"strings"
+	"time"
+)
+
+// Anchor returns the time of the first stamped line of a log, and modified
+// where there is none. A stamp without a year is counted back from when the
+// file was last modified, by the number of times that December turns to
+// January in it. Of a large file that can be sought in, samples tell; of a
+// large archive its start, where that shows that the whole cannot span a year.
+func Anchor(open func() (io.ReadCloser, error), size int64, modified time.Time, zone *time.Location) time.Time {
+	r, err := open()
+	if err != nil {
+		return modified
+	}
+	defer r.Close()
+	if zone == nil {
+		zone = time.Local
+	}
+	var y years
+	if f, ok := r.(io.ReadSeeker); ok && size > wholeRead {
+		err = y.sample(f, size)
+	} else {
+		err = y.readAll(r, size)
+	}
+	first, last, turns := y.first, y.last, y.turns
+	if first.year != 0 {
+		return first.time(first.year, zone)
+	}
+	if err != nil {
+		return modified
+	}
+	if first.month == 0 {
+		return modified
+	}
+	// The last line was written when the file was modified last, give or take
+	// a zone.
+	year := notAfter(&last, modified.In(zone).Year(), modified.Add(slop), zone)
+	for y.leap && !isLeap(year-turns+y.leapAt) { // the file is a copy
+		year--
+	}
+	return first.time(year-turns, zone)
+}
+
+// years counts how often December turns to January in a log.
+type years struct {
+	first, last stamp
+	before      stamp // the last one before it did so, while it may be a clock that was wrong
+	turns       int
+	leap        bool // there is a 29 February
+	leapAt      int  // after that many turns
+}
+
+func isLeap(year int) bool { return year%4 == 0 && year%100 != 0 || year%400 == 0 }
+
+const (
+	wholeRead = 1 << 20 // bytes up to which a log is read as a whole
+	samples   = 1024    // of a larger one
+	prefix    = 8 << 20 // bytes of an archive after which it is looked at how far they go
+	ratio     = 60      // by how much an archive of a log is smaller at most
+)
+
+// withinAYear reports whether a log whose first bytes hold what was taken so
+// far must end before its first month and day come again.
+func (y *years) withinAYear(bytes, archived int64) bool {
+	if y.first.month == 0 || archived <= 0 {
+		return false
+	}
+	span := y.last.time(1972+y.turns, time.UTC).Sub(y.first.time(1972, time.UTC))
+	return span >= 0 && span.Hours()*float64(archived*ratio)/float64(bytes) < 300*24
+}
+
+// take takes the next line. It returns false when enough is known.
+func (y *years) take(line string) bool {
+	var h header
+	if len(line) == 0 || !cutHeader(line, &h) {
+		return true
+	}
+	switch jump := h.stamp.month - y.last.month; {
+	case y.first.month == 0:
+		y.first = h.stamp
+	case h.stamp.year != 0:
+	case jump < -6:
+		y.before = y.last
+		y.turns++
+	case jump > 6 && y.before.month > 0 && h.stamp.sinceInYear(&y.before).Abs() < skew:
+		y.turns-- // the clock is right again
+	}
+	if y.last = h.stamp; y.last.month == time.February && y.last.day == 29 {
+		y.leap, y.leapAt = true, y.turns
+	}
+	return y.first.year == 0
+}
+
+// readAll looks at all lines. size is that of the archive, -1 where it is not
+// known.
+func (y *years) readAll(r io.Reader, size int64) error {
+	lines := bufio.NewReaderSize(r, 64<<10)
+	looked := false
+	for n := int64(0); ; {
+		line, err := lines.ReadSlice('\n')
+		n += int64(len(line))
+		if n > prefix && !looked {
+			if looked = true; y.withinAYear(n, size) {
+				y.last, y.turns = y.first, 0
+				return nil
+			}
+		}
+		whole := err == nil
+		if !y.take(string(line)) {
+			return nil
+		}
+		for !whole && errors.Is(err, bufio.ErrBufferFull) { // the rest of a long line
+			_, err = lines.ReadSlice('\n')
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// sample looks at some lines at each of many places, the start and the end
+// among them.
+func (y *years) sample(f io.ReadSeeker, size int64) error {
+	buf := make([]byte, 8<<10)
+	step := max(size/samples, int64(len(buf)))
+	for at := int64(0); ; at += step {
+		last := at+int64(len(buf)) >= size
+		if last {
+			at = max(0, size-int64(len(buf)))
+		}
+		if _, err := f.Seek(at, io.SeekStart); err != nil {
+			return err
+		}
+		n, err := io.ReadFull(f, buf)
+		if err != nil && err != io.ErrUnexpectedEOF && err != io.EOF {
+			return err
+		}
+		text := string(buf[:n])
+		if at > 0 { // a line may have begun before
+			text = text[strings.IndexByte(text, '\n')+1:]
+		}
+		for line := range strings.Lines(text) {
+			if line[len(line)-1] == '\n' && !y.take(line) {
+				return nil
+			}
+		}
+		if last {
+			return nil
+		}
+	}
+}

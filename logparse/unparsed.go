@@ -1,0 +1,70 @@
+package logparse
+
+import (
+	"fmt"
+
+	"github.com/bouncetail/bouncetail/bounce"
+)
+
+// maxShapes bounds what is remembered of lines that are not understood.
+const maxShapes = 100
+
+func (p *Parser) noteUnparsed(mta bounce.MTA, body string) {
+	if p.hide != nil {
+		body = p.hide(clean(body))
+	}
+	p.count(shape{mta, shapeOf(body)}, body)
+}
+
+// noteRefused counts a delivery in a journal entry that no mail server wrote.
+func (p *Parser) noteRefused(mta bounce.MTA, h *header) {
+	body := fmt.Sprintf("%s, as %s: %s", h.writer.text(), h.tag, h.body)
+	if p.hide != nil {
+		body = p.hide(clean(body))
+	}
+	p.count(shape{mta, refusedShape}, body)
+}
+
+// count counts a line of a shape. It keeps the first line as the example.
+func (p *Parser) count(s shape, body string) {
+	u := p.unread[s]
+	if u == nil {
+		if len(p.unread) >= maxShapes {
+			return
+		}
+		u = &bounce.Unparsed{MTA: s.mta, Shape: s.text, Example: clean(body)}
+		p.unread[s] = u
+	}
+	u.Count++
+}
+
+// shapeOf takes out of a line what varies: values in brackets, words with
+// digits, and all that follows the first hundred bytes.
+func shapeOf(body string) string {
+	var out []byte
+	depth := 0
+	for _, c := range []byte(body[:min(len(body), 300)]) {
+		switch {
+		case c == '<' || c == '[':
+			if depth == 0 {
+				out = append(out, c)
+			}
+			depth++
+		case (c == '>' || c == ']') && depth > 0:
+			if depth--; depth == 0 {
+				out = append(out, c)
+			}
+		case depth > 0:
+		case '0' <= c && c <= '9':
+			if len(out) == 0 || out[len(out)-1] != '#' {
+				out = append(out, '#')
+			}
+		default:
+			out = append(out, c)
+		}
+		if len(out) >= 100 {
+			break
+		}
+	}
+	return clean(out)
+}
