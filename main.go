@@ -10,6 +10,12 @@ import (
 	"os"
 
 	"github.com/bouncetail/bouncetail/cli"
+	"github.com/bouncetail/bouncetail/internal/earlystop"
 )
 
-func main() { os.Exit(cli.Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
+func main() {
+	ctx, stop := earlystop.Context()
+	code := cli.Run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}

@@ -62,10 +62,15 @@ func (a *app) existingStore(ctx context.Context, c config.Config) (*sqlite.Store
 // usageError marks an error of how a command was called.
 type usageError struct{ error }
 
-// Main runs the command that args name and returns its exit code.
+// Main is Run until SIGINT or SIGTERM.
 func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	return Run(ctx, args, stdin, stdout, stderr)
+}
+
+// Run runs the command that args name until ctx is done and returns its exit code.
+func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	a := &app{stdin: stdin, stdout: stdout, stderr: stderr}
 	root := a.root()
 	root.SetArgs(args)

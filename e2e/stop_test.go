@@ -1,0 +1,45 @@
+package e2e
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Initializing the rules and grammars takes milliseconds, in which a SIGTERM
+// would kill the process.
+func TestSignalsAreCaughtBeforeTheProgramInitializes(t *testing.T) {
+	cmd := exec.CommandContext(t.Context(), program(t), "version")
+	cmd.Env = append(os.Environ(), "GODEBUG=inittrace=1")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	trace := string(out)
+	first := strings.Index(trace, "init github.com/bouncetail/bouncetail/internal/earlystop ")
+	for _, slow := range []string{"classify", "logparse"} {
+		if at := strings.Index(trace, "init github.com/bouncetail/bouncetail/"+slow+" "); first < 0 || at < first {
+			t.Errorf("%s is initialized before signals are caught:\n%s", slow, trace)
+		}
+	}
+}
+
+// From the first line of its log on, the daemon ends with 0.
+func TestSIGTERMWhileTheDaemonStartsEndsItInOrder(t *testing.T) {
+	log := newMailLog(t)
+	log.messages(0, 1000)
+	for pause := range 10 {
+		d := start(t, "--db", filepath.Join(t.TempDir(), "b.db"), log.path)
+		tasks := filepath.Join("/proc", strconv.Itoa(d.cmd.Process.Pid), "task")
+		waitFor(t, "the program to run", func() bool { // the Go runtime has started its threads
+			threads, err := os.ReadDir(tasks)
+			return err != nil || len(threads) > 3
+		})
+		time.Sleep(time.Duration(pause) * 3 * time.Millisecond) // a different place each time
+		d.stop()
+	}
+}
