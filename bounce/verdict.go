@@ -1,6 +1,10 @@
 package bounce
 
-import "time"
+import (
+	"errors"
+	"fmt"
+	"time"
+)
 
 // Verdict is what bouncetail makes of a failed delivery attempt.
 type Verdict struct {
@@ -72,7 +76,21 @@ type State string
 
 // The states, as they are stored.
 const (
-	StateBad     State = "bad"
-	StateFailing State = "retry"
+	StateBad     State = "bad"     // stop writing to it
+	StateSuspect State = "suspect" // a failure says bad, in a crowd of failures that may be an outage
+	StateFailing State = "failing" // failures that prove nothing
 	StateOK      State = "ok"
 )
+
+// ParseState returns the state of a name. The error of an unknown name lists the
+// known ones; the error of a former name says what it is now.
+func ParseState(name string) (State, error) {
+	switch s := State(name); s {
+	case StateBad, StateSuspect, StateFailing, StateOK:
+		return s, nil
+	}
+	if name == "retry" {
+		return "", errors.New(`the state "retry" is now called "failing"`)
+	}
+	return "", fmt.Errorf("%q is not one of bad, suspect, failing, ok", name)
+}

@@ -442,7 +442,7 @@ func (d *doctor) checkLog(f logFile) {
 	d.say(isOK, "", "%s may be read by %s: %s, %s beside it; lines of %s, stamped %s",
 		shown, d.as.name, size, amount(rotated, "rotated file"), strings.Join(seen.mtas, " and "), seen.stamp)
 	if len(seen.unread) > 0 {
-		d.say(isWarn, "send this line to the project, without what is private in it", "%s holds delivery lines that are not understood: %s", shown, cut(seen.unread[0].Example, 120))
+		d.say(isWarn, "send this line to the project, without what is private in it", "%s holds delivery lines that are not parsed: %s", shown, cut(seen.unread[0].Example, 120))
 	}
 }
 
@@ -738,7 +738,7 @@ func (d *doctor) checkFound(ctx context.Context) {
 	}
 	unread, err := r.Unparsed(ctx)
 	if err == nil && len(unread) > 0 {
-		d.say(isWarn, "send such a line to the project, without what is private in it", "%s of delivery lines %s not understood, such as %s", amount(len(unread), "shape"), verb(len(unread), "is", "are"), cut(unread[0].Name, 120))
+		d.say(isWarn, "send such a line to the project, without what is private in it", "%s of delivery lines %s not parsed, such as %s", amount(len(unread), "shape"), verb(len(unread), "is", "are"), cut(unread[0].Name, 120))
 	}
 	gaps, _ := r.Gaps(ctx) // an unread database has been reported above
 	for _, g := range gaps {

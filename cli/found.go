@@ -71,8 +71,8 @@ func (f *findings) ownAttempts() int {
 
 // sentence tells the states of the addresses.
 func (f *findings) sentence() string {
-	return fmt.Sprintf("addresses: %s dead, %s to be tried again, %s good after failures",
-		thousands(int64(f.states["bad"])), thousands(int64(f.states["retry"])), thousands(int64(f.states["ok"])))
+	return fmt.Sprintf("addresses: %s bad, %s failing, %s ok after failures",
+		thousands(int64(f.states["bad"])), thousands(int64(f.states["failing"])), thousands(int64(f.states["ok"])))
 }
 
 // ownSentence tells what is the sender's own, in a line.
@@ -146,7 +146,8 @@ func (f *findings) print(out *screen, path string) error {
 	g := out.table("", "", "")
 	for _, s := range []struct{ state, means string }{
 		{"bad", "dead addresses, to be struck off"},
-		{"retry", "the last attempt failed, and may succeed later"},
+		{"suspect", "said to be bad in a crowd that may be an outage"},
+		{"failing", "failures that prove nothing about the address"},
 		{"ok", "reached again after a failure"},
 	} {
 		if n := f.states[s.state]; n > 0 {

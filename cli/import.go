@@ -275,7 +275,7 @@ func (a *app) summary(ctx context.Context, path string, p *pipeline.Progress, ow
 		g.row("too long", n, "lines left out, see max_line in the settings")
 	}
 	if n := p.Unparsed.Load(); n > 0 {
-		g.row("not understood", n, "delivery lines, see below")
+		g.row("not parsed", n, "delivery lines, see below")
 	}
 	if unjoined > 0 {
 		g.row("lost track", int64(unjoined), "messages expired whose deferrals are in a log not read")
@@ -290,7 +290,7 @@ func (a *app) summary(ctx context.Context, path string, p *pipeline.Progress, ow
 		title string
 		list  func(context.Context) ([]sqlite.Count, error)
 	}{
-		{"Delivery lines that were not understood", r.Unparsed},
+		{"Delivery lines not parsed", r.Unparsed},
 		{"Gaps: parts of logs that were destroyed before they could be read (table gaps)", r.Gaps},
 	} {
 		counts, err := part.list(ctx)

@@ -20,7 +20,7 @@ type recipientFilter struct {
 }
 
 func (f *recipientFilter) flags(c *cobra.Command) {
-	c.Flags().StringVar(&f.State, "state", "", "only `STATE`: bad, retry, ok")
+	c.Flags().StringVar(&f.State, "state", "", "only `STATE`: bad, suspect, failing, ok")
 	c.Flags().StringVar(&f.Domain, "domain", "", "only addresses of `DOMAIN`")
 	c.Flags().StringVar(&f.Category, "category", "", "only `CATEGORY`: "+categorySlugs())
 	c.Flags().StringVar(&f.since, "since", "", "only those that failed since `TIME`: 24h, 7d, 2026-11-01, or RFC 3339")
@@ -29,8 +29,10 @@ func (f *recipientFilter) flags(c *cobra.Command) {
 
 // parse checks the flags.
 func (f *recipientFilter) parse(now time.Time) (sqlite.Filter, error) {
-	if f.State != "" && !slices.Contains([]string{"bad", "retry", "ok"}, f.State) {
-		return f.Filter, usageError{fmt.Errorf("--state: %q is none of bad, retry, ok", f.State)}
+	if f.State != "" {
+		if _, err := bounce.ParseState(f.State); err != nil {
+			return f.Filter, usageError{fmt.Errorf("--state: %w", err)}
+		}
 	}
 	if f.Category != "" && !slices.ContainsFunc(bounce.Categories, func(m bounce.Meaning) bool { return m.Slug == f.Category }) {
 		return f.Filter, usageError{fmt.Errorf("--category: %q is none of %s", f.Category, categorySlugs())}

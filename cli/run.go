@@ -244,7 +244,7 @@ func logFound(ctx context.Context, log *slog.Logger, path string) {
 		log.Debug("looking at what was found", "error", err)
 		return
 	}
-	log.Info("the logs have been read; see bouncetail recipients --state bad", "bad_addresses", f.states["bad"], "to_be_tried_again", f.states["retry"],
+	log.Info("the logs have been read; see bouncetail recipients --state bad", "bad_addresses", f.states["bad"], "failing_addresses", f.states["failing"],
 		"bad_by_reason", f.reasons(), "attempts_failed_by_your_own_problems", f.ownAttempts(), "own_problems", f.problems())
 }
 
@@ -257,7 +257,7 @@ func status(p *pipeline.Progress, troubles string) string {
 	if troubles != "" {
 		parts = append(parts, troubles)
 	}
-	counts := fmt.Sprintf("%s read, %s kept, %s not understood",
+	counts := fmt.Sprintf("%s read, %s kept, %s not parsed",
 		amount(int(p.Lines.Load()), "line"), amount(int(p.New.Load()), "new failure"), amount(int(p.Unparsed.Load()), "line"))
 	if gaps := p.Gaps.Load(); gaps > 0 {
 		counts += ", " + amount(int(gaps), "gap")

@@ -68,8 +68,8 @@ type Retention struct {
 	Positions int `mapstructure:"positions"`
 	// Gaps are the stretches of log that were lost.
 	Gaps int `mapstructure:"gaps"`
-	// UnparsedLines are examples of lines that were not understood.
-	UnparsedLines int `mapstructure:"unread_lines"`
+	// UnparsedLines are examples of delivery lines that were not parsed.
+	UnparsedLines int `mapstructure:"unparsed_lines"`
 }
 
 // Privacy says how addresses are stored.
@@ -257,6 +257,11 @@ func Load(path string) (Config, error) {
 	for _, unknown := range unknownKeys(v.AllSettings()) {
 		problems = append(problems, errors.New(unknown))
 	}
+	for old, now := range renamedKeys {
+		if _, set := os.LookupEnv(variable(old)); set {
+			problems = append(problems, fmt.Errorf("%s is now called %s", variable(old), variable(now)))
+		}
+	}
 	decode := v.UnmarshalExact // which refuses what unknownKeys may have missed
 	if len(problems) > 0 {
 		decode = v.Unmarshal // to go on to the other problems
@@ -438,7 +443,7 @@ func (r Retention) check(bad func(key, format string, args ...any)) {
 		{"daily_counts", r.DailyCounts},
 		{"positions", r.Positions},
 		{"gaps", r.Gaps},
-		{"unread_lines", r.UnparsedLines},
+		{"unparsed_lines", r.UnparsedLines},
 	} {
 		if s.days != 0 && s.days < shortestRetention {
 			bad("retention."+s.key, "%d is less than %d days, in which logs have to be read; write 0 to keep for ever", s.days, shortestRetention)
@@ -476,11 +481,25 @@ func (s Source) Zone() (*time.Location, error) {
 	return zone, nil
 }
 
+// renamedKeys are former keys, each with its present name.
+var renamedKeys = map[string]string{
+	"retention.unread_lines": "retention.unparsed_lines",
+}
+
+// variable returns the name of the environment variable for a key.
+func variable(key string) string {
+	return "BOUNCETAIL_" + strings.ToUpper(strings.ReplaceAll(key, ".", "_"))
+}
+
 // unknownKeys names the keys that no setting has, each with the nearest that
 // is one.
 func unknownKeys(settings map[string]any) []string {
 	var unknown []string
 	walk("", settings, reflect.TypeFor[Config](), func(key, nearest string) {
+		if now, renamed := renamedKeys[key]; renamed {
+			unknown = append(unknown, fmt.Sprintf("the key %q is now called %q", key, now))
+			return
+		}
 		unknown = append(unknown, fmt.Sprintf("unknown key %q; did you mean %q?", key, nearest))
 	})
 	slices.Sort(unknown)

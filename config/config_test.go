@@ -151,3 +151,19 @@ func TestWebhooksGetTheirDefaults(t *testing.T) {
 		}
 	}
 }
+
+func TestFormerWordsNameTheNewOnes(t *testing.T) {
+	for text, want := range map[string]string{
+		"retention: {unread_lines: 90}\n":                                                 `the key "retention.unread_lines" is now called "retention.unparsed_lines"`,
+		"webhooks:\n  - {name: crm, url: 'https://crm.example/', states: [bad, retry]}\n": `the state "retry" is now called "failing"`,
+	} {
+		if _, err := config.Load(write(t, text)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s gives %v, want %s", text, err, want)
+		}
+	}
+	t.Setenv("BOUNCETAIL_RETENTION_UNREAD_LINES", "90")
+	want := "BOUNCETAIL_RETENTION_UNREAD_LINES is now called BOUNCETAIL_RETENTION_UNPARSED_LINES"
+	if _, err := config.Load(write(t, "")); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("the variable gives %v, want %s", err, want)
+	}
+}

@@ -79,8 +79,8 @@ func (w *Webhook) check(key string, bad report) {
 		bad(key+".kind", "%q is neither json nor listmonk", w.Kind)
 	case w.Kind == "listmonk" && (w.Username == "" || w.Password == "" && w.PasswordFile == ""):
 		bad(key+".username", "listmonk wants username, and password or password_file, of an API user")
-	case w.Kind == "listmonk" && slices.Contains(w.States, "ok"):
-		bad(key+".states", "listmonk takes bounces only: bad, retry")
+	case w.Kind == "listmonk" && (slices.Contains(w.States, "ok") || slices.Contains(w.States, "suspect")):
+		bad(key+".states", "listmonk takes bounces only: bad, failing")
 	}
 	if w.Secret != "" && w.SecretFile != "" {
 		bad(key+".secret_file", "there is a secret, too; give one of them")
@@ -89,8 +89,10 @@ func (w *Webhook) check(key string, bad report) {
 		bad(key+".password_file", "there is a password, too; give one of them")
 	}
 	for _, s := range w.States {
-		if !slices.Contains([]string{"bad", "retry", "ok"}, s) {
-			bad(key+".states", "%q is none of bad, retry, ok", s)
+		if s == "retry" {
+			bad(key+".states", "the state \"retry\" is now called \"failing\"")
+		} else if !slices.Contains([]string{"bad", "suspect", "failing", "ok"}, s) {
+			bad(key+".states", "%q is not one of bad, suspect, failing, ok", s)
 		}
 	}
 	if w.Start == "" {

@@ -421,7 +421,7 @@ func TestPackageRuns(t *testing.T) {
 		`UnitFileState=enabled`,
 		`(?m)^reloaded$`,
 		`second@localhost +bad`,
-		`full@example.com +retry +mailbox-full`,
+		`full@example.com +failing +mailbox-full`,
 		`the logs have been read.*bad_addresses=1 `,
 		`(?m)-p warning -o cat\nroot@`, // nothing to warn of
 		`Overall exposure level for bouncetail.service: 0\.\d`,

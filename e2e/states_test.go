@@ -31,14 +31,14 @@ func TestDecisionsAndPolicyBesideTheDaemon(t *testing.T) {
 	d := start(t, "--config", settings)
 	log.bounce("4A00001")
 	full(3)
-	eventually(t, db, states, "4a00001@example.com|bad|failure", "full@example.com|retry|failure")
+	eventually(t, db, states, "4a00001@example.com|bad|failure", "full@example.com|failing|failure")
 
 	run(t, "recipients", "allow", "--config", settings, "4a00001@example.com")
 	run(t, "recipients", "block", "--config", settings, "never@example.com")
 	log.bounce("4A00001")
 	full(1)
 	eventually(t, db, "SELECT count(*) FROM bounces", "6")
-	eventually(t, db, states, "4a00001@example.com|ok|manual", "full@example.com|retry|failure", "never@example.com|bad|manual")
+	eventually(t, db, states, "4a00001@example.com|ok|manual", "full@example.com|failing|failure", "never@example.com|bad|manual")
 
 	configure("{categories: {mailbox-full: {failures: 4, days: 0, bad_days: 0}}}")
 	if err := d.cmd.Process.Signal(syscall.SIGHUP); err != nil {

@@ -460,11 +460,11 @@ func (p *Pipeline) cut(partial bool) (*bounce.Batch, error) {
 		if p.Hash != nil {
 			at.Parser.Data = p.Hash.Seal(at.Parser.Data) // it may hold a part of a line
 		}
-		unread := parser.TakeUnparsed()
-		for _, u := range unread {
+		unparsed := parser.TakeUnparsed()
+		for _, u := range unparsed {
 			p.Progress.Unparsed.Add(int64(u.Count))
 		}
-		b.Unparsed = append(b.Unparsed, unread...)
+		b.Unparsed = append(b.Unparsed, unparsed...)
 		if at.Closed {
 			delete(p.parsers, at.Stream) // a closed stream may be found in a file again, and go on
 			p.parsed[at.Stream] = at.Parser

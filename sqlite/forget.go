@@ -39,7 +39,7 @@ var places = map[string]map[string]content{
 		"sender": named, "message_id": quoted, "queue_id": impersonal, "host": impersonal, "mta": impersonal, "outcome": impersonal,
 		"dsn": impersonal, "enhanced_code": impersonal, "reply": quoted, "stage": impersonal, "relay_host": impersonal,
 		"relay_ip": impersonal, "category": impersonal, "reason": impersonal, "scope": impersonal, "disposition": impersonal,
-		"rule": impersonal, "provider": impersonal, "recipient_logged": owned, "blocklist": impersonal, "url": quoted,
+		"rule": impersonal, "provider": impersonal, "recipient_logged": owned, "blocklist": impersonal, "url": quoted, "transport": impersonal, "router": impersonal,
 	},
 	"recipients": {
 		"recipient": owned, "domain": impersonal, "state": impersonal, "category": impersonal, "reason": impersonal,
@@ -64,7 +64,7 @@ var places = map[string]map[string]content{
 	},
 	"queue_entries":  {"host": impersonal, "mta": impersonal, "queue_id": impersonal, "seen_at": impersonal, "data": queued},
 	"gaps":           {"noticed_at": impersonal, "source": impersonal, "path": impersonal, "why": impersonal},
-	"unread_lines":   {"mta": impersonal, "shape": sampled, "example": sampled, "last_read_at": impersonal},
+	"unparsed_lines": {"mta": impersonal, "shape": sampled, "example": sampled, "last_read_at": impersonal},
 	"meta":           {"name": impersonal},
 	"export_cursors": {"name": impersonal, "moved_at": impersonal},
 	"forgotten":      {"until": impersonal},

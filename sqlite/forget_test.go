@@ -163,7 +163,7 @@ func TestForgettingKeepsWhatIsOfOthers(t *testing.T) {
 		{"bounces: rows it was taken out of", 2},
 		{"positions: rows it was taken out of", 1},
 		{"queue_entries: rows it was taken out of", 1},
-		{"unread_lines: rows deleted that quoted it", 1},
+		{"unparsed_lines: rows deleted that quoted it", 1},
 	}
 	if !slices.Equal(found, want) {
 		t.Errorf("Forget: %v, want %v", found, want)

@@ -48,7 +48,7 @@ func checkKey(ctx context.Context, db *sql.DB, path string, id int64) (isNew boo
 		SELECT
 		  (SELECT value FROM meta WHERE name = ?),
 		  EXISTS (SELECT 1 FROM positions) OR EXISTS (SELECT 1 FROM bounces) OR EXISTS (SELECT 1 FROM deliveries)
-		  OR EXISTS (SELECT 1 FROM recipients) OR EXISTS (SELECT 1 FROM queue_entries) OR EXISTS (SELECT 1 FROM unread_lines)`,
+		  OR EXISTS (SELECT 1 FROM recipients) OR EXISTS (SELECT 1 FROM queue_entries) OR EXISTS (SELECT 1 FROM unparsed_lines)`,
 		keyName).Scan(&used, &filled)
 	switch {
 	case err != nil:

@@ -81,7 +81,7 @@ func TestOutboxLooksAtEachChangeOnce(t *testing.T) {
 	}{
 		{0, []string{"bad"}, 10, []string{"a@example.com", "c@example.com"}, 3},
 		{0, []string{"bad"}, 1, []string{"a@example.com"}, 1},
-		{1, []string{"bad", "retry"}, 1, []string{"b@example.com"}, 2},
+		{1, []string{"bad", "failing"}, 1, []string{"b@example.com"}, 2},
 		{0, []string{"ok"}, 10, nil, 3},
 		{3, []string{"bad"}, 10, nil, 3},
 	} {

@@ -23,6 +23,7 @@ var (
 	viewLine    = regexp.MustCompile(`^CREATE VIEW (\w+) AS$`)
 	commentLine = regexp.MustCompile(`^\s*-- (.+)$`)
 	columnLine  = regexp.MustCompile(`^  ([a-z_]+) [A-Z][^-]*-- (.+)$`)
+	addedColumn = regexp.MustCompile(`, (\w+ TEXT) /\* (.+?) \*/`) // by ALTER TABLE
 	keyLine     = regexp.MustCompile(`^  PRIMARY KEY \(.*\)$`)
 	endLine     = regexp.MustCompile(`^\)( WITHOUT ROWID)?$`)
 )
@@ -43,6 +44,7 @@ func explained(t *testing.T) []object {
 		if err := rows.Scan(&o.kind, &o.name, &statement); err != nil {
 			t.Fatal(err)
 		}
+		statement = addedColumn.ReplaceAllString(statement, "  $1, -- $2\n")
 		lines := strings.Split(statement, "\n")
 		about := commentLine.FindStringSubmatch(lines[1])
 		if about == nil {

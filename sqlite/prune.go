@@ -72,12 +72,12 @@ const (
 	oldCounts     = "counts of a day and domain"
 	oldPositions  = "positions in logs that have ended"
 	oldGaps       = "gaps in logs"
-	oldUnread     = "lines not understood"
+	oldUnparsed   = "delivery lines not parsed"
 )
 
 func (p *pruner) counts() []Count {
 	var counts []Count
-	for _, kind := range []string{oldRecipients, oldDeliveries, oldBounces, oldSuccesses, oldCounts, oldPositions, oldGaps, oldUnread} {
+	for _, kind := range []string{oldRecipients, oldDeliveries, oldBounces, oldSuccesses, oldCounts, oldPositions, oldGaps, oldUnparsed} {
 		if n := p.deleted[kind]; n > 0 {
 			counts = append(counts, Count{kind, n})
 		}
@@ -106,7 +106,7 @@ func (p *pruner) prune(ctx context.Context) error {
 		{"daily counts", r.DailyCounts, p.dailyCounts},
 		{"positions", r.Positions, p.simple(oldPositions, "positions", "stream", "closed AND updated_at < ?")},
 		{"gaps", r.Gaps, p.simple(oldGaps, "gaps", "id", "noticed_at < ?")},
-		{"unread lines", r.UnparsedLines, p.simple(oldUnread, "unread_lines", "mta, shape", "last_read_at < ?")},
+		{"unparsed lines", r.UnparsedLines, p.simple(oldUnparsed, "unparsed_lines", "mta, shape", "last_read_at < ?")},
 	} {
 		if step.days == 0 {
 			continue

@@ -159,8 +159,8 @@ func TestPruningDeletesEachKindByItsOwnAge(t *testing.T) {
 	}
 	save(t, s, b)
 	if _, err := s.db.ExecContext(t.Context(), `
-		UPDATE unread_lines SET last_read_at = ?;
-		INSERT INTO unread_lines (mta, shape, count, example, last_read_at) VALUES ('exim', 'old', 1, 'old', ?)`, bounce.Stamp(now), bounce.Stamp(day)); err != nil {
+		UPDATE unparsed_lines SET last_read_at = ?;
+		INSERT INTO unparsed_lines (mta, shape, count, example, last_read_at) VALUES ('exim', 'old', 1, 'old', ?)`, bounce.Stamp(now), bounce.Stamp(day)); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
@@ -171,7 +171,7 @@ func TestPruningDeletesEachKindByItsOwnAge(t *testing.T) {
 	}{
 		{Retention{Positions: 30}, oldPositions, "SELECT stream FROM positions", "2 3"},
 		{Retention{Gaps: 30}, oldGaps, "SELECT why FROM gaps", "new"},
-		{Retention{UnparsedLines: 30}, oldUnread, "SELECT shape FROM unread_lines", "new"},
+		{Retention{UnparsedLines: 30}, oldUnparsed, "SELECT shape FROM unparsed_lines", "new"},
 		{Retention{Successes: 30}, oldSuccesses, "SELECT count(*) FROM successes", "1"},
 		{Retention{DailyCounts: 30}, oldCounts, "SELECT day, sent, deferred FROM daily_counts", now.Format(time.DateOnly) + " 1 0"},
 	} {

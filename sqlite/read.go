@@ -141,9 +141,9 @@ func (r *Reader) BadByReason(ctx context.Context) ([]Count, error) {
 	return r.counts(ctx, "SELECT CASE category WHEN '' THEN 'blocked by hand' ELSE category || ' / ' || reason END, count(*) FROM recipients WHERE state = 'bad' GROUP BY 1 ORDER BY 2 DESC, 1")
 }
 
-// Unparsed returns the shapes of delivery lines that were not understood.
+// Unparsed returns the shapes of delivery lines that were not parsed.
 func (r *Reader) Unparsed(ctx context.Context) ([]Count, error) {
-	return r.counts(ctx, "SELECT mta || ': ' || example, count FROM unread_lines ORDER BY count DESC, 1 LIMIT 10")
+	return r.counts(ctx, "SELECT mta || ': ' || example, count FROM unparsed_lines ORDER BY count DESC, 1 LIMIT 10")
 }
 
 // Gaps returns the stretches of log that were destroyed before they could be

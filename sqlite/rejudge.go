@@ -23,7 +23,7 @@ type Stored struct {
 const pageSize = 10_000
 
 const storedColumns = `id, recipient_key, recipient, outcome, mta, coalesce(dsn, ''), coalesce(smtp_code, 0), coalesce(enhanced_code, ''),
-	coalesce(reply, ''), coalesce(stage, ''), coalesce(relay_host, ''),
+	coalesce(reply, ''), coalesce(stage, ''), coalesce(relay_host, ''), coalesce(transport, ''), coalesce(router, ''),
 	category, reason, scope, disposition, suppress, rule, coalesce(provider, ''), coalesce(blocklist, ''), coalesce(retry_after, 0), coalesce(url, '')`
 
 func scanStored(scan func(...any) error) (Stored, error) {
@@ -31,7 +31,7 @@ func scanStored(scan func(...any) error) (Stored, error) {
 	d, v := &s.Delivery, &s.Verdict
 	var seconds int64
 	err := scan(&s.ID, &s.key, &d.Recipient, &d.Outcome, &d.MTA, &d.DSN, &d.Reply.SMTPCode, &d.Reply.EnhancedCode,
-		&d.Reply.Text, &d.Reply.Stage, &d.Reply.RelayHost,
+		&d.Reply.Text, &d.Reply.Stage, &d.Reply.RelayHost, &d.Transport, &d.Router,
 		&v.Category, &v.Reason, &v.Scope, &v.Disposition, &v.Suppress, &v.Rule, &v.Provider, &v.Blocklist, &seconds, &v.URL)
 	v.RetryAfter = time.Duration(seconds) * time.Second
 	return s, err

@@ -33,7 +33,7 @@ func TestRejudgingBringsTheRecipientsUpToDate(t *testing.T) {
 		t.Fatalf("Rejudge: %d, %v, told of %q", n, err, told)
 	}
 	got := dump(t, s.db, "SELECT recipient, state, permanent_count, retry_count FROM recipients ORDER BY recipient")
-	want := []string{"bad@example.com bad 1 0", "good@example.com retry 0 1", "other@example.com retry 0 1", "reached@example.com ok 1 0"}
+	want := []string{"bad@example.com bad 1 0", "good@example.com failing 0 1", "other@example.com failing 0 1", "reached@example.com ok 1 0"}
 	if !slices.Equal(got, want) {
 		t.Errorf("recipients\n got %q\nwant %q", got, want)
 	}

@@ -103,7 +103,7 @@ func (w *writer) take(b *bounce.Batch) error {
 			step{"queue", w.queue},
 			step{"positions", w.positions},
 			step{"gaps", w.gaps},
-			step{"unread lines", w.unread})
+			step{"unparsed lines", w.unparsed})
 	}
 	for _, step := range steps {
 		if err := step.do(b); err != nil {
@@ -194,8 +194,8 @@ const insertBounce = `
 	  event_id, occurred_at, recipient, domain, original_recipient, sender, message_id, queue_id,
 	  host, mta, outcome, dsn, smtp_code, enhanced_code, reply, stage, relay_host, relay_ip,
 	  category, reason, scope, disposition, suppress, rule, provider,
-	  recipient_logged, relay_port, blocklist, retry_after, url, recipient_key
-	) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)
+	  recipient_logged, relay_port, blocklist, retry_after, url, recipient_key, transport, router
+	) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)
 	ON CONFLICT (event_id) DO NOTHING`
 
 func (w *writer) bounces(b *bounce.Batch) error {
@@ -240,6 +240,8 @@ func (w *writer) bounces(b *bounce.Batch) error {
 			row.known(r.URL)
 			keys[i] = r.To.Key()
 			row.int(keys[i])
+			row.known(r.Transport)
+			row.known(r.Router)
 		},
 		func(i int, id int64) {
 			b.Records.Read(i, &r)
@@ -338,9 +340,9 @@ func (w *writer) gaps(b *bounce.Batch) error {
 		}, nil)
 }
 
-func (w *writer) unread(b *bounce.Batch) error {
+func (w *writer) unparsed(b *bounce.Batch) error {
 	return w.each(len(b.Unparsed), `
-		INSERT INTO unread_lines (mta, shape, count, example, last_read_at) VALUES (?, ?, ?, ?, ?)
+		INSERT INTO unparsed_lines (mta, shape, count, example, last_read_at) VALUES (?, ?, ?, ?, ?)
 		ON CONFLICT (mta, shape) DO UPDATE SET count = count + excluded.count, last_read_at = excluded.last_read_at`,
 		func(i int) []any {
 			u := &b.Unparsed[i]

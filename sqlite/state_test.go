@@ -60,24 +60,24 @@ func TestPolicyMakesAnAddressBad(t *testing.T) {
 		after     int // minutes, at which the state is looked at
 		want      string
 	}{
-		"two of three":                         {records: []bounce.Record{full("a", 0), full("a", 2*aDay)}, want: "retry failure - -"},
-		"three within a day":                   {records: []bounce.Record{full("a", 0), full("a", 1), full("a", 2)}, want: "retry failure - -"},
+		"two of three":                         {records: []bounce.Record{full("a", 0), full("a", 2*aDay)}, want: "failing failure - -"},
+		"three within a day":                   {records: []bounce.Record{full("a", 0), full("a", 1), full("a", 2)}, want: "failing failure - -"},
 		"three over two days":                  {records: []bounce.Record{full("a", 0), full("a", aDay), full("a", 2*aDay)}, want: "bad policy 2026-11-25 2026-12-05"},
-		"the window has left the first behind": {records: []bounce.Record{full("a", 0), full("a", 6*aDay), full("a", 7*aDay)}, want: "retry failure - -"},
+		"the window has left the first behind": {records: []bounce.Record{full("a", 0), full("a", 6*aDay), full("a", 7*aDay)}, want: "failing failure - -"},
 		"one more renews it":                   {records: []bounce.Record{full("a", 0), full("a", aDay), full("a", 2*aDay), full("a", 4*aDay)}, want: "bad policy 2026-11-25 2026-12-07"},
-		"a delivery between":                   {records: []bounce.Record{full("a", 0), full("a", aDay), full("a", 2*aDay)}, successes: []bounce.Success{succeeded("a", 30*hour)}, want: "retry failure - -"},
+		"a delivery between":                   {records: []bounce.Record{full("a", 0), full("a", aDay), full("a", 2*aDay)}, successes: []bounce.Success{succeeded("a", 30*hour)}, want: "failing failure - -"},
 		"a delivery after":                     {records: []bounce.Record{full("a", 0), full("a", aDay), full("a", 2*aDay)}, successes: []bounce.Success{succeeded("a", 60*hour)}, want: "ok delivery - -"},
-		"its time is over":                     {records: []bounce.Record{full("a", 0), full("a", aDay), full("a", 2*aDay)}, after: 12 * aDay, want: "retry time - -"},
-		"it begins anew when its time is over": {records: []bounce.Record{full("a", 0), full("a", aDay), full("a", 2*aDay), full("a", 13*aDay)}, after: 13 * aDay, want: "retry failure - -"},
+		"its time is over":                     {records: []bounce.Record{full("a", 0), full("a", aDay), full("a", 2*aDay)}, after: 12 * aDay, want: "failing time - -"},
+		"it begins anew when its time is over": {records: []bounce.Record{full("a", 0), full("a", aDay), full("a", 2*aDay), full("a", 13*aDay)}, after: 13 * aDay, want: "failing failure - -"},
 		"one that proves it bad goes before":   {records: []bounce.Record{full("a", 0), full("a", aDay), full("a", 2*aDay), failed("a", 3*aDay, bounce.Bounced, true)}, after: 99 * aDay, want: "bad failure 2026-11-25 -"},
 		"another category by the general rule": {records: series(bounce.RecipientError, bounce.ScopeRecipient, bounce.Bounced), after: 8 * aDay, want: "bad policy 2026-11-26 2026-12-05"},
-		"a category that is never counted":     {records: series(bounce.Blocked, bounce.ScopeRecipient, bounce.Bounced), want: "retry failure - -"},
-		"the domain's outage":                  {records: series(bounce.RecipientError, bounce.ScopeDomain, bounce.Expired), want: "retry failure - -"},
-		"the network's":                        {records: series(bounce.RecipientError, bounce.ScopeNetwork, bounce.Expired), want: "retry failure - -"},
-		"our own":                              {records: series(bounce.SenderReputation, bounce.ScopeSender, bounce.Bounced), want: "retry failure - -"},
+		"a category that is never counted":     {records: series(bounce.Blocked, bounce.ScopeRecipient, bounce.Bounced), want: "failing failure - -"},
+		"the domain's outage":                  {records: series(bounce.RecipientError, bounce.ScopeDomain, bounce.Expired), want: "failing failure - -"},
+		"the network's":                        {records: series(bounce.RecipientError, bounce.ScopeNetwork, bounce.Expired), want: "failing failure - -"},
+		"our own":                              {records: series(bounce.SenderReputation, bounce.ScopeSender, bounce.Bounced), want: "failing failure - -"},
 		"given up on, and nobody knows why":    {records: series(bounce.Unclassified, bounce.ScopeNetwork, bounce.Expired), after: 8 * aDay, want: "bad policy 2026-11-26 2026-12-05"},
-		"put off, and nobody knows why":        {records: series(bounce.Unclassified, bounce.ScopeNetwork, bounce.Deferred), want: "retry failure - -"},
-		"categories are not counted together":  {records: []bounce.Record{full("a", 0), full("a", 2*aDay), refused(1, bounce.RecipientError, bounce.ScopeRecipient, bounce.Bounced), refused(3*aDay, bounce.RecipientError, bounce.ScopeRecipient, bounce.Bounced)}, want: "retry failure - -"},
+		"put off, and nobody knows why":        {records: series(bounce.Unclassified, bounce.ScopeNetwork, bounce.Deferred), want: "failing failure - -"},
+		"categories are not counted together":  {records: []bounce.Record{full("a", 0), full("a", 2*aDay), refused(1, bounce.RecipientError, bounce.ScopeRecipient, bounce.Bounced), refused(3*aDay, bounce.RecipientError, bounce.ScopeRecipient, bounce.Bounced)}, want: "failing failure - -"},
 		"failures of another kind change none": {records: append(series(bounce.RecipientError, bounce.ScopeNetwork, bounce.Deferred), full("a", 0), full("a", aDay), full("a", 2*aDay)), want: "bad policy 2026-11-25 2026-12-05"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -111,8 +111,8 @@ func TestStatesThatEndByTimeAreMovedOn(t *testing.T) {
 		{4, 0, "a bad policy, b ok manual, never bad manual"},
 		{5, 2, "a bad policy, b bad failure, never ok manual"},
 		{11, 0, "a bad policy, b bad failure, never ok manual"},
-		{12, 1, "a retry time, b bad failure, never ok manual"},
-		{99, 0, "a retry time, b bad failure, never ok manual"},
+		{12, 1, "a failing time, b bad failure, never ok manual"},
+		{99, 0, "a failing time, b bad failure, never ok manual"},
 	} {
 		now = day.AddDate(0, 0, c.days)
 		n, err := s.MoveOn(t.Context())
@@ -231,7 +231,7 @@ func TestReleasedFailuresDoNotCount(t *testing.T) {
 	save(t, s, &bounce.Batch{Records: bounce.NewRecords(failed("late", 15, bounce.Bounced, true), failed("new", 25, bounce.Bounced, true))})
 	want := []string{
 		"before@example.com bad failure " + bounce.Stamp(day.Add(time.Minute)), "dead@example.com ok release -", "late@example.com ok release -",
-		"new@example.com bad failure " + bounce.Stamp(day.Add(25*time.Minute)), "slow@example.com retry failure -",
+		"new@example.com bad failure " + bounce.Stamp(day.Add(25*time.Minute)), "slow@example.com failing failure -",
 	}
 	if got := dump(t, s.db, query); !slices.Equal(got, want) {
 		t.Errorf("recipients\n got %q\nwant %q", got, want)
@@ -431,7 +431,7 @@ func TestDecisionsBesideBatches(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"bad failure 5", "bad manual 20", "retry failure 5"}
+	want := []string{"bad failure 5", "bad manual 20", "failing failure 5"}
 	if got := dump(t, s.db, "SELECT state, decided_by, count(*) FROM recipients GROUP BY 1, 2 ORDER BY 1, 2"); !slices.Equal(got, want) {
 		t.Errorf("recipients: %q, want %q", got, want)
 	}

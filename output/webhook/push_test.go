@@ -388,7 +388,7 @@ func TestPlaceIsKeptOverAStop(t *testing.T) {
 func TestListmonkIsToldAsItWants(t *testing.T) {
 	f := newFixture(t)
 	f.save("a", "slow")
-	f.hook.Kind, f.hook.States, f.hook.Username, f.hook.Password = "listmonk", []string{"bad", "retry"}, "api", "hunter2"
+	f.hook.Kind, f.hook.States, f.hook.Username, f.hook.Password = "listmonk", []string{"bad", "failing"}, "api", "hunter2"
 	f.run()
 	want := []string{
 		`{"email":"a@example.com","source":"bouncetail","type":"hard","created_at":"2026-11-20T09:00:00.000Z","meta":{"category":"invalid-address","reason":"no-such-user","smtp_code":550,"reply":"550 5.1.1 <a@example.com>: User & Co unknown","seq":1}}`,
