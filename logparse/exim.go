@@ -1,6 +1,7 @@
 package logparse
 
 import (
+	"net/netip"
 	"regexp"
 	"strings"
 
@@ -20,24 +21,36 @@ import (
 //	1xVTbv-00000r-1v Completed
 var eximLine = regexp.MustCompile(`^(?P<id>[0-9A-Za-z]{6}-[0-9A-Za-z]{6}(?:[0-9A-Za-z]{5})?-[0-9A-Za-z]{2}(?:[0-9A-Za-z]{2})?) (?P<mark><=|=>|->|>>|\*\*|==|Completed)(?: (?P<rest>.*))?$`)
 
+// eximMailbox matches an address between angle brackets. Exim takes quoted pairs
+// outside of quoted strings too, so that `\>` does not end it.
+const eximMailbox = `(?:"(?:[^"\\]|\\.)*"|\\.|[^">\\])*`
+
 // eximArrival reads the sender and the message-id; only id= behind S= is
 // Exim's own, for HELO names and subjects are the client's. id*= is one that
 // Exim made itself (log_selector +msg_id_created).
-var eximArrival = regexp.MustCompile(`^(?P<from><>|"(?:[^"\\]|\\.)*"@\S+|\S+) (?:.*? S=\d+(?: .*?)?? id\*?=(?P<messageid>\S+))?`)
+var eximArrival = regexp.MustCompile(`^(?P<from><>|(?:"(?:[^"\\]|\\.)*"|\\.|[^\s"\\])+) (?:.*? S=\d+(?: .*?)?? id\*?=(?P<messageid>\S+))?`)
 
 const eximSubject = ` T="`
 
-// eximFields are the fields that stand between an address and the message.
-const eximFields = `(?: (?:(?:F|P|SRS)=<` + address + `>|[RTSAKQ]=\S+|H=\S+(?: \([^)]*\))?(?: DS)? \[[^\]]*\](?::\d+)?\*?|H=\[[^\]]*\](?::\d+)?|I=\[[^\]]*\](?::\d+)?|DN="(?:[^"]|"[^ :])*"+|L\*?|K|PRDR|TFO\*?|(?:X|CV|SNI|QT|DT|PRX)=\S+))*?`
+// eximFields are the fields that stand between an address and the message. Each
+// version adds some, so any name is taken.
+//
+//	F=<news@a.example> R=dnslookup T=remote_smtp H=mx.b.example DS [192.0.2.1]:25* I=[192.0.2.9]:4242
+//	X=TLS1.3:TLS_AES_256_GCM_SHA384:256 CV=yes DN="CN=mx" A=plain:joe PS=ea L* PRDR K
+const (
+	eximHostField = `H=(?:[^\s\[]\S*(?: \([^)]*\))?(?: DS)? )?\[[^\]]*\](?::\d+)?\*?`
+	eximFields    = `(?: (?:` + eximHostField + `|[A-Z][A-Za-z0-9_]{0,15}\*?=(?:<` + eximMailbox + `>|"(?:[^"]|"[^ :])*"+|[^\s<"]\S*)|L\*?|K|PRDR|TFO\*{0,2}))*?`
+)
 
-// eximAddress is the address of a recipient, and the original one behind it.
-// Exim takes the quotes off a local part that it reports, but not off the
-// original, so that the first may hold anything. An expiry names it as it came.
+// eximAddress is the address of a recipient, and the original one behind it if
+// that has no quotes (exim_recipient.go reads the others). Exim takes the quotes
+// off a local part that it reports, so that one with spaces may come out of an
+// alias. Failures before routing name the address as it came.
 //
 //	loop1@b.example (loop2@b.example) <loop1@b.example>: …
 //	john doe@b.example <list@b.example> R=dnslookup …
 //	"john doe"@b.example: retry timeout exceeded
-const eximAddress = `(?P<to>[|/:][^<>]*?|"(?:[^"\\]|\\.)*"@\S+|\S+|[^<>:=@]+@\S+)(?: \([^)]*\))?(?: <(?P<orig>[^"> ]*)>)?`
+const eximAddress = `(?P<to>[|/:][^<>]*?|"(?:[^"\\]|\\.)*"@[^\s"<>]+|(?:\\.|[^\s"\\<>])+|[^<>:=@"\\]+@[^\s"<>]+)(?: \([^)]*\))?(?: <(?P<orig>[^"\\> ]*)>)?`
 
 // eximElsewhere reads what is no address, with the address behind: a program, a
 // file, :blackhole:, a reply made by Exim, and a file that a filter named. No
@@ -46,35 +59,21 @@ const eximAddress = `(?P<to>[|/:][^<>]*?|"(?:[^"\\]|\\.)*"@\S+|\S+|[^<>:=@]+@\S+
 //	|/usr/bin/filter --x <y> (c@b.example) <a@b.example> R=aliases T=address_pipe: …
 //	>news@a.example <a@b.example> R=vacation T=autoreply: …
 //	save inbox <a@b.example> R=userforward T=address_file: …
-var eximElsewhere = regexp.MustCompile(`^(?P<what>(?:[|/:>]|save ).*?) <(?P<orig>[^<>"@ ]+@[^<>" ]+|"(?:[^"\\]|\\.)*"@[^<>" ]+)>(?P<after>(?:$| ?: | defer \(| [A-Z]+=).*)`)
+//	sales+spam |/home/x/script.php (sales@b.example) <sales@b.example> R=aliases T=address_pipe: …
+var eximElsewhere = regexp.MustCompile(`^(?P<what>(?:` + eximPlaces + `).*?) <(?P<orig>[^<>"\\@ ]+@[^<>"\\ ]+|system-filter)>(?P<after>(?:$| ?: | defer \(| [A-Z]+=).*)`)
+
+// eximPlaces is how those begin. cPanel puts a local part before them.
+const eximPlaces = `[|/:>]|save |[^\s<>"|@:=]+ [|/>]`
 
 var (
-	eximFailed = regexp.MustCompile(`^` + eximAddress + `(?P<fields>` + eximFields + `)(?: ?: (?P<message>.*))?$`)
+	eximFailed = regexp.MustCompile(`^` + eximAddress + `(?P<fields>` + eximFields + `)(?: ?: (?P<message>.*)| (?P<forced>mua_wrapper forced failure for deferred delivery|routing yielded an? [a-z]+ delivery))?$`)
 	// since 4.8x: defer (ERRNO), the system's words, who was asked, the message
-	eximDeferred = regexp.MustCompile(`^` + eximAddress + `(?P<fields>` + eximFields + `)(?: routing)? defer \((?P<code>-?\d+)\)(?:: (?P<words>[^:]*?))?(?P<fields2>` + eximFields + `)(?: ?: (?P<message>.*))?$`)
-	eximSent     = regexp.MustCompile(`^` + eximAddress + `(?: [A-Z]+=|: |$)`)
+	eximDeferred = regexp.MustCompile(`^` + eximAddress + `(?P<fields>` + eximFields + `)(?: routing| transporting)? defer \((?P<code>-?\d+)\)(?:: (?P<words>[^:]*?))?(?P<fields2>` + eximFields + `)(?: ?: (?P<message>.*))?$`)
+	eximSent     = regexp.MustCompile(`^` + eximAddress + `(?P<fields>(?: [A-Z][A-Za-z0-9_]*=.*)|: .*|$)`)
 	eximField    = regexp.MustCompile(` (?:[A-Z]+=|defer \()`)
-	eximQuoted   = regexp.MustCompile(` <(?P<orig>"(?:[^"\\]|\\.)*"@[^> ]+)>`)
 	eximTimes    = regexp.MustCompile(`(?: [DQ]T=[0-9dhms.]+)+$`) // log_selector +deliver_time, +queue_time
-	eximHost     = regexp.MustCompile(` H=(?:(?P<host>[^ \[]+) )?(?:\([^)]*\) )?(?:DS )?\[(?P<ip>[^\]]*)\](?::(?P<port>\d+))?`)
+	eximHost     = regexp.MustCompile(`^(?:(?P<host>[^ \[]+) )?(?:\([^)]*\) )?(?:DS )?\[(?P<ip>[^\]]*)\](?::(?P<port>\d+))?`)
 )
-
-// eximReply reads the message of a failure that another server worded
-// (src/transports/smtp.c). Before 2014 the host stood behind the command:
-//
-//	SMTP error from remote mail server after RCPT TO:<a@b.example>: 550 5.1.1 No such user
-//	SMTP error from remote mail server after RCPT TO:<a@b.example>: host mx [192.0.2.1]: 550 No
-var eximReply = regexp.MustCompile(`^(?:SMTP|LMTP) error(?: from remote mail server)? after (?:pipelined )?(?:sending )?` +
-	`(?P<command>initial connection|end of data|data block|DATA|QUIT|(?:HELO|EHLO|LHLO)(?:[^:]|:[^ ])*|(?:BDAT|STARTTLS|AUTH|XCLIENT)[^:]*|(?:MAIL FROM|RCPT TO):<` + address + `>[^:]*)` +
-	`: (?:host (?P<host>\S+) \[(?P<ip>[^\]]*)\]: )?(?P<reply>.*)$`)
-
-// eximSession reads the stage out of what Exim words itself:
-//
-//	SMTP timeout after RCPT TO:<a@b.example>
-//	LMTP connection closed after end of data
-//	Remote host closed connection in response to initial connection
-//	Malformed SMTP reply in response to EHLO mx.a.example: garbage
-var eximSession = regexp.MustCompile(`^(?:(?:SMTP|LMTP) timeout after|Remote host closed connection in response to|Malformed SMTP reply(?: \(an empty line\))? in response to|Malformed LMTP response after|LMTP connection closed after|(?:SMTP|LMTP) timeout while|an unexpected EOF)(?: (?:pipelined |sending ))* ?(?P<command>.*)$`)
 
 func claimsExim(h *header) bool {
 	return h.stamp.exim || strings.HasPrefix(h.tag, "exim")
@@ -93,7 +92,7 @@ func parseExim(h *header, ev *bounce.Event) result {
 	}
 	*ev = bounce.Event{}
 	ev.MTA = bounce.Exim
-	if plainExim(body, id, ev) {
+	if fastExim(body, id, ev) {
 		return read
 	}
 	*ev = bounce.Event{Delivery: bounce.Delivery{MTA: bounce.Exim}}
@@ -111,7 +110,7 @@ func eximMarked(rest string) bool {
 	return strings.HasPrefix(rest, " Completed")
 }
 
-// parseEximByGrammar asks the expressions.
+// parseEximByGrammar reads a line with the expressions.
 func parseEximByGrammar(body string, ev *bounce.Event) result {
 	m, ok := match(eximLine, body)
 	if !ok {
@@ -145,190 +144,189 @@ func parseEximByGrammar(body string, ev *bounce.Event) result {
 	return parseEximAttempt(eximDeferred, rest, ev)
 }
 
+// parseEximAttempt reads what follows the mark of a delivery or a failure.
 func parseEximAttempt(pattern *regexp.Regexp, rest string, ev *bounce.Event) result {
-	quoted, rest := cutQuoted(rest)
-	var original string
-	if e, ok := match(eximElsewhere, rest); ok && quoted == "" && !eximField.MatchString(e.bytes("what")) {
-		original = e.text("orig")
-		rest = "elsewhere" + e.bytes("after")
+	if eximNames(rest) {
+		return other
 	}
-	m, ok := match(pattern, rest)
+	who, quoted, unclear := cutEximQuoted(rest)
+	if unclear {
+		return unread
+	}
+	line := rest
+	if quoted {
+		line = "quoted" + who.rest
+	} else if e, ok := match(eximElsewhere, rest); ok && !eximField.MatchString(e.bytes("what")) {
+		if e.bytes("orig") == "system-filter" {
+			return other
+		}
+		who = eximRecipient{to: e.bytes("orig"), original: e.bytes("orig"), elsewhere: e.bytes("what")}
+		line = "elsewhere" + e.bytes("after")
+	}
+	m, ok := match(pattern, line)
 	if !ok {
 		return unread
 	}
-	ev.Kind = bounce.EventAttempt
-	ev.Recipient, ev.OriginalRecipient = m.text("to"), m.text("orig")
-	at := strings.LastIndexByte(ev.Recipient, '@')
-	switch {
-	case quoted != "":
-		ev.Recipient = quoted
-	case original != "":
-		ev.Recipient, ev.OriginalRecipient = original, original
-	case at < 0 && ev.OriginalRecipient != "":
-		// The name of a local user (log_as_local).
-		ev.Recipient = ev.OriginalRecipient
-	case at < 0 && ev.Outcome == bounce.Sent:
-		return other // "=> discarded (system filter)"
-	case at > 0 && strings.IndexByte(ev.Recipient[:at], ' ') > 0 && strings.IndexByte(`"|/:`, ev.Recipient[0]) < 0:
-		ev.Recipient = `"` + ev.Recipient[:at] + `"` + ev.Recipient[at:]
-	}
-	if ev.Outcome == bounce.Sent {
-		ev.Onward = eximOnward(rest)
-		return read
-	}
-	message := eximTimes.ReplaceAllString(m.text("message"), "")
 	fields := m.bytes("fields")
-	if pattern == eximDeferred {
-		fields = fields + m.bytes("fields2")
-		words := m.text("words")
-		switch {
-		case message == "":
-			message = words
-		case words != "" && !eximReply.MatchString(message) && !eximSession.MatchString(message):
-			message = words + ": " + message
+	if !quoted && strings.Contains(rest, ` <"`) && (pattern == eximSent || !strings.Contains(fields, " H=") && pattern == eximFailed) {
+		// The address as it arrived has quotes and was found nowhere. Only the
+		// reply of a server, which H= names, may hold the like.
+		return unread
+	}
+	ev.Kind = bounce.EventAttempt
+	ev.Recipient, ev.OriginalRecipient = clean(who.to), clean(who.original)
+	if who.to == "" {
+		ev.Recipient, ev.OriginalRecipient = m.text("to"), m.text("orig")
+		if ev.OriginalRecipient == "system-filter" {
+			ev.OriginalRecipient = "" // which named the recipient
+		}
+		if strings.LastIndexByte(ev.Recipient, '@') < 0 {
+			// The name of a local user (log_as_local).
+			ev.Recipient = ev.OriginalRecipient
+		} else {
+			ev.Recipient = quoteLocalPart(ev.Recipient)
+		}
+		if ev.Recipient == "" {
+			if ev.Outcome == bounce.Sent {
+				return other // "=> discarded (system filter)"
+			}
+			ev.Recipient = m.text("to")
 		}
 	}
-	if host, ok := match(eximHost, fields); ok {
-		setRelay(&ev.Reply, host.text("host"), host.raw("ip"))
-		setPort(&ev.Reply, host.raw("port"))
+	if ev.Outcome == bounce.Sent {
+		ev.Onward = eximOnward(fields)
+		return read
 	}
-	parseEximMessage(ev, message)
+	if pattern == eximDeferred {
+		fields += m.bytes("fields2")
+	}
+	takeEximFields(fields, ev)
+	parseEximMessage(ev, eximMessage(m, pattern == eximDeferred))
+	if who.elsewhere != "" {
+		// Whatever failed, the address is not to blame.
+		shown, _ := cutEximParents(who.elsewhere)
+		ev.Reply.Text = clean(shown) + ": " + ev.Reply.Text
+	}
 	return read
 }
 
-// eximOnward returns the id under which an Exim on this machine took a message,
-// behind a content filter for instance:
+// eximNames reports whether a line with the mark of a delivery or failure is
+// about no recipient.
+//
+//	=> blackhole (DATA ACL discarded recipients)
+//	** mua_wrapper is set but recipients cannot all be routed as a single-recipient …
+func eximNames(rest string) bool {
+	return strings.HasPrefix(rest, "blackhole ") || strings.HasPrefix(rest, "mua_wrapper is set ")
+}
+
+// cutEximField reads the first of the fields, each with a space before it. A flag
+// such as PRDR is a name without a value. It returns false at the end of the
+// fields.
+func cutEximField(s string) (name, value, rest string, ok bool) {
+	if len(s) < 2 || s[0] != ' ' || s[1] < 'A' || 'Z' < s[1] {
+		return "", "", s, false
+	}
+	end := 1
+	for end < len(s) && s[end] != '=' && s[end] != ' ' {
+		end++
+	}
+	name, s = s[1:end], s[end:]
+	if s == "" || s[0] == ' ' {
+		return name, "", s, true
+	}
+	s = s[1:]
+	switch {
+	case strings.HasPrefix(s, "<"):
+		for end = 1; end < len(s) && s[end] != '>'; end++ {
+			switch s[end] {
+			case '\\':
+				end++
+			case '"':
+				for end++; end < len(s) && s[end] != '"'; end++ {
+					if s[end] == '\\' {
+						end++
+					}
+				}
+			}
+		}
+		end++
+	case strings.HasPrefix(s, `"`):
+		for end = 1; end < len(s) && (s[end] != '"' || end+1 < len(s) && s[end+1] != ' '); end++ {
+		}
+		end++
+	default:
+		if end = strings.IndexByte(s, ' '); end < 0 {
+			end = len(s)
+		}
+		if name == "H" && end > 0 && s[0] != '[' {
+			at := strings.IndexByte(s, '[')
+			if closing := strings.IndexByte(s, ']'); 0 < at && at < closing {
+				for end = closing; end < len(s) && s[end] != ' '; end++ {
+				}
+			}
+		}
+	}
+	end = min(end, len(s))
+	return name, s[:end], s[end:], true
+}
+
+// takeEximFields takes router, transport and host out of the fields of a failure.
+func takeEximFields(fields string, ev *bounce.Event) {
+	for {
+		name, value, rest, ok := cutEximField(fields)
+		if !ok {
+			return
+		}
+		switch fields = rest; name {
+		case "R":
+			ev.Router = clean(value)
+		case "T":
+			ev.Transport = clean(value)
+		case "H":
+			if host, ok := match(eximHost, value); ok {
+				setRelay(&ev.Reply, host.text("host"), host.raw("ip"))
+				setPort(&ev.Reply, host.raw("port"))
+			}
+		}
+	}
+}
+
+// eximOnward returns the id under which an Exim took a message that was sent to
+// an address of this machine or its own network, behind a content filter for
+// instance. The field H= tells where; what follows in C= is the other side's.
 //
 //	a@b.example R=amavis T=amavis H=127.0.0.1 [127.0.0.1] C="250 2.0.0 from
 //	  MTA(smtp:[127.0.0.1]:10025): 250 OK id=1xVTbv-00000r-1v"
-func eximOnward(success string) string {
-	at := strings.Index(success, " [127.0.0.1]")
-	if at < 0 {
+func eximOnward(fields string) string {
+	if !strings.Contains(fields, " OK id=") {
 		return ""
 	}
-	_, id, _ := strings.Cut(success[at:], " OK id=")
-	end := 0
-	for end < len(id) && (isAlphanumeric[id[end]] || id[end] == '-') {
-		end++
-	}
-	return id[:end]
-}
-
-// cutQuoted takes an address with a quoted local part off the front of a line,
-// and puts a plain word in its place:
-//
-//	x R=y T=z: no <"x R=y T=z: no"@b.example> R=dnslookup …
-func cutQuoted(rest string) (quoted string, without string) {
-	if strings.HasPrefix(rest, `"`) {
-		return "", rest
-	}
-	for _, at := range eximQuoted.FindAllStringSubmatchIndex(rest, 4) {
-		orig := rest[at[2]:at[3]]
-		end := strings.LastIndex(orig, `"@`)
-		bare := unquote(orig[1:end]) + orig[end+1:]
-		if strings.EqualFold(rest[:at[0]], bare) { // Exim also lower-cases it
-			return clean(orig), "quoted" + rest[at[1]:]
+	near := false
+	for {
+		name, value, rest, ok := cutEximField(fields)
+		if !ok {
+			return ""
+		}
+		switch fields = rest; name {
+		case "H":
+			host, ok := match(eximHost, value)
+			near = ok && isNear(host.raw("ip"))
+		case "C":
+			if !near {
+				return ""
+			}
+			_, id, _ := strings.Cut(value, " OK id=")
+			end := 0
+			for end < len(id) && (isAlphanumeric[id[end]] || id[end] == '-') {
+				end++
+			}
+			return id[:end]
 		}
 	}
-	return "", rest
 }
 
-func unquote(s string) string {
-	var out strings.Builder
-	for i := 0; i < len(s); i++ {
-		if s[i] == '\\' && i+1 < len(s) {
-			i++
-		}
-		out.WriteByte(s[i])
-	}
-	return out.String()
-}
-
-func parseEximMessage(ev *bounce.Event, message string) {
-	r := &ev.Reply
-	if strings.HasPrefix(message, "retry timeout exceeded") {
-		// The expiry; the last deferral tells why.
-		ev.Outcome = bounce.Expired
-		r.Text = message
-		return
-	}
-	m, ok := match(eximReply, message)
-	if !ok {
-		r.Text = joinLines(message)
-		if s, ok := match(eximSession, message); ok {
-			r.Stage = eximStage(s.raw("command"))
-		}
-		return
-	}
-	r.Stage = eximStage(m.raw("command"))
-	if m.has("host") {
-		setRelay(r, m.raw("host"), m.raw("ip"))
-	}
-	reply := m.raw("reply")
-	first, _, _ := strings.Cut(reply, `\n`)
-	setReply(r, joinLines(reply), unescape(first))
-}
-
-var rsyslogControl = regexp.MustCompile(`#0[0-3][0-7]`)
-
-// joinLines puts the lines of a reply, which Exim joins with a literal \n, on
-// one line.
-func joinLines(s string) string {
-	return clean(unescape(strings.ReplaceAll(s, `\n`, " ")))
-}
-
-// unescape undoes string_printing (src/string.c): octal numbers for what is
-// not printable. Backslashes of the reply itself are not doubled, so anything
-// else stays as it is.
-//
-// Rsyslog writes control characters as #011.
-func unescape(s string) string {
-	if strings.Contains(s, "#0") {
-		s = rsyslogControl.ReplaceAllString(s, " ")
-	}
-	if !strings.Contains(s, `\`) {
-		return s
-	}
-	var out []byte
-	for i := 0; i < len(s); i++ {
-		if s[i] == '\\' && i+3 < len(s) && '0' <= s[i+1] && s[i+1] <= '3' && isOctal(s[i+2]) && isOctal(s[i+3]) {
-			out = append(out, (s[i+1]-'0')<<6|(s[i+2]-'0')<<3|(s[i+3]-'0'))
-			i += 3
-			continue
-		}
-		if s[i] == '\\' && i+1 < len(s) && (s[i+1] == 't' || s[i+1] == 'r') {
-			out = append(out, ' ')
-			i++
-			continue
-		}
-		out = append(out, s[i])
-	}
-	return clean(out)
-}
-
-func isOctal(c byte) bool { return '0' <= c && c <= '7' }
-
-func eximStage(command string) bounce.Stage {
-	for _, s := range [...]struct {
-		prefix string
-		stage  bounce.Stage
-	}{
-		{"initial connection", bounce.StageGreeting},
-		{"end of data", bounce.StageEndOfData},
-		{"data block", bounce.StageEndOfData},
-		{"BDAT", bounce.StageEndOfData},
-		{"DATA", bounce.StageData},
-		{"RCPT", bounce.StageRcptTo},
-		{"MAIL", bounce.StageMailFrom},
-		{"STARTTLS", bounce.StageTLS},
-		{"AUTH", bounce.StageAuth},
-		{"EHLO", bounce.StageEHLO},
-		{"HELO", bounce.StageEHLO},
-		{"LHLO", bounce.StageEHLO},
-	} {
-		if strings.HasPrefix(command, s.prefix) {
-			return s.stage
-		}
-	}
-	return ""
+// isNear reports whether an address is this machine's or of a private network.
+func isNear(ip string) bool {
+	a, err := netip.ParseAddr(ip)
+	return err == nil && (a.IsLoopback() || a.IsPrivate() || a.IsLinkLocalUnicast())
 }

@@ -56,6 +56,8 @@ func describe(ev *bounce.Event) string {
 	}
 	put("messageid", ev.MessageID)
 	put("outcome", ev.Outcome)
+	put("transport", ev.Transport)
+	put("router", ev.Router)
 	put("dsn", ev.DSN)
 	put("code", ev.Reply.SMTPCode)
 	put("enhanced", ev.Reply.EnhancedCode)
@@ -270,9 +272,9 @@ func TestEximLinesThatFewServersWrite(t *testing.T) {
 		{"== a@b.example " + route + "defer (110): Connection timed out H=mx.b.example [192.0.2.1]: SMTP timeout after RCPT TO:<a@b.example>", "a@b.example", "", bounce.Deferred, "SMTP timeout after RCPT TO:<a@b.example>"},
 		{`** "john doe"@b.example: retry timeout exceeded`, `"john doe"@b.example`, "", bounce.Expired, "retry timeout exceeded"},
 		{"** john doe@b.example <list@b.example> " + route + "H=mx.b.example [192.0.2.1]" + failed, `"john doe"@b.example`, "list@b.example", bounce.Bounced, "550 5.1.1 no"},
-		{"** |/bin/false --a <in>: x out (p@b.example) <pipe@b.example> R=aliases T=address_pipe: Child process of address_pipe transport returned 1", "pipe@b.example", "pipe@b.example", bounce.Bounced, "Child process of address_pipe transport returned 1"},
-		{"** >news@a.example <vac@b.example> R=vacation T=autoreply: Failed to send message from autoreply transport", "vac@b.example", "vac@b.example", bounce.Bounced, "Failed to send message from autoreply transport"},
-		{"== save my mail <a@b.example> R=userforward T=address_file defer (-21): not absolute", "a@b.example", "a@b.example", bounce.Deferred, "not absolute"},
+		{"** |/bin/false --a <in>: x out (p@b.example) <pipe@b.example> R=aliases T=address_pipe: Child process of address_pipe transport returned 1", "pipe@b.example", "pipe@b.example", bounce.Bounced, "|/bin/false --a <in>: x out: Child process of address_pipe transport returned 1"},
+		{"** >news@a.example <vac@b.example> R=vacation T=autoreply: Failed to send message from autoreply transport", "vac@b.example", "vac@b.example", bounce.Bounced, ">news@a.example: Failed to send message from autoreply transport"},
+		{"== save my mail <a@b.example> R=userforward T=address_file defer (-21): not absolute", "a@b.example", "a@b.example", bounce.Deferred, "save my mail: not absolute"},
 		{"=> luser (list@b.example) <LUser@b.example> F=<n@a.example> R=localuser T=local S=310", "LUser@b.example", "LUser@b.example", bounce.Sent, ""},
 		{"=> a b@remote.example (list@b.example) <deep@b.example> F=<n@a.example> " + route + "H=mx.b.example [192.0.2.1] L C=\"250 ok\" QT=0.1s", `"a b"@remote.example`, "deep@b.example", bounce.Sent, ""},
 		{"=> /home/a/in box <a@b.example> R=userforward T=address_file", "a@b.example", "a@b.example", bounce.Sent, ""},

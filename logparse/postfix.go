@@ -98,7 +98,7 @@ func claimsPostfix(h *header) bool {
 }
 
 func parsePostfix(h *header, ev *bounce.Event) result {
-	if plainPostfix(h.body, ev) {
+	if fastPostfix(h.body, ev) {
 		return read
 	}
 	// The literals turn most lines away; each is looked for only where its

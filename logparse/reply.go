@@ -35,7 +35,7 @@ func setReply(r *bounce.Reply, text, decides string) {
 
 // enhancedCode finds the enhanced code in a line of a reply.
 func enhancedCode(line string) string {
-	if code, ok := plainEnhanced(line); ok {
+	if code, ok := fastEnhanced(line); ok {
 		return code
 	}
 	if m := enhancedBehind.FindStringSubmatch(line); m != nil {
@@ -50,9 +50,9 @@ func enhancedCode(line string) string {
 	return ""
 }
 
-// plainEnhanced reads "550 5.1.1 " and, where it is sure that there is none,
+// fastEnhanced reads "550 5.1.1 " and, where it is sure that there is none,
 // returns an empty code. It returns false where the expressions have to look.
-func plainEnhanced(line string) (code string, ok bool) {
+func fastEnhanced(line string) (code string, ok bool) {
 	if len(line) < len("550 5.1.1 ") || line[3] != ' ' || line[0] != '2' && line[0] != '4' && line[0] != '5' {
 		return "", false
 	}

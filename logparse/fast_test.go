@@ -25,7 +25,7 @@ func agree(t *testing.T, body string, real bool) (plain bool) {
 	}
 	var fast, slow bounce.Event
 	slow.MTA = bounce.Postfix
-	if !plainPostfix(body, &fast) {
+	if !fastPostfix(body, &fast) {
 		return false
 	}
 	if got := parsePostfixByGrammar(&header{body: body}, colon, &slow); got == read && fast != slow || real && got != read {
@@ -45,7 +45,7 @@ func agreeExim(t *testing.T, body string, real bool) (plain bool) {
 	}
 	var fast, slow bounce.Event
 	fast.MTA, slow.MTA = bounce.Exim, bounce.Exim
-	if !plainExim(body, id, &fast) {
+	if !fastExim(body, id, &fast) {
 		return false
 	}
 	if got := parseEximByGrammar(body, &slow); got == read && fast != slow || real && got != read {
@@ -54,7 +54,7 @@ func agreeExim(t *testing.T, body string, real bool) (plain bool) {
 	return true
 }
 
-func TestPlainReadingAgreesWithTheGrammar(t *testing.T) {
+func TestFastReadingAgreesWithTheGrammar(t *testing.T) {
 	logs, err := filepath.Glob("../testdata/logs/[pe]*/*/ma*.gz")
 	if err != nil || len(logs) == 0 {
 		t.Fatalf("%q, %v", logs, err)
@@ -105,7 +105,7 @@ func TestPlainReadingAgreesWithTheGrammar(t *testing.T) {
 	t.Logf("%d lines read plainly, %d of them failures; %d turned away by their tag", plain, failed, taken)
 }
 
-func FuzzPlainReading(f *testing.F) {
+func FuzzFastReading(f *testing.F) {
 	for _, body := range []string{
 		"4XabcZ1y2z: to=<a@b.example>, orig_to=<info>, relay=mx.b.example[192.0.2.1]:25, delay=1, delays=0/0/0/1, dsn=2.0.0, status=sent (250 ok)",
 		"4XabcZ1y2z: from=<news@a.example>, size=447, nrcpt=1 (queue active)",

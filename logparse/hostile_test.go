@@ -1,0 +1,182 @@
+package logparse_test
+
+import (
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/bouncetail/bouncetail/bounce"
+)
+
+// Strangers choose recipients, and the servers that they run choose replies. The
+// tests below write the lines that each MTA writes of such addresses, and accept
+// only the recipient that the line is about, or none.
+
+// hostileWords are parts of lines, of addresses and of their quotes.
+var hostileWords = []string{
+	"v@bank.example", "w", "v", "bank.example", "@", " ", " ", ": ", " : ", ":", ",", ", ", "<", ">", " <", "> ", `"`, `\`, "(", ")", " (", ") ", "[", "]", "{", "=",
+	` <"a"@b>`, ` <"v"@bank.example>`, ` <v@bank.example>`, ` <v@bank.example> R=r T=t`, ` <"v"@bank.example> : 550 no`, ` <a\ b@bank.example> R=x`, ` (v@bank.example)`,
+	" R=dnslookup", " T=remote_smtp", " T=address_pipe", " H=mx.bank.example [192.0.2.1]", " H=127.0.0.1 [127.0.0.1]", " F=<v@bank.example>", ` C="250 OK id=1xVTbv-00000r-1v"`, " r=r", " t=t", " h=m [192.0.2.1]",
+	": SMTP error from remote mail server after RCPT TO:<v@bank.example>: 550 5.1.1 user unknown", " : smtp error from remote mail server after rcpt to:<v@bank.example>: 550 5.1.1 user unknown", "retry timeout exceeded", ": retry timeout exceeded",
+	" defer (-44)", " defer (0): x", " routing defer (-52): retry time not reached", "|/bin/x ", "/dev/null ", ">reply ", "save in ", ":blackhole:", "|", "/", "system-filter",
+	"=> ", "** ", "== ", "1xVTbv-00000r-1v ** v@bank.example: Unrouteable address", "\\n", "\\011", "\t",
+	">, relay=mx.bank.example[192.0.2.1]:25", ", delay=1, delays=0/0/0/1", ", dsn=5.1.1", ", status=bounced (host mx.bank.example[192.0.2.1] said: 550 5.1.1 no (in reply to RCPT TO command))", ", status=sent (250 ok)", ", orig_to=<v@bank.example>", "to=<v@bank.example>", "to=<",
+	", delay=00:00:01, xdelay=00:00:01", ", mailer=esmtp", ", pri=30242", ", relay=mx.bank.example. [192.0.2.1]", ", dsn=5.1.1", ", stat=User unknown", ", stat=Sent (ok)", ", ctladdr=<v@bank.example> (1/1)", ",<v@bank.example>", "<v@bank.example>", ", v@bank.example",
+	"> rcpt=<-> source=\"192.0.2.9\" relay=\"192.0.2.1 (mx)\" delay=0s result=\"PermFail\" stat=\"550 no\"", "> to=<v@bank.example>", " result=\"Ok\"",
+}
+
+func hostileText(rng *rand.Rand, most int) string {
+	var b strings.Builder
+	for range 1 + rng.IntN(most) {
+		b.WriteString(hostileWords[rng.IntN(len(hostileWords))])
+	}
+	return b.String()
+}
+
+// hostileLocal writes a text as a local part, in one of the ways in which SMTP
+// does: quoted, in quoted pairs, or as words of both.
+func hostileLocal(rng *rand.Rand, text string) string {
+	text = strings.NewReplacer("\n", "", "\t", "").Replace(text)
+	quoted := `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(text) + `"`
+	switch rng.IntN(4) {
+	case 0:
+		var b strings.Builder
+		for _, c := range []byte(text) {
+			if c < '0' || '9' < c && c < 'A' || 'Z' < c && c < 'a' || 'z' < c {
+				b.WriteByte('\\')
+			}
+			b.WriteByte(c)
+		}
+		return b.String()
+	case 1:
+		return "x." + quoted
+	}
+	return quoted
+}
+
+// hostileReply is a reply that repeats parts of the line that it will stand in.
+func hostileReply(rng *rand.Rand, before string) string {
+	reply := "550 5.1.1 " + hostileText(rng, 4)
+	switch rng.IntN(6) {
+	case 0: // with all of it as a local part
+		reply += "z@bank.example"
+		return reply + ` <"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(before+reply[:len(reply)-len("@bank.example")]) + `"@bank.example>` + []string{" R=x T=y", ": x", ""}[rng.IntN(3)]
+	case 1:
+		return reply + ` <"v"@bank.example> R=x T=y: 550 no`
+	}
+	return reply
+}
+
+// written is a line, and who its recipient may be said to be.
+type written struct {
+	line string
+	who  []string
+}
+
+// writeExim writes a line as string_log_address in src/deliver.c does.
+func writeExim(rng *rand.Rand, local string) written {
+	top := local + "@evil.example"
+	shown := strings.NewReplacer(`\\`, `\`, `\"`, `"`, `"`, ``, `\`, ``).Replace(local)
+	domain := "evil.example"
+	who := []string{top}
+	lower := rng.IntN(3) > 0
+	if lower {
+		shown = strings.ToLower(shown)
+	}
+	redirected := rng.IntN(4) == 0
+	if redirected {
+		domain = "internal.example"
+	}
+	address := shown + "@" + domain
+	who = append(who, address, `"`+shown+`"@`+domain)
+	mark := []string{"**", "==", "=>", "->", ">>"}[rng.IntN(5)]
+	sent := mark != "**" && mark != "=="
+	if sent && rng.IntN(6) == 0 {
+		address = shown // log_as_local
+	}
+	var b strings.Builder
+	b.WriteString(address)
+	if rng.IntN(5) == 0 && redirected {
+		b.WriteString(" (" + []string{"p@shop.example", top, "a@b.example, c@d.example"}[rng.IntN(3)] + ")")
+	}
+	if address != top {
+		b.WriteString(" <" + top + ">")
+	}
+	if rng.IntN(5) == 0 {
+		b.WriteString(" F=<" + hostileLocal(rng, hostileText(rng, 4)) + "@evil.example>")
+	}
+	routed := rng.IntN(5) > 0
+	if routed {
+		b.WriteString(" R=dnslookup T=remote_smtp")
+	}
+	if mark == "==" {
+		b.WriteString(" defer (-44)")
+	}
+	if routed {
+		b.WriteString(" H=mx.evil.example [203.0.113.9]")
+	}
+	switch {
+	case sent && routed:
+		b.WriteString(` C="` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(hostileReply(rng, b.String())) + `"`)
+	case sent:
+		b.WriteString(" R=local")
+	case routed:
+		b.WriteString(": SMTP error from remote mail server after RCPT TO:<" + top + ">: ")
+		b.WriteString(hostileReply(rng, b.String()))
+	default:
+		b.WriteString(": Unrouteable address")
+	}
+	return written{"2026-11-23 12:57:36 1xVTbv-00000r-1v " + mark + " " + b.String(), who}
+}
+
+func TestNoEximLineSpeaksForAnotherAddress(t *testing.T) {
+	unclear := sameForAll(t, 40_000, writeExim, bounce.Exim)
+	if unclear > 50 {
+		t.Errorf("%d %% of the lines were read for nobody, want at most 50", unclear)
+	}
+}
+
+// sameForAll writes lines and checks whose events are read off them. It returns
+// how many of a hundred lines gave none.
+func sameForAll(t *testing.T, lines int, write func(*rand.Rand, string) written, mta bounce.MTA) (unclear int) {
+	t.Helper()
+	if testing.Short() {
+		lines /= 20
+	}
+	wrong, none := 0, 0
+	for seed := range lines {
+		rng := rand.New(rand.NewPCG(uint64(seed), 7))
+		w := write(rng, hostileLocal(rng, hostileText(rng, 8)))
+		p := newParser(t, mta)
+		all := events(p, w.line+"\n")
+		for _, ev := range all {
+			if ev.Kind != bounce.EventAttempt || within(w.who, ev.Recipient) {
+				continue
+			}
+			if wrong++; wrong <= 5 {
+				t.Errorf("seed %d: a line about %q was read for %q:\n%s", seed, w.who, ev.Recipient, w.line)
+			}
+		}
+		if len(all) == 0 {
+			if none++; len(p.TakeUnparsed()) == 0 {
+				if wrong++; wrong <= 5 {
+					t.Errorf("seed %d: a delivery line was not counted:\n%s", seed, w.line)
+				}
+			}
+		}
+	}
+	if wrong > 0 {
+		t.Errorf("%d of %d lines were read wrongly", wrong, lines)
+	}
+	t.Logf("%d of %d lines were read for nobody", none, lines)
+	return 100 * none / lines
+}
+
+func within(who []string, recipient string) bool {
+	for _, w := range who {
+		if strings.EqualFold(w, recipient) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,216 @@
+package logparse
+
+import (
+	"strings"
+
+	"github.com/bouncetail/bouncetail/bounce"
+)
+
+// Four of ten lines tell a sender, a message-id, an end, a delivery that
+// succeeded or one that another server refused, and next to none of them holds
+// anything unusual. Those are read here without the expressions, which stay the
+// grammar: what is unusual is left to them, and a test holds both against each
+// other.
+
+// fastPostfix reads a line in its usual form. It returns false where the
+// expressions have to look at it.
+func fastPostfix(line string, ev *bounce.Event) bool {
+	colon := alphanumerics(line)
+	if colon < 5 || colon > 24 || len(line) < colon+len(": removed") || line[colon:colon+2] != ": " {
+		return false
+	}
+	id, rest := line[:colon], line[colon+2:]
+	switch rest[0] {
+	case 't':
+		*ev = bounce.Event{}
+		if !fastDelivery(rest, ev) {
+			return false
+		}
+	case 'f':
+		from, after, ok := fastAddress(rest, "from=<")
+		if !ok || !strings.HasPrefix(after, ", size=") {
+			return false
+		}
+		*ev = bounce.Event{}
+		ev.Kind, ev.Sender, ev.HasSender = bounce.EventMessage, clean(from), true
+	case 'm':
+		messageID, found := strings.CutPrefix(rest, "message-id=<")
+		if !found || len(messageID) == 0 || messageID[len(messageID)-1] != '>' {
+			return false
+		}
+		*ev = bounce.Event{}
+		ev.Kind, ev.MessageID = bounce.EventMessage, clean(messageID[:len(messageID)-1])
+	case 'r':
+		if rest != "removed" {
+			return false
+		}
+		*ev = bounce.Event{}
+		ev.Kind = bounce.EventRemoved
+	default:
+		return false
+	}
+	ev.MTA, ev.QueueID = bounce.Postfix, id
+	return true
+}
+
+// fastDelivery reads a delivery, which is nearly always one that succeeded or
+// one that another server refused. No field before dsn= holds a comma.
+func fastDelivery(rest string, ev *bounce.Event) bool {
+	to, rest, ok := fastAddress(rest, "to=<")
+	if !ok {
+		return false
+	}
+	var original string
+	if strings.HasPrefix(rest, ", orig_to=<") {
+		if original, rest, ok = fastAddress(rest, ", orig_to=<"); !ok {
+			return false
+		}
+	}
+	if !strings.HasPrefix(rest, ", relay=") {
+		return false
+	}
+	relay, rest, found := strings.Cut(rest[len(", relay="):], ",")
+	for strings.HasPrefix(rest, " delay") || strings.HasPrefix(rest, " conn_use=") {
+		_, rest, found = strings.Cut(rest, ",")
+	}
+	const before, behind = " dsn=", ", status="
+	const end = len(before + "5.1.1" + behind)
+	if !found || len(rest) < end || rest[:len(before)] != before || rest[end-len(behind):end] != behind {
+		return false
+	}
+	dsn, status := rest[len(before):end-len(behind)], rest[end:]
+	if !fastDSN(dsn) {
+		return false
+	}
+	ev.Kind, ev.Recipient, ev.OriginalRecipient = bounce.EventAttempt, clean(to), clean(original)
+	if strings.HasPrefix(status, "sent (") {
+		ev.Outcome, ev.Onward = bounce.Sent, onward(relay, status)
+		return dsn[0] == '2'
+	}
+	word, reason, found := strings.Cut(status, " (")
+	switch word {
+	case "deferred":
+		ev.Outcome = bounce.Deferred
+	case "bounced":
+		ev.Outcome = bounce.Bounced
+	default:
+		return false
+	}
+	if !found || !fastRelay(relay, &ev.Reply) {
+		return false
+	}
+	ev.DSN = dsn
+	return fastReason(clean(reason), &ev.Reply)
+}
+
+// fastReason reads "host mx.b.example[192.0.2.1] said: REPLY (in reply to RCPT
+// TO command))".
+func fastReason(reason string, r *bounce.Reply) bool {
+	text, command := cutInReplyTo(strings.TrimSuffix(strings.TrimPrefix(reason, suspended), ")"))
+	after, found := strings.CutPrefix(text, "host ")
+	host, ip, port, rest, ok := cutHost(after)
+	reply, said := strings.CutPrefix(rest, " said: ")
+	if !found || !ok || !said {
+		return false
+	}
+	r.Stage = postfixStage(command)
+	setRelay(r, host, ip)
+	setPort(r, port)
+	setReply(r, reply, lastLine(reply))
+	return true
+}
+
+// fastDSN reports whether s is a status such as 5.1.1.
+func fastDSN(s string) bool {
+	return len(s) == len("5.1.1") && isDigit(s[0]) && s[1] == '.' && isDigit(s[2]) && s[3] == '.' && isDigit(s[4])
+}
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
+
+// fastRelay reads "mx.b.example[192.0.2.1]:25", or "none".
+func fastRelay(s string, r *bounce.Reply) bool {
+	if s == "none" {
+		return true
+	}
+	host, ip, port, rest, ok := cutHost(clean(s))
+	if !ok || rest != "" {
+		return false
+	}
+	setRelay(r, host, ip)
+	setPort(r, port)
+	return true
+}
+
+// cutHost reads "mx.b.example[192.0.2.1]", with ":25" behind it or not, off the
+// front of a text.
+func cutHost(text string) (host, ip, port, rest string, ok bool) {
+	end := strings.IndexByte(text, '[')
+	if end < 1 || strings.IndexByte(text[:end], ' ') >= 0 {
+		return
+	}
+	host, rest = text[:end], text[end+1:]
+	if end = strings.IndexByte(rest, ']'); end < 0 || !fastIP(rest[:end]) {
+		return
+	}
+	ip, rest = rest[:end], rest[end+1:]
+	if len(rest) > 1 && rest[0] == ':' && '0' <= rest[1] && rest[1] <= '9' {
+		end = 1
+		for end < len(rest) && '0' <= rest[end] && rest[end] <= '9' {
+			end++
+		}
+		port, rest = rest[1:end], rest[end:]
+	}
+	return host, ip, port, rest, true
+}
+
+func fastIP(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; (c < '0' || '9' < c) && (c|0x20 < 'a' || 'f' < c|0x20) && c != '.' && c != ':' {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// fastAddress reads an address without quotes, which stands behind what opens
+// it, up to its closing bracket.
+func fastAddress(s, opening string) (address, rest string, ok bool) {
+	s, found := strings.CutPrefix(s, opening)
+	end := strings.IndexByte(s, '>')
+	if !found || end < 0 || strings.IndexByte(s[:end], '"') >= 0 {
+		return "", "", false
+	}
+	return s[:end], s[end+1:], true
+}
+
+// word reports whether s is not empty and holds no space of any kind.
+func word(s string) bool {
+	if isPrintable(s) {
+		return s != "" && strings.IndexByte(s, ' ') < 0
+	}
+	for i := range len(s) {
+		if s[i] <= ' ' {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// isAlphanumeric tells the bytes that queue IDs are made of.
+var isAlphanumeric = func() (is [256]bool) {
+	for c := range 256 {
+		is[c] = '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'z'
+	}
+	return
+}()
+
+func alphanumeric(s string) bool { return s != "" && alphanumerics(s) == len(s) }
+
+// alphanumerics returns how many such bytes a text begins with.
+func alphanumerics(s string) int {
+	n := 0
+	for n < len(s) && isAlphanumeric[s[n]] {
+		n++
+	}
+	return n
+}
