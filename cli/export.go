@@ -26,21 +26,23 @@ import (
 
 func (a *app) export() *cobra.Command {
 	var format, cursor, output, known string
+	var quiet bool
 	var options export.Options
 	var filter recipientFilter
 	c := &cobra.Command{
 		Use:   "export",
 		Short: "Write recipients in the format of another program",
-		Long: "Export writes recipients to standard output, or with -o to a file that is written\n" +
-			"whole or not at all. With --cursor it writes only what changed since the last\n" +
-			"export of that name that succeeded; rows may come again after a failure, and seq\n" +
-			"tells the later of two. Leave --state out there to be told of addresses that have\n" +
-			"become good again.\n\n" +
-			"Formats marked * are lists of addresses not to write to: they hold bad addresses\n" +
-			"alone, unless --state names others. By --cursor, odoo-csv also holds those that\n" +
-			"are no longer bad; the others cannot say that, and how many they left out is told\n" +
-			"on standard error.\n\nFormats:\n" + formatList(),
-		Example: "  bouncetail export --format csv --state bad -o /var/lib/bouncetail/bad.csv\n" +
+		Long: "Export writes the bad addresses to standard output, or with -o to a file that is\n" +
+			"replaced as a whole or not at all. --state all writes every address.\n\n" +
+			"With --cursor it writes only what changed since the last successful export of that\n" +
+			"name. csv, ndjson, json and odoo-csv then also report each address that is no\n" +
+			"longer bad. The other formats cannot say that; a remark on standard error counts\n" +
+			"what they left out. Rows may be repeated after a failure; the higher seq is the\n" +
+			"later one.\n\n" +
+			"Formats marked * are suppression lists: their programs never write to an address\n" +
+			"in the file.\n\nFormats:\n" + formatList(),
+		Example: "  bouncetail export --format csv -o /var/lib/bouncetail/bad.csv\n" +
+			"  bouncetail export --format csv --state all\n" +
 			"  bouncetail export --format ndjson --cursor crm",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -61,7 +63,10 @@ func (a *app) export() *cobra.Command {
 			if cursor != "" && f.Limit > 0 {
 				return usageError{errors.New("--limit and --cursor do not go together: the cursor would pass over what was left out")}
 			}
-			e := exporting{format: export.Formats[i], filter: f, options: options, output: output, stdout: a.stdout, remarks: a.stderr}
+			e := exporting{format: export.Formats[i], filter: f, options: options, output: output, stdout: a.stdout, remarks: a.stderr, all: filter.State == allStates}
+			if quiet {
+				e.remarks = io.Discard
+			}
 			if err := e.check(); err != nil {
 				return usageError{err}
 			}
@@ -85,6 +90,8 @@ func (a *app) export() *cobra.Command {
 		},
 	}
 	filter.flags(c)
+	c.Flags().Lookup("state").Usage = "only `STATE`: " + strings.Join(states, ", ") + ", or all (default bad)"
+	c.Flags().BoolVarP(&quiet, "quiet", "q", false, "print errors only, no count of what was written")
 	c.Flags().StringVar(&format, "format", "csv", "`FORMAT`: "+formatNames())
 	c.Flags().StringVar(&cursor, "cursor", "", "only what changed since the last export with this `NAME`")
 	c.Flags().StringVarP(&output, "output", "o", "", "write to `FILE`, whole or not at all")
@@ -175,6 +182,36 @@ type exporting struct {
 	output  string
 	stdout  io.Writer
 	remarks io.Writer
+
+	all bool // every state was asked for
+	// byDefault is set where no state was asked for: bad addresses, and by cursor
+	// those that are no longer bad.
+	byDefault  bool
+	counts     map[bounce.State]int // addresses written
+	notWritten int                  // no longer bad, in a format that cannot say so
+}
+
+// reinstates reports whether the file can say that an address is no longer bad.
+func (e *exporting) reinstates() bool {
+	if e.format.Columns {
+		return len(e.options.Columns) == 0 || slices.Contains(e.options.Columns, "state")
+	}
+	return e.format.CanReinstate
+}
+
+// leavesOut reports whether a row that the query returned is not written.
+func (e *exporting) leavesOut(row *bounce.Recipient) bool {
+	if !e.byDefault || row.State == bounce.StateBad {
+		return false
+	}
+	if e.options.First { // nothing was handed over, so nothing is taken back
+		return true
+	}
+	if !e.reinstates() {
+		e.notWritten++
+		return true
+	}
+	return false
 }
 
 // since writes what changed since the cursor, and moves it once that is safely
@@ -291,7 +328,9 @@ func (e *exporting) writeFile(ctx context.Context, r *sqlite.Reader, path string
 
 func (e *exporting) writeTo(ctx context.Context, r *sqlite.Reader, w io.Writer) (lastSeq int64, err error) {
 	filter := e.filter
-	if e.format.SuppressionList && filter.State == "" && !filter.Changes {
+	e.byDefault = filter.State == "" && !e.all
+	e.counts, e.notWritten = make(map[bounce.State]int), 0
+	if e.byDefault && !filter.Changes {
 		filter.State = string(bounce.StateBad)
 	}
 	buffered := bufio.NewWriterSize(w, 1<<16)
@@ -305,8 +344,16 @@ func (e *exporting) writeTo(ctx context.Context, r *sqlite.Reader, w io.Writer) 
 				return nil
 			}
 		}
+		if e.leavesOut(row) {
+			passed = row.Seq
+			return nil
+		}
+		rows := file.Rows
 		if err := file.Write(row); err != nil {
 			return err
+		}
+		if file.Rows > rows { // an address may have a row for each of its spellings
+			e.counts[row.State]++
 		}
 		passed = row.Seq
 		return nil
@@ -342,15 +389,52 @@ func synced(w io.Writer) error {
 	return f.Sync()
 }
 
-// remark tells what is not in the file.
+// remark reports how many addresses of which state were written, and what could
+// not be.
 func (e *exporting) remark(file *export.File, full bool) {
+	fmt.Fprintf(e.remarks, "%s\n", e.written())
 	if file.Rejected > 0 {
 		fmt.Fprintf(e.remarks, "%s holds only addresses that its program can store (see docs/exports.md); left out: %d\n", e.format.Name, file.Rejected)
 	}
-	if file.SkippedNotBad > 0 {
-		fmt.Fprintf(e.remarks, "%s cannot say that an address is not bad, or no longer; left out: %d\n", e.format.Name, file.SkippedNotBad)
+	if n := file.SkippedNotBad + e.notWritten; n > 0 {
+		fmt.Fprintf(e.remarks, "%s cannot say that an address is not bad, or no longer; left out: %d\n", e.format.Name, n)
 	}
 	if full {
 		fmt.Fprintln(e.remarks, "the file is as large as its program takes, and more is waiting; run the same command again for the next part")
 	}
+}
+
+// written describes the rows of the file: "278 bad addresses written".
+func (e *exporting) written() string {
+	rows := 0
+	for _, n := range e.counts {
+		rows += n
+	}
+	what, one := "address", ""
+	if e.filter.Changes {
+		what = "change"
+	}
+	var parts []string
+	add := func(n int, state string) {
+		if n > 0 {
+			parts, one = append(parts, thousands(int64(n))+" "+state), state+" "
+		}
+	}
+	bad := e.counts[bounce.StateBad]
+	if e.byDefault {
+		one = "bad "
+		add(bad, "bad")
+		add(rows-bad, "no longer bad")
+	} else {
+		for _, state := range states {
+			add(e.counts[bounce.State(state)], state)
+		}
+	}
+	switch {
+	case len(parts) > 1 || e.filter.Changes && rows > 0:
+		return fmt.Sprintf("%s written: %s", amount(rows, what), strings.Join(parts, ", "))
+	case e.filter.Changes:
+		return "0 changes written"
+	}
+	return amount(rows, one+what) + " written"
 }

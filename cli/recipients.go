@@ -13,6 +13,12 @@ import (
 	"github.com/bouncetail/bouncetail/sqlite"
 )
 
+// states are the states of an address. The worst comes first.
+var states = []string{string(bounce.StateBad), string(bounce.StateSuspect), string(bounce.StateFailing), string(bounce.StateOK)}
+
+// allStates is the value of --state that chooses every state.
+const allStates = "all"
+
 // recipientFilter holds the flags that choose recipients.
 type recipientFilter struct {
 	sqlite.Filter
@@ -20,7 +26,7 @@ type recipientFilter struct {
 }
 
 func (f *recipientFilter) flags(c *cobra.Command) {
-	c.Flags().StringVar(&f.State, "state", "", "only `STATE`: bad, suspect, failing, ok")
+	c.Flags().StringVar(&f.State, "state", "", "only `STATE`: "+strings.Join(states, ", ")+", or all")
 	c.Flags().StringVar(&f.Domain, "domain", "", "only addresses of `DOMAIN`")
 	c.Flags().StringVar(&f.Category, "category", "", "only `CATEGORY`: "+categorySlugs())
 	c.Flags().StringVar(&f.since, "since", "", "only those that failed since `TIME`: 24h, 7d, 2026-11-01, or RFC 3339")
@@ -29,26 +35,30 @@ func (f *recipientFilter) flags(c *cobra.Command) {
 
 // parse checks the flags.
 func (f *recipientFilter) parse(now time.Time) (sqlite.Filter, error) {
-	if f.State != "" {
-		if _, err := bounce.ParseState(f.State); err != nil {
-			return f.Filter, usageError{fmt.Errorf("--state: %w", err)}
+	filter := f.Filter
+	if filter.State == allStates {
+		filter.State = ""
+	}
+	if filter.State != "" {
+		if _, err := bounce.ParseState(filter.State); err != nil {
+			return filter, usageError{fmt.Errorf("--state: %w", err)}
 		}
 	}
 	if f.Category != "" && !slices.ContainsFunc(bounce.Categories, func(m bounce.Meaning) bool { return m.Slug == f.Category }) {
-		return f.Filter, usageError{fmt.Errorf("--category: %q is none of %s", f.Category, categorySlugs())}
+		return filter, usageError{fmt.Errorf("--category: %q is none of %s", f.Category, categorySlugs())}
 	}
 	if f.Limit < 0 {
-		return f.Filter, usageError{fmt.Errorf("--limit: %d is less than 0", f.Limit)}
+		return filter, usageError{fmt.Errorf("--limit: %d is less than 0", f.Limit)}
 	}
 	if f.since != "" {
 		from, err := parseSince(f.since, now)
 		if err != nil {
-			return f.Filter, usageError{fmt.Errorf("--since: %w", err)}
+			return filter, usageError{fmt.Errorf("--since: %w", err)}
 		}
-		f.Since = stored(from)
+		filter.Since = stored(from)
 	}
-	f.Domain = address.Domain(f.Domain)
-	return f.Filter, nil
+	filter.Domain = address.Domain(f.Domain)
+	return filter, nil
 }
 
 func (a *app) recipients() *cobra.Command {
