@@ -53,28 +53,31 @@ type settledHook struct {
 }
 
 func (a *app) checkConfig() *cobra.Command {
-	var asJSON bool
+	var asJSON, quiet bool
 	cmd := &cobra.Command{
 		Use:   "check-config",
 		Short: "Check the settings and the rules, and say what they come to",
 		Long: "Check-config reads the settings and the rules as the daemon does, tells all that is\n" +
 			"wrong with them at once, and changes nothing. What only may be wrong, such as a log\n" +
-			"that does not exist yet, is a warning.",
+			"that does not exist yet, is a warning. It exits with 78 if the settings are broken.",
 		Example: "  bouncetail check-config && sudo systemctl reload bouncetail\n" +
 			"  bouncetail check-config --json | jq -r '.errors[], .warnings[]'",
 		Args: cobra.NoArgs,
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object, also where something is wrong")
+	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "print nothing where the settings are good; no warnings")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		c, err := a.settings()
 		// The rules of the default folder, where the settings cannot say.
 		if _, bad := classify.New(c.Rules); bad != nil {
-			err = errors.Join(err, fmt.Errorf("rules:\n  %s", strings.ReplaceAll(bad.Error(), "\n", "\n  ")))
+			err = errors.Join(err, &config.Error{Err: fmt.Errorf("rules:\n  %s", strings.ReplaceAll(bad.Error(), "\n", "\n  "))})
 		}
 		s := settle(c)
 		if err == nil {
 			s.Warnings = warnings(c)
-			err = errors.Join(checkKey(cmd.Context(), c), a.checkHooks(cmd.Context(), c, &s))
+			if err = errors.Join(checkKey(cmd.Context(), c), a.checkHooks(cmd.Context(), c, &s, !quiet)); err != nil {
+				err = &config.Error{Err: err}
+			}
 		}
 		s.Good = err == nil
 		if asJSON {
@@ -83,7 +86,7 @@ func (a *app) checkConfig() *cobra.Command {
 			}
 			return errors.Join(a.objects().Encode(&s), err)
 		}
-		if err != nil {
+		if err != nil || quiet {
 			return err
 		}
 		return s.tell(a.stdout, a.stderr)

@@ -1,7 +1,8 @@
 // Package cli puts the stages together into the commands, one file a command.
 //
 // Results go to stdout, remarks to stderr. A command exits with 0 when it is
-// done, 1 when it failed, 2 when it was called wrongly.
+// done, 1 when it failed, 2 when it was called wrongly, 78 when the settings are
+// broken, 130 when it was interrupted.
 package cli
 
 import (
@@ -59,6 +60,20 @@ func (a *app) existingStore(ctx context.Context, c config.Config) (*sqlite.Store
 	return sqlite.Open(ctx, c.Database, a.logger(c.Log))
 }
 
+// Exit codes other than 0, 1 and 2.
+const (
+	exitSettings    = 78 // EX_CONFIG of sysexits.h; the unit is not started again
+	exitInterrupted = 130
+)
+
+// interruptedError is an interruption with what it left.
+type interruptedError struct{ says string }
+
+func (e *interruptedError) Error() string { return e.says }
+
+// Unwrap marks it as an interruption.
+func (e *interruptedError) Unwrap() error { return context.Canceled }
+
 // usageError marks an error of how a command was called.
 type usageError struct{ error }
 
@@ -78,8 +93,21 @@ func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if err == nil {
 		return 0
 	}
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		var stopped *interruptedError
+		if errors.As(err, &stopped) {
+			fmt.Fprintln(stderr, stopped.Error())
+		} else {
+			fmt.Fprintln(stderr, "Interrupted.")
+		}
+		return exitInterrupted
+	}
 	fmt.Fprintf(stderr, "%s: %s\n", called.CommandPath(), printableLines(err.Error()))
 	var usage usageError
+	var settings *config.Error
+	if errors.As(err, &settings) {
+		return exitSettings
+	}
 	var unknown string
 	if _, mismatch := fmt.Sscanf(err.Error(), "unknown command %q", &unknown); errors.As(err, &usage) || mismatch == nil {
 		called.SuggestionsMinimumDistance = 2

@@ -215,8 +215,11 @@ func parseUntil(s string, now time.Time) (time.Time, error) {
 	if err != nil {
 		return t, err
 	}
-	if span := now.Sub(t); strings.HasSuffix(s, "d") || isSpan(s) {
-		t = now.Add(span)
+	switch days, isDays := daysIn(s); {
+	case isDays: // by the calendar, at the same time of day
+		t = now.AddDate(0, 0, days)
+	case isSpan(s):
+		t = now.Add(now.Sub(t))
 	}
 	if !t.After(now) {
 		return t, fmt.Errorf("%s is over; name a time to come, such as 30d", s)

@@ -80,6 +80,12 @@ func (d *doctor) say(status, do, format string, args ...any) {
 	d.findings = append(d.findings, finding{d.check, status, fmt.Sprintf(format, args...), do})
 }
 
+// cannotLook reports that the user of the command may not read a file. That says
+// nothing about the daemon, but nothing is known to be well either.
+func (d *doctor) cannotLook(path string) {
+	d.say(isFail, "sudo bouncetail doctor", "cannot be looked at: %s may not read %s", d.as.name, path)
+}
+
 // at returns where a path of the machine lies.
 func (d *doctor) at(path string) string {
 	if d.root == "" {
@@ -412,7 +418,7 @@ func (d *doctor) checkLogs(context.Context) {
 func (d *doctor) checkLog(f logFile) {
 	shown := d.shown(f.path)
 	if !f.readable && d.as.stranger() {
-		d.say(isWarn, "sudo bouncetail doctor", "%s may not be read by %s; the daemon may be able to", shown, d.as.name)
+		d.cannotLook(shown)
 		return
 	}
 	if !f.readable {
@@ -568,7 +574,12 @@ func (d *doctor) checkJournal(ctx context.Context) {
 	switch {
 	case errors.Is(err, exec.ErrNotFound):
 		d.say(isFail, "name a log file in the settings, under sources", "it is to be followed, but there is no journalctl")
-	case err != nil || strings.Contains(said.String(), "not seeing messages"):
+	case err != nil && !isPermission(said.String()):
+		d.say(isFail, "journalctl --verify; systemctl status systemd-journald", "journalctl fails: %v: %s", err, strings.TrimSpace(said.String()))
+		return
+	case d.as.stranger() && (err != nil || isPermission(said.String())):
+		d.cannotLook("the journal")
+	case err != nil || isPermission(said.String()):
 		d.say(isFail, "usermod -a -G systemd-journal "+daemonUser+" && systemctl restart bouncetail", "%s may not read it: %s", d.as.name, strings.TrimSpace(said.String()))
 	case len(out) == 0:
 		d.say(isWarn, "send a mail, and look again; or name a log file in the settings", "it may be read, but holds nothing of a mail server")
@@ -578,6 +589,13 @@ func (d *doctor) checkJournal(ctx context.Context) {
 	if _, err := os.Stat("/var/log/journal"); err != nil {
 		d.say(isWarn, "mkdir -p /var/log/journal && systemctl restart systemd-journald", "it is kept in memory alone: what comes while the daemon is stopped is lost at a reboot")
 	}
+}
+
+// isPermission reports whether journalctl complains that the user may not read
+// the journal.
+func isPermission(said string) bool {
+	said = strings.ToLower(said)
+	return strings.Contains(said, "not seeing messages") || strings.Contains(said, "permission") || strings.Contains(said, "not permitted")
 }
 
 func (d *doctor) checkTimeZone(context.Context) {
@@ -656,7 +674,7 @@ func (d *doctor) checkDatabase(ctx context.Context) {
 	}
 	var h *address.Hasher
 	if err := d.as.do(func() (err error) { h, err = hasher(d.settings.Privacy); return err }); err != nil && d.as.stranger() {
-		d.say(isWarn, "sudo bouncetail doctor", "%v", err)
+		d.say(isFail, "sudo bouncetail doctor", "cannot be looked at: %v", err)
 		return
 	} else if err != nil {
 		d.say(isFail, "", "%v", err)
@@ -667,11 +685,11 @@ func (d *doctor) checkDatabase(ctx context.Context) {
 		d.say(isOK, "systemctl enable --now bouncetail makes it", "%s is not there yet%s", shown, free)
 		return
 	}
-	r, err := sqlite.OpenReader(ctx, path)
-	if err != nil && d.as.stranger() {
-		d.say(isWarn, "sudo bouncetail doctor", "%v", err)
+	if d.cannotRead(path) {
+		d.cannotLook(shown)
 		return
 	}
+	r, err := sqlite.OpenReader(ctx, path)
 	if err != nil {
 		d.say(isFail, "", "%v", err)
 		return
@@ -705,7 +723,11 @@ func (d *doctor) checkDatabase(ctx context.Context) {
 }
 
 // checkDaemon asks the lock that the writer of a database holds.
-func (d *doctor) checkDaemon(context.Context) {
+func (d *doctor) checkDaemon(ctx context.Context) {
+	if d.cannotRead(d.settings.Database + ".lock") {
+		d.cannotLook(d.shown(d.settings.Database + ".lock"))
+		return
+	}
 	f, err := os.Open(d.settings.Database + ".lock")
 	if err != nil {
 		d.say(isWarn, "systemctl enable --now bouncetail", "it has not run on this database")
@@ -715,12 +737,41 @@ func (d *doctor) checkDaemon(context.Context) {
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB); errors.Is(err, unix.EWOULDBLOCK) {
 		pid, _ := bufio.NewReader(f).ReadString('\n')
 		d.say(isOK, "", "process %s writes the database", strings.TrimSpace(pid))
+		if d.root == "" {
+			d.checkTroubles(ctx)
+		}
 		return
 	}
 	d.say(isWarn, "systemctl enable --now bouncetail, then: systemctl status bouncetail", "nothing writes the database at present")
 }
 
+// cannotRead reports whether a file is there and this user may not read it.
+func (d *doctor) cannotRead(path string) bool {
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+		return false
+	}
+	return errors.Is(may(path, unix.R_OK), os.ErrPermission)
+}
+
+// checkTroubles reports what the daemon cannot do at present. Systemd keeps its
+// status.
+func (d *doctor) checkTroubles(ctx context.Context) {
+	out, err := exec.CommandContext(ctx, "systemctl", "show", "bouncetail", "--property=StatusText", "--value").Output()
+	if err != nil {
+		return // not started by systemd
+	}
+	for part := range strings.SplitSeq(strings.TrimSpace(string(out)), "; ") {
+		if strings.HasPrefix(part, "cannot ") {
+			d.say(isWarn, "journalctl -u bouncetail shows since when; it is retried", "it %s", part)
+		}
+	}
+}
+
 func (d *doctor) checkFound(ctx context.Context) {
+	if d.cannotRead(d.settings.Database) {
+		d.cannotLook(d.shown(d.settings.Database))
+		return
+	}
 	r, err := sqlite.OpenReader(ctx, d.settings.Database)
 	if err != nil {
 		d.say(isOK, "", "nothing yet")

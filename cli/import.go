@@ -160,10 +160,14 @@ func (a *app) importOnce(ctx context.Context, c config.Config, files []string, a
 		}()
 	}
 	s.store.CountProblems()
-	var progress func(done, total int64)
-	clear := func() {}
+	show, clear := func(int64, int64) {}, func() {}
 	if f, ok := a.stderr.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		progress, clear = progressLine(f)
+		show, clear = progressLine(f)
+	}
+	var bytesRead, bytesInAll int64 // of the files, as they lie on the disk
+	progress := func(done, total int64) {
+		bytesRead, bytesInAll = done, total
+		show(done, total)
 	}
 	p := s.pipeline(func(ctx context.Context, out chan<- bounce.Chunk) error {
 		inputs, err := s.openInputs(ctx, files, a.stdin)
@@ -187,6 +191,9 @@ func (a *app) importOnce(ctx context.Context, c config.Config, files []string, a
 	}
 	unjoined := s.queue.Unjoined()
 	if err := errors.Join(err, s.store.Close()); err != nil {
+		if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+			return &interruptedError{interrupted(p.Progress.Lines.Load(), bytesRead, bytesInAll)}
+		}
 		return err
 	}
 	if s.recognised() == 0 {
@@ -199,6 +206,32 @@ func (a *app) importOnce(ctx context.Context, c config.Config, files []string, a
 		}
 	}
 	return a.summary(ctx, c.Database, &p.Progress, s.store.Problems(), took, unjoined)
+}
+
+// interrupted says how much of an import is stored. The number of all lines is
+// estimated from the part of the bytes that was read.
+func interrupted(lines, bytesRead, bytesInAll int64) string {
+	if lines == 0 {
+		return "Interrupted. Nothing is stored yet; run the same command to start again."
+	}
+	stored := shortNumber(lines) + " lines are stored"
+	if bytesRead > 0 && bytesInAll > bytesRead {
+		total := int64(float64(lines) * float64(bytesInAll) / float64(bytesRead))
+		a, b := shortNumber(lines), shortNumber(total)
+		if strings.HasSuffix(a, " million") && strings.HasSuffix(b, " million") {
+			a = strings.TrimSuffix(a, " million")
+		}
+		stored = fmt.Sprintf("%s of %s lines are stored", a, b)
+	}
+	return "Interrupted. " + stored + "; run the same command to continue."
+}
+
+// shortNumber writes 3,100,000 as 3.1 million.
+func shortNumber(n int64) string {
+	if n < 1_000_000 {
+		return thousands(n)
+	}
+	return fmt.Sprintf("%.1f million", float64(n)/1e6)
 }
 
 // readable refuses what cannot be read before anything is written, and reports

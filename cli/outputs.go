@@ -96,9 +96,9 @@ func secretOf(given config.Secret, path string) (string, error) {
 	return secret, nil
 }
 
-// checkHooks adds the webhooks, and warns of those that cannot be reached from
-// here.
-func (a *app) checkHooks(ctx context.Context, c config.Config, s *settled) error {
+// checkHooks adds the webhooks. With reach it warns of those that cannot be
+// reached from here.
+func (a *app) checkHooks(ctx context.Context, c config.Config, s *settled, reach bool) error {
 	var errs []error
 	for i := range c.Webhooks {
 		w := &c.Webhooks[i]
@@ -108,6 +108,9 @@ func (a *app) checkHooks(ctx context.Context, c config.Config, s *settled) error
 			continue
 		}
 		s.Webhooks = append(s.Webhooks, settledHook{w.Name, hostOf(w), w.Kind, h.Secret != ""})
+		if !reach {
+			continue
+		}
 		if err := h.Reach(ctx); err != nil {
 			s.Warnings = append(s.Warnings, fmt.Sprintf("webhook %s cannot be reached from here: %v", w.Name, err))
 		}

@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -108,11 +109,8 @@ func categorySlugs() string {
 
 // parseSince reads a span back from now, a day, or a time.
 func parseSince(s string, now time.Time) (time.Time, error) {
-	if days, ok := strings.CutSuffix(s, "d"); ok {
-		var n int
-		if _, err := fmt.Sscanf(days, "%d", &n); err == nil && fmt.Sprint(n) == days && n >= 0 {
-			return now.AddDate(0, 0, -n), nil
-		}
+	if days, ok := daysIn(s); ok {
+		return now.AddDate(0, 0, -days), nil
 	}
 	if d, err := time.ParseDuration(s); err == nil && d >= 0 {
 		return now.Add(-d), nil
@@ -123,6 +121,16 @@ func parseSince(s string, now time.Time) (time.Time, error) {
 		}
 	}
 	return time.Time{}, fmt.Errorf("%q is no time; write 24h, 7d, 2026-11-01, or 2026-11-01T12:00:00Z", s)
+}
+
+// daysIn reads a number of days, such as 30d.
+func daysIn(s string) (n int, ok bool) {
+	digits, ok := strings.CutSuffix(s, "d")
+	if !ok {
+		return 0, false
+	}
+	n, err := strconv.Atoi(digits)
+	return n, err == nil && n >= 0
 }
 
 func (a *app) recipientTable(list func(func(*bounce.Recipient) error) error) error {

@@ -120,13 +120,15 @@ func (a *app) follow(ctx context.Context, c config.Config, hangup <-chan os.Sign
 	defer func() { stop(); outputs() }()
 	p := s.pipeline(source)
 	p.Parsed = s.parsed
+	broken := "" // why the settings of the last SIGHUP are not used
+	state := func() string { return status(&p.Progress, broken, s.troubles.String()) }
 	done := make(chan error, 1)
 	go func() { done <- p.Run(ctx) }()
 
 	stopPruning := s.pruneDaily(ctx, c.Retention)
 	defer stopPruning()
 
-	notify(log, daemon.SdNotifyReady+"\n"+status(&p.Progress, s.troubles.String()))
+	notify(log, daemon.SdNotifyReady+"\n"+state())
 	// A first start ends the reading of what was there with what it found. The
 	// last batch is saved a moment after it was read.
 	var saved <-chan time.Time
@@ -157,25 +159,25 @@ func (a *app) follow(ctx context.Context, c config.Config, hangup <-chan os.Sign
 		case <-caughtUp:
 			caughtUp, saved = nil, time.After(2*time.Second)
 		case <-progress.C:
-			state := status(&p.Progress, s.troubles.String()) + "; reading what was there at the start"
-			notify(log, state)
-			show(strings.TrimPrefix(state, "STATUS="))
+			text := state() + "; reading what was there at the start"
+			notify(log, text)
+			show(strings.TrimPrefix(text, "STATUS="))
 		case <-saved:
 			saved = nil
 			progress.Stop()
 			show("")
 			logFound(ctx, log, c.Database)
-			notify(log, status(&p.Progress, s.troubles.String()))
+			notify(log, state())
 		case <-tick.C:
 			if err := s.store.Check(); err != nil {
 				stop()
 				return nil, errors.Join(err, <-done)
 			}
 			memory.release(p.Progress.Lines.Load())
-			state := status(&p.Progress, s.troubles.String())
+			text := state()
 			still := max(s.tailing.Stalled(time.Now()), p.Stalled(time.Now()))
 			if still < patience {
-				state += "\n" + daemon.SdNotifyWatchdog
+				text += "\n" + daemon.SdNotifyWatchdog
 			}
 			switch hung := still >= patience; {
 			case hangs && !hung:
@@ -185,7 +187,7 @@ func (a *app) follow(ctx context.Context, c config.Config, hangup <-chan os.Sign
 				hangs = true
 				log.Error("nothing moves on, no longer telling the watchdog that all is well", "for", still.Round(time.Second))
 			}
-			notify(log, state)
+			notify(log, text)
 		case <-hangup:
 			notify(log, daemon.SdNotifyReloading+fmt.Sprintf("\nMONOTONIC_USEC=%d", monotonic()))
 			loaded, err := reload()
@@ -196,8 +198,10 @@ func (a *app) follow(ctx context.Context, c config.Config, hangup <-chan os.Sign
 				err = checkKey(ctx, loaded)
 			}
 			if err != nil {
-				log.Error("settings and rules not taken over, going on with the old ones", "error", err)
-				notify(log, daemon.SdNotifyReady)
+				log.Error("settings or rules are broken, keeping the old ones", "error", err)
+				// In the status until a reload succeeds.
+				broken = "cannot use the settings since " + time.Now().Format("2006-01-02 15:04") + ": " + strings.Join(strings.Fields(err.Error()), " ")
+				notify(log, daemon.SdNotifyReady+"\n"+state())
 				continue
 			}
 			log.Info("settings and rules read anew")
@@ -249,13 +253,15 @@ func logFound(ctx context.Context, log *slog.Logger, path string) {
 }
 
 // status tells systemctl status what is going on, trouble first.
-func status(p *pipeline.Progress, troubles string) string {
+func status(p *pipeline.Progress, troubles ...string) string {
 	var parts []string
 	if trouble := p.Trouble.Load(); trouble != nil {
 		parts = append(parts, "cannot save: "+strings.ReplaceAll(*trouble, "\n", " "))
 	}
-	if troubles != "" {
-		parts = append(parts, troubles)
+	for _, trouble := range troubles {
+		if trouble != "" {
+			parts = append(parts, trouble)
+		}
 	}
 	counts := fmt.Sprintf("%s read, %s kept, %s not parsed",
 		amount(int(p.Lines.Load()), "line"), amount(int(p.New.Load()), "new failure"), amount(int(p.Unparsed.Load()), "line"))

@@ -49,10 +49,10 @@ func openStages(ctx context.Context, c config.Config, open openStore, log *slog.
 	s := &stages{parsed: make(map[int64]bounce.ParserState), anchors: make(map[*bounce.LogFile]time.Time), queue: queue.New(), sources: c.Sources, trusted: c.JournalUIDs, read: make(map[string][]*logparse.Parser), log: log}
 	s.queue.Lifetime = c.QueueLifetime
 	if s.classifier, err = classify.New(c.Rules); err != nil {
-		return nil, err
+		return nil, &config.Error{Err: err}
 	}
 	if s.hash, err = hasher(c.Privacy); err != nil {
-		return nil, err
+		return nil, &config.Error{Err: err}
 	}
 	if s.store, err = open(ctx, c.Database, log); err != nil {
 		return nil, err

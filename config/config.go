@@ -225,10 +225,27 @@ func Default() Config {
 	}
 }
 
+// Error is a problem of the settings, or of a file that they name. Starting again
+// does not help: somebody has to correct them.
+type Error struct{ Err error }
+
+func (e *Error) Error() string { return e.Err.Error() }
+
+// Unwrap returns the problem.
+func (e *Error) Unwrap() error { return e.Err }
+
 // Load reads a file, or DefaultPath where path is empty, and the environment
 // (BOUNCETAIL_DATABASE, BOUNCETAIL_LOG_LEVEL, …) over it. All problems are
-// reported together, each with its key.
+// reported together, each with its key, as an *Error.
 func Load(path string) (Config, error) {
+	c, err := load(path)
+	if err != nil {
+		return c, &Error{err}
+	}
+	return c, nil
+}
+
+func load(path string) (Config, error) {
 	c := Default()
 	v := viper.New()
 	v.SetConfigType("yaml")

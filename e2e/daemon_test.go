@@ -211,7 +211,7 @@ func TestDaemonTakesOverRules(t *testing.T) {
 
 	log.check(os.WriteFile(filepath.Join(rules, "bad.yaml"), []byte("- id: mine/bad\n"), 0o600))
 	log.check(d.cmd.Process.Signal(syscall.SIGHUP))
-	waitFor(t, "the bad rules to be refused", func() bool { return strings.Contains(words(told), "not taken over") })
+	waitFor(t, "the bad rules to be refused", func() bool { return strings.Contains(words(told), "keeping the old ones") })
 	tarpit("4A000003")
 	eventually(t, db, judged("4A000003"), "mine/tarpit")
 	d.stop()

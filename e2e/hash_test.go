@@ -39,7 +39,7 @@ func TestDaemonHashesAddressesWithOneKey(t *testing.T) {
 	put(key, "an example of another key\n")
 	log.check(d.cmd.Process.Signal(syscall.SIGHUP))
 	waitFor(t, "the other key to be refused", func() bool {
-		return strings.Contains(words(told), "not taken over") && strings.Contains(words(told), "another key made")
+		return strings.Contains(words(told), "keeping the old ones") && strings.Contains(words(told), "another key made")
 	})
 	log.accept("4A000002")
 	deferred("4A000002", "joe@example.com")
