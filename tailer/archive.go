@@ -19,7 +19,7 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 )
 
-// archive is a way in which a log may be compressed.
+// archive is how a log is compressed.
 type archive uint8
 
 const (
@@ -30,7 +30,7 @@ const (
 	bz2
 )
 
-// magics are how files of each kind begin: names prove nothing.
+// magics are the first bytes of each kind. Names prove nothing.
 var magics = []struct {
 	kind  archive
 	magic string
@@ -86,7 +86,7 @@ func openContent(path string, kind archive, id fileID) (io.ReadCloser, error) {
 	}
 	info, err := f.Stat()
 	if err == nil && idOf(info).file() != id.file() {
-		err = errExchanged
+		err = errReplaced
 	}
 	if err != nil {
 		f.Close()
@@ -110,16 +110,16 @@ type closer func() error
 
 func (c closer) Close() error { return c() }
 
-// errDamaged tells of an archive that does not decompress to its end.
+// errDamaged means that an archive does not decompress to its end.
 var errDamaged = errors.New("damaged, or still being written")
 
-// visitArchive reads what an archive has behind the stream that it continues.
-// It is read twice: an archive that does not decompress to its end, because it
-// is being written, gives nothing and is tried again.
+// visitArchive sends what an archive holds behind the stream that it continues. It
+// is read twice: an archive that does not decompress to its end, because it is
+// being written, gives nothing and is tried again.
 func (t *Tailer) visitArchive(ctx context.Context, source int, c candidate, f *os.File, kind archive) error {
 	s, size, err := t.streamInArchive(c, kind)
 	if err != nil {
-		if errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrNotExist) {
+		if errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, errReplaced) || outOfDescriptors(err) {
 			return err
 		}
 		return fmt.Errorf("decompress: %w: %w", errDamaged, err)
@@ -137,9 +137,9 @@ func (t *Tailer) visitArchive(ctx context.Context, source int, c candidate, f *o
 		}
 	}
 	if s != nil {
-		s.size, s.seenAt = max(s.size, s.Offset), t.o.Now()
+		s.size, s.scannedAt = max(s.size, s.Offset), t.o.Now()
 	}
-	if s != nil && (s.Inode != c.id.inode || s.Device != c.id.device || !s.Closed) {
+	if s != nil && (!s.in(c.id) || !s.Closed) {
 		s.Path, s.Device, s.Inode, s.Closed = c.path, c.id.device, c.id.inode, true
 		if err := t.send(ctx, s, bounce.Chunk{}); err != nil {
 			return err
@@ -149,9 +149,9 @@ func (t *Tailer) visitArchive(ctx context.Context, source int, c candidate, f *o
 	return nil
 }
 
-// streamInArchive finds the known stream that an archive holds, and the size
-// of its content. It decompresses all of it, unless the archive is one that
-// was read to its end before.
+// streamInArchive returns the known stream that an archive holds, and the size of
+// its content. It decompresses all of it, unless the archive was read to its end
+// before.
 func (t *Tailer) streamInArchive(c candidate, kind archive) (*stream, int64, error) {
 	r, err := openContent(c.path, kind, c.id)
 	if err != nil {
@@ -164,11 +164,12 @@ func (t *Tailer) streamInArchive(c candidate, kind archive) (*stream, int64, err
 		return nil, 0, err
 	}
 	head = head[:n]
-	// Those that begin alike, and where each wants its Tail compared.
+	// The streams with the same beginning; the Tail of each is compared at its
+	// Offset.
 	var alike []*stream
 	for _, s := range t.streams {
 		if m := min(window, s.Offset); m > 0 && s.Cursor == "" && int64(n) >= m && hash(head[:m]) == s.Head {
-			if s.Closed && s.Device == c.id.device && s.Inode == c.id.inode {
+			if s.Closed && s.in(c.id) {
 				return s, s.Offset, nil
 			}
 			alike = append(alike, s)

@@ -1,42 +1,53 @@
 package tailer
 
 import (
-	"cmp"
 	"context"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
 )
 
 const (
-	// patience is how long a copy or an archive is waited for that may hold
-	// what a truncation or a deletion took from a stream. Rotation makes it
-	// before it truncates or deletes, but may move or pack it for a while.
-	patience = time.Minute
-	// current is how old a look may be to tell how much there was: a tailer
-	// that is neither stopped nor busy elsewhere looks every two seconds.
-	current = 4 * time.Second
-	// forgotten is how long a stream is kept that no file holds any more.
-	forgotten = 90 * 24 * time.Hour
+	// copyGrace is how long to wait for a copy or an archive that may hold what a
+	// truncation or deletion took from a stream. Rotation writes it first, but may
+	// move or compress it for a while.
+	copyGrace = time.Minute
+	// scanFreshness is the age up to which the last scan of a file shows how much
+	// it held. A tailer that is neither stopped nor busy scans every two seconds.
+	scanFreshness = 4 * time.Second
+	// streamTTL is how long a stream is kept that no file holds any more.
+	streamTTL = 90 * 24 * time.Hour
 )
 
-// loss is what is known of a stream that no file holds any more, until it is
-// clear whether anything was lost.
+// Why content may be lost.
+const (
+	truncated       = "truncated, and its end found in no other file"
+	deletedWhenDown = "deleted while it was not followed, and found in no other file"
+	deletedUnopened = "deleted while it was not held open, and found in no other file"
+)
+
+// loss describes a stream that no file holds any more, until it is clear whether
+// content was lost.
 type loss struct {
 	at  time.Time
 	why string
-	// known tells that all that was in the file shortly before had been seen.
-	known bool
+	// fresh means that the file had been scanned shortly before, so that its size
+	// is known.
+	fresh bool
 }
 
-// missing notes that the file which held a stream does so no longer.
-func (t *Tailer) missing(s *stream, why string) {
-	s.lost = &loss{at: t.o.Now(), why: why, known: t.o.Now().Sub(s.seenAt) <= current}
+// markLost records that the file that held a stream does not hold it any more.
+func (t *Tailer) markLost(s *stream, why string) {
+	t.release(s)
 	s.Inode, s.Device = 0, 0
-	s.close()
-	// A copy of it may have been seen that had nothing more to give.
+	if t.rotated(s) && s.size <= s.Offset {
+		return // it was read to its end, then deleted, and its inode was reused
+	}
+	s.lost = &loss{at: t.o.Now(), why: why, fresh: t.o.Now().Sub(s.scannedAt) <= scanFreshness}
+	// A copy may have been scanned that had nothing more to give.
 	for _, c := range t.listings[s.source].files {
 		if !c.live {
 			delete(t.done, c.path)
@@ -44,41 +55,48 @@ func (t *Tailer) missing(s *stream, why string) {
 	}
 }
 
-// settle decides of a source's streams that no file holds whether anything was
-// lost. A gap and the position that says that nothing more is to be said of the
-// stream (it has no inode) are saved together: so it is never reported twice.
+// rotated reports whether the file of a stream has a name that rotation made.
+func (t *Tailer) rotated(s *stream) bool {
+	_, rotated := matchName(t.listings[s.source].base(), filepath.Base(s.Path))
+	return rotated
+}
+
+// resolveLosses decides for the streams of a source that no file holds whether
+// content was lost. A gap is saved together with a position without an inode,
+// which says that the stream is done with, so it is never reported twice.
 //
-// Reported is what is known to have been in the file and was found nowhere
-// else, or -1 where the file was not looked at shortly before and no copy of
-// it is there. What was written between the last look and a truncation, and is
-// in no copy, nobody can know; the beginning of a first line that was never ended
-// is not counted.
-func (t *Tailer) settle(ctx context.Context, source int, files []candidate) error {
+// A gap is what is known to have been in the file and was found nowhere else. It
+// has -1 bytes if the file was not scanned shortly before and no copy exists.
+// Nobody can know what was written between the last scan and a truncation, and is
+// in no copy. The beginning of a first line that was never ended is not counted.
+func (t *Tailer) resolveLosses(ctx context.Context, source int, files []candidate) error {
 	if len(files) == 0 {
-		return nil // the folder may come back, with all that was in it
-	}
-	newest := time.Time{}
-	for _, s := range t.streams {
-		if s.source == source && s.Cursor == "" {
-			newest = later(newest, s.UpdatedAt)
-		}
+		return nil // the directory may come back, with all that was in it
 	}
 	for _, s := range t.streams {
-		if s.source == source && s.lost == nil && s.vanished(t.listings[source].pattern, newest) {
-			t.missing(s, "deleted while it was not followed, and found in no other file")
+		if s.source != source {
+			continue
 		}
-		if s.source != source || s.lost == nil {
+		if s.lost == nil {
+			switch {
+			case t.vanished(s):
+				t.markLost(s, deletedWhenDown)
+			case s.closed && s.Inode != 0 && s.Offset > 0 && !slices.ContainsFunc(files, func(c candidate) bool { return s.in(c.id) }):
+				t.markLost(s, deletedUnopened)
+			}
+		}
+		if s.lost == nil {
 			continue
 		}
 		now, unread, held := t.o.Now(), s.size-s.Offset, s.Inode != 0
 		var gaps []bounce.Gap
 		switch {
-		case unread <= 0 && (held || s.lost.known):
+		case unread <= 0 && (held || s.lost.fresh):
 			// All that is known to have been there was read.
-		case now.Sub(s.lost.at) < patience || t.mayHold(s, files):
+		case now.Sub(s.lost.at) < copyGrace || t.mayHold(s, files):
 			continue
 		default:
-			g := bounce.Gap{At: now, Source: t.listings[source].pattern, Path: s.Path, Bytes: -1, Why: s.lost.why}
+			g := bounce.Gap{At: now, Source: t.listings[source].text, Path: s.Path, Bytes: -1, Why: s.lost.why}
 			if unread > 0 {
 				g.Bytes = unread
 			}
@@ -93,52 +111,31 @@ func (t *Tailer) settle(ctx context.Context, source int, files []candidate) erro
 	return nil
 }
 
-// vanished reports whether a stream that was stored was the live one and is
-// held by no file. Streams that were live earlier were read to their end.
-func (s *stream) vanished(pattern string, newest time.Time) bool {
-	if !s.stored || !s.seenAt.IsZero() || s.Inode == 0 || s.Closed || s.Cursor != "" || s.Source != pattern {
+// vanished reports whether a stored stream was the live one and is held by no
+// file. Streams that were live before it were read to their end.
+func (t *Tailer) vanished(s *stream) bool {
+	l := &t.listings[s.source]
+	if !s.stored || !s.scannedAt.IsZero() || s.Inode == 0 || s.Closed || s.Cursor != "" || s.Source != l.text || t.rotated(s) {
 		return false
 	}
-	if _, rotated := matchName(filepath.Base(pattern), filepath.Base(s.Path)); rotated {
-		return false
+	if !l.literal {
+		return l.newest.Sub(s.UpdatedAt) < 24*time.Hour
 	}
-	if hasMeta(pattern) {
-		return newest.Sub(s.UpdatedAt) < 24*time.Hour
-	}
-	return s.UpdatedAt.Equal(newest)
+	return s.UpdatedAt.Equal(l.newest)
 }
 
-// mayHold reports whether a rotated file that is not read yet may hold the rest
-// of a stream: one that is still being written, or that may not be read.
+// mayHold reports whether a rotated file that was not read yet may hold the rest
+// of a stream: it is still being written, or it may not be read.
 func (t *Tailer) mayHold(s *stream, files []candidate) bool {
 	for _, c := range files {
-		if t.done[c.path] == c.id || c.id.modified.Before(s.UpdatedAt.Add(-current)) {
+		if t.done[c.path] == c.id || c.id.modified.Before(s.UpdatedAt.Add(-scanFreshness)) {
 			continue
 		}
-		if t.denied[c.path] || !c.live && t.o.Now().Sub(c.id.modified) < patience {
+		if t.unreadable[c.path] || !c.live && t.o.Now().Sub(c.id.modified) < copyGrace {
 			return true
 		}
 	}
 	return false
-}
-
-// prune forgets the streams that no file has held for long: an archive that
-// comes back even later gives lines that are known, which changes nothing.
-func (t *Tailer) prune(ctx context.Context) error {
-	kept := t.streams[:0]
-	for _, s := range t.streams {
-		if s.stored && s.lost == nil && s.seenAt.IsZero() && s.Cursor == "" && s.Stream > 0 && s.file == nil &&
-			t.o.Now().Sub(cmp.Or(s.UpdatedAt, t.o.Now())) > forgotten {
-			s.Gone = true
-			if err := t.send(ctx, s, bounce.Chunk{}); err != nil {
-				return err
-			}
-			continue
-		}
-		kept = append(kept, s)
-	}
-	t.streams = kept
-	return nil
 }
 
 // gapAttrs describes a gap in a log record.

@@ -1,11 +1,11 @@
 package tailer
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -13,12 +13,12 @@ import (
 // candidate is a file that may hold a stream of a source.
 type candidate struct {
 	path string
-	real string // what path leads to, where it is a symlink
+	real string // what path leads to if it is a symlink
 	id   fileID
 	live bool // named by the setting itself, not made by rotation
 }
 
-// name is the path under which a stream in it is stored.
+// name is the path under which a stream in the file is stored.
 func (c candidate) name() string {
 	if c.real != "" {
 		return c.real
@@ -26,59 +26,65 @@ func (c candidate) name() string {
 	return c.path
 }
 
-// listing is what a source has: a file, or several where it is a glob, and what
+// listing holds the files of a source: one or several live files, and what
 // rotation made of them.
 //
-// To read folders and ask after a year of rotated files many times a second
-// costs more than to follow the log. So the names are kept as long as the
-// folders have not changed, and rotated files are only asked after for a while
-// after a change, when a writer may still hold them, and now and then.
+// Reading directories and calling stat for a year of rotated files many times a
+// second costs more than following the log. So the names are kept as long as the
+// directories do not change, and rotated files are checked only for a while after
+// a change, when a writer may still have them open, and now and then.
 type listing struct {
-	pattern string
-	files   []candidate // the oldest first, then the live ones
-	folders map[string]fileID
-	trusted bool      // a change of a folder would show in its time
-	changed time.Time // when other files were last found than before
-	whole   time.Time // when every file was last asked after
-	missed  time.Time // since when there is no live file; zero while there is
+	pattern
+	files       []candidate // the oldest first, then the live ones
+	dirIDs      map[string]fileID
+	trusted     bool      // a change of a directory would show in its time
+	changedAt   time.Time // when the files last differed from those before
+	statAllAt   time.Time // when stat was last called for every file
+	absentSince time.Time // since when there is no live file; zero while there is one
+	newest      time.Time // the newest UpdatedAt of the stored positions
 }
 
 const (
-	// restless is how long all files are asked after at every look once the
-	// names have changed.
-	restless = 30 * time.Second
-	// recheck is how often they are asked after even so.
-	recheck = 2 * time.Minute
-	// coarse is how coarse the time of a folder may be.
-	coarse = 50 * time.Millisecond
+	// statAllFor is how long every scan checks all files after names changed.
+	statAllFor = 30 * time.Second
+	// statAllInterval is the pause between checks of all files if nothing changes.
+	statAllInterval = 2 * time.Minute
+	// dirTimeResolution is the largest resolution of a directory's time.
+	dirTimeResolution = 50 * time.Millisecond
 )
 
-// candidates returns the files of a source. Where names have changed it looks
-// again until two looks agree, so that a rotation that is under way does not
-// hide a file; it gives up after some.
+// candidates returns the files of a source. If names have changed it lists them
+// until two lists agree, so that a rotation in progress does not hide a file.
 func (t *Tailer) candidates(source int) ([]candidate, error) {
 	l := &t.listings[source]
-	if t.ask(l) {
+	if t.refresh(l) {
 		return l.files, nil
 	}
-	files, agree := t.list(source), false
+	files, err := t.list(source)
+	if err != nil {
+		return nil, err
+	}
+	agree := false
 	for range 5 {
-		again := t.list(source)
+		again, err := t.list(source)
+		if err != nil {
+			return nil, err
+		}
 		agree = slices.EqualFunc(files, again, sameFile)
 		if files = again; agree {
 			break
 		}
 	}
 	if !agree {
-		l.trusted = false // the names that are kept are older
-		return nil, errExchanged
+		l.trusted = false // l.files is older than l.dirIDs
+		return nil, errReplaced
 	}
 	now := t.o.Now()
 	if !slices.EqualFunc(files, l.files, sameFile) {
-		l.changed = now
+		l.changedAt = now
 	}
-	l.files, l.whole = files, now
-	t.forget()
+	l.files, l.statAllAt = files, now
+	t.forgetNames()
 	return files, nil
 }
 
@@ -86,14 +92,14 @@ func sameFile(a, b candidate) bool {
 	return a.path == b.path && a.real == b.real && a.id.file() == b.id.file()
 }
 
-// ask brings what is listed up to date without reading folders. It reports
-// false where that does not do, because names have changed.
-func (t *Tailer) ask(l *listing) bool {
-	if !l.trusted || !unchanged(l.folders) {
+// refresh updates the sizes and times of listed files without reading
+// directories. It returns false if names have changed.
+func (t *Tailer) refresh(l *listing) bool {
+	if !l.trusted || !unchanged(l.dirIDs) {
 		return false
 	}
 	now, sorted := t.o.Now(), true
-	all := now.Sub(l.changed) < restless || now.Sub(l.whole) >= recheck || t.stirred
+	all := now.Sub(l.changedAt) < statAllFor || now.Sub(l.statAllAt) >= statAllInterval || t.namesChanged
 	for i := range l.files {
 		c := &l.files[i]
 		if !c.live && !all && t.done[c.path] == c.id {
@@ -106,11 +112,11 @@ func (t *Tailer) ask(l *listing) bool {
 		sorted = sorted && c.id.modified.Equal(info.ModTime())
 		c.id = idOf(info)
 	}
-	if !unchanged(l.folders) {
+	if !unchanged(l.dirIDs) {
 		return false
 	}
 	if all {
-		l.whole = now
+		l.statAllAt = now
 	}
 	if !sorted {
 		slices.SortFunc(l.files, older)
@@ -118,36 +124,41 @@ func (t *Tailer) ask(l *listing) bool {
 	return true
 }
 
-// unchanged reports whether no name came to folders or went from them.
-func unchanged(folders map[string]fileID) bool {
-	for folder, id := range folders {
-		if info, err := os.Stat(folder); err != nil || idOf(info) != id {
+// unchanged reports whether no name was added to or removed from directories.
+func unchanged(dirs map[string]fileID) bool {
+	for dir, id := range dirs {
+		if info, err := os.Stat(dir); err != nil || idOf(info) != id {
 			return false
 		}
 	}
-	return len(folders) > 0
+	return len(dirs) > 0
 }
 
-// list reads the folders of a source.
-func (t *Tailer) list(source int) []candidate {
+// list reads the directories of a source.
+func (t *Tailer) list(source int) ([]candidate, error) {
 	l := &t.listings[source]
-	l.folders, l.trusted = make(map[string]fileID), !hasMeta(filepath.Dir(l.pattern))
+	l.check()
+	l.dirIDs, l.trusted = make(map[string]fileID), !l.variable()
 	names := make(map[string]candidate) // by path
-	for _, folder := range foldersOf(l.pattern) {
-		l.read(folder, filepath.Base(l.pattern), true, names)
+	for _, dir := range l.dirs() {
+		if err := t.readDir(l, dir, l.base(), true, names); err != nil {
+			return nil, err
+		}
 	}
 	for _, c := range names {
 		if !c.live {
 			continue
 		}
-		// Rotation may take place where a symlink leads to.
+		// Rotation may take place in the directory that a symlink leads to.
 		if real, err := filepath.EvalSymlinks(c.path); err == nil && real != c.path && isSymlink(c.path) {
 			c.real = real
 			names[c.path] = c
-			l.read(filepath.Dir(real), filepath.Base(real), false, names)
+			if err := t.readDir(l, filepath.Dir(real), quoteMeta(filepath.Base(real)), false, names); err != nil {
+				return nil, err
+			}
 		}
 	}
-	// A stream whose file has a name that does not say so: what a symlink led to
+	// A stream may be in a file whose name does not say so: what a symlink led to
 	// before.
 	for _, s := range t.streams {
 		if s.source != source || s.Inode == 0 || s.Closed || s.Cursor != "" || s.Path == "" {
@@ -157,6 +168,11 @@ func (t *Tailer) list(source int) []candidate {
 			names[s.Path] = candidate{path: s.Path, id: fileID{device: s.Device, inode: s.Inode}}
 		}
 	}
+	return existing(names), nil
+}
+
+// existing returns the regular files among names, sorted, each under one name.
+func existing(names map[string]candidate) []candidate {
 	var all []candidate
 	reals := make(map[string]bool)
 	for _, c := range names {
@@ -165,7 +181,7 @@ func (t *Tailer) list(source int) []candidate {
 	for _, c := range names {
 		info, err := os.Stat(c.path)
 		if err != nil || !info.Mode().IsRegular() || reals[c.path] {
-			continue // gone meanwhile, no log, or listed by another name
+			continue // gone, not a log, or listed under another name
 		}
 		id := idOf(info)
 		if c.id.inode != 0 && c.id.file() != id.file() {
@@ -178,31 +194,32 @@ func (t *Tailer) list(source int) []candidate {
 	return all
 }
 
-// read adds the names in a folder that are base or made of it by rotation.
-func (l *listing) read(folder, base string, live bool, names map[string]candidate) {
-	f, err := os.Open(folder)
+// readDir adds the names in a directory that match base, or that rotation makes
+// of it. A directory that does not exist or may not be read adds none.
+func (t *Tailer) readDir(l *listing, dir, base string, live bool, names map[string]candidate) error {
+	f, err := t.open(dir)
+	if outOfDescriptors(err) {
+		return err // an empty list would look as if all files were deleted
+	}
 	if err != nil {
-		return
+		return nil //nolint:nilerr // reportAbsent reports a directory that cannot be read
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return
+		return nil //nolint:nilerr // as above
 	}
-	l.folders[folder] = idOf(info)
-	// The file system's time, and so not that of Now.
-	if time.Since(info.ModTime()) < coarse {
+	l.dirIDs[dir] = idOf(info)
+	// The clock of the file system, which is not that of Now.
+	if time.Since(info.ModTime()) < dirTimeResolution {
 		l.trusted = false
 	}
 	all, err := f.Readdirnames(-1)
 	if err != nil {
 		l.trusted = false
 	}
-	if !live {
-		base = quoteMeta(base)
-	}
 	for _, name := range all {
-		path := filepath.Join(folder, name)
+		path := filepath.Join(dir, name)
 		if _, known := names[path]; known {
 			continue
 		}
@@ -213,49 +230,11 @@ func (l *listing) read(folder, base string, live bool, names map[string]candidat
 			names[path] = candidate{path: path}
 		}
 	}
+	return nil
 }
 
-// matchName reports whether a name is meant by the last part of a setting, or
-// was made of it by rotation.
-func matchName(base, name string) (isBase, isRotated bool) {
-	if ok, err := filepath.Match(base, name); ok && err == nil {
-		return true, false
-	}
-	for _, more := range []string{".*", "-*"} {
-		if ok, err := filepath.Match(base+more, name); ok && err == nil {
-			return false, true
-		}
-	}
-	return false, false
-}
-
-// foldersOf returns the folders of a pattern; those that are not there too,
-// where it names one.
-func foldersOf(pattern string) []string {
-	dir := filepath.Dir(pattern)
-	if !hasMeta(dir) {
-		return []string{dir}
-	}
-	folders, err := filepath.Glob(dir)
-	if err != nil {
-		return nil // refused in New
-	}
-	return folders
-}
-
-func hasMeta(path string) bool { return strings.ContainsAny(path, `*?[\`) }
-
-func quoteMeta(name string) string {
-	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(name)
-}
-
-func isSymlink(path string) bool {
-	info, err := os.Lstat(path)
-	return err == nil && info.Mode()&fs.ModeSymlink != 0
-}
-
-// forget drops what was noted of names that are no more.
-func (t *Tailer) forget() {
+// forgetNames drops what is known about names that are no longer listed.
+func (t *Tailer) forgetNames() {
 	listed := make(map[string]bool)
 	for i := range t.listings {
 		for _, c := range t.listings[i].files {
@@ -267,9 +246,9 @@ func (t *Tailer) forget() {
 			delete(t.done, path)
 		}
 	}
-	for path := range t.denied {
+	for path := range t.unreadable {
 		if !listed[path] {
-			delete(t.denied, path)
+			delete(t.unreadable, path)
 		}
 	}
 	t.o.Retrying.Forget(func(what string) bool {
@@ -278,33 +257,22 @@ func (t *Tailer) forget() {
 	})
 }
 
-// older puts what rotation made before what is live, by the time of the last
-// line; files of the same moment by the numbers in their names, of which
-// "mail.log.10" is older than "mail.log.9", and "-20261122" than "-20261123".
-func older(a, b candidate) int {
-	if a.live != b.live {
-		if a.live {
-			return 1
-		}
-		return -1
+// reportAbsent reports a source without a live file, unless rotation may have
+// just renamed it and is about to create it.
+func (t *Tailer) reportAbsent(source int, files []candidate) {
+	l := &t.listings[source]
+	what := "find " + l.text
+	if slices.ContainsFunc(files, func(c candidate) bool { return c.live }) {
+		l.absentSince = time.Time{}
+		t.report(what, nil)
+		return
 	}
-	if c := a.id.modified.Compare(b.id.modified); c != 0 {
-		return c
+	if l.absentSince.IsZero() {
+		l.absentSince = t.o.Now()
 	}
-	m, isCount := count(a.path)
-	n, isCountToo := count(b.path)
-	if isCount && isCountToo && m != n {
-		return n - m
+	if _, err := os.Stat(filepath.Dir(l.text)); err != nil && (!l.variable() || !errors.Is(err, fs.ErrNotExist)) {
+		t.report(what, err)
+	} else if !t.scanned || t.o.Now().Sub(l.absentSince) > writerGrace {
+		t.report(what, errors.New("there is no such file yet"))
 	}
-	return strings.Compare(a.path, b.path)
-}
-
-// count returns the number that a rotated file counts: 2 of "mail.log.2.gz".
-func count(path string) (n int, ok bool) {
-	for _, part := range slices.Backward(strings.Split(filepath.Base(path), ".")) {
-		if n, err := strconv.Atoi(part); err == nil && len(part) < 5 { // longer ones are dates
-			return n, true
-		}
-	}
-	return 0, false
 }

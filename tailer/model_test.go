@@ -32,10 +32,11 @@ type model struct {
 	alike   bool     // every file begins with the same bytes
 	steps   []string
 
-	tailer *Tailer
-	seen   map[string]int
-	stored map[int64]bounce.Position // what the database would hold
-	calm   bool                      // nobody kills it any more
+	tailer  *Tailer
+	seen    map[string]int
+	stored  map[int64]bounce.Position // what the database would hold
+	calm    bool                      // nobody kills it any more
+	maxHeld int                       // see Options
 
 	mayLose   bool            // whether content is destroyed in this story
 	destroyed map[string]bool // lines that were, unread
@@ -51,6 +52,9 @@ func newModel(t testing.TB, seed uint64) *model {
 		seen: make(map[string]int), stored: make(map[int64]bounce.Position), destroyed: make(map[string]bool),
 	}
 	m.alike = m.rand.IntN(2) == 0
+	if m.rand.IntN(3) == 0 {
+		m.maxHeld = -1 // as with more logs than descriptors
+	}
 	m.create()
 	m.start()
 	return m
@@ -182,9 +186,40 @@ func (m *model) dated() {
 	}
 }
 
+// expire deletes the oldest rotated file after it was read to its end, as logrotate
+// does. A file that is created next may get its inode.
+func (m *model) expire() {
+	m.finish()
+	m.calm = true
+	for range 3 {
+		m.scan()
+		m.now = m.now.Add(writerGrace + time.Second)
+	}
+	m.calm = false
+	for i := maxRotations; i > 0; i-- {
+		for _, end := range []string{".gz", ""} {
+			path := m.path(fmt.Sprintf(".%d%s", i, end))
+			info, err := os.Stat(path)
+			if err != nil {
+				continue
+			}
+			own, err := m.file.Stat()
+			m.check(err)
+			if !os.SameFile(info, own) {
+				m.check(os.Remove(path))
+				m.note("delete %s", filepath.Base(path))
+			}
+			return
+		}
+	}
+}
+
+// maxRotations is more than a story makes; logs over it would be overwritten.
+const maxRotations = 300
+
 // shift makes room for a rotated log.
 func (m *model) shift(string) {
-	for i := 40; i > 0; i-- {
+	for i := maxRotations; i > 0; i-- {
 		for _, end := range []string{"", ".gz"} {
 			from := m.path(fmt.Sprintf(".%d%s", i, end))
 			if _, err := os.Stat(from); err == nil {
@@ -330,7 +365,7 @@ func (m *model) start() {
 	slices.SortFunc(positions, func(a, b bounce.Position) int { return int(a.Stream - b.Stream) })
 	t, err := New(Options{
 		Patterns: []string{m.path("")}, Positions: positions, Log: slog.New(slog.DiscardHandler),
-		Now: func() time.Time { return m.now },
+		Now: func() time.Time { return m.now }, MaxHeld: m.maxHeld,
 	})
 	m.check(err)
 	m.tailer = t
@@ -339,7 +374,7 @@ func (m *model) start() {
 // kill ends the tailer without a warning.
 func (m *model) kill() {
 	for _, s := range m.tailer.streams {
-		s.close()
+		m.tailer.release(s)
 	}
 	m.start()
 	m.note("kill and start")
@@ -406,7 +441,9 @@ func (m *model) pass() {
 
 func (m *model) run(steps int) {
 	for range steps {
-		switch m.rand.IntN(16) {
+		switch m.rand.IntN(17) {
+		case 16:
+			m.expire()
 		case 15:
 			if m.mayLose {
 				m.destroy()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"syscall"
@@ -13,36 +14,40 @@ import (
 	"github.com/fsnotify/fsnotify"
 )
 
-// watcher tells that something happened in folders. What it says are hints: a
-// look every two seconds finds everything too, only later.
+// watcher reports that something happened in directories. Its events are hints: a
+// scan every two seconds finds everything too, only later.
 type watcher struct {
-	live  func(path string) bool // whether a path is that of a live file
-	w     *fsnotify.Watcher      // nil while none can be had
-	whole bool                   // all folders are watched
+	live     func(path string) bool // whether a path is that of a live file
+	free     func() bool            // closes a held file; false if there is none
+	w        *fsnotify.Watcher      // nil while none is available
+	complete bool                   // all directories are watched
 }
 
-// watch watches folders, also those that came back. The kernel has few
-// watchers and watches for each user; when they are used up, it is tried again
-// every time.
-func (w *watcher) watch(folders []string) error {
-	w.whole = false
-	if w.w == nil {
+// watch watches directories, also those that were created again. The kernel
+// limits watchers and watches for each user; if they are used up, every call
+// tries again.
+func (w *watcher) watch(dirs []string) error {
+	w.complete = false
+	for w.w == nil {
 		var err error
 		if w.w, err = fsnotify.NewWatcher(); err != nil {
 			w.w = nil
+			if noDescriptors() && w.free() {
+				continue
+			}
 			return unwatched(err)
 		}
 	}
 	watched := w.w.WatchList()
-	w.whole = true
+	w.complete = true
 	var errs []error
-	for _, folder := range folders {
-		if slices.Contains(watched, folder) {
+	for _, dir := range dirs {
+		if slices.Contains(watched, dir) {
 			continue
 		}
-		err := w.w.Add(folder)
-		w.whole = w.whole && err == nil
-		// One that is not there is told of by the source that it lacks.
+		err := w.w.Add(dir)
+		w.complete = w.complete && err == nil
+		// A missing directory is reported for its source.
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, unwatched(err))
 		}
@@ -50,13 +55,25 @@ func (w *watcher) watch(folders []string) error {
 	return errors.Join(errs...)
 }
 
-// unwatched says what an error means. The kernel's words for it, "no space left
-// on device" and "too many open files", lead astray.
+// unwatched explains an error of inotify. The kernel's texts, "no space left on
+// device" and "too many open files", are misleading.
 func unwatched(err error) error {
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EMFILE) {
+	switch {
+	case errors.Is(err, syscall.EMFILE) && noDescriptors():
+		return fmt.Errorf("no file descriptors left (%w), so looking once a second instead; raise LimitNOFILE in the unit", err)
+	case errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EMFILE):
 		return fmt.Errorf("no inotify watches left (%w), so looking once a second instead; raise fs.inotify.max_user_watches and max_user_instances", err)
 	}
 	return fmt.Errorf("%w; looking once a second instead", err)
+}
+
+// noDescriptors reports whether the process cannot open any file.
+func noDescriptors() bool {
+	f, err := os.Open(os.DevNull)
+	if err == nil {
+		f.Close()
+	}
+	return outOfDescriptors(err)
 }
 
 func (w *watcher) close() {
@@ -65,7 +82,7 @@ func (w *watcher) close() {
 	}
 }
 
-// channels are those of the watcher, or nil, which never give anything.
+// channels are those of the watcher, or nil channels, which never receive.
 func (w *watcher) channels() (events chan fsnotify.Event, errs chan error) {
 	if w.w == nil {
 		return nil, nil
@@ -73,18 +90,18 @@ func (w *watcher) channels() (events chan fsnotify.Event, errs chan error) {
 	return w.w.Events, w.w.Errors
 }
 
-// wait waits for the next look: until some time after the first event, or for
-// as long as no look is due. A busy log needs no event to be looked at again;
-// begun is when that look began which found lines in it.
-// It reports whether something happened to another file than a live one.
-func (w *watcher) wait(ctx context.Context, busy bool, begun time.Time) (stirred bool, err error) {
+// wait waits for the next scan: until some time after the first event, or until
+// a scan is due. While a log is busy no event is needed; begun is when the last
+// scan began, which found lines. wait reports whether something happened to other
+// files than live ones.
+func (w *watcher) wait(ctx context.Context, busy bool, begun time.Time) (namesChanged bool, err error) {
 	if busy {
-		return w.gather(ctx, beat-time.Since(begun))
+		return w.collect(ctx, minScanInterval-time.Since(begun))
 	}
 	events, errs := w.channels()
-	pause := lookEvery
-	if !w.whole {
-		pause = lookUnwatched
+	pause := scanInterval
+	if !w.complete {
+		pause = unwatchedInterval
 	}
 	select {
 	case <-ctx.Done():
@@ -92,18 +109,18 @@ func (w *watcher) wait(ctx context.Context, busy bool, begun time.Time) (stirred
 	case <-time.After(pause):
 		return false, nil
 	case e := <-events:
-		stirred = w.stirs(e)
+		namesChanged = w.needsRescan(e)
 	case <-errs:
-		stirred = true // events may have been lost
+		namesChanged = true // events may have been lost
 	}
-	more, err := w.gather(ctx, settleIdle)
-	return stirred || more, err
+	more, err := w.collect(ctx, eventDelay)
+	return namesChanged || more, err
 }
 
-// gather lets events come for a while, and takes them then. Before that none is
-// taken: the kernel makes one of those that are alike and wait, and to be woken
-// for each line that a server writes costs more than to read it.
-func (w *watcher) gather(ctx context.Context, pause time.Duration) (stirred bool, err error) {
+// collect waits and then takes the events that have come. It takes none before:
+// the kernel merges equal events that wait, and waking up for each line that a
+// server writes costs more than reading it.
+func (w *watcher) collect(ctx context.Context, pause time.Duration) (namesChanged bool, err error) {
 	select {
 	case <-ctx.Done():
 		return false, ctx.Err()
@@ -113,17 +130,17 @@ func (w *watcher) gather(ctx context.Context, pause time.Duration) (stirred bool
 	for range 1000 {
 		select {
 		case e := <-events:
-			stirred = stirred || w.stirs(e)
+			namesChanged = namesChanged || w.needsRescan(e)
 		case <-errs:
-			stirred = true // events may have been lost
+			namesChanged = true // events may have been lost
 		default:
-			return stirred, nil
+			return namesChanged, nil
 		}
 	}
 	return true, nil
 }
 
-// stirs reports whether an event is more than that a live file has grown.
-func (w *watcher) stirs(e fsnotify.Event) bool {
+// needsRescan reports whether an event is more than the growth of a live file.
+func (w *watcher) needsRescan(e fsnotify.Event) bool {
 	return !w.live(filepath.Clean(e.Name)) || !e.Has(fsnotify.Write)
 }

@@ -26,9 +26,9 @@ func TestWakesUpSeldom(t *testing.T) {
 	const log = "/var/log/mail.log"
 	fake := func() *watcher {
 		return &watcher{
-			live:  func(path string) bool { return path == log },
-			w:     &fsnotify.Watcher{Events: make(chan fsnotify.Event), Errors: make(chan error)},
-			whole: true,
+			live:     func(path string) bool { return path == log },
+			w:        &fsnotify.Watcher{Events: make(chan fsnotify.Event), Errors: make(chan error)},
+			complete: true,
 		}
 	}
 	t.Run("a quiet minute", func(t *testing.T) {
@@ -41,7 +41,7 @@ func TestWakesUpSeldom(t *testing.T) {
 	t.Run("a quiet minute that nothing tells of", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			w := fake()
-			w.w, w.whole = nil, false
+			w.w, w.complete = nil, false
 			if n := looks(t, w, false, time.Minute); n != 60 {
 				t.Errorf("%d looks, want 60", n)
 			}

@@ -1,0 +1,107 @@
+package tailer
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+func TestALogReplacedWhileTheDaemonWasDownIsAGap(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		log  string // what the new file holds
+		down func(f *followed)
+		gaps []int64
+	}{
+		{"by an empty file", "", nil, []int64{-1}},
+		{"by a file with lines", "new\n", nil, []int64{-1}},
+		{"but it was renamed", "new\n", func(f *followed) { f.rename("old", "mail.log.1") }, nil},
+		{"but it was renamed and compressed", "new\n", func(f *followed) {
+			text, err := os.ReadFile(filepath.Join(f.dir, "old"))
+			f.check(err)
+			f.write("mail.log.1.gz", string(pack(f.t, string(text))))
+		}, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f := newFollowed(t, filepath.Join(t.TempDir(), "mail.log"))
+			f.write("mail.log", "first\n")
+			f.start()
+			f.scan()
+			f.kill()
+			f.now = f.now.Add(time.Hour)
+			f.rename("mail.log", "old")
+			if tt.down != nil {
+				tt.down(f)
+			}
+			f.write("mail.log", tt.log)
+			f.start()
+			f.wantGaps(tt.gaps...)
+			f.restart()
+			f.wantGaps(tt.gaps...) // it is reported once
+			if tt.log == "" {
+				f.want("first")
+			} else {
+				f.want("first", "new")
+			}
+		})
+	}
+}
+
+// logrotate deletes the oldest log, and the file that is created next often gets
+// its inode.
+func TestAnExpiredLogIsNoGap(t *testing.T) {
+	for _, size := range []string{"", "new\n"} {
+		f := newFollowed(t, filepath.Join(t.TempDir(), "mail.log"))
+		f.write("mail.log", "first\n")
+		f.start()
+		f.scan()
+		f.rename("mail.log", "mail.log.1")
+		f.scan()
+		f.now = f.now.Add(time.Minute)
+		f.scan()
+		f.kill()
+		f.now = f.now.Add(time.Hour)
+		f.rename("mail.log.1", "mail.log") // as a new file with the same inode
+		f.check(os.Truncate(f.path, 0))
+		f.write("mail.log", size)
+		f.start()
+		f.wantGaps()
+	}
+}
+
+func TestALogThatIsDeletedIsReadToItsEnd(t *testing.T) {
+	f := newFollowed(t, filepath.Join(t.TempDir(), "mail.log"))
+	f.write("mail.log", "first\n")
+	f.start()
+	f.scan()
+	f.write("mail.log", "second\n")
+	f.remove("mail.log")
+	f.write("mail.log", "third\n")
+	f.scan()
+	f.wantGaps()
+	f.want("first", "second", "third")
+}
+
+// A file that is not held open cannot be read after it was deleted.
+func TestALogDeletedWhileItIsNotHeldOpenIsAGapIfItWasNotRead(t *testing.T) {
+	for _, half := range []bool{false, true} {
+		f := newFollowed(t, filepath.Join(t.TempDir(), "*.log"))
+		f.options.MaxHeld = -1
+		f.write("a.log", "first\n")
+		f.write("b.log", "other\n")
+		if half {
+			f.write("a.log", "not the whole line")
+		}
+		f.start()
+		f.scan()
+		f.remove("a.log")
+		f.scan()
+		f.want("first", "other")
+		if half {
+			f.wantGaps(int64(len("not the whole line")))
+		} else {
+			f.wantGaps()
+		}
+	}
+}
