@@ -28,3 +28,52 @@ type Recipient struct {
 	SMTPCode int    `json:"-"`
 	Reply    string `json:"-"`
 }
+
+// Change is a changed recipient as webhooks report it.
+type Change struct {
+	Recipient
+	// Failure decided the state; nil if it was decided by hand and the address
+	// never failed.
+	Failure *Failure
+}
+
+// Address returns the address of the recipient.
+func (c *Change) Address() string { return c.Recipient.Recipient }
+
+// Failure is what webhooks report of a failed attempt: columns of bounces.
+type Failure struct {
+	ID           int64
+	EventID      string
+	OccurredAt   string
+	MessageID    string // without angle brackets; empty if not known
+	Sender       string
+	SMTPCode     int // 0 if the other side said nothing
+	EnhancedCode string
+	Reply        string
+	Scope        Scope
+	Category     Category
+	// FirstID is the earliest failure of the same message and recipient with the
+	// same scope: deferrals of one message are several failures.
+	FirstID int64
+}
+
+// AboutMailbox reports whether the failure says something about the recipient's
+// mailbox, such as that it is full, and nothing about us, our message or the
+// network. Greylisting, blocklists, DMARC, content and rate limits do not.
+func (f *Failure) AboutMailbox() bool {
+	switch f.Category {
+	case InvalidAddress, Mailbox, MailboxFull, RecipientError:
+		return f.Scope == ScopeRecipient
+	default:
+		return false
+	}
+}
+
+// ChangePage is a part of the changes, in their order.
+type ChangePage struct {
+	Changes []Change
+	// UpTo is the change up to which the page has all that was asked for.
+	UpTo int64
+	// LastFailure is the ID of the last failure stored when the page was read.
+	LastFailure int64
+}

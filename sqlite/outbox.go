@@ -11,9 +11,8 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 )
 
-// Outbox tells what webhooks have not been told yet, and remembers what they
-// took. It has connections of its own beside the daemon's, and writes a row at
-// a time.
+// Outbox holds what webhooks have not received yet. It has its own connections to
+// the database, separate from the daemon's, and writes one row at a time.
 type Outbox struct{ db *sql.DB }
 
 // OpenOutbox opens the outbox of a database that must exist.
@@ -35,8 +34,8 @@ func OpenOutbox(ctx context.Context, path string) (*Outbox, error) {
 // Close closes the database.
 func (o *Outbox) Close() error { return o.db.Close() }
 
-// Cursor returns the number of the last change that the hook was told of. A
-// hook that is new begins with the changes after now, or with all there are.
+// Cursor returns the number of the last change that the hook received. A new hook
+// begins with the changes after now, or with all of them.
 func (o *Outbox) Cursor(ctx context.Context, name string, fromNow bool, now time.Time) (seq int64, err error) {
 	_, err = o.db.ExecContext(ctx, `
 		INSERT INTO webhook_cursors (name, seq, moved_at)
@@ -48,52 +47,85 @@ func (o *Outbox) Cursor(ctx context.Context, name string, fromNow bool, now time
 	return seq, err
 }
 
+// failureCursor is the name in meta of the last failure that a hook has looked at
+// for soft bounces.
+const failureCursor = "webhook_failures:"
+
+// FailureCursor returns the last failure that the hook has looked at for soft
+// bounces; 0 if there is none.
+func (o *Outbox) FailureCursor(ctx context.Context, name string) (id int64, err error) {
+	err = o.db.QueryRowContext(ctx, "SELECT value FROM meta WHERE name = ?", failureCursor+name).Scan(&id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil
+	}
+	return id, err
+}
+
+// MoveFailureCursor stores it.
+func (o *Outbox) MoveFailureCursor(ctx context.Context, name string, id int64) error {
+	_, err := o.db.ExecContext(ctx, "INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)", failureCursor+name, id)
+	return err
+}
+
+// The deciding failure of an address that is not bad is its last one.
 const changedRecipients = `
 	SELECT r.recipient, r.domain, r.state, r.decided_by, r.category, r.reason, r.first_failure_at, r.last_failure_at,
 	  r.last_delivery_at, r.permanent_count, r.retry_count, r.bad_since, r.bad_until, r.last_bounce_id, r.seq,
-	  coalesce(b.smtp_code, 0), coalesce(b.reply, '')
+	  coalesce(b.id, 0), coalesce(b.event_id, ''), coalesce(b.occurred_at, ''), coalesce(b.message_id, ''), coalesce(b.sender, ''),
+	  coalesce(b.smtp_code, 0), coalesce(b.enhanced_code, ''), coalesce(b.reply, ''), coalesce(b.scope, ''), coalesce(b.category, ''),
+	  coalesce((
+	    SELECT min(f.id)
+	    FROM bounces f
+	    WHERE f.recipient_key = r.recipient_key AND f.scope = b.scope
+	      AND coalesce(f.message_id, f.host || '/' || f.queue_id, f.event_id) = coalesce(b.message_id, b.host || '/' || b.queue_id, b.event_id)
+	  ), 0)
 	FROM recipients r LEFT JOIN bounces b ON b.id = r.deciding_bounce_id `
 
-// Changes returns the recipients in one of the states whose last change comes
-// after a number, in the order of the changes, at most limit of them; and the
-// number up to which that is everything.
-func (o *Outbox) Changes(ctx context.Context, after int64, states []string, limit int) ([]bounce.Recipient, int64, error) {
+// Changes returns at most limit recipients in one of the states whose last change
+// comes after a number, in the order of the changes.
+func (o *Outbox) Changes(ctx context.Context, after int64, states []string, limit int) (page bounce.ChangePage, err error) {
 	list, err := json.Marshal(states)
 	if err != nil {
-		return nil, 0, err
+		return page, err
 	}
-	// Before the rows: a change in between is looked at again, not passed over.
+	// Before the rows: a change in between is seen again, not skipped.
+	page.UpTo = after
 	var last int64
-	if err := o.db.QueryRowContext(ctx, "SELECT value FROM meta WHERE name = 'seq'").Scan(&last); err != nil || last <= after {
-		return nil, after, err
+	err = o.db.QueryRowContext(ctx, `
+		SELECT value, coalesce((SELECT max(id) FROM bounces), 0)
+		FROM meta WHERE name = 'seq'`).Scan(&last, &page.LastFailure)
+	if err != nil || last <= after {
+		return page, err
 	}
-	rows, err := o.recipients(ctx, changedRecipients+`
+	page.UpTo = last
+	page.Changes, err = o.recipients(ctx, changedRecipients+`
 		WHERE r.seq > ? AND r.seq <= ? AND r.state IN (SELECT value FROM json_each(?))
 		ORDER BY r.seq LIMIT ?`, after, last, string(list), limit)
-	if len(rows) == limit {
-		last = rows[limit-1].Seq
+	if len(page.Changes) == limit {
+		page.UpTo = page.Changes[limit-1].Seq
 	}
-	return rows, last, err
+	return page, err
 }
 
-// Took moves the cursor behind the changes up to a number, which the hook has
-// taken: what had been given up of these recipients before is done with.
-func (o *Outbox) Took(ctx context.Context, name string, upTo int64, rows []bounce.Recipient, now time.Time) error {
+// MarkDelivered moves the cursor past the changes up to a number, and deletes the
+// older dead letters of the recipients that the hook received.
+func (o *Outbox) MarkDelivered(ctx context.Context, name string, upTo int64, rows []bounce.Change, now time.Time) error {
 	return o.move(ctx, name, upTo, now, func(tx *sql.Tx) error {
 		return eachRow(ctx, tx, rows, "DELETE FROM webhook_dead_letters WHERE name = ? AND recipient_key = ? AND seq <= ?",
-			func(r *bounce.Recipient) []any { return []any{name, key(r), r.Seq} })
+			func(r *bounce.Change) []any { return []any{name, key(r), r.Seq} })
 	})
 }
 
-// GaveUp moves the cursor likewise, and keeps the recipients for a replay.
-func (o *Outbox) GaveUp(ctx context.Context, name string, upTo int64, rows []bounce.Recipient, why string, now time.Time) error {
+// DeadLetter moves the cursor in the same way, and keeps the recipients for a
+// replay.
+func (o *Outbox) DeadLetter(ctx context.Context, name string, upTo int64, rows []bounce.Change, why string, now time.Time) error {
 	return o.move(ctx, name, upTo, now, func(tx *sql.Tx) error {
 		return eachRow(ctx, tx, rows, "INSERT OR REPLACE INTO webhook_dead_letters (name, recipient_key, seq, gave_up_at, error) VALUES (?, ?, ?, ?, ?)",
-			func(r *bounce.Recipient) []any { return []any{name, key(r), r.Seq, bounce.Stamp(now), why} })
+			func(r *bounce.Change) []any { return []any{name, key(r), r.Seq, bounce.Stamp(now), why} })
 	})
 }
 
-func key(r *bounce.Recipient) int64 { return bounce.Address{Normal: r.Recipient}.Key() }
+func key(r *bounce.Change) int64 { return bounce.Address{Normal: r.Address()}.Key() }
 
 func (o *Outbox) move(ctx context.Context, name string, upTo int64, now time.Time, and func(*sql.Tx) error) error {
 	tx, err := o.db.BeginTx(ctx, nil)
@@ -108,7 +140,7 @@ func (o *Outbox) move(ctx context.Context, name string, upTo int64, now time.Tim
 	return tx.Commit()
 }
 
-func eachRow(ctx context.Context, tx *sql.Tx, rows []bounce.Recipient, query string, args func(*bounce.Recipient) []any) error {
+func eachRow(ctx context.Context, tx *sql.Tx, rows []bounce.Change, query string, args func(*bounce.Change) []any) error {
 	for i := range rows {
 		if _, err := tx.ExecContext(ctx, query, args(&rows[i])...); err != nil {
 			return err
@@ -117,16 +149,16 @@ func eachRow(ctx context.Context, tx *sql.Tx, rows []bounce.Recipient, query str
 	return nil
 }
 
-// Trouble notes why the hook does not take what comes next.
+// Trouble stores why the hook does not accept the next change.
 func (o *Outbox) Trouble(ctx context.Context, name, why string) error {
 	_, err := o.db.ExecContext(ctx, "UPDATE webhook_cursors SET trouble = ? WHERE name = ?", why, name)
 	return err
 }
 
-// DeadLetters returns the recipients that were given up, as they are now, in
-// the order of their changes. Those of whom nothing is known any more are
-// forgotten here, too.
-func (o *Outbox) DeadLetters(ctx context.Context, name string) ([]bounce.Recipient, error) {
+// DeadLetters returns the recipients that the hook refused, as they are now, in
+// the order of their changes. It deletes the letters of recipients that do not
+// exist any more.
+func (o *Outbox) DeadLetters(ctx context.Context, name string) ([]bounce.Change, error) {
 	_, err := o.db.ExecContext(ctx, "DELETE FROM webhook_dead_letters WHERE name = ? AND recipient_key NOT IN (SELECT recipient_key FROM recipients)", name)
 	if err != nil {
 		return nil, err
@@ -134,30 +166,82 @@ func (o *Outbox) DeadLetters(ctx context.Context, name string) ([]bounce.Recipie
 	return o.recipients(ctx, changedRecipients+"WHERE r.recipient_key IN (SELECT recipient_key FROM webhook_dead_letters WHERE name = ?) ORDER BY r.seq", name)
 }
 
-func (o *Outbox) recipients(ctx context.Context, query string, args ...any) ([]bounce.Recipient, error) {
-	var rows []bounce.Recipient
+// DropDeadLetters deletes the dead letters of these addresses, or all of the hook
+// if there are none, and returns how many.
+func (o *Outbox) DropDeadLetters(ctx context.Context, name string, addresses []string) (n int64, err error) {
+	if len(addresses) == 0 {
+		result, err := o.db.ExecContext(ctx, "DELETE FROM webhook_dead_letters WHERE name = ?", name)
+		if err != nil {
+			return 0, err
+		}
+		return result.RowsAffected()
+	}
+	for _, a := range addresses {
+		result, err := o.db.ExecContext(ctx, "DELETE FROM webhook_dead_letters WHERE name = ? AND recipient_key = ?", name, bounce.Address{Normal: a}.Key())
+		if err != nil {
+			return n, err
+		}
+		deleted, err := result.RowsAffected()
+		if n += deleted; err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+func (o *Outbox) recipients(ctx context.Context, query string, args ...any) ([]bounce.Change, error) {
+	var rows []bounce.Change
 	err := scanAll(ctx, o.db, query, func(scan func(...any) error) error {
-		var row bounce.Recipient
-		err := scan(&row.Recipient, &row.Domain, &row.State, &row.DecidedBy, &row.Category, &row.Reason, &row.FirstFailureAt, &row.LastFailureAt,
-			&row.LastDeliveryAt, &row.PermanentCount, &row.RetryCount, &row.BadSince, &row.BadUntil, &row.LastBounceID, &row.Seq, &row.SMTPCode, &row.Reply)
+		var row bounce.Change
+		var f bounce.Failure
+		err := scan(&row.Recipient.Recipient, &row.Domain, &row.State, &row.DecidedBy, &row.Category, &row.Reason, &row.FirstFailureAt, &row.LastFailureAt,
+			&row.LastDeliveryAt, &row.PermanentCount, &row.RetryCount, &row.BadSince, &row.BadUntil, &row.LastBounceID, &row.Seq,
+			&f.ID, &f.EventID, &f.OccurredAt, &f.MessageID, &f.Sender, &f.SMTPCode, &f.EnhancedCode, &f.Reply, &f.Scope, &f.Category, &f.FirstID)
+		if f.ID != 0 {
+			row.Failure = &f
+		}
 		rows = append(rows, row)
 		return err
 	}, args...)
 	return rows, err
 }
 
-// Hook is how far a webhook is.
-type Hook struct {
-	Name        string  `json:"name"`
-	Seq         int64   `json:"seq"`    // of the last change that it took, or that was given up
-	Behind      int64   `json:"behind"` // changes since, of recipients in any state
-	MovedAt     *string `json:"moved_at"`
-	DeadLetters int     `json:"dead_letters"`
-	Trouble     *string `json:"trouble"`    // nil where it takes what comes
-	LastError   *string `json:"last_error"` // of what was given up last; nil where there is none
+// DeadLetter is a recipient that a webhook refused.
+type DeadLetter struct {
+	Recipient string `json:"recipient"`
+	State     string `json:"state"`
+	Since     string `json:"gave_up_at"`
+	Error     string `json:"error"`
 }
 
-// Hooks returns how far the webhooks are, by name.
+// DeadLetters returns what a webhook refused, the oldest first.
+func (r *Reader) DeadLetters(ctx context.Context, name string) ([]DeadLetter, error) {
+	var list []DeadLetter
+	err := scanAll(ctx, r.db, `
+		SELECT r.recipient, r.state, d.gave_up_at, d.error
+		FROM webhook_dead_letters d JOIN recipients r ON r.recipient_key = d.recipient_key
+		WHERE d.name = ?
+		ORDER BY d.gave_up_at, r.seq`, func(scan func(...any) error) error {
+		var d DeadLetter
+		err := scan(&d.Recipient, &d.State, &d.Since, &d.Error)
+		list = append(list, d)
+		return err
+	}, name)
+	return list, err
+}
+
+// Hook is the progress of a webhook.
+type Hook struct {
+	Name        string  `json:"name"`
+	Seq         int64   `json:"seq"`    // the last change that it accepted or refused
+	Behind      int64   `json:"behind"` // later changes, of recipients in any state
+	MovedAt     *string `json:"moved_at"`
+	DeadLetters int     `json:"dead_letters"`
+	Trouble     *string `json:"trouble"`    // nil if it accepts changes
+	LastError   *string `json:"last_error"` // of the newest dead letter; nil if there is none
+}
+
+// Hooks returns the progress of all webhooks, by name.
 func (r *Reader) Hooks(ctx context.Context) ([]Hook, error) {
 	var hooks []Hook
 	err := scanAll(ctx, r.db, `

@@ -85,12 +85,13 @@ func TestOutboxLooksAtEachChangeOnce(t *testing.T) {
 		{0, []string{"ok"}, 10, nil, 3},
 		{3, []string{"bad"}, 10, nil, 3},
 	} {
-		rows, upTo, err := o.Changes(t.Context(), c.after, c.states, c.limit)
+		page, err := o.Changes(t.Context(), c.after, c.states, c.limit)
 		var got []string
-		for i := range rows {
-			got = append(got, rows[i].Recipient)
+		upTo := page.UpTo
+		for i := range page.Changes {
+			got = append(got, page.Changes[i].Recipient.Recipient)
 		}
-		if err != nil || !slices.Equal(got, c.want) || upTo != c.upTo {
+		if err != nil || !slices.Equal(got, c.want) || upTo != c.upTo || page.LastFailure != 3 {
 			t.Errorf("Changes(%d, %v, %d) = %v, %d, %v; want %v, %d", c.after, c.states, c.limit, got, upTo, err, c.want, c.upTo)
 		}
 	}
@@ -98,10 +99,13 @@ func TestOutboxLooksAtEachChangeOnce(t *testing.T) {
 	if _, err := o.Cursor(t.Context(), "crm", false, day); err != nil {
 		t.Fatal(err)
 	}
-	if err := o.GaveUp(t.Context(), "crm", 3, []bounce.Recipient{{Recipient: "a@example.com", Seq: 1}, {Recipient: "forgotten@example.com", Seq: 2}}, "410", day); err != nil {
+	if err := o.DeadLetter(t.Context(), "crm", 3, []bounce.Change{
+		{Recipient: bounce.Recipient{Recipient: "a@example.com", Seq: 1}},
+		{Recipient: bounce.Recipient{Recipient: "forgotten@example.com", Seq: 2}},
+	}, "410", day); err != nil {
 		t.Fatal(err)
 	}
-	if rows, err := o.DeadLetters(t.Context(), "crm"); err != nil || len(rows) != 1 || rows[0].Recipient != "a@example.com" {
+	if rows, err := o.DeadLetters(t.Context(), "crm"); err != nil || len(rows) != 1 || rows[0].Recipient.Recipient != "a@example.com" {
 		t.Errorf("DeadLetters() = %v, %v", rows, err)
 	}
 	if got := dump(t, s.db, "SELECT count(*) FROM webhook_dead_letters"); got[0] != "1" {
