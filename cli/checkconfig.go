@@ -53,7 +53,7 @@ type settledHook struct {
 }
 
 func (a *app) checkConfig() *cobra.Command {
-	var asJSON, quiet bool
+	var asJSON, quiet, online bool
 	cmd := &cobra.Command{
 		Use:   "check-config",
 		Short: "Check the settings and the rules, and say what they come to",
@@ -66,6 +66,7 @@ func (a *app) checkConfig() *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object, also where something is wrong")
 	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "print nothing where the settings are good; no warnings")
+	cmd.Flags().BoolVar(&online, "online", false, "send each webhook a test request, as webhooks test does")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		c, err := a.settings()
 		// The rules of the default folder, where the settings cannot say.
@@ -75,8 +76,10 @@ func (a *app) checkConfig() *cobra.Command {
 		s := settle(c)
 		if err == nil {
 			s.Warnings = warnings(c)
-			if err = errors.Join(checkKey(cmd.Context(), c), a.checkHooks(cmd.Context(), c, &s, !quiet)); err != nil {
+			if err = errors.Join(checkKey(cmd.Context(), c), a.checkHooks(cmd.Context(), c, &s, !quiet && !online)); err != nil {
 				err = &config.Error{Err: err}
+			} else if online {
+				err = a.testHooks(cmd.Context(), c)
 			}
 		}
 		s.Good = err == nil

@@ -240,7 +240,7 @@ func TestEveryCommandThatPrintsDataHasJSON(t *testing.T) {
 	a := &app{}
 	// These tell what they have done, write files, or have a --format. Whoever
 	// adds a command decides.
-	others := strings.Fields(`run import allow block unset release rebuild reset rm replay forget prune export publish
+	others := strings.Fields(`run import allow block unset release rebuild reset rm replay drop key forget prune export publish
 		rules check test reclassify version man completion bash zsh fish powershell help`)
 	for _, c := range all(a.root()) {
 		if has := c.Flags().Lookup("json") != nil; has == slices.Contains(others, c.Name()) {

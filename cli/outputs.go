@@ -8,52 +8,72 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/bouncetail/bouncetail/config"
+	"github.com/bouncetail/bouncetail/internal/backoff"
+	"github.com/bouncetail/bouncetail/internal/health"
 	"github.com/bouncetail/bouncetail/output/webhook"
 	"github.com/bouncetail/bouncetail/sqlite"
 )
 
-// startOutputs starts what hands the state of recipients on while the logs are
-// followed: the maps of mail servers, and the webhooks. It has connections to
-// the database of its own, and whatever happens to it, the logs are followed
-// on. It ends with ctx; wait waits until it has.
-func startOutputs(ctx context.Context, c config.Config, log *slog.Logger) (wait func()) {
+// startOutputs starts what passes on the state of recipients while the logs are
+// followed: the maps of mail servers, and the webhooks. They have their own
+// connections to the database, and their errors never stop the daemon: retrying
+// lists them. They end with ctx, and wait returns after they have.
+func startOutputs(ctx context.Context, c config.Config, retrying *health.Retrying, log *slog.Logger) (wait func()) {
 	var running sync.WaitGroup
 	if c.Publish.Directory != "" {
 		running.Go(func() {
-			r, err := sqlite.OpenReader(ctx, c.Database)
-			if err != nil {
-				log.Error("maps are not published", "error", err)
+			var r *sqlite.Reader
+			if untilDone(ctx, retrying, log, "open the database for the maps", func() (err error) {
+				r, err = sqlite.OpenReader(ctx, c.Database)
+				return err
+			}) != nil {
 				return
 			}
 			defer r.Close()
-			publisher(c.Publish, r, log).Run(ctx)
+			publisher(c.Publish, r, retrying, log).Run(ctx)
 		})
 	}
 	for i := range c.Webhooks {
-		running.Go(func() {
-			if err := runHook(ctx, c.Database, &c.Webhooks[i], log); err != nil {
-				log.Error("webhook is not told of changes", "webhook", c.Webhooks[i].Name, "error", err)
-			}
-		})
+		running.Go(func() { runHook(ctx, c.Database, &c.Webhooks[i], retrying, log) })
 	}
 	return running.Wait
 }
 
-func runHook(ctx context.Context, database string, w *config.Webhook, log *slog.Logger) error {
-	h, err := hook(w, log)
-	if err != nil {
+func runHook(ctx context.Context, database string, w *config.Webhook, retrying *health.Retrying, log *slog.Logger) {
+	var h *webhook.Hook
+	var outbox *sqlite.Outbox
+	if untilDone(ctx, retrying, log, "start webhook "+w.Name, func() (err error) {
+		if h, err = hook(w, log); err == nil {
+			outbox, err = sqlite.OpenOutbox(ctx, database)
+		}
 		return err
-	}
-	outbox, err := sqlite.OpenOutbox(ctx, database)
-	if err != nil {
-		return err
+	}) != nil {
+		return
 	}
 	defer outbox.Close()
-	h.Store = outbox
+	h.Store, h.Retrying = outbox, retrying
 	h.Run(ctx)
-	return nil
+}
+
+// untilDone calls try until it succeeds. It returns an error if ctx ended before.
+func untilDone(ctx context.Context, retrying *health.Retrying, log *slog.Logger, operation string, try func() error) error {
+	pauses := backoff.Backoff{Min: time.Second, Max: time.Minute}
+	for {
+		err := try()
+		if ctx.Err() != nil && err != nil {
+			return ctx.Err()
+		}
+		retrying.Report(log, operation, err)
+		if err == nil {
+			return nil
+		}
+		if err := pauses.Wait(ctx); err != nil {
+			return err
+		}
+	}
 }
 
 // hook returns a webhook of the settings, with its secrets read.
@@ -66,15 +86,30 @@ func hook(w *config.Webhook, log *slog.Logger) (*webhook.Hook, error) {
 	if err != nil {
 		return nil, err
 	}
+	token, err := secretOf(w.Token, w.TokenFile)
+	if err != nil {
+		return nil, err
+	}
 	h := &webhook.Hook{
 		Name: w.Name, URL: w.URL, Kind: w.Kind,
-		Secret: secret, Username: w.Username, Password: password,
+		Secret: secret, Username: w.Username, Password: password, Token: token, TokenHeader: w.TokenHeader,
 		States: w.States, FromNow: w.Start == "now", Batch: w.Batch, Timeout: w.Timeout, Tries: w.Tries,
 		UserAgent: "bouncetail/" + versionText(),
 		Log:       log,
 	}
+	if w.KeyFile != "" {
+		key, err := secretOf("", w.KeyFile)
+		if err != nil {
+			return nil, err
+		}
+		if w.Kind == "mailgun" {
+			h.Secret = key
+		} else if h.SigningKey, err = webhook.ParseKey([]byte(key)); err != nil {
+			return nil, fmt.Errorf("key_file: %w", err)
+		}
+	}
 	if os.Getenv("INVOCATION_ID") != "" { // started by systemd
-		h.Hint = "if its unit keeps bouncetail off the network, install the drop-in webhooks.conf as docs/webhooks.md tells"
+		h.Hint = "if its unit keeps bouncetail off the network, install the drop-in webhooks.conf as docs/webhooks.md shows"
 	}
 	return h, nil
 }
@@ -96,8 +131,8 @@ func secretOf(given config.Secret, path string) (string, error) {
 	return secret, nil
 }
 
-// checkHooks adds the webhooks. With reach it warns of those that cannot be
-// reached from here.
+// checkHooks adds the webhooks. With reach it warns of those that cannot be reached
+// from here.
 func (a *app) checkHooks(ctx context.Context, c config.Config, s *settled, reach bool) error {
 	var errs []error
 	for i := range c.Webhooks {
@@ -107,12 +142,27 @@ func (a *app) checkHooks(ctx context.Context, c config.Config, s *settled, reach
 			errs = append(errs, fmt.Errorf("webhooks[%d]: %w", i, err))
 			continue
 		}
-		s.Webhooks = append(s.Webhooks, settledHook{w.Name, hostOf(w), w.Kind, h.Secret != ""})
+		s.Webhooks = append(s.Webhooks, settledHook{w.Name, hostOf(w), w.Kind, h.Secret != "" || h.SigningKey != nil})
 		if !reach {
 			continue
 		}
 		if err := h.Reach(ctx); err != nil {
 			s.Warnings = append(s.Warnings, fmt.Sprintf("webhook %s cannot be reached from here: %v", w.Name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// testHooks sends each webhook a request that changes nothing.
+func (a *app) testHooks(ctx context.Context, c config.Config) error {
+	var errs []error
+	for i := range c.Webhooks {
+		h, err := hook(&c.Webhooks[i], a.logger(c.Log))
+		if err == nil {
+			err = h.Test(ctx)
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("webhook %s: %w", c.Webhooks[i].Name, err))
 		}
 	}
 	return errors.Join(errs...)

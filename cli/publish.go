@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/bouncetail/bouncetail/config"
+	"github.com/bouncetail/bouncetail/internal/health"
 	"github.com/bouncetail/bouncetail/output/maps"
 	"github.com/bouncetail/bouncetail/sqlite"
 )
@@ -57,7 +58,7 @@ func (a *app) publish() *cobra.Command {
 		} else if hashed {
 			return errors.New("the database holds hashes, and a mail server looks up addresses; write lists of your own addresses with bouncetail export --addresses")
 		}
-		p := publisher(settings.Publish, r, a.logger(settings.Log))
+		p := publisher(settings.Publish, r, nil, a.logger(settings.Log))
 		result, err := p.Publish(cmd.Context())
 		if err != nil {
 			return err
@@ -91,7 +92,7 @@ func (a *app) tellPublished(p *maps.Publisher, result maps.Result) error {
 }
 
 // publisher returns what writes the maps of the settings.
-func publisher(c config.Publish, source maps.Source, log *slog.Logger) *maps.Publisher {
+func publisher(c config.Publish, source maps.Source, retrying *health.Retrying, log *slog.Logger) *maps.Publisher {
 	return &maps.Publisher{
 		Dir:    c.Directory,
 		Maps:   c.Maps,
@@ -104,6 +105,7 @@ func publisher(c config.Publish, source maps.Source, log *slog.Logger) *maps.Pub
 		NewTable: func(ctx context.Context, path string, about []string, access, transport string) (maps.Table, error) {
 			return sqlite.NewMap(ctx, path, about, access, transport)
 		},
-		Log: log,
+		Retrying: retrying,
+		Log:      log,
 	}
 }

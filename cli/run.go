@@ -116,7 +116,7 @@ func (a *app) follow(ctx context.Context, c config.Config, hangup <-chan os.Sign
 	}
 	defer endCheckpoints()
 	defer keepUp(ctx, s.store, log)()
-	outputs := startOutputs(ctx, c, log)
+	outputs := startOutputs(ctx, c, &s.troubles, log)
 	defer func() { stop(); outputs() }()
 	p := s.pipeline(source)
 	p.Parsed = s.parsed

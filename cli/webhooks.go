@@ -1,14 +1,18 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"slices"
 
 	"github.com/spf13/cobra"
 
+	"github.com/bouncetail/bouncetail/address"
 	"github.com/bouncetail/bouncetail/config"
+	"github.com/bouncetail/bouncetail/output/webhook"
 	"github.com/bouncetail/bouncetail/sqlite"
 )
 
@@ -16,10 +20,10 @@ func (a *app) webhooks() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "webhooks",
-		Short: "Show how far the webhooks are, and what they did not take",
-		Long: "Webhooks shows for each webhook how many changes it has not been told of yet, how\n" +
-			"many recipients were given up (dead letters), and why. bouncetail run tells them;\n" +
-			"the setting webhooks names them.",
+		Short: "Show the progress of the webhooks, and what they refused",
+		Long: "Webhooks shows for each webhook how many changes it has not received yet, how many\n" +
+			"recipients its program refused (dead letters), and why. bouncetail run delivers the\n" +
+			"changes; the setting webhooks names the programs.",
 		Args: cobra.NoArgs,
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
@@ -39,7 +43,7 @@ func (a *app) webhooks() *cobra.Command {
 		}
 		for _, w := range settings.Webhooks {
 			if !slices.ContainsFunc(hooks, func(h sqlite.Hook) bool { return h.Name == w.Name }) {
-				waits := "not told of anything yet; does bouncetail run with these settings?"
+				waits := "nothing delivered yet; does bouncetail run with these settings?"
 				hooks = append(hooks, sqlite.Hook{Name: w.Name, Trouble: &waits})
 			}
 		}
@@ -48,7 +52,7 @@ func (a *app) webhooks() *cobra.Command {
 		}
 		return a.hookTable(settings.Webhooks, hooks)
 	}
-	c.AddCommand(a.replay())
+	c.AddCommand(a.testHook(), a.deadLetters(), a.replay(), a.dropLetters(), a.newKey())
 	return c
 }
 
@@ -64,7 +68,7 @@ func (a *app) hookTable(set []config.Webhook, hooks []sqlite.Hook) error {
 		case h.Trouble != nil:
 			trouble = *h.Trouble
 		case h.LastError != nil:
-			trouble = "given up: " + *h.LastError
+			trouble = "refused: " + *h.LastError
 		}
 		g.row(h.Name, host, h.Behind, h.DeadLetters, trouble)
 	}
@@ -80,23 +84,52 @@ func hostOf(w *config.Webhook) string {
 	return at.Host
 }
 
-func (a *app) replay() *cobra.Command {
+// namedHook returns the settings, and the webhook of a name.
+func (a *app) namedHook(name string) (config.Config, *webhook.Hook, error) {
+	settings, err := a.settings()
+	if err != nil {
+		return settings, nil, err
+	}
+	i := slices.IndexFunc(settings.Webhooks, func(w config.Webhook) bool { return w.Name == name })
+	if i < 0 {
+		return settings, nil, usageError{fmt.Errorf("the settings have no webhook %q; bouncetail webhooks lists them", name)}
+	}
+	h, err := hook(&settings.Webhooks[i], a.logger(settings.Log))
+	return settings, h, err
+}
+
+func (a *app) testHook() *cobra.Command {
 	return &cobra.Command{
-		Use:   "replay NAME",
-		Short: "Tell a webhook once more of what it did not take",
-		Long: "Replay tells a webhook of the recipients that were given up, as they are now, and\n" +
-			"forgets those that it takes. It ends at the first request that it refuses.",
+		Use:   "test NAME",
+		Short: "Send a webhook a request that changes nothing",
+		Long: "Test sends one request about bouncetail-test@example.invalid, which cannot exist, and\n" +
+			"says what is wrong with the webhook: the network, the url, the credentials, or the\n" +
+			"program's settings. The kind json gets a body without recipients, with \"test\": true.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			settings, err := a.settings()
+			_, h, err := a.namedHook(args[0])
 			if err != nil {
 				return err
 			}
-			i := slices.IndexFunc(settings.Webhooks, func(w config.Webhook) bool { return w.Name == args[0] })
-			if i < 0 {
-				return usageError{fmt.Errorf("the settings have no webhook %q; bouncetail webhooks lists them", args[0])}
+			if err := h.Test(cmd.Context()); err != nil {
+				return fmt.Errorf("webhook %s: %w", h.Name, err)
 			}
-			h, err := hook(&settings.Webhooks[i], a.logger(settings.Log))
+			_, err = fmt.Fprintf(a.stdout, "Webhook %s accepts requests.\n", h.Name)
+			return err
+		},
+	}
+}
+
+func (a *app) replay() *cobra.Command {
+	return &cobra.Command{
+		Use:   "replay NAME",
+		Short: "Send a webhook its dead letters again",
+		Long: "Replay sends a webhook the recipients that it refused, as they are now, and forgets\n" +
+			"those that it accepts. It skips those that it refuses again: bouncetail webhooks drop\n" +
+			"removes them. It stops at an error that concerns the webhook itself.",
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			settings, h, err := a.namedHook(args[0])
 			if err != nil {
 				return err
 			}
@@ -106,10 +139,159 @@ func (a *app) replay() *cobra.Command {
 			}
 			h.Store = outbox
 			n, err := h.Replay(cmd.Context())
-			if _, saying := fmt.Fprintf(a.stdout, "%s told\n", amount(n, "recipient")); saying != nil {
-				err = errors.Join(err, saying)
-			}
-			return errors.Join(err, outbox.Close())
+			return errors.Join(err, a.showReplayed(h.Name, n), outbox.Close())
 		},
 	}
+}
+
+func (a *app) showReplayed(name string, n webhook.Replayed) error {
+	if n.Dropped > 0 {
+		fmt.Fprintf(a.stderr, "%s dropped: the state has changed, or the program cannot store the address\n", amount(n.Dropped, "dead letter"))
+	}
+	if n.Refused > 0 {
+		fmt.Fprintf(a.stderr, "%s refused again: %v; see bouncetail webhooks dead-letters %s, and drop\n", amount(n.Refused, "recipient"), n.LastRefusal, name)
+	}
+	_, err := fmt.Fprintf(a.stdout, "%s delivered\n", amount(n.Delivered, "recipient"))
+	return err
+}
+
+func (a *app) deadLetters() *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "dead-letters NAME",
+		Short: "List the recipients that a webhook refused",
+		Args:  cobra.ExactArgs(1),
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
+	c.RunE = func(cmd *cobra.Command, args []string) error {
+		settings, err := a.settings()
+		if err != nil {
+			return err
+		}
+		r, err := sqlite.OpenReader(cmd.Context(), settings.Database)
+		if err != nil {
+			return err
+		}
+		defer r.Close()
+		letters, err := r.DeadLetters(cmd.Context(), args[0])
+		if err != nil {
+			return err
+		}
+		if asJSON {
+			return printObjects(a, letters)
+		}
+		g := a.screen().table("RECIPIENT", "STATE", "SINCE (UTC)", "ERROR")
+		for _, d := range letters {
+			g.row(d.Recipient, d.State, d.Since, d.Error)
+		}
+		return g.flush()
+	}
+	return c
+}
+
+func (a *app) dropLetters() *cobra.Command {
+	return &cobra.Command{
+		Use:   "drop NAME [ADDRESS…]",
+		Short: "Forget dead letters of a webhook",
+		Long: "Drop forgets the dead letters of these addresses, or all of the webhook. The recipients\n" +
+			"stay as they are, and a later change of one is delivered as usual.",
+		Example: "  bouncetail webhooks drop listmonk root",
+		Args:    cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			settings, err := a.settings()
+			if err != nil {
+				return err
+			}
+			addresses, err := storedAddresses(settings.Privacy, args[1:])
+			if err != nil {
+				return err
+			}
+			n, err := a.drop(cmd.Context(), settings.Database, args[0], addresses)
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(a.stdout, "%s dropped\n", amount(int(n), "dead letter"))
+			return err
+		},
+	}
+}
+
+func (a *app) drop(ctx context.Context, database, name string, addresses []string) (int64, error) {
+	outbox, err := sqlite.OpenOutbox(ctx, database)
+	if err != nil {
+		return 0, err
+	}
+	n, err := outbox.DropDeadLetters(ctx, name, addresses)
+	return n, errors.Join(err, outbox.Close())
+}
+
+// storedAddresses returns addresses as the database has them.
+func storedAddresses(c config.Privacy, given []string) ([]string, error) {
+	var stored []string
+	if len(given) == 0 {
+		return nil, nil
+	}
+	h, err := hasher(c)
+	if err != nil {
+		return nil, err
+	}
+	for _, g := range given {
+		stored = append(stored, h.Hashed(address.Parse(g)).Normal)
+	}
+	return stored, nil
+}
+
+func (a *app) newKey() *cobra.Command {
+	return &cobra.Command{
+		Use:   "key NAME",
+		Short: "Make the signing key of a webhook of kind sendgrid",
+		Long: "Key writes a new private key (ECDSA, P-256) to the webhook's key_file, if there is no\n" +
+			"file yet, and prints the public key as receivers of SendGrid's events want it.",
+		Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			settings, err := a.settings()
+			if err != nil {
+				return err
+			}
+			i := slices.IndexFunc(settings.Webhooks, func(w config.Webhook) bool { return w.Name == args[0] })
+			if i < 0 {
+				return usageError{fmt.Errorf("the settings have no webhook %q; bouncetail webhooks lists them", args[0])}
+			}
+			w := &settings.Webhooks[i]
+			if w.Kind != "sendgrid" || w.KeyFile == "" {
+				return usageError{fmt.Errorf("webhook %s needs kind: sendgrid, and key_file with the path of a file", w.Name)}
+			}
+			public, err := keyPair(w.KeyFile)
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintln(a.stdout, public)
+			return err
+		},
+	}
+}
+
+// keyPair returns the public key of a file, which it makes if it does not exist.
+func keyPair(path string) (public string, err error) {
+	private, public, err := webhook.NewKey()
+	if err != nil {
+		return "", err
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, os.ErrExist) {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return "", err
+		}
+		key, err := webhook.ParseKey(text)
+		if err != nil {
+			return "", fmt.Errorf("%s: %w", path, err)
+		}
+		return webhook.PublicKey(key)
+	}
+	if err != nil {
+		return "", err
+	}
+	_, err = f.Write(private)
+	return public, errors.Join(err, f.Sync(), f.Close())
 }

@@ -49,7 +49,7 @@ type Config struct {
 	Log     Log     `mapstructure:"log"`
 	// Publish is what mail servers are given to look up in.
 	Publish Publish `mapstructure:"publish"`
-	// Webhooks are told of the changes of recipients.
+	// Webhooks receive the changes of recipients.
 	Webhooks []Webhook `mapstructure:"webhooks"`
 }
 
@@ -125,12 +125,12 @@ type Publish struct {
 // MapNames are what Publish.Maps may hold.
 var MapNames = []string{"sqlite", "access", "transport", "exim"}
 
-// Webhook is a program that is told of the changes of recipients by HTTP.
+// Webhook is a program that receives the changes of recipients by HTTP.
 type Webhook struct {
-	// Name tells its cursor in the database; a hook of a new name is a new one.
+	// Name identifies its cursor in the database; another name is another hook.
 	Name string `mapstructure:"name"`
 	URL  string `mapstructure:"url"`
-	// Kind is "json" or "listmonk".
+	// Kind is one of WebhookKinds.
 	Kind string `mapstructure:"kind"`
 	// Secret signs the body; SecretFile holds it instead.
 	Secret     Secret `mapstructure:"secret"`
@@ -140,7 +140,15 @@ type Webhook struct {
 	Username     string `mapstructure:"username"`
 	Password     Secret `mapstructure:"password"`
 	PasswordFile string `mapstructure:"password_file"`
-	// States are those of the recipients to tell of.
+	// Token is sent as "Authorization: Bearer …", or in the header TokenHeader;
+	// TokenFile holds it instead.
+	Token       Secret `mapstructure:"token"`
+	TokenFile   string `mapstructure:"token_file"`
+	TokenHeader string `mapstructure:"token_header"`
+	// KeyFile holds the key that signs requests of the kinds sendgrid (PEM) and
+	// mailgun.
+	KeyFile string `mapstructure:"key_file"`
+	// States are those of the recipients to report.
 	States []string `mapstructure:"states"`
 	// Start is where a new hook begins: "now" or "beginning".
 	Start string `mapstructure:"start"`
@@ -148,7 +156,8 @@ type Webhook struct {
 	Batch int `mapstructure:"batch"`
 	// Timeout is how long one request may take.
 	Timeout time.Duration `mapstructure:"timeout"`
-	// Tries is after how many failures a request is given up.
+	// Tries is after how many failures the recipients of a request become dead
+	// letters.
 	Tries int `mapstructure:"tries"`
 }
 
@@ -480,8 +489,8 @@ func (c *Config) checkHashing(bad report) {
 		bad("publish.directory", "a mail server looks up addresses, and with privacy.hash_addresses only hashes of them are known; leave one of the two out")
 	}
 	for i := range c.Webhooks {
-		if c.Webhooks[i].Kind == "listmonk" {
-			bad(fmt.Sprintf("webhooks[%d].kind", i), "listmonk knows addresses, and with privacy.hash_addresses only hashes of them are known; use kind json, or bouncetail export --addresses")
+		if kind := c.Webhooks[i].Kind; kind != "" && kind != "json" {
+			bad(fmt.Sprintf("webhooks[%d].kind", i), "%s reports addresses, and privacy.hash_addresses stores only their hashes; use kind json, or bouncetail export --addresses", kind)
 		}
 	}
 }

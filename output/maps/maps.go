@@ -11,14 +11,14 @@ import (
 	"time"
 	"unicode"
 
-	"golang.org/x/net/idna"
+	"github.com/bouncetail/bouncetail/internal/atomicfile"
 )
 
 // Map is a kind of map.
 type Map struct {
 	Name string // as in the settings
-	File string // within the folder
-	// Use tells how a mail server is made to look there; %s is the path.
+	File string // within the directory
+	// Use says how a mail server uses the map; %s is the path.
 	Use string
 	// entry returns the line for an address in a text file; nil is SQLite.
 	entry func(p *Publisher, key, said string) string
@@ -49,8 +49,8 @@ func (p *Publisher) access() string {
 	return "REJECT "
 }
 
-// transport begins a result of transport(5): the error mailer takes a text with
-// an enhanced code for its next hop. It has no way to warn.
+// transport begins a result of transport(5): the next hop of the error mailer is a
+// text with an enhanced code. It cannot warn.
 func (p *Publisher) transport() string {
 	if p.Warn {
 		return ""
@@ -58,24 +58,23 @@ func (p *Publisher) transport() string {
 	return "error:"
 }
 
-// Table is a SQLite map that is being made.
+// Table is a SQLite map that is being written.
 type Table interface {
-	// Add adds an address, and what is said of it.
+	// Add adds an address and the text of its refusal.
 	Add(ctx context.Context, address, said string) error
-	// Close ends the file and sees it to the disk.
+	// Close ends the file and syncs it.
 	Close() error
 	Discard() error
 }
 
-// file is a map that is being written beside the one that it replaces.
+// file is a map that is being written, next to the one that it replaces.
 type file struct {
 	*Publisher
 	Map
-	path, beside string
-	text         *bufio.Writer
-	out          *os.File
-	table        Table
-	done         bool
+	path  string
+	out   *atomicfile.File
+	text  *bufio.Writer
+	table Table
 }
 
 // begin begins the map of a name.
@@ -90,17 +89,16 @@ func (p *Publisher) begin(ctx context.Context, name string) (_ *file, err error)
 		return nil, fmt.Errorf("there is no map %q; there are %s", name, strings.Join(Names(), ", "))
 	}
 	m.path = filepath.Join(p.Dir, m.File)
-	m.out, err = os.CreateTemp(p.Dir, temporary+m.File+"-")
+	m.out, err = atomicfile.Create(m.path, mapMode)
 	if errors.Is(err, os.ErrPermission) {
-		return nil, fmt.Errorf("%w; run as the user that owns the folder", err)
+		return nil, fmt.Errorf("%w; run as the user that owns the directory", err)
 	}
 	if err != nil {
 		return nil, err
 	}
-	m.beside = m.out.Name()
 	about := m.about()
 	if m.entry == nil {
-		if m.table, err = p.NewTable(ctx, m.beside, about, p.access(), p.transport()); err != nil {
+		if m.table, err = p.NewTable(ctx, m.out.Name(), about, p.access(), p.transport()); err != nil {
 			m.discard()
 			return nil, err
 		}
@@ -108,20 +106,23 @@ func (p *Publisher) begin(ctx context.Context, name string) (_ *file, err error)
 	}
 	m.text = bufio.NewWriterSize(m.out, 1<<16)
 	for _, line := range about {
-		fmt.Fprintf(m.text, "# %s\n", line) // finish reports an error
+		fmt.Fprintf(m.text, "# %s\n", line) // seal reports an error
 	}
 	return m, nil
 }
 
+// mapMode lets the mail server's user read the maps.
+const mapMode = 0o644
+
 // about is the header of a file.
 func (m *file) about() []string {
 	lines := []string{
-		"Addresses that bouncetail holds to be bad: made by " + m.MadeBy + " publish,",
+		"Addresses that bouncetail considers bad, written by " + m.MadeBy + " publish,",
 		m.now().UTC().Format(time.RFC3339) + ". Changes by hand are overwritten; see docs/mta.md.",
 		fmt.Sprintf(m.Use, m.path),
 	}
 	if m.Warn {
-		lines = append(lines, "Monitor mode: Postfix is told to warn only, and the transport map is empty.")
+		lines = append(lines, "Monitor mode: Postfix only warns, and the transport map is empty.")
 	}
 	return lines
 }
@@ -134,38 +135,25 @@ func (m *file) add(ctx context.Context, key, said string) error {
 	return m.table.Add(ctx, key, said)
 }
 
-// seal ends the file and sees it to the disk.
+// seal ends the file and syncs it.
 func (m *file) seal() error {
 	var err error
 	if m.table != nil {
 		err = m.table.Close()
 		m.table = nil
 	} else {
-		err = errors.Join(m.text.Flush(), m.out.Sync())
+		err = m.text.Flush()
 	}
-	// Whatever the umask: the mail server's user reads it.
-	return errors.Join(err, m.out.Chmod(0o644))
+	// An older map may have had another mode.
+	return errors.Join(err, m.out.Chmod(mapMode), m.out.Sync())
 }
 
-// place puts the file in the place of the old one.
-func (m *file) place() error {
-	if err := os.Rename(m.beside, m.path); err != nil {
-		return err
-	}
-	m.done = true
-	return m.out.Close()
-}
-
-// discard removes what was not finished.
+// discard removes what was not committed.
 func (m *file) discard() {
-	if m.done {
-		return
-	}
 	if m.table != nil {
 		_ = m.table.Discard() // the file goes anyway
 	}
-	m.out.Close()
-	os.Remove(m.beside)
+	_ = m.out.Abort() // the next run removes what stays
 }
 
 func (m *file) exists() bool {
@@ -173,7 +161,7 @@ func (m *file) exists() bool {
 	return err == nil
 }
 
-// Names returns the names of Maps.
+// Names returns the names of all maps.
 func Names() []string {
 	var names []string
 	for _, m := range Maps {
@@ -182,10 +170,10 @@ func Names() []string {
 	return names
 }
 
-// holdable reports whether a map can hold an address without doubt of what it
-// then means. A key without a local part or a domain would be a whole domain or
-// a user at every domain in access(5); and how a quoted local part is looked up
-// differs from server to server.
+// holdable reports whether it is certain what an address means in every map. A key
+// without a local part or a domain would be a whole domain or a user at every
+// domain in access(5), and mail servers look up quoted local parts in different
+// ways.
 func holdable(address string) bool {
 	at := strings.LastIndexByte(address, '@')
 	if at <= 0 || at == len(address)-1 || len(address) > 320 {
@@ -194,24 +182,6 @@ func holdable(address string) bool {
 	return !strings.ContainsFunc(address, func(r rune) bool {
 		return unicode.IsSpace(r) || unicode.IsControl(r) || r == unicode.ReplacementChar || strings.ContainsRune(`"\<>`, r)
 	})
-}
-
-// spellings returns the address in the spellings in which it is looked up. A
-// mail server takes a domain as it comes and does not convert it: as A-labels,
-// or from an SMTPUTF8 client as U-labels, in lower case.
-func spellings(address string) []string {
-	at := strings.LastIndexByte(address, '@')
-	local, domain := address[:at], address[at+1:]
-	if !strings.Contains(domain, "xn--") {
-		return []string{address}
-	}
-	unicode, err := idna.Lookup.ToUnicode(domain)
-	if err != nil || unicode == domain || strings.ContainsAny(unicode, "ßς") {
-		// Postfix folds these two to other letters, which may be the domain of
-		// somebody else.
-		return []string{address}
-	}
-	return []string{address, local + "@" + unicode}
 }
 
 // postfixKey quotes a key where a line that begins with it would be a comment

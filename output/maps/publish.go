@@ -1,11 +1,10 @@
-// Package maps writes the addresses that are bad into maps that a mail
-// server looks up in, so that it refuses mail to them at once.
+// Package maps writes the bad addresses into lookup tables of mail servers, which
+// then refuse mail to them immediately.
 //
-// The maps are files of their own, each written beside and renamed: the mail
-// server never waits for bouncetail, never sees half a map, and goes on with
-// the last maps when bouncetail is stopped. One pass over the bad recipients
-// writes all of them. A map of another kind is its entry in Maps and a writer
-// in maps.go.
+// Each map is written to a temporary file and renamed into place: the mail server
+// never waits for bouncetail, never sees half a map, and continues with the last
+// maps if bouncetail is stopped. One pass over the bad recipients writes all maps.
+// A new kind of map is its entry in Maps, and a function for its lines.
 package maps
 
 import (
@@ -21,12 +20,14 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"github.com/bouncetail/bouncetail/address"
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/backoff"
+	"github.com/bouncetail/bouncetail/internal/filelock"
+	"github.com/bouncetail/bouncetail/internal/health"
 )
 
-// Source tells which recipients are bad.
+// Source lists the bad recipients.
 type Source interface {
 	// LastChange returns a number that grows with every change of a recipient.
 	LastChange(ctx context.Context) (int64, error)
@@ -34,38 +35,39 @@ type Source interface {
 	Bad(ctx context.Context, each func(*bounce.Recipient) error) error
 }
 
-// Publisher writes maps. All fields but Now are needed.
+// Publisher writes maps. Now and Retrying can be left out.
 type Publisher struct {
-	Dir  string   // is made where it does not exist
+	Dir  string   // created if it does not exist
 	Maps []string // names of Maps
-	// Text is what is said to whoever writes to a bad address, with an enhanced
-	// code before it; {reason} and {since} are filled in.
+	// Text is the reply to mail for a bad address. It begins with an enhanced
+	// code; {reason} and {since} are replaced.
 	Text string
-	// Warn lets Postfix take the mail and log a warning.
+	// Warn makes Postfix accept the mail and log a warning.
 	Warn bool
-	// MinAge is how long an address has to have been bad.
+	// MinAge is how long an address must have been bad.
 	MinAge time.Duration
-	// Every is the time that has to lie between two writings.
+	// Every is the shortest time between two runs.
 	Every  time.Duration
 	MadeBy string // the program and its version
 	Source Source
-	// NewTable begins a SQLite map in a file that is empty. What Postfix is told
-	// of an address begins with access and transport; an empty transport is none.
+	// NewTable begins a SQLite map in an empty file. What Postfix reads for an
+	// address begins with access and transport; an empty transport is none.
 	NewTable func(ctx context.Context, path string, about []string, access, transport string) (Table, error)
+	// Retrying lists what currently fails.
+	Retrying *health.Retrying
 	Now      func() time.Time
 	Log      *slog.Logger
 
-	last [sha256.Size]byte // of what the maps hold
+	last [sha256.Size]byte // hash of what the maps hold
 }
 
 // Result is what was written.
 type Result struct {
 	Addresses int
-	// LeftOut counts the addresses that no map can hold without doubt: local
-	// users without a domain, quoted local parts, control characters.
+	// LeftOut counts the addresses that are ambiguous in a map: local users
+	// without a domain, quoted local parts, control characters.
 	LeftOut int
-	// Changed tells whether anything was written: maps that would hold the same
-	// stay as they are.
+	// Changed is false if the maps already held the same.
 	Changed bool
 	Files   []string
 }
@@ -73,42 +75,40 @@ type Result struct {
 // poll is how often the daemon looks for changes.
 const poll = 5 * time.Second
 
-// lookAgain is how often the maps are made anew without a change, because an
-// address may have grown old enough, and a file may have been lost.
-const lookAgain = time.Hour
+// rewriteEvery is how often the maps are written without a change, because an
+// address may have become old enough, or a file may have been deleted.
+const rewriteEvery = time.Hour
 
-// Run keeps the maps current until ctx ends: it writes them at the start, and
-// on change, at most every Every. Failures are waited out; the first is logged,
-// and the end of the trouble.
+// Run keeps the maps current until ctx ends: it writes them at the start, and after
+// a change, at most every p.Every. Errors are retried.
 func (p *Publisher) Run(ctx context.Context) {
 	var (
-		written  = int64(-1) // the change up to which the maps are current
-		at       time.Time   // when they were made
-		failures int
+		written = int64(-1) // the change up to which the maps are current
+		at      time.Time   // when they were written
+		pauses  = backoff.Backoff{Min: 2 * poll, Max: max(5*time.Minute, p.Every)}
 	)
+	retrying := p.Retrying
+	if retrying == nil {
+		retrying = &health.Retrying{}
+	}
 	tick := time.NewTicker(min(poll, p.Every))
 	defer tick.Stop()
 	for next := p.now(); ; {
 		if now := p.now(); !now.Before(next) {
-			result, seq, err := p.changed(ctx, written, now.Sub(at) >= max(lookAgain, p.Every))
-			switch {
-			case ctx.Err() != nil:
+			result, seq, err := p.changed(ctx, written, now.Sub(at) >= max(rewriteEvery, p.Every))
+			if ctx.Err() != nil {
 				return
-			case err != nil:
-				if failures++; failures == 1 {
-					p.Log.Error("maps not written, the mail server goes on with the old ones; trying again until they are", "error", err)
-				}
-				next = now.Add(min(poll<<min(failures, 10), max(5*time.Minute, p.Every)))
-			default:
-				if failures > 0 {
-					p.Log.Info("maps are written again")
-					failures = 0
-				}
-				if result != nil {
-					written, at, next = seq, now, now.Add(p.Every)
-					if result.Changed {
-						p.Log.Info("maps written", "directory", p.Dir, "addresses", result.Addresses, "left_out", result.LeftOut)
-					}
+			}
+			retrying.Report(p.Log, "write the maps for the mail server", err)
+			if err != nil {
+				next = now.Add(pauses.Next())
+			} else {
+				pauses.Reset()
+			}
+			if result != nil {
+				written, at, next = seq, now, now.Add(p.Every)
+				if result.Changed {
+					p.Log.Info("maps written", "directory", p.Dir, "addresses", result.Addresses, "left_out", result.LeftOut)
 				}
 			}
 		}
@@ -120,8 +120,8 @@ func (p *Publisher) Run(ctx context.Context) {
 	}
 }
 
-// changed publishes if anything has changed since the change written, or if it
-// has to anyway.
+// changed publishes if something changed after the change written, or if anyway is
+// set.
 func (p *Publisher) changed(ctx context.Context, written int64, anyway bool) (*Result, int64, error) {
 	seq, err := p.Source.LastChange(ctx)
 	if err != nil || seq == written && !anyway {
@@ -141,17 +141,14 @@ func (p *Publisher) now() time.Time {
 	return time.Now()
 }
 
-// temporary begins the names of files that are not whole yet.
-const temporary = ".new-"
-
-// Publish writes the maps, each whole or not at all.
+// Publish writes the maps, each completely or not at all.
 func (p *Publisher) Publish(ctx context.Context) (result Result, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("publish into %s: %w", p.Dir, err)
 		}
 	}()
-	unlock, err := p.take()
+	unlock, err := p.lock()
 	if err != nil {
 		return result, err
 	}
@@ -194,27 +191,23 @@ func (p *Publisher) Publish(ctx context.Context) (result Result, err error) {
 			return result, err
 		}
 	}
-	// All at once as nearly as can be, the first named as the last: who waits
-	// for that one to change finds the others changed already.
+	// In quick succession, and the first map last: whoever waits for that one to
+	// change finds the others already changed.
 	for _, m := range slices.Backward(maps) {
-		if err := m.place(); err != nil {
+		if err := m.out.Commit(); err != nil {
 			return result, err
 		}
-	}
-	// What is renamed has to be found under its name after a power cut, too.
-	if err := syncFolder(p.Dir); err != nil {
-		return result, err
 	}
 	p.last = [sha256.Size]byte(sum.Sum(nil))
 	result.Changed = true
 	return result, nil
 }
 
-// add puts an address into each map, in every spelling in which it is looked
-// up.
-func add(ctx context.Context, maps []*file, sum hash.Hash, address, said string) error {
-	fmt.Fprintf(sum, "%s\t%s\n", address, said)
-	for _, key := range spellings(address) {
+// add writes an address to each map, in every spelling in which it is looked up: a
+// mail server does not convert a domain.
+func add(ctx context.Context, maps []*file, sum hash.Hash, to, said string) error {
+	fmt.Fprintf(sum, "%s\t%s\n", to, said)
+	for _, key := range address.Spellings(to) {
 		for _, m := range maps {
 			if err := m.add(ctx, key, said); err != nil {
 				return err
@@ -224,8 +217,8 @@ func add(ctx context.Context, maps []*file, sum hash.Hash, address, said string)
 	return nil
 }
 
-// said is what is said of a recipient. It carries the token by which it is
-// known again.
+// said returns the reply to mail for a recipient. Its token marks later log lines as
+// refusals of bouncetail's maps.
 func (p *Publisher) said(r *bounce.Recipient) string {
 	reason, since := string(r.Reason), "an unknown day"
 	if reason == "" {
@@ -241,48 +234,49 @@ func (p *Publisher) said(r *bounce.Recipient) string {
 	return text + " " + bounce.RefusalToken
 }
 
-// take makes the folder and holds it alone, so that the daemon and a command
-// do not write at once. What an earlier run left half done is removed.
-func (p *Publisher) take() (unlock func(), err error) {
+// lock creates the directory and locks it, so that the daemon and a command do not
+// write at the same time. It removes what an interrupted run left.
+func (p *Publisher) lock() (unlock func(), err error) {
 	if _, err := os.Stat(p.Dir); errors.Is(err, os.ErrNotExist) {
-		// Mkdir alone, and not what lies above: a misspelt folder is an error.
+		// Not MkdirAll: a misspelt directory is an error.
 		if err := os.Mkdir(p.Dir, 0o755); err != nil {
-			return nil, fmt.Errorf("%w; create it, for a user that the mail server may read from", err)
+			return nil, fmt.Errorf("%w; create it, for a user whose files the mail server may read", err)
 		}
-		// Whatever the umask: the mail server's user reads here.
+		// Chmod, because the umask applies to Mkdir.
 		if err := os.Chmod(p.Dir, 0o755); err != nil {
 			return nil, err
 		}
 	}
-	// The folder is its own lock: a file would belong to whoever came first.
-	lock, err := os.Open(p.Dir)
+	// The directory is its own lock: a file would belong to whoever came first.
+	dir, err := os.Open(p.Dir)
 	if err != nil {
 		return nil, err
 	}
-	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		return nil, errors.Join(errors.New("another bouncetail publishes there at this moment; try again"), lock.Close())
+	err = filelock.TryExclusive(dir)
+	if errors.Is(err, filelock.ErrLocked) {
+		err = errors.New("another bouncetail is publishing there; try again")
 	}
-	left, err := filepath.Glob(filepath.Join(escape(p.Dir), temporary+"*"))
-	for _, path := range left {
-		err = errors.Join(err, os.Remove(path))
+	if err == nil {
+		err = p.removeLeftovers()
 	}
 	if err != nil {
-		return nil, errors.Join(err, lock.Close())
+		return nil, errors.Join(err, dir.Close())
 	}
-	return func() { lock.Close() }, nil
+	return func() { dir.Close() }, nil
 }
 
-// escape keeps filepath.Glob from reading the name of a folder as a pattern.
-func escape(path string) string {
-	return strings.NewReplacer(`*`, `\*`, `?`, `\?`, `[`, `\[`, `\`, `\\`).Replace(path)
-}
-
-func syncFolder(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
+// removeLeftovers removes the temporary files of an interrupted run.
+func (p *Publisher) removeLeftovers() error {
+	entries, err := os.ReadDir(p.Dir)
+	for _, entry := range entries {
+		for _, m := range Maps {
+			// Also the name before this version.
+			if strings.HasPrefix(entry.Name(), "."+m.File+".") || strings.HasPrefix(entry.Name(), ".new-"+m.File+"-") {
+				err = errors.Join(err, os.Remove(filepath.Join(p.Dir, entry.Name())))
+			}
+		}
 	}
-	return errors.Join(d.Sync(), d.Close())
+	return err
 }
 
 func all(maps []*file, holds func(*file) bool) bool {

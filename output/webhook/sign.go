@@ -2,11 +2,14 @@ package webhook
 
 import (
 	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"net/http"
@@ -64,4 +67,40 @@ func mailgunSign(key, timestamp, token string) string {
 	mac := hmac.New(sha256.New, []byte(key))
 	mac.Write([]byte(timestamp + token))
 	return hex.EncodeToString(mac.Sum(nil))
+}
+
+// NewKey returns a key pair for the kind sendgrid: the private key in PEM, for
+// key_file, and the public key as receivers want it (PKIX, DER in base64).
+func NewKey() (private []byte, public string, err error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, "", err
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return nil, "", err
+	}
+	public, err = PublicKey(key)
+	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), public, err
+}
+
+// ParseKey reads a private key in PEM: PKCS #8, or SEC 1 as OpenSSL writes it.
+func ParseKey(text []byte) (*ecdsa.PrivateKey, error) {
+	// OpenSSL can put the parameters of the curve in front.
+	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+		if key, err := x509.ParseECPrivateKey(block.Bytes); err == nil {
+			return key, nil
+		}
+		key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+		if private, is := key.(*ecdsa.PrivateKey); err == nil && is {
+			return private, nil
+		}
+	}
+	return nil, errors.New("the file holds no ECDSA private key in PEM; make one with bouncetail webhooks key")
+}
+
+// PublicKey returns the public key as receivers want it.
+func PublicKey(key *ecdsa.PrivateKey) (string, error) {
+	der, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
+	return base64.StdEncoding.EncodeToString(der), err
 }
