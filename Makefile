@@ -1,5 +1,5 @@
 GO ?= go
-SAMPLE = testdata/logs/postfix/main/mail.log.gz testdata/logs/exim/main/mainlog.gz
+SAMPLE = testdata/sample/deliveries.tsv
 DEMO = .cache/demo.db
 PREFIX = /usr/local
 BENCH_SIZE = 1GB
@@ -55,10 +55,12 @@ test-package: deb
 		apt-get install -y --no-install-recommends debootstrap systemd-container rpm
 	BOUNCETAIL_PACKAGE=$$(ls -t $(CURDIR)/.cache/package/*_$(ARCH).deb | head -1) $(GO) test ./e2e -run Package -count 1 -v
 
-# run reads this machine's mail log where there is one that may be read, and
-# else the sample that ships, into a database of its own, and shows it.
+# run imports this machine's mail log into a database of its own and shows the
+# result. If there is no readable log, or no failure in it, it imports the sample.
 run: build
-	@./scripts/demo $(DEMO) $(SAMPLE)
+	@mkdir -p .cache
+	@./scripts/sample $(SAMPLE) >.cache/sample.log
+	@./scripts/demo $(DEMO) .cache/sample.log
 
 # test needs a C compiler, and root for the packages of the mail servers that
 # it runs; what cannot run says so loudly.
