@@ -7,6 +7,23 @@ type Policy struct {
 	General Threshold `json:"general"`
 	// Categories go before General.
 	Categories map[Category]Threshold `json:"categories"`
+	// Crowds says when refused addresses are taken for an outage.
+	Crowds CrowdLimits `json:"crowds,omitzero"`
+}
+
+// CrowdLimits says from when on addresses that accepted mail, and are refused
+// together, are a crowd: they become suspect and not bad.
+type CrowdLimits struct {
+	// Addresses is the least number of addresses; 0 switches crowds off.
+	Addresses int `json:"addresses"`
+	// Domains is the least number of domains that are not found in the DNS
+	// together, or that share a provider or a relay.
+	Domains int `json:"domains"`
+	// Share is the least percentage of the attempts in that time. The fewest
+	// addresses or domains must make up 80 percent; the more there are, the less.
+	Share int `json:"share"`
+	// Usual is how many times the usual share of refusals of a domain it must be.
+	Usual int `json:"usual"`
 }
 
 // Threshold is the policy for one category. Days are those of UTC.
@@ -48,6 +65,7 @@ type Decider string
 const (
 	ByFailure  Decider = "failure"  // the last failure, or one that proves the address bad
 	ByPolicy   Decider = "policy"   // so many failures over so many days
+	ByCrowd    Decider = "crowd"    // its refusals are in a crowd, which may be an outage
 	ByDelivery Decider = "delivery" // the address was reached after its last failure
 	ByRelease  Decider = "release"  // its failures since the last delivery were released by hand
 	ByTime     Decider = "time"     // it was bad, and its time is over

@@ -26,14 +26,23 @@ type History struct {
 	open     bool           // a failure since the last delivery was not released
 	badBy    bounce.Decider // empty, ByFailure or ByPolicy
 	badSince string
-	badUntil string // empty means forever
+	badUntil string    // empty means forever
+	suspect  Suspicion // while not bad by a failure
 	counted  tallies
 }
 
-// Inputs are the settings and the manual releases that a history depends on.
+// Inputs are the settings, the crowds and the manual releases and confirmations
+// that a history depends on.
 type Inputs struct {
 	Policy   *bounce.Policy
 	Releases []Release
+	// Confirms are the refusals that make an address bad although they are in a
+	// crowd.
+	Confirms []Release
+	Crowds   []Crowd
+	// Accepted reports whether a domain accepted mail after a stamp and until
+	// another. It is called only for a refusal in a second crowd.
+	Accepted func(domain, after, until string) bool
 }
 
 // Replay returns the history of an address in a domain from all its failures, in
@@ -69,7 +78,7 @@ func (in *Inputs) Extend(h *History, domain string, failures []Failure, lastDeli
 
 // reset clears the reason why the address was bad and the policy counters.
 func (h *History) reset() {
-	h.badBy, h.badSince, h.badUntil, h.counted = "", "", "", nil
+	h.badBy, h.badSince, h.badUntil, h.suspect, h.counted = "", "", "", Suspicion{}, nil
 }
 
 // apply adds the next failure.
@@ -90,20 +99,25 @@ func (in *Inputs) apply(h *History, domain string, f *Failure) {
 		if h.badUntil != "" && f.At >= h.badUntil {
 			h.reset() // the time was over before this failure
 		}
-		decides = in.applyBad(h, f)
+		decides = in.applyBad(h, domain, f)
 	}
-	if decides || h.badBy == "" {
+	if decides || h.badBy == "" && h.suspect.Since == "" {
 		h.Category, h.Reason, h.DecidingID = f.Category, f.Reason, f.ID
 	}
 }
 
 // applyBad holds a failure against the address and returns whether the failure
-// makes or keeps it bad. A failure that suppresses does so by itself. Others do
-// so together, if the policy counts them: so many failures over so many days.
-func (in *Inputs) applyBad(h *History, f *Failure) bool {
+// makes or keeps it bad or suspect. A failure that suppresses makes it bad by
+// itself, or suspect if it is in a crowd. Others make it bad together, if the
+// policy counts them: so many failures over so many days.
+func (in *Inputs) applyBad(h *History, domain string, f *Failure) bool {
 	t := in.Policy.For(f.Category)
 	switch {
 	case f.Suppress:
+		if h.badBy != bounce.ByFailure && !in.refuse(h, domain, f) {
+			return h.badBy == "" // by the policy it is bad already
+		}
+		h.suspect = Suspicion{}
 		if h.badBy == "" || h.badUntil != "" { // else it is bad forever already
 			h.badUntil = later(h.badUntil, f.At, t.SuppressDays)
 		}
@@ -142,10 +156,37 @@ func (h *History) AddPruned(permanent, retry int, firstAt string) {
 	h.FirstAt = min(h.FirstAt, firstAt)
 }
 
+// refuse adds a failure that suppresses to the suspicion, and returns whether the
+// address is bad now.
+func (in *Inputs) refuse(h *History, domain string, f *Failure) bool {
+	crowd := in.Crowd(domain, f, h.LastDelivery != "")
+	if crowd == nil && h.suspect.Since == "" || covers(in.Confirms, domain, f) {
+		return true
+	}
+	return h.suspect.Refuse(f.At, crowd, func(after, until string) bool {
+		return in.Accepted != nil && in.Accepted(domain, after, until)
+	})
+}
+
+// Crowd returns the crowd that a failure of an address in a domain is part of, the
+// one that ends last if there are several, or nil. The address was reached if it
+// ever accepted mail.
+func (in *Inputs) Crowd(domain string, f *Failure, reached bool) *Crowd {
+	var found *Crowd
+	for i := range in.Crowds {
+		if c := &in.Crowds[i]; (found == nil || c.End > found.End) && c.Includes(domain, f, reached) {
+			found = c
+		}
+	}
+	return found
+}
+
 // released reports whether a failure was released by hand.
-func (in *Inputs) released(domain string, f *Failure) bool {
-	for i := range in.Releases {
-		if in.Releases[i].Covers(domain, f.At, f.Category, f.Reason) {
+func (in *Inputs) released(domain string, f *Failure) bool { return covers(in.Releases, domain, f) }
+
+func covers(all []Release, domain string, f *Failure) bool {
+	for i := range all {
+		if all[i].Covers(domain, f.At, f.Category, f.Reason) {
 			return true
 		}
 	}

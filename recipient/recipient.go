@@ -1,15 +1,15 @@
-// Package recipient decides the state of an address: bad, failing or ok.
+// Package recipient decides the state of an address: bad, suspect, failing or ok.
 //
 // The state is a pure function of the address's failures, its last delivery, the
-// policy, the releases, the manual decisions and the clock:
+// policy, the releases, the crowds, the manual decisions and the clock:
 //
 //	failures, last delivery ─┐
-//	policy, releases ────────┴─ Inputs.Replay or Extend ─▶ History ─┐
+//	policy, releases, crowds ┴─ Inputs.Replay or Extend ─▶ History ─┐
 //	manual decision, clock ──────────────────────────────────────────┴─▶ Row
 //
 // When does an address become bad? See applyBad. When does it become good again?
 // By a delivery or a release (History.open), when its time is over, or by a
-// manual decision (History.Row).
+// manual decision (History.Row). When is it only suspect? See Crowd.
 //
 // The package has no database and no clock of its own. Times are stored stamps
 // (bounce.Stamp), which compare as texts.
@@ -32,6 +32,10 @@ type Failure struct {
 	Disposition bounce.Disposition
 	Suppress    bool
 	Counts      bool // the policy may count it, see bounce.Verdict.Counts
+
+	// Where the failure may be part of a crowd, see Refusal. Empty if there are no
+	// crowds at the time.
+	Provider, Relay, Host string
 }
 
 // Place orders failures of the same instant and the same meaning. It is the start

@@ -32,6 +32,8 @@ type memory struct {
 	Counted map[bounce.Category]map[string]int `json:"counted,omitempty"`
 	// Log is the state as the logs alone give it, if the row shows another.
 	Log *logged `json:"log,omitempty"`
+	// Suspect is what refusals in crowds have made of the address.
+	Suspect *Suspicion `json:"suspect,omitempty"`
 }
 
 type logged struct {
@@ -58,6 +60,8 @@ func (h *History) Row(d *Decision, now string) Row {
 		r.State, r.DecidedBy = bounce.StateOK, bounce.ByHand
 	case h.badBy != "" && (h.badUntil == "" || now < h.badUntil):
 		r.State, r.DecidedBy, r.BadSince, r.BadUntil = bounce.StateBad, h.badBy, h.badSince, h.badUntil
+	case h.suspect.Since != "":
+		r.State, r.DecidedBy = bounce.StateSuspect, bounce.ByCrowd
 	case h.badBy != "":
 		r.State, r.DecidedBy = bounce.StateFailing, bounce.ByTime
 	case h.open:
@@ -86,7 +90,10 @@ func (h *History) memory(by bounce.Decider) string {
 	if (by == bounce.ByHand || by == bounce.ByTime) && h.open {
 		m.Log = &logged{h.open, h.badBy, h.badSince, h.badUntil}
 	}
-	if m.Counted == nil && m.Log == nil {
+	if h.suspect.Since != "" {
+		m.Suspect = &h.suspect
+	}
+	if m.Counted == nil && m.Log == nil && m.Suspect == nil {
 		return ""
 	}
 	text, err := json.Marshal(m) // which sorts the keys of maps
@@ -108,7 +115,7 @@ func (r *Row) History() (History, error) {
 	case r.State == bounce.StateBad:
 		h.open, h.badBy, h.badSince, h.badUntil = true, r.DecidedBy, r.BadSince, r.BadUntil
 	default:
-		h.open = r.State == bounce.StateFailing
+		h.open = r.State == bounce.StateFailing || r.State == bounce.StateSuspect
 	}
 	if r.Memory == "" {
 		return h, nil
@@ -118,6 +125,9 @@ func (r *Row) History() (History, error) {
 		return h, err
 	}
 	h.counted = m.tallies()
+	if m.Suspect != nil {
+		h.suspect = *m.Suspect
+	}
 	if m.Log != nil {
 		h.open, h.badBy, h.badSince, h.badUntil = m.Log.Open, m.Log.By, m.Log.Since, m.Log.Until
 	}

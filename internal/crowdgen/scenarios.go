@@ -1,0 +1,303 @@
+package crowdgen
+
+import (
+	"fmt"
+	"slices"
+)
+
+// Scenarios are all scenarios. Those of attacks are in attacks.go.
+var Scenarios = []Scenario{
+	{"provider-outage", "A provider refuses 30 % of 20,000 reached addresses for six hours. The next day half of them are written to again.", providerOutage},
+	{"resolver", "Our own resolver answers NXDOMAIN to everything for an hour.", resolver},
+	{"resolver-partly", "Our own resolver answers NXDOMAIN to a quarter of the queries for six hours.", resolverPartly},
+	{"dirty-list", "A bought list of 5,000 addresses, 40 % of them unknown, at a provider with other mail.", dirtyList},
+	{"company-closes", "A company with 40 reached addresses closes, and is written to twice more.", companyCloses},
+	{"churn", "A newsletter to 20,000 addresses at a provider, of which 3 % died since the last one.", churn},
+	{"steady-churn", "Mail all day to 5,000 addresses at a provider; every day 15 die.", steadyChurn},
+	{"uncleaned-list", "A list that nobody cleans: 15 % of it are dead, and every newsletter finds 2 % more.", uncleanedList},
+	{"small-domains", "A newsletter to 3,000 domains at one provider, one address each. 2 % are dead.", smallDomains},
+	{"directory-down", "The directory server of a company with 50 addresses is down for two hours.", directoryDown},
+	{"small-company", "The directory server of a company with eight addresses is down for an hour.", smallCompany},
+	{"hoster", "A hoster of 300 domains, one to three addresses each, refuses everything for an hour.", hoster},
+	{"hoster-singles", "A hoster of 200 domains, one address each, refuses everything for an hour, among much other mail.", hosterSingles},
+	{"slow", "A company with 60 addresses refuses all for 20 hours, three mails an hour.", slow},
+	{"sentences", "A provider refuses 40 % for three hours, in three different sentences.", sentences},
+	{"mixed", "An outage of a provider, with ordinary deaths and a bought list at the same time.", mixed},
+	{"relapse", "A provider has an outage on two days, a week apart, with mail accepted between.", relapse},
+	{"steady-outage", "Mail all day to a provider, which refuses 40 % for one hour.", steadyOutage},
+	{"domain-lapses", "Two domains of a list of 300 cease to exist.", domainLapses},
+	{"strangers-domains", "A stranger has three domains at a provider and refuses thousands of mails there, while others die at the provider.", strangersDomains},
+	{"strangers-every-day", "The same every day, to keep one dead address suspect.", strangersEveryDay},
+	{"stranger-guesses", "A stranger makes us write to thousands of addresses that do not exist, while others die.", strangerGuesses},
+}
+
+func providerOutage(l *Log) {
+	list := addresses("user", 20000, "gmail.com")
+	dead, living := l.sample(list, 100)
+	l.mail(0, 8, 20, googleRelay, list, nil, "")
+	isDead := set(dead)
+	for _, a := range list {
+		switch at := l.between(7, 12, 18); {
+		case isDead[a], l.rng.Float64() < 0.3:
+			l.refused(at, a, googleRelay, noSuchUser)
+		default:
+			l.sent(at, a, googleRelay)
+		}
+	}
+	again, _ := l.sample(living, 10000)
+	l.mail(8, 8, 20, googleRelay, slices.Concat(again, dead), set(dead), noSuchUser)
+	l.truth(NotBad, living)
+	l.truth(Bad, dead)
+}
+
+// domains returns addresses in many domains, from one to three in each.
+func (l *Log) domains(name string, n, most int) (list []string) {
+	for i := range n {
+		list = append(list, addresses("user", 1+l.rng.IntN(most), fmt.Sprintf("%s%d.example", name, i))...)
+	}
+	return list
+}
+
+func (l *Log) resolverFails(from, to, share float64) {
+	list := l.domains("customer", 300, 3)
+	strangers := l.domains("typo", 20, 1) // never reached, and not found in that hour
+	for day := range 2 {
+		for _, a := range list {
+			l.sent(l.between(day, 8, 18), a, "mx."+a[len(a)-10:])
+		}
+	}
+	for _, a := range list {
+		if at := l.between(2, from-1, to+1); at.Before(hour(2, from)) || at.After(hour(2, to)) || l.rng.Float64() > share {
+			l.sent(at, a, "mx.mail.example")
+		} else {
+			l.notFound(at, a)
+		}
+	}
+	for _, a := range strangers {
+		l.notFound(l.between(2, from+0.3, to-0.3), a)
+	}
+	l.truth(NotBad, list, strangers)
+}
+
+func resolver(l *Log)       { l.resolverFails(10, 11, 1) }
+func resolverPartly(l *Log) { l.resolverFails(10, 16, 0.25) }
+
+func dirtyList(l *Log) {
+	known := addresses("known", 4000, "gmx.example")
+	list := addresses("bought", 5000, "gmx.example")
+	dead, living := l.sample(list, 2000)
+	l.mail(0, 8, 20, "mx.gmx.example", known, nil, "")
+	l.mail(1, 8, 20, "mx.gmx.example", known, nil, "")
+	l.mail(1, 10, 11, "mx.gmx.example", list, set(dead), unknownUser)
+	l.truth(Bad, dead)
+	l.truth(NotBad, living, known)
+}
+
+func companyCloses(l *Log) {
+	list := addresses("staff", 40, "closed.example")
+	other := addresses("user", 500, "open.example")
+	for day := range 3 {
+		l.mail(day, 8, 18, "mx.closed.example", list, nil, "")
+		l.mail(day, 8, 18, "mx.open.example", other, nil, "")
+	}
+	for _, day := range []int{3, 5} {
+		l.mail(day, 8, 18, "mx.closed.example", list, set(list), unknownUser)
+		l.mail(day, 8, 18, "mx.open.example", other, nil, "")
+	}
+	l.truth(Bad, list)
+}
+
+func churn(l *Log) {
+	list := addresses("user", 20000, "gmail.com")
+	dead, living := l.sample(list, 600)
+	l.mail(0, 9, 11, googleRelay, list, nil, "")
+	l.mail(28, 9, 11, googleRelay, list, set(dead), noSuchUser)
+	l.truth(Bad, dead)
+	l.truth(NotBad, living)
+}
+
+func steadyChurn(l *Log) {
+	list := addresses("user", 5000, "mail.example")
+	l.mail(0, 0, 24, "mx.mail.example", list, nil, "")
+	for day := 1; day < 8; day++ {
+		dead, living := l.sample(list, 15)
+		l.mail(day, 0, 24, "mx.mail.example", list, set(dead), unknownUser)
+		l.truth(Bad, dead)
+		list = living // the list is cleaned every day
+	}
+}
+
+func uncleanedList(l *Log) {
+	list := addresses("user", 5000, "mail.example")
+	l.mail(0, 9, 12, "mx.mail.example", list, nil, "")
+	dead, living := l.sample(list, 750)
+	for week := range 6 {
+		l.mail(7+7*week, 9, 12, "mx.mail.example", list, set(dead), unknownUser)
+		l.truth(Bad, dead)
+		if week == 0 {
+			// That 15 % die at once is like an outage, and the second refusal decides.
+			continue
+		}
+		var more []string
+		more, living = l.sample(living, 80)
+		dead = append(dead, more...)
+	}
+	l.Truth = make(map[string]Truth)
+	l.truth(Bad, dead[:len(dead)-80]) // the last have not been written to
+}
+
+func smallDomains(l *Log) {
+	var list []string
+	for i := range 3000 {
+		list = append(list, fmt.Sprintf("info@shop%d.example", i))
+	}
+	dead, living := l.sample(list, 60)
+	l.mail(0, 9, 11, workspaceRelay, list, nil, "")
+	l.mail(28, 9, 11, workspaceRelay, list, set(dead), noSuchUser)
+	l.truth(Bad, dead)
+	l.truth(NotBad, living)
+}
+
+func directoryDown(l *Log) {
+	list := addresses("staff", 50, "company.example")
+	other := addresses("user", 3000, "mail.example")
+	for day := range 4 {
+		l.mail(day, 8, 18, "mx.company.example", list, nil, "")
+		l.mail(day, 8, 18, "mx.mail.example", other, nil, "")
+	}
+	l.mail(4, 8, 18, "mx.mail.example", other, nil, "")
+	l.mail(4, 10, 12, "mx.company.example", list, set(list), unknownUser)
+	l.truth(Suspect, list[:25])
+	l.truth(NotBad, list[25:])
+	l.mail(5, 8, 18, "mx.company.example", list[25:], nil, "")
+}
+
+func smallCompany(l *Log) {
+	list := addresses("staff", 8, "small.example")
+	for day := range 4 {
+		l.mail(day, 8, 18, "mx.small.example", list, nil, "")
+	}
+	l.mail(4, 10, 11, "mx.small.example", list, set(list), unknownUser)
+	l.truth(Suspect, list)
+}
+
+func hoster(l *Log) {
+	list := l.domains("site", 300, 3)
+	other := addresses("user", 3000, "mail.example")
+	for day := range 2 {
+		l.mail(day, 8, 18, fmt.Sprintf("mx%d.hoster.example", day), list, nil, "")
+		l.mail(day, 8, 18, "mx.mail.example", other, nil, "")
+	}
+	for _, a := range list {
+		if at := l.between(2, 8, 18); !at.Before(hour(2, 10)) && at.Before(hour(2, 11)) {
+			l.refused(at, a, fmt.Sprintf("mx%d.hoster.example", l.rng.IntN(3)), unknownUser)
+		} else {
+			l.sent(at, a, "mx1.hoster.example")
+		}
+	}
+	l.mail(2, 8, 18, "mx.mail.example", other, nil, "")
+	l.truth(NotBad, list)
+}
+
+func hosterSingles(l *Log) {
+	list := l.domains("site", 200, 1)
+	other := l.domains("other", 3000, 3)
+	for day := range 2 {
+		l.mail(day, 8, 18, "mx1.hoster.example", list, nil, "")
+		l.mail(day, 8, 18, "mx.mail.example", other, nil, "")
+	}
+	l.mail(2, 10, 11, "mx1.hoster.example", list, set(list), unknownUser)
+	dead, _ := l.sample(other, 10)
+	l.mail(2, 9, 13, "mx.mail.example", other, set(dead), unknownUser)
+	l.truth(NotBad, list)
+	l.truth(Bad, dead)
+}
+
+func slow(l *Log) {
+	list := addresses("staff", 60, "slow.example")
+	for day := range 2 {
+		l.mail(day, 8, 18, "mx.slow.example", list, nil, "")
+	}
+	for i, a := range list {
+		l.refused(hour(3, 1+float64(i)/3), a, "mx.slow.example", unknownUser)
+	}
+	l.truth(Suspect, list)
+}
+
+func sentences(l *Log) {
+	list := addresses("user", 3000, "mail.example")
+	replies := []string{unknownUser, disabledReply, "550 No such user here"}
+	for day := range 2 {
+		l.mail(day, 8, 18, "mx.mail.example", list, nil, "")
+	}
+	for _, a := range list {
+		if at := l.between(2, 9, 12); l.rng.Float64() < 0.4 {
+			l.refused(at, a, "mx.mail.example", replies[l.rng.IntN(len(replies))])
+		} else {
+			l.sent(at, a, "mx.mail.example")
+		}
+	}
+	l.truth(NotBad, list)
+}
+
+func mixed(l *Log) {
+	list := addresses("user", 6000, "mail.example")
+	dead, living := l.sample(list, 60)
+	bought := addresses("bought", 1000, "mail.example")
+	unknown, _ := l.sample(bought, 400)
+	l.mail(0, 8, 20, "mx.mail.example", list, nil, "")
+	before, rest := dead[:30], dead[30:]
+	// In the morning the dead are refused as usual, from 14:00 to 16:00 a third of the living as well.
+	morning, noon := living[:3000], living[3000:]
+	l.mail(1, 8, 12, "mx.mail.example", slices.Concat(morning, before), set(before), unknownUser)
+	refused, accepted := l.sample(noon, 1000)
+	l.mail(1, 14, 16, "mx.mail.example", slices.Concat(accepted, refused, rest), set(refused, rest), unknownUser)
+	l.mail(1, 13, 17, "mx.mail.example", bought, set(unknown), unknownUser)
+	l.truth(NotBad, living)
+	l.truth(Bad, before, unknown)
+	l.truth(Suspect, rest, refused)
+}
+
+func relapse(l *Log) {
+	list := addresses("user", 2000, "mail.example")
+	dead, living := l.sample(list, 20)
+	l.mail(0, 8, 20, "mx.mail.example", list, nil, "")
+	for _, day := range []int{2, 9} {
+		refused, accepted := l.sample(living, 600)
+		l.mail(day, 10, 12, "mx.mail.example", slices.Concat(accepted, refused, dead), set(refused, dead), unknownUser)
+	}
+	l.truth(NotBad, living)
+}
+
+func steadyOutage(l *Log) {
+	list := addresses("user", 4800, "mail.example")
+	dead, living := l.sample(list, 20)
+	l.mail(0, 0, 24, "mx.mail.example", list, nil, "")
+	for _, a := range living {
+		if at := l.between(1, 0, 24); !at.Before(hour(1, 13.4)) && at.Before(hour(1, 14.4)) && l.rng.Float64() < 0.4 {
+			l.refused(at, a, "mx.mail.example", unknownUser)
+		} else {
+			l.sent(at, a, "mx.mail.example")
+		}
+	}
+	for _, a := range dead {
+		l.refused(l.between(1, 0, 12), a, "mx.mail.example", unknownUser)
+	}
+	l.truth(NotBad, living)
+	l.truth(Bad, dead)
+}
+
+func domainLapses(l *Log) {
+	list := l.domains("customer", 300, 3)
+	for _, a := range list {
+		l.sent(l.between(0, 8, 18), a, "mx.mail.example")
+	}
+	for i, a := range list {
+		if i < 2 {
+			l.notFound(l.between(3, 9, 10), a)
+			l.truth(Bad, []string{a})
+		} else {
+			l.sent(l.between(3, 9, 12), a, "mx.mail.example")
+		}
+	}
+}

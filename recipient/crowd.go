@@ -1,0 +1,191 @@
+package recipient
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/bouncetail/bouncetail/bounce"
+)
+
+// A crowd is many addresses that accepted mail and are refused together, as if
+// all of them had been deleted in the same hour. That is an outage far more often
+// than it is true: on 14 December 2020 Google answered "550-5.1.1 The email
+// account that you tried to reach does not exist" to living addresses for hours.
+// A refusal in a crowd makes an address suspect and not bad.
+//
+// Crowds are a function of the stored failures, the last delivery of each address
+// and the deliveries counted by domain and time. They do not depend on the order
+// in which logs are read. Search finds them; Suspicion says what they make of an
+// address.
+
+// Refusal is a failure that by itself makes an address bad.
+type Refusal struct {
+	At       int64 // Unix milliseconds
+	Key      int64 // of the address, see bounce.Address.Key
+	Domain   string
+	Provider string // slug; empty if not known
+	Relay    string // RelayUnit of the host that answered
+	Host     string // another name than Domain that could not be found; only if Lookup
+	Lookup   bool   // the reason is no-such-domain: the domain was not found in the DNS
+	// Evidence is set if the address accepted mail before or after, and was not
+	// given up long ago. For a Lookup, the same holds for the domain.
+	// See Fresh.
+	Evidence bool
+}
+
+// UnitKind says what the refusals of a crowd have in common.
+type UnitKind string
+
+// The kinds of units, as they are stored.
+const (
+	UnitDomain   UnitKind = "domain"   // the domain of the recipients
+	UnitProvider UnitKind = "provider" // the provider, with several domains
+	UnitRelay    UnitKind = "relay"    // the servers that answer, with several domains
+	UnitHost     UnitKind = "host"     // the host that was not found, for several domains
+	UnitDNS      UnitKind = "dns"      // several domains not found at the same time
+)
+
+// Unit is what the refusals of a crowd have in common.
+type Unit struct {
+	Kind UnitKind
+	Name string // empty for UnitDNS
+}
+
+// Units returns the units in which a refusal may be part of a crowd.
+func (r *Refusal) Units() []Unit {
+	if r.Lookup {
+		units := []Unit{{Kind: UnitDNS}}
+		if r.Host != "" {
+			units = append(units, Unit{UnitHost, r.Host})
+		}
+		return units
+	}
+	units := []Unit{{UnitDomain, r.Domain}}
+	switch {
+	case r.Provider != "":
+		units = append(units, Unit{UnitProvider, r.Provider})
+	case r.Relay != "":
+		units = append(units, Unit{UnitRelay, r.Relay})
+	}
+	return units
+}
+
+// RelayUnit returns the name that the servers of one operator share: a host
+// without its first label, such as hoster.example for mx1.hoster.example. A name
+// of two labels, or an IP address, stands for itself.
+func RelayUnit(host string) string {
+	_, rest, ok := strings.Cut(host, ".")
+	if !ok || !strings.Contains(rest, ".") || strings.Trim(host, "0123456789.") == "" || strings.Contains(host, ":") {
+		return host
+	}
+	return rest
+}
+
+// Crowd is a crowd as it is stored. Times are stored stamps.
+type Crowd struct {
+	ID   int64
+	Unit Unit
+	// Start is the first refusal and Last the last one. A refusal until End is
+	// part of the crowd: an hour after Last, and at most 24 hours after Start.
+	Start, Last, End string
+	Addresses        int // that accepted mail and were refused; for UnitDNS and UnitHost: domains
+	Refused          int // refusals of these, each address counted once in ten minutes
+	Attempts         int // Refused, and the deliveries to the same unit in that time; 0 if not known
+	// Domains are the domains of UnitProvider and UnitRelay that the crowd
+	// includes: those with enough refusals of their own.
+	Domains []string
+	// Frozen is set if records of its time were deleted: the crowd stays as it is.
+	Frozen bool
+}
+
+// Includes reports whether a failure that suppresses is part of the crowd. The
+// address must have accepted mail, unless a name was not found in the DNS.
+func (c *Crowd) Includes(domain string, f *Failure, reached bool) bool {
+	if f.At < c.Start || f.At > c.End {
+		return false
+	}
+	lookup := f.Reason == bounce.NoSuchDomain
+	switch c.Unit.Kind {
+	case UnitDNS:
+		return lookup
+	case UnitHost:
+		return lookup && f.Host == c.Unit.Name
+	case UnitDomain:
+		return !lookup && reached && domain == c.Unit.Name
+	case UnitProvider:
+		return !lookup && reached && f.Provider == c.Unit.Name && c.includesDomain(domain)
+	case UnitRelay:
+		return !lookup && reached && f.Relay == c.Unit.Name && c.includesDomain(domain)
+	}
+	return false
+}
+
+func (c *Crowd) includesDomain(domain string) bool {
+	_, found := slices.BinarySearch(c.Domains, domain)
+	return found
+}
+
+const (
+	// graceTime is for how long after its last refusal a crowd goes on.
+	graceTime = time.Hour
+	// maxCrowd is the longest time of a crowd.
+	maxCrowd = 24 * time.Hour
+	// freshFor is for how long an address that was given up is evidence of an
+	// outage. One that has been refused for longer is dead, and fails again each
+	// time it is written to.
+	freshFor = 72 * time.Hour
+	// maxSuspicion is how long an address can stay suspect because each of its
+	// refusals is in a crowd. No outage lasts that long, and a crowd can be made
+	// on purpose.
+	maxSuspicion = 14 * 24 * time.Hour
+)
+
+// Fresh reports whether a refusal may be evidence of an outage. The address, or
+// the domain of a Lookup, accepted mail at lastAccepted, and was refused for the
+// first time since then at firstRefusal. All times are Unix milliseconds; 0 means
+// never.
+func Fresh(at, lastAccepted, firstRefusal int64) bool {
+	switch {
+	case lastAccepted == 0:
+		return false
+	case at <= lastAccepted: // it recovered
+		return true
+	}
+	return firstRefusal == 0 || at-firstRefusal < freshFor.Milliseconds()
+}
+
+// Suspicion is what refusals in crowds have made of an address since its last
+// delivery. The zero value is none. Times are stored stamps.
+type Suspicion struct {
+	Since string `json:"since"` // the first such refusal
+	Until string `json:"until"` // the end of the last crowd
+}
+
+// Refuse adds the next refusal, in the order of time. The crowd is nil if the
+// refusal is in none. It returns true if the address is bad now: the refusal is in
+// no crowd, or the address was refused before in a crowd that is over and the
+// domain has accepted nothing since, and does not in this crowd either. accepted
+// reports whether the domain accepted mail after a stamp and until another.
+func (s *Suspicion) Refuse(at string, c *Crowd, accepted func(after, until string) bool) (bad bool) {
+	switch {
+	case s.Since == "" && c == nil:
+		return true
+	case s.Since == "":
+		*s = Suspicion{Since: at, Until: c.End}
+		return false
+	case at <= s.Until:
+		return false // the same outage
+	case c == nil:
+		return true
+	}
+	if elapsed(s.Since, at) >= maxSuspicion || !accepted(s.Since, c.End) {
+		return true
+	}
+	s.Until = max(s.Until, c.End)
+	return false
+}
+
+func elapsed(from, to string) time.Duration {
+	return bounce.ParseStamp(to).Sub(bounce.ParseStamp(from))
+}

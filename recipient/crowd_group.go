@@ -1,0 +1,337 @@
+package recipient
+
+import (
+	"math"
+	"slices"
+)
+
+// group is the refusals of one unit by slot.
+type group struct {
+	*Search
+	unit     Unit
+	refusals []Refusal // sorted by time
+	slots    []active  // sorted
+	domains  []string  // of the addresses, by number
+}
+
+// active is a slot with refusals.
+type active struct {
+	slot       Slot
+	first, end int       // the refusals from first up to, and without, end
+	refused    []refused // each address, or domain, once
+}
+
+// refused is an address or a domain that was refused in a slot, by number.
+type refused struct{ who, domain int32 }
+
+// window is a number of slots that pass the limits: from one active slot to
+// another, both included.
+type window struct{ from, to int }
+
+func (s *Search) group(unit Unit, refusals []Refusal) *group {
+	g := &group{Search: s, unit: unit, refusals: refusals}
+	byDomain := unit.Kind == UnitDNS || unit.Kind == UnitHost
+	addresses, domains := make(map[int64]int32), make(map[string]int32)
+	var lastSlot []int // of each address or domain
+	for i := range refusals {
+		r := &refusals[i]
+		domain, known := domains[r.Domain]
+		if !known {
+			domain = int32(len(g.domains))
+			domains[r.Domain] = domain
+			g.domains = append(g.domains, r.Domain)
+		}
+		who := domain
+		if !byDomain {
+			if who, known = addresses[r.Key]; !known {
+				who = int32(len(addresses))
+				addresses[r.Key] = who
+			}
+		}
+		if int(who) == len(lastSlot) {
+			lastSlot = append(lastSlot, -1)
+		}
+		if slot := SlotOf(r.At); len(g.slots) == 0 || g.slots[len(g.slots)-1].slot != slot {
+			g.slots = append(g.slots, active{slot: slot, first: i})
+		}
+		a := &g.slots[len(g.slots)-1]
+		a.end = i + 1
+		if lastSlot[who] != len(g.slots)-1 {
+			lastSlot[who] = len(g.slots) - 1
+			a.refused = append(a.refused, refused{who, domain})
+		}
+	}
+	return g
+}
+
+// several reports whether the unit has several domains, of whose deliveries only
+// those are known that go to a domain with a refusal.
+func (g *group) several() bool { return g.unit.Kind == UnitProvider || g.unit.Kind == UnitRelay }
+
+// sent returns the deliveries from one slot to another that refusals are compared
+// with: of UnitDNS, the domains with a delivery.
+func (g *group) sent(from, to Slot) int {
+	switch g.unit.Kind {
+	case UnitDomain:
+		return g.Traffic.Domain(g.unit.Name).Between(from, to)
+	case UnitDNS:
+		_, domains := g.Traffic.All()
+		return domains.Between(from, to)
+	}
+	return 0
+}
+
+func share(refused, sent int) float64 {
+	if refused == 0 {
+		return 0
+	}
+	return float64(refused) / float64(refused+sent)
+}
+
+// possible returns false if no evidence can make a crowd of the refusals. It
+// assumes that all of them are evidence.
+func (g *group) possible() bool {
+	if !g.several() {
+		return len(g.windows(hourSlots, hourSlots)) > 0 || g.unit.Kind == UnitDomain && len(g.windows(slowSlots, slowGap)) > 0
+	}
+	if len(g.domains) < g.Limits.Domains {
+		return false
+	}
+	all, _ := g.Traffic.All()
+	byDomain := make(map[int32][]Slot)
+	for i, first := range g.slots {
+		n := 0
+		for _, a := range g.slots[i:] {
+			if a.slot-first.slot >= hourSlots {
+				break
+			}
+			if n += len(a.refused); n >= manyAddresses && share(n, all.Between(first.slot, a.slot)) >= littleShare {
+				return true
+			}
+		}
+		for _, r := range first.refused {
+			byDomain[r.domain] = append(byDomain[r.domain], first.slot)
+		}
+	}
+	for domain, slots := range byDomain {
+		sends := g.Traffic.Domain(g.domains[domain])
+		for i := range slots {
+			for j := i + 1; j < len(slots) && slots[j]-slots[i] < slowSlots; j++ {
+				if share(j-i, sends.Between(slots[i], slots[j])) >= float64(g.Limits.Share)/100 {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// windows returns the windows of at most so many slots that pass the limits, in
+// the order of their start. No pause in them is longer than gap.
+func (g *group) windows(length, gap Slot) []window {
+	var found []window
+	for i := range g.slots {
+		if !g.dense(i) {
+			continue
+		}
+		w := g.count()
+		longest := -1
+		for j := i; j < len(g.slots) && g.slots[j].slot-g.slots[i].slot < length; j++ {
+			if j > i && g.slots[j].slot-g.slots[j-1].slot > gap {
+				break
+			}
+			w.add(&g.slots[j])
+			if w.n >= g.fewest(g.unit) && g.dense(j) && w.passes(g.slots[i].slot, g.slots[j].slot) {
+				longest = j
+			}
+		}
+		if longest >= 0 {
+			found = append(found, window{i, longest})
+		}
+	}
+	return found
+}
+
+// dense reports whether the share of a slot alone is that of a crowd, so that
+// quiet slots before and after an outage are no part of it.
+func (g *group) dense(i int) bool {
+	if g.several() || g.unit.Kind == UnitHost {
+		return true
+	}
+	a := &g.slots[i]
+	return share(len(a.refused), g.sent(a.slot, a.slot)) >= float64(g.Limits.Share)/100
+}
+
+// counts is what is counted in a window.
+type counts struct {
+	*group
+	n       int // addresses, or domains
+	refused int // each once in a slot
+	seen    map[int32]bool
+	of      map[int32]int // addresses by domain, if there are several
+}
+
+func (g *group) count() *counts {
+	return &counts{group: g, seen: make(map[int32]bool), of: make(map[int32]int)}
+}
+
+func (w *counts) add(a *active) {
+	w.refused += len(a.refused)
+	for _, r := range a.refused {
+		if !w.seen[r.who] {
+			w.seen[r.who] = true
+			w.n++
+			w.of[r.domain]++
+		}
+	}
+}
+
+// passes reports whether the window passes the limits.
+func (w *counts) passes(from, to Slot) bool {
+	switch {
+	case w.unit.Kind == UnitHost:
+		return true
+	case !w.several():
+		return share(w.refused, w.sent(from, to)) >= w.share(w.unit, w.n)
+	}
+	return w.severalPass(from, to)
+}
+
+const (
+	// A crowd of so many addresses in so many domains needs littleShare of all
+	// deliveries only, if that is manyTimes the share of all other refusals.
+	manyAddresses = 50
+	manyDomains   = 10
+	littleShare   = 0.05
+	manyTimes     = 10
+)
+
+// severalPass judges a unit with several domains. The deliveries to domains without
+// a refusal are not known, so the share is estimated in two ways. Each is too low
+// rather than too high.
+//
+//   - Of the addresses in the domains with a refusal, leaving that refusal out, how
+//     many were refused as well?
+//   - Of all deliveries, to whatever domain, how many were refused by this unit?
+//
+// The domain with most refusals is left out: it is a unit of its own, and one
+// domain alone must not make others suspect.
+func (w *counts) severalPass(from, to Slot) bool {
+	if len(w.of) < w.Limits.Domains {
+		return false
+	}
+	top := int32(-1)
+	for domain, n := range w.of {
+		if top < 0 || n > w.of[top] || n == w.of[top] && domain < top {
+			top = domain
+		}
+	}
+	n := w.n - w.of[top]
+	if n < w.Limits.Addresses {
+		return false
+	}
+	all, _ := w.Traffic.All()
+	sent := all.Between(from, to)
+	lowest := share(n, sent)
+	if lowest >= w.share(w.unit, n) {
+		return true
+	}
+	refused, others := 0, 0
+	for domain, k := range w.of {
+		if domain != top && k > 1 {
+			refused += k * (k - 1)
+		}
+	}
+	if refused > 0 {
+		for domain, k := range w.of {
+			if domain != top {
+				others += k * (k - 1 + w.Traffic.Domain(w.domains[domain]).Between(from, to))
+			}
+		}
+		if float64(refused) >= w.share(w.unit, n)*float64(others) {
+			return true
+		}
+	}
+	return n >= manyAddresses && len(w.of) > manyDomains && lowest >= littleShare &&
+		lowest >= manyTimes*share(w.All(from, to)-w.refused, sent)
+}
+
+// crowds makes crowds of windows.
+func (g *group) crowds(windows []window) []Crowd {
+	var crowds []Crowd
+	for len(windows) > 0 {
+		run := windows[0]
+		n := 1
+		for n < len(windows) && (windows[n].from <= run.to || g.pause(run.to, windows[n].from) <= graceTime.Milliseconds()) {
+			run.to = max(run.to, windows[n].to)
+			n++
+		}
+		windows = windows[n:]
+		first := g.slots[run.from].first
+		// The outage may have begun in a slot with too many deliveries to show it.
+		for first > 0 && g.refusals[g.slots[run.from].first].At-g.refusals[first-1].At <= graceTime.Milliseconds() {
+			first--
+		}
+		crowds = g.cut(crowds, first, g.slots[run.from].first, g.slots[run.to].end)
+	}
+	return crowds
+}
+
+// pause is the time between the last refusal of a slot and the first of another.
+func (g *group) pause(from, to int) int64 {
+	return g.refusals[g.slots[to].first].At - g.refusals[g.slots[from].end-1].At
+}
+
+// cut appends the crowd of the refusals from first up to end, in pieces of at most
+// 24 hours. It is measured from the refusal dense on, where the windows begin.
+func (g *group) cut(crowds []Crowd, first, dense, end int) []Crowd {
+	after := int64(math.MinInt64)
+	for first < end {
+		// From the start of the slot: dead addresses, which are no evidence, may
+		// have been refused before the first that is.
+		start := max(int64(SlotOf(g.refusals[first].At))*slotLength, after)
+		n := first
+		for n < end && g.refusals[n].At <= start+maxCrowd.Milliseconds() {
+			n++
+		}
+		last := g.refusals[n-1].At
+		c := Crowd{
+			// Whole slots: dead addresses, which are no evidence, are refused before
+			Unit: g.unit, Start: stampOf(start), Last: stampOf(last),
+			End: stampOf(min(last+graceTime.Milliseconds(), start+maxCrowd.Milliseconds())),
+		}
+		g.measure(&c, g.refusals[min(max(first, dense), n-1):n])
+		crowds = append(crowds, c)
+		first, after = n, start+maxCrowd.Milliseconds()+1
+	}
+	return crowds
+}
+
+// measure fills in the numbers of a crowd.
+func (g *group) measure(c *Crowd, refusals []Refusal) {
+	part := g.Search.group(g.unit, refusals)
+	w := part.count()
+	for i := range part.slots {
+		w.add(&part.slots[i])
+	}
+	c.Addresses, c.Refused = w.n, w.refused
+	from, to := part.slots[0].slot, part.slots[len(part.slots)-1].slot
+	switch {
+	case g.unit.Kind == UnitHost:
+		return
+	case !g.several():
+		c.Attempts = w.refused + g.sent(from, to)
+		return
+	}
+	c.Attempts = w.refused
+	for domain, n := range w.of {
+		name := part.domains[domain]
+		sent := g.Traffic.Domain(name).Between(from, to)
+		c.Attempts += sent
+		// A big domain that accepts nearly everything has no outage.
+		if share(n, sent) >= float64(g.Limits.Share)/100 {
+			c.Domains = append(c.Domains, name)
+		}
+	}
+	slices.Sort(c.Domains)
+}

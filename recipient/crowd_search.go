@@ -1,0 +1,169 @@
+package recipient
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/bouncetail/bouncetail/bounce"
+)
+
+// Slot is a stretch of ten minutes, counted from 1970. Deliveries are counted by
+// domain and slot.
+type Slot int64
+
+const (
+	slotLength = 10 * 60 * 1000 // milliseconds
+	hourSlots  = 6
+	slowGap    = 6 * hourSlots  // the longest pause within a slow crowd
+	slowSlots  = 24 * hourSlots // the longest slow crowd
+)
+
+// SlotOf returns the slot of a time in Unix milliseconds.
+func SlotOf(ms int64) Slot {
+	if ms < 0 {
+		return Slot((ms+1)/slotLength - 1)
+	}
+	return Slot(ms / slotLength)
+}
+
+// Sends are deliveries counted by slot.
+type Sends struct {
+	slots []Slot
+	sums  []int // up to and including the slot
+}
+
+// Add counts n deliveries in a slot. Slots are added in ascending order.
+func (s *Sends) Add(slot Slot, n int) {
+	if last := len(s.sums) - 1; last >= 0 {
+		n += s.sums[last]
+	}
+	s.slots, s.sums = append(s.slots, slot), append(s.sums, n)
+}
+
+// Between returns the number of deliveries from one slot to another, both included.
+func (s *Sends) Between(from, to Slot) int {
+	if s == nil {
+		return 0
+	}
+	return s.upTo(to) - s.upTo(from-1)
+}
+
+func (s *Sends) upTo(slot Slot) int {
+	i, found := slices.BinarySearch(s.slots, slot)
+	if found {
+		return s.sums[i]
+	}
+	if i == 0 {
+		return 0
+	}
+	return s.sums[i-1]
+}
+
+// Traffic gives the deliveries that refusals are compared with.
+type Traffic interface {
+	// Domain returns the deliveries to a domain.
+	Domain(domain string) *Sends
+	// All returns all deliveries, and the number of domains with a delivery.
+	All() (sent, domains *Sends)
+}
+
+// Search finds crowds.
+type Search struct {
+	Limits  bounce.CrowdLimits
+	Traffic Traffic
+	// MarkEvidence sets Refusal.Evidence. It costs look-ups, so it is called only
+	// if there may be a crowd.
+	MarkEvidence func([]Refusal)
+	// Before returns the refusals of a domain in the four weeks before a time, with
+	// their evidence, and the stored crowds of the domain that began then.
+	Before func(domain string, from, to int64) ([]Refusal, []Crowd)
+	// All returns the number of refusals of all units from one slot to another.
+	All func(from, to Slot) int
+}
+
+// Crowds returns the crowds of a unit. The refusals are all of the unit, sorted by
+// time, from a stretch of time that no crowd crosses.
+func (s *Search) Crowds(unit Unit, refusals []Refusal) []Crowd {
+	if s.Limits.Addresses == 0 || len(refusals) < s.fewest(unit) {
+		return nil
+	}
+	if !s.group(unit, refusals).possible() {
+		return nil
+	}
+	refusals = slices.Clone(refusals)
+	if unit.Kind == UnitHost {
+		for i := range refusals {
+			refusals[i].Evidence = true
+		}
+	} else {
+		s.MarkEvidence(refusals)
+	}
+	refusals = slices.DeleteFunc(refusals, func(r Refusal) bool { return !r.Evidence })
+	g := s.group(unit, refusals)
+	crowds := g.crowds(g.windows(hourSlots, hourSlots))
+	if unit.Kind == UnitDomain || g.several() {
+		// What is left may be a slow crowd: a few refusals an hour over many hours.
+		rest := slices.DeleteFunc(refusals, func(r Refusal) bool {
+			at := stampOf(r.At)
+			return slices.ContainsFunc(crowds, func(c Crowd) bool { return c.Start <= at && at <= c.End })
+		})
+		g := s.group(unit, rest)
+		crowds = append(crowds, g.crowds(g.windows(slowSlots, slowGap))...)
+	}
+	slices.SortFunc(crowds, func(a, b Crowd) int { return cmp.Compare(a.Start, b.Start) })
+	if unit.Kind == UnitDomain && s.Limits.Usual > 0 {
+		crowds = s.unusual(unit.Name, crowds)
+	}
+	return crowds
+}
+
+const (
+	// usualTime is how far back the usual share of refusals is measured.
+	usualTime = 28 * 24 * time.Hour
+	// usualAttempts is the least number of attempts that give a usual share.
+	usualAttempts = 100
+)
+
+// unusual returns the crowds whose share of refusals is unusual for the domain.
+func (s *Search) unusual(domain string, crowds []Crowd) []Crowd {
+	var kept []Crowd
+	for _, c := range crowds {
+		start := bounce.ParseStamp(c.Start).UnixMilli()
+		from := start - usualTime.Milliseconds()
+		refusals, earlier := s.Before(domain, from, start)
+		earlier = append(slices.Clone(earlier), kept...)
+		// Earlier outages are not usual.
+		refusals = slices.DeleteFunc(refusals, func(r Refusal) bool {
+			at := stampOf(r.At)
+			return !r.Evidence || r.At >= start || slices.ContainsFunc(earlier, func(c Crowd) bool { return c.Start <= at && at <= c.End })
+		})
+		g := s.group(Unit{UnitDomain, domain}, refusals)
+		refused := 0
+		for i := range g.slots {
+			refused += len(g.slots[i].refused)
+		}
+		sent := g.sent(SlotOf(from), SlotOf(start)-1)
+		if refused+sent < usualAttempts || float64(c.Refused)/float64(c.Attempts) >= float64(s.Limits.Usual)*share(refused, sent) {
+			kept = append(kept, c)
+		}
+	}
+	return kept
+}
+
+// fewest is the least number of addresses or domains that are a crowd.
+func (s *Search) fewest(unit Unit) int {
+	if unit.Kind == UnitDNS || unit.Kind == UnitHost {
+		return s.Limits.Domains
+	}
+	return s.Limits.Addresses
+}
+
+// share is the least share of attempts that n refused addresses or domains must
+// make up. Few must make up nearly all.
+func (s *Search) share(unit Unit, n int) float64 {
+	const nearlyAll = 0.8
+	return max(float64(s.Limits.Share)/100, nearlyAll*float64(s.fewest(unit))/float64(n))
+}
+
+func stampOf(ms int64) string { return bounce.Stamp(time.UnixMilli(ms)) }

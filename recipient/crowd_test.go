@@ -1,0 +1,274 @@
+package recipient
+
+import (
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/bouncetail/bouncetail/bounce"
+)
+
+// outage is a crowd of the domain from the start for an hour, which ends an hour
+// later.
+func outage(hours int) Crowd {
+	return Crowd{Unit: Unit{UnitDomain, domain}, Start: at(hours), Last: at(hours + 1), End: at(hours + 2)}
+}
+
+// stateOf returns the state of an address that was reached before its failures.
+func stateOf(in *Inputs, failures ...Failure) bounce.State {
+	h := in.Replay(domain, failures, at(-10))
+	row := h.Row(nil, at(10_000))
+	return row.State
+}
+
+func TestASuspectBecomesBadByAFurtherRefusal(t *testing.T) {
+	crowds := []Crowd{outage(0), outage(24), outage(400)}
+	nothing := func(string, string, string) bool { return false }
+	something := func(string, string, string) bool { return true }
+	for name, tt := range map[string]struct {
+		failures []Failure
+		accepted func(string, string, string) bool
+		want     bounce.State
+	}{
+		"refused once, in a crowd":              {[]Failure{failure(invalid, 1, 1)}, something, bounce.StateSuspect},
+		"again in the crowd":                    {[]Failure{failure(invalid, 1, 1), failure(invalid, 2, 2)}, nothing, bounce.StateSuspect},
+		"again after the crowd":                 {[]Failure{failure(invalid, 1, 1), failure(invalid, 3, 2)}, something, bounce.StateBad},
+		"refused before the crowd":              {[]Failure{failure(invalid, -1, 1), failure(invalid, 1, 2)}, something, bounce.StateBad},
+		"another failure after the crowd":       {[]Failure{failure(invalid, 1, 1), failure(full, 3, 2)}, something, bounce.StateSuspect},
+		"in a second crowd, others accepted":    {[]Failure{failure(invalid, 1, 1), failure(invalid, 25, 2)}, something, bounce.StateSuspect},
+		"in a second crowd, nobody accepted":    {[]Failure{failure(invalid, 1, 1), failure(invalid, 25, 2)}, nothing, bounce.StateBad},
+		"after a second crowd":                  {[]Failure{failure(invalid, 1, 1), failure(invalid, 25, 2), failure(invalid, 30, 3)}, something, bounce.StateBad},
+		"in crowds for more than fourteen days": {[]Failure{failure(invalid, 1, 1), failure(invalid, 401, 2)}, something, bounce.StateBad},
+	} {
+		in := inputs()
+		in.Crowds, in.Accepted = crowds, tt.accepted
+		if got := stateOf(in, tt.failures...); got != tt.want {
+			t.Errorf("%s: %s, want %s", name, got, tt.want)
+		}
+	}
+}
+
+func TestOnlyReachedAddressesAreSuspect(t *testing.T) {
+	in := inputs()
+	in.Crowds = []Crowd{outage(0)}
+	h := in.Replay(domain, []Failure{failure(invalid, 1, 1)}, "")
+	if row := h.Row(nil, at(2)); row.State != bounce.StateBad {
+		t.Errorf("an address that was never reached is %s, want bad", row.State)
+	}
+	lookup := invalid
+	lookup.Reason = bounce.NoSuchDomain
+	in.Crowds = []Crowd{{Unit: Unit{Kind: UnitDNS}, Start: at(0), End: at(2)}}
+	h = in.Replay(domain, []Failure{failure(lookup, 1, 1)}, "")
+	if row := h.Row(nil, at(2)); row.State != bounce.StateSuspect || row.DecidedBy != bounce.ByCrowd {
+		t.Errorf("an address whose domain was not found in an outage of the DNS is %s by %s, want suspect by crowd", row.State, row.DecidedBy)
+	}
+}
+
+func TestAConfirmedRefusalMakesBad(t *testing.T) {
+	in := inputs()
+	in.Crowds = []Crowd{outage(0)}
+	in.Confirms = []Release{{Since: at(0), Until: at(2), Domain: domain}}
+	if got := stateOf(in, failure(invalid, 1, 1)); got != bounce.StateBad {
+		t.Errorf("got %s, want bad", got)
+	}
+	// One that is not covered stays as it is.
+	if got := stateOf(in, failure(invalid, 2, 1)); got != bounce.StateSuspect {
+		t.Errorf("got %s, want suspect", got)
+	}
+}
+
+func TestADeliveryEndsASuspicion(t *testing.T) {
+	in := inputs()
+	in.Crowds = []Crowd{outage(0)}
+	failures := []Failure{failure(invalid, 1, 1)}
+	h := in.Replay(domain, failures, at(-10))
+	row := h.Row(nil, at(2))
+	stored, err := row.History()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !in.Extend(&stored, domain, nil, at(5)) {
+		t.Fatal("Extend refuses a later delivery")
+	}
+	if row := stored.Row(nil, at(6)); row.State != bounce.StateOK || row.Memory != "" {
+		t.Errorf("after a delivery: %+v", row)
+	}
+}
+
+func TestACrowdIncludesWhatItsUnitSays(t *testing.T) {
+	google := Failure{At: at(1), Reason: bounce.NoSuchUser, Provider: "google"}
+	hoster := Failure{At: at(1), Reason: bounce.NoSuchUser, Relay: "hoster.example"}
+	lookup := Failure{At: at(1), Reason: bounce.NoSuchDomain, Host: "gone.example"}
+	for _, tt := range []struct {
+		unit     Unit
+		f        Failure
+		domain   string
+		reached  bool
+		includes bool
+	}{
+		{Unit{UnitDomain, "example.com"}, google, "example.com", true, true},
+		{Unit{UnitDomain, "example.com"}, google, "example.com", false, false},
+		{Unit{UnitDomain, "example.com"}, google, "example.net", true, false},
+		{Unit{UnitDomain, "example.com"}, lookup, "example.com", true, false},
+		{Unit{UnitProvider, "google"}, google, "a.example", true, true},
+		{Unit{UnitProvider, "google"}, google, "big.example", true, false}, // accepts nearly everything
+		{Unit{UnitProvider, "google"}, hoster, "a.example", true, false},
+		{Unit{UnitRelay, "hoster.example"}, hoster, "b.example", true, true},
+		{Unit{UnitRelay, "hoster.example"}, hoster, "b.example", false, false},
+		{Unit{UnitDNS, ""}, lookup, "b.example", false, true},
+		{Unit{UnitDNS, ""}, hoster, "b.example", true, false},
+		{Unit{UnitHost, "gone.example"}, lookup, "b.example", false, true},
+		{Unit{UnitHost, "other.example"}, lookup, "b.example", false, false},
+	} {
+		c := Crowd{Unit: tt.unit, Start: at(1), End: at(2), Domains: []string{"a.example", "b.example"}}
+		if got := c.Includes(tt.domain, &tt.f, tt.reached); got != tt.includes {
+			t.Errorf("%v includes %+v of %s, reached %v: %v, want %v", tt.unit, tt.f, tt.domain, tt.reached, got, tt.includes)
+		}
+		early, late := tt.f, tt.f
+		early.At, late.At = at(0), at(3)
+		if c.Includes(tt.domain, &early, true) || c.Includes(tt.domain, &late, true) {
+			t.Errorf("%v includes a failure of another time", tt.unit)
+		}
+	}
+}
+
+func TestRelayUnit(t *testing.T) {
+	for host, want := range map[string]string{
+		"mx1.hoster.example":     "hoster.example",
+		"mx.mail.hoster.example": "mail.hoster.example",
+		"hoster.example":         "hoster.example",
+		"localhost":              "localhost",
+		"192.0.2.1":              "192.0.2.1",
+		"2001:db8::1":            "2001:db8::1",
+		"":                       "",
+	} {
+		if got := RelayUnit(host); got != want {
+			t.Errorf("RelayUnit(%q) = %q, want %q", host, got, want)
+		}
+	}
+}
+
+func TestFresh(t *testing.T) {
+	const hour = int64(time.Hour / time.Millisecond)
+	for _, tt := range []struct {
+		at, accepted, first int64
+		want                bool
+	}{
+		{100, 0, 100, false},              // never reached
+		{100, 50, 100, true},              // the first refusal since
+		{100 * hour, 1, 90 * hour, true},  // given up lately
+		{100 * hour, 1, 20 * hour, false}, // given up long ago
+		{100 * hour, 101 * hour, 0, true}, // recovered
+	} {
+		if got := Fresh(tt.at, tt.accepted, tt.first); got != tt.want {
+			t.Errorf("Fresh(%d, %d, %d) = %v", tt.at, tt.accepted, tt.first, got)
+		}
+	}
+}
+
+func TestSendsBetween(t *testing.T) {
+	var s Sends
+	s.Add(3, 2)
+	s.Add(5, 1)
+	s.Add(6, 4)
+	for _, tt := range []struct {
+		from, to Slot
+		want     int
+	}{{0, 2, 0}, {0, 3, 2}, {3, 3, 2}, {4, 4, 0}, {4, 6, 5}, {6, 9, 4}, {0, 9, 7}, {7, 9, 0}} {
+		if got := s.Between(tt.from, tt.to); got != tt.want {
+			t.Errorf("Between(%d, %d) = %d, want %d", tt.from, tt.to, got, tt.want)
+		}
+	}
+	if SlotOf(-1) != -1 || SlotOf(0) != 0 || SlotOf(slotLength) != 1 || SlotOf(-slotLength) != -1 || SlotOf(-slotLength-1) != -2 {
+		t.Error("SlotOf does not round down")
+	}
+}
+
+// fixed is traffic to one domain, and refusals that are all evidence.
+type fixed struct{ sends Sends }
+
+func (f *fixed) Domain(string) *Sends        { return &f.sends }
+func (f *fixed) All() (sent, domains *Sends) { return &f.sends, &f.sends }
+
+func search(traffic Traffic, limits bounce.CrowdLimits) *Search {
+	return &Search{
+		Limits: limits, Traffic: traffic,
+		MarkEvidence: func(all []Refusal) {
+			for i := range all {
+				all[i].Evidence = true
+			}
+		},
+		Before: func(string, int64, int64) ([]Refusal, []Crowd) { return nil, nil },
+		All:    func(Slot, Slot) int { return 0 },
+	}
+}
+
+// refusals returns n refusals of as many addresses, one every so many seconds.
+func refusals(from, n int, every time.Duration) (all []Refusal) {
+	for i := range n {
+		all = append(all, Refusal{At: start.Add(time.Duration(from)*time.Hour + time.Duration(i)*every).UnixMilli(), Key: int64(from*1000 + i), Domain: domain})
+	}
+	return all
+}
+
+func TestTheFewerTheMoreTheyMustMakeUp(t *testing.T) {
+	for _, tt := range []struct{ refused, sent, crowds int }{
+		{4, 0, 0}, {5, 1, 1}, {5, 2, 0}, {8, 8, 1}, {8, 9, 0}, {20, 80, 1}, {20, 85, 0}, {40, 360, 1}, {400, 3600, 1}, {400, 3700, 0},
+	} {
+		var traffic fixed
+		traffic.sends.Add(SlotOf(start.UnixMilli()), tt.sent)
+		got := search(&traffic, defaultLimits).Crowds(Unit{UnitDomain, domain}, refusals(0, tt.refused, time.Second/2))
+		if len(got) != tt.crowds {
+			t.Errorf("%d refused and %d accepted: %d crowds, want %d", tt.refused, tt.sent, len(got), tt.crowds)
+		}
+	}
+	off := defaultLimits
+	off.Addresses = 0
+	if got := search(&fixed{}, off).Crowds(Unit{UnitDomain, domain}, refusals(0, 100, time.Second)); got != nil {
+		t.Errorf("switched off: %v", got)
+	}
+}
+
+func TestACrowdEndsAnHourAfterItsLastRefusalAndAfterADay(t *testing.T) {
+	s := search(&fixed{}, defaultLimits)
+	got := s.Crowds(Unit{UnitDomain, domain}, refusals(0, 10, time.Minute))
+	if len(got) != 1 || got[0].Start != at(0) || got[0].End != bounce.Stamp(start.Add(69*time.Minute)) {
+		t.Errorf("ten refusals in nine minutes: %+v", got)
+	}
+	got = s.Crowds(Unit{UnitDomain, domain}, refusals(0, 30*60, time.Minute))
+	if len(got) != 2 || got[0].End != at(24) || got[1].Start <= got[0].End || got[1].End > at(31) {
+		t.Errorf("refusals for thirty hours: %+v", got)
+	}
+	got = s.Crowds(Unit{UnitDomain, domain}, append(refusals(0, 10, time.Minute), refusals(3, 10, time.Minute)...))
+	if len(got) != 2 {
+		t.Errorf("two outages with three hours between: %+v", got)
+	}
+}
+
+// What is outside of a crowd does not change it, and every refusal in a dense hour
+// is part of one.
+func TestCrowdsDoNotDependOnDistantRefusals(t *testing.T) {
+	repeat(t, func(t *testing.T, r *rand.Rand) {
+		if r.IntN(10) > 0 {
+			return
+		}
+		var traffic fixed
+		for slot := range 60 * hourSlots {
+			traffic.sends.Add(SlotOf(start.UnixMilli())+Slot(slot), r.IntN(30))
+		}
+		all := refusals(20, 5+r.IntN(200), time.Duration(1+r.IntN(60))*time.Second)
+		s := search(&traffic, defaultLimits)
+		alone := s.Crowds(Unit{UnitDomain, domain}, all)
+		// A single one two days later.
+		later := s.Crowds(Unit{UnitDomain, domain}, append(slices.Clone(all), refusals(70, 1, 0)...))
+		if !slices.EqualFunc(alone, later, func(a, b Crowd) bool { return a.Start == b.Start && a.End == b.End && a.Addresses == b.Addresses }) {
+			t.Errorf("alone %+v\nwith a distant refusal %+v", alone, later)
+		}
+		for _, c := range alone {
+			if c.Refused*100 < c.Attempts*defaultLimits.Share || c.Addresses < defaultLimits.Addresses || c.End <= c.Last || c.Last < c.Start {
+				t.Errorf("crowd %+v does not pass the limits", c)
+			}
+		}
+	})
+}
