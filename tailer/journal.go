@@ -14,37 +14,38 @@ import (
 	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/backoff"
 	"github.com/bouncetail/bouncetail/internal/health"
 )
 
-// JournalPath is what a setting names in place of a file.
+// JournalPath is the path of the journal in the settings.
 const JournalPath = "journal"
 
-// journalStream is the stream's number among the positions: files count up from
-// 1, and there is one journal.
+// journalStream is the number of the journal's stream. Streams of files are
+// numbered from 1.
 const journalStream = -1
 
-// Journal follows the mail facility of the machine's journal, through
-// journalctl: the library would need cgo, and dies when the journal is rotated.
+// Journal follows the mail facility of systemd's journal with journalctl.
+// libsystemd would need cgo, and its reader dies when the journal is rotated.
 //
-// It first catches up from the cursor to the end without -f, which implies the
-// current boot, and then follows. Each entry is sent as a line of JSON, with
-// the cursor behind it as the position.
+// Journal first reads from the cursor to the end without -f, which implies the
+// current boot, and then follows. Each entry is sent as a line of JSON; its cursor
+// is the position. Who wrote an entry is checked where it is parsed.
 type Journal struct {
 	Index     int // of the source in the settings
 	Positions []bounce.Position
-	FromEnd   bool // skips what is there when there is no position yet
-	MaxLine   int  // bytes; DefaultMaxLine where it is 0
+	FromEnd   bool // skips what is there if there is no position yet
+	MaxLine   int  // bytes; DefaultMaxLine if it is 0
 	Log       *slog.Logger
 	Retrying  *health.Retrying
 
 	position bounce.Position
-	ours     bool // the entry under the position's cursor was read by us
+	wasRead  bool // the entry at the cursor was sent, so the journal should still hold it
 }
 
 const readJournal = "read the journal"
 
-// errEnded tells that journalctl ended though it was to follow.
+// errEnded means that journalctl ended although it was to follow.
 var errEnded = errors.New("journalctl ended")
 
 // Run follows until ctx ends. It waits for each journalctl that it starts.
@@ -58,33 +59,34 @@ func (j *Journal) Run(ctx context.Context, out chan<- bounce.Chunk) error {
 			j.position = p
 		}
 	}
-	j.ours = j.position.Offset > 0
+	j.wasRead = j.position.Offset > 0
 	if j.Retrying == nil {
 		j.Retrying = &health.Retrying{}
 	}
+	pause := backoff.Backoff{Min: time.Second, Max: 30 * time.Second}
 	for {
 		err := j.once(ctx, out)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if !errors.Is(err, errEnded) {
+		if errors.Is(err, errEnded) {
+			pause.Reset()
+		} else {
 			j.Retrying.Report(j.Log, readJournal, err)
 		}
-		select {
-		case <-time.After(time.Second):
-		case <-ctx.Done():
-			return ctx.Err()
+		if err := pause.Wait(ctx); err != nil {
+			return err
 		}
 	}
 }
 
-// once catches up, then follows until journalctl ends.
+// once reads to the end and then follows until journalctl ends.
 func (j *Journal) once(ctx context.Context, out chan<- bounce.Chunk) error {
 	if j.position.Cursor == "" && j.FromEnd {
 		if err := j.skipToEnd(ctx, out); err != nil {
 			return err
 		}
-		j.FromEnd = false // what comes from now on is read
+		j.FromEnd = false
 	}
 	if err := j.read(ctx, out); err != nil {
 		return err
@@ -97,8 +99,8 @@ func (j *Journal) once(ctx context.Context, out chan<- bounce.Chunk) error {
 func (j *Journal) read(ctx context.Context, out chan<- bounce.Chunk, more ...string) error {
 	args := append([]string{"--output=json", "--all", "--quiet", "--no-pager"}, more...)
 	if j.position.Cursor != "" {
-		// --after-cursor with a match skips the first entry where the cursor's
-		// own does not match: so from the cursor on, without its own.
+		// --after-cursor with a match skips the first entry if the entry of the
+		// cursor does not match. So read from the cursor on and drop its entry.
 		args = append(args, "--cursor="+j.position.Cursor)
 	}
 	cmd := exec.CommandContext(ctx, "journalctl", append(args, "SYSLOG_FACILITY=2")...)
@@ -127,8 +129,8 @@ func (j *Journal) read(ctx context.Context, out chan<- bounce.Chunk, more ...str
 	return nil
 }
 
-// send sends the lines of journalctl's output as they come, those together that
-// have come together.
+// send sends the lines of journalctl's output, in one chunk those that came
+// together.
 func (j *Journal) send(ctx context.Context, r io.Reader, out chan<- bounce.Chunk) error {
 	lines := bufio.NewReaderSize(r, blockSize)
 	var data, last []byte
@@ -136,13 +138,13 @@ func (j *Journal) send(ctx context.Context, r io.Reader, out chan<- bounce.Chunk
 	var gaps []bounce.Gap
 	for first := true; ; first = false {
 		line, long, err := readLine(lines, j.MaxLine)
-		if err == nil && first && j.ours && !long && cursorOf(line) != j.position.Cursor {
+		if err == nil && first && j.wasRead && !long && cursorOf(line) != j.position.Cursor {
 			g := bounce.Gap{At: time.Now(), Source: JournalPath, Path: JournalPath, Bytes: -1, Why: "the journal no longer holds the entry that was read last: it was made smaller meanwhile"}
 			j.Log.Warn("a part of the log may have been destroyed before it could be read", gapAttrs(g))
 			gaps = append(gaps, g)
 		}
 		if errors.Is(err, io.EOF) {
-			return nil // what there was has been sent
+			return nil // all whole lines were sent
 		}
 		if err != nil {
 			return err
@@ -157,7 +159,7 @@ func (j *Journal) send(ctx context.Context, r io.Reader, out chan<- bounce.Chunk
 		}
 		cursor := cursorOf(last)
 		if entry, _, _ := bytes.Cut(data, []byte{'\n'}); j.position.Cursor != "" && cursorOf(entry) == j.position.Cursor {
-			data = data[min(len(entry)+1, len(data)):] // was sent before
+			data = data[min(len(entry)+1, len(data)):] // it was sent before
 		}
 		if cursor == "" || len(data) == 0 && tooLong == 0 {
 			data = nil
@@ -165,7 +167,7 @@ func (j *Journal) send(ctx context.Context, r io.Reader, out chan<- bounce.Chunk
 		}
 		j.position.Cursor, j.position.UpdatedAt = cursor, time.Now()
 		j.position.Offset += int64(len(data))
-		j.ours = true
+		j.wasRead = true
 		select {
 		case out <- bounce.Chunk{Data: string(data), Position: j.position, SourceIndex: j.Index, TooLong: tooLong, Gaps: gaps}:
 		case <-ctx.Done():
@@ -175,7 +177,7 @@ func (j *Journal) send(ctx context.Context, r io.Reader, out chan<- bounce.Chunk
 	}
 }
 
-// skipToEnd takes all that is there as read.
+// skipToEnd marks all entries as read.
 func (j *Journal) skipToEnd(ctx context.Context, out chan<- bounce.Chunk) error {
 	line, err := exec.CommandContext(ctx, "journalctl", "--output=json", "--all", "--quiet", "--no-pager", "--lines=1").Output()
 	if err != nil {
@@ -203,8 +205,8 @@ func cursorOf(line []byte) string {
 	return entry.Cursor
 }
 
-// readLine returns a line with its newline, or that it is longer than the
-// limit. The end of the input ends a line only with a newline.
+// readLine returns a line with its newline, or long if it is over the limit. At
+// the end of the input, a line without a newline is dropped.
 func readLine(r *bufio.Reader, limit int) (line []byte, long bool, err error) {
 	for {
 		piece, err := r.ReadSlice('\n')
@@ -223,7 +225,7 @@ func readLine(r *bufio.Reader, limit int) (line []byte, long bool, err error) {
 	}
 }
 
-// limited keeps the first bytes that are written to it.
+// limited keeps the first bytes written to it.
 type limited struct {
 	w    *bytes.Buffer
 	left int

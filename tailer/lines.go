@@ -55,7 +55,7 @@ func linesOf(r io.Reader, maxLine int, each func(block) error) error {
 			rest = rest[:0]
 		}
 		if err != nil && !over {
-			return err // what stood before the damage has been given
+			return err // the lines before the damage were given
 		}
 		if !over {
 			continue
@@ -71,23 +71,23 @@ func linesOf(r io.Reader, maxLine int, each func(block) error) error {
 	}
 }
 
-// isEnd tells the end of a reader from an archive that is cut short, which
-// both end a ReadFull early.
+// isEnd distinguishes the end of a reader from an archive that is cut short. Both
+// end a ReadFull early.
 func isEnd(r io.Reader) bool {
 	var b [1]byte
 	_, err := r.Read(b[:])
 	return err == io.EOF
 }
 
-// rolling keeps what the hashes of a position need of all that was read: the
-// first bytes and the last.
+// rolling keeps what the hashes of a position need: the first and the last bytes
+// that were read.
 type rolling struct {
 	head []byte
 	last []byte
 	size int64
 }
 
-// advance takes the bytes that follow.
+// advance adds the bytes that follow.
 func (w *rolling) advance(raw []byte) {
 	w.size += int64(len(raw))
 	if room := window - len(w.head); room > 0 {
@@ -100,5 +100,5 @@ func (w *rolling) advance(raw []byte) {
 	w.last = append(w.last, raw...)
 }
 
-// hashes returns the Head and Tail of the position behind them.
+// hashes returns the Head and Tail of the position behind the bytes.
 func (w *rolling) hashes() (head, tail uint64) { return hash(w.head), hash(w.last) }

@@ -14,7 +14,7 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 )
 
-// StdinPath is what a setting names for standard input.
+// StdinPath is the path of standard input in the settings.
 const StdinPath = "-"
 
 // firstPipeStream is the stream of a pipe that is the first source; the others
@@ -24,8 +24,8 @@ const firstPipeStream = journalStream - 1
 // IsPipeStream reports whether a stream is that of a pipe or of standard input.
 func IsPipeStream(stream int64) bool { return stream <= firstPipeStream }
 
-// IsPipe reports whether a source is read as it comes and only once: standard
-// input, or a named pipe.
+// IsPipe reports whether a source can be read only once: standard input, or a
+// named pipe.
 func IsPipe(path string) bool {
 	if path == StdinPath {
 		return true
@@ -34,30 +34,30 @@ func IsPipe(path string) bool {
 	return err == nil && info.Mode()&os.ModeNamedPipe != 0
 }
 
-// Pipe reads a source that can be read only once: what was read and not yet
-// saved when the program is killed is lost, and nobody can know how much.
+// Pipe reads a source that can be read only once. What was read and not yet saved
+// when the program is killed is lost, and nobody can know how much that is.
 type Pipe struct {
 	Index   int // of the source in the settings
 	Path    string
 	Stdin   io.Reader // for StdinPath
-	MaxLine int       // bytes; DefaultMaxLine where it is 0
+	MaxLine int       // bytes; DefaultMaxLine if it is 0
 	Log     *slog.Logger
-	// Positions are all that are stored. A pipe is never read again from one:
-	// it tells that the pipe was read before.
+	// Positions are all that are stored. A pipe cannot be read from a position; a
+	// stored one shows that the pipe was read before.
 	Positions []bounce.Position
-	// Crashed tells that the program did not end in order the last time.
+	// Crashed means that the program did not end in order the last time.
 	Crashed bool
 }
 
-// Run reads until ctx ends, or standard input does. It starts one goroutine
-// that reads, and waits for it, unless standard input blocks it for good.
+// Run reads until ctx is done or standard input ends. It starts a goroutine that
+// reads. It waits for it, unless standard input blocks it.
 func (p *Pipe) Run(ctx context.Context, out chan<- bounce.Chunk) error {
 	if p.MaxLine == 0 {
 		p.MaxLine = DefaultMaxLine
 	}
 	r := p.Stdin
 	if p.Path != StdinPath {
-		// For writing too: so it never ends, whoever writes to it and stops.
+		// Open it for writing too, so that it does not end when a writer closes it.
 		f, err := os.OpenFile(p.Path, os.O_RDWR, 0)
 		if err != nil {
 			return fmt.Errorf("named pipe: %w", err)
@@ -89,7 +89,7 @@ func (p *Pipe) Run(ctx context.Context, out chan<- bounce.Chunk) error {
 	}
 }
 
-// read hands on the lines as they come, those together that came together.
+// read sends the lines, in one chunk those that came together.
 func (p *Pipe) read(ctx context.Context, r io.Reader, chunks chan<- bounce.Chunk) error {
 	lines := bufio.NewReaderSize(r, 64<<10)
 	at := bounce.Position{Stream: firstPipeStream - int64(p.Index), Source: p.Path, Path: p.Path}

@@ -5,9 +5,9 @@ import (
 	"sync"
 )
 
-// readAhead decompresses an archive in a goroutine of its own, a few blocks
-// ahead of who reads it, because decompressing costs more than parsing. Close
-// ends the goroutine and waits for it.
+// readAhead decompresses an archive in a goroutine, a few blocks ahead of its
+// reader, because decompressing costs more than parsing. Close stops the goroutine
+// and waits for it.
 type readAhead struct {
 	in     *Input
 	blocks chan []byte
@@ -16,10 +16,10 @@ type readAhead struct {
 	done   sync.WaitGroup
 	err    error // set before blocks is closed
 	rest   []byte
-	block  []byte // that rest is of
+	block  []byte // holds rest
 }
 
-// aheadBlocks is how many blocks an archive is ahead at most.
+// aheadBlocks is the largest number of blocks that wait for the reader.
 const aheadBlocks = 4
 
 func newReadAhead(in *Input) *readAhead {
@@ -70,7 +70,7 @@ func (a *readAhead) run() {
 	}
 }
 
-// Read gives what was decompressed, and then the error that ended it.
+// Read returns what was decompressed, and then the error that ended it.
 func (a *readAhead) Read(p []byte) (int, error) {
 	if len(a.rest) == 0 {
 		if a.block != nil {

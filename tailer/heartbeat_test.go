@@ -12,9 +12,9 @@ import (
 	"github.com/bouncetail/bouncetail/internal/health"
 )
 
-// A tailer that waits for the pipeline is not one that hangs, and
-// one that has nothing to do beats all the same.
-func TestPulseRestsWhileThePipelineIsWaitedFor(t *testing.T) {
+// A tailer that waits for the pipeline is idle and not stalled, and one without
+// work beats.
+func TestHeartbeatIsIdleWhileThePipelineIsWaitedFor(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "mail.log")
 	if err := os.WriteFile(path, []byte("a line\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -29,10 +29,10 @@ func TestPulseRestsWhileThePipelineIsWaitedFor(t *testing.T) {
 	out := make(chan bounce.Chunk)
 	done := make(chan error, 1)
 	go func() { done <- tl.Run(ctx, out) }()
-	// It has a line that nobody takes: it rests, however long that may be. (It
-	// also does before it begins, which is no other answer.)
+	// Nobody takes its line, so it is idle for as long as that lasts. (It also is
+	// before it begins.)
 	for pulse.Stalled(time.Now().Add(time.Hour)) != 0 {
-		time.Sleep(time.Millisecond) // the file system gives no sign of it
+		time.Sleep(time.Millisecond) // there is no event to wait for
 	}
 	<-out
 	for pulse.Stalled(time.Now().Add(time.Hour)) == 0 {
@@ -43,7 +43,7 @@ func TestPulseRestsWhileThePipelineIsWaitedFor(t *testing.T) {
 		if time.Since(begun) > 20*time.Second {
 			t.Fatalf("an idle tailer is still for %s", pulse.Stalled(time.Now()))
 		}
-		time.Sleep(10 * time.Millisecond) // its rounds come with the clock
+		time.Sleep(10 * time.Millisecond) // it scans by the clock
 	}
 	cancel()
 	<-done

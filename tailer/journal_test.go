@@ -1,0 +1,118 @@
+package tailer
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/bouncetail/bouncetail/bounce"
+)
+
+// fakeJournal puts a journalctl into PATH that prints the entries of a file, from
+// that of --cursor on, and follows by waiting until it is killed.
+func fakeJournal(t *testing.T, entries ...int) {
+	t.Helper()
+	dir := t.TempDir()
+	var text strings.Builder
+	for _, n := range entries {
+		text.WriteString(journalEntry(n))
+	}
+	if err := os.WriteFile(filepath.Join(dir, "entries"), []byte(text.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	script := `#!/bin/sh
+for a; do case $a in
+--cursor=*) cursor=${a#--cursor=} ;;
+--follow) follow=1 ;;
+--lines=1) exec tail -n 1 ` + dir + `/entries ;;
+esac; done
+if grep -q "\"$cursor\"" ` + dir + `/entries && [ -n "$cursor" ]
+then sed -n "/\"$cursor\"/,\$p" ` + dir + `/entries
+else cat ` + dir + `/entries
+fi
+[ -z "$follow" ] || exec sleep 1000
+`
+	if err := os.WriteFile(filepath.Join(dir, "journalctl"), []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+}
+
+func journalEntry(n int) string { return fmt.Sprintf(`{"__CURSOR":"s=%03d","MESSAGE":"m"}`, n) + "\n" }
+
+// followJournal lets j run until it has sent some entries and nothing more comes.
+func followJournal(t *testing.T, j *Journal, entries int) (chunks []bounce.Chunk, sent []string) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	out := make(chan bounce.Chunk)
+	done := make(chan error, 1)
+	go func() { done <- j.Run(ctx, out) }()
+	timeout := time.After(20 * time.Second)
+	for len(sent) < entries {
+		select {
+		case c := <-out:
+			chunks = append(chunks, c)
+			sent = append(sent, slices.Collect(strings.Lines(c.Data))...)
+		case <-timeout:
+			t.Fatalf("%d of %d entries were sent within 20 s", len(sent), entries)
+		}
+	}
+	cancel()
+	<-done
+	return chunks, sent
+}
+
+func TestJournalContinuesBehindItsCursor(t *testing.T) {
+	var said bytes.Buffer
+	log := slog.New(slog.NewTextHandler(&said, nil))
+	fakeJournal(t, 1, 2, 3)
+	chunks, sent := followJournal(t, &Journal{Index: 4, Log: log}, 3)
+	if want := []string{journalEntry(1), journalEntry(2), journalEntry(3)}; !slices.Equal(sent, want) {
+		t.Errorf("sent %q, want %q", sent, want)
+	}
+	last := chunks[len(chunks)-1]
+	if last.Position.Cursor != "s=003" || last.Position.Stream != journalStream || last.SourceIndex != 4 {
+		t.Errorf("the last chunk has position %+v of source %d", last.Position, last.SourceIndex)
+	}
+
+	fakeJournal(t, 2, 3, 4, 5)
+	chunks, sent = followJournal(t, &Journal{Log: log, Positions: []bounce.Position{last.Position}}, 2)
+	if want := []string{journalEntry(4), journalEntry(5)}; !slices.Equal(sent, want) {
+		t.Errorf("sent %q after a restart, want %q", sent, want)
+	}
+	if gaps := chunks[0].Gaps; len(gaps) > 0 {
+		t.Errorf("gaps %+v, want none", gaps)
+	}
+
+	// The journal was made smaller, and no longer holds the entry.
+	fakeJournal(t, 7, 8)
+	chunks, sent = followJournal(t, &Journal{Log: log, Positions: []bounce.Position{last.Position}}, 2)
+	if want := []string{journalEntry(7), journalEntry(8)}; !slices.Equal(sent, want) {
+		t.Errorf("sent %q from a smaller journal, want %q", sent, want)
+	}
+	if gaps := chunks[0].Gaps; len(gaps) != 1 || gaps[0].Bytes != -1 {
+		t.Errorf("gaps %+v, want one of unknown size", gaps)
+	}
+}
+
+func TestJournalStartsAtItsEnd(t *testing.T) {
+	fakeJournal(t, 1, 2)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	out := make(chan bounce.Chunk)
+	done := make(chan error, 1)
+	go func() { done <- (&Journal{Log: slog.New(slog.DiscardHandler), FromEnd: true}).Run(ctx, out) }()
+	if c := <-out; c.Data != "" || c.Position.Cursor != "s=002" {
+		t.Errorf("the first chunk is %q at %q, want only the position of the last entry", c.Data, c.Position.Cursor)
+	}
+	cancel()
+	<-done
+}
