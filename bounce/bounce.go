@@ -17,7 +17,6 @@ import (
 	"encoding/hex"
 	"strings"
 	"time"
-	"unsafe"
 )
 
 // MTA names a mail server program.
@@ -211,7 +210,8 @@ func LowerASCII(s string) string {
 // head of the SHA-256 of its normal spelling, so that no table of numbers has
 // to be kept or asked.
 func (a Address) Key() int64 {
-	sum := sha256.Sum256(unsafe.Slice(unsafe.StringData(a.Normal), len(a.Normal)))
+	var buf [96]byte // longer ones are allocated
+	sum := sha256.Sum256(append(buf[:0], a.Normal...))
 	return int64(binary.BigEndian.Uint64(sum[:]))
 }
 

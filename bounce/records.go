@@ -2,16 +2,17 @@ package bounce
 
 import (
 	"encoding/binary"
+	"strings"
 	"time"
-	"unsafe"
 )
 
-// Records is a list of records whose texts lie in one piece of memory, so that
-// tens of thousands of them cost the garbage collector nothing. The zero value
-// is an empty list.
+// Records is a list of records. They are packed into one piece of memory, so that
+// tens of thousands cost the garbage collector nothing, and so that none keeps the
+// block of the log that it was read from. The zero value is an empty list.
 type Records struct {
-	data   []byte
-	starts []uint32 // where each record begins in data
+	data   *strings.Builder // nil while there was none
+	starts []uint32         // where each record starts in data
+	packed []byte           // the numbers of the record that is being added
 }
 
 // NewRecords returns a list of records.
@@ -23,33 +24,42 @@ func NewRecords(records ...Record) Records {
 	return l
 }
 
-// MakeRecords returns an empty list with room for n records of some 400 bytes.
-func MakeRecords(n int) Records {
-	return Records{data: make([]byte, 0, 400*n), starts: make([]uint32, 0, n)}
+// Grow makes space for n more records of some 400 bytes.
+func (l *Records) Grow(n int) {
+	l.init()
+	l.data.Grow(400 * n)
+}
+
+func (l *Records) init() {
+	if l.data == nil {
+		l.data = &strings.Builder{}
+	}
 }
 
 // Len returns how many records there are.
 func (l *Records) Len() int { return len(l.starts) }
 
-// Size returns how many bytes they take.
-func (l *Records) Size() int { return len(l.data) }
-
-// Reset empties the list and keeps its memory for the next records. What Read
-// gave is not valid any more.
-func (l *Records) Reset() { l.data, l.starts = l.data[:0], l.starts[:0] }
+// Reset empties the list. What Read gave stays valid.
+func (l *Records) Reset() { l.data, l.starts = nil, l.starts[:0] }
 
 // Add packs a record, and keeps no part of it. A list takes 4 GB at most.
 func (l *Records) Add(r *Record) {
-	l.starts = append(l.starts, uint32(len(l.data)))
-	b := append(l.data, r.ID[:]...)
+	l.init()
+	l.starts = append(l.starts, uint32(l.data.Len()))
+	b := append(l.packed[:0], r.ID[:]...)
 	b = binary.AppendVarint(b, r.At.Unix())
 	for _, n := range [...]int{r.At.Nanosecond(), r.Reply.SMTPCode, r.Reply.RelayPort, int(r.RetryAfter), flag(r.HasSender), flag(r.Suppress)} {
 		b = binary.AppendVarint(b, int64(n))
 	}
-	for _, text := range r.texts() {
-		b = append(binary.AppendUvarint(b, uint64(len(*text))), *text...)
+	texts := r.texts()
+	for _, text := range texts {
+		b = binary.AppendVarint(b, int64(len(*text)))
 	}
-	l.data = b
+	l.data.Write(b)
+	for _, text := range texts {
+		l.data.WriteString(*text)
+	}
+	l.packed = b
 }
 
 func flag(b bool) int {
@@ -59,26 +69,37 @@ func flag(b bool) int {
 	return 0
 }
 
-// Read makes r the record number i. Its texts lie in the list, and its time is
-// in UTC.
+// Read makes r the record number i. Its texts are parts of one string that holds
+// those of all records, so a text that is kept for long is cloned. Its time is in
+// UTC.
 func (l *Records) Read(i int, r *Record) {
-	b := l.data[l.starts[i]:]
-	b = b[copy(r.ID[:], b):]
-	number := func() int64 {
-		n, size := binary.Varint(b)
-		b = b[size:]
-		return n
+	data := l.data.String()[l.starts[i]:] // no copy
+	data = data[copy(r.ID[:], data):]
+	second := varint(&data)
+	r.At = time.Unix(second, varint(&data)).UTC()
+	r.Reply.SMTPCode, r.Reply.RelayPort = int(varint(&data)), int(varint(&data))
+	r.RetryAfter = time.Duration(varint(&data))
+	r.HasSender, r.Suppress = varint(&data) == 1, varint(&data) == 1
+	texts := r.texts()
+	var sizes [len(texts)]int
+	for i := range sizes {
+		sizes[i] = int(varint(&data))
 	}
-	second := number()
-	r.At = time.Unix(second, number()).UTC()
-	r.Reply.SMTPCode, r.Reply.RelayPort = int(number()), int(number())
-	r.RetryAfter = time.Duration(number())
-	r.HasSender, r.Suppress = number() == 1, number() == 1
-	for _, text := range r.texts() {
-		n, size := binary.Uvarint(b)
-		b = b[size:]
-		*text = unsafe.String(unsafe.SliceData(b), n)
-		b = b[n:]
+	for i, text := range texts {
+		*text, data = data[:sizes[i]], data[sizes[i]:]
+	}
+}
+
+// varint is binary.Varint for a string, and takes what it reads off it.
+func varint(data *string) int64 {
+	var n uint64
+	for i := 0; ; i++ {
+		c := (*data)[i]
+		n |= uint64(c&0x7f) << (7 * i)
+		if c < 0x80 {
+			*data = (*data)[i+1:]
+			return int64(n>>1) ^ -int64(n&1)
+		}
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/config"
+	"github.com/bouncetail/bouncetail/internal/tune"
 	"github.com/bouncetail/bouncetail/pipeline"
 	"github.com/bouncetail/bouncetail/sqlite"
 	"github.com/bouncetail/bouncetail/tailer"
@@ -56,9 +57,7 @@ func (a *app) importLogs() *cobra.Command {
 				fmt.Fprintf(a.stderr, "Reading %s\n", printable(strings.Join(files, ", ")))
 			}
 			c.Sources = []config.Source{source}
-			limitMemory()
-			limitGarbage()
-			largePages()
+			tune.Import()
 			return a.importFiles(cmd.Context(), c, files)
 		},
 	}
@@ -125,7 +124,7 @@ func (a *app) importFiles(ctx context.Context, c config.Config, files []string) 
 	pause := time.Second
 	for first := true; ; first = false {
 		err := a.importOnce(ctx, c, files, again, log)
-		if !sqlite.ReadAgain(err) && (first || !sqlite.MayPass(err)) || ctx.Err() != nil {
+		if !errors.Is(err, pipeline.ErrReadAgain) && (first || !sqlite.MayPass(err)) || ctx.Err() != nil {
 			return err
 		}
 		log.Error("what was read last could not be saved, reading the logs again", "in", pause, "error", err)
@@ -178,9 +177,9 @@ func (a *app) importOnce(ctx context.Context, c config.Config, files []string, a
 		return im.Run(ctx, out)
 	})
 	// What many rows have in common is written once.
-	p.Linger = 10 * time.Second
+	p.Limits.FlushInterval = 10 * time.Second
 	if again {
-		p.Limit, p.Gather = 10_000, 120_000
+		p.Limits.BatchRecords, p.Limits.TxRecords = 10_000, 120_000
 	}
 	begun := time.Now()
 	err = p.Run(ctx)

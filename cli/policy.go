@@ -63,7 +63,7 @@ func keepUp(ctx context.Context, s *sqlite.Store, log *slog.Logger) (end func())
 		tick := time.NewTicker(time.Minute)
 		defer tick.Stop()
 		for {
-			n, err := s.MoveOn(ctx)
+			n, err := s.Expire(ctx)
 			switch {
 			case ctx.Err() != nil:
 			case err != nil:

@@ -19,6 +19,7 @@ import (
 	"github.com/bouncetail/bouncetail/classify"
 	"github.com/bouncetail/bouncetail/config"
 	"github.com/bouncetail/bouncetail/internal/health"
+	"github.com/bouncetail/bouncetail/internal/tune"
 	"github.com/bouncetail/bouncetail/pipeline"
 	"github.com/bouncetail/bouncetail/sqlite"
 	"github.com/bouncetail/bouncetail/tailer"
@@ -40,7 +41,7 @@ func (a *app) run() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			limitMemory()
+			tune.Run()
 			return a.daemon(cmd.Context(), c, files)
 		},
 	}
@@ -110,7 +111,7 @@ func (a *app) follow(ctx context.Context, c config.Config, hangup <-chan os.Sign
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	endCheckpoints, err := s.store.CheckpointBeside(ctx, log)
+	endCheckpoints, err := s.store.StartCheckpointer(ctx, log)
 	if err != nil {
 		return nil, err
 	}
@@ -147,7 +148,7 @@ func (a *app) follow(ctx context.Context, c config.Config, hangup <-chan os.Sign
 	interval, patience := watchdog()
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
-	var memory memory
+	var memory tune.Memory
 	hangs := false
 	for {
 		select {
@@ -173,7 +174,7 @@ func (a *app) follow(ctx context.Context, c config.Config, hangup <-chan os.Sign
 				stop()
 				return nil, errors.Join(err, <-done)
 			}
-			memory.release(p.Progress.Lines.Load())
+			memory.Release(p.Progress.Lines.Load())
 			text := state()
 			still := max(s.tailing.Stalled(time.Now()), p.Stalled(time.Now()))
 			if still < patience {

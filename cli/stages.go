@@ -88,7 +88,7 @@ func (s *stages) pipeline(source pipeline.Source) *pipeline.Pipeline {
 		Anchor:     s.anchor,
 		Queue:      s.queue,
 		Classifier: func() pipeline.Classifier { return s.classifier },
-		Store:      s.store,
+		Begin:      func(ctx context.Context) (pipeline.Tx, error) { return s.store.Begin(ctx) },
 		Hash:       s.hash,
 		Log:        s.log,
 	}

@@ -3,9 +3,11 @@ package pipeline_test
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
@@ -38,20 +40,26 @@ func (noVerdict) Verdict(*bounce.Delivery) bounce.Verdict { return bounce.Verdic
 func TestBatchesAreGathered(t *testing.T) {
 	const chunks, perChunk, limit, gather = 300, 10, 20, 100
 	lines := make(chan bounce.Chunk)
-	saved, pending, transactions, batches, remembered := 0, 0, 0, 0, 0
-	p := following(lines, &batchStore{func(b *bounce.Batch) error {
+	saved, pending, transactions, batches, remembered, withPositions := 0, 0, 0, 0, 0, 0
+	var last *bounce.Batch
+	p := following(lines, &txStore{add: func(b *bounce.Batch) error {
 		time.Sleep(time.Millisecond) // the reader is ahead
 		batches++
 		pending += b.Records.Len()
 		if pending > gather+perChunk+limit {
 			return fmt.Errorf("%d records in one transaction", pending)
 		}
-		if b.Partial {
-			if len(b.Positions)+len(b.Queue)+len(b.Gaps) > 0 {
-				return fmt.Errorf("a partial batch with %d positions, %d messages, %d gaps", len(b.Positions), len(b.Queue), len(b.Gaps))
-			}
-			return nil
+		last = b
+		if positions := len(b.Positions) + len(b.Queue) + len(b.Gaps); positions > 0 {
+			withPositions++
 		}
+		return nil
+	}, commit: func() error {
+		b := last
+		if withPositions != 1 {
+			return fmt.Errorf("%d batches of the transaction have positions", withPositions)
+		}
+		withPositions = 0
 		saved += pending
 		pending = 0
 		transactions++
@@ -65,7 +73,7 @@ func TestBatchesAreGathered(t *testing.T) {
 	p.NewParser = func(*bounce.Chunk, bounce.ParserState) (pipeline.Parser, error) { return &failing{}, nil }
 	p.Queue = queue.New()
 	p.Classifier = func() pipeline.Classifier { return noVerdict{} }
-	p.Linger, p.Limit, p.Gather = time.Hour, limit, gather
+	p.Limits = pipeline.Limits{FlushInterval: time.Hour, BatchRecords: limit, TxRecords: gather}
 	go func() {
 		for i := range chunks {
 			lines <- bounce.Chunk{Data: strings.Repeat("x\n", perChunk), Position: bounce.Position{Stream: 1, Offset: int64((i + 1) * perChunk)}}
@@ -83,9 +91,92 @@ func TestBatchesAreGathered(t *testing.T) {
 	}
 }
 
-type batchStore struct {
-	save func(b *bounce.Batch) error
+// txStore adds and commits as the test has it.
+type txStore struct {
+	add      func(b *bounce.Batch) error
+	commit   func() error
+	rolled   int // back
+	beginErr func() error
 }
 
-func (s *batchStore) Save(_ context.Context, b *bounce.Batch) (int, error) { return 0, s.save(b) }
-func (s *batchStore) Temporary(error) bool                                 { return false }
+func (s *txStore) Begin(context.Context) (pipeline.Tx, error) {
+	if s.beginErr != nil {
+		if err := s.beginErr(); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+func (s *txStore) Add(b *bounce.Batch) (int, error) { return 0, s.add(b) }
+
+func (s *txStore) Commit() error {
+	if s.commit == nil {
+		return nil
+	}
+	return s.commit()
+}
+
+func (s *txStore) Rollback() error { s.rolled++; return nil }
+
+// fullDisk is an error that may pass.
+type fullDisk struct{}
+
+func (fullDisk) Error() string   { return "disk full" }
+func (fullDisk) Temporary() bool { return true }
+
+// A batch that is alone in its transaction is tried until it is saved. Of several
+// batches only the last is still there, so the logs have to be read again.
+func TestABatchIsTriedAgainOrReadAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, c := range []struct {
+			what   string
+			limits pipeline.Limits
+			fail   func(add int) error // of the add with that number, from 1
+			adds   int
+			err    error
+		}{
+			{"alone, full once", pipeline.Limits{BatchRecords: 1}, func(add int) error {
+				if add == 1 {
+					return fullDisk{}
+				}
+				return nil
+			}, 3, nil},
+			{"the second of a transaction", pipeline.Limits{BatchRecords: 1, TxRecords: 10, FlushInterval: time.Hour}, func(add int) error {
+				if add == 2 {
+					return fullDisk{}
+				}
+				return nil
+			}, 2, pipeline.ErrReadAgain},
+			{"the first of a transaction", pipeline.Limits{BatchRecords: 1, TxRecords: 10, FlushInterval: time.Hour}, func(add int) error {
+				if add == 1 {
+					return fmt.Errorf("while saving: %w", fullDisk{})
+				}
+				return nil
+			}, 4, nil}, // the last ends the transaction
+			{"for good", pipeline.Limits{BatchRecords: 1}, func(int) error { return errDamaged }, 1, errDamaged},
+		} {
+			adds := 0
+			store := &txStore{add: func(*bounce.Batch) error { adds++; return c.fail(adds) }}
+			lines := make(chan bounce.Chunk, 2)
+			p := following(lines, store)
+			p.NewParser = func(*bounce.Chunk, bounce.ParserState) (pipeline.Parser, error) { return &failing{}, nil }
+			p.Queue = queue.New()
+			p.Classifier = func() pipeline.Classifier { return noVerdict{} }
+			p.Limits = c.limits
+			for i := range 2 {
+				lines <- bounce.Chunk{Data: "x\n", Position: bounce.Position{Stream: 1, Offset: int64(i + 1)}}
+			}
+			close(lines)
+			err := p.Run(t.Context())
+			if !errors.Is(err, c.err) || c.err == nil && err != nil || adds != c.adds {
+				t.Errorf("%s: %d adds, %v; want %d, %v", c.what, adds, err, c.adds, c.err)
+			}
+			if store.rolled != 1 {
+				t.Errorf("%s: %d transactions rolled back, want 1", c.what, store.rolled)
+			}
+		}
+	})
+}
+
+var errDamaged = errors.New("damaged")

@@ -21,18 +21,21 @@ import (
 // kept is a store that keeps the batches.
 type kept []*bounce.Batch
 
-func (k *kept) Save(_ context.Context, b *bounce.Batch) (int, error) {
+func (k *kept) Begin(context.Context) (pipeline.Tx, error) { return k, nil }
+
+func (k *kept) Add(b *bounce.Batch) (int, error) {
 	*k = append(*k, b)
 	return b.Records.Len(), nil
 }
 
-func (*kept) Temporary(error) bool { return false }
+func (*kept) Commit() error   { return nil }
+func (*kept) Rollback() error { return nil }
 
 // record returns the first record that a log gives.
 func record(t *testing.T, log string, h *address.Hasher) (r bounce.Record) {
 	t.Helper()
 	var store kept
-	read(t, log, h, &store)
+	read(t, log, h, store.Begin)
 	if len(store) != 1 {
 		t.Fatalf("%d batches", len(store))
 	}
@@ -41,7 +44,7 @@ func record(t *testing.T, log string, h *address.Hasher) (r bounce.Record) {
 }
 
 // read has a log read into a store.
-func read(t *testing.T, log string, h *address.Hasher, store pipeline.Store) {
+func read(t *testing.T, log string, h *address.Hasher, begin func(context.Context) (pipeline.Tx, error)) {
 	t.Helper()
 	judge, err := classify.New("")
 	if err != nil {
@@ -57,7 +60,7 @@ func read(t *testing.T, log string, h *address.Hasher, store pipeline.Store) {
 		},
 		Queue:      queue.New(),
 		Classifier: func() pipeline.Classifier { return judge },
-		Store:      store,
+		Begin:      begin,
 		Hash:       h,
 		Log:        slog.New(slog.DiscardHandler),
 	}
@@ -112,7 +115,7 @@ func TestTheStateDoesNotDependOnTheKey(t *testing.T) {
 		}
 		defer store.Close()
 		for _, line := range lines { // each in a transaction of its own
-			read(t, line, h, store)
+			read(t, line, h, func(ctx context.Context) (pipeline.Tx, error) { return store.Begin(ctx) })
 		}
 		r, err := sqlite.OpenReader(t.Context(), path)
 		if err != nil {

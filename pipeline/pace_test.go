@@ -11,7 +11,7 @@ import (
 // counted runs a pipeline that counts what it saves, until end is called.
 func counted(t *testing.T, saves *int) (lines chan<- bounce.Chunk, end func()) {
 	in := make(chan bounce.Chunk)
-	p := following(in, &slowStore{save: func() error { *saves++; return nil }})
+	p := following(in, &txStore{add: func(*bounce.Batch) error { *saves++; return nil }})
 	done := make(chan error, 1)
 	go func() { done <- p.Run(t.Context()) }()
 	return in, func() {

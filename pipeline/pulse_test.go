@@ -2,7 +2,6 @@ package pipeline_test
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"sync/atomic"
 	"testing"
@@ -12,14 +11,6 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/pipeline"
 )
-
-// slowStore saves, fails or hangs as the test has it.
-type slowStore struct {
-	save func() error
-}
-
-func (s *slowStore) Save(context.Context, *bounce.Batch) (int, error) { return 0, s.save() }
-func (s *slowStore) Temporary(error) bool                             { return true }
 
 type noParser struct{}
 
@@ -39,9 +30,9 @@ func TestStillTellsAStageThatHangs(t *testing.T) {
 		hang := make(chan struct{})
 		var full atomic.Bool
 		full.Store(true)
-		store := &slowStore{save: func() error {
+		store := &txStore{add: func(*bounce.Batch) error {
 			if full.Load() {
-				return errors.New("disk full")
+				return fullDisk{}
 			}
 			<-hang
 			return nil
@@ -80,7 +71,7 @@ func TestStillTellsAStageThatHangs(t *testing.T) {
 
 // following is a pipeline over lines that come one chunk after the other, and
 // say nothing.
-func following(lines <-chan bounce.Chunk, store pipeline.Store) *pipeline.Pipeline {
+func following(lines <-chan bounce.Chunk, store *txStore) *pipeline.Pipeline {
 	return &pipeline.Pipeline{
 		Source: func(_ context.Context, out chan<- bounce.Chunk) error {
 			for c := range lines {
@@ -91,7 +82,7 @@ func following(lines <-chan bounce.Chunk, store pipeline.Store) *pipeline.Pipeli
 		NewParser:  func(*bounce.Chunk, bounce.ParserState) (pipeline.Parser, error) { return noParser{}, nil },
 		Queue:      noQueue{},
 		Classifier: func() pipeline.Classifier { return nil },
-		Store:      store,
+		Begin:      store.Begin,
 		Log:        slog.New(slog.DiscardHandler),
 	}
 }

@@ -24,17 +24,17 @@ type admission struct {
 
 // admit leaves out of a batch what must not come back. The batch itself stays
 // as it is, because it may be saved again.
-func (w *writer) admit(b *bounce.Batch) (*bounce.Batch, error) {
-	a := w.admitting
+func (tx *Tx) admit(b *bounce.Batch) (*bounce.Batch, error) {
+	a := tx.admission
 	if a == nil {
 		var err error
-		if a, err = w.admission(); err != nil {
+		if a, err = tx.loadAdmission(); err != nil {
 			return nil, err
 		}
-		w.admitting = a
+		tx.admission = a
 	}
 	if since, pruned := a.horizons[countsHorizon]; pruned {
-		w.countedSince = bounce.EpochDay(since.UnixMilli())
+		tx.countedSince = bounce.EpochDay(since.UnixMilli())
 	}
 	if len(a.horizons) == 0 && len(a.forgotten) == 0 {
 		return b, nil
@@ -55,23 +55,23 @@ func (w *writer) admit(b *bounce.Batch) (*bounce.Batch, error) {
 		if at.Before(a.horizons[successesHorizon]) {
 			// Whether it was counted cannot be known any more; that the address
 			// was reached can be noted any number of times.
-			w.deliveries = append(w.deliveries, delivery{uint64(s.Key), s.At << 1})
+			tx.deliveries = append(tx.deliveries, delivery{uint64(s.Key), s.At << 1})
 			return true
 		}
 		return false
 	})
-	if len(a.forgotten) > 0 && w.scrubQueue != nil {
+	if len(a.forgotten) > 0 && tx.store.ScrubQueue != nil {
 		var err error
-		if admitted.Queue, err = a.queue(b.Queue, w.scrubQueue); err != nil {
+		if admitted.Queue, err = a.queue(b.Queue, tx.store.ScrubQueue); err != nil {
 			return nil, err
 		}
 	}
 	return &admitted, nil
 }
 
-func (w *writer) admission() (*admission, error) {
+func (tx *Tx) loadAdmission() (*admission, error) {
 	a := &admission{make(map[string]time.Time), make(map[int64]time.Time)}
-	err := scanAll(w.ctx, w.tx, "SELECT kind, since FROM horizons", func(scan func(...any) error) error {
+	err := scanAll(tx.ctx, tx.conn, "SELECT kind, since FROM horizons", func(scan func(...any) error) error {
 		var kind, since string
 		err := scan(&kind, &since)
 		a.horizons[kind] = bounce.ParseStamp(since)
@@ -80,7 +80,7 @@ func (w *writer) admission() (*admission, error) {
 	if err != nil {
 		return nil, err
 	}
-	return a, scanAll(w.ctx, w.tx, "SELECT recipient_key, until FROM forgotten", func(scan func(...any) error) error {
+	return a, scanAll(tx.ctx, tx.conn, "SELECT recipient_key, until FROM forgotten", func(scan func(...any) error) error {
 		var key int64
 		var until string
 		err := scan(&key, &until)
@@ -136,15 +136,4 @@ func (a *admission) queue(entries []bounce.QueueEntry, scrub Scrubber) ([]bounce
 		e.Data = rest
 	}
 	return entries, nil
-}
-
-// dropOldCounts leaves the days alone whose counts were deleted: no part of
-// them comes back.
-func (w *writer) dropOldCounts(*bounce.Batch) error {
-	for k := range w.counts {
-		if k.day < w.countedSince {
-			delete(w.counts, k)
-		}
-	}
-	return nil
 }

@@ -4,23 +4,80 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
-// SQLite appends what is committed to a log, and copies that into the database
-// in the commit that finds checkpointPages in it. That commit waits twice for
-// the disk, and the lines that come wait for it. A store that follows has
-// another connection copy, beside its commits. A commit that finds all of the
-// log copied begins it anew; where there was always one more commit meanwhile,
-// the store copies what is left itself.
+// SQLite appends what is committed to the write-ahead log, and copies the log into
+// the database (a checkpoint) in the commit that finds it long. That commit waits
+// twice for the disk, and the lines that arrive wait for it. A store that follows
+// therefore has another connection checkpoint while it commits. The commit after a
+// whole checkpoint starts the log again at its beginning; if there was always one
+// more commit meanwhile, the store copies the rest itself.
 
-// checkpointPages is how long the log becomes: 40 MB.
-const checkpointPages = 10_000
+// The write-ahead log grows to maxLogPages (40 MB) between checkpoints where there
+// is room. It is bounded by the size of the database, because there is no use in a
+// log that is longer, and by what is free on the disk, because a checkpoint may
+// need as much again: a log that fills the disk could never be copied.
+const (
+	maxLogPages = 10_000
+	minLogPages = 250
+	pageBytes   = 4096
+)
 
-// checkpoints is what the store and the other connection know of each other.
-type checkpoints struct {
-	pages  int // of the log from which on it is copied
+// logBound returns how many pages the log may have, by the size of the database
+// and what is available on its disk for the log and a checkpoint, in bytes.
+func logBound(database, available int64) int {
+	pages := min(maxLogPages, max(database/pageBytes, 4*minLogPages), available/4/pageBytes)
+	return int(max(pages, minLogPages))
+}
+
+// boundLog sets the bound by what is free now, if it has changed much.
+func (s *Store) boundLog(ctx context.Context) error {
+	bound := maxLogPages
+	var disk unix.Statfs_t
+	if err := unix.Statfs(filepath.Dir(s.path), &disk); err == nil {
+		bound = logBound(sizeOf(s.path), int64(disk.Bavail)*disk.Bsize+sizeOf(s.path+"-wal"))
+	}
+	if s.logPages != 0 && bound > s.logPages*3/4 && bound < s.logPages*4/3 {
+		return nil
+	}
+	s.logPages = bound
+	auto := bound
+	if s.checkpointer != nil {
+		auto = 2 * bound // if the log grows faster than it is copied, a commit copies it
+	}
+	// The file is cut to the limit when the log starts again.
+	var limit int64
+	return s.db.QueryRowContext(ctx, fmt.Sprintf("PRAGMA wal_autocheckpoint = %d; PRAGMA journal_size_limit = %d", auto, 2*bound*pageBytes)).Scan(&limit)
+}
+
+func sizeOf(path string) int64 {
+	info, err := os.Stat(path)
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}
+
+// makeRoom copies the log into the database and cuts the log to nothing. After a
+// write has failed for lack of space, nothing else does: SQLite checkpoints only
+// after a commit. Its errors are left to the next write.
+func (s *Store) makeRoom(ctx context.Context) {
+	var busy, pages, done int
+	err := s.db.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &pages, &done)
+	if err == nil && busy == 0 {
+		s.full = false
+	}
+	_ = s.boundLog(ctx)
+}
+
+// checkpointer is what the store and the other connection know of each other.
+type checkpointer struct {
 	state  atomic.Int32
 	wanted chan struct{}
 	looked time.Time // when the store last asked how long the log is
@@ -29,29 +86,25 @@ type checkpoints struct {
 const (
 	notCopied = iota
 	copying
-	copied // but for what was committed meanwhile
+	copied // except for what was committed meanwhile
 )
 
-// lookEvery is how often the store asks how long the log is.
-const lookEvery = 500 * time.Millisecond
+// lookInterval is how often the store asks how long the log is.
+const lookInterval = 500 * time.Millisecond
 
 const checkpoint = "PRAGMA wal_checkpoint(PASSIVE)"
 
-// CheckpointBeside has the log of changes copied beside the commits of Save, in
-// a goroutine of its own until the function is called that it returns, which
-// waits for it. It is called before the first Save.
-func (s *Store) CheckpointBeside(ctx context.Context, log *slog.Logger) (end func(), err error) {
-	// Where the log grows faster than it is copied, a commit copies all the same.
-	if _, err := s.db.ExecContext(ctx, fmt.Sprintf("PRAGMA wal_autocheckpoint = %d", 2*checkpointPages)); err != nil {
+// StartCheckpointer has the log copied into the database while Save and Commit
+// write, in a goroutine that ends when the returned function is called, which
+// waits for it. It is called before the first transaction.
+func (s *Store) StartCheckpointer(ctx context.Context, log *slog.Logger) (end func(), err error) {
+	c := &checkpointer{wanted: make(chan struct{}, 1)}
+	s.checkpointer, s.logPages = c, 0
+	if err := s.boundLog(ctx); err != nil {
 		return nil, fmt.Errorf("database %s: %w", s.path, err)
 	}
-	db, err := connect(s.path, "rw", "_busy_timeout=5000")
-	if err != nil {
-		return nil, fmt.Errorf("open database %s: %w", s.path, err)
-	}
+	db := connect(s.path, "rw", "_busy_timeout=5000")
 	db.SetMaxOpenConns(1)
-	c := &checkpoints{pages: checkpointPages, wanted: make(chan struct{}, 1)}
-	s.beside = c
 	ctx, stop := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() {
@@ -62,10 +115,10 @@ func (s *Store) CheckpointBeside(ctx context.Context, log *slog.Logger) (end fun
 			case <-ctx.Done():
 				return
 			}
-			// Twice, because the second takes but a moment, in which little is committed.
+			// Twice, because the second takes a moment, in which little is committed.
 			for range 2 {
 				if _, err := db.ExecContext(ctx, checkpoint); err != nil && ctx.Err() == nil {
-					log.Debug("copying the log of changes into the database", "error", err) // a commit tries it too
+					log.Debug("checkpoint", "error", err) // a commit tries it too
 				}
 			}
 			c.state.Store(copied)
@@ -74,31 +127,32 @@ func (s *Store) CheckpointBeside(ctx context.Context, log *slog.Logger) (end fun
 	return func() {
 		stop()
 		<-done
-		_ = db.Close() // nothing was written through it that is not in the log
+		_ = db.Close() // everything that it wrote is in the log
 	}, nil
 }
 
-// copyLog has the log copied where it is long, and copies itself what is left of
-// it. Its errors are not those of the batch, which is committed: what was not
+// copyLog starts a checkpoint if the log is long, and copies itself what is left
+// of it. Its errors are not those of the batch, which is committed: what was not
 // copied is in the log, and tried again.
 func (s *Store) copyLog(ctx context.Context) {
-	c := s.beside
+	c := s.checkpointer
 	if c == nil {
 		return
 	}
 	state, now := c.state.Load(), time.Now()
-	if state == copying || state == notCopied && now.Sub(c.looked) < lookEvery {
+	if state == copying || state == notCopied && now.Sub(c.looked) < lookInterval {
 		return
 	}
 	c.looked = now
+	_ = s.boundLog(ctx) // keeps the bound of before
 	var busy, pages, done int
 	err := s.db.QueryRowContext(ctx, "PRAGMA wal_checkpoint(NOOP)").Scan(&busy, &pages, &done)
-	switch long := err == nil && pages >= c.pages; {
+	switch long := err == nil && pages >= s.logPages; {
 	case long && state == notCopied:
 		c.state.Store(copying)
 		c.wanted <- struct{}{}
 		return
-	case long: // else the last commit has begun it anew
+	case long: // else the last commit has started it again
 		_, _ = s.db.ExecContext(ctx, checkpoint)
 	}
 	c.state.Store(notCopied)

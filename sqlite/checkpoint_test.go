@@ -11,7 +11,7 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 )
 
-// logHeader returns the beginning of the log of changes, which is another one
+// logHeader returns the beginning of the write-ahead log, which is another one
 // whenever the log begins anew.
 func logHeader(t *testing.T, path string) []byte {
 	t.Helper()
@@ -27,7 +27,7 @@ func logHeader(t *testing.T, path string) []byte {
 func openToCopy(t *testing.T) (s *Store, path string, end func()) {
 	t.Helper()
 	s, path = openNew(t)
-	end, err := s.CheckpointBeside(t.Context(), slog.New(slog.DiscardHandler))
+	end, err := s.StartCheckpointer(t.Context(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,7 +35,7 @@ func openToCopy(t *testing.T) (s *Store, path string, end func()) {
 	if _, err := s.db.ExecContext(t.Context(), "PRAGMA wal_autocheckpoint = 0"); err != nil {
 		t.Fatal(err)
 	}
-	s.beside.pages = 100
+	s.logPages = 100
 	return s, path, end
 }
 
@@ -48,7 +48,7 @@ func TestTheLogOfChangesBeginsAnewWhileBatchesCome(t *testing.T) {
 			t.Fatalf("the log has begun anew %d times with %d batches in 30 s", anew, batches)
 		}
 		save(t, s, &bounce.Batch{Records: bounce.NewRecords(failed(fmt.Sprint("a", batches), 0, bounce.Bounced, true))})
-		s.beside.looked = time.Time{}
+		s.checkpointer.looked = time.Time{}
 		if header := logHeader(t, path); !bytes.Equal(header, before) {
 			before = header
 			anew++
@@ -65,10 +65,10 @@ func TestAStoreCopiesWhatIsLeftOfItsLog(t *testing.T) {
 	n := 0
 	one := func() {
 		save(t, s, &bounce.Batch{Records: bounce.NewRecords(failed(fmt.Sprint("a", n), 0, bounce.Bounced, true))})
-		s.beside.looked = time.Time{}
+		s.checkpointer.looked = time.Time{}
 		n++
 	}
-	for before := logHeader(t, path); s.beside.state.Load() != copying; one() {
+	for before := logHeader(t, path); s.checkpointer.state.Load() != copying; one() {
 		if n == 1000 {
 			t.Fatalf("the log is not copied after %d batches", n)
 		}
@@ -77,10 +77,10 @@ func TestAStoreCopiesWhatIsLeftOfItsLog(t *testing.T) {
 		}
 	}
 	before := logHeader(t, path)
-	s.beside.state.Store(copied)
+	s.checkpointer.state.Store(copied)
 	one()
-	if s.beside.state.Load() != notCopied || !bytes.Equal(logHeader(t, path), before) {
-		t.Errorf("state %d, want %d, and the log to begin anew with the next batch", s.beside.state.Load(), notCopied)
+	if s.checkpointer.state.Load() != notCopied || !bytes.Equal(logHeader(t, path), before) {
+		t.Errorf("state %d, want %d, and the log to begin anew with the next batch", s.checkpointer.state.Load(), notCopied)
 	}
 	if one(); bytes.Equal(logHeader(t, path), before) {
 		t.Error("the log does not begin anew once all of it was copied")

@@ -8,9 +8,8 @@ import (
 	"os"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/filelock"
 )
 
 // Cursor is how far the export of one name has handed over the changes of
@@ -44,10 +43,10 @@ func OpenCursor(ctx context.Context, path, name string) (_ *Cursor, err error) {
 			err = errors.Join(err, c.Close())
 		}
 	}()
-	c.db, err = connect(path, "rw", patient)
-	if err != nil {
-		return nil, fmt.Errorf("cursor %s: %w", name, err)
+	if err := refuseOtherName(path); err != nil {
+		return nil, err
 	}
+	c.db = connect(path, "rw", patient)
 	err = c.db.QueryRowContext(ctx, "SELECT seq FROM export_cursors WHERE name = ?", name).Scan(&c.Seq)
 	c.New = errors.Is(err, sql.ErrNoRows)
 	if err != nil && !c.New {
@@ -65,7 +64,7 @@ func lockCursor(path, name string) (*os.File, error) {
 		if err != nil {
 			return nil, fmt.Errorf("cursor %s: %w; run as the user that owns the database", name, err)
 		}
-		if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		if err := filelock.TryExclusive(f); err != nil {
 			f.Close()
 			return nil, fmt.Errorf("cursor %s is in use by another export; wait for it, or name another cursor", name)
 		}

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"time"
@@ -21,9 +22,9 @@ func scanDecision(scan func(...any) error) (d *recipient.Decision, key int64, er
 }
 
 // decisionsOn returns the decisions in force on the addresses of rows.
-func (w *writer) decisionsOn(rows []recipientRow) (map[int64]*recipient.Decision, error) {
+func (tx *Tx) decisionsOn(rows []recipientRow) (map[int64]*recipient.Decision, error) {
 	var some bool // nearly always none, and then no address costs a look-up
-	if err := w.tx.QueryRowContext(w.ctx, "SELECT EXISTS (SELECT 1 FROM decisions WHERE ended_at IS NULL)").Scan(&some); err != nil || !some {
+	if err := tx.conn.QueryRowContext(tx.ctx, "SELECT EXISTS (SELECT 1 FROM decisions WHERE ended_at IS NULL)").Scan(&some); err != nil || !some {
 		return nil, err
 	}
 	keys := make([]int64, len(rows))
@@ -31,7 +32,7 @@ func (w *writer) decisionsOn(rows []recipientRow) (map[int64]*recipient.Decision
 		keys[i] = rows[i].key
 	}
 	found := make(map[int64]*recipient.Decision)
-	err := scanAll(w.ctx, w.tx, "SELECT "+decisionColumns+" FROM json_each(?) k CROSS JOIN decisions d ON d.recipient_key = k.value WHERE d.ended_at IS NULL",
+	err := scanAll(tx.ctx, tx.conn, "SELECT "+decisionColumns+" FROM json_each(?) k CROSS JOIN decisions d ON d.recipient_key = k.value WHERE d.ended_at IS NULL",
 		func(scan func(...any) error) error {
 			d, key, err := scanDecision(scan)
 			found[key] = d
@@ -86,26 +87,25 @@ func OpenEditor(ctx context.Context, path string) (_ *Editor, err error) {
 	if version != len(files) {
 		return nil, fmt.Errorf("database %s has schema %d, and this bouncetail knows %d; restart the daemon with this version, or run bouncetail recipients rebuild", path, version, len(files))
 	}
-	e := &Editor{Store{path: path, file: r.file}}
-	e.store.db, err = connect(path, "rw", patient+"&_synchronous=NORMAL")
-	if err != nil {
-		return nil, fmt.Errorf("open database %s: %w", path, err)
+	if err := refuseOtherName(path); err != nil {
+		return nil, err
 	}
+	e := &Editor{Store{path: path, file: r.file, db: connect(path, "rw", patient+"&_synchronous=NORMAL")}}
 	e.store.db.SetMaxOpenConns(1)
 	return e, nil
 }
 
 // Close closes the database.
-func (e *Editor) Close() error { return e.store.db.Close() }
+func (e *Editor) Close() error { return errors.Join(e.store.statements.close(), e.store.db.Close()) }
 
 // edit runs do whole or not at all, under the policy that the database follows.
-func (e *Editor) edit(ctx context.Context, do func(*writer) error) error {
-	err := e.store.transaction(ctx, func(w *writer) error {
+func (e *Editor) edit(ctx context.Context, do func(*Tx) error) error {
+	err := e.store.transaction(ctx, func(tx *Tx) error {
 		var err error
-		if w.policy, err = appliedPolicy(ctx, w.tx); err != nil {
+		if tx.policy, err = appliedPolicy(ctx, tx.conn); err != nil {
 			return err
 		}
-		return do(w)
+		return do(tx)
 	})
 	var s sqlite3.Error
 	if errors.As(err, &s) && (s.Code == sqlite3.ErrBusy || s.Code == sqlite3.ErrLocked) {
@@ -124,22 +124,24 @@ func (e *Editor) Decide(ctx context.Context, decision string, on []bounce.Addres
 	if !until.IsZero() {
 		end = bounce.Stamp(until)
 	}
-	err = e.edit(ctx, func(w *writer) error {
-		if err := w.knowLocals(on); err != nil {
+	err = e.edit(ctx, func(tx *Tx) error {
+		if err := tx.knowLocals(on); err != nil {
 			return err
 		}
-		if _, err := w.endDecisions(on); err != nil {
+		if _, err := tx.endDecisions(on); err != nil {
 			return err
 		}
 		on = distinct(on)
-		err := w.each(len(on), "INSERT INTO decisions (recipient, domain, decision, note, decided_at, until, recipient_key) VALUES (?, ?, ?, ?, ?, ?, ?)",
-			func(i int) []any {
-				return []any{on[i].Normal, on[i].Domain, decision, text(note), w.now, text(end), on[i].Key()}
+		err := tx.each(len(on), "INSERT INTO decisions (recipient, domain, decision, note, decided_at, until, recipient_key) VALUES (?, ?, ?, ?, ?, ?, ?)",
+			func(i int, p *params) {
+				for _, v := range []driver.Value{on[i].Normal, on[i].Domain, decision, text(note), tx.now, text(end), on[i].Key()} {
+					p.add(v)
+				}
 			}, nil)
 		if err != nil {
 			return err
 		}
-		changes, err = w.reconsider(on)
+		changes, err = tx.reconsider(on)
 		return err
 	})
 	return changes, err
@@ -148,9 +150,9 @@ func (e *Editor) Decide(ctx context.Context, decision string, on []bounce.Addres
 // Withdraw takes the decisions on addresses back. It refuses to where there is
 // none on one of them.
 func (e *Editor) Withdraw(ctx context.Context, on []bounce.Address) (changes recipient.Changes, err error) {
-	err = e.edit(ctx, func(w *writer) error {
+	err = e.edit(ctx, func(tx *Tx) error {
 		on = distinct(on)
-		ended, err := w.endDecisions(on)
+		ended, err := tx.endDecisions(on)
 		if err != nil {
 			return err
 		}
@@ -159,7 +161,7 @@ func (e *Editor) Withdraw(ctx context.Context, on []bounce.Address) (changes rec
 				return fmt.Errorf("there is no decision on %s; bouncetail recipients decisions lists them", to.Normal)
 			}
 		}
-		changes, err = w.reconsider(on)
+		changes, err = tx.reconsider(on)
 		return err
 	})
 	return changes, err
@@ -178,13 +180,13 @@ func distinct(on []bounce.Address) []bounce.Address {
 }
 
 // knowLocals refuses addresses without a domain that no log has named.
-func (w *writer) knowLocals(on []bounce.Address) error {
+func (tx *Tx) knowLocals(on []bounce.Address) error {
 	for _, to := range on {
 		if to.Domain != "" {
 			continue
 		}
 		var known bool
-		if err := w.tx.QueryRowContext(w.ctx, "SELECT EXISTS (SELECT 1 FROM recipients WHERE recipient = ?)", to.Normal).Scan(&known); err != nil {
+		if err := tx.conn.QueryRowContext(tx.ctx, "SELECT EXISTS (SELECT 1 FROM recipients WHERE recipient = ?)", to.Normal).Scan(&known); err != nil {
 			return err
 		}
 		if !known {
@@ -201,34 +203,34 @@ func (e BadAddress) Error() string { return fmt.Sprintf("%q %s", e.Address, e.Wh
 
 // endDecisions ends the decisions in force on the addresses, and tells which
 // had one.
-func (w *writer) endDecisions(on []bounce.Address) (ended map[int64]bool, err error) {
+func (tx *Tx) endDecisions(on []bounce.Address) (ended map[int64]bool, err error) {
 	keys := make([]int64, len(on))
 	for i, to := range on {
 		keys[i] = to.Key()
 	}
 	ended = make(map[int64]bool)
-	err = scanAll(w.ctx, w.tx, "UPDATE decisions SET ended_at = ? WHERE ended_at IS NULL AND recipient_key IN (SELECT value FROM json_each(?)) RETURNING recipient_key",
+	err = scanAll(tx.ctx, tx.conn, "UPDATE decisions SET ended_at = ? WHERE ended_at IS NULL AND recipient_key IN (SELECT value FROM json_each(?)) RETURNING recipient_key",
 		func(scan func(...any) error) error {
 			var key int64
 			err := scan(&key)
 			ended[key] = true
 			return err
-		}, w.now, keyList(keys))
+		}, tx.now, keyList(keys))
 	return ended, err
 }
 
 // reconsider brings the rows of addresses up to date, and makes those that are
 // missing. Their deliveries are noted in their rows from here on.
-func (w *writer) reconsider(on []bounce.Address) (recipient.Changes, error) {
-	w.touch(len(on))
+func (tx *Tx) reconsider(on []bounce.Address) (recipient.Changes, error) {
+	tx.resetTouched(len(on))
 	for _, to := range on {
-		w.addressee(to.Key()).to = to
+		tx.touch(to.Key()).to = to
 	}
-	if err := w.lastDeliveries(nil); err != nil {
-		return w.changes, err
+	if err := tx.saveDeliveries(); err != nil {
+		return tx.changes, err
 	}
-	err := w.recipients(nil)
-	return w.changes, err
+	err := tx.refreshTouched()
+	return tx.changes, err
 }
 
 func releases(ctx context.Context, db querier, where string) ([]recipient.Release, error) {
@@ -263,9 +265,9 @@ var errTried = errors.New("only tried")
 // Release lets no state follow any more from failures that are read already or
 // still will be. Where dry is set everything is made out and nothing changed.
 func (e *Editor) Release(ctx context.Context, r recipient.Release, dry bool) (done Released, err error) {
-	err = e.edit(ctx, func(w *writer) error {
+	err = e.edit(ctx, func(tx *Tx) error {
 		done = Released{}
-		keys, failures, err := w.releasedBy(&r)
+		keys, failures, err := tx.releasedBy(&r)
 		if err != nil {
 			return err
 		}
@@ -273,15 +275,15 @@ func (e *Editor) Release(ctx context.Context, r recipient.Release, dry bool) (do
 		if failures == 0 && !dry {
 			return errors.New("no failure is so old and of that kind; bouncetail incidents lists what there was")
 		}
-		err = w.tx.QueryRowContext(ctx, "INSERT INTO releases (since, until, category, domain, reason, note, released_at) VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id",
-			r.Since, r.Until, text(r.Category), text(r.Domain), text(r.Reason), text(r.Note), w.now).Scan(&done.ID)
+		err = tx.conn.QueryRowContext(ctx, "INSERT INTO releases (since, until, category, domain, reason, note, released_at) VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id",
+			r.Since, r.Until, text(r.Category), text(r.Domain), text(r.Reason), text(r.Note), tx.now).Scan(&done.ID)
 		if err != nil {
 			return err
 		}
-		if err := w.recomputeAll(keys); err != nil {
+		if err := tx.recomputeAll(keys); err != nil {
 			return err
 		}
-		done.Changes = w.changes
+		done.Changes = tx.changes
 		if dry {
 			done.ID = 0
 			return errTried
@@ -296,33 +298,33 @@ func (e *Editor) Release(ctx context.Context, r recipient.Release, dry bool) (do
 
 // WithdrawRelease lets the failures count again that a release was of.
 func (e *Editor) WithdrawRelease(ctx context.Context, id int64) (done Released, err error) {
-	err = e.edit(ctx, func(w *writer) error {
-		found, err := releases(ctx, w.tx, fmt.Sprintf("WHERE withdrawn_at IS NULL AND id = %d", id))
+	err = e.edit(ctx, func(tx *Tx) error {
+		found, err := releases(ctx, tx.conn, fmt.Sprintf("WHERE withdrawn_at IS NULL AND id = %d", id))
 		if err != nil {
 			return err
 		}
 		if len(found) == 0 {
 			return fmt.Errorf("there is no release %d in force; bouncetail recipients releases lists them", id)
 		}
-		if _, err := w.tx.ExecContext(ctx, "UPDATE releases SET withdrawn_at = ? WHERE id = ?", w.now, id); err != nil {
+		if _, err := tx.conn.ExecContext(ctx, "UPDATE releases SET withdrawn_at = ? WHERE id = ?", tx.now, id); err != nil {
 			return err
 		}
-		keys, failures, err := w.releasedBy(&found[0])
+		keys, failures, err := tx.releasedBy(&found[0])
 		if err != nil {
 			return err
 		}
-		if err := w.recomputeAll(keys); err != nil {
+		if err := tx.recomputeAll(keys); err != nil {
 			return err
 		}
-		done = Released{id, failures, len(keys), w.changes}
+		done = Released{id, failures, len(keys), tx.changes}
 		return nil
 	})
 	return done, err
 }
 
 // releasedBy finds the failures that a release is of, and whose they are.
-func (w *writer) releasedBy(r *recipient.Release) (keys []int64, failures int, err error) {
-	err = scanAll(w.ctx, w.tx, `
+func (tx *Tx) releasedBy(r *recipient.Release) (keys []int64, failures int, err error) {
+	err = scanAll(tx.ctx, tx.conn, `
 		SELECT recipient_key, count(*)
 		FROM bounces
 		WHERE occurred_at >= ?1 AND occurred_at < ?2 AND (?3 = '' OR category = ?3) AND (?4 = '' OR reason = ?4) AND (?5 = '' OR domain = ?5)

@@ -3,12 +3,11 @@ package sqlite
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
-	"os"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -105,9 +104,9 @@ func (s *Store) Forget(ctx context.Context, f *Forgetting) ([]Count, error) {
 		return nil, fmt.Errorf("database %s: %w", s.path, err)
 	}
 	var found []Count
-	err := s.transaction(ctx, func(w *writer) error {
+	err := s.transaction(ctx, func(tx *Tx) error {
 		var err error
-		if found, err = w.forget(f); err != nil {
+		if found, err = tx.forget(f); err != nil {
 			return err
 		}
 		if f.DryRun {
@@ -124,7 +123,7 @@ func (s *Store) Forget(ctx context.Context, f *Forgetting) ([]Count, error) {
 	return found, s.sweepFiles(ctx, f)
 }
 
-func (w *writer) forget(f *Forgetting) ([]Count, error) {
+func (tx *Tx) forget(f *Forgetting) ([]Count, error) {
 	keys := make([]int64, len(f.People))
 	for i, p := range f.People {
 		keys[i] = p.Key()
@@ -139,7 +138,7 @@ func (w *writer) forget(f *Forgetting) ([]Count, error) {
 		if !holds(table, owned) {
 			continue
 		}
-		result, err := w.tx.ExecContext(w.ctx, "DELETE FROM "+table+" WHERE recipient_key IN (SELECT value FROM json_each(?))", keyList(keys))
+		result, err := tx.conn.ExecContext(tx.ctx, "DELETE FROM "+table+" WHERE recipient_key IN (SELECT value FROM json_each(?))", keyList(keys))
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", table, err)
 		}
@@ -149,14 +148,14 @@ func (w *writer) forget(f *Forgetting) ([]Count, error) {
 		}
 		count(table+": rows deleted", int(n))
 	}
-	n, err := w.forgetDeliveries(keys)
+	n, err := tx.forgetDeliveries(keys)
 	if err != nil {
 		return nil, fmt.Errorf("deliveries: %w", err)
 	}
 	count("deliveries: entries deleted", n)
 	t := newTraces(f.People, f.Spellings)
 	for _, table := range slices.Sorted(maps.Keys(places)) {
-		changed, deleted, err := w.scrubTable(table, t, f)
+		changed, deleted, err := tx.scrubTable(table, t, f)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", table, err)
 		}
@@ -164,13 +163,16 @@ func (w *writer) forget(f *Forgetting) ([]Count, error) {
 		count(table+": rows it was taken out of", changed)
 	}
 	if f.LeaveNothing {
-		_, err := w.tx.ExecContext(w.ctx, "DELETE FROM forgotten WHERE recipient_key IN (SELECT value FROM json_each(?))", keyList(keys))
+		_, err := tx.conn.ExecContext(tx.ctx, "DELETE FROM forgotten WHERE recipient_key IN (SELECT value FROM json_each(?))", keyList(keys))
 		return found, err
 	}
-	return found, w.each(len(keys), `
+	return found, tx.each(len(keys), `
 		INSERT INTO forgotten (recipient_key, until) VALUES (?, ?)
 		ON CONFLICT (recipient_key) DO UPDATE SET until = max(until, excluded.until)`,
-		func(i int) []any { return []any{keys[i], bounce.Stamp(f.Now)} }, nil)
+		func(i int, p *params) {
+			p.add(keys[i])
+			p.add(bounce.Stamp(f.Now))
+		}, nil)
 }
 
 func holds(table string, c content) bool {
@@ -183,78 +185,20 @@ func holds(table string, c content) bool {
 }
 
 // forgetDeliveries takes the entries of the keys out of their buckets.
-func (w *writer) forgetDeliveries(keys []int64) (n int, err error) {
+func (tx *Tx) forgetDeliveries(keys []int64) (n int, err error) {
 	going := make(map[uint64]struct{}, len(keys))
 	for _, key := range keys {
 		going[uint64(key)] = struct{}{}
 	}
-	return w.rewriteDeliveries(bucketsOfKeys(keys), func(key uint64, last int64) (int64, bool) {
+	return tx.rewriteDeliveries(bucketsOfKeys(keys), func(key uint64, last int64) (int64, bool) {
 		_, goes := going[key]
 		return last, !goes
 	})
 }
 
-func bucketsOfKeys(keys []int64) []int64 {
-	var buckets []int64
-	for _, key := range keys {
-		buckets = append(buckets, int64(uint64(key)>>bucketShift))
-	}
-	slices.Sort(buckets)
-	return slices.Compact(buckets)
-}
-
-// rewriteDeliveries gives each entry of the buckets to keep, which returns
-// what becomes of it, and reports how many were changed or left out.
-func (w *writer) rewriteDeliveries(buckets []int64, keep func(key uint64, last int64) (int64, bool)) (n int, err error) {
-	packed := make(map[int64][]byte, len(buckets))
-	err = scanAll(w.ctx, w.tx, "SELECT bucket, entries FROM deliveries WHERE bucket IN (SELECT value FROM json_each(?))", func(scan func(...any) error) error {
-		var bucket int64
-		var entries []byte
-		err := scan(&bucket, &entries)
-		packed[bucket] = entries
-		return err
-	}, keyList(buckets))
-	if err != nil {
-		return 0, err
-	}
-	for _, bucket := range buckets {
-		entries := packed[bucket]
-		rest := make([]byte, 0, len(entries))
-		changes := 0
-		for ; len(entries) > 0; entries = entries[deliverySize:] {
-			key, last := entry(entries)
-			now, kept := keep(key, last)
-			if !kept || now != last {
-				changes++
-			}
-			if kept {
-				rest = binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(rest, key), uint64(now))
-			}
-		}
-		if changes == 0 {
-			continue
-		}
-		n += changes
-		if len(rest) == 0 {
-			_, err = w.tx.ExecContext(w.ctx, "DELETE FROM deliveries WHERE bucket = ?", bucket)
-		} else {
-			_, err = w.tx.ExecContext(w.ctx, "UPDATE deliveries SET entries = ? WHERE bucket = ?", rest, bucket)
-		}
-		if err != nil {
-			return n, err
-		}
-	}
-	return n, nil
-}
-
-// entry is the first of the entries of a bucket of deliveries.
-func entry(entries []byte) (key uint64, last int64) {
-	return binary.BigEndian.Uint64(entries), int64(binary.BigEndian.Uint64(entries[8:]))
-}
-
 // scrubTable looks through all rows of a table and takes out what they tell of
 // the people.
-func (w *writer) scrubTable(table string, t *traces, f *Forgetting) (changed, deleted int, err error) {
+func (tx *Tx) scrubTable(table string, t *traces, f *Forgetting) (changed, deleted int, err error) {
 	var columns []string
 	for column, c := range places[table] {
 		if c != impersonal && c != owned && c != packed {
@@ -266,7 +210,7 @@ func (w *writer) scrubTable(table string, t *traces, f *Forgetting) (changed, de
 	}
 	slices.Sort(columns)
 	var key []string
-	err = scanAll(w.ctx, w.tx, "SELECT name FROM pragma_table_info(?) WHERE pk > 0 ORDER BY pk", func(scan func(...any) error) error {
+	err = scanAll(tx.ctx, tx.conn, "SELECT name FROM pragma_table_info(?) WHERE pk > 0 ORDER BY pk", func(scan func(...any) error) error {
 		var name string
 		err := scan(&name)
 		key = append(key, name)
@@ -280,7 +224,7 @@ func (w *writer) scrubTable(table string, t *traces, f *Forgetting) (changed, de
 		drop        bool
 	}
 	var rows []row // those that change
-	err = scanAll(w.ctx, w.tx, "SELECT "+strings.Join(append(slices.Clone(columns), key...), ", ")+" FROM "+table, func(scan func(...any) error) error {
+	err = scanAll(tx.ctx, tx.conn, "SELECT "+strings.Join(append(slices.Clone(columns), key...), ", ")+" FROM "+table, func(scan func(...any) error) error {
 		texts, keys := make([]*string, len(columns)), make([]any, len(key))
 		into := make([]any, 0, len(columns)+len(key))
 		for i := range texts {
@@ -316,10 +260,10 @@ func (w *writer) scrubTable(table string, t *traces, f *Forgetting) (changed, de
 	for _, r := range rows {
 		if r.drop {
 			deleted++
-			_, err = w.tx.ExecContext(w.ctx, "DELETE FROM "+table+where, r.key...)
+			_, err = tx.conn.ExecContext(tx.ctx, "DELETE FROM "+table+where, r.key...)
 		} else {
 			changed++
-			_, err = w.tx.ExecContext(w.ctx, "UPDATE "+table+" SET "+strings.Join(columns, " = ?, ")+" = ?"+where, append(r.values, r.key...)...)
+			_, err = tx.conn.ExecContext(tx.ctx, "UPDATE "+table+" SET "+strings.Join(columns, " = ?, ")+" = ?"+where, append(r.values, r.key...)...)
 		}
 		if err != nil {
 			return changed, deleted, err
@@ -395,11 +339,8 @@ func (s *Store) fileHolds(t *traces) (bool, error) {
 			}
 		}
 	}
-	file, err := os.Open(s.path)
-	if err != nil {
-		return false, err
-	}
-	defer file.Close()
+	// Not through another descriptor: closing it would drop SQLite's locks.
+	file := io.NewSectionReader(s.fd, 0, math.MaxInt64)
 	const size = 1 << 20
 	buffer := make([]byte, 0, size+longest)
 	for {

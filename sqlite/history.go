@@ -36,7 +36,7 @@ type Attempt struct {
 // Recipient returns the row of an address, given in its normal spelling, and
 // false where it never failed.
 func (r *Reader) Recipient(ctx context.Context, address string) (row bounce.Recipient, known bool, err error) {
-	err = r.db.QueryRowContext(ctx, "SELECT "+recipientColumns+" FROM recipients r WHERE recipient = ?", address).Scan(recipientFields(&row)...)
+	err = shownColumns.scan(&row, r.db.QueryRowContext(ctx, "SELECT "+shownColumns.names("")+" FROM recipients WHERE recipient = ?", address).Scan)
 	if errors.Is(err, sql.ErrNoRows) {
 		return row, false, nil
 	}

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
@@ -24,11 +23,7 @@ func OpenOutbox(ctx context.Context, path string) (*Outbox, error) {
 	if err := r.Close(); err != nil {
 		return nil, err
 	}
-	db, err := sql.Open("sqlite3", dsn(path, "rw", "_txlock=immediate&_synchronous=NORMAL"))
-	if err != nil {
-		return nil, fmt.Errorf("webhooks: open database %s: %w", path, err)
-	}
-	return &Outbox{db}, nil
+	return &Outbox{connect(path, "rw", "_txlock=immediate&_synchronous=NORMAL")}, nil
 }
 
 // Close closes the database.
@@ -68,9 +63,7 @@ func (o *Outbox) MoveFailureCursor(ctx context.Context, name string, id int64) e
 }
 
 // The deciding failure of an address that is not bad is its last one.
-const changedRecipients = `
-	SELECT r.recipient, r.domain, r.state, r.decided_by, r.category, r.reason, r.first_failure_at, r.last_failure_at,
-	  r.last_delivery_at, r.permanent_count, r.retry_count, r.bad_since, r.bad_until, r.last_bounce_id, r.seq,
+var changedRecipients = "SELECT " + shownColumns.names("r.") + `,
 	  coalesce(b.id, 0), coalesce(b.event_id, ''), coalesce(b.occurred_at, ''), coalesce(b.message_id, ''), coalesce(b.sender, ''),
 	  coalesce(b.smtp_code, 0), coalesce(b.enhanced_code, ''), coalesce(b.reply, ''), coalesce(b.scope, ''), coalesce(b.category, ''),
 	  coalesce((
@@ -194,9 +187,9 @@ func (o *Outbox) recipients(ctx context.Context, query string, args ...any) ([]b
 	err := scanAll(ctx, o.db, query, func(scan func(...any) error) error {
 		var row bounce.Change
 		var f bounce.Failure
-		err := scan(&row.Recipient.Recipient, &row.Domain, &row.State, &row.DecidedBy, &row.Category, &row.Reason, &row.FirstFailureAt, &row.LastFailureAt,
-			&row.LastDeliveryAt, &row.PermanentCount, &row.RetryCount, &row.BadSince, &row.BadUntil, &row.LastBounceID, &row.Seq,
-			&f.ID, &f.EventID, &f.OccurredAt, &f.MessageID, &f.Sender, &f.SMTPCode, &f.EnhancedCode, &f.Reply, &f.Scope, &f.Category, &f.FirstID)
+		err := shownColumns.scan(&row.Recipient, func(into ...any) error {
+			return scan(append(into, &f.ID, &f.EventID, &f.OccurredAt, &f.MessageID, &f.Sender, &f.SMTPCode, &f.EnhancedCode, &f.Reply, &f.Scope, &f.Category, &f.FirstID)...)
+		})
 		if f.ID != 0 {
 			row.Failure = &f
 		}

@@ -15,10 +15,8 @@ type Problem struct {
 	N        int
 }
 
-// problems counts failures that are the sender's own, by what and by whom. The
-// counts are pointers because an assignment to a key that is there replaces its
-// texts, and those that are counted lie in memory that is used again.
-type problems map[problem]*int
+// problems counts failures that are the sender's own, by what and by whom.
+type problems map[problem]int
 
 type problem struct{ category, reason, by string }
 
@@ -31,20 +29,19 @@ func (p problems) count(r *bounce.Record) {
 		return
 	}
 	at := problem{string(r.Category), string(r.Reason), cmp.Or(r.Provider, r.To.Domain)}
-	if p[at] == nil && len(p) >= maxProblems {
+	if _, known := p[at]; !known && len(p) >= maxProblems {
 		at.by = "others"
 	}
 	p.add(at, 1)
 }
 
-// add counts n more of a problem, and keeps no part of it.
+// add counts n more of a problem. It clones what it keeps, which would otherwise
+// keep the texts of the whole batch.
 func (p problems) add(at problem, n int) {
-	count := p[at]
-	if count == nil {
-		count = new(int)
-		p[problem{strings.Clone(at.category), strings.Clone(at.reason), strings.Clone(at.by)}] = count
+	if _, known := p[at]; !known {
+		at = problem{strings.Clone(at.category), strings.Clone(at.reason), strings.Clone(at.by)}
 	}
-	*count += n
+	p[at] += n
 }
 
 // Problems returns how many of the failures that were new since the database
@@ -53,7 +50,7 @@ func (p problems) add(at problem, n int) {
 func (s *Store) Problems() []Problem {
 	var all []Problem
 	for at, n := range s.problems {
-		all = append(all, Problem{at.category + " / " + at.reason, at.by, *n})
+		all = append(all, Problem{at.category + " / " + at.reason, at.by, n})
 	}
 	slices.SortFunc(all, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(b.N, a.N), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Provider, b.Provider))

@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
-	"github.com/bouncetail/bouncetail/recipient"
 )
 
 // Retention is for how many days each kind of record is kept; 0 is for ever.
@@ -119,7 +117,7 @@ func (p *pruner) prune(ctx context.Context) error {
 }
 
 // write runs do in a transaction, unless it is only counted.
-func (p *pruner) write(ctx context.Context, kind string, n int, do func(*writer) error) error {
+func (p *pruner) write(ctx context.Context, kind string, n int, do func(*Tx) error) error {
 	p.deleted[kind] += n
 	if p.store == nil || n == 0 {
 		return nil
@@ -133,15 +131,15 @@ func (p *pruner) horizon(kind string) func(context.Context, time.Time) error {
 		if p.store == nil {
 			return nil
 		}
-		return p.store.transaction(ctx, func(w *writer) error {
-			_, err := w.tx.ExecContext(ctx, `
+		return p.store.transaction(ctx, func(tx *Tx) error {
+			_, err := tx.conn.ExecContext(ctx, `
 				INSERT INTO horizons (kind, since) VALUES (?, ?)
 				ON CONFLICT (kind) DO UPDATE SET since = max(since, excluded.since)`, kind, bounce.Stamp(before))
 			if err != nil || kind != bouncesHorizon {
 				return err
 			}
 			// The horizon keeps out what these hashes did.
-			_, err = w.tx.ExecContext(ctx, "DELETE FROM forgotten WHERE until < ?", bounce.Stamp(before))
+			_, err = tx.conn.ExecContext(ctx, "DELETE FROM forgotten WHERE until < ?", bounce.Stamp(before))
 			return err
 		})
 	}
@@ -173,14 +171,14 @@ func (p *pruner) recipients(ctx context.Context, before time.Time) error {
 		if err != nil {
 			return err
 		}
-		err = p.write(ctx, oldRecipients, len(keys), func(w *writer) error {
+		err = p.write(ctx, oldRecipients, len(keys), func(tx *Tx) error {
 			for _, table := range []string{"recipients", "bounces", "pruned_failures"} {
-				if _, err := w.tx.ExecContext(ctx, "DELETE FROM "+table+" WHERE recipient_key IN (SELECT value FROM json_each(?))", keyList(keys)); err != nil {
+				if _, err := tx.conn.ExecContext(ctx, "DELETE FROM "+table+" WHERE recipient_key IN (SELECT value FROM json_each(?))", keyList(keys)); err != nil {
 					return err
 				}
 			}
 			// They count as addresses that never failed from here on.
-			_, err := w.rewriteDeliveries(bucketsOfKeys(keys), func(key uint64, last int64) (int64, bool) {
+			_, err := tx.rewriteDeliveries(bucketsOfKeys(keys), func(key uint64, last int64) (int64, bool) {
 				if _, isOld := old[int64(key)]; isOld {
 					last &^= hasFailed
 				}
@@ -217,12 +215,12 @@ func (p *pruner) deliveries(ctx context.Context, before time.Time) error {
 		if err != nil {
 			return err
 		}
-		err = p.write(ctx, oldDeliveries, old, func(w *writer) error {
+		err = p.write(ctx, oldDeliveries, old, func(tx *Tx) error {
 			buckets := make([]int64, atOnce)
 			for i := range buckets {
 				buckets[i] = first + int64(i)
 			}
-			_, err := w.rewriteDeliveries(buckets, keep)
+			_, err := tx.rewriteDeliveries(buckets, keep)
 			return err
 		})
 		if err != nil {
@@ -265,23 +263,25 @@ func (p *pruner) bounces(ctx context.Context, before time.Time) error {
 		if err != nil {
 			return err
 		}
-		err = p.write(ctx, oldBounces, len(rows), func(w *writer) error {
+		err = p.write(ctx, oldBounces, len(rows), func(tx *Tx) error {
 			ids := make([]int64, len(rows))
 			for i := range rows {
 				ids[i] = rows[i].id
 			}
-			if _, err := w.tx.ExecContext(ctx, "DELETE FROM bounces WHERE id IN (SELECT value FROM json_each(?))", keyList(ids)); err != nil {
+			if _, err := tx.conn.ExecContext(ctx, "DELETE FROM bounces WHERE id IN (SELECT value FROM json_each(?))", keyList(ids)); err != nil {
 				return err
 			}
 			rows := slices.DeleteFunc(slices.Clone(rows), func(o old) bool { return o.ours })
-			return w.each(len(rows), `
+			return tx.each(len(rows), `
 				INSERT INTO pruned_failures (recipient_key, permanent_count, retry_count, first_failure_at) VALUES (?, ?, ?, ?)
 				ON CONFLICT (recipient_key) DO UPDATE SET
 				  permanent_count = permanent_count + excluded.permanent_count, retry_count = retry_count + excluded.retry_count,
 				  first_failure_at = min(first_failure_at, excluded.first_failure_at)`,
-				func(i int) []any {
-					o := rows[i]
-					return []any{o.key, o.permanent, !o.permanent, o.at}
+				func(i int, p *params) {
+					p.add(rows[i].key)
+					p.add(rows[i].permanent)
+					p.add(!rows[i].permanent)
+					p.add(rows[i].at)
 				}, nil)
 		})
 		if err != nil {
@@ -289,24 +289,6 @@ func (p *pruner) bounces(ctx context.Context, before time.Time) error {
 		}
 	}
 	return nil
-}
-
-// addPruned counts the failures into histories that were deleted for their age.
-// All of them were before the last delivery, so nothing else follows from them.
-func (w *writer) addPruned(histories map[int64]*recipient.History) error {
-	return scanAll(w.ctx, w.tx, `
-		SELECT p.recipient_key, p.permanent_count, p.retry_count, p.first_failure_at
-		FROM json_each(?) k CROSS JOIN pruned_failures p ON p.recipient_key = k.value`,
-		func(scan func(...any) error) error {
-			var key int64
-			var permanent, retry int
-			var first string
-			if err := scan(&key, &permanent, &retry, &first); err != nil {
-				return err
-			}
-			histories[key].AddPruned(permanent, retry, first)
-			return nil
-		}, keyList(slices.Sorted(maps.Keys(histories))))
 }
 
 // successes deletes the ids of deliveries. Buckets are numbered by the stamps
@@ -364,8 +346,8 @@ func (p *pruner) inPieces(ctx context.Context, kind, table, key, where string, a
 		return nil
 	}
 	for ; n > 0; n -= pageSize {
-		err := p.store.transaction(ctx, func(w *writer) error {
-			_, err := w.tx.ExecContext(ctx, "DELETE FROM "+table+" WHERE ("+key+") IN (SELECT "+key+" FROM "+table+" WHERE "+where+" LIMIT ?)", append(slices.Clone(args), pageSize)...)
+		err := p.store.transaction(ctx, func(tx *Tx) error {
+			_, err := tx.conn.ExecContext(ctx, "DELETE FROM "+table+" WHERE ("+key+") IN (SELECT "+key+" FROM "+table+" WHERE "+where+" LIMIT ?)", append(slices.Clone(args), pageSize)...)
 			return err
 		})
 		if err != nil {

@@ -25,10 +25,7 @@ func OpenReader(ctx context.Context, path string) (*Reader, error) {
 	} else if err != nil {
 		return nil, fmt.Errorf("database: %w; run as a user who may read it", err)
 	}
-	db, err := connect(path, "ro", "_query_only=on&_busy_timeout=5000")
-	if err != nil {
-		return nil, fmt.Errorf("open database %s: %w", path, err)
-	}
+	db := connect(path, "ro", "_query_only=on&_busy_timeout=5000")
 	var id int
 	if err := db.QueryRowContext(ctx, "PRAGMA application_id").Scan(&id); err != nil {
 		db.Close()
@@ -55,16 +52,33 @@ type Filter struct {
 	Limit    int    // 0 is no limit
 }
 
-const recipientColumns = `
-		  r.recipient, r.domain, r.state, r.decided_by, r.category, r.reason, r.first_failure_at, r.last_failure_at,
-		  r.last_delivery_at, r.permanent_count, r.retry_count, r.bad_since, r.bad_until, r.last_bounce_id, r.seq`
+// The columns of recipients that readers show.
+var shownColumns = columns[bounce.Recipient]{
+	required("recipient", func(r *bounce.Recipient) any { return &r.Recipient }),
+	required("domain", func(r *bounce.Recipient) any { return &r.Domain }),
+	required("state", func(r *bounce.Recipient) any { return (*string)(&r.State) }),
+	required("decided_by", func(r *bounce.Recipient) any { return (*string)(&r.DecidedBy) }),
+	required("category", func(r *bounce.Recipient) any { return (*string)(&r.Category) }),
+	required("reason", func(r *bounce.Recipient) any { return (*string)(&r.Reason) }),
+	optional("first_failure_at", func(r *bounce.Recipient) any { return &r.FirstFailureAt }),
+	optional("last_failure_at", func(r *bounce.Recipient) any { return &r.LastFailureAt }),
+	optional("last_delivery_at", func(r *bounce.Recipient) any { return &r.LastDeliveryAt }),
+	required("permanent_count", func(r *bounce.Recipient) any { return &r.PermanentCount }),
+	required("retry_count", func(r *bounce.Recipient) any { return &r.RetryCount }),
+	optional("bad_since", func(r *bounce.Recipient) any { return &r.BadSince }),
+	optional("bad_until", func(r *bounce.Recipient) any { return &r.BadUntil }),
+	optional("last_bounce_id", func(r *bounce.Recipient) any { return &r.LastBounceID }),
+	required("seq", func(r *bounce.Recipient) any { return &r.Seq }),
+}
 
-// recipientFields is where recipientColumns go.
-func recipientFields(r *bounce.Recipient) []any {
-	return []any{
-		&r.Recipient, &r.Domain, &r.State, &r.DecidedBy, &r.Category, &r.Reason, &r.FirstFailureAt, &r.LastFailureAt,
-		&r.LastDeliveryAt, &r.PermanentCount, &r.RetryCount, &r.BadSince, &r.BadUntil, &r.LastBounceID, &r.Seq,
-	}
+// selectShown selects recipients, each with the reply of the deciding failure. An
+// address that was blocked by hand may have no failure.
+var selectShown = "SELECT coalesce(b.smtp_code, 0), coalesce(b.reply, ''), " + shownColumns.names("r.") +
+	" FROM recipients r LEFT JOIN bounces b ON b.id = r.deciding_bounce_id "
+
+// scanShown reads a row of selectShown.
+func scanShown(row *bounce.Recipient, scan func(...any) error) error {
+	return shownColumns.scan(row, func(into ...any) error { return scan(append([]any{&row.SMTPCode, &row.Reply}, into...)...) })
 }
 
 // Recipients calls each for the recipients that the filter chooses, those that
@@ -82,15 +96,14 @@ func (r *Reader) Recipients(ctx context.Context, f Filter, each func(*bounce.Rec
 	query, args := f.query()
 	return lastSeq, scanAll(ctx, tx, query, func(scan func(...any) error) error {
 		var row bounce.Recipient
-		if err := scan(append(recipientFields(&row), &row.SMTPCode, &row.Reply)...); err != nil {
+		if err := scanShown(&row, scan); err != nil {
 			return err
 		}
 		return each(&row)
 	}, args...)
 }
 
-// query returns the statement for what the filter chooses. An address that was
-// blocked by hand may have no failure.
+// query returns the statement for what the filter chooses.
 func (f Filter) query() (query string, args []any) {
 	where := []string{"1"}
 	for _, c := range []struct {
@@ -116,9 +129,7 @@ func (f Filter) query() (query string, args []any) {
 	if f.Limit > 0 {
 		limit = f.Limit
 	}
-	return `
-		SELECT ` + recipientColumns + `, coalesce(b.smtp_code, 0), coalesce(b.reply, '')
-		FROM recipients r LEFT JOIN bounces b ON b.id = r.deciding_bounce_id
+	return selectShown + `
 		WHERE ` + strings.Join(where, " AND ") + `
 		ORDER BY ` + order + `
 		LIMIT ?`, append(args, limit)
@@ -139,22 +150,6 @@ func (r *Reader) States(ctx context.Context) ([]Count, error) {
 // first.
 func (r *Reader) BadByReason(ctx context.Context) ([]Count, error) {
 	return r.counts(ctx, "SELECT CASE category WHEN '' THEN 'blocked by hand' ELSE category || ' / ' || reason END, count(*) FROM recipients WHERE state = 'bad' GROUP BY 1 ORDER BY 2 DESC, 1")
-}
-
-// Unparsed returns the shapes of delivery lines that were not parsed.
-func (r *Reader) Unparsed(ctx context.Context) ([]Count, error) {
-	return r.counts(ctx, "SELECT mta || ': ' || example, count FROM unparsed_lines ORDER BY count DESC, 1 LIMIT 10")
-}
-
-// Gaps returns the stretches of log that were destroyed before they could be
-// read, by source and cause, with how many there are of each.
-func (r *Reader) Gaps(ctx context.Context) ([]Count, error) {
-	return r.counts(ctx, `
-		SELECT source || ': ' || why || CASE WHEN sum(bytes > 0) THEN '; ' || sum(max(bytes, 0)) || ' bytes' ELSE '' END
-		  || CASE WHEN sum(bytes < 0) = count(*) THEN '; how much, nobody can know' ELSE '' END, count(*)
-		FROM gaps
-		GROUP BY source, why
-		ORDER BY 2 DESC, 1`)
 }
 
 // asIntended are the reasons, for SQL, of failures for which nobody has to do

@@ -3,50 +3,11 @@ package sqlite
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"maps"
 	"slices"
-	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
 )
-
-// Stored is a record as the database holds it, as far as judging needs it.
-type Stored struct {
-	ID       int64
-	key      int64
-	Delivery bounce.Delivery
-	Verdict  bounce.Verdict
-}
-
-// pageSize is how many rows are held at a time.
-const pageSize = 10_000
-
-const storedColumns = `id, recipient_key, recipient, outcome, mta, coalesce(dsn, ''), coalesce(smtp_code, 0), coalesce(enhanced_code, ''),
-	coalesce(reply, ''), coalesce(stage, ''), coalesce(relay_host, ''), coalesce(transport, ''), coalesce(router, ''),
-	category, reason, scope, disposition, suppress, rule, coalesce(provider, ''), coalesce(blocklist, ''), coalesce(retry_after, 0), coalesce(url, '')`
-
-func scanStored(scan func(...any) error) (Stored, error) {
-	var s Stored
-	d, v := &s.Delivery, &s.Verdict
-	var seconds int64
-	err := scan(&s.ID, &s.key, &d.Recipient, &d.Outcome, &d.MTA, &d.DSN, &d.Reply.SMTPCode, &d.Reply.EnhancedCode,
-		&d.Reply.Text, &d.Reply.Stage, &d.Reply.RelayHost, &d.Transport, &d.Router,
-		&v.Category, &v.Reason, &v.Scope, &v.Disposition, &v.Suppress, &v.Rule, &v.Provider, &v.Blocklist, &seconds, &v.URL)
-	v.RetryAfter = time.Duration(seconds) * time.Second
-	return s, err
-}
-
-// page returns the records that follow the one with the id after.
-func page(ctx context.Context, db querier, after int64) ([]Stored, error) {
-	var rows []Stored
-	err := scanAll(ctx, db, "SELECT "+storedColumns+" FROM bounces WHERE id > ? ORDER BY id LIMIT ?", func(scan func(...any) error) error {
-		s, err := scanStored(scan)
-		rows = append(rows, s)
-		return err
-	}, after, pageSize)
-	return rows, err
-}
 
 // Records calls each for every record, the first read first.
 func (r *Reader) Records(ctx context.Context, each func(*Stored) error) error {
@@ -69,15 +30,15 @@ func (r *Reader) Records(ctx context.Context, each func(*Stored) error) error {
 // returns how many those are.
 func (s *Store) Rejudge(ctx context.Context, judge func(*bounce.Delivery) bounce.Verdict, changed func(old *Stored, now bounce.Verdict)) (int, error) {
 	n := 0
-	err := s.transaction(ctx, func(w *writer) error {
+	err := s.transaction(ctx, func(tx *Tx) error {
 		keys := make(map[int64]struct{})
 		for after := int64(0); ; {
-			rows, err := page(ctx, w.tx, after)
+			rows, err := page(ctx, tx.conn, after)
 			if err != nil {
 				return err
 			}
 			if len(rows) == 0 {
-				return w.recomputeAll(slices.Collect(maps.Keys(keys)))
+				return tx.recomputeAll(slices.Collect(maps.Keys(keys)))
 			}
 			after = rows[len(rows)-1].ID
 			other := make([]bounce.Verdict, 0, len(rows))
@@ -92,38 +53,12 @@ func (s *Store) Rejudge(ctx context.Context, judge func(*bounce.Delivery) bounce
 				return false
 			})
 			n += len(rows)
-			if err := w.saveVerdicts(rows, other); err != nil {
+			if err := tx.saveVerdicts(rows, other); err != nil {
 				return err
 			}
 		}
 	})
 	return n, err
-}
-
-func (w *writer) saveVerdicts(rows []Stored, verdicts []bounce.Verdict) error {
-	return w.each(len(rows), `
-		UPDATE bounces SET
-		  category = ?, reason = ?, scope = ?, disposition = ?, suppress = ?, rule = ?, provider = ?, blocklist = ?, retry_after = ?, url = ?
-		WHERE id = ?`,
-		func(i int) []any {
-			v := &verdicts[i]
-			return []any{
-				string(v.Category), string(v.Reason), string(v.Scope), string(v.Disposition), v.Suppress, v.Rule,
-				text(v.Provider), text(v.Blocklist), number(int(v.RetryAfter / time.Second)), text(v.URL), rows[i].ID,
-			}
-		}, nil)
-}
-
-// transaction runs do whole or not at all.
-func (s *Store) transaction(ctx context.Context, do func(*writer) error) error {
-	w, err := s.newWriter(ctx)
-	if err != nil {
-		return err
-	}
-	if err = do(w); err != nil {
-		err = fmt.Errorf("database %s: %w", s.path, err)
-	}
-	return w.end(err)
 }
 
 // Reply is a reply that no rule knows, with how often it came.

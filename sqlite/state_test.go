@@ -115,10 +115,10 @@ func TestStatesThatEndByTimeAreMovedOn(t *testing.T) {
 		{99, 0, "a failing time, b bad failure, never ok manual"},
 	} {
 		now = day.AddDate(0, 0, c.days)
-		n, err := s.MoveOn(t.Context())
+		n, err := s.Expire(t.Context())
 		got := strings.ReplaceAll(strings.Join(dump(t, s.db, "SELECT recipient, state, decided_by FROM recipients ORDER BY recipient"), ", "), "@example.com", "")
 		if err != nil || n != c.changed || got != c.want {
-			t.Errorf("after %d days MoveOn: %d, %v, %q; want %d, %q", c.days, n, err, got, c.changed, c.want)
+			t.Errorf("after %d days Expire: %d, %v, %q; want %d, %q", c.days, n, err, got, c.changed, c.want)
 		}
 	}
 	if n, err := s.Rebuild(t.Context()); err != nil || n != 0 {
@@ -329,7 +329,7 @@ func TestTablesFollowFromWhatHappenedAlone(t *testing.T) {
 					_, err := e.Decide(t.Context(), recipient.Block, []bounce.Address{to("b"), to("z")}, "", now.AddDate(0, 0, 3))
 					return err
 				},
-				func() error { _, err := s.MoveOn(t.Context()); return err },
+				func() error { _, err := s.Expire(t.Context()); return err },
 				func() error {
 					r := recipient.Release{Since: bounce.Stamp(day.AddDate(0, 0, 8)), Until: bounce.Stamp(day.AddDate(0, 0, 12)), Category: "mailbox-full"}
 					if _, err := e.Release(t.Context(), r, false); err != nil && strings.Contains(err.Error(), "no failure is so old") {

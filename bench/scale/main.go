@@ -68,14 +68,14 @@ func run(ctx context.Context, path string, recipients, records int) error {
 	measure(fmt.Sprintf("batch of %d records", batchSize), 5, func() error { _, err := s.Save(ctx, g.batch(batchSize)); return err })
 	measure("batch of 20 lines", 200, func() error { _, err := s.Save(ctx, g.batch(20)); return err })
 	measure("batch of 1 line", 200, func() error { _, err := s.Save(ctx, g.batch(1)); return err })
-	measure("nothing to move on", 200, func() error { _, err := s.MoveOn(ctx); return err })
+	measure("nothing to move on", 200, func() error { _, err := s.Expire(ctx); return err })
 	if err := byHand(ctx, path, g); err != nil {
 		return err
 	}
 	now := time.Now()
 	s.Now = func() time.Time { return now.AddDate(0, 0, 61) }
 	var moved int
-	measure("states of 61 days moved on", 1, func() error { moved, err = s.MoveOn(ctx); return err })
+	measure("states of 61 days moved on", 1, func() error { moved, err = s.Expire(ctx); return err })
 	fmt.Printf("  (%d states)\n", moved)
 	s.Now = nil
 	var rows int

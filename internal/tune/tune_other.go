@@ -1,0 +1,7 @@
+//go:build !linux
+
+package tune
+
+func useHugePages() {}
+
+func configureMalloc() {}

@@ -1,0 +1,196 @@
+package pipeline
+
+import (
+	"fmt"
+	"maps"
+	"strings"
+	"time"
+
+	"github.com/bouncetail/bouncetail/address"
+	"github.com/bouncetail/bouncetail/bounce"
+)
+
+// batcher turns chunks into batches.
+type batcher struct {
+	p             *Pipeline
+	parsers       map[int64]Parser // by stream
+	parsed        map[int64]bounce.ParserState
+	batch         bounce.Batch
+	domainIndex   map[string]uint32 // in batch.Domains
+	positionIndex map[int64]int     // in batch.Positions, by stream
+	hashed        bounce.Event      // handed to the queue, and used again
+}
+
+func newBatcher(p *Pipeline) *batcher {
+	b := &batcher{
+		p: p, parsers: make(map[int64]Parser), parsed: make(map[int64]bounce.ParserState),
+		domainIndex: make(map[string]uint32), positionIndex: make(map[int64]int),
+	}
+	maps.Copy(b.parsed, p.Parsed)
+	return b
+}
+
+// records returns how full the batch is.
+func (b *batcher) records() int {
+	return max(b.batch.Records.Len(), len(b.batch.Successes)/successWeight)
+}
+
+// take adds what a chunk says to the batch.
+func (b *batcher) take(c *bounce.Chunk) error {
+	parser, err := b.parser(c)
+	if err != nil {
+		return err
+	}
+	if len(c.Data) > 0 {
+		judge := b.p.Classifier()
+		add := func(d *bounce.Delivery) { b.add(d, judge) }
+		apply := func(ev *bounce.Event) { b.p.Queue.Apply(ev, add) }
+		if b.p.Hash != nil {
+			apply = func(ev *bounce.Event) { b.p.Queue.Apply(b.hash(ev, judge), add) }
+		}
+		sent := -len(b.batch.Successes)
+		lines := parser.Parse(c.Data, apply)
+		sent += len(b.batch.Successes)
+		b.p.Progress.Lines.Add(int64(lines))
+		b.p.Progress.Sent.Add(int64(sent))
+	}
+	i, known := b.positionIndex[c.Position.Stream]
+	if !known {
+		i = len(b.batch.Positions)
+		b.positionIndex[c.Position.Stream] = i
+		b.batch.Positions = append(b.batch.Positions, bounce.StreamState{})
+	}
+	b.batch.Positions[i] = bounce.StreamState{Position: c.Position}
+	if len(c.Gaps) > 0 {
+		b.batch.Gaps = append(b.batch.Gaps, c.Gaps...)
+		b.p.Progress.Gaps.Add(int64(len(c.Gaps)))
+	}
+	b.p.Progress.TooLong.Add(int64(c.TooLong))
+	return nil
+}
+
+// parser returns the parser of the stream of a chunk.
+func (b *batcher) parser(c *bounce.Chunk) (Parser, error) {
+	stream := c.Position.Stream
+	if parser := b.parsers[stream]; parser != nil {
+		return parser, nil
+	}
+	state, known := b.parsed[stream]
+	if !known {
+		state.Anchor = time.Now()
+		if b.p.Anchor != nil {
+			state.Anchor = b.p.Anchor(c)
+		}
+		b.parsed[stream] = state
+	}
+	parser, err := b.p.NewParser(c, state)
+	if err != nil {
+		return nil, fmt.Errorf("parser for %s: %w", c.Position.Path, err)
+	}
+	b.parsers[stream] = parser
+	return parser, nil
+}
+
+// hash returns an event with hashes in place of addresses. The verdict does not
+// change: a name that is also a word by which the reply is judged stays, such as
+// that of user@example.com.
+func (b *batcher) hash(ev *bounce.Event, judge Classifier) *bounce.Event {
+	h := &b.hashed
+	*h = *ev
+	b.p.Hash.Event(h)
+	if h.Reply.Text == "" {
+		return h
+	}
+	hidden := b.p.Hash.Name(h.Reply.Text, ev.Recipient, ev.OriginalRecipient)
+	if hidden == h.Reply.Text {
+		return h
+	}
+	d := h.Delivery
+	before := judge.Verdict(&d)
+	d.Reply.Text = hidden
+	after := judge.Verdict(&d)
+	before.URL, after.URL = "", "" // which may hold the name
+	if before == after {
+		h.Reply.Text = hidden
+	}
+	return h
+}
+
+// add turns a failed delivery into a record, and counts one that succeeded.
+func (b *batcher) add(d *bounce.Delivery, judge Classifier) {
+	to := address.Parse(d.Recipient)
+	switch d.Outcome {
+	case bounce.Sent:
+		b.batch.Successes = append(b.batch.Successes, bounce.Success{ID: d.ID, Domain: b.domain(to.Domain), At: d.At.UnixMilli(), Key: to.Key()})
+		return
+	case bounce.Deferred:
+		b.p.Progress.Deferred.Add(1)
+	case bounce.Bounced:
+		b.p.Progress.Bounced.Add(1)
+	case bounce.Expired:
+		b.p.Progress.Expired.Add(1)
+	}
+	b.batch.Records.Add(&bounce.Record{Delivery: *d, Verdict: judge.Verdict(d), To: to})
+}
+
+// domain returns the index of a domain in the batch.
+func (b *batcher) domain(s string) uint32 {
+	n, known := b.domainIndex[s]
+	if !known {
+		s = strings.Clone(s) // else it keeps the block of the log
+		n = uint32(len(b.batch.Domains))
+		b.batch.Domains = append(b.batch.Domains, s)
+		b.domainIndex[s] = n
+	}
+	return n
+}
+
+// seal ends the batch: from here on it belongs to the saver. Positions and gaps of
+// one that is not committed stay for the next, because they are only valid
+// together with what the queue and the parsers remember, which is costly to write.
+func (b *batcher) seal(commit bool) (*bounce.Batch, error) {
+	sealed := b.batch
+	b.batch = bounce.Batch{}
+	b.makeSpace(&sealed)
+	clear(b.domainIndex)
+	if !commit {
+		b.batch.Positions, b.batch.Gaps = sealed.Positions, sealed.Gaps
+		sealed.Positions, sealed.Gaps = nil, nil
+		return &sealed, nil
+	}
+	clear(b.positionIndex)
+	var err error
+	if sealed.Queue, err = b.p.Queue.Changes(); err != nil {
+		return nil, err
+	}
+	for i := range sealed.Positions {
+		at := &sealed.Positions[i]
+		parser := b.parsers[at.Stream]
+		at.Parser = bounce.ParserState{Anchor: b.parsed[at.Stream].Anchor, Data: parser.State()}
+		if b.p.Hash != nil {
+			at.Parser.Data = b.p.Hash.Seal(at.Parser.Data) // it may hold a part of a line
+		}
+		unparsed := parser.TakeUnparsed()
+		for _, u := range unparsed {
+			b.p.Progress.Unparsed.Add(int64(u.Count))
+		}
+		sealed.Unparsed = append(sealed.Unparsed, unparsed...)
+		if at.Closed {
+			delete(b.parsers, at.Stream) // a closed stream may be found in a file again, and continue
+			b.parsed[at.Stream] = at.Parser
+		}
+	}
+	return &sealed, nil
+}
+
+// makeSpace gives the next batch as much space as the last one took, if batches
+// are filled: growing large ones step by step would copy them several times.
+func (b *batcher) makeSpace(last *bounce.Batch) {
+	if b.p.Limits.FlushInterval > 0 {
+		b.batch.Records.Grow(last.Records.Len() + headroom)
+		b.batch.Successes = make([]bounce.Success, 0, len(last.Successes)+headroom)
+	}
+}
+
+// headroom is space for what the last chunk of a batch holds.
+const headroom = 4096

@@ -1,0 +1,52 @@
+package sqlite
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/bouncetail/bouncetail/bounce"
+)
+
+// dayDomain is a row of daily_counts. The day is that of bounce.EpochDay.
+type dayDomain struct {
+	day    int
+	domain string
+}
+
+type outcomes struct{ sent, deferred, bounced, expired int }
+
+// count returns the counts of a day and domain.
+func (tx *Tx) count(day int, domain string) *outcomes {
+	k := dayDomain{day, domain}
+	o := tx.counts[k]
+	if o == nil {
+		o = &outcomes{}
+		k.domain = strings.Clone(domain) // else it keeps the whole batch
+		tx.counts[k] = o
+	}
+	return o
+}
+
+// saveCounts adds what was counted. Of days whose counts were deleted for their
+// age, no part comes back.
+func (tx *Tx) saveCounts() error {
+	maps.DeleteFunc(tx.counts, func(k dayDomain, _ *outcomes) bool { return k.day < tx.countedSince })
+	keys := slices.SortedFunc(maps.Keys(tx.counts), func(a, b dayDomain) int {
+		return cmp.Or(cmp.Compare(a.day, b.day), cmp.Compare(a.domain, b.domain))
+	})
+	return tx.each(len(keys), `
+		INSERT INTO daily_counts (day, domain, sent, deferred, bounced, expired) VALUES (?, ?, ?, ?, ?, ?)
+		ON CONFLICT (day, domain) DO UPDATE SET
+		  sent = sent + excluded.sent, deferred = deferred + excluded.deferred,
+		  bounced = bounced + excluded.bounced, expired = expired + excluded.expired`,
+		func(i int, p *params) {
+			o := tx.counts[keys[i]]
+			p.add(bounce.DayName(keys[i].day))
+			p.add(keys[i].domain)
+			for _, n := range [...]int{o.sent, o.deferred, o.bounced, o.expired} {
+				p.add(int64(n))
+			}
+		}, nil)
+}

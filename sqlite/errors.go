@@ -1,0 +1,65 @@
+package sqlite
+
+import (
+	"errors"
+	"fmt"
+	"syscall"
+
+	"github.com/mattn/go-sqlite3"
+)
+
+// Error is an error of the database.
+type Error struct{ err error }
+
+func (e *Error) Error() string { return e.err.Error() }
+func (e *Error) Unwrap() error { return e.err }
+
+// Temporary reports whether the error may pass by itself, so that the same
+// operation is worth another try: a full disk, a lock, a file system that is
+// read-only for the moment.
+func (e *Error) Temporary() bool {
+	switch codeOf(e.err) {
+	case sqlite3.ErrFull, sqlite3.ErrBusy, sqlite3.ErrLocked, sqlite3.ErrReadonly, sqlite3.ErrIoErr, sqlite3.ErrCantOpen:
+		return true
+	}
+	return false
+}
+
+// wrap returns an error of the database as one, and notes a full disk.
+func (s *Store) wrap(err error) error {
+	if err == nil {
+		return nil
+	}
+	if code := codeOf(err); code == sqlite3.ErrFull || code == sqlite3.ErrIoErr {
+		s.full = true // some file systems report a full disk as an I/O error
+	}
+	return &Error{fmt.Errorf("database %s: %w", s.path, err)}
+}
+
+// codeOf returns SQLite's primary result code, or 0 if the error is another.
+func codeOf(err error) sqlite3.ErrNo {
+	var e sqlite3.Error
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	return 0
+}
+
+// MayPass reports whether an error of Open may pass by itself: a full disk, a
+// lock, a file system that is read-only for the moment.
+func MayPass(err error) bool {
+	for _, passing := range []syscall.Errno{syscall.EROFS, syscall.ENOSPC, syscall.EDQUOT} {
+		if errors.Is(err, passing) {
+			return true
+		}
+	}
+	switch codeOf(err) {
+	case sqlite3.ErrFull, sqlite3.ErrBusy, sqlite3.ErrLocked, sqlite3.ErrReadonly:
+		return true
+	}
+	return false
+}
+
+func damaged(path string, err error) error {
+	return fmt.Errorf("database %s is damaged: %w; restore a copy, or save what can be saved with: sqlite3 %s .recover | sqlite3 NEW", path, err, path)
+}

@@ -1,0 +1,96 @@
+package sqlite
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/bouncetail/bouncetail/internal/filelock"
+)
+
+// A writer holds two locks as long as it lives; the kernel drops them when the
+// process ends, however it ends. The lock on the file next to the database is
+// taken before anything else is touched, and names its holder. The lock on the
+// database itself also holds if that file was removed, and under every other name
+// of the database, such as a hard link.
+
+// acquire takes the lock on the file next to the database.
+func acquire(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o640)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("database: the folder %s does not exist; create it, or name another file with --db", filepath.Dir(path))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("lock of the database: %w; run as the user that owns it, or name another file with --db", err)
+	}
+	giveToFolderOwner(f, path)
+	if err := filelock.TryExclusive(f); err != nil {
+		pid, _ := os.ReadFile(path) // only to name the holder
+		f.Close()
+		if errors.Is(err, filelock.ErrLocked) {
+			return nil, fmt.Errorf("database %s is being written by bouncetail with process id %s; stop that one first, or name another file with --db",
+				strings.TrimSuffix(path, ".lock"), strings.TrimSpace(string(pid)))
+		}
+		return nil, err
+	}
+	// The name of the holder is a help, not the lock. On a full disk it is left out.
+	if err := f.Truncate(0); err == nil {
+		_, _ = f.WriteAt(fmt.Appendf(nil, "%d\n", os.Getpid()), 0)
+	}
+	return f, nil
+}
+
+// lockDatabase takes the lock on the database, which it creates if there is none,
+// readable by its group only; SQLite's own files next to it take the mode over.
+// The file must stay open until SQLite has closed the database.
+func lockDatabase(path string) (f *os.File, isNew bool, err error) {
+	f, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o640)
+	if isNew = err == nil; errors.Is(err, os.ErrExist) {
+		f, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o640)
+	}
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, false, fmt.Errorf("database %s: the folder %s does not exist; create it, or name another file with --db", path, filepath.Dir(path))
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("database: %w; run as the user that owns it, or name another file with --db", err)
+	}
+	giveToFolderOwner(f, path)
+	if err := filelock.TryExclusive(f); err != nil {
+		f.Close()
+		if errors.Is(err, filelock.ErrLocked) {
+			return nil, false, fmt.Errorf("database %s is being written by another bouncetail, which may have opened it by another name (a hard link); stop that one first, or name another file with --db", path)
+		}
+		return nil, false, fmt.Errorf("database: %w", err)
+	}
+	return f, isNew, nil
+}
+
+// giveToFolderOwner gives an empty file that root has created to the owner of the
+// folder: what an import by root leaves in the daemon's folder is the daemon's.
+func giveToFolderOwner(f *os.File, path string) {
+	if os.Geteuid() != 0 {
+		return
+	}
+	var folder unix.Stat_t
+	if err := unix.Stat(filepath.Dir(path), &folder); err != nil || folder.Uid == 0 {
+		return
+	}
+	info, err := f.Stat()
+	if err == nil && info.Size() == 0 {
+		_ = f.Chown(int(folder.Uid), int(folder.Gid)) // fails on a file system without owners
+	}
+}
+
+// refuseOtherName refuses to write to a database by one of several names: SQLite
+// keeps a log under each, and the writers would not see each other's.
+func refuseOtherName(path string) error {
+	var st unix.Stat_t
+	if err := unix.Stat(path, &st); err == nil && st.Nlink > 1 {
+		return fmt.Errorf("database %s has another name (a hard link), under which it may be in use; remove that one: find / -xdev -inum %d", path, st.Ino)
+	}
+	return nil
+}

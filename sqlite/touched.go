@@ -1,0 +1,212 @@
+package sqlite
+
+import (
+	"cmp"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/recipient"
+)
+
+// touched collects the recipients whose rows may change in a transaction, with
+// their new failures. An import collects hundreds of thousands, so what is kept of
+// each is small.
+type touched struct {
+	recipients []touchedRecipient
+	index      map[int64]int32 // where they are in recipients, by key
+	failures   newFailures
+	verdicts   []recipient.Failure // the distinct verdicts of failures, without what is theirs alone
+	verdictAt  map[recipient.Failure]int32
+}
+
+// touchedRecipient is a recipient whose row may change.
+type touchedRecipient struct {
+	key       int64
+	to        bounce.Address // empty if it was only reached
+	failures  int32          // the last of its new failures, see newFailures.at
+	hasRow    bool           // it failed or was decided on before
+	delivered int64          // its last delivery in Unix milliseconds; 0 if there was none
+}
+
+// newFailure is a failure that was added in this transaction.
+type newFailure struct {
+	id      int64
+	at      int64 // Unix milliseconds
+	place   recipient.Place
+	verdict int32 // index in verdicts
+	before  int32 // the one before it of the same recipient, see newFailures.at
+}
+
+// resetTouched starts a new set of recipients, with space for n.
+func (tx *Tx) resetTouched(n int) {
+	tx.touched = touched{
+		recipients: make([]touchedRecipient, 0, n), index: make(map[int64]int32, n), verdictAt: make(map[recipient.Failure]int32),
+	}
+	tx.runs = nil
+}
+
+// touch returns the recipient of a key. It is valid until the next call.
+func (t *touched) touch(key int64) *touchedRecipient {
+	i, known := t.index[key]
+	if !known {
+		i = int32(len(t.recipients))
+		t.index[key] = i
+		if len(t.recipients) == cap(t.recipients) {
+			t.recipients = slices.Grow(t.recipients, len(t.recipients)) // append alone grows in small steps
+		}
+		t.recipients = append(t.recipients, touchedRecipient{key: key})
+	}
+	return &t.recipients[i]
+}
+
+// noteFailure notes a new failure. It clones what it keeps, which would otherwise
+// keep the texts of the whole batch.
+func (t *touched) noteFailure(r *bounce.Record, key, id int64) {
+	to := t.touch(key)
+	if to.to.Normal == "" {
+		to.to.Normal = strings.Clone(r.To.Normal)
+		to.to.Domain = to.to.Normal[len(to.to.Normal)-len(r.To.Domain):]
+	}
+	to.failures = t.failures.add(newFailure{id, r.At.UnixMilli(), recipient.PlaceOf(r.QueueID), t.verdict(r), to.failures})
+}
+
+// verdict returns the index of the verdict on a failure.
+func (t *touched) verdict(r *bounce.Record) int32 {
+	f := recipient.Failure{Category: r.Category, Reason: r.Reason, Disposition: r.Disposition, Suppress: r.Suppress, Counts: r.Counts(r.Outcome)}
+	i, known := t.verdictAt[f]
+	if !known {
+		f.Category = bounce.Category(strings.Clone(string(f.Category)))
+		f.Reason = bounce.Reason(strings.Clone(string(f.Reason)))
+		f.Disposition = bounce.Disposition(strings.Clone(string(f.Disposition)))
+		i = int32(len(t.verdicts))
+		t.verdicts = append(t.verdicts, f)
+		t.verdictAt[f] = i
+	}
+	return i
+}
+
+// newFailures is a list that grows without being copied.
+type newFailures struct {
+	pieces [][]newFailure
+	n      int32
+}
+
+const failuresInPiece = 1 << 10
+
+// add returns the index of the failure, from 1.
+func (l *newFailures) add(f newFailure) int32 {
+	if l.n%failuresInPiece == 0 {
+		l.pieces = append(l.pieces, make([]newFailure, 0, min(l.n, failuresInPiece))) // the first grows: usually there are few
+	}
+	last := &l.pieces[len(l.pieces)-1]
+	*last = append(*last, f)
+	l.n++
+	return l.n
+}
+
+func (l *newFailures) at(index int32) *newFailure {
+	return &l.pieces[(index-1)/failuresInPiece][(index-1)%failuresInPiece]
+}
+
+// failuresOf appends the new failures of a recipient, sorted.
+func (t *touched) failuresOf(r *touchedRecipient, to []recipient.Failure) []recipient.Failure {
+	for i := r.failures; i > 0; {
+		n := t.failures.at(i)
+		f := t.verdicts[n.verdict]
+		f.ID, f.At, f.Place = n.id, bounce.Stamp(time.UnixMilli(n.at)), n.place
+		to = append(to, f)
+		i = n.before
+	}
+	slices.Reverse(to) // usually sorted then
+	recipient.Sort(to)
+	return to
+}
+
+// rowsAtOnce is how many rows are loaded and saved again while SQLite still has
+// their pages in its cache.
+const rowsAtOnce = 2000
+
+// refreshTouched updates the rows of all touched recipients: those that failed,
+// those that had failed and were reached, and those that were decided on.
+func (tx *Tx) refreshTouched() error {
+	if len(tx.recipients) == 0 {
+		return nil
+	}
+	if err := tx.readInputs(); err != nil {
+		return err
+	}
+	tx.index = nil // sorting makes it invalid
+	// In the order of the table, as far as their names are known.
+	slices.SortFunc(tx.recipients, func(a, b touchedRecipient) int {
+		return cmp.Or(cmp.Compare(a.to.Normal, b.to.Normal), cmp.Compare(a.key, b.key))
+	})
+	var rows []recipientRow
+	for some := range slices.Chunk(tx.recipients, rowsAtOnce) {
+		var err error
+		if rows, err = tx.extend(slices.Grow(rows[:0], len(some)), some); err != nil {
+			return err
+		}
+		if err := tx.refresh(rows); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readInputs reads the releases, once in a transaction.
+func (tx *Tx) readInputs() error {
+	if tx.inputs.Policy != nil {
+		return nil
+	}
+	var err error
+	tx.inputs.Releases, err = releases(tx.ctx, tx.conn, "WHERE withdrawn_at IS NULL")
+	tx.inputs.Policy = tx.policy
+	return err
+}
+
+// extend makes the rows of touched recipients, in the memory of rows, which is
+// empty. Histories that cannot be extended are replayed.
+func (tx *Tx) extend(rows []recipientRow, some []touchedRecipient) ([]recipientRow, error) {
+	load := func(from []touchedRecipient, column string, value func(r *touchedRecipient) driver.Value) (err error) {
+		from = slices.DeleteFunc(slices.Clone(from), func(r touchedRecipient) bool { return !r.hasRow })
+		rows, err = tx.appendRows(rows, len(from), column, func(i int) driver.Value { return value(&from[i]) })
+		return err
+	}
+	unnamed := 0
+	for unnamed < len(some) && some[unnamed].to.Normal == "" {
+		unnamed++
+	}
+	err := errors.Join(
+		load(some[:unnamed], "recipient_key", func(r *touchedRecipient) driver.Value { return r.key }),
+		load(some[unnamed:], "recipient", func(r *touchedRecipient) driver.Value { return r.to.Normal }))
+	if err != nil {
+		return nil, err
+	}
+	var failures []recipient.Failure
+	var older []*recipientRow
+	known := rows
+	for i := range some {
+		t := &some[i]
+		failures = tx.failuresOf(t, failures[:0])
+		delivery := recipient.DeliveredAt(t.delivered)
+		if len(known) > 0 && known[0].key == t.key {
+			r := &known[0]
+			known = known[1:]
+			if r.history, err = r.was.History(); err != nil {
+				return nil, fmt.Errorf("recipient %s: %w", r.to.Normal, err)
+			}
+			if !tx.inputs.Extend(&r.history, r.to.Domain, failures, delivery) {
+				r.history.LastDelivery = delivery
+				older = append(older, r)
+			}
+		} else if t.to.Normal != "" {
+			rows = append(rows, recipientRow{to: t.to, key: t.key, history: tx.inputs.Replay(t.to.Domain, failures, delivery)})
+		}
+	}
+	return rows, tx.recompute(older)
+}

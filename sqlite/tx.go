@@ -1,0 +1,197 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/recipient"
+)
+
+// Tx is a transaction that takes batches: Begin, any number of Add, then Commit
+// or Rollback. Nothing else can be done with the store in between. After an error
+// of Add, only Rollback makes sense.
+//
+// Add inserts records and counts successes. What follows from all of them
+// together (last deliveries, recipients, counts) is written by Commit, with the
+// queue memory and the positions of the batches, so that many batches in one
+// transaction cost less.
+type Tx struct {
+	*scratch
+	*statements
+	store  *Store
+	ctx    context.Context //nolint:containedctx // of this one transaction
+	conn   *sql.Conn
+	policy *bounce.Policy // in force
+	now    string         // stored stamp
+	adds   int
+
+	inputs    recipient.Inputs // see readInputs
+	admission *admission       // see admit
+	changes   recipient.Changes
+	isNew     int
+	problems  problems // nil if they are not counted
+	counts    map[dayDomain]*outcomes
+	// countedSince is the first day that has counts, if earlier ones were deleted.
+	countedSince int
+	runs         [][]delivery // the new deliveries, each run sorted by key
+	touched
+
+	queue     []bounce.QueueEntry
+	positions []bounce.StreamState
+	gaps      []bounce.Gap
+	unparsed  []bounce.Unparsed
+}
+
+// scratch holds buffers reused between transactions. It belongs to the one that
+// holds the connection.
+type scratch struct {
+	deliveries   []delivery // the new successes of a batch
+	deliveryBuf  []delivery // for sorting them
+	newSuccesses []newSuccess
+	sortBuf      []newSuccess // for sorting those of a bucket
+}
+
+// Begin begins a transaction, which must be ended. Errors of the database are of
+// type *Error.
+func (s *Store) Begin(ctx context.Context) (*Tx, error) {
+	if err := s.Check(); err != nil {
+		return nil, err
+	}
+	if s.full {
+		s.makeRoom(ctx)
+	}
+	// Not a sql.Tx, which starts a goroutine for every query: waking it up costs
+	// more than a small batch does.
+	conn, err := s.db.Conn(ctx)
+	if err != nil {
+		return nil, s.wrap(err)
+	}
+	if _, err := conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
+		return nil, s.wrap(errors.Join(err, conn.Close()))
+	}
+	tx := &Tx{
+		scratch: &s.scratch, statements: &s.statements, store: s, ctx: ctx, conn: conn, policy: s.policy, now: bounce.Stamp(s.now()),
+		counts: make(map[dayDomain]*outcomes),
+	}
+	if s.problems != nil {
+		tx.problems = make(problems)
+	}
+	tx.resetTouched(0)
+	return tx, nil
+}
+
+// Add takes a batch into the transaction and returns how many of its records are
+// new. The batch is not changed and may be added to another transaction later.
+func (tx *Tx) Add(b *bounce.Batch) (isNew int, err error) {
+	tx.adds++
+	before := tx.isNew
+	admitted, err := tx.admit(b)
+	if err != nil {
+		return 0, tx.store.wrap(fmt.Errorf("what was deleted: %w", err))
+	}
+	if err := tx.addSuccesses(admitted); err != nil {
+		return 0, tx.store.wrap(fmt.Errorf("successes: %w", err))
+	}
+	if err := tx.insertBounces(admitted); err != nil {
+		return 0, tx.store.wrap(fmt.Errorf("bounces: %w", err))
+	}
+	tx.queue = append(tx.queue, admitted.Queue...)
+	tx.positions = append(tx.positions, admitted.Positions...)
+	tx.gaps = append(tx.gaps, admitted.Gaps...)
+	tx.unparsed = append(tx.unparsed, admitted.Unparsed...)
+	return tx.isNew - before, nil
+}
+
+// Commit saves what was added, whole or not at all. It ends the transaction also
+// if it fails.
+func (tx *Tx) Commit() error {
+	for _, step := range []struct {
+		what string
+		do   func() error
+	}{
+		{"daily counts", tx.saveCounts},
+		{"deliveries", tx.saveDeliveries},
+		{"recipients", tx.refreshTouched},
+		{"queue", func() error { return tx.saveQueue(tx.queue) }},
+		{"positions", func() error { return tx.savePositions(tx.positions) }},
+		{"gaps", func() error { return tx.saveGaps(tx.gaps) }},
+		{"unparsed lines", func() error { return tx.saveUnparsed(tx.unparsed) }},
+	} {
+		if err := step.do(); err != nil {
+			return errors.Join(tx.store.wrap(fmt.Errorf("%s: %w", step.what, err)), tx.Rollback())
+		}
+	}
+	if err := tx.end(); err != nil {
+		return err
+	}
+	for at, n := range tx.problems {
+		tx.store.problems.add(at, n)
+	}
+	tx.store.copyLog(tx.ctx)
+	return nil
+}
+
+// end commits the transaction, or rolls it back.
+func (tx *Tx) end() error {
+	if _, err := tx.conn.ExecContext(tx.ctx, "COMMIT"); err != nil {
+		return errors.Join(tx.store.wrap(err), tx.Rollback())
+	}
+	return tx.conn.Close()
+}
+
+// Rollback drops what was added.
+func (tx *Tx) Rollback() error {
+	// If SQLite has rolled back by itself, the error says that there is nothing to
+	// roll back.
+	_, _ = tx.conn.ExecContext(context.WithoutCancel(tx.ctx), "ROLLBACK")
+	if tx.adds > 1 {
+		tx.store.incomplete = true
+	}
+	return tx.conn.Close()
+}
+
+// transaction runs do in a transaction without batches.
+func (s *Store) transaction(ctx context.Context, do func(*Tx) error) error {
+	tx, err := s.Begin(ctx)
+	if err != nil {
+		return err
+	}
+	if err := do(tx); err != nil {
+		return errors.Join(fmt.Errorf("database %s: %w", s.path, err), tx.Rollback())
+	}
+	return tx.end()
+}
+
+// Load returns where reading continues and what the queue remembered.
+func (s *Store) Load(ctx context.Context) ([]bounce.StreamState, []bounce.QueueEntry, error) {
+	positions, err := loadPositions(ctx, s.db)
+	if err != nil {
+		return nil, nil, err
+	}
+	queue, err := loadQueue(ctx, s.db)
+	return positions, queue, err
+}
+
+type querier interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+// scanAll calls each for every row that a query returns.
+func scanAll(ctx context.Context, db querier, query string, each func(scan func(...any) error) error, args ...any) error {
+	rows, err := db.QueryContext(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := each(rows.Scan); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
