@@ -180,7 +180,8 @@ func (s *stages) newParser(c *bounce.Chunk, state bounce.ParserState) (pipeline.
 	return p, nil
 }
 
-// recognised counts the lines of a mail server that were read.
+// recognised counts the lines of a mail server that were read, and those that
+// were counted because they could not be parsed.
 func (s *stages) recognised() int {
 	n := 0
 	for path := range s.read {
@@ -192,7 +193,7 @@ func (s *stages) recognised() int {
 func (s *stages) recognisedIn(path string) int {
 	n := 0
 	for _, p := range s.read[path] {
-		n += p.Counts().Recognised
+		n += p.Counts().Recognised + p.Counts().Unparsed
 	}
 	return n
 }

@@ -8,11 +8,12 @@ import (
 	"time"
 )
 
-// Anchor returns the time of the first stamped line of a log, and modified
-// where there is none. A stamp without a year is counted back from when the
-// file was last modified, by the number of times that December turns to
-// January in it. Of a large file that can be sought in, samples tell; of a
-// large archive its start, where that shows that the whole cannot span a year.
+// Anchor returns the time of the first stamped line of a log, and modified if
+// there is none. The year of a stamp without one is counted back from the first
+// stamp that has one, or else from when the file was last modified, by the number
+// of times that December turns to January in between. Large files that can be
+// sought in are sampled; a large archive is read from its start, up to where it is
+// certain that the whole cannot span a year.
 func Anchor(open func() (io.ReadCloser, error), size int64, modified time.Time, zone *time.Location) time.Time {
 	r, err := open()
 	if err != nil {
@@ -31,6 +32,9 @@ func Anchor(open func() (io.ReadCloser, error), size int64, modified time.Time, 
 	first, last, turns := y.first, y.last, y.turns
 	if first.year != 0 {
 		return first.time(first.year, zone)
+	}
+	if y.firstYear != 0 {
+		return first.time(y.firstYear, zone)
 	}
 	if err != nil {
 		return modified
@@ -52,6 +56,7 @@ type years struct {
 	first, last stamp
 	before      stamp // the last one before it did so, while it may be a clock that was wrong
 	turns       int
+	firstYear   int  // 0 if no stamp has a year
 	leap        bool // there is a 29 February
 	leapAt      int  // after that many turns
 }
@@ -77,24 +82,45 @@ func (y *years) withinAYear(bytes, archived int64) bool {
 
 // take takes the next line. It returns false when enough is known.
 func (y *years) take(line string) bool {
-	var h header
-	if len(line) == 0 || !cutHeader(line, &h) {
+	s, ok := lineStamp(line)
+	if !ok {
 		return true
 	}
-	switch jump := h.stamp.month - y.last.month; {
+	switch jump := s.month - y.last.month; {
 	case y.first.month == 0:
-		y.first = h.stamp
-	case h.stamp.year != 0:
+		y.first, y.firstYear = s, s.year
 	case jump < -6:
 		y.before = y.last
 		y.turns++
-	case jump > 6 && y.before.month > 0 && h.stamp.sinceInYear(&y.before).Abs() < skew:
+	case jump > 6 && y.before.month > 0 && s.sinceInYear(&y.before).Abs() < skew:
 		y.turns-- // the clock is right again
 	}
-	if y.last = h.stamp; y.last.month == time.February && y.last.day == 29 {
+	if s.year != 0 && y.firstYear == 0 {
+		y.firstYear = s.year - y.turns
+	}
+	if y.last = s; y.last.month == time.February && y.last.day == 29 {
 		y.leap, y.leapAt = true, y.turns
 	}
-	return y.first.year == 0
+	return y.firstYear == 0
+}
+
+// lineStamp returns the stamp of a line of any program.
+func lineStamp(line string) (stamp, bool) {
+	var h header
+	line = strings.TrimRight(line, "\r\n")
+	if line == "" {
+		return stamp{}, false
+	}
+	if !cutHeader(line, &h) {
+		var u unusual
+		if u.readParts(cutSource(undecorate(line))); !u.fill(&h) {
+			return stamp{}, false
+		}
+	}
+	if h.resolved {
+		return h.time, true
+	}
+	return h.stamp, true
 }
 
 // readAll looks at all lines. size is that of the archive, -1 where it is not

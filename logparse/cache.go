@@ -2,9 +2,9 @@ package logparse
 
 import "strings"
 
-// lead is how the headers of a log begin: lines of one second and one host
+// prefixCache is how the headers of a log begin: lines of one second and one host
 // begin alike, but for the fraction of the second.
-type lead struct {
+type prefixCache struct {
 	start    string // "Nov 23 12:57:36 mx-out1 ", "2026-11-23T12:57:36", "2026-11-23 12:57:36 "
 	fraction bool   // ".123456" may follow, and then host
 	host     string // "+00:00 mx-out1 "
@@ -13,28 +13,28 @@ type lead struct {
 
 // learn takes the header of a line that cutHeader has read, for the lines
 // behind it. They have its stamp and its host, which h keeps.
-func (l *lead) learn(line string, h *header) {
-	l.forget()
+func (c *prefixCache) learn(line string, h *header) {
+	c.forget()
 	second := len("2026-11-23T12:57:36")
 	switch {
-	case h.made || len(line) <= second+1:
+	case h.wrapped || len(line) <= second+1:
 		return
 	case h.stamp.exim:
 		if line[4] == '-' && line[10] == ' ' && line[second] == ' ' && !h.stamp.zoned {
-			l.start, l.exim = strings.Clone(line[:second+1]), true
+			c.start, c.exim = strings.Clone(line[:second+1]), true
 		}
 		return
 	case h.host == "":
 		return
 	case line[10] == 'T' && '0' <= line[0] && line[0] <= '9':
-		l.fraction = true
+		c.fraction = true
 	case 'A' <= line[0] && line[0] <= 'Z' && line[3] == ' ' && line[6] == ' ' && line[15] == ' ':
 		second = len("Nov 23 12:57:36")
 	default:
 		return
 	}
 	end := second
-	for l.fraction && (line[end] == '.' || end > second && '0' <= line[end] && line[end] <= '9') {
+	for c.fraction && (line[end] == '.' || end > second && '0' <= line[end] && line[end] <= '9') {
 		end++
 	}
 	at := strings.Index(line[end:], h.host)
@@ -42,54 +42,54 @@ func (l *lead) learn(line string, h *header) {
 		return
 	}
 	// Clones, because a substring would keep its whole block in memory.
-	l.host = strings.Clone(line[end : end+at+len(h.host)+1])
-	h.host = l.host[at : at+len(h.host)]
-	l.start = strings.Clone(line[:second])
-	if !l.fraction {
-		l.start += l.host
+	c.host = strings.Clone(line[end : end+at+len(h.host)+1])
+	h.host = c.host[at : at+len(h.host)]
+	c.start = strings.Clone(line[:second])
+	if !c.fraction {
+		c.start += c.host
 	}
 }
 
-func (l *lead) forget() { *l = lead{} }
+func (c *prefixCache) forget() { *c = prefixCache{} }
 
 // cut takes what was learned off the front of a line: all of its header but the
 // tag. It returns false where the line begins otherwise.
-func (l *lead) cut(line string, h *header) (rest string, known bool) {
-	if len(l.start) == 0 || len(line) <= len(l.start) || line[:len(l.start)] != l.start {
+func (c *prefixCache) cut(line string, h *header) (rest string, known bool) {
+	if len(c.start) == 0 || len(line) <= len(c.start) || line[:len(c.start)] != c.start {
 		return "", false
 	}
-	rest = line[len(l.start):]
-	h.made, h.others = false, nil
-	if l.fraction {
-		h.stamp.nan = 0
+	rest = line[len(c.start):]
+	h.made, h.resolved, h.others = false, false, nil
+	if c.fraction {
+		h.stamp.nsec = 0
 		if rest[0] == '.' {
 			unit := 100_000_000
 			for rest = rest[1:]; len(rest) > 0 && '0' <= rest[0] && rest[0] <= '9'; rest = rest[1:] {
-				h.stamp.nan += int(rest[0]-'0') * unit
+				h.stamp.nsec += int(rest[0]-'0') * unit
 				unit /= 10
 			}
 		}
-		if len(rest) < len(l.host) || rest[:len(l.host)] != l.host {
+		if len(rest) < len(c.host) || rest[:len(c.host)] != c.host {
 			return "", false
 		}
-		rest = rest[len(l.host):]
+		rest = rest[len(c.host):]
 	}
 	// In Exim's own form a zone or a process may stand before the body (cutISO).
-	return rest, !l.exim || rest[0] != '+' && rest[0] != '-' && rest[0] != '['
+	return rest, !c.exim || rest[0] != '+' && rest[0] != '-' && rest[0] != '['
 }
 
 // cutRest reads what stands behind that.
-func (l *lead) cutRest(rest string, h *header) bool {
-	if l.exim {
+func (c *prefixCache) cutRest(rest string, h *header) bool {
+	if c.exim {
 		h.body = rest
 		return true
 	}
 	return cutTag(rest, h)
 }
 
-// takesIn reports whether a line is of the part of Postfix that takes mail in,
-// by what stands behind the host. Every third line is, and tells of no delivery.
-func takesIn(rest string) bool {
+// isSMTPServer reports whether a line is one of Postfix's SMTP server, by what
+// stands behind the host. Every third line is, and none is about a delivery.
+func isSMTPServer(rest string) bool {
 	const tag = "postfix/smtpd["
 	return len(rest) > len(tag) && rest[:len(tag)] == tag
 }

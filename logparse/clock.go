@@ -8,15 +8,21 @@ const skew = 28 * 24 * time.Hour
 
 // at returns the time of a line and remembers it.
 func (p *Parser) at(h *header) time.Time {
-	fraction := time.Duration(h.stamp.nan)
-	if p.timed && p.fraction == fraction {
+	s := &h.stamp
+	if h.resolved {
+		s = &h.time
+	}
+	// Lines with a known beginning differ in their fraction alone.
+	known := h == &p.header && !h.resolved
+	fraction := time.Duration(s.nsec)
+	if p.timed && known && p.fraction == fraction {
 		return p.last
 	}
-	if !p.timed {
-		p.second, p.seconds, p.timed = p.secondOf(&h.stamp), h.stamp.seconds(), true
-		if !h.stamp.zoned && p.second.Add(fraction).Before(p.newest.Add(-overtake)) {
+	if !p.timed || !known {
+		p.second, p.seconds, p.timed = p.secondOf(s), h.stamp.seconds(), known
+		if !s.zoned && p.second.Add(fraction).Before(p.newest.Add(-overtake)) {
 			// An hour may come twice when summer time ends.
-			if again := p.second.Add(time.Hour); again.In(p.zone).Hour() == h.stamp.hour {
+			if again := p.second.Add(time.Hour); again.In(p.zone).Hour() == s.hour {
 				p.second = again
 			}
 		}
@@ -56,7 +62,7 @@ type hourOf struct {
 // but never of the future.
 func (p *Parser) startOf(s *stamp) time.Time {
 	start := *s
-	start.minute, start.sec, start.nan = 0, 0, 0
+	start.minute, start.sec, start.nsec = 0, 0, 0
 	year := s.year
 	if year == 0 {
 		// A clock may have been wrong for a while, and the lines behind it must

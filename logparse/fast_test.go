@@ -162,7 +162,7 @@ func TestKnownHeadersAreReadAsNewOnes(t *testing.T) {
 	} {
 		for _, first := range lines {
 			for _, line := range lines {
-				var l lead
+				var l prefixCache
 				var known, anew header
 				if !cutHeader(first, &known) {
 					continue

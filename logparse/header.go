@@ -7,19 +7,37 @@ import (
 
 // header is what stands before a program's own words in a line of a log.
 type header struct {
-	stamp stamp
-	host  string // nil where there is none
-	tag   string // "postfix/smtp", "exim"; nil where there is none
-	pid   string // nil where there is none
+	stamp stamp  // the innermost of the line; event ids are made of it
+	host  string // empty where there is none
+	tag   string // "postfix/smtp", "exim"; empty where there is none
+	pid   string // empty where there is none
 	body  string
 
-	// made tells that the line itself does not hold the body as it is, because
-	// it was put together or taken out of something.
+	// time is the stamp with what is known of its year, its zone and its fraction
+	// from others. It is set if resolved is.
+	time     stamp
+	resolved bool
+
+	// line is the line as it would be without what is around it; empty if that is
+	// the whole line.
+	line string
+	// made tells that no line holds the body as it is, because it was put together
+	// or decoded.
 	made bool
+	// wrapped tells that something is around the line that names a time as well.
+	wrapped bool
 	// writer is set if the line was taken out of the journal.
 	writer writer
 	// others are further recipients that a grammar found in the line.
 	others []string
+}
+
+// complete takes what the line's own stamp leaves open from one around it.
+func (h *header) complete(outer *stamp) {
+	if !h.resolved {
+		h.time, h.resolved = h.stamp, true
+	}
+	h.time.complete(outer)
 }
 
 // cutHeader takes the header off a line:
@@ -31,19 +49,20 @@ type header struct {
 //	Mon 2026-11-23 12:57:36 UTC mx-out1 postfix/smtp[474]: BODY  journalctl -o short-full
 //	1795438932.759177 mx-out1 postfix/smtp[474]: BODY            journalctl -o short-unix
 //
-// A priority such as <22> may stand before the first two as well, and what
-// keeps logs may put something around a line (wrap.go).
+// A priority such as <22> may stand before the first two as well, and a
+// container's runtime may put its own stamp around a line. These are the usual
+// forms, which are read fast; type unusual reads the others.
 func cutHeader(line string, h *header) bool {
-	if len(line) > 40 && (line[0] == '{' || line[10] == 'T') {
-		inner, done, ok := unwrap(line, h)
-		if !ok {
-			return false
+	if len(line) > 40 && line[10] == 'T' {
+		if inner, found := cutCRI(line); found {
+			var outer stamp
+			if _, ok := outer.cut(line); !ok || !cutHeader(inner, h) {
+				return false
+			}
+			h.wrapped = true
+			h.complete(&outer)
+			return true
 		}
-		if done {
-			h.made = true
-			return cutOwnStamp(h)
-		}
-		line = inner
 	}
 	line = cutPriority(line)
 	if version, rest, found := strings.Cut(line, " "); found && len(version) == 1 && version[0] == '1' {
@@ -58,10 +77,17 @@ func cutHeader(line string, h *header) bool {
 		return true
 	}
 	var found bool
-	if h.host, rest, found = strings.Cut(rest, " "); !found || len(h.host) == 0 {
+	if h.host, rest, found = strings.Cut(rest, " "); !found || !isHost(h.host) {
 		return false
 	}
 	return cutTag(rest, h)
+}
+
+// isHost reports whether a word may be the host of a usual header: it is no tag and
+// no level.
+func isHost(word string) bool {
+	n := len(word)
+	return n > 0 && word[n-1] != ':' && word[0] != '<' && (n > 14 || !isLevel(word))
 }
 
 // cutTag reads "postfix/smtp[474]: BODY". The tag ends at the first ": ", and
@@ -72,13 +98,18 @@ func cutTag(rest string, h *header) bool {
 		return false
 	}
 	h.tag, h.pid = rest[:end], ""
+	if strings.IndexByte(h.tag, ':') >= 0 {
+		return false // the body follows without a space
+	}
 	if at := strings.IndexByte(h.tag, '['); at >= 0 {
 		h.tag, h.pid = h.tag[:at], h.tag[at+1:]
 		if n := len(h.pid); n > 0 && h.pid[n-1] == ']' {
 			h.pid = h.pid[:n-1]
 		}
 	}
-	h.body = rest[end+2:]
+	if h.body = rest[end+2:]; h.body != "" && h.body[0] == ' ' {
+		h.body = strings.TrimLeft(h.body, " ")
+	}
 	return cutOwnStamp(h)
 }
 
@@ -113,6 +144,9 @@ func cutRFC5424(rest string, h *header) bool {
 		}
 	}
 	h.host, h.tag, h.pid = fields[0], fields[1], fields[2]
+	if h.host == "-" {
+		h.host = ""
+	}
 	if rest, ok = strings.CutPrefix(rest, "-"); !ok {
 		if rest, ok = cutStructuredData(rest); !ok {
 			return false
@@ -155,15 +189,40 @@ func cutStructuredData(rest string) (string, bool) {
 var bracketed = regexp.MustCompile(`^\[(?:\d+|ID \d+ [a-z0-9]+\.[a-z]+)\] `)
 
 // cutOwnStamp takes off the stamp that Exim puts before its words in syslog
-// too, unless syslog_timestamp is false. The header's own stamp is kept: it
-// names its zone.
+// too, unless syslog_timestamp is false. It names the year and perhaps the
+// fraction and the zone, which the header's may lack.
 func cutOwnStamp(h *header) bool {
-	if len(h.body) < 20 || h.body[4] != '-' || h.body[10] != ' ' {
+	if len(h.body) < 20 || h.body[4] != '-' || h.body[10] != ' ' || !strings.HasPrefix(h.tag, "exim") {
 		return true
 	}
 	var own stamp
-	if rest, ok := own.cut(h.body); ok && own.exim {
-		h.body = rest
+	rest, ok := own.cut(h.body)
+	if !ok || !own.exim {
+		return true
 	}
+	h.body = rest
+	if own.exim = h.stamp.exim; h.resolved {
+		own.complete(&h.time)
+	} else {
+		own.complete(&h.stamp)
+	}
+	h.time, h.resolved = own, true
 	return true
+}
+
+// cutCRI takes off what a runtime of Kubernetes puts before a line: a stamp, the
+// stream, and F for a full line or P for a part of one.
+//
+//	2026-11-23T12:57:36.123456789Z stdout F Nov 23 12:57:36 mx postfix/smtp[4]: …
+func cutCRI(line string) (inner string, found bool) {
+	at := strings.IndexByte(line[:min(len(line), 40)], ' ')
+	if at < 0 || len(line) < at+10 || line[at+1:at+4] != "std" {
+		return line, false
+	}
+	for _, stream := range [...]string{"stdout F ", "stderr F ", "stdout P ", "stderr P "} {
+		if inner, found = strings.CutPrefix(line[at+1:], stream); found {
+			return inner, true
+		}
+	}
+	return line, false
 }

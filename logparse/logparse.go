@@ -87,12 +87,12 @@ type Parser struct {
 	now           func() time.Time
 	hide          func(line string) string
 	journalUIDs   []int
-	last          time.Time // the last stamp, which tells the year of the next
-	newest        time.Time // the highest
-	read          bool      // last is a stamp, and not the anchor
-	lead          lead      // of the last line
-	hostRaw, host string    // of the last line, as logged and cleaned
-	hour          hourOf    // of the last stamp
+	last          time.Time   // the last stamp, which tells the year of the next
+	newest        time.Time   // the highest
+	read          bool        // last is a stamp, and not the anchor
+	cache         prefixCache // of the last line
+	hostRaw, host string      // of the last line, as logged and cleaned
+	hour          hourOf      // of the last stamp
 	hourStart     time.Time
 	second        time.Time // of the last stamp, without its fraction
 	fraction      time.Duration
@@ -102,6 +102,8 @@ type Parser struct {
 	counts        Counts
 	pieces        map[string]*fragments // of lines that came in several, by host and process
 	header        header                // of the line that is read, used again
+	unusual       header                // the same for lines with unusual headers
+	export        *exportEntry          // that is being read
 	event         bounce.Event          // handed to yield, and used again
 }
 
@@ -114,12 +116,14 @@ type shape struct {
 type Counts struct {
 	Lines      int
 	Recognised int // lines with a mail server's header
+	Unparsed   int // delivery lines that could not be parsed
 }
 
 // state is the JSON of State.
 type state struct {
 	Last   time.Time             `json:"last"`
 	Pieces map[string]*fragments `json:"pieces,omitempty"`
+	Export *exportEntry          `json:"export,omitempty"`
 }
 
 // New returns a parser for one stream. A State that cannot be read is an
@@ -145,17 +149,17 @@ func New(o Options) (*Parser, error) {
 		if err := json.Unmarshal(o.State, &s); err != nil {
 			return nil, fmt.Errorf("state of a parser: %w", err)
 		}
-		p.last, p.newest, p.read, p.pieces = s.Last, s.Last, !s.Last.IsZero(), s.Pieces
+		p.last, p.newest, p.read, p.pieces, p.export = s.Last, s.Last, !s.Last.IsZero(), s.Pieces, s.Export
 	}
 	return p, nil
 }
 
 // State returns what a parser of the same stream needs to go on.
 func (p *Parser) State() []byte {
-	if p.last.IsZero() && len(p.pieces) == 0 {
+	if p.last.IsZero() && len(p.pieces) == 0 && p.export == nil {
 		return nil
 	}
-	data, err := json.Marshal(state{p.last, p.pieces})
+	data, err := json.Marshal(state{p.last, p.pieces, p.export})
 	if err != nil {
 		return nil // a time beyond the year 9999: nothing worth keeping
 	}
@@ -194,8 +198,8 @@ func (p *Parser) Parse(text string, yield func(*bounce.Event)) int {
 	return p.counts.Lines - before
 }
 
-// longest is how much of a line is read. No mail server writes more: Postfix
-// cuts at 2,000 bytes, Exim at 8,192.
+// longest is how long the words of a mail server are at most. Postfix cuts them at
+// 2,000 bytes, Exim at 8,192. Longer ones are not parsed, only counted.
 const longest = 32 << 10
 
 // Line reads one line without its newline.
@@ -205,69 +209,141 @@ func (p *Parser) Line(line string, yield func(*bounce.Event)) {
 		line = line[:n-1]
 	}
 	h := &p.header
-	rest, known := p.lead.cut(line, h)
+	rest, known := p.cache.cut(line, h)
 	switch {
 	case !known:
 		*h = header{}
 		p.timed = false
 		if !cutHeader(line, h) {
-			p.lead.forget()
+			p.cache.forget()
+			p.readUnusual(line, yield)
 			return
 		}
-		p.lead.learn(line, h)
-	case p.postfix && takesIn(rest):
+		p.cache.learn(line, h)
+	case p.postfix && isSMTPServer(rest):
 		p.counts.Recognised++
 		return
-	case !p.lead.cutRest(rest, h):
+	case !p.cache.cutRest(rest, h):
+		p.readUnusual(line, yield)
 		return
 	}
+	if !p.finish(h, line, yield) && mayBeWrapped(h) {
+		p.readUnusual(line, yield)
+	}
+}
+
+// finish reads what follows a header. It returns false if that is none of a mail
+// server's, although the header may be another line's around a mail server's.
+func (p *Parser) finish(h *header, line string, yield func(*bounce.Event)) bool {
 	for i := range p.grammars {
 		g := &p.grammars[i]
 		if !g.claims(h) {
 			continue
 		}
-		p.counts.Recognised++
 		if !h.writer.trusted(g.mta, p.journalUIDs) {
+			p.counts.Recognised++
 			if result := g.parse(h, &p.event); result == unread || result == read && (p.event.Kind == bounce.EventAttempt || p.event.Kind == bounce.EventGaveUp) {
 				p.noteRefused(g.mta, h)
 			}
-			return
+			return true
 		}
 		if len(h.body) > 0 && h.body[0] == '[' {
 			if !p.join(h) {
-				return
+				p.counts.Recognised++
+				return true
 			}
 			cutOwnStamp(h)
 			h.body = h.body[len(bracketed.FindString(h.body)):]
 		}
-		h.body = h.body[:min(len(h.body), longest)]
+		if len(h.body) > longest {
+			if _, found := findDelivery(h.body[:longest]); found {
+				p.noteUnparsed(g.mta, h.body[:longest])
+			}
+			p.counts.Recognised++
+			return true
+		}
 		switch g.parse(h, &p.event) {
 		case other:
+			if !isFinal(h) {
+				return false
+			}
 		case unread:
 			p.noteUnparsed(g.mta, h.body)
 		case read:
-			p.event.At = p.at(h)
-			p.event.Host = p.hostName(h.host)
-			if ev := &p.event; ev.Kind == bounce.EventMessage || ev.Kind == bounce.EventRemoved {
-				yield(ev) // of which nothing is stored under an id
-				return
-			}
-			if h.made {
-				line = h.host + " " + h.tag + ": " + h.body
-			}
-			if p.event.Outcome == bounce.Sent {
-				p.event.ID = bounce.NewSuccessID(p.seconds, xxhash.Sum64String(line))
-			} else {
-				p.event.ID = bounce.NewEventID(p.seconds, line)
-			}
-			if len(h.others) == 0 {
-				yield(&p.event)
-			} else {
-				p.yieldEach(h.others, yield)
-			}
+			p.yield(h, line, yield)
 		}
+		p.counts.Recognised++
+		return true
+	}
+	return false
+}
+
+// isFinal reports whether a header is a mail server's, whatever follows: no
+// other header can begin behind it. Postfix's programs have names of their own.
+// A container may bear the name of a server, and many programs write stamps like
+// Exim's.
+func isFinal(h *header) bool {
+	if strings.HasPrefix(h.tag, "postfix/") || isDaemonTag(h.tag) {
+		return true
+	}
+	return isServerTag(h.tag) && !beginsLine(h.body) && !beginsWithTag(h.body) || h.tag == "" && eximWords(h.body)
+}
+
+// yield completes an event and hands it on.
+func (p *Parser) yield(h *header, line string, yield func(*bounce.Event)) {
+	ev := &p.event
+	ev.At = p.at(h)
+	ev.Host = p.hostName(h.host)
+	if ev.Kind == bounce.EventMessage || ev.Kind == bounce.EventRemoved {
+		yield(ev) // of which nothing is stored under an id
 		return
 	}
+	switch {
+	case h.made:
+		line = h.host + " " + h.tag + ": " + h.body
+	case h.line != "":
+		line = h.line
+	}
+	if ev.Outcome == bounce.Sent {
+		ev.ID = bounce.NewSuccessID(p.seconds, xxhash.Sum64String(line))
+	} else {
+		ev.ID = bounce.NewEventID(p.seconds, line)
+	}
+	if len(h.others) == 0 {
+		yield(ev)
+	} else {
+		p.yieldEach(h.others, yield)
+	}
+}
+
+// readUnusual reads a line whose header is of an unusual form, and counts it if
+// it holds a delivery and cannot be read.
+func (p *Parser) readUnusual(line string, yield func(*bounce.Event)) {
+	if p.export != nil || strings.HasPrefix(line, "__") {
+		if p.readExport(line, yield) {
+			return
+		}
+	}
+	var u unusual
+	p.finishUnusual(&u, u.read(line), line, yield)
+}
+
+// finishUnusual reads the body that was found, or looks for a delivery in the
+// line.
+func (p *Parser) finishUnusual(u *unusual, found bool, line string, yield func(*bounce.Event)) {
+	h := &p.unusual
+	*h = header{}
+	if found && u.fill(h) && p.finish(h, line, yield) {
+		return
+	}
+	if mta, found := findDelivery(line); found && !isOtherProgram(u.tag) && p.reads(mta) {
+		p.noteUnparsed(mta, line)
+	}
+}
+
+// reads reports whether the grammar of an MTA is among the parser's.
+func (p *Parser) reads(mta bounce.MTA) bool {
+	return slices.ContainsFunc(p.grammars, func(g grammar) bool { return g.mta == mta })
 }
 
 // yieldEach yields the event for its recipient and for others. What takes it may

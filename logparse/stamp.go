@@ -7,12 +7,13 @@ import (
 
 // stamp is the time that a line begins with, as far as the line tells it.
 type stamp struct {
-	year                        int // 0 where the stamp has none
-	month                       time.Month
-	day, hour, minute, sec, nan int // nan: nanoseconds
-	zoned                       bool
-	offset                      int  // seconds east of UTC, if zoned
-	exim                        bool // in Exim's own form, behind which no host follows
+	year                         int // 0 where the stamp has none
+	month                        time.Month
+	day, hour, minute, sec, nsec int // nsec: nanoseconds
+	zoned                        bool
+	offset                       int  // seconds east of UTC, if zoned
+	byName                       bool // the zone stands apart; it does not enter event ids
+	exim                         bool // in Exim's own form, behind which no host follows
 }
 
 // cut reads a stamp and the space behind it off the front of a line.
@@ -51,8 +52,8 @@ func (s *stamp) cutUnix(line string) (string, bool) {
 	return line[end+1:], true
 }
 
-// cutFull reads "Mon 2026-11-23 12:57:36 UTC ". Of other zones the short name
-// says too little, and the setting counts.
+// cutFull reads "Mon 2026-11-23 12:57:36 UTC ", also with "-03" for zones without
+// a name. Where a name means several zones, the settings decide.
 func (s *stamp) cutFull(line string) (string, bool) {
 	if len(line) < 28 || line[14] != ' ' || line[23] != ' ' {
 		return "", false
@@ -61,12 +62,16 @@ func (s *stamp) cutFull(line string) (string, bool) {
 		return "", false
 	}
 	zone, rest, found := strings.Cut(line[24:], " ")
-	if !found || len(zone) > 6 {
+	if !found || zone == "" || len(zone) > 6 {
 		return "", false
 	}
 	s.exim = false
-	if string(zone) == "UTC" || string(zone) == "GMT" {
+	if s.zoned = false; zone == "UTC" || zone == "GMT" {
 		s.zoned = true
+	} else if s.setZone(zone) {
+		s.byName = s.zoned
+	} else if strings.ToUpper(zone) != zone || isDigit(zone[0]) {
+		return "", false // a host, or a tag
 	}
 	return rest, true
 }
@@ -93,10 +98,10 @@ func (s *stamp) cutTraditional(line string) (string, bool) {
 	}
 	rest := line[16:]
 	if line[15] == '.' {
-		var found bool
-		if _, rest, found = strings.Cut(rest, " "); !found {
+		if s.nsec, rest = cutFraction(line[15:]); rest == "" || rest[0] != ' ' {
 			return "", false
 		}
+		rest = rest[1:]
 	}
 	return rest, s.cutClock(line[7:15])
 }
@@ -131,7 +136,7 @@ func (s *stamp) cutISO(line string) (string, bool) {
 	if len(rest) > 0 && rest[0] == '.' {
 		unit := 100_000_000
 		for rest = rest[1:]; len(rest) > 0 && '0' <= rest[0] && rest[0] <= '9'; rest = rest[1:] {
-			s.nan += int(rest[0]-'0') * unit
+			s.nsec += int(rest[0]-'0') * unit
 			unit /= 10
 		}
 	}
@@ -199,9 +204,9 @@ func digits(b string) (n int, ok bool) {
 // time returns the stamp's time in a year, and in a zone where it names none.
 func (s *stamp) time(year int, zone *time.Location) time.Time {
 	if s.zoned {
-		return time.Date(year, s.month, s.day, s.hour, s.minute, s.sec, s.nan, time.UTC).Add(-time.Duration(s.offset) * time.Second)
+		return time.Date(year, s.month, s.day, s.hour, s.minute, s.sec, s.nsec, time.UTC).Add(-time.Duration(s.offset) * time.Second)
 	}
-	return time.Date(year, s.month, s.day, s.hour, s.minute, s.sec, s.nan, zone)
+	return time.Date(year, s.month, s.day, s.hour, s.minute, s.sec, s.nsec, zone)
 }
 
 // seconds orders lines by their stamps alone, for event ids: what depends on
@@ -212,10 +217,54 @@ func (s *stamp) seconds() uint32 {
 		days := [...]int{0, 31, 60, 91, 121, 152, 182, 213, 244, 274, 305, 335}
 		return uint32(((days[s.month-1]+s.day-1)*24+s.hour)*3600 + s.minute*60 + s.sec - s.offset)
 	}
-	return uint32(s.time(s.year, time.UTC).Unix())
+	seconds := s.time(s.year, time.UTC).Unix()
+	if s.byName {
+		seconds += int64(s.offset)
+	}
+	return uint32(seconds)
 }
 
 // sinceInYear returns how far a stamp is behind another of the same year.
 func (s *stamp) sinceInYear(other *stamp) time.Duration {
 	return s.time(1972, time.UTC).Sub(other.time(1972, time.UTC))
+}
+
+// complete takes the year and the zone that a stamp lacks from one that was put
+// around it later, such as that of a container's runtime. Where both clocks are
+// in different zones, the difference between them shows it: containers may have
+// a zone of their own.
+func (s *stamp) complete(outer *stamp) {
+	if s.year != 0 && s.zoned {
+		return
+	}
+	// Both as their clocks show it, which may be hours apart.
+	clock := outer.time(max(outer.year, 1972), time.UTC).Add(time.Duration(outer.offset) * time.Second)
+	if s.year == 0 && outer.year != 0 {
+		s.year = nearestYear(&stamp{month: s.month, day: s.day, hour: s.hour, minute: s.minute, sec: s.sec}, clock, time.UTC)
+	}
+	if s.zoned || !outer.zoned {
+		return
+	}
+	s.zoned, s.offset = true, outer.offset
+	if s.year == 0 || outer.year == 0 {
+		return
+	}
+	ahead := time.Date(s.year, s.month, s.day, s.hour, s.minute, s.sec, 0, time.UTC).Sub(clock)
+	const step, most, delay = 15 * time.Minute, 26 * time.Hour, time.Minute
+	zone := (ahead + delay).Truncate(step)
+	if ahead < 0 {
+		zone = -(-ahead).Truncate(step)
+	}
+	if late := zone - ahead; zone != 0 && zone.Abs() < most && -2*time.Second <= late && late <= delay {
+		s.offset += int(zone / time.Second)
+	}
+}
+
+// set makes a stamp of a time that is known exactly.
+func (s *stamp) set(t time.Time) {
+	t = t.UTC()
+	*s = stamp{
+		year: t.Year(), month: t.Month(), day: t.Day(),
+		hour: t.Hour(), minute: t.Minute(), sec: t.Second(), nsec: t.Nanosecond(), zoned: true,
+	}
 }

@@ -27,6 +27,7 @@ func (p *Parser) noteRefused(mta bounce.MTA, h *header) {
 
 // count counts a line of a shape. It keeps the first line as the example.
 func (p *Parser) count(s shape, body string) {
+	p.counts.Unparsed++
 	u := p.unread[s]
 	if u == nil {
 		if len(p.unread) >= maxShapes {

@@ -1,0 +1,202 @@
+package logparse
+
+import (
+	"strings"
+
+	"github.com/bouncetail/bouncetail/bounce"
+)
+
+// serverOf returns the name of the mail server that begins its words in the way
+// a text does, or an empty string:
+//
+//	4f1XyZabcd: to=<a@b.example>, relay=…          postfix
+//	1xVTbv-00000r-1v ** a@b.example R=…            exim
+//	6AND4fXC000084: to=<a@b.example>, delay=…      sendmail
+//	770afeddea7e9413 mta delivery evpid=…          smtpd
+func serverOf(text string) string {
+	id := alphanumerics(text)
+	if id < 5 || id > 24 || len(text) < id+3 {
+		return ""
+	}
+	switch text[id] {
+	case ':':
+		if text[id+1] != ' ' {
+			return ""
+		}
+		return serverOfField(text[id+2:], id)
+	case '-':
+		if at := eximIDLength(text); at > 0 && eximMarked(text[at:]) {
+			return "exim"
+		}
+	case ' ':
+		if id == 16 && opensmtpdEvent(text[17:]) {
+			return "smtpd"
+		}
+	}
+	return ""
+}
+
+// serverOfField tells Postfix from Sendmail by what follows a queue ID of a
+// length.
+func serverOfField(rest string, id int) string {
+	switch {
+	case strings.HasPrefix(rest, "to="):
+		list, after := cutBracketed(rest[3:])
+		switch {
+		case hasAnyPrefix(after, ", relay=", ", orig_to=<"):
+			return "postfix"
+		case id >= 8 && hasAnyPrefix(after, ", delay=", ", xdelay=", ", ctladdr="):
+			return "sendmail"
+		case id >= 8 && list == "" && strings.Contains(rest, ", delay=") && strings.Contains(rest, ", mailer="):
+			return "sendmail"
+		}
+	case strings.HasPrefix(rest, "from="):
+		_, after := cutBracketed(rest[5:])
+		size, found := strings.CutPrefix(after, ", size=")
+		switch _, next := leadingDigits(size); {
+		case strings.HasPrefix(after, ", status="), found && strings.HasPrefix(next, ", nrcpt="):
+			return "postfix"
+		case found && strings.HasPrefix(next, ", class="):
+			return "sendmail"
+		case id >= 8 && strings.Contains(rest, ", size=") && strings.Contains(rest, ", class="):
+			return "sendmail"
+		}
+	case strings.HasPrefix(rest, "message-id="), rest == "removed", strings.HasPrefix(rest, "removed ("):
+		return "postfix"
+	case id >= 8 && strings.HasPrefix(rest, "done; delay="):
+		return "sendmail"
+	case (rest[0] == 'r' || rest[0] == 'd') && opensmtpdEvent(rest):
+		return "smtpd"
+	}
+	return ""
+}
+
+func hasAnyPrefix(text string, prefixes ...string) bool {
+	for _, p := range prefixes {
+		if strings.HasPrefix(text, p) {
+			return true
+		}
+	}
+	return false
+}
+
+// cutBracketed cuts addresses in brackets off, with quotes in which brackets may
+// stand.
+func cutBracketed(text string) (list, rest string) {
+	rest = text
+	for strings.HasPrefix(rest, "<") {
+		quoted := false
+		end := 1
+		for ; end < len(rest) && (quoted || rest[end] != '>'); end++ {
+			switch rest[end] {
+			case '"':
+				quoted = !quoted
+			case '\\':
+				end++
+			}
+		}
+		if end >= len(rest) {
+			return "", text
+		}
+		rest = rest[end+1:]
+		if strings.HasPrefix(rest, ",<") {
+			rest = rest[1:]
+		}
+	}
+	return text[:len(text)-len(rest)], rest
+}
+
+// eximIDLength returns how long the message's id is that a text begins with: 16,
+// 23, or 0 where there is none.
+func eximIDLength(text string) int {
+	for _, n := range [...]int{16, 23} {
+		if len(text) > n && text[n] == ' ' && fastEximID(text[:n]) {
+			return n
+		}
+	}
+	return 0
+}
+
+// opensmtpdEvent reports whether words are those of OpenSMTPD's about a
+// delivery, behind the session if there is one.
+func opensmtpdEvent(rest string) bool {
+	start := rest[:min(len(rest), 48)]
+	return strings.Contains(start, " evpid=") ||
+		hasAnyPrefix(rest, "relay: ", "delivery: ") && strings.Contains(start, " for ")
+}
+
+// findDelivery looks for a delivery anywhere in a line whose header is not
+// known, and returns whose it is.
+func findDelivery(line string) (mta bounce.MTA, found bool) {
+	if strings.Contains(line, `\u003c`) {
+		line = strings.NewReplacer(`\u003c`, "<", `\u003e`, ">").Replace(line)
+	}
+	for at := strings.Index(line, ": to="); at > 0; {
+		if before := line[:at]; isQueueID(before) {
+			rest := line[at+5:]
+			switch {
+			case strings.HasPrefix(rest, "<") && strings.Contains(rest, ", status="):
+				return bounce.Postfix, true
+			case strings.Contains(rest, "stat=") && strings.Contains(rest, "delay="):
+				return bounce.Sendmail, true
+			}
+		}
+		next := strings.Index(line[at+1:], ": to=")
+		if next < 0 {
+			break
+		}
+		at += 1 + next
+	}
+	if at := strings.Index(line, "expired, returned to sender"); at > 0 && strings.Contains(line[:at], ": from=<") {
+		return bounce.Postfix, true
+	}
+	for _, mark := range [...]string{" ** ", " == ", " => ", " -> "} {
+		if at := strings.Index(line, mark); at >= 16 && (endsWithEximID(line[:at], 16) || endsWithEximID(line[:at], 23)) {
+			return bounce.Exim, true
+		}
+	}
+	if at := strings.Index(line, " evpid="); at > 0 && strings.Contains(line[at:], " result=") {
+		return bounce.OpenSMTPD, true
+	}
+	for _, mark := range [...]string{"relay: ", "delivery: "} {
+		if at := strings.Index(line, mark); at >= 0 && strings.Contains(line[at:], "Fail for ") && strings.Contains(line[at:], " stat=") {
+			return bounce.OpenSMTPD, true
+		}
+	}
+	return "", false
+}
+
+// isQueueID reports whether a text ends with what may be a queue ID.
+func isQueueID(text string) bool {
+	n := 0
+	for n < len(text) && n < 25 && isAlphanumeric[text[len(text)-1-n]] {
+		n++
+	}
+	return 5 <= n && n <= 24
+}
+
+func endsWithEximID(text string, n int) bool {
+	return len(text) >= n && fastEximID(text[len(text)-n:]) && (len(text) == n || !isAlphanumeric[text[len(text)-n-1]])
+}
+
+// eximWords reports whether Exim writes a line that begins so into its main log
+// without a message's id.
+func eximWords(body string) bool {
+	return eximIDLength(body) > 0 || hasAnyPrefix(body, "Start queue run", "End queue run", "exim ", "H=", "SMTP ", "TLS ", "no host name found", "no IP address found",
+		"Warning: ", "cwd=", "unexpected disconnection", "rejected ", "Connection from", "connection from", "refused connection", "daemon ", "pid ", "SIG", "unqualified ", "vrfy ", "expn ")
+}
+
+// mayBeWrapped reports whether a line with a usual header may hold another header
+// inside, or words of a mail server that its tag does not announce. Lines of other
+// programs, which are most, must cost next to nothing.
+func mayBeWrapped(h *header) bool {
+	if isOtherProgram(h.tag) {
+		return false
+	}
+	for _, sign := range [...]string{"postfix", "=<", "exim", "sendmail", "smtpd", "sm-m", " ** ", " == ", " => ", "stat="} {
+		if strings.Contains(h.body, sign) {
+			return true
+		}
+	}
+	return false
+}

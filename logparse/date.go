@@ -1,0 +1,303 @@
+package logparse
+
+import (
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// cutAny reads a stamp in any form that logs have off the front of a text. It
+// is slower than stamp.cut, which reads the usual forms.
+//
+//	2026-11-23 12:57:36,123   2026/11/23T12:57:36.123+01:00   20261123T125736Z   23.11.2026 12:57:36
+//	23/Nov/2026:12:57:36 +0100   1795438656   1795438656.123
+//	Nov 3 12:57:36 2026   2026 Nov 23 12:57:36.123   Mon, 23 Nov 2026 12:57:36 +0000   nov. 23 12:57:36 CET
+func (s *stamp) cutAny(text string) (rest string, ok bool) {
+	if word, after := cutWord(text); isWeekday(word) {
+		*s = stamp{}
+		if rest, ok := s.cutNumeric(strings.TrimLeft(after, " ,")); ok && endsStamp(rest) {
+			return rest, true
+		}
+	}
+	for _, form := range [...]func(*stamp, string) (string, bool){(*stamp).cutNumeric, (*stamp).cutDigits, (*stamp).cutNamed} {
+		*s = stamp{}
+		if rest, ok := form(s, text); ok && endsStamp(rest) {
+			return rest, true
+		}
+	}
+	return "", false
+}
+
+// endsStamp reports whether a stamp may end before rest.
+func endsStamp(rest string) bool {
+	return rest == "" || strings.IndexByte(" \t|,;:\"])", rest[0]) >= 0
+}
+
+// cutNumeric reads a date in numbers, a clock, and a zone.
+func (s *stamp) cutNumeric(text string) (string, bool) {
+	first, text := leadingDigits(text)
+	if len(text) == 0 || strings.IndexByte("-/.", text[0]) < 0 {
+		return "", false
+	}
+	mark := text[0]
+	second, text := leadingDigits(text[1:])
+	if len(second) < 1 || len(second) > 2 || len(text) == 0 || text[0] != mark {
+		return "", false
+	}
+	third, text := leadingDigits(text[1:])
+	year, month, day := first, second, third
+	if len(first) != 4 {
+		year, month, day = third, second, first
+		if mark == '/' { // 23/11/2026 or 11/23/2026; up to 12 both are possible
+			if number(first) <= 12 && number(second) > 12 {
+				month, day = first, second
+			} else if number(first) <= 12 && first != second {
+				return "", false
+			}
+		}
+	}
+	if len(year) != 4 || len(day) < 1 || len(day) > 2 || len(month) > 2 {
+		return "", false
+	}
+	s.year, s.month, s.day = number(year), time.Month(number(month)), number(day)
+	if len(text) == 0 || strings.IndexByte("Tt _:", text[0]) < 0 {
+		return "", false
+	}
+	return s.cutTime(strings.TrimLeft(text[1:], " "))
+}
+
+// cutDigits reads 20261123T125736Z and seconds, milliseconds, microseconds or
+// nanoseconds since 1970.
+func (s *stamp) cutDigits(text string) (string, bool) {
+	all, rest := leadingDigits(text)
+	switch len(all) {
+	case 8:
+		if len(rest) < 7 || strings.IndexByte("Tt -_", rest[0]) < 0 {
+			return "", false
+		}
+		s.year, s.month, s.day = number(all[:4]), time.Month(number(all[4:6])), number(all[6:])
+		clock, after := leadingDigits(rest[1:])
+		if len(clock) != 6 {
+			return s.cutTime(rest[1:])
+		}
+		return s.cutTime(clock[:2] + ":" + clock[2:4] + ":" + clock[4:] + after)
+	case 10:
+		nsec := 0
+		if len(rest) > 1 && (rest[0] == '.' || rest[0] == ',') && isDigit(rest[1]) {
+			nsec, rest = cutFraction(rest)
+		}
+		s.set(time.Unix(int64(number(all)), int64(nsec)))
+		return rest, s.plausible()
+	case 13, 16, 19:
+		s.set(unixTime(int64(number(all))))
+		return rest, s.plausible()
+	}
+	return "", false
+}
+
+// unixTime returns the time of a number of seconds, milliseconds, microseconds
+// or nanoseconds since 1970, which its size tells apart.
+func unixTime(n int64) time.Time {
+	switch {
+	case n < 1e11:
+		return time.Unix(n, 0)
+	case n < 1e14:
+		return time.UnixMilli(n)
+	case n < 1e17:
+		return time.UnixMicro(n)
+	}
+	return time.Unix(0, n)
+}
+
+func (s *stamp) plausible() bool { return 1990 <= s.year && s.year < 2100 }
+
+// cutNamed reads a date with the name of the month, whose parts may stand in
+// any order, with or without a year, a weekday and a zone.
+func (s *stamp) cutNamed(text string) (string, bool) {
+	clock := false
+	for n := 0; n < 9; n++ {
+		rest := strings.TrimLeft(text, " \t")
+		part, after := cutDatePart(rest)
+		digits, tail := leadingDigits(part)
+		month := 0
+		if digits == "" {
+			month = monthOf(part)
+		}
+		switch {
+		case part == "":
+			return text, s.named(clock)
+		case !clock && (len(digits) == 1 || len(digits) == 2) && strings.HasPrefix(tail, ":"):
+			var ok bool
+			if after, ok = s.cutClockAnd(rest); !ok {
+				return "", false
+			}
+			clock = true
+		case s.day == 0 && (len(digits) == 1 || len(digits) == 2) && (tail == "" || tail == "." || tail == "日" || tail == "일"):
+			s.day = number(digits)
+		case s.month == 0 && (len(digits) == 1 || len(digits) == 2) && (tail == "月" || tail == "월"):
+			s.month = time.Month(number(digits))
+		case s.year == 0 && len(digits) == 4 && (tail == "" || tail == "年") && 1990 <= number(digits) && number(digits) < 2100 && s.yearFits(clock):
+			s.year = number(digits)
+		case month > 0 && s.month == 0:
+			s.month = time.Month(month)
+		case month > 0 && s.month == time.March && !clock: // "mar." is Tuesday in French
+			s.month = time.Month(month)
+		case n == 0 && isWeekday(part):
+		case clock && !s.zoned && s.named(clock) && s.setZone(part):
+		default:
+			return text, s.named(clock)
+		}
+		text = after
+	}
+	return text, s.named(clock)
+}
+
+// yearFits reports whether a number of four digits may be the year here: in
+// front of the clock it always may, behind it only where the date is complete.
+func (s *stamp) yearFits(clock bool) bool { return !clock || s.month != 0 && s.day != 0 }
+
+// named reports whether all parts were found that a stamp must have.
+func (s *stamp) named(clock bool) bool {
+	return clock && 1 <= s.month && s.month <= 12 && 1 <= s.day && s.day <= 31
+}
+
+// cutDatePart cuts the next word of a date off: it ends at a space, a comma, a
+// bracket, or a slash or hyphen between the parts of a date.
+func cutDatePart(text string) (part, rest string) {
+	end := strings.IndexAny(text, " \t,;|\"[]()/")
+	if end < 0 {
+		end = len(text)
+	}
+	part, rest = text[:end], text[end:]
+	if at := strings.IndexByte(part, '-'); at > 0 && at <= 12 && part[at-1] != ':' { // 23-Nov-2026
+		part, rest = text[:at], text[at+1:]
+		return part, rest
+	}
+	if digits, tail := leadingDigits(part); len(digits) == 4 && strings.HasPrefix(tail, ":") { // 23/Nov/2026:12:57:36
+		return digits, text[len(digits)+1:]
+	}
+	if !strings.HasPrefix(part, "+") {
+		if at := strings.LastIndexByte(part, ':'); at == len(part)-1 && at > 0 { // "12:57:36:"
+			part, rest = part[:at], text[at:]
+		}
+	}
+	if len(rest) > 1 && (rest[0] == '/' || rest[0] == ',') {
+		rest = rest[1:]
+	}
+	return part, rest
+}
+
+// cutClockAnd reads a clock and its fraction, and leaves what follows.
+func (s *stamp) cutClockAnd(text string) (string, bool) {
+	if len(text) >= 7 && text[1] == ':' {
+		text = "0" + text
+	}
+	if len(text) < 8 {
+		return "", false
+	}
+	day := s.day
+	s.day = max(s.day, 1)
+	ok := s.cutClock(text[:8])
+	s.day = day
+	rest := text[8:]
+	if len(rest) > 1 && (rest[0] == '.' || rest[0] == ',') && isDigit(rest[1]) {
+		s.nsec, rest = cutFraction(rest)
+	}
+	switch {
+	case strings.HasPrefix(rest, "Z"), strings.HasPrefix(rest, "z"):
+		s.zoned, rest = true, rest[1:]
+	case rest != "" && (rest[0] == '+' || rest[0] == '-'):
+		end := 1
+		for end < len(rest) && (isDigit(rest[end]) || rest[end] == ':' && end == 3) {
+			end++
+		}
+		zone := strings.TrimSuffix(rest[:end], ":")
+		if !s.setZone(zone) {
+			return "", false
+		}
+		rest = rest[len(zone):]
+	}
+	return rest, ok
+}
+
+// cutTime reads a clock, its fraction, and a zone behind it, with or without a
+// space between them.
+func (s *stamp) cutTime(text string) (string, bool) {
+	if s.month < 1 || s.month > 12 || s.day < 1 || s.day > 31 {
+		return "", false
+	}
+	rest, ok := s.cutClockAnd(text)
+	if !ok {
+		return "", false
+	}
+	if !s.zoned && strings.HasPrefix(rest, " ") {
+		word, after := cutWord(rest[1:])
+		if s.setZone(word) {
+			rest = after
+		}
+	}
+	return rest, true
+}
+
+// setZone takes a zone: a name that means one, +0100, +01:00 or -03. It also
+// steps over names that mean several.
+func (s *stamp) setZone(word string) bool {
+	if minutes, known := zoneNames[word]; known {
+		s.zoned, s.offset = true, minutes*60
+		return true
+	}
+	if vagueZones[word] {
+		return true
+	}
+	if len(word) < 3 || word[0] != '+' && word[0] != '-' {
+		return false
+	}
+	sign, rest := word[0], strings.Replace(word[1:], ":", "", 1)
+	digits, tail := leadingDigits(rest)
+	if tail != "" || len(digits) != 2 && len(digits) != 4 {
+		return false
+	}
+	s.zoned, s.offset = true, number(digits[:2])*3600
+	if len(digits) == 4 {
+		s.offset += number(digits[2:]) * 60
+	}
+	if sign == '-' {
+		s.offset = -s.offset
+	}
+	return true
+}
+
+// cutFraction reads ".123456" as nanoseconds.
+func cutFraction(text string) (nsec int, rest string) {
+	unit := 100_000_000
+	for rest = text[1:]; len(rest) > 0 && isDigit(rest[0]); rest = rest[1:] {
+		nsec += int(rest[0]-'0') * unit
+		unit /= 10
+	}
+	return nsec, rest
+}
+
+func leadingDigits(text string) (digits, rest string) {
+	n := 0
+	for n < len(text) && n < 20 && isDigit(text[n]) {
+		n++
+	}
+	return text[:n], text[n:]
+}
+
+// number is the value of digits.
+func number(s string) int {
+	n, _ := digits(s)
+	return n
+}
+
+// cutWord cuts what stands before the next space or delimiter off.
+func cutWord(text string) (word, rest string) {
+	for i, r := range text {
+		if r == utf8.RuneError || unicode.IsSpace(r) || strings.ContainsRune(`|,;"[](){}`, r) {
+			return text[:i], text[i:]
+		}
+	}
+	return text, ""
+}

@@ -1,0 +1,114 @@
+package logparse
+
+import (
+	"encoding/binary"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/bouncetail/bouncetail/bounce"
+)
+
+// exportEntry is an entry of the journal in the form of journalctl -o export, of
+// which some lines were read. An empty line ends it. A value that is no text
+// stands behind the name on a line of its own, eight bytes that tell its length,
+// and a newline behind it (systemd's docs/JOURNAL_EXPORT_FORMATS.md):
+//
+//	__CURSOR=s=…
+//	__REALTIME_TIMESTAMP=1795438656123456
+//	SYSLOG_IDENTIFIER=postfix/smtp
+//	MESSAGE=4f1XyZ: to=<a@b.example>, …
+type exportEntry struct {
+	Fields map[string]string `json:"fields"`
+	Name   string            `json:"name,omitempty"` // of a value that is being read
+	Value  []byte            `json:"value,omitempty"`
+}
+
+// exported are the fields that are kept.
+var exported = makeSet(`MESSAGE SYSLOG_IDENTIFIER _HOSTNAME _PID __REALTIME_TIMESTAMP _UID _COMM _EXE`)
+
+// maxExported bounds a value that is no text.
+const maxExported = 64 << 10
+
+// readExport reads a line of an entry. It returns false if the line is of
+// another form.
+func (p *Parser) readExport(line string, yield func(*bounce.Event)) bool {
+	e := p.export
+	if e != nil && e.Name != "" {
+		p.readExportedValue(line)
+		return true
+	}
+	name, value, found := strings.Cut(line, "=")
+	begins := name == "__CURSOR" || name == "__REALTIME_TIMESTAMP" && (e == nil || e.Fields[name] != "")
+	switch {
+	case begins && found:
+		p.endExport(yield)
+		p.export = &exportEntry{Fields: map[string]string{name: strings.Clone(value)}}
+		return true
+	case e == nil:
+		return false
+	case line == "":
+		p.endExport(yield)
+		return true
+	case !isFieldName(name):
+		return false
+	case found:
+		if exported[name] {
+			e.Fields[name] = strings.Clone(value)
+		}
+	default:
+		e.Name, e.Value = strings.Clone(name), []byte{}
+	}
+	return true
+}
+
+// readExportedValue reads a line of a value that is no text.
+func (p *Parser) readExportedValue(line string) {
+	e := p.export
+	e.Value = append(append(e.Value, line...), '\n')
+	if len(e.Value) < 9 {
+		return
+	}
+	size := binary.LittleEndian.Uint64(e.Value)
+	switch have := uint64(len(e.Value) - 9); {
+	case size > maxExported || have > size:
+		p.export = nil // this is no such entry
+	case have == size:
+		if exported[e.Name] {
+			e.Fields[e.Name] = string(e.Value[8 : 8+size])
+		}
+		e.Name, e.Value = "", nil
+	}
+}
+
+func isFieldName(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c != '_' && !isDigit(c) && (c < 'A' || 'Z' < c) {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// endExport reads the entry that is complete.
+func (p *Parser) endExport(yield func(*bounce.Event)) {
+	e := p.export
+	p.export = nil
+	if e == nil || e.Fields["MESSAGE"] == "" {
+		return
+	}
+	micros, err := strconv.ParseInt(e.Fields["__REALTIME_TIMESTAMP"], 10, 64)
+	if err != nil {
+		return
+	}
+	tag := e.Fields["SYSLOG_IDENTIFIER"]
+	if tag == "" {
+		tag = e.Fields["_COMM"]
+	}
+	u := unusual{
+		n: 1, depth: 1, host: e.Fields["_HOSTNAME"], tag: tag, pid: e.Fields["_PID"],
+		writer: writer{UID: e.Fields["_UID"], Comm: e.Fields["_COMM"], Exe: e.Fields["_EXE"]},
+	}
+	u.stamps[0].set(time.UnixMicro(micros))
+	p.finishUnusual(&u, u.readMessage(e.Fields["MESSAGE"], false), tag+": "+e.Fields["MESSAGE"], yield)
+}

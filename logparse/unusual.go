@@ -1,0 +1,408 @@
+package logparse
+
+import (
+	"net/netip"
+	"strings"
+)
+
+// unusual takes headers apart that cutHeader does not know. It reads from the
+// left and must be able to explain each part: a stamp, a priority, a level, a
+// facility, a number, the name of a source, a host, or the tag of a program that
+// passes lines on. It ends at the tag of a mail server or at words that only a
+// mail server begins a line with. All that follows is the body, so nothing in the
+// body can pass for a header. A part that it cannot explain makes it refuse the
+// line.
+//
+//	postfix-1    | Nov 23 12:57:36 mail postfix/smtp[819]: 4f1XyZ: removed
+//	Nov 23 13:57:37 node1 docker[32360]: Nov 23 12:57:36 mail postfix/smtp[17]: 4f1XyZ: removed
+//	2026-11-23T12:57:36+00:00 [1:mail1:postfix/smtp] 4f1XyZ: removed
+//	Nov 23 12:57:36 backup mail.info postfix/smtp[1085]: 4f1XyZ: removed
+type unusual struct {
+	stamps [maxStamps]stamp // the outermost first
+	n      int
+	inner  string // the line from the innermost stamp on
+	depth  int    // of objects in each other
+
+	host, tag, pid string // what an object around the text says
+	made           bool   // the body was decoded, or its header was somewhere else
+	writer         writer
+
+	source   string // the first name in front of the stamps
+	names    string // the last name behind the innermost stamp
+	named    int    // how many there are
+	facility string // a name of a facility there, which may be a host\'s
+	passedOn bool   // the tag of another program was read behind the last stamp
+
+	tagOut, pidOut, body string
+}
+
+const (
+	maxStamps = 5
+	maxParts  = 40
+)
+
+// delimiters may stand between the parts of a header.
+const delimiters = " \t|,;[]()"
+
+// read reads a line. It returns false where some part is not known, or none is a
+// mail server's.
+func (u *unusual) read(text string) bool {
+	text = cutSource(undecorate(text))
+	before := *u
+	if u.readParts(text) {
+		return true
+	}
+	*u = before
+	return u.readCSV(text)
+}
+
+func (u *unusual) readParts(rest string) bool {
+	for range maxParts {
+		rest = strings.TrimLeft(rest, delimiters+"\u00a0")
+		if rest == "" {
+			return false
+		}
+		if name := serverOf(rest); name != "" {
+			return u.takeBody(name, rest)
+		}
+		if rest[0] == '{' {
+			return u.readObject(rest)
+		}
+		if after, ok := u.cutStamp(rest); ok {
+			rest = after
+			continue
+		}
+		if after, done, ok := u.cutServerTag(rest); ok {
+			if done {
+				return true
+			}
+			rest = after
+			continue
+		}
+		after, ok := u.cutPart(rest)
+		if !ok {
+			return false
+		}
+		rest = after
+	}
+	return false
+}
+
+// cutStamp reads a stamp, and with it begins a header inside the one before.
+func (u *unusual) cutStamp(rest string) (string, bool) {
+	if u.n == maxStamps {
+		return "", false
+	}
+	s := &u.stamps[u.n]
+	after, ok := s.cut(rest)
+	if !ok || !endsUsual(rest, after) {
+		if after, ok = s.cutAny(rest); !ok {
+			*s = stamp{}
+			return "", false
+		}
+	}
+	s.exim = false
+	u.n++
+	u.inner = rest
+	if u.named > 0 && u.source == "" {
+		u.source = u.names
+	}
+	u.names, u.named, u.facility, u.passedOn = "", 0, "", false
+	return strings.TrimPrefix(after, ":"), true
+}
+
+// endsUsual reports whether stamp.cut has taken all of a stamp: a year or a zone
+// may follow that it does not know, and it takes a number in brackets with it.
+func endsUsual(text, after string) bool {
+	last := text[len(text)-len(after)-1]
+	if last != ' ' || len(text)-len(after) >= 2 && text[len(text)-len(after)-2] == ']' {
+		return false
+	}
+	word, _ := cutWord(after)
+	if len(word) == 4 && number(word) > 0 {
+		return false
+	}
+	var zone stamp
+	return !zone.setZone(word)
+}
+
+// cutServerTag reads the tag of a mail server, with its process or without, with
+// a colon behind it or without. done is whether the body follows.
+func (u *unusual) cutServerTag(rest string) (after string, done, ok bool) {
+	tag, pid, after, marked := cutAnyTag(rest)
+	switch {
+	case tag == "":
+		return "", false, false
+	case isDaemonTag(tag):
+	case !isServerTag(tag):
+		return "", false, false
+	case !marked: // a word that may be anything's name
+		if serverOf(strings.TrimLeft(after, delimiters+"-")) == "" {
+			return "", false, false
+		}
+	default:
+		// A container may bear the name of a mail server.
+		inside := *u
+		inside.passedOn = true
+		if inside.readParts(after) {
+			*u = inside
+			return "", true, true
+		}
+	}
+	if u.n == 0 && u.depth == 0 {
+		return "", false, false
+	}
+	body := cutFields(after, marked)
+	if body == "" || body[0] == '"' {
+		return "", false, false // perhaps the fields of a table
+	}
+	if !marked && serverOf(body) == "" {
+		if _, found := findDelivery(body); found {
+			return "", false, false
+		}
+	}
+	u.tagOut, u.pidOut, u.body = tag, pid, body
+	return "", true, true
+}
+
+// cutFields steps over what may stand between a tag without a colon and the
+// words of the mail server: a process, dashes, a level.
+func cutFields(rest string, marked bool) string {
+	body := strings.TrimLeft(rest, " \t]),;:|")
+	if marked {
+		return body
+	}
+	after := body
+	for range 5 {
+		if serverOf(after) != "" {
+			return after
+		}
+		word, next := cutWord(after)
+		if word == "" {
+			return after
+		}
+		if word != "-" && !isLevel(word) && !isFacility(word) && leading(word) != len(word) {
+			break
+		}
+		after = strings.TrimLeft(next, delimiters+":")
+	}
+	return body
+}
+
+// cutAnyTag reads "postfix/smtp[474]:". marked is whether a process or a colon
+// is there.
+func cutAnyTag(rest string) (tag, pid, after string, marked bool) {
+	end := 0
+	for end < len(rest) && (isAlphanumeric[rest[end]] || strings.IndexByte("/-_.@+", rest[end]) >= 0) {
+		end++
+	}
+	if end == 0 || end > 100 {
+		return "", "", "", false
+	}
+	tag, after = rest[:end], rest[end:]
+	if strings.HasPrefix(after, "[") {
+		if close := strings.IndexByte(after[:min(len(after), 12)], ']'); close > 0 && alphanumeric(after[1:close]) {
+			pid, after, marked = after[1:close], after[close+1:], true
+		}
+	}
+	if strings.HasPrefix(after, ":") {
+		after, marked = after[1:], true
+	} else if after != "" && strings.IndexByte(delimiters, after[0]) < 0 {
+		return "", "", "", false
+	}
+	return tag, pid, after, marked
+}
+
+// cutPart steps over one other part of a header.
+func (u *unusual) cutPart(rest string) (string, bool) {
+	if rest[0] == '<' { // <22>, <mail.info>
+		end := strings.IndexByte(rest[:min(len(rest), 24)], '>')
+		if end < 2 || !isLevel(rest[1:end]) && !isFacility(rest[1:end]) && leading(rest[1:end]) != end-1 {
+			return "", false
+		}
+		return rest[end+1:], true
+	}
+	word, after := cutWord(rest)
+	switch {
+	case isFacility(strings.TrimSuffix(word, ":")):
+		if u.facility = word; u.passedOn {
+			u.facility = ""
+		}
+		return after, true
+	case isLevel(strings.TrimSuffix(word, ":")), word == "-", word == "F", word == "P", word == "ID", word == "@cee:", isWeekday(word) && u.n == 0:
+		return after, true
+	case leading(word) == len(word) && len(word) < 10: // a number of a line, a process, a version
+		return after, true
+	}
+	if _, err := netip.ParseAddr(word); err == nil {
+		return after, u.addName(word)
+	}
+	if colon := strings.IndexByte(word, ':'); colon > 0 {
+		return u.cutName(rest, colon)
+	}
+	tag, _, after, marked := cutAnyTag(rest)
+	if tag == "" {
+		return after, false
+	}
+	if marked {
+		return after, u.passOn(tag)
+	}
+	return after, u.addName(tag)
+}
+
+// cutName reads a name with a colon behind it: a file, a host, or the tag of a
+// program, and a number in a list of numbers and names.
+func (u *unusual) cutName(rest string, colon int) (string, bool) {
+	name, after := rest[:colon], rest[colon+1:]
+	if leading(name) == len(name) {
+		return after, true
+	}
+	if tag, _, behind, _ := cutAnyTag(rest); tag == "" || behind == "" && after != "" {
+		return "", false
+	} else if strings.HasSuffix(rest[:len(rest)-len(behind)], "]:") {
+		return behind, u.passOn(tag)
+	}
+	if u.n > 0 && strings.HasPrefix(after, " ") {
+		return after, u.passOn(name)
+	}
+	return after, u.addName(name)
+}
+
+// passOn takes the tag of a program that passes on what others logged, such as
+// docker. What follows must be a header or a mail server's tag.
+func (u *unusual) passOn(tag string) bool {
+	if u.passedOn || isOtherProgram(tag) {
+		return false
+	}
+	u.passedOn = true
+	return true
+}
+
+func (u *unusual) addName(name string) bool {
+	limit := 2
+	if u.n == 0 {
+		limit = 3
+	}
+	if u.passedOn || u.named == limit || len(name) > 255 {
+		return false
+	}
+	if u.named == 0 && u.n == 0 {
+		u.source = name
+	}
+	u.names = name
+	u.named++
+	return true
+}
+
+// takeBody takes a line in which the words of a mail server follow without a tag
+// that is its own.
+func (u *unusual) takeBody(server, body string) bool {
+	if u.passedOn || u.n == 0 && u.depth == 0 {
+		return false
+	}
+	u.tagOut, u.body = server, body
+	return true
+}
+
+// fill puts what was found into a header.
+func (u *unusual) fill(h *header) bool {
+	if u.n == 0 {
+		return false
+	}
+	h.tag, h.pid, h.body, h.writer = u.tagOut, u.pidOut, u.body, u.writer
+	h.made, h.line = u.made, u.inner
+	switch {
+	case u.named > 0:
+		h.host = u.names
+	case u.facility != "" && !strings.HasSuffix(u.facility, ":"):
+		h.host = u.facility
+	case u.host != "":
+		h.host = u.host
+	default:
+		h.host = u.source
+	}
+	h.stamp = u.stamps[u.n-1]
+	for i := u.n - 2; i >= 0; i-- {
+		h.complete(&u.stamps[i])
+	}
+	cutOwnStamp(h)
+	return true
+}
+
+// leading returns how many digits a text begins with.
+func leading(text string) int {
+	digits, _ := leadingDigits(text)
+	return len(digits)
+}
+
+// undecorate takes a byte order mark and colours off a line:
+//
+//	\x1b[36mpostfix-1  |\x1b[0m Nov 23 …
+func undecorate(text string) string {
+	if strings.Contains(text, "\x1b[") || strings.Contains(text, "#033[") {
+		text = cutColours(text)
+	}
+	return strings.TrimLeft(text, "\ufeff \t\r")
+}
+
+// cutSource takes the name of a source off a line that does not end with a space
+// or looks like a tag:
+//
+//	[pod/postfix-0/smtp] Nov 23 …
+//	mail.log-20261123:12:Nov 23 …
+func cutSource(text string) string {
+	if rest, found := strings.CutPrefix(text, "[pod/"); found {
+		if end := strings.IndexByte(rest, ']'); end > 0 && strings.IndexByte(rest[:end], ' ') < 0 {
+			return strings.TrimLeft(rest[end+1:], " ")
+		}
+	}
+	var s stamp
+	if _, ok := s.cutAny(text); ok {
+		return text
+	}
+	// grep's name of a file and number of a line, up to what begins a line.
+	for at := 0; at < min(len(text), 300) && text[at] != ' ' && text[at] != '{' && text[at] != '<'; at++ {
+		if c := text[at]; (c == ':' || c == '-') && at+1 < len(text) {
+			if after := text[at+1:]; after[0] != ' ' && beginsLine(after) {
+				return after
+			}
+		}
+	}
+	return text
+}
+
+// beginsLine reports whether a text begins as whole lines do.
+func beginsLine(text string) bool {
+	var s stamp
+	if _, ok := s.cut(text); ok {
+		return true
+	}
+	if _, ok := s.cutAny(text); ok {
+		return true
+	}
+	return strings.HasPrefix(text, "{") || cutPriority(text) != text
+}
+
+// beginsWithTag reports whether a text begins with the tag of a mail server.
+func beginsWithTag(text string) bool {
+	tag, _, _, marked := cutAnyTag(text)
+	return isDaemonTag(tag) || marked && isServerTag(tag)
+}
+
+// cutColours takes escape sequences for colours out of a line, also as rsyslog
+// writes them.
+func cutColours(text string) string {
+	text = strings.ReplaceAll(text, "#033[", "\x1b[")
+	var out strings.Builder
+	for {
+		before, after, found := strings.Cut(text, "\x1b[")
+		out.WriteString(before)
+		if !found {
+			return out.String()
+		}
+		text = strings.TrimLeft(after, "0123456789;?")
+		if text != "" {
+			text = text[1:]
+		}
+	}
+}

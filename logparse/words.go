@@ -1,0 +1,150 @@
+package logparse
+
+import "strings"
+
+// The words that stand in the headers of logs. All are looked up in lower case.
+
+// monthNames are the abbreviations of the C library's locales, without the dot
+// that some have, and their other spellings. Longer forms are found by their
+// first letters.
+var monthNames = makeMonths(
+	"jan janv jän ene gen sty led oca ian янв січ tammi ιαν", // January
+	"feb févr fév fev lut úno şub фев лют helmi φεβ",
+	"mar mars märz mär mrz mrt maa maerz mars bře мар бер maalis márc μαρ",
+	"apr avr avril abr kwi dub nis апр кві huhti άπρ απρ",
+	"may mai maj mei mag maig kwie kvě май мая тра touko máj μαϊ μάι",
+	"jun juin giu juny cze čen haz iun июн чер kesä jún ιουν",
+	"jul juil lug lip čec tem iul июл лип heinä júl ιουλ",
+	"aug août aoû ago sie srp ağu авг сер elo αυγ",
+	"sep sept set wrz zář eyl сен вер syys szept σεπ",
+	"oct okt ott out paź říj eki окт жов loka οκτ",
+	"nov lis kas noi noy нов ноя marras νοέ νοε",
+	"dec déc dez dic des gru pro ara дек гру joulu δεκ",
+)
+
+func makeMonths(names ...string) map[string]int {
+	months := make(map[string]int)
+	for i, list := range names {
+		for name := range strings.FieldsSeq(list) {
+			months[name] = i + 1
+		}
+	}
+	return months
+}
+
+// monthOf returns the number of a month by its name, or 0.
+func monthOf(word string) int {
+	word = strings.ToLower(strings.TrimRight(word, "."))
+	if m := monthNames[word]; m > 0 {
+		return m
+	}
+	letters := []rune(word)
+	if len(letters) < 4 || len(letters) > 12 {
+		return 0
+	}
+	for n := min(len(letters)-1, 6); n >= 3; n-- {
+		if m := monthNames[string(letters[:n])]; m > 0 {
+			return m
+		}
+	}
+	return 0
+}
+
+var weekdays = makeSet(`mon tue wed thu fri sat sun monday tuesday wednesday thursday friday saturday sunday
+	lun mar mer jeu ven sam dim lundi mardi mercredi jeudi vendredi samedi dimanche
+	mo di mi do fr sa so mié mie jue vie sáb sab dom gio seg ter qua qui sex
+	ma wo vr za zo pon pn wt wto śr śro czw pt pią sob sb nd nie
+	mån mån tis ons tor tors fre lör sön man lør søn lau sun
+	po út st čt pá ne вт ср чт пт сб вс пн`)
+
+func makeSet(words string) map[string]bool {
+	set := make(map[string]bool)
+	for word := range strings.FieldsSeq(words) {
+		set[word] = true
+	}
+	return set
+}
+
+func isWeekday(word string) bool {
+	return weekdays[strings.ToLower(strings.TrimRight(word, ".,"))]
+}
+
+// zoneNames are abbreviations that mean one zone only, with their offsets from
+// UTC in minutes. Others (CST, IST, BST) mean several; the settings decide then.
+var zoneNames = map[string]int{
+	"UTC": 0, "GMT": 0, "Z": 0, "UCT": 0, "WET": 0, "WEST": 60, "CET": 60, "MET": 60, "CEST": 120, "MEST": 120, "EET": 120, "EEST": 180, "MSK": 180,
+	"EST": -300, "EDT": -240, "CDT": -300, "MDT": -360, "MST": -420, "PST": -480, "PDT": -420, "AKST": -540, "AKDT": -480, "HST": -600,
+	"NST": -210, "NDT": -150, "ADT": -180, "BRT": -180, "SAST": 120, "JST": 540, "KST": 540, "HKT": 480, "AWST": 480,
+	"ACST": 570, "ACDT": 630, "AEST": 600, "AEDT": 660, "NZST": 720, "NZDT": 780,
+}
+
+// vagueZones are abbreviations that mean several zones.
+var vagueZones = makeSet("CST IST BST AST SST WIB WITA WIT PKT")
+
+// levels and facilities of syslog, and what containers and journals write in
+// their place.
+var (
+	levels = makeSet(`emerg emergency panic alert crit critical err error warn warning notice info information informational
+		debug trace verbose fatal stdout stderr`)
+	facilities = makeSet(`kern user mail daemon auth security syslog lpr news uucp cron clock authpriv ftp ntp audit
+		local0 local1 local2 local3 local4 local5 local6 local7`)
+)
+
+// isLevel reports whether a word is a level, or a facility and a level: "INFO",
+// "mail.info", "info:mail".
+func isLevel(word string) bool {
+	if len(word) < 3 || len(word) > 24 {
+		return false
+	}
+	word = strings.ToLower(word)
+	if levels[word] {
+		return true
+	}
+	at := strings.IndexAny(word, "./:-")
+	return at > 0 && (facilities[word[:at]] && levels[word[at+1:]] || levels[word[:at]] && facilities[word[at+1:]])
+}
+
+// isFacility reports whether a word is the name of a facility. Hosts bear such
+// names too, "mail" above all.
+func isFacility(word string) bool { return facilities[strings.ToLower(word)] }
+
+// postfixDaemons are the programs of Postfix that log, as their tags end.
+var postfixDaemons = makeSet(`anvil bounce cleanup discard dnsblog error flush lmtp local master nqmgr oqmgr pickup pipe postalias
+	postcat postdrop postfix-script postfix-wrapper postlog postlogd postmap postqueue postscreen postsuper post-install
+	proxymap qmgr qmqpd retry scache sendmail showq smtp smtpd spawn tlsmgr tlsproxy trace trivial-rewrite verify virtual`)
+
+// isDaemonTag reports whether a tag names a program of Postfix: "postfix/smtp",
+// "postfix-out/submission/smtpd".
+func isDaemonTag(tag string) bool {
+	at := strings.LastIndexByte(tag, '/')
+	return at > 0 && postfixDaemons[tag[at+1:]]
+}
+
+// isServerTag reports whether a tag is the name of a mail server alone. A
+// container may have that name too.
+func isServerTag(tag string) bool {
+	switch {
+	case strings.IndexByte(tag, '/') >= 0:
+		return false
+	case strings.HasPrefix(tag, "postfix"), strings.HasPrefix(tag, "sm-"), strings.HasPrefix(tag, "sendmail"):
+		return true
+	case strings.HasPrefix(tag, "exim"):
+		return true
+	}
+	return tag == "smtpd" || tag == "opensmtpd"
+}
+
+// isOtherProgram reports whether a tag is that of a well-known program that
+// delivers no mail to other servers. Its lines quote what strangers sent, and
+// are neither searched for a header nor counted.
+func isOtherProgram(tag string) bool {
+	switch tag {
+	case "dovecot", "sshd", "sshd-session", "kernel", "systemd", "systemd-logind", "CRON", "cron", "crond", "anacron", "sudo", "su",
+		"named", "unbound", "opendkim", "opendmarc", "rspamd", "amavis", "amavisd", "spamd", "clamd", "freshclam", "clamav-milter",
+		"postgrey", "policyd-spf", "fail2ban", "nginx", "apache2", "httpd", "php-fpm", "saslauthd", "saslpasswd2", "cyrus", "imapd", "pop3d",
+		"ntpd", "chronyd", "dhclient", "NetworkManager", "dbus-daemon", "rsyslogd", "syslogd", "mimedefang", "milter-greylist",
+		"spf-milter", "pyspf-milter", "authdaemond", "vsftpd", "proftpd", "cups", "snmpd", "nrpe", "zabbix_agentd", "slapd", "mysqld", "mariadbd":
+		return true
+	}
+	return false
+}
