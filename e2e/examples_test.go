@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"net/http"
@@ -23,7 +24,8 @@ type site struct {
 
 	mu       sync.Mutex
 	status   int
-	requests []string // path and body of each
+	handler  http.Handler // answers if status is 200
+	requests []string     // path and body of each
 }
 
 func newSite(t *testing.T) *site {
@@ -41,10 +43,15 @@ func newSite(t *testing.T) *site {
 		if err != nil {
 			t.Error(err)
 		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		user, _, _ := r.BasicAuth()
 		s.requests = append(s.requests, fmt.Sprintf("%s %s as %q\n%s", r.Method, r.URL.Path, user, body))
+		if s.handler != nil && s.status == http.StatusOK {
+			s.handler.ServeHTTP(w, r)
+			return
+		}
 		w.WriteHeader(s.status)
 	}))
 	t.Cleanup(server.Close)
@@ -166,33 +173,100 @@ func TestTimerExampleExports(t *testing.T) {
 	}
 }
 
-func TestListmonkExampleKeepsWhatWasNotTaken(t *testing.T) {
+// importer is the import of a listmonk: it answers the upload at once, and imports
+// afterwards.
+type importer struct {
+	uploads int
+	name    string
+	rows    int
+	looks   int // how often somebody has looked at this import
+	// state answers look number n at an import.
+	state func(i *importer, n int) (status string, imported int)
+}
+
+func (i *importer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case r.URL.Path != "/api/import/subscribers":
+		w.WriteHeader(http.StatusNotFound)
+	case r.Method == http.MethodPost:
+		file, header, err := r.FormFile("file")
+		if err != nil || r.FormValue("params") != `{"mode":"blocklist","delim":","}` {
+			w.WriteHeader(http.StatusBadRequest)
+			return
+		}
+		text, _ := io.ReadAll(file)
+		i.uploads++
+		i.name, i.rows, i.looks = header.Filename, strings.Count(string(text), "\n")-1, 0
+		fmt.Fprint(w, `{"data":{"mode":"blocklist"}}`)
+	default:
+		i.looks++
+		status, imported := i.state(i, i.looks)
+		name := i.name
+		if status == "none" { // after a restart
+			name = ""
+		}
+		fmt.Fprintf(w, `{"data":{"name":"%s","total":%d,"imported":%d,"status":"%s"}}`, name, i.rows, imported, status)
+	}
+}
+
+func TestListmonkExampleKeepsItsListUntilTheImportHasFinished(t *testing.T) {
 	s := newSite(t)
 	script, err := filepath.Abs("../docs/examples/listmonk-blocklist")
 	if err != nil {
 		t.Fatal(err)
 	}
-	env := []string{"LISTMONK_URL=" + s.url, "NETRC=" + filepath.Join(s.folder, ".netrc"), "PENDING=" + filepath.Join(s.folder, "listmonk.csv")}
-	s.status = http.StatusInternalServerError
-	if err := s.shell(script, env...); err == nil || !strings.Contains(err.Error(), "500") {
-		t.Errorf("a listmonk that answers 500: %v", err)
+	pending := filepath.Join(s.folder, "listmonk.csv")
+	env := []string{"LISTMONK_URL=" + s.url, "NETRC=" + filepath.Join(s.folder, ".netrc"), "PENDING=" + pending, "PAUSE=0"}
+	l := &importer{}
+	for name, c := range map[string]struct {
+		status int
+		state  func(*importer, int) (string, int)
+		want   string
+	}{
+		"down":    {http.StatusInternalServerError, nil, "500"},
+		"failed":  {http.StatusOK, func(*importer, int) (string, int) { return "failed", 0 }, "the import of " + pending + " is failed"},
+		"stopped": {http.StatusOK, func(*importer, int) (string, int) { return "stopping", 0 }, "is stopping"},
+		"restarted": {http.StatusOK, func(_ *importer, n int) (string, int) {
+			if n > 2 {
+				return "none", 0
+			}
+			return "importing", 0
+		}, "was it restarted?"},
+	} {
+		s.status, s.handler, l.state = c.status, l, c.state
+		if err := s.shell(script, env...); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("a listmonk that is %s: %v, want %q", name, err, c.want)
+		}
+		s.holds("listmonk.csv")
 	}
-	s.holds("listmonk.csv")
 	s.status = http.StatusOK
+	l.uploads, l.state = 0, func(i *importer, n int) (string, int) {
+		if n < 4 {
+			s.holds("listmonk.csv")
+			return "importing", 0
+		}
+		return "finished", i.rows
+	}
 	for range 2 { // the second has nothing to send
 		if err := s.shell(script, env...); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if len(s.requests) != 2 {
-		t.Fatalf("%d requests, want one that failed and one that did not", len(s.requests))
+	if l.uploads != 1 || l.rows != 5 || l.looks != 4 {
+		t.Errorf("%d uploads, the last of %d rows, and %d looks at it; want 1, 5, 4", l.uploads, l.rows, l.looks)
 	}
-	for _, want := range []string{`POST /api/import/subscribers as "bouncetail"`, `{"mode":"blocklist","delim":","}`, "email,attributes\n", "4a000004@example.com"} {
-		if !strings.Contains(s.requests[1], want) {
-			t.Errorf("the request has no %q: %s", want, s.requests[1])
-		}
+	if _, err := os.Stat(pending); !os.IsNotExist(err) {
+		t.Errorf("the list is still pending after its import: %v", err)
 	}
-	if _, err := os.Stat(filepath.Join(s.folder, "listmonk.csv")); !os.IsNotExist(err) {
-		t.Errorf("what was taken is still pending: %v", err)
+
+	// What listmonk skips is reported, and does not hold up later lists.
+	run(t, "export", "cursors", "reset", "listmonk", "--to", "0", "--db", s.database())
+	l.state = func(i *importer, _ int) (string, int) { return "finished", i.rows - 1 }
+	if err := s.shell(script, env...); err == nil || !strings.Contains(err.Error(), "imported 4 of 5 addresses") {
+		t.Errorf("an incomplete import: %v", err)
+	}
+	s.holds("listmonk.csv.incomplete")
+	if err := s.shell(script, env...); err != nil {
+		t.Errorf("the run after an incomplete one: %v", err)
 	}
 }
