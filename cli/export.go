@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -20,12 +21,13 @@ import (
 	"github.com/bouncetail/bouncetail/address"
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/config"
+	"github.com/bouncetail/bouncetail/internal/atomicfile"
 	"github.com/bouncetail/bouncetail/output/export"
 	"github.com/bouncetail/bouncetail/sqlite"
 )
 
 func (a *app) export() *cobra.Command {
-	var format, cursor, output, known string
+	var format, cursor, output, known, mode string
 	var quiet bool
 	var options export.Options
 	var filter recipientFilter
@@ -67,6 +69,9 @@ func (a *app) export() *cobra.Command {
 			if quiet {
 				e.remarks = io.Discard
 			}
+			if e.mode, err = fileMode(mode, output); err != nil {
+				return usageError{err}
+			}
 			if err := e.check(); err != nil {
 				return usageError{err}
 			}
@@ -95,11 +100,27 @@ func (a *app) export() *cobra.Command {
 	c.Flags().StringVar(&format, "format", "csv", "`FORMAT`: "+formatNames())
 	c.Flags().StringVar(&cursor, "cursor", "", "only what changed since the last export with this `NAME`")
 	c.Flags().StringVarP(&output, "output", "o", "", "write to `FILE`, whole or not at all")
+	c.Flags().StringVar(&mode, "mode", "", "`MODE` of the file, such as 0644 for a program that runs as another user (default: that of an older file, or 0640)")
 	c.Flags().StringVar(&known, "addresses", "", "only the addresses in `FILE`, one a line, also where the database holds hashes; - is standard input")
 	c.Flags().StringSliceVar(&options.Columns, "columns", nil, "only these `COLUMNS` of csv, ndjson and json, in this order: "+strings.Join(export.ColumnNames(), ","))
 	c.Flags().IntSliceVar(&options.Lists, "list", nil, "`ID` of the list in Brevo that the addresses go to; format brevo")
 	c.AddCommand(a.cursors())
 	return c
+}
+
+// fileMode reads the mode of the output in octal digits.
+func fileMode(text, output string) (os.FileMode, error) {
+	if text == "" {
+		return 0, nil
+	}
+	mode, err := strconv.ParseUint(text, 8, 9)
+	switch {
+	case output == "":
+		return 0, errors.New("--mode: is of a file; name one with -o FILE")
+	case err != nil || mode&0o600 != 0o600:
+		return 0, fmt.Errorf("--mode: %q is no mode that the owner can read and write, such as 0640 or 0644", text)
+	}
+	return os.FileMode(mode), nil
 }
 
 // know reads the addresses that the export is to name.
@@ -180,6 +201,7 @@ type exporting struct {
 	filter  sqlite.Filter
 	options export.Options
 	output  string
+	mode    os.FileMode // of the file; 0 keeps that of an older file, or is 0640
 	stdout  io.Writer
 	remarks io.Writer
 
@@ -246,23 +268,17 @@ func (e *exporting) write(ctx context.Context) (lastSeq int64, err error) {
 	if e.output == "" {
 		return e.writeTo(ctx, r, e.stdout)
 	}
-	path, mode := e.output, os.FileMode(0o640)
-	if info, err := os.Stat(path); err == nil {
+	if info, err := os.Stat(e.output); err == nil {
 		if info.IsDir() {
-			return 0, fmt.Errorf("output %s is a folder; name a file in it", path)
+			return 0, fmt.Errorf("output %s is a directory; name a file in it", e.output)
 		}
 		if !info.Mode().IsRegular() {
 			return e.writeDevice(ctx, r)
 		}
-		mode = info.Mode().Perm()
-		// A link goes on to name the file, wherever that is.
-		if path, err = filepath.EvalSymlinks(path); err != nil {
-			return 0, fmt.Errorf("output: %w", err)
-		}
-	} else if _, err := os.Readlink(path); err == nil {
-		return 0, fmt.Errorf("output %s is a link to a file that is not there; make that file, or name it instead", path)
+	} else if _, err := os.Readlink(e.output); err == nil {
+		return 0, fmt.Errorf("output %s is a link to a file that does not exist; create that file, or name it instead", e.output)
 	}
-	return e.writeFile(ctx, r, path, mode)
+	return e.writeFile(ctx, r)
 }
 
 // checkKey refuses to write hashes where addresses are wanted, or to compare
@@ -287,40 +303,26 @@ func (e *exporting) writeDevice(ctx context.Context, r *sqlite.Reader) (lastSeq 
 	return lastSeq, errors.Join(err, f.Close())
 }
 
-// writeFile writes beside the file and renames, so that whoever reads it finds
-// the old one or the new one.
-func (e *exporting) writeFile(ctx context.Context, r *sqlite.Reader, path string, mode os.FileMode) (lastSeq int64, err error) {
-	folder, err := os.Open(filepath.Dir(path))
+// writeFile replaces the file, so that a reader finds the old one or the new one.
+func (e *exporting) writeFile(ctx context.Context, r *sqlite.Reader) (lastSeq int64, err error) {
+	f, err := atomicfile.Create(e.output, 0o640)
 	if errors.Is(err, os.ErrNotExist) {
-		return 0, fmt.Errorf("output %s: the folder %s does not exist; create it", path, filepath.Dir(path))
+		return 0, fmt.Errorf("output %s: the directory %s does not exist; create it", e.output, filepath.Dir(e.output))
 	}
 	if err != nil {
 		return 0, fmt.Errorf("output: %w", err)
 	}
-	defer folder.Close()
-	f, err := os.CreateTemp(folder.Name(), "."+filepath.Base(path)+".*")
-	if err != nil {
-		return 0, fmt.Errorf("output: %w", err)
-	}
-	defer func() {
-		if err != nil {
-			_ = f.Close()
-			if gone := os.Remove(f.Name()); !errors.Is(gone, os.ErrNotExist) {
-				err = errors.Join(err, gone)
-			}
+	defer func() { err = errors.Join(err, f.Abort()) }()
+	if e.mode != 0 {
+		if err := f.Chmod(e.mode); err != nil {
+			return 0, fmt.Errorf("output: %w", err)
 		}
-	}()
+	}
 	if lastSeq, err = e.writeTo(ctx, r, f); err != nil {
 		return 0, err
 	}
-	if err := errors.Join(f.Chmod(mode), f.Sync(), f.Close()); err != nil {
-		return 0, fmt.Errorf("output: %w", err)
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return 0, fmt.Errorf("output: %w", err)
-	}
-	// The name as well has to be on the disk before a cursor moves.
-	if err := folder.Sync(); err != nil {
+	// The file must be on the disk before a cursor moves.
+	if err := f.Commit(); err != nil {
 		return 0, fmt.Errorf("output: %w", err)
 	}
 	return lastSeq, nil

@@ -111,10 +111,13 @@ func (s *site) holds(name string) {
 func TestCommandsOfThePageOfExportsRun(t *testing.T) {
 	s := newSite(t)
 	blocks := shBlock.FindAllStringSubmatch(file(t, "docs/exports.md"), -1)
-	if len(blocks) != 10 {
-		t.Errorf("docs/exports.md has %d blocks, want 10", len(blocks))
+	if len(blocks) != 13 {
+		t.Errorf("docs/exports.md has %d blocks, want 13", len(blocks))
 	}
 	for _, block := range blocks {
+		if strings.Contains(block[1], "cv api4") {
+			continue // there is no CiviCRM here
+		}
 		if err := s.shell("set -e\n"+block[1], "BREVO_KEY=key"); err != nil {
 			t.Error(err)
 		}
