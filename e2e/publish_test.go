@@ -240,6 +240,12 @@ func TestRealEximRefusesWhatIsBad(t *testing.T) {
 			if got := query(t, db, "SELECT count(*) FROM bounces"); got[0] != "3" {
 				t.Errorf("%s failures are held, want 3: Exim's refusals are no deliveries", got[0])
 			}
+			// Without its map Exim accepts mail, and does not defer all of it.
+			if err := os.RemoveAll(maps); err != nil {
+				t.Fatal(err)
+			}
+			takes(t, port, "gone@example.com")
+			takes(t, port, "ok@example.com")
 		})
 	}
 }
