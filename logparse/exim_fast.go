@@ -48,7 +48,7 @@ func fastEximID(s string) bool {
 func fastEximSent(rest string, ev *bounce.Event) bool {
 	to, original, after, ok := fastEximRecipient(rest)
 	// What follows is a field, F=<…>, P=<…>, R=… or T=…: no comment.
-	if !ok || len(after) < 2 || after[1] != '=' {
+	if !ok || len(after) < 2 || after[0] < 'A' || 'Z' < after[0] || after[1] != '=' {
 		return false
 	}
 	ev.Kind, ev.Outcome, ev.Recipient = bounce.EventAttempt, bounce.Sent, clean(to)

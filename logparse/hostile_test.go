@@ -129,6 +129,95 @@ func writeExim(rng *rand.Rand, local string) written {
 	return written{"2026-11-23 12:57:36 1xVTbv-00000r-1v " + mark + " " + b.String(), who}
 }
 
+// writePostfix writes a line as log_adhoc.c does; internal is the form of an
+// address without quotes, which Postfix logs before 3.5.
+func writePostfix(rng *rand.Rand, local string, internal bool) written {
+	unquoted := strings.NewReplacer(`\\`, `\`, `\"`, `"`, `"`, ``, `\`, ``).Replace(local)
+	address := unquoted
+	if !internal {
+		address = `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(unquoted) + `"`
+	}
+	address += "@evil.example"
+	who := []string{address}
+	var b strings.Builder
+	if rng.IntN(6) == 0 {
+		who = []string{"owner@shop.example"}
+		b.WriteString("to=<owner@shop.example>, orig_to=<" + address + ">")
+	} else {
+		b.WriteString("to=<" + address + ">")
+	}
+	b.WriteString(", relay=mx.evil.example[203.0.113.9]:25, delay=1, delays=0/0/0/1, ")
+	before := b.String()
+	switch rng.IntN(3) {
+	case 0:
+		b.WriteString("dsn=2.0.0, status=sent (" + hostileReply(rng, before) + ")")
+	case 1:
+		b.WriteString("dsn=4.4.1, status=deferred (connect to mx.evil.example[203.0.113.9]:25: Connection refused)")
+	default:
+		b.WriteString("dsn=5.1.1, status=bounced (host mx.evil.example[203.0.113.9] said: " + hostileReply(rng, before) + " (in reply to RCPT TO command))")
+	}
+	return written{"Nov 23 12:57:36 mx postfix/smtp[474]: 4XabcZ1y2z: " + b.String(), who}
+}
+
+func TestNoPostfixLineSpeaksForAnotherAddress(t *testing.T) {
+	external := func(rng *rand.Rand, local string) written { return writePostfix(rng, local, false) }
+	if unclear := sameForAll(t, 20_000, external, bounce.Postfix); unclear > 20 {
+		t.Errorf("%d %% of the lines were read for nobody, want at most 20", unclear)
+	}
+	internal := func(rng *rand.Rand, local string) written {
+		w := writePostfix(rng, local, true)
+		if strings.Contains(w.who[0], ">, orig_to=<") {
+			return writePostfix(rng, "w", true) // is what an alias looks like, docs/sources.md says so
+		}
+		return w
+	}
+	sameForAll(t, 40_000, internal, bounce.Postfix)
+}
+
+// writeSendmail writes a line as logdelivery() in deliver.c does.
+func writeSendmail(rng *rand.Rand, local string) written {
+	address := local + "@evil.example"
+	to := "<" + address + ">"
+	switch rng.IntN(5) {
+	case 0:
+		to = `"Doe, <v@bank.example> Jane" ` + to
+	case 1:
+		to = "[M1]" + to
+	case 2:
+		to = address
+	}
+	who := []string{address}
+	if rng.IntN(4) == 0 {
+		to, who = to+",<w@evil.example>", append(who, "w@evil.example")
+	}
+	if rng.IntN(5) == 0 {
+		to += ", ctladdr=" + hostileLocal(rng, hostileText(rng, 4)) + "@evil.example (1/1)"
+	}
+	reply := hostileReply(rng, to)
+	return written{"Nov 23 12:57:36 mx sendmail[84]: 6AND4fXL000084: to=" + to + ", delay=00:00:00, xdelay=00:00:00, mailer=esmtp, pri=30242, relay=mx.evil.example. [203.0.113.9], " +
+		[]string{"dsn=2.0.0, stat=Sent (" + reply + ")", "dsn=5.1.1, reply=" + reply + ", stat=User unknown", "dsn=4.2.0, stat=Deferred: " + reply}[rng.IntN(3)], who}
+}
+
+func TestNoSendmailLineSpeaksForAnotherAddress(t *testing.T) {
+	if unclear := sameForAll(t, 20_000, writeSendmail, bounce.Sendmail); unclear > 0 {
+		t.Errorf("%d %% of the lines were read for nobody, want none", unclear)
+	}
+}
+
+// writeOpenSMTPD writes a line as mta.c does. Its local parts have no quotes, but
+// senders and replies may hold anything.
+func writeOpenSMTPD(rng *rand.Rand, local string) written {
+	reply := hostileReply(rng, "")
+	if rng.IntN(2) == 0 {
+		return written{`Nov 23 12:57:36 mx smtpd[55]: 770afeddea7e9413 mta delivery evpid=7571057c164ab4f5 from=<` + local + `@evil.example> to=<w@evil.example> rcpt=<-> source="192.0.2.9" relay="203.0.113.9 (mx.evil.example)" delay=0s result="PermFail" stat="` + reply + `"`, []string{"w@evil.example"}}
+	}
+	return written{"Nov 23 12:57:36 mx smtpd[55]: relay: PermFail for 6430369adcce4408: session=7818378a988ca63b, from=<x@evil.example>, to=<w@evil.example>, rcpt=<->, source=192.0.2.9, relay=203.0.113.9 (mx.evil.example), delay=0s, stat=" + reply, []string{"w@evil.example"}}
+}
+
+func TestNoOpenSMTPDLineSpeaksForAnotherAddress(t *testing.T) {
+	sameForAll(t, 20_000, writeOpenSMTPD, bounce.OpenSMTPD)
+}
+
 func TestNoEximLineSpeaksForAnotherAddress(t *testing.T) {
 	unclear := sameForAll(t, 40_000, writeExim, bounce.Exim)
 	if unclear > 50 {

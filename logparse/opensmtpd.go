@@ -1,13 +1,14 @@
 package logparse
 
 import (
+	"cmp"
 	"regexp"
 	"strings"
 
 	"github.com/bouncetail/bouncetail/bounce"
 )
 
-// OpenSMTPD 6.8 and later. mta_delivery_log() in usr.sbin/smtpd/mta.c and
+// OpenSMTPD 6.0 and later. mta_delivery_log() in usr.sbin/smtpd/mta.c and
 // mda_log() in mda.c write an attempt for one recipient, with its sender. The
 // first eight digits of evpid are the message's id, the others the recipient's:
 //
@@ -20,19 +21,33 @@ import (
 //	  rcpt=<me@host> user=me delay=0s result=Ok stat=Delivered
 //
 // A session of zeros had no connection. smtpd logs no message-ids.
-var opensmtpdAttempt = regexp.MustCompile(`^(?:[0-9a-f]{16} )?(?:mta|mda|smtp|scheduler|bounce)(?: event=| )(?P<event>delivery|expire|expired) evpid=(?P<id>[0-9a-f]{8})[0-9a-f]{8} ` +
+var opensmtpdAttempt = regexp.MustCompile(`^(?:[0-9a-f]{16} )?(?P<agent>mta|mda|smtp|scheduler|bounce)(?: event=| )(?P<event>delivery|expire|expired) evpid=(?P<id>[0-9a-f]{8})[0-9a-f]{8} ` +
 	`from=<(?P<from>` + address + `)> to=<(?P<to>` + address + `)>(?: rcpt=<(?P<rcpt>` + address + `)>)?` +
 	`(?: [a-z]+=(?:"[^"]*"|\S+))*? delay=\S+ result="?(?P<result>[A-Za-z]+)"? stat="?(?P<stat>.*?)"?$`)
 
 // opensmtpdRelay reads `relay="192.0.2.1 (mx.b.example)"`.
 var opensmtpdRelay = regexp.MustCompile(` relay="(?:(?P<ip>[0-9A-Fa-f:.]+|IPv6:[0-9A-Fa-f:.]+) \((?P<host>[^)"]*)\)|(?P<name>[^" ]+))" `)
 
-// An expiry is logged by queue_log() in queue.c, a null sender as "@":
+// Up to 5.9, mta_log() and mda_log() named the kind of delivery first, and an
+// expiry is still logged in this form by queue_log() in queue.c, with a null
+// sender as "@". Fields came and went:
 //
+//	relay: PermFail for 6430369adcce4408: session=7818378a988ca63b, from=<news@a.example>,
+//	  to=<a@b.example>, rcpt=<->, source=192.0.2.9, relay=192.0.2.1 (mx.b.example), delay=0s,
+//	  stat=550 Invalid recipient
+//	delivery: Ok for f23a96c23e2500b8: from=<news@a.example>, to=<a@b.example>, user=me,
+//	  method=lmtp, delay=1s, stat=Delivered
 //	relay: Expire for 7571057c164ab4f5: from=<news@a.example>, to=<a@b.example>, rcpt=<->,
 //	  delay=4d1h, stat=Envelope expired
-var opensmtpdExpired = regexp.MustCompile(`^(?:relay|delivery): Expire for (?P<id>[0-9a-f]{8})[0-9a-f]{8}: ` +
-	`from=<(?P<from>` + address + `)>, to=<(?P<to>` + address + `)>, rcpt=<(?P<rcpt>` + address + `)>, delay=[^,]*, stat=(?P<stat>.*)$`)
+var opensmtpdOld = regexp.MustCompile(`^(?P<kind>relay|delivery): (?P<result>[A-Z][A-Za-z]+) for (?P<id>[0-9a-f]{8})[0-9a-f]{8}: (?:session=[0-9a-f]+, )?` +
+	`from=<(?P<from>` + address + `)>, to=<(?P<to>` + address + `)>(?:, source=[^,]*)?(?:, rcpt=<(?P<rcpt>` + address + `)>)?(?:, source=[^,]*)?` +
+	`(?:, user=[^,]*)?(?:, method=(?P<method>[^,]*))?(?:, relay=(?P<relay>[^,]*))?, delay=[^,]*, stat=(?P<stat>.*)$`)
+
+// opensmtpdOldRelay reads "192.0.2.1 (mx.b.example)", or one of the two.
+var opensmtpdOldRelay = regexp.MustCompile(`^(?:(?P<ip>[0-9A-Fa-f:.]+|\[?IPv6:[0-9A-Fa-f:.]+\]?)(?: \((?P<host>[^)]*)\))?|(?P<name>\S+))$`)
+
+// opensmtpdAccepted reads what another OpenSMTPD says when it takes a message.
+var opensmtpdAccepted = regexp.MustCompile(`^250 (?:2\.0\.0:? )?(?P<id>[0-9a-f]{8}) Message accepted for delivery`)
 
 func claimsOpenSMTPD(h *header) bool {
 	return h.tag == "smtpd" || h.tag == "opensmtpd"
@@ -41,26 +56,63 @@ func claimsOpenSMTPD(h *header) bool {
 func parseOpenSMTPD(h *header, ev *bounce.Event) result {
 	start := h.body[:min(len(h.body), 48)]
 	*ev = bounce.Event{Delivery: bounce.Delivery{MTA: bounce.OpenSMTPD}}
-	if strings.Contains(start, ": Expire for ") {
-		m, ok := match(opensmtpdExpired, h.body)
-		if !ok {
-			return unread
-		}
-		ev.Outcome = bounce.Expired
-		takeOpenSMTPD(m, ev)
-		if ev.Sender == "@" {
-			ev.Sender = ""
-		}
-		ev.Reply.Text = m.text("stat")
-		return read
+	if (strings.HasPrefix(start, "relay: ") || strings.HasPrefix(start, "delivery: ")) && strings.Contains(start, " for ") {
+		return parseOpenSMTPDOld(h, ev)
 	}
 	if !strings.Contains(start, " evpid=") || !strings.Contains(h.body, " result=") {
 		return other
 	}
 	m, ok := match(opensmtpdAttempt, h.body)
-	if !ok {
+	if !ok || !takeOpenSMTPD(m, ev) {
 		return unread
 	}
+	relay, found := match(opensmtpdRelay, h.body)
+	if found {
+		setRelay(&ev.Reply, relay.text("host")+relay.text("name"), relay.raw("ip"))
+	}
+	return finishOpenSMTPD(m.text("stat"), m.raw("agent"), ev)
+}
+
+// parseOpenSMTPDOld reads the form of version 5, and expiries.
+func parseOpenSMTPDOld(h *header, ev *bounce.Event) result {
+	m, ok := match(opensmtpdOld, h.body)
+	if ok && m.raw("result") == "Remove" {
+		return other // by the administrator
+	}
+	if !ok || !takeOpenSMTPD(m, ev) {
+		return unread
+	}
+	if relay, ok := match(opensmtpdOldRelay, m.raw("relay")); ok {
+		setRelay(&ev.Reply, relay.text("host")+relay.text("name"), strings.Trim(relay.raw("ip"), "[]"))
+	}
+	agent := "mta"
+	if m.raw("kind") == "delivery" {
+		agent = cmp.Or(m.text("method"), "mda")
+	}
+	return finishOpenSMTPD(m.text("stat"), agent, ev)
+}
+
+// finishOpenSMTPD fills in what follows from the status and the relay.
+func finishOpenSMTPD(stat, agent string, ev *bounce.Event) result {
+	if ev.Outcome == bounce.Sent {
+		if m, ok := match(opensmtpdAccepted, stat); ok && isNear(ev.Reply.RelayIP) {
+			ev.Onward = m.raw("id")
+		}
+		ev.Reply = bounce.Reply{}
+		return read
+	}
+	ev.Transport = agent
+	if ev.Outcome == bounce.Expired {
+		ev.Reply.Text = stat
+		return read
+	}
+	setReply(&ev.Reply, stat, stat)
+	return read
+}
+
+// takeOpenSMTPD takes what all forms name. It returns false if the result is not
+// known.
+func takeOpenSMTPD(m groups, ev *bounce.Event) bool {
 	switch m.raw("result") {
 	case "Ok":
 		ev.Outcome = bounce.Sent
@@ -71,25 +123,15 @@ func parseOpenSMTPD(h *header, ev *bounce.Event) result {
 	case "Expired", "Expire":
 		ev.Outcome = bounce.Expired
 	default:
-		return unread
+		return false
 	}
-	takeOpenSMTPD(m, ev)
-	if ev.Outcome == bounce.Sent {
-		return read
-	}
-	if relay, ok := match(opensmtpdRelay, h.body); ok {
-		setRelay(&ev.Reply, relay.text("host")+relay.text("name"), relay.raw("ip"))
-	}
-	text := m.text("stat")
-	setReply(&ev.Reply, text, text)
-	return read
-}
-
-// takeOpenSMTPD takes what both kinds of lines name.
-func takeOpenSMTPD(m groups, ev *bounce.Event) {
 	ev.Kind, ev.QueueID, ev.Recipient = bounce.EventAttempt, m.raw("id"), m.text("to")
 	ev.Sender, ev.HasSender = m.text("from"), true
+	if ev.Sender == "@" {
+		ev.Sender = ""
+	}
 	if rcpt := m.text("rcpt"); rcpt != "-" && rcpt != ev.Recipient {
 		ev.OriginalRecipient = rcpt
 	}
+	return true
 }

@@ -15,13 +15,73 @@ import (
 //	  said: 550 5.1.1 No such user (in reply to RCPT TO command))
 //	4YqRr12ZzNz1Xw: to=<c@d.example>, orig_to=<info>, relay=none, delay=1, delays=1/0/0/0,
 //	  dsn=4.4.1, status=deferred (connect to mx.d.example[192.0.2.2]:25: Connection refused)
-var postfixDelivery = regexp.MustCompile(`^(?P<id>[0-9A-Za-z]{5,24}): to=<(?P<to>` + address + `)>` +
-	`(?:, orig_to=<(?P<orig>` + address + `)>)?` +
-	`, relay=(?P<relay>[^,]*)` +
-	`(?:, [a-z_]+=[^,]*)*?` +
+var postfixDelivery = regexp.MustCompile(`^(?P<id>[0-9A-Za-z]{5,24}): to=<(?P<to>` + postfixAddress + `)>` +
+	`(?:, orig_to=<(?P<orig>` + postfixAddress + `)>)?` +
+	postfixFields + `(?: \((?P<reason>.*))?$`)
+
+// postfixFields are the fields behind the addresses. A field that later versions
+// add is stepped over.
+const postfixFields = `, relay=(?P<relay>[^,<>]*)` +
+	`(?:, [a-z_]+=[^,<>]*)*?` +
 	`, dsn=(?P<dsn>\d\.\d{1,3}\.\d{1,3})` +
-	`, status=(?P<status>[A-Za-z-]+)` +
-	`(?: \((?P<reason>.*))?$`)
+	`, status=(?P<status>[A-Za-z-]+)`
+
+// postfixAddress matches an address as Postfix 3.5 and later log it: the local
+// part is quoted as a whole, or not at all (quote_822_local.c).
+const postfixAddress = `(?:"(?:[^"\\]|\\.)*"@[^">]*|"(?:[^"\\]|\\.)*"|[^">]*)`
+
+// Before 3.5, and with info_log_addr_form = internal, Postfix logs addresses
+// without quotes, and a local part may hold all that follows an address:
+//
+//	72C1B51A486: to=<v@b.example>, relay=…, dsn=5.1.1, status=bounced (no)@evil.example>, relay=…
+//
+// Such a line has several ends of an address with all fields behind each, and
+// can be read in as many ways.
+var postfixAddressEnd = regexp.MustCompile(`^>` + postfixFields + `(?: \((?P<reason>.*))?$`)
+
+// postfixUnclear reports whether a delivery line whose last address ends at end
+// can be read in another way too. A reply may quote a line of a log: its address
+// has both brackets, and its reason ends before the line does.
+func postfixUnclear(line string, end int) bool {
+	own := ""
+	for at := 0; ; at++ {
+		next := strings.Index(line[at:], ">, relay=")
+		if next < 0 {
+			return false
+		}
+		at += next
+		m, ok := match(postfixAddressEnd, line[at:])
+		switch {
+		case !ok:
+		case at == end:
+			own = m.raw("reason")
+		case at < end, !inBrackets(line[:at]), closed(m.raw("reason")), !closed(own):
+			return true
+		}
+	}
+}
+
+// inBrackets reports whether a text ends in "<a@b.example".
+func inBrackets(s string) bool {
+	return !strings.ContainsAny(s[strings.LastIndexByte(s, '<')+1:], ` ()">,`)
+}
+
+// closed reports whether the last parenthesis of a reason, and none before it,
+// closes the one that opened it.
+func closed(reason string) bool {
+	depth := 1
+	for i := range len(reason) {
+		switch reason[i] {
+		case '(':
+			depth++
+		case ')':
+			if depth--; depth == 0 {
+				return i == len(reason)-1
+			}
+		}
+	}
+	return false
+}
 
 // The queue manager tells the sender (src/qmgr/qmgr_active.c), and that it gave
 // up on a message for its age, without naming recipients:
@@ -29,7 +89,7 @@ var postfixDelivery = regexp.MustCompile(`^(?P<id>[0-9A-Za-z]{5,24}): to=<(?P<to
 //	72C1B51A486: from=<news@a.example>, size=447, nrcpt=1 (queue active)
 //	72C1B51A486: from=<news@a.example>, status=expired, returned to sender
 //	72C1B51A486: from=<news@a.example>, status=force-expired, returned to sender
-var postfixSender = regexp.MustCompile(`^(?P<id>[0-9A-Za-z]{5,24}): from=<(?P<from>` + address + `)>, (?:size=|status=(?P<status>(?:force-)?expired),)`)
+var postfixSender = regexp.MustCompile(`^(?P<id>[0-9A-Za-z]{5,24}): from=<(?P<from>` + postfixAddress + `)>, (?:size=|status=(?P<status>(?:force-)?expired), returned to sender$)`)
 
 // cleanup tells the message-id (src/cleanup/cleanup_message.c), qmgr the end:
 //
@@ -49,6 +109,9 @@ var (
 //	Protocol error: host H[ip] said: 250 … (in reply to RCPT TO command)
 //	host H[ip] refused to talk to me: 554 …
 //	TLS is required, but host H[ip] refused to start TLS: 454 …
+//	Sender requested REQUIRETLS, but host H[ip] refused to start TLS: 454 …        (3.11)
+//	Sender requested REQUIRETLS, but TLS service was not offered by host H[ip]
+//	Sender requested REQUIRETLS, but no server was found … The last attempted server was H[ip]
 //	SASL authentication failed; server H[ip] said: 535 …
 //	SASL [CACHED] authentication failed; server H said: 535 …
 //	lost connection with H[ip] while sending RCPT TO
@@ -60,9 +123,10 @@ var postfixReasons = []struct {
 	stage   bounce.Stage
 }{
 	{" refused to talk to me: ", regexp.MustCompile(`^host (?P<host>[^ \[]+)\[(?P<ip>[^\]]*)\](?::(?P<port>\d+))? refused to talk to me: (?P<reply>.*)$`), bounce.StageGreeting},
-	{" refused to start TLS: ", regexp.MustCompile(`^(?:TLS is required, but )?host (?P<host>[^ \[]+)\[(?P<ip>[^\]]*)\](?::(?P<port>\d+))? refused to start TLS: (?P<reply>.*)$`), bounce.StageTLS},
+	{" refused to start TLS: ", regexp.MustCompile(`^(?:(?:TLS is required|Sender requested REQUIRETLS), but )?host (?P<host>[^ \[]+)\[(?P<ip>[^\]]*)\](?::(?P<port>\d+))? refused to start TLS: (?P<reply>.*)$`), bounce.StageTLS},
 	{" said: ", regexp.MustCompile(`^(?:Protocol error: )?host (?P<host>[^ \[]+)\[(?P<ip>[^\]]*)\](?::(?P<port>\d+))? said: (?P<reply>.*)$`), ""},
 	{" said: ", regexp.MustCompile(`^SASL (?:\[CACHED\] )?authentication failed; server (?P<host>[^ \[]+)(?:\[(?P<ip>[^\]]*)\](?::(?P<port>\d+))?)? said: (?P<reply>.*)$`), bounce.StageAuth},
+	{" requested REQUIRETLS, ", regexp.MustCompile(`^Sender requested REQUIRETLS, but .* (?:host|server was) (?P<host>[^ \[]+)\[(?P<ip>[^\]]*)\](?::(?P<port>\d+))?$`), ""},
 	{" while ", regexp.MustCompile(`^(?:lost connection with|conversation with|timeout while talking to) (?P<host>[^ \[]+)\[(?P<ip>[^\]]*)\](?::(?P<port>\d+))?(?: timed out)? while (?P<doing>[^()]*)`), ""},
 	{"connect to ", regexp.MustCompile(`^connect to (?P<host>[^ \[]+)\[(?P<ip>[^\]]*)\](?::(?P<port>\d+))?: `), bounce.StageConnect},
 }
@@ -93,12 +157,13 @@ func cutInReplyTo(reason string) (text, command string) {
 
 const suspended = "delivery temporarily suspended: "
 
+// claimsPostfix also takes the tags of instances, whose names are free.
 func claimsPostfix(h *header) bool {
 	return len(h.tag) >= 7 && h.tag[:7] == "postfix" || strings.IndexByte(h.tag, '/') > 0
 }
 
 func parsePostfix(h *header, ev *bounce.Event) result {
-	if fastPostfix(h.body, ev) {
+	if fastPostfix(h, ev) {
 		return read
 	}
 	// The literals turn most lines away; each is looked for only where its
@@ -168,6 +233,9 @@ func parsePostfixDelivery(h *header, ev *bounce.Event) result {
 		}
 		return other
 	}
+	if postfixUnclear(h.body, m.at[2*m.re.SubexpIndex("relay")]-len(">, relay=")) {
+		return unread
+	}
 	switch m.raw("status") {
 	case "sent":
 		ev.Outcome = bounce.Sent
@@ -190,7 +258,7 @@ func parsePostfixDelivery(h *header, ev *bounce.Event) result {
 		ev.Onward = onward(m.raw("relay"), m.raw("reason"))
 		return read
 	}
-	ev.DSN = m.raw("dsn")
+	ev.DSN, ev.Transport = m.raw("dsn"), postfixDaemon(h.tag)
 	if relay, ok := match(postfixRelay, m.bytes("relay")); ok {
 		setRelay(&ev.Reply, relay.text("host"), relay.raw("ip"))
 		setPort(&ev.Reply, relay.raw("port"))
@@ -230,6 +298,16 @@ func parsePostfixReason(r *bounce.Reply, reason string) {
 		}
 		return
 	}
+}
+
+// postfixDaemon returns the daemon out of a tag such as "postfix/smtp", or
+// "postfix-out/submission/smtpd". The tag of RFC 5424 names none.
+func postfixDaemon(tag string) string {
+	at := strings.LastIndexByte(tag, '/')
+	if at < 0 {
+		return ""
+	}
+	return tag[at+1:]
 }
 
 // postfixStage names the stage out of the words that Postfix has for it, in

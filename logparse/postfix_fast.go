@@ -14,7 +14,8 @@ import (
 
 // fastPostfix reads a line in its usual form. It returns false where the
 // expressions have to look at it.
-func fastPostfix(line string, ev *bounce.Event) bool {
+func fastPostfix(h *header, ev *bounce.Event) bool {
+	line := h.body
 	colon := alphanumerics(line)
 	if colon < 5 || colon > 24 || len(line) < colon+len(": removed") || line[colon:colon+2] != ": " {
 		return false
@@ -25,6 +26,9 @@ func fastPostfix(line string, ev *bounce.Event) bool {
 		*ev = bounce.Event{}
 		if !fastDelivery(rest, ev) {
 			return false
+		}
+		if ev.Outcome != bounce.Sent {
+			ev.Transport = postfixDaemon(h.tag)
 		}
 	case 'f':
 		from, after, ok := fastAddress(rest, "from=<")
@@ -70,8 +74,11 @@ func fastDelivery(rest string, ev *bounce.Event) bool {
 		return false
 	}
 	relay, rest, found := strings.Cut(rest[len(", relay="):], ",")
-	for strings.HasPrefix(rest, " delay") || strings.HasPrefix(rest, " conn_use=") {
-		_, rest, found = strings.Cut(rest, ",")
+	for found && fastField(rest) {
+		var value string
+		if value, rest, found = strings.Cut(rest, ","); strings.IndexByte(value, '>') >= 0 || strings.IndexByte(value, '<') >= 0 {
+			return false
+		}
 	}
 	const before, behind = " dsn=", ", status="
 	const end = len(before + "5.1.1" + behind)
@@ -79,7 +86,7 @@ func fastDelivery(rest string, ev *bounce.Event) bool {
 		return false
 	}
 	dsn, status := rest[len(before):end-len(behind)], rest[end:]
-	if !fastDSN(dsn) {
+	if !fastDSN(dsn) || mayEndAddress(status) || strings.IndexByte(relay, '>') >= 0 || strings.IndexByte(relay, '<') >= 0 {
 		return false
 	}
 	ev.Kind, ev.Recipient, ev.OriginalRecipient = bounce.EventAttempt, clean(to), clean(original)
@@ -101,6 +108,25 @@ func fastDelivery(rest string, ev *bounce.Event) bool {
 	}
 	ev.DSN = dsn
 	return fastReason(clean(reason), &ev.Reply)
+}
+
+// fastField reports whether a field that stands between relay= and dsn= follows.
+func fastField(rest string) bool {
+	return strings.HasPrefix(rest, " delay=") || strings.HasPrefix(rest, " delays=") || strings.HasPrefix(rest, " conn_use=")
+}
+
+// mayEndAddress reports whether an address may end in a text, so that the line
+// may have a second reading (postfixUnclear).
+func mayEndAddress(s string) bool {
+	for {
+		at := strings.IndexByte(s, '>')
+		if at < 0 {
+			return false
+		}
+		if s = s[at+1:]; strings.HasPrefix(s, ", relay=") {
+			return true
+		}
+	}
 }
 
 // fastReason reads "host mx.b.example[192.0.2.1] said: REPLY (in reply to RCPT

@@ -21,12 +21,14 @@ import (
 //
 // What the other side says stands in reply= and stat=, and may hold anything;
 // dsn= stands before both. ctladdr= is the alias that led to a program or a
-// local user, or else the user who sent the message.
+// local user, or else the user who sent the message. Addresses are logged as the
+// submitter wrote them (sendmail_address.go reads them off first).
 var (
-	sendmailAttempt = regexp.MustCompile(`^(?P<id>[0-9A-Za-z]{8,20}): to=(?P<to>.*?), (?:ctladdr=(?P<control><` + address + `>|[^ ,]*)[^,]*, )?(?:[cx]?delay=[0-9:+]+, )+` +
-		`(?:mailer=(?P<mailer>[^,]*), )?(?:tls_verify=[^,]*, )?(?:pri=\d+, )?(?:relay=(?P<relay>[^,]*), )?(?:dsn=(?P<dsn>\d\.\d{1,3}\.\d{1,3}), )?` +
-		`(?:ntries=\d+, )?(?:quarantine=[^,]*, )?(?:reply=(?P<reply>.*?), )?(?:ntries=\d+, )?stat=(?P<stat>.*)$`)
-	sendmailSender = regexp.MustCompile(`^(?P<id>[0-9A-Za-z]{8,20}): from=(?P<from><` + address + `>|[^,<]*), size=\d+(?:, [a-z]+=[^,<]*)*?(?:, msgid=(?P<messageid>.*?))?(?:, (?:bodytype|proto|daemon|relay|tls_verify|auth|mech)=.*)?$`)
+	sendmailID     = regexp.MustCompile(`^(?:(?P<id>[0-9A-Za-z]{8,20}): |NOQUEUE: |: )?(?P<rest>(?:to|from)=.*)$`)
+	sendmailFields = regexp.MustCompile(`^(?:, [cx]?delay=[0-9:+]+)+(?:, mailer=(?P<mailer>[^,]*))?(?:, tls_verify=[^,]*)?(?:, pri=\d+)?` +
+		`(?:, relay=(?P<relay>[^,]*))?(?:, dsn=(?P<dsn>\d\.\d{1,3}\.\d{1,3}))?` +
+		`(?:, ntries=\d+)?(?:, quarantine=[^,]*)?(?:, reply=(?P<reply>.*?))?(?:, ntries=\d+)?, stat=(?P<stat>.*)$`)
+	sendmailSender = regexp.MustCompile(`^, size=\d+(?:, [a-z]+=[^,<]*)*?(?:, msgid=(?P<messageid>.*?))?(?:, (?:bodytype|proto|daemon|relay|tls_verify|auth|mech)=.*)?$`)
 	// giving up on a message for its age, told to the sender by a new one
 	sendmailGaveUp = regexp.MustCompile(`^(?P<id>[0-9A-Za-z]{8,20}): [0-9A-Za-z]{8,20}: (?:DSN|return to sender|sender notify|postmaster notify): Cannot send message (?:for|within) `)
 	sendmailDone   = regexp.MustCompile(`^(?P<id>[0-9A-Za-z]{8,20}): done; delay=`)
@@ -45,28 +47,24 @@ func claimsSendmail(h *header) bool {
 
 func parseSendmail(h *header, ev *bounce.Event) result {
 	*ev = bounce.Event{Delivery: bounce.Delivery{MTA: bounce.Sendmail}}
-	colon := strings.Index(h.body[:min(len(h.body), 22)], ": ")
-	if colon < 8 {
-		return other
-	}
-	switch rest := h.body[colon+2:]; {
-	case strings.HasPrefix(rest, "to="):
-		return parseSendmailAttempt(h, ev)
-	case strings.HasPrefix(rest, "from="):
-		m, ok := match(sendmailSender, h.body)
+	start := h.body[:min(len(h.body), 30)]
+	switch {
+	case strings.Contains(start, "to="), strings.Contains(start, "from="):
+		m, ok := match(sendmailID, h.body)
 		if !ok {
 			return other
 		}
-		ev.Kind, ev.QueueID, ev.HasSender = bounce.EventMessage, m.raw("id"), true
-		ev.Sender = bare(m.text("from"))
-		ev.MessageID = strings.TrimSuffix(strings.TrimPrefix(m.text("messageid"), "<"), ">")
-		return read
-	case strings.HasPrefix(rest, "done; "):
+		ev.QueueID = m.raw("id")
+		if to, found := strings.CutPrefix(m.bytes("rest"), "to="); found {
+			return parseSendmailAttempt(to, h, ev)
+		}
+		return parseSendmailSender(m.bytes("rest")[len("from="):], ev)
+	case strings.Contains(start, ": done; "):
 		if m, ok := match(sendmailDone, h.body); ok {
 			ev.Kind, ev.QueueID = bounce.EventRemoved, m.raw("id")
 			return read
 		}
-	case strings.Contains(rest, ": Cannot send message "):
+	case strings.Contains(h.body, ": Cannot send message "):
 		if m, ok := match(sendmailGaveUp, h.body); ok {
 			ev.Kind, ev.QueueID = bounce.EventGaveUp, m.raw("id")
 			return read
@@ -75,33 +73,60 @@ func parseSendmail(h *header, ev *bounce.Event) result {
 	return other
 }
 
-func parseSendmailAttempt(h *header, ev *bounce.Event) result {
-	m, ok := match(sendmailAttempt, h.body)
+func parseSendmailSender(line string, ev *bounce.Event) result {
+	from, rest, ok := cutSendmailAddresses(line)
 	if !ok {
-		if strings.Contains(h.body, ", stat=") {
-			return unread
-		}
 		return other
 	}
-	ev.DSN = m.raw("dsn")
+	m, ok := match(sendmailSender, rest)
+	if !ok || ev.QueueID == "" {
+		return other
+	}
+	ev.Kind, ev.HasSender = bounce.EventMessage, true
+	ev.Sender = clean(from[0])
+	ev.MessageID = strings.TrimSuffix(strings.TrimPrefix(m.text("messageid"), "<"), ">")
+	return read
+}
+
+func parseSendmailAttempt(line string, h *header, ev *bounce.Event) result {
+	unreadable := other
+	if strings.Contains(line, ", stat=") {
+		unreadable = unread
+	}
+	recipients, rest, ok := cutSendmailAddresses(line)
+	var control []string
+	if after, found := strings.CutPrefix(rest, ", ctladdr="); ok && found {
+		control, rest, ok = cutSendmailAddresses(after)
+	}
+	if !ok {
+		return unreadable
+	}
+	m, ok := match(sendmailFields, rest)
+	if !ok {
+		return unreadable
+	}
+	ev.DSN, ev.Transport = m.raw("dsn"), m.text("mailer")
 	stat := m.raw("stat")
 	if strings.HasPrefix(stat, "queued") || stat == "quarantined" {
 		return other
 	}
 	ev.Outcome = sendmailOutcome(ev.DSN, m.raw("reply"), stat)
-	ev.Kind, ev.QueueID = bounce.EventAttempt, m.raw("id")
-	recipients := splitAddresses(strings.TrimSuffix(m.text("to"), ", [more]"))
+	ev.Kind = bounce.EventAttempt
+	for i := range recipients {
+		recipients[i] = clean(recipients[i])
+	}
 	ev.Recipient, h.others = recipients[0], recipients[1:]
-	if control := bare(m.text("control")); control != "" {
-		switch m.raw("mailer") {
+	if len(control) > 0 && control[0] != "" {
+		switch ev.Transport {
 		case "prog", "*file*", "*include*":
-			ev.Recipient = control // a program or a file stands where an address does
+			ev.Recipient = clean(control[0]) // a program or a file stands where an address does
 		case "local":
-			ev.OriginalRecipient = control
+			ev.OriginalRecipient = clean(control[0])
 		}
 	}
 	if ev.Outcome == bounce.Sent {
-		if accepted, ok := match(sendmailAccepted, m.bytes("stat")); ok && strings.Contains(m.raw("relay"), "[127.0.0.1]") {
+		ev.Transport = ""
+		if accepted, ok := match(sendmailAccepted, stat); ok && sendmailNear(m.raw("relay")) {
 			ev.Onward = accepted.raw("id")
 		}
 		return read
@@ -115,6 +140,12 @@ func parseSendmailAttempt(h *header, ev *bounce.Event) result {
 	}
 	setReply(&ev.Reply, text, text)
 	return read
+}
+
+// sendmailNear reports whether a relay is this machine, or of a private network.
+func sendmailNear(relay string) bool {
+	m, ok := match(sendmailRelay, relay)
+	return ok && isNear(strings.TrimPrefix(m.raw("ip"), "IPv6:"))
 }
 
 // sendmailOutcome tells what Sendmail did. The words of a reply may hold a
@@ -131,34 +162,4 @@ func sendmailOutcome(dsn, reply, stat string) bounce.Outcome {
 		return bounce.Deferred
 	}
 	return bounce.Bounced
-}
-
-// splitAddresses takes "<a@b.example>,<c@d.example>" apart. There is always
-// at least one.
-func splitAddresses(list string) []string {
-	var all []string
-	start, quoted, inside := 0, false, false
-	for i := range len(list) {
-		switch c := list[i]; {
-		case c == '"' && (i == 0 || list[i-1] != '\\'):
-			quoted = !quoted
-		case quoted:
-		case c == '<':
-			inside = true
-		case c == '>':
-			inside = false
-		case c == ',' && !inside:
-			all = append(all, bare(strings.TrimSpace(list[start:i])))
-			start = i + 1
-		}
-	}
-	return append(all, bare(strings.TrimSpace(list[start:])))
-}
-
-// bare takes the angle brackets off an address.
-func bare(address string) string {
-	if strings.HasPrefix(address, "<") && strings.HasSuffix(address, ">") {
-		return address[1 : len(address)-1]
-	}
-	return address
 }
