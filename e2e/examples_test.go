@@ -20,6 +20,7 @@ import (
 type site struct {
 	t      *testing.T
 	folder string // stands for /var/lib/bouncetail
+	path   string // where commands are looked up, too
 	url    string
 
 	mu       sync.Mutex
@@ -71,7 +72,8 @@ func (s *site) shell(command string, env ...string) error {
 	command = strings.ReplaceAll(command, "/var/lib/bouncetail", s.folder)
 	command = webSite.ReplaceAllString(command, s.url)
 	cmd := exec.CommandContext(s.t.Context(), "sh", "-c", command)
-	cmd.Env = append(env, "PATH="+filepath.Dir(program(s.t))+":/usr/bin:/bin", "HOME="+s.folder, "BOUNCETAIL_DATABASE="+s.database())
+	base := []string{"PATH=" + filepath.Dir(program(s.t)) + ":" + s.path + ":/usr/bin:/bin", "PENDING=" + filepath.Join(s.folder, "crm.pending"), "HOME=" + s.folder, "BOUNCETAIL_DATABASE=" + s.database()}
+	cmd.Env = append(base, env...)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		err = fmt.Errorf("%s\n%w\n%s", command, err, out)
