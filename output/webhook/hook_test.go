@@ -415,3 +415,13 @@ func TestHintIsGivenWhereNoConnectionIsMade(t *testing.T) {
 		t.Errorf("the hook stands at %+v", h)
 	}
 }
+
+func TestTokenIsSentAsBearerByDefault(t *testing.T) {
+	f := newFixture(t)
+	f.hook.Token = "hunter2"
+	f.save("a")
+	f.run()
+	if got := f.last.Header.Get("Authorization"); got != "Bearer hunter2" {
+		t.Errorf("Authorization: %q", got)
+	}
+}
