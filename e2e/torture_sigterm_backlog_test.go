@@ -1,0 +1,17 @@
+package e2e
+
+import "time"
+
+func tortureSIGTERMBacklog(x *tortured) {
+	x.bounces(x.many(5_000, 30_000))
+	x.start()
+	for !exists(x.db) {
+		time.Sleep(5 * time.Millisecond) // until it has begun
+	}
+	begin := time.Now()
+	x.d.stop()
+	if took := time.Since(begin); took > 5*time.Second {
+		x.t.Errorf("it took %s to stop", took)
+	}
+	x.start()
+}
