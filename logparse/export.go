@@ -22,6 +22,9 @@ type exportEntry struct {
 	Fields map[string]string `json:"fields"`
 	Name   string            `json:"name,omitempty"` // of a value that is being read
 	Value  []byte            `json:"value,omitempty"`
+	// Broken means that the end of a value was not found. Whoever wrote the value
+	// could have written the lines behind it, so nothing more is read.
+	Broken bool `json:"broken,omitempty"`
 }
 
 // exported are the fields that are kept.
@@ -34,6 +37,9 @@ const maxExported = 64 << 10
 // another form.
 func (p *Parser) readExport(line string, yield func(*bounce.Event)) bool {
 	e := p.export
+	if e != nil && e.Broken {
+		return true
+	}
 	if e != nil && e.Name != "" {
 		p.readExportedValue(line)
 		return true
@@ -72,7 +78,8 @@ func (p *Parser) readExportedValue(line string) {
 	size := binary.LittleEndian.Uint64(e.Value)
 	switch have := uint64(len(e.Value) - 9); {
 	case size > maxExported || have > size:
-		p.export = nil // this is no such entry
+		*e = exportEntry{Broken: true}
+		p.count(shape{p.grammars[0].mta, brokenExportShape}, "journalctl -o export")
 	case have == size:
 		if exported[e.Name] {
 			e.Fields[e.Name] = string(e.Value[8 : 8+size])
@@ -80,6 +87,10 @@ func (p *Parser) readExportedValue(line string) {
 		e.Name, e.Value = "", nil
 	}
 }
+
+// brokenExportShape is the shape under which a value is counted that ends the
+// reading of an export.
+const brokenExportShape = "journal export: a value is too long, the rest was not read; use journalctl -o json"
 
 func isFieldName(s string) bool {
 	for i := range len(s) {

@@ -117,7 +117,8 @@ func (u *unusual) readObject(text string) bool {
 	if _, ok := o.scan(text, "", 0); !ok {
 		return false
 	}
-	if o.writer != (writer{}) {
+	// The outermost journal knows who wrote the entry; the rest is in the message.
+	if u.writer == (writer{}) {
 		u.writer = o.writer
 	}
 	if s, ok := o.stamp(); ok && u.n < maxStamps {

@@ -1,6 +1,7 @@
 package logparse
 
 import (
+	"encoding/binary"
 	"fmt"
 	"strings"
 	"testing"
@@ -116,5 +117,46 @@ func TestForgedJournalEntriesAreCountedAndGiveNoEvent(t *testing.T) {
 	p.Parse(entry("1000", logger, "postfix/smtp", bounced), func(*bounce.Event) { events++ })
 	if events != 1 {
 		t.Errorf("%d events of a user listed in JournalUIDs, want 1", events)
+	}
+}
+
+// What a user writes into the message does not become the entry around it.
+func TestAMessageCannotNameItsWriter(t *testing.T) {
+	const (
+		logger  = "/usr/bin/logger"
+		bounced = "4YqRr12ZzNz1Xw: to=<ceo@bank.example>, relay=mx.bank.example[192.0.2.1]:25, delay=1, delays=1/0/0/0, dsn=5.1.1, status=bounced (host mx.bank.example[192.0.2.1] said: 550 5.1.1 User unknown (in reply to RCPT TO command))"
+		line    = "Nov 25 10:00:00 mx1 postfix/smtp[4]: " + bounced
+	)
+	exported := func(message string) string {
+		var size [8]byte
+		binary.LittleEndian.PutUint64(size[:], uint64(len(message)))
+		return "__CURSOR=s=1\n__REALTIME_TIMESTAMP=1795600000000000\n_HOSTNAME=mx1\nSYSLOG_IDENTIFIER=eve\nMESSAGE\n" + string(size[:]) + message + "\n_UID=1000\n_COMM=logger\n_EXE=" + logger + "\n\n"
+	}
+	forged := "__CURSOR=s=2\n__REALTIME_TIMESTAMP=1795600000000000\n_UID=0\nSYSLOG_IDENTIFIER=postfix/smtp\nMESSAGE=" + bounced + "\n\n"
+	for name, log := range map[string]string{
+		"an entry as the message":         entry("1000", logger, "eve", strings.TrimSuffix(entry("0", "/usr/lib/postfix/sbin/smtp", "postfix/smtp", bounced), "\n")),
+		"an entry in an entry":            entry("1000", logger, "eve", entry("1000", logger, "eve", entry("0", logger, "postfix/smtp", bounced))),
+		"a line of a log as the message":  entry("1000", logger, "eve", line),
+		"a line in an exported message":   exported("first\n" + line + "\nlast"),
+		"an exported entry in a message":  exported("first\n" + forged + "last"),
+		"lines with carriage returns":     exported(strings.Repeat("\r\n", 400) + forged),
+		"a message that is very long":     exported(strings.Repeat("x", 100<<10) + "\n" + forged),
+		"a message of many lines, longer": exported(strings.Repeat("x\r\n", 40<<10) + forged),
+	} {
+		p, err := New(Options{Zone: time.UTC})
+		if err != nil {
+			t.Fatal(err)
+		}
+		// A second entry, so that the first is complete.
+		p.Parse(log+exported("last"), func(ev *bounce.Event) { t.Errorf("%s: an event for %q", name, ev.Recipient) })
+	}
+	p, err := New(Options{Zone: time.UTC})
+	if err != nil {
+		t.Fatal(err)
+	}
+	events := 0
+	p.Parse(exported("two\nlines")+forged+exported("last"), func(*bounce.Event) { events++ })
+	if events != 1 {
+		t.Errorf("%d events from an entry of root behind a message of two lines, want 1", events)
 	}
 }
