@@ -2,7 +2,6 @@ package bounce
 
 import (
 	"encoding/binary"
-	"strings"
 	"time"
 )
 
@@ -10,9 +9,8 @@ import (
 // tens of thousands cost the garbage collector nothing, and so that none keeps the
 // block of the log that it was read from. The zero value is an empty list.
 type Records struct {
-	data   *strings.Builder // nil while there was none
-	starts []uint32         // where each record starts in data
-	packed []byte           // the numbers of the record that is being added
+	data []byte
+	ends []uint32 // where each record ends in data
 }
 
 // NewRecords returns a list of records.
@@ -24,29 +22,16 @@ func NewRecords(records ...Record) Records {
 	return l
 }
 
-// Grow makes space for n more records of some 400 bytes.
-func (l *Records) Grow(n int) {
-	l.init()
-	l.data.Grow(400 * n)
-}
-
-func (l *Records) init() {
-	if l.data == nil {
-		l.data = &strings.Builder{}
-	}
-}
-
 // Len returns how many records there are.
-func (l *Records) Len() int { return len(l.starts) }
+func (l *Records) Len() int { return len(l.ends) }
 
-// Reset empties the list. What Read gave stays valid.
-func (l *Records) Reset() { l.data, l.starts = nil, l.starts[:0] }
+// Reset empties the list and keeps its memory for the next records. What Read gave
+// stays valid.
+func (l *Records) Reset() { l.data, l.ends = l.data[:0], l.ends[:0] }
 
 // Add packs a record, and keeps no part of it. A list takes 4 GB at most.
 func (l *Records) Add(r *Record) {
-	l.init()
-	l.starts = append(l.starts, uint32(l.data.Len()))
-	b := append(l.packed[:0], r.ID[:]...)
+	b := append(l.data, r.ID[:]...)
 	b = binary.AppendVarint(b, r.At.Unix())
 	for _, n := range [...]int{r.At.Nanosecond(), r.Reply.SMTPCode, r.Reply.RelayPort, int(r.RetryAfter), flag(r.HasSender), flag(r.Suppress)} {
 		b = binary.AppendVarint(b, int64(n))
@@ -55,11 +40,10 @@ func (l *Records) Add(r *Record) {
 	for _, text := range texts {
 		b = binary.AppendVarint(b, int64(len(*text)))
 	}
-	l.data.Write(b)
 	for _, text := range texts {
-		l.data.WriteString(*text)
+		b = append(b, *text...)
 	}
-	l.packed = b
+	l.data, l.ends = b, append(l.ends, uint32(len(b)))
 }
 
 func flag(b bool) int {
@@ -69,37 +53,33 @@ func flag(b bool) int {
 	return 0
 }
 
-// Read makes r the record number i. Its texts are parts of one string that holds
-// those of all records, so a text that is kept for long is cloned. Its time is in
-// UTC.
+// Read makes r the record number i. Its texts are parts of one string that is the
+// record's own, and its time is in UTC.
 func (l *Records) Read(i int, r *Record) {
-	data := l.data.String()[l.starts[i]:] // no copy
-	data = data[copy(r.ID[:], data):]
-	second := varint(&data)
-	r.At = time.Unix(second, varint(&data)).UTC()
-	r.Reply.SMTPCode, r.Reply.RelayPort = int(varint(&data)), int(varint(&data))
-	r.RetryAfter = time.Duration(varint(&data))
-	r.HasSender, r.Suppress = varint(&data) == 1, varint(&data) == 1
+	start := uint32(0)
+	if i > 0 {
+		start = l.ends[i-1]
+	}
+	b := l.data[start:l.ends[i]]
+	b = b[copy(r.ID[:], b):]
+	number := func() int64 {
+		n, size := binary.Varint(b)
+		b = b[size:]
+		return n
+	}
+	second := number()
+	r.At = time.Unix(second, number()).UTC()
+	r.Reply.SMTPCode, r.Reply.RelayPort = int(number()), int(number())
+	r.RetryAfter = time.Duration(number())
+	r.HasSender, r.Suppress = number() == 1, number() == 1
 	texts := r.texts()
 	var sizes [len(texts)]int
 	for i := range sizes {
-		sizes[i] = int(varint(&data))
+		sizes[i] = int(number())
 	}
+	all := string(b)
 	for i, text := range texts {
-		*text, data = data[:sizes[i]], data[sizes[i]:]
-	}
-}
-
-// varint is binary.Varint for a string, and takes what it reads off it.
-func varint(data *string) int64 {
-	var n uint64
-	for i := 0; ; i++ {
-		c := (*data)[i]
-		n |= uint64(c&0x7f) << (7 * i)
-		if c < 0x80 {
-			*data = (*data)[i+1:]
-			return int64(n>>1) ^ -int64(n&1)
-		}
+		*text, all = all[:sizes[i]], all[sizes[i]:]
 	}
 }
 

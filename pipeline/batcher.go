@@ -19,11 +19,12 @@ type batcher struct {
 	domainIndex   map[string]uint32 // in batch.Domains
 	positionIndex map[int64]int     // in batch.Positions, by stream
 	hashed        bounce.Event      // handed to the queue, and used again
+	saved         <-chan *bounce.Batch
 }
 
-func newBatcher(p *Pipeline) *batcher {
+func newBatcher(p *Pipeline, saved <-chan *bounce.Batch) *batcher {
 	b := &batcher{
-		p: p, parsers: make(map[int64]Parser), parsed: make(map[int64]bounce.ParserState),
+		p: p, saved: saved, parsers: make(map[int64]Parser), parsed: make(map[int64]bounce.ParserState),
 		domainIndex: make(map[string]uint32), positionIndex: make(map[int64]int),
 	}
 	maps.Copy(b.parsed, p.Parsed)
@@ -150,8 +151,7 @@ func (b *batcher) domain(s string) uint32 {
 // together with what the queue and the parsers remember, which is costly to write.
 func (b *batcher) seal(commit bool) (*bounce.Batch, error) {
 	sealed := b.batch
-	b.batch = bounce.Batch{}
-	b.makeSpace(&sealed)
+	b.batch = b.emptyBatch()
 	clear(b.domainIndex)
 	if !commit {
 		b.batch.Positions, b.batch.Gaps = sealed.Positions, sealed.Gaps
@@ -183,14 +183,14 @@ func (b *batcher) seal(commit bool) (*bounce.Batch, error) {
 	return &sealed, nil
 }
 
-// makeSpace gives the next batch as much space as the last one took, if batches
-// are filled: growing large ones step by step would copy them several times.
-func (b *batcher) makeSpace(last *bounce.Batch) {
-	if b.p.Limits.FlushInterval > 0 {
-		b.batch.Records.Grow(last.Records.Len() + headroom)
-		b.batch.Successes = make([]bounce.Success, 0, len(last.Successes)+headroom)
+// emptyBatch returns a batch for the next lines. It takes the memory of one that
+// was saved, if there is one; batches of an import have megabytes.
+func (b *batcher) emptyBatch() bounce.Batch {
+	select {
+	case saved := <-b.saved:
+		saved.Records.Reset()
+		return bounce.Batch{Records: saved.Records, Successes: saved.Successes[:0]}
+	default:
+		return bounce.Batch{}
 	}
 }
-
-// headroom is space for what the last chunk of a batch holds.
-const headroom = 4096

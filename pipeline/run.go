@@ -156,14 +156,15 @@ func (p *Pipeline) Run(ctx context.Context) error {
 		waiting = 1
 	}
 	sealed := make(chan sealedBatch, waiting)
+	saved := make(chan *bounce.Batch, 2)
 	idle := make(chan struct{}, 1) // tells that the saver has nothing to do
 	idle <- struct{}{}
 	saveDone := make(chan error, 1)
 	go func() {
-		saveDone <- p.saveAll(ctx, sealed, idle, cancel)
+		saveDone <- p.saveAll(ctx, sealed, saved, idle, cancel)
 	}()
 
-	r := reader{p: p, batcher: newBatcher(p), sealed: sealed, idle: idle}
+	r := reader{p: p, batcher: newBatcher(p, saved), sealed: sealed, idle: idle}
 	err := r.run(chunks)
 	if err != nil {
 		cancel(err)

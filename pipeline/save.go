@@ -26,16 +26,22 @@ type sealedBatch struct {
 	commit bool
 }
 
-// saveAll saves batches until the channel is closed, and tells the reader when it
-// is idle. If one cannot be saved it ends the source, and takes the rest off the
+// saveAll saves batches until the channel is closed, hands back their memory, and
+// tells the reader when it is idle. If one cannot be saved it ends the source, and takes the rest off the
 // channel, so that nobody waits for a saver that gave up.
-func (p *Pipeline) saveAll(ctx context.Context, sealed <-chan sealedBatch, idle chan<- struct{}, stop func(error)) error {
+func (p *Pipeline) saveAll(ctx context.Context, sealed <-chan sealedBatch, saved chan<- *bounce.Batch, idle chan<- struct{}, stop func(error)) error {
 	s := saver{p: p}
 	var failed error
 	for b := range sealed {
 		if failed == nil {
 			if failed = s.save(ctx, b); failed != nil {
 				stop(failed)
+			}
+		}
+		if p.Limits.FlushInterval > 0 { // else batches are small
+			select {
+			case saved <- b.Batch:
+			default:
 			}
 		}
 		if len(sealed) > 0 {

@@ -80,7 +80,12 @@ func (c columns[T]) without(names ...string) columns[T] {
 // bind adds the values of all columns to the parameters of a statement.
 func (c columns[T]) bind(p *params, row *T) {
 	for i := range c {
-		p.add(stored(c[i].field(row), c[i].null))
+		field := c[i].field(row)
+		if text, isText := field.(*string); isText && (*text != "" || !c[i].null) {
+			p.addText(*text)
+		} else {
+			p.add(stored(field, c[i].null))
+		}
 	}
 }
 

@@ -23,7 +23,7 @@ func (tx *Tx) count(day int, domain string) *outcomes {
 	o := tx.counts[k]
 	if o == nil {
 		o = &outcomes{}
-		k.domain = strings.Clone(domain) // else it keeps the whole batch
+		k.domain = strings.Clone(domain) // else it keeps the whole record
 		tx.counts[k] = o
 	}
 	return o

@@ -36,7 +36,7 @@ func (p problems) count(r *bounce.Record) {
 }
 
 // add counts n more of a problem. It clones what it keeps, which would otherwise
-// keep the texts of the whole batch.
+// keep all texts of the record.
 func (p problems) add(at problem, n int) {
 	if _, known := p[at]; !known {
 		at = problem{strings.Clone(at.category), strings.Clone(at.reason), strings.Clone(at.by)}

@@ -62,6 +62,18 @@ func (p *params) add(v driver.Value) {
 	p.n++
 }
 
+// addText is add for a text. Most are those of the row before, and then no new
+// interface value is allocated.
+func (p *params) addText(s string) {
+	if p.n < len(p.values) {
+		if before, isText := p.values[p.n].Value.(string); isText && before == s {
+			p.n++
+			return
+		}
+	}
+	p.add(s)
+}
+
 // each runs a statement for n rows. bind adds the parameters of row i, and found
 // is called with every row that the statement returns; values is valid during the
 // call, and its texts and bytes may be kept. found may be nil. bind and found must

@@ -65,7 +65,7 @@ func (t *touched) touch(key int64) *touchedRecipient {
 }
 
 // noteFailure notes a new failure. It clones what it keeps, which would otherwise
-// keep the texts of the whole batch.
+// keep all texts of the record.
 func (t *touched) noteFailure(r *bounce.Record, key, id int64) {
 	to := t.touch(key)
 	if to.to.Normal == "" {

@@ -39,8 +39,9 @@ func limitMemory() {
 }
 
 // importGarbage is how much garbage an import lets accumulate, in percent of what
-// is in use. Go's default of 100 is no faster, and takes tens of megabytes more.
-const importGarbage = 60
+// is in use. Of an import of 1 GB: 60 takes 147 MB and 95 collections, 100 takes
+// 168 MB and 55, with a tenth less processor time.
+const importGarbage = 80
 
 // Memory gives memory back to the system after a backlog. By itself the runtime
 // keeps for minutes what it may need again.
