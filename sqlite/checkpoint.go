@@ -32,7 +32,7 @@ const (
 // logBound returns how many pages the log may have, by the size of the database
 // and what is available on its disk for the log and a checkpoint, in bytes.
 func logBound(database, available int64) int {
-	pages := min(maxLogPages, max(database/pageBytes, 4*minLogPages), available/4/pageBytes)
+	pages := min(maxLogPages, max(database/pageBytes, 4*minLogPages), available/8/pageBytes)
 	return int(max(pages, minLogPages))
 }
 

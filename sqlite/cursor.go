@@ -28,6 +28,9 @@ type Cursor struct {
 // OpenCursor takes the cursor of a name, beside the daemon that may be writing
 // to the database at the same time. It refuses one that another export holds.
 func OpenCursor(ctx context.Context, path, name string) (_ *Cursor, err error) {
+	if err := refuseOtherName(path); err != nil {
+		return nil, err
+	}
 	r, err := OpenReader(ctx, path) // whose errors name what is wrong with the file
 	if err != nil {
 		return nil, err
@@ -43,9 +46,6 @@ func OpenCursor(ctx context.Context, path, name string) (_ *Cursor, err error) {
 			err = errors.Join(err, c.Close())
 		}
 	}()
-	if err := refuseOtherName(path); err != nil {
-		return nil, err
-	}
 	c.db = connect(path, "rw", patient)
 	err = c.db.QueryRowContext(ctx, "SELECT seq FROM export_cursors WHERE name = ?", name).Scan(&c.Seq)
 	c.New = errors.Is(err, sql.ErrNoRows)

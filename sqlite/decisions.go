@@ -71,6 +71,9 @@ type Editor struct{ store Store }
 // OpenEditor opens a database that must exist and have the schema of this
 // version.
 func OpenEditor(ctx context.Context, path string) (_ *Editor, err error) {
+	if err := refuseOtherName(path); err != nil {
+		return nil, err
+	}
 	r, err := OpenReader(ctx, path) // whose errors name what is wrong with the file
 	if err != nil {
 		return nil, err
@@ -86,9 +89,6 @@ func OpenEditor(ctx context.Context, path string) (_ *Editor, err error) {
 	}
 	if version != len(files) {
 		return nil, fmt.Errorf("database %s has schema %d, and this bouncetail knows %d; restart the daemon with this version, or run bouncetail recipients rebuild", path, version, len(files))
-	}
-	if err := refuseOtherName(path); err != nil {
-		return nil, err
 	}
 	e := &Editor{Store{path: path, file: r.file, db: connect(path, "rw", patient+"&_synchronous=NORMAL")}}
 	e.store.db.SetMaxOpenConns(1)
