@@ -134,4 +134,7 @@ type Unparsed struct {
 	Shape   string // the line with what varies taken out
 	Count   int
 	Example string // one such line, cleaned
+	// Refused means that the lines were parsed, but are journal entries that no mail
+	// server wrote. It is not stored; Shape says so too.
+	Refused bool
 }

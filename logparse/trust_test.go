@@ -99,7 +99,7 @@ func TestForgedJournalEntriesAreCountedAndGiveNoEvent(t *testing.T) {
 			p.Parse(tt.log, func(*bounce.Event) { events++ })
 			refused := 0
 			for _, u := range p.TakeUnparsed() {
-				if u.Shape != refusedShape || !strings.Contains(u.Example, "user 1000, "+logger) {
+				if u.Shape != refusedShape || !u.Refused || !strings.Contains(u.Example, "user 1000, "+logger) {
 					t.Errorf("counted as %q, example %q", u.Shape, u.Example)
 				}
 				refused += u.Count

@@ -33,7 +33,7 @@ func (p *Parser) count(s shape, body string) {
 		if len(p.unread) >= maxShapes {
 			return
 		}
-		u = &bounce.Unparsed{MTA: s.mta, Shape: s.text, Example: clean(body)}
+		u = &bounce.Unparsed{MTA: s.mta, Shape: s.text, Example: clean(body), Refused: s.text == refusedShape}
 		p.unread[s] = u
 	}
 	u.Count++

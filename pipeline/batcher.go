@@ -20,12 +20,13 @@ type batcher struct {
 	positionIndex map[int64]int     // in batch.Positions, by stream
 	hashed        bounce.Event      // handed to the queue, and used again
 	saved         <-chan *bounce.Batch
+	logged        map[string]bool // what logUnparsed has logged
 }
 
 func newBatcher(p *Pipeline, saved <-chan *bounce.Batch) *batcher {
 	b := &batcher{
 		p: p, saved: saved, parsers: make(map[int64]Parser), parsed: make(map[int64]bounce.ParserState),
-		domainIndex: make(map[string]uint32), positionIndex: make(map[int64]int),
+		domainIndex: make(map[string]uint32), positionIndex: make(map[int64]int), logged: make(map[string]bool),
 	}
 	maps.Copy(b.parsed, p.Parsed)
 	return b
@@ -173,6 +174,7 @@ func (b *batcher) seal(commit bool) (*bounce.Batch, error) {
 		unparsed := parser.TakeUnparsed()
 		for _, u := range unparsed {
 			b.p.Progress.Unparsed.Add(int64(u.Count))
+			b.logUnparsed(&u, at.Path)
 		}
 		sealed.Unparsed = append(sealed.Unparsed, unparsed...)
 		if at.Closed {
@@ -192,5 +194,19 @@ func (b *batcher) emptyBatch() bounce.Batch {
 		return bounce.Batch{Records: saved.Records, Successes: saved.Successes[:0]}
 	default:
 		return bounce.Batch{}
+	}
+}
+
+// logUnparsed logs once for each MTA that delivery lines were not parsed, or that
+// journal entries were refused. The lines themselves hold addresses. The summary of
+// an import shows them.
+func (b *batcher) logUnparsed(u *bounce.Unparsed, path string) {
+	what, next := "delivery lines not parsed", "see bouncetail unclassified and the table unparsed_lines"
+	if u.Refused {
+		what, next = "journal entries refused: not written by the mail server", "see journal_uids in the settings and the table unparsed_lines"
+	}
+	if key := what + string(u.MTA); b.p.Log != nil && b.p.Limits.FlushInterval == 0 && !b.logged[key] {
+		b.logged[key] = true
+		b.p.Log.Warn(what, "log", path, "mta", u.MTA, "lines", u.Count, "next", next)
 	}
 }

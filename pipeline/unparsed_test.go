@@ -1,0 +1,45 @@
+package pipeline_test
+
+import (
+	"bytes"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/pipeline"
+)
+
+// unreadable is a parser that can read no line.
+type unreadable struct {
+	noParser
+	refused bool
+}
+
+func (p unreadable) TakeUnparsed() []bounce.Unparsed {
+	return []bounce.Unparsed{{MTA: bounce.Postfix, Shape: "a shape", Count: 2, Example: "to=<jane@example.com>", Refused: p.refused}}
+}
+
+func TestUnparsedLinesAreLoggedOnceWithoutAddresses(t *testing.T) {
+	for refused, want := range map[bool]string{false: "delivery lines not parsed", true: "journal entries refused"} {
+		var said bytes.Buffer
+		lines := make(chan bounce.Chunk)
+		p := following(lines, &txStore{add: func(*bounce.Batch) error { return nil }})
+		p.NewParser = func(*bounce.Chunk, bounce.ParserState) (pipeline.Parser, error) {
+			return unreadable{refused: refused}, nil
+		}
+		p.Log = slog.New(slog.NewTextHandler(&said, nil))
+		go func() {
+			for range 3 {
+				lines <- bounce.Chunk{Data: "a line\n", Position: bounce.Position{Stream: 1, Path: "/var/log/mail.log"}}
+			}
+			close(lines)
+		}()
+		if err := p.Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if n := strings.Count(said.String(), want); n != 1 || strings.Contains(said.String(), "jane") {
+			t.Errorf("%q was logged %d times, want once and without an address:\n%s", want, n, &said)
+		}
+	}
+}
