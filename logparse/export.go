@@ -19,7 +19,7 @@ import (
 //	SYSLOG_IDENTIFIER=postfix/smtp
 //	MESSAGE=4f1XyZ: to=<a@b.example>, …
 type exportEntry struct {
-	Fields map[string]string `json:"fields"`
+	Fields map[string][]byte `json:"fields"`
 	Name   string            `json:"name,omitempty"` // of a value that is being read
 	Value  []byte            `json:"value,omitempty"`
 	// Broken means that the end of a value was not found. Whoever wrote the value
@@ -45,11 +45,11 @@ func (p *Parser) readExport(line string, yield func(*bounce.Event)) bool {
 		return true
 	}
 	name, value, found := strings.Cut(line, "=")
-	begins := name == "__CURSOR" || name == "__REALTIME_TIMESTAMP" && (e == nil || e.Fields[name] != "")
+	begins := name == "__CURSOR" || name == "__REALTIME_TIMESTAMP" && (e == nil || e.Fields[name] != nil)
 	switch {
 	case begins && found:
 		p.endExport(yield)
-		p.export = &exportEntry{Fields: map[string]string{name: strings.Clone(value)}}
+		p.export = &exportEntry{Fields: map[string][]byte{name: []byte(value)}}
 		return true
 	case e == nil:
 		return false
@@ -60,7 +60,7 @@ func (p *Parser) readExport(line string, yield func(*bounce.Event)) bool {
 		return false
 	case found:
 		if exported[name] {
-			e.Fields[name] = strings.Clone(value)
+			e.Fields[name] = []byte(value)
 		}
 	default:
 		e.Name, e.Value = strings.Clone(name), []byte{}
@@ -82,7 +82,7 @@ func (p *Parser) readExportedValue(line string) {
 		p.count(shape{p.grammars[0].mta, brokenExportShape}, "journalctl -o export")
 	case have == size:
 		if exported[e.Name] {
-			e.Fields[e.Name] = string(e.Value[8 : 8+size])
+			e.Fields[e.Name] = e.Value[8 : 8+size]
 		}
 		e.Name, e.Value = "", nil
 	}
@@ -101,25 +101,28 @@ func isFieldName(s string) bool {
 	return s != ""
 }
 
+// field returns the value of a field, or an empty string.
+func (e *exportEntry) field(name string) string { return string(e.Fields[name]) }
+
 // endExport reads the entry that is complete.
 func (p *Parser) endExport(yield func(*bounce.Event)) {
 	e := p.export
 	p.export = nil
-	if e == nil || e.Fields["MESSAGE"] == "" {
+	if e == nil || len(e.Fields["MESSAGE"]) == 0 {
 		return
 	}
-	micros, err := strconv.ParseInt(e.Fields["__REALTIME_TIMESTAMP"], 10, 64)
+	micros, err := strconv.ParseInt(e.field("__REALTIME_TIMESTAMP"), 10, 64)
 	if err != nil {
 		return
 	}
-	tag := e.Fields["SYSLOG_IDENTIFIER"]
-	if tag == "" {
-		tag = e.Fields["_COMM"]
-	}
 	u := unusual{
-		n: 1, depth: 1, host: e.Fields["_HOSTNAME"], tag: tag, pid: e.Fields["_PID"],
-		writer: writer{UID: e.Fields["_UID"], Comm: e.Fields["_COMM"], Exe: e.Fields["_EXE"]},
+		n: 1, depth: 1, host: e.field("_HOSTNAME"), tag: e.field("SYSLOG_IDENTIFIER"), pid: e.field("_PID"),
+		writer: writer{UID: e.field("_UID"), Comm: e.field("_COMM"), Exe: e.field("_EXE")},
+	}
+	if u.tag == "" {
+		u.tag = u.writer.Comm
 	}
 	u.stamps[0].set(time.UnixMicro(micros))
-	p.finishUnusual(&u, u.readMessage(e.Fields["MESSAGE"], false), tag+": "+e.Fields["MESSAGE"], yield)
+	message := e.field("MESSAGE")
+	p.finishUnusual(&u, u.readMessage(message, false), u.tag+": "+message, yield)
 }

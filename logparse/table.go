@@ -18,8 +18,10 @@ func (u *unusual) readCSV(text string) bool {
 		return false
 	}
 	u.depth++
+	var known [maxFields]bool
 	foreign := false
-	for _, f := range fields {
+	for i, f := range fields {
+		known[i] = true
 		var s stamp
 		tag, pid, after, _ := cutAnyTag(f)
 		_, err := netip.ParseAddr(f)
@@ -37,9 +39,11 @@ func (u *unusual) readCSV(text string) bool {
 			if u.host == "" {
 				u.host = f
 			}
+		default:
+			known[i] = false
 		}
 	}
-	for _, f := range fields {
+	for i, f := range fields {
 		if server := serverOf(f); server != "" {
 			if foreign {
 				return false
@@ -58,6 +62,9 @@ func (u *unusual) readCSV(text string) bool {
 			*u = inside
 			return true
 		}
+		if !known[i] {
+			return false
+		}
 	}
 	return false
 }
@@ -65,7 +72,9 @@ func (u *unusual) readCSV(text string) bool {
 // splitCSV splits a line with quoted fields. It returns nothing if none is
 // quoted.
 func splitCSV(text string) (fields []string) {
-	text = strings.TrimLeft(text, "[")
+	if text = strings.TrimLeft(text, "["); strings.HasPrefix(text, "{") {
+		return nil
+	}
 	delimiter := byte(0)
 	quoted := false
 	for text != "" {
