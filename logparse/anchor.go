@@ -111,7 +111,13 @@ func lineStamp(line string) (stamp, bool) {
 	if line == "" {
 		return stamp{}, false
 	}
-	if !cutHeader(line, &h) {
+	text, outer := unwrap(line)
+	if cutHeader(text, &h) {
+		var around stamp
+		if _, ok := around.cut(outer); ok {
+			h.complete(&around)
+		}
+	} else {
 		var u unusual
 		if u.readParts(cutSource(undecorate(line))); !u.fill(&h) {
 			return stamp{}, false

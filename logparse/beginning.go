@@ -190,13 +190,31 @@ func eximWords(body string) bool {
 // inside, or words of a mail server that its tag does not announce. Lines of other
 // programs, which are most, must cost next to nothing.
 func mayBeWrapped(h *header) bool {
-	if isOtherProgram(h.tag) {
+	if h.body == "" || isOtherProgram(h.tag) {
 		return false
 	}
-	for _, sign := range [...]string{"postfix", "=<", "exim", "sendmail", "smtpd", "sm-m", " ** ", " == ", " => ", "stat="} {
-		if strings.Contains(h.body, sign) {
-			return true
+	if mayBeginHeader(h.body) {
+		return true
+	}
+	if strings.IndexByte(h.body, '=') >= 0 {
+		for _, sign := range [...]string{"=<", "=> ", "== ", "to=", "id="} {
+			if strings.Contains(h.body, sign) {
+				return true
+			}
 		}
 	}
-	return false
+	return strings.Contains(h.body, "** ") || strings.Contains(h.body, "-> ") || strings.Contains(h.body, "ail for ")
+}
+
+// mayBeginHeader reports whether a text may begin with a stamp, a priority, an
+// object, or a tag.
+func mayBeginHeader(text string) bool {
+	if c := text[0]; isDigit(c) || c >= 0x80 || c == '<' || c == '{' || c == '[' || c == '\x1b' {
+		return true
+	}
+	word, rest, _ := strings.Cut(text[:min(len(text), 80)], " ")
+	if rest != "" && isDigit(rest[0]) && len(word) <= 10 {
+		return monthOf(word) > 0 || isWeekday(word)
+	}
+	return strings.IndexByte(word, '/') > 0 || strings.IndexByte(word, '[') > 0
 }

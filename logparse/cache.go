@@ -17,7 +17,7 @@ func (c *prefixCache) learn(line string, h *header) {
 	c.forget()
 	second := len("2026-11-23T12:57:36")
 	switch {
-	case h.wrapped || len(line) <= second+1:
+	case len(line) <= second+1:
 		return
 	case h.stamp.exim:
 		if line[4] == '-' && line[10] == ' ' && line[second] == ' ' && !h.stamp.zoned {

@@ -24,8 +24,8 @@ type header struct {
 	// made tells that no line holds the body as it is, because it was put together
 	// or decoded.
 	made bool
-	// wrapped tells that something is around the line that names a time as well.
-	wrapped bool
+	// outer begins with the stamp that a container's runtime put around the line.
+	outer string
 	// writer is set if the line was taken out of the journal.
 	writer writer
 	// others are further recipients that a grammar found in the line.
@@ -50,20 +50,9 @@ func (h *header) complete(outer *stamp) {
 //	1795438932.759177 mx-out1 postfix/smtp[474]: BODY            journalctl -o short-unix
 //
 // A priority such as <22> may stand before the first two as well, and a
-// container's runtime may put its own stamp around a line. These are the usual
+// container's runtime may put its own stamp around a line (unwrap). These are the usual
 // forms, which are read fast; type unusual reads the others.
 func cutHeader(line string, h *header) bool {
-	if len(line) > 40 && line[10] == 'T' {
-		if inner, found := cutCRI(line); found {
-			var outer stamp
-			if _, ok := outer.cut(line); !ok || !cutHeader(inner, h) {
-				return false
-			}
-			h.wrapped = true
-			h.complete(&outer)
-			return true
-		}
-	}
 	line = cutPriority(line)
 	if version, rest, found := strings.Cut(line, " "); found && len(version) == 1 && version[0] == '1' {
 		return cutRFC5424(rest, h)
@@ -210,19 +199,34 @@ func cutOwnStamp(h *header) bool {
 	return true
 }
 
-// cutCRI takes off what a runtime of Kubernetes puts before a line: a stamp, the
-// stream, and F for a full line or P for a part of one.
+// unwrap takes off what a container's runtime puts around a line. outer begins
+// with the time that it names, and is empty if nothing is around the line. Docker
+// escapes the line.
 //
-//	2026-11-23T12:57:36.123456789Z stdout F Nov 23 12:57:36 mx postfix/smtp[4]: …
-func cutCRI(line string) (inner string, found bool) {
-	at := strings.IndexByte(line[:min(len(line), 40)], ' ')
-	if at < 0 || len(line) < at+10 || line[at+1:at+4] != "std" {
-		return line, false
-	}
-	for _, stream := range [...]string{"stdout F ", "stderr F ", "stdout P ", "stderr P "} {
-		if inner, found = strings.CutPrefix(line[at+1:], stream); found {
-			return inner, true
+//	{"log":"Nov 23 12:57:36 mx postfix/smtp[4]: …\n","stream":"stdout","time":"2026-11-23T12:57:36.1Z"}
+//	2026-11-23T12:57:36.123456789Z stdout F Nov 23 12:57:36 mx postfix/smtp[4]: …   CRI: Kubernetes, Podman
+func unwrap(line string) (inner, outer string) {
+	const before, behind, stamp = `{"log":"`, `","stream":"std`, `"time":"`
+	switch {
+	case len(line) < 60:
+	case line[10] == 'T' && line[4] == '-':
+		at := strings.IndexByte(line[:40], ' ')
+		if at < 20 || line[at+1:at+4] != "std" {
+			break
 		}
+		for _, stream := range [...]string{"stdout F ", "stderr F ", "stdout P ", "stderr P "} {
+			if inner, found := strings.CutPrefix(line[at+1:], stream); found {
+				return inner, line
+			}
+		}
+	case line[0] == '{' && line[:len(before)] == before:
+		end := strings.Index(line, behind)
+		at := strings.LastIndex(line, stamp)
+		// A quote that is escaped is no end, and another field may be called time.
+		if end < 0 || at < end || line[end-1] == '\\' || !strings.HasSuffix(line, `Z"}`) || len(line)-at > 50 {
+			break
+		}
+		return line[len(before):end], line[at+len(stamp):]
 	}
-	return line, false
+	return line, ""
 }

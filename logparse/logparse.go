@@ -216,24 +216,42 @@ func (p *Parser) Line(line string, yield func(*bounce.Event)) {
 		line = line[:n-1]
 	}
 	h := &p.header
+	text, outer := line, ""
 	rest, known := p.cache.cut(line, h)
+	if !known {
+		if text, outer = unwrap(line); outer != "" {
+			rest, known = p.cache.cut(text, h)
+		}
+	}
+	if known && p.postfix && isSMTPServer(rest) {
+		p.counts.Recognised++
+		return
+	}
+	if outer != "" && line[0] == '{' {
+		// The known beginning is as long without escapes: it has none.
+		text = decodeString(text)
+		if text != "" && text[len(text)-1] == '\n' {
+			text = text[:len(text)-1]
+		}
+		if known {
+			rest, known = p.cache.cut(text, h)
+		}
+	}
 	switch {
 	case !known:
 		*h = header{}
 		p.timed = false
-		if !cutHeader(line, h) {
+		if !cutHeader(text, h) {
 			p.cache.forget()
 			p.readUnusual(line, yield)
 			return
 		}
-		p.cache.learn(line, h)
-	case p.postfix && isSMTPServer(rest):
-		p.counts.Recognised++
-		return
+		p.cache.learn(text, h)
 	case !p.cache.cutRest(rest, h):
 		p.readUnusual(line, yield)
 		return
 	}
+	h.outer = outer
 	if !p.finish(h, line, yield) && mayBeWrapped(h) {
 		p.readUnusual(line, yield)
 	}
@@ -299,6 +317,12 @@ func isFinal(h *header) bool {
 // yield completes an event and hands it on.
 func (p *Parser) yield(h *header, line string, yield func(*bounce.Event)) {
 	ev := &p.event
+	if h.outer != "" {
+		var outer stamp
+		if _, ok := outer.cut(h.outer); ok {
+			h.complete(&outer)
+		}
+	}
 	ev.At = p.at(h)
 	ev.Host = p.hostName(h.host)
 	if ev.Kind == bounce.EventMessage || ev.Kind == bounce.EventRemoved {

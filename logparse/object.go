@@ -391,32 +391,25 @@ func decodeString(s string) string {
 	if next < 0 {
 		return s
 	}
-	out := make([]byte, 0, len(s))
+	var out strings.Builder
+	out.Grow(len(s))
 	for next >= 0 && next+1 < len(s) {
-		out = append(out, s[:next]...)
+		out.WriteString(s[:next])
 		c := s[next+1]
 		s = s[next+2:]
-		switch c {
-		case 'n':
-			out = append(out, '\n')
-		case 't':
-			out = append(out, '\t')
-		case 'r':
-			out = append(out, '\r')
-		case 'b':
-			out = append(out, '\b')
-		case 'f':
-			out = append(out, '\f')
-		case 'u':
+		if c == 'u' {
 			var r rune
 			r, s = cutRune(s)
-			out = utf8.AppendRune(out, r)
-		default:
-			out = append(out, c)
+			out.WriteRune(r)
+		} else if at := strings.IndexByte("ntrbf", c); at >= 0 {
+			out.WriteByte("\n\t\r\b\f"[at])
+		} else {
+			out.WriteByte(c)
 		}
 		next = strings.IndexByte(s, '\\')
 	}
-	return string(append(out, s...))
+	out.WriteString(s)
+	return out.String()
 }
 
 // cutRune reads the digits of \u003c, and a second half behind the first of a
@@ -439,6 +432,17 @@ func hex4(s string) (rune, bool) {
 	if len(s) < 4 {
 		return 0, false
 	}
-	n, err := strconv.ParseUint(s[:4], 16, 32)
-	return rune(n), err == nil
+	var r rune
+	for _, c := range []byte(s[:4]) {
+		switch {
+		case isDigit(c):
+			c -= '0'
+		case 'a' <= c|0x20 && c|0x20 <= 'f':
+			c = c | 0x20 - 'a' + 10
+		default:
+			return 0, false
+		}
+		r = r<<4 | rune(c)
+	}
+	return r, true
 }

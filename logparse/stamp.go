@@ -144,7 +144,7 @@ func (s *stamp) cutISO(line string) (string, bool) {
 		rest = rest[1:]
 	}
 	rest, known := s.cutZone(rest)
-	if !known || len(rest) == 0 || rest[0] != ' ' {
+	if !known || len(rest) == 0 || rest[0] != ' ' && (rest[0] != '"' || !s.zoned) {
 		return "", false
 	}
 	rest = rest[1:]

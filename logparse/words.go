@@ -93,7 +93,7 @@ var (
 // isLevel reports whether a word is a level, or a facility and a level: "INFO",
 // "mail.info", "info:mail".
 func isLevel(word string) bool {
-	if len(word) < 3 || len(word) > 24 {
+	if len(word) < 3 || len(word) > 24 || isDigit(word[len(word)-1]) || word[len(word)-1] == '.' {
 		return false
 	}
 	word = strings.ToLower(word)
