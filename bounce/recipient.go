@@ -53,7 +53,8 @@ type Failure struct {
 	Scope        Scope
 	Category     Category
 	// FirstID is the earliest failure of the same message and recipient with the
-	// same scope: deferrals of one message are several failures.
+	// same scope: deferrals of one message are several failures. 0 unless the
+	// state is failing.
 	FirstID int64
 }
 

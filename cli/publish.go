@@ -22,12 +22,13 @@ func (a *app) publish() *cobra.Command {
 	var warn bool
 	c := &cobra.Command{
 		Use:   "publish",
-		Short: "Write maps of bad addresses for the mail server to refuse mail to",
-		Long: "Publish writes the bad addresses into maps that Postfix and Exim look up in. Each\n" +
-			"map is written beside and renamed, so that the mail server never sees half of one.\n" +
-			"The daemon does the same on change where the setting publish.directory is given.\n\n" +
-			"Try with --warn first: Postfix takes the mail then, and logs a warning.\n" +
-			"docs/mta.md shows the set-up step by step.",
+		Short: "Write maps with which the mail server refuses mail to bad addresses",
+		Long: "Publish writes the bad addresses into maps for Postfix and Exim. Each map is\n" +
+			"written to a temporary file and renamed, so that the mail server never sees half\n" +
+			"of one. The daemon does the same after changes if publish.directory is set.\n\n" +
+			"Publish once before you configure the mail server: it defers all mail while a map\n" +
+			"is missing. Try --warn first: Postfix then accepts the mail and logs a warning.\n" +
+			"docs/mta.md describes the set-up step by step.",
 		Args: cobra.NoArgs,
 	}
 	c.Flags().StringVarP(&folder, "output", "o", "", "write into `DIR` (default: the setting publish.directory)")

@@ -27,7 +27,7 @@ func (p *Publish) check(bad report) {
 	}
 	for _, name := range p.Maps {
 		if !slices.Contains(MapNames, name) {
-			bad("publish.maps", "%q is none of %s", name, strings.Join(MapNames, ", "))
+			bad("publish.maps", "%q is not one of %s", name, strings.Join(MapNames, ", "))
 		}
 	}
 	if p.Action != "reject" && p.Action != "warn" {

@@ -90,7 +90,7 @@ func publishing(t *testing.T, log, db, maps string) *daemon {
 }
 
 // page returns the block of docs/mta.md that holds a text, with the folders of
-// a test in place of those of a real server.
+// a test instead of those of a real server.
 func page(t testing.TB, holds, maps string) string {
 	t.Helper()
 	text, err := os.ReadFile("../docs/mta.md")

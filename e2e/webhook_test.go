@@ -6,9 +6,11 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -93,5 +95,80 @@ webhooks:
 	}
 	if out := run(t, "check-config", "--config", at("config.yaml")); !strings.Contains(out, "webhook:  crm at 127.0.0.1:") || !strings.Contains(out, "(json, signed)") || strings.Contains(out, "hunter2") {
 		t.Errorf("bouncetail check-config says\n%s", out)
+	}
+}
+
+// A wrong password holds the changes back until it is corrected, and says so
+// where an admin looks; what a program refuses for good holds nothing back.
+func TestDaemonWaitsUntilAWebhookIsCorrected(t *testing.T) {
+	t.Parallel()
+	bounces := make(chan string, 100)
+	list := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		_, password, _ := r.BasicAuth()
+		switch {
+		case password != "hunter2":
+			w.WriteHeader(http.StatusForbidden)
+		case strings.Contains(string(body), "refused@"):
+			w.WriteHeader(http.StatusBadRequest)
+		case !strings.Contains(string(body), "bouncetail-test@"):
+			bounces <- string(body)
+		}
+	}))
+	defer list.Close()
+	folder := t.TempDir()
+	at := func(name string) string { return filepath.Join(folder, name) }
+	settings := []string{"--config", at("config.yaml")}
+	write(t, at("mail.log"), logged("refused", 1)+strings.Replace(logged("cron", 2), "cron@example.com", "root", 1)+logged("gone", 3))
+	write(t, at("password"), "wrong\n")
+	write(t, at("config.yaml"), fmt.Sprintf(`
+database: %[1]s/b.db
+sources: [{path: %[1]s/mail.log}]
+webhooks: [{name: list, kind: listmonk, url: "%[2]s", username: api, password_file: %[1]s/password, start: beginning}]
+`, folder, list.URL))
+	refused := func(args ...string) string {
+		t.Helper()
+		out, err := exec.Command(program(t), append(args, settings...)...).CombinedOutput()
+		if err == nil {
+			t.Errorf("bouncetail %q ends with 0: %s", args, out)
+		}
+		return string(out)
+	}
+	for _, args := range [][]string{{"webhooks", "test", "list"}, {"check-config", "--online"}} {
+		if out := refused(args...); !strings.Contains(out, "webhook list: the answer is 403 Forbidden; check username and password") {
+			t.Errorf("bouncetail %q says\n%s", args, out)
+		}
+	}
+	d := start(t, settings...)
+	shows := func(line string) func() bool {
+		return func() bool {
+			return regexp.MustCompile(line).MatchString(run(t, append([]string{"webhooks"}, settings...)...))
+		}
+	}
+	eventually(t, at("b.db"), "SELECT count(*) FROM recipients", "3")
+	waitFor(t, "the trouble to be shown", shows(`(?m)^list +127\.0\.0\.1:\d+ +3 +0 +the answer is 403`))
+	write(t, at("password"), "hunter2\n")
+	if out := run(t, append([]string{"webhooks", "test", "list"}, settings...)...); !strings.Contains(out, "accepts requests") {
+		t.Errorf("webhooks test says %s", out)
+	}
+	if err := d.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "the changes to be delivered", shows(`(?m)^list +127\.0\.0\.1:\d+ +0 +1 +refused: the answer is 400`))
+	if got := <-bounces; !strings.Contains(got, `"email":"gone@example.com"`) || len(bounces) > 0 {
+		t.Errorf("listmonk got %s and %d more", got, len(bounces))
+	}
+	d.stop()
+	for _, c := range []struct{ args, want string }{
+		{"replay list", "0 recipients delivered"},
+		{"dead-letters list", "refused@example.com"},
+		{"drop list Refused@example.com", "1 dead letter dropped"},
+	} {
+		if out := run(t, append(append([]string{"webhooks"}, strings.Fields(c.args)...), settings...)...); !strings.Contains(out, c.want) {
+			t.Errorf("bouncetail webhooks %s says\n%s\nwant %s", c.args, out, c.want)
+		}
+	}
+	if said := d.said.String(); strings.Contains(said, "hunter2") || strings.Contains(said, "refused@") {
+		t.Errorf("the log says %s", said)
 	}
 }

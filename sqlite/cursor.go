@@ -94,7 +94,7 @@ func (c *Cursor) Move(ctx context.Context, seq int64, now time.Time) error {
 }
 
 // Forget removes the cursor and, as long as its lock is held, the file of the
-// lock: the next export of its name begins anew.
+// lock: the next export of its name starts from the beginning.
 func (c *Cursor) Forget(ctx context.Context) error {
 	_, err := c.db.ExecContext(ctx, "DELETE FROM export_cursors WHERE name = ?", c.name)
 	if err == nil {

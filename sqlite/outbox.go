@@ -66,12 +66,12 @@ func (o *Outbox) MoveFailureCursor(ctx context.Context, name string, id int64) e
 var changedRecipients = "SELECT " + shownColumns.names("r.") + `,
 	  coalesce(b.id, 0), coalesce(b.event_id, ''), coalesce(b.occurred_at, ''), coalesce(b.message_id, ''), coalesce(b.sender, ''),
 	  coalesce(b.smtp_code, 0), coalesce(b.enhanced_code, ''), coalesce(b.reply, ''), coalesce(b.scope, ''), coalesce(b.category, ''),
-	  coalesce((
+	  CASE WHEN r.state = 'failing' THEN coalesce((
 	    SELECT min(f.id)
 	    FROM bounces f
 	    WHERE f.recipient_key = r.recipient_key AND f.scope = b.scope
 	      AND coalesce(f.message_id, f.host || '/' || f.queue_id, f.event_id) = coalesce(b.message_id, b.host || '/' || b.queue_id, b.event_id)
-	  ), 0)
+	  ), 0) ELSE 0 END
 	FROM recipients r LEFT JOIN bounces b ON b.id = r.deciding_bounce_id `
 
 // Changes returns at most limit recipients in one of the states whose last change

@@ -14,8 +14,8 @@ import (
 // https://developers.brevo.com/changelog/filebody-limit-is-set-to-10mb-in-importcontacts
 const brevoBytes = 8_000_000
 
-// newBrevo writes the body of POST /v3/contacts/import, which wants a list for
-// the contacts and ignores attributes that the account does not have.
+// newBrevo writes the body of POST /v3/contacts/import. Brevo requires a list for
+// the contacts, and ignores attributes that the account does not have.
 // https://developers.brevo.com/reference/import-contacts
 func newBrevo(w io.Writer, o Options) Writer {
 	lists := make([]string, 0, len(o.Lists))

@@ -9,16 +9,16 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 )
 
-// civiReason is the longest bounce_reason in bytes, and the tables may be in
-// MySQL's utf8, which has no runes of four.
+// civiReason is the longest bounce_reason in bytes. CiviCRM's tables can be in
+// MySQL's utf8, which has no four-byte characters.
 const civiReason = 254
 
-// newCiviCRM writes addresses with on_hold 1, which CiviCRM gives to those that
-// bounced. On_hold 0 is never written: it would also lift an opt-out (2).
+// newCiviCRM writes addresses with on_hold 1, the value for addresses that bounced.
+// on_hold 0 is never written: it would also lift an opt-out (2).
 // https://issues.civicrm.org/jira/browse/CRM-1325
 func newCiviCRM(w io.Writer, _ Options) Writer {
 	return newCells(w, ',', []string{"email", "on_hold", "hold_date", "bounce_reason"}, func(r *bounce.Recipient) []string {
-		// Cut with the apostrophes that defusing puts in.
+		// Cut after defusing, which adds apostrophes.
 		return []string{r.Recipient, "1", formatted(badAt(r), time.DateTime), short(defused(r.Reply), civiReason)}
 	})
 }

@@ -15,8 +15,8 @@ type column struct {
 	value func(*bounce.Recipient) any
 }
 
-// columns are those of the table recipients, and behind them what the failure
-// that decided said.
+// columns are those of the table recipients, followed by those of the failure that
+// decided.
 var columns = []column{
 	{"recipient", func(r *bounce.Recipient) any { return r.Recipient }},
 	{"domain", func(r *bounce.Recipient) any { return r.Domain }},
@@ -49,7 +49,7 @@ func optional[T any](v *T) any {
 	return *v
 }
 
-// ColumnNames lists the columns that can be asked for.
+// ColumnNames lists the names for --columns.
 func ColumnNames() []string {
 	names := make([]string, 0, len(columns))
 	for _, c := range columns {
@@ -58,8 +58,8 @@ func ColumnNames() []string {
 	return names
 }
 
-// chosen returns the columns of these names, which the caller has checked, or
-// else those of the choice that the format makes itself.
+// chosen returns the columns of these names, which the caller has checked. Without
+// names it returns the format's own choice.
 func chosen(names []string, otherwise []column) []column {
 	if len(names) == 0 {
 		return otherwise

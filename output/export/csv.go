@@ -9,8 +9,8 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 )
 
-// csvWriter writes RFC 4180 with \n at the end of a line. The formats that are
-// made of cells differ in their header and in what a row holds.
+// csvWriter writes RFC 4180 with \n at the end of a line. The CSV formats differ in
+// their header and in the cells of a row.
 type csvWriter struct {
 	w     *csv.Writer
 	cells func(*bounce.Recipient) []string
@@ -39,7 +39,7 @@ func (c *csvWriter) Close() error {
 }
 
 func newCSV(w io.Writer, o Options) Writer {
-	list := chosen(o.Columns, columns[:len(columns)-1]) // without smtp_code, which the reply begins with
+	list := chosen(o.Columns, columns[:len(columns)-1]) // without smtp_code, because the reply begins with it
 	header := make([]string, 0, len(list))
 	for _, c := range list {
 		header = append(header, c.name)
@@ -55,11 +55,11 @@ func newCSV(w io.Writer, o Options) Writer {
 	})
 }
 
-// defused returns a cell that no spreadsheet takes for a formula. The remote
-// side writes the reply, and anyone may own an address that begins with =, so
-// an apostrophe goes before such a beginning, as OWASP advises (CSV Injection).
-// A spreadsheet that expects another separator than the file has begins cells
-// within cells; those are defused as well.
+// defused returns a cell that no spreadsheet takes for a formula. The remote side
+// writes the reply, and anyone can own an address that begins with =, so an
+// apostrophe is put in front, as OWASP recommends (CSV Injection). A spreadsheet
+// that expects another separator starts cells within cells; those are defused as
+// well.
 func defused(cell string) string {
 	var b strings.Builder
 	begins, from := true, 0
@@ -77,7 +77,7 @@ func defused(cell string) string {
 			begins = false
 		case ',', ';', '\t', '\r', '\n':
 			begins = true
-		case '"': // may open the cell that begins here
+		case '"': // can open a cell
 		default:
 			begins = false
 		}

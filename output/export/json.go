@@ -10,7 +10,7 @@ import (
 // ndjsonWriter writes one object a line.
 type ndjsonWriter struct {
 	enc     *json.Encoder
-	columns []column // empty is all of the table recipients
+	columns []column // empty: all of the table recipients
 }
 
 func newNDJSON(w io.Writer, o Options) Writer {
@@ -32,7 +32,8 @@ func (n ndjsonWriter) Write(r *bounce.Recipient) error {
 
 func (n ndjsonWriter) Close() error { return nil }
 
-// arrayWriter writes one array, an object a line, between a head and an end.
+// arrayWriter writes one array, an object a line, between a head and an end. It
+// writes the head with the first row.
 type arrayWriter struct {
 	w         io.Writer
 	lines     Writer

@@ -8,7 +8,7 @@ import (
 )
 
 // newListmonk writes the CSV that listmonk imports in the mode blocklist. The
-// attributes are JSON, and stay with those that listmonk had not known.
+// attributes are JSON; listmonk stores them for addresses that are new to it.
 // https://listmonk.app/docs/apis/import/
 func newListmonk(w io.Writer, _ Options) Writer {
 	return newCells(w, ',', []string{"email", "attributes"}, func(r *bounce.Recipient) []string {

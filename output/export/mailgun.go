@@ -21,7 +21,7 @@ func newMailgun(w io.Writer, _ Options) Writer {
 	})
 }
 
-// formatted returns a stored time in another layout, and nothing for none.
+// formatted returns a stored time in another layout; empty if there is none.
 func formatted(stored, layout string) string {
 	at, err := time.Parse(time.RFC3339, stored)
 	if err != nil {

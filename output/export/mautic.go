@@ -6,13 +6,13 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 )
 
-// mauticBatch is how many contacts Mautic takes in one request by default.
+// mauticBatch is Mautic's default limit of contacts in one request.
 const mauticBatch = 200
 
 // mauticWriter writes bodies of POST /api/contacts/batch/new, one a line.
-// Reason 2 is a bounce, 3 by hand, and a CSV import could only say the latter.
-// Reason 0 would lift a block, but also one that the contact asked for, so it
-// is not used.
+// Reason 2 is a bounce, 3 is by hand, which is all that a CSV import could express.
+// Reason 0 would lift a block, also one that the contact asked for, so it is not
+// used.
 // https://developer.mautic.org/#contacts, and in the source, mautic/mautic:
 // app/bundles/LeadBundle/Entity/DoNotContact.php
 type mauticWriter struct {

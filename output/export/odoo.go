@@ -8,8 +8,8 @@ import (
 )
 
 // newOdoo writes records of mail.blacklist, whose email is unique and in lower
-// case. Odoo's own import adds what is new and passes over addresses that it
-// has, so active FALSE is for scripts.
+// case. Odoo's own import adds new addresses and skips those that it has, so active
+// FALSE is for scripts.
 // https://github.com/odoo/odoo/blob/17.0/addons/mail/models/mail_blacklist.py
 func newOdoo(w io.Writer, _ Options) Writer {
 	return newCells(w, ',', []string{"email", "active"}, func(r *bounce.Recipient) []string {

@@ -22,7 +22,7 @@ import (
 
 var day = time.Date(2026, 11, 20, 9, 0, 0, 0, time.UTC)
 
-// fixture is a database and a program that is told of its changes.
+// fixture is a database and a program that receives its changes.
 type fixture struct {
 	t      *testing.T
 	path   string

@@ -171,7 +171,7 @@ func mailgunBody(h *Hook, rows []bounce.Change, now time.Time) ([]byte, error) {
 	case r.State != bounce.StateBad:
 		e.LogLevel, e.Severity, e.Reason, e.Status.AttemptNo = "warn", "temporary", "generic", max(1, r.RetryCount)
 	case r.DecidedBy == bounce.ByHand:
-		// What Mailgun says of an address on its own list.
+		// Mailgun's own event for an address on its list of bounces.
 		e.Reason, e.Status = "suppress-bounce", mailgunStatus{Code: 605, Description: "Not delivering to previously bounced address"}
 	case r.DecidedBy == bounce.ByPolicy:
 		e.Reason = "generic"
