@@ -18,7 +18,7 @@ func (c *Classifier) Check() error {
 	}
 	for i := range c.rules {
 		r := &c.rules[i]
-		for _, e := range slices.Concat(r.any, r.with, r.not, r.mark) {
+		for _, e := range slices.Concat(r.any, r.with, r.not, r.without, r.mark) {
 			if e.re().MatchString("") {
 				errs = append(errs, fmt.Errorf("%s: rule %s: expression %q matches any reply", r.File, r.ID, e.pattern))
 			}
@@ -74,7 +74,9 @@ func (c *Classifier) checkIDs() (errs []error) {
 // stage and the first provider that the rule asks for.
 func example(r *Rule, reply string) *judged {
 	d := Delivery(reply)
-	s := shape{text: string(fold(nil, d.Reply.Text)), enhanced: d.Reply.EnhancedCode, code: d.Reply.SMTPCode, outcome: bounce.Bounced}
+	d.Outcome = bounce.Bounced
+	f, text := factsOf(&d)
+	s := shape{string(fold(nil, text)), f}
 	if len(r.Match.Stage) > 0 {
 		s.stage = r.Match.Stage[0]
 	}

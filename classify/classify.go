@@ -26,7 +26,6 @@
 package classify
 
 import (
-	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -42,14 +41,6 @@ type Classifier struct {
 	mu   sync.Mutex
 	seen map[shape]seen
 	buf  []byte // for folding, under mu
-}
-
-// shape is all that a verdict depends on.
-type shape struct {
-	text, enhanced, provider string
-	code                     int
-	stage                    bounce.Stage
-	outcome                  bounce.Outcome
 }
 
 // seen is what is remembered of a shape.
@@ -86,14 +77,14 @@ func New(ownDir string) (*Classifier, error) {
 // Rules returns the rules in the order in which they are asked.
 func (c *Classifier) Rules() []Rule { return c.rules }
 
-// Verdict judges a failed delivery. The same reply gives the same verdict.
+// Verdict judges a failed delivery. The same delivery gives the same verdict.
 func (c *Classifier) Verdict(d *bounce.Delivery) bounce.Verdict {
-	slug := provider(d.Reply.RelayHost)
+	f, text := factsOf(d)
 	c.mu.Lock()
-	c.buf = fold(c.buf[:0], d.Reply.Text)
-	s, known := c.seen[shape{string(c.buf), d.Reply.EnhancedCode, slug, d.Reply.SMTPCode, d.Reply.Stage, d.Outcome}]
+	c.buf = foldFor(c.buf[:0], text, namesOf(d, f.speaker))
+	s, known := c.seen[shape{string(c.buf), f}]
 	if !known {
-		s = c.judge(shape{string(c.buf), d.Reply.EnhancedCode, slug, d.Reply.SMTPCode, d.Reply.Stage, d.Outcome})
+		s = c.judge(shape{string(c.buf), f})
 	}
 	c.mu.Unlock()
 	v := s.verdict
@@ -108,7 +99,7 @@ func (c *Classifier) Verdict(d *bounce.Delivery) bounce.Verdict {
 
 // judge gives the verdict on a new shape and remembers it.
 func (c *Classifier) judge(at shape) seen {
-	at.enhanced = strings.Clone(at.enhanced) // of a line that is not kept
+	at.enhanced, at.dsn = strings.Clone(at.enhanced), strings.Clone(at.dsn) // of lines that are not kept
 	j := newJudged(at)
 	v := bound(c.decide(j), j)
 	v.Provider = at.provider
@@ -116,7 +107,7 @@ func (c *Classifier) judge(at shape) seen {
 		v.Provider = group(v.Rule)
 	}
 	v.Blocklist = blocklist(j.text, j.textHas)
-	s := seen{v, strings.Contains(j.text, "://"), mayNameWait(j.text)}
+	s := seen{v, strings.Contains(at.text, "://"), mayNameWait(at.text)}
 	if len(c.seen) >= maxShapes {
 		for old := range c.seen { // the order of a map is random: some go, most stay
 			if delete(c.seen, old); len(c.seen) < maxShapes*3/4 {
@@ -128,19 +119,30 @@ func (c *Classifier) judge(at shape) seen {
 	return s
 }
 
-// judged is a reply as the layers read it.
+// judged is a reply as the layers read it. Its code, enhanced code, stage and
+// text are those of the reply inside it, if there is one.
 type judged struct {
 	shape
-	code              int    // of the reply inside this one, if there is one
-	enhanced          string // likewise
+	outerCode         int
+	inner             bool // a probe's reply inside the text is judged
 	codeText          string
-	words             string // text without URLs
+	words             string // text without URLs, contractions and misspellings
 	textHas, wordsHas *trigrams
+	says              *reading // see reading
+	changed           string   // what of the context changed the verdict, for Explain
 }
 
 func newJudged(at shape) *judged {
-	j := &judged{shape: at, words: withoutURLs(at.text)}
-	j.code, j.enhanced = codes(at.code, at.enhanced, at.text)
+	if len(at.text) > maxJudged {
+		at.text = strings.ToValidUTF8(at.text[:maxJudged], "")
+	}
+	j := &judged{shape: at, outerCode: at.code}
+	j.inside()
+	j.code, j.enhanced = codes(j.code, j.enhanced, j.text)
+	if j.speaker == nobody && j.code != 0 {
+		j.speaker = remote
+	}
+	j.words = plain(withoutURLs(j.text))
 	j.codeText = strconv.Itoa(j.code)
 	j.textHas = trigramsOf(j.text)
 	j.wordsHas = j.textHas
@@ -148,6 +150,18 @@ func newJudged(at shape) *judged {
 		j.wordsHas = trigramsOf(j.words)
 	}
 	return j
+}
+
+// maxJudged bounds how much of a reply is judged. RFC 5321 allows 512 bytes a
+// line; the longest real reply seen had 2 KB.
+const maxJudged = 4 << 10
+
+// reading returns what the reply says, clause by clause.
+func (j *judged) reading() *reading {
+	if j.says == nil {
+		j.says = read(j.words)
+	}
+	return j.says
 }
 
 // Shape returns the form of a reply by which verdicts are remembered: without
@@ -164,7 +178,11 @@ func (j *judged) hasWords() bool {
 	return false
 }
 
+// decide asks the layers in order.
 func (c *Classifier) decide(j *judged) bounce.Verdict {
+	if v, ok := byStatus(j); ok {
+		return v
+	}
 	for i := range c.rules {
 		if _, ok := c.rules[i].match(j); ok {
 			return c.rules[i].Says.verdict(c.rules[i].ID)
@@ -173,21 +191,13 @@ func (c *Classifier) decide(j *judged) bounce.Verdict {
 	return byCodes(j)
 }
 
-// bound holds a verdict against the stage at which it was given, and against
-// what the MTA did.
+// bound holds a verdict against the stage at which it was given, against what
+// else the reply says, and against what the MTA did.
 func bound(v bounce.Verdict, j *judged) bounce.Verdict {
-	switch j.stage {
-	case bounce.StageGreeting, bounce.StageEHLO, bounce.StageMailFrom:
-		// The recipient had not been named yet.
-		switch {
-		case v.Category == bounce.MailboxFull:
-			v = with(v, bounce.RecipientError, bounce.SystemTrouble, bounce.ScopeNetwork, bounce.Retry)
-		case v.Reason.AddressBad() && j.stage == bounce.StageMailFrom:
-			v = with(v, bounce.Rejection, bounce.SenderRejected, bounce.ScopeSender, bounce.Permanent)
-		case v.Reason.AddressBad():
-			v = with(v, bounce.Blocked, bounce.PolicyBlock, bounce.ScopeSender, bounce.Permanent)
-		}
-	case bounce.StageConnect, bounce.StageTLS, bounce.StageAuth, bounce.StageRcptTo, bounce.StageData, bounce.StageEndOfData, "":
+	v = atStage(v, j)
+	firm := true
+	if v.Reason.AddressBad() {
+		v, firm = j.confirm(v)
 	}
 	switch j.outcome {
 	case bounce.Deferred:
@@ -197,9 +207,36 @@ func bound(v bounce.Verdict, j *judged) bounce.Verdict {
 	case bounce.Bounced:
 		// A guess from the table is never held against an address, nor is a
 		// reply that asked to come again.
-		v.Suppress = v.Reason.AddressBad() && v.Disposition == bounce.Permanent &&
-			j.code/100 != 4 && j.shape.code/100 != 4 && !strings.HasPrefix(v.Rule, "guide/")
+		v.Suppress = firm && v.Reason.AddressBad() && v.Disposition == bounce.Permanent &&
+			j.code/100 != 4 && j.outerCode/100 != 4 && !strings.HasPrefix(v.Rule, "guide/")
+		if v.Rule == missingForNow && firm && j.outerCode == j.code && !j.inner {
+			// The mail server was told to take the code for final (Postfix,
+			// smtp_delivery_status_filter).
+			v.Disposition, v.Suppress = bounce.Permanent, true
+		}
 	case bounce.Sent: // not judged
+	}
+	return v
+}
+
+// missingForNow is the rule for a recipient that is missing by a code that asks
+// to try again.
+const missingForNow = "text/no-such-user-for-now"
+
+// atStage turns what was said before the recipient was named into what it says
+// about the sender.
+func atStage(v bounce.Verdict, j *judged) bounce.Verdict {
+	switch j.stage {
+	case bounce.StageGreeting, bounce.StageEHLO, bounce.StageMailFrom:
+		switch {
+		case v.Category == bounce.MailboxFull:
+			return with(v, bounce.RecipientError, bounce.SystemTrouble, bounce.ScopeNetwork, bounce.Retry)
+		case v.Reason.AddressBad() && j.stage == bounce.StageMailFrom:
+			return with(v, bounce.Rejection, bounce.SenderRejected, bounce.ScopeSender, bounce.Permanent)
+		case v.Reason.AddressBad():
+			return with(v, bounce.Blocked, bounce.PolicyBlock, bounce.ScopeSender, bounce.Permanent)
+		}
+	case bounce.StageConnect, bounce.StageTLS, bounce.StageAuth, bounce.StageRcptTo, bounce.StageData, bounce.StageEndOfData, "":
 	}
 	return v
 }
@@ -208,53 +245,4 @@ func bound(v bounce.Verdict, j *judged) bounce.Verdict {
 func with(v bounce.Verdict, c bounce.Category, r bounce.Reason, s bounce.Scope, d bounce.Disposition) bounce.Verdict {
 	v.Category, v.Reason, v.Scope, v.Disposition = c, r, s, d
 	return v
-}
-
-var bareCodes = regexp.MustCompile(`^\s*(?:([2-7]\d\d)(?:[- :]+|$))?(?:[(\[]?#?([245]\.\d{1,3}\.\d{1,3})\b)?`)
-
-// lineBreaks are those of a reply as it is pasted: real ones, or written \n.
-var lineBreaks = regexp.MustCompile(`\r?\n|\\r\\n|\\n`)
-
-// Delivery makes a delivery out of a bare reply, as a person pastes it: the
-// codes are those of its start, and what the MTA did follows from their class.
-func Delivery(reply string) bounce.Delivery {
-	d := bounce.Delivery{Outcome: bounce.Bounced}
-	lines := lineBreaks.Split(strings.TrimSpace(reply), -1)
-	d.Reply.Text = strings.Join(lines, " ")
-	if m := stageInText.FindStringSubmatch(d.Reply.Text); m != nil {
-		d.Reply.Stage = stages[strings.ToUpper(m[1]+m[2])]
-	}
-	if m := wrapped.FindStringSubmatch(d.Reply.Text); m != nil {
-		d.Reply.Text = inReplyTo.ReplaceAllString(m[1], "")
-	}
-	m := bareCodes.FindStringSubmatch(d.Reply.Text)
-	d.Reply.SMTPCode, _ = strconv.Atoi(m[1])
-	d.Reply.EnhancedCode = m[2]
-	if d.Reply.EnhancedCode == "" {
-		// Of several lines, the last may alone have the enhanced code.
-		if last := bareCodes.FindStringSubmatch(lines[len(lines)-1]); last[1] == m[1] {
-			d.Reply.EnhancedCode = last[2]
-		}
-	}
-	if d.Reply.SMTPCode/100 == 4 {
-		d.Outcome = bounce.Deferred
-	}
-	return d
-}
-
-// stageInText finds the stage where an MTA wrote it around the reply:
-//
-//	host mx.b.example[192.0.2.1] said: 550 no (in reply to MAIL FROM command)
-//	SMTP error from remote mail server after RCPT TO:<a@b.example>: 550 no
-var stageInText = regexp.MustCompile(`(?i)(?:in reply to (?:end of )?|remote (?:mail )?server after (?:pipelined |end of )?|did not like our (?:final )?|>>> ?|error following )(initial connection|HELO|EHLO|MAIL FROM|RCPT TO|DATA)|\b(MAIL FROM|RCPT TO|EHLO|HELO) command\b`)
-
-// wrapped finds the reply in what an MTA wrote before it.
-var (
-	wrapped   = regexp.MustCompile(`(?i)^(?:host \S+ ?\[[^\]]+\]:?|.{0,200}SMTP error from remote (?:mail )?server after .{1,300}?|host \S+ said):? ([245]\d\d[ -].*)$`)
-	inReplyTo = regexp.MustCompile(` \(in reply to [\w ]+ command\)$`)
-)
-
-var stages = map[string]bounce.Stage{
-	"INITIAL CONNECTION": bounce.StageGreeting, "HELO": bounce.StageEHLO, "EHLO": bounce.StageEHLO,
-	"MAIL FROM": bounce.StageMailFrom, "RCPT TO": bounce.StageRcptTo, "DATA": bounce.StageEndOfData,
 }

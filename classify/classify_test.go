@@ -218,3 +218,75 @@ func BenchmarkVerdictOfNewShape(b *testing.B) {
 		n++
 	}
 }
+
+// What a log says beside the reply decides whom the reply is about.
+func TestVerdictsInContext(t *testing.T) {
+	f, err := os.Open("testdata/context.tsv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	replies, err := labelled.Read(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range labelled.Measure(builtin(t), replies).Disagreements {
+		t.Error(d)
+	}
+}
+
+// A look-up of our own mail server says nothing while nobody knows the recipient.
+func TestBareLookupGivesNoAddressUp(t *testing.T) {
+	c := builtin(t)
+	for _, reply := range []string{
+		"Host or domain name not found. Name service error for name=gone.example type=A: Host not found",
+		"Domain gone.example does not accept mail (nullMX)",
+	} {
+		if v := verdict(c, reply); v.Suppress {
+			t.Errorf("%s: %+v", reply, v)
+		}
+	}
+	if v := verdict(c, "550 5.1.2 Domain gone.example does not exist"); !v.Suppress {
+		t.Errorf("a remote server that says so: %+v", v)
+	}
+}
+
+func TestRuleFilesCanBeReviewed(t *testing.T) {
+	files, err := filepath.Glob("rules/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	lexicons, _ := filepath.Glob("lexicon/*")
+	for _, name := range append(files, lexicons...) {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		for line := range strings.Lines(string(text)) {
+			if n++; len([]rune(line)) > 161 { // with the newline
+				t.Errorf("%s:%d has %d characters; 160 are the limit", name, n, len([]rune(line))-1)
+			}
+		}
+	}
+}
+
+// A hostile reply must not hold up the daemon.
+func TestHostileRepliesAreJudgedQuickly(t *testing.T) {
+	c := builtin(t)
+	for name, unit := range map[string]string{
+		"words": "user unknown or not found ", "parentheses": "(((((", "closing": ")]", "commas": ",,,, a", "entities": "&#39;&lt;",
+		"names": "name.of.a.host.example ", "numbers": "550 5.1.1 ", "quotes": "said: 550 ", "Han": "用户不存在的", "at": "a@b@c@", "brackets": "<<<[[[",
+		"misspelt": "usre unknwon mailbxo ", "negations": "not not no longer ", "URLs": "http://a/?p= ", "probes": "undeliverable address: host a said: 550 ",
+	} {
+		d := classify.Delivery("550 " + strings.Repeat(unit, 32<<10/len(unit)))
+		d.Outcome, d.Recipient, d.MTA = bounce.Bounced, "alice@b.example", bounce.Postfix
+		start := time.Now()
+		c.Verdict(&d)
+		if took := time.Since(start); took > 500*time.Millisecond { // 5 ms on an idle machine
+			t.Errorf("%s: %s", name, took)
+		} else {
+			t.Logf("%s: %s", name, took)
+		}
+	}
+}

@@ -75,12 +75,48 @@ func byCodes(j *judged) bounce.Verdict {
 		}
 	}
 	if specific {
+		if v.Reason.AddressBad() && j.hasWords() && !j.reading().undisputed() {
+			v.Rule = "enhanced/" + j.enhanced + "-disputed"
+			v.Category, v.Reason, v.Scope = bounce.Unclassified, bounce.Unknown, bounce.ScopeNetwork
+		}
 		return v
 	}
 	if v, ok := byGuide(j.code, j.enhanced, false); ok {
 		return v
 	}
 	return byClass(j.code)
+}
+
+// byStatus decides by the status that Sendmail logs, because its stat= only names
+// the class of the SMTP code: "User unknown" stands for any 550, 551 or 553 after
+// RCPT TO, "Service unavailable" for any other 5xx (usersmtp.c).
+func byStatus(j *judged) (bounce.Verdict, bool) {
+	if j.mta != bounce.Sendmail || j.way == localWay || len(j.dsn) < 5 || !statusPhrases[strings.TrimRight(j.words, ".: ")] {
+		return bounce.Verdict{}, false
+	}
+	rule := "status/" + j.dsn
+	switch detail := j.dsn[2:]; {
+	case detail == "1.3" || detail == "1.6":
+		// Sendmail derives these from the SMTP code alone.
+		return Says{bounce.Mailbox, bounce.MailboxError, bounce.ScopeRecipient, bounce.Permanent}.verdict(rule), true
+	case enhancedMeanings[detail].Category != "":
+		return enhancedMeanings[detail].verdict(rule), true
+	case strings.HasPrefix(detail, "7."):
+		return Says{bounce.Blocked, bounce.PolicyBlock, bounce.ScopeSender, bounce.Permanent}.verdict(rule), true
+	case strings.HasPrefix(detail, "6."):
+		return Says{bounce.Rejection, bounce.BadMessage, bounce.ScopeMessage, bounce.Permanent}.verdict(rule), true
+	case strings.HasPrefix(detail, "5."):
+		return Says{bounce.RecipientError, bounce.ProtocolError, bounce.ScopeNetwork, bounce.Permanent}.verdict(rule), true
+	case strings.HasPrefix(j.words, "user unknown"):
+		return Says{bounce.Mailbox, bounce.MailboxError, bounce.ScopeRecipient, bounce.Permanent}.verdict(rule), true
+	}
+	return bounce.Verdict{}, false
+}
+
+// statusPhrases are the values of stat= that only name a class of codes.
+var statusPhrases = map[string]bool{
+	"user unknown": true, "service unavailable": true, "data format error": true, "deferred": true, "remote protocol error": true,
+	"bad usage": true, "unknown error": true, "permission denied": true,
 }
 
 // byClass says no more than whether trying again may help.

@@ -8,11 +8,33 @@ import (
 	"unicode/utf8"
 )
 
-var anyURL = regexp.MustCompile(`https?://[^\s<>"'|\\]+`)
-
-// url returns the first URL of a reply.
+// url returns the first URL of a reply that begins with http:// or https://. It
+// runs for each reply with a URL, so it uses no expression.
 func url(text string) string {
-	return strings.TrimRight(anyURL.FindString(text), ".,;:)]}")
+	for from := 0; ; {
+		at := strings.Index(text[from:], "://")
+		if at < 0 {
+			return ""
+		}
+		at += from
+		from = at + len("://")
+		start := at
+		switch {
+		case at >= 5 && text[at-5:at] == "https":
+			start = at - 5
+		case at >= 4 && text[at-4:at] == "http":
+			start = at - 4
+		default:
+			continue
+		}
+		end := from
+		for end < len(text) && text[end] > ' ' && strings.IndexByte("<>\"'|\\", text[end]) < 0 {
+			end++
+		}
+		if end > from {
+			return strings.TrimRight(text[start:end], ".,;:)]}")
+		}
+	}
 }
 
 // blocklistNames are the names of blocklists' zones and of their makers, in
@@ -93,7 +115,7 @@ func waitIn(text string) (groups [6]string) {
 // askedFrom asks the expression from a place on, or from a little before: not
 // within a word, so that \b means there what it means in the whole text.
 func askedFrom(text string, at int) (groups [6]string) {
-	for at > 0 && (word[text[at-1]] || text[at-1] == '_') {
+	for at > 0 && (alnum[text[at-1]] || text[at-1] == '_') {
 		at--
 	}
 	if m := wait.FindStringSubmatch(text[max(at, 0):]); m != nil {
@@ -112,7 +134,7 @@ func isClock(rest string) bool {
 func unitOf(rest string) (unit string, known bool) {
 	rest = strings.TrimPrefix(strings.TrimPrefix(rest, " "), "-")
 	end := 0
-	for end < len(rest) && (word[rest[end]] || rest[end] == '_') {
+	for end < len(rest) && (alnum[rest[end]] || rest[end] == '_') {
 		end++
 	}
 	if end < len(rest) && rest[end] >= utf8.RuneSelf {

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/bouncetail/bouncetail/bounce"
 )
 
 // fold appends to dst the form of a reply by which verdicts are remembered and
@@ -18,13 +20,43 @@ import (
 // and other numbers #, a host before its [IP] too. SMTP codes, enhanced codes
 // and marks such as [CS01], S3150 or OFR_417 stay. So the shapes are few, and
 // what a rule may not depend on is gone before it can.
-func fold(dst []byte, text string) []byte {
-	f := folding{out: dst, in: text}
+func fold(dst []byte, text string) []byte { return foldFor(dst, text, names{}) }
+
+// names are those that fold replaces by how they relate to the recipient: its
+// local part by <> like the whole address, its domain by (own), the sender's address by <from>, and in the words of our own
+// mail server the names of other hosts by (other).
+type names struct {
+	domain, local, sender string
+	ours                  bool
+}
+
+func namesOf(d *bounce.Delivery, s speaker) names {
+	n := names{sender: d.Sender, ours: s == ourMTA}
+	if at := strings.LastIndexByte(d.Recipient, '@'); at >= 0 {
+		n.domain = d.Recipient[at+1:]
+		if at >= 3 && english.words[bounce.LowerASCII(d.Recipient[:at])] == 0 { // no word such as "user"
+			n.local = d.Recipient[:at]
+		}
+		n.ours = n.ours || s == nobody
+		if strings.EqualFold(d.Recipient, d.Sender) {
+			n.sender = ""
+		}
+	} else {
+		n.ours = false
+	}
+	return n
+}
+
+func foldFor(dst []byte, text string, n names) []byte {
+	if strings.IndexByte(text, '&') >= 0 {
+		text = entities.Replace(text)
+	}
+	f := folding{out: dst, in: text, names: n}
 	for f.at < len(text) {
 		switch c := text[f.at]; {
 		case c >= utf8.RuneSelf:
 			f.rune()
-		case word[c]:
+		case alnum[c]:
 			f.word()
 		case c <= ' ':
 			f.space()
@@ -52,10 +84,11 @@ type folding struct {
 	in   string
 	at   int
 	many bool // the reply has several lines, each with its code
+	names
 }
 
-// word tells the bytes that codes, numbers and marks are made of.
-var word, digit, letter = func() (w, d, l [256]bool) {
+// alnum tells the bytes that codes, numbers and marks are made of.
+var alnum, digit, letter = func() (w, d, l [256]bool) {
 	for c := range 256 {
 		d[c] = '0' <= c && c <= '9'
 		l[c] = 'a' <= c|0x20 && c|0x20 <= 'z'
@@ -91,6 +124,9 @@ func (f *folding) rune() {
 // word takes a run of letters and digits: a word, a number, a mark or an id.
 func (f *folding) word() {
 	start := f.at
+	if f.domain != "" && f.name() {
+		return
+	}
 	end := start
 	for end < len(f.in) && letter[f.in[end]] {
 		end++
@@ -102,7 +138,7 @@ func (f *folding) word() {
 	}
 	digits, changes := 0, 0
 	end = start
-	for end < len(f.in) && word[f.in[end]] {
+	for end < len(f.in) && alnum[f.in[end]] {
 		if digit[f.in[end]] {
 			if digits++; end > start && !digit[f.in[end-1]] {
 				changes++
@@ -129,6 +165,73 @@ func (f *folding) word() {
 	}
 }
 
+// name takes the recipient's domain for (own) and, in the words of our own mail
+// server, another host that was looked up for (other).
+func (f *folding) name() bool {
+	start := f.at
+	rest := f.in[start:]
+	if start > 0 && (alnum[f.in[start-1]] || strings.IndexByte(".-_@", f.in[start-1]) >= 0) {
+		return false
+	}
+	if n := len(f.domain); len(rest) >= n && rest[0]|0x20 == f.domain[0]|0x20 && strings.EqualFold(rest[:n], f.domain) && !f.goesOn(start+n) {
+		f.out = append(f.out, "(own)"...)
+		f.at += n
+		return true
+	}
+	if n := len(f.local); n > 0 && len(rest) >= n && rest[0]|0x20 == f.local[0]|0x20 && strings.EqualFold(rest[:n], f.local) && !f.goesOn(start+n) && (len(rest) == n || rest[n] != '@') {
+		f.out = append(f.out, '<', '>')
+		f.at += n
+		return true
+	}
+	if !f.ours || !f.isLookedUp() {
+		return false
+	}
+	end := start
+	for end < len(f.in) && (alnum[f.in[end]] || f.in[end] == '-' || f.in[end] == '_' || f.in[end] == '.' && f.goesOn(end)) {
+		end++
+	}
+	f.out = append(f.out, "(other)"...)
+	f.at = end
+	return true
+}
+
+// goesOn reports whether a host name goes on at a place.
+func (f *folding) goesOn(at int) bool {
+	if at >= len(f.in) {
+		return false
+	}
+	c := f.in[at]
+	return alnum[c] || c == '-' || c == '_' || c == '.' && at+1 < len(f.in) && alnum[f.in[at+1]]
+}
+
+// lookups are the words before a name that our own mail server looked up.
+var lookups = []string{"name=", "name server: ", "mail for ", "any host named ", "lookup of host \"", "lookup of ", "mail domain \"", "unable to look up host ", "hosts for '"}
+
+// isLookedUp reports whether the name that comes next was looked up.
+func (f *folding) isLookedUp() bool {
+	n := len(f.out)
+	if n == 0 || strings.IndexByte("= \"'", f.out[n-1]) < 0 {
+		return false
+	}
+	if bytes.HasSuffix(f.out, []byte("domain ")) { // "Domain X does not accept mail", not "domain or host"
+		end := f.at
+		for end < len(f.in) && alnum[f.in[end]] {
+			end++
+		}
+		return end < len(f.in) && (f.in[end] == '.' || f.in[end] == '-')
+	}
+	for _, l := range lookups {
+		if n >= len(l) && string(f.out[n-len(l):]) == l {
+			return true
+		}
+	}
+	return false
+}
+
+// entities decodes the character references of HTML that replies hold.
+var entities = strings.NewReplacer("&#39;", "'", "&#x27;", "'", "&#X27;", "'", "&apos;", "'", "&#8217;", "'", "&rsquo;", "'", "&lt;", "<", "&gt;", ">",
+	"&#60;", "<", "&#62;", ">", "&quot;", "\"", "&#34;", "\"", "&amp;", "&", "&nbsp;", " ", "&#160;", " ", "&#64;", "@", "&commat;", "@")
+
 // lower takes letters from start on.
 func (f *folding) lower(start int) {
 	n := len(f.out)
@@ -141,8 +244,8 @@ func (f *folding) lower(start int) {
 // isLabel reports whether a word is a part of a host name or of an id.
 func (f *folding) isLabel(start, end int) bool {
 	joins := func(c byte) bool { return c == '.' || c == '-' }
-	return end+1 < len(f.in) && joins(f.in[end]) && word[f.in[end+1]] ||
-		start > 1 && joins(f.in[start-1]) && word[f.in[start-2]]
+	return end+1 < len(f.in) && joins(f.in[end]) && alnum[f.in[end+1]] ||
+		start > 1 && joins(f.in[start-1]) && alnum[f.in[start-2]]
 }
 
 // number takes a run of digits that starts at start, with the numbers that
@@ -215,8 +318,18 @@ func (f *folding) bracket() {
 		f.at++
 		return
 	}
-	f.out = append(f.out, '<', '>')
+	inside := f.in[f.at+1 : f.at+1+end]
+	f.takeAddress(inside)
 	f.at += end + 2
+}
+
+// takeAddress puts <from> for the sender's address and <> for any other one.
+func (f *folding) takeAddress(address string) {
+	if len(address) == len(f.sender) && len(address) > 0 && strings.EqualFold(address, f.sender) {
+		f.out = append(f.out, "<from>"...)
+		return
+	}
+	f.out = append(f.out, '<', '>')
 }
 
 // address takes the word around an @ for an address.
@@ -226,17 +339,23 @@ func (f *folding) address() {
 		n--
 	}
 	end := f.at + 1
-	for end < len(f.in) && (word[f.in[end]] || f.in[end] >= utf8.RuneSelf || f.in[end] == '-' || f.in[end] == '_' || f.in[end] == '.' && end+1 < len(f.in) && word[f.in[end+1]]) {
+	for end < len(f.in) && (alnum[f.in[end]] || f.in[end] >= utf8.RuneSelf || f.in[end] == '-' || f.in[end] == '_' || f.in[end] == '.' && end+1 < len(f.in) && alnum[f.in[end+1]]) {
 		end++
 	}
-	f.out = append(f.out[:n], '<', '>')
+	start := f.at - (len(f.out) - n)
+	f.out = f.out[:n]
+	if start >= 0 && f.sender != "" {
+		f.takeAddress(f.in[start:end])
+	} else {
+		f.out = append(f.out, '<', '>')
+	}
 	f.at = end
 }
 
 // literal takes [IP] for #, and the name of the host that stands before it.
 func (f *folding) literal() {
 	end := f.at + 1
-	for end < len(f.in) && (word[f.in[end]] || f.in[end] == '.' || f.in[end] == ':') {
+	for end < len(f.in) && (alnum[f.in[end]] || f.in[end] == '.' || f.in[end] == ':') {
 		end++
 	}
 	inside := f.in[f.at+1 : end]
@@ -246,7 +365,7 @@ func (f *folding) literal() {
 		return
 	}
 	n := len(f.out)
-	for n > 0 && (word[f.out[n-1]] || f.out[n-1] == '#' || f.out[n-1] == '.' || f.out[n-1] == '-' || f.out[n-1] == '_') {
+	for n > 0 && (alnum[f.out[n-1]] || f.out[n-1] == '#' || f.out[n-1] == '.' || f.out[n-1] == '-' || f.out[n-1] == '_') {
 		n--
 	}
 	if host := string(f.out[n:]); strings.Contains(strings.TrimSuffix(host, "."), ".") {

@@ -36,23 +36,27 @@ type Rule struct {
 	// Own tells that an admin wrote the rule.
 	Own bool `yaml:"-"`
 
-	any, with, not, mark []expression
-	code, enhanced       *regexp.Regexp
+	any, with, not, without, mark []expression
+	code, enhanced                *regexp.Regexp
 }
 
 // Match says what a rule reads. All that is given must match. Expressions are
 // of RE2's syntax (https://golang.org/s/re2syntax) and read the reply in lower
 // case, with <> for addresses, # for numbers and ids, and (url) for URLs.
 type Match struct {
+	States   []string       `yaml:"states"`   // the reply must make one of these statements, such as "recipient is missing"
 	Any      []string       `yaml:"any"`      // one of these must match
 	With     []string       `yaml:"with"`     // and one of these
-	Not      []string       `yaml:"not"`      // and none of these
+	Not      []string       `yaml:"not"`      // and none of these in the sentence of the match
+	Without  []string       `yaml:"without"`  // and none of these anywhere in the reply
 	Mark     []string       `yaml:"mark"`     // one of these must match the reply with its URLs
 	Code     string         `yaml:"code"`     // an expression for the whole SMTP code
 	Enhanced string         `yaml:"enhanced"` // an expression for the whole enhanced code
 	Stage    []bounce.Stage `yaml:"stage"`    // one of these
 	Provider []string       `yaml:"provider"` // slugs, one of which the relay's host belongs to
 	Local    bool           `yaml:"local"`    // only what the MTA words itself
+	// Undisputed asks that no clause names a sender, doubts or asks to try again.
+	Undisputed bool `yaml:"undisputed"`
 }
 
 // Says is the verdict of a rule.
@@ -98,6 +102,19 @@ func (r *Rule) match(j *judged) (span, bool) {
 		return span{}, false
 	}
 	var by span
+	if len(r.Match.States) > 0 {
+		st, ok := j.reading().holds(r.Match.States)
+		if !ok {
+			return span{}, false
+		}
+		by = st.says
+		if len(r.not) > 0 && !allowed(r.not, j.words, j.wordsHas, []int{st.says.start, st.says.end}) {
+			return span{}, false
+		}
+	}
+	if r.Match.Undisputed && !j.reading().undisputed() {
+		return span{}, false
+	}
 	if len(r.mark) > 0 {
 		at := findAny(r.mark, j.text, j.textHas)
 		if at == nil {
@@ -106,14 +123,18 @@ func (r *Rule) match(j *judged) (span, bool) {
 		by = span{j.text, at[0], at[1]}
 	}
 	if len(r.any) > 0 {
-		at := findAny(r.any, j.words, j.wordsHas)
+		at := findAllowed(r.any, r.not, j.words, j.wordsHas)
 		if at == nil {
 			return span{}, false
 		}
 		by = span{j.words, at[0], at[1]}
+	} else if len(r.not) > 0 && len(r.Match.States) == 0 && findAny(r.not, j.words, j.wordsHas) != nil {
+		return span{}, false
 	}
-	if len(r.with) > 0 && findAny(r.with, j.words, j.wordsHas) == nil ||
-		findAny(r.not, j.words, j.wordsHas) != nil {
+	if findAny(r.without, j.words, j.wordsHas) != nil {
+		return span{}, false
+	}
+	if len(r.with) > 0 && findAny(r.with, j.words, j.wordsHas) == nil {
 		return span{}, false
 	}
 	return by, true
@@ -126,6 +147,58 @@ func findAny(list []expression, text string, has *trigrams) []int {
 		}
 	}
 	return nil
+}
+
+// findAllowed returns the first match of a list that no expression of not vetoes.
+func findAllowed(list, not []expression, text string, has *trigrams) []int {
+	for i := range list {
+		at := list[i].find(text, has)
+		for tries := 0; at != nil && tries < 8; tries++ {
+			if allowed(not, text, has, at) {
+				return at
+			}
+			next := list[i].re().FindStringIndex(text[at[1]:])
+			if next == nil {
+				break
+			}
+			at = []int{at[1] + next[0], at[1] + next[1]}
+		}
+	}
+	return nil
+}
+
+// allowed reports whether no expression of not matches in the sentence of a
+// match. What other sentences say vetoes nothing.
+func allowed(not []expression, text string, has *trigrams, at []int) bool {
+	if len(not) == 0 {
+		return true
+	}
+	start, end := sentence(text, at)
+	for i := range not {
+		if not[i].possible(text, has) && not[i].re().MatchString(text[start:end]) {
+			return false
+		}
+	}
+	return true
+}
+
+// sentence returns where the sentence around a match begins and ends.
+func sentence(text string, at []int) (start, end int) {
+	for start = at[0]; start > 0 && !endsSentence(text, start-1); {
+		start--
+	}
+	for end = at[1]; end < len(text) && !endsSentence(text, end); {
+		end++
+	}
+	return start, end
+}
+
+func endsSentence(text string, at int) bool {
+	switch text[at] {
+	case '.', '!', '?':
+		return at+1 < len(text) && text[at+1] == ' '
+	}
+	return false
 }
 
 // builtin loads the embedded rules, file by file in the order of their names.
@@ -204,18 +277,26 @@ func (r *Rule) compile() error {
 	if r.Why == "" {
 		missing("why, one sentence,")
 	}
-	if len(r.Match.Any)+len(r.Match.Mark) == 0 && r.Match.Enhanced == "" && r.Match.Code == "" {
-		missing("match with any, mark, code or enhanced")
+	if len(r.Match.Any)+len(r.Match.Mark)+len(r.Match.States) == 0 && r.Match.Enhanced == "" && r.Match.Code == "" {
+		missing("match with any, states, mark, code or enhanced")
 	}
 	if len(r.Decides) == 0 {
 		missing("decides, with at least one reply that the rule decides,")
 	}
 	errs = append(errs, r.Says.check()...)
+	for _, name := range r.Match.States {
+		if !isStatement(name) {
+			errs = append(errs, fmt.Errorf("states: there is no statement %q; they read like \"recipient is missing\"", name))
+		}
+	}
 	for _, part := range []struct {
 		patterns []string
 		into     *[]expression
-	}{{r.Match.Any, &r.any}, {r.Match.With, &r.with}, {r.Match.Not, &r.not}, {r.Match.Mark, &r.mark}} {
+	}{{r.Match.Any, &r.any}, {r.Match.With, &r.with}, {r.Match.Not, &r.not}, {r.Match.Without, &r.without}, {r.Match.Mark, &r.mark}} {
 		for _, p := range part.patterns {
+			if part.into != &r.mark {
+				p = contractions.Replace(p)
+			}
 			e, err := compile(p)
 			switch {
 			case err != nil:
@@ -240,6 +321,23 @@ func (r *Rule) compile() error {
 		*part.into = re
 	}
 	return errors.Join(errs...)
+}
+
+// contractions writes expressions as replies are read: without contractions.
+var contractions = strings.NewReplacer("cannot", "can not", "can't", "can not", "won't", "will not", "n't", " not")
+
+// isStatement reports whether a statement can be made.
+func isStatement(name string) bool {
+	for _, subject := range []role{recipient, domain, sender, other, 0} {
+		for _, doubt := range []doubt{certain, passing, hedged} {
+			for _, predicate := range []role{missing, disabled, moved, unavailable} {
+				if s := (statement{subject: subject, doubt: doubt, predicate: predicate}); s.String() == name {
+					return true
+				}
+			}
+		}
+	}
+	return false
 }
 
 func (s Says) check() (errs []error) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -20,6 +21,9 @@ type Reply struct {
 	Suppress   string   // "1", "0", or "" where it is disputed
 	Stage      bounce.Stage
 	Text       string
+	// What the log says beside the reply; empty where the file does not.
+	Recipient, Sender, DSN, Transport string
+	MTA                               bounce.MTA
 }
 
 // stages are the names that files use, beside bouncetail's own.
@@ -53,6 +57,16 @@ func Read(r io.Reader) ([]Reply, error) {
 				reply.Suppress = strings.Trim(fields[i], "?")
 			case "stage":
 				reply.Stage = stages[fields[i]]
+			case "recipient":
+				reply.Recipient = fields[i]
+			case "sender":
+				reply.Sender = fields[i]
+			case "dsn":
+				reply.DSN = fields[i]
+			case "transport":
+				reply.Transport = fields[i]
+			case "mta":
+				reply.MTA = bounce.MTA(fields[i])
 			case "reply":
 				reply.Text = fields[i]
 			}
@@ -72,6 +86,10 @@ type Result struct {
 	confusion map[[2]string]int // wanted and given category
 }
 
+// lookedUp finds the name that a mail server looked up. People who judge a reply
+// without a recipient take it for the recipient's domain.
+var lookedUp = regexp.MustCompile(`(?i)(?:name service error for name=|^domain |any host named )([a-z0-9-]+(?:\.[a-z0-9-]+)*)\b`)
+
 // Measure judges each reply as if the MTA had given up on it, because the
 // labels are of what the words say.
 func Measure(c *classify.Classifier, replies []Reply) *Result {
@@ -79,6 +97,10 @@ func Measure(c *classify.Classifier, replies []Reply) *Result {
 	for _, reply := range replies {
 		d := classify.Delivery(reply.Text)
 		d.Outcome = bounce.Bounced
+		d.Recipient, d.Sender, d.DSN, d.Transport, d.MTA = reply.Recipient, reply.Sender, reply.DSN, reply.Transport, reply.MTA
+		if m := lookedUp.FindStringSubmatch(reply.Text); m != nil && d.Recipient == "" {
+			d.Recipient = "someone@" + m[1]
+		}
 		if reply.Stage != "" {
 			d.Reply.Stage = reply.Stage
 		}

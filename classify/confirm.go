@@ -1,0 +1,85 @@
+package classify
+
+import (
+	"strings"
+
+	"github.com/bouncetail/bouncetail/bounce"
+)
+
+// confirm holds a verdict against an address against everything else that is
+// known, and reports whether it is firm enough to give the address up. If it is
+// not, the verdict may become another one.
+func (j *judged) confirm(v bounce.Verdict) (bounce.Verdict, bool) {
+	if j.elsewhere {
+		j.changed = "the recipient is a program, a file or an autoreply, not the address"
+		return with(v, bounce.RecipientError, bounce.LocalTrouble, bounce.ScopeLocal, bounce.Permanent), false
+	}
+	if strings.HasPrefix(v.Rule, "status/") {
+		return v, true // no words were judged
+	}
+	if v.Scope == bounce.ScopeDomain {
+		return j.confirmDomain(v)
+	}
+	r := j.reading()
+	if r.passing {
+		j.changed = "a word of the reply says that it is temporary"
+		v.Disposition = bounce.Retry
+		return v, false
+	}
+	if len(r.statements) == 0 || isProvider(group(v.Rule)) {
+		return v, true // a provider's wording is known to mean it
+	}
+	if v.Reason == bounce.BadSyntax && !r.ofSender {
+		return v, true
+	}
+	for i := range r.statements {
+		s := &r.statements[i]
+		if s.doubt == certain && (s.subject == recipient || s.subject == domain || s.subject == 0) {
+			return v, true
+		}
+	}
+	j.changed = "the reply " + r.statements[0].because()
+	return v, false
+}
+
+// because says why a statement does not count against the recipient.
+func (s *statement) because() string {
+	switch {
+	case s.subject == sender:
+		return "says it of the sender"
+	case s.subject != recipient && s.subject != domain && s.subject != 0:
+		return "says it of something else"
+	case s.doubt == passing:
+		return "says that it is temporary"
+	}
+	return "only says that it may be so"
+}
+
+// confirmDomain confirms a verdict about the recipient's domain. It holds only if
+// the reply names that domain, or none. A look-up of our own mail server names
+// what was looked up, which may be a smart host, a filter or an MX host.
+func (j *judged) confirmDomain(v bounce.Verdict) (bounce.Verdict, bool) {
+	relation := j.relation()
+	switch {
+	case j.way == relayWay && relation != same:
+		j.changed = "a smart host was looked up, not the recipient's domain"
+		return with(v, bounce.RecipientError, bounce.LocalTrouble, bounce.ScopeLocal, v.Disposition), false
+	case relation == another && j.speaker == ourMTA:
+		j.changed = relation.String()
+		return with(v, bounce.RecipientError, bounce.DNSFailure, bounce.ScopeLocal, v.Disposition), false
+	case relation == another:
+		j.changed = relation.String()
+		return with(v, bounce.RecipientError, bounce.DNSFailure, bounce.ScopeNetwork, v.Disposition), false
+	case strings.HasSuffix(j.dsn, ".3.5"):
+		j.changed = "the mail server logged a fault of its own settings (X.3.5)"
+		return with(v, bounce.RecipientError, bounce.LocalTrouble, bounce.ScopeLocal, v.Disposition), false
+	case j.reading().passing:
+		j.changed = "a word of the reply says that it is temporary"
+		v.Disposition = bounce.Retry
+		return v, false
+	case j.speaker == nobody && relation == unknown:
+		j.changed = "nobody knows whose name was looked up"
+		return v, false
+	}
+	return v, true
+}

@@ -1,0 +1,295 @@
+package classify
+
+import (
+	"embed"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// The lexicon names the words that decide what a sentence says, by language.
+// Each file lists words and phrases under the part that they play, separated by
+// commas. A word that ends in * stands for all words that begin with it.
+//
+//go:embed lexicon/*.yaml
+var lexiconFiles embed.FS
+
+// role is a set of parts that a word can play in a sentence.
+type role uint32
+
+const (
+	recipient   role = 1 << iota // "mailbox", "user", and the recipient's own address
+	mail                         // "message", "delivery": says nothing about anyone
+	sender                       // "sender", "return-path", "outgoing"
+	other                        // things that a sentence may be about instead: "IP", "login", "header"
+	place                        // "server", "directory": a subject, or where something is
+	domain                       // "domain"
+	your                         // what follows is the sender's, but for "your message"
+	you                          // a pronoun for a sender or a server
+	addressee                    // after "your" still the recipient
+	missing                      // "unknown", "does not exist" in one word
+	known                        // negated, the subject is missing: "found", "valid"
+	find                         // negated, the object is missing: "find", "have"
+	disabled                     // "disabled", "closed"
+	active                       // negated, the subject is disabled: "active"
+	moved                        // "has moved"
+	unavailable                  // "unavailable"
+	not                          // "not", "unable to"
+	none                         // "no such"
+	gone                         // "no longer"
+	filler                       // articles, auxiliary verbs, adverbs
+	genitive                     // joins two nouns into one: Chinese 的, Japanese の
+	preposition                  // "in", "from"
+	takeover                     // a preposition that makes its noun the owner: "of", "from"
+	hedge                        // "may", "if", "either"
+	temporary                    // "temporarily", "busy", "try later"
+	future                       // "will be"
+	many                         // "too many": a count of addresses, not this one
+	verb                         // verbs that end a subject: "accept", "refuse"
+	advice                       // at the start of a clause: "please", "contact"
+	or                           // joins alternatives
+	cut                          // begins a clause: "but", "because"
+)
+
+// roleNames are the keys of the lexicon files.
+var roleNames = map[string]role{
+	"recipient": recipient, "mail": mail, "sender": sender, "other": other, "place": place, "domain": domain, "your": your, "you": you,
+	"addressee": addressee, "missing": missing, "known": known, "find": find, "disabled": disabled, "active": active, "moved": moved,
+	"unavailable": unavailable, "not": not, "none": none, "gone": gone, "filler": filler, "genitive": genitive, "preposition": preposition,
+	"takeover": takeover, "hedge": hedge, "temporary": temporary, "future": future, "many": many, "verb": verb, "advice": advice, "or": or, "cut": cut,
+}
+
+// noun tells the roles that can be the subject of a sentence.
+const noun = recipient | mail | sender | other | place | domain | you
+
+// lexicon holds the words of one language.
+type lexicon struct {
+	words   map[string]role   // single words
+	stems   map[string]role   // words with *, without it
+	phrases map[string][]term // phrases by their first word, longest first
+	// signs holds the words of scripts without spaces, by their first letter.
+	signs map[rune][]term
+	// base is asked for what this lexicon does not hold: English.
+	base *lexicon
+}
+
+// term is a phrase: its words after the first one, or its letters.
+type term struct {
+	rest []string
+	text string
+	role role
+}
+
+// english and languages are the lexicons that are built in.
+var english, languages = mustLexicons()
+
+// speaks tells by a word, or the beginning of one, which languages have it and
+// English has not: a bit for each place in languages.
+var speaks = hints()
+
+// japanese and chinese are places in languages.
+var japanese, chinese = languageWith('ユ'), languageWith('该')
+
+func languageWith(sign rune) int {
+	return slices.IndexFunc(languages, func(l *lexicon) bool { return len(l.signs[sign]) > 0 })
+}
+
+func isKana(r rune) bool { return r >= 0x3040 && r <= 0x30FF }
+
+func mustLexicons() (*lexicon, []*lexicon) {
+	files, err := lexiconFiles.ReadDir("lexicon")
+	if err != nil {
+		panic(err)
+	}
+	base := loadLexicon("en.yaml", nil)
+	var all []*lexicon
+	for _, f := range files {
+		if f.Name() != "en.yaml" {
+			all = append(all, loadLexicon(f.Name(), base))
+		}
+	}
+	return base, all
+}
+
+func loadLexicon(name string, base *lexicon) *lexicon {
+	text, err := lexiconFiles.ReadFile(path.Join("lexicon", name))
+	if err != nil {
+		panic(err)
+	}
+	l := &lexicon{words: make(map[string]role), stems: make(map[string]role), phrases: make(map[string][]term), signs: make(map[rune][]term), base: base}
+	if err := l.add(text); err != nil {
+		panic(fmt.Errorf("lexicon/%s: %w", name, err))
+	}
+	for w := range l.words { // a word plays the parts of its beginning too
+		for n := len(w); n >= shortestStem; n-- {
+			l.words[w] |= l.stems[w[:n]]
+		}
+	}
+	return l
+}
+
+// hints collects the words that show a language.
+func hints() map[string]uint32 {
+	const shows = recipient | mail | sender | place | domain | missing | known | disabled | active | not | none | temporary | verb
+	all := make(map[string]uint32)
+	for i, l := range languages {
+		for _, list := range []map[string]role{l.words, l.stems} {
+			for w, r := range list {
+				if r&shows != 0 && english.words[w] == 0 {
+					all[w] |= 1 << i
+				}
+			}
+		}
+		for _, terms := range l.phrases {
+			for _, t := range terms {
+				for w := range strings.FieldsSeq(t.text) {
+					if t.role&(missing|none|recipient) != 0 && english.words[w] == 0 && len(w) > 3 {
+						all[w] |= 1 << i
+					}
+				}
+			}
+		}
+		for first := range l.signs {
+			all[string(first)] |= 1 << i
+		}
+	}
+	return all
+}
+
+// languageOf returns the lexicon of the language that a text is written in beside
+// English, nil if it is English, and how many words show it.
+func languageOf(text string) (*lexicon, int) {
+	var score [32]int
+	best := -1
+	count := func(word string) bool {
+		bits, ok := speaks[word]
+		for i := 0; bits != 0; i, bits = i+1, bits>>1 {
+			if bits&1 != 0 {
+				if score[i]++; best < 0 || score[i] > score[best] {
+					best = i
+				}
+			}
+		}
+		return ok
+	}
+	for at := 0; at < len(text); {
+		r, n := utf8.DecodeRuneInString(text[at:])
+		if isSign(r) {
+			count(text[at : at+n])
+			at += n
+			continue
+		}
+		end := wordEnd(text, at)
+		if end == at {
+			at += n
+			continue
+		}
+		w := text[at:end]
+		at = end
+		if article, rest, ok := strings.Cut(w, "'"); ok && elided[article] {
+			w = rest
+		}
+		if _, ok := english.words[w]; ok || count(w) {
+			continue
+		}
+		for n := len(w) - 1; n >= shortestStem; n-- {
+			if count(w[:n]) {
+				break
+			}
+		}
+	}
+	if best < 0 {
+		return nil, 0
+	}
+	if best == japanese && score[chinese] == score[japanese] && !strings.ContainsFunc(text, isKana) {
+		best = chinese // they share Han
+	}
+	return languages[best], score[best]
+}
+
+// add adds the words of a file.
+func (l *lexicon) add(text []byte) error {
+	var lists map[string]string
+	if err := yaml.Unmarshal(text, &lists); err != nil {
+		return err
+	}
+	for name, list := range lists {
+		r, ok := roleNames[name]
+		if !ok {
+			return fmt.Errorf("there is no role %q", name)
+		}
+		for entry := range strings.SplitSeq(list, ",") {
+			if entry = strings.TrimSpace(entry); entry == "" {
+				return fmt.Errorf("%s: two commas in a row", name)
+			}
+			l.addEntry(entry, r)
+		}
+	}
+	return nil
+}
+
+func (l *lexicon) addEntry(entry string, r role) {
+	first, _ := utf8.DecodeRuneInString(entry)
+	stem, isStem := strings.CutSuffix(entry, "*")
+	fields := strings.Fields(entry)
+	switch {
+	case isSign(first):
+		l.signs[first] = addTerm(l.signs[first], term{text: entry, role: r})
+	case len(fields) > 1:
+		l.phrases[fields[0]] = addTerm(l.phrases[fields[0]], term{rest: fields[1:], text: entry, role: r})
+	case isStem:
+		l.stems[stem] |= r
+	default:
+		l.words[entry] |= r
+	}
+}
+
+// addTerm adds a term to a list that is ordered by length, longest first. A
+// term that is in it already gets another role.
+func addTerm(list []term, t term) []term {
+	at := 0
+	for ; at < len(list) && len(list[at].text) >= len(t.text); at++ {
+		if list[at].text == t.text {
+			list[at].role |= t.role
+			return list
+		}
+	}
+	list = append(list, term{})
+	copy(list[at+1:], list[at:])
+	list[at] = t
+	return list
+}
+
+// shortestStem is the length of the shortest beginning of a word, in bytes.
+const shortestStem = 4
+
+// of returns the roles of a word, 0 if it is not in the lexicon.
+func (l *lexicon) of(word string) role {
+	if r, ok := l.words[word]; ok {
+		return r
+	}
+	if len(l.stems) > 0 {
+		for n := len(word); n >= shortestStem; n-- {
+			if r, ok := l.stems[word[:n]]; ok {
+				return r
+			}
+		}
+	}
+	if l.base != nil {
+		return l.base.of(word)
+	}
+	return 0
+}
+
+// isSign reports whether a letter belongs to a script whose words are not
+// separated by spaces, or stand together with their endings.
+func isSign(r rune) bool {
+	return r >= 0x0E00 && r <= 0x0E7F || // Thai
+		r >= 0x3040 && r <= 0x30FF || // Hiragana, Katakana
+		r >= 0x3400 && r <= 0x9FFF || // Han
+		r >= 0xAC00 && r <= 0xD7AF // Hangul
+}

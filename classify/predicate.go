@@ -1,0 +1,533 @@
+package classify
+
+import "strings"
+
+// find returns the statements of a clause.
+func (r *reader) find(i int) []statement {
+	c := &r.clauses[i]
+	var all []statement
+	for at := 0; at < len(c.words); {
+		s, next := r.statementAt(i, at)
+		if s.predicate != 0 {
+			all = append(all, s)
+		}
+		at = max(next, at+1)
+	}
+	return all
+}
+
+// statementAt returns the statement whose predicate begins at a word, if one
+// does, and the word after it.
+func (r *reader) statementAt(i, at int) (statement, int) {
+	c := &r.clauses[i]
+	w := c.words[at].role
+	switch {
+	case w&missing != 0 && w&recipient != 0: // "nobody here by that name"
+		return statement{subject: recipient, predicate: missing, named: r.span(c, at, at+1), says: r.span(c, at, at+1)}, at + 1
+	case w&gone != 0:
+		return r.goneAt(i, at)
+	case w&not != 0:
+		return r.negatedAt(i, at)
+	case w&none != 0:
+		return r.noneAt(i, at)
+	case w&missing != 0:
+		return r.qualityAt(i, at, at+1, missing)
+	case w&disabled != 0:
+		return r.qualityAt(i, at, at+1, disabled)
+	case w&moved != 0:
+		return r.qualityAt(i, at, at+1, moved)
+	case w&unavailable != 0:
+		return r.qualityAt(i, at, at+1, unavailable)
+	}
+	return statement{}, at + 1
+}
+
+func (r *reader) span(c *clause, lo, hi int) span {
+	return span{r.text, c.words[lo].start, c.words[hi-1].end}
+}
+
+// qualityAt reads a quality of something: "user unknown", "unknown user". The
+// words of the quality are those from lo to hi.
+func (r *reader) qualityAt(i, lo, hi int, predicate role) (statement, int) {
+	c := &r.clauses[i]
+	s := statement{predicate: predicate, says: r.span(c, lo, hi)}
+	if c.isNegated(lo) {
+		r.denied = true
+		return statement{}, hi
+	}
+	subject, named, left := r.subjectBefore(i, lo)
+	if predicate&(missing|disabled) != 0 && (!left || subject == mail || subject == place) {
+		if from, to, ok := c.nounAfter(hi); ok {
+			kind := c.kind(from, to)
+			if kind == recipient && (c.isObject(lo) || r.isPlural(c, to)) {
+				return statement{}, to
+			}
+			s.subject, s.named = r.owned(c, kind, to), r.span(c, from, to)
+			return s, to
+		}
+	}
+	s.subject, s.named = subject, named
+	if !left {
+		s.subject, s.named = r.inherited(i, lo)
+	}
+	if s.subject == mail {
+		s.subject = 0
+		if predicate != missing {
+			return statement{}, hi // "the message was deleted"
+		}
+	}
+	s.subject = r.owned(c, s.subject, hi)
+	if s.subject == 0 && !r.endsClause(c, lo, hi) || r.hasObject(c, hi) || s.subject == domain && isServed(s.says.String()) {
+		return statement{}, hi
+	}
+	if s.subject == 0 && s.named.end > 0 && !r.isThis(c) {
+		s.doubt = hedged // "moderator not found": nobody knows what that is
+	}
+	if predicate == disabled && r.isFor(c, hi) {
+		s.doubt = hedged // "disabled for external mail"
+	}
+	return s, hi
+}
+
+// isServed reports whether a predicate only says that a server does not serve a
+// domain: "that domain is not in my list of rcpthosts".
+func isServed(says string) bool {
+	for _, w := range []string{" in ", " local", " hosted", " listed", " configured", " provisioned", " here", " on ", " our", " defined"} {
+		if strings.Contains(says, w) {
+			return true
+		}
+	}
+	return false
+}
+
+// isThis reports whether a clause begins with a word that points at the
+// recipient: "this spectator does not exist".
+func (r *reader) isThis(c *clause) bool {
+	switch r.text[c.words[0].start:c.words[0].end] {
+	case "this", "that":
+		return true
+	}
+	return false
+}
+
+// hasObject reports whether a predicate is a verb that does something to a
+// message: "the user deleted your message".
+func (r *reader) hasObject(c *clause, at int) bool {
+	for k := at; k < len(c.words); k++ {
+		w := c.words[k].role
+		switch {
+		case w&your != 0:
+			return true
+		case w&mail != 0:
+			return k > at
+		case w&filler == 0:
+			return false
+		}
+	}
+	return false
+}
+
+// isFor reports whether a predicate holds for something that is no recipient:
+// "disabled for external mail", "closed to strangers".
+func (r *reader) isFor(c *clause, at int) bool {
+	if at+1 >= len(c.words) {
+		return false
+	}
+	switch r.text[c.words[at].start:c.words[at].end] {
+	case "for", "to":
+	default:
+		return false
+	}
+	for k := at + 1; k < len(c.words); k++ {
+		w := c.words[k].role
+		if w&(recipient|temporary|domain|disabled) != 0 {
+			return false
+		}
+		if w&filler == 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// endsClause reports whether nothing but a place follows a predicate that has no
+// subject in the lexicon, as in "jane does not exist here". "The wrong quarter"
+// says nothing.
+func (r *reader) endsClause(c *clause, lo, hi int) bool {
+	switch r.text[c.words[lo].start:c.words[lo].end] {
+	case "wrong", "bad", "incorrect", "illegal", "missing", "invalid":
+		if lo > 0 {
+			return false
+		}
+	}
+	return hi == len(c.words) || c.words[hi].role&(filler|preposition) != 0
+}
+
+// isNegated reports whether a quality is denied: "is not unknown".
+func (c *clause) isNegated(at int) bool {
+	for k := at - 1; k >= 0 && k >= at-4; k-- {
+		r := c.words[k].role
+		if r&(not|gone) != 0 || r&none != 0 {
+			return true
+		}
+		if r&filler == 0 && !c.words[k].isName() {
+			return false
+		}
+	}
+	return false
+}
+
+// nounAfter returns the noun phrase that follows a quality: "unknown local user".
+func (c *clause) nounAfter(at int) (lo, hi int, ok bool) {
+	names, first := 0, -1
+	for k := at; k < len(c.words) && k < at+5; k++ {
+		r := c.words[k].role
+		if r&noun != 0 {
+			_, hi = c.phrase(k)
+			if first < 0 {
+				first = k
+			}
+			return first, hi, true
+		}
+		if r&your != 0 {
+			first = k // "no such your account"
+		}
+		if c.words[k].isName() && names == 0 {
+			names++ // "no b.example account"
+			continue
+		}
+		if r&(filler|your|missing|disabled|or|genitive) == 0 {
+			break
+		}
+	}
+	return 0, 0, false
+}
+
+// isObject reports whether a phrase is what a server accepts or a preposition's
+// object: "accepts unknown users", "mail from unknown users".
+func (c *clause) isObject(at int) bool {
+	for k := at - 1; k >= 0; k-- {
+		switch r := c.words[k].role; {
+		case r&preposition != 0:
+			return r&takeover != 0
+		case r&(filler|mail) != 0:
+		case r&verb != 0:
+			return true
+		default:
+			return false
+		}
+	}
+	return false
+}
+
+// owned returns what a phrase is about if a noun after it owns it: "address of
+// the client", "unknown user in MAIL FROM".
+func (r *reader) owned(c *clause, kind role, at int) role {
+	if kind != recipient && kind != domain {
+		return kind
+	}
+	for k := at; k+1 < len(c.words); k++ {
+		if c.words[k].role&takeover == 0 {
+			continue
+		}
+		for n := k + 1; n < len(c.words); n++ {
+			w := c.words[n].role
+			if w&(sender|other|you|your) != 0 && w&recipient == 0 {
+				if w&your != 0 && !c.isYours(n, n+1) {
+					break
+				}
+				return other
+			}
+			if w&(filler|your) == 0 {
+				break
+			}
+		}
+	}
+	return kind
+}
+
+// subjectBefore looks for the subject of a predicate to the left of it. Names
+// and places may stand between: "user jane in table aliases does not exist".
+func (r *reader) subjectBefore(i, at int) (role, span, bool) {
+	c := &r.clauses[i]
+	names := 0
+	var toward role // what mail goes to: "delivery to this mailbox is disabled"
+	var towardAt span
+	ofPlace := false
+	for k := at - 1; k >= 0; k-- {
+		w := c.words[k].role
+		switch {
+		case w&noun != 0 && w&(not|none) == 0:
+			lo, _ := c.phrase(k)
+			kind := c.kind(lo, k+1)
+			if lo > 0 && c.words[lo-1].isName() && kind == recipient && r.isThing(c, lo-1) {
+				kind = other
+			}
+			named := r.span(c, lo, k+1)
+			d := lo - 1
+			for d >= 0 && (c.words[d].role&filler != 0 || c.words[d].isName() && d > 0 && c.words[d-1].role&preposition != 0) && c.words[d].role&preposition == 0 {
+				d--
+			}
+			if ofPlace && kind == recipient && r.text[c.words[k].start:c.words[k].end] == "address" {
+				return other, named, true // "the address of this host"
+			}
+			if d < 0 || c.words[d].role&preposition == 0 {
+				if kind == mail && toward != 0 {
+					return toward, towardAt, true
+				}
+				return kind, named, true
+			}
+			if c.words[d].role&takeover != 0 && kind&(sender|other|you) != 0 {
+				return other, named, true
+			}
+			ofPlace = ofPlace || kind == place && c.words[d].role&takeover != 0
+			if kind == recipient {
+				toward, towardAt = recipient, named
+				if r.isFrom(c, d) {
+					toward = other
+				}
+			}
+			k = d
+		case c.words[k].isName():
+			if r.isThing(c, k) {
+				return other, r.span(c, k, k+1), true
+			}
+			if names++; names > 4 {
+				return 0, span{}, false
+			}
+		case w&(filler|genitive|hedge|temporary|future|known|or|cut|preposition) != 0 && w&verb == 0:
+		default:
+			return other, span{}, w&(verb|not|none|gone) != 0 && c.hasNounBefore(k)
+		}
+	}
+	return toward, towardAt, toward != 0
+}
+
+// isFrom reports whether a preposition says where mail comes from.
+func (r *reader) isFrom(c *clause, at int) bool {
+	switch r.text[c.words[at].start:c.words[at].end] {
+	case "from", "by", "via", "through":
+		return true
+	}
+	return false
+}
+
+// isPlural reports whether a preposition's object is several: "mail to unknown
+// users is not accepted".
+func (r *reader) isPlural(c *clause, to int) bool {
+	w := c.words[to-1]
+	return w.end > w.start+2 && r.text[w.end-1] == 's' && r.text[w.end-2] != 's' && c.roles()&verb != 0
+}
+
+// isThing reports whether a word that is not in the lexicon is a thing or a
+// quality, and no name, by its ending: "address verification", "archiving account".
+func (r *reader) isThing(c *clause, k int) bool {
+	w := r.text[c.words[k].start:c.words[k].end]
+	if len(w) < 6 || strings.ContainsAny(w, ".-#") {
+		return false
+	}
+	for _, ending := range []string{"tion", "sion", "ment", "ness", "ance", "ence", "ship"} {
+		if strings.HasSuffix(w, ending) {
+			return true
+		}
+	}
+	after := k+1 < len(c.words) && c.words[k+1].role&recipient != 0
+	return after && (strings.HasSuffix(w, "ing") || strings.HasSuffix(w, "ed"))
+}
+
+func (c *clause) hasNounBefore(at int) bool {
+	for k := range at {
+		if c.words[k].role&noun != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// inherited returns the subject of a predicate whose clause names none: that of
+// the clauses before it in the sentence.
+func (r *reader) inherited(i, at int) (role, span) {
+	c := &r.clauses[i]
+	for k := range at {
+		if c.words[k].isName() {
+			return 0, span{r.text, c.words[k].start, c.words[at-1].end} // "jane does not exist"
+		}
+	}
+	for k := i - 1; k >= 0 && r.clauses[k].sentence >= c.sentence-1; k-- {
+		if t := r.topics[k]; t.subject != 0 && t.subject != mail {
+			return t.subject, t.at
+		}
+	}
+	return 0, span{}
+}
+
+// negatedAt reads what is denied: "does not exist", "is not active", "can not
+// find this user", "is not a user here".
+func (r *reader) negatedAt(i, at int) (statement, int) {
+	c := &r.clauses[i]
+	k := at + 1
+	for k < len(c.words) && k < at+7 {
+		w := c.words[k].role
+		if w&(known|active|find) != 0 {
+			break
+		}
+		if w&noun != 0 && w&filler == 0 || w&filler == 0 {
+			break
+		}
+		k++
+	}
+	if k == len(c.words) {
+		if k-1 > at && c.words[k-1].role&known != 0 { // "is not here"
+			return r.qualityAt(i, at, k, missing)
+		}
+		return statement{}, k
+	}
+	w := c.words[k].role
+	switch {
+	case w&find != 0:
+		if from, to, ok := c.nounAfter(k + 1); ok && (w&known == 0 || c.kind(from, to) != place) {
+			return r.notFound(i, at, from, to)
+		}
+		if w&known != 0 {
+			return r.qualityAt(i, at, k+1, missing)
+		}
+	case w&active != 0:
+		return r.qualityAt(i, at, k+1, disabled)
+	case w&known != 0:
+		if from, to, ok := c.nounAfter(k + 1); ok && !r.isPlace(c, k) && c.kind(from, to) != place {
+			return r.notFound(i, at, from, to)
+		}
+		return r.qualityAt(i, at, k+1, missing)
+	case w&recipient != 0 && k > at+1: // "is not a user here", "not our customer"
+		_, to := c.phrase(k)
+		return r.notFound(i, at, k, to)
+	}
+	return statement{}, k
+}
+
+// isPlace reports whether a word of the role known is a phrase such as "in our
+// directory" whose noun is part of it.
+func (r *reader) isPlace(c *clause, k int) bool {
+	w := c.words[k]
+	text := r.text[w.start:w.end]
+	return len(text) > 3 && (text[:3] == "in " || text[:3] == "on " || text[:3] == "at ")
+}
+
+// notFound reads a noun that was not found, or that the subject is not.
+func (r *reader) notFound(i, at, from, to int) (statement, int) {
+	c := &r.clauses[i]
+	s := statement{predicate: missing, named: r.span(c, from, to), says: r.span(c, at, to)}
+	s.subject = r.owned(c, c.kind(from, to), to)
+	if s.subject != recipient && s.subject != domain {
+		return statement{}, to
+	}
+	if left, named, ok := r.subjectBefore(i, at); ok && left&(sender|other|you) != 0 && left&place == 0 {
+		if r.isWe(c, at) {
+			return s, to
+		}
+		s.subject, s.named = left, named
+	}
+	return s, to
+}
+
+// isWe reports whether a server speaks of itself: "we do not know this user".
+func (r *reader) isWe(c *clause, at int) bool {
+	for k := range at {
+		switch r.text[c.words[k].start:c.words[k].end] {
+		case "we", "i":
+			return true
+		}
+	}
+	return false
+}
+
+// noneAt reads "no such user", and "no user" if what follows shows that it means
+// this recipient: "no user here by that name", "no mailbox for jane".
+func (r *reader) noneAt(i, at int) (statement, int) {
+	c := &r.clauses[i]
+	from, to, ok := c.nounAfter(at + 1)
+	if !ok {
+		return statement{}, at + 1
+	}
+	s := statement{predicate: missing, named: r.span(c, from, to), says: r.span(c, at, to)}
+	s.subject = r.owned(c, c.kind(from, to), to)
+	if s.subject != recipient && s.subject != domain {
+		return statement{}, to
+	}
+	if !r.isSuch(c, at, from) && !r.namesOne(c, to) {
+		return statement{}, to
+	}
+	if left, _, ok := r.subjectBefore(i, at); ok && left&(sender|other|you) != 0 && !r.isWe(c, at) && c.words[max(at-1, 0)].role&find == 0 {
+		s.subject = other
+	} else if ok && left&(sender|you) != 0 && !r.isWe(c, at) {
+		s.subject = other
+	}
+	return s, to
+}
+
+// isSuch reports whether the words between a negation and its noun point at the
+// recipient.
+func (r *reader) isSuch(c *clause, at, noun int) bool {
+	for k := at; k < noun; k++ {
+		text := r.text[c.words[k].start:c.words[k].end]
+		if len(text) >= 4 && text[len(text)-4:] == "such" || c.words[k].role&none != 0 && text[0] >= 0x80 {
+			return true
+		}
+		switch text {
+		case "this", "that", "existing", "known", "local":
+			return true
+		}
+	}
+	return false
+}
+
+// namesOne reports whether the words after "no user" say which one: nothing, a
+// name, or a place.
+func (r *reader) namesOne(c *clause, at int) bool {
+	for names := 0; at < len(c.words); at++ {
+		w := c.words[at].role
+		switch {
+		case c.words[at].isName():
+			if names++; names > 2 {
+				return false
+			}
+		case w&(preposition|known|or|place|moved) != 0:
+			return true
+		case w&filler != 0:
+			switch r.text[c.words[at].start:c.words[at].end] {
+			case "specified", "given", "supplied", "stated", "longer":
+				return false
+			}
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// goneAt reads "no longer": the recipient is disabled if it was something good
+// before.
+func (r *reader) goneAt(i, at int) (statement, int) {
+	c := &r.clauses[i]
+	for k := at + 1; k < len(c.words) && k < at+4; k++ {
+		w := c.words[k].role
+		if w&(missing|disabled|moved|unavailable|not|temporary) != 0 {
+			return statement{}, k + 1
+		}
+		if w&(known|active|preposition) != 0 {
+			return r.qualityAt(i, at, k+1, disabled)
+		}
+		if w&verb != 0 {
+			switch r.text[c.words[k].start:c.words[k].end] {
+			case "accept", "accepts", "accepting", "receive", "receives", "receiving", "work", "works", "working", "supported", "subscribed", "use", "uses":
+				return r.qualityAt(i, at, k+1, disabled)
+			}
+			return statement{}, k + 1
+		}
+		if c.words[k].isName() || w&filler != 0 {
+			continue
+		}
+		break
+	}
+	return r.qualityAt(i, at, at+1, disabled)
+}

@@ -1,0 +1,152 @@
+package classify
+
+import (
+	_ "embed"
+	"strings"
+)
+
+// plain returns a folded text in the form that rules read: contractions written
+// out and words that are misspelt by one letter corrected, so that both change
+// no verdict.
+//
+//	550 usr doesn't exist    550 user does not exist
+func plain(text string) string {
+	var out strings.Builder
+	done := 0
+	for at := 0; at < len(text); {
+		if !letter[text[at]] {
+			at++
+			continue
+		}
+		end := at
+		for end < len(text) && (letter[text[end]] || text[end] == '\'' && end+1 < len(text) && letter[text[end+1]]) {
+			end++
+		}
+		w := text[at:end]
+		switch inside := at > 0 && (text[at-1] == '.' || text[at-1] == '-' || text[at-1] == '_' || text[at-1] >= 0x80 || digit[text[at-1]]) ||
+			end < len(text) && (text[end] == '_' || text[end] >= 0x80 || digit[text[end]] || (text[end] == '.' || text[end] == '-') && end+1 < len(text) && letter[text[end+1]]); {
+		case inside:
+		default:
+			if full := correct(w); full != w {
+				out.WriteString(text[done:at])
+				out.WriteString(full)
+				done = end
+			}
+		}
+		at = end
+	}
+	if done == 0 {
+		return text
+	}
+	out.WriteString(text[done:])
+	return out.String()
+}
+
+// correct returns a word without contraction and misspelling.
+func correct(w string) string {
+	switch w {
+	case "cannot", "can't", "cant":
+		return "can not"
+	case "won't", "wont":
+		return "will not"
+	case "ain't":
+		return "is not"
+	case "there's":
+		return "there is"
+	case "it's":
+		return "it is"
+	}
+	if verb, ok := strings.CutSuffix(w, "n't"); ok && verb != "" {
+		return verb + " not"
+	}
+	if verb, ok := strings.CutSuffix(w, "nt"); ok && negatable[verb] {
+		return verb + " not"
+	}
+	if w == "usr" {
+		return "user"
+	}
+	if len(w) < 4 || len(w) > longestCorrect+1 || corrects[w] || similar[w] || lexiconWords[w] {
+		return w
+	}
+	for _, near := range deletions[w] { // a letter is missing
+		return near
+	}
+	for i := range w {
+		short := w[:i] + w[i+1:]
+		if corrects[short] { // a letter too many
+			return short
+		}
+		for _, near := range deletions[short] { // another letter, or two exchanged
+			if differsByOne(w, near) {
+				return near
+			}
+		}
+	}
+	return w
+}
+
+// negatable are the verbs that are contracted without an apostrophe too.
+var negatable = map[string]bool{
+	"do": true, "does": true, "did": true, "is": true, "was": true, "are": true, "were": true, "could": true, "would": true, "should": true,
+	"has": true, "have": true, "had": true,
+}
+
+// lexiconWords are all words of the lexicon, which are not to be corrected.
+var lexiconWords = func() map[string]bool {
+	all := make(map[string]bool)
+	for _, l := range append([]*lexicon{english}, languages...) {
+		for w := range l.words {
+			all[w] = true
+		}
+		for first, terms := range l.phrases {
+			all[first] = true
+			for _, t := range terms {
+				for _, w := range t.rest {
+					all[w] = true
+				}
+			}
+		}
+	}
+	return all
+}()
+
+//go:embed lexicon/spelling.txt
+var spelling string
+
+// corrects are the words that are recognized with one letter wrong, and similar
+// the words that differ from one of them by a letter and are not misspelt. Both
+// stand in lexicon/spelling.txt, with a line of --- between them. deletions holds
+// the corrects by each form that lacks a letter.
+var corrects, similar, deletions, longestCorrect = func() (map[string]bool, map[string]bool, map[string][]string, int) {
+	words, others, _ := strings.Cut(spelling, "---")
+	corrects, similar, deletions, longest := make(map[string]bool), make(map[string]bool), make(map[string][]string), 0
+	for w := range strings.FieldsSeq(words) {
+		corrects[w] = true
+		longest = max(longest, len(w))
+		for i := range w {
+			short := w[:i] + w[i+1:]
+			deletions[short] = append(deletions[short], w)
+		}
+	}
+	for w := range strings.FieldsSeq(others) {
+		similar[w] = true
+	}
+	return corrects, similar, deletions, longest
+}()
+
+// differsByOne reports whether two words differ by one letter or by two that are
+// exchanged. In words of four letters only an exchange counts: too many others
+// are one letter away.
+func differsByOne(a, b string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	i := 0
+	for i < len(a) && a[i] == b[i] {
+		i++
+	}
+	if i+1 < len(a) && a[i] == b[i+1] && a[i+1] == b[i] && a[i+2:] == b[i+2:] {
+		return true
+	}
+	return len(a) > 4 && i < len(a) && a[i+1:] == b[i+1:]
+}

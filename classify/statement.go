@@ -1,0 +1,382 @@
+package classify
+
+// statement is what one clause of a reply says: that the recipient is missing,
+// that the sender's account is disabled, and how sure that is.
+//
+//	550 <>: recipient address rejected: user unknown       recipient is missing
+//	550 the mailbox may be closed                          recipient may be disabled
+//	550 user unknown, try again later                      recipient is temporarily missing
+//	550 your account has been suspended                    someone else is disabled
+//	550 unknown                                            something is missing
+type statement struct {
+	subject   role // recipient, domain, sender, other, or 0 if nothing is named
+	predicate role // missing, disabled, moved or unavailable
+	doubt     doubt
+	// clause, named and says are the parts of the text: the clause, the words of
+	// the subject and those of the predicate.
+	clause, named, says span
+}
+
+// doubt is why a statement does not hold as it stands.
+type doubt uint8
+
+const (
+	certain doubt = iota
+	passing       // a word says that it is temporary
+	hedged        // a word says that it is one of several causes, or a guess
+)
+
+// String returns a statement as rules name it.
+func (s *statement) String() string {
+	subject := "something"
+	switch s.subject {
+	case recipient:
+		subject = "recipient"
+	case domain:
+		subject = "domain"
+	case sender:
+		subject = "sender"
+	case other, place, you, mail:
+		subject = "someone else"
+	}
+	verb := " is "
+	switch s.doubt {
+	case certain:
+	case passing:
+		verb = " is temporarily "
+	case hedged:
+		verb = " may be "
+	}
+	predicate := "missing"
+	switch s.predicate {
+	case disabled:
+		predicate = "disabled"
+	case moved:
+		predicate = "moved"
+	case unavailable:
+		predicate = "unavailable"
+	}
+	return subject + verb + predicate
+}
+
+// reading is what a reply says, clause by clause.
+type reading struct {
+	statements []statement
+	// passing reports that some clause asks to try again, or says that
+	// something is temporary.
+	passing bool
+	// elsewhere reports that some clause names a sender, or a thing of a sender.
+	elsewhere bool
+	// ofSender reports that some clause names a sender or calls something yours.
+	ofSender bool
+	// denied reports that some clause denies that the recipient is bad.
+	denied bool
+}
+
+// read finds the statements of a text in the form that rules read.
+func read(text string) *reading {
+	first := readIn(text, english)
+	if l, words := languageOf(text); l != nil && (words > 1 || len(first.statements) == 0) {
+		return readIn(text, l)
+	}
+	return first
+}
+
+// readIn finds the statements of a text in one language, and English.
+func readIn(text string, l *lexicon) *reading {
+	r := &reader{text: text, clauses: clausesOf(text, l)}
+	r.topics = make([]topic, len(r.clauses))
+	for i := range r.clauses {
+		r.clause(i)
+	}
+	r.alternatives()
+	if r.passing {
+		for i := range r.statements {
+			if r.statements[i].doubt == certain {
+				r.statements[i].doubt = passing
+			}
+		}
+	}
+	return &r.reading
+}
+
+// undisputed reports whether nothing in the reply speaks against a code that says
+// that the address is bad: no word about the sender, no doubt, nothing temporary.
+func (r *reading) undisputed() bool {
+	if r.passing || r.elsewhere || r.denied {
+		return false
+	}
+	for i := range r.statements {
+		if s := &r.statements[i]; s.doubt != certain || s.subject == sender || s.subject == other {
+			return false
+		}
+	}
+	return true
+}
+
+// holds returns the first statement of those that a rule names. A guess holds
+// only if no statement about the recipient is certain.
+func (r *reading) holds(names []string) (*statement, bool) {
+	sure := r.certain()
+	for i := range r.statements {
+		s := &r.statements[i]
+		if s.doubt == hedged && sure {
+			continue
+		}
+		name := s.String()
+		for _, n := range names {
+			if n == name {
+				return s, true
+			}
+		}
+	}
+	return nil, false
+}
+
+// certain reports whether the reply says for certain that the recipient is bad.
+func (r *reading) certain() bool {
+	for i := range r.statements {
+		if s := &r.statements[i]; s.doubt == certain && s.subject == recipient && s.predicate != unavailable {
+			return true
+		}
+	}
+	return false
+}
+
+// reader reads the clauses of a text, one after the other.
+type reader struct {
+	text    string
+	clauses []clause
+	topics  []topic
+	reading
+	senderBefore bool // a clause before this one is about the sender
+	hedgeBefore  bool // the clause before this one only says that what follows is a guess
+	manyIn       int  // the sentence that counts addresses, plus 1
+	hedgedUntil  int  // the sentence that holds "either" or "whether", plus 1
+}
+
+// topic is what a clause is about, for the clauses after it that do not say.
+type topic struct {
+	subject role
+	at      span
+	idle    bool // it says nothing that could be an alternative
+	// statements are those of the clause, by their place in the reading.
+	statements []int
+}
+
+// clause reads one clause.
+func (r *reader) clause(i int) {
+	c := &r.clauses[i]
+	t := &r.topics[i]
+	all := c.roles()
+	if c.isAdvice() {
+		t.idle = true
+		if c.asksAgain() {
+			r.passing = true
+		}
+		return
+	}
+	*t = r.topicOf(c)
+	if all&temporary != 0 {
+		r.passing = true
+	}
+	if all&hedge != 0 && r.spans(c, "either", "whether") {
+		r.hedgedUntil = c.sentence + 1
+	}
+	if all&sender != 0 || c.isYours(0, len(c.words)) {
+		r.elsewhere, r.ofSender = true, true
+	}
+	if t.subject&(other|you|place) != 0 {
+		r.elsewhere = true
+	}
+	if all&many != 0 {
+		r.manyIn = c.sentence + 1
+	}
+	var found []statement
+	if r.manyIn != c.sentence+1 { // else it is a count of addresses, not this one
+		found = r.find(i)
+	}
+	for k := range found {
+		s := &found[k]
+		s.clause = span{r.text, c.words[0].start, c.words[len(c.words)-1].end}
+		if all&sender != 0 || r.senderBefore {
+			s.subject = sender
+		}
+		if all&(hedge|future) != 0 || c.denies(s) || c.question || r.hedgeBefore || r.hedgedUntil == c.sentence+1 {
+			s.doubt = hedged
+		}
+		t.statements = append(t.statements, len(r.statements))
+		r.statements = append(r.statements, *s)
+	}
+	r.hedgeBefore = all&hedge != 0 && all&^(hedge|filler|preposition|takeover|mail|not) == 0
+	if all&sender != 0 {
+		r.senderBefore = true
+	}
+}
+
+// spans reports whether a clause holds one of some words.
+func (r *reader) spans(c *clause, some ...string) bool {
+	for i := range c.words {
+		w := r.text[c.words[i].start:c.words[i].end]
+		for _, s := range some {
+			if w == s {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// roles returns the roles of all words.
+func (c *clause) roles() role {
+	var all role
+	for i := range c.words {
+		all |= c.words[i].role
+	}
+	return all
+}
+
+// denies reports whether a clause holds a negation before a statement that is no
+// part of it: "it is not true that the user is unknown".
+func (c *clause) denies(s *statement) bool {
+	for i := range c.words {
+		w := &c.words[i]
+		if w.role&not != 0 && w.role&filler == 0 && w.start < s.says.start {
+			return true
+		}
+	}
+	return false
+}
+
+// isAdvice reports whether a clause says what to do, and not what is.
+func (c *clause) isAdvice() bool {
+	for i := range c.words {
+		switch r := c.words[i].role; {
+		case r&advice != 0:
+			return true
+		case r&(filler|or|cut) == 0:
+			return false
+		}
+	}
+	return false
+}
+
+// asksAgain reports whether a piece of advice is to try again as it is, and not
+// after the address has been checked.
+func (c *clause) asksAgain() bool { return c.roles()&temporary != 0 }
+
+// topicOf returns what a clause is about.
+func (r *reader) topicOf(c *clause) topic {
+	t := topic{idle: true}
+	for i := 0; i < len(c.words); i++ {
+		w := c.words[i].role
+		if w&(verb|other|sender|place|you|many|mail) != 0 {
+			t.idle = false
+		}
+		if t.subject != 0 || w&noun == 0 || i > 0 && c.words[i-1].role&preposition != 0 {
+			continue
+		}
+		lo, hi := c.phrase(i)
+		if kind := c.kind(lo, hi); kind&^mail != 0 {
+			t.subject, t.at = kind, span{r.text, c.words[lo].start, c.words[hi-1].end}
+		}
+		i = hi - 1
+	}
+	return t
+}
+
+// phrase returns the noun phrase around a noun: the nouns that stand together.
+func (c *clause) phrase(i int) (lo, hi int) {
+	lo, hi = i, i+1
+	if c.words[i].address {
+		return lo, hi
+	}
+	for lo > 0 && !c.words[lo-1].address && c.words[lo-1].role&(noun|your|genitive) != 0 && c.words[lo-1].role&(not|none) == 0 {
+		lo--
+	}
+	for hi < len(c.words) && !c.words[hi].address && c.words[hi].role&(noun|genitive) != 0 && c.words[hi].role&(missing|known|disabled|not|none|find) == 0 {
+		hi++
+	}
+	return lo, hi
+}
+
+// kind returns what a noun phrase names: its last noun, but for words that make
+// it a thing of the sender's or of nobody's wherever they stand.
+func (c *clause) kind(lo, hi int) role {
+	if c.isYours(lo, hi) {
+		return other
+	}
+	last := role(0)
+	for i := lo; i < hi; i++ {
+		r := c.words[i].role
+		switch {
+		case r&sender != 0:
+			return sender
+		case r&recipient != 0: // "user name" may be in two lists
+			last = recipient
+		case r&(other|you) != 0:
+			return other
+		case r&place != 0:
+			last = place
+		case r&domain != 0:
+			last = domain
+		case r&mail != 0:
+			last = mail
+		}
+	}
+	return last
+}
+
+// isYours reports whether something between two words is the sender's: "your
+// account", but not "your message" or "your recipient".
+func (c *clause) isYours(lo, hi int) bool {
+	for i := lo; i < hi; i++ {
+		if c.words[i].role&your == 0 {
+			continue
+		}
+		next := i + 1
+		for next < len(c.words) && c.words[next].role&filler != 0 && c.words[next].role&noun == 0 {
+			next++
+		}
+		if next == len(c.words) || c.words[next].role&(mail|addressee) == 0 || c.words[next].role&mail != 0 && next+1 < len(c.words) && c.words[next+1].role&(recipient|other|place|domain) != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// alternatives marks statements as guesses that are one of several causes: "no
+// such user, or access denied". A list of causes may have commas before its "or".
+func (r *reader) alternatives() {
+	for i := 1; i < len(r.clauses); i++ {
+		if !r.clauses[i].or {
+			continue
+		}
+		first := i - 1
+		for first > 0 && r.clauses[first].mark == ',' && r.clauses[first-1].sentence == r.clauses[i].sentence {
+			first--
+		}
+		last := i
+		for last+1 < len(r.clauses) && r.clauses[last+1].or {
+			last++
+		}
+		doubt := certain
+		for k := first; k <= last; k++ {
+			if r.isCause(k) {
+				doubt = hedged
+			}
+			for _, s := range r.topics[k].statements {
+				doubt = max(doubt, r.statements[s].doubt)
+			}
+		}
+		for k := first; k <= last; k++ {
+			for _, s := range r.topics[k].statements {
+				r.statements[s].doubt = max(r.statements[s].doubt, doubt)
+			}
+		}
+		i = last
+	}
+}
+
+// isCause reports whether a clause names another cause than a bad address.
+func (r *reader) isCause(i int) bool { return len(r.topics[i].statements) == 0 && !r.topics[i].idle }
