@@ -107,8 +107,8 @@ func (b *batcher) hash(ev *bounce.Event, judge Classifier) *bounce.Event {
 	if hidden == h.Reply.Text {
 		return h
 	}
+	before := judge.Verdict(&ev.Delivery) // with the addresses that the reply names
 	d := h.Delivery
-	before := judge.Verdict(&d)
 	d.Reply.Text = hidden
 	after := judge.Verdict(&d)
 	before.URL, after.URL = "", "" // which may hold the name
