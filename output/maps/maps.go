@@ -10,6 +10,9 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/cases"
 
 	"github.com/bouncetail/bouncetail/internal/atomicfile"
 )
@@ -173,15 +176,28 @@ func Names() []string {
 // holdable reports whether it is certain what an address means in every map. A key
 // without a local part or a domain would be a whole domain or a user at every
 // domain in access(5), and mail servers look up quoted local parts in different
-// ways.
+// ways. Postfix folds the case of keys, and more than that: "straße" becomes
+// "strasse", and a Kelvin sign becomes k. Such a key would be the address of
+// somebody else.
 func holdable(address string) bool {
 	at := strings.LastIndexByte(address, '@')
-	if at <= 0 || at == len(address)-1 || len(address) > 320 {
+	if at <= 0 || at == len(address)-1 || len(address) > 320 || folded(address) != address {
 		return false
 	}
 	return !strings.ContainsFunc(address, func(r rune) bool {
 		return unicode.IsSpace(r) || unicode.IsControl(r) || r == unicode.ReplacementChar || strings.ContainsRune(`"\<>`, r)
 	})
+}
+
+// folded returns an address as Postfix folds it (RFC 6530 servers use the case
+// folding of Unicode).
+func folded(address string) string {
+	for i := range len(address) {
+		if address[i] >= utf8.RuneSelf {
+			return cases.Fold().String(address)
+		}
+	}
+	return address // is in lower case
 }
 
 // postfixKey quotes a key where a line that begins with it would be a comment
