@@ -229,7 +229,7 @@ func (a *app) rebuild() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			err = usePolicy(cmd.Context(), store, settings.Policy, a.logger(settings.Log))
+			err = usePolicy(cmd.Context(), store, &settings, a.logger(settings.Log))
 			n := 0
 			if err == nil {
 				n, err = store.Rebuild(cmd.Context())

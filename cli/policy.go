@@ -13,8 +13,11 @@ import (
 )
 
 // policyOf turns settings into what the states follow.
-func policyOf(c config.Policy) *bounce.Policy {
-	p := &bounce.Policy{General: bounce.Threshold(c.Threshold), Categories: make(map[bounce.Category]bounce.Threshold, len(c.Categories))}
+func policyOf(c config.Policy, crowds config.Crowds) *bounce.Policy {
+	p := &bounce.Policy{
+		General: bounce.Threshold(c.Threshold), Crowds: bounce.CrowdLimits(crowds),
+		Categories: make(map[bounce.Category]bounce.Threshold, len(c.Categories)),
+	}
 	for category, t := range c.Categories {
 		p.Categories[bounce.Category(category)] = bounce.Threshold(t)
 	}
@@ -22,9 +25,9 @@ func policyOf(c config.Policy) *bounce.Policy {
 }
 
 // usePolicy lets the states follow the settings, and says so where that is new.
-func usePolicy(ctx context.Context, s *sqlite.Store, c config.Policy, log *slog.Logger) error {
+func usePolicy(ctx context.Context, s *sqlite.Store, c *config.Config, log *slog.Logger) error {
 	begun := time.Now()
-	other, changes, err := s.UsePolicy(ctx, policyOf(c))
+	other, changes, err := s.UsePolicy(ctx, policyOf(c.Policy, c.Crowds))
 	if err == nil && other {
 		log.Info("the policy is another, recipients made out anew", "changed", changes.Rows, "now_bad", changes.Bad, "bad_no_more", changes.Good, "took", time.Since(begun).Round(time.Millisecond))
 	}

@@ -73,7 +73,7 @@ func openStages(ctx context.Context, c config.Config, open openStore, log *slog.
 		}
 	}
 	if err == nil {
-		err = usePolicy(ctx, s.store, c.Policy, log)
+		err = usePolicy(ctx, s.store, &c, log)
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("database %s: %w", c.Database, err), s.store.Close())

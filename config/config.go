@@ -42,6 +42,8 @@ type Config struct {
 	QueueLifetime time.Duration `mapstructure:"queue_lifetime"`
 	// Policy says when addresses become bad, and for how long.
 	Policy Policy `mapstructure:"policy"`
+	// Crowds says when refused addresses are taken for an outage.
+	Crowds Crowds `mapstructure:"crowds"`
 	// Retention is for how many days records are kept; 0 is for ever.
 	Retention Retention `mapstructure:"retention"`
 	// Privacy says how addresses are stored.
@@ -86,6 +88,36 @@ type Policy struct {
 	// Categories are thresholds by category; what one of them leaves out is as
 	// in the general one.
 	Categories map[string]Threshold `mapstructure:"categories"`
+}
+
+// Crowds says from when on addresses that accepted mail, and are refused together,
+// become suspect and not bad.
+type Crowds struct {
+	// Addresses is the least number of addresses; 0 switches it off.
+	Addresses int `mapstructure:"addresses"`
+	// Domains is the least number of domains of a provider, a relay, or that are
+	// not found in the DNS.
+	Domains int `mapstructure:"domains"`
+	// Share is the least percentage of the attempts in that time.
+	Share int `mapstructure:"share"`
+	// Usual is how many times the usual share of the domain it is at least.
+	Usual int `mapstructure:"usual"`
+}
+
+// check reports the values that cannot be.
+func (c *Crowds) check(bad report) {
+	if c.Addresses != 0 && c.Addresses < 2 {
+		bad("crowds.addresses", "%d is not a crowd; write at least 2, or 0 to switch crowds off", c.Addresses)
+	}
+	if c.Domains < 2 {
+		bad("crowds.domains", "%d is less than 2 domains", c.Domains)
+	}
+	if c.Share < 1 || c.Share > 100 {
+		bad("crowds.share", "%d is not a percentage from 1 to 100", c.Share)
+	}
+	if c.Usual < 0 {
+		bad("crowds.usual", "%d is negative; write 0 to compare with no usual share", c.Usual)
+	}
 }
 
 // Threshold is the policy for one category.
@@ -223,7 +255,8 @@ func Default() Config {
 				"mailbox-full": {Failures: 6, Days: 21, Window: 90, BadDays: 60},
 			},
 		},
-		Log: Log{Level: "info", Format: "text"},
+		Crowds: Crowds{Addresses: 5, Domains: 3, Share: 10, Usual: 3},
+		Log:    Log{Level: "info", Format: "text"},
 		Publish: Publish{
 			Maps:   slices.Clone(MapNames),
 			Action: "reject",
@@ -431,6 +464,7 @@ func (c *Config) check() error {
 		t := c.Policy.Categories[category]
 		t.check(key, bad)
 	}
+	c.Crowds.check(bad)
 	c.Retention.check(bad)
 	if c.Privacy.HashAddresses {
 		c.checkHashing(bad)

@@ -1,6 +1,7 @@
 package recipient
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -50,6 +51,11 @@ const (
 type Unit struct {
 	Kind UnitKind
 	Name string // empty for UnitDNS
+}
+
+// Compare orders units.
+func (u Unit) Compare(v Unit) int {
+	return cmp.Or(cmp.Compare(u.Kind, v.Kind), cmp.Compare(u.Name, v.Name))
 }
 
 // Units returns the units in which a refusal may be part of a crowd.
@@ -121,6 +127,24 @@ func (c *Crowd) Includes(domain string, f *Failure, reached bool) bool {
 	return false
 }
 
+// Concerns reports whether refusals of a domain may be part of the crowd.
+func (c *Crowd) Concerns(domain string) bool {
+	switch c.Unit.Kind {
+	case UnitDomain:
+		return domain == c.Unit.Name
+	case UnitProvider, UnitRelay, UnitDNS, UnitHost:
+		return true // a domain that is not included may be so by further refusals
+	}
+	return false
+}
+
+// Equal reports whether two crowds are the same.
+func (c *Crowd) Equal(d *Crowd) bool {
+	return c.ID == d.ID && c.Unit == d.Unit && c.Start == d.Start && c.Last == d.Last && c.End == d.End &&
+		c.Addresses == d.Addresses && c.Refused == d.Refused && c.Attempts == d.Attempts && c.Frozen == d.Frozen &&
+		slices.Equal(c.Domains, d.Domains)
+}
+
 func (c *Crowd) includesDomain(domain string) bool {
 	_, found := slices.BinarySearch(c.Domains, domain)
 	return found
@@ -188,4 +212,24 @@ func (s *Suspicion) Refuse(at string, c *Crowd, accepted func(after, until strin
 
 func elapsed(from, to string) time.Duration {
 	return bounce.ParseStamp(to).Sub(bounce.ParseStamp(from))
+}
+
+// NamedHost returns the first host that a text names and that is not the domain,
+// in lower case: empty if it names the domain, or no host.
+func NamedHost(text, domain string) string {
+	found := ""
+	for _, word := range strings.FieldsFunc(text, func(c rune) bool {
+		return c != '.' && c != '-' && c != '_' && c != '@' && (c < '0' || c > '9' && c < 'A' || c > 'Z' && c < 'a' || c > 'z') && c < 0x80
+	}) {
+		word = bounce.Lower(strings.Trim(word, ".-"))
+		last := word[strings.LastIndexByte(word, '.')+1:]
+		switch {
+		case word == domain:
+			return ""
+		case found != "" || len(last) == len(word) || len(last) < 2 || strings.ContainsAny(last, "0123456789") && !strings.HasPrefix(last, "xn--") || strings.Contains(word, "@"):
+			continue
+		}
+		found = word
+	}
+	return found
 }

@@ -78,6 +78,8 @@ type Search struct {
 	// Before returns the refusals of a domain in the four weeks before a time, with
 	// their evidence, and the stored crowds of the domain that began then.
 	Before func(domain string, from, to int64) ([]Refusal, []Crowd)
+	// BeforeTraffic returns the deliveries in that time.
+	BeforeTraffic func(from, to int64) Traffic
 	// All returns the number of refusals of all units from one slot to another.
 	All func(from, to Slot) int
 }
@@ -138,7 +140,9 @@ func (s *Search) unusual(domain string, crowds []Crowd) []Crowd {
 			at := stampOf(r.At)
 			return !r.Evidence || r.At >= start || slices.ContainsFunc(earlier, func(c Crowd) bool { return c.Start <= at && at <= c.End })
 		})
-		g := s.group(Unit{UnitDomain, domain}, refusals)
+		before := *s
+		before.Traffic = s.BeforeTraffic(from, start)
+		g := before.group(Unit{UnitDomain, domain}, refusals)
 		refused := 0
 		for i := range g.slots {
 			refused += len(g.slots[i].refused)

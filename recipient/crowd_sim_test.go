@@ -101,15 +101,8 @@ func (w *world) All() (sent, domains *Sends) {
 
 func (w *world) mark(refusals []Refusal) {
 	type times struct{ last, first int64 }
-	addresses, domains := make(map[int64]times), make(map[string]times)
-	for domain, slots := range w.sends {
-		domains[domain] = times{last: (int64(slices.Max(slices.Collect(maps.Keys(slots)))) + 1) * slotLength}
-	}
+	addresses := make(map[int64]times)
 	for _, r := range w.refusals {
-		if t := domains[r.Domain]; r.Lookup && t.first == 0 && r.At > t.last {
-			t.first = r.At
-			domains[r.Domain] = t
-		}
 		t := addresses[r.Key]
 		if t.last = w.delivered[r.Key]; t.first == 0 && r.At > t.last {
 			t.first = r.At
@@ -119,10 +112,10 @@ func (w *world) mark(refusals []Refusal) {
 	for i := range refusals {
 		r := &refusals[i]
 		t := addresses[r.Key]
-		if r.Lookup {
-			t = domains[r.Domain]
-		}
 		r.Evidence = Fresh(r.At, t.last, t.first)
+		if r.Lookup {
+			r.Evidence = len(w.sends[r.Domain]) > 0 && Fresh(r.At, max(t.last, 1), t.first)
+		}
 	}
 }
 
@@ -144,6 +137,7 @@ func (w *world) find() {
 			}
 			return before, nil
 		},
+		BeforeTraffic: func(int64, int64) Traffic { return w },
 		All: func(from, to Slot) int {
 			n := 0
 			for _, r := range w.refusals {

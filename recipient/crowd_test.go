@@ -199,8 +199,9 @@ func search(traffic Traffic, limits bounce.CrowdLimits) *Search {
 				all[i].Evidence = true
 			}
 		},
-		Before: func(string, int64, int64) ([]Refusal, []Crowd) { return nil, nil },
-		All:    func(Slot, Slot) int { return 0 },
+		Before:        func(string, int64, int64) ([]Refusal, []Crowd) { return nil, nil },
+		BeforeTraffic: func(int64, int64) Traffic { return traffic },
+		All:           func(Slot, Slot) int { return 0 },
 	}
 }
 

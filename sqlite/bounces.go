@@ -69,6 +69,7 @@ func (tx *Tx) insertBounces(b *bounce.Batch) error {
 			}
 			if r.Reason != bounce.Suppressed { // our own refusal says nothing new about the address
 				tx.noteFailure(r, row.key, id)
+				tx.noteRefusal(r, row.key)
 			}
 			switch o := tx.count(bounce.EpochDay(r.At.UnixMilli()), r.To.Domain); r.Outcome {
 			case bounce.Deferred:

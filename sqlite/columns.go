@@ -234,3 +234,11 @@ func text(s string) driver.Value {
 	}
 	return s
 }
+
+// blob is a parameter that is NULL if there are no bytes.
+func blob(b []byte) driver.Value {
+	if len(b) == 0 {
+		return nil
+	}
+	return b
+}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/recipient"
 )
 
 // dayDomain is a row of daily_counts. The day is that of bounce.EpochDay.
@@ -15,7 +16,21 @@ type dayDomain struct {
 	domain string
 }
 
-type outcomes struct{ sent, deferred, bounced, expired int }
+type outcomes struct {
+	sent, deferred, bounced, expired int
+
+	slots slotCounts // of sent
+	// packed is what is stored of all deliveries by slot, see saveSlots; nil if
+	// they are not known.
+	packed      []byte
+	isNewDomain bool // it had no deliveries on that day before
+}
+
+// addSent counts a delivery at a time in Unix milliseconds, on a day.
+func (o *outcomes) addSent(day int, at int64) {
+	o.sent++
+	o.slots.add(byte(recipient.SlotOf(at)-recipient.Slot(day)*slotsOfDay), 1, 0)
+}
 
 // count returns the counts of a day and domain.
 func (tx *Tx) count(day int, domain string) *outcomes {
@@ -36,11 +51,15 @@ func (tx *Tx) saveCounts() error {
 	keys := slices.SortedFunc(maps.Keys(tx.counts), func(a, b dayDomain) int {
 		return cmp.Or(cmp.Compare(a.day, b.day), cmp.Compare(a.domain, b.domain))
 	})
+	if err := tx.saveSlots(keys); err != nil {
+		return err
+	}
 	return tx.each(len(keys), `
-		INSERT INTO daily_counts (day, domain, sent, deferred, bounced, expired) VALUES (?, ?, ?, ?, ?, ?)
+		INSERT INTO daily_counts (day, domain, sent, deferred, bounced, expired, sent_slots) VALUES (?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (day, domain) DO UPDATE SET
 		  sent = sent + excluded.sent, deferred = deferred + excluded.deferred,
-		  bounced = bounced + excluded.bounced, expired = expired + excluded.expired`,
+		  bounced = bounced + excluded.bounced, expired = expired + excluded.expired,
+		  sent_slots = coalesce(excluded.sent_slots, sent_slots)`,
 		func(i int, p *params) {
 			o := tx.counts[keys[i]]
 			p.add(bounce.DayName(keys[i].day))
@@ -48,5 +67,6 @@ func (tx *Tx) saveCounts() error {
 			for _, n := range [...]int{o.sent, o.deferred, o.bounced, o.expired} {
 				p.add(int64(n))
 			}
+			p.add(blob(o.packed))
 		}, nil)
 }

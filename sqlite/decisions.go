@@ -233,11 +233,12 @@ func (tx *Tx) reconsider(on []bounce.Address) (recipient.Changes, error) {
 	return tx.changes, err
 }
 
-func releases(ctx context.Context, db querier, where string) ([]recipient.Release, error) {
+// releases returns rows of releases or confirms, the first first.
+func releases(ctx context.Context, db querier, table, where string) ([]recipient.Release, error) {
 	found := []recipient.Release{}
 	err := scanAll(ctx, db, `
-		SELECT id, since, until, coalesce(category, ''), coalesce(domain, ''), coalesce(reason, ''), coalesce(note, ''), released_at, withdrawn_at
-		FROM releases `+where+`
+		SELECT id, since, until, coalesce(category, ''), coalesce(domain, ''), coalesce(reason, ''), coalesce(note, ''), `+madeAt[table]+`, withdrawn_at
+		FROM `+table+` `+where+`
 		ORDER BY id`, func(scan func(...any) error) error {
 		var r recipient.Release
 		err := scan(&r.ID, &r.Since, &r.Until, &r.Category, &r.Domain, &r.Reason, &r.Note, &r.ReleasedAt, &r.WithdrawnAt)
@@ -247,9 +248,22 @@ func releases(ctx context.Context, db querier, where string) ([]recipient.Releas
 	return found, err
 }
 
+// madeAt is the column with the time of a release or a confirmation.
+var madeAt = map[string]string{"releases": "released_at", "confirms": "confirmed_at"}
+
 // Releases returns all releases, the first first.
 func (r *Reader) Releases(ctx context.Context) ([]recipient.Release, error) {
-	return releases(ctx, r.db, "")
+	return releases(ctx, r.db, "releases", "")
+}
+
+// Confirms returns all confirmations, the first first.
+func (r *Reader) Confirms(ctx context.Context) ([]recipient.Release, error) {
+	return releases(ctx, r.db, "confirms", "")
+}
+
+// Crowds returns the crowds that ended at or after a stamp, the first first.
+func (r *Reader) Crowds(ctx context.Context, since string) ([]recipient.Crowd, error) {
+	return crowds(ctx, r.db, "WHERE ended_at >= ?", since)
 }
 
 // Released is what a release comes to.
@@ -262,12 +276,22 @@ type Released struct {
 
 var errTried = errors.New("only tried")
 
-// Release lets no state follow any more from failures that are read already or
-// still will be. Where dry is set everything is made out and nothing changed.
-func (e *Editor) Release(ctx context.Context, r recipient.Release, dry bool) (done Released, err error) {
+// Release ignores failures for all states, those that are stored and those that
+// will be read later. With dry it only counts what would change.
+func (e *Editor) Release(ctx context.Context, r recipient.Release, dry bool) (Released, error) {
+	return e.mark(ctx, "releases", r, dry)
+}
+
+// Confirm makes the addresses bad that failures have made suspect, and those that
+// will be read later. With dry it only counts what would change.
+func (e *Editor) Confirm(ctx context.Context, r recipient.Release, dry bool) (Released, error) {
+	return e.mark(ctx, "confirms", r, dry)
+}
+
+func (e *Editor) mark(ctx context.Context, table string, r recipient.Release, dry bool) (done Released, err error) {
 	err = e.edit(ctx, func(tx *Tx) error {
 		done = Released{}
-		keys, failures, err := tx.releasedBy(&r)
+		keys, failures, err := tx.covered(table, &r)
 		if err != nil {
 			return err
 		}
@@ -275,12 +299,12 @@ func (e *Editor) Release(ctx context.Context, r recipient.Release, dry bool) (do
 		if failures == 0 && !dry {
 			return errors.New("no failure is so old and of that kind; bouncetail incidents lists what there was")
 		}
-		err = tx.conn.QueryRowContext(ctx, "INSERT INTO releases (since, until, category, domain, reason, note, released_at) VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id",
+		err = tx.conn.QueryRowContext(ctx, "INSERT INTO "+table+" (since, until, category, domain, reason, note, "+madeAt[table]+") VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id",
 			r.Since, r.Until, text(r.Category), text(r.Domain), text(r.Reason), text(r.Note), tx.now).Scan(&done.ID)
 		if err != nil {
 			return err
 		}
-		if err := tx.recomputeAll(keys); err != nil {
+		if err := errors.Join(tx.recomputeAll(keys), tx.inputsErr); err != nil {
 			return err
 		}
 		done.Changes = tx.changes
@@ -297,23 +321,32 @@ func (e *Editor) Release(ctx context.Context, r recipient.Release, dry bool) (do
 }
 
 // WithdrawRelease lets the failures count again that a release was of.
-func (e *Editor) WithdrawRelease(ctx context.Context, id int64) (done Released, err error) {
+func (e *Editor) WithdrawRelease(ctx context.Context, id int64) (Released, error) {
+	return e.withdraw(ctx, "releases", "release", id)
+}
+
+// WithdrawConfirm makes the addresses suspect again that a confirmation made bad.
+func (e *Editor) WithdrawConfirm(ctx context.Context, id int64) (Released, error) {
+	return e.withdraw(ctx, "confirms", "confirmation", id)
+}
+
+func (e *Editor) withdraw(ctx context.Context, table, what string, id int64) (done Released, err error) {
 	err = e.edit(ctx, func(tx *Tx) error {
-		found, err := releases(ctx, tx.conn, fmt.Sprintf("WHERE withdrawn_at IS NULL AND id = %d", id))
+		found, err := releases(ctx, tx.conn, table, fmt.Sprintf("WHERE withdrawn_at IS NULL AND id = %d", id))
 		if err != nil {
 			return err
 		}
 		if len(found) == 0 {
-			return fmt.Errorf("there is no release %d in force; bouncetail recipients releases lists them", id)
+			return fmt.Errorf("there is no %s %d in force; bouncetail recipients %s lists them", what, id, table)
 		}
-		if _, err := tx.conn.ExecContext(ctx, "UPDATE releases SET withdrawn_at = ? WHERE id = ?", tx.now, id); err != nil {
+		if _, err := tx.conn.ExecContext(ctx, "UPDATE "+table+" SET withdrawn_at = ? WHERE id = ?", tx.now, id); err != nil {
 			return err
 		}
-		keys, failures, err := tx.releasedBy(&found[0])
+		keys, failures, err := tx.covered(table, &found[0])
 		if err != nil {
 			return err
 		}
-		if err := tx.recomputeAll(keys); err != nil {
+		if err := errors.Join(tx.recomputeAll(keys), tx.inputsErr); err != nil {
 			return err
 		}
 		done = Released{id, failures, len(keys), tx.changes}
@@ -322,12 +355,14 @@ func (e *Editor) WithdrawRelease(ctx context.Context, id int64) (done Released, 
 	return done, err
 }
 
-// releasedBy finds the failures that a release is of, and whose they are.
-func (tx *Tx) releasedBy(r *recipient.Release) (keys []int64, failures int, err error) {
+// covered finds the failures that a release or a confirmation is of, and whose
+// they are. A confirmation is only of those that suppress.
+func (tx *Tx) covered(table string, r *recipient.Release) (keys []int64, failures int, err error) {
 	err = scanAll(tx.ctx, tx.conn, `
 		SELECT recipient_key, count(*)
 		FROM bounces
 		WHERE occurred_at >= ?1 AND occurred_at < ?2 AND (?3 = '' OR category = ?3) AND (?4 = '' OR reason = ?4) AND (?5 = '' OR domain = ?5)
+		  AND (suppress OR ?6 <> 'confirms')
 		GROUP BY +recipient_key`, // not by the index on it, which has all of them
 		func(scan func(...any) error) error {
 			var key int64
@@ -335,6 +370,6 @@ func (tx *Tx) releasedBy(r *recipient.Release) (keys []int64, failures int, err 
 			err := scan(&key, &n)
 			keys, failures = append(keys, key), failures+n
 			return err
-		}, r.Since, r.Until, r.Category, r.Reason, r.Domain)
+		}, r.Since, r.Until, r.Category, r.Reason, r.Domain, table)
 	return keys, failures, err
 }

@@ -92,7 +92,7 @@ func (tx *Tx) mergeDeliveries(known []byte, added []delivery) (merged []byte, ch
 		// An address that fails now, or that had failed and was reached.
 		if d.last&hasFailed != 0 || after != before && before&hasFailed != 0 {
 			r := tx.touch(int64(d.key))
-			r.delivered, r.hasRow = after>>1, before&hasFailed != 0
+			r.delivered, r.deliveredBefore, r.hasRow = after>>1, before>>1, before&hasFailed != 0
 		}
 	}
 	return append(merged, known...), changed

@@ -57,7 +57,15 @@ var places = map[string]map[string]content{
 	"pruned_failures": {"first_failure_at": owned},
 	"deliveries":      {"entries": packed},
 	"successes":       {"ids": impersonal},
-	"daily_counts":    {"day": impersonal, "domain": impersonal},
+	"daily_counts":    {"day": impersonal, "domain": impersonal, "sent_slots": impersonal},
+	"daily_traffic":   {"day": impersonal, "slots": impersonal},
+	"crowds": {
+		"kind": impersonal, "unit": impersonal, "started_at": impersonal, "last_at": impersonal, "ended_at": impersonal, "domains": impersonal,
+	},
+	"confirms": {
+		"since": impersonal, "until": impersonal, "category": impersonal, "domain": impersonal, "reason": impersonal,
+		"note": quoted, "confirmed_at": impersonal, "withdrawn_at": impersonal,
+	},
 	"positions": {
 		"source": impersonal, "path": impersonal, "cursor": impersonal, "parser": parsed, "anchor": impersonal, "updated_at": impersonal,
 	},
@@ -127,6 +135,9 @@ func (tx *Tx) forget(f *Forgetting) ([]Count, error) {
 	keys := make([]int64, len(f.People))
 	for i, p := range f.People {
 		keys[i] = p.Key()
+	}
+	if err := tx.freezeCrowdsOf(keys); err != nil {
+		return nil, fmt.Errorf("crowds: %w", err)
 	}
 	var found []Count
 	count := func(what string, n int) {

@@ -62,7 +62,7 @@ func (r *Reader) Counted(ctx context.Context, to bounce.Address) ([]recipient.Co
 // Attempts returns the last attempts for an address that failed, the oldest of
 // them first.
 func (r *Reader) Attempts(ctx context.Context, to bounce.Address, limit int) ([]Attempt, error) {
-	released, err := releases(ctx, r.db, "WHERE withdrawn_at IS NULL")
+	released, err := releases(ctx, r.db, "releases", "WHERE withdrawn_at IS NULL")
 	if err != nil {
 		return nil, err
 	}

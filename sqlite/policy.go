@@ -35,12 +35,17 @@ func (s *Store) UsePolicy(ctx context.Context, p *bounce.Policy) (other bool, ch
 			ON CONFLICT (id) DO UPDATE SET settings = excluded.settings, applied_at = excluded.applied_at`, string(text), tx.now); err != nil {
 			return err
 		}
+		if inForce.Crowds != p.Crowds {
+			if _, err := tx.rebuildCrowds(); err != nil {
+				return err
+			}
+		}
 		// The policy says nothing about an address that was reached since.
 		keys, err := tx.keysOf("SELECT recipient_key FROM recipients WHERE decided_by NOT IN ('delivery', 'release')")
 		if err != nil {
 			return err
 		}
-		err = tx.recomputeAll(keys)
+		err = errors.Join(tx.recomputeAll(keys), tx.inputsErr)
 		other, changes = len(keys) > 0, tx.changes
 		return err
 	})

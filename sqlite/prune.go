@@ -135,6 +135,9 @@ func (p *pruner) horizon(kind string) func(context.Context, time.Time) error {
 			_, err := tx.conn.ExecContext(ctx, `
 				INSERT INTO horizons (kind, since) VALUES (?, ?)
 				ON CONFLICT (kind) DO UPDATE SET since = max(since, excluded.since)`, kind, bounce.Stamp(before))
+			if err == nil {
+				err = tx.freezeCrowds(bounce.Stamp(before))
+			}
 			if err != nil || kind != bouncesHorizon {
 				return err
 			}
@@ -325,7 +328,17 @@ func (p *pruner) buckets(ctx context.Context, first, end int64) error {
 }
 
 func (p *pruner) dailyCounts(ctx context.Context, before time.Time) error {
-	return p.inPieces(ctx, oldCounts, "daily_counts", "day, domain", "day < ?", before.Format(time.DateOnly))
+	day := before.Format(time.DateOnly)
+	if p.store != nil {
+		err := p.store.transaction(ctx, func(tx *Tx) error {
+			_, err := tx.conn.ExecContext(ctx, "DELETE FROM daily_traffic WHERE day < ?", day)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return p.inPieces(ctx, oldCounts, "daily_counts", "day, domain", "day < ?", day)
 }
 
 func (p *pruner) simple(kind, table, key, where string) func(context.Context, time.Time) error {

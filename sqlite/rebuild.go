@@ -35,8 +35,12 @@ func (tx *Tx) recompute(rows []*recipientRow) error {
 func (tx *Tx) failuresByKey(keys []int64) (map[int64][]recipient.Failure, error) {
 	byKey := make(map[int64][]recipient.Failure, len(keys))
 	slices.Sort(keys)
+	inCrowds := ""
+	if len(tx.inputs.Crowds) > 0 {
+		inCrowds = ", domain, provider, relay_host, CASE WHEN suppress AND reason = 'no-such-domain' THEN reply END"
+	}
 	err := tx.each(len(keys), `
-		SELECT id, occurred_at, coalesce(queue_id, ''), category, reason, disposition, suppress, scope, outcome
+		SELECT id, occurred_at, coalesce(queue_id, ''), category, reason, disposition, suppress, scope, outcome`+inCrowds+`
 		FROM bounces
 		WHERE recipient_key = ? AND reason <> 'suppressed'`,
 		func(i int, p *params) { p.add(keys[i]) },
@@ -52,6 +56,13 @@ func (tx *Tx) failuresByKey(keys []int64) (map[int64][]recipient.Failure, error)
 			}
 			f.Place, f.Category, f.Reason, f.Disposition, f.Suppress = recipient.PlaceOf(queueID), v.Category, v.Reason, v.Disposition, v.Suppress
 			f.Counts = v.Counts(bounce.Outcome(outcome))
+			if more := values[len(into):]; len(more) > 0 {
+				var domain, reply string
+				for column, into := range []any{&domain, &f.Provider, &f.Relay, &reply} {
+					restore(into, more[column])
+				}
+				f.Relay, f.Host = recipient.RelayUnit(f.Relay), recipient.NamedHost(reply, domain)
+			}
 			byKey[keys[i]] = append(byKey[keys[i]], f)
 			return nil
 		})
@@ -128,6 +139,9 @@ func (s *Store) Rebuild(ctx context.Context) (int, error) {
 		if err := tx.restoreMissing(); err != nil {
 			return err
 		}
+		if _, err := tx.rebuildCrowds(); err != nil {
+			return err
+		}
 		keys, err := tx.keysOf("SELECT recipient_key FROM recipients ORDER BY recipient_key")
 		if err != nil {
 			return err
@@ -138,7 +152,7 @@ func (s *Store) Rebuild(ctx context.Context) (int, error) {
 			}
 		}
 		n = tx.changes.Rows
-		return nil
+		return tx.inputsErr
 	})
 	return n, err
 }

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"cmp"
 	"context"
+	"errors"
 	"maps"
 	"slices"
 
@@ -38,7 +39,12 @@ func (s *Store) Rejudge(ctx context.Context, judge func(*bounce.Delivery) bounce
 				return err
 			}
 			if len(rows) == 0 {
-				return tx.recomputeAll(slices.Collect(maps.Keys(keys)))
+				tx.store.forgetRefusals()
+				affected, err := tx.rebuildCrowds()
+				if err != nil {
+					return err
+				}
+				return errors.Join(tx.recomputeAll(append(affected, slices.Collect(maps.Keys(keys))...)), tx.inputsErr)
 			}
 			after = rows[len(rows)-1].ID
 			other := make([]bounce.Verdict, 0, len(rows))

@@ -35,6 +35,8 @@ type Store struct {
 	policy     *bounce.Policy // that the states follow
 	problems   problems       // see Problems; nil if they are not counted
 	scratch    scratch        // of the last transaction
+	refusals   refusalCache
+	lookups    map[string]bool // the domains that were ever not found; nil if not loaded
 	statements statements
 
 	path string

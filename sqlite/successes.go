@@ -73,7 +73,7 @@ func (tx *Tx) addSuccesses(b *bounce.Batch) error {
 			if day := bounce.EpochDay(s.At); c.of == nil || c.day != day {
 				c.day, c.of = day, tx.count(day, b.Domains[s.Domain])
 			}
-			c.of.sent++
+			c.of.addSent(c.day, s.At)
 			tx.deliveries = append(tx.deliveries, delivery{uint64(s.Key), s.At << 1})
 		})
 		successes = successes[n:]

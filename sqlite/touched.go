@@ -31,6 +31,8 @@ type touchedRecipient struct {
 	failures  int32          // the last of its new failures, see newFailures.at
 	hasRow    bool           // it failed or was decided on before
 	delivered int64          // its last delivery in Unix milliseconds; 0 if there was none
+	// deliveredBefore is the last delivery before this transaction.
+	deliveredBefore int64
 }
 
 // newFailure is a failure that was added in this transaction.
@@ -158,15 +160,40 @@ func (tx *Tx) refreshTouched() error {
 	return nil
 }
 
-// readInputs reads the releases, once in a transaction.
+// refreshAll finds the crowds, and updates all recipients that the transaction
+// concerns.
+func (tx *Tx) refreshAll() error {
+	affected, err := tx.findCrowds()
+	if err != nil {
+		return err
+	}
+	if err := tx.refreshTouched(); err != nil {
+		return err
+	}
+	if err := tx.recomputeAll(affected); err != nil {
+		return err
+	}
+	return tx.inputsErr
+}
+
+// readInputs reads the releases, the confirmations and the crowds, once in a
+// transaction.
 func (tx *Tx) readInputs() error {
 	if tx.inputs.Policy != nil {
 		return nil
 	}
 	var err error
-	tx.inputs.Releases, err = releases(tx.ctx, tx.conn, "WHERE withdrawn_at IS NULL")
-	tx.inputs.Policy = tx.policy
-	return err
+	if tx.inputs.Releases, err = releases(tx.ctx, tx.conn, "releases", "WHERE withdrawn_at IS NULL"); err != nil {
+		return err
+	}
+	if tx.inputs.Confirms, err = releases(tx.ctx, tx.conn, "confirms", "WHERE withdrawn_at IS NULL"); err != nil {
+		return err
+	}
+	if tx.inputs.Crowds, err = crowds(tx.ctx, tx.conn, ""); err != nil {
+		return err
+	}
+	tx.inputs.Policy, tx.inputs.Accepted = tx.policy, tx.accepted
+	return nil
 }
 
 // extend makes the rows of touched recipients, in the memory of rows, which is

@@ -29,11 +29,16 @@ type Tx struct {
 	adds   int
 
 	inputs    recipient.Inputs // see readInputs
-	admission *admission       // see admit
-	changes   recipient.Changes
-	isNew     int
-	problems  problems // nil if they are not counted
-	counts    map[dayDomain]*outcomes
+	inputsErr error            // of recipient.Inputs.Accepted
+	refusals  []recipient.Refusal
+	// lastRefusal is the last that was stored before, in Unix milliseconds.
+	lastRefusal   int64
+	crowdsChanged bool
+	admission     *admission // see admit
+	changes       recipient.Changes
+	isNew         int
+	problems      problems // nil if they are not counted
+	counts        map[dayDomain]*outcomes
 	// countedSince is the first day that has counts, if earlier ones were deleted.
 	countedSince int
 	runs         [][]delivery // the new deliveries, each run sorted by key
@@ -88,6 +93,11 @@ func (s *Store) Begin(ctx context.Context) (*Tx, error) {
 func (tx *Tx) Add(b *bounce.Batch) (isNew int, err error) {
 	tx.adds++
 	before := tx.isNew
+	if tx.adds == 1 {
+		if err := tx.readLastRefusal(); err != nil {
+			return 0, tx.store.wrap(err)
+		}
+	}
 	admitted, err := tx.admit(b)
 	if err != nil {
 		return 0, tx.store.wrap(fmt.Errorf("what was deleted: %w", err))
@@ -114,7 +124,7 @@ func (tx *Tx) Commit() error {
 	}{
 		{"daily counts", tx.saveCounts},
 		{"deliveries", tx.saveDeliveries},
-		{"recipients", tx.refreshTouched},
+		{"recipients", tx.refreshAll},
 		{"queue", func() error { return tx.saveQueue(tx.queue) }},
 		{"positions", func() error { return tx.savePositions(tx.positions) }},
 		{"gaps", func() error { return tx.saveGaps(tx.gaps) }},
@@ -147,6 +157,7 @@ func (tx *Tx) Rollback() error {
 	// If SQLite has rolled back by itself, the error says that there is nothing to
 	// roll back.
 	_, _ = tx.conn.ExecContext(context.WithoutCancel(tx.ctx), "ROLLBACK")
+	tx.store.forgetRefusals()
 	if tx.adds > 1 {
 		tx.store.incomplete = true
 	}
@@ -159,6 +170,7 @@ func (s *Store) transaction(ctx context.Context, do func(*Tx) error) error {
 	if err != nil {
 		return err
 	}
+	defer s.forgetRefusals() // they may have been deleted or judged again
 	if err := do(tx); err != nil {
 		return errors.Join(fmt.Errorf("database %s: %w", s.path, err), tx.Rollback())
 	}

@@ -27,9 +27,9 @@ func strangersDomains(l *Log) {
 }
 
 func strangersEveryDay(l *Log) {
-	list := addresses("user", 2000, "gmail.com")
+	list := addresses("user", 500, "gmail.com")
 	dead, small := "dead@gmail.com", "dead@small.example"
-	theirs := strangers(200)
+	theirs := strangers(50)
 	others := addresses("staff", 10, "small.example")
 	l.mail(0, 8, 20, googleRelay, slices.Concat(list, []string{dead}), nil, "")
 	l.mail(0, 8, 20, workspaceRelay, slices.Concat(others, []string{small}), nil, "")
