@@ -10,7 +10,7 @@ FUZZTIME ?= 60s
 STAMP = -X github.com/bouncetail/bouncetail/cli.Version=$(VERSION)
 SOURCES = $(shell find . -path ./.cache -prune -o \( -name '*.go' -o -name '*.yaml' -o -name '*.sql' -o -name '*.tsv' \) -print) go.mod
 
-.PHONY: build run test check lint race static deb rpm test-package install uninstall fuzz vuln accuracy bench bench-live torture clean
+.PHONY: build run test check lint race static deb rpm test-package install uninstall fuzz fuzz-corpus nightly vuln accuracy bench bench-live torture clean
 
 build: bouncetail
 
@@ -98,14 +98,23 @@ install:
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/bouncetail $(DESTDIR)/etc/systemd/system/bouncetail.service $(DESTDIR)/etc/sysusers.d/bouncetail.conf
 
-# fuzz runs each fuzz target for FUZZTIME: all that reads what strangers write.
+# nightly runs what takes too long for each change.
+nightly: race torture fuzz
+
+# fuzz runs each fuzz target for FUZZTIME: everything that reads what strangers
+# write. It starts from the corpus in testdata/fuzz. Minimizing is cut short,
+# because it can take all of the time. fuzz-corpus adds what was found to the
+# corpus.
 fuzz:
 	@for package in $$($(GO) list ./...); do \
 		for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz'); do \
 			echo "$$package $$target"; \
-			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package || exit 1; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 100x $$package || exit 1; \
 		done; \
 	done
+
+fuzz-corpus:
+	./scripts/fuzz-corpus
 
 # vuln asks the database of Go's vulnerabilities about what is linked in. It
 # needs the network: vuln.go.dev, and the module proxy.
