@@ -2,27 +2,30 @@
 // problem that is, whether trying again makes sense, and whether the address
 // itself is bad.
 //
-// The layers are asked in order, and the first that decides wins:
+// A delivery goes through these steps:
 //
-//  1. the admin's own rules
-//  2. the rules in rules/*.yaml, which read the wording: of providers first,
-//     then of servers in general; the last of them (95-codes.yaml) read codes
-//     whose subject says enough whatever the words
-//  3. the enhanced code of the reply by its registered meaning (RFC 3463 and
-//     its successors), where that is specific
-//  4. the guide's table of code pairs as a prior, where it is neither ambiguous
-//     nor known to mislead
-//  5. the class of the code
+//  1. context.go takes what the log says beside the reply: who speaks, the
+//     recipient's domain, the transport, the logged status. A reply that quotes
+//     the answer to a probe is judged by that answer.
+//  2. fold.go and spelling.go bring the reply into the form that rules read.
+//     Verdicts are remembered by that form.
+//  3. clause.go cuts the reply into clauses, and statement.go, predicate.go and
+//     subject.go find what each clause says, and about whom, with the words of
+//     lexicon/*.yaml: "recipient is missing".
+//  4. The layers are asked in order, and the first that decides wins: the
+//     admin's own rules; the rules in rules/*.yaml, providers first; the enhanced
+//     code by its registered meaning (RFC 3463), if that is specific; the guide's
+//     table of code pairs, if it is neither ambiguous nor known to mislead; the
+//     class of the code.
+//  5. confirm.go checks a verdict against an address against everything else
+//     that the reply and the context say. The stage and the outcome bound it: a
+//     deferred delivery is never held against an address, nor is anything that
+//     was said before the recipient was named.
 //
-// A reply that passes on another server's is judged by the inner one. What the
-// MTA did bounds the verdict in the end: a deferred delivery is never held
-// against an address, nor is anything that was said before the recipient had
-// been named.
-//
-// A rule is added to a YAML file, with replies that it decides and the nearest
-// reply that it leaves. Tests, and loading where there are rules of the admin's,
-// run all examples against the whole ordered set, so that no rule can stand in
-// another's light unnoticed.
+// To add a rule, add an entry to a YAML file, with replies that it must decide
+// and the nearest reply that it must not. Tests run all examples against the
+// whole ordered set, so a rule that hides another one is noticed. So does loading,
+// if the admin has rules.
 package classify
 
 import (
@@ -55,7 +58,7 @@ const maxShapes = 20_000
 
 // New returns a classifier with the rules that are built in and, before them,
 // those in the *.yaml files of ownDir, which may be empty or not exist. The
-// error tells of everything that is wrong with the rules, each with its file.
+// error lists everything that is wrong with the rules, each with its file.
 func New(ownDir string) (*Classifier, error) {
 	first, err := own(ownDir)
 	if err != nil {
@@ -66,7 +69,7 @@ func New(ownDir string) (*Classifier, error) {
 		return nil, err
 	}
 	c := &Classifier{rules: append(first, then...), seen: make(map[shape]seen)}
-	if len(first) > 0 { // those built in hold their examples, as tests have seen
+	if len(first) > 0 { // tests check those that are built in
 		if err := c.Check(); err != nil {
 			return nil, err
 		}
@@ -168,7 +171,7 @@ func (j *judged) reading() *reading {
 // addresses, numbers and ids. Replies of one shape get one verdict.
 func Shape(reply string) string { return string(fold(nil, reply)) }
 
-// hasWords reports whether the reply says anything beside its codes.
+// hasWords reports whether the reply has words in addition to its codes.
 func (j *judged) hasWords() bool {
 	for _, r := range j.words {
 		if unicode.IsLetter(r) {

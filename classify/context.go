@@ -125,11 +125,12 @@ func isElsewhere(address string) bool {
 }
 
 // probe finds the reply that a server got when it asked the recipient's server
-// for the address (Postfix, ADDRESS_VERIFICATION_README). Only that one counts:
+// for the address (Postfix, ADDRESS_VERIFICATION_README), or delivered to it.
+// Only that one counts:
 //
 //	550 5.1.1 <>: recipient address rejected: undeliverable address: host #[#] said: 550 5.1.8 <>: sender address rejected: domain not found (in reply to rcpt to command)
 var (
-	probe      = regexp.MustCompile(`(?:undeliverable|unverified) address: (?:host \S+ (?:said|refused to talk to me): )?`)
+	probe      = regexp.MustCompile(`(?:undeliverable|unverified) address: (?:host \S+ (?:said|refused to talk to me): )?|\bhost \S+ said: `)
 	probeStage = regexp.MustCompile(` ?\(in reply to (end of data|mail from|rcpt to|ehlo|helo|data|initial server greeting)[^)]*\)`)
 	leading    = regexp.MustCompile(`^["' ]*([45]\d\d)(?:[ :-]+|$)(?:#?([45]\.\d{1,3}\.\d{1,3})\b)?`)
 )
@@ -147,7 +148,7 @@ func (j *judged) inside() {
 			j.quote(m[1])
 		}
 	}
-	if !strings.Contains(j.text, "rified address: ") && !strings.Contains(j.text, "erable address: ") {
+	if !strings.Contains(j.text, " address: ") && !strings.Contains(j.text, " said: ") {
 		return
 	}
 	at := probe.FindStringIndex(j.text)

@@ -1,6 +1,9 @@
 package classify
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // find returns the statements of a clause.
 func (r *reader) find(i int) []statement {
@@ -59,10 +62,10 @@ func (r *reader) qualityAt(i, lo, hi int, predicate role) (statement, int) {
 	if predicate&(missing|disabled) != 0 && (!left || subject == mail || subject == place) {
 		if from, to, ok := c.nounAfter(hi); ok {
 			kind := c.kind(from, to)
-			if kind == recipient && (c.isObject(lo) || r.isPlural(c, to)) {
+			if kind == recipient && (r.isError(c, to) || c.isObject(lo) || r.isPlural(c, to)) {
 				return statement{}, to
 			}
-			s.subject, s.named = r.owned(c, kind, to), r.span(c, from, to)
+			s.subject, s.named = r.owned(c, kind, to, predicate), r.span(c, from, to)
 			return s, to
 		}
 	}
@@ -76,8 +79,8 @@ func (r *reader) qualityAt(i, lo, hi int, predicate role) (statement, int) {
 			return statement{}, hi // "the message was deleted"
 		}
 	}
-	s.subject = r.owned(c, s.subject, hi)
-	if s.subject == 0 && !r.endsClause(c, lo, hi) || r.hasObject(c, hi) || s.subject == domain && isServed(s.says.String()) {
+	s.subject = r.owned(c, s.subject, hi, predicate)
+	if s.subject == 0 && !r.endsClause(c, lo, hi) || c.words[lo].role&disabled != 0 && r.hasObject(c, lo, hi) || s.subject == domain && isServed(s.says.String()) {
 		return statement{}, hi
 	}
 	if s.subject == 0 && s.named.end > 0 && !r.isThis(c) {
@@ -111,15 +114,22 @@ func (r *reader) isThis(c *clause) bool {
 }
 
 // hasObject reports whether a predicate is a verb that does something to a
-// message: "the user deleted your message".
-func (r *reader) hasObject(c *clause, at int) bool {
-	for k := at; k < len(c.words); k++ {
+// message or a list: "the user deleted your message", "recipient has closed the
+// list".
+func (r *reader) hasObject(c *clause, lo, hi int) bool {
+	active := lo > 0 && (r.isPerson(c, lo-1) || r.isWord(c, lo-1, "has", "have"))
+	names := 0
+	for k := hi; k < len(c.words); k++ {
 		w := c.words[k].role
 		switch {
 		case w&your != 0:
 			return true
 		case w&mail != 0:
-			return k > at
+			return k > hi || active
+		case w&(place|other) != 0:
+			return active
+		case c.words[k].isName() && names < 2 && active:
+			names++
 		case w&filler == 0:
 			return false
 		}
@@ -127,14 +137,28 @@ func (r *reader) hasObject(c *clause, at int) bool {
 	return false
 }
 
+// isPerson reports whether a word is a person, who can do something, and not a
+// mailbox.
+func (r *reader) isPerson(c *clause, k int) bool {
+	return r.isWord(c, k, "user", "recipient", "addressee", "customer", "person", "employee", "subscriber", "receiver")
+}
+
+// isWord reports whether a word is one of some words.
+func (r *reader) isWord(c *clause, k int, some ...string) bool {
+	return slices.Contains(some, r.text[c.words[k].start:c.words[k].end])
+}
+
 // isFor reports whether a predicate holds for something that is no recipient:
-// "disabled for external mail", "closed to strangers".
+// "disabled for external mail", "closed to strangers", "removed from the list".
 func (r *reader) isFor(c *clause, at int) bool {
 	if at+1 >= len(c.words) {
 		return false
 	}
 	switch r.text[c.words[at].start:c.words[at].end] {
 	case "for", "to":
+	case "from":
+		_, _, ok := c.nounAfter(at + 1)
+		return ok && r.isWord(c, len(c.words)-1, "list", "lists", "whitelist", "queue")
 	default:
 		return false
 	}
@@ -220,172 +244,22 @@ func (c *clause) isObject(at int) bool {
 	return false
 }
 
-// owned returns what a phrase is about if a noun after it owns it: "address of
-// the client", "unknown user in MAIL FROM".
-func (r *reader) owned(c *clause, kind role, at int) role {
-	if kind != recipient && kind != domain {
-		return kind
-	}
-	for k := at; k+1 < len(c.words); k++ {
-		if c.words[k].role&takeover == 0 {
-			continue
-		}
-		for n := k + 1; n < len(c.words); n++ {
-			w := c.words[n].role
-			if w&(sender|other|you|your) != 0 && w&recipient == 0 {
-				if w&your != 0 && !c.isYours(n, n+1) {
-					break
-				}
-				return other
-			}
-			if w&(filler|your) == 0 {
-				break
-			}
-		}
-	}
-	return kind
-}
-
-// subjectBefore looks for the subject of a predicate to the left of it. Names
-// and places may stand between: "user jane in table aliases does not exist".
-func (r *reader) subjectBefore(i, at int) (role, span, bool) {
-	c := &r.clauses[i]
-	names := 0
-	var toward role // what mail goes to: "delivery to this mailbox is disabled"
-	var towardAt span
-	ofPlace := false
-	for k := at - 1; k >= 0; k-- {
-		w := c.words[k].role
-		switch {
-		case w&noun != 0 && w&(not|none) == 0:
-			lo, _ := c.phrase(k)
-			kind := c.kind(lo, k+1)
-			if lo > 0 && c.words[lo-1].isName() && kind == recipient && r.isThing(c, lo-1) {
-				kind = other
-			}
-			named := r.span(c, lo, k+1)
-			d := lo - 1
-			for d >= 0 && (c.words[d].role&filler != 0 || c.words[d].isName() && d > 0 && c.words[d-1].role&preposition != 0) && c.words[d].role&preposition == 0 {
-				d--
-			}
-			if ofPlace && kind == recipient && r.text[c.words[k].start:c.words[k].end] == "address" {
-				return other, named, true // "the address of this host"
-			}
-			if d < 0 || c.words[d].role&preposition == 0 {
-				if kind == mail && toward != 0 {
-					return toward, towardAt, true
-				}
-				return kind, named, true
-			}
-			if c.words[d].role&takeover != 0 && kind&(sender|other|you) != 0 {
-				return other, named, true
-			}
-			ofPlace = ofPlace || kind == place && c.words[d].role&takeover != 0
-			if kind == recipient {
-				toward, towardAt = recipient, named
-				if r.isFrom(c, d) {
-					toward = other
-				}
-			}
-			k = d
-		case c.words[k].isName():
-			if r.isThing(c, k) {
-				return other, r.span(c, k, k+1), true
-			}
-			if names++; names > 4 {
-				return 0, span{}, false
-			}
-		case w&(filler|genitive|hedge|temporary|future|known|or|cut|preposition) != 0 && w&verb == 0:
-		default:
-			return other, span{}, w&(verb|not|none|gone) != 0 && c.hasNounBefore(k)
-		}
-	}
-	return toward, towardAt, toward != 0
-}
-
-// isFrom reports whether a preposition says where mail comes from.
-func (r *reader) isFrom(c *clause, at int) bool {
-	switch r.text[c.words[at].start:c.words[at].end] {
-	case "from", "by", "via", "through":
-		return true
-	}
-	return false
-}
-
-// isPlural reports whether a preposition's object is several: "mail to unknown
-// users is not accepted".
-func (r *reader) isPlural(c *clause, to int) bool {
-	w := c.words[to-1]
-	return w.end > w.start+2 && r.text[w.end-1] == 's' && r.text[w.end-2] != 's' && c.roles()&verb != 0
-}
-
-// isThing reports whether a word that is not in the lexicon is a thing or a
-// quality, and no name, by its ending: "address verification", "archiving account".
-func (r *reader) isThing(c *clause, k int) bool {
-	w := r.text[c.words[k].start:c.words[k].end]
-	if len(w) < 6 || strings.ContainsAny(w, ".-#") {
-		return false
-	}
-	for _, ending := range []string{"tion", "sion", "ment", "ness", "ance", "ence", "ship"} {
-		if strings.HasSuffix(w, ending) {
-			return true
-		}
-	}
-	after := k+1 < len(c.words) && c.words[k+1].role&recipient != 0
-	return after && (strings.HasSuffix(w, "ing") || strings.HasSuffix(w, "ed"))
-}
-
-func (c *clause) hasNounBefore(at int) bool {
-	for k := range at {
-		if c.words[k].role&noun != 0 {
-			return true
-		}
-	}
-	return false
-}
-
-// inherited returns the subject of a predicate whose clause names none: that of
-// the clauses before it in the sentence.
-func (r *reader) inherited(i, at int) (role, span) {
-	c := &r.clauses[i]
-	for k := range at {
-		if c.words[k].isName() {
-			return 0, span{r.text, c.words[k].start, c.words[at-1].end} // "jane does not exist"
-		}
-	}
-	for k := i - 1; k >= 0 && r.clauses[k].sentence >= c.sentence-1; k-- {
-		if t := r.topics[k]; t.subject != 0 && t.subject != mail {
-			return t.subject, t.at
-		}
-	}
-	return 0, span{}
-}
-
 // negatedAt reads what is denied: "does not exist", "is not active", "can not
 // find this user", "is not a user here".
 func (r *reader) negatedAt(i, at int) (statement, int) {
 	c := &r.clauses[i]
 	k := at + 1
-	for k < len(c.words) && k < at+7 {
-		w := c.words[k].role
-		if w&(known|active|find) != 0 {
-			break
-		}
-		if w&noun != 0 && w&filler == 0 || w&filler == 0 {
-			break
-		}
+	for k < len(c.words) && k < at+7 && c.words[k].role&filler != 0 && c.words[k].role&(known|active|find) == 0 {
 		k++
 	}
 	if k == len(c.words) {
-		if k-1 > at && c.words[k-1].role&known != 0 { // "is not here"
-			return r.qualityAt(i, at, k, missing)
-		}
 		return statement{}, k
 	}
 	w := c.words[k].role
 	switch {
-	case w&find != 0:
-		if from, to, ok := c.nounAfter(k + 1); ok && (w&known == 0 || c.kind(from, to) != place) {
+	case w&(find|known) != 0:
+		from, to, ok := c.nounAfter(k + 1)
+		if ok && c.kind(from, to) != place && !r.isPlace(c, k) {
 			return r.notFound(i, at, from, to)
 		}
 		if w&known != 0 {
@@ -393,11 +267,6 @@ func (r *reader) negatedAt(i, at int) (statement, int) {
 		}
 	case w&active != 0:
 		return r.qualityAt(i, at, k+1, disabled)
-	case w&known != 0:
-		if from, to, ok := c.nounAfter(k + 1); ok && !r.isPlace(c, k) && c.kind(from, to) != place {
-			return r.notFound(i, at, from, to)
-		}
-		return r.qualityAt(i, at, k+1, missing)
 	case w&recipient != 0 && k > at+1: // "is not a user here", "not our customer"
 		_, to := c.phrase(k)
 		return r.notFound(i, at, k, to)
@@ -417,7 +286,7 @@ func (r *reader) isPlace(c *clause, k int) bool {
 func (r *reader) notFound(i, at, from, to int) (statement, int) {
 	c := &r.clauses[i]
 	s := statement{predicate: missing, named: r.span(c, from, to), says: r.span(c, at, to)}
-	s.subject = r.owned(c, c.kind(from, to), to)
+	s.subject = r.owned(c, c.kind(from, to), to, missing)
 	if s.subject != recipient && s.subject != domain {
 		return statement{}, to
 	}
@@ -450,7 +319,7 @@ func (r *reader) noneAt(i, at int) (statement, int) {
 		return statement{}, at + 1
 	}
 	s := statement{predicate: missing, named: r.span(c, from, to), says: r.span(c, at, to)}
-	s.subject = r.owned(c, c.kind(from, to), to)
+	s.subject = r.owned(c, c.kind(from, to), to, missing)
 	if s.subject != recipient && s.subject != domain {
 		return statement{}, to
 	}

@@ -90,6 +90,7 @@ func readIn(text string, l *lexicon) *reading {
 		r.clause(i)
 	}
 	r.alternatives()
+	r.explained()
 	if r.passing {
 		for i := range r.statements {
 			if r.statements[i].doubt == certain {
@@ -169,17 +170,14 @@ func (r *reader) clause(i int) {
 	c := &r.clauses[i]
 	t := &r.topics[i]
 	all := c.roles()
+	if all&temporary != 0 && !r.isAfterCheck(i) {
+		r.passing = true
+	}
 	if c.isAdvice() {
 		t.idle = true
-		if c.asksAgain() {
-			r.passing = true
-		}
 		return
 	}
 	*t = r.topicOf(c)
-	if all&temporary != 0 {
-		r.passing = true
-	}
 	if all&hedge != 0 && r.spans(c, "either", "whether") {
 		r.hedgedUntil = c.sentence + 1
 	}
@@ -261,9 +259,22 @@ func (c *clause) isAdvice() bool {
 	return false
 }
 
-// asksAgain reports whether a piece of advice is to try again as it is, and not
-// after the address has been checked.
-func (c *clause) asksAgain() bool { return c.roles()&temporary != 0 }
+// isAfterCheck reports whether a clause only asks to try again with another
+// address: "please check the address and try again".
+func (r *reader) isAfterCheck(i int) bool {
+	c := &r.clauses[i]
+	for k := range c.words {
+		if c.words[k].role&temporary != 0 && !r.isWord(c, k, "try again", "send again", "resend", "try once more") {
+			return false
+		}
+	}
+	for k := i; k >= 0 && r.clauses[k].sentence >= c.sentence-1; k-- {
+		if r.spans(&r.clauses[k], "check", "verify the", "verify your", "correct", "double-check", "spelling", "typos", "checking", "verify") {
+			return true
+		}
+	}
+	return false
+}
 
 // topicOf returns what a clause is about.
 func (r *reader) topicOf(c *clause) topic {
@@ -375,6 +386,19 @@ func (r *reader) alternatives() {
 			}
 		}
 		i = last
+	}
+}
+
+// explained turns statements that the clause behind a colon explains to be about
+// the sender: "invalid address: sender address syntax".
+func (r *reader) explained() {
+	for i := range r.clauses {
+		if i+1 == len(r.clauses) || r.clauses[i+1].mark != ':' || r.clauses[i+1].roles()&sender == 0 || r.clauses[i+1].isAdvice() {
+			continue
+		}
+		for _, s := range r.topics[i].statements {
+			r.statements[s].subject = sender
+		}
 	}
 }
 
