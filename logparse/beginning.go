@@ -182,7 +182,7 @@ func endsWithEximID(text string, n int) bool {
 // eximWords reports whether Exim writes a line that begins so into its main log
 // without a message's id.
 func eximWords(body string) bool {
-	return eximIDLength(body) > 0 || hasAnyPrefix(body, "Start queue run", "End queue run", "exim ", "H=", "SMTP ", "TLS ", "no host name found", "no IP address found",
+	return eximIDLength(body) > 0 || hasAnyPrefix(body, "Start queue run", "End queue run", "exim 4.", "exim 5.", "H=", "SMTP ", "TLS ", "no host name found", "no IP address found",
 		"Warning: ", "cwd=", "unexpected disconnection", "rejected ", "Connection from", "connection from", "refused connection", "daemon ", "pid ", "SIG", "unqualified ", "vrfy ", "expn ")
 }
 
@@ -193,7 +193,7 @@ func mayBeWrapped(h *header) bool {
 	if h.body == "" || isOtherProgram(h.tag) {
 		return false
 	}
-	if mayBeginHeader(h.body) {
+	if mayBeginHeader(h.body) || h.tag == "" && strings.IndexByte(h.body[:min(len(h.body), 80)], '/') >= 0 {
 		return true
 	}
 	if strings.IndexByte(h.body, '=') >= 0 {

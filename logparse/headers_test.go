@@ -278,6 +278,41 @@ func TestDeliveriesWithoutAKnownHeaderAreCounted(t *testing.T) {
 	}
 }
 
+// A shape groups lines and is logged, so it holds no address.
+func TestShapesOfUnparsedLinesHoldNoAddress(t *testing.T) {
+	p := newParser(t, "")
+	for _, to := range []string{"jane@b.example", "joe@c.example"} {
+		events(p, "~~ 6AND4fXL000084: to="+to+", delay=00:00:01, mailer=esmtp, pri=30242, dsn=5.1.1, stat=User unknown\n"+
+			"~~ 1xVTbv-00000r-1v ** "+to+" R=x T=y: Unrouteable address\n")
+	}
+	unparsed := p.TakeUnparsed()
+	if len(unparsed) != 2 {
+		t.Errorf("%d shapes, want 2: %v", len(unparsed), unparsed)
+	}
+	for _, u := range unparsed {
+		if strings.Contains(u.Shape, "example") || u.Count != 2 {
+			t.Errorf("the shape %q was counted %d times, want twice and without an address", u.Shape, u.Count)
+		}
+	}
+}
+
+func TestALogOfAnotherProgramIsForeign(t *testing.T) {
+	p := newParser(t, "")
+	for range 100 {
+		if p.Foreign() {
+			t.Fatalf("foreign after %d lines", p.Counts().Lines)
+		}
+		events(p, "Nov 23 12:57:36 mx dovecot: imap-login: Login: user=<a@b.example>\n")
+	}
+	if !p.Foreign() {
+		t.Error("a log of Dovecot is not foreign after 100 lines")
+	}
+	events(p, "2026-11-23 12:57:36 mx postfix/smtpd[4]: connect from client.example[192.0.2.9]\n")
+	if p.Foreign() {
+		t.Error("still foreign behind a line of Postfix")
+	}
+}
+
 // Exim's own stamp names the year and the fraction that syslog's does not.
 func TestTheStampOfEximCompletesThatOfSyslog(t *testing.T) {
 	for line, want := range map[string]string{

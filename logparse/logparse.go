@@ -169,6 +169,15 @@ func (p *Parser) State() []byte {
 // Counts returns what was seen since New.
 func (p *Parser) Counts() Counts { return p.counts }
 
+// minLines is how many lines of a log show whether it is that of a mail server.
+const minLines = 100
+
+// Foreign reports whether at least a hundred lines were read and none of them is
+// that of a mail server.
+func (p *Parser) Foreign() bool {
+	return p.counts.Lines >= minLines && p.counts.Recognised+p.counts.Unparsed == 0
+}
+
 // TakeUnparsed returns and forgets the delivery lines that were not understood.
 func (p *Parser) TakeUnparsed() []bounce.Unparsed {
 	var all []bounce.Unparsed
@@ -210,7 +219,7 @@ func (p *Parser) Line(line string, yield func(*bounce.Event)) {
 		if p.readExport(line, yield) {
 			return
 		}
-		p.export = nil
+		p.endExport(yield)
 	}
 	if n := len(line); n > 0 && line[n-1] == '\r' {
 		line = line[:n-1]
@@ -350,10 +359,8 @@ func (p *Parser) yield(h *header, line string, yield func(*bounce.Event)) {
 // readUnusual reads a line whose header is of an unusual form, and counts it if
 // it holds a delivery and cannot be read.
 func (p *Parser) readUnusual(line string, yield func(*bounce.Event)) {
-	if p.export != nil || strings.HasPrefix(line, "__") {
-		if p.readExport(line, yield) {
-			return
-		}
+	if strings.HasPrefix(line, "__") && p.readExport(line, yield) {
+		return
 	}
 	var u unusual
 	p.finishUnusual(&u, u.read(line), line, yield)

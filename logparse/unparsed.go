@@ -2,11 +2,12 @@ package logparse
 
 import (
 	"fmt"
+	"regexp"
 
 	"github.com/bouncetail/bouncetail/bounce"
 )
 
-// maxShapes bounds what is remembered of lines that are not understood.
+// maxShapes bounds what is remembered of lines that are not parsed.
 const maxShapes = 100
 
 func (p *Parser) noteUnparsed(mta bounce.MTA, body string) {
@@ -39,8 +40,8 @@ func (p *Parser) count(s shape, body string) {
 	u.Count++
 }
 
-// shapeOf takes out of a line what varies: values in brackets, words with
-// digits, and all that follows the first hundred bytes.
+// shapeOf takes out of a line what varies: values in brackets, numbers, addresses,
+// and all that follows the first hundred bytes.
 func shapeOf(body string) string {
 	var out []byte
 	depth := 0
@@ -56,7 +57,7 @@ func shapeOf(body string) string {
 				out = append(out, c)
 			}
 		case depth > 0:
-		case '0' <= c && c <= '9':
+		case isDigit(c):
 			if len(out) == 0 || out[len(out)-1] != '#' {
 				out = append(out, '#')
 			}
@@ -67,5 +68,8 @@ func shapeOf(body string) string {
 			break
 		}
 	}
-	return clean(out)
+	return addressLike.ReplaceAllString(clean(out), "@")
 }
+
+// addressLike matches addresses that stand in no brackets.
+var addressLike = regexp.MustCompile(`[^\s<>=,;:()"]*@[^\s<>=,;:()"]*`)

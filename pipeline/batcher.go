@@ -55,6 +55,9 @@ func (b *batcher) take(c *bounce.Chunk) error {
 		sent += len(b.batch.Successes)
 		b.p.Progress.Lines.Add(int64(lines))
 		b.p.Progress.Sent.Add(int64(sent))
+		if parser.Foreign() {
+			b.warnOnce("no line of a mail server in the first hundred lines", c.Position.Path, "log", c.Position.Path, "next", "is it the log of the mail server? see bouncetail doctor")
+		}
 	}
 	i, known := b.positionIndex[c.Position.Stream]
 	if !known {
@@ -197,7 +200,7 @@ func (b *batcher) emptyBatch() bounce.Batch {
 	}
 }
 
-// logUnparsed logs once for each MTA that delivery lines were not parsed, or that
+// logUnparsed logs once for each shape that delivery lines were not parsed, or that
 // journal entries were refused. The lines themselves hold addresses. The summary of
 // an import shows them.
 func (b *batcher) logUnparsed(u *bounce.Unparsed, path string) {
@@ -205,8 +208,19 @@ func (b *batcher) logUnparsed(u *bounce.Unparsed, path string) {
 	if u.Refused {
 		what, next = "journal entries refused: not written by the mail server", "see journal_uids in the settings and the table unparsed_lines"
 	}
-	if key := what + string(u.MTA); b.p.Log != nil && b.p.Limits.FlushInterval == 0 && !b.logged[key] {
-		b.logged[key] = true
-		b.p.Log.Warn(what, "log", path, "mta", u.MTA, "lines", u.Count, "next", next)
+	b.warnOnce(what, string(u.MTA)+u.Shape, "log", path, "mta", u.MTA, "lines", u.Count, "shape", u.Shape, "next", next)
+}
+
+// maxWarnings bounds how many warnings about lines a daemon logs: strangers can
+// write some of what is in a log.
+const maxWarnings = 50
+
+// warnOnce logs a warning about lines once for each key, and not in an import.
+func (b *batcher) warnOnce(what, key string, details ...any) {
+	key = what + key
+	if b.p.Log == nil || b.p.Limits.FlushInterval != 0 || b.logged[key] || len(b.logged) >= maxWarnings {
+		return
 	}
+	b.logged[key] = true
+	b.p.Log.Warn(what, details...)
 }

@@ -30,6 +30,7 @@ func (p *failing) Parse(block string, yield func(*bounce.Event)) int {
 }
 func (p *failing) State() []byte                   { return fmt.Append(nil, p.lines) }
 func (p *failing) TakeUnparsed() []bounce.Unparsed { return nil }
+func (p *failing) Foreign() bool                   { return false }
 
 type noVerdict struct{}
 

@@ -17,6 +17,7 @@ type noParser struct{}
 func (noParser) Parse(string, func(*bounce.Event)) int { return 0 }
 func (noParser) State() []byte                         { return nil }
 func (noParser) TakeUnparsed() []bounce.Unparsed       { return nil }
+func (noParser) Foreign() bool                         { return false }
 
 type noQueue struct{}
 

@@ -38,6 +38,9 @@ type Parser interface {
 	State() []byte
 	// TakeUnparsed returns and forgets the delivery lines that were not parsed.
 	TakeUnparsed() []bounce.Unparsed
+	// Foreign reports whether at least a hundred lines were read and none of them
+	// is that of a mail server.
+	Foreign() bool
 }
 
 // Queue joins events to deliveries; see package queue.

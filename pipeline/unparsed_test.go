@@ -43,3 +43,28 @@ func TestUnparsedLinesAreLoggedOnceWithoutAddresses(t *testing.T) {
 		}
 	}
 }
+
+// foreign is a parser of a log that is none of a mail server.
+type foreign struct{ noParser }
+
+func (foreign) Foreign() bool { return true }
+
+func TestALogWithoutAMailServerIsLoggedOnce(t *testing.T) {
+	var said bytes.Buffer
+	lines := make(chan bounce.Chunk)
+	p := following(lines, &txStore{add: func(*bounce.Batch) error { return nil }})
+	p.NewParser = func(*bounce.Chunk, bounce.ParserState) (pipeline.Parser, error) { return foreign{}, nil }
+	p.Log = slog.New(slog.NewTextHandler(&said, nil))
+	go func() {
+		for range 3 {
+			lines <- bounce.Chunk{Data: "a line\n", Position: bounce.Position{Stream: 1, Path: "/var/log/dovecot.log"}}
+		}
+		close(lines)
+	}()
+	if err := p.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(said.String(), "no line of a mail server"); n != 1 || !strings.Contains(said.String(), "/var/log/dovecot.log") {
+		t.Errorf("logged %d times, want once with the path:\n%s", n, &said)
+	}
+}
