@@ -131,13 +131,14 @@ func findDelivery(line string) (mta bounce.MTA, found bool) {
 	if strings.Contains(line, `\u003c`) {
 		line = strings.NewReplacer(`\u003c`, "<", `\u003e`, ">").Replace(line)
 	}
-	for at := strings.Index(line, ": to="); at > 0; {
-		if before := line[:at]; isQueueID(before) {
-			rest := line[at+5:]
+	line = line[:min(len(line), longest)]
+	status, stat, delay := strings.LastIndex(line, ", status="), strings.LastIndex(line, "stat="), strings.LastIndex(line, "delay=")
+	for at := strings.Index(line, ": to="); at > 0 && at < max(status, stat); {
+		if isQueueID(line[:at]) {
 			switch {
-			case strings.HasPrefix(rest, "<") && strings.Contains(rest, ", status="):
+			case line[at+5] == '<' && at < status:
 				return bounce.Postfix, true
-			case strings.Contains(rest, "stat=") && strings.Contains(rest, "delay="):
+			case at < stat && at < delay:
 				return bounce.Sendmail, true
 			}
 		}

@@ -59,7 +59,7 @@ func (c *prefixCache) cut(line string, h *header) (rest string, known bool) {
 		return "", false
 	}
 	rest = line[len(c.start):]
-	h.made, h.resolved, h.others = false, false, nil
+	h.synthesized, h.resolved, h.others = false, false, nil
 	if c.fraction {
 		h.stamp.nsec = 0
 		if rest[0] == '.' {

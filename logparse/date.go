@@ -165,9 +165,9 @@ func (s *stamp) named(clock bool) bool {
 // cutDatePart cuts the next word of a date off: it ends at a space, a comma, a
 // bracket, or a slash or hyphen between the parts of a date.
 func cutDatePart(text string) (part, rest string) {
-	end := strings.IndexAny(text, " \t,;|\"[]()/")
+	end := strings.IndexAny(text[:min(len(text), maxName)], " \t,;|\"[]()/")
 	if end < 0 {
-		end = len(text)
+		end = min(len(text), maxName)
 	}
 	part, rest = text[:end], text[end:]
 	if at := strings.IndexByte(part, '-'); at > 0 && at <= 12 && part[at-1] != ':' { // 23-Nov-2026
@@ -292,12 +292,16 @@ func number(s string) int {
 	return n
 }
 
-// cutWord cuts what stands before the next space or delimiter off.
+// cutWord cuts what stands before the next space or delimiter off. It returns no
+// word if that is longer than anything in a header.
 func cutWord(text string) (word, rest string) {
-	for i, r := range text {
+	for i, r := range text[:min(len(text), maxName+1)] {
 		if r == utf8.RuneError || unicode.IsSpace(r) || strings.ContainsRune(`|,;"[](){}`, r) {
 			return text[:i], text[i:]
 		}
+	}
+	if len(text) > maxName {
+		return "", text
 	}
 	return text, ""
 }

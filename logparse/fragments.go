@@ -53,7 +53,7 @@ func (p *Parser) join(h *header) bool {
 		return false
 	}
 	delete(p.pieces, key)
-	h.body, h.made = string(f.Body), true
+	h.body, h.synthesized = string(f.Body), true
 	return true
 }
 

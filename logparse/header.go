@@ -21,9 +21,9 @@ type header struct {
 	// line is the line as it would be without what is around it; empty if that is
 	// the whole line.
 	line string
-	// made tells that no line holds the body as it is, because it was put together
+	// synthesized tells that no line holds the body as it is, because it was put together
 	// or decoded.
-	made bool
+	synthesized bool
 	// outer begins with the stamp that a container's runtime put around the line.
 	outer string
 	// writer is set if the line was taken out of the journal.

@@ -339,7 +339,7 @@ func (p *Parser) yield(h *header, line string, yield func(*bounce.Event)) {
 		return
 	}
 	switch {
-	case h.made:
+	case h.synthesized:
 		line = h.host + " " + h.tag + ": " + h.body
 	case h.line != "":
 		line = h.line

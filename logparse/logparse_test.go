@@ -526,6 +526,7 @@ func TestLongLinesAreNoTrouble(t *testing.T) {
 	for name, unit := range map[string]string{
 		"letters": "a", "codes": " 550-5.1.1", "quotes": `"`, "backslashes": `\`, "brackets": "<>", "commas": ", x=y",
 		"replies": " (in reply to RCPT TO command)", "said": " host a[1.2.3.4] said: ", "fragments": `\n550 `, "octal": `\303`, "spaces": "  ",
+		"deliveries": "4XabcZ: to=<a>, relay=", "objects": `{"a":`, "escapes": `\"`, "colours": "\x1b[1m", "stamps": "Nov 23 12:57:36 ",
 	} {
 		filler := strings.Repeat(unit, size/len(unit))
 		for _, line := range []string{
@@ -537,10 +538,14 @@ func TestLongLinesAreNoTrouble(t *testing.T) {
 			sendmail + "to=" + filler, sendmail + "from=" + filler,
 			opensmtpd + "from=<" + filler + " result=", filler, "{" + filler + `"MESSAGE"`,
 		} {
-			p := newParser(t, "")
-			start := time.Now()
-			events(p, line+"\n")
-			if took := time.Since(start); took > 500*time.Millisecond {
+			took := time.Hour
+			for try := 0; try < 5 && took > 500*time.Millisecond; try++ { // the machine may be busy
+				p := newParser(t, "")
+				start := time.Now()
+				events(p, line+"\n")
+				took = min(took, time.Since(start))
+			}
+			if took > 500*time.Millisecond {
 				t.Errorf("%s: %.80s… took %s", name, line, took)
 			}
 		}

@@ -159,7 +159,7 @@ func (u *unusual) readMessage(text string, isLog bool) bool {
 	inside.passedOn = u.tag != ""
 	if !isDaemonTag(u.tag) && !isOtherProgram(u.tag) && inside.readParts(undecorate(text)) {
 		if inside.inner == "" {
-			inside.made = true
+			inside.synthesized = true
 		} else if isLog && u.depth == 1 {
 			inside.inner = "" // the object is the line, as it always was
 		}
@@ -169,7 +169,7 @@ func (u *unusual) readMessage(text string, isLog bool) bool {
 	if !known {
 		return false
 	}
-	u.tagOut, u.pidOut, u.body, u.made = u.tag, u.pid, strings.TrimLeft(text, " "), true
+	u.tagOut, u.pidOut, u.body, u.synthesized = u.tag, u.pid, strings.TrimLeft(text, " "), true
 	return true
 }
 

@@ -48,7 +48,7 @@ func (u *unusual) readCSV(text string) bool {
 			if foreign {
 				return false
 			}
-			u.tagOut, u.pidOut, u.body, u.made = u.tag, u.pid, f, true
+			u.tagOut, u.pidOut, u.body, u.synthesized = u.tag, u.pid, f, true
 			if u.tag == "" {
 				u.tagOut = server
 			}
@@ -57,7 +57,7 @@ func (u *unusual) readCSV(text string) bool {
 		inside := *u
 		if strings.IndexByte(f, ' ') > 0 && !foreign && inside.readParts(f) {
 			if inside.inner == "" {
-				inside.made = true
+				inside.synthesized = true
 			}
 			*u = inside
 			return true

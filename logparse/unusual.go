@@ -24,7 +24,7 @@ type unusual struct {
 	depth  int    // of objects in each other
 
 	host, tag, pid string // what an object around the text says
-	made           bool   // the body was decoded, or its header was somewhere else
+	synthesized    bool   // the body was decoded, or its header was somewhere else
 	writer         writer
 
 	source   string // the first name in front of the stamps
@@ -39,6 +39,7 @@ type unusual struct {
 const (
 	maxStamps = 5
 	maxParts  = 40
+	maxName   = 255 // of a host, a tag, a file
 )
 
 // delimiters may stand between the parts of a header.
@@ -137,7 +138,7 @@ func (u *unusual) cutServerTag(rest string) (after string, done, ok bool) {
 	case !isServerTag(tag):
 		return "", false, false
 	case !marked: // a word that may be anything's name
-		if serverOf(strings.TrimLeft(after, delimiters+"-")) == "" {
+		if serverOf(cutFields(after, false)) == "" {
 			return "", false, false
 		}
 	default:
@@ -193,10 +194,10 @@ func cutFields(rest string, marked bool) string {
 // is there.
 func cutAnyTag(rest string) (tag, pid, after string, marked bool) {
 	end := 0
-	for end < len(rest) && (isAlphanumeric[rest[end]] || strings.IndexByte("/-_.@+", rest[end]) >= 0) {
+	for end < len(rest) && end <= maxName && (isAlphanumeric[rest[end]] || strings.IndexByte("/-_.@+", rest[end]) >= 0) {
 		end++
 	}
-	if end == 0 || end > 100 {
+	if end == 0 || end > maxName {
 		return "", "", "", false
 	}
 	tag, after = rest[:end], rest[end:]
@@ -283,7 +284,7 @@ func (u *unusual) addName(name string) bool {
 	if u.n == 0 {
 		limit = 3
 	}
-	if u.passedOn || u.named == limit || len(name) > 255 {
+	if u.passedOn || u.named == limit {
 		return false
 	}
 	if u.named == 0 && u.n == 0 {
@@ -310,7 +311,7 @@ func (u *unusual) fill(h *header) bool {
 		return false
 	}
 	h.tag, h.pid, h.body, h.writer = u.tagOut, u.pidOut, u.body, u.writer
-	h.made, h.line = u.made, u.inner
+	h.synthesized, h.line = u.synthesized, u.inner
 	switch {
 	case u.named > 0:
 		h.host = u.names

@@ -4,6 +4,9 @@ import "strings"
 
 // The words that stand in the headers of logs. All are looked up in lower case.
 
+// maxWord is how many bytes the name of a month, a weekday or a level has at most.
+const maxWord = 32
+
 // monthNames are the abbreviations of the C library's locales, without the dot
 // that some have, and their other spellings. Longer forms are found by their
 // first letters.
@@ -34,6 +37,9 @@ func makeMonths(names ...string) map[string]int {
 
 // monthOf returns the number of a month by its name, or 0.
 func monthOf(word string) int {
+	if len(word) < 3 || len(word) > maxWord {
+		return 0
+	}
 	word = strings.ToLower(strings.TrimRight(word, "."))
 	if m := monthNames[word]; m > 0 {
 		return m
@@ -66,7 +72,7 @@ func makeSet(words string) map[string]bool {
 }
 
 func isWeekday(word string) bool {
-	return weekdays[strings.ToLower(strings.TrimRight(word, ".,"))]
+	return len(word) <= maxWord && weekdays[strings.ToLower(strings.TrimRight(word, ".,"))]
 }
 
 // zoneNames are abbreviations that mean one zone only, with their offsets from
@@ -106,7 +112,7 @@ func isLevel(word string) bool {
 
 // isFacility reports whether a word is the name of a facility. Hosts bear such
 // names too, "mail" above all.
-func isFacility(word string) bool { return facilities[strings.ToLower(word)] }
+func isFacility(word string) bool { return len(word) <= maxWord && facilities[strings.ToLower(word)] }
 
 // postfixDaemons are the programs of Postfix that log, as their tags end.
 var postfixDaemons = makeSet(`anvil bounce cleanup discard dnsblog error flush lmtp local master nqmgr oqmgr pickup pipe postalias
