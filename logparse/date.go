@@ -61,6 +61,9 @@ func (s *stamp) cutNumeric(text string) (string, bool) {
 		return "", false
 	}
 	s.year, s.month, s.day = number(year), time.Month(number(month)), number(day)
+	if strings.HasPrefix(text, ", ") {
+		text = text[1:]
+	}
 	if len(text) == 0 || strings.IndexByte("Tt _:", text[0]) < 0 {
 		return "", false
 	}
@@ -143,7 +146,7 @@ func (s *stamp) cutNamed(text string) (string, bool) {
 			s.month = time.Month(month)
 		case month > 0 && s.month == time.March && !clock: // "mar." is Tuesday in French
 			s.month = time.Month(month)
-		case n == 0 && isWeekday(part):
+		case n == 0 && isWeekday(part), part == "@" && !clock && s.day != 0: // Nov 23, 2026 @ 12:57:36.123
 		case clock && !s.zoned && s.named(clock) && s.setZone(part):
 		default:
 			return text, s.named(clock)
@@ -203,6 +206,14 @@ func (s *stamp) cutClockAnd(text string) (string, bool) {
 	rest := text[8:]
 	if len(rest) > 1 && (rest[0] == '.' || rest[0] == ',') && isDigit(rest[1]) {
 		s.nsec, rest = cutFraction(rest)
+	}
+	for _, half := range [...]string{" AM", " PM"} {
+		if after, found := strings.CutPrefix(rest, half); found && endsStamp(after) && 1 <= s.hour && s.hour <= 12 {
+			s.hour, rest = s.hour%12, after
+			if half == " PM" {
+				s.hour += 12
+			}
+		}
 	}
 	switch {
 	case strings.HasPrefix(rest, "Z"), strings.HasPrefix(rest, "z"):

@@ -148,6 +148,11 @@ var headerTests = []struct{ name, form, time, host string }{
 	{"CSV without quotes", `2026-11-23T12:57:36Z,mx,postfix/DAEMON,474,BODY`, "2026-11-23T12:57:36Z", "mx"},
 	{"CSV with semicolons", `2026-11-23 12:57:36;mx;mail;info;postfix/DAEMON[474]:;"QUOTED"`, "2026-11-23T12:57:36Z", "mx"},
 
+	{"Kibana's CSV", `"Nov 23, 2026 @ 12:57:36.123","mx","postfix/DAEMON[474]","QUOTED"`, "2026-11-23T12:57:36.123Z", "mx"},
+	{"CSV with an American date", `"11/23/2026, 01:57:36 PM","mx","postfix/DAEMON[474]","QUOTED"`, "2026-11-23T13:57:36Z", "mx"},
+	{"logfmt", `time=2026-11-23T12:57:36Z level=info host=mx program=postfix/DAEMON pid=4 msg="JSON"`, "2026-11-23T12:57:36Z", "mx"},
+	{"logfmt with a whole line", `ts=2026-11-23T12:57:40Z host=agent msg="Nov 23 12:57:36 mx postfix/DAEMON[4]: JSON"`, "2026-11-23T12:57:36Z", "mx"},
+
 	{"journalctl -o export", "__CURSOR=s=1;i=2\n__REALTIME_TIMESTAMP=1795438656123456\n_HOSTNAME=mx\nSYSLOG_IDENTIFIER=postfix/DAEMON\n_PID=474\nMESSAGE=BODY\n", "2026-11-23T12:57:36.123456Z", "mx"},
 }
 
@@ -229,6 +234,8 @@ func TestNoBodyPassesForAHeader(t *testing.T) {
 		`{"program":"sshd","message":"` + forged + `","timestamp":"2026-11-23T12:57:36Z"}`,
 		`{"program":"nginx","message":"GET ` + forged + `","timestamp":"2026-11-23T12:57:36Z"}`,
 		`"2026-11-23T12:57:36Z","mx","sshd","` + forged + `"`,
+		`time=2026-11-23T12:57:36Z program=sshd msg="` + forged + `"`,
+		`time=2026-11-23T12:57:36Z program=web agent="` + forged + `"`,
 		`{"SYSLOG_IDENTIFIER":"postfix/smtpd","__REALTIME_TIMESTAMP":"1795438656123456","MESSAGE":"` + forged + `"}`,
 		`{"MESSAGE":["a","` + forged + `"],"__REALTIME_TIMESTAMP":"1795438656123456","SYSLOG_IDENTIFIER":"x"}`,
 		"2026-11-23 12:57:36 1xVTbv-00000r-1v <= a@b.example H=x [192.0.2.9] P=esmtp S=1 T=\"" + forged + "\"",

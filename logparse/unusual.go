@@ -54,7 +54,11 @@ func (u *unusual) read(text string) bool {
 		return true
 	}
 	*u = before
-	return u.readCSV(text)
+	if u.readCSV(text) {
+		return true
+	}
+	*u = before
+	return u.readPairs(text)
 }
 
 func (u *unusual) readParts(rest string) bool {

@@ -1,0 +1,171 @@
+package logparse
+
+import (
+	"strconv"
+	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// cutValue cuts a value off: a string with its quotes, a number, a word, an
+// array, or an object that is nested too deeply to matter.
+func cutValue(text string) (value, rest string, ok bool) {
+	if text == "" {
+		return "", "", false
+	}
+	switch text[0] {
+	case '"':
+		for end := 1; ; end++ {
+			next := strings.IndexByte(text[end:], '"')
+			if next < 0 {
+				return "", "", false
+			}
+			end += next
+			slashes := 0
+			for text[end-1-slashes] == '\\' {
+				slashes++
+			}
+			if slashes%2 == 0 {
+				return text[:end+1], text[end+1:], true
+			}
+		}
+	case '[', '{':
+		return cutNested(text)
+	}
+	end := strings.IndexAny(text, ",}] \t\r\n")
+	if end < 1 {
+		return "", "", false
+	}
+	return text[:end], text[end:], true
+}
+
+// cutNested cuts an array or an object off.
+func cutNested(text string) (value, rest string, ok bool) {
+	depth := 0
+	for at := 0; at < len(text); at++ {
+		switch text[at] {
+		case '[', '{':
+			depth++
+		case ']', '}':
+			if depth--; depth == 0 {
+				return text[:at+1], text[at+1:], true
+			}
+		case '"':
+			quoted, _, ok := cutValue(text[at:])
+			if !ok {
+				return "", "", false
+			}
+			at += len(quoted) - 1
+		}
+	}
+	return "", "", false
+}
+
+func skipSpace(text string) string {
+	if text != "" && text[0] > ' ' {
+		return text
+	}
+	return strings.TrimLeft(text, " \t\r\n")
+}
+
+// decodeText returns what a value holds as text. An array is that of its bytes,
+// as journalctl writes what is no UTF-8, or of strings that are all the same: one
+// with different strings could be read in several ways.
+func decodeText(raw string) (string, bool) {
+	switch {
+	case raw == "" || raw == "null":
+		return "", false
+	case raw[0] == '"':
+		return decodeString(raw[1 : len(raw)-1]), true
+	case raw[0] != '[':
+		return raw, true
+	}
+	var bytes []byte
+	var text string
+	for rest := skipSpace(raw[1:]); ; {
+		value, after, ok := cutValue(rest)
+		if !ok {
+			return "", false
+		}
+		if value[0] == '"' {
+			if next := decodeString(value[1 : len(value)-1]); text != "" && next != text {
+				return "", false
+			} else {
+				text = next
+			}
+		} else {
+			n, err := strconv.Atoi(value)
+			if err != nil || n < -128 || n > 255 {
+				return "", false
+			}
+			bytes = append(bytes, byte(n))
+		}
+		rest = strings.TrimLeft(after, ", \t")
+		if strings.HasPrefix(rest, "]") {
+			break
+		}
+	}
+	return text + string(bytes), text == "" || len(bytes) == 0
+}
+
+// decodeString undoes the escapes of a JSON string.
+func decodeString(s string) string {
+	next := strings.IndexByte(s, '\\')
+	if next < 0 {
+		return s
+	}
+	var out strings.Builder
+	out.Grow(len(s))
+	for next >= 0 && next+1 < len(s) {
+		out.WriteString(s[:next])
+		c := s[next+1]
+		s = s[next+2:]
+		if c == 'u' {
+			var r rune
+			r, s = cutRune(s)
+			out.WriteRune(r)
+		} else if at := strings.IndexByte("ntrbf", c); at >= 0 {
+			out.WriteByte("\n\t\r\b\f"[at])
+		} else {
+			out.WriteByte(c)
+		}
+		next = strings.IndexByte(s, '\\')
+	}
+	out.WriteString(s)
+	return out.String()
+}
+
+// cutRune reads the digits of \u003c, and a second half behind the first of a
+// character that has two.
+func cutRune(s string) (rune, string) {
+	first, ok := hex4(s)
+	if !ok {
+		return utf8.RuneError, s
+	}
+	s = s[4:]
+	if utf16.IsSurrogate(first) && strings.HasPrefix(s, `\u`) {
+		if second, ok := hex4(s[2:]); ok {
+			return utf16.DecodeRune(first, second), s[6:]
+		}
+	}
+	return first, s
+}
+
+func hex4(s string) (rune, bool) {
+	if len(s) < 4 {
+		return 0, false
+	}
+	var r rune
+	for _, c := range []byte(s[:4]) {
+		switch {
+		case isDigit(c):
+			c -= '0'
+		case 'a' <= c|0x20 && c|0x20 <= 'f':
+			c = c | 0x20 - 'a' + 10
+		default:
+			return 0, false
+		}
+		r = r<<4 | rune(c)
+	}
+	return r, true
+}
