@@ -71,8 +71,10 @@ func tracee(t testing.TB, d *daemon) *os.Process {
 	var pid int
 	list := fmt.Sprintf("/proc/%d/task/%d/children", d.cmd.Process.Pid, d.cmd.Process.Pid)
 	for deadline := time.Now().Add(20 * time.Second); pid == 0; time.Sleep(5 * time.Millisecond) {
-		if text := strings.Fields(words(list)); len(text) > 0 {
-			pid, _ = strconv.Atoi(text[0])
+		for _, child := range strings.Fields(words(list)) { // strace starts others to see what it may do
+			if exe, err := os.Readlink(filepath.Join("/proc", child, "exe")); err == nil && exe == program(t) {
+				pid, _ = strconv.Atoi(child)
+			}
 		}
 		if time.Now().After(deadline) {
 			t.Fatal("strace has not started the program")
