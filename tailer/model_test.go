@@ -29,6 +29,7 @@ type model struct {
 	half    string   // the end of a line that it has begun
 	old     []*os.File
 	written []string // every whole line that counts
+	oldest  int      // the highest number of a rotated file
 	alike   bool     // every file begins with the same bytes
 	steps   []string
 
@@ -196,7 +197,7 @@ func (m *model) expire() {
 		m.now = m.now.Add(writerGrace + time.Second)
 	}
 	m.calm = false
-	for i := maxRotations; i > 0; i-- {
+	for i := m.oldest; i > 0; i-- {
 		for _, end := range []string{".gz", ""} {
 			path := m.path(fmt.Sprintf(".%d%s", i, end))
 			info, err := os.Stat(path)
@@ -214,12 +215,10 @@ func (m *model) expire() {
 	}
 }
 
-// maxRotations is more than a story makes; logs over it would be overwritten.
-const maxRotations = 300
-
 // shift makes room for a rotated log.
 func (m *model) shift(string) {
-	for i := maxRotations; i > 0; i-- {
+	m.oldest++
+	for i := m.oldest; i > 0; i-- {
 		for _, end := range []string{"", ".gz"} {
 			from := m.path(fmt.Sprintf(".%d%s", i, end))
 			if _, err := os.Stat(from); err == nil {
