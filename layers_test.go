@@ -24,9 +24,11 @@ var layers = map[string][]string{
 	"classify":  {"bounce"},
 	"recipient": {"bounce"},
 	"sqlite":    {"bounce", "recipient"},
-	"pipeline":  {"address", "bounce", "recipient"},
+	"pipeline":  {"address", "bounce", "privacy", "recipient"},
 
 	"config":         {},
+	"privacy":        {"address", "bounce"},
+	"view/report":    {"bounce", "sqlite"},
 	"output/export":  {"address", "bounce"},
 	"output/maps":    {"address", "bounce"},
 	"output/webhook": {"address", "bounce"},

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +14,8 @@ import (
 
 	"github.com/bouncetail/bouncetail/classify"
 	"github.com/bouncetail/bouncetail/config"
+	"github.com/bouncetail/bouncetail/daemon"
+	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/tailer"
 )
 
@@ -22,7 +25,7 @@ type settled struct {
 	Errors   []string        `json:"errors"`
 	Warnings []string        `json:"warnings"`
 	Database string          `json:"database"`
-	Sources  []settledSource `json:"sources"` // none: the first that exists of config.Usual
+	Sources  []settledSource `json:"sources"` // none: those that config.Resolve finds
 	Privacy  settledPrivacy  `json:"privacy"`
 	Publish  settledPublish  `json:"publish"`
 	Webhooks []settledHook   `json:"webhooks"`
@@ -76,7 +79,7 @@ func (a *app) checkConfig() *cobra.Command {
 		s := settle(c)
 		if err == nil {
 			s.Warnings = warnings(c)
-			if err = errors.Join(checkKey(cmd.Context(), c), a.checkHooks(cmd.Context(), c, &s, !quiet && !online)); err != nil {
+			if err = errors.Join(daemon.CheckKey(cmd.Context(), c), a.checkHooks(cmd.Context(), c, &s, !quiet && !online)); err != nil {
 				err = &config.Error{Err: err}
 			} else if online {
 				err = a.testHooks(cmd.Context(), c)
@@ -111,18 +114,18 @@ func settle(c config.Config) settled {
 
 // tell shows what good settings come to.
 func (s *settled) tell(out, remarks io.Writer) error {
-	fmt.Fprintln(out, "database:", printable(s.Database))
+	fmt.Fprintln(out, "database:", text.Printable(s.Database))
 	if len(s.Sources) == 0 {
-		fmt.Fprintln(out, "sources:  the first that exists of", strings.Join(config.Usual, ", "))
+		fmt.Fprintln(out, "sources:  all that hold lines of a mail server of", strings.Join(config.DefaultLogPaths, ", "))
 	}
 	for _, source := range s.Sources {
-		fmt.Fprintf(out, "source:   %s (%s)\n", printable(source.Path), source.MTA)
+		fmt.Fprintf(out, "source:   %s (%s)\n", text.Printable(source.Path), source.MTA)
 	}
 	if s.Privacy.HashAddresses {
-		fmt.Fprintln(out, "privacy:  addresses are hashed, with the key in", printable(s.Privacy.KeyFile))
+		fmt.Fprintln(out, "privacy:  addresses are hashed, with the key in", text.Printable(s.Privacy.KeyFile))
 	}
 	if s.Publish.Directory != "" {
-		fmt.Fprintf(out, "publish:  %s (%s), %s\n", printable(s.Publish.Directory), strings.Join(s.Publish.Maps, ", "), s.Publish.Action)
+		fmt.Fprintf(out, "publish:  %s (%s), %s\n", text.Printable(s.Publish.Directory), strings.Join(s.Publish.Maps, ", "), s.Publish.Action)
 	}
 	for _, w := range s.Webhooks {
 		signed := map[bool]string{true: "signed", false: "not signed"}[w.Signed]
@@ -132,7 +135,7 @@ func (s *settled) tell(out, remarks io.Writer) error {
 		fmt.Fprintln(out, "          under systemd these need the network: the drop-in webhooks.conf opens it, see docs/webhooks.md")
 	}
 	for _, w := range s.Warnings {
-		fmt.Fprintln(remarks, "warning:", printable(w))
+		fmt.Fprintln(remarks, "warning:", text.Printable(w))
 	}
 	_, err := fmt.Fprintln(out, "The settings are good.")
 	return err
@@ -184,4 +187,41 @@ func warnings(c config.Config) []string {
 func isFolder(path string) bool {
 	info, err := os.Stat(path)
 	return err == nil && info.IsDir()
+}
+
+// checkHooks adds the webhooks. With reach it warns of those that cannot be reached
+// from here.
+func (a *app) checkHooks(ctx context.Context, c config.Config, s *settled, reach bool) error {
+	var errs []error
+	for i := range c.Webhooks {
+		w := &c.Webhooks[i]
+		h, err := daemon.Hook(w, versionText(), a.logger(c.Log))
+		if err != nil {
+			errs = append(errs, fmt.Errorf("webhooks[%d]: %w", i, err))
+			continue
+		}
+		s.Webhooks = append(s.Webhooks, settledHook{w.Name, hostOf(w), w.Kind, h.Secret != "" || h.SigningKey != nil})
+		if !reach {
+			continue
+		}
+		if err := h.Reach(ctx); err != nil {
+			s.Warnings = append(s.Warnings, fmt.Sprintf("webhook %s cannot be reached from here: %v", w.Name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// testHooks sends each webhook a request that changes nothing.
+func (a *app) testHooks(ctx context.Context, c config.Config) error {
+	var errs []error
+	for i := range c.Webhooks {
+		h, err := daemon.Hook(&c.Webhooks[i], versionText(), a.logger(c.Log))
+		if err == nil {
+			err = h.Test(ctx)
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("webhook %s: %w", c.Webhooks[i].Name, err))
+		}
+	}
+	return errors.Join(errs...)
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/classify"
+	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/logparse"
 )
 
@@ -73,8 +74,8 @@ type judgement struct {
 	Provider     *string            `json:"provider"`
 }
 
-func (j *judge) one(text string) error {
-	d, err := delivery(text)
+func (j *judge) one(reply string) error {
+	d, err := delivery(reply)
 	if err != nil {
 		return err
 	}
@@ -100,7 +101,7 @@ func (j *judge) one(text string) error {
 		}
 		return objects(j.out).Encode(out)
 	}
-	_, err = fmt.Fprintf(j.out, "%s (rule %s)\n", sentence(v), printable(v.Rule))
+	_, err = fmt.Fprintf(j.out, "%s (rule %s)\n", sentence(v), text.Printable(v.Rule))
 	return err
 }
 
@@ -180,28 +181,28 @@ func (j *judge) explanation(d *bounce.Delivery) error {
 	}
 	var b strings.Builder
 	fmt.Fprintln(&b, sentence(e.Verdict))
-	fmt.Fprintf(&b, "  read as:    %s\n", printable(e.Read))
+	fmt.Fprintf(&b, "  read as:    %s\n", text.Printable(e.Read))
 	if e.Inner {
 		fmt.Fprintf(&b, "  judged by:  %s of the reply inside it\n", strings.TrimSpace(fmt.Sprint(e.SMTPCode)+" "+e.EnhancedCode))
 	}
 	for _, s := range e.Statements {
-		fmt.Fprintf(&b, "  says:       %s, in the clause %q: %s\n", s.Says, printable(s.Clause), parts(s))
+		fmt.Fprintf(&b, "  says:       %s, in the clause %q: %s\n", s.Says, text.Printable(s.Clause), parts(s))
 	}
 	for _, c := range e.Context {
-		fmt.Fprintf(&b, "  context:    %s\n", printable(c))
+		fmt.Fprintf(&b, "  context:    %s\n", text.Printable(c))
 	}
 	for i, l := range e.Layers {
 		label := "  also:       "
 		if i == 0 {
 			label = "  decided by: "
 		}
-		fmt.Fprintf(&b, "%s%s, %s: %s / %s", label, l.Name, printable(l.Verdict.Rule), l.Verdict.Category, l.Verdict.Reason)
+		fmt.Fprintf(&b, "%s%s, %s: %s / %s", label, l.Name, text.Printable(l.Verdict.Rule), l.Verdict.Category, l.Verdict.Reason)
 		if l.Span != "" {
 			fmt.Fprintf(&b, ", for %q", l.Span)
 		}
 		b.WriteByte('\n')
 		if l.Why != "" && i == 0 {
-			fmt.Fprintf(&b, "              %s\n", printable(l.Why))
+			fmt.Fprintf(&b, "              %s\n", text.Printable(l.Why))
 		}
 	}
 	if e.Bounded != "" {
@@ -211,7 +212,7 @@ func (j *judge) explanation(d *bounce.Delivery) error {
 		{"provider", e.Verdict.Provider}, {"blocklist", e.Verdict.Blocklist}, {"page", e.Verdict.URL}, {"to do", e.Verdict.Reason.Advice()},
 	} {
 		if detail.value != "" {
-			fmt.Fprintf(&b, "  %-11s %s\n", detail.name+":", printable(detail.value))
+			fmt.Fprintf(&b, "  %-11s %s\n", detail.name+":", text.Printable(detail.value))
 		}
 	}
 	if e.Verdict.RetryAfter > 0 {
@@ -224,9 +225,9 @@ func (j *judge) explanation(d *bounce.Delivery) error {
 // parts names the subject and the predicate of a statement.
 func parts(s classify.Statement) string {
 	if s.Subject == "" {
-		return fmt.Sprintf("no subject, predicate %q", printable(s.Predicate))
+		return fmt.Sprintf("no subject, predicate %q", text.Printable(s.Predicate))
 	}
-	return fmt.Sprintf("subject %q, predicate %q", printable(s.Subject), printable(s.Predicate))
+	return fmt.Sprintf("subject %q, predicate %q", text.Printable(s.Subject), text.Printable(s.Predicate))
 }
 
 // delivery reads a whole log line, or else takes the text as a reply.

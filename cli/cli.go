@@ -20,6 +20,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/bouncetail/bouncetail/config"
+	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/sqlite"
 )
 
@@ -102,7 +103,7 @@ func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		}
 		return exitInterrupted
 	}
-	fmt.Fprintf(stderr, "%s: %s\n", called.CommandPath(), printableLines(err.Error()))
+	fmt.Fprintf(stderr, "%s: %s\n", called.CommandPath(), text.PrintableLines(err.Error()))
 	var usage usageError
 	var settings *config.Error
 	if errors.As(err, &settings) {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/bouncetail/bouncetail/address"
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/recipient"
 	"github.com/bouncetail/bouncetail/sqlite"
 )
@@ -55,7 +56,7 @@ func (a *app) decide(decision, short, long string) *cobra.Command {
 					return err
 				}
 				done := map[string]string{recipient.Allow: "allowed", recipient.Block: "blocked"}[decision]
-				_, err = fmt.Fprintf(a.stdout, "%s %s: %s\n", amount(len(on), "address"), done, effect(changes))
+				_, err = fmt.Fprintf(a.stdout, "%s %s: %s\n", text.Amount(len(on), "address"), done, effect(changes))
 				return err
 			})
 		},
@@ -83,7 +84,7 @@ func (a *app) unset() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				_, err = fmt.Fprintf(a.stdout, "Decisions on %s taken back: %s\n", amount(len(on), "address"), effect(changes))
+				_, err = fmt.Fprintf(a.stdout, "Decisions on %s taken back: %s\n", text.Amount(len(on), "address"), effect(changes))
 				return err
 			})
 		},
@@ -232,33 +233,14 @@ func isSpan(s string) bool {
 	return err == nil
 }
 
-// amount tells how many there are of something.
-func amount(n int, of string) string {
-	if n == 1 {
-		return "1 " + of
-	}
-	if strings.HasSuffix(of, "s") {
-		of += "e"
-	}
-	return fmt.Sprintf("%s %ss", thousands(int64(n)), of)
-}
-
-// verb returns the form of a verb that goes with a number.
-func verb(n int, one, many string) string {
-	if n == 1 {
-		return one
-	}
-	return many
-}
-
 // effect tells what a change comes to.
 func effect(c recipient.Changes) string {
 	var parts []string
 	if c.Bad > 0 {
-		parts = append(parts, fmt.Sprintf("%s %s bad by it", thousands(int64(c.Bad)), verb(c.Bad, "becomes", "become")))
+		parts = append(parts, fmt.Sprintf("%s %s bad by it", text.Thousands(int64(c.Bad)), text.Verb(c.Bad, "becomes", "become")))
 	}
 	if c.Good > 0 {
-		parts = append(parts, fmt.Sprintf("%s %s bad no more", thousands(int64(c.Good)), verb(c.Good, "is", "are")))
+		parts = append(parts, fmt.Sprintf("%s %s bad no more", text.Thousands(int64(c.Good)), text.Verb(c.Good, "is", "are")))
 	}
 	if len(parts) == 0 {
 		return "none becomes bad by it, or good."

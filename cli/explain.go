@@ -11,6 +11,8 @@ import (
 
 	"github.com/bouncetail/bouncetail/address"
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/daemon"
+	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/recipient"
 	"github.com/bouncetail/bouncetail/sqlite"
 )
@@ -113,23 +115,23 @@ func (l *history) tell(w io.Writer) error {
 		fmt.Fprintf(w, "  failures        none\n")
 	} else {
 		fmt.Fprintf(w, "  failures        %s permanent, %s to be retried, from %s to %s\n",
-			thousands(int64(l.PermanentCount)), thousands(int64(l.RetryCount)), shortTime(*l.FirstFailureAt), shortTime(*l.LastFailureAt))
+			text.Thousands(int64(l.PermanentCount)), text.Thousands(int64(l.RetryCount)), shortTime(*l.FirstFailureAt), shortTime(*l.LastFailureAt))
 	}
 	for _, c := range l.Counted {
 		if c.Policy.Failures == 0 {
 			continue
 		}
-		fmt.Fprintf(w, "  the policy      %s: %d of %s over %d of %s, within %d\n", c.Category, c.Failures, amount(c.Policy.Failures, "failure"), c.Days, amount(c.Policy.Days, "day"), c.Policy.Window)
+		fmt.Fprintf(w, "  the policy      %s: %d of %s over %d of %s, within %d\n", c.Category, c.Failures, text.Amount(c.Policy.Failures, "failure"), c.Days, text.Amount(c.Policy.Days, "day"), c.Policy.Window)
 	}
 	if total := l.PermanentCount + l.RetryCount; total > len(l.Attempts) {
-		fmt.Fprintf(w, "\nThe last %d of %s attempts, and what was decided (UTC):\n", len(l.Attempts), thousands(int64(total)))
+		fmt.Fprintf(w, "\nThe last %d of %s attempts, and what was decided (UTC):\n", len(l.Attempts), text.Thousands(int64(total)))
 	} else {
 		fmt.Fprintf(w, "\nAttempts, and what was decided (UTC):\n")
 	}
 	for _, e := range l.timeline() {
 		fmt.Fprintf(w, "  %s  %s\n", shortTime(e.at), e.text)
 		if e.reply != "" {
-			fmt.Fprintf(w, "                    %s\n", printable(e.reply))
+			fmt.Fprintf(w, "                    %s\n", text.Printable(e.reply))
 		}
 	}
 	_, err := fmt.Fprintf(w, "\nWhat would clear it: %s\n", l.Clears)
@@ -229,7 +231,7 @@ func (a *app) rebuild() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			err = usePolicy(cmd.Context(), store, &settings, a.logger(settings.Log))
+			err = daemon.UsePolicy(cmd.Context(), store, &settings, a.logger(settings.Log))
 			n := 0
 			if err == nil {
 				n, err = store.Rebuild(cmd.Context())
@@ -237,7 +239,7 @@ func (a *app) rebuild() *cobra.Command {
 			if err = errors.Join(err, store.Close()); err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(a.stdout, "%s %s not as the records have them, and %s now.\n", amount(n, "row"), verb(n, "was", "were"), verb(n, "is", "are"))
+			_, err = fmt.Fprintf(a.stdout, "%s %s not as the records have them, and %s now.\n", text.Amount(n, "row"), text.Verb(n, "was", "were"), text.Verb(n, "is", "are"))
 			return err
 		},
 	}

@@ -21,7 +21,9 @@ import (
 	"github.com/bouncetail/bouncetail/address"
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/config"
+	"github.com/bouncetail/bouncetail/daemon"
 	"github.com/bouncetail/bouncetail/internal/atomicfile"
+	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/output/export"
 	"github.com/bouncetail/bouncetail/sqlite"
 )
@@ -129,7 +131,7 @@ func (e *exporting) know(a *app, file string, c config.Privacy) error {
 	if err != nil {
 		return err
 	}
-	h, err := hasher(c)
+	h, err := daemon.OpenHasher(c)
 	if err != nil {
 		return err
 	}
@@ -195,7 +197,7 @@ func formatList() string {
 // exporting is one run of the command.
 type exporting struct {
 	path    string
-	key     int64             // that hashed the addresses of known; see address.Hasher.ID
+	key     int64             // that hashed the addresses of known; see privacy.Hasher.ID
 	known   map[string]string // addresses by how they are stored; nil is all there are, as they are stored
 	format  export.Format
 	filter  sqlite.Filter
@@ -419,7 +421,7 @@ func (e *exporting) written() string {
 	var parts []string
 	add := func(n int, state string) {
 		if n > 0 {
-			parts, one = append(parts, thousands(int64(n))+" "+state), state+" "
+			parts, one = append(parts, text.Thousands(int64(n))+" "+state), state+" "
 		}
 	}
 	bad := e.counts[bounce.StateBad]
@@ -434,9 +436,9 @@ func (e *exporting) written() string {
 	}
 	switch {
 	case len(parts) > 1 || e.filter.Changes && rows > 0:
-		return fmt.Sprintf("%s written: %s", amount(rows, what), strings.Join(parts, ", "))
+		return fmt.Sprintf("%s written: %s", text.Amount(rows, what), strings.Join(parts, ", "))
 	case e.filter.Changes:
 		return "0 changes written"
 	}
-	return amount(rows, one+what) + " written"
+	return text.Amount(rows, one+what) + " written"
 }

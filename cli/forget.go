@@ -12,6 +12,8 @@ import (
 
 	"github.com/bouncetail/bouncetail/address"
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/text"
+	"github.com/bouncetail/bouncetail/logparse"
 	"github.com/bouncetail/bouncetail/queue"
 	"github.com/bouncetail/bouncetail/sqlite"
 )
@@ -45,7 +47,7 @@ func (a *app) forget() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		f := sqlite.Forgetting{Queue: queue.Scrub, Parser: scrubSealed(h), LeaveNothing: leaveNothing, DryRun: dryRun, Now: a.now()}
+		f := sqlite.Forgetting{Queue: queue.Scrub, Parser: sqlite.Scrubber(h.Sealed(logparse.ScrubState)), LeaveNothing: leaveNothing, DryRun: dryRun, Now: a.now()}
 		seen, who := make(map[string]bool), ""
 		for _, arg := range args {
 			to, err := personIn(arg)
@@ -56,7 +58,7 @@ func (a *app) forget() *cobra.Command {
 				continue
 			}
 			seen[to.Normal] = true
-			who = printable(to.Normal)
+			who = text.Printable(to.Normal)
 			spelled := []string{to.Normal, address.Unicode(to)}
 			if h != nil {
 				to = h.Hashed(to)
@@ -84,7 +86,7 @@ func (a *app) forget() *cobra.Command {
 			return err
 		}
 		if len(f.People) > 1 {
-			who = thousands(int64(len(f.People))) + " addresses"
+			who = text.Thousands(int64(len(f.People))) + " addresses"
 		}
 		return a.tellForgotten(&f, who, found)
 	}

@@ -4,15 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/bouncetail/bouncetail/address"
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/config"
-	"github.com/bouncetail/bouncetail/logparse"
+	"github.com/bouncetail/bouncetail/daemon"
+	"github.com/bouncetail/bouncetail/privacy"
 	"github.com/bouncetail/bouncetail/sqlite"
 )
 
@@ -62,64 +61,20 @@ func (a *app) hash() *cobra.Command {
 	return c
 }
 
-// hasher returns what hashes addresses, and nil where they are stored as they
-// are.
-func hasher(c config.Privacy) (*address.Hasher, error) {
-	if !c.HashAddresses {
-		return nil, nil
-	}
-	wrong := func(format string, args ...any) error {
-		return fmt.Errorf("privacy.key_file: "+format, args...)
-	}
-	info, err := os.Stat(c.KeyFile)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, wrong("%[1]s does not exist; put back the one that was there, or make the first with: (umask 077; head -c 32 /dev/urandom | base64 >%[1]s), and give it to the user of the daemon: chown bouncetail %[1]s", c.KeyFile)
-	}
-	if err == nil && info.Mode().Perm()&0o007 != 0 {
-		return nil, wrong("everybody may read %s or write to it; mend that with: chmod o= %s", c.KeyFile, c.KeyFile)
-	}
-	text, readErr := os.ReadFile(c.KeyFile)
-	if err = errors.Join(err, readErr); errors.Is(err, os.ErrPermission) {
-		return nil, wrong("%[1]s may not be read by this user; run as root or as the user of the daemon, whose it has to be: chown bouncetail %[1]s", c.KeyFile)
-	}
-	if err != nil {
-		return nil, wrong("%w", err)
-	}
-	h, err := address.NewHasher([]byte(strings.TrimSpace(string(text))))
-	if err != nil {
-		return nil, wrong("%s holds %w; make one with: head -c 32 /dev/urandom | base64", c.KeyFile, err)
-	}
-	return h, nil
-}
-
 // hashing returns the settings, and what hashes addresses by them.
-func (a *app) hashing() (c config.Config, h *address.Hasher, err error) {
+func (a *app) hashing() (c config.Config, h *privacy.Hasher, err error) {
 	if c, err = a.settings(); err == nil {
-		h, err = hasher(c.Privacy)
+		h, err = daemon.OpenHasher(c.Privacy)
 	}
 	return c, h, err
 }
 
-// checkKey refuses settings by which the database does not hold its addresses.
-// One that cannot be opened passes: that is told where it is needed.
-func checkKey(ctx context.Context, c config.Config) error {
-	h, err := hasher(c.Privacy)
-	if err != nil {
-		return err
-	}
-	r, err := sqlite.OpenReader(ctx, c.Database)
-	if err != nil {
-		return nil
-	}
-	return errors.Join(r.CheckKey(ctx, c.Database, h.ID()), r.Close())
-}
-
 // storedAs returns an address as the database has it. A hash needs no key.
 func storedAs(ctx context.Context, c config.Config, r *sqlite.Reader, to bounce.Address) (bounce.Address, error) {
-	if address.IsHashed(to) {
+	if privacy.IsHashed(to) {
 		return to, nil
 	}
-	h, err := hasher(c.Privacy)
+	h, err := daemon.OpenHasher(c.Privacy)
 	if err == nil {
 		err = r.CheckKey(ctx, c.Database, h.ID())
 	}
@@ -127,22 +82,4 @@ func storedAs(ctx context.Context, c config.Config, r *sqlite.Reader, to bounce.
 		return to, err
 	}
 	return h.Hashed(to), nil
-}
-
-// scrubSealed is logparse.ScrubState of a state that was encrypted.
-func scrubSealed(h *address.Hasher) sqlite.Scrubber {
-	if h == nil {
-		return logparse.ScrubState
-	}
-	return func(sealed []byte, scrub func(string) (string, bool)) ([]byte, bool, error) {
-		data, err := h.Open(sealed)
-		if err != nil {
-			return nil, false, err
-		}
-		rest, changed, err := logparse.ScrubState(data, scrub)
-		if err != nil || !changed {
-			return sealed, false, err
-		}
-		return h.Seal(rest), true, nil
-	}
 }

@@ -14,8 +14,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/bouncetail/bouncetail/address"
 	"github.com/bouncetail/bouncetail/classify"
+	"github.com/bouncetail/bouncetail/privacy"
 )
 
 // sampleLogs are the logs of real servers, beside the truth of who was written
@@ -122,7 +122,7 @@ func TestHashingChangesNoVerdictOnTheExamplesOfTheRules(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h, err := address.NewHasher([]byte("an example of a key"))
+	h, err := privacy.NewHasher([]byte("an example of a key"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
-	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -15,12 +13,12 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/config"
-	"github.com/bouncetail/bouncetail/internal/tune"
-	"github.com/bouncetail/bouncetail/pipeline"
+	"github.com/bouncetail/bouncetail/daemon"
+	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/sqlite"
 	"github.com/bouncetail/bouncetail/tailer"
+	"github.com/bouncetail/bouncetail/view/report"
 )
 
 func (a *app) importLogs() *cobra.Command {
@@ -31,7 +29,7 @@ func (a *app) importLogs() *cobra.Command {
 		Long: "Import reads logs to their end, in any order and any number of times: a line that\n" +
 			"was read before changes nothing. A daemon started later goes on behind them.\n\n" +
 			"Without a FILE it reads this machine's mail log, with what rotation made of it:\n" +
-			"those of the settings, else the first that exists of\n" + strings.Join(config.Usual, ", ") + ".",
+			"those of the settings, else of the default logs all that hold lines of a mail server:\n" + strings.Join(config.DefaultLogPaths, ", ") + ".",
 		Example: "  sudo bouncetail import\n" +
 			"  bouncetail import --db /tmp/other.db --timezone Europe/Berlin /backup/mail.log*.gz\n" +
 			"  journalctl -o short-iso SYSLOG_FACILITY=2 | bouncetail import --db /tmp/j.db -",
@@ -54,10 +52,9 @@ func (a *app) importLogs() *cobra.Command {
 				if source, err = commonSource(c, source, cmd.Flags().Changed); err != nil {
 					return err
 				}
-				fmt.Fprintf(a.stderr, "Reading %s\n", printable(strings.Join(files, ", ")))
+				fmt.Fprintf(a.stderr, "Reading %s\n", text.Printable(strings.Join(files, ", ")))
 			}
 			c.Sources = []config.Source{source}
-			tune.Import()
 			return a.importFiles(cmd.Context(), c, files)
 		},
 	}
@@ -88,123 +85,42 @@ func commonSource(c config.Config, flags config.Source, given func(flag string) 
 	return common, nil
 }
 
-// logsOf returns the log files of the settings, or those that this machine has,
-// with what rotation made of them.
+// logsOf returns the log files of the settings, or those of this machine, with
+// what rotation made of them.
 func logsOf(c config.Config) ([]string, error) {
 	var files []string
-	for _, s := range c.Sources {
-		if s.Path != tailer.JournalPath && !tailer.IsPipe(s.Path) {
+	for _, s := range c.Resolve(daemon.ThisMachine("")).List {
+		if s.Path != config.Journal && !tailer.IsPipe(s.Path) {
 			live, rotated := tailer.Files(s.Path)
 			files = append(append(files, rotated...), live...)
 		}
 	}
-	if len(c.Sources) == 0 {
-		for _, path := range config.Usual {
-			if live, rotated := tailer.Files(path); len(live) > 0 {
-				files = append(rotated, live...)
-				break
-			}
-		}
-	}
 	if len(files) == 0 {
 		return nil, fmt.Errorf("no mail log found (looked for %s); name it: bouncetail import FILE…, or take the journal: journalctl -o short-iso SYSLOG_FACILITY=2 | bouncetail import -",
-			strings.Join(config.Usual, ", "))
+			strings.Join(config.DefaultLogPaths, ", "))
 	}
 	return files, nil
 }
 
-// importFiles imports files, and reads them again where trouble that passes,
-// such as a full disk, has cost what was read of them.
+// importFiles imports files and prints the summary.
 func (a *app) importFiles(ctx context.Context, c config.Config, files []string) error {
-	again, err := readable(files)
-	if err != nil {
-		return err // before a database is made
-	}
-	log := a.logger(c.Log)
-	pause := time.Second
-	for first := true; ; first = false {
-		err := a.importOnce(ctx, c, files, again, log)
-		if !errors.Is(err, pipeline.ErrReadAgain) && (first || !sqlite.MayPass(err)) || ctx.Err() != nil {
-			return err
-		}
-		log.Error("what was read last could not be saved, reading the logs again", "in", pause, "error", err)
-		select {
-		case <-time.After(pause):
-			pause = min(2*pause, 5*time.Minute)
-		case <-ctx.Done():
-			return err
-		}
-	}
-}
-
-// importOnce imports files. Those that may be read again are saved in
-// transactions of many batches, and into a new database that is seen when it is
-// whole.
-func (a *app) importOnce(ctx context.Context, c config.Config, files []string, again bool, log *slog.Logger) (err error) {
-	_, statErr := os.Stat(c.Database)
-	open := sqlite.OpenToFill
-	if again {
-		open = sqlite.OpenToBuild
-	}
-	s, err := openStages(ctx, c, open, log)
-	if err != nil {
-		return err
-	}
-	if errors.Is(statErr, os.ErrNotExist) {
-		// An import that finds nothing leaves nothing behind.
-		defer func() {
-			if err != nil && s.recognised() == 0 {
-				err = errors.Join(err, sqlite.Remove(c.Database))
-			}
-		}()
-	}
-	s.store.CountProblems()
-	show, clear := func(int64, int64) {}, func() {}
+	im := daemon.Import{Config: c, Files: files, Stdin: a.stdin, Log: a.logger(c.Log)}
+	clear := func() {}
 	if f, ok := a.stderr.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		show, clear = progressLine(f)
+		im.Progress, clear = progressLine(f)
 	}
-	var bytesRead, bytesInAll int64 // of the files, as they lie on the disk
-	progress := func(done, total int64) {
-		bytesRead, bytesInAll = done, total
-		show(done, total)
-	}
-	p := s.pipeline(func(ctx context.Context, out chan<- bounce.Chunk) error {
-		inputs, err := s.openInputs(ctx, files, a.stdin)
-		if err != nil {
-			return err
-		}
-		im := tailer.Import{Inputs: inputs, Positions: s.positions, MaxLine: c.MaxLine, Progress: progress, Log: log, Now: time.Now}
-		return im.Run(ctx, out)
-	})
-	// What many rows have in common is written once.
-	p.Limits.FlushInterval = 10 * time.Second
-	if again {
-		p.Limits.BatchRecords, p.Limits.TxRecords = 10_000, 120_000
-	}
-	begun := time.Now()
-	err = p.Run(ctx)
-	took := time.Since(begun)
+	done, err := im.Run(ctx)
 	clear()
-	if err == nil {
-		err = ctx.Err()
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) && done != nil {
+		return &interruptedError{interrupted(done.Lines, done.BytesRead, done.BytesTotal)}
 	}
-	unjoined := s.queue.Unjoined()
-	if err := errors.Join(err, s.store.Close()); err != nil {
-		if ctx.Err() != nil && errors.Is(err, context.Canceled) {
-			return &interruptedError{interrupted(p.Progress.Lines.Load(), bytesRead, bytesInAll)}
-		}
+	if err != nil {
 		return err
 	}
-	if s.recognised() == 0 {
-		return fmt.Errorf("no line of a mail server in %s (%s lines read); name the mail log, plain or packed",
-			strings.Join(files, ", "), thousands(p.Progress.Lines.Load()))
+	for _, path := range done.Unrecognised {
+		fmt.Fprintf(a.stderr, "%s: no line of a mail server in it\n", text.Printable(path))
 	}
-	for _, path := range slices.Sorted(maps.Keys(s.read)) {
-		if s.recognisedIn(path) == 0 {
-			fmt.Fprintf(a.stderr, "%s: no line of a mail server in it\n", printable(path))
-		}
-	}
-	return a.summary(ctx, c.Database, &p.Progress, s.store.Problems(), took, unjoined)
+	return a.summary(ctx, c.Database, done)
 }
 
 // interrupted says how much of an import is stored. The number of all lines is
@@ -228,43 +144,9 @@ func interrupted(lines, bytesRead, bytesInAll int64) string {
 // shortNumber writes 3,100,000 as 3.1 million.
 func shortNumber(n int64) string {
 	if n < 1_000_000 {
-		return thousands(n)
+		return text.Thousands(n)
 	}
 	return fmt.Sprintf("%.1f million", float64(n)/1e6)
-}
-
-// readable refuses what cannot be read before anything is written, and reports
-// whether all of it can be read a second time, as pipes cannot.
-func readable(files []string) (again bool, err error) {
-	again = true
-	for _, path := range files {
-		if path == "-" {
-			again = false
-			continue
-		}
-		info, err := os.Stat(path)
-		switch {
-		case errors.Is(err, os.ErrNotExist):
-			return false, fmt.Errorf("%s does not exist; check the spelling, or list the folder", path)
-		case err != nil:
-			return false, err
-		case info.IsDir():
-			return false, fmt.Errorf("%s is a folder; name the log files in it", path)
-		}
-		if !info.Mode().IsRegular() {
-			again = false // and to open a pipe here would drive its writer away
-			continue
-		}
-		f, err := os.Open(path)
-		if errors.Is(err, os.ErrPermission) {
-			return false, fmt.Errorf("%s may not be read by this user; run as root or as a member of the group that owns it (often adm)", path)
-		}
-		if err != nil {
-			return false, err
-		}
-		f.Close()
-	}
-	return again, nil
 }
 
 // progressLine returns a function that rewrites one line of a terminal a few
@@ -284,38 +166,38 @@ func progressLine(w io.Writer) (progress func(done, total int64), clear func()) 
 	}
 }
 
-// summary tells what was read, and what the database holds now.
-func (a *app) summary(ctx context.Context, path string, p *pipeline.Progress, own []sqlite.Problem, took time.Duration, unjoined int) error {
+// summary prints what was read, and what the database holds now.
+func (a *app) summary(ctx context.Context, path string, done *daemon.Imported) error {
 	r, err := sqlite.OpenReader(ctx, path)
 	if err != nil {
 		return err
 	}
 	defer r.Close()
-	f, err := foundBeside(ctx, r, own)
+	f, err := report.SummarizeWith(ctx, r, done.Problems)
 	if err != nil {
 		return err
 	}
 	out := a.screen()
 	g := out.table("", "", "")
-	g.row("lines read", p.Lines.Load(), fmt.Sprintf("in %v", took.Round(10*time.Millisecond)))
-	g.row("sent", p.Sent.Load(), "")
-	g.row("deferred", p.Deferred.Load(), "the mail server tries again")
-	g.row("bounced", p.Bounced.Load(), "it gave up")
-	g.row("expired", p.Expired.Load(), "it gave up after trying for too long")
-	g.row("new failures", p.New.Load(), "that the database did not hold yet")
-	if n := p.TooLong.Load(); n > 0 {
+	g.row("lines read", done.Lines, fmt.Sprintf("in %v", done.Took.Round(10*time.Millisecond)))
+	g.row("sent", done.Sent, "")
+	g.row("deferred", done.Deferred, "the mail server tries again")
+	g.row("bounced", done.Bounced, "it gave up")
+	g.row("expired", done.Expired, "it gave up after trying for too long")
+	g.row("new failures", done.New, "that the database did not hold yet")
+	if n := done.TooLong; n > 0 {
 		g.row("too long", n, "lines left out, see max_line in the settings")
 	}
-	if n := p.Unparsed.Load(); n > 0 {
+	if n := done.Unparsed; n > 0 {
 		g.row("not parsed", n, "delivery lines, see below")
 	}
-	if unjoined > 0 {
-		g.row("lost track", int64(unjoined), "messages expired whose deferrals are in a log not read")
+	if n := done.Unjoined; n > 0 {
+		g.row("lost track", n, "messages expired whose deferrals are in a log not read")
 	}
 	if err := g.flush(); err != nil {
 		return err
 	}
-	if err := f.print(out, path); err != nil {
+	if err := printSummary(f, out, path); err != nil {
 		return err
 	}
 	for _, part := range []struct {
@@ -345,14 +227,5 @@ func dbFlag(path string) string {
 	if path == "" {
 		return ""
 	}
-	return " --db " + printable(path)
-}
-
-// thousands writes a number with separators: 1,234,567.
-func thousands(n int64) string {
-	s := fmt.Sprint(n)
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
+	return " --db " + text.Printable(path)
 }

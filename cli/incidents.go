@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/sqlite"
 )
 
@@ -48,7 +49,7 @@ func (a *app) incidents() *cobra.Command {
 				return printObjects(a, found)
 			}
 			if len(found) == 0 {
-				_, err := fmt.Fprintf(a.stdout, "Nothing has hit %s or more at once since %s.\n", amount(f.Addresses, "address"), shortTime(f.Since))
+				_, err := fmt.Fprintf(a.stdout, "Nothing has hit %s or more at once since %s.\n", text.Amount(f.Addresses, "address"), shortTime(f.Since))
 				return err
 			}
 			for i := range found {
@@ -74,10 +75,10 @@ func (a *app) incident(i *sqlite.Incident) {
 	if i.Ongoing {
 		end = "and going on, last " + shortTime(i.Until)
 	}
-	fmt.Fprintf(a.stdout, "%s / %s%s: %s of %s in %s\n", i.Category, i.Reason, printable(with), amount(i.Failures, "failure"), amount(i.Addresses, "address"), amount(i.Domains, "domain"))
+	fmt.Fprintf(a.stdout, "%s / %s%s: %s of %s in %s\n", i.Category, i.Reason, text.Printable(with), text.Amount(i.Failures, "failure"), text.Amount(i.Addresses, "address"), text.Amount(i.Domains, "domain"))
 	fmt.Fprintf(a.stdout, "  from %s %s (UTC)\n", shortTime(i.Since), end)
 	if i.Reply != "" {
-		fmt.Fprintf(a.stdout, "  such as: %s\n", strings.TrimSpace(printable(i.Reply)))
+		fmt.Fprintf(a.stdout, "  such as: %s\n", strings.TrimSpace(text.Printable(i.Reply)))
 	}
 	fmt.Fprintf(a.stdout, "  what to do: %s\n\n", i.Advice)
 }

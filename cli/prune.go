@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -71,34 +70,4 @@ func (a *app) pruneNow(ctx context.Context, c config.Config) ([]sqlite.Count, er
 	}
 	counts, err := store.Prune(ctx, sqlite.Retention(c.Retention), a.now())
 	return counts, errors.Join(err, store.Close())
-}
-
-// pruneDaily deletes old records now and once a day, beside the pipeline. It
-// starts a goroutine; the function that it returns ends it and waits for it.
-func (s *stages) pruneDaily(ctx context.Context, r config.Retention) (stop func()) {
-	if r == (config.Retention{}) {
-		return func() {}
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		daily := time.NewTicker(24 * time.Hour)
-		defer daily.Stop()
-		for {
-			counts, err := s.store.Prune(ctx, sqlite.Retention(r), time.Now())
-			for _, c := range counts {
-				s.log.Info("old records deleted", "kind", c.Name, "rows", c.N)
-			}
-			if err != nil && ctx.Err() == nil {
-				s.log.Error("old records not deleted, the next try is tomorrow", "error", err)
-			}
-			select {
-			case <-daily.C:
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
-	return func() { cancel(); <-done }
 }

@@ -1,18 +1,16 @@
 package cli
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/bouncetail/bouncetail/config"
-	"github.com/bouncetail/bouncetail/internal/health"
+	"github.com/bouncetail/bouncetail/daemon"
+	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/output/maps"
 	"github.com/bouncetail/bouncetail/sqlite"
 )
@@ -59,7 +57,7 @@ func (a *app) publish() *cobra.Command {
 		} else if hashed {
 			return errors.New("the database holds hashes, and a mail server looks up addresses; write lists of your own addresses with bouncetail export --addresses")
 		}
-		p := publisher(settings.Publish, r, nil, a.logger(settings.Log))
+		p := daemon.Publisher(settings.Publish, r, versionText(), nil, a.logger(settings.Log))
 		result, err := p.Publish(cmd.Context())
 		if err != nil {
 			return err
@@ -72,9 +70,9 @@ func (a *app) publish() *cobra.Command {
 // tellPublished says what was written and how it is used.
 func (a *app) tellPublished(p *maps.Publisher, result maps.Result) error {
 	var out strings.Builder
-	fmt.Fprintf(&out, "%s published", amount(result.Addresses, "address"))
+	fmt.Fprintf(&out, "%s published", text.Amount(result.Addresses, "address"))
 	if result.LeftOut > 0 {
-		fmt.Fprintf(&out, ", %s left out that a map cannot hold", thousands(int64(result.LeftOut)))
+		fmt.Fprintf(&out, ", %s left out that a map cannot hold", text.Thousands(int64(result.LeftOut)))
 	}
 	fmt.Fprintln(&out)
 	for _, m := range maps.Maps {
@@ -86,27 +84,8 @@ func (a *app) tellPublished(p *maps.Publisher, result maps.Result) error {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(&out, "\n%s (%s bytes)\n  %s\n", printable(path), thousands(info.Size()), printable(fmt.Sprintf(m.Use, path)))
+		fmt.Fprintf(&out, "\n%s (%s bytes)\n  %s\n", text.Printable(path), text.Thousands(info.Size()), text.Printable(fmt.Sprintf(m.Use, path)))
 	}
 	_, err := fmt.Fprint(a.stdout, out.String())
 	return err
-}
-
-// publisher returns what writes the maps of the settings.
-func publisher(c config.Publish, source maps.Source, retrying *health.Retrying, log *slog.Logger) *maps.Publisher {
-	return &maps.Publisher{
-		Dir:    c.Directory,
-		Maps:   c.Maps,
-		Text:   c.Text,
-		Warn:   c.Action == "warn",
-		MinAge: c.MinAge,
-		Every:  c.Every,
-		MadeBy: "bouncetail " + versionText(),
-		Source: source,
-		NewTable: func(ctx context.Context, path string, about []string, access, transport string) (maps.Table, error) {
-			return sqlite.NewMap(ctx, path, about, access, transport)
-		},
-		Retrying: retrying,
-		Log:      log,
-	}
 }

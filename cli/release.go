@@ -12,6 +12,7 @@ import (
 
 	"github.com/bouncetail/bouncetail/address"
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/recipient"
 	"github.com/bouncetail/bouncetail/sqlite"
 )
@@ -111,8 +112,8 @@ func (a *app) release() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		what := amount(done.Failures, "failure") + " of " + amount(done.Recipients, "address")
-		count := verb(done.Failures, "counts", "count")
+		what := text.Amount(done.Failures, "failure") + " of " + text.Amount(done.Recipients, "address")
+		count := text.Verb(done.Failures, "counts", "count")
 		switch {
 		case dry:
 			_, err = fmt.Fprintf(a.stdout, "%s would no longer count: %s Nothing was changed.\n", what, effect(done.Changes))

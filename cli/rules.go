@@ -13,6 +13,7 @@ import (
 
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/classify"
+	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/sqlite"
 )
 
@@ -251,7 +252,7 @@ func (c *changes) print(w io.Writer, of string) error {
 		return cmp.Or(cmp.Compare(c.by[b].n, c.by[a].n), cmp.Compare(a.rule, b.rule), cmp.Compare(a.ruleBefore, b.ruleBefore), cmp.Compare(a.before+a.now, b.before+b.now))
 	})
 	for _, k := range keys {
-		fmt.Fprintf(w, "%d: %s (%s)\n   now %s (%s)\n   %s\n", c.by[k].n, k.before, printable(k.ruleBefore), k.now, printable(k.rule), cut(printable(c.by[k].example), 200))
+		fmt.Fprintf(w, "%d: %s (%s)\n   now %s (%s)\n   %s\n", c.by[k].n, k.before, text.Printable(k.ruleBefore), k.now, text.Printable(k.rule), text.Cut(text.Printable(c.by[k].example), 200))
 	}
 	_, err := fmt.Fprintf(w, "%d of %d %s judged otherwise; %d more held against the address, %d no longer.\n", c.changed, c.n, of, c.bad, c.good)
 	return err
@@ -344,7 +345,7 @@ func (a *app) unclassified() *cobra.Command {
 		if err := g.flush(); err != nil {
 			return err
 		}
-		fmt.Fprintf(a.stderr, "%s of replies %s known to no rule. A rule for the first, to be finished and put into %s:\n", amount(total, "shape"), verb(total, "is", "are"), printable(settings.Rules+"/mine.yaml"))
+		fmt.Fprintf(a.stderr, "%s of replies %s known to no rule. A rule for the first, to be finished and put into %s:\n", text.Amount(total, "shape"), text.Verb(total, "is", "are"), text.Printable(settings.Rules+"/mine.yaml"))
 		_, err = fmt.Fprint(a.stderr, ruleFor(&replies[0]))
 		return err
 	}

@@ -8,12 +8,11 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"unicode"
 	"unicode/utf16"
-	"unicode/utf8"
 
 	"golang.org/x/term"
-	"golang.org/x/text/width"
+
+	"github.com/bouncetail/bouncetail/internal/text"
 )
 
 // screen is where a command prints for people. Colour and width are those of
@@ -58,70 +57,6 @@ func (s *screen) paint(style, text string) string {
 	return "\x1b[" + style + "m" + text + "\x1b[0m"
 }
 
-// printable replaces what a terminal would obey rather than show. What comes
-// out of a log was cleaned when it was read; this is for everything else that
-// strangers may have written, and once more for the log.
-func printable(text string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\t', r == '\n':
-			return ' '
-		case r == utf8.RuneError, obeyed(r):
-			return '?'
-		}
-		return r
-	}, text)
-}
-
-// printableLines is printable for a text of several lines.
-func printableLines(text string) string {
-	lines := strings.Split(text, "\n")
-	for i := range lines {
-		lines[i] = printable(lines[i])
-	}
-	return strings.Join(lines, "\n")
-}
-
-// obeyed reports what a terminal may obey: control characters, and marks that
-// turn the direction of writing or are not seen.
-func obeyed(r rune) bool {
-	return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == '\u2028' || r == '\u2029'
-}
-
-// columns is how many columns of a terminal a text takes: letters of East Asia
-// take two (UAX #11), marks that are set upon the letter before take none.
-func columns(text string) int {
-	n := 0
-	for _, r := range text {
-		n += runeColumns(r)
-	}
-	return n
-}
-
-func runeColumns(r rune) int {
-	switch kind := width.LookupRune(r).Kind(); {
-	case unicode.In(r, unicode.Mn, unicode.Me):
-		return 0
-	case kind == width.EastAsianWide || kind == width.EastAsianFullwidth:
-		return 2
-	}
-	return 1
-}
-
-// cut shortens a text to n columns; 0 leaves it whole.
-func cut(text string, n int) string {
-	if n <= 0 || columns(text) <= n {
-		return text
-	}
-	used := 0
-	for i, r := range text {
-		if used += runeColumns(r); used >= n {
-			return text[:i] + "…"
-		}
-	}
-	return text
-}
-
 // grid gathers a table and prints it with its columns below one another. A
 // column of numbers alone stands to the right, with separators. On a terminal
 // the last column is cut at its edge.
@@ -146,13 +81,13 @@ func (g *grid) row(cells ...any) {
 		switch v := cell.(type) {
 		case nil:
 		case int:
-			row[i] = thousands(int64(v))
+			row[i] = text.Thousands(int64(v))
 		case int64:
-			row[i] = thousands(v)
+			row[i] = text.Thousands(v)
 		case share:
 			row[i] = fmt.Sprintf("%.1f %%", 100*v)
 		default:
-			row[i] = printable(fmt.Sprint(v))
+			row[i] = text.Printable(fmt.Sprint(v))
 			g.words[i] = true
 		}
 	}
@@ -164,32 +99,32 @@ func (g *grid) flush() error {
 	widths := make([]int, len(g.heads))
 	for _, row := range append([][]string{g.heads}, g.rows...) {
 		for i, cell := range row {
-			widths[i] = max(widths[i], columns(cell))
+			widths[i] = max(widths[i], text.Columns(cell))
 		}
 	}
 	var b strings.Builder
 	line := func(row []string, style string) {
-		var text strings.Builder
+		var out strings.Builder
 		used, last := 0, len(row)-1
 		for i, cell := range row {
-			pad := strings.Repeat(" ", widths[i]-columns(cell))
+			pad := strings.Repeat(" ", widths[i]-text.Columns(cell))
 			switch {
 			case !g.words[i] && len(g.rows) > 0:
-				text.WriteString(pad + cell)
+				out.WriteString(pad + cell)
 			case i == last:
 				if g.screen.width > 0 {
-					cell = cut(cell, max(20, g.screen.width-used))
+					cell = text.Cut(cell, max(20, g.screen.width-used))
 				}
-				text.WriteString(cell)
+				out.WriteString(cell)
 			default:
-				text.WriteString(cell + pad)
+				out.WriteString(cell + pad)
 			}
 			if i < last {
-				text.WriteString("  ")
+				out.WriteString("  ")
 				used += widths[i] + 2
 			}
 		}
-		b.WriteString(g.screen.paint(style, strings.TrimRight(text.String(), " ")) + "\n")
+		b.WriteString(g.screen.paint(style, strings.TrimRight(out.String(), " ")) + "\n")
 	}
 	if !slices.Equal(g.heads, make([]string, len(g.heads))) {
 		line(g.heads, bold)
@@ -221,7 +156,7 @@ type escaper struct{ w io.Writer }
 
 // Write takes whole lines of JSON, as its encoder writes them.
 func (e escaper) Write(line []byte) (int, error) {
-	strange := func(r rune) bool { return r != '\n' && obeyed(r) }
+	strange := func(r rune) bool { return r != '\n' && text.Obeyed(r) }
 	if !bytes.ContainsFunc(line, strange) {
 		return e.w.Write(line)
 	}

@@ -3,12 +3,13 @@ package cli
 import (
 	"bytes"
 	"encoding/json"
-	"log/slog"
 	"regexp"
 	"strings"
 	"testing"
 
-	"github.com/bouncetail/bouncetail/config"
+	"github.com/bouncetail/bouncetail/internal/text"
+	"github.com/bouncetail/bouncetail/sqlite"
+	"github.com/bouncetail/bouncetail/view/report"
 )
 
 // filled prints a table on a screen.
@@ -50,7 +51,7 @@ func TestTableOfATerminalEndsAtItsEdge(t *testing.T) {
 
 // Addresses of IDN and SMTPUTF8 are shown in their own letters.
 func TestTableCountsColumnsAndNotLetters(t *testing.T) {
-	for text, want := range map[string]int{
+	for shown, want := range map[string]int{
 		"":                          0,
 		"jane@example.com":          16,
 		"gone@bücher.example":       19, // one letter
@@ -61,8 +62,8 @@ func TestTableCountsColumnsAndNotLetters(t *testing.T) {
 		"\U0001F4E7@example.com":    14,
 		"…":                         1,
 	} {
-		if got := columns(text); got != want {
-			t.Errorf("columns(%q) = %d, want %d", text, got, want)
+		if got := text.Columns(shown); got != want {
+			t.Errorf("text.Columns(%q) = %d, want %d", shown, got, want)
 		}
 	}
 	var out bytes.Buffer
@@ -78,9 +79,9 @@ func TestTableCountsColumnsAndNotLetters(t *testing.T) {
 	if out.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", &out, want)
 	}
-	for text, want := range map[string]string{"例例例": "例…", "例例": "例例", "abcde": "abc…", "abcu\u0308": "abcu\u0308", "abu\u0308cd": "abu\u0308…"} {
-		if got := cut(text, 4); got != want {
-			t.Errorf("cut(%q, 4) = %q, want %q", text, got, want)
+	for shown, want := range map[string]string{"例例例": "例…", "例例": "例例", "abcde": "abc…", "abcu\u0308": "abcu\u0308", "abu\u0308cd": "abu\u0308…"} {
+		if got := text.Cut(shown, 4); got != want {
+			t.Errorf("cut(%q, 4) = %q, want %q", shown, got, want)
 		}
 	}
 }
@@ -91,25 +92,12 @@ func TestJSONShowsATerminalNothingToObey(t *testing.T) {
 	if err := objects(&out).Encode(want); err != nil {
 		t.Fatal(err)
 	}
-	if i := strings.IndexFunc(strings.TrimSuffix(out.String(), "\n"), obeyed); i >= 0 {
+	if i := strings.IndexFunc(strings.TrimSuffix(out.String(), "\n"), text.Obeyed); i >= 0 {
 		t.Errorf("%q holds what a terminal obeys", out.String())
 	}
 	var got string
 	if err := json.Unmarshal(out.Bytes(), &got); err != nil || got != want {
 		t.Errorf("%s reads as %q, %v; want %q", out.Bytes(), got, err, want)
-	}
-}
-
-func TestJournalGetsLevelsAndNoStamps(t *testing.T) {
-	var out bytes.Buffer
-	log := slog.New(newJournalHandler(&out, slog.LevelInfo))
-	log.Debug("nothing")
-	log.Info("begun", "log", "/var/log/mail.log")
-	log.With("source", 1).Warn("waiting")
-	log.Error("gone")
-	want := "<6>msg=begun log=/var/log/mail.log\n<4>msg=waiting source=1\n<3>msg=gone\n"
-	if out.String() != want {
-		t.Errorf("got\n%s\nwant\n%s", &out, want)
 	}
 }
 
@@ -126,10 +114,18 @@ func TestLogAtInfoNamesNoAddress(t *testing.T) {
 	if code := Main(args, strings.NewReader(""), &out, &errs); code != 0 {
 		t.Fatalf("exit code %d: %s", code, &errs)
 	}
-	a := &app{stderr: &errs}
-	logFound(t.Context(), a.logger(config.Log{Level: "info", Format: "json"}), db)
-	if !strings.Contains(errs.String(), `"bad_addresses":`) {
-		t.Errorf("the log does not tell what was found: %s", &errs)
+	r, err := sqlite.OpenReader(t.Context(), db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	f, err := report.Summarize(t.Context(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	errs.WriteString(f.LogReasons() + "\n" + f.LogProblems())
+	if !strings.Contains(errs.String(), "no-such-user") || !strings.Contains(errs.String(), "google") {
+		t.Errorf("the summary for the log names no reason or no provider: %s", &errs)
 	}
 	if found := addressLike.FindAllString(errs.String(), -1); found != nil {
 		t.Errorf("the log at info names %q", found)

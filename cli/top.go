@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/sqlite"
 )
 
@@ -191,7 +192,7 @@ func (l *topList) writePlain(w io.Writer) error {
 	}
 	for i := range l.rows {
 		t := &l.rows[i]
-		fields := []string{printable(l.nameOf(t))}
+		fields := []string{text.Printable(l.nameOf(t))}
 		for _, c := range l.columns {
 			switch {
 			case c.number != nil:
@@ -231,7 +232,7 @@ func (l *topList) show(s *screen) error {
 		}
 		g.row(row...)
 	}
-	if _, err := fmt.Fprintf(s.out, "%s failed %s.\n\n", amount(l.failed, "attempt"), l.period()); err != nil {
+	if _, err := fmt.Fprintf(s.out, "%s failed %s.\n\n", text.Amount(l.failed, "attempt"), l.period()); err != nil {
 		return err
 	}
 	return g.flush()

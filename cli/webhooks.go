@@ -12,6 +12,8 @@ import (
 
 	"github.com/bouncetail/bouncetail/address"
 	"github.com/bouncetail/bouncetail/config"
+	"github.com/bouncetail/bouncetail/daemon"
+	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/output/webhook"
 	"github.com/bouncetail/bouncetail/sqlite"
 )
@@ -94,7 +96,7 @@ func (a *app) namedHook(name string) (config.Config, *webhook.Hook, error) {
 	if i < 0 {
 		return settings, nil, usageError{fmt.Errorf("the settings have no webhook %q; bouncetail webhooks lists them", name)}
 	}
-	h, err := hook(&settings.Webhooks[i], a.logger(settings.Log))
+	h, err := daemon.Hook(&settings.Webhooks[i], versionText(), a.logger(settings.Log))
 	return settings, h, err
 }
 
@@ -146,12 +148,12 @@ func (a *app) replay() *cobra.Command {
 
 func (a *app) showReplayed(name string, n webhook.Replayed) error {
 	if n.Dropped > 0 {
-		fmt.Fprintf(a.stderr, "%s dropped: the state has changed, or the program cannot store the address\n", amount(n.Dropped, "dead letter"))
+		fmt.Fprintf(a.stderr, "%s dropped: the state has changed, or the program cannot store the address\n", text.Amount(n.Dropped, "dead letter"))
 	}
 	if n.Refused > 0 {
-		fmt.Fprintf(a.stderr, "%s refused again: %v; see bouncetail webhooks dead-letters %s, and drop\n", amount(n.Refused, "recipient"), n.LastRefusal, name)
+		fmt.Fprintf(a.stderr, "%s refused again: %v; see bouncetail webhooks dead-letters %s, and drop\n", text.Amount(n.Refused, "recipient"), n.LastRefusal, name)
 	}
-	_, err := fmt.Fprintf(a.stdout, "%s delivered\n", amount(n.Delivered, "recipient"))
+	_, err := fmt.Fprintf(a.stdout, "%s delivered\n", text.Amount(n.Delivered, "recipient"))
 	return err
 }
 
@@ -210,7 +212,7 @@ func (a *app) dropLetters() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(a.stdout, "%s dropped\n", amount(int(n), "dead letter"))
+			_, err = fmt.Fprintf(a.stdout, "%s dropped\n", text.Amount(int(n), "dead letter"))
 			return err
 		},
 	}
@@ -231,7 +233,7 @@ func storedAddresses(c config.Privacy, given []string) ([]string, error) {
 	if len(given) == 0 {
 		return nil, nil
 	}
-	h, err := hasher(c)
+	h, err := daemon.OpenHasher(c)
 	if err != nil {
 		return nil, err
 	}

@@ -24,8 +24,7 @@ const DefaultPath = "/etc/bouncetail/config.yaml"
 type Config struct {
 	// Database is the SQLite file.
 	Database string `mapstructure:"database"`
-	// Sources are the logs to follow; empty takes the first that the machine
-	// has of Usual.
+	// Sources are the logs to follow; see Resolve.
 	Sources []Source `mapstructure:"sources"`
 	// Start is where a first start begins: "beginning" or "end".
 	Start string `mapstructure:"start"`
@@ -233,10 +232,6 @@ var LogLevels = []string{"debug", "info", "warn", "error"}
 
 // LogFormats are what Log.Format may be.
 var LogFormats = []string{"text", "json"}
-
-// Usual are the logs that mail servers write by default on Debian, Red Hat and
-// their kin.
-var Usual = []string{"/var/log/mail.log", "/var/log/maillog", "/var/log/exim4/mainlog", "/var/log/exim/main.log"}
 
 // Default returns the settings where none are given.
 func Default() Config {

@@ -205,7 +205,7 @@ func TestDaemonTakesOverRules(t *testing.T) {
 		"  verdict: {category: rate-limit, reason: rate-limited, scope: sender, disposition: retry}\n  decides: ['450 Tarpit nr 17']\n"
 	log.check(os.WriteFile(filepath.Join(rules, "mine.yaml"), []byte(rule), 0o600))
 	log.check(d.cmd.Process.Signal(syscall.SIGHUP))
-	waitFor(t, "the rules to be taken over", func() bool { return strings.Contains(words(told), "settings and rules read anew") })
+	waitFor(t, "the rules to be taken over", func() bool { return strings.Contains(words(told), "settings and rules reloaded") })
 	tarpit("4A000002")
 	eventually(t, db, judged("4A000002"), "mine/tarpit")
 

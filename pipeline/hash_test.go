@@ -9,11 +9,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bouncetail/bouncetail/address"
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/classify"
 	"github.com/bouncetail/bouncetail/logparse"
 	"github.com/bouncetail/bouncetail/pipeline"
+	"github.com/bouncetail/bouncetail/privacy"
 	"github.com/bouncetail/bouncetail/queue"
 	"github.com/bouncetail/bouncetail/sqlite"
 )
@@ -32,7 +32,7 @@ func (*kept) Commit() error   { return nil }
 func (*kept) Rollback() error { return nil }
 
 // record returns the first record that a log gives.
-func record(t *testing.T, log string, h *address.Hasher) (r bounce.Record) {
+func record(t *testing.T, log string, h *privacy.Hasher) (r bounce.Record) {
 	t.Helper()
 	var store kept
 	read(t, log, h, store.Begin)
@@ -44,7 +44,7 @@ func record(t *testing.T, log string, h *address.Hasher) (r bounce.Record) {
 }
 
 // read has a log read into a store.
-func read(t *testing.T, log string, h *address.Hasher, begin func(context.Context) (pipeline.Tx, error)) {
+func read(t *testing.T, log string, h *privacy.Hasher, begin func(context.Context) (pipeline.Tx, error)) {
 	t.Helper()
 	judge, err := classify.New("")
 	if err != nil {
@@ -70,7 +70,7 @@ func read(t *testing.T, log string, h *address.Hasher, begin func(context.Contex
 }
 
 func TestANameIsHiddenWhereTheVerdictAllows(t *testing.T) {
-	h, err := address.NewHasher([]byte("an example of a key"))
+	h, err := privacy.NewHasher([]byte("an example of a key"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +107,7 @@ func TestTheStateDoesNotDependOnTheKey(t *testing.T) {
 		line("4A1B2C3E", "450 4.2.0 Greylisted, see https://postgrey.example"),
 		line("4A1B2C3F", "450 4.2.0 Greylisted, see https://postgrey.example"),
 	}
-	state := func(h *address.Hasher, lines ...string) string {
+	state := func(h *privacy.Hasher, lines ...string) string {
 		path := filepath.Join(t.TempDir(), "t.db")
 		store, err := sqlite.Open(t.Context(), path, slog.New(slog.DiscardHandler))
 		if err != nil {
@@ -153,7 +153,7 @@ func TestTheStateDoesNotDependOnTheKey(t *testing.T) {
 		t.Errorf("in one transaction %s, want %s", got, want)
 	}
 	for i := range 8 {
-		h, err := address.NewHasher(fmt.Appendf(nil, "the key with number %d", i))
+		h, err := privacy.NewHasher(fmt.Appendf(nil, "the key with number %d", i))
 		if err != nil {
 			t.Fatal(err)
 		}

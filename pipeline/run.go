@@ -20,9 +20,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/bouncetail/bouncetail/address"
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/internal/health"
+	"github.com/bouncetail/bouncetail/privacy"
 )
 
 // Source sends runs of whole lines until it ends or ctx does. It returns only
@@ -83,7 +83,7 @@ type Pipeline struct {
 	Anchor func(c *bounce.Chunk) time.Time
 	// Hash replaces addresses by hashes, before anything is kept of them; nil if
 	// they are stored as they are.
-	Hash   *address.Hasher
+	Hash   *privacy.Hasher
 	Limits Limits
 
 	// Progress counts what was done so far; it may be read at any time.

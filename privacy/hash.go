@@ -1,4 +1,4 @@
-package address
+package privacy
 
 import (
 	"crypto/aes"
@@ -12,6 +12,7 @@ import (
 	"hash"
 	"strings"
 
+	"github.com/bouncetail/bouncetail/address"
 	"github.com/bouncetail/bouncetail/bounce"
 )
 
@@ -81,7 +82,7 @@ func (h *Hasher) Address(logged string) string {
 	if logged == "" {
 		return ""
 	}
-	return h.Hashed(Parse(logged)).Normal
+	return h.Hashed(address.Parse(logged)).Normal
 }
 
 // Hashed returns the hashed form of an address.

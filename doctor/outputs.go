@@ -1,4 +1,4 @@
-package cli
+package doctor
 
 import (
 	"context"
@@ -8,12 +8,13 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/output/maps"
 	"github.com/bouncetail/bouncetail/sqlite"
 )
 
 // checkMaps looks whether a mail server can read the maps that are published.
-func (d *doctor) checkMaps(context.Context) {
+func (d *examiner) checkMaps(context.Context) {
 	folder := d.settings.Publish.Directory
 	if folder == "" {
 		return
@@ -26,24 +27,24 @@ func (d *doctor) checkMaps(context.Context) {
 		info, err := os.Stat(d.at(path))
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
-			d.say(isWarn, "systemctl status bouncetail; bouncetail publish writes it by hand", "%s is not written yet", path)
+			d.say(Warn, "systemctl status bouncetail; bouncetail publish writes it by hand", "%s is not written yet", path)
 		case err != nil:
-			d.say(isFail, "look at the rights of its folders", "%v", err)
+			d.say(Fail, "look at the rights of its folders", "%v", err)
 		case info.Mode().Perm()&0o004 == 0:
-			d.say(isFail, "chmod o+r "+path, "%s cannot be read by the mail server", path)
+			d.say(Fail, "chmod o+r "+path, "%s cannot be read by the mail server", path)
 		default:
 			if closed := d.closedFolder(folder); closed != "" {
-				d.say(isFail, "chmod o+x "+closed, "%s cannot be reached by the mail server: the folder %s is closed to it", path, closed)
+				d.say(Fail, "chmod o+x "+closed, "%s cannot be reached by the mail server: the folder %s is closed to it", path, closed)
 				continue
 			}
-			d.say(isOK, "", "%s, written %s, %s bytes", path, info.ModTime().UTC().Format("2006-01-02 15:04 UTC"), thousands(info.Size()))
+			d.say(OK, "", "%s, written %s, %s bytes", path, info.ModTime().UTC().Format("2006-01-02 15:04 UTC"), text.Thousands(info.Size()))
 		}
 	}
 }
 
 // closedFolder returns the first folder on the way to a path that others may
 // not pass, and an empty text where there is none.
-func (d *doctor) closedFolder(folder string) string {
+func (d *examiner) closedFolder(folder string) string {
 	closed := ""
 	for ; folder != "/" && folder != "."; folder = filepath.Dir(folder) {
 		if info, err := os.Stat(d.at(folder)); err == nil && info.Mode().Perm()&0o001 == 0 {
@@ -54,7 +55,7 @@ func (d *doctor) closedFolder(folder string) string {
 }
 
 // checkWebhooks looks how far the webhooks are.
-func (d *doctor) checkWebhooks(ctx context.Context) {
+func (d *examiner) checkWebhooks(ctx context.Context) {
 	if len(d.settings.Webhooks) == 0 {
 		return
 	}
@@ -65,25 +66,25 @@ func (d *doctor) checkWebhooks(ctx context.Context) {
 	defer r.Close()
 	hooks, err := r.Hooks(ctx)
 	if err != nil {
-		d.say(isFail, "", "%v", err)
+		d.say(Fail, "", "%v", err)
 		return
 	}
 	for _, w := range d.settings.Webhooks {
 		at := slices.IndexFunc(hooks, func(h sqlite.Hook) bool { return h.Name == w.Name })
 		if at < 0 {
-			d.say(isWarn, "systemctl reload bouncetail, and see docs/webhooks.md for the drop-in that opens the network", "%s was not told of anything yet", w.Name)
+			d.say(Warn, "systemctl reload bouncetail, and see docs/webhooks.md for the drop-in that opens the network", "%s was not told of anything yet", w.Name)
 			continue
 		}
 		h := &hooks[at]
 		switch {
 		case h.Trouble != nil:
-			d.say(isWarn, "see the log of "+w.Name+"; it is tried again", "%s is %s behind: %s", w.Name, amount(int(h.Behind), "change"), *h.Trouble)
+			d.say(Warn, "see the log of "+w.Name+"; it is tried again", "%s is %s behind: %s", w.Name, text.Amount(int(h.Behind), "change"), *h.Trouble)
 		case h.DeadLetters > 0:
-			d.say(isWarn, "bouncetail webhooks tells why; then: bouncetail webhooks replay "+w.Name, "%s did not take %s", w.Name, amount(h.DeadLetters, "recipient"))
+			d.say(Warn, "bouncetail webhooks tells why; then: bouncetail webhooks replay "+w.Name, "%s did not take %s", w.Name, text.Amount(h.DeadLetters, "recipient"))
 		case h.Behind > 0:
-			d.say(isOK, "", "%s has been told of all but %s", w.Name, amount(int(h.Behind), "change"))
+			d.say(OK, "", "%s has been told of all but %s", w.Name, text.Amount(int(h.Behind), "change"))
 		default:
-			d.say(isOK, "", "%s has been told of all changes", w.Name)
+			d.say(OK, "", "%s has been told of all changes", w.Name)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package cli
+package daemon
 
 import (
 	"context"
@@ -9,19 +9,20 @@ import (
 	"slices"
 	"time"
 
-	"github.com/bouncetail/bouncetail/address"
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/classify"
 	"github.com/bouncetail/bouncetail/config"
 	"github.com/bouncetail/bouncetail/internal/health"
 	"github.com/bouncetail/bouncetail/logparse"
 	"github.com/bouncetail/bouncetail/pipeline"
+	"github.com/bouncetail/bouncetail/privacy"
 	"github.com/bouncetail/bouncetail/queue"
 	"github.com/bouncetail/bouncetail/sqlite"
 	"github.com/bouncetail/bouncetail/tailer"
 )
 
-// stages are what run and import put behind their source.
+// stages are the parts of the pipeline behind the source. The daemon and an import
+// use the same.
 type stages struct {
 	store      *sqlite.Store
 	queue      *queue.Queue
@@ -31,27 +32,27 @@ type stages struct {
 	anchors    map[*bounce.LogFile]time.Time // the first stamps of files to import
 	sources    []config.Source
 	trusted    []int                         // see config.Config.JournalUIDs
-	read       map[string][]*logparse.Parser // the parsers that were made, by path
-	hash       *address.Hasher               // nil where addresses are stored as they are
+	parsers    map[string][]*logparse.Parser // by path
+	hash       *privacy.Hasher               // nil if addresses are stored as they are
 	log        *slog.Logger
 	troubles   health.Retrying // of the sources
 	tailing    health.Heartbeat
-	caughtUp   chan struct{} // closed when the files have been read to the end that they had at the start; nil without files
+	caughtUp   chan struct{} // closed when the files are read to the end that they had at the start; nil without files
 }
 
 // openStore opens a database for writing.
 type openStore func(ctx context.Context, path string, log *slog.Logger) (*sqlite.Store, error)
 
 func openStages(ctx context.Context, c config.Config, open openStore, log *slog.Logger) (_ *stages, err error) {
-	// A new schema, a new policy and the check after a crash take minutes in a
+	// A migration, a new policy and the check after a crash take minutes in a
 	// database of gigabytes.
-	defer stayAlive(log)()
-	s := &stages{parsed: make(map[int64]bounce.ParserState), anchors: make(map[*bounce.LogFile]time.Time), queue: queue.New(), sources: c.Sources, trusted: c.JournalUIDs, read: make(map[string][]*logparse.Parser), log: log}
+	defer keepAlive(log)()
+	s := &stages{parsed: make(map[int64]bounce.ParserState), anchors: make(map[*bounce.LogFile]time.Time), queue: queue.New(), sources: c.Sources, trusted: c.JournalUIDs, parsers: make(map[string][]*logparse.Parser), log: log}
 	s.queue.Lifetime = c.QueueLifetime
 	if s.classifier, err = classify.New(c.Rules); err != nil {
 		return nil, &config.Error{Err: err}
 	}
-	if s.hash, err = hasher(c.Privacy); err != nil {
+	if s.hash, err = OpenHasher(c.Privacy); err != nil {
 		return nil, &config.Error{Err: err}
 	}
 	if s.store, err = open(ctx, c.Database, log); err != nil {
@@ -73,7 +74,7 @@ func openStages(ctx context.Context, c config.Config, open openStore, log *slog.
 		}
 	}
 	if err == nil {
-		err = usePolicy(ctx, s.store, &c, log)
+		err = UsePolicy(ctx, s.store, &c, log)
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("database %s: %w", c.Database, err), s.store.Close())
@@ -94,8 +95,8 @@ func (s *stages) pipeline(source pipeline.Source) *pipeline.Pipeline {
 	}
 }
 
-// follow returns the source that follows all logs of the settings: the files
-// together, the journal and pipes beside them.
+// follow returns the source that follows all logs of the settings: one tailer for
+// all files, and one source each for the journal and the pipes.
 func (s *stages) follow(c config.Config, stdin io.Reader, log *slog.Logger) (pipeline.Source, error) {
 	var sources []pipeline.Source
 	patterns := make([]string, len(c.Sources)) // in the order of the settings
@@ -136,8 +137,8 @@ func (s *stages) follow(c config.Config, stdin io.Reader, log *slog.Logger) (pip
 	return together(sources), nil
 }
 
-// together runs several sources side by side, until all have ended or one
-// fails, and waits for them.
+// together runs several sources concurrently until all have ended or one fails,
+// and waits for them.
 func together(sources []pipeline.Source) pipeline.Source {
 	return func(ctx context.Context, out chan<- bounce.Chunk) error {
 		ctx, stop := context.WithCancel(ctx)
@@ -176,7 +177,7 @@ func (s *stages) newParser(c *bounce.Chunk, state bounce.ParserState) (pipeline.
 	if err != nil {
 		return nil, err
 	}
-	s.read[c.Position.Path] = append(s.read[c.Position.Path], p)
+	s.parsers[c.Position.Path] = append(s.parsers[c.Position.Path], p)
 	return p, nil
 }
 
@@ -184,7 +185,7 @@ func (s *stages) newParser(c *bounce.Chunk, state bounce.ParserState) (pipeline.
 // were counted because they could not be parsed.
 func (s *stages) recognised() int {
 	n := 0
-	for path := range s.read {
+	for path := range s.parsers {
 		n += s.recognisedIn(path)
 	}
 	return n
@@ -192,7 +193,7 @@ func (s *stages) recognised() int {
 
 func (s *stages) recognisedIn(path string) int {
 	n := 0
-	for _, p := range s.read[path] {
+	for _, p := range s.parsers[path] {
 		n += p.Counts().Recognised + p.Counts().Unparsed
 	}
 	return n

@@ -1,4 +1,4 @@
-package cli
+package doctor
 
 import (
 	"context"
@@ -23,7 +23,7 @@ type rotation struct {
 
 // rotations reads /etc/logrotate.conf and what stands in /etc/logrotate.d.
 // Directives outside of an entry hold for all entries behind them.
-func (d *doctor) rotations() []rotation {
+func (d *examiner) rotations() []rotation {
 	general := make(map[string][]string)
 	files, _ := filepath.Glob(d.at("/etc/logrotate.d/*"))
 	var all []rotation
@@ -89,7 +89,7 @@ func note(says map[string][]string, line string) {
 	says[words[0]] = words[1:]
 }
 
-func (d *doctor) checkRotation(context.Context) {
+func (d *examiner) checkRotation(context.Context) {
 	rotations := d.rotations()
 	looked := false
 	for _, f := range d.files() {
@@ -102,23 +102,23 @@ func (d *doctor) checkRotation(context.Context) {
 			return slices.ContainsFunc(r.paths, func(glob string) bool { ok, err := filepath.Match(glob, shown); return ok && err == nil })
 		})
 		if i < 0 {
-			d.say(isWarn, "an entry for it in /etc/logrotate.d, so that it does not fill the disk", "%s is in no entry of logrotate", shown)
+			d.say(Warn, "an entry for it in /etc/logrotate.d, so that it does not fill the disk", "%s is in no entry of logrotate", shown)
 			continue
 		}
 		d.judgeRotation(shown, &rotations[i])
 	}
 	if !looked {
-		d.say(isOK, "", "no log file to be rotated")
+		d.say(OK, "", "no log file to be rotated")
 	}
 }
 
 // judgeRotation says what the next rotation does to a log.
-func (d *doctor) judgeRotation(shown string, r *rotation) {
+func (d *examiner) judgeRotation(shown string, r *rotation) {
 	say := func(word string) bool { _, ok := r.says[word]; return ok }
 	good := true
 	warn := func(do, format string, args ...any) {
 		good = false
-		d.say(isWarn, do+", in "+r.file, format, args...)
+		d.say(Warn, do+", in "+r.file, format, args...)
 	}
 	if say("copytruncate") {
 		warn("create 0640 root adm in place of copytruncate", "%s is rotated by copytruncate, which destroys lines between its copy and its truncation", shown)
@@ -151,27 +151,27 @@ func (d *doctor) judgeRotation(shown string, r *rotation) {
 		warn("rotate 4", "%s is deleted when it is rotated; what comes while the daemon is stopped is lost then", shown)
 	}
 	if good {
-		d.say(isOK, "", "%s is rotated by %s, and %s old ones are kept", shown, r.file, strings.Replace(kept, "-1", "all", 1))
+		d.say(OK, "", "%s is rotated by %s, and %s old ones are kept", shown, r.file, strings.Replace(kept, "-1", "all", 1))
 	}
 }
 
 // packers are the commands whose files tailer can read.
 var packers = []string{"gzip", "pigz", "zstd", "xz", "pixz", "bzip2", "pbzip2", "lbzip2"}
 
-func (d *doctor) checkMailServers(ctx context.Context) {
-	before := len(d.findings)
+func (d *examiner) checkMailServers(ctx context.Context) {
+	before := len(d.results)
 	d.checkPostfix(ctx)
 	d.checkExim(ctx)
 	d.checkSendmail()
 	d.checkOpenSMTPD()
-	if len(d.findings) == before {
-		d.say(isOK, "", "no settings of a mail server on this machine")
+	if len(d.results) == before {
+		d.say(OK, "", "no settings of a mail server on this machine")
 	}
 }
 
 // packaged returns the version of the first of some packages that dpkg has
 // installed, or "".
-func (d *doctor) packaged(packages ...string) string {
+func (d *examiner) packaged(packages ...string) string {
 	status, err := os.ReadFile(d.at("/var/lib/dpkg/status"))
 	if err != nil {
 		return ""
@@ -191,7 +191,7 @@ func (d *doctor) packaged(packages ...string) string {
 }
 
 // installed returns the version of a package, or else of a program, or "".
-func (d *doctor) installed(ctx context.Context, packages []string, program ...string) string {
+func (d *examiner) installed(ctx context.Context, packages []string, program ...string) string {
 	if version := d.packaged(packages...); version != "" || d.root != "" {
 		return version
 	}
@@ -207,7 +207,7 @@ func (d *doctor) installed(ctx context.Context, packages []string, program ...st
 
 // checkPostfix reads main.cf (postconf(5)): a parameter a line, the last of a
 // name counts, a line that begins with a blank goes on with the one before.
-func (d *doctor) checkPostfix(ctx context.Context) {
+func (d *examiner) checkPostfix(ctx context.Context) {
 	const path = "/etc/postfix/main.cf"
 	text, err := os.ReadFile(d.at(path))
 	if err != nil {
@@ -223,7 +223,7 @@ func (d *doctor) checkPostfix(ctx context.Context) {
 	good := true
 	warn := func(do, format string, args ...any) {
 		good = false
-		d.say(isWarn, do, "Postfix: "+format, args...)
+		d.say(Warn, do, "Postfix: "+format, args...)
 	}
 	if file := set["maillog_file"]; file != "" && file != "/dev/stdout" && !strings.Contains(file, "$") && !d.follows(file) {
 		warn("name it in the settings, under sources", "it logs to %s (maillog_file), which is not followed", file)
@@ -244,17 +244,17 @@ func (d *doctor) checkPostfix(ctx context.Context) {
 	if set["enable_long_queue_ids"] != "yes" {
 		do = "optional, so that no queue id is used twice: postconf -e enable_long_queue_ids=yes && postfix reload"
 	}
-	d.say(isOK, do, "%s logs what is needed", strings.TrimSpace("Postfix "+version))
+	d.say(OK, do, "%s logs what is needed", strings.TrimSpace("Postfix "+version))
 }
 
 // outlives warns of a setting by which a mail server keeps a message for longer
 // than bouncetail remembers it.
-func (d *doctor) outlives(mta, setting, value string) bool {
+func (d *examiner) outlives(mta, setting, value string) bool {
 	lifetime, ok := queueTime(value)
 	if !ok || lifetime <= d.settings.QueueLifetime {
 		return false
 	}
-	d.say(isWarn, fmt.Sprintf("queue_lifetime: %v in the settings", lifetime), "%s: %s is %s, longer than bouncetail remembers a message (%v)", mta, setting, value, d.settings.QueueLifetime)
+	d.say(Warn, fmt.Sprintf("queue_lifetime: %v in the settings", lifetime), "%s: %s is %s, longer than bouncetail remembers a message (%v)", mta, setting, value, d.settings.QueueLifetime)
 	return true
 }
 
@@ -273,8 +273,8 @@ func queueTime(s string) (time.Duration, bool) {
 }
 
 // follows reports whether a file is among the sources.
-func (d *doctor) follows(path string) bool {
-	for _, s := range d.sources() {
+func (d *examiner) follows(path string) bool {
+	for _, s := range d.sources.List {
 		if ok, err := filepath.Match(s.Path, d.at(path)); ok && err == nil {
 			return true
 		}
@@ -289,7 +289,7 @@ var eximSetting = regexp.MustCompile(`(?m)^\s*(?:MAIN_)?(?i:(log_selector|log_fi
 // eximRetry reads the cutoffs of Exim's retry rules, such as F,4d,6h.
 var eximRetry = regexp.MustCompile(`(?m)^[^#\n]*\b[FGH],\s*(\d+[smhdw])\s*,`)
 
-func (d *doctor) checkExim(ctx context.Context) {
+func (d *examiner) checkExim(ctx context.Context) {
 	var files []string
 	for _, glob := range []string{"/etc/exim4/exim4.conf", "/etc/exim4/exim4.conf.template", "/etc/exim4/exim4.conf.localmacros", "/etc/exim4/conf.d/main/*", "/etc/exim4/conf.d/retry/*", "/etc/exim/exim.conf", "/etc/exim.conf"} {
 		more, _ := filepath.Glob(d.at(glob))
@@ -313,14 +313,14 @@ func (d *doctor) checkExim(ctx context.Context) {
 			case "log_selector":
 				if slices.Contains(strings.Fields(strings.ReplaceAll(strings.ReplaceAll(value, "+", " +"), "-", " -")), "-all") {
 					good = false
-					d.say(isWarn, "leave -all out of log_selector in "+d.shown(file), "Exim: log_selector takes lines and fields away that failures are read from: %s", value)
+					d.say(Warn, "leave -all out of log_selector in "+d.shown(file), "Exim: log_selector takes lines and fields away that failures are read from: %s", value)
 				}
 			case "log_file_path":
 				if first, _, _ := strings.Cut(value, ":"); strings.HasPrefix(strings.TrimSpace(first), "/") {
 					main := strings.TrimSpace(strings.ReplaceAll(first, "%s", "main"))
 					if !strings.Contains(main, "$") && !d.follows(main) {
 						good = false
-						d.say(isWarn, "name it in the settings, under sources", "Exim: it logs to %s (log_file_path), which is not followed", main)
+						d.say(Warn, "name it in the settings, under sources", "Exim: it logs to %s (log_file_path), which is not followed", main)
 					}
 				}
 			}
@@ -328,7 +328,7 @@ func (d *doctor) checkExim(ctx context.Context) {
 	}
 	if good {
 		version := d.installed(ctx, []string{"exim4-daemon-light", "exim4-daemon-heavy", "exim"}, "exim", "-bV")
-		d.say(isOK, "", "%s logs what is needed", strings.TrimSpace("Exim "+version))
+		d.say(OK, "", "%s logs what is needed", strings.TrimSpace("Exim "+version))
 	}
 }
 
@@ -337,7 +337,7 @@ var sendmailOption = regexp.MustCompile(`(?m)^O (LogLevel|Timeout\.queuereturn)=
 
 // checkSendmail reads sendmail.cf. What is logged from which level on stands in
 // giveresponse of sendmail/deliver.c; 9 is the default.
-func (d *doctor) checkSendmail() {
+func (d *examiner) checkSendmail() {
 	text, err := os.ReadFile(d.at("/etc/mail/sendmail.cf"))
 	if err != nil {
 		return
@@ -348,11 +348,11 @@ func (d *doctor) checkSendmail() {
 			good = !d.outlives("Sendmail", m[1], m[2]) && good
 		} else if level, err := strconv.Atoi(m[2]); err == nil && level < 9 {
 			good = false
-			d.say(isWarn, "define(`confLOG_LEVEL', 9) in sendmail.mc, then make -C /etc/mail", "Sendmail: LogLevel is %d; failures are logged from 7 on, deliveries from 8, deferrals from 9", level)
+			d.say(Warn, "define(`confLOG_LEVEL', 9) in sendmail.mc, then make -C /etc/mail", "Sendmail: LogLevel is %d; failures are logged from 7 on, deliveries from 8, deferrals from 9", level)
 		}
 	}
 	if good {
-		d.say(isOK, "", "%s logs what is needed", strings.TrimSpace("Sendmail "+d.packaged("sendmail-bin", "sendmail")))
+		d.say(OK, "", "%s logs what is needed", strings.TrimSpace("Sendmail "+d.packaged("sendmail-bin", "sendmail")))
 	}
 }
 
@@ -360,14 +360,14 @@ func (d *doctor) checkSendmail() {
 var openSMTPDTTL = regexp.MustCompile(`(?m)^\s*queue\s+ttl\s+(\w+)`)
 
 // checkOpenSMTPD reads smtpd.conf. There is no setting for what is logged.
-func (d *doctor) checkOpenSMTPD() {
+func (d *examiner) checkOpenSMTPD() {
 	for _, path := range []string{"/etc/smtpd.conf", "/etc/mail/smtpd.conf", "/etc/opensmtpd/smtpd.conf"} {
 		text, err := os.ReadFile(d.at(path))
 		if err != nil {
 			continue
 		}
 		if m := openSMTPDTTL.FindStringSubmatch(string(text)); m == nil || !d.outlives("OpenSMTPD", "queue ttl", m[1]) {
-			d.say(isOK, "", "%s logs what is needed; it has no setting for that", strings.TrimSpace("OpenSMTPD "+d.packaged("opensmtpd")))
+			d.say(OK, "", "%s logs what is needed; it has no setting for that", strings.TrimSpace("OpenSMTPD "+d.packaged("opensmtpd")))
 		}
 	}
 }

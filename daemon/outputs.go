@@ -1,8 +1,7 @@
-package cli
+package daemon
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -13,6 +12,7 @@ import (
 	"github.com/bouncetail/bouncetail/config"
 	"github.com/bouncetail/bouncetail/internal/backoff"
 	"github.com/bouncetail/bouncetail/internal/health"
+	"github.com/bouncetail/bouncetail/output/maps"
 	"github.com/bouncetail/bouncetail/output/webhook"
 	"github.com/bouncetail/bouncetail/sqlite"
 )
@@ -21,7 +21,7 @@ import (
 // followed: the maps of mail servers, and the webhooks. They have their own
 // connections to the database, and their errors never stop the daemon: retrying
 // lists them. They end with ctx, and wait returns after they have.
-func startOutputs(ctx context.Context, c config.Config, retrying *health.Retrying, log *slog.Logger) (wait func()) {
+func (d *Daemon) startOutputs(ctx context.Context, c config.Config, retrying *health.Retrying, log *slog.Logger) (wait func()) {
 	var running sync.WaitGroup
 	if c.Publish.Directory != "" {
 		running.Go(func() {
@@ -33,20 +33,20 @@ func startOutputs(ctx context.Context, c config.Config, retrying *health.Retryin
 				return
 			}
 			defer r.Close()
-			publisher(c.Publish, r, retrying, log).Run(ctx)
+			Publisher(c.Publish, r, d.Version, retrying, log).Run(ctx)
 		})
 	}
 	for i := range c.Webhooks {
-		running.Go(func() { runHook(ctx, c.Database, &c.Webhooks[i], retrying, log) })
+		running.Go(func() { runHook(ctx, c.Database, &c.Webhooks[i], d.Version, retrying, log) })
 	}
 	return running.Wait
 }
 
-func runHook(ctx context.Context, database string, w *config.Webhook, retrying *health.Retrying, log *slog.Logger) {
+func runHook(ctx context.Context, database string, w *config.Webhook, version string, retrying *health.Retrying, log *slog.Logger) {
 	var h *webhook.Hook
 	var outbox *sqlite.Outbox
 	if untilDone(ctx, retrying, log, "start webhook "+w.Name, func() (err error) {
-		if h, err = hook(w, log); err == nil {
+		if h, err = Hook(w, version, log); err == nil {
 			outbox, err = sqlite.OpenOutbox(ctx, database)
 		}
 		return err
@@ -76,8 +76,8 @@ func untilDone(ctx context.Context, retrying *health.Retrying, log *slog.Logger,
 	}
 }
 
-// hook returns a webhook of the settings, with its secrets read.
-func hook(w *config.Webhook, log *slog.Logger) (*webhook.Hook, error) {
+// Hook returns a webhook of the settings, with its secrets read.
+func Hook(w *config.Webhook, version string, log *slog.Logger) (*webhook.Hook, error) {
 	secret, err := secretOf(w.Secret, w.SecretFile)
 	if err != nil {
 		return nil, err
@@ -94,7 +94,7 @@ func hook(w *config.Webhook, log *slog.Logger) (*webhook.Hook, error) {
 		Name: w.Name, URL: w.URL, Kind: w.Kind,
 		Secret: secret, Username: w.Username, Password: password, Token: token, TokenHeader: w.TokenHeader,
 		States: w.States, FromNow: w.Start == "now", Batch: w.Batch, Timeout: w.Timeout, Tries: w.Tries,
-		UserAgent: "bouncetail/" + versionText(),
+		UserAgent: "bouncetail/" + version,
 		Log:       log,
 	}
 	if w.KeyFile != "" {
@@ -131,39 +131,21 @@ func secretOf(given config.Secret, path string) (string, error) {
 	return secret, nil
 }
 
-// checkHooks adds the webhooks. With reach it warns of those that cannot be reached
-// from here.
-func (a *app) checkHooks(ctx context.Context, c config.Config, s *settled, reach bool) error {
-	var errs []error
-	for i := range c.Webhooks {
-		w := &c.Webhooks[i]
-		h, err := hook(w, a.logger(c.Log))
-		if err != nil {
-			errs = append(errs, fmt.Errorf("webhooks[%d]: %w", i, err))
-			continue
-		}
-		s.Webhooks = append(s.Webhooks, settledHook{w.Name, hostOf(w), w.Kind, h.Secret != "" || h.SigningKey != nil})
-		if !reach {
-			continue
-		}
-		if err := h.Reach(ctx); err != nil {
-			s.Warnings = append(s.Warnings, fmt.Sprintf("webhook %s cannot be reached from here: %v", w.Name, err))
-		}
+// Publisher returns the writer of the maps of the settings.
+func Publisher(c config.Publish, source maps.Source, version string, retrying *health.Retrying, log *slog.Logger) *maps.Publisher {
+	return &maps.Publisher{
+		Dir:    c.Directory,
+		Maps:   c.Maps,
+		Text:   c.Text,
+		Warn:   c.Action == "warn",
+		MinAge: c.MinAge,
+		Every:  c.Every,
+		MadeBy: "bouncetail " + version,
+		Source: source,
+		NewTable: func(ctx context.Context, path string, about []string, access, transport string) (maps.Table, error) {
+			return sqlite.NewMap(ctx, path, about, access, transport)
+		},
+		Retrying: retrying,
+		Log:      log,
 	}
-	return errors.Join(errs...)
-}
-
-// testHooks sends each webhook a request that changes nothing.
-func (a *app) testHooks(ctx context.Context, c config.Config) error {
-	var errs []error
-	for i := range c.Webhooks {
-		h, err := hook(&c.Webhooks[i], a.logger(c.Log))
-		if err == nil {
-			err = h.Test(ctx)
-		}
-		if err != nil {
-			errs = append(errs, fmt.Errorf("webhook %s: %w", c.Webhooks[i].Name, err))
-		}
-	}
-	return errors.Join(errs...)
 }

@@ -1,4 +1,4 @@
-package address_test
+package privacy_test
 
 import (
 	"bytes"
@@ -8,13 +8,13 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/bouncetail/bouncetail/address"
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/privacy"
 )
 
-func newHasher(t testing.TB, key string) *address.Hasher {
+func newHasher(t testing.TB, key string) *privacy.Hasher {
 	t.Helper()
-	h, err := address.NewHasher([]byte(key))
+	h, err := privacy.NewHasher([]byte(key))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +56,7 @@ func TestAddressesAreHashedByTheirNormalSpelling(t *testing.T) {
 }
 
 func TestAKeyHasToBeLong(t *testing.T) {
-	if _, err := address.NewHasher([]byte("fifteen letters")); err == nil {
+	if _, err := privacy.NewHasher([]byte("fifteen letters")); err == nil {
 		t.Error("NewHasher takes a key of 15 bytes")
 	}
 	if a, b := newHasher(t, key), newHasher(t, key+"2"); a.ID() == b.ID() || a.ID() <= 0 || a.Address("a@b") == b.Address("a@b") {

@@ -1,4 +1,4 @@
-package address
+package privacy
 
 import (
 	"net/url"
@@ -6,6 +6,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/bouncetail/bouncetail/address"
 	"github.com/bouncetail/bouncetail/bounce"
 )
 
@@ -65,7 +66,7 @@ func (h *Hasher) hide(text string, found *[]string) string {
 		if found != nil && len(*found) < maxFound {
 			*found = append(*found, local+"@"+domain)
 		}
-		hashed := h.Hashed(Parse(local + "@" + domain)).Normal
+		hashed := h.Hashed(address.Parse(local + "@" + domain)).Normal
 		out = append(append(out, text[done:start]...), hashed[:hashedSize]...)
 		out = append(out, text[at:end]...)
 		done, i = end, end-1
@@ -196,7 +197,7 @@ const (
 // stays.
 func (h *Hasher) Name(text string, people ...string) string {
 	for _, logged := range people {
-		to := Parse(logged)
+		to := address.Parse(logged)
 		if to.Normal == "" || IsHashed(to) {
 			continue
 		}
@@ -208,7 +209,7 @@ func (h *Hasher) Name(text string, people ...string) string {
 		}
 		text = h.nameAlone(text, local, to)
 		if base, _, tagged := strings.Cut(local, "+"); tagged && to.Domain != "" {
-			text = h.nameAlone(text, base, Parse(base+"@"+to.Domain))
+			text = h.nameAlone(text, base, address.Parse(base+"@"+to.Domain))
 		}
 	}
 	return text

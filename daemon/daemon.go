@@ -1,0 +1,245 @@
+// Package daemon follows the logs of the settings until it is stopped, and imports
+// logs. It puts the stages together: tailer, logparse, queue, classify, pipeline
+// and sqlite. It reloads settings, tells systemd the status, and runs the jobs next
+// to the pipeline: expiry of states, pruning, published maps and webhooks.
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+
+	"github.com/bouncetail/bouncetail/classify"
+	"github.com/bouncetail/bouncetail/config"
+	"github.com/bouncetail/bouncetail/internal/health"
+	"github.com/bouncetail/bouncetail/internal/tune"
+	"github.com/bouncetail/bouncetail/pipeline"
+	"github.com/bouncetail/bouncetail/sqlite"
+	"github.com/bouncetail/bouncetail/view/report"
+)
+
+// Daemon follows logs.
+type Daemon struct {
+	// Load returns the settings, with the logs to follow in Sources. It is called at
+	// the start and after SIGHUP.
+	Load      func() (config.Config, error)
+	NewLogger func(config.Log) *slog.Logger
+	Version   string
+	Stdin     io.Reader
+	// Show prints a line of progress on a terminal, and clears it if it is empty.
+	// It may be nil.
+	Show func(line string)
+}
+
+// Run follows the logs until ctx ends. After a SIGHUP that finds good settings it
+// starts its stages again with them.
+func (d *Daemon) Run(ctx context.Context) error {
+	c, err := d.Load()
+	if err != nil {
+		return err
+	}
+	tune.Run()
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	for {
+		next, err := d.follow(ctx, c, hangup)
+		if err != nil || next == nil {
+			return err
+		}
+		c = *next
+	}
+}
+
+// session is the daemon with one version of the settings.
+type session struct {
+	d        *Daemon
+	c        config.Config
+	log      *slog.Logger
+	s        *stages
+	p        *pipeline.Pipeline
+	memory   tune.Memory
+	broken   string // why the settings of the last SIGHUP are not used
+	stalled  bool
+	interval time.Duration // between two looks at the stages
+	patience time.Duration // how long a stage may take for one piece of work
+}
+
+// follow follows the logs until ctx ends, or until SIGHUP finds good settings,
+// which it returns.
+func (d *Daemon) follow(ctx context.Context, c config.Config, hangup <-chan os.Signal) (next *config.Config, err error) {
+	log := d.NewLogger(c.Log)
+	s, err := openPatiently(ctx, c, log)
+	if ctx.Err() != nil && err != nil {
+		return nil, nil // stopped before it started
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, s.store.Close()) }()
+	source, err := s.follow(c, d.Stdin, log)
+	if err != nil {
+		return nil, err
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	endCheckpoints, err := s.store.StartCheckpointer(ctx, log)
+	if err != nil {
+		return nil, err
+	}
+	defer endCheckpoints()
+	defer expireStates(ctx, s.store, log)()
+	waitForOutputs := d.startOutputs(ctx, c, &s.troubles, log)
+	defer func() { stop(); waitForOutputs() }()
+	session := &session{d: d, c: c, log: log, s: s, p: s.pipeline(source)}
+	session.p.Parsed = s.parsed
+	session.interval, session.patience = watchdog()
+	done := make(chan error, 1)
+	go func() { done <- session.p.Run(ctx) }()
+	defer s.pruneDaily(ctx, c.Retention)()
+	return session.watch(ctx, stop, done, hangup)
+}
+
+// watch looks after the pipeline until it ends.
+func (s *session) watch(ctx context.Context, stop func(), done <-chan error, hangup <-chan os.Signal) (next *config.Config, err error) {
+	notify(s.log, daemon.SdNotifyReady+"\n"+s.status())
+	// A first start logs what it found. The last batch is saved shortly after it
+	// was read.
+	caughtUp := s.s.caughtUp
+	var saved <-chan time.Time
+	progress := time.NewTicker(2 * time.Second)
+	defer progress.Stop()
+	if caughtUp == nil || len(s.s.positions) > 0 {
+		caughtUp = nil
+		progress.Stop()
+	}
+	tick := time.NewTicker(s.interval)
+	defer tick.Stop()
+	for {
+		select {
+		case err := <-done:
+			notify(s.log, daemon.SdNotifyStopping)
+			s.show("")
+			s.log.Info("stopped", "lines", s.p.Progress.Lines.Load(), "new_records", s.p.Progress.New.Load(), "gaps", s.p.Progress.Gaps.Load())
+			return next, err
+		case <-caughtUp:
+			caughtUp, saved = nil, time.After(2*time.Second)
+		case <-progress.C:
+			status := s.status() + "; reading what was there at the start"
+			notify(s.log, status)
+			s.show(strings.TrimPrefix(status, "STATUS="))
+		case <-saved:
+			saved = nil
+			progress.Stop()
+			s.show("")
+			logSummary(ctx, s.log, s.c.Database)
+			notify(s.log, s.status())
+		case <-tick.C:
+			if err := s.s.store.Check(); err != nil {
+				stop()
+				return nil, errors.Join(err, <-done)
+			}
+			s.tick()
+		case <-hangup:
+			if next = s.reload(ctx); next != nil {
+				stop()
+			}
+		}
+	}
+}
+
+// show prints a line of progress.
+func (s *session) show(line string) {
+	if s.d.Show != nil {
+		s.d.Show(line)
+	}
+}
+
+// tick tells systemd the status, and that all is well unless a stage hangs.
+func (s *session) tick() {
+	s.memory.Release(s.p.Progress.Lines.Load())
+	status := s.status()
+	stalled := max(s.s.tailing.Stalled(time.Now()), s.p.Stalled(time.Now()))
+	if stalled < s.patience {
+		status += "\n" + daemon.SdNotifyWatchdog
+	}
+	switch hangs := stalled >= s.patience; {
+	case s.stalled && !hangs:
+		s.stalled = false
+		s.log.Info("moving on again")
+	case hangs && !s.stalled:
+		s.stalled = true
+		s.log.Error("a stage hangs, the watchdog is no longer notified", "for", stalled.Round(time.Second))
+	}
+	notify(s.log, status)
+}
+
+// reload reads settings and rules again, and returns nil if they are broken.
+func (s *session) reload(ctx context.Context) *config.Config {
+	notify(s.log, daemon.SdNotifyReloading+fmt.Sprintf("\nMONOTONIC_USEC=%d", monotonic()))
+	c, err := s.d.Load()
+	if err == nil {
+		_, err = classify.New(c.Rules)
+	}
+	if err == nil {
+		err = CheckKey(ctx, c)
+	}
+	if err != nil {
+		s.log.Error("settings or rules are broken, keeping the old ones", "error", err)
+		s.broken = "cannot use the settings since " + time.Now().Format("2006-01-02 15:04") + ": " + strings.Join(strings.Fields(err.Error()), " ")
+		notify(s.log, daemon.SdNotifyReady+"\n"+s.status())
+		return nil
+	}
+	s.log.Info("settings and rules reloaded")
+	return &c
+}
+
+// openPatiently opens the stages, and retries while the database cannot be opened
+// for a reason that may pass.
+func openPatiently(ctx context.Context, c config.Config, log *slog.Logger) (*stages, error) {
+	const open = "open the database"
+	var trouble health.Retrying
+	interval, _ := watchdog()
+	for {
+		s, err := openStages(ctx, c, sqlite.Open, log)
+		if err == nil || ctx.Err() != nil || !sqlite.MayPass(err) {
+			if err == nil {
+				trouble.Report(log, open, nil)
+			}
+			return s, err
+		}
+		trouble.Report(log, open, err)
+		notify(log, daemon.SdNotifyReady+"\nSTATUS="+trouble.String()+"\n"+daemon.SdNotifyWatchdog)
+		select {
+		case <-time.After(min(interval, 5*time.Second)):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// logSummary logs what a first start found.
+func logSummary(ctx context.Context, log *slog.Logger, path string) {
+	r, err := sqlite.OpenReader(ctx, path)
+	if err != nil {
+		log.Debug("cannot summarize the database", "error", err)
+		return
+	}
+	defer r.Close()
+	f, err := report.Summarize(ctx, r)
+	if err != nil {
+		log.Debug("cannot summarize the database", "error", err)
+		return
+	}
+	log.Info("the logs have been read; see bouncetail recipients --state bad", "bad_addresses", f.States["bad"], "failing_addresses", f.States["failing"],
+		"bad_by_reason", f.LogReasons(), "attempts_failed_by_your_own_problems", f.SenderAttempts(), "own_problems", f.LogProblems())
+}

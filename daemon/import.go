@@ -1,0 +1,179 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/config"
+	"github.com/bouncetail/bouncetail/internal/text"
+	"github.com/bouncetail/bouncetail/internal/tune"
+	"github.com/bouncetail/bouncetail/pipeline"
+	"github.com/bouncetail/bouncetail/sqlite"
+	"github.com/bouncetail/bouncetail/tailer"
+)
+
+// Import reads logs to their end.
+type Import struct {
+	Config config.Config // Sources has one source, with the MTA and the zone of all files
+	Files  []string      // "-" is Stdin
+	Stdin  io.Reader
+	Log    *slog.Logger
+	// Progress is called with the bytes read and the size of all files, as they lie
+	// on the disk.
+	Progress func(done, total int64)
+}
+
+// Imported is what an import read and stored, also one that was interrupted.
+type Imported struct {
+	Lines                            int64
+	Sent, Deferred, Bounced, Expired int64
+	New                              int64 // failures that the database did not hold
+	TooLong, Unparsed                int64
+	Unjoined                         int // messages that expired, with their deferrals in a log that was not read
+	Unrecognised                     []string
+	Problems                         []sqlite.Problem // failures that the sender has to solve
+	Took                             time.Duration
+	BytesRead, BytesTotal            int64
+}
+
+// Run imports the files. It reads them again if a problem that passes, such as a
+// full disk, lost what was read.
+func (im *Import) Run(ctx context.Context) (*Imported, error) {
+	again, err := readable(im.Files)
+	if err != nil {
+		return nil, err // before a database is created
+	}
+	tune.Import()
+	pause := time.Second
+	for first := true; ; first = false {
+		done, err := im.once(ctx, again)
+		if !errors.Is(err, pipeline.ErrReadAgain) && (first || !sqlite.MayPass(err)) || ctx.Err() != nil {
+			return done, err
+		}
+		im.Log.Error("cannot save, reading the logs again", "in", pause, "error", err)
+		select {
+		case <-time.After(pause):
+			pause = min(2*pause, 5*time.Minute)
+		case <-ctx.Done():
+			return done, err
+		}
+	}
+}
+
+// once imports the files. If they can be read a second time, they are saved in
+// transactions of many batches, and into a new database that appears when it is
+// complete.
+func (im *Import) once(ctx context.Context, again bool) (result *Imported, err error) {
+	c := im.Config
+	_, statErr := os.Stat(c.Database)
+	open := sqlite.OpenToFill
+	if again {
+		open = sqlite.OpenToBuild
+	}
+	s, err := openStages(ctx, c, open, im.Log)
+	if err != nil {
+		return nil, err
+	}
+	if errors.Is(statErr, os.ErrNotExist) {
+		// An import that finds nothing leaves nothing behind.
+		defer func() {
+			if err != nil && s.recognised() == 0 {
+				err = errors.Join(err, sqlite.Remove(c.Database))
+			}
+		}()
+	}
+	s.store.CountProblems()
+	result = &Imported{}
+	p := s.pipeline(func(ctx context.Context, out chan<- bounce.Chunk) error {
+		inputs, err := s.openInputs(ctx, im.Files, im.Stdin)
+		if err != nil {
+			return err
+		}
+		files := tailer.Import{Inputs: inputs, Positions: s.positions, MaxLine: c.MaxLine, Progress: im.progress(result), Log: im.Log, Now: time.Now}
+		return files.Run(ctx, out)
+	})
+	p.Limits.FlushInterval = 10 * time.Second // rows are written once for what many lines have in common
+	if again {
+		p.Limits.BatchRecords, p.Limits.TxRecords = 10_000, 120_000
+	}
+	begun := time.Now()
+	err = p.Run(ctx)
+	result.Took = time.Since(begun)
+	if err == nil {
+		err = ctx.Err()
+	}
+	result.count(&p.Progress)
+	result.Unjoined = s.queue.Unjoined()
+	if err := errors.Join(err, s.store.Close()); err != nil {
+		return result, err
+	}
+	if s.recognised() == 0 {
+		return nil, fmt.Errorf("no line of a mail server in %s (%s lines read); name the mail log, plain or packed",
+			strings.Join(im.Files, ", "), text.Thousands(result.Lines))
+	}
+	for _, path := range slices.Sorted(maps.Keys(s.parsers)) {
+		if s.recognisedIn(path) == 0 {
+			result.Unrecognised = append(result.Unrecognised, path)
+		}
+	}
+	result.Problems = s.store.Problems()
+	return result, nil
+}
+
+func (im *Import) progress(result *Imported) func(done, total int64) {
+	return func(done, total int64) {
+		result.BytesRead, result.BytesTotal = done, total
+		if im.Progress != nil {
+			im.Progress(done, total)
+		}
+	}
+}
+
+func (result *Imported) count(p *pipeline.Progress) {
+	result.Lines = p.Lines.Load()
+	result.Sent, result.Deferred, result.Bounced, result.Expired = p.Sent.Load(), p.Deferred.Load(), p.Bounced.Load(), p.Expired.Load()
+	result.New, result.TooLong, result.Unparsed = p.New.Load(), p.TooLong.Load(), p.Unparsed.Load()
+}
+
+// readable returns an error for files that cannot be read, and reports whether all
+// of them can be read a second time, which pipes cannot.
+func readable(files []string) (again bool, err error) {
+	again = true
+	for _, path := range files {
+		if path == "-" {
+			again = false
+			continue
+		}
+		info, err := os.Stat(path)
+		switch {
+		case errors.Is(err, os.ErrNotExist):
+			return false, fmt.Errorf("%s does not exist; check the spelling, or list the folder", path)
+		case err != nil:
+			return false, err
+		case info.IsDir():
+			return false, fmt.Errorf("%s is a folder; name the log files in it", path)
+		}
+		if !info.Mode().IsRegular() {
+			again = false // opening a pipe here would end its writer
+			continue
+		}
+		f, err := os.Open(path)
+		if errors.Is(err, os.ErrPermission) {
+			return false, fmt.Errorf("%s may not be read by this user; run as root or as a member of the group that owns it (often adm)", path)
+		}
+		if err != nil {
+			return false, err
+		}
+		f.Close()
+	}
+	return again, nil
+}

@@ -1,0 +1,33 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+
+	"github.com/bouncetail/bouncetail/config"
+	"github.com/bouncetail/bouncetail/privacy"
+	"github.com/bouncetail/bouncetail/sqlite"
+)
+
+// OpenHasher returns the hasher that the settings ask for, and nil if addresses
+// are stored as they are.
+func OpenHasher(c config.Privacy) (*privacy.Hasher, error) {
+	if !c.HashAddresses {
+		return nil, nil
+	}
+	return privacy.LoadKey(c.KeyFile)
+}
+
+// CheckKey returns an error if the database was written with another key than that
+// of the settings. A database that cannot be opened is no error here.
+func CheckKey(ctx context.Context, c config.Config) error {
+	h, err := OpenHasher(c.Privacy)
+	if err != nil {
+		return err
+	}
+	r, err := sqlite.OpenReader(ctx, c.Database)
+	if err != nil {
+		return nil
+	}
+	return errors.Join(r.CheckKey(ctx, c.Database, h.ID()), r.Close())
+}

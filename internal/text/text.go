@@ -1,0 +1,103 @@
+// Package text formats text and numbers for people, on a terminal or in a log.
+package text
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/width"
+)
+
+// Printable replaces characters that control a terminal. Strangers write replies,
+// addresses and names of files.
+func Printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\t', r == '\n':
+			return ' '
+		case r == utf8.RuneError, Obeyed(r):
+			return '?'
+		}
+		return r
+	}, text)
+}
+
+// PrintableLines is Printable for a text of several lines.
+func PrintableLines(text string) string {
+	lines := strings.Split(text, "\n")
+	for i := range lines {
+		lines[i] = Printable(lines[i])
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Obeyed reports whether r may control a terminal or hide text: control
+// characters, and format characters such as those that change the direction of
+// writing.
+func Obeyed(r rune) bool {
+	return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == '\u2028' || r == '\u2029'
+}
+
+// Columns returns the width of a text in columns of a terminal. East Asian wide
+// characters take two (UAX #11), combining marks none.
+func Columns(text string) int {
+	n := 0
+	for _, r := range text {
+		n += runeColumns(r)
+	}
+	return n
+}
+
+func runeColumns(r rune) int {
+	switch kind := width.LookupRune(r).Kind(); {
+	case unicode.In(r, unicode.Mn, unicode.Me):
+		return 0
+	case kind == width.EastAsianWide || kind == width.EastAsianFullwidth:
+		return 2
+	}
+	return 1
+}
+
+// Cut shortens a text to n columns; 0 leaves it whole.
+func Cut(text string, n int) string {
+	if n <= 0 || Columns(text) <= n {
+		return text
+	}
+	used := 0
+	for i, r := range text {
+		if used += runeColumns(r); used >= n {
+			return text[:i] + "…"
+		}
+	}
+	return text
+}
+
+// Amount writes a number with its noun: 1 line, 3 lines.
+func Amount(n int, of string) string {
+	if n == 1 {
+		return "1 " + of
+	}
+	if strings.HasSuffix(of, "s") {
+		of += "e"
+	}
+	return fmt.Sprintf("%s %ss", Thousands(int64(n)), of)
+}
+
+// Verb returns the form of a verb that agrees with n.
+func Verb(n int, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return many
+}
+
+// Thousands writes a number with separators: 1,234,567.
+func Thousands(n int64) string {
+	s := fmt.Sprint(n)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
