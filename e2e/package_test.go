@@ -382,34 +382,7 @@ func TestPackageOfRPMLives(t *testing.T) {
 // install the package and type the first commands.
 func TestPackageRuns(t *testing.T) {
 	m := newMachine(t)
-	if _, err := exec.LookPath("systemd-nspawn"); err != nil {
-		t.Skip("SKIPPED: no systemd-nspawn here to boot a machine; run: apt-get install systemd-container")
-	}
-	m.put(os.Getenv("BOUNCETAIL_PACKAGE"), "/root/bouncetail.deb")
-	m.put("testdata/machine/session.sh", "/root/session.sh")
-	unit := "[Unit]\nAfter=multi-user.target\n[Service]\nType=simple\nExecStart=/bin/bash /root/session.sh\n"
-	wants := filepath.Join(m.root, "etc/systemd/system/default.target.wants")
-	err := errors.Join(
-		os.WriteFile(filepath.Join(m.root, "etc/systemd/system/session.service"), []byte(unit), 0o644),
-		os.WriteFile(filepath.Join(m.root, "etc/hostname"), []byte("mx\n"), 0o644),
-		os.MkdirAll(wants, 0o755),
-		os.Symlink("../session.service", filepath.Join(wants, "session.service")),
-	)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithTimeout(t.Context(), 3*time.Minute)
-	defer stop()
-	// Without a network, and without a word to this machine's systemd.
-	boot := exec.CommandContext(ctx, "systemd-nspawn", "--quiet", "--directory="+m.root, "--boot", "--private-network", "--register=no", "--keep-unit", "--machine="+filepath.Base(m.root))
-	boot.Cancel = func() error { return boot.Process.Signal(syscall.SIGTERM) }
-	boot.WaitDelay = 10 * time.Second
-	console, bootErr := boot.CombinedOutput()
-	log, err := os.ReadFile(filepath.Join(m.root, "root/session.log"))
-	if err != nil {
-		t.Skipf("SKIPPED: this machine cannot boot another: %v\n%s", bootErr, console)
-	}
-	t.Logf("%s", log)
+	log := m.boot("testdata/machine/session.sh")
 	for _, want := range []string{
 		`(?m)^gone@example.com +bad +invalid-address +no-such-user +\d{4}-\d\d-\d\d \d\d:\d\d +.*No such user`,
 		`ok +logs +/var/log/mail.log may be read by bouncetail: .* lines of postfix`,
@@ -429,8 +402,69 @@ func TestPackageRuns(t *testing.T) {
 		`cannot access '/var/lib/bouncetail'`,
 		`(?m)^the end$`,
 	} {
-		if !regexp.MustCompile(want).Match(log) {
+		if !regexp.MustCompile(want).MatchString(log) {
 			t.Errorf("the session does not show %s", want)
 		}
+	}
+}
+
+// boot runs a script as a unit of the machine after it has booted, and returns
+// what the script wrote to /root/session.log.
+func (m *machine) boot(script string) string {
+	m.t.Helper()
+	if _, err := exec.LookPath("systemd-nspawn"); err != nil {
+		m.t.Skip("SKIPPED: no systemd-nspawn here to boot a machine; run: apt-get install systemd-container")
+	}
+	m.put(os.Getenv("BOUNCETAIL_PACKAGE"), "/root/bouncetail.deb")
+	m.put(script, "/root/session.sh")
+	unit := "[Unit]\nAfter=multi-user.target\n[Service]\nType=simple\nExecStart=/bin/bash /root/session.sh\n"
+	wants := filepath.Join(m.root, "etc/systemd/system/default.target.wants")
+	err := errors.Join(
+		os.WriteFile(filepath.Join(m.root, "etc/systemd/system/session.service"), []byte(unit), 0o644),
+		os.WriteFile(filepath.Join(m.root, "etc/hostname"), []byte("mx\n"), 0o644),
+		os.MkdirAll(wants, 0o755),
+		os.Symlink("../session.service", filepath.Join(wants, "session.service")),
+	)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	ctx, stop := context.WithTimeout(m.t.Context(), 3*time.Minute)
+	defer stop()
+	// Without a network, and not registered with this machine's systemd.
+	boot := exec.CommandContext(ctx, "systemd-nspawn", "--quiet", "--directory="+m.root, "--boot", "--private-network", "--register=no", "--keep-unit", "--machine="+filepath.Base(m.root))
+	boot.Cancel = func() error { return boot.Process.Signal(syscall.SIGTERM) }
+	boot.WaitDelay = 10 * time.Second
+	console, bootErr := boot.CombinedOutput()
+	log, err := os.ReadFile(filepath.Join(m.root, "root/session.log"))
+	if err != nil {
+		m.t.Skipf("SKIPPED: this machine cannot boot another: %v\n%s", bootErr, console)
+	}
+	m.t.Logf("%s", log)
+	return string(log)
+}
+
+// TestPackageFollowsTheJournal installs the package on a Debian without rsyslog,
+// as Debian 12 is by default: the unit has to read the journal in its sandbox.
+func TestPackageFollowsTheJournal(t *testing.T) {
+	m := newMachine(t)
+	m.sh("dpkg --purge rsyslog; rm -f /var/log/mail.log; mkdir -p /var/log/journal")
+	log := m.boot("testdata/machine/journal.sh")
+	for _, want := range []string{
+		`(?m)^gone@example.com .*bad`,
+		`(?m)^later@example.com .*bad`, // came while the journal was followed
+		`ok +journal +it may be read by bouncetail, and holds lines of a mail server`,
+		`(?m)^restarts of the daemon: 0$`,
+		`(?m)^lines about the journal: [01]$`,
+		`reload: [1-9]`,           // with broken settings it fails
+		`still following: active`, // and the daemon goes on
+		`after a restart with broken settings: failed, status 78`,
+		`(?m)^the end$`,
+	} {
+		if !regexp.MustCompile(want).MatchString(log) {
+			t.Errorf("the session does not show %s", want)
+		}
+	}
+	if regexp.MustCompile(`journalctl: exit status`).MatchString(log) {
+		t.Error("journalctl fails in the sandbox of the unit")
 	}
 }
