@@ -34,14 +34,14 @@ say() {
 	eval "$*"
 }
 say 'apt-get install -y ./bouncetail.deb >/dev/null'
-say bouncetail recipients --state bad
+say 'COLUMNS=80 bouncetail recipients --state bad --format table --wide'
 sleep 3 # the first start tells what it found once it has saved it
 say bouncetail doctor
 say "systemctl show bouncetail -p ActiveState -p StatusText -p UnitFileState"
 say systemctl reload bouncetail '&&' echo reloaded
 mail second@localhost
 sleep 2
-say bouncetail recipients
+say 'bouncetail recipients --format table --wide'
 say 'journalctl --no-pager -u bouncetail -o short'
 say "journalctl --no-pager -u bouncetail -p warning -o cat"
 say "systemd-analyze --no-pager security bouncetail | tail -1"
