@@ -33,12 +33,13 @@ type app struct {
 	stdout, stderr io.Writer
 	configPath     string
 	dbPath         string
+	utc            bool // people read UTC
 
 	logLevel, logFormat string // empty: those of the settings
 }
 
 // now is the time for what is relative to it.
-func (a *app) now() time.Time { return time.Now() }
+func (a *app) now() time.Time { return time.Now().In(a.zone()) }
 
 // reader opens the database of the settings to look at it.
 func (a *app) reader(ctx context.Context) (*sqlite.Reader, error) {
@@ -94,6 +95,10 @@ func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if err == nil {
 		return 0
 	}
+	var code answer
+	if errors.As(err, &code) {
+		return int(code)
+	}
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		var stopped *interruptedError
 		if errors.As(err, &stopped) {
@@ -104,6 +109,9 @@ func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		return exitInterrupted
 	}
 	fmt.Fprintf(stderr, "%s: %s\n", called.CommandPath(), text.PrintableLines(err.Error()))
+	if name := called.Name(); name == "status" || name == "check" {
+		return exitUnknown // 1 and 2 are answers
+	}
 	var usage usageError
 	var settings *config.Error
 	if errors.As(err, &settings) {
@@ -137,15 +145,21 @@ func (a *app) root() *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if a.screen().width > 0 && a.hasDatabase() {
+				return a.status().RunE(cmd, nil)
+			}
+			return cmd.Help()
+		},
 	}
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
 	root.PersistentFlags().StringVar(&a.configPath, "config", "", "settings `FILE` (default "+config.DefaultPath+")")
 	root.PersistentFlags().StringVar(&a.dbPath, "db", "", "database `FILE` (default: the setting database)")
+	root.PersistentFlags().BoolVar(&a.utc, "utc", false, "show times in UTC instead of the local zone (TZ)")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(a.run(), a.importLogs(), a.recipients(), a.incidents(), a.explain(), a.top(), a.forget(), a.prune(), a.export(), a.publish(), a.webhooks(), a.hash(), a.classify(), a.rules(), a.unclassified(), a.reclassify(), a.checkConfig(), a.doctor(), a.version(), a.man(root))
+	root.AddCommand(a.status(), a.check(), a.sql(), a.reasons(), a.watch(), a.backup(), a.restore(), a.run(), a.importLogs(), a.recipients(), a.incidents(), a.explain(), a.top(), a.forget(), a.prune(), a.export(), a.publish(), a.webhooks(), a.hash(), a.classify(), a.rules(), a.unclassified(), a.reclassify(), a.checkConfig(), a.doctor(), a.version(), a.man(root))
 	for _, c := range all(root) {
 		if args := c.Args; args != nil {
 			c.Args = func(cmd *cobra.Command, given []string) error {

@@ -11,8 +11,11 @@ import (
 	"github.com/bouncetail/bouncetail/sqlite"
 )
 
+// cursorColumns are the columns of the list of cursors.
+var cursorColumns = []column{{key: "name", long: true}, {key: "seq"}, {key: "moved_at", time: true}, {key: "waiting"}}
+
 func (a *app) cursors() *cobra.Command {
-	var asJSON bool
+	var flags listFlags
 	c := &cobra.Command{
 		Use:   "cursors",
 		Short: "List how far each export by --cursor has come",
@@ -27,17 +30,20 @@ func (a *app) cursors() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if asJSON {
-				return printObjects(a, list)
+			l, err := flags.open(a, cursorColumns)
+			if err != nil {
+				return err
 			}
-			g := a.screen().table("CURSOR", "SEQ", "MOVED AT", "WAITING")
-			for _, cursor := range list {
-				g.row(cursor.Name, fmt.Sprint(cursor.Seq), cursor.MovedAt, cursor.Waiting)
+			for i := range list {
+				c := &list[i]
+				if err := l.row(c, c.Name, c.Seq, stamp(c.MovedAt), c.Waiting); err != nil {
+					return err
+				}
 			}
-			return g.flush()
+			return l.end("No export has used --cursor.")
 		},
 	}
-	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
+	flags.add(c, cursorColumns)
 	c.AddCommand(a.resetCursor(), a.removeCursor())
 	return c
 }

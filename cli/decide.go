@@ -17,6 +17,7 @@ import (
 	"github.com/bouncetail/bouncetail/address"
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/internal/text"
+	"github.com/bouncetail/bouncetail/internal/when"
 	"github.com/bouncetail/bouncetail/recipient"
 	"github.com/bouncetail/bouncetail/sqlite"
 )
@@ -46,7 +47,7 @@ func (a *app) decide(decision, short, long string) *cobra.Command {
 			var end time.Time
 			if until != "" {
 				var err error
-				if end, err = parseUntil(until, a.now()); err != nil {
+				if end, err = when.Future(until, a.now()); err != nil {
 					return usageError{fmt.Errorf("--until: %w", err)}
 				}
 			}
@@ -210,29 +211,6 @@ func unsuitable(class func(rune) bool, others string) func(rune) bool {
 	return func(r rune) bool { return class(r) || strings.ContainsRune(others, r) }
 }
 
-// parseUntil reads a span from now, a day, or a time, which must be to come.
-func parseUntil(s string, now time.Time) (time.Time, error) {
-	t, err := parseSince(s, now)
-	if err != nil {
-		return t, err
-	}
-	switch days, isDays := daysIn(s); {
-	case isDays: // by the calendar, at the same time of day
-		t = now.AddDate(0, 0, days)
-	case isSpan(s):
-		t = now.Add(now.Sub(t))
-	}
-	if !t.After(now) {
-		return t, fmt.Errorf("%s is over; name a time to come, such as 30d", s)
-	}
-	return t, nil
-}
-
-func isSpan(s string) bool {
-	_, err := time.ParseDuration(s)
-	return err == nil
-}
-
 // effect tells what a change comes to.
 func effect(c recipient.Changes) string {
 	var parts []string
@@ -248,9 +226,15 @@ func effect(c recipient.Changes) string {
 	return strings.Join(parts, ", ") + "."
 }
 
+// decisionColumns are the columns of the list of decisions.
+var decisionColumns = []column{
+	{key: "recipient", long: true}, {key: "decision"}, {key: "decided_at", keep: 2, time: true}, {key: "until", keep: 4, time: true}, {key: "ended_at", keep: 1, time: true}, {key: "note", keep: 3, long: true},
+}
+
 // decisions is the subcommand of recipients that lists what was decided.
 func (a *app) decisions() *cobra.Command {
-	var all, asJSON bool
+	var all bool
+	var flags listFlags
 	c := &cobra.Command{
 		Use:   "decisions",
 		Short: "List what was decided by allow and block, the last first",
@@ -261,19 +245,19 @@ func (a *app) decisions() *cobra.Command {
 				return err
 			}
 			defer r.Close()
-			if asJSON {
-				enc := a.objects()
-				return r.Decisions(cmd.Context(), all, func(d *recipient.Decision) error { return enc.Encode(d) })
+			list, err := flags.open(a, decisionColumns)
+			if err != nil {
+				return err
 			}
-			g := a.screen().table("RECIPIENT", "DECISION", "SINCE", "UNTIL", "ENDED", "NOTE")
-			err = r.Decisions(cmd.Context(), all, func(d *recipient.Decision) error {
-				g.row(d.Recipient, d.Decision, shortTime(d.DecidedAt), ifAny(d.Until), ifAny(d.EndedAt), d.Note)
-				return nil
-			})
-			return errors.Join(err, g.flush())
+			if err := r.Decisions(cmd.Context(), all, func(d *recipient.Decision) error {
+				return list.row(d, d.Recipient, d.Decision, stamp(d.DecidedAt), stampOf(d.Until), stampOf(d.EndedAt), d.Note)
+			}); err != nil {
+				return err
+			}
+			return list.end("Nothing was decided by hand.")
 		},
 	}
+	flags.add(c, decisionColumns)
 	c.Flags().BoolVar(&all, "all", false, "also those that have ended")
-	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
 	return c
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -9,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/bouncetail/bouncetail/address"
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/daemon"
 	"github.com/bouncetail/bouncetail/internal/text"
@@ -29,62 +29,68 @@ func (a *app) explain() *cobra.Command {
 	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object")
 	c.Flags().IntVar(&limit, "limit", 20, "the last `N` attempts")
 	c.RunE = func(cmd *cobra.Command, args []string) error {
-		to := address.Parse(strings.Trim(args[0], "<> "))
-		if to.Normal == "" {
-			return usageError{errors.New("an empty address; give one such as jane@example.com")}
-		}
-		if limit < 1 {
-			return usageError{fmt.Errorf("--limit: %d is less than 1", limit)}
-		}
-		settings, err := a.settings()
-		if err != nil {
-			return err
-		}
-		r, err := sqlite.OpenReader(cmd.Context(), settings.Database)
-		if err != nil {
-			return err
-		}
-		defer r.Close()
-		given := to.Normal
-		if to, err = storedAs(cmd.Context(), settings, r, to); err != nil {
-			return err
-		}
-		row, known, err := r.Recipient(cmd.Context(), to.Normal)
-		if err != nil {
-			return err
-		}
-		if !known && to.Domain == "" {
-			return usageError{sqlite.BadAddress{Address: given, Why: "has no @, and no local user of that name is known; write the whole address"}}
-		}
-		if !known {
-			return fmt.Errorf("%s has not failed in what was read so far, or is spelled otherwise; bouncetail recipients --domain %s lists its neighbours", given, to.Domain)
-		}
-		l := history{Recipient: row, Clears: clears(&row)}
-		if l.Attempts, err = r.Attempts(cmd.Context(), to, limit); err != nil {
-			return err
-		}
-		if l.Counted, err = r.Counted(cmd.Context(), to); err != nil {
-			return err
-		}
-		if l.Decisions, err = r.DecisionsOn(cmd.Context(), to); err != nil {
-			return err
-		}
-		if l.Releases, err = r.Releases(cmd.Context()); err != nil {
-			return err
-		}
-		l.Releases = slices.DeleteFunc(l.Releases, func(o recipient.Release) bool {
-			return !slices.ContainsFunc(l.Attempts, func(t sqlite.Attempt) bool { return t.Release == o.ID })
-		})
-		if asJSON {
-			return a.objects().Encode(&l)
-		}
-		return l.tell(a.stdout)
+		return a.explainAddress(cmd.Context(), args[0], limit, asJSON)
 	}
 	return c
 }
 
+// explainAddress shows what happened to an address in its last attempts.
+func (a *app) explainAddress(ctx context.Context, given string, limit int, asJSON bool) error {
+	to, err := oneAddress(given)
+	if err != nil {
+		return usageError{err}
+	}
+	if limit < 1 {
+		return usageError{fmt.Errorf("--limit: %d is less than 1", limit)}
+	}
+	settings, err := a.settings()
+	if err != nil {
+		return err
+	}
+	r, err := sqlite.OpenReader(ctx, settings.Database)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	given = to.Normal
+	if to, err = storedAs(ctx, settings, r, to); err != nil {
+		return err
+	}
+	row, known, err := r.Recipient(ctx, to.Normal)
+	if err != nil {
+		return err
+	}
+	if !known && to.Domain == "" {
+		return usageError{sqlite.BadAddress{Address: given, Why: "has no @, and no local user of that name is known; write the whole address"}}
+	}
+	if !known {
+		return fmt.Errorf("%s has not failed in what was read so far, or is spelled otherwise; bouncetail recipients --domain %s lists its neighbours", given, to.Domain)
+	}
+	l := history{a: a, Recipient: row, Clears: clears(&row, a.shortTime)}
+	if l.Attempts, err = r.Attempts(ctx, to, limit); err != nil {
+		return err
+	}
+	if l.Counted, err = r.Counted(ctx, to); err != nil {
+		return err
+	}
+	if l.Decisions, err = r.DecisionsOn(ctx, to); err != nil {
+		return err
+	}
+	if l.Releases, err = r.Releases(ctx); err != nil {
+		return err
+	}
+	l.Releases = slices.DeleteFunc(l.Releases, func(o recipient.Release) bool {
+		return !slices.ContainsFunc(l.Attempts, func(t sqlite.Attempt) bool { return t.Release == o.ID })
+	})
+	if asJSON {
+		return a.objects().Encode(&l)
+	}
+	return l.tell(a.stdout)
+}
+
 // history is all that there is to say of an address.
 type history struct {
+	a *app
 	bounce.Recipient
 	Clears    string               `json:"clears"`
 	Counted   []recipient.Counted  `json:"counted"`
@@ -101,21 +107,21 @@ func (l *history) tell(w io.Writer) error {
 	}
 	fmt.Fprintf(w, "%s is %s%s\n  decided by      %s\n", l.Recipient.Recipient, l.State, why, deciders[l.DecidedBy])
 	if l.BadSince != nil {
-		fmt.Fprintf(w, "  bad since       %s\n", shortTime(*l.BadSince))
+		fmt.Fprintf(w, "  bad since       %s\n", l.a.shortTime(*l.BadSince))
 	}
 	if l.BadUntil != nil {
-		fmt.Fprintf(w, "  bad until       %s\n", shortTime(*l.BadUntil))
+		fmt.Fprintf(w, "  bad until       %s\n", l.a.shortTime(*l.BadUntil))
 	}
 	delivered := "never, in what was read"
 	if l.LastDeliveryAt != nil {
-		delivered = shortTime(*l.LastDeliveryAt)
+		delivered = l.a.shortTime(*l.LastDeliveryAt)
 	}
 	fmt.Fprintf(w, "  last delivery   %s\n", delivered)
 	if l.FirstFailureAt == nil || l.LastFailureAt == nil {
 		fmt.Fprintf(w, "  failures        none\n")
 	} else {
 		fmt.Fprintf(w, "  failures        %s permanent, %s to be retried, from %s to %s\n",
-			text.Thousands(int64(l.PermanentCount)), text.Thousands(int64(l.RetryCount)), shortTime(*l.FirstFailureAt), shortTime(*l.LastFailureAt))
+			text.Thousands(int64(l.PermanentCount)), text.Thousands(int64(l.RetryCount)), l.a.shortTime(*l.FirstFailureAt), l.a.shortTime(*l.LastFailureAt))
 	}
 	for _, c := range l.Counted {
 		if c.Policy.Failures == 0 {
@@ -124,19 +130,24 @@ func (l *history) tell(w io.Writer) error {
 		fmt.Fprintf(w, "  the policy      %s: %d of %s over %d of %s, within %d\n", c.Category, c.Failures, text.Amount(c.Policy.Failures, "failure"), c.Days, text.Amount(c.Policy.Days, "day"), c.Policy.Window)
 	}
 	if total := l.PermanentCount + l.RetryCount; total > len(l.Attempts) {
-		fmt.Fprintf(w, "\nThe last %d of %s attempts, and what was decided (UTC):\n", len(l.Attempts), text.Thousands(int64(total)))
+		fmt.Fprintf(w, "\nThe last %d of %s attempts, and what was decided (%s):\n", len(l.Attempts), text.Thousands(int64(total)), l.a.zoneName())
 	} else {
-		fmt.Fprintf(w, "\nAttempts, and what was decided (UTC):\n")
+		fmt.Fprintf(w, "\nAttempts, and what was decided (%s):\n", l.a.zoneName())
 	}
 	for _, e := range l.timeline() {
-		fmt.Fprintf(w, "  %s  %s\n", shortTime(e.at), e.text)
+		fmt.Fprintf(w, "  %s  %s\n", l.a.shortTime(e.at), e.text)
 		if e.reply != "" {
-			fmt.Fprintf(w, "                    %s\n", text.Printable(e.reply))
+			fmt.Fprintf(w, "                    %s\n", text.Wrap(text.Printable(e.reply), l.a.proseWidth(), 20))
+		}
+		if e.mail != "" {
+			fmt.Fprintf(w, "                    %s\n", text.Wrap(text.Printable(e.mail), l.a.proseWidth(), 20))
 		}
 	}
-	_, err := fmt.Fprintf(w, "\nWhat would clear it: %s\n", l.Clears)
-	if advice := l.Reason.Advice(); advice != "" && err == nil {
-		_, err = fmt.Fprintf(w, "What to do: %s\n", advice)
+	fmt.Fprintln(w)
+	_, err := fmt.Fprintln(w, text.Wrap("What would clear it: "+l.Clears, l.a.proseWidth(), 0))
+	// Advice about a reply would contradict what was decided by hand.
+	if advice := l.Reason.Advice(); advice != "" && err == nil && l.DecidedBy != bounce.ByHand {
+		_, err = fmt.Fprintln(w, text.Wrap("What to do: "+advice, l.a.proseWidth(), 0))
 	}
 	return err
 }
@@ -152,7 +163,7 @@ var deciders = map[bounce.Decider]string{
 }
 
 // entry is a line of the timeline.
-type entry struct{ at, text, reply string }
+type entry struct{ at, text, reply, mail string }
 
 // timeline puts all that happened into the order of time.
 func (l *history) timeline() []entry {
@@ -168,6 +179,7 @@ func (l *history) timeline() []entry {
 		case t.Counts && slices.ContainsFunc(l.Counted, func(c recipient.Counted) bool { return c.Category == t.Category }) && (l.LastDeliveryAt == nil || t.OccurredAt > *l.LastDeliveryAt):
 			e.text += ", counts for the policy"
 		}
+		e.mail = mailOf(t)
 		if t.Reply != nil {
 			if t.RelayHost != nil {
 				e.reply = *t.RelayHost + ": "
@@ -182,7 +194,7 @@ func (l *history) timeline() []entry {
 	for _, d := range l.Decisions {
 		e := entry{at: d.DecidedAt, text: d.Decision + " by hand", reply: d.Note}
 		if d.Until != nil {
-			e.text += ", until " + shortTime(*d.Until)
+			e.text += ", until " + l.a.shortTime(*d.Until)
 		}
 		all = append(all, e)
 		if d.EndedAt != nil {
@@ -190,14 +202,26 @@ func (l *history) timeline() []entry {
 		}
 	}
 	for _, o := range l.Releases {
-		all = append(all, entry{at: o.ReleasedAt, text: fmt.Sprintf("release %d by hand, of failures from %s to %s", o.ID, shortTime(o.Since), shortTime(o.Until)), reply: o.Note})
+		all = append(all, entry{at: o.ReleasedAt, text: fmt.Sprintf("release %d by hand, of failures from %s to %s", o.ID, l.a.shortTime(o.Since), l.a.shortTime(o.Until)), reply: o.Note})
 	}
 	slices.SortStableFunc(all, func(a, b entry) int { return strings.Compare(a.at, b.at) })
 	return all
 }
 
+// mailOf names the message of an attempt, to find it in the log.
+func mailOf(t *sqlite.Attempt) string {
+	var parts []string
+	if t.QueueID != nil && *t.QueueID != "" {
+		parts = append(parts, *t.QueueID)
+	}
+	if t.Sender != nil {
+		parts = append(parts, "from <"+*t.Sender+">")
+	}
+	return strings.Join(parts, " ")
+}
+
 // clears tells what would bring an address back to ok.
-func clears(row *bounce.Recipient) string {
+func clears(row *bounce.Recipient, shown func(stored string) string) string {
 	const released = "; or bouncetail recipients release, where the other side answered wrongly for some hours"
 	switch {
 	case row.State == bounce.StateOK && row.DecidedBy == bounce.ByHand:
@@ -207,9 +231,9 @@ func clears(row *bounce.Recipient) string {
 	case row.DecidedBy == bounce.ByHand && row.BadUntil == nil:
 		return "bouncetail recipients unset, as it was blocked by hand"
 	case row.DecidedBy == bounce.ByHand:
-		return "bouncetail recipients unset, as it was blocked by hand, or the time until " + shortTime(*row.BadUntil)
+		return "bouncetail recipients unset, as it was blocked by hand, or the time until " + shown(*row.BadUntil)
 	case row.State == bounce.StateBad && row.BadUntil != nil:
-		return "a delivery to it that succeeds; by itself at " + shortTime(*row.BadUntil) + ", if it does not fail so again; bouncetail recipients allow" + released
+		return "a delivery to it that succeeds; by itself at " + shown(*row.BadUntil) + ", if it does not fail so again; bouncetail recipients allow" + released
 	case row.State == bounce.StateBad:
 		return "a delivery to it that succeeds; bouncetail recipients allow; a rule of your own that judges the reply otherwise (bouncetail rules, then bouncetail reclassify)" + released
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/config"
 	"github.com/bouncetail/bouncetail/daemon"
 	"github.com/bouncetail/bouncetail/internal/text"
@@ -23,6 +24,7 @@ import (
 
 func (a *app) importLogs() *cobra.Command {
 	var mta, zone string
+	var asJSON bool
 	c := &cobra.Command{
 		Use:   "import [FILE…]",
 		Short: "Read logs to their end: plain, .gz, .zst, .xz, .bz2, or - for standard input",
@@ -55,10 +57,11 @@ func (a *app) importLogs() *cobra.Command {
 				fmt.Fprintf(a.stderr, "Reading %s\n", text.Printable(strings.Join(files, ", ")))
 			}
 			c.Sources = []config.Source{source}
-			return a.importFiles(cmd.Context(), c, files)
+			return a.importFiles(cmd.Context(), c, files, asJSON)
 		},
 	}
 	a.logFlags(c)
+	c.Flags().BoolVar(&asJSON, "json", false, "the summary as one JSON object, for cron")
 	c.Flags().StringVar(&mta, "mta", "auto", "whose logs they are: "+strings.Join(config.MTAs, ", "))
 	c.Flags().StringVar(&zone, "timezone", "local", "`ZONE` of stamps that name none, such as Europe/Berlin")
 	return c
@@ -103,7 +106,7 @@ func logsOf(c config.Config) ([]string, error) {
 }
 
 // importFiles imports files and prints the summary.
-func (a *app) importFiles(ctx context.Context, c config.Config, files []string) error {
+func (a *app) importFiles(ctx context.Context, c config.Config, files []string, asJSON bool) error {
 	im := daemon.Import{Config: c, Files: files, Stdin: a.stdin, Log: a.logger(c.Log)}
 	clear := func() {}
 	if f, ok := a.stderr.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
@@ -111,7 +114,10 @@ func (a *app) importFiles(ctx context.Context, c config.Config, files []string) 
 	}
 	done, err := im.Run(ctx)
 	clear()
-	if ctx.Err() != nil && errors.Is(err, context.Canceled) && done != nil {
+	if ctx.Err() != nil && err != nil {
+		if done == nil {
+			done = &daemon.Imported{} // it had not begun
+		}
 		return &interruptedError{interrupted(done.Lines, done.BytesRead, done.BytesTotal)}
 	}
 	if err != nil {
@@ -120,7 +126,7 @@ func (a *app) importFiles(ctx context.Context, c config.Config, files []string) 
 	for _, path := range done.Unrecognised {
 		fmt.Fprintf(a.stderr, "%s: no line of a mail server in it\n", text.Printable(path))
 	}
-	return a.summary(ctx, c.Database, done)
+	return a.summary(ctx, c.Database, done, asJSON)
 }
 
 // interrupted says how much of an import is stored. The number of all lines is
@@ -167,7 +173,7 @@ func progressLine(w io.Writer) (progress func(done, total int64), clear func()) 
 }
 
 // summary prints what was read, and what the database holds now.
-func (a *app) summary(ctx context.Context, path string, done *daemon.Imported) error {
+func (a *app) summary(ctx context.Context, path string, done *daemon.Imported, asJSON bool) error {
 	r, err := sqlite.OpenReader(ctx, path)
 	if err != nil {
 		return err
@@ -176,6 +182,13 @@ func (a *app) summary(ctx context.Context, path string, done *daemon.Imported) e
 	f, err := report.SummarizeWith(ctx, r, done.Problems)
 	if err != nil {
 		return err
+	}
+	if asJSON {
+		return a.objects().Encode(struct {
+			*daemon.Imported
+			Seconds float64              `json:"seconds"`
+			States  map[bounce.State]int `json:"recipients"`
+		}{done, done.Took.Seconds(), f.States})
 	}
 	out := a.screen()
 	g := out.table("", "", "")

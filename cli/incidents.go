@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/bouncetail/bouncetail/internal/text"
+	"github.com/bouncetail/bouncetail/internal/when"
 	"github.com/bouncetail/bouncetail/sqlite"
 )
 
@@ -25,7 +26,7 @@ func (a *app) incidents() *cobra.Command {
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			f.Now = a.now()
-			from, err := parseSince(since, f.Now)
+			from, err := when.Past(since, f.Now)
 			if err != nil {
 				return usageError{fmt.Errorf("--since: %w", err)}
 			}
@@ -49,7 +50,7 @@ func (a *app) incidents() *cobra.Command {
 				return printObjects(a, found)
 			}
 			if len(found) == 0 {
-				_, err := fmt.Fprintf(a.stdout, "Nothing has hit %s or more at once since %s.\n", text.Amount(f.Addresses, "address"), shortTime(f.Since))
+				_, err := fmt.Fprintf(a.stdout, "Nothing has hit %s or more at once since %s.\n", text.Amount(f.Addresses, "address"), a.shortTime(f.Since))
 				return err
 			}
 			for i := range found {
@@ -58,7 +59,7 @@ func (a *app) incidents() *cobra.Command {
 			return nil
 		},
 	}
-	c.Flags().StringVar(&since, "since", "7d", "failures since `TIME`: 24h, 7d, 2026-11-01, or RFC 3339")
+	c.Flags().StringVar(&since, "since", "7d", "failures since `TIME`: "+when.Forms)
 	c.Flags().IntVar(&f.Addresses, "addresses", 10, "only what hit at least `N` addresses")
 	c.Flags().DurationVar(&f.Gap, "gap", 6*time.Hour, "how `LONG` a pause ends an incident")
 	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
@@ -71,14 +72,14 @@ func (a *app) incident(i *sqlite.Incident) {
 	if i.With != "" {
 		with = ", " + i.With
 	}
-	end := "to " + shortTime(i.Until)
+	end := "to " + a.shortTime(i.Until)
 	if i.Ongoing {
-		end = "and going on, last " + shortTime(i.Until)
+		end = "and going on, last " + a.shortTime(i.Until)
 	}
 	fmt.Fprintf(a.stdout, "%s / %s%s: %s of %s in %s\n", i.Category, i.Reason, text.Printable(with), text.Amount(i.Failures, "failure"), text.Amount(i.Addresses, "address"), text.Amount(i.Domains, "domain"))
-	fmt.Fprintf(a.stdout, "  from %s %s (UTC)\n", shortTime(i.Since), end)
+	fmt.Fprintf(a.stdout, "  from %s %s (%s)\n", a.shortTime(i.Since), end, a.zoneName())
 	if i.Reply != "" {
 		fmt.Fprintf(a.stdout, "  such as: %s\n", strings.TrimSpace(text.Printable(i.Reply)))
 	}
-	fmt.Fprintf(a.stdout, "  what to do: %s\n\n", i.Advice)
+	fmt.Fprintf(a.stdout, "  what to do: %s\n\n", text.Wrap(i.Advice, a.proseWidth(), 14))
 }

@@ -3,7 +3,6 @@ package cli
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -11,6 +10,8 @@ import (
 
 	"github.com/bouncetail/bouncetail/address"
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/config"
+	"github.com/bouncetail/bouncetail/internal/when"
 	"github.com/bouncetail/bouncetail/sqlite"
 )
 
@@ -23,15 +24,28 @@ const allStates = "all"
 // recipientFilter holds the flags that choose recipients.
 type recipientFilter struct {
 	sqlite.Filter
-	since string
+	since, badSince string
 }
 
 func (f *recipientFilter) flags(c *cobra.Command) {
 	c.Flags().StringVar(&f.State, "state", "", "only `STATE`: "+strings.Join(states, ", ")+", or all")
 	c.Flags().StringVar(&f.Domain, "domain", "", "only addresses of `DOMAIN`")
 	c.Flags().StringVar(&f.Category, "category", "", "only `CATEGORY`: "+categorySlugs())
-	c.Flags().StringVar(&f.since, "since", "", "only those that failed since `TIME`: 24h, 7d, 2026-11-01, or RFC 3339")
+	c.Flags().StringVar(&f.Reason, "reason", "", "only `REASON`: bouncetail reasons lists them")
+	c.Flags().StringVar(&f.Provider, "provider", "", "only those whose failure came from `PROVIDER`, such as google")
+	c.Flags().StringVar(&f.Sender, "sender", "", "only those that mail from `ADDRESS` failed for")
+	c.Flags().StringVar(&f.Host, "host", "", "only those that mail of the server `HOST` failed for")
+	c.Flags().StringVar(&f.Match, "match", "", "only addresses that contain `TEXT`; * and ? stand for any characters")
+	c.Flags().StringVar(&f.since, "since", "", "only those that failed since `TIME`: "+when.Forms)
+	c.Flags().StringVar(&f.badSince, "bad-since", "", "only those that became bad since `TIME`")
 	c.Flags().IntVar(&f.Limit, "limit", 0, "at most `N`; 0 is all")
+	complete(c, "state", append(slices.Clone(states), allStates))
+	complete(c, "category", strings.Split(categorySlugs(), ", "))
+}
+
+// complete offers fixed values to the completion of a shell.
+func complete(c *cobra.Command, flag string, values []string) {
+	_ = c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)) // the flag is there
 }
 
 // parse checks the flags.
@@ -42,60 +56,104 @@ func (f *recipientFilter) parse(now time.Time) (sqlite.Filter, error) {
 	}
 	if filter.State != "" {
 		if _, err := bounce.ParseState(filter.State); err != nil {
-			return filter, usageError{fmt.Errorf("--state: %w", err)}
+			return filter, usageError{fmt.Errorf("--state: %w%s", err, near(filter.State, append(slices.Clone(states), allStates)))}
 		}
 	}
 	if f.Category != "" && !slices.ContainsFunc(bounce.Categories, func(m bounce.Meaning) bool { return m.Slug == f.Category }) {
-		return filter, usageError{fmt.Errorf("--category: %q is none of %s", f.Category, categorySlugs())}
+		return filter, usageError{fmt.Errorf("--category: %q is not one of %s%s", f.Category, categorySlugs(), near(f.Category, strings.Split(categorySlugs(), ", ")))}
+	}
+	if f.Reason != "" && !slices.Contains(reasonSlugs(), f.Reason) {
+		return filter, usageError{fmt.Errorf("--reason: there is no reason %q%s; bouncetail reasons lists them", f.Reason, near(f.Reason, reasonSlugs()))}
 	}
 	if f.Limit < 0 {
 		return filter, usageError{fmt.Errorf("--limit: %d is less than 0", f.Limit)}
 	}
-	if f.since != "" {
-		from, err := parseSince(f.since, now)
-		if err != nil {
-			return filter, usageError{fmt.Errorf("--since: %w", err)}
+	for _, t := range []struct {
+		flag, given string
+		to          *string
+	}{{"--since", f.since, &filter.Since}, {"--bad-since", f.badSince, &filter.BadSince}} {
+		if t.given == "" {
+			continue
 		}
-		filter.Since = stored(from)
+		from, err := when.Past(t.given, now)
+		if err != nil {
+			return filter, usageError{fmt.Errorf("%s: %w", t.flag, err)}
+		}
+		*t.to = stored(from)
 	}
 	filter.Domain = address.Domain(f.Domain)
 	return filter, nil
 }
 
+// near names the value that somebody may have meant, unless none is similar.
+func near(word string, values []string) string {
+	if nearest := config.Similar(word, values); nearest != "" {
+		return fmt.Sprintf("; did you mean %s?", nearest)
+	}
+	return ""
+}
+
+// recipientColumns are the columns of the list of recipients.
+var recipientColumns = []column{
+	{key: "recipient", long: true}, {key: "state", keep: 4}, {key: "category", keep: 1}, {key: "reason", keep: 5},
+	{key: "last_failure_at", keep: 3, time: true}, {key: "reply", keep: 2, long: true},
+	{key: "domain", more: true}, {key: "decided_by", more: true}, {key: "first_failure_at", more: true, time: true}, {key: "last_delivery_at", more: true, time: true},
+	{key: "permanent_count", more: true}, {key: "retry_count", more: true}, {key: "bad_since", more: true, time: true}, {key: "bad_until", more: true, time: true},
+}
+
 func (a *app) recipients() *cobra.Command {
 	var filter recipientFilter
-	var asJSON bool
+	var flags listFlags
 	c := &cobra.Command{
-		Use:   "recipients",
+		Use:   "recipients [ADDRESS]",
 		Short: "List the addresses that failed, the last first",
+		Long: "Recipients lists the addresses that ever failed, the last failure first. With an\n" +
+			"ADDRESS it explains that one, as bouncetail explain does.",
 		Example: "  bouncetail recipients --state bad --since 7d\n" +
 			"  bouncetail recipients --domain example.com --category mailbox-full\n" +
+			"  bouncetail recipients --provider google --bad-since yesterday\n" +
 			"  bouncetail recipients --state bad --json | jq -r .recipient",
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			f, err := filter.parse(time.Now())
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 && !strings.Contains(args[0], "@") {
+				return usageError{fmt.Errorf("unknown command %q for %q", args[0], cmd.CommandPath())}
+			}
+			if len(args) == 1 {
+				return a.explainAddress(cmd.Context(), args[0], 20, flags.json)
+			}
+			f, err := filter.parse(a.now())
 			if err != nil {
 				return err
+			}
+			flags.all = cmd.Flags().Changed("limit")
+			if f.State != "" {
+				flags.drop = append(flags.drop, "state")
+			}
+			if f.Category != "" {
+				flags.drop = append(flags.drop, "category")
 			}
 			r, err := a.reader(cmd.Context())
 			if err != nil {
 				return err
 			}
 			defer r.Close()
-			list := func(each func(*bounce.Recipient) error) error {
-				_, err := r.Recipients(cmd.Context(), f, each)
+			list, err := flags.open(a, recipientColumns)
+			if err != nil {
 				return err
 			}
-			if asJSON {
-				enc := a.objects()
-				return list(func(row *bounce.Recipient) error { return enc.Encode(row) })
+			if _, err = r.Recipients(cmd.Context(), f, func(row *bounce.Recipient) error {
+				return list.row(row, row.Recipient, state(row.State), string(row.Category), string(row.Reason), stampOf(row.LastFailureAt), row.Reply,
+					row.Domain, string(row.DecidedBy), stampOf(row.FirstFailureAt), stampOf(row.LastDeliveryAt),
+					row.PermanentCount, row.RetryCount, stampOf(row.BadSince), stampOf(row.BadUntil))
+			}); err != nil {
+				return err
 			}
-			return a.recipientTable(list)
+			return list.end("No address matches.")
 		},
 	}
 	c.AddCommand(a.allow(), a.block(), a.unset(), a.decisions(), a.release(), a.releases(), a.rebuild())
 	filter.flags(c)
-	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line, with the columns of the table recipients")
+	flags.add(c, recipientColumns)
 	return c
 }
 
@@ -107,53 +165,10 @@ func categorySlugs() string {
 	return strings.Join(slugs, ", ")
 }
 
-// parseSince reads a span back from now, a day, or a time.
-func parseSince(s string, now time.Time) (time.Time, error) {
-	if days, ok := daysIn(s); ok {
-		return now.AddDate(0, 0, -days), nil
+func reasonSlugs() []string {
+	var slugs []string
+	for _, m := range bounce.Reasons {
+		slugs = append(slugs, string(m.Reason))
 	}
-	if d, err := time.ParseDuration(s); err == nil && d >= 0 {
-		return now.Add(-d), nil
-	}
-	for _, layout := range []string{time.DateOnly, time.RFC3339} {
-		if t, err := time.ParseInLocation(layout, s, time.Local); err == nil {
-			return t, nil
-		}
-	}
-	return time.Time{}, fmt.Errorf("%q is no time; write 24h, 7d, 2026-11-01, or 2026-11-01T12:00:00Z", s)
-}
-
-// daysIn reads a number of days, such as 30d.
-func daysIn(s string) (n int, ok bool) {
-	digits, ok := strings.CutSuffix(s, "d")
-	if !ok {
-		return 0, false
-	}
-	n, err := strconv.Atoi(digits)
-	return n, err == nil && n >= 0
-}
-
-func (a *app) recipientTable(list func(func(*bounce.Recipient) error) error) error {
-	g := a.screen().table("RECIPIENT", "STATE", "CATEGORY", "REASON", "LAST FAILURE", "REPLY")
-	err := list(func(r *bounce.Recipient) error {
-		g.row(r.Recipient, r.State, r.Category, r.Reason, ifAny(r.LastFailureAt), r.Reply)
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	return g.flush()
-}
-
-// ifAny shows a stored time like shortTime, and nothing where there is none.
-func ifAny(stored *string) string {
-	if stored == nil {
-		return ""
-	}
-	return shortTime(*stored)
-}
-
-// shortTime shows a stored time to the minute.
-func shortTime(stored string) string {
-	return strings.Replace(stored[:min(len(stored), 16)], "T", " ", 1)
+	return slugs
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/bouncetail/bouncetail/address"
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/internal/text"
+	"github.com/bouncetail/bouncetail/internal/when"
 	"github.com/bouncetail/bouncetail/recipient"
 	"github.com/bouncetail/bouncetail/sqlite"
 )
@@ -37,13 +38,13 @@ func (o *outage) parse(now time.Time) (recipient.Release, error) {
 	if o.since == "" {
 		return o.Release, errors.New("--since: say when the outage began, such as 6h or 2026-11-20T08:00:00+01:00")
 	}
-	from, err := parseSince(o.since, now)
+	from, err := when.Past(o.since, now)
 	if err != nil {
 		return o.Release, fmt.Errorf("--since: %w", err)
 	}
 	end := now
 	if o.until != "" {
-		if end, err = parseSince(o.until, now); err != nil {
+		if end, err = when.Past(o.until, now); err != nil {
 			return o.Release, fmt.Errorf("--until: %w", err)
 		}
 	}
@@ -63,9 +64,6 @@ func (o *outage) parse(now time.Time) (recipient.Release, error) {
 	o.Since, o.Until = stored(from), stored(end)
 	return o.Release, nil
 }
-
-// stored writes a time as the database has it.
-func stored(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
 
 // release is the subcommand of recipients for what an outage leaves behind.
 func (a *app) release() *cobra.Command {
@@ -127,9 +125,14 @@ func (a *app) release() *cobra.Command {
 	return c
 }
 
+// releaseColumns are the columns of the list of releases.
+var releaseColumns = []column{
+	{key: "id"}, {key: "since", time: true}, {key: "until", keep: 3, time: true}, {key: "of", long: true}, {key: "released_at", keep: 2, time: true}, {key: "withdrawn_at", keep: 4, time: true}, {key: "note", keep: 1, long: true},
+}
+
 // releases is the subcommand of recipients that lists what was released.
 func (a *app) releases() *cobra.Command {
-	var asJSON bool
+	var flags listFlags
 	c := &cobra.Command{
 		Use:   "releases",
 		Short: "List the outages whose failures were released",
@@ -144,18 +147,20 @@ func (a *app) releases() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if asJSON {
-				return printObjects(a, all)
+			l, err := flags.open(a, releaseColumns)
+			if err != nil {
+				return err
 			}
-			g := a.screen().table("NUMBER", "SINCE", "UNTIL", "OF", "RELEASED", "TAKEN BACK", "NOTE")
 			for i := range all {
 				o := &all[i]
 				of := strings.Join(slices.DeleteFunc([]string{o.Category, o.Reason, o.Domain}, func(s string) bool { return s == "" }), " ")
-				g.row(fmt.Sprint(o.ID), shortTime(o.Since), shortTime(o.Until), cmp.Or(of, "all"), shortTime(o.ReleasedAt), ifAny(o.WithdrawnAt), o.Note)
+				if err := l.row(o, o.ID, stamp(o.Since), stamp(o.Until), cmp.Or(of, "all"), stamp(o.ReleasedAt), stampOf(o.WithdrawnAt), o.Note); err != nil {
+					return err
+				}
 			}
-			return g.flush()
+			return l.end("Nothing was released.")
 		},
 	}
-	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
+	flags.add(c, releaseColumns)
 	return c
 }

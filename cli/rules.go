@@ -14,6 +14,7 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/classify"
 	"github.com/bouncetail/bouncetail/internal/text"
+	"github.com/bouncetail/bouncetail/internal/when"
 	"github.com/bouncetail/bouncetail/sqlite"
 )
 
@@ -84,39 +85,40 @@ func (a *app) rulesCheck() *cobra.Command {
 }
 
 func (a *app) rulesList() *cobra.Command {
-	var asJSON bool
+	flags := listFlags{all: true}
 	c := &cobra.Command{
 		Use:   "list",
 		Short: "List the rules in the order in which they are asked",
 		Args:  cobra.NoArgs,
 	}
 	folder := rulesFlag(c)
-	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
+	flags.add(c, ruleColumns)
 	c.RunE = func(*cobra.Command, []string) error {
 		classifier, err := a.classifier(*folder)
 		if err != nil {
 			return err
 		}
-		if asJSON {
-			enc := a.objects()
-			for _, r := range classifier.Rules() {
-				err := enc.Encode(map[string]any{
-					"id": r.ID, "why": r.Why, "file": r.File, "category": r.Says.Category, "reason": r.Says.Reason,
-					"scope": r.Says.Scope, "disposition": r.Says.Disposition, "decides": r.Decides, "leaves": r.Leaves,
-				})
-				if err != nil {
-					return err
-				}
-			}
-			return nil
+		l, err := flags.open(a, ruleColumns)
+		if err != nil {
+			return err
 		}
-		g := a.screen().table("ID", "VERDICT", "DISPOSITION", "WHY")
 		for _, r := range classifier.Rules() {
-			g.row(r.ID, fmt.Sprintf("%s / %s", r.Says.Category, r.Says.Reason), r.Says.Disposition, r.Why)
+			object := map[string]any{
+				"id": r.ID, "why": r.Why, "file": r.File, "category": r.Says.Category, "reason": r.Says.Reason,
+				"scope": r.Says.Scope, "disposition": r.Says.Disposition, "decides": r.Decides, "leaves": r.Leaves,
+			}
+			if err := l.row(object, r.ID, string(r.Says.Category), string(r.Says.Reason), string(r.Says.Disposition), r.Why, string(r.Says.Scope), r.File); err != nil {
+				return err
+			}
 		}
-		return g.flush()
+		return l.end("")
 	}
 	return c
+}
+
+// ruleColumns are the columns of the list of rules.
+var ruleColumns = []column{
+	{key: "id", long: true}, {key: "category", keep: 2}, {key: "reason", keep: 4}, {key: "disposition", keep: 3}, {key: "why", keep: 1, long: true}, {key: "scope", more: true}, {key: "file", more: true},
 }
 
 func (a *app) rulesTest() *cobra.Command {
@@ -295,8 +297,11 @@ func (a *app) reclassify() *cobra.Command {
 	}
 }
 
+// replyColumns are the columns of the list of replies that no rule knows.
+var replyColumns = []column{{key: "count"}, {key: "last_seen", keep: 1, time: true}, {key: "example", long: true}}
+
 func (a *app) unclassified() *cobra.Command {
-	var asJSON bool
+	var flags listFlags
 	var since string
 	var limit int
 	c := &cobra.Command{
@@ -304,8 +309,8 @@ func (a *app) unclassified() *cobra.Command {
 		Short: "List the replies that no rule knows, the most frequent first",
 		Args:  cobra.NoArgs,
 	}
-	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
-	c.Flags().StringVar(&since, "since", "", "only those since `TIME`: 24h, 7d, 2026-11-01, or RFC 3339")
+	flags.add(c, replyColumns)
+	c.Flags().StringVar(&since, "since", "", "only those since `TIME`: "+when.Forms)
 	c.Flags().IntVar(&limit, "limit", 20, "at most `N`; 0 is all")
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
 		f := recipientFilter{since: since}
@@ -331,18 +336,17 @@ func (a *app) unclassified() *cobra.Command {
 		if limit > 0 && total > limit {
 			replies = replies[:limit]
 		}
-		if asJSON {
-			return printObjects(a, replies)
+		flags.all = true // --limit has a default
+		l, err := flags.open(a, replyColumns)
+		if err != nil {
+			return err
 		}
-		if total == 0 {
-			fmt.Fprintln(a.stderr, "Every reply is known to a rule.")
-			return nil
-		}
-		g := a.screen().table("COUNT", "LAST SEEN", "EXAMPLE")
 		for i := range replies {
-			g.row(replies[i].Count, shortTime(replies[i].LastSeen), replies[i].Example)
+			if err := l.row(&replies[i], replies[i].Count, stamp(replies[i].LastSeen), replies[i].Example); err != nil {
+				return err
+			}
 		}
-		if err := g.flush(); err != nil {
+		if err := l.end("Every reply is known to a rule."); err != nil || total == 0 || l.format == "json" {
 			return err
 		}
 		fmt.Fprintf(a.stderr, "%s of replies %s known to no rule. A rule for the first, to be finished and put into %s:\n", text.Amount(total, "shape"), text.Verb(total, "is", "are"), text.Printable(settings.Rules+"/mine.yaml"))

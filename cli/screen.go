@@ -71,9 +71,6 @@ func (s *screen) table(heads ...string) *grid {
 	return &grid{screen: s, heads: heads, words: make([]bool, len(heads))}
 }
 
-// share is a part of a whole, between 0 and 1.
-type share float64
-
 // row adds a row; numbers, nil and text are told apart.
 func (g *grid) row(cells ...any) {
 	row := make([]string, len(g.heads))
@@ -186,3 +183,7 @@ func printObjects[T any](a *app, rows []T) error {
 	}
 	return nil
 }
+
+// proseWidth is the width to which sentences are wrapped: that of the terminal, at
+// most 100, and 0 in a pipe, which gets whole lines.
+func (a *app) proseWidth() int { return min(a.screen().width, 100) }

@@ -3,7 +3,6 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"time"
@@ -11,49 +10,54 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/bouncetail/bouncetail/internal/text"
+	"github.com/bouncetail/bouncetail/internal/when"
 	"github.com/bouncetail/bouncetail/sqlite"
 )
 
-// topKind is one of the lists of top: what it is of, and its columns.
+// topKind is one of the lists of top.
 type topKind struct {
 	name, of string
 	unknown  string // stands for a name that is not known
-	columns  []topColumn
+	columns  []column
+	cells    func(t *sqlite.Top, failed int) []any // behind the name
 }
-
-// topColumn is a column of a list: a number, a share, or a text.
-type topColumn struct {
-	title  string
-	number func(t *sqlite.Top) int
-	share  func(t *sqlite.Top, failed int) float64
-	text   func(t *sqlite.Top) string
-}
-
-var (
-	failedColumn    = topColumn{title: "failed", number: func(t *sqlite.Top) int { return t.Failed }}
-	shareColumn     = topColumn{title: "share", share: func(t *sqlite.Top, failed int) float64 { return float64(t.Failed) / float64(failed) }}
-	permanentColumn = topColumn{title: "permanent", number: func(t *sqlite.Top) int { return t.Permanent }}
-	heldColumn      = topColumn{title: "suppress", number: func(t *sqlite.Top) int { return t.Suppress }}
-	sentColumn      = topColumn{title: "sent", number: func(t *sqlite.Top) int { return t.Sent }}
-	rateColumn      = topColumn{title: "failing", share: func(t *sqlite.Top, _ int) float64 { return float64(t.Failed) / float64(t.Failed+t.Sent) }}
-	deadColumn      = topColumn{title: "dead", number: func(t *sqlite.Top) int { return t.Dead }}
-	categoryColumn  = topColumn{title: "category", text: func(t *sqlite.Top) string { return t.Category }}
-	mostColumn      = topColumn{title: "mostly", text: func(t *sqlite.Top) string { return t.MostCategory + " / " + t.MostReason }}
-	mostShareColumn = topColumn{title: "of_these", share: func(t *sqlite.Top, _ int) float64 { return float64(t.MostFailed) / float64(t.Failed) }}
-)
 
 var topKinds = []topKind{
-	{"domains", "domain", "(none)", []topColumn{failedColumn, shareColumn, sentColumn, rateColumn, deadColumn}},
-	{"providers", "provider", "(other)", []topColumn{failedColumn, shareColumn, deadColumn, mostColumn, mostShareColumn}},
-	{"categories", "category", "(none)", []topColumn{failedColumn, shareColumn, permanentColumn, heldColumn}},
-	{"reasons", "reason", "(none)", []topColumn{failedColumn, shareColumn, permanentColumn, heldColumn, categoryColumn}},
-	{"senders", "sender", "(not known)", []topColumn{failedColumn, shareColumn, permanentColumn, heldColumn, mostColumn, mostShareColumn}},
+	{"domains", "domain", "(none)", topColumns("domain", "failed", "share", "sent", "failing", "dead"), func(t *sqlite.Top, failed int) []any {
+		return []any{t.Failed, part(t.Failed, failed), t.Sent, part(t.Failed, t.Failed+t.Sent), t.Dead}
+	}},
+	{"providers", "provider", "(other)", topColumns("provider", "failed", "share", "dead", "mostly", "of_these"), func(t *sqlite.Top, failed int) []any {
+		return []any{t.Failed, part(t.Failed, failed), t.Dead, mostly(t), part(t.MostFailed, t.Failed)}
+	}},
+	{"categories", "category", "(none)", topColumns("category", "failed", "share", "permanent", "suppress"), func(t *sqlite.Top, failed int) []any {
+		return []any{t.Failed, part(t.Failed, failed), t.Permanent, t.Suppress}
+	}},
+	{"reasons", "reason", "(none)", topColumns("reason", "failed", "share", "permanent", "suppress", "category"), func(t *sqlite.Top, failed int) []any {
+		return []any{t.Failed, part(t.Failed, failed), t.Permanent, t.Suppress, t.Category}
+	}},
+	{"senders", "sender", "(not known)", topColumns("sender", "failed", "share", "permanent", "suppress", "mostly", "of_these"), func(t *sqlite.Top, failed int) []any {
+		return []any{t.Failed, part(t.Failed, failed), t.Permanent, t.Suppress, mostly(t), part(t.MostFailed, t.Failed)}
+	}},
 }
+
+// topColumns returns the columns of a list. On a narrow terminal the last go first.
+func topColumns(names ...string) []column {
+	cols := make([]column, len(names))
+	for i, name := range names {
+		cols[i] = column{key: name, keep: len(names) - i, long: i == 0 || name == "mostly"}
+	}
+	cols[0].keep, cols[1].keep = 0, 0
+	return cols
+}
+
+func part(n, of int) share { return share(float64(n) / float64(of)) }
+
+func mostly(t *sqlite.Top) string { return t.MostCategory + " / " + t.MostReason }
 
 func (a *app) top() *cobra.Command {
 	var since, until string
 	var limit int
-	var asJSON bool
+	var flags listFlags
 	var names []string
 	for _, k := range topKinds {
 		names = append(names, k.name)
@@ -64,15 +68,14 @@ func (a *app) top() *cobra.Command {
 		Long: "Top shows for whom, by whom or why most delivery attempts failed in a period.\n" +
 			"Domains are counted by whole days (UTC), with what was delivered to them; a sender\n" +
 			"and a provider are known of failures alone. \"dead\" is how many addresses are bad\n" +
-			"today. On a terminal it is a table; a pipe gets values divided by tabs, with shares\n" +
-			"between 0 and 1.",
+			"today. Shares are between 0 and 1 in a pipe.",
 		ValidArgs: names,
 		Args:      cobra.ExactArgs(1),
 	}
-	c.Flags().StringVar(&since, "since", "30d", "from `TIME` on: 24h, 7d, 2026-11-01, or RFC 3339")
+	c.Flags().StringVar(&since, "since", "30d", "from `TIME` on: "+when.Forms)
 	c.Flags().StringVar(&until, "until", "", "up to `TIME`, without it (default: now)")
 	c.Flags().IntVar(&limit, "limit", 20, "at most `N`; 0 is all")
-	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
+	flags.add(c, topKinds[0].columns)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		i := slices.IndexFunc(topKinds, func(k topKind) bool { return k.name == args[0] })
 		if i < 0 {
@@ -83,13 +86,13 @@ func (a *app) top() *cobra.Command {
 		}
 		list := topList{topKind: topKinds[i]}
 		var err error
-		if list.since, err = parseSince(since, a.now()); err != nil {
+		if list.since, err = when.Past(since, a.now()); err != nil {
 			return usageError{fmt.Errorf("--since: %w", err)}
 		}
 		// The failure of this very second is in.
 		list.until = a.now().Add(time.Second).Truncate(time.Second)
 		if until != "" {
-			if list.until, err = parseSince(until, a.now()); err != nil {
+			if list.until, err = when.Past(until, a.now()); err != nil {
 				return usageError{fmt.Errorf("--until: %w", err)}
 			}
 		}
@@ -109,26 +112,19 @@ func (a *app) top() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(a.stderr, "No attempt failed %s; %s\n", list.period(), lastFailure(last))
+			_, err = fmt.Fprintf(a.stderr, "No attempt failed %s; %s\n", list.period(a), a.lastFailure(last))
 			return err
 		}
-		if asJSON {
-			return list.writeJSON(a.stdout)
-		}
-		if s := a.screen(); s.width > 0 {
-			return list.show(s)
-		}
-		fmt.Fprintf(a.stderr, "Attempts that failed %s.\n", list.period())
-		return list.writePlain(a.stdout)
+		return list.print(a, &flags)
 	}
 	return c
 }
 
-func lastFailure(at string) string {
+func (a *app) lastFailure(at string) string {
 	if at == "" {
 		return "there is none at all"
 	}
-	return fmt.Sprintf("the last that did is of %s, see --since %s", shortTime(at), at[:len("2026-11-01")])
+	return fmt.Sprintf("the last that did is of %s, see --since %s", a.shortTime(at), at[:len("2026-11-01")])
 }
 
 // topList is a list with the period that it is of.
@@ -140,12 +136,12 @@ type topList struct {
 }
 
 // period says what was counted.
-func (l *topList) period() string {
+func (l *topList) period(a *app) string {
 	if l.name == "domains" {
 		return fmt.Sprintf("from %s to %s, whole days in UTC", l.since.UTC().Format(time.DateOnly), l.until.UTC().Add(-1).Format(time.DateOnly))
 	}
 	const minute = "2006-01-02 15:04"
-	return fmt.Sprintf("from %s to %s UTC", l.since.UTC().Format(minute), l.until.UTC().Format(minute))
+	return fmt.Sprintf("from %s to %s %s", l.since.In(a.zone()).Format(minute), l.until.In(a.zone()).Format(minute), a.zoneName())
 }
 
 func (l *topList) nameOf(t *sqlite.Top) string {
@@ -158,82 +154,36 @@ func (l *topList) nameOf(t *sqlite.Top) string {
 	return *t.Name
 }
 
-func (l *topList) writeJSON(w io.Writer) error {
-	enc := objects(w)
-	const seconds = "2006-01-02T15:04:05Z"
+// print prints the list. JSON has the period in each object.
+func (l *topList) print(a *app, flags *listFlags) error {
+	flags.all = true // --limit has a default
+	out, err := flags.open(a, l.columns)
+	if err != nil {
+		return err
+	}
+	heading := a.stderr
+	if out.format == "table" {
+		heading = a.stdout
+	}
+	if out.format != "json" {
+		if _, err := fmt.Fprintf(heading, "%s failed %s.\n", text.Amount(l.failed, "attempt"), l.period(a)); err != nil {
+			return err
+		}
+	}
+	if out.format == "table" {
+		fmt.Fprintln(a.stdout)
+	}
 	for i := range l.rows {
 		t := &l.rows[i]
+		cells := l.cells(t, l.failed)
+		const seconds = "2006-01-02T15:04:05Z"
 		object := map[string]any{l.of: t.Name, "since": l.since.UTC().Format(seconds), "until": l.until.UTC().Format(seconds)}
-		for _, c := range l.columns {
-			switch {
-			case c.number != nil:
-				object[c.title] = c.number(t)
-			case c.share != nil:
-				object[c.title] = c.share(t, l.failed)
-			default:
-				object[c.title] = c.text(t)
-			}
+		for k, cell := range cells {
+			object[l.columns[k+1].key] = cell
 		}
-		if err := enc.Encode(object); err != nil {
+		if err := out.row(object, append([]any{l.nameOf(t)}, cells...)...); err != nil {
 			return err
 		}
 	}
-	return nil
-}
-
-// writePlain writes values divided by tabs, below their titles.
-func (l *topList) writePlain(w io.Writer) error {
-	titles := []string{l.of}
-	for _, c := range l.columns {
-		titles = append(titles, c.title)
-	}
-	if _, err := fmt.Fprintln(w, strings.Join(titles, "\t")); err != nil {
-		return err
-	}
-	for i := range l.rows {
-		t := &l.rows[i]
-		fields := []string{text.Printable(l.nameOf(t))}
-		for _, c := range l.columns {
-			switch {
-			case c.number != nil:
-				fields = append(fields, fmt.Sprint(c.number(t)))
-			case c.share != nil:
-				fields = append(fields, fmt.Sprintf("%.4f", c.share(t, l.failed)))
-			default:
-				fields = append(fields, c.text(t))
-			}
-		}
-		if _, err := fmt.Fprintln(w, strings.Join(fields, "\t")); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// show prints what a person reads.
-func (l *topList) show(s *screen) error {
-	heads := []string{strings.ToUpper(l.of)}
-	for _, c := range l.columns {
-		heads = append(heads, strings.ReplaceAll(strings.ToUpper(c.title), "_", " "))
-	}
-	g := s.table(heads...)
-	for i := range l.rows {
-		t := &l.rows[i]
-		row := []any{l.nameOf(t)}
-		for _, c := range l.columns {
-			switch {
-			case c.number != nil:
-				row = append(row, c.number(t))
-			case c.share != nil:
-				row = append(row, share(c.share(t, l.failed)))
-			default:
-				row = append(row, c.text(t))
-			}
-		}
-		g.row(row...)
-	}
-	if _, err := fmt.Fprintf(s.out, "%s failed %s.\n\n", text.Amount(l.failed, "attempt"), l.period()); err != nil {
-		return err
-	}
-	return g.flush()
+	return out.end("")
 }

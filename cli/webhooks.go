@@ -19,7 +19,7 @@ import (
 )
 
 func (a *app) webhooks() *cobra.Command {
-	var asJSON bool
+	var flags listFlags
 	c := &cobra.Command{
 		Use:   "webhooks",
 		Short: "Show the progress of the webhooks, and what they refused",
@@ -28,7 +28,7 @@ func (a *app) webhooks() *cobra.Command {
 			"changes; the setting webhooks names the programs.",
 		Args: cobra.NoArgs,
 	}
-	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
+	flags.add(c, hookColumns)
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
 		settings, err := a.settings()
 		if err != nil {
@@ -49,32 +49,37 @@ func (a *app) webhooks() *cobra.Command {
 				hooks = append(hooks, sqlite.Hook{Name: w.Name, Trouble: &waits})
 			}
 		}
-		if asJSON {
-			return printObjects(a, hooks)
+		l, err := flags.open(a, hookColumns)
+		if err != nil {
+			return err
 		}
-		return a.hookTable(settings.Webhooks, hooks)
+		for i := range hooks {
+			if err := l.hook(settings.Webhooks, &hooks[i]); err != nil {
+				return err
+			}
+		}
+		return l.end("The settings have no webhook, and none ever ran.")
 	}
 	c.AddCommand(a.testHook(), a.deadLetters(), a.replay(), a.dropLetters(), a.newKey())
 	return c
 }
 
-func (a *app) hookTable(set []config.Webhook, hooks []sqlite.Hook) error {
-	g := a.screen().table("WEBHOOK", "HOST", "BEHIND", "DEAD LETTERS", "TROUBLE")
-	for _, h := range hooks {
-		host := "not in the settings"
-		if i := slices.IndexFunc(set, func(w config.Webhook) bool { return w.Name == h.Name }); i >= 0 {
-			host = hostOf(&set[i])
-		}
-		trouble := "none"
-		switch {
-		case h.Trouble != nil:
-			trouble = *h.Trouble
-		case h.LastError != nil:
-			trouble = "refused: " + *h.LastError
-		}
-		g.row(h.Name, host, h.Behind, h.DeadLetters, trouble)
+// hookColumns are the columns of the list of webhooks.
+var hookColumns = []column{{key: "name", long: true}, {key: "host", keep: 1, long: true}, {key: "behind"}, {key: "dead_letters"}, {key: "trouble", long: true}}
+
+func (l *list) hook(set []config.Webhook, h *sqlite.Hook) error {
+	host := "not in the settings"
+	if i := slices.IndexFunc(set, func(w config.Webhook) bool { return w.Name == h.Name }); i >= 0 {
+		host = hostOf(&set[i])
 	}
-	return g.flush()
+	trouble := "none"
+	switch {
+	case h.Trouble != nil:
+		trouble = *h.Trouble
+	case h.LastError != nil:
+		trouble = "refused: " + *h.LastError
+	}
+	return l.row(h, h.Name, host, h.Behind, h.DeadLetters, trouble)
 }
 
 // hostOf returns as much of a URL as holds no secret.

@@ -625,6 +625,16 @@ func Nearest(word string, names []string) string {
 	return nearest
 }
 
+// Similar returns the nearest name if it is similar enough to be what somebody meant,
+// and else "".
+func Similar(word string, names []string) string {
+	nearest := Nearest(strings.ToLower(word), names)
+	if len(word) < 2 || distance(strings.ToLower(word), nearest) > max(2, 1+len(word)/4) {
+		return ""
+	}
+	return nearest
+}
+
 // distance is how many letters have to be put in, taken out or exchanged to
 // make b of a (Levenshtein).
 func distance(a, b string) int {

@@ -34,15 +34,20 @@ type Import struct {
 
 // Imported is what an import read and stored, also one that was interrupted.
 type Imported struct {
-	Lines                            int64
-	Sent, Deferred, Bounced, Expired int64
-	New                              int64 // failures that the database did not hold
-	TooLong, Unparsed                int64
-	Unjoined                         int // messages that expired, with their deferrals in a log that was not read
-	Unrecognised                     []string
-	Problems                         []sqlite.Problem // failures that the sender has to solve
-	Took                             time.Duration
-	BytesRead, BytesTotal            int64
+	Lines        int64            `json:"lines"`
+	Sent         int64            `json:"sent"`
+	Deferred     int64            `json:"deferred"`
+	Bounced      int64            `json:"bounced"`
+	Expired      int64            `json:"expired"`
+	New          int64            `json:"new_failures"` // that the database did not hold
+	TooLong      int64            `json:"too_long"`
+	Unparsed     int64            `json:"unparsed"`
+	Unjoined     int              `json:"unjoined"`               // messages that expired, with their deferrals in a log that was not read
+	Unrecognised []string         `json:"unrecognised,omitempty"` // files without a line of a mail server
+	Problems     []sqlite.Problem `json:"-"`                      // failures that the sender has to solve
+	Took         time.Duration    `json:"-"`
+	BytesRead    int64            `json:"-"`
+	BytesTotal   int64            `json:"-"`
 }
 
 // Run imports the files. It reads them again if a problem that passes, such as a

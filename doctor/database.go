@@ -1,12 +1,10 @@
 package doctor
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 
@@ -98,17 +96,14 @@ func (d *examiner) checkDaemon(ctx context.Context) {
 		d.cannotLook(d.shown(d.settings.Database + ".lock"))
 		return
 	}
-	f, err := os.Open(d.settings.Database + ".lock")
-	if err != nil {
+	if _, err := os.Stat(d.settings.Database + ".lock"); err != nil {
 		d.say(Warn, "systemctl enable --now bouncetail", "it has not run on this database")
 		return
 	}
-	defer f.Close()
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB); errors.Is(err, unix.EWOULDBLOCK) {
-		pid, _ := bufio.NewReader(f).ReadString('\n')
-		d.say(OK, "", "process %s writes the database", strings.TrimSpace(pid))
-		if d.root == "" {
-			d.checkTroubles(ctx)
+	if found := daemon.Find(ctx, d.settings.Database); found.PID != "" {
+		d.say(OK, "", "process %s writes the database", found.PID)
+		for _, trouble := range found.Troubles {
+			d.say(Warn, "journalctl -u bouncetail shows since when; it is retried", "it %s", trouble)
 		}
 		return
 	}
@@ -121,20 +116,6 @@ func (d *examiner) cannotRead(path string) bool {
 		return false
 	}
 	return errors.Is(may(path, unix.R_OK), os.ErrPermission)
-}
-
-// checkTroubles reports what the daemon cannot do at present. Systemd keeps its
-// status.
-func (d *examiner) checkTroubles(ctx context.Context) {
-	out, err := exec.CommandContext(ctx, "systemctl", "show", "bouncetail", "--property=StatusText", "--value").Output()
-	if err != nil {
-		return // not started by systemd
-	}
-	for part := range strings.SplitSeq(strings.TrimSpace(string(out)), "; ") {
-		if strings.HasPrefix(part, "cannot ") {
-			d.say(Warn, "journalctl -u bouncetail shows since when; it is retried", "it %s", part)
-		}
-	}
 }
 
 func (d *examiner) checkFound(ctx context.Context) {

@@ -46,7 +46,13 @@ type Filter struct {
 	State    string
 	Domain   string
 	Category string
+	Reason   string
+	Provider string // of the failure that decided
+	Sender   string // of any failure
+	Host     string // that logged any failure
+	Match    string // a part of the address; * and ? stand for any characters
 	Since    string // last failure at or after, as stored
+	BadSince string // bad at or after, as stored
 	Changes  bool   // in the order of the changes, rather than by the last failure
 	AfterSeq int64  // with Changes: only what changed after this number
 	Limit    int    // 0 is no limit
@@ -114,7 +120,13 @@ func (f Filter) query() (query string, args []any) {
 		{"r.state = ?", f.State, f.State != ""},
 		{"r.domain = ?", f.Domain, f.Domain != ""},
 		{"r.category = ?", f.Category, f.Category != ""},
+		{"r.reason = ?", f.Reason, f.Reason != ""},
+		{"b.provider = ?", f.Provider, f.Provider != ""},
+		{"EXISTS (SELECT 1 FROM bounces f WHERE f.recipient_key = r.recipient_key AND f.sender = ?)", f.Sender, f.Sender != ""},
+		{"EXISTS (SELECT 1 FROM bounces f WHERE f.recipient_key = r.recipient_key AND f.host = ?)", f.Host, f.Host != ""},
+		{"r.recipient GLOB ?", globOf(f.Match), f.Match != ""},
 		{"r.last_failure_at >= ?", f.Since, f.Since != ""},
+		{"r.bad_since >= ?", f.BadSince, f.BadSince != ""},
 		{"r.seq > ?", f.AfterSeq, f.Changes},
 	} {
 		if c.given {
@@ -133,6 +145,15 @@ func (f Filter) query() (query string, args []any) {
 		WHERE ` + strings.Join(where, " AND ") + `
 		ORDER BY ` + order + `
 		LIMIT ?`, append(args, limit)
+}
+
+// globOf returns a pattern for GLOB that finds a part of an address.
+func globOf(match string) string {
+	match = strings.ToLower(match)
+	if strings.ContainsAny(match, "*?") {
+		return strings.ReplaceAll(match, "[", "[[]")
+	}
+	return "*" + strings.ReplaceAll(match, "[", "[[]") + "*"
 }
 
 // Count is a name with a number.

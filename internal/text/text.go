@@ -4,6 +4,7 @@ package text
 import (
 	"fmt"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -100,4 +101,45 @@ func Thousands(n int64) string {
 		s = s[:i] + "," + s[i:]
 	}
 	return s
+}
+
+// Age writes a duration in its largest unit: 12 s, 5 min, 3 h, 12 days.
+func Age(d time.Duration) string {
+	switch {
+	case d < 0:
+		return "0 s"
+	case d < 2*time.Minute:
+		return fmt.Sprintf("%d s", int(d.Seconds()))
+	case d < 2*time.Hour:
+		return fmt.Sprintf("%d min", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%d h", int(d.Hours()))
+	}
+	return fmt.Sprintf("%d days", int(d.Hours()/24))
+}
+
+// Wrap breaks a text into lines of at most width columns; the second and later lines
+// are indented. The caller has printed the indent of the first. A width of 0 leaves
+// one line.
+func Wrap(text string, width, indent int) string {
+	if width <= 0 || indent+Columns(text) <= width {
+		return text
+	}
+	var b strings.Builder
+	used := indent
+	for i, word := range strings.Fields(text) {
+		w := Columns(word)
+		switch {
+		case i == 0:
+		case used+1+w > width:
+			b.WriteString("\n" + strings.Repeat(" ", indent))
+			used = indent
+		default:
+			b.WriteByte(' ')
+			used++
+		}
+		b.WriteString(word)
+		used += w
+	}
+	return b.String()
 }

@@ -1,26 +1,6 @@
 package cli
 
-import (
-	"testing"
-	"time"
-)
-
-// A day is a day of the calendar, also across a change of the clock.
-func TestUntilKeepsTheTimeOfDayAcrossAChangeOfTheClock(t *testing.T) {
-	zone, err := time.LoadLocation("Europe/Berlin")
-	if err != nil {
-		t.Fatal(err)
-	}
-	now := time.Date(2026, 8, 1, 12, 0, 0, 0, zone) // summer time; it ends on 25 October
-	got, err := parseUntil("180d", now)
-	if want := time.Date(2027, 1, 28, 12, 0, 0, 0, zone); err != nil || !got.Equal(want) {
-		t.Errorf("parseUntil(180d) = %v, %v; want %v", got, err, want)
-	}
-	back, err := parseSince("180d", now)
-	if want := time.Date(2026, 2, 2, 12, 0, 0, 0, zone); err != nil || !back.Equal(want) {
-		t.Errorf("parseSince(180d) = %v, %v; want %v", back, err, want)
-	}
-}
+import "testing"
 
 func TestInterruptionsSayHowMuchIsStored(t *testing.T) {
 	for _, c := range []struct {

@@ -1,0 +1,87 @@
+package daemon
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Found is the daemon of a database, as another process sees it.
+type Found struct {
+	PID      string   `json:"pid"`      // of the process that writes the database; empty if there is none
+	Unknown  string   `json:"unknown"`  // why it could not be found out; empty if it could
+	Troubles []string `json:"troubles"` // what it cannot do at present, as systemd knows
+}
+
+// Find looks for the daemon of a database: it holds a lock on a file.
+func Find(ctx context.Context, database string) Found {
+	f, err := os.Open(database + ".lock")
+	if errors.Is(err, os.ErrNotExist) {
+		return Found{Troubles: []string{}}
+	}
+	if err != nil {
+		return Found{Unknown: err.Error(), Troubles: []string{}}
+	}
+	defer f.Close()
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB); !errors.Is(err, unix.EWOULDBLOCK) {
+		return Found{Troubles: []string{}}
+	}
+	pid, _ := bufio.NewReader(f).ReadString('\n') // only a name
+	return Found{PID: strings.TrimSpace(pid), Troubles: Troubles(ctx, strings.TrimSpace(pid))}
+}
+
+// Reading reports whether the daemon reads the logs, as far as is known.
+func (f Found) Reading() bool {
+	if f.Unknown != "" {
+		return true
+	}
+	for _, trouble := range f.Troubles {
+		if strings.HasPrefix(trouble, "cannot read") || strings.HasPrefix(trouble, "cannot open the database") {
+			return false
+		}
+	}
+	return f.PID != ""
+}
+
+// Trouble describes in a line what is wrong with the daemon, "" if nothing is.
+func (f Found) Trouble() string {
+	switch {
+	case len(f.Troubles) > 0:
+		return "The daemon " + strings.Join(f.Troubles, "; ")
+	case f.Unknown != "":
+		return "It is not known whether the daemon runs: " + f.Unknown
+	case f.PID == "":
+		return "No daemon reads the logs."
+	}
+	return ""
+}
+
+// Troubles returns what the daemon with a process ID cannot do at present. Systemd
+// keeps the status of the units that it started.
+func Troubles(ctx context.Context, pid string) []string {
+	list := []string{}
+	out, err := exec.CommandContext(ctx, "systemctl", "show", "bouncetail", "--property=MainPID", "--property=StatusText").Output()
+	if err != nil {
+		return list // not a machine with systemd
+	}
+	fields := make(map[string]string)
+	for line := range strings.Lines(string(out)) {
+		if name, value, ok := strings.Cut(strings.TrimSpace(line), "="); ok {
+			fields[name] = value
+		}
+	}
+	if fields["MainPID"] != pid {
+		return list
+	}
+	for part := range strings.SplitSeq(fields["StatusText"], "; ") {
+		if strings.HasPrefix(part, "cannot ") {
+			list = append(list, part)
+		}
+	}
+	return list
+}

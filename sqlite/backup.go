@@ -1,0 +1,109 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Backup writes a copy of a database, positions in the logs included, to a new
+// file that only its owner may read. The daemon may write meanwhile.
+func Backup(ctx context.Context, path, to string) error {
+	r, err := OpenReader(ctx, path)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	f, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if errors.Is(err, os.ErrExist) {
+		return fmt.Errorf("%s exists; name a new file", to)
+	}
+	if err != nil {
+		return fmt.Errorf("backup: %w", err)
+	}
+	if err := f.Close(); err != nil {
+		return fmt.Errorf("backup: %w", err)
+	}
+	if err := r.copyTo(ctx, to); err != nil {
+		return errors.Join(fmt.Errorf("backup: %w", err), os.Remove(to))
+	}
+	return nil
+}
+
+// copyTo writes a copy into an empty file.
+func (r *Reader) copyTo(ctx context.Context, to string) error {
+	conn, err := r.db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	// query_only also refuses to write the copy. The file is still opened read-only.
+	if _, err := conn.ExecContext(ctx, "PRAGMA query_only = off"); err != nil {
+		return err
+	}
+	_, err = conn.ExecContext(ctx, "VACUUM INTO ?", to)
+	return err
+}
+
+// Restore puts a backup in the place of a database, which no process may be
+// writing. A damaged backup is refused, and nothing is changed then.
+func Restore(ctx context.Context, from, path string) (err error) {
+	if err := checkBackup(ctx, from); err != nil {
+		return err
+	}
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
+	lock, err := acquire(path + ".lock")
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	part := path + ".restoring"
+	defer os.Remove(part) //nolint:errcheck // it is gone after the rename
+	if err := copyFile(from, part); err != nil {
+		return fmt.Errorf("restore: %w", err)
+	}
+	// A log of changes belongs to the old file, and would be applied to the new one.
+	if err := remove(path); err != nil {
+		return fmt.Errorf("restore: %w", err)
+	}
+	if err := os.Rename(part, path); err != nil {
+		return fmt.Errorf("restore: %w", err)
+	}
+	return nil
+}
+
+// checkBackup returns an error unless a file is a sound database of bouncetail.
+func checkBackup(ctx context.Context, path string) error {
+	r, err := OpenReader(ctx, path)
+	if err != nil {
+		return errors.New(strings.Replace(err.Error(), "database ", "backup ", 1))
+	}
+	defer r.Close()
+	var result string
+	if err := r.db.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&result); err != nil || result != "ok" {
+		return fmt.Errorf("backup %s is damaged: %s", path, errors.Join(err, errors.New(result)))
+	}
+	return nil
+}
+
+// copyFile copies a file, makes it durable and gives it to the owner of the folder.
+func copyFile(from, to string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.OpenFile(to, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o640)
+	if err != nil {
+		return err
+	}
+	giveToFolderOwner(out, to)
+	_, err = io.Copy(out, in)
+	return errors.Join(err, out.Sync(), out.Close())
+}

@@ -1,0 +1,89 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	"github.com/bouncetail/bouncetail/bounce"
+)
+
+// Day holds the attempts of one day in UTC.
+type Day struct {
+	Day       string `json:"day"` // YYYY-MM-DD
+	Delivered int64  `json:"delivered"`
+	Deferred  int64  `json:"deferred"`
+	Bounced   int64  `json:"bounced"` // expired ones included
+}
+
+// Days returns the days from a day on that have attempts, in order.
+func (r *Reader) Days(ctx context.Context, from string) (days []Day, err error) {
+	err = scanAll(ctx, r.db, `
+		SELECT day, sum(sent), sum(deferred), sum(bounced) + sum(expired)
+		FROM daily_counts
+		WHERE day >= ?
+		GROUP BY day
+		ORDER BY day`,
+		func(scan func(...any) error) error {
+			var d Day
+			err := scan(&d.Day, &d.Delivered, &d.Deferred, &d.Bounced)
+			days = append(days, d)
+			return err
+		}, from)
+	return days, err
+}
+
+// LastRead returns when a log last grew, the zero time if none was read, and the
+// host and mail server of the last failure, empty if there is none.
+func (r *Reader) LastRead(ctx context.Context) (at time.Time, host, mta string, err error) {
+	var stored sql.NullString
+	if err := r.db.QueryRowContext(ctx, "SELECT max(updated_at) FROM positions").Scan(&stored); err != nil {
+		return at, "", "", err
+	}
+	if stored.Valid {
+		at = bounce.ParseStamp(stored.String)
+	}
+	err = r.db.QueryRowContext(ctx, "SELECT coalesce(host, ''), mta FROM bounces ORDER BY id DESC LIMIT 1").Scan(&host, &mta)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = nil
+	}
+	return at, host, mta, err
+}
+
+// NewBad returns the number of addresses that are bad and turned so since a time.
+func (r *Reader) NewBad(ctx context.Context, since time.Time) (n int, err error) {
+	err = r.db.QueryRowContext(ctx, "SELECT count(*) FROM recipients WHERE state = 'bad' AND bad_since >= ?", bounce.Stamp(since)).Scan(&n)
+	return n, err
+}
+
+// Query runs a statement of the user. It cannot write: the connection is opened
+// read-only. It calls head with the names of the columns, then row for each row.
+func (r *Reader) Query(ctx context.Context, query string, head func(columns []string) error, row func(values []any) error) error {
+	rows, err := r.db.QueryContext(ctx, query)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	columns, err := rows.Columns()
+	if err != nil {
+		return err
+	}
+	if err := head(columns); err != nil {
+		return err
+	}
+	values := make([]any, len(columns))
+	into := make([]any, len(columns))
+	for i := range values {
+		into[i] = &values[i]
+	}
+	for rows.Next() {
+		if err := rows.Scan(into...); err != nil {
+			return err
+		}
+		if err := row(values); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}

@@ -1,0 +1,142 @@
+package report
+
+import (
+	"context"
+	"time"
+
+	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/text"
+	"github.com/bouncetail/bouncetail/sqlite"
+)
+
+// Status is the answer to "how is my mail?".
+type Status struct {
+	Host     string            `json:"host"`
+	MTA      string            `json:"mta"`
+	LastRead *time.Time        `json:"last_read_at"` // when a log last grew; nil if none was read
+	Today    sqlite.Day        `json:"today"`        // days are days in UTC
+	Previous sqlite.Day        `json:"yesterday"`
+	Month    sqlite.Day        `json:"last_30_days"` // Day is the first of them
+	Bounced  []int64           `json:"bounced_by_day"`
+	States   map[string]int    `json:"recipients"` // by state
+	NewBad   int               `json:"new_bad"`    // bad since Midnight
+	Midnight time.Time         `json:"midnight"`   // of the zone of the reader
+	Yours    []sqlite.Incident `json:"yours"`      // problems of the sender that are going on, most failures first
+	Gaps     int               `json:"gaps"`       // parts of logs that were destroyed before they were read
+}
+
+// days is the length of the last column of the status.
+const days = 30
+
+// fewestAddresses is how many addresses a problem of the sender has to hit to be
+// shown. One refused message may be about that message.
+const fewestAddresses = 3
+
+// ReadStatus reads the status from a database. The zone of now decides when the day
+// of NewBad began.
+func ReadStatus(ctx context.Context, r *sqlite.Reader, now time.Time) (*Status, error) {
+	s := &Status{States: make(map[string]int), Midnight: time.Date(now.Year(), now.Month(), now.Day(), 0, 0, 0, 0, now.Location()), Yours: []sqlite.Incident{}}
+	at, host, mta, err := r.LastRead(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if s.Host, s.MTA = host, mta; !at.IsZero() {
+		s.LastRead = &at
+	}
+	if err := s.readDays(ctx, r, now.UTC()); err != nil {
+		return nil, err
+	}
+	states, err := r.States(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, state := range []bounce.State{bounce.StateBad, bounce.StateSuspect, bounce.StateFailing, bounce.StateOK} {
+		s.States[string(state)] = 0
+	}
+	for _, c := range states {
+		s.States[c.Name] = c.N
+	}
+	if s.NewBad, err = r.NewBad(ctx, s.Midnight); err != nil {
+		return nil, err
+	}
+	incidents, err := r.Incidents(ctx, sqlite.IncidentFilter{Since: bounce.Stamp(now.Add(-24 * time.Hour)), Now: now, Gap: 6 * time.Hour, Addresses: fewestAddresses})
+	if err != nil {
+		return nil, err
+	}
+	for _, i := range incidents {
+		if i.Ongoing && (i.Scope == bounce.ScopeSender || i.Scope == bounce.ScopeLocal) {
+			s.Yours = append(s.Yours, i)
+		}
+	}
+	gaps, err := r.Gaps(ctx)
+	for _, g := range gaps {
+		s.Gaps += g.N
+	}
+	return s, err
+}
+
+// Headline names the server and the age of its last line.
+func (s *Status) Headline(now time.Time) string {
+	name := s.Host
+	if name == "" {
+		name = "This server"
+	}
+	if s.MTA != "" {
+		name += " (" + s.MTA + ")"
+	}
+	if s.LastRead == nil {
+		return name + ": no log was read yet"
+	}
+	return name + ": last line " + text.Age(now.Sub(*s.LastRead)) + " ago"
+}
+
+func (s *Status) readDays(ctx context.Context, r *sqlite.Reader, now time.Time) error {
+	first := now.AddDate(0, 0, 1-days).Format(time.DateOnly)
+	today, yesterday := now.Format(time.DateOnly), now.AddDate(0, 0, -1).Format(time.DateOnly)
+	s.Today.Day, s.Previous.Day, s.Month.Day = today, yesterday, first
+	read, err := r.Days(ctx, first)
+	if err != nil {
+		return err
+	}
+	byDay := make(map[string]sqlite.Day, len(read))
+	for _, d := range read {
+		if d.Day > today {
+			continue // a clock that is ahead
+		}
+		byDay[d.Day] = d
+		s.Month.Delivered += d.Delivered
+		s.Month.Deferred += d.Deferred
+		s.Month.Bounced += d.Bounced
+	}
+	if d, ok := byDay[today]; ok {
+		s.Today = d
+	}
+	if d, ok := byDay[yesterday]; ok {
+		s.Previous = d
+	}
+	for i := range days {
+		s.Bounced = append(s.Bounced, byDay[now.AddDate(0, 0, i+1-days).Format(time.DateOnly)].Bounced)
+	}
+	return nil
+}
+
+// Sparkline draws numbers as blocks of eight heights. A number above 0 is never
+// drawn as 0.
+func Sparkline(numbers []int64) string {
+	const blocks = "▁▂▃▄▅▆▇█"
+	heights := []rune(blocks)
+	var most int64
+	for _, n := range numbers {
+		most = max(most, n)
+	}
+	line := make([]rune, len(numbers))
+	for i, n := range numbers {
+		switch {
+		case n == 0:
+			line[i] = '·'
+		default:
+			line[i] = heights[(n-1)*int64(len(heights))/max(most, 1)]
+		}
+	}
+	return string(line)
+}
