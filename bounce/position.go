@@ -113,7 +113,7 @@ type QueueEntry struct {
 	Data []byte
 }
 
-// Batch is everything that one transaction saves.
+// Batch is a part of what one transaction saves, and often all of it.
 type Batch struct {
 	Records   Records
 	Successes []Success
@@ -122,9 +122,6 @@ type Batch struct {
 	Positions []StreamState
 	Gaps      []Gap
 	Unparsed  []Unparsed
-	// Partial tells that the batch is to be saved together with the next ones,
-	// up to one that is not partial: it holds records and successes alone.
-	Partial bool
 }
 
 // Unparsed counts delivery lines of one shape that no parser could read: they

@@ -25,7 +25,7 @@ func (noQueue) Apply(*bounce.Event, func(*bounce.Delivery)) {}
 func (noQueue) Changes() ([]bounce.QueueEntry, error)       { return nil, nil }
 
 // The watchdog is fed as long as Still stays small: while nothing comes, while
-// a full disk is waited out, but not while a stage hangs.
+// a full disk is retried, but not while a stage hangs.
 func TestStillTellsAStageThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hang := make(chan struct{})
@@ -54,7 +54,7 @@ func TestStillTellsAStageThatHangs(t *testing.T) {
 
 		lines <- bounce.Chunk{Data: "a line\n", Position: bounce.Position{Stream: 1}}
 		time.Sleep(time.Hour)
-		expect("a full disk is waited out", 0, 5*time.Second)
+		expect("a full disk is retried", 0, 5*time.Second)
 
 		full.Store(false) // and hangs from here on
 		time.Sleep(time.Hour)

@@ -28,7 +28,7 @@ type sealedBatch struct {
 
 // saveAll saves batches until the channel is closed, hands back their memory, and
 // tells the reader when it is idle. If one cannot be saved it ends the source, and takes the rest off the
-// channel, so that nobody waits for a saver that gave up.
+// channel, so that the reader does not wait for a saver that gave up.
 func (p *Pipeline) saveAll(ctx context.Context, sealed <-chan sealedBatch, saved chan<- *bounce.Batch, idle chan<- struct{}, stop func(error)) error {
 	s := saver{p: p}
 	var failed error

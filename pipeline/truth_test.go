@@ -167,7 +167,7 @@ func deliveries(t *testing.T, path string) map[string][]bounce.Delivery {
 		})
 	})
 	for _, u := range parser.TakeUnparsed() {
-		t.Errorf("not understood, %d times: %s", u.Count, u.Example)
+		t.Errorf("not parsed, %d times: %s", u.Count, u.Example)
 	}
 	return all
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 )
 
-// logHeader returns the beginning of the write-ahead log, which is another one
-// whenever the log begins anew.
+// logHeader returns the beginning of the write-ahead log, which changes whenever
+// the log starts again.
 func logHeader(t *testing.T, path string) []byte {
 	t.Helper()
 	data, err := os.ReadFile(path + "-wal")
@@ -39,19 +39,19 @@ func openToCopy(t *testing.T) (s *Store, path string, end func()) {
 	return s, path, end
 }
 
-func TestTheLogOfChangesBeginsAnewWhileBatchesCome(t *testing.T) {
+func TestTheLogStartsAgainWhileBatchesCome(t *testing.T) {
 	s, path, _ := openToCopy(t)
 	var before []byte
-	anew, batches := 0, 0
-	for begun := time.Now(); anew < 5; batches++ {
+	restarts, batches := 0, 0
+	for begun := time.Now(); restarts < 5; batches++ {
 		if time.Since(begun) > 30*time.Second {
-			t.Fatalf("the log has begun anew %d times with %d batches in 30 s", anew, batches)
+			t.Fatalf("the log has started again %d times with %d batches in 30 s", restarts, batches)
 		}
 		save(t, s, &bounce.Batch{Records: bounce.NewRecords(failed(fmt.Sprint("a", batches), 0, bounce.Bounced, true))})
 		s.checkpointer.looked = time.Time{}
 		if header := logHeader(t, path); !bytes.Equal(header, before) {
 			before = header
-			anew++
+			restarts++
 		}
 	}
 	if n := len(dump(t, s.db, "SELECT recipient FROM recipients")); n != batches {
@@ -59,9 +59,9 @@ func TestTheLogOfChangesBeginsAnewWhileBatchesCome(t *testing.T) {
 	}
 }
 
-func TestAStoreCopiesWhatIsLeftOfItsLog(t *testing.T) {
+func TestTheStoreCopiesTheRestOfItsLog(t *testing.T) {
 	s, path, end := openToCopy(t)
-	end() // nobody else does
+	end() // no checkpointer does
 	n := 0
 	one := func() {
 		save(t, s, &bounce.Batch{Records: bounce.NewRecords(failed(fmt.Sprint("a", n), 0, bounce.Bounced, true))})
@@ -73,16 +73,16 @@ func TestAStoreCopiesWhatIsLeftOfItsLog(t *testing.T) {
 			t.Fatalf("the log is not copied after %d batches", n)
 		}
 		if !bytes.Equal(logHeader(t, path), before) {
-			t.Fatalf("the log began anew before it was to be copied, after %d batches", n)
+			t.Fatalf("the log started again before it was to be copied, after %d batches", n)
 		}
 	}
 	before := logHeader(t, path)
 	s.checkpointer.state.Store(copied)
 	one()
 	if s.checkpointer.state.Load() != notCopied || !bytes.Equal(logHeader(t, path), before) {
-		t.Errorf("state %d, want %d, and the log to begin anew with the next batch", s.checkpointer.state.Load(), notCopied)
+		t.Errorf("state %d, want %d, and the log to start again with the next batch", s.checkpointer.state.Load(), notCopied)
 	}
 	if one(); bytes.Equal(logHeader(t, path), before) {
-		t.Error("the log does not begin anew once all of it was copied")
+		t.Error("the log does not start again once all of it was copied")
 	}
 }

@@ -25,8 +25,8 @@ type Cursor struct {
 	lock *os.File
 }
 
-// OpenCursor takes the cursor of a name, beside the daemon that may be writing
-// to the database at the same time. It refuses one that another export holds.
+// OpenCursor takes the cursor of a name, while a daemon may be writing to the
+// database. It refuses one that another export holds.
 func OpenCursor(ctx context.Context, path, name string) (_ *Cursor, err error) {
 	if err := refuseOtherName(path); err != nil {
 		return nil, err

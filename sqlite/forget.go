@@ -15,7 +15,7 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 )
 
-// content is what a column may tell of a person, and so what forgetting does
+// content is what a column may say about a person, and so what forgetting does
 // with it.
 type content uint8
 
@@ -30,7 +30,7 @@ const (
 	packed                    // entries of deliveries, by recipient_key
 )
 
-// places says of every column of text or bytes what it may tell of a person.
+// places says of every column of text or bytes what it may say about a person.
 // A column that is missing here fails a test: whoever adds one decides.
 var places = map[string]map[string]content{
 	"bounces": {
@@ -207,7 +207,7 @@ func (tx *Tx) forgetDeliveries(keys []int64) (n int, err error) {
 	})
 }
 
-// scrubTable looks through all rows of a table and takes out what they tell of
+// scrubTable looks through all rows of a table and takes out what they say about
 // the people.
 func (tx *Tx) scrubTable(table string, t *traces, f *Forgetting) (changed, deleted int, err error) {
 	var columns []string
@@ -283,7 +283,7 @@ func (tx *Tx) scrubTable(table string, t *traces, f *Forgetting) (changed, delet
 	return changed, deleted, nil
 }
 
-// scrubValue returns what is stored in place of a value.
+// scrubValue returns what is stored instead of a value.
 func scrubValue(c content, text string, t *traces, f *Forgetting) (value any, hit, drop bool, err error) {
 	switch c {
 	case named, quoted, sampled:
@@ -306,7 +306,7 @@ func scrubValue(c content, text string, t *traces, f *Forgetting) (value any, hi
 
 // sweepFiles gets the bytes out of the files. What was deleted is overwritten
 // already; but SQLite leaves copies behind where it once moved rows within the
-// file, so the file is looked through, and written anew where it holds any.
+// file, so the file is searched, and written again if it holds any.
 func (s *Store) sweepFiles(ctx context.Context, f *Forgetting) error {
 	if err := s.emptyWAL(ctx); err != nil {
 		return err
@@ -321,7 +321,7 @@ func (s *Store) sweepFiles(ctx context.Context, f *Forgetting) error {
 		}
 	}
 	if _, err := s.db.ExecContext(ctx, "VACUUM"); err != nil {
-		return fmt.Errorf("database %s: the rows are gone, but writing the file anew without their remains: %w; run bouncetail forget again", s.path, err)
+		return fmt.Errorf("database %s: the rows are gone, but writing the file again without their remains: %w; run bouncetail forget again", s.path, err)
 	}
 	return s.emptyWAL(ctx)
 }

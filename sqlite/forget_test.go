@@ -216,7 +216,7 @@ func filesThatHold(t *testing.T, path string) []string {
 }
 
 // SQLite leaves copies of rows behind where it once split a page: the file is
-// written anew then.
+// written again then.
 func TestForgettingClearsWhatTheFileKeepsOfOldPages(t *testing.T) {
 	s, path := openNew(t)
 	var people []bounce.Address

@@ -27,7 +27,7 @@ type Attempt struct {
 	Disposition bounce.Disposition `json:"disposition"`
 	Suppress    bool               `json:"suppress"`
 	Rule        string             `json:"rule"`
-	// Counts tells that the policy may count it, see bounce.Verdict.Counts.
+	// Counts means that the policy may count it, see bounce.Verdict.Counts.
 	Counts bool `json:"counts"`
 	// Release is the number of the release that it is of, and 0 where none is.
 	Release int64 `json:"release"`

@@ -22,7 +22,7 @@ type Incident struct {
 	// Since and Until are the first failure and the last.
 	Since string `json:"since"`
 	Until string `json:"until"`
-	// Ongoing tells that the last is not long ago.
+	// Ongoing means that the last is not long ago.
 	Ongoing   bool   `json:"ongoing"`
 	Failures  int    `json:"failures"`
 	Addresses int    `json:"addresses"`

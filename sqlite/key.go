@@ -40,7 +40,8 @@ func (r *Reader) Hashed(ctx context.Context) (bool, error) {
 	return hashed, err
 }
 
-// checkKey also tells whether the database is new, and the key is to be its.
+// checkKey also returns whether the database is new, so that the key becomes its
+// own.
 func checkKey(ctx context.Context, db *sql.DB, path string, id int64) (isNew bool, err error) {
 	var used sql.NullInt64
 	var filled bool

@@ -32,7 +32,7 @@ func TestOurOwnRefusalsSayNothingOfAnAddress(t *testing.T) {
 	if n, err := s.Rebuild(t.Context()); err != nil || n != 0 {
 		t.Errorf("Rebuild changes %d rows, %v", n, err)
 	}
-	// An older failure makes the life be made out anew.
+	// An older failure makes the history be replayed.
 	save(t, s, &bounce.Batch{Records: bounce.NewRecords(failed("gone", 0, bounce.Bounced, true))})
 	if got := dump(t, s.db, "SELECT state, permanent_count FROM recipients WHERE recipient LIKE 'gone@%'"); got[0] != "bad 2" {
 		t.Errorf("gone is %s, want bad after 2 failures", got[0])

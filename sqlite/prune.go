@@ -86,7 +86,7 @@ func (p *pruner) counts() []Count {
 func (p *pruner) prune(ctx context.Context) error {
 	r := p.retention
 	if r.Recipients > 0 && (r.Bounces == 0 || r.Bounces > r.Recipients) {
-		return errors.New("what is told of an address cannot be kept longer than the address: bounces must be given, and not be longer than recipients")
+		return errors.New("failures cannot be kept longer than their address: bounces must be set, and not be more than recipients")
 	}
 	p.deleted = make(map[string]int)
 	for _, step := range []struct {
@@ -295,7 +295,7 @@ func (p *pruner) bounces(ctx context.Context, before time.Time) error {
 }
 
 // successes deletes the ids of deliveries. Buckets are numbered by the stamps
-// in the log, which may be in any time zone, and begin anew each year where
+// in the log, which may be in any time zone, and start again each year if
 // the log writes no year: of those, none goes whose season has been within the
 // time, so that more than a year keeps them all.
 func (p *pruner) successes(ctx context.Context, before time.Time) error {

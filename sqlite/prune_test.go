@@ -243,7 +243,7 @@ func TestPruningKeepsTheSeasonOfLogsWithoutAYear(t *testing.T) {
 func TestAddressesAreNotDeletedBeforeTheirFailures(t *testing.T) {
 	s, _ := openNew(t)
 	for _, r := range []Retention{{Recipients: 30}, {Recipients: 30, Bounces: 31}} {
-		if _, err := s.Prune(t.Context(), r, day); err == nil || !strings.Contains(err.Error(), "cannot be kept longer than the address") {
+		if _, err := s.Prune(t.Context(), r, day); err == nil || !strings.Contains(err.Error(), "cannot be kept longer than their address") {
 			t.Errorf("Prune(%+v): %v", r, err)
 		}
 	}

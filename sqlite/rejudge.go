@@ -26,7 +26,7 @@ func (r *Reader) Records(ctx context.Context, each func(*Stored) error) error {
 	}
 }
 
-// Rejudge judges all records anew and brings the recipients up to date, in one
+// Rejudge judges all records again and updates the recipients, in one
 // transaction. It calls changed for each record whose verdict is another, and
 // returns how many those are.
 func (s *Store) Rejudge(ctx context.Context, judge func(*bounce.Delivery) bounce.Verdict, changed func(old *Stored, now bounce.Verdict)) (int, error) {

@@ -423,7 +423,7 @@ func TestANewDatabaseIsBuiltAside(t *testing.T) {
 	s = fill()
 	defer s.Close()
 	if s.building() || s.Crashed() {
-		t.Errorf("the database that is there: built anew %v, crashed %v", s.building(), s.Crashed())
+		t.Errorf("the database that is there: built again %v, crashed %v", s.building(), s.Crashed())
 	}
 	if got := dump(t, s.db, "SELECT recipient FROM bounces UNION ALL SELECT * FROM pragma_journal_mode"); !slices.Equal(got, []string{"a@example.com", "wal"}) {
 		t.Errorf("it holds %q", got)

@@ -68,7 +68,7 @@ func TestPolicyMakesAnAddressBad(t *testing.T) {
 		"a delivery between":                   {records: []bounce.Record{full("a", 0), full("a", aDay), full("a", 2*aDay)}, successes: []bounce.Success{succeeded("a", 30*hour)}, want: "failing failure - -"},
 		"a delivery after":                     {records: []bounce.Record{full("a", 0), full("a", aDay), full("a", 2*aDay)}, successes: []bounce.Success{succeeded("a", 60*hour)}, want: "ok delivery - -"},
 		"its time is over":                     {records: []bounce.Record{full("a", 0), full("a", aDay), full("a", 2*aDay)}, after: 12 * aDay, want: "failing time - -"},
-		"it begins anew when its time is over": {records: []bounce.Record{full("a", 0), full("a", aDay), full("a", 2*aDay), full("a", 13*aDay)}, after: 13 * aDay, want: "failing failure - -"},
+		"a new period when its time is over":   {records: []bounce.Record{full("a", 0), full("a", aDay), full("a", 2*aDay), full("a", 13*aDay)}, after: 13 * aDay, want: "failing failure - -"},
 		"one that proves it bad goes before":   {records: []bounce.Record{full("a", 0), full("a", aDay), full("a", 2*aDay), failed("a", 3*aDay, bounce.Bounced, true)}, after: 99 * aDay, want: "bad failure 2026-11-25 -"},
 		"another category by the general rule": {records: series(bounce.RecipientError, bounce.ScopeRecipient, bounce.Bounced), after: 8 * aDay, want: "bad policy 2026-11-26 2026-12-05"},
 		"a category that is never counted":     {records: series(bounce.Blocked, bounce.ScopeRecipient, bounce.Bounced), want: "failing failure - -"},
