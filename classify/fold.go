@@ -170,6 +170,10 @@ func (f *folding) word() {
 func (f *folding) name() bool {
 	start := f.at
 	rest := f.in[start:]
+	first := rest[0] | 0x20
+	if !f.ours && first != f.domain[0]|0x20 && (f.local == "" || first != f.local[0]|0x20) {
+		return false // as nearly all words are
+	}
 	if start > 0 && (alnum[f.in[start-1]] || strings.IndexByte(".-_@", f.in[start-1]) >= 0) {
 		return false
 	}
