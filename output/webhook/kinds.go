@@ -27,11 +27,11 @@ type Kind struct {
 
 // Kinds are the kinds of hooks.
 var Kinds = []Kind{
-	{"json", false, false, jsonBody, jsonTest, signHeader},
-	{"listmonk", true, true, listmonkBody, bounceTest(listmonkBody), signHeader},
-	{"sendgrid", false, true, sendgridBody, bounceTest(sendgridBody), signSendGrid},
-	{"mailgun", true, true, mailgunBody, bounceTest(mailgunBody), signNothing}, // the body is signed
-	{"postmark", true, true, postmarkBody, bounceTest(postmarkBody), signHeader},
+	{Name: "json", body: jsonBody, test: jsonTest, sign: signHeader},
+	{Name: "listmonk", single: true, bounces: true, body: listmonkBody, test: bounceTest(listmonkBody), sign: signHeader},
+	{Name: "sendgrid", bounces: true, body: sendgridBody, test: bounceTest(sendgridBody), sign: signSendGrid},
+	{Name: "mailgun", single: true, bounces: true, body: mailgunBody, test: bounceTest(mailgunBody), sign: signNothing}, // the body holds its signature
+	{Name: "postmark", single: true, bounces: true, body: postmarkBody, test: bounceTest(postmarkBody), sign: signHeader},
 }
 
 func kind(name string) Kind {
