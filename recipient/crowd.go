@@ -67,14 +67,13 @@ func (r *Refusal) Units() []Unit {
 		}
 		return units
 	}
-	units := []Unit{{UnitDomain, r.Domain}}
 	switch {
 	case r.Provider != "":
-		units = append(units, Unit{UnitProvider, r.Provider})
-	case r.Relay != "":
-		units = append(units, Unit{UnitRelay, r.Relay})
+		return []Unit{{UnitDomain, r.Domain}, {UnitProvider, r.Provider}}
+	case r.Relay != "" && r.Relay != r.Domain:
+		return []Unit{{UnitDomain, r.Domain}, {UnitRelay, r.Relay}}
 	}
-	return units
+	return []Unit{{UnitDomain, r.Domain}}
 }
 
 // RelayUnit returns the name that the servers of one operator share: a host
@@ -125,6 +124,15 @@ func (c *Crowd) Includes(domain string, f *Failure, reached bool) bool {
 		return !lookup && reached && f.Relay == c.Unit.Name && c.includesDomain(domain)
 	}
 	return false
+}
+
+// Spans reports whether the crowd includes refusals in a domain at a time, if they
+// are of its unit.
+func (c *Crowd) Spans(at, domain string) bool {
+	if at < c.Start || at > c.End || c.End == "" {
+		return false
+	}
+	return c.Unit.Kind != UnitProvider && c.Unit.Kind != UnitRelay || c.includesDomain(domain)
 }
 
 // Concerns reports whether refusals of a domain may be part of the crowd.
@@ -182,31 +190,31 @@ func Fresh(at, lastAccepted, firstRefusal int64) bool {
 // Suspicion is what refusals in crowds have made of an address since its last
 // delivery. The zero value is none. Times are stored stamps.
 type Suspicion struct {
-	Since string `json:"since"` // the first such refusal
-	Until string `json:"until"` // the end of the last crowd
+	Since string // the first such refusal
+	until string // the end of the last crowd; empty in a history that was stored
 }
 
 // Refuse adds the next refusal, in the order of time. The crowd is nil if the
 // refusal is in none. It returns true if the address is bad now: the refusal is in
 // no crowd, or the address was refused before in a crowd that is over and the
-// domain has accepted nothing since, and does not in this crowd either. accepted
-// reports whether the domain accepted mail after a stamp and until another.
+// domain has accepted nothing since, nor in the hour after. accepted reports
+// whether the domain accepted mail after a stamp and until another.
 func (s *Suspicion) Refuse(at string, c *Crowd, accepted func(after, until string) bool) (bad bool) {
 	switch {
 	case s.Since == "" && c == nil:
 		return true
 	case s.Since == "":
-		*s = Suspicion{Since: at, Until: c.End}
+		*s = Suspicion{Since: at, until: c.End}
 		return false
-	case at <= s.Until:
+	case at <= s.until:
 		return false // the same outage
 	case c == nil:
 		return true
 	}
-	if elapsed(s.Since, at) >= maxSuspicion || !accepted(s.Since, c.End) {
+	if elapsed(s.Since, at) >= maxSuspicion || !accepted(s.Since, bounce.Stamp(bounce.ParseStamp(at).Add(graceTime))) {
 		return true
 	}
-	s.Until = max(s.Until, c.End)
+	s.until = max(s.until, c.End)
 	return false
 }
 

@@ -12,6 +12,7 @@ type group struct {
 	refusals []Refusal // sorted by time
 	slots    []active  // sorted
 	domains  []string  // of the addresses, by number
+	who      int       // how many addresses, or domains, there are
 }
 
 // active is a slot with refusals.
@@ -31,11 +32,17 @@ type window struct{ from, to int }
 func (s *Search) group(unit Unit, refusals []Refusal) *group {
 	g := &group{Search: s, unit: unit, refusals: refusals}
 	byDomain := unit.Kind == UnitDNS || unit.Kind == UnitHost
+	if unit.Kind == UnitDomain {
+		g.domains = []string{unit.Name}
+	}
 	addresses, domains := make(map[int64]int32), make(map[string]int32)
 	var lastSlot []int // of each address or domain
 	for i := range refusals {
 		r := &refusals[i]
-		domain, known := domains[r.Domain]
+		domain, known := int32(0), unit.Kind == UnitDomain
+		if !known {
+			domain, known = domains[r.Domain]
+		}
 		if !known {
 			domain = int32(len(g.domains))
 			domains[r.Domain] = domain
@@ -61,6 +68,7 @@ func (s *Search) group(unit Unit, refusals []Refusal) *group {
 			a.refused = append(a.refused, refused{who, domain})
 		}
 	}
+	g.who = len(lastSlot)
 	return g
 }
 
@@ -98,7 +106,7 @@ func (g *group) possible() bool {
 		return false
 	}
 	all, _ := g.Traffic.All()
-	byDomain := make(map[int32][]Slot)
+	byDomain := make(map[int32][]slotRefusals)
 	for i, first := range g.slots {
 		n := 0
 		for _, a := range g.slots[i:] {
@@ -110,14 +118,26 @@ func (g *group) possible() bool {
 			}
 		}
 		for _, r := range first.refused {
-			byDomain[r.domain] = append(byDomain[r.domain], first.slot)
+			of := byDomain[r.domain]
+			if last := len(of) - 1; last >= 0 && of[last].slot == first.slot {
+				of[last].n++
+			} else {
+				byDomain[r.domain] = append(of, slotRefusals{first.slot, 1})
+			}
 		}
 	}
 	for domain, slots := range byDomain {
+		if len(slots) == 1 && slots[0].n == 1 {
+			continue
+		}
 		sends := g.Traffic.Domain(g.domains[domain])
 		for i := range slots {
-			for j := i + 1; j < len(slots) && slots[j]-slots[i] < slowSlots; j++ {
-				if share(j-i, sends.Between(slots[i], slots[j])) >= float64(g.Limits.Share)/100 {
+			n := -1 // leaving one out, as severalPass does
+			for _, at := range slots[i:] {
+				if at.slot-slots[i].slot >= slowSlots {
+					break
+				}
+				if n += at.n; n > 0 && share(n, sends.Between(slots[i].slot, at.slot)) >= g.least(g.unit) {
 					return true
 				}
 			}
@@ -126,15 +146,21 @@ func (g *group) possible() bool {
 	return false
 }
 
+type slotRefusals struct {
+	slot Slot
+	n    int
+}
+
 // windows returns the windows of at most so many slots that pass the limits, in
 // the order of their start. No pause in them is longer than gap.
 func (g *group) windows(length, gap Slot) []window {
 	var found []window
+	w := g.count()
 	for i := range g.slots {
 		if !g.dense(i) {
 			continue
 		}
-		w := g.count()
+		w.reset()
 		longest := -1
 		for j := i; j < len(g.slots) && g.slots[j].slot-g.slots[i].slot < length; j++ {
 			if j > i && g.slots[j].slot-g.slots[j-1].slot > gap {
@@ -159,7 +185,7 @@ func (g *group) dense(i int) bool {
 		return true
 	}
 	a := &g.slots[i]
-	return share(len(a.refused), g.sent(a.slot, a.slot)) >= float64(g.Limits.Share)/100
+	return share(len(a.refused), g.sent(a.slot, a.slot)) >= g.least(g.unit)
 }
 
 // counts is what is counted in a window.
@@ -167,20 +193,30 @@ type counts struct {
 	*group
 	n       int // addresses, or domains
 	refused int // each once in a slot
-	seen    map[int32]bool
+	round   int32
+	seen    []int32       // the round in which each was counted last
 	of      map[int32]int // addresses by domain, if there are several
 }
 
 func (g *group) count() *counts {
-	return &counts{group: g, seen: make(map[int32]bool), of: make(map[int32]int)}
+	return &counts{group: g, round: 1, seen: make([]int32, g.who), of: make(map[int32]int)}
+}
+
+// reset begins another window.
+func (w *counts) reset() {
+	w.n, w.refused = 0, 0
+	w.round++
+	clear(w.of)
 }
 
 func (w *counts) add(a *active) {
 	w.refused += len(a.refused)
 	for _, r := range a.refused {
-		if !w.seen[r.who] {
-			w.seen[r.who] = true
-			w.n++
+		if w.seen[r.who] == w.round {
+			continue
+		}
+		w.seen[r.who] = w.round
+		if w.n++; w.several() {
 			w.of[r.domain]++
 		}
 	}
@@ -203,7 +239,7 @@ const (
 	manyAddresses = 50
 	manyDomains   = 10
 	littleShare   = 0.05
-	manyTimes     = 10
+	manyTimes     = 3
 )
 
 // severalPass judges a unit with several domains. The deliveries to domains without
@@ -236,24 +272,34 @@ func (w *counts) severalPass(from, to Slot) bool {
 	if lowest >= w.share(w.unit, n) {
 		return true
 	}
-	refused, others := 0, 0
+	refused := 0
 	for domain, k := range w.of {
 		if domain != top && k > 1 {
 			refused += k * (k - 1)
 		}
 	}
-	if refused > 0 {
-		for domain, k := range w.of {
-			if domain != top {
-				others += k * (k - 1 + w.Traffic.Domain(w.domains[domain]).Between(from, to))
-			}
-		}
-		if float64(refused) >= w.share(w.unit, n)*float64(others) {
-			return true
-		}
+	if refused > 0 && w.leftOut(refused, top, w.share(w.unit, n), from, to) {
+		return true
 	}
 	return n >= manyAddresses && len(w.of) > manyDomains && lowest >= littleShare &&
 		lowest >= manyTimes*share(w.All(from, to)-w.refused, sent)
+}
+
+// leftOut reports whether the refused addresses make up a share of the others in
+// their domains, but for one domain. It stops at the first domain that decides: to
+// load the deliveries of all takes long.
+func (w *counts) leftOut(refused int, but int32, share float64, from, to Slot) bool {
+	others := 0
+	for domain, k := range w.of {
+		if domain == but {
+			continue
+		}
+		others += k * (k - 1 + w.Traffic.Domain(w.domains[domain]).Between(from, to))
+		if float64(refused) < share*float64(others) {
+			return false
+		}
+	}
+	return true
 }
 
 // crowds makes crowds of windows.

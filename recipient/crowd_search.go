@@ -164,10 +164,22 @@ func (s *Search) fewest(unit Unit) int {
 }
 
 // share is the least share of attempts that n refused addresses or domains must
-// make up. Few must make up nearly all.
+// make up. Few must make up nearly all. Domains that accepted mail cease to exist
+// far less often than addresses do, so fewer together are unusual.
 func (s *Search) share(unit Unit, n int) float64 {
-	const nearlyAll = 0.8
-	return max(float64(s.Limits.Share)/100, nearlyAll*float64(s.fewest(unit))/float64(n))
+	const nearlyAll, tenth = 0.8, 0.1
+	if unit.Kind == UnitDNS {
+		return max(s.least(unit), tenth*float64(s.fewest(unit))/float64(n))
+	}
+	return max(s.least(unit), nearlyAll*float64(s.fewest(unit))/float64(n))
+}
+
+// least is the share that is needed at least, whatever the number.
+func (s *Search) least(unit Unit) float64 {
+	if unit.Kind == UnitDNS {
+		return 0.3 * float64(s.Limits.Share) / 100
+	}
+	return float64(s.Limits.Share) / 100
 }
 
 func stampOf(ms int64) string { return bounce.Stamp(time.UnixMilli(ms)) }

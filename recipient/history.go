@@ -66,6 +66,9 @@ func (in *Inputs) Extend(h *History, domain string, failures []Failure, lastDeli
 		h.LastDelivery, h.open = lastDelivery, false
 		h.reset()
 	}
+	if len(failures) > 0 && h.suspect.Since != "" && h.suspect.until == "" {
+		return false // the end of its crowd is not stored, because it changes
+	}
 	for i := range failures {
 		// A failure of the instant of the last one may sort before it.
 		if i == 0 && failures[i].At <= h.LastAt {

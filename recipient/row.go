@@ -32,8 +32,8 @@ type memory struct {
 	Counted map[bounce.Category]map[string]int `json:"counted,omitempty"`
 	// Log is the state as the logs alone give it, if the row shows another.
 	Log *logged `json:"log,omitempty"`
-	// Suspect is what refusals in crowds have made of the address.
-	Suspect *Suspicion `json:"suspect,omitempty"`
+	// Suspect is the first refusal that made the address suspect.
+	Suspect string `json:"suspect,omitempty"`
 }
 
 type logged struct {
@@ -90,10 +90,8 @@ func (h *History) memory(by bounce.Decider) string {
 	if (by == bounce.ByHand || by == bounce.ByTime) && h.open {
 		m.Log = &logged{h.open, h.badBy, h.badSince, h.badUntil}
 	}
-	if h.suspect.Since != "" {
-		m.Suspect = &h.suspect
-	}
-	if m.Counted == nil && m.Log == nil && m.Suspect == nil {
+	m.Suspect = h.suspect.Since
+	if m.Counted == nil && m.Log == nil && m.Suspect == "" {
 		return ""
 	}
 	text, err := json.Marshal(m) // which sorts the keys of maps
@@ -125,9 +123,7 @@ func (r *Row) History() (History, error) {
 		return h, err
 	}
 	h.counted = m.tallies()
-	if m.Suspect != nil {
-		h.suspect = *m.Suspect
-	}
+	h.suspect.Since = m.Suspect
 	if m.Log != nil {
 		h.open, h.badBy, h.badSince, h.badUntil = m.Log.Open, m.Log.By, m.Log.Since, m.Log.Until
 	}

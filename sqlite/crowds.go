@@ -67,6 +67,7 @@ const (
 
 // crowdChanges is what may change crowds in a transaction.
 type crowdChanges struct {
+	store    *Store
 	units    map[recipient.Unit]bool
 	from, to int64 // Unix milliseconds
 	affected []int64
@@ -80,6 +81,9 @@ func (c *crowdChanges) touch(r *recipient.Refusal) {
 
 func (c *crowdChanges) touchUnit(u recipient.Unit, from, to int64) {
 	c.units[u] = true
+	if u.Kind == recipient.UnitDomain && from < c.store.usual[u.Name].to {
+		delete(c.store.usual, u.Name)
+	}
 	c.from, c.to = min(c.from, from), max(c.to, to)
 }
 
@@ -92,7 +96,10 @@ func (tx *Tx) findCrowds() (affected []int64, err error) {
 	if err := tx.readInputs(); err != nil {
 		return nil, err
 	}
-	changes := crowdChanges{units: make(map[recipient.Unit]bool), from: math.MaxInt64, to: math.MinInt64}
+	changes := crowdChanges{store: tx.store, units: make(map[recipient.Unit]bool), from: math.MaxInt64, to: math.MinInt64}
+	for i := range tx.recipients {
+		delete(tx.store.addresses, tx.recipients[i].key)
+	}
 	for i := range tx.refusals {
 		r := &tx.refusals[i]
 		if r.Lookup || tx.touch(r.Key).delivered > 0 {
@@ -284,10 +291,11 @@ func (tx *Tx) touchByTraffic(changes *crowdChanges) error {
 			if from <= end && to >= start-hour {
 				changes.touchUnit(c.Unit, start, end)
 			}
+			end += hour // a refusal is judged by what is accepted in the hour after
 			if from > end || to < start-accountTime || c.Unit.Kind == recipient.UnitDNS || c.Unit.Kind == recipient.UnitHost {
 				continue
 			}
-			flips, err := tx.mayFlip(c, k.domain)
+			flips, err := tx.mayFlip(c, k.domain, from < tx.lastRefusal-hour)
 			if err != nil {
 				return err
 			}
@@ -309,8 +317,9 @@ func (tx *Tx) touchByTraffic(changes *crowdChanges) error {
 
 // mayFlip reports whether addresses of a domain that were refused in an earlier
 // crowd, and again in this one, may have become bad because nothing was accepted
-// between, and are not any more.
-func (tx *Tx) mayFlip(c *recipient.Crowd, domain string) (bool, error) {
+// between, and are not any more. If the deliveries are late, they may be the first
+// of any time.
+func (tx *Tx) mayFlip(c *recipient.Crowd, domain string, late bool) (bool, error) {
 	for i := range tx.inputs.Crowds {
 		p := &tx.inputs.Crowds[i]
 		if p.ID == c.ID || p.Start >= c.Start || !p.Concerns(domain) {
@@ -320,6 +329,10 @@ func (tx *Tx) mayFlip(c *recipient.Crowd, domain string) (bool, error) {
 		if end-start > accountTime+crowdReach {
 			continue
 		}
+		if late {
+			return true, nil
+		}
+		end += int64(time.Hour / time.Millisecond)
 		t := tx.trafficBetween(start, end)
 		between := t.Domain(domain).Between(recipient.SlotOf(bounce.ParseStamp(p.End).UnixMilli())+1, recipient.SlotOf(end))
 		if t.err != nil {
@@ -343,16 +356,13 @@ func (tx *Tx) updateCrowds(changes *crowdChanges) error {
 	core := [2]int64{changes.from - crowdReach, changes.to + crowdReach}
 	from := core[0] - crowdReach
 	for {
-		refusals, err := tx.refusalsBetween(from, core[1]+crowdReach)
-		if err != nil {
+		if _, err := tx.refusalsBetween(from, core[1]+crowdReach); err != nil {
 			return err
 		}
 		byUnit := make(map[recipient.Unit][]recipient.Refusal, len(changes.units))
-		for i := range refusals {
-			for _, u := range refusals[i].Units() {
-				if changes.units[u] {
-					byUnit[u] = append(byUnit[u], refusals[i])
-				}
+		for u := range changes.units {
+			if refusals := tx.store.refusals.unitRefusals(u, from, core[1]+crowdReach); len(refusals) > 0 {
+				byUnit[u] = refusals
 			}
 		}
 		found, again, err := tx.search(byUnit, from, core)
@@ -372,11 +382,20 @@ func (tx *Tx) search(byUnit map[recipient.Unit][]recipient.Refusal, from int64, 
 	t, e := tx.trafficBetween(from, core[1]+crowdReach), tx.newEvidence()
 	s := recipient.Search{Limits: tx.policy.Crowds, Traffic: t, MarkEvidence: e.mark}
 	s.Before = func(domain string, from, to int64) ([]recipient.Refusal, []recipient.Crowd) {
-		refusals, err := tx.loadRefusals(from, to)
-		t.keep(err)
-		refusals = slices.DeleteFunc(refusals, func(r recipient.Refusal) bool { return r.Lookup || r.Domain != domain })
-		e.mark(refusals)
-		return refusals, slices.DeleteFunc(slices.Clone(tx.inputs.Crowds), func(c recipient.Crowd) bool {
+		known := tx.store.usual[domain]
+		if known.to != to {
+			known = usualRefusals{from: from, to: to}
+			var err error
+			known.refusals, err = tx.loadRefusals(from, to-1)
+			t.keep(err)
+			known.refusals = slices.DeleteFunc(known.refusals, func(r recipient.Refusal) bool { return r.Lookup || r.Domain != domain })
+			e.mark(known.refusals)
+			if tx.store.usual == nil {
+				tx.store.usual = make(map[string]usualRefusals)
+			}
+			tx.store.usual[domain] = known
+		}
+		return slices.Clone(known.refusals), slices.DeleteFunc(slices.Clone(tx.inputs.Crowds), func(c recipient.Crowd) bool {
 			return c.Unit != recipient.Unit{Kind: recipient.UnitDomain, Name: domain} || c.Start >= stampOf(to)
 		})
 	}
@@ -427,13 +446,16 @@ func (tx *Tx) replaceCrowds(changes *crowdChanges, byUnit map[recipient.Unit][]r
 	stored := slices.DeleteFunc(slices.Clone(tx.inputs.Crowds), func(c recipient.Crowd) bool {
 		return !changes.units[c.Unit] || c.End < coreFrom || c.Start > coreTo
 	})
-	affect := func(c *recipient.Crowd) {
+	// affect notes the addresses of refusals that are in one of two crowds only.
+	affect := func(c, other *recipient.Crowd) {
 		for i := range byUnit[c.Unit] {
-			if at := stampOf(byUnit[c.Unit][i].At); c.Start <= at && at <= c.End {
-				changes.affected = append(changes.affected, byUnit[c.Unit][i].Key)
+			r := &byUnit[c.Unit][i]
+			if at := stampOf(r.At); c.Spans(at, r.Domain) != other.Spans(at, r.Domain) {
+				changes.affected = append(changes.affected, r.Key)
 			}
 		}
 	}
+	none := &recipient.Crowd{}
 	used := make(map[int64]bool)
 	for i := range found {
 		c := &found[i]
@@ -447,7 +469,7 @@ func (tx *Tx) replaceCrowds(changes *crowdChanges, byUnit map[recipient.Unit][]r
 			if err := tx.saveCrowd(c); err != nil {
 				return err
 			}
-			affect(c)
+			affect(c, none)
 			continue
 		}
 		s := &stored[at]
@@ -465,8 +487,7 @@ func (tx *Tx) replaceCrowds(changes *crowdChanges, byUnit map[recipient.Unit][]r
 		if err := tx.saveCrowd(c); err != nil {
 			return err
 		}
-		affect(s)
-		affect(c)
+		affect(c, s)
 	}
 	for i := range stored {
 		if s := &stored[i]; !used[s.ID] && !s.Frozen {
@@ -474,7 +495,7 @@ func (tx *Tx) replaceCrowds(changes *crowdChanges, byUnit map[recipient.Unit][]r
 				return err
 			}
 			tx.crowdsChanged = true
-			affect(s)
+			affect(s, none)
 		}
 	}
 	if !tx.crowdsChanged {
@@ -568,7 +589,7 @@ func (tx *Tx) rebuildCrowds() (affected []int64, err error) {
 		if err != nil {
 			return nil, err
 		}
-		changes := crowdChanges{units: make(map[recipient.Unit]bool), from: from, to: from + step}
+		changes := crowdChanges{store: tx.store, units: make(map[recipient.Unit]bool), from: from, to: from + step}
 		for i := range refusals {
 			for _, u := range refusals[i].Units() {
 				changes.units[u] = true

@@ -61,7 +61,7 @@ func batchOfEvents(events []crowdgen.Event) *bounce.Batch {
 	return b
 }
 
-func openWithCrowds(t *testing.T, path string) *Store {
+func openWithCrowds(t testing.TB, path string) *Store {
 	t.Helper()
 	s := open(t, path)
 	t.Cleanup(func() { s.Close() })

@@ -18,8 +18,9 @@ import (
 // load the last two days with every commit. It is valid while no other connection
 // writes (version), and after a transaction that was committed.
 type refusalCache struct {
-	from, to int64 // Unix milliseconds; empty if to is 0
-	all      []recipient.Refusal
+	from, to int64               // Unix milliseconds; empty if to is 0
+	all      []recipient.Refusal // sorted by time
+	byUnit   map[recipient.Unit][]recipient.Refusal
 	version  int64
 	added    *Tx // the transaction whose refusals are in all
 }
@@ -97,7 +98,10 @@ func (tx *Tx) refusalsBetween(from, to int64) ([]recipient.Refusal, error) {
 	if err := tx.conn.QueryRowContext(tx.ctx, "PRAGMA data_version").Scan(&version); err != nil {
 		return nil, err
 	}
-	if c.to == 0 || c.version != version || from < c.from || to > c.to {
+	if c.version != version {
+		tx.store.forgetRefusals()
+	}
+	if c.to == 0 || from < c.from || to > c.to {
 		all, err := tx.loadRefusals(from, to)
 		if err != nil {
 			return nil, err
@@ -112,20 +116,42 @@ func (tx *Tx) refusalsBetween(from, to int64) ([]recipient.Refusal, error) {
 		}
 	}
 	c.add(tx)
-	first := c.index(from)
-	if first > maxCached {
+	if first := indexOf(c.all, from); first > maxCached {
 		c.all, c.from = slices.Clone(c.all[first:]), from
-		first = 0
+		c.byUnit = nil
 	}
-	if to == math.MaxInt64 {
-		return c.all[first:], nil
-	}
-	return c.all[first:c.index(to+1)], nil
+	return between(c.all, from, to), nil
 }
 
-// index returns the index of the first refusal that is not before a time.
-func (c *refusalCache) index(at int64) int {
-	return sort.Search(len(c.all), func(i int) bool { return c.all[i].At >= at })
+// unitRefusals returns the refusals of a unit between two times that refusalsBetween
+// has loaded.
+func (c *refusalCache) unitRefusals(u recipient.Unit, from, to int64) []recipient.Refusal {
+	if c.byUnit == nil {
+		c.byUnit = make(map[recipient.Unit][]recipient.Refusal)
+		for i := range c.all {
+			c.index(&c.all[i])
+		}
+	}
+	return between(c.byUnit[u], from, to)
+}
+
+func (c *refusalCache) index(r *recipient.Refusal) {
+	for _, u := range r.Units() {
+		c.byUnit[u] = append(c.byUnit[u], *r)
+	}
+}
+
+func between(sorted []recipient.Refusal, from, to int64) []recipient.Refusal {
+	end := len(sorted)
+	if to < math.MaxInt64 {
+		end = indexOf(sorted, to+1)
+	}
+	return sorted[indexOf(sorted, from):end]
+}
+
+// indexOf returns the index of the first refusal that is not before a time.
+func indexOf(sorted []recipient.Refusal, at int64) int {
+	return sort.Search(len(sorted), func(i int) bool { return sorted[i].At >= at })
 }
 
 // add adds the refusals of a transaction, if they are not loaded with the others.
@@ -139,19 +165,22 @@ func (c *refusalCache) add(tx *Tx) {
 		if c.from <= r.At && r.At <= c.to {
 			sorted = sorted && (len(c.all) == 0 || c.all[len(c.all)-1].At <= r.At)
 			c.all = append(c.all, r)
+			if sorted && c.byUnit != nil {
+				c.index(&r)
+			}
 		}
 	}
 	if !sorted {
+		c.byUnit = nil
 		slices.SortStableFunc(c.all, func(a, b recipient.Refusal) int { return cmp.Compare(a.At, b.At) })
 	}
 }
 
-// evidence answers which refusals are evidence of an outage. It remembers what it
-// looked up in a transaction.
+// evidence answers which refusals are evidence of an outage.
 type evidence struct {
 	tx        *Tx
-	addresses map[int64]addressTimes
-	accepted  map[string]bool // domains that ever accepted mail
+	addresses map[int64]addressTimes // of the store
+	accepted  map[string]bool        // domains that ever accepted mail
 	err       error
 }
 
@@ -160,7 +189,20 @@ type evidence struct {
 type addressTimes struct{ delivered, refused int64 }
 
 func (tx *Tx) newEvidence() *evidence {
-	return &evidence{tx: tx, addresses: make(map[int64]addressTimes), accepted: make(map[string]bool)}
+	if s := tx.store; s.addresses == nil || len(s.addresses) > maxAddresses {
+		s.addresses = make(map[int64]addressTimes)
+	}
+	return &evidence{tx: tx, addresses: tx.store.addresses, accepted: make(map[string]bool)}
+}
+
+// maxAddresses bounds the addresses that are remembered.
+const maxAddresses = 200_000
+
+// usualRefusals are the refusals of a domain in a time before a crowd, with their
+// evidence.
+type usualRefusals struct {
+	from, to int64
+	refusals []recipient.Refusal
 }
 
 // mark sets Refusal.Evidence.
@@ -255,5 +297,7 @@ func (tx *Tx) deliveredAt(keys []int64) (map[int64]int64, error) {
 		})
 }
 
-// forgetRefusals empties the cache: records were deleted or changed.
-func (s *Store) forgetRefusals() { s.refusals = refusalCache{} }
+// forgetRefusals empties the caches: records were deleted or changed.
+func (s *Store) forgetRefusals() {
+	s.refusals, s.addresses, s.usual, s.lookups = refusalCache{}, nil, nil, nil
+}

@@ -36,6 +36,8 @@ type Store struct {
 	problems   problems       // see Problems; nil if they are not counted
 	scratch    scratch        // of the last transaction
 	refusals   refusalCache
+	addresses  map[int64]addressTimes // looked up for crowds, while refusals is valid
+	usual      map[string]usualRefusals
 	lookups    map[string]bool // the domains that were ever not found; nil if not loaded
 	statements statements
 
