@@ -53,13 +53,13 @@ func (l *mailLog) stamp() string {
 	return time.Date(2026, 11, 1, 0, 0, l.n, 0, time.UTC).Format("2006-01-02T15:04:05.000000-07:00")
 }
 
-// accept writes what Postfix says of a message that enters its queue.
+// accept writes what Postfix logs about a message that enters its queue.
 func (l *mailLog) accept(id string) {
 	l.write("cleanup[11]: %s: message-id=<%s@shop.example>", id, id)
 	l.write("qmgr[12]: %s: from=<news@shop.example>, size=1000, nrcpt=1 (queue active)", id)
 }
 
-// bounce writes what it says of one that does not arrive.
+// bounce writes what it logs about one that is refused.
 func (l *mailLog) bounce(id string) {
 	l.write("smtp[13]: %s: to=<%s@example.com>, relay=mx.example.com[192.0.2.1]:25, delay=1, delays=0/0/0/1, dsn=5.1.1, status=bounced (host mx.example.com[192.0.2.1] said: 550 5.1.1 <%s@example.com>: User unknown (in reply to RCPT TO command))", id, id, id)
 	l.write("qmgr[12]: %s: removed", id)

@@ -38,7 +38,7 @@ func TestWakesUpSeldom(t *testing.T) {
 			}
 		})
 	})
-	t.Run("a quiet minute that nothing tells of", func(t *testing.T) {
+	t.Run("a quiet minute without events", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			w := fake()
 			w.w, w.complete = nil, false
