@@ -352,7 +352,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	log.check(importing.cmd.Start())
 	ended := make(chan error, 1)
 	go func() { ended <- importing.cmd.Wait() }()
-	// Read while it runs: the kernel reports nothing useful about a process that ended
+	// Read while it runs: what the kernel reports about a process that has ended
 	// counts the test itself, which started it.
 	most := 0
 	for running := true; running; {
