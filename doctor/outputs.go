@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -13,9 +14,18 @@ import (
 	"github.com/bouncetail/bouncetail/sqlite"
 )
 
-// checkMaps looks whether a mail server can read the maps that are published.
+// checkMaps reports whether the mail server can read the maps that are published,
+// and maps that it is configured to use and that do not exist.
 func (d *examiner) checkMaps(context.Context) {
 	folder := d.settings.Publish.Directory
+	missing, err := maps.Missing(cmp.Or(d.root, "/"), folder)
+	if err != nil {
+		d.say(Fail, "", "%v", err)
+	}
+	for _, m := range missing {
+		d.say(Fail, "bouncetail publish -o "+filepath.Dir(m.Path)+"; or take the map out of "+m.In+", and reload the mail server",
+			"%s does not exist, and %s uses it: the mail server defers all mail, or lets bad addresses pass", m.Path, m.In)
+	}
 	if folder == "" {
 		return
 	}
@@ -24,6 +34,9 @@ func (d *examiner) checkMaps(context.Context) {
 			continue
 		}
 		path := filepath.Join(folder, m.File)
+		if slices.ContainsFunc(missing, func(r maps.Reference) bool { return r.Path == path }) {
+			continue // reported above
+		}
 		info, err := os.Stat(d.at(path))
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
