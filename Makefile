@@ -53,7 +53,7 @@ deb rpm: .cache/nfpm .cache/static/$(ARCH)/bouncetail .cache/static/$(shell $(GO
 test-package: deb
 	command -v debootstrap >/dev/null && command -v systemd-nspawn >/dev/null && command -v rpm >/dev/null || \
 		apt-get install -y --no-install-recommends debootstrap systemd-container rpm
-	BOUNCETAIL_PACKAGE=$$(ls -t $(CURDIR)/.cache/package/*_$(ARCH).deb | head -1) $(GO) test ./e2e -run Package -count 1 -v
+	BOUNCETAIL_TEST_PACKAGE=$$(ls -t $(CURDIR)/.cache/package/*_$(ARCH).deb | head -1) $(GO) test ./e2e -run Package -count 1 -v
 
 # run imports this machine's mail log into a database of its own and shows the
 # result. If there is no readable log, or no failure in it, it imports the sample.
@@ -142,9 +142,9 @@ bench-live: build
 # torture runs the scenarios that break followers of logs, five times, and many
 # random stories of rotation.
 torture:
-	BOUNCETAIL_ROUNDS=5 $(GO) test ./e2e -count=1 -run 'Torture|Memory' -timeout 60m -v
-	BOUNCETAIL_POWERCUTS=1500 $(GO) test ./e2e -count=1 -run 'PowerFails' -timeout 90m -v
-	BOUNCETAIL_SEEDS=3000 $(GO) test ./tailer -count=1 -run 'EveryLine|Gaps' -timeout 60m
+	BOUNCETAIL_TEST_ROUNDS=5 $(GO) test ./e2e -count=1 -run 'Torture|Memory' -timeout 60m -v
+	BOUNCETAIL_TEST_POWERCUTS=1500 $(GO) test ./e2e -count=1 -run 'PowerFails' -timeout 90m -v
+	BOUNCETAIL_TEST_SEEDS=3000 $(GO) test ./tailer -count=1 -run 'EveryLine|Gaps' -timeout 60m
 
 clean:
 	rm -rf bouncetail .cache

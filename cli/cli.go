@@ -159,7 +159,7 @@ func (a *app) root() *cobra.Command {
 	root.PersistentFlags().StringVar(&a.dbPath, "db", "", "database `FILE` (default: the setting database)")
 	root.PersistentFlags().BoolVar(&a.utc, "utc", false, "show times in UTC instead of the local zone (TZ)")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(a.status(), a.check(), a.sql(), a.reasons(), a.watch(), a.backup(), a.restore(), a.run(), a.importLogs(), a.recipients(), a.incidents(), a.explain(), a.top(), a.forget(), a.prune(), a.export(), a.publish(), a.webhooks(), a.hash(), a.classify(), a.rules(), a.unclassified(), a.reclassify(), a.checkConfig(), a.doctor(), a.version(), a.man(root))
+	a.addCommands(root)
 	for _, c := range all(root) {
 		if args := c.Args; args != nil {
 			c.Args = func(cmd *cobra.Command, given []string) error {
@@ -171,6 +171,30 @@ func (a *app) root() *cobra.Command {
 		}
 	}
 	return root
+}
+
+// addCommands adds the commands in the groups of the help.
+func (a *app) addCommands(root *cobra.Command) {
+	for _, g := range []struct {
+		id, title string
+		commands  []*cobra.Command
+	}{
+		{"look", "Look:", []*cobra.Command{a.status(), a.recipients(), a.explain(), a.top(), a.incidents(), a.watch(), a.unclassified()}},
+		{"ask", "Ask:", []*cobra.Command{a.check(), a.classify(), a.reasons(), a.sql(), a.hash()}},
+		{"decide", "Decide:", []*cobra.Command{a.rules(), a.reclassify(), a.forget()}},
+		{"hand on", "Hand on:", []*cobra.Command{a.export(), a.publish(), a.webhooks()}},
+		{"care", "Care:", []*cobra.Command{a.run(), a.importLogs(), a.doctor(), a.checkConfig(), a.backup(), a.restore(), a.prune(), a.version(), a.man(root)}},
+	} {
+		root.AddGroup(&cobra.Group{ID: g.id, Title: g.title})
+		for _, c := range g.commands {
+			c.GroupID = g.id
+			root.AddCommand(c)
+		}
+	}
+	root.SetHelpCommandGroupID("care")
+	root.SetCompletionCommandGroupID("care")
+	root.Version = versionText()
+	root.SetVersionTemplate("bouncetail {{.Version}}\n")
 }
 
 // all returns the commands below c.

@@ -1,8 +1,11 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/cobra/doc"
@@ -20,12 +23,72 @@ func (a *app) man(root *cobra.Command) *cobra.Command {
 		root.DisableAutoGenTag = true // the same pages for the same program
 		header := &doc.GenManHeader{Title: "BOUNCETAIL", Section: "1", Source: "bouncetail", Manual: "Bouncetail"}
 		if folder == "" {
-			return doc.GenMan(root, header, a.stdout)
+			if err := doc.GenMan(root, header, a.stdout); err != nil {
+				return err
+			}
+			_, err := io.WriteString(a.stdout, manSections)
+			return err
 		}
 		if err := os.MkdirAll(folder, 0o755); err != nil {
 			return fmt.Errorf("manual pages: %w", err)
 		}
-		return doc.GenManTree(root, header, folder)
+		if err := doc.GenManTree(root, header, folder); err != nil {
+			return err
+		}
+		page, err := os.OpenFile(filepath.Join(folder, "bouncetail.1"), os.O_APPEND|os.O_WRONLY, 0)
+		if err != nil {
+			return fmt.Errorf("manual pages: %w", err)
+		}
+		_, err = page.WriteString(manSections)
+		return errors.Join(err, page.Close())
 	}
 	return c
 }
+
+// manSections are the sections of the manual page that are not about one command.
+const manSections = `.SH EXIT STATUS
+.TP
+.B 0
+The command is done.
+.TP
+.B 1
+It failed. \fBcheck\fP: an address is bad. \fBstatus\fP: a problem of yours is going on.
+.TP
+.B 2
+It was called wrongly. \fBstatus\fP: no daemon reads the logs.
+.TP
+.B 3
+\fBcheck\fP and \fBstatus\fP: the question could not be answered.
+.TP
+.B 78
+The settings or the rules are broken. systemd does not start the daemon again.
+.TP
+.B 130
+The command was interrupted.
+.SH FILES
+.TP
+.I /etc/bouncetail/config.yaml
+The settings. \fBbouncetail check-config\fP checks them.
+.TP
+.I /etc/bouncetail/rules.d/*.yaml
+Rules of your own. \fBbouncetail rules check\fP checks them.
+.TP
+.I /var/lib/bouncetail/bouncetail.db
+The database, in SQLite. \fBbouncetail sql\fP asks it.
+.TP
+.I /usr/share/doc/bouncetail/
+The documentation.
+.SH ENVIRONMENT
+.TP
+.B BOUNCETAIL_*
+A setting each, before the file: BOUNCETAIL_LOG_LEVEL is log.level. A name that is no setting is an error.
+.TP
+.B TZ
+The time zone of the times that are shown, unless \fB--utc\fP is given.
+.TP
+.B NO_COLOR
+Set to anything, no colours are used.
+.TP
+.B COLUMNS
+The width of a table that is not printed on a terminal.
+`

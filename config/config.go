@@ -311,6 +311,7 @@ func load(path string) (Config, error) {
 	for _, unknown := range unknownKeys(v.AllSettings()) {
 		problems = append(problems, errors.New(unknown))
 	}
+	problems = append(problems, unknownVariables(os.Environ(), v.AllKeys())...)
 	for old, now := range renamedKeys {
 		if _, set := os.LookupEnv(variable(old)); set {
 			problems = append(problems, fmt.Errorf("%s is now called %s", variable(old), variable(now)))
@@ -331,7 +332,7 @@ func load(path string) (Config, error) {
 		problems = append(problems, err)
 	}
 	if err := errors.Join(problems...); err != nil {
-		return c, fmt.Errorf("settings in %s:\n%s", file, indent(err))
+		return c, fmt.Errorf("settings in %s:\n%s", file, indent(withLines(err, file)))
 	}
 	return c, nil
 }

@@ -318,7 +318,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	t.Parallel()
 	log := newMailLog(t)
 	messages := 28_000
-	if os.Getenv("BOUNCETAIL_ROUNDS") != "" {
+	if os.Getenv("BOUNCETAIL_TEST_ROUNDS") != "" {
 		messages = 2_000_000
 	}
 	w := bufio.NewWriter(log.f)

@@ -197,7 +197,7 @@ type machine struct {
 // newMachine copies the Debian that debootstrap has put into .cache.
 func newMachine(t *testing.T) *machine {
 	t.Helper()
-	if os.Getenv("BOUNCETAIL_PACKAGE") == "" {
+	if os.Getenv("BOUNCETAIL_TEST_PACKAGE") == "" {
 		t.Skip("SKIPPED: make test-package installs the package in a Debian of its own")
 	}
 	if os.Getuid() != 0 {
@@ -259,7 +259,7 @@ func TestPackageLives(t *testing.T) {
 		t.Fatal(err)
 	}
 	m.put(packed(t, "deb", "0.0.0~before", static), "/root/before.deb")
-	deb := os.Getenv("BOUNCETAIL_PACKAGE")
+	deb := os.Getenv("BOUNCETAIL_TEST_PACKAGE")
 	m.put(deb, "/root/now.deb")
 	m.put("../testdata/logs/postfix/main/mail.log.gz", "/var/log/mail.log.1.gz")
 
@@ -415,7 +415,7 @@ func (m *machine) boot(script string) string {
 	if _, err := exec.LookPath("systemd-nspawn"); err != nil {
 		m.t.Skip("SKIPPED: no systemd-nspawn here to boot a machine; run: apt-get install systemd-container")
 	}
-	m.put(os.Getenv("BOUNCETAIL_PACKAGE"), "/root/bouncetail.deb")
+	m.put(os.Getenv("BOUNCETAIL_TEST_PACKAGE"), "/root/bouncetail.deb")
 	m.put(script, "/root/session.sh")
 	unit := "[Unit]\nAfter=multi-user.target\n[Service]\nType=simple\nExecStart=/bin/bash /root/session.sh\n"
 	wants := filepath.Join(m.root, "etc/systemd/system/default.target.wants")

@@ -176,14 +176,14 @@ func (x *powercut) complete(db string) bool {
 	return true
 }
 
-// images returns how many power failures are tested. BOUNCETAIL_POWERCUTS asks
+// images returns how many power failures are tested. BOUNCETAIL_TEST_POWERCUTS asks
 // for more.
 func images(t *testing.T) int {
 	n := 10
-	if more := os.Getenv("BOUNCETAIL_POWERCUTS"); more != "" {
+	if more := os.Getenv("BOUNCETAIL_TEST_POWERCUTS"); more != "" {
 		var err error
 		if n, err = strconv.Atoi(more); err != nil {
-			t.Fatalf("BOUNCETAIL_POWERCUTS: %v", err)
+			t.Fatalf("BOUNCETAIL_TEST_POWERCUTS: %v", err)
 		}
 	}
 	return n

@@ -12,7 +12,7 @@ import (
 // Lost content is reported once: the end of a log that was truncated without a
 // copy, and a log that was replaced while the daemon was down.
 func TestTortureGapsAreReported(t *testing.T) {
-	if os.Getenv("BOUNCETAIL_ROUNDS") == "" {
+	if os.Getenv("BOUNCETAIL_TEST_ROUNDS") == "" {
 		t.Skip("SKIPPED, it takes two minutes: make torture runs it, and the stories of package tailer test the same with a clock of their own")
 	}
 	t.Parallel()

@@ -138,7 +138,7 @@ func (x *tortured) seen() { eventually(x.t, x.db, countBounces, strconv.Itoa(x.n
 // torture_*_test.go. Each ends with nothing lost, doubled or invented.
 func TestTorture(t *testing.T) {
 	rounds := 1
-	if n := os.Getenv("BOUNCETAIL_ROUNDS"); n != "" {
+	if n := os.Getenv("BOUNCETAIL_TEST_ROUNDS"); n != "" {
 		rounds, _ = strconv.Atoi(n)
 	}
 	for _, s := range []struct {
