@@ -71,7 +71,7 @@ webhooks:
 	fmt.Fprint(log, logged("later", 2))
 	told("later")
 	// An answer that has come is not yet the place that is saved.
-	const taken, behind = `(?m)^crm +127\.0\.0\.1:\d+ +0 +0 +none`, `(?m)^hangs +127\.0\.0\.1:\d+ +3 +0 `
+	const taken, behind = `(?m)^crm\t127\.0\.0\.1:\d+\t0\t0\tnone`, `(?m)^hangs\t127\.0\.0\.1:\d+\t3\t0\t`
 	shows := func(line string) bool {
 		return regexp.MustCompile(line).MatchString(run(t, "webhooks", "--config", at("config.yaml")))
 	}
@@ -146,7 +146,7 @@ webhooks: [{name: list, kind: listmonk, url: "%[2]s", username: api, password_fi
 		}
 	}
 	eventually(t, at("b.db"), "SELECT count(*) FROM recipients", "3")
-	waitFor(t, "the trouble to be shown", shows(`(?m)^list +127\.0\.0\.1:\d+ +3 +0 +the answer is 403`))
+	waitFor(t, "the trouble to be shown", shows(`(?m)^list\t127\.0\.0\.1:\d+\t3\t0\tthe answer is 403`))
 	write(t, at("password"), "hunter2\n")
 	if out := run(t, append([]string{"webhooks", "test", "list"}, settings...)...); !strings.Contains(out, "accepts requests") {
 		t.Errorf("webhooks test says %s", out)
@@ -154,7 +154,7 @@ webhooks: [{name: list, kind: listmonk, url: "%[2]s", username: api, password_fi
 	if err := d.cmd.Process.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, "the changes to be delivered", shows(`(?m)^list +127\.0\.0\.1:\d+ +0 +1 +refused: the answer is 400`))
+	waitFor(t, "the changes to be delivered", shows(`(?m)^list\t127\.0\.0\.1:\d+\t0\t1\trefused: the answer is 400`))
 	if got := <-bounces; !strings.Contains(got, `"email":"gone@example.com"`) || len(bounces) > 0 {
 		t.Errorf("listmonk got %s and %d more", got, len(bounces))
 	}
