@@ -154,6 +154,7 @@ func (r *reader) isFor(c *clause, at int) bool {
 	if at+1 >= len(c.words) {
 		return false
 	}
+	isFor := r.isWord(c, at, "for")
 	switch r.text[c.words[at].start:c.words[at].end] {
 	case "for", "to":
 	case "from":
@@ -166,6 +167,9 @@ func (r *reader) isFor(c *clause, at int) bool {
 		w := c.words[k].role
 		if w&(recipient|temporary|domain|disabled) != 0 {
 			return false
+		}
+		if isFor && c.words[k].isName() {
+			continue // "for inactivity"
 		}
 		if w&filler == 0 {
 			return true

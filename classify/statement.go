@@ -76,7 +76,7 @@ type reading struct {
 // read finds the statements of a text in the form that rules read.
 func read(text string) *reading {
 	first := readIn(text, english)
-	if l, words := languageOf(text); l != nil && (words > 1 || len(first.statements) == 0) {
+	if l, words := languageOf(text); l != nil && (words > 1 || !first.certain()) {
 		return readIn(text, l)
 	}
 	return first
