@@ -142,9 +142,14 @@ const (
 type Event struct {
 	Kind EventKind
 	Delivery
-	// Onward is the queue ID under which another program on the same machine
-	// took what was sent: where it is one of the server's own, as it is behind
-	// a content filter, nothing was delivered yet.
+	// Handover reports a success that may be a content filter's: a program, or a
+	// server of this machine or its own network, took the message and may give
+	// it back as another one.
+	Handover bool
+	// Discarded reports a success of which nothing was delivered.
+	Discarded bool
+	// Onward is the queue ID under which such a server took the message. If that
+	// message is in a queue of the logs, it decides what became of the recipient.
 	Onward string
 }
 

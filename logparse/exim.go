@@ -194,7 +194,7 @@ func parseEximAttempt(pattern *regexp.Regexp, rest string, ev *bounce.Event) res
 		}
 	}
 	if ev.Outcome == bounce.Sent {
-		ev.Onward = eximOnward(fields)
+		takeEximSent(ev, fields)
 		return read
 	}
 	if pattern == eximDeferred {
@@ -291,38 +291,68 @@ func takeEximFields(fields string, ev *bounce.Event) {
 	}
 }
 
-// eximOnward returns the id under which an Exim took a message that was sent to
-// an address of this machine or its own network, behind a content filter for
-// instance. The field H= tells where; what follows in C= is the other side's.
+// takeEximSent tells what may be a handover to a content filter: a delivery to a
+// server of this machine or its own network, as the field H= says, or by a
+// transport that is not known as final. The server's answer may name the id under
+// which an Exim took the message; what follows in C= is the other side's.
 //
 //	a@b.example R=amavis T=amavis H=127.0.0.1 [127.0.0.1] C="250 2.0.0 from
 //	  MTA(smtp:[127.0.0.1]:10025): 250 OK id=1xVTbv-00000r-1v"
-func eximOnward(fields string) string {
-	if !strings.Contains(fields, " OK id=") {
-		return ""
+//	a@b.example R=spamcheck_router T=spamcheck
+func takeEximSent(ev *bounce.Event, fields string) {
+	if eximFar(fields) {
+		return
 	}
-	near := false
+	transport, host, near := "", false, false
 	for {
 		name, value, rest, ok := cutEximField(fields)
 		if !ok {
-			return ""
+			break
 		}
 		switch fields = rest; name {
+		case "T":
+			transport = value
 		case "H":
-			host, ok := match(eximHost, value)
-			near = ok && isNear(host.raw("ip"))
+			m, ok := match(eximHost, value)
+			host, near = true, ok && isNear(m.raw("ip"))
 		case "C":
-			if !near {
-				return ""
+			if _, id, found := strings.Cut(value, " OK id="); found && near {
+				end := 0
+				for end < len(id) && (isAlphanumeric[id[end]] || id[end] == '-') {
+					end++
+				}
+				ev.Onward = id[:end]
 			}
-			_, id, _ := strings.Cut(value, " OK id=")
-			end := 0
-			for end < len(id) && (isAlphanumeric[id[end]] || id[end] == '-') {
-				end++
-			}
-			return id[:end]
 		}
 	}
+	ev.Handover = near || !host && transport != "" && !eximFinal.MatchString(transport)
+}
+
+// eximFinal matches the usual names of transports that deliver into a mailbox, a
+// file or an autoreply.
+var eximFinal = regexp.MustCompile(`(?i)local|dir|mail_?(?:spool|box|drop)|dovecot|lmtp|cyrus|file|reply|vacation|autoreply|bypass|virtual`)
+
+// eximFar reports whether the first fields are those of an ordinary delivery to a
+// server elsewhere, which is what most deliveries are:
+//
+//	R=dnslookup T=remote_smtp H=mx.b.example [192.0.2.1] …
+func eximFar(fields string) bool {
+	for _, name := range [...]string{" R=", " T="} {
+		if !strings.HasPrefix(fields, name) {
+			return false
+		}
+		end := strings.IndexByte(fields[1:], ' ')
+		if end < 0 {
+			return false
+		}
+		fields = fields[1+end:]
+	}
+	if !strings.HasPrefix(fields, " H=") {
+		return false
+	}
+	start := strings.IndexByte(fields, '[')
+	end := strings.IndexByte(fields, ']')
+	return start > 0 && end > start && !postfixNear(fields[start+1:end])
 }
 
 // isNear reports whether an address is this machine's or of a private network.

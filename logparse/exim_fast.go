@@ -52,7 +52,8 @@ func fastEximSent(rest string, ev *bounce.Event) bool {
 		return false
 	}
 	ev.Kind, ev.Outcome, ev.Recipient = bounce.EventAttempt, bounce.Sent, clean(to)
-	ev.OriginalRecipient, ev.Onward = clean(original), eximOnward(rest[len(rest)-len(after)-1:])
+	ev.OriginalRecipient = clean(original)
+	takeEximSent(ev, rest[len(rest)-len(after)-1:])
 	return true
 }
 

@@ -95,8 +95,10 @@ func parseOpenSMTPDOld(h *header, ev *bounce.Event) result {
 // finishOpenSMTPD fills in what follows from the status and the relay.
 func finishOpenSMTPD(stat, agent string, ev *bounce.Event) result {
 	if ev.Outcome == bounce.Sent {
-		if m, ok := match(opensmtpdAccepted, stat); ok && isNear(ev.Reply.RelayIP) {
-			ev.Onward = m.raw("id")
+		if ev.Handover = isNear(ev.Reply.RelayIP); ev.Handover {
+			if m, ok := match(opensmtpdAccepted, stat); ok {
+				ev.Onward = m.raw("id")
+			}
 		}
 		ev.Reply = bounce.Reply{}
 		return read

@@ -255,7 +255,7 @@ func parsePostfixDelivery(h *header, ev *bounce.Event) result {
 	ev.Recipient = m.text("to")
 	ev.OriginalRecipient = m.text("orig")
 	if ev.Outcome == bounce.Sent {
-		ev.Onward = onward(m.raw("relay"), m.raw("reason"))
+		takePostfixSent(ev, postfixDaemon(h.tag), m.raw("relay"), m.raw("reason"))
 		return read
 	}
 	ev.DSN, ev.Transport = m.raw("dsn"), postfixDaemon(h.tag)
@@ -339,16 +339,41 @@ func postfixStage(words string) bounce.Stage {
 	return ""
 }
 
-// onward returns the queue ID that a server on this machine gave to what was
-// sent to it:
+// takePostfixSent tells a delivery from what is none, or may be none: discard(8)
+// delivers nothing, and a program or a server nearby may be a content filter that
+// gives the message back. The server names the queue ID then:
 //
+//	relay=none, …, status=sent (silently)
+//	relay=spam, …, status=sent (delivered via spam service)
 //	relay=127.0.0.1[127.0.0.1]:10024, …, status=sent (250 2.0.0 from MTA(smtp:[127.0.0.1]:10025):
 //	  250 2.0.0 Ok: queued as 4YbbbbQ2zzz)
-func onward(relay, reply string) string {
+func takePostfixSent(ev *bounce.Event, daemon, relay, reason string) {
 	at := strings.IndexByte(relay, '[')
-	if at < 0 || !strings.HasPrefix(relay[at:], "[127.") && !strings.HasPrefix(relay[at:], "[::1]") {
-		return ""
+	if at < 0 {
+		ev.Discarded = relay == "none" || daemon == "discard"
+		ev.Handover = !ev.Discarded && (daemon == "pipe" || strings.HasPrefix(reason, "delivered via "))
+		return
 	}
-	_, id, _ := strings.Cut(reply, " queued as ")
-	return id[:alphanumerics(id)]
+	end := strings.IndexByte(relay, ']')
+	if end < at || !postfixNear(relay[at+1:end]) {
+		return
+	}
+	// Dovecot, which is no filter, ends its answer in "Saved".
+	ev.Handover = !strings.HasSuffix(reason, " Saved)")
+	if _, id, found := strings.Cut(reason, " queued as "); found {
+		ev.Onward = id[:alphanumerics(id)]
+	}
+}
+
+// postfixNear reports whether the address of a relay is this machine's or of a
+// private network, or a socket's path.
+func postfixNear(ip string) bool {
+	if ip == "" {
+		return false
+	}
+	switch ip[0] {
+	case '1', 'f', 'F', ':':
+		return isNear(ip)
+	}
+	return strings.IndexByte(ip, '/') >= 0
 }

@@ -24,11 +24,8 @@ func fastPostfix(h *header, ev *bounce.Event) bool {
 	switch rest[0] {
 	case 't':
 		*ev = bounce.Event{}
-		if !fastDelivery(rest, ev) {
+		if !fastDelivery(rest, h.tag, ev) {
 			return false
-		}
-		if ev.Outcome != bounce.Sent {
-			ev.Transport = postfixDaemon(h.tag)
 		}
 	case 'f':
 		from, after, ok := fastAddress(rest, "from=<")
@@ -59,7 +56,7 @@ func fastPostfix(h *header, ev *bounce.Event) bool {
 
 // fastDelivery reads a delivery, which is nearly always one that succeeded or
 // one that another server refused. No field before dsn= holds a comma.
-func fastDelivery(rest string, ev *bounce.Event) bool {
+func fastDelivery(rest, tag string, ev *bounce.Event) bool {
 	to, rest, ok := fastAddress(rest, "to=<")
 	if !ok {
 		return false
@@ -90,10 +87,13 @@ func fastDelivery(rest string, ev *bounce.Event) bool {
 		return false
 	}
 	ev.Kind, ev.Recipient, ev.OriginalRecipient = bounce.EventAttempt, clean(to), clean(original)
+	daemon := postfixDaemon(tag)
 	if strings.HasPrefix(status, "sent (") {
-		ev.Outcome, ev.Onward = bounce.Sent, onward(relay, status)
+		ev.Outcome = bounce.Sent
+		takePostfixSent(ev, daemon, relay, status[len("sent ("):])
 		return dsn[0] == '2'
 	}
+	ev.Transport = daemon
 	word, reason, found := strings.Cut(status, " (")
 	switch word {
 	case "deferred":

@@ -126,8 +126,10 @@ func parseSendmailAttempt(line string, h *header, ev *bounce.Event) result {
 	}
 	if ev.Outcome == bounce.Sent {
 		ev.Transport = ""
-		if accepted, ok := match(sendmailAccepted, stat); ok && sendmailNear(m.raw("relay")) {
-			ev.Onward = accepted.raw("id")
+		if ev.Handover = sendmailNear(m.raw("relay")); ev.Handover {
+			if accepted, ok := match(sendmailAccepted, stat); ok {
+				ev.Onward = accepted.raw("id")
+			}
 		}
 		return read
 	}

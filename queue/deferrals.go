@@ -1,9 +1,9 @@
 package queue
 
 import (
+	"encoding/json"
 	"slices"
 	"strings"
-	"unsafe"
 
 	"github.com/bouncetail/bouncetail/bounce"
 )
@@ -14,12 +14,18 @@ type entry struct {
 	HasSender bool                 `json:"hs,omitempty"`
 	MessageID string               `json:"m,omitempty"`
 	Deferrals map[string]*deferral `json:"d,omitempty"` // by recipient, as logged
+	// Waiting is set in the entry of a success that waits, and not of a message.
+	Waiting *waitingEntry `json:"w,omitempty"`
 }
+
+func marshal(e *entry) ([]byte, error) { return json.Marshal(e) }
 
 // deferral is why a recipient was put off the last time.
 type deferral struct {
 	OriginalRecipient string       `json:"o,omitempty"`
 	DSN               string       `json:"n,omitempty"`
+	Transport         string       `json:"tr,omitempty"`
+	Router            string       `json:"ro,omitempty"`
 	Reply             bounce.Reply `json:"r"`
 }
 
@@ -33,24 +39,13 @@ type deferrals struct {
 type deferred struct {
 	recipient string // as logged
 	deferral
-	texts []byte // in which all of these lie, used again
 }
 
-// keep fills in copies.
+// keep fills in copies: substrings would keep their block of the log in memory.
 func (d *deferred) keep(recipient string, of deferral) {
-	d.recipient, d.deferral = recipient, of
-	texts := [...]*string{&d.recipient, &d.OriginalRecipient, &d.DSN, &d.Reply.EnhancedCode, &d.Reply.Text, &d.Reply.RelayHost, &d.Reply.RelayIP}
-	n := 0
-	for _, text := range texts {
-		n += len(*text)
-	}
-	if cap(d.texts) < n {
-		d.texts = make([]byte, n)
-	}
-	at := d.texts[:n]
-	for _, text := range texts {
-		n = copy(at, *text)
-		*text, at = unsafe.String(unsafe.SliceData(at), n), at[n:]
+	d.recipient, d.deferral = strings.Clone(recipient), of
+	for _, text := range [...]*string{&d.OriginalRecipient, &d.DSN, &d.Transport, &d.Router, &d.Reply.EnhancedCode, &d.Reply.Text, &d.Reply.RelayHost, &d.Reply.RelayIP} {
+		*text = strings.Clone(*text)
 	}
 }
 
@@ -110,32 +105,25 @@ func (d *deferrals) set(recipient string, to deferral) {
 	}
 }
 
-// remove takes out the deferral of a recipient who has one. Its texts stay until
-// the next is set.
+// remove takes out the deferral of a recipient who has one.
 func (d *deferrals) remove(recipient string) {
 	i, last := d.at(recipient), len(d.all)-1
-	d.all[i], d.all[last] = d.all[last], d.all[i]
 	if d.index != nil {
-		d.index[d.all[i].recipient] = i
+		d.index[d.all[last].recipient] = i
 		delete(d.index, recipient)
 	}
+	d.all[i] = d.all[last]
+	d.all[last] = deferred{}
 	d.all = d.all[:last]
 }
 
-// roomy is more memory than most deferrals need.
-const roomy = 1024
-
-// clear takes out all, and keeps the memory of one for those that come.
+// clear takes out all, and keeps the memory of a few for those that come.
 func (d *deferrals) clear() {
-	all := d.all[:cap(d.all)]
-	switch {
-	case len(all) == 0:
-	case len(all) > few, cap(all[0].texts) > roomy:
-		*d = deferrals{}
-	default:
-		clear(all[1:])
-		d.all, d.index = all[:0], nil
+	clear(d.all)
+	if cap(d.all) > few {
+		d.all = nil
 	}
+	d.all, d.index = d.all[:0], nil
 }
 
 // sorted returns them in the order of the recipients.

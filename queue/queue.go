@@ -19,7 +19,6 @@ import (
 	"fmt"
 	"slices"
 	"time"
-	"unsafe"
 
 	"github.com/bouncetail/bouncetail/bounce"
 )
@@ -42,12 +41,16 @@ type Queue struct {
 	// heard of for longest go first.
 	MaxMessages int
 
+	// Now is the clock by which Release counts; nil is time.Now.
+	Now func() time.Time
+
 	messages table
 	changed  []*message // since the last call of Changes
 	ended    []*message // likewise: those that had a row in the database; they may have come again
 	live     int        // messages that have not ended
 	free     []*message // ended ones, to be used again
 	origins  origins
+	waiting  waiting
 	sweepAt  int64 // log time of the next sweep by age, in seconds since 1970
 
 	unjoined int
@@ -101,6 +104,12 @@ func (q *Queue) Restore(entries []bounce.QueueEntry) error {
 		if err := json.Unmarshal(e.Data, &known); err != nil {
 			return fmt.Errorf("what is remembered of message %s: %w", e.QueueID, err)
 		}
+		if known.Waiting != nil {
+			if err := q.restoreWaiting(e, &known); err != nil {
+				return err
+			}
+			continue
+		}
 		origin := q.origins.number(e.Host, e.MTA)
 		m, hash := q.messages.find(origin, e.QueueID)
 		if m == nil {
@@ -117,6 +126,13 @@ func (q *Queue) Restore(entries []bounce.QueueEntry) error {
 	return nil
 }
 
+func (q *Queue) now() time.Time {
+	if q.Now != nil {
+		return q.Now()
+	}
+	return time.Now()
+}
+
 // Len returns how many messages are remembered.
 func (q *Queue) Len() int { return q.live }
 
@@ -130,11 +146,16 @@ func (q *Queue) Unjoined() int { return q.unjoined }
 // The event is filled in and yielded where it is an attempt; a delivery and its
 // strings are only valid during the call.
 func (q *Queue) Apply(ev *bounce.Event, yield func(*bounce.Delivery)) {
+	if ev.Kind == bounce.EventAttempt {
+		q.attempt(ev, yield)
+		return
+	}
+	if q.waiting.len() > 0 {
+		q.meet(ev, nil, yield)
+	}
 	switch ev.Kind {
 	case bounce.EventMessage:
 		q.learn(ev)
-	case bounce.EventAttempt:
-		q.attempt(ev, yield)
 	case bounce.EventGaveUp:
 		q.giveUp(ev, yield)
 	case bounce.EventRemoved:
@@ -168,34 +189,47 @@ func (q *Queue) attempt(ev *bounce.Event, yield func(*bounce.Delivery)) {
 	} else {
 		m = q.known(ev)
 	}
+	if q.waiting.len() > 0 {
+		q.meet(ev, m, yield)
+	}
 	d := &ev.Delivery
-	filtered := false
-	if ev.Onward != "" {
-		next, _ := q.messages.find(q.origins.number(ev.Host, ev.MTA), ev.Onward)
-		filtered = next != nil && !next.ended
-	}
 	if m != nil {
-		fillFromMessage(d, m)
-		recipient := ev.Recipient
-		if ev.Outcome == bounce.Expired {
-			recipient = m.deferrals.spelling(recipient)
+		if ev.Outcome != bounce.Sent {
+			fillFromMessage(d, m)
 		}
-		switch {
-		case ev.Outcome == bounce.Deferred:
-			m.deferrals.set(recipient, deferral{ev.OriginalRecipient, ev.DSN, ev.Reply})
-		case m.deferrals.of(recipient) != nil:
-			if ev.Outcome == bounce.Expired && !ev.Reply.Remote() {
-				last := m.deferrals.of(recipient)
-				d.Reply = last.Reply
-				d.DSN = cmp.Or(d.DSN, last.DSN)
-			}
-			m.deferrals.remove(recipient)
-			q.touch(m)
-		}
+		q.keepDeferral(ev, m)
 	}
-	if !filtered {
+	switch {
+	case ev.Discarded:
+	case ev.Outcome == bounce.Sent && (ev.Handover || ev.Onward != ""):
+		q.wait(ev, m, yield)
+	default:
 		yield(d)
 	}
+}
+
+// keepDeferral remembers why a recipient was deferred, gives that reason to an
+// expiry, and forgets it once the recipient is done.
+func (q *Queue) keepDeferral(ev *bounce.Event, m *message) {
+	recipient := ev.Recipient
+	if ev.Outcome == bounce.Expired {
+		recipient = m.deferrals.spelling(recipient)
+	}
+	if ev.Outcome == bounce.Deferred {
+		m.deferrals.set(recipient, deferral{ev.OriginalRecipient, ev.DSN, ev.Transport, ev.Router, ev.Reply})
+		return
+	}
+	last := m.deferrals.of(recipient)
+	if last == nil {
+		return
+	}
+	if ev.Outcome == bounce.Expired && !ev.Reply.Remote() {
+		ev.Reply = last.Reply
+		ev.DSN = cmp.Or(ev.DSN, last.DSN)
+		ev.Transport, ev.Router = cmp.Or(ev.Transport, last.Transport), cmp.Or(ev.Router, last.Router)
+	}
+	m.deferrals.remove(recipient)
+	q.touch(m)
 }
 
 func (q *Queue) giveUp(ev *bounce.Event, yield func(*bounce.Delivery)) {
@@ -220,6 +254,8 @@ func (q *Queue) giveUp(ev *bounce.Event, yield func(*bounce.Delivery)) {
 			OriginalRecipient: last.OriginalRecipient,
 			Outcome:           bounce.Expired,
 			DSN:               last.DSN,
+			Transport:         last.Transport,
+			Router:            last.Router,
 			Reply:             last.Reply,
 		}
 		fillFromMessage(d, m)
@@ -230,17 +266,15 @@ func (q *Queue) giveUp(ev *bounce.Event, yield func(*bounce.Delivery)) {
 	q.touch(m)
 }
 
+// fillFromMessage completes a delivery with what is known of its message.
 func fillFromMessage(d *bounce.Delivery, m *message) {
 	if !d.HasSender {
-		d.Sender, d.HasSender = inMemory(m.sender), m.hasSender
+		d.Sender, d.HasSender = string(m.sender), m.hasSender
 	}
 	if d.MessageID == "" {
-		d.MessageID = inMemory(m.messageID)
+		d.MessageID = string(m.messageID)
 	}
 }
-
-// inMemory returns a text of a message, which is valid until the next event.
-func inMemory(text []byte) string { return unsafe.String(unsafe.SliceData(text), len(text)) }
 
 // known returns the message that an event is about, or nil.
 func (q *Queue) known(ev *bounce.Event) *message {
@@ -356,9 +390,13 @@ func (q *Queue) sweep(now time.Time) {
 // stable order. They are taken as stored from then on: the caller saves them
 // or starts anew from the database.
 func (q *Queue) Changes() ([]bounce.QueueEntry, error) {
-	entries := make([]bounce.QueueEntry, 0, len(q.changed)+len(q.ended))
+	entries, err := q.waitingChanges()
+	if err != nil {
+		return nil, err
+	}
+	entries = slices.Grow(entries, len(q.changed)+len(q.ended))
 	for _, m := range q.changed {
-		data, err := json.Marshal(entry{string(m.sender), m.hasSender, string(m.messageID), m.deferrals.byRecipient()})
+		data, err := marshal(&entry{string(m.sender), m.hasSender, string(m.messageID), m.deferrals.byRecipient(), nil})
 		if err != nil {
 			return nil, fmt.Errorf("what is remembered of message %s: %w", m.id, err)
 		}

@@ -173,7 +173,7 @@ func TestExpiryOfOneRecipientHasAnIDOfItsOwn(t *testing.T) {
 func TestWhatAFilterTookIsNotDelivered(t *testing.T) {
 	l := newLog(t)
 	toFilter := attempt("A1", "x@b.example", bounce.Sent, "")
-	toFilter.Onward = "A2"
+	toFilter.Handover, toFilter.Onward = true, "A2"
 	l.apply(
 		message("A1", "news@a.example", "1@a"),
 		attempt("A1", "x@b.example", bounce.Deferred, "connect to 127.0.0.1: Connection refused"),
@@ -184,10 +184,13 @@ func TestWhatAFilterTookIsNotDelivered(t *testing.T) {
 		removed("A2"),
 		toFilter, // A2 is a server's that writes no log here
 	)
+	l.Release(time.Time{}, func(d *bounce.Delivery) {
+		l.deliveries = append(l.deliveries, fmt.Sprintf("%s %s", d.Recipient, d.Outcome))
+	})
 	l.want(
 		"x@b.example deferred from=<news@a.example> true id=1@a connect to 127.0.0.1: Connection refused",
 		"x@b.example bounced from=<news@a.example> true id=1@a 550 5.1.1 gone",
-		"x@b.example sent from=<> false id= ",
+		"x@b.example sent",
 	)
 }
 

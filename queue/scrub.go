@@ -20,6 +20,13 @@ func Scrub(data []byte, scrub func(text string) (string, bool)) (rest []byte, ch
 	if id, hit := scrub(m.MessageID); hit {
 		m.MessageID, changed = id, true
 	}
+	if w := m.Waiting; w != nil {
+		_, inRecipient := scrub(w.Recipient)
+		_, inOriginal := scrub(w.OriginalRecipient)
+		if inRecipient || inOriginal {
+			w.Recipient, w.OriginalRecipient, changed = "", "", true // which Restore drops
+		}
+	}
 	for recipient, d := range m.Deferrals {
 		if _, hit := scrub(recipient); hit {
 			delete(m.Deferrals, recipient)
