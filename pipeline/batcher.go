@@ -74,6 +74,16 @@ func (b *batcher) take(c *bounce.Chunk) error {
 	return nil
 }
 
+// release adds the successes that have waited for a second message long enough,
+// and reports whether there were any.
+func (b *batcher) release(now time.Time) bool {
+	before, judge := len(b.batch.Successes), b.p.Classifier()
+	b.p.Queue.Release(now, func(d *bounce.Delivery) { b.add(d, judge) })
+	n := len(b.batch.Successes) - before
+	b.p.Progress.Sent.Add(int64(n))
+	return n > 0
+}
+
 // parser returns the parser of the stream of a chunk.
 func (b *batcher) parser(c *bounce.Chunk) (Parser, error) {
 	stream := c.Position.Stream

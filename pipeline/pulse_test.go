@@ -23,6 +23,8 @@ type noQueue struct{}
 
 func (noQueue) Apply(*bounce.Event, func(*bounce.Delivery)) {}
 func (noQueue) Changes() ([]bounce.QueueEntry, error)       { return nil, nil }
+func (noQueue) Waiting() int                                { return 0 }
+func (noQueue) Release(time.Time, func(*bounce.Delivery))   {}
 
 // The watchdog is fed as long as Still stays small: while nothing comes, while
 // a full disk is retried, but not while a stage hangs.

@@ -47,6 +47,11 @@ type Parser interface {
 type Queue interface {
 	Apply(ev *bounce.Event, yield func(*bounce.Delivery))
 	Changes() ([]bounce.QueueEntry, error)
+	// Waiting returns how many successes wait for a second message. Release yields
+	// those that have waited long enough by the clock, and all of them for the
+	// zero time.
+	Waiting() int
+	Release(now time.Time, yield func(*bounce.Delivery))
 }
 
 // Classifier judges a failed delivery. The same delivery gives the same verdict.
@@ -167,7 +172,10 @@ func (p *Pipeline) Run(ctx context.Context) error {
 		saveDone <- p.saveAll(ctx, sealed, saved, idle, cancel)
 	}()
 
-	r := reader{p: p, batcher: newBatcher(p, saved), sealed: sealed, idle: idle}
+	r := reader{
+		p: p, batcher: newBatcher(p, saved), sealed: sealed, idle: idle,
+		stopped: func() bool { return ctx.Err() != nil },
+	}
 	err := r.run(chunks)
 	if err != nil {
 		cancel(err)
@@ -188,12 +196,17 @@ func (p *Pipeline) Stalled(now time.Time) time.Duration {
 	return max(p.reading.Stalled(now), p.saving.Stalled(now))
 }
 
+// releaseInterval is the pause between looks at the successes that wait, while no
+// lines come.
+const releaseInterval = 5 * time.Second
+
 // reader turns chunks into batches until the source has ended.
 type reader struct {
 	p       *Pipeline
 	batcher *batcher
 	sealed  chan<- sealedBatch
 	idle    <-chan struct{}
+	stopped func() bool // before the source had ended
 
 	full    int       // records of a full batch
 	limit   int       // the same, smaller for the first ones
@@ -202,6 +215,8 @@ type reader struct {
 	handed  time.Time // when the last batch was handed to the saver
 	inTx    int       // records in the transaction
 	more    bool      // the next lines are written already
+
+	released time.Time // when the queue was last asked for successes that waited
 }
 
 func (r *reader) run(chunks <-chan bounce.Chunk) error {
@@ -214,6 +229,11 @@ func (r *reader) run(chunks <-chan bounce.Chunk) error {
 			return err
 		}
 		if !open {
+			// An import ends with what it read. A daemon, or one that was stopped,
+			// continues later with what waits.
+			if r.p.Limits.FlushInterval > 0 && !r.stopped() {
+				r.release(time.Time{})
+			}
 			if r.pending == 0 && r.inTx == 0 {
 				return nil
 			}
@@ -264,10 +284,18 @@ func (r *reader) next(chunks <-chan bounce.Chunk) (c bounce.Chunk, open bool, er
 				due = time.After(wait)
 			}
 		}
+		var waits <-chan time.Time
+		if r.p.Limits.FlushInterval == 0 && r.p.Queue.Waiting() > 0 {
+			waits = time.After(releaseInterval - time.Since(r.released))
+		}
 		r.p.reading.Idle()
 		select {
 		case c, open = <-chunks:
 			return c, open, nil
+		case <-waits:
+			r.p.reading.Beat()
+			r.release(time.Now())
+			continue
 		case <-due:
 			r.p.reading.Beat()
 			if r.p.Limits.FlushInterval == 0 {
@@ -279,6 +307,14 @@ func (r *reader) next(chunks <-chan bounce.Chunk) (c bounce.Chunk, open bool, er
 		if err := r.flush(false); err != nil {
 			return c, false, err
 		}
+	}
+}
+
+// release takes successes that have waited long enough into the batch.
+func (r *reader) release(now time.Time) {
+	r.released = time.Now()
+	if r.batcher.release(now) && r.pending == 0 {
+		r.pending, r.begun = 1, r.released
 	}
 }
 

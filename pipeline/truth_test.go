@@ -155,17 +155,16 @@ func deliveries(t *testing.T, path string) map[string][]bounce.Delivery {
 	}
 	all := make(map[string][]bounce.Delivery)
 	q := queue.New()
-	parser.Parse(string(text), func(ev *bounce.Event) {
-		q.Apply(ev, func(d *bounce.Delivery) {
-			d.Sender, d.MessageID = strings.Clone(d.Sender), strings.Clone(d.MessageID) // their memory is used again
-			for _, to := range []string{d.Recipient, d.OriginalRecipient} {
-				if to != "" {
-					key := d.QueueID + " " + strings.ToLower(to)
-					all[key] = append(all[key], *d)
-				}
+	keep := func(d *bounce.Delivery) {
+		for _, to := range []string{d.Recipient, d.OriginalRecipient} {
+			if to != "" {
+				key := d.QueueID + " " + strings.ToLower(to)
+				all[key] = append(all[key], *d)
 			}
-		})
-	})
+		}
+	}
+	parser.Parse(string(text), func(ev *bounce.Event) { q.Apply(ev, keep) })
+	q.Release(time.Time{}, keep)
 	for _, u := range parser.TakeUnparsed() {
 		t.Errorf("not parsed, %d times: %s", u.Count, u.Example)
 	}
