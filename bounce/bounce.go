@@ -146,6 +146,8 @@ type Event struct {
 	// server of this machine or its own network, took the message and may give
 	// it back as another one.
 	Handover bool
+	// Server reports that it was a server, and not a program.
+	Server bool
 	// Discarded reports a success of which nothing was delivered.
 	Discarded bool
 	// Onward is the queue ID under which such a server took the message. If that

@@ -15,6 +15,7 @@ import (
 type answers struct {
 	rcpt map[string]string
 	data map[string]string // to the end of DATA
+	evil string            // to all recipients at evil.example
 }
 
 // serveSMTP answers on 127.0.0.1 until the test ends, and returns the port.
@@ -64,7 +65,11 @@ func (a answers) session(conn net.Conn) {
 		case "RCPT":
 			local, _, _ := strings.Cut(strings.TrimPrefix(strings.ToUpper(rest), "TO:<"), "@")
 			local = strings.ToLower(local)
-			if said := a.rcpt[local]; said != "" {
+			said := a.rcpt[local]
+			if a.evil != "" && strings.Contains(rest, "@evil.example>") {
+				said = a.evil
+			}
+			if said != "" {
 				say(said)
 				continue
 			}

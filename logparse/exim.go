@@ -194,6 +194,8 @@ func parseEximAttempt(pattern *regexp.Regexp, rest string, ev *bounce.Event) res
 		}
 	}
 	if ev.Outcome == bounce.Sent {
+		// :blackhole: and, with T=**bypassed**, /dev/null deliver nothing.
+		ev.Discarded = strings.HasPrefix(who.elsewhere, ":blackhole:") || strings.HasPrefix(who.elsewhere, "/dev/null")
 		takeEximSent(ev, fields)
 		return read
 	}
@@ -325,6 +327,7 @@ func takeEximSent(ev *bounce.Event, fields string) {
 			}
 		}
 	}
+	ev.Server = near
 	ev.Handover = near || !host && transport != "" && !eximFinal.MatchString(transport)
 }
 

@@ -97,10 +97,23 @@ func eximQuotedPlaces(rest string) (places []eximQuoted, ok bool) {
 			return nil, false
 		}
 		place := eximQuoted{start: start, end: end + 1, address: rest[at:end]}
+		if n := len(places) - 1; n >= 0 && places[n].exact && places[n].repeats(rest, start) {
+			continue
+		}
 		if place.judge(rest[:start], local) {
 			places = append(places, place)
 		}
 	}
+}
+
+// repeats reports whether a place lies within this address itself, or within the
+// same address in the command that was refused.
+func (p *eximQuoted) repeats(rest string, start int) bool {
+	if start < p.end {
+		return true
+	}
+	at := strings.LastIndex(rest[:start], "<"+p.address[:min(len(p.address), 8)])
+	return at >= p.end && strings.HasPrefix(rest[at+1:], p.address) && start < at+1+len(p.address)
 }
 
 // judge looks at what stands before a place, and reports whether an address, a

@@ -95,7 +95,8 @@ func parseOpenSMTPDOld(h *header, ev *bounce.Event) result {
 // finishOpenSMTPD fills in what follows from the status and the relay.
 func finishOpenSMTPD(stat, agent string, ev *bounce.Event) result {
 	if ev.Outcome == bounce.Sent {
-		if ev.Handover = isNear(ev.Reply.RelayIP); ev.Handover {
+		if ev.Server = isNear(ev.Reply.RelayIP); ev.Server {
+			ev.Handover = true
 			if m, ok := match(opensmtpdAccepted, stat); ok {
 				ev.Onward = m.raw("id")
 			}

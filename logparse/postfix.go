@@ -359,7 +359,7 @@ func takePostfixSent(ev *bounce.Event, daemon, relay, reason string) {
 		return
 	}
 	// Dovecot, which is no filter, ends its answer in "Saved".
-	ev.Handover = !strings.HasSuffix(reason, " Saved)")
+	ev.Handover, ev.Server = !strings.HasSuffix(reason, " Saved)"), true
 	if _, id, found := strings.Cut(reason, " queued as "); found {
 		ev.Onward = id[:alphanumerics(id)]
 	}

@@ -126,7 +126,8 @@ func parseSendmailAttempt(line string, h *header, ev *bounce.Event) result {
 	}
 	if ev.Outcome == bounce.Sent {
 		ev.Transport = ""
-		if ev.Handover = sendmailNear(m.raw("relay")); ev.Handover {
+		if ev.Server = sendmailNear(m.raw("relay")); ev.Server {
+			ev.Handover = true
 			if accepted, ok := match(sendmailAccepted, stat); ok {
 				ev.Onward = accepted.raw("id")
 			}

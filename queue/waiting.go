@@ -120,16 +120,16 @@ func unlist(by map[string][]*success, key string, s *success) {
 }
 
 // wait decides about a success that may be none: it drops it if the message is
-// known to go on, yields it if nothing could tell, and else lets it wait.
+// known to go on, yields it if nothing suggests that, and else lets it wait.
 func (q *Queue) wait(ev *bounce.Event, m *message, yield func(*bounce.Delivery)) {
-	if ev.Onward != "" && q.alive(ev.Onward) {
+	if ev.Onward != "" && q.alive(ev.Onward, ev.At) {
 		return
 	}
 	messageID := ev.MessageID
 	if m != nil && messageID == "" {
 		messageID = string(m.messageID)
 	}
-	if messageID == "" && ev.Onward == "" || q.waiting.len() >= maxWaiting {
+	if q.waiting.len() >= maxWaiting || !q.mayGoOn(ev, m, messageID) {
 		yield(&ev.Delivery)
 		return
 	}
@@ -141,16 +141,55 @@ func (q *Queue) wait(ev *bounce.Event, m *message, yield func(*bounce.Delivery))
 	})
 }
 
-// alive reports whether a message with a queue ID is in a queue, on any host in
-// the logs.
-func (q *Queue) alive(id string) bool {
-	for origin := range q.origins.known {
-		if m, _ := q.messages.find(uint32(origin), id); m != nil && !m.ended {
+// mayGoOn reports whether a second message may come. A program gives its own back
+// when it likes. A server answers after it has given the message back, so that
+// either its answer names an ID like those of the logs, or a message with the same
+// message-id is in a queue already.
+func (q *Queue) mayGoOn(ev *bounce.Event, m *message, messageID string) bool {
+	if ev.Onward != "" && sameForm(ev.Onward, ev.QueueID) {
+		return true
+	}
+	if messageID == "" {
+		return false
+	}
+	if !ev.Server {
+		return true
+	}
+	for _, other := range q.messages.messages {
+		if other != nil && other != m && !other.ended && string(other.messageID) == messageID && within(other.seenAt, ev.At) {
 			return true
 		}
 	}
 	return false
 }
+
+// sameForm reports whether two queue IDs may be of one kind of server.
+func sameForm(a, b string) bool {
+	return len(a) <= len(b)+3 && len(b) <= len(a)+3 && isHex(a) == isHex(b)
+}
+
+func isHex(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; (c < '0' || '9' < c) && (c < 'A' || 'F' < c) {
+			return false
+		}
+	}
+	return true
+}
+
+// alive reports whether a message with a queue ID is in a queue, on any host in
+// the logs, at about a time: IDs are used again.
+func (q *Queue) alive(id string, at time.Time) bool {
+	for origin := range q.origins.known {
+		if m, _ := q.messages.find(uint32(origin), id); m != nil && !m.ended && within(m.seenAt, at) {
+			return true
+		}
+	}
+	return false
+}
+
+// within reports whether two times are within Wait. Logs may be read in any order.
+func within(a, b time.Time) bool { return a.Sub(b).Abs() <= Wait }
 
 // meet compares an event with what waits: it drops the successes of messages that
 // go on in this one, and yields those that have waited long enough. m is the
@@ -159,13 +198,15 @@ func (q *Queue) meet(ev *bounce.Event, m *message, yield func(*bounce.Delivery))
 	w := &q.waiting
 	if ev.QueueID != "" {
 		for _, s := range append([]*success(nil), w.byOnward[ev.QueueID]...) {
-			w.end(s)
+			if within(ev.At, s.at) {
+				w.end(s)
+			}
 		}
 	}
 	if ev.Kind == bounce.EventAttempt && m != nil && len(m.messageID) > 0 {
 		var same []*success
 		for _, s := range w.byMessageID[string(m.messageID)] {
-			if (s.queueID != ev.QueueID || s.origin != m.origin) && s.isFor(ev) {
+			if (s.queueID != ev.QueueID || s.origin != m.origin) && within(ev.At, s.at) && s.isFor(ev) {
 				same = append(same, s)
 			}
 		}

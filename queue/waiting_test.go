@@ -115,6 +115,34 @@ func TestWhatAServerNearbyTookIsDecidedThere(t *testing.T) {
 	}
 }
 
+// A next hop on a private network takes every message, and gives none back.
+func TestWhatAServerNearbyTookForGoodCountsAtOnce(t *testing.T) {
+	for name, c := range map[string]struct {
+		onward string
+		events []bounce.Event
+		waits  int
+	}{
+		"no id":                          {waits: 0},
+		"an id of another kind":          {onward: "SINK7BA969", waits: 0},
+		"an id of this kind":             {onward: "4BC", waits: 1},
+		"another message with its id":    {events: []bounce.Event{message("A2", "news@a.example", "1@a")}, waits: 1},
+		"another message of another id":  {events: []bounce.Event{message("A2", "news@a.example", "2@a")}, waits: 0},
+		"a message of its id that ended": {events: []bounce.Event{message("A2", "news@a.example", "1@a"), removed("A2")}, waits: 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLog(t)
+			l.apply(message("A1", "news@a.example", "1@a"))
+			l.apply(c.events...)
+			ev := handedOver("A1", "x@b.example", c.onward)
+			ev.Server = true
+			l.apply(ev)
+			if l.Waiting() != c.waits || len(l.deliveries) != 1-c.waits {
+				t.Errorf("%d wait and %d were delivered, want %d and %d", l.Waiting(), len(l.deliveries), c.waits, 1-c.waits)
+			}
+		})
+	}
+}
+
 func TestWhatWasDiscardedIsNoDelivery(t *testing.T) {
 	l := newLog(t)
 	ev := attempt("A1", "x@b.example", bounce.Sent, "")
