@@ -27,9 +27,9 @@ func clean[T ~string | ~[]byte](raw T) string {
 	}, strings.ToValidUTF8(s, "?"))
 }
 
-// isPrintable reports whether s is printable ASCII alone, of which it looks at
-// eight bytes at a time, the last eight last: a byte sets its highest bit where it
-// is 0x80 or more, where 0x20 cannot be taken from it, or where 1 makes it 0x80.
+// isPrintable reports whether s is only printable ASCII. It tests eight bytes at a
+// time: the highest bit of a byte gets set if it is 0x80 or more, if subtracting
+// 0x20 underflows, or if adding 1 gives 0x80.
 func isPrintable(s string) bool {
 	const each = 0x0101010101010101
 	for len(s) >= 8 {

@@ -6,9 +6,9 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 )
 
-// fastExim reads an arrival, an end, or a delivery that succeeded or that
-// another server refused in its usual form; id is how long the message's id is.
-// It returns false where the expressions have to look at it.
+// fastExim reads an arrival, an end, a delivery or a refusal in its usual form (see
+// postfix_fast.go); id is the length of the message's id. It returns false if the
+// expressions have to read the line.
 func fastExim(line string, id int, ev *bounce.Event) bool {
 	rest := line[id+1:]
 	if ev.QueueID = line[:id]; !fastEximID(ev.QueueID) {
@@ -184,8 +184,8 @@ func fastEximCommand(command string) bool {
 	return false
 }
 
-// cutField returns what stands behind the first of a field such as " S=". There
-// are fewer equals signs in a line than spaces.
+// cutField returns what follows the first field such as " S=". It searches for
+// equals signs, because a line has fewer of them than spaces.
 func cutField(s, field string) (value string, found bool) {
 	for end := 0; ; {
 		next := strings.IndexByte(s[end:], '=')

@@ -19,7 +19,7 @@ var eximReply = regexp.MustCompile(`^(?P<protocol>SMTP|LMTP|PRDR) error(?: from 
 	`(?P<command>initial connection|end of data|data block|DATA|QUIT|(?:HELO|EHLO|LHLO)(?:[^:]|:[^ ])*|(?:BDAT|STARTTLS|AUTH|XCLIENT)[^:]*|(?:MAIL FROM|RCPT TO):<` + address + `>[^:]*)` +
 	`: (?:host (?P<host>\S+) \[(?P<ip>[^\]]*)\]: )?(?P<reply>.*)$`)
 
-// eximSession reads the stage out of what Exim words itself:
+// eximSession reads the stage from messages that Exim words itself:
 //
 //	SMTP timeout after RCPT TO:<a@b.example>
 //	LMTP connection closed after end of data
@@ -64,7 +64,7 @@ func eximMessage(m groups, deferred bool) string {
 	return message
 }
 
-// worded reports whether a message tells by itself what happened.
+// worded reports whether a message is complete without the system's words.
 func worded(message string) bool {
 	return eximReply.MatchString(message) || eximSession.MatchString(message)
 }
@@ -136,7 +136,7 @@ func unescape(s string) string {
 }
 
 // eximEscape reads the letter of an escape such as \t. A backslash of the reply
-// itself often has a letter behind it, as in DOMAIN\backup, so that \b, \v and
+// itself is often followed by a letter, as in DOMAIN\backup, so that \b, \v and
 // \f count only where no word follows.
 func eximEscape(s string) (c byte, known bool) {
 	switch s[0] {

@@ -279,6 +279,19 @@ func TestEximLinesThatFewServersWrite(t *testing.T) {
 		{"=> a b@remote.example (list@b.example) <deep@b.example> F=<n@a.example> " + route + "H=mx.b.example [192.0.2.1] L C=\"250 ok\" QT=0.1s", `"a b"@remote.example`, "deep@b.example", bounce.Sent, ""},
 		{"=> /home/a/in box <a@b.example> R=userforward T=address_file", "a@b.example", "a@b.example", bounce.Sent, ""},
 		{"=> >news@a.example <vac@b.example> R=vacation T=autoreply", "vac@b.example", "vac@b.example", bounce.Sent, ""},
+		{"** a@b.example " + route + "H=mx.b.example [192.0.2.1] PS=ea NEW1=x" + failed, "a@b.example", "", bounce.Bounced, "550 5.1.1 no"},
+		{"** a@b.example " + route + "H=mx.b.example [192.0.2.1] : Connection timed out : SMTP timeout after RCPT TO:<a@b.example>", "a@b.example", "", bounce.Bounced, "SMTP timeout after RCPT TO:<a@b.example>"},
+		{"** a@b.example " + route + "H=mx.b.example [192.0.2.1] : PRDR error after DATA: 550 5.7.1 not this one", "a@b.example", "", bounce.Bounced, "550 5.7.1 not this one"},
+		{"** a@b.example " + strings.TrimSpace(route) + ": SMTP error from remote mailer after RCPT TO:<a@b.example>: host mx.b.example [192.0.2.1]: 550 5.1.1 no", "a@b.example", "", bounce.Bounced, "550 5.1.1 no"},
+		{"** a@b.example " + strings.TrimSpace(route) + ": all hosts for 'b.example' have been failing for a long time and were last tried after this message arrived", "a@b.example", "", bounce.Expired, "all hosts for 'b.example' have been failing for a long time and were last tried after this message arrived"},
+		{"== a@b.example " + route + "defer (-54): retry time not reached for any host for 'b.example'", "a@b.example", "", bounce.Deferred, "retry time not reached for any host for 'b.example'"},
+		{"** a@b.example mua_wrapper forced failure for deferred delivery", "a@b.example", "", bounce.Bounced, "mua_wrapper forced failure for deferred delivery"},
+		{"** a@b.example routing yielded a failed delivery", "a@b.example", "", bounce.Bounced, "routing yielded a failed delivery"},
+		{`** joe@b.example <"jane doe"@a.example> : Unrouteable address`, "joe@b.example", `"jane doe"@a.example`, bounce.Bounced, "Unrouteable address"},
+		{`->  joe@b.example <" joe.x"@a.example> ` + strings.TrimSpace(route), `" joe"@b.example`, `" joe.x"@a.example`, bounce.Sent, ""},
+		{`=> jane <"jane doe"@a.example> R=localuser T=local_delivery`, `"jane doe"@a.example`, `"jane doe"@a.example`, bounce.Sent, ""},
+		{"** info+spam |/home/x/script.php (info@a.example) <info@a.example> R=aliases T=virtual_address_pipe: Child process returned 127", "info@a.example", "info@a.example", bounce.Bounced, "info+spam |/home/x/script.php: Child process returned 127"},
+		{"** a@b.example " + route + "H=mx.b.example [192.0.2.1]: SMTP error from remote mail server after RCPT TO:<a@b.example>: 550 5.1.1 no\\v", "a@b.example", "", bounce.Bounced, "550 5.1.1 no?"},
 	} {
 		p := newParser(t, "")
 		got := events(p, exim+tt.line+"\n")
@@ -292,6 +305,95 @@ func TestEximLinesThatFewServersWrite(t *testing.T) {
 		}
 		if strings.Contains(tt.line, "192.0.2.1]") && ev.Outcome != bounce.Sent && (ev.Reply.RelayHost != "mx.b.example" || ev.Reply.RelayIP != "192.0.2.1") {
 			t.Errorf("%s\n got %s\nwant mx.b.example and 192.0.2.1 as the relay", tt.line, describe(&ev))
+		}
+	}
+}
+
+// Sendmail logs addresses as the submitter wrote them.
+func TestSendmailAddressesWithNamesAndCommas(t *testing.T) {
+	const tail = ", delay=00:00:01, xdelay=00:00:01, mailer=relay, pri=30300, relay=[192.0.2.1] [192.0.2.1], dsn=5.1.1, stat=User unknown"
+	const head = "Nov 23 12:57:36 mx sendmail[84]: "
+	for to, want := range map[string]string{
+		"6AND4fXL000084: to=Vera <vera@b.example>":                              "vera@b.example",
+		"6AND4fXL000084: to=[M1]<j@b.example>, ctladdr=[M1]<x@a.example> (5/5)": "j@b.example",
+		`6AND4fXL000084: to="Doe, John" <jd@b.example>, "Roe" <jr@b.example>`:   "jd@b.example jr@b.example",
+		"6AND4fXL000084: to=a@b.example (A, b), <c@b.example>, [more]":          "a@b.example c@b.example",
+		`6AND4fXL000084: to=<"x, delay=00:00:01, stat=Sent (ok)"@b.example>`:    `"x, delay=00:00:01, stat=Sent (ok)"@b.example`,
+		`6AND4fXL000084: to=<a\,\ delay@b.example>`:                             `a\,\ delay@b.example`,
+		"NOQUEUE: to=<a@b.example>":                                             "a@b.example",
+		": to=<a@b.example>":                                                    "a@b.example",
+		`6AND4fXL000084: to=<a@b.example>,<"cut within a quotation, [more]`:     "",
+	} {
+		p := newParser(t, "")
+		var got []string
+		for _, ev := range events(p, head+to+tail+"\n") {
+			got = append(got, ev.Recipient)
+			if ev.Transport != "relay" {
+				t.Errorf("%s: transport %q, want relay", to, ev.Transport)
+			}
+		}
+		if strings.Join(got, " ") != want || (len(got) == 0) != (len(p.TakeUnparsed()) == 1) {
+			t.Errorf("%s\n got %q\nwant %s", to, got, want)
+		}
+	}
+}
+
+// OpenSMTPD 5 named the kind of delivery first.
+func TestOldOpenSMTPDIsRead(t *testing.T) {
+	for line, want := range map[string]string{
+		"relay: TempFail for 66251a4092099e2d: from=<n@a.example>, to=<a@b.example>, relay=192.0.2.1 (mx.b.example), delay=12s, stat=451 later":                                                             "deferred a@b.example mta 451 mx.b.example 66251a40",
+		"relay: PermFail for 66251a4092099e2d: session=7818378a988ca63b, from=<n@a.example>, to=<a@b.example>, source=192.0.2.9, rcpt=<c@d.example>, relay=192.0.2.1 (mx.b.example), delay=0s, stat=550 no": "bounced a@b.example mta 550 mx.b.example 66251a40",
+		"delivery: TempFail for 66251a4092099e2d: from=<n@a.example>, to=<a@b.example>, user=a, method=maildir, delay=1s, stat=Error (\"no disk\")":                                                         "deferred a@b.example maildir 0  66251a40",
+		"delivery: Ok for 66251a4092099e2d: from=<n@a.example>, to=<a@b.example>, rcpt=<->, user=a, method=lmtp, delay=1s, stat=Delivered":                                                                  "sent a@b.example  0  66251a40",
+	} {
+		got := events(newParser(t, ""), "Nov 23 12:57:36 mx smtpd[55]: "+line+"\n")
+		if len(got) != 1 {
+			t.Errorf("%s\n%d events, want 1", line, len(got))
+			continue
+		}
+		ev := got[0]
+		if s := fmt.Sprintf("%s %s %s %d %s %s", ev.Outcome, ev.Recipient, ev.Transport, ev.Reply.SMTPCode, ev.Reply.RelayHost, ev.QueueID); s != want || ev.Sender != "n@a.example" {
+			t.Errorf("%s\n got %s\nwant %s", line, s, want)
+		}
+	}
+}
+
+// What may be no delivery: a program, a server nearby, discard(8).
+func TestSuccessesThatMayBeNoDelivery(t *testing.T) {
+	const fields = ", delay=1, delays=0/0/0/1, dsn=2.0.0, status=sent "
+	for line, want := range map[string]string{
+		"Nov 23 12:57:36 mx postfix/pipe[4]: 4XabcZ1y2z: to=<a@b.example>, relay=spam" + fields + "(delivered via spam service)":                                      "handover",
+		"Nov 23 12:57:36 mx postfix/discard[4]: 4XabcZ1y2z: to=<a@b.example>, relay=none" + fields + "(silently)":                                                     "discarded",
+		postfix + "to=<a@b.example>, relay=amavis[172.18.0.3]:10024" + fields + "(250 2.0.0 from MTA(smtp:[172.18.0.2]:10025): 250 2.0.0 Ok: queued as BB4F000000)":   "handover to a server as BB4F000000",
+		postfix + "to=<a@b.example>, relay=mx[private/dovecot-lmtp]" + fields + "(250 2.0.0 <a@b.example> abc Saved)":                                                 "",
+		postfix + "to=<a@b.example>, relay=mx.b.example[192.0.2.1]:25" + fields + "(250 2.0.0 Ok: queued as BB4F000000)":                                              "",
+		exim + `=> a@b.example R=d T=r H=mx.b.example [192.0.2.1] C="250 x [127.0.0.1] OK id=1xVTbv-00000r-1v"`:                                                       "",
+		exim + `=> a@b.example R=d T=r H=mx.b.example [10.0.0.1] C="250 OK id=1xVTbv-00000r-1v"`:                                                                      "handover to a server as 1xVTbv-00000r-1v",
+		exim + `=> a@b.example R=spamcheck_router T=spamcheck`:                                                                                                        "handover",
+		exim + `=> a@b.example R=localuser T=local_delivery`:                                                                                                          "",
+		exim + `=> :blackhole: <a@b.example> R=blackhole`:                                                                                                             "discarded",
+		sendmail + "to=a@b.example, delay=00:00:01, mailer=relay, relay=[127.0.0.1] [127.0.0.1], dsn=2.0.0, stat=Sent (6AND4fXC000084 Message accepted for delivery)": "handover to a server as 6AND4fXC000084",
+	} {
+		got := events(newParser(t, ""), line+"\n")
+		if len(got) != 1 || got[0].Outcome != bounce.Sent {
+			t.Errorf("%s\n got %v, want a success", line, describeAll(got))
+			continue
+		}
+		var said []string
+		if got[0].Discarded {
+			said = append(said, "discarded")
+		}
+		if got[0].Handover {
+			said = append(said, "handover")
+		}
+		if got[0].Server && got[0].Handover {
+			said = append(said, "to a server")
+		}
+		if got[0].Onward != "" {
+			said = append(said, "as "+got[0].Onward)
+		}
+		if strings.Join(said, " ") != want {
+			t.Errorf("%s\n got %q, want %q", line, strings.Join(said, " "), want)
 		}
 	}
 }

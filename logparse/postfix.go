@@ -83,15 +83,15 @@ func closed(reason string) bool {
 	return false
 }
 
-// The queue manager tells the sender (src/qmgr/qmgr_active.c), and that it gave
-// up on a message for its age, without naming recipients:
+// The queue manager logs the sender (src/qmgr/qmgr_active.c), and that it gave up
+// on a message for its age, without naming recipients:
 //
 //	72C1B51A486: from=<news@a.example>, size=447, nrcpt=1 (queue active)
 //	72C1B51A486: from=<news@a.example>, status=expired, returned to sender
 //	72C1B51A486: from=<news@a.example>, status=force-expired, returned to sender
 var postfixSender = regexp.MustCompile(`^(?P<id>[0-9A-Za-z]{5,24}): from=<(?P<from>` + postfixAddress + `)>, (?:size=|status=(?P<status>(?:force-)?expired), returned to sender$)`)
 
-// cleanup tells the message-id (src/cleanup/cleanup_message.c), qmgr the end:
+// cleanup logs the message-id (src/cleanup/cleanup_message.c), qmgr the end:
 //
 //	72C1B51A486: message-id=<20261123@a.example>
 //	72C1B51A486: removed
@@ -100,10 +100,9 @@ var (
 	postfixRemoved   = regexp.MustCompile(`^(?P<id>[0-9A-Za-z]{5,24}): removed(?: \(|$)`)
 )
 
-// postfixReasons are the forms of what stands in parentheses behind the
-// status, each with the stage that it tells; a form without one names the
-// command itself. They stand in src/smtp/smtp_proto.c, smtp_connect.c,
-// smtp_trouble.c and smtp_sasl_glue.c:
+// postfixReasons are the forms of the text in parentheses after the status, each
+// with its stage; a form without a stage names the command itself. The sources are
+// src/smtp/smtp_proto.c, smtp_connect.c, smtp_trouble.c and smtp_sasl_glue.c:
 //
 //	host H[ip] said: 550 5.1.1 … (in reply to RCPT TO command)
 //	Protocol error: host H[ip] said: 250 … (in reply to RCPT TO command)
@@ -166,8 +165,8 @@ func parsePostfix(h *header, ev *bounce.Event) result {
 	if fastPostfix(h, ev) {
 		return read
 	}
-	// The literals turn most lines away; each is looked for only where its
-	// pattern has it, right behind the queue ID.
+	// A literal right after the queue ID decides for most lines that they cannot
+	// match.
 	colon := strings.IndexByte(h.body[:min(len(h.body), 26)], ':')
 	if colon < 5 || len(h.body) < colon+9 || h.body[colon+1] != ' ' || !postfixEvent(h.body[colon+2:]) {
 		return other
@@ -191,7 +190,7 @@ func postfixEvent(rest string) bool {
 	return false
 }
 
-// parsePostfixByGrammar asks the expressions.
+// parsePostfixByGrammar reads a line with the expressions.
 func parsePostfixByGrammar(h *header, colon int, ev *bounce.Event) result {
 	switch rest := h.body[colon+2:]; {
 	case strings.HasPrefix(rest, "to=<"):
@@ -283,7 +282,7 @@ func parsePostfixReason(r *bounce.Reply, reason string) {
 		if !ok {
 			continue
 		}
-		// Whom the reason names answered; relay= is the last that was tried.
+		// The host in the reason answered; relay= is the last that was tried.
 		setRelay(r, m.raw("host"), m.raw("ip"))
 		setPort(r, m.raw("port"))
 		if form.stage != "" {
@@ -339,8 +338,8 @@ func postfixStage(words string) bounce.Stage {
 	return ""
 }
 
-// takePostfixSent tells a delivery from what is none, or may be none: discard(8)
-// delivers nothing, and a program or a server nearby may be a content filter that
+// takePostfixSent distinguishes a delivery from what is none, or may be none:
+// discard(8) delivers nothing, and a program or a server nearby may be a content filter that
 // gives the message back. The server names the queue ID then:
 //
 //	relay=none, …, status=sent (silently)

@@ -9,12 +9,12 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 )
 
-// address matches what stands between angle brackets: a local part may be
-// quoted, and hold anything then (RFC 5321, section 4.1.2).
+// address matches the text between angle brackets: a quoted local part may hold
+// anything (RFC 5321, section 4.1.2).
 const address = `(?:"(?:[^"\\]|\\.)*"|[^">])*`
 
-// enhancedBehind reads the enhanced code (RFC 3463) that stands directly
-// behind a code, also as #5.1.1, (#5.1.1), (5.1.1) and [5.1.1].
+// enhancedBehind reads the enhanced code (RFC 3463) directly after a code, also as
+// #5.1.1, (#5.1.1), (5.1.1) and [5.1.1].
 var enhancedBehind = regexp.MustCompile(`^[245]\d\d[ -]\s*[(\[]?#?([245]\.\d{1,3}\.\d{1,3})(?:[^\d.]|\.?$|\.\D)`)
 
 // enhancedMarked reads the mark of qmail and its kin anywhere in a reply:
@@ -50,8 +50,8 @@ func enhancedCode(line string) string {
 	return ""
 }
 
-// fastEnhanced reads "550 5.1.1 " and, where it is sure that there is none,
-// returns an empty code. It returns false where the expressions have to look.
+// fastEnhanced reads "550 5.1.1 ". It returns an empty code if there is certainly
+// none, and false if the expressions have to look.
 func fastEnhanced(line string) (code string, ok bool) {
 	if len(line) < len("550 5.1.1 ") || line[3] != ' ' || line[0] != '2' && line[0] != '4' && line[0] != '5' {
 		return "", false
@@ -119,8 +119,8 @@ func lastLine(text string) string {
 	return last
 }
 
-// setRelay fills in who was asked. A socket's path and the names of transports
-// that ask nobody are left out.
+// setRelay fills in the host that was asked. The names of transports that ask no
+// host are left out.
 func setRelay(r *bounce.Reply, host, ip string) {
 	host = strings.TrimSuffix(strings.ToLower(host), ".")
 	if isIPv4(ip) {

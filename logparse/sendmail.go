@@ -19,8 +19,8 @@ import (
 //	  xdelay=00:00:00, mailer=esmtp, pri=30242, relay=mx.b.example. [192.0.2.1], dsn=4.2.1,
 //	  stat=Deferred: 450-4.2.1 Too fast
 //
-// What the other side says stands in reply= and stat=, and may hold anything;
-// dsn= stands before both. ctladdr= is the alias that led to a program or a
+// reply= and stat= hold the other side's words, which may be anything; dsn= is
+// before both. ctladdr= is the alias that led to a program or a
 // local user, or else the user who sent the message. Addresses are logged as the
 // submitter wrote them (sendmail_address.go reads them off first).
 var (
@@ -29,7 +29,7 @@ var (
 		`(?:, relay=(?P<relay>[^,]*))?(?:, dsn=(?P<dsn>\d\.\d{1,3}\.\d{1,3}))?` +
 		`(?:, ntries=\d+)?(?:, quarantine=[^,]*)?(?:, reply=(?P<reply>.*?))?(?:, ntries=\d+)?, stat=(?P<stat>.*)$`)
 	sendmailSender = regexp.MustCompile(`^, size=\d+(?:, [a-z]+=[^,<]*)*?(?:, msgid=(?P<messageid>.*?))?(?:, (?:bodytype|proto|daemon|relay|tls_verify|auth|mech)=.*)?$`)
-	// giving up on a message for its age, told to the sender by a new one
+	// giving up on a message for its age; the sender gets a new message
 	sendmailGaveUp = regexp.MustCompile(`^(?P<id>[0-9A-Za-z]{8,20}): [0-9A-Za-z]{8,20}: (?:DSN|return to sender|sender notify|postmaster notify): Cannot send message (?:for|within) `)
 	sendmailDone   = regexp.MustCompile(`^(?P<id>[0-9A-Za-z]{8,20}): done; delay=`)
 	// What the submission program of the same machine, or a content filter, says:
@@ -151,7 +151,7 @@ func sendmailNear(relay string) bool {
 	return ok && isNear(strings.TrimPrefix(m.raw("ip"), "IPv6:"))
 }
 
-// sendmailOutcome tells what Sendmail did. The words of a reply may hold a
+// sendmailOutcome returns what Sendmail did. The words of a reply may hold a
 // stat= of their own: they count only by their code.
 func sendmailOutcome(dsn, reply, stat string) bounce.Outcome {
 	deferred := strings.HasPrefix(stat, "Deferred")

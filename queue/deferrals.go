@@ -20,7 +20,7 @@ type entry struct {
 
 func marshal(e *entry) ([]byte, error) { return json.Marshal(e) }
 
-// deferral is why a recipient was put off the last time.
+// deferral is the reason for the last deferral of a recipient.
 type deferral struct {
 	OriginalRecipient string       `json:"o,omitempty"`
 	DSN               string       `json:"n,omitempty"`
@@ -29,8 +29,8 @@ type deferral struct {
 	Reply             bounce.Reply `json:"r"`
 }
 
-// deferrals are those of one message, by recipient. Most have one, which is
-// found faster than a map is made; a mailing list may have thousands.
+// deferrals are those of one message, by recipient. Most messages have one, for
+// which a map would be slower; a mailing list may have thousands.
 type deferrals struct {
 	all   []deferred
 	index map[string]int // where they stand in all; nil while they are few
@@ -52,7 +52,7 @@ func (d *deferred) keep(recipient string, of deferral) {
 // few is how many are found without an index.
 const few = 8
 
-// at returns where a recipient's deferral stands, and -1 where there is none.
+// at returns the index of a recipient's deferral, or -1.
 func (d *deferrals) at(recipient string) int {
 	if d.index != nil {
 		if i, known := d.index[recipient]; known {

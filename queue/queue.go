@@ -1,15 +1,15 @@
-// Package queue remembers what the mail server has said of each message that
-// is still in its queue, so that a delivery line, which names neither sender
-// nor message-id, gets both, and an expiry, which names no reply, gets the
-// reply of the last deferral.
+// Package queue remembers what the mail server has logged about each message in
+// its queue. A delivery line, which names neither sender nor message-id, gets both,
+// and an expiry, which names no reply, gets the reply of the last deferral. A
+// success that may be a handover to a content filter waits until the log shows
+// whether the message came back (waiting.go).
 //
 // It turns a bounce.Event into the bounce.Delivery values that follow from it
 // and keeps an entry for each (host, MTA, queue ID), because queue IDs are
 // unique only within a host. An entry ends when the log says that the message
 // left the queue; entries whose end was never logged are dropped by age and by
 // number. What changed since the last batch is handed out by Changes, to be
-// saved in the batch's own transaction: were it not, a restart would change
-// the records.
+// saved in the batch's own transaction, so that a restart changes no records.
 package queue
 
 import (
@@ -57,20 +57,20 @@ type Queue struct {
 	delivery bounce.Delivery // handed to yield, and used again
 }
 
-// message is what is known of one message. The memory of its texts is used
-// again with it.
+// message is what is known of one message. The memory of its texts is
+// reused with it.
 type message struct {
 	key
-	room [24]byte // for most queue IDs: what a look-up reads lies together
+	idSpace [24]byte // for most queue IDs: what a look-up reads is together
 
-	messageID []byte
-	sender    []byte
-	hasSender bool
-	stored    bool // it has a row in the database
-	ended     bool // and is only kept until that is deleted
-	at        int  // where it stands in changed, counted from 1; 0 where it does not
-	seenAt    time.Time
-	deferrals deferrals
+	messageID    []byte
+	sender       []byte
+	hasSender    bool
+	stored       bool // it has a row in the database
+	ended        bool // and is only kept until that is deleted
+	changedIndex int  // its place in changed, counted from 1; 0 if it is not there
+	seenAt       time.Time
+	deferrals    deferrals
 }
 
 // key is what a message is found by.
@@ -84,7 +84,7 @@ type key struct {
 func (m *message) clear() {
 	m.deferrals.clear()
 	m.messageID, m.sender, m.hasSender = m.messageID[:0], m.sender[:0], false
-	m.stored, m.ended, m.at, m.seenAt = false, false, 0, time.Time{}
+	m.stored, m.ended, m.changedIndex, m.seenAt = false, false, 0, time.Time{}
 }
 
 // New returns an empty memory with the default limits.
@@ -143,8 +143,8 @@ func (q *Queue) Unjoined() int { return q.unjoined }
 // Apply takes the next event of a log and calls yield for each delivery
 // attempt that follows from it: none for most events, one for an attempt, one
 // for each recipient still deferred when the server gives up on a message.
-// The event is filled in and yielded where it is an attempt; a delivery and its
-// strings are only valid during the call.
+// An attempt is filled in and yielded; a delivery is only valid during the call.
+// Successes that have waited long enough are yielded too.
 func (q *Queue) Apply(ev *bounce.Event, yield func(*bounce.Delivery)) {
 	if ev.Kind == bounce.EventAttempt {
 		q.attempt(ev, yield)
@@ -165,7 +165,7 @@ func (q *Queue) Apply(ev *bounce.Event, yield func(*bounce.Delivery)) {
 	}
 }
 
-// learn keeps what an event says of the message itself. A message-id other
+// learn keeps what an event says about the message itself. A message-id other
 // than the one that is known means that the queue ID is used again, which
 // happens within minutes to Postfix's short ones.
 func (q *Queue) learn(ev *bounce.Event) {
@@ -310,7 +310,7 @@ func (q *Queue) add(hash, origin uint32, id string) *message {
 		m, q.free = q.free[n-1], q.free[:n-1]
 	} else {
 		m = &message{}
-		m.id = m.room[:0]
+		m.id = m.idSpace[:0]
 	}
 	m.key = key{hash, origin, append(m.id[:0], id...)}
 	q.messages.add(m)
@@ -320,9 +320,9 @@ func (q *Queue) add(hash, origin uint32, id string) *message {
 
 // touch notes that a message changes.
 func (q *Queue) touch(m *message) {
-	if m.at == 0 {
+	if m.changedIndex == 0 {
 		q.changed = append(q.changed, m)
-		m.at = len(q.changed)
+		m.changedIndex = len(q.changed)
 	}
 }
 
@@ -333,10 +333,10 @@ const maxFree = 10_000
 // and went within a batch, as most do, leaves no trace.
 func (q *Queue) forget(m *message) {
 	q.live--
-	if m.at > 0 {
+	if m.changedIndex > 0 {
 		last := q.changed[len(q.changed)-1]
-		last.at = m.at
-		q.changed[m.at-1] = last
+		last.changedIndex = m.changedIndex
+		q.changed[m.changedIndex-1] = last
 		q.changed = q.changed[:len(q.changed)-1]
 	}
 	stored := m.stored
@@ -403,7 +403,7 @@ func (q *Queue) Changes() ([]bounce.QueueEntry, error) {
 		e := q.entry(m)
 		e.SeenAt, e.Data = m.seenAt, data
 		entries = append(entries, e)
-		m.stored, m.at = true, 0
+		m.stored, m.changedIndex = true, 0
 	}
 	for _, m := range q.ended {
 		if m.ended { // and not listed twice
