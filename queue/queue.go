@@ -194,9 +194,7 @@ func (q *Queue) attempt(ev *bounce.Event, yield func(*bounce.Delivery)) {
 	}
 	d := &ev.Delivery
 	if m != nil {
-		if ev.Outcome != bounce.Sent {
-			fillFromMessage(d, m)
-		}
+		fillFromMessage(d, m)
 		q.keepDeferral(ev, m)
 	}
 	switch {
