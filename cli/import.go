@@ -126,7 +126,13 @@ func (a *app) importFiles(ctx context.Context, c config.Config, files []string, 
 	for _, path := range done.Unrecognised {
 		fmt.Fprintf(a.stderr, "%s: no line of a mail server in it\n", text.Printable(path))
 	}
-	return a.summary(ctx, c.Database, done, asJSON)
+	if err := a.summary(ctx, c.Database, done, asJSON); err != nil {
+		return err
+	}
+	if n := done.Unparsed; n > 0 {
+		fmt.Fprintf(a.stderr, "%s not parsed; the table unparsed_lines has an example of each form, to be sent to the project\n", text.Amount(int(n), "delivery line"))
+	}
+	return nil
 }
 
 // interrupted says how much of an import is stored. The number of all lines is

@@ -98,7 +98,7 @@ type Parser struct {
 	fraction      time.Duration
 	seconds       uint32 // see stamp.seconds
 	timed         bool   // these three are of header.stamp
-	unread        map[shape]*bounce.Unparsed
+	unparsed      map[shape]*bounce.Unparsed
 	counts        Counts
 	pieces        map[string]*fragments // of lines that came in several, by host and process
 	header        header                // of the line that is read, used again
@@ -129,7 +129,7 @@ type state struct {
 // New returns a parser for one stream. A State that cannot be read is an
 // error, and so is an MTA without a grammar.
 func New(o Options) (*Parser, error) {
-	p := &Parser{grammars: grammars, zone: o.Zone, hide: o.Hide, journalUIDs: o.JournalUIDs, last: o.Anchor, unread: make(map[shape]*bounce.Unparsed)}
+	p := &Parser{grammars: grammars, zone: o.Zone, hide: o.Hide, journalUIDs: o.JournalUIDs, last: o.Anchor, unparsed: make(map[shape]*bounce.Unparsed)}
 	if o.MTA != "" {
 		i := slices.IndexFunc(grammars, func(g grammar) bool { return g.mta == o.MTA })
 		if i < 0 {
@@ -181,10 +181,10 @@ func (p *Parser) Foreign() bool {
 // TakeUnparsed returns and forgets the delivery lines that were not understood.
 func (p *Parser) TakeUnparsed() []bounce.Unparsed {
 	var all []bounce.Unparsed
-	for _, u := range p.unread {
+	for _, u := range p.unparsed {
 		all = append(all, *u)
 	}
-	clear(p.unread)
+	clear(p.unparsed)
 	slices.SortFunc(all, func(a, b bounce.Unparsed) int { return strings.Compare(a.Shape, b.Shape) })
 	return all
 }

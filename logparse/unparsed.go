@@ -29,19 +29,20 @@ func (p *Parser) noteRefused(mta bounce.MTA, h *header) {
 // count counts a line of a shape. It keeps the first line as the example.
 func (p *Parser) count(s shape, body string) {
 	p.counts.Unparsed++
-	u := p.unread[s]
+	u := p.unparsed[s]
+	if u == nil && len(p.unparsed) >= maxShapes {
+		s.text = "other forms"
+		u = p.unparsed[s]
+	}
 	if u == nil {
-		if len(p.unread) >= maxShapes {
-			return
-		}
 		u = &bounce.Unparsed{MTA: s.mta, Shape: s.text, Example: clean(body), Refused: s.text == refusedShape}
-		p.unread[s] = u
+		p.unparsed[s] = u
 	}
 	u.Count++
 }
 
-// shapeOf takes out of a line what varies: values in brackets, numbers, addresses,
-// and all that follows the first hundred bytes.
+// shapeOf takes out of a line what varies: values in brackets, words with digits,
+// addresses, hosts, and all that follows the first hundred bytes.
 func shapeOf(body string) string {
 	var out []byte
 	depth := 0
@@ -56,20 +57,14 @@ func shapeOf(body string) string {
 			if depth--; depth == 0 {
 				out = append(out, c)
 			}
-		case depth > 0:
-		case isDigit(c):
-			if len(out) == 0 || out[len(out)-1] != '#' {
-				out = append(out, '#')
-			}
-		default:
+		case depth == 0:
 			out = append(out, c)
 		}
-		if len(out) >= 100 {
-			break
-		}
 	}
-	return addressLike.ReplaceAllString(clean(out), "@")
+	out = variable.ReplaceAll([]byte(clean(out)), []byte("#"))
+	return clean(out[:min(len(out), 100)])
 }
 
-// addressLike matches addresses that stand in no brackets.
-var addressLike = regexp.MustCompile(`[^\s<>=,;:()"]*@[^\s<>=,;:()"]*`)
+// variable matches words with digits, such as queue IDs, addresses, and names of
+// hosts.
+var variable = regexp.MustCompile(`[^\s<>\[\]=,;:()"/]*(?:[0-9@]|\.[A-Za-z])[^\s<>\[\]=,;:()"/]*`)
