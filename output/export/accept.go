@@ -22,6 +22,9 @@ const (
 	everything = "every address"
 	plainOnly  = "dot-atom addresses at a host name, 254 bytes at most"
 	noFormulas = plainOnly + ", not beginning with `=`, `+`, `-` or `@`"
+
+	// noAccents is a part of acceptance.why.
+	noAccents = "MySQL and MariaDB usually compare without accents, so `jörg@` would also stand for `jorg@`."
 )
 
 var acceptances = map[string]acceptance{
@@ -41,17 +44,18 @@ var acceptances = map[string]acceptance{
 	"brevo-csv":    {spreadsheetSafe, noFormulas, "Brevo skips invalid addresses. Documentation read."},
 	"hubspot-csv":  {spreadsheetSafe, noFormulas, "HubSpot skips invalid addresses. Not verified."},
 	// Mautic answers 201 to a batch in which single contacts failed.
-	"mautic": {address.Plain, plainOnly, "Mautic validates each address and reports those that it refuses only in the body of a 201. Source read."},
-	"civicrm-csv": {func(a string) bool { return spreadsheetSafe(a) && short(a, len(a)) == a },
-		noFormulas + ", without characters of four bytes", "The file is made for a script, and CiviCRM's tables can be in MySQL's utf8. Source read."},
+	"mautic": {func(a string) bool { return address.Plain(a) && ascii(a) }, plainOnly + ", in ASCII",
+		"Mautic validates each address and reports those that it refuses only in the body of a 201. " + noAccents + " Source read."},
+	"civicrm-csv": {func(a string) bool { return spreadsheetSafe(a) && ascii(a) }, noFormulas + ", in ASCII",
+		"The file is made for a script. " + noAccents + " Source read."},
 	// tools.email_normalize: getaddresses parses the cell.
 	"odoo-csv": {spreadsheetSafe, noFormulas, "One address that Odoo's parser refuses, such as `x@[192.0.2.9]`, ends the import. Source read."},
 	// public_html/lists/admin/suppressionlist.php puts each line between double
 	// quotes into an UPDATE statement, without escaping: an address with a quote
 	// is SQL, and unsubscribed every subscriber.
-	"phplist": {func(a string) bool { return address.Unquoted(a) && len(a) <= 255 },
-		"addresses at a host name without quotes, backslashes, spaces and control characters, 255 bytes at most",
-		"phpList puts each line into SQL between double quotes without escaping it. Tried."},
+	"phplist": {func(a string) bool { return address.Unquoted(a) && ascii(a) && len(a) <= 255 },
+		"addresses at a host name in ASCII without quotes, backslashes, spaces and control characters, 255 bytes at most",
+		"phpList puts each line into SQL between double quotes without escaping it. " + noAccents + " Tried."},
 	// src/libserver/maps/map_helpers.c: a key ends at a space and at #, a quote or
 	// a slash in front begins a key of another kind.
 	"rspamd": {func(a string) bool {
@@ -68,8 +72,10 @@ var acceptances = map[string]acceptance{
 // be defused by an apostrophe; an address would become another one.
 func spreadsheetSafe(a string) bool { return address.Plain(a) && defused(a) == a }
 
-func asciiLocal(a string) bool {
-	return !strings.ContainsFunc(a[:strings.LastIndexByte(a, '@')], func(r rune) bool { return r >= utf8.RuneSelf })
+func asciiLocal(a string) bool { return ascii(a[:strings.LastIndexByte(a, '@')]) }
+
+func ascii(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf })
 }
 
 // Rejects reports whether the program of a format cannot store an address as it

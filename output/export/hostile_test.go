@@ -219,8 +219,12 @@ func TestInternationalDomainsAreWrittenInBothSpellings(t *testing.T) {
 	for _, f := range Formats {
 		text, file := written(t, f, Options{Lists: []int{7}}, []bounce.Recipient{badRow(a)})
 		want := []string{a, letters}
-		if f.Columns {
+		accentless := f.Name == "phplist" || f.Name == "mautic" || f.Name == "civicrm-csv"
+		if f.Columns || accentless {
 			want = want[:1]
+		}
+		if accentless && !f.Rejects("jörg@example.com") {
+			t.Errorf("%s accepts jörg@example.com, which its database may take for jorg@example.com", f.Name)
 		}
 		if got := addressesIn(t, f.Name, text); !slices.Equal(got, want) || file.Rows != len(want) {
 			t.Errorf("%s: %q, %d rows; want %q", f.Name, got, file.Rows, want)
