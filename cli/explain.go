@@ -82,6 +82,9 @@ func (a *app) explainAddress(ctx context.Context, given string, limit int, asJSO
 	l.Releases = slices.DeleteFunc(l.Releases, func(o recipient.Release) bool {
 		return !slices.ContainsFunc(l.Attempts, func(t sqlite.Attempt) bool { return t.Release == o.ID })
 	})
+	if err := l.readCrowds(ctx, r); err != nil {
+		return err
+	}
 	if asJSON {
 		return a.objects().Encode(&l)
 	}
@@ -96,7 +99,11 @@ type history struct {
 	Counted   []recipient.Counted  `json:"counted"`
 	Decisions []recipient.Decision `json:"decisions"`
 	Releases  []recipient.Release  `json:"releases"` // of the attempts below
+	Crowds    []crowd              `json:"crowds"`   // of the attempts below
+	Confirms  []recipient.Release  `json:"confirms"` // likewise
 	Attempts  []sqlite.Attempt     `json:"attempts"`
+
+	limits bounce.CrowdLimits
 }
 
 // tell shows the life of an address as a person reads it.
@@ -129,6 +136,7 @@ func (l *history) tell(w io.Writer) error {
 		}
 		fmt.Fprintf(w, "  the policy      %s: %d of %s over %d of %s, within %d\n", c.Category, c.Failures, text.Amount(c.Policy.Failures, "failure"), c.Days, text.Amount(c.Policy.Days, "day"), c.Policy.Window)
 	}
+	l.tellCrowds(w)
 	if total := l.PermanentCount + l.RetryCount; total > len(l.Attempts) {
 		fmt.Fprintf(w, "\nThe last %d of %s attempts, and what was decided (%s):\n", len(l.Attempts), text.Thousands(int64(total)), l.a.zoneName())
 	} else {
@@ -145,11 +153,12 @@ func (l *history) tell(w io.Writer) error {
 	}
 	fmt.Fprintln(w)
 	_, err := fmt.Fprintln(w, text.Wrap("What would clear it: "+l.Clears, l.a.proseWidth(), 0))
-	// Advice about a reply would contradict what was decided by hand.
-	if advice := l.Reason.Advice(); advice != "" && err == nil && l.DecidedBy != bounce.ByHand {
+	// Advice about a reply would contradict what was decided by hand, or the doubt
+	// about a crowd.
+	if advice := l.Reason.Advice(); advice != "" && err == nil && l.DecidedBy != bounce.ByHand && l.DecidedBy != bounce.ByCrowd {
 		_, err = fmt.Fprintln(w, text.Wrap("What to do: "+advice, l.a.proseWidth(), 0))
 	}
-	return err
+	return errors.Join(err, l.tellCommands(w))
 }
 
 // deciders says in words what a state follows from.
@@ -158,6 +167,7 @@ var deciders = map[bounce.Decider]string{
 	bounce.ByPolicy:   "the policy, which counted failures over days",
 	bounce.ByDelivery: "a delivery after the last failure",
 	bounce.ByRelease:  "a release: its failures since the last delivery do not count",
+	bounce.ByCrowd:    "a crowd of refused addresses, which may be an outage",
 	bounce.ByTime:     "the policy: it was bad, and its time is over",
 	bounce.ByHand:     "hand",
 }
@@ -174,6 +184,10 @@ func (l *history) timeline() []entry {
 		switch {
 		case t.Release != 0:
 			e.text += fmt.Sprintf(", released (%d)", t.Release)
+		case t.Confirm != 0:
+			e.text += fmt.Sprintf(", in crowd %d, confirmed (%d)", t.Crowd, t.Confirm)
+		case t.Crowd != 0:
+			e.text += fmt.Sprintf(", in crowd %d", t.Crowd)
 		case t.Suppress:
 			e.text += ", held against the address"
 		case t.Counts && slices.ContainsFunc(l.Counted, func(c recipient.Counted) bool { return c.Category == t.Category }) && (l.LastDeliveryAt == nil || t.OccurredAt > *l.LastDeliveryAt):
@@ -203,6 +217,9 @@ func (l *history) timeline() []entry {
 	}
 	for _, o := range l.Releases {
 		all = append(all, entry{at: o.ReleasedAt, text: fmt.Sprintf("release %d by hand, of failures from %s to %s", o.ID, l.a.shortTime(o.Since), l.a.shortTime(o.Until)), reply: o.Note})
+	}
+	for _, o := range l.Confirms {
+		all = append(all, entry{at: o.ReleasedAt, text: fmt.Sprintf("confirmation %d by hand, of failures from %s to %s", o.ID, l.a.shortTime(o.Since), l.a.shortTime(o.Until)), reply: o.Note})
 	}
 	slices.SortStableFunc(all, func(a, b entry) int { return strings.Compare(a.at, b.at) })
 	return all
@@ -236,6 +253,9 @@ func clears(row *bounce.Recipient, shown func(stored string) string) string {
 		return "a delivery to it that succeeds; by itself at " + shown(*row.BadUntil) + ", if it does not fail so again; bouncetail recipients allow" + released
 	case row.State == bounce.StateBad:
 		return "a delivery to it that succeeds; bouncetail recipients allow; a rule of your own that judges the reply otherwise (bouncetail rules, then bouncetail reclassify)" + released
+	}
+	if row.State == bounce.StateSuspect {
+		return "a delivery to it that succeeds; a further refusal after the crowd makes it bad"
 	}
 	return "a delivery to it that succeeds; it is not held to be bad"
 }

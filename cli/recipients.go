@@ -151,7 +151,7 @@ func (a *app) recipients() *cobra.Command {
 			return list.end("No address matches.")
 		},
 	}
-	c.AddCommand(a.allow(), a.block(), a.unset(), a.decisions(), a.release(), a.releases(), a.rebuild())
+	c.AddCommand(a.allow(), a.block(), a.unset(), a.decisions(), a.release(), a.releases(), a.crowds(), a.confirm(), a.confirms(), a.rebuild())
 	filter.flags(c)
 	flags.add(c, recipientColumns)
 	return c

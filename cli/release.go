@@ -2,6 +2,7 @@ package cli
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -132,10 +133,15 @@ var releaseColumns = []column{
 
 // releases is the subcommand of recipients that lists what was released.
 func (a *app) releases() *cobra.Command {
+	return a.releaseList("releases", "List the outages whose failures were released", "Nothing was released.", (*sqlite.Reader).Releases)
+}
+
+// releaseList lists releases or confirmations.
+func (a *app) releaseList(use, short, none string, read func(*sqlite.Reader, context.Context) ([]recipient.Release, error)) *cobra.Command {
 	var flags listFlags
 	c := &cobra.Command{
-		Use:   "releases",
-		Short: "List the outages whose failures were released",
+		Use:   use,
+		Short: short,
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			r, err := a.reader(cmd.Context())
@@ -143,7 +149,7 @@ func (a *app) releases() *cobra.Command {
 				return err
 			}
 			defer r.Close()
-			all, err := r.Releases(cmd.Context())
+			all, err := read(r, cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -158,7 +164,7 @@ func (a *app) releases() *cobra.Command {
 					return err
 				}
 			}
-			return l.end("Nothing was released.")
+			return l.end(none)
 		},
 	}
 	flags.add(c, releaseColumns)

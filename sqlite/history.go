@@ -31,6 +31,10 @@ type Attempt struct {
 	Counts bool `json:"counts"`
 	// Release is the number of the release that it is of, and 0 where none is.
 	Release int64 `json:"release"`
+	// Crowd is the number of the crowd that it is part of, 0 if there is none, and
+	// Confirm that of the confirmation that makes it count all the same.
+	Crowd   int64 `json:"crowd"`
+	Confirm int64 `json:"confirm"`
 }
 
 // Recipient returns the row of an address, given in its normal spelling, and
@@ -66,9 +70,18 @@ func (r *Reader) Attempts(ctx context.Context, to bounce.Address, limit int) ([]
 	if err != nil {
 		return nil, err
 	}
+	confirmed, err := releases(ctx, r.db, "confirms", "WHERE withdrawn_at IS NULL")
+	if err != nil {
+		return nil, err
+	}
+	var in recipient.Inputs
+	if in.Crowds, err = crowds(ctx, r.db, ""); err != nil {
+		return nil, err
+	}
 	all := []Attempt{}
 	err = scanAll(ctx, r.db, `
-		SELECT id, occurred_at, outcome, sender, queue_id, relay_host, stage, smtp_code, reply, category, reason, scope, disposition, suppress, rule
+		SELECT id, occurred_at, outcome, sender, queue_id, relay_host, stage, smtp_code, reply, category, reason, scope, disposition, suppress, rule,
+		  coalesce(provider, ''), EXISTS (SELECT 1 FROM recipients r WHERE r.recipient_key = bounces.recipient_key AND last_delivery_at IS NOT NULL)
 		FROM bounces
 		WHERE id IN ( -- of thousands, only the time is looked at
 		  SELECT id
@@ -78,8 +91,10 @@ func (r *Reader) Attempts(ctx context.Context, to bounce.Address, limit int) ([]
 		  LIMIT ?)
 		ORDER BY occurred_at, id`, func(scan func(...any) error) error {
 		var a Attempt
+		var provider string
+		var reached bool
 		err := scan(&a.ID, &a.OccurredAt, &a.Outcome, &a.Sender, &a.QueueID, &a.RelayHost, &a.Stage, &a.SMTPCode, &a.Reply,
-			&a.Category, &a.Reason, &a.Scope, &a.Disposition, &a.Suppress, &a.Rule)
+			&a.Category, &a.Reason, &a.Scope, &a.Disposition, &a.Suppress, &a.Rule, &provider, &reached)
 		v := bounce.Verdict{Category: a.Category, Scope: a.Scope, Suppress: a.Suppress}
 		a.Counts = v.Counts(a.Outcome)
 		for i := range released {
@@ -87,8 +102,43 @@ func (r *Reader) Attempts(ctx context.Context, to bounce.Address, limit int) ([]
 				a.Release = released[i].ID
 			}
 		}
+		a.inCrowd(&in, to.Domain, provider, reached)
+		for i := range confirmed {
+			if a.Crowd != 0 && confirmed[i].Covers(to.Domain, a.OccurredAt, a.Category, a.Reason) {
+				a.Confirm = confirmed[i].ID
+			}
+		}
 		all = append(all, a)
 		return err
 	}, to.Key(), limit)
 	return all, err
+}
+
+// inCrowd sets the crowd that an attempt is part of.
+func (a *Attempt) inCrowd(in *recipient.Inputs, domain, provider string, reached bool) {
+	if !a.Suppress || len(in.Crowds) == 0 {
+		return
+	}
+	text := func(s *string) string {
+		if s == nil {
+			return ""
+		}
+		return *s
+	}
+	f := recipient.Failure{At: a.OccurredAt, Reason: a.Reason, Provider: provider, Relay: recipient.RelayUnit(text(a.RelayHost))}
+	if a.Reason == bounce.NoSuchDomain {
+		f.Host = recipient.NamedHost(text(a.Reply), domain)
+	}
+	if c := in.Crowd(domain, &f, reached); c != nil {
+		a.Crowd = c.ID
+	}
+}
+
+// CrowdLimits returns the limits that the crowds follow.
+func (r *Reader) CrowdLimits(ctx context.Context) (bounce.CrowdLimits, error) {
+	p, err := appliedPolicy(ctx, r.db)
+	if err != nil {
+		return bounce.CrowdLimits{}, err
+	}
+	return p.Crowds, nil
 }
