@@ -240,7 +240,7 @@ func TestEveryCommandThatPrintsDataHasJSON(t *testing.T) {
 	a := &app{}
 	// These tell what they have done, write files, or have a --format. Whoever
 	// adds a command decides.
-	others := strings.Fields(`run backup restore allow block unset release rebuild reset rm replay drop key forget prune export publish
+	others := strings.Fields(`run backup restore allow block unset confirm release rebuild reset rm replay drop key forget prune export publish
 		rules test reclassify version man completion bash zsh fish powershell help`)
 	for _, c := range all(a.root()) {
 		excepted := slices.Contains(others, c.Name()) || c.CommandPath() == "bouncetail rules check"

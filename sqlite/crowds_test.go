@@ -331,3 +331,58 @@ func TestSlotsArePackedAndMerged(t *testing.T) {
 		}
 	}
 }
+
+// Whoever was told that an address is bad is told that it is suspect. An older log
+// shows that the addresses accepted mail.
+func TestAddressesThatBecomeSuspectAreRecalled(t *testing.T) {
+	scenario, _ := crowdgen.Find("small-company")
+	days := scenario.Generate(1).Days()
+	path := filepath.Join(t.TempDir(), "b.db")
+	s := openWithCrowds(t, path)
+	last := days[len(days)-1]
+	if _, err := s.Save(t.Context(), batchOfEvents(last)); err != nil {
+		t.Fatal(err)
+	}
+	o, err := OpenOutbox(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer o.Close()
+	changes := func(after int64, states ...string) (int64, map[bounce.State]int) {
+		t.Helper()
+		page, err := o.Changes(t.Context(), after, states, 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := make(map[bounce.State]int)
+		for i := range page.Changes {
+			n[page.Changes[i].State]++
+		}
+		return page.UpTo, n
+	}
+	upTo, n := changes(0, "bad")
+	if n[bounce.StateBad] != 8 {
+		t.Fatalf("at first: %v", n)
+	}
+	for _, day := range days[:len(days)-1] {
+		if _, err := s.Save(t.Context(), batchOfEvents(day)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, states := range [][]string{{"bad"}, {"bad", "ok"}} {
+		if _, n := changes(upTo, states...); n[bounce.StateSuspect] != 8 || len(n) != 1 {
+			t.Errorf("with states %q: %v, want 8 suspect", states, n)
+		}
+	}
+	if _, n := changes(upTo, "ok"); len(n) != 0 {
+		t.Errorf("a hook that is not told of bad addresses gets %v", n)
+	}
+	// Those that were suspect from the start are not news.
+	other := openWithCrowds(t, filepath.Join(t.TempDir(), "b.db"))
+	if _, err := other.Save(t.Context(), batchOfEvents(slices.Concat(days...))); err != nil {
+		t.Fatal(err)
+	}
+	if got := dump(t, other.db, "SELECT count(*) FROM recalls"); got[0] != "0" {
+		t.Errorf("%s recalls of addresses that were never bad", got[0])
+	}
+}

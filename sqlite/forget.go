@@ -54,6 +54,7 @@ var places = map[string]map[string]content{
 		"note": quoted, "released_at": impersonal, "withdrawn_at": impersonal,
 	},
 	"applied_policy":  {"settings": impersonal, "applied_at": impersonal},
+	"recalls":         {"recalled_at": owned},
 	"pruned_failures": {"first_failure_at": owned},
 	"deliveries":      {"entries": packed},
 	"successes":       {"ids": impersonal},

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
@@ -75,7 +76,8 @@ var changedRecipients = "SELECT " + shownColumns.names("r.") + `,
 	FROM recipients r LEFT JOIN bounces b ON b.id = r.deciding_bounce_id `
 
 // Changes returns at most limit recipients in one of the states whose last change
-// comes after a number, in the order of the changes.
+// comes after a number, in the order of the changes; and those that became suspect
+// after they were bad, if bad is one of the states.
 func (o *Outbox) Changes(ctx context.Context, after int64, states []string, limit int) (page bounce.ChangePage, err error) {
 	list, err := json.Marshal(states)
 	if err != nil {
@@ -92,8 +94,9 @@ func (o *Outbox) Changes(ctx context.Context, after int64, states []string, limi
 	}
 	page.UpTo = last
 	page.Changes, err = o.recipients(ctx, changedRecipients+`
-		WHERE r.seq > ? AND r.seq <= ? AND r.state IN (SELECT value FROM json_each(?))
-		ORDER BY r.seq LIMIT ?`, after, last, string(list), limit)
+		WHERE r.seq > ? AND r.seq <= ? AND (r.state IN (SELECT value FROM json_each(?))
+		  OR ? AND r.state = 'suspect' AND r.recipient_key IN (SELECT recipient_key FROM recalls WHERE seq > ?))
+		ORDER BY r.seq LIMIT ?`, after, last, string(list), slices.Contains(states, string(bounce.StateBad)), after, limit)
 	if len(page.Changes) == limit {
 		page.UpTo = page.Changes[limit-1].Seq
 	}

@@ -175,7 +175,7 @@ func (p *pruner) recipients(ctx context.Context, before time.Time) error {
 			return err
 		}
 		err = p.write(ctx, oldRecipients, len(keys), func(tx *Tx) error {
-			for _, table := range []string{"recipients", "bounces", "pruned_failures"} {
+			for _, table := range []string{"recipients", "bounces", "pruned_failures", "recalls"} {
 				if _, err := tx.conn.ExecContext(ctx, "DELETE FROM "+table+" WHERE recipient_key IN (SELECT value FROM json_each(?))", keyList(keys)); err != nil {
 					return err
 				}

@@ -88,7 +88,23 @@ func (tx *Tx) refresh(rows []recipientRow) error {
 		}
 	}
 	slices.SortFunc(changed, func(a, b *recipientRow) int { return cmp.Compare(a.to.Normal, b.to.Normal) })
-	return tx.saveRecipients(changed)
+	if err := tx.saveRecipients(changed); err != nil {
+		return err
+	}
+	return tx.recall(changed)
+}
+
+// recall notes the addresses that were bad and are suspect now, so that whoever was
+// told the former is told the latter.
+func (tx *Tx) recall(rows []*recipientRow) error {
+	rows = slices.DeleteFunc(slices.Clone(rows), func(r *recipientRow) bool {
+		return r.was.State != bounce.StateBad || r.row.State != bounce.StateSuspect
+	})
+	return tx.each(len(rows), "INSERT OR REPLACE INTO recalls (recipient_key, seq, recalled_at) VALUES (?, ?, ?)", func(i int, p *params) {
+		p.add(rows[i].key)
+		p.add(rows[i].seq)
+		p.add(tx.now)
+	}, nil)
 }
 
 // saveRecipients writes rows, each under the next change number.

@@ -5,6 +5,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -167,10 +168,14 @@ func (tx *Tx) refreshAll() error {
 	if err != nil {
 		return err
 	}
+	tx.replay = make(map[int64]bool, len(affected))
+	for _, key := range affected {
+		tx.replay[key] = true
+	}
 	if err := tx.refreshTouched(); err != nil {
 		return err
 	}
-	if err := tx.recomputeAll(affected); err != nil {
+	if err := tx.recomputeAll(slices.Collect(maps.Keys(tx.replay))); err != nil {
 		return err
 	}
 	return tx.inputsErr
@@ -194,6 +199,14 @@ func (tx *Tx) readInputs() error {
 	}
 	tx.inputs.Policy, tx.inputs.Accepted = tx.policy, tx.accepted
 	return nil
+}
+
+// takeReplay reports whether the history of an address must be replayed, and takes
+// it off the list.
+func (tx *Tx) takeReplay(key int64) bool {
+	replay := tx.replay[key]
+	delete(tx.replay, key)
+	return replay
 }
 
 // extend makes the rows of touched recipients, in the memory of rows, which is
@@ -227,12 +240,15 @@ func (tx *Tx) extend(rows []recipientRow, some []touchedRecipient) ([]recipientR
 			if r.history, err = r.was.History(); err != nil {
 				return nil, fmt.Errorf("recipient %s: %w", r.to.Normal, err)
 			}
-			if !tx.inputs.Extend(&r.history, r.to.Domain, failures, delivery) {
+			if tx.takeReplay(t.key) || !tx.inputs.Extend(&r.history, r.to.Domain, failures, delivery) {
 				r.history.LastDelivery = delivery
 				older = append(older, r)
 			}
 		} else if t.to.Normal != "" {
 			rows = append(rows, recipientRow{to: t.to, key: t.key, history: tx.inputs.Replay(t.to.Domain, failures, delivery)})
+			if tx.takeReplay(t.key) {
+				older = append(older, &rows[len(rows)-1]) // rows has space for all
+			}
 		}
 	}
 	return rows, tx.recompute(older)

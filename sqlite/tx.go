@@ -34,7 +34,8 @@ type Tx struct {
 	// lastRefusal is the last that was stored before, in Unix milliseconds.
 	lastRefusal   int64
 	crowdsChanged bool
-	admission     *admission // see admit
+	replay        map[int64]bool // addresses whose histories must be replayed
+	admission     *admission     // see admit
 	changes       recipient.Changes
 	isNew         int
 	problems      problems // nil if they are not counted

@@ -20,6 +20,12 @@ type Replayed struct {
 	LastRefusal error
 }
 
+// wants reports whether the hook reports a state. One that reports bad addresses also
+// reports those that became suspect.
+func (h *Hook) wants(s bounce.State) bool {
+	return slices.Contains(h.States, string(s)) || s == bounce.StateSuspect && slices.Contains(h.States, string(bounce.StateBad))
+}
+
 // Replay sends the dead letters again, as the recipients are now. It skips those
 // that the program refuses, and stops at an error that concerns the hook itself.
 func (h *Hook) Replay(ctx context.Context) (result Replayed, err error) {
@@ -30,7 +36,7 @@ func (h *Hook) Replay(ctx context.Context) (result Replayed, err error) {
 	}
 	var wanted, done []bounce.Change
 	for i := range rows {
-		if slices.Contains(h.States, string(rows[i].State)) {
+		if h.wants(rows[i].State) {
 			wanted = append(wanted, rows[i])
 		} else {
 			done = append(done, rows[i])

@@ -11,7 +11,7 @@ CREATE TABLE daily_traffic (
 INSERT INTO daily_traffic SELECT DISTINCT day, NULL FROM daily_counts WHERE sent > 0;
 
 CREATE TABLE crowds (
-  -- Addresses that accepted mail and were refused together, which is an outage rather than so many dead addresses: they become suspect and not bad. Follows from bounces, deliveries, daily_counts and the settings only, until it is frozen.
+  -- Addresses that accepted mail and were refused together, which may be an outage: they are suspect and not bad. Follows from bounces, deliveries, daily_counts and the settings only, until it is frozen.
   id INTEGER PRIMARY KEY AUTOINCREMENT, -- grows
   kind TEXT NOT NULL, -- what the refusals have in common: domain, provider, relay, host (one that was not found), dns (several domains that were not found)
   unit TEXT NOT NULL, -- the domain, provider, relay or host; empty for dns
@@ -38,6 +38,13 @@ CREATE TABLE confirms (
   note TEXT, -- why
   confirmed_at TEXT NOT NULL, -- RFC 3339, UTC, milliseconds
   withdrawn_at TEXT -- when it was taken back; NULL while it holds
+);
+
+CREATE TABLE recalls (
+  -- Addresses that were bad and became suspect: webhooks that were told that they are bad are told that.
+  recipient_key INTEGER PRIMARY KEY, -- joins to recipients
+  seq INTEGER NOT NULL, -- of that change of recipients
+  recalled_at TEXT NOT NULL -- RFC 3339, UTC, milliseconds
 );
 
 -- What crowds are made of.
