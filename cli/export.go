@@ -334,7 +334,10 @@ func (e *exporting) writeTo(ctx context.Context, r *sqlite.Reader, w io.Writer) 
 	filter := e.filter
 	e.byDefault = filter.State == "" && !e.all
 	e.counts, e.notWritten = make(map[bounce.State]int), 0
-	if e.byDefault && !filter.Changes {
+	switch {
+	case e.byDefault && filter.Changes:
+		filter.BadOrLeft = true
+	case e.byDefault:
 		filter.State = string(bounce.StateBad)
 	}
 	buffered := bufio.NewWriterSize(w, 1<<16)

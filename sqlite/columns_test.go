@@ -133,7 +133,7 @@ func TestBouncesHoldEveryField(t *testing.T) {
 
 func TestRecipientsHoldEveryField(t *testing.T) {
 	s, path := openNew(t)
-	row := recipientRow{to: to("jane"), key: 7, seq: 1}
+	row := recipientRow{to: to("jane"), key: 7, seq: 1, leftBad: 5}
 	stored := fill(t, reflect.ValueOf(&row.row).Elem())
 	err := s.transaction(t.Context(), func(tx *Tx) error { return tx.saveRecipients([]*recipientRow{&row}) })
 	if err != nil {
@@ -142,7 +142,7 @@ func TestRecipientsHoldEveryField(t *testing.T) {
 	names := map[string]string{
 		"FirstAt": "first_failure_at", "LastAt": "last_failure_at", "LastDelivery": "last_delivery_at",
 		"LastID": "last_bounce_id", "DecidingID": "deciding_bounce_id",
-		"recipient": "of to", "domain": "of to", "recipient_key": "its key", "seq": "its seq",
+		"recipient": "of to", "domain": "of to", "recipient_key": "its key", "seq": "its seq", "left_bad_seq": "its change",
 	}
 	query := func(column string) string { return "SELECT " + column + " FROM recipients" }
 	roundTrip(t, "recipients", recipientColumns, &row, stored, names, query, s.db)

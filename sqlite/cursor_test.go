@@ -7,12 +7,15 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/recipient"
 )
 
 // What an export by cursor costs follows what changed, so no table may be
@@ -24,6 +27,7 @@ func TestChangesAreFoundByTheirIndex(t *testing.T) {
 	for _, f := range []Filter{
 		{Changes: true},
 		{Changes: true, AfterSeq: 1},
+		{Changes: true, AfterSeq: 1, BadOrLeft: true},
 		{Changes: true, AfterSeq: 1, State: "bad", Domain: "example.com", Category: "mailbox", Since: bounce.Stamp(day)},
 	} {
 		query, args := f.query()
@@ -41,6 +45,61 @@ func TestChangesAreFoundByTheirIndex(t *testing.T) {
 		if steps := strings.Join(plan, "; "); !strings.Contains(steps, "SEARCH r USING INDEX recipients_by_seq (seq>?)") || strings.Contains(steps, "SCAN") || strings.Contains(steps, "TEMP B-TREE") {
 			t.Errorf("plan for %+v: %s", f, steps)
 		}
+	}
+}
+
+// An export by cursor takes back what it handed over, and names nobody else.
+func TestChangesNameWhatIsBadAndWhatWasBad(t *testing.T) {
+	s, path := openNew(t)
+	record := func(name string, minute int, suppress bool) bounce.Record {
+		return failed(name, minute, bounce.Bounced, suppress)
+	}
+	save(t, s, &bounce.Batch{Records: bounce.NewRecords(record("dead", 1, true), record("cured", 1, true), record("healed", 1, true), record("full", 1, false))})
+	r := reader(t, path)
+	changes := func(after int64) (got []string) {
+		_, err := r.Recipients(t.Context(), Filter{Changes: true, BadOrLeft: true, AfterSeq: after}, func(row *bounce.Recipient) error {
+			got = append(got, row.Recipient+" "+string(row.State))
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	last := func() (seq int64) {
+		_, seq, err := r.Cursors(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return seq
+	}
+	want := []string{"cured@example.com bad", "dead@example.com bad", "healed@example.com bad"}
+	if got := changes(0); !slices.Equal(got, want) {
+		t.Errorf("first changes: %q, want %q", got, want)
+	}
+	first := last()
+	save(t, s, &bounce.Batch{Records: bounce.NewRecords(record("full", 2, false))})
+	if got := changes(first); len(got) > 0 {
+		t.Errorf("changes after an address that never was bad failed again: %q, want none", got)
+	}
+	e, err := OpenEditor(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	for _, name := range []string{"cured", "healed"} {
+		if _, err := e.Decide(t.Context(), recipient.Allow, []bounce.Address{to(name)}, "", time.Time{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want = []string{"cured@example.com ok", "healed@example.com ok"}
+	if got := changes(first); !slices.Equal(got, want) {
+		t.Errorf("changes after two were allowed: %q, want %q", got, want)
+	}
+	second := last()
+	save(t, s, &bounce.Batch{Records: bounce.NewRecords(record("cured", 3, false))})
+	if got := changes(second); len(got) > 0 {
+		t.Errorf("changes after one that is known to be good failed again: %q, want none", got)
 	}
 }
 

@@ -23,7 +23,7 @@ var (
 	viewLine    = regexp.MustCompile(`^CREATE VIEW (\w+) AS$`)
 	commentLine = regexp.MustCompile(`^\s*-- (.+)$`)
 	columnLine  = regexp.MustCompile(`^  ([a-z_]+) [A-Z][^-]*-- (.+)$`)
-	addedColumn = regexp.MustCompile(`, (\w+ TEXT) /\* (.+?) \*/`) // by ALTER TABLE
+	addedColumn = regexp.MustCompile(`, (\w+ (?:TEXT|INTEGER|BLOB)) /\* (.+?) \*/(,? -- .+)?`) // by ALTER TABLE, before the comment of the last column
 	keyLine     = regexp.MustCompile(`^  PRIMARY KEY \(.*\)$`)
 	endLine     = regexp.MustCompile(`^\)( WITHOUT ROWID)?$`)
 )
@@ -44,7 +44,7 @@ func explained(t *testing.T) []object {
 		if err := rows.Scan(&o.kind, &o.name, &statement); err != nil {
 			t.Fatal(err)
 		}
-		statement = addedColumn.ReplaceAllString(statement, "  $1, -- $2\n")
+		statement = addedColumn.ReplaceAllString(statement, "$3\n  $1, -- $2\n")
 		lines := strings.Split(statement, "\n")
 		about := commentLine.FindStringSubmatch(lines[1])
 		if about == nil {
@@ -59,7 +59,7 @@ func explained(t *testing.T) []object {
 			for _, line := range lines[2:] {
 				if m := columnLine.FindStringSubmatch(line); m != nil {
 					o.columns = append(o.columns, [2]string{m[1], m[2]})
-				} else if !keyLine.MatchString(line) && !endLine.MatchString(line) {
+				} else if line != "" && !keyLine.MatchString(line) && !endLine.MatchString(line) {
 					t.Errorf("table %s: no comment in %q", o.name, line)
 				}
 			}

@@ -43,19 +43,20 @@ func (r *Reader) Close() error { return r.db.Close() }
 
 // Filter chooses recipients; empty fields choose all.
 type Filter struct {
-	State    string
-	Domain   string
-	Category string
-	Reason   string
-	Provider string // of the failure that decided
-	Sender   string // of any failure
-	Host     string // that logged any failure
-	Match    string // a part of the address; * and ? stand for any characters
-	Since    string // last failure at or after, as stored
-	BadSince string // bad at or after, as stored
-	Changes  bool   // in the order of the changes, rather than by the last failure
-	AfterSeq int64  // with Changes: only what changed after this number
-	Limit    int    // 0 is no limit
+	State     string
+	Domain    string
+	Category  string
+	Reason    string
+	Provider  string // of the failure that decided
+	Sender    string // of any failure
+	Host      string // that logged any failure
+	Match     string // a part of the address; * and ? stand for any characters
+	Since     string // last failure at or after, as stored
+	BadSince  string // bad at or after, as stored
+	Changes   bool   // in the order of the changes, rather than by the last failure
+	AfterSeq  int64  // with Changes: only what changed after this number
+	BadOrLeft bool   // with Changes: only what is bad, or was bad until a change after AfterSeq
+	Limit     int    // 0 is no limit
 }
 
 // The columns of recipients that readers show.
@@ -128,6 +129,7 @@ func (f Filter) query() (query string, args []any) {
 		{"r.last_failure_at >= ?", f.Since, f.Since != ""},
 		{"r.bad_since >= ?", f.BadSince, f.BadSince != ""},
 		{"r.seq > ?", f.AfterSeq, f.Changes},
+		{"(r.state = 'bad' OR r.left_bad_seq > ?)", f.AfterSeq, f.Changes && f.BadOrLeft},
 	} {
 		if c.given {
 			where, args = append(where, c.condition), append(args, c.value)

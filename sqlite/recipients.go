@@ -14,6 +14,7 @@ type recipientRow struct {
 	to      bounce.Address
 	key     int64
 	seq     int64
+	leftBad int64         // the change number at which it was bad and became something else; 0 if it never did
 	known   bool          // it is in the table already
 	was     recipient.Row // there
 	row     recipient.Row // from now on
@@ -40,6 +41,7 @@ var recipientColumns = columns[recipientRow]{
 	required("recipient_key", func(r *recipientRow) any { return &r.key }),
 	required("seq", func(r *recipientRow) any { return &r.seq }),
 	optional("memory", func(r *recipientRow) any { return &r.row.Memory }),
+	optional("left_bad_seq", func(r *recipientRow) any { return &r.leftBad }),
 }
 
 var (
@@ -128,6 +130,9 @@ func (tx *Tx) saveRecipients(rows []*recipientRow) error {
 	for _, r := range append(known[:len(known):len(known)], others...) {
 		seq++
 		r.seq = seq
+		if r.was.State == bounce.StateBad && r.row.State != bounce.StateBad {
+			r.leftBad = seq
+		}
 	}
 	// Not one statement for both: an upsert looks into every index whether the row
 	// is there already.
