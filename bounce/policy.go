@@ -20,7 +20,7 @@ type CrowdLimits struct {
 	// together, or that share a provider or a relay.
 	Domains int `json:"domains"`
 	// Share is the least percentage of the attempts in that time. The fewest
-	// addresses or domains must make up 80 percent; the more there are, the less.
+	// addresses must make up 60 percent; the more there are, the less.
 	Share int `json:"share"`
 	// Usual is how many times the usual share of refusals of a domain it must be.
 	Usual int `json:"usual"`

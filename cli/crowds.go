@@ -128,7 +128,7 @@ func (l *history) tellCrowds(w io.Writer) {
 		fmt.Fprintf(w, "  %-15s %s\n", fmt.Sprintf("crowd %d", c.ID), text.Wrap(fmt.Sprintf("%s to %s: %s %s%s", l.a.shortTime(c.StartedAt), l.a.shortTime(c.EndedAt), what, c.where(), of), l.a.proseWidth(), 18))
 	}
 	if len(l.Crowds) > 0 && l.limits.Addresses > 0 {
-		fmt.Fprintf(w, "  a crowd is      %s\n", text.Wrap(fmt.Sprintf("%s or more that make up at least %d %%, the fewest 80 %%, and %d times what is usual (crowds in the settings)",
+		fmt.Fprintf(w, "  a crowd is      %s\n", text.Wrap(fmt.Sprintf("%s or more that make up at least %d %%, the fewest 60 %%, and %d times what is usual (crowds in the settings)",
 			text.Amount(l.limits.Addresses, "address"), l.limits.Share, l.limits.Usual), l.a.proseWidth(), 18))
 	}
 }

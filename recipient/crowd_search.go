@@ -164,14 +164,14 @@ func (s *Search) fewest(unit Unit) int {
 }
 
 // share is the least share of attempts that n refused addresses or domains must
-// make up. Few must make up nearly all. Domains that accepted mail cease to exist
+// make up. Few must make up most of them. Domains that accepted mail cease to exist
 // far less often than addresses do, so fewer together are unusual.
 func (s *Search) share(unit Unit, n int) float64 {
-	const nearlyAll, tenth = 0.8, 0.1
+	const most, tenth = 0.6, 0.1
 	if unit.Kind == UnitDNS {
 		return max(s.least(unit), tenth*float64(s.fewest(unit))/float64(n))
 	}
-	return max(s.least(unit), nearlyAll*float64(s.fewest(unit))/float64(n))
+	return max(s.least(unit), most*float64(s.fewest(unit))/float64(n))
 }
 
 // least is the share that is needed at least, whatever the number.

@@ -215,7 +215,7 @@ func refusals(from, n int, every time.Duration) (all []Refusal) {
 
 func TestTheFewerTheMoreTheyMustMakeUp(t *testing.T) {
 	for _, tt := range []struct{ refused, sent, crowds int }{
-		{4, 0, 0}, {5, 1, 1}, {5, 2, 0}, {8, 8, 1}, {8, 9, 0}, {20, 80, 1}, {20, 85, 0}, {40, 360, 1}, {400, 3600, 1}, {400, 3700, 0},
+		{4, 0, 0}, {5, 3, 1}, {5, 4, 0}, {8, 13, 1}, {8, 14, 0}, {20, 113, 1}, {20, 115, 0}, {30, 270, 1}, {400, 3600, 1}, {400, 3700, 0},
 	} {
 		var traffic fixed
 		traffic.sends.Add(SlotOf(start.UnixMilli()), tt.sent)
