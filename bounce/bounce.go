@@ -91,7 +91,8 @@ type EventID [12]byte
 // the line alone (a stamp without a year counts from the start of its year),
 // because what is inferred from outside may differ between two readings.
 func NewEventID(stamp uint32, line string) EventID {
-	return eventID(stamp, sha256.Sum256([]byte(line)))
+	var buf [512]byte // longer ones are allocated
+	return eventID(stamp, sha256.Sum256(append(buf[:0], line...)))
 }
 
 // NewSuccessID returns the id of a line that tells of a delivery that

@@ -12,6 +12,10 @@ type bounceRow struct {
 	key int64
 }
 
+// senderOf is a delivery of which the sender is stored: an empty text is the null
+// sender, NULL is not known.
+type senderOf bounce.Delivery
+
 // The columns of bounces.
 var bounceColumns = columns[bounceRow]{
 	required("event_id", func(r *bounceRow) any { return &r.ID }),
@@ -19,7 +23,7 @@ var bounceColumns = columns[bounceRow]{
 	required("recipient", func(r *bounceRow) any { return &r.To.Normal }),
 	required("domain", func(r *bounceRow) any { return &r.To.Domain }),
 	optional("original_recipient", func(r *bounceRow) any { return &r.OriginalRecipient }),
-	optional("sender", func(r *bounceRow) any { return optionalText{&r.Sender, &r.HasSender} }),
+	optional("sender", func(r *bounceRow) any { return (*senderOf)(&r.Delivery) }),
 	optional("message_id", func(r *bounceRow) any { return &r.MessageID }),
 	optional("queue_id", func(r *bounceRow) any { return &r.QueueID }),
 	optional("host", func(r *bounceRow) any { return &r.Host }),
@@ -49,19 +53,22 @@ var bounceColumns = columns[bounceRow]{
 	optional("router", func(r *bounceRow) any { return &r.Router }),
 }
 
-var insertBounce = bounceColumns.insert("INSERT", "bounces") + " ON CONFLICT (event_id) DO NOTHING"
+var bounceInsertion = newInsertion(bounceColumns, "bounces", "event_id")
 
 // insertBounces inserts the records that are new, counts them, and notes the
 // failures of their recipients.
 func (tx *Tx) insertBounces(b *bounce.Batch) error {
-	var row bounceRow
-	return tx.insert(b.Records.Len(), insertBounce,
+	var rows [rowsInInsert]bounceRow // of one statement
+	return tx.insert(b.Records.Len(), &bounceInsertion,
 		func(i int, p *params) {
+			row := &rows[i%rowsInInsert]
 			b.Records.Read(i, &row.Record)
 			row.key = row.To.Key()
-			bounceColumns.bind(p, &row)
+			bounceColumns.bind(p, row)
 		},
-		func(_ int, id int64) {
+		func(i int) string { return rows[i%rowsInInsert].ID.String() },
+		func(i int, id int64) {
+			row := &rows[i%rowsInInsert]
 			r := &row.Record
 			tx.isNew++
 			if tx.problems != nil {

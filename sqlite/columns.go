@@ -35,13 +35,6 @@ func optional[T any](name string, field func(*T) any) column[T] {
 	return column[T]{name, true, field}
 }
 
-// optionalText is a text that may be empty and may be absent, as the sender of a
-// message: ” is the null sender, NULL is not known.
-type optionalText struct {
-	text  *string
-	known *bool
-}
-
 // names lists the columns, each behind a prefix.
 func (c columns[T]) names(prefix string) string {
 	names := make([]string, len(c))
@@ -82,7 +75,7 @@ func (c columns[T]) bind(p *params, row *T) {
 	for i := range c {
 		field := c[i].field(row)
 		if text, isText := field.(*string); isText && (*text != "" || !c[i].null) {
-			p.addText(*text)
+			p.addText(i, *text)
 		} else {
 			p.add(stored(field, c[i].null))
 		}
@@ -106,11 +99,11 @@ func stored(field any, null bool) driver.Value {
 	switch f := field.(type) {
 	case *string:
 		return text(*f)
-	case optionalText:
-		if !*f.known {
+	case *senderOf:
+		if !f.HasSender {
 			return nil
 		}
-		return *f.text
+		return f.Sender
 	case *int:
 		return number(int64(*f))
 	case *int64:
@@ -180,8 +173,8 @@ func restore(field any, v driver.Value) bool {
 	case *string:
 		*f = s
 		return isText
-	case optionalText:
-		*f.text, *f.known = s, v != nil
+	case *senderOf:
+		f.Sender, f.HasSender = s, v != nil
 		return isText
 	case **string:
 		*f = nil
