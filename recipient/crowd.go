@@ -163,14 +163,14 @@ const (
 	graceTime = time.Hour
 	// maxCrowd is the longest time of a crowd.
 	maxCrowd = 24 * time.Hour
-	// freshFor is for how long an address that was given up is evidence of an
+	// FreshFor is for how long an address that was given up is evidence of an
 	// outage. One that has been refused for longer is dead, and fails again each
 	// time it is written to.
-	freshFor = 72 * time.Hour
-	// maxSuspicion is how long an address can stay suspect because each of its
+	FreshFor = 72 * time.Hour
+	// MaxSuspicion is how long an address can stay suspect because each of its
 	// refusals is in a crowd. No outage lasts that long, and a crowd can be made
 	// on purpose.
-	maxSuspicion = 14 * 24 * time.Hour
+	MaxSuspicion = 14 * 24 * time.Hour
 )
 
 // Fresh reports whether a refusal may be evidence of an outage. The address, or
@@ -184,7 +184,7 @@ func Fresh(at, lastAccepted, firstRefusal int64) bool {
 	case at <= lastAccepted: // it recovered
 		return true
 	}
-	return firstRefusal == 0 || at-firstRefusal < freshFor.Milliseconds()
+	return firstRefusal == 0 || at-firstRefusal < FreshFor.Milliseconds()
 }
 
 // Suspicion is what refusals in crowds have made of an address since its last
@@ -211,7 +211,7 @@ func (s *Suspicion) Refuse(at string, c *Crowd, accepted func(after, until strin
 	case c == nil:
 		return true
 	}
-	if elapsed(s.Since, at) >= maxSuspicion || !accepted(s.Since, bounce.Stamp(bounce.ParseStamp(at).Add(graceTime))) {
+	if elapsed(s.Since, at) >= MaxSuspicion || !accepted(s.Since, bounce.Stamp(bounce.ParseStamp(at).Add(graceTime))) {
 		return true
 	}
 	s.until = max(s.until, c.End)

@@ -335,7 +335,7 @@ func (g *group) cut(crowds []Crowd, first, dense, end int) []Crowd {
 	for first < end {
 		// From the start of the slot: dead addresses, which are no evidence, may
 		// have been refused before the first that is.
-		start := max(int64(SlotOf(g.refusals[first].At))*slotLength, after)
+		start := max(SlotOf(g.refusals[first].At).Start(), after)
 		n := first
 		for n < end && g.refusals[n].At <= start+maxCrowd.Milliseconds() {
 			n++

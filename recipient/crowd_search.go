@@ -27,6 +27,9 @@ func SlotOf(ms int64) Slot {
 	return Slot(ms / slotLength)
 }
 
+// Start returns the beginning of the slot in Unix milliseconds.
+func (s Slot) Start() int64 { return int64(s) * slotLength }
+
 // Sends are deliveries counted by slot.
 type Sends struct {
 	slots []Slot
@@ -121,8 +124,8 @@ func (s *Search) Crowds(unit Unit, refusals []Refusal) []Crowd {
 }
 
 const (
-	// usualTime is how far back the usual share of refusals is measured.
-	usualTime = 28 * 24 * time.Hour
+	// UsualTime is how far back the usual share of refusals is measured.
+	UsualTime = 28 * 24 * time.Hour
 	// usualAttempts is the least number of attempts that give a usual share.
 	usualAttempts = 100
 )
@@ -132,7 +135,7 @@ func (s *Search) unusual(domain string, crowds []Crowd) []Crowd {
 	var kept []Crowd
 	for _, c := range crowds {
 		start := bounce.ParseStamp(c.Start).UnixMilli()
-		from := start - usualTime.Milliseconds()
+		from := start - UsualTime.Milliseconds()
 		refusals, earlier := s.Before(domain, from, start)
 		earlier = append(slices.Clone(earlier), kept...)
 		// Earlier outages are not usual.
