@@ -63,6 +63,8 @@ func TestLayers(t *testing.T) {
 				t.Errorf("%s imports %s; packages below internal/ import nothing of this module", name, imported)
 			case ours && listed && !strings.HasPrefix(imported, "internal/") && !slices.Contains(allowed, imported):
 				t.Errorf("%s imports %s; it may import %v", name, imported, allowed)
+			case path == "unsafe" && !internal && name != "doctor":
+				t.Errorf("%s imports unsafe; only packages below internal/ and doctor (a system call) may", name)
 			case name == "bounce" && (strings.Contains(path, ".") || path == "log/slog"):
 				t.Errorf("bounce imports %s; it may import the standard library, without log/slog", path)
 			case name != "config" && strings.HasPrefix(path, "github.com/spf13/viper"):

@@ -1,5 +1,5 @@
-// Package address brings the addresses of a log into the spelling by which
-// they are compared, stored and looked up.
+// Package address normalizes addresses to the spelling in which they are compared,
+// stored and looked up.
 package address
 
 import (
@@ -12,10 +12,9 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 )
 
-// Parse returns both spellings of an address as a log or a person wrote it,
-// with or without angle brackets. It never fails: whatever an MTA accepted as
-// a recipient is stored, with its domain in lower case where IDNA does not
-// know what to do with it.
+// Parse returns both spellings of an address as a log or a person wrote it, with or
+// without angle brackets. It never fails, because everything that an MTA accepted
+// as a recipient is stored. A domain that IDNA refuses is only lower-cased.
 func Parse(logged string) bounce.Address {
 	logged = strings.TrimSuffix(strings.TrimPrefix(logged, "<"), ">")
 	at := strings.LastIndexByte(logged, '@')
@@ -29,9 +28,9 @@ func Parse(logged string) bounce.Address {
 	return spellings(lower(logged[:at])+"@"+domain, domain, logged)
 }
 
-// lower returns a local part in lower case. No letter becomes one of ASCII:
-// whoever writes to "jİm@b.example" or "frank@b.example" with a Kelvin sign must
-// not make jim's or frank's address bad.
+// lower returns a local part in lower case. No letter is mapped to ASCII: a failure
+// of "jİm@b.example", or of "frank@b.example" with a Kelvin sign, must not make the
+// address of jim or frank bad.
 func lower(local string) string {
 	return strings.Map(func(r rune) rune {
 		if l := unicode.ToLower(r); r < utf8.RuneSelf || l >= utf8.RuneSelf {
@@ -41,8 +40,8 @@ func lower(local string) string {
 	}, local)
 }
 
-// Domain returns a domain in the spelling by which it is compared: lower case,
-// without a final dot, as IDNA A-labels.
+// Domain returns the normalized spelling of a domain: lower case, without a final
+// dot, as IDNA A-labels.
 func Domain(logged string) string {
 	logged = strings.TrimSuffix(logged, ".")
 	if isLowerASCII(logged) {
@@ -62,10 +61,10 @@ func spellings(normal, domain, logged string) bounce.Address {
 	return a
 }
 
-// isLowerASCII turns away most domains before the tables of IDNA are asked. It
-// looks at eight bytes at a time, the last eight last: the highest bit is set in
-// one that is 0x80 or more, and, of the others, in one that is at least A where
-// 0x3f is added, and not where it is Z at most and 0x25 is.
+// isLowerASCII reports whether s needs no normalization, which holds for most
+// domains and is much faster than IDNA. It tests eight bytes at a time; the last
+// eight may overlap those before. A byte of 0x80 or more has its high bit set.
+// Adding 0x3f to another byte sets that bit from 'A' on, adding 0x25 only after 'Z'.
 func isLowerASCII(s string) bool {
 	const each = 0x0101010101010101
 	for len(s) >= 8 {
@@ -88,8 +87,8 @@ func isLowerASCII(s string) bool {
 	return true
 }
 
-// Unicode returns the normal spelling of an address with its domain as a
-// person writes it, which is the same for most.
+// Unicode returns the normalized address with its domain as IDNA U-labels. Most
+// addresses stay the same.
 func Unicode(a bounce.Address) string {
 	local, found := strings.CutSuffix(a.Normal, a.Domain)
 	if domain, err := idna.ToUnicode(a.Domain); err == nil && found {

@@ -29,7 +29,7 @@ func TestSpellings(t *testing.T) {
 	}
 }
 
-func TestOneByteMakesAnotherSpelling(t *testing.T) {
+func TestEveryByteIsNormalizedAtEveryIndex(t *testing.T) {
 	const text = "anna+list@mail.b.example"
 	for length := 1; length <= len(text); length++ {
 		for at := range length {

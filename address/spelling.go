@@ -8,10 +8,9 @@ import (
 	"golang.org/x/net/idna"
 )
 
-// Spellings returns a normal address in the spellings that other programs know
-// it by: with its domain as A-labels, and as the letters that people type. List
-// programs keep what a subscriber typed, and a mail server gets letters from an
-// SMTPUTF8 client. Most addresses have one spelling.
+// Spellings returns the spellings of a normalized address that other programs use:
+// with its domain as A-labels and as U-labels. List programs store what a subscriber
+// typed, and an SMTPUTF8 client sends U-labels. Most addresses have one spelling.
 func Spellings(normal string) []string {
 	at := strings.LastIndexByte(normal, '@')
 	if at < 0 || !strings.Contains(normal[at:], "xn--") {
@@ -20,26 +19,26 @@ func Spellings(normal string) []string {
 	domain := normal[at+1:]
 	letters, err := idna.Lookup.ToUnicode(domain)
 	if err != nil || letters == domain || strings.ContainsAny(letters, "ßς") {
-		// Some programs fold these two to other letters, which may be the domain
-		// of somebody else.
+		// Some programs map these two to other letters, which may give a different
+		// domain.
 		return []string{normal}
 	}
 	return []string{normal, normal[:at+1] + letters}
 }
 
-// OneLine reports whether an address stays on its line in a text file, whatever
-// reads the file: it holds no control character and no line separator.
+// OneLine reports whether an address stays on one line of a text file in every
+// program: it has no control character and no line separator.
 func OneLine(address string) bool {
 	return utf8.ValidString(address) && !strings.ContainsFunc(address, func(r rune) bool {
 		return unicode.IsControl(r) || r == '\u2028' || r == '\u2029'
 	})
 }
 
-// Unquoted reports whether an address is a local part without quotes, at a host
-// name: what remains if quotes, backslashes, spaces, brackets, commas and the
-// like are refused (atext of RFC 5322 and RFC 6532). Dots may stand anywhere
-// in the local part, because some providers gave out such addresses. Local users
-// without a domain and addresses at an IP address are refused.
+// Unquoted reports whether an address is an unquoted local part at a host name: it
+// has only the characters of atext (RFC 5322, RFC 6532), so no quotes, backslashes,
+// spaces, brackets or commas. Dots are allowed anywhere in the local part, because
+// some providers issued such addresses. Local users without a domain and addresses
+// at an IP address are refused.
 func Unquoted(address string) bool {
 	at := strings.LastIndexByte(address, '@')
 	return at > 0 && !strings.ContainsFunc(address[:at], func(r rune) bool { return !isLocal(r) }) && isHost(address[at+1:])
@@ -58,7 +57,7 @@ func Plain(address string) bool {
 	return !strings.Contains(local, "..")
 }
 
-// isLocal reports whether a rune may stand in a local part without quotes.
+// isLocal reports whether a rune is allowed in an unquoted local part.
 func isLocal(r rune) bool {
 	if r >= utf8.RuneSelf {
 		return r != utf8.RuneError && unicode.IsPrint(r)
@@ -66,8 +65,8 @@ func isLocal(r rune) bool {
 	return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune(".!#$%&'*+-/=?^_`{|}~", r)
 }
 
-// isHost reports whether a domain is a host name. Underscores are not allowed in
-// one, but exist.
+// isHost reports whether a domain is a host name. Underscores are accepted: the
+// standards forbid them, but such hosts exist.
 func isHost(domain string) bool {
 	if len(domain) > 255 || strings.Contains("."+domain+".", "..") {
 		return false

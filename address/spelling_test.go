@@ -25,7 +25,7 @@ func TestAddressHasTheSpellingsOfItsDomain(t *testing.T) {
 	}
 }
 
-func TestWhatPartsOfTheWorldAccept(t *testing.T) {
+func TestAddressesAcceptedByOtherPrograms(t *testing.T) {
 	for _, c := range []struct {
 		address                  string
 		oneLine, unquoted, plain bool

@@ -1,14 +1,13 @@
-// Package bounce holds the words that bouncetail is built from: what a mail
-// server's log says of a delivery attempt, what is made of it, and where in
-// the logs it was read.
+// Package bounce declares the types that the stages of bouncetail exchange:
+// delivery attempts, replies, verdicts, recipients, and positions in logs.
 //
-// Every stage of the program takes and gives these types and imports none of
-// the other stages:
+// Every stage takes and returns these types and imports none of the other
+// stages:
 //
 //	bytes ─ tailer ─▶ Chunk ─ logparse ─▶ Event ─ queue ─▶ Delivery ─ classify ─▶ Record ─ sqlite
 //
-// The package imports the standard library alone. If two stages seem to need
-// each other, a word is missing here.
+// The package imports only the standard library. If two stages seem to need
+// each other, a type is missing here.
 package bounce
 
 import (
@@ -58,45 +57,44 @@ const (
 	StageEndOfData Stage = "end of DATA"
 )
 
-// Reply is why a delivery attempt ended as it did: the other side's words, or
-// the MTA's own where the other side said nothing.
+// Reply is the reason for the outcome of a delivery attempt: the reply of the
+// other side, or the MTA's own message if there was no reply.
 type Reply struct {
-	// SMTPCode is the three-digit code of the line that decides, and 0 where
-	// the other side said nothing; the text is the MTA's own wording then.
+	// SMTPCode is the three-digit code of the line that decides. It is 0 if the
+	// other side sent no reply; Text is then the MTA's own message.
 	SMTPCode int
-	// EnhancedCode is the RFC 3463 code within the reply's own text, such as
-	// "5.1.1", and empty where it has none. It is never the MTA's dsn=.
+	// EnhancedCode is the RFC 3463 code within Text, such as "5.1.1", or empty. It
+	// is never the MTA's dsn=.
 	EnhancedCode string
-	// Text is the whole reply with its codes, its lines joined by one space,
-	// valid UTF-8 without control characters or direction marks.
+	// Text is the whole reply with its codes. Its lines are joined by one space;
+	// it is valid UTF-8 without control characters or direction marks.
 	Text      string
 	Stage     Stage
-	RelayHost string // who was asked, lower case, without a final dot
+	RelayHost string // in lower case, without a final dot
 	RelayIP   string
-	RelayPort int // 0 where the log does not say
+	RelayPort int // 0 if the log does not name it
 }
 
-// Remote reports whether the other side said anything.
+// Remote reports whether the other side sent a reply.
 func (r *Reply) Remote() bool { return r.SMTPCode != 0 }
 
-// EventID identifies a line of a log by its content, so that the same line
-// gives the same id wherever it is read: live, in a copy, in an archive. Its
-// first four bytes are the stamp, so that ids grow with time and an index on
-// them is appended to rather than scattered over; the other eight are the head
-// of a SHA-256. Of a delivery that succeeded they are those of a faster hash,
-// for it is only counted, and once.
+// EventID identifies a log line by its content, so that a line has the same id
+// wherever it is read: live, in a copy or in an archive. The first four bytes are
+// the stamp, so that ids grow with time and new entries of an index on them lie
+// next to each other. The other eight are the start of a SHA-256. A success has a
+// faster hash instead, because its id is used only to count it once.
 type EventID [12]byte
 
-// NewEventID returns the id of line. The stamp is in seconds and taken from
-// the line alone (a stamp without a year counts from the start of its year),
-// because what is inferred from outside may differ between two readings.
+// NewEventID returns the id of a line. The stamp is in seconds and follows from
+// the line only: a stamp without a year counts from the start of its year, because
+// the inferred year may differ between two readings.
 func NewEventID(stamp uint32, line string) EventID {
 	var buf [512]byte // longer ones are allocated
 	return eventID(stamp, sha256.Sum256(append(buf[:0], line...)))
 }
 
-// NewSuccessID returns the id of a line that tells of a delivery that
-// succeeded, out of a hash of the line that never changes.
+// NewSuccessID returns the id of a line that logs a successful delivery. The hash
+// of the line must not change between versions.
 func NewSuccessID(stamp uint32, hash uint64) EventID {
 	var id EventID
 	binary.BigEndian.PutUint32(id[:], stamp)
@@ -104,14 +102,14 @@ func NewSuccessID(stamp uint32, hash uint64) EventID {
 	return id
 }
 
-// ForRecipient returns the id of the part of an event that concerns one
-// recipient, for the lines that speak of all recipients of a message at once.
+// ForRecipient returns the id of one recipient's part of an event, for lines that
+// log all recipients of a message at once.
 func (id EventID) ForRecipient(recipient string) EventID {
 	sum := sha256.Sum256(append(id[:], recipient...))
 	return eventID(binary.BigEndian.Uint32(id[:]), sum)
 }
 
-// String returns the 24 hexadecimal digits under which the id is stored.
+// String returns the id in the 24 hexadecimal digits in which it is stored.
 func (id EventID) String() string { return hex.EncodeToString(id[:]) }
 
 func eventID(stamp uint32, sum [sha256.Size]byte) EventID {
@@ -121,25 +119,25 @@ func eventID(stamp uint32, sum [sha256.Size]byte) EventID {
 	return id
 }
 
-// EventKind tells what a line says.
+// EventKind is the kind of information in a line.
 type EventKind uint8
 
 // The kinds of events.
 const (
-	// EventMessage tells the sender or the message-id of a queue ID.
+	// EventMessage has the sender or the message-id of a queue ID.
 	EventMessage EventKind = iota + 1
-	// EventAttempt tells the outcome of one delivery attempt for one recipient.
+	// EventAttempt has the outcome of one delivery attempt for one recipient.
 	EventAttempt
-	// EventGaveUp tells that the MTA gave up on the whole message for its age:
-	// what happened to each recipient is its last deferral.
+	// EventGaveUp means that the MTA gave up on the whole message because of its
+	// age. The reason for each recipient is its last deferral.
 	EventGaveUp
-	// EventRemoved tells that the message has left the queue, and its queue ID
-	// may be used again.
+	// EventRemoved means that the message has left the queue. Its queue ID may be
+	// reused.
 	EventRemoved
 )
 
-// Event is what one line of a log says, before other lines are consulted: as
-// much of a delivery as it tells.
+// Event is the content of one log line: the part of a delivery that this line
+// describes.
 type Event struct {
 	Kind EventKind
 	Delivery
@@ -156,45 +154,45 @@ type Event struct {
 	Onward string
 }
 
-// Delivery is an attempt, with what earlier lines said of its message.
+// Delivery is an attempt, together with what earlier lines logged of its message.
 type Delivery struct {
 	ID      EventID
 	At      time.Time
-	Host    string // the host in the syslog header; empty where there is none
+	Host    string // the host in the syslog header; empty if there is none
 	MTA     MTA
-	QueueID string // empty where the MTA names none for this attempt
+	QueueID string // empty if the MTA names none for this attempt
 
-	// What EventMessage tells, and an EventAttempt whose line names them. The
-	// null sender is the empty string with HasSender set.
+	// Set by EventMessage, and by an EventAttempt whose line names them. The null
+	// sender is the empty string with HasSender set.
 	Sender    string
 	HasSender bool
 	MessageID string // without its angle brackets
 
-	// What EventAttempt alone tells.
+	// Set only by EventAttempt.
 	Recipient         string // as logged, without angle brackets
-	OriginalRecipient string // before aliases; empty where the log names none
+	OriginalRecipient string // before aliases; empty if the log names none
 	Outcome           Outcome
 	// Transport names the part of the MTA that made the attempt: the Postfix
 	// daemon ("smtp", "lmtp", "pipe", "error"), Exim's T=, Sendmail's mailer=.
 	// Router is Exim's R=. Both are empty if the log does not name them.
 	Transport, Router string
 	DSN               string // the status that the MTA logged, such as "5.0.0"
-	Reply             Reply  // of an expired delivery: its last deferral's
+	Reply             Reply  // if the delivery expired, that of its last deferral
 }
 
-// Address is a recipient's address in the two spellings that are kept.
+// Address is a recipient's address, in its normalized and in its logged spelling.
 type Address struct {
-	// Normal is the address for comparing: lower case, its domain as IDNA
+	// Normal is the spelling used in comparisons: lower case, the domain as IDNA
 	// A-labels.
 	Normal string
-	// Domain is what follows the last @ of Normal; empty for a local user.
+	// Domain is the part of Normal after the last @, or empty for a local user.
 	Domain string
-	// Logged is the spelling in the log, and empty where it is Normal.
+	// Logged is the spelling in the log, or empty if that is Normal.
 	Logged string
 }
 
-// Lower returns a text in lower case, for finding places in it: where that is of
-// another length, its ASCII letters alone.
+// Lower returns a text in lower case with every byte at its old index. If some
+// letter has another length in lower case, only ASCII letters are changed.
 func Lower(text string) string {
 	lower := strings.ToLower(text)
 	if len(lower) != len(text) {
@@ -203,7 +201,8 @@ func Lower(text string) string {
 	return lower
 }
 
-// LowerASCII returns a text, or any bytes, with its ASCII letters in lower case.
+// LowerASCII returns a text with its ASCII letters in lower case. The text need not
+// be valid UTF-8.
 func LowerASCII(s string) string {
 	b := []byte(s)
 	for i, c := range b {
@@ -214,9 +213,8 @@ func LowerASCII(s string) string {
 	return string(b)
 }
 
-// Key is the number under which everything about an address is indexed: the
-// head of the SHA-256 of its normal spelling, so that no table of numbers has
-// to be kept or asked.
+// Key returns the number by which an address is indexed: the start of the SHA-256
+// of its normalized spelling. It can be computed without a table of addresses.
 func (a Address) Key() int64 {
 	var buf [96]byte // longer ones are allocated
 	sum := sha256.Sum256(append(buf[:0], a.Normal...))
@@ -230,11 +228,11 @@ type Record struct {
 	To Address
 }
 
-// Success is a delivery that succeeded. Nearly all do, so it is small and holds
-// no pointer.
+// Success is a successful delivery. Nearly all deliveries are, so the type is small
+// and has no pointers.
 type Success struct {
 	ID     EventID
-	Domain uint32 // of the recipient: its place in Batch.Domains
+	Domain uint32 // of the recipient: its index in Batch.Domains
 	At     int64  // Unix milliseconds
-	Key    int64  // of the recipient, see Address.Key
+	Key    int64  // of the recipient; see Address.Key
 }

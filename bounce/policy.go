@@ -1,48 +1,48 @@
 package bounce
 
-// Policy says when failures that do not prove an address bad do so together,
-// and for how long an address stays bad. The zero policy counts nothing, and
-// keeps what a single failure proved bad for ever.
+// Policy sets when repeated failures make an address bad although no single one
+// does, and for how long an address stays bad. The zero policy counts no failures
+// and keeps an address bad for ever after a failure with Suppress.
 type Policy struct {
 	General Threshold `json:"general"`
-	// Categories go before General.
+	// Categories take precedence over General.
 	Categories map[Category]Threshold `json:"categories"`
-	// Crowds says when refused addresses are taken for an outage.
+	// Crowds sets when refused addresses are considered an outage.
 	Crowds CrowdLimits `json:"crowds,omitzero"`
 }
 
-// CrowdLimits says from when on addresses that accepted mail, and are refused
-// together, are a crowd: they become suspect and not bad.
+// CrowdLimits sets when addresses that accepted mail and are then refused together
+// are a crowd. Addresses in a crowd become suspect and not bad.
 type CrowdLimits struct {
-	// Addresses is the least number of addresses; 0 switches crowds off.
+	// Addresses is the minimum number of addresses; 0 disables crowds.
 	Addresses int `json:"addresses"`
-	// Domains is the least number of domains that are not found in the DNS
-	// together, or that share a provider or a relay.
+	// Domains is the minimum number of domains that are not found in the DNS at the
+	// same time, or that share a provider or a relay.
 	Domains int `json:"domains"`
-	// Share is the least percentage of the attempts in that time. The fewest
-	// addresses must make up 60 percent; the more there are, the less.
+	// Share is the minimum percentage of the attempts in that time. The minimum number
+	// of addresses must be 60 percent of the attempts; more addresses need less.
 	Share int `json:"share"`
-	// Usual is how many times the usual share of refusals of a domain it must be.
+	// Usual is the minimum ratio to the domain's usual share of refusals.
 	Usual int `json:"usual"`
 }
 
 // Threshold is the policy for one category. Days are those of UTC.
 type Threshold struct {
-	// Failures is how many failures of the category make an address bad; 0 is
-	// never.
+	// Failures is the number of failures of the category that makes an address bad.
+	// 0 means never.
 	Failures int `json:"failures"`
-	// Days is how far the first and the last of them have to be apart.
+	// Days is the minimum time between the first and the last of them.
 	Days int `json:"days"`
-	// Window is how many days back failures are counted.
+	// Window is the number of days over which failures are counted.
 	Window int `json:"window"`
-	// BadDays is for how many days after the last failure that counts an
-	// address stays bad that was made so by counting; 0 is for ever.
+	// BadDays is how long an address stays bad after the last failure counted, if
+	// counting made it bad. 0 means for ever.
 	BadDays int `json:"bad_days"`
-	// SuppressDays is the same for an address that a single failure proved bad.
+	// SuppressDays is the same for an address that a failure with Suppress made bad.
 	SuppressDays int `json:"suppress_days"`
 }
 
-// For returns what holds for a category.
+// For returns the threshold of a category.
 func (p *Policy) For(c Category) Threshold {
 	if t, own := p.Categories[c]; own {
 		return t
@@ -50,10 +50,9 @@ func (p *Policy) For(c Category) Threshold {
 	return p.General
 }
 
-// Counts reports whether a failure may be counted against an address: its
-// reply is about the address, or it was given up on for its age and no reply
-// said whose problem it was. What is the domain's, the network's or our own
-// problem never counts.
+// Counts reports whether the policy counts a failure: its scope is the recipient,
+// or the message expired and no reply names a scope. Problems of the domain, of the
+// network and of our own server never count.
 func (v *Verdict) Counts(o Outcome) bool {
 	return !v.Suppress && (v.Scope == ScopeRecipient || o == Expired && v.Category == Unclassified)
 }
@@ -63,11 +62,11 @@ type Decider string
 
 // The deciders, as they are stored.
 const (
-	ByFailure  Decider = "failure"  // the last failure, or one that proves the address bad
-	ByPolicy   Decider = "policy"   // so many failures over so many days
-	ByCrowd    Decider = "crowd"    // its refusals are in a crowd, which may be an outage
-	ByDelivery Decider = "delivery" // the address was reached after its last failure
+	ByFailure  Decider = "failure"  // the last failure, or one with Suppress
+	ByPolicy   Decider = "policy"   // a number of failures within the policy's window
+	ByCrowd    Decider = "crowd"    // its failures are in a crowd, which may be an outage
+	ByDelivery Decider = "delivery" // a delivery after the last failure
 	ByRelease  Decider = "release"  // its failures since the last delivery were released by hand
-	ByTime     Decider = "time"     // it was bad, and its time is over
-	ByHand     Decider = "manual"   // allowed or blocked by hand, or that was taken back
+	ByTime     Decider = "time"     // it was bad until its time was over
+	ByHand     Decider = "manual"   // it was allowed or blocked by hand, or that was undone
 )

@@ -5,57 +5,54 @@ import (
 	"time"
 )
 
-// Position is how far one stream of content has been read. A stream is what a
-// file holds, not the file: it keeps its position when the file is renamed,
-// copied or compressed. A position is saved in the transaction that saves
-// what was read before it.
+// Position is how far a stream has been read. A stream is the content of a file,
+// not the file: it keeps its position when the file is renamed, copied or
+// compressed. A position is saved in the same transaction as the lines before it.
 type Position struct {
-	// Stream identifies the position among all that are stored; whoever finds
-	// a new stream gives it the next free number, from 1.
+	// Stream is the number of the stream. The code that finds a new stream gives it
+	// the next free number, starting at 1.
 	Stream int64
 	// Source is the setting that the stream belongs to (a path, a glob, or
-	// "journal"), and Path the name under which it was last seen. Neither is
-	// ever used to recognise content.
+	// "journal"). Path is the last known path of its file. Content is never
+	// recognised by either.
 	Source string
 	Path   string
-	// Device and Inode are of the file that last held the stream. Inodes are
-	// reused, so they count only together with Head.
+	// Device and Inode identify the file that last held the stream. Inodes are
+	// reused, so Head is compared too.
 	Device uint64
 	Inode  uint64
-	// Offset counts the bytes read, decompressed ones where the file is an
+	// Offset is the number of bytes read, after decompression if the file is an
 	// archive.
 	Offset int64
 	// Head is a hash of the first min(Offset, 1024) bytes of the stream, and
 	// Tail of the last min(Offset, 1024) before Offset.
 	Head uint64
 	Tail uint64
-	// Cursor is the journal's own position, and empty for files.
+	// Cursor is the position in the journal; it is empty for files.
 	Cursor string
-	// Closed is set when nothing more can come: the stream is kept only so
-	// that copies of it are recognised.
+	// Closed means that the stream is complete. It is kept only so that copies of it
+	// are recognised.
 	Closed bool
-	// UpdatedAt is when the stream was last found to have grown.
+	// UpdatedAt is when the stream last grew.
 	UpdatedAt time.Time
-	// Gone asks that nothing be kept under Stream: a stored row is deleted, and
-	// this one is not written. The tailer sets it on positions that no file can
-	// match any more, and on those inside an import that is not yet complete.
+	// Gone means that the row of Stream is to be deleted and not written. The tailer
+	// sets it on positions that no file can match any more, and on those within an
+	// import that is not complete.
 	Gone bool
 }
 
-// ParserState is what the parser of a stream needs to go on at its position. It
-// is opaque to everything but the parser.
+// ParserState is what the parser needs to continue at the position of a stream.
+// Only the parser interprets it.
 type ParserState struct {
 	// Anchor is a time near the first stamp of the stream, for stamps that have
 	// no year. It is zero if no parser has read the stream yet.
 	Anchor time.Time
-	// Data is what the parser remembers between lines: the year and fragments of
-	// lines.
+	// Data is the parser's state between lines: the year and fragments of lines.
 	Data []byte
 }
 
-// StreamState is what is stored of a stream: where reading goes on, and with
-// what parsing goes on there. The tailer owns the position, the pipeline the
-// state of the parser.
+// StreamState is the stored state of a stream. The tailer owns the position, the
+// pipeline the state of the parser.
 type StreamState struct {
 	Position
 	Parser ParserState
@@ -71,67 +68,67 @@ type LogFile struct {
 	Open func() (io.ReadCloser, error)
 }
 
-// Gap is a stretch of log that was destroyed before it could be read.
+// Gap is a part of a log that was destroyed before it was read.
 type Gap struct {
 	At     time.Time // when the loss was noticed
 	Source string
 	Path   string
-	Bytes  int64 // -1 where nobody can know
+	Bytes  int64 // -1 if unknown
 	Why    string
 }
 
-// Chunk is a run of whole lines out of one stream.
+// Chunk is a sequence of whole lines of one stream.
 type Chunk struct {
 	// Data holds whole lines, each with its newline. It is empty if only the
 	// position or the gaps have changed.
 	Data string
-	// Position is where reading goes on after Data.
+	// Position is the position after Data.
 	Position Position
 	// File is set on the first chunk of a new stream of a file.
 	File *LogFile
-	// SourceIndex is the place of the source in the list of settings.
+	// SourceIndex is the index of the source in the settings.
 	SourceIndex int
-	// TooLong counts the lines before Position that were left out because they
-	// were longer than the limit.
+	// TooLong is the number of lines before Position that were skipped because they
+	// exceed the length limit.
 	TooLong int
 	Gaps    []Gap
-	// More tells that the lines behind Data have been written already and come
-	// next: a backlog is being read.
+	// More means that more lines after Data are already available: a backlog is being
+	// read.
 	More bool
 }
 
-// QueueEntry is what the MTA has said so far of one message in its queue, in
-// the form in which it is stored.
+// QueueEntry is what the MTA has logged so far about a message in its queue, as it
+// is stored.
 type QueueEntry struct {
 	Host    string
 	MTA     MTA
 	QueueID string
-	// SeenAt is the time of the last line about the message; entries whose
-	// end was never logged are dropped by age.
+	// SeenAt is the time of the last line about the message. Entries of messages
+	// whose end was never logged are dropped by age.
 	SeenAt time.Time
-	// Data is opaque to everyone but package queue; nil deletes the entry.
+	// Data is interpreted only by package queue; nil deletes the entry.
 	Data []byte
 }
 
-// Batch is a part of what one transaction saves, and often all of it.
+// Batch is a part of what one transaction saves. Most transactions save one batch.
 type Batch struct {
 	Records   Records
 	Successes []Success
-	Domains   []string // that the successes name
+	Domains   []string // of the successes
 	Queue     []QueueEntry
 	Positions []StreamState
 	Gaps      []Gap
 	Unparsed  []Unparsed
 }
 
-// Unparsed counts delivery lines of one shape that no parser could read: they
-// announce a new version of an MTA.
+// Unparsed counts delivery lines of one shape that could not be parsed. They often
+// come with a new version of an MTA.
 type Unparsed struct {
 	MTA     MTA
-	Shape   string // the line with what varies taken out
+	Shape   string // the line with its variable parts replaced
 	Count   int
-	Example string // one such line, cleaned
-	// Refused means that the lines were parsed, but are journal entries that no mail
-	// server wrote. It is not stored; Shape says so too.
+	Example string // one such line, without control characters
+	// Refused means that the lines could be parsed, but are journal entries that no
+	// mail server wrote. It is not stored; Shape shows it too.
 	Refused bool
 }

@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// Records is a list of records. They are packed into one piece of memory, so that
-// tens of thousands cost the garbage collector nothing, and so that none keeps the
-// block of the log that it was read from. The zero value is an empty list.
+// Records is a list of records, packed into one byte slice. Tens of thousands of
+// them cost the garbage collector nothing, and none pins the block of the log that
+// it was read from. The zero value is an empty list.
 type Records struct {
 	data []byte
 	ends []uint32 // where each record ends in data
@@ -22,14 +22,13 @@ func NewRecords(records ...Record) Records {
 	return l
 }
 
-// Len returns how many records there are.
+// Len returns the number of records.
 func (l *Records) Len() int { return len(l.ends) }
 
-// Reset empties the list and keeps its memory for the next records. What Read gave
-// stays valid.
+// Reset empties the list and keeps its memory. Records returned by Read stay valid.
 func (l *Records) Reset() { l.data, l.ends = l.data[:0], l.ends[:0] }
 
-// Add packs a record, and keeps no part of it. A list takes 4 GB at most.
+// Add appends a copy of a record. A list holds at most 4 GB.
 func (l *Records) Add(r *Record) {
 	b := append(l.data, r.ID[:]...)
 	b = binary.AppendVarint(b, r.At.Unix())
@@ -53,8 +52,8 @@ func flag(b bool) int {
 	return 0
 }
 
-// Read makes r the record number i. Its texts are parts of one string that is the
-// record's own, and its time is in UTC.
+// Read copies record i to r. Its texts are substrings of a new string; its time is
+// in UTC.
 func (l *Records) Read(i int, r *Record) {
 	start := uint32(0)
 	if i > 0 {
@@ -83,7 +82,7 @@ func (l *Records) Read(i int, r *Record) {
 	}
 }
 
-// texts are all fields of a record that are text.
+// texts returns pointers to all text fields of a record.
 func (r *Record) texts() [27]*string {
 	return [...]*string{
 		&r.Host, (*string)(&r.MTA), &r.QueueID, &r.Sender, &r.MessageID, &r.Recipient, &r.OriginalRecipient,

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// fill gives every field of a struct another value.
+// fill gives each field of a struct a different value.
 func fill(v reflect.Value, n *int) {
 	for i := range v.NumField() {
 		f := v.Field(i)
@@ -26,12 +26,12 @@ func fill(v reflect.Value, n *int) {
 		case f.Kind() == reflect.Array:
 			f.Index(*n % f.Len()).SetUint(uint64(*n))
 		default:
-			panic("a field of a kind that is not packed: " + v.Type().Field(i).Name)
+			panic("Records does not pack a field of this kind: " + v.Type().Field(i).Name)
 		}
 	}
 }
 
-// All fields come back, also those that are added to Record one day.
+// Every field is packed, including those added to Record later.
 func TestRecords(t *testing.T) {
 	var full, before Record
 	n := 0
@@ -44,7 +44,7 @@ func TestRecords(t *testing.T) {
 	if l.Len() != len(want) {
 		t.Fatalf("%d records, want %d", l.Len(), len(want))
 	}
-	got := full // what stands there before does not show through
+	got := full // Read overwrites every field
 	for i := range want {
 		want[i].At = want[i].At.UTC()
 		if l.Read(i, &got); got != want[i] {
@@ -71,7 +71,7 @@ func TestTextsStayValid(t *testing.T) {
 	}
 }
 
-// Millions of addresses are looked up by their key.
+// An import computes millions of keys.
 func BenchmarkKey(b *testing.B) {
 	a := Address{Normal: "someone.with.a.long.name.of.forty@subdomain.example.com"}
 	b.ReportAllocs()

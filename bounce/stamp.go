@@ -2,18 +2,18 @@ package bounce
 
 import "time"
 
-// StampFormat is the form of a stored time: RFC 3339, UTC, milliseconds. Stored
-// times sort as texts.
+// StampFormat is the format of stored times: RFC 3339, UTC, milliseconds. They sort
+// as text.
 const StampFormat = "2006-01-02T15:04:05.000Z"
 
-// Stamp returns a time in the form in which it is stored.
+// Stamp formats a time as StampFormat.
 func Stamp(t time.Time) string {
 	var b [len(StampFormat)]byte
 	return string(AppendStamp(b[:0], t))
 }
 
-// AppendStamp appends a time in the form in which it is stored. Package time has
-// a fast path for RFC 3339 with whole seconds only.
+// AppendStamp appends a time as StampFormat. It formats the milliseconds itself,
+// because package time has a fast path only for RFC 3339 with whole seconds.
 func AppendStamp(b []byte, t time.Time) []byte {
 	t = t.UTC()
 	b = t.AppendFormat(b, time.RFC3339)
@@ -21,8 +21,8 @@ func AppendStamp(b []byte, t time.Time) []byte {
 	return append(b[:len(b)-1], '.', '0'+byte(n/100), '0'+byte(n/10%10), '0'+byte(n%10), 'Z')
 }
 
-// ParseStamp returns a stored time, or the zero time if the text is not in the
-// stored form, as when it was written by hand.
+// ParseStamp returns a stored time, or the zero time if the text is not in
+// StampFormat, for example because it was written by hand.
 func ParseStamp(s string) time.Time {
 	t, err := time.Parse(StampFormat, s)
 	if err != nil {

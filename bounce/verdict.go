@@ -6,29 +6,29 @@ import (
 	"time"
 )
 
-// Verdict is what bouncetail makes of a failed delivery attempt.
+// Verdict is the classification of a failed delivery attempt.
 type Verdict struct {
 	Category    Category
 	Reason      Reason
 	Scope       Scope
 	Disposition Disposition
-	// Suppress tells that this one failure says that the address itself is
-	// bad, which is a separate question from Disposition.
+	// Suppress means that this failure alone shows that the address is bad. It is
+	// independent of Disposition.
 	Suppress bool
 	// Rule is the stable id of the rule that decided.
 	Rule string
-	// Provider is the slug of the receiving provider, such as "google", and
-	// empty where it is not known.
+	// Provider is the slug of the receiving provider, such as "google", or empty if
+	// it is not known.
 	Provider string
 
-	// What the reply says beside the verdict.
+	// What else the reply says.
 	Blocklist  string        // the name of the blocklist, such as "zen.spamhaus.org"
 	RetryAfter time.Duration // how long the other side asks to wait
 	URL        string        // the page that the reply points to
 }
 
-// Disposition is the retry-or-permanent flag, for this message and this
-// recipient.
+// Disposition says whether trying this message again for this recipient makes
+// sense.
 type Disposition string
 
 // The dispositions, as they are stored.
@@ -64,26 +64,26 @@ const (
 	ScopeDomain    Scope = "domain"    // everyone at the recipient's domain
 	ScopeSender    Scope = "sender"    // our address, domain or IP
 	ScopeMessage   Scope = "message"   // this message's content or size
-	ScopeNetwork   Scope = "network"   // the way between the servers
-	ScopeLocal     Scope = "local"     // our own server's settings
+	ScopeNetwork   Scope = "network"   // the connection between the servers
+	ScopeLocal     Scope = "local"     // our own server's configuration
 )
 
 // Reason is the finer, stable slug under a category. Reasons lists them all.
 type Reason string
 
-// State is what all failures and deliveries of an address together say.
+// State is what follows from all failures and deliveries of an address.
 type State string
 
 // The states, as they are stored.
 const (
 	StateBad     State = "bad"     // stop writing to it
-	StateSuspect State = "suspect" // a failure says bad, in a crowd of failures that may be an outage
-	StateFailing State = "failing" // failures that prove nothing
+	StateSuspect State = "suspect" // failed as a bad address does, but in a crowd that may be an outage
+	StateFailing State = "failing" // failed, which proves nothing
 	StateOK      State = "ok"
 )
 
-// ParseState returns the state of a name. The error of an unknown name lists the
-// known ones; the error of a former name says what it is now.
+// ParseState returns the state with a name. The error for an unknown name lists the
+// states; the error for a former name gives the new name.
 func ParseState(name string) (State, error) {
 	switch s := State(name); s {
 	case StateBad, StateSuspect, StateFailing, StateOK:

@@ -9,7 +9,7 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 )
 
-var updatePages = flag.Bool("update", false, "write the pages that are made from the code anew")
+var updatePages = flag.Bool("update", false, "rewrite the generated pages")
 
 // docs/categories.md is made from the tables in package bounce.
 func TestPageOfCategoriesIsCurrent(t *testing.T) {
@@ -18,7 +18,7 @@ func TestPageOfCategoriesIsCurrent(t *testing.T) {
 	for _, m := range bounce.Categories {
 		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", m.Slug, m.Means, m.Advice)
 	}
-	b.WriteString("\n## Reasons\n\nA reason stands under a category. Those marked say that the address itself is bad: one bounce for such a reason makes it so.\n\n| reason | means | address bad | what to do |\n| --- | --- | --- | --- |\n")
+	b.WriteString("\n## Reasons\n\nEach reason belongs to a category. `address bad` means that one bounce for this reason makes the address bad.\n\n| reason | means | address bad | what to do |\n| --- | --- | --- | --- |\n")
 	for _, m := range bounce.Reasons {
 		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", m.Reason, m.Means, map[bool]string{true: "yes", false: ""}[m.AddressBad], m.Advice)
 	}

@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// strangers returns addresses in three domains that a stranger owns, at the
-// provider of others.
+// strangers returns addresses in three domains of an attacker, at the provider of
+// the other addresses.
 func strangers(n int) (all []string) {
 	for i := range 3 {
 		all = append(all, addresses("x", n, fmt.Sprintf("stranger%d.example", i))...)
@@ -34,7 +34,7 @@ func strangersEveryDay(l *Log) {
 	l.mail(0, 8, 20, googleRelay, slices.Concat(list, []string{dead}), nil, "")
 	l.mail(0, 8, 20, workspaceRelay, slices.Concat(others, []string{small}), nil, "")
 	for day := 1; day < 20; day++ {
-		l.mail(day, 6, 8, workspaceRelay, theirs, nil, "") // they accept again
+		l.mail(day, 6, 8, workspaceRelay, theirs, nil, "") // they accept mail again
 		l.mail(day, 9, 20, workspaceRelay, theirs, set(theirs), noSuchUser)
 		l.mail(day, 9, 20, googleRelay, slices.Concat(list, []string{dead}), set([]string{dead}), noSuchUser)
 		l.mail(day, 9, 20, workspaceRelay, slices.Concat(others, []string{small}), set([]string{small}), noSuchUser)

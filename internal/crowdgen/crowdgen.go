@@ -1,7 +1,7 @@
 // Package crowdgen makes delivery logs in which many addresses are refused
-// together, with the truth about each address. A scenario is an outage, a company
-// that closes, a bought list, ordinary deaths or an attack. The same seed gives the
-// same events.
+// together, and the expected state of each address. A scenario is an outage, a
+// company that closes, a purchased list, ordinary churn or an attack. The same seed
+// gives the same events.
 package crowdgen
 
 import (
@@ -23,27 +23,27 @@ type Event struct {
 	Reply  string
 }
 
-// Truth is what the states must say at the end of a scenario.
+// Truth is the expected state at the end of a scenario.
 type Truth string
 
-// The truths.
+// The expected states.
 const (
 	Bad     Truth = "bad"
 	NotBad  Truth = "not bad" // ok or suspect
 	Suspect Truth = "suspect"
 )
 
-// Scenario is a log with its truth.
+// Scenario describes a log. Generate makes it.
 type Scenario struct {
 	Name  string
 	About string
 	make  func(*Log)
 }
 
-// Log is the events of a scenario.
+// Log holds the events of a scenario and the expected states.
 type Log struct {
 	Events []Event          // sorted by time
-	Truth  map[string]Truth // by address; addresses without a truth may have any state
+	Truth  map[string]Truth // by address; any state is right for the others
 	rng    *rand.Rand
 }
 
@@ -67,8 +67,8 @@ func (l *Log) Days() [][]Event {
 	return days
 }
 
-// WritePostfix writes events as Postfix logs them. The queue IDs begin with a
-// prefix, so that those of several files differ.
+// WritePostfix writes events as Postfix logs them. The prefix keeps queue IDs of
+// several files different.
 func WritePostfix(to io.Writer, prefix string, events []Event) error {
 	w := bufio.NewWriter(to)
 	for i, e := range events {
@@ -144,8 +144,8 @@ func (l *Log) notFound(at time.Time, to string) {
 	l.Events = append(l.Events, Event{At: at, To: to, Reason: "no-such-domain", Reply: fmt.Sprintf(noSuchHost, domain)})
 }
 
-// mail writes once to each address of a list, at a time between two hours. The
-// dead are refused.
+// mail adds an attempt to each address of a list, at random times between two hours.
+// Those to dead addresses are refused.
 func (l *Log) mail(day int, from, to float64, relay string, list []string, dead map[string]bool, reply string) {
 	for _, a := range list {
 		if at := l.between(day, from, to); dead[a] {
@@ -181,7 +181,7 @@ func (l *Log) sample(list []string, n int) (part, rest []string) {
 	return list[:n], list[n:]
 }
 
-// Find returns the scenario of a name.
+// Find returns the scenario with a name.
 func Find(name string) (*Scenario, bool) {
 	i := slices.IndexFunc(Scenarios, func(s Scenario) bool { return s.Name == name })
 	if i < 0 {

@@ -5,30 +5,30 @@ import (
 	"slices"
 )
 
-// Scenarios are all scenarios. Those of attacks are in attacks.go.
+// Scenarios lists all scenarios. The functions of the attacks are in attacks.go.
 var Scenarios = []Scenario{
-	{"provider-outage", "A provider refuses 30 % of 20,000 reached addresses for six hours. The next day half of them are written to again.", providerOutage},
+	{"provider-outage", "A provider refuses 30 % of 20,000 reached addresses for six hours. The next day half of them get mail again.", providerOutage},
 	{"resolver", "Our own resolver answers NXDOMAIN to everything for an hour.", resolver},
 	{"resolver-partly", "Our own resolver answers NXDOMAIN to a quarter of the queries for six hours.", resolverPartly},
-	{"dirty-list", "A bought list of 5,000 addresses, 40 % of them unknown, at a provider with other mail.", dirtyList},
-	{"company-closes", "A company with 40 reached addresses closes, and is written to twice more.", companyCloses},
-	{"churn", "A newsletter to 20,000 addresses at a provider, of which 3 % died since the last one.", churn},
-	{"steady-churn", "Mail all day to 5,000 addresses at a provider; every day 15 die.", steadyChurn},
-	{"uncleaned-list", "A list that nobody cleans: 15 % of it are dead, and every newsletter finds 2 % more.", uncleanedList},
-	{"small-domains", "A newsletter to 3,000 domains at one provider, one address each. 2 % are dead.", smallDomains},
+	{"dirty-list", "A purchased list of 5,000 addresses, 40 % of them unknown, at a provider with other mail.", dirtyList},
+	{"company-closes", "A company with 40 reached addresses closes, and gets mail twice more.", companyCloses},
+	{"churn", "A newsletter to 20,000 addresses at a provider, of which 3 % have ceased to exist since the last one.", churn},
+	{"steady-churn", "Mail all day to 5,000 addresses at a provider; every day 15 cease to exist.", steadyChurn},
+	{"uncleaned-list", "A list that is never cleaned: 15 % of it do not exist, and each newsletter finds 2 % more.", uncleanedList},
+	{"small-domains", "A newsletter to 3,000 domains at one provider, one address each. 2 % do not exist.", smallDomains},
 	{"directory-down", "The directory server of a company with 50 addresses is down for two hours.", directoryDown},
 	{"small-company", "The directory server of a company with eight addresses is down for an hour.", smallCompany},
 	{"hoster", "A hoster of 300 domains, one to three addresses each, refuses everything for an hour.", hoster},
 	{"hoster-singles", "A hoster of 200 domains, one address each, refuses everything for an hour, among much other mail.", hosterSingles},
 	{"slow", "A company with 60 addresses refuses all for 20 hours, three mails an hour.", slow},
-	{"sentences", "A provider refuses 40 % for three hours, in three different sentences.", sentences},
-	{"mixed", "An outage of a provider, with ordinary deaths and a bought list at the same time.", mixed},
+	{"sentences", "A provider refuses 40 % for three hours, with three different replies.", sentences},
+	{"mixed", "An outage of a provider, with ordinary churn and a purchased list at the same time.", mixed},
 	{"relapse", "A provider has an outage on two days, a week apart, with mail accepted between.", relapse},
 	{"steady-outage", "Mail all day to a provider, which refuses 40 % for one hour.", steadyOutage},
 	{"domain-lapses", "Two domains of a list of 300 cease to exist.", domainLapses},
-	{"strangers-domains", "A stranger has three domains at a provider and refuses thousands of mails there, while others die at the provider.", strangersDomains},
+	{"strangers-domains", "An attacker has three domains at a provider and refuses thousands of mails there, while other addresses there cease to exist.", strangersDomains},
 	{"strangers-every-day", "The same every day, to keep one dead address suspect.", strangersEveryDay},
-	{"stranger-guesses", "A stranger makes us write to thousands of addresses that do not exist, while others die.", strangerGuesses},
+	{"stranger-guesses", "An attacker makes us write to thousands of addresses that do not exist, while others cease to exist.", strangerGuesses},
 }
 
 func providerOutage(l *Log) {
@@ -135,7 +135,7 @@ func uncleanedList(l *Log) {
 		l.mail(7+7*week, 9, 12, "mx.mail.example", list, set(dead), unknownUser)
 		l.truth(Bad, dead)
 		if week == 0 {
-			// That 15 % die at once is like an outage, and the second refusal decides.
+			// 15 % at once look like an outage; the second refusal decides.
 			continue
 		}
 		var more []string
@@ -143,7 +143,7 @@ func uncleanedList(l *Log) {
 		dead = append(dead, more...)
 	}
 	l.Truth = make(map[string]Truth)
-	l.truth(Bad, dead[:len(dead)-80]) // the last have not been written to
+	l.truth(Bad, dead[:len(dead)-80]) // the last got no mail since
 }
 
 func smallDomains(l *Log) {

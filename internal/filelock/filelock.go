@@ -1,5 +1,5 @@
 // Package filelock takes advisory locks on files and directories, so that two
-// processes do not write the same thing.
+// processes do not write to the same file.
 package filelock
 
 import (
@@ -17,8 +17,8 @@ var ErrLocked = errors.New("locked by another process")
 // returns ErrLocked, wrapped with the name of f, without waiting.
 func TryExclusive(f *os.File) error { return try(f, unix.LOCK_EX) }
 
-// TryShared is TryExclusive with a lock that other shared locks may be held
-// beside.
+// TryShared is TryExclusive with a shared lock, which only an exclusive lock
+// excludes.
 func TryShared(f *os.File) error { return try(f, unix.LOCK_SH) }
 
 func try(f *os.File, how int) error {

@@ -11,8 +11,8 @@ import (
 	"golang.org/x/text/width"
 )
 
-// Printable replaces characters that control a terminal. Strangers write replies,
-// addresses and names of files.
+// Printable replaces characters that control a terminal. Replies, addresses and file
+// names can come from an attacker.
 func Printable(text string) string {
 	return strings.Map(func(r rune) rune {
 		switch {

@@ -7,17 +7,17 @@ import (
 	"unsafe"
 )
 
-// importHeap is what an import takes of the heap, in bytes.
+// importHeap is the heap that an import uses, in bytes.
 const importHeap = 96 << 20
 
-// useHugePages asks for huge pages under the memory that an import is about to
-// fill. Each small page costs a fault when it is first written to, which may take
-// microseconds on a virtual machine. Errors are ignored.
+// useHugePages requests huge pages for the heap that an import is about to use. The
+// first write to each small page causes a page fault, which may take microseconds on
+// a virtual machine. Errors are ignored.
 func useHugePages() {
-	room := make([]byte, importHeap) // untouched, and the heap's again at the end
+	heap := make([]byte, importHeap) // never written, and freed at the end
 	page := os.Getpagesize()
-	start := int(-uintptr(unsafe.Pointer(unsafe.SliceData(room)))) & (page - 1)
-	end := len(room) - (len(room)-start)%page
-	_ = syscall.Madvise(room[start:end], syscall.MADV_HUGEPAGE)
+	start := int(-uintptr(unsafe.Pointer(unsafe.SliceData(heap)))) & (page - 1)
+	end := len(heap) - (len(heap)-start)%page
+	_ = syscall.Madvise(heap[start:end], syscall.MADV_HUGEPAGE)
 	runtime.GC()
 }

@@ -1,8 +1,7 @@
-// Package tune sets up the process for what it is about to do: how much memory the
-// Go runtime and the C library take. The commands that run for long or read much
-// call it; nothing happens when the package is imported. Each setting names what it
-// was measured to change, and gives way to the environment variable that the
-// runtime documents.
+// Package tune limits the memory that the Go runtime and the C library use. Commands
+// that run for long or read much data call it; importing the package has no effect.
+// Each setting states what it was measured to change. The environment variables that
+// the Go runtime documents take precedence.
 package tune
 
 import (
@@ -17,7 +16,7 @@ func Run() {
 	configureMalloc()
 }
 
-// Import prepares the process for reading logs of gigabytes.
+// Import prepares the process for importing gigabytes of logs.
 func Import() {
 	limitMemory()
 	configureMalloc()
@@ -27,9 +26,8 @@ func Import() {
 	useHugePages()
 }
 
-// memoryLimit is how much memory the runtime may take before it collects garbage
-// more often. It bounds what a backlog takes; a quiet log needs a tenth of it.
-// Together with SQLite's pages an import stays under 200 MB.
+// memoryLimit is the runtime's soft memory limit in bytes. A backlog reaches it; a
+// quiet log needs a tenth. With SQLite's pages an import stays under 200 MB.
 const memoryLimit = 148 << 20
 
 func limitMemory() {
@@ -38,30 +36,30 @@ func limitMemory() {
 	}
 }
 
-// importGarbage is how much garbage an import lets accumulate, in percent of what
-// is in use. Of an import of 1 GB: 60 takes 147 MB and 95 collections, 100 takes
-// 168 MB and 55, with a tenth less processor time.
+// importGarbage is the GOGC percentage of an import. Measured with a log of 1 GB: 60
+// takes 147 MB and 95 collections, 100 takes 168 MB and 55 collections, with 10 %
+// less processor time.
 const importGarbage = 80
 
-// Memory gives memory back to the system after a backlog. By itself the runtime
-// keeps for minutes what it may need again.
+// Memory returns memory to the system after a backlog. Without it the runtime keeps
+// free memory for minutes.
 type Memory struct {
-	lines int64 // at the last look
-	due   int   // releases that are due
+	lines int64 // read at the last call of Release
+	due   int   // pending releases
 }
 
 const (
-	// backlogLines is how many lines between two looks are a backlog, worth a
-	// release: some tens of megabytes. A log that grows by 5,000 lines a second is
-	// none.
+	// backlogLines is the number of lines between two calls that counts as a backlog:
+	// some tens of megabytes. A log that grows by 5,000 lines a second does not reach
+	// it.
 	backlogLines = 100_000
-	// releases is how often memory is released then: at the first time what was read
-	// may still be waiting to be saved. Each takes some 30 ms, because what is needed
-	// again has to be asked for again.
+	// releases is the number of releases after a backlog. At the first, lines may still
+	// be waiting to be saved. Each costs some 30 ms, because memory that is needed again
+	// must be allocated again.
 	releases = 2
 )
 
-// Release gives memory back if much was read, and little is read now. It is called
+// Release returns memory to the system once a backlog was read. The caller calls it
 // every few seconds with the number of lines read so far.
 func (m *Memory) Release(lines int64) {
 	read := lines - m.lines

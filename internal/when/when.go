@@ -1,4 +1,4 @@
-// Package when reads times as people write them: 24h, 7d, 2w, yesterday, monday,
+// Package when parses times as people write them: 24h, 7d, 2w, yesterday, monday,
 // 2026-11-01, 2026-11-01 10:00, RFC 3339.
 package when
 
@@ -12,9 +12,9 @@ import (
 // Forms names the forms for the help of a flag.
 const Forms = "24h, 7d, 2w, yesterday, monday, 2026-11-01, '2026-11-01 10:00', or RFC 3339"
 
-// Past returns the time that s means, looking back from now, in the zone of now. A
-// day is a day of the calendar: 180d keeps the time of day across a change of the
-// clock. A weekday is the last one that has begun before today.
+// Past returns the time that s names, relative to now and in the zone of now.
+// Durations count back. Days are calendar days: 180d keeps the time of day across a
+// change of daylight saving time. A weekday is the last one before today.
 func Past(s string, now time.Time) (time.Time, error) {
 	if days, ok := Days(s); ok {
 		return now.AddDate(0, 0, -days), nil
@@ -44,10 +44,11 @@ func Past(s string, now time.Time) (time.Time, error) {
 	if t, ok := Absolute(s, now); ok {
 		return t, nil
 	}
-	return time.Time{}, fmt.Errorf("%q is no time; write %s", s, Forms)
+	return time.Time{}, fmt.Errorf("%q is not a time; write %s", s, Forms)
 }
 
-// Future returns the time that s means, looking ahead from now. It has to come.
+// Future returns the time that s names. Durations count from now. A time that is not
+// after now is an error.
 func Future(s string, now time.Time) (time.Time, error) {
 	var t time.Time
 	if days, ok := Days(s); ok {
@@ -57,15 +58,15 @@ func Future(s string, now time.Time) (time.Time, error) {
 	} else if at, ok := Absolute(s, now); ok {
 		t = at
 	} else {
-		return t, fmt.Errorf("%q is no time; write 30d, 2w, 2026-12-31, '2026-12-31 10:00', or RFC 3339", s)
+		return t, fmt.Errorf("%q is not a time; write 30d, 2w, 2026-12-31, '2026-12-31 10:00', or RFC 3339", s)
 	}
 	if !t.After(now) {
-		return t, fmt.Errorf("%s is over; name a time to come, such as 30d", s)
+		return t, fmt.Errorf("%s is in the past; name a future time, such as 30d", s)
 	}
 	return t, nil
 }
 
-// Absolute reads a date, a date and time in the zone of now, a time of today, or RFC
+// Absolute parses a date, a date and time in the zone of now, a time of today, or RFC
 // 3339.
 func Absolute(s string, now time.Time) (time.Time, bool) {
 	for _, layout := range []string{time.DateOnly, "2006-01-02 15:04", "2006-01-02T15:04", time.DateTime, "2006-01-02T15:04:05", time.RFC3339} {
@@ -79,7 +80,7 @@ func Absolute(s string, now time.Time) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// Days reads a number of days or weeks, such as 30d or 2w.
+// Days parses a number of days or weeks, such as 30d or 2w.
 func Days(s string) (n int, ok bool) {
 	factor := 1
 	digits, ok := strings.CutSuffix(s, "d")
@@ -90,6 +91,6 @@ func Days(s string) (n int, ok bool) {
 		factor = 7
 	}
 	n, err := strconv.Atoi(digits)
-	const most = 100_000 // days: later and earlier years have no RFC 3339
+	const most = 100_000 // days: RFC 3339 has only years of four digits
 	return n * factor, err == nil && n >= 0 && n <= most
 }
