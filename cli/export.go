@@ -154,7 +154,7 @@ func (e *exporting) check() error {
 			return fmt.Errorf("--columns: %s is named twice", name)
 		}
 		if names := export.ColumnNames(); !slices.Contains(names, name) {
-			return fmt.Errorf("--columns: unknown column %q; did you mean %q?", name, config.Nearest(name, names))
+			return fmt.Errorf("--columns: unknown column %q; did you mean %q?", name, text.Nearest(name, names))
 		}
 	}
 	switch {

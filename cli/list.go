@@ -12,7 +12,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/bouncetail/bouncetail/config"
 	"github.com/bouncetail/bouncetail/internal/text"
 )
 
@@ -114,7 +113,7 @@ func (f *listFlags) open(a *app, cols []column) (*list, error) {
 	for _, name := range f.columns {
 		i := slices.IndexFunc(cols, func(c column) bool { return c.key == name })
 		if i < 0 {
-			return nil, usageError{fmt.Errorf("--columns: unknown column %q; did you mean %q?", name, config.Nearest(name, keys(cols)))}
+			return nil, usageError{fmt.Errorf("--columns: unknown column %q; did you mean %q?", name, text.Nearest(name, keys(cols)))}
 		}
 		l.chosen = append(l.chosen, i)
 	}

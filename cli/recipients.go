@@ -10,7 +10,7 @@ import (
 
 	"github.com/bouncetail/bouncetail/address"
 	"github.com/bouncetail/bouncetail/bounce"
-	"github.com/bouncetail/bouncetail/config"
+	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/internal/when"
 	"github.com/bouncetail/bouncetail/sqlite"
 )
@@ -87,7 +87,7 @@ func (f *recipientFilter) parse(now time.Time) (sqlite.Filter, error) {
 
 // near names the value that somebody may have meant, unless none is similar.
 func near(word string, values []string) string {
-	if nearest := config.Similar(word, values); nearest != "" {
+	if nearest := text.Similar(word, values); nearest != "" {
 		return fmt.Sprintf("; did you mean %s?", nearest)
 	}
 	return ""

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/bouncetail/bouncetail/internal/text"
 )
 
 // testVariables begin with this. They are for the tests of the project.
@@ -31,7 +33,7 @@ func unknownVariables(environ, keys []string) (problems []error) {
 		if value == "" || !strings.HasPrefix(name, "BOUNCETAIL_") || strings.HasPrefix(name, testVariables) || slices.Contains(known, name) {
 			continue
 		}
-		problems = append(problems, fmt.Errorf("unknown environment variable %s; did you mean %s?", name, Nearest(name, known)))
+		problems = append(problems, fmt.Errorf("unknown environment variable %s; did you mean %s?", name, text.Nearest(name, known)))
 	}
 	return problems
 }

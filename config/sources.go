@@ -1,8 +1,10 @@
 package config
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 )
 
 // Journal is the path of a source that stands for the machine's journal.
@@ -102,4 +104,16 @@ func isSame(files []os.FileInfo, file os.FileInfo) bool {
 		}
 	}
 	return false
+}
+
+// Zone returns the location that Timezone names.
+func (s Source) Zone() (*time.Location, error) {
+	if s.Timezone == "" || s.Timezone == "local" {
+		return time.Local, nil
+	}
+	zone, err := time.LoadLocation(s.Timezone)
+	if err != nil {
+		return nil, fmt.Errorf("%q is no time zone; write one such as Europe/Berlin, or local", s.Timezone)
+	}
+	return zone, nil
 }

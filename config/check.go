@@ -1,0 +1,158 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// check reports the values that cannot be.
+func (c *Crowds) check(bad report) {
+	if c.Addresses != 0 && c.Addresses < 2 {
+		bad("crowds.addresses", "%d is not a crowd; write at least 2, or 0 to switch crowds off", c.Addresses)
+	}
+	if c.Domains < 2 {
+		bad("crowds.domains", "%d is less than 2 domains", c.Domains)
+	}
+	if c.Share < 1 || c.Share > 100 {
+		bad("crowds.share", "%d is not a percentage from 1 to 100", c.Share)
+	}
+	if c.Usual < 0 {
+		bad("crowds.usual", "%d is negative; write 0 to compare with no usual share", c.Usual)
+	}
+}
+
+// check reports what is wrong with a threshold.
+func (t *Threshold) check(key string, bad func(key, format string, args ...any)) {
+	for _, field := range []struct {
+		key   string
+		value int
+	}{{"failures", t.Failures}, {"days", t.Days}, {"window", t.Window}, {"bad_days", t.BadDays}, {"suppress_days", t.SuppressDays}} {
+		if field.value < 0 || field.value > maxDays {
+			bad(key+"."+field.key, "%d is not between 0 and %d", field.value, maxDays)
+		}
+	}
+	if t.Failures > 0 && t.Window <= t.Days {
+		bad(key+".window", "%d is no longer than days, %d: so many days can never lie between failures", t.Window, t.Days)
+	}
+}
+
+// maxDays is a hundred years, over which a number is a mistake.
+const maxDays = 36500
+
+// check fills in what sources leave out, and reports everything that is wrong.
+func (c *Config) check() error {
+	var errs []error
+	bad := func(key, format string, args ...any) {
+		errs = append(errs, fmt.Errorf("%s: %s", key, fmt.Sprintf(format, args...)))
+	}
+	if c.Database == "" {
+		bad("database", "names no file")
+	}
+	for i := range c.Sources {
+		s := &c.Sources[i]
+		key := fmt.Sprintf("sources[%d]", i)
+		if s.Path == "" {
+			bad(key+".path", "names no file")
+		}
+		if s.MTA == "" {
+			s.MTA = "auto"
+		}
+		if !slices.Contains(MTAs, s.MTA) {
+			bad(key+".mta", "%q is none of %s", s.MTA, strings.Join(MTAs, ", "))
+		}
+		if _, err := s.Zone(); err != nil {
+			bad(key+".timezone", "%v", err)
+		}
+	}
+	if c.Start != "beginning" && c.Start != "end" {
+		bad("start", "%q is neither beginning nor end", c.Start)
+	}
+	if c.MaxLine < 4096 {
+		bad("max_line", "%d is less than 4096 bytes, which real lines have", c.MaxLine)
+	}
+	for i, uid := range c.JournalUIDs {
+		if uid < 0 {
+			bad(fmt.Sprintf("journal_uids[%d]", i), "%d is not a numeric user ID", uid)
+		}
+	}
+	if c.QueueLifetime < time.Hour {
+		bad("queue_lifetime", "%v is less than an hour; messages stay in a queue for days", c.QueueLifetime)
+	}
+	c.Policy.check("policy", bad)
+	for _, category := range slices.Sorted(maps.Keys(c.Policy.Categories)) {
+		key := "policy.categories." + category
+		if !slices.Contains(Categories, category) {
+			bad(key, "%q is none of %s", category, strings.Join(Categories, ", "))
+			continue
+		}
+		t := c.Policy.Categories[category]
+		t.check(key, bad)
+	}
+	c.Crowds.check(bad)
+	c.Retention.check(bad)
+	if c.Privacy.HashAddresses {
+		c.checkHashing(bad)
+	}
+	if !slices.Contains(LogLevels, c.Log.Level) {
+		bad("log.level", "%q is none of debug, info, warn, error", c.Log.Level)
+	}
+	if !slices.Contains(LogFormats, c.Log.Format) {
+		bad("log.format", "%q is neither text nor json", c.Log.Format)
+	}
+	c.Publish.check(bad)
+	names := make(map[string]bool)
+	for i := range c.Webhooks {
+		w := &c.Webhooks[i]
+		w.check(fmt.Sprintf("webhooks[%d]", i), bad)
+		if names[w.Name] {
+			bad(fmt.Sprintf("webhooks[%d].name", i), "%q is the name of another one, too", w.Name)
+		}
+		names[w.Name] = true
+	}
+	return errors.Join(errs...)
+}
+
+// shortestRetention leaves time for logs to be read: what is older than the
+// records reach is not taken in.
+const shortestRetention = 7
+
+func (r Retention) check(bad func(key, format string, args ...any)) {
+	for _, s := range []struct {
+		key  string
+		days int
+	}{
+		{"bounces", r.Bounces},
+		{"recipients", r.Recipients},
+		{"successes", r.Successes},
+		{"daily_counts", r.DailyCounts},
+		{"positions", r.Positions},
+		{"gaps", r.Gaps},
+		{"unparsed_lines", r.UnparsedLines},
+	} {
+		if s.days != 0 && s.days < shortestRetention {
+			bad("retention."+s.key, "%d is less than %d days, in which logs have to be read; write 0 to keep for ever", s.days, shortestRetention)
+		}
+	}
+	if r.Recipients > 0 && (r.Bounces == 0 || r.Bounces > r.Recipients) {
+		bad("retention.recipients", "needs retention.bounces of at most as many days, because failures are not kept longer than their address")
+	}
+}
+
+// checkHashing refuses what cannot work where only hashes are known.
+func (c *Config) checkHashing(bad report) {
+	if c.Privacy.KeyFile == "" {
+		bad("privacy.key_file", "names no file, and privacy.hash_addresses needs a key; write the path of one, such as /etc/bouncetail/hash.key")
+	}
+	if c.Publish.Directory != "" {
+		bad("publish.directory", "a mail server looks up addresses, and with privacy.hash_addresses only hashes of them are known; leave one of the two out")
+	}
+	for i := range c.Webhooks {
+		if kind := c.Webhooks[i].Kind; kind != "" && kind != "json" {
+			bad(fmt.Sprintf("webhooks[%d].kind", i), "%s reports addresses, and privacy.hash_addresses stores only their hashes; use kind json, or bouncetail export --addresses", kind)
+		}
+	}
+}

@@ -1,0 +1,46 @@
+package text
+
+import "strings"
+
+// Nearest returns the name that somebody may have meant.
+func Nearest(word string, names []string) string {
+	nearest, best := "", 1<<30
+	for _, name := range names {
+		if d := distance(word, name); d < best || d == best && name < nearest {
+			nearest, best = name, d
+		}
+	}
+	return nearest
+}
+
+// Similar returns the nearest name if it is similar enough to be what somebody meant,
+// and else "".
+func Similar(word string, names []string) string {
+	nearest := Nearest(strings.ToLower(word), names)
+	if len(word) < 2 || distance(strings.ToLower(word), nearest) > max(2, 1+len(word)/4) {
+		return ""
+	}
+	return nearest
+}
+
+// distance is how many letters have to be put in, taken out or exchanged to
+// make b of a (Levenshtein).
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		before := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			change := before
+			if a[i] != b[j] {
+				change++
+			}
+			before = row[j+1]
+			row[j+1] = min(change, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}
