@@ -28,7 +28,8 @@ var layers = map[string][]string{
 
 	"config":         {},
 	"privacy":        {"address", "bounce"},
-	"view/report":    {"bounce", "sqlite"},
+	"view/table":     {},
+	"view/report":    {"bounce", "recipient", "sqlite", "view/table"},
 	"output/export":  {"address", "bounce"},
 	"output/maps":    {"address", "bounce"},
 	"output/webhook": {"address", "bounce"},

@@ -11,6 +11,7 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/sqlite"
+	"github.com/bouncetail/bouncetail/view/table"
 )
 
 func (a *app) check() *cobra.Command {
@@ -45,7 +46,7 @@ func (a *app) check() *cobra.Command {
 		if err := r.CheckKey(cmd.Context(), settings.Database, h.ID()); err != nil {
 			return err
 		}
-		enc, bad := a.objects(), false
+		enc, bad := table.Objects(a.stdout), false
 		for _, to := range on {
 			row, known, err := r.Recipient(cmd.Context(), h.Hashed(to).Normal)
 			if err != nil {
@@ -88,7 +89,7 @@ func (a *app) checkedLine(to bounce.Address, state string, row *bounce.Recipient
 	if row.State == bounce.StateBad {
 		line += strings.TrimSuffix(fmt.Sprintf(", %s / %s", row.Category, row.Reason), ",  / ")
 		if row.BadSince != nil {
-			line += ", since " + a.inZone(a.shortTime(*row.BadSince))
+			line += ", since " + a.zone().Head(a.zone().Short(*row.BadSince))
 		}
 	}
 	return line

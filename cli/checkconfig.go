@@ -17,6 +17,7 @@ import (
 	"github.com/bouncetail/bouncetail/daemon"
 	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/tailer"
+	"github.com/bouncetail/bouncetail/view/table"
 )
 
 // settled is what the settings come to. Its JSON shows no secret.
@@ -90,7 +91,7 @@ func (a *app) checkConfig() *cobra.Command {
 			if err != nil {
 				s.Errors = errorsIn(err)
 			}
-			return errors.Join(a.objects().Encode(&s), err)
+			return errors.Join(table.Objects(a.stdout).Encode(&s), err)
 		}
 		if err != nil || quiet {
 			return err

@@ -13,6 +13,7 @@ import (
 	"github.com/bouncetail/bouncetail/classify"
 	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/logparse"
+	"github.com/bouncetail/bouncetail/view/table"
 )
 
 func (a *app) classify() *cobra.Command {
@@ -99,7 +100,7 @@ func (j *judge) one(reply string) error {
 		if v.Provider != "" {
 			out.Provider = &v.Provider
 		}
-		return objects(j.out).Encode(out)
+		return table.Objects(j.out).Encode(out)
 	}
 	_, err = fmt.Fprintf(j.out, "%s (rule %s)\n", sentence(v), text.Printable(v.Rule))
 	return err
@@ -171,7 +172,7 @@ func (j *judge) explanation(d *bounce.Delivery) error {
 		for _, s := range e.Statements {
 			statements = append(statements, statement(s))
 		}
-		return objects(j.out).Encode(map[string]any{
+		return table.Objects(j.out).Encode(map[string]any{
 			"statements": statements, "context": append([]string{}, e.Context...),
 			"read": e.Read, "smtp_code": e.SMTPCode, "enhanced_code": e.EnhancedCode, "inner_reply": e.Inner, "layers": layers, "bounded": e.Bounded,
 			"category": e.Verdict.Category, "reason": e.Verdict.Reason, "scope": e.Verdict.Scope, "disposition": e.Verdict.Disposition,

@@ -39,7 +39,7 @@ type app struct {
 }
 
 // now is the time for what is relative to it.
-func (a *app) now() time.Time { return time.Now().In(a.zone()) }
+func (a *app) now() time.Time { return time.Now().In(a.zone().Location) }
 
 // reader opens the database of the settings to look at it.
 func (a *app) reader(ctx context.Context) (*sqlite.Reader, error) {
@@ -146,7 +146,7 @@ func (a *app) root() *cobra.Command {
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if a.screen().width > 0 && a.hasDatabase() {
+			if a.screen().Width > 0 && a.hasDatabase() {
 				return a.status().RunE(cmd, nil)
 			}
 			return cmd.Help()

@@ -15,6 +15,7 @@ import (
 	"github.com/bouncetail/bouncetail/internal/when"
 	"github.com/bouncetail/bouncetail/recipient"
 	"github.com/bouncetail/bouncetail/sqlite"
+	"github.com/bouncetail/bouncetail/view/table"
 )
 
 // crowd is a crowd as it is shown. Its keys are the columns of the table crowds.
@@ -72,7 +73,7 @@ func (l *history) readCrowds(ctx context.Context, r *sqlite.Reader) error {
 	}
 	if l.State == bounce.StateSuspect && len(l.Crowds) > 0 {
 		c := &l.Crowds[len(l.Crowds)-1]
-		l.Clears = "a delivery to it that succeeds; a further refusal after " + l.a.shortTime(c.EndedAt) + " makes it bad"
+		l.Clears = "a delivery to it that succeeds; a further refusal after " + l.a.zone().Short(c.EndedAt) + " makes it bad"
 	}
 	return nil
 }
@@ -125,11 +126,11 @@ func (l *history) tellCrowds(w io.Writer) {
 				what += " that accepted mail"
 			}
 		}
-		fmt.Fprintf(w, "  %-15s %s\n", fmt.Sprintf("crowd %d", c.ID), text.Wrap(fmt.Sprintf("%s to %s: %s %s%s", l.a.shortTime(c.StartedAt), l.a.shortTime(c.EndedAt), what, c.where(), of), l.a.proseWidth(), 18))
+		fmt.Fprintf(w, "  %-15s %s\n", fmt.Sprintf("crowd %d", c.ID), text.Wrap(fmt.Sprintf("%s to %s: %s %s%s", l.a.zone().Short(c.StartedAt), l.a.zone().Short(c.EndedAt), what, c.where(), of), l.a.screen().ProseWidth(), 18))
 	}
 	if len(l.Crowds) > 0 && l.limits.Addresses > 0 {
 		fmt.Fprintf(w, "  a crowd is      %s\n", text.Wrap(fmt.Sprintf("%s or more that make up at least %d %%, the fewest 60 %%, and %d times what is usual (crowds in the settings)",
-			text.Amount(l.limits.Addresses, "address"), l.limits.Share, l.limits.Usual), l.a.proseWidth(), 18))
+			text.Amount(l.limits.Addresses, "address"), l.limits.Share, l.limits.Usual), l.a.screen().ProseWidth(), 18))
 	}
 }
 
@@ -207,9 +208,9 @@ func (a *app) confirms() *cobra.Command {
 }
 
 // crowdColumns are the columns of the list of crowds.
-var crowdColumns = []column{
-	{key: "id"}, {key: "kind"}, {key: "unit", long: true}, {key: "started_at", time: true}, {key: "ended_at", keep: 3, time: true},
-	{key: "addresses"}, {key: "share", keep: 2}, {key: "last_at", time: true, more: true}, {key: "refused", more: true}, {key: "attempts", more: true}, {key: "frozen", more: true},
+var crowdColumns = []table.Column{
+	{Key: "id"}, {Key: "kind"}, {Key: "unit", Long: true}, {Key: "started_at", Time: true}, {Key: "ended_at", Keep: 3, Time: true},
+	{Key: "addresses"}, {Key: "share", Keep: 2}, {Key: "last_at", Time: true, More: true}, {Key: "refused", More: true}, {Key: "attempts", More: true}, {Key: "frozen", More: true},
 }
 
 // crowds is the subcommand of recipients that lists the crowds.
@@ -227,7 +228,7 @@ func (a *app) crowds() *cobra.Command {
 				if err != nil {
 					return usageError{fmt.Errorf("--since: %w", err)}
 				}
-				from = stored(at)
+				from = bounce.Stamp(at)
 			}
 			r, err := a.reader(cmd.Context())
 			if err != nil {
@@ -246,13 +247,13 @@ func (a *app) crowds() *cobra.Command {
 				c := newCrowd(&all[i], a.now())
 				var part any
 				if c.Attempts > 0 {
-					part = share(float64(c.Refused) / float64(c.Attempts))
+					part = table.Share(float64(c.Refused) / float64(c.Attempts))
 				}
-				if err := l.row(&c, c.ID, string(c.Kind), c.Unit, stamp(c.StartedAt), stamp(c.EndedAt), c.Addresses, part, stamp(c.LastAt), c.Refused, c.Attempts, fmt.Sprint(c.Frozen)); err != nil {
+				if err := l.Row(&c, c.ID, string(c.Kind), c.Unit, table.Stamp(c.StartedAt), table.Stamp(c.EndedAt), c.Addresses, part, table.Stamp(c.LastAt), c.Refused, c.Attempts, fmt.Sprint(c.Frozen)); err != nil {
 					return err
 				}
 			}
-			return l.end("No crowd of refused addresses was found.")
+			return l.End("No crowd of refused addresses was found.")
 		},
 	}
 	flags.add(c, crowdColumns)

@@ -9,10 +9,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/bouncetail/bouncetail/sqlite"
+	"github.com/bouncetail/bouncetail/view/table"
 )
 
 // cursorColumns are the columns of the list of cursors.
-var cursorColumns = []column{{key: "name", long: true}, {key: "seq"}, {key: "moved_at", time: true}, {key: "waiting"}}
+var cursorColumns = []table.Column{{Key: "name", Long: true}, {Key: "seq"}, {Key: "moved_at", Time: true}, {Key: "waiting"}}
 
 func (a *app) cursors() *cobra.Command {
 	var flags listFlags
@@ -36,11 +37,11 @@ func (a *app) cursors() *cobra.Command {
 			}
 			for i := range list {
 				c := &list[i]
-				if err := l.row(c, c.Name, c.Seq, stamp(c.MovedAt), c.Waiting); err != nil {
+				if err := l.Row(c, c.Name, c.Seq, table.Stamp(c.MovedAt), c.Waiting); err != nil {
 					return err
 				}
 			}
-			return l.end("No export has used --cursor.")
+			return l.End("No export has used --cursor.")
 		},
 	}
 	flags.add(c, cursorColumns)

@@ -20,6 +20,7 @@ import (
 	"github.com/bouncetail/bouncetail/internal/when"
 	"github.com/bouncetail/bouncetail/recipient"
 	"github.com/bouncetail/bouncetail/sqlite"
+	"github.com/bouncetail/bouncetail/view/table"
 )
 
 // allow and block are the subcommands of recipients that decide about addresses.
@@ -227,8 +228,8 @@ func effect(c recipient.Changes) string {
 }
 
 // decisionColumns are the columns of the list of decisions.
-var decisionColumns = []column{
-	{key: "recipient", long: true}, {key: "decision"}, {key: "decided_at", keep: 2, time: true}, {key: "until", keep: 4, time: true}, {key: "ended_at", keep: 1, time: true}, {key: "note", keep: 3, long: true},
+var decisionColumns = []table.Column{
+	{Key: "recipient", Long: true}, {Key: "decision"}, {Key: "decided_at", Keep: 2, Time: true}, {Key: "until", Keep: 4, Time: true}, {Key: "ended_at", Keep: 1, Time: true}, {Key: "note", Keep: 3, Long: true},
 }
 
 // decisions is the subcommand of recipients that lists what was decided.
@@ -250,11 +251,11 @@ func (a *app) decisions() *cobra.Command {
 				return err
 			}
 			if err := r.Decisions(cmd.Context(), all, func(d *recipient.Decision) error {
-				return list.row(d, d.Recipient, d.Decision, stamp(d.DecidedAt), stampOf(d.Until), stampOf(d.EndedAt), d.Note)
+				return list.Row(d, d.Recipient, d.Decision, table.Stamp(d.DecidedAt), table.StampOf(d.Until), table.StampOf(d.EndedAt), d.Note)
 			}); err != nil {
 				return err
 			}
-			return list.end("Nothing was decided by hand.")
+			return list.End("Nothing was decided by hand.")
 		},
 	}
 	flags.add(c, decisionColumns)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/bouncetail/bouncetail/doctor"
 	"github.com/bouncetail/bouncetail/internal/text"
+	"github.com/bouncetail/bouncetail/view/table"
 )
 
 func (a *app) doctor() *cobra.Command {
@@ -38,7 +39,7 @@ func (a *app) doctor() *cobra.Command {
 		}
 		var err error
 		if asJSON {
-			err = printObjects(a, results)
+			err = table.PrintObjects(a.stdout, results)
 		} else {
 			err = a.printResults(results)
 		}
@@ -54,10 +55,10 @@ func (a *app) printResults(results []doctor.CheckResult) error {
 	out := a.screen()
 	var b strings.Builder
 	for _, r := range results {
-		colour := map[string]string{doctor.OK: green, doctor.Warn: yellow, doctor.Fail: red}[r.Status]
-		fmt.Fprintf(&b, "%s %-11s  %s\n", out.paint(colour, fmt.Sprintf("%-4s", r.Status)), r.Check, text.Printable(r.Says))
+		colour := map[string]string{doctor.OK: table.Green, doctor.Warn: table.Yellow, doctor.Fail: table.Red}[r.Status]
+		fmt.Fprintf(&b, "%s %-11s  %s\n", out.Paint(colour, fmt.Sprintf("%-4s", r.Status)), r.Check, text.Printable(r.Says))
 		if r.Do != "" {
-			fmt.Fprintf(&b, "     %-11s  %s\n", "", out.paint(bold, "→ "+text.Printable(r.Do)))
+			fmt.Fprintf(&b, "     %-11s  %s\n", "", out.Paint(table.Bold, "→ "+text.Printable(r.Do)))
 		}
 	}
 	_, err := io.WriteString(a.stdout, b.String())

@@ -15,6 +15,7 @@ import (
 	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/recipient"
 	"github.com/bouncetail/bouncetail/sqlite"
+	"github.com/bouncetail/bouncetail/view/table"
 )
 
 func (a *app) explain() *cobra.Command {
@@ -66,7 +67,7 @@ func (a *app) explainAddress(ctx context.Context, given string, limit int, asJSO
 	if !known {
 		return fmt.Errorf("%s has not failed in what was read so far, or is spelled otherwise; bouncetail recipients --domain %s lists its neighbours", given, to.Domain)
 	}
-	l := history{a: a, Recipient: row, Clears: clears(&row, a.shortTime)}
+	l := history{a: a, Recipient: row, Clears: clears(&row, a.zone().Short)}
 	if l.Attempts, err = r.Attempts(ctx, to, limit); err != nil {
 		return err
 	}
@@ -86,7 +87,7 @@ func (a *app) explainAddress(ctx context.Context, given string, limit int, asJSO
 		return err
 	}
 	if asJSON {
-		return a.objects().Encode(&l)
+		return table.Objects(a.stdout).Encode(&l)
 	}
 	return l.tell(a.stdout)
 }
@@ -114,21 +115,21 @@ func (l *history) tell(w io.Writer) error {
 	}
 	fmt.Fprintf(w, "%s is %s%s\n  decided by      %s\n", l.Recipient.Recipient, l.State, why, deciders[l.DecidedBy])
 	if l.BadSince != nil {
-		fmt.Fprintf(w, "  bad since       %s\n", l.a.shortTime(*l.BadSince))
+		fmt.Fprintf(w, "  bad since       %s\n", l.a.zone().Short(*l.BadSince))
 	}
 	if l.BadUntil != nil {
-		fmt.Fprintf(w, "  bad until       %s\n", l.a.shortTime(*l.BadUntil))
+		fmt.Fprintf(w, "  bad until       %s\n", l.a.zone().Short(*l.BadUntil))
 	}
 	delivered := "never, in what was read"
 	if l.LastDeliveryAt != nil {
-		delivered = l.a.shortTime(*l.LastDeliveryAt)
+		delivered = l.a.zone().Short(*l.LastDeliveryAt)
 	}
 	fmt.Fprintf(w, "  last delivery   %s\n", delivered)
 	if l.FirstFailureAt == nil || l.LastFailureAt == nil {
 		fmt.Fprintf(w, "  failures        none\n")
 	} else {
 		fmt.Fprintf(w, "  failures        %s permanent, %s to be retried, from %s to %s\n",
-			text.Thousands(int64(l.PermanentCount)), text.Thousands(int64(l.RetryCount)), l.a.shortTime(*l.FirstFailureAt), l.a.shortTime(*l.LastFailureAt))
+			text.Thousands(int64(l.PermanentCount)), text.Thousands(int64(l.RetryCount)), l.a.zone().Short(*l.FirstFailureAt), l.a.zone().Short(*l.LastFailureAt))
 	}
 	for _, c := range l.Counted {
 		if c.Policy.Failures == 0 {
@@ -138,25 +139,25 @@ func (l *history) tell(w io.Writer) error {
 	}
 	l.tellCrowds(w)
 	if total := l.PermanentCount + l.RetryCount; total > len(l.Attempts) {
-		fmt.Fprintf(w, "\nThe last %d of %s attempts, and what was decided (%s):\n", len(l.Attempts), text.Thousands(int64(total)), l.a.zoneName())
+		fmt.Fprintf(w, "\nThe last %d of %s attempts, and what was decided (%s):\n", len(l.Attempts), text.Thousands(int64(total)), l.a.zone().Name())
 	} else {
-		fmt.Fprintf(w, "\nAttempts, and what was decided (%s):\n", l.a.zoneName())
+		fmt.Fprintf(w, "\nAttempts, and what was decided (%s):\n", l.a.zone().Name())
 	}
 	for _, e := range l.timeline() {
-		fmt.Fprintf(w, "  %s  %s\n", l.a.shortTime(e.at), e.text)
+		fmt.Fprintf(w, "  %s  %s\n", l.a.zone().Short(e.at), e.text)
 		if e.reply != "" {
-			fmt.Fprintf(w, "                    %s\n", text.Wrap(text.Printable(e.reply), l.a.proseWidth(), 20))
+			fmt.Fprintf(w, "                    %s\n", text.Wrap(text.Printable(e.reply), l.a.screen().ProseWidth(), 20))
 		}
 		if e.mail != "" {
-			fmt.Fprintf(w, "                    %s\n", text.Wrap(text.Printable(e.mail), l.a.proseWidth(), 20))
+			fmt.Fprintf(w, "                    %s\n", text.Wrap(text.Printable(e.mail), l.a.screen().ProseWidth(), 20))
 		}
 	}
 	fmt.Fprintln(w)
-	_, err := fmt.Fprintln(w, text.Wrap("What would clear it: "+l.Clears, l.a.proseWidth(), 0))
+	_, err := fmt.Fprintln(w, text.Wrap("What would clear it: "+l.Clears, l.a.screen().ProseWidth(), 0))
 	// Advice about a reply would contradict what was decided by hand, or the doubt
 	// about a crowd.
 	if advice := l.Reason.Advice(); advice != "" && err == nil && l.DecidedBy != bounce.ByHand && l.DecidedBy != bounce.ByCrowd {
-		_, err = fmt.Fprintln(w, text.Wrap("What to do: "+advice, l.a.proseWidth(), 0))
+		_, err = fmt.Fprintln(w, text.Wrap("What to do: "+advice, l.a.screen().ProseWidth(), 0))
 	}
 	return errors.Join(err, l.tellCommands(w))
 }
@@ -208,7 +209,7 @@ func (l *history) timeline() []entry {
 	for _, d := range l.Decisions {
 		e := entry{at: d.DecidedAt, text: d.Decision + " by hand", reply: d.Note}
 		if d.Until != nil {
-			e.text += ", until " + l.a.shortTime(*d.Until)
+			e.text += ", until " + l.a.zone().Short(*d.Until)
 		}
 		all = append(all, e)
 		if d.EndedAt != nil {
@@ -216,10 +217,10 @@ func (l *history) timeline() []entry {
 		}
 	}
 	for _, o := range l.Releases {
-		all = append(all, entry{at: o.ReleasedAt, text: fmt.Sprintf("release %d by hand, of failures from %s to %s", o.ID, l.a.shortTime(o.Since), l.a.shortTime(o.Until)), reply: o.Note})
+		all = append(all, entry{at: o.ReleasedAt, text: fmt.Sprintf("release %d by hand, of failures from %s to %s", o.ID, l.a.zone().Short(o.Since), l.a.zone().Short(o.Until)), reply: o.Note})
 	}
 	for _, o := range l.Confirms {
-		all = append(all, entry{at: o.ReleasedAt, text: fmt.Sprintf("confirmation %d by hand, of failures from %s to %s", o.ID, l.a.shortTime(o.Since), l.a.shortTime(o.Until)), reply: o.Note})
+		all = append(all, entry{at: o.ReleasedAt, text: fmt.Sprintf("confirmation %d by hand, of failures from %s to %s", o.ID, l.a.zone().Short(o.Since), l.a.zone().Short(o.Until)), reply: o.Note})
 	}
 	slices.SortStableFunc(all, func(a, b entry) int { return strings.Compare(a.at, b.at) })
 	return all

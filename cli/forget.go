@@ -16,6 +16,7 @@ import (
 	"github.com/bouncetail/bouncetail/logparse"
 	"github.com/bouncetail/bouncetail/queue"
 	"github.com/bouncetail/bouncetail/sqlite"
+	"github.com/bouncetail/bouncetail/view/report"
 )
 
 func (a *app) forget() *cobra.Command {
@@ -141,7 +142,7 @@ func (a *app) tellForgotten(f *sqlite.Forgetting, who string, found []sqlite.Cou
 	default:
 		fmt.Fprintf(a.stdout, "Forgot %s:\n", who)
 	}
-	if err := a.screen().counts(found); err != nil || f.DryRun {
+	if err := report.PrintCounts(a.screen(), found); err != nil || f.DryRun {
 		return err
 	}
 	remark := "A hash stays, which keeps logs of before from bringing it back."

@@ -13,6 +13,7 @@ import (
 	"github.com/bouncetail/bouncetail/daemon"
 	"github.com/bouncetail/bouncetail/privacy"
 	"github.com/bouncetail/bouncetail/sqlite"
+	"github.com/bouncetail/bouncetail/view/table"
 )
 
 func (a *app) hash() *cobra.Command {
@@ -49,7 +50,7 @@ func (a *app) hash() *cobra.Command {
 			all[i] = hashed{to.Normal, h.Hashed(to).Normal}
 		}
 		if asJSON {
-			return printObjects(a, all)
+			return table.PrintObjects(a.stdout, all)
 		}
 		var lines strings.Builder
 		for _, one := range all {

@@ -20,6 +20,7 @@ import (
 	"github.com/bouncetail/bouncetail/sqlite"
 	"github.com/bouncetail/bouncetail/tailer"
 	"github.com/bouncetail/bouncetail/view/report"
+	"github.com/bouncetail/bouncetail/view/table"
 )
 
 func (a *app) importLogs() *cobra.Command {
@@ -190,33 +191,33 @@ func (a *app) summary(ctx context.Context, path string, done *daemon.Imported, a
 		return err
 	}
 	if asJSON {
-		return a.objects().Encode(struct {
+		return table.Objects(a.stdout).Encode(struct {
 			*daemon.Imported
 			Seconds float64              `json:"seconds"`
 			States  map[bounce.State]int `json:"recipients"`
 		}{done, done.Took.Seconds(), f.States})
 	}
 	out := a.screen()
-	g := out.table("", "", "")
-	g.row("lines read", done.Lines, fmt.Sprintf("in %v", done.Took.Round(10*time.Millisecond)))
-	g.row("sent", done.Sent, "")
-	g.row("deferred", done.Deferred, "the mail server tries again")
-	g.row("bounced", done.Bounced, "it gave up")
-	g.row("expired", done.Expired, "it gave up after trying for too long")
-	g.row("new failures", done.New, "that the database did not hold yet")
+	g := out.Grid("", "", "")
+	g.Row("lines read", done.Lines, fmt.Sprintf("in %v", done.Took.Round(10*time.Millisecond)))
+	g.Row("sent", done.Sent, "")
+	g.Row("deferred", done.Deferred, "the mail server tries again")
+	g.Row("bounced", done.Bounced, "it gave up")
+	g.Row("expired", done.Expired, "it gave up after trying for too long")
+	g.Row("new failures", done.New, "that the database did not hold yet")
 	if n := done.TooLong; n > 0 {
-		g.row("too long", n, "lines left out, see max_line in the settings")
+		g.Row("too long", n, "lines left out, see max_line in the settings")
 	}
 	if n := done.Unparsed; n > 0 {
-		g.row("not parsed", n, "delivery lines, see below")
+		g.Row("not parsed", n, "delivery lines, see below")
 	}
 	if n := done.Unjoined; n > 0 {
-		g.row("lost track", n, "messages expired whose deferrals are in a log not read")
+		g.Row("lost track", n, "messages expired whose deferrals are in a log not read")
 	}
-	if err := g.flush(); err != nil {
+	if err := g.Flush(); err != nil {
 		return err
 	}
-	if err := printSummary(f, out, path); err != nil {
+	if err := f.Print(out, path); err != nil {
 		return err
 	}
 	for _, part := range []struct {
@@ -233,8 +234,8 @@ func (a *app) summary(ctx context.Context, path string, done *daemon.Imported, a
 		if len(counts) == 0 {
 			continue
 		}
-		fmt.Fprintf(a.stdout, "\n%s\n", out.paint(bold, part.title))
-		if err := out.counts(counts); err != nil {
+		fmt.Fprintf(a.stdout, "\n%s\n", out.Paint(table.Bold, part.title))
+		if err := report.PrintCounts(out, counts); err != nil {
 			return err
 		}
 	}

@@ -8,9 +8,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/internal/when"
 	"github.com/bouncetail/bouncetail/sqlite"
+	"github.com/bouncetail/bouncetail/view/table"
 )
 
 func (a *app) incidents() *cobra.Command {
@@ -36,7 +38,7 @@ func (a *app) incidents() *cobra.Command {
 			if f.Gap <= 0 {
 				return usageError{errors.New("--gap: name a span such as 6h")}
 			}
-			f.Since = stored(from)
+			f.Since = bounce.Stamp(from)
 			r, err := a.reader(cmd.Context())
 			if err != nil {
 				return err
@@ -47,10 +49,10 @@ func (a *app) incidents() *cobra.Command {
 				return err
 			}
 			if asJSON {
-				return printObjects(a, found)
+				return table.PrintObjects(a.stdout, found)
 			}
 			if len(found) == 0 {
-				_, err := fmt.Fprintf(a.stdout, "Nothing has hit %s or more at once since %s.\n", text.Amount(f.Addresses, "address"), a.shortTime(f.Since))
+				_, err := fmt.Fprintf(a.stdout, "Nothing has hit %s or more at once since %s.\n", text.Amount(f.Addresses, "address"), a.zone().Short(f.Since))
 				return err
 			}
 			for i := range found {
@@ -72,14 +74,14 @@ func (a *app) incident(i *sqlite.Incident) {
 	if i.With != "" {
 		with = ", " + i.With
 	}
-	end := "to " + a.shortTime(i.Until)
+	end := "to " + a.zone().Short(i.Until)
 	if i.Ongoing {
-		end = "and going on, last " + a.shortTime(i.Until)
+		end = "and going on, last " + a.zone().Short(i.Until)
 	}
 	fmt.Fprintf(a.stdout, "%s / %s%s: %s of %s in %s\n", i.Category, i.Reason, text.Printable(with), text.Amount(i.Failures, "failure"), text.Amount(i.Addresses, "address"), text.Amount(i.Domains, "domain"))
-	fmt.Fprintf(a.stdout, "  from %s %s (%s)\n", a.shortTime(i.Since), end, a.zoneName())
+	fmt.Fprintf(a.stdout, "  from %s %s (%s)\n", a.zone().Short(i.Since), end, a.zone().Name())
 	if i.Reply != "" {
 		fmt.Fprintf(a.stdout, "  such as: %s\n", strings.TrimSpace(text.Printable(i.Reply)))
 	}
-	fmt.Fprintf(a.stdout, "  what to do: %s\n\n", text.Wrap(i.Advice, a.proseWidth(), 14))
+	fmt.Fprintf(a.stdout, "  what to do: %s\n\n", text.Wrap(i.Advice, a.screen().ProseWidth(), 14))
 }

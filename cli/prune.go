@@ -9,6 +9,7 @@ import (
 
 	"github.com/bouncetail/bouncetail/config"
 	"github.com/bouncetail/bouncetail/sqlite"
+	"github.com/bouncetail/bouncetail/view/report"
 )
 
 func (a *app) prune() *cobra.Command {
@@ -47,7 +48,7 @@ func (a *app) prune() *cobra.Command {
 				return err
 			}
 			fmt.Fprintln(a.stdout, what+":")
-			return a.screen().counts(counts)
+			return report.PrintCounts(a.screen(), counts)
 		},
 	}
 	c.Flags().BoolVar(&dryRun, "dry-run", false, "only say what would be deleted")

@@ -11,6 +11,7 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/sqlite"
+	"github.com/bouncetail/bouncetail/view/table"
 )
 
 // sql is the command for questions that no other command answers.
@@ -33,12 +34,12 @@ func (a *app) sql() *cobra.Command {
 			return err
 		}
 		defer r.Close()
-		flags.all = true
-		var l *list
+		flags.All = true
+		var l *table.List
 		err = r.Query(cmd.Context(), args[0], func(names []string) error {
-			cols := make([]column, len(names))
+			cols := make([]table.Column, len(names))
 			for i, name := range names {
-				cols[i] = column{key: name, long: true}
+				cols[i] = table.Column{Key: name, Long: true}
 			}
 			l, err = flags.open(a, cols)
 			return err
@@ -48,12 +49,12 @@ func (a *app) sql() *cobra.Command {
 					values[i] = string(b)
 				}
 			}
-			return l.row(nil, values...)
+			return l.Row(nil, values...)
 		})
 		if err != nil {
 			return fmt.Errorf("%w; bouncetail sql \"SELECT sql FROM sqlite_master\" shows the tables", err)
 		}
-		return l.end("No row.")
+		return l.End("No row.")
 	}
 	return c
 }
@@ -72,35 +73,35 @@ func (a *app) reasons() *cobra.Command {
 	}
 	flags.add(c, reasonColumns)
 	c.RunE = func(_ *cobra.Command, args []string) error {
-		flags.all = true
+		flags.All = true
 		if len(args) == 0 {
 			l, err := flags.open(a, reasonColumns)
 			if err != nil {
 				return err
 			}
 			for _, m := range bounce.Reasons {
-				if err := l.row(nil, string(m.Reason), m.Means, m.AddressBad, m.Advice); err != nil {
+				if err := l.Row(nil, string(m.Reason), m.Means, m.AddressBad, m.Advice); err != nil {
 					return err
 				}
 			}
-			return l.end("")
+			return l.End("")
 		}
 		for _, m := range bounce.Reasons {
 			if string(m.Reason) != args[0] {
 				continue
 			}
-			if flags.json {
+			if flags.JSON {
 				l, err := flags.open(a, reasonColumns)
 				if err != nil {
 					return err
 				}
-				return l.row(nil, string(m.Reason), m.Means, m.AddressBad, m.Advice)
+				return l.Row(nil, string(m.Reason), m.Means, m.AddressBad, m.Advice)
 			}
 			bad := "The address may be good."
 			if m.AddressBad {
 				bad = "The address is bad."
 			}
-			_, err := fmt.Fprintf(a.stdout, "%s\n", text.Wrap(fmt.Sprintf("%s: %s. %s %s", m.Reason, m.Means, bad, m.Advice), a.proseWidth(), 0))
+			_, err := fmt.Fprintf(a.stdout, "%s\n", text.Wrap(fmt.Sprintf("%s: %s. %s %s", m.Reason, m.Means, bad, m.Advice), a.screen().ProseWidth(), 0))
 			return err
 		}
 		return usageError{fmt.Errorf("there is no reason %q%s; bouncetail reasons lists them", args[0], near(args[0], reasonSlugs()))}
@@ -109,7 +110,7 @@ func (a *app) reasons() *cobra.Command {
 }
 
 // reasonColumns are the columns of the list of reasons.
-var reasonColumns = []column{{key: "reason"}, {key: "means", keep: 3, long: true}, {key: "address_bad", keep: 2}, {key: "advice", keep: 1, long: true}}
+var reasonColumns = []table.Column{{Key: "reason"}, {Key: "means", Keep: 3, Long: true}, {Key: "address_bad", Keep: 2}, {Key: "advice", Keep: 1, Long: true}}
 
 // watchQuery finds the failures behind an id.
 const watchQuery = `
@@ -169,7 +170,7 @@ func lastFailureID(cmd *cobra.Command, r *sqlite.Reader) (last int64, err error)
 func (a *app) watched(v []any, asJSON bool) error {
 	if asJSON {
 		category, reason, _ := strings.Cut(fmt.Sprint(v[4]), " / ")
-		return a.objects().Encode(struct {
+		return table.Objects(a.stdout).Encode(struct {
 			ID         any    `json:"id"`
 			OccurredAt any    `json:"occurred_at"`
 			Recipient  any    `json:"recipient"`
@@ -179,8 +180,8 @@ func (a *app) watched(v []any, asJSON bool) error {
 			Reply      any    `json:"reply"`
 		}{v[0], v[1], v[2], v[3], category, reason, v[5]})
 	}
-	line := fmt.Sprintf("%s  %v %v: %v: %v", a.shortTime(fmt.Sprint(v[1])), v[2], v[3], v[4], v[5])
-	_, err := fmt.Fprintln(a.stdout, text.Cut(text.Printable(line), a.screen().width))
+	line := fmt.Sprintf("%s  %v %v: %v: %v", a.zone().Short(fmt.Sprint(v[1])), v[2], v[3], v[4], v[5])
+	_, err := fmt.Fprintln(a.stdout, text.Cut(text.Printable(line), a.screen().Width))
 	return err
 }
 

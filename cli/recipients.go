@@ -13,6 +13,7 @@ import (
 	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/internal/when"
 	"github.com/bouncetail/bouncetail/sqlite"
+	"github.com/bouncetail/bouncetail/view/table"
 )
 
 // states are the states of an address. The worst comes first.
@@ -79,7 +80,7 @@ func (f *recipientFilter) parse(now time.Time) (sqlite.Filter, error) {
 		if err != nil {
 			return filter, usageError{fmt.Errorf("%s: %w", t.flag, err)}
 		}
-		*t.to = stored(from)
+		*t.to = bounce.Stamp(from)
 	}
 	filter.Domain = address.Domain(f.Domain)
 	return filter, nil
@@ -94,11 +95,11 @@ func near(word string, values []string) string {
 }
 
 // recipientColumns are the columns of the list of recipients.
-var recipientColumns = []column{
-	{key: "recipient", long: true}, {key: "state", keep: 4}, {key: "category", keep: 1}, {key: "reason", keep: 5},
-	{key: "last_failure_at", keep: 3, time: true}, {key: "reply", keep: 2, long: true},
-	{key: "domain", more: true}, {key: "decided_by", more: true}, {key: "first_failure_at", more: true, time: true}, {key: "last_delivery_at", more: true, time: true},
-	{key: "permanent_count", more: true}, {key: "retry_count", more: true}, {key: "bad_since", more: true, time: true}, {key: "bad_until", more: true, time: true},
+var recipientColumns = []table.Column{
+	{Key: "recipient", Long: true}, {Key: "state", Keep: 4}, {Key: "category", Keep: 1}, {Key: "reason", Keep: 5},
+	{Key: "last_failure_at", Keep: 3, Time: true}, {Key: "reply", Keep: 2, Long: true},
+	{Key: "domain", More: true}, {Key: "decided_by", More: true}, {Key: "first_failure_at", More: true, Time: true}, {Key: "last_delivery_at", More: true, Time: true},
+	{Key: "permanent_count", More: true}, {Key: "retry_count", More: true}, {Key: "bad_since", More: true, Time: true}, {Key: "bad_until", More: true, Time: true},
 }
 
 func (a *app) recipients() *cobra.Command {
@@ -119,18 +120,18 @@ func (a *app) recipients() *cobra.Command {
 				return usageError{fmt.Errorf("unknown command %q for %q", args[0], cmd.CommandPath())}
 			}
 			if len(args) == 1 {
-				return a.explainAddress(cmd.Context(), args[0], 20, flags.json)
+				return a.explainAddress(cmd.Context(), args[0], 20, flags.JSON)
 			}
 			f, err := filter.parse(a.now())
 			if err != nil {
 				return err
 			}
-			flags.all = cmd.Flags().Changed("limit")
+			flags.All = cmd.Flags().Changed("limit")
 			if f.State != "" {
-				flags.drop = append(flags.drop, "state")
+				flags.Drop = append(flags.Drop, "state")
 			}
 			if f.Category != "" {
-				flags.drop = append(flags.drop, "category")
+				flags.Drop = append(flags.Drop, "category")
 			}
 			r, err := a.reader(cmd.Context())
 			if err != nil {
@@ -142,13 +143,13 @@ func (a *app) recipients() *cobra.Command {
 				return err
 			}
 			if _, err = r.Recipients(cmd.Context(), f, func(row *bounce.Recipient) error {
-				return list.row(row, row.Recipient, state(row.State), string(row.Category), string(row.Reason), stampOf(row.LastFailureAt), row.Reply,
-					row.Domain, string(row.DecidedBy), stampOf(row.FirstFailureAt), stampOf(row.LastDeliveryAt),
-					row.PermanentCount, row.RetryCount, stampOf(row.BadSince), stampOf(row.BadUntil))
+				return list.Row(row, row.Recipient, table.State(row.State), string(row.Category), string(row.Reason), table.StampOf(row.LastFailureAt), row.Reply,
+					row.Domain, string(row.DecidedBy), table.StampOf(row.FirstFailureAt), table.StampOf(row.LastDeliveryAt),
+					row.PermanentCount, row.RetryCount, table.StampOf(row.BadSince), table.StampOf(row.BadUntil))
 			}); err != nil {
 				return err
 			}
-			return list.end("No address matches.")
+			return list.End("No address matches.")
 		},
 	}
 	c.AddCommand(a.allow(), a.block(), a.unset(), a.decisions(), a.release(), a.releases(), a.crowds(), a.confirm(), a.confirms(), a.rebuild())

@@ -17,6 +17,7 @@ import (
 	"github.com/bouncetail/bouncetail/internal/when"
 	"github.com/bouncetail/bouncetail/recipient"
 	"github.com/bouncetail/bouncetail/sqlite"
+	"github.com/bouncetail/bouncetail/view/table"
 )
 
 // outage holds the flags that choose failures.
@@ -62,7 +63,7 @@ func (o *outage) parse(now time.Time) (recipient.Release, error) {
 		return o.Release, fmt.Errorf("--reason: %q is none; docs/categories.md lists them, such as no-such-user", o.Reason)
 	}
 	o.Domain = address.Domain(o.Domain)
-	o.Since, o.Until = stored(from), stored(end)
+	o.Since, o.Until = bounce.Stamp(from), bounce.Stamp(end)
 	return o.Release, nil
 }
 
@@ -127,8 +128,8 @@ func (a *app) release() *cobra.Command {
 }
 
 // releaseColumns are the columns of the list of releases.
-var releaseColumns = []column{
-	{key: "id"}, {key: "since", time: true}, {key: "until", keep: 3, time: true}, {key: "of", long: true}, {key: "released_at", keep: 2, time: true}, {key: "withdrawn_at", keep: 4, time: true}, {key: "note", keep: 1, long: true},
+var releaseColumns = []table.Column{
+	{Key: "id"}, {Key: "since", Time: true}, {Key: "until", Keep: 3, Time: true}, {Key: "of", Long: true}, {Key: "released_at", Keep: 2, Time: true}, {Key: "withdrawn_at", Keep: 4, Time: true}, {Key: "note", Keep: 1, Long: true},
 }
 
 // releases is the subcommand of recipients that lists what was released.
@@ -160,11 +161,11 @@ func (a *app) releaseList(use, short, none string, read func(*sqlite.Reader, con
 			for i := range all {
 				o := &all[i]
 				of := strings.Join(slices.DeleteFunc([]string{o.Category, o.Reason, o.Domain}, func(s string) bool { return s == "" }), " ")
-				if err := l.row(o, o.ID, stamp(o.Since), stamp(o.Until), cmp.Or(of, "all"), stamp(o.ReleasedAt), stampOf(o.WithdrawnAt), o.Note); err != nil {
+				if err := l.Row(o, o.ID, table.Stamp(o.Since), table.Stamp(o.Until), cmp.Or(of, "all"), table.Stamp(o.ReleasedAt), table.StampOf(o.WithdrawnAt), o.Note); err != nil {
 					return err
 				}
 			}
-			return l.end(none)
+			return l.End(none)
 		},
 	}
 	flags.add(c, releaseColumns)

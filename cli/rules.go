@@ -16,6 +16,7 @@ import (
 	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/internal/when"
 	"github.com/bouncetail/bouncetail/sqlite"
+	"github.com/bouncetail/bouncetail/view/table"
 )
 
 func (a *app) rules() *cobra.Command {
@@ -85,12 +86,13 @@ func (a *app) rulesCheck() *cobra.Command {
 }
 
 func (a *app) rulesList() *cobra.Command {
-	flags := listFlags{all: true}
+	flags := listFlags{}
 	c := &cobra.Command{
 		Use:   "list",
 		Short: "List the rules in the order in which they are asked",
 		Args:  cobra.NoArgs,
 	}
+	flags.All = true
 	folder := rulesFlag(c)
 	flags.add(c, ruleColumns)
 	c.RunE = func(*cobra.Command, []string) error {
@@ -107,18 +109,18 @@ func (a *app) rulesList() *cobra.Command {
 				"id": r.ID, "why": r.Why, "file": r.File, "category": r.Says.Category, "reason": r.Says.Reason,
 				"scope": r.Says.Scope, "disposition": r.Says.Disposition, "decides": r.Decides, "leaves": r.Leaves,
 			}
-			if err := l.row(object, r.ID, string(r.Says.Category), string(r.Says.Reason), string(r.Says.Disposition), r.Why, string(r.Says.Scope), r.File); err != nil {
+			if err := l.Row(object, r.ID, string(r.Says.Category), string(r.Says.Reason), string(r.Says.Disposition), r.Why, string(r.Says.Scope), r.File); err != nil {
 				return err
 			}
 		}
-		return l.end("")
+		return l.End("")
 	}
 	return c
 }
 
 // ruleColumns are the columns of the list of rules.
-var ruleColumns = []column{
-	{key: "id", long: true}, {key: "category", keep: 2}, {key: "reason", keep: 4}, {key: "disposition", keep: 3}, {key: "why", keep: 1, long: true}, {key: "scope", more: true}, {key: "file", more: true},
+var ruleColumns = []table.Column{
+	{Key: "id", Long: true}, {Key: "category", Keep: 2}, {Key: "reason", Keep: 4}, {Key: "disposition", Keep: 3}, {Key: "why", Keep: 1, Long: true}, {Key: "scope", More: true}, {Key: "file", More: true},
 }
 
 func (a *app) rulesTest() *cobra.Command {
@@ -298,7 +300,7 @@ func (a *app) reclassify() *cobra.Command {
 }
 
 // replyColumns are the columns of the list of replies that no rule knows.
-var replyColumns = []column{{key: "count"}, {key: "last_seen", keep: 1, time: true}, {key: "example", long: true}}
+var replyColumns = []table.Column{{Key: "count"}, {Key: "last_seen", Keep: 1, Time: true}, {Key: "example", Long: true}}
 
 func (a *app) unclassified() *cobra.Command {
 	var flags listFlags
@@ -336,17 +338,17 @@ func (a *app) unclassified() *cobra.Command {
 		if limit > 0 && total > limit {
 			replies = replies[:limit]
 		}
-		flags.all = true // --limit has a default
+		flags.All = true // --limit has a default
 		l, err := flags.open(a, replyColumns)
 		if err != nil {
 			return err
 		}
 		for i := range replies {
-			if err := l.row(&replies[i], replies[i].Count, stamp(replies[i].LastSeen), replies[i].Example); err != nil {
+			if err := l.Row(&replies[i], replies[i].Count, table.Stamp(replies[i].LastSeen), replies[i].Example); err != nil {
 				return err
 			}
 		}
-		if err := l.end("Every reply is known to a rule."); err != nil || total == 0 || l.format == "json" {
+		if err := l.End("Every reply is known to a rule."); err != nil || total == 0 || l.Format == "json" {
 			return err
 		}
 		fmt.Fprintf(a.stderr, "%s of replies %s known to no rule. A rule for the first, to be finished and put into %s:\n", text.Amount(total, "shape"), text.Verb(total, "is", "are"), text.Printable(settings.Rules+"/mine.yaml"))

@@ -9,6 +9,7 @@ import (
 	"github.com/bouncetail/bouncetail/config"
 	"github.com/bouncetail/bouncetail/daemon"
 	"github.com/bouncetail/bouncetail/internal/text"
+	"github.com/bouncetail/bouncetail/view/table"
 )
 
 func (a *app) run() *cobra.Command {
@@ -32,9 +33,9 @@ func (a *app) run() *cobra.Command {
 				}
 				return c, daemon.ResolveSources(&c, files, a.logger(c.Log))
 			}
-			if terminal := screenOf(a.stderr); terminal.width > 0 {
+			if terminal := table.ScreenOf(a.stderr); terminal.Width > 0 {
 				// The next line overwrites this one.
-				d.Show = func(line string) { fmt.Fprint(a.stderr, "\r\x1b[K"+text.Cut(line, terminal.width-1)+"\r") }
+				d.Show = func(line string) { fmt.Fprint(a.stderr, "\r\x1b[K"+text.Cut(line, terminal.Width-1)+"\r") }
 			}
 			return d.Run(cmd.Context())
 		},

@@ -13,6 +13,7 @@ import (
 	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/sqlite"
 	"github.com/bouncetail/bouncetail/view/report"
+	"github.com/bouncetail/bouncetail/view/table"
 )
 
 // Exit codes of status and check, as monitoring systems expect them.
@@ -51,13 +52,13 @@ func (a *app) status() *cobra.Command {
 			return err
 		}
 		defer r.Close()
-		s, err := report.ReadStatus(cmd.Context(), r, a.now().In(a.zone()))
+		s, err := report.ReadStatus(cmd.Context(), r, a.now())
 		if err != nil {
 			return err
 		}
 		d := daemon.Find(cmd.Context(), settings.Database)
 		if asJSON {
-			if err := a.objects().Encode(struct {
+			if err := table.Objects(a.stdout).Encode(struct {
 				*report.Status
 				Daemon daemon.Found `json:"daemon"`
 			}{s, d}); err != nil {
@@ -80,16 +81,16 @@ func (a *app) status() *cobra.Command {
 // printStatus prints at most ten lines that fit 80 columns.
 func (a *app) printStatus(s *report.Status, d daemon.Found) error {
 	out := a.screen()
-	width := out.width
+	width := out.Width
 	if width == 0 {
 		width = 80
 	}
 	var b strings.Builder
 	line := func(style, format string, args ...any) {
 		shown := strings.TrimRight(text.Printable(fmt.Sprintf(format, args...)), " ")
-		b.WriteString(out.paint(style, text.Cut(shown, width)) + "\n")
+		b.WriteString(out.Paint(style, text.Cut(shown, width)) + "\n")
 	}
-	line(bold, "%s", s.Headline(a.now()))
+	line(table.Bold, "%s", s.Headline(a.now()))
 	line("", "%-12s %10s %10s %10s   bounced in 30 days", "", "delivered", "deferred", "bounced")
 	for _, row := range []struct {
 		name string
@@ -99,17 +100,17 @@ func (a *app) printStatus(s *report.Status, d daemon.Found) error {
 		line("", "%-12s %10s %10s %10s   %s", row.name, text.Thousands(row.day.Delivered), text.Thousands(row.day.Deferred), text.Thousands(row.day.Bounced), row.tail)
 	}
 	if trouble := d.Trouble(); trouble != "" {
-		line(red, "%s", trouble)
+		line(table.Red, "%s", trouble)
 	}
 	next := "bouncetail recipients --state bad"
 	switch n := len(s.Yours); {
 	case n == 0:
-		line(green, "Nothing of yours to solve.")
+		line(table.Green, "Nothing of yours to solve.")
 	default:
 		i := &s.Yours[0]
-		line(red, "Yours to solve: %s%s, %s since %s", i.Reason, with(i.With), text.Amount(i.Failures, "failure"), a.shortTime(i.Since))
+		line(table.Red, "Yours to solve: %s%s, %s since %s", i.Reason, with(i.With), text.Amount(i.Failures, "failure"), a.zone().Short(i.Since))
 		if n > 1 {
-			line(red, "                and %d more", n-1)
+			line(table.Red, "                and %d more", n-1)
 		}
 		next = "bouncetail incidents"
 	}
@@ -142,9 +143,9 @@ func (a *app) hasDatabase() bool {
 }
 
 // zone is the time zone in which people read times.
-func (a *app) zone() *time.Location {
+func (a *app) zone() table.Zone {
 	if a.utc {
-		return time.UTC
+		return table.Zone{Location: time.UTC}
 	}
-	return time.Local
+	return table.Zone{Location: time.Local}
 }

@@ -12,13 +12,14 @@ import (
 	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/internal/when"
 	"github.com/bouncetail/bouncetail/sqlite"
+	"github.com/bouncetail/bouncetail/view/table"
 )
 
 // topKind is one of the lists of top.
 type topKind struct {
 	name, of string
 	unknown  string // stands for a name that is not known
-	columns  []column
+	columns  []table.Column
 	cells    func(t *sqlite.Top, failed int) []any // behind the name
 }
 
@@ -41,16 +42,16 @@ var topKinds = []topKind{
 }
 
 // topColumns returns the columns of a list. On a narrow terminal the last go first.
-func topColumns(names ...string) []column {
-	cols := make([]column, len(names))
+func topColumns(names ...string) []table.Column {
+	cols := make([]table.Column, len(names))
 	for i, name := range names {
-		cols[i] = column{key: name, keep: len(names) - i, long: i == 0 || name == "mostly"}
+		cols[i] = table.Column{Key: name, Keep: len(names) - i, Long: i == 0 || name == "mostly"}
 	}
-	cols[0].keep, cols[1].keep = 0, 0
+	cols[0].Keep, cols[1].Keep = 0, 0
 	return cols
 }
 
-func part(n, of int) share { return share(float64(n) / float64(of)) }
+func part(n, of int) table.Share { return table.Share(float64(n) / float64(of)) }
 
 func mostly(t *sqlite.Top) string { return t.MostCategory + " / " + t.MostReason }
 
@@ -124,7 +125,7 @@ func (a *app) lastFailure(at string) string {
 	if at == "" {
 		return "there is none at all"
 	}
-	return fmt.Sprintf("the last that did is of %s, see --since %s", a.shortTime(at), at[:len("2026-11-01")])
+	return fmt.Sprintf("the last that did is of %s, see --since %s", a.zone().Short(at), at[:len("2026-11-01")])
 }
 
 // topList is a list with the period that it is of.
@@ -141,7 +142,7 @@ func (l *topList) period(a *app) string {
 		return fmt.Sprintf("from %s to %s, whole days in UTC", l.since.UTC().Format(time.DateOnly), l.until.UTC().Add(-1).Format(time.DateOnly))
 	}
 	const minute = "2006-01-02 15:04"
-	return fmt.Sprintf("from %s to %s %s", l.since.In(a.zone()).Format(minute), l.until.In(a.zone()).Format(minute), a.zoneName())
+	return fmt.Sprintf("from %s to %s %s", l.since.In(a.zone().Location).Format(minute), l.until.In(a.zone().Location).Format(minute), a.zone().Name())
 }
 
 func (l *topList) nameOf(t *sqlite.Top) string {
@@ -156,21 +157,21 @@ func (l *topList) nameOf(t *sqlite.Top) string {
 
 // print prints the list. JSON has the period in each object.
 func (l *topList) print(a *app, flags *listFlags) error {
-	flags.all = true // --limit has a default
+	flags.All = true // --limit has a default
 	out, err := flags.open(a, l.columns)
 	if err != nil {
 		return err
 	}
 	heading := a.stderr
-	if out.format == "table" {
+	if out.Format == "table" {
 		heading = a.stdout
 	}
-	if out.format != "json" {
+	if out.Format != "json" {
 		if _, err := fmt.Fprintf(heading, "%s failed %s.\n", text.Amount(l.failed, "attempt"), l.period(a)); err != nil {
 			return err
 		}
 	}
-	if out.format == "table" {
+	if out.Format == "table" {
 		fmt.Fprintln(a.stdout)
 	}
 	for i := range l.rows {
@@ -179,11 +180,11 @@ func (l *topList) print(a *app, flags *listFlags) error {
 		const seconds = "2006-01-02T15:04:05Z"
 		object := map[string]any{l.of: t.Name, "since": l.since.UTC().Format(seconds), "until": l.until.UTC().Format(seconds)}
 		for k, cell := range cells {
-			object[l.columns[k+1].key] = cell
+			object[l.columns[k+1].Key] = cell
 		}
-		if err := out.row(object, append([]any{l.nameOf(t)}, cells...)...); err != nil {
+		if err := out.Row(object, append([]any{l.nameOf(t)}, cells...)...); err != nil {
 			return err
 		}
 	}
-	return out.end("")
+	return out.End("")
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/output/webhook"
 	"github.com/bouncetail/bouncetail/sqlite"
+	"github.com/bouncetail/bouncetail/view/table"
 )
 
 func (a *app) webhooks() *cobra.Command {
@@ -54,20 +55,20 @@ func (a *app) webhooks() *cobra.Command {
 			return err
 		}
 		for i := range hooks {
-			if err := l.hook(settings.Webhooks, &hooks[i]); err != nil {
+			if err := hookRow(l, settings.Webhooks, &hooks[i]); err != nil {
 				return err
 			}
 		}
-		return l.end("The settings have no webhook, and none ever ran.")
+		return l.End("The settings have no webhook, and none ever ran.")
 	}
 	c.AddCommand(a.testHook(), a.deadLetters(), a.replay(), a.dropLetters(), a.newKey())
 	return c
 }
 
 // hookColumns are the columns of the list of webhooks.
-var hookColumns = []column{{key: "name", long: true}, {key: "host", keep: 1, long: true}, {key: "behind"}, {key: "dead_letters"}, {key: "trouble", long: true}}
+var hookColumns = []table.Column{{Key: "name", Long: true}, {Key: "host", Keep: 1, Long: true}, {Key: "behind"}, {Key: "dead_letters"}, {Key: "trouble", Long: true}}
 
-func (l *list) hook(set []config.Webhook, h *sqlite.Hook) error {
+func hookRow(l *table.List, set []config.Webhook, h *sqlite.Hook) error {
 	host := "not in the settings"
 	if i := slices.IndexFunc(set, func(w config.Webhook) bool { return w.Name == h.Name }); i >= 0 {
 		host = hostOf(&set[i])
@@ -79,7 +80,7 @@ func (l *list) hook(set []config.Webhook, h *sqlite.Hook) error {
 	case h.LastError != nil:
 		trouble = "refused: " + *h.LastError
 	}
-	return l.row(h, h.Name, host, h.Behind, h.DeadLetters, trouble)
+	return l.Row(h, h.Name, host, h.Behind, h.DeadLetters, trouble)
 }
 
 // hostOf returns as much of a URL as holds no secret.
@@ -185,13 +186,13 @@ func (a *app) deadLetters() *cobra.Command {
 			return err
 		}
 		if asJSON {
-			return printObjects(a, letters)
+			return table.PrintObjects(a.stdout, letters)
 		}
-		g := a.screen().table("RECIPIENT", "STATE", "SINCE (UTC)", "ERROR")
+		g := a.screen().Grid("RECIPIENT", "STATE", "SINCE (UTC)", "ERROR")
 		for _, d := range letters {
-			g.row(d.Recipient, d.State, d.Since, d.Error)
+			g.Row(d.Recipient, d.State, d.Since, d.Error)
 		}
-		return g.flush()
+		return g.Flush()
 	}
 	return c
 }

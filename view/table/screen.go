@@ -1,4 +1,4 @@
-package cli
+package table
 
 import (
 	"bytes"
@@ -15,64 +15,63 @@ import (
 	"github.com/bouncetail/bouncetail/internal/text"
 )
 
-// screen is where a command prints for people. Colour and width are those of
+// Screen is where a command prints for people. Colour and width are those of
 // the terminal, if it is one; a pipe gets plain text and whole lines.
-type screen struct {
-	out    io.Writer
-	width  int // columns; 0 where it is no terminal
-	colour bool
+type Screen struct {
+	Out    io.Writer
+	Width  int // columns; 0 where it is no terminal
+	Colour bool
 }
 
-// screen returns standard output for people.
-func (a *app) screen() *screen { return screenOf(a.stdout) }
-
-func screenOf(w io.Writer) *screen {
-	s := &screen{out: w}
+// ScreenOf returns an output for people.
+func ScreenOf(w io.Writer) *Screen {
+	s := &Screen{Out: w}
 	f, ok := w.(*os.File)
 	if !ok || !term.IsTerminal(int(f.Fd())) {
 		return s
 	}
-	s.width = 80
+	s.Width = 80
 	if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 {
-		s.width = width
+		s.Width = width
 	}
 	// NO_COLOR: https://no-color.org
-	s.colour = os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+	s.Colour = os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 	return s
 }
 
-// The styles of paint (ECMA-48, Select Graphic Rendition).
+// The styles of Paint (ECMA-48, Select Graphic Rendition).
 const (
-	bold   = "1"
-	red    = "31"
-	green  = "32"
-	yellow = "33"
+	Bold   = "1"
+	Red    = "31"
+	Green  = "32"
+	Yellow = "33"
 )
 
-// paint puts a style around a text, on a terminal that may have it.
-func (s *screen) paint(style, text string) string {
-	if !s.colour || text == "" || style == "" {
+// Paint puts a style around a text, on a terminal that may have it.
+func (s *Screen) Paint(style, text string) string {
+	if !s.Colour || text == "" || style == "" {
 		return text
 	}
 	return "\x1b[" + style + "m" + text + "\x1b[0m"
 }
 
-// grid gathers a table and prints it with its columns below one another. A
+// Grid gathers a table and prints it with its columns below one another. A
 // column of numbers alone stands to the right, with separators. On a terminal
 // the last column is cut at its edge.
-type grid struct {
-	screen *screen
+type Grid struct {
+	screen *Screen
 	heads  []string
 	rows   [][]string
 	words  []bool // by column: it holds something else than numbers
 }
 
-func (s *screen) table(heads ...string) *grid {
-	return &grid{screen: s, heads: heads, words: make([]bool, len(heads))}
+// Grid begins a table with headings, which may all be empty.
+func (s *Screen) Grid(heads ...string) *Grid {
+	return &Grid{screen: s, heads: heads, words: make([]bool, len(heads))}
 }
 
-// row adds a row; numbers, nil and text are told apart.
-func (g *grid) row(cells ...any) {
+// Row adds a row; numbers, nil and text are told apart.
+func (g *Grid) Row(cells ...any) {
 	row := make([]string, len(g.heads))
 	for i, cell := range cells {
 		switch v := cell.(type) {
@@ -81,7 +80,7 @@ func (g *grid) row(cells ...any) {
 			row[i] = text.Thousands(int64(v))
 		case int64:
 			row[i] = text.Thousands(v)
-		case share:
+		case Share:
 			row[i] = fmt.Sprintf("%.1f %%", 100*v)
 		default:
 			row[i] = text.Printable(fmt.Sprint(v))
@@ -91,8 +90,8 @@ func (g *grid) row(cells ...any) {
 	g.rows = append(g.rows, row)
 }
 
-// flush prints the table.
-func (g *grid) flush() error {
+// Flush prints the table.
+func (g *Grid) Flush() error {
 	widths := make([]int, len(g.heads))
 	for _, row := range append([][]string{g.heads}, g.rows...) {
 		for i, cell := range row {
@@ -109,8 +108,8 @@ func (g *grid) flush() error {
 			case !g.words[i] && len(g.rows) > 0:
 				out.WriteString(pad + cell)
 			case i == last:
-				if g.screen.width > 0 {
-					cell = text.Cut(cell, max(20, g.screen.width-used))
+				if g.screen.Width > 0 {
+					cell = text.Cut(cell, max(20, g.screen.Width-used))
 				}
 				out.WriteString(cell)
 			default:
@@ -121,28 +120,26 @@ func (g *grid) flush() error {
 				used += widths[i] + 2
 			}
 		}
-		b.WriteString(g.screen.paint(style, strings.TrimRight(out.String(), " ")) + "\n")
+		b.WriteString(g.screen.Paint(style, strings.TrimRight(out.String(), " ")) + "\n")
 	}
 	if !slices.Equal(g.heads, make([]string, len(g.heads))) {
-		line(g.heads, bold)
+		line(g.heads, Bold)
 	}
 	for _, row := range g.rows {
 		line(row, "")
 		if b.Len() > 1<<16 {
-			if _, err := io.WriteString(g.screen.out, b.String()); err != nil {
+			if _, err := io.WriteString(g.screen.Out, b.String()); err != nil {
 				return err
 			}
 			b.Reset()
 		}
 	}
-	_, err := io.WriteString(g.screen.out, b.String())
+	_, err := io.WriteString(g.screen.Out, b.String())
 	return err
 }
 
-// objects writes one JSON object a line.
-func (a *app) objects() *json.Encoder { return objects(a.stdout) }
-
-func objects(w io.Writer) *json.Encoder {
+// Objects writes one JSON object a line.
+func Objects(w io.Writer) *json.Encoder {
 	enc := json.NewEncoder(escaper{w})
 	enc.SetEscapeHTML(false)
 	return enc
@@ -173,9 +170,9 @@ func (e escaper) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// printObjects prints each of some rows as a JSON object.
-func printObjects[T any](a *app, rows []T) error {
-	enc := a.objects()
+// PrintObjects prints each of some rows as a JSON object.
+func PrintObjects[T any](w io.Writer, rows []T) error {
+	enc := Objects(w)
 	for i := range rows {
 		if err := enc.Encode(&rows[i]); err != nil {
 			return err
@@ -184,6 +181,6 @@ func printObjects[T any](a *app, rows []T) error {
 	return nil
 }
 
-// proseWidth is the width to which sentences are wrapped: that of the terminal, at
+// ProseWidth is the width to which sentences are wrapped: that of the terminal, at
 // most 100, and 0 in a pipe, which gets whole lines.
-func (a *app) proseWidth() int { return min(a.screen().width, 100) }
+func (s *Screen) ProseWidth() int { return min(s.Width, 100) }

@@ -1,4 +1,4 @@
-package cli
+package report
 
 import (
 	"fmt"
@@ -6,14 +6,14 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/sqlite"
-	"github.com/bouncetail/bouncetail/view/report"
+	"github.com/bouncetail/bouncetail/view/table"
 )
 
-// printSummary prints a summary, the most frequent first.
-func printSummary(f *report.Summary, out *screen, path string) error {
-	title := func(s string) { fmt.Fprintf(out.out, "\n%s\n", out.paint(bold, s)) }
+// Print prints the summary of a database, the most frequent first.
+func (f *Summary) Print(out *table.Screen, path string) error {
+	title := func(s string) { fmt.Fprintf(out.Out, "\n%s\n", out.Paint(table.Bold, s)) }
 	title("Recipients in " + text.Printable(path))
-	g := out.table("", "", "")
+	g := out.Grid("", "", "")
 	for _, s := range []struct{ state, means string }{
 		{"bad", "dead addresses, to be struck off"},
 		{"suspect", "said to be bad in a crowd that may be an outage"},
@@ -21,40 +21,40 @@ func printSummary(f *report.Summary, out *screen, path string) error {
 		{"ok", "reached again after a failure"},
 	} {
 		if n := f.States[bounce.State(s.state)]; n > 0 {
-			g.row(n, s.state, s.means)
+			g.Row(n, s.state, s.means)
 		}
 	}
-	if err := g.flush(); err != nil {
+	if err := g.Flush(); err != nil {
 		return err
 	}
 	if len(f.BadReasons) > 0 {
 		title("Bad addresses, by reason")
-		g := out.table("", "")
+		g := out.Grid("", "")
 		for _, c := range f.BadReasons {
-			g.row(c.N, c.Name)
+			g.Row(c.N, c.Name)
 		}
-		if err := g.flush(); err != nil {
+		if err := g.Flush(); err != nil {
 			return err
 		}
 	}
 	if len(f.Problems) > 0 {
 		title("Your own problem: new failures that are not about the recipient, and at whom")
-		g := out.table("", "", "")
+		g := out.Grid("", "", "")
 		for _, p := range f.Problems {
-			g.row(p.Attempts, p.Name, p.Who(3))
+			g.Row(p.Attempts, p.Name, p.Who(3))
 		}
-		if err := g.flush(); err != nil {
+		if err := g.Flush(); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// counts prints numbers, each with what it counts.
-func (s *screen) counts(counts []sqlite.Count) error {
-	g := s.table("", "")
+// PrintCounts prints numbers, each with what it counts.
+func PrintCounts(out *table.Screen, counts []sqlite.Count) error {
+	g := out.Grid("", "")
 	for _, c := range counts {
-		g.row(c.N, c.Name)
+		g.Row(c.N, c.Name)
 	}
-	return g.flush()
+	return g.Flush()
 }

@@ -1,26 +1,23 @@
-package cli
+package table
 
 import (
 	"bytes"
 	"encoding/json"
-	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/bouncetail/bouncetail/internal/text"
-	"github.com/bouncetail/bouncetail/sqlite"
-	"github.com/bouncetail/bouncetail/view/report"
 )
 
 // filled prints a table on a screen.
-func filled(t *testing.T, s screen) string {
+func filled(t *testing.T, s Screen) string {
 	t.Helper()
 	var out bytes.Buffer
-	s.out = &out
-	g := s.table("NAME", "N", "WHY")
-	g.row("a", 1234567, "a short one")
-	g.row("a longer\x1b[31m name", 8, strings.Repeat("words ", 20))
-	if err := g.flush(); err != nil {
+	s.Out = &out
+	g := s.Grid("NAME", "N", "WHY")
+	g.Row("a", 1234567, "a short one")
+	g.Row("a longer\x1b[31m name", 8, strings.Repeat("words ", 20))
+	if err := g.Flush(); err != nil {
 		t.Fatal(err)
 	}
 	return out.String()
@@ -30,13 +27,13 @@ func TestTableOfAPipeIsPlainAndWhole(t *testing.T) {
 	want := "NAME                        N  WHY\n" +
 		"a                   1,234,567  a short one\n" +
 		"a longer?[31m name          8  " + strings.TrimSpace(strings.Repeat("words ", 20)) + "\n"
-	if got := filled(t, screen{}); got != want {
+	if got := filled(t, Screen{}); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }
 
 func TestTableOfATerminalEndsAtItsEdge(t *testing.T) {
-	got := filled(t, screen{width: 60, colour: true})
+	got := filled(t, Screen{Width: 60, Colour: true})
 	lines := strings.Split(got, "\n")
 	if lines[0] != "\x1b[1mNAME                        N  WHY\x1b[0m" {
 		t.Errorf("the heading is %q, want it bold", lines[0])
@@ -44,7 +41,7 @@ func TestTableOfATerminalEndsAtItsEdge(t *testing.T) {
 	if n := len([]rune(lines[2])); n != 60 || !strings.HasSuffix(lines[2], "…") {
 		t.Errorf("a line of %d columns on 60: %q", n, lines[2])
 	}
-	if got := (&screen{width: 60}).paint(red, "x"); got != "x" {
+	if got := (&Screen{Width: 60}).Paint(Red, "x"); got != "x" {
 		t.Errorf("paint without colour gives %q", got)
 	}
 }
@@ -67,10 +64,10 @@ func TestTableCountsColumnsAndNotLetters(t *testing.T) {
 		}
 	}
 	var out bytes.Buffer
-	g := (&screen{out: &out, width: 50}).table("RECIPIENT", "STATE", "REPLY")
-	g.row("メール@例え.テスト", "bad", strings.Repeat("宛先不明", 10))
-	g.row("u\u0308@example.com", "retry", "full")
-	if err := g.flush(); err != nil {
+	g := (&Screen{Out: &out, Width: 50}).Grid("RECIPIENT", "STATE", "REPLY")
+	g.Row("メール@例え.テスト", "bad", strings.Repeat("宛先不明", 10))
+	g.Row("u\u0308@example.com", "retry", "full")
+	if err := g.Flush(); err != nil {
 		t.Fatal(err)
 	}
 	want := "RECIPIENT           STATE  REPLY\n" +
@@ -89,7 +86,7 @@ func TestTableCountsColumnsAndNotLetters(t *testing.T) {
 func TestJSONShowsATerminalNothingToObey(t *testing.T) {
 	want := "\x1b[31m \u009b31m \u202e \u2028 \x7f \U000E0041 <é> \U0001F4E7"
 	var out bytes.Buffer
-	if err := objects(&out).Encode(want); err != nil {
+	if err := Objects(&out).Encode(want); err != nil {
 		t.Fatal(err)
 	}
 	if i := strings.IndexFunc(strings.TrimSuffix(out.String(), "\n"), text.Obeyed); i >= 0 {
@@ -98,36 +95,5 @@ func TestJSONShowsATerminalNothingToObey(t *testing.T) {
 	var got string
 	if err := json.Unmarshal(out.Bytes(), &got); err != nil || got != want {
 		t.Errorf("%s reads as %q, %v; want %q", out.Bytes(), got, err, want)
-	}
-}
-
-// What looks like an address; ids of messages and rules have no such part.
-var addressLike = regexp.MustCompile(`[A-Za-z0-9._+-]+@[A-Za-z0-9.-]+`)
-
-func TestLogAtInfoNamesNoAddress(t *testing.T) {
-	db := t.TempDir() + "/b.db"
-	var out, errs bytes.Buffer
-	args := []string{"import", "--db", db, "--log-level", "info", "--log-format", "json"}
-	for _, log := range []string{"postfix/main/mail.log.gz", "exim/main/mainlog.gz", "sendmail/main/mail.log.gz", "opensmtpd/main/mail.log.gz"} {
-		args = append(args, "../testdata/logs/"+log)
-	}
-	if code := Main(args, strings.NewReader(""), &out, &errs); code != 0 {
-		t.Fatalf("exit code %d: %s", code, &errs)
-	}
-	r, err := sqlite.OpenReader(t.Context(), db)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	f, err := report.Summarize(t.Context(), r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	errs.WriteString(f.LogReasons() + "\n" + f.LogProblems())
-	if !strings.Contains(errs.String(), "no-such-user") || !strings.Contains(errs.String(), "google") {
-		t.Errorf("the summary for the log names no reason or no provider: %s", &errs)
-	}
-	if found := addressLike.FindAllString(errs.String(), -1); found != nil {
-		t.Errorf("the log at info names %q", found)
 	}
 }

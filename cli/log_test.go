@@ -1,0 +1,42 @@
+package cli
+
+import (
+	"bytes"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/bouncetail/bouncetail/sqlite"
+	"github.com/bouncetail/bouncetail/view/report"
+)
+
+// What looks like an address; ids of messages and rules have no such part.
+var addressLike = regexp.MustCompile(`[A-Za-z0-9._+-]+@[A-Za-z0-9.-]+`)
+
+func TestLogAtInfoNamesNoAddress(t *testing.T) {
+	db := t.TempDir() + "/b.db"
+	var out, errs bytes.Buffer
+	args := []string{"import", "--db", db, "--log-level", "info", "--log-format", "json"}
+	for _, log := range []string{"postfix/main/mail.log.gz", "exim/main/mainlog.gz", "sendmail/main/mail.log.gz", "opensmtpd/main/mail.log.gz"} {
+		args = append(args, "../testdata/logs/"+log)
+	}
+	if code := Main(args, strings.NewReader(""), &out, &errs); code != 0 {
+		t.Fatalf("exit code %d: %s", code, &errs)
+	}
+	r, err := sqlite.OpenReader(t.Context(), db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	f, err := report.Summarize(t.Context(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	errs.WriteString(f.LogReasons() + "\n" + f.LogProblems())
+	if !strings.Contains(errs.String(), "no-such-user") || !strings.Contains(errs.String(), "google") {
+		t.Errorf("the summary for the log names no reason or no provider: %s", &errs)
+	}
+	if found := addressLike.FindAllString(errs.String(), -1); found != nil {
+		t.Errorf("the log at info names %q", found)
+	}
+}
