@@ -17,14 +17,14 @@ func TestLargeExportsComeInParts(t *testing.T) {
 	i := slices.IndexFunc(export.Formats, func(f export.Format) bool { return f.Name == "mailgun-csv" })
 	part := func(cursor bool) (rows []string, remarks string, err error) {
 		var out, said bytes.Buffer
-		e := exporting{path: db, format: export.Formats[i], stdout: &out, remarks: &said}
-		e.format.MaxBytes = 10_000
+		e := exporting{path: db, Run: export.Run{Format: export.Formats[i], ByDefault: true, Stdout: &out, Remarks: &said}}
+		e.Format.MaxBytes = 10_000
 		if cursor {
 			err = e.since(t.Context(), "parts")
 		} else {
 			_, err = e.write(t.Context())
 		}
-		if out.Len() > e.format.MaxBytes {
+		if out.Len() > e.Format.MaxBytes {
 			t.Errorf("a part of %d bytes", out.Len())
 		}
 		for _, line := range strings.Split(strings.TrimSpace(out.String()), "\n")[min(1, out.Len()):] {
@@ -49,7 +49,7 @@ func TestLargeExportsComeInParts(t *testing.T) {
 		}
 	}
 	var out, said bytes.Buffer
-	whole := exporting{path: db, format: export.Formats[i], stdout: &out, remarks: &said}
+	whole := exporting{path: db, Run: export.Run{Format: export.Formats[i], ByDefault: true, Stdout: &out, Remarks: &said}}
 	if _, err := whole.write(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -84,7 +84,7 @@ func object(r *bounce.Recipient, list []column) (json.RawMessage, error) {
 			between = '{'
 		}
 		b.WriteByte(between)
-		value, err := text(c.value(r))
+		value, err := asJSON(c.value(r))
 		if err != nil {
 			return nil, err
 		}
@@ -94,8 +94,8 @@ func object(r *bounce.Recipient, list []column) (json.RawMessage, error) {
 	return b.Bytes(), nil
 }
 
-// text returns a value as JSON on one line, < and > as they are.
-func text(v any) ([]byte, error) {
+// asJSON returns a value as JSON on one line, < and > as they are.
+func asJSON(v any) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)

@@ -46,7 +46,7 @@ func (m *mauticWriter) Write(r *bounce.Recipient) error {
 	if r.DecidedBy == bounce.ByHand {
 		dnc.Reason, dnc.Comments = 3, "blocked by hand"
 	}
-	contact, err := text(mauticContact{r.Recipient, []mauticDNC{dnc}})
+	contact, err := asJSON(mauticContact{r.Recipient, []mauticDNC{dnc}})
 	if err != nil {
 		return err
 	}

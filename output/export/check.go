@@ -1,0 +1,61 @@
+package export
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/text"
+)
+
+// Check returns an error for options that the format does not take. It names the flags of
+// the command.
+func (f Format) Check(o Options) error {
+	if len(o.Columns) > 0 && !f.Columns {
+		return fmt.Errorf("--columns: the columns of %s are those that its program takes; use csv, ndjson or json", f.Name)
+	}
+	for i, name := range o.Columns {
+		if slices.Contains(o.Columns[:i], name) {
+			return fmt.Errorf("--columns: %s is named twice", name)
+		}
+		if names := ColumnNames(); !slices.Contains(names, name) {
+			return fmt.Errorf("--columns: unknown column %q; did you mean %q?", name, text.Nearest(name, names))
+		}
+	}
+	switch {
+	case f.Lists && len(o.Lists) == 0:
+		return errors.New("--list: Brevo wants a list for the contacts; its id is next to its name under Contacts, Lists")
+	case slices.ContainsFunc(o.Lists, func(id int) bool { return id < 1 }):
+		return errors.New("--list: the id of a list is 1 or more; it is next to its name in Brevo under Contacts, Lists")
+	case !f.Lists && len(o.Lists) > 0:
+		return fmt.Errorf("--list: %s has no lists; the flag is for the format brevo", f.Name)
+	}
+	if f.SuppressionList && !f.CanReinstate && o.State == bounce.StateOK {
+		return fmt.Errorf("--state: %s is a list of addresses not to write to, and these are good; use csv, ndjson or plain", f.Name)
+	}
+	return nil
+}
+
+// FormatNames lists the names of the formats.
+func FormatNames() string {
+	var names []string
+	for _, f := range Formats {
+		names = append(names, f.Name)
+	}
+	return strings.Join(names, ", ")
+}
+
+// FormatList describes the formats, one a line.
+func FormatList() string {
+	var list strings.Builder
+	for _, f := range Formats {
+		mark := ' '
+		if f.SuppressionList {
+			mark = '*'
+		}
+		fmt.Fprintf(&list, "%c %-14s %s\n", mark, f.Name, f.About)
+	}
+	return strings.TrimSuffix(list.String(), "\n")
+}
