@@ -1,9 +1,9 @@
-// How many processors may be used is found out once, at the start: to look
-// every second whether that has changed is a part of what an idle daemon costs.
+// Read GOMAXPROCS once. Checking it every second is a measurable part of the
+// processor time of an idle daemon.
 //go:debug updatemaxprocs=0
 
-// Bouncetail follows the logs of mail servers and keeps, in one SQLite file,
-// what became of every recipient that could not be reached.
+// Bouncetail follows the logs of mail servers and stores each failed delivery, and
+// the state of each recipient, in one SQLite file.
 package main
 
 import (

@@ -161,11 +161,11 @@ func readable(files []string) (again bool, err error) {
 		info, err := os.Stat(path)
 		switch {
 		case errors.Is(err, os.ErrNotExist):
-			return false, fmt.Errorf("%s does not exist; check the spelling, or list the folder", path)
+			return false, fmt.Errorf("%s does not exist; check the spelling", path)
 		case err != nil:
 			return false, err
 		case info.IsDir():
-			return false, fmt.Errorf("%s is a folder; name the log files in it", path)
+			return false, fmt.Errorf("%s is a directory; name the log files in it", path)
 		}
 		if !info.Mode().IsRegular() {
 			again = false // opening a pipe here would end its writer

@@ -63,7 +63,7 @@ func TestMoreLogsThanDescriptors(t *testing.T) {
 	}
 	d.stop()
 	said := words(told)
-	if n := strings.Count(said, "more logs than files that may be open"); n != 2 {
+	if n := strings.Count(said, "too many logs to hold all open"); n != 2 {
 		t.Errorf("it was reported %d times, want once for each daemon", n)
 	}
 	for _, wrong := range []string{"too many open files", "inotify"} {

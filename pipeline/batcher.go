@@ -10,7 +10,7 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 )
 
-// batcher turns chunks into batches.
+// batcher makes batches from chunks.
 type batcher struct {
 	p             *Pipeline
 	parsers       map[int64]Parser // by stream
@@ -18,7 +18,7 @@ type batcher struct {
 	batch         bounce.Batch
 	domainIndex   map[string]uint32 // in batch.Domains
 	positionIndex map[int64]int     // in batch.Positions, by stream
-	hashed        bounce.Event      // handed to the queue, and used again
+	hashed        bounce.Event      // reused for each event
 	saved         <-chan *bounce.Batch
 	logged        map[string]bool // what logUnparsed has logged
 }
@@ -32,12 +32,12 @@ func newBatcher(p *Pipeline, saved <-chan *bounce.Batch) *batcher {
 	return b
 }
 
-// records returns how full the batch is.
+// records returns the weighted number of records in the batch.
 func (b *batcher) records() int {
 	return max(b.batch.Records.Len(), len(b.batch.Successes)/successWeight)
 }
 
-// take adds what a chunk says to the batch.
+// take adds the content of a chunk to the batch.
 func (b *batcher) take(c *bounce.Chunk) error {
 	parser, err := b.parser(c)
 	if err != nil {
@@ -74,8 +74,8 @@ func (b *batcher) take(c *bounce.Chunk) error {
 	return nil
 }
 
-// release adds the successes that have waited for a second message long enough,
-// and reports whether there were any.
+// release adds the successes that have been held back long enough, and reports
+// whether there were any.
 func (b *batcher) release(now time.Time) bool {
 	before, judge := len(b.batch.Successes), b.p.Classifier()
 	b.p.Queue.Release(now, func(d *bounce.Delivery) { b.add(d, judge) })
@@ -106,9 +106,9 @@ func (b *batcher) parser(c *bounce.Chunk) (Parser, error) {
 	return parser, nil
 }
 
-// hash returns an event with hashes in place of addresses. The verdict does not
-// change: a name that is also a word by which the reply is judged stays, such as
-// that of user@example.com.
+// hash returns an event with its addresses replaced by hashes. The verdict does not
+// change: a local part that is also a word that the rules read, such as that of
+// user@example.com, stays in the reply.
 func (b *batcher) hash(ev *bounce.Event, judge Classifier) *bounce.Event {
 	h := &b.hashed
 	*h = *ev
@@ -120,18 +120,18 @@ func (b *batcher) hash(ev *bounce.Event, judge Classifier) *bounce.Event {
 	if hidden == h.Reply.Text {
 		return h
 	}
-	before := judge.Verdict(&ev.Delivery) // with the addresses that the reply names
+	before := judge.Verdict(&ev.Delivery) // with the addresses in the reply
 	d := h.Delivery
 	d.Reply.Text = hidden
 	after := judge.Verdict(&d)
-	before.URL, after.URL = "", "" // which may hold the name
+	before.URL, after.URL = "", "" // which may contain the local part
 	if before == after {
 		h.Reply.Text = hidden
 	}
 	return h
 }
 
-// add turns a failed delivery into a record, and counts one that succeeded.
+// add adds a failed delivery as a record, or a success.
 func (b *batcher) add(d *bounce.Delivery, judge Classifier) {
 	to := address.Parse(d.Recipient)
 	switch d.Outcome {
@@ -152,7 +152,7 @@ func (b *batcher) add(d *bounce.Delivery, judge Classifier) {
 func (b *batcher) domain(s string) uint32 {
 	n, known := b.domainIndex[s]
 	if !known {
-		s = strings.Clone(s) // else it keeps the block of the log
+		s = strings.Clone(s) // a substring pins the block of the log
 		n = uint32(len(b.batch.Domains))
 		b.batch.Domains = append(b.batch.Domains, s)
 		b.domainIndex[s] = n
@@ -160,9 +160,9 @@ func (b *batcher) domain(s string) uint32 {
 	return n
 }
 
-// seal ends the batch: from here on it belongs to the saver. Positions and gaps of
-// one that is not committed stay for the next, because they are only valid
-// together with what the queue and the parsers remember, which is costly to write.
+// seal ends the batch and returns it for the saver. If the batch does not end the
+// transaction, its positions and gaps go to the next batch: they are valid only
+// together with the state of the queue and the parsers, which is expensive to write.
 func (b *batcher) seal(commit bool) (*bounce.Batch, error) {
 	sealed := b.batch
 	b.batch = b.emptyBatch()
@@ -182,7 +182,7 @@ func (b *batcher) seal(commit bool) (*bounce.Batch, error) {
 		parser := b.parsers[at.Stream]
 		at.Parser = bounce.ParserState{Anchor: b.parsed[at.Stream].Anchor, Data: parser.State()}
 		if b.p.Hash != nil {
-			at.Parser.Data = b.p.Hash.Seal(at.Parser.Data) // it may hold a part of a line
+			at.Parser.Data = b.p.Hash.Seal(at.Parser.Data) // it may contain a part of a line
 		}
 		unparsed := parser.TakeUnparsed()
 		for _, u := range unparsed {
@@ -191,15 +191,15 @@ func (b *batcher) seal(commit bool) (*bounce.Batch, error) {
 		}
 		sealed.Unparsed = append(sealed.Unparsed, unparsed...)
 		if at.Closed {
-			delete(b.parsers, at.Stream) // a closed stream may be found in a file again, and continue
+			delete(b.parsers, at.Stream) // the stream may continue if a file with its content is found
 			b.parsed[at.Stream] = at.Parser
 		}
 	}
 	return &sealed, nil
 }
 
-// emptyBatch returns a batch for the next lines. It takes the memory of one that
-// was saved, if there is one; batches of an import have megabytes.
+// emptyBatch returns an empty batch. It reuses the memory of a saved batch if there
+// is one: batches of an import have megabytes.
 func (b *batcher) emptyBatch() bounce.Batch {
 	select {
 	case saved := <-b.saved:
@@ -210,9 +210,9 @@ func (b *batcher) emptyBatch() bounce.Batch {
 	}
 }
 
-// logUnparsed logs once for each shape that delivery lines were not parsed, or that
-// journal entries were refused. The lines themselves hold addresses. The summary of
-// an import shows them.
+// logUnparsed logs each shape of unparsed delivery lines or refused journal entries
+// once. It does not log the lines, which contain addresses. The summary of an import
+// lists the shapes.
 func (b *batcher) logUnparsed(u *bounce.Unparsed, path string) {
 	what, next := "delivery lines not parsed", "see bouncetail unclassified and the table unparsed_lines"
 	if u.Refused {
@@ -221,8 +221,8 @@ func (b *batcher) logUnparsed(u *bounce.Unparsed, path string) {
 	b.warnOnce(what, string(u.MTA)+u.Shape, "log", path, "mta", u.MTA, "lines", u.Count, "shape", u.Shape, "next", next)
 }
 
-// maxWarnings bounds how many warnings about lines a daemon logs: strangers can
-// write some of what is in a log.
+// maxWarnings limits the number of warnings about lines, because parts of a log are
+// written by remote hosts.
 const maxWarnings = 50
 
 // warnOnce logs a warning about lines once for each key, and not in an import.

@@ -18,7 +18,7 @@ import (
 	"github.com/bouncetail/bouncetail/sqlite"
 )
 
-// kept is a store that keeps the batches.
+// kept is a store that keeps the batches in memory.
 type kept []*bounce.Batch
 
 func (k *kept) Begin(context.Context) (pipeline.Tx, error) { return k, nil }
@@ -31,7 +31,7 @@ func (k *kept) Add(b *bounce.Batch) (int, error) {
 func (*kept) Commit() error   { return nil }
 func (*kept) Rollback() error { return nil }
 
-// record returns the first record that a log gives.
+// record returns the first record of a log.
 func record(t *testing.T, log string, h *privacy.Hasher) (r bounce.Record) {
 	t.Helper()
 	var store kept
@@ -43,7 +43,7 @@ func record(t *testing.T, log string, h *privacy.Hasher) (r bounce.Record) {
 	return r
 }
 
-// read has a log read into a store.
+// read saves a log in a store.
 func read(t *testing.T, log string, h *privacy.Hasher, begin func(context.Context) (pipeline.Tx, error)) {
 	t.Helper()
 	judge, err := classify.New("")
@@ -69,7 +69,7 @@ func read(t *testing.T, log string, h *privacy.Hasher, begin func(context.Contex
 	}
 }
 
-func TestANameIsHiddenWhereTheVerdictAllows(t *testing.T) {
+func TestALocalPartIsHashedUnlessTheVerdictDependsOnIt(t *testing.T) {
 	h, err := privacy.NewHasher([]byte("an example of a key"))
 	if err != nil {
 		t.Fatal(err)
@@ -77,7 +77,7 @@ func TestANameIsHiddenWhereTheVerdictAllows(t *testing.T) {
 	for _, c := range []struct{ to, reply, want string }{
 		{"jane@example.com", `550 5.0.0 unknown user: "jane"`, `550 5.0.0 unknown user: "HASH"`},
 		{"jane@example.com", "550 <jane@example.com> over quota", "550 <HASH> over quota"},
-		// Here the names are what the rules read.
+		// The rules read these local parts.
 		{"quota@example.com", "550 over quota", "550 over quota"},
 		{"greylisted@example.com", "450 Greylisted <greylisted@example.com>", "450 Greylisted <HASH>"},
 	} {
@@ -88,16 +88,16 @@ func TestANameIsHiddenWhereTheVerdictAllows(t *testing.T) {
 			t.Errorf("to %s: %s is stored as %s, %q; want %q", c.to, c.reply, got.To.Normal, got.Reply.Text, want)
 		}
 		if got.Verdict != plain.Verdict {
-			t.Errorf("to %s: %s is judged %+v, and %+v where addresses are hashed", c.to, c.reply, plain.Verdict, got.Verdict)
+			t.Errorf("to %s: %s is classified as %+v, and as %+v if addresses are hashed", c.to, c.reply, plain.Verdict, got.Verdict)
 		}
 		if got.ID == plain.ID {
-			t.Errorf("to %s: the id of the line is stored as it is", c.to)
+			t.Errorf("to %s: the id of the line is not hashed", c.to)
 		}
 	}
 }
 
-// Two failures of one second, as syslog writes them, must not depend on the key
-// or on the absence of one.
+// The order of failures within a second of syslog must not depend on the key, or on
+// whether there is one.
 func TestTheStateDoesNotDependOnTheKey(t *testing.T) {
 	line := func(queueID, reply string) string {
 		return fmt.Sprintf("Nov 20 09:00:00 mx postfix/smtp[1]: %s: to=<jane@example.com>, relay=mx.example.com[192.0.2.1]:25, delay=1, delays=0/0/0/1, dsn=4.0.0, status=deferred (host mx.example.com[192.0.2.1] said: %s (in reply to RCPT TO command))\n", queueID, reply)
@@ -114,7 +114,7 @@ func TestTheStateDoesNotDependOnTheKey(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer store.Close()
-		for _, line := range lines { // each in a transaction of its own
+		for _, line := range lines { // each in a separate transaction
 			read(t, line, h, func(ctx context.Context) (pipeline.Tx, error) { return store.Begin(ctx) })
 		}
 		r, err := sqlite.OpenReader(t.Context(), path)

@@ -1,11 +1,11 @@
-// Package pipeline joins the stages: it takes runs of lines from a source, has
-// them parsed, joined with what the queue remembers and judged, and saves the
-// result batch by batch.
+// Package pipeline connects the stages. It receives chunks of lines from a source,
+// parses them, joins the events to deliveries, classifies those that failed, and
+// saves the results in batches.
 //
-// The daemon and the import of files differ only in the source and the limits. A
-// batch holds the records, what the queue memory changed, and the positions in the
-// logs behind the lines that gave them. A transaction is saved whole or not at
-// all, and what is behind a stored position is read again.
+// The daemon and an import differ only in the source and the limits. A batch holds
+// records, changes of the queue memory, and the positions in the logs after the
+// lines read. A transaction is saved completely or not at all; lines after a stored
+// position are read again.
 //
 //	run.go      the goroutines, and when a batch is sealed
 //	batcher.go  from lines to a batch
@@ -25,21 +25,21 @@ import (
 	"github.com/bouncetail/bouncetail/privacy"
 )
 
-// Source sends runs of whole lines until it ends or ctx does. It returns only
-// when nothing more is sent, and does not close out.
+// Source sends chunks of whole lines until it ends or ctx is done. After it has
+// returned it sends nothing more. It does not close out.
 type Source func(ctx context.Context, out chan<- bounce.Chunk) error
 
-// Parser turns the lines of one stream into events.
+// Parser parses the lines of one stream.
 type Parser interface {
-	// Parse returns how many lines there were. An event is only valid during the
-	// call of yield, which does not change it; its strings may be kept.
+	// Parse returns the number of lines. An event is valid only during the call of
+	// yield, which must not change it; its strings may be kept.
 	Parse(block string, yield func(*bounce.Event)) (lines int)
-	// State is what a parser of the same stream needs after a restart.
+	// State returns what a parser of the same stream needs after a restart.
 	State() []byte
 	// TakeUnparsed returns and forgets the delivery lines that were not parsed.
 	TakeUnparsed() []bounce.Unparsed
-	// Foreign reports whether at least a hundred lines were read and none of them
-	// is that of a mail server.
+	// Foreign reports whether at least 100 lines were read and none of them was
+	// written by a mail server.
 	Foreign() bool
 }
 
@@ -47,51 +47,51 @@ type Parser interface {
 type Queue interface {
 	Apply(ev *bounce.Event, yield func(*bounce.Delivery))
 	Changes() ([]bounce.QueueEntry, error)
-	// Waiting returns how many successes wait for a second message. Release yields
-	// those that have waited long enough by the clock, and all of them for the
-	// zero time.
+	// Waiting returns the number of successes that are held back for a second message.
+	// Release yields those that have been held long enough at a time, or all of them
+	// for the zero time.
 	Waiting() int
 	Release(now time.Time, yield func(*bounce.Delivery))
 }
 
-// Classifier judges a failed delivery. The same delivery gives the same verdict.
+// Classifier classifies a failed delivery. Equal deliveries have equal verdicts.
 type Classifier interface {
 	Verdict(d *bounce.Delivery) bounce.Verdict
 }
 
-// Tx is a transaction. It saves the batches that were added whole or not at all.
-// Errors that have a method Temporary() bool that returns true may pass, such as a
-// full disk or a lock: the same batches can be added to another transaction.
+// Tx is a transaction. It saves the batches added to it completely or not at all. An
+// error with a method Temporary() bool that returns true is temporary, such as a full
+// disk or a lock: the same batches can be added to another transaction.
 type Tx interface {
-	// Add returns how many records were new. It does not change the batch.
+	// Add returns the number of records that were new. It does not change the batch.
 	Add(b *bounce.Batch) (isNew int, err error)
 	// Commit ends the transaction, also if it fails.
 	Commit() error
 	Rollback() error
 }
 
-// Pipeline is one run over one source. All fields but Parsed, Anchor, Hash and
-// Limits are needed.
+// Pipeline processes one source once. All fields but Parsed, Anchor, Hash and Limits
+// are required.
 type Pipeline struct {
 	Source Source
 	// NewParser returns a parser for the stream of a chunk that continues from a
 	// state.
 	NewParser  func(c *bounce.Chunk, state bounce.ParserState) (Parser, error)
 	Queue      Queue
-	Classifier func() Classifier                     // asked for every chunk, so that rules can be exchanged
+	Classifier func() Classifier                     // called for each chunk, because rules can be reloaded
 	Begin      func(ctx context.Context) (Tx, error) // begins a transaction
 	Log        *slog.Logger
 	// Parsed holds the stored states of parsers, by stream.
 	Parsed map[int64]bounce.ParserState
-	// Anchor returns a time near the first stamp of the stream of a chunk. It is
-	// asked if there is no stored state; nil takes the present time.
+	// Anchor returns a time near the first stamp of the stream of a chunk. It is called
+	// if there is no stored state; nil means the current time.
 	Anchor func(c *bounce.Chunk) time.Time
-	// Hash replaces addresses by hashes, before anything is kept of them; nil if
-	// they are stored as they are.
+	// Hash replaces addresses by hashes before anything is stored; nil stores addresses
+	// as they are.
 	Hash   *privacy.Hasher
 	Limits Limits
 
-	// Progress counts what was done so far; it may be read at any time.
+	// Progress may be read at any time.
 	Progress Progress
 
 	reading, saving health.Heartbeat
@@ -99,54 +99,54 @@ type Pipeline struct {
 
 // Limits bound batches and transactions.
 type Limits struct {
-	// FlushInterval is how long a batch that is not full waits for more lines. Zero
-	// saves as soon as no line is waiting, as a daemon does.
+	// FlushInterval is how long a batch that is not full waits for more lines. 0 saves
+	// as soon as no line is waiting, as a daemon does.
 	FlushInterval time.Duration
-	// BatchRecords is how many records make a full batch, or successWeight times as
-	// many successes; defaultBatchRecords if it is zero.
+	// BatchRecords is the number of records of a full batch, or successWeight times as
+	// many successes. 0 means defaultBatchRecords.
 	BatchRecords int
-	// TxRecords is how many records, or successWeight times as many successes, one
-	// transaction of several batches has at most, so that rows that they share are
-	// written once; zero gives each batch its own. A transaction that fails after
-	// its first batch cannot be tried again: see ErrReadAgain.
+	// TxRecords is the maximum number of records, or successWeight times as many
+	// successes, in a transaction of several batches. Rows that several batches change
+	// are then written once. 0 means one batch per transaction. A transaction that
+	// fails after its first batch cannot be retried: see ErrReadAgain.
 	TxRecords int
 }
 
-// defaultBatchRecords is a batch of some 15 MB. Larger ones make SQLite's indexes
-// cheaper; twice as large ones take as much again in a daemon that reads a
-// backlog.
+// defaultBatchRecords makes batches of some 15 MB. Larger batches make SQLite's
+// indexes cheaper, but increase the memory of a daemon that reads a backlog.
 const defaultBatchRecords = 20_000
 
-// successWeight is how many successes count as one record; a record is some 25
-// times as large, and its row much more work.
+// successWeight is the number of successes that count as one record. A record is
+// some 25 times as large, and its row is much more work.
 const successWeight = 8
 
-// maxAge bounds a batch while lines are always waiting, so that records are seen
-// and positions advance while a backlog is read.
+// maxAge limits the age of a batch while a backlog is read, so that records become
+// visible and positions advance.
 const maxAge = 2 * time.Second
 
-// minInterval is the shortest time between two batches while lines arrive one by
-// one, as from a pipe: a commit costs as much as hundreds of lines.
+// minInterval is the minimum time between two batches while lines arrive one by one,
+// for example from a pipe. A commit costs as much as hundreds of lines.
 const minInterval = 50 * time.Millisecond
 
-// Progress counts what has been read and saved.
+// Progress counts what was read and saved.
 type Progress struct {
 	Lines    atomic.Int64
-	TooLong  atomic.Int64 // lines left out for their length
+	TooLong  atomic.Int64 // lines skipped because of their length
 	Sent     atomic.Int64
 	Deferred atomic.Int64
 	Bounced  atomic.Int64
 	Expired  atomic.Int64
 	New      atomic.Int64 // records that were not in the database yet
-	Unparsed atomic.Int64 // delivery lines that no parser could read
+	Unparsed atomic.Int64 // delivery lines that were not parsed
 	Gaps     atomic.Int64
 	SavedAt  atomic.Int64 // Unix nanoseconds of the last batch saved
-	// Trouble is why batches cannot be saved at present, or nil.
+	// Trouble is the error of the current batch while it cannot be saved, or nil.
 	Trouble atomic.Pointer[string]
 }
 
-// Run reads the source until it ends or ctx does, and saves all that was read. It
-// starts one goroutine for the source and one that saves, and waits for both.
+// Run reads the source until it ends or ctx is done, and saves everything that was
+// read. It starts one goroutine for the source and one for saving, and waits for
+// both.
 func (p *Pipeline) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -159,13 +159,13 @@ func (p *Pipeline) Run(ctx context.Context) error {
 		sourceDone <- err
 	}()
 
-	waiting := 0 // batches that wait for the saver
+	waiting := 0 // batches that may wait for the saver
 	if p.Limits.TxRecords > 0 {
 		waiting = 1
 	}
 	sealed := make(chan sealedBatch, waiting)
 	saved := make(chan *bounce.Batch, 2)
-	idle := make(chan struct{}, 1) // tells that the saver has nothing to do
+	idle := make(chan struct{}, 1) // receives a value when the saver has nothing to do
 	idle <- struct{}{}
 	saveDone := make(chan error, 1)
 	go func() {
@@ -179,7 +179,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 	err := r.run(chunks)
 	if err != nil {
 		cancel(err)
-		for range chunks { // the source may be waiting to send
+		for range chunks { // unblock the source
 		}
 	}
 	close(sealed)
@@ -191,37 +191,37 @@ func (p *Pipeline) Run(ctx context.Context) error {
 }
 
 // Stalled returns how long work has been pending without progress, or 0 if the
-// pipeline is idle. A batch that is tried again makes progress.
+// pipeline is idle. Each attempt to save a batch is progress.
 func (p *Pipeline) Stalled(now time.Time) time.Duration {
 	return max(p.reading.Stalled(now), p.saving.Stalled(now))
 }
 
-// releaseInterval is the pause between looks at the successes that wait, while no
-// lines come.
+// releaseInterval is the pause between checks of the successes that are held back,
+// while no lines arrive.
 const releaseInterval = 5 * time.Second
 
-// reader turns chunks into batches until the source has ended.
+// reader makes batches from chunks until the source has ended.
 type reader struct {
 	p       *Pipeline
 	batcher *batcher
 	sealed  chan<- sealedBatch
 	idle    <-chan struct{}
-	stopped func() bool // before the source had ended
+	stopped func() bool // whether ctx ended before the source
 
 	full    int       // records of a full batch
-	limit   int       // the same, smaller for the first ones
+	limit   int       // the same, smaller for the first batches
 	pending int       // chunks in the batch
-	begun   time.Time // when the first of them came
+	begun   time.Time // when the first of them arrived
 	handed  time.Time // when the last batch was handed to the saver
 	inTx    int       // records in the transaction
-	more    bool      // the next lines are written already
+	more    bool      // the next lines are already available
 
-	released time.Time // when the queue was last asked for successes that waited
+	released time.Time // when successes were last released
 }
 
 func (r *reader) run(chunks <-chan bounce.Chunk) error {
 	r.full = cmp.Or(r.p.Limits.BatchRecords, defaultBatchRecords)
-	r.limit = max(r.full/4, 1) // so that the saver soon has something to do
+	r.limit = max(r.full/4, 1) // so that the saver can start early
 	defer r.p.reading.Idle()
 	for {
 		c, open, err := r.next(chunks)
@@ -229,8 +229,8 @@ func (r *reader) run(chunks <-chan bounce.Chunk) error {
 			return err
 		}
 		if !open {
-			// An import ends with what it read. A daemon, or one that was stopped,
-			// continues later with what waits.
+			// A complete import releases all successes. A daemon, or an import that was
+			// stopped, keeps them for the next run.
 			if r.p.Limits.FlushInterval > 0 && !r.stopped() {
 				r.release(time.Time{})
 			}
@@ -254,10 +254,10 @@ func (r *reader) run(chunks <-chan bounce.Chunk) error {
 	}
 }
 
-// next returns the next chunk. While none is waiting it hands on the batch: at
-// once if the saver is idle, so that batches are small while little comes; but not
-// sooner after the last one than minInterval, and in a backlog not before it is
-// large or old. With a FlushInterval it waits for that instead.
+// next returns the next chunk. While it waits for one, it flushes the batch as soon
+// as the saver is idle, so that batches are small while few lines arrive. It waits
+// for minInterval after the last batch, and in a backlog until the batch is full or
+// maxAge old. If FlushInterval is set, it waits for that instead.
 func (r *reader) next(chunks <-chan bounce.Chunk) (c bounce.Chunk, open bool, err error) {
 	defer r.p.reading.Beat()
 	for {
@@ -310,7 +310,7 @@ func (r *reader) next(chunks <-chan bounce.Chunk) (c bounce.Chunk, open bool, er
 	}
 }
 
-// release takes successes that have waited long enough into the batch.
+// release adds the successes that have been held long enough to the batch.
 func (r *reader) release(now time.Time) {
 	r.released = time.Now()
 	if r.batcher.release(now) && r.pending == 0 {
@@ -318,10 +318,10 @@ func (r *reader) release(now time.Time) {
 	}
 }
 
-// flush hands the batch to the saver, the last one to be committed in any case.
+// flush hands the batch to the saver. The last one ends the transaction.
 func (r *reader) flush(last bool) error {
 	select {
-	case <-r.idle: // it will not be any more
+	case <-r.idle: // the saver is about to be busy
 	default:
 	}
 	r.inTx += r.batcher.records()

@@ -10,25 +10,24 @@ import (
 	"github.com/bouncetail/bouncetail/internal/backoff"
 )
 
-// ErrReadAgain is returned if a transaction of several batches failed for a reason
-// that may pass. The batches were dropped; everything behind the stored positions
-// has to be read again.
-var ErrReadAgain = errors.New("what was read since the last commit has to be read again")
+// ErrReadAgain is returned if a transaction of several batches failed with a
+// temporary error. The batches are lost; the caller must read again from the stored
+// positions.
+var ErrReadAgain = errors.New("lines since the last commit must be read again")
 
-// giveUpAfter is how long a batch that cannot be saved is tried once the program
-// has been asked to stop. Nothing is lost by giving up: the positions were not
-// saved either.
+// giveUpAfter is how long saving a batch is retried after the program was asked to
+// stop. Giving up loses nothing, because the positions are not saved either.
 const giveUpAfter = 5 * time.Second
 
-// sealedBatch is a batch for the saver, and whether it ends a transaction.
+// sealedBatch is a batch for the saver. commit ends the transaction.
 type sealedBatch struct {
 	*bounce.Batch
 	commit bool
 }
 
-// saveAll saves batches until the channel is closed, hands back their memory, and
-// tells the reader when it is idle. If one cannot be saved it ends the source, and takes the rest off the
-// channel, so that the reader does not wait for a saver that gave up.
+// saveAll saves batches until the channel is closed, returns their memory, and
+// signals the reader when it is idle. If a batch cannot be saved, it stops the source
+// and discards the remaining batches, so that the reader does not block.
 func (p *Pipeline) saveAll(ctx context.Context, sealed <-chan sealedBatch, saved chan<- *bounce.Batch, idle chan<- struct{}, stop func(error)) error {
 	s := saver{p: p}
 	var failed error
@@ -50,7 +49,7 @@ func (p *Pipeline) saveAll(ctx context.Context, sealed <-chan sealedBatch, saved
 		p.saving.Idle()
 		select {
 		case idle <- struct{}{}:
-		default: // told already
+		default: // already signaled
 		}
 	}
 	if s.tx != nil {
@@ -59,23 +58,23 @@ func (p *Pipeline) saveAll(ctx context.Context, sealed <-chan sealedBatch, saved
 	return failed
 }
 
-// saver saves batches, each in a transaction of its own or several together.
+// saver saves one or several batches in a transaction.
 type saver struct {
 	p     *Pipeline
 	tx    Tx  // the open transaction, or nil
 	added int // batches in it
-	isNew int // their records that were new
+	isNew int // their new records
 }
 
-// save saves a batch, and waits while it cannot for a reason that may pass. It
-// logs that once when it starts and once when it ends.
+// save saves a batch and retries temporary errors. It logs the first error and the
+// recovery.
 func (s *saver) save(ctx context.Context, b sealedBatch) error {
 	p := s.p
 	pause := backoff.Backoff{Min: 100 * time.Millisecond, Max: 5 * time.Second}
 	var stopping time.Time // when the program was asked to stop
 	for {
 		p.saving.Beat()
-		// Not ctx: a stop must not tear the last batch.
+		// Without ctx, so that a stop does not interrupt the last batch.
 		dropped, err := s.try(context.WithoutCancel(ctx), b)
 		if err == nil {
 			if p.Progress.Trouble.Swap(nil) != nil {
@@ -92,9 +91,9 @@ func (s *saver) save(ctx context.Context, b sealedBatch) error {
 		}
 		why := err.Error()
 		if p.Progress.Trouble.Swap(&why) == nil {
-			p.Log.Error("batch not saved, trying again until it is", "error", err)
+			p.Log.Error("batch not saved, will retry", "error", err)
 		}
-		p.saving.Beat() // waiting out a problem is not a hang
+		p.saving.Beat() // retrying is progress
 		if ctx.Err() != nil {
 			if stopping.IsZero() {
 				stopping = time.Now()
@@ -110,9 +109,9 @@ func (s *saver) save(ctx context.Context, b sealedBatch) error {
 	}
 }
 
-// try adds a batch to the transaction, and commits it if the batch ends it. After
-// an error there is no transaction any more; it returns how many batches before
-// this one were dropped with it.
+// try adds a batch to the transaction, and commits if the batch ends it. After an
+// error there is no open transaction, and dropped is the number of earlier batches
+// that were lost with it.
 func (s *saver) try(ctx context.Context, b sealedBatch) (dropped int, err error) {
 	if s.tx == nil {
 		if s.tx, err = s.p.Begin(ctx); err != nil {
@@ -130,7 +129,7 @@ func (s *saver) try(ctx context.Context, b sealedBatch) (dropped int, err error)
 		if !b.commit {
 			return 0, nil
 		}
-		dropped = -1 // without this one
+		dropped = -1 // do not count this batch
 		err = tx.Commit()
 	}
 	dropped += s.added
@@ -142,7 +141,7 @@ func (s *saver) try(ctx context.Context, b sealedBatch) (dropped int, err error)
 	return dropped, err
 }
 
-// temporary reports whether an error may pass.
+// temporary reports whether an error is temporary.
 func temporary(err error) bool {
 	var t interface{ Temporary() bool }
 	return errors.As(err, &t) && t.Temporary()

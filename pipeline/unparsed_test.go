@@ -10,7 +10,7 @@ import (
 	"github.com/bouncetail/bouncetail/pipeline"
 )
 
-// unreadable is a parser that can read no line.
+// unreadable is a parser that parses no line.
 type unreadable struct {
 	noParser
 	refused bool
@@ -44,7 +44,7 @@ func TestUnparsedLinesAreLoggedOnceWithoutAddresses(t *testing.T) {
 	}
 }
 
-// foreign is a parser of a log that is none of a mail server.
+// foreign is a parser of a log without lines of a mail server.
 type foreign struct{ noParser }
 
 func (foreign) Foreign() bool { return true }

@@ -30,7 +30,7 @@ const (
 	bz2
 )
 
-// magics are the first bytes of each kind. Names prove nothing.
+// magics are the first bytes of each kind. Names are not reliable.
 var magics = []struct {
 	kind  archive
 	magic string
@@ -113,9 +113,9 @@ func (c closer) Close() error { return c() }
 // errDamaged means that an archive does not decompress to its end.
 var errDamaged = errors.New("damaged, or still being written")
 
-// visitArchive sends what an archive holds behind the stream that it continues. It
-// is read twice: an archive that does not decompress to its end, because it is
-// being written, gives nothing and is tried again.
+// visitArchive sends the content of an archive after the position of its stream. It
+// reads the archive twice: one that does not decompress to its end, because it is being
+// written, is skipped and tried again.
 func (t *Tailer) visitArchive(ctx context.Context, source int, c candidate, f *os.File, kind archive) error {
 	s, size, err := t.streamInArchive(c, kind)
 	if err != nil {
@@ -210,7 +210,7 @@ func (t *Tailer) streamInArchive(c candidate, kind archive) (*stream, int64, err
 	return found, size, nil
 }
 
-// sendArchive sends what an archive holds behind the stream's position.
+// sendArchive sends the content of an archive after the stream's position.
 func (t *Tailer) sendArchive(ctx context.Context, s *stream, c candidate, kind archive) error {
 	r, err := openContent(c.path, kind, c.id)
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"github.com/bouncetail/bouncetail/internal/health"
 )
 
-// block is a run of whole lines.
+// block holds whole lines.
 type block struct {
 	data    []byte
 	end     int64  // the offset behind the last line
@@ -29,9 +29,9 @@ type blockReader struct {
 	heartbeat *health.Heartbeat
 }
 
-// read returns the whole lines behind an offset, about one block of them. The
-// first pending bytes are known to hold no newline: if they are more than a line
-// may have, the line is skipped without reading them again.
+// read returns whole lines after an offset, about one block. The first pending bytes
+// are known to have no newline: if they exceed the length limit, the line is skipped
+// without reading them again.
 func (r *blockReader) read(offset, pending int64) (block, error) {
 	b := block{end: offset}
 	if pending > int64(r.maxLine) {

@@ -5,10 +5,9 @@ import (
 	"io"
 )
 
-// until runs a function that may block and returns when ctx is done: opening a
-// named pipe blocks without a writer, and reading it blocks until something is
-// written. It starts a goroutine, which is left behind if it is still blocked
-// then.
+// until runs a function that may block, and returns when ctx is done: opening a named
+// pipe blocks without a writer, and reading it blocks until something is written. It
+// starts a goroutine, which stays if it is still blocked.
 func until[T any](ctx context.Context, do func() (T, error)) (T, error) {
 	type result struct {
 		value T

@@ -8,8 +8,7 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 )
 
-// window is how many bytes are hashed at the start of a stream and before a
-// position.
+// window is the number of bytes hashed at the start of a stream and before a position.
 const window = 1024
 
 // match is how the content of a file compares with a known stream.
@@ -17,8 +16,8 @@ type match uint8
 
 const (
 	none   match = iota
-	prefix       // shorter than the stream, and equal as far as is known
-	whole        // holds all of the stream that was read, and perhaps more
+	prefix       // shorter than the stream, and equal as far as known
+	whole        // holds everything read of the stream, and perhaps more
 )
 
 // mayMatch rules out most streams by the first bytes of a file, up to a window of
@@ -28,7 +27,7 @@ func mayMatch(s *bounce.Position, head []byte) bool {
 	return int64(len(head)) < n || hash(head[:n]) == s.Head
 }
 
-// matches compares a file of some size with what was read of a stream.
+// matches compares a file with what was read of a stream.
 func matches(s *bounce.Position, f io.ReaderAt, size int64) (match, error) {
 	if s.Offset == 0 {
 		return whole, nil

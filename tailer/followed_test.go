@@ -15,8 +15,8 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 )
 
-// followed is a directory with logs that a tailer follows, scan by scan. Time is
-// its own.
+// followed is a directory with logs that a tailer follows, scan by scan, with a clock of
+// the test.
 type followed struct {
 	t       *testing.T
 	path    string // the pattern
@@ -127,8 +127,7 @@ func (f *followed) want(lines ...string) {
 	}
 }
 
-// wantGaps lets so much time pass that gaps are reported, and compares their
-// sizes.
+// wantGaps advances the clock until gaps are reported, and compares their sizes.
 func (f *followed) wantGaps(bytes ...int64) {
 	f.t.Helper()
 	for range 3 {

@@ -14,7 +14,7 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 )
 
-// Whoever may write to the folder of the log may put any archive there.
+// Everyone who may write to the directory of the log can put any archive there.
 func FuzzArchive(f *testing.F) {
 	const text = "Nov  3 12:57:36 mx postfix/smtp[7]: 4F1A2B3C4D: to=<a@example.com>\n"
 	pack := func(open func(io.Writer) (io.WriteCloser, error)) {
@@ -43,7 +43,7 @@ func FuzzArchive(f *testing.F) {
 			return
 		}
 		defer end()
-		// A small archive may hold very much.
+		// A small archive may have very large content.
 		got, err := io.ReadAll(io.LimitReader(r, 1<<20))
 		if kind == plain && (err != nil || !bytes.Equal(got, packed[:min(len(packed), 1<<20)])) {
 			t.Errorf("what is no archive came back as %d bytes of %d, %v", len(got), len(packed), err)
@@ -51,7 +51,7 @@ func FuzzArchive(f *testing.F) {
 	})
 }
 
-// The journal holds what any program has written to it.
+// Any program can write to the journal.
 func FuzzJournal(f *testing.F) {
 	f.Add([]byte(`{"__CURSOR":"s=1;i=2","MESSAGE":"4F1A2B3C4D: removed","SYSLOG_IDENTIFIER":"postfix/qmgr"}` + "\n"))
 	f.Add([]byte(`{"__CURSOR":"s=1;i=3","MESSAGE":[27,91,50,74]}` + "\n" + `{"__CURSOR":7}` + "\n"))

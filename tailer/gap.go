@@ -11,14 +11,15 @@ import (
 )
 
 const (
-	// copyGrace is how long to wait for a copy or an archive that may hold what a
-	// truncation or deletion took from a stream. Rotation writes it first, but may
-	// move or compress it for a while.
+	// copyGrace is how long to wait, after a truncation or deletion, for a copy or an
+	// archive with the content. Rotation writes it first, but may then move or compress
+	// it for a while.
 	copyGrace = time.Minute
-	// scanFreshness is the age up to which the last scan of a file shows how much
-	// it held. A tailer that is neither stopped nor busy scans every two seconds.
+	// scanFreshness is the maximum age of the last scan of a file for its size to be
+	// considered known. A tailer that is neither stopped nor busy scans every two
+	// seconds.
 	scanFreshness = 4 * time.Second
-	// streamTTL is how long a stream is kept that no file holds any more.
+	// streamTTL is how long a stream is kept after its last file is gone.
 	streamTTL = 90 * 24 * time.Hour
 )
 
@@ -61,17 +62,17 @@ func (t *Tailer) rotated(s *stream) bool {
 	return rotated
 }
 
-// resolveLosses decides for the streams of a source that no file holds whether
-// content was lost. A gap is saved together with a position without an inode,
-// which says that the stream is done with, so it is never reported twice.
+// resolveLosses decides whether content was lost from the streams of a source that no
+// file holds. A gap is saved with a position without an inode, which marks the stream
+// as finished, so that it is reported only once.
 //
-// A gap is what is known to have been in the file and was found nowhere else. It
-// has -1 bytes if the file was not scanned shortly before and no copy exists.
-// Nobody can know what was written between the last scan and a truncation, and is
-// in no copy. The beginning of a first line that was never ended is not counted.
+// A gap is content that is known to have been in the file and was not found elsewhere.
+// It has -1 bytes if the file was not scanned shortly before and no copy exists.
+// Content written between the last scan and a truncation, and not copied, is unknown.
+// The start of a first line without a newline is not counted.
 func (t *Tailer) resolveLosses(ctx context.Context, source int, files []candidate) error {
 	if len(files) == 0 {
-		return nil // the directory may come back, with all that was in it
+		return nil // the directory may come back with its files
 	}
 	for _, s := range t.streams {
 		if s.source != source {
@@ -92,7 +93,7 @@ func (t *Tailer) resolveLosses(ctx context.Context, source int, files []candidat
 		var gaps []bounce.Gap
 		switch {
 		case unread <= 0 && (held || s.lost.fresh):
-			// All that is known to have been there was read.
+			// All known content was read.
 		case now.Sub(s.lost.at) < copyGrace || t.mayHold(s, files):
 			continue
 		default:
@@ -111,8 +112,8 @@ func (t *Tailer) resolveLosses(ctx context.Context, source int, files []candidat
 	return nil
 }
 
-// vanished reports whether a stored stream was the live one and is held by no
-// file. Streams that were live before it were read to their end.
+// vanished reports whether no file holds a stored stream that was the live one. Earlier
+// live streams were read to their end.
 func (t *Tailer) vanished(s *stream) bool {
 	l := &t.listings[s.source]
 	if !s.stored || !s.scannedAt.IsZero() || s.Inode == 0 || s.Closed || s.Cursor != "" || s.Source != l.text || t.rotated(s) {
@@ -124,8 +125,8 @@ func (t *Tailer) vanished(s *stream) bool {
 	return s.UpdatedAt.Equal(l.newest)
 }
 
-// mayHold reports whether a rotated file that was not read yet may hold the rest
-// of a stream: it is still being written, or it may not be read.
+// mayHold reports whether an unread rotated file may hold the rest of a stream: it is
+// still being written, or is not readable.
 func (t *Tailer) mayHold(s *stream, files []candidate) bool {
 	for _, c := range files {
 		if t.done[c.path] == c.id || c.id.modified.Before(s.UpdatedAt.Add(-scanFreshness)) {

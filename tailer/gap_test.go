@@ -50,7 +50,7 @@ func TestALogReplacedWhileTheDaemonWasDownIsAGap(t *testing.T) {
 
 // logrotate deletes the oldest log, and the file that is created next often gets
 // its inode.
-func TestAnExpiredLogIsNoGap(t *testing.T) {
+func TestAnExpiredLogIsNotAGap(t *testing.T) {
 	for _, size := range []string{"", "new\n"} {
 		f := newFollowed(t, filepath.Join(t.TempDir(), "mail.log"))
 		f.write("mail.log", "first\n")
@@ -84,7 +84,7 @@ func TestALogThatIsDeletedIsReadToItsEnd(t *testing.T) {
 }
 
 // A file that is not held open cannot be read after it was deleted.
-func TestALogDeletedWhileItIsNotHeldOpenIsAGapIfItWasNotRead(t *testing.T) {
+func TestADeletedLogThatIsNotHeldOpenIsAGap(t *testing.T) {
 	for _, half := range []bool{false, true} {
 		f := newFollowed(t, filepath.Join(t.TempDir(), "*.log"))
 		f.options.MaxHeld = -1

@@ -12,9 +12,8 @@ import (
 	"github.com/bouncetail/bouncetail/internal/health"
 )
 
-// A tailer that waits for the pipeline is idle and not stalled, and one without
-// work beats.
-func TestHeartbeatIsIdleWhileThePipelineIsWaitedFor(t *testing.T) {
+// A tailer that waits for the pipeline is idle. One without work beats.
+func TestHeartbeatIsIdleWhileTheTailerWaitsForThePipeline(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "mail.log")
 	if err := os.WriteFile(path, []byte("a line\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -29,8 +28,7 @@ func TestHeartbeatIsIdleWhileThePipelineIsWaitedFor(t *testing.T) {
 	out := make(chan bounce.Chunk)
 	done := make(chan error, 1)
 	go func() { done <- tl.Run(ctx, out) }()
-	// Nobody takes its line, so it is idle for as long as that lasts. (It also is
-	// before it begins.)
+	// Its line is not received, so it stays idle. It is also idle before it starts.
 	for pulse.Stalled(time.Now().Add(time.Hour)) != 0 {
 		time.Sleep(time.Millisecond) // there is no event to wait for
 	}

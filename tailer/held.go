@@ -11,7 +11,8 @@ import (
 // logs than descriptors, those that have been quiet for longest are closed, and
 // opened again when they change.
 
-// reservedDescriptors is what the rest of the process may need: the database and
+// reservedDescriptors is the number of descriptors that the rest of the process may
+// need: the database and
 // its log with several connections, inotify, standard streams, webhooks, and the
 // directories and archives that a scan opens.
 const reservedDescriptors = 40
@@ -39,7 +40,7 @@ func (t *Tailer) hold(s *stream, f *os.File) {
 	for t.held > t.maxHeld && t.closeQuietest(s) {
 		if !t.warned {
 			t.warned = true
-			t.o.Log.Warn("more logs than files that may be open, opening quiet ones only when they change; raise LimitNOFILE in the unit to keep all open",
+			t.o.Log.Warn("too many logs to hold all open, opening quiet ones only when they change; raise LimitNOFILE in the unit",
 				"held_open", t.maxHeld)
 		}
 	}

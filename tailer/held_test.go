@@ -46,14 +46,14 @@ func TestQuietFilesAreClosedFirst(t *testing.T) {
 	if got := held(); !slices.Equal(got, []string{"a", "b", "d"}) {
 		t.Errorf("%q are held open, want the last three that grew", got)
 	}
-	// Those that are not held are found under their new names too.
+	// Files that are not held open are found under their new names too.
 	f.rename("c.log", "c.log.1")
 	line("e")
 	f.write("c.log.1", "c at the end\n")
 	f.write("c.log", "c again\n")
 	f.scan()
 	f.want(append(want[:len(want)-1], "c at the end", "c again", want[len(want)-1])...)
-	if n := strings.Count(said.String(), "more logs than files that may be open"); n != 1 {
+	if n := strings.Count(said.String(), "too many logs to hold all open"); n != 1 {
 		t.Errorf("it was reported %d times, want once:\n%s", n, &said)
 	}
 	f.wantGaps()

@@ -10,15 +10,15 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 )
 
-// Import reads files from their start to their end, also those that were read
-// before: a line that is read twice is one event. The positions that it sends let
-// a daemon that is started later continue behind the files.
+// Import reads files from start to end, even if they were read before: a line that is
+// read twice is one event. A daemon that is started later continues at the positions
+// that Import sends.
 type Import struct {
 	Inputs    []*Input // in the order in which they are read; Run closes them
 	Positions []bounce.Position
 	MaxLine   int // bytes; DefaultMaxLine if it is 0
-	// Progress is called with the bytes read of all files and their total size. It
-	// may be nil.
+	// Progress is called with the number of bytes read and the total size of all files.
+	// It may be nil.
 	Progress func(done, total int64)
 	Log      *slog.Logger
 	Now      func() time.Time
@@ -27,9 +27,8 @@ type Import struct {
 	out        chan<- bounce.Chunk
 }
 
-// Run sends the content of the inputs. A damaged archive is an error that names
-// it. The lines before the damage have been sent by then, but no position that
-// marks the archive as read.
+// Run sends the content of the inputs. A damaged archive is an error; the lines before
+// the damage have been sent, but no position that marks the archive as read.
 func (im *Import) Run(ctx context.Context, out chan<- bounce.Chunk) error {
 	im.out = out
 	if im.MaxLine == 0 {
@@ -44,7 +43,7 @@ func (im *Import) Run(ctx context.Context, out chan<- bounce.Chunk) error {
 		total += in.id.size
 	}
 	for i, in := range im.Inputs {
-		// Decompress as many archives at a time as there are processors, and one.
+		// Decompress one more archive at a time than there are processors.
 		for _, next := range im.Inputs[i:min(len(im.Inputs), i+1+runtime.GOMAXPROCS(0))] {
 			next.begin()
 		}
@@ -82,7 +81,7 @@ func (im *Import) file(ctx context.Context, in *Input, progress func(int64)) err
 		return ctx.Err()
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w; the archive is damaged or cut short: what stood before the damage was taken, fetch it again and import it once more", in.Path, err)
+		return fmt.Errorf("%s: %w; the archive is damaged or truncated: lines before the damage were imported; restore the file and import it again", in.Path, err)
 	}
 	if in.kind != plain {
 		at.Closed = true
@@ -103,9 +102,9 @@ func (im *Import) send(ctx context.Context, c bounce.Chunk) error {
 	}
 }
 
-// ended reports whether a last line without a newline is complete. A server may
-// still be writing it, and then whoever follows the log reads it. It counts if
-// the file does not change for writerGrace.
+// ended reports whether a last line without a newline is complete: the file does not
+// change for writerGrace. Otherwise a server may still be writing it, and a daemon that
+// follows the log reads it later.
 func (im *Import) ended(ctx context.Context, in *Input, size int64) bool {
 	wait := min(writerGrace, writerGrace-im.Now().Sub(in.id.modified))
 	if in.file == nil || in.kind != plain || wait <= 0 {
@@ -121,8 +120,8 @@ func (im *Import) ended(ctx context.Context, in *Input, size int64) bool {
 	return err == nil && info.Size() == size && info.ModTime().Equal(in.id.modified)
 }
 
-// position returns the position under which a file is stored: the known one of
-// the same file and content, else one of a new stream.
+// position returns the known position of a file with the same content, or else that of
+// a new stream.
 func (im *Import) position(in *Input) bounce.Position {
 	for _, p := range im.Positions {
 		if in.file == nil || in.kind != plain || p.Device != in.id.device || p.Inode != in.id.inode || p.Cursor != "" {

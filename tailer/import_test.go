@@ -74,7 +74,7 @@ func pack(t *testing.T, text string) []byte {
 	return z.Bytes()
 }
 
-func TestImportGivesWhatStoodBeforeTheDamage(t *testing.T) {
+func TestImportSendsTheLinesBeforeTheDamage(t *testing.T) {
 	text := numbered(60_000) // several blocks
 	z := pack(t, text)
 	path := filepath.Join(t.TempDir(), "mail.log.1.gz")
@@ -82,7 +82,7 @@ func TestImportGivesWhatStoodBeforeTheDamage(t *testing.T) {
 		t.Fatal(err)
 	}
 	lines, last, err := imported(t, path)
-	if err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "damaged or cut short") {
+	if err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "damaged or truncated") {
 		t.Errorf("got %v, want an error that names the archive", err)
 	}
 	if len(lines) < 50_000 {
@@ -120,7 +120,7 @@ func TestImportBoundsLinesAndKeepsTheRest(t *testing.T) {
 	}
 }
 
-// almostQuiet makes a log that nothing was written to for nearly long enough.
+// almostQuiet makes a log whose last write was almost writerGrace ago.
 func almostQuiet(t *testing.T, text string) (path string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "mail.log")
@@ -134,9 +134,8 @@ func almostQuiet(t *testing.T, text string) (path string) {
 	return path
 }
 
-// A program that writes a log for a test, or an editor, leaves the last newline
-// out.
-func TestImportTakesALastLineThatHasEnded(t *testing.T) {
+// A log that was edited or made by a script may lack the last newline.
+func TestImportReadsACompleteLastLine(t *testing.T) {
 	path := almostQuiet(t, "first\nlast")
 	lines, last, err := imported(t, path)
 	if err != nil || strings.Join(lines, "|") != "first|last" || last.Offset != int64(len("first\nlast")) {
@@ -144,8 +143,8 @@ func TestImportTakesALastLineThatHasEnded(t *testing.T) {
 	}
 }
 
-// A line that is written in two pieces is left to whoever follows the log.
-func TestImportLeavesALastLineThatGoesOn(t *testing.T) {
+// A line that is still being written is left to the daemon.
+func TestImportLeavesAnIncompleteLastLine(t *testing.T) {
 	path := almostQuiet(t, "first\nla")
 	lines, last, err := importedWith(t, slog.New(slog.NewTextHandler(goesOn(path), nil)), path)
 	if err != nil || strings.Join(lines, "|") != "first" || last.Offset != int64(len("first\n")) {
@@ -153,7 +152,7 @@ func TestImportLeavesALastLineThatGoesOn(t *testing.T) {
 	}
 }
 
-// goesOn is the log of a program that is told to wait: it appends to a file.
+// goesOn is a log writer that appends to a file when Import logs that it waits.
 type goesOn string
 
 func (path goesOn) Write(said []byte) (int, error) {
@@ -165,8 +164,8 @@ func (path goesOn) Write(said []byte) (int, error) {
 	return len(said), err
 }
 
-// Nobody may ever write to a pipe, or open it.
-func TestImportOfAPipeStopsWhenItIsTold(t *testing.T) {
+// A pipe may never get a writer.
+func TestImportOfAPipeStopsWithItsContext(t *testing.T) {
 	pipe := filepath.Join(t.TempDir(), "pipe")
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
 		t.Fatal(err)
@@ -191,7 +190,7 @@ func TestImportOfAPipeStopsWhenItIsTold(t *testing.T) {
 	}
 }
 
-func TestImportStopsWhenItIsTold(t *testing.T) {
+func TestImportStopsWithItsContext(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "mail.log")
 	if err := os.WriteFile(path, []byte(numbered(100_000)), 0o600); err != nil {
 		t.Fatal(err)

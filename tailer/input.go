@@ -17,7 +17,7 @@ import (
 // Input is an open file to import. It stays readable if it is renamed or deleted.
 type Input struct {
 	Path string
-	// File describes it to whoever looks for the first stamp.
+	// File describes the file, for finding its first stamp.
 	File bounce.LogFile
 
 	file  *os.File // nil for standard input
@@ -40,7 +40,7 @@ func OpenInput(ctx context.Context, path string, stdin io.Reader) (*Input, error
 	f, err := until(ctx, func() (*os.File, error) { return os.Open(path) })
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("%s does not exist; check the spelling, or list the folder", path)
+		return nil, fmt.Errorf("%s does not exist; check the spelling", path)
 	case errors.Is(err, fs.ErrPermission):
 		return nil, fmt.Errorf("%s may not be read by this user; run as root or as a member of the group that owns it (often adm)", path)
 	case err != nil:
@@ -49,7 +49,7 @@ func OpenInput(ctx context.Context, path string, stdin io.Reader) (*Input, error
 	in := &Input{Path: path, file: f, read: countingReader{r: f}}
 	info, err := f.Stat()
 	if err == nil && info.IsDir() {
-		err = fmt.Errorf("%s is a folder; name the log files in it", path)
+		err = fmt.Errorf("%s is a directory; name the log files in it", path)
 	}
 	if err == nil {
 		in.id = idOf(info)

@@ -40,12 +40,12 @@ type Journal struct {
 	Retrying  *health.Retrying
 
 	position bounce.Position
-	wasRead  bool // the entry at the cursor was sent, so the journal should still hold it
+	wasRead  bool // the entry at the cursor was sent, so the journal should still have it
 }
 
 const readJournal = "read the journal"
 
-// errEnded means that journalctl ended although it was to follow.
+// errEnded means that journalctl -f ended.
 var errEnded = errors.New("journalctl ended")
 
 // Run follows until ctx ends. It waits for each journalctl that it starts.
@@ -111,7 +111,7 @@ func (j *Journal) read(ctx context.Context, out chan<- bounce.Chunk, more ...str
 		return err
 	}
 	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("journalctl: %w; is systemd's journal on this machine? Name a log file as the source if not", err)
+		return fmt.Errorf("journalctl: %w; if this machine has no systemd journal, name a log file as the source", err)
 	}
 	sendErr := j.send(ctx, pipe, out)
 	if sendErr != nil {
@@ -122,7 +122,7 @@ func (j *Journal) read(ctx context.Context, out chan<- bounce.Chunk, more ...str
 	case sendErr != nil:
 		return sendErr
 	case waitErr != nil:
-		return fmt.Errorf("journalctl: %w: %s; the user has to be a member of the group systemd-journal", waitErr, strings.TrimSpace(said.String()))
+		return fmt.Errorf("journalctl: %w: %s; the user must be a member of the group systemd-journal", waitErr, strings.TrimSpace(said.String()))
 	case len(more) > 0:
 		return errEnded
 	}

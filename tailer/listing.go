@@ -29,10 +29,10 @@ func (c candidate) name() string {
 // listing holds the files of a source: one or several live files, and what
 // rotation made of them.
 //
-// Reading directories and calling stat for a year of rotated files many times a
-// second costs more than following the log. So the names are kept as long as the
-// directories do not change, and rotated files are checked only for a while after
-// a change, when a writer may still have them open, and now and then.
+// Reading directories and calling stat for a year of rotated files many times a second
+// costs more than following the log. So names are cached while the directories do not
+// change. Rotated files are checked for a while after a change, because a writer may
+// still have them open, and at long intervals.
 type listing struct {
 	pattern
 	files       []candidate // the oldest first, then the live ones
@@ -273,6 +273,6 @@ func (t *Tailer) reportAbsent(source int, files []candidate) {
 	if _, err := os.Stat(filepath.Dir(l.text)); err != nil && (!l.variable() || !errors.Is(err, fs.ErrNotExist)) {
 		t.report(what, err)
 	} else if !t.scanned || t.o.Now().Sub(l.absentSince) > writerGrace {
-		t.report(what, errors.New("there is no such file yet"))
+		t.report(what, errors.New("no such file yet"))
 	}
 }

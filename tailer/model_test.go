@@ -15,8 +15,8 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 )
 
-// model is a log that a server writes and that is rotated, with a tailer that
-// follows it, is killed and started again. It has its own clock.
+// model is a log that is written and rotated, and a tailer that follows it and is
+// killed and restarted. It has its own clock.
 type model struct {
 	t    testing.TB
 	rand *rand.Rand
@@ -24,23 +24,23 @@ type model struct {
 	now  time.Time
 
 	file    *os.File // what the writer writes to
-	half    string   // the end of a line that it has begun
+	half    string   // the rest of an incomplete line
 	old     []*os.File
-	written []string // every whole line that counts
+	written []string // all complete lines
 	oldest  int      // the highest number of a rotated file
 	alike   bool     // every file begins with the same bytes
 	steps   []string
 
 	tailer  *Tailer
 	seen    map[string]int
-	stored  map[int64]bounce.Position // what the database would hold
-	calm    bool                      // nobody kills it any more
+	stored  map[int64]bounce.Position // the positions in the database
+	calm    bool                      // no more kills
 	maxHeld int                       // see Options
 
 	mayLose   bool            // whether content is destroyed in this story
-	destroyed map[string]bool // lines that were, unread
-	mustGap   []int64         // the bytes of gaps that have to be reported
-	mayGap    int             // further gaps that may be, as nobody can know
+	destroyed map[string]bool // unread lines
+	mustGap   []int64         // sizes of the gaps that must be reported
+	mayGap    int             // further gaps that may be reported
 	gaps      []bounce.Gap
 }
 
@@ -110,7 +110,7 @@ func (m *model) line() string {
 	return text
 }
 
-// write writes some lines, the last perhaps in two pieces.
+// write writes some lines, the last one sometimes in two parts.
 func (m *model) write() {
 	var text strings.Builder
 	if m.half != "" {
@@ -134,7 +134,7 @@ func (m *model) write() {
 	m.put(text.String())
 }
 
-// finish ends a line that was begun: rotation never splits one.
+// finish completes an incomplete line, because rotation never splits one.
 func (m *model) finish() {
 	if m.half != "" {
 		m.put(m.half + "\n")
@@ -156,7 +156,7 @@ func (m *model) start() {
 	m.tailer = t
 }
 
-// kill ends the tailer without warning.
+// kill drops the tailer with its memory.
 func (m *model) kill() {
 	for _, s := range m.tailer.streams {
 		m.tailer.release(s)
@@ -171,8 +171,8 @@ func (m *model) maybeScan() {
 	}
 }
 
-// scan lets the tailer look once. What it sends is saved chunk by chunk, with
-// the positions; a kill may come after any of them.
+// scan runs one scan. Chunks are saved one by one with their positions; a kill may
+// follow each of them.
 func (m *model) scan() {
 	ctx, cancel := context.WithCancel(m.t.Context())
 	defer cancel()
@@ -256,8 +256,8 @@ func (m *model) run(steps int) {
 	}
 	m.finish()
 	m.calm = true
-	// Whatever was put off is read in the end, and gaps are told of once, over a
-	// restart too.
+	// Everything that was postponed is read in the end, and each gap is reported once,
+	// also across a restart.
 	for i := range 12 {
 		m.now = m.now.Add(15 * time.Second)
 		m.scan()

@@ -92,7 +92,7 @@ func TestFilesAreSortedByTimeAndNumber(t *testing.T) {
 }
 
 // A path that holds the characters of a glob names the file of that name.
-func TestAPathOfAFileIsNoGlob(t *testing.T) {
+func TestAPathOfAFileIsNotAGlob(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "a[1]")
 	f := newFollowed(t, filepath.Join(dir, "mail[2].log"))
 	f.write("mail[2].log", "mine\n")
@@ -103,7 +103,7 @@ func TestAPathOfAFileIsNoGlob(t *testing.T) {
 	f.scan()
 	f.want("rotated", "mine")
 
-	// It still is no glob while rotation has taken the file away.
+	// Also while rotation has renamed the file.
 	f.rename("mail[2].log", "mail[2].log.2")
 	f.scan()
 	f.restart()

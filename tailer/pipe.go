@@ -34,18 +34,18 @@ func IsPipe(path string) bool {
 	return err == nil && info.Mode()&os.ModeNamedPipe != 0
 }
 
-// Pipe reads a source that can be read only once. What was read and not yet saved
-// when the program is killed is lost, and nobody can know how much that is.
+// Pipe reads a source that can be read only once. If the program is killed, lines that
+// were read and not yet saved are lost, and their number is unknown.
 type Pipe struct {
 	Index   int // of the source in the settings
 	Path    string
 	Stdin   io.Reader // for StdinPath
 	MaxLine int       // bytes; DefaultMaxLine if it is 0
 	Log     *slog.Logger
-	// Positions are all that are stored. A pipe cannot be read from a position; a
+	// Positions are all stored positions. A pipe cannot be read from a position; a
 	// stored one shows that the pipe was read before.
 	Positions []bounce.Position
-	// Crashed means that the program did not end in order the last time.
+	// Crashed means that the program did not stop cleanly the last time.
 	Crashed bool
 }
 
@@ -94,7 +94,7 @@ func (p *Pipe) read(ctx context.Context, r io.Reader, chunks chan<- bounce.Chunk
 	lines := bufio.NewReaderSize(r, 64<<10)
 	at := bounce.Position{Stream: firstPipeStream - int64(p.Index), Source: p.Path, Path: p.Path}
 	if p.Crashed && slices.ContainsFunc(p.Positions, func(b bounce.Position) bool { return b.Stream == at.Stream && b.Source == p.Path }) {
-		g := bounce.Gap{At: time.Now(), Source: p.Path, Path: p.Path, Bytes: -1, Why: "the program was ended without warning, and what it had read and not yet saved cannot be read again"}
+		g := bounce.Gap{At: time.Now(), Source: p.Path, Path: p.Path, Bytes: -1, Why: "the program was killed; lines that it had read and not yet saved cannot be read again"}
 		p.Log.Warn("a part of the log may have been lost", gapAttrs(g))
 		select {
 		case chunks <- bounce.Chunk{Position: at, SourceIndex: p.Index, Gaps: []bounce.Gap{g}}:

@@ -40,8 +40,8 @@ func TestStandardInputIsReadToItsEnd(t *testing.T) {
 	}
 }
 
-// A named pipe does not end when its writer closes it, and Run stops although
-// nobody writes.
+// A named pipe does not end when its writer closes it, and Run stops without a
+// writer.
 func TestANamedPipeOutlivesItsWriters(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pipe")
 	if err := syscall.Mkfifo(path, 0o600); err != nil {

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// rename moves the log and its predecessors up, and makes a new one. The
-// writer may go on in the old file for a while, as rsyslog does until its HUP.
+// rename renames the log and its predecessors and creates a new log. The writer may
+// keep writing to the old file for a while, as rsyslog does until SIGHUP.
 func (m *model) rename() {
 	m.shift(".1")
 	m.check(os.Rename(m.path(""), m.path(".1")))
@@ -29,19 +29,19 @@ func (m *model) rename() {
 	old := m.file
 	m.create()
 	if m.rand.IntN(3) == 0 {
-		m.old = append(m.old, old) // kept open, nothing comes any more
+		m.old = append(m.old, old) // kept open, and never written again
 	} else {
 		m.check(old.Close())
 	}
 }
 
-// dated moves the log to a name with a date.
+// dated renames the log to a name with a date.
 func (m *model) dated() {
 	m.finish()
 	name := m.path(fmt.Sprintf("-20261123-%010d", m.now.Unix()))
 	for _, end := range []string{"", ".gz"} {
 		if _, err := os.Stat(name + end); err == nil {
-			return // twice in a second: logrotate does not overwrite either
+			return // twice in a second; logrotate does not overwrite a file either
 		}
 	}
 	m.check(os.Rename(m.path(""), name))
@@ -94,9 +94,8 @@ func (m *model) shift(string) {
 	}
 }
 
-// copyTruncate copies the log, in two steps at times, and truncates it.
-// Nothing is written in between: what copytruncate itself destroys is nobody's
-// fault.
+// copyTruncate copies the log, sometimes in two steps, and truncates it. Nothing is
+// written in between, because copytruncate itself would destroy that.
 func (m *model) copyTruncate() {
 	m.finish()
 	m.shift(".1")
@@ -121,7 +120,7 @@ func (m *model) copyTruncate() {
 		m.put("this file begins as all do\n")
 	}
 	switch m.rand.IntN(3) {
-	case 0: // grown past its old size before anyone looks
+	case 0: // grown past its old size before the next scan
 		for range 20 {
 			m.write()
 		}
@@ -131,14 +130,13 @@ func (m *model) copyTruncate() {
 	}
 }
 
-// destroy truncates the log without a copy. What the tailer had seen of it must be
-// read or reported. What it had not seen, because it was down or scanned long ago,
-// it may report.
+// destroy truncates the log without a copy. Content that the tailer has seen must be
+// read or reported. Other content may be reported.
 func (m *model) destroy() {
 	text, err := os.ReadFile(m.path(""))
 	m.check(err)
 	looked := m.rand.IntN(2) == 0 && !m.calm
-	if looked { // so that it knows all that is there
+	if looked { // it knows the size
 		m.calm = true
 		m.scan()
 		m.now = m.now.Add(time.Second)
@@ -168,8 +166,8 @@ func (m *model) destroy() {
 		m.write()
 	}
 	if looked {
-		// It finds out before it is killed: then it still says so, but no more
-		// how much it was.
+		// It notices before it is killed. Then the gap is still reported, but without
+		// its size.
 		m.calm = true
 		m.scan()
 		for range 3 {
@@ -180,7 +178,7 @@ func (m *model) destroy() {
 	}
 }
 
-// pack compresses a rotated file, in two steps at times.
+// pack compresses a rotated file, sometimes in two steps.
 func (m *model) pack(path string) {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -206,7 +204,7 @@ func (m *model) pack(path string) {
 	m.note("pack %s", filepath.Base(path))
 }
 
-// packOne compresses a rotated file that nobody writes to any more.
+// packOne compresses a rotated file without a writer.
 func (m *model) packOne() {
 	for _, n := range []string{".2", ".3"} {
 		info, err := os.Stat(m.path(n))

@@ -8,14 +8,14 @@ import (
 	"testing"
 )
 
-// verify compares what was seen with what was written.
+// verify compares the lines sent with the lines written.
 func (m *model) verify() {
 	m.t.Helper()
 	var lost, doubled []string
 	for _, line := range m.written {
 		switch n := m.seen[line]; {
 		case n == 0 && m.destroyed[line]:
-			// Nobody can read it.
+			// It was destroyed.
 		case n == 0:
 			lost = append(lost, line[:6])
 		case n > 1:
@@ -70,8 +70,8 @@ func TestEveryLineOnceWhateverHappensToTheFile(t *testing.T) {
 	}
 }
 
-// TestGapsAreReportedOnceAndOnlyWhereContentWasDestroyed runs stories in which
-// content is destroyed now and then.
+// TestGapsAreReportedOnceAndOnlyWhereContentWasDestroyed runs stories in which content
+// is sometimes destroyed.
 func TestGapsAreReportedOnceAndOnlyWhereContentWasDestroyed(t *testing.T) {
 	t.Parallel()
 	for seed := range seeds(t) / 4 {

@@ -81,7 +81,7 @@ func (t *Tailer) growing(c candidate) *stream {
 // streamOf returns the known stream that a plain file continues, or nil. wait
 // means that the file seems to be a copy that is still being written.
 func (t *Tailer) streamOf(c candidate, f *os.File) (best *stream, wait bool, err error) {
-	for _, s := range t.streams { // usually it is the stream that was there before
+	for _, s := range t.streams { // usually the file still holds the same stream
 		if s.file == nil || s.Offset == 0 || !s.in(c.id) {
 			continue
 		}
@@ -118,10 +118,9 @@ func (t *Tailer) streamOf(c candidate, f *os.File) (best *stream, wait bool, err
 		}
 		switch {
 		case m == whole:
-			// Of several that match, take the one of which most was read. A live
-			// file and its copy hold one stream until one of them grows. A new live
-			// file that begins like an old one loses nothing: only lines that were
-			// read are skipped.
+			// If several match, use the one that was read furthest. A live file and its
+			// copy hold one stream until one of them grows. A new live file that begins
+			// like an old one loses nothing: only lines that were read are skipped.
 			if best == nil || s.Offset > best.Offset || same && s.Offset == best.Offset {
 				best = s
 			}

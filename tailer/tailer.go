@@ -1,17 +1,16 @@
-// Package tailer turns the bytes of log files into runs of whole lines, each
-// line once, through every kind of rotation and restart.
+// Package tailer reads log files as chunks of whole lines, each line once, across
+// rotations and restarts.
 //
-// What is followed is a stream of content, not a file: a stream keeps its
-// position when its file is renamed, copied or compressed. One scan looks at the
-// file that a setting names and at what rotation made of it (names.go), oldest
-// first, and finds for each file the known stream that it continues: first by
-// inode and content, then by content alone. Any other file is a new stream and is
-// read from its start. Content is compared by hashes of the first bytes of the
-// stream and of those before the position. The same scan runs at start, after
-// events of a directory, and every two seconds.
+// It follows streams of content, not files: a stream keeps its position when its file
+// is renamed, copied or compressed. A scan visits the file of a source and its rotated
+// files (names.go), oldest first, and finds for each file the known stream that it
+// continues: first by inode and content, then only by content. Any other file is a new
+// stream and is read from its start. Content is compared by hashes of the first bytes
+// of the stream and of the bytes before the position. The same scan runs at the start,
+// after events of a directory, and every two seconds.
 //
-// Blocks are read while much is waiting, single lines by nxadm/tail at the live
-// end, on a descriptor that is already open. Neither knows about rotation.
+// A backlog is read in blocks. At the live end of a log, nxadm/tail reads single lines
+// from a descriptor that is already open. Neither knows about rotation.
 package tailer
 
 import (
@@ -31,8 +30,8 @@ import (
 const (
 	// DefaultMaxLine is the length in bytes above which a line is dropped.
 	DefaultMaxLine = 1 << 20
-	// writerGrace is how long a file that is no longer the live one must not have
-	// grown before it counts as complete: a writer may keep it open for a while.
+	// writerGrace is how long a rotated file must not have grown before it is
+	// considered complete: a writer may keep it open for a while.
 	writerGrace = 10 * time.Second
 	// eventDelay is how long directory events are collected before a scan.
 	eventDelay = 20 * time.Millisecond
@@ -48,23 +47,23 @@ const (
 
 // Options configure a Tailer.
 type Options struct {
-	// Patterns are paths or globs, one for each configured source; empty for
-	// sources that are not files.
+	// Patterns holds a path or glob for each configured source, or the empty string
+	// if the source is not a file.
 	Patterns []string
-	// Positions are all that are stored.
+	// Positions are all stored positions.
 	Positions []bounce.Position
-	// FromEnd skips what the files hold if there are no Positions yet.
+	// FromEnd skips the current content of the files if there are no Positions yet.
 	FromEnd bool
 	MaxLine int // bytes; DefaultMaxLine if it is 0
-	// MaxHeld is how many files may be held open; 0 derives it from the limit of
-	// the process, and a negative number holds none.
+	// MaxHeld is the maximum number of files held open. 0 derives it from the limit of
+	// the process; a negative number holds none.
 	MaxHeld int
 	Log     *slog.Logger
 	Now     func() time.Time
-	// Retrying gets what fails and is retried, Heartbeat the progress.
+	// Retrying records failing operations, Heartbeat progress.
 	Retrying  *health.Retrying
 	Heartbeat *health.Heartbeat
-	// CaughtUp is called once, after all that was there at the start was sent. It
+	// CaughtUp is called once, after everything that existed at the start was sent. It
 	// may be nil.
 	CaughtUp func()
 }
@@ -75,8 +74,8 @@ type Tailer struct {
 	streams      []*stream
 	lastStream   int64
 	listings     []listing         // of each source
-	done         map[string]fileID // files that had nothing more to give, by path
-	unreadable   map[string]bool   // files that may not be read, by path
+	done         map[string]fileID // files that were read completely, by path
+	unreadable   map[string]bool   // files without read permission, by path
 	fromEnd      bool              // this is the first scan of a first start
 	scanned      bool              // all files were scanned once
 	namesChanged bool              // a directory event was not about a live file
@@ -135,8 +134,7 @@ func New(o Options) (*Tailer, error) {
 	return t, nil
 }
 
-// Run follows until ctx is done and sends what it reads. It holds a watcher of
-// directories, which it closes before it returns.
+// Run follows the logs until ctx is done. It closes its watcher before it returns.
 func (t *Tailer) Run(ctx context.Context, out chan<- bounce.Chunk) error {
 	t.out = out
 	defer func() {
@@ -196,8 +194,8 @@ func (t *Tailer) isLive(path string) bool {
 // errReplaced means that a path no longer leads to the file that was listed.
 var errReplaced = errors.New("replaced during the scan")
 
-// scan looks at all files and sends what was added to them. It starts again if a
-// file is replaced meanwhile: to continue would read lines out of order.
+// scan visits all files and sends what was added to them. It starts again if a file is
+// replaced meanwhile, because lines would be read out of order.
 func (t *Tailer) scan(ctx context.Context) error {
 	for range 10 {
 		if err := t.scanOnce(ctx); !errors.Is(err, errReplaced) {
@@ -236,7 +234,7 @@ func (t *Tailer) scanSource(ctx context.Context, source int) error {
 	}
 	t.report("list "+t.listings[source].text, nil)
 	t.reportAbsent(source, files)
-	// First the files that have no name any more: an archive of them may exist.
+	// Deleted files first: an archive of them may exist.
 	if err := t.drainUnnamed(ctx, source, files); err != nil {
 		return err
 	}
@@ -278,7 +276,7 @@ func (t *Tailer) noteScanned(c candidate) {
 	}
 }
 
-// report logs a failure once when it begins and once when it ends.
+// report records the result of an operation that is retried.
 func (t *Tailer) report(what string, err error) { t.o.Retrying.Report(t.o.Log, what, err) }
 
 func later(a, b time.Time) time.Time {

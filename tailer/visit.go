@@ -86,8 +86,8 @@ func (t *Tailer) visitPlain(ctx context.Context, source int, c candidate, f *os.
 	before := s.Offset
 	limit := int64(math.MaxInt64)
 	if c.live {
-		// No further than its size in the list: what a server wrote later may
-		// belong behind a line in an older file, which was read before that.
+		// No further than its listed size: lines written later may belong after a line
+		// in an older file, which was read before.
 		limit = c.id.size
 	}
 	if err := t.drain(ctx, s, f, limit, complete); err != nil {
@@ -206,7 +206,7 @@ func (t *Tailer) drain(ctx context.Context, s *stream, f *os.File, limit int64, 
 		waiting -= b.end - s.Offset
 		s.Offset, s.Head, s.Tail, s.pending = b.end, head, tail, 0
 		s.grownAt = t.o.Now()
-		// More than one line can hold is more than the start of a line.
+		// More bytes than the longest line are not just an incomplete line.
 		c := bounce.Chunk{Data: string(b.data), TooLong: b.tooLong, More: waiting > int64(t.o.MaxLine)}
 		if err := t.send(ctx, s, c); err != nil {
 			return err

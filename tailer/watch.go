@@ -14,8 +14,8 @@ import (
 	"github.com/fsnotify/fsnotify"
 )
 
-// watcher reports that something happened in directories. Its events are hints: a
-// scan every two seconds finds everything too, only later.
+// watcher reports changes in directories. Its events only save time: a scan every two
+// seconds finds everything too.
 type watcher struct {
 	live     func(path string) bool // whether a path is that of a live file
 	free     func() bool            // closes a held file; false if there is none
@@ -60,11 +60,11 @@ func (w *watcher) watch(dirs []string) error {
 func unwatched(err error) error {
 	switch {
 	case errors.Is(err, syscall.EMFILE) && noDescriptors():
-		return fmt.Errorf("no file descriptors left (%w), so looking once a second instead; raise LimitNOFILE in the unit", err)
+		return fmt.Errorf("no file descriptors left (%w), scanning once a second instead; raise LimitNOFILE in the unit", err)
 	case errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EMFILE):
-		return fmt.Errorf("no inotify watches left (%w), so looking once a second instead; raise fs.inotify.max_user_watches and max_user_instances", err)
+		return fmt.Errorf("no inotify watches left (%w), scanning once a second instead; raise fs.inotify.max_user_watches and max_user_instances", err)
 	}
-	return fmt.Errorf("%w; looking once a second instead", err)
+	return fmt.Errorf("%w; scanning once a second instead", err)
 }
 
 // noDescriptors reports whether the process cannot open any file.
@@ -82,7 +82,7 @@ func (w *watcher) close() {
 	}
 }
 
-// channels are those of the watcher, or nil channels, which never receive.
+// channels returns the channels of the watcher, or nil channels, which block for ever.
 func (w *watcher) channels() (events chan fsnotify.Event, errs chan error) {
 	if w.w == nil {
 		return nil, nil
@@ -90,10 +90,9 @@ func (w *watcher) channels() (events chan fsnotify.Event, errs chan error) {
 	return w.w.Events, w.w.Errors
 }
 
-// wait waits for the next scan: until some time after the first event, or until
-// a scan is due. While a log is busy no event is needed; begun is when the last
-// scan began, which found lines. wait reports whether something happened to other
-// files than live ones.
+// wait waits for the next scan: until some time after the first event, or until a scan
+// is due. While a log is busy it needs no event; begun is the start of the last scan,
+// which found lines. wait reports whether an event was about a file that is not live.
 func (w *watcher) wait(ctx context.Context, busy bool, begun time.Time) (namesChanged bool, err error) {
 	if busy {
 		return w.collect(ctx, minScanInterval-time.Since(begun))
@@ -117,9 +116,9 @@ func (w *watcher) wait(ctx context.Context, busy bool, begun time.Time) (namesCh
 	return namesChanged || more, err
 }
 
-// collect waits and then takes the events that have come. It takes none before:
-// the kernel merges equal events that wait, and waking up for each line that a
-// server writes costs more than reading it.
+// collect waits and then receives the pending events. It receives none before, because
+// the kernel merges equal pending events, and waking up for each line costs more than
+// reading it.
 func (w *watcher) collect(ctx context.Context, pause time.Duration) (namesChanged bool, err error) {
 	select {
 	case <-ctx.Done():

@@ -9,7 +9,7 @@ import (
 	"github.com/fsnotify/fsnotify"
 )
 
-// looks counts for how many looks a tailer wakes up in a time, busy or not.
+// looks returns how often a tailer wakes up within a span, while a log is busy or not.
 func looks(t *testing.T, w *watcher, busy bool, span time.Duration) int {
 	t.Helper()
 	n := 0
@@ -21,7 +21,7 @@ func looks(t *testing.T, w *watcher, busy bool, span time.Duration) int {
 	return n
 }
 
-// What following costs is mostly how often it wakes up.
+// The cost of following a log is mainly that of waking up.
 func TestWakesUpSeldom(t *testing.T) {
 	const log = "/var/log/mail.log"
 	fake := func() *watcher {
@@ -53,7 +53,7 @@ func TestWakesUpSeldom(t *testing.T) {
 			stop := make(chan struct{})
 			var writer sync.WaitGroup
 			writer.Go(func() {
-				for { // it never rests
+				for { // endless events
 					select {
 					case w.w.Events <- fsnotify.Event{Name: log, Op: fsnotify.Write}:
 						time.Sleep(200 * time.Microsecond)

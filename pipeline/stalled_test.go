@@ -26,9 +26,9 @@ func (noQueue) Changes() ([]bounce.QueueEntry, error)       { return nil, nil }
 func (noQueue) Waiting() int                                { return 0 }
 func (noQueue) Release(time.Time, func(*bounce.Delivery))   {}
 
-// The watchdog is fed as long as Still stays small: while nothing comes, while
-// a full disk is retried, but not while a stage hangs.
-func TestStillTellsAStageThatHangs(t *testing.T) {
+// Stalled stays small while no lines arrive and while a full disk is retried, and
+// grows while a stage hangs.
+func TestStalledReportsAStageThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hang := make(chan struct{})
 		var full atomic.Bool
@@ -47,24 +47,24 @@ func TestStillTellsAStageThatHangs(t *testing.T) {
 		expect := func(what string, least, most time.Duration) {
 			t.Helper()
 			synctest.Wait()
-			if still := p.Stalled(time.Now()); still < least || still > most {
-				t.Errorf("%s: still for %s, want %s to %s", what, still, least, most)
+			if stalled := p.Stalled(time.Now()); stalled < least || stalled > most {
+				t.Errorf("%s: stalled for %s, want %s to %s", what, stalled, least, most)
 			}
 		}
 		time.Sleep(time.Hour)
-		expect("nothing comes", 0, 0)
+		expect("no lines arrive", 0, 0)
 
 		lines <- bounce.Chunk{Data: "a line\n", Position: bounce.Position{Stream: 1}}
 		time.Sleep(time.Hour)
 		expect("a full disk is retried", 0, 5*time.Second)
 
-		full.Store(false) // and hangs from here on
+		full.Store(false) // now Add blocks
 		time.Sleep(time.Hour)
 		expect("saving hangs", time.Hour-5*time.Second, time.Hour)
 
 		close(hang)
 		time.Sleep(time.Second)
-		expect("it goes on", 0, 0)
+		expect("saving continues", 0, 0)
 		close(lines)
 		if err := <-done; err != nil {
 			t.Error(err)
@@ -72,8 +72,8 @@ func TestStillTellsAStageThatHangs(t *testing.T) {
 	})
 }
 
-// following is a pipeline over lines that come one chunk after the other, and
-// say nothing.
+// following returns a pipeline that receives chunks from a channel. Its parser finds
+// no events.
 func following(lines <-chan bounce.Chunk, store *txStore) *pipeline.Pipeline {
 	return &pipeline.Pipeline{
 		Source: func(_ context.Context, out chan<- bounce.Chunk) error {

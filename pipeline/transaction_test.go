@@ -15,7 +15,7 @@ import (
 	"github.com/bouncetail/bouncetail/queue"
 )
 
-// failing reads every line as a failure, of a message of its own.
+// failing parses each line as a failure of a different message.
 type failing struct{ lines uint64 }
 
 func (p *failing) Parse(block string, yield func(*bounce.Event)) int {
@@ -36,18 +36,18 @@ type noVerdict struct{}
 
 func (noVerdict) Verdict(*bounce.Delivery) bounce.Verdict { return bounce.Verdict{} }
 
-// A position is saved with all that was read before it and nothing else, also
-// where batches are gathered, and what is gathered stays within its bound.
-func TestBatchesAreGathered(t *testing.T) {
-	const chunks, perChunk, limit, gather = 300, 10, 20, 100
+// A transaction of several batches saves a position with exactly the lines before
+// it, and stays within its limit.
+func TestATransactionSavesSeveralBatches(t *testing.T) {
+	const chunks, perChunk, limit, perTx = 300, 10, 20, 100
 	lines := make(chan bounce.Chunk)
 	saved, pending, transactions, batches, remembered, withPositions := 0, 0, 0, 0, 0, 0
 	var last *bounce.Batch
 	p := following(lines, &txStore{add: func(b *bounce.Batch) error {
-		time.Sleep(time.Millisecond) // the reader is ahead
+		time.Sleep(time.Millisecond) // let the reader get ahead
 		batches++
 		pending += b.Records.Len()
-		if pending > gather+perChunk+limit {
+		if pending > perTx+perChunk+limit {
 			return fmt.Errorf("%d records in one transaction", pending)
 		}
 		last = b
@@ -74,7 +74,7 @@ func TestBatchesAreGathered(t *testing.T) {
 	p.NewParser = func(*bounce.Chunk, bounce.ParserState) (pipeline.Parser, error) { return &failing{}, nil }
 	p.Queue = queue.New()
 	p.Classifier = func() pipeline.Classifier { return noVerdict{} }
-	p.Limits = pipeline.Limits{FlushInterval: time.Hour, BatchRecords: limit, TxRecords: gather}
+	p.Limits = pipeline.Limits{FlushInterval: time.Hour, BatchRecords: limit, TxRecords: perTx}
 	go func() {
 		for i := range chunks {
 			lines <- bounce.Chunk{Data: strings.Repeat("x\n", perChunk), Position: bounce.Position{Stream: 1, Offset: int64((i + 1) * perChunk)}}
@@ -92,12 +92,12 @@ func TestBatchesAreGathered(t *testing.T) {
 	}
 }
 
-// txStore adds and commits as the test has it.
+// txStore is a store with the Add and Commit of a test.
 type txStore struct {
-	add      func(b *bounce.Batch) error
-	commit   func() error
-	rolled   int // back
-	beginErr func() error
+	add       func(b *bounce.Batch) error
+	commit    func() error
+	rollbacks int
+	beginErr  func() error
 }
 
 func (s *txStore) Begin(context.Context) (pipeline.Tx, error) {
@@ -118,26 +118,26 @@ func (s *txStore) Commit() error {
 	return s.commit()
 }
 
-func (s *txStore) Rollback() error { s.rolled++; return nil }
+func (s *txStore) Rollback() error { s.rollbacks++; return nil }
 
-// fullDisk is an error that may pass.
+// fullDisk is a temporary error.
 type fullDisk struct{}
 
 func (fullDisk) Error() string   { return "disk full" }
 func (fullDisk) Temporary() bool { return true }
 
-// A batch that is alone in its transaction is tried until it is saved. Of several
-// batches only the last is still there, so the logs have to be read again.
-func TestABatchIsTriedAgainOrReadAgain(t *testing.T) {
+// The only batch of a transaction is retried. If there were several, only the last one
+// is still in memory, so the logs must be read again.
+func TestABatchIsRetriedOrReadAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, c := range []struct {
 			what   string
 			limits pipeline.Limits
-			fail   func(add int) error // of the add with that number, from 1
+			fail   func(add int) error // error of the nth Add, from 1
 			adds   int
 			err    error
 		}{
-			{"alone, full once", pipeline.Limits{BatchRecords: 1}, func(add int) error {
+			{"a single batch, once", pipeline.Limits{BatchRecords: 1}, func(add int) error {
 				if add == 1 {
 					return fullDisk{}
 				}
@@ -155,7 +155,7 @@ func TestABatchIsTriedAgainOrReadAgain(t *testing.T) {
 				}
 				return nil
 			}, 4, nil}, // the last ends the transaction
-			{"for good", pipeline.Limits{BatchRecords: 1}, func(int) error { return errDamaged }, 1, errDamaged},
+			{"not temporary", pipeline.Limits{BatchRecords: 1}, func(int) error { return errDamaged }, 1, errDamaged},
 		} {
 			adds := 0
 			store := &txStore{add: func(*bounce.Batch) error { adds++; return c.fail(adds) }}
@@ -173,8 +173,8 @@ func TestABatchIsTriedAgainOrReadAgain(t *testing.T) {
 			if !errors.Is(err, c.err) || c.err == nil && err != nil || adds != c.adds {
 				t.Errorf("%s: %d adds, %v; want %d, %v", c.what, adds, err, c.adds, c.err)
 			}
-			if store.rolled != 1 {
-				t.Errorf("%s: %d transactions rolled back, want 1", c.what, store.rolled)
+			if store.rollbacks != 1 {
+				t.Errorf("%s: %d transactions rolled back, want 1", c.what, store.rollbacks)
 			}
 		}
 	})

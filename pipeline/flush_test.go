@@ -8,7 +8,7 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 )
 
-// counted runs a pipeline that counts what it saves, until end is called.
+// counted runs a pipeline that counts the batches it saves, until end is called.
 func counted(t *testing.T, saves *int) (lines chan<- bounce.Chunk, end func()) {
 	in := make(chan bounce.Chunk)
 	p := following(in, &txStore{add: func(*bounce.Batch) error { *saves++; return nil }})
@@ -22,9 +22,9 @@ func counted(t *testing.T, saves *int) (lines chan<- bounce.Chunk, end func()) {
 	}
 }
 
-// A commit costs as much as hundreds of lines: lines that come one by one are
-// saved together, and a lone one at once.
-func TestLinesThatComeOneByOneAreSavedTogether(t *testing.T) {
+// A commit costs as much as hundreds of lines, so frequent lines are saved together.
+// A single line is saved immediately.
+func TestFrequentLinesAreSavedTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		saves := 0
 		lines, end := counted(t, &saves)
@@ -34,7 +34,7 @@ func TestLinesThatComeOneByOneAreSavedTogether(t *testing.T) {
 		lines <- line
 		synctest.Wait()
 		if saves != 1 {
-			t.Errorf("a lone line: %d saves before any time has passed, want 1", saves)
+			t.Errorf("a single line: %d saves before any time has passed, want 1", saves)
 		}
 		time.Sleep(time.Minute)
 		synctest.Wait()
@@ -46,15 +46,14 @@ func TestLinesThatComeOneByOneAreSavedTogether(t *testing.T) {
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		if saves > 21 {
-			t.Errorf("5,000 lines in a second: %d saves, want 21 at most", saves)
+			t.Errorf("5,000 lines in a second: %d saves, want at most 21", saves)
 		}
 		end()
 	})
 }
 
-// Of a backlog, what is known to come next is saved together, although reading
-// it takes time and the saver has nothing to do; what does not come after all is
-// not waited for.
+// A backlog is saved in large batches although reading takes time and the saver is
+// idle. If the announced lines do not arrive, the batch is saved after maxAge.
 func TestABacklogIsSavedInLargeBatches(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		saves := 0
@@ -65,7 +64,7 @@ func TestABacklogIsSavedInLargeBatches(t *testing.T) {
 		begun := time.Now()
 		for range 100 {
 			lines <- c
-			time.Sleep(60 * time.Millisecond) // more than what comes one by one is held back for
+			time.Sleep(60 * time.Millisecond) // longer than minInterval
 		}
 		synctest.Wait()
 		if saves < 2 || saves > 3 {
@@ -75,7 +74,7 @@ func TestABacklogIsSavedInLargeBatches(t *testing.T) {
 		lines <- c
 		synctest.Wait()
 		if saves < 3 {
-			t.Errorf("the end of a backlog is not saved %s after its begin", time.Since(begun))
+			t.Errorf("the end of a backlog is not saved %s after its start", time.Since(begun))
 		}
 		time.Sleep(time.Minute)
 		synctest.Wait()
@@ -85,7 +84,7 @@ func TestABacklogIsSavedInLargeBatches(t *testing.T) {
 		time.Sleep(3 * time.Second)
 		synctest.Wait()
 		if saves != 1 {
-			t.Errorf("a chunk that nothing follows: %d saves after 3 s, want 1", saves)
+			t.Errorf("a chunk without a next one: %d saves after 3 s, want 1", saves)
 		}
 		end()
 	})
