@@ -31,11 +31,13 @@ type crowd struct {
 	Attempts  int                `json:"attempts"`
 	Domains   []string           `json:"domains"`
 	Frozen    bool               `json:"frozen"`
-	Confirm   string             `json:"confirm"` // the command that makes its addresses bad
-	Release   string             `json:"release"` // the command that makes them ok
+	// The commands that make its addresses bad, and ok. Those of a provider or a
+	// relay are for one domain, and empty if none is asked for.
+	Confirm string `json:"confirm,omitempty"`
+	Release string `json:"release,omitempty"`
 }
 
-func newCrowd(c *recipient.Crowd, now time.Time) crowd {
+func newCrowd(c *recipient.Crowd, domain string, now time.Time) crowd {
 	shown := crowd{
 		ID: c.ID, Kind: c.Unit.Kind, Unit: c.Unit.Name, StartedAt: c.Start, LastAt: c.Last, EndedAt: c.End,
 		Addresses: c.Addresses, Refused: c.Refused, Attempts: c.Attempts, Domains: c.Domains, Frozen: c.Frozen,
@@ -43,7 +45,7 @@ func newCrowd(c *recipient.Crowd, now time.Time) crowd {
 	if shown.Domains == nil {
 		shown.Domains = []string{}
 	}
-	shown.Confirm, shown.Release = shown.command("confirm", now), shown.command("release", now)
+	shown.Confirm, shown.Release = shown.command("confirm", domain, now), shown.command("release", domain, now)
 	return shown
 }
 
@@ -56,7 +58,7 @@ func (l *history) readCrowds(ctx context.Context, r *sqlite.Reader) error {
 	}
 	for i := range all {
 		if slices.ContainsFunc(l.Attempts, func(t sqlite.Attempt) bool { return t.Crowd == all[i].ID }) {
-			l.Crowds = append(l.Crowds, newCrowd(&all[i], l.a.now()))
+			l.Crowds = append(l.Crowds, newCrowd(&all[i], l.Domain, l.a.now()))
 		}
 	}
 	confirms, err := r.Confirms(ctx)
@@ -79,7 +81,7 @@ func (l *history) readCrowds(ctx context.Context, r *sqlite.Reader) error {
 }
 
 // command returns the command that confirms or releases the failures of a crowd.
-func (c *crowd) command(verb string, now time.Time) string {
+func (c *crowd) command(verb, domain string, now time.Time) string {
 	since, end := bounce.ParseStamp(c.StartedAt), bounce.ParseStamp(c.EndedAt).Add(time.Second).Truncate(time.Second)
 	command := "bouncetail recipients " + verb + " --since " + since.Format(time.RFC3339)
 	if end.Before(now) {
@@ -91,6 +93,10 @@ func (c *crowd) command(verb string, now time.Time) string {
 	case recipient.UnitDNS, recipient.UnitHost:
 		command += " --reason " + string(bounce.NoSuchDomain)
 	case recipient.UnitProvider, recipient.UnitRelay:
+		if domain == "" {
+			return ""
+		}
+		command += " --domain " + domain
 	}
 	return command
 }
@@ -105,10 +111,10 @@ func (c *crowd) where() string {
 	case recipient.UnitRelay:
 		return fmt.Sprintf("by the servers of %s, in %s", c.Unit, text.Amount(len(c.Domains), "domain"))
 	case recipient.UnitHost:
-		return "because " + c.Unit + " was not found"
+		return "whose mail " + c.Unit + " was not found"
 	case recipient.UnitDNS:
 	}
-	return "because they were not found in the DNS"
+	return "not found in the DNS"
 }
 
 // tellCrowds shows the crowds of an address, and the limits that make them.
@@ -120,18 +126,32 @@ func (l *history) tellCrowds(w io.Writer) {
 			of = fmt.Sprintf(" (%.0f %% of %s)", 100*float64(c.Refused)/float64(c.Attempts), text.Amount(c.Attempts, "attempt"))
 		}
 		what := text.Amount(c.Addresses, "address") + " that accepted mail " + text.Verb(c.Addresses, "was", "were") + " refused"
-		if c.Kind == recipient.UnitDNS || c.Kind == recipient.UnitHost {
-			what = text.Amount(c.Addresses, "domain")
-			if c.Kind == recipient.UnitDNS {
-				what += " that accepted mail"
-			}
+		switch c.Kind {
+		case recipient.UnitDNS:
+			what = text.Amount(c.Addresses, "domain") + " that accepted mail " + text.Verb(c.Addresses, "was", "were")
+		case recipient.UnitHost:
+			what = text.Amount(c.Addresses, "domain") + " for"
+		case recipient.UnitDomain, recipient.UnitProvider, recipient.UnitRelay:
 		}
 		fmt.Fprintf(w, "  %-15s %s\n", fmt.Sprintf("crowd %d", c.ID), text.Wrap(fmt.Sprintf("%s to %s: %s %s%s", l.a.zone().Short(c.StartedAt), l.a.zone().Short(c.EndedAt), what, c.where(), of), l.a.screen().ProseWidth(), 18))
 	}
 	if len(l.Crowds) > 0 && l.limits.Addresses > 0 {
-		fmt.Fprintf(w, "  a crowd is      %s\n", text.Wrap(fmt.Sprintf("%s or more that make up at least %d %%, the fewest 60 %%, and %d times what is usual (crowds in the settings)",
-			text.Amount(l.limits.Addresses, "address"), l.limits.Share, l.limits.Usual), l.a.screen().ProseWidth(), 18))
+		fmt.Fprintf(w, "  a crowd is      %s\n", text.Wrap(limits(l.Crowds[len(l.Crowds)-1].Kind, l.limits)+" (crowds in the settings)", l.a.screen().ProseWidth(), 18))
 	}
+}
+
+// limits says from when on refusals are a crowd.
+func limits(kind recipient.UnitKind, l bounce.CrowdLimits) string {
+	switch kind {
+	case recipient.UnitHost:
+		return fmt.Sprintf("%s or more within an hour", text.Amount(l.Domains, "domain"))
+	case recipient.UnitDNS:
+		return fmt.Sprintf("%s or more that make up at least %.0f %% of those written to, the fewest 10 %%", text.Amount(l.Domains, "domain"), 0.3*float64(l.Share))
+	case recipient.UnitProvider, recipient.UnitRelay:
+		return fmt.Sprintf("%s or more, in %s, that make up at least %d %%, the fewest 60 %%", text.Amount(l.Addresses, "address"), text.Amount(l.Domains, "domain"), l.Share)
+	case recipient.UnitDomain:
+	}
+	return fmt.Sprintf("%s or more that make up at least %d %%, the fewest 60 %%, and %d times what is usual", text.Amount(l.Addresses, "address"), l.Share, l.Usual)
 }
 
 // tellCommands shows the commands that decide for all addresses of a crowd.
@@ -140,7 +160,11 @@ func (l *history) tellCommands(w io.Writer) error {
 		return nil
 	}
 	c := &l.Crowds[len(l.Crowds)-1]
-	_, err := fmt.Fprintf(w, "If all addresses of the crowd are dead:\n  %s\nIf it was an outage:\n  %s\n", c.Confirm, c.Release)
+	of := "of the crowd"
+	if c.Kind == recipient.UnitProvider || c.Kind == recipient.UnitRelay {
+		of += " at " + l.Domain
+	}
+	_, err := fmt.Fprintf(w, "If all addresses %s are dead:\n  %s\nIf it was an outage:\n  %s\n", of, c.Confirm, c.Release)
 	return err
 }
 
@@ -244,7 +268,7 @@ func (a *app) crowds() *cobra.Command {
 				return err
 			}
 			for i := range all {
-				c := newCrowd(&all[i], a.now())
+				c := newCrowd(&all[i], "", a.now())
 				var part any
 				if c.Attempts > 0 {
 					part = table.Share(float64(c.Refused) / float64(c.Attempts))
