@@ -26,7 +26,7 @@ type Refusal struct {
 	Key      int64 // of the address, see bounce.Address.Key
 	Domain   string
 	Provider string // slug; empty if not known
-	Relay    string // RelayUnit of the host that answered
+	Relay    string // RelayUnit of the server that answered
 	Host     string // another name than Domain that could not be found; only if Lookup
 	Lookup   bool   // the reason is no-such-domain: the domain was not found in the DNS
 	// Evidence is set if the address accepted mail before or after, and was not
@@ -76,10 +76,14 @@ func (r *Refusal) Units() []Unit {
 	return []Unit{{UnitDomain, r.Domain}}
 }
 
-// RelayUnit returns the name that the servers of one operator share: a host
-// without its first label, such as hoster.example for mx1.hoster.example. A name
-// of two labels, or an IP address, stands for itself.
-func RelayUnit(host string) string {
+// RelayUnit returns what the servers of one operator share: the name of the host
+// that answered without its first label, such as hoster.example for
+// mx1.hoster.example. A name of two labels stands for itself. If the name belongs to
+// the domain of the recipient, as in shared hosting, it is the IP address.
+func RelayUnit(host, ip, domain string) string {
+	if host == "" || host == domain || strings.HasSuffix(host, "."+domain) {
+		return ip
+	}
 	_, rest, ok := strings.Cut(host, ".")
 	if !ok || !strings.Contains(rest, ".") || strings.Trim(host, "0123456789.") == "" || strings.Contains(host, ":") {
 		return host

@@ -56,7 +56,7 @@ func newWorld(events []crowdgen.Event) *world {
 		if strings.HasSuffix(e.Relay, ".google.com") {
 			r.Provider = "google"
 		}
-		r.Relay = RelayUnit(e.Relay)
+		r.Relay = RelayUnit(e.Relay, e.IP(), domain)
 		w.refusals = append(w.refusals, r)
 		w.reasons[key] = append(w.reasons[key], Failure{
 			ID: int64(i + 1), At: bounce.Stamp(e.At), Category: bounce.InvalidAddress, Reason: bounce.Reason(e.Reason),

@@ -134,17 +134,20 @@ func TestACrowdIncludesWhatItsUnitSays(t *testing.T) {
 }
 
 func TestRelayUnit(t *testing.T) {
-	for host, want := range map[string]string{
-		"mx1.hoster.example":     "hoster.example",
-		"mx.mail.hoster.example": "mail.hoster.example",
-		"hoster.example":         "hoster.example",
-		"localhost":              "localhost",
-		"192.0.2.1":              "192.0.2.1",
-		"2001:db8::1":            "2001:db8::1",
-		"":                       "",
+	for _, tt := range []struct{ host, domain, want string }{
+		{"mx1.hoster.example", "example.com", "hoster.example"},
+		{"mx.mail.hoster.example", "example.com", "mail.hoster.example"},
+		{"hoster.example", "example.com", "hoster.example"},
+		{"localhost", "example.com", "localhost"},
+		{"192.0.2.1", "example.com", "192.0.2.1"},
+		{"2001:db8::1", "example.com", "2001:db8::1"},
+		{"mail.example.com", "example.com", "198.51.100.7"},
+		{"example.com", "example.com", "198.51.100.7"},
+		{"mail.notexample.com", "example.com", "notexample.com"},
+		{"", "example.com", "198.51.100.7"},
 	} {
-		if got := RelayUnit(host); got != want {
-			t.Errorf("RelayUnit(%q) = %q, want %q", host, got, want)
+		if got := RelayUnit(tt.host, "198.51.100.7", tt.domain); got != tt.want {
+			t.Errorf("RelayUnit(%q) for %s = %q, want %q", tt.host, tt.domain, got, tt.want)
 		}
 	}
 }

@@ -53,7 +53,7 @@ func batchOfEvents(events []crowdgen.Event) *bounce.Batch {
 		b.Records.Add(&bounce.Record{
 			Delivery: bounce.Delivery{
 				ID: id, At: e.At, MTA: bounce.Postfix, Outcome: bounce.Bounced, QueueID: fmt.Sprintf("%X", h.Sum64()),
-				Reply: bounce.Reply{SMTPCode: code, Text: e.Reply, RelayHost: e.Relay},
+				Reply: bounce.Reply{SMTPCode: code, Text: e.Reply, RelayHost: e.Relay, RelayIP: e.IP()},
 			},
 			Verdict: v, To: address,
 		})

@@ -81,7 +81,7 @@ func (r *Reader) Attempts(ctx context.Context, to bounce.Address, limit int) ([]
 	all := []Attempt{}
 	err = scanAll(ctx, r.db, `
 		SELECT id, occurred_at, outcome, sender, queue_id, relay_host, stage, smtp_code, reply, category, reason, scope, disposition, suppress, rule,
-		  coalesce(provider, ''), EXISTS (SELECT 1 FROM recipients r WHERE r.recipient_key = bounces.recipient_key AND last_delivery_at IS NOT NULL)
+		  coalesce(provider, ''), coalesce(relay_ip, ''), EXISTS (SELECT 1 FROM recipients r WHERE r.recipient_key = bounces.recipient_key AND last_delivery_at IS NOT NULL)
 		FROM bounces
 		WHERE id IN ( -- of thousands, only the time is looked at
 		  SELECT id
@@ -91,10 +91,10 @@ func (r *Reader) Attempts(ctx context.Context, to bounce.Address, limit int) ([]
 		  LIMIT ?)
 		ORDER BY occurred_at, id`, func(scan func(...any) error) error {
 		var a Attempt
-		var provider string
+		var provider, ip string
 		var reached bool
 		err := scan(&a.ID, &a.OccurredAt, &a.Outcome, &a.Sender, &a.QueueID, &a.RelayHost, &a.Stage, &a.SMTPCode, &a.Reply,
-			&a.Category, &a.Reason, &a.Scope, &a.Disposition, &a.Suppress, &a.Rule, &provider, &reached)
+			&a.Category, &a.Reason, &a.Scope, &a.Disposition, &a.Suppress, &a.Rule, &provider, &ip, &reached)
 		v := bounce.Verdict{Category: a.Category, Scope: a.Scope, Suppress: a.Suppress}
 		a.Counts = v.Counts(a.Outcome)
 		for i := range released {
@@ -102,7 +102,7 @@ func (r *Reader) Attempts(ctx context.Context, to bounce.Address, limit int) ([]
 				a.Release = released[i].ID
 			}
 		}
-		a.inCrowd(&in, to.Domain, provider, reached)
+		a.inCrowd(&in, to.Domain, provider, ip, reached)
 		for i := range confirmed {
 			if a.Crowd != 0 && confirmed[i].Covers(to.Domain, a.OccurredAt, a.Category, a.Reason) {
 				a.Confirm = confirmed[i].ID
@@ -115,7 +115,7 @@ func (r *Reader) Attempts(ctx context.Context, to bounce.Address, limit int) ([]
 }
 
 // inCrowd sets the crowd that an attempt is part of.
-func (a *Attempt) inCrowd(in *recipient.Inputs, domain, provider string, reached bool) {
+func (a *Attempt) inCrowd(in *recipient.Inputs, domain, provider, ip string, reached bool) {
 	if !a.Suppress || len(in.Crowds) == 0 {
 		return
 	}
@@ -125,7 +125,7 @@ func (a *Attempt) inCrowd(in *recipient.Inputs, domain, provider string, reached
 		}
 		return *s
 	}
-	f := recipient.Failure{At: a.OccurredAt, Reason: a.Reason, Provider: provider, Relay: recipient.RelayUnit(text(a.RelayHost))}
+	f := recipient.Failure{At: a.OccurredAt, Reason: a.Reason, Provider: provider, Relay: recipient.RelayUnit(text(a.RelayHost), ip, domain)}
 	if a.Reason == bounce.NoSuchDomain {
 		f.Host = recipient.NamedHost(text(a.Reply), domain)
 	}

@@ -37,7 +37,7 @@ func (tx *Tx) failuresByKey(keys []int64) (map[int64][]recipient.Failure, error)
 	slices.Sort(keys)
 	inCrowds := ""
 	if len(tx.inputs.Crowds) > 0 {
-		inCrowds = ", domain, provider, relay_host, CASE WHEN suppress AND reason = 'no-such-domain' THEN reply END"
+		inCrowds = ", domain, provider, relay_host, relay_ip, CASE WHEN suppress AND reason = 'no-such-domain' THEN reply END"
 	}
 	err := tx.each(len(keys), `
 		SELECT id, occurred_at, coalesce(queue_id, ''), category, reason, disposition, suppress, scope, outcome`+inCrowds+`
@@ -57,11 +57,11 @@ func (tx *Tx) failuresByKey(keys []int64) (map[int64][]recipient.Failure, error)
 			f.Place, f.Category, f.Reason, f.Disposition, f.Suppress = recipient.PlaceOf(queueID), v.Category, v.Reason, v.Disposition, v.Suppress
 			f.Counts = v.Counts(bounce.Outcome(outcome))
 			if more := values[len(into):]; len(more) > 0 {
-				var domain, reply string
-				for column, into := range []any{&domain, &f.Provider, &f.Relay, &reply} {
+				var domain, ip, reply string
+				for column, into := range []any{&domain, &f.Provider, &f.Relay, &ip, &reply} {
 					restore(into, more[column])
 				}
-				f.Relay, f.Host = recipient.RelayUnit(f.Relay), recipient.NamedHost(reply, domain)
+				f.Relay, f.Host = recipient.RelayUnit(f.Relay, ip, domain), recipient.NamedHost(reply, domain)
 			}
 			byKey[keys[i]] = append(byKey[keys[i]], f)
 			return nil

@@ -38,11 +38,11 @@ func (tx *Tx) noteRefusal(r *bounce.Record, key int64) {
 	if r.Reason == bounce.NoSuchDomain {
 		reply = r.Reply.Text
 	}
-	tx.refusals = append(tx.refusals, newRefusal(r.At.UnixMilli(), key, strings.Clone(r.To.Domain), strings.Clone(r.Provider), strings.Clone(r.Reply.RelayHost), r.Reason, reply))
+	tx.refusals = append(tx.refusals, newRefusal(r.At.UnixMilli(), key, strings.Clone(r.To.Domain), strings.Clone(r.Provider), strings.Clone(r.Reply.RelayHost), strings.Clone(r.Reply.RelayIP), r.Reason, reply))
 }
 
-func newRefusal(at, key int64, domain, provider, relay string, reason bounce.Reason, reply string) recipient.Refusal {
-	r := recipient.Refusal{At: at, Key: key, Domain: domain, Provider: provider, Relay: recipient.RelayUnit(relay), Lookup: reason == bounce.NoSuchDomain}
+func newRefusal(at, key int64, domain, provider, relay, ip string, reason bounce.Reason, reply string) recipient.Refusal {
+	r := recipient.Refusal{At: at, Key: key, Domain: domain, Provider: provider, Relay: recipient.RelayUnit(relay, ip, domain), Lookup: reason == bounce.NoSuchDomain}
 	if r.Lookup {
 		r.Host = strings.Clone(recipient.NamedHost(reply, domain))
 	}
@@ -51,7 +51,7 @@ func newRefusal(at, key int64, domain, provider, relay string, reason bounce.Rea
 
 // refusalColumns are what newRefusal needs. The reply is NULL unless a host was not
 // found, because it alone is not in the index bounces_refused.
-const refusalColumns = `occurred_at, recipient_key, domain, provider, relay_host, reason,
+const refusalColumns = `occurred_at, recipient_key, domain, provider, relay_host, relay_ip, reason,
 	CASE WHEN reason = 'no-such-domain' THEN reply END`
 
 func readRefusal(values []driver.Value) recipient.Refusal {
@@ -60,7 +60,7 @@ func readRefusal(values []driver.Value) recipient.Refusal {
 		return s
 	}
 	key, _ := values[1].(int64)
-	return newRefusal(bounce.ParseStamp(text(0)).UnixMilli(), key, text(2), text(3), text(4), bounce.Reason(text(5)), text(6))
+	return newRefusal(bounce.ParseStamp(text(0)).UnixMilli(), key, text(2), text(3), text(4), text(5), bounce.Reason(text(6)), text(7))
 }
 
 func stampOf(ms int64) string { return bounce.Stamp(time.UnixMilli(ms)) }

@@ -7,6 +7,7 @@ package crowdgen
 import (
 	"bufio"
 	"fmt"
+	"hash/fnv"
 	"io"
 	"math/rand/v2"
 	"slices"
@@ -21,6 +22,21 @@ type Event struct {
 	Relay  string // host name; empty if the MTA itself failed
 	Reason string // empty if it was delivered, else no-such-user, account-disabled or no-such-domain
 	Reply  string
+}
+
+// IP returns the address of the relay: one for all hosts of a name without its first
+// label, and one for all domains that name their server after themselves.
+func (e *Event) IP() string {
+	_, name, _ := strings.Cut(e.Relay, ".")
+	if e.Relay == "" {
+		return ""
+	}
+	if _, domain, _ := strings.Cut(e.To, "@"); name == domain && strings.HasPrefix(e.Relay, "mail.") {
+		return "198.51.100.7" // shared hosting
+	}
+	h := fnv.New32()
+	io.WriteString(h, name)
+	return fmt.Sprintf("192.0.2.%d", h.Sum32()%250)
 }
 
 // Truth is the expected state at the end of a scenario.
@@ -75,9 +91,9 @@ func WritePostfix(to io.Writer, prefix string, events []Event) error {
 		id := fmt.Sprintf("%s%06X", prefix, i)
 		relay, dsn, status := "none", "5.1.1", "bounced ("+e.Reply+")"
 		if e.Relay != "" {
-			relay = e.Relay + "[192.0.2.1]:25"
+			relay = fmt.Sprintf("%s[%s]:25", e.Relay, e.IP())
 			if e.Reason != "" {
-				status = fmt.Sprintf("bounced (host %s[192.0.2.1] said: %s (in reply to RCPT TO command))", e.Relay, e.Reply)
+				status = fmt.Sprintf("bounced (host %s[%s] said: %s (in reply to RCPT TO command))", e.Relay, e.IP(), e.Reply)
 			}
 		}
 		switch e.Reason {

@@ -3,6 +3,7 @@ package crowdgen
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // Scenarios lists all scenarios. The functions of the attacks are in attacks.go.
@@ -20,6 +21,8 @@ var Scenarios = []Scenario{
 	{"small-company", "The directory server of a company with eight addresses is down for an hour.", smallCompany},
 	{"hoster", "A hoster of 300 domains, one to three addresses each, refuses everything for an hour.", hoster},
 	{"hoster-singles", "A hoster of 200 domains, one address each, refuses everything for an hour, among much other mail.", hosterSingles},
+	{"shared-hosting", "A server of 150 domains, whose MX records all have names of their own, refuses everything for an hour.", sharedHosting},
+	{"smart-host", "A smart host takes all mail, and refuses everything for half an hour.", smartHost},
 	{"slow", "A company with 60 addresses refuses all for 20 hours, three mails an hour.", slow},
 	{"sentences", "A provider refuses 40 % for three hours, with three different replies.", sentences},
 	{"mixed", "An outage of a provider, with ordinary churn and a purchased list at the same time.", mixed},
@@ -211,6 +214,37 @@ func hosterSingles(l *Log) {
 	l.mail(2, 9, 13, "mx.mail.example", other, set(dead), unknownUser)
 	l.truth(NotBad, list)
 	l.truth(Bad, dead)
+}
+
+func sharedHosting(l *Log) {
+	list := l.domains("site", 150, 3)
+	other := addresses("user", 3000, "mail.example")
+	relay := func(a string) string {
+		_, domain, _ := strings.Cut(a, "@")
+		return "mail." + domain
+	}
+	for day := range 3 {
+		for _, a := range list {
+			if day < 2 {
+				l.sent(l.between(day, 8, 18), a, relay(a))
+			} else {
+				l.refused(l.between(day, 10, 11), a, relay(a), unknownUser)
+			}
+		}
+		l.mail(day, 8, 18, "mx.mail.example", other, nil, "")
+	}
+	l.truth(NotBad, list)
+}
+
+func smartHost(l *Log) {
+	list := slices.Concat(l.domains("customer", 100, 4), addresses("user", 300, "mail.example"))
+	for day := range 3 {
+		l.mail(day, 8, 12, "smarthost.isp.example", list, nil, "")
+	}
+	down, up := l.sample(list, 250)
+	l.mail(3, 9, 9.5, "smarthost.isp.example", down, set(down), unknownUser)
+	l.mail(3, 9.6, 12, "smarthost.isp.example", up, nil, "")
+	l.truth(NotBad, list)
 }
 
 func slow(l *Log) {

@@ -13,8 +13,8 @@ INSERT INTO daily_traffic SELECT DISTINCT day, NULL FROM daily_counts WHERE sent
 CREATE TABLE crowds (
   -- Addresses that accepted mail and were refused together, which may be an outage: they are suspect and not bad. Follows from bounces, deliveries, daily_counts and the settings only, until it is frozen.
   id INTEGER PRIMARY KEY AUTOINCREMENT, -- grows
-  kind TEXT NOT NULL, -- what the refusals have in common: domain, provider, relay, host (one that was not found), dns (several domains that were not found)
-  unit TEXT NOT NULL, -- the domain, provider, relay or host; empty for dns
+  kind TEXT NOT NULL, -- what the refusals have in common: domain, provider, relay (the servers that answered), host (one that was not found), dns (several domains that were not found)
+  unit TEXT NOT NULL, -- the domain, provider, name or IP address of the relay, or host; empty for dns
   started_at TEXT NOT NULL, -- RFC 3339, UTC, milliseconds
   last_at TEXT NOT NULL, -- the last refusal
   ended_at TEXT NOT NULL, -- an hour later, and at most 24 hours after started_at: refusals until then are part of the crowd
@@ -48,4 +48,4 @@ CREATE TABLE recalls (
 );
 
 -- What crowds are made of.
-CREATE INDEX bounces_refused ON bounces (occurred_at, recipient_key, domain, provider, relay_host, reason) WHERE suppress = 1;
+CREATE INDEX bounces_refused ON bounces (occurred_at, recipient_key, domain, provider, relay_host, relay_ip, reason) WHERE suppress = 1;
