@@ -194,7 +194,9 @@ func (q *Queue) attempt(ev *bounce.Event, yield func(*bounce.Delivery)) {
 	}
 	d := &ev.Delivery
 	if m != nil {
-		fillFromMessage(d, m)
+		if ev.Outcome != bounce.Sent { // of a success only the recipient is kept
+			fillFromMessage(d, m)
+		}
 		q.keepDeferral(ev, m)
 	}
 	switch {
