@@ -41,11 +41,23 @@ type deferred struct {
 	deferral
 }
 
-// keep fills in copies: substrings would keep their block of the log in memory.
+// keep fills in copies, which are parts of one string: substrings would keep their
+// block of the log in memory.
 func (d *deferred) keep(recipient string, of deferral) {
-	d.recipient, d.deferral = strings.Clone(recipient), of
-	for _, text := range [...]*string{&d.OriginalRecipient, &d.DSN, &d.Transport, &d.Router, &d.Reply.EnhancedCode, &d.Reply.Text, &d.Reply.RelayHost, &d.Reply.RelayIP} {
-		*text = strings.Clone(*text)
+	d.recipient, d.deferral = recipient, of
+	texts := [...]*string{&d.recipient, &d.OriginalRecipient, &d.DSN, &d.Transport, &d.Router, &d.Reply.EnhancedCode, &d.Reply.Text, &d.Reply.RelayHost, &d.Reply.RelayIP}
+	size := 0
+	for _, text := range texts {
+		size += len(*text)
+	}
+	var b strings.Builder
+	b.Grow(size)
+	for _, text := range texts {
+		b.WriteString(*text)
+	}
+	all := b.String()
+	for _, text := range texts {
+		*text, all = all[:len(*text)], all[len(*text):]
 	}
 }
 

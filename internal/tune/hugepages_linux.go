@@ -7,9 +7,6 @@ import (
 	"unsafe"
 )
 
-// importHeap is the heap that an import uses, in bytes.
-const importHeap = 96 << 20
-
 // useHugePages requests huge pages for the heap that an import is about to use. The
 // first write to each small page causes a page fault, which may take microseconds on
 // a virtual machine. Errors are ignored.

@@ -7,7 +7,9 @@ package tune
 import (
 	"math"
 	"os"
+	"runtime"
 	"runtime/debug"
+	"runtime/metrics"
 )
 
 // Run prepares the process for following logs.
@@ -21,7 +23,7 @@ func Import() {
 	limitMemory()
 	configureMalloc()
 	if _, set := os.LookupEnv("GOGC"); !set {
-		debug.SetGCPercent(importGarbage)
+		collectAt(importHeap)
 	}
 	useHugePages()
 }
@@ -36,10 +38,28 @@ func limitMemory() {
 	}
 }
 
-// importGarbage is the GOGC percentage of an import. Measured with a log of 1 GB: 60
-// takes 147 MB and 95 collections, 100 takes 168 MB and 55 collections, with 10 %
-// less processor time.
+// importHeap is the size of the heap at which an import collects garbage while less
+// than half of it is in use. GOGC=80 would collect every few megabytes at first: an
+// import of 1 GB took 63 collections instead of 26, and 10 % more processor time.
+const importHeap = 96 << 20
+
+// importGarbage is the least GOGC percentage of an import.
 const importGarbage = 80
+
+// collectAt sets the GOGC percentage so that the next collection starts at a size of
+// the heap, and does so again after each collection.
+func collectAt(heap uint64) {
+	inUse := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	metrics.Read(inUse)
+	live := max(inUse[0].Value.Uint64(), 1<<20)
+	percent := uint64(importGarbage)
+	if live < heap {
+		percent = max(percent, (heap-live)*100/live)
+	}
+	debug.SetGCPercent(int(percent))
+	// Nothing refers to this object, so that the next collection finalizes it.
+	runtime.SetFinalizer(new([16]byte), func(*[16]byte) { collectAt(heap) })
+}
 
 // Memory returns memory to the system after a backlog. Without it the runtime keeps
 // free memory for minutes.
