@@ -13,8 +13,8 @@ import (
 	"github.com/bouncetail/bouncetail/internal/crowdgen"
 )
 
-// crowdTables are the states and the crowds of a database, without numbers that
-// depend on the order of reading.
+// crowdTables returns the states and crowds of a database, without numbers that depend
+// on the order of import.
 func crowdTables(t *testing.T, path string) (states map[string]string, crowds []string) {
 	t.Helper()
 	db, err := sql.Open("sqlite3", "file:"+path+"?mode=ro")
@@ -49,9 +49,9 @@ func crowdTables(t *testing.T, path string) (states map[string]string, crowds []
 		FROM crowds ORDER BY kind, unit, started_at`)
 }
 
-// The logs of each scenario are imported in several orders: whole days, and the lines
-// of two servers in files of their own.
-func TestCrowdsEndInTheTruthInAnyOrderOfImport(t *testing.T) {
+// The logs of each scenario are imported in several orders: by day, and with separate
+// files for two servers.
+func TestCrowdsDoNotDependOnTheOrderOfImport(t *testing.T) {
 	for _, scenario := range crowdgen.Scenarios {
 		t.Run(scenario.Name, func(t *testing.T) {
 			l := scenario.Generate(11)

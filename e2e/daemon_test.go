@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// mailLog writes a log as Postfix does, and remembers every line.
+// mailLog writes a log as Postfix does, and keeps a copy of every line.
 type mailLog struct {
 	t    testing.TB
 	path string
@@ -37,7 +37,7 @@ func (l *mailLog) create() {
 	l.f = f
 }
 
-// write writes a line with a stamp of its own.
+// write writes a line with the next stamp.
 func (l *mailLog) write(format string, args ...any) {
 	l.t.Helper()
 	l.n++
@@ -48,7 +48,7 @@ func (l *mailLog) write(format string, args ...any) {
 	}
 }
 
-// stamp returns the time of the next line, a second after the one before.
+// stamp returns the time of the next line, a second after the previous one.
 func (l *mailLog) stamp() string {
 	return time.Date(2026, 11, 1, 0, 0, l.n, 0, time.UTC).Format("2006-01-02T15:04:05.000000-07:00")
 }
@@ -59,7 +59,7 @@ func (l *mailLog) accept(id string) {
 	l.write("qmgr[12]: %s: from=<news@shop.example>, size=1000, nrcpt=1 (queue active)", id)
 }
 
-// bounce writes what it logs about one that is refused.
+// bounce writes what Postfix logs about a refused message.
 func (l *mailLog) bounce(id string) {
 	l.write("smtp[13]: %s: to=<%s@example.com>, relay=mx.example.com[192.0.2.1]:25, delay=1, delays=0/0/0/1, dsn=5.1.1, status=bounced (host mx.example.com[192.0.2.1] said: 550 5.1.1 <%s@example.com>: User unknown (in reply to RCPT TO command))", id, id, id)
 	l.write("qmgr[12]: %s: removed", id)
@@ -73,7 +73,7 @@ func (l *mailLog) messages(from, to int) {
 	}
 }
 
-// rotate renames the log and its predecessors, and makes a new one.
+// rotate renames the log and its predecessors, and creates a new one.
 func (l *mailLog) rotate() {
 	l.t.Helper()
 	for i := 80; i > 0; i-- { // nothing is deleted
@@ -89,7 +89,7 @@ func (l *mailLog) rotate() {
 	l.create()
 }
 
-// pack replaces a rotated file by its .gz, as logrotate's compress does.
+// pack compresses a rotated file, as logrotate does.
 func (l *mailLog) pack(path string) {
 	l.t.Helper()
 	text, err := os.ReadFile(path)
@@ -116,7 +116,7 @@ const countBounces = "SELECT count(*) FROM bounces"
 func TestDaemonKeepsEveryLineThroughRotationKillAndRestart(t *testing.T) {
 	log := newMailLog(t)
 	db := filepath.Join(t.TempDir(), "b.db")
-	log.messages(0, 10) // there before the daemon
+	log.messages(0, 10) // written before the daemon starts
 
 	d := start(t, log.path, "--db", db)
 	eventually(t, db, countBounces, "10")
@@ -128,8 +128,8 @@ func TestDaemonKeepsEveryLineThroughRotationKillAndRestart(t *testing.T) {
 	log.messages(20, 30)
 	eventually(t, db, countBounces, "30")
 
-	// A message is in the queue when the daemon is killed; its sender and its
-	// message-id have been read, its end has not.
+	// The daemon is killed while a message is in the queue: its sender and message-id
+	// were read, its end was not.
 	log.accept("4B000001")
 	eventually(t, db, "SELECT queue_id FROM queue_entries", "4B000001")
 	d.kill()
@@ -148,7 +148,7 @@ func TestDaemonKeepsEveryLineThroughRotationKillAndRestart(t *testing.T) {
 	eventually(t, db, countBounces, "61")
 	d.stop()
 
-	// What was followed is what reading every line once gives.
+	// Following gives the same records as reading every line once.
 	whole := filepath.Join(t.TempDir(), "whole.log")
 	log.check(os.WriteFile(whole, []byte(log.all.String()), 0o600))
 	once := filepath.Join(t.TempDir(), "once.db")
@@ -167,7 +167,7 @@ func TestDaemonKeepsEveryLineThroughRotationKillAndRestart(t *testing.T) {
 	}
 }
 
-func TestSecondDaemonIsToldWhoHoldsTheDatabase(t *testing.T) {
+func TestASecondDaemonReportsTheProcessOfTheFirst(t *testing.T) {
 	log := newMailLog(t)
 	db := filepath.Join(t.TempDir(), "b.db")
 	log.messages(0, 1)
@@ -186,8 +186,8 @@ func TestSecondDaemonIsToldWhoHoldsTheDatabase(t *testing.T) {
 	d.stop()
 }
 
-// Changed rules are taken over at SIGHUP, and bad ones are not.
-func TestDaemonTakesOverRules(t *testing.T) {
+// SIGHUP loads changed rules, unless they are invalid.
+func TestSIGHUPReloadsRules(t *testing.T) {
 	log := newMailLog(t)
 	db, told, rules := filepath.Join(t.TempDir(), "b.db"), filepath.Join(t.TempDir(), "told"), t.TempDir()
 	t.Setenv("BOUNCETAIL_RULES", rules)

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// A glob may name more logs than the process may have files open.
+// A glob can match more logs than the process may hold open.
 func TestMoreLogsThanDescriptors(t *testing.T) {
 	t.Parallel()
 	const logs, limit = 1500, "64"
@@ -46,7 +46,7 @@ func TestMoreLogsThanDescriptors(t *testing.T) {
 	every(1)
 	every(7)
 	eventually(t, db, countBounces, strconv.Itoa(n))
-	// Some are rotated, and go on.
+	// Some are rotated and written again.
 	for i := 0; i < logs; i += 10 {
 		path := filepath.Join(dir, fmt.Sprintf("site%04d.log", i))
 		write(i)

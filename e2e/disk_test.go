@@ -14,12 +14,12 @@ import (
 	"testing"
 )
 
-// recording is what processes did to the files of one directory, as strace saw
-// it. image makes of it what a disk may hold after the power fails.
+// recording holds the operations of processes on the files of a directory, from strace.
+// image derives the possible content of a disk after a power failure.
 type recording struct {
 	dir   string
 	ops   []diskOp
-	names map[string]int // the file of each path at the end
+	names map[string]int // file number of each path at the end
 	files int
 }
 
@@ -28,9 +28,9 @@ type diskOp struct {
 	file   int
 	offset int64 // of a write; the size of a truncation
 	data   []byte
-	path   string // of a change of names
+	path   string // of a create, rename or removal
 	from   string // of a rename
-	covers int    // a sync makes the operations before this one durable
+	covers int    // a sync makes earlier operations durable
 }
 
 type opKind uint8
@@ -60,8 +60,8 @@ var (
 	straceText    = regexp.MustCompile(`"((?:\\x[0-9a-f]{2})*)"`)
 )
 
-// add reads the trace of one process. Later ones begin with the files that
-// earlier ones left.
+// add reads the trace of one process. A later process starts with the files of the
+// earlier ones.
 func (r *recording) add(trace string) error {
 	f, err := os.Open(trace)
 	if err != nil {
@@ -74,7 +74,7 @@ func (r *recording) add(trace string) error {
 	}
 	type call struct {
 		args  string
-		index int // of the next operation when it began
+		index int // of the next operation at its start
 	}
 	begun := make(map[string]call) // by thread
 	lines := bufio.NewScanner(f)
@@ -105,14 +105,14 @@ func (r *recording) add(trace string) error {
 	return lines.Err()
 }
 
-// process is one that was traced.
+// process is a traced process.
 type process struct {
 	*recording
-	fds map[string]string // paths in the directory, or the directory
+	fds map[string]string // path of each descriptor in the directory
 }
 
-// modelled reports whether a path is that of the database, or what becomes it.
-// The shared memory and the lock mean nothing after a crash.
+// modelled reports whether a path is the database or will be renamed to it. The shared
+// memory and the lock have no meaning after a crash.
 func (r *recording) modelled(path string) bool {
 	return filepath.Dir(path) == r.dir && !strings.HasSuffix(path, "-shm") && !strings.HasSuffix(path, ".lock")
 }
@@ -193,10 +193,10 @@ func (p *process) opened(path, flags, fd string) {
 	}
 }
 
-// image returns the files after a power failure before operation number crash.
-// What was synced is there. Changes of names survive in their order, up to any
-// one. Of the rest, some writes survive: all up to some place in each file, none,
-// or any of them, whole or in sectors.
+// image returns the files after a power failure before operation number crash. Synced
+// operations survive. Changes of names survive in order, up to any one of them. Of the
+// other writes, some survive: the first ones of each file, none, or any subset, whole
+// or by sectors.
 func (r *recording) image(crash int, rng *rand.Rand) map[string][]byte {
 	durable := make(map[int]int) // by file: operations before this one are synced
 	durableNames := 0
@@ -222,8 +222,8 @@ func (r *recording) image(crash int, rng *rand.Rand) map[string][]byte {
 			switch {
 			case i < durable[file]:
 				contents[file] = op.apply(contents[file])
-			case how == 1: // nothing that was not synced
-			case how == 3: // any of them
+			case how == 1: // only synced operations
+			case how == 3: // any subset
 				if rng.IntN(3) > 0 {
 					contents[file] = op.tear(contents[file], rng)
 				}

@@ -15,12 +15,12 @@ import (
 	"testing"
 )
 
-// site is a machine on which examples run: a database with bad addresses, a
-// folder for files, and a web server in the place of all others.
+// site is an environment for examples: a database with bad addresses, a directory for
+// files, and a web server that stands for all others.
 type site struct {
 	t      *testing.T
 	folder string // stands for /var/lib/bouncetail
-	path   string // where commands are looked up, too
+	path   string // prepended to PATH
 	url    string
 
 	mu       sync.Mutex
@@ -66,7 +66,7 @@ func newSite(t *testing.T) *site {
 
 func (s *site) database() string { return filepath.Join(s.folder, "bouncetail.db") }
 
-// shell runs a command as an admin would, with this site in the place of theirs.
+// shell runs a command with the directories and servers of this site.
 func (s *site) shell(command string, env ...string) error {
 	s.t.Helper()
 	command = strings.ReplaceAll(command, "/var/lib/bouncetail", s.folder)
@@ -137,7 +137,7 @@ func TestCommandsOfThePageOfExportsRun(t *testing.T) {
 func TestCronExampleExports(t *testing.T) {
 	s := newSite(t)
 	m := cronLine.FindStringSubmatch(file(t, "docs/examples/bouncetail-export.cron"))
-	if m == nil || strings.Contains(m[2], "%") { // which cron takes for a new line
+	if m == nil || strings.Contains(m[2], "%") { // cron replaces % by a newline
 		t.Fatalf("no line that cron would run: %q", m)
 	}
 	if err := s.shell(m[2]); err != nil {
@@ -178,14 +178,14 @@ func TestTimerExampleExports(t *testing.T) {
 	}
 }
 
-// importer is the import of a listmonk: it answers the upload at once, and imports
-// afterwards.
+// importer is the import of a listmonk: it answers the upload immediately, and imports
+// later.
 type importer struct {
 	uploads int
 	name    string
 	rows    int
-	looks   int // how often somebody has looked at this import
-	// state answers look number n at an import.
+	looks   int // requests for the state of this import
+	// state is the answer to the nth request for the state.
 	state func(i *importer, n int) (status string, imported int)
 }
 
@@ -252,7 +252,7 @@ func TestListmonkExampleKeepsItsListUntilTheImportHasFinished(t *testing.T) {
 		}
 		return "finished", i.rows
 	}
-	for range 2 { // the second has nothing to send
+	for range 2 { // the second run has nothing to send
 		if err := s.shell(script, env...); err != nil {
 			t.Fatal(err)
 		}
@@ -264,7 +264,7 @@ func TestListmonkExampleKeepsItsListUntilTheImportHasFinished(t *testing.T) {
 		t.Errorf("the list is still pending after its import: %v", err)
 	}
 
-	// What listmonk skips is reported, and does not hold up later lists.
+	// Addresses that listmonk skips are reported and do not block later lists.
 	run(t, "export", "cursors", "reset", "listmonk", "--to", "0", "--db", s.database())
 	l.state = func(i *importer, _ int) (string, int) { return "finished", i.rows - 1 }
 	if err := s.shell(script, env...); err == nil || !strings.Contains(err.Error(), "imported 4 of 5 addresses") {

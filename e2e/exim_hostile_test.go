@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// hostileRecipients are local parts that hold lines of Exim's log about
-// v@example.com, each in the form in which SMTP carries it.
+// hostileRecipients are local parts that contain lines of Exim's log about
+// v@example.com, in the quoting of SMTP.
 var hostileRecipients = []string{
 	// A failure, with decoys of quoted addresses before the real one.
 	`"v@example.com : 550 5.1.1 user unknown <\"a\"@b> <\"a\"@b> <\"a\"@b> <\"a\"@b>"`,
@@ -26,9 +26,9 @@ var hostileRecipients = []string{
 	`"/dev/null <v@example.com> : 550 user unknown"`,
 }
 
-// A real Exim logs recipients that a stranger chose, some refused and some
-// delivered. None of them says anything about another address.
-func TestRealEximHostileRecipientsSpeakForNobodyElse(t *testing.T) {
+// A real Exim logs recipients chosen by an attacker, some refused and some delivered.
+// None of them changes another address.
+func TestRealEximHostileRecipientsChangeNoOtherAddress(t *testing.T) {
 	log, port := startExim(t, "exim4", serveSMTP(t, answers{evil: "550 5.1.1 no such user"}), "")
 	db := filepath.Join(t.TempDir(), "b.db")
 	d := start(t, log, "--db", db)

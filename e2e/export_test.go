@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// An export that is killed after its file is written and before its cursor has
-// moved repeats its rows; and all that beside a running daemon.
+// An export that is killed after writing its file and before moving its cursor repeats
+// its rows. A daemon is running at the same time.
 func TestAKilledExportRepeatsItsRows(t *testing.T) {
 	log := newMailLog(t)
 	path := filepath.Join(t.TempDir(), "b.db")
@@ -19,7 +19,7 @@ func TestAKilledExportRepeatsItsRows(t *testing.T) {
 	log.messages(0, 20)
 	eventually(t, path, countBounces, "20")
 
-	// Who holds the database for writing keeps the cursor from moving.
+	// A write transaction keeps the cursor from moving.
 	db, err := sql.Open("sqlite3", "file:"+path+"?_txlock=immediate&_busy_timeout=5000")
 	if err != nil {
 		t.Fatal(err)

@@ -17,13 +17,13 @@ import (
 )
 
 // waitFor waits until a condition holds.
-func waitFor(t *testing.T, what string, holds func() bool) {
+func waitFor(t testing.TB, what string, holds func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(30 * time.Second); !holds(); {
 		if time.Now().After(deadline) {
 			t.Fatalf("waited 30 s for %s", what)
 		}
-		time.Sleep(20 * time.Millisecond) // another process acts; there is nothing to wait on
+		time.Sleep(20 * time.Millisecond) // polls another process
 	}
 }
 
@@ -36,13 +36,13 @@ func words(path string) string {
 	return string(text)
 }
 
-// startInto starts a daemon that logs into a file, which can be read meanwhile.
+// startInto starts a daemon that logs to a file.
 func startInto(t *testing.T, path string, args ...string) *daemon {
 	t.Helper()
 	return startWith(t, path, func(*exec.Cmd) {}, args...)
 }
 
-// startWith starts it with more of a setting.
+// startWith is startInto with a function that changes the command.
 func startWith(t *testing.T, path string, more func(*exec.Cmd), args ...string) *daemon {
 	t.Helper()
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
@@ -65,7 +65,7 @@ func startWith(t *testing.T, path string, more func(*exec.Cmd), args ...string) 
 	return d
 }
 
-// mounted returns a file system in memory of a size.
+// mounted returns the directory of a tmpfs of a size.
 func mounted(t *testing.T, size string) string {
 	t.Helper()
 	if os.Getuid() != 0 {
@@ -83,7 +83,7 @@ func mounted(t *testing.T, size string) string {
 	return folder
 }
 
-// remount gives a file system of mounted other options.
+// remount changes the options of a file system of mounted.
 func remount(t *testing.T, folder, options string) {
 	t.Helper()
 	if out, err := exec.Command("mount", "-o", "remount,"+options, folder).CombinedOutput(); err != nil {
@@ -91,7 +91,7 @@ func remount(t *testing.T, folder, options string) {
 	}
 }
 
-func TestFullDiskIsWaitedOut(t *testing.T) {
+func TestAFullDiskIsRetried(t *testing.T) {
 	small := mounted(t, "1200k")
 	log := newMailLog(t)
 	db, told := filepath.Join(small, "b.db"), filepath.Join(t.TempDir(), "said")
@@ -104,16 +104,16 @@ func TestFullDiskIsWaitedOut(t *testing.T) {
 	waitFor(t, "the disk to be full again", func() bool { return strings.Count(words(told), full) > 1 })
 	remount(t, small, "size=100m")
 	eventually(t, db, countBounces, "5000")
-	waitFor(t, "it to say that it goes on", func() bool { return strings.Contains(words(told), "saving again") })
+	waitFor(t, "it to log that it saves again", func() bool { return strings.Contains(words(told), "saving again") })
 	if n := strings.Count(words(told), full); n != 2 {
 		t.Errorf("it said %d times that the disk is full, want once for each daemon", n)
 	}
 	d.stop()
 }
 
-// An import reads its logs again where a full disk has cost what it had read of
-// them, into a database that it makes and into one that is there.
-func TestImportWaitsOutAFullDisk(t *testing.T) {
+// An import reads its logs again after a full disk, with a new and with an existing
+// database.
+func TestImportRetriesOnAFullDisk(t *testing.T) {
 	t.Parallel()
 	small := mounted(t, "6m")
 	db := filepath.Join(small, "b.db")
@@ -142,7 +142,7 @@ func TestImportWaitsOutAFullDisk(t *testing.T) {
 	}
 }
 
-func TestReadOnlyFileSystemIsWaitedOut(t *testing.T) {
+func TestAReadOnlyFileSystemIsRetried(t *testing.T) {
 	t.Parallel()
 	folder := mounted(t, "50m")
 	log := newMailLog(t)
@@ -160,15 +160,15 @@ func TestReadOnlyFileSystemIsWaitedOut(t *testing.T) {
 	log.messages(20, 30)
 	remount(t, folder, "rw")
 	eventually(t, db, countBounces, "30")
-	waitFor(t, "it to say that it goes on", func() bool { return strings.Contains(words(told), "recovered") })
+	waitFor(t, "it to log that it saves again", func() bool { return strings.Contains(words(told), "recovered") })
 	if n := strings.Count(words(told), "failing, will retry"); n != 1 {
 		t.Errorf("it said %d times that it waits, want once:\n%s", n, words(told))
 	}
 	d.stop()
 }
 
-// A user's inotify instances are used up by somebody else, and given back.
-func TestNoWatchesLeftIsWaitedOut(t *testing.T) {
+// Another process uses all inotify instances of the user, and then releases them.
+func TestMissingInotifyWatchesAreRetried(t *testing.T) {
 	t.Parallel()
 	const nobody = 61234 // no user of this machine
 	limit, err := strconv.Atoi(strings.TrimSpace(words("/proc/sys/fs/inotify/max_user_instances")))
@@ -197,7 +197,7 @@ func TestNoWatchesLeftIsWaitedOut(t *testing.T) {
 	log.check(greedy.Start())
 	giveBack := sync.OnceFunc(func() {
 		in.Close()
-		greedy.Wait() //nolint:errcheck // it only held what it had
+		greedy.Wait() //nolint:errcheck // it only used the instances
 	})
 	defer giveBack()
 	if _, err := out.Read(make([]byte, 1)); err != nil {
@@ -229,9 +229,8 @@ func TestNoWatchesLeftIsWaitedOut(t *testing.T) {
 	d.stop()
 }
 
-// A log that may not be read, and a database that cannot be written, show
-// together in the status.
-func TestStatusTellsAllTrouble(t *testing.T) {
+// The status lists an unreadable log and a database that cannot be written.
+func TestStatusListsAllProblems(t *testing.T) {
 	t.Parallel()
 	log := newMailLog(t)
 	db, told := filepath.Join(t.TempDir(), "b.db"), filepath.Join(t.TempDir(), "said")
@@ -243,7 +242,7 @@ func TestStatusTellsAllTrouble(t *testing.T) {
 	other := exec.Command("sqlite3", db, ".timeout 10000", "BEGIN IMMEDIATE; SELECT 1;", ".shell sleep 6", "COMMIT;")
 	log.check(other.Start())
 	defer other.Wait()                 //nolint:errcheck // it only held a lock
-	time.Sleep(300 * time.Millisecond) // until it holds the lock
+	time.Sleep(300 * time.Millisecond) // until it has the lock
 	log.messages(5, 10)
 	waitFor(t, "both to show", func() bool {
 		s := systemd.status()
@@ -312,8 +311,8 @@ func TestDamagedDatabaseIsRefused(t *testing.T) {
 	}
 }
 
-// TestMemoryIsBounded reads a backlog with a line of 200 MB in it, and goes on
-// following. make torture has a backlog of 1 GB.
+// TestMemoryIsBounded reads a backlog that contains a line of 200 MB, and then follows
+// the log. The backlog of make torture has 1 GB.
 func TestMemoryIsBounded(t *testing.T) {
 	t.Parallel()
 	log := newMailLog(t)
@@ -352,8 +351,8 @@ func TestMemoryIsBounded(t *testing.T) {
 	log.check(importing.cmd.Start())
 	ended := make(chan error, 1)
 	go func() { ended <- importing.cmd.Wait() }()
-	// Read while it runs: what the kernel reports about a process that has ended
-	// counts the test itself, which started it.
+	// Read it while the process runs. After its end, the kernel's maximum includes the
+	// forked test process.
 	most := 0
 	for running := true; running; {
 		select {
@@ -376,7 +375,7 @@ func TestMemoryIsBounded(t *testing.T) {
 		if time.Now().After(deadline) {
 			t.Fatalf("the backlog is not read: %q of %s", query(t, db, countBounces), all)
 		}
-		time.Sleep(200 * time.Millisecond) // another process works
+		time.Sleep(200 * time.Millisecond) // polls another process
 	}
 	log.messages(messages+1, messages+100)
 	eventually(t, db, countBounces, strconv.Itoa(messages/10+99))
@@ -398,5 +397,5 @@ func memoryOf(d *daemon, name string) int {
 			}
 		}
 	}
-	return 0 // it is ending
+	return 0 // the process is ending
 }

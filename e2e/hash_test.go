@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// What the daemon remembers of messages is hashed too, and joins with what is
-// read after a crash. Another key is refused, at a reload and at a start.
+// The queue memory is hashed too, and joins with lines that are read after a crash.
+// Another key is refused, at a reload and at a start.
 func TestDaemonHashesAddressesWithOneKey(t *testing.T) {
 	log := newMailLog(t)
 	dir := t.TempDir()

@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// journal is a real journal file of our own. The program asks journalctl, and
-// finds one in PATH that looks into our folder.
+// journal is a directory with real journal files. A wrapper in PATH makes journalctl read
+// it.
 type journal struct {
 	t   *testing.T
 	dir string
@@ -38,8 +38,8 @@ func newJournal(t *testing.T) *journal {
 	return j
 }
 
-// write puts entries into the journal: bounces, as journald has them from
-// Postfix. Each call makes a file of its own, as a rotation of the journal does.
+// write adds bounces to the journal, as journald stores those of Postfix. Each call
+// creates a new file, as a rotation of the journal does.
 func (j *journal) write(n int) {
 	j.t.Helper()
 	var export strings.Builder
@@ -93,7 +93,7 @@ func TestDaemonReadsANamedPipeAndStandardInput(t *testing.T) {
 	d := start(t, "--db", db, pipe, log.path)
 	log.messages(0, 5)
 	eventually(t, db, countBounces, "5")
-	for round := range 2 { // a writer that stops does not end it
+	for round := range 2 { // a writer that exits does not end it
 		w, err := os.OpenFile(pipe, os.O_WRONLY, 0)
 		log.check(err)
 		file := log.f

@@ -17,11 +17,11 @@ import (
 	"github.com/bouncetail/bouncetail/output/webhook"
 )
 
-// languages are those of examples/, and how a receiver is started there.
+// languages lists the languages in examples/, and how to start a receiver in each.
 var languages = []struct {
 	program          string
 	receive, changes string
-	remembers        bool // skips changes that it has seen
+	remembers        bool // skips repeated changes
 	command          func(program, path string, port int) []string
 }{
 	{"python3", "python/receive.py", "python/changes.py", true, func(program, path string, _ int) []string { return []string{program, path} }},
@@ -31,7 +31,7 @@ var languages = []struct {
 	}},
 }
 
-// languageProgram returns the path of a language, or skips the test.
+// languageProgram returns the path of an interpreter, or skips the test.
 func languageProgram(t *testing.T, name string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
@@ -59,7 +59,7 @@ func (l *locked) String() string {
 	return l.text.String()
 }
 
-func TestExamplesTellGenuineRequestsFromFalse(t *testing.T) {
+func TestExamplesVerifySignatures(t *testing.T) {
 	for _, l := range languages {
 		t.Run(l.program, func(t *testing.T) {
 			program := languageProgram(t, l.program)
@@ -152,7 +152,7 @@ func TestExamplesReadChangesByCursor(t *testing.T) {
 			if got := changes(); got != "" {
 				t.Errorf("the second run prints\n%s", got)
 			}
-			// What an interrupted run left comes first.
+			// Changes of an interrupted run come first.
 			write(t, filepath.Join(s.folder, "crm.ndjson"), `{"state":"ok","recipient":"left@example.com","reason":"no-such-user"}`+"\n")
 			if got := changes(); got != "ok left@example.com no-such-user\n" {
 				t.Errorf("the run after an interrupted one prints\n%s", got)

@@ -17,8 +17,8 @@ import (
 	"time"
 )
 
-// unpacked returns the folder into which scripts/test-setup has unpacked a mail
-// server, and the library path that its programs need.
+// unpacked returns the directory into which scripts/test-setup has unpacked a mail
+// server, and the library path of its programs.
 func unpacked(t testing.TB, name string) (root, libraries string) {
 	t.Helper()
 	root, err := filepath.Abs("../.cache/mta/" + name)
@@ -29,7 +29,7 @@ func unpacked(t testing.TB, name string) (root, libraries string) {
 		t.Skipf("SKIPPED: %s is not unpacked in %s; run ./scripts/test-setup as root on Debian or Ubuntu", name, root)
 	}
 	if os.Getuid() != 0 {
-		t.Skipf("SKIPPED: %s has to be started by root", name)
+		t.Skipf("SKIPPED: %s must be started by root", name)
 	}
 	found, err := filepath.Glob(filepath.Join(root, "usr/lib/*-linux-gnu*"))
 	if err != nil {
@@ -38,7 +38,7 @@ func unpacked(t testing.TB, name string) (root, libraries string) {
 	return root, strings.Join(append(found, filepath.Join(root, "usr/lib"), filepath.Join(root, "usr/lib/postfix")), ":")
 }
 
-// freePort returns a port of 127.0.0.1 that nobody listens on.
+// freePort returns an unused port of 127.0.0.1.
 func freePort(t testing.TB) int {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -49,8 +49,8 @@ func freePort(t testing.TB) int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
-// postfix is a Postfix of the test's own: its configuration, queue and log lie
-// in a folder, and it listens on 127.0.0.1 alone.
+// postfix is a Postfix that listens only on 127.0.0.1, with its configuration, queue and
+// log in a temporary directory.
 type postfix struct {
 	t      *testing.T
 	log    string
@@ -60,46 +60,10 @@ type postfix struct {
 	master *os.Process
 }
 
-// startPostfix starts one that delivers everything to next, and stops it when
-// the test ends. More settings go behind those of main.cf.
-func startPostfix(t *testing.T, next int, more ...string) *postfix {
-	t.Helper()
-	root, libraries := unpacked(t, "postfix")
-	// Accounts of base-passwd, so that none has to be made: Postfix asks for a
-	// user and a group that are nobody else's.
-	owner, err := user.Lookup("proxy")
-	if err != nil {
-		t.Skipf("SKIPPED: no user for Postfix: %v", err)
-	}
-	uid, _ := strconv.Atoi(owner.Uid)
-	gid, _ := strconv.Atoi(owner.Gid)
-	// Not t.TempDir: Postfix's own user has to reach it.
-	folder, err := os.MkdirTemp("", "bouncetail-postfix-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(folder) })
-	check := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	check(os.Chmod(folder, 0o755))
-	at := func(name string) string { return filepath.Join(folder, name) }
-	for _, name := range []string{"bin", "etc", "log", "queue", "queue/pid"} {
-		check(os.Mkdir(at(name), 0o755))
-	}
-	for _, name := range []string{
-		"data", "queue/active", "queue/bounce", "queue/corrupt", "queue/defer", "queue/deferred", "queue/flush", "queue/hold",
-		"queue/incoming", "queue/maildrop", "queue/private", "queue/public", "queue/saved", "queue/trace",
-	} {
-		check(os.Mkdir(at(name), 0o700))
-		check(os.Chown(at(name), uid, gid))
-	}
-	p := &postfix{t: t, log: at("log/mail.log"), port: freePort(t), root: root}
-	programs := filepath.Join(root, "usr/lib/postfix/sbin")
-	check(os.WriteFile(at("etc/main.cf"), fmt.Appendf(nil, `
+// postfixMain is the main.cf of startPostfix: the directory of the test, that of the
+// unpacked package, its programs, the log, the port of the next server, and more
+// settings.
+const postfixMain = `
 compatibility_level = 3.6
 queue_directory = %[1]s/queue
 data_directory = %[1]s/data
@@ -125,11 +89,10 @@ smtp_tls_security_level = none
 smtpd_relay_restrictions = permit_mynetworks, reject
 smtputf8_enable = no
 %[6]s
-`, folder, root, programs, p.log, next, strings.Join(more, "\n")), 0o644))
-	// sendmail(1) starts it with an environment that leaves the libraries out.
-	check(os.WriteFile(at("bin/postdrop"), fmt.Appendf(nil, "#!/bin/sh\nLD_LIBRARY_PATH=%s exec %s/usr/sbin/postdrop \"$@\"\n", libraries, root), 0o755))
-	check(os.WriteFile(at("etc/dynamicmaps.cf"), []byte("sqlite\tpostfix-sqlite.so\tdict_sqlite_open\n"), 0o644))
-	check(os.WriteFile(at("etc/master.cf"), fmt.Appendf(nil, `
+`
+
+// postfixMaster is the master.cf of startPostfix: the port to listen on.
+const postfixMaster = `
 127.0.0.1:%d inet n - n - - smtpd
 pickup    unix n - n 60 1 pickup
 cleanup   unix n - n - 0 cleanup
@@ -147,7 +110,52 @@ retry     unix - - n - - error
 anvil     unix - - n - 1 anvil
 scache    unix - - n - 1 scache
 postlog   unix-dgram n - n - 1 postlogd
-`, p.port), 0o644))
+`
+
+// startPostfix starts a Postfix that delivers everything to the port next, and stops it
+// at the end of the test. The settings in more are appended to main.cf.
+func startPostfix(t *testing.T, next int, more ...string) *postfix {
+	t.Helper()
+	root, libraries := unpacked(t, "postfix")
+	// Use accounts of base-passwd, so that none must be created. Postfix requires a user
+	// and a group that no other program uses.
+	owner, err := user.Lookup("proxy")
+	if err != nil {
+		t.Skipf("SKIPPED: no user for Postfix: %v", err)
+	}
+	uid, _ := strconv.Atoi(owner.Uid)
+	gid, _ := strconv.Atoi(owner.Gid)
+	// Not t.TempDir, which Postfix's user cannot access.
+	folder, err := os.MkdirTemp("", "bouncetail-postfix-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(folder) })
+	check := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	check(os.Chmod(folder, 0o755))
+	at := func(name string) string { return filepath.Join(folder, name) }
+	for _, name := range []string{"bin", "etc", "log", "queue", "queue/pid"} {
+		check(os.Mkdir(at(name), 0o755))
+	}
+	for _, name := range []string{
+		"data", "queue/active", "queue/bounce", "queue/corrupt", "queue/defer", "queue/deferred", "queue/flush", "queue/hold",
+		"queue/incoming", "queue/maildrop", "queue/private", "queue/public", "queue/saved", "queue/trace",
+	} {
+		check(os.Mkdir(at(name), 0o700))
+		check(os.Chown(at(name), uid, gid))
+	}
+	p := &postfix{t: t, log: at("log/mail.log"), port: freePort(t), root: root}
+	programs := filepath.Join(root, "usr/lib/postfix/sbin")
+	check(os.WriteFile(at("etc/main.cf"), fmt.Appendf(nil, postfixMain, folder, root, programs, p.log, next, strings.Join(more, "\n")), 0o644))
+	// sendmail(1) starts postdrop without LD_LIBRARY_PATH.
+	check(os.WriteFile(at("bin/postdrop"), fmt.Appendf(nil, "#!/bin/sh\nLD_LIBRARY_PATH=%s exec %s/usr/sbin/postdrop \"$@\"\n", libraries, root), 0o755))
+	check(os.WriteFile(at("etc/dynamicmaps.cf"), []byte("sqlite\tpostfix-sqlite.so\tdict_sqlite_open\n"), 0o644))
+	check(os.WriteFile(at("etc/master.cf"), fmt.Appendf(nil, postfixMaster, p.port), 0o644))
 
 	master := exec.Command(filepath.Join(programs, "master"), "-c", at("etc"), "-d")
 	master.Env = append(os.Environ(), "MAIL_CONFIG="+at("etc"), "LD_LIBRARY_PATH="+libraries, "TZ=UTC")
@@ -168,11 +176,22 @@ postlog   unix-dgram n - n - 1 postlogd
 	return p
 }
 
-// reload does what "postfix reload" does.
+// reload has the effect of "postfix reload".
 func (p *postfix) reload() {
 	p.t.Helper()
 	if err := p.master.Signal(syscall.SIGHUP); err != nil {
 		p.t.Fatal(err)
+	}
+}
+
+// sendmail submits a message with sendmail(1), which smtpd does not see.
+func (p *postfix) sendmail(sender, to string) {
+	p.t.Helper()
+	cmd := exec.Command(filepath.Join(p.root, "usr/sbin/sendmail"), "-i", "-f", sender, to)
+	cmd.Env = p.env
+	cmd.Stdin = strings.NewReader("Subject: test\n\ntest\n")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		p.t.Fatalf("sendmail: %v\n%s", err, out)
 	}
 }
 
@@ -185,7 +204,7 @@ func waitForPort(t testing.TB, port int) {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("nobody listens on port %d: %v", port, err)
+			t.Fatalf("no server listens on port %d: %v", port, err)
 		}
 	}
 }
@@ -218,7 +237,8 @@ func send(t testing.TB, port int, sender string, recipients ...string) {
 	}
 }
 
-// said is a server's whole repertoire, and what the database must hold of it.
+// said holds the replies of the test server. held holds the rows that the database
+// must then have.
 var said = answers{
 	rcpt: map[string]string{
 		"gone":   "550 5.1.1 <gone@example.com>: User unknown",
@@ -244,13 +264,13 @@ var held = []string{
 	"spam@example.com|bounced|554|5.7.1|end of DATA|news@shop.example|spam@shop.example|0",
 }
 
-// heldQuery leaves out suppress where the reply means nothing honest.
+// heldQuery omits suppress for the reply that is made to deceive.
 const heldQuery = `
 	SELECT recipient, outcome, smtp_code, coalesce(enhanced_code, ''), stage, sender, message_id,
 	  CASE WHEN recipient LIKE 'liar@%' THEN '' ELSE suppress END
 	FROM bounces WHERE sender = 'news@shop.example' ORDER BY recipient`
 
-// everyone is to whom the tests write: ok@ is delivered to.
+// everyone returns the recipients of the tests. Only ok@ is delivered.
 func everyone() []string {
 	to := []string{"ok@example.com"}
 	for local := range said.rcpt {
@@ -269,8 +289,7 @@ func TestRealPostfixIsFollowed(t *testing.T) {
 	d := start(t, p.log, "--db", db)
 	send(t, p.port, "news@shop.example", everyone()...)
 	eventually(t, db, heldQuery, held...)
-	// The one success counts as such, and so do Postfix's own notifications to
-	// the sender, which the server takes.
+	// Postfix's notifications to the sender are delivered too, but to another domain.
 	eventually(t, db, "SELECT sum(sent) FROM daily_outcomes WHERE domain = 'example.com'", "1")
 	d.stop()
 }

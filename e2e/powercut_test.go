@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// powercut records a program that fills a database from a log, and lets the power
-// fail at any time.
+// powercut records a program that fills a database from a log, and simulates power
+// failures.
 type powercut struct {
 	*mailLog
 	recording
@@ -35,7 +35,7 @@ func newPowercut(t *testing.T) *powercut {
 	return x
 }
 
-// write adds messages: some fail, some are deferred first, some are delivered.
+// write adds messages: some bounce, some are deferred first, some are delivered.
 func (x *powercut) write(messages int) {
 	for range messages {
 		id := fmt.Sprintf("4P%06X", x.mailLog.n)
@@ -71,7 +71,7 @@ func tracee(t testing.TB, d *daemon) *os.Process {
 	var pid int
 	list := fmt.Sprintf("/proc/%d/task/%d/children", d.cmd.Process.Pid, d.cmd.Process.Pid)
 	for deadline := time.Now().Add(20 * time.Second); pid == 0; time.Sleep(5 * time.Millisecond) {
-		for _, child := range strings.Fields(words(list)) { // strace starts others to see what it may do
+		for _, child := range strings.Fields(words(list)) { // strace also starts processes to test its features
 			if exe, err := os.Readlink(filepath.Join("/proc", child, "exe")); err == nil && exe == program(t) {
 				pid, _ = strconv.Atoi(child)
 			}
@@ -127,8 +127,8 @@ var powercutTables = []string{
 	"SELECT queue_id FROM queue_entries ORDER BY queue_id",
 }
 
-// verify lets the power fail some times, starts the program on each image with
-// the same log, and compares.
+// verify simulates power failures, starts the program with each image and the same log,
+// and compares.
 func (x *powercut) verify(images int, resume func(db string)) {
 	x.t.Helper()
 	whole := filepath.Join(x.t.TempDir(), "whole.log")
@@ -166,7 +166,7 @@ func (x *powercut) verify(images int, resume func(db string)) {
 	}
 }
 
-// complete reports whether a database holds what reading the log once gives.
+// complete reports whether a database equals the result of reading the log once.
 func (x *powercut) complete(db string) bool {
 	for i, sql := range powercutTables {
 		if !slices.Equal(query(x.t, db, sql), x.want[i]) {
@@ -176,8 +176,8 @@ func (x *powercut) complete(db string) bool {
 	return true
 }
 
-// images returns how many power failures are tested. BOUNCETAIL_TEST_POWERCUTS asks
-// for more.
+// images returns the number of simulated power failures. BOUNCETAIL_TEST_POWERCUTS
+// overrides it.
 func images(t *testing.T) int {
 	n := 10
 	if more := os.Getenv("BOUNCETAIL_TEST_POWERCUTS"); more != "" {
@@ -197,7 +197,7 @@ func TestPowerFailsWhileALogIsFollowed(t *testing.T) {
 	x.verify(images(t), func(db string) {
 		x.check(os.RemoveAll(told))
 		d := startInto(t, told, "--db", db, x.path)
-		// Another process writes; there is nothing to wait on.
+		// Polls another process.
 		for deadline := time.Now().Add(20 * time.Second); !strings.Contains(words(told), "msg=following") || !x.complete(db); time.Sleep(10 * time.Millisecond) {
 			select {
 			case <-d.done:

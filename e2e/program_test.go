@@ -1,5 +1,5 @@
-// Package e2e runs the built program as its users do: against files that
-// rotate, processes that are killed, and real mail servers on 127.0.0.1.
+// Package e2e tests the built program: with files that rotate, processes that are killed,
+// and real mail servers on 127.0.0.1.
 package e2e
 
 import (
@@ -56,7 +56,7 @@ func program(t testing.TB) string {
 	return path
 }
 
-// run runs the program to its end and returns what it wrote to stdout.
+// run runs the program and returns its standard output.
 func run(t testing.TB, args ...string) string {
 	t.Helper()
 	var out, errs bytes.Buffer
@@ -72,9 +72,9 @@ func run(t testing.TB, args ...string) string {
 type daemon struct {
 	t    testing.TB
 	cmd  *exec.Cmd
-	said *bytes.Buffer // to be read once it has ended
+	said *bytes.Buffer // valid after it has ended
 	done chan struct{}
-	err  error // once done is closed
+	err  error // valid after done is closed
 }
 
 func start(t testing.TB, args ...string) *daemon {
@@ -82,7 +82,7 @@ func start(t testing.TB, args ...string) *daemon {
 	return startAs(t, nil, args...)
 }
 
-// startAs starts it as another user, where one is given.
+// startAs is start as another user, or as our own if user is nil.
 func startAs(t testing.TB, user *syscall.Credential, args ...string) *daemon {
 	t.Helper()
 	d := &daemon{t: t, said: &bytes.Buffer{}, done: make(chan struct{})}
@@ -93,7 +93,7 @@ func startAs(t testing.TB, user *syscall.Credential, args ...string) *daemon {
 	return d
 }
 
-// run starts it, and ends it with the test.
+// run starts the daemon, and kills it at the end of the test.
 func (d *daemon) run() {
 	t := d.t
 	t.Helper()
@@ -112,13 +112,13 @@ func (d *daemon) run() {
 	})
 }
 
-// kill ends it without a warning, if it has not ended yet.
+// kill sends SIGKILL if the daemon still runs.
 func (d *daemon) kill() {
 	d.cmd.Process.Kill() //nolint:errcheck // it may have ended
 	<-d.done
 }
 
-// stop asks it to end, and checks that it does, in order.
+// stop sends SIGTERM and checks that the daemon exits with 0.
 func (d *daemon) stop() {
 	d.t.Helper()
 	if err := d.cmd.Process.Signal(syscall.SIGTERM); err != nil {
@@ -134,8 +134,8 @@ func (d *daemon) stop() {
 	}
 }
 
-// query returns the rows of a query, a string each, and nothing while the
-// database is not there yet.
+// query returns the rows of a query, one string each, or nothing if the database does not
+// exist yet.
 func query(t testing.TB, path, query string) []string {
 	t.Helper()
 	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
@@ -148,7 +148,7 @@ func query(t testing.TB, path, query string) []string {
 	defer db.Close()
 	rows, err := db.QueryContext(context.Background(), query)
 	if err != nil {
-		return nil // the schema is being made
+		return nil // the schema is being created
 	}
 	defer rows.Close()
 	columns, err := rows.Columns()
@@ -173,7 +173,7 @@ func query(t testing.TB, path, query string) []string {
 	return all
 }
 
-// eventually waits until a query gives what is wanted.
+// eventually waits until a query returns the wanted rows.
 func eventually(t testing.TB, path, sql string, want ...string) {
 	t.Helper()
 	deadline := time.Now().Add(60 * time.Second)
@@ -185,6 +185,6 @@ func eventually(t testing.TB, path, sql string, want ...string) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%s\ngot  %q\nwant %q", sql, got, want)
 		}
-		time.Sleep(20 * time.Millisecond) // another process writes; there is nothing to wait on
+		time.Sleep(20 * time.Millisecond) // polls another process
 	}
 }

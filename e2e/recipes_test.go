@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// recipes are the pages of docs/recipes with commands, and how their programs
-// answer. want is a part of a request, for the address that %s stands for.
+// recipes lists the pages of docs/recipes with commands, and the answers of their
+// programs. want is a part of a request; %s is the address.
 var recipes = map[string]struct {
 	answer func(w http.ResponseWriter, r *http.Request)
 	want   string
@@ -30,7 +30,7 @@ var recipes = map[string]struct {
 		case json.NewDecoder(r.Body).Decode(&body) != nil || body.Data.Status != "unreachable" || r.FormValue("id_type") != "email":
 			w.WriteHeader(http.StatusBadRequest)
 		case strings.HasSuffix(r.URL.Path, "/4a000001@example.com"):
-			w.WriteHeader(http.StatusNotFound) // which is no failure
+			w.WriteHeader(http.StatusNotFound) // not an error for the recipe
 		}
 	}, "PATCH /api/v1/contacts/%s as"},
 	"mailtrain.md": {func(w http.ResponseWriter, r *http.Request) {
@@ -58,7 +58,7 @@ var recipes = map[string]struct {
 		case r.URL.Path != "/api/resource/Email Unsubscribe" || r.PostFormValue("global_unsubscribe") != "1":
 			w.WriteHeader(http.StatusExpectationFailed)
 		case r.PostFormValue("email") == "4a000001@example.com":
-			w.WriteHeader(http.StatusConflict) // it is there already
+			w.WriteHeader(http.StatusConflict) // it already exists
 		}
 	}, "email=%s"},
 	"phplist.md": {nil, ""},
@@ -68,7 +68,7 @@ var recipes = map[string]struct {
 
 var recipeBlock = regexp.MustCompile("(?sm)^( *)```sh\n(.*?)^ *```$")
 
-// recipeSite is a site with the files of secrets that the recipes name.
+// recipeSite returns a site with the files of secrets that the recipes name.
 func recipeSite(t *testing.T) *site {
 	s := newSite(t)
 	examples, err := filepath.Abs("../docs/examples")
@@ -89,7 +89,7 @@ func recipeSite(t *testing.T) *site {
 	return s
 }
 
-// recipe returns the commands of a page, for a site.
+// recipe returns the commands of a page, adapted to the site.
 func (s *site) recipe(page string) []string {
 	s.t.Helper()
 	var all []string
@@ -102,7 +102,7 @@ func (s *site) recipe(page string) []string {
 	return all
 }
 
-func TestRecipesDoWhatTheySay(t *testing.T) {
+func TestRecipesRun(t *testing.T) {
 	for page, c := range recipes {
 		t.Run(page, func(t *testing.T) {
 			s := recipeSite(t)
@@ -113,7 +113,7 @@ func TestRecipesDoWhatTheySay(t *testing.T) {
 			if len(commands) == 0 {
 				t.Fatal("no commands")
 			}
-			for range 2 { // a second run has nothing to do
+			for range 2 { // the second run has nothing to do
 				for _, command := range commands {
 					if err := s.shell("set -e\n" + command); err != nil {
 						t.Fatal(err)
@@ -134,8 +134,8 @@ func TestRecipesDoWhatTheySay(t *testing.T) {
 	}
 }
 
-// Each page says what it was tried on, and its settings load.
-func TestRecipesSayOnWhatTheyWereTried(t *testing.T) {
+// Each page names the tested version, and its settings load.
+func TestRecipesNameTheTestedVersion(t *testing.T) {
 	pages, err := filepath.Glob("../docs/recipes/*.md")
 	if err != nil || len(pages) != 14 {
 		t.Fatalf("%d pages, %v; want 13 and their README.md", len(pages), err)
@@ -170,7 +170,7 @@ func TestRecipesSayOnWhatTheyWereTried(t *testing.T) {
 func TestEachAddressRepeatsWhatFailed(t *testing.T) {
 	s := recipeSite(t)
 	out := filepath.Join(s.folder, "out")
-	// The third fails once.
+	// The third address fails once.
 	command := `each-address crm sh -c 'case $1 in 4a000002*) test -e ` + out + `.mended || exit 1 ;; esac; echo "$1" >>` + out + `' sh`
 	if err := s.shell(command); err == nil || !strings.Contains(err.Error(), "failed for 1 addresses") {
 		t.Errorf("a run with a failure: %v", err)

@@ -12,9 +12,9 @@ import (
 	"time"
 )
 
-// TestDaemonBesideRsyslogAndLogrotate has a real rsyslogd write the log, and a
-// real logrotate turn it over, while the daemon is killed now and then.
-func TestDaemonBesideRsyslogAndLogrotate(t *testing.T) {
+// TestDaemonWithRsyslogAndLogrotate follows a log that a real rsyslogd writes and a real
+// logrotate rotates, while the daemon is killed repeatedly.
+func TestDaemonWithRsyslogAndLogrotate(t *testing.T) {
 	const rsyslogd, logrotate = "/usr/sbin/rsyslogd", "/usr/sbin/logrotate"
 	for _, program := range []string{rsyslogd, logrotate} {
 		if !exists(program) {
@@ -75,15 +75,15 @@ func TestDaemonBesideRsyslogAndLogrotate(t *testing.T) {
 					t.Fatalf("logrotate: %v\n%s", err, out)
 				}
 				if i%3 == 2 {
-					// What is written to the old file once it is packed is in no file any
-					// more: a daemon that has it open reads it, and none is running here.
+					// Lines written to the old file after its compression are only in the
+					// deleted file. A daemon that holds it open reads them; none runs here.
 					waitFor(t, "rsyslogd to let go of the old log", func() bool { return !hasOpen(server.Process.Pid, log+"-", log+".1", "(deleted)") })
 				}
 				bounces(20)
 				if i%3 == 2 {
 					d = start(t, "--db", db, log)
 				}
-				time.Sleep(1100 * time.Millisecond) // dated names differ by the second
+				time.Sleep(1100 * time.Millisecond) // names with a date have a resolution of a second
 			}
 			eventually(t, db, countBounces, strconv.Itoa(n))
 			d.stop()
@@ -91,8 +91,8 @@ func TestDaemonBesideRsyslogAndLogrotate(t *testing.T) {
 	}
 }
 
-// hasOpen reports whether a process has a file open whose name has one of the
-// parts in it.
+// hasOpen reports whether a process has a file open whose name contains one of the
+// parts.
 func hasOpen(pid int, parts ...string) bool {
 	names, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
 	for _, name := range names {

@@ -9,16 +9,16 @@ import (
 	"testing"
 )
 
-// answers are what the scripted server says, by the local part of the
-// recipient; "ok" where there is none. An answer is whole lines without their
-// ends.
+// answers holds the replies of a scripted server, by local part of the recipient. Other
+// recipients are accepted. A reply is one or more lines without CR LF at the end.
 type answers struct {
 	rcpt map[string]string
 	data map[string]string // to the end of DATA
 	evil string            // to all recipients at evil.example
 }
 
-// serveSMTP answers on 127.0.0.1 until the test ends, and returns the port.
+// serveSMTP starts a server on 127.0.0.1 for the duration of the test, and returns its
+// port.
 func serveSMTP(t testing.TB, a answers) int {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -48,7 +48,7 @@ func serveSMTP(t testing.TB, a answers) int {
 	return listener.Addr().(*net.TCPAddr).Port
 }
 
-// session speaks RFC 5321 as far as a mail server that delivers needs it.
+// session implements the part of RFC 5321 that a delivering mail server uses.
 func (a answers) session(conn net.Conn) {
 	say := func(text string) {
 		fmt.Fprint(conn, strings.ReplaceAll(text, "\n", "\r\n")+"\r\n")

@@ -11,9 +11,9 @@ import (
 	"testing"
 )
 
-// A glob takes the files that come later, as servers make that put the date
-// into the name of the log itself; rotated ones of each too.
-func TestDaemonFollowsAGlobThatGrows(t *testing.T) {
+// A glob matches files that are created later, as by servers that put the date into the
+// name of the log, and the rotated files of each.
+func TestDaemonFollowsNewFilesOfAGlob(t *testing.T) {
 	t.Parallel()
 	log := newMailLog(t)
 	dir, db := t.TempDir(), filepath.Join(t.TempDir(), "b.db")
@@ -41,7 +41,7 @@ func TestDaemonFollowsAGlobThatGrows(t *testing.T) {
 	d.kill()
 	more()
 	log.pack(log.path)
-	other := filepath.Join(dir, "b") // a folder that matches, and comes later
+	other := filepath.Join(dir, "b") // a matching directory that is created later
 	log.check(os.Mkdir(other, 0o755))
 	file(filepath.Join(other, "main-20261123"))
 	more()
@@ -57,9 +57,9 @@ func TestDaemonFollowsAGlobThatGrows(t *testing.T) {
 	d.stop()
 }
 
-// A symlink's file is rotated where it lies, and a symlink that names the file
+// The target of a symbolic link is rotated in its own directory, and a link to the file
 // of the day is switched while the daemon is down.
-func TestDaemonFollowsWhereASymlinkLeads(t *testing.T) {
+func TestDaemonFollowsASymbolicLink(t *testing.T) {
 	t.Parallel()
 	log := newMailLog(t)
 	data, links, db := t.TempDir(), t.TempDir(), filepath.Join(t.TempDir(), "b.db")
@@ -88,7 +88,7 @@ func TestDaemonFollowsWhereASymlinkLeads(t *testing.T) {
 	log.messages(40, 50)
 	eventually(t, db, countBounces, "50")
 	d.kill()
-	log.messages(50, 60) // in the file that the link leads away from
+	log.messages(50, 60) // in the previous target
 	to("mail20261123")
 	log.messages(60, 70)
 	d = start(t, "--db", db, link)
@@ -96,7 +96,7 @@ func TestDaemonFollowsWhereASymlinkLeads(t *testing.T) {
 	d.stop()
 }
 
-func TestJournalThatWasMadeSmallerIsAGap(t *testing.T) {
+func TestAVacuumedJournalIsAGap(t *testing.T) {
 	j := newJournal(t)
 	db, told := filepath.Join(t.TempDir(), "b.db"), filepath.Join(t.TempDir(), "said")
 	j.write(10)
@@ -111,13 +111,13 @@ func TestJournalThatWasMadeSmallerIsAGap(t *testing.T) {
 	}
 	d.kill()
 	j.write(10)
-	for part := 1; part <= 2; part++ { // what journalctl --vacuum-files=1 does
+	for part := 1; part <= 2; part++ { // as journalctl --vacuum-files=1 does
 		j.log.check(os.Remove(filepath.Join(j.dir, fmt.Sprintf("part%04d.journal", part))))
 	}
 	for range 2 {
 		d = startInto(t, told, "--db", db, "journal")
 		eventually(t, db, countBounces, "30")
-		eventually(t, db, "SELECT value FROM meta WHERE name = 'clean'", "0") // it runs
+		eventually(t, db, "SELECT value FROM meta WHERE name = 'clean'", "0") // it is running
 		eventually(t, db, "SELECT source, bytes, count(*) FROM gaps GROUP BY 1", "journal|-1|1")
 		d.stop()
 	}
@@ -126,8 +126,8 @@ func TestJournalThatWasMadeSmallerIsAGap(t *testing.T) {
 	}
 }
 
-// What a pipe gave and was not saved when the daemon was killed cannot be read
-// again, and nobody can know whether there was any.
+// Lines that were read from a pipe and not saved before a kill are lost. Their number is
+// unknown.
 func TestPipeIsAGapAfterAKill(t *testing.T) {
 	t.Parallel()
 	log := newMailLog(t)

@@ -9,9 +9,9 @@ import (
 	"testing"
 )
 
-// What an admin decides while the daemon runs holds, whatever the daemon reads
-// after it; and another policy is applied to what is stored at a reload.
-func TestDecisionsAndPolicyBesideTheDaemon(t *testing.T) {
+// A manual decision while the daemon runs holds for lines read later. A reload applies a
+// changed policy to the stored records.
+func TestDecisionsAndPolicyWhileTheDaemonRuns(t *testing.T) {
 	log := newMailLog(t)
 	folder := t.TempDir()
 	settings, db := filepath.Join(folder, "c.yaml"), filepath.Join(folder, "b.db")

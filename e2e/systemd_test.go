@@ -15,8 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// takeWatches in the environment makes this test binary take all inotify
-// instances of its user, until its standard input ends.
+// takeWatches in the environment makes this test binary use all inotify instances of its
+// user until its standard input ends.
 const takeWatches = "BOUNCETAIL_TEST_TAKE_WATCHES"
 
 func takeAllWatches() {
@@ -26,11 +26,11 @@ func takeAllWatches() {
 		}
 	}
 	fmt.Print("x")
-	os.Stdin.Read(make([]byte, 1)) //nolint:errcheck // its end is what is waited for
+	os.Stdin.Read(make([]byte, 1)) //nolint:errcheck // waits for the end
 }
 
-// shared returns a folder that other users may go into, as they may into those
-// of the built program.
+// shared returns a directory that other users can access, as they can that of the built
+// program.
 func shared(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "bouncetail-shared-")
@@ -46,12 +46,12 @@ func shared(t *testing.T) string {
 	return dir
 }
 
-// systemd is the socket on which a daemon tells how it fares.
+// systemd is the notification socket of a daemon (sd_notify(3)).
 type systemd struct {
 	path string
 	mu   sync.Mutex
 	last string // STATUS
-	fed  int    // the watchdog
+	fed  int    // number of WATCHDOG=1
 }
 
 func listen(t *testing.T) *systemd {
@@ -105,16 +105,15 @@ func (s *systemd) feedings() int {
 	return s.fed
 }
 
-// watch makes a daemon tell this socket, with a watchdog of that patience.
-func (s *systemd) watch(patience time.Duration) func(*exec.Cmd) {
+// watch makes a daemon use this socket, with a watchdog of that timeout.
+func (s *systemd) watch(timeout time.Duration) func(*exec.Cmd) {
 	return func(cmd *exec.Cmd) {
-		cmd.Env = append(os.Environ(), "NOTIFY_SOCKET="+s.path, fmt.Sprintf("WATCHDOG_USEC=%d", patience.Microseconds()))
+		cmd.Env = append(os.Environ(), "NOTIFY_SOCKET="+s.path, fmt.Sprintf("WATCHDOG_USEC=%d", timeout.Microseconds()))
 	}
 }
 
-// A stage that hangs: nobody reads what the daemon has to say, and so it comes
-// to a stop in the middle of its work.
-func TestWatchdogIsFedOnlyWhileAllMovesOn(t *testing.T) {
+// A stage hangs: nothing reads the daemon's standard error, so its writes block.
+func TestWatchdogStopsWhileAStageHangs(t *testing.T) {
 	t.Parallel()
 	log := newMailLog(t)
 	db := filepath.Join(t.TempDir(), "b.db")
@@ -137,23 +136,23 @@ func TestWatchdogIsFedOnlyWhileAllMovesOn(t *testing.T) {
 	idle := systemd.feedings()
 	waitFor(t, "the watchdog to be fed while nothing comes", func() bool { return systemd.feedings() > idle+3 })
 
-	// Each such line, when it comes alone, is a line in the daemon's log.
+	// Each such line that arrives alone is logged.
 	for range 60 {
 		_, err := log.f.WriteString(strings.Repeat("y", 5000) + "\n")
 		log.check(err)
-		time.Sleep(60 * time.Millisecond) // so that they come alone
+		time.Sleep(60 * time.Millisecond) // so that they arrive alone
 	}
 	log.messages(5, 10)
 	var before int
 	waitFor(t, "the feeding to stop", func() bool {
 		before = systemd.feedings()
-		time.Sleep(1500 * time.Millisecond) // three times as long as from one feeding to the next
+		time.Sleep(1500 * time.Millisecond) // three watchdog intervals
 		return systemd.feedings() == before
 	})
 	if got := query(t, db, countBounces); got[0] != "5" {
 		t.Errorf("%s bounces: it does not hang", got)
 	}
-	go func() { // somebody reads again
+	go func() { // read again
 		buf := make([]byte, 4096)
 		for {
 			if _, err := read.Read(buf); err != nil {

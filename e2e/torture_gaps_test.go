@@ -36,7 +36,7 @@ func TestTortureGapsAreReported(t *testing.T) {
 	half := strings.Repeat("z", 500)
 	_, err := live.f.WriteString(half)
 	live.check(err)
-	time.Sleep(1500 * time.Millisecond) // until it has scanned the file for sure
+	time.Sleep(1500 * time.Millisecond) // until it has certainly scanned the file
 	live.check(live.f.Truncate(0))
 	live.messages(40, 45)
 	eventually(t, db, countBounces, "20")
@@ -58,7 +58,7 @@ func TestTortureGapsAreReported(t *testing.T) {
 		t.Errorf("gaps after a restart %q, want %q", got, want)
 	}
 	if n := strings.Count(words(told), "was destroyed before it could be read"); n != 2 {
-		t.Errorf("it reported so %d times, want 2:\n%s", n, words(told))
+		t.Errorf("gaps were logged %d times, want 2:\n%s", n, words(told))
 	}
 	d.stop()
 }

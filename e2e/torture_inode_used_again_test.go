@@ -14,7 +14,7 @@ func tortureInodeUsedAgain(x *tortured) {
 		x.check(x.f.Close())
 		x.check(os.Rename(x.path, x.path+".1"))
 		x.pack(x.path + ".1")
-		x.create() // gets the number that was free last, on most file systems
+		x.create() // most file systems reuse the last free inode
 		if inode(x.path) != before {
 			x.t.Log("this file system does not use inodes again at once")
 		}

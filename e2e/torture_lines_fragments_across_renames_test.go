@@ -19,7 +19,7 @@ func tortureLinesFragmentsAcrossRenames(x *tortured) {
 	}
 }
 
-// fragments writes lines in several pieces.
+// fragments writes lines in several parts.
 func (l *mailLog) fragments(n int) {
 	for range n {
 		l.n++
@@ -31,7 +31,7 @@ func (l *mailLog) fragments(n int) {
 			_, err := l.f.WriteString(line[:k])
 			l.check(err)
 			line = line[k:]
-			time.Sleep(time.Millisecond) // so that they come apart
+			time.Sleep(time.Millisecond) // so that they are read separately
 		}
 	}
 }

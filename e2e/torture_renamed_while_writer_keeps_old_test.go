@@ -9,7 +9,7 @@ func tortureRenamedWhileWriterKeepsOld(x *tortured) {
 		x.shift()
 		old := x.rename(x.path + ".1")
 		x.bounces(20)
-		time.Sleep(200 * time.Millisecond) // until the HUP
+		time.Sleep(200 * time.Millisecond) // until SIGHUP
 		x.bounces(20)
 		x.check(old.Close())
 		x.create()

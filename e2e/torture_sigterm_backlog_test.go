@@ -6,7 +6,7 @@ func tortureSIGTERMBacklog(x *tortured) {
 	x.bounces(x.many(5_000, 30_000))
 	x.start()
 	for !exists(x.db) {
-		time.Sleep(5 * time.Millisecond) // until it has begun
+		time.Sleep(5 * time.Millisecond) // until it has started
 	}
 	begin := time.Now()
 	x.d.stop()

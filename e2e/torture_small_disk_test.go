@@ -12,8 +12,8 @@ import (
 // rowsPerMB is how many failures fill a megabyte of the database.
 const rowsPerMB = 1000
 
-// onDisk puts the database on a disk of some megabytes. If old, it holds some
-// failures before the scenario begins, as after a restart.
+// onDisk puts the database on a disk of a size. If old, the database has some failures
+// before the scenario starts, as after a restart.
 func (x *tortured) onDisk(megabytes int, old bool) (disk, said string) {
 	t := x.t.(*testing.T)
 	disk, said = mounted(t, fmt.Sprintf("%dm", megabytes)), filepath.Join(t.TempDir(), "said")
@@ -27,11 +27,11 @@ func (x *tortured) onDisk(megabytes int, old bool) (disk, said string) {
 	return disk, said
 }
 
-// scaled returns a number of megabytes, a part of it in the default tests.
+// scaled returns a number of megabytes, at most 8 in the default tests.
 func (x *tortured) scaled(megabytes int) int { return x.many(min(megabytes, 8), megabytes) }
 
-// smallDisk returns a scenario on a disk on which all records fit: the daemon must
-// not need help, however much it writes between checkpoints.
+// smallDisk returns a scenario with a disk that is large enough for all records: the
+// daemon must not fill it, however much it writes between checkpoints.
 func smallDisk(megabytes int, old bool) func(x *tortured) {
 	return func(x *tortured) {
 		_, said := x.onDisk(megabytes, old)
@@ -50,7 +50,7 @@ func smallDisk(megabytes int, old bool) func(x *tortured) {
 				x.d.kill()
 				begin()
 			}
-			time.Sleep(time.Duration(x.rand.IntN(20)) * time.Millisecond) // so that there are many commits
+			time.Sleep(time.Duration(x.rand.IntN(20)) * time.Millisecond) // for many commits
 		}
 		x.seen()
 		if text := words(said); strings.Contains(text, "full") {
@@ -59,8 +59,8 @@ func smallDisk(megabytes int, old bool) func(x *tortured) {
 	}
 }
 
-// fullDisk returns a scenario in which something else fills the disk. The daemon
-// is killed while it is full, and must continue as soon as there is room.
+// fullDisk returns a scenario in which other files fill the disk. The daemon is killed
+// while it is full, and must continue as soon as there is space.
 func fullDisk(megabytes int, old bool) func(x *tortured) {
 	return func(x *tortured) {
 		disk, said := x.onDisk(megabytes, old)

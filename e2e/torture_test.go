@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// tortured is a daemon that follows a log while it is rotated, killed and so on.
-// In the end its database must hold what a one-shot import of every line gives.
+// tortured is a daemon that follows a log while the log is rotated and the daemon is
+// killed. In the end its database must equal that of an import of every line.
 type tortured struct {
 	*mailLog
 	db   string
@@ -35,9 +35,8 @@ func torture(t *testing.T, seed uint64, args ...string) *tortured {
 
 func (x *tortured) start() { x.d = startAs(x.t, x.as, append([]string{"--db", x.db}, x.args...)...) }
 
-// bounces writes messages that fail, each with its own queue ID. Sender and
-// message-id are on lines before the failure: if lines were read in another order,
-// the records would lack them.
+// bounces writes messages that bounce, each with its own queue ID. Sender and message-id
+// are in lines before the failure, so records lack them if lines are read out of order.
 func (x *tortured) bounces(n int) {
 	for range n {
 		x.next++
@@ -47,7 +46,7 @@ func (x *tortured) bounces(n int) {
 	}
 }
 
-// verify waits until all is there, stops the daemon, and compares.
+// verify waits until all records are stored, stops the daemon, and compares.
 func (x *tortured) verify() {
 	x.t.Helper()
 	eventually(x.t, x.db, countBounces, strconv.Itoa(x.next))
@@ -74,21 +73,21 @@ func (x *tortured) verify() {
 	}
 	doubled := len(got) - len(slices.Compact(slices.Clone(got)))
 	if lost+doubled+invented > 0 || len(want) != x.next {
-		x.t.Errorf("of %d lost %d, doubled %d, invented %d", x.next, lost, doubled, invented)
+		x.t.Errorf("of %d: %d lost, %d duplicated, %d invented", x.next, lost, doubled, invented)
 	}
 	if gaps := query(x.t, x.db, "SELECT * FROM gaps"); len(gaps) > 0 {
-		x.t.Errorf("gaps where nothing was destroyed: %q", gaps)
+		x.t.Errorf("gaps although nothing was destroyed: %q", gaps)
 	}
-	x.t.Logf("of %d lost %d, doubled %d, invented %d", x.next, lost, doubled, invented)
+	x.t.Logf("of %d: %d lost, %d duplicated, %d invented", x.next, lost, doubled, invented)
 }
 
-// rename renames the log. The writer keeps the old file.
+// rename renames the log. The writer keeps the old file open.
 func (x *tortured) rename(to string) *os.File {
 	x.check(os.Rename(x.path, to))
 	return x.f
 }
 
-// shift makes room for mail.log.1.
+// shift renames the rotated logs, so that mail.log.1 is free.
 func (x *tortured) shift() {
 	for i := 80; i > 0; i-- {
 		for _, end := range []string{"", ".gz"} {
@@ -109,7 +108,7 @@ func inode(path string) uint64 {
 
 func exists(path string) bool { _, err := os.Stat(path); return err == nil }
 
-// copyTruncate does what logrotate's copytruncate does. Nothing is written between
+// copyTruncate copies and truncates the log as logrotate does. Nothing is written between
 // the copy and the truncation, because that would be destroyed.
 func (x *tortured) copyTruncate(pause time.Duration, keep bool) {
 	x.shift()
@@ -117,13 +116,13 @@ func (x *tortured) copyTruncate(pause time.Duration, keep bool) {
 	x.check(err)
 	if keep {
 		x.check(os.WriteFile(x.path+".1", text[:len(text)/2], 0o600))
-		time.Sleep(pause) // the copy takes its time
+		time.Sleep(pause) // a slow copy
 		x.check(os.WriteFile(x.path+".1", text, 0o600))
 	}
 	x.check(x.f.Truncate(0))
 }
 
-// many returns how often something is done.
+// many returns a number of repetitions, larger in make torture.
 func (x *tortured) many(few, more int) int {
 	if x.big {
 		return more
@@ -131,11 +130,11 @@ func (x *tortured) many(few, more int) int {
 	return few
 }
 
-// seen waits until the daemon has read all that was written.
+// seen waits until the daemon has stored all failures.
 func (x *tortured) seen() { eventually(x.t, x.db, countBounces, strconv.Itoa(x.next)) }
 
-// The scenarios are those that broke other followers of logs, each in a file
-// torture_*_test.go. Each ends with nothing lost, doubled or invented.
+// The scenarios, each in a file torture_*_test.go, broke other programs that follow logs.
+// In none of them may records be lost, duplicated or invented.
 func TestTorture(t *testing.T) {
 	rounds := 1
 	if n := os.Getenv("BOUNCETAIL_TEST_ROUNDS"); n != "" {

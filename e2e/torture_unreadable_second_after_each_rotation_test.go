@@ -24,9 +24,9 @@ func tortureUnreadableSecondAfterEachRotation(x *tortured) {
 	x.start()
 	for range 3 {
 		x.bounces(20)
-		x.rotate() // 0640, and root's
+		x.rotate() // mode 0640, owned by root
 		x.bounces(20)
-		time.Sleep(time.Second) // until somebody mends it
+		time.Sleep(time.Second) // until the mode is corrected
 		x.check(os.Chmod(x.path, 0o644))
 	}
 	x.bounces(5)

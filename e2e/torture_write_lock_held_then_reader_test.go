@@ -13,6 +13,6 @@ func tortureWriteLockHeldThenReader(x *tortured) {
 	reader := exec.Command("sqlite3", x.db, "BEGIN; SELECT count(*) FROM bounces;", ".shell sleep 1", "COMMIT;")
 	x.check(reader.Start())
 	x.bounces(50)
-	x.seen() // a reader holds nobody up
+	x.seen() // a reader does not block
 	x.check(reader.Wait())
 }

@@ -11,7 +11,7 @@ func tortureWritesOldFile8S(x *tortured) {
 	x.create()
 	x.bounces(10)
 	x.seen()
-	time.Sleep(8 * time.Second) // as a writer that is slow to take a HUP
+	time.Sleep(8 * time.Second) // a writer that handles SIGHUP slowly
 	fresh := x.f
 	x.f = old
 	x.bounces(20)

@@ -14,7 +14,7 @@ import (
 	"testing"
 )
 
-// exposure reads what systemd-analyze security says last.
+// exposure matches the last line of systemd-analyze security.
 var exposure = regexp.MustCompile(`Overall exposure level for \S+: ([0-9.]+)`)
 
 func TestUnitIsHardened(t *testing.T) {
@@ -31,7 +31,7 @@ func TestUnitIsHardened(t *testing.T) {
 	}
 }
 
-// The unit's user is in the group adm, and logrotate makes logs anew as
+// The unit's user is in the group adm, and logrotate creates logs with
 // "create 0640 root adm".
 func TestUserOfTheUnitReadsLogsOfAdm(t *testing.T) {
 	if os.Getuid() != 0 {
@@ -53,7 +53,7 @@ func TestUserOfTheUnitReadsLogsOfAdm(t *testing.T) {
 		return n
 	}
 	uid, gid, admID := number(nobody.Uid), number(nobody.Gid), number(adm.Gid)
-	// Not t.TempDir, which is root's alone.
+	// Not t.TempDir, which only root can access.
 	folder, err := os.MkdirTemp("", "bouncetail-adm-")
 	if err != nil {
 		t.Fatal(err)
@@ -61,7 +61,7 @@ func TestUserOfTheUnitReadsLogsOfAdm(t *testing.T) {
 	t.Cleanup(func() { os.RemoveAll(folder) })
 	state := filepath.Join(folder, "state")
 	log, db := filepath.Join(folder, "mail.log"), filepath.Join(state, "b.db")
-	bouncetail := filepath.Join(folder, "bouncetail") // the built one lies in a folder of root's too
+	bouncetail := filepath.Join(folder, "bouncetail") // so is the directory of the built one
 	shell(t, nil, ".", "cp", program(t), bouncetail)
 	for _, err := range []error{os.Chmod(folder, 0o755), os.Mkdir(state, 0o750), os.Chown(state, uid, gid)} {
 		if err != nil {

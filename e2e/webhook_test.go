@@ -15,12 +15,12 @@ import (
 	"time"
 )
 
-// logged is a line of Postfix about a failed delivery.
+// logged returns a line of Postfix about a failed delivery.
 func logged(local string, second int) string {
 	return fmt.Sprintf("2026-11-20T09:00:%02d+00:00 mx postfix/smtp[1]: 4A1B2C%02d: to=<%s@example.com>, relay=mx.example.com[192.0.2.1]:25, delay=1, delays=0/0/0/1, dsn=5.1.1, status=bounced (host mx.example.com[192.0.2.1] said: 550 5.1.1 User unknown (in reply to RCPT TO command))\n", second, second, local)
 }
 
-func TestDaemonTellsWebhooksAndNeverWaitsForThem(t *testing.T) {
+func TestWebhooksDoNotBlockTheDaemon(t *testing.T) {
 	t.Parallel()
 	requests := make(chan string, 100)
 	taking := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -70,13 +70,13 @@ webhooks:
 	defer log.Close()
 	fmt.Fprint(log, logged("later", 2))
 	told("later")
-	// An answer that has come is not yet the place that is saved.
+	// The cursor is saved after the answer.
 	const taken, behind = `(?m)^crm\t127\.0\.0\.1:\d+\t0\t0\tnone`, `(?m)^hangs\t127\.0\.0\.1:\d+\t3\t0\t`
 	shows := func(line string) bool {
 		return regexp.MustCompile(line).MatchString(run(t, "webhooks", "--config", at("config.yaml")))
 	}
 	waitFor(t, "the place of crm to be saved", func() bool { return shows(taken) })
-	// The one that hangs keeps neither the log nor a stop waiting.
+	// The hook that hangs delays neither reading nor a stop.
 	asked := time.Now()
 	d.stop()
 	if took := time.Since(asked); took > 10*time.Second {
@@ -98,9 +98,9 @@ webhooks:
 	}
 }
 
-// A wrong password holds the changes back until it is corrected, and says so
-// where an admin looks; what a program refuses for good holds nothing back.
-func TestDaemonWaitsUntilAWebhookIsCorrected(t *testing.T) {
+// With a wrong password, changes wait until it is corrected, and the status shows it.
+// Changes that a program refuses do not block later ones.
+func TestChangesWaitUntilAWebhookIsCorrected(t *testing.T) {
 	t.Parallel()
 	bounces := make(chan string, 100)
 	list := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

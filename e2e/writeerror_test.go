@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// Every few writes or syncs of the database fail. The daemon may wait or end, and
-// after a restart without errors nothing is lost or doubled.
+// Some writes or syncs of the database fail. The daemon may retry or exit. After a restart
+// without errors nothing is lost or duplicated.
 func TestWriteErrorsLoseNothing(t *testing.T) {
 	if !exists("/usr/bin/strace") {
 		t.Skip("SKIPPED, write errors are not tested: strace is missing")
@@ -34,7 +34,7 @@ func TestWriteErrorsLoseNothing(t *testing.T) {
 			for range 8 {
 				x.bounces(25)
 				for deadline := time.Now().Add(time.Second); !all() && time.Now().Before(deadline); {
-					time.Sleep(20 * time.Millisecond) // another process writes; there is nothing to wait on
+					time.Sleep(20 * time.Millisecond) // polls another process
 				}
 			}
 			x.rotate()

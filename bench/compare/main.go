@@ -1,11 +1,11 @@
-// Compare measures how long an import takes beside programs that every admin
-// knows, in one run on one machine, because machines differ and drift: it
-// reports, and fails on nothing but a program that fails.
+// Compare measures the time of an import and of well-known programs in the same run on
+// the same machine, because machines differ. It has no limits; it fails only if a
+// program fails.
 //
 //	go run ./bench/compare -program ./bouncetail -genlog .cache/genlog -size 1GB
 //
-// pflogsumm and eximstats read a tenth of the log, which takes a tenth of the
-// time; the table has it times ten, and says so.
+// pflogsumm and eximstats read a tenth of the log. The table shows ten times their time
+// and marks it.
 package main
 
 import (
@@ -40,13 +40,13 @@ func main() {
 type bench struct {
 	program, genlog, folder, size string
 	rounds                        int
-	grep                          map[string]time.Duration // by log, what the others are held against
+	grep                          map[string]time.Duration // by log, the reference
 }
 
-// cost is what a run took.
+// cost is the cost of a run.
 type cost struct {
 	wall, cpu time.Duration
-	resident  int64 // bytes at most
+	resident  int64 // maximum, in bytes
 }
 
 func (b *bench) run() error {
@@ -88,7 +88,7 @@ func (b *bench) run() error {
 	return nil
 }
 
-// peer returns where a program lies, as installed or as the tests unpack it.
+// peer returns the path of a program, installed or unpacked by scripts/test-setup.
 func peer(name string) string {
 	if name == "" {
 		return ""
@@ -101,7 +101,7 @@ func peer(name string) string {
 	return ""
 }
 
-// generate makes a log, unless it is there in that size.
+// generate makes a log, unless one of that size exists.
 func (b *bench) generate(path string, args ...string) error {
 	if kept, err := os.ReadFile(path + ".size"); err == nil && string(kept) == b.size {
 		return nil
@@ -165,7 +165,7 @@ func (b *bench) imports(log, what, path string, before ...string) {
 	b.print(log, what, best)
 }
 
-// line measures any other program, which reads a part of the log.
+// line measures another program, which may read a part of the log.
 func (b *bench) line(log, what string, times, rounds int, args ...string) time.Duration {
 	var best cost
 	for i := range rounds {
@@ -199,8 +199,8 @@ func (b *bench) print(log, what string, c cost) {
 	fmt.Printf("%-52s %8.2f %8.2f %6d MB %8s\n", log+": "+what, c.wall.Seconds(), c.cpu.Seconds(), c.resident>>20, ratio)
 }
 
-// measure runs a program and says what it took. Its output goes through a pipe:
-// grep stops at the first match where it writes to /dev/null.
+// measure runs a program and returns its cost. The output goes to a pipe, because grep
+// stops at the first match if it writes to /dev/null.
 func measure(args []string) (cost, error) {
 	c := exec.CommandContext(context.Background(), args[0], args[1:]...)
 	var said strings.Builder

@@ -1,6 +1,6 @@
 // Crowds writes the logs of a scenario in which many addresses are refused
-// together: one file a day, and the truth about each address in truth.tsv. See
-// internal/crowdgen.
+// together: one file per day, and the expected state of each address in truth.tsv.
+// See internal/crowdgen.
 //
 //	go run ./bench/crowds -scenario provider-outage -dir /tmp/outage
 //	go run ./bench/crowds -list

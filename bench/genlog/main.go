@@ -1,7 +1,7 @@
-// Genlog writes mail logs of any size for benchmarks, as a busy Postfix or
-// Exim would: 85 of 100 messages are delivered at the first attempt, 10 are
-// deferred and delivered later, 5 bounce; queue IDs are interleaved, and other
-// services write between them. The same seed gives the same log.
+// Genlog writes mail logs of any size for benchmarks, like those of a busy Postfix or
+// Exim: 85 % of the messages are delivered at the first attempt, 10 % are deferred and
+// delivered later, 5 % bounce. Queue IDs are interleaved, with lines of other services
+// between them. The same seed gives the same log.
 //
 //	go run ./bench/genlog -mta postfix -size 1GB >mail.log
 package main
@@ -36,7 +36,7 @@ func generate(to io.Writer, mta, stamp, size string, seed uint64) error {
 	if err != nil {
 		return err
 	}
-	host := " mx1 " // Exim's own log names none
+	host := " mx1 " // Exim's own log has none
 	if mta == "exim" {
 		host = " "
 	}
@@ -53,8 +53,8 @@ func generate(to io.Writer, mta, stamp, size string, seed uint64) error {
 		return fmt.Errorf("no log of -mta %s with -stamp %s", mta, stamp)
 	}
 	counted := &counter{w: bufio.NewWriterSize(to, 1<<20)}
-	// What is left to say of each message that is being worked on, and of those
-	// that wait for their next attempt, until that many messages have come.
+	// The remaining lines of messages in progress, and of those that wait for the next
+	// attempt, until that many messages have been started.
 	type waiting struct {
 		rest  []line
 		until int
@@ -86,7 +86,7 @@ func generate(to io.Writer, mta, stamp, size string, seed uint64) error {
 	return counted.w.Flush()
 }
 
-// bytesIn reads a size such as 100MB.
+// bytesIn parses a size such as 100MB.
 func bytesIn(size string) (int64, error) {
 	for _, unit := range []struct {
 		name  string
@@ -110,8 +110,7 @@ func (c *counter) Write(p []byte) (int, error) {
 	return c.w.Write(p)
 }
 
-// line is what is written of a message at a time; later that it takes a while
-// until then.
+// line is text that is written of a message at once. later delays it.
 type line struct {
 	text  string
 	later bool
@@ -150,8 +149,8 @@ var (
 	}
 )
 
-// recipient is one of half a million addresses; those that fail come from a
-// twentieth of them.
+// recipient returns one of half a million addresses. Those that fail are from a twentieth
+// of them.
 func (g *generator) recipient(failing bool) string {
 	among := 500_000
 	if failing {
@@ -165,7 +164,7 @@ func (g *generator) reply(of []string, to string) string {
 	return fmt.Sprintf(of[g.rng.IntN(len(of))], to, g.rng.IntN(1<<30))
 }
 
-// postfix returns the lines of one message as Postfix writes them.
+// postfix returns the lines of a message as Postfix logs them.
 func (g *generator) postfix() []line {
 	g.n++
 	id := fmt.Sprintf("%X%05X", 0x40000+g.n%0xfff, g.rng.IntN(1<<20))
@@ -209,7 +208,7 @@ func (g *generator) postfix() []line {
 	return lines
 }
 
-// exim returns the lines of one message as Exim writes them.
+// exim returns the lines of a message as Exim logs them.
 func (g *generator) exim() []line {
 	g.n++
 	id := fmt.Sprintf("1v%04x-%011d-%04x", g.n%0xffff, g.n, g.rng.IntN(1<<16))

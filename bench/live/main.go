@@ -1,14 +1,13 @@
-// Live measures what following costs: the processor time of a daemon that has
-// nothing to do beside many rotated files; that of one that follows a log at
-// some lines a second, and how long it takes from a line to its record; and
-// the rate up to which one core keeps up. It reports, and fails on nothing but
-// a program that loses a record or fails.
+// Live measures the cost of following logs: the processor time of an idle daemon with
+// many rotated files; the processor time at a rate of lines per second, and the latency
+// from a line to its record; and the maximum rate of one core. It has no limits; it fails
+// only if the program fails or loses a record.
 //
 //	go run ./bench/live -program ./bouncetail -genlog .cache/genlog
 //
-// Lines get the stamp of the moment at which they are written. Processor time
-// is the kernel's count over all threads of the daemon. A machine with other
-// work on it shows more of it, and longer ways, than a quiet one.
+// Lines have the stamp of the time at which they are written. Processor time is that of
+// all threads of the daemon, counted by the kernel. Other load on the machine increases
+// processor time and latency.
 package main
 
 import (
@@ -75,7 +74,7 @@ func (b *bench) run(ctx context.Context) error {
 	return nil
 }
 
-// measureIdle measures a daemon to which nothing comes.
+// measureIdle measures an idle daemon.
 func (b *bench) measureIdle(ctx context.Context) error {
 	f, err := b.begin(ctx, 1)
 	if err != nil {
@@ -83,7 +82,7 @@ func (b *bench) measureIdle(ctx context.Context) error {
 	}
 	defer f.end()
 	for i := range b.rotated {
-		// One line each, so that they are files of their own.
+		// A different line in each, so that they are different streams.
 		line := fmt.Sprintf("Nov  1 00:00:00 mx1 postfix/qmgr[912]: %08X: removed\n", i)
 		if err := os.WriteFile(fmt.Sprintf("%s.%d", f.path, i+1), []byte(line), 0o644); err != nil {
 			return err
@@ -92,7 +91,7 @@ func (b *bench) measureIdle(ctx context.Context) error {
 	if err := f.start(ctx, b.program); err != nil {
 		return err
 	}
-	// For a while after a change all files are asked after more often.
+	// For a while after a change, all files are checked more often.
 	time.Sleep(45 * time.Second)
 	before, err := f.usage()
 	if err != nil {
@@ -118,7 +117,7 @@ func (b *bench) measureRate(ctx context.Context) error {
 	if err := f.start(ctx, b.program); err != nil {
 		return err
 	}
-	if _, err := f.write(ctx, b.rate, 5*time.Second); err != nil { // to warm up
+	if _, err := f.write(ctx, b.rate, 5*time.Second); err != nil { // warm-up
 		return err
 	}
 	before, err := f.usage()
@@ -130,14 +129,14 @@ func (b *bench) measureRate(ctx context.Context) error {
 		return err
 	}
 	fmt.Printf("%d lines a second for %s, %d failures: %.1f %% of a core, %.0f context switches a second, %d MB resident\n",
-		b.rate, b.span, len(r.ways), percent(r.usage.cpu-before.cpu, r.took), float64(r.usage.switches-before.switches)/r.took.Seconds(), r.usage.resident>>20)
+		b.rate, b.span, len(r.latencies), percent(r.usage.cpu-before.cpu, r.took), float64(r.usage.switches-before.switches)/r.took.Seconds(), r.usage.resident>>20)
 	fmt.Printf("  from a line to its record: median %.0f ms, 90 of 100 within %.0f ms, 99 within %.0f ms, all within %.0f ms\n",
-		milliseconds(r.way(50)), milliseconds(r.way(90)), milliseconds(r.way(99)), milliseconds(r.way(100)))
+		milliseconds(r.percentile(50)), milliseconds(r.percentile(90)), milliseconds(r.percentile(99)), milliseconds(r.percentile(100)))
 	return f.stop()
 }
 
-// measureLimit raises the rate until the daemon, on one core, no longer keeps
-// up: until lines wait longer at the end than at the beginning, and over 1 s.
+// measureLimit increases the rate until the daemon on one core falls behind: until the
+// latency grows during a run and exceeds 1 s.
 func (b *bench) measureLimit(ctx context.Context) error {
 	f, err := b.begin(ctx, b.backlog*1e6)
 	if err != nil {
@@ -162,8 +161,8 @@ func (b *bench) measureLimit(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		quarter := len(r.ways) / 4
-		early, late := median(r.ways[:quarter]), median(r.ways[len(r.ways)-quarter:])
+		quarter := len(r.latencies) / 4
+		early, late := median(r.latencies[:quarter]), median(r.latencies[len(r.latencies)-quarter:])
 		fmt.Printf("  %d lines a second: %.0f %% of the core; from a line to its record %.0f ms in the first quarter, %.0f ms in the last\n",
 			rate, percent(r.usage.cpu-before.cpu, r.took), milliseconds(early), milliseconds(late))
 		if late > time.Second && late > 2*early {
@@ -180,7 +179,7 @@ func median(all []time.Duration) time.Duration {
 	return all[len(all)/2]
 }
 
-// follower is a daemon that follows a log, and the log.
+// follower is a log and a daemon that follows it.
 type follower struct {
 	folder string
 	path   string // of the log
@@ -194,7 +193,7 @@ type follower struct {
 	failed int64 // failures written so far
 }
 
-// begin makes a folder with a log of so many bytes.
+// begin creates a directory with a log of a size.
 func (b *bench) begin(ctx context.Context, size int64) (*follower, error) {
 	if err := os.MkdirAll(b.folder, 0o755); err != nil {
 		return nil, err
@@ -203,7 +202,7 @@ func (b *bench) begin(ctx context.Context, size int64) (*follower, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The log in a folder that nothing else is written to.
+	// The log has a directory of its own, so that no other writes cause events.
 	f := &follower{folder: folder, path: filepath.Join(folder, "log", "mail.log")}
 	if err := os.Mkdir(filepath.Dir(f.path), 0o755); err != nil {
 		return nil, err
@@ -240,7 +239,7 @@ func (b *bench) begin(ctx context.Context, size int64) (*follower, error) {
 	return f, nil
 }
 
-// line returns the next line, and counts it where it tells of a failure.
+// line returns the next line, and counts failures.
 func (f *follower) line() ([]byte, error) {
 	line, err := f.lines.ReadSlice('\n')
 	if fails(line) {
@@ -253,12 +252,12 @@ func fails(line []byte) bool {
 	return bytes.Contains(line, []byte(", status=deferred")) || bytes.Contains(line, []byte(", status=bounced"))
 }
 
-// end ends what runs and was not stopped in order.
+// end kills processes that are still running.
 func (f *follower) end() {
 	for _, c := range []*exec.Cmd{f.daemon, f.maker} {
 		if c != nil && c.Process != nil && c.ProcessState == nil {
 			_ = c.Process.Kill()
-			_ = c.Wait() // that it was killed is known
+			_ = c.Wait() // it was killed
 		}
 	}
 	if f.db != nil {
@@ -268,7 +267,7 @@ func (f *follower) end() {
 	os.RemoveAll(f.folder)
 }
 
-// start starts the daemon and waits until it has saved what is in the log.
+// start starts the daemon and waits until it has saved the content of the log.
 func (f *follower) start(ctx context.Context, program ...string) error {
 	db := filepath.Join(f.folder, "live.db")
 	f.daemon = exec.CommandContext(ctx, program[0], append(program[1:], "run", "--db", db, f.path)...)
@@ -286,7 +285,7 @@ func (f *follower) start(ctx context.Context, program ...string) error {
 			}
 		}
 		if f.db != nil {
-			// Until the schema is there, this is an error.
+			// This fails until the schema exists.
 			var saved int64
 			err := f.db.QueryRowContext(ctx, "SELECT ifnull(sum(offset), 0) FROM positions WHERE path LIKE '%mail.log'").Scan(&saved)
 			if info, _ := f.log.Stat(); err == nil && info.Size() == saved {
@@ -299,7 +298,7 @@ func (f *follower) start(ctx context.Context, program ...string) error {
 	}
 }
 
-// stop stops the daemon in order.
+// stop stops the daemon with SIGTERM.
 func (f *follower) stop() error {
 	if err := f.daemon.Process.Signal(syscall.SIGTERM); err != nil {
 		return err
@@ -310,34 +309,34 @@ func (f *follower) stop() error {
 	return nil
 }
 
-// written is what came of lines that were written.
+// written is the result of writing lines.
 type written struct {
-	ways  []time.Duration // from each failure to its record, in their order
-	took  time.Duration
-	usage usage // when the last line was written
+	latencies []time.Duration // from each failure to its record, in order
+	took      time.Duration
+	usage     usage // at the last line
 }
 
-// way returns within what time so many of a hundred were there.
-func (w *written) way(percent int) time.Duration {
-	all := slices.Sorted(slices.Values(w.ways))
+// percentile returns a percentile of the latencies.
+func (w *written) percentile(percent int) time.Duration {
+	all := slices.Sorted(slices.Values(w.latencies))
 	return all[min(len(all)-1, len(all)*percent/100)]
 }
 
 var errSlowWriter = errors.New("lines cannot be made and written so fast")
 
-// write writes lines at a rate, and waits for the records of the failures among
-// them. It starts a goroutine that looks for these, and waits for it.
+// write writes lines at a rate, and waits for the records of their failures. It starts a
+// goroutine that polls the database, and waits for it.
 func (f *follower) write(ctx context.Context, rate int, span time.Duration) (*written, error) {
 	first := f.failed
 	at := make(chan time.Time, 1<<20) // when each failure was written
 	type result struct {
-		ways []time.Duration
-		err  error
+		latencies []time.Duration
+		err       error
 	}
 	seen := make(chan result, 1)
 	go func() {
-		ways, err := f.watch(ctx, first, at)
-		seen <- result{ways, err}
+		latencies, err := f.watch(ctx, first, at)
+		seen <- result{latencies, err}
 	}()
 	w := &written{}
 	begun, lines := time.Now(), 0
@@ -370,14 +369,14 @@ func (f *follower) write(ctx context.Context, rate int, span time.Duration) (*wr
 	w.usage, readErr = f.usage()
 	close(at)
 	r := <-seen
-	w.ways = r.ways
+	w.latencies = r.latencies
 	return w, errors.Join(err, readErr, r.err)
 }
 
-// watch tells how long after they were written failures are in the database,
-// of which there were first before.
+// watch returns the latency of each failure whose time of writing it receives. first is
+// the number of records before.
 func (f *follower) watch(ctx context.Context, first int64, at <-chan time.Time) ([]time.Duration, error) {
-	var ways []time.Duration
+	var latencies []time.Duration
 	look, err := f.db.PrepareContext(ctx, "SELECT ifnull(max(id), 0) FROM bounces")
 	if err != nil {
 		return nil, err
@@ -385,29 +384,29 @@ func (f *follower) watch(ctx context.Context, first int64, at <-chan time.Time) 
 	defer look.Close()
 	last := time.Now()
 	for when := range at {
-		for known := int64(0); known <= first+int64(len(ways)); {
+		for known := int64(0); known <= first+int64(len(latencies)); {
 			if err := look.QueryRowContext(ctx).Scan(&known); err != nil {
 				return nil, err
 			}
-			if known > first+int64(len(ways)) {
+			if known > first+int64(len(latencies)) {
 				last = time.Now()
 				break
 			}
 			if time.Since(when) > time.Minute {
-				return nil, fmt.Errorf("failure %d was written a minute ago and is not in the database", first+int64(len(ways))+1)
+				return nil, fmt.Errorf("failure %d was written a minute ago and is not in the database", first+int64(len(latencies))+1)
 			}
 			time.Sleep(time.Millisecond)
 		}
-		ways = append(ways, last.Sub(when))
+		latencies = append(latencies, last.Sub(when))
 	}
-	return ways, nil
+	return latencies, nil
 }
 
-// usage is what the daemon has used so far.
+// usage is the resource usage of the daemon so far.
 type usage struct {
 	cpu      time.Duration
-	switches int64 // of threads, mostly to wait for something
-	resident int64 // bytes, at present
+	switches int64 // context switches of all threads
+	resident int64 // bytes, current
 }
 
 func (f *follower) usage() (u usage, err error) {

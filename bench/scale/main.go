@@ -1,8 +1,7 @@
-// Scale fills a database with records as years of a busy server would, and
-// measures what an admin and the daemon do with it: explain, allow, a batch of
-// a few lines, the states whose time is over, a change of policy. It takes
-// minutes and gigabytes. A database that exists is measured as it is, and not
-// filled once more; it is changed by that.
+// Scale fills a database with the records of years of a busy server, and measures
+// operations of an admin and of the daemon: explain, allow, a batch of a few lines,
+// states whose time is over, a change of policy. It takes minutes and gigabytes. An
+// existing database is not filled again; the measurements change it.
 //
 //	go run ./bench/scale -recipients 1000000 -records 10000000 -db /var/tmp/scale.db
 package main
@@ -34,13 +33,13 @@ func main() {
 	}
 }
 
-// policy is the one that the settings have by default.
+// policy is the default policy of the settings.
 var policy = bounce.Policy{
 	General:    bounce.Threshold{Failures: 10, Days: 21, Window: 60, BadDays: 30},
 	Categories: map[bounce.Category]bounce.Threshold{bounce.Blocked: {}, bounce.MailboxFull: {Failures: 6, Days: 21, Window: 90, BadDays: 60}},
 }
 
-const batchSize = 64_000 // as an import has them
+const batchSize = 64_000 // as in an import
 
 func run(ctx context.Context, path string, recipients, records int) error {
 	if path == "" {
@@ -59,12 +58,12 @@ func run(ctx context.Context, path string, recipients, records int) error {
 	span := 90 * 24 * time.Hour
 	g.at, g.step = time.Now().Add(-span), span/time.Duration(records*3/2)
 	if filled {
-		// Later than all that was written before, as a log that goes on is.
+		// Later than all stored records, as in a log that continues.
 		g.at, g.step, g.failed = time.Now().AddDate(0, 0, 7), time.Millisecond, records
 	} else if err := fill(ctx, s, g); err != nil {
 		return err
 	}
-	// What follows is as in the life of a daemon.
+	// Now measure what a daemon does.
 	measure(fmt.Sprintf("batch of %d records", batchSize), 5, func() error { _, err := s.Save(ctx, g.batch(batchSize)); return err })
 	measure("batch of 20 lines", 200, func() error { _, err := s.Save(ctx, g.batch(20)); return err })
 	measure("batch of 1 line", 200, func() error { _, err := s.Save(ctx, g.batch(1)); return err })
@@ -96,7 +95,7 @@ func run(ctx context.Context, path string, recipients, records int) error {
 	return nil
 }
 
-// fill saves as many records as the generator has, in batches of an import.
+// fill saves all records of the generator, in batches of the size of an import.
 func fill(ctx context.Context, s *sqlite.Store, g *generator) error {
 	begun, last, told := time.Now(), time.Now(), 0
 	for done := 0; done < g.records; {
@@ -113,7 +112,7 @@ func fill(ctx context.Context, s *sqlite.Store, g *generator) error {
 	return nil
 }
 
-// byHand measures what commands do beside the daemon.
+// byHand measures commands while the daemon runs.
 func byHand(ctx context.Context, path string, g *generator) error {
 	r, err := sqlite.OpenReader(ctx, path)
 	if err != nil {
@@ -164,8 +163,8 @@ func byHand(ctx context.Context, path string, g *generator) error {
 
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
 
-// measure runs what it is given several times, and tells how long that takes:
-// half of the runs less than the first number, and the slowest the second.
+// measure runs a function several times, and prints the median and the maximum of its
+// time.
 func measure(what string, times int, do func() error) {
 	var took []time.Duration
 	for range times {
@@ -180,24 +179,24 @@ func measure(what string, times int, do func() error) {
 	fmt.Printf("%-34s %12v %12v\n", what, took[len(took)/2].Round(time.Microsecond), took[len(took)-1].Round(time.Microsecond))
 }
 
-// full is of how many addresses one has a mailbox that is always full.
+// full is the number of addresses of which one has a mailbox that is always full.
 const full = 20
 
-// generator makes records in the order of time, as of a server that writes to
-// one part of its list after the other: of ten failures nine are in that part.
-// Address number 0 fails most, a thousandth of all failures.
+// generator makes records in time order, like those of a server that sends to one part
+// of its list after the other: nine of ten failures are in the current part. Address 0
+// has a thousandth of all failures.
 type generator struct {
 	rng        *rand.Rand
 	recipients int
 	at         time.Time
 	step       time.Duration
 	n          uint32
-	last       int // the number of the last address that failed
-	records    int // to come in all
+	last       int // index of the last address that failed
+	records    int // total
 	failed     int // so far
 }
 
-// failing chooses the address that fails next.
+// failing returns the index of the next address that fails.
 func (g *generator) failing() int {
 	g.failed++
 	switch one := g.rng.IntN(1000); {
@@ -219,7 +218,7 @@ func (g *generator) address(i int) bounce.Address {
 	return bounce.Address{Normal: fmt.Sprintf("user%d@%s", i, domain), Domain: domain}
 }
 
-// kinds are what fails, and how often of a hundred.
+// kinds lists the kinds of failures with their percentage.
 var kinds = []struct {
 	of      int
 	outcome bounce.Outcome
@@ -233,7 +232,7 @@ var kinds = []struct {
 	{10, bounce.Bounced, bounce.Verdict{Category: bounce.SenderReputation, Reason: bounce.IPBlocklisted, Scope: bounce.ScopeSender, Disposition: bounce.Permanent, Blocklist: "zen.spamhaus.org"}, "554 5.7.1 Service unavailable; Client host [198.51.100.7] blocked using zen.spamhaus.org"},
 }
 
-// batch makes so many failures, and half as many deliveries.
+// batch makes n failures and half as many deliveries.
 func (g *generator) batch(n int) *bounce.Batch {
 	b := &bounce.Batch{}
 	for range n {
@@ -241,7 +240,7 @@ func (g *generator) batch(n int) *bounce.Batch {
 		to := g.address(g.failing())
 		percent := g.rng.IntN(100)
 		if g.last%full == 0 {
-			percent = 20 // of kinds, a full mailbox
+			percent = 20 // in kinds, a full mailbox
 		}
 		k := &kinds[0]
 		for j := range kinds {
