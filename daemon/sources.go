@@ -43,7 +43,7 @@ func holdsMail(path string) (bool, error) {
 		for _, sample := range [][]byte{head, tail} {
 			p.Parse(string(sample), func(*bounce.Event) {})
 		}
-		if p.Counts().Recognised > 0 {
+		if n := p.Counts(); n.Recognised+n.Unparsed > 0 {
 			return true, nil
 		}
 	}

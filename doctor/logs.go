@@ -147,7 +147,7 @@ func (d *examiner) checkLog(f logFile) {
 	}
 	d.say(OK, "", "%s may be read by %s: %s, %s beside it; lines of %s, stamped %s",
 		shown, d.as.name, megabytes(size), text.Amount(rotated, "rotated file"), strings.Join(seen.mtas, " and "), seen.stamp)
-	if len(seen.unread) > 0 {
-		d.say(Warn, "send this line to the project, without what is private in it", "%s holds delivery lines that are not parsed: %s", shown, text.Cut(seen.unread[0].Example, 120))
+	if len(seen.unparsed) > 0 {
+		d.say(Warn, "send this line to the project, without what is private in it", "%s holds delivery lines that are not parsed: %s", shown, text.Cut(seen.unparsed[0].Example, 120))
 	}
 }

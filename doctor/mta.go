@@ -234,6 +234,10 @@ func (d *examiner) checkPostfix(ctx context.Context) {
 	if facility := set["syslog_facility"]; facility != "" && facility != "mail" && !strings.Contains(facility, "$") {
 		warn("see in /etc/rsyslog.conf which file that goes to, and name it in the settings, under sources", "it logs as %s (syslog_facility), which does not go to the usual mail log", facility)
 	}
+	if set["info_log_addr_form"] == "internal" {
+		warn("postconf -e info_log_addr_form=external && postfix reload",
+			"it logs addresses without quotes (info_log_addr_form): some lines cannot be parsed then, and a stranger's address may pass for another")
+	}
 	for _, name := range []string{"maximal_queue_lifetime", "bounce_queue_lifetime"} {
 		good = !d.outlives("Postfix", name, set[name]) && good
 	}

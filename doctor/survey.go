@@ -27,7 +27,7 @@ type seen struct {
 	mtas       []string
 	stamp      string
 	last       time.Time // of the last failure or delivery
-	unread     []bounce.Unparsed
+	unparsed   []bounce.Unparsed
 }
 
 func survey(head, tail []byte, source config.Source) seen {
@@ -55,8 +55,8 @@ func survey(head, tail []byte, source config.Source) seen {
 			}
 		})
 	}
-	s.recognised = p.Counts().Recognised
-	s.unread = p.TakeUnparsed()
+	s.recognised = p.Counts().Recognised + p.Counts().Unparsed
+	s.unparsed = p.TakeUnparsed()
 	if len(s.mtas) == 0 {
 		s.mtas = []string{"a mail server (no delivery among those looked at)"}
 	}

@@ -123,7 +123,7 @@ func parseEximByGrammar(body string, ev *bounce.Event) result {
 		own, _, _ := strings.Cut(rest, eximSubject)
 		a, ok := match(eximArrival, own+" ")
 		if !ok {
-			return unread
+			return unparsed
 		}
 		ev.Kind, ev.HasSender, ev.MessageID = bounce.EventMessage, true, a.text("messageid")
 		if from := a.text("from"); from != "<>" {
@@ -151,7 +151,7 @@ func parseEximAttempt(pattern *regexp.Regexp, rest string, ev *bounce.Event) res
 	}
 	who, quoted, unclear := cutEximQuoted(rest)
 	if unclear {
-		return unread
+		return unparsed
 	}
 	line := rest
 	if quoted {
@@ -165,13 +165,13 @@ func parseEximAttempt(pattern *regexp.Regexp, rest string, ev *bounce.Event) res
 	}
 	m, ok := match(pattern, line)
 	if !ok {
-		return unread
+		return unparsed
 	}
 	fields := m.bytes("fields")
 	if !quoted && strings.Contains(rest, ` <"`) && (pattern == eximSent || !strings.Contains(fields, " H=") && pattern == eximFailed) {
 		// The address as it arrived has quotes and was found nowhere. Only the
 		// reply of a server, which H= names, may hold the like.
-		return unread
+		return unparsed
 	}
 	ev.Kind = bounce.EventAttempt
 	ev.Recipient, ev.OriginalRecipient = clean(who.to), clean(who.original)
@@ -361,5 +361,9 @@ func eximFar(fields string) bool {
 // isNear reports whether an address is this machine's or of a private network.
 func isNear(ip string) bool {
 	a, err := netip.ParseAddr(ip)
-	return err == nil && (a.IsLoopback() || a.IsPrivate() || a.IsLinkLocalUnicast())
+	return err == nil && (a.IsLoopback() || a.IsPrivate() || a.IsLinkLocalUnicast() || sharedSpace.Contains(a.Unmap()))
 }
+
+// sharedSpace is that of carriers (RFC 6598), which overlay networks and clusters
+// use too.
+var sharedSpace = netip.MustParsePrefix("100.64.0.0/10")

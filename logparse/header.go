@@ -40,6 +40,51 @@ func (h *header) complete(outer *stamp) {
 	h.time.complete(outer)
 }
 
+// trim takes a carriage return as rsyslog writes it off the end of a line.
+func (h *header) trim() {
+	if n := len(h.body); n > 0 && h.body[n-1] == '5' && !h.synthesized {
+		h.body = strings.TrimSuffix(h.body, "#015")
+	}
+}
+
+// cutLevel takes off a level that a template puts between the tag of a Postfix
+// program and the queue ID. Postfix itself writes warnings in this form, which are
+// about something else.
+//
+//	postfix/smtp[474]: info: 4XabcZ1y2z: to=<a@b.example>, …
+//	postfix/smtp[474]: [info] 4XabcZ1y2z: to=<a@b.example>, …
+func (h *header) cutLevel() bool {
+	text := strings.TrimPrefix(h.body, "[")
+	if text == "" || strings.IndexByte("iInNdD", text[0]) < 0 || !isDaemonTag(h.tag) {
+		return false
+	}
+	word, rest, _ := strings.Cut(text, " ")
+	switch strings.ToLower(strings.TrimRight(word, "]:")) {
+	case "info", "notice", "debug":
+		h.body = strings.TrimLeft(rest, " ")
+		return true
+	}
+	return false
+}
+
+// deliveryAgents are the programs of Postfix that log deliveries.
+var deliveryAgents = makeSet(`smtp lmtp local virtual pipe error retry discard`)
+
+// hidesDelivery reports whether a line of one of Postfix's delivery agents holds a
+// delivery behind words that are not known.
+func (h *header) hidesDelivery() bool {
+	at := strings.Index(h.body[:min(len(h.body), 100)], ": to=<")
+	if at < 0 || !isQueueID(h.body[:at]) {
+		return false
+	}
+	before := h.body[:at]
+	if id := alphanumerics(h.body); id >= 5 && h.body[id] == ':' {
+		return false // words about a message, which may quote another server
+	}
+	return !strings.ContainsAny(before, "<>()") &&
+		deliveryAgents[postfixDaemon(h.tag)] && strings.Contains(h.body, ", status=")
+}
+
 // cutHeader takes the header off a line:
 //
 //	Nov 23 12:57:36 mx-out1 postfix/smtp[474]: BODY              traditional

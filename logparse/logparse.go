@@ -28,9 +28,9 @@ import (
 type result uint8
 
 const (
-	other  result = iota // about something else
-	read                 // an event was filled in
-	unread               // a delivery line in a form that is not known
+	other    result = iota // about something else
+	read                   // an event was filled in
+	unparsed               // a delivery line in a form that is not known
 )
 
 // grammar is what one MTA writes.
@@ -276,7 +276,7 @@ func (p *Parser) finish(h *header, line string, yield func(*bounce.Event)) bool 
 		}
 		if !h.writer.trusted(g.mta, p.journalUIDs) {
 			p.counts.Recognised++
-			if result := g.parse(h, &p.event); result == unread || result == read && (p.event.Kind == bounce.EventAttempt || p.event.Kind == bounce.EventGaveUp) {
+			if result := g.parse(h, &p.event); result == unparsed || result == read && (p.event.Kind == bounce.EventAttempt || p.event.Kind == bounce.EventGaveUp) {
 				p.noteRefused(g.mta, h)
 			}
 			return true
@@ -296,12 +296,19 @@ func (p *Parser) finish(h *header, line string, yield func(*bounce.Event)) bool 
 			p.counts.Recognised++
 			return true
 		}
-		switch g.parse(h, &p.event) {
+		h.trim()
+		result := g.parse(h, &p.event)
+		if result != read && h.cutLevel() {
+			result = g.parse(h, &p.event)
+		}
+		switch result {
 		case other:
-			if !isFinal(h) {
+			if h.hidesDelivery() {
+				p.noteUnparsed(g.mta, h.body)
+			} else if !isFinal(h) {
 				return false
 			}
-		case unread:
+		case unparsed:
 			p.noteUnparsed(g.mta, h.body)
 		case read:
 			p.yield(h, line, yield)

@@ -213,8 +213,8 @@ func TestLinesThatAreNoAttempt(t *testing.T) {
 			t.Errorf("%s\n got %v, want nothing", line, describeAll(got))
 		}
 	}
-	if unread := p.TakeUnparsed(); len(unread) > 0 {
-		t.Errorf("counted as not understood: %v", unread)
+	if unparsed := p.TakeUnparsed(); len(unparsed) > 0 {
+		t.Errorf("counted as not parsed: %v", unparsed)
 	}
 }
 
@@ -222,12 +222,12 @@ func TestFormsThatAreNotKnownAreCounted(t *testing.T) {
 	p := newParser(t, "")
 	events(p, postfix+"to=<a@b.example>, "+delivery+"dsn=5.1.1, status=vanished (new in 4.0)\n"+
 		postfix+"to=<c@b.example>, "+delivery+"dsn=5.1.1, status=vanished (new in 4.0)\n")
-	unread := p.TakeUnparsed()
-	if len(unread) != 1 || unread[0].Count != 2 || unread[0].MTA != bounce.Postfix || !strings.Contains(unread[0].Example, "vanished") {
-		t.Errorf("got %+v, want one shape, twice", unread)
+	unparsed := p.TakeUnparsed()
+	if len(unparsed) != 1 || unparsed[0].Count != 2 || unparsed[0].MTA != bounce.Postfix || !strings.Contains(unparsed[0].Example, "vanished") {
+		t.Errorf("got %+v, want one shape, twice", unparsed)
 	}
 	if again := p.TakeUnparsed(); len(again) > 0 {
-		t.Errorf("told twice: %+v", again)
+		t.Errorf("reported twice: %+v", again)
 	}
 }
 
@@ -605,6 +605,59 @@ func TestIDsNeverChange(t *testing.T) {
 		got := events(newParser(t, ""), postfix+"to=<a@b.example>, "+delivery+status)
 		if len(got) != 1 || got[0].ID.String() != want {
 			t.Errorf("a line with %q gives %v, want one with the id %s", status, got, want)
+		}
+	}
+}
+
+func TestWordsBeforeAQueueIDAreCounted(t *testing.T) {
+	for body, want := range map[string]int{
+		"trace 17: 4XabcZ1y2z: to=<a@b.example>, " + delivery + "dsn=5.1.1, status=bounced (no)":                                                  1,
+		"4XabcZ1y2z: host mx.b.example[192.0.2.1] said: 450 4XabcZ1y2z: to=<a@b.example>, " + delivery + "dsn=5.1.1, status=bounced (no)":         0,
+		"4XabcZ1y2z: to=<a@b.example>, " + delivery + "dsn=5.1.1, status=undeliverable (host mx.b.example[192.0.2.1] said: 550 to=<x>, status=y)": 0,
+	} {
+		p := newParser(t, "")
+		got := events(p, "Nov 23 12:57:36 mx postfix/smtp[474]: "+body+"\n")
+		if n := p.Counts().Unparsed; len(got) > 0 || n != want {
+			t.Errorf("%s\n gives %v and %d lines not parsed, want none and %d", body, describeAll(got), n, want)
+		}
+	}
+}
+
+// Before version 2.3, Postfix logged no status codes.
+func TestOldPostfix(t *testing.T) {
+	got := events(newParser(t, ""), "Nov 23 12:57:36 mx postfix/smtp[474]: 3C9A51B2D: to=<a@b.example>, relay=mx.b.example[192.0.2.1], delay=3, status=bounced (host mx.b.example[192.0.2.1] said: 550 5.1.1 User unknown (in reply to RCPT TO command))\n")
+	if len(got) != 1 || got[0].Reply.SMTPCode != 550 || got[0].Reply.Stage != bounce.StageRcptTo || got[0].DSN != "" {
+		t.Errorf("got %v", describeAll(got))
+	}
+}
+
+// What a quoted local part holds ends no address: the other reading would begin
+// with a quotation mark that nothing closes.
+func TestQuotedAddressesAreReadWhateverTheyHold(t *testing.T) {
+	for _, to := range []string{
+		`"v@bank.example>, relay=none, delay=1, delays=0/0/0/0, dsn=5.1.1, status=bounced (no)"@evil.example`,
+		`"\"v@bank.example>, relay=none, delay=1, dsn=2.0.0, status=sent (250 ok)"@evil.example`,
+	} {
+		got := events(newParser(t, ""), postfix+"to=<"+to+">, "+delivery+"dsn=5.1.1, status=bounced (host mx.b.example[192.0.2.1] said: 550 5.1.1 no (in reply to RCPT TO command))\n")
+		if len(got) != 1 || got[0].Recipient != to || got[0].Outcome != bounce.Bounced {
+			t.Errorf("to=<%s>\n gives %v", to, describeAll(got))
+		}
+	}
+	// Without quotes a local part may begin with what looks quoted.
+	p := newParser(t, "")
+	if got := events(p, postfix+`to=<"x"@bank.example>, relay=none, delay=1, dsn=5.1.1, status=bounced (no)@evil.example>, `+delivery+"dsn=2.0.0, status=sent (250 ok)\n"); len(got) > 0 || p.Counts().Unparsed != 1 {
+		t.Errorf("an address with two ends gives %v", describeAll(got))
+	}
+}
+
+func TestWhatIsThrownAwayIsNoDelivery(t *testing.T) {
+	for _, line := range []string{
+		"Nov 23 12:57:36 mx postfix/local[4]: 4XabcZ1y2z: to=<a@b.example>, relay=local, delay=1, delays=0/0/0/1, dsn=2.0.0, status=sent (delivered to file: /dev/null)",
+		sendmail + "to=<a@b.example>, delay=00:00:00, xdelay=00:00:00, mailer=discard, pri=1, dsn=2.0.0, stat=Sent (discarded)",
+		sendmail + "to=/dev/null, ctladdr=<a@b.example> (8/0), delay=00:00:00, xdelay=00:00:00, mailer=*file*, pri=1, dsn=2.0.0, stat=Sent",
+	} {
+		if got := events(newParser(t, ""), line+"\n"); len(got) != 1 || !got[0].Discarded {
+			t.Errorf("%s\n gives %v", line, describeAll(got))
 		}
 	}
 }

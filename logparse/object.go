@@ -265,7 +265,10 @@ func (o *object) scan(text, parent string, depth int) (rest string, ok bool) {
 			return "", false
 		}
 		key = key[1 : len(key)-1]
-		if text = skipSpace(text); text == "" || text[0] != ':' {
+		text = skipSpace(text)
+		if strings.HasPrefix(text, "=>") { // Fluent Bit's output to stdout
+			text = text[1:]
+		} else if !strings.HasPrefix(text, ":") {
 			return "", false
 		}
 		text = skipSpace(text[1:])

@@ -50,7 +50,7 @@ var opensmtpdOldRelay = regexp.MustCompile(`^(?:(?P<ip>[0-9A-Fa-f:.]+|\[?IPv6:[0
 var opensmtpdAccepted = regexp.MustCompile(`^250 (?:2\.0\.0:? )?(?P<id>[0-9a-f]{8}) Message accepted for delivery`)
 
 func claimsOpenSMTPD(h *header) bool {
-	return h.tag == "smtpd" || h.tag == "opensmtpd"
+	return isOpenSMTPD(h.tag)
 }
 
 func parseOpenSMTPD(h *header, ev *bounce.Event) result {
@@ -64,7 +64,7 @@ func parseOpenSMTPD(h *header, ev *bounce.Event) result {
 	}
 	m, ok := match(opensmtpdAttempt, h.body)
 	if !ok || !takeOpenSMTPD(m, ev) {
-		return unread
+		return unparsed
 	}
 	relay, found := match(opensmtpdRelay, h.body)
 	if found {
@@ -80,7 +80,7 @@ func parseOpenSMTPDOld(h *header, ev *bounce.Event) result {
 		return other // by the administrator
 	}
 	if !ok || !takeOpenSMTPD(m, ev) {
-		return unread
+		return unparsed
 	}
 	if relay, ok := match(opensmtpdOldRelay, m.raw("relay")); ok {
 		setRelay(&ev.Reply, relay.text("host")+relay.text("name"), strings.Trim(relay.raw("ip"), "[]"))

@@ -20,10 +20,10 @@ var postfixDelivery = regexp.MustCompile(`^(?P<id>[0-9A-Za-z]{5,24}): to=<(?P<to
 	postfixFields + `(?: \((?P<reason>.*))?$`)
 
 // postfixFields are the fields behind the addresses. A field that later versions
-// add is stepped over.
+// add is stepped over. Before 2.3 there was no dsn=.
 const postfixFields = `, relay=(?P<relay>[^,<>]*)` +
-	`(?:, [a-z_]+=[^,<>]*)*?` +
-	`, dsn=(?P<dsn>\d\.\d{1,3}\.\d{1,3})` +
+	`(?:, [a-z_]+=(?:[^,<>]|,[^ <>])*)*?` +
+	`(?:, dsn=(?P<dsn>\d\.\d{1,3}\.\d{1,3}))?` +
 	`, status=(?P<status>[A-Za-z-]+)`
 
 // postfixAddress matches an address as Postfix 3.5 and later log it: the local
@@ -42,9 +42,16 @@ var postfixAddressEnd = regexp.MustCompile(`^>` + postfixFields + `(?: \((?P<rea
 // postfixUnclear reports whether a delivery line whose last address ends at end
 // can be read in another way too. A reply may quote a line of a log: its address
 // has both brackets, and its reason ends before the line does.
+//
+// An end within a quoted local part is none: in the other reading the address
+// would begin with a quotation mark that nothing closes.
 func postfixUnclear(line string, end int) bool {
 	own := ""
-	for at := 0; ; at++ {
+	start := 0
+	if quoted := postfixQuotedTo.FindString(line[:end+1]); len(quoted) == end+1 {
+		start = end
+	}
+	for at := start; ; at++ {
 		next := strings.Index(line[at:], ">, relay=")
 		if next < 0 {
 			return false
@@ -60,6 +67,9 @@ func postfixUnclear(line string, end int) bool {
 		}
 	}
 }
+
+// postfixQuotedTo matches a line up to the end of a recipient with quotes.
+var postfixQuotedTo = regexp.MustCompile(`^[0-9A-Za-z]{5,24}: to=<"(?:[^"\\]|\\.)*"@[^">,]*>`)
 
 // inBrackets reports whether a text ends in "<a@b.example".
 func inBrackets(s string) bool {
@@ -96,7 +106,7 @@ var postfixSender = regexp.MustCompile(`^(?P<id>[0-9A-Za-z]{5,24}): from=<(?P<fr
 //	72C1B51A486: message-id=<20261123@a.example>
 //	72C1B51A486: removed
 var (
-	postfixMessageID = regexp.MustCompile(`^(?P<id>[0-9A-Za-z]{5,24}): message-id=<?(?P<messageid>.*?)>?$`)
+	postfixMessageID = regexp.MustCompile(`^(?P<id>[0-9A-Za-z]{5,24}): message-id=<?(?P<messageid>.*?)>? *$`)
 	postfixRemoved   = regexp.MustCompile(`^(?P<id>[0-9A-Za-z]{5,24}): removed(?: \(|$)`)
 )
 
@@ -228,12 +238,12 @@ func parsePostfixDelivery(h *header, ev *bounce.Event) result {
 	m, ok := match(postfixDelivery, h.body)
 	if !ok {
 		if strings.Contains(h.body, ", status=") {
-			return unread
+			return unparsed
 		}
 		return other
 	}
 	if postfixUnclear(h.body, m.at[2*m.re.SubexpIndex("relay")]-len(">, relay=")) {
-		return unread
+		return unparsed
 	}
 	switch m.raw("status") {
 	case "sent":
@@ -247,7 +257,7 @@ func parsePostfixDelivery(h *header, ev *bounce.Event) result {
 	case "deliverable", "undeliverable", "undeliverable-but-not-cached": // address probes
 		return other
 	default:
-		return unread
+		return unparsed
 	}
 	ev.Kind = bounce.EventAttempt
 	ev.QueueID = m.raw("id")
@@ -349,7 +359,7 @@ func postfixStage(words string) bounce.Stage {
 func takePostfixSent(ev *bounce.Event, daemon, relay, reason string) {
 	at := strings.IndexByte(relay, '[')
 	if at < 0 {
-		ev.Discarded = relay == "none" || daemon == "discard"
+		ev.Discarded = relay == "none" || daemon == "discard" || reason == "delivered to file: /dev/null)"
 		ev.Handover = !ev.Discarded && (daemon == "pipe" || strings.HasPrefix(reason, "delivered via "))
 		return
 	}

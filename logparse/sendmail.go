@@ -24,7 +24,7 @@ import (
 // local user, or else the user who sent the message. Addresses are logged as the
 // submitter wrote them (sendmail_address.go reads them off first).
 var (
-	sendmailID     = regexp.MustCompile(`^(?:(?P<id>[0-9A-Za-z]{8,20}): |NOQUEUE: |: )?(?P<rest>(?:to|from)=.*)$`)
+	sendmailID     = regexp.MustCompile(`^(?:(?P<id>[0-9A-Za-z]{5,24}): |NOQUEUE: |: )?(?P<rest>(?:to|from)=.*)$`)
 	sendmailFields = regexp.MustCompile(`^(?:, [cx]?delay=[0-9:+]+)+(?:, mailer=(?P<mailer>[^,]*))?(?:, tls_verify=[^,]*)?(?:, pri=\d+)?` +
 		`(?:, relay=(?P<relay>[^,]*))?(?:, dsn=(?P<dsn>\d\.\d{1,3}\.\d{1,3}))?` +
 		`(?:, ntries=\d+)?(?:, quarantine=[^,]*)?(?:, reply=(?P<reply>.*?))?(?:, ntries=\d+)?, stat=(?P<stat>.*)$`)
@@ -91,7 +91,7 @@ func parseSendmailSender(line string, ev *bounce.Event) result {
 func parseSendmailAttempt(line string, h *header, ev *bounce.Event) result {
 	unreadable := other
 	if strings.Contains(line, ", stat=") {
-		unreadable = unread
+		unreadable = unparsed
 	}
 	recipients, rest, ok := cutSendmailAddresses(line)
 	var control []string
@@ -125,6 +125,7 @@ func parseSendmailAttempt(line string, h *header, ev *bounce.Event) result {
 		}
 	}
 	if ev.Outcome == bounce.Sent {
+		ev.Discarded = ev.Transport == "discard" || recipients[0] == "/dev/null"
 		ev.Transport = ""
 		if ev.Server = sendmailNear(m.raw("relay")); ev.Server {
 			ev.Handover = true

@@ -2,6 +2,7 @@ package logparse
 
 import (
 	"net/netip"
+	"regexp"
 	"strings"
 )
 
@@ -63,7 +64,7 @@ func (u *unusual) read(text string) bool {
 
 func (u *unusual) readParts(rest string) bool {
 	for range maxParts {
-		rest = strings.TrimLeft(rest, delimiters+"\u00a0")
+		rest = strings.TrimLeft(rest, delimiters+"\u00a0›")
 		if rest == "" {
 			return false
 		}
@@ -71,7 +72,12 @@ func (u *unusual) readParts(rest string) bool {
 			return u.takeBody(name, rest)
 		}
 		if rest[0] == '{' {
-			return u.readObject(rest)
+			labels := lokiLabels.FindString(rest)
+			if labels == "" || u.n == 0 {
+				return u.readObject(rest)
+			}
+			rest = rest[len(labels):]
+			continue
 		}
 		if after, ok := u.cutStamp(rest); ok {
 			rest = after
@@ -92,6 +98,9 @@ func (u *unusual) readParts(rest string) bool {
 	}
 	return false
 }
+
+// lokiLabels are the labels of a stream, as logcli prints them behind the stamp.
+var lokiLabels = regexp.MustCompile(`^\{(?:[A-Za-z_][A-Za-z0-9_]*="(?:[^"\\]|\\.)*"(?:, ?)?)*\}`)
 
 // cutStamp reads a stamp, and with it begins a header inside the one before.
 func (u *unusual) cutStamp(rest string) (string, bool) {
@@ -212,6 +221,8 @@ func cutAnyTag(rest string) (tag, pid, after string, marked bool) {
 	}
 	if strings.HasPrefix(after, ":") {
 		after, marked = after[1:], true
+	} else if number, behind, found := strings.Cut(strings.TrimPrefix(after, " ["), "]:"); found && len(number)+4 == len(after)-len(behind) && alphanumeric(number) {
+		pid, after, marked = number, behind, true
 	} else if after != "" && strings.IndexByte(delimiters, after[0]) < 0 {
 		return "", "", "", false
 	}
@@ -240,7 +251,7 @@ func (u *unusual) cutPart(rest string) (string, bool) {
 		return after, true
 	}
 	if _, err := netip.ParseAddr(word); err == nil {
-		return after, u.addName(word)
+		return after, u.named > 0 && u.n > 0 || u.addName(word) // the name of a host is better
 	}
 	if colon := strings.IndexByte(word, ':'); colon > 0 {
 		return u.cutName(rest, colon)

@@ -137,7 +137,13 @@ func isServerTag(tag string) bool {
 	case strings.HasPrefix(tag, "exim"):
 		return true
 	}
-	return tag == "smtpd" || tag == "opensmtpd"
+	return isOpenSMTPD(tag)
+}
+
+// isOpenSMTPD reports whether a tag is OpenSMTPD's, or its unit as journalctl -o
+// with-unit shows it.
+func isOpenSMTPD(tag string) bool {
+	return tag == "smtpd" || tag == "opensmtpd" || tag == "opensmtpd.service" || tag == "smtpd.service"
 }
 
 // isOtherProgram reports whether a tag is that of a well-known program that
