@@ -70,10 +70,12 @@ func fastDelivery(rest, tag string, ev *bounce.Event) bool {
 	if !strings.HasPrefix(rest, ", relay=") {
 		return false
 	}
-	relay, rest, found := strings.Cut(rest[len(", relay="):], ",")
+	rest = rest[len(", relay="):]
+	brackets := hasBracket(rest) // few lines have any
+	relay, rest, found := strings.Cut(rest, ",")
 	for found && fastField(rest) {
 		var value string
-		if value, rest, found = strings.Cut(rest, ","); strings.IndexByte(value, '>') >= 0 || strings.IndexByte(value, '<') >= 0 {
+		if value, rest, found = strings.Cut(rest, ","); brackets && hasBracket(value) {
 			return false
 		}
 	}
@@ -83,7 +85,7 @@ func fastDelivery(rest, tag string, ev *bounce.Event) bool {
 		return false
 	}
 	dsn, status := rest[len(before):end-len(behind)], rest[end:]
-	if !fastDSN(dsn) || mayEndAddress(status) || strings.IndexByte(relay, '>') >= 0 || strings.IndexByte(relay, '<') >= 0 {
+	if !fastDSN(dsn) || brackets && (mayEndAddress(status) || hasBracket(relay)) {
 		return false
 	}
 	ev.Kind, ev.Recipient, ev.OriginalRecipient = bounce.EventAttempt, clean(to), clean(original)
@@ -108,6 +110,10 @@ func fastDelivery(rest, tag string, ev *bounce.Event) bool {
 	}
 	ev.DSN = dsn
 	return fastReason(clean(reason), &ev.Reply)
+}
+
+func hasBracket(s string) bool {
+	return strings.IndexByte(s, '>') >= 0 || strings.IndexByte(s, '<') >= 0
 }
 
 // fastField reports whether a field that stands between relay= and dsn= follows.
