@@ -130,6 +130,7 @@ type judged struct {
 	inner             bool // a probe's reply inside the text is judged
 	codeText          string
 	words             string // text without URLs, contractions and misspellings
+	named             string // words that still tell the address of another person
 	textHas, wordsHas *trigrams
 	says              *reading // see reading
 	changed           string   // what of the context changed the verdict, for Explain
@@ -145,7 +146,8 @@ func newJudged(at shape) *judged {
 	if j.speaker == nobody && j.code != 0 {
 		j.speaker = remote
 	}
-	j.words = plain(withoutURLs(j.text))
+	j.named = plain(withoutURLs(j.text))
+	j.words = strings.ReplaceAll(j.named, anotherPerson, "<>")
 	j.codeText = strconv.Itoa(j.code)
 	j.textHas = trigramsOf(j.text)
 	j.wordsHas = j.textHas
@@ -162,7 +164,7 @@ const maxJudged = 4 << 10
 // reading returns what the reply says, clause by clause.
 func (j *judged) reading() *reading {
 	if j.says == nil {
-		j.says = read(j.words)
+		j.says = read(j.named)
 	}
 	return j.says
 }

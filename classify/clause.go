@@ -34,7 +34,7 @@ func (w *word) isName() bool { return w.role == 0 }
 
 // byYou matches what a reply inserts between the recipient and what it says
 // about it: "the email account that you tried to reach does not exist".
-var byYou = regexp.MustCompile(`(?:(?:that|which|whom|who|to which|to whom) )?you(?: are| were| have|'re|'ve)? (?:(?:tr(?:y|ied|ying)|attempt(?:ed|ing)?|want(?:ed)?|wish) to (?:reach|contact|e-?mail|mail|write|send|deliver)(?: (?:your |an? |the )?(?:e-?mail|message|mail))?(?: to)?|(?:writ(?:e|ing)|send(?:ing)?(?: (?:your |an? |the )?(?:e-?mail|message|mail))?|(?:e-?)?mailing) to|contacting|addressing|(?:entered|specified|supplied|typed|gave|provided|used|listed|addressed|wrote to|mailed|contacted|sent (?:(?:your |an? |the )?(?:e-?mail|message|mail) )?to)) `)
+var byYou = regexp.MustCompile(`(?:to (?:which|whom) )?(?:this|the|your) (?:e-?mail|message|mail) (?:was|is|has been) (?:sent|addressed|directed) to |(?:(?:that|which|whom|who|to which|to whom) )?you(?: are| were| have|'re|'ve)? (?:(?:tr(?:y|ied|ying)|attempt(?:ed|ing)?|want(?:ed)?|wish) to (?:reach|contact|e-?mail|mail|write|send|deliver)(?: (?:your |an? |the )?(?:e-?mail|message|mail))?(?: to)?|(?:writ(?:e|ing)|send(?:ing)?(?: (?:your |an? |the )?(?:e-?mail|message|mail))?|(?:e-?)?mailing) to|contacting|addressing|(?:entered|specified|supplied|typed|gave|provided|used|listed|addressed|wrote to|mailed|contacted|sent (?:(?:your |an? |the )?(?:e-?mail|message|mail) )?to)) `)
 
 // maxClauses bounds the work for one reply. Nobody says more in one.
 const maxClauses = 64
@@ -53,7 +53,7 @@ type parser struct {
 
 // clausesOf cuts a text in the form that rules read.
 func clausesOf(text string, l *lexicon) []clause {
-	if strings.Contains(text, "you ") {
+	if strings.Contains(text, "you ") || strings.Contains(text, " to ") {
 		text = byYou.ReplaceAllStringFunc(text, func(s string) string { return strings.Repeat(" ", len(s)) })
 	}
 	p := parser{lexicon: l, text: text}
@@ -76,6 +76,9 @@ func (p *parser) next() {
 		p.current.words[len(p.current.words)-1].address = true
 	case strings.HasPrefix(rest, "<from>"):
 		p.add(len("<from>"), sender)
+	case strings.HasPrefix(rest, anotherPerson):
+		p.add(len(anotherPerson), other)
+		p.current.words[len(p.current.words)-1].address = true
 	case strings.HasPrefix(rest, "(own)"):
 		p.add(len("(own)"), domain)
 	case strings.HasPrefix(rest, "(url)"):

@@ -26,10 +26,10 @@ func (j *judged) confirm(v bounce.Verdict) (bounce.Verdict, bool) {
 		v.Disposition = bounce.Retry
 		return v, false
 	}
-	if len(r.statements) == 0 || isProvider(group(v.Rule)) {
+	if len(r.statements) == 0 || isProvider(group(v.Rule)) && !r.ofSender {
 		return v, true // a provider's wording is known to mean it
 	}
-	if v.Reason == bounce.BadSyntax && !r.ofSender {
+	if v.Reason == bounce.BadSyntax && !r.ofSender || v.Reason == bounce.MailboxMoved && !r.elsewhere {
 		return v, true
 	}
 	for i := range r.statements {

@@ -155,6 +155,11 @@ func (j *judged) inside() {
 	if at == nil || at[1] == len(j.text) {
 		return
 	}
+	if strings.Contains(j.text[:at[0]], "sender address") {
+		j.stage = bounce.StageMailFrom // the gateway asked for the sender's address
+		j.quote(j.text[at[1]:])
+		return
+	}
 	text := j.text[at[1]:]
 	if m := probeStage.FindStringSubmatchIndex(text); m != nil {
 		j.stage = probeStages[text[m[2]:m[3]]]
@@ -201,7 +206,7 @@ var hostName = regexp.MustCompile(`\b[a-z0-9_][a-z0-9_-]*(?:\.[a-z0-9_-]+)*\.[a-
 // relation returns how the names in the text relate to the recipient.
 func (j *judged) relation() relation {
 	switch {
-	case strings.Contains(j.words, "(own)") || strings.Contains(j.words, "domain <>"):
+	case strings.Contains(j.named, "(own)") || strings.Contains(j.named, "domain <>"):
 		return same
 	case strings.Contains(j.words, "(other)"):
 		return another

@@ -23,17 +23,24 @@ import (
 func fold(dst []byte, text string) []byte { return foldFor(dst, text, names{}) }
 
 // names are those that fold replaces by how they relate to the recipient: its
-// local part by <> like the whole address, its domain by (own), the sender's address by <from>, and in the words of our own
-// mail server the names of other hosts by (other).
+// local part by <> like the whole address, its domain by (own), the sender's
+// address by <from>, another person's by <}, and in the words of our own mail
+// server the names of other hosts by (other).
+//
+// Rules read <} as <>.
 type names struct {
 	domain, local, sender string
+	user, original        string // the local part, whatever it is, and the address before it was rewritten
 	ours                  bool
 }
+
+// anotherPerson stands for an address of neither the recipient nor the sender.
+const anotherPerson = "<}"
 
 func namesOf(d *bounce.Delivery, s speaker) names {
 	n := names{sender: d.Sender, ours: s == ourMTA}
 	if at := strings.LastIndexByte(d.Recipient, '@'); at >= 0 {
-		n.domain = d.Recipient[at+1:]
+		n.domain, n.user, n.original = d.Recipient[at+1:], d.Recipient[:at], d.OriginalRecipient
 		if at >= 3 && english.words[bounce.LowerASCII(d.Recipient[:at])] == 0 { // no word such as "user"
 			n.local = d.Recipient[:at]
 		}
@@ -333,8 +340,33 @@ func (f *folding) takeAddress(address string) {
 		f.out = append(f.out, "<from>"...)
 		return
 	}
+	if f.isAnother(address) {
+		f.out = append(f.out, anotherPerson...)
+		return
+	}
 	f.out = append(f.out, '<', '>')
 }
+
+// isAnother reports whether an address is neither the recipient's nor one that
+// the recipient's may have been rewritten to: the other side does that within
+// the domain, or keeps the local part.
+func (f *folding) isAnother(address string) bool {
+	at := strings.LastIndexByte(address, '@')
+	if f.domain == "" || at < 0 || strings.EqualFold(address, f.original) || strings.EqualFold(address[:at], f.user) {
+		return false
+	}
+	domain := address[at+1:]
+	return strings.Contains(domain, ".") && !isWithin(domain, f.domain) && !isWithin(f.domain, domain)
+}
+
+// isWithin reports whether a domain is another one or below it.
+func isWithin(domain, other string) bool {
+	n := len(domain) - len(other)
+	return n >= 0 && strings.EqualFold(domain[n:], other) && (n == 0 || domain[n-1] == '.')
+}
+
+// longestLocalPart is that of RFC 5321.
+const longestLocalPart = 64
 
 // address takes the word around an @ for an address.
 func (f *folding) address() {
@@ -346,13 +378,12 @@ func (f *folding) address() {
 	for end < len(f.in) && (alnum[f.in[end]] || f.in[end] >= utf8.RuneSelf || f.in[end] == '-' || f.in[end] == '_' || f.in[end] == '.' && end+1 < len(f.in) && alnum[f.in[end+1]]) {
 		end++
 	}
-	start := f.at - (len(f.out) - n)
-	f.out = f.out[:n]
-	if start >= 0 && f.sender != "" {
-		f.takeAddress(f.in[start:end])
-	} else {
-		f.out = append(f.out, '<', '>')
+	start := f.at
+	for start > 0 && f.at-start < longestLocalPart && f.in[start-1] > ' ' && strings.IndexByte("<(\"'[:;,=", f.in[start-1]) < 0 {
+		start--
 	}
+	f.out = f.out[:n]
+	f.takeAddress(f.in[start:end])
 	f.at = end
 }
 

@@ -1,9 +1,6 @@
 package classify
 
-import (
-	"slices"
-	"strings"
-)
+import "slices"
 
 // find returns the statements of a clause.
 func (r *reader) find(i int) []statement {
@@ -25,7 +22,15 @@ func (r *reader) statementAt(i, at int) (statement, int) {
 	c := &r.clauses[i]
 	w := c.words[at].role
 	switch {
-	case w&missing != 0 && w&recipient != 0: // "nobody here by that name"
+	case w&missing != 0 && w&recipient != 0: // "nobody here by that name", but not "nobody here wants your mail"
+		for k := at + 1; k < len(c.words); k++ {
+			if c.words[k].role&verb != 0 {
+				return statement{}, k
+			}
+			if c.words[k].role&filler == 0 {
+				break
+			}
+		}
 		return statement{subject: recipient, predicate: missing, named: r.span(c, at, at+1), says: r.span(c, at, at+1)}, at + 1
 	case w&gone != 0:
 		return r.goneAt(i, at)
@@ -62,7 +67,7 @@ func (r *reader) qualityAt(i, lo, hi int, predicate role) (statement, int) {
 	if predicate&(missing|disabled) != 0 && (!left || subject == mail || subject == place) {
 		if from, to, ok := c.nounAfter(hi); ok {
 			kind := c.kind(from, to)
-			if kind == recipient && (r.isError(c, to) || c.isObject(lo) || r.isPlural(c, to)) {
+			if kind == recipient && (to < len(c.words) && r.isWord(c, to, "complained", "complains", "reported", "sends", "sent", "wrote", "writes", "wants") || r.isError(c, to) || c.isObject(lo) || r.isPlural(c, to)) {
 				return statement{}, to
 			}
 			s.subject, s.named = r.owned(c, kind, to, predicate), r.span(c, from, to)
@@ -86,21 +91,10 @@ func (r *reader) qualityAt(i, lo, hi int, predicate role) (statement, int) {
 	if s.subject == 0 && s.named.end > 0 && !r.isThis(c) {
 		s.doubt = hedged // "moderator not found": nobody knows what that is
 	}
-	if predicate == disabled && r.isFor(c, hi) {
-		s.doubt = hedged // "disabled for external mail"
+	if predicate == disabled && r.isFor(c, hi) || predicate == moved && !r.isGone(c, hi) {
+		s.doubt = hedged // "disabled for external mail", "moved to another folder"
 	}
 	return s, hi
-}
-
-// isServed reports whether a predicate only says that a server does not serve a
-// domain: "that domain is not in my list of rcpthosts".
-func isServed(says string) bool {
-	for _, w := range []string{" in ", " local", " hosted", " listed", " configured", " provisioned", " here", " on ", " our", " defined"} {
-		if strings.Contains(says, w) {
-			return true
-		}
-	}
-	return false
 }
 
 // isThis reports whether a clause begins with a word that points at the
@@ -113,82 +107,9 @@ func (r *reader) isThis(c *clause) bool {
 	return false
 }
 
-// hasObject reports whether a predicate is a verb that does something to a
-// message or a list: "the user deleted your message", "recipient has closed the
-// list".
-func (r *reader) hasObject(c *clause, lo, hi int) bool {
-	active := lo > 0 && (r.isPerson(c, lo-1) || r.isWord(c, lo-1, "has", "have"))
-	names := 0
-	for k := hi; k < len(c.words); k++ {
-		w := c.words[k].role
-		switch {
-		case w&your != 0:
-			return true
-		case w&mail != 0:
-			return k > hi || active
-		case w&(place|other) != 0:
-			return active
-		case c.words[k].isName() && names < 2 && active:
-			names++
-		case w&filler == 0:
-			return false
-		}
-	}
-	return false
-}
-
-// isPerson reports whether a word is a person, who can do something, and not a
-// mailbox.
-func (r *reader) isPerson(c *clause, k int) bool {
-	return r.isWord(c, k, "user", "recipient", "addressee", "customer", "person", "employee", "subscriber", "receiver")
-}
-
 // isWord reports whether a word is one of some words.
 func (r *reader) isWord(c *clause, k int, some ...string) bool {
 	return slices.Contains(some, r.text[c.words[k].start:c.words[k].end])
-}
-
-// isFor reports whether a predicate holds for something that is no recipient:
-// "disabled for external mail", "closed to strangers", "removed from the list".
-func (r *reader) isFor(c *clause, at int) bool {
-	if at+1 >= len(c.words) {
-		return false
-	}
-	isFor := r.isWord(c, at, "for")
-	switch r.text[c.words[at].start:c.words[at].end] {
-	case "for", "to":
-	case "from":
-		_, _, ok := c.nounAfter(at + 1)
-		return ok && r.isWord(c, len(c.words)-1, "list", "lists", "whitelist", "queue")
-	default:
-		return false
-	}
-	for k := at + 1; k < len(c.words); k++ {
-		w := c.words[k].role
-		if w&(recipient|temporary|domain|disabled) != 0 {
-			return false
-		}
-		if isFor && c.words[k].isName() {
-			continue // "for inactivity"
-		}
-		if w&filler == 0 {
-			return true
-		}
-	}
-	return false
-}
-
-// endsClause reports whether nothing but a place follows a predicate that has no
-// subject in the lexicon, as in "jane does not exist here". "The wrong quarter"
-// says nothing.
-func (r *reader) endsClause(c *clause, lo, hi int) bool {
-	switch r.text[c.words[lo].start:c.words[lo].end] {
-	case "wrong", "bad", "incorrect", "illegal", "missing", "invalid":
-		if lo > 0 {
-			return false
-		}
-	}
-	return hi == len(c.words) || c.words[hi].role&(filler|preposition) != 0
 }
 
 // isNegated reports whether a quality is denied: "is not unknown".
@@ -330,7 +251,9 @@ func (r *reader) noneAt(i, at int) (statement, int) {
 	if !r.isSuch(c, at, from) && !r.namesOne(c, to) {
 		return statement{}, to
 	}
-	if left, _, ok := r.subjectBefore(i, at); ok && left&(sender|other|you) != 0 && !r.isWe(c, at) && c.words[max(at-1, 0)].role&find == 0 {
+	if c.isYours(0, at) {
+		s.subject = other // "your domain has no such mailbox"
+	} else if left, _, ok := r.subjectBefore(i, at); ok && left&(sender|other|you) != 0 && !r.isWe(c, at) && c.words[max(at-1, 0)].role&find == 0 {
 		s.subject = other
 	} else if ok && left&(sender|you) != 0 && !r.isWe(c, at) {
 		s.subject = other
@@ -361,7 +284,7 @@ func (r *reader) namesOne(c *clause, at int) bool {
 		w := c.words[at].role
 		switch {
 		case c.words[at].isName():
-			if names++; names > 2 {
+			if names++; names > 1 {
 				return false
 			}
 		case w&(preposition|known|or|place|moved) != 0:

@@ -91,6 +91,7 @@ func readIn(text string, l *lexicon) *reading {
 	}
 	r.alternatives()
 	r.explained()
+	r.whileMoved()
 	if r.passing {
 		for i := range r.statements {
 			if r.statements[i].doubt == certain {
@@ -153,6 +154,7 @@ type reader struct {
 	senderBefore bool // a clause before this one is about the sender
 	hedgeBefore  bool // the clause before this one only says that what follows is a guess
 	manyIn       int  // the sentence that counts addresses, plus 1
+	otherIn      int  // the sentence that began with the address of another person, plus 1
 	hedgedUntil  int  // the sentence that holds "either" or "whether", plus 1
 }
 
@@ -170,7 +172,7 @@ func (r *reader) clause(i int) {
 	c := &r.clauses[i]
 	t := &r.topics[i]
 	all := c.roles()
-	if all&temporary != 0 && !r.isAfterCheck(i) {
+	if all&temporary != 0 && r.isPassing(c) && !r.isAfterCheck(i) {
 		r.passing = true
 	}
 	if c.isAdvice() {
@@ -194,13 +196,22 @@ func (r *reader) clause(i int) {
 	if r.manyIn != c.sentence+1 { // else it is a count of addresses, not this one
 		found = r.find(i)
 	}
+	if r.spans(c, anotherPerson) && len(found) == 0 {
+		r.otherIn = c.sentence + 1
+	}
+	if i > 0 && c.mark == ':' && r.isField(&r.clauses[i-1]) {
+		r.senderBefore = true
+	}
 	for k := range found {
 		s := &found[k]
 		s.clause = span{r.text, c.words[0].start, c.words[len(c.words)-1].end}
-		if all&sender != 0 || r.senderBefore {
+		if all&sender != 0 || r.senderBefore || r.isInSender(i) {
 			s.subject = sender
 		}
-		if all&(hedge|future) != 0 || c.denies(s) || c.question || r.hedgeBefore || r.hedgedUntil == c.sentence+1 {
+		if r.otherIn == c.sentence+1 {
+			s.subject = other
+		}
+		if all&(hedge|future) != 0 || c.denies(s) || c.question || r.hedgeBefore || r.hedgedUntil == c.sentence+1 || r.isCited(c, s) {
 			s.doubt = hedged
 		}
 		t.statements = append(t.statements, len(r.statements))
@@ -232,48 +243,6 @@ func (c *clause) roles() role {
 		all |= c.words[i].role
 	}
 	return all
-}
-
-// denies reports whether a clause holds a negation before a statement that is no
-// part of it: "it is not true that the user is unknown".
-func (c *clause) denies(s *statement) bool {
-	for i := range c.words {
-		w := &c.words[i]
-		if w.role&not != 0 && w.role&filler == 0 && w.start < s.says.start {
-			return true
-		}
-	}
-	return false
-}
-
-// isAdvice reports whether a clause says what to do, and not what is.
-func (c *clause) isAdvice() bool {
-	for i := range c.words {
-		switch r := c.words[i].role; {
-		case r&advice != 0:
-			return true
-		case r&(filler|or|cut) == 0:
-			return false
-		}
-	}
-	return false
-}
-
-// isAfterCheck reports whether a clause only asks to try again with another
-// address: "please check the address and try again".
-func (r *reader) isAfterCheck(i int) bool {
-	c := &r.clauses[i]
-	for k := range c.words {
-		if c.words[k].role&temporary != 0 && !r.isWord(c, k, "try again", "send again", "resend", "try once more") {
-			return false
-		}
-	}
-	for k := i; k >= 0 && r.clauses[k].sentence >= c.sentence-1; k-- {
-		if r.spans(&r.clauses[k], "check", "verify the", "verify your", "correct", "double-check", "spelling", "typos", "checking", "verify") {
-			return true
-		}
-	}
-	return false
 }
 
 // topicOf returns what a clause is about.
@@ -355,52 +324,3 @@ func (c *clause) isYours(lo, hi int) bool {
 	}
 	return false
 }
-
-// alternatives marks statements as guesses that are one of several causes: "no
-// such user, or access denied". A list of causes may have commas before its "or".
-func (r *reader) alternatives() {
-	for i := 1; i < len(r.clauses); i++ {
-		if !r.clauses[i].or {
-			continue
-		}
-		first := i - 1
-		for first > 0 && r.clauses[first].mark == ',' && r.clauses[first-1].sentence == r.clauses[i].sentence {
-			first--
-		}
-		last := i
-		for last+1 < len(r.clauses) && r.clauses[last+1].or {
-			last++
-		}
-		doubt := certain
-		for k := first; k <= last; k++ {
-			if r.isCause(k) {
-				doubt = hedged
-			}
-			for _, s := range r.topics[k].statements {
-				doubt = max(doubt, r.statements[s].doubt)
-			}
-		}
-		for k := first; k <= last; k++ {
-			for _, s := range r.topics[k].statements {
-				r.statements[s].doubt = max(r.statements[s].doubt, doubt)
-			}
-		}
-		i = last
-	}
-}
-
-// explained turns statements that the clause behind a colon explains to be about
-// the sender: "invalid address: sender address syntax".
-func (r *reader) explained() {
-	for i := range r.clauses {
-		if i+1 == len(r.clauses) || r.clauses[i+1].mark != ':' || r.clauses[i+1].roles()&sender == 0 || r.clauses[i+1].isAdvice() {
-			continue
-		}
-		for _, s := range r.topics[i].statements {
-			r.statements[s].subject = sender
-		}
-	}
-}
-
-// isCause reports whether a clause names another cause than a bad address.
-func (r *reader) isCause(i int) bool { return len(r.topics[i].statements) == 0 && !r.topics[i].idle }

@@ -22,6 +22,9 @@ func (r *reader) owned(c *clause, kind role, at int, predicate role) role {
 			if _, hi := c.phrase(n); w&noun != 0 && c.words[hi-1].role&place != 0 {
 				break // "in relay recipient table"
 			}
+			if r.isWord(c, n, "permitted", "allowed", "approved", "authorized", "authorised", "trusted", "accepted") && n+1 < len(c.words) && r.isWord(c, n+1, "list", "lists", "senders") {
+				return other // "not found in permitted list"
+			}
 			if w&your != 0 && c.isYours(n, n+1) || w&others != 0 && w&recipient == 0 {
 				return other
 			}
@@ -47,7 +50,7 @@ func (r *reader) subjectBefore(i, at int) (role, span, bool) {
 		case w&noun != 0 && w&(not|none) == 0:
 			lo, _ := c.phrase(k)
 			kind := c.kind(lo, k+1)
-			if lo > 0 && c.words[lo-1].isName() && kind == recipient && r.isThing(c, lo-1) {
+			if kind == recipient && (lo > 0 && c.words[lo-1].isName() && r.isThing(c, lo-1) || r.ownsThing(c, k, at) || r.isYourKind(c, lo)) {
 				kind = other
 			}
 			named := r.span(c, lo, k+1)
@@ -111,6 +114,26 @@ func (r *reader) isPlural(c *clause, to int) bool {
 	return w.end > w.start+2 && r.text[w.end-1] == 's' && r.text[w.end-2] != 's' && c.roles()&verb != 0
 }
 
+// ownsThing reports whether a predicate is said of what a recipient owns: "user's
+// autoresponder does not exist".
+func (r *reader) ownsThing(c *clause, k, at int) bool {
+	return k+1 < at && c.words[k+1].isName() && strings.HasSuffix(r.text[c.words[k].start:c.words[k].end], "'s")
+}
+
+// isYourKind reports whether a noun is the sender's, with a word that is not in
+// the lexicon between: "your billing account".
+func (r *reader) isYourKind(c *clause, lo int) bool {
+	for k := lo - 1; k >= 0 && k >= lo-3; k-- {
+		if c.words[k].role&your != 0 {
+			return true
+		}
+		if !c.words[k].isName() {
+			return false
+		}
+	}
+	return false
+}
+
 // isThing reports whether a word that is not in the lexicon is a thing or a
 // quality, and no name, by its ending: "address verification", "archiving account".
 func (r *reader) isThing(c *clause, k int) bool {
@@ -122,6 +145,9 @@ func (r *reader) isThing(c *clause, k int) bool {
 		if strings.HasSuffix(w, ending) {
 			return true
 		}
+	}
+	if strings.HasSuffix(w, "ing") && k > 0 && r.isWord(c, k-1, "address", "mailbox", "account", "recipient") {
+		return true // "address rewriting"
 	}
 	after := k+1 < len(c.words) && c.words[k+1].role&recipient != 0
 	return after && (strings.HasSuffix(w, "ing") || strings.HasSuffix(w, "ed"))

@@ -1,0 +1,132 @@
+package classify
+
+import "strings"
+
+// What stands behind a predicate may make it say something else: "the user closed
+// this thread", "disabled for external mail", "moved to another folder".
+
+// hasObject reports whether a predicate is a verb that does something to a
+// message or a list: "the user deleted your message", "recipient has closed the
+// list".
+func (r *reader) hasObject(c *clause, lo, hi int) bool {
+	active := lo > 0 && (r.isPerson(c, lo-1) || r.isWord(c, lo-1, "has", "have"))
+	pointed := hi < len(c.words) && r.isWord(c, hi, "the", "this", "that", "these", "those", "a", "an", "any", "all", "his", "her", "its", "their", "our", "my", "you")
+	if pointed && !(lo > 0 && r.isWord(c, lo-1, "is", "are", "was", "were", "be", "been", "being", "got")) {
+		active = true
+	}
+	names := 0
+	for k := hi; k < len(c.words); k++ {
+		w := c.words[k].role
+		switch {
+		case w&your != 0:
+			return true
+		case w&mail != 0:
+			return k > hi || active
+		case w&(place|other|you) != 0:
+			return active
+		case c.words[k].isName() && names < 2 && active:
+			names++
+		case w&filler == 0:
+			return active && pointed && names > 0
+		}
+	}
+	return active && pointed && names > 0
+}
+
+// isPerson reports whether a word is a person, who can do something, and not a
+// mailbox.
+func (r *reader) isPerson(c *clause, k int) bool {
+	return r.isWord(c, k, "user", "recipient", "addressee", "customer", "person", "employee", "subscriber", "receiver")
+}
+
+// isFor reports whether a predicate holds for something that is no recipient, or
+// for a time: "disabled for external mail", "closed to strangers", "removed from
+// the list", "closed during the move".
+func (r *reader) isFor(c *clause, at int) bool {
+	if at+1 >= len(c.words) {
+		return false
+	}
+	isFor := r.isWord(c, at, "for")
+	switch r.text[c.words[at].start:c.words[at].end] {
+	case "for", "to":
+	case "during", "between":
+		return true
+	case "from":
+		return r.isFromList(c, at+1)
+	default:
+		return false
+	}
+	for k := at + 1; k < len(c.words); k++ {
+		w := c.words[k].role
+		if w&(recipient|temporary|domain|disabled) != 0 {
+			return false
+		}
+		if isFor && c.words[k].isName() {
+			continue // "for inactivity"
+		}
+		if w&filler == 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// isFromList reports whether somebody was removed from a list or from something
+// unknown, and not from a system.
+func (r *reader) isFromList(c *clause, at int) bool {
+	for at < len(c.words) && c.words[at].role&filler != 0 {
+		at++
+	}
+	if _, _, ok := c.nounAfter(at); ok {
+		return r.isWord(c, len(c.words)-1, "list", "lists", "whitelist", "queue", "group", "groups", "team", "contacts")
+	}
+	return at < len(c.words) && c.words[at].isName() && !strings.Contains(r.text[c.words[at].start:c.words[at].end], ".")
+}
+
+// isGone reports whether somebody who has moved is gone for good, and not only
+// "moved to another folder" or "has left for lunch".
+func (r *reader) isGone(c *clause, at int) bool {
+	for at < len(c.words) && c.words[at].role&filler != 0 && c.words[at].role&preposition == 0 {
+		at++
+	}
+	if at == len(c.words) || c.words[at].role&(place|recipient|domain|missing|none|not) != 0 {
+		return true
+	}
+	if c.words[at].role&preposition == 0 {
+		return false
+	}
+	for k := at + 1; k < len(c.words); k++ {
+		w := c.words[k]
+		switch text := r.text[w.start:w.end]; {
+		case text == "server" || text == "store" || text == "database" || text == "host" || text == "node":
+			return false
+		case w.role&(recipient|domain|place) != 0 || w.isName() && strings.ContainsAny(text, ".#"):
+			return true
+		}
+	}
+	return false
+}
+
+// endsClause reports whether nothing but a place follows a predicate that has no
+// subject in the lexicon, as in "jane does not exist here". "The wrong quarter"
+// says nothing.
+func (r *reader) endsClause(c *clause, lo, hi int) bool {
+	switch r.text[c.words[lo].start:c.words[lo].end] {
+	case "wrong", "bad", "incorrect", "illegal", "missing", "invalid":
+		if lo > 0 {
+			return false
+		}
+	}
+	return hi == len(c.words) || c.words[hi].role&(filler|preposition) != 0
+}
+
+// isServed reports whether a predicate only says that a server does not serve a
+// domain: "that domain is not in my list of rcpthosts".
+func isServed(says string) bool {
+	for _, w := range []string{" in ", " local", " hosted", " listed", " configured", " provisioned", " here", " on ", " our", " defined"} {
+		if strings.Contains(says, w) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,177 @@
+package classify
+
+import "strings"
+
+// What else a reply says may take a statement back: that it is one of several
+// causes, that it is temporary, or that it is said of a sender.
+
+// alternatives marks statements as guesses that are one of several causes: "no
+// such user, or access denied". A list of causes may have commas before its "or".
+func (r *reader) alternatives() {
+	for i := 1; i < len(r.clauses); i++ {
+		if !r.clauses[i].or {
+			continue
+		}
+		first := i - 1
+		for first > 0 && r.clauses[first].mark == ',' && r.clauses[first-1].sentence == r.clauses[i].sentence {
+			first--
+		}
+		last := i
+		for last+1 < len(r.clauses) && r.clauses[last+1].or {
+			last++
+		}
+		doubt := certain
+		for k := first; k <= last; k++ {
+			if r.isCause(k) {
+				doubt = hedged
+			}
+			for _, s := range r.topics[k].statements {
+				doubt = max(doubt, r.statements[s].doubt)
+			}
+		}
+		for k := first; k <= last; k++ {
+			for _, s := range r.topics[k].statements {
+				r.statements[s].doubt = max(r.statements[s].doubt, doubt)
+			}
+		}
+		i = last
+	}
+}
+
+// isCause reports whether a clause names another cause than a bad address.
+func (r *reader) isCause(i int) bool { return len(r.topics[i].statements) == 0 && !r.topics[i].idle }
+
+// explained turns statements that the clause behind a colon explains to be about
+// the sender: "invalid address: sender address syntax".
+func (r *reader) explained() {
+	for i := range r.clauses {
+		if i+1 == len(r.clauses) || r.clauses[i+1].mark != ':' || r.clauses[i+1].roles()&sender == 0 || r.clauses[i+1].isAdvice() {
+			continue
+		}
+		for _, s := range r.topics[i].statements {
+			r.statements[s].subject = sender
+		}
+	}
+}
+
+// whileMoved marks what is disabled as temporary if the next clause says for how
+// long: "user locked while the mailbox is moved".
+func (r *reader) whileMoved() {
+	for i := 1; i < len(r.clauses); i++ {
+		if w := r.clauses[i].words[0]; r.text[w.start:w.end] != "while" {
+			continue
+		}
+		for _, s := range r.topics[i-1].statements {
+			if r.statements[s].predicate == disabled {
+				r.statements[s].doubt = max(r.statements[s].doubt, passing)
+			}
+		}
+	}
+}
+
+// denies reports whether a clause holds a negation before a statement that is no
+// part of it: "it is not true that the user is unknown".
+func (c *clause) denies(s *statement) bool {
+	for i := range c.words {
+		w := &c.words[i]
+		if w.role&not != 0 && w.role&filler == 0 && w.start < s.says.start {
+			return true
+		}
+	}
+	return false
+}
+
+// isCited reports whether a statement stands in quotes, behind words about the
+// message: "your message "user unknown" was refused".
+func (r *reader) isCited(c *clause, s *statement) bool {
+	before := span{r.text, c.words[0].start, s.says.start}.String()
+	at := strings.LastIndexByte(before, '"')
+	if at <= 0 || strings.Count(before, "\"")%2 == 0 {
+		return false
+	}
+	for k := range c.words {
+		if w := &c.words[k]; w.start-c.words[0].start < at && w.role&(mail|your|you|sender) != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// isInSender reports whether a clause stands in parentheses, behind words about
+// the sender: "phishing found (account suspended)".
+func (r *reader) isInSender(i int) bool {
+	start := r.clauses[i].words[0].start
+	for k := i + 1; k < len(r.clauses); k++ {
+		around := &r.clauses[k]
+		if around.words[0].start > start {
+			continue // it comes later; only the words around parentheses come first
+		}
+		for n := range around.words {
+			if around.words[n].start < start && around.words[n].role&sender != 0 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// isField reports whether a clause is the name of a header field, or of a login:
+// "From: unknown user", "authentication: user unknown".
+func (r *reader) isField(c *clause) bool {
+	field := false
+	for k := range c.words {
+		switch r.text[c.words[k].start:c.words[k].end] {
+		case "from", "header", "headers", "field", "reply-to", "cc", "bcc", "login", "log-in", "auth", "authentication", "sasl", "anmeldung":
+			field = true
+		case "to", "in", "the":
+		default:
+			return false
+		}
+	}
+	return field
+}
+
+// isAdvice reports whether a clause says what to do, and not what is.
+func (c *clause) isAdvice() bool {
+	for i := range c.words {
+		switch r := c.words[i].role; {
+		case r&advice != 0:
+			return true
+		case r&(filler|or|cut) == 0:
+			return false
+		}
+	}
+	return false
+}
+
+// isPassing reports whether a clause says that something is temporary. How long
+// nobody used a mailbox does not: "inactive for 90 days".
+func (r *reader) isPassing(c *clause) bool {
+	unused := false
+	for k := range c.words {
+		w := c.words[k]
+		text := r.text[w.start:w.end]
+		if w.role&temporary != 0 && !(unused && strings.HasPrefix(text, "for #")) {
+			return true
+		}
+		unused = unused || strings.HasPrefix(text, "inactiv") || text == "unused" || text == "dormant" || text == "idle"
+	}
+	return false
+}
+
+// isAfterCheck reports whether a clause only asks to try again with another
+// address: "please check the address and try again".
+func (r *reader) isAfterCheck(i int) bool {
+	c := &r.clauses[i]
+	for k := range c.words {
+		if c.words[k].role&temporary != 0 && !r.isWord(c, k, "try again", "send again", "resend", "try once more") {
+			return false
+		}
+	}
+	for k := i; k >= 0 && r.clauses[k].sentence >= c.sentence-1; k-- {
+		if r.spans(&r.clauses[k], "check", "verify the", "verify your", "correct", "double-check", "spelling", "typos", "checking", "verify") {
+			return true
+		}
+	}
+	return false
+}
