@@ -1,4 +1,4 @@
-# An image of the program alone. It has not been tried; see docs/install.md.
+# An image with only the program. It has not been tested; see docs/install.md.
 FROM golang:1.26-bookworm AS build
 WORKDIR /src
 COPY go.mod go.sum ./

@@ -17,10 +17,9 @@ build: bouncetail
 bouncetail: $(SOURCES) .cache/version
 	CGO_ENABLED=1 $(GO) build -trimpath -ldflags '$(STAMP)' -o $@ .
 
-# static builds the program for ARCH, amd64 or arm64, without a need for any
-# library of the machine that it runs on. For another processor than this
-# machine's it takes Debian's cross compiler (gcc-aarch64-linux-gnu,
-# gcc-x86-64-linux-gnu).
+# static links the program statically for ARCH, amd64 or arm64. For another
+# processor than this machine's it needs Debian's cross compiler
+# (gcc-aarch64-linux-gnu, gcc-x86-64-linux-gnu).
 static: .cache/static/$(ARCH)/bouncetail
 
 CC_amd64 = x86_64-linux-gnu-gcc
@@ -30,7 +29,7 @@ CC_arm64 = aarch64-linux-gnu-gcc
 	CGO_ENABLED=1 GOARCH=$* $(if $(filter-out $(shell $(GO) env GOHOSTARCH),$*),CC=$(CC_$*)) $(GO) build -trimpath \
 		-tags 'netgo osusergo sqlite_omit_load_extension timetzdata' -ldflags '-s -w $(STAMP) -linkmode external -extldflags -static' -o $@ .
 
-# A new version is a reason to link anew.
+# The program is linked again if the version changes.
 .cache/version: always
 	@mkdir -p .cache
 	@echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' >$@
@@ -47,35 +46,37 @@ deb rpm: .cache/nfpm .cache/static/$(ARCH)/bouncetail .cache/static/$(shell $(GO
 .cache/nfpm: tools/package/go.mod tools/package/go.sum
 	$(GO) build -C tools/package -o ../../$@ github.com/goreleaser/nfpm/v2/cmd/nfpm
 
-# test-package installs the .deb in a Debian of its own (debootstrap, in
-# .cache/debian), upgrades, removes and purges it, and the .rpm in another. It
-# needs root, and Debian's mirror once.
+# test-package installs the .deb in a separate Debian (debootstrap, in
+# .cache/debian), upgrades, removes and purges it, and then the .rpm. It needs
+# root, and a Debian mirror the first time.
 test-package: deb
 	command -v debootstrap >/dev/null && command -v systemd-nspawn >/dev/null && command -v rpm >/dev/null || \
 		apt-get install -y --no-install-recommends debootstrap systemd-container rpm
 	BOUNCETAIL_TEST_PACKAGE=$$(ls -t $(CURDIR)/.cache/package/*_$(ARCH).deb | head -1) $(GO) test ./e2e -run Package -count 1 -v
 
-# run imports this machine's mail log into a database of its own and shows the
+# run imports this machine's mail log into a separate database and prints the
 # result. If there is no readable log, or no failure in it, it imports the sample.
 run: build
 	@mkdir -p .cache
 	@./scripts/sample $(SAMPLE) >.cache/sample.log
 	@./scripts/demo $(DEMO) .cache/sample.log
 
-# test needs a C compiler, and root for the packages of the mail servers that
-# it runs; what cannot run says so loudly.
+# test needs a C compiler, and root for the packages of the mail servers that it
+# runs. Tests that cannot run are skipped with a message.
 test: check
 	./scripts/test-setup
 	$(GO) test -shuffle=on ./...
 
-# check is what is looked at before every test run.
+# check runs before every test run: gofmt, go vet, go.mod and the words of
+# scripts/words.tsv.
 check:
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'run gofmt -w on these'; exit 1; }
 	$(GO) vet ./...
 	$(GO) mod tidy -diff
+	./scripts/check-words
 
-# lint runs the linters that tools/go.mod pins; building them takes minutes,
-# once.
+# lint runs the linters pinned in tools/go.mod. Building them takes minutes the
+# first time.
 lint: .cache/golangci-lint
 	.cache/golangci-lint run ./...
 
@@ -85,8 +86,8 @@ lint: .cache/golangci-lint
 race:
 	$(GO) test -race -shuffle=on ./...
 
-# install puts the program, its unit and its settings in place; settings that
-# are there already stay.
+# install installs the program, its unit and its settings. Existing settings are
+# kept.
 install:
 	install -D -m 0755 bouncetail $(DESTDIR)$(PREFIX)/bin/bouncetail
 	install -D -m 0644 systemd/bouncetail.service $(DESTDIR)/etc/systemd/system/bouncetail.service
@@ -94,17 +95,16 @@ install:
 	install -d -m 0755 $(DESTDIR)/etc/bouncetail/rules.d
 	test -e $(DESTDIR)/etc/bouncetail/config.yaml || install -D -m 0644 config.example.yaml $(DESTDIR)/etc/bouncetail/config.yaml
 
-# uninstall leaves settings and database.
+# uninstall keeps the settings and the database.
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/bouncetail $(DESTDIR)/etc/systemd/system/bouncetail.service $(DESTDIR)/etc/sysusers.d/bouncetail.conf
 
-# nightly runs what takes too long for each change.
+# nightly runs the tests that take too long for each change.
 nightly: race torture fuzz
 
-# fuzz runs each fuzz target for FUZZTIME: everything that reads what strangers
-# write. It starts from the corpus in testdata/fuzz. Minimizing is cut short,
-# because it can take all of the time. fuzz-corpus adds what was found to the
-# corpus.
+# fuzz runs each fuzz target for FUZZTIME. All code that reads untrusted input has
+# one. It starts from the corpus in testdata/fuzz. Minimizing is limited, because it
+# can take all of the time. fuzz-corpus adds new inputs to the corpus.
 fuzz:
 	@for package in $$($(GO) list ./...); do \
 		for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz'); do \
@@ -116,31 +116,31 @@ fuzz:
 fuzz-corpus:
 	./scripts/fuzz-corpus
 
-# vuln asks the database of Go's vulnerabilities about what is linked in. It
-# needs the network: vuln.go.dev, and the module proxy.
+# vuln checks the linked modules against Go's vulnerability database. It needs the
+# network: vuln.go.dev and the module proxy.
 vuln:
 	$(GO) run golang.org/x/vuln/cmd/govulncheck@v1.1.4 ./...
 
-# accuracy measures the classifier on a file of labelled replies of your own.
+# accuracy measures the classifier on a file of labelled replies.
 accuracy:
 	@test -n '$(CORPUS)' || { echo 'usage: make accuracy CORPUS=FILE'; exit 2; }
 	$(GO) run ./classify/internal/accuracy -v '$(CORPUS)'
 
-# bench measures the stages, and then whole imports of logs of BENCH_SIZE beside
-# grep, wc, and pflogsumm and eximstats where they are installed.
+# bench measures the stages, and then imports of logs of BENCH_SIZE in comparison
+# with grep, wc, and pflogsumm and eximstats if they are installed.
 bench: build
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 	$(GO) build -o .cache/genlog ./bench/genlog
 	$(GO) run ./bench/compare -size $(BENCH_SIZE)
 
-# bench-live measures what following a log costs, in some five minutes: when
-# nothing comes, at 5,000 lines a second, and up to which rate one core keeps up.
+# bench-live measures the cost of following a log in some five minutes: idle, at
+# 5,000 lines a second, and the maximum rate of one core.
 bench-live: build
 	$(GO) build -o .cache/genlog ./bench/genlog
 	$(GO) run ./bench/live
 
-# torture runs the scenarios that break followers of logs, five times, and many
-# random stories of rotation.
+# torture runs the scenarios that broke other programs that follow logs, five times,
+# simulated power failures, and many random stories of rotation.
 torture:
 	BOUNCETAIL_TEST_ROUNDS=5 $(GO) test ./e2e -count=1 -run 'Torture|Memory' -timeout 60m -v
 	BOUNCETAIL_TEST_POWERCUTS=1500 $(GO) test ./e2e -count=1 -run 'PowerFails' -timeout 90m -v

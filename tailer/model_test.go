@@ -38,7 +38,7 @@ type model struct {
 	maxHeld int                       // see Options
 
 	mayLose   bool            // whether content is destroyed in this story
-	destroyed map[string]bool // unread lines
+	destroyed map[string]bool // lines destroyed before they were read
 	mustGap   []int64         // sizes of the gaps that must be reported
 	mayGap    int             // further gaps that may be reported
 	gaps      []bounce.Gap

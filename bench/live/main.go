@@ -313,7 +313,7 @@ func (f *follower) stop() error {
 type written struct {
 	latencies []time.Duration // from each failure to its record, in order
 	took      time.Duration
-	usage     usage // at the last line
+	usage     usage // when the last line was written
 }
 
 // percentile returns a percentile of the latencies.

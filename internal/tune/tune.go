@@ -64,7 +64,7 @@ func collectAt(heap uint64) {
 // Memory returns memory to the system after a backlog. Without it the runtime keeps
 // free memory for minutes.
 type Memory struct {
-	lines int64 // read at the last call of Release
+	lines int64 // the argument of the previous Release
 	due   int   // pending releases
 }
 

@@ -35,7 +35,7 @@ say() {
 }
 say 'apt-get install -y ./bouncetail.deb >/dev/null'
 say 'COLUMNS=80 bouncetail recipients --state bad --format table --wide'
-sleep 3 # the first start tells what it found once it has saved it
+sleep 3 # the first start logs its result after saving
 say bouncetail doctor
 say "systemctl show bouncetail -p ActiveState -p StatusText -p UnitFileState"
 say systemctl reload bouncetail '&&' echo reloaded
