@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -89,16 +90,25 @@ func (c *crowd) command(verb, domain string, now time.Time) string {
 	}
 	switch c.Kind {
 	case recipient.UnitDomain:
-		command += " --domain " + c.Unit
+		command += " --domain " + shellWord(c.Unit)
 	case recipient.UnitDNS, recipient.UnitHost:
 		command += " --reason " + string(bounce.NoSuchDomain)
 	case recipient.UnitProvider, recipient.UnitRelay:
 		if domain == "" {
 			return ""
 		}
-		command += " --domain " + domain
+		command += " --domain " + shellWord(domain)
 	}
 	return command
+}
+
+// shellWord returns a text as one word of a shell command. Strangers choose the names
+// of domains.
+func shellWord(s string) string {
+	if s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_") == "" {
+		return s
+	}
+	return "'" + strings.ReplaceAll(text.Printable(s), "'", `'\''`) + "'"
 }
 
 // where says what the refusals of a crowd have in common.
@@ -133,7 +143,7 @@ func (l *history) tellCrowds(w io.Writer) {
 			what = text.Amount(c.Addresses, "domain") + " for"
 		case recipient.UnitDomain, recipient.UnitProvider, recipient.UnitRelay:
 		}
-		fmt.Fprintf(w, "  %-15s %s\n", fmt.Sprintf("crowd %d", c.ID), text.Wrap(fmt.Sprintf("%s to %s: %s %s%s", l.a.zone().Short(c.StartedAt), l.a.zone().Short(c.EndedAt), what, c.where(), of), l.a.screen().ProseWidth(), 18))
+		fmt.Fprintf(w, "  %-15s %s\n", fmt.Sprintf("crowd %d", c.ID), text.Wrap(text.Printable(fmt.Sprintf("%s to %s: %s %s%s", l.a.zone().Short(c.StartedAt), l.a.zone().Short(c.EndedAt), what, c.where(), of)), l.a.screen().ProseWidth(), 18))
 	}
 	if len(l.Crowds) > 0 && l.limits.Addresses > 0 {
 		fmt.Fprintf(w, "  a crowd is      %s\n", text.Wrap(limits(l.Crowds[len(l.Crowds)-1].Kind, l.limits)+" (crowds in the settings)", l.a.screen().ProseWidth(), 18))

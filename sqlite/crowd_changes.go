@@ -54,6 +54,9 @@ func (tx *Tx) findCrowds() (affected []int64, err error) {
 	if err := tx.readInputs(); err != nil {
 		return nil, err
 	}
+	if c := &tx.store.refusals; c.to != 0 {
+		c.add(tx) // also if no crowd is searched for now
+	}
 	changes := crowdChanges{store: tx.store, units: make(map[recipient.Unit]bool), from: math.MaxInt64, to: math.MinInt64}
 	for i := range tx.recipients {
 		delete(tx.store.addresses, tx.recipients[i].key)

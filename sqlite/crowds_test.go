@@ -386,3 +386,88 @@ func TestAddressesThatBecomeSuspectAreRecalled(t *testing.T) {
 		t.Errorf("%s recalls of addresses that were never bad", got[0])
 	}
 }
+
+// Refusals of addresses that were not reached yet are remembered, too: a later
+// delivery makes evidence of them.
+func TestRefusalsOfUnreachedAddressesAreRemembered(t *testing.T) {
+	at := time.Date(2026, 3, 6, 10, 0, 0, 0, time.UTC)
+	event := func(n, minute int, reason string) crowdgen.Event {
+		return crowdgen.Event{At: at.Add(time.Duration(minute) * time.Minute), To: fmt.Sprintf("staff%d@small.example", n), Relay: "mx.small.example", Reason: reason, Reply: "550 5.1.1 unknown"}
+	}
+	s := openWithCrowds(t, filepath.Join(t.TempDir(), "b.db"))
+	save := func(events ...crowdgen.Event) {
+		t.Helper()
+		if _, err := s.Save(t.Context(), batchOfEvents(events)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// The first fills the cache, because it was reached.
+	save(event(0, -600, ""))
+	save(event(0, 0, "no-such-user"))
+	for n := range 6 {
+		save(event(n+1, n, "no-such-user"))
+	}
+	for n := range 6 {
+		save(event(n+1, 100+n, ""))
+	}
+	if got := dump(t, s.db, countsQuery); !slices.Equal(got, []string{"ok 6", "suspect 1"}) {
+		t.Errorf("got %q, want one suspect", got)
+	}
+	if n, err := s.Rebuild(t.Context()); n != 0 || err != nil {
+		t.Errorf("Rebuild changes %d rows: %v", n, err)
+	}
+}
+
+// Random events of few addresses, so dense that crowds come, grow, split and go, give
+// the same tables in any order and in any pieces.
+func TestRandomEventsGiveTheSameCrowdsInAnyOrder(t *testing.T) {
+	found := 0
+	for seed := range uint64(25) {
+		r := rand.New(rand.NewPCG(seed, 9))
+		var events []crowdgen.Event
+		bursts := []int{r.IntN(200), r.IntN(200), r.IntN(200)} // hours in which most is refused
+		for range 250 {
+			hour := r.IntN(200)
+			if r.IntN(2) == 0 {
+				hour = bursts[r.IntN(len(bursts))] + r.IntN(2)
+			}
+			n := r.IntN(30)
+			e := crowdgen.Event{
+				At: time.Date(2026, 3, 2, hour, r.IntN(60), r.IntN(60), r.IntN(1000)*1e6, time.UTC),
+				To: fmt.Sprintf("a%d@d%d.example", n, n%5), Relay: fmt.Sprintf("mx%d.hoster%d.example", n%2, n%3),
+			}
+			if refused := slices.Contains(bursts, hour) || r.IntN(6) == 0; refused && r.IntN(10) > 0 {
+				e.Reason, e.Reply = "no-such-user", "550 5.1.1 unknown"
+				if r.IntN(4) == 0 {
+					e.Reason, e.Relay, e.Reply = "no-such-domain", "", fmt.Sprintf("Host not found: d%d.example", n%5)
+				}
+			}
+			events = append(events, e)
+		}
+		once := storeOf(t, [][]crowdgen.Event{events})
+		crowds, states := dump(t, once.db, crowdsQuery), dump(t, once.db, statesQuery)
+		found += len(crowds)
+		check := func(what string, s *Store) {
+			t.Helper()
+			if d := diff(dump(t, s.db, crowdsQuery), crowds); d != "" {
+				t.Errorf("seed %d, %s: other crowds:\n%s", seed, what, d)
+			}
+			if d := diff(dump(t, s.db, statesQuery), states); d != "" {
+				t.Errorf("seed %d, %s: other states:\n%s", seed, what, d)
+			}
+		}
+		for _, size := range []int{1, 7, 60} {
+			r.Shuffle(len(events), func(i, j int) { events[i], events[j] = events[j], events[i] })
+			check(fmt.Sprintf("%d at a time", size), storeOf(t, slices.Collect(slices.Chunk(events, size))))
+		}
+		slices.SortFunc(events, func(a, b crowdgen.Event) int { return a.At.Compare(b.At) })
+		check("in order", storeOf(t, slices.Collect(slices.Chunk(events, 3))))
+		if n, err := once.Rebuild(t.Context()); n != 0 || err != nil {
+			t.Errorf("seed %d: Rebuild changes %d rows: %v", seed, n, err)
+		}
+		check("rebuilt", once)
+	}
+	if found < 25 {
+		t.Errorf("%d crowds in 25 stories, want at least 25", found)
+	}
+}

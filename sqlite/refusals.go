@@ -15,13 +15,12 @@ import (
 )
 
 // refusalCache holds the refusals of a stretch of time, so that a daemon does not
-// load the last two days with every commit. It is valid while no other connection
-// writes (version), and after a transaction that was committed.
+// load the last two days with every commit. Only the store writes refusals, so it is
+// valid until some are deleted or judged again, or a transaction is rolled back.
 type refusalCache struct {
 	from, to int64               // Unix milliseconds; empty if to is 0
 	all      []recipient.Refusal // sorted by time
 	byUnit   map[recipient.Unit][]recipient.Refusal
-	version  int64
 	added    *Tx // the transaction whose refusals are in all
 }
 
@@ -94,19 +93,12 @@ func (tx *Tx) refusalsOf(keys []int64) (all []recipient.Refusal, err error) {
 // transaction included. They are valid until the next call.
 func (tx *Tx) refusalsBetween(from, to int64) ([]recipient.Refusal, error) {
 	c := &tx.store.refusals
-	var version int64
-	if err := tx.conn.QueryRowContext(tx.ctx, "PRAGMA data_version").Scan(&version); err != nil {
-		return nil, err
-	}
-	if c.version != version {
-		tx.store.forgetRefusals()
-	}
 	if c.to == 0 || from < c.from || to > c.to {
 		all, err := tx.loadRefusals(from, to)
 		if err != nil {
 			return nil, err
 		}
-		*c = refusalCache{from: from, to: to, all: all, version: version, added: tx}
+		*c = refusalCache{from: from, to: to, all: all, added: tx}
 		var later bool
 		if err := tx.conn.QueryRowContext(tx.ctx, "SELECT EXISTS (SELECT 1 FROM bounces WHERE suppress = 1 AND occurred_at > ?)", stampOf(to)).Scan(&later); err != nil {
 			return nil, err
