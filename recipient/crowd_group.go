@@ -258,7 +258,8 @@ func (w *counts) severalPass(from, to Slot) bool {
 	}
 	top := int32(-1)
 	for domain, n := range w.of {
-		if top < 0 || n > w.of[top] || n == w.of[top] && domain < top {
+		// By name if equal: the numbers depend on the stretch of time.
+		if top < 0 || n > w.of[top] || n == w.of[top] && w.domains[domain] < w.domains[top] {
 			top = domain
 		}
 	}

@@ -252,7 +252,7 @@ func (tx *Tx) touchByTraffic(changes *crowdChanges) error {
 				changes.touchUnit(c.Unit, start, end)
 			}
 			end += hourMS // a refusal is judged by what is accepted in the hour after
-			if from > end || to < start-accountTime || c.Unit.Kind == recipient.UnitDNS || c.Unit.Kind == recipient.UnitHost {
+			if from > end || to < start-accountTime {
 				continue
 			}
 			flips, err := tx.mayFlip(c, k.domain, from < tx.lastRefusal-hourMS)
@@ -282,7 +282,7 @@ func (tx *Tx) touchByTraffic(changes *crowdChanges) error {
 func (tx *Tx) mayFlip(c *recipient.Crowd, domain string, late bool) (bool, error) {
 	for i := range tx.inputs.Crowds {
 		p := &tx.inputs.Crowds[i]
-		if p.ID == c.ID || p.Start >= c.Start || !p.Concerns(domain) {
+		if p.ID == c.ID || p.Start > c.End || !p.Concerns(domain) {
 			continue
 		}
 		start, end := bounce.ParseStamp(p.Start).UnixMilli(), bounce.ParseStamp(c.End).UnixMilli()
