@@ -7,14 +7,14 @@ import (
 	"github.com/bouncetail/bouncetail/address"
 )
 
-// Strangers choose the addresses in an export: whoever signs up with one, or
-// forges one as the sender of mail that bounces. acceptance says for each format
-// which addresses its program stores as they are, and why the others are left
-// out of the file. docs/exports.md shows the table.
+// acceptance states which addresses the program of a format stores unchanged, and why
+// the others are left out of the file. Attackers can choose addresses in an export, by
+// subscribing with one or by forging one as the sender of mail that bounces.
+// docs/exports.md shows the table.
 type acceptance struct {
 	accepts func(address string) bool
-	what    string // which addresses the file may hold
-	why     string // what the program does with the others, and how that is known
+	what    string // which addresses the file may contain
+	why     string // what the program does with the others, and the source
 }
 
 // Shared values of acceptance.what.
@@ -29,9 +29,9 @@ const (
 
 var acceptances = map[string]acceptance{
 	"csv": {func(string) bool { return true }, everything,
-		"A cell holds any text. Spreadsheets take some for formulas, so those get an apostrophe in front."},
-	"ndjson": {func(string) bool { return true }, everything, "JSON escapes what needs it."},
-	"json":   {func(string) bool { return true }, everything, "JSON escapes what needs it."},
+		"A cell can contain any text. Texts that a spreadsheet would interpret as formulas get an apostrophe in front."},
+	"ndjson": {func(string) bool { return true }, everything, "JSON escapes special characters."},
+	"json":   {func(string) bool { return true }, everything, "JSON escapes special characters."},
 	"plain": {address.OneLine, "addresses without control characters and line breaks",
 		"A reader would see two lines. Quoted local parts and local users are in the file."},
 
@@ -56,8 +56,8 @@ var acceptances = map[string]acceptance{
 	"phplist": {func(a string) bool { return address.Unquoted(a) && ascii(a) && len(a) <= 255 },
 		"addresses at a host name in ASCII without quotes, backslashes, spaces and control characters, 255 bytes at most",
 		"phpList puts each line into SQL between double quotes without escaping it. " + noAccents + " Tried."},
-	// src/libserver/maps/map_helpers.c: a key ends at a space and at #, a quote or
-	// a slash in front begins a key of another kind.
+	// src/libserver/maps/map_helpers.c: a key ends at a space or #. A quote or a slash
+	// at the start begins another kind of key.
 	"rspamd": {func(a string) bool {
 		return address.Unquoted(a) && asciiLocal(a) && !strings.Contains(a, "#") && a[0] != '/'
 	},
@@ -68,8 +68,8 @@ var acceptances = map[string]acceptance{
 		"Each line is an anchored regular expression with every special character escaped. Source read."},
 }
 
-// spreadsheetSafe also refuses what a spreadsheet takes for a formula. A text can
-// be defused by an apostrophe; an address would become another one.
+// spreadsheetSafe also refuses addresses that a spreadsheet interprets as a formula. An
+// apostrophe would make another address of them.
 func spreadsheetSafe(a string) bool { return address.Plain(a) && defused(a) == a }
 
 func asciiLocal(a string) bool { return ascii(a[:strings.LastIndexByte(a, '@')]) }
@@ -82,8 +82,8 @@ func ascii(s string) bool {
 // is, so that the address is left out of the file.
 func (f Format) Rejects(a string) bool { return !acceptances[f.Name].accepts(a) }
 
-// Takes says which addresses the program of a format takes, and what it does
-// with others.
+// Takes describes which addresses a format accepts, and what its program does with
+// others.
 func (f Format) Takes() (what, why string) {
 	a := acceptances[f.Name]
 	return a.what, a.why

@@ -14,7 +14,7 @@ import (
 const civiReason = 254
 
 // newCiviCRM writes addresses with on_hold 1, the value for addresses that bounced.
-// on_hold 0 is never written: it would also lift an opt-out (2).
+// on_hold 0 is never written, because it would also remove an opt-out (2).
 // https://issues.civicrm.org/jira/browse/CRM-1325
 func newCiviCRM(w io.Writer, _ Options) Writer {
 	return newCells(w, ',', []string{"email", "on_hold", "hold_date", "bounce_reason"}, func(r *bounce.Recipient) []string {

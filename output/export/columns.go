@@ -58,8 +58,8 @@ func ColumnNames() []string {
 	return names
 }
 
-// chosen returns the columns of these names, which the caller has checked. Without
-// names it returns the format's own choice.
+// chosen returns the columns with these names, which the caller has checked, or the
+// default columns of the format.
 func chosen(names []string, otherwise []column) []column {
 	if len(names) == 0 {
 		return otherwise

@@ -55,11 +55,10 @@ func newCSV(w io.Writer, o Options) Writer {
 	})
 }
 
-// defused returns a cell that no spreadsheet takes for a formula. The remote side
-// writes the reply, and anyone can own an address that begins with =, so an
-// apostrophe is put in front, as OWASP recommends (CSV Injection). A spreadsheet
-// that expects another separator starts cells within cells; those are defused as
-// well.
+// defused returns a cell that no spreadsheet interprets as a formula. The remote side
+// writes the reply, and anyone can own an address that begins with =. As OWASP
+// recommends (CSV Injection), an apostrophe is put in front, also of parts that a
+// spreadsheet with another separator would make cells of.
 func defused(cell string) string {
 	var b strings.Builder
 	begins, from := true, 0

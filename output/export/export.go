@@ -1,8 +1,8 @@
 // Package export writes recipients in the formats that other programs read.
 //
 // A format is one file here, its line in Formats, and its line in acceptances.
-// It gets recipients one at a time, so an export of millions needs no more
-// memory than one of ten.
+// It receives recipients one at a time, so an export of millions needs no more memory
+// than one of ten.
 package export
 
 import (
@@ -31,8 +31,8 @@ type Format struct {
 	// Columns is set if Options.Columns chooses what is written, and Lists if
 	// Options.Lists is needed.
 	Columns, Lists bool
-	// New begins a file. Each Write must write its row at once, so that a row
-	// that does not fit can be taken back.
+	// New begins a file. Each Write must write its row immediately, so that a row that
+	// does not fit can be removed.
 	New func(w io.Writer, o Options) Writer
 }
 
@@ -70,7 +70,7 @@ var Formats = []Format{
 	{Name: "mailcow", About: "regexp map for Rspamd's multimap, as mailcow has one", SuppressionList: true, New: newMailcow},
 }
 
-// ErrFull says that the program takes no larger file. The row is not in the
+// ErrFull means that the program accepts no larger file. The row is not in the
 // file, and the file is complete without it.
 var ErrFull = errors.New("the file is full")
 
@@ -95,7 +95,7 @@ func (f Format) File(w io.Writer, o Options) *File {
 	return file
 }
 
-// ending is room for what Close writes.
+// ending is the number of bytes reserved for Close.
 const ending = 16
 
 // Write writes a recipient, leaves it out and counts it, or returns ErrFull.

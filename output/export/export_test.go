@@ -20,7 +20,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-// recipients are what formats stumble over.
+// recipients have values that are difficult for some formats.
 func recipients() []bounce.Recipient {
 	row := func(seq int64, address, reply string) bounce.Recipient {
 		return bounce.Recipient{
@@ -57,7 +57,7 @@ func recipients() []bounce.Recipient {
 	}
 }
 
-// written returns the file of a format and how many rows it left out.
+// written returns the file of a format and its counts.
 func written(t *testing.T, f Format, o Options, rows []bounce.Recipient) (text []byte, file *File) {
 	t.Helper()
 	var b bytes.Buffer
@@ -73,7 +73,7 @@ func written(t *testing.T, f Format, o Options, rows []bounce.Recipient) (text [
 	return b.Bytes(), file
 }
 
-func TestFormatsAreAsTheyWere(t *testing.T) {
+func TestFormatsMatchTheGoldenFiles(t *testing.T) {
 	for _, f := range Formats {
 		t.Run(f.Name, func(t *testing.T) {
 			got, file := written(t, f, Options{Lists: []int{7, 12}}, recipients())
@@ -95,7 +95,7 @@ func TestFormatsAreAsTheyWere(t *testing.T) {
 	}
 }
 
-// What a file holds, read by a reader that knows nothing of the writer.
+// Independent readers can read the files.
 func TestFilesCanBeRead(t *testing.T) {
 	for _, f := range Formats {
 		for _, rows := range [][]bounce.Recipient{recipients(), nil} {
@@ -113,18 +113,18 @@ func TestFilesCanBeRead(t *testing.T) {
 				for _, line := range lines {
 					for _, cell := range line {
 						if cell != "" && strings.ContainsAny(cell[:1], "=+-@\t\r\n") {
-							t.Errorf("%s: a spreadsheet takes %q for a formula", f.Name, cell)
+							t.Errorf("%s: %q is a formula in a spreadsheet", f.Name, cell)
 						}
 					}
 				}
 			case f.Name == "json" || f.Name == "brevo":
 				if !json.Valid(text) {
-					t.Errorf("%s is no JSON: %s", f.Name, text)
+					t.Errorf("%s is not JSON: %s", f.Name, text)
 				}
 			case f.Name == "ndjson" || f.Name == "mautic":
 				for line := range bytes.Lines(text) {
 					if !json.Valid(line) {
-						t.Errorf("%s: a line is no JSON: %s", f.Name, line)
+						t.Errorf("%s: a line is not JSON: %s", f.Name, line)
 					}
 				}
 			default:
@@ -161,7 +161,7 @@ func TestColumnsComeInTheOrderGiven(t *testing.T) {
 	}
 }
 
-// A column of the database that no export can hold would be missed by somebody.
+// Every column of the database can be exported.
 func TestColumnsAreThoseOfRecipients(t *testing.T) {
 	var want []string
 	for _, field := range reflect.VisibleFields(reflect.TypeFor[bounce.Recipient]()) {
@@ -175,15 +175,15 @@ func TestColumnsAreThoseOfRecipients(t *testing.T) {
 	}
 }
 
-func TestStateThatWasAskedForIsWritten(t *testing.T) {
+func TestTheRequestedStateIsWritten(t *testing.T) {
 	text, _ := written(t, format(t, "phplist"), Options{State: bounce.StateFailing}, recipients()[11:12])
 	if string(text) != "slow@example.com\n" {
 		t.Errorf("got %q", text)
 	}
 }
 
-// Nothing that was handed over before can be lifted by a first file.
-func TestAFirstFileLiftsNothing(t *testing.T) {
+// A first file reinstates no address, because none was exported before.
+func TestAFirstFileReinstatesNoAddress(t *testing.T) {
 	text, file := written(t, format(t, "odoo-csv"), Options{First: true}, recipients()[9:12])
 	if string(text) != "email,active\n" || file.SkippedNotBad != 0 {
 		t.Errorf("got %q, %d counted as left out", text, file.SkippedNotBad)
@@ -199,7 +199,7 @@ func TestFormulasAreDefused(t *testing.T) {
 		{"＝1", "'＝1"},
 		{"\t=1", "'\t'=1"},
 		{"\rx", "'\rx"},
-		// As a spreadsheet sees it that expects other separators.
+		// As in a spreadsheet with other separators.
 		{"550 gone;=HYPERLINK(1)", "550 gone;'=HYPERLINK(1)"},
 		{"550 gone;\"=1\"", "550 gone;\"'=1\""},
 		{"one\n@two,+3", "one\n'@two,'+3"},
@@ -213,7 +213,7 @@ func TestFormulasAreDefused(t *testing.T) {
 	}
 }
 
-func TestAFullFileIsWholeWithoutTheRow(t *testing.T) {
+func TestAFullFileIsCompleteWithoutTheRow(t *testing.T) {
 	for _, name := range []string{"brevo", "mailgun-csv"} {
 		f := format(t, name)
 		f.MaxBytes = 500
@@ -237,12 +237,12 @@ func TestAFullFileIsWholeWithoutTheRow(t *testing.T) {
 			t.Errorf("%s: %d lines for %d rows", name, got, file.Rows)
 		}
 		if name == "brevo" && !json.Valid(b.Bytes()) {
-			t.Errorf("no JSON: %s", &b)
+			t.Errorf("not JSON: %s", &b)
 		}
 	}
 }
 
-func TestMauticTakesTwoHundredContactsARequest(t *testing.T) {
+func TestMauticRequestsHaveAtMost200Contacts(t *testing.T) {
 	rows := make([]bounce.Recipient, 401)
 	for i := range rows {
 		rows[i] = recipients()[0]
@@ -261,12 +261,12 @@ func TestMauticTakesTwoHundredContactsARequest(t *testing.T) {
 	}
 }
 
-func TestCiviCRMGetsNoRunesOfFourBytes(t *testing.T) {
+func TestCiviCRMFileHasNoFourByteRunes(t *testing.T) {
 	row := recipients()[2]
 	row.Recipient = "🙈@example.com"
 	text, file := written(t, format(t, "civicrm-csv"), Options{}, []bounce.Recipient{row, recipients()[2]})
 	if file.Rejected != 1 || file.Rows != 1 || !utf8.Valid(text) {
-		t.Errorf("%d rows, %d unfit, want one each: %s", file.Rows, file.Rejected, text)
+		t.Errorf("%d rows, %d rejected, want one each: %s", file.Rows, file.Rejected, text)
 	}
 	lines, err := csv.NewReader(bytes.NewReader(text)).ReadAll()
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 )
 
-// hostile are addresses that strangers choose, and good ones that look like them.
+// hostile lists addresses that attackers choose, and similar good ones.
 var hostile = []string{
 	`" or 1=1 or "@evil.example`,
 	`"; drop table user; --"@evil.example`,
@@ -58,7 +58,7 @@ var hostile = []string{
 	"jİm@evil.example",
 	"🙈@evil.example",
 	strings.Repeat("a", 300) + "@evil.example",
-	// Ordinary addresses, which every format has to hold.
+	// Ordinary addresses, which every format must contain.
 	"o'brien@k.example", "jane+news@k.example", "ann@k.example", "joann@k.example", "ann@k.example.org",
 	"a_b-c.d@sub.k.example",
 }
@@ -69,7 +69,7 @@ func badRow(address string) bounce.Recipient {
 	return bounce.Recipient{Recipient: address, Domain: address[strings.LastIndexByte(address, '@')+1:], State: bounce.StateBad, DecidedBy: bounce.ByFailure, Category: bounce.InvalidAddress, Reason: bounce.NoSuchUser, BadSince: new("2026-11-02T23:59:59.999Z"), SMTPCode: 550, Reply: "550 5.1.1 \"gone\"; =1+1"}
 }
 
-// addressesIn reads a file back as its program does.
+// addressesIn reads a file as its program does.
 func addressesIn(t *testing.T, format string, text []byte) []string {
 	t.Helper()
 	var list []string
@@ -125,8 +125,8 @@ func addressesIn(t *testing.T, format string, text []byte) []string {
 	return list
 }
 
-// Each address arrives as it is, or is left out and counted: none becomes
-// another one, and none adds or removes a row.
+// Each address is written unchanged, or left out and counted. None becomes another
+// address, and none adds or removes a row.
 func TestHostileAddressesChangeNoOtherRow(t *testing.T) {
 	rows := make([]bounce.Recipient, len(hostile))
 	for i, a := range hostile {
@@ -158,7 +158,7 @@ func TestHostileAddressesChangeNoOtherRow(t *testing.T) {
 			}
 		}
 		if what, why := f.Takes(); what == "" || why == "" {
-			t.Errorf("%s does not say what it takes and why", f.Name)
+			t.Errorf("%s does not describe its addresses", f.Name)
 		}
 	}
 	if len(acceptances) != len(Formats) {
@@ -178,8 +178,8 @@ func TestPHPListLinesStayWithinTheirQuotes(t *testing.T) {
 	}
 }
 
-// listmonk takes what net/mail parses to itself, in lower case.
-func TestListmonkStoresWhatItsFormatHolds(t *testing.T) {
+// listmonk accepts addresses that net/mail parses to themselves, in lower case.
+func TestListmonkAcceptsTheAddressesOfItsFile(t *testing.T) {
 	for _, a := range hostile {
 		if format(t, "listmonk-csv").Rejects(a) {
 			continue
@@ -191,7 +191,7 @@ func TestListmonkStoresWhatItsFormatHolds(t *testing.T) {
 	}
 }
 
-func TestMailcowExpressionsMatchTheirAddressAlone(t *testing.T) {
+func TestMailcowExpressionsMatchOnlyTheirAddress(t *testing.T) {
 	f := format(t, "mailcow")
 	for _, a := range hostile {
 		if f.Rejects(a) {
@@ -224,7 +224,7 @@ func TestInternationalDomainsAreWrittenInBothSpellings(t *testing.T) {
 			want = want[:1]
 		}
 		if accentless && !f.Rejects("jörg@example.com") {
-			t.Errorf("%s accepts jörg@example.com, which its database may take for jorg@example.com", f.Name)
+			t.Errorf("%s contains jörg@example.com, which its database may treat as jorg@example.com", f.Name)
 		}
 		if got := addressesIn(t, f.Name, text); !slices.Equal(got, want) || file.Rows != len(want) {
 			t.Errorf("%s: %q, %d rows; want %q", f.Name, got, file.Rows, want)

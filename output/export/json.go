@@ -7,7 +7,7 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 )
 
-// ndjsonWriter writes one object a line.
+// ndjsonWriter writes one object per line.
 type ndjsonWriter struct {
 	enc     *json.Encoder
 	columns []column // empty: all of the table recipients
@@ -32,7 +32,7 @@ func (n ndjsonWriter) Write(r *bounce.Recipient) error {
 
 func (n ndjsonWriter) Close() error { return nil }
 
-// arrayWriter writes one array, an object a line, between a head and an end. It
+// arrayWriter writes one array, with one object per line, between a head and an end. It
 // writes the head with the first row.
 type arrayWriter struct {
 	w         io.Writer

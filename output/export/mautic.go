@@ -9,9 +9,9 @@ import (
 // mauticBatch is Mautic's default limit of contacts in one request.
 const mauticBatch = 200
 
-// mauticWriter writes bodies of POST /api/contacts/batch/new, one a line.
+// mauticWriter writes bodies of POST /api/contacts/batch/new, one per line.
 // Reason 2 is a bounce, 3 is by hand, which is all that a CSV import could express.
-// Reason 0 would lift a block, also one that the contact asked for, so it is not
+// Reason 0 would remove a block, also one that the contact requested, so it is not
 // used.
 // https://developer.mautic.org/#contacts, and in the source, mautic/mautic:
 // app/bundles/LeadBundle/Entity/DoNotContact.php

@@ -7,9 +7,9 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 )
 
-// newOdoo writes records of mail.blacklist, whose email is unique and in lower
-// case. Odoo's own import adds new addresses and skips those that it has, so active
-// FALSE is for scripts.
+// newOdoo writes records of mail.blacklist, whose email is unique and in lower case.
+// Odoo's import adds new addresses and skips existing ones, so rows with active FALSE
+// are for scripts.
 // https://github.com/odoo/odoo/blob/17.0/addons/mail/models/mail_blacklist.py
 func newOdoo(w io.Writer, _ Options) Writer {
 	return newCells(w, ',', []string{"email", "active"}, func(r *bounce.Recipient) []string {

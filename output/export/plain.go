@@ -20,8 +20,8 @@ func newPlain(w io.Writer, _ Options) Writer {
 }
 
 // newMailcow writes the lines of a multimap with `regexp = true`, such as
-// mailcow's global_rcpt_blacklist.map. An address as it is would match as a part of
-// others there, and its + and . are operators.
+// mailcow's global_rcpt_blacklist.map. An unescaped address would also match longer
+// addresses, and its + and . are operators.
 // https://docs.mailcow.email/manual-guides/Rspamd/u_e-rspamd/
 func newMailcow(w io.Writer, _ Options) Writer { return plainWriter{w, anchored} }
 

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-func TestMissingMapsOfAMailServerAreFound(t *testing.T) {
+func TestMissingReportsConfiguredMaps(t *testing.T) {
 	root := t.TempDir()
 	write := func(path, text string) {
 		t.Helper()

@@ -12,9 +12,8 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 )
 
-// Addresses that strangers choose. Each is a key that stands for itself alone, or is
-// left out.
-func TestHostileAddressesAreKeysOfTheirOwn(t *testing.T) {
+// Each address chosen by an attacker is a key that matches only itself, or is left out.
+func TestHostileAddressesMatchOnlyThemselves(t *testing.T) {
 	hostile := []string{
 		`" or 1=1 or "@evil.example`, `a\@evil.example`, "a\nb@evil.example", "two\r\nREJECT@evil.example", "a\x00b@evil.example",
 		"a b@evil.example", "a\tOK@evil.example", "@evil.example", "root", "evil.example@", "", "<a@evil.example>",
@@ -52,7 +51,7 @@ func TestHostileAddressesAreKeysOfTheirOwn(t *testing.T) {
 			}
 			key = strings.Trim(key, `"`)
 			if fold := cases.Fold().String(key); fold != key {
-				t.Errorf("%s: Postfix takes %q for %q", file, key, fold)
+				t.Errorf("%s: Postfix treats %q as %q", file, key, fold)
 			}
 			keys = append(keys, key)
 		}

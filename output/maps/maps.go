@@ -154,9 +154,9 @@ func (m *file) seal() error {
 // discard removes what was not committed.
 func (m *file) discard() {
 	if m.table != nil {
-		_ = m.table.Discard() // the file goes anyway
+		_ = m.table.Discard() // the file is removed anyway
 	}
-	_ = m.out.Abort() // the next run removes what stays
+	_ = m.out.Abort() // the next run removes leftovers
 }
 
 func (m *file) exists() bool {
@@ -173,12 +173,11 @@ func Names() []string {
 	return names
 }
 
-// holdable reports whether it is certain what an address means in every map. A key
+// holdable reports whether an address is unambiguous in every map. A key
 // without a local part or a domain would be a whole domain or a user at every
 // domain in access(5), and mail servers look up quoted local parts in different
 // ways. Postfix folds the case of keys, and more than that: "straße" becomes
-// "strasse", and a Kelvin sign becomes k. Such a key would be the address of
-// somebody else.
+// "strasse", and a Kelvin sign becomes k. Such a key would match another address.
 func holdable(address string) bool {
 	at := strings.LastIndexByte(address, '@')
 	if at <= 0 || at == len(address)-1 || len(address) > 320 || folded(address) != address {
@@ -209,7 +208,7 @@ func postfixKey(key string) string {
 	return key
 }
 
-// eximKey quotes a key that lsearch would end too early or take for a comment
+// eximKey quotes a key that lsearch would end too early or treat as a comment
 // (Exim specification, 9.3).
 func eximKey(key string) string {
 	if key[0] == '#' || strings.ContainsRune(key, ':') {

@@ -191,8 +191,8 @@ func (p *Publisher) Publish(ctx context.Context) (result Result, err error) {
 			return result, err
 		}
 	}
-	// In quick succession, and the first map last: whoever waits for that one to
-	// change finds the others already changed.
+	// In quick succession, and the first map last: a program that waits for a change of
+	// the first map finds the others already changed.
 	for _, m := range slices.Backward(maps) {
 		if err := m.out.Commit(); err != nil {
 			return result, err
@@ -247,7 +247,7 @@ func (p *Publisher) lock() (unlock func(), err error) {
 			return nil, err
 		}
 	}
-	// The directory is its own lock: a file would belong to whoever came first.
+	// Lock the directory itself: a lock file would belong to the first user.
 	dir, err := os.Open(p.Dir)
 	if err != nil {
 		return nil, err
@@ -270,7 +270,7 @@ func (p *Publisher) removeLeftovers() error {
 	entries, err := os.ReadDir(p.Dir)
 	for _, entry := range entries {
 		for _, m := range Maps {
-			// Also the name before this version.
+			// Also the name used by earlier versions.
 			if strings.HasPrefix(entry.Name(), "."+m.File+".") || strings.HasPrefix(entry.Name(), ".new-"+m.File+"-") {
 				err = errors.Join(err, os.Remove(filepath.Join(p.Dir, entry.Name())))
 			}

@@ -16,7 +16,7 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 )
 
-// list is a source that is changed by hand.
+// list is a source that the test changes.
 type list struct {
 	seq  int64
 	bad  []bounce.Recipient
@@ -64,7 +64,7 @@ func lines(t *testing.T, dir, file string) []string {
 
 const longAgo = "1999-01-01T00:00:00.000Z" // synctest begins in 2000
 
-func TestDaemonPublishesOnChangeAndAtMostSoOften(t *testing.T) {
+func TestDaemonPublishesChangesWithAMinimumInterval(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "maps")
 	synctest.Test(t, func(t *testing.T) {
 		from, log := &list{}, &bytes.Buffer{}
@@ -75,7 +75,7 @@ func TestDaemonPublishesOnChangeAndAtMostSoOften(t *testing.T) {
 		go func() { p.Run(ctx); close(ended) }()
 		after := func(d time.Duration, addresses int) {
 			t.Helper()
-			time.Sleep(d) // of the bubble: no time passes
+			time.Sleep(d) // in the synctest bubble
 			synctest.Wait()
 			if got := lines(t, dir, "access"); len(got) != addresses {
 				t.Errorf("after %v the map holds %q, want %d addresses", d, got, addresses)
@@ -89,7 +89,7 @@ func TestDaemonPublishesOnChangeAndAtMostSoOften(t *testing.T) {
 		from.add("c", longAgo)
 		after(10*time.Second, 3) // the last is long ago
 
-		// A change that changes nothing here, and a map that is lost.
+		// A change that does not affect the maps, and a map that was deleted.
 		before, err := os.Stat(filepath.Join(dir, "exim"))
 		if err != nil {
 			t.Fatal(err)
@@ -122,7 +122,7 @@ func TestDaemonPublishesOnChangeAndAtMostSoOften(t *testing.T) {
 	})
 }
 
-func TestAddressesAreOldEnough(t *testing.T) {
+func TestMinAgeExcludesRecentAddresses(t *testing.T) {
 	from, log := &list{}, &bytes.Buffer{}
 	from.add("old", "2026-11-20T09:00:00.000Z")
 	from.add("new", "2026-11-22T09:00:00.000Z")
@@ -149,7 +149,7 @@ func TestBlockedByHandHasNoReason(t *testing.T) {
 	}
 }
 
-func TestTwoDoNotPublishAtOnce(t *testing.T) {
+func TestTwoProcessesDoNotPublishAtTheSameTime(t *testing.T) {
 	from := &list{}
 	p := newPublisher(filepath.Join(t.TempDir(), "maps"), from, &bytes.Buffer{})
 	unlock, err := p.lock()
@@ -165,7 +165,7 @@ func TestTwoDoNotPublishAtOnce(t *testing.T) {
 	}
 }
 
-func TestKeyIsNeverMoreThanAnAddress(t *testing.T) {
+func TestAKeyMatchesOnlyOneAddress(t *testing.T) {
 	for address, want := range map[string]bool{
 		"a@example.com": true, "o'brien@example.com": true, "a+b@example.com": true, "jörg@example.com": true, "a@[192.0.2.1]": true,
 		"": false, "root": false, "example.com": false, "@example.com": false, "a@": false, "*": false, "a b@example.com": false,

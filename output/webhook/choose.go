@@ -5,17 +5,17 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 )
 
-// chosen are the changes of a page by what happens to them.
+// chosen divides the changes of a page by what the hook does with them.
 type chosen struct {
 	send []bounce.Change
-	// drop are changes that the program has no use for: an older dead letter of
-	// such a recipient has no use either.
+	// drop are changes that are not sent. An older dead letter of such a recipient is
+	// dropped too.
 	drop     []bounce.Change
 	rejected int // of drop: addresses that the program cannot store
 }
 
-// choose selects what the hook is sent. The kind json gets every change. The
-// others report bounces, for addresses that their programs store.
+// choose selects the changes to send. The kind json gets every change. The other kinds
+// report bounces of addresses that their programs can store.
 func (h *Hook) choose(rows []bounce.Change) (c chosen) {
 	if !kind(h.Kind).bounces {
 		c.send = rows

@@ -40,14 +40,14 @@ type Store interface {
 	// bounces, and MoveFailureCursor stores it.
 	FailureCursor(ctx context.Context, name string) (int64, error)
 	MoveFailureCursor(ctx context.Context, name string, id int64) error
-	// Trouble stores why the hook does not accept the next change.
+	// Trouble stores the reason why the hook does not accept the next change.
 	Trouble(ctx context.Context, name, why string) error
 	// DeadLetters returns the recipients that the hook refused, as they are now.
 	DeadLetters(ctx context.Context, name string) ([]bounce.Change, error)
 }
 
-// Hook is a program that receives changes. The fields up to Store and Log are
-// needed, but for the credentials and the keys.
+// Hook is a program that receives changes. The fields up to Log are required, except
+// the credentials and the keys.
 type Hook struct {
 	Name               string
 	URL                string
@@ -59,7 +59,7 @@ type Hook struct {
 	TokenHeader        string            // if set, Token is sent under this name, without Bearer
 	States             []string
 	FromNow            bool // a new hook skips what is already there
-	Batch              int  // most recipients in a request
+	Batch              int  // maximum number of recipients in a request
 	Timeout            time.Duration
 	Tries              int // after which a request that fails becomes dead letters
 	UserAgent          string
@@ -82,7 +82,7 @@ type Hook struct {
 const (
 	firstPause = time.Second
 	longPause  = 15 * time.Minute
-	// maxRetryAfter limits what the other side may ask for.
+	// maxRetryAfter limits Retry-After.
 	maxRetryAfter = 24 * time.Hour
 	// poll is the pause of a hook that has received everything.
 	poll = 1500 * time.Millisecond
@@ -209,7 +209,7 @@ func (h *Hook) deliver(ctx context.Context, rows []bounce.Change, upTo int64) er
 		var answer refusal
 		errors.As(err, &answer)
 		if answer.ofBody() && len(rows) > 1 {
-			// One recipient may spoil the request for all.
+			// One recipient may be the cause.
 			half := len(rows) / 2
 			if err := h.deliver(ctx, rows[:half], rows[half-1].Seq); err != nil {
 				return err
@@ -234,8 +234,7 @@ func (h *Hook) deliver(ctx context.Context, rows []bounce.Change, upTo int64) er
 
 // delivered stores that the hook has accepted recipients.
 func (h *Hook) delivered(ctx context.Context, rows []bounce.Change, upTo int64) error {
-	// Also if the program was just asked to stop: what was accepted must not be
-	// sent again.
+	// Also while the program stops, so that an accepted request is not sent again.
 	if ctx.Err() != nil {
 		saving, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTime)
 		defer cancel()

@@ -22,13 +22,13 @@ import (
 
 var day = time.Date(2026, 11, 20, 9, 0, 0, 0, time.UTC)
 
-// fixture is a database and a program that receives its changes.
+// fixture is a database, and a program that receives its changes.
 type fixture struct {
 	t      *testing.T
 	path   string
 	outbox *sqlite.Outbox
 	hook   *Hook
-	said   strings.Builder // the log
+	said   strings.Builder // log output
 
 	mu     sync.Mutex
 	bodies []string      // of all requests
@@ -36,7 +36,7 @@ type fixture struct {
 	answer func(w http.ResponseWriter, n int, body string)
 	paused []time.Duration
 	minute int             // of the last attempt stored
-	mends  func(tries int) // called at each pause
+	mends  func(tries int) // called at each pause, may repair the program
 }
 
 func newFixture(t *testing.T) *fixture {
@@ -116,7 +116,7 @@ func (f *fixture) run() {
 	f.hook.Run(ctx)
 }
 
-// told returns the local parts that each request told of.
+// told returns the local parts in each request.
 func (f *fixture) told() []string {
 	f.t.Helper()
 	var all []string
@@ -161,7 +161,7 @@ func status(code int) func(http.ResponseWriter, int, string) {
 	return func(w http.ResponseWriter, _ int, _ string) { w.WriteHeader(code) }
 }
 
-func TestHookIsToldOfEachChangeInOrder(t *testing.T) {
+func TestHookReceivesEachChangeInOrder(t *testing.T) {
 	f := newFixture(t)
 	f.save("a", "slow", "b", "c")
 	f.hook.Batch = 2
@@ -188,14 +188,14 @@ func TestHookIsToldOfEachChangeInOrder(t *testing.T) {
 	if got := f.last.Header.Get("User-Agent"); got != "bouncetail test" {
 		t.Errorf("user agent %q", got)
 	}
-	// The HMAC-SHA-256 of `1.{}` by the key `k`, from the command line:
+	// The HMAC-SHA-256 of `1.{}` with the key `k`, computed by
 	// printf '1.{}' | openssl dgst -sha256 -hmac k
 	if got, want := Sign("k", time.Unix(1, 0), []byte("{}")), "t=1,v1=3dd49b2593d0f9a349e9e71c4bde3e2b862c2be4003fe9b4ba81332029310158"; got != want {
 		t.Errorf("Sign = %s, want %s", got, want)
 	}
 }
 
-func TestNewHookBeginsNow(t *testing.T) {
+func TestNewHookStartsNow(t *testing.T) {
 	f := newFixture(t)
 	f.save("old")
 	f.hook.FromNow = true
@@ -206,7 +206,7 @@ func TestNewHookBeginsNow(t *testing.T) {
 	f.want("new")
 }
 
-func TestWhatFailsIsTriedAgainWithGrowingPauses(t *testing.T) {
+func TestFailedRequestsAreRetriedWithGrowingPauses(t *testing.T) {
 	for name, answer := range map[string]func(http.ResponseWriter, int, string){
 		"500":     status(500),
 		"503":     status(503),
@@ -252,7 +252,7 @@ func TestWhatFailsIsTriedAgainWithGrowingPauses(t *testing.T) {
 	}
 }
 
-// hang answers nothing until the client has gone.
+// hang does not answer until the client has disconnected.
 func hang(w http.ResponseWriter) {
 	conn, _, err := w.(http.Hijacker).Hijack() //nolint:forcetypeassert // it is one
 	if err != nil {
@@ -290,7 +290,7 @@ func TestRefusedRecipientsAreKeptForAReplay(t *testing.T) {
 		tries  int
 		why    string
 	}{
-		"refused": {status(http.StatusBadRequest), 5, "the answer is 400 Bad Request"}, // abc, bc in halves
+		"refused": {status(http.StatusBadRequest), 5, "the answer is 400 Bad Request"}, // abc in halves
 		"down":    {status(http.StatusBadGateway), 5, "the answer is 502 Bad Gateway"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -332,8 +332,8 @@ func TestRefusedRecipientsAreKeptForAReplay(t *testing.T) {
 	}
 }
 
-// saveAgain saves another failure of a recipient, and runs the hook before, so
-// that requests do not depend on the batch.
+// saveAgain runs the hook and then saves another failure of a recipient, so that
+// requests do not depend on the batch.
 func (f *fixture) saveAgain(local string) {
 	f.t.Helper()
 	f.run()
@@ -353,7 +353,7 @@ func (f *fixture) saveAgain(local string) {
 	}
 }
 
-func TestOneThatSpoilsARequestIsGivenUpAlone(t *testing.T) {
+func TestOnlyTheRefusedRecipientBecomesADeadLetter(t *testing.T) {
 	f := newFixture(t)
 	f.save("a", "b", "spoilt", "c", "d")
 	f.answer = func(w http.ResponseWriter, _ int, body string) {
@@ -368,25 +368,25 @@ func TestOneThatSpoilsARequestIsGivenUpAlone(t *testing.T) {
 	}
 }
 
-func TestPlaceIsKeptOverAStop(t *testing.T) {
+func TestTheCursorSurvivesAStop(t *testing.T) {
 	f := newFixture(t)
 	f.save("a", "b", "c")
 	f.hook.Batch = 1
 	ctx, stop := context.WithCancel(t.Context())
 	f.answer = func(w http.ResponseWriter, n int, _ string) {
-		if n == 2 { // asked to stop while b is told
+		if n == 2 { // stopped while b is sent
 			stop()
 			hang(w)
 		}
 	}
 	f.hook.Wait = func(ctx context.Context, _ time.Duration) error { return ctx.Err() }
-	f.hook.Run(ctx) // which returns at once, though the hook hangs
+	f.hook.Run(ctx) // returns immediately although the hook hangs
 	f.want("a", "b")
 	f.run()
 	f.want("a", "b", "b", "c")
 }
 
-func TestListmonkIsToldAsItWants(t *testing.T) {
+func TestListmonkRequests(t *testing.T) {
 	f := newFixture(t)
 	f.save("a", "slow")
 	f.hook.Kind, f.hook.States, f.hook.Username, f.hook.Password = "listmonk", []string{"bad", string(bounce.StateFailing)}, "api", "hunter2"
@@ -403,7 +403,7 @@ func TestListmonkIsToldAsItWants(t *testing.T) {
 	}
 }
 
-func TestHintIsGivenWhereNoConnectionIsMade(t *testing.T) {
+func TestHintIsLoggedIfNoConnectionIsPossible(t *testing.T) {
 	f := newFixture(t)
 	f.save("a")
 	f.hook.URL, f.hook.Hint, f.hook.Tries = "http://127.0.0.1:1/?token=hunter2", "open the network", 1

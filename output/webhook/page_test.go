@@ -45,7 +45,7 @@ func TestPageShowsWhatIsSent(t *testing.T) {
 	}
 }
 
-func TestPageTellsGenuineFromFalse(t *testing.T) {
+func TestPageVerifiesSignatures(t *testing.T) {
 	python, err := exec.LookPath("python3")
 	if err != nil {
 		t.Skip("SKIPPED: no python3 to run the example of docs/webhooks.md")

@@ -72,7 +72,7 @@ func (f *fixture) store(attempts ...attempt) {
 	}
 }
 
-// serve puts a program in the place of the fixture's own.
+// serve replaces the program of the fixture.
 func (f *fixture) serve(kind string, program http.Handler) {
 	f.hook.Kind, f.hook.States, f.hook.Batch = kind, []string{"bad"}, 100
 	f.answer = func(w http.ResponseWriter, _ int, body string) {
@@ -99,7 +99,7 @@ func (l *listmonk) want(t *testing.T, bounces ...string) {
 	}
 }
 
-func TestListmonkNeverGetsWhatItCannotStore(t *testing.T) {
+func TestListmonkGetsOnlyAddressesThatItCanStore(t *testing.T) {
 	f, l := listmonkFixture(t)
 	f.store(gone("root"), gone(`"a b"@h.example`), gone("a..b@h.example"), gone("a.@h.example"), gone("a@[192.0.2.1]"),
 		gone("fran\u212a@h.example"), gone("o'brien+x@h.example"))
@@ -110,7 +110,7 @@ func TestListmonkNeverGetsWhatItCannotStore(t *testing.T) {
 	}
 }
 
-func TestTroubleOfTheHookIsWaitedOut(t *testing.T) {
+func TestChangesWaitWhileTheHookIsMisconfigured(t *testing.T) {
 	for name, c := range map[string]struct{ breaks, mends func(*fixture, *listmonk) }{
 		"wrong password": {
 			func(f *fixture, _ *listmonk) { f.hook.Password = "hunter3" },
@@ -126,7 +126,7 @@ func TestTroubleOfTheHookIsWaitedOut(t *testing.T) {
 			f.store(gone("w1@h.example"), gone("w2@h.example"))
 			c.breaks(f, l)
 			f.mends = func(tries int) {
-				if tries == 3*f.hook.Tries { // long after other requests are given up
+				if tries == 3*f.hook.Tries { // long after other requests became dead letters
 					if h := f.hooks(); h.Trouble == nil || !strings.Contains(*h.Trouble, "check") {
 						t.Errorf("the hook stands at %+v", h)
 					}
@@ -145,7 +145,7 @@ func TestTroubleOfTheHookIsWaitedOut(t *testing.T) {
 	}
 }
 
-func TestAnyAnswerAboutTheHookIsWaitedOut(t *testing.T) {
+func TestChangesWaitAfterEveryStatusAboutTheHook(t *testing.T) {
 	for status := 300; status < 500; status++ {
 		r := refusal{status: status}
 		if r.ofBody() && r.ofHook() {
@@ -154,17 +154,17 @@ func TestAnyAnswerAboutTheHookIsWaitedOut(t *testing.T) {
 		switch status {
 		case 400, 409, 413, 422, 408, 425, 429:
 			if r.ofHook() {
-				t.Errorf("%d is taken for trouble of the hook", status)
+				t.Errorf("%d is considered an error of the hook", status)
 			}
 		default:
 			if !r.ofHook() {
-				t.Errorf("%d is not taken for trouble of the hook", status)
+				t.Errorf("%d is not considered an error of the hook", status)
 			}
 		}
 	}
 }
 
-func TestReplayStepsOverWhatIsRefused(t *testing.T) {
+func TestReplaySkipsRefusedRecipients(t *testing.T) {
 	f, l := listmonkFixture(t)
 	l.blocked = []string{"blocked.example"}
 	f.store(gone("x@blocked.example"), gone("w1@h.example"), gone("y@blocked.example"), gone("w2@h.example"))
@@ -182,7 +182,7 @@ func TestReplayStepsOverWhatIsRefused(t *testing.T) {
 	if h := f.hooks(); h.DeadLetters != 2 {
 		t.Errorf("%d dead letters, want 2", h.DeadLetters)
 	}
-	// One that concerns the hook ends the replay, and loses nothing.
+	// An error of the hook ends the replay, and loses nothing.
 	f.hook.Password = "hunter3"
 	if n, err := f.hook.Replay(t.Context()); err == nil || n.Delivered != 0 || !strings.Contains(err.Error(), "check username") {
 		t.Errorf("replay with a wrong password: %+v, %v", n, err)
@@ -196,7 +196,7 @@ func TestReplayStepsOverWhatIsRefused(t *testing.T) {
 }
 
 // A dead letter of an older version can be one that listmonk can never store.
-func TestReplayDropsWhatTheProgramCannotStore(t *testing.T) {
+func TestReplayDropsAddressesThatTheProgramCannotStore(t *testing.T) {
 	f, l := listmonkFixture(t)
 	f.store(gone("root"), gone("w1@h.example"))
 	f.hook.Kind = "json"
@@ -211,7 +211,7 @@ func TestReplayDropsWhatTheProgramCannotStore(t *testing.T) {
 	}
 }
 
-func TestSoftBouncesAreAboutTheRecipientAlone(t *testing.T) {
+func TestSoftBouncesAreOnlyAboutTheRecipient(t *testing.T) {
 	f, l := listmonkFixture(t)
 	f.withSoft()
 	f.store(full("full@h.example", "m1"))
@@ -234,17 +234,17 @@ func TestAMessageIsOneSoftBounceAtMost(t *testing.T) {
 	f, l := listmonkFixture(t)
 	f.withSoft()
 	f.run()
-	// Tried twice before the hook looks, and once after.
+	// Two attempts before the hook runs, and one after.
 	f.store(full("a@h.example", "m1"), full("a@h.example", "m1"), full("b@h.example", "m1"))
 	f.run()
 	f.store(full("a@h.example", "m1"))
-	f.run() // a new start
+	f.run() // after a restart
 	f.store(full("a@h.example", "m2"))
 	f.run()
 	f.store(full("a@h.example", "m1"), full("a@h.example", "m2"))
 	f.run()
 	l.want(t, "soft a@h.example", "soft b@h.example", "soft a@h.example")
-	// Without a message ID, the queue ID tells messages apart.
+	// Without a message ID, the queue ID distinguishes messages.
 	f.store(full("c@h.example", ""), full("c@h.example", ""))
 	f.run()
 	f.store(full("c@h.example", ""))
@@ -252,7 +252,7 @@ func TestAMessageIsOneSoftBounceAtMost(t *testing.T) {
 	l.want(t, "soft a@h.example", "soft b@h.example", "soft a@h.example", "soft c@h.example")
 }
 
-func TestInternationalDomainsGoOutInBothSpellings(t *testing.T) {
+func TestInternationalDomainsAreSentInBothSpellings(t *testing.T) {
 	f, l := listmonkFixture(t)
 	f.store(gone("jo@xn--bcher-kva.example"))
 	f.run()
@@ -275,7 +275,7 @@ func TestSendGridEvents(t *testing.T) {
 	f.serve("sendgrid", s)
 	f.withSoft()
 	f.store(gone("gone@h.example"), gone("root"), full("full@h.example", "m2@shop.example"), gone("jo@xn--bcher-kva.example"))
-	// Without its key listmonk and others refuse everything, and nothing is lost.
+	// Without the key, receivers such as listmonk refuse everything, and nothing is lost.
 	f.run()
 	if h := f.hooks(); h.DeadLetters != 3 {
 		t.Errorf("unsigned: the hook stands at %+v", h)
@@ -350,7 +350,7 @@ func (f *fixture) golden(name string) {
 	}
 }
 
-func TestTestSaysWhatIsWrongWithAHook(t *testing.T) {
+func TestTestDescribesTheProblem(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(*fixture, *listmonk)
 		want   string // of the error
@@ -386,9 +386,9 @@ func TestTestSaysWhatIsWrongWithAHook(t *testing.T) {
 	}
 }
 
-// Addresses that strangers choose, through every kind: the request is one that its
-// program reads, with the addresses as they are or not at all.
-func TestHostileAddressesThroughEveryKind(t *testing.T) {
+// With addresses chosen by attackers, requests of every kind are valid, and contain the
+// addresses unchanged or not at all.
+func TestHostileAddressesInEveryKind(t *testing.T) {
 	hostile := []string{
 		`" or 1=1 or "@evil.example`, `a\@evil.example`, "a\nb@evil.example", "a\x00b@evil.example", "<script>@evil.example",
 		"a b@evil.example", "@evil.example", "root", "x@[192.0.2.9]", "=1+1@evil.example", "🙈@evil.example", "right\u202eleft@evil.example",

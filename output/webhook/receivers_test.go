@@ -17,8 +17,8 @@ import (
 	"time"
 )
 
-// The receivers below answer as the programs do, so far as bounces go. They are
-// written from the programs' documentation, and use none of this package.
+// The receivers below behave like the programs for bounces. They are written from the
+// documentation of the programs, and use no code of this package.
 
 // listmonk is POST /webhooks/bounce of listmonk.
 type listmonk struct {
@@ -88,7 +88,7 @@ func (s *sendgridReceiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.events = append(s.events, events...)
 }
 
-// mailgunReceiver checks the signature in the body; 406 is how a receiver refuses.
+// mailgunReceiver checks the signature in the body, and refuses with 406.
 type mailgunReceiver struct {
 	key    string
 	events []map[string]any
@@ -112,8 +112,8 @@ func (m *mailgunReceiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	m.events = append(m.events, b.Event)
 }
 
-// postmarkReceiver wants the types that Postmark documents, and a header that its
-// owner chose.
+// postmarkReceiver requires the types that Postmark documents, and a header chosen by
+// its owner.
 type postmarkReceiver struct{ bounces []map[string]any }
 
 var postmarkTypes = map[string]int{"HardBounce": 1, "Transient": 2, "SoftBounce": 4096, "ManuallyDeactivated": 100002}

@@ -13,8 +13,8 @@ import (
 type Replayed struct {
 	Delivered int
 	Refused   int // the program refuses these again; they stay dead letters
-	// Dropped are dead letters that need no delivery any more: the address has
-	// changed to a state that the hook does not get, or the program cannot store it.
+	// Dropped are dead letters that need not be delivered: the address has changed to a
+	// state that the hook does not report, or the program cannot store it.
 	Dropped int
 	// LastRefusal is the error of the last recipient that was refused.
 	LastRefusal error

@@ -89,14 +89,14 @@ func (h *Hook) post(ctx context.Context, body []byte, now time.Time) (text strin
 		return "", h.hinted(err)
 	}
 	defer answer.Body.Close()
-	// An answer that breaks off may come from a program that broke off. What is
-	// longer than a page is not waited for.
+	// The program may have failed if its answer is incomplete. Only the first page of a
+	// long answer is read.
 	beginning, err := io.ReadAll(io.LimitReader(answer.Body, 200))
 	if err == nil {
 		_, err = io.CopyN(io.Discard, answer.Body, 1<<16)
 	}
 	if err != nil && !errors.Is(err, io.EOF) {
-		return "", fmt.Errorf("the answer %d breaks off: %w", answer.StatusCode, err)
+		return "", fmt.Errorf("the answer %d is incomplete: %w", answer.StatusCode, err)
 	}
 	if answer.StatusCode/100 == 2 {
 		return "", nil
@@ -104,7 +104,7 @@ func (h *Hook) post(ctx context.Context, body []byte, now time.Time) (text strin
 	return printable(beginning), refusal{answer.StatusCode, retryAfter(answer.Header.Get("Retry-After"), now), h.Username != "" || h.Token != ""}
 }
 
-// printable returns foreign text for a terminal.
+// printable returns untrusted text for a terminal.
 func printable(text []byte) string {
 	return strings.TrimSpace(strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
@@ -139,9 +139,8 @@ func (h *Hook) Reach(ctx context.Context) error {
 // testAddress cannot exist (RFC 6761).
 const testAddress = "bouncetail-test@example.invalid"
 
-// Test sends one request about an address that cannot exist. The error says what
-// is wrong with the hook, and the beginning of the answer, which is not about
-// anybody.
+// Test sends one request about an address that cannot exist. The error describes the
+// problem with the hook, with the start of the answer, which contains no real address.
 func (h *Hook) Test(ctx context.Context) error {
 	h.prepare()
 	k, now := kind(h.Kind), h.now()
@@ -189,7 +188,7 @@ func (r refusal) Error() string {
 	return answer
 }
 
-// ofBody reports whether the program refuses what was sent, and would refuse it
+// ofBody reports whether the program refuses the request body, and would refuse it
 // again.
 func (r refusal) ofBody() bool {
 	switch r.status {
@@ -199,9 +198,9 @@ func (r refusal) ofBody() bool {
 	return false
 }
 
-// ofHook reports whether the settings or the program are at fault, whatever is
-// sent: wrong credentials, a wrong path, a redirect. Changes wait until somebody
-// corrects that.
+// ofHook reports whether the settings or the program are at fault, independent of the
+// body: wrong credentials, a wrong path, a redirect. Changes wait until that is
+// corrected.
 func (r refusal) ofHook() bool {
 	switch r.status {
 	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:

@@ -15,7 +15,7 @@ import (
 )
 
 // The bodies of this file have the shapes in which mail services report bounces.
-// What the log does not know (campaign, tag, stream, subject) is left out.
+// Fields that are not in the log (campaign, tag, stream, subject) are omitted.
 
 // happened returns when a bounce happened: its failure, or now for an address that
 // was blocked by hand.
@@ -54,7 +54,7 @@ func statusCode(r *bounce.Change) string {
 	return cmp.Or(failure(r).EnhancedCode, class)
 }
 
-// reply returns what the other side said.
+// reply returns the reply of the other side.
 func reply(r *bounce.Change) string {
 	if r.DecidedBy == bounce.ByHand {
 		return "blocked by hand"
@@ -87,7 +87,7 @@ type sendgridEvent struct {
 
 // sendgridBody reports bad addresses as "bounce", those blocked by hand as
 // "dropped", because no server refused anything, and soft bounces as "deferred":
-// receivers take every "bounce" for a hard one.
+// receivers treat every "bounce" as a hard one.
 func sendgridBody(_ *Hook, rows []bounce.Change, now time.Time) ([]byte, error) {
 	var events []sendgridEvent
 	for i := range rows {

@@ -20,8 +20,8 @@ import (
 // SignatureHeader holds when a request was signed, and the signature.
 const SignatureHeader = "X-Bouncetail-Signature"
 
-// Sign returns the value of the header: the time, which keeps others from sending
-// an old request again, and the HMAC-SHA-256 of it and the body.
+// Sign returns the value of the header: the time, which prevents replays of an old
+// request, and the HMAC-SHA-256 of it and the body.
 func Sign(secret string, at time.Time, body []byte) string {
 	mac := hmac.New(sha256.New, []byte(secret))
 	fmt.Fprintf(mac, "%d.%s", at.Unix(), body)
@@ -96,7 +96,7 @@ func ParseKey(text []byte) (*ecdsa.PrivateKey, error) {
 			return private, nil
 		}
 	}
-	return nil, errors.New("the file holds no ECDSA private key in PEM; make one with bouncetail webhooks key")
+	return nil, errors.New("the file contains no ECDSA private key in PEM; make one with bouncetail webhooks key")
 }
 
 // PublicKey returns the public key as receivers want it.
