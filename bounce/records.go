@@ -28,6 +28,11 @@ func (l *Records) Len() int { return len(l.ends) }
 // Reset empties the list and keeps its memory. Records returned by Read stay valid.
 func (l *Records) Reset() { l.data, l.ends = l.data[:0], l.ends[:0] }
 
+// Like returns an empty list that has memory for as much as this one holds.
+func (l *Records) Like() Records {
+	return Records{make([]byte, 0, len(l.data)), make([]uint32, 0, len(l.ends))}
+}
+
 // Add appends a copy of a record. A list holds at most 4 GB.
 func (l *Records) Add(r *Record) {
 	b := append(l.data, r.ID[:]...)

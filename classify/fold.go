@@ -41,7 +41,7 @@ func namesOf(d *bounce.Delivery, s speaker) names {
 	n := names{sender: d.Sender, ours: s == ourMTA}
 	if at := strings.LastIndexByte(d.Recipient, '@'); at >= 0 {
 		n.domain, n.user, n.original = d.Recipient[at+1:], d.Recipient[:at], d.OriginalRecipient
-		if at >= 3 && english.words[bounce.LowerASCII(d.Recipient[:at])] == 0 { // no word such as "user"
+		if at >= 3 {
 			n.local = d.Recipient[:at]
 		}
 		n.ours = n.ours || s == nobody
@@ -189,7 +189,8 @@ func (f *folding) name() bool {
 		f.at += n
 		return true
 	}
-	if n := len(f.local); n > 0 && len(rest) >= n && rest[0]|0x20 == f.local[0]|0x20 && strings.EqualFold(rest[:n], f.local) && !f.goesOn(start+n) && (len(rest) == n || rest[n] != '@') {
+	if n := len(f.local); n > 0 && len(rest) >= n && rest[0]|0x20 == f.local[0]|0x20 && strings.EqualFold(rest[:n], f.local) && !f.goesOn(start+n) && (len(rest) == n || rest[n] != '@') &&
+		english.words[bounce.LowerASCII(f.local)] == 0 { // no word such as "user"
 		f.out = append(f.out, '<', '>')
 		f.at += n
 		return true

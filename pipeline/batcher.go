@@ -199,15 +199,19 @@ func (b *batcher) seal(commit bool) (*bounce.Batch, error) {
 }
 
 // emptyBatch returns an empty batch. It reuses the memory of a saved batch if there
-// is one: batches of an import have megabytes.
+// is one, or allocates as much as the batch before it has: batches of an import have
+// megabytes.
 func (b *batcher) emptyBatch() bounce.Batch {
 	select {
 	case saved := <-b.saved:
 		saved.Records.Reset()
 		return bounce.Batch{Records: saved.Records, Successes: saved.Successes[:0]}
 	default:
+	}
+	if b.p.Limits.FlushInterval == 0 { // batches are small
 		return bounce.Batch{}
 	}
+	return bounce.Batch{Records: b.batch.Records.Like(), Successes: make([]bounce.Success, 0, len(b.batch.Successes))}
 }
 
 // logUnparsed logs each shape of unparsed delivery lines or refused journal entries
