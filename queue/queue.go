@@ -193,15 +193,16 @@ func (q *Queue) attempt(ev *bounce.Event, yield func(*bounce.Delivery)) {
 		q.meet(ev, m, yield)
 	}
 	d := &ev.Delivery
+	mayGoOn := ev.Outcome == bounce.Sent && (ev.Handover || ev.Onward != "")
 	if m != nil {
-		if ev.Outcome != bounce.Sent { // of a success only the recipient is kept
+		if ev.Outcome != bounce.Sent || mayGoOn { // of other successes only the recipient is stored
 			fillFromMessage(d, m)
 		}
 		q.keepDeferral(ev, m)
 	}
 	switch {
 	case ev.Discarded:
-	case ev.Outcome == bounce.Sent && (ev.Handover || ev.Onward != ""):
+	case mayGoOn:
 		q.wait(ev, m, yield)
 	default:
 		yield(d)
