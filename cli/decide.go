@@ -20,6 +20,7 @@ import (
 	"github.com/bouncetail/bouncetail/internal/when"
 	"github.com/bouncetail/bouncetail/recipient"
 	"github.com/bouncetail/bouncetail/sqlite"
+	"github.com/bouncetail/bouncetail/view/report"
 	"github.com/bouncetail/bouncetail/view/table"
 )
 
@@ -40,6 +41,7 @@ const decideHelp = "Exports, cursors and maps see it as any other change. The da
 
 func (a *app) decide(decision, short, long string) *cobra.Command {
 	var from, note, until string
+	var asJSON bool
 	c := &cobra.Command{
 		Use:   decision + " ADDRESS…",
 		Short: short,
@@ -58,15 +60,27 @@ func (a *app) decide(decision, short, long string) *cobra.Command {
 					return err
 				}
 				done := map[string]string{recipient.Allow: "allowed", recipient.Block: "blocked"}[decision]
-				_, err = fmt.Fprintf(a.stdout, "%s %s: %s\n", text.Amount(len(on), "address"), done, effect(changes))
-				return err
+				return a.decided(asJSON, len(on), changes, text.Amount(len(on), "address")+" "+done)
 			})
 		},
 	}
+	jsonFlag(c, &asJSON)
 	c.Flags().StringVar(&note, "note", "", "why, as `TEXT` that is kept with it")
 	c.Flags().StringVar(&until, "until", "", "when it ends: 30d, `2026-12-31` (when that day begins), or RFC 3339; else it has no end")
 	fromFile(c, &from)
 	return c
+}
+
+// decided prints what a decision about n addresses changed.
+func (a *app) decided(asJSON bool, n int, changes recipient.Changes, sentence string) error {
+	if asJSON {
+		return table.Objects(a.stdout).Encode(struct {
+			Addresses int `json:"addresses"`
+			report.Changes
+		}{n, report.Changes(changes)})
+	}
+	_, err := fmt.Fprintf(a.stdout, "%s: %s\n", sentence, report.Effect(changes))
+	return err
 }
 
 func fromFile(c *cobra.Command, from *string) {
@@ -76,6 +90,7 @@ func fromFile(c *cobra.Command, from *string) {
 // unset is the subcommand of recipients that takes decisions back.
 func (a *app) unset() *cobra.Command {
 	var from string
+	var asJSON bool
 	c := &cobra.Command{
 		Use:   "unset ADDRESS…",
 		Short: "Take back what was decided by allow or block",
@@ -86,12 +101,12 @@ func (a *app) unset() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				_, err = fmt.Fprintf(a.stdout, "Decisions on %s taken back: %s\n", text.Amount(len(on), "address"), effect(changes))
-				return err
+				return a.decided(asJSON, len(on), changes, "Decisions on "+text.Amount(len(on), "address")+" taken back")
 			})
 		},
 	}
 	fromFile(c, &from)
+	jsonFlag(c, &asJSON)
 	return c
 }
 
@@ -210,21 +225,6 @@ func checkedAddress(given string) (bounce.Address, error) {
 // unsuitable returns whether a character is of a class or among others.
 func unsuitable(class func(rune) bool, others string) func(rune) bool {
 	return func(r rune) bool { return class(r) || strings.ContainsRune(others, r) }
-}
-
-// effect tells what a change comes to.
-func effect(c recipient.Changes) string {
-	var parts []string
-	if c.Bad > 0 {
-		parts = append(parts, fmt.Sprintf("%s %s bad by it", text.Thousands(int64(c.Bad)), text.Verb(c.Bad, "becomes", "become")))
-	}
-	if c.Good > 0 {
-		parts = append(parts, fmt.Sprintf("%s %s bad no more", text.Thousands(int64(c.Good)), text.Verb(c.Good, "is", "are")))
-	}
-	if len(parts) == 0 {
-		return "none becomes bad by it, or good."
-	}
-	return strings.Join(parts, ", ") + "."
 }
 
 // decisionColumns are the columns of the list of decisions.

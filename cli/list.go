@@ -31,3 +31,8 @@ func (f *listFlags) open(a *app, cols []table.Column) (*table.List, error) {
 
 // screen returns standard output for people.
 func (a *app) screen() *table.Screen { return table.ScreenOf(a.stdout) }
+
+// jsonFlag adds --json to a command that does something.
+func jsonFlag(c *cobra.Command, on *bool) {
+	c.Flags().BoolVar(on, "json", false, "the result as one JSON object")
+}

@@ -17,6 +17,7 @@ import (
 	"github.com/bouncetail/bouncetail/internal/when"
 	"github.com/bouncetail/bouncetail/recipient"
 	"github.com/bouncetail/bouncetail/sqlite"
+	"github.com/bouncetail/bouncetail/view/report"
 	"github.com/bouncetail/bouncetail/view/table"
 )
 
@@ -69,21 +70,35 @@ func (o *outage) parse(now time.Time) (recipient.Release, error) {
 
 // release is the subcommand of recipients for what an outage leaves behind.
 func (a *app) release() *cobra.Command {
-	var chosen outage
-	var dry bool
-	var undo int64
-	c := &cobra.Command{
-		Use:   "release",
-		Short: "Let the failures of an outage no longer count",
-		Long: "Release lets no state follow any more from the failures of some hours, such as those\n" +
+	return a.mark(marking{
+		use: "release", short: "Let the failures of an outage no longer count",
+		long: "Release lets no state follow any more from the failures of some hours, such as those\n" +
 			"in which a provider answered \"no such user\" to everything. The failures stay on\n" +
 			"record, and those of that time that are read later are released as well. The daemon\n" +
 			"may be running.",
-		Args: cobra.NoArgs,
-	}
+		noun: "release", list: "releases", do: (*sqlite.Editor).Release, undo: (*sqlite.Editor).WithdrawRelease,
+		would: "%s would no longer count", done: "Release %d, %s no longer counted", undone: "%s counted again",
+	})
+}
+
+// marking is what release and confirm differ in.
+type marking struct {
+	use, short, long, noun, list string
+	would, done, undone          string // the answers
+	do                           func(*sqlite.Editor, context.Context, recipient.Release, bool) (sqlite.Released, error)
+	undo                         func(*sqlite.Editor, context.Context, int64) (sqlite.Released, error)
+}
+
+// mark returns a command that decides about the failures of some time.
+func (a *app) mark(m marking) *cobra.Command {
+	var chosen outage
+	var dry, asJSON bool
+	var undo int64
+	c := &cobra.Command{Use: m.use, Short: m.short, Long: m.long, Args: cobra.NoArgs}
 	chosen.flags(c)
-	c.Flags().BoolVar(&dry, "dry-run", false, "only tell how many it would be")
-	c.Flags().Int64Var(&undo, "undo", 0, "take the release with this `NUMBER` back; recipients releases lists them")
+	c.Flags().BoolVar(&dry, "dry-run", false, "only say how many it would be")
+	c.Flags().Int64Var(&undo, "undo", 0, "take the "+m.noun+" with this `NUMBER` back; recipients "+m.list+" lists them")
+	jsonFlag(c, &asJSON)
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
 		var r recipient.Release
 		if undo == 0 {
@@ -91,8 +106,8 @@ func (a *app) release() *cobra.Command {
 			if r, err = chosen.parse(a.now()); err != nil {
 				return usageError{err}
 			}
-		} else if cmd.Flags().NFlag() > 1 && (chosen.since != "" || dry) {
-			return usageError{errors.New("--undo takes a release back as it was made; leave the other flags out")}
+		} else if chosen.since != "" || dry {
+			return usageError{errors.New("--undo takes a " + m.noun + " back as it was made; leave the other flags out")}
 		}
 		settings, err := a.settings()
 		if err != nil {
@@ -105,22 +120,32 @@ func (a *app) release() *cobra.Command {
 		defer e.Close()
 		var done sqlite.Released
 		if undo != 0 {
-			done, err = e.WithdrawRelease(cmd.Context(), undo)
+			done, err = m.undo(e, cmd.Context(), undo)
 		} else {
-			done, err = e.Release(cmd.Context(), r, dry)
+			done, err = m.do(e, cmd.Context(), r, dry)
 		}
 		if err != nil {
 			return err
 		}
+		if asJSON {
+			return table.Objects(a.stdout).Encode(struct {
+				ID       int64 `json:"id"`
+				Failures int   `json:"failures"`
+				Of       int   `json:"recipients"`
+				report.Changes
+				DryRun bool `json:"dry_run"`
+				Undone bool `json:"undone"`
+			}{done.ID, done.Failures, done.Recipients, report.Changes(done.Changes), dry, undo != 0})
+		}
 		what := text.Amount(done.Failures, "failure") + " of " + text.Amount(done.Recipients, "address")
-		count := text.Verb(done.Failures, "counts", "count")
+		effect := report.Effect(done.Changes)
 		switch {
 		case dry:
-			_, err = fmt.Fprintf(a.stdout, "%s would no longer count: %s Nothing was changed.\n", what, effect(done.Changes))
+			_, err = fmt.Fprintf(a.stdout, m.would+": %s Nothing was changed.\n", what, effect)
 		case undo != 0:
-			_, err = fmt.Fprintf(a.stdout, "%s %s again: %s\n", what, count, effect(done.Changes))
+			_, err = fmt.Fprintf(a.stdout, m.undone+": %s\n", what, effect)
 		default:
-			_, err = fmt.Fprintf(a.stdout, "Release %d, %s no longer %s: %s\n", done.ID, what, count, effect(done.Changes))
+			_, err = fmt.Fprintf(a.stdout, m.done+": %s\n", done.ID, what, effect)
 		}
 		return err
 	}
