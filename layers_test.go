@@ -29,7 +29,7 @@ var layers = map[string][]string{
 	"config":         {},
 	"privacy":        {"address", "bounce"},
 	"view/table":     {},
-	"view/report":    {"bounce", "recipient", "sqlite", "view/table"},
+	"view/report":    {"bounce", "classify", "logparse", "recipient", "sqlite", "view/table"},
 	"output/export":  {"address", "bounce"},
 	"output/maps":    {"address", "bounce"},
 	"output/webhook": {"address", "bounce"},

@@ -2,11 +2,9 @@ package cli
 
 import (
 	"bufio"
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -16,6 +14,7 @@ import (
 	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/internal/when"
 	"github.com/bouncetail/bouncetail/sqlite"
+	"github.com/bouncetail/bouncetail/view/report"
 	"github.com/bouncetail/bouncetail/view/table"
 )
 
@@ -134,6 +133,8 @@ func (a *app) rulesTest() *cobra.Command {
 	}
 	folder := rulesFlag(c)
 	fromDatabase := c.Flags().Bool("database", false, "test the records of the database")
+	asJSON := new(bool)
+	jsonFlag(c, asJSON)
 	c.RunE = func(cmd *cobra.Command, replies []string) error {
 		if *fromDatabase && len(replies) > 0 {
 			return usageError{errors.New("give replies or --database, not both")}
@@ -142,7 +143,7 @@ func (a *app) rulesTest() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		changes := newChanges()
+		var changes report.VerdictChanges
 		if *fromDatabase {
 			r, err := a.reader(cmd.Context())
 			if err != nil {
@@ -150,29 +151,29 @@ func (a *app) rulesTest() *cobra.Command {
 			}
 			defer r.Close()
 			err = r.Records(cmd.Context(), func(s *sqlite.Stored) error {
-				changes.note(s.Delivery.Reply.Text, s.Verdict, with.Verdict(&s.Delivery))
+				changes.Note(s.Delivery.Reply.Text, s.Verdict, with.Verdict(&s.Delivery))
 				return nil
 			})
 			if err != nil {
 				return err
 			}
-			return changes.print(a.stdout, "records")
+			return a.printChanges(&changes, "records", *asJSON)
 		}
 		without, err := classify.New("")
 		if err != nil {
 			return err
 		}
 		err = eachReply(replies, a.stdin, func(reply string) error {
-			d, err := delivery(reply)
+			d, err := report.Delivery(reply)
 			if err == nil {
-				changes.note(reply, without.Verdict(&d), with.Verdict(&d))
+				changes.Note(reply, without.Verdict(&d), with.Verdict(&d))
 			}
 			return err
 		})
 		if err != nil {
 			return err
 		}
-		return changes.print(a.stdout, "replies")
+		return a.printChanges(&changes, "replies", *asJSON)
 	}
 	return c
 }
@@ -204,66 +205,17 @@ func eachReply(replies []string, in io.Reader, f func(string) error) error {
 	}
 }
 
-// changes gathers verdicts that differ, by what they were and are.
-type changes struct {
-	n, changed, bad, good int // bad and good: suppressed now, and no longer
-	by                    map[change]*changed
-}
-
-type change struct{ before, now, ruleBefore, rule string }
-
-type changed struct {
-	n       int
-	example string
-}
-
-func newChanges() *changes { return &changes{by: make(map[change]*changed)} }
-
-func (c *changes) note(reply string, before, now bounce.Verdict) {
-	c.n++
-	if before == now {
-		return
+// printChanges prints what other verdicts change.
+func (a *app) printChanges(c *report.VerdictChanges, of string, asJSON bool) error {
+	if asJSON {
+		return table.Objects(a.stdout).Encode(c.Object())
 	}
-	c.changed++
-	if now.Suppress && !before.Suppress {
-		c.bad++
-	}
-	if before.Suppress && !now.Suppress {
-		c.good++
-	}
-	k := change{verdictText(before), verdictText(now), before.Rule, now.Rule}
-	if c.by[k] == nil {
-		c.by[k] = &changed{example: reply}
-	}
-	c.by[k].n++
-}
-
-func verdictText(v bounce.Verdict) string {
-	s := fmt.Sprintf("%s / %s, %s", v.Category, v.Reason, v.Disposition)
-	if v.Suppress {
-		s += ", address bad"
-	}
-	return s
-}
-
-// print shows the changes, the most frequent first.
-func (c *changes) print(w io.Writer, of string) error {
-	keys := make([]change, 0, len(c.by))
-	for k := range c.by {
-		keys = append(keys, k)
-	}
-	slices.SortFunc(keys, func(a, b change) int {
-		return cmp.Or(cmp.Compare(c.by[b].n, c.by[a].n), cmp.Compare(a.rule, b.rule), cmp.Compare(a.ruleBefore, b.ruleBefore), cmp.Compare(a.before+a.now, b.before+b.now))
-	})
-	for _, k := range keys {
-		fmt.Fprintf(w, "%d: %s (%s)\n   now %s (%s)\n   %s\n", c.by[k].n, k.before, text.Printable(k.ruleBefore), k.now, text.Printable(k.rule), text.Cut(text.Printable(c.by[k].example), 200))
-	}
-	_, err := fmt.Fprintf(w, "%d of %d %s judged otherwise; %d more held against the address, %d no longer.\n", c.changed, c.n, of, c.bad, c.good)
-	return err
+	return c.Print(a.stdout, of)
 }
 
 func (a *app) reclassify() *cobra.Command {
-	return &cobra.Command{
+	asJSON := new(bool)
+	c := &cobra.Command{
 		Use:   "reclassify",
 		Short: "Judge all stored records anew, after a change of rules",
 		Long: "Reclassify judges all stored records anew and brings the recipients up to date, in\n" +
@@ -283,20 +235,22 @@ func (a *app) reclassify() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			changes := newChanges()
+			var changes report.VerdictChanges
 			_, err = store.Rejudge(cmd.Context(), func(d *bounce.Delivery) bounce.Verdict {
-				changes.n++
+				changes.Judged(1)
 				return classifier.Verdict(d)
 			}, func(old *sqlite.Stored, now bounce.Verdict) {
-				changes.n--
-				changes.note(old.Delivery.Reply.Text, old.Verdict, now)
+				changes.Judged(-1) // Note counts it
+				changes.Note(old.Delivery.Reply.Text, old.Verdict, now)
 			})
 			if err = errors.Join(err, store.Close()); err != nil {
 				return err
 			}
-			return changes.print(a.stdout, "records")
+			return a.printChanges(&changes, "records", *asJSON)
 		},
 	}
+	jsonFlag(c, asJSON)
+	return c
 }
 
 // replyColumns are the columns of the list of replies that no rule knows.
@@ -352,27 +306,8 @@ func (a *app) unclassified() *cobra.Command {
 			return err
 		}
 		fmt.Fprintf(a.stderr, "%s of replies %s known to no rule. A rule for the first, to be finished and put into %s:\n", text.Amount(total, "shape"), text.Verb(total, "is", "are"), text.Printable(settings.Rules+"/mine.yaml"))
-		_, err = fmt.Fprint(a.stderr, ruleFor(&replies[0]))
+		_, err = fmt.Fprint(a.stderr, classify.Draft(replies[0].Shape, replies[0].Example))
 		return err
 	}
 	return c
-}
-
-// ruleFor writes a rule to start from.
-func ruleFor(r *sqlite.Reply) string {
-	// The words between what varies, without the codes, make the expression.
-	words := strings.FieldsFunc(r.Shape, func(c rune) bool {
-		return c == '#' || c == '<' || c == '>' || c == '[' || c == ']' || c == '(' || c == ')'
-	})
-	longest := ""
-	for _, w := range words {
-		w = strings.Trim(w, " 0123456789.:;,")
-		if len(w) > len(longest) {
-			longest = w
-		}
-	}
-	quote := func(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
-	return fmt.Sprintf("- id: mine/CHANGE-ME\n  why: CHANGE ME into one sentence.\n  match: {any: [%s]}\n"+
-		"  verdict: {category: CHANGE-ME, reason: CHANGE-ME, scope: CHANGE-ME, disposition: retry}\n  decides: [%s]\n  leaves: ['550 5.1.1 No such user']\n",
-		quote(longest), quote(r.Example))
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 	"os"
 	"slices"
 
@@ -71,7 +70,7 @@ var hookColumns = []table.Column{{Key: "name", Long: true}, {Key: "host", Keep: 
 func hookRow(l *table.List, set []config.Webhook, h *sqlite.Hook) error {
 	host := "not in the settings"
 	if i := slices.IndexFunc(set, func(w config.Webhook) bool { return w.Name == h.Name }); i >= 0 {
-		host = hostOf(&set[i])
+		host = daemon.HostOf(&set[i])
 	}
 	trouble := "none"
 	switch {
@@ -81,15 +80,6 @@ func hookRow(l *table.List, set []config.Webhook, h *sqlite.Hook) error {
 		trouble = "refused: " + *h.LastError
 	}
 	return l.Row(h, h.Name, host, h.Behind, h.DeadLetters, trouble)
-}
-
-// hostOf returns as much of a URL as holds no secret.
-func hostOf(w *config.Webhook) string {
-	at, err := url.Parse(w.URL)
-	if err != nil {
-		return ""
-	}
-	return at.Host
 }
 
 // namedHook returns the settings, and the webhook of a name.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"os"
 	"strings"
 	"sync"
@@ -148,4 +149,13 @@ func Publisher(c config.Publish, source maps.Source, version string, retrying *h
 		Retrying: retrying,
 		Log:      log,
 	}
+}
+
+// HostOf returns as much of a URL as holds no secret.
+func HostOf(w *config.Webhook) string {
+	at, err := url.Parse(w.URL)
+	if err != nil {
+		return ""
+	}
+	return at.Host
 }

@@ -1,0 +1,194 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/classify"
+	"github.com/bouncetail/bouncetail/internal/text"
+	"github.com/bouncetail/bouncetail/logparse"
+	"github.com/bouncetail/bouncetail/view/table"
+)
+
+// Judge answers each reply with a verdict.
+type Judge struct {
+	Classifier *classify.Classifier
+	Known      bounce.Delivery // what the flags say beside each reply
+	JSON       bool
+	Explain    bool
+	Out        io.Writer
+}
+
+// judgement is the object that --json prints.
+type judgement struct {
+	Reply        string             `json:"reply"`
+	SMTPCode     *int               `json:"smtp_code"`
+	EnhancedCode *string            `json:"enhanced_code"`
+	Category     bounce.Category    `json:"category"`
+	Reason       bounce.Reason      `json:"reason"`
+	Scope        bounce.Scope       `json:"scope"`
+	Disposition  bounce.Disposition `json:"disposition"`
+	Suppress     bool               `json:"suppress"`
+	Rule         string             `json:"rule"`
+	Provider     *string            `json:"provider"`
+}
+
+// One answers a reply or a log line.
+func (j *Judge) One(reply string) error {
+	d, err := Delivery(reply)
+	if err != nil {
+		return err
+	}
+	j.add(&d)
+	if d.Outcome == bounce.Sent {
+		_, err := fmt.Fprintln(j.Out, map[bool]string{true: "null", false: "sent: nothing to judge"}[j.JSON])
+		return err
+	}
+	if j.Explain {
+		return j.explanation(&d)
+	}
+	v := j.Classifier.Verdict(&d)
+	if j.JSON {
+		out := judgement{Reply: reply, Category: v.Category, Reason: v.Reason, Scope: v.Scope, Disposition: v.Disposition, Suppress: v.Suppress, Rule: v.Rule}
+		if d.Reply.SMTPCode != 0 {
+			out.SMTPCode = &d.Reply.SMTPCode
+		}
+		if d.Reply.EnhancedCode != "" {
+			out.EnhancedCode = &d.Reply.EnhancedCode
+		}
+		if v.Provider != "" {
+			out.Provider = &v.Provider
+		}
+		return table.Objects(j.Out).Encode(out)
+	}
+	_, err = fmt.Fprintf(j.Out, "%s (rule %s)\n", sentence(v), text.Printable(v.Rule))
+	return err
+}
+
+// add adds what the flags say to a delivery. What a log line says goes before.
+func (j *Judge) add(d *bounce.Delivery) {
+	if d.Recipient == "" {
+		d.Recipient = j.Known.Recipient
+	}
+	if d.DSN == "" {
+		d.DSN = j.Known.DSN
+	}
+	if d.MTA == "" {
+		d.MTA = j.Known.MTA
+	}
+}
+
+// sentence tells a verdict in a line.
+func sentence(v bounce.Verdict) string {
+	s := fmt.Sprintf("%s / %s: %s, about the %s", v.Category, v.Reason, v.Disposition, v.Scope)
+	if v.Suppress {
+		s += ", the address is bad"
+	}
+	return s
+}
+
+// explanation shows how a verdict came about, as text or as an object.
+func (j *Judge) explanation(d *bounce.Delivery) error {
+	e := j.Classifier.Explain(d)
+	if j.JSON {
+		type layer struct {
+			Layer    string          `json:"layer"`
+			Rule     string          `json:"rule"`
+			Category bounce.Category `json:"category"`
+			Reason   bounce.Reason   `json:"reason"`
+			Why      string          `json:"why,omitempty"`
+			Matched  string          `json:"matched,omitempty"`
+		}
+		var layers []layer
+		for _, l := range e.Layers {
+			layers = append(layers, layer{l.Name, l.Verdict.Rule, l.Verdict.Category, l.Verdict.Reason, l.Why, l.Span})
+		}
+		type statement struct {
+			Says      string `json:"says"`
+			Clause    string `json:"clause"`
+			Subject   string `json:"subject"`
+			Predicate string `json:"predicate"`
+		}
+		statements := []statement{}
+		for _, s := range e.Statements {
+			statements = append(statements, statement(s))
+		}
+		return table.Objects(j.Out).Encode(map[string]any{
+			"reply": d.Reply.Text, "statements": statements, "context": append([]string{}, e.Context...),
+			"read": e.Read, "smtp_code": e.SMTPCode, "enhanced_code": e.EnhancedCode, "inner_reply": e.Inner, "layers": layers, "bounded": e.Bounded,
+			"category": e.Verdict.Category, "reason": e.Verdict.Reason, "scope": e.Verdict.Scope, "disposition": e.Verdict.Disposition,
+			"suppress": e.Verdict.Suppress, "rule": e.Verdict.Rule, "provider": e.Verdict.Provider,
+			"blocklist": e.Verdict.Blocklist, "retry_after": int(e.Verdict.RetryAfter.Seconds()), "url": e.Verdict.URL, "advice": e.Verdict.Reason.Advice(),
+		})
+	}
+	var b strings.Builder
+	fmt.Fprintln(&b, sentence(e.Verdict))
+	fmt.Fprintf(&b, "  read as:    %s\n", text.Printable(e.Read))
+	if e.Inner {
+		fmt.Fprintf(&b, "  judged by:  %s of the reply inside it\n", strings.TrimSpace(fmt.Sprint(e.SMTPCode)+" "+e.EnhancedCode))
+	}
+	for _, s := range e.Statements {
+		fmt.Fprintf(&b, "  says:       %s, in the clause %q: %s\n", s.Says, text.Printable(s.Clause), parts(s))
+	}
+	for _, c := range e.Context {
+		fmt.Fprintf(&b, "  context:    %s\n", text.Printable(c))
+	}
+	for i, l := range e.Layers {
+		label := "  also:       "
+		if i == 0 {
+			label = "  decided by: "
+		}
+		fmt.Fprintf(&b, "%s%s, %s: %s / %s", label, l.Name, text.Printable(l.Verdict.Rule), l.Verdict.Category, l.Verdict.Reason)
+		if l.Span != "" {
+			fmt.Fprintf(&b, ", for %q", l.Span)
+		}
+		b.WriteByte('\n')
+		if l.Why != "" && i == 0 {
+			fmt.Fprintf(&b, "              %s\n", text.Printable(l.Why))
+		}
+	}
+	if e.Bounded != "" {
+		fmt.Fprintf(&b, "  bounded:    %s\n", e.Bounded)
+	}
+	for _, detail := range []struct{ name, value string }{
+		{"provider", e.Verdict.Provider}, {"blocklist", e.Verdict.Blocklist}, {"page", e.Verdict.URL}, {"to do", e.Verdict.Reason.Advice()},
+	} {
+		if detail.value != "" {
+			fmt.Fprintf(&b, "  %-11s %s\n", detail.name+":", text.Printable(detail.value))
+		}
+	}
+	if e.Verdict.RetryAfter > 0 {
+		fmt.Fprintf(&b, "  wait:       %s\n", e.Verdict.RetryAfter)
+	}
+	_, err := io.WriteString(j.Out, b.String())
+	return err
+}
+
+// parts names the subject and the predicate of a statement.
+func parts(s classify.Statement) string {
+	if s.Subject == "" {
+		return fmt.Sprintf("no subject, predicate %q", text.Printable(s.Predicate))
+	}
+	return fmt.Sprintf("subject %q, predicate %q", text.Printable(s.Subject), text.Printable(s.Predicate))
+}
+
+// Delivery reads a whole log line, or else takes the text as a reply.
+func Delivery(text string) (bounce.Delivery, error) {
+	p, err := logparse.New(logparse.Options{Anchor: time.Now()})
+	if err != nil {
+		return bounce.Delivery{}, err
+	}
+	var found *bounce.Delivery
+	p.Line(text, func(ev *bounce.Event) {
+		if ev.Kind == bounce.EventAttempt {
+			found = &ev.Delivery
+		}
+	})
+	if found != nil {
+		return *found, nil
+	}
+	return classify.Delivery(text), nil
+}

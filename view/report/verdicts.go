@@ -1,0 +1,102 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/text"
+)
+
+// VerdictChanges gathers verdicts that differ, by what they were and are.
+type VerdictChanges struct {
+	n, changed, bad, good int // bad and good: suppressed now, and no longer
+	by                    map[change]*changed
+}
+
+type change struct{ before, now, ruleBefore, rule string }
+
+type changed struct {
+	n       int
+	example string
+}
+
+// Judged counts n more replies whose verdict is the same.
+func (c *VerdictChanges) Judged(n int) { c.n += n }
+
+// Note notes the verdict on a reply before and now.
+func (c *VerdictChanges) Note(reply string, before, now bounce.Verdict) {
+	c.n++
+	if before == now {
+		return
+	}
+	c.changed++
+	if now.Suppress && !before.Suppress {
+		c.bad++
+	}
+	if before.Suppress && !now.Suppress {
+		c.good++
+	}
+	k := change{verdictText(before), verdictText(now), before.Rule, now.Rule}
+	if c.by == nil {
+		c.by = make(map[change]*changed)
+	}
+	if c.by[k] == nil {
+		c.by[k] = &changed{example: reply}
+	}
+	c.by[k].n++
+}
+
+func verdictText(v bounce.Verdict) string {
+	s := fmt.Sprintf("%s / %s, %s", v.Category, v.Reason, v.Disposition)
+	if v.Suppress {
+		s += ", address bad"
+	}
+	return s
+}
+
+// Print shows the changes, the most frequent first.
+func (c *VerdictChanges) Print(w io.Writer, of string) error {
+	for _, k := range c.keys() {
+		fmt.Fprintf(w, "%d: %s (%s)\n   now %s (%s)\n   %s\n", c.by[k].n, k.before, text.Printable(k.ruleBefore), k.now, text.Printable(k.rule), text.Cut(text.Printable(c.by[k].example), 200))
+	}
+	_, err := fmt.Fprintf(w, "%d of %d %s judged otherwise; %d more held against the address, %d no longer.\n", c.changed, c.n, of, c.bad, c.good)
+	return err
+}
+
+// Object is what JSON shows of the changes.
+func (c *VerdictChanges) Object() any {
+	type group struct {
+		N          int    `json:"count"`
+		Before     string `json:"before"`
+		RuleBefore string `json:"rule_before"`
+		Now        string `json:"now"`
+		Rule       string `json:"rule"`
+		Example    string `json:"example"`
+	}
+	groups := []group{}
+	for _, k := range c.keys() {
+		groups = append(groups, group{c.by[k].n, k.before, k.ruleBefore, k.now, k.rule, c.by[k].example})
+	}
+	return struct {
+		Judged  int     `json:"judged"`
+		Changed int     `json:"changed"`
+		Bad     int     `json:"held_against_the_address"`
+		Good    int     `json:"no_longer_held_against_the_address"`
+		Groups  []group `json:"changes"`
+	}{c.n, c.changed, c.bad, c.good, groups}
+}
+
+// keys lists the changes, the most frequent first.
+func (c *VerdictChanges) keys() []change {
+	keys := make([]change, 0, len(c.by))
+	for k := range c.by {
+		keys = append(keys, k)
+	}
+	slices.SortFunc(keys, func(a, b change) int {
+		return cmp.Or(cmp.Compare(c.by[b].n, c.by[a].n), cmp.Compare(a.rule, b.rule), cmp.Compare(a.ruleBefore, b.ruleBefore), cmp.Compare(a.before+a.now, b.before+b.now))
+	})
+	return keys
+}
