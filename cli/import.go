@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"slices"
 	"strings"
@@ -111,7 +110,7 @@ func (a *app) importFiles(ctx context.Context, c config.Config, files []string, 
 	im := daemon.Import{Config: c, Files: files, Stdin: a.stdin, Log: a.logger(c.Log)}
 	clear := func() {}
 	if f, ok := a.stderr.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		im.Progress, clear = progressLine(f)
+		im.Progress, clear = report.ProgressLine(f)
 	}
 	done, err := im.Run(ctx)
 	clear()
@@ -119,7 +118,7 @@ func (a *app) importFiles(ctx context.Context, c config.Config, files []string, 
 		if done == nil {
 			done = &daemon.Imported{} // it had not begun
 		}
-		return &interruptedError{interrupted(done.Lines, done.BytesRead, done.BytesTotal)}
+		return &interruptedError{report.Interrupted(done.Lines, done.BytesRead, done.BytesTotal)}
 	}
 	if err != nil {
 		return err
@@ -134,49 +133,6 @@ func (a *app) importFiles(ctx context.Context, c config.Config, files []string, 
 		fmt.Fprintf(a.stderr, "%s not parsed; the table unparsed_lines has an example of each form, to be sent to the project\n", text.Amount(int(n), "delivery line"))
 	}
 	return nil
-}
-
-// interrupted says how much of an import is stored. The number of all lines is
-// estimated from the part of the bytes that was read.
-func interrupted(lines, bytesRead, bytesInAll int64) string {
-	if lines == 0 {
-		return "Interrupted. Nothing is stored yet; run the same command to start again."
-	}
-	stored := shortNumber(lines) + " lines are stored"
-	if bytesRead > 0 && bytesInAll > bytesRead {
-		total := int64(float64(lines) * float64(bytesInAll) / float64(bytesRead))
-		a, b := shortNumber(lines), shortNumber(total)
-		if strings.HasSuffix(a, " million") && strings.HasSuffix(b, " million") {
-			a = strings.TrimSuffix(a, " million")
-		}
-		stored = fmt.Sprintf("%s of %s lines are stored", a, b)
-	}
-	return "Interrupted. " + stored + "; run the same command to continue."
-}
-
-// shortNumber writes 3,100,000 as 3.1 million.
-func shortNumber(n int64) string {
-	if n < 1_000_000 {
-		return text.Thousands(n)
-	}
-	return fmt.Sprintf("%.1f million", float64(n)/1e6)
-}
-
-// progressLine returns a function that rewrites one line of a terminal a few
-// times a second, and one that clears it.
-func progressLine(w io.Writer) (progress func(done, total int64), clear func()) {
-	var last time.Time
-	progress = func(done, total int64) {
-		if now := time.Now(); total > 0 && now.Sub(last) > 200*time.Millisecond {
-			last = now
-			fmt.Fprintf(w, "\r%3d %% of %d MB", 100*done/total, total>>20)
-		}
-	}
-	return progress, func() {
-		if !last.IsZero() {
-			fmt.Fprint(w, "\r\x1b[K")
-		}
-	}
 }
 
 // summary prints what was read, and what the database holds now.

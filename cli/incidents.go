@@ -3,7 +3,6 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -12,6 +11,7 @@ import (
 	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/internal/when"
 	"github.com/bouncetail/bouncetail/sqlite"
+	"github.com/bouncetail/bouncetail/view/report"
 	"github.com/bouncetail/bouncetail/view/table"
 )
 
@@ -56,7 +56,9 @@ func (a *app) incidents() *cobra.Command {
 				return err
 			}
 			for i := range found {
-				a.incident(&found[i])
+				if err := report.PrintIncident(a.screen(), a.zone(), &found[i]); err != nil {
+					return err
+				}
 			}
 			return nil
 		},
@@ -66,22 +68,4 @@ func (a *app) incidents() *cobra.Command {
 	c.Flags().DurationVar(&f.Gap, "gap", 6*time.Hour, "how `LONG` a pause ends an incident")
 	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
 	return c
-}
-
-// incident shows one as a person reads it.
-func (a *app) incident(i *sqlite.Incident) {
-	with := ""
-	if i.With != "" {
-		with = ", " + i.With
-	}
-	end := "to " + a.zone().Short(i.Until)
-	if i.Ongoing {
-		end = "and going on, last " + a.zone().Short(i.Until)
-	}
-	fmt.Fprintf(a.stdout, "%s / %s%s: %s of %s in %s\n", i.Category, i.Reason, text.Printable(with), text.Amount(i.Failures, "failure"), text.Amount(i.Addresses, "address"), text.Amount(i.Domains, "domain"))
-	fmt.Fprintf(a.stdout, "  from %s %s (%s)\n", a.zone().Short(i.Since), end, a.zone().Name())
-	if i.Reply != "" {
-		fmt.Fprintf(a.stdout, "  such as: %s\n", strings.TrimSpace(text.Printable(i.Reply)))
-	}
-	fmt.Fprintf(a.stdout, "  what to do: %s\n\n", text.Wrap(i.Advice, a.screen().ProseWidth(), 14))
 }

@@ -2,15 +2,12 @@ package cli
 
 import (
 	"errors"
-	"fmt"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/bouncetail/bouncetail/daemon"
-	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/sqlite"
 	"github.com/bouncetail/bouncetail/view/report"
 	"github.com/bouncetail/bouncetail/view/table"
@@ -64,7 +61,7 @@ func (a *app) status() *cobra.Command {
 			}{s, d}); err != nil {
 				return err
 			}
-		} else if err := a.printStatus(s, d); err != nil {
+		} else if err := s.Print(a.screen(), a.zone(), a.now(), d.Reading(), d.Trouble()); err != nil {
 			return err
 		}
 		switch {
@@ -76,60 +73,6 @@ func (a *app) status() *cobra.Command {
 		return nil
 	}
 	return c
-}
-
-// printStatus prints at most ten lines that fit 80 columns.
-func (a *app) printStatus(s *report.Status, d daemon.Found) error {
-	out := a.screen()
-	width := out.Width
-	if width == 0 {
-		width = 80
-	}
-	var b strings.Builder
-	line := func(style, format string, args ...any) {
-		shown := strings.TrimRight(text.Printable(fmt.Sprintf(format, args...)), " ")
-		b.WriteString(out.Paint(style, text.Cut(shown, width)) + "\n")
-	}
-	line(table.Bold, "%s", s.Headline(a.now()))
-	line("", "%-12s %10s %10s %10s   bounced in 30 days", "", "delivered", "deferred", "bounced")
-	for _, row := range []struct {
-		name string
-		day  sqlite.Day
-		tail string
-	}{{"today (UTC)", s.Today, ""}, {"yesterday", s.Previous, report.Sparkline(s.Bounced)}, {"30 days", s.Month, ""}} {
-		line("", "%-12s %10s %10s %10s   %s", row.name, text.Thousands(row.day.Delivered), text.Thousands(row.day.Deferred), text.Thousands(row.day.Bounced), row.tail)
-	}
-	if trouble := d.Trouble(); trouble != "" {
-		line(table.Red, "%s", trouble)
-	}
-	next := "bouncetail recipients --state bad"
-	switch n := len(s.Yours); {
-	case n == 0:
-		line(table.Green, "Nothing of yours to solve.")
-	default:
-		i := &s.Yours[0]
-		line(table.Red, "Yours to solve: %s%s, %s since %s", i.Reason, with(i.With), text.Amount(i.Failures, "failure"), a.zone().Short(i.Since))
-		if n > 1 {
-			line(table.Red, "                and %d more", n-1)
-		}
-		next = "bouncetail incidents"
-	}
-	line("", "Addresses: %s bad (%s new today), %s suspect, %s failing", inState(s, "bad"), text.Thousands(int64(s.NewBad)), inState(s, "suspect"), inState(s, "failing"))
-	if !d.Reading() {
-		next = "systemctl status bouncetail"
-	}
-	line("", "Next: %s", next)
-	_, err := fmt.Fprint(a.stdout, b.String())
-	return err
-}
-
-func inState(s *report.Status, state string) string { return text.Thousands(int64(s.States[state])) }
-
-func with(who string) string {
-	if who == "" {
-		return ""
-	}
-	return " at " + who
 }
 
 // hasDatabase reports whether the settings name a database that exists.

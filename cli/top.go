@@ -11,57 +11,16 @@ import (
 
 	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/internal/when"
-	"github.com/bouncetail/bouncetail/sqlite"
-	"github.com/bouncetail/bouncetail/view/table"
+	"github.com/bouncetail/bouncetail/view/report"
 )
-
-// topKind is one of the lists of top.
-type topKind struct {
-	name, of string
-	unknown  string // stands for a name that is not known
-	columns  []table.Column
-	cells    func(t *sqlite.Top, failed int) []any // behind the name
-}
-
-var topKinds = []topKind{
-	{"domains", "domain", "(none)", topColumns("domain", "failed", "share", "sent", "failing", "dead"), func(t *sqlite.Top, failed int) []any {
-		return []any{t.Failed, part(t.Failed, failed), t.Sent, part(t.Failed, t.Failed+t.Sent), t.Dead}
-	}},
-	{"providers", "provider", "(other)", topColumns("provider", "failed", "share", "dead", "mostly", "of_these"), func(t *sqlite.Top, failed int) []any {
-		return []any{t.Failed, part(t.Failed, failed), t.Dead, mostly(t), part(t.MostFailed, t.Failed)}
-	}},
-	{"categories", "category", "(none)", topColumns("category", "failed", "share", "permanent", "suppress"), func(t *sqlite.Top, failed int) []any {
-		return []any{t.Failed, part(t.Failed, failed), t.Permanent, t.Suppress}
-	}},
-	{"reasons", "reason", "(none)", topColumns("reason", "failed", "share", "permanent", "suppress", "category"), func(t *sqlite.Top, failed int) []any {
-		return []any{t.Failed, part(t.Failed, failed), t.Permanent, t.Suppress, t.Category}
-	}},
-	{"senders", "sender", "(not known)", topColumns("sender", "failed", "share", "permanent", "suppress", "mostly", "of_these"), func(t *sqlite.Top, failed int) []any {
-		return []any{t.Failed, part(t.Failed, failed), t.Permanent, t.Suppress, mostly(t), part(t.MostFailed, t.Failed)}
-	}},
-}
-
-// topColumns returns the columns of a list. On a narrow terminal the last go first.
-func topColumns(names ...string) []table.Column {
-	cols := make([]table.Column, len(names))
-	for i, name := range names {
-		cols[i] = table.Column{Key: name, Keep: len(names) - i, Long: i == 0 || name == "mostly"}
-	}
-	cols[0].Keep, cols[1].Keep = 0, 0
-	return cols
-}
-
-func part(n, of int) table.Share { return table.Share(float64(n) / float64(of)) }
-
-func mostly(t *sqlite.Top) string { return t.MostCategory + " / " + t.MostReason }
 
 func (a *app) top() *cobra.Command {
 	var since, until string
 	var limit int
 	var flags listFlags
 	var names []string
-	for _, k := range topKinds {
-		names = append(names, k.name)
+	for _, k := range report.TopKinds {
+		names = append(names, k.Name)
 	}
 	c := &cobra.Command{
 		Use:   "top " + strings.Join(names, "|"),
@@ -76,28 +35,28 @@ func (a *app) top() *cobra.Command {
 	c.Flags().StringVar(&since, "since", "30d", "from `TIME` on: "+when.Forms)
 	c.Flags().StringVar(&until, "until", "", "up to `TIME`, without it (default: now)")
 	c.Flags().IntVar(&limit, "limit", 20, "at most `N`; 0 is all")
-	flags.add(c, topKinds[0].columns)
+	flags.add(c, report.TopKinds[0].Columns)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
-		i := slices.IndexFunc(topKinds, func(k topKind) bool { return k.name == args[0] })
+		i := slices.IndexFunc(report.TopKinds, func(k report.TopKind) bool { return k.Name == args[0] })
 		if i < 0 {
 			return usageError{fmt.Errorf("%q is none of %s", args[0], strings.Join(names, ", "))}
 		}
 		if limit < 0 {
 			return usageError{fmt.Errorf("--limit: %d is less than 0", limit)}
 		}
-		list := topList{topKind: topKinds[i]}
+		list := report.TopList{TopKind: report.TopKinds[i]}
 		var err error
-		if list.since, err = when.Past(since, a.now()); err != nil {
+		if list.Since, err = when.Past(since, a.now()); err != nil {
 			return usageError{fmt.Errorf("--since: %w", err)}
 		}
 		// The failure of this very second is in.
-		list.until = a.now().Add(time.Second).Truncate(time.Second)
+		list.Until = a.now().Add(time.Second).Truncate(time.Second)
 		if until != "" {
-			if list.until, err = when.Past(until, a.now()); err != nil {
+			if list.Until, err = when.Past(until, a.now()); err != nil {
 				return usageError{fmt.Errorf("--until: %w", err)}
 			}
 		}
-		if !list.since.Before(list.until) {
+		if !list.Since.Before(list.Until) {
 			return usageError{errors.New("--since is not before --until")}
 		}
 		r, err := a.reader(cmd.Context())
@@ -105,18 +64,18 @@ func (a *app) top() *cobra.Command {
 			return err
 		}
 		defer r.Close()
-		if list.rows, list.failed, err = r.Top(cmd.Context(), list.name, list.since, list.until, limit); err != nil {
+		if list.Rows, list.Failed, err = r.Top(cmd.Context(), list.Name, list.Since, list.Until, limit); err != nil {
 			return err
 		}
-		if len(list.rows) == 0 {
+		if len(list.Rows) == 0 {
 			last, err := r.LastFailure(cmd.Context())
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(a.stderr, "No attempt failed %s; %s\n", list.period(a), a.lastFailure(last))
+			_, err = fmt.Fprintf(a.stderr, "No attempt failed %s; %s\n", list.Period(a.zone()), a.lastFailure(last))
 			return err
 		}
-		return list.print(a, &flags)
+		return a.printTop(&list, &flags)
 	}
 	return c
 }
@@ -128,63 +87,22 @@ func (a *app) lastFailure(at string) string {
 	return fmt.Sprintf("the last that did is of %s, see --since %s", a.zone().Short(at), at[:len("2026-11-01")])
 }
 
-// topList is a list with the period that it is of.
-type topList struct {
-	topKind
-	since, until time.Time
-	rows         []sqlite.Top
-	failed       int // of all, also of those that are not shown
-}
-
-// period says what was counted.
-func (l *topList) period(a *app) string {
-	if l.name == "domains" {
-		return fmt.Sprintf("from %s to %s, whole days in UTC", l.since.UTC().Format(time.DateOnly), l.until.UTC().Add(-1).Format(time.DateOnly))
-	}
-	const minute = "2006-01-02 15:04"
-	return fmt.Sprintf("from %s to %s %s", l.since.In(a.zone().Location).Format(minute), l.until.In(a.zone().Location).Format(minute), a.zone().Name())
-}
-
-func (l *topList) nameOf(t *sqlite.Top) string {
-	switch {
-	case t.Name == nil || *t.Name == "" && l.name == "domains":
-		return l.unknown
-	case *t.Name == "":
-		return "<>" // the null sender
-	}
-	return *t.Name
-}
-
-// print prints the list. JSON has the period in each object.
-func (l *topList) print(a *app, flags *listFlags) error {
+// printTop prints a list below what was counted.
+func (a *app) printTop(l *report.TopList, flags *listFlags) error {
 	flags.All = true // --limit has a default
-	out, err := flags.open(a, l.columns)
+	out, err := flags.open(a, l.Columns)
 	if err != nil {
 		return err
 	}
-	heading := a.stderr
-	if out.Format == "table" {
-		heading = a.stdout
+	heading := fmt.Sprintf("%s failed %s.\n", text.Amount(l.Failed, "attempt"), l.Period(a.zone()))
+	switch out.Format {
+	case "table":
+		_, err = fmt.Fprintln(a.stdout, heading)
+	case "tsv", "csv":
+		_, err = fmt.Fprint(a.stderr, heading)
 	}
-	if out.Format != "json" {
-		if _, err := fmt.Fprintf(heading, "%s failed %s.\n", text.Amount(l.failed, "attempt"), l.period(a)); err != nil {
-			return err
-		}
+	if err != nil {
+		return err
 	}
-	if out.Format == "table" {
-		fmt.Fprintln(a.stdout)
-	}
-	for i := range l.rows {
-		t := &l.rows[i]
-		cells := l.cells(t, l.failed)
-		const seconds = "2006-01-02T15:04:05Z"
-		object := map[string]any{l.of: t.Name, "since": l.since.UTC().Format(seconds), "until": l.until.UTC().Format(seconds)}
-		for k, cell := range cells {
-			object[l.columns[k+1].Key] = cell
-		}
-		if err := out.Row(object, append([]any{l.nameOf(t)}, cells...)...); err != nil {
-			return err
-		}
-	}
-	return out.End("")
+	return l.Print(out)
 }

@@ -1,4 +1,4 @@
-package cli
+package report
 
 import "testing"
 
@@ -12,8 +12,8 @@ func TestInterruptionsSayHowMuchIsStored(t *testing.T) {
 		{5_000, 1, 1000, "Interrupted. 5,000 of 5.0 million lines are stored; run the same command to continue."},
 		{5_000, 0, 0, "Interrupted. 5,000 lines are stored; run the same command to continue."},
 	} {
-		if got := interrupted(c.lines, c.read, c.total); got != c.want {
-			t.Errorf("interrupted(%d, %d, %d) = %q, want %q", c.lines, c.read, c.total, got, c.want)
+		if got := Interrupted(c.lines, c.read, c.total); got != c.want {
+			t.Errorf("Interrupted(%d, %d, %d) = %q, want %q", c.lines, c.read, c.total, got, c.want)
 		}
 	}
 }

@@ -1,0 +1,65 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/bouncetail/bouncetail/internal/text"
+	"github.com/bouncetail/bouncetail/sqlite"
+	"github.com/bouncetail/bouncetail/view/table"
+)
+
+// Print prints at most ten lines that fit 80 columns. The daemon is reading the logs or
+// not, and may have a problem to
+func (s *Status) Print(out *table.Screen, zone table.Zone, now time.Time, reading bool, trouble string) error {
+	width := out.Width
+	if width == 0 {
+		width = 80
+	}
+	var b strings.Builder
+	line := func(style, format string, args ...any) {
+		shown := strings.TrimRight(text.Printable(fmt.Sprintf(format, args...)), " ")
+		b.WriteString(out.Paint(style, text.Cut(shown, width)) + "\n")
+	}
+	line(table.Bold, "%s", s.Headline(now))
+	line("", "%-12s %10s %10s %10s   bounced in 30 days", "", "delivered", "deferred", "bounced")
+	for _, row := range []struct {
+		name string
+		day  sqlite.Day
+		tail string
+	}{{"today (UTC)", s.Today, ""}, {"yesterday", s.Previous, Sparkline(s.Bounced)}, {"30 days", s.Month, ""}} {
+		line("", "%-12s %10s %10s %10s   %s", row.name, text.Thousands(row.day.Delivered), text.Thousands(row.day.Deferred), text.Thousands(row.day.Bounced), row.tail)
+	}
+	if trouble != "" {
+		line(table.Red, "%s", trouble)
+	}
+	next := "bouncetail recipients --state bad"
+	switch n := len(s.Yours); {
+	case n == 0:
+		line(table.Green, "Nothing of yours to solve.")
+	default:
+		i := &s.Yours[0]
+		line(table.Red, "Yours to solve: %s%s, %s since %s", i.Reason, with(i.With), text.Amount(i.Failures, "failure"), zone.Short(i.Since))
+		if n > 1 {
+			line(table.Red, "                and %d more", n-1)
+		}
+		next = "bouncetail incidents"
+	}
+	line("", "Addresses: %s bad (%s new today), %s suspect, %s failing", inState(s, "bad"), text.Thousands(int64(s.NewBad)), inState(s, "suspect"), inState(s, "failing"))
+	if !reading {
+		next = "systemctl status bouncetail"
+	}
+	line("", "Next: %s", next)
+	_, err := fmt.Fprint(out.Out, b.String())
+	return err
+}
+
+func inState(s *Status, state string) string { return text.Thousands(int64(s.States[state])) }
+
+func with(who string) string {
+	if who == "" {
+		return ""
+	}
+	return " at " + who
+}

@@ -1,0 +1,94 @@
+package report
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/bouncetail/bouncetail/sqlite"
+	"github.com/bouncetail/bouncetail/view/table"
+)
+
+// TopKind is one of the lists of top.
+type TopKind struct {
+	Name, of string
+	unknown  string // stands for a name that is not known
+	Columns  []table.Column
+	cells    func(t *sqlite.Top, failed int) []any // behind the name
+}
+
+// TopKinds are the lists of top.
+var TopKinds = []TopKind{
+	{"domains", "domain", "(none)", topColumns("domain", "failed", "share", "sent", "failing", "dead"), func(t *sqlite.Top, failed int) []any {
+		return []any{t.Failed, part(t.Failed, failed), t.Sent, part(t.Failed, t.Failed+t.Sent), t.Dead}
+	}},
+	{"providers", "provider", "(other)", topColumns("provider", "failed", "share", "dead", "mostly", "of_these"), func(t *sqlite.Top, failed int) []any {
+		return []any{t.Failed, part(t.Failed, failed), t.Dead, mostly(t), part(t.MostFailed, t.Failed)}
+	}},
+	{"categories", "category", "(none)", topColumns("category", "failed", "share", "permanent", "suppress"), func(t *sqlite.Top, failed int) []any {
+		return []any{t.Failed, part(t.Failed, failed), t.Permanent, t.Suppress}
+	}},
+	{"reasons", "reason", "(none)", topColumns("reason", "failed", "share", "permanent", "suppress", "category"), func(t *sqlite.Top, failed int) []any {
+		return []any{t.Failed, part(t.Failed, failed), t.Permanent, t.Suppress, t.Category}
+	}},
+	{"senders", "sender", "(not known)", topColumns("sender", "failed", "share", "permanent", "suppress", "mostly", "of_these"), func(t *sqlite.Top, failed int) []any {
+		return []any{t.Failed, part(t.Failed, failed), t.Permanent, t.Suppress, mostly(t), part(t.MostFailed, t.Failed)}
+	}},
+}
+
+// topColumns returns the columns of a list. On a narrow terminal the last go first.
+func topColumns(names ...string) []table.Column {
+	cols := make([]table.Column, len(names))
+	for i, name := range names {
+		cols[i] = table.Column{Key: name, Keep: len(names) - i, Long: i == 0 || name == "mostly"}
+	}
+	cols[0].Keep, cols[1].Keep = 0, 0
+	return cols
+}
+
+func part(n, of int) table.Share { return table.Share(float64(n) / float64(of)) }
+
+func mostly(t *sqlite.Top) string { return t.MostCategory + " / " + t.MostReason }
+
+// TopList is a list with the period that it is of.
+type TopList struct {
+	TopKind
+	Since, Until time.Time
+	Rows         []sqlite.Top
+	Failed       int // of all, also of those that are not shown
+}
+
+// Period says what was counted.
+func (l *TopList) Period(zone table.Zone) string {
+	if l.Name == "domains" {
+		return fmt.Sprintf("from %s to %s, whole days in UTC", l.Since.UTC().Format(time.DateOnly), l.Until.UTC().Add(-1).Format(time.DateOnly))
+	}
+	const minute = "2006-01-02 15:04"
+	return fmt.Sprintf("from %s to %s %s", l.Since.In(zone.Location).Format(minute), l.Until.In(zone.Location).Format(minute), zone.Name())
+}
+
+func (l *TopList) nameOf(t *sqlite.Top) string {
+	switch {
+	case t.Name == nil || *t.Name == "" && l.Name == "domains":
+		return l.unknown
+	case *t.Name == "":
+		return "<>" // the null sender
+	}
+	return *t.Name
+}
+
+// Print prints the rows. JSON has the period in each object.
+func (l *TopList) Print(out *table.List) error {
+	for i := range l.Rows {
+		t := &l.Rows[i]
+		cells := l.cells(t, l.Failed)
+		const seconds = "2006-01-02T15:04:05Z"
+		object := map[string]any{l.of: t.Name, "since": l.Since.UTC().Format(seconds), "until": l.Until.UTC().Format(seconds)}
+		for k, cell := range cells {
+			object[l.Columns[k+1].Key] = cell
+		}
+		if err := out.Row(object, append([]any{l.nameOf(t)}, cells...)...); err != nil {
+			return err
+		}
+	}
+	return out.End("")
+}
