@@ -219,15 +219,17 @@ func (a *app) settings() (config.Config, error) {
 }
 
 func (a *app) version() *cobra.Command {
-	return &cobra.Command{
+	var asJSON bool
+	c := &cobra.Command{
 		Use:   "version",
 		Short: "Print the version",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprintln(a.stdout, "bouncetail", versionText())
-			return err
+			return a.result(asJSON, map[string]any{"version": versionText()}, "bouncetail %s\n", versionText())
 		},
 	}
+	jsonFlag(c, &asJSON)
+	return c
 }
 
 func versionText() string {

@@ -51,6 +51,7 @@ func (a *app) cursors() *cobra.Command {
 
 func (a *app) resetCursor() *cobra.Command {
 	var to int64
+	var asJSON bool
 	c := &cobra.Command{
 		Use:   "reset NAME",
 		Short: "Set a cursor back, so that the next export repeats what changed since",
@@ -60,23 +61,35 @@ func (a *app) resetCursor() *cobra.Command {
 				if to < 0 || to > lastSeq {
 					return usageError{fmt.Errorf("--to: there is no change %d; the last is %d", to, lastSeq)}
 				}
-				return c.Move(cmd.Context(), to, a.now())
+				if err := c.Move(cmd.Context(), to, a.now()); err != nil {
+					return err
+				}
+				return a.result(asJSON, map[string]any{"cursor": args[0], "seq": to}, "Cursor %s is set to change %d; the next export begins after it.\n", args[0], to)
 			})
 		},
 	}
 	c.Flags().Int64Var(&to, "to", 0, "behind the change `SEQ`; 0 is before the first")
+	jsonFlag(c, &asJSON)
 	return c
 }
 
 func (a *app) removeCursor() *cobra.Command {
-	return &cobra.Command{
+	var asJSON bool
+	c := &cobra.Command{
 		Use:   "rm NAME",
 		Short: "Forget a cursor that is no longer exported by",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.atCursor(cmd.Context(), args[0], func(c *sqlite.Cursor, _ int64) error { return c.Forget(cmd.Context()) })
+			return a.atCursor(cmd.Context(), args[0], func(c *sqlite.Cursor, _ int64) error {
+				if err := c.Forget(cmd.Context()); err != nil {
+					return err
+				}
+				return a.result(asJSON, map[string]any{"cursor": args[0], "removed": true}, "Cursor %s is removed.\n", args[0])
+			})
 		},
 	}
+	jsonFlag(c, &asJSON)
+	return c
 }
 
 // atCursor does something with a cursor that has to exist, while no export

@@ -21,7 +21,7 @@ func (a *app) explain() *cobra.Command {
 		Use:     "explain ADDRESS",
 		Short:   "Show what happened to an address, and what would clear it",
 		Example: "  bouncetail explain jane@example.com",
-		Args:    cobra.ExactArgs(1),
+		Args:    oneArgument("an ADDRESS, such as bouncetail explain jane@example.com"),
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object")
 	c.Flags().IntVar(&limit, "limit", 20, "the last `N` attempts")
@@ -75,9 +75,10 @@ func (a *app) explainAddress(ctx context.Context, given string, limit int, asJSO
 
 // rebuild is the subcommand of recipients.
 func (a *app) rebuild() *cobra.Command {
-	return &cobra.Command{
+	var asJSON bool
+	c := &cobra.Command{
 		Use:   "rebuild",
-		Short: "Make the table recipients out of the stored records anew",
+		Short: "Make the table recipients from the stored records again",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			settings, err := a.settings()
@@ -96,8 +97,9 @@ func (a *app) rebuild() *cobra.Command {
 			if err = errors.Join(err, store.Close()); err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(a.stdout, "%s %s not as the records have them, and %s now.\n", text.Amount(n, "row"), text.Verb(n, "was", "were"), text.Verb(n, "is", "are"))
-			return err
+			return a.result(asJSON, map[string]any{"changed": n}, "%s corrected.\n", text.Amount(n, "row"))
 		},
 	}
+	jsonFlag(c, &asJSON)
+	return c
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/bouncetail/bouncetail/address"
 	"github.com/bouncetail/bouncetail/bounce"
@@ -17,11 +18,13 @@ import (
 	"github.com/bouncetail/bouncetail/queue"
 	"github.com/bouncetail/bouncetail/sqlite"
 	"github.com/bouncetail/bouncetail/view/report"
+	"github.com/bouncetail/bouncetail/view/table"
 )
 
 func (a *app) forget() *cobra.Command {
 	var from string
-	var dryRun, leaveNothing bool
+	var dryRun, leaveNothing, yes bool
+	var asJSON bool
 	c := &cobra.Command{
 		Use:   "forget ADDRESS…",
 		Short: "Delete every trace of a person",
@@ -35,6 +38,7 @@ func (a *app) forget() *cobra.Command {
 	}
 	c.Flags().StringVar(&from, "from-file", "", "read addresses from `FILE`, one a line; - is standard input")
 	c.Flags().BoolVar(&dryRun, "dry-run", false, "only say what would be deleted")
+	c.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask on a terminal")
 	c.Flags().BoolVar(&leaveNothing, "leave-nothing", false, "keep no hash either: logs of before must not be imported again")
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		if from != "" {
@@ -75,6 +79,12 @@ func (a *app) forget() *cobra.Command {
 		if len(f.People) == 0 {
 			return usageError{errors.New("no address; give one such as jane@example.com, or --from-file")}
 		}
+		if len(f.People) > 1 {
+			who = text.Thousands(int64(len(f.People))) + " addresses"
+		}
+		if !yes && !dryRun && from != "-" && !a.agreed("Delete every trace of "+who+"? This cannot be undone.") {
+			return errors.New("nothing was deleted")
+		}
 		store, err := a.existingStore(cmd.Context(), settings)
 		if err != nil {
 			return err
@@ -86,11 +96,12 @@ func (a *app) forget() *cobra.Command {
 		if err = errors.Join(err, store.Close()); err != nil {
 			return err
 		}
-		if len(f.People) > 1 {
-			who = text.Thousands(int64(len(f.People))) + " addresses"
+		if asJSON {
+			return table.Objects(a.stdout).Encode(report.Deleted(found, dryRun))
 		}
 		return a.tellForgotten(&f, who, found)
 	}
+	jsonFlag(c, &asJSON)
 	return c
 }
 
@@ -151,4 +162,17 @@ func (a *app) tellForgotten(f *sqlite.Forgetting, who string, found []sqlite.Cou
 	}
 	_, err := io.WriteString(a.stdout, remark+"\nYour mail logs, backups and exports are not touched.\n")
 	return err
+}
+
+// agreed asks a question on a terminal. Without one the answer is yes: scripts mean
+// what they say.
+func (a *app) agreed(question string) bool {
+	f, ok := a.stdin.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return true
+	}
+	fmt.Fprintf(a.stderr, "%s [y/N] ", question)
+	line, _ := bufio.NewReader(f).ReadString('\n') // no answer is no
+	line = strings.ToLower(strings.TrimSpace(line))
+	return line == "y" || line == "yes"
 }

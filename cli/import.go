@@ -63,6 +63,7 @@ func (a *app) importLogs() *cobra.Command {
 	a.logFlags(c)
 	c.Flags().BoolVar(&asJSON, "json", false, "the summary as one JSON object, for cron")
 	c.Flags().StringVar(&mta, "mta", "auto", "whose logs they are: "+strings.Join(config.MTAs, ", "))
+	complete(c, "mta", config.MTAs)
 	c.Flags().StringVar(&zone, "timezone", "local", "`ZONE` of stamps that name none, such as Europe/Berlin")
 	return c
 }

@@ -1,10 +1,12 @@
 package cli
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/view/table"
 )
 
@@ -35,4 +37,23 @@ func (a *app) screen() *table.Screen { return table.ScreenOf(a.stdout) }
 // jsonFlag adds --json to a command that does something.
 func jsonFlag(c *cobra.Command, on *bool) {
 	c.Flags().BoolVar(on, "json", false, "the result as one JSON object")
+}
+
+// result prints what a command did, as JSON or as a sentence.
+func (a *app) result(asJSON bool, object any, format string, args ...any) error {
+	if asJSON {
+		return table.Objects(a.stdout).Encode(object)
+	}
+	_, err := fmt.Fprintf(a.stdout, format, args...)
+	return err
+}
+
+// oneArgument refuses any other number of arguments, and says what the command takes.
+func oneArgument(what string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		if len(args) == 1 {
+			return nil
+		}
+		return fmt.Errorf("takes %s; %s given", what, text.Amount(len(args), "argument"))
+	}
 }

@@ -16,6 +16,8 @@ import (
 func (a *app) logFlags(c *cobra.Command) {
 	c.Flags().StringVar(&a.logLevel, "log-level", "", "`LEVEL` of the program's own log: "+strings.Join(config.LogLevels, ", ")+" (default: the setting log.level)")
 	c.Flags().StringVar(&a.logFormat, "log-format", "", "its `FORMAT`: "+strings.Join(config.LogFormats, ", ")+" (default: the setting log.format)")
+	complete(c, "log-level", config.LogLevels)
+	complete(c, "log-format", config.LogFormats)
 }
 
 // applyLogFlags puts the flags over the settings.

@@ -10,10 +10,12 @@ import (
 	"github.com/bouncetail/bouncetail/config"
 	"github.com/bouncetail/bouncetail/sqlite"
 	"github.com/bouncetail/bouncetail/view/report"
+	"github.com/bouncetail/bouncetail/view/table"
 )
 
 func (a *app) prune() *cobra.Command {
 	var dryRun bool
+	var asJSON bool
 	c := &cobra.Command{
 		Use:   "prune",
 		Short: "Delete what is older than the settings keep it",
@@ -27,6 +29,9 @@ func (a *app) prune() *cobra.Command {
 				return err
 			}
 			if settings.Retention == (config.Retention{}) {
+				if asJSON {
+					return table.Objects(a.stdout).Encode(report.Deleted(nil, dryRun))
+				}
 				_, err := fmt.Fprintln(a.stdout, "The settings keep everything for ever (retention); nothing was deleted.")
 				return err
 			}
@@ -38,6 +43,9 @@ func (a *app) prune() *cobra.Command {
 			}
 			if err != nil {
 				return err
+			}
+			if asJSON {
+				return table.Objects(a.stdout).Encode(report.Deleted(counts, dryRun))
 			}
 			what := "Deleted"
 			if dryRun {
@@ -52,6 +60,7 @@ func (a *app) prune() *cobra.Command {
 		},
 	}
 	c.Flags().BoolVar(&dryRun, "dry-run", false, "only say what would be deleted")
+	jsonFlag(c, &asJSON)
 	return c
 }
 

@@ -13,11 +13,13 @@ import (
 	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/output/maps"
 	"github.com/bouncetail/bouncetail/sqlite"
+	"github.com/bouncetail/bouncetail/view/table"
 )
 
 func (a *app) publish() *cobra.Command {
 	var folder string
 	var warn bool
+	var asJSON bool
 	c := &cobra.Command{
 		Use:   "publish",
 		Short: "Write maps with which the mail server refuses mail to bad addresses",
@@ -62,8 +64,12 @@ func (a *app) publish() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		if asJSON {
+			return table.Objects(a.stdout).Encode(map[string]any{"addresses": result.Addresses, "left_out": result.LeftOut, "changed": result.Changed, "files": append([]string{}, result.Files...)})
+		}
 		return a.tellPublished(p, result)
 	}
+	jsonFlag(c, &asJSON)
 	return c
 }
 

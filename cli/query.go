@@ -186,7 +186,8 @@ func (a *app) watched(v []any, asJSON bool) error {
 }
 
 func (a *app) backup() *cobra.Command {
-	return &cobra.Command{
+	var asJSON bool
+	c := &cobra.Command{
 		Use:   "backup FILE",
 		Short: "Write a copy of the database, also while the daemon writes",
 		Long: "Backup writes a copy of the database to a new file, with the positions in the logs:\n" +
@@ -205,14 +206,16 @@ func (a *app) backup() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(a.stdout, "%s written, %s bytes.\n", text.Printable(args[0]), text.Thousands(info.Size()))
-			return err
+			return a.result(asJSON, map[string]any{"file": args[0], "bytes": info.Size()}, "%s written, %s bytes.\n", text.Printable(args[0]), text.Thousands(info.Size()))
 		},
 	}
+	jsonFlag(c, &asJSON)
+	return c
 }
 
 func (a *app) restore() *cobra.Command {
-	return &cobra.Command{
+	var asJSON bool
+	c := &cobra.Command{
 		Use:   "restore FILE",
 		Short: "Put a backup in the place of the database",
 		Long: "Restore checks a copy that bouncetail backup has written and puts it in the place of\n" +
@@ -228,8 +231,9 @@ func (a *app) restore() *cobra.Command {
 			if err := sqlite.Restore(cmd.Context(), args[0], settings.Database); err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(a.stdout, "%s is restored from %s. Start the daemon: systemctl start bouncetail\n", text.Printable(settings.Database), text.Printable(args[0]))
-			return err
+			return a.result(asJSON, map[string]any{"database": settings.Database, "file": args[0]}, "%s is restored from %s. Start the daemon: systemctl start bouncetail\n", text.Printable(settings.Database), text.Printable(args[0]))
 		},
 	}
+	jsonFlag(c, &asJSON)
+	return c
 }

@@ -42,6 +42,7 @@ func (f *recipientFilter) flags(c *cobra.Command) {
 	c.Flags().IntVar(&f.Limit, "limit", 0, "at most `N`; 0 is all")
 	complete(c, "state", append(slices.Clone(states), allStates))
 	complete(c, "category", strings.Split(categorySlugs(), ", "))
+	complete(c, "reason", reasonSlugs())
 }
 
 // complete offers fixed values to the completion of a shell.

@@ -33,6 +33,8 @@ func (o *outage) flags(c *cobra.Command) {
 	c.Flags().StringVar(&o.Category, "category", "", "only of `CATEGORY`: "+categorySlugs())
 	c.Flags().StringVar(&o.Domain, "domain", "", "only of addresses of `DOMAIN`")
 	c.Flags().StringVar(&o.Reason, "reason", "", "only for `REASON`, such as no-such-user")
+	complete(c, "category", strings.Split(categorySlugs(), ", "))
+	complete(c, "reason", reasonSlugs())
 	c.Flags().StringVar(&o.Note, "note", "", "why, as `TEXT` that is kept with it")
 }
 

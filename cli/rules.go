@@ -57,6 +57,7 @@ func (a *app) classifier(folder string) (*classify.Classifier, error) {
 }
 
 func (a *app) rulesCheck() *cobra.Command {
+	var asJSON bool
 	c := &cobra.Command{
 		Use:   "check",
 		Short: "Check all rules and their examples against one another",
@@ -78,9 +79,10 @@ func (a *app) rulesCheck() *cobra.Command {
 			}
 			examples += len(r.Decides) + len(r.Leaves)
 		}
-		_, err = fmt.Fprintf(a.stdout, "%d rules, %d of them yours, hold their %d examples.\n", len(classifier.Rules()), own, examples)
-		return err
+		n := len(classifier.Rules())
+		return a.result(asJSON, map[string]any{"rules": n, "own": own, "examples": examples}, "%d rules, %d of them yours, hold their %d examples.\n", n, own, examples)
 	}
+	jsonFlag(c, &asJSON)
 	return c
 }
 

@@ -30,7 +30,7 @@ func (a *app) top() *cobra.Command {
 			"and a provider are known of failures alone. \"dead\" is how many addresses are bad\n" +
 			"today. Shares are between 0 and 1 in a pipe.",
 		ValidArgs: names,
-		Args:      cobra.ExactArgs(1),
+		Args:      oneArgument("one of " + strings.Join(names, ", ")),
 	}
 	c.Flags().StringVar(&since, "since", "30d", "from `TIME` on: "+when.Forms)
 	c.Flags().StringVar(&until, "until", "", "up to `TIME`, without it (default: now)")
@@ -39,7 +39,7 @@ func (a *app) top() *cobra.Command {
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		i := slices.IndexFunc(report.TopKinds, func(k report.TopKind) bool { return k.Name == args[0] })
 		if i < 0 {
-			return usageError{fmt.Errorf("%q is none of %s", args[0], strings.Join(names, ", "))}
+			return usageError{fmt.Errorf("%q is not one of %s%s", args[0], strings.Join(names, ", "), near(args[0], names))}
 		}
 		if limit < 0 {
 			return usageError{fmt.Errorf("--limit: %d is less than 0", limit)}

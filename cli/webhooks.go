@@ -97,7 +97,8 @@ func (a *app) namedHook(name string) (config.Config, *webhook.Hook, error) {
 }
 
 func (a *app) testHook() *cobra.Command {
-	return &cobra.Command{
+	var asJSON bool
+	c := &cobra.Command{
 		Use:   "test NAME",
 		Short: "Send a webhook a request that changes nothing",
 		Long: "Test sends one request about bouncetail-test@example.invalid, which cannot exist, and\n" +
@@ -112,14 +113,16 @@ func (a *app) testHook() *cobra.Command {
 			if err := h.Test(cmd.Context()); err != nil {
 				return fmt.Errorf("webhook %s: %w", h.Name, err)
 			}
-			_, err = fmt.Fprintf(a.stdout, "Webhook %s accepts requests.\n", h.Name)
-			return err
+			return a.result(asJSON, map[string]any{"webhook": h.Name, "accepts": true}, "Webhook %s accepts requests.\n", h.Name)
 		},
 	}
+	jsonFlag(c, &asJSON)
+	return c
 }
 
 func (a *app) replay() *cobra.Command {
-	return &cobra.Command{
+	var asJSON bool
+	c := &cobra.Command{
 		Use:   "replay NAME",
 		Short: "Send a webhook its dead letters again",
 		Long: "Replay sends a webhook the recipients that it refused, as they are now, and forgets\n" +
@@ -137,36 +140,36 @@ func (a *app) replay() *cobra.Command {
 			}
 			h.Store = outbox
 			n, err := h.Replay(cmd.Context())
-			return errors.Join(err, a.showReplayed(h.Name, n), outbox.Close())
+			return errors.Join(err, a.showReplayed(h.Name, n, asJSON), outbox.Close())
 		},
 	}
+	jsonFlag(c, &asJSON)
+	return c
 }
 
-func (a *app) showReplayed(name string, n webhook.Replayed) error {
+func (a *app) showReplayed(name string, n webhook.Replayed, asJSON bool) error {
 	if n.Dropped > 0 {
 		fmt.Fprintf(a.stderr, "%s dropped: the state has changed, or the program cannot store the address\n", text.Amount(n.Dropped, "dead letter"))
 	}
 	if n.Refused > 0 {
 		fmt.Fprintf(a.stderr, "%s refused again: %v; see bouncetail webhooks dead-letters %s, and drop\n", text.Amount(n.Refused, "recipient"), n.LastRefusal, name)
 	}
-	_, err := fmt.Fprintf(a.stdout, "%s delivered\n", text.Amount(n.Delivered, "recipient"))
-	return err
+	return a.result(asJSON, map[string]any{"delivered": n.Delivered, "refused": n.Refused, "dropped": n.Dropped}, "%s delivered\n", text.Amount(n.Delivered, "recipient"))
 }
 
+// letterColumns are the columns of the list of dead letters.
+var letterColumns = []table.Column{{Key: "recipient", Long: true}, {Key: "state", Keep: 2}, {Key: "since", Keep: 1, Time: true}, {Key: "error", Long: true}}
+
 func (a *app) deadLetters() *cobra.Command {
-	var asJSON bool
+	var flags listFlags
 	c := &cobra.Command{
 		Use:   "dead-letters NAME",
 		Short: "List the recipients that a webhook refused",
-		Args:  cobra.ExactArgs(1),
+		Args:  oneArgument("the NAME of a webhook; bouncetail webhooks lists them"),
 	}
-	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
+	flags.add(c, letterColumns)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
-		settings, err := a.settings()
-		if err != nil {
-			return err
-		}
-		r, err := sqlite.OpenReader(cmd.Context(), settings.Database)
+		r, err := a.reader(cmd.Context())
 		if err != nil {
 			return err
 		}
@@ -175,20 +178,24 @@ func (a *app) deadLetters() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if asJSON {
-			return table.PrintObjects(a.stdout, letters)
+		l, err := flags.open(a, letterColumns)
+		if err != nil {
+			return err
 		}
-		g := a.screen().Grid("RECIPIENT", "STATE", "SINCE (UTC)", "ERROR")
-		for _, d := range letters {
-			g.Row(d.Recipient, d.State, d.Since, d.Error)
+		for i := range letters {
+			d := &letters[i]
+			if err := l.Row(d, d.Recipient, table.State(d.State), table.Stamp(d.Since), d.Error); err != nil {
+				return err
+			}
 		}
-		return g.Flush()
+		return l.End(fmt.Sprintf("Webhook %s has no dead letter.", text.Printable(args[0])))
 	}
 	return c
 }
 
 func (a *app) dropLetters() *cobra.Command {
-	return &cobra.Command{
+	var asJSON bool
+	c := &cobra.Command{
 		Use:   "drop NAME [ADDRESS…]",
 		Short: "Forget dead letters of a webhook",
 		Long: "Drop forgets the dead letters of these addresses, or all of the webhook. The recipients\n" +
@@ -208,10 +215,11 @@ func (a *app) dropLetters() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(a.stdout, "%s dropped\n", text.Amount(int(n), "dead letter"))
-			return err
+			return a.result(asJSON, map[string]any{"dropped": n}, "%s dropped\n", text.Amount(int(n), "dead letter"))
 		},
 	}
+	jsonFlag(c, &asJSON)
+	return c
 }
 
 func (a *app) drop(ctx context.Context, database, name string, addresses []string) (int64, error) {
@@ -240,7 +248,8 @@ func storedAddresses(c config.Privacy, given []string) ([]string, error) {
 }
 
 func (a *app) newKey() *cobra.Command {
-	return &cobra.Command{
+	var asJSON bool
+	c := &cobra.Command{
 		Use:   "key NAME",
 		Short: "Make the signing key of a webhook of kind sendgrid",
 		Long: "Key writes a new private key (ECDSA, P-256) to the webhook's key_file, if there is no\n" +
@@ -263,10 +272,11 @@ func (a *app) newKey() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintln(a.stdout, public)
-			return err
+			return a.result(asJSON, map[string]any{"public_key": public}, "%s\n", public)
 		},
 	}
+	jsonFlag(c, &asJSON)
+	return c
 }
 
 // keyPair returns the public key of a file, which it makes if it does not exist.

@@ -24,7 +24,11 @@ func Effect(c recipient.Changes) string {
 	if c.Good > 0 {
 		parts = append(parts, fmt.Sprintf("%s %s no longer bad", text.Thousands(int64(c.Good)), text.Verb(c.Good, "is", "are")))
 	}
-	if len(parts) == 0 {
+	switch {
+	case len(parts) > 0:
+	case c.Rows > 0:
+		return text.Amount(c.Rows, "address") + " changed, none to or from bad."
+	default:
 		return "No state changed."
 	}
 	return strings.Join(parts, ", ") + "."

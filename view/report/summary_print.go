@@ -58,3 +58,19 @@ func PrintCounts(out *table.Screen, counts []sqlite.Count) error {
 	}
 	return g.Flush()
 }
+
+// Deleted is what JSON shows of what was deleted, or would be.
+func Deleted(counts []sqlite.Count, dryRun bool) any {
+	type count struct {
+		What string `json:"what"`
+		N    int    `json:"count"`
+	}
+	list := make([]count, len(counts))
+	for i, c := range counts {
+		list[i] = count{c.Name, c.N}
+	}
+	return struct {
+		Deleted []count `json:"deleted"`
+		DryRun  bool    `json:"dry_run"`
+	}{list, dryRun}
+}
