@@ -106,7 +106,7 @@ func (p *parser) number() {
 		p.current.words[n-1].role = other
 	}
 	n := 1
-	for p.at+n < len(p.text) && (p.text[p.at+n] == '#' || alnum[p.text[p.at+n]] || strings.IndexByte("-_.:/@", p.text[p.at+n]) >= 0 && p.at+n+1 < len(p.text) && (alnum[p.text[p.at+n+1]] || p.text[p.at+n+1] == '#')) {
+	for p.at+n < len(p.text) && (p.text[p.at+n] == '#' || alnum[p.text[p.at+n]] && p.text[p.at+n-1] != '#' || strings.IndexByte("-_.:/@", p.text[p.at+n]) >= 0 && p.at+n+1 < len(p.text) && (alnum[p.text[p.at+n+1]] || p.text[p.at+n+1] == '#')) {
 		n++
 	}
 	p.add(n, 0)

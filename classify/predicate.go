@@ -212,7 +212,7 @@ func (r *reader) notFound(i, at, from, to int) (statement, int) {
 	c := &r.clauses[i]
 	s := statement{predicate: missing, named: r.span(c, from, to), says: r.span(c, at, to)}
 	s.subject = r.owned(c, c.kind(from, to), to, missing)
-	if s.subject != recipient && s.subject != domain {
+	if s.subject != recipient && s.subject != domain || s.subject == domain && isServed(s.says.String()) {
 		return statement{}, to
 	}
 	if left, named, ok := r.subjectBefore(i, at); ok && left&(sender|other|you) != 0 && left&place == 0 {
