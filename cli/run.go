@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -37,7 +39,12 @@ func (a *app) run() *cobra.Command {
 				// The next line overwrites this one.
 				d.Show = func(line string) { fmt.Fprint(a.stderr, "\r\x1b[K"+text.Cut(line, terminal.Width-1)+"\r") }
 			}
-			return d.Run(cmd.Context())
+			err := d.Run(cmd.Context())
+			// A stop is how the daemon ends, also while it starts.
+			if cmd.Context().Err() != nil && errors.Is(err, context.Canceled) {
+				return nil
+			}
+			return err
 		},
 	}
 	a.logFlags(c)
