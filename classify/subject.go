@@ -28,7 +28,7 @@ func (r *reader) owned(c *clause, kind role, at int, predicate role) role {
 			if w&your != 0 && c.isYours(n, n+1) || w&others != 0 && w&recipient == 0 {
 				return other
 			}
-			if w&filler == 0 {
+			if w&(filler|mail) == 0 {
 				break
 			}
 		}
