@@ -13,7 +13,7 @@ if (!path) {
   console.error("usage: changes.mjs CURSOR FILE");
   process.exit(2);
 }
-// A file that is still there was not finished by the last run.
+// If the file exists, the last run did not finish it.
 if (!existsSync(path)) {
   execFileSync("bouncetail", ["export", "--format", "ndjson", "--state", "all", "--cursor", cursor, "-o", path], { stdio: "inherit" });
 }

@@ -37,7 +37,7 @@ async function receive(secret, request) {
       seen.set(change.recipient, change.seq);
     }
   }
-  // Only now: after any other answer bouncetail sends the request again.
+  // Answer last: after any other answer bouncetail sends the request again.
   return 204;
 }
 

@@ -13,7 +13,7 @@ if ($argc !== 3) {
     exit(2);
 }
 [, $cursor, $path] = $argv;
-// A file that is still there was not finished by the last run.
+// If the file exists, the last run did not finish it.
 if (!file_exists($path)) {
     passthru('bouncetail export --format ndjson --state all --cursor ' . escapeshellarg($cursor) . ' -o ' . escapeshellarg($path), $status);
     if ($status !== 0) {

@@ -40,6 +40,6 @@ if ($secret === '') {
     foreach (json_decode($body, true, 32, JSON_THROW_ON_ERROR)['recipients'] as $change) {
         handle($change);
     }
-    // Only now: after any other answer bouncetail sends the request again.
+    // Answer last: after any other answer bouncetail sends the request again.
     http_response_code(204);
 }

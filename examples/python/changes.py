@@ -12,7 +12,7 @@ def handle(change: dict) -> None:
 
 
 def main(cursor: str, path: str) -> None:
-    # A file that is still there was not finished by the last run.
+    # If the file exists, the last run did not finish it.
     if not os.path.exists(path):
         subprocess.run(
             ["bouncetail", "export", "--format", "ndjson", "--state", "all", "--cursor", cursor, "-o", path],

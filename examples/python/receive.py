@@ -44,7 +44,7 @@ class Receiver(http.server.BaseHTTPRequestHandler):
             if change["seq"] > self.seen.get(change["recipient"], 0):
                 handle(change)
                 self.seen[change["recipient"]] = change["seq"]
-        # Only now: after any other answer bouncetail sends the request again.
+        # Answer last: after any other answer bouncetail sends the request again.
         self.answer(204)
 
     def answer(self, status: int) -> None:

@@ -1,10 +1,10 @@
-# Runs as a unit of a Debian that has booted and has no rsyslog: Postfix logs to
-# the journal only. Its output is kept in session.log.
+# Runs as a unit of a booted Debian without rsyslog: Postfix logs only to the
+# journal. The output goes to session.log.
 exec >/root/session.log 2>&1
 cd /root
 
-# Postfix sends to another smtpd of its own, on the loopback, which refuses
-# some; nothing leaves the machine.
+# Postfix sends to a second smtpd on the loopback interface, which refuses some
+# recipients. No mail leaves the machine.
 postconf -e 'myhostname = mx.shop.example' 'mydestination = localhost' 'inet_interfaces = loopback-only' 'inet_protocols = ipv4' \
 	'transport_maps = inline:{ example.com=smtp:[127.0.0.1]:2525 }' 'bounce_queue_lifetime = 0'
 cat >>/etc/postfix/master.cf <<'M'

@@ -1,10 +1,10 @@
-# Runs as a unit of a Debian that has booted: a Postfix with a log, then what a
-# new user types. Its output is kept in session.log.
+# Runs as a unit of a booted Debian: sets up a Postfix with a log, then runs the
+# commands of a new user. The output goes to session.log.
 exec >/root/session.log 2>&1
 cd /root
 
-# Postfix sends to another smtpd of its own, on the loopback, which refuses
-# some; nothing leaves the machine.
+# Postfix sends to a second smtpd on the loopback interface, which refuses some
+# recipients. No mail leaves the machine.
 postconf -e 'myhostname = mx.shop.example' 'mydestination = localhost' 'inet_interfaces = loopback-only' 'inet_protocols = ipv4' \
 	'transport_maps = inline:{ example.com=smtp:[127.0.0.1]:2525, gmail.com=smtp:[127.0.0.1]:2525 }' 'bounce_queue_lifetime = 0'
 cat >>/etc/postfix/master.cf <<'M'
@@ -19,7 +19,7 @@ mail() {
 	for to; do
 		printf 'From: news@shop.example\nTo: %s\nSubject: hello\n\nhello\n' "$to" | sendmail -f news@shop.example "$to"
 	done
-	# Until each has been tried.
+	# Wait until each has been tried.
 	for to; do
 		for _ in $(seq 100); do
 			! grep -q "to=<$to>.*status=" /var/log/mail.log || break
