@@ -18,10 +18,10 @@ import (
 // site is an environment for examples: a database with bad addresses, a directory for
 // files, and a web server that stands for all others.
 type site struct {
-	t      *testing.T
-	folder string // stands for /var/lib/bouncetail
-	path   string // prepended to PATH
-	url    string
+	t    *testing.T
+	dir  string // stands for /var/lib/bouncetail
+	path string // prepended to PATH
+	url  string
 
 	mu       sync.Mutex
 	status   int
@@ -35,7 +35,7 @@ func newSite(t *testing.T) *site {
 			t.Skipf("SKIPPED, the examples of exports are not tested: %s is missing", program)
 		}
 	}
-	s := &site{t: t, folder: t.TempDir(), status: http.StatusOK}
+	s := &site{t: t, dir: t.TempDir(), status: http.StatusOK}
 	log := newMailLog(t)
 	log.messages(0, 5)
 	run(t, "import", "--db", s.database(), log.path)
@@ -58,21 +58,21 @@ func newSite(t *testing.T) *site {
 	t.Cleanup(server.Close)
 	s.url = server.URL
 	host, _, _ := strings.Cut(strings.TrimPrefix(s.url, "http://"), ":")
-	if err := os.WriteFile(filepath.Join(s.folder, ".netrc"), fmt.Appendf(nil, "machine %s login bouncetail password token\n", host), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(s.dir, ".netrc"), fmt.Appendf(nil, "machine %s login bouncetail password token\n", host), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return s
 }
 
-func (s *site) database() string { return filepath.Join(s.folder, "bouncetail.db") }
+func (s *site) database() string { return filepath.Join(s.dir, "bouncetail.db") }
 
 // shell runs a command with the directories and servers of this site.
 func (s *site) shell(command string, env ...string) error {
 	s.t.Helper()
-	command = strings.ReplaceAll(command, "/var/lib/bouncetail", s.folder)
+	command = strings.ReplaceAll(command, "/var/lib/bouncetail", s.dir)
 	command = webSite.ReplaceAllString(command, s.url)
 	cmd := exec.CommandContext(s.t.Context(), "sh", "-c", command)
-	base := []string{"PATH=" + filepath.Dir(program(s.t)) + ":" + s.path + ":/usr/bin:/bin", "PENDING=" + filepath.Join(s.folder, "crm.pending"), "HOME=" + s.folder, "BOUNCETAIL_DATABASE=" + s.database()}
+	base := []string{"PATH=" + filepath.Dir(program(s.t)) + ":" + s.path + ":/usr/bin:/bin", "PENDING=" + filepath.Join(s.dir, "crm.pending"), "HOME=" + s.dir, "BOUNCETAIL_DATABASE=" + s.database()}
 	cmd.Env = append(base, env...)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
@@ -101,7 +101,7 @@ func file(t *testing.T, path string) string {
 // holds checks that a file of the site has the five addresses.
 func (s *site) holds(name string) {
 	s.t.Helper()
-	text, err := os.ReadFile(filepath.Join(s.folder, name))
+	text, err := os.ReadFile(filepath.Join(s.dir, name))
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -220,8 +220,8 @@ func TestListmonkExampleKeepsItsListUntilTheImportHasFinished(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pending := filepath.Join(s.folder, "listmonk.csv")
-	env := []string{"LISTMONK_URL=" + s.url, "NETRC=" + filepath.Join(s.folder, ".netrc"), "PENDING=" + pending, "PAUSE=0"}
+	pending := filepath.Join(s.dir, "listmonk.csv")
+	env := []string{"LISTMONK_URL=" + s.url, "NETRC=" + filepath.Join(s.dir, ".netrc"), "PENDING=" + pending, "PAUSE=0"}
 	l := &importer{}
 	for name, c := range map[string]struct {
 		status int

@@ -71,22 +71,22 @@ func mounted(t *testing.T, size string) string {
 	if os.Getuid() != 0 {
 		t.Skip("SKIPPED: only root can mount a small file system to fill, or to make read-only")
 	}
-	folder := t.TempDir()
-	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size="+size, "tmpfs", folder).CombinedOutput(); err != nil {
+	dir := t.TempDir()
+	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size="+size, "tmpfs", dir).CombinedOutput(); err != nil {
 		t.Skipf("SKIPPED: a file system to fill, or to make read-only, cannot be mounted: %v: %s", err, out)
 	}
 	t.Cleanup(func() {
-		if out, err := exec.Command("umount", folder).CombinedOutput(); err != nil {
+		if out, err := exec.Command("umount", dir).CombinedOutput(); err != nil {
 			t.Errorf("umount: %v: %s", err, out)
 		}
 	})
-	return folder
+	return dir
 }
 
 // remount changes the options of a file system of mounted.
-func remount(t *testing.T, folder, options string) {
+func remount(t *testing.T, dir, options string) {
 	t.Helper()
-	if out, err := exec.Command("mount", "-o", "remount,"+options, folder).CombinedOutput(); err != nil {
+	if out, err := exec.Command("mount", "-o", "remount,"+options, dir).CombinedOutput(); err != nil {
 		t.Fatalf("remount: %v: %s", err, out)
 	}
 }
@@ -144,21 +144,21 @@ func TestImportRetriesOnAFullDisk(t *testing.T) {
 
 func TestAReadOnlyFileSystemIsRetried(t *testing.T) {
 	t.Parallel()
-	folder := mounted(t, "50m")
+	dir := mounted(t, "50m")
 	log := newMailLog(t)
-	db, told := filepath.Join(folder, "b.db"), filepath.Join(t.TempDir(), "said")
+	db, told := filepath.Join(dir, "b.db"), filepath.Join(t.TempDir(), "said")
 	log.messages(0, 10)
 	d := startInto(t, told, "--db", db, log.path)
 	eventually(t, db, countBounces, "10")
 	d.kill()
-	remount(t, folder, "ro")
+	remount(t, dir, "ro")
 	log.messages(10, 20)
 	systemd := listen(t)
 	d = startWith(t, told, systemd.watch(4*time.Second), "--db", db, log.path)
 	waitFor(t, "the status to say so", func() bool { return strings.Contains(systemd.status(), "read-only file system") })
 	log.rotate()
 	log.messages(20, 30)
-	remount(t, folder, "rw")
+	remount(t, dir, "rw")
 	eventually(t, db, countBounces, "30")
 	waitFor(t, "it to log that it saves again", func() bool { return strings.Contains(words(told), "recovered") })
 	if n := strings.Count(words(told), "failing, will retry"); n != 1 {

@@ -138,7 +138,7 @@ func TestExamplesReadChangesByCursor(t *testing.T) {
 			}
 			changes := func() string {
 				t.Helper()
-				cmd := exec.CommandContext(t.Context(), path, example, "crm", filepath.Join(s.folder, "crm.ndjson"))
+				cmd := exec.CommandContext(t.Context(), path, example, "crm", filepath.Join(s.dir, "crm.ndjson"))
 				cmd.Env = append(os.Environ(), "PATH="+filepath.Dir(program(t))+":"+os.Getenv("PATH"), "BOUNCETAIL_DATABASE="+s.database())
 				out, err := cmd.Output()
 				if err != nil {
@@ -153,7 +153,7 @@ func TestExamplesReadChangesByCursor(t *testing.T) {
 				t.Errorf("the second run prints\n%s", got)
 			}
 			// Changes of an interrupted run come first.
-			write(t, filepath.Join(s.folder, "crm.ndjson"), `{"state":"ok","recipient":"left@example.com","reason":"no-such-user"}`+"\n")
+			write(t, filepath.Join(s.dir, "crm.ndjson"), `{"state":"ok","recipient":"left@example.com","reason":"no-such-user"}`+"\n")
 			if got := changes(); got != "ok left@example.com no-such-user\n" {
 				t.Errorf("the run after an interrupted one prints\n%s", got)
 			}

@@ -36,10 +36,10 @@ func packed(t *testing.T, format, version, bouncetail string) string {
 }
 
 // shell runs a program in a directory and returns its output.
-func shell(t *testing.T, env []string, folder string, args ...string) string {
+func shell(t *testing.T, env []string, dir string, args ...string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), args[0], args[1:]...)
-	cmd.Dir, cmd.Env = folder, append(os.Environ(), env...)
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), env...)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%s: %v\n%s", strings.Join(args, " "), err, out)

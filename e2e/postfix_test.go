@@ -126,19 +126,19 @@ func startPostfix(t *testing.T, next int, more ...string) *postfix {
 	uid, _ := strconv.Atoi(owner.Uid)
 	gid, _ := strconv.Atoi(owner.Gid)
 	// Not t.TempDir, which Postfix's user cannot access.
-	folder, err := os.MkdirTemp("", "bouncetail-postfix-")
+	dir, err := os.MkdirTemp("", "bouncetail-postfix-")
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { os.RemoveAll(folder) })
+	t.Cleanup(func() { os.RemoveAll(dir) })
 	check := func(err error) {
 		t.Helper()
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	check(os.Chmod(folder, 0o755))
-	at := func(name string) string { return filepath.Join(folder, name) }
+	check(os.Chmod(dir, 0o755))
+	at := func(name string) string { return filepath.Join(dir, name) }
 	for _, name := range []string{"bin", "etc", "log", "queue", "queue/pid"} {
 		check(os.Mkdir(at(name), 0o755))
 	}
@@ -151,7 +151,7 @@ func startPostfix(t *testing.T, next int, more ...string) *postfix {
 	}
 	p := &postfix{t: t, log: at("log/mail.log"), port: freePort(t), root: root}
 	programs := filepath.Join(root, "usr/lib/postfix/sbin")
-	check(os.WriteFile(at("etc/main.cf"), fmt.Appendf(nil, postfixMain, folder, root, programs, p.log, next, strings.Join(more, "\n")), 0o644))
+	check(os.WriteFile(at("etc/main.cf"), fmt.Appendf(nil, postfixMain, dir, root, programs, p.log, next, strings.Join(more, "\n")), 0o644))
 	// sendmail(1) starts postdrop without LD_LIBRARY_PATH.
 	check(os.WriteFile(at("bin/postdrop"), fmt.Appendf(nil, "#!/bin/sh\nLD_LIBRARY_PATH=%s exec %s/usr/sbin/postdrop \"$@\"\n", libraries, root), 0o755))
 	check(os.WriteFile(at("etc/dynamicmaps.cf"), []byte("sqlite\tpostfix-sqlite.so\tdict_sqlite_open\n"), 0o644))

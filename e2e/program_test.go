@@ -22,11 +22,11 @@ import (
 )
 
 var build = sync.OnceValues(func() (string, error) {
-	folder, err := os.MkdirTemp("", "bouncetail-e2e-")
+	dir, err := os.MkdirTemp("", "bouncetail-e2e-")
 	if err != nil {
 		return "", err
 	}
-	path := filepath.Join(folder, "bouncetail")
+	path := filepath.Join(dir, "bouncetail")
 	out, err := exec.Command("go", "build", "-o", path, "..").CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("go build: %w\n%s", err, out)

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"net/smtp"
 	"os"
@@ -59,17 +60,17 @@ func takesAgain(t testing.TB, port int, to string) {
 // published returns a database and maps in a directory that mail servers can read.
 func published(t *testing.T) (db, maps string) {
 	t.Helper()
-	folder, err := os.MkdirTemp("", "bouncetail-maps-")
+	dir, err := os.MkdirTemp("", "bouncetail-maps-")
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { os.RemoveAll(folder) })
-	first := filepath.Join(folder, "first.log")
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	first := filepath.Join(dir, "first.log")
 	write(t, first, "2026-11-20T09:00:00+00:00 mx postfix/smtp[1]: 4A1B2C3D: to=<ok@example.com>, relay=mx.example.com[192.0.2.1]:25, delay=1, delays=0/0/0/1, dsn=2.0.0, status=sent (250 OK)\n")
-	if err := os.Chmod(folder, 0o755); err != nil {
+	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	db, maps = filepath.Join(folder, "b.db"), filepath.Join(folder, "maps")
+	db, maps = filepath.Join(dir, "b.db"), filepath.Join(dir, "maps")
 	run(t, "import", "--db", db, first)
 	run(t, "publish", "--db", db, "-o", maps)
 	return db, maps
@@ -78,6 +79,18 @@ func published(t *testing.T) (db, maps string) {
 func write(t testing.TB, path, text string) {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func appendTo(t testing.TB, path, text string) {
+	t.Helper()
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = f.WriteString(text)
+	if err := errors.Join(err, f.Close()); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -172,13 +185,8 @@ func TestRealPostfixRefusesWhatIsBad(t *testing.T) {
 	send(t, p.port, "news@shop.example", "thenlost@example.com")
 	eventually(t, table, addresses, "4")
 	d.stop()
-	log, err := os.OpenFile(p.log, os.O_APPEND|os.O_WRONLY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer log.Close()
-	fmt.Fprintf(log, "%s mx postfix/smtp[1]: 4A1B2C3F: to=<gone@example.com>, relay=mx.example.com[192.0.2.1]:25, delay=1, delays=0/0/0/1, dsn=2.0.0, status=sent (250 OK)\n",
-		time.Now().UTC().Add(time.Second).Format("Jan _2 15:04:05"))
+	appendTo(t, p.log, fmt.Sprintf("%s mx postfix/smtp[1]: 4A1B2C3F: to=<gone@example.com>, relay=mx.example.com[192.0.2.1]:25, delay=1, delays=0/0/0/1, dsn=2.0.0, status=sent (250 OK)\n",
+		time.Now().UTC().Add(time.Second).Format("Jan _2 15:04:05")))
 	d = publishing(t, p.log, db, maps)
 	eventually(t, table, "SELECT address FROM suppressed ORDER BY 1", "later@example.com", "o'gone@example.com", "thenlost@example.com")
 	p.reload()

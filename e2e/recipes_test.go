@@ -84,7 +84,7 @@ func recipeSite(t *testing.T) *site {
 		"mailtrain.curl": fmt.Sprintf("url = \"%s/api/blacklist/add?access_token=hunter2\"\n", s.url),
 		"mailman.netrc":  "machine " + ip + " login restadmin password hunter2\n",
 	} {
-		write(t, filepath.Join(s.folder, name), text)
+		write(t, filepath.Join(s.dir, name), text)
 	}
 	return s
 }
@@ -95,8 +95,8 @@ func (s *site) recipe(page string) []string {
 	var all []string
 	for _, m := range recipeBlock.FindAllStringSubmatch(file(s.t, "docs/recipes/"+page), -1) {
 		text := strings.TrimPrefix(strings.ReplaceAll("\n"+m[2], "\n"+m[1], "\n"), "\n")
-		text = strings.NewReplacer("/etc/bouncetail", s.folder, "http://127.0.0.1:8001", s.url,
-			"/opt/mailcow-dockerized/data/conf/rspamd/custom", s.folder).Replace(text)
+		text = strings.NewReplacer("/etc/bouncetail", s.dir, "http://127.0.0.1:8001", s.url,
+			"/opt/mailcow-dockerized/data/conf/rspamd/custom", s.dir).Replace(text)
 		all = append(all, text)
 	}
 	return all
@@ -169,7 +169,7 @@ func TestRecipesNameTheTestedVersion(t *testing.T) {
 
 func TestEachAddressRepeatsWhatFailed(t *testing.T) {
 	s := recipeSite(t)
-	out := filepath.Join(s.folder, "out")
+	out := filepath.Join(s.dir, "out")
 	// The third address fails once.
 	command := `each-address crm sh -c 'case $1 in 4a000002*) test -e ` + out + `.mended || exit 1 ;; esac; echo "$1" >>` + out + `' sh`
 	if err := s.shell(command); err == nil || !strings.Contains(err.Error(), "failed for 1 addresses") {
@@ -191,7 +191,7 @@ func TestEachAddressRepeatsWhatFailed(t *testing.T) {
 	if want := []string{"4a000000@example.com", "4a000001@example.com", "4a000002@example.com", "4a000003@example.com", "4a000004@example.com"}; !slices.Equal(got, want) {
 		t.Errorf("the command ran for %q, want each once: %q", got, want)
 	}
-	if left, _ := filepath.Glob(filepath.Join(s.folder, "crm.pending*")); len(left) != 1 { // the lock
+	if left, _ := filepath.Glob(filepath.Join(s.dir, "crm.pending*")); len(left) != 1 { // the lock
 		t.Errorf("left behind: %q", left)
 	}
 }

@@ -13,10 +13,10 @@ import (
 // changed policy to the stored records.
 func TestDecisionsAndPolicyWhileTheDaemonRuns(t *testing.T) {
 	log := newMailLog(t)
-	folder := t.TempDir()
-	settings, db := filepath.Join(folder, "c.yaml"), filepath.Join(folder, "b.db")
+	dir := t.TempDir()
+	settings, db := filepath.Join(dir, "c.yaml"), filepath.Join(dir, "b.db")
 	configure := func(policy string) {
-		text := fmt.Sprintf("database: %s\nrules: %s/none\nsources: [{path: %s}]\npolicy: %s\n", db, folder, log.path, policy)
+		text := fmt.Sprintf("database: %s\nrules: %s/none\nsources: [{path: %s}]\npolicy: %s\n", db, dir, log.path, policy)
 		if err := os.WriteFile(settings, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}

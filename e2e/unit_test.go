@@ -54,16 +54,16 @@ func TestUserOfTheUnitReadsLogsOfAdm(t *testing.T) {
 	}
 	uid, gid, admID := number(nobody.Uid), number(nobody.Gid), number(adm.Gid)
 	// Not t.TempDir, which only root can access.
-	folder, err := os.MkdirTemp("", "bouncetail-adm-")
+	dir, err := os.MkdirTemp("", "bouncetail-adm-")
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { os.RemoveAll(folder) })
-	state := filepath.Join(folder, "state")
-	log, db := filepath.Join(folder, "mail.log"), filepath.Join(state, "b.db")
-	bouncetail := filepath.Join(folder, "bouncetail") // so is the directory of the built one
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	state := filepath.Join(dir, "state")
+	log, db := filepath.Join(dir, "mail.log"), filepath.Join(state, "b.db")
+	bouncetail := filepath.Join(dir, "bouncetail") // so is the directory of the built one
 	shell(t, nil, ".", "cp", program(t), bouncetail)
-	for _, err := range []error{os.Chmod(folder, 0o755), os.Mkdir(state, 0o750), os.Chown(state, uid, gid)} {
+	for _, err := range []error{os.Chmod(dir, 0o755), os.Mkdir(state, 0o750), os.Chown(state, uid, gid)} {
 		if err != nil {
 			t.Fatal(err)
 		}

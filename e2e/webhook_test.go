@@ -39,8 +39,8 @@ func TestWebhooksDoNotBlockTheDaemon(t *testing.T) {
 	defer hanging.Close()
 	defer close(ended)
 
-	folder := t.TempDir()
-	at := func(name string) string { return filepath.Join(folder, name) }
+	dir := t.TempDir()
+	at := func(name string) string { return filepath.Join(dir, name) }
 	write(t, at("mail.log"), logged("gone", 1))
 	write(t, at("secret"), "hunter2\n")
 	write(t, at("config.yaml"), fmt.Sprintf(`
@@ -49,7 +49,7 @@ sources: [{path: %[1]s/mail.log}]
 webhooks:
   - {name: crm, url: "%[2]s/?token=hunter2", secret_file: %[1]s/secret, start: beginning}
   - {name: hangs, url: "%[3]s", start: beginning, timeout: 1h, username: u, password: hunter2}
-`, folder, taking.URL, hanging.URL))
+`, dir, taking.URL, hanging.URL))
 	told := func(local string) {
 		t.Helper()
 		select {
@@ -116,8 +116,8 @@ func TestChangesWaitUntilAWebhookIsCorrected(t *testing.T) {
 		}
 	}))
 	defer list.Close()
-	folder := t.TempDir()
-	at := func(name string) string { return filepath.Join(folder, name) }
+	dir := t.TempDir()
+	at := func(name string) string { return filepath.Join(dir, name) }
 	settings := []string{"--config", at("config.yaml")}
 	write(t, at("mail.log"), logged("refused", 1)+strings.Replace(logged("cron", 2), "cron@example.com", "root", 1)+logged("gone", 3))
 	write(t, at("password"), "wrong\n")
@@ -125,7 +125,7 @@ func TestChangesWaitUntilAWebhookIsCorrected(t *testing.T) {
 database: %[1]s/b.db
 sources: [{path: %[1]s/mail.log}]
 webhooks: [{name: list, kind: listmonk, url: "%[2]s", username: api, password_file: %[1]s/password, start: beginning}]
-`, folder, list.URL))
+`, dir, list.URL))
 	refused := func(args ...string) string {
 		t.Helper()
 		out, err := exec.Command(program(t), append(args, settings...)...).CombinedOutput()

@@ -146,7 +146,7 @@ func (t *Tailer) Run(ctx context.Context, out chan<- bounce.Chunk) error {
 	w := &watcher{live: t.isLive, free: func() bool { return t.closeQuietest(nil) }}
 	defer w.close()
 	for {
-		t.report("watch folders", w.watch(t.dirs()))
+		t.report("watch directories", w.watch(t.dirs()))
 		t.o.Heartbeat.Beat()
 		before, begun := t.sent, time.Now()
 		if err := t.scan(ctx); err != nil {

@@ -27,7 +27,7 @@ func main() {
 	b := bench{}
 	flag.StringVar(&b.program, "program", "./bouncetail", "the program to measure")
 	flag.StringVar(&b.genlog, "genlog", ".cache/genlog", "what makes the logs; see bench/genlog")
-	flag.StringVar(&b.folder, "folder", ".cache/bench", "where the logs and databases go")
+	flag.StringVar(&b.dir, "dir", ".cache/bench", "where the logs and databases are written")
 	flag.StringVar(&b.size, "size", "1GB", "of each log")
 	flag.IntVar(&b.rounds, "rounds", 3, "the best of so many counts")
 	flag.Parse()
@@ -38,9 +38,9 @@ func main() {
 }
 
 type bench struct {
-	program, genlog, folder, size string
-	rounds                        int
-	grep                          map[string]time.Duration // by log, the reference
+	program, genlog, dir, size string
+	rounds                     int
+	grep                       map[string]time.Duration // by log, the reference
 }
 
 // cost is the cost of a run.
@@ -50,7 +50,7 @@ type cost struct {
 }
 
 func (b *bench) run() error {
-	if err := os.MkdirAll(b.folder, 0o755); err != nil {
+	if err := os.MkdirAll(b.dir, 0o755); err != nil {
 		return err
 	}
 	logs := []struct{ name, mta, stamp, mark, peer string }{
@@ -62,7 +62,7 @@ func (b *bench) run() error {
 	fmt.Printf("logs of %s, best of %d; resident is the highest\n\n", b.size, b.rounds)
 	fmt.Printf("%-52s %8s %8s %9s %8s\n", "", "wall s", "CPU s", "resident", "x grep")
 	for _, l := range logs {
-		path := filepath.Join(b.folder, l.name)
+		path := filepath.Join(b.dir, l.name)
 		if err := b.generate(path, "-mta", l.mta, "-stamp", l.stamp); err != nil {
 			return err
 		}
@@ -148,7 +148,7 @@ func cut(from, to string) error {
 
 // imports measures an import into an empty database.
 func (b *bench) imports(log, what, path string, before ...string) {
-	db := filepath.Join(b.folder, "bench.db")
+	db := filepath.Join(b.dir, "bench.db")
 	args := append(before, b.program, "import", "--db", db, path)
 	var best cost
 	for i := range b.rounds {

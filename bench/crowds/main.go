@@ -22,7 +22,7 @@ import (
 
 func main() {
 	scenario := flag.String("scenario", "provider-outage", "which scenario")
-	dir := flag.String("dir", ".", "the folder for the files")
+	dir := flag.String("dir", ".", "the directory for the files")
 	seed := flag.Uint64("seed", 1, "the same seed gives the same logs")
 	list := flag.Bool("list", false, "list the scenarios")
 	flag.Parse()

@@ -35,7 +35,7 @@ func main() {
 	b := bench{}
 	flag.StringVar(&b.program, "program", "./bouncetail", "the program to measure")
 	flag.StringVar(&b.genlog, "genlog", ".cache/genlog", "what makes the lines; see bench/genlog")
-	flag.StringVar(&b.folder, "folder", ".cache/live", "where the logs and the database go for the time being")
+	flag.StringVar(&b.dir, "dir", ".cache/live", "where the logs and the database are written")
 	flag.IntVar(&b.rotated, "rotated", 400, "rotated files beside the log of an idle daemon")
 	flag.DurationVar(&b.idle, "idle", time.Minute, "for how long an idle daemon is measured; 0 leaves it out")
 	flag.IntVar(&b.rate, "rate", 5000, "lines a second; 0 leaves that out")
@@ -50,11 +50,11 @@ func main() {
 }
 
 type bench struct {
-	program, genlog, folder string
-	rotated, rate           int
-	idle, span              time.Duration
-	backlog                 int64
-	limit                   bool
+	program, genlog, dir string
+	rotated, rate        int
+	idle, span           time.Duration
+	backlog              int64
+	limit                bool
 }
 
 func (b *bench) run(ctx context.Context) error {
@@ -181,7 +181,7 @@ func median(all []time.Duration) time.Duration {
 
 // follower is a log and a daemon that follows it.
 type follower struct {
-	folder string
+	dir    string
 	path   string // of the log
 	log    *os.File
 	maker  *exec.Cmd
@@ -195,15 +195,15 @@ type follower struct {
 
 // begin creates a directory with a log of a size.
 func (b *bench) begin(ctx context.Context, size int64) (*follower, error) {
-	if err := os.MkdirAll(b.folder, 0o755); err != nil {
+	if err := os.MkdirAll(b.dir, 0o755); err != nil {
 		return nil, err
 	}
-	folder, err := os.MkdirTemp(b.folder, "")
+	dir, err := os.MkdirTemp(b.dir, "")
 	if err != nil {
 		return nil, err
 	}
 	// The log has a directory of its own, so that no other writes cause events.
-	f := &follower{folder: folder, path: filepath.Join(folder, "log", "mail.log")}
+	f := &follower{dir: dir, path: filepath.Join(dir, "log", "mail.log")}
 	if err := os.Mkdir(filepath.Dir(f.path), 0o755); err != nil {
 		return nil, err
 	}
@@ -264,12 +264,12 @@ func (f *follower) end() {
 		f.db.Close()
 	}
 	f.log.Close()
-	os.RemoveAll(f.folder)
+	os.RemoveAll(f.dir)
 }
 
 // start starts the daemon and waits until it has saved the content of the log.
 func (f *follower) start(ctx context.Context, program ...string) error {
-	db := filepath.Join(f.folder, "live.db")
+	db := filepath.Join(f.dir, "live.db")
 	f.daemon = exec.CommandContext(ctx, program[0], append(program[1:], "run", "--db", db, f.path)...)
 	f.daemon.Stderr = &f.said
 	if err := f.daemon.Start(); err != nil {

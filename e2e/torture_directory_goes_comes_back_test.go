@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-func tortureFolderGoesComesBack(x *tortured) {
+func tortureDirectoryGoesComesBack(x *tortured) {
 	dir := filepath.Join(x.t.TempDir(), "log")
 	x.check(os.Mkdir(dir, 0o755))
 	x.check(x.f.Close())

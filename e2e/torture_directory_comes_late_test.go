@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-func tortureFolderComesLate(x *tortured) {
+func tortureDirectoryComesLate(x *tortured) {
 	dir := filepath.Join(x.t.TempDir(), "late")
 	x.check(x.f.Close())
 	x.path = filepath.Join(dir, "mail.log")
