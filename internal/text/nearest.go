@@ -2,7 +2,7 @@ package text
 
 import "strings"
 
-// Nearest returns the name that somebody may have meant.
+// Nearest returns the name with the smallest distance to a word.
 func Nearest(word string, names []string) string {
 	nearest, best := "", 1<<30
 	for _, name := range names {
@@ -13,8 +13,7 @@ func Nearest(word string, names []string) string {
 	return nearest
 }
 
-// Similar returns the nearest name if it is similar enough to be what somebody meant,
-// and else "".
+// Similar returns the nearest name if the word may be a misspelling of it, or "".
 func Similar(word string, names []string) string {
 	nearest := Nearest(strings.ToLower(word), names)
 	if len(word) < 2 || distance(strings.ToLower(word), nearest) > max(2, 1+len(word)/4) {
@@ -23,8 +22,8 @@ func Similar(word string, names []string) string {
 	return nearest
 }
 
-// distance is how many letters have to be put in, taken out or exchanged to
-// make b of a (Levenshtein).
+// distance returns the Levenshtein distance: the number of bytes to insert, delete or
+// replace to turn a into b.
 func distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {
