@@ -29,7 +29,16 @@ type recipientFilter struct {
 }
 
 func (f *recipientFilter) flags(c *cobra.Command) {
+	f.failureFlags(c)
 	c.Flags().StringVar(&f.State, "state", "", "only `STATE`: "+strings.Join(states, ", ")+", or all")
+	c.Flags().StringVar(&f.since, "since", "", "only those that failed since `TIME`: "+when.Forms)
+	c.Flags().StringVar(&f.badSince, "bad-since", "", "only those that became bad since `TIME`")
+	c.Flags().IntVar(&f.Limit, "limit", 0, "at most `N`; 0 is all")
+	complete(c, "state", append(slices.Clone(states), allStates))
+}
+
+// failureFlags adds the flags that also choose failures.
+func (f *recipientFilter) failureFlags(c *cobra.Command) {
 	c.Flags().StringVar(&f.Domain, "domain", "", "only addresses of `DOMAIN`")
 	c.Flags().StringVar(&f.Category, "category", "", "only `CATEGORY`: "+categorySlugs())
 	c.Flags().StringVar(&f.Reason, "reason", "", "only `REASON`: bouncetail reasons lists them")
@@ -37,10 +46,6 @@ func (f *recipientFilter) flags(c *cobra.Command) {
 	c.Flags().StringVar(&f.Sender, "sender", "", "only those that mail from `ADDRESS` failed for")
 	c.Flags().StringVar(&f.Host, "host", "", "only those that mail of the server `HOST` failed for")
 	c.Flags().StringVar(&f.Match, "match", "", "only addresses that contain `TEXT`; * and ? stand for any characters")
-	c.Flags().StringVar(&f.since, "since", "", "only those that failed since `TIME`: "+when.Forms)
-	c.Flags().StringVar(&f.badSince, "bad-since", "", "only those that became bad since `TIME`")
-	c.Flags().IntVar(&f.Limit, "limit", 0, "at most `N`; 0 is all")
-	complete(c, "state", append(slices.Clone(states), allStates))
 	complete(c, "category", strings.Split(categorySlugs(), ", "))
 	complete(c, "reason", reasonSlugs())
 }

@@ -16,7 +16,7 @@ import (
 
 func (a *app) top() *cobra.Command {
 	var since, until string
-	var limit int
+	var filter recipientFilter
 	var flags listFlags
 	var names []string
 	for _, k := range report.TopKinds {
@@ -28,24 +28,26 @@ func (a *app) top() *cobra.Command {
 		Long: "Top shows for whom, by whom or why most delivery attempts failed in a period.\n" +
 			"Domains are counted by whole days (UTC), with what was delivered to them; a sender\n" +
 			"and a provider are known of failures alone. \"dead\" is how many addresses are bad\n" +
-			"today. Shares are between 0 and 1 in a pipe.",
+			"today. Shares are between 0 and 1 in a pipe. With a filter only failures are counted,\n" +
+			"also of domains: nothing is known of what was delivered.",
 		ValidArgs: names,
 		Args:      oneArgument("one of " + strings.Join(names, ", ")),
 	}
 	c.Flags().StringVar(&since, "since", "30d", "from `TIME` on: "+when.Forms)
 	c.Flags().StringVar(&until, "until", "", "up to `TIME`, without it (default: now)")
-	c.Flags().IntVar(&limit, "limit", 20, "at most `N`; 0 is all")
+	c.Flags().IntVar(&filter.Limit, "limit", 20, "at most `N`; 0 is all")
+	filter.failureFlags(c)
 	flags.add(c, report.TopKinds[0].Columns)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		i := slices.IndexFunc(report.TopKinds, func(k report.TopKind) bool { return k.Name == args[0] })
 		if i < 0 {
 			return usageError{fmt.Errorf("%q is not one of %s%s", args[0], strings.Join(names, ", "), near(args[0], names))}
 		}
-		if limit < 0 {
-			return usageError{fmt.Errorf("--limit: %d is less than 0", limit)}
+		f, err := filter.parse(a.now())
+		if err != nil {
+			return err
 		}
 		list := report.TopList{TopKind: report.TopKinds[i]}
-		var err error
 		if list.Since, err = when.Past(since, a.now()); err != nil {
 			return usageError{fmt.Errorf("--since: %w", err)}
 		}
@@ -64,7 +66,7 @@ func (a *app) top() *cobra.Command {
 			return err
 		}
 		defer r.Close()
-		if list.Rows, list.Failed, err = r.Top(cmd.Context(), list.Name, list.Since, list.Until, limit); err != nil {
+		if list.Rows, list.Failed, err = r.Top(cmd.Context(), list.Name, list.Since, list.Until, f); err != nil {
 			return err
 		}
 		if len(list.Rows) == 0 {

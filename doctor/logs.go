@@ -140,7 +140,7 @@ func (d *examiner) checkLog(f logFile) {
 		d.say(Warn, "see that the mail server logs there: logger -p mail.info test", "%s is empty (%s beside it)", shown, text.Amount(rotated, "rotated file"))
 		return
 	}
-	seen := survey(head, tail, f.source)
+	seen := survey(head, tail, f.source, d.settings.JournalUIDs)
 	if seen.recognised == 0 {
 		d.say(Warn, "is it the log of the mail server? bouncetail classify LINE tells how a line is read", "%s may be read, but holds no line of a mail server", shown)
 		return

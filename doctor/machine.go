@@ -76,7 +76,7 @@ func (d *examiner) checkTimeZone(context.Context) {
 			continue
 		}
 		// A line cannot be younger than the file that holds it.
-		if s := survey(head, tail, f.source); s.last.Sub(info.ModTime()) > 10*time.Minute && !strings.Contains(s.stamp, "and zone (R") {
+		if s := survey(head, tail, f.source, d.settings.JournalUIDs); s.last.Sub(info.ModTime()) > 10*time.Minute && !strings.Contains(s.stamp, "and zone (R") {
 			ahead = true
 			d.say(Warn, "set timezone of this source in the settings to the zone that the log is written in",
 				"the last stamp in %s is %v after the file was written: it is not of the zone %s", d.shown(f.path), s.last.Sub(info.ModTime()).Round(time.Minute), zone)

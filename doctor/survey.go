@@ -30,13 +30,13 @@ type seen struct {
 	unparsed   []bounce.Unparsed
 }
 
-func survey(head, tail []byte, source config.Source) seen {
+func survey(head, tail []byte, source config.Source, journalUIDs []int) seen {
 	var s seen
 	zone, err := source.Zone()
 	if err != nil {
 		zone = time.Local
 	}
-	o := logparse.Options{Zone: zone, Anchor: time.Now()}
+	o := logparse.Options{Zone: zone, Anchor: time.Now(), JournalUIDs: journalUIDs}
 	if source.MTA != "auto" {
 		o.MTA = bounce.MTA(source.MTA)
 	}

@@ -62,7 +62,7 @@ func lockCursor(path, name string) (*os.File, error) {
 	for {
 		f, err := os.OpenFile(path+".cursor-"+name+".lock", os.O_RDWR|os.O_CREATE, 0o640)
 		if err != nil {
-			return nil, fmt.Errorf("cursor %s: %w; run as the user that owns the database", name, err)
+			return nil, fmt.Errorf("cursor %s: %w", name, denied(err))
 		}
 		if err := filelock.TryExclusive(f); err != nil {
 			f.Close()

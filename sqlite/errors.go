@@ -3,6 +3,7 @@ package sqlite
 import (
 	"errors"
 	"fmt"
+	"os"
 	"syscall"
 
 	"github.com/mattn/go-sqlite3"
@@ -62,4 +63,14 @@ func MayPass(err error) bool {
 
 func damaged(path string, err error) error {
 	return fmt.Errorf("database %s is damaged: %w; restore a copy, or save what can be saved with: sqlite3 %s .recover | sqlite3 NEW", path, err, path)
+}
+
+// denied adds the way out to an error that says that this user may not do something.
+// Other errors are returned as they are.
+func denied(err error) error {
+	switch code := codeOf(err); {
+	case errors.Is(err, os.ErrPermission), code == sqlite3.ErrReadonly, code == sqlite3.ErrCantOpen, code == sqlite3.ErrPerm, code == sqlite3.ErrAuth:
+		return fmt.Errorf("%w; use sudo bouncetail …, or, to read only, adduser USER bouncetail", err)
+	}
+	return err
 }

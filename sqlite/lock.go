@@ -25,7 +25,7 @@ func acquire(path string) (*os.File, error) {
 		return nil, fmt.Errorf("database: the folder %s does not exist; create it, or name another file with --db", filepath.Dir(path))
 	}
 	if err != nil {
-		return nil, fmt.Errorf("lock of the database: %w; run as the user that owns it, or name another file with --db", err)
+		return nil, fmt.Errorf("lock of the database: %w", denied(err))
 	}
 	giveToFolderOwner(f, path)
 	if err := filelock.TryExclusive(f); err != nil {
@@ -56,7 +56,7 @@ func lockDatabase(path string) (f *os.File, isNew bool, err error) {
 		return nil, false, fmt.Errorf("database %s: the folder %s does not exist; create it, or name another file with --db", path, filepath.Dir(path))
 	}
 	if err != nil {
-		return nil, false, fmt.Errorf("database: %w; run as the user that owns it, or name another file with --db", err)
+		return nil, false, fmt.Errorf("database: %w", denied(err))
 	}
 	giveToFolderOwner(f, path)
 	if err := filelock.TryExclusive(f); err != nil {

@@ -81,11 +81,11 @@ func TestPageOfTheDatabaseIsCurrent(t *testing.T) {
 
 <!-- Made from the comments in sqlite/migrations by: go test ./sqlite -update -->
 
-One SQLite file in WAL mode, by default ` + "`/var/lib/bouncetail/bouncetail.db`" + `. Query it while the daemon writes; ` + "`sqlite3 -readonly`" + ` is enough. Do not write to it, and do not give it to a mail server as a lookup table: what a mail server reads has to be a file of its own, made by ` + "`bouncetail publish`" + ` (see [mta.md](mta.md)).
+One SQLite file in WAL mode, by default ` + "`/var/lib/bouncetail/bouncetail.db`" + `. Query it with ` + "`bouncetail sql`" + ` or ` + "`sqlite3 -readonly`" + `. Both work while the daemon runs and after it has stopped, and need no permission to write. Do not write to it, and do not give it to a mail server as a lookup table: what a mail server reads has to be a file of its own, made by ` + "`bouncetail publish`" + ` (see [mta.md](mta.md)).
 
 The same explanations are in the file itself: ` + "`.schema bounces`" + `.
 
-For a copy while the daemon runs, use ` + "`sqlite3 bouncetail.db \"VACUUM INTO 'copy.db'\"`" + `; copying the file alone leaves out what is still in the ` + "`-wal`" + ` beside it.
+For a copy while the daemon runs, use ` + "`bouncetail backup copy.db`" + `. A copy of the file alone lacks what is still in the ` + "`-wal`" + ` file next to it.
 
 Failures of one address are found by its number, which ` + "`recipients`" + ` holds, and not by its spelling:
 

@@ -23,13 +23,16 @@ func OpenReader(ctx context.Context, path string) (*Reader, error) {
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("database %s does not exist; bouncetail run or bouncetail import makes it, --db names another", path)
 	} else if err != nil {
-		return nil, fmt.Errorf("database: %w; run as a user who may read it", err)
+		return nil, fmt.Errorf("database: %w", denied(err))
 	}
 	db := connect(path, "ro", "_query_only=on&_busy_timeout=5000")
 	var id int
 	if err := db.QueryRowContext(ctx, "PRAGMA application_id").Scan(&id); err != nil {
 		db.Close()
-		return nil, fmt.Errorf("database %s: %w; is it a database of bouncetail, and may this user write to its folder?", path, err)
+		if other := denied(err); other != err { //nolint:errorlint // the same value, if nothing was added
+			return nil, fmt.Errorf("database %s: %w", path, other)
+		}
+		return nil, fmt.Errorf("database %s: %w; is it a database of bouncetail?", path, err)
 	}
 	if id != applicationID {
 		db.Close()

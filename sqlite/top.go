@@ -27,6 +27,7 @@ type Top struct {
 
 // topColumns says by which column of bounces attempts are put together.
 var topColumns = map[string]string{
+	"domains":    "domain",
 	"providers":  "provider",
 	"categories": "category",
 	"reasons":    "reason",
@@ -34,15 +35,17 @@ var topColumns = map[string]string{
 }
 
 // Top returns by kind (domains, providers, categories, reasons, senders) who
-// most attempts failed for from since up to, and without, until, at most limit
-// of them, 0 for all; and how many attempts failed in all. Domains are counted
-// by whole days in UTC, from daily_counts; the others by a look through the
-// failures, which costs about a second for a million of them.
-func (r *Reader) Top(ctx context.Context, kind string, since, until time.Time, limit int) (rows []Top, failed int, err error) {
-	if kind == "domains" {
+// most attempts failed for from since up to, and without, until, at most f.Limit
+// of them, 0 for all; and how many attempts failed in all. The filter is about the
+// failures: its state and times are not used. Without a filter domains are counted by
+// whole days in UTC, from daily_counts; all others by reading the failures, which takes
+// about a second for a million of them.
+func (r *Reader) Top(ctx context.Context, kind string, since, until time.Time, f Filter) (rows []Top, failed int, err error) {
+	where, args := f.failures()
+	if kind == "domains" && where == "" {
 		rows, err = r.topDomains(ctx, since, until)
 	} else if column, known := topColumns[kind]; known {
-		rows, err = r.topFailures(ctx, column, since, until)
+		rows, err = r.topFailures(ctx, column, since, until, where, args)
 	} else {
 		return nil, 0, fmt.Errorf("no top of %q", kind)
 	}
@@ -55,8 +58,8 @@ func (r *Reader) Top(ctx context.Context, kind string, since, until time.Time, l
 	slices.SortFunc(rows, func(a, b Top) int {
 		return cmp.Or(cmp.Compare(b.Failed, a.Failed), cmp.Compare(text0(a.Name), text0(b.Name)), cmp.Compare(a.Category, b.Category))
 	})
-	if limit > 0 && len(rows) > limit {
-		rows = rows[:limit]
+	if f.Limit > 0 && len(rows) > f.Limit {
+		rows = rows[:f.Limit]
 	}
 	switch kind {
 	case "domains":
@@ -97,7 +100,7 @@ func (r *Reader) topDomains(ctx context.Context, since, until time.Time) ([]Top,
 
 // topFailures looks through bounces: an index on the time would cost every
 // import more than the look costs.
-func (r *Reader) topFailures(ctx context.Context, column string, since, until time.Time) ([]Top, error) {
+func (r *Reader) topFailures(ctx context.Context, column string, since, until time.Time, where string, args []any) ([]Top, error) {
 	type name struct {
 		text     string
 		known    bool
@@ -107,7 +110,7 @@ func (r *Reader) topFailures(ctx context.Context, column string, since, until ti
 	err := scanAll(ctx, r.db, `
 		SELECT `+column+`, category, reason, count(*), sum(disposition = 'permanent'), sum(suppress)
 		FROM bounces
-		WHERE occurred_at >= ? AND occurred_at < ?
+		WHERE occurred_at >= ? AND occurred_at < ?`+where+`
 		GROUP BY 1, 2, 3`,
 		func(scan func(...any) error) error {
 			var t Top
@@ -132,12 +135,28 @@ func (r *Reader) topFailures(ctx context.Context, column string, since, until ti
 				all.MostCategory, all.MostReason, all.MostFailed = t.MostCategory, t.MostReason, t.MostFailed
 			}
 			return nil
-		}, bounce.Stamp(since), bounce.Stamp(until))
+		}, append([]any{bounce.Stamp(since), bounce.Stamp(until)}, args...)...)
 	rows := make([]Top, 0, len(byName))
 	for _, t := range byName {
 		rows = append(rows, *t)
 	}
 	return rows, err
+}
+
+// failures returns the conditions of the filter on failures, each after AND.
+func (f Filter) failures() (where string, args []any) {
+	for _, c := range []struct{ condition, value string }{
+		{"domain = ?", f.Domain}, {"category = ?", f.Category}, {"reason = ?", f.Reason}, {"provider = ?", f.Provider},
+		{"sender = ?", f.Sender}, {"host = ?", f.Host},
+	} {
+		if c.value != "" {
+			where, args = where+" AND "+c.condition, append(args, c.value)
+		}
+	}
+	if f.Match != "" {
+		where, args = where+" AND recipient GLOB ?", append(args, globOf(f.Match))
+	}
+	return where, args
 }
 
 // dead fills in how many addresses are bad, of a query that tells it by name.
