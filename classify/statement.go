@@ -175,6 +175,9 @@ func (r *reader) clause(i int) {
 	if all&temporary != 0 && r.isPassing(c) && !r.isAfterCheck(i) {
 		r.passing = true
 	}
+	if all&place != 0 && all&unavailable != 0 && all&recipient == 0 && !r.spans(c, "service", "services") {
+		r.passing = true // a directory that cannot be asked
+	}
 	if c.isAdvice() {
 		t.idle = true
 		return
