@@ -7,13 +7,18 @@
 package main
 
 import (
+	_ "embed"
 	"os"
 
 	"github.com/bouncetail/bouncetail/cli"
 	"github.com/bouncetail/bouncetail/internal/earlystop"
 )
 
+//go:embed config.example.yaml
+var example string
+
 func main() {
+	cli.Example = example
 	ctx, stop := earlystop.Context()
 	code := cli.Run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 	stop()

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/cobra/doc"
@@ -15,13 +16,13 @@ func (a *app) man(root *cobra.Command) *cobra.Command {
 	var folder string
 	c := &cobra.Command{
 		Use:   "man",
-		Short: "Print the manual page, or write those of all commands into a folder",
+		Short: "Print the manual page, or write all pages into a folder",
 		Args:  cobra.NoArgs,
 	}
-	c.Flags().StringVarP(&folder, "output", "o", "", "write a page for each command into `FOLDER`")
+	c.Flags().StringVarP(&folder, "output", "o", "", "write a page for each command, section 8, and one for the settings, section 5, into `FOLDER`")
 	c.RunE = func(*cobra.Command, []string) error {
 		root.DisableAutoGenTag = true // the same pages for the same program
-		header := &doc.GenManHeader{Title: "BOUNCETAIL", Section: "1", Source: "bouncetail", Manual: "Bouncetail"}
+		header := &doc.GenManHeader{Title: "BOUNCETAIL", Section: "8", Source: "bouncetail", Manual: "Bouncetail"}
 		if folder == "" {
 			if err := doc.GenMan(root, header, a.stdout); err != nil {
 				return err
@@ -35,14 +36,42 @@ func (a *app) man(root *cobra.Command) *cobra.Command {
 		if err := doc.GenManTree(root, header, folder); err != nil {
 			return err
 		}
-		page, err := os.OpenFile(filepath.Join(folder, "bouncetail.1"), os.O_APPEND|os.O_WRONLY, 0)
+		page, err := os.OpenFile(filepath.Join(folder, "bouncetail.8"), os.O_APPEND|os.O_WRONLY, 0)
 		if err != nil {
 			return fmt.Errorf("manual pages: %w", err)
 		}
 		_, err = page.WriteString(manSections)
-		return errors.Join(err, page.Close())
+		if err := errors.Join(err, page.Close()); err != nil {
+			return err
+		}
+		return os.WriteFile(filepath.Join(folder, "bouncetail.yaml.5"), []byte(settingsPage()), 0o644)
 	}
 	return c
+}
+
+// Example is config.example.yaml, which documents the settings. The program sets it.
+var Example string
+
+// settingsPage is the manual page of the settings.
+func settingsPage() string {
+	verbatim := strings.NewReplacer(`\`, `\e`, "\n.", "\n\\&.", "\n'", "\n\\&'", "-", `\-`).Replace("\n" + Example)
+	return `.TH BOUNCETAIL.YAML 5 "" bouncetail Bouncetail
+.SH NAME
+bouncetail.yaml \- settings of bouncetail
+.SH SYNOPSIS
+.I /etc/bouncetail/config.yaml
+.SH DESCRIPTION
+The settings are a YAML file. All keys are optional; unknown keys are errors.
+\fBbouncetail check\-config\fP checks the file, and \fBsystemctl reload bouncetail\fP applies it.
+.PP
+These are all keys, with their defaults:
+.PP
+.nf` + verbatim + `
+.fi
+` + manSections + `.SH SEE ALSO
+.BR bouncetail (8),
+.BR bouncetail\-check\-config (8)
+`
 }
 
 // manSections are the sections of the manual page that are not about one command.

@@ -138,6 +138,9 @@ func (f Filter) query() (query string, args []any) {
 			where, args = append(where, c.condition), append(args, c.value)
 		}
 	}
+	if !f.Changes { // an address that never failed is listed as long as a decision is in force
+		where = append(where, "(r.last_failure_at IS NOT NULL OR EXISTS (SELECT 1 FROM decisions d WHERE d.recipient_key = r.recipient_key AND d.ended_at IS NULL))")
+	}
 	order := "r.last_failure_at DESC, r.recipient"
 	if f.Changes {
 		order = "r.seq"
