@@ -147,6 +147,8 @@ type Event struct {
 	Handover bool
 	// Server reports that it was a server, and not a program.
 	Server bool
+	// Filter reports that what took it is a content filter by its name or port.
+	Filter bool
 	// Discarded reports a success of which nothing was delivered.
 	Discarded bool
 	// Onward is the queue ID under which such a server took the message. If that

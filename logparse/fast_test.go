@@ -163,7 +163,7 @@ func TestKnownHeadersAreReadAsNewOnes(t *testing.T) {
 		for _, first := range lines {
 			for _, line := range lines {
 				var l prefixCache
-				var known, anew header
+				var known, again header
 				if !cutHeader(first, &known) {
 					continue
 				}
@@ -173,8 +173,8 @@ func TestKnownHeadersAreReadAsNewOnes(t *testing.T) {
 					continue
 				}
 				whole := l.cutRest(rest, &known)
-				if want := cutHeader(line, &anew); whole != want || whole && !reflect.DeepEqual(known, anew) {
-					t.Errorf("%q behind %q: %v\n got %+v\nwant %+v", line, first, whole, known, anew)
+				if want := cutHeader(line, &again); whole != want || whole && !reflect.DeepEqual(known, again) {
+					t.Errorf("%q behind %q: %v\n got %+v\nwant %+v", line, first, whole, known, again)
 				}
 			}
 		}

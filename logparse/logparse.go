@@ -266,7 +266,7 @@ func (p *Parser) Line(line string, yield func(*bounce.Event)) {
 	}
 }
 
-// finish reads what follows a header. It returns false if that is none of a mail
+// finish reads what follows a header. It returns false if that is not of a mail
 // server's, although the header may be another line's around a mail server's.
 func (p *Parser) finish(h *header, line string, yield func(*bounce.Event)) bool {
 	for i := range p.grammars {

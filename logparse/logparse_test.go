@@ -13,7 +13,7 @@ import (
 	"github.com/bouncetail/bouncetail/logparse"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "write the golden files again")
 
 var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
@@ -362,11 +362,11 @@ func TestOldOpenSMTPDIsRead(t *testing.T) {
 func TestSuccessesThatMayBeNoDelivery(t *testing.T) {
 	const fields = ", delay=1, delays=0/0/0/1, dsn=2.0.0, status=sent "
 	for line, want := range map[string]string{
-		"Nov 23 12:57:36 mx postfix/pipe[4]: 4XabcZ1y2z: to=<a@b.example>, relay=spam" + fields + "(delivered via spam service)":                                      "handover",
+		"Nov 23 12:57:36 mx postfix/pipe[4]: 4XabcZ1y2z: to=<a@b.example>, relay=spam" + fields + "(delivered via spam service)":                                      "handover to a filter",
 		"Nov 23 12:57:36 mx postfix/discard[4]: 4XabcZ1y2z: to=<a@b.example>, relay=none" + fields + "(silently)":                                                     "discarded",
-		postfix + "to=<a@b.example>, relay=amavis[172.18.0.3]:10024" + fields + "(250 2.0.0 from MTA(smtp:[172.18.0.2]:10025): 250 2.0.0 Ok: queued as BB4F000000)":   "handover to a server as BB4F000000",
+		postfix + "to=<a@b.example>, relay=amavis[172.18.0.3]:10024" + fields + "(250 2.0.0 from MTA(smtp:[172.18.0.2]:10025): 250 2.0.0 Ok: queued as BB4F000000)":   "handover to a filter as BB4F000000",
 		postfix + "to=<a@b.example>, relay=mx[private/dovecot-lmtp]" + fields + "(250 2.0.0 <a@b.example> abc Saved)":                                                 "",
-		postfix + "to=<a@b.example>, relay=mx.b.example[192.0.2.1]:25" + fields + "(250 2.0.0 Ok: queued as BB4F000000)":                                              "",
+		postfix + "to=<a@b.example>, relay=mx.b.example[192.0.2.1]:25" + fields + "(250 2.0.0 Ok: queued as BB4F000000)":                                              "as BB4F000000",
 		exim + `=> a@b.example R=d T=r H=mx.b.example [192.0.2.1] C="250 x [127.0.0.1] OK id=1xVTbv-00000r-1v"`:                                                       "",
 		exim + `=> a@b.example R=d T=r H=mx.b.example [10.0.0.1] C="250 OK id=1xVTbv-00000r-1v"`:                                                                      "handover to a server as 1xVTbv-00000r-1v",
 		exim + `=> a@b.example R=spamcheck_router T=spamcheck`:                                                                                                        "handover",
@@ -388,6 +388,9 @@ func TestSuccessesThatMayBeNoDelivery(t *testing.T) {
 		}
 		if got[0].Server && got[0].Handover {
 			said = append(said, "to a server")
+		}
+		if got[0].Filter {
+			said = append(said, "to a filter")
 		}
 		if got[0].Onward != "" {
 			said = append(said, "as "+got[0].Onward)
@@ -515,12 +518,12 @@ func TestLocalDeliveryOfOpenSMTPDWithoutRcpt(t *testing.T) {
 	}
 }
 
-func TestWhoTookItOnThisMachineIsTold(t *testing.T) {
+func TestTheQueueIDOfTheNextServerIsRead(t *testing.T) {
 	for _, tt := range []struct{ relay, reply, want string }{
 		{"127.0.0.1[127.0.0.1]:10024", "250 2.0.0 from MTA(smtp:[127.0.0.1]:10025): 250 2.0.0 Ok: queued as 4YbbbbQ2zzz", "4YbbbbQ2zzz"},
 		{"localhost[::1]:10024", "250 2.0.0 Ok: queued as 9F3B", "9F3B"},
 		{"127.0.0.1[127.0.0.1]:24", "250 2.0.0 <a@b.example> Saved", ""},
-		{"mx.b.example[192.0.2.1]:25", "250 2.0.0 Ok: queued as 4YbbbbQ2zzz", ""},
+		{"mx.b.example[192.0.2.1]:25", "250 2.0.0 Ok: queued as 4YbbbbQ2zzz", "4YbbbbQ2zzz"},
 		{"local", "forwarded as 4YbbbbQ2zzz", ""},
 	} {
 		for _, field := range []string{"", ", tls=none"} { // the second for the expressions
@@ -532,7 +535,7 @@ func TestWhoTookItOnThisMachineIsTold(t *testing.T) {
 	}
 }
 
-func TestWhoTookItOfEximsIsTold(t *testing.T) {
+func TestTheQueueIDOfTheNextEximIsRead(t *testing.T) {
 	for relay, want := range map[string]string{"127.0.0.1 [127.0.0.1]": "1xVTbv-00000s-1v", "mx.b.example [192.0.2.1]": ""} {
 		for _, to := range []string{"a@b.example", "a b@b.example <list@b.example>"} { // the second for the expressions
 			got := events(newParser(t, ""), exim+"=> "+to+" R=amavis T=amavis H="+relay+` C="250 2.0.0 from MTA(smtp:[127.0.0.1]:10025): 250 OK id=1xVTbv-00000s-1v" QT=1s`+"\n")
@@ -563,7 +566,7 @@ func TestFragmentsArePutTogether(t *testing.T) {
 	p := newParser(t, "")
 	var got []bounce.Event
 	for i, line := range lines {
-		if i == 3 { // the daemon is started anew in between
+		if i == 3 { // the daemon is started again in between
 			state := p.State()
 			var err error
 			if p, err = logparse.New(logparse.Options{Zone: time.UTC, Anchor: noon, State: state}); err != nil {

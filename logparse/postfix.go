@@ -360,19 +360,29 @@ func takePostfixSent(ev *bounce.Event, daemon, relay, reason string) {
 	at := strings.IndexByte(relay, '[')
 	if at < 0 {
 		ev.Discarded = relay == "none" || daemon == "discard" || reason == "delivered to file: /dev/null)"
-		ev.Handover = !ev.Discarded && (daemon == "pipe" || strings.HasPrefix(reason, "delivered via "))
+		if ev.Handover = !ev.Discarded && (daemon == "pipe" || strings.HasPrefix(reason, "delivered via ")); ev.Handover {
+			ev.Filter = filterName.MatchString(relay)
+		}
 		return
+	}
+	if _, id, found := strings.Cut(reason, " queued as "); found {
+		ev.Onward = id[:alphanumerics(id)]
 	}
 	end := strings.IndexByte(relay, ']')
 	if end < at || !postfixNear(relay[at+1:end]) {
 		return
 	}
-	// Dovecot, which is no filter, ends its answer in "Saved".
+	// Dovecot, which is no filter, ends its answer in "Saved". Filters listen on
+	// ports from 10000 on, and some answer before they give the message back.
 	ev.Handover, ev.Server = !strings.HasSuffix(reason, " Saved)"), true
-	if _, id, found := strings.Cut(reason, " queued as "); found {
-		ev.Onward = id[:alphanumerics(id)]
+	if port := relay[end+1:]; len(port) == len(":10024") && port[:4] == ":100" {
+		ev.Filter, ev.Server = true, false
+		ev.Discarded = strings.HasPrefix(reason, "250 2.7.0 Ok, discarded") // amavisd
 	}
 }
+
+// filterName matches the usual names of content filters.
+var filterName = regexp.MustCompile(`(?i)spam|filter|amavis|clam|scan|virus|dkim|dspam|bogo|milter|disclaimer|altermime`)
 
 // postfixNear reports whether the address of a relay is this machine's or of a
 // private network, or a socket's path.

@@ -51,6 +51,7 @@ type Queue struct {
 	free     []*message // ended ones, to be used again
 	origins  origins
 	waiting  waiting
+	recent   recent
 	sweepAt  int64 // log time of the next sweep by age, in seconds since 1970
 
 	unjoined int
@@ -71,6 +72,7 @@ type message struct {
 	changedIndex int  // its place in changed, counted from 1; 0 if it is not there
 	seenAt       time.Time
 	deferrals    deferrals
+	tried        tried
 }
 
 // key is what a message is found by.
@@ -83,6 +85,7 @@ type key struct {
 // clear forgets all but the memory.
 func (m *message) clear() {
 	m.deferrals.clear()
+	m.tried = tried{}
 	m.messageID, m.sender, m.hasSender = m.messageID[:0], m.sender[:0], false
 	m.stored, m.ended, m.changedIndex, m.seenAt = false, false, 0, time.Time{}
 }
@@ -110,6 +113,10 @@ func (q *Queue) Restore(entries []bounce.QueueEntry) error {
 			}
 			continue
 		}
+		if e.QueueID == recentEntry {
+			q.recent.restore(known.Recent)
+			continue
+		}
 		origin := q.origins.number(e.Host, e.MTA)
 		m, hash := q.messages.find(origin, e.QueueID)
 		if m == nil {
@@ -122,7 +129,13 @@ func (q *Queue) Restore(entries []bounce.QueueEntry) error {
 			m.deferrals.set(recipient, *d)
 		}
 		m.seenAt, m.stored = e.SeenAt, true
+		m.tried = tried{}
+		copy(m.tried[:], known.Tried)
+		if len(m.messageID) > 0 {
+			q.recent.arrive(m)
+		}
 	}
+	q.waiting.sort()
 	return nil
 }
 
@@ -160,6 +173,7 @@ func (q *Queue) Apply(ev *bounce.Event, yield func(*bounce.Delivery)) {
 		q.giveUp(ev, yield)
 	case bounce.EventRemoved:
 		if m := q.known(ev); m != nil {
+			q.recent.leave(ev, m)
 			q.forget(m)
 		}
 	}
@@ -174,8 +188,10 @@ func (q *Queue) learn(ev *bounce.Event) {
 		if len(m.messageID) > 0 {
 			m.sender, m.hasSender = m.sender[:0], false
 			m.deferrals.clear()
+			m.tried = tried{}
 		}
 		m.messageID = append(m.messageID[:0], ev.MessageID...)
+		q.recent.arrive(m)
 	}
 	if ev.HasSender {
 		m.sender, m.hasSender = append(m.sender[:0], ev.Sender...), true
@@ -199,6 +215,9 @@ func (q *Queue) attempt(ev *bounce.Event, yield func(*bounce.Delivery)) {
 			fillFromMessage(d, m)
 		}
 		q.keepDeferral(ev, m)
+		m.tried.note(ev)
+	} else if ev.QueueID != "" {
+		q.recent.leave(ev, nil)
 	}
 	switch {
 	case ev.Discarded:
@@ -389,7 +408,7 @@ func (q *Queue) sweep(now time.Time) {
 
 // Changes returns the entries that changed since it was last called, in a
 // stable order. They are taken as stored from then on: the caller saves them
-// or starts anew from the database.
+// or starts again from the database.
 func (q *Queue) Changes() ([]bounce.QueueEntry, error) {
 	entries, err := q.waitingChanges()
 	if err != nil {
@@ -397,7 +416,7 @@ func (q *Queue) Changes() ([]bounce.QueueEntry, error) {
 	}
 	entries = slices.Grow(entries, len(q.changed)+len(q.ended))
 	for _, m := range q.changed {
-		data, err := marshal(&entry{string(m.sender), m.hasSender, string(m.messageID), m.deferrals.byRecipient(), nil})
+		data, err := marshal(&entry{Sender: string(m.sender), HasSender: m.hasSender, MessageID: string(m.messageID), Deferrals: m.deferrals.byRecipient(), Tried: m.tried.list()})
 		if err != nil {
 			return nil, fmt.Errorf("what is remembered of message %s: %w", m.id, err)
 		}

@@ -174,6 +174,8 @@ func TestWhatAFilterTookIsNotDelivered(t *testing.T) {
 	l := newLog(t)
 	toFilter := attempt("A1", "x@b.example", bounce.Sent, "")
 	toFilter.Handover, toFilter.Onward = true, "A2"
+	elsewhere := toFilter
+	elsewhere.Onward = "A3" // of a server that writes no log here
 	l.apply(
 		message("A1", "news@a.example", "1@a"),
 		attempt("A1", "x@b.example", bounce.Deferred, "connect to 127.0.0.1: Connection refused"),
@@ -182,7 +184,7 @@ func TestWhatAFilterTookIsNotDelivered(t *testing.T) {
 		removed("A1"),
 		attempt("A2", "x@b.example", bounce.Bounced, "550 5.1.1 gone"),
 		removed("A2"),
-		toFilter, // A2 is a server's that writes no log here
+		elsewhere,
 	)
 	l.Release(time.Time{}, func(d *bounce.Delivery) {
 		l.deliveries = append(l.deliveries, fmt.Sprintf("%s %s", d.Recipient, d.Outcome))

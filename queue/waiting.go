@@ -3,8 +3,11 @@ package queue
 import (
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
+
+	"github.com/cespare/xxhash/v2"
 
 	"github.com/bouncetail/bouncetail/bounce"
 )
@@ -12,6 +15,9 @@ import (
 // Wait is how long a success that may be none waits in log time for the second
 // message. A content filter takes a message and gives it back within seconds.
 const Wait = 60 * time.Second
+
+// WaitFollowed is how long it waits if a message with the same message-id came.
+const WaitFollowed = 10 * time.Minute
 
 // maxWaiting bounds the successes that wait.
 const maxWaiting = 100_000
@@ -26,23 +32,61 @@ type success struct {
 	origin    uint32
 	queueID   string
 	messageID string
+	sender    string
+	hasSender bool
+	filter    bool   // it was certainly a content filter
 	onward    string // the queue ID that the server gave, or empty
 	recipient string
 	original  string
 	stored    bool
 	gone      bool // released or dropped
 	announced bool // in waiting.added
+	followed  bool // a message with the same message-id came; it is in waiting.followed
 }
 
-// waiting holds the successes that wait, in the order in which they came.
+// waiting holds the successes that wait.
 type waiting struct {
-	list        []*success
-	head        int // where the first stands that has not gone
-	gone        int // how many of list have
-	byMessageID map[string][]*success
-	byOnward    map[string][]*success
-	added       []*success // since the last call of Changes
-	ended       []*success // likewise, those that are stored
+	soon, followed line
+	byMessageID    map[string][]*success
+	byOnward       map[string][]*success
+	added          []*success // or changed, since the last call of Changes
+	ended          []*success // likewise, those that are stored
+}
+
+// line holds successes in the order of time. One that was moved to the other line
+// or has gone stays in it until it is compacted.
+type line struct {
+	list     []*success
+	head     int // where the first stands that is in it
+	absent   int // how many are not
+	followed bool
+}
+
+func (l *line) has(s *success) bool { return !s.gone && s.followed == l.followed }
+
+func (l *line) len() int { return len(l.list) - l.absent }
+
+// first returns the success that has waited for longest; there has to be one.
+func (l *line) first() *success {
+	for !l.has(l.list[l.head]) {
+		l.head++
+	}
+	return l.list[l.head]
+}
+
+// leave notes that a success is in the line no longer.
+func (l *line) leave() {
+	l.absent++
+	if l.absent > 64 && 2*l.absent > len(l.list) || l.absent == len(l.list) {
+		left := l.list[:0]
+		for _, s := range l.list {
+			if l.has(s) {
+				left = append(left, s)
+			}
+		}
+		clear(l.list[len(left):])
+		l.list, l.head, l.absent = left, 0, 0
+	}
 }
 
 // waitingEntry is the JSON in which a success is stored.
@@ -52,17 +96,48 @@ type waitingEntry struct {
 	Onward            string `json:"n,omitempty"`
 	Recipient         string `json:"t"`
 	OriginalRecipient string `json:"o,omitempty"`
+	Filter            bool   `json:"f,omitempty"`
+	Followed          bool   `json:"l,omitempty"`
 }
 
 // len returns how many wait.
-func (w *waiting) len() int { return len(w.list) - w.gone }
+func (w *waiting) len() int { return w.soon.len() + w.followed.len() }
+
+// line returns the line of a success.
+func (w *waiting) line(s *success) *line {
+	if s.followed {
+		return &w.followed
+	}
+	return &w.soon
+}
+
+// all returns the successes that wait.
+func (w *waiting) all() (all []*success) {
+	for _, l := range [...]*line{&w.soon, &w.followed} {
+		for _, s := range l.list {
+			if l.has(s) {
+				all = append(all, s)
+			}
+		}
+	}
+	return all
+}
+
+// sort puts the successes in the order of time, after those of the database came
+// in another.
+func (w *waiting) sort() {
+	for _, l := range [...]*line{&w.soon, &w.followed} {
+		slices.SortStableFunc(l.list, func(a, b *success) int { return a.at.Compare(b.at) })
+	}
+}
 
 // add takes a success, whose texts it keeps.
 func (w *waiting) add(s *success) {
 	if w.byMessageID == nil {
-		w.byMessageID, w.byOnward = make(map[string][]*success), make(map[string][]*success)
+		w.byMessageID, w.byOnward, w.followed.followed = make(map[string][]*success), make(map[string][]*success), true
 	}
-	w.list = append(w.list, s)
+	l := w.line(s)
+	l.list = append(l.list, s)
 	if s.messageID != "" {
 		w.byMessageID[s.messageID] = append(w.byMessageID[s.messageID], s)
 	}
@@ -70,8 +145,26 @@ func (w *waiting) add(s *success) {
 		w.byOnward[s.onward] = append(w.byOnward[s.onward], s)
 	}
 	if !s.stored {
+		w.announce(s)
+	}
+}
+
+// announce has a success stored with the next batch.
+func (w *waiting) announce(s *success) {
+	if !s.announced {
 		w.added, s.announced = append(w.added, s), true
 	}
+}
+
+// follow lets a success wait for the attempts of a message that came.
+func (w *waiting) follow(s *success) {
+	if s.followed {
+		return
+	}
+	s.followed = true
+	w.soon.leave()
+	w.followed.list = append(w.followed.list, s)
+	w.announce(s)
 }
 
 // end takes a success out.
@@ -80,26 +173,12 @@ func (w *waiting) end(s *success) {
 		return
 	}
 	s.gone = true
-	w.gone++
+	w.line(s).leave()
 	unlist(w.byMessageID, s.messageID, s)
 	unlist(w.byOnward, s.onward, s)
 	if s.stored {
 		w.ended = append(w.ended, s)
 	}
-	if w.gone > 64 && 2*w.gone > len(w.list) || w.gone == len(w.list) {
-		w.compact()
-	}
-}
-
-func (w *waiting) compact() {
-	left := w.list[:0]
-	for _, s := range w.list {
-		if !s.gone {
-			left = append(left, s)
-		}
-	}
-	clear(w.list[len(left):])
-	w.list, w.head, w.gone = left, 0, 0
 }
 
 func unlist(by map[string][]*success, key string, s *success) {
@@ -122,45 +201,47 @@ func unlist(by map[string][]*success, key string, s *success) {
 // wait decides about a success that may be none: it drops it if the message is
 // known to go on, yields it if nothing suggests that, and else lets it wait.
 func (q *Queue) wait(ev *bounce.Event, m *message, yield func(*bounce.Delivery)) {
-	if ev.Onward != "" && q.alive(ev.Onward, ev.At) {
+	s := &success{
+		id: ev.ID, at: ev.At, since: q.now(), origin: q.origins.number(ev.Host, ev.MTA),
+		queueID: ev.QueueID, messageID: ev.MessageID, sender: ev.Sender, hasSender: ev.HasSender, filter: ev.Filter,
+		onward: ev.Onward, recipient: ev.Recipient, original: ev.OriginalRecipient,
+	}
+	if m != nil && s.messageID == "" {
+		s.messageID = string(m.messageID)
+	}
+	if m != nil && !s.hasSender {
+		s.sender, s.hasSender = string(m.sender), m.hasSender
+	}
+	if ev.Onward != "" && q.alive(s, ev.Handover) {
 		return
 	}
-	messageID := ev.MessageID
-	if m != nil && messageID == "" {
-		messageID = string(m.messageID)
+	if !ev.Handover || q.waiting.len() >= maxWaiting {
+		yield(&ev.Delivery)
+		return
 	}
-	if q.waiting.len() >= maxWaiting || !q.mayGoOn(ev, m, messageID) {
+	q.recent.filters = true
+	came := false
+	if s.messageID != "" {
+		var went bool
+		if went, came = q.wentOn(s); went {
+			return
+		}
+	}
+	// A program gives its own back when it likes. A server answers after it has
+	// given the message back, so that either its answer names an ID like those of
+	// the logs, or a message with the same message-id is in a queue already.
+	if !came && (ev.Onward == "" || !sameForm(ev.Onward, ev.QueueID)) && (ev.Server || s.messageID == "") {
 		yield(&ev.Delivery)
 		return
 	}
 	// Clones, because a substring would keep its block of the log in memory.
-	q.waiting.add(&success{
-		id: ev.ID, at: ev.At, since: q.now(), origin: q.origins.number(ev.Host, ev.MTA),
-		queueID: strings.Clone(ev.QueueID), messageID: strings.Clone(messageID), onward: strings.Clone(ev.Onward),
-		recipient: strings.Clone(ev.Recipient), original: strings.Clone(ev.OriginalRecipient),
-	})
-}
-
-// mayGoOn reports whether a second message may come. A program gives its own back
-// when it likes. A server answers after it has given the message back, so that
-// either its answer names an ID like those of the logs, or a message with the same
-// message-id is in a queue already.
-func (q *Queue) mayGoOn(ev *bounce.Event, m *message, messageID string) bool {
-	if ev.Onward != "" && sameForm(ev.Onward, ev.QueueID) {
-		return true
+	for _, text := range [...]*string{&s.queueID, &s.messageID, &s.sender, &s.onward, &s.recipient, &s.original} {
+		*text = strings.Clone(*text)
 	}
-	if messageID == "" {
-		return false
+	q.waiting.add(s)
+	if came {
+		q.waiting.follow(s)
 	}
-	if !ev.Server {
-		return true
-	}
-	for _, other := range q.messages.messages {
-		if other != nil && other != m && !other.ended && string(other.messageID) == messageID && within(other.seenAt, ev.At) {
-			return true
-		}
-	}
-	return false
 }
 
 // sameForm reports whether two queue IDs may be of one kind of server.
@@ -177,15 +258,23 @@ func isHex(s string) bool {
 	return true
 }
 
-// alive reports whether a message with a queue ID is in a queue, on any host in
-// the logs, at about a time: IDs are used again.
-func (q *Queue) alive(id string, at time.Time) bool {
+// alive reports whether the message that a server took under an ID is in a queue,
+// on any host in the logs, or was a moment ago: IDs are used again. Any server may
+// name any ID, so that one that is not near must have the same message-id, too.
+func (q *Queue) alive(s *success, near bool) bool {
+	if !near && (s.messageID == "" || s.onward == s.queueID || !sameForm(s.onward, s.queueID)) {
+		return false
+	}
 	for origin := range q.origins.known {
-		if m, _ := q.messages.find(uint32(origin), id); m != nil && !m.ended && within(m.seenAt, at) {
+		m, _ := q.messages.find(uint32(origin), s.onward)
+		if m != nil && !m.ended && within(m.seenAt, s.at) && (near || string(m.messageID) == s.messageID) {
 			return true
 		}
 	}
-	return false
+	if near {
+		return q.recent.wasAlive(s.onward, 0, s.at)
+	}
+	return q.recent.wasAlive(s.onward, xxhash.Sum64String(s.messageID), s.at)
 }
 
 // within reports whether two times are within Wait. Logs may be read in any order.
@@ -203,32 +292,38 @@ func (q *Queue) meet(ev *bounce.Event, m *message, yield func(*bounce.Delivery))
 			}
 		}
 	}
-	if ev.Kind == bounce.EventAttempt && m != nil && len(m.messageID) > 0 {
-		var same []*success
-		for _, s := range w.byMessageID[string(m.messageID)] {
-			if (s.queueID != ev.QueueID || s.origin != m.origin) && within(ev.At, s.at) && s.isFor(ev) {
-				same = append(same, s)
+	if ev.Kind == bounce.EventMessage && ev.MessageID != "" {
+		for _, s := range append([]*success(nil), w.byMessageID[ev.MessageID]...) {
+			if s.queueID != ev.QueueID && within(ev.At, s.at) {
+				w.follow(s)
 			}
 		}
-		for _, s := range same {
-			w.end(s)
+	}
+	if ev.Kind == bounce.EventAttempt && m != nil && len(m.messageID) > 0 {
+		for _, s := range append([]*success(nil), w.byMessageID[string(m.messageID)]...) {
+			if (s.queueID != ev.QueueID || s.origin != m.origin) && ev.At.Sub(s.at).Abs() <= s.wait() &&
+				s.sameSender(string(m.sender), m.hasSender) && (s.filter || s.isFor(ev)) {
+				w.end(s)
+			}
 		}
 	}
-	for w.len() > 0 {
-		oldest := w.first()
-		if ev.At.Sub(oldest.at) < Wait {
-			return
+	for _, l := range [...]*line{&w.soon, &w.followed} {
+		for l.len() > 0 {
+			oldest := l.first()
+			if ev.At.Sub(oldest.at) < oldest.wait() {
+				break
+			}
+			q.release(oldest, yield)
 		}
-		q.release(oldest, yield)
 	}
 }
 
-// first returns the success that has waited for longest; there has to be one.
-func (w *waiting) first() *success {
-	for w.list[w.head].gone {
-		w.head++
+// wait returns how long a success waits in log time.
+func (s *success) wait() time.Duration {
+	if s.followed {
+		return WaitFollowed
 	}
-	return w.list[w.head]
+	return Wait
 }
 
 // isFor reports whether an attempt is for the recipient of a success. Aliases may
@@ -262,8 +357,8 @@ func (q *Queue) Waiting() int { return q.waiting.len() }
 // logs in which nothing follows. The zero time yields all of them, at the end of
 // an import.
 func (q *Queue) Release(now time.Time, yield func(*bounce.Delivery)) {
-	for _, s := range append([]*success(nil), q.waiting.list...) {
-		if !s.gone && (now.IsZero() || now.Sub(s.since) >= Wait) {
+	for _, s := range q.waiting.all() {
+		if now.IsZero() || now.Sub(s.since) >= s.wait() {
 			q.release(s, yield)
 		}
 	}
@@ -281,7 +376,10 @@ func (q *Queue) waitingChanges() (entries []bounce.QueueEntry, err error) {
 		if s.gone {
 			continue
 		}
-		data, err := marshal(&entry{MessageID: s.messageID, Waiting: &waitingEntry{s.id.String(), s.queueID, s.onward, s.recipient, s.original}})
+		data, err := marshal(&entry{
+			MessageID: s.messageID, Sender: s.sender, HasSender: s.hasSender,
+			Waiting: &waitingEntry{s.id.String(), s.queueID, s.onward, s.recipient, s.original, s.filter, s.followed},
+		})
 		if err != nil {
 			return nil, fmt.Errorf("a success of message %s: %w", s.queueID, err)
 		}
@@ -292,6 +390,13 @@ func (q *Queue) waitingChanges() (entries []bounce.QueueEntry, err error) {
 		entries = append(entries, q.waitingRow(s, nil))
 	}
 	w.added, w.ended = w.added[:0], w.ended[:0]
+	if list, changed := q.recent.changes(); changed {
+		data, err := marshal(&entry{Recent: list})
+		if err != nil {
+			return nil, fmt.Errorf("the messages that left the queue last: %w", err)
+		}
+		entries = append(entries, bounce.QueueEntry{MTA: bounce.Postfix, QueueID: recentEntry, SeenAt: list[len(list)-1].At, Data: data})
+	}
 	return entries, nil
 }
 
@@ -311,6 +416,7 @@ func (q *Queue) restoreWaiting(e bounce.QueueEntry, known *entry) error {
 		at: e.SeenAt, since: q.now(), origin: q.origins.number(e.Host, e.MTA), stored: true,
 		queueID: known.Waiting.QueueID, messageID: known.MessageID, onward: known.Waiting.Onward,
 		recipient: known.Waiting.Recipient, original: known.Waiting.OriginalRecipient,
+		sender: known.Sender, hasSender: known.HasSender, filter: known.Waiting.Filter, followed: known.Waiting.Followed,
 	}
 	if err != nil || copy(s.id[:], id) != len(s.id) {
 		return fmt.Errorf("a success of message %s: its id is %q", e.QueueID, known.Waiting.ID)

@@ -1,0 +1,240 @@
+package queue
+
+import (
+	"strings"
+	"time"
+
+	"github.com/cespare/xxhash/v2"
+
+	"github.com/bouncetail/bouncetail/bounce"
+)
+
+// recent holds what was in the queues a moment ago. A content filter may answer
+// after the message that it gave back was delivered and removed, so that the
+// success is logged last. Only hashes are kept: they are compared, never shown.
+type recent struct {
+	arrived []arrival // the newest last
+	gone    []gone    // likewise
+	ids     []uint16  // how many of gone have an ID whose hash ends so
+	changed bool      // gone, since the last call of Changes
+	filters bool      // a success was seen that may be a content filter's
+}
+
+// arrival is a message whose message-id was logged.
+type arrival struct {
+	messageID uint64
+	at        time.Time
+	message   *message // may be another by now: its message-id tells
+}
+
+// gone is a message that was removed, or an attempt for one that is not known.
+type gone struct {
+	at        time.Time
+	id        uint64
+	messageID uint64
+	sender    uint64 // 0 if it is not known
+	tried     tried
+}
+
+// goneEntry is the JSON in which it is stored.
+type goneEntry struct {
+	At        time.Time `json:"a"`
+	ID        uint64    `json:"q"`
+	MessageID uint64    `json:"m,omitempty"`
+	Sender    uint64    `json:"s,omitempty"`
+	Tried     []uint32  `json:"t,omitempty"`
+}
+
+// tried holds hashes of the recipients that a message was tried for, up to the
+// first 0.
+type tried [maxTried]uint32
+
+// maxRecent bounds what is looked through, and maxStored what is stored of it.
+const (
+	maxRecent = 2048
+	maxStored = 32
+	maxTried  = 8       // recipients of a message
+	idSlots   = 1 << 14 // of the counters by which most IDs are known to be others
+)
+
+// recentEntry is the queue ID under which the newest of gone are stored.
+const recentEntry = " recent"
+
+// arrive notes the message-id of a message.
+func (r *recent) arrive(m *message) {
+	r.arrived = append(bounded(r.arrived), arrival{xxhash.Sum64(m.messageID), m.seenAt, m})
+}
+
+// leave notes that a message was removed, or that an attempt names one that is not
+// known.
+func (r *recent) leave(ev *bounce.Event, m *message) {
+	g := gone{at: ev.At, id: xxhash.Sum64String(ev.QueueID)}
+	if m == nil {
+		g.tried.note(ev)
+	} else {
+		g.tried = m.tried
+		if len(m.messageID) > 0 {
+			g.messageID = xxhash.Sum64(m.messageID)
+		}
+		if m.hasSender {
+			g.sender = addressHash(m.sender)
+		}
+	}
+	r.add(g)
+	r.changed = true
+}
+
+func (r *recent) add(g gone) {
+	if r.ids == nil {
+		r.ids = make([]uint16, idSlots)
+	}
+	if len(r.gone) == maxRecent {
+		for i := range r.gone[:maxRecent/2] {
+			r.ids[r.gone[i].id%idSlots]--
+		}
+	}
+	r.gone = append(bounded(r.gone), g)
+	r.ids[g.id%idSlots]++
+}
+
+// bounded drops the older half of a list that is full.
+func bounded[T any](list []T) []T {
+	if len(list) < maxRecent {
+		return list
+	}
+	n := copy(list, list[maxRecent/2:])
+	clear(list[n:])
+	return list[:n]
+}
+
+// addressHash returns a hash of an address that is never 0 and does not depend on
+// case.
+func addressHash[T ~string | ~[]byte](address T) uint64 {
+	var space [64]byte
+	lower := append(space[:0], address...)
+	for i, c := range lower {
+		if 'A' <= c && c <= 'Z' {
+			lower[i] = c + 'a' - 'A'
+		}
+	}
+	return xxhash.Sum64(lower) | 1
+}
+
+// note adds the addresses that an attempt names.
+func (t *tried) note(ev *bounce.Event) {
+	t.add(uint32(addressHash(ev.Recipient)))
+	if ev.OriginalRecipient != "" {
+		t.add(uint32(addressHash(ev.OriginalRecipient)))
+	}
+}
+
+func (t *tried) add(hash uint32) {
+	for i, h := range t {
+		if h == hash || h == 0 {
+			t[i] = hash
+			return
+		}
+	}
+}
+
+// list returns the hashes.
+func (t *tried) list() []uint32 {
+	for i, h := range t {
+		if h == 0 {
+			return t[:i]
+		}
+	}
+	return t[:]
+}
+
+// shares reports whether two have a hash in common.
+func (t *tried) shares(other *tried) bool {
+	for _, x := range t.list() {
+		for _, y := range other.list() {
+			if x == y {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// wasAlive reports whether a message with a queue ID was removed at about a time.
+// messageID is its message-id, or 0 if that does not matter.
+func (r *recent) wasAlive(id string, messageID uint64, at time.Time) bool {
+	hash := xxhash.Sum64String(id)
+	if r.ids == nil || r.ids[hash%idSlots] == 0 {
+		return false
+	}
+	for i := len(r.gone) - 1; i >= 0; i-- {
+		if g := &r.gone[i]; g.id == hash && within(g.at, at) && (messageID == 0 || g.messageID == messageID) {
+			return true
+		}
+	}
+	return false
+}
+
+// wentOn reports whether the message of a success is known to go on as another
+// one, which was tried for the same recipient already. came is whether there is
+// another one at all.
+func (q *Queue) wentOn(s *success) (went, came bool) {
+	r := &q.recent
+	messageID := xxhash.Sum64String(s.messageID)
+	var own tried
+	own.add(uint32(addressHash(s.recipient)))
+	if s.original != "" {
+		own.add(uint32(addressHash(s.original)))
+	}
+	for i := len(r.arrived) - 1; i >= 0; i-- {
+		a := &r.arrived[i]
+		m := a.message
+		if a.messageID != messageID || !within(a.at, s.at) && !within(m.seenAt, s.at) || m.ended ||
+			string(m.messageID) != s.messageID || m.origin == s.origin && string(m.id) == s.queueID || !s.sameSender(string(m.sender), m.hasSender) {
+			continue
+		}
+		if came = true; m.tried.shares(&own) {
+			return true, true
+		}
+	}
+	id, sender := xxhash.Sum64String(s.queueID), addressHash(s.sender)
+	for i := len(r.gone) - 1; i >= 0; i-- {
+		g := &r.gone[i]
+		if g.messageID == messageID && g.id != id && within(g.at, s.at) && (g.sender == 0 || !s.hasSender || g.sender == sender) &&
+			(s.filter || g.tried.shares(&own)) {
+			return true, true
+		}
+	}
+	return false, came
+}
+
+// sameSender reports whether a message may be that of a success by its sender. A
+// content filter leaves the sender as it is.
+func (s *success) sameSender(sender string, known bool) bool {
+	return !known || !s.hasSender || strings.EqualFold(s.sender, sender)
+}
+
+// changes returns the newest of gone, if they changed and a content filter may be
+// in use.
+func (r *recent) changes() (list []goneEntry, changed bool) {
+	if !r.changed || !r.filters {
+		return nil, false
+	}
+	r.changed = false
+	newest := r.gone[len(r.gone)-1].at
+	for i := max(0, len(r.gone)-maxStored); i < len(r.gone); i++ {
+		if g := &r.gone[i]; within(g.at, newest) {
+			list = append(list, goneEntry{g.at, g.id, g.messageID, g.sender, g.tried.list()})
+		}
+	}
+	return list, true
+}
+
+// restore takes back what changes gave.
+func (r *recent) restore(list []goneEntry) {
+	r.filters = true
+	for _, e := range list {
+		g := gone{at: e.At, id: e.ID, messageID: e.MessageID, sender: e.Sender}
+		copy(g.tried[:], e.Tried)
+		r.add(g)
+	}
+}

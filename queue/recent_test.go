@@ -1,0 +1,124 @@
+package queue_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/bouncetail/bouncetail/bounce"
+)
+
+// A filter may answer after the message that it gave back has left the queue.
+func TestAFilterThatAnswersLast(t *testing.T) {
+	for name, tt := range map[string]struct {
+		second []bounce.Event // what is logged before the success of A1
+		first  bounce.Event
+	}{
+		"a server that names the ID": {
+			[]bounce.Event{message("A2", "news@a.example", "1@a"), attempt("A2", "x@b.example", bounce.Bounced, "550 no"), removed("A2")},
+			handedOver("A1", "x@b.example", "A2"),
+		},
+		"a server that names the ID of a message whose arrival was not logged": {
+			[]bounce.Event{attempt("A2", "x@b.example", bounce.Bounced, "550 no"), removed("A2")},
+			handedOver("A1", "x@b.example", "A2"),
+		},
+		"a server that names none": {
+			[]bounce.Event{message("A2", "news@a.example", "1@a"), attempt("A2", "x@b.example", bounce.Bounced, "550 no"), removed("A2")},
+			func() bounce.Event {
+				ev := handedOver("A1", "x@b.example", "")
+				ev.Server = true
+				return ev
+			}(),
+		},
+		"a program": {
+			[]bounce.Event{message("A2", "news@a.example", "1@a"), attempt("A2", "X@b.example", bounce.Bounced, "550 no"), removed("A2")},
+			handedOver("A1", "x@b.example", ""),
+		},
+		"a program, while the second message is there": {
+			[]bounce.Event{message("A2", "news@a.example", "1@a"), attempt("A2", "x@b.example", bounce.Bounced, "550 no")},
+			handedOver("A1", "x@b.example", ""),
+		},
+		"a server elsewhere that writes to the same log": {
+			[]bounce.Event{message("A2", "news@a.example", "1@a"), attempt("A2", "x@b.example", bounce.Bounced, "550 no"), removed("A2")},
+			func() bounce.Event {
+				ev := attempt("A1", "x@b.example", bounce.Sent, "")
+				ev.Onward = "A2"
+				return ev
+			}(),
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, restarts := range []bool{false, true} {
+				l := newLog(t)
+				// Without a filter seen before, what left the queue is not stored.
+				l.apply(message("A0", "news@a.example", "0@a"), handedOver("A0", "w@b.example", ""), removed("A0"))
+				l.Release(time.Time{}, func(*bounce.Delivery) {})
+				l.apply(message("A1", "news@a.example", "1@a"))
+				l.apply(tt.second...)
+				if restarts {
+					l.restart()
+				}
+				l.deliveries = nil
+				l.apply(tt.first, removed("A1"))
+				l.Release(time.Time{}, func(d *bounce.Delivery) { l.deliveries = append(l.deliveries, "released") })
+				if len(l.deliveries) > 0 {
+					t.Errorf("restarts %v: %q, want nothing more", restarts, l.deliveries)
+				}
+			}
+		})
+	}
+}
+
+// Any server can name the ID of a message in its answer.
+func TestAServerElsewhereCannotHideADelivery(t *testing.T) {
+	l := newLog(t)
+	ev := attempt("A1", "x@b.example", bounce.Sent, "")
+	ev.Onward = "A2"
+	own := ev
+	own.Onward = "A1"
+	l.apply(message("A1", "news@a.example", "1@a"), message("A2", "news@a.example", "2@a"), ev, own)
+	if len(l.deliveries) != 2 {
+		t.Errorf("deliveries %q, want both", l.deliveries)
+	}
+}
+
+// Message-ids repeat: a message of another sender is another one.
+func TestAnotherSenderIsAnotherMessage(t *testing.T) {
+	l := newLog(t)
+	l.apply(
+		message("A1", "news@a.example", "1@a"), handedOver("A1", "x@b.example", ""), removed("A1"),
+		message("A2", "other@c.example", "1@a"), handedOver("A2", "x@b.example", ""), removed("A2"),
+	)
+	n := 0
+	l.Release(time.Time{}, func(*bounce.Delivery) { n++ })
+	if n != 2 {
+		t.Errorf("%d deliveries, want 2", n)
+	}
+}
+
+// The second message may wait in the queue for longer than its arrival took.
+func TestASecondMessageIsWaitedFor(t *testing.T) {
+	for _, restarts := range []bool{false, true} {
+		l := newLog(t)
+		l.apply(message("A1", "news@a.example", "1@a"), later(handedOver("A1", "x@b.example", ""), 0), later(removed("A1"), 0),
+			later(message("A2", "news@a.example", "1@a"), time.Second), later(message("B1", "y@a.example", "9@a"), 2*time.Minute))
+		if restarts {
+			l.restart()
+		}
+		l.apply(later(attempt("A2", "x@b.example", bounce.Deferred, "450 no"), 3*time.Minute))
+		n := 0
+		l.Release(time.Time{}, func(*bounce.Delivery) { n++ })
+		if n > 0 || len(l.deliveries) != 1 {
+			t.Errorf("restarts %v: %d released, deliveries %q; want the deferral alone", restarts, n, l.deliveries)
+		}
+	}
+}
+
+// A content filter by its name may rewrite recipients, without naming the ones
+// before.
+func TestAFilterByItsName(t *testing.T) {
+	l := newLog(t)
+	ev := handedOver("A1", "list@a.example", "")
+	ev.Filter = true
+	l.apply(message("A1", "news@a.example", "1@a"), ev, removed("A1"), message("A2", "news@a.example", "1@a"), attempt("A2", "x@b.example", bounce.Deferred, "450 no"))
+	l.Release(time.Time{}, func(d *bounce.Delivery) { t.Errorf("released: %s", d.Recipient) })
+}
