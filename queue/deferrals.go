@@ -16,7 +16,6 @@ type entry struct {
 	Deferrals map[string]*deferral `json:"d,omitempty"` // by recipient, as logged
 	// Waiting is set in the entry of a success that waits, and not of a message.
 	Waiting *waitingEntry `json:"w,omitempty"`
-	Tried   []uint32      `json:"t,omitempty"` // hashes of recipients, see recent
 	// Recent is set in the entry of messages that left the queue a moment ago.
 	Recent []goneEntry `json:"g,omitempty"`
 }

@@ -73,6 +73,7 @@ type message struct {
 	seenAt       time.Time
 	deferrals    deferrals
 	tried        tried
+	arrival      int // how many had arrived when its message-id was logged; 0 if that was before a restart
 }
 
 // key is what a message is found by.
@@ -85,7 +86,7 @@ type key struct {
 // clear forgets all but the memory.
 func (m *message) clear() {
 	m.deferrals.clear()
-	m.tried = tried{}
+	m.tried, m.arrival = tried{}, 0
 	m.messageID, m.sender, m.hasSender = m.messageID[:0], m.sender[:0], false
 	m.stored, m.ended, m.changedIndex, m.seenAt = false, false, 0, time.Time{}
 }
@@ -129,11 +130,6 @@ func (q *Queue) Restore(entries []bounce.QueueEntry) error {
 			m.deferrals.set(recipient, *d)
 		}
 		m.seenAt, m.stored = e.SeenAt, true
-		m.tried = tried{}
-		copy(m.tried[:], known.Tried)
-		if len(m.messageID) > 0 {
-			q.recent.arrive(m)
-		}
 	}
 	q.waiting.sort()
 	return nil
@@ -416,7 +412,7 @@ func (q *Queue) Changes() ([]bounce.QueueEntry, error) {
 	}
 	entries = slices.Grow(entries, len(q.changed)+len(q.ended))
 	for _, m := range q.changed {
-		data, err := marshal(&entry{Sender: string(m.sender), HasSender: m.hasSender, MessageID: string(m.messageID), Deferrals: m.deferrals.byRecipient(), Tried: m.tried.list()})
+		data, err := marshal(&entry{Sender: string(m.sender), HasSender: m.hasSender, MessageID: string(m.messageID), Deferrals: m.deferrals.byRecipient()})
 		if err != nil {
 			return nil, fmt.Errorf("what is remembered of message %s: %w", m.id, err)
 		}

@@ -15,6 +15,7 @@ import (
 type recent struct {
 	arrived []arrival // the newest last
 	gone    []gone    // likewise
+	count   int       // of all that arrived
 	ids     []uint16  // how many of gone have an ID whose hash ends so
 	changed bool      // gone, since the last call of Changes
 	filters bool      // a success was seen that may be a content filter's
@@ -33,6 +34,7 @@ type gone struct {
 	id        uint64
 	messageID uint64
 	sender    uint64 // 0 if it is not known
+	arrival   int    // see message
 	tried     tried
 }
 
@@ -62,6 +64,8 @@ const recentEntry = " recent"
 
 // arrive notes the message-id of a message.
 func (r *recent) arrive(m *message) {
+	r.count++
+	m.arrival = r.count
 	r.arrived = append(bounded(r.arrived), arrival{xxhash.Sum64(m.messageID), m.seenAt, m})
 }
 
@@ -72,7 +76,7 @@ func (r *recent) leave(ev *bounce.Event, m *message) {
 	if m == nil {
 		g.tried.note(ev)
 	} else {
-		g.tried = m.tried
+		g.tried, g.arrival = m.tried, m.arrival
 		if len(m.messageID) > 0 {
 			g.messageID = xxhash.Sum64(m.messageID)
 		}
@@ -167,17 +171,30 @@ func (r *recent) wasAlive(id string, messageID uint64, at time.Time) bool {
 		return false
 	}
 	for i := len(r.gone) - 1; i >= 0; i-- {
-		if g := &r.gone[i]; g.id == hash && within(g.at, at) && (messageID == 0 || g.messageID == messageID) {
+		if g := &r.gone[i]; g.id == hash && before(g.at, at) && (messageID == 0 || g.messageID == messageID) {
 			return true
 		}
 	}
 	return false
 }
 
+// before reports whether a time is before another, by up to Wait. Clocks differ a
+// little. Logs may be read in any order, and what comes later must not matter.
+func before(a, b time.Time) bool {
+	by := b.Sub(a)
+	return -2*time.Second <= by && by <= Wait
+}
+
 // wentOn reports whether the message of a success is known to go on as another
 // one, which was tried for the same recipient already. came is whether there is
 // another one at all.
-func (q *Queue) wentOn(s *success) (went, came bool) {
+//
+// The other one arrived later: message-ids repeat. What arrived before a restart
+// is not compared, so that logs can be imported in any order.
+func (q *Queue) wentOn(s *success, of *message, server bool) (went, came bool) {
+	if of == nil || of.arrival == 0 {
+		return false, false
+	}
 	r := &q.recent
 	messageID := xxhash.Sum64String(s.messageID)
 	var own tried
@@ -188,8 +205,8 @@ func (q *Queue) wentOn(s *success) (went, came bool) {
 	for i := len(r.arrived) - 1; i >= 0; i-- {
 		a := &r.arrived[i]
 		m := a.message
-		if a.messageID != messageID || !within(a.at, s.at) && !within(m.seenAt, s.at) || m.ended ||
-			string(m.messageID) != s.messageID || m.origin == s.origin && string(m.id) == s.queueID || !s.sameSender(string(m.sender), m.hasSender) {
+		if a.messageID != messageID || m.ended || m.arrival < of.arrival || !before(a.at, s.at) && (server || !within(a.at, s.at)) ||
+			string(m.messageID) != s.messageID || string(m.id) == s.queueID || !s.sameSender(string(m.sender), m.hasSender) {
 			continue
 		}
 		if came = true; m.tried.shares(&own) {
@@ -199,7 +216,7 @@ func (q *Queue) wentOn(s *success) (went, came bool) {
 	id, sender := xxhash.Sum64String(s.queueID), addressHash(s.sender)
 	for i := len(r.gone) - 1; i >= 0; i-- {
 		g := &r.gone[i]
-		if g.messageID == messageID && g.id != id && within(g.at, s.at) && (g.sender == 0 || !s.hasSender || g.sender == sender) &&
+		if g.messageID == messageID && g.arrival > of.arrival && g.id != id && before(g.at, s.at) && (g.sender == 0 || !s.hasSender || g.sender == sender) &&
 			(s.filter || g.tried.shares(&own)) {
 			return true, true
 		}

@@ -223,7 +223,7 @@ func (q *Queue) wait(ev *bounce.Event, m *message, yield func(*bounce.Delivery))
 	came := false
 	if s.messageID != "" {
 		var went bool
-		if went, came = q.wentOn(s); went {
+		if went, came = q.wentOn(s, m, ev.Server); went {
 			return
 		}
 	}
@@ -301,7 +301,7 @@ func (q *Queue) meet(ev *bounce.Event, m *message, yield func(*bounce.Delivery))
 	}
 	if ev.Kind == bounce.EventAttempt && m != nil && len(m.messageID) > 0 {
 		for _, s := range append([]*success(nil), w.byMessageID[string(m.messageID)]...) {
-			if (s.queueID != ev.QueueID || s.origin != m.origin) && ev.At.Sub(s.at).Abs() <= s.wait() &&
+			if s.queueID != ev.QueueID && ev.At.Sub(s.at).Abs() <= s.wait() &&
 				s.sameSender(string(m.sender), m.hasSender) && (s.filter || s.isFor(ev)) {
 				w.end(s)
 			}
