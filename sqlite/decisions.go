@@ -112,7 +112,7 @@ func (e *Editor) edit(ctx context.Context, do func(*Tx) error) error {
 		return fmt.Errorf("database %s is kept busy by an import, a rebuild or a new policy; try again when that is done: %w", e.store.path, err)
 	}
 	if errors.As(err, &s) && s.Code == sqlite3.ErrReadonly {
-		return fmt.Errorf("database %s: %w", e.store.path, denied(err))
+		return denied(err) // which names the database
 	}
 	return err
 }
