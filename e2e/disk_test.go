@@ -206,6 +206,7 @@ func (r *recording) image(crash int, rng *rand.Rand) map[string][]byte {
 			durable[op.file] = op.covers
 		case opSyncDir:
 			durableNames = op.covers
+		default: // not a sync
 		}
 	}
 	how := rng.IntN(4)
@@ -247,6 +248,7 @@ func (r *recording) image(crash int, rng *rand.Rand) map[string][]byte {
 			delete(names, op.from)
 		case opUnlink:
 			delete(names, op.path)
+		default: // does not change names
 		}
 	}
 	image := make(map[string][]byte)

@@ -71,7 +71,7 @@ func tracee(t testing.TB, d *daemon) *os.Process {
 	var pid int
 	list := fmt.Sprintf("/proc/%d/task/%d/children", d.cmd.Process.Pid, d.cmd.Process.Pid)
 	for deadline := time.Now().Add(20 * time.Second); pid == 0; time.Sleep(5 * time.Millisecond) {
-		for _, child := range strings.Fields(words(list)) { // strace also starts processes to test its features
+		for child := range strings.FieldsSeq(words(list)) { // strace also starts processes to test its features
 			if exe, err := os.Readlink(filepath.Join("/proc", child, "exe")); err == nil && exe == program(t) {
 				pid, _ = strconv.Atoi(child)
 			}

@@ -236,5 +236,5 @@ func (b *batcher) warnOnce(what, key string, details ...any) {
 		return
 	}
 	b.logged[key] = true
-	b.p.Log.Warn(what, details...)
+	b.p.Log.Warn(what, details...) //nolint:sloglint // callers pass constants
 }

@@ -28,12 +28,16 @@ const (
 )
 
 var acceptances = map[string]acceptance{
-	"csv": {func(string) bool { return true }, everything,
-		"A cell can contain any text. Texts that a spreadsheet would interpret as formulas get an apostrophe in front."},
+	"csv": {
+		func(string) bool { return true }, everything,
+		"A cell can contain any text. Texts that a spreadsheet would interpret as formulas get an apostrophe in front.",
+	},
 	"ndjson": {func(string) bool { return true }, everything, "JSON escapes special characters."},
 	"json":   {func(string) bool { return true }, everything, "JSON escapes special characters."},
-	"plain": {address.OneLine, "addresses without control characters and line breaks",
-		"A reader would see two lines. Quoted local parts and local users are in the file."},
+	"plain": {
+		address.OneLine, "addresses without control characters and line breaks",
+		"A reader would see two lines. Quoted local parts and local users are in the file.",
+	},
 
 	// POST /v3/{domain}/bounces/import validates each address.
 	"mailgun-csv": {spreadsheetSafe, noFormulas, "Mailgun validates each address. Documentation read."},
@@ -44,28 +48,38 @@ var acceptances = map[string]acceptance{
 	"brevo-csv":    {spreadsheetSafe, noFormulas, "Brevo skips invalid addresses. Documentation read."},
 	"hubspot-csv":  {spreadsheetSafe, noFormulas, "HubSpot skips invalid addresses. Not verified."},
 	// Mautic answers 201 to a batch in which single contacts failed.
-	"mautic": {func(a string) bool { return address.Plain(a) && ascii(a) }, plainOnly + ", in ASCII",
-		"Mautic validates each address and reports those that it refuses only in the body of a 201. " + noAccents + " Source read."},
-	"civicrm-csv": {func(a string) bool { return spreadsheetSafe(a) && ascii(a) }, noFormulas + ", in ASCII",
-		"The file is made for a script. " + noAccents + " Source read."},
+	"mautic": {
+		func(a string) bool { return address.Plain(a) && ascii(a) }, plainOnly + ", in ASCII",
+		"Mautic validates each address and reports those that it refuses only in the body of a 201. " + noAccents + " Source read.",
+	},
+	"civicrm-csv": {
+		func(a string) bool { return spreadsheetSafe(a) && ascii(a) }, noFormulas + ", in ASCII",
+		"The file is made for a script. " + noAccents + " Source read.",
+	},
 	// tools.email_normalize: getaddresses parses the cell.
 	"odoo-csv": {spreadsheetSafe, noFormulas, "One address that Odoo's parser refuses, such as `x@[192.0.2.9]`, ends the import. Source read."},
 	// public_html/lists/admin/suppressionlist.php puts each line between double
 	// quotes into an UPDATE statement, without escaping: an address with a quote
 	// is SQL, and unsubscribed every subscriber.
-	"phplist": {func(a string) bool { return address.Unquoted(a) && ascii(a) && len(a) <= 255 },
+	"phplist": {
+		func(a string) bool { return address.Unquoted(a) && ascii(a) && len(a) <= 255 },
 		"addresses at a host name in ASCII without quotes, backslashes, spaces and control characters, 255 bytes at most",
-		"phpList puts each line into SQL between double quotes without escaping it. " + noAccents + " Tried."},
+		"phpList puts each line into SQL between double quotes without escaping it. " + noAccents + " Tried.",
+	},
 	// src/libserver/maps/map_helpers.c: a key ends at a space or #. A quote or a slash
 	// at the start begins another kind of key.
-	"rspamd": {func(a string) bool {
-		return address.Unquoted(a) && asciiLocal(a) && !strings.Contains(a, "#") && a[0] != '/'
-	},
+	"rspamd": {
+		func(a string) bool {
+			return address.Unquoted(a) && asciiLocal(a) && !strings.Contains(a, "#") && a[0] != '/'
+		},
 		"addresses at a host name whose local part is ASCII without quotes, backslashes, spaces and `#`, and does not begin with `/`",
-		"A map's key ends at a space or `#`. Rspamd does not match other local parts. Tried."},
-	"mailcow": {func(a string) bool { return address.Unquoted(a) && asciiLocal(a) },
+		"A map's key ends at a space or `#`. Rspamd does not match other local parts. Tried.",
+	},
+	"mailcow": {
+		func(a string) bool { return address.Unquoted(a) && asciiLocal(a) },
 		"addresses at a host name whose local part is ASCII without quotes, backslashes and spaces",
-		"Each line is an anchored regular expression with every special character escaped. Source read."},
+		"Each line is an anchored regular expression with every special character escaped. Source read.",
+	},
 }
 
 // spreadsheetSafe also refuses addresses that a spreadsheet interprets as a formula. An
