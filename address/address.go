@@ -16,7 +16,10 @@ import (
 // without angle brackets. It never fails, because everything that an MTA accepted
 // as a recipient is stored. A domain that IDNA refuses is only lower-cased.
 func Parse(logged string) bounce.Address {
-	logged = strings.TrimSuffix(strings.TrimPrefix(logged, "<"), ">")
+	// A single bracket is part of the address: <jane@b.example is not jane@b.example.
+	if n := len(logged); n > 1 && logged[0] == '<' && logged[n-1] == '>' {
+		logged = logged[1 : n-1]
+	}
 	at := strings.LastIndexByte(logged, '@')
 	if at < 0 {
 		return spellings(lower(logged), "", logged)

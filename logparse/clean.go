@@ -1,6 +1,7 @@
 package logparse
 
 import (
+	"fmt"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -25,6 +26,30 @@ func clean[T ~string | ~[]byte](raw T) string {
 		}
 		return r
 	}, strings.ToValidUTF8(s, "?"))
+}
+
+// cleanAddress returns an address as text that is safe to store and to show. What
+// clean would delete or replace is written as an escape such as \u200b, because
+// without it the text would be another address: vic\u200btim@b.example must not
+// speak for victim@b.example.
+func cleanAddress(raw string) string {
+	if isPrintable(raw) || clean(raw) == raw {
+		return raw
+	}
+	var b strings.Builder
+	for len(raw) > 0 {
+		r, size := utf8.DecodeRuneInString(raw)
+		switch {
+		case r == utf8.RuneError && size == 1:
+			fmt.Fprintf(&b, `\x%02x`, raw[0])
+		case clean(raw[:size]) != raw[:size]:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		default:
+			b.WriteString(raw[:size])
+		}
+		raw = raw[size:]
+	}
+	return b.String()
 }
 
 // isPrintable reports whether s is only printable ASCII. It tests eight bytes at a

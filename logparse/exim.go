@@ -126,7 +126,7 @@ func parseEximByGrammar(body string, ev *bounce.Event) result {
 			return unparsed
 		}
 		ev.Kind, ev.HasSender, ev.MessageID = bounce.EventMessage, true, a.text("messageid")
-		if from := a.text("from"); from != "<>" {
+		if from := a.address("from"); from != "<>" {
 			ev.Sender = from
 		}
 		return read
@@ -174,9 +174,9 @@ func parseEximAttempt(pattern *regexp.Regexp, rest string, ev *bounce.Event) res
 		return unparsed
 	}
 	ev.Kind = bounce.EventAttempt
-	ev.Recipient, ev.OriginalRecipient = clean(who.to), clean(who.original)
+	ev.Recipient, ev.OriginalRecipient = cleanAddress(who.to), cleanAddress(who.original)
 	if who.to == "" {
-		ev.Recipient, ev.OriginalRecipient = m.text("to"), m.text("orig")
+		ev.Recipient, ev.OriginalRecipient = m.address("to"), m.address("orig")
 		if ev.OriginalRecipient == "system-filter" {
 			ev.OriginalRecipient = "" // which named the recipient
 		}
@@ -190,7 +190,7 @@ func parseEximAttempt(pattern *regexp.Regexp, rest string, ev *bounce.Event) res
 			if ev.Outcome == bounce.Sent {
 				return other // "=> discarded (system filter)"
 			}
-			ev.Recipient = m.text("to")
+			ev.Recipient = m.address("to")
 		}
 	}
 	if ev.Outcome == bounce.Sent {

@@ -51,8 +51,8 @@ func fastEximSent(rest string, ev *bounce.Event) bool {
 	if !ok || len(after) < 2 || after[0] < 'A' || 'Z' < after[0] || after[1] != '=' {
 		return false
 	}
-	ev.Kind, ev.Outcome, ev.Recipient = bounce.EventAttempt, bounce.Sent, clean(to)
-	ev.OriginalRecipient = clean(original)
+	ev.Kind, ev.Outcome, ev.Recipient = bounce.EventAttempt, bounce.Sent, cleanAddress(to)
+	ev.OriginalRecipient = cleanAddress(original)
 	takeEximSent(ev, rest[len(rest)-len(after)-1:])
 	return true
 }
@@ -132,7 +132,7 @@ func fastEximFailed(rest string, ev *bounce.Event) bool {
 	if !found || len(ip) < 2 || ip[0] != '[' || !fastIP(ip[1:]) {
 		return false
 	}
-	ev.Kind, ev.Recipient, ev.OriginalRecipient = bounce.EventAttempt, clean(to), clean(original)
+	ev.Kind, ev.Recipient, ev.OriginalRecipient = bounce.EventAttempt, cleanAddress(to), cleanAddress(original)
 	ev.Router, ev.Transport = clean(router), clean(transport)
 	setRelay(&ev.Reply, clean(host), ip[1:])
 	return fastEximReply(clean(message), &ev.Reply)
@@ -227,7 +227,7 @@ func fastArrival(rest string, ev *bounce.Event) bool {
 	}
 	ev.Kind, ev.HasSender = bounce.EventMessage, true
 	if from != "<>" {
-		ev.Sender = clean(from)
+		ev.Sender = cleanAddress(from)
 	}
 	return true
 }

@@ -128,12 +128,12 @@ func takeOpenSMTPD(m groups, ev *bounce.Event) bool {
 	default:
 		return false
 	}
-	ev.Kind, ev.QueueID, ev.Recipient = bounce.EventAttempt, m.raw("id"), m.text("to")
-	ev.Sender, ev.HasSender = m.text("from"), true
+	ev.Kind, ev.QueueID, ev.Recipient = bounce.EventAttempt, m.raw("id"), m.address("to")
+	ev.Sender, ev.HasSender = m.address("from"), true
 	if ev.Sender == "@" {
 		ev.Sender = ""
 	}
-	if rcpt := m.text("rcpt"); rcpt != "-" && rcpt != ev.Recipient {
+	if rcpt := m.address("rcpt"); rcpt != "-" && rcpt != ev.Recipient {
 		ev.OriginalRecipient = rcpt
 	}
 	return true

@@ -214,7 +214,7 @@ func parsePostfixByGrammar(h *header, colon int, ev *bounce.Event) result {
 		if m.has("status") {
 			ev.Kind = bounce.EventGaveUp
 		}
-		ev.QueueID, ev.Sender, ev.HasSender = m.raw("id"), m.text("from"), true
+		ev.QueueID, ev.Sender, ev.HasSender = m.raw("id"), m.address("from"), true
 		return read
 	case strings.HasPrefix(rest, "message-id="):
 		m, ok := match(postfixMessageID, h.body)
@@ -261,8 +261,8 @@ func parsePostfixDelivery(h *header, ev *bounce.Event) result {
 	}
 	ev.Kind = bounce.EventAttempt
 	ev.QueueID = m.raw("id")
-	ev.Recipient = m.text("to")
-	ev.OriginalRecipient = m.text("orig")
+	ev.Recipient = m.address("to")
+	ev.OriginalRecipient = m.address("orig")
 	if ev.Outcome == bounce.Sent {
 		takePostfixSent(ev, postfixDaemon(h.tag), m.raw("relay"), m.raw("reason"))
 		return read

@@ -33,7 +33,7 @@ func fastPostfix(h *header, ev *bounce.Event) bool {
 			return false
 		}
 		*ev = bounce.Event{}
-		ev.Kind, ev.Sender, ev.HasSender = bounce.EventMessage, clean(from), true
+		ev.Kind, ev.Sender, ev.HasSender = bounce.EventMessage, cleanAddress(from), true
 	case 'm':
 		messageID, found := strings.CutPrefix(rest, "message-id=<")
 		if !found || len(messageID) == 0 || messageID[len(messageID)-1] != '>' {
@@ -88,7 +88,7 @@ func fastDelivery(rest, tag string, ev *bounce.Event) bool {
 	if !fastDSN(dsn) || brackets && (mayEndAddress(status) || hasBracket(relay)) {
 		return false
 	}
-	ev.Kind, ev.Recipient, ev.OriginalRecipient = bounce.EventAttempt, clean(to), clean(original)
+	ev.Kind, ev.Recipient, ev.OriginalRecipient = bounce.EventAttempt, cleanAddress(to), cleanAddress(original)
 	daemon := postfixDaemon(tag)
 	if strings.HasPrefix(status, "sent (") {
 		ev.Outcome = bounce.Sent

@@ -193,6 +193,8 @@ func (g groups) bytes(name string) string {
 
 func (g groups) text(name string) string { return clean(g.bytes(name)) }
 
+func (g groups) address(name string) string { return cleanAddress(g.bytes(name)) }
+
 func (g groups) has(name string) bool { return g.at[2*g.re.SubexpIndex(name)] >= 0 }
 
 // raw returns a queue ID or a code, which the pattern has already restricted.

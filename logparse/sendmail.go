@@ -83,7 +83,7 @@ func parseSendmailSender(line string, ev *bounce.Event) result {
 		return other
 	}
 	ev.Kind, ev.HasSender = bounce.EventMessage, true
-	ev.Sender = clean(from[0])
+	ev.Sender = cleanAddress(from[0])
 	ev.MessageID = strings.TrimSuffix(strings.TrimPrefix(m.text("messageid"), "<"), ">")
 	return read
 }
@@ -113,15 +113,15 @@ func parseSendmailAttempt(line string, h *header, ev *bounce.Event) result {
 	ev.Outcome = sendmailOutcome(ev.DSN, m.raw("reply"), stat)
 	ev.Kind = bounce.EventAttempt
 	for i := range recipients {
-		recipients[i] = clean(recipients[i])
+		recipients[i] = cleanAddress(recipients[i])
 	}
 	ev.Recipient, h.others = recipients[0], recipients[1:]
 	if len(control) > 0 && control[0] != "" {
 		switch ev.Transport {
 		case "prog", "*file*", "*include*":
-			ev.Recipient = clean(control[0]) // a program or a file stands where an address does
+			ev.Recipient = cleanAddress(control[0]) // a program or a file stands where an address does
 		case "local":
-			ev.OriginalRecipient = clean(control[0])
+			ev.OriginalRecipient = cleanAddress(control[0])
 		}
 	}
 	if ev.Outcome == bounce.Sent {
