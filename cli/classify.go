@@ -43,7 +43,7 @@ func (a *app) classify() *cobra.Command {
 			return err
 		}
 		judge := report.Judge{Classifier: classifier, Known: known, JSON: asJSON, Explain: explain, Out: a.stdout}
-		return eachReply(replies, a.stdin, judge.One)
+		return eachReply(replies, a.input, judge.One)
 	}
 	return c
 }

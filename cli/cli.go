@@ -30,6 +30,7 @@ var Version = ""
 // app is what the commands share.
 type app struct {
 	stdin          io.Reader
+	input          io.Reader // stdin for commands that wait for it
 	stdout, stderr io.Writer
 	configPath     string
 	dbPath         string
@@ -88,7 +89,7 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 
 // Run runs the command that args name until ctx is done and returns its exit code.
 func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	a := &app{stdin: stdin, stdout: stdout, stderr: stderr}
+	a := &app{stdin: stdin, input: input{ctx, stdin}, stdout: stdout, stderr: stderr}
 	root := a.root()
 	root.SetArgs(args)
 	called, err := root.ExecuteContextC(ctx)

@@ -156,7 +156,7 @@ func (a *app) givenAddresses(args []string, from string) ([]bounce.Address, erro
 		on = append(on, to)
 	}
 	if from != "" {
-		in, name := a.stdin, "standard input"
+		in, name := a.input, "standard input"
 		if from != "-" {
 			f, err := os.Open(from)
 			if err != nil {

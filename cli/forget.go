@@ -108,7 +108,7 @@ func (a *app) forget() *cobra.Command {
 // listedIn returns the lines of a file that are neither empty nor begin with
 // a #. The flag is the one that named it.
 func (a *app) listedIn(flag, path string) ([]string, error) {
-	in := a.stdin
+	in := a.input
 	if path != "-" {
 		f, err := os.Open(path)
 		if errors.Is(err, os.ErrNotExist) {
@@ -172,7 +172,7 @@ func (a *app) agreed(question string) bool {
 		return true
 	}
 	fmt.Fprintf(a.stderr, "%s [y/N] ", question)
-	line, _ := bufio.NewReader(f).ReadString('\n') // no answer is no
+	line, _ := bufio.NewReader(a.input).ReadString('\n') // no answer is no
 	line = strings.ToLower(strings.TrimSpace(line))
 	return line == "y" || line == "yes"
 }

@@ -165,7 +165,7 @@ func (a *app) rulesTest() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		err = eachReply(replies, a.stdin, func(reply string) error {
+		err = eachReply(replies, a.input, func(reply string) error {
 			d, err := report.Delivery(reply)
 			if err == nil {
 				changes.Note(reply, without.Verdict(&d), with.Verdict(&d))
