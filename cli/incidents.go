@@ -52,7 +52,7 @@ func (a *app) incidents() *cobra.Command {
 				return table.PrintObjects(a.stdout, found)
 			}
 			if len(found) == 0 {
-				_, err := fmt.Fprintf(a.stdout, "Nothing has hit %s or more at once since %s.\n", text.Amount(f.Addresses, "address"), a.zone().Short(f.Since))
+				_, err := fmt.Fprintf(a.stdout, "No problem of your own, and nothing that hit %s or more at once, since %s.\n", text.Amount(f.Addresses, "address"), a.zone().Short(f.Since))
 				return err
 			}
 			for i := range found {
@@ -64,7 +64,7 @@ func (a *app) incidents() *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&since, "since", "7d", "failures since `TIME`: "+when.Forms)
-	c.Flags().IntVar(&f.Addresses, "addresses", 10, "only what hit at least `N` addresses")
+	c.Flags().IntVar(&f.Addresses, "addresses", 10, "only what hit at least `N` addresses; problems of your own need 3, and a blocklist 1")
 	c.Flags().DurationVar(&f.Gap, "gap", 6*time.Hour, "how `LONG` a pause ends an incident")
 	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
 	return c

@@ -52,7 +52,20 @@ type IncidentFilter struct {
 	Since     string        // of the failures that are looked at, as stored
 	Now       time.Time     // by which an incident is ongoing
 	Gap       time.Duration // a pause of more than this ends one
-	Addresses int           // that it has hit at least
+	Addresses int           // that it has hit at least; see enough
+}
+
+// enough returns how many addresses an incident must have hit. A listing on a
+// blocklist concerns all mail, so one refusal is enough. Other problems of the
+// sender need few: one refused message may be about that message.
+func (f *IncidentFilter) enough(k *Incident) int {
+	switch {
+	case k.Reason == bounce.IPBlocklisted || k.Reason == bounce.DomainBlocklisted:
+		return 1
+	case k.Scope == bounce.ScopeSender || k.Scope == bounce.ScopeLocal:
+		return min(f.Addresses, fewest)
+	}
+	return f.Addresses
 }
 
 // Incidents returns the incidents, the last to end first. It reads the failures
@@ -62,7 +75,7 @@ func (r *Reader) Incidents(ctx context.Context, f IncidentFilter) ([]Incident, e
 	found := []*incident{}
 	open := make(map[incidentKey]*incident)
 	end := func(i *incident) {
-		if len(i.addresses) >= min(f.Addresses, fewest) {
+		if len(i.addresses) >= min(f.enough(&i.Incident), fewest) {
 			i.Addresses, i.Domains = len(i.addresses), len(i.domains)
 			found = append(found, i)
 		}
@@ -105,7 +118,7 @@ func (r *Reader) Incidents(ctx context.Context, f IncidentFilter) ([]Incident, e
 		i.Ongoing = f.Now.Sub(bounce.ParseStamp(i.Until)) <= f.Gap
 		end(i)
 	}
-	found = slices.DeleteFunc(together(found), func(i *incident) bool { return i.Addresses < f.Addresses })
+	found = slices.DeleteFunc(together(found), func(i *incident) bool { return i.Addresses < f.enough(&i.Incident) })
 	all := make([]Incident, 0, len(found))
 	for _, i := range found {
 		if err := r.db.QueryRowContext(ctx, "SELECT coalesce(reply, '') FROM bounces WHERE id = ?", i.lastID).Scan(&i.Reply); err != nil {

@@ -29,7 +29,10 @@ func TestWhatHitsManyAddressesIsOneIncident(t *testing.T) {
 	hit(0, 10, 2, bounce.RateLimited, bounce.ScopeSender, "", "google")                // a provider's
 	hit(0, 10, 1, bounce.ConnectionFailed, bounce.ScopeDomain, "", "")                 // a domain's
 	hit(5000, 30, 6, bounce.ConnectionFailed, bounce.ScopeNetwork, "", "")             // our own network, with all domains
-	hit(0, 9, 1, bounce.LocalTrouble, bounce.ScopeLocal, "", "")                       // too few
+	hit(0, 9, 1, bounce.RateLimited, bounce.ScopeDomain, "", "")                       // too few
+	hit(0, 2, 1, bounce.SenderRejected, bounce.ScopeSender, "", "")                    // too few even for our own problems
+	hit(0, 3, 1, bounce.LocalTrouble, bounce.ScopeLocal, "", "")                       // few are enough
+	hit(5029, 1, 1, bounce.IPBlocklisted, bounce.ScopeSender, "bl.example", "")        // one is enough
 	hit(0, 50, 1, bounce.NoSuchUser, bounce.ScopeRecipient, "", "")                    // about the recipients
 	hit(0, 50, 1, bounce.Greylisted, bounce.ScopeSender, "", "")                       // everyday life
 	hit(0, 50, 1, bounce.Suppressed, bounce.ScopeLocal, "", "")                        // what the maps are for
@@ -49,11 +52,13 @@ func TestWhatHitsManyAddressesIsOneIncident(t *testing.T) {
 			i.Reason, i.With, i.Since[8:16], i.Until[8:16], i.Ongoing, i.Failures, i.Addresses, i.Domains, i.Reply))
 	}
 	want := []string{
+		`ip-blocklisted "bl.example" from 26T23:49 to 26T23:49, ongoing true: 1 failures, 1 addresses, 1 domains, "reply 0"`,
 		`connection-failed "" from 26T23:20 to 26T23:49, ongoing true: 30 failures, 30 addresses, 6 domains, "reply 29"`,
 		`ip-blocklisted "zen.spamhaus.org" from 24T04:40 to 24T04:51, ongoing false: 12 failures, 12 addresses, 6 domains, "reply 11"`,
 		`ip-blocklisted "zen.spamhaus.org" from 23T12:00 to 23T12:11, ongoing false: 12 failures, 12 addresses, 6 domains, "reply 11"`,
 		`connection-failed "d0.example" from 23T12:00 to 23T12:09, ongoing false: 10 failures, 10 addresses, 1 domains, "reply 9"`,
 		`rate-limited "google" from 23T12:00 to 23T12:09, ongoing false: 10 failures, 10 addresses, 2 domains, "reply 9"`,
+		`local-trouble "" from 23T12:00 to 23T12:02, ongoing false: 3 failures, 3 addresses, 1 domains, "reply 2"`,
 	}
 	if !slices.Equal(shown, want) {
 		t.Errorf("Incidents:\n got %q\nwant %q", shown, want)
@@ -66,7 +71,7 @@ func TestWhatHitsManyAddressesIsOneIncident(t *testing.T) {
 	for _, p := range problems {
 		n[p.Name] += p.N
 	}
-	if want := map[string]int{"recipient-error / ip-blocklisted": 24, "recipient-error / rate-limited": 10, "recipient-error / local-trouble": 9}; !maps.Equal(n, want) {
+	if want := map[string]int{"recipient-error / ip-blocklisted": 25, "recipient-error / rate-limited": 10, "recipient-error / local-trouble": 3, "recipient-error / sender-rejected": 2}; !maps.Equal(n, want) {
 		t.Errorf("SenderProblemsByProvider: %v, want %v", n, want)
 	}
 }
