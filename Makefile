@@ -25,7 +25,7 @@ static: .cache/static/$(ARCH)/bouncetail
 CC_amd64 = x86_64-linux-gnu-gcc
 CC_arm64 = aarch64-linux-gnu-gcc
 
-.cache/static/%/bouncetail: $(SOURCES) .cache/version .cache/version
+.cache/static/%/bouncetail: $(SOURCES) .cache/version
 	CGO_ENABLED=1 GOARCH=$* $(if $(filter-out $(shell $(GO) env GOHOSTARCH),$*),CC=$(CC_$*)) $(GO) build -trimpath \
 		-tags 'netgo osusergo sqlite_omit_load_extension timetzdata' -ldflags '-s -w $(STAMP) -linkmode external -extldflags -static' -o $@ .
 

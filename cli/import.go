@@ -116,8 +116,11 @@ func (a *app) importFiles(ctx context.Context, c config.Config, files []string, 
 	done, err := im.Run(ctx)
 	clear()
 	if ctx.Err() != nil && err != nil {
-		if done == nil {
-			done = &daemon.Imported{} // it had not begun
+		if sqlite.MayPass(err) {
+			return &interruptedError{fmt.Sprintf("Interrupted while the database could not be saved: %v. Run the same command again once it can.", err)}
+		}
+		if _, missing := os.Stat(c.Database); missing != nil || done == nil {
+			done = &daemon.Imported{} // nothing was saved
 		}
 		return &interruptedError{report.Interrupted(done.Lines, done.BytesRead, done.BytesTotal)}
 	}
