@@ -134,13 +134,13 @@ func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "bouncetail",
 		Short: "Keeps who could not be reached by mail, and why, out of your mail server's log",
-		Long: "Bouncetail follows the logs of Postfix, Exim, Sendmail and OpenSMTPD and keeps, in\n" +
-			"one SQLite file, what became of every recipient that could not be reached: who,\n" +
-			"when, what the other side said, why, and whether trying again makes sense.",
-		Example: "  sudo bouncetail doctor                        # does it see the log of this machine?\n" +
+		Long: "Bouncetail follows the logs of Postfix, Exim, Sendmail and OpenSMTPD and keeps\n" +
+			"every recipient that could not be reached in one SQLite file: who, when, what the\n" +
+			"other side said, why, and whether trying again makes sense.",
+		Example: "  sudo bouncetail doctor                        # does it see the mail log?\n" +
 			"  sudo bouncetail import                        # read what is there, once\n" +
 			"  systemctl enable --now bouncetail             # or follow it from now on\n" +
-			"  sudo bouncetail recipients --state bad        # who is dead\n" +
+			"  sudo bouncetail recipients --state bad        # the bad addresses\n" +
 			"  sudo bouncetail explain jane@example.com      # what happened to one address\n" +
 			"  bouncetail classify '550 5.1.1 User unknown'  # what a reply means",
 		SilenceErrors: true,
@@ -153,6 +153,8 @@ func (a *app) root() *cobra.Command {
 			return cmd.Help()
 		},
 	}
+	// Help fits 80 columns.
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages ", ".FlagUsagesWrapped 80 "))
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)

@@ -17,7 +17,7 @@ func (a *app) doctor() *cobra.Command {
 	var root string
 	c := &cobra.Command{
 		Use:   "doctor",
-		Short: "Look for what keeps bouncetail from seeing failures, and say what to do",
+		Short: "Find what keeps bouncetail from seeing failures",
 		Long: "Doctor checks what an admin would check by hand: the logs and whether the daemon\n" +
 			"may read them, their rotation, the settings of the mail server, the journal, the\n" +
 			"rules, the database, and what was found so far. It changes nothing. Each line is\n" +

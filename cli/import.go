@@ -27,7 +27,7 @@ func (a *app) importLogs() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "import [FILE…]",
-		Short: "Read logs to their end: plain, .gz, .zst, .xz, .bz2, or - for standard input",
+		Short: "Read logs to their end, compressed or not, or standard input",
 		Long: "Import reads logs to their end, in any order and any number of times: a line that\n" +
 			"was read before changes nothing. A daemon started later goes on behind them.\n\n" +
 			"Without a FILE it reads this machine's mail log, with what rotation made of it:\n" +

@@ -21,7 +21,7 @@ func (a *app) incidents() *cobra.Command {
 	f := sqlite.IncidentFilter{}
 	c := &cobra.Command{
 		Use:   "incidents",
-		Short: "Show what hit many addresses at once and is none of theirs to mend",
+		Short: "Show your own problems, and what hit many addresses at once",
 		Long: "Incidents gathers the failures that are not about the recipient: your IP on a\n" +
 			"blocklist, a provider that limits you, a domain that cannot be reached. Each is\n" +
 			"shown once, however many addresses it hit. None of it makes an address bad.",

@@ -22,7 +22,7 @@ func (a *app) publish() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "publish",
-		Short: "Write maps with which the mail server refuses mail to bad addresses",
+		Short: "Write maps for the mail server to refuse mail by",
 		Long: "Publish writes the bad addresses into maps for Postfix and Exim. Each map is\n" +
 			"written to a temporary file and renamed, so that the mail server never sees half\n" +
 			"of one. The daemon does the same after changes if publish.directory is set.\n\n" +
