@@ -135,8 +135,8 @@ func (a *app) root() *cobra.Command {
 		Use:   "bouncetail",
 		Short: "Keeps who could not be reached by mail, and why, out of your mail server's log",
 		Long: "Bouncetail follows the logs of Postfix, Exim, Sendmail and OpenSMTPD and keeps\n" +
-			"every recipient that could not be reached in one SQLite file: who, when, what the\n" +
-			"other side said, why, and whether trying again makes sense.",
+			"every recipient that could not be reached in one SQLite file: who, when, what\n" +
+			"the other side said, why, and whether trying again makes sense.",
 		Example: "  sudo bouncetail doctor                        # does it see the mail log?\n" +
 			"  sudo bouncetail import                        # read what is there, once\n" +
 			"  systemctl enable --now bouncetail             # or follow it from now on\n" +
