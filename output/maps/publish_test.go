@@ -8,7 +8,9 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,23 +20,47 @@ import (
 
 // list is a source that the test changes.
 type list struct {
+	mu   sync.Mutex // the publisher reads while the test writes
 	seq  int64
 	bad  []bounce.Recipient
 	fail error
 }
 
-func (l *list) LastChange(context.Context) (int64, error) { return l.seq, l.fail }
+func (l *list) LastChange(context.Context) (int64, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.seq, l.fail
+}
 
 func (l *list) Bad(_ context.Context, each func(*bounce.Recipient) error) error {
-	for i := range l.bad {
-		if err := each(&l.bad[i]); err != nil {
+	l.mu.Lock()
+	bad, fail := slices.Clone(l.bad), l.fail
+	l.mu.Unlock()
+	for i := range bad {
+		if err := each(&bad[i]); err != nil {
 			return err
 		}
 	}
-	return l.fail
+	return fail
+}
+
+// change counts a change that does not affect the addresses.
+func (l *list) change() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.seq++
+}
+
+// failWith makes the list fail; nil ends that.
+func (l *list) failWith(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.fail = err
 }
 
 func (l *list) add(local, since string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.seq++
 	l.bad = append(l.bad, bounce.Recipient{Recipient: local + "@example.com", Reason: bounce.NoSuchUser, BadSince: &since})
 }
@@ -94,7 +120,7 @@ func TestDaemonPublishesChangesWithAMinimumInterval(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		from.seq++
+		from.change()
 		after(6*time.Minute, 3)
 		if now, err := os.Stat(filepath.Join(dir, "exim")); err != nil || !os.SameFile(before, now) {
 			t.Errorf("a map was written that holds the same: %v", err)
@@ -105,10 +131,10 @@ func TestDaemonPublishesChangesWithAMinimumInterval(t *testing.T) {
 		after(2*time.Hour, 3)
 
 		// Errors are retried, and logged once.
-		from.fail = errors.New("the disk is full")
+		from.failWith(errors.New("the disk is full"))
 		from.add("d", longAgo)
 		after(time.Hour, 3)
-		from.fail = nil
+		from.failWith(nil)
 		after(6*time.Minute, 4)
 		if said := log.String(); strings.Count(said, "failing, will retry") != 1 || strings.Count(said, "recovered") != 1 || strings.Contains(said, "a@example") {
 			t.Errorf("the log says %s", said)
