@@ -163,11 +163,15 @@ func (t *tried) shares(other *tried) bool {
 	return false
 }
 
+// mayHold reports whether a message whose queue ID has a hash may have been
+// removed lately.
+func (r *recent) mayHold(hash uint64) bool { return r.ids != nil && r.ids[hash%idSlots] > 0 }
+
 // wasAlive reports whether a message with a queue ID was removed at about a time.
 // messageID is its message-id, or 0 if that does not matter.
 func (r *recent) wasAlive(id string, messageID uint64, at time.Time) bool {
 	hash := xxhash.Sum64String(id)
-	if r.ids == nil || r.ids[hash%idSlots] == 0 {
+	if !r.mayHold(hash) {
 		return false
 	}
 	for i := len(r.gone) - 1; i >= 0; i-- {

@@ -206,12 +206,6 @@ func (q *Queue) wait(ev *bounce.Event, m *message, yield func(*bounce.Delivery))
 		queueID: ev.QueueID, messageID: ev.MessageID, sender: ev.Sender, hasSender: ev.HasSender, filter: ev.Filter,
 		onward: ev.Onward, recipient: ev.Recipient, original: ev.OriginalRecipient,
 	}
-	if m != nil && s.messageID == "" {
-		s.messageID = string(m.messageID)
-	}
-	if m != nil && !s.hasSender {
-		s.sender, s.hasSender = string(m.sender), m.hasSender
-	}
 	if ev.Onward != "" && q.alive(s, ev.Handover) {
 		return
 	}
@@ -258,11 +252,26 @@ func isHex(s string) bool {
 	return true
 }
 
+// mayHold reports whether a queue in the logs may hold a message under an ID that
+// another server named, or held one a moment ago. It is cheap, because most
+// deliveries name an ID, and none of ours.
+func (q *Queue) mayHold(id, own string) bool {
+	if id == "" || id == own || !sameForm(id, own) {
+		return false
+	}
+	for origin := range q.origins.known {
+		if m, _ := q.messages.find(uint32(origin), id); m != nil {
+			return true
+		}
+	}
+	return q.recent.mayHold(xxhash.Sum64String(id))
+}
+
 // alive reports whether the message that a server took under an ID is in a queue,
 // on any host in the logs, or was a moment ago: IDs are used again. Any server may
 // name any ID, so that one that is not near must have the same message-id, too.
 func (q *Queue) alive(s *success, near bool) bool {
-	if !near && (s.messageID == "" || s.onward == s.queueID || !sameForm(s.onward, s.queueID)) {
+	if !near && s.messageID == "" {
 		return false
 	}
 	for origin := range q.origins.known {
