@@ -12,8 +12,8 @@ import (
 //	550 5.1.1 <>: recipient address rejected: user unknown, ask the postmaster
 //	          ──  ──────────────────────────  ────────────  ──────────────────
 //
-// Replies are cut at punctuation and at conjunctions. What stands in parentheses
-// is a clause of its own, and the words around it are one.
+// Replies are cut at punctuation and at conjunctions. Text in parentheses is a
+// separate clause, and the words around it are one clause.
 type clause struct {
 	words    []word
 	sentence int

@@ -71,7 +71,7 @@ func (j *judged) confirmDomain(v bounce.Verdict) (bounce.Verdict, bool) {
 		j.changed = relation.String()
 		return with(v, bounce.RecipientError, bounce.DNSFailure, bounce.ScopeNetwork, v.Disposition), false
 	case strings.HasSuffix(j.dsn, ".3.5"):
-		j.changed = "the mail server logged a fault of its own settings (X.3.5)"
+		j.changed = "the mail server logged a fault in its own settings (X.3.5)"
 		return with(v, bounce.RecipientError, bounce.LocalTrouble, bounce.ScopeLocal, v.Disposition), false
 	case j.reading().passing:
 		j.changed = "a word of the reply says that it is temporary"

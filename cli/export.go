@@ -52,7 +52,7 @@ func (a *app) export() *cobra.Command {
 			}
 			i := slices.IndexFunc(export.Formats, func(f export.Format) bool { return f.Name == format })
 			if i < 0 {
-				return usageError{fmt.Errorf("--format: %q is none of %s", format, export.FormatNames())}
+				return usageError{fmt.Errorf("--format: %q is not one of %s", format, export.FormatNames())}
 			}
 			if cursor != "" && !cursorName.MatchString(cursor) {
 				return usageError{fmt.Errorf("--cursor: %q is no name; use letters, digits, - and _", cursor)}

@@ -45,7 +45,7 @@ func (a *app) importLogs() *cobra.Command {
 				return usageError{fmt.Errorf("--timezone: %w", err)}
 			}
 			if !slices.Contains(config.MTAs, mta) {
-				return usageError{fmt.Errorf("--mta: %q is none of %s", mta, strings.Join(config.MTAs, ", "))}
+				return usageError{fmt.Errorf("--mta: %q is not one of %s", mta, strings.Join(config.MTAs, ", "))}
 			}
 			if len(files) == 0 {
 				if files, err = logsOf(c); err != nil {

@@ -34,7 +34,7 @@ func (a *app) applyLogFlags(c *config.Log) error {
 			continue
 		}
 		if !slices.Contains(flag.known, flag.given) {
-			return usageError{fmt.Errorf("%s: %q is none of %s", flag.name, flag.given, strings.Join(flag.known, ", "))}
+			return usageError{fmt.Errorf("%s: %q is not one of %s", flag.name, flag.given, strings.Join(flag.known, ", "))}
 		}
 		*flag.to = flag.given
 	}

@@ -217,10 +217,10 @@ func (a *app) restore() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "restore FILE",
-		Short: "Put a backup in the place of the database",
-		Long: "Restore checks a copy that bouncetail backup has written and puts it in the place of\n" +
-			"the database. Stop the daemon first: systemctl stop bouncetail. What the logs still\n" +
-			"hold of the time since is read again at its next start.",
+		Short: "Replace the database with a backup",
+		Long: "Restore checks a copy that bouncetail backup has written and replaces the database\n" +
+			"with it. Stop the daemon first: systemctl stop bouncetail. Its next start reads the\n" +
+			"later lines again that the logs still hold.",
 		Example: "  sudo systemctl stop bouncetail\n  sudo bouncetail restore /var/backups/bouncetail-2026-11-01.db\n  sudo systemctl start bouncetail",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

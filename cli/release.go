@@ -60,7 +60,7 @@ func (o *outage) parse(now time.Time) (recipient.Release, error) {
 		return o.Release, errors.New("--since: the outage ends before it begins")
 	}
 	if o.Category != "" && !slices.ContainsFunc(bounce.Categories, func(m bounce.Meaning) bool { return m.Slug == o.Category }) {
-		return o.Release, fmt.Errorf("--category: %q is none of %s", o.Category, categorySlugs())
+		return o.Release, fmt.Errorf("--category: %q is not one of %s", o.Category, categorySlugs())
 	}
 	if o.Reason != "" && !slices.ContainsFunc(bounce.Reasons, func(m bounce.ReasonMeaning) bool { return string(m.Reason) == o.Reason }) {
 		return o.Release, fmt.Errorf("--reason: %q is none; docs/categories.md lists them, such as no-such-user", o.Reason)

@@ -62,7 +62,7 @@ func (c *Config) check() error {
 			s.MTA = "auto"
 		}
 		if !slices.Contains(MTAs, s.MTA) {
-			bad(key+".mta", "%q is none of %s", s.MTA, strings.Join(MTAs, ", "))
+			bad(key+".mta", "%q is not one of %s", s.MTA, strings.Join(MTAs, ", "))
 		}
 		if _, err := s.Zone(); err != nil {
 			bad(key+".timezone", "%v", err)
@@ -86,7 +86,7 @@ func (c *Config) check() error {
 	for _, category := range slices.Sorted(maps.Keys(c.Policy.Categories)) {
 		key := "policy.categories." + category
 		if !slices.Contains(Categories, category) {
-			bad(key, "%q is none of %s", category, strings.Join(Categories, ", "))
+			bad(key, "%q is not one of %s", category, strings.Join(Categories, ", "))
 			continue
 		}
 		t := c.Policy.Categories[category]
@@ -98,7 +98,7 @@ func (c *Config) check() error {
 		c.checkHashing(bad)
 	}
 	if !slices.Contains(LogLevels, c.Log.Level) {
-		bad("log.level", "%q is none of debug, info, warn, error", c.Log.Level)
+		bad("log.level", "%q is not one of debug, info, warn, error", c.Log.Level)
 	}
 	if !slices.Contains(LogFormats, c.Log.Format) {
 		bad("log.format", "%q is neither text nor json", c.Log.Format)

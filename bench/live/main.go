@@ -202,7 +202,7 @@ func (b *bench) begin(ctx context.Context, size int64) (*follower, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The log has a directory of its own, so that no other writes cause events.
+	// The log is alone in its directory, so that only its own writes cause events.
 	f := &follower{dir: dir, path: filepath.Join(dir, "log", "mail.log")}
 	if err := os.Mkdir(filepath.Dir(f.path), 0o755); err != nil {
 		return nil, err
