@@ -1,12 +1,15 @@
 package e2e
 
 import (
+	"fmt"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Some writes or syncs of the database fail. The daemon may retry or exit. After a restart
@@ -42,6 +45,40 @@ func TestWriteErrorsLoseNothing(t *testing.T) {
 			child.Kill() //nolint:errcheck // it may have ended
 			<-x.d.done
 			x.start()
+			x.verify()
+		})
+	}
+}
+
+// Writes end in the middle of a page, as on a disk that is full, at limits that are no
+// multiple of a page. The daemon continues by itself once the limit is gone.
+func TestShortWritesLoseNothing(t *testing.T) {
+	for _, limit := range []uint64{333_333, 1_000_001, 2_345_678} {
+		t.Run(fmt.Sprint(limit), func(t *testing.T) {
+			t.Parallel()
+			x := torture(t, 1)
+			x.start()
+			x.bounces(25)
+			x.seen()
+			limitFiles := func(bytes uint64) {
+				t.Helper()
+				if err := unix.Prlimit(x.d.cmd.Process.Pid, unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: bytes, Max: unix.RLIM_INFINITY}, nil); err != nil {
+					t.Fatal(err)
+				}
+			}
+			limitFiles(limit)
+			x.bounces(5000)
+			stored := func() bool { return slices.Contains(query(t, x.db, countBounces), strconv.Itoa(x.next)) }
+			for deadline := time.Now().Add(2 * time.Second); time.Now().Before(deadline); {
+				if stored() {
+					t.Fatalf("5,000 failures were stored in a file of %d bytes", limit)
+				}
+				time.Sleep(50 * time.Millisecond) // polls another process
+			}
+			x.rotate()
+			x.bounces(5)
+			limitFiles(unix.RLIM_INFINITY)
+			x.seen()
 			x.verify()
 		})
 	}
