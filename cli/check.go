@@ -60,7 +60,7 @@ func (a *app) check() *cobra.Command {
 			if asJSON {
 				err = enc.Encode(checked{to.Normal, state, row.State == bounce.StateBad, string(row.Category), string(row.Reason), row.BadSince})
 			} else {
-				_, err = fmt.Fprintln(a.stdout, a.checkedLine(to, state, &row))
+				_, err = fmt.Fprintln(a.stdout, text.Wrap(a.checkedLine(to, state, &row), a.screen().ProseWidth(), 2))
 			}
 			if err != nil {
 				return err

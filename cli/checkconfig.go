@@ -33,7 +33,7 @@ func (a *app) checkConfig() *cobra.Command {
 		if err != nil || quiet {
 			return err
 		}
-		return s.Print(a.stdout, a.stderr)
+		return s.Print(a.stdout, table.Remarks(a.stderr))
 	}
 	return cmd
 }

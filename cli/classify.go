@@ -42,7 +42,7 @@ func (a *app) classify() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		judge := report.Judge{Classifier: classifier, Known: known, JSON: asJSON, Explain: explain, Out: a.stdout}
+		judge := report.Judge{Classifier: classifier, Known: known, JSON: asJSON, Explain: explain, Out: a.screen()}
 		return eachReply(replies, a.input, judge.One)
 	}
 	return c

@@ -22,6 +22,7 @@ import (
 	"github.com/bouncetail/bouncetail/config"
 	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/sqlite"
+	"github.com/bouncetail/bouncetail/view/table"
 )
 
 // Version is set when a release is built.
@@ -103,31 +104,43 @@ func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		var stopped *interruptedError
 		if errors.As(err, &stopped) {
-			fmt.Fprintln(stderr, stopped.Error())
+			a.remark("%s", stopped.Error())
 		} else {
-			fmt.Fprintln(stderr, "Interrupted.")
+			a.remark("Interrupted.")
 		}
 		return exitInterrupted
 	}
-	fmt.Fprintf(stderr, "%s: %s\n", called.CommandPath(), text.PrintableLines(err.Error()))
-	if name := called.Name(); name == "status" || name == "check" {
-		return exitUnknown // 1 and 2 are answers
-	}
+	return a.failed(called, err)
+}
+
+// failed prints an error and returns its exit code.
+func (a *app) failed(called *cobra.Command, err error) int {
+	a.remark("%s: %s", called.CommandPath(), text.PrintableLines(err.Error()))
+	code := 1
 	var usage usageError
 	var settings *config.Error
-	if errors.As(err, &settings) {
-		return exitSettings
-	}
 	var unknown string
 	if _, mismatch := fmt.Sscanf(err.Error(), "unknown command %q", &unknown); errors.As(err, &usage) || mismatch == nil {
 		called.SuggestionsMinimumDistance = 2
+		suggestion := ""
 		if near := called.SuggestionsFor(unknown); unknown != "" && len(near) > 0 {
-			fmt.Fprintf(stderr, "Did you mean %s? ", strings.Join(near, " or "))
+			suggestion = fmt.Sprintf("Did you mean %s? ", strings.Join(near, " or "))
 		}
-		fmt.Fprintf(stderr, "See %s --help.\n", called.CommandPath())
-		return 2
+		a.remark("%sSee %s --help.", suggestion, called.CommandPath())
+		code = 2
+	} else if errors.As(err, &settings) {
+		code = exitSettings
 	}
-	return 1
+	if name := called.Name(); name == "status" || name == "check" {
+		code = exitUnknown // 1 and 2 are answers, so no failure returns them
+	}
+	return code
+}
+
+// remark prints a line for people on standard error. On a terminal it is wrapped, and
+// what follows a semicolon, such as the next step, gets a line of its own.
+func (a *app) remark(format string, args ...any) {
+	fmt.Fprintf(table.Remarks(a.stderr), format+"\n", args...)
 }
 
 func (a *app) root() *cobra.Command {

@@ -56,9 +56,9 @@ func (a *app) printResults(results []doctor.CheckResult) error {
 	var b strings.Builder
 	for _, r := range results {
 		colour := map[string]string{doctor.OK: table.Green, doctor.Warn: table.Yellow, doctor.Fail: table.Red}[r.Status]
-		fmt.Fprintf(&b, "%s %-11s  %s\n", out.Paint(colour, fmt.Sprintf("%-4s", r.Status)), r.Check, text.Printable(r.Says))
+		fmt.Fprintf(&b, "%s %-11s  %s\n", out.Paint(colour, fmt.Sprintf("%-4s", r.Status)), r.Check, text.Wrap(text.Printable(r.Says), out.ProseWidth(), 18))
 		if r.Do != "" {
-			fmt.Fprintf(&b, "     %-11s  %s\n", "", out.Paint(table.Bold, "→ "+text.Printable(r.Do)))
+			fmt.Fprintf(&b, "     %-11s  %s\n", "", out.Paint(table.Bold, "→ "+text.Wrap(text.Printable(r.Do), out.ProseWidth(), 20)))
 		}
 	}
 	_, err := io.WriteString(a.stdout, b.String())

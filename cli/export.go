@@ -22,6 +22,7 @@ import (
 	"github.com/bouncetail/bouncetail/daemon"
 	"github.com/bouncetail/bouncetail/output/export"
 	"github.com/bouncetail/bouncetail/sqlite"
+	"github.com/bouncetail/bouncetail/view/table"
 )
 
 func (a *app) export() *cobra.Command {
@@ -64,7 +65,7 @@ func (a *app) export() *cobra.Command {
 				return usageError{errors.New("--limit and --cursor do not go together: the cursor would pass over what was left out")}
 			}
 			options.State = bounce.State(f.State)
-			e := exporting{filter: f, Run: export.Run{Format: export.Formats[i], Options: options, Output: output, Stdout: a.stdout, Remarks: a.stderr, ByDefault: filter.State == ""}}
+			e := exporting{filter: f, Run: export.Run{Format: export.Formats[i], Options: options, Output: output, Stdout: a.stdout, Remarks: table.Remarks(a.stderr), ByDefault: filter.State == ""}}
 			if quiet {
 				e.Remarks = io.Discard
 			}

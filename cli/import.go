@@ -54,7 +54,7 @@ func (a *app) importLogs() *cobra.Command {
 				if source, err = commonSource(c, source, cmd.Flags().Changed); err != nil {
 					return err
 				}
-				fmt.Fprintf(a.stderr, "Reading %s\n", text.Printable(strings.Join(files, ", ")))
+				a.remark("Reading %s", text.Printable(strings.Join(files, ", ")))
 			}
 			c.Sources = []config.Source{source}
 			return a.importFiles(cmd.Context(), c, files, asJSON)
@@ -128,13 +128,13 @@ func (a *app) importFiles(ctx context.Context, c config.Config, files []string, 
 		return err
 	}
 	for _, path := range done.Unrecognised {
-		fmt.Fprintf(a.stderr, "%s: no line of a mail server in it\n", text.Printable(path))
+		a.remark("%s: no line of a mail server in it", text.Printable(path))
 	}
 	if err := a.summary(ctx, c.Database, done, asJSON); err != nil {
 		return err
 	}
 	if n := done.Unparsed; n > 0 {
-		fmt.Fprintf(a.stderr, "%s not parsed; the table unparsed_lines has an example of each form, to be sent to the project\n", text.Amount(int(n), "delivery line"))
+		a.remark("%s not parsed; the table unparsed_lines has an example of each form; please report them", text.Amount(int(n), "delivery line"))
 	}
 	return nil
 }

@@ -24,7 +24,7 @@ func (f *listFlags) add(c *cobra.Command, cols []table.Column) {
 
 // open checks the flags and returns the list.
 func (f *listFlags) open(a *app, cols []table.Column) (*table.List, error) {
-	l, err := f.Open(a.stdout, a.stderr, a.zone(), cols)
+	l, err := f.Open(a.stdout, table.Remarks(a.stderr), a.zone(), cols)
 	if err != nil {
 		return nil, usageError{err}
 	}
@@ -44,7 +44,12 @@ func (a *app) result(asJSON bool, object any, format string, args ...any) error 
 	if asJSON {
 		return table.Objects(a.stdout).Encode(object)
 	}
-	_, err := fmt.Fprintf(a.stdout, format, args...)
+	return a.say(format, args...)
+}
+
+// say prints a sentence on standard output, wrapped on a terminal.
+func (a *app) say(format string, args ...any) error {
+	_, err := fmt.Fprintln(a.stdout, a.screen().Prose(strings.TrimSuffix(fmt.Sprintf(format, args...), "\n")))
 	return err
 }
 

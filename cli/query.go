@@ -110,7 +110,7 @@ func (a *app) reasons() *cobra.Command {
 }
 
 // reasonColumns are the columns of the list of reasons.
-var reasonColumns = []table.Column{{Key: "reason"}, {Key: "means", Keep: 3, Long: true}, {Key: "address_bad", Keep: 2}, {Key: "advice", Keep: 1, Long: true}}
+var reasonColumns = []table.Column{{Key: "reason"}, {Key: "means", Wrap: true}, {Key: "address_bad", Keep: 1}, {Key: "advice", Wrap: true}}
 
 // watchQuery finds the failures behind an id.
 const watchQuery = `
@@ -137,7 +137,7 @@ func (a *app) watch() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintln(a.stderr, "Waiting for failures. Ctrl-C ends it.")
+		a.remark("Waiting for failures. Ctrl-C ends it.")
 		tick := time.NewTicker(time.Second)
 		defer tick.Stop()
 		for {

@@ -121,7 +121,7 @@ func (a *app) rulesList() *cobra.Command {
 
 // ruleColumns are the columns of the list of rules.
 var ruleColumns = []table.Column{
-	{Key: "id", Long: true}, {Key: "category", Keep: 2}, {Key: "reason", Keep: 4}, {Key: "disposition", Keep: 3}, {Key: "why", Keep: 1, Long: true}, {Key: "scope", More: true}, {Key: "file", More: true},
+	{Key: "id", Long: true}, {Key: "category", Keep: 2}, {Key: "reason", Keep: 4}, {Key: "disposition", Keep: 3}, {Key: "why", Keep: 1, Wrap: true}, {Key: "scope", More: true}, {Key: "file", More: true},
 }
 
 func (a *app) rulesTest() *cobra.Command {
@@ -212,7 +212,7 @@ func (a *app) printChanges(c *report.VerdictChanges, of string, asJSON bool) err
 	if asJSON {
 		return table.Objects(a.stdout).Encode(c.Object())
 	}
-	return c.Print(a.stdout, of)
+	return c.Print(a.screen(), of)
 }
 
 func (a *app) reclassify() *cobra.Command {
@@ -307,7 +307,7 @@ func (a *app) unclassified() *cobra.Command {
 		if err := l.End("Every reply is known to a rule."); err != nil || total == 0 || l.Format == "json" {
 			return err
 		}
-		fmt.Fprintf(a.stderr, "%s of replies %s known to no rule. A rule for the first, to be finished and put into %s:\n", text.Amount(total, "shape"), text.Verb(total, "is", "are"), text.Printable(settings.Rules+"/mine.yaml"))
+		a.remark("%s of replies %s known to no rule. A rule for the first, to be completed and saved in %s:", text.Amount(total, "shape"), text.Verb(total, "is", "are"), text.Printable(settings.Rules+"/mine.yaml"))
 		_, err = fmt.Fprint(a.stderr, classify.Draft(replies[0].Shape, replies[0].Example))
 		return err
 	}

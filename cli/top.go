@@ -74,8 +74,8 @@ func (a *app) top() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(a.stderr, "No attempt failed %s; %s\n", list.Period(a.zone()), a.lastFailure(last))
-			return err
+			a.remark("No attempt failed %s; %s", list.Period(a.zone()), a.lastFailure(last))
+			return nil
 		}
 		return a.printTop(&list, &flags)
 	}

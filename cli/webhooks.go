@@ -149,10 +149,10 @@ func (a *app) replay() *cobra.Command {
 
 func (a *app) showReplayed(name string, n webhook.Replayed, asJSON bool) error {
 	if n.Dropped > 0 {
-		fmt.Fprintf(a.stderr, "%s dropped: the state has changed, or the program cannot store the address\n", text.Amount(n.Dropped, "dead letter"))
+		a.remark("%s dropped: the state has changed, or the program cannot store the address", text.Amount(n.Dropped, "dead letter"))
 	}
 	if n.Refused > 0 {
-		fmt.Fprintf(a.stderr, "%s refused again: %v; see bouncetail webhooks dead-letters %s, and drop\n", text.Amount(n.Refused, "recipient"), n.LastRefusal, name)
+		a.remark("%s refused again: %v; see bouncetail webhooks dead-letters %s, and drop", text.Amount(n.Refused, "recipient"), n.LastRefusal, name)
 	}
 	return a.result(asJSON, map[string]any{"delivered": n.Delivered, "refused": n.Refused, "dropped": n.Dropped}, "%s delivered\n", text.Amount(n.Delivered, "recipient"))
 }

@@ -121,13 +121,15 @@ func Age(d time.Duration) string {
 // Wrap breaks a text into lines of at most width columns; the second and later lines
 // are indented. The caller has printed the indent of the first. A width of 0 leaves
 // one line.
-func Wrap(text string, width, indent int) string {
-	if width <= 0 || indent+Columns(text) <= width {
+func Wrap(text string, width, indent int) string { return wrap(text, width, indent, indent) }
+
+// wrap is Wrap if the first line begins after used columns.
+func wrap(text string, width, used, indent int) string {
+	if width <= 0 || used+Columns(text) <= width {
 		return text
 	}
 	var b strings.Builder
-	used := indent
-	for i, word := range strings.Fields(text) {
+	for i, word := range words(text, width-indent) {
 		w := Columns(word)
 		switch {
 		case i == 0:
@@ -142,4 +144,49 @@ func Wrap(text string, width, indent int) string {
 		used += w
 	}
 	return b.String()
+}
+
+// words splits a text at its spaces. A word that is longer than a line is a name or a
+// URL to be copied and stays whole, unless it is in a script that has no spaces.
+func words(text string, width int) []string {
+	var all []string
+	for word := range strings.FieldsSeq(text) {
+		for width > 1 && Columns(word) > width && strings.ContainsFunc(word, func(r rune) bool { return runeColumns(r) == 2 }) {
+			end, used := 0, 0
+			for i, r := range word {
+				if used += runeColumns(r); used > width {
+					break
+				}
+				end = i + utf8.RuneLen(r)
+			}
+			all, word = append(all, word[:end]), word[end:]
+		}
+		all = append(all, word)
+	}
+	return all
+}
+
+// Fault arranges an error message that is longer than a line: the fault first, then
+// each next step, which follows a semicolon, on a line of its own. A width of 0 leaves
+// the message as it is.
+func Fault(message string, width int) string {
+	if width <= 0 {
+		return message
+	}
+	var lines []string
+	for line := range strings.SplitSeq(message, "\n") {
+		if Columns(line) <= width {
+			lines = append(lines, line)
+			continue
+		}
+		indent := len(line) - len(strings.TrimLeft(line, " "))
+		for i, part := range strings.Split(strings.TrimLeft(line, " "), "; ") {
+			label := strings.Repeat(" ", indent)
+			if i > 0 {
+				label += "  "
+			}
+			lines = append(lines, label+wrap(part, width, len(label), indent+2))
+		}
+	}
+	return strings.Join(lines, "\n")
 }

@@ -57,33 +57,37 @@ func ReadHistory(ctx context.Context, r *sqlite.Reader, to bounce.Address, row *
 func (l *History) Print(out *table.Screen) error {
 	w := out.Out
 	l.width = out.ProseWidth()
+	field := func(name, format string, args ...any) {
+		fmt.Fprintln(w, out.Hang(fmt.Sprintf("  %-15s ", name), fmt.Sprintf(format, args...)))
+	}
 	why := ""
 	if l.Category != "" {
 		why = fmt.Sprintf(": %s / %s", l.Category, l.Reason)
 	}
-	fmt.Fprintf(w, "%s is %s%s\n  decided by      %s\n", l.Recipient.Recipient, l.State, why, deciders[l.DecidedBy])
+	fmt.Fprintln(w, out.Prose(fmt.Sprintf("%s is %s%s", text.Printable(l.Recipient.Recipient), l.State, why)))
+	field("decided by", "%s", deciders[l.DecidedBy])
 	if l.BadSince != nil {
-		fmt.Fprintf(w, "  bad since       %s\n", l.zone.Short(*l.BadSince))
+		field("bad since", "%s", l.zone.Short(*l.BadSince))
 	}
 	if l.BadUntil != nil {
-		fmt.Fprintf(w, "  bad until       %s\n", l.zone.Short(*l.BadUntil))
+		field("bad until", "%s", l.zone.Short(*l.BadUntil))
 	}
 	delivered := "never, in what was read"
 	if l.LastDeliveryAt != nil {
 		delivered = l.zone.Short(*l.LastDeliveryAt)
 	}
-	fmt.Fprintf(w, "  last delivery   %s\n", delivered)
+	field("last delivery", "%s", delivered)
 	if l.FirstFailureAt == nil || l.LastFailureAt == nil {
-		fmt.Fprintf(w, "  failures        none\n")
+		field("failures", "none")
 	} else {
-		fmt.Fprintf(w, "  failures        %s permanent, %s to be retried, from %s to %s\n",
+		field("failures", "%s permanent, %s to be retried, from %s to %s",
 			text.Thousands(int64(l.PermanentCount)), text.Thousands(int64(l.RetryCount)), l.zone.Short(*l.FirstFailureAt), l.zone.Short(*l.LastFailureAt))
 	}
 	for _, c := range l.Counted {
 		if c.Policy.Failures == 0 {
 			continue
 		}
-		fmt.Fprintf(w, "  the policy      %s: %d of %s over %d of %s, within %d\n", c.Category, c.Failures, text.Amount(c.Policy.Failures, "failure"), c.Days, text.Amount(c.Policy.Days, "day"), c.Policy.Window)
+		field("the policy", "%s: %d of %s over %d of %s, within %d", c.Category, c.Failures, text.Amount(c.Policy.Failures, "failure"), c.Days, text.Amount(c.Policy.Days, "day"), c.Policy.Window)
 	}
 	l.tellCrowds(w)
 	if total := l.PermanentCount + l.RetryCount; total > len(l.Attempts) {
@@ -92,7 +96,7 @@ func (l *History) Print(out *table.Screen) error {
 		fmt.Fprintf(w, "\nAttempts, and what was decided (%s):\n", l.zone.Name())
 	}
 	for _, e := range l.timeline() {
-		fmt.Fprintf(w, "  %s  %s\n", l.zone.Short(e.at), e.text)
+		fmt.Fprintln(w, out.Hang("  "+l.zone.Short(e.at)+"  ", e.text))
 		if e.reply != "" {
 			fmt.Fprintf(w, "                    %s\n", text.Wrap(text.Printable(e.reply), l.width, 20))
 		}

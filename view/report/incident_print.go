@@ -21,12 +21,12 @@ func PrintIncident(out *table.Screen, zone table.Zone, i *sqlite.Incident) error
 	if i.Ongoing {
 		end = "and going on, last " + zone.Short(i.Until)
 	}
-	fmt.Fprintf(&b, "%s / %s%s: %s of %s in %s\n", i.Category, i.Reason, text.Printable(with), text.Amount(i.Failures, "failure"), text.Amount(i.Addresses, "address"), text.Amount(i.Domains, "domain"))
+	fmt.Fprintln(&b, out.Prose(fmt.Sprintf("%s / %s%s: %s of %s in %s", i.Category, i.Reason, text.Printable(with), text.Amount(i.Failures, "failure"), text.Amount(i.Addresses, "address"), text.Amount(i.Domains, "domain"))))
 	fmt.Fprintf(&b, "  from %s %s (%s)\n", zone.Short(i.Since), end, zone.Name())
 	if i.Reply != "" {
-		fmt.Fprintf(&b, "  such as: %s\n", strings.TrimSpace(text.Printable(i.Reply)))
+		fmt.Fprintln(&b, out.Hang("  such as: ", strings.TrimSpace(text.Printable(i.Reply))))
 	}
-	fmt.Fprintf(&b, "  what to do: %s\n\n", text.Wrap(i.Advice, out.ProseWidth(), 14))
+	fmt.Fprintf(&b, "%s\n\n", out.Hang("  what to do: ", i.Advice))
 	_, err := io.WriteString(out.Out, b.String())
 	return err
 }

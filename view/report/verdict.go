@@ -19,7 +19,7 @@ type Judge struct {
 	Known      bounce.Delivery // what the flags say beside each reply
 	JSON       bool
 	Explain    bool
-	Out        io.Writer
+	Out        *table.Screen
 }
 
 // judgement is the object that --json prints.
@@ -44,7 +44,7 @@ func (j *Judge) One(reply string) error {
 	}
 	j.add(&d)
 	if d.Outcome == bounce.Sent {
-		_, err := fmt.Fprintln(j.Out, map[bool]string{true: "null", false: "sent: nothing to judge"}[j.JSON])
+		_, err := fmt.Fprintln(j.Out.Out, map[bool]string{true: "null", false: "sent: nothing to judge"}[j.JSON])
 		return err
 	}
 	if j.Explain {
@@ -62,9 +62,9 @@ func (j *Judge) One(reply string) error {
 		if v.Provider != "" {
 			out.Provider = &v.Provider
 		}
-		return table.Objects(j.Out).Encode(out)
+		return table.Objects(j.Out.Out).Encode(out)
 	}
-	_, err = fmt.Fprintf(j.Out, "%s (rule %s)\n", sentence(v), text.Printable(v.Rule))
+	_, err = fmt.Fprintln(j.Out.Out, j.Out.Prose(fmt.Sprintf("%s (rule %s)", sentence(v), text.Printable(v.Rule))))
 	return err
 }
 
@@ -116,7 +116,7 @@ func (j *Judge) explanation(d *bounce.Delivery) error {
 		for _, s := range e.Statements {
 			statements = append(statements, statement(s))
 		}
-		return table.Objects(j.Out).Encode(map[string]any{
+		return table.Objects(j.Out.Out).Encode(map[string]any{
 			"reply": d.Reply.Text, "statements": statements, "context": append([]string{}, e.Context...),
 			"read": e.Read, "smtp_code": e.SMTPCode, "enhanced_code": e.EnhancedCode, "inner_reply": e.Inner, "layers": layers, "bounded": e.Bounded,
 			"category": e.Verdict.Category, "reason": e.Verdict.Reason, "scope": e.Verdict.Scope, "disposition": e.Verdict.Disposition,
@@ -125,45 +125,48 @@ func (j *Judge) explanation(d *bounce.Delivery) error {
 		})
 	}
 	var b strings.Builder
-	fmt.Fprintln(&b, sentence(e.Verdict))
-	fmt.Fprintf(&b, "  read as:    %s\n", text.Printable(e.Read))
+	field := func(name, format string, args ...any) {
+		fmt.Fprintln(&b, j.Out.Hang(fmt.Sprintf("  %-11s ", name), text.Printable(fmt.Sprintf(format, args...))))
+	}
+	fmt.Fprintln(&b, j.Out.Prose(sentence(e.Verdict)))
+	field("read as:", "%s", e.Read)
 	if e.Inner {
-		fmt.Fprintf(&b, "  judged by:  %s of the reply inside it\n", strings.TrimSpace(fmt.Sprint(e.SMTPCode)+" "+e.EnhancedCode))
+		field("judged by:", "%s of the reply inside it", strings.TrimSpace(fmt.Sprint(e.SMTPCode)+" "+e.EnhancedCode))
 	}
 	for _, s := range e.Statements {
-		fmt.Fprintf(&b, "  says:       %s, in the clause %q: %s\n", s.Says, text.Printable(s.Clause), parts(s))
+		field("says:", "%s, in the clause %q: %s", s.Says, text.Printable(s.Clause), parts(s))
 	}
 	for _, c := range e.Context {
-		fmt.Fprintf(&b, "  context:    %s\n", text.Printable(c))
+		field("context:", "%s", c)
 	}
 	for i, l := range e.Layers {
-		label := "  also:       "
+		label := "also:"
 		if i == 0 {
-			label = "  decided by: "
+			label = "decided by:"
 		}
-		fmt.Fprintf(&b, "%s%s, %s: %s / %s", label, l.Name, text.Printable(l.Verdict.Rule), l.Verdict.Category, l.Verdict.Reason)
+		span := ""
 		if l.Span != "" {
-			fmt.Fprintf(&b, ", for %q", l.Span)
+			span = fmt.Sprintf(", for %q", l.Span)
 		}
-		b.WriteByte('\n')
+		field(label, "%s, %s: %s / %s%s", l.Name, l.Verdict.Rule, l.Verdict.Category, l.Verdict.Reason, span)
 		if l.Why != "" && i == 0 {
-			fmt.Fprintf(&b, "              %s\n", text.Printable(l.Why))
+			field("", "%s", l.Why)
 		}
 	}
 	if e.Bounded != "" {
-		fmt.Fprintf(&b, "  bounded:    %s\n", e.Bounded)
+		field("bounded:", "%s", e.Bounded)
 	}
 	for _, detail := range []struct{ name, value string }{
 		{"provider", e.Verdict.Provider}, {"blocklist", e.Verdict.Blocklist}, {"page", e.Verdict.URL}, {"to do", e.Verdict.Reason.Advice()},
 	} {
 		if detail.value != "" {
-			fmt.Fprintf(&b, "  %-11s %s\n", detail.name+":", text.Printable(detail.value))
+			field(detail.name+":", "%s", detail.value)
 		}
 	}
 	if e.Verdict.RetryAfter > 0 {
-		fmt.Fprintf(&b, "  wait:       %s\n", e.Verdict.RetryAfter)
+		field("wait:", "%s", e.Verdict.RetryAfter)
 	}
-	_, err := io.WriteString(j.Out, b.String())
+	_, err := io.WriteString(j.Out.Out, b.String())
 	return err
 }
 

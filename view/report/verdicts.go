@@ -3,11 +3,11 @@ package report
 import (
 	"cmp"
 	"fmt"
-	"io"
 	"slices"
 
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/internal/text"
+	"github.com/bouncetail/bouncetail/view/table"
 )
 
 // VerdictChanges gathers verdicts that differ, by what they were and are.
@@ -58,11 +58,14 @@ func verdictText(v bounce.Verdict) string {
 }
 
 // Print shows the changes, the most frequent first.
-func (c *VerdictChanges) Print(w io.Writer, of string) error {
+func (c *VerdictChanges) Print(out *table.Screen, of string) error {
 	for _, k := range c.keys() {
-		fmt.Fprintf(w, "%d: %s (%s)\n   now %s (%s)\n   %s\n", c.by[k].n, k.before, text.Printable(k.ruleBefore), k.now, text.Printable(k.rule), text.Cut(text.Printable(c.by[k].example), 200))
+		n := fmt.Sprintf("%d: ", c.by[k].n)
+		fmt.Fprintln(out.Out, out.Hang(n, fmt.Sprintf("%s (%s)", k.before, text.Printable(k.ruleBefore))))
+		fmt.Fprintln(out.Out, out.Hang("   now ", fmt.Sprintf("%s (%s)", k.now, text.Printable(k.rule))))
+		fmt.Fprintln(out.Out, out.Hang("   ", text.Cut(text.Printable(c.by[k].example), 200)))
 	}
-	_, err := fmt.Fprintf(w, "%d of %d %s judged otherwise; %d more held against the address, %d no longer.\n", c.changed, c.n, of, c.bad, c.good)
+	_, err := fmt.Fprintln(out.Out, out.Prose(fmt.Sprintf("%d of %d %s judged otherwise; %d more held against the address, %d no longer.", c.changed, c.n, of, c.bad, c.good)))
 	return err
 }
 

@@ -25,6 +25,7 @@ type Column struct {
 	Key  string // the title in TSV and CSV, the name in JSON and for --columns
 	Keep int    // on a narrow terminal the column with the lowest is dropped first; 0 is never dropped
 	Long bool   // may be cut on a terminal
+	Wrap bool   // is wrapped on a terminal and not cut
 	Time bool   // the heading of a table names the time zone
 	More bool   // shown only if --columns names it
 }
@@ -273,28 +274,46 @@ func (l *List) print() error {
 	}
 	var b strings.Builder
 	for n, row := range append([][]cell{heads}, l.table...) {
-		var line strings.Builder
-		for i, c := range row {
-			if widths[i] == 0 {
-				continue
+		for first, left := true, true; left; first = false {
+			var line string
+			line, left = l.tableLine(row, widths, words, first)
+			if n == 0 {
+				line = l.screen.Paint(Bold, line)
 			}
-			shown := text.Cut(c.text, widths[i])
-			pad := strings.Repeat(" ", max(0, widths[i]-text.Columns(shown)))
-			shown = l.screen.Paint(c.style, shown)
-			if words[i] {
-				line.WriteString(shown + pad + "  ")
-			} else {
-				line.WriteString(pad + shown + "  ")
-			}
+			b.WriteString(line + "\n")
 		}
-		out := strings.TrimRight(line.String(), " ")
-		if n == 0 {
-			out = l.screen.Paint(Bold, out)
-		}
-		b.WriteString(out + "\n")
 	}
 	_, err := fmt.Fprint(l.out, b.String())
 	return err
+}
+
+// tableLine returns the next line of a row and removes it from the cells that are
+// wrapped. It reports whether there is another line.
+func (l *List) tableLine(row []cell, widths []int, words []bool, first bool) (line string, left bool) {
+	var b strings.Builder
+	for i := range row {
+		c := &row[i]
+		if widths[i] == 0 {
+			continue
+		}
+		shown := ""
+		switch {
+		case l.cols[l.chosen[i]].Wrap:
+			shown, c.text, _ = strings.Cut(text.Wrap(c.text, widths[i], 0), "\n")
+			c.text = strings.Join(strings.Fields(c.text), " ")
+			left = left || c.text != ""
+		case first:
+			shown = text.Cut(c.text, widths[i])
+		}
+		pad := strings.Repeat(" ", max(0, widths[i]-text.Columns(shown)))
+		shown = l.screen.Paint(c.style, shown)
+		if words[i] {
+			b.WriteString(shown + pad + "  ")
+		} else {
+			b.WriteString(pad + shown + "  ")
+		}
+	}
+	return strings.TrimRight(b.String(), " "), left
 }
 
 func (l *List) heading(c int) string {
@@ -331,6 +350,7 @@ func (l *List) fit() []int {
 			}
 			total += widths[i] + 2
 		}
+		total -= l.narrow(widths, dropped, total-l.screen.Width)
 		for i := len(widths) - 1; i >= 0 && total > l.screen.Width; i-- {
 			if l.cols[l.chosen[i]].Long && widths[i] > shortest {
 				less := min(widths[i]-shortest, total-l.screen.Width)
@@ -349,4 +369,22 @@ func (l *List) fit() []int {
 		}
 		dropped[worst] = true
 	}
+}
+
+// narrow makes the columns that are wrapped narrower, the widest first, by as much as
+// is needed. It returns by how much it could.
+func (l *List) narrow(widths []int, dropped []bool, by int) (less int) {
+	for ; less < by; less++ {
+		widest := -1
+		for i, c := range l.chosen {
+			if l.cols[c].Wrap && !dropped[i] && widths[i] > shortest && (widest < 0 || widths[i] > widths[widest]) {
+				widest = i
+			}
+		}
+		if widest < 0 {
+			break
+		}
+		widths[widest]--
+	}
+	return less
 }

@@ -15,8 +15,8 @@ import (
 	"github.com/bouncetail/bouncetail/internal/text"
 )
 
-// Screen is where a command prints for people. Colour and width are those of
-// the terminal, if it is one; a pipe gets plain text and whole lines.
+// Screen is an output for people. Colour and width are those of the terminal, if it
+// is one; a pipe gets plain text and whole lines.
 type Screen struct {
 	Out    io.Writer
 	Width  int // columns; 0 where it is no terminal
@@ -55,9 +55,8 @@ func (s *Screen) Paint(style, text string) string {
 	return "\x1b[" + style + "m" + text + "\x1b[0m"
 }
 
-// Grid gathers a table and prints it with its columns below one another. A
-// column of numbers alone stands to the right, with separators. On a terminal
-// the last column is cut at its edge.
+// Grid gathers a table and prints it with aligned columns. A column of numbers is
+// aligned to the right, with separators. On a terminal the last column is wrapped.
 type Grid struct {
 	screen *Screen
 	heads  []string
@@ -65,12 +64,12 @@ type Grid struct {
 	words  []bool // by column: it holds something else than numbers
 }
 
-// Grid begins a table with headings, which may all be empty.
+// Grid starts a table with headings, which may all be empty.
 func (s *Screen) Grid(heads ...string) *Grid {
 	return &Grid{screen: s, heads: heads, words: make([]bool, len(heads))}
 }
 
-// Row adds a row; numbers, nil and text are told apart.
+// Row adds a row of numbers, shares and texts; nil is an empty cell.
 func (g *Grid) Row(cells ...any) {
 	row := make([]string, len(g.heads))
 	for i, cell := range cells {
@@ -109,7 +108,7 @@ func (g *Grid) Flush() error {
 				out.WriteString(pad + cell)
 			case i == last:
 				if g.screen.Width > 0 {
-					cell = text.Cut(cell, max(20, g.screen.Width-used))
+					cell = text.Wrap(cell, max(used+20, g.screen.Width), used)
 				}
 				out.WriteString(cell)
 			default:
@@ -184,3 +183,27 @@ func PrintObjects[T any](w io.Writer, rows []T) error {
 // ProseWidth is the width to which sentences are wrapped: that of the terminal, at
 // most 100, and 0 in a pipe, which gets whole lines.
 func (s *Screen) ProseWidth() int { return min(s.Width, 100) }
+
+// Hang returns a label and a sentence that is wrapped beside it.
+func (s *Screen) Hang(label, sentence string) string {
+	return label + text.Wrap(sentence, s.ProseWidth(), text.Columns(label))
+}
+
+// Prose returns a sentence, wrapped on a terminal.
+func (s *Screen) Prose(sentence string) string { return s.Hang("", sentence) }
+
+// Remarks returns a writer of remarks and errors for people, a line or more a call. On
+// a terminal they are wrapped; see text.Fault.
+func Remarks(w io.Writer) io.Writer { return remarks{ScreenOf(w)} }
+
+type remarks struct{ screen *Screen }
+
+func (r remarks) Write(p []byte) (int, error) {
+	said, end := strings.CutSuffix(string(p), "\n")
+	said = text.Fault(said, r.screen.ProseWidth())
+	if end {
+		said += "\n"
+	}
+	_, err := io.WriteString(r.screen.Out, said)
+	return len(p), err
+}

@@ -32,14 +32,19 @@ func TestTableOfAPipeIsPlainAndWhole(t *testing.T) {
 	}
 }
 
-func TestTableOfATerminalEndsAtItsEdge(t *testing.T) {
+func TestTableOfATerminalIsWrappedAtItsEdge(t *testing.T) {
 	got := filled(t, Screen{Width: 60, Colour: true})
 	lines := strings.Split(got, "\n")
 	if lines[0] != "\x1b[1mNAME                        N  WHY\x1b[0m" {
 		t.Errorf("the heading is %q, want it bold", lines[0])
 	}
-	if n := len([]rune(lines[2])); n != 60 || !strings.HasSuffix(lines[2], "…") {
-		t.Errorf("a line of %d columns on 60: %q", n, lines[2])
+	if len(lines) != 7 || strings.Count(got, "words") != 20 {
+		t.Errorf("the sentence is not wrapped as a whole:\n%s", got)
+	}
+	for _, line := range lines {
+		if n := text.Columns(line); n > 60 && !strings.HasPrefix(line, "\x1b") {
+			t.Errorf("a line of %d columns on 60: %q", n, line)
+		}
 	}
 	if got := (&Screen{Width: 60}).Paint(Red, "x"); got != "x" {
 		t.Errorf("paint without colour gives %q", got)
@@ -71,7 +76,10 @@ func TestTableCountsColumnsAndNotLetters(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := "RECIPIENT           STATE  REPLY\n" +
-		"メール@例え.テスト  bad    宛先不明宛先不明宛先不…\n" +
+		"メール@例え.テスト  bad    宛先不明宛先不明宛先不\n" +
+		"                           明宛先不明宛先不明宛先\n" +
+		"                           不明宛先不明宛先不明宛\n" +
+		"                           先不明宛先不明\n" +
 		"u\u0308@example.com       retry  full\n"
 	if out.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", &out, want)

@@ -1,0 +1,35 @@
+package text
+
+import (
+	"strings"
+	"testing"
+	"unicode"
+)
+
+func FuzzPrintable(f *testing.F) {
+	f.Add("\x1b[31m \u009b \u202e \xff tab\t")
+	f.Fuzz(func(t *testing.T, given string) {
+		shown := Printable(given)
+		if strings.ContainsFunc(shown, func(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) }) {
+			t.Errorf("Printable(%q) is %q", given, shown)
+		}
+	})
+}
+
+func TestFaultComesBeforeTheNextStep(t *testing.T) {
+	for _, c := range []struct {
+		width     int
+		said, got string
+	}{
+		{0, "a fault that is long; the next step", "a fault that is long; the next step"},
+		{80, "a fault; a step", "a fault; a step"},
+		{20, "a fault that is long; the next step", "a fault that is long\n  the next step"},
+		{12, "a fault that is long; the next step", "a fault that\n  is long\n  the next\n  step"},
+		{20, "settings:\n  log.level: \"x\" is not one of debug, info", "settings:\n  log.level: \"x\" is\n    not one of\n    debug, info"},
+		{20, "see https://example.com/a-long-path, please", "see\n  https://example.com/a-long-path,\n  please"},
+	} {
+		if got := Fault(c.said, c.width); got != c.got {
+			t.Errorf("Fault(%q, %d) =\n%s\nwant\n%s", c.said, c.width, got, c.got)
+		}
+	}
+}
