@@ -96,7 +96,6 @@ func (im *Import) once(ctx context.Context, again bool) (result *Imported, err e
 			}
 		}()
 	}
-	s.store.CountProblems()
 	result = &Imported{}
 	p := s.pipeline(func(ctx context.Context, out chan<- bounce.Chunk) error {
 		inputs, err := s.openInputs(ctx, im.Files, im.Stdin)
@@ -106,6 +105,14 @@ func (im *Import) once(ctx context.Context, again bool) (result *Imported, err e
 		files := tailer.Import{Inputs: inputs, Positions: s.positions, MaxLine: c.MaxLine, Progress: im.progress(result), Log: im.Log, Now: time.Now}
 		return files.Run(ctx, out)
 	})
+	var problems sqlite.Problems
+	p.Begin = func(ctx context.Context) (pipeline.Tx, error) {
+		tx, err := s.store.Begin(ctx)
+		if err == nil {
+			problems.Count(tx)
+		}
+		return tx, err
+	}
 	p.Limits.FlushInterval = 10 * time.Second // rows are written once for what many lines have in common
 	if again {
 		p.Limits.BatchRecords, p.Limits.TxRecords = 10_000, 120_000
@@ -130,7 +137,7 @@ func (im *Import) once(ctx context.Context, again bool) (result *Imported, err e
 			result.Unrecognised = append(result.Unrecognised, path)
 		}
 	}
-	result.Problems = s.store.Problems()
+	result.Problems = problems.List()
 	return result, nil
 }
 

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"log/slog"
 	"os"
@@ -37,7 +38,7 @@ func logBound(database, available int64) int {
 }
 
 // boundLog sets the bound by what is free now, if it has changed much.
-func (s *Store) boundLog(ctx context.Context) error {
+func (s *Store) boundLog(ctx context.Context, db rowQuerier) error {
 	bound := maxLogPages
 	var disk unix.Statfs_t
 	if err := unix.Statfs(filepath.Dir(s.path), &disk); err == nil {
@@ -53,7 +54,7 @@ func (s *Store) boundLog(ctx context.Context) error {
 	}
 	// The file is cut to the limit when the log starts again.
 	var limit int64
-	return s.db.QueryRowContext(ctx, fmt.Sprintf("PRAGMA wal_autocheckpoint = %d; PRAGMA journal_size_limit = %d", auto, 2*bound*pageBytes)).Scan(&limit)
+	return db.QueryRowContext(ctx, fmt.Sprintf("PRAGMA wal_autocheckpoint = %d; PRAGMA journal_size_limit = %d", auto, 2*bound*pageBytes)).Scan(&limit)
 }
 
 func sizeOf(path string) int64 {
@@ -67,13 +68,13 @@ func sizeOf(path string) int64 {
 // makeRoom copies the log into the database and cuts the log to nothing. After a
 // write has failed for lack of space, nothing else does: SQLite checkpoints only
 // after a commit. Its errors are left to the next write.
-func (s *Store) makeRoom(ctx context.Context) {
+func (s *Store) makeRoom(ctx context.Context, conn *sql.Conn) {
 	var busy, pages, done int
-	err := s.db.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &pages, &done)
+	err := conn.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &pages, &done)
 	if err == nil && busy == 0 {
-		s.full = false
+		s.full.Store(false)
 	}
-	_ = s.boundLog(ctx)
+	_ = s.boundLog(ctx, conn)
 }
 
 // checkpointer is what the store and the other connection know of each other.
@@ -100,7 +101,7 @@ const checkpoint = "PRAGMA wal_checkpoint(PASSIVE)"
 func (s *Store) StartCheckpointer(ctx context.Context, log *slog.Logger) (end func(), err error) {
 	c := &checkpointer{wanted: make(chan struct{}, 1)}
 	s.checkpointer, s.logPages = c, 0
-	if err := s.boundLog(ctx); err != nil {
+	if err := s.boundLog(ctx, s.db); err != nil {
 		return nil, fmt.Errorf("database %s: %w", s.path, err)
 	}
 	db := connect(s.path, "rw", "_busy_timeout=5000")
@@ -133,8 +134,9 @@ func (s *Store) StartCheckpointer(ctx context.Context, log *slog.Logger) (end fu
 
 // copyLog starts a checkpoint if the log is long, and copies itself what is left
 // of it. Its errors are not those of the batch, which is committed: what was not
-// copied is in the log, and tried again.
-func (s *Store) copyLog(ctx context.Context) {
+// copied is in the log, and tried again. The caller holds the connection, because
+// several goroutines may commit.
+func (s *Store) copyLog(ctx context.Context, conn *sql.Conn) {
 	c := s.checkpointer
 	if c == nil {
 		return
@@ -144,16 +146,16 @@ func (s *Store) copyLog(ctx context.Context) {
 		return
 	}
 	c.looked = now
-	_ = s.boundLog(ctx) // keeps the bound of before
+	_ = s.boundLog(ctx, conn) // keeps the bound of before
 	var busy, pages, done int
-	err := s.db.QueryRowContext(ctx, "PRAGMA wal_checkpoint(NOOP)").Scan(&busy, &pages, &done)
+	err := conn.QueryRowContext(ctx, "PRAGMA wal_checkpoint(NOOP)").Scan(&busy, &pages, &done)
 	switch long := err == nil && pages >= s.logPages; {
 	case long && state == notCopied:
 		c.state.Store(copying)
 		c.wanted <- struct{}{}
 		return
 	case long: // else the last commit has started it again
-		_, _ = s.db.ExecContext(ctx, checkpoint)
+		_, _ = conn.ExecContext(ctx, checkpoint)
 	}
 	c.state.Store(notCopied)
 }

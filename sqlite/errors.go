@@ -32,7 +32,7 @@ func (s *Store) wrap(err error) error {
 		return nil
 	}
 	if code := codeOf(err); code == sqlite3.ErrFull || code == sqlite3.ErrIoErr {
-		s.full = true // some file systems report a full disk as an I/O error
+		s.full.Store(true) // some file systems report a full disk as an I/O error
 	}
 	return &Error{fmt.Errorf("database %s: %w", s.path, err)}
 }

@@ -79,9 +79,11 @@ func openWith(ctx context.Context, path string, cache int, build bool, log *slog
 	if err := s.prepare(ctx, log); err != nil {
 		return nil, err
 	}
-	if s.policy, err = appliedPolicy(ctx, s.db); err != nil {
+	policy, err := appliedPolicy(ctx, s.db)
+	if err != nil {
 		return nil, fmt.Errorf("database %s: %w", path, err)
 	}
+	s.policy.Store(policy)
 	if s.file, err = s.fd.Stat(); err != nil {
 		return nil, fmt.Errorf("database: %w", err)
 	}
@@ -128,7 +130,7 @@ func (s *Store) prepare(ctx context.Context, log *slog.Logger) error {
 	if mode != "wal" && !s.building() {
 		return fmt.Errorf("database %s: journal mode is %q where WAL was asked for; is the file system able to lock and map files?", s.path, mode)
 	}
-	if err := s.boundLog(ctx); err != nil {
+	if err := s.boundLog(ctx, s.db); err != nil {
 		return fmt.Errorf("database %s: %w", s.path, err)
 	}
 	var clean bool

@@ -44,12 +44,28 @@ func (p problems) add(at problem, n int) {
 	p[at] += n
 }
 
-// Problems returns how many of the failures that were new since the database
-// was opened were about us, by category and reason and by who refused, most
-// first.
-func (s *Store) Problems() []Problem {
+// Problems counts the failures that are the sender's own, in the transactions that
+// it is given to.
+type Problems struct{ counts problems }
+
+// Count has the new failures of a transaction counted once it is committed.
+func (p *Problems) Count(tx *Tx) { tx.problems, tx.counting = make(problems), p }
+
+// add counts those of a transaction.
+func (p *Problems) add(counts problems) {
+	if p.counts == nil {
+		p.counts = make(problems)
+	}
+	for at, n := range counts {
+		p.counts.add(at, n)
+	}
+}
+
+// List returns how many failures there were, by category and reason and by who
+// refused, most first.
+func (p *Problems) List() []Problem {
 	var all []Problem
-	for at, n := range s.problems {
+	for at, n := range p.counts {
 		all = append(all, Problem{at.category + " / " + at.reason, at.by, n})
 	}
 	slices.SortFunc(all, func(a, b Problem) int {

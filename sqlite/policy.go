@@ -50,7 +50,7 @@ func (s *Store) UsePolicy(ctx context.Context, p *bounce.Policy) (other bool, ch
 		return err
 	})
 	if err == nil {
-		s.policy = p
+		s.policy.Store(p)
 	}
 	return other, changes, err
 }

@@ -19,6 +19,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
@@ -32,9 +33,8 @@ type Store struct {
 	// is read again. It may be nil if none is read.
 	ScrubQueue Scrubber
 
-	policy     *bounce.Policy // that the states follow
-	problems   problems       // see Problems; nil if they are not counted
-	scratch    scratch        // of the last transaction
+	policy     atomic.Pointer[bounce.Policy] // that the states follow
+	scratch    scratch                       // of the last transaction
 	refusals   refusalCache
 	addresses  map[int64]addressTimes // looked up for crowds, while refusals is valid
 	usual      map[string]usualRefusals
@@ -44,10 +44,10 @@ type Store struct {
 	path string
 	// finalPath is the name that it gets once it is built; empty if it has it.
 	finalPath    string
-	isNew        bool // Open has created the file
-	incomplete   bool // batches that were added were dropped
-	full         bool // the last error was a lack of space
-	crashed      bool // the last writer did not stop in order
+	isNew        bool        // Open has created the file
+	incomplete   bool        // batches that were added were dropped
+	full         atomic.Bool // the last error was a lack of space
+	crashed      bool        // the last writer did not stop in order
 	db           *sql.DB
 	lock         *os.File // the file next to the database
 	fd           *os.File // the database itself, for its lock
@@ -74,9 +74,6 @@ func (s *Store) Check() error {
 	}
 	return nil
 }
-
-// CountProblems has what Problems returns counted from here on.
-func (s *Store) CountProblems() { s.problems = make(problems) }
 
 // Save saves one batch in a transaction of its own, and returns how many of its
 // records were new.

@@ -38,7 +38,8 @@ type Tx struct {
 	admission     *admission     // see admit
 	changes       recipient.Changes
 	isNew         int
-	problems      problems // nil if they are not counted
+	problems      problems // see Problems; nil if they are not counted
+	counting      *Problems
 	counts        map[dayDomain]*outcomes
 	// countedSince is the first day that has counts, if earlier ones were deleted.
 	countedSince int
@@ -66,24 +67,21 @@ func (s *Store) Begin(ctx context.Context) (*Tx, error) {
 	if err := s.Check(); err != nil {
 		return nil, err
 	}
-	if s.full {
-		s.makeRoom(ctx)
-	}
 	// Not a sql.Tx, which starts a goroutine for every query: waking it up costs
 	// more than a small batch does.
 	conn, err := s.db.Conn(ctx)
 	if err != nil {
 		return nil, s.wrap(err)
 	}
+	if s.full.Load() {
+		s.makeRoom(ctx, conn)
+	}
 	if _, err := conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
 		return nil, s.wrap(errors.Join(err, conn.Close()))
 	}
 	tx := &Tx{
-		scratch: &s.scratch, statements: &s.statements, store: s, ctx: ctx, conn: conn, policy: s.policy, now: bounce.Stamp(s.now()),
+		scratch: &s.scratch, statements: &s.statements, store: s, ctx: ctx, conn: conn, policy: s.policy.Load(), now: bounce.Stamp(s.now()),
 		counts: make(map[dayDomain]*outcomes),
-	}
-	if s.problems != nil {
-		tx.problems = make(problems)
 	}
 	tx.resetTouched(0)
 	return tx, nil
@@ -135,20 +133,19 @@ func (tx *Tx) Commit() error {
 			return errors.Join(tx.store.wrap(fmt.Errorf("%s: %w", step.what, err)), tx.Rollback())
 		}
 	}
-	if err := tx.end(); err != nil {
-		return err
-	}
-	for at, n := range tx.problems {
-		tx.store.problems.add(at, n)
-	}
-	tx.store.copyLog(tx.ctx)
-	return nil
+	return tx.end()
 }
 
 // end commits the transaction, or rolls it back.
 func (tx *Tx) end() error {
 	if _, err := tx.conn.ExecContext(tx.ctx, "COMMIT"); err != nil {
 		return errors.Join(tx.store.wrap(err), tx.Rollback())
+	}
+	if tx.counting != nil {
+		tx.counting.add(tx.problems)
+	}
+	if tx.adds > 0 {
+		tx.store.copyLog(tx.ctx, tx.conn)
 	}
 	return tx.conn.Close()
 }
@@ -171,10 +168,10 @@ func (s *Store) transaction(ctx context.Context, do func(*Tx) error) error {
 	if err != nil {
 		return err
 	}
-	defer s.forgetRefusals() // they may have been deleted or judged again
 	if err := do(tx); err != nil {
 		return errors.Join(fmt.Errorf("database %s: %w", s.path, err), tx.Rollback())
 	}
+	s.forgetRefusals() // they may have been deleted or judged again
 	return tx.end()
 }
 
