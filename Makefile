@@ -10,7 +10,7 @@ FUZZTIME ?= 60s
 STAMP = -X github.com/bouncetail/bouncetail/cli.Version=$(VERSION)
 SOURCES = $(shell find . -path ./.cache -prune -o \( -name '*.go' -o -name '*.yaml' -o -name '*.sql' -o -name '*.tsv' \) -print) go.mod
 
-.PHONY: build run test check lint race static deb rpm test-package install uninstall fuzz fuzz-corpus nightly vuln accuracy bench bench-live torture clean
+.PHONY: build run test check lint race simulate static deb rpm test-package install uninstall fuzz fuzz-corpus nightly vuln accuracy bench bench-live torture clean
 
 build: bouncetail
 
@@ -125,6 +125,11 @@ vuln:
 accuracy:
 	@test -n '$(CORPUS)' || { echo 'usage: make accuracy CORPUS=FILE'; exit 2; }
 	$(GO) run ./classify/internal/accuracy -v '$(CORPUS)'
+
+# simulate runs the detector of incidents over 210 simulated months of providers. A
+# fifth of them is part of make test.
+simulate:
+	$(GO) test ./incident -count=1 -run Bars -v -args -months
 
 # bench measures the stages, and then imports of logs of BENCH_SIZE in comparison
 # with grep, wc, and pflogsumm and eximstats if they are installed.

@@ -26,6 +26,8 @@ var layers = map[string][]string{
 	"sqlite":    {"bounce", "recipient"},
 	"pipeline":  {"address", "bounce", "privacy", "recipient"},
 
+	"incident": {"bounce"},
+
 	"config":         {},
 	"privacy":        {"address", "bounce"},
 	"view/table":     {},

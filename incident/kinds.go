@@ -1,0 +1,42 @@
+package incident
+
+// Kind is the kind of an incident.
+type Kind string
+
+// The kinds, as they are stored.
+const (
+	ProviderRefuses   Kind = "provider-refuses"
+	Blocklist         Kind = "blocklist"
+	OwnNetwork        Kind = "own-network"
+	OwnServer         Kind = "own-server"
+	Unreachable       Kind = "unreachable"
+	Inactivity        Kind = "inactivity"
+	BadSurge          Kind = "bad-surge"
+	BadList           Kind = "bad-list"
+	UnclassifiedSurge Kind = "unclassified-surge"
+	LogStalled        Kind = "log-stalled"
+	LogGap            Kind = "log-gap"
+)
+
+// KindMeaning describes a kind.
+type KindMeaning struct {
+	Kind    Kind
+	Means   string
+	Subject string // what the subject of such an incident is
+	Rings   string // when notices are sent
+}
+
+// Kinds lists all kinds.
+var Kinds = []KindMeaning{
+	{ProviderRefuses, "a provider refuses mail, for one reason", "the provider or domain", "if the share of refusals is far above the provider's usual one"},
+	{Blocklist, "replies name a blocklist on which our IP or domain is", "the blocklist", "if 2 providers or 5 messages were refused for it"},
+	{OwnNetwork, "many domains cannot be reached from the same moment on", "empty", "if it affects 10 domains and half of the first attempts within 15 minutes"},
+	{OwnServer, "our own server failed", "the provider, or empty", "never"},
+	{Unreachable, "a provider or domain cannot be reached", "the provider or domain", "never"},
+	{Inactivity, "no mail is sent any more", "empty", "if nothing was sent for 6 hours, and for 10 times the usual pause at this hour of the week"},
+	{BadSurge, "addresses that accepted mail became suspect together", "what the refusals have in common", "always"},
+	{BadList, "many addresses of one sender were never reached and became bad", "the sender", "if there are 50 of them within 24 hours, and they are 5 % of all mail"},
+	{UnclassifiedSurge, "a reply that no rule knows arrives often", "the shape of the reply", "if it is new and arrives 20 times within an hour"},
+	{LogStalled, "a log has unread lines, and none is read", "the source", "after 15 minutes"},
+	{LogGap, "a part of a log was destroyed before it was read", "the source", "always"},
+}
