@@ -323,6 +323,8 @@ func TestSendmailAddressesWithNamesAndCommas(t *testing.T) {
 		"NOQUEUE: to=<a@b.example>":                                             "a@b.example",
 		": to=<a@b.example>":                                                    "a@b.example",
 		`6AND4fXL000084: to=<a@b.example>,<"cut within a quotation, [more]`:     "",
+		"6AND4fXL000084: to=<a@b.example>, to=<c@d.example>":                    "",
+		"6AND4fXL000084: to=<a@b.example>,c=d@e.example":                        "a@b.example c=d@e.example",
 	} {
 		p := newParser(t, "")
 		var got []string

@@ -16,7 +16,9 @@ var sendmailListEnds = [...]string{", delay=", ", xdelay=", ", cdelay=", ", ctla
 
 // cutSendmailAddresses takes a list of addresses off the front of a line, up to
 // the next field. It returns false if a quotation mark, a bracket or a parenthesis
-// is not closed: a long list is cut at a comma, which may lie within quotes.
+// is not closed: a long list is cut at a comma, which may lie within quotes. It also
+// returns false if what looks like a field is within the list, as in "<a@b>, to=<c@d>":
+// Sendmail writes no such line, unless an address contains the rest of it.
 func cutSendmailAddresses(line string) (addresses []string, rest string, ok bool) {
 	start := 0     // of the address
 	bracket := ""  // what its last angle brackets hold
@@ -35,6 +37,9 @@ func cutSendmailAddresses(line string) (addresses []string, rest string, ok bool
 			}
 			end = closing(line, i, ')')
 		case '<':
+			if i > 0 && line[i-1] == '=' {
+				return nil, line, false
+			}
 			if end = closing(line, i, '>'); end > i {
 				bracket, found = line[i+1:end], true
 			}
