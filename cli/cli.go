@@ -1,8 +1,9 @@
 // Package cli puts the stages together into the commands, one file a command.
 //
-// Results go to stdout, remarks to stderr. A command exits with 0 when it is
-// done, 1 when it failed, 2 when it was called wrongly, 78 when the settings are
-// broken, 130 when it was interrupted.
+// Results go to stdout, remarks to stderr. A command exits with 0 when it is done, 1
+// when it failed, 2 when it was called wrongly, 78 when the settings are broken, 130
+// when it was interrupted. check and status answer with 0, 1 and 2 and therefore exit
+// with 3 when they have no answer, for whatever reason.
 package cli
 
 import (

@@ -174,7 +174,7 @@ func TestCommandsOfTheDocsRun(t *testing.T) {
 func TestPageOfCommandsIsCurrent(t *testing.T) {
 	var b strings.Builder
 	b.WriteString("# Commands\n\n<!-- Made from the code by: go test ./cli -run Commands -update -->\n\n" +
-		"Results go to standard output, remarks to standard error. The exit code is 0 when it is done, 1 when it failed, 2 when it was called wrongly. " +
+		"Results go to standard output, remarks to standard error. The exit code is 0 when it is done, 1 when it failed, 2 when it was called wrongly, 78 when the settings are broken and 130 when it was interrupted. `check` and `status` answer with 0, 1 and 2; they exit with 3 when they have no answer, also after a wrong call. " +
 		"`bouncetail completion bash`, `zsh` or `fish` prints completions, which the packages install.\n\nFlags of every command:\n\n")
 	a := &app{stdout: &b, stderr: &b}
 	root := a.root()

@@ -81,13 +81,14 @@ const manSections = `.SH EXIT STATUS
 The command is done.
 .TP
 .B 1
-It failed. \fBcheck\fP: an address is bad. \fBstatus\fP: a problem of yours is going on.
+It failed. \fBcheck\fP: an address is bad. \fBstatus\fP: there is a problem to fix on your side.
 .TP
 .B 2
-It was called wrongly. \fBstatus\fP: no daemon reads the logs.
+It was called wrongly. \fBstatus\fP: the daemon does not read the logs.
 .TP
 .B 3
-\fBcheck\fP and \fBstatus\fP: the question could not be answered.
+\fBcheck\fP and \fBstatus\fP only, whose 1 and 2 are answers: there is no answer, because the
+database is missing or cannot be read, the settings are broken, or the command was called wrongly.
 .TP
 .B 78
 The settings or the rules are broken. systemd does not start the daemon again.

@@ -15,9 +15,9 @@ import (
 
 // Exit codes of status and check, as monitoring systems expect them.
 const (
-	exitYours      = 1 // something is yours to solve
-	exitNotReading = 2 // no daemon reads the logs
-	exitUnknown    = 3 // the question could not be answered
+	exitYours      = 1 // there is a problem to fix on the sender's side
+	exitNotReading = 2 // the daemon does not read the logs
+	exitUnknown    = 3 // there is no answer
 )
 
 // answer is an error that only carries an exit code: the command has said why.
@@ -30,11 +30,13 @@ func (a *app) status() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "status",
 		Short: "Show how your mail is doing, in ten lines",
-		Long: "Status shows when the log last grew, how many mails were delivered, deferred and\n" +
-			"bounced, what you have to solve now, and how many addresses are bad.\n\n" +
-			"The exit code is 0 if all is well, 1 if a problem of yours is going on, such as an\n" +
-			"entry on a blocklist, 2 if no daemon reads the logs, and 3 if it could not be found\n" +
-			"out: for cron, Icinga and Nagios.",
+		Long: "Status shows the age of the last line of the log, how many mails were delivered,\n" +
+			"deferred and bounced, what you have to fix now, and how many addresses are bad.\n\n" +
+			"The exit code is for cron, Icinga and Nagios: 0 if all is well; 1 if there is a\n" +
+			"problem to fix on your side, such as an entry on a blocklist; 2 if the daemon does\n" +
+			"not read the logs, unless the database was only ever filled by bouncetail import;\n" +
+			"3 if there is no answer: the database is missing or cannot be read, the settings\n" +
+			"are broken, or the command was called wrongly.",
 		Example: "  bouncetail status\n  bouncetail status --json | jq .yours",
 		Args:    cobra.NoArgs,
 	}
@@ -65,7 +67,7 @@ func (a *app) status() *cobra.Command {
 			return err
 		}
 		switch {
-		case !d.Reading():
+		case !d.Reading() && s.Followed:
 			return answer(exitNotReading)
 		case len(s.Yours) > 0:
 			return answer(exitYours)

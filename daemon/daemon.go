@@ -86,6 +86,9 @@ func (d *Daemon) follow(ctx context.Context, c config.Config, hangup <-chan os.S
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, s.store.Close()) }()
+	if err := s.store.NoteFollowed(ctx); err != nil {
+		log.Debug("not noted in the database that a daemon follows logs", "error", err) // a full disk
+	}
 	source, err := s.follow(c, d.Stdin, log)
 	if err != nil {
 		return nil, err

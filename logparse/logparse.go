@@ -166,6 +166,16 @@ func (p *Parser) State() []byte {
 	return data
 }
 
+// LastLine returns the time of the last line that a parser had read when it returned
+// a State, or the zero time.
+func LastLine(data []byte) time.Time {
+	var s state
+	if json.Unmarshal(data, &s) != nil {
+		return time.Time{} // no line yet
+	}
+	return s.Last
+}
+
 // Counts returns what was seen since New.
 func (p *Parser) Counts() Counts { return p.counts }
 

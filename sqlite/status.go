@@ -34,21 +34,14 @@ func (r *Reader) Days(ctx context.Context, from string) (days []Day, err error) 
 	return days, err
 }
 
-// LastRead returns when a log last grew, the zero time if none was read, and the
-// host and mail server of the last failure, empty if there is none.
-func (r *Reader) LastRead(ctx context.Context) (at time.Time, host, mta string, err error) {
-	var stored sql.NullString
-	if err := r.db.QueryRowContext(ctx, "SELECT max(updated_at) FROM positions").Scan(&stored); err != nil {
-		return at, "", "", err
-	}
-	if stored.Valid {
-		at = bounce.ParseStamp(stored.String)
-	}
+// LastHost returns the host and the mail server of the last failure, empty if there
+// is none.
+func (r *Reader) LastHost(ctx context.Context) (host, mta string, err error) {
 	err = r.db.QueryRowContext(ctx, "SELECT coalesce(host, ''), mta FROM bounces ORDER BY id DESC LIMIT 1").Scan(&host, &mta)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = nil
 	}
-	return at, host, mta, err
+	return host, mta, err
 }
 
 // NewBad returns the number of addresses that are bad and turned so since a time.

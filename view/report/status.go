@@ -6,6 +6,7 @@ import (
 
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/internal/text"
+	"github.com/bouncetail/bouncetail/logparse"
 	"github.com/bouncetail/bouncetail/sqlite"
 )
 
@@ -13,7 +14,9 @@ import (
 type Status struct {
 	Host     string            `json:"host"`
 	MTA      string            `json:"mta"`
-	LastRead *time.Time        `json:"last_read_at"` // when a log last grew; nil if none was read
+	LastLine *time.Time        `json:"last_line_at"` // of the logs, by their own time; nil if none was read
+	LastRead *time.Time        `json:"last_read_at"` // when it was read
+	Followed bool              `json:"followed"`     // by a daemon, also if it no longer runs
 	Today    sqlite.Day        `json:"today"`        // days are days in UTC
 	Previous sqlite.Day        `json:"yesterday"`
 	Month    sqlite.Day        `json:"last_30_days"` // Day is the first of them
@@ -36,12 +39,8 @@ const fewestAddresses = 3
 // of NewBad began.
 func ReadStatus(ctx context.Context, r *sqlite.Reader, now time.Time) (*Status, error) {
 	s := &Status{States: make(map[string]int), Midnight: time.Date(now.Year(), now.Month(), now.Day(), 0, 0, 0, 0, now.Location()), Yours: []sqlite.Incident{}}
-	at, host, mta, err := r.LastRead(ctx)
-	if err != nil {
+	if err := s.readSource(ctx, r); err != nil {
 		return nil, err
-	}
-	if s.Host, s.MTA = host, mta; !at.IsZero() {
-		s.LastRead = &at
 	}
 	if err := s.readDays(ctx, r, now.UTC()); err != nil {
 		return nil, err
@@ -84,10 +83,38 @@ func (s *Status) Headline(now time.Time) string {
 	if s.MTA != "" {
 		name += " (" + s.MTA + ")"
 	}
-	if s.LastRead == nil {
+	if s.LastLine == nil {
 		return name + ": no log was read yet"
 	}
-	return name + ": last line " + text.Age(now.Sub(*s.LastRead)) + " ago"
+	return name + ": last line " + text.Age(now.Sub(*s.LastLine)) + " ago"
+}
+
+// readSource reads which server the logs are of, and how current they are.
+func (s *Status) readSource(ctx context.Context, r *sqlite.Reader) (err error) {
+	if s.Host, s.MTA, err = r.LastHost(ctx); err != nil {
+		return err
+	}
+	if s.Followed, err = r.Followed(ctx); err != nil {
+		return err
+	}
+	streams, err := r.ReadStreams(ctx)
+	var line, read time.Time
+	for _, stream := range streams {
+		if at := logparse.LastLine(stream.Parser); at.After(line) {
+			line = at
+		}
+		if stream.ReadAt.After(read) {
+			read = stream.ReadAt
+		}
+	}
+	if len(streams) > 0 {
+		if line.IsZero() {
+			line = read // lines without a time
+		}
+		line, read = line.UTC(), read.UTC()
+		s.LastLine, s.LastRead = &line, &read
+	}
+	return err
 }
 
 func (s *Status) readDays(ctx context.Context, r *sqlite.Reader, now time.Time) error {

@@ -10,8 +10,8 @@ import (
 	"github.com/bouncetail/bouncetail/view/table"
 )
 
-// Print prints at most ten lines that fit 80 columns. The daemon is reading the logs or
-// not, and may have a problem to
+// Print prints at most ten lines that fit 80 columns. The daemon reads the logs or not,
+// and may have a trouble. It need not read a database that was only imported into.
 func (s *Status) Print(out *table.Screen, zone table.Zone, now time.Time, reading bool, trouble string) error {
 	width := out.Width
 	if width == 0 {
@@ -20,7 +20,7 @@ func (s *Status) Print(out *table.Screen, zone table.Zone, now time.Time, readin
 	var b strings.Builder
 	line := func(style, format string, args ...any) {
 		shown := strings.TrimRight(text.Printable(fmt.Sprintf(format, args...)), " ")
-		b.WriteString(out.Paint(style, text.Cut(shown, width)) + "\n")
+		b.WriteString(out.Paint(style, text.Wrap(shown, width, 2)) + "\n")
 	}
 	line(table.Bold, "%s", s.Headline(now))
 	line("", "%-12s %10s %10s %10s   bounced in 30 days", "", "delivered", "deferred", "bounced")
@@ -31,23 +31,26 @@ func (s *Status) Print(out *table.Screen, zone table.Zone, now time.Time, readin
 	}{{"today (UTC)", s.Today, ""}, {"yesterday", s.Previous, Sparkline(s.Bounced)}, {"30 days", s.Month, ""}} {
 		line("", "%-12s %10s %10s %10s   %s", row.name, text.Thousands(row.day.Delivered), text.Thousands(row.day.Deferred), text.Thousands(row.day.Bounced), row.tail)
 	}
-	if trouble != "" {
+	switch {
+	case !reading && !s.Followed:
+		line("", "Filled by bouncetail import; no daemon has followed a log into it.")
+	case trouble != "":
 		line(table.Red, "%s", trouble)
 	}
 	next := "bouncetail recipients --state bad"
 	switch n := len(s.Yours); {
 	case n == 0:
-		line(table.Green, "Nothing of yours to solve.")
+		line(table.Green, "Nothing to fix on your side.")
 	default:
 		i := &s.Yours[0]
-		line(table.Red, "Yours to solve: %s%s, %s since %s", i.Reason, with(i.With), text.Amount(i.Failures, "failure"), zone.Short(i.Since))
+		line(table.Red, "To fix on your side: %s%s, %s since %s", i.Reason, with(i.With), text.Amount(i.Failures, "failure"), zone.Short(i.Since))
 		if n > 1 {
-			line(table.Red, "                and %d more", n-1)
+			line(table.Red, "                     and %d more", n-1)
 		}
 		next = "bouncetail incidents"
 	}
 	line("", "Addresses: %s bad (%s new today), %s suspect, %s failing", inState(s, "bad"), text.Thousands(int64(s.NewBad)), inState(s, "suspect"), inState(s, "failing"))
-	if !reading {
+	if !reading && s.Followed {
 		next = "systemctl status bouncetail"
 	}
 	line("", "Next: %s", next)
