@@ -179,7 +179,13 @@ type Delivery struct {
 	// Router is Exim's R=. Both are empty if the log does not name them.
 	Transport, Router string
 	DSN               string // the status that the MTA logged, such as "5.0.0"
-	Reply             Reply  // if the delivery expired, that of its last deferral
+	Reply             Reply  // if the delivery expired, that of its last deferral; of a success only RelayHost is set
+	// Echo means that the MTA repeated an earlier failure without asking the other
+	// side, such as Postfix's "delivery temporarily suspended".
+	Echo bool
+	// First means that no earlier attempt of this message for this recipient was
+	// deferred. Package queue sets it.
+	First bool
 }
 
 // Address is a recipient's address, in its normalized and in its logged spelling.
@@ -237,4 +243,8 @@ type Success struct {
 	Domain uint32 // of the recipient: its index in Batch.Domains
 	At     int64  // Unix milliseconds
 	Key    int64  // of the recipient; see Address.Key
+	// Provider is the provider's index in Batch.Providers plus 1, or 0 if it is not
+	// known.
+	Provider uint16
+	First    bool // see Delivery
 }

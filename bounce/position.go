@@ -115,6 +115,7 @@ type Batch struct {
 	Records   Records
 	Successes []Success
 	Domains   []string // of the successes
+	Providers []string // of the successes
 	Queue     []QueueEntry
 	Positions []StreamState
 	Gaps      []Gap

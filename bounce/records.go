@@ -37,7 +37,7 @@ func (l *Records) Like() Records {
 func (l *Records) Add(r *Record) {
 	b := append(l.data, r.ID[:]...)
 	b = binary.AppendVarint(b, r.At.Unix())
-	for _, n := range [...]int{r.At.Nanosecond(), r.Reply.SMTPCode, r.Reply.RelayPort, int(r.RetryAfter), flag(r.HasSender), flag(r.Suppress)} {
+	for _, n := range [...]int{r.At.Nanosecond(), r.Reply.SMTPCode, r.Reply.RelayPort, int(r.RetryAfter), flags(r.HasSender, r.Suppress, r.Echo, r.First)} {
 		b = binary.AppendVarint(b, int64(n))
 	}
 	texts := r.texts()
@@ -50,11 +50,14 @@ func (l *Records) Add(r *Record) {
 	l.data, l.ends = b, append(l.ends, uint32(len(b)))
 }
 
-func flag(b bool) int {
-	if b {
-		return 1
+// flags packs booleans into a number.
+func flags(all ...bool) (n int) {
+	for i, b := range all {
+		if b {
+			n |= 1 << i
+		}
 	}
-	return 0
+	return n
 }
 
 // Read copies record i to r. Its texts are substrings of a new string; its time is
@@ -75,7 +78,8 @@ func (l *Records) Read(i int, r *Record) {
 	r.At = time.Unix(second, number()).UTC()
 	r.Reply.SMTPCode, r.Reply.RelayPort = int(number()), int(number())
 	r.RetryAfter = time.Duration(number())
-	r.HasSender, r.Suppress = number() == 1, number() == 1
+	set := number()
+	r.HasSender, r.Suppress, r.Echo, r.First = set&1 != 0, set&2 != 0, set&4 != 0, set&8 != 0
 	texts := r.texts()
 	var sizes [len(texts)]int
 	for i := range sizes {

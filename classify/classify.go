@@ -100,6 +100,9 @@ func (c *Classifier) Verdict(d *bounce.Delivery) bounce.Verdict {
 	return v
 }
 
+// Provider returns the slug of the provider that a server belongs to, or "".
+func (c *Classifier) Provider(relayHost string) string { return provider(relayHost) }
+
 // judge gives the verdict on a new shape and remembers it.
 func (c *Classifier) judge(at shape) seen {
 	at.enhanced, at.dsn = strings.Clone(at.enhanced), strings.Clone(at.dsn) // of lines that are not kept

@@ -302,7 +302,8 @@ func takeEximFields(fields string, ev *bounce.Event) {
 //	  MTA(smtp:[127.0.0.1]:10025): 250 OK id=1xVTbv-00000r-1v"
 //	a@b.example R=spamcheck_router T=spamcheck
 func takeEximSent(ev *bounce.Event, fields string) {
-	if eximFar(fields) {
+	if host, far := eximFar(fields); far {
+		ev.Reply.RelayHost = sentRelay(host)
 		return
 	}
 	transport, host, near := "", false, false
@@ -317,6 +318,7 @@ func takeEximSent(ev *bounce.Event, fields string) {
 		case "H":
 			m, ok := match(eximHost, value)
 			host, near = true, ok && isNear(m.raw("ip"))
+			ev.Reply.RelayHost = sentRelay(m.raw("host"))
 		case "C":
 			if _, id, found := strings.Cut(value, " OK id="); found && near {
 				end := 0
@@ -335,27 +337,32 @@ func takeEximSent(ev *bounce.Event, fields string) {
 // file or an autoreply.
 var eximFinal = regexp.MustCompile(`(?i)local|dir|mail_?(?:spool|box|drop)|dovecot|lmtp|cyrus|file|reply|vacation|autoreply|bypass|virtual`)
 
-// eximFar reports whether the first fields are those of an ordinary delivery to a
-// server elsewhere, which is what most deliveries are:
+// eximFar returns the name of the server if the first fields are those of an ordinary
+// delivery to a server elsewhere, which is what most deliveries are:
 //
 //	R=dnslookup T=remote_smtp H=mx.b.example [192.0.2.1] …
-func eximFar(fields string) bool {
+func eximFar(fields string) (host string, far bool) {
 	for _, name := range [...]string{" R=", " T="} {
 		if !strings.HasPrefix(fields, name) {
-			return false
+			return "", false
 		}
 		end := strings.IndexByte(fields[1:], ' ')
 		if end < 0 {
-			return false
+			return "", false
 		}
 		fields = fields[1+end:]
 	}
-	if !strings.HasPrefix(fields, " H=") {
-		return false
+	fields, ok := strings.CutPrefix(fields, " H=")
+	if !ok {
+		return "", false
 	}
 	start := strings.IndexByte(fields, '[')
 	end := strings.IndexByte(fields, ']')
-	return start > 0 && end > start && !postfixNear(fields[start+1:end])
+	if start < 0 || end < start || postfixNear(fields[start+1:end]) {
+		return "", false
+	}
+	host, _, _ = strings.Cut(fields[:start], " ")
+	return host, true
 }
 
 // isNear reports whether an address is this machine's or of a private network.

@@ -37,6 +37,10 @@ var eximSession = regexp.MustCompile(`^(?:(?:SMTP|LMTP) timeout after|Remote hos
 //	retry time not reached for any host after a long failure period
 var eximGaveUp = regexp.MustCompile(`^(?:retry timeout exceeded|all hosts(?: for '[^']*')? have been failing for a long time|retry time not reached for any host(?: for '[^']*')? after a long failure period)`)
 
+// eximNotTried begins the message of a deferral of which no server was asked:
+// Exim remembers for each host when to try again (src/retry.c).
+const eximNotTried = "retry time not reached"
+
 // eximErrno reads the system's words before Exim's own:
 //
 //	Connection timed out : SMTP timeout after RCPT TO:<a@b.example>
@@ -79,6 +83,7 @@ func parseEximMessage(ev *bounce.Event, message string) {
 	m, ok := match(eximReply, message)
 	if !ok {
 		r.Text = joinLines(message)
+		ev.Echo = ev.Outcome == bounce.Deferred && strings.HasPrefix(r.Text, eximNotTried)
 		if s, ok := match(eximSession, message); ok {
 			r.Stage = eximStage(s.raw("command"))
 		}

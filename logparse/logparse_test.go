@@ -63,6 +63,9 @@ func describe(ev *bounce.Event) string {
 	put("enhanced", ev.Reply.EnhancedCode)
 	put("stage", ev.Reply.Stage)
 	put("relay", ev.Reply.RelayHost)
+	if ev.Echo {
+		put("echo", "yes")
+	}
 	put("ip", ev.Reply.RelayIP)
 	put("port", ev.Reply.RelayPort)
 	put("text", ev.Reply.Text)

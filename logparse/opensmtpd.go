@@ -101,7 +101,7 @@ func finishOpenSMTPD(stat, agent string, ev *bounce.Event) result {
 				ev.Onward = m.raw("id")
 			}
 		}
-		ev.Reply = bounce.Reply{}
+		ev.Reply = bounce.Reply{RelayHost: ev.Reply.RelayHost}
 		return read
 	}
 	ev.Transport = agent

@@ -164,6 +164,9 @@ func cutInReplyTo(reason string) (text, command string) {
 	return reason[:at], command
 }
 
+// suspended begins the reason of a delivery that the queue manager did not try,
+// because the destination had just failed for another message. The reason of that
+// failure follows.
 const suspended = "delivery temporarily suspended: "
 
 // claimsPostfix also takes the tags of instances, whose names are free.
@@ -272,6 +275,7 @@ func parsePostfixDelivery(h *header, ev *bounce.Event) result {
 		setRelay(&ev.Reply, relay.text("host"), relay.raw("ip"))
 		setPort(&ev.Reply, relay.raw("port"))
 	}
+	ev.Echo = strings.HasPrefix(m.text("reason"), suspended)
 	parsePostfixReason(&ev.Reply, m.text("reason"))
 	return read
 }
@@ -358,6 +362,7 @@ func postfixStage(words string) bounce.Stage {
 //	  250 2.0.0 Ok: queued as 4YbbbbQ2zzz)
 func takePostfixSent(ev *bounce.Event, daemon, relay, reason string) {
 	at := strings.IndexByte(relay, '[')
+	ev.Reply.RelayHost = sentRelay(relay[:max(at, 0)])
 	if at < 0 {
 		ev.Discarded = relay == "none" || daemon == "discard" || reason == "delivered to file: /dev/null)"
 		if ev.Handover = !ev.Discarded && (daemon == "pipe" || strings.HasPrefix(reason, "delivered via ")); ev.Handover {

@@ -108,7 +108,7 @@ func fastDelivery(rest, tag string, ev *bounce.Event) bool {
 	if !found || !fastRelay(relay, &ev.Reply) {
 		return false
 	}
-	ev.DSN = dsn
+	ev.DSN, ev.Echo = dsn, strings.HasPrefix(reason, suspended)
 	return fastReason(clean(reason), &ev.Reply)
 }
 

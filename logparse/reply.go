@@ -140,6 +140,19 @@ func setRelay(r *bounce.Reply, host, ip string) {
 	r.RelayHost = clean(host)
 }
 
+// sentRelay returns the name of a server that took a message, as setRelay does. It
+// allocates nothing for most names, because most deliveries succeed.
+func sentRelay(host string) string {
+	for i := range len(host) {
+		if c := host[i]; 'A' <= c && c <= 'Z' || c >= 0x80 || c <= ' ' || c == '.' && i == len(host)-1 {
+			var r bounce.Reply
+			setRelay(&r, host, "")
+			return r.RelayHost
+		}
+	}
+	return host
+}
+
 // isIPv4 reports whether s is an address such as 192.0.2.1, as it is printed.
 func isIPv4(s string) bool {
 	parts := 0

@@ -127,6 +127,9 @@ func parseSendmailAttempt(line string, h *header, ev *bounce.Event) result {
 	if ev.Outcome == bounce.Sent {
 		ev.Discarded = ev.Transport == "discard" || recipients[0] == "/dev/null"
 		ev.Transport = ""
+		if relay, ok := match(sendmailRelay, m.bytes("relay")); ok {
+			ev.Reply.RelayHost = sentRelay(relay.raw("host"))
+		}
 		if ev.Server = sendmailNear(m.raw("relay")); ev.Server {
 			ev.Handover = true
 			if accepted, ok := match(sendmailAccepted, stat); ok {

@@ -18,7 +18,8 @@ type batcher struct {
 	batch         bounce.Batch
 	domainIndex   map[string]uint32 // in batch.Domains
 	positionIndex map[int64]int     // in batch.Positions, by stream
-	hashed        bounce.Event      // reused for each event
+	providers     providers
+	hashed        bounce.Event // reused for each event
 	saved         <-chan *bounce.Batch
 	logged        map[string]bool // what logUnparsed has logged
 }
@@ -136,7 +137,10 @@ func (b *batcher) add(d *bounce.Delivery, judge Classifier) {
 	to := address.Parse(d.Recipient)
 	switch d.Outcome {
 	case bounce.Sent:
-		b.batch.Successes = append(b.batch.Successes, bounce.Success{ID: d.ID, Domain: b.domain(to.Domain), At: d.At.UnixMilli(), Key: to.Key()})
+		b.batch.Successes = append(b.batch.Successes, bounce.Success{
+			ID: d.ID, Domain: b.domain(to.Domain), At: d.At.UnixMilli(), Key: to.Key(),
+			Provider: b.providers.index(d.Reply.RelayHost, judge), First: d.First,
+		})
 		return
 	case bounce.Deferred:
 		b.p.Progress.Deferred.Add(1)
@@ -165,6 +169,7 @@ func (b *batcher) domain(s string) uint32 {
 // together with the state of the queue and the parsers, which is expensive to write.
 func (b *batcher) seal(commit bool) (*bounce.Batch, error) {
 	sealed := b.batch
+	sealed.Providers = b.providers.slugs
 	b.batch = b.emptyBatch()
 	clear(b.domainIndex)
 	if !commit {

@@ -16,6 +16,8 @@ type noVerdicts struct{}
 
 func (noVerdicts) Verdict(*bounce.Delivery) bounce.Verdict { panic("a success is not classified") }
 
+func (noVerdicts) Provider(string) string { return "" }
+
 // A success by pipe waits for a second message of a content filter. If none comes, it
 // is stored: while a log is followed, after queue.Wait by the clock, although no line
 // arrives; at the end of an import immediately.

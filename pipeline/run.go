@@ -57,6 +57,9 @@ type Queue interface {
 // Classifier classifies a failed delivery. Equal deliveries have equal verdicts.
 type Classifier interface {
 	Verdict(d *bounce.Delivery) bounce.Verdict
+	// Provider returns the slug of the provider that a server belongs to, or "". It
+	// always gives the same answer.
+	Provider(relayHost string) string
 }
 
 // Tx is a transaction. It saves the batches added to it completely or not at all. An

@@ -36,6 +36,8 @@ type noVerdict struct{}
 
 func (noVerdict) Verdict(*bounce.Delivery) bounce.Verdict { return bounce.Verdict{} }
 
+func (noVerdict) Provider(host string) string { return strings.TrimPrefix(host, "mx.") }
+
 // A transaction of several batches saves a position with exactly the lines before
 // it, and stays within its limit.
 func TestATransactionSavesSeveralBatches(t *testing.T) {

@@ -77,6 +77,18 @@ func (d *deferrals) at(recipient string) int {
 	return slices.IndexFunc(d.all, func(one deferred) bool { return one.recipient == recipient })
 }
 
+// has reports whether the recipient of an attempt was deferred before.
+func (d *deferrals) has(ev *bounce.Event) bool {
+	if len(d.all) == 0 {
+		return false
+	}
+	recipient := ev.Recipient
+	if ev.Outcome == bounce.Expired {
+		recipient = d.spelling(recipient)
+	}
+	return d.at(recipient) >= 0
+}
+
 // of returns a recipient's deferral, or nil.
 func (d *deferrals) of(recipient string) *deferral {
 	if i := d.at(recipient); i >= 0 {

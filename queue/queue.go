@@ -205,6 +205,7 @@ func (q *Queue) attempt(ev *bounce.Event, yield func(*bounce.Delivery)) {
 		q.meet(ev, m, yield)
 	}
 	d := &ev.Delivery
+	d.First = m == nil || !m.deferrals.has(ev)
 	mayGoOn := ev.Outcome == bounce.Sent && (ev.Handover || q.mayHold(ev.Onward, ev.QueueID))
 	if m != nil {
 		if ev.Outcome != bounce.Sent || mayGoOn { // of other successes only the recipient is stored

@@ -38,6 +38,8 @@ type success struct {
 	onward    string // the queue ID that the server gave, or empty
 	recipient string
 	original  string
+	relayHost string
+	first     bool // see bounce.Delivery
 	stored    bool
 	gone      bool // released or dropped
 	announced bool // in waiting.added
@@ -98,6 +100,8 @@ type waitingEntry struct {
 	OriginalRecipient string `json:"o,omitempty"`
 	Filter            bool   `json:"f,omitempty"`
 	Followed          bool   `json:"l,omitempty"`
+	RelayHost         string `json:"h,omitempty"`
+	First             bool   `json:"i,omitempty"`
 }
 
 // len returns how many wait.
@@ -204,7 +208,7 @@ func (q *Queue) wait(ev *bounce.Event, m *message, yield func(*bounce.Delivery))
 	s := &success{
 		id: ev.ID, at: ev.At, since: q.now(), origin: q.origins.number(ev.Host, ev.MTA),
 		queueID: ev.QueueID, messageID: ev.MessageID, sender: ev.Sender, hasSender: ev.HasSender, filter: ev.Filter,
-		onward: ev.Onward, recipient: ev.Recipient, original: ev.OriginalRecipient,
+		onward: ev.Onward, recipient: ev.Recipient, original: ev.OriginalRecipient, relayHost: ev.Reply.RelayHost, first: ev.First,
 	}
 	if ev.Onward != "" && q.alive(s, ev.Handover) {
 		return
@@ -229,7 +233,7 @@ func (q *Queue) wait(ev *bounce.Event, m *message, yield func(*bounce.Delivery))
 		return
 	}
 	// Clones, because a substring would keep its block of the log in memory.
-	for _, text := range [...]*string{&s.queueID, &s.messageID, &s.sender, &s.onward, &s.recipient, &s.original} {
+	for _, text := range [...]*string{&s.queueID, &s.messageID, &s.sender, &s.onward, &s.recipient, &s.original, &s.relayHost} {
 		*text = strings.Clone(*text)
 	}
 	q.waiting.add(s)
@@ -354,6 +358,7 @@ func (q *Queue) release(s *success, yield func(*bounce.Delivery)) {
 	q.delivery = bounce.Delivery{
 		ID: s.id, At: s.at, Host: o.host, MTA: o.mta, QueueID: s.queueID, MessageID: s.messageID,
 		Recipient: s.recipient, OriginalRecipient: s.original, Outcome: bounce.Sent,
+		Reply: bounce.Reply{RelayHost: s.relayHost}, First: s.first,
 	}
 	q.waiting.end(s)
 	yield(&q.delivery)
@@ -387,7 +392,7 @@ func (q *Queue) waitingChanges() (entries []bounce.QueueEntry, err error) {
 		}
 		data, err := marshal(&entry{
 			MessageID: s.messageID, Sender: s.sender, HasSender: s.hasSender,
-			Waiting: &waitingEntry{s.id.String(), s.queueID, s.onward, s.recipient, s.original, s.filter, s.followed},
+			Waiting: &waitingEntry{s.id.String(), s.queueID, s.onward, s.recipient, s.original, s.filter, s.followed, s.relayHost, s.first},
 		})
 		if err != nil {
 			return nil, fmt.Errorf("a success of message %s: %w", s.queueID, err)
@@ -426,6 +431,7 @@ func (q *Queue) restoreWaiting(e bounce.QueueEntry, known *entry) error {
 		queueID: known.Waiting.QueueID, messageID: known.MessageID, onward: known.Waiting.Onward,
 		recipient: known.Waiting.Recipient, original: known.Waiting.OriginalRecipient,
 		sender: known.Sender, hasSender: known.HasSender, filter: known.Waiting.Filter, followed: known.Waiting.Followed,
+		relayHost: known.Waiting.RelayHost, first: known.Waiting.First,
 	}
 	if err != nil || copy(s.id[:], id) != len(s.id) {
 		return fmt.Errorf("a success of message %s: its id is %q", e.QueueID, known.Waiting.ID)
