@@ -48,7 +48,6 @@ type parser struct {
 	open     []clause // around the parentheses that are open
 	current  clause
 	sentence int
-	finished bool
 }
 
 // clausesOf cuts a text in the form that rules read.

@@ -18,7 +18,7 @@ func url(text string) string {
 		}
 		at += from
 		from = at + len("://")
-		start := at
+		var start int
 		switch {
 		case at >= 5 && text[at-5:at] == "https":
 			start = at - 5

@@ -1,5 +1,7 @@
 package classify
 
+import "slices"
+
 // statement is what one clause of a reply says: that the recipient is missing,
 // that the sender's account is disabled, and how sure that is.
 //
@@ -28,7 +30,7 @@ const (
 
 // String returns a statement as rules name it.
 func (s *statement) String() string {
-	subject := "something"
+	var subject string
 	switch s.subject {
 	case recipient:
 		subject = "recipient"
@@ -38,6 +40,8 @@ func (s *statement) String() string {
 		subject = "sender"
 	case other, place, you, mail:
 		subject = "someone else"
+	default:
+		subject = "something"
 	}
 	verb := " is "
 	switch s.doubt {
@@ -47,7 +51,7 @@ func (s *statement) String() string {
 	case hedged:
 		verb = " may be "
 	}
-	predicate := "missing"
+	var predicate string
 	switch s.predicate {
 	case disabled:
 		predicate = "disabled"
@@ -55,6 +59,8 @@ func (s *statement) String() string {
 		predicate = "moved"
 	case unavailable:
 		predicate = "unavailable"
+	default:
+		predicate = "missing"
 	}
 	return subject + verb + predicate
 }
@@ -126,10 +132,8 @@ func (r *reading) holds(names []string) (*statement, bool) {
 			continue
 		}
 		name := s.String()
-		for _, n := range names {
-			if n == name {
-				return s, true
-			}
+		if slices.Contains(names, name) {
+			return s, true
 		}
 	}
 	return nil, false
@@ -230,10 +234,8 @@ func (r *reader) clause(i int) {
 func (r *reader) spans(c *clause, some ...string) bool {
 	for i := range c.words {
 		w := r.text[c.words[i].start:c.words[i].end]
-		for _, s := range some {
-			if w == s {
-				return true
-			}
+		if slices.Contains(some, w) {
+			return true
 		}
 	}
 	return false

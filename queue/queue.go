@@ -155,14 +155,12 @@ func (q *Queue) Unjoined() int { return q.unjoined }
 // An attempt is filled in and yielded; a delivery is only valid during the call.
 // Successes that have waited long enough are yielded too.
 func (q *Queue) Apply(ev *bounce.Event, yield func(*bounce.Delivery)) {
-	if ev.Kind == bounce.EventAttempt {
-		q.attempt(ev, yield)
-		return
-	}
-	if q.waiting.len() > 0 {
+	if ev.Kind != bounce.EventAttempt && q.waiting.len() > 0 {
 		q.meet(ev, nil, yield)
 	}
 	switch ev.Kind {
+	case bounce.EventAttempt:
+		q.attempt(ev, yield)
 	case bounce.EventMessage:
 		q.learn(ev)
 	case bounce.EventGaveUp:

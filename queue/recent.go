@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -154,10 +155,8 @@ func (t *tried) list() []uint32 {
 // shares reports whether two have a hash in common.
 func (t *tried) shares(other *tried) bool {
 	for _, x := range t.list() {
-		for _, y := range other.list() {
-			if x == y {
-				return true
-			}
+		if slices.Contains(other.list(), x) {
+			return true
 		}
 	}
 	return false

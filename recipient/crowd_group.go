@@ -85,6 +85,7 @@ func (g *group) sent(from, to Slot) int {
 	case UnitDNS:
 		_, domains := g.Traffic.All()
 		return domains.Between(from, to)
+	case UnitProvider, UnitRelay, UnitHost: // deliveries are known by domain
 	}
 	return 0
 }
@@ -356,7 +357,7 @@ func (g *group) cut(crowds []Crowd, first, dense, end int) []Crowd {
 
 // measure fills in the numbers of a crowd.
 func (g *group) measure(c *Crowd, refusals []Refusal) {
-	part := g.Search.group(g.unit, refusals)
+	part := g.group(g.unit, refusals)
 	w := part.count()
 	for i := range part.slots {
 		w.add(&part.slots[i])
