@@ -23,15 +23,21 @@ var layers = map[string][]string{
 	"queue":     {"bounce"},
 	"classify":  {"bounce"},
 	"recipient": {"bounce"},
-	"sqlite":    {"bounce", "recipient"},
+	"sqlite":    {"bounce", "recipient", "sqlite/dbfile", "sqlite/query"},
 	"pipeline":  {"address", "bounce", "privacy", "recipient"},
 
 	"incident": {"bounce"},
 
+	// The parts of the database that are not its writer.
+	"sqlite/migrations": {},
+	"sqlite/dbfile":     {"sqlite/migrations"},
+	"sqlite/query":      {"bounce", "recipient", "sqlite/dbfile"},
+	"sqlite/outbox":     {"bounce", "sqlite/dbfile", "sqlite/query"},
+
 	"config":         {},
 	"privacy":        {"address", "bounce"},
 	"view/table":     {},
-	"view/report":    {"bounce", "classify", "logparse", "recipient", "sqlite", "view/table"},
+	"view/report":    {"bounce", "classify", "logparse", "recipient", "sqlite/query", "view/table"},
 	"output/export":  {"address", "bounce"},
 	"output/maps":    {"address", "bounce"},
 	"output/webhook": {"address", "bounce"},

@@ -10,7 +10,7 @@ import (
 	"github.com/bouncetail/bouncetail/address"
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/internal/text"
-	"github.com/bouncetail/bouncetail/sqlite"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/table"
 )
 
@@ -38,7 +38,7 @@ func (a *app) check() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		r, err := sqlite.OpenReader(cmd.Context(), settings.Database)
+		r, err := query.OpenReader(cmd.Context(), settings.Database)
 		if err != nil {
 			return err
 		}

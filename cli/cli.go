@@ -23,6 +23,7 @@ import (
 	"github.com/bouncetail/bouncetail/config"
 	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/sqlite"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/table"
 )
 
@@ -45,17 +46,17 @@ type app struct {
 func (a *app) now() time.Time { return time.Now().In(a.zone().Location) }
 
 // reader opens the database of the settings to look at it.
-func (a *app) reader(ctx context.Context) (*sqlite.Reader, error) {
+func (a *app) reader(ctx context.Context) (*query.Reader, error) {
 	c, err := a.settings()
 	if err != nil {
 		return nil, err
 	}
-	return sqlite.OpenReader(ctx, c.Database)
+	return query.OpenReader(ctx, c.Database)
 }
 
 // existingStore opens a database for writing that must exist.
 func (a *app) existingStore(ctx context.Context, c config.Config) (*sqlite.Store, error) {
-	r, err := sqlite.OpenReader(ctx, c.Database) // tells what is wrong, and makes nothing
+	r, err := query.OpenReader(ctx, c.Database) // tells what is wrong, and makes nothing
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/internal/when"
 	"github.com/bouncetail/bouncetail/sqlite"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/report"
 	"github.com/bouncetail/bouncetail/view/table"
 )
@@ -26,7 +27,7 @@ func (a *app) confirm() *cobra.Command {
 
 // confirms is the subcommand of recipients that lists what was confirmed.
 func (a *app) confirms() *cobra.Command {
-	return a.releaseList("confirms", "List the crowds whose failures were confirmed", "Nothing was confirmed.", (*sqlite.Reader).Confirms)
+	return a.releaseList("confirms", "List the crowds whose failures were confirmed", "Nothing was confirmed.", (*query.Reader).Confirms)
 }
 
 // crowdColumns are the columns of the list of crowds.

@@ -8,7 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/bouncetail/bouncetail/sqlite"
+	"github.com/bouncetail/bouncetail/sqlite/outbox"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/table"
 )
 
@@ -57,7 +58,7 @@ func (a *app) resetCursor() *cobra.Command {
 		Short: "Set a cursor back, so that the next export repeats what changed since",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.atCursor(cmd.Context(), args[0], func(c *sqlite.Cursor, lastSeq int64) error {
+			return a.atCursor(cmd.Context(), args[0], func(c *outbox.Cursor, lastSeq int64) error {
 				if to < 0 || to > lastSeq {
 					return usageError{fmt.Errorf("--to: there is no change %d; the last is %d", to, lastSeq)}
 				}
@@ -80,7 +81,7 @@ func (a *app) removeCursor() *cobra.Command {
 		Short: "Forget a cursor that is no longer exported by",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.atCursor(cmd.Context(), args[0], func(c *sqlite.Cursor, _ int64) error {
+			return a.atCursor(cmd.Context(), args[0], func(c *outbox.Cursor, _ int64) error {
 				if err := c.Forget(cmd.Context()); err != nil {
 					return err
 				}
@@ -94,12 +95,12 @@ func (a *app) removeCursor() *cobra.Command {
 
 // atCursor does something with a cursor that has to exist, while no export
 // uses it. It is told the number of the last change.
-func (a *app) atCursor(ctx context.Context, name string, do func(c *sqlite.Cursor, lastSeq int64) error) (err error) {
+func (a *app) atCursor(ctx context.Context, name string, do func(c *outbox.Cursor, lastSeq int64) error) (err error) {
 	settings, err := a.settings()
 	if err != nil {
 		return err
 	}
-	r, err := sqlite.OpenReader(ctx, settings.Database)
+	r, err := query.OpenReader(ctx, settings.Database)
 	if err != nil {
 		return err
 	}
@@ -108,10 +109,10 @@ func (a *app) atCursor(ctx context.Context, name string, do func(c *sqlite.Curso
 	if err != nil {
 		return err
 	}
-	if !slices.ContainsFunc(list, func(c sqlite.CursorState) bool { return c.Name == name }) {
+	if !slices.ContainsFunc(list, func(c query.CursorState) bool { return c.Name == name }) {
 		return fmt.Errorf("there is no cursor %q; bouncetail export cursors lists those that there are", name)
 	}
-	c, err := sqlite.OpenCursor(ctx, settings.Database, name)
+	c, err := outbox.OpenCursor(ctx, settings.Database, name)
 	if err != nil {
 		return err
 	}

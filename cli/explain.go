@@ -10,6 +10,7 @@ import (
 	"github.com/bouncetail/bouncetail/daemon"
 	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/sqlite"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/report"
 	"github.com/bouncetail/bouncetail/view/table"
 )
@@ -44,7 +45,7 @@ func (a *app) explainAddress(ctx context.Context, given string, limit int, asJSO
 	if err != nil {
 		return err
 	}
-	r, err := sqlite.OpenReader(ctx, settings.Database)
+	r, err := query.OpenReader(ctx, settings.Database)
 	if err != nil {
 		return err
 	}

@@ -21,7 +21,8 @@ import (
 	"github.com/bouncetail/bouncetail/config"
 	"github.com/bouncetail/bouncetail/daemon"
 	"github.com/bouncetail/bouncetail/output/export"
-	"github.com/bouncetail/bouncetail/sqlite"
+	"github.com/bouncetail/bouncetail/sqlite/outbox"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/table"
 )
 
@@ -150,13 +151,13 @@ type exporting struct {
 	export.Run
 	path   string
 	key    int64 // that hashed the addresses of Known; see privacy.Hasher.ID
-	filter sqlite.Filter
+	filter query.Filter
 }
 
 // since writes what changed since the cursor, and moves it once that is safely
 // written.
 func (e *exporting) since(ctx context.Context, name string) (err error) {
-	cursor, err := sqlite.OpenCursor(ctx, e.path, name)
+	cursor, err := outbox.OpenCursor(ctx, e.path, name)
 	if err != nil {
 		return err
 	}
@@ -173,7 +174,7 @@ func (e *exporting) since(ctx context.Context, name string) (err error) {
 // write writes what the filter chooses and returns the number of the last change that
 // has been dealt with.
 func (e *exporting) write(ctx context.Context) (lastSeq int64, err error) {
-	r, err := sqlite.OpenReader(ctx, e.path)
+	r, err := query.OpenReader(ctx, e.path)
 	if err != nil {
 		return 0, err
 	}
@@ -194,7 +195,7 @@ func (e *exporting) write(ctx context.Context) (lastSeq int64, err error) {
 
 // checkKey refuses to write hashes where addresses are wanted, or to compare
 // with hashes of another key.
-func (e *exporting) checkKey(ctx context.Context, r *sqlite.Reader) error {
+func (e *exporting) checkKey(ctx context.Context, r *query.Reader) error {
 	if e.Known != nil {
 		return r.CheckKey(ctx, e.path, e.key)
 	}

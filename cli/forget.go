@@ -17,6 +17,7 @@ import (
 	"github.com/bouncetail/bouncetail/logparse"
 	"github.com/bouncetail/bouncetail/queue"
 	"github.com/bouncetail/bouncetail/sqlite"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/report"
 	"github.com/bouncetail/bouncetail/view/table"
 )
@@ -89,7 +90,7 @@ func (a *app) forget() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		var found []sqlite.Count
+		var found []query.Count
 		if err = store.UseKey(cmd.Context(), h.ID()); err == nil {
 			found, err = store.Forget(cmd.Context(), &f)
 		}
@@ -144,7 +145,7 @@ func personIn(arg string) (bounce.Address, error) {
 	return to, nil
 }
 
-func (a *app) tellForgotten(f *sqlite.Forgetting, who string, found []sqlite.Count) error {
+func (a *app) tellForgotten(f *sqlite.Forgetting, who string, found []query.Count) error {
 	switch {
 	case len(found) == 0:
 		fmt.Fprintf(a.stdout, "Nothing is stored of %s.\n", who)

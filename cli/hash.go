@@ -12,7 +12,7 @@ import (
 	"github.com/bouncetail/bouncetail/config"
 	"github.com/bouncetail/bouncetail/daemon"
 	"github.com/bouncetail/bouncetail/privacy"
-	"github.com/bouncetail/bouncetail/sqlite"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/table"
 )
 
@@ -71,7 +71,7 @@ func (a *app) hashing() (c config.Config, h *privacy.Hasher, err error) {
 }
 
 // storedAs returns an address as the database has it. A hash needs no key.
-func storedAs(ctx context.Context, c config.Config, r *sqlite.Reader, to bounce.Address) (bounce.Address, error) {
+func storedAs(ctx context.Context, c config.Config, r *query.Reader, to bounce.Address) (bounce.Address, error) {
 	if privacy.IsHashed(to) {
 		return to, nil
 	}

@@ -16,7 +16,8 @@ import (
 	"github.com/bouncetail/bouncetail/config"
 	"github.com/bouncetail/bouncetail/daemon"
 	"github.com/bouncetail/bouncetail/internal/text"
-	"github.com/bouncetail/bouncetail/sqlite"
+	"github.com/bouncetail/bouncetail/sqlite/dbfile"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/tailer"
 	"github.com/bouncetail/bouncetail/view/report"
 	"github.com/bouncetail/bouncetail/view/table"
@@ -116,7 +117,7 @@ func (a *app) importFiles(ctx context.Context, c config.Config, files []string, 
 	done, err := im.Run(ctx)
 	clear()
 	if ctx.Err() != nil && err != nil {
-		if sqlite.MayPass(err) {
+		if dbfile.MayPass(err) {
 			return &interruptedError{fmt.Sprintf("Interrupted while the database could not be saved: %v. Run the same command again once it can.", err)}
 		}
 		if _, missing := os.Stat(c.Database); missing != nil || done == nil {
@@ -141,7 +142,7 @@ func (a *app) importFiles(ctx context.Context, c config.Config, files []string, 
 
 // summary prints what was read, and what the database holds now.
 func (a *app) summary(ctx context.Context, path string, done *daemon.Imported, asJSON bool) error {
-	r, err := sqlite.OpenReader(ctx, path)
+	r, err := query.OpenReader(ctx, path)
 	if err != nil {
 		return err
 	}
@@ -182,7 +183,7 @@ func (a *app) summary(ctx context.Context, path string, done *daemon.Imported, a
 	}
 	for _, part := range []struct {
 		title string
-		list  func(context.Context) ([]sqlite.Count, error)
+		list  func(context.Context) ([]query.Count, error)
 	}{
 		{"Delivery lines not parsed", r.Unparsed},
 		{"Gaps: parts of logs that were destroyed before they could be read (table gaps)", r.Gaps},

@@ -10,7 +10,7 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/internal/when"
-	"github.com/bouncetail/bouncetail/sqlite"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/report"
 	"github.com/bouncetail/bouncetail/view/table"
 )
@@ -18,7 +18,7 @@ import (
 func (a *app) incidents() *cobra.Command {
 	var since string
 	var asJSON bool
-	f := sqlite.IncidentFilter{}
+	f := query.IncidentFilter{}
 	c := &cobra.Command{
 		Use:   "incidents",
 		Short: "Show your own problems, and what hit many addresses at once",

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/bouncetail/bouncetail/sqlite"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/report"
 )
 
@@ -23,7 +23,7 @@ func TestLogAtInfoNamesNoAddress(t *testing.T) {
 	if code := Main(args, strings.NewReader(""), &out, &errs); code != 0 {
 		t.Fatalf("exit code %d: %s", code, &errs)
 	}
-	r, err := sqlite.OpenReader(t.Context(), db)
+	r, err := query.OpenReader(t.Context(), db)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/bouncetail/bouncetail/config"
 	"github.com/bouncetail/bouncetail/sqlite"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/report"
 	"github.com/bouncetail/bouncetail/view/table"
 )
@@ -35,7 +36,7 @@ func (a *app) prune() *cobra.Command {
 				_, err := fmt.Fprintln(a.stdout, "The settings keep everything for ever (retention); nothing was deleted.")
 				return err
 			}
-			var counts []sqlite.Count
+			var counts []query.Count
 			if dryRun {
 				counts, err = a.prunable(cmd.Context(), settings)
 			} else {
@@ -64,16 +65,16 @@ func (a *app) prune() *cobra.Command {
 	return c
 }
 
-func (a *app) prunable(ctx context.Context, c config.Config) ([]sqlite.Count, error) {
+func (a *app) prunable(ctx context.Context, c config.Config) ([]query.Count, error) {
 	r, err := a.reader(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer r.Close()
-	return r.Prunable(ctx, sqlite.Retention(c.Retention), a.now())
+	return sqlite.Prunable(ctx, r, sqlite.Retention(c.Retention), a.now())
 }
 
-func (a *app) pruneNow(ctx context.Context, c config.Config) ([]sqlite.Count, error) {
+func (a *app) pruneNow(ctx context.Context, c config.Config) ([]query.Count, error) {
 	store, err := a.existingStore(ctx, c)
 	if err != nil {
 		return nil, err

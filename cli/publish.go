@@ -12,7 +12,7 @@ import (
 	"github.com/bouncetail/bouncetail/daemon"
 	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/output/maps"
-	"github.com/bouncetail/bouncetail/sqlite"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/table"
 )
 
@@ -49,7 +49,7 @@ func (a *app) publish() *cobra.Command {
 		if warn {
 			settings.Publish.Action = "warn"
 		}
-		r, err := sqlite.OpenReader(cmd.Context(), settings.Database)
+		r, err := query.OpenReader(cmd.Context(), settings.Database)
 		if err != nil {
 			return err
 		}

@@ -10,7 +10,8 @@ import (
 
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/internal/text"
-	"github.com/bouncetail/bouncetail/sqlite"
+	"github.com/bouncetail/bouncetail/sqlite/dbfile"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/table"
 )
 
@@ -158,7 +159,7 @@ func (a *app) watch() *cobra.Command {
 	return c
 }
 
-func lastFailureID(cmd *cobra.Command, r *sqlite.Reader) (last int64, err error) {
+func lastFailureID(cmd *cobra.Command, r *query.Reader) (last int64, err error) {
 	err = r.Query(cmd.Context(), "SELECT coalesce(max(id), 0) FROM bounces", func([]string) error { return nil }, func(v []any) error {
 		last = v[0].(int64)
 		return nil
@@ -199,7 +200,7 @@ func (a *app) backup() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := sqlite.Backup(cmd.Context(), settings.Database, args[0]); err != nil {
+			if err := dbfile.Backup(cmd.Context(), settings.Database, args[0]); err != nil {
 				return err
 			}
 			info, err := os.Stat(args[0])
@@ -228,7 +229,7 @@ func (a *app) restore() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := sqlite.Restore(cmd.Context(), args[0], settings.Database); err != nil {
+			if err := dbfile.Restore(cmd.Context(), args[0], settings.Database); err != nil {
 				return err
 			}
 			return a.result(asJSON, map[string]any{"database": settings.Database, "file": args[0]}, "%s is restored from %s. Start the daemon: systemctl start bouncetail\n", text.Printable(settings.Database), text.Printable(args[0]))

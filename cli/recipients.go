@@ -12,7 +12,7 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/internal/when"
-	"github.com/bouncetail/bouncetail/sqlite"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/table"
 )
 
@@ -24,7 +24,7 @@ const allStates = "all"
 
 // recipientFilter holds the flags that choose recipients.
 type recipientFilter struct {
-	sqlite.Filter
+	query.Filter
 	since, badSince string
 }
 
@@ -56,7 +56,7 @@ func complete(c *cobra.Command, flag string, values []string) {
 }
 
 // parse checks the flags.
-func (f *recipientFilter) parse(now time.Time) (sqlite.Filter, error) {
+func (f *recipientFilter) parse(now time.Time) (query.Filter, error) {
 	filter := f.Filter
 	if filter.State == allStates {
 		filter.State = ""

@@ -17,6 +17,7 @@ import (
 	"github.com/bouncetail/bouncetail/internal/when"
 	"github.com/bouncetail/bouncetail/recipient"
 	"github.com/bouncetail/bouncetail/sqlite"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/report"
 	"github.com/bouncetail/bouncetail/view/table"
 )
@@ -161,11 +162,11 @@ var releaseColumns = []table.Column{
 
 // releases is the subcommand of recipients that lists what was released.
 func (a *app) releases() *cobra.Command {
-	return a.releaseList("releases", "List the outages whose failures were released", "Nothing was released.", (*sqlite.Reader).Releases)
+	return a.releaseList("releases", "List the outages whose failures were released", "Nothing was released.", (*query.Reader).Releases)
 }
 
 // releaseList lists releases or confirmations.
-func (a *app) releaseList(use, short, none string, read func(*sqlite.Reader, context.Context) ([]recipient.Release, error)) *cobra.Command {
+func (a *app) releaseList(use, short, none string, read func(*query.Reader, context.Context) ([]recipient.Release, error)) *cobra.Command {
 	var flags listFlags
 	c := &cobra.Command{
 		Use:   use,

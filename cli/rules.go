@@ -13,7 +13,7 @@ import (
 	"github.com/bouncetail/bouncetail/classify"
 	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/internal/when"
-	"github.com/bouncetail/bouncetail/sqlite"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/report"
 	"github.com/bouncetail/bouncetail/view/table"
 )
@@ -152,7 +152,7 @@ func (a *app) rulesTest() *cobra.Command {
 				return err
 			}
 			defer r.Close()
-			err = r.Records(cmd.Context(), func(s *sqlite.Stored) error {
+			err = r.Records(cmd.Context(), func(s *query.Stored) error {
 				changes.Note(s.Delivery.Reply.Text, s.Verdict, with.Verdict(&s.Delivery))
 				return nil
 			})
@@ -241,7 +241,7 @@ func (a *app) reclassify() *cobra.Command {
 			_, err = store.Rejudge(cmd.Context(), func(d *bounce.Delivery) bounce.Verdict {
 				changes.Judged(1)
 				return classifier.Verdict(d)
-			}, func(old *sqlite.Stored, now bounce.Verdict) {
+			}, func(old *query.Stored, now bounce.Verdict) {
 				changes.Judged(-1) // Note counts it
 				changes.Note(old.Delivery.Reply.Text, old.Verdict, now)
 			})

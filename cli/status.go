@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/bouncetail/bouncetail/daemon"
-	"github.com/bouncetail/bouncetail/sqlite"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/report"
 	"github.com/bouncetail/bouncetail/view/table"
 )
@@ -46,7 +46,7 @@ func (a *app) status() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		r, err := sqlite.OpenReader(cmd.Context(), settings.Database)
+		r, err := query.OpenReader(cmd.Context(), settings.Database)
 		if err != nil {
 			return err
 		}

@@ -14,7 +14,8 @@ import (
 	"github.com/bouncetail/bouncetail/daemon"
 	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/output/webhook"
-	"github.com/bouncetail/bouncetail/sqlite"
+	"github.com/bouncetail/bouncetail/sqlite/outbox"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/table"
 )
 
@@ -34,7 +35,7 @@ func (a *app) webhooks() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		r, err := sqlite.OpenReader(cmd.Context(), settings.Database)
+		r, err := query.OpenReader(cmd.Context(), settings.Database)
 		if err != nil {
 			return err
 		}
@@ -44,9 +45,9 @@ func (a *app) webhooks() *cobra.Command {
 			return err
 		}
 		for _, w := range settings.Webhooks {
-			if !slices.ContainsFunc(hooks, func(h sqlite.Hook) bool { return h.Name == w.Name }) {
+			if !slices.ContainsFunc(hooks, func(h query.Hook) bool { return h.Name == w.Name }) {
 				waits := "nothing delivered yet; does bouncetail run with these settings?"
-				hooks = append(hooks, sqlite.Hook{Name: w.Name, Trouble: &waits})
+				hooks = append(hooks, query.Hook{Name: w.Name, Trouble: &waits})
 			}
 		}
 		l, err := flags.open(a, hookColumns)
@@ -67,7 +68,7 @@ func (a *app) webhooks() *cobra.Command {
 // hookColumns are the columns of the list of webhooks.
 var hookColumns = []table.Column{{Key: "name", Long: true}, {Key: "host", Keep: 1, Long: true}, {Key: "behind"}, {Key: "dead_letters"}, {Key: "trouble", Long: true}}
 
-func hookRow(l *table.List, set []config.Webhook, h *sqlite.Hook) error {
+func hookRow(l *table.List, set []config.Webhook, h *query.Hook) error {
 	host := "not in the settings"
 	if i := slices.IndexFunc(set, func(w config.Webhook) bool { return w.Name == h.Name }); i >= 0 {
 		host = daemon.HostOf(&set[i])
@@ -134,13 +135,13 @@ func (a *app) replay() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			outbox, err := sqlite.OpenOutbox(cmd.Context(), settings.Database)
+			changes, err := outbox.Open(cmd.Context(), settings.Database)
 			if err != nil {
 				return err
 			}
-			h.Store = outbox
+			h.Store = changes
 			n, err := h.Replay(cmd.Context())
-			return errors.Join(err, a.showReplayed(h.Name, n, asJSON), outbox.Close())
+			return errors.Join(err, a.showReplayed(h.Name, n, asJSON), changes.Close())
 		},
 	}
 	jsonFlag(c, &asJSON)
@@ -223,12 +224,12 @@ func (a *app) dropLetters() *cobra.Command {
 }
 
 func (a *app) drop(ctx context.Context, database, name string, addresses []string) (int64, error) {
-	outbox, err := sqlite.OpenOutbox(ctx, database)
+	changes, err := outbox.Open(ctx, database)
 	if err != nil {
 		return 0, err
 	}
-	n, err := outbox.DropDeadLetters(ctx, name, addresses)
-	return n, errors.Join(err, outbox.Close())
+	n, err := changes.DropDeadLetters(ctx, name, addresses)
+	return n, errors.Join(err, changes.Close())
 }
 
 // storedAddresses returns addresses as the database has them.

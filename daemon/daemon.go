@@ -24,6 +24,8 @@ import (
 	"github.com/bouncetail/bouncetail/internal/tune"
 	"github.com/bouncetail/bouncetail/pipeline"
 	"github.com/bouncetail/bouncetail/sqlite"
+	"github.com/bouncetail/bouncetail/sqlite/dbfile"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/report"
 )
 
@@ -214,7 +216,7 @@ func openPatiently(ctx context.Context, c config.Config, log *slog.Logger) (*sta
 	interval, _ := watchdog()
 	for {
 		s, err := openStages(ctx, c, sqlite.Open, log)
-		if err == nil || ctx.Err() != nil || !sqlite.MayPass(err) {
+		if err == nil || ctx.Err() != nil || !dbfile.MayPass(err) {
 			if err == nil {
 				trouble.Report(log, open, nil)
 			}
@@ -232,7 +234,7 @@ func openPatiently(ctx context.Context, c config.Config, log *slog.Logger) (*sta
 
 // logSummary logs what a first start found.
 func logSummary(ctx context.Context, log *slog.Logger, path string) {
-	r, err := sqlite.OpenReader(ctx, path)
+	r, err := query.OpenReader(ctx, path)
 	if err != nil {
 		log.Debug("cannot summarize the database", "error", err)
 		return

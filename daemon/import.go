@@ -18,6 +18,8 @@ import (
 	"github.com/bouncetail/bouncetail/internal/tune"
 	"github.com/bouncetail/bouncetail/pipeline"
 	"github.com/bouncetail/bouncetail/sqlite"
+	"github.com/bouncetail/bouncetail/sqlite/dbfile"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/tailer"
 )
 
@@ -34,20 +36,20 @@ type Import struct {
 
 // Imported is what an import read and stored, also one that was interrupted.
 type Imported struct {
-	Lines        int64            `json:"lines"`
-	Sent         int64            `json:"sent"`
-	Deferred     int64            `json:"deferred"`
-	Bounced      int64            `json:"bounced"`
-	Expired      int64            `json:"expired"`
-	New          int64            `json:"new_failures"` // that the database did not hold
-	TooLong      int64            `json:"too_long"`
-	Unparsed     int64            `json:"unparsed"`
-	Unjoined     int              `json:"unjoined"`               // messages that expired, with their deferrals in a log that was not read
-	Unrecognised []string         `json:"unrecognised,omitempty"` // files without a line of a mail server
-	Problems     []sqlite.Problem `json:"-"`                      // failures that the sender has to solve
-	Took         time.Duration    `json:"-"`
-	BytesRead    int64            `json:"-"`
-	BytesTotal   int64            `json:"-"`
+	Lines        int64           `json:"lines"`
+	Sent         int64           `json:"sent"`
+	Deferred     int64           `json:"deferred"`
+	Bounced      int64           `json:"bounced"`
+	Expired      int64           `json:"expired"`
+	New          int64           `json:"new_failures"` // that the database did not hold
+	TooLong      int64           `json:"too_long"`
+	Unparsed     int64           `json:"unparsed"`
+	Unjoined     int             `json:"unjoined"`               // messages that expired, with their deferrals in a log that was not read
+	Unrecognised []string        `json:"unrecognised,omitempty"` // files without a line of a mail server
+	Problems     []query.Problem `json:"-"`                      // failures that the sender has to solve
+	Took         time.Duration   `json:"-"`
+	BytesRead    int64           `json:"-"`
+	BytesTotal   int64           `json:"-"`
 }
 
 // Run imports the files. It reads them again if a problem that passes, such as a
@@ -61,7 +63,7 @@ func (im *Import) Run(ctx context.Context) (*Imported, error) {
 	pause := time.Second
 	for first := true; ; first = false {
 		done, err := im.once(ctx, again)
-		if !errors.Is(err, pipeline.ErrReadAgain) && (first || !sqlite.MayPass(err)) || ctx.Err() != nil {
+		if !errors.Is(err, pipeline.ErrReadAgain) && (first || !dbfile.MayPass(err)) || ctx.Err() != nil {
 			return done, err
 		}
 		im.Log.Error("cannot save, reading the logs again", "in", pause, "error", err)
@@ -92,7 +94,7 @@ func (im *Import) once(ctx context.Context, again bool) (result *Imported, err e
 		// An import that finds nothing leaves nothing behind.
 		defer func() {
 			if err != nil && s.recognised() == 0 {
-				err = errors.Join(err, sqlite.Remove(c.Database))
+				err = errors.Join(err, dbfile.Remove(c.Database))
 			}
 		}()
 	}

@@ -6,7 +6,7 @@ import (
 
 	"github.com/bouncetail/bouncetail/config"
 	"github.com/bouncetail/bouncetail/privacy"
-	"github.com/bouncetail/bouncetail/sqlite"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 )
 
 // OpenHasher returns the hasher that the settings ask for, and nil if addresses
@@ -25,7 +25,7 @@ func CheckKey(ctx context.Context, c config.Config) error {
 	if err != nil {
 		return err
 	}
-	r, err := sqlite.OpenReader(ctx, c.Database)
+	r, err := query.OpenReader(ctx, c.Database)
 	if err != nil {
 		return nil
 	}

@@ -15,7 +15,8 @@ import (
 	"github.com/bouncetail/bouncetail/internal/health"
 	"github.com/bouncetail/bouncetail/output/maps"
 	"github.com/bouncetail/bouncetail/output/webhook"
-	"github.com/bouncetail/bouncetail/sqlite"
+	"github.com/bouncetail/bouncetail/sqlite/outbox"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 )
 
 // startOutputs starts what passes on the state of recipients while the logs are
@@ -26,9 +27,9 @@ func (d *Daemon) startOutputs(ctx context.Context, c config.Config, retrying *he
 	var running sync.WaitGroup
 	if c.Publish.Directory != "" {
 		running.Go(func() {
-			var r *sqlite.Reader
+			var r *query.Reader
 			if untilDone(ctx, retrying, log, "open the database for the maps", func() (err error) {
-				r, err = sqlite.OpenReader(ctx, c.Database)
+				r, err = query.OpenReader(ctx, c.Database)
 				return err
 			}) != nil {
 				return
@@ -45,17 +46,17 @@ func (d *Daemon) startOutputs(ctx context.Context, c config.Config, retrying *he
 
 func runHook(ctx context.Context, database string, w *config.Webhook, version string, retrying *health.Retrying, log *slog.Logger) {
 	var h *webhook.Hook
-	var outbox *sqlite.Outbox
+	var changes *outbox.Outbox
 	if untilDone(ctx, retrying, log, "start webhook "+w.Name, func() (err error) {
 		if h, err = Hook(w, version, log); err == nil {
-			outbox, err = sqlite.OpenOutbox(ctx, database)
+			changes, err = outbox.Open(ctx, database)
 		}
 		return err
 	}) != nil {
 		return
 	}
-	defer outbox.Close()
-	h.Store, h.Retrying = outbox, retrying
+	defer changes.Close()
+	h.Store, h.Retrying = changes, retrying
 	h.Run(ctx)
 }
 
@@ -135,17 +136,14 @@ func secretOf(given config.Secret, path string) (string, error) {
 // Publisher returns the writer of the maps of the settings.
 func Publisher(c config.Publish, source maps.Source, version string, retrying *health.Retrying, log *slog.Logger) *maps.Publisher {
 	return &maps.Publisher{
-		Dir:    c.Directory,
-		Maps:   c.Maps,
-		Text:   c.Text,
-		Warn:   c.Action == "warn",
-		MinAge: c.MinAge,
-		Every:  c.Every,
-		MadeBy: "bouncetail " + version,
-		Source: source,
-		NewTable: func(ctx context.Context, path string, about []string, access, transport string) (maps.Table, error) {
-			return sqlite.NewMap(ctx, path, about, access, transport)
-		},
+		Dir:      c.Directory,
+		Maps:     c.Maps,
+		Text:     c.Text,
+		Warn:     c.Action == "warn",
+		MinAge:   c.MinAge,
+		Every:    c.Every,
+		MadeBy:   "bouncetail " + version,
+		Source:   source,
 		Retrying: retrying,
 		Log:      log,
 	}

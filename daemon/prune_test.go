@@ -10,6 +10,7 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/config"
 	"github.com/bouncetail/bouncetail/sqlite"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 )
 
 func TestTheDaemonDeletesOldRecordsAtItsStartAndOnceADay(t *testing.T) {
@@ -28,12 +29,12 @@ func TestTheDaemonDeletesOldRecordsAtItsStartAndOnceADay(t *testing.T) {
 		}
 		// What Prune would delete is what the daemon has left.
 		left := func() int {
-			r, err := sqlite.OpenReader(t.Context(), path)
+			r, err := query.OpenReader(t.Context(), path)
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer r.Close()
-			counts, err := r.Prunable(t.Context(), sqlite.Retention{Gaps: 10}, time.Now())
+			counts, err := sqlite.Prunable(t.Context(), r, sqlite.Retention{Gaps: 10}, time.Now())
 			if err != nil {
 				t.Fatal(err)
 			}

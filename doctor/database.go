@@ -13,7 +13,7 @@ import (
 	"github.com/bouncetail/bouncetail/daemon"
 	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/privacy"
-	"github.com/bouncetail/bouncetail/sqlite"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/report"
 )
 
@@ -57,7 +57,7 @@ func (d *examiner) checkDatabase(ctx context.Context) {
 		d.cannotLook(shown)
 		return
 	}
-	r, err := sqlite.OpenReader(ctx, path)
+	r, err := query.OpenReader(ctx, path)
 	if err != nil {
 		d.say(Fail, "", "%v", err)
 		return
@@ -123,7 +123,7 @@ func (d *examiner) checkFound(ctx context.Context) {
 		d.cannotLook(d.shown(d.settings.Database))
 		return
 	}
-	r, err := sqlite.OpenReader(ctx, d.settings.Database)
+	r, err := query.OpenReader(ctx, d.settings.Database)
 	if err != nil {
 		d.say(OK, "", "nothing yet")
 		return

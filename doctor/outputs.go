@@ -11,7 +11,7 @@ import (
 
 	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/output/maps"
-	"github.com/bouncetail/bouncetail/sqlite"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 )
 
 // checkMaps reports whether the mail server can read the maps that are published,
@@ -72,7 +72,7 @@ func (d *examiner) checkWebhooks(ctx context.Context) {
 	if len(d.settings.Webhooks) == 0 {
 		return
 	}
-	r, err := sqlite.OpenReader(ctx, d.settings.Database)
+	r, err := query.OpenReader(ctx, d.settings.Database)
 	if err != nil {
 		return // checkDatabase says what is wrong
 	}
@@ -83,7 +83,7 @@ func (d *examiner) checkWebhooks(ctx context.Context) {
 		return
 	}
 	for _, w := range d.settings.Webhooks {
-		at := slices.IndexFunc(hooks, func(h sqlite.Hook) bool { return h.Name == w.Name })
+		at := slices.IndexFunc(hooks, func(h query.Hook) bool { return h.Name == w.Name })
 		if at < 0 {
 			d.say(Warn, "systemctl reload bouncetail, and see docs/webhooks.md for the drop-in that opens the network", "%s was not told of anything yet", w.Name)
 			continue

@@ -16,6 +16,7 @@ import (
 	"github.com/bouncetail/bouncetail/privacy"
 	"github.com/bouncetail/bouncetail/queue"
 	"github.com/bouncetail/bouncetail/sqlite"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 )
 
 // kept is a store that keeps the batches in memory.
@@ -117,7 +118,7 @@ func TestTheStateDoesNotDependOnTheKey(t *testing.T) {
 		for _, line := range lines { // each in a separate transaction
 			read(t, line, h, func(ctx context.Context) (pipeline.Tx, error) { return store.Begin(ctx) })
 		}
-		r, err := sqlite.OpenReader(t.Context(), path)
+		r, err := query.OpenReader(t.Context(), path)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/sqldb"
 )
 
 // The kinds of records that have a horizon.
@@ -71,7 +72,7 @@ func (tx *Tx) admit(b *bounce.Batch) (*bounce.Batch, error) {
 
 func (tx *Tx) loadAdmission() (*admission, error) {
 	a := &admission{make(map[string]time.Time), make(map[int64]time.Time)}
-	err := scanAll(tx.ctx, tx.conn, "SELECT kind, since FROM horizons", func(scan func(...any) error) error {
+	err := sqldb.ScanAll(tx.ctx, tx.conn, "SELECT kind, since FROM horizons", func(scan func(...any) error) error {
 		var kind, since string
 		err := scan(&kind, &since)
 		a.horizons[kind] = bounce.ParseStamp(since)
@@ -80,7 +81,7 @@ func (tx *Tx) loadAdmission() (*admission, error) {
 	if err != nil {
 		return nil, err
 	}
-	return a, scanAll(tx.ctx, tx.conn, "SELECT recipient_key, until FROM forgotten", func(scan func(...any) error) error {
+	return a, sqldb.ScanAll(tx.ctx, tx.conn, "SELECT recipient_key, until FROM forgotten", func(scan func(...any) error) error {
 		var key int64
 		var until string
 		err := scan(&key, &until)

@@ -30,7 +30,7 @@ func (tx *Tx) mergeBuckets(table, column string, buckets []int64, merge func(buc
 func (tx *Tx) mergeSome(table, column string, buckets []int64, merge func(bucket int64, known []byte) (merged []byte, changed bool)) error {
 	known := make([][]byte, len(buckets))
 	err := tx.each(len(buckets), "SELECT "+column+" FROM "+table+" WHERE bucket = ?",
-		func(i int, p *params) { p.add(buckets[i]) },
+		func(i int, p *params) { p.Add(buckets[i]) },
 		func(i int, values []driver.Value) error {
 			var fits bool
 			if known[i], fits = values[0].([]byte); !fits {
@@ -53,8 +53,8 @@ func (tx *Tx) mergeSome(table, column string, buckets []int64, merge func(bucket
 	}
 	return tx.each(len(changes), "INSERT INTO "+table+" (bucket, "+column+") VALUES (?, ?) ON CONFLICT DO UPDATE SET "+column+" = excluded."+column,
 		func(i int, p *params) {
-			p.add(changes[i].bucket)
-			p.add(changes[i].merged)
+			p.Add(changes[i].bucket)
+			p.Add(changes[i].merged)
 		}, nil)
 }
 

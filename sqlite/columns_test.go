@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/sqldb"
 	"github.com/bouncetail/bouncetail/recipient"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 )
 
 // leaves calls each for every field that is no struct of ours, with its name and
@@ -89,7 +91,7 @@ func columnOf(path string, names map[string]string) string {
 
 // roundTrip checks that each field is stored under the name of its column, and comes
 // back from there.
-func roundTrip[T any](t *testing.T, what string, c columns[T], row *T, stored, names map[string]string, query func(column string) string, db querier) {
+func roundTrip[T any](t *testing.T, what string, c sqldb.Columns[T], row *T, stored, names map[string]string, query func(column string) string, db sqldb.Querier) {
 	t.Helper()
 	known := make(map[string]bool)
 	for path, want := range stored {
@@ -104,12 +106,12 @@ func roundTrip[T any](t *testing.T, what string, c columns[T], row *T, stored, n
 		}
 	}
 	for i := range c {
-		if !known[c[i].name] && names[c[i].name] == "" {
-			t.Errorf("%s: column %s is of no field", what, c[i].name)
+		if !known[c[i].Name] && names[c[i].Name] == "" {
+			t.Errorf("%s: column %s is of no field", what, c[i].Name)
 		}
 	}
 	var back T
-	if err := c.scan(&back, db.QueryRowContext(t.Context(), query(c.names(""))).Scan); err != nil {
+	if err := c.Scan(&back, db.QueryRowContext(t.Context(), query(c.Names(""))).Scan); err != nil {
 		t.Fatal(err)
 	}
 	if !reflect.DeepEqual(&back, row) {
@@ -119,12 +121,12 @@ func roundTrip[T any](t *testing.T, what string, c columns[T], row *T, stored, n
 
 func TestBouncesHoldEveryField(t *testing.T) {
 	s, _ := openNew(t)
-	var row bounceRow
+	var row query.BounceRow
 	stored := fill(t, reflect.ValueOf(&row.Record).Elem())
 	save(t, s, &bounce.Batch{Records: bounce.NewRecords(row.Record)})
-	row.key = row.To.Key()
+	row.Key = row.To.Key()
 	row.Recipient = "" // as logged: in recipient and recipient_logged
-	roundTrip(t, "bounces", bounceColumns, &row, stored, map[string]string{
+	roundTrip(t, "bounces", query.BounceColumns, &row, stored, map[string]string{
 		"Delivery.ID": "event_id", "Delivery.At": "occurred_at", "Delivery.Recipient": "", "Delivery.HasSender": "",
 		"Delivery.Reply.SMTPCode": "smtp_code", "Delivery.Reply.Text": "reply", "Delivery.Reply.RelayIP": "relay_ip",
 		"To.Normal": "recipient", "To.Logged": "recipient_logged", "recipient_key": "of To.Normal",

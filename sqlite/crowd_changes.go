@@ -180,7 +180,7 @@ func (tx *Tx) lookupsOf(older []recipient.Refusal) ([]recipient.Refusal, error) 
 	first = slices.Compact(first)
 	isFirst := make(map[string]bool)
 	err = tx.each(len(first), "SELECT count(*) FROM daily_counts WHERE domain = ? AND sent > 0",
-		func(i int, p *params) { p.add(first[i]) },
+		func(i int, p *params) { p.Add(first[i]) },
 		func(i int, values []driver.Value) error {
 			n, _ := values[0].(int64)
 			added := 0

@@ -5,6 +5,7 @@ import (
 
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/recipient"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 )
 
 // updateCrowds finds the crowds of the touched units again, near what was touched.
@@ -157,7 +158,7 @@ func (tx *Tx) replaceCrowds(changes *crowdChanges, byUnit map[recipient.Unit][]r
 	if !tx.crowdsChanged {
 		return nil
 	}
-	tx.inputs.Crowds, err = crowds(tx.ctx, tx.conn, "")
+	tx.inputs.Crowds, err = query.Crowds(tx.ctx, tx.conn, "")
 	return err
 }
 

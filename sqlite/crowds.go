@@ -1,75 +1,37 @@
 package sqlite
 
 import (
-	"context"
 	"database/sql/driver"
 	"encoding/json"
-	"fmt"
 	"slices"
 
 	"github.com/bouncetail/bouncetail/recipient"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 )
-
-// The columns of crowds but for its id.
-var crowdColumns = columns[crowdRow]{
-	required("kind", func(r *crowdRow) any { return (*string)(&r.Unit.Kind) }),
-	required("unit", func(r *crowdRow) any { return &r.Unit.Name }),
-	required("started_at", func(r *crowdRow) any { return &r.Start }),
-	required("last_at", func(r *crowdRow) any { return &r.Last }),
-	required("ended_at", func(r *crowdRow) any { return &r.End }),
-	required("addresses", func(r *crowdRow) any { return &r.Addresses }),
-	required("refused", func(r *crowdRow) any { return &r.Refused }),
-	required("attempts", func(r *crowdRow) any { return &r.Attempts }),
-	optional("domains", func(r *crowdRow) any { return &r.domains }),
-	required("frozen", func(r *crowdRow) any { return &r.Frozen }),
-}
-
-// crowdRow is a row of the table crowds.
-type crowdRow struct {
-	recipient.Crowd
-	domains string // JSON
-}
 
 var (
-	insertCrowd = crowdColumns.insert("INSERT", "crowds") + " RETURNING id"
-	updateCrowd = "UPDATE crowds SET " + crowdColumns.set() + " WHERE id = ?"
+	insertCrowd = query.CrowdColumns.Insert("INSERT", "crowds") + " RETURNING id"
+	updateCrowd = "UPDATE crowds SET " + query.CrowdColumns.Set() + " WHERE id = ?"
 )
-
-// crowds returns the stored crowds, in the order of their start.
-func crowds(ctx context.Context, db querier, where string, args ...any) (all []recipient.Crowd, err error) {
-	err = scanAll(ctx, db, "SELECT id, "+crowdColumns.names("")+" FROM crowds "+where+" ORDER BY started_at, id", func(scan func(...any) error) error {
-		var row crowdRow
-		err := crowdColumns.scan(&row, func(into ...any) error { return scan(append([]any{&row.ID}, into...)...) })
-		if err == nil && row.domains != "" {
-			err = json.Unmarshal([]byte(row.domains), &row.Domains)
-		}
-		all = append(all, row.Crowd)
-		return err
-	}, args...)
-	if err != nil {
-		return nil, fmt.Errorf("crowds: %w", err)
-	}
-	return all, nil
-}
 
 // saveCrowd inserts a crowd, or updates that of its id.
 func (tx *Tx) saveCrowd(c *recipient.Crowd) error {
-	row := crowdRow{Crowd: *c}
+	row := query.CrowdRow{Crowd: *c}
 	if len(c.Domains) > 0 {
 		text, err := json.Marshal(c.Domains)
 		if err != nil {
 			return err
 		}
-		row.domains = string(text)
+		row.DomainList = string(text)
 	}
 	tx.crowdsChanged = true
 	if c.ID != 0 {
 		return tx.each(1, updateCrowd, func(_ int, p *params) {
-			crowdColumns.bind(p, &row)
-			p.add(c.ID)
+			query.CrowdColumns.Bind(p, &row)
+			p.Add(c.ID)
 		}, nil)
 	}
-	return tx.each(1, insertCrowd, func(_ int, p *params) { crowdColumns.bind(p, &row) }, func(_ int, values []driver.Value) error {
+	return tx.each(1, insertCrowd, func(_ int, p *params) { query.CrowdColumns.Bind(p, &row) }, func(_ int, values []driver.Value) error {
 		c.ID, _ = values[0].(int64)
 		return nil
 	})
@@ -92,7 +54,7 @@ func (tx *Tx) freezeCrowds(before string) error {
 // freezeCrowdsOf keeps the crowds as they are that have refusals of addresses,
 // because those are deleted.
 func (tx *Tx) freezeCrowdsOf(keys []int64) error {
-	all, err := crowds(tx.ctx, tx.conn, "WHERE frozen = 0")
+	all, err := query.Crowds(tx.ctx, tx.conn, "WHERE frozen = 0")
 	if err != nil || len(all) == 0 {
 		return err
 	}
@@ -122,6 +84,6 @@ func (tx *Tx) dropCrowds() error {
 	}
 	tx.crowdsChanged = true
 	var err error
-	tx.inputs.Crowds, err = crowds(tx.ctx, tx.conn, "")
+	tx.inputs.Crowds, err = query.Crowds(tx.ctx, tx.conn, "")
 	return err
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/internal/crowdgen"
 	"github.com/bouncetail/bouncetail/recipient"
+	"github.com/bouncetail/bouncetail/sqlite/outbox"
 )
 
 var crowdLimits = bounce.CrowdLimits{Addresses: 5, Domains: 3, Share: 10, Usual: 3}
@@ -343,7 +344,7 @@ func TestAddressesThatBecomeSuspectAreRecalled(t *testing.T) {
 	if _, err := s.Save(t.Context(), batchOfEvents(last)); err != nil {
 		t.Fatal(err)
 	}
-	o, err := OpenOutbox(t.Context(), path)
+	o, err := outbox.Open(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
 	}

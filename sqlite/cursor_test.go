@@ -1,52 +1,18 @@
 package sqlite
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
-	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/recipient"
+	"github.com/bouncetail/bouncetail/sqlite/outbox"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 )
-
-// What an export by cursor costs follows what changed, so no table may be
-// scanned, and nothing sorted.
-func TestChangesAreFoundByTheirIndex(t *testing.T) {
-	s, path := openNew(t)
-	save(t, s, &bounce.Batch{Records: bounce.NewRecords(failed("a", 1, bounce.Bounced, true))})
-	r := reader(t, path)
-	for _, f := range []Filter{
-		{Changes: true},
-		{Changes: true, AfterSeq: 1},
-		{Changes: true, AfterSeq: 1, BadOrLeft: true},
-		{Changes: true, AfterSeq: 1, State: "bad", Domain: "example.com", Category: "mailbox", Since: bounce.Stamp(day)},
-	} {
-		query, args := f.query()
-		var plan []string
-		err := scanAll(t.Context(), r.db, "EXPLAIN QUERY PLAN "+query, func(scan func(...any) error) error {
-			var id, parent, unused int
-			var step string
-			err := scan(&id, &parent, &unused, &step)
-			plan = append(plan, step)
-			return err
-		}, args...)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if steps := strings.Join(plan, "; "); !strings.Contains(steps, "SEARCH r USING INDEX recipients_by_seq (seq>?)") || strings.Contains(steps, "SCAN") || strings.Contains(steps, "TEMP B-TREE") {
-			t.Errorf("plan for %+v: %s", f, steps)
-		}
-	}
-}
 
 // An export by cursor takes back what it handed over, and names nobody else.
 func TestChangesNameWhatIsBadAndWhatWasBad(t *testing.T) {
@@ -57,7 +23,7 @@ func TestChangesNameWhatIsBadAndWhatWasBad(t *testing.T) {
 	save(t, s, &bounce.Batch{Records: bounce.NewRecords(record("dead", 1, true), record("cured", 1, true), record("healed", 1, true), record("full", 1, false))})
 	r := reader(t, path)
 	changes := func(after int64) (got []string) {
-		_, err := r.Recipients(t.Context(), Filter{Changes: true, BadOrLeft: true, AfterSeq: after}, func(row *bounce.Recipient) error {
+		_, err := r.Recipients(t.Context(), query.Filter{Changes: true, BadOrLeft: true, AfterSeq: after}, func(row *bounce.Recipient) error {
 			got = append(got, row.Recipient+" "+string(row.State))
 			return nil
 		})
@@ -106,7 +72,7 @@ func TestChangesNameWhatIsBadAndWhatWasBad(t *testing.T) {
 func TestCursorsTellHowMuchWaits(t *testing.T) {
 	s, path := openNew(t)
 	save(t, s, &bounce.Batch{Records: bounce.NewRecords(failed("a", 1, bounce.Bounced, true), failed("b", 1, bounce.Bounced, true))})
-	c, err := OpenCursor(t.Context(), path, "crm")
+	c, err := outbox.OpenCursor(t.Context(), path, "crm")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +85,7 @@ func TestCursorsTellHowMuchWaits(t *testing.T) {
 	save(t, s, &bounce.Batch{Records: bounce.NewRecords(failed("a", 3, bounce.Bounced, true))})
 	r := reader(t, path)
 	got, last, err := r.Cursors(t.Context())
-	if want := (CursorState{"crm", 2, bounce.Stamp(day), 1}); err != nil || len(got) != 1 || got[0] != want || last != 4 {
+	if want := (query.CursorState{Name: "crm", Seq: 2, MovedAt: bounce.Stamp(day), Waiting: 1}); err != nil || len(got) != 1 || got[0] != want || last != 4 {
 		t.Errorf("Cursors() = %+v, %d, %v; want %+v, 4", got, last, err, want)
 	}
 	if err := c.Forget(t.Context()); err != nil {
@@ -127,54 +93,6 @@ func TestCursorsTellHowMuchWaits(t *testing.T) {
 	}
 	if got, _, err := r.Cursors(t.Context()); err != nil || len(got) != 0 {
 		t.Errorf("Cursors() = %+v, %v; want none", got, err)
-	}
-}
-
-// Exports and removals of one cursor at the same time: whoever holds it holds it
-// alone, whatever becomes of the file of the lock.
-func TestForgottenCursorLeavesNoLockAndLetsNoTwoIn(t *testing.T) {
-	_, path := openNew(t)
-	var holders, most, taken atomic.Int32
-	var all sync.WaitGroup
-	for range 8 {
-		all.Go(func() {
-			for range 25 {
-				f, err := lockCursor(path, "crm")
-				if err != nil {
-					continue // another one has it
-				}
-				taken.Add(1)
-				if n := holders.Add(1); n > 1 {
-					most.Store(n)
-				}
-				runtime.Gosched()
-				holders.Add(-1)
-				if err := os.Remove(f.Name()); err != nil {
-					t.Error(err)
-				}
-				f.Close()
-			}
-		})
-	}
-	all.Wait()
-	if most.Load() > 1 || taken.Load() == 0 {
-		t.Errorf("%d held the cursor at once, of %d that got it", most.Load(), taken.Load())
-	}
-	c, err := OpenCursor(t.Context(), path, "crm")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := c.Move(t.Context(), 1, day); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := OpenCursor(t.Context(), path, "crm"); err == nil || !strings.Contains(err.Error(), "in use by another export") {
-		t.Errorf("a second OpenCursor gives %v, want that it is in use", err)
-	}
-	if err := errors.Join(c.Forget(t.Context()), c.Close()); err != nil {
-		t.Fatal(err)
-	}
-	if left, err := filepath.Glob(path + ".cursor-*"); err != nil || left != nil {
-		t.Errorf("%q is left behind (%v)", left, err)
 	}
 }
 
@@ -205,7 +123,7 @@ func BenchmarkChanges(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-	r, err := OpenReader(b.Context(), path)
+	r, err := query.OpenReader(b.Context(), path)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -214,7 +132,7 @@ func BenchmarkChanges(b *testing.B) {
 		b.Run(fmt.Sprint(changed), func(b *testing.B) {
 			for b.Loop() {
 				n := 0
-				_, err := r.Recipients(b.Context(), Filter{Changes: true, AfterSeq: int64(million - changed)}, func(*bounce.Recipient) error { n++; return nil })
+				_, err := r.Recipients(b.Context(), query.Filter{Changes: true, AfterSeq: int64(million - changed)}, func(*bounce.Recipient) error { n++; return nil })
 				if err != nil || n != changed {
 					b.Fatalf("%d rows, %v; want %d", n, err, changed)
 				}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/sqldb"
 	"github.com/bouncetail/bouncetail/recipient"
 )
 
@@ -62,11 +63,11 @@ func (tx *Tx) saveCounts() error {
 		  sent_slots = coalesce(excluded.sent_slots, sent_slots)`,
 		func(i int, p *params) {
 			o := tx.counts[keys[i]]
-			p.add(bounce.DayName(keys[i].day))
-			p.add(keys[i].domain)
+			p.Add(bounce.DayName(keys[i].day))
+			p.Add(keys[i].domain)
 			for _, n := range [...]int{o.sent, o.deferred, o.bounced, o.expired} {
-				p.add(int64(n))
+				p.Add(int64(n))
 			}
-			p.add(blob(o.packed))
+			p.Add(sqldb.Blob(o.packed))
 		}, nil)
 }

@@ -10,16 +10,11 @@ import (
 	"github.com/mattn/go-sqlite3"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/sqldb"
 	"github.com/bouncetail/bouncetail/recipient"
+	"github.com/bouncetail/bouncetail/sqlite/dbfile"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 )
-
-const decisionColumns = "recipient, decision, coalesce(note, ''), decided_at, until, ended_at, d.recipient_key"
-
-func scanDecision(scan func(...any) error) (d *recipient.Decision, key int64, err error) {
-	d = &recipient.Decision{}
-	err = scan(&d.Recipient, &d.Decision, &d.Note, &d.DecidedAt, &d.Until, &d.EndedAt, &key)
-	return d, key, err
-}
 
 // decisionsOn returns the decisions in force on the addresses of rows.
 func (tx *Tx) decisionsOn(rows []recipientRow) (map[int64]*recipient.Decision, error) {
@@ -32,35 +27,12 @@ func (tx *Tx) decisionsOn(rows []recipientRow) (map[int64]*recipient.Decision, e
 		keys[i] = rows[i].key
 	}
 	found := make(map[int64]*recipient.Decision)
-	err := scanAll(tx.ctx, tx.conn, "SELECT "+decisionColumns+" FROM json_each(?) k CROSS JOIN decisions d ON d.recipient_key = k.value WHERE d.ended_at IS NULL",
+	err := sqldb.ScanAll(tx.ctx, tx.conn, "SELECT "+query.DecisionColumns+" FROM json_each(?) k CROSS JOIN decisions d ON d.recipient_key = k.value WHERE d.ended_at IS NULL",
 		func(scan func(...any) error) error {
-			d, key, err := scanDecision(scan)
+			d, key, err := query.ScanDecision(scan)
 			found[key] = d
 			return err
-		}, keyList(keys))
-	return found, err
-}
-
-// Decisions calls each for every decision, the last first: those in force, or
-// all that there ever were.
-func (r *Reader) Decisions(ctx context.Context, all bool, each func(*recipient.Decision) error) error {
-	return scanAll(ctx, r.db, "SELECT "+decisionColumns+" FROM decisions d WHERE ? OR ended_at IS NULL ORDER BY decided_at DESC, id DESC", func(scan func(...any) error) error {
-		d, _, err := scanDecision(scan)
-		if err != nil {
-			return err
-		}
-		return each(d)
-	}, all)
-}
-
-// DecisionsOn returns every decision on an address, the first first.
-func (r *Reader) DecisionsOn(ctx context.Context, to bounce.Address) ([]recipient.Decision, error) {
-	found := []recipient.Decision{}
-	err := scanAll(ctx, r.db, "SELECT "+decisionColumns+" FROM decisions d WHERE recipient_key = ? ORDER BY id", func(scan func(...any) error) error {
-		d, _, err := scanDecision(scan)
-		found = append(found, *d)
-		return err
-	}, to.Key())
+		}, sqldb.NumberList(keys))
 	return found, err
 }
 
@@ -70,49 +42,31 @@ type Editor struct{ store Store }
 
 // OpenEditor opens a database that must exist and have the schema of this
 // version.
-func OpenEditor(ctx context.Context, path string) (_ *Editor, err error) {
-	if err := refuseOtherName(path); err != nil {
-		return nil, err
-	}
-	r, err := OpenReader(ctx, path) // whose errors name what is wrong with the file
+func OpenEditor(ctx context.Context, path string) (*Editor, error) {
+	file, err := dbfile.OpenToEdit(ctx, path)
 	if err != nil {
 		return nil, err
 	}
-	defer r.Close()
-	var version int
-	if err := r.db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
-		return nil, fmt.Errorf("database %s: %w", path, err)
-	}
-	files, err := migrations.ReadDir("migrations")
-	if err != nil {
-		return nil, err
-	}
-	if version != len(files) {
-		return nil, fmt.Errorf("database %s has schema %d, and this bouncetail knows %d; restart the daemon with this version, or run bouncetail recipients rebuild", path, version, len(files))
-	}
-	e := &Editor{Store{path: path, file: r.file, db: connect(path, "rw", patient+"&_synchronous=NORMAL")}}
-	e.store.db.SetMaxOpenConns(1)
-	return e, nil
+	return &Editor{Store{file: file, db: file.DB}}, nil
 }
 
 // Close closes the database.
-func (e *Editor) Close() error { return errors.Join(e.store.statements.close(), e.store.db.Close()) }
+func (e *Editor) Close() error { return errors.Join(e.store.statements.Close(), e.store.db.Close()) }
 
 // edit runs do whole or not at all, under the policy that the database follows.
 func (e *Editor) edit(ctx context.Context, do func(*Tx) error) error {
 	err := e.store.transaction(ctx, func(tx *Tx) error {
 		var err error
-		if tx.policy, err = appliedPolicy(ctx, tx.conn); err != nil {
+		if tx.policy, err = query.AppliedPolicy(ctx, tx.conn); err != nil {
 			return err
 		}
 		return do(tx)
 	})
-	var s sqlite3.Error
-	if errors.As(err, &s) && (s.Code == sqlite3.ErrBusy || s.Code == sqlite3.ErrLocked) {
-		return fmt.Errorf("database %s is kept busy by an import, a rebuild or a new policy; try again when that is done: %w", e.store.path, err)
-	}
-	if errors.As(err, &s) && s.Code == sqlite3.ErrReadonly {
-		return denied(err) // which names the database
+	switch sqldb.CodeOf(err) {
+	case sqlite3.ErrBusy, sqlite3.ErrLocked:
+		return fmt.Errorf("database %s is kept busy by an import, a rebuild or a new policy; try again when that is done: %w", e.store.file.Path, err)
+	case sqlite3.ErrReadonly:
+		return dbfile.Denied(err) // which names the database
 	}
 	return err
 }
@@ -134,8 +88,8 @@ func (e *Editor) Decide(ctx context.Context, decision string, on []bounce.Addres
 		on = distinct(on)
 		err := tx.each(len(on), "INSERT INTO decisions (recipient, domain, decision, note, decided_at, until, recipient_key) VALUES (?, ?, ?, ?, ?, ?, ?)",
 			func(i int, p *params) {
-				for _, v := range []driver.Value{on[i].Normal, on[i].Domain, decision, text(note), tx.now, text(end), on[i].Key()} {
-					p.add(v)
+				for _, v := range []driver.Value{on[i].Normal, on[i].Domain, decision, sqldb.Text(note), tx.now, sqldb.Text(end), on[i].Key()} {
+					p.Add(v)
 				}
 			}, nil)
 		if err != nil {
@@ -209,13 +163,13 @@ func (tx *Tx) endDecisions(on []bounce.Address) (ended map[int64]bool, err error
 		keys[i] = to.Key()
 	}
 	ended = make(map[int64]bool)
-	err = scanAll(tx.ctx, tx.conn, "UPDATE decisions SET ended_at = ? WHERE ended_at IS NULL AND recipient_key IN (SELECT value FROM json_each(?)) RETURNING recipient_key",
+	err = sqldb.ScanAll(tx.ctx, tx.conn, "UPDATE decisions SET ended_at = ? WHERE ended_at IS NULL AND recipient_key IN (SELECT value FROM json_each(?)) RETURNING recipient_key",
 		func(scan func(...any) error) error {
 			var key int64
 			err := scan(&key)
 			ended[key] = true
 			return err
-		}, tx.now, keyList(keys))
+		}, tx.now, sqldb.NumberList(keys))
 	return ended, err
 }
 
@@ -231,39 +185,6 @@ func (tx *Tx) reconsider(on []bounce.Address) (recipient.Changes, error) {
 	}
 	err := tx.refreshTouched()
 	return tx.changes, err
-}
-
-// releases returns rows of releases or confirms, the first first.
-func releases(ctx context.Context, db querier, table, where string) ([]recipient.Release, error) {
-	found := []recipient.Release{}
-	err := scanAll(ctx, db, `
-		SELECT id, since, until, coalesce(category, ''), coalesce(domain, ''), coalesce(reason, ''), coalesce(note, ''), `+madeAt[table]+`, withdrawn_at
-		FROM `+table+` `+where+`
-		ORDER BY id`, func(scan func(...any) error) error {
-		var r recipient.Release
-		err := scan(&r.ID, &r.Since, &r.Until, &r.Category, &r.Domain, &r.Reason, &r.Note, &r.ReleasedAt, &r.WithdrawnAt)
-		found = append(found, r)
-		return err
-	})
-	return found, err
-}
-
-// madeAt is the column with the time of a release or a confirmation.
-var madeAt = map[string]string{"releases": "released_at", "confirms": "confirmed_at"}
-
-// Releases returns all releases, the first first.
-func (r *Reader) Releases(ctx context.Context) ([]recipient.Release, error) {
-	return releases(ctx, r.db, "releases", "")
-}
-
-// Confirms returns all confirmations, the first first.
-func (r *Reader) Confirms(ctx context.Context) ([]recipient.Release, error) {
-	return releases(ctx, r.db, "confirms", "")
-}
-
-// Crowds returns the crowds that ended at or after a stamp, the first first.
-func (r *Reader) Crowds(ctx context.Context, since string) ([]recipient.Crowd, error) {
-	return crowds(ctx, r.db, "WHERE ended_at >= ?", since)
 }
 
 // Released is what a release comes to.
@@ -299,8 +220,8 @@ func (e *Editor) mark(ctx context.Context, table string, r recipient.Release, dr
 		if failures == 0 && !dry {
 			return errors.New("no failure is so old and of that kind; bouncetail incidents lists what there was")
 		}
-		err = tx.conn.QueryRowContext(ctx, "INSERT INTO "+table+" (since, until, category, domain, reason, note, "+madeAt[table]+") VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id",
-			r.Since, r.Until, text(r.Category), text(r.Domain), text(r.Reason), text(r.Note), tx.now).Scan(&done.ID)
+		err = tx.conn.QueryRowContext(ctx, "INSERT INTO "+table+" (since, until, category, domain, reason, note, "+query.MadeAt[table]+") VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id",
+			r.Since, r.Until, sqldb.Text(r.Category), sqldb.Text(r.Domain), sqldb.Text(r.Reason), sqldb.Text(r.Note), tx.now).Scan(&done.ID)
 		if err != nil {
 			return err
 		}
@@ -332,7 +253,7 @@ func (e *Editor) WithdrawConfirm(ctx context.Context, id int64) (Released, error
 
 func (e *Editor) withdraw(ctx context.Context, table, what string, id int64) (done Released, err error) {
 	err = e.edit(ctx, func(tx *Tx) error {
-		found, err := releases(ctx, tx.conn, table, fmt.Sprintf("WHERE withdrawn_at IS NULL AND id = %d", id))
+		found, err := query.Releases(ctx, tx.conn, table, fmt.Sprintf("WHERE withdrawn_at IS NULL AND id = %d", id))
 		if err != nil {
 			return err
 		}
@@ -358,7 +279,7 @@ func (e *Editor) withdraw(ctx context.Context, table, what string, id int64) (do
 // covered finds the failures that a release or a confirmation is of, and whose
 // they are. A confirmation is only of those that suppress.
 func (tx *Tx) covered(table string, r *recipient.Release) (keys []int64, failures int, err error) {
-	err = scanAll(tx.ctx, tx.conn, `
+	err = sqldb.ScanAll(tx.ctx, tx.conn, `
 		SELECT recipient_key, count(*)
 		FROM bounces
 		WHERE occurred_at >= ?1 AND occurred_at < ?2 AND (?3 = '' OR category = ?3) AND (?4 = '' OR reason = ?4) AND (?5 = '' OR domain = ?5)

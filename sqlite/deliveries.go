@@ -3,6 +3,8 @@ package sqlite
 import (
 	"encoding/binary"
 	"slices"
+
+	"github.com/bouncetail/bouncetail/internal/sqldb"
 )
 
 // delivery is what is stored of an address that was written to: its key, and its
@@ -120,13 +122,13 @@ func bucketsOfKeys(keys []int64) []int64 {
 // becomes of it, and returns how many were changed or left out.
 func (tx *Tx) rewriteDeliveries(buckets []int64, keep func(key uint64, last int64) (int64, bool)) (n int, err error) {
 	packed := make(map[int64][]byte, len(buckets))
-	err = scanAll(tx.ctx, tx.conn, "SELECT bucket, entries FROM deliveries WHERE bucket IN (SELECT value FROM json_each(?))", func(scan func(...any) error) error {
+	err = sqldb.ScanAll(tx.ctx, tx.conn, "SELECT bucket, entries FROM deliveries WHERE bucket IN (SELECT value FROM json_each(?))", func(scan func(...any) error) error {
 		var bucket int64
 		var entries []byte
 		err := scan(&bucket, &entries)
 		packed[bucket] = entries
 		return err
-	}, keyList(buckets))
+	}, sqldb.NumberList(buckets))
 	if err != nil {
 		return 0, err
 	}

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/sqldb"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 )
 
 // content is what a column may say about a person, and so what forgetting does
@@ -106,13 +108,13 @@ var errDryRun = errors.New("dry run")
 // Forget takes every trace of people out of the database, and out of the files
 // that hold it. Rows about them are deleted; other rows lose what names them.
 // It returns what was found, by place, which a dry run does without a change.
-func (s *Store) Forget(ctx context.Context, f *Forgetting) ([]Count, error) {
+func (s *Store) Forget(ctx context.Context, f *Forgetting) ([]query.Count, error) {
 	f.Now = f.Now.UTC()
 	// Deleted bytes are overwritten with zeros.
 	if _, err := s.db.ExecContext(ctx, "PRAGMA secure_delete = ON"); err != nil {
-		return nil, fmt.Errorf("database %s: %w", s.path, err)
+		return nil, fmt.Errorf("database %s: %w", s.file.Path, err)
 	}
-	var found []Count
+	var found []query.Count
 	err := s.transaction(ctx, func(tx *Tx) error {
 		var err error
 		if found, err = tx.forget(f); err != nil {
@@ -132,7 +134,7 @@ func (s *Store) Forget(ctx context.Context, f *Forgetting) ([]Count, error) {
 	return found, s.sweepFiles(ctx, f)
 }
 
-func (tx *Tx) forget(f *Forgetting) ([]Count, error) {
+func (tx *Tx) forget(f *Forgetting) ([]query.Count, error) {
 	keys := make([]int64, len(f.People))
 	for i, p := range f.People {
 		keys[i] = p.Key()
@@ -140,17 +142,17 @@ func (tx *Tx) forget(f *Forgetting) ([]Count, error) {
 	if err := tx.freezeCrowdsOf(keys); err != nil {
 		return nil, fmt.Errorf("crowds: %w", err)
 	}
-	var found []Count
+	var found []query.Count
 	count := func(what string, n int) {
 		if n > 0 {
-			found = append(found, Count{what, n})
+			found = append(found, query.Count{Name: what, N: n})
 		}
 	}
 	for _, table := range slices.Sorted(maps.Keys(places)) {
 		if !holds(table, owned) {
 			continue
 		}
-		result, err := tx.conn.ExecContext(tx.ctx, "DELETE FROM "+table+" WHERE recipient_key IN (SELECT value FROM json_each(?))", keyList(keys))
+		result, err := tx.conn.ExecContext(tx.ctx, "DELETE FROM "+table+" WHERE recipient_key IN (SELECT value FROM json_each(?))", sqldb.NumberList(keys))
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", table, err)
 		}
@@ -175,15 +177,15 @@ func (tx *Tx) forget(f *Forgetting) ([]Count, error) {
 		count(table+": rows it was taken out of", changed)
 	}
 	if f.LeaveNothing {
-		_, err := tx.conn.ExecContext(tx.ctx, "DELETE FROM forgotten WHERE recipient_key IN (SELECT value FROM json_each(?))", keyList(keys))
+		_, err := tx.conn.ExecContext(tx.ctx, "DELETE FROM forgotten WHERE recipient_key IN (SELECT value FROM json_each(?))", sqldb.NumberList(keys))
 		return found, err
 	}
 	return found, tx.each(len(keys), `
 		INSERT INTO forgotten (recipient_key, until) VALUES (?, ?)
 		ON CONFLICT (recipient_key) DO UPDATE SET until = max(until, excluded.until)`,
 		func(i int, p *params) {
-			p.add(keys[i])
-			p.add(bounce.Stamp(f.Now))
+			p.Add(keys[i])
+			p.Add(bounce.Stamp(f.Now))
 		}, nil)
 }
 
@@ -222,7 +224,7 @@ func (tx *Tx) scrubTable(table string, t *traces, f *Forgetting) (changed, delet
 	}
 	slices.Sort(columns)
 	var key []string
-	err = scanAll(tx.ctx, tx.conn, "SELECT name FROM pragma_table_info(?) WHERE pk > 0 ORDER BY pk", func(scan func(...any) error) error {
+	err = sqldb.ScanAll(tx.ctx, tx.conn, "SELECT name FROM pragma_table_info(?) WHERE pk > 0 ORDER BY pk", func(scan func(...any) error) error {
 		var name string
 		err := scan(&name)
 		key = append(key, name)
@@ -236,7 +238,7 @@ func (tx *Tx) scrubTable(table string, t *traces, f *Forgetting) (changed, delet
 		drop        bool
 	}
 	var rows []row // those that change
-	err = scanAll(tx.ctx, tx.conn, "SELECT "+strings.Join(append(slices.Clone(columns), key...), ", ")+" FROM "+table, func(scan func(...any) error) error {
+	err = sqldb.ScanAll(tx.ctx, tx.conn, "SELECT "+strings.Join(append(slices.Clone(columns), key...), ", ")+" FROM "+table, func(scan func(...any) error) error {
 		texts, keys := make([]*string, len(columns)), make([]any, len(key))
 		into := make([]any, 0, len(columns)+len(key))
 		for i := range texts {
@@ -322,7 +324,7 @@ func (s *Store) sweepFiles(ctx context.Context, f *Forgetting) error {
 		}
 	}
 	if _, err := s.db.ExecContext(ctx, "VACUUM"); err != nil {
-		return fmt.Errorf("database %s: the rows are gone, but writing the file again without their remains: %w; run bouncetail forget again", s.path, err)
+		return fmt.Errorf("database %s: the rows are gone, but writing the file again without their remains: %w; run bouncetail forget again", s.file.Path, err)
 	}
 	return s.emptyWAL(ctx)
 }
@@ -330,10 +332,10 @@ func (s *Store) sweepFiles(ctx context.Context, f *Forgetting) error {
 func (s *Store) emptyWAL(ctx context.Context) error {
 	var busy, pages, moved int
 	if err := s.db.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &pages, &moved); err != nil {
-		return fmt.Errorf("database %s: %w", s.path, err)
+		return fmt.Errorf("database %s: %w", s.file.Path, err)
 	}
 	if busy != 0 {
-		return fmt.Errorf("database %s: the rows are gone, but another program is reading, and the file %s-wal still holds them; end it, and run bouncetail forget again", s.path, s.path)
+		return fmt.Errorf("database %s: the rows are gone, but another program is reading, and the file %s-wal still holds them; end it, and run bouncetail forget again", s.file.Path, s.file.Path)
 	}
 	return nil
 }
@@ -351,8 +353,7 @@ func (s *Store) fileHolds(t *traces) (bool, error) {
 			}
 		}
 	}
-	// Not through another descriptor: closing it would drop SQLite's locks.
-	file := io.NewSectionReader(s.fd, 0, math.MaxInt64)
+	file := io.NewSectionReader(s.file, 0, math.MaxInt64)
 	const size = 1 << 20
 	buffer := make([]byte, 0, size+longest)
 	for {

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/sqldb"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 )
 
 const marker = "forget.me@example.com"
@@ -26,7 +28,7 @@ func plain(data []byte, scrub func(string) (string, bool)) ([]byte, bool, error)
 	return []byte(rest), hit, nil
 }
 
-func forget(t *testing.T, s *Store, change func(*Forgetting)) []Count {
+func forget(t *testing.T, s *Store, change func(*Forgetting)) []query.Count {
 	t.Helper()
 	f := &Forgetting{People: []bounce.Address{person}, Queue: plain, Parser: plain, Now: day.Add(24 * time.Hour)}
 	if change != nil {
@@ -126,7 +128,7 @@ func insertMarked(t *testing.T, s *Store, table, marked string) {
 	t.Helper()
 	var names, marks []string
 	var values []any
-	err := scanAll(t.Context(), s.db, "SELECT name, type FROM pragma_table_info(?)", func(scan func(...any) error) error {
+	err := sqldb.ScanAll(t.Context(), s.db, "SELECT name, type FROM pragma_table_info(?)", func(scan func(...any) error) error {
 		var name, typ string
 		if err := scan(&name, &typ); err != nil {
 			return err
@@ -156,14 +158,14 @@ func TestForgettingKeepsWhatIsOfOthers(t *testing.T) {
 	save(t, s, quoting())
 	counts := dump(t, s.db, dailyQuery)
 	found := forget(t, s, nil)
-	want := []Count{
-		{"bounces: rows deleted", 1},
-		{"recipients: rows deleted", 1},
-		{"deliveries: entries deleted", 1},
-		{"bounces: rows it was taken out of", 2},
-		{"positions: rows it was taken out of", 1},
-		{"queue_entries: rows it was taken out of", 1},
-		{"unparsed_lines: rows deleted that quoted it", 1},
+	want := []query.Count{
+		{Name: "bounces: rows deleted", N: 1},
+		{Name: "recipients: rows deleted", N: 1},
+		{Name: "deliveries: entries deleted", N: 1},
+		{Name: "bounces: rows it was taken out of", N: 2},
+		{Name: "positions: rows it was taken out of", N: 1},
+		{Name: "queue_entries: rows it was taken out of", N: 1},
+		{Name: "unparsed_lines: rows deleted that quoted it", N: 1},
 	}
 	if !slices.Equal(found, want) {
 		t.Errorf("Forget: %v, want %v", found, want)
@@ -340,7 +342,7 @@ func TestTheHashOfTheForgottenGoesWithItsAge(t *testing.T) {
 func TestForgettingSaysWhenAReaderHoldsTheOldPages(t *testing.T) {
 	s, path := openNew(t)
 	save(t, s, quoting())
-	tx, err := reader(t, path).db.BeginTx(t.Context(), &sql.TxOptions{ReadOnly: true})
+	tx, err := sqldb.Connect(path, "ro", "").BeginTx(t.Context(), &sql.TxOptions{ReadOnly: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -382,7 +384,7 @@ func TestEntriesOfDeliveriesAreForgottenOneByOne(t *testing.T) {
 
 func deliveryBuckets(t *testing.T, s *Store) (buckets [][]byte) {
 	t.Helper()
-	err := scanAll(t.Context(), s.db, "SELECT entries FROM deliveries ORDER BY bucket", func(scan func(...any) error) error {
+	err := sqldb.ScanAll(t.Context(), s.db, "SELECT entries FROM deliveries ORDER BY bucket", func(scan func(...any) error) error {
 		var entries []byte
 		err := scan(&entries)
 		buckets = append(buckets, entries)

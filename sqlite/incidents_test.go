@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 )
 
 func TestWhatHitsManyAddressesIsOneIncident(t *testing.T) {
@@ -37,7 +38,7 @@ func TestWhatHitsManyAddressesIsOneIncident(t *testing.T) {
 	hit(0, 50, 1, bounce.Greylisted, bounce.ScopeSender, "", "")                       // everyday life
 	hit(0, 50, 1, bounce.Suppressed, bounce.ScopeLocal, "", "")                        // what the maps are for
 	save(t, s, &bounce.Batch{Records: bounce.NewRecords(all...)})
-	got, err := reader(t, path).Incidents(t.Context(), IncidentFilter{
+	got, err := reader(t, path).Incidents(t.Context(), query.IncidentFilter{
 		Since: bounce.Stamp(day), Now: day.Add(5030 * time.Minute), Gap: 6 * time.Hour, Addresses: 10,
 	})
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/sqldb"
 )
 
 // Records are inserted several at a time. Those that are there already, or that a
@@ -22,11 +23,11 @@ func TestOnlyNewRecordsAreReportedWithTheirIDs(t *testing.T) {
 	known := make(map[int]bool)
 	for _, batch := range [][]int{
 		{0},
-		numbers(0, 3*rowsInInsert, 7),             // fewer than one statement takes
-		numbers(0, 3*rowsInInsert+5, 1),           // some are known
-		numbers(0, 3*rowsInInsert+5, 1),           // all are known
+		numbers(0, 3*sqldb.RowsInInsert, 7),       // fewer than one statement takes
+		numbers(0, 3*sqldb.RowsInInsert+5, 1),     // some are known
+		numbers(0, 3*sqldb.RowsInInsert+5, 1),     // all are known
 		slices.Repeat(numbers(100, 110, 1), 4),    // several times in one batch
-		numbers(200, 200+2*rowsInInsert, 1),       // all are new
+		numbers(200, 200+2*sqldb.RowsInInsert, 1), // all are new
 		append(numbers(300, 300+20, 1), 5, 6, 20), // a statement of known ones follows
 	} {
 		var b bounce.Batch
@@ -50,16 +51,5 @@ func TestOnlyNewRecordsAreReportedWithTheirIDs(t *testing.T) {
 	}
 	if rows := dump(t, s.db, "SELECT count(*) FROM recipients"); rows[0] != fmt.Sprint(len(known)) {
 		t.Errorf("%s recipients, want %d", rows[0], len(known))
-	}
-}
-
-func TestTextsAreBoundAsTheyAre(t *testing.T) {
-	var texts boxedTexts
-	for _, s := range []string{"", "a", "ab", "", "a", "ab", "ba", "abc", "acb", "cab", "aab"} { // several have one place
-		for range 2 {
-			if got := texts.box(s); got != s {
-				t.Errorf("box(%q) = %q", s, got)
-			}
-		}
 	}
 }

@@ -1,34 +1,26 @@
 package sqlite
 
 import (
-	"database/sql"
 	"log/slog"
 	"path/filepath"
 	"slices"
 	"testing"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/sqldb"
+	"github.com/bouncetail/bouncetail/sqlite/dbfile"
+	"github.com/bouncetail/bouncetail/sqlite/migrations"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 )
 
 // oldDatabase makes a database with the first n migrations.
 func oldDatabase(t *testing.T, n int, fill string) (path string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "old.db")
-	db, err := sql.Open("sqlite3", dsn(path, "rwc", "_journal_mode=WAL"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	db := sqldb.Connect(path, "rwc", "_journal_mode=WAL")
 	defer db.Close()
-	files, err := migrations.ReadDir("migrations")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i, file := range files[:n] {
-		text, err := migrations.ReadFile("migrations/" + file.Name())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := apply(t.Context(), db, i+1, string(text)); err != nil {
+	for _, step := range migrations.All()[:n] {
+		if err := dbfile.Apply(t.Context(), db, step); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -84,7 +76,7 @@ func TestRejudgingKnowsTransportAndRouter(t *testing.T) {
 	_, err := s.Rejudge(t.Context(), func(d *bounce.Delivery) bounce.Verdict {
 		got = append(got, d.Transport, d.Router)
 		return r.Verdict
-	}, func(*Stored, bounce.Verdict) {})
+	}, func(*query.Stored, bounce.Verdict) {})
 	if err != nil || !slices.Equal(got, []string{"local_delivery", "virtual"}) {
 		t.Errorf("judged with %q, %v", got, err)
 	}

@@ -1,12 +1,11 @@
 package sqlite
 
 import (
-	"os"
-	"path/filepath"
 	"slices"
 	"testing"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/sqlite/outbox"
 )
 
 // refusedByUs is what a transport map that was published bounces.
@@ -39,35 +38,10 @@ func TestOurOwnRefusalsSayNothingOfAnAddress(t *testing.T) {
 	}
 }
 
-func TestMapIsWholeAndNeedsNoWriter(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "map.db")
-	if err := os.WriteFile(path, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	m, err := NewMap(t.Context(), path, []string{"made by a test"}, "REJECT ", "error:")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, address := range []string{"a@example.com", "o'brien@example.com"} {
-		if err := m.Add(t.Context(), address, "5.1.1 Gone"); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := m.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if header, err := os.ReadFile(path); err != nil || header[18] != 1 || header[19] != 1 {
-		t.Errorf("the file is in WAL mode, or not there: %v", err) // https://www.sqlite.org/fileformat.html, 1.3.3
-	}
-	if beside, err := filepath.Glob(path + "?*"); err != nil || len(beside) > 0 {
-		t.Errorf("beside the map lie %q, %v", beside, err)
-	}
-}
-
 func TestOutboxLooksAtEachChangeOnce(t *testing.T) {
 	s, path := openNew(t)
 	save(t, s, &bounce.Batch{Records: bounce.NewRecords(failed("a", 1, bounce.Bounced, true), failed("b", 1, bounce.Deferred, false), failed("c", 1, bounce.Bounced, true))})
-	o, err := OpenOutbox(t.Context(), path)
+	o, err := outbox.Open(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
 	}

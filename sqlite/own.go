@@ -6,14 +6,8 @@ import (
 	"strings"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 )
-
-// Problem is a number of failed attempts that are not about the recipients.
-type Problem struct {
-	Name     string // category / reason
-	Provider string // who refused: the provider, or the domain where none is known
-	N        int
-}
 
 // problems counts failures that are the sender's own, by what and by whom.
 type problems map[problem]int
@@ -63,12 +57,12 @@ func (p *Problems) add(counts problems) {
 
 // List returns how many failures there were, by category and reason and by who
 // refused, most first.
-func (p *Problems) List() []Problem {
-	var all []Problem
+func (p *Problems) List() []query.Problem {
+	var all []query.Problem
 	for at, n := range p.counts {
-		all = append(all, Problem{at.category + " / " + at.reason, at.by, n})
+		all = append(all, query.Problem{Name: at.category + " / " + at.reason, Provider: at.by, N: n})
 	}
-	slices.SortFunc(all, func(a, b Problem) int {
+	slices.SortFunc(all, func(a, b query.Problem) int {
 		return cmp.Or(cmp.Compare(b.N, a.N), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Provider, b.Provider))
 	})
 	return all

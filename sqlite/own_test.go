@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 )
 
 func TestProblemsOutliveTheMemoryOfABatch(t *testing.T) {
@@ -37,7 +38,7 @@ func TestProblemsOutliveTheMemoryOfABatch(t *testing.T) {
 			b.Records.Add(problem("xxxxxxxxxxxxxx", "xxxxxx", 1))
 		}
 	}
-	want := []Problem{{"recipient-error / ip-blocklisted", "google", 9}, {"recipient-error / local-trouble", "example.com", 3}}
+	want := []query.Problem{{Name: "recipient-error / ip-blocklisted", Provider: "google", N: 9}, {Name: "recipient-error / local-trouble", Provider: "example.com", N: 3}}
 	if got := problems.List(); !slices.Equal(got, want) {
 		t.Errorf("Problems.List: %v, want %v", got, want)
 	}

@@ -2,15 +2,15 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/sqldb"
 	"github.com/bouncetail/bouncetail/recipient"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 )
 
 // UsePolicy makes the states follow a policy from now on. If another was in
@@ -21,9 +21,9 @@ func (s *Store) UsePolicy(ctx context.Context, p *bounce.Policy) (other bool, ch
 	if err != nil {
 		return false, changes, err
 	}
-	inForce, err := appliedPolicy(ctx, s.db)
+	inForce, err := query.AppliedPolicy(ctx, s.db)
 	if err != nil {
-		return false, changes, fmt.Errorf("database %s: %w", s.path, err)
+		return false, changes, fmt.Errorf("database %s: %w", s.file.Path, err)
 	}
 	if before, err := json.Marshal(inForce); err != nil || string(before) == string(text) {
 		return false, changes, err
@@ -41,7 +41,7 @@ func (s *Store) UsePolicy(ctx context.Context, p *bounce.Policy) (other bool, ch
 			}
 		}
 		// The policy says nothing about an address that was reached since.
-		keys, err := tx.keysOf("SELECT recipient_key FROM recipients WHERE decided_by NOT IN ('delivery', 'release')")
+		keys, err := sqldb.Numbers(tx.ctx, tx.conn, "SELECT recipient_key FROM recipients WHERE decided_by NOT IN ('delivery', 'release')")
 		if err != nil {
 			return err
 		}
@@ -53,27 +53,6 @@ func (s *Store) UsePolicy(ctx context.Context, p *bounce.Policy) (other bool, ch
 		s.policy.Store(p)
 	}
 	return other, changes, err
-}
-
-// appliedPolicy returns the policy that the states follow.
-func appliedPolicy(ctx context.Context, db rowQuerier) (*bounce.Policy, error) {
-	p := &bounce.Policy{}
-	var text string
-	err := db.QueryRowContext(ctx, "SELECT settings FROM applied_policy").Scan(&text)
-	if errors.Is(err, sql.ErrNoRows) {
-		return p, nil
-	}
-	if err == nil {
-		err = json.Unmarshal([]byte(text), p)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("policy in force: %w", err)
-	}
-	return p, nil
-}
-
-type rowQuerier interface {
-	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }
 
 // Expire updates those states whose time is over: addresses that were bad for
@@ -89,7 +68,7 @@ func (s *Store) Expire(ctx context.Context) (int, error) {
 			"SELECT recipient_key FROM recipients WHERE bad_until <= ? LIMIT ?",
 			"SELECT recipient_key FROM decisions WHERE until <= ? AND until IS NOT NULL AND ended_at IS NULL LIMIT ?",
 		} {
-			found, err := keysOf(ctx, s.db, due, now, pageSize)
+			found, err := sqldb.Numbers(ctx, s.db, due, now, query.PageSize)
 			if err != nil {
 				return n, err
 			}
@@ -111,7 +90,7 @@ func (s *Store) expire(ctx context.Context, keys []int64, now string) (changed i
 		tx.now = now
 		_, err := tx.conn.ExecContext(ctx, `
 			UPDATE decisions SET ended_at = until
-			WHERE until <= ? AND until IS NOT NULL AND ended_at IS NULL AND recipient_key IN (SELECT value FROM json_each(?))`, now, keyList(keys))
+			WHERE until <= ? AND until IS NOT NULL AND ended_at IS NULL AND recipient_key IN (SELECT value FROM json_each(?))`, now, sqldb.NumberList(keys))
 		if err != nil {
 			return err
 		}
@@ -130,30 +109,4 @@ func (s *Store) expire(ctx context.Context, keys []int64, now string) (changed i
 		return err
 	})
 	return changed, err
-}
-
-// keysOf returns the numbers that a query finds.
-func keysOf(ctx context.Context, db querier, query string, args ...any) ([]int64, error) {
-	var keys []int64
-	err := scanAll(ctx, db, query, func(scan func(...any) error) error {
-		var key int64
-		err := scan(&key)
-		keys = append(keys, key)
-		return err
-	}, args...)
-	return keys, err
-}
-
-// keyList is a parameter for json_each. Keys are written as they are: SQLite
-// reads all 64 bits.
-func keyList(keys []int64) string {
-	list := make([]byte, 0, 21*len(keys)+2)
-	list = append(list, '[')
-	for i, key := range keys {
-		if i > 0 {
-			list = append(list, ',')
-		}
-		list = strconv.AppendInt(list, key, 10)
-	}
-	return string(append(list, ']'))
 }

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/sqldb"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 )
 
 // Retention is for how many days each kind of record is kept; 0 is for ever.
@@ -29,15 +31,15 @@ type Retention struct {
 // delivery, so failures before that can go: they are still counted, in
 // pruned_failures. The last failure of an address and the one that decided
 // stay as long as its row in recipients does.
-func (s *Store) Prune(ctx context.Context, r Retention, now time.Time) ([]Count, error) {
+func (s *Store) Prune(ctx context.Context, r Retention, now time.Time) ([]query.Count, error) {
 	p := pruner{db: s.db, now: now.UTC(), retention: r, store: s}
 	var before int
 	if err := s.db.QueryRowContext(ctx, "PRAGMA secure_delete").Scan(&before); err != nil {
-		return nil, fmt.Errorf("database %s: %w", s.path, err)
+		return nil, fmt.Errorf("database %s: %w", s.file.Path, err)
 	}
 	// What is deleted for its age is overwritten with zeros.
 	if _, err := s.db.ExecContext(ctx, "PRAGMA secure_delete = ON"); err != nil {
-		return nil, fmt.Errorf("database %s: %w", s.path, err)
+		return nil, fmt.Errorf("database %s: %w", s.file.Path, err)
 	}
 	err := p.prune(ctx)
 	_, resetErr := s.db.ExecContext(context.WithoutCancel(ctx), fmt.Sprintf("PRAGMA secure_delete = %d", before))
@@ -45,15 +47,15 @@ func (s *Store) Prune(ctx context.Context, r Retention, now time.Time) ([]Count,
 }
 
 // Prunable returns what Prune would delete.
-func (r *Reader) Prunable(ctx context.Context, keep Retention, now time.Time) ([]Count, error) {
-	p := pruner{db: r.db, now: now.UTC(), retention: keep}
+func Prunable(ctx context.Context, r *query.Reader, keep Retention, now time.Time) ([]query.Count, error) {
+	p := pruner{db: r.Querier(), now: now.UTC(), retention: keep}
 	err := p.prune(ctx)
 	return p.counts(), err
 }
 
 // pruner is one walk through what can be deleted.
 type pruner struct {
-	db        querier
+	db        sqldb.Querier
 	now       time.Time
 	retention Retention
 	store     *Store // nil only counts
@@ -73,11 +75,11 @@ const (
 	oldUnparsed   = "delivery lines not parsed"
 )
 
-func (p *pruner) counts() []Count {
-	var counts []Count
+func (p *pruner) counts() []query.Count {
+	var counts []query.Count
 	for _, kind := range []string{oldRecipients, oldDeliveries, oldBounces, oldSuccesses, oldCounts, oldPositions, oldGaps, oldUnparsed} {
 		if n := p.deleted[kind]; n > 0 {
-			counts = append(counts, Count{kind, n})
+			counts = append(counts, query.Count{Name: kind, N: n})
 		}
 	}
 	return counts
@@ -155,7 +157,7 @@ func (p *pruner) recipients(ctx context.Context, before time.Time) error {
 		more = false
 		var keys []int64
 		old := make(map[int64]struct{})
-		err := scanAll(ctx, p.db, `
+		err := sqldb.ScanAll(ctx, p.db, `
 			SELECT recipient, recipient_key, coalesce(last_failure_at < ? AND decided_by <> 'manual', 0)
 			FROM recipients
 			WHERE recipient > ?
@@ -170,13 +172,13 @@ func (p *pruner) recipients(ctx context.Context, before time.Time) error {
 					old[key] = struct{}{}
 				}
 				return err
-			}, bounce.Stamp(before), last, pageSize)
+			}, bounce.Stamp(before), last, query.PageSize)
 		if err != nil {
 			return err
 		}
 		err = p.write(ctx, oldRecipients, len(keys), func(tx *Tx) error {
 			for _, table := range []string{"recipients", "bounces", "pruned_failures", "recalls"} {
-				if _, err := tx.conn.ExecContext(ctx, "DELETE FROM "+table+" WHERE recipient_key IN (SELECT value FROM json_each(?))", keyList(keys)); err != nil {
+				if _, err := tx.conn.ExecContext(ctx, "DELETE FROM "+table+" WHERE recipient_key IN (SELECT value FROM json_each(?))", sqldb.NumberList(keys)); err != nil {
 					return err
 				}
 			}
@@ -206,7 +208,7 @@ func (p *pruner) deliveries(ctx context.Context, before time.Time) error {
 	for first := int64(0); first < 1<<(64-bucketShift); first += atOnce {
 		var entries []byte
 		old := 0
-		err := scanAll(ctx, p.db, "SELECT entries FROM deliveries WHERE bucket >= ? AND bucket < ?", func(scan func(...any) error) error {
+		err := sqldb.ScanAll(ctx, p.db, "SELECT entries FROM deliveries WHERE bucket >= ? AND bucket < ?", func(scan func(...any) error) error {
 			err := scan(&entries)
 			for ; len(entries) >= deliverySize; entries = entries[deliverySize:] {
 				if _, kept := keep(entry(entries)); !kept {
@@ -238,7 +240,7 @@ func (p *pruner) deliveries(ctx context.Context, before time.Time) error {
 // cost every import.
 func (p *pruner) bounces(ctx context.Context, before time.Time) error {
 	var end int64
-	if err := scanAll(ctx, p.db, "SELECT coalesce(max(id), 0) FROM bounces", func(scan func(...any) error) error { return scan(&end) }); err != nil {
+	if err := sqldb.ScanAll(ctx, p.db, "SELECT coalesce(max(id), 0) FROM bounces", func(scan func(...any) error) error { return scan(&end) }); err != nil {
 		return err
 	}
 	// So few that a batch never waits for long.
@@ -251,7 +253,7 @@ func (p *pruner) bounces(ctx context.Context, before time.Time) error {
 	}
 	for first := int64(0); first < end; first += atOnce {
 		var rows []old
-		err := scanAll(ctx, p.db, `
+		err := sqldb.ScanAll(ctx, p.db, `
 			SELECT b.id, b.recipient_key, b.occurred_at, b.disposition = 'permanent', b.reason = 'suppressed'
 			FROM bounces b CROSS JOIN recipients r ON r.recipient_key = b.recipient_key
 			WHERE b.id > ? AND b.id <= ? AND b.occurred_at < ?
@@ -271,7 +273,7 @@ func (p *pruner) bounces(ctx context.Context, before time.Time) error {
 			for i := range rows {
 				ids[i] = rows[i].id
 			}
-			if _, err := tx.conn.ExecContext(ctx, "DELETE FROM bounces WHERE id IN (SELECT value FROM json_each(?))", keyList(ids)); err != nil {
+			if _, err := tx.conn.ExecContext(ctx, "DELETE FROM bounces WHERE id IN (SELECT value FROM json_each(?))", sqldb.NumberList(ids)); err != nil {
 				return err
 			}
 			rows := slices.DeleteFunc(slices.Clone(rows), func(o old) bool { return o.ours })
@@ -281,10 +283,10 @@ func (p *pruner) bounces(ctx context.Context, before time.Time) error {
 				  permanent_count = permanent_count + excluded.permanent_count, retry_count = retry_count + excluded.retry_count,
 				  first_failure_at = min(first_failure_at, excluded.first_failure_at)`,
 				func(i int, p *params) {
-					p.add(rows[i].key)
-					p.add(rows[i].permanent)
-					p.add(!rows[i].permanent)
-					p.add(rows[i].at)
+					p.Add(rows[i].key)
+					p.Add(rows[i].permanent)
+					p.Add(!rows[i].permanent)
+					p.Add(rows[i].at)
 				}, nil)
 		})
 		if err != nil {
@@ -350,7 +352,7 @@ func (p *pruner) simple(kind, table, key, where string) func(context.Context, ti
 // inPieces deletes rows, so many in a transaction.
 func (p *pruner) inPieces(ctx context.Context, kind, table, key, where string, args ...any) error {
 	n := 0
-	err := scanAll(ctx, p.db, "SELECT count(*) FROM "+table+" WHERE "+where, func(scan func(...any) error) error { return scan(&n) }, args...)
+	err := sqldb.ScanAll(ctx, p.db, "SELECT count(*) FROM "+table+" WHERE "+where, func(scan func(...any) error) error { return scan(&n) }, args...)
 	if err != nil {
 		return err
 	}
@@ -358,9 +360,9 @@ func (p *pruner) inPieces(ctx context.Context, kind, table, key, where string, a
 	if p.store == nil {
 		return nil
 	}
-	for ; n > 0; n -= pageSize {
+	for ; n > 0; n -= query.PageSize {
 		err := p.store.transaction(ctx, func(tx *Tx) error {
-			_, err := tx.conn.ExecContext(ctx, "DELETE FROM "+table+" WHERE ("+key+") IN (SELECT "+key+" FROM "+table+" WHERE "+where+" LIMIT ?)", append(slices.Clone(args), pageSize)...)
+			_, err := tx.conn.ExecContext(ctx, "DELETE FROM "+table+" WHERE ("+key+") IN (SELECT "+key+" FROM "+table+" WHERE "+where+" LIMIT ?)", append(slices.Clone(args), query.PageSize)...)
 			return err
 		})
 		if err != nil {

@@ -9,9 +9,10 @@ import (
 	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 )
 
-func prune(t *testing.T, s *Store, r Retention, now time.Time) []Count {
+func prune(t *testing.T, s *Store, r Retention, now time.Time) []query.Count {
 	t.Helper()
 	counts, err := s.Prune(t.Context(), r, now)
 	if err != nil {
@@ -111,8 +112,8 @@ func TestPruningDeletesAnAddressWithoutFailureForSoLong(t *testing.T) {
 	}
 	save(t, s, b)
 	keep := Retention{Bounces: 30, Recipients: 60}
-	want := []Count{{oldRecipients, 2}, {oldDeliveries, 1}}
-	dry, err := reader(t, path).Prunable(t.Context(), keep, now)
+	want := []query.Count{{Name: oldRecipients, N: 2}, {Name: oldDeliveries, N: 1}}
+	dry, err := Prunable(t.Context(), reader(t, path), keep, now)
 	if err != nil || !slices.Equal(dry, want) {
 		t.Errorf("Prunable: %v, %v; want %v", dry, err, want)
 	}
@@ -175,8 +176,8 @@ func TestPruningDeletesEachKindByItsOwnAge(t *testing.T) {
 		{Retention{Successes: 30}, oldSuccesses, "SELECT count(*) FROM successes", "1"},
 		{Retention{DailyCounts: 30}, oldCounts, "SELECT day, sent, deferred FROM daily_counts", now.Format(time.DateOnly) + " 1 0"},
 	} {
-		dry, err := reader(t, path).Prunable(t.Context(), c.keep, now)
-		if want := []Count{{c.kind, 1}}; err != nil || !slices.Equal(dry, want) {
+		dry, err := Prunable(t.Context(), reader(t, path), c.keep, now)
+		if want := []query.Count{{Name: c.kind, N: 1}}; err != nil || !slices.Equal(dry, want) {
 			t.Errorf("Prunable(%+v): %v, %v; want %v", c.keep, dry, err, want)
 		}
 		if got := prune(t, s, c.keep, now); !slices.Equal(got, dry) {

@@ -5,18 +5,20 @@ import (
 	"fmt"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/sqldb"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 )
 
 // The columns of queue_entries.
-var queueColumns = columns[bounce.QueueEntry]{
-	required("host", func(e *bounce.QueueEntry) any { return &e.Host }),
-	required("mta", func(e *bounce.QueueEntry) any { return (*string)(&e.MTA) }),
-	required("queue_id", func(e *bounce.QueueEntry) any { return &e.QueueID }),
-	required("seen_at", func(e *bounce.QueueEntry) any { return &e.SeenAt }),
-	required("data", func(e *bounce.QueueEntry) any { return &e.Data }),
+var queueColumns = sqldb.Columns[bounce.QueueEntry]{
+	sqldb.Required("host", func(e *bounce.QueueEntry) any { return &e.Host }),
+	sqldb.Required("mta", func(e *bounce.QueueEntry) any { return (*string)(&e.MTA) }),
+	sqldb.Required("queue_id", func(e *bounce.QueueEntry) any { return &e.QueueID }),
+	sqldb.Required("seen_at", func(e *bounce.QueueEntry) any { return (*query.Time)(&e.SeenAt) }),
+	sqldb.Required("data", func(e *bounce.QueueEntry) any { return &e.Data }),
 }
 
-var queueKey = queueColumns.only("host", "mta", "queue_id")
+var queueKey = queueColumns.Only("host", "mta", "queue_id")
 
 func (tx *Tx) saveQueue(entries []bounce.QueueEntry) error {
 	var kept, ended []*bounce.QueueEntry
@@ -27,22 +29,22 @@ func (tx *Tx) saveQueue(entries []bounce.QueueEntry) error {
 			ended = append(ended, e)
 		}
 	}
-	err := tx.each(len(kept), queueColumns.insert("INSERT", "queue_entries")+
+	err := tx.each(len(kept), queueColumns.Insert("INSERT", "queue_entries")+
 		" ON CONFLICT (host, mta, queue_id) DO UPDATE SET seen_at = excluded.seen_at, data = excluded.data",
-		func(i int, p *params) { queueColumns.bind(p, kept[i]) }, nil)
+		func(i int, p *params) { queueColumns.Bind(p, kept[i]) }, nil)
 	if err != nil {
 		return err
 	}
 	return tx.each(len(ended), "DELETE FROM queue_entries WHERE host = ? AND mta = ? AND queue_id = ?",
-		func(i int, p *params) { queueKey.bind(p, ended[i]) }, nil)
+		func(i int, p *params) { queueKey.Bind(p, ended[i]) }, nil)
 }
 
-func loadQueue(ctx context.Context, db querier) ([]bounce.QueueEntry, error) {
+func loadQueue(ctx context.Context, db sqldb.Querier) ([]bounce.QueueEntry, error) {
 	var queue []bounce.QueueEntry
-	err := scanAll(ctx, db, "SELECT "+queueColumns.names("")+" FROM queue_entries",
+	err := sqldb.ScanAll(ctx, db, "SELECT "+queueColumns.Names("")+" FROM queue_entries",
 		func(scan func(...any) error) error {
 			var e bounce.QueueEntry
-			err := queueColumns.scan(&e, scan)
+			err := queueColumns.Scan(&e, scan)
 			queue = append(queue, e)
 			return err
 		})

@@ -8,7 +8,9 @@ import (
 	"slices"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/sqldb"
 	"github.com/bouncetail/bouncetail/recipient"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 )
 
 // recompute replays the histories of rows from all failures in the database.
@@ -43,14 +45,14 @@ func (tx *Tx) failuresByKey(keys []int64) (map[int64][]recipient.Failure, error)
 		SELECT id, occurred_at, coalesce(queue_id, ''), category, reason, disposition, suppress, scope, outcome`+inCrowds+`
 		FROM bounces
 		WHERE recipient_key = ? AND reason <> 'suppressed'`,
-		func(i int, p *params) { p.add(keys[i]) },
+		func(i int, p *params) { p.Add(keys[i]) },
 		func(i int, values []driver.Value) error {
 			var f recipient.Failure
 			var v bounce.Verdict
 			var queueID, outcome string
 			into := []any{&f.ID, &f.At, &queueID, (*string)(&v.Category), (*string)(&v.Reason), (*string)(&v.Disposition), &v.Suppress, (*string)(&v.Scope), &outcome}
 			for column := range into {
-				if !restore(into[column], values[column]) {
+				if !sqldb.Restore(into[column], values[column]) {
 					return fmt.Errorf("bounces: column %d of row %v is of type %T", column, values[0], values[column])
 				}
 			}
@@ -59,7 +61,7 @@ func (tx *Tx) failuresByKey(keys []int64) (map[int64][]recipient.Failure, error)
 			if more := values[len(into):]; len(more) > 0 {
 				var domain, ip, reply string
 				for column, into := range []any{&domain, &f.Provider, &f.Relay, &ip, &reply} {
-					restore(into, more[column])
+					sqldb.Restore(into, more[column])
 				}
 				f.Relay, f.Host = recipient.RelayUnit(f.Relay, ip, domain), recipient.NamedHost(reply, domain)
 			}
@@ -74,7 +76,7 @@ func (tx *Tx) failuresByKey(keys []int64) (map[int64][]recipient.Failure, error)
 
 // addPruned adds the failures to histories that were deleted for their age.
 func (tx *Tx) addPruned(histories map[int64]*recipient.History) error {
-	return scanAll(tx.ctx, tx.conn, `
+	return sqldb.ScanAll(tx.ctx, tx.conn, `
 		SELECT p.recipient_key, p.permanent_count, p.retry_count, p.first_failure_at
 		FROM json_each(?) k CROSS JOIN pruned_failures p ON p.recipient_key = k.value`,
 		func(scan func(...any) error) error {
@@ -86,13 +88,13 @@ func (tx *Tx) addPruned(histories map[int64]*recipient.History) error {
 				histories[key].AddPruned(permanent, retry, first)
 			}
 			return err
-		}, keyList(slices.Sorted(maps.Keys(histories))))
+		}, sqldb.NumberList(slices.Sorted(maps.Keys(histories))))
 }
 
 // recomputeAll recomputes the rows of recipients and saves those that change.
 func (tx *Tx) recomputeAll(keys []int64) error {
 	slices.Sort(keys)
-	for chunk := range slices.Chunk(slices.Compact(keys), pageSize) {
+	for chunk := range slices.Chunk(slices.Compact(keys), query.PageSize) {
 		rows, err := tx.knownRows(chunk)
 		if err != nil {
 			return err
@@ -142,11 +144,11 @@ func (s *Store) Rebuild(ctx context.Context) (int, error) {
 		if _, err := tx.rebuildCrowds(); err != nil {
 			return err
 		}
-		keys, err := tx.keysOf("SELECT recipient_key FROM recipients ORDER BY recipient_key")
+		keys, err := sqldb.Numbers(tx.ctx, tx.conn, "SELECT recipient_key FROM recipients ORDER BY recipient_key")
 		if err != nil {
 			return err
 		}
-		for chunk := range slices.Chunk(keys, pageSize) {
+		for chunk := range slices.Chunk(keys, query.PageSize) {
 			if err := tx.rebuild(chunk); err != nil {
 				return err
 			}
@@ -190,7 +192,7 @@ func (tx *Tx) restoreMissing() error {
 	}
 	var missing []int64
 	for _, table := range []string{tellingBounces, "decisions"} {
-		keys, err := tx.keysOf("SELECT DISTINCT recipient_key FROM " + table + " t WHERE NOT EXISTS (SELECT 1 FROM recipients r WHERE r.recipient_key = t.recipient_key)")
+		keys, err := sqldb.Numbers(tx.ctx, tx.conn, "SELECT DISTINCT recipient_key FROM "+table+" t WHERE NOT EXISTS (SELECT 1 FROM recipients r WHERE r.recipient_key = t.recipient_key)")
 		if err != nil {
 			return err
 		}
@@ -198,7 +200,7 @@ func (tx *Tx) restoreMissing() error {
 	}
 	slices.Sort(missing)
 	missing = slices.Compact(missing)
-	for chunk := range slices.Chunk(missing, pageSize) {
+	for chunk := range slices.Chunk(missing, query.PageSize) {
 		if err := tx.restoreRows(chunk); err != nil {
 			return err
 		}
@@ -209,14 +211,14 @@ func (tx *Tx) restoreMissing() error {
 func (tx *Tx) restoreRows(keys []int64) error {
 	tx.resetTouched(len(keys))
 	for _, table := range []string{tellingBounces, "decisions"} {
-		err := scanAll(tx.ctx, tx.conn, "SELECT t.recipient_key, min(t.recipient), min(t.domain) FROM json_each(?) k CROSS JOIN "+table+" t ON t.recipient_key = k.value GROUP BY 1",
+		err := sqldb.ScanAll(tx.ctx, tx.conn, "SELECT t.recipient_key, min(t.recipient), min(t.domain) FROM json_each(?) k CROSS JOIN "+table+" t ON t.recipient_key = k.value GROUP BY 1",
 			func(scan func(...any) error) error {
 				var key int64
 				var to bounce.Address
 				err := scan(&key, &to.Normal, &to.Domain)
 				tx.touch(key).to = to
 				return err
-			}, keyList(keys))
+			}, sqldb.NumberList(keys))
 		if err != nil {
 			return err
 		}
@@ -234,9 +236,4 @@ func (tx *Tx) restoreRows(keys []int64) error {
 		rows[i] = recipientRow{to: t.to, key: t.key, history: tx.inputs.Replay(t.to.Domain, failures[t.key], recipient.DeliveredAt(t.delivered))}
 	}
 	return tx.refresh(rows)
-}
-
-// keysOf returns the numbers that a query finds.
-func (tx *Tx) keysOf(query string, args ...any) ([]int64, error) {
-	return keysOf(tx.ctx, tx.conn, query, args...)
 }

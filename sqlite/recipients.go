@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/sqldb"
 	"github.com/bouncetail/bouncetail/recipient"
 )
 
@@ -22,44 +23,44 @@ type recipientRow struct {
 }
 
 // The columns of recipients.
-var recipientColumns = columns[recipientRow]{
-	required("recipient", func(r *recipientRow) any { return &r.to.Normal }),
-	required("domain", func(r *recipientRow) any { return &r.to.Domain }),
-	required("state", func(r *recipientRow) any { return (*string)(&r.row.State) }),
-	required("decided_by", func(r *recipientRow) any { return (*string)(&r.row.DecidedBy) }),
-	required("category", func(r *recipientRow) any { return (*string)(&r.row.Category) }),
-	required("reason", func(r *recipientRow) any { return (*string)(&r.row.Reason) }),
-	optional("first_failure_at", func(r *recipientRow) any { return &r.row.FirstAt }),
-	optional("last_failure_at", func(r *recipientRow) any { return &r.row.LastAt }),
-	optional("last_delivery_at", func(r *recipientRow) any { return &r.row.LastDelivery }),
-	required("permanent_count", func(r *recipientRow) any { return &r.row.PermanentCount }),
-	required("retry_count", func(r *recipientRow) any { return &r.row.RetryCount }),
-	optional("bad_since", func(r *recipientRow) any { return &r.row.BadSince }),
-	optional("bad_until", func(r *recipientRow) any { return &r.row.BadUntil }),
-	optional("last_bounce_id", func(r *recipientRow) any { return &r.row.LastID }),
-	optional("deciding_bounce_id", func(r *recipientRow) any { return &r.row.DecidingID }),
-	required("recipient_key", func(r *recipientRow) any { return &r.key }),
-	required("seq", func(r *recipientRow) any { return &r.seq }),
-	optional("memory", func(r *recipientRow) any { return &r.row.Memory }),
-	optional("left_bad_seq", func(r *recipientRow) any { return &r.leftBad }),
+var recipientColumns = sqldb.Columns[recipientRow]{
+	sqldb.Required("recipient", func(r *recipientRow) any { return &r.to.Normal }),
+	sqldb.Required("domain", func(r *recipientRow) any { return &r.to.Domain }),
+	sqldb.Required("state", func(r *recipientRow) any { return (*string)(&r.row.State) }),
+	sqldb.Required("decided_by", func(r *recipientRow) any { return (*string)(&r.row.DecidedBy) }),
+	sqldb.Required("category", func(r *recipientRow) any { return (*string)(&r.row.Category) }),
+	sqldb.Required("reason", func(r *recipientRow) any { return (*string)(&r.row.Reason) }),
+	sqldb.Optional("first_failure_at", func(r *recipientRow) any { return &r.row.FirstAt }),
+	sqldb.Optional("last_failure_at", func(r *recipientRow) any { return &r.row.LastAt }),
+	sqldb.Optional("last_delivery_at", func(r *recipientRow) any { return &r.row.LastDelivery }),
+	sqldb.Required("permanent_count", func(r *recipientRow) any { return &r.row.PermanentCount }),
+	sqldb.Required("retry_count", func(r *recipientRow) any { return &r.row.RetryCount }),
+	sqldb.Optional("bad_since", func(r *recipientRow) any { return &r.row.BadSince }),
+	sqldb.Optional("bad_until", func(r *recipientRow) any { return &r.row.BadUntil }),
+	sqldb.Optional("last_bounce_id", func(r *recipientRow) any { return &r.row.LastID }),
+	sqldb.Optional("deciding_bounce_id", func(r *recipientRow) any { return &r.row.DecidingID }),
+	sqldb.Required("recipient_key", func(r *recipientRow) any { return &r.key }),
+	sqldb.Required("seq", func(r *recipientRow) any { return &r.seq }),
+	sqldb.Optional("memory", func(r *recipientRow) any { return &r.row.Memory }),
+	sqldb.Optional("left_bad_seq", func(r *recipientRow) any { return &r.leftBad }),
 }
 
 var (
-	insertRecipient = recipientColumns.insert("INSERT OR REPLACE", "recipients")
+	insertRecipient = recipientColumns.Insert("INSERT OR REPLACE", "recipients")
 	// Setting a key, even to the value it has, would rewrite the row and its index.
-	changingColumns = recipientColumns.without("recipient", "recipient_key")
-	updateRecipient = "UPDATE recipients SET " + changingColumns.set() + " WHERE recipient = ?"
+	changingColumns = recipientColumns.Without("recipient", "recipient_key")
+	updateRecipient = "UPDATE recipients SET " + changingColumns.Set() + " WHERE recipient = ?"
 )
 
 // appendRows loads the rows in which a unique column has one of n values, in
 // their order.
 func (tx *Tx) appendRows(rows []recipientRow, n int, column string, value func(i int) driver.Value) ([]recipientRow, error) {
-	err := tx.each(n, "SELECT "+recipientColumns.names("")+" FROM recipients WHERE "+column+" = ?",
-		func(i int, p *params) { p.add(value(i)) },
+	err := tx.each(n, "SELECT "+recipientColumns.Names("")+" FROM recipients WHERE "+column+" = ?",
+		func(i int, p *params) { p.Add(value(i)) },
 		func(_ int, values []driver.Value) error {
 			rows = append(rows, recipientRow{known: true})
 			r := &rows[len(rows)-1]
-			if err := recipientColumns.read(r, values); err != nil {
+			if err := recipientColumns.Read(r, values); err != nil {
 				return err
 			}
 			r.was = r.row
@@ -103,9 +104,9 @@ func (tx *Tx) recall(rows []*recipientRow) error {
 		return r.was.State != bounce.StateBad || r.row.State != bounce.StateSuspect
 	})
 	return tx.each(len(rows), "INSERT OR REPLACE INTO recalls (recipient_key, seq, recalled_at) VALUES (?, ?, ?)", func(i int, p *params) {
-		p.add(rows[i].key)
-		p.add(rows[i].seq)
-		p.add(tx.now)
+		p.Add(rows[i].key)
+		p.Add(rows[i].seq)
+		p.Add(tx.now)
 	}, nil)
 }
 
@@ -137,11 +138,11 @@ func (tx *Tx) saveRecipients(rows []*recipientRow) error {
 	// Not one statement for both: an upsert looks into every index whether the row
 	// is there already.
 	err := tx.each(len(known), updateRecipient, func(i int, p *params) {
-		changingColumns.bind(p, known[i])
-		p.add(known[i].to.Normal)
+		changingColumns.Bind(p, known[i])
+		p.Add(known[i].to.Normal)
 	}, nil)
 	if err != nil {
 		return err
 	}
-	return tx.each(len(others), insertRecipient, func(i int, p *params) { recipientColumns.bind(p, others[i]) }, nil)
+	return tx.each(len(others), insertRecipient, func(i int, p *params) { recipientColumns.Bind(p, others[i]) }, nil)
 }

@@ -68,8 +68,8 @@ func stampOf(ms int64) string { return bounce.Stamp(time.UnixMilli(ms)) }
 func (tx *Tx) loadRefusals(from, to int64) (all []recipient.Refusal, err error) {
 	err = tx.each(1, "SELECT "+refusalColumns+" FROM bounces WHERE suppress = 1 AND occurred_at BETWEEN ? AND ? ORDER BY occurred_at",
 		func(_ int, p *params) {
-			p.add(stampOf(from))
-			p.add(stampOf(to))
+			p.Add(stampOf(from))
+			p.Add(stampOf(to))
 		},
 		func(_ int, values []driver.Value) error {
 			all = append(all, readRefusal(values))
@@ -81,7 +81,7 @@ func (tx *Tx) loadRefusals(from, to int64) (all []recipient.Refusal, err error) 
 // refusalsOf loads all refusals of addresses.
 func (tx *Tx) refusalsOf(keys []int64) (all []recipient.Refusal, err error) {
 	err = tx.each(len(keys), "SELECT "+refusalColumns+" FROM bounces WHERE recipient_key = ? AND suppress = 1",
-		func(i int, p *params) { p.add(keys[i]) },
+		func(i int, p *params) { p.Add(keys[i]) },
 		func(_ int, values []driver.Value) error {
 			all = append(all, readRefusal(values))
 			return nil
@@ -239,7 +239,7 @@ func (e *evidence) load(refusals []recipient.Refusal) error {
 		e.addresses[key] = addressTimes{delivered: at}
 	}
 	err = e.tx.each(len(keys), "SELECT occurred_at FROM bounces WHERE recipient_key = ? AND suppress = 1",
-		func(i int, p *params) { p.add(keys[i]) },
+		func(i int, p *params) { p.Add(keys[i]) },
 		func(i int, values []driver.Value) error {
 			stamp, _ := values[0].(string)
 			at, t := bounce.ParseStamp(stamp).UnixMilli(), e.addresses[keys[i]]
@@ -253,7 +253,7 @@ func (e *evidence) load(refusals []recipient.Refusal) error {
 		return err
 	}
 	return e.tx.each(len(domains), "SELECT 1 FROM daily_counts WHERE domain = ? AND sent > 0 LIMIT 1",
-		func(i int, p *params) { p.add(domains[i]) },
+		func(i int, p *params) { p.Add(domains[i]) },
 		func(i int, _ []driver.Value) error {
 			e.accepted[domains[i]] = true
 			return nil
@@ -268,7 +268,7 @@ func (tx *Tx) deliveredAt(keys []int64) (map[int64]int64, error) {
 	slices.SortFunc(sorted, func(a, b int64) int { return cmp.Compare(uint64(a), uint64(b)) })
 	buckets := bucketsOfKeys(keys)
 	return at, tx.each(len(buckets), "SELECT entries FROM deliveries WHERE bucket = ?",
-		func(i int, p *params) { p.add(buckets[i]) },
+		func(i int, p *params) { p.Add(buckets[i]) },
 		func(i int, values []driver.Value) error {
 			entries, _ := values[0].([]byte)
 			first := sort.Search(len(sorted), func(n int) bool { return int64(uint64(sorted[n])>>bucketShift) >= buckets[i] })

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 )
 
 func TestRejudgingBringsTheRecipientsUpToDate(t *testing.T) {
@@ -28,7 +29,7 @@ func TestRejudgingBringsTheRecipientsUpToDate(t *testing.T) {
 	}
 	seqs := dump(t, s.db, "SELECT seq FROM recipients WHERE recipient IN ('bad@example.com', 'other@example.com')")
 	var told []string
-	n, err := s.Rejudge(t.Context(), judge, func(old *Stored, _ bounce.Verdict) { told = append(told, old.Delivery.Recipient) })
+	n, err := s.Rejudge(t.Context(), judge, func(old *query.Stored, _ bounce.Verdict) { told = append(told, old.Delivery.Recipient) })
 	if err != nil || n != 2 || !slices.Equal(told, []string{"good@example.com", "reached@example.com"}) {
 		t.Fatalf("Rejudge: %d, %v, told of %q", n, err, told)
 	}
@@ -40,7 +41,7 @@ func TestRejudgingBringsTheRecipientsUpToDate(t *testing.T) {
 	if after := dump(t, s.db, "SELECT seq FROM recipients WHERE recipient IN ('bad@example.com', 'other@example.com')"); !slices.Equal(seqs, after) {
 		t.Errorf("rows that did not change got new numbers: %q, then %q", seqs, after)
 	}
-	if n, err := s.Rejudge(t.Context(), judge, func(*Stored, bounce.Verdict) {}); n != 0 || err != nil {
+	if n, err := s.Rejudge(t.Context(), judge, func(*query.Stored, bounce.Verdict) {}); n != 0 || err != nil {
 		t.Errorf("Rejudge again: %d, %v", n, err)
 	}
 }
@@ -52,7 +53,7 @@ func TestRejudgingIsWholeOrNotAtAll(t *testing.T) {
 		t.Fatal(err)
 	}
 	judge := func(*bounce.Delivery) bounce.Verdict { return failed("", 0, bounce.Bounced, false).Verdict }
-	if _, err := s.Rejudge(t.Context(), judge, func(*Stored, bounce.Verdict) {}); err == nil {
+	if _, err := s.Rejudge(t.Context(), judge, func(*query.Stored, bounce.Verdict) {}); err == nil {
 		t.Fatal("Rejudge succeeded in spite of the trigger")
 	}
 	if got := dump(t, s.db, "SELECT sum(suppress) FROM bounces"); !slices.Equal(got, []string{"2"}) {
@@ -88,21 +89,21 @@ func TestRebuildingGivesTheSameTable(t *testing.T) {
 func TestRecordsAreReadInPages(t *testing.T) {
 	s, path := openNew(t)
 	var b bounce.Batch
-	for i := range pageSize + 5 {
+	for i := range query.PageSize + 5 {
 		b.Records.Add(new(failed("a", i, bounce.Deferred, false)))
 	}
 	save(t, s, &b)
-	r, err := OpenReader(t.Context(), path)
+	r, err := query.OpenReader(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer r.Close()
 	n := 0
-	if err := r.Records(t.Context(), func(*Stored) error { n++; return nil }); err != nil || n != b.Records.Len() {
+	if err := r.Records(t.Context(), func(*query.Stored) error { n++; return nil }); err != nil || n != b.Records.Len() {
 		t.Errorf("%d records, %v; want %d", n, err, b.Records.Len())
 	}
 	stop := errors.New("enough")
-	if err := r.Records(t.Context(), func(*Stored) error { return stop }); !errors.Is(err, stop) {
+	if err := r.Records(t.Context(), func(*query.Stored) error { return stop }); !errors.Is(err, stop) {
 		t.Errorf("got %v, want %v", err, stop)
 	}
 }

@@ -18,6 +18,10 @@ import (
 	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/sqldb"
+	"github.com/bouncetail/bouncetail/sqlite/dbfile"
+	"github.com/bouncetail/bouncetail/sqlite/outbox"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 )
 
 var day = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
@@ -69,7 +73,7 @@ func saveTogether(t *testing.T, s *Store, batches ...*bounce.Batch) {
 
 // isTemporary reports what the pipeline asks an error.
 func isTemporary(err error) bool {
-	var e *Error
+	var e *dbfile.Error
 	return errors.As(err, &e) && e.Temporary()
 }
 
@@ -101,7 +105,7 @@ func succeeded(local string, minute int) bounce.Success {
 }
 
 // dump returns the rows of a query, a string each.
-func dump(t *testing.T, db *sql.DB, query string) []string {
+func dump(t *testing.T, db sqldb.Querier, query string) []string {
 	t.Helper()
 	rows, err := db.QueryContext(t.Context(), query)
 	if err != nil {
@@ -341,14 +345,14 @@ func TestBatchesOfOneTransaction(t *testing.T) {
 			t.Errorf("batch %d: %d new records, %v, want 500", n, got, err)
 		}
 		b.Records.Reset() // nothing of a batch is needed after Add
-		if got, want := dump(t, r.db, counts), []string{"0", "<nil>", "<nil>"}; !slices.Equal(got, want) {
+		if got, want := dump(t, r.Querier(), counts), []string{"0", "<nil>", "<nil>"}; !slices.Equal(got, want) {
 			t.Errorf("before the end there are %q, want %q", got, want)
 		}
 	}
 	if err := tx.Commit(); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := dump(t, r.db, counts), []string{"1500", "1500", "2"}; !slices.Equal(got, want) {
+	if got, want := dump(t, r.Querier(), counts), []string{"1500", "1500", "2"}; !slices.Equal(got, want) {
 		t.Errorf("after Commit there are %q, want %q", got, want)
 	}
 
@@ -379,69 +383,8 @@ func TestBatchesOfOneTransaction(t *testing.T) {
 		t.Error("a failed transaction has changed recipients")
 	}
 	saveTogether(t, s, batch(3), batch(4))
-	if got, want := dump(t, r.db, counts), []string{"2500", "2500", "4"}; !slices.Equal(got, want) {
+	if got, want := dump(t, r.Querier(), counts), []string{"2500", "2500", "4"}; !slices.Equal(got, want) {
 		t.Errorf("with room again there are %q, want %q", got, want)
-	}
-}
-
-func TestANewDatabaseIsBuiltAside(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "b.db")
-	fill := func() *Store {
-		t.Helper()
-		s, err := OpenToBuild(t.Context(), path, slog.New(slog.DiscardHandler))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return s
-	}
-	killed := fill() // its file stays, as after a power cut
-	if err := os.WriteFile(killed.path+"-journal", []byte("not a journal"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	killed.lock.Close()
-	defer killed.db.Close()
-
-	s := fill()
-	save(t, s, &bounce.Batch{Records: bounce.NewRecords(failed("a", 1, bounce.Bounced, true))})
-	if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("the database is there before it was closed: %v", err)
-	}
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	var names []string
-	files, err := os.ReadDir(filepath.Dir(path))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range files {
-		names = append(names, f.Name())
-	}
-	if want := []string{"b.db", "b.db.lock"}; !slices.Equal(names, want) {
-		t.Errorf("after Close there are %q, want %q", names, want)
-	}
-	s = fill()
-	defer s.Close()
-	if s.building() || s.Crashed() {
-		t.Errorf("the database that is there: built again %v, crashed %v", s.building(), s.Crashed())
-	}
-	if got := dump(t, s.db, "SELECT recipient FROM bounces UNION ALL SELECT * FROM pragma_journal_mode"); !slices.Equal(got, []string{"a@example.com", "wal"}) {
-		t.Errorf("it holds %q", got)
-	}
-
-	built := filepath.Join(t.TempDir(), "c.db")
-	s, err = OpenToBuild(t.Context(), built, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(built, []byte("of another program"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Close(); err == nil || !strings.Contains(err.Error(), built+".unfinished") {
-		t.Errorf("a file has taken the name in the meantime: %v, want an error that names where the records are", err)
-	}
-	if text, _ := os.ReadFile(built); string(text) != "of another program" {
-		t.Errorf("the other file was changed to %q", text)
 	}
 }
 
@@ -506,7 +449,14 @@ func damage(t *testing.T, path string) {
 		b.Records.Add(new(failed(fmt.Sprint("user", i), i, bounce.Bounced, true)))
 	}
 	save(t, s, b)
-	if err := s.release(); err != nil { // without the mark of an orderly stop
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	db := sqldb.Connect(path, "rw", "_journal_mode=TRUNCATE")
+	if _, err := db.ExecContext(t.Context(), "UPDATE meta SET value = 0 WHERE name = 'clean'"); err != nil { // no orderly stop
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
@@ -547,11 +497,11 @@ func TestFilesAreForOwnerAndGroupAlone(t *testing.T) {
 func TestOneExportHoldsACursorAtATime(t *testing.T) {
 	s, path := openNew(t)
 	save(t, s, &bounce.Batch{Records: bounce.NewRecords(failed("a", 1, bounce.Bounced, true))})
-	c, err := OpenCursor(t.Context(), path, "crm")
+	c, err := outbox.OpenCursor(t.Context(), path, "crm")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := OpenCursor(t.Context(), path, "crm"); err == nil || !strings.Contains(err.Error(), "is in use by another export") {
+	if _, err := outbox.OpenCursor(t.Context(), path, "crm"); err == nil || !strings.Contains(err.Error(), "is in use by another export") {
 		t.Errorf("OpenCursor twice: %v", err)
 	}
 	if err := c.Move(t.Context(), 1, day); err != nil {
@@ -560,7 +510,7 @@ func TestOneExportHoldsACursorAtATime(t *testing.T) {
 	if err := c.Close(); err != nil {
 		t.Fatal(err)
 	}
-	c, err = OpenCursor(t.Context(), path, "crm")
+	c, err = outbox.OpenCursor(t.Context(), path, "crm")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -570,15 +520,15 @@ func TestOneExportHoldsACursorAtATime(t *testing.T) {
 	}
 	r := reader(t, path)
 	n := 0
-	last, err := r.Recipients(t.Context(), Filter{Changes: true, AfterSeq: c.Seq}, func(*bounce.Recipient) error { n++; return nil })
+	last, err := r.Recipients(t.Context(), query.Filter{Changes: true, AfterSeq: c.Seq}, func(*bounce.Recipient) error { n++; return nil })
 	if err != nil || n != 0 || last != 1 {
 		t.Errorf("Recipients behind the cursor: %d rows, last change %d, %v; want none, 1", n, last, err)
 	}
 }
 
-func reader(t *testing.T, path string) *Reader {
+func reader(t *testing.T, path string) *query.Reader {
 	t.Helper()
-	r, err := OpenReader(t.Context(), path)
+	r, err := query.OpenReader(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -594,16 +544,16 @@ func TestFilterChoosesRecipients(t *testing.T) {
 	})
 	r := reader(t, path)
 	for _, c := range []struct {
-		filter Filter
+		filter query.Filter
 		want   string
 	}{
-		{Filter{}, "fine slow bad"},
-		{Filter{State: "bad"}, "bad"},
-		{Filter{State: "ok"}, "fine"},
-		{Filter{Category: "rate-limit"}, "fine slow"},
-		{Filter{Domain: "example.com", Limit: 1}, "fine"},
-		{Filter{Domain: "example.org"}, ""},
-		{Filter{Since: bounce.Stamp(day.Add(2 * time.Minute))}, "fine slow"},
+		{query.Filter{}, "fine slow bad"},
+		{query.Filter{State: "bad"}, "bad"},
+		{query.Filter{State: "ok"}, "fine"},
+		{query.Filter{Category: "rate-limit"}, "fine slow"},
+		{query.Filter{Domain: "example.com", Limit: 1}, "fine"},
+		{query.Filter{Domain: "example.org"}, ""},
+		{query.Filter{Since: bounce.Stamp(day.Add(2 * time.Minute))}, "fine slow"},
 	} {
 		var got []string
 		_, err := r.Recipients(t.Context(), c.filter, func(row *bounce.Recipient) error {
@@ -625,8 +575,8 @@ func TestReadersAreRefusedWithTheNextStep(t *testing.T) {
 		"missing": "does not exist; bouncetail run or bouncetail import makes it",
 		"text":    "is it a database of bouncetail",
 	} {
-		if _, err := OpenReader(context.Background(), filepath.Join(folder, name)); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("OpenReader(%s): %v, want %q", name, err, want)
+		if _, err := query.OpenReader(context.Background(), filepath.Join(folder, name)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("query.OpenReader(%s): %v, want %q", name, err, want)
 		}
 	}
 }

@@ -18,11 +18,14 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"os"
+	"log/slog"
 	"sync/atomic"
 	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/sqldb"
+	"github.com/bouncetail/bouncetail/sqlite/dbfile"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 )
 
 // Store is the one writer of a database.
@@ -39,21 +42,47 @@ type Store struct {
 	addresses  map[int64]addressTimes // looked up for crowds, while refusals is valid
 	usual      map[string]usualRefusals
 	lookups    map[string]bool // the domains that were ever not found; nil if not loaded
-	statements statements
+	statements sqldb.Statements
 
-	path string
-	// finalPath is the name that it gets once it is built; empty if it has it.
-	finalPath    string
-	isNew        bool        // Open has created the file
-	incomplete   bool        // batches that were added were dropped
-	full         atomic.Bool // the last error was a lack of space
-	crashed      bool        // the last writer did not stop in order
-	db           *sql.DB
-	lock         *os.File // the file next to the database
-	fd           *os.File // the database itself, for its lock
-	file         os.FileInfo
-	logPages     int           // the bound of the write-ahead log, see boundLog
-	checkpointer *checkpointer // nil if SQLite's own checkpoints are enough
+	file       *dbfile.File
+	db         *sql.DB // of the file
+	incomplete bool    // batches that were added were dropped
+}
+
+// Open opens the database for writing, and creates or migrates it.
+func Open(ctx context.Context, path string, log *slog.Logger) (*Store, error) {
+	return openWith(ctx, path, dbfile.CacheSize, false, log)
+}
+
+// OpenToFill opens a database for an import.
+func OpenToFill(ctx context.Context, path string, log *slog.Logger) (*Store, error) {
+	return openWith(ctx, path, dbfile.CacheToFill, false, log)
+}
+
+// OpenToBuild opens a database for an import that can be repeated. If it does not
+// exist yet, it is built under another name and moved to its path by Close.
+func OpenToBuild(ctx context.Context, path string, log *slog.Logger) (*Store, error) {
+	return openWith(ctx, path, dbfile.CacheToFill, true, log)
+}
+
+func openWith(ctx context.Context, path string, cache int, build bool, log *slog.Logger) (*Store, error) {
+	file, err := dbfile.Open(ctx, path, cache, build, log)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{file: file, db: file.DB}
+	policy, err := query.AppliedPolicy(ctx, s.db)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("database %s: %w", path, err), s.Close())
+	}
+	s.policy.Store(policy)
+	return s, nil
+}
+
+// Close closes the database. One that was built and is incomplete, because batches
+// were dropped, is deleted.
+func (s *Store) Close() error {
+	return errors.Join(s.statements.Close(), s.file.Close(s.incomplete))
 }
 
 func (s *Store) now() time.Time {
@@ -64,16 +93,42 @@ func (s *Store) now() time.Time {
 }
 
 // Crashed reports whether the last writer before this one did not stop in order.
-func (s *Store) Crashed() bool { return s.crashed }
+func (s *Store) Crashed() bool { return s.file.Crashed }
 
 // Check reports whether the path still names the file that is written to.
-func (s *Store) Check() error {
-	now, err := os.Stat(s.path)
-	if err != nil || !os.SameFile(now, s.file) {
-		return fmt.Errorf("database %s was removed or replaced while it was in use; stop what did that, then start bouncetail again", s.path)
+func (s *Store) Check() error { return s.file.Check() }
+
+// StartCheckpointer has the write-ahead log copied into the database by another
+// connection, see dbfile.File.
+func (s *Store) StartCheckpointer(ctx context.Context, log *slog.Logger) (end func(), err error) {
+	return s.file.StartCheckpointer(ctx, log)
+}
+
+// UseKey has the database hold addresses hashed with the key of that ID, or as
+// they are if it is 0. It refuses a database that holds them otherwise, because two
+// kinds of rows for one address would be two histories of it.
+func (s *Store) UseKey(ctx context.Context, id int64) error {
+	isNew, err := query.CheckKey(ctx, s.db, s.file.Path, id)
+	if err != nil || !isNew {
+		return err
+	}
+	if _, err := s.db.ExecContext(ctx, "INSERT INTO meta (name, value) VALUES (?, ?)", query.KeyName, id); err != nil {
+		return fmt.Errorf("database %s: %w", s.file.Path, err)
 	}
 	return nil
 }
+
+// NoteFollowed notes that a daemon follows logs into the database.
+func (s *Store) NoteFollowed(ctx context.Context) error {
+	_, err := s.db.ExecContext(ctx, "INSERT OR IGNORE INTO meta (name, value) VALUES (?, 1)", query.FollowedName)
+	if err != nil {
+		return fmt.Errorf("database %s: %w", s.file.Path, err)
+	}
+	return nil
+}
+
+// UseKey is the same for changes that are made by hand.
+func (e *Editor) UseKey(ctx context.Context, id int64) error { return e.store.UseKey(ctx, id) }
 
 // Save saves one batch in a transaction of its own, and returns how many of its
 // records were new.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 )
 
 func TestTopTellsWhoFailsInAPeriod(t *testing.T) {
@@ -24,7 +25,7 @@ func TestTopTellsWhoFailsInAPeriod(t *testing.T) {
 	b.Records.Add(new(at(failed("early", 0, bounce.Deferred, false), day.AddDate(0, 0, -3))))
 	save(t, s, b)
 	r := reader(t, path)
-	name := func(row *Top) string {
+	name := func(row *query.Top) string {
 		if row.Name == nil {
 			return "?"
 		}
@@ -37,7 +38,7 @@ func TestTopTellsWhoFailsInAPeriod(t *testing.T) {
 		"reasons":    {"no-such-user 3 3 3 0 0 invalid-address no-such-user 3", "greylisted 2 0 0 0 0 rate-limit greylisted 2"},
 		"senders":    {"news@shop.example 4 3 3 0 0 invalid-address no-such-user 3", "? 1 0 0 0 0 rate-limit greylisted 1"},
 	} {
-		rows, failed, err := r.Top(t.Context(), kind, day.AddDate(0, 0, -1), day.AddDate(0, 0, 1), Filter{Limit: 0})
+		rows, failed, err := r.Top(t.Context(), kind, day.AddDate(0, 0, -1), day.AddDate(0, 0, 1), query.Filter{Limit: 0})
 		var got []string
 		for i := range rows {
 			row := &rows[i]
@@ -46,17 +47,17 @@ func TestTopTellsWhoFailsInAPeriod(t *testing.T) {
 		if err != nil || failed != 5 || !slices.Equal(got, want) {
 			t.Errorf("Top(%s): %q of %d, %v; want %q of 5", kind, got, failed, err, want)
 		}
-		rows, failed, err = r.Top(t.Context(), kind, day.AddDate(0, 0, -1), day.AddDate(0, 0, 1), Filter{Limit: 1})
+		rows, failed, err = r.Top(t.Context(), kind, day.AddDate(0, 0, -1), day.AddDate(0, 0, 1), query.Filter{Limit: 1})
 		if err != nil || len(rows) != 1 || failed != 5 {
 			t.Errorf("Top(%s) of one: %d rows of %d, %v", kind, len(rows), failed, err)
 		}
 	}
 	// until is not in.
-	rows, failed, err := r.Top(t.Context(), "categories", day, day.Add(time.Hour), Filter{Limit: 0})
+	rows, failed, err := r.Top(t.Context(), "categories", day, day.Add(time.Hour), query.Filter{Limit: 0})
 	if err != nil || len(rows) != 1 || failed != 1 {
 		t.Errorf("Top of one hour: %d rows of %d, %v; want the first failure", len(rows), failed, err)
 	}
-	if _, _, err := r.Top(t.Context(), "colours", day, day, Filter{Limit: 0}); err == nil {
+	if _, _, err := r.Top(t.Context(), "colours", day, day, query.Filter{Limit: 0}); err == nil {
 		t.Error("Top(colours) gives no error")
 	}
 	if last, err := r.LastFailure(t.Context()); err != nil || last != bounce.Stamp(day.Add(4*time.Hour)) {

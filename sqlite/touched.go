@@ -12,6 +12,7 @@ import (
 
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/recipient"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 )
 
 // touched collects the recipients whose rows may change in a transaction, with
@@ -188,13 +189,13 @@ func (tx *Tx) readInputs() error {
 		return nil
 	}
 	var err error
-	if tx.inputs.Releases, err = releases(tx.ctx, tx.conn, "releases", "WHERE withdrawn_at IS NULL"); err != nil {
+	if tx.inputs.Releases, err = query.Releases(tx.ctx, tx.conn, "releases", "WHERE withdrawn_at IS NULL"); err != nil {
 		return err
 	}
-	if tx.inputs.Confirms, err = releases(tx.ctx, tx.conn, "confirms", "WHERE withdrawn_at IS NULL"); err != nil {
+	if tx.inputs.Confirms, err = query.Releases(tx.ctx, tx.conn, "confirms", "WHERE withdrawn_at IS NULL"); err != nil {
 		return err
 	}
-	if tx.inputs.Crowds, err = crowds(tx.ctx, tx.conn, ""); err != nil {
+	if tx.inputs.Crowds, err = query.Crowds(tx.ctx, tx.conn, ""); err != nil {
 		return err
 	}
 	tx.inputs.Policy, tx.inputs.Accepted = tx.policy, tx.accepted

@@ -87,8 +87,8 @@ func (tx *Tx) saveSlots(keys []dayDomain) error {
 	unknown := make(map[int]bool)
 	err := tx.each(len(keys), "SELECT sent, sent_slots FROM daily_counts WHERE day = ? AND domain = ?",
 		func(i int, p *params) {
-			p.add(bounce.DayName(keys[i].day))
-			p.add(keys[i].domain)
+			p.Add(bounce.DayName(keys[i].day))
+			p.Add(keys[i].domain)
 		},
 		func(i int, values []driver.Value) error {
 			sent, _ := values[0].(int64)
@@ -124,7 +124,7 @@ func (tx *Tx) saveTraffic(days []int, traffic map[int]*slotCounts) error {
 	slices.Sort(days)
 	unknown := make(map[int]bool)
 	err := tx.each(len(days), "SELECT slots FROM daily_traffic WHERE day = ?",
-		func(i int, p *params) { p.add(bounce.DayName(days[i])) },
+		func(i int, p *params) { p.Add(bounce.DayName(days[i])) },
 		func(i int, values []driver.Value) error {
 			packed, _ := values[0].([]byte)
 			unknown[days[i]] = packed == nil
@@ -139,8 +139,8 @@ func (tx *Tx) saveTraffic(days []int, traffic map[int]*slotCounts) error {
 	}
 	days = slices.DeleteFunc(days, func(day int) bool { return unknown[day] })
 	return tx.each(len(days), "INSERT OR REPLACE INTO daily_traffic (day, slots) VALUES (?, ?)", func(i int, p *params) {
-		p.add(bounce.DayName(days[i]))
-		p.add(traffic[days[i]].pack(true))
+		p.Add(bounce.DayName(days[i]))
+		p.Add(traffic[days[i]].pack(true))
 	}, nil)
 }
 
@@ -171,9 +171,9 @@ func (t *traffic) Domain(domain string) *recipient.Sends {
 	t.domains[domain] = s
 	t.keep(t.tx.each(1, "SELECT day, sent, sent_slots FROM daily_counts WHERE domain = ? AND day BETWEEN ? AND ? AND sent > 0 ORDER BY day",
 		func(_ int, p *params) {
-			p.add(domain)
-			p.add(bounce.DayName(t.from))
-			p.add(bounce.DayName(t.to))
+			p.Add(domain)
+			p.Add(bounce.DayName(t.from))
+			p.Add(bounce.DayName(t.to))
 		},
 		func(_ int, values []driver.Value) error {
 			sent, _ := values[1].(int64)
@@ -196,8 +196,8 @@ func (t *traffic) All() (sent, domains *recipient.Sends) {
 	t.sent, t.written = &recipient.Sends{}, &recipient.Sends{}
 	t.keep(t.tx.each(1, "SELECT day, slots FROM daily_traffic WHERE day BETWEEN ? AND ? ORDER BY day",
 		func(_ int, p *params) {
-			p.add(bounce.DayName(t.from))
-			p.add(bounce.DayName(t.to))
+			p.Add(bounce.DayName(t.from))
+			p.Add(bounce.DayName(t.to))
 		},
 		func(_ int, values []driver.Value) error {
 			return eachSlot(values[0], values[1], true, func(slot recipient.Slot, one *slotCount) {

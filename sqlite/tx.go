@@ -3,10 +3,12 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/sqldb"
 	"github.com/bouncetail/bouncetail/recipient"
 )
 
@@ -20,13 +22,13 @@ import (
 // transaction cost less.
 type Tx struct {
 	*scratch
-	*statements
-	store  *Store
-	ctx    context.Context //nolint:containedctx // of this one transaction
-	conn   *sql.Conn
-	policy *bounce.Policy // in force
-	now    string         // stored stamp
-	adds   int
+	statements *sqldb.Statements
+	store      *Store
+	ctx        context.Context //nolint:containedctx // of this one transaction
+	conn       *sql.Conn
+	policy     *bounce.Policy // in force
+	now        string         // stored stamp
+	adds       int
 
 	inputs    recipient.Inputs // see readInputs
 	inputsErr error            // of recipient.Inputs.Accepted
@@ -71,13 +73,11 @@ func (s *Store) Begin(ctx context.Context) (*Tx, error) {
 	// more than a small batch does.
 	conn, err := s.db.Conn(ctx)
 	if err != nil {
-		return nil, s.wrap(err)
+		return nil, s.file.Wrap(err)
 	}
-	if s.full.Load() {
-		s.makeRoom(ctx, conn)
-	}
+	s.file.MakeRoom(ctx, conn)
 	if _, err := conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
-		return nil, s.wrap(errors.Join(err, conn.Close()))
+		return nil, s.file.Wrap(errors.Join(err, conn.Close()))
 	}
 	tx := &Tx{
 		scratch: &s.scratch, statements: &s.statements, store: s, ctx: ctx, conn: conn, policy: s.policy.Load(), now: bounce.Stamp(s.now()),
@@ -94,18 +94,18 @@ func (tx *Tx) Add(b *bounce.Batch) (isNew int, err error) {
 	before := tx.isNew
 	if tx.adds == 1 {
 		if err := tx.readLastRefusal(); err != nil {
-			return 0, tx.store.wrap(err)
+			return 0, tx.store.file.Wrap(err)
 		}
 	}
 	admitted, err := tx.admit(b)
 	if err != nil {
-		return 0, tx.store.wrap(fmt.Errorf("what was deleted: %w", err))
+		return 0, tx.store.file.Wrap(fmt.Errorf("what was deleted: %w", err))
 	}
 	if err := tx.addSuccesses(admitted); err != nil {
-		return 0, tx.store.wrap(fmt.Errorf("successes: %w", err))
+		return 0, tx.store.file.Wrap(fmt.Errorf("successes: %w", err))
 	}
 	if err := tx.insertBounces(admitted); err != nil {
-		return 0, tx.store.wrap(fmt.Errorf("bounces: %w", err))
+		return 0, tx.store.file.Wrap(fmt.Errorf("bounces: %w", err))
 	}
 	tx.queue = append(tx.queue, admitted.Queue...)
 	tx.positions = append(tx.positions, admitted.Positions...)
@@ -130,7 +130,7 @@ func (tx *Tx) Commit() error {
 		{"unparsed lines", func() error { return tx.saveUnparsed(tx.unparsed) }},
 	} {
 		if err := step.do(); err != nil {
-			return errors.Join(tx.store.wrap(fmt.Errorf("%s: %w", step.what, err)), tx.Rollback())
+			return errors.Join(tx.store.file.Wrap(fmt.Errorf("%s: %w", step.what, err)), tx.Rollback())
 		}
 	}
 	return tx.end()
@@ -139,13 +139,13 @@ func (tx *Tx) Commit() error {
 // end commits the transaction, or rolls it back.
 func (tx *Tx) end() error {
 	if _, err := tx.conn.ExecContext(tx.ctx, "COMMIT"); err != nil {
-		return errors.Join(tx.store.wrap(err), tx.Rollback())
+		return errors.Join(tx.store.file.Wrap(err), tx.Rollback())
 	}
 	if tx.counting != nil {
 		tx.counting.add(tx.problems)
 	}
 	if tx.adds > 0 {
-		tx.store.copyLog(tx.ctx, tx.conn)
+		tx.store.file.CopyLog(tx.ctx, tx.conn)
 	}
 	return tx.conn.Close()
 }
@@ -169,7 +169,7 @@ func (s *Store) transaction(ctx context.Context, do func(*Tx) error) error {
 		return err
 	}
 	if err := do(tx); err != nil {
-		return errors.Join(fmt.Errorf("database %s: %w", s.path, err), tx.Rollback())
+		return errors.Join(fmt.Errorf("database %s: %w", s.file.Path, err), tx.Rollback())
 	}
 	s.forgetRefusals() // they may have been deleted or judged again
 	return tx.end()
@@ -185,23 +185,10 @@ func (s *Store) Load(ctx context.Context) ([]bounce.StreamState, []bounce.QueueE
 	return positions, queue, err
 }
 
-type querier interface {
-	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
-	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
-	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
-}
+// params are the parameters of one execution of a statement.
+type params = sqldb.Params
 
-// scanAll calls each for every row that a query returns.
-func scanAll(ctx context.Context, db querier, query string, each func(scan func(...any) error) error, args ...any) error {
-	rows, err := db.QueryContext(ctx, query, args...)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		if err := each(rows.Scan); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
+// each runs a statement for n rows, see sqldb.Statements.
+func (tx *Tx) each(n int, query string, bind func(i int, p *params), found func(i int, values []driver.Value) error) error {
+	return tx.statements.Each(tx.conn, n, query, bind, found)
 }

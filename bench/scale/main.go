@@ -20,6 +20,7 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/recipient"
 	"github.com/bouncetail/bouncetail/sqlite"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 )
 
 func main() {
@@ -114,7 +115,7 @@ func fill(ctx context.Context, s *sqlite.Store, g *generator) error {
 
 // byHand measures commands while the daemon runs.
 func byHand(ctx context.Context, path string, g *generator) error {
-	r, err := sqlite.OpenReader(ctx, path)
+	r, err := query.OpenReader(ctx, path)
 	if err != nil {
 		return err
 	}
@@ -152,9 +153,9 @@ func byHand(ctx context.Context, path string, g *generator) error {
 	day := recipient.Release{Since: stamp(time.Now().AddDate(0, 0, -10)), Until: stamp(time.Now().AddDate(0, 0, -9)), Category: "invalid-address"}
 	measure("release of a day", 1, func() error { released, err = e.Release(ctx, day, false); return err })
 	fmt.Printf("  (%d failures of %d addresses)\n", released.Failures, released.Recipients)
-	var incidents []sqlite.Incident
+	var incidents []query.Incident
 	measure("incidents of 7 days", 3, func() error {
-		incidents, err = r.Incidents(ctx, sqlite.IncidentFilter{Since: stamp(time.Now().AddDate(0, 0, -7)), Now: time.Now(), Gap: 6 * time.Hour, Addresses: 10})
+		incidents, err = r.Incidents(ctx, query.IncidentFilter{Since: stamp(time.Now().AddDate(0, 0, -7)), Now: time.Now(), Gap: 6 * time.Hour, Addresses: 10})
 		return err
 	})
 	fmt.Printf("  (%d)\n", len(incidents))

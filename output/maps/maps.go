@@ -61,15 +61,6 @@ func (p *Publisher) transport() string {
 	return "error:"
 }
 
-// Table is a SQLite map that is being written.
-type Table interface {
-	// Add adds an address and the text of its refusal.
-	Add(ctx context.Context, address, said string) error
-	// Close ends the file and syncs it.
-	Close() error
-	Discard() error
-}
-
 // file is a map that is being written, next to the one that it replaces.
 type file struct {
 	*Publisher
@@ -77,7 +68,7 @@ type file struct {
 	path  string
 	out   *atomicfile.File
 	text  *bufio.Writer
-	table Table
+	table *sqliteMap
 }
 
 // begin begins the map of a name.
@@ -101,7 +92,7 @@ func (p *Publisher) begin(ctx context.Context, name string) (_ *file, err error)
 	}
 	about := m.about()
 	if m.entry == nil {
-		if m.table, err = p.NewTable(ctx, m.out.Name(), about, p.access(), p.transport()); err != nil {
+		if m.table, err = newSQLiteMap(ctx, m.out.Name(), about, p.access(), p.transport()); err != nil {
 			m.discard()
 			return nil, err
 		}
@@ -135,14 +126,14 @@ func (m *file) add(ctx context.Context, key, said string) error {
 		_, err := m.text.WriteString(m.entry(m.Publisher, key, said))
 		return err
 	}
-	return m.table.Add(ctx, key, said)
+	return m.table.add(ctx, key, said)
 }
 
 // seal ends the file and syncs it.
 func (m *file) seal() error {
 	var err error
 	if m.table != nil {
-		err = m.table.Close()
+		err = m.table.close()
 		m.table = nil
 	} else {
 		err = m.text.Flush()
@@ -154,7 +145,7 @@ func (m *file) seal() error {
 // discard removes what was not committed.
 func (m *file) discard() {
 	if m.table != nil {
-		_ = m.table.Discard() // the file is removed anyway
+		_ = m.table.discard() // the file is removed anyway
 	}
 	_ = m.out.Abort() // the next run removes leftovers
 }

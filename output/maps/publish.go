@@ -50,9 +50,6 @@ type Publisher struct {
 	Every  time.Duration
 	MadeBy string // the program and its version
 	Source Source
-	// NewTable begins a SQLite map in an empty file. What Postfix reads for an
-	// address begins with access and transport; an empty transport is none.
-	NewTable func(ctx context.Context, path string, about []string, access, transport string) (Table, error)
 	// Retrying lists what currently fails.
 	Retrying *health.Retrying
 	Now      func() time.Time

@@ -18,6 +18,8 @@ import (
 
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/sqlite"
+	"github.com/bouncetail/bouncetail/sqlite/outbox"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 )
 
 var day = time.Date(2026, 11, 20, 9, 0, 0, 0, time.UTC)
@@ -26,7 +28,7 @@ var day = time.Date(2026, 11, 20, 9, 0, 0, 0, time.UTC)
 type fixture struct {
 	t      *testing.T
 	path   string
-	outbox *sqlite.Outbox
+	outbox *outbox.Outbox
 	hook   *Hook
 	said   strings.Builder // log output
 
@@ -43,7 +45,7 @@ func newFixture(t *testing.T) *fixture {
 	f := &fixture{t: t, path: filepath.Join(t.TempDir(), "b.db")}
 	f.save()
 	var err error
-	if f.outbox, err = sqlite.OpenOutbox(t.Context(), f.path); err != nil {
+	if f.outbox, err = outbox.Open(t.Context(), f.path); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { f.outbox.Close() })
@@ -143,9 +145,9 @@ func (f *fixture) want(told ...string) {
 	}
 }
 
-func (f *fixture) hooks() sqlite.Hook {
+func (f *fixture) hooks() query.Hook {
 	f.t.Helper()
-	r, err := sqlite.OpenReader(f.t.Context(), f.path)
+	r, err := query.OpenReader(f.t.Context(), f.path)
 	if err != nil {
 		f.t.Fatal(err)
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/recipient"
-	"github.com/bouncetail/bouncetail/sqlite"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 )
 
 // Crowd is a crowd as it is shown. Its keys are the columns of the table crowds.
@@ -48,14 +48,14 @@ func NewCrowd(c *recipient.Crowd, domain string, now time.Time) Crowd {
 }
 
 // readCrowds reads the crowds and the confirmations of the attempts.
-func (l *History) readCrowds(ctx context.Context, r *sqlite.Reader, now time.Time) error {
+func (l *History) readCrowds(ctx context.Context, r *query.Reader, now time.Time) error {
 	l.Crowds, l.Confirms = []Crowd{}, []recipient.Release{}
 	all, err := r.Crowds(ctx, "")
 	if err != nil {
 		return err
 	}
 	for i := range all {
-		if slices.ContainsFunc(l.Attempts, func(t sqlite.Attempt) bool { return t.Crowd == all[i].ID }) {
+		if slices.ContainsFunc(l.Attempts, func(t query.Attempt) bool { return t.Crowd == all[i].ID }) {
 			l.Crowds = append(l.Crowds, NewCrowd(&all[i], l.Domain, now))
 		}
 	}
@@ -64,7 +64,7 @@ func (l *History) readCrowds(ctx context.Context, r *sqlite.Reader, now time.Tim
 		return err
 	}
 	for _, o := range confirms {
-		if slices.ContainsFunc(l.Attempts, func(t sqlite.Attempt) bool { return t.Confirm == o.ID }) {
+		if slices.ContainsFunc(l.Attempts, func(t query.Attempt) bool { return t.Confirm == o.ID }) {
 			l.Confirms = append(l.Confirms, o)
 		}
 	}

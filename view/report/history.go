@@ -11,7 +11,7 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/recipient"
-	"github.com/bouncetail/bouncetail/sqlite"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/table"
 )
 
@@ -24,7 +24,7 @@ type History struct {
 	Releases  []recipient.Release  `json:"releases"` // of the attempts below
 	Crowds    []Crowd              `json:"crowds"`   // of the attempts below
 	Confirms  []recipient.Release  `json:"confirms"` // likewise
-	Attempts  []sqlite.Attempt     `json:"attempts"`
+	Attempts  []query.Attempt      `json:"attempts"`
 
 	limits bounce.CrowdLimits
 	zone   table.Zone
@@ -33,7 +33,7 @@ type History struct {
 
 // ReadHistory reads the last attempts of an address that has a row, and what follows
 // from them. People read times of the zone.
-func ReadHistory(ctx context.Context, r *sqlite.Reader, to bounce.Address, row *bounce.Recipient, limit int, zone table.Zone, now time.Time) (l *History, err error) {
+func ReadHistory(ctx context.Context, r *query.Reader, to bounce.Address, row *bounce.Recipient, limit int, zone table.Zone, now time.Time) (l *History, err error) {
 	l = &History{Recipient: *row, Clears: clears(row, zone.Short), zone: zone}
 	if l.Attempts, err = r.Attempts(ctx, to, limit); err != nil {
 		return nil, err
@@ -48,7 +48,7 @@ func ReadHistory(ctx context.Context, r *sqlite.Reader, to bounce.Address, row *
 		return nil, err
 	}
 	l.Releases = slices.DeleteFunc(l.Releases, func(o recipient.Release) bool {
-		return !slices.ContainsFunc(l.Attempts, func(t sqlite.Attempt) bool { return t.Release == o.ID })
+		return !slices.ContainsFunc(l.Attempts, func(t query.Attempt) bool { return t.Release == o.ID })
 	})
 	return l, l.readCrowds(ctx, r, now)
 }
@@ -179,7 +179,7 @@ func (l *History) timeline() []entry {
 }
 
 // mailOf names the message of an attempt, to find it in the log.
-func mailOf(t *sqlite.Attempt) string {
+func mailOf(t *query.Attempt) string {
 	var parts []string
 	if t.QueueID != nil && *t.QueueID != "" {
 		parts = append(parts, *t.QueueID)

@@ -6,12 +6,12 @@ import (
 	"strings"
 
 	"github.com/bouncetail/bouncetail/internal/text"
-	"github.com/bouncetail/bouncetail/sqlite"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/table"
 )
 
 // PrintIncident shows an incident as a person reads it.
-func PrintIncident(out *table.Screen, zone table.Zone, i *sqlite.Incident) error {
+func PrintIncident(out *table.Screen, zone table.Zone, i *query.Incident) error {
 	var b strings.Builder
 	with := ""
 	if i.With != "" {

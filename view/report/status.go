@@ -7,25 +7,25 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/logparse"
-	"github.com/bouncetail/bouncetail/sqlite"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 )
 
 // Status is the answer to "how is my mail?".
 type Status struct {
-	Host     string            `json:"host"`
-	MTA      string            `json:"mta"`
-	LastLine *time.Time        `json:"last_line_at"` // of the logs, by their own time; nil if none was read
-	LastRead *time.Time        `json:"last_read_at"` // when it was read
-	Followed bool              `json:"followed"`     // by a daemon, also if it no longer runs
-	Today    sqlite.Day        `json:"today"`        // days are days in UTC
-	Previous sqlite.Day        `json:"yesterday"`
-	Month    sqlite.Day        `json:"last_30_days"` // Day is the first of them
-	Bounced  []int64           `json:"bounced_by_day"`
-	States   map[string]int    `json:"recipients"` // by state
-	NewBad   int               `json:"new_bad"`    // bad since Midnight
-	Midnight time.Time         `json:"midnight"`   // of the zone of the reader
-	Yours    []sqlite.Incident `json:"yours"`      // problems of the sender that are going on, most failures first
-	Gaps     int               `json:"gaps"`       // parts of logs that were destroyed before they were read
+	Host     string           `json:"host"`
+	MTA      string           `json:"mta"`
+	LastLine *time.Time       `json:"last_line_at"` // of the logs, by their own time; nil if none was read
+	LastRead *time.Time       `json:"last_read_at"` // when it was read
+	Followed bool             `json:"followed"`     // by a daemon, also if it no longer runs
+	Today    query.Day        `json:"today"`        // days are days in UTC
+	Previous query.Day        `json:"yesterday"`
+	Month    query.Day        `json:"last_30_days"` // Day is the first of them
+	Bounced  []int64          `json:"bounced_by_day"`
+	States   map[string]int   `json:"recipients"` // by state
+	NewBad   int              `json:"new_bad"`    // bad since Midnight
+	Midnight time.Time        `json:"midnight"`   // of the zone of the reader
+	Yours    []query.Incident `json:"yours"`      // problems of the sender that are going on, most failures first
+	Gaps     int              `json:"gaps"`       // parts of logs that were destroyed before they were read
 }
 
 // days is the length of the last column of the status.
@@ -37,8 +37,8 @@ const fewestAddresses = 3
 
 // ReadStatus reads the status from a database. The zone of now decides when the day
 // of NewBad began.
-func ReadStatus(ctx context.Context, r *sqlite.Reader, now time.Time) (*Status, error) {
-	s := &Status{States: make(map[string]int), Midnight: time.Date(now.Year(), now.Month(), now.Day(), 0, 0, 0, 0, now.Location()), Yours: []sqlite.Incident{}}
+func ReadStatus(ctx context.Context, r *query.Reader, now time.Time) (*Status, error) {
+	s := &Status{States: make(map[string]int), Midnight: time.Date(now.Year(), now.Month(), now.Day(), 0, 0, 0, 0, now.Location()), Yours: []query.Incident{}}
 	if err := s.readSource(ctx, r); err != nil {
 		return nil, err
 	}
@@ -58,7 +58,7 @@ func ReadStatus(ctx context.Context, r *sqlite.Reader, now time.Time) (*Status, 
 	if s.NewBad, err = r.NewBad(ctx, s.Midnight); err != nil {
 		return nil, err
 	}
-	incidents, err := r.Incidents(ctx, sqlite.IncidentFilter{Since: bounce.Stamp(now.Add(-24 * time.Hour)), Now: now, Gap: 6 * time.Hour, Addresses: fewestAddresses})
+	incidents, err := r.Incidents(ctx, query.IncidentFilter{Since: bounce.Stamp(now.Add(-24 * time.Hour)), Now: now, Gap: 6 * time.Hour, Addresses: fewestAddresses})
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +90,7 @@ func (s *Status) Headline(now time.Time) string {
 }
 
 // readSource reads which server the logs are of, and how current they are.
-func (s *Status) readSource(ctx context.Context, r *sqlite.Reader) (err error) {
+func (s *Status) readSource(ctx context.Context, r *query.Reader) (err error) {
 	if s.Host, s.MTA, err = r.LastHost(ctx); err != nil {
 		return err
 	}
@@ -117,7 +117,7 @@ func (s *Status) readSource(ctx context.Context, r *sqlite.Reader) (err error) {
 	return err
 }
 
-func (s *Status) readDays(ctx context.Context, r *sqlite.Reader, now time.Time) error {
+func (s *Status) readDays(ctx context.Context, r *query.Reader, now time.Time) error {
 	first := now.AddDate(0, 0, 1-days).Format(time.DateOnly)
 	today, yesterday := now.Format(time.DateOnly), now.AddDate(0, 0, -1).Format(time.DateOnly)
 	s.Today.Day, s.Previous.Day, s.Month.Day = today, yesterday, first
@@ -125,7 +125,7 @@ func (s *Status) readDays(ctx context.Context, r *sqlite.Reader, now time.Time) 
 	if err != nil {
 		return err
 	}
-	byDay := make(map[string]sqlite.Day, len(read))
+	byDay := make(map[string]query.Day, len(read))
 	for _, d := range read {
 		if d.Day > today {
 			continue // a clock that is ahead

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/bouncetail/bouncetail/internal/text"
-	"github.com/bouncetail/bouncetail/sqlite"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/table"
 )
 
@@ -26,7 +26,7 @@ func (s *Status) Print(out *table.Screen, zone table.Zone, now time.Time, readin
 	line("", "%-12s %10s %10s %10s   bounced in 30 days", "", "delivered", "deferred", "bounced")
 	for _, row := range []struct {
 		name string
-		day  sqlite.Day
+		day  query.Day
 		tail string
 	}{{"today (UTC)", s.Today, ""}, {"yesterday", s.Previous, Sparkline(s.Bounced)}, {"30 days", s.Month, ""}} {
 		line("", "%-12s %10s %10s %10s   %s", row.name, text.Thousands(row.day.Delivered), text.Thousands(row.day.Deferred), text.Thousands(row.day.Bounced), row.tail)

@@ -10,13 +10,13 @@ import (
 
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/internal/text"
-	"github.com/bouncetail/bouncetail/sqlite"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 )
 
 // Summary is what an admin wants to know after logs were read.
 type Summary struct {
 	States     map[bounce.State]int
-	BadReasons []sqlite.Count // bad addresses by reason
+	BadReasons []query.Count // bad addresses by reason
 	Problems   []SenderProblem
 }
 
@@ -24,11 +24,11 @@ type Summary struct {
 type SenderProblem struct {
 	Name     string // category / reason
 	Attempts int
-	By       []sqlite.Count // who refused: providers or domains, most first
+	By       []query.Count // who refused: providers or domains, most first
 }
 
 // Summarize reads the summary from a database.
-func Summarize(ctx context.Context, r *sqlite.Reader) (*Summary, error) {
+func Summarize(ctx context.Context, r *query.Reader) (*Summary, error) {
 	problems, err := r.SenderProblemsByProvider(ctx)
 	if err != nil {
 		return nil, err
@@ -38,7 +38,7 @@ func Summarize(ctx context.Context, r *sqlite.Reader) (*Summary, error) {
 
 // SummarizeWith is Summarize with problems that were counted before. In a database
 // of gigabytes it takes long to read all failures.
-func SummarizeWith(ctx context.Context, r *sqlite.Reader, problems []sqlite.Problem) (*Summary, error) {
+func SummarizeWith(ctx context.Context, r *query.Reader, problems []query.Problem) (*Summary, error) {
 	s := &Summary{States: make(map[bounce.State]int)}
 	states, err := r.States(ctx)
 	if err != nil {
@@ -55,7 +55,7 @@ func SummarizeWith(ctx context.Context, r *sqlite.Reader, problems []sqlite.Prob
 }
 
 // groupProblems gathers the problems of the same name, most attempts first.
-func groupProblems(problems []sqlite.Problem) []SenderProblem {
+func groupProblems(problems []query.Problem) []SenderProblem {
 	var grouped []SenderProblem
 	for _, p := range problems {
 		i := slices.IndexFunc(grouped, func(g SenderProblem) bool { return g.Name == p.Name })
@@ -64,7 +64,7 @@ func groupProblems(problems []sqlite.Problem) []SenderProblem {
 			grouped = append(grouped, SenderProblem{Name: p.Name})
 		}
 		grouped[i].Attempts += p.N
-		grouped[i].By = append(grouped[i].By, sqlite.Count{Name: p.Provider, N: p.N})
+		grouped[i].By = append(grouped[i].By, query.Count{Name: p.Provider, N: p.N})
 	}
 	slices.SortStableFunc(grouped, func(a, b SenderProblem) int { return b.Attempts - a.Attempts })
 	return grouped

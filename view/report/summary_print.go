@@ -5,7 +5,7 @@ import (
 
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/internal/text"
-	"github.com/bouncetail/bouncetail/sqlite"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/table"
 )
 
@@ -51,7 +51,7 @@ func (f *Summary) Print(out *table.Screen, path string) error {
 }
 
 // PrintCounts prints numbers, each with what it counts.
-func PrintCounts(out *table.Screen, counts []sqlite.Count) error {
+func PrintCounts(out *table.Screen, counts []query.Count) error {
 	g := out.Grid("", "")
 	for _, c := range counts {
 		g.Row(c.N, c.Name)
@@ -60,7 +60,7 @@ func PrintCounts(out *table.Screen, counts []sqlite.Count) error {
 }
 
 // Deleted is what JSON shows of what was deleted, or would be.
-func Deleted(counts []sqlite.Count, dryRun bool) any {
+func Deleted(counts []query.Count, dryRun bool) any {
 	type count struct {
 		What string `json:"what"`
 		N    int    `json:"count"`

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/bouncetail/bouncetail/sqlite"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/table"
 )
 
@@ -13,24 +13,24 @@ type TopKind struct {
 	Name, of string
 	unknown  string // stands for a name that is not known
 	Columns  []table.Column
-	cells    func(t *sqlite.Top, failed int) []any // behind the name
+	cells    func(t *query.Top, failed int) []any // behind the name
 }
 
 // TopKinds are the lists of top.
 var TopKinds = []TopKind{
-	{"domains", "domain", "(none)", topColumns("domain", "failed", "share", "sent", "failing", "dead"), func(t *sqlite.Top, failed int) []any {
+	{"domains", "domain", "(none)", topColumns("domain", "failed", "share", "sent", "failing", "dead"), func(t *query.Top, failed int) []any {
 		return []any{t.Failed, part(t.Failed, failed), t.Sent, part(t.Failed, t.Failed+t.Sent), t.Dead}
 	}},
-	{"providers", "provider", "(other)", topColumns("provider", "failed", "share", "dead", "mostly", "of_these"), func(t *sqlite.Top, failed int) []any {
+	{"providers", "provider", "(other)", topColumns("provider", "failed", "share", "dead", "mostly", "of_these"), func(t *query.Top, failed int) []any {
 		return []any{t.Failed, part(t.Failed, failed), t.Dead, mostly(t), part(t.MostFailed, t.Failed)}
 	}},
-	{"categories", "category", "(none)", topColumns("category", "failed", "share", "permanent", "suppress"), func(t *sqlite.Top, failed int) []any {
+	{"categories", "category", "(none)", topColumns("category", "failed", "share", "permanent", "suppress"), func(t *query.Top, failed int) []any {
 		return []any{t.Failed, part(t.Failed, failed), t.Permanent, t.Suppress}
 	}},
-	{"reasons", "reason", "(none)", topColumns("reason", "failed", "share", "permanent", "suppress", "category"), func(t *sqlite.Top, failed int) []any {
+	{"reasons", "reason", "(none)", topColumns("reason", "failed", "share", "permanent", "suppress", "category"), func(t *query.Top, failed int) []any {
 		return []any{t.Failed, part(t.Failed, failed), t.Permanent, t.Suppress, t.Category}
 	}},
-	{"senders", "sender", "(not known)", topColumns("sender", "failed", "share", "permanent", "suppress", "mostly", "of_these"), func(t *sqlite.Top, failed int) []any {
+	{"senders", "sender", "(not known)", topColumns("sender", "failed", "share", "permanent", "suppress", "mostly", "of_these"), func(t *query.Top, failed int) []any {
 		return []any{t.Failed, part(t.Failed, failed), t.Permanent, t.Suppress, mostly(t), part(t.MostFailed, t.Failed)}
 	}},
 }
@@ -47,13 +47,13 @@ func topColumns(names ...string) []table.Column {
 
 func part(n, of int) table.Share { return table.Share(float64(n) / float64(of)) }
 
-func mostly(t *sqlite.Top) string { return t.MostCategory + " / " + t.MostReason }
+func mostly(t *query.Top) string { return t.MostCategory + " / " + t.MostReason }
 
 // TopList is a list with the period that it is of.
 type TopList struct {
 	TopKind
 	Since, Until time.Time
-	Rows         []sqlite.Top
+	Rows         []query.Top
 	Failed       int // of all, also of those that are not shown
 }
 
@@ -66,7 +66,7 @@ func (l *TopList) Period(zone table.Zone) string {
 	return fmt.Sprintf("from %s to %s %s", l.Since.In(zone.Location).Format(minute), l.Until.In(zone.Location).Format(minute), zone.Name())
 }
 
-func (l *TopList) nameOf(t *sqlite.Top) string {
+func (l *TopList) nameOf(t *query.Top) string {
 	switch {
 	case t.Name == nil || *t.Name == "" && l.Name == "domains":
 		return l.unknown

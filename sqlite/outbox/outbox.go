@@ -1,4 +1,4 @@
-package sqlite
+package outbox
 
 import (
 	"context"
@@ -9,22 +9,22 @@ import (
 	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/sqldb"
+	"github.com/bouncetail/bouncetail/sqlite/dbfile"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 )
 
 // Outbox holds what webhooks have not received yet. It has its own connections to
 // the database, separate from the daemon's, and writes one row at a time.
 type Outbox struct{ db *sql.DB }
 
-// OpenOutbox opens the outbox of a database that must exist.
-func OpenOutbox(ctx context.Context, path string) (*Outbox, error) {
-	r, err := OpenReader(ctx, path) // whose errors name what is wrong with the file
+// Open opens the outbox of a database that must exist.
+func Open(ctx context.Context, path string) (*Outbox, error) {
+	db, err := dbfile.OpenBeside(ctx, path, "_txlock=immediate&_synchronous=NORMAL")
 	if err != nil {
 		return nil, err
 	}
-	if err := r.Close(); err != nil {
-		return nil, err
-	}
-	return &Outbox{connect(path, "rw", "_txlock=immediate&_synchronous=NORMAL")}, nil
+	return &Outbox{db}, nil
 }
 
 // Close closes the database.
@@ -64,7 +64,7 @@ func (o *Outbox) MoveFailureCursor(ctx context.Context, name string, id int64) e
 }
 
 // The deciding failure of an address that is not bad is its last one.
-var changedRecipients = "SELECT " + shownColumns.names("r.") + `,
+var changedRecipients = "SELECT " + query.RecipientColumns.Names("r.") + `,
 	  coalesce(b.id, 0), coalesce(b.event_id, ''), coalesce(b.occurred_at, ''), coalesce(b.message_id, ''), coalesce(b.sender, ''),
 	  coalesce(b.smtp_code, 0), coalesce(b.enhanced_code, ''), coalesce(b.reply, ''), coalesce(b.scope, ''), coalesce(b.category, ''),
 	  CASE WHEN r.state = 'failing' THEN coalesce((
@@ -185,12 +185,12 @@ func (o *Outbox) DropDeadLetters(ctx context.Context, name string, addresses []s
 	return n, nil
 }
 
-func (o *Outbox) recipients(ctx context.Context, query string, args ...any) ([]bounce.Change, error) {
+func (o *Outbox) recipients(ctx context.Context, statement string, args ...any) ([]bounce.Change, error) {
 	var rows []bounce.Change
-	err := scanAll(ctx, o.db, query, func(scan func(...any) error) error {
+	err := sqldb.ScanAll(ctx, o.db, statement, func(scan func(...any) error) error {
 		var row bounce.Change
 		var f bounce.Failure
-		err := shownColumns.scan(&row.Recipient, func(into ...any) error {
+		err := query.RecipientColumns.Scan(&row.Recipient, func(into ...any) error {
 			return scan(append(into, &f.ID, &f.EventID, &f.OccurredAt, &f.MessageID, &f.Sender, &f.SMTPCode, &f.EnhancedCode, &f.Reply, &f.Scope, &f.Category, &f.FirstID)...)
 		})
 		if f.ID != 0 {
@@ -200,55 +200,4 @@ func (o *Outbox) recipients(ctx context.Context, query string, args ...any) ([]b
 		return err
 	}, args...)
 	return rows, err
-}
-
-// DeadLetter is a recipient that a webhook refused.
-type DeadLetter struct {
-	Recipient string `json:"recipient"`
-	State     string `json:"state"`
-	Since     string `json:"gave_up_at"`
-	Error     string `json:"error"`
-}
-
-// DeadLetters returns what a webhook refused, the oldest first.
-func (r *Reader) DeadLetters(ctx context.Context, name string) ([]DeadLetter, error) {
-	var list []DeadLetter
-	err := scanAll(ctx, r.db, `
-		SELECT r.recipient, r.state, d.gave_up_at, d.error
-		FROM webhook_dead_letters d JOIN recipients r ON r.recipient_key = d.recipient_key
-		WHERE d.name = ?
-		ORDER BY d.gave_up_at, r.seq`, func(scan func(...any) error) error {
-		var d DeadLetter
-		err := scan(&d.Recipient, &d.State, &d.Since, &d.Error)
-		list = append(list, d)
-		return err
-	}, name)
-	return list, err
-}
-
-// Hook is the progress of a webhook.
-type Hook struct {
-	Name        string  `json:"name"`
-	Seq         int64   `json:"seq"`    // the last change that it accepted or refused
-	Behind      int64   `json:"behind"` // later changes, of recipients in any state
-	MovedAt     *string `json:"moved_at"`
-	DeadLetters int     `json:"dead_letters"`
-	Trouble     *string `json:"trouble"`    // nil if it accepts changes
-	LastError   *string `json:"last_error"` // of the newest dead letter; nil if there is none
-}
-
-// Hooks returns the progress of all webhooks, by name.
-func (r *Reader) Hooks(ctx context.Context) ([]Hook, error) {
-	var hooks []Hook
-	err := scanAll(ctx, r.db, `
-		SELECT c.name, c.seq, (SELECT count(*) FROM recipients r WHERE r.seq > c.seq), c.moved_at, c.trouble,
-		  (SELECT count(*) FROM webhook_dead_letters d WHERE d.name = c.name),
-		  (SELECT error FROM webhook_dead_letters d WHERE d.name = c.name ORDER BY gave_up_at DESC LIMIT 1)
-		FROM webhook_cursors c ORDER BY c.name`, func(scan func(...any) error) error {
-		var h Hook
-		err := scan(&h.Name, &h.Seq, &h.Behind, &h.MovedAt, &h.Trouble, &h.DeadLetters, &h.LastError)
-		hooks = append(hooks, h)
-		return err
-	})
-	return hooks, err
 }

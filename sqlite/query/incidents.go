@@ -1,4 +1,4 @@
-package sqlite
+package query
 
 import (
 	"cmp"
@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/sqldb"
 )
 
 // Incident is what hit many addresses at once and was not about any of them:
@@ -81,7 +82,7 @@ func (r *Reader) Incidents(ctx context.Context, f IncidentFilter) ([]Incident, e
 		}
 		i.addresses, i.domains = nil, nil
 	}
-	err := scanAll(ctx, r.db, `
+	err := sqldb.ScanAll(ctx, r.db, `
 		SELECT id, occurred_at, recipient_key, domain, scope, category, reason, coalesce(blocklist, ''), coalesce(provider, '')
 		FROM bounces
 		WHERE occurred_at >= ? AND scope NOT IN ('recipient', 'message') AND suppress = 0 AND reason NOT IN `+asIntended+`

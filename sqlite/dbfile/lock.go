@@ -1,4 +1,4 @@
-package sqlite
+package dbfile
 
 import (
 	"errors"
@@ -25,7 +25,7 @@ func acquire(path string) (*os.File, error) {
 		return nil, fmt.Errorf("database: the folder %s does not exist; create it, or name another file with --db", filepath.Dir(path))
 	}
 	if err != nil {
-		return nil, fmt.Errorf("lock of the database: %w", denied(err))
+		return nil, fmt.Errorf("lock of the database: %w", Denied(err))
 	}
 	giveToFolderOwner(f, path)
 	if err := filelock.TryExclusive(f); err != nil {
@@ -56,7 +56,7 @@ func lockDatabase(path string) (f *os.File, isNew bool, err error) {
 		return nil, false, fmt.Errorf("database %s: the folder %s does not exist; create it, or name another file with --db", path, filepath.Dir(path))
 	}
 	if err != nil {
-		return nil, false, fmt.Errorf("database: %w", denied(err))
+		return nil, false, fmt.Errorf("database: %w", Denied(err))
 	}
 	giveToFolderOwner(f, path)
 	if err := filelock.TryExclusive(f); err != nil {
@@ -85,9 +85,9 @@ func giveToFolderOwner(f *os.File, path string) {
 	}
 }
 
-// refuseOtherName refuses to write to a database by one of several names: SQLite
+// RefuseOtherName refuses to write to a database by one of several names: SQLite
 // keeps a log under each, and the writers would not see each other's.
-func refuseOtherName(path string) error {
+func RefuseOtherName(path string) error {
 	var st unix.Stat_t
 	if err := unix.Stat(path, &st); err == nil && st.Nlink > 1 {
 		return fmt.Errorf("database %s has another name (a hard link), under which it may be in use; remove that one: find / -xdev -inum %d", path, st.Ino)

@@ -1,29 +1,20 @@
-package sqlite
+package query
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/sqldb"
 )
 
-// followedName is the name in meta of a database that a daemon has followed logs
+// FollowedName is the name in meta of a database that a daemon has followed logs
 // into. A database that was only imported into does not have it.
-const followedName = "followed"
-
-// NoteFollowed notes that a daemon follows logs into the database.
-func (s *Store) NoteFollowed(ctx context.Context) error {
-	_, err := s.db.ExecContext(ctx, "INSERT OR IGNORE INTO meta (name, value) VALUES (?, 1)", followedName)
-	if err != nil {
-		return fmt.Errorf("database %s: %w", s.path, err)
-	}
-	return nil
-}
+const FollowedName = "followed"
 
 // Followed reports whether a daemon has ever followed logs into the database.
 func (r *Reader) Followed(ctx context.Context) (followed bool, err error) {
-	err = r.db.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM meta WHERE name = ?)", followedName).Scan(&followed)
+	err = r.db.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM meta WHERE name = ?)", FollowedName).Scan(&followed)
 	return followed, err
 }
 
@@ -35,7 +26,7 @@ type ReadStream struct {
 
 // ReadStreams returns the streams of log that were read.
 func (r *Reader) ReadStreams(ctx context.Context) (streams []ReadStream, err error) {
-	err = scanAll(ctx, r.db, "SELECT parser, updated_at FROM positions", func(scan func(...any) error) error {
+	err = sqldb.ScanAll(ctx, r.db, "SELECT parser, updated_at FROM positions", func(scan func(...any) error) error {
 		var s ReadStream
 		var at string
 		err := scan(&s.Parser, &at)

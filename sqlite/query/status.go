@@ -1,4 +1,4 @@
-package sqlite
+package query
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/sqldb"
 )
 
 // Day holds the attempts of one day in UTC.
@@ -19,7 +20,7 @@ type Day struct {
 
 // Days returns the days from a day on that have attempts, in order.
 func (r *Reader) Days(ctx context.Context, from string) (days []Day, err error) {
-	err = scanAll(ctx, r.db, `
+	err = sqldb.ScanAll(ctx, r.db, `
 		SELECT day, sum(sent), sum(deferred), sum(bounced) + sum(expired)
 		FROM daily_counts
 		WHERE day >= ?
@@ -79,4 +80,21 @@ func (r *Reader) Query(ctx context.Context, query string, head func(columns []st
 		}
 	}
 	return rows.Err()
+}
+
+// Gaps returns the stretches of log that were destroyed before they could be
+// read, by source and cause, with the number of each.
+func (r *Reader) Gaps(ctx context.Context) ([]Count, error) {
+	return r.counts(ctx, `
+		SELECT source || ': ' || why || CASE WHEN sum(bytes > 0) THEN '; ' || sum(max(bytes, 0)) || ' bytes' ELSE '' END
+		  || CASE WHEN sum(bytes < 0) = count(*) THEN '; how much, nobody can know' ELSE '' END, count(*)
+		FROM gaps
+		GROUP BY source, why
+		ORDER BY 2 DESC, 1`)
+}
+
+// Unparsed returns the shapes of delivery lines that were not parsed, most
+// frequent first.
+func (r *Reader) Unparsed(ctx context.Context) ([]Count, error) {
+	return r.counts(ctx, "SELECT mta || ': ' || example, count FROM unparsed_lines ORDER BY count DESC, 1 LIMIT 10")
 }

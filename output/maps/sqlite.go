@@ -1,4 +1,4 @@
-package sqlite
+package maps
 
 import (
 	"context"
@@ -9,13 +9,13 @@ import (
 	"os"
 	"strings"
 
-	"github.com/bouncetail/bouncetail/bounce"
+	_ "github.com/mattn/go-sqlite3" // the driver
 )
 
-// Map is a new file of refused addresses for a mail server to look up in. Once
-// it is closed nobody writes to it any more: it has no journal that a reader
-// would have to write to, and no lock that a reader could meet.
-type Map struct {
+// sqliteMap is a SQLite map that is being written. Once it is closed nobody writes
+// to it again: it has no journal that a reader would have to write to, and no lock
+// that a reader could meet.
+type sqliteMap struct {
 	path   string
 	db     *sql.DB
 	tx     *sql.Tx
@@ -41,11 +41,11 @@ CREATE VIEW postfix_transport AS
 SELECT address, %s || text AS transport FROM suppressed WHERE %d;
 `
 
-// NewMap begins a map in a file that exists and is empty. What Postfix is told
-// of an address begins with access and transport; an empty transport is none.
-func NewMap(ctx context.Context, path string, about []string, access, transport string) (_ *Map, err error) {
-	// No journal: a file that is not whole yet is in nobody's use.
-	m := &Map{path: path}
+// newSQLiteMap begins a map in an empty file. What Postfix reads for an address
+// begins with access and transport; an empty transport is none.
+func newSQLiteMap(ctx context.Context, path string, about []string, access, transport string) (_ *sqliteMap, err error) {
+	// No journal: nobody uses the file before it is complete.
+	m := &sqliteMap{path: path}
 	m.db, err = sql.Open("sqlite3", "file:"+(&url.URL{Path: path}).EscapedPath()+"?mode=rw&_journal_mode=OFF&_synchronous=OFF")
 	if err != nil {
 		return nil, fmt.Errorf("map %s: %w", path, err)
@@ -75,14 +75,14 @@ func NewMap(ctx context.Context, path string, about []string, access, transport 
 // literal is a literal of SQL: a view takes no parameters.
 func literal(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
 
-// Add adds an address, and what is said of it.
-func (m *Map) Add(ctx context.Context, address, said string) error {
+// add adds an address and the text of its refusal.
+func (m *sqliteMap) add(ctx context.Context, address, said string) error {
 	_, err := m.insert.ExecContext(ctx, address, said)
 	return err
 }
 
-// Close ends the file and sees it to the disk.
-func (m *Map) Close() error {
+// close ends the file and syncs it.
+func (m *sqliteMap) close() error {
 	if err := errors.Join(m.insert.Close(), m.tx.Commit(), m.db.Close()); err != nil {
 		return fmt.Errorf("map %s: %w", m.path, err)
 	}
@@ -93,23 +93,7 @@ func (m *Map) Close() error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-// Discard lets go of a map that is not to be ended.
-func (m *Map) Discard() error { return errors.Join(m.insert.Close(), m.tx.Rollback(), m.db.Close()) }
-
-// LastChange returns a number that grows with every change of a recipient.
-func (r *Reader) LastChange(ctx context.Context) (seq int64, err error) {
-	err = r.db.QueryRowContext(ctx, "SELECT value FROM meta WHERE name = 'seq'").Scan(&seq)
-	return seq, err
-}
-
-// Bad calls each for every bad recipient, in the order of their spelling. It
-// tells no more than Recipient, Reason and BadSince.
-func (r *Reader) Bad(ctx context.Context, each func(*bounce.Recipient) error) error {
-	return scanAll(ctx, r.db, "SELECT recipient, coalesce(reason, ''), bad_since FROM recipients WHERE state = 'bad' ORDER BY recipient", func(scan func(...any) error) error {
-		var row bounce.Recipient
-		if err := scan(&row.Recipient, &row.Reason, &row.BadSince); err != nil {
-			return err
-		}
-		return each(&row)
-	})
+// discard gives up a map that is not complete.
+func (m *sqliteMap) discard() error {
+	return errors.Join(m.insert.Close(), m.tx.Rollback(), m.db.Close())
 }

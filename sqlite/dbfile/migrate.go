@@ -1,17 +1,15 @@
-package sqlite
+package dbfile
 
 import (
 	"context"
 	"database/sql"
-	"embed"
 	"errors"
 	"fmt"
 
 	"github.com/mattn/go-sqlite3"
-)
 
-//go:embed migrations/*.sql
-var migrations embed.FS
+	"github.com/bouncetail/bouncetail/sqlite/migrations"
+)
 
 // applicationID marks the file as bouncetail's (PRAGMA application_id): "btl1".
 const applicationID = 0x62746c31
@@ -33,32 +31,26 @@ func migrate(ctx context.Context, db *sql.DB, path string) error {
 	if id != applicationID && (id != 0 || tables > 0) {
 		return fmt.Errorf("database %s belongs to another program; name another file with --db", path)
 	}
-	files, err := migrations.ReadDir("migrations")
-	if err != nil {
-		return err
+	steps := migrations.All()
+	if version > len(steps) {
+		return fmt.Errorf("database %s has schema %d, made by a newer bouncetail; this one knows %d: upgrade, or name another file with --db", path, version, len(steps))
 	}
-	if version > len(files) {
-		return fmt.Errorf("database %s has schema %d, made by a newer bouncetail; this one knows %d: upgrade, or name another file with --db", path, version, len(files))
-	}
-	for n, file := range files[version:] {
-		text, err := migrations.ReadFile("migrations/" + file.Name())
-		if err != nil {
-			return err
-		}
-		if err := apply(ctx, db, version+n+1, string(text)); err != nil {
-			return fmt.Errorf("database %s: migration %s: %w", path, file.Name(), err)
+	for _, step := range steps[version:] {
+		if err := Apply(ctx, db, step); err != nil {
+			return fmt.Errorf("database %s: migration %s: %w", path, step.Name, err)
 		}
 	}
 	return nil
 }
 
-func apply(ctx context.Context, db *sql.DB, version int, text string) error {
+// Apply takes one step of the schema.
+func Apply(ctx context.Context, db *sql.DB, step migrations.Step) error {
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
 	defer tx.Rollback()
-	if _, err := tx.ExecContext(ctx, text+fmt.Sprintf("; PRAGMA application_id = %d; PRAGMA user_version = %d;", applicationID, version)); err != nil {
+	if _, err := tx.ExecContext(ctx, step.SQL+fmt.Sprintf("; PRAGMA application_id = %d; PRAGMA user_version = %d;", applicationID, step.Version)); err != nil {
 		return err
 	}
 	return tx.Commit()

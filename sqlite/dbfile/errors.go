@@ -1,4 +1,4 @@
-package sqlite
+package dbfile
 
 import (
 	"errors"
@@ -7,6 +7,8 @@ import (
 	"syscall"
 
 	"github.com/mattn/go-sqlite3"
+
+	"github.com/bouncetail/bouncetail/internal/sqldb"
 )
 
 // Error is an error of the database.
@@ -19,31 +21,22 @@ func (e *Error) Unwrap() error { return e.err }
 // operation is worth another try: a full disk, a lock, a file system that is
 // read-only for the moment.
 func (e *Error) Temporary() bool {
-	switch codeOf(e.err) {
+	switch sqldb.CodeOf(e.err) {
 	case sqlite3.ErrFull, sqlite3.ErrBusy, sqlite3.ErrLocked, sqlite3.ErrReadonly, sqlite3.ErrIoErr, sqlite3.ErrCantOpen:
 		return true
 	}
 	return false
 }
 
-// wrap returns an error of the database as one, and notes a full disk.
-func (s *Store) wrap(err error) error {
+// Wrap returns an error of the database as one, and notes a full disk.
+func (f *File) Wrap(err error) error {
 	if err == nil {
 		return nil
 	}
-	if code := codeOf(err); code == sqlite3.ErrFull || code == sqlite3.ErrIoErr {
-		s.full.Store(true) // some file systems report a full disk as an I/O error
+	if code := sqldb.CodeOf(err); code == sqlite3.ErrFull || code == sqlite3.ErrIoErr {
+		f.full.Store(true) // some file systems report a full disk as an I/O error
 	}
-	return &Error{fmt.Errorf("database %s: %w", s.path, err)}
-}
-
-// codeOf returns SQLite's primary result code, or 0 if the error is another.
-func codeOf(err error) sqlite3.ErrNo {
-	var e sqlite3.Error
-	if errors.As(err, &e) {
-		return e.Code
-	}
-	return 0
+	return &Error{fmt.Errorf("database %s: %w", f.Path, err)}
 }
 
 // MayPass reports whether an error of Open may pass by itself: a full disk, a
@@ -54,7 +47,7 @@ func MayPass(err error) bool {
 			return true
 		}
 	}
-	switch codeOf(err) {
+	switch sqldb.CodeOf(err) {
 	case sqlite3.ErrFull, sqlite3.ErrBusy, sqlite3.ErrLocked, sqlite3.ErrReadonly:
 		return true
 	}
@@ -65,10 +58,10 @@ func damaged(path string, err error) error {
 	return fmt.Errorf("database %s is damaged: %w; restore a copy, or save what can be saved with: sqlite3 %s .recover | sqlite3 NEW", path, err, path)
 }
 
-// denied adds the way out to an error that says that this user may not do something.
+// Denied adds the way out to an error that says that this user may not do something.
 // Other errors are returned as they are.
-func denied(err error) error {
-	switch code := codeOf(err); {
+func Denied(err error) error {
+	switch code := sqldb.CodeOf(err); {
 	case errors.Is(err, os.ErrPermission), code == sqlite3.ErrReadonly, code == sqlite3.ErrCantOpen, code == sqlite3.ErrPerm, code == sqlite3.ErrAuth:
 		return fmt.Errorf("%w; use sudo bouncetail …, or, to read only, adduser USER bouncetail", err)
 	}

@@ -1,7 +1,8 @@
-package sqlite
+package dbfile
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io"
@@ -13,11 +14,11 @@ import (
 // Backup writes a copy of a database, positions in the logs included, to a new
 // file that only its owner may read. The daemon may write meanwhile.
 func Backup(ctx context.Context, path, to string) error {
-	r, err := OpenReader(ctx, path)
+	db, _, err := OpenReadOnly(ctx, path)
 	if err != nil {
 		return err
 	}
-	defer r.Close()
+	defer db.Close()
 	f, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if errors.Is(err, os.ErrExist) {
 		return fmt.Errorf("%s exists; name a new file", to)
@@ -28,15 +29,15 @@ func Backup(ctx context.Context, path, to string) error {
 	if err := f.Close(); err != nil {
 		return fmt.Errorf("backup: %w", err)
 	}
-	if err := r.copyTo(ctx, to); err != nil {
+	if err := copyTo(ctx, db, to); err != nil {
 		return errors.Join(fmt.Errorf("backup: %w", err), os.Remove(to))
 	}
 	return nil
 }
 
 // copyTo writes a copy into an empty file.
-func (r *Reader) copyTo(ctx context.Context, to string) error {
-	conn, err := r.db.Conn(ctx)
+func copyTo(ctx context.Context, db *sql.DB, to string) error {
+	conn, err := db.Conn(ctx)
 	if err != nil {
 		return err
 	}
@@ -80,13 +81,13 @@ func Restore(ctx context.Context, from, path string) (err error) {
 
 // checkBackup returns an error unless a file is a sound database of bouncetail.
 func checkBackup(ctx context.Context, path string) error {
-	r, err := OpenReader(ctx, path)
+	db, _, err := OpenReadOnly(ctx, path)
 	if err != nil {
 		return errors.New(strings.Replace(err.Error(), "database ", "backup ", 1))
 	}
-	defer r.Close()
+	defer db.Close()
 	var result string
-	if err := r.db.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&result); err != nil || result != "ok" {
+	if err := db.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&result); err != nil || result != "ok" {
 		return fmt.Errorf("backup %s is damaged: %s", path, errors.Join(err, errors.New(result)))
 	}
 	return nil

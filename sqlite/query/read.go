@@ -1,48 +1,34 @@
-package sqlite
+// Package query is the reading side of the database: what commands, views, exports
+// and the writer itself ask. It writes nothing.
+package query
 
 import (
 	"context"
 	"database/sql"
-	"errors"
-	"fmt"
-	"os"
 	"strings"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/sqldb"
+	"github.com/bouncetail/bouncetail/sqlite/dbfile"
 )
 
-// Reader serves the commands that only look, while another process writes.
-type Reader struct {
-	db   *sql.DB
-	file os.FileInfo // of the database as it was opened
-}
+// Reader is a database that is open to read only, while another process writes.
+type Reader struct{ db *sql.DB }
 
 // OpenReader opens a database that must exist.
 func OpenReader(ctx context.Context, path string) (*Reader, error) {
-	file, err := os.Stat(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("database %s does not exist; bouncetail run or bouncetail import makes it, --db names another", path)
-	} else if err != nil {
-		return nil, fmt.Errorf("database: %w", denied(err))
+	db, _, err := dbfile.OpenReadOnly(ctx, path)
+	if err != nil {
+		return nil, err
 	}
-	db := connect(path, "ro", "_query_only=on&_busy_timeout=5000")
-	var id int
-	if err := db.QueryRowContext(ctx, "PRAGMA application_id").Scan(&id); err != nil {
-		db.Close()
-		if other := denied(err); other != err { //nolint:errorlint // the same value, if nothing was added
-			return nil, fmt.Errorf("database %s: %w", path, other)
-		}
-		return nil, fmt.Errorf("database %s: %w; is it a database of bouncetail?", path, err)
-	}
-	if id != applicationID {
-		db.Close()
-		return nil, fmt.Errorf("database %s belongs to another program; name another file with --db", path)
-	}
-	return &Reader{db, file}, nil
+	return &Reader{db}, nil
 }
 
 // Close closes the database.
 func (r *Reader) Close() error { return r.db.Close() }
+
+// Querier runs statements that the other methods have not.
+func (r *Reader) Querier() sqldb.Querier { return r.db }
 
 // Filter chooses recipients; empty fields choose all.
 type Filter struct {
@@ -62,33 +48,33 @@ type Filter struct {
 	Limit     int    // 0 is no limit
 }
 
-// The columns of recipients that readers show.
-var shownColumns = columns[bounce.Recipient]{
-	required("recipient", func(r *bounce.Recipient) any { return &r.Recipient }),
-	required("domain", func(r *bounce.Recipient) any { return &r.Domain }),
-	required("state", func(r *bounce.Recipient) any { return (*string)(&r.State) }),
-	required("decided_by", func(r *bounce.Recipient) any { return (*string)(&r.DecidedBy) }),
-	required("category", func(r *bounce.Recipient) any { return (*string)(&r.Category) }),
-	required("reason", func(r *bounce.Recipient) any { return (*string)(&r.Reason) }),
-	optional("first_failure_at", func(r *bounce.Recipient) any { return &r.FirstFailureAt }),
-	optional("last_failure_at", func(r *bounce.Recipient) any { return &r.LastFailureAt }),
-	optional("last_delivery_at", func(r *bounce.Recipient) any { return &r.LastDeliveryAt }),
-	required("permanent_count", func(r *bounce.Recipient) any { return &r.PermanentCount }),
-	required("retry_count", func(r *bounce.Recipient) any { return &r.RetryCount }),
-	optional("bad_since", func(r *bounce.Recipient) any { return &r.BadSince }),
-	optional("bad_until", func(r *bounce.Recipient) any { return &r.BadUntil }),
-	optional("last_bounce_id", func(r *bounce.Recipient) any { return &r.LastBounceID }),
-	required("seq", func(r *bounce.Recipient) any { return &r.Seq }),
+// RecipientColumns are the columns of recipients that are shown.
+var RecipientColumns = sqldb.Columns[bounce.Recipient]{
+	sqldb.Required("recipient", func(r *bounce.Recipient) any { return &r.Recipient }),
+	sqldb.Required("domain", func(r *bounce.Recipient) any { return &r.Domain }),
+	sqldb.Required("state", func(r *bounce.Recipient) any { return (*string)(&r.State) }),
+	sqldb.Required("decided_by", func(r *bounce.Recipient) any { return (*string)(&r.DecidedBy) }),
+	sqldb.Required("category", func(r *bounce.Recipient) any { return (*string)(&r.Category) }),
+	sqldb.Required("reason", func(r *bounce.Recipient) any { return (*string)(&r.Reason) }),
+	sqldb.Optional("first_failure_at", func(r *bounce.Recipient) any { return &r.FirstFailureAt }),
+	sqldb.Optional("last_failure_at", func(r *bounce.Recipient) any { return &r.LastFailureAt }),
+	sqldb.Optional("last_delivery_at", func(r *bounce.Recipient) any { return &r.LastDeliveryAt }),
+	sqldb.Required("permanent_count", func(r *bounce.Recipient) any { return &r.PermanentCount }),
+	sqldb.Required("retry_count", func(r *bounce.Recipient) any { return &r.RetryCount }),
+	sqldb.Optional("bad_since", func(r *bounce.Recipient) any { return &r.BadSince }),
+	sqldb.Optional("bad_until", func(r *bounce.Recipient) any { return &r.BadUntil }),
+	sqldb.Optional("last_bounce_id", func(r *bounce.Recipient) any { return &r.LastBounceID }),
+	sqldb.Required("seq", func(r *bounce.Recipient) any { return &r.Seq }),
 }
 
 // selectShown selects recipients, each with the reply of the deciding failure. An
 // address that was blocked by hand may have no failure.
-var selectShown = "SELECT coalesce(b.smtp_code, 0), coalesce(b.reply, ''), " + shownColumns.names("r.") +
+var selectShown = "SELECT coalesce(b.smtp_code, 0), coalesce(b.reply, ''), " + RecipientColumns.Names("r.") +
 	" FROM recipients r LEFT JOIN bounces b ON b.id = r.deciding_bounce_id "
 
 // scanShown reads a row of selectShown.
 func scanShown(row *bounce.Recipient, scan func(...any) error) error {
-	return shownColumns.scan(row, func(into ...any) error { return scan(append([]any{&row.SMTPCode, &row.Reply}, into...)...) })
+	return RecipientColumns.Scan(row, func(into ...any) error { return scan(append([]any{&row.SMTPCode, &row.Reply}, into...)...) })
 }
 
 // Recipients calls each for the recipients that the filter chooses, those that
@@ -104,7 +90,7 @@ func (r *Reader) Recipients(ctx context.Context, f Filter, each func(*bounce.Rec
 		return 0, err
 	}
 	query, args := f.query()
-	return lastSeq, scanAll(ctx, tx, query, func(scan func(...any) error) error {
+	return lastSeq, sqldb.ScanAll(ctx, tx, query, func(scan func(...any) error) error {
 		var row bounce.Recipient
 		if err := scanShown(&row, scan); err != nil {
 			return err
@@ -193,6 +179,13 @@ var asIntended = func() string {
 	return "(" + strings.Join(names, ", ") + ")"
 }()
 
+// Problem is a number of failed attempts that are not about the recipients.
+type Problem struct {
+	Name     string // category / reason
+	Provider string // who refused: the provider, or the domain where none is known
+	N        int
+}
+
 // SenderProblemsByProvider returns how many failed attempts were about us, by
 // category and reason and by who refused, most first.
 func (r *Reader) SenderProblemsByProvider(ctx context.Context) ([]Problem, error) {
@@ -203,7 +196,7 @@ func (r *Reader) SenderProblemsByProvider(ctx context.Context) ([]Problem, error
 		WHERE scope IN ('sender', 'local') AND reason NOT IN ` + asIntended + `
 		GROUP BY 1, 2
 		ORDER BY 3 DESC, 1, 2`
-	err := scanAll(ctx, r.db, query, func(scan func(...any) error) error {
+	err := sqldb.ScanAll(ctx, r.db, query, func(scan func(...any) error) error {
 		var p Problem
 		if err := scan(&p.Name, &p.Provider, &p.N); err != nil {
 			return err
@@ -216,7 +209,7 @@ func (r *Reader) SenderProblemsByProvider(ctx context.Context) ([]Problem, error
 
 func (r *Reader) counts(ctx context.Context, query string) ([]Count, error) {
 	var counts []Count
-	err := scanAll(ctx, r.db, query, func(scan func(...any) error) error {
+	err := sqldb.ScanAll(ctx, r.db, query, func(scan func(...any) error) error {
 		var c Count
 		if err := scan(&c.Name, &c.N); err != nil {
 			return err
@@ -225,4 +218,22 @@ func (r *Reader) counts(ctx context.Context, query string) ([]Count, error) {
 		return nil
 	})
 	return counts, err
+}
+
+// LastChange returns a number that grows with every change of a recipient.
+func (r *Reader) LastChange(ctx context.Context) (seq int64, err error) {
+	err = r.db.QueryRowContext(ctx, "SELECT value FROM meta WHERE name = 'seq'").Scan(&seq)
+	return seq, err
+}
+
+// Bad calls each for every bad recipient, in the order of their spelling. It
+// sets only Recipient, Reason and BadSince.
+func (r *Reader) Bad(ctx context.Context, each func(*bounce.Recipient) error) error {
+	return sqldb.ScanAll(ctx, r.db, "SELECT recipient, coalesce(reason, ''), bad_since FROM recipients WHERE state = 'bad' ORDER BY recipient", func(scan func(...any) error) error {
+		var row bounce.Recipient
+		if err := scan(&row.Recipient, &row.Reason, &row.BadSince); err != nil {
+			return err
+		}
+		return each(&row)
+	})
 }

@@ -1,4 +1,4 @@
-package sqlite
+package outbox
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/internal/filelock"
+	"github.com/bouncetail/bouncetail/sqlite/dbfile"
 )
 
 // Cursor is how far the export of one name has handed over the changes of
@@ -28,25 +29,23 @@ type Cursor struct {
 // OpenCursor takes the cursor of a name, while a daemon may be writing to the
 // database. It refuses one that another export holds.
 func OpenCursor(ctx context.Context, path, name string) (_ *Cursor, err error) {
-	if err := refuseOtherName(path); err != nil {
+	if err := dbfile.RefuseOtherName(path); err != nil {
 		return nil, err
 	}
-	r, err := OpenReader(ctx, path) // whose errors name what is wrong with the file
+	db, err := dbfile.OpenBeside(ctx, path, dbfile.Patient)
 	if err != nil {
 		return nil, err
 	}
-	r.Close()
-	c := &Cursor{name: name}
+	c := &Cursor{name: name, db: db}
 	c.lock, err = lockCursor(path, name)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, db.Close())
 	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, c.Close())
 		}
 	}()
-	c.db = connect(path, "rw", patient)
 	err = c.db.QueryRowContext(ctx, "SELECT seq FROM export_cursors WHERE name = ?", name).Scan(&c.Seq)
 	c.New = errors.Is(err, sql.ErrNoRows)
 	if err != nil && !c.New {
@@ -62,7 +61,7 @@ func lockCursor(path, name string) (*os.File, error) {
 	for {
 		f, err := os.OpenFile(path+".cursor-"+name+".lock", os.O_RDWR|os.O_CREATE, 0o640)
 		if err != nil {
-			return nil, fmt.Errorf("cursor %s: %w", name, denied(err))
+			return nil, fmt.Errorf("cursor %s: %w", name, dbfile.Denied(err))
 		}
 		if err := filelock.TryExclusive(f); err != nil {
 			f.Close()
@@ -108,36 +107,5 @@ func (c *Cursor) Forget(ctx context.Context) error {
 
 // Close lets go of the cursor.
 func (c *Cursor) Close() error {
-	var err error
-	if c.db != nil {
-		err = c.db.Close()
-	}
-	return errors.Join(err, c.lock.Close())
-}
-
-// CursorState is a cursor as it is listed.
-type CursorState struct {
-	Name    string `json:"name"`
-	Seq     int64  `json:"seq"`      // the last change that was handed over
-	MovedAt string `json:"moved_at"` // as stored
-	Waiting int64  `json:"waiting"`  // recipients that have changed since
-}
-
-// Cursors returns all cursors by name, and the number of the last change of
-// any recipient.
-func (r *Reader) Cursors(ctx context.Context) (list []CursorState, lastSeq int64, err error) {
-	if err := r.db.QueryRowContext(ctx, "SELECT value FROM meta WHERE name = 'seq'").Scan(&lastSeq); err != nil {
-		return nil, 0, err
-	}
-	err = scanAll(ctx, r.db, `
-		SELECT name, seq, moved_at, (SELECT count(*) FROM recipients r WHERE r.seq > c.seq)
-		FROM export_cursors c
-		ORDER BY name`,
-		func(scan func(...any) error) error {
-			var c CursorState
-			err := scan(&c.Name, &c.Seq, &c.MovedAt, &c.Waiting)
-			list = append(list, c)
-			return err
-		})
-	return list, lastSeq, err
+	return errors.Join(c.db.Close(), c.lock.Close())
 }

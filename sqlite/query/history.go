@@ -1,4 +1,4 @@
-package sqlite
+package query
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/sqldb"
 	"github.com/bouncetail/bouncetail/recipient"
 )
 
@@ -40,7 +41,7 @@ type Attempt struct {
 // Recipient returns the row of an address, given in its normal spelling, and
 // false where it never failed.
 func (r *Reader) Recipient(ctx context.Context, address string) (row bounce.Recipient, known bool, err error) {
-	err = shownColumns.scan(&row, r.db.QueryRowContext(ctx, "SELECT "+shownColumns.names("")+" FROM recipients WHERE recipient = ?", address).Scan)
+	err = RecipientColumns.Scan(&row, r.db.QueryRowContext(ctx, "SELECT "+RecipientColumns.Names("")+" FROM recipients WHERE recipient = ?", address).Scan)
 	if errors.Is(err, sql.ErrNoRows) {
 		return row, false, nil
 	}
@@ -52,7 +53,7 @@ func (r *Reader) Recipient(ctx context.Context, address string) (row bounce.Reci
 
 // Counted returns what the policy in force has counted against an address.
 func (r *Reader) Counted(ctx context.Context, to bounce.Address) ([]recipient.Counted, error) {
-	policy, err := appliedPolicy(ctx, r.db)
+	policy, err := AppliedPolicy(ctx, r.db)
 	if err != nil {
 		return nil, err
 	}
@@ -66,20 +67,20 @@ func (r *Reader) Counted(ctx context.Context, to bounce.Address) ([]recipient.Co
 // Attempts returns the last attempts for an address that failed, the oldest of
 // them first.
 func (r *Reader) Attempts(ctx context.Context, to bounce.Address, limit int) ([]Attempt, error) {
-	released, err := releases(ctx, r.db, "releases", "WHERE withdrawn_at IS NULL")
+	released, err := Releases(ctx, r.db, "releases", "WHERE withdrawn_at IS NULL")
 	if err != nil {
 		return nil, err
 	}
-	confirmed, err := releases(ctx, r.db, "confirms", "WHERE withdrawn_at IS NULL")
+	confirmed, err := Releases(ctx, r.db, "confirms", "WHERE withdrawn_at IS NULL")
 	if err != nil {
 		return nil, err
 	}
 	var in recipient.Inputs
-	if in.Crowds, err = crowds(ctx, r.db, ""); err != nil {
+	if in.Crowds, err = Crowds(ctx, r.db, ""); err != nil {
 		return nil, err
 	}
 	all := []Attempt{}
-	err = scanAll(ctx, r.db, `
+	err = sqldb.ScanAll(ctx, r.db, `
 		SELECT id, occurred_at, outcome, sender, queue_id, relay_host, stage, smtp_code, reply, category, reason, scope, disposition, suppress, rule,
 		  coalesce(provider, ''), coalesce(relay_ip, ''), EXISTS (SELECT 1 FROM recipients r WHERE r.recipient_key = bounces.recipient_key AND last_delivery_at IS NOT NULL)
 		FROM bounces
@@ -136,7 +137,7 @@ func (a *Attempt) inCrowd(in *recipient.Inputs, domain, provider, ip string, rea
 
 // CrowdLimits returns the limits that the crowds follow.
 func (r *Reader) CrowdLimits(ctx context.Context) (bounce.CrowdLimits, error) {
-	p, err := appliedPolicy(ctx, r.db)
+	p, err := AppliedPolicy(ctx, r.db)
 	if err != nil {
 		return bounce.CrowdLimits{}, err
 	}

@@ -1,4 +1,4 @@
-package sqlite
+package dbfile
 
 import (
 	"context"
@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/bouncetail/bouncetail/internal/sqldb"
 )
 
 // SQLite appends what is committed to the write-ahead log, and copies the log into
@@ -38,18 +40,18 @@ func logBound(database, available int64) int {
 }
 
 // boundLog sets the bound by what is free now, if it has changed much.
-func (s *Store) boundLog(ctx context.Context, db rowQuerier) error {
+func (f *File) boundLog(ctx context.Context, db sqldb.Querier) error {
 	bound := maxLogPages
 	var disk unix.Statfs_t
-	if err := unix.Statfs(filepath.Dir(s.path), &disk); err == nil {
-		bound = logBound(sizeOf(s.path), int64(disk.Bavail)*disk.Bsize+sizeOf(s.path+"-wal"))
+	if err := unix.Statfs(filepath.Dir(f.Path), &disk); err == nil {
+		bound = logBound(sizeOf(f.Path), int64(disk.Bavail)*disk.Bsize+sizeOf(f.Path+"-wal"))
 	}
-	if s.logPages != 0 && bound > s.logPages*3/4 && bound < s.logPages*4/3 {
+	if f.logPages != 0 && bound > f.logPages*3/4 && bound < f.logPages*4/3 {
 		return nil
 	}
-	s.logPages = bound
+	f.logPages = bound
 	auto := bound
-	if s.checkpointer != nil {
+	if f.checkpointer != nil {
 		auto = 2 * bound // if the log grows faster than it is copied, a commit copies it
 	}
 	// The file is cut to the limit when the log starts again.
@@ -68,13 +70,13 @@ func sizeOf(path string) int64 {
 // makeRoom copies the log into the database and cuts the log to nothing. After a
 // write has failed for lack of space, nothing else does: SQLite checkpoints only
 // after a commit. Its errors are left to the next write.
-func (s *Store) makeRoom(ctx context.Context, conn *sql.Conn) {
+func (f *File) makeRoom(ctx context.Context, conn *sql.Conn) {
 	var busy, pages, done int
 	err := conn.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &pages, &done)
 	if err == nil && busy == 0 {
-		s.full.Store(false)
+		f.full.Store(false)
 	}
-	_ = s.boundLog(ctx, conn)
+	_ = f.boundLog(ctx, conn)
 }
 
 // checkpointer is what the store and the other connection know of each other.
@@ -95,16 +97,16 @@ const lookInterval = 500 * time.Millisecond
 
 const checkpoint = "PRAGMA wal_checkpoint(PASSIVE)"
 
-// StartCheckpointer has the log copied into the database while Save and Commit
-// write, in a goroutine that ends when the returned function is called, which
+// StartCheckpointer has the log copied into the database while the writer
+// commits, in a goroutine that ends when the returned function is called, which
 // waits for it. It is called before the first transaction.
-func (s *Store) StartCheckpointer(ctx context.Context, log *slog.Logger) (end func(), err error) {
+func (f *File) StartCheckpointer(ctx context.Context, log *slog.Logger) (end func(), err error) {
 	c := &checkpointer{wanted: make(chan struct{}, 1)}
-	s.checkpointer, s.logPages = c, 0
-	if err := s.boundLog(ctx, s.db); err != nil {
-		return nil, fmt.Errorf("database %s: %w", s.path, err)
+	f.checkpointer, f.logPages = c, 0
+	if err := f.boundLog(ctx, f.DB); err != nil {
+		return nil, fmt.Errorf("database %s: %w", f.Path, err)
 	}
-	db := connect(s.path, "rw", "_busy_timeout=5000")
+	db := sqldb.Connect(f.Path, "rw", "_busy_timeout=5000")
 	db.SetMaxOpenConns(1)
 	ctx, stop := context.WithCancel(ctx)
 	done := make(chan struct{})
@@ -132,12 +134,12 @@ func (s *Store) StartCheckpointer(ctx context.Context, log *slog.Logger) (end fu
 	}, nil
 }
 
-// copyLog starts a checkpoint if the log is long, and copies itself what is left
+// CopyLog starts a checkpoint if the log is long, and copies itself what is left
 // of it. Its errors are not those of the batch, which is committed: what was not
 // copied is in the log, and tried again. The caller holds the connection, because
 // several goroutines may commit.
-func (s *Store) copyLog(ctx context.Context, conn *sql.Conn) {
-	c := s.checkpointer
+func (f *File) CopyLog(ctx context.Context, conn *sql.Conn) {
+	c := f.checkpointer
 	if c == nil {
 		return
 	}
@@ -146,10 +148,10 @@ func (s *Store) copyLog(ctx context.Context, conn *sql.Conn) {
 		return
 	}
 	c.looked = now
-	_ = s.boundLog(ctx, conn) // keeps the bound of before
+	_ = f.boundLog(ctx, conn) // keeps the bound of before
 	var busy, pages, done int
 	err := conn.QueryRowContext(ctx, "PRAGMA wal_checkpoint(NOOP)").Scan(&busy, &pages, &done)
-	switch long := err == nil && pages >= s.logPages; {
+	switch long := err == nil && pages >= f.logPages; {
 	case long && state == notCopied:
 		c.state.Store(copying)
 		c.wanted <- struct{}{}

@@ -1,4 +1,4 @@
-package sqlite
+package query
 
 import (
 	"cmp"
@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/sqldb"
 )
 
 // Top is one of those that most attempts failed for, over a period.
@@ -83,7 +84,7 @@ func text0(s *string) string {
 
 func (r *Reader) topDomains(ctx context.Context, since, until time.Time) ([]Top, error) {
 	var rows []Top
-	err := scanAll(ctx, r.db, `
+	err := sqldb.ScanAll(ctx, r.db, `
 		SELECT domain, sum(deferred + bounced + expired) AS failed, sum(sent)
 		FROM daily_counts
 		WHERE day >= ? AND day <= ?
@@ -107,7 +108,7 @@ func (r *Reader) topFailures(ctx context.Context, column string, since, until ti
 		category string
 	}
 	byName := make(map[name]*Top)
-	err := scanAll(ctx, r.db, `
+	err := sqldb.ScanAll(ctx, r.db, `
 		SELECT `+column+`, category, reason, count(*), sum(disposition = 'permanent'), sum(suppress)
 		FROM bounces
 		WHERE occurred_at >= ? AND occurred_at < ?`+where+`
@@ -165,7 +166,7 @@ func (r *Reader) dead(ctx context.Context, rows []Top, query string) error {
 	for i := range rows {
 		byName[text0(rows[i].Name)] = &rows[i]
 	}
-	return scanAll(ctx, r.db, query, func(scan func(...any) error) error {
+	return sqldb.ScanAll(ctx, r.db, query, func(scan func(...any) error) error {
 		var name *string
 		var n int
 		err := scan(&name, &n)

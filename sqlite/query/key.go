@@ -1,4 +1,4 @@
-package sqlite
+package query
 
 import (
 	"context"
@@ -8,41 +8,24 @@ import (
 
 // The row of meta with this name is in a database in which addresses are hashed:
 // it names the key, and tells nothing of it.
-const keyName = "hash_key"
-
-// UseKey has the database hold addresses hashed with the key of that ID, or as
-// they are where it is 0, and refuses one that holds them otherwise: two kinds
-// of rows for one address would tell two stories of it.
-func (s *Store) UseKey(ctx context.Context, id int64) error {
-	isNew, err := checkKey(ctx, s.db, s.path, id)
-	if err != nil || !isNew {
-		return err
-	}
-	if _, err := s.db.ExecContext(ctx, "INSERT INTO meta (name, value) VALUES (?, ?)", keyName, id); err != nil {
-		return fmt.Errorf("database %s: %w", s.path, err)
-	}
-	return nil
-}
-
-// UseKey is the same for changes that are made by hand.
-func (e *Editor) UseKey(ctx context.Context, id int64) error { return e.store.UseKey(ctx, id) }
+const KeyName = "hash_key"
 
 // CheckKey refuses what UseKey would, and changes nothing.
 func (r *Reader) CheckKey(ctx context.Context, path string, id int64) error {
-	_, err := checkKey(ctx, r.db, path, id)
+	_, err := CheckKey(ctx, r.db, path, id)
 	return err
 }
 
 // Hashed reports whether addresses are stored as hashes.
 func (r *Reader) Hashed(ctx context.Context) (bool, error) {
 	var hashed bool
-	err := r.db.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM meta WHERE name = ?)", keyName).Scan(&hashed)
+	err := r.db.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM meta WHERE name = ?)", KeyName).Scan(&hashed)
 	return hashed, err
 }
 
-// checkKey also returns whether the database is new, so that the key becomes its
+// CheckKey also returns whether the database is new, so that the key becomes its
 // own.
-func checkKey(ctx context.Context, db *sql.DB, path string, id int64) (isNew bool, err error) {
+func CheckKey(ctx context.Context, db *sql.DB, path string, id int64) (isNew bool, err error) {
 	var used sql.NullInt64
 	var filled bool
 	err = db.QueryRowContext(ctx, `
@@ -50,7 +33,7 @@ func checkKey(ctx context.Context, db *sql.DB, path string, id int64) (isNew boo
 		  (SELECT value FROM meta WHERE name = ?),
 		  EXISTS (SELECT 1 FROM positions) OR EXISTS (SELECT 1 FROM bounces) OR EXISTS (SELECT 1 FROM deliveries)
 		  OR EXISTS (SELECT 1 FROM recipients) OR EXISTS (SELECT 1 FROM queue_entries) OR EXISTS (SELECT 1 FROM unparsed_lines)`,
-		keyName).Scan(&used, &filled)
+		KeyName).Scan(&used, &filled)
 	switch {
 	case err != nil:
 		return false, fmt.Errorf("database %s: %w", path, err)

@@ -1,0 +1,96 @@
+// Package sqldb is what bouncetail's databases have in common with any other of
+// SQLite: connections, prepared statements of the driver, named columns, error
+// codes. It knows no table.
+package sqldb
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"net/url"
+	"strconv"
+
+	"github.com/mattn/go-sqlite3"
+)
+
+// Connect opens a pool of connections. The mode is that of SQLite's URI: ro, rw or
+// rwc. The pragmas go into the DSN, not into Exec: the pool may open more
+// connections. Each of these is used by one goroutine at a time, so SQLite need
+// not lock it.
+func Connect(path, mode, pragmas string) *sql.DB {
+	return sql.OpenDB(connector{URI(path) + "?mode=" + mode + "&_mutex=no&_foreign_keys=on&" + pragmas})
+}
+
+// URI returns the name of a file as SQLite reads it.
+func URI(path string) string { return "file:" + (&url.URL{Path: path}).EscapedPath() }
+
+// connector opens connections that leave the write-ahead log and its index in
+// place when the last of them is closed. A reader who may not write to the folder
+// can then open the database also while nothing runs.
+type connector struct{ dsn string }
+
+func (c connector) Connect(context.Context) (driver.Conn, error) { return c.Driver().Open(c.dsn) }
+
+func (c connector) Driver() driver.Driver {
+	return &sqlite3.SQLiteDriver{ConnectHook: func(conn *sqlite3.SQLiteConn) error {
+		return conn.SetFileControlInt("main", sqlite3.SQLITE_FCNTL_PERSIST_WAL, 1)
+	}}
+}
+
+// Querier is a database, a connection or a transaction.
+type Querier interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+// ScanAll calls each for every row that a query returns.
+func ScanAll(ctx context.Context, db Querier, query string, each func(scan func(...any) error) error, args ...any) error {
+	rows, err := db.QueryContext(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := each(rows.Scan); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// Numbers returns the numbers that a query finds.
+func Numbers(ctx context.Context, db Querier, query string, args ...any) ([]int64, error) {
+	var all []int64
+	err := ScanAll(ctx, db, query, func(scan func(...any) error) error {
+		var n int64
+		err := scan(&n)
+		all = append(all, n)
+		return err
+	}, args...)
+	return all, err
+}
+
+// NumberList is a parameter for json_each. Numbers are written as they are: SQLite
+// reads all 64 bits.
+func NumberList(numbers []int64) string {
+	list := make([]byte, 0, 21*len(numbers)+2)
+	list = append(list, '[')
+	for i, n := range numbers {
+		if i > 0 {
+			list = append(list, ',')
+		}
+		list = strconv.AppendInt(list, n, 10)
+	}
+	return string(append(list, ']'))
+}
+
+// CodeOf returns SQLite's primary result code, or 0 if the error is another.
+func CodeOf(err error) sqlite3.ErrNo {
+	var e sqlite3.Error
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	return 0
+}

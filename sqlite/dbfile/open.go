@@ -1,0 +1,231 @@
+// Package dbfile opens the file of the database: for writing, with its locks, its
+// schema and its write-ahead log; to read only; or for a short write next to the
+// process that has it open for writing. It also copies it and puts a copy back. It
+// knows the table meta and no other.
+package dbfile
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+
+	"github.com/bouncetail/bouncetail/internal/atomicfile"
+	"github.com/bouncetail/bouncetail/internal/sqldb"
+)
+
+// File is a database that is open for writing.
+type File struct {
+	DB   *sql.DB
+	Path string
+	// Crashed is set if the last writer did not stop in order.
+	Crashed bool
+
+	// finalPath is the name that it gets once it is built; empty if it has it.
+	finalPath    string
+	isNew        bool        // Open has created the file
+	full         atomic.Bool // the last error was a lack of space
+	lock         *os.File    // the file next to the database
+	fd           *os.File    // the database itself, for its lock
+	info         os.FileInfo
+	logPages     int           // the bound of the write-ahead log, see boundLog
+	checkpointer *checkpointer // nil if SQLite's own checkpoints are enough
+}
+
+// The size of SQLite's page cache in kilobytes, for a daemon and for an import. A commit that has sorted pages looks through
+// all of them (pcache1TruncateUnsafe), so a daemon pays for each a dozen times a
+// second. In a database of gigabytes most of an import's time goes into pages
+// that are not in the cache.
+const (
+	CacheSize   = 4000
+	CacheToFill = 32000
+)
+
+const (
+	durable       = "_journal_mode=WAL&_synchronous=NORMAL"
+	rebuildable   = "_journal_mode=TRUNCATE&_synchronous=OFF"
+	unfinishedEnd = ".unfinished" // suffix of a database that is being built
+)
+
+// Open opens the database for writing, with a page cache of some kilobytes, and
+// creates or migrates it. It refuses a database that another process writes, that
+// belongs to another program, that a newer version made, or that is damaged; the
+// error says what to do. With build, a database that does not exist yet is built
+// under another name and moved to its path by Close. Nothing can be lost in it, so
+// it needs no journal that survives a power cut.
+func Open(ctx context.Context, path string, cache int, build bool, log *slog.Logger) (_ *File, err error) {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real // the lock file is next to the database, by whatever name it is opened
+	}
+	f := &File{Path: path}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, f.release(false))
+		}
+	}()
+	if f.lock, err = acquire(path + ".lock"); err != nil {
+		return nil, err
+	}
+	if err := remove(path + unfinishedEnd); err != nil { // of an import that was killed
+		return nil, err
+	}
+	pragmas := durable
+	if _, err := os.Lstat(path); build && errors.Is(err, os.ErrNotExist) {
+		f.Path, f.finalPath = path+unfinishedEnd, path
+		pragmas = rebuildable
+	}
+	if f.fd, f.isNew, err = lockDatabase(f.Path); err != nil {
+		return nil, err
+	}
+	f.DB = sqldb.Connect(f.Path, "rwc", fmt.Sprintf("%s&_cache_size=-%d&_busy_timeout=5000&_txlock=immediate&_stmt_cache_size=20", pragmas, cache))
+	f.DB.SetMaxOpenConns(1)
+	if err := f.prepare(ctx, log); err != nil {
+		return nil, err
+	}
+	if f.info, err = f.fd.Stat(); err != nil {
+		return nil, fmt.Errorf("database: %w", err)
+	}
+	return f, nil
+}
+
+func (f *File) prepare(ctx context.Context, log *slog.Logger) error {
+	if err := migrate(ctx, f.DB, f.Path); err != nil {
+		return err
+	}
+	var mode string
+	if err := f.DB.QueryRowContext(ctx, "PRAGMA journal_mode").Scan(&mode); err != nil {
+		return fmt.Errorf("database %s: %w", f.Path, err)
+	}
+	if mode != "wal" && !f.building() {
+		return fmt.Errorf("database %s: journal mode is %q where WAL was asked for; is the file system able to lock and map files?", f.Path, mode)
+	}
+	if err := f.boundLog(ctx, f.DB); err != nil {
+		return fmt.Errorf("database %s: %w", f.Path, err)
+	}
+	var clean bool
+	if err := f.DB.QueryRowContext(ctx, "SELECT value FROM meta WHERE name = 'clean'").Scan(&clean); err != nil {
+		return damaged(f.Path, err)
+	}
+	f.Crashed = !clean
+	if !clean {
+		log.Info("the last stop was not an orderly one, checking the database", "path", f.Path)
+		var said string
+		if err := f.DB.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&said); err != nil || said != "ok" {
+			return damaged(f.Path, errors.Join(err, errors.New(said)))
+		}
+	}
+	if _, err := f.DB.ExecContext(ctx, "UPDATE meta SET value = 0 WHERE name = 'clean'"); err != nil {
+		return fmt.Errorf("database %s: %w", f.Path, err)
+	}
+	return nil
+}
+
+// Close marks the stop as an orderly one and closes the file. A database that was
+// built is deleted if it is incomplete.
+func (f *File) Close(incomplete bool) error {
+	// Also when the context of the program is over.
+	_, err := f.DB.ExecContext(context.Background(), "UPDATE meta SET value = 1 WHERE name = 'clean'")
+	if err == nil && f.building() {
+		_, err = f.DB.ExecContext(context.Background(), "PRAGMA journal_mode = WAL")
+	}
+	return errors.Join(err, f.release(incomplete))
+}
+
+func (f *File) release(incomplete bool) error {
+	var err error
+	if f.DB != nil {
+		err = errors.Join(f.DB.Close())
+	}
+	opened := f.info != nil
+	switch {
+	case !opened && f.isNew: // nothing was written
+		err = errors.Join(err, remove(f.Path))
+	case !opened || !f.building():
+	case incomplete: // so that everything is read again
+		err = errors.Join(err, remove(f.Path))
+	default:
+		err = errors.Join(err, f.moveIntoPlace())
+	}
+	// Not before SQLite has closed the file: closing any descriptor of it drops the
+	// locks that the process has on it.
+	if f.fd != nil {
+		err = errors.Join(err, f.fd.Close())
+	}
+	if f.lock != nil {
+		err = errors.Join(err, f.lock.Close())
+	}
+	return err
+}
+
+// building reports whether the database is still to be moved to its path.
+func (f *File) building() bool { return f.finalPath != "" }
+
+// moveIntoPlace gives a database that was built its name, once the disk has all
+// of it.
+func (f *File) moveIntoPlace() error {
+	if _, err := os.Lstat(f.finalPath); err == nil {
+		return fmt.Errorf("database %s was made by another program in the meantime; what was read is in %s", f.finalPath, f.Path)
+	}
+	err := f.fd.Sync()
+	// The log, which is empty, and its index come first: nobody opens them without
+	// the database, and a reader that may not write needs them.
+	for _, end := range []string{"-wal", "-shm", ""} {
+		if err == nil {
+			err = os.Rename(f.Path+end, f.finalPath+end)
+		}
+		if end != "" && errors.Is(err, os.ErrNotExist) {
+			err = nil
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("database %s: %w; what was read is in %s", f.finalPath, err, f.Path)
+	}
+	f.Path, f.finalPath = f.finalPath, ""
+	return atomicfile.SyncDir(filepath.Dir(f.Path))
+}
+
+// Remove deletes a database that is closed, with the files next to it.
+func Remove(path string) error { return errors.Join(remove(path), removeFile(path+".lock")) }
+
+// remove deletes a database with what SQLite keeps next to it.
+func remove(path string) error {
+	var errs []error
+	for _, end := range []string{"", "-journal", "-wal", "-shm"} {
+		errs = append(errs, removeFile(path+end))
+	}
+	return errors.Join(errs...)
+}
+
+// removeFile deletes a file that may not exist.
+func removeFile(path string) error {
+	err := os.Remove(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// Check reports whether the path still names the file that is written to.
+func (f *File) Check() error {
+	now, err := os.Stat(f.Path)
+	if err != nil || !os.SameFile(now, f.info) {
+		return fmt.Errorf("database %s was removed or replaced while it was in use; stop what did that, then start bouncetail again", f.Path)
+	}
+	return nil
+}
+
+// MakeRoom tries to make room if the last write failed for lack of space. Its
+// errors are left to the next write.
+func (f *File) MakeRoom(ctx context.Context, conn *sql.Conn) {
+	if f.full.Load() {
+		f.makeRoom(ctx, conn)
+	}
+}
+
+// ReadAt reads the file. Another descriptor must not be used: closing it would drop
+// SQLite's locks.
+func (f *File) ReadAt(b []byte, at int64) (int, error) { return f.fd.ReadAt(b, at) }
