@@ -36,6 +36,7 @@ var layers = map[string][]string{
 
 	"config":         {},
 	"privacy":        {"address", "bounce"},
+	"view/chart":     {},
 	"view/table":     {},
 	"view/report":    {"bounce", "classify", "logparse", "recipient", "sqlite/query", "view/table"},
 	"output/export":  {"address", "bounce"},
@@ -74,6 +75,8 @@ func TestLayers(t *testing.T) {
 				t.Errorf("%s imports %s; it may import %v", name, imported, allowed)
 			case path == "unsafe" && !internal && name != "doctor":
 				t.Errorf("%s imports unsafe; only packages below internal/ and doctor (a system call) may", name)
+			case name == "view/chart" && strings.Contains(path, "."):
+				t.Errorf("view/chart imports %s; it may import the standard library", path)
 			case name == "bounce" && (strings.Contains(path, ".") || path == "log/slog"):
 				t.Errorf("bounce imports %s; it may import the standard library, without log/slog", path)
 			case name != "config" && strings.HasPrefix(path, "github.com/spf13/viper"):
