@@ -80,9 +80,6 @@ func (e *interruptedError) Error() string { return e.says }
 // Unwrap marks it as an interruption.
 func (e *interruptedError) Unwrap() error { return context.Canceled }
 
-// usageError marks an error of how a command was called.
-type usageError struct{ error }
-
 // Main is Run until SIGINT or SIGTERM.
 func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -176,16 +173,11 @@ func (a *app) root() *cobra.Command {
 	root.PersistentFlags().StringVar(&a.configPath, "config", "", "settings `FILE` (default "+config.DefaultPath+")")
 	root.PersistentFlags().StringVar(&a.dbPath, "db", "", "database `FILE` (default: the setting database)")
 	root.PersistentFlags().BoolVar(&a.utc, "utc", false, "show times in UTC instead of the local zone (TZ)")
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetFlagErrorFunc(flagError)
 	a.addCommands(root)
 	for _, c := range all(root) {
 		if args := c.Args; args != nil {
-			c.Args = func(cmd *cobra.Command, given []string) error {
-				if err := args(cmd, given); err != nil {
-					return usageError{err}
-				}
-				return nil
-			}
+			c.Args = takes(c, args)
 		}
 	}
 	return root

@@ -6,7 +6,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/view/table"
 )
 
@@ -51,14 +50,4 @@ func (a *app) result(asJSON bool, object any, format string, args ...any) error 
 func (a *app) say(format string, args ...any) error {
 	_, err := fmt.Fprintln(a.stdout, a.screen().Prose(strings.TrimSuffix(fmt.Sprintf(format, args...), "\n")))
 	return err
-}
-
-// oneArgument refuses any other number of arguments, and says what the command takes.
-func oneArgument(what string) cobra.PositionalArgs {
-	return func(_ *cobra.Command, args []string) error {
-		if len(args) == 1 {
-			return nil
-		}
-		return fmt.Errorf("takes %s; %s given", what, text.Amount(len(args), "argument"))
-	}
 }

@@ -3,14 +3,17 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
 	"reflect"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
+	"github.com/go-viper/mapstructure/v2"
 	"github.com/spf13/viper"
 )
 
@@ -277,46 +280,65 @@ func load(path string) (Config, error) {
 	if file == "" {
 		file = DefaultPath
 	}
-	f, err := os.Open(file)
+	content, err := readFile(file, path != "")
+	if err != nil {
+		return c, err
+	}
+	if err := checkSyntax(content); err != nil {
+		return c, fmt.Errorf("settings in %s:\n%s", file, indent(err.Error()))
+	}
+	if err := v.ReadConfig(bytes.NewReader(content)); err != nil {
+		return c, fmt.Errorf("settings in %s: %w", file, err)
+	}
+	problems := c.decode(v)
+	if len(problems) == 0 {
+		return c, nil
+	}
+	return c, describe(problems, file, content)
+}
+
+// readFile reads the settings file. It need not exist unless it was named.
+func readFile(file string, named bool) ([]byte, error) {
+	content, err := os.ReadFile(file)
 	switch {
-	case errors.Is(err, os.ErrNotExist) && path == "":
-		// The defaults do.
+	case errors.Is(err, os.ErrNotExist) && !named:
+		return nil, nil // the defaults apply
+	case errors.Is(err, os.ErrNotExist):
+		return nil, fmt.Errorf("the settings file %s does not exist; check the spelling of --config", file)
+	case errors.Is(err, os.ErrPermission):
+		return nil, fmt.Errorf("the settings file %s cannot be read by this user; use sudo bouncetail …", file)
+	case errors.Is(err, syscall.EISDIR):
+		return nil, fmt.Errorf("the settings file %s is a directory; name a file with --config", file)
 	case err != nil:
-		return c, fmt.Errorf("settings: %w", err)
-	default:
-		defer f.Close()
-		if err := v.ReadConfig(f); err != nil {
-			return c, fmt.Errorf("settings in %s: %w", file, err)
-		}
+		return nil, fmt.Errorf("settings: %w", err)
 	}
-	var problems []error
-	for _, unknown := range unknownKeys(v.AllSettings()) {
-		problems = append(problems, errors.New(unknown))
+	return content, nil
+}
+
+// decode reads the settings from viper and returns all problems, each with its key.
+func (c *Config) decode(v *viper.Viper) (problems []string) {
+	settings := v.AllSettings()
+	problems = unknownKeys(settings)
+	checkTypes("", settings, reflect.TypeFor[Config](), func(key, format string, args ...any) {
+		problems = append(problems, key+": "+fmt.Sprintf(format, args...))
+	})
+	slices.Sort(problems)
+	decoder, err := mapstructure.NewDecoder(&mapstructure.DecoderConfig{
+		Result: c, WeaklyTypedInput: true, ErrorUnused: len(problems) == 0, // unknownKeys may have missed one
+		DecodeHook: mapstructure.ComposeDecodeHookFunc(mapstructure.StringToTimeDurationHookFunc(), mapstructure.StringToWeakSliceHookFunc(",")),
+	})
+	if err == nil {
+		err = decoder.Decode(settings)
 	}
-	problems = append(problems, unknownVariables(os.Environ(), v.AllKeys())...)
-	for old, now := range renamedKeys {
-		if _, set := os.LookupEnv(variable(old)); set {
-			problems = append(problems, fmt.Errorf("%s is now called %s", variable(old), variable(now)))
-		}
+	if err != nil {
+		return append(problems, err.Error())
 	}
-	decode := v.UnmarshalExact // which refuses what unknownKeys may have missed
-	if len(problems) > 0 {
-		decode = v.Unmarshal // to go on to the other problems
-	}
-	if err := decode(&c); err != nil {
-		// What mapstructure puts above its list says nothing to an admin.
-		problems = append(problems, errors.New(strings.TrimPrefix(err.Error(), "decoding failed due to the following error(s):\n\n")))
-	} else {
-		c.Policy.inherit(v.IsSet)
-	}
-	// Also where a value could not be read: it is the default then.
+	c.Policy.inherit(v.IsSet)
+	// Also if a value is wrong: the default stands in for it.
 	if err := c.check(); err != nil {
-		problems = append(problems, err)
+		problems = append(problems, strings.Split(err.Error(), "\n")...)
 	}
-	if err := errors.Join(problems...); err != nil {
-		return c, fmt.Errorf("settings in %s:\n%s", file, indent(withLines(err, file)))
-	}
-	return c, nil
+	return append(problems, unknownVariables(os.Environ(), v.AllKeys())...)
 }
 
 // inherit fills in what the thresholds of categories leave out.
@@ -341,7 +363,7 @@ func (p *Policy) inherit(isSet func(key string) bool) {
 	}
 }
 
-// indent shows joined errors one below the other.
-func indent(err error) string {
-	return "  " + strings.ReplaceAll(err.Error(), "\n", "\n  ")
+// indent indents each line.
+func indent(lines string) string {
+	return "  " + strings.ReplaceAll(lines, "\n", "\n  ")
 }

@@ -49,7 +49,7 @@ var renamedKeys = map[string]string{
 
 // variable returns the name of the environment variable for a key.
 func variable(key string) string {
-	return "BOUNCETAIL_" + strings.ToUpper(strings.ReplaceAll(key, ".", "_"))
+	return envPrefix + strings.ToUpper(strings.ReplaceAll(key, ".", "_"))
 }
 
 // unknownKeys names the keys that no setting has, each with the nearest that
@@ -59,6 +59,10 @@ func unknownKeys(settings map[string]any) []string {
 	walk("", settings, reflect.TypeFor[Config](), func(key, nearest string) {
 		if now, renamed := renamedKeys[key]; renamed {
 			unknown = append(unknown, fmt.Sprintf("the key %q is now called %q", key, now))
+			return
+		}
+		if nearest == "" {
+			unknown = append(unknown, fmt.Sprintf("unknown key %q; config.example.yaml shows all keys", key))
 			return
 		}
 		unknown = append(unknown, fmt.Sprintf("unknown key %q; did you mean %q?", key, nearest))
@@ -75,7 +79,11 @@ func walk(prefix string, settings map[string]any, t reflect.Type, report func(ke
 	for key, value := range settings {
 		field, ok := known[key]
 		if !ok {
-			report(prefix+key, prefix+text.Nearest(key, slices.Collect(maps.Keys(known))))
+			nearest := text.Similar(key, slices.Collect(maps.Keys(known)))
+			if nearest != "" {
+				nearest = prefix + nearest
+			}
+			report(prefix+key, nearest)
 			continue
 		}
 		switch value := value.(type) {
