@@ -23,7 +23,7 @@ var layers = map[string][]string{
 	"queue":     {"bounce"},
 	"classify":  {"bounce"},
 	"recipient": {"bounce"},
-	"sqlite":    {"bounce", "recipient", "sqlite/dbfile", "sqlite/query"},
+	"sqlite":    {"bounce", "privacy", "recipient", "sqlite/dbfile", "sqlite/query"},
 	"pipeline":  {"address", "bounce", "privacy", "recipient"},
 
 	"incident": {"bounce"},

@@ -53,7 +53,7 @@ func (a *app) forget() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		f := sqlite.Forgetting{Queue: queue.Scrub, Parser: sqlite.Scrubber(h.Sealed(logparse.ScrubState)), LeaveNothing: leaveNothing, DryRun: dryRun, Now: a.now()}
+		f := sqlite.Forgetting{Queue: queue.Scrub, Parser: h.Sealed(logparse.ScrubState), LeaveNothing: leaveNothing, DryRun: dryRun, Now: a.now()}
 		seen, who := make(map[string]bool), ""
 		for _, arg := range args {
 			to, err := personIn(arg)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/internal/sqldb"
+	"github.com/bouncetail/bouncetail/privacy"
 	"github.com/bouncetail/bouncetail/sqlite/query"
 )
 
@@ -72,27 +73,27 @@ func TestEveryColumnIsOneThatForgettingKnows(t *testing.T) {
 		t.Fatalf("%d columns of text or bytes found: %q", len(columns), columns)
 	}
 	known := make(map[string]bool)
-	for table, content := range places {
+	for table, content := range privacy.Places {
 		for column := range content {
 			known[table+"."+column] = true
 		}
 	}
 	for _, column := range columns {
 		if !known[column] {
-			t.Errorf("%s is not in places: say what it may tell of a person, and so what bouncetail forget does with it", column)
+			t.Errorf("%s is not in privacy.Places: decide what it may reveal about a person, and so what bouncetail forget does with it", column)
 		}
 		delete(known, column)
 	}
 	for column := range known {
-		t.Errorf("%s is in places and not in the schema", column)
+		t.Errorf("%s is in privacy.Places and not in the schema", column)
 	}
 	// What is kept under the number of an address is about it.
 	for _, table := range dump(t, s.db, `
 		SELECT m.name
 		FROM sqlite_schema m JOIN pragma_table_info(m.name) c
 		WHERE m.type = 'table' AND c.name = 'recipient_key' AND m.name <> 'forgotten'`) {
-		if !holds(table, owned) {
-			t.Errorf("table %s has a recipient_key and no column that is owned", table)
+		if !privacy.Places[table].Holds(privacy.Owned) {
+			t.Errorf("table %s has a recipient_key and no column that is Owned", table)
 		}
 	}
 }
@@ -100,9 +101,9 @@ func TestEveryColumnIsOneThatForgettingKnows(t *testing.T) {
 // Every column that may hold an address gets one, alone in a row of its own
 // beside which everything else is harmless; none may be left.
 func TestForgettingLeavesNoColumnOut(t *testing.T) {
-	for table, columns := range places {
+	for table, columns := range privacy.Places {
 		for column, holds := range columns {
-			if holds == impersonal || holds == packed {
+			if holds == privacy.Impersonal || holds == privacy.Packed {
 				continue
 			}
 			t.Run(table+"."+column, func(t *testing.T) {
@@ -137,7 +138,7 @@ func insertMarked(t *testing.T, s *Store, table, marked string) {
 		switch {
 		case name == marked:
 			value = marker
-		case name == "recipient_key" && places[table][marked] == owned:
+		case name == "recipient_key" && privacy.Places[table][marked] == privacy.Owned:
 			value = person.Key()
 		case typ == "INTEGER":
 			value = 1

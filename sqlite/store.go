@@ -24,6 +24,7 @@ import (
 
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/internal/sqldb"
+	"github.com/bouncetail/bouncetail/privacy"
 	"github.com/bouncetail/bouncetail/sqlite/dbfile"
 	"github.com/bouncetail/bouncetail/sqlite/query"
 )
@@ -34,7 +35,7 @@ type Store struct {
 	Now func() time.Time
 	// ScrubQueue keeps forgotten addresses out of the queue memory when an old log
 	// is read again. It may be nil if none is read.
-	ScrubQueue Scrubber
+	ScrubQueue privacy.Scrubber
 
 	policy     atomic.Pointer[bounce.Policy] // that the states follow
 	scratch    scratch                       // of the last transaction

@@ -9,6 +9,7 @@ import (
 
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/internal/sqldb"
+	"github.com/bouncetail/bouncetail/privacy"
 	"github.com/bouncetail/bouncetail/recipient"
 )
 
@@ -36,8 +37,8 @@ type Tx struct {
 	// lastRefusal is the last that was stored before, in Unix milliseconds.
 	lastRefusal   int64
 	crowdsChanged bool
-	replay        map[int64]bool // addresses whose histories must be replayed
-	admission     *admission     // see admit
+	replay        map[int64]bool     // addresses whose histories must be replayed
+	admission     *privacy.Admission // see admit
 	changes       recipient.Changes
 	isNew         int
 	problems      problems // see Problems; nil if they are not counted

@@ -1,4 +1,4 @@
-package sqlite
+package privacy
 
 import (
 	"testing"
@@ -7,7 +7,7 @@ import (
 )
 
 func TestAddressesAreTakenOutOfTexts(t *testing.T) {
-	people := newTraces([]bounce.Address{
+	people := NewTraces([]bounce.Address{
 		{Normal: "jane@example.com", Domain: "example.com"},
 		{Normal: "joe.x@xn--bcher-kva.example", Domain: "xn--bcher-kva.example"},
 		{Normal: "root"},
@@ -40,7 +40,7 @@ func TestAddressesAreTakenOutOfTexts(t *testing.T) {
 		"@":                            "@",
 		"":                             "",
 	} {
-		got, found := people.scrub(text)
+		got, found := people.Scrub(text)
 		if got != want || found != (text != want) {
 			t.Errorf("scrub(%q): %q, %v; want %q", text, got, found, want)
 		}
@@ -50,9 +50,9 @@ func TestAddressesAreTakenOutOfTexts(t *testing.T) {
 func FuzzScrub(f *testing.F) {
 	f.Add("550 <jane@example.com>")
 	f.Add("İjane=example.com=jane%40example.com")
-	people := newTraces([]bounce.Address{{Normal: "jane@example.com", Domain: "example.com"}, {Normal: "j@e", Domain: "e"}}, nil)
+	people := NewTraces([]bounce.Address{{Normal: "jane@example.com", Domain: "example.com"}, {Normal: "j@e", Domain: "e"}}, nil)
 	f.Fuzz(func(t *testing.T, text string) {
-		once, found := people.scrub(text)
+		once, found := people.Scrub(text)
 		if found == (once == text) {
 			t.Errorf("scrub(%q): %q, %v", text, once, found)
 		}

@@ -1,32 +1,37 @@
-package sqlite
+package privacy
 
 import (
+	"bytes"
+	"errors"
+	"io"
 	"strings"
 
 	"github.com/bouncetail/bouncetail/bounce"
 )
 
-// gone stands in a text where an address stood that was forgotten.
+// gone replaces an address that was forgotten.
 const gone = "[forgotten]"
 
-// traces finds addresses in texts, in the forms in which logs and replies
-// write them:
+// Traces finds the addresses of some people in texts, in the forms in which logs and
+// replies write them:
 //
 //	550 5.1.1 <Jane@Example.COM>: user unknown
 //	list-bounces+jane=example.com@lists.example    VERP, in senders
 //	SRS0=Xy1z=AB=example.com=jane@forward.example  SRS, in senders
 //	https://help.example/?to=jane%40example.com
 //
-// The work for a text does not grow with the number of addresses. A local
-// part that stands alone ("no mailbox jane here") is not found: it may be
-// anybody's, or a word.
-type traces struct {
+// The work for a text does not grow with the number of addresses. A local part
+// without its domain ("no mailbox jane here") is not found: it may be somebody
+// else's, or a word.
+type Traces struct {
 	locals map[string][]string // by domain, both in lower case
 	users  map[string]struct{} // local users, who have no domain
 }
 
-func newTraces(people []bounce.Address, spellings []string) *traces {
-	t := &traces{locals: make(map[string][]string), users: make(map[string]struct{})}
+// NewTraces returns the traces of people. Spellings are further ways to write their
+// addresses.
+func NewTraces(people []bounce.Address, spellings []string) *Traces {
+	t := &Traces{locals: make(map[string][]string), users: make(map[string]struct{})}
 	for _, p := range people {
 		t.add(p.Normal)
 	}
@@ -36,7 +41,7 @@ func newTraces(people []bounce.Address, spellings []string) *traces {
 	return t
 }
 
-func (t *traces) add(address string) {
+func (t *Traces) add(address string) {
 	address = strings.ToLower(address)
 	at := strings.LastIndexByte(address, '@')
 	if at < 0 {
@@ -47,9 +52,8 @@ func (t *traces) add(address string) {
 	t.locals[domain] = append(t.locals[domain], local)
 }
 
-// scrub returns the text with gone in the place of each address, and whether
-// there was one.
-func (t *traces) scrub(text string) (string, bool) {
+// Scrub replaces each address in a text and reports whether there was one.
+func (t *Traces) Scrub(text string) (string, bool) {
 	lower := bounce.Lower(text)
 	if _, found := t.users[strings.Trim(lower, "<>")]; found {
 		return gone, true
@@ -73,8 +77,8 @@ func (t *traces) scrub(text string) (string, bool) {
 	return out.String(), true
 }
 
-// at finds the address whose @, or what stands for it, is at i.
-func (t *traces) at(lower string, i int) (start, end int, found bool) {
+// at finds the address whose @, or its substitute, is at i.
+func (t *Traces) at(lower string, i int) (start, end int, found bool) {
 	after := i + 1
 	switch {
 	case lower[i] == '@':
@@ -98,7 +102,7 @@ func (t *traces) at(lower string, i int) (start, end int, found bool) {
 }
 
 // reversed finds domain=local, as SRS writes it, around the = at i.
-func (t *traces) reversed(lower string, i int) (start, end int, found bool) {
+func (t *Traces) reversed(lower string, i int) (start, end int, found bool) {
 	start = i
 	for start > 0 && inDomain(lower[start-1]) {
 		start--
@@ -112,8 +116,8 @@ func (t *traces) reversed(lower string, i int) (start, end int, found bool) {
 	return 0, 0, false
 }
 
-// domainEnds returns where a domain that begins at start may end: what is not
-// ASCII may belong to it, or be a quotation mark.
+// domainEnds returns where a domain that begins at start may end. Bytes that are not
+// ASCII may be part of it, or a quotation mark.
 func domainEnds(lower string, start int) [2]int {
 	end := start
 	for end < len(lower) && inDomain(lower[end]) {
@@ -143,10 +147,47 @@ func beginsAt(lower string, start int, separator byte) bool {
 		return true
 	}
 	switch separator {
-	case '=': // of VERP, where + or - stands before
+	case '=': // of VERP, after + or -
 		return lower[start-1] == '+' || lower[start-1] == '-'
 	case '%': // an encoded < or quotation mark
 		return start >= 3 && lower[start-3] == '%'
 	}
 	return false
+}
+
+// HasLocalUsers reports whether one of the people is a local user, who has no domain.
+func (t *Traces) HasLocalUsers() bool { return len(t.users) > 0 }
+
+// FoundIn reports whether the bytes of an address, with its domain, are anywhere in a
+// file. It may mistake one address for another that ends with it.
+func (t *Traces) FoundIn(file io.Reader) (bool, error) {
+	var forms [][]byte
+	longest := 0
+	for domain, locals := range t.locals {
+		for _, local := range locals {
+			for _, form := range []string{local + "@" + domain, local + "=" + domain, domain + "=" + local, local + "%40" + domain} {
+				forms = append(forms, []byte(form))
+				longest = max(longest, len(form))
+			}
+		}
+	}
+	const size = 1 << 20
+	buffer := make([]byte, 0, size+longest)
+	for {
+		n, err := io.ReadFull(file, buffer[len(buffer):len(buffer)+size])
+		buffer = buffer[:len(buffer)+n]
+		lower := []byte(bounce.LowerASCII(string(buffer)))
+		for _, form := range forms {
+			if bytes.Contains(lower, form) {
+				return true, nil
+			}
+		}
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		buffer = buffer[:copy(buffer, buffer[len(buffer)-min(longest, len(buffer)):])]
+	}
 }
