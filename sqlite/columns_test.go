@@ -126,8 +126,9 @@ func TestBouncesHoldEveryField(t *testing.T) {
 	save(t, s, &bounce.Batch{Records: bounce.NewRecords(row.Record)})
 	row.Key = row.To.Key()
 	row.Recipient = "" // as logged: in recipient and recipient_logged
+	row.Echo, row.First = false, false
 	roundTrip(t, "bounces", query.BounceColumns, &row, stored, map[string]string{
-		"Delivery.ID": "event_id", "Delivery.At": "occurred_at", "Delivery.Recipient": "", "Delivery.HasSender": "",
+		"Delivery.ID": "event_id", "Delivery.At": "occurred_at", "Delivery.Recipient": "", "Delivery.HasSender": "", "Delivery.Echo": "", "Delivery.First": "",
 		"Delivery.Reply.SMTPCode": "smtp_code", "Delivery.Reply.Text": "reply", "Delivery.Reply.RelayIP": "relay_ip",
 		"To.Normal": "recipient", "To.Logged": "recipient_logged", "recipient_key": "of To.Normal",
 	}, func(column string) string { return "SELECT " + column + " FROM bounces" }, s.db)
