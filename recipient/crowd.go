@@ -35,6 +35,16 @@ type Refusal struct {
 	Evidence bool
 }
 
+// NewRefusal returns the refusal that a failure is, by the server that answered and by
+// the reply.
+func NewRefusal(at, key int64, domain, provider, relay, ip string, reason bounce.Reason, reply string) Refusal {
+	r := Refusal{At: at, Key: key, Domain: domain, Provider: provider, Relay: RelayUnit(relay, ip, domain), Lookup: reason == bounce.NoSuchDomain}
+	if r.Lookup {
+		r.Host = strings.Clone(NamedHost(reply, domain))
+	}
+	return r
+}
+
 // UnitKind says what the refusals of a crowd have in common.
 type UnitKind string
 
@@ -128,6 +138,20 @@ func (c *Crowd) Includes(domain string, f *Failure, reached bool) bool {
 		return !lookup && reached && f.Relay == c.Unit.Name && c.includesDomain(domain)
 	}
 	return false
+}
+
+// CrowdsOf returns the IDs of the crowds that have one of the refusals.
+func CrowdsOf(crowds []Crowd, refusals []Refusal) (ids []int64) {
+	for i := range crowds {
+		c := &crowds[i]
+		if slices.ContainsFunc(refusals, func(r Refusal) bool {
+			at := stampOf(r.At)
+			return c.Start <= at && at <= c.End && slices.Contains(r.Units(), c.Unit)
+		}) {
+			ids = append(ids, c.ID)
+		}
+	}
+	return ids
 }
 
 // Spans reports whether the crowd includes refusals in a domain at a time, if they

@@ -1,47 +1,131 @@
 package sqlite
 
 import (
-	"database/sql/driver"
 	"encoding/json"
-	"slices"
 
+	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/sqldb"
 	"github.com/bouncetail/bouncetail/recipient"
 	"github.com/bouncetail/bouncetail/sqlite/query"
 )
 
 var (
-	insertCrowd = query.CrowdColumns.Insert("INSERT", "crowds") + " RETURNING id"
+	insertCrowd = query.CrowdColumns.Insert("INSERT", "crowds")
 	updateCrowd = "UPDATE crowds SET " + query.CrowdColumns.Set() + " WHERE id = ?"
 )
 
-// saveCrowd inserts a crowd, or updates that of its id.
-func (tx *Tx) saveCrowd(c *recipient.Crowd) error {
-	row := query.CrowdRow{Crowd: *c}
-	if len(c.Domains) > 0 {
-		text, err := json.Marshal(c.Domains)
+// crowdFinder returns what keeps the crowds up to date in this transaction.
+func (tx *Tx) crowdFinder() *recipient.CrowdFinder {
+	if tx.finder == nil {
+		tx.finder = &recipient.CrowdFinder{Records: crowdRecords{tx}, Memory: &tx.store.crowds, Limits: tx.policy.Crowds}
+	}
+	tx.finder.Crowds = tx.inputs.Crowds
+	return tx.finder
+}
+
+// findCrowds brings the table crowds up to date with what the transaction has
+// added. It returns the addresses whose state may change by that.
+func (tx *Tx) findCrowds() (affected []int64, err error) {
+	if tx.policy.Crowds.Addresses == 0 {
+		return nil, nil
+	}
+	if err := tx.readInputs(); err != nil {
+		return nil, err
+	}
+	f := tx.crowdFinder()
+	f.News = recipient.CrowdNews{
+		Refusals: tx.refusals, LastRefusal: tx.lastRefusal, Sent: tx.sentDays(),
+		Of: func(key int64) recipient.Reach { return tx.touch(key).reach() },
+		Reached: func(yield func(recipient.Reach) bool) {
+			for i := range tx.recipients {
+				if !yield(tx.recipients[i].reach()) {
+					return
+				}
+			}
+		},
+	}
+	changes, err := f.Update()
+	if err != nil {
+		return nil, err
+	}
+	return changes.Affected, tx.saveCrowds(changes)
+}
+
+// rebuildCrowds finds all crowds again, and returns the addresses whose state may
+// change by that.
+func (tx *Tx) rebuildCrowds() (affected []int64, err error) {
+	if err := tx.readInputs(); err != nil {
+		return nil, err
+	}
+	if tx.policy.Crowds.Addresses == 0 { // they are switched off
+		if _, err := tx.conn.ExecContext(tx.ctx, "DELETE FROM crowds WHERE frozen = 0"); err != nil {
+			return nil, err
+		}
+		return nil, tx.loadCrowds()
+	}
+	var first, last string
+	err = tx.conn.QueryRowContext(tx.ctx, "SELECT coalesce(min(occurred_at), ''), coalesce(max(occurred_at), '') FROM bounces WHERE suppress = 1").Scan(&first, &last)
+	if err != nil {
+		return nil, err
+	}
+	for _, week := range recipient.RebuildWeeks(first, last) {
+		changes, err := tx.crowdFinder().Rebuild(week)
+		if err != nil {
+			return nil, err
+		}
+		if err := tx.saveCrowds(changes); err != nil {
+			return nil, err
+		}
+		affected = append(affected, changes.Affected...)
+	}
+	return affected, nil
+}
+
+// saveCrowds stores what changes.
+func (tx *Tx) saveCrowds(changes *recipient.CrowdChanges) error {
+	for _, c := range changes.Save {
+		row := query.CrowdRow{Crowd: c}
+		if len(c.Domains) > 0 {
+			text, err := json.Marshal(c.Domains)
+			if err != nil {
+				return err
+			}
+			row.DomainList = string(text)
+		}
+		statement := insertCrowd
+		if c.ID != 0 {
+			statement = updateCrowd
+		}
+		err := tx.each(1, statement, func(_ int, p *params) {
+			if query.CrowdColumns.Bind(p, &row); c.ID != 0 {
+				p.Add(c.ID)
+			}
+		}, nil)
 		if err != nil {
 			return err
 		}
-		row.DomainList = string(text)
 	}
-	tx.crowdsChanged = true
-	if c.ID != 0 {
-		return tx.each(1, updateCrowd, func(_ int, p *params) {
-			query.CrowdColumns.Bind(p, &row)
-			p.Add(c.ID)
-		}, nil)
+	err := tx.each(len(changes.Delete), "DELETE FROM crowds WHERE id = ?", func(i int, p *params) { p.Add(changes.Delete[i]) }, nil)
+	if err != nil || len(changes.Save) == 0 && len(changes.Delete) == 0 {
+		return err
 	}
-	return tx.each(1, insertCrowd, func(_ int, p *params) { query.CrowdColumns.Bind(p, &row) }, func(_ int, values []driver.Value) error {
-		c.ID, _ = values[0].(int64)
-		return nil
-	})
+	return tx.loadCrowds()
 }
 
-// crowdHorizon returns the time before which records were deleted. Crowds that
-// began before are not found again.
-func (tx *Tx) crowdHorizon() (horizon string, err error) {
-	err = tx.conn.QueryRowContext(tx.ctx, "SELECT coalesce(max(since), '') FROM horizons").Scan(&horizon)
-	return horizon, err
+func (tx *Tx) loadCrowds() (err error) {
+	tx.inputs.Crowds, err = query.Crowds(tx.ctx, tx.conn, "")
+	return err
+}
+
+// accepted reports whether a domain accepted mail after a stamp and until another.
+func (tx *Tx) accepted(domain, after, until string) bool {
+	from, to := bounce.ParseStamp(after).UnixMilli(), bounce.ParseStamp(until).UnixMilli()
+	t := tx.trafficBetween(from, to)
+	n := t.Domain(domain).Between(recipient.SlotOf(from)+1, recipient.SlotOf(to))
+	if tx.inputsErr == nil {
+		tx.inputsErr = t.err
+	}
+	return n > 0
 }
 
 // freezeCrowds keeps the crowds as they are that began before a time, because
@@ -58,32 +142,10 @@ func (tx *Tx) freezeCrowdsOf(keys []int64) error {
 	if err != nil || len(all) == 0 {
 		return err
 	}
-	refusals, err := tx.refusalsOf(keys)
+	refusals, err := crowdRecords{tx}.RefusalsOf(keys)
 	if err != nil {
 		return err
 	}
-	for i := range refusals {
-		at, units := stampOf(refusals[i].At), refusals[i].Units()
-		for j := range all {
-			c := &all[j]
-			if !c.Frozen && c.Start <= at && at <= c.End && slices.Contains(units, c.Unit) {
-				c.Frozen = true
-				if _, err := tx.conn.ExecContext(tx.ctx, "UPDATE crowds SET frozen = 1 WHERE id = ?", c.ID); err != nil {
-					return err
-				}
-			}
-		}
-	}
-	return nil
-}
-
-// dropCrowds deletes all crowds but the frozen ones: they are switched off.
-func (tx *Tx) dropCrowds() error {
-	if _, err := tx.conn.ExecContext(tx.ctx, "DELETE FROM crowds WHERE frozen = 0"); err != nil {
-		return err
-	}
-	tx.crowdsChanged = true
-	var err error
-	tx.inputs.Crowds, err = query.Crowds(tx.ctx, tx.conn, "")
+	_, err = tx.conn.ExecContext(tx.ctx, "UPDATE crowds SET frozen = 1 WHERE id IN (SELECT value FROM json_each(?))", sqldb.NumberList(recipient.CrowdsOf(all, refusals)))
 	return err
 }

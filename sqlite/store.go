@@ -25,6 +25,7 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/internal/sqldb"
 	"github.com/bouncetail/bouncetail/privacy"
+	"github.com/bouncetail/bouncetail/recipient"
 	"github.com/bouncetail/bouncetail/sqlite/dbfile"
 	"github.com/bouncetail/bouncetail/sqlite/query"
 )
@@ -39,10 +40,7 @@ type Store struct {
 
 	policy     atomic.Pointer[bounce.Policy] // that the states follow
 	scratch    scratch                       // of the last transaction
-	refusals   refusalCache
-	addresses  map[int64]addressTimes // looked up for crowds, while refusals is valid
-	usual      map[string]usualRefusals
-	lookups    map[string]bool // the domains that were ever not found; nil if not loaded
+	crowds     recipient.CrowdMemory
 	statements sqldb.Statements
 
 	file       *dbfile.File
@@ -92,6 +90,9 @@ func (s *Store) now() time.Time {
 	}
 	return s.Now()
 }
+
+// forgetRefusals empties the memory of crowds: records were deleted or changed.
+func (s *Store) forgetRefusals() { s.crowds = recipient.CrowdMemory{} }
 
 // Crashed reports whether the last writer before this one did not stop in order.
 func (s *Store) Crashed() bool { return s.file.Crashed }

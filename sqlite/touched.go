@@ -37,6 +37,10 @@ type touchedRecipient struct {
 	deliveredBefore int64
 }
 
+func (r *touchedRecipient) reach() recipient.Reach {
+	return recipient.Reach{Key: r.key, Failed: r.hasRow, Last: r.delivered, LastBefore: r.deliveredBefore}
+}
+
 // newFailure is a failure that was added in this transaction.
 type newFailure struct {
 	id      int64

@@ -6,7 +6,6 @@ import (
 	"database/sql/driver"
 	"encoding/binary"
 	"fmt"
-	"maps"
 	"slices"
 
 	"github.com/bouncetail/bouncetail/bounce"
@@ -236,8 +235,22 @@ func eachSlot(day, packed driver.Value, domains bool, do func(recipient.Slot, *s
 }
 
 // sentDays returns the days and domains with new deliveries, sorted.
-func (tx *Tx) sentDays() []dayDomain {
-	keys := slices.DeleteFunc(slices.Collect(maps.Keys(tx.counts)), func(k dayDomain) bool { return tx.counts[k].sent == 0 })
-	slices.SortFunc(keys, func(a, b dayDomain) int { return cmp.Or(cmp.Compare(a.day, b.day), cmp.Compare(a.domain, b.domain)) })
-	return keys
+func (tx *Tx) sentDays() []recipient.SentDay {
+	var days []recipient.SentDay
+	for k, o := range tx.counts {
+		if o.sent > 0 {
+			first := recipient.Slot(k.day) * slotsOfDay
+			days = append(days, recipient.SentDay{
+				Domain: k.domain, Sent: o.sent, New: o.isNewDomain,
+				First: first + recipient.Slot(o.slots[0].slot), Last: first + recipient.Slot(o.slots[len(o.slots)-1].slot),
+			})
+		}
+	}
+	slices.SortFunc(days, func(a, b recipient.SentDay) int {
+		return cmp.Or(cmp.Compare(a.First/slotsOfDay, b.First/slotsOfDay), cmp.Compare(a.Domain, b.Domain))
+	})
+	return days
 }
+
+// Err returns the first error.
+func (t *traffic) Err() error { return t.err }

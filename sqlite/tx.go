@@ -35,15 +35,15 @@ type Tx struct {
 	inputsErr error            // of recipient.Inputs.Accepted
 	refusals  []recipient.Refusal
 	// lastRefusal is the last that was stored before, in Unix milliseconds.
-	lastRefusal   int64
-	crowdsChanged bool
-	replay        map[int64]bool     // addresses whose histories must be replayed
-	admission     *privacy.Admission // see admit
-	changes       recipient.Changes
-	isNew         int
-	problems      problems // see Problems; nil if they are not counted
-	counting      *Problems
-	counts        map[dayDomain]*outcomes
+	lastRefusal int64
+	finder      *recipient.CrowdFinder // see crowdFinder
+	replay      map[int64]bool         // addresses whose histories must be replayed
+	admission   *privacy.Admission     // see admit
+	changes     recipient.Changes
+	isNew       int
+	problems    problems // see Problems; nil if they are not counted
+	counting    *Problems
+	counts      map[dayDomain]*outcomes
 	// countedSince is the first day that has counts, if earlier ones were deleted.
 	countedSince int
 	runs         [][]delivery // the new deliveries, each run sorted by key

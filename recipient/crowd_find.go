@@ -1,0 +1,365 @@
+package recipient
+
+import (
+	"cmp"
+	"iter"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/bouncetail/bouncetail/bounce"
+)
+
+// CrowdRecords are the stored records that crowds follow from, those of the
+// transaction included. Times are in Unix milliseconds.
+type CrowdRecords interface {
+	// Refusals returns the refusals between two times, both included, sorted.
+	Refusals(from, to int64) ([]Refusal, error)
+	// RefusedAfter reports whether there is a refusal after a time.
+	RefusedAfter(at int64) (bool, error)
+	// RefusalsOf returns all refusals of addresses.
+	RefusalsOf(keys []int64) ([]Refusal, error)
+	// RefusedAt calls each for every refusal of addresses.
+	RefusedAt(keys []int64, each func(key, at int64)) error
+	// LastDeliveries returns the last delivery to those addresses that have one.
+	LastDeliveries(keys []int64) (map[int64]int64, error)
+	// Accepted calls each for those of the domains that ever accepted mail.
+	Accepted(domains []string, each func(domain string)) error
+	// AcceptedDays returns on how many days each of the domains accepted mail.
+	AcceptedDays(domains []string) (map[string]int, error)
+	// NotFound returns the domains that were ever not found in the DNS.
+	NotFound() (map[string]bool, error)
+	// Traffic returns the deliveries on the days from one time to another.
+	Traffic(from, to int64) StoredTraffic
+	// Horizon returns the stamp before which records were deleted for their age.
+	// Crowds that began before are not found again.
+	Horizon() (string, error)
+}
+
+// StoredTraffic is Traffic that is read when it is asked for.
+type StoredTraffic interface {
+	Traffic
+	// Err returns the first error.
+	Err() error
+}
+
+// CrowdNews is what a transaction adds.
+type CrowdNews struct {
+	Refusals []Refusal
+	// LastRefusal is the last one before, in Unix milliseconds.
+	LastRefusal int64
+	// Reached lists the addresses that were reached or failed, and Of returns one.
+	Reached iter.Seq[Reach]
+	Of      func(key int64) Reach
+	Sent    []SentDay // sorted by day and domain
+}
+
+// Reach is what is known of deliveries to an address. Times are in Unix milliseconds;
+// 0 is never.
+type Reach struct {
+	Key        int64
+	Failed     bool  // before
+	Last       int64 // delivery
+	LastBefore int64 // before the transaction
+}
+
+// SentDay is the number of new deliveries to a domain on a day.
+type SentDay struct {
+	Domain      string
+	Sent        int
+	First, Last Slot
+	New         bool // the domain had no deliveries on that day before
+}
+
+// CrowdFinder keeps crowds up to date with the records.
+type CrowdFinder struct {
+	Records CrowdRecords
+	Memory  *CrowdMemory
+	Limits  bounce.CrowdLimits
+	Crowds  []Crowd // that are stored
+	News    CrowdNews
+}
+
+// CrowdChanges is what becomes of the stored crowds.
+type CrowdChanges struct {
+	Save   []Crowd // with the ID of the one that each replaces, or 0
+	Delete []int64
+	// Affected are the addresses whose state may change. An address may be there
+	// several times.
+	Affected []int64
+}
+
+const (
+	hourMS = int64(time.Hour / time.Millisecond)
+	// crowdReach is how far away from a refusal crowds may change.
+	crowdReach = 27 * hourMS
+	// accountTime is for how long a delivery decides whether a second crowd makes
+	// addresses bad, see Suspicion.
+	accountTime = int64(MaxSuspicion / time.Millisecond)
+)
+
+// touched is what may have changed: the crowds of some units, near some times.
+type touched struct {
+	memory   *CrowdMemory
+	units    map[Unit]bool
+	from, to int64 // Unix milliseconds
+}
+
+func (t *touched) refusal(r *Refusal) {
+	for _, u := range r.Units() {
+		t.unit(u, r.At, r.At)
+	}
+}
+
+func (t *touched) unit(u Unit, from, to int64) {
+	t.units[u] = true
+	if u.Kind == UnitDomain && from < t.memory.usual[u.Name].to {
+		delete(t.memory.usual, u.Name)
+	}
+	t.from, t.to = min(t.from, from), max(t.to, to)
+}
+
+// Update returns what the news change.
+func (f *CrowdFinder) Update() (*CrowdChanges, error) {
+	changes := &CrowdChanges{}
+	f.Memory.refusals.add(f) // also if no crowd is searched for now
+	t := touched{memory: f.Memory, units: make(map[Unit]bool), from: math.MaxInt64, to: math.MinInt64}
+	for r := range f.News.Reached {
+		delete(f.Memory.addresses, r.Key)
+	}
+	for i := range f.News.Refusals {
+		r := &f.News.Refusals[i]
+		if r.Lookup || f.News.Of(r.Key).Last > 0 {
+			t.refusal(r)
+		}
+	}
+	older, err := f.newEvidenceOf()
+	if err != nil {
+		return nil, err
+	}
+	for i := range older {
+		t.refusal(&older[i])
+	}
+	f.touchUsual(&t)
+	if changes.Affected, err = f.touchByTraffic(&t); err != nil {
+		return nil, err
+	}
+	crowds := f.Crowds
+	if len(t.units) > 0 {
+		if crowds, err = f.search(&t, changes); err != nil {
+			return nil, err
+		}
+	}
+	// Histories are extended without the provider and the relay of new failures.
+	for i := range f.News.Refusals {
+		if r := &f.News.Refusals[i]; inAny(crowds, r) {
+			changes.Affected = append(changes.Affected, r.Key)
+		}
+	}
+	return changes, nil
+}
+
+// inAny reports whether a refusal is at the time and in the unit of a crowd.
+func inAny(crowds []Crowd, r *Refusal) bool {
+	if len(crowds) == 0 {
+		return false
+	}
+	at := stampOf(r.At)
+	for _, u := range r.Units() {
+		if slices.ContainsFunc(crowds, func(c Crowd) bool { return c.Unit == u && c.Start <= at && at <= c.End }) {
+			return true
+		}
+	}
+	return false
+}
+
+// newEvidenceOf returns the refusals of earlier transactions that may be evidence
+// by the new deliveries: of addresses that were never reached before, or not for
+// long, or that were reached before a refusal that is stored already.
+func (f *CrowdFinder) newEvidenceOf() ([]Refusal, error) {
+	fresh := FreshFor.Milliseconds()
+	var keys []int64
+	for r := range f.News.Reached {
+		if r.Failed && r.Last > r.LastBefore &&
+			(r.LastBefore == 0 || r.Last-r.LastBefore > fresh || r.Last < f.News.LastRefusal) {
+			keys = append(keys, r.Key)
+		}
+	}
+	// A refusal that is older than others of the same address makes those stale.
+	for i := range f.News.Refusals {
+		if r := &f.News.Refusals[i]; r.At < f.News.LastRefusal-fresh && f.News.Of(r.Key).Failed {
+			keys = append(keys, r.Key)
+		}
+	}
+	slices.Sort(keys)
+	older, err := f.Records.RefusalsOf(slices.Compact(keys))
+	if err != nil {
+		return nil, err
+	}
+	return f.appendLookups(older)
+}
+
+// appendLookups appends the refusals of domains that were not found, if the domain
+// accepts mail for the first time.
+func (f *CrowdFinder) appendLookups(older []Refusal) ([]Refusal, error) {
+	notFound, err := f.notFound()
+	if err != nil {
+		return nil, err
+	}
+	newDays := make(map[string]int)
+	for _, d := range f.News.Sent {
+		if d.New && notFound[d.Domain] {
+			newDays[d.Domain]++
+		}
+	}
+	if len(newDays) == 0 {
+		return older, nil
+	}
+	days, err := f.Records.AcceptedDays(sortedKeys(newDays))
+	if err != nil {
+		return nil, err
+	}
+	isFirst := make(map[string]bool)
+	for domain, n := range newDays {
+		if days[domain] == n {
+			isFirst[domain] = true
+		}
+	}
+	if len(isFirst) == 0 {
+		return older, nil
+	}
+	const endOfTime = 253402300799999 // the last millisecond that has a stamp
+	all, err := f.Records.Refusals(0, endOfTime)
+	for _, r := range all {
+		if r.Lookup && isFirst[r.Domain] {
+			older = append(older, r)
+		}
+	}
+	return older, err
+}
+
+// notFound returns the domains that were ever not found.
+func (f *CrowdFinder) notFound() (map[string]bool, error) {
+	if f.Memory.lookups == nil {
+		domains, err := f.Records.NotFound()
+		if err != nil {
+			return nil, err
+		}
+		f.Memory.lookups = domains
+	}
+	for i := range f.News.Refusals {
+		if r := &f.News.Refusals[i]; r.Lookup {
+			f.Memory.lookups[r.Domain] = true
+		}
+	}
+	return f.Memory.lookups, nil
+}
+
+// touchUsual touches the domains whose usual share of refusals has changed, because
+// the log that is read is older than some of the refusals that are stored.
+func (f *CrowdFinder) touchUsual(t *touched) {
+	usual := UsualTime.Milliseconds()
+	touch := func(domain string, at int64) {
+		if at < f.News.LastRefusal {
+			t.unit(Unit{Kind: UnitDomain, Name: domain}, at, min(at+usual, f.News.LastRefusal))
+		}
+	}
+	for i := range f.News.Refusals {
+		if r := &f.News.Refusals[i]; !r.Lookup {
+			touch(r.Domain, r.At)
+		}
+	}
+	for _, d := range f.News.Sent {
+		touch(d.Domain, d.First.Start())
+	}
+}
+
+// touchByTraffic touches the crowds in whose time there are new deliveries, and
+// returns the addresses that a second crowd has made bad because their domain
+// accepted nothing.
+func (f *CrowdFinder) touchByTraffic(t *touched) (affected []int64, err error) {
+	if len(f.Crowds) == 0 {
+		return nil, nil
+	}
+	for _, d := range f.News.Sent {
+		from, to := d.First.Start(), (d.Last + 1).Start()
+		for i := range f.Crowds {
+			c := &f.Crowds[i]
+			if !c.Concerns(d.Domain) {
+				continue
+			}
+			start, end := msOf(c.Start), msOf(c.End)
+			if from <= end && to >= start-hourMS {
+				t.unit(c.Unit, start, end)
+			}
+			end += hourMS // a refusal is judged by what is accepted in the hour after
+			if from > end || to < start-accountTime {
+				continue
+			}
+			flips, err := f.mayFlip(c, d.Domain, from < f.News.LastRefusal-hourMS)
+			if err != nil {
+				return nil, err
+			}
+			if !flips {
+				continue
+			}
+			refusals, err := f.refusalsBetween(start, end)
+			if err != nil {
+				return nil, err
+			}
+			for j := range refusals {
+				if refusals[j].Domain == d.Domain {
+					affected = append(affected, refusals[j].Key)
+				}
+			}
+		}
+	}
+	return affected, nil
+}
+
+// mayFlip reports whether addresses of a domain that were refused in an earlier
+// crowd, and again in this one, may have become bad because nothing was accepted
+// between, and are not any more. If the deliveries are late, they may be the first
+// of any time.
+func (f *CrowdFinder) mayFlip(c *Crowd, domain string, late bool) (bool, error) {
+	for i := range f.Crowds {
+		p := &f.Crowds[i]
+		if p.ID == c.ID || p.Start > c.End || !p.Concerns(domain) {
+			continue
+		}
+		start, end := msOf(p.Start), msOf(c.End)
+		if end-start > accountTime+crowdReach {
+			continue
+		}
+		if late {
+			return true, nil
+		}
+		end += hourMS
+		t := f.Records.Traffic(start, end)
+		between := t.Domain(domain).Between(SlotOf(msOf(p.End))+1, SlotOf(end))
+		if t.Err() != nil {
+			return false, t.Err()
+		}
+		// Those before this transaction were enough.
+		for _, d := range f.News.Sent {
+			if d.Domain == domain {
+				between -= d.Sent
+			}
+		}
+		if between <= 0 {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+func msOf(stamp string) int64 { return bounce.ParseStamp(stamp).UnixMilli() }
+
+func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K {
+	keys := make([]K, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
