@@ -8,6 +8,7 @@
 // position are read again.
 //
 //	run.go      the goroutines, and when a batch is sealed
+//	pause.go    what runs between two transactions
 //	batcher.go  from lines to a batch
 //	save.go     from batches to transactions
 package pipeline
@@ -17,6 +18,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -98,6 +100,9 @@ type Pipeline struct {
 	Progress Progress
 
 	reading, saving health.Heartbeat
+
+	pausing sync.Once
+	pauseCh chan pause
 }
 
 // Limits bound batches and transactions.
@@ -176,7 +181,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 	}()
 
 	r := reader{
-		p: p, batcher: newBatcher(p, saved), sealed: sealed, idle: idle,
+		p: p, batcher: newBatcher(p, saved), sealed: sealed, idle: idle, pauses: p.pauses(),
 		stopped: func() bool { return ctx.Err() != nil },
 	}
 	err := r.run(chunks)
@@ -209,6 +214,7 @@ type reader struct {
 	batcher *batcher
 	sealed  chan<- sealedBatch
 	idle    <-chan struct{}
+	pauses  <-chan pause
 	stopped func() bool // whether ctx ended before the source
 
 	full    int       // records of a full batch
@@ -219,7 +225,8 @@ type reader struct {
 	inTx    int       // records in the transaction
 	more    bool      // the next lines are already available
 
-	released time.Time // when successes were last released
+	released time.Time  // when successes were last released
+	saved    chan error // see flushAndWait; nil otherwise
 }
 
 func (r *reader) run(chunks <-chan bounce.Chunk) error {
@@ -267,6 +274,10 @@ func (r *reader) next(chunks <-chan bounce.Chunk) (c bounce.Chunk, open bool, er
 		select {
 		case c, open = <-chunks:
 			return c, open, nil
+		case p := <-r.pauses:
+			if err := r.pause(p); err != nil {
+				return c, false, err
+			}
 		default:
 		}
 		var ready <-chan struct{}
@@ -295,6 +306,11 @@ func (r *reader) next(chunks <-chan bounce.Chunk) (c bounce.Chunk, open bool, er
 		select {
 		case c, open = <-chunks:
 			return c, open, nil
+		case p := <-r.pauses:
+			if err := r.pause(p); err != nil {
+				return c, false, err
+			}
+			continue
 		case <-waits:
 			r.p.reading.Beat()
 			r.release(time.Now())
@@ -337,7 +353,7 @@ func (r *reader) flush(last bool) error {
 		return err
 	}
 	r.p.reading.Idle()
-	r.sealed <- sealedBatch{b, commit}
+	r.sealed <- sealedBatch{b, commit, r.saved}
 	r.p.reading.Beat()
 	r.pending, r.handed, r.limit = 0, time.Now(), min(2*r.limit, r.full)
 	return nil

@@ -19,10 +19,11 @@ var ErrReadAgain = errors.New("lines since the last commit must be read again")
 // stop. Giving up loses nothing, because the positions are not saved either.
 const giveUpAfter = 5 * time.Second
 
-// sealedBatch is a batch for the saver. commit ends the transaction.
+// sealedBatch is a batch for the saver.
 type sealedBatch struct {
 	*bounce.Batch
-	commit bool
+	commit bool         // ends the transaction
+	saved  chan<- error // receives the result; nil if nobody waits for it
 }
 
 // saveAll saves batches until the channel is closed, returns their memory, and
@@ -36,6 +37,9 @@ func (p *Pipeline) saveAll(ctx context.Context, sealed <-chan sealedBatch, saved
 			if failed = s.save(ctx, b); failed != nil {
 				stop(failed)
 			}
+		}
+		if b.saved != nil {
+			b.saved <- failed
 		}
 		if p.Limits.FlushInterval > 0 { // else batches are small
 			select {
