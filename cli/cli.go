@@ -22,7 +22,6 @@ import (
 
 	"github.com/bouncetail/bouncetail/config"
 	"github.com/bouncetail/bouncetail/internal/text"
-	"github.com/bouncetail/bouncetail/sqlite"
 	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/table"
 )
@@ -54,18 +53,6 @@ func (a *app) reader(ctx context.Context) (*query.Reader, error) {
 	return query.OpenReader(ctx, c.Database)
 }
 
-// existingStore opens a database for writing that must exist.
-func (a *app) existingStore(ctx context.Context, c config.Config) (*sqlite.Store, error) {
-	r, err := query.OpenReader(ctx, c.Database) // tells what is wrong, and makes nothing
-	if err != nil {
-		return nil, err
-	}
-	if err := r.Close(); err != nil {
-		return nil, err
-	}
-	return sqlite.Open(ctx, c.Database, a.logger(c.Log))
-}
-
 // Exit codes other than 0, 1 and 2.
 const (
 	exitSettings    = 78 // EX_CONFIG of sysexits.h; the unit is not started again
@@ -79,6 +66,14 @@ func (e *interruptedError) Error() string { return e.says }
 
 // Unwrap marks it as an interruption.
 func (e *interruptedError) Unwrap() error { return context.Canceled }
+
+// interrupted adds what is kept to the error of a command that was interrupted.
+func interrupted(ctx context.Context, err error, kept string) error {
+	if ctx.Err() == nil {
+		return err
+	}
+	return &interruptedError{"Interrupted. " + kept}
+}
 
 // Main is Run until SIGINT or SIGTERM.
 func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -86,17 +85,9 @@ func (a *app) rebuild() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			store, err := a.existingStore(cmd.Context(), settings)
+			n, err := new(daemon.Rebuild).Run(cmd.Context(), settings, a.logger(settings.Log))
 			if err != nil {
-				return err
-			}
-			err = daemon.UsePolicy(cmd.Context(), store, &settings, a.logger(settings.Log))
-			n := 0
-			if err == nil {
-				n, err = store.Rebuild(cmd.Context())
-			}
-			if err = errors.Join(err, store.Close()); err != nil {
-				return err
+				return interrupted(cmd.Context(), err, "Nothing was changed.")
 			}
 			return a.result(asJSON, map[string]any{"changed": n}, "%s corrected.\n", text.Amount(n, "row"))
 		},

@@ -13,10 +13,8 @@ import (
 
 	"github.com/bouncetail/bouncetail/address"
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/daemon"
 	"github.com/bouncetail/bouncetail/internal/text"
-	"github.com/bouncetail/bouncetail/logparse"
-	"github.com/bouncetail/bouncetail/queue"
-	"github.com/bouncetail/bouncetail/sqlite"
 	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/report"
 	"github.com/bouncetail/bouncetail/view/table"
@@ -33,9 +31,8 @@ func (a *app) forget() *cobra.Command {
 			"others, and overwrites its bytes in the files of the database. Counts by day and\n" +
 			"domain stay. A hash is kept, so that a log of before that is imported again does\n" +
 			"not bring the address back; what happens later is kept as ever.\n\n" +
-			"The daemon has the address in its memory too: stop it first, and start it again\n" +
-			"afterwards. It goes on in the log where it was. The log itself, copies of the\n" +
-			"database and what was exported are yours to clean.",
+			"If the daemon runs, it does the work, and clears its own memory too. The log itself,\n" +
+			"copies of the database and what was exported are yours to clean.",
 	}
 	c.Flags().StringVar(&from, "from-file", "", "read addresses from `FILE`, one a line; - is standard input")
 	c.Flags().BoolVar(&dryRun, "dry-run", false, "only say what would be deleted")
@@ -49,11 +46,11 @@ func (a *app) forget() *cobra.Command {
 			}
 			args = append(args, listed...)
 		}
-		settings, h, err := a.hashing()
+		settings, err := a.settings()
 		if err != nil {
 			return err
 		}
-		f := sqlite.Forgetting{Queue: queue.Scrub, Parser: h.Sealed(logparse.ScrubState), LeaveNothing: leaveNothing, DryRun: dryRun, Now: a.now()}
+		f := daemon.Forget{LeaveNothing: leaveNothing, DryRun: dryRun}
 		seen, who := make(map[string]bool), ""
 		for _, arg := range args {
 			to, err := personIn(arg)
@@ -65,17 +62,7 @@ func (a *app) forget() *cobra.Command {
 			}
 			seen[to.Normal] = true
 			who = text.Printable(to.Normal)
-			spelled := []string{to.Normal, address.Unicode(to)}
-			if h != nil {
-				to = h.Hashed(to)
-				spelled = append(spelled, address.Unicode(to))
-			}
 			f.People = append(f.People, to)
-			for _, s := range spelled {
-				if s != to.Normal {
-					f.Spellings = append(f.Spellings, s)
-				}
-			}
 		}
 		if len(f.People) == 0 {
 			return usageError{errors.New("no address; give one such as jane@example.com, or --from-file")}
@@ -86,16 +73,13 @@ func (a *app) forget() *cobra.Command {
 		if !yes && !dryRun && from != "-" && !a.agreed("Delete every trace of "+who+"? This cannot be undone.") {
 			return errors.New("nothing was deleted")
 		}
-		store, err := a.existingStore(cmd.Context(), settings)
+		found, err := f.Run(cmd.Context(), settings, a.logger(settings.Log))
 		if err != nil {
-			return err
-		}
-		var found []query.Count
-		if err = store.UseKey(cmd.Context(), h.ID()); err == nil {
-			found, err = store.Forget(cmd.Context(), &f)
-		}
-		if err = errors.Join(err, store.Close()); err != nil {
-			return err
+			kept := "Nothing was deleted."
+			if found != nil {
+				kept = "The rows are deleted, but their remains may be in the file: run the same command again."
+			}
+			return interrupted(cmd.Context(), err, kept)
 		}
 		if asJSON {
 			return table.Objects(a.stdout).Encode(report.Deleted(found, dryRun))
@@ -145,7 +129,7 @@ func personIn(arg string) (bounce.Address, error) {
 	return to, nil
 }
 
-func (a *app) tellForgotten(f *sqlite.Forgetting, who string, found []query.Count) error {
+func (a *app) tellForgotten(f *daemon.Forget, who string, found []query.Count) error {
 	switch {
 	case len(found) == 0:
 		fmt.Fprintf(a.stdout, "Nothing is stored of %s.\n", who)

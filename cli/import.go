@@ -16,7 +16,6 @@ import (
 	"github.com/bouncetail/bouncetail/config"
 	"github.com/bouncetail/bouncetail/daemon"
 	"github.com/bouncetail/bouncetail/internal/text"
-	"github.com/bouncetail/bouncetail/sqlite/dbfile"
 	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/tailer"
 	"github.com/bouncetail/bouncetail/view/report"
@@ -117,7 +116,7 @@ func (a *app) importFiles(ctx context.Context, c config.Config, files []string, 
 	done, err := im.Run(ctx)
 	clear()
 	if ctx.Err() != nil && err != nil {
-		if dbfile.MayPass(err) {
+		if daemon.MayPass(err) {
 			return &interruptedError{fmt.Sprintf("Interrupted while the database could not be saved: %v. Run the same command again once it can.", err)}
 		}
 		if _, missing := os.Stat(c.Database); missing != nil || done == nil {

@@ -2,12 +2,12 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
 	"github.com/bouncetail/bouncetail/config"
+	"github.com/bouncetail/bouncetail/daemon"
 	"github.com/bouncetail/bouncetail/sqlite"
 	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/report"
@@ -40,10 +40,10 @@ func (a *app) prune() *cobra.Command {
 			if dryRun {
 				counts, err = a.prunable(cmd.Context(), settings)
 			} else {
-				counts, err = a.pruneNow(cmd.Context(), settings)
+				counts, err = new(daemon.Prune).Run(cmd.Context(), settings, a.logger(settings.Log))
 			}
 			if err != nil {
-				return err
+				return interrupted(cmd.Context(), err, "What was deleted so far is gone; run the same command again for the rest.")
 			}
 			if asJSON {
 				return table.Objects(a.stdout).Encode(report.Deleted(counts, dryRun))
@@ -72,13 +72,4 @@ func (a *app) prunable(ctx context.Context, c config.Config) ([]query.Count, err
 	}
 	defer r.Close()
 	return sqlite.Prunable(ctx, r, sqlite.Retention(c.Retention), a.now())
-}
-
-func (a *app) pruneNow(ctx context.Context, c config.Config) ([]query.Count, error) {
-	store, err := a.existingStore(ctx, c)
-	if err != nil {
-		return nil, err
-	}
-	counts, err := store.Prune(ctx, sqlite.Retention(c.Retention), a.now())
-	return counts, errors.Join(err, store.Close())
 }

@@ -9,8 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/classify"
+	"github.com/bouncetail/bouncetail/daemon"
 	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/internal/when"
 	"github.com/bouncetail/bouncetail/sqlite/query"
@@ -222,33 +222,19 @@ func (a *app) reclassify() *cobra.Command {
 		Short: "Judge all stored records anew, after a change of rules",
 		Long: "Reclassify judges all stored records anew and brings the recipients up to date, in\n" +
 			"one transaction, and shows what changed. bouncetail rules test --database shows the\n" +
-			"same and changes nothing. The daemon must not run meanwhile.",
+			"same and changes nothing. If the daemon runs, it does the work, and judges by the\n" +
+			"new rules from then on.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			settings, err := a.settings()
 			if err != nil {
 				return err
 			}
-			classifier, err := classify.New(settings.Rules)
+			changes, err := new(daemon.Reclassify).Run(cmd.Context(), settings, a.logger(settings.Log))
 			if err != nil {
-				return err
+				return interrupted(cmd.Context(), err, "Nothing was changed.")
 			}
-			store, err := a.existingStore(cmd.Context(), settings)
-			if err != nil {
-				return err
-			}
-			var changes report.VerdictChanges
-			_, err = store.Rejudge(cmd.Context(), func(d *bounce.Delivery) bounce.Verdict {
-				changes.Judged(1)
-				return classifier.Verdict(d)
-			}, func(old *query.Stored, now bounce.Verdict) {
-				changes.Judged(-1) // Note counts it
-				changes.Note(old.Delivery.Reply.Text, old.Verdict, now)
-			})
-			if err = errors.Join(err, store.Close()); err != nil {
-				return err
-			}
-			return a.printChanges(&changes, "records", *asJSON)
+			return a.printChanges(changes, "records", *asJSON)
 		},
 	}
 	jsonFlag(c, asJSON)

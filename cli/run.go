@@ -27,7 +27,7 @@ func (a *app) run() *cobra.Command {
 		Example: "  systemctl enable --now bouncetail\n" +
 			"  bouncetail run --db /tmp/b.db '/var/log/exim4/mainlog'",
 		RunE: func(cmd *cobra.Command, files []string) error {
-			d := daemon.Daemon{NewLogger: a.logger, Version: versionText(), Stdin: a.stdin}
+			d := daemon.Daemon{NewLogger: a.logger, Version: versionText(), Stdin: a.stdin, Settings: a.settings}
 			d.Load = func() (config.Config, error) {
 				c, err := a.settings()
 				if err != nil {

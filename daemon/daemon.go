@@ -33,7 +33,9 @@ import (
 type Daemon struct {
 	// Load returns the settings, with the logs to follow in Sources. It is called at
 	// the start and after SIGHUP.
-	Load      func() (config.Config, error)
+	Load func() (config.Config, error)
+	// Settings returns the settings as Load, but without looking for logs to follow.
+	Settings  func() (config.Config, error)
 	NewLogger func(config.Log) *slog.Logger
 	Version   string
 	Stdin     io.Reader
@@ -110,6 +112,8 @@ func (d *Daemon) follow(ctx context.Context, c config.Config, hangup <-chan os.S
 	session.interval, session.patience = watchdog()
 	done := make(chan error, 1)
 	go func() { done <- session.p.Run(ctx) }()
+	waitForCommands := session.serve(ctx)
+	defer func() { stop(); waitForCommands() }()
 	defer s.pruneDaily(ctx, c.Retention)()
 	return session.watch(ctx, stop, done, hangup)
 }

@@ -59,6 +59,14 @@ func (im *Import) Run(ctx context.Context) (*Imported, error) {
 	if err != nil {
 		return nil, err // before a database is created
 	}
+	client, err := dial(ctx, im.Config, im.Log)
+	if err != nil {
+		return nil, err
+	}
+	if client != nil {
+		defer client.Close()
+		return im.remote(ctx, client)
+	}
 	tune.Import()
 	pause := time.Second
 	for first := true; ; first = false {
@@ -82,13 +90,13 @@ func (im *Import) Run(ctx context.Context) (*Imported, error) {
 func (im *Import) once(ctx context.Context, again bool) (result *Imported, err error) {
 	c := im.Config
 	_, statErr := os.Stat(c.Database)
-	open := sqlite.OpenToFill
+	openDatabase := sqlite.OpenToFill
 	if again {
-		open = sqlite.OpenToBuild
+		openDatabase = sqlite.OpenToBuild
 	}
-	s, err := openStages(ctx, c, open, im.Log)
+	s, err := openStages(ctx, c, openDatabase, im.Log)
 	if err != nil {
-		return nil, err
+		return nil, inUse(err)
 	}
 	if errors.Is(statErr, os.ErrNotExist) {
 		// An import that finds nothing leaves nothing behind.
@@ -98,36 +106,62 @@ func (im *Import) once(ctx context.Context, again bool) (result *Imported, err e
 			}
 		}()
 	}
-	result = &Imported{}
+	limits := pipeline.Limits{FlushInterval: flushInterval}
+	if again {
+		limits.BatchRecords, limits.TxRecords = 10_000, 120_000
+	}
+	result, err = im.read(ctx, s, reading{
+		limits: limits,
+		open: func(ctx context.Context, _ int, path string) (*tailer.Input, error) {
+			return tailer.OpenInput(ctx, path, im.Stdin)
+		},
+		wrap: func(tx *sqlite.Tx) pipeline.Tx { return tx },
+	})
+	return result, errors.Join(err, s.store.Close())
+}
+
+// flushInterval is long, so that rows are written once for what many lines have in
+// common.
+const flushInterval = 10 * time.Second
+
+// reading is how the files are read, which differs in a daemon.
+type reading struct {
+	limits pipeline.Limits
+	open   openInput
+	wrap   func(*sqlite.Tx) pipeline.Tx
+}
+
+// read reads the files through a pipeline.
+func (im *Import) read(ctx context.Context, s *stages, how reading) (*Imported, error) {
+	result := &Imported{}
 	p := s.pipeline(func(ctx context.Context, out chan<- bounce.Chunk) error {
-		inputs, err := s.openInputs(ctx, im.Files, im.Stdin)
+		inputs, err := s.openInputs(ctx, im.Files, how.open)
 		if err != nil {
 			return err
 		}
-		files := tailer.Import{Inputs: inputs, Positions: s.positions, MaxLine: c.MaxLine, Progress: im.progress(result), Log: im.Log, Now: time.Now}
+		files := tailer.Import{Inputs: inputs, Positions: s.positions, MaxLine: im.Config.MaxLine, Progress: im.progress(result), Log: im.Log, Now: time.Now}
 		return files.Run(ctx, out)
 	})
 	var problems sqlite.Problems
+	p.Limits = how.limits
 	p.Begin = func(ctx context.Context) (pipeline.Tx, error) {
 		tx, err := s.store.Begin(ctx)
-		if err == nil {
-			problems.Count(tx)
+		if err != nil {
+			return nil, err
 		}
-		return tx, err
-	}
-	p.Limits.FlushInterval = 10 * time.Second // rows are written once for what many lines have in common
-	if again {
-		p.Limits.BatchRecords, p.Limits.TxRecords = 10_000, 120_000
+		problems.Count(tx)
+		return how.wrap(tx), nil
 	}
 	begun := time.Now()
-	err = p.Run(ctx)
+	err := p.Run(ctx)
 	result.Took = time.Since(begun)
 	if err == nil {
 		err = ctx.Err()
 	}
 	result.count(&p.Progress)
 	result.Unjoined = s.queue.Unjoined()
-	if err := errors.Join(err, s.store.Close()); err != nil {
+	result.Problems = problems.List()
+	if err != nil {
 		return result, err
 	}
 	if s.recognised() == 0 {
@@ -139,7 +173,6 @@ func (im *Import) once(ctx context.Context, again bool) (result *Imported, err e
 			result.Unrecognised = append(result.Unrecognised, path)
 		}
 	}
-	result.Problems = problems.List()
 	return result, nil
 }
 

@@ -228,10 +228,13 @@ func (s *stages) firstStamp(f *bounce.LogFile, source int) time.Time {
 	return logparse.Anchor(f.Open, f.Size, f.Modified, s.zone(source))
 }
 
+// openInput opens a file to import by its path, and its index among all.
+type openInput func(ctx context.Context, i int, path string) (*tailer.Input, error)
+
 // openInputs opens files to import and sorts them by their first stamps.
-func (s *stages) openInputs(ctx context.Context, paths []string, stdin io.Reader) (inputs []*tailer.Input, err error) {
-	for _, path := range paths {
-		in, err := tailer.OpenInput(ctx, path, stdin)
+func (s *stages) openInputs(ctx context.Context, paths []string, open openInput) (inputs []*tailer.Input, err error) {
+	for i, path := range paths {
+		in, err := open(ctx, i, path)
 		if err != nil {
 			for _, in := range inputs {
 				in.Close()

@@ -35,15 +35,16 @@ var errDryRun = errors.New("dry run")
 
 // Forget takes every trace of people out of the database, and out of the files
 // that hold it. Rows about them are deleted; other rows lose what names them.
-// It returns what was found, by place, which a dry run does without a change.
-func (s *Store) Forget(ctx context.Context, f *Forgetting) ([]query.Count, error) {
+// It returns what was found, by place, which a dry run does without a change. If it
+// returns that with an error, the rows are gone, but not their remains in the files.
+func (s *Store) Forget(ctx context.Context, f *Forgetting) (found []query.Count, err error) {
 	f.Now = f.Now.UTC()
-	// Deleted bytes are overwritten with zeros.
-	if _, err := s.db.ExecContext(ctx, "PRAGMA secure_delete = ON"); err != nil {
-		return nil, fmt.Errorf("database %s: %w", s.file.Path, err)
+	end, err := s.erase(ctx)
+	if err != nil {
+		return nil, err
 	}
-	var found []query.Count
-	err := s.transaction(ctx, func(tx *Tx) error {
+	defer func() { err = errors.Join(err, end()) }()
+	err = s.transaction(ctx, func(tx *Tx) error {
 		var err error
 		if found, err = tx.forget(f); err != nil {
 			return err
@@ -70,7 +71,7 @@ func (tx *Tx) forget(f *Forgetting) ([]query.Count, error) {
 	if err := tx.freezeCrowdsOf(keys); err != nil {
 		return nil, fmt.Errorf("crowds: %w", err)
 	}
-	var found []query.Count
+	found := []query.Count{}
 	count := func(what string, n int) {
 		if n > 0 {
 			found = append(found, query.Count{Name: what, N: n})

@@ -33,17 +33,12 @@ type Retention struct {
 // stay as long as its row in recipients does.
 func (s *Store) Prune(ctx context.Context, r Retention, now time.Time) ([]query.Count, error) {
 	p := pruner{db: s.db, now: now.UTC(), retention: r, store: s}
-	var before int
-	if err := s.db.QueryRowContext(ctx, "PRAGMA secure_delete").Scan(&before); err != nil {
-		return nil, fmt.Errorf("database %s: %w", s.file.Path, err)
+	end, err := s.erase(ctx)
+	if err != nil {
+		return nil, err
 	}
-	// What is deleted for its age is overwritten with zeros.
-	if _, err := s.db.ExecContext(ctx, "PRAGMA secure_delete = ON"); err != nil {
-		return nil, fmt.Errorf("database %s: %w", s.file.Path, err)
-	}
-	err := p.prune(ctx)
-	_, resetErr := s.db.ExecContext(context.WithoutCancel(ctx), fmt.Sprintf("PRAGMA secure_delete = %d", before))
-	return p.counts(), errors.Join(err, resetErr)
+	err = p.prune(ctx)
+	return p.counts(), errors.Join(err, end())
 }
 
 // Prunable returns what Prune would delete.

@@ -19,6 +19,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -42,6 +43,10 @@ type Store struct {
 	scratch    scratch                       // of the last transaction
 	crowds     recipient.CrowdMemory
 	statements sqldb.Statements
+
+	erasing      sync.Mutex // see erase
+	erasers      int
+	erasedBefore int
 
 	file       *dbfile.File
 	db         *sql.DB // of the file

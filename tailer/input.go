@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"sync/atomic"
 	"time"
@@ -20,22 +21,18 @@ type Input struct {
 	// File describes the file, for finding its first stamp.
 	File bounce.LogFile
 
-	file  *os.File // nil for standard input
-	read  countingReader
-	ahead *readAhead // of an archive that is being decompressed
-	id    fileID
-	kind  archive
+	file    *os.File // nil for standard input
+	read    countingReader
+	ahead   *readAhead // of an archive that is being decompressed
+	id      fileID
+	kind    archive
+	regular bool // a file that can be read again
 }
 
 // OpenInput opens a file, or stdin if path is "-".
 func OpenInput(ctx context.Context, path string, stdin io.Reader) (*Input, error) {
 	if path == StdinPath {
-		r := bufio.NewReader(readUntil(ctx, stdin))
-		head, err := r.Peek(6)
-		if err != nil && err != io.EOF {
-			return nil, fmt.Errorf("standard input: %w", err)
-		}
-		return &Input{Path: "standard input", File: bounce.LogFile{Modified: time.Now()}, read: countingReader{r: r}, kind: kindOf(head)}, nil
+		return stdinInput(ctx, stdin)
 	}
 	f, err := until(ctx, func() (*os.File, error) { return os.Open(path) })
 	switch {
@@ -46,26 +43,78 @@ func OpenInput(ctx context.Context, path string, stdin io.Reader) (*Input, error
 	case err != nil:
 		return nil, err
 	}
+	in, err := newInput(ctx, path, f)
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	if in.regular {
+		in.File.Open = func() (io.ReadCloser, error) { return openContent(path, in.kind, in.id) }
+	}
+	return in, nil
+}
+
+// InputOf returns an input of a file that another process has opened, and may not be
+// found by its path. If path is "-", the file is its standard input.
+func InputOf(ctx context.Context, path string, f *os.File) (*Input, error) {
+	if path == StdinPath {
+		return stdinInput(ctx, f)
+	}
+	in, err := newInput(ctx, path, f)
+	if err != nil {
+		return nil, err
+	}
+	if in.regular {
+		in.read.r = io.NewSectionReader(f, 0, math.MaxInt64) // not from where the other process has read to
+		in.File.Open = func() (io.ReadCloser, error) {
+			content := io.NewSectionReader(f, 0, in.id.size)
+			if in.kind == plain {
+				return struct {
+					io.ReadSeeker
+					io.Closer
+				}{content, closer(func() error { return nil })}, nil
+			}
+			r, end, err := decompress(content, in.kind)
+			if err != nil {
+				return nil, err
+			}
+			return struct {
+				io.Reader
+				io.Closer
+			}{r, closer(func() error { end(); return nil })}, nil
+		}
+	}
+	return in, nil
+}
+
+func stdinInput(ctx context.Context, stdin io.Reader) (*Input, error) {
+	r := bufio.NewReader(readUntil(ctx, stdin))
+	head, err := r.Peek(6)
+	if err != nil && err != io.EOF {
+		return nil, fmt.Errorf("standard input: %w", err)
+	}
+	return &Input{Path: "standard input", File: bounce.LogFile{Modified: time.Now()}, read: countingReader{r: r}, kind: kindOf(head)}, nil
+}
+
+// newInput describes an open file.
+func newInput(ctx context.Context, path string, f *os.File) (*Input, error) {
 	in := &Input{Path: path, file: f, read: countingReader{r: f}}
 	info, err := f.Stat()
 	if err == nil && info.IsDir() {
 		err = fmt.Errorf("%s is a directory; name the log files in it", path)
 	}
-	if err == nil {
-		in.id = idOf(info)
-		in.File.Modified = info.ModTime()
-		if info.Mode().IsRegular() {
-			in.kind, err = archiveKind(f)
-			in.File = logFile(path, in.kind, in.id)
-		} else {
-			in.read.r = readUntil(ctx, f)
-		}
-	}
 	if err != nil {
-		f.Close()
 		return nil, err
 	}
-	return in, nil
+	in.id, in.regular = idOf(info), info.Mode().IsRegular()
+	in.File = bounce.LogFile{Modified: info.ModTime()}
+	if !in.regular {
+		in.read.r = readUntil(ctx, f)
+		return in, nil
+	}
+	in.File.Size = in.id.size
+	in.kind, err = archiveKind(f)
+	return in, err
 }
 
 // Close closes the file and stops decompressing it.

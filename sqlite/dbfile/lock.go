@@ -18,6 +18,16 @@ import (
 // database itself also holds if that file was removed, and under every other name
 // of the database, such as a hard link.
 
+// InUse is the error of opening a database that another process writes.
+type InUse struct {
+	Path string
+	PID  string // of the process
+}
+
+func (e *InUse) Error() string {
+	return fmt.Sprintf("database %s is being written by bouncetail with process id %s; stop that one first, or name another file with --db", e.Path, e.PID)
+}
+
 // acquire takes the lock on the file next to the database.
 func acquire(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o640)
@@ -32,8 +42,7 @@ func acquire(path string) (*os.File, error) {
 		pid, _ := os.ReadFile(path) // only to name the holder
 		f.Close()
 		if errors.Is(err, filelock.ErrLocked) {
-			return nil, fmt.Errorf("database %s is being written by bouncetail with process id %s; stop that one first, or name another file with --db",
-				strings.TrimSuffix(path, ".lock"), strings.TrimSpace(string(pid)))
+			return nil, &InUse{Path: strings.TrimSuffix(path, ".lock"), PID: strings.TrimSpace(string(pid))}
 		}
 		return nil, err
 	}

@@ -1,0 +1,162 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/bouncetail/bouncetail/address"
+	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/classify"
+	"github.com/bouncetail/bouncetail/config"
+	"github.com/bouncetail/bouncetail/logparse"
+	"github.com/bouncetail/bouncetail/queue"
+	"github.com/bouncetail/bouncetail/sqlite"
+	"github.com/bouncetail/bouncetail/sqlite/query"
+	"github.com/bouncetail/bouncetail/view/report"
+)
+
+// A change is a command that needs the writer of the database. It runs in the daemon
+// that writes the database, or here if none does; see write. It is passed to the
+// daemon as JSON, and so is its result.
+type change[R any] interface {
+	// settings returns the settings that decide on the result.
+	settings(c *config.Config) any
+	// apply changes the database. In a daemon, c are its settings as they are in the
+	// file now.
+	apply(ctx context.Context, c *config.Config, s *sqlite.Store, log *slog.Logger) (R, error)
+}
+
+// Forget deletes every trace of people.
+type Forget struct {
+	People       []bounce.Address // not hashed
+	LeaveNothing bool             // see sqlite.Forgetting
+	DryRun       bool
+}
+
+// Run returns what was deleted, or would be. If it returns that with an error, the
+// rows are gone, but not their remains in the files.
+func (f *Forget) Run(ctx context.Context, c config.Config, log *slog.Logger) ([]query.Count, error) {
+	return write(ctx, c, "forget", f, log)
+}
+
+func (f *Forget) settings(c *config.Config) any { return c.Privacy }
+
+func (f *Forget) apply(ctx context.Context, c *config.Config, s *sqlite.Store, _ *slog.Logger) ([]query.Count, error) {
+	h, err := OpenHasher(c.Privacy)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.UseKey(ctx, h.ID()); err != nil {
+		return nil, err
+	}
+	forgetting := sqlite.Forgetting{
+		Queue: queue.Scrub, Parser: h.Sealed(logparse.ScrubState),
+		LeaveNothing: f.LeaveNothing, DryRun: f.DryRun, Now: time.Now(),
+	}
+	for _, to := range f.People {
+		spelled := []string{to.Normal, address.Unicode(to)}
+		if h != nil {
+			to = h.Hashed(to)
+			spelled = append(spelled, address.Unicode(to))
+		}
+		forgetting.People = append(forgetting.People, to)
+		for _, s := range spelled {
+			if s != to.Normal {
+				forgetting.Spellings = append(forgetting.Spellings, s)
+			}
+		}
+	}
+	return s.Forget(ctx, &forgetting)
+}
+
+// Reclassify judges all stored records again.
+type Reclassify struct {
+	classifier *classify.Classifier // that it used
+}
+
+// Run returns what has changed.
+func (r *Reclassify) Run(ctx context.Context, c config.Config, log *slog.Logger) (*report.VerdictChanges, error) {
+	if _, err := classify.New(c.Rules); err != nil {
+		return nil, err
+	}
+	return write(ctx, c, "reclassify", r, log)
+}
+
+func (r *Reclassify) settings(c *config.Config) any { return c.Rules }
+
+func (r *Reclassify) apply(ctx context.Context, c *config.Config, s *sqlite.Store, _ *slog.Logger) (*report.VerdictChanges, error) {
+	var err error
+	if r.classifier, err = classify.New(c.Rules); err != nil {
+		return nil, err
+	}
+	changes := &report.VerdictChanges{}
+	_, err = s.Rejudge(ctx, func(d *bounce.Delivery) bounce.Verdict {
+		changes.Judged(1)
+		return r.classifier.Verdict(d)
+	}, func(old *query.Stored, now bounce.Verdict) {
+		changes.Judged(-1) // Note counts it
+		changes.Note(old.Delivery.Reply.Text, old.Verdict, now)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return changes, nil
+}
+
+// Rebuild makes the table recipients from the stored records again.
+type Rebuild struct{}
+
+// Run returns how many rows were wrong.
+func (r *Rebuild) Run(ctx context.Context, c config.Config, log *slog.Logger) (int, error) {
+	return write(ctx, c, "rebuild", r, log)
+}
+
+func (r *Rebuild) settings(c *config.Config) any { return Policy(c.Policy, c.Crowds) }
+
+func (r *Rebuild) apply(ctx context.Context, c *config.Config, s *sqlite.Store, log *slog.Logger) (int, error) {
+	if err := UsePolicy(ctx, s, c, log); err != nil {
+		return 0, err
+	}
+	return s.Rebuild(ctx)
+}
+
+// Prune deletes what is older than the settings keep it.
+type Prune struct{}
+
+// Run returns what was deleted.
+func (p *Prune) Run(ctx context.Context, c config.Config, log *slog.Logger) ([]query.Count, error) {
+	return write(ctx, c, "prune", p, log)
+}
+
+func (p *Prune) settings(c *config.Config) any { return c.Retention }
+
+func (p *Prune) apply(ctx context.Context, c *config.Config, s *sqlite.Store, _ *slog.Logger) ([]query.Count, error) {
+	return s.Prune(ctx, sqlite.Retention(c.Retention), time.Now())
+}
+
+// write applies a change in the daemon that writes the database, or here if none does.
+func write[R any](ctx context.Context, c config.Config, name string, to change[R], log *slog.Logger) (result R, err error) {
+	r, err := query.OpenReader(ctx, c.Database) // describes what is wrong, and creates nothing
+	if err != nil {
+		return result, err
+	}
+	if err := r.Close(); err != nil {
+		return result, err
+	}
+	client, err := dial(ctx, c, log)
+	if err != nil {
+		return result, err
+	}
+	if client != nil {
+		defer client.Close()
+		return result, answered(client.Call(ctx, name, command{settingsText(to.settings(&c)), to}, nil, &result))
+	}
+	store, err := sqlite.Open(ctx, c.Database, log)
+	if err != nil {
+		return result, inUse(err)
+	}
+	result, err = to.apply(ctx, &c, store, log)
+	return result, canceled(ctx, errors.Join(err, store.Close()))
+}

@@ -1,0 +1,120 @@
+package daemon
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+
+	"github.com/bouncetail/bouncetail/config"
+	"github.com/bouncetail/bouncetail/internal/control"
+	"github.com/bouncetail/bouncetail/sqlite/dbfile"
+)
+
+// command is what a client sends to the daemon.
+type command struct {
+	// Settings are those that decide on the result, as the client has them. The daemon
+	// refuses the command if its own are others.
+	Settings string
+	Args     any
+}
+
+// The kinds of errors that a client distinguishes.
+const (
+	kindCanceled = "canceled"
+	kindSettings = "settings"
+	kindMayPass  = "may pass"
+)
+
+// kindOf returns the kind of an error for the client.
+func kindOf(err error) string {
+	var settings *config.Error
+	switch {
+	case errors.Is(err, context.Canceled):
+		return kindCanceled
+	case errors.As(err, &settings):
+		return kindSettings
+	case dbfile.MayPass(err):
+		return kindMayPass
+	}
+	return ""
+}
+
+// dial connects to the daemon that writes a database. It returns nil if none listens.
+func dial(ctx context.Context, c config.Config, log *slog.Logger) (*control.Client, error) {
+	client, err := control.Dial(ctx, control.SocketOf(c.Database))
+	switch {
+	case errors.Is(err, control.ErrNoServer):
+		return nil, nil
+	case errors.Is(err, os.ErrPermission):
+		return nil, fmt.Errorf("a daemon writes database %s, and only root and its own user may send it commands: %w; use sudo bouncetail …", c.Database, err)
+	case err != nil:
+		return nil, err
+	}
+	client.Waiting = func() { log.Info("waiting for another command to end", "daemon_pid", client.PID) }
+	client.Log = func(r *control.Record) {
+		var attrs []slog.Attr
+		for _, a := range r.Attrs {
+			attrs = append(attrs, slog.String(a.Key, a.Value))
+		}
+		log.LogAttrs(ctx, slog.Level(r.Level), r.Message, attrs...) //nolint:sloglint // a constant in the daemon
+	}
+	return client, nil
+}
+
+// answered returns an error of the daemon as the one that it was there.
+func answered(err error) error {
+	var e *control.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	switch e.Kind {
+	case kindCanceled:
+		return &interruption{e}
+	case kindSettings:
+		return &config.Error{Err: e}
+	}
+	return err
+}
+
+// MayPass reports whether an error of the database, here or in the daemon, may pass
+// by itself.
+func MayPass(err error) bool {
+	var e *control.Error
+	return dbfile.MayPass(err) || errors.As(err, &e) && e.Kind == kindMayPass
+}
+
+// canceled marks an error as an interruption if ctx has ended: SQLite's own error
+// does not say so.
+func canceled(ctx context.Context, err error) error {
+	if err == nil || ctx.Err() == nil || errors.Is(err, context.Canceled) {
+		return err
+	}
+	return &interruption{err}
+}
+
+// interruption is an error that was caused by the end of a context.
+type interruption struct{ error }
+
+func (i *interruption) Unwrap() []error { return []error{i.error, context.Canceled} }
+
+// inUse adds to the error of a database that is being written what to do: no daemon
+// that takes commands does it.
+func inUse(err error) error {
+	var e *dbfile.InUse
+	if !errors.As(err, &e) {
+		return err
+	}
+	return fmt.Errorf("database %s is being written by bouncetail with process id %s, which takes no commands; if it is another command, wait until it ends; if it is the daemon, it is still starting or an older version: systemctl restart bouncetail", e.Path, e.PID)
+}
+
+// settingsText returns settings in a form that can be compared.
+func settingsText(settings any) string {
+	text, err := json.Marshal(settings)
+	if err != nil {
+		return err.Error() // differs from those of the daemon
+	}
+	return string(text)
+}
