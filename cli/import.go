@@ -124,6 +124,14 @@ func (a *app) importFiles(ctx context.Context, c config.Config, files []string, 
 		}
 		return &interruptedError{report.Interrupted(done.Lines, done.BytesRead, done.BytesTotal)}
 	}
+	if errors.Is(err, daemon.ErrNoLines) && !slices.Contains(files, "-") {
+		// Rotation leaves empty files behind.
+		a.remark("Nothing to import: %s %s empty.", text.Printable(strings.Join(files, ", ")), text.Verb(len(files), "is", "are"))
+		if asJSON {
+			return table.Objects(a.stdout).Encode(done)
+		}
+		return nil
+	}
 	if err != nil {
 		return err
 	}

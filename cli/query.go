@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -30,6 +31,9 @@ func (a *app) sql() *cobra.Command {
 	flags.add(c, nil)
 	_ = c.Flags().MarkHidden("columns") // the statement chooses
 	c.RunE = func(cmd *cobra.Command, args []string) error {
+		if strings.TrimSpace(args[0]) == "" {
+			return usageError{errors.New("takes 'SELECT …'; the statement is empty")}
+		}
 		r, err := a.reader(cmd.Context())
 		if err != nil {
 			return err
@@ -52,7 +56,10 @@ func (a *app) sql() *cobra.Command {
 			}
 			return l.Row(nil, values...)
 		})
-		if err != nil {
+		switch {
+		case errors.Is(err, query.ErrWrites):
+			return fmt.Errorf("sql only reads, and %w; change a copy with sqlite3: bouncetail backup FILE", err)
+		case err != nil:
 			return fmt.Errorf("%w; bouncetail sql \"SELECT sql FROM sqlite_master\" shows the tables", err)
 		}
 		return l.End("No row.")

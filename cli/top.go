@@ -23,15 +23,18 @@ func (a *app) top() *cobra.Command {
 		names = append(names, k.Name)
 	}
 	c := &cobra.Command{
-		Use:   "top " + strings.Join(names, "|"),
+		Use:   "top [" + strings.Join(names, "|") + "]",
 		Short: "Show who most attempts fail for, or by",
 		Long: "Top shows for whom, by whom or why most delivery attempts failed in a period.\n" +
 			"Domains are counted by whole days (UTC), with what was delivered to them; a sender\n" +
 			"and a provider are known of failures alone. \"dead\" is how many addresses are bad\n" +
 			"today. Shares are between 0 and 1 in a pipe. With a filter only failures are counted,\n" +
-			"also of domains: nothing is known of what was delivered.",
+			"also of domains: nothing is known of what was delivered. Without an argument it\n" +
+			"shows domains.",
+		Example: "  bouncetail top\n" +
+			"  bouncetail top reasons --since 7d --provider google",
 		ValidArgs: names,
-		Args:      oneArgument("one of " + strings.Join(names, ", ")),
+		Args:      cobra.MaximumNArgs(1),
 	}
 	c.Flags().StringVar(&since, "since", "30d", "from `TIME` on: "+when.Forms)
 	c.Flags().StringVar(&until, "until", "", "up to `TIME`, without it (default: now)")
@@ -39,7 +42,10 @@ func (a *app) top() *cobra.Command {
 	filter.failureFlags(c)
 	flags.add(c, report.TopKinds[0].Columns)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
-		i := slices.IndexFunc(report.TopKinds, func(k report.TopKind) bool { return k.Name == args[0] })
+		i := 0 // domains
+		if len(args) == 1 {
+			i = slices.IndexFunc(report.TopKinds, func(k report.TopKind) bool { return k.Name == args[0] })
+		}
 		if i < 0 {
 			return usageError{fmt.Errorf("%q is not one of %s%s", args[0], strings.Join(names, ", "), near(args[0], names))}
 		}

@@ -52,6 +52,9 @@ type Imported struct {
 	BytesTotal   int64           `json:"-"`
 }
 
+// ErrNoLines is returned, with what an import of nothing gives, if the files are empty.
+var ErrNoLines = errors.New("there is no line in what was to be imported")
+
 // Run imports the files. It reads them again if a problem that passes, such as a
 // full disk, lost what was read.
 func (im *Import) Run(ctx context.Context) (*Imported, error) {
@@ -163,6 +166,9 @@ func (im *Import) read(ctx context.Context, s *stages, how reading) (*Imported, 
 	result.Problems = problems.List()
 	if err != nil {
 		return result, err
+	}
+	if result.Lines == 0 && result.TooLong == 0 {
+		return result, ErrNoLines
 	}
 	if s.recognised() == 0 {
 		return nil, fmt.Errorf("no line of a mail server in %s (%s lines read); name the mail log, plain or packed",

@@ -573,7 +573,7 @@ func TestReadersAreRefusedWithTheNextStep(t *testing.T) {
 	}
 	for name, want := range map[string]string{
 		"missing": "does not exist; bouncetail run or bouncetail import makes it",
-		"text":    "is it a database of bouncetail",
+		"text":    "is not a database of bouncetail",
 	} {
 		if _, err := query.OpenReader(context.Background(), filepath.Join(folder, name)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("query.OpenReader(%s): %v, want %q", name, err, want)

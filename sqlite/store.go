@@ -135,7 +135,9 @@ func (s *Store) NoteFollowed(ctx context.Context) error {
 }
 
 // UseKey is the same for changes that are made by hand.
-func (e *Editor) UseKey(ctx context.Context, id int64) error { return e.store.UseKey(ctx, id) }
+func (e *Editor) UseKey(ctx context.Context, id int64) error {
+	return dbfile.Denied(e.store.UseKey(ctx, id))
+}
 
 // Save saves one batch in a transaction of its own, and returns how many of its
 // records were new.

@@ -7,6 +7,9 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/mattn/go-sqlite3"
+
+	"github.com/bouncetail/bouncetail/internal/filelock"
 	"github.com/bouncetail/bouncetail/internal/sqldb"
 	"github.com/bouncetail/bouncetail/sqlite/migrations"
 )
@@ -15,25 +18,66 @@ import (
 // writing. It also returns the file as it was opened.
 func OpenReadOnly(ctx context.Context, path string) (*sql.DB, os.FileInfo, error) {
 	file, err := os.Stat(path)
-	if errors.Is(err, os.ErrNotExist) {
+	switch {
+	case errors.Is(err, os.ErrNotExist):
 		return nil, nil, fmt.Errorf("database %s does not exist; bouncetail run or bouncetail import makes it, --db names another", path)
-	} else if err != nil {
+	case err != nil:
 		return nil, nil, fmt.Errorf("database: %w", Denied(err))
+	case file.IsDir():
+		return nil, nil, fmt.Errorf("database %s is a directory; name a file with --db", path)
 	}
-	db := sqldb.Connect(path, "ro", "_query_only=on&_busy_timeout=5000")
-	var id int
-	if err := db.QueryRowContext(ctx, "PRAGMA application_id").Scan(&id); err != nil {
-		db.Close()
-		if other := Denied(err); other != err { //nolint:errorlint // the same value, if nothing was added
-			return nil, nil, fmt.Errorf("database %s: %w", path, other)
+	const pragmas = "_query_only=on&_busy_timeout=5000"
+	db := sqldb.Connect(path, "ro", pragmas)
+	err = checkOurs(ctx, db, path)
+	if err != nil && Denied(err) != err && isAtRest(path) { //nolint:errorlint // the same value, if nothing was added
+		// SQLite opens a database with a write-ahead log only where it can create the
+		// files next to it, unless the database does not change.
+		_ = db.Close()
+		db = sqldb.Connect(path, "ro", pragmas+"&immutable=1")
+		err = checkOurs(ctx, db, path)
+	}
+	if err != nil {
+		if f, openErr := os.Open(path); errors.Is(openErr, os.ErrPermission) {
+			err = fmt.Errorf("database %s cannot be read by this user: %w", path, os.ErrPermission)
+		} else if openErr == nil {
+			f.Close()
 		}
-		return nil, nil, fmt.Errorf("database %s: %w; is it a database of bouncetail?", path, err)
-	}
-	if id != applicationID {
-		db.Close()
-		return nil, nil, fmt.Errorf("database %s belongs to another program; name another file with --db", path)
+		return nil, nil, errors.Join(Denied(err), db.Close())
 	}
 	return db, file, nil
+}
+
+// checkOurs returns an error if a file is not a database of bouncetail.
+func checkOurs(ctx context.Context, db *sql.DB, path string) error {
+	var id, tables int
+	err := db.QueryRowContext(ctx, "SELECT (SELECT application_id FROM pragma_application_id), (SELECT count(*) FROM sqlite_schema)").Scan(&id, &tables)
+	switch code := sqldb.CodeOf(err); {
+	case code == sqlite3.ErrNotADB:
+		return fmt.Errorf("%s is not a database of bouncetail; name another file with --db", path)
+	case code == sqlite3.ErrCorrupt:
+		return damaged(path, err)
+	case err != nil:
+		return fmt.Errorf("database %s: %w", path, err)
+	case id == 0 && tables == 0:
+		return fmt.Errorf("database %s is empty, nothing was ever stored in it; bouncetail run or bouncetail import fills it, --db names another", path)
+	case id != applicationID:
+		return fmt.Errorf("database %s belongs to another program; name another file with --db", path)
+	}
+	return nil
+}
+
+// isAtRest reports whether everything is in the file of the database itself and
+// nothing writes to it: the write-ahead log is empty, and no writer has the lock.
+func isAtRest(path string) bool {
+	if wal, err := os.Stat(path + "-wal"); err == nil && wal.Size() > 0 || err != nil && !errors.Is(err, os.ErrNotExist) {
+		return false
+	}
+	f, err := os.Open(path + ".lock")
+	if err != nil {
+		return errors.Is(err, os.ErrNotExist)
+	}
+	defer f.Close()
+	return filelock.TryShared(f) == nil
 }
 
 // Patient are the pragmas of those who write next to a daemon or an import, whose

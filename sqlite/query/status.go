@@ -4,7 +4,10 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"time"
+
+	"github.com/mattn/go-sqlite3"
 
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/internal/sqldb"
@@ -51,10 +54,26 @@ func (r *Reader) NewBad(ctx context.Context, since time.Time) (n int, err error)
 	return n, err
 }
 
+// ErrWrites is returned for a statement that would write.
+var ErrWrites = errors.New("the statement would change the database")
+
 // Query runs a statement of the user. It cannot write: the connection is opened
 // read-only. It calls head with the names of the columns, then row for each row.
-func (r *Reader) Query(ctx context.Context, query string, head func(columns []string) error, row func(values []any) error) error {
-	rows, err := r.db.QueryContext(ctx, query)
+func (r *Reader) Query(ctx context.Context, query string, head func(columns []string) error, row func(values []any) error) (err error) {
+	conn, err := r.db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	defer func() {
+		if code := sqldb.CodeOf(err); code == sqlite3.ErrReadonly || code == sqlite3.ErrAuth {
+			err = ErrWrites
+		}
+	}()
+	if err := conn.Raw(func(driver any) error { return refuseToWrite(driver, query) }); err != nil {
+		return err
+	}
+	rows, err := conn.QueryContext(ctx, query)
 	if err != nil {
 		return err
 	}
@@ -97,4 +116,22 @@ func (r *Reader) Gaps(ctx context.Context) ([]Count, error) {
 // frequent first.
 func (r *Reader) Unparsed(ctx context.Context) ([]Count, error) {
 	return r.counts(ctx, "SELECT mta || ': ' || example, count FROM unparsed_lines ORDER BY count DESC, 1 LIMIT 10")
+}
+
+// refuseToWrite returns ErrWrites if a statement writes. That a statement cannot be
+// prepared is reported when it runs.
+func refuseToWrite(driver any, query string) error {
+	c, is := driver.(*sqlite3.SQLiteConn)
+	if !is {
+		return fmt.Errorf("the driver of the database is a %T", driver)
+	}
+	prepared, err := c.Prepare(query)
+	if err != nil {
+		return nil //nolint:nilerr // see above
+	}
+	defer prepared.Close()
+	if s, is := prepared.(*sqlite3.SQLiteStmt); is && !s.Readonly() {
+		return ErrWrites
+	}
+	return nil
 }

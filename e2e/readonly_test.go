@@ -1,0 +1,75 @@
+package e2e
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// A user who may read the database but not write next to it can use the commands that
+// read, also for a copy without SQLite's own files. Errors say what to do.
+func TestReadingCommandsNeedNoWritePermission(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("SKIPPED: root is needed to run a command as another user")
+	}
+	dir, err := os.MkdirTemp("", "bouncetail-readonly-") // accessible to other users
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	shell(t, nil, dir, "cp", program(t), "bouncetail")
+	run(t, "import", "--db", filepath.Join(dir, "b.db"), "../testdata/logs/postfix/soft/mail.log.gz")
+	shell(t, nil, dir, "cp", "b.db", "copy.db")
+	shell(t, nil, dir, "cp", "b.db", "private.db")
+	shell(t, nil, dir, "touch", "empty.db")
+	shell(t, nil, dir, "chmod", "a+r", "b.db", "b.db-shm", "b.db-wal", "b.db.lock", "copy.db", "empty.db")
+	shell(t, nil, dir, "chmod", "0600", "private.db")
+	shell(t, nil, dir, "chmod", "0555", ".")
+	as := func(args ...string) (out, errs string, code int) {
+		t.Helper()
+		cmd := exec.CommandContext(t.Context(), filepath.Join(dir, "bouncetail"), args...)
+		cmd.Dir = dir
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+		var b, e strings.Builder
+		cmd.Stdout, cmd.Stderr = &b, &e
+		_ = cmd.Run() // the exit code says it
+		return b.String(), e.String(), cmd.ProcessState.ExitCode()
+	}
+	for _, db := range []string{"b.db", "copy.db"} {
+		for _, args := range [][]string{{"recipients"}, {"status"}, {"top", "domains", "--since", "2020-01-01"}, {"sql", "SELECT * FROM bounces"}, {"export", "--state", "all"}} {
+			if out, errs, code := as(append(args, "--db", db)...); code > 1 || out == "" {
+				t.Errorf("%s on %s: exit code %d, %s%s", args[0], db, code, out, errs)
+			}
+		}
+	}
+	for _, c := range []struct{ args, want string }{
+		{"recipients --db empty.db", "database empty.db is empty, nothing was ever stored in it; bouncetail run or bouncetail import fills it"},
+		{"recipients --db private.db", "database private.db cannot be read by this user: permission denied; use sudo bouncetail"},
+		{"recipients --db .", "database . is a directory; name a file with --db"},
+		{"recipients --db bouncetail", "bouncetail is not a database of bouncetail; name another file with --db"},
+		{"recipients allow jane@example.com --db b.db", "use sudo bouncetail"},
+	} {
+		if _, errs, code := as(strings.Fields(c.args)...); code != 1 || !strings.Contains(errs, c.want) {
+			t.Errorf("bouncetail %s: exit code %d, %swant %q", c.args, code, errs, c.want)
+		}
+	}
+	// A copy is only read without SQLite's locks if nothing writes to it.
+	shell(t, nil, dir, "rm", "b.db-shm")
+	if _, errs, code := as("recipients", "--db", "b.db"); code != 0 {
+		t.Errorf("without an index of the log: exit code %d, %s", code, errs)
+	}
+	held, err := os.Open(filepath.Join(dir, "b.db.lock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Close()
+	if err := syscall.Flock(int(held.Fd()), syscall.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	if _, errs, code := as("recipients", "--db", "b.db"); code != 1 {
+		t.Errorf("while it is written to: exit code %d, %s", code, errs)
+	}
+}
