@@ -39,8 +39,8 @@ func (q *Queue) Adopt(entries []bounce.QueueEntry) error {
 }
 
 func (q *Queue) adopt(e bounce.QueueEntry, known *entry) {
-	origin := q.origins.number(e.Host, e.MTA)
-	m, hash := q.messages.find(origin, e.QueueID)
+	hash, origin := hashID(e.QueueID), q.origins.number(e.Host, e.MTA)
+	m := q.messages.find(hash, origin, e.QueueID)
 	switch {
 	case m == nil:
 		m = q.add(hash, origin, e.QueueID)
@@ -51,7 +51,7 @@ func (q *Queue) adopt(e bounce.QueueEntry, known *entry) {
 		return // the queue ID was used again
 	}
 	if len(m.messageID) == 0 {
-		m.messageID = append(m.messageID, known.MessageID...)
+		m.setMessageID(known.MessageID)
 	}
 	if !m.hasSender {
 		m.sender, m.hasSender = append(m.sender[:0], known.Sender...), known.HasSender

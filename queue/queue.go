@@ -20,6 +20,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/cespare/xxhash/v2"
+
 	"github.com/bouncetail/bouncetail/bounce"
 )
 
@@ -65,6 +67,7 @@ type message struct {
 	idSpace [24]byte // for most queue IDs: what a look-up reads is together
 
 	messageID    []byte
+	messageHash  uint64 // of messageID; 0 if that is empty
 	sender       []byte
 	hasSender    bool
 	stored       bool // it has a row in the database
@@ -78,7 +81,7 @@ type message struct {
 
 // key is what a message is found by.
 type key struct {
-	hash   uint32
+	hash   uint64 // of id
 	origin uint32
 	id     []byte // the queue ID
 }
@@ -87,8 +90,16 @@ type key struct {
 func (m *message) clear() {
 	m.deferrals.clear()
 	m.tried, m.arrival = tried{}, 0
-	m.messageID, m.sender, m.hasSender = m.messageID[:0], m.sender[:0], false
+	m.messageID, m.messageHash, m.sender, m.hasSender = m.messageID[:0], 0, m.sender[:0], false
 	m.stored, m.ended, m.changedIndex, m.seenAt = false, false, 0, time.Time{}
+}
+
+func (m *message) setMessageID(id string) {
+	m.messageID = append(m.messageID[:0], id...)
+	m.messageHash = 0
+	if id != "" {
+		m.messageHash = xxhash.Sum64String(id)
+	}
 }
 
 // New returns an empty memory with the default limits.
@@ -119,11 +130,12 @@ func (q *Queue) Restore(entries []bounce.QueueEntry) error {
 			continue
 		}
 		origin := q.origins.number(e.Host, e.MTA)
-		m, hash := q.messages.find(origin, e.QueueID)
+		hash := hashID(e.QueueID)
+		m := q.messages.find(hash, origin, e.QueueID)
 		if m == nil {
 			m = q.add(hash, origin, e.QueueID)
 		}
-		m.messageID = append(m.messageID[:0], known.MessageID...)
+		m.setMessageID(known.MessageID)
 		m.sender, m.hasSender = append(m.sender[:0], known.Sender...), known.HasSender
 		m.deferrals.clear()
 		for recipient, d := range known.Deferrals {
@@ -184,7 +196,7 @@ func (q *Queue) learn(ev *bounce.Event) {
 			m.deferrals.clear()
 			m.tried = tried{}
 		}
-		m.messageID = append(m.messageID[:0], ev.MessageID...)
+		m.setMessageID(ev.MessageID)
 		q.recent.arrive(m)
 	}
 	if ev.HasSender {
@@ -293,7 +305,7 @@ func fillFromMessage(d *bounce.Delivery, m *message) {
 
 // known returns the message that an event is about, or nil.
 func (q *Queue) known(ev *bounce.Event) *message {
-	m, _ := q.messages.find(q.origins.number(ev.Host, ev.MTA), ev.QueueID)
+	m := q.messages.find(hashID(ev.QueueID), q.origins.number(ev.Host, ev.MTA), ev.QueueID)
 	if m != nil && m.ended {
 		return nil
 	}
@@ -304,8 +316,8 @@ func (q *Queue) known(ev *bounce.Event) *message {
 // not known, and notes that it changes.
 func (q *Queue) message(ev *bounce.Event) *message {
 	q.sweep(ev.At)
-	origin := q.origins.number(ev.Host, ev.MTA)
-	m, hash := q.messages.find(origin, ev.QueueID)
+	hash, origin := hashID(ev.QueueID), q.origins.number(ev.Host, ev.MTA)
+	m := q.messages.find(hash, origin, ev.QueueID)
 	switch {
 	case m == nil:
 		m = q.add(hash, origin, ev.QueueID)
@@ -319,7 +331,7 @@ func (q *Queue) message(ev *bounce.Event) *message {
 }
 
 // add returns a new message with a key that is not in the table.
-func (q *Queue) add(hash, origin uint32, id string) *message {
+func (q *Queue) add(hash uint64, origin uint32, id string) *message {
 	var m *message
 	if n := len(q.free); n > 0 {
 		m, q.free = q.free[n-1], q.free[:n-1]

@@ -10,14 +10,15 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 )
 
-// recent holds what was in the queues a moment ago. A content filter may answer
-// after the message that it gave back was delivered and removed, so that the
+// recent holds the messages that were in the queues recently. A content filter may
+// answer after the message that it returned was delivered and removed, so that the
 // success is logged last. Only hashes are kept: they are compared, never shown.
 type recent struct {
 	arrived []arrival // the newest last
 	gone    []gone    // likewise
+	dropped int       // from the start of gone
+	index   []int     // by hash of the queue ID: the number of the newest of gone; see gone.older
 	count   int       // of all that arrived
-	ids     []uint16  // how many of gone have an ID whose hash ends so
 	changed bool      // gone, since the last call of Changes
 	filters bool      // a success was seen that may be a content filter's
 }
@@ -26,7 +27,7 @@ type recent struct {
 type arrival struct {
 	messageID uint64
 	at        time.Time
-	message   *message // may be another by now: its message-id tells
+	message   *message // may be another by now: its message-id shows that
 }
 
 // gone is a message that was removed, or an attempt for one that is not known.
@@ -36,6 +37,7 @@ type gone struct {
 	messageID uint64
 	sender    uint64 // 0 if it is not known
 	arrival   int    // see message
+	older     int    // the number of the next older one with the same place in the index
 	tried     tried
 }
 
@@ -48,16 +50,16 @@ type goneEntry struct {
 	Tried     []uint32  `json:"t,omitempty"`
 }
 
-// tried holds hashes of the recipients that a message was tried for, up to the
-// first 0.
+// tried holds hashes of the recipients of the attempts for a message, up to the first
+// 0.
 type tried [maxTried]uint32
 
-// maxRecent bounds what is looked through, and maxStored what is stored of it.
+// maxRecent limits what is searched, and maxStored what is stored of it.
 const (
 	maxRecent = 2048
 	maxStored = 32
-	maxTried  = 8       // recipients of a message
-	idSlots   = 1 << 14 // of the counters by which most IDs are known to be others
+	maxTried  = 8 // recipients of a message
+	idSlots   = 1 << 13
 )
 
 // recentEntry is the queue ID under which the newest of gone are stored.
@@ -67,20 +69,19 @@ const recentEntry = " recent"
 func (r *recent) arrive(m *message) {
 	r.count++
 	m.arrival = r.count
-	r.arrived = append(bounded(r.arrived), arrival{xxhash.Sum64(m.messageID), m.seenAt, m})
+	r.arrived, _ = bounded(r.arrived)
+	r.arrived = append(r.arrived, arrival{m.messageHash, m.seenAt, m})
 }
 
 // leave notes that a message was removed, or that an attempt names one that is not
 // known.
 func (r *recent) leave(ev *bounce.Event, m *message) {
-	g := gone{at: ev.At, id: xxhash.Sum64String(ev.QueueID)}
+	g := gone{at: ev.At}
 	if m == nil {
+		g.id = hashID(ev.QueueID)
 		g.tried.note(ev)
 	} else {
-		g.tried, g.arrival = m.tried, m.arrival
-		if len(m.messageID) > 0 {
-			g.messageID = xxhash.Sum64(m.messageID)
-		}
+		g.id, g.messageID, g.tried, g.arrival = m.hash, m.messageHash, m.tried, m.arrival
 		if m.hasSender {
 			g.sender = addressHash(m.sender)
 		}
@@ -90,26 +91,46 @@ func (r *recent) leave(ev *bounce.Event, m *message) {
 }
 
 func (r *recent) add(g gone) {
-	if r.ids == nil {
-		r.ids = make([]uint16, idSlots)
+	if r.index == nil {
+		r.index = make([]int, idSlots)
 	}
-	if len(r.gone) == maxRecent {
-		for i := range r.gone[:maxRecent/2] {
-			r.ids[r.gone[i].id%idSlots]--
+	list, dropped := bounded(r.gone)
+	r.dropped += dropped
+	newest := &r.index[g.id%idSlots]
+	g.older = *newest
+	r.gone = append(list, g)
+	*newest = r.dropped + len(r.gone)
+}
+
+// newestOf returns the newest of gone with the hash of a queue ID, or nil.
+func (r *recent) newestOf(id uint64) *gone {
+	if r.index == nil {
+		return nil
+	}
+	return r.olderOf(id, r.index[id%idSlots])
+}
+
+// olderOf returns the newest of gone that has the hash of a queue ID and at most a
+// number, or nil.
+func (r *recent) olderOf(id uint64, number int) *gone {
+	for number > r.dropped {
+		g := &r.gone[number-r.dropped-1]
+		if g.id == id {
+			return g
 		}
+		number = g.older
 	}
-	r.gone = append(bounded(r.gone), g)
-	r.ids[g.id%idSlots]++
+	return nil
 }
 
 // bounded drops the older half of a list that is full.
-func bounded[T any](list []T) []T {
+func bounded[T any](list []T) (rest []T, dropped int) {
 	if len(list) < maxRecent {
-		return list
+		return list, 0
 	}
 	n := copy(list, list[maxRecent/2:])
 	clear(list[n:])
-	return list[:n]
+	return list[:n], len(list) - n
 }
 
 // addressHash returns a hash of an address that is never 0 and does not depend on
@@ -162,19 +183,11 @@ func (t *tried) shares(other *tried) bool {
 	return false
 }
 
-// mayHold reports whether a message whose queue ID has a hash may have been
-// removed lately.
-func (r *recent) mayHold(hash uint64) bool { return r.ids != nil && r.ids[hash%idSlots] > 0 }
-
-// wasAlive reports whether a message with a queue ID was removed at about a time.
-// messageID is its message-id, or 0 if that does not matter.
-func (r *recent) wasAlive(id string, messageID uint64, at time.Time) bool {
-	hash := xxhash.Sum64String(id)
-	if !r.mayHold(hash) {
-		return false
-	}
-	for i := len(r.gone) - 1; i >= 0; i-- {
-		if g := &r.gone[i]; g.id == hash && before(g.at, at) && (messageID == 0 || g.messageID == messageID) {
+// wasAlive reports whether a message was removed at about a time. id is the hash of its
+// queue ID, messageID that of its message-id, or 0 if that does not matter.
+func (r *recent) wasAlive(id, messageID uint64, at time.Time) bool {
+	for g := r.newestOf(id); g != nil; g = r.olderOf(id, g.older) {
+		if before(g.at, at) && (messageID == 0 || g.messageID == messageID) {
 			return true
 		}
 	}

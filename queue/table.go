@@ -1,50 +1,64 @@
 package queue
 
 import (
-	"hash/maphash"
+	"github.com/cespare/xxhash/v2"
 
 	"github.com/bouncetail/bouncetail/bounce"
 )
 
-// table finds the messages by their keys. Every second line of a log asks it,
-// most of them for a message that is gone within the second, so it is a plain
-// hash table with linear probing: a quarter of the cost of a Go map. The hashes
-// lie by themselves, for what is looked through must stay near while the log
-// streams by.
+// table finds messages by queue ID and origin. Almost every second line of a log is
+// looked up, mostly for a message that is gone within a second, so it is a plain hash
+// table with linear probing, at a quarter of the cost of a Go map. The hashes have an
+// array of their own, which stays in the processor's cache. They are hashes of the
+// queue ID only, so that an ID can be looked up for all origins at once.
 type table struct {
-	seed     maphash.Seed
-	hashes   []uint32   // a power of two of them, at most three quarters of them taken; 0 is none
-	messages []*message // in the same places
+	hashes   []uint32   // a power of two, at most three quarters taken; 0 means free
+	messages []*message // at the same indexes
 	taken    int
 }
 
 const fewestSlots = 64
 
 func newTable() table {
-	return table{seed: maphash.MakeSeed(), hashes: make([]uint32, fewestSlots), messages: make([]*message, fewestSlots)}
+	return table{hashes: make([]uint32, fewestSlots), messages: make([]*message, fewestSlots)}
 }
 
-// hash returns the hash of a key, which is never 0.
-func (t *table) hash(origin uint32, id string) uint32 {
-	return uint32(maphash.String(t.seed, id)) + origin*0x9e3779b9 | 1<<31
-}
+// hashID returns the hash of a queue ID.
+func hashID(id string) uint64 { return xxhash.Sum64String(id) }
 
-// find returns the message with a key, or nil, and the hash of the key.
-func (t *table) find(origin uint32, id string) (*message, uint32) {
-	h := t.hash(origin, id)
-	last := uint32(len(t.hashes) - 1)
+// slotHash returns the part of a hash that the table stores. It is never 0.
+func slotHash(hash uint64) uint32 { return uint32(hash) | 1<<31 }
+
+// find returns the message with a queue ID, of which the hash is given, or nil.
+func (t *table) find(hash uint64, origin uint32, id string) *message {
+	h, last := slotHash(hash), uint32(len(t.hashes)-1)
 	for i := h & last; t.hashes[i] != 0; i = (i + 1) & last {
 		if t.hashes[i] != h {
 			continue
 		}
 		if m := t.messages[i]; m.origin == origin && string(m.id) == id {
-			return m, h
+			return m
 		}
 	}
-	return nil, h
+	return nil
 }
 
-// add takes a message whose key is not in the table.
+// findAny returns a message with a queue ID on any host that accept accepts, or nil.
+// A nil accept accepts all.
+func (t *table) findAny(hash uint64, id string, accept func(*message) bool) *message {
+	h, last := slotHash(hash), uint32(len(t.hashes)-1)
+	for i := h & last; t.hashes[i] != 0; i = (i + 1) & last {
+		if t.hashes[i] != h {
+			continue
+		}
+		if m := t.messages[i]; string(m.id) == id && (accept == nil || accept(m)) {
+			return m
+		}
+	}
+	return nil
+}
+
+// add adds a message whose key is not in the table.
 func (t *table) add(m *message) {
 	if t.taken++; 4*t.taken > 3*len(t.hashes) {
 		old := t.messages
@@ -60,18 +74,18 @@ func (t *table) add(m *message) {
 
 func (t *table) put(m *message) {
 	last := uint32(len(t.hashes) - 1)
-	i := m.hash & last
+	h := slotHash(m.hash)
+	i := h & last
 	for t.hashes[i] != 0 {
 		i = (i + 1) & last
 	}
-	t.hashes[i], t.messages[i] = m.hash, m
+	t.hashes[i], t.messages[i] = h, m
 }
 
-// remove takes a message out, and closes the gap for those that were put
-// further on because of it.
+// remove removes a message, and moves those behind it that were displaced by it.
 func (t *table) remove(m *message) {
 	last := uint32(len(t.hashes) - 1)
-	gap := m.hash & last
+	gap := slotHash(m.hash) & last
 	for t.messages[gap] != m {
 		gap = (gap + 1) & last
 	}
@@ -90,7 +104,7 @@ func (t *table) remove(m *message) {
 	t.taken--
 }
 
-// all returns the messages, in no order.
+// all returns the messages in no particular order.
 func (t *table) all() []*message {
 	all := make([]*message, 0, t.taken)
 	for _, m := range t.messages {
@@ -101,12 +115,11 @@ func (t *table) all() []*message {
 	return all
 }
 
-// origins numbers the users of queue IDs: an ID is unique within one host and
-// mail server.
+// origins numbers the hosts and mail servers: a queue ID is unique within each.
 type origins struct {
 	known   []origin // by number
 	numbers map[origin]uint32
-	last    uint32 // the number that was asked for last
+	last    uint32 // the number returned last
 }
 
 type origin struct {
@@ -115,7 +128,7 @@ type origin struct {
 }
 
 // number returns the number of a host and MTA, which are mostly those of the
-// line before.
+// previous line.
 func (o *origins) number(host string, mta bounce.MTA) uint32 {
 	asked := origin{host, mta}
 	if int(o.last) < len(o.known) && o.known[o.last] == asked {

@@ -256,38 +256,34 @@ func isHex(s string) bool {
 	return true
 }
 
-// mayHold reports whether a queue in the logs may hold a message under an ID that
-// another server named, or held one a moment ago. It is cheap, because most
-// deliveries name an ID, and none of ours.
+// mayHold reports whether a queue in the logs holds a message under an ID that
+// another server named, or held one recently. Most deliveries name an ID, and nearly
+// none of these is known, so that is checked first.
 func (q *Queue) mayHold(id, own string) bool {
-	if id == "" || id == own || !sameForm(id, own) {
+	if id == "" || id == own {
 		return false
 	}
-	for origin := range q.origins.known {
-		if m, _ := q.messages.find(uint32(origin), id); m != nil {
-			return true
-		}
-	}
-	return q.recent.mayHold(xxhash.Sum64String(id))
+	hash := hashID(id)
+	return (q.messages.findAny(hash, id, nil) != nil || q.recent.newestOf(hash) != nil) && sameForm(id, own)
 }
 
-// alive reports whether the message that a server took under an ID is in a queue,
-// on any host in the logs, or was a moment ago: IDs are used again. Any server may
-// name any ID, so that one that is not near must have the same message-id, too.
+// alive reports whether the message that a server took under an ID is in a queue, on
+// any host in the logs, or was recently: IDs are reused. Any server may name any ID,
+// so a server that is not near must also have the same message-id.
 func (q *Queue) alive(s *success, near bool) bool {
 	if !near && s.messageID == "" {
 		return false
 	}
-	for origin := range q.origins.known {
-		m, _ := q.messages.find(uint32(origin), s.onward)
-		if m != nil && !m.ended && within(m.seenAt, s.at) && (near || string(m.messageID) == s.messageID) {
-			return true
-		}
+	hash := hashID(s.onward)
+	if q.messages.findAny(hash, s.onward, func(m *message) bool {
+		return !m.ended && within(m.seenAt, s.at) && (near || string(m.messageID) == s.messageID)
+	}) != nil {
+		return true
 	}
 	if near {
-		return q.recent.wasAlive(s.onward, 0, s.at)
+		return q.recent.wasAlive(hash, 0, s.at)
 	}
-	return q.recent.wasAlive(s.onward, xxhash.Sum64String(s.messageID), s.at)
+	return q.recent.wasAlive(hash, xxhash.Sum64String(s.messageID), s.at)
 }
 
 // within reports whether two times are within Wait. Logs may be read in any order.
