@@ -1,6 +1,7 @@
 package queue_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -121,4 +122,29 @@ func TestAFilterByItsName(t *testing.T) {
 	ev.Filter = true
 	l.apply(message("A1", "news@a.example", "1@a"), ev, removed("A1"), message("A2", "news@a.example", "1@a"), attempt("A2", "x@b.example", bounce.Deferred, "450 no"))
 	l.Release(time.Time{}, func(d *bounce.Delivery) { t.Errorf("released: %s", d.Recipient) })
+}
+
+// What left the queues is remembered up to a number of messages, and found on any
+// host, however many left after it.
+func TestTheMessageOfAnAnswerIsFoundAmongMany(t *testing.T) {
+	for _, tt := range []struct {
+		removed   int // messages that left after the one that the answer names
+		delivered int // deliveries that count
+	}{
+		{0, 0}, {1000, 0}, {5000, 1},
+	} {
+		l := newLog(t)
+		l.apply(later(message("FFFF0", "news@a.example", "1@a"), 0), later(removed("FFFF0"), 0))
+		for i := range tt.removed {
+			id := fmt.Sprintf("%05X", i)
+			l.apply(later(message(id, "news@a.example", id+"@a"), 0), later(removed(id), 0))
+		}
+		ev := later(attempt("A1FFF", "x@b.example", bounce.Sent, ""), time.Second)
+		ev.Onward, ev.Handover, ev.Server, ev.Host = "FFFF0", true, true, "mx2"
+		l.apply(ev)
+		l.Release(time.Time{}, func(*bounce.Delivery) { l.deliveries = append(l.deliveries, "released") })
+		if len(l.deliveries) != tt.delivered {
+			t.Errorf("%d messages removed meanwhile: deliveries %q, want %d", tt.removed, l.deliveries, tt.delivered)
+		}
+	}
 }
