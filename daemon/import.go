@@ -111,7 +111,7 @@ func (im *Import) once(ctx context.Context, again bool) (result *Imported, err e
 	}
 	limits := pipeline.Limits{FlushInterval: flushInterval}
 	if again {
-		limits.BatchRecords, limits.TxRecords = 10_000, 120_000
+		limits.BatchRecords, limits.TxRecords = 2_500, 120_000
 	}
 	result, err = im.read(ctx, s, reading{
 		limits: limits,

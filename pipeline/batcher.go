@@ -3,39 +3,66 @@ package pipeline
 import (
 	"fmt"
 	"maps"
-	"strings"
 	"time"
 
-	"github.com/bouncetail/bouncetail/address"
 	"github.com/bouncetail/bouncetail/bounce"
 )
 
-// batcher makes batches from chunks.
+// batcher makes the deliveries of a batch from chunks, and holds what else belongs to
+// it.
 type batcher struct {
 	p             *Pipeline
 	parsers       map[int64]Parser // by stream
 	parsed        map[int64]bounce.ParserState
-	batch         bounce.Batch
-	domainIndex   map[string]uint32 // in batch.Domains
-	positionIndex map[int64]int     // in batch.Positions, by stream
-	providers     providers
-	hashed        bounce.Event // reused for each event
-	saved         <-chan *bounce.Batch
+	deliveries    deliveries    // since the last call of takeDeliveries
+	failed, sent  int           // deliveries in the batch
+	rest          bounce.Batch  // without records and successes, which the judge adds
+	positionIndex map[int64]int // in rest.Positions, by stream
+	hashed        bounce.Event  // reused for each event
+	free          <-chan deliveries
 	logged        map[string]bool // what logUnparsed has logged
 }
 
-func newBatcher(p *Pipeline, saved <-chan *bounce.Batch) *batcher {
+func newBatcher(p *Pipeline, free <-chan deliveries) *batcher {
 	b := &batcher{
-		p: p, saved: saved, parsers: make(map[int64]Parser), parsed: make(map[int64]bounce.ParserState),
-		domainIndex: make(map[string]uint32), positionIndex: make(map[int64]int), logged: make(map[string]bool),
+		p: p, parsers: make(map[int64]Parser), parsed: make(map[int64]bounce.ParserState),
+		positionIndex: make(map[int64]int), free: free, logged: make(map[string]bool),
 	}
 	maps.Copy(b.parsed, p.Parsed)
 	return b
 }
 
 // records returns the weighted number of records in the batch.
-func (b *batcher) records() int {
-	return max(b.batch.Records.Len(), len(b.batch.Successes)/successWeight)
+func (b *batcher) records() int { return max(b.failed, b.sent/successWeight) }
+
+// takeDeliveries returns the deliveries that were added since the last call.
+func (b *batcher) takeDeliveries() deliveries {
+	taken := b.deliveries
+	b.p.Progress.Sent.Add(int64(len(taken.sent)))
+	b.deliveries = deliveries{}
+	select {
+	case b.deliveries = <-b.free:
+	default:
+	}
+	return taken
+}
+
+// add adds a delivery to the batch.
+func (b *batcher) add(d *bounce.Delivery) {
+	switch d.Outcome {
+	case bounce.Sent:
+		b.sent++
+	case bounce.Deferred:
+		b.p.Progress.Deferred.Add(1)
+		b.failed++
+	case bounce.Bounced:
+		b.p.Progress.Bounced.Add(1)
+		b.failed++
+	case bounce.Expired:
+		b.p.Progress.Expired.Add(1)
+		b.failed++
+	}
+	b.deliveries.add(d)
 }
 
 // take adds the content of a chunk to the batch.
@@ -45,30 +72,26 @@ func (b *batcher) take(c *bounce.Chunk) error {
 		return err
 	}
 	if len(c.Data) > 0 {
-		judge := b.p.Classifier()
-		add := func(d *bounce.Delivery) { b.add(d, judge) }
+		add := b.add // a method value allocates each time
 		apply := func(ev *bounce.Event) { b.p.Queue.Apply(ev, add) }
 		if b.p.Hash != nil {
+			judge := b.p.Classifier()
 			apply = func(ev *bounce.Event) { b.p.Queue.Apply(b.hash(ev, judge), add) }
 		}
-		sent := -len(b.batch.Successes)
-		lines := parser.Parse(c.Data, apply)
-		sent += len(b.batch.Successes)
-		b.p.Progress.Lines.Add(int64(lines))
-		b.p.Progress.Sent.Add(int64(sent))
+		b.p.Progress.Lines.Add(int64(parser.Parse(c.Data, apply)))
 		if parser.Foreign() {
 			b.warnOnce("no line of a mail server in the first hundred lines", c.Position.Path, "log", c.Position.Path, "next", "is it the log of the mail server? see bouncetail doctor")
 		}
 	}
 	i, known := b.positionIndex[c.Position.Stream]
 	if !known {
-		i = len(b.batch.Positions)
+		i = len(b.rest.Positions)
 		b.positionIndex[c.Position.Stream] = i
-		b.batch.Positions = append(b.batch.Positions, bounce.StreamState{})
+		b.rest.Positions = append(b.rest.Positions, bounce.StreamState{})
 	}
-	b.batch.Positions[i] = bounce.StreamState{Position: c.Position}
+	b.rest.Positions[i] = bounce.StreamState{Position: c.Position}
 	if len(c.Gaps) > 0 {
-		b.batch.Gaps = append(b.batch.Gaps, c.Gaps...)
+		b.rest.Gaps = append(b.rest.Gaps, c.Gaps...)
 		b.p.Progress.Gaps.Add(int64(len(c.Gaps)))
 	}
 	b.p.Progress.TooLong.Add(int64(c.TooLong))
@@ -78,11 +101,9 @@ func (b *batcher) take(c *bounce.Chunk) error {
 // release adds the successes that have been held back long enough, and reports
 // whether there were any.
 func (b *batcher) release(now time.Time) bool {
-	before, judge := len(b.batch.Successes), b.p.Classifier()
-	b.p.Queue.Release(now, func(d *bounce.Delivery) { b.add(d, judge) })
-	n := len(b.batch.Successes) - before
-	b.p.Progress.Sent.Add(int64(n))
-	return n > 0
+	before := b.sent
+	b.p.Queue.Release(now, b.add)
+	return b.sent > before
 }
 
 // parser returns the parser of the stream of a chunk.
@@ -132,51 +153,16 @@ func (b *batcher) hash(ev *bounce.Event, judge Classifier) *bounce.Event {
 	return h
 }
 
-// add adds a failed delivery as a record, or a success.
-func (b *batcher) add(d *bounce.Delivery, judge Classifier) {
-	to := address.Parse(d.Recipient)
-	switch d.Outcome {
-	case bounce.Sent:
-		b.batch.Successes = append(b.batch.Successes, bounce.Success{
-			ID: d.ID, Domain: b.domain(to.Domain), At: d.At.UnixMilli(), Key: to.Key(),
-			Provider: b.providers.index(d.Reply.RelayHost, judge), First: d.First,
-		})
-		return
-	case bounce.Deferred:
-		b.p.Progress.Deferred.Add(1)
-	case bounce.Bounced:
-		b.p.Progress.Bounced.Add(1)
-	case bounce.Expired:
-		b.p.Progress.Expired.Add(1)
-	}
-	b.batch.Records.Add(&bounce.Record{Delivery: *d, Verdict: judge.Verdict(d), To: to})
-}
-
-// domain returns the index of a domain in the batch.
-func (b *batcher) domain(s string) uint32 {
-	n, known := b.domainIndex[s]
-	if !known {
-		s = strings.Clone(s) // a substring pins the block of the log
-		n = uint32(len(b.batch.Domains))
-		b.batch.Domains = append(b.batch.Domains, s)
-		b.domainIndex[s] = n
-	}
-	return n
-}
-
-// seal ends the batch and returns it for the saver. If the batch does not end the
-// transaction, its positions and gaps go to the next batch: they are valid only
+// seal ends the batch and returns it without records and successes. If it does not
+// end the transaction, its positions and gaps go to the next batch: they are valid only
 // together with the state of the queue and the parsers, which is expensive to write.
 func (b *batcher) seal(commit bool) (*bounce.Batch, error) {
-	sealed := b.batch
-	sealed.Providers = b.providers.slugs
-	b.batch = b.emptyBatch()
-	clear(b.domainIndex)
+	b.failed, b.sent = 0, 0
 	if !commit {
-		b.batch.Positions, b.batch.Gaps = sealed.Positions, sealed.Gaps
-		sealed.Positions, sealed.Gaps = nil, nil
-		return &sealed, nil
+		return &bounce.Batch{}, nil
 	}
+	sealed := b.rest
+	b.rest = bounce.Batch{}
 	clear(b.positionIndex)
 	var err error
 	if sealed.Queue, err = b.p.Queue.Changes(); err != nil {
@@ -201,22 +187,6 @@ func (b *batcher) seal(commit bool) (*bounce.Batch, error) {
 		}
 	}
 	return &sealed, nil
-}
-
-// emptyBatch returns an empty batch. It reuses the memory of a saved batch if there
-// is one, or allocates as much as the batch before it has: batches of an import have
-// megabytes.
-func (b *batcher) emptyBatch() bounce.Batch {
-	select {
-	case saved := <-b.saved:
-		saved.Records.Reset()
-		return bounce.Batch{Records: saved.Records, Successes: saved.Successes[:0]}
-	default:
-	}
-	if b.p.Limits.FlushInterval == 0 { // batches are small
-		return bounce.Batch{}
-	}
-	return bounce.Batch{Records: b.batch.Records.Like(), Successes: make([]bounce.Success, 0, len(b.batch.Successes))}
 }
 
 // logUnparsed logs each shape of unparsed delivery lines or refused journal entries

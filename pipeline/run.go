@@ -9,7 +9,8 @@
 //
 //	run.go      the goroutines, and when a batch is sealed
 //	pause.go    what runs between two transactions
-//	batcher.go  from lines to a batch
+//	batcher.go  from lines to deliveries
+//	judge.go    from deliveries to batches
 //	save.go     from batches to transactions
 package pipeline
 
@@ -99,7 +100,7 @@ type Pipeline struct {
 	// Progress may be read at any time.
 	Progress Progress
 
-	reading, saving health.Heartbeat
+	reading, judging, saving health.Heartbeat
 
 	pausing sync.Once
 	pauseCh chan pause
@@ -153,8 +154,8 @@ type Progress struct {
 }
 
 // Run reads the source until it ends or ctx is done, and saves everything that was
-// read. It starts one goroutine for the source and one for saving, and waits for
-// both.
+// read. It starts goroutines for the source, for classifying and for saving, and waits
+// for them.
 func (p *Pipeline) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -169,10 +170,10 @@ func (p *Pipeline) Run(ctx context.Context) error {
 
 	waiting := 0 // batches that may wait for the saver
 	if p.Limits.TxRecords > 0 {
-		waiting = 1
+		waiting = 4
 	}
 	sealed := make(chan sealedBatch, waiting)
-	saved := make(chan *bounce.Batch, 2)
+	saved := make(chan *bounce.Batch, 4)
 	idle := make(chan struct{}, 1) // receives a value when the saver has nothing to do
 	idle <- struct{}{}
 	saveDone := make(chan error, 1)
@@ -180,8 +181,15 @@ func (p *Pipeline) Run(ctx context.Context) error {
 		saveDone <- p.saveAll(ctx, sealed, saved, idle, cancel)
 	}()
 
+	found := make(chan deliveries, 4)
+	free := make(chan deliveries, cap(found)+2)
+	go func() {
+		p.judgeAll(found, free, sealed, saved)
+		close(sealed)
+	}()
+
 	r := reader{
-		p: p, batcher: newBatcher(p, saved), sealed: sealed, idle: idle, pauses: p.pauses(),
+		p: p, batcher: newBatcher(p, free), found: found, idle: idle, pauses: p.pauses(),
 		stopped: func() bool { return ctx.Err() != nil },
 	}
 	err := r.run(chunks)
@@ -190,7 +198,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 		for range chunks { // unblock the source
 		}
 	}
-	close(sealed)
+	close(found)
 	saveErr, sourceErr := <-saveDone, <-sourceDone
 	if errors.Is(sourceErr, context.Canceled) {
 		sourceErr = nil
@@ -201,18 +209,19 @@ func (p *Pipeline) Run(ctx context.Context) error {
 // Stalled returns how long work has been pending without progress, or 0 if the
 // pipeline is idle. Each attempt to save a batch is progress.
 func (p *Pipeline) Stalled(now time.Time) time.Duration {
-	return max(p.reading.Stalled(now), p.saving.Stalled(now))
+	return max(p.reading.Stalled(now), p.judging.Stalled(now), p.saving.Stalled(now))
 }
 
 // releaseInterval is the pause between checks of the successes that are held back,
 // while no lines arrive.
 const releaseInterval = 5 * time.Second
 
-// reader makes batches from chunks until the source has ended.
+// reader parses chunks until the source has ended, and divides what they hold into
+// batches.
 type reader struct {
 	p       *Pipeline
 	batcher *batcher
-	sealed  chan<- sealedBatch
+	found   chan<- deliveries
 	idle    <-chan struct{}
 	pauses  <-chan pause
 	stopped func() bool // whether ctx ended before the source
@@ -221,7 +230,7 @@ type reader struct {
 	limit   int       // the same, smaller for the first batches
 	pending int       // chunks in the batch
 	begun   time.Time // when the first of them arrived
-	handed  time.Time // when the last batch was handed to the saver
+	handed  time.Time // when the last batch was sealed
 	inTx    int       // records in the transaction
 	more    bool      // the next lines are already available
 
@@ -260,6 +269,8 @@ func (r *reader) run(chunks <-chan bounce.Chunk) error {
 			if err := r.flush(false); err != nil {
 				return err
 			}
+		} else {
+			r.hand(nil)
 		}
 	}
 }
@@ -337,7 +348,7 @@ func (r *reader) release(now time.Time) {
 	}
 }
 
-// flush hands the batch to the saver. The last one ends the transaction.
+// flush seals the batch. The last one ends the transaction.
 func (r *reader) flush(last bool) error {
 	select {
 	case <-r.idle: // the saver is about to be busy
@@ -352,9 +363,19 @@ func (r *reader) flush(last bool) error {
 	if err != nil {
 		return err
 	}
-	r.p.reading.Idle()
-	r.sealed <- sealedBatch{b, commit, r.saved}
-	r.p.reading.Beat()
+	r.hand(&sealedBatch{b, commit, r.saved})
 	r.pending, r.handed, r.limit = 0, time.Now(), min(2*r.limit, r.full)
 	return nil
+}
+
+// hand hands deliveries to the judge, and the end of their batch, if any.
+func (r *reader) hand(seal *sealedBatch) {
+	if seal == nil && r.batcher.deliveries.len() == 0 {
+		return
+	}
+	d := r.batcher.takeDeliveries()
+	d.seal = seal
+	r.p.reading.Idle() // the judge has a heartbeat of its own
+	r.found <- d
+	r.p.reading.Beat()
 }
