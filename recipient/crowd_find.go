@@ -13,8 +13,15 @@ import (
 // CrowdRecords are the stored records that crowds follow from, those of the
 // transaction included. Times are in Unix milliseconds.
 type CrowdRecords interface {
-	// Refusals returns the refusals between two times, both included, sorted.
-	Refusals(from, to int64) ([]Refusal, error)
+	// Refusals calls each for every refusal between two times, both included, in the
+	// order of time.
+	Refusals(from, to int64, each func(*Refusal)) error
+	// DomainRefusals returns the refusals of addresses in a domain between two times,
+	// sorted, without lookups.
+	DomainRefusals(domain string, from, to int64) ([]Refusal, error)
+	// Lookups returns the refusals of domains that were not found in the DNS, of all
+	// times.
+	Lookups(domains []string) ([]Refusal, error)
 	// RefusedAfter reports whether there is a refusal after a time.
 	RefusedAfter(at int64) (bool, error)
 	// RefusalsOf returns all refusals of addresses.
@@ -219,23 +226,12 @@ func (f *CrowdFinder) appendLookups(older []Refusal) ([]Refusal, error) {
 	if err != nil {
 		return nil, err
 	}
-	isFirst := make(map[string]bool)
-	for domain, n := range newDays {
-		if days[domain] == n {
-			isFirst[domain] = true
-		}
-	}
-	if len(isFirst) == 0 {
+	first := slices.DeleteFunc(sortedKeys(newDays), func(domain string) bool { return days[domain] != newDays[domain] })
+	if len(first) == 0 {
 		return older, nil
 	}
-	const endOfTime = 253402300799999 // the last millisecond that has a stamp
-	all, err := f.Records.Refusals(0, endOfTime)
-	for _, r := range all {
-		if r.Lookup && isFirst[r.Domain] {
-			older = append(older, r)
-		}
-	}
-	return older, err
+	lookups, err := f.Records.Lookups(first)
+	return append(older, lookups...), err
 }
 
 // notFound returns the domains that were ever not found.
@@ -303,15 +299,10 @@ func (f *CrowdFinder) touchByTraffic(t *touched) (affected []int64, err error) {
 			if !flips {
 				continue
 			}
-			refusals, err := f.refusalsBetween(start, end)
-			if err != nil {
+			if err := f.loadRefusals(start, end); err != nil {
 				return nil, err
 			}
-			for j := range refusals {
-				if refusals[j].Domain == d.Domain {
-					affected = append(affected, refusals[j].Key)
-				}
-			}
+			affected = f.Memory.refusals.appendKeys(affected, d.Domain, start, end)
 		}
 	}
 	return affected, nil

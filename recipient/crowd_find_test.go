@@ -27,12 +27,29 @@ func newLedger() *ledger {
 	return &ledger{delivered: make(map[int64]int64), sends: make(map[string]map[Slot]int)}
 }
 
-func (l *ledger) Refusals(from, to int64) ([]Refusal, error) {
-	return slices.Clone(between(l.refusals, from, to)), nil
+func (l *ledger) where(is func(*Refusal) bool) []Refusal {
+	return slices.DeleteFunc(slices.Clone(l.refusals), func(r Refusal) bool { return !is(&r) })
+}
+
+func (l *ledger) Refusals(from, to int64, each func(*Refusal)) error {
+	for _, r := range l.refusals {
+		if from <= r.At && r.At <= to {
+			each(&r)
+		}
+	}
+	return nil
+}
+
+func (l *ledger) DomainRefusals(domain string, from, to int64) ([]Refusal, error) {
+	return l.where(func(r *Refusal) bool { return r.Domain == domain && !r.Lookup && from <= r.At && r.At <= to }), nil
+}
+
+func (l *ledger) Lookups(domains []string) ([]Refusal, error) {
+	return l.where(func(r *Refusal) bool { return r.Lookup && slices.Contains(domains, r.Domain) }), nil
 }
 
 func (l *ledger) RefusedAfter(at int64) (bool, error) {
-	return indexOf(l.refusals, at+1) < len(l.refusals), nil
+	return slices.ContainsFunc(l.refusals, func(r Refusal) bool { return r.At > at }), nil
 }
 
 func (l *ledger) RefusalsOf(keys []int64) (all []Refusal, err error) {

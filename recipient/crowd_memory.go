@@ -1,14 +1,9 @@
 package recipient
 
-import (
-	"cmp"
-	"math"
-	"slices"
-	"sort"
-)
+import "cmp"
 
 // CrowdMemory holds what a CrowdFinder has read, so that a daemon does not load the
-// last two days with every transaction. Only the finder's transactions may add
+// last days with every transaction. Only the finder's transactions may add
 // refusals. The memory must be set to its zero value if some are deleted or judged
 // again, or if a transaction is rolled back.
 type CrowdMemory struct {
@@ -16,14 +11,6 @@ type CrowdMemory struct {
 	addresses map[int64]addressTimes
 	usual     map[string]usualRefusals
 	lookups   map[string]bool // the domains that were ever not found; nil if not loaded
-}
-
-// refusalCache holds the refusals of a stretch of time.
-type refusalCache struct {
-	from, to int64     // Unix milliseconds; empty if to is 0
-	all      []Refusal // sorted by time
-	byUnit   map[Unit][]Refusal
-	added    *CrowdFinder // whose new refusals are in all
 }
 
 // addressTimes are the last delivery to an address and its first refusal after
@@ -37,92 +24,8 @@ type usualRefusals struct {
 	refusals []Refusal
 }
 
-const (
-	// maxCached is the number of refusals from which on those are dropped that are
-	// older than needed.
-	maxCached = 20_000
-	// maxAddresses bounds the addresses that are remembered.
-	maxAddresses = 200_000
-)
-
-// refusalsBetween returns the refusals between two times, sorted, the new ones
-// included. They are valid until the next call.
-func (f *CrowdFinder) refusalsBetween(from, to int64) ([]Refusal, error) {
-	c := &f.Memory.refusals
-	if c.to == 0 || from < c.from || to > c.to {
-		all, err := f.Records.Refusals(from, to)
-		if err != nil {
-			return nil, err
-		}
-		*c = refusalCache{from: from, to: to, all: all, added: f}
-		later, err := f.Records.RefusedAfter(to)
-		if err != nil {
-			return nil, err
-		}
-		if !later {
-			c.to = math.MaxInt64
-		}
-	}
-	c.add(f)
-	if first := indexOf(c.all, from); first > maxCached {
-		c.all, c.from = slices.Clone(c.all[first:]), from
-		c.byUnit = nil
-	}
-	return between(c.all, from, to), nil
-}
-
-// add adds the new refusals, unless they were loaded with the others.
-func (c *refusalCache) add(f *CrowdFinder) {
-	if c.to == 0 || c.added == f {
-		return
-	}
-	c.added = f
-	sorted := true
-	for _, r := range f.News.Refusals {
-		if c.from <= r.At && r.At <= c.to {
-			sorted = sorted && (len(c.all) == 0 || c.all[len(c.all)-1].At <= r.At)
-			c.all = append(c.all, r)
-			if sorted && c.byUnit != nil {
-				c.index(&r)
-			}
-		}
-	}
-	if !sorted {
-		c.byUnit = nil
-		slices.SortStableFunc(c.all, func(a, b Refusal) int { return cmp.Compare(a.At, b.At) })
-	}
-}
-
-// unitRefusals returns the refusals of a unit between two times that refusalsBetween
-// has loaded.
-func (c *refusalCache) unitRefusals(u Unit, from, to int64) []Refusal {
-	if c.byUnit == nil {
-		c.byUnit = make(map[Unit][]Refusal)
-		for i := range c.all {
-			c.index(&c.all[i])
-		}
-	}
-	return between(c.byUnit[u], from, to)
-}
-
-func (c *refusalCache) index(r *Refusal) {
-	for _, u := range r.Units() {
-		c.byUnit[u] = append(c.byUnit[u], *r)
-	}
-}
-
-func between(sorted []Refusal, from, to int64) []Refusal {
-	end := len(sorted)
-	if to < math.MaxInt64 {
-		end = indexOf(sorted, to+1)
-	}
-	return sorted[indexOf(sorted, from):end]
-}
-
-// indexOf returns the index of the first refusal that is not before a time.
-func indexOf(sorted []Refusal, at int64) int {
-	return sort.Search(len(sorted), func(i int) bool { return sorted[i].At >= at })
-}
+// maxAddresses bounds the addresses that are remembered.
+const maxAddresses = 200_000
 
 // evidence decides which refusals are evidence of an outage.
 type evidence struct {

@@ -2,6 +2,7 @@ package recipient
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 )
 
@@ -9,18 +10,14 @@ import (
 // what changes to changes, and returns the crowds as they are then.
 func (f *CrowdFinder) search(t *touched, changes *CrowdChanges) ([]Crowd, error) {
 	core := [2]int64{t.from - crowdReach, t.to + crowdReach}
-	from := core[0] - crowdReach
+	from, to := core[0]-crowdReach, core[1]+crowdReach
 	for {
-		if _, err := f.refusalsBetween(from, core[1]+crowdReach); err != nil {
+		// Whole slots, which Search.All counts.
+		if err := f.loadRefusals(SlotOf(from).Start(), (SlotOf(to)+1).Start()-1); err != nil {
 			return nil, err
 		}
-		byUnit := make(map[Unit][]Refusal, len(t.units))
-		for u := range t.units {
-			if refusals := f.Memory.refusals.unitRefusals(u, from, core[1]+crowdReach); len(refusals) > 0 {
-				byUnit[u] = refusals
-			}
-		}
-		found, again, err := f.searchUnits(byUnit, from, core)
+		refusals := func(u Unit) []Refusal { return f.Memory.refusals.unitRefusals(u, from, to) }
+		found, again, err := f.searchUnits(sortedUnits(t.units), refusals, from, core)
 		if err != nil {
 			return nil, err
 		}
@@ -29,7 +26,7 @@ func (f *CrowdFinder) search(t *touched, changes *CrowdChanges) ([]Crowd, error)
 			if err != nil {
 				return nil, err
 			}
-			return f.replace(t, byUnit, found, core, horizon, changes), nil
+			return f.replace(t, refusals, found, core, horizon, changes), nil
 		}
 		from -= 2 * crowdReach // a crowd goes on before
 	}
@@ -37,17 +34,16 @@ func (f *CrowdFinder) search(t *touched, changes *CrowdChanges) ([]Crowd, error)
 
 // searchUnits finds the crowds of units. It returns true if one begins where the
 // refusals begin, so that those before are needed as well.
-func (f *CrowdFinder) searchUnits(byUnit map[Unit][]Refusal, from int64, core [2]int64) (found []Crowd, again bool, err error) {
+func (f *CrowdFinder) searchUnits(units []Unit, refusalsOf func(Unit) []Refusal, from int64, core [2]int64) (found []Crowd, again bool, err error) {
 	t, e := f.Records.Traffic(from, core[1]+crowdReach), f.newEvidence()
 	keep := func(other error) { err = cmp.Or(err, other) }
 	s := Search{Limits: f.Limits, Traffic: t, MarkEvidence: e.mark}
 	s.Before = func(domain string, from, to int64) ([]Refusal, []Crowd) {
 		known := f.Memory.usual[domain]
 		if known.to != to {
-			known = usualRefusals{from: from, to: to}
-			refusals, err := f.Records.Refusals(from, to-1)
+			refusals, err := f.Records.DomainRefusals(domain, from, to-1)
 			keep(err)
-			known.refusals = slices.DeleteFunc(refusals, func(r Refusal) bool { return r.Lookup || r.Domain != domain })
+			known = usualRefusals{from: from, to: to, refusals: refusals}
 			e.mark(known.refusals)
 			if f.Memory.usual == nil {
 				f.Memory.usual = make(map[string]usualRefusals)
@@ -60,14 +56,14 @@ func (f *CrowdFinder) searchUnits(byUnit map[Unit][]Refusal, from int64, core [2
 	}
 	s.BeforeTraffic = func(from, to int64) Traffic { return f.Records.Traffic(from, to) }
 	s.All = func(from, to Slot) int {
-		refusals, err := f.refusalsBetween(from.Start(), (to+1).Start()-1)
-		keep(err)
-		return len(refusals)
+		first, end := f.Memory.refusals.between(from.Start(), (to+1).Start()-1)
+		return end - first
 	}
 	coreFrom, coreTo := stampOf(core[0]), stampOf(core[1])
-	for _, u := range sortedUnits(byUnit) {
-		for _, c := range s.Crowds(u, byUnit[u]) {
-			again = again || c.Start <= stampOf(byUnit[u][0].At) && byUnit[u][0].At < from+2*hourMS && c.End >= coreFrom
+	for _, u := range units {
+		refusals := refusalsOf(u)
+		for _, c := range s.Crowds(u, refusals) {
+			again = again || c.Start <= stampOf(refusals[0].At) && refusals[0].At < from+2*hourMS && c.End >= coreFrom
 			if c.End >= coreFrom && c.Start <= coreTo {
 				found = append(found, c)
 			}
@@ -76,18 +72,13 @@ func (f *CrowdFinder) searchUnits(byUnit map[Unit][]Refusal, from int64, core [2
 	return found, again, cmp.Or(err, t.Err(), e.err)
 }
 
-func sortedUnits(byUnit map[Unit][]Refusal) []Unit {
-	units := make([]Unit, 0, len(byUnit))
-	for u := range byUnit {
-		units = append(units, u)
-	}
-	slices.SortFunc(units, Unit.Compare)
-	return units
+func sortedUnits(set map[Unit]bool) []Unit {
+	return slices.SortedFunc(maps.Keys(set), Unit.Compare)
 }
 
 // replace puts the crowds of the touched units that were found in the place of those
 // that are stored, and notes whose refusals the changes concern.
-func (f *CrowdFinder) replace(t *touched, byUnit map[Unit][]Refusal, found []Crowd, core [2]int64, horizon string, changes *CrowdChanges) []Crowd {
+func (f *CrowdFinder) replace(t *touched, refusalsOf func(Unit) []Refusal, found []Crowd, core [2]int64, horizon string, changes *CrowdChanges) []Crowd {
 	coreFrom, coreTo := stampOf(core[0]), stampOf(core[1])
 	all := slices.Clone(f.Crowds)
 	stored := slices.DeleteFunc(slices.Clone(f.Crowds), func(c Crowd) bool {
@@ -95,8 +86,9 @@ func (f *CrowdFinder) replace(t *touched, byUnit map[Unit][]Refusal, found []Cro
 	})
 	// affect notes the addresses of refusals that are in one of two crowds only.
 	affect := func(c, other *Crowd) {
-		for i := range byUnit[c.Unit] {
-			r := &byUnit[c.Unit][i]
+		refusals := refusalsOf(c.Unit)
+		for i := range refusals {
+			r := &refusals[i]
 			if at := stampOf(r.At); c.Spans(at, r.Domain) != other.Spans(at, r.Domain) {
 				changes.Affected = append(changes.Affected, r.Key)
 			}
@@ -153,13 +145,14 @@ const rebuildStep = 7 * 24 * hourMS
 // Rebuild returns what changes if the crowds are found again in the week after a
 // time. It takes no news.
 func (f *CrowdFinder) Rebuild(from int64) (*CrowdChanges, error) {
-	refusals, err := f.refusalsBetween(from-2*crowdReach, from+rebuildStep+2*crowdReach)
-	if err != nil {
+	if err := f.loadRefusals(from-2*crowdReach, from+rebuildStep+2*crowdReach); err != nil {
 		return nil, err
 	}
 	t := touched{memory: f.Memory, units: make(map[Unit]bool), from: from, to: from + rebuildStep}
-	for i := range refusals {
-		for _, u := range refusals[i].Units() {
+	c := &f.Memory.refusals
+	for i := range c.all {
+		r := c.unpack(&c.all[i])
+		for _, u := range r.Units() {
 			t.units[u] = true
 		}
 	}
@@ -167,7 +160,7 @@ func (f *CrowdFinder) Rebuild(from int64) (*CrowdChanges, error) {
 		t.units[c.Unit] = true
 	}
 	changes := &CrowdChanges{}
-	_, err = f.search(&t, changes)
+	_, err := f.search(&t, changes)
 	return changes, err
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"database/sql/driver"
 	"encoding/binary"
+	"encoding/json"
 	"slices"
 	"sort"
 	"strings"
@@ -49,18 +50,44 @@ func readRefusal(values []driver.Value) recipient.Refusal {
 
 func stampOf(ms int64) string { return bounce.Stamp(time.UnixMilli(ms)) }
 
-// Refusals returns the refusals between two times, both included, sorted.
-func (r crowdRecords) Refusals(from, to int64) (all []recipient.Refusal, err error) {
-	err = r.tx.each(1, selectRefusals+"occurred_at BETWEEN ? AND ? ORDER BY occurred_at",
+// Refusals calls each for every refusal between two times, both included, in the
+// order of time.
+func (r crowdRecords) Refusals(from, to int64, each func(*recipient.Refusal)) error {
+	return r.refusals("occurred_at BETWEEN ? AND ? ORDER BY occurred_at", each, stampOf(from), stampOf(to))
+}
+
+// DomainRefusals returns the refusals of addresses in a domain between two times,
+// sorted, without lookups.
+func (r crowdRecords) DomainRefusals(domain string, from, to int64) (all []recipient.Refusal, err error) {
+	err = r.refusals("occurred_at BETWEEN ? AND ? AND domain = ? AND reason <> 'no-such-domain' ORDER BY occurred_at",
+		func(one *recipient.Refusal) { all = append(all, *one) }, stampOf(from), stampOf(to), domain)
+	return all, err
+}
+
+// Lookups returns the refusals of domains that were not found in the DNS, of all times.
+func (r crowdRecords) Lookups(domains []string) (all []recipient.Refusal, err error) {
+	list, err := json.Marshal(domains)
+	if err != nil {
+		return nil, err
+	}
+	err = r.refusals("reason = 'no-such-domain' AND domain IN (SELECT value FROM json_each(?)) ORDER BY occurred_at",
+		func(one *recipient.Refusal) { all = append(all, *one) }, string(list))
+	return all, err
+}
+
+// refusals calls each for every refusal that a condition with some parameters selects.
+func (r crowdRecords) refusals(where string, each func(*recipient.Refusal), args ...driver.Value) error {
+	return r.tx.each(1, selectRefusals+where,
 		func(_ int, p *params) {
-			p.Add(stampOf(from))
-			p.Add(stampOf(to))
+			for _, arg := range args {
+				p.Add(arg)
+			}
 		},
 		func(_ int, values []driver.Value) error {
-			all = append(all, readRefusal(values))
+			one := readRefusal(values)
+			each(&one)
 			return nil
 		})
-	return all, err
 }
 
 // RefusedAfter reports whether there is a refusal after a time.
