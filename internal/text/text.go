@@ -11,18 +11,32 @@ import (
 	"golang.org/x/text/width"
 )
 
-// Printable replaces characters that control a terminal. Replies, addresses and file
-// names can come from an attacker.
+// Printable makes characters visible that control a terminal or hide text: ESC becomes
+// \x1b, a change of the direction \u202e, a byte that is not UTF-8 \xff. Tabs and line
+// ends become spaces. Replies, addresses and file names can come from an attacker. What
+// is shown to a person passes through this function, also in HTML.
 func Printable(text string) string {
-	return strings.Map(func(r rune) rune {
+	if utf8.ValidString(text) && !strings.ContainsFunc(text, Obeyed) {
+		return text
+	}
+	var b strings.Builder
+	for i, r := range text {
 		switch {
 		case r == '\t', r == '\n':
-			return ' '
-		case r == utf8.RuneError, Obeyed(r):
-			return '?'
+			b.WriteByte(' ')
+		case r == utf8.RuneError && !strings.HasPrefix(text[i:], "\uFFFD"):
+			fmt.Fprintf(&b, `\x%02x`, text[i])
+		case !Obeyed(r):
+			b.WriteRune(r)
+		case r < utf8.RuneSelf:
+			fmt.Fprintf(&b, `\x%02x`, r)
+		case r > 0xFFFF:
+			fmt.Fprintf(&b, `\U%08x`, r)
+		default:
+			fmt.Fprintf(&b, `\u%04x`, r)
 		}
-		return r
-	}, text)
+	}
+	return b.String()
 }
 
 // PrintableLines is Printable for a text of several lines.

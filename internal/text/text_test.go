@@ -16,6 +16,23 @@ func FuzzPrintable(f *testing.F) {
 	})
 }
 
+func TestControlCharactersBecomeVisible(t *testing.T) {
+	for given, want := range map[string]string{
+		"user@example.com":           "user@example.com",
+		"\x1b[31mred\x00":            `\x1b[31mred\x00`,
+		"a\tb\nc\r":                  `a b c\x0d`,
+		"\u202egnp.exe \u200b\u009b": `\u202egnp.exe \u200b\u009b`,
+		"tag \U000E0041":             `tag \U000e0041`,
+		"\xff\xc3(":                  `\xff\xc3(`,
+		"given as \uFFFD":            "given as \uFFFD",
+		"bücher メール":                 "bücher メール",
+	} {
+		if got := Printable(given); got != want {
+			t.Errorf("Printable(%q) = %q, want %q", given, got, want)
+		}
+	}
+}
+
 func TestFaultComesBeforeTheNextStep(t *testing.T) {
 	for _, c := range []struct {
 		width     int
