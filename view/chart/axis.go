@@ -107,7 +107,11 @@ func (p *plot) labels() {
 	fit := max(1, int(p.wide()/(letter*float64(longest)+12)))
 	every := (p.n + fit - 1) / fit
 	for i := 0; i < p.n; i += every {
-		p.element("text", cut(p.label(i), most), "x", p.x(i), "y", p.top+plotHeight+18, "text-anchor", "middle")
+		label, x, anchor := cut(p.label(i), most), p.x(i), "middle"
+		if half := letter / 2 * float64(utf8.RuneCountInString(label)); x+half > width {
+			x, anchor = width, "end"
+		}
+		p.element("text", label, "x", x, "y", p.top+plotHeight+18, "text-anchor", anchor)
 	}
 }
 

@@ -40,7 +40,7 @@ var CSS string
 type Chart struct {
 	ID     string   // unique in the page: a letter, then letters, digits and hyphens
 	Title  string   // what is shown, in a few words
-	Desc   string   // what can be seen, in a sentence; Figure shows it as the caption
+	Desc   string   // what can be seen, in a sentence
 	Unit   string   // of the values, such as "attempts" or "%"
 	Labels []string // of the values, in their order
 	Series []Series
@@ -123,8 +123,11 @@ func (c *Chart) whole() bool {
 func (c *Chart) Figure(drawing template.HTML) template.HTML {
 	w := &writer{}
 	w.open("figure", "class", "chart")
+	w.open("figcaption")
+	w.element("strong", c.Title)
+	w.text(" " + c.Desc)
+	w.end("figcaption")
 	w.raw(string(drawing))
-	w.element("figcaption", c.Desc)
 	w.open("details")
 	w.element("summary", "Numbers")
 	w.raw(string(c.Table()))
