@@ -90,14 +90,16 @@ race:
 # kept.
 install:
 	install -D -m 0755 bouncetail $(DESTDIR)$(PREFIX)/bin/bouncetail
-	install -D -m 0644 systemd/bouncetail.service $(DESTDIR)/etc/systemd/system/bouncetail.service
+	for unit in bouncetail.service bouncetail-report.service bouncetail-report.timer; do \
+		install -D -m 0644 systemd/$$unit $(DESTDIR)/etc/systemd/system/$$unit || exit 1; done
 	install -D -m 0644 systemd/bouncetail.sysusers $(DESTDIR)/etc/sysusers.d/bouncetail.conf
 	install -d -m 0755 $(DESTDIR)/etc/bouncetail/rules.d
 	test -e $(DESTDIR)/etc/bouncetail/config.yaml || install -D -m 0644 config.example.yaml $(DESTDIR)/etc/bouncetail/config.yaml
 
 # uninstall keeps the settings and the database.
 uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/bin/bouncetail $(DESTDIR)/etc/systemd/system/bouncetail.service $(DESTDIR)/etc/sysusers.d/bouncetail.conf
+	rm -f $(DESTDIR)$(PREFIX)/bin/bouncetail $(DESTDIR)/etc/systemd/system/bouncetail.service \
+		$(DESTDIR)/etc/systemd/system/bouncetail-report.service $(DESTDIR)/etc/systemd/system/bouncetail-report.timer $(DESTDIR)/etc/sysusers.d/bouncetail.conf
 
 # nightly runs the tests that take too long for each change.
 nightly: race torture fuzz

@@ -38,8 +38,9 @@ var layers = map[string][]string{
 	"privacy":        {"address", "bounce"},
 	"view/chart":     {},
 	"view/table":     {},
-	"view/report":    {"bounce", "classify", "logparse", "recipient", "sqlite/query", "view/table"},
+	"view/report":    {"bounce", "classify", "logparse", "recipient", "sqlite/query", "view/chart", "view/table"},
 	"output/export":  {"address", "bounce"},
+	"output/mail":    {},
 	"output/maps":    {"address", "bounce"},
 	"output/webhook": {"address", "bounce"},
 }

@@ -104,6 +104,7 @@ func (c *Config) check() error {
 		bad("log.format", "%q is neither text nor json", c.Log.Format)
 	}
 	c.Publish.check(bad)
+	c.Report.check(bad)
 	names := make(map[string]bool)
 	for i := range c.Webhooks {
 		w := &c.Webhooks[i]

@@ -53,6 +53,16 @@ type Config struct {
 	Publish Publish `mapstructure:"publish"`
 	// Webhooks receive the changes of recipients.
 	Webhooks []Webhook `mapstructure:"webhooks"`
+	// Report is the regular report.
+	Report Report `mapstructure:"report"`
+}
+
+// Report is the regular report, which bouncetail report --send mails.
+type Report struct {
+	// Mail are the addresses that receive it.
+	Mail []string `mapstructure:"mail"`
+	// Sendmail is the program that takes the mail.
+	Sendmail string `mapstructure:"sendmail"`
 }
 
 // Retention is for how many days each kind of record is kept; 0 is for ever.
@@ -244,6 +254,7 @@ func Default() Config {
 			Every:  5 * time.Minute,
 		},
 		Webhooks: []Webhook{},
+		Report:   Report{Mail: []string{}, Sendmail: "/usr/sbin/sendmail"},
 	}
 }
 

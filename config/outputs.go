@@ -1,6 +1,8 @@
 package config
 
 import (
+	"fmt"
+	"net/mail"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -49,5 +51,16 @@ func (p *Publish) check(bad report) {
 	}
 	if p.MinAge < 0 {
 		bad("publish.min_age", "%v is less than nothing", p.MinAge)
+	}
+}
+
+func (r *Report) check(bad report) {
+	for i, address := range r.Mail {
+		if _, err := mail.ParseAddress(address); err != nil {
+			bad(fmt.Sprintf("report.mail[%d]", i), "%q is not an address", address)
+		}
+	}
+	if !filepath.IsAbs(r.Sendmail) {
+		bad("report.sendmail", "%q is not an absolute path; write that of the program, such as /usr/sbin/sendmail", r.Sendmail)
 	}
 }

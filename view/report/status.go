@@ -162,7 +162,7 @@ func Sparkline(numbers []int64) string {
 		case n == 0:
 			line[i] = '·'
 		default:
-			line[i] = heights[(n-1)*int64(len(heights))/max(most, 1)]
+			line[i] = heights[(n*int64(len(heights))-1)/max(most, 1)]
 		}
 	}
 	return string(line)

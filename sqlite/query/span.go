@@ -1,0 +1,143 @@
+package query
+
+import (
+	"context"
+	"time"
+
+	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/sqldb"
+)
+
+// Outcomes holds the attempts of one day in UTC, by outcome.
+type Outcomes struct {
+	Day       string `json:"day"` // YYYY-MM-DD
+	Delivered int64  `json:"delivered"`
+	Deferred  int64  `json:"deferred"`
+	Bounced   int64  `json:"bounced"`
+	Expired   int64  `json:"expired"`
+}
+
+// OutcomesOf returns the days from one to another that have attempts, in order. The
+// last one is not included.
+func (r *Reader) OutcomesOf(ctx context.Context, from, to string) (days []Outcomes, err error) {
+	err = sqldb.ScanAll(ctx, r.db, `
+		SELECT day, sum(sent), sum(deferred), sum(bounced), sum(expired)
+		FROM daily_counts
+		WHERE day >= ? AND day < ?
+		GROUP BY day
+		ORDER BY day`,
+		func(scan func(...any) error) error {
+			var d Outcomes
+			err := scan(&d.Day, &d.Delivered, &d.Deferred, &d.Bounced, &d.Expired)
+			days = append(days, d)
+			return err
+		}, from, to)
+	return days, err
+}
+
+// ReasonCount is how often attempts failed for a reason, in a span and in the one
+// before it.
+type ReasonCount struct {
+	Provider string // the slug, or "other"
+	Category bounce.Category
+	Reason   bounce.Reason
+	Scope    bounce.Scope
+	Failures int
+	Before   int
+}
+
+// ReasonCounts counts the failures of the days from from to to by provider and reason,
+// and those of the days from before to from. The last day is not included.
+func (r *Reader) ReasonCounts(ctx context.Context, before, from, to string) (counts []ReasonCount, err error) {
+	err = sqldb.ScanAll(ctx, r.db, `
+		SELECT coalesce(provider, 'other'), category, reason, scope, sum(occurred_at >= ?1), sum(occurred_at < ?1)
+		FROM bounces
+		WHERE occurred_at >= ?2 AND occurred_at < ?3
+		GROUP BY 1, 2, 3, 4`,
+		func(scan func(...any) error) error {
+			var c ReasonCount
+			err := scan(&c.Provider, (*string)(&c.Category), (*string)(&c.Reason), (*string)(&c.Scope), &c.Failures, &c.Before)
+			counts = append(counts, c)
+			return err
+		}, from, before, to)
+	return counts, err
+}
+
+// TurnedBad counts the addresses that are bad, by reason: those that turned so from
+// from to to, and those from before to from. An address that was bad and is not any
+// more is not counted.
+func (r *Reader) TurnedBad(ctx context.Context, before, from, to time.Time) (counts []ReasonCount, err error) {
+	err = sqldb.ScanAll(ctx, r.db, `
+		SELECT category, reason, sum(bad_since >= ?1), sum(bad_since < ?1)
+		FROM recipients
+		WHERE state = 'bad' AND bad_since >= ?2 AND bad_since < ?3
+		GROUP BY 1, 2`,
+		func(scan func(...any) error) error {
+			var c ReasonCount
+			err := scan((*string)(&c.Category), (*string)(&c.Reason), &c.Failures, &c.Before)
+			counts = append(counts, c)
+			return err
+		}, bounce.Stamp(from), bounce.Stamp(before), bounce.Stamp(to))
+	return counts, err
+}
+
+// BadAddress is an address that is bad.
+type BadAddress struct {
+	Recipient string          `json:"recipient"`
+	Category  bounce.Category `json:"category"`
+	Reason    bounce.Reason   `json:"reason"`
+	Since     string          `json:"bad_since"`
+}
+
+// LastBad returns the addresses that turned bad last within a span, at most limit.
+func (r *Reader) LastBad(ctx context.Context, from, to time.Time, limit int) (list []BadAddress, err error) {
+	err = sqldb.ScanAll(ctx, r.db, `
+		SELECT recipient, category, reason, bad_since
+		FROM recipients
+		WHERE state = 'bad' AND bad_since >= ? AND bad_since < ?
+		ORDER BY bad_since DESC, recipient
+		LIMIT ?`,
+		func(scan func(...any) error) error {
+			var b BadAddress
+			err := scan(&b.Recipient, (*string)(&b.Category), (*string)(&b.Reason), &b.Since)
+			list = append(list, b)
+			return err
+		}, bounce.Stamp(from), bounce.Stamp(to), limit)
+	return list, err
+}
+
+// Failure is what a report reads of a failed attempt.
+type Failure struct {
+	Sender   *string // nil if it is not known
+	Category bounce.Category
+	Reason   bounce.Reason
+	Suppress bool
+	Reply    string // only if it is unclassified
+}
+
+// LastFailures calls each for the failures of a span, the last first, at most limit.
+func (r *Reader) LastFailures(ctx context.Context, from, to time.Time, limit int, each func(*Failure)) error {
+	return sqldb.ScanAll(ctx, r.db, `
+		SELECT sender, category, reason, suppress, CASE category WHEN 'unclassified' THEN coalesce(reply, '') ELSE '' END
+		FROM bounces
+		WHERE occurred_at >= ? AND occurred_at < ?
+		ORDER BY occurred_at DESC
+		LIMIT ?`,
+		func(scan func(...any) error) error {
+			var f Failure
+			if err := scan(&f.Sender, (*string)(&f.Category), (*string)(&f.Reason), &f.Suppress, &f.Reply); err != nil {
+				return err
+			}
+			each(&f)
+			return nil
+		}, bounce.Stamp(from), bounce.Stamp(to), limit)
+}
+
+// LossesSince returns how many parts of logs were found destroyed since a time, and how
+// many shapes of delivery lines were not parsed.
+func (r *Reader) LossesSince(ctx context.Context, since time.Time) (gaps, unparsed int, err error) {
+	err = r.db.QueryRowContext(ctx, `
+		SELECT (SELECT count(*) FROM gaps WHERE noticed_at >= ?1), (SELECT count(*) FROM unparsed_lines WHERE last_read_at >= ?1)`,
+		bounce.Stamp(since)).Scan(&gaps, &unparsed)
+	return gaps, unparsed, err
+}

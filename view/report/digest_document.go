@@ -1,0 +1,273 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"html/template"
+	"time"
+
+	"github.com/bouncetail/bouncetail/internal/text"
+	"github.com/bouncetail/bouncetail/sqlite/query"
+	"github.com/bouncetail/bouncetail/view/chart"
+	"github.com/bouncetail/bouncetail/view/table"
+)
+
+// document arranges the digest.
+func (d *Digest) document(zone table.Zone) *document {
+	doc := &document{
+		Title:    d.server() + ", " + span(d.First, d.Last),
+		Subtitle: "against " + span(d.Before, d.from.AddDate(0, 0, -1).Format(time.DateOnly)) + ", days in UTC",
+	}
+	doc.Sections = []section{
+		d.needsSection(), d.numbersSection(), d.daysSection(), d.providersSection(), d.reasonsSection(),
+		d.newlyBadSection(zone), d.sendersSection(), d.incidentsSection(zone), d.unknownSection(), d.healthSection(zone),
+	}
+	return doc
+}
+
+// server names the server as it is shown.
+func (d *Digest) server() string { return text.Cut(shown(cmp.Or(d.Host, "This server")), 40) }
+
+// Subject is the subject of the report as a mail.
+func (d *Digest) Subject() string {
+	needs := "nothing needs you"
+	if n := len(d.Needs); n > 0 {
+		needs = text.Amount(n, "thing") + " " + text.Verb(n, "needs", "need") + " you"
+	}
+	return fmt.Sprintf("[bouncetail %s] %s, %s", d.server(), needs, text.Amount(int(d.NewlyBad.N), "newly bad address"))
+}
+
+// span writes days: 19 to 25 November 2026.
+func span(first, last string) string {
+	a, _ := time.Parse(time.DateOnly, first)
+	b, _ := time.Parse(time.DateOnly, last)
+	const day = "2 January 2006"
+	switch {
+	case first == last:
+		return b.Format(day)
+	case a.Year() != b.Year():
+		return a.Format(day) + " to " + b.Format(day)
+	case a.Month() != b.Month():
+		return a.Format("2 January") + " to " + b.Format(day)
+	}
+	return a.Format("2") + " to " + b.Format(day)
+}
+
+func (d *Digest) needsSection() section {
+	s := newSection("What needs you", "", "")
+	if len(d.Needs) == 0 {
+		s.say("Nothing.")
+	}
+	for _, n := range d.Needs {
+		s.say("- %s. Next: %s", n.What, n.Next)
+	}
+	return s
+}
+
+func (d *Digest) numbersSection() section {
+	s := newSection("Numbers", "", "count", "before", "change", "by day")
+	by := []func(*query.Outcomes) int64{
+		func(o *query.Outcomes) int64 { return o.Delivered }, func(o *query.Outcomes) int64 { return o.Deferred },
+		func(o *query.Outcomes) int64 { return o.Bounced }, func(o *query.Outcomes) int64 { return o.Expired },
+	}
+	for i := range d.Numbers {
+		n := &d.Numbers[i]
+		s.row(n.Name, n.N, n.Before, delta{n.Change}, spark(lastDays(d.column(by[i]))))
+	}
+	s.row("newly bad", d.NewlyBad.N, d.NewlyBad.Before, delta{d.NewlyBad.Change}, "")
+	return s
+}
+
+// lastDays cuts a line of days to what fits beside the numbers.
+func lastDays(line []int64) []int64 { return line[max(0, len(line)-31):] }
+
+// column returns a number of every day.
+func (d *Digest) column(of func(*query.Outcomes) int64) []int64 {
+	values := make([]int64, len(d.Days))
+	for i := range d.Days {
+		values[i] = of(&d.Days[i])
+	}
+	return values
+}
+
+func (d *Digest) daysSection() section {
+	s := newSection("Days", "", "delivered", "deferred", "bounced", "expired", "not delivered")
+	most := int64(1)
+	for i := range d.Days {
+		most = max(most, failed(&d.Days[i]))
+	}
+	for i := range d.Days {
+		o := &d.Days[i]
+		s.row(dayLabel(o.Day), o.Delivered, o.Deferred, o.Bounced, o.Expired, bar(float64(failed(o))/float64(most)))
+	}
+	s.Figures = d.figures()
+	return s
+}
+
+// failed is the number of attempts that failed.
+func failed(o *query.Outcomes) int64 { return o.Deferred + o.Bounced + o.Expired }
+
+func dayLabel(day string) string {
+	at, _ := time.Parse(time.DateOnly, day)
+	return at.Format("Mon 2 Jan")
+}
+
+// figures draws the days.
+func (d *Digest) figures() []template.HTML {
+	var labels []string
+	for i := range d.Days {
+		labels = append(labels, dayLabel(d.Days[i].Day))
+	}
+	series := func(name string, of func(*query.Outcomes) int64) chart.Series {
+		s := chart.Series{Name: name}
+		for _, n := range d.column(of) {
+			s.Values = append(s.Values, float64(n))
+		}
+		return s
+	}
+	worst := &query.Outcomes{}
+	total := int64(0)
+	for i := range d.Days {
+		total += failed(&d.Days[i])
+		if failed(&d.Days[i]) > failed(worst) {
+			worst = &d.Days[i]
+		}
+	}
+	desc := "No attempt failed."
+	if total > 0 {
+		desc = fmt.Sprintf("%s of %s were on %s.", text.Thousands(failed(worst)), text.Amount(int(total), "failed attempt"), dayLabel(worst.Day))
+	}
+	failures := chart.Chart{
+		ID: "failures", Title: "Failed attempts by day", Desc: desc, Unit: "attempts", Labels: labels,
+		Series: []chart.Series{
+			series("deferred", func(o *query.Outcomes) int64 { return o.Deferred }),
+			series("bounced", func(o *query.Outcomes) int64 { return o.Bounced }),
+			series("expired", func(o *query.Outcomes) int64 { return o.Expired }),
+		},
+	}
+	delivered := chart.Chart{
+		ID: "delivered", Title: "Deliveries by day", Desc: text.Thousands(d.Numbers[0].N) + " delivered.", Unit: "deliveries", Labels: labels,
+		Series: []chart.Series{series("delivered", func(o *query.Outcomes) int64 { return o.Delivered })},
+	}
+	return []template.HTML{delivered.Figure(delivered.Bars()), failures.Figure(failures.Bars())}
+}
+
+func (d *Digest) providersSection() section {
+	s := newSection("Providers", "", "failed", "before", "change", "mostly")
+	for i := range d.Providers {
+		p := &d.Providers[i]
+		s.row(p.Name, p.N, p.Before, delta{p.Change}, p.Mostly)
+	}
+	return s.orElse("No attempt failed.")
+}
+
+// orElse adds a sentence to a section without rows.
+func (s section) orElse(sentence string) section {
+	if len(s.Rows) == 0 {
+		s.say("%s", sentence)
+	}
+	return s
+}
+
+func (d *Digest) reasonsSection() section {
+	s := newSection("Reasons", "", "", "failed", "before", "change", "")
+	most := int64(1)
+	for i := range d.Reasons {
+		most = max(most, d.Reasons[i].N)
+	}
+	for i := range d.Reasons {
+		r := &d.Reasons[i]
+		s.row(r.Name, string(r.Category), r.N, r.Before, delta{r.Change}, bar(float64(r.N)/float64(most)))
+	}
+	return s.orElse("No attempt failed.")
+}
+
+func (d *Digest) newlyBadSection(zone table.Zone) section {
+	s := newSection("Newly bad addresses", "", "", "")
+	n := &d.NewlyBad
+	if n.N == 0 {
+		s.say("No address turned bad.")
+		return s
+	}
+	sentence := text.Amount(int(n.N), "address") + ": "
+	for i, r := range n.Reasons {
+		if i > 0 {
+			sentence += ", "
+		}
+		sentence += text.Thousands(r.N) + " " + r.Name
+	}
+	s.say("%s.", sentence)
+	for _, b := range n.Addresses {
+		s.row(b.Recipient, string(b.Reason), zone.Short(b.Since))
+	}
+	switch {
+	case n.Hashed:
+		s.note("The addresses are stored as hashes and are not listed.")
+	case len(n.Addresses) > 0 && int64(len(n.Addresses)) < n.N:
+		s.note("The last %d. All: bouncetail recipients --state bad", len(n.Addresses))
+	}
+	return s
+}
+
+func (d *Digest) sendersSection() section {
+	s := newSection("Senders", "", "failed", "bad address", "mostly")
+	for i := range d.Senders {
+		c := &d.Senders[i]
+		s.row(senderName(c.Sender), c.Failed, table.Share(float64(c.Suppress)/float64(c.Failed)), c.Mostly)
+	}
+	if d.Health.Sampled > 0 {
+		s.note("Of the last %s failures.", text.Thousands(int64(d.Health.Sampled)))
+	}
+	return s.orElse("No attempt failed.")
+}
+
+func (d *Digest) incidentsSection(zone table.Zone) section {
+	s := newSection("Incidents", "reason", "with", "addresses", "from ("+zone.Name()+")", "to")
+	for i := range d.Incidents {
+		n := &d.Incidents[i]
+		until := zone.Short(n.Until)
+		if n.Ongoing {
+			until = "going on"
+		}
+		s.row(string(n.Reason), n.With, n.Addresses, zone.Short(n.Since), until)
+	}
+	return s.orElse("None.")
+}
+
+func (d *Digest) unknownSection() section {
+	s := newSection("Unknown replies", "", "")
+	for _, u := range d.Unknown {
+		s.row(u.Count, u.Example)
+	}
+	return s.orElse("Every reply is known to a rule.")
+}
+
+func (d *Digest) healthSection(zone table.Zone) section {
+	s := newSection("Health", "", "")
+	h := &d.Health
+	if h.LastLine == nil {
+		s.say("No log was read yet.")
+	} else {
+		s.say("The last line of the logs is of %s %s.", h.LastLine.In(zone.Location).Format("2006-01-02 15:04"), zone.Name())
+	}
+	switch {
+	case !h.Followed:
+		s.say("No daemon has followed logs into this database.")
+	case h.Trouble != "":
+		s.say("%s", h.Trouble)
+	default:
+		s.say("The daemon reads the logs.")
+	}
+	for _, c := range []struct {
+		n    int
+		what string
+	}{{h.Gaps, "lost part of logs"}, {h.Unparsed, "unparsed shape of delivery lines"}, {h.DeadLetters, "dead letter of webhooks"}} {
+		if c.n > 0 {
+			s.row(c.n, c.what)
+		}
+	}
+	if len(s.Rows) == 0 {
+		s.say("No part of a log was lost, and every delivery line was parsed.")
+	}
+	return s
+}

@@ -1,0 +1,46 @@
+package report
+
+import (
+	"bytes"
+	"io"
+
+	"github.com/bouncetail/bouncetail/view/table"
+)
+
+// textColumns is the width of a digest as text, also in a mail.
+const textColumns = 80
+
+// PrintText prints a digest in lines of at most 80 columns.
+func (d *Digest) PrintText(out *table.Screen, zone table.Zone) error {
+	return d.document(zone).printText(out.Out, out, textColumns)
+}
+
+// PrintHTML prints a digest as an HTML file that needs no other file.
+func (d *Digest) PrintHTML(out io.Writer, zone table.Zone) error {
+	return d.document(zone).printFile(out)
+}
+
+// Mail is a digest as a mail.
+type Mail struct {
+	Subject  string
+	Text     []byte
+	HTML     []byte // bars are cells of tables
+	FileName string
+	File     []byte // the HTML file
+}
+
+// Mail returns a digest as a mail.
+func (d *Digest) Mail(zone table.Zone) (*Mail, error) {
+	var plain, html, file bytes.Buffer
+	doc := d.document(zone)
+	if err := doc.printText(&plain, &table.Screen{}, textColumns); err != nil {
+		return nil, err
+	}
+	if err := doc.printMail(&html); err != nil {
+		return nil, err
+	}
+	if err := doc.printFile(&file); err != nil {
+		return nil, err
+	}
+	return &Mail{d.Subject(), plain.Bytes(), html.Bytes(), "bouncetail-" + d.Last + ".html", file.Bytes()}, nil
+}

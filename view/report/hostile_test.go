@@ -1,0 +1,153 @@
+package report
+
+import (
+	"bytes"
+	"encoding/xml"
+	"errors"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/text"
+	"github.com/bouncetail/bouncetail/sqlite/query"
+	"github.com/bouncetail/bouncetail/view/table"
+)
+
+// hostile are texts that strangers may put into replies, senders, domains and addresses.
+var hostile = []string{
+	"<script>alert(1)</script>", "</td></tr></table><script>alert(1)</script>", "<img src=x onerror=alert(1)>",
+	"<svg/onload=alert(1)>", "<svg><script>alert(1)</script></svg>", "</svg><script>alert(1)</script>", "</title><script>alert(1)</script>",
+	"</style><script>alert(1)</script>", "<style>*{display:none}</style>", "<style>@import url(https://evil.example/x.css);</style>",
+	"<link rel=stylesheet href=https://evil.example/x.css>", "<iframe src=javascript:alert(1)></iframe>", "<a href=javascript:alert(1)>x</a>",
+	"<form action=https://evil.example><input name=password>", "<meta http-equiv=refresh content=0;url=https://evil.example>", "<base href=https://evil.example/>",
+	"<object data=x></object>", "<embed src=x>", "<video><source onerror=alert(1)>", "<math><mtext></mtext></math>", "<details open ontoggle=alert(1)>",
+	"\" onmouseover=\"alert(1)", "' onmouseover='alert(1)", "` onmouseover=`alert(1)", "\"><script>alert(1)</script>", "'-alert(1)-'", "\\\";alert(1)//",
+	"javascript:alert(1)", "JaVaScRiPt:alert(1)", "data:text/html,<script>alert(1)</script>", "vbscript:msgbox(1)",
+	"{{.}}", "{{template \"mail\"}}", "${7*7}", "<%= 7*7 %>", "%0d%0aSet-Cookie: x=1", "&lt;script&gt;", "&#60;script&#62;", "<!-- -->", "--><script>alert(1)</script>",
+	"]]><script>alert(1)</script>", "<?xml version=\"1.0\"?>", "<!DOCTYPE x [<!ENTITY a \"b\">]>",
+	"\x00NUL", "\x1b[31mred\x1b[0m", "\x1b]0;title\x07", "\u009b31m", "\u202egnp.exe", "\u2066isolated", "\u200bzero\u200dwidth", "\ufeffBOM", "\u2028line", "\U000E0041tag",
+	"\xff\xfe\xc3", "a\r\nBcc: victim@evil.example\r\n\r\nbody", ".\n.\r\n", "=cmd|' /C calc'!A0", strings.Repeat("A", 1<<20), strings.Repeat("ｗ", 500), strings.Repeat("a\u0308", 500),
+	"user+<b>@example.com", "xn--\u202e.example",
+}
+
+// hostileDigest has a hostile text wherever a stranger may put one.
+func hostileDigest(t *testing.T, foreign string) *Digest {
+	t.Helper()
+	now := time.Date(2026, 11, 26, 7, 0, 0, 0, time.UTC)
+	d, err := newDigest(DigestOptions{Since: now.AddDate(0, 0, -7), Until: now.Truncate(24 * time.Hour), Now: now, Trouble: foreign})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := number(foreign, 3, 1)
+	d.Host, d.MTA = foreign, foreign
+	d.Needs = []Need{{foreign, foreign}}
+	d.Numbers = []Number{number("delivered", 3, 1), number("deferred", 1, 0), number("bounced", 0, 0), number("expired", 0, 2)}
+	d.Days = make([]query.Outcomes, 7)
+	for i := range d.Days {
+		d.Days[i] = query.Outcomes{Day: d.from.AddDate(0, 0, i).Format(time.DateOnly), Bounced: int64(i)}
+	}
+	d.Providers = []ProviderCount{{n, foreign}}
+	d.Reasons = []ReasonNumber{{n, bounce.Category(foreign), foreign}}
+	d.NewlyBad = NewlyBad{Number: n, Reasons: []Number{n}, Addresses: []query.BadAddress{{Recipient: foreign, Reason: bounce.Reason(foreign), Since: foreign}}}
+	d.Senders = []SenderCount{{&foreign, 3, 1, foreign}}
+	d.Incidents = []query.Incident{{Reason: bounce.Reason(foreign), With: foreign, Since: foreign, Until: foreign, Reply: foreign}}
+	d.Unknown = []UnknownReply{{3, foreign}}
+	d.Health = DigestHealth{Followed: true, Trouble: foreign}
+	return d
+}
+
+// The elements and attributes that the templates and the charts write.
+var (
+	ourElements = strings.Fields("html head meta title style body main section header h1 h2 p div table thead tbody tr th td caption " +
+		"figure figcaption strong details summary svg desc defs pattern rect path line circle text")
+	ourAttributes = strings.Fields("lang charset http-equiv content name class scope style cellspacing cellpadding width height valign align bgcolor " +
+		"xmlns viewBox role aria-labelledby aria-hidden preserveAspectRatio id d x y x1 x2 y1 y2 r cx cy fill patternUnits text-anchor")
+)
+
+func TestHostileTextIsOnlyTextInHTML(t *testing.T) {
+	zone := table.Zone{Location: time.UTC}
+	for _, foreign := range hostile {
+		d := hostileDigest(t, foreign)
+		m, err := d.Mail(zone)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for kind, page := range map[string][]byte{"file": m.File, "mail": m.HTML} {
+			shown := parsePage(t, kind, page)
+			want := strings.Join(strings.Fields(text.Printable(foreign[:min(len(foreign), 999)])), " ")
+			if !strings.Contains(shown, want) {
+				t.Errorf("the %s does not show %.60q", kind, want)
+			}
+		}
+	}
+}
+
+// parsePage returns the text of a page, and reports what the templates did not write.
+func parsePage(t *testing.T, kind string, page []byte) string {
+	t.Helper()
+	d := xml.NewDecoder(bytes.NewReader(page))
+	d.Strict, d.AutoClose, d.Entity = false, xml.HTMLAutoClose, xml.HTMLEntity
+	var shown strings.Builder
+	for {
+		token, err := d.Token()
+		if errors.Is(err, io.EOF) {
+			return strings.Join(strings.Fields(shown.String()), " ")
+		} else if err != nil {
+			t.Fatalf("%s: %v", kind, err)
+		}
+		switch token := token.(type) {
+		case xml.StartElement:
+			if !slices.Contains(ourElements, token.Name.Local) {
+				t.Errorf("the %s has an element <%s>", kind, token.Name.Local)
+			}
+			for _, a := range token.Attr {
+				if !slices.Contains(ourAttributes, a.Name.Local) {
+					t.Errorf("the %s has an attribute %s=%q of <%s>", kind, a.Name.Local, a.Value, token.Name.Local)
+				}
+			}
+		case xml.Comment:
+			t.Errorf("the %s has a comment %q", kind, token)
+		case xml.CharData:
+			shown.Write(token)
+			if strings.ContainsFunc(strings.ReplaceAll(string(token), "\n", ""), text.Obeyed) {
+				t.Errorf("the %s has a control character in %.60q", kind, token)
+			}
+		}
+	}
+}
+
+func TestHostileTextStaysInItsPlaceInText(t *testing.T) {
+	for _, foreign := range hostile {
+		d := hostileDigest(t, foreign)
+		var out bytes.Buffer
+		if err := d.PrintText(&table.Screen{Out: &out}, table.Zone{Location: time.UTC}); err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.SplitSeq(out.String(), "\n") {
+			if strings.ContainsFunc(line, text.Obeyed) {
+				t.Errorf("%.40q: a control character in %q", foreign, line)
+			}
+			if n := text.Columns(line); n > 80 {
+				t.Errorf("%.40q: a line of %d columns: %.100q", foreign, n, line)
+			}
+		}
+		if subject := d.Subject(); strings.ContainsFunc(subject, text.Obeyed) || text.Columns(subject) > 150 {
+			t.Errorf("%.40q: subject %.100q", foreign, subject)
+		}
+	}
+}
+
+func TestHostileTextInJSONIsEscaped(t *testing.T) {
+	for _, foreign := range hostile {
+		var out bytes.Buffer
+		if err := table.Objects(&out).Encode(hostileDigest(t, foreign)); err != nil {
+			t.Fatal(err)
+		}
+		if line := strings.TrimSuffix(out.String(), "\n"); strings.ContainsFunc(line, text.Obeyed) {
+			t.Errorf("%.40q: a control character in the JSON", foreign)
+		}
+	}
+}
