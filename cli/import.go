@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -111,24 +112,30 @@ func (a *app) importFiles(ctx context.Context, c config.Config, files []string, 
 	im := daemon.Import{Config: c, Files: files, Stdin: a.stdin, Log: a.logger(c.Log)}
 	clear := func() {}
 	if f, ok := a.stderr.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		im.Progress, clear = report.ProgressLine(f)
+		im.Progress, clear = report.ProgressLine(ctx, f)
 	}
+	finished := context.AfterFunc(ctx, func() { a.remark("Stopping: what was read is being saved.") })
 	done, err := im.Run(ctx)
+	finished()
 	clear()
-	if ctx.Err() != nil && err != nil {
-		if daemon.MayPass(err) {
-			return &interruptedError{fmt.Sprintf("Interrupted while the database could not be saved: %v. Run the same command again once it can.", err)}
-		}
+	if err != nil && (ctx.Err() != nil || daemon.Unsaved(err)) {
 		if _, missing := os.Stat(c.Database); missing != nil || done == nil {
 			done = &daemon.Imported{} // nothing was saved
 		}
-		return &interruptedError{report.Interrupted(done.Lines, done.BytesRead, done.BytesTotal)}
+		kept := report.Kept(done.Saved, done.Lines, done.BytesRead, done.BytesTotal)
+		switch {
+		case ctx.Err() != nil:
+			return &interruptedError{"Interrupted. " + kept}
+		case daemon.NoSpace(err):
+			return fmt.Errorf("the disk of %s is full; %s", c.Database, kept)
+		}
+		return fmt.Errorf("%w; %s", err, kept)
 	}
 	if errors.Is(err, daemon.ErrNoLines) && !slices.Contains(files, "-") {
 		// Rotation leaves empty files behind.
 		a.remark("Nothing to import: %s %s empty.", text.Printable(strings.Join(files, ", ")), text.Verb(len(files), "is", "are"))
 		if asJSON {
-			return table.Objects(a.stdout).Encode(done)
+			return table.Objects(a.stdout).Encode(cmp.Or(done, &daemon.Imported{}))
 		}
 		return nil
 	}

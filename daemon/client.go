@@ -25,7 +25,9 @@ type command struct {
 const (
 	kindCanceled = "canceled"
 	kindSettings = "settings"
-	kindMayPass  = "may pass"
+	kindNoLines  = "no lines"
+	kindNoSpace  = "no space"
+	kindUnsaved  = "unsaved"
 )
 
 // kindOf returns the kind of an error for the client.
@@ -36,8 +38,12 @@ func kindOf(err error) string {
 		return kindCanceled
 	case errors.As(err, &settings):
 		return kindSettings
-	case dbfile.MayPass(err):
-		return kindMayPass
+	case errors.Is(err, ErrNoLines):
+		return kindNoLines
+	case NoSpace(err):
+		return kindNoSpace
+	case Unsaved(err):
+		return kindUnsaved
 	}
 	return ""
 }
@@ -75,15 +81,28 @@ func answered(err error) error {
 		return &interruption{e}
 	case kindSettings:
 		return &config.Error{Err: e}
+	case kindNoLines:
+		return ErrNoLines
 	}
 	return err
 }
 
-// MayPass reports whether an error of the database, here or in the daemon, may pass
-// by itself.
-func MayPass(err error) bool {
+// NoSpace reports whether an error, here or in the daemon, says that the disk of the
+// database is full.
+func NoSpace(err error) bool {
 	var e *control.Error
-	return dbfile.MayPass(err) || errors.As(err, &e) && e.Kind == kindMayPass
+	return dbfile.NoSpace(err) || errors.As(err, &e) && e.Kind == kindNoSpace
+}
+
+// Unsaved reports whether an error, here or in the daemon, says that the database could
+// not be saved.
+func Unsaved(err error) bool {
+	var e *control.Error
+	if errors.As(err, &e) {
+		return e.Kind == kindNoSpace || e.Kind == kindUnsaved
+	}
+	_, is := errors.AsType[*dbfile.Error](err)
+	return is || dbfile.MayPass(err)
 }
 
 // canceled marks an error as an interruption if ctx has ended: SQLite's own error

@@ -48,6 +48,7 @@ type Imported struct {
 	Unrecognised []string        `json:"unrecognised,omitempty"` // files without a line of a mail server
 	Problems     []query.Problem `json:"-"`                      // failures that the sender has to solve
 	Took         time.Duration   `json:"-"`
+	Saved        int64           `json:"-"` // lines that are stored, also after an error
 	BytesRead    int64           `json:"-"`
 	BytesTotal   int64           `json:"-"`
 }
@@ -55,8 +56,9 @@ type Imported struct {
 // ErrNoLines is returned, with what an import of nothing gives, if the files are empty.
 var ErrNoLines = errors.New("there is no line in what was to be imported")
 
-// Run imports the files. It reads them again if a problem that passes, such as a
-// full disk, lost what was read.
+// Run imports the files. It retries while another process writes to the database,
+// and reads the files again if that lost what was read. Other errors of saving, such
+// as a full disk, end it: somebody waits for the result.
 func (im *Import) Run(ctx context.Context) (*Imported, error) {
 	again, err := readable(im.Files)
 	if err != nil {
@@ -74,7 +76,7 @@ func (im *Import) Run(ctx context.Context) (*Imported, error) {
 	pause := time.Second
 	for first := true; ; first = false {
 		done, err := im.once(ctx, again)
-		if !errors.Is(err, pipeline.ErrReadAgain) && (first || !dbfile.MayPass(err)) || ctx.Err() != nil {
+		if !dbfile.Contended(err) || !errors.Is(err, pipeline.ErrReadAgain) && first || ctx.Err() != nil {
 			return done, err
 		}
 		im.Log.Error("cannot save, reading the logs again", "in", pause, "error", err)
@@ -111,7 +113,7 @@ func (im *Import) once(ctx context.Context, again bool) (result *Imported, err e
 	}
 	limits := pipeline.Limits{FlushInterval: flushInterval}
 	if again {
-		limits.BatchRecords, limits.TxRecords = 2_500, 120_000
+		limits.BatchRecords, limits.TxRecords, limits.StopRecords = 2_500, 120_000, 60_000
 	}
 	result, err = im.read(ctx, s, reading{
 		limits: limits,
@@ -120,6 +122,9 @@ func (im *Import) once(ctx context.Context, again bool) (result *Imported, err e
 		},
 		wrap: func(tx *sqlite.Tx) pipeline.Tx { return tx },
 	})
+	if ctx.Err() != nil {
+		s.store.Keep()
+	}
 	return result, errors.Join(err, s.store.Close())
 }
 
@@ -155,6 +160,7 @@ func (im *Import) read(ctx context.Context, s *stages, how reading) (*Imported, 
 		problems.Count(tx)
 		return how.wrap(tx), nil
 	}
+	p.GiveUp = func(err error) bool { return !dbfile.Contended(err) }
 	begun := time.Now()
 	err := p.Run(ctx)
 	result.Took = time.Since(begun)
@@ -192,7 +198,7 @@ func (im *Import) progress(result *Imported) func(done, total int64) {
 }
 
 func (result *Imported) count(p *pipeline.Progress) {
-	result.Lines = p.Lines.Load()
+	result.Lines, result.Saved = p.Lines.Load(), p.Saved.Load()
 	result.Sent, result.Deferred, result.Bounced, result.Expired = p.Sent.Load(), p.Deferred.Load(), p.Bounced.Load(), p.Expired.Load()
 	result.New, result.TooLong, result.Unparsed = p.New.Load(), p.TooLong.Load(), p.Unparsed.Load()
 }

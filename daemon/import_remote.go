@@ -52,6 +52,7 @@ type importedJSON struct {
 	Unrecognised                                                    []string
 	Problems                                                        []query.Problem
 	Took                                                            time.Duration
+	Saved                                                           int64
 	BytesRead, BytesTotal                                           int64
 }
 

@@ -96,6 +96,9 @@ type Pipeline struct {
 	// as they are.
 	Hash   *privacy.Hasher
 	Limits Limits
+	// GiveUp reports whether a temporary error of saving ends the pipeline, such as a
+	// full disk for an import that somebody waits for. nil retries them all.
+	GiveUp func(err error) bool
 
 	// Progress may be read at any time.
 	Progress Progress
@@ -119,6 +122,10 @@ type Limits struct {
 	// are then written once. 0 means one batch per transaction. A transaction that
 	// fails after its first batch cannot be retried: see ErrReadAgain.
 	TxRecords int
+	// StopRecords is the maximum number of records in a transaction that is committed
+	// when the program is asked to stop, because a commit takes time. A larger one is
+	// rolled back; its lines will be read again. 0 commits always.
+	StopRecords int
 }
 
 // defaultBatchRecords makes batches of some 15 MB. Larger batches make SQLite's
@@ -149,6 +156,7 @@ type Progress struct {
 	Unparsed atomic.Int64 // delivery lines that were not parsed
 	Gaps     atomic.Int64
 	SavedAt  atomic.Int64 // Unix nanoseconds of the last batch saved
+	Saved    atomic.Int64 // lines before the last commit
 	// Trouble is the error of the current batch while it cannot be saved, or nil.
 	Trouble atomic.Pointer[string]
 }
@@ -363,7 +371,7 @@ func (r *reader) flush(last bool) error {
 	if err != nil {
 		return err
 	}
-	r.hand(&sealedBatch{b, commit, r.saved})
+	r.hand(&sealedBatch{Batch: b, commit: commit, lines: r.p.Progress.Lines.Load(), saved: r.saved})
 	r.pending, r.handed, r.limit = 0, time.Now(), min(2*r.limit, r.full)
 	return nil
 }

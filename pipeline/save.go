@@ -23,7 +23,8 @@ const giveUpAfter = 5 * time.Second
 type sealedBatch struct {
 	*bounce.Batch
 	commit bool         // ends the transaction
-	saved  chan<- error // receives the result; nil if nobody waits for it
+	lines  int64        // read before its end
+	saved  chan<- error // receives the result; nil if nothing waits for it
 }
 
 // saveAll saves batches until the channel is closed, returns their memory, and
@@ -64,16 +65,20 @@ func (p *Pipeline) saveAll(ctx context.Context, sealed <-chan sealedBatch, saved
 
 // saver saves one or several batches in a transaction.
 type saver struct {
-	p     *Pipeline
-	tx    Tx  // the open transaction, or nil
-	added int // batches in it
-	isNew int // their new records
+	p       *Pipeline
+	tx      Tx  // the open transaction, or nil
+	added   int // batches in it
+	isNew   int // their new records
+	records int // all of their records, weighted
 }
 
 // save saves a batch and retries temporary errors. It logs the first error and the
 // recovery.
 func (s *saver) save(ctx context.Context, b sealedBatch) error {
 	p := s.p
+	if ctx.Err() != nil && p.Limits.StopRecords > 0 && s.records > p.Limits.StopRecords {
+		return context.Cause(ctx) // saveAll rolls back
+	}
 	pause := backoff.Backoff{Min: 100 * time.Millisecond, Max: 5 * time.Second}
 	var stopping time.Time // when the program was asked to stop
 	for {
@@ -87,7 +92,7 @@ func (s *saver) save(ctx context.Context, b sealedBatch) error {
 			return nil
 		}
 		err = fmt.Errorf("save batch: %w", err)
-		if !temporary(err) {
+		if !temporary(err) || p.GiveUp != nil && p.GiveUp(err) {
 			return err
 		}
 		if dropped > 0 {
@@ -130,6 +135,7 @@ func (s *saver) try(ctx context.Context, b sealedBatch) (dropped int, err error)
 	} else {
 		s.added++
 		s.isNew += isNew
+		s.records += b.Records.Len() + len(b.Successes)/successWeight
 		if !b.commit {
 			return 0, nil
 		}
@@ -140,8 +146,9 @@ func (s *saver) try(ctx context.Context, b sealedBatch) (dropped int, err error)
 	if err == nil {
 		s.p.Progress.New.Add(int64(s.isNew))
 		s.p.Progress.SavedAt.Store(time.Now().UnixNano())
+		s.p.Progress.Saved.Store(b.lines)
 	}
-	s.tx, s.added, s.isNew = nil, 0, 0
+	s.tx, s.added, s.isNew, s.records = nil, 0, 0, 0
 	return dropped, err
 }
 

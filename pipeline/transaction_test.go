@@ -183,3 +183,63 @@ func TestABatchIsRetriedOrReadAgain(t *testing.T) {
 }
 
 var errDamaged = errors.New("damaged")
+
+// Somebody waits for an import, so a full disk ends it.
+func TestGiveUpEndsThePipelineAtATemporaryError(t *testing.T) {
+	lines := make(chan bounce.Chunk, 1)
+	p := following(lines, &txStore{add: func(*bounce.Batch) error { return fullDisk{} }})
+	p.NewParser = func(*bounce.Chunk, bounce.ParserState) (pipeline.Parser, error) { return &failing{}, nil }
+	p.Queue = queue.New()
+	p.Classifier = func() pipeline.Classifier { return noVerdict{} }
+	p.GiveUp = func(err error) bool { return errors.As(err, &fullDisk{}) }
+	lines <- bounce.Chunk{Data: "x\n", Position: bounce.Position{Stream: 1, Offset: 1}}
+	close(lines)
+	if err := p.Run(t.Context()); !errors.As(err, &fullDisk{}) {
+		t.Errorf("Run: %v, want the full disk", err)
+	}
+}
+
+// After a stop a large transaction is rolled back, because its commit takes long. What
+// was committed before is counted.
+func TestALargeTransactionIsNotCommittedAfterAStop(t *testing.T) {
+	for _, c := range []struct {
+		what    string
+		stop    int // records that may still be committed
+		commits int
+		saved   int64
+	}{{"small", 0, 2, 5}, {"large", 2, 1, 0}} {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, stop := context.WithCancel(t.Context())
+			adds, commits := 0, 0
+			store := &txStore{
+				add:    func(*bounce.Batch) error { adds++; return nil },
+				commit: func() error { commits++; return nil },
+			}
+			lines := make(chan bounce.Chunk)
+			p := following(lines, store)
+			p.NewParser = func(*bounce.Chunk, bounce.ParserState) (pipeline.Parser, error) { return &failing{}, nil }
+			p.Queue = queue.New()
+			p.Classifier = func() pipeline.Classifier { return noVerdict{} }
+			p.Limits = pipeline.Limits{BatchRecords: 1, TxRecords: 5, StopRecords: c.stop, FlushInterval: time.Hour}
+			done := make(chan error, 1)
+			go func() { done <- p.Run(ctx) }()
+			for i := range 9 {
+				lines <- bounce.Chunk{Data: "x\n", Position: bounce.Position{Stream: 1, Offset: int64(i + 1)}}
+				if i == 4 {
+					synctest.Wait()
+					c.saved = p.Progress.Saved.Load()
+				}
+			}
+			synctest.Wait()
+			stop()
+			close(lines)
+			err := <-done
+			if want := c.stop > 0; errors.Is(err, context.Canceled) != want || commits != c.commits {
+				t.Errorf("%s: %v after %d commits, want %d", c.what, err, commits, c.commits)
+			}
+			if saved := p.Progress.Saved.Load(); c.stop > 0 && saved != c.saved || saved == 0 {
+				t.Errorf("%s: %d lines are said to be stored, and %d were before the stop", c.what, saved, c.saved)
+			}
+		})
+	}
+}

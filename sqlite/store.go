@@ -125,6 +125,10 @@ func (s *Store) UseKey(ctx context.Context, id int64) error {
 	return nil
 }
 
+// Keep keeps a database that is being built although batches were dropped. What was
+// committed is whole, and so are the positions in the logs.
+func (s *Store) Keep() { s.incomplete = false }
+
 // NoteFollowed notes that a daemon follows logs into the database.
 func (s *Store) NoteFollowed(ctx context.Context) error {
 	_, err := s.db.ExecContext(ctx, "INSERT OR IGNORE INTO meta (name, value) VALUES (?, 1)", query.FollowedName)

@@ -54,6 +54,18 @@ func MayPass(err error) bool {
 	return false
 }
 
+// Contended reports whether an error only says that another process writes to the
+// database.
+func Contended(err error) bool {
+	code := sqldb.CodeOf(err)
+	return code == sqlite3.ErrBusy || code == sqlite3.ErrLocked
+}
+
+// NoSpace reports whether an error says that the disk is full.
+func NoSpace(err error) bool {
+	return sqldb.CodeOf(err) == sqlite3.ErrFull || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
+
 func damaged(path string, err error) error {
 	return fmt.Errorf("database %s is damaged: %w; restore a copy, or save what can be saved with: sqlite3 %s .recover | sqlite3 NEW", path, err, path)
 }

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"strings"
@@ -9,22 +10,23 @@ import (
 	"github.com/bouncetail/bouncetail/internal/text"
 )
 
-// Interrupted says how much of an import is stored. The number of all lines is
-// estimated from the part of the bytes that was read.
-func Interrupted(lines, bytesRead, bytesInAll int64) string {
-	if lines == 0 {
-		return "Interrupted. Nothing is stored yet; run the same command to start again."
+// Kept describes how much of an import that ended early is stored, and how to
+// continue. The number of all lines is estimated from the part of the bytes that was
+// read.
+func Kept(saved, read, bytesRead, bytesInAll int64) string {
+	if saved == 0 {
+		return "Nothing is stored yet; run the same command to start again."
 	}
-	stored := shortNumber(lines) + " lines are stored"
+	stored := shortNumber(saved) + " lines are stored"
 	if bytesRead > 0 && bytesInAll > bytesRead {
-		total := int64(float64(lines) * float64(bytesInAll) / float64(bytesRead))
-		a, b := shortNumber(lines), shortNumber(total)
+		total := int64(float64(read) * float64(bytesInAll) / float64(bytesRead))
+		a, b := shortNumber(saved), shortNumber(total)
 		if strings.HasSuffix(a, " million") && strings.HasSuffix(b, " million") {
 			a = strings.TrimSuffix(a, " million")
 		}
 		stored = fmt.Sprintf("%s of %s lines are stored", a, b)
 	}
-	return "Interrupted. " + stored + "; run the same command to continue."
+	return stored + "; run the same command to continue."
 }
 
 // shortNumber writes 3,100,000 as 3.1 million.
@@ -35,12 +37,12 @@ func shortNumber(n int64) string {
 	return fmt.Sprintf("%.1f million", float64(n)/1e6)
 }
 
-// ProgressLine returns a function that rewrites one line of a terminal a few
-// times a second, and one that clears it.
-func ProgressLine(w io.Writer) (progress func(done, total int64), clear func()) {
+// ProgressLine returns a function that rewrites one line of a terminal a few times a
+// second until ctx ends, and one that clears it.
+func ProgressLine(ctx context.Context, w io.Writer) (progress func(done, total int64), clear func()) {
 	var last time.Time
 	progress = func(done, total int64) {
-		if now := time.Now(); total > 0 && now.Sub(last) > 200*time.Millisecond {
+		if now := time.Now(); total > 0 && now.Sub(last) > 200*time.Millisecond && ctx.Err() == nil {
 			last = now
 			fmt.Fprintf(w, "\r%3d %% of %d MB", 100*done/total, total>>20)
 		}
