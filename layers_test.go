@@ -23,7 +23,7 @@ var layers = map[string][]string{
 	"queue":     {"bounce"},
 	"classify":  {"bounce"},
 	"recipient": {"bounce"},
-	"sqlite":    {"bounce", "privacy", "recipient", "sqlite/dbfile", "sqlite/query"},
+	"sqlite":    {"bounce", "privacy", "recipient", "sqlite/dbfile", "sqlite/packed", "sqlite/query"},
 	"pipeline":  {"address", "bounce", "privacy", "recipient"},
 
 	"incident": {"bounce"},
@@ -31,6 +31,7 @@ var layers = map[string][]string{
 	// The parts of the database that are not its writer.
 	"sqlite/migrations": {},
 	"sqlite/dbfile":     {"sqlite/migrations"},
+	"sqlite/packed":     {"bounce"},
 	"sqlite/query":      {"bounce", "recipient", "sqlite/dbfile"},
 	"sqlite/outbox":     {"bounce", "sqlite/dbfile", "sqlite/query"},
 

@@ -6,6 +6,7 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/internal/sqldb"
 	"github.com/bouncetail/bouncetail/privacy"
+	"github.com/bouncetail/bouncetail/sqlite/packed"
 )
 
 // The kinds of records that have a horizon.
@@ -24,7 +25,7 @@ func (tx *Tx) admit(b *bounce.Batch) (*bounce.Batch, error) {
 	}
 	admitted, reached, err := tx.admission.Batch(b, tx.store.ScrubQueue)
 	for _, s := range reached {
-		tx.deliveries = append(tx.deliveries, delivery{uint64(s.Key), s.At << 1})
+		tx.deliveries = append(tx.deliveries, packed.Reached(s.Key, s.At))
 	}
 	return admitted, err
 }

@@ -309,30 +309,6 @@ func TestOldCountsMakeNoCrowds(t *testing.T) {
 	}
 }
 
-func TestSlotsArePackedAndMerged(t *testing.T) {
-	var c slotCounts
-	for _, slot := range []byte{5, 5, 143, 0, 5, 7} {
-		c.add(slot, 100, 1)
-	}
-	for _, domains := range []bool{false, true} {
-		got, err := unpack(c.pack(domains), domains)
-		want := slotCounts{{0, 100, 1}, {5, 300, 3}, {7, 100, 1}, {143, 100, 1}}
-		if !domains {
-			for i := range want {
-				want[i].domains = 0
-			}
-		}
-		if err != nil || !slices.Equal(got, want) {
-			t.Errorf("packed and unpacked: %v, %v; want %v", got, err, want)
-		}
-	}
-	for _, damaged := range [][]byte{{1}, {1, 0x80}, {144, 1}} {
-		if _, err := unpack(damaged, false); err == nil {
-			t.Errorf("unpack(%x) gives no error", damaged)
-		}
-	}
-}
-
 // Whoever was told that an address is bad is told that it is suspect. An older log
 // shows that the addresses accepted mail.
 func TestAddressesThatBecomeSuspectAreRecalled(t *testing.T) {

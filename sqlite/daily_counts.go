@@ -9,6 +9,7 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/internal/sqldb"
 	"github.com/bouncetail/bouncetail/recipient"
+	"github.com/bouncetail/bouncetail/sqlite/packed"
 )
 
 // dayDomain is a row of daily_counts. The day is that of bounce.EpochDay.
@@ -20,7 +21,7 @@ type dayDomain struct {
 type outcomes struct {
 	sent, deferred, bounced, expired int
 
-	slots slotCounts // of sent
+	slots packed.Slots // of sent
 	// packed is what is stored of all deliveries by slot, see saveSlots; nil if
 	// they are not known.
 	packed      []byte
@@ -30,7 +31,7 @@ type outcomes struct {
 // addSent counts a delivery at a time in Unix milliseconds, on a day.
 func (o *outcomes) addSent(day int, at int64) {
 	o.sent++
-	o.slots.add(byte(recipient.SlotOf(at)-recipient.Slot(day)*slotsOfDay), 1, 0)
+	o.slots.Add(byte(recipient.SlotOf(at)-recipient.Slot(day)*packed.SlotsOfDay), 1, 0)
 }
 
 // count returns the counts of a day and domain.

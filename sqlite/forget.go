@@ -14,6 +14,7 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/internal/sqldb"
 	"github.com/bouncetail/bouncetail/privacy"
+	"github.com/bouncetail/bouncetail/sqlite/packed"
 	"github.com/bouncetail/bouncetail/sqlite/query"
 )
 
@@ -124,9 +125,9 @@ func (tx *Tx) forgetDeliveries(keys []int64) (n int, err error) {
 	for _, key := range keys {
 		going[uint64(key)] = struct{}{}
 	}
-	return tx.rewriteDeliveries(bucketsOfKeys(keys), func(key uint64, last int64) (int64, bool) {
-		_, goes := going[key]
-		return last, !goes
+	return tx.rewriteDeliveries(packed.DeliveryBucketsOf(keys), func(d packed.Delivery) (int64, bool) {
+		_, goes := going[d.Key]
+		return d.Last, !goes
 	})
 }
 

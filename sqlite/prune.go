@@ -9,6 +9,7 @@ import (
 
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/internal/sqldb"
+	"github.com/bouncetail/bouncetail/sqlite/packed"
 	"github.com/bouncetail/bouncetail/sqlite/query"
 )
 
@@ -178,11 +179,11 @@ func (p *pruner) recipients(ctx context.Context, before time.Time) error {
 				}
 			}
 			// They count as addresses that never failed from here on.
-			_, err := tx.rewriteDeliveries(bucketsOfKeys(keys), func(key uint64, last int64) (int64, bool) {
-				if _, isOld := old[int64(key)]; isOld {
-					last &^= hasFailed
+			_, err := tx.rewriteDeliveries(packed.DeliveryBucketsOf(keys), func(d packed.Delivery) (int64, bool) {
+				if _, isOld := old[int64(d.Key)]; isOld {
+					d.Last &^= packed.HasFailed
 				}
-				return last, last != 0
+				return d.Last, d.Last != 0
 			})
 			return err
 		})
@@ -197,19 +198,16 @@ func (p *pruner) recipients(ctx context.Context, before time.Time) error {
 // failure that comes later is after that anyhow.
 func (p *pruner) deliveries(ctx context.Context, before time.Time) error {
 	const atOnce = 256
-	keep := func(_ uint64, last int64) (int64, bool) {
-		return last, last&hasFailed != 0 || last>>1 >= before.UnixMilli()
+	keep := func(d packed.Delivery) (int64, bool) {
+		return d.Last, d.Last&packed.HasFailed != 0 || d.At() >= before.UnixMilli()
 	}
-	for first := int64(0); first < 1<<(64-bucketShift); first += atOnce {
+	for first := int64(0); first < packed.DeliveryBuckets; first += atOnce {
 		var entries []byte
 		old := 0
 		err := sqldb.ScanAll(ctx, p.db, "SELECT entries FROM deliveries WHERE bucket >= ? AND bucket < ?", func(scan func(...any) error) error {
 			err := scan(&entries)
-			for ; len(entries) >= deliverySize; entries = entries[deliverySize:] {
-				if _, kept := keep(entry(entries)); !kept {
-					old++
-				}
-			}
+			_, n := packed.FilterDeliveries(entries, keep)
+			old += n
 			return err
 		}, first, first+atOnce)
 		if err != nil {

@@ -1,17 +1,14 @@
 package sqlite
 
 import (
-	"cmp"
 	"database/sql/driver"
-	"encoding/binary"
 	"encoding/json"
-	"slices"
-	"sort"
 	"strings"
 	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/recipient"
+	"github.com/bouncetail/bouncetail/sqlite/packed"
 )
 
 // noteRefusal notes a new failure that suppresses.
@@ -166,26 +163,20 @@ func (r crowdRecords) Traffic(from, to int64) recipient.StoredTraffic {
 // LastDeliveries returns the last delivery to those addresses that have one, in Unix
 // milliseconds.
 func (r crowdRecords) LastDeliveries(keys []int64) (map[int64]int64, error) {
-	at := make(map[int64]int64)
-	sorted := slices.Clone(keys)
-	slices.SortFunc(sorted, func(a, b int64) int { return cmp.Compare(uint64(a), uint64(b)) })
-	buckets := bucketsOfKeys(keys)
-	return at, r.tx.each(len(buckets), "SELECT entries FROM deliveries WHERE bucket = ?",
+	found := make(map[int64]int64)
+	inBucket := make(map[int64][]int64)
+	for _, key := range keys {
+		bucket := packed.Failed(key).Bucket()
+		inBucket[bucket] = append(inBucket[bucket], key)
+	}
+	buckets := packed.DeliveryBucketsOf(keys)
+	return found, r.tx.each(len(buckets), "SELECT entries FROM deliveries WHERE bucket = ?",
 		func(i int, p *params) { p.Add(buckets[i]) },
 		func(i int, values []driver.Value) error {
 			entries, _ := values[0].([]byte)
-			first := sort.Search(len(sorted), func(n int) bool { return int64(uint64(sorted[n])>>bucketShift) >= buckets[i] })
-			for _, key := range sorted[first:] {
-				if int64(uint64(key)>>bucketShift) != buckets[i] {
-					break
-				}
-				n := sort.Search(len(entries)/deliverySize, func(n int) bool {
-					return binary.BigEndian.Uint64(entries[n*deliverySize:]) >= uint64(key)
-				})
-				if n*deliverySize < len(entries) {
-					if found, last := entry(entries[n*deliverySize:]); found == uint64(key) && last>>1 > 0 {
-						at[key] = last >> 1
-					}
+			for _, key := range inBucket[buckets[i]] {
+				if at := packed.FindDelivery(entries, key).At(); at > 0 {
+					found[key] = at
 				}
 			}
 			return nil

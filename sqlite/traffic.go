@@ -1,83 +1,24 @@
 package sqlite
 
 import (
-	"bytes"
 	"cmp"
 	"database/sql/driver"
-	"encoding/binary"
-	"fmt"
 	"slices"
 
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/recipient"
+	"github.com/bouncetail/bouncetail/sqlite/packed"
 )
-
-// slotsOfDay is the number of slots of a day, see recipient.Slot.
-const slotsOfDay = 144
-
-// slotCounts are deliveries by the slot of a day, sorted by slot.
-type slotCounts []slotCount
-
-type slotCount struct {
-	slot          byte
-	sent, domains int // domains only in daily_traffic
-}
-
-// add counts deliveries in a slot of a day.
-func (c *slotCounts) add(slot byte, sent, domains int) {
-	if last := len(*c) - 1; last >= 0 && (*c)[last].slot == slot { // usually
-		(*c)[last].sent += sent
-		(*c)[last].domains += domains
-		return
-	}
-	i, found := slices.BinarySearchFunc(*c, slot, func(one slotCount, slot byte) int { return cmp.Compare(one.slot, slot) })
-	if !found {
-		*c = slices.Insert(*c, i, slotCount{slot: slot})
-	}
-	(*c)[i].sent += sent
-	(*c)[i].domains += domains
-}
-
-// pack returns the counts as they are stored.
-func (c slotCounts) pack(domains bool) []byte {
-	packed := make([]byte, 0, 4*len(c))
-	for _, one := range c {
-		packed = binary.AppendUvarint(append(packed, one.slot), uint64(one.sent))
-		if domains {
-			packed = binary.AppendUvarint(packed, uint64(one.domains))
-		}
-	}
-	return packed
-}
-
-func unpack(packed []byte, domains bool) (c slotCounts, err error) {
-	r := bytes.NewReader(packed)
-	for r.Len() > 0 {
-		slot, _ := r.ReadByte()
-		sent, err := binary.ReadUvarint(r)
-		one := slotCount{slot: slot, sent: int(sent)}
-		if domains && err == nil {
-			var n uint64
-			n, err = binary.ReadUvarint(r)
-			one.domains = int(n)
-		}
-		if err != nil || slot >= slotsOfDay {
-			return nil, fmt.Errorf("slots %x are damaged", packed)
-		}
-		c = append(c, one)
-	}
-	return c, nil
-}
 
 // saveSlots adds the deliveries by slot to what is stored, and sets packed to what
 // is to be stored then. It adds them to daily_traffic, too.
 func (tx *Tx) saveSlots(keys []dayDomain) error {
 	keys = slices.DeleteFunc(slices.Clone(keys), func(k dayDomain) bool { return tx.counts[k].sent == 0 })
-	traffic := make(map[int]*slotCounts)
+	traffic := make(map[int]*packed.Slots)
 	days := make([]int, 0, 1)
-	domainsOf := func(day int) *slotCounts {
+	domainsOf := func(day int) *packed.Slots {
 		if traffic[day] == nil {
-			traffic[day] = &slotCounts{}
+			traffic[day] = &packed.Slots{}
 			days = append(days, day)
 		}
 		return traffic[day]
@@ -99,7 +40,7 @@ func (tx *Tx) saveSlots(keys []dayDomain) error {
 		return err
 	}
 	for i, k := range keys {
-		known, err := unpack(stored[i], false)
+		known, err := packed.UnpackSlots(stored[i], false)
 		if err != nil {
 			return err
 		}
@@ -108,28 +49,28 @@ func (tx *Tx) saveSlots(keys []dayDomain) error {
 		before := len(known)
 		for _, one := range o.slots {
 			n := len(known)
-			known.add(one.slot, one.sent, 0)
-			day.add(one.slot, one.sent, len(known)-n)
+			known.Add(one.Slot, one.Sent, 0)
+			day.Add(one.Slot, one.Sent, len(known)-n)
 		}
 		o.isNewDomain = before == 0
 		if !unknown[i] {
-			o.packed = known.pack(false)
+			o.packed = known.Pack(false)
 		}
 	}
 	return tx.saveTraffic(days, traffic)
 }
 
-func (tx *Tx) saveTraffic(days []int, traffic map[int]*slotCounts) error {
+func (tx *Tx) saveTraffic(days []int, traffic map[int]*packed.Slots) error {
 	slices.Sort(days)
 	unknown := make(map[int]bool)
 	err := tx.each(len(days), "SELECT slots FROM daily_traffic WHERE day = ?",
 		func(i int, p *params) { p.Add(bounce.DayName(days[i])) },
 		func(i int, values []driver.Value) error {
-			packed, _ := values[0].([]byte)
-			unknown[days[i]] = packed == nil
-			known, err := unpack(packed, true)
+			stored, _ := values[0].([]byte)
+			unknown[days[i]] = stored == nil
+			known, err := packed.UnpackSlots(stored, true)
 			for _, one := range known {
-				traffic[days[i]].add(one.slot, one.sent, one.domains)
+				traffic[days[i]].Add(one.Slot, one.Sent, one.Domains)
 			}
 			return err
 		})
@@ -139,7 +80,7 @@ func (tx *Tx) saveTraffic(days []int, traffic map[int]*slotCounts) error {
 	days = slices.DeleteFunc(days, func(day int) bool { return unknown[day] })
 	return tx.each(len(days), "INSERT OR REPLACE INTO daily_traffic (day, slots) VALUES (?, ?)", func(i int, p *params) {
 		p.Add(bounce.DayName(days[i]))
-		p.Add(traffic[days[i]].pack(true))
+		p.Add(traffic[days[i]].Pack(true))
 	}, nil)
 }
 
@@ -176,12 +117,12 @@ func (t *traffic) Domain(domain string) *recipient.Sends {
 		},
 		func(_ int, values []driver.Value) error {
 			sent, _ := values[1].(int64)
-			return eachSlot(values[0], values[2], false, func(slot recipient.Slot, one *slotCount) {
+			return eachSlot(values[0], values[2], false, func(slot recipient.Slot, one *packed.SlotCount) {
 				if one == nil {
 					s.Add(slot, int(sent)) // at most so many in each slot
 					return
 				}
-				s.Add(slot, one.sent)
+				s.Add(slot, one.Sent)
 			})
 		}))
 	return s
@@ -199,12 +140,12 @@ func (t *traffic) All() (sent, domains *recipient.Sends) {
 			p.Add(bounce.DayName(t.to))
 		},
 		func(_ int, values []driver.Value) error {
-			return eachSlot(values[0], values[1], true, func(slot recipient.Slot, one *slotCount) {
+			return eachSlot(values[0], values[1], true, func(slot recipient.Slot, one *packed.SlotCount) {
 				if one == nil {
-					one = &slotCount{sent: manySent, domains: manySent}
+					one = &packed.SlotCount{Sent: manySent, Domains: manySent}
 				}
-				t.sent.Add(slot, one.sent)
-				t.written.Add(slot, one.domains)
+				t.sent.Add(slot, one.Sent)
+				t.written.Add(slot, one.Domains)
 			})
 		}))
 	return t.sent, t.written
@@ -217,19 +158,19 @@ func (t *traffic) keep(err error) {
 }
 
 // eachSlot calls do for the slots of a day, with nil for each if they are not known.
-func eachSlot(day, packed driver.Value, domains bool, do func(recipient.Slot, *slotCount)) error {
+func eachSlot(day, stored driver.Value, domains bool, do func(recipient.Slot, *packed.SlotCount)) error {
 	name, _ := day.(string)
 	first := recipient.SlotOf(bounce.ParseStamp(name + "T00:00:00.000Z").UnixMilli())
-	if packed == nil {
-		for slot := range recipient.Slot(slotsOfDay) {
+	if stored == nil {
+		for slot := range recipient.Slot(packed.SlotsOfDay) {
 			do(first+slot, nil)
 		}
 		return nil
 	}
-	b, _ := packed.([]byte)
-	counts, err := unpack(b, domains)
+	b, _ := stored.([]byte)
+	counts, err := packed.UnpackSlots(b, domains)
 	for i := range counts {
-		do(first+recipient.Slot(counts[i].slot), &counts[i])
+		do(first+recipient.Slot(counts[i].Slot), &counts[i])
 	}
 	return err
 }
@@ -239,15 +180,15 @@ func (tx *Tx) sentDays() []recipient.SentDay {
 	var days []recipient.SentDay
 	for k, o := range tx.counts {
 		if o.sent > 0 {
-			first := recipient.Slot(k.day) * slotsOfDay
+			first := recipient.Slot(k.day) * packed.SlotsOfDay
 			days = append(days, recipient.SentDay{
 				Domain: k.domain, Sent: o.sent, New: o.isNewDomain,
-				First: first + recipient.Slot(o.slots[0].slot), Last: first + recipient.Slot(o.slots[len(o.slots)-1].slot),
+				First: first + recipient.Slot(o.slots[0].Slot), Last: first + recipient.Slot(o.slots[len(o.slots)-1].Slot),
 			})
 		}
 	}
 	slices.SortFunc(days, func(a, b recipient.SentDay) int {
-		return cmp.Or(cmp.Compare(a.First/slotsOfDay, b.First/slotsOfDay), cmp.Compare(a.Domain, b.Domain))
+		return cmp.Or(cmp.Compare(a.First/packed.SlotsOfDay, b.First/packed.SlotsOfDay), cmp.Compare(a.Domain, b.Domain))
 	})
 	return days
 }

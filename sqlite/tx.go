@@ -11,6 +11,7 @@ import (
 	"github.com/bouncetail/bouncetail/internal/sqldb"
 	"github.com/bouncetail/bouncetail/privacy"
 	"github.com/bouncetail/bouncetail/recipient"
+	"github.com/bouncetail/bouncetail/sqlite/packed"
 )
 
 // Tx is a transaction that takes batches: Begin, any number of Add, then Commit
@@ -46,7 +47,7 @@ type Tx struct {
 	counts      map[dayDomain]*outcomes
 	// countedSince is the first day that has counts, if earlier ones were deleted.
 	countedSince int
-	runs         [][]delivery // the new deliveries, each run sorted by key
+	runs         [][]packed.Delivery // the new deliveries, each run sorted by key
 	touched
 
 	queue     []bounce.QueueEntry
@@ -58,10 +59,9 @@ type Tx struct {
 // scratch holds buffers reused between transactions. It belongs to the one that
 // holds the connection.
 type scratch struct {
-	deliveries   []delivery // the new successes of a batch
-	deliveryBuf  []delivery // for sorting them
-	newSuccesses []newSuccess
-	sortBuf      []newSuccess // for sorting those of a bucket
+	deliveries   []packed.Delivery // the new successes of a batch
+	newSuccesses []packed.Success
+	sorter       packed.Sorter
 }
 
 // Begin begins a transaction, which must be ended. Errors of the database are of

@@ -1,4 +1,4 @@
-package sqlite
+package packed
 
 import (
 	"cmp"
@@ -8,17 +8,17 @@ import (
 )
 
 func TestSuccessesAreSortedByBucketAndID(t *testing.T) {
-	byID := func(a, b newSuccess) int { return cmp.Or(cmp.Compare(a.bucket, b.bucket), cmp.Compare(a.id, b.id)) }
-	byIndex := func(a, b newSuccess) int { return cmp.Compare(a.index, b.index) }
-	var r scratch
+	byID := func(a, b Success) int { return cmp.Or(cmp.Compare(a.bucket, b.bucket), cmp.Compare(a.id, b.id)) }
+	byIndex := func(a, b Success) int { return cmp.Compare(a.Index, b.Index) }
+	var r Sorter
 	for _, n := range []int{0, 1, 2, 7, 8, 100, 5000} {
 		for _, ids := range []uint64{1, 3, 1 << 63} { // few ids, and many
-			all := make([]newSuccess, n)
+			all := make([]Success, n)
 			for i := range all {
-				all[i] = newSuccess{id: rand.Uint64N(ids) << (rand.IntN(2) * 40), bucket: rand.Uint32N(3), index: int32(i)}
+				all[i] = Success{id: rand.Uint64N(ids) << (rand.IntN(2) * 40), bucket: rand.Uint32N(3), Index: int32(i)}
 			}
 			sorted := slices.Clone(all)
-			r.sortSuccesses(sorted)
+			r.Successes(sorted)
 			if !slices.IsSortedFunc(sorted, byID) {
 				t.Errorf("%d successes with %d ids are not sorted", n, ids)
 			}

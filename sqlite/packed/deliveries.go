@@ -1,0 +1,129 @@
+package packed
+
+import (
+	"encoding/binary"
+	"slices"
+	"sort"
+)
+
+// Delivery is what is stored of an address that was written to: its key, and its
+// last delivery in Unix milliseconds, shifted left by one. The lowest bit is set
+// if the address has ever failed: only the deliveries of the others can be noted
+// without a look at recipients.
+type Delivery struct {
+	Key  uint64
+	Last int64
+}
+
+const (
+	// HasFailed is the lowest bit of Delivery.Last.
+	HasFailed = 1
+	// DeliveryBuckets is the number of buckets: a few kilobytes each at a million
+	// addresses.
+	DeliveryBuckets = 1 << (64 - bucketShift)
+
+	bucketShift  = 51
+	deliverySize = 16
+)
+
+// Reached returns a delivery to an address at a time in Unix milliseconds.
+func Reached(key, at int64) Delivery { return Delivery{uint64(key), at << 1} }
+
+// Failed returns what is stored of an address that failed.
+func Failed(key int64) Delivery { return Delivery{uint64(key), HasFailed} }
+
+// At returns the last delivery in Unix milliseconds; 0 is never.
+func (d Delivery) At() int64 { return d.Last >> 1 }
+
+// Bucket returns the number of the bucket that the address is in.
+func (d Delivery) Bucket() int64 { return int64(d.Key >> bucketShift) }
+
+func (d Delivery) hash() uint64 { return d.Key }
+
+// DeliveryBucketsOf returns the numbers of the buckets of addresses, sorted.
+func DeliveryBucketsOf(keys []int64) []int64 {
+	var buckets []int64
+	for _, key := range keys {
+		buckets = append(buckets, int64(uint64(key)>>bucketShift))
+	}
+	slices.Sort(buckets)
+	return slices.Compact(buckets)
+}
+
+// newest joins what two entries of one address say.
+func newest(a, b int64) int64 { return max(a&^HasFailed, b&^HasFailed) | (a|b)&HasFailed }
+
+// Deliveries sorts deliveries by key, and leaves one of each address.
+func (s *Sorter) Deliveries(all []Delivery) []Delivery {
+	s.deliveries = sortByHash(all, s.deliveries)
+	one := all[:0]
+	for _, d := range all {
+		if last := len(one) - 1; last >= 0 && one[last].Key == d.Key {
+			one[last].Last = newest(one[last].Last, d.Last)
+		} else {
+			one = append(one, d)
+		}
+	}
+	return one
+}
+
+// MergeDeliveries merges sorted deliveries into a bucket. It calls each for those
+// added, with what was stored before and what is stored after.
+func MergeDeliveries(known []byte, added []Delivery, each func(d Delivery, before, after int64)) (merged []byte, changed bool) {
+	merged = make([]byte, 0, len(known)+deliverySize*len(added))
+	for _, d := range added {
+		for len(known) > 0 && binary.BigEndian.Uint64(known) < d.Key {
+			merged, known = append(merged, known[:deliverySize]...), known[deliverySize:]
+		}
+		before := int64(0)
+		if len(known) > 0 && binary.BigEndian.Uint64(known) == d.Key {
+			before = firstDelivery(known).Last
+			known = known[deliverySize:]
+		}
+		after := newest(d.Last, before)
+		merged = appendDelivery(merged, Delivery{d.Key, after})
+		changed = changed || after != before
+		each(d, before, after)
+	}
+	return append(merged, known...), changed
+}
+
+// firstDelivery returns the first entry of a bucket.
+func firstDelivery(entries []byte) Delivery {
+	return Delivery{binary.BigEndian.Uint64(entries), int64(binary.BigEndian.Uint64(entries[8:]))}
+}
+
+func appendDelivery(entries []byte, d Delivery) []byte {
+	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(entries, d.Key), uint64(d.Last))
+}
+
+// FilterDeliveries passes each entry of a bucket to keep, which returns what becomes
+// of it. It returns the bucket after that, and how many entries were changed or left
+// out.
+func FilterDeliveries(entries []byte, keep func(Delivery) (last int64, kept bool)) (rest []byte, changes int) {
+	rest = make([]byte, 0, len(entries))
+	for ; len(entries) >= deliverySize; entries = entries[deliverySize:] {
+		d := firstDelivery(entries)
+		last, kept := keep(d)
+		if !kept || last != d.Last {
+			changes++
+		}
+		if kept {
+			rest = appendDelivery(rest, Delivery{d.Key, last})
+		}
+	}
+	return rest, changes
+}
+
+// FindDelivery returns the entry of an address in a bucket, or the zero value.
+func FindDelivery(entries []byte, key int64) Delivery {
+	n := sort.Search(len(entries)/deliverySize, func(n int) bool {
+		return binary.BigEndian.Uint64(entries[n*deliverySize:]) >= uint64(key)
+	})
+	if n*deliverySize < len(entries) {
+		if d := firstDelivery(entries[n*deliverySize:]); d.Key == uint64(key) {
+			return d
+		}
+	}
+	return Delivery{}
+}

@@ -1,0 +1,68 @@
+package packed
+
+import (
+	"cmp"
+	"encoding/binary"
+	"slices"
+
+	"github.com/bouncetail/bouncetail/bounce"
+)
+
+// SuccessBucket is the number of the bucket that a success is in: eight seconds of the stamps in the log, so that a bucket stays
+// small at thousands of lines a second and the next batch rarely has to write it
+// again.
+func SuccessBucket(id bounce.EventID) int64 {
+	return int64(binary.BigEndian.Uint32(id[:4]) >> 3)
+}
+
+// Success is a success in the order of the buckets.
+type Success struct {
+	id     uint64 // the last eight bytes of its event id
+	bucket uint32
+	Index  int32 // in the batch
+}
+
+// NewSuccess returns the success of an index in a batch.
+func NewSuccess(id *bounce.EventID, index int) Success {
+	return Success{binary.BigEndian.Uint64(id[4:]), uint32(SuccessBucket(*id)), int32(index)}
+}
+
+// Bucket returns the number of its bucket.
+func (s Success) Bucket() int64 { return int64(s.bucket) }
+
+func (s Success) hash() uint64 { return s.id }
+
+// Successes sorts successes by bucket and id. In the order of a log the
+// buckets are sorted already.
+func (s *Sorter) Successes(all []Success) {
+	byBucket := func(a, b Success) int { return cmp.Compare(a.bucket, b.bucket) }
+	if !slices.IsSortedFunc(all, byBucket) {
+		slices.SortFunc(all, byBucket)
+	}
+	for len(all) > 0 {
+		n := 1
+		for n < len(all) && all[n].bucket == all[0].bucket {
+			n++
+		}
+		s.successes = sortByHash(all[:n], s.successes)
+		all = all[n:]
+	}
+}
+
+// MergeSuccesses adds sorted successes to the sorted ids of a bucket, and calls isNew
+// with the index of those that were not there.
+func MergeSuccesses(known []byte, successes []Success, isNew func(index int32)) []byte {
+	merged := make([]byte, 0, len(known)+8*len(successes))
+	for i := range successes {
+		id := successes[i].id
+		for len(known) > 0 && binary.BigEndian.Uint64(known) < id {
+			merged, known = append(merged, known[:8]...), known[8:]
+		}
+		if len(known) > 0 && binary.BigEndian.Uint64(known) == id || i > 0 && successes[i-1].id == id {
+			continue
+		}
+		merged = binary.BigEndian.AppendUint64(merged, id)
+		isNew(successes[i].Index)
+	}
+	return append(merged, known...)
+}
