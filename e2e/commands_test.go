@@ -1,0 +1,284 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// storedTables are the tables that a command must leave equal, whether a daemon ran
+// it or not, in an order that does not depend on when a row was written.
+var storedTables = []string{
+	"SELECT event_id, occurred_at, recipient, coalesce(sender, ''), coalesce(message_id, ''), queue_id, outcome, category, reason, rule, suppress FROM bounces ORDER BY event_id",
+	"SELECT recipient, state, coalesce(category, ''), coalesce(reason, ''), coalesce(first_failure_at, ''), coalesce(last_failure_at, ''), coalesce(last_delivery_at, ''), permanent_count, retry_count FROM recipients ORDER BY recipient",
+	"SELECT day, domain, sent, deferred, bounced, expired FROM daily_outcomes ORDER BY day, domain",
+	"SELECT host, mta, queue_id, data FROM queue_entries WHERE queue_id <> ' recent' ORDER BY host, mta, queue_id",
+	"SELECT mta, shape, count FROM unparsed_lines ORDER BY mta, shape",
+	"SELECT recipient_key FROM forgotten ORDER BY recipient_key",
+	"SELECT kind FROM horizons ORDER BY kind",
+}
+
+// stored returns what a database holds of the followed and imported logs.
+func stored(t *testing.T, db string) string {
+	t.Helper()
+	var all []string
+	for _, q := range storedTables {
+		all = append(all, q)
+		all = append(all, query(t, db, q)...)
+	}
+	return strings.Join(all, "\n")
+}
+
+// mailLogOf returns a log of n messages from a day on. Some bounce, some are
+// deferred and stay in the queue, and a line in a thousand cannot be parsed.
+func mailLogOf(day time.Time, prefix string, n int) string {
+	var b strings.Builder
+	for i := range n {
+		at := day.Add(time.Duration(i) * time.Second).Format("2006-01-02T15:04:05+00:00")
+		id, to := fmt.Sprintf("%s%08X", prefix, i), fmt.Sprintf("user%d@d%d.example", i%977, i%53)
+		line := func(program, text string) { fmt.Fprintf(&b, "%s mx postfix/%s[7]: %s: %s\n", at, program, id, text) }
+		line("cleanup", "message-id=<"+id+"@shop.example>")
+		line("qmgr", "from=<news@shop.example>, size=1, nrcpt=1 (queue active)")
+		attempt := "to=<" + to + ">, relay=mx.example[192.0.2.1]:25, delay=1, delays=0/0/0/1, "
+		switch {
+		case i%1000 == 999:
+			line("smtp", "to=<"+to+">, relay=unfinished")
+		case i%10 == 0:
+			line("smtp", attempt+"dsn=5.1.1, status=bounced (host mx.example[192.0.2.1] said: 550 5.1.1 User unknown (in reply to RCPT TO command))")
+		case i%10 == 1:
+			line("smtp", attempt+"dsn=4.0.0, status=deferred (host mx.example[192.0.2.1] said: 451 4.0.0 Quartz gate closed (in reply to RCPT TO command))")
+			if i%100 == 1 {
+				continue // still in the queue
+			}
+		default:
+			line("smtp", attempt+"dsn=2.0.0, status=sent (250 2.0.0 Ok: queued as X)")
+		}
+		line("qmgr", "removed")
+	}
+	return b.String()
+}
+
+// took matches how long a command took.
+var took = regexp.MustCompile(`in +[\d.]+(µs|ms|s)|"seconds":[\d.e-]+`)
+
+func writeFile(t *testing.T, name, content string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// A daemon that follows a log runs each command with the result, the output and the
+// exit code that it has without a daemon.
+func TestCommandsRunInTheDaemon(t *testing.T) {
+	yesterday := time.Now().UTC().Truncate(24 * time.Hour).Add(-24 * time.Hour)
+	followed := writeFile(t, "followed.log", mailLogOf(yesterday.Add(12*time.Hour), "F", 2000))
+	old := writeFile(t, "old.log", mailLogOf(yesterday.Add(-240*time.Hour), "A", 20_000))
+	packed := old + ".gz"
+	if out, err := exec.CommandContext(t.Context(), "gzip", "-k", old).CombinedOutput(); err != nil {
+		t.Fatalf("gzip: %v\n%s", err, out)
+	}
+	fifo := filepath.Join(t.TempDir(), "fifo")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	rules := t.TempDir()
+	settings := writeFile(t, "config.yaml", "rules: "+rules+"\n")
+
+	databases := []string{filepath.Join(t.TempDir(), "alone.db"), filepath.Join(t.TempDir(), "daemon.db")}
+	for _, db := range databases {
+		run(t, "import", "--db", db, "--timezone", "UTC", followed)
+	}
+	d := start(t, "--db", databases[1], "--config", settings, followed)
+	waitFor(t, "the socket", func() bool { _, err := os.Stat(databases[1] + ".sock"); return err == nil })
+	f, err := os.OpenFile(followed, os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+
+	for i, c := range []struct {
+		args  []string
+		stdin string
+		setup func()
+	}{
+		{args: []string{"import", "--timezone", "UTC", packed}},
+		{args: []string{"import", "--timezone", "UTC", "--json", old}},
+		{args: []string{"import", "--timezone", "UTC", "-"}, stdin: mailLogOf(yesterday.Add(-200*time.Hour), "B", 500)},
+		{args: []string{"import", "--timezone", "UTC", fifo}, setup: func() {
+			go os.WriteFile(fifo, []byte(mailLogOf(yesterday.Add(-100*time.Hour), "C", 500)), 0) //nolint:errcheck // the command fails without it
+		}},
+		{args: []string{"import", "/nowhere.log"}},
+		{args: []string{"import", "/etc"}},
+		{args: []string{"import", settings}},
+		{args: []string{"forget", "user0@d0.example", "user10@d10.example"}},
+		{args: []string{"forget", "user0@d0.example"}},
+		{args: []string{"forget", "--json", "--dry-run", "--from-file", "-"}, stdin: "user20@d20.example\nuser30@d30.example\n"},
+		{args: []string{"forget", "--leave-nothing", "user69@d32.example"}},
+		{args: []string{"forget", "no address"}},
+		{args: []string{"recipients", "block", "user5@d5.example"}},
+		{args: []string{"recipients", "rebuild"}},
+		{args: []string{"reclassify"}},
+		{args: []string{"reclassify", "--json"}, setup: func() {
+			rule := "- id: mine/quartz\n  why: A test.\n  match: {any: ['quartz gate']}\n  verdict: {category: invalid-address, reason: account-disabled, scope: recipient, disposition: permanent}\n  decides: ['550 Quartz gate closed']\n  leaves: ['550 5.1.1 No such user']\n"
+			if err := os.WriteFile(filepath.Join(rules, "own.yaml"), []byte(rule), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}},
+		{args: []string{"prune"}},
+		{args: []string{"prune"}, setup: func() { // the daemon reads the file again
+			text := "rules: " + rules + "\nretention:\n  bounces: 7\n  successes: 7\n"
+			if err := os.WriteFile(settings, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}},
+		{args: []string{"prune", "--json"}},
+	} {
+		var outputs [2]string
+		for j, db := range databases {
+			if c.setup != nil {
+				c.setup()
+			}
+			cmd := exec.CommandContext(t.Context(), program(t), append(c.args, "--db", db, "--config", settings)...)
+			cmd.Stdin = strings.NewReader(c.stdin)
+			var out, errs bytes.Buffer
+			cmd.Stdout, cmd.Stderr = &out, &errs
+			err := cmd.Run()
+			var exit *exec.ExitError
+			if err != nil && !errors.As(err, &exit) {
+				t.Fatal(err)
+			}
+			text := strings.ReplaceAll(out.String()+errs.String(), db, "DATABASE")
+			outputs[j] = fmt.Sprintf("exit %d\n%s", cmd.ProcessState.ExitCode(), took.ReplaceAllString(text, "TIME"))
+		}
+		if outputs[0] != outputs[1] {
+			t.Errorf("bouncetail %q\nwithout a daemon: %s\nin the daemon: %s", c.args, outputs[0], outputs[1])
+		}
+		// The daemon follows: a bounce that is logged now is stored soon.
+		line := fmt.Sprintf("%s mx postfix/smtp[7]: L%08d: to=<live%d@live.example>, relay=mx.example[192.0.2.1]:25, delay=1, delays=0/0/0/1, dsn=5.1.1, status=bounced (host mx.example[192.0.2.1] said: 550 5.1.1 User unknown (in reply to RCPT TO command))\n",
+			time.Now().UTC().Format("2006-01-02T15:04:05+00:00"), i, i)
+		if _, err := io.WriteString(f, line); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, databases[1], fmt.Sprintf("SELECT count(*) FROM bounces WHERE recipient = 'live%d@live.example'", i), "1")
+		run(t, "import", "--db", databases[0], "--config", settings, "--timezone", "UTC", followed)
+	}
+	// The daemon judges by the rules that reclassify has read.
+	line := fmt.Sprintf("%s mx postfix/smtp[7]: M00000001: to=<full@live.example>, relay=mx.example[192.0.2.1]:25, delay=1, delays=0/0/0/1, dsn=4.0.0, status=deferred (host mx.example[192.0.2.1] said: 451 4.0.0 Quartz gate closed (in reply to RCPT TO command))\n", time.Now().UTC().Format("2006-01-02T15:04:05+00:00"))
+	if _, err := io.WriteString(f, line); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, databases[1], "SELECT reason FROM bounces WHERE recipient = 'full@live.example'", "account-disabled")
+	d.stop()
+	if _, err := os.Stat(databases[1] + ".sock"); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the socket is left after an orderly stop: %v", err)
+	}
+	run(t, "import", "--db", databases[0], "--config", settings, "--timezone", "UTC", followed)
+	if want, got := stored(t, databases[0]), stored(t, databases[1]); got != want {
+		t.Errorf("the tables differ:\n%s", unlike(want, got))
+	}
+	for _, db := range databases {
+		if left, err := os.ReadFile(db); err != nil || bytes.Contains(left, []byte("user0@d0.example")) {
+			t.Errorf("%s holds an address that was forgotten (%v)", db, err)
+		}
+	}
+	if check := query(t, databases[1], "PRAGMA integrity_check"); !slices.Equal(check, []string{"ok"}) {
+		t.Errorf("integrity_check: %q", check)
+	}
+}
+
+// unlike returns the first line in which two texts differ.
+func unlike(want, got string) string {
+	a, b := strings.Split(want, "\n"), strings.Split(got, "\n")
+	for i := range min(len(a), len(b)) {
+		if a[i] != b[i] {
+			return fmt.Sprintf("without a daemon %q\nin the daemon    %q", a[i], b[i])
+		}
+	}
+	return fmt.Sprintf("%d and %d lines", len(a), len(b))
+}
+
+// A client that is interrupted says what is kept and exits with 130, one that is
+// killed leaves the daemon alone, and a daemon that is killed leaves a database that
+// the same command completes.
+func TestCommandsInTheDaemonCanBeInterrupted(t *testing.T) {
+	old := writeFile(t, "old.log", mailLogOf(time.Now().UTC().Add(-200*time.Hour), "A", 60_000))
+	live := newMailLog(t)
+	live.messages(0, 100)
+	db := filepath.Join(t.TempDir(), "b.db")
+	d := start(t, "--db", db, live.path)
+	waitFor(t, "the socket", func() bool { _, err := os.Stat(db + ".sock"); return err == nil })
+	imported := "SELECT count(*) > 500 FROM bounces WHERE queue_id LIKE 'A%'"
+	client := func() (*exec.Cmd, *bytes.Buffer) {
+		cmd := exec.CommandContext(t.Context(), program(t), "import", "--db", db, "--timezone", "UTC", old)
+		var said bytes.Buffer
+		cmd.Stderr = &said
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		return cmd, &said
+	}
+
+	cmd, said := client()
+	eventually(t, db, imported, "1")
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait() // the exit code is looked at
+	if cmd.ProcessState.ExitCode() != 130 || !strings.Contains(said.String(), "stored; run the same command to continue") && !strings.Contains(said.String(), "Interrupted") {
+		t.Errorf("after SIGINT the client exits with %d and says %q", cmd.ProcessState.ExitCode(), said)
+	}
+	t.Logf("the client said: %s", said)
+
+	cmd, _ = client()
+	time.Sleep(200 * time.Millisecond) // it may be anywhere
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait() // it was killed
+	live.messages(100, 200)
+	eventually(t, db, "SELECT count(*) >= 0 FROM bounces", "1")
+
+	cmd, said = client()
+	time.Sleep(500 * time.Millisecond) // likewise
+	d.kill()
+	_ = cmd.Wait() // it may have been done
+	if code := cmd.ProcessState.ExitCode(); code == 1 && !strings.Contains(said.String(), "has ended before the command was done") || code > 1 {
+		t.Errorf("when the daemon is killed the client exits with %d and says %q", code, said)
+	}
+	if _, err := os.Stat(db + ".sock"); err != nil {
+		t.Fatal(err)
+	}
+	// Without a daemon, the socket that is left is no obstacle, nor for the next daemon.
+	run(t, "forget", "--db", db, "nobody@example.com")
+	d = start(t, "--db", db, live.path)
+	eventually(t, db, "SELECT value FROM meta WHERE name = 'clean'", "0")
+	waitFor(t, "the new socket", func() bool {
+		c, err := (&net.Dialer{}).DialContext(context.Background(), "unix", db+".sock")
+		if err == nil {
+			c.Close()
+		}
+		return err == nil
+	})
+	run(t, "import", "--db", db, "--timezone", "UTC", old)
+	d.stop()
+	want := filepath.Join(t.TempDir(), "w.db")
+	run(t, "import", "--db", want, "--timezone", "UTC", old, live.path)
+	for _, q := range storedTables[:3] {
+		if a, b := query(t, want, q), query(t, db, q); !slices.Equal(a, b) {
+			t.Errorf("%s: %d rows, and %d after the interruptions:\n%s", q, len(a), len(b), unlike(strings.Join(a, "\n"), strings.Join(b, "\n")))
+		}
+	}
+}
