@@ -55,7 +55,7 @@ func dial(ctx context.Context, c config.Config, log *slog.Logger) (*control.Clie
 	case errors.Is(err, control.ErrNoServer):
 		return nil, nil
 	case errors.Is(err, os.ErrPermission):
-		return nil, fmt.Errorf("a daemon writes database %s, and only root and its own user may send it commands: %w; use sudo bouncetail …", c.Database, err)
+		return nil, fmt.Errorf("a daemon writes database %s, and only root and its own user may send it commands; use sudo bouncetail …", c.Database)
 	case err != nil:
 		return nil, err
 	}
