@@ -15,6 +15,8 @@ type answers struct {
 	rcpt map[string]string
 	data map[string]string // to the end of DATA
 	evil string            // to all recipients at evil.example
+	// taken is called with each message that is accepted, if it is not nil.
+	taken func(message string)
 }
 
 // serveSMTP starts a server on 127.0.0.1 for the duration of the test, and returns its
@@ -77,13 +79,18 @@ func (a answers) session(conn net.Conn) {
 			say("250 2.1.5 ok")
 		case "DATA":
 			say("354 go ahead")
+			var message strings.Builder
 			for lines.Scan() && lines.Text() != "." {
+				message.WriteString(strings.TrimPrefix(lines.Text(), ".") + "\n")
 			}
 			if said := a.data[accepted]; said != "" {
 				say(said)
-			} else {
-				say("250 2.0.0 taken")
+				continue
 			}
+			if a.taken != nil {
+				a.taken(message.String())
+			}
+			say("250 2.0.0 taken")
 		case "QUIT":
 			say("221 2.0.0 bye")
 			return
