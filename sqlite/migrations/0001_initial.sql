@@ -1,11 +1,11 @@
 CREATE TABLE bounces (
-  -- One row for each delivery attempt that failed, as the log told it.
+  -- One row for each failed delivery attempt, as it was logged.
   id INTEGER PRIMARY KEY AUTOINCREMENT, -- grows in the order of reading, never reused
   event_id TEXT NOT NULL UNIQUE, -- from the content of the log line: a line read twice is one row
   occurred_at TEXT NOT NULL, -- RFC 3339, UTC, milliseconds
   recipient TEXT NOT NULL, -- lower case, domain as IDNA A-labels
   domain TEXT NOT NULL, -- what follows the last @ of recipient; empty for a local user
-  original_recipient TEXT, -- before aliases, as logged; NULL where the log names none
+  original_recipient TEXT, -- before aliases, as logged; NULL if the log names none
   sender TEXT, -- envelope sender; '' is the null sender <>, NULL is not known
   message_id TEXT, -- without its angle brackets
   queue_id TEXT, -- unique only within host
@@ -13,21 +13,21 @@ CREATE TABLE bounces (
   mta TEXT NOT NULL, -- postfix, exim, sendmail, opensmtpd
   outcome TEXT NOT NULL, -- deferred, bounced, expired: what the MTA did
   dsn TEXT, -- the status that the MTA logged
-  smtp_code INTEGER, -- of the reply; NULL where the other side said nothing
+  smtp_code INTEGER, -- of the reply; NULL if the other server did not reply
   enhanced_code TEXT, -- read from the reply itself (RFC 3463)
-  reply TEXT, -- what the other side said, or the MTA's own words where it said nothing
+  reply TEXT, -- the reply of the other server, or the text of the MTA if there was none
   stage TEXT, -- connect, greeting, EHLO, STARTTLS, AUTH, MAIL FROM, RCPT TO, DATA, end of DATA
-  relay_host TEXT, -- who was asked, by name
-  relay_ip TEXT, -- who was asked, by address
+  relay_host TEXT, -- name of the other server
+  relay_ip TEXT, -- address of the other server
   category TEXT NOT NULL, -- one of the nine categories, or unclassified
   reason TEXT NOT NULL, -- the finer slug under the category
   scope TEXT NOT NULL, -- whose problem it is: recipient, domain, sender, message, network, local
   disposition TEXT NOT NULL, -- retry or permanent, for this message and this recipient
-  suppress INTEGER NOT NULL, -- 1 where this one failure says that the address itself is bad
+  suppress INTEGER NOT NULL, -- 1 if this failure by itself makes the address bad
   rule TEXT NOT NULL, -- the rule that decided
-  provider TEXT, -- the receiving provider, where known
-  recipient_logged TEXT, -- the spelling in the log, NULL where it is recipient
-  relay_port INTEGER, -- NULL where the log does not say
+  provider TEXT, -- the receiving provider, if known
+  recipient_logged TEXT, -- the spelling in the log; NULL if it is that of recipient
+  relay_port INTEGER, -- NULL if it is not logged
   blocklist TEXT, -- the blocklist that the reply names
   retry_after INTEGER, -- seconds that the reply asks to wait
   url TEXT, -- the page that the reply points to
@@ -61,7 +61,7 @@ CREATE INDEX recipients_by_seq ON recipients (seq);
 CREATE TABLE deliveries (
   -- The last successful delivery to each address, so that the order in which logs are read does not matter.
   bucket INTEGER PRIMARY KEY, -- the top 13 bits of recipient_key
-  entries BLOB NOT NULL -- 16 bytes an address, sorted: recipient_key, then Unix milliseconds of the last delivery times two, odd where the address has failed; big-endian
+  entries BLOB NOT NULL -- 16 bytes an address, sorted: recipient_key, then Unix milliseconds of the last delivery times two, odd if the address has failed; big-endian
 );
 
 CREATE TABLE successes (
@@ -92,14 +92,14 @@ CREATE TABLE positions (
   head INTEGER NOT NULL, -- hash of the first bytes
   tail INTEGER NOT NULL, -- hash of the bytes before offset
   cursor TEXT NOT NULL, -- the journal's own position
-  closed INTEGER NOT NULL, -- 1 where nothing more can come
+  closed INTEGER NOT NULL, -- 1 if nothing can be added to it
   parser BLOB, -- what the parser remembers between lines
   anchor TEXT NOT NULL, -- a time near the first stamp, for stamps without a year
   updated_at TEXT NOT NULL -- when the stream last grew
 );
 
 CREATE TABLE queue_entries (
-  -- What the MTA has said of messages still in its queue.
+  -- What was logged about messages that are still in the queue.
   host TEXT NOT NULL, -- the host that wrote the lines
   mta TEXT NOT NULL, -- postfix, exim, sendmail, opensmtpd
   queue_id TEXT NOT NULL, -- unique only within host
@@ -114,21 +114,21 @@ CREATE TABLE gaps (
   noticed_at TEXT NOT NULL, -- RFC 3339, UTC, milliseconds
   source TEXT NOT NULL, -- the setting that the log belongs to
   path TEXT NOT NULL, -- the name of the file
-  bytes INTEGER NOT NULL, -- -1 where nobody can know
+  bytes INTEGER NOT NULL, -- -1 if it cannot be known
   why TEXT NOT NULL -- what happened
 );
 
 CREATE TABLE unread_lines (
   -- Delivery lines that no parser understood, by shape: they announce a new version of an MTA.
   mta TEXT NOT NULL, -- whose line it is
-  shape TEXT NOT NULL, -- the line with what varies taken out
+  shape TEXT NOT NULL, -- the line without the parts that vary
   count INTEGER NOT NULL, -- how often it was read
   example TEXT NOT NULL, -- one such line
   PRIMARY KEY (mta, shape)
 ) WITHOUT ROWID;
 
 CREATE TABLE meta (
-  -- What the program remembers of itself.
+  -- The state of the program.
   name TEXT PRIMARY KEY, -- seq: the last change number of recipients; clean: 1 after an orderly stop
   value INTEGER NOT NULL -- its value
 ) WITHOUT ROWID;
@@ -154,7 +154,7 @@ FROM recipients r JOIN bounces b ON b.id = r.deciding_bounce_id
 WHERE r.state = 'retry';
 
 CREATE VIEW unclassified_replies AS
--- What no rule knows, most frequent first, by code and wording.
+-- Replies that no rule matches, most frequent first, by code and text.
 SELECT smtp_code, enhanced_code, replace(reply, recipient, '<recipient>') AS shape,
   count(*) AS count, max(reply) AS example
 FROM bounces

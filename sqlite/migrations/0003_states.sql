@@ -59,19 +59,19 @@ CREATE TABLE applied_policy (
   -- The policy that the states in recipients follow.
   id INTEGER PRIMARY KEY CHECK (id = 1), -- there is one
   settings TEXT NOT NULL, -- as in the settings under policy (JSON)
-  applied_at TEXT NOT NULL -- when all recipients were last made out anew for it
+  applied_at TEXT NOT NULL -- when all recipients were last recomputed for it
 );
 
 CREATE TABLE decisions (
-  -- What was decided about addresses by hand. Rows are ended, and not deleted.
+  -- Manual decisions about addresses. Rows are ended, not deleted.
   id INTEGER PRIMARY KEY AUTOINCREMENT, -- grows
   recipient TEXT NOT NULL, -- lower case, domain as IDNA A-labels
   domain TEXT NOT NULL, -- empty for a local user
   decision TEXT NOT NULL, -- allow: ok whatever the log says; block: bad whatever the log says
   note TEXT, -- why
   decided_at TEXT NOT NULL, -- RFC 3339, UTC, milliseconds
-  until TEXT, -- when it ends by itself; NULL where it does not
-  ended_at TEXT, -- when it was taken back, replaced, or its time was over; NULL while it holds
+  until TEXT, -- when it ends by itself; NULL if it does not
+  ended_at TEXT, -- when it was withdrawn or replaced, or when its time was over; NULL while it is in force
   recipient_key INTEGER NOT NULL -- joins to recipients
 );
 
@@ -80,16 +80,16 @@ CREATE UNIQUE INDEX decisions_in_force ON decisions (recipient_key) WHERE ended_
 CREATE INDEX decisions_by_end ON decisions (until) WHERE until IS NOT NULL AND ended_at IS NULL;
 
 CREATE TABLE releases (
-  -- Failures that were released by hand, after an outage: they stay in bounces, and no state follows from them.
+  -- Failures that were released by hand after an outage. They stay in bounces and have no effect on states.
   id INTEGER PRIMARY KEY AUTOINCREMENT, -- grows
   since TEXT NOT NULL, -- failures at or after this time
   until TEXT NOT NULL, -- and before this one
-  category TEXT, -- of this category alone; NULL is any
-  domain TEXT, -- of recipients in this domain alone; NULL is any
-  reason TEXT, -- for this reason alone; NULL is any
+  category TEXT, -- of this category only; NULL is any
+  domain TEXT, -- of recipients in this domain only; NULL is any
+  reason TEXT, -- for this reason only; NULL is any
   note TEXT, -- why
   released_at TEXT NOT NULL, -- RFC 3339, UTC, milliseconds
-  withdrawn_at TEXT -- when it was taken back; NULL while it holds
+  withdrawn_at TEXT -- when it was withdrawn; NULL while it is in force
 );
 
 CREATE INDEX bounces_by_time ON bounces (occurred_at);

@@ -20,7 +20,7 @@ CREATE TABLE recipients_new (
   deciding_bounce_id INTEGER, -- the failure that category and reason are of; NULL if it never failed
   recipient_key INTEGER NOT NULL, -- joins to bounces and deliveries
   seq INTEGER NOT NULL, -- grows with every change of any row: where an export continues
-  memory TEXT -- what the policy has counted by category and day, and the state by the logs alone if state says otherwise (JSON)
+  memory TEXT -- what the policy has counted by category and day, and the state by the logs only, if state is another (JSON)
 ) WITHOUT ROWID;
 
 INSERT INTO recipients_new
@@ -42,7 +42,7 @@ ALTER TABLE bounces ADD COLUMN transport TEXT /* the part of the MTA that made t
 ALTER TABLE bounces ADD COLUMN router TEXT /* Exim's R=; NULL if the log does not name it */;
 
 CREATE VIEW bad_recipients AS
--- The addresses to stop writing to, each with the reply that decided; no reply if one was blocked by hand and never failed.
+-- The addresses to stop writing to, each with the deciding reply. One that was blocked by hand and never failed has none.
 SELECT
   r.recipient, r.domain, r.category, r.reason, r.decided_by, r.bad_since, r.bad_until, r.first_failure_at,
   r.last_failure_at, r.last_delivery_at, r.permanent_count, r.retry_count,
@@ -51,7 +51,7 @@ FROM recipients r LEFT JOIN bounces b ON b.id = r.deciding_bounce_id
 WHERE r.state = 'bad';
 
 CREATE VIEW suspect_recipients AS
--- The addresses that a failure says are bad, but in a crowd of failures that may be an outage: not yet confirmed.
+-- The addresses that were refused in a crowd that may be an outage. They are not confirmed to be bad.
 SELECT
   r.recipient, r.domain, r.category, r.reason, r.decided_by, r.first_failure_at,
   r.last_failure_at, r.last_delivery_at, r.permanent_count, r.retry_count,
@@ -69,9 +69,9 @@ FROM recipients r LEFT JOIN bounces b ON b.id = r.deciding_bounce_id
 WHERE r.state = 'failing';
 
 CREATE TABLE unparsed_lines (
-  -- Delivery lines that no parser could read, by shape. They announce a new version of an MTA.
+  -- Delivery lines that were not parsed, by shape. They usually come from a new version of an MTA.
   mta TEXT NOT NULL, -- whose line it is
-  shape TEXT NOT NULL, -- the line with what varies taken out
+  shape TEXT NOT NULL, -- the line without the parts that vary
   count INTEGER NOT NULL, -- how often it was read
   example TEXT NOT NULL, -- one such line
   last_read_at TEXT NOT NULL, -- when such a line was last read

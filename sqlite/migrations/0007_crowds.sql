@@ -37,11 +37,11 @@ CREATE TABLE confirms (
   reason TEXT, -- for this reason only; NULL is any
   note TEXT, -- why
   confirmed_at TEXT NOT NULL, -- RFC 3339, UTC, milliseconds
-  withdrawn_at TEXT -- when it was taken back; NULL while it holds
+  withdrawn_at TEXT -- when it was withdrawn; NULL while it is in force
 );
 
 CREATE TABLE recalls (
-  -- Addresses that were bad and became suspect: webhooks that were told that they are bad are told that.
+  -- Addresses that were bad and became suspect. Webhooks that received the former receive the latter.
   recipient_key INTEGER PRIMARY KEY, -- joins to recipients
   seq INTEGER NOT NULL, -- of that change of recipients
   recalled_at TEXT NOT NULL -- RFC 3339, UTC, milliseconds
