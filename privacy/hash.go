@@ -16,26 +16,25 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 )
 
-// Hasher puts a keyed hash in the place of the local part of addresses, so
-// that who has the database and not the key can neither read whose they are nor
-// check a guess:
+// Hasher replaces the local part of addresses by a keyed hash. Without the key, the
+// database does not reveal whose addresses they are, and a guess cannot be checked:
 //
 //	jane@example.com   h-864fb6bb1a508c83301e91fc17adc8a6@example.com
 //
-// It is the head of the HMAC-SHA256 of the normal spelling of the address, which
-// any other program that has the key can make as well. What is hashed already is
-// left alone. It is not safe for concurrent use. A nil Hasher leaves addresses as
-// they are.
+// The hash is the start of the HMAC-SHA256 of the normal spelling of the address, so
+// any other program with the key can compute it too. An address that is hashed
+// already is not changed. A nil Hasher changes no address. A Hasher is not safe for
+// concurrent use.
 type Hasher struct {
 	mac  hash.Hash
 	aead cipher.AEAD
 	id   int64
 	sum  [sha256.Size]byte
-	// What is hashed, and made of it, used again.
+	// Buffers for the input and the output of the hash.
 	from, out []byte
 }
 
-// ShortestKey is the length in bytes that a key has at least.
+// ShortestKey is the least length of a key in bytes.
 const ShortestKey = 16
 
 // NewHasher returns a hasher with a key of ShortestKey bytes or more.
@@ -44,7 +43,7 @@ func NewHasher(key []byte) (*Hasher, error) {
 		return nil, fmt.Errorf("a key of %d bytes; it takes %d at least", len(key), ShortestKey)
 	}
 	h := &Hasher{mac: hmac.New(sha256.New, key)}
-	// No address has a NUL in it, so that these are hashes of none.
+	// No address contains a NUL, so these are the hashes of no address.
 	block, err := aes.NewCipher(h.hash("\x00seal"))
 	if err == nil {
 		h.aead, err = cipher.NewGCMWithRandomNonce(block)
@@ -61,7 +60,7 @@ func (h *Hasher) hash(text string) []byte {
 	return h.mac.Sum(h.sum[:0])
 }
 
-// ID names the key without telling anything of it; 0 is none.
+// ID identifies the key without revealing it; 0 is no key.
 func (h *Hasher) ID() int64 {
 	if h == nil {
 		return 0
@@ -69,8 +68,8 @@ func (h *Hasher) ID() int64 {
 	return max(h.id, 1)
 }
 
-// EventID returns the id under which a line is stored. Without the key nobody
-// can tell that it is the hash of a line that he makes up around an address.
+// EventID returns the id under which a line is stored. Without the key, nobody can
+// check whether it is the hash of a line that they make up with an address.
 func (h *Hasher) EventID(id bounce.EventID) bounce.EventID {
 	copy(id[4:], h.hash("\x00event"+string(id[:])))
 	return id
@@ -122,10 +121,10 @@ func IsHashed(a bounce.Address) bool {
 	return rest == "" || rest[0] == '@' && rest[1:] == a.Domain
 }
 
-// Event hashes what an event tells of people: all but the words of a reply that
-// are the name of its recipient, see Name.
+// Event hashes the addresses of an event. Words of a reply that are the name of the
+// recipient are not hashed here, see Name.
 func (h *Hasher) Event(ev *bounce.Event) {
-	if ev.Kind != bounce.EventMessage && ev.Kind != bounce.EventRemoved { // of which nothing is stored under an id
+	if ev.Kind != bounce.EventMessage && ev.Kind != bounce.EventRemoved { // nothing is stored under their id
 		ev.ID = h.EventID(ev.ID)
 	}
 	ev.Recipient = h.Address(ev.Recipient)
@@ -134,7 +133,7 @@ func (h *Hasher) Event(ev *bounce.Event) {
 	ev.Reply.Text = h.Text(ev.Reply.Text)
 }
 
-// Seal encrypts what has to be read again, and cannot be hashed.
+// Seal encrypts a value that must be read again and therefore cannot be hashed.
 func (h *Hasher) Seal(data []byte) []byte {
 	if len(data) == 0 {
 		return nil

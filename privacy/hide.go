@@ -18,28 +18,28 @@ import (
 //	list-bounces+jane=example.com@lists.example       h-7b13…@lists.example
 //	https://help.example/?to=jane%40example.com       ?to=h-864f…%40example.com
 //
-// Whatever may belong to a local part is hashed: rather a word too many than a
-// name that stays.
+// Everything that may belong to a local part is hashed: a word too many is better
+// than a name that remains.
 func (h *Hasher) Text(text string) string { return h.hide(text, nil) }
 
-// Line is Text for a line of which nothing is known, so that the names of those
-// whose addresses are in it are hidden as well.
+// Line is Text for a line that was not parsed. It also hides the names of the people
+// whose addresses are in it.
 func (h *Hasher) Line(text string) string {
 	var found []string
 	text = h.hide(text, &found)
 	return h.Name(text, found...)
 }
 
-// maxFound bounds the work for a line of thousands of addresses.
+// maxFound bounds the work for a line with thousands of addresses.
 const maxFound = 8
 
-// hide hashes the addresses in a text, and notes which the first ones were.
+// hide hashes the addresses in a text, and notes the first ones.
 func (h *Hasher) hide(text string, found *[]string) string {
 	if !strings.Contains(text, "@") && !strings.Contains(text, "%40") {
 		return text
 	}
 	var out []byte
-	done := 0 // what of the text is in out
+	done := 0 // how much of the text is in out
 	for i := 0; i < len(text); i++ {
 		start, at, sign := i, i, "@"
 		switch {
@@ -77,12 +77,12 @@ func (h *Hasher) hide(text string, found *[]string) string {
 	return string(append(out, text[done:]...))
 }
 
-// longest is how many bytes a local part has at most; a mail server takes no
+// longest is the maximal length of a local part in bytes. Mail servers accept no
 // longer one, and a hostile reply must not cost more.
 const longest = 512
 
-// quotedEnd returns where the quoted local part ends that begins at start, and
-// start where none does.
+// quotedEnd returns the end of the quoted local part that begins at start, or start if
+// there is none.
 func quotedEnd(text string, start int) int {
 	for i := start + 1; i+1 < min(len(text), start+longest); i++ {
 		switch {
@@ -97,11 +97,11 @@ func quotedEnd(text string, start int) int {
 	return start
 }
 
-// atext are the signs that a local part may have beside letters and digits (RFC
-// 5322, section 3.2.3).
+// atext are the characters of a local part other than letters and digits (RFC 5322,
+// section 3.2.3).
 const atext = "!#$%&'*+-/=?^_`{|}~."
 
-// localStart returns where the local part begins that ends before at.
+// localStart returns the start of the local part that ends before at.
 func localStart(text string, from, at int) int {
 	start := at
 	for start > max(from, at-longest) {
@@ -132,8 +132,8 @@ func localStart(text string, from, at int) int {
 	return at - len(strings.TrimLeft(run, atext))
 }
 
-// isKey tells the words before a = that name what follows; any other may be a
-// part of the address, as VERP writes it.
+// isKey has the words before a = that name the value. Any other word may be part of
+// the address, as VERP writes it.
 var isKey = map[string]bool{
 	"to": true, "orig_to": true, "rcpt": true, "rcptto": true, "recipient": true, "for": true, "envelope-to": true,
 	"from": true, "mailfrom": true, "mfrom": true, "envelope-from": true, "sender": true,
@@ -141,8 +141,8 @@ var isKey = map[string]bool{
 	"mail": true, "email": true, "e-mail": true, "address": true, "addr": true,
 }
 
-// withoutEscape cuts off what ends with the last sign of a URL that is written
-// as %XX and stands in no plain local part, such as %3C for <.
+// withoutEscape cuts off everything up to the last character that is encoded as %XX in
+// a URL and is not part of a local part, such as %3C for <.
 func withoutEscape(run string) string {
 	for at := len(run) - 3; at >= 0; at-- {
 		if run[at] != '%' {
@@ -156,7 +156,7 @@ func withoutEscape(run string) string {
 	return run
 }
 
-// domainEnd returns where the domain ends that begins at start.
+// domainEnd returns the end of the domain that begins at start.
 func domainEnd(text string, start int) int {
 	if rest := text[start:]; strings.HasPrefix(rest, "[") {
 		if end := strings.IndexAny(rest, "] "); end > 0 && rest[end] == ']' {
@@ -179,22 +179,21 @@ func isLetter(r rune) bool {
 	return r != utf8.RuneError && (unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.IsMark(r))
 }
 
-// shortestName is how long a local part is at least that is taken for a name
-// where it stands alone; shortestNumber the same of one of digits and dots,
-// which may be a code.
+// shortestName is the least length of a local part that is replaced without its
+// domain. shortestNumber is the same for one of digits and dots, which may be a code.
 const (
 	shortestName   = 3
 	shortestNumber = 7
 )
 
-// Name hashes what a text says of people whose addresses are known, beside the
-// addresses themselves: the local part alone, and how VERP and SRS write it.
+// Name hashes other forms of known addresses in a text: the local part without the
+// domain, and how VERP and SRS write them.
 //
 //	550 5.1.1 unknown user: "jane"             unknown user: "h-864f…@example.com"
 //	bounce+jane=example.com, example.com=jane  bounce+h-864f…@example.com, …
 //
-// A local part may also be a word of the reply; who calls looks that its sense
-// stays.
+// A local part may also be a word of the reply. The caller makes sure that its meaning
+// is kept.
 func (h *Hasher) Name(text string, people ...string) string {
 	for _, logged := range people {
 		to := address.Parse(logged)
@@ -222,8 +221,8 @@ func (h *Hasher) nameAlone(text, local string, to bounce.Address) string {
 	return h.replace(text, local, to)
 }
 
-// replace puts the hash of an address in the place of a name in lower case,
-// where that stands as a word of its own.
+// replace replaces a name in lower case by the hash of an address, wherever it is a
+// separate word.
 func (h *Hasher) replace(text, name string, to bounce.Address) string {
 	lower := bounce.Lower(text)
 	var out []byte
@@ -247,8 +246,8 @@ func (h *Hasher) replace(text, name string, to bounce.Address) string {
 	return string(append(out, text[done:]...))
 }
 
-// joinsBefore reports whether a name goes on before the place where one was
-// found: as the domain of another address, or as a longer name.
+// joinsBefore reports whether the text before a name belongs to it: the name is part
+// of the domain of another address, or of a longer name.
 func joinsBefore(before string) bool {
 	r, n := utf8.DecodeLastRuneInString(before)
 	if r == '.' || r == '-' {

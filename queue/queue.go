@@ -6,10 +6,10 @@
 //
 // It turns a bounce.Event into the bounce.Delivery values that follow from it
 // and keeps an entry for each (host, MTA, queue ID), because queue IDs are
-// unique only within a host. An entry ends when the log says that the message
-// left the queue; entries whose end was never logged are dropped by age and by
-// number. What changed since the last batch is handed out by Changes, to be
-// saved in the batch's own transaction, so that a restart changes no records.
+// unique only within a host. An entry ends when the log reports that the message
+// left the queue. Entries whose end was never logged are dropped by age and by
+// number. Changes returns the entries that changed since the last batch. They are
+// saved in the transaction of the batch, so that a restart changes no records.
 package queue
 
 import (
@@ -29,49 +29,49 @@ import (
 const (
 	// DefaultLifetime is Postfix's maximal_queue_lifetime.
 	DefaultLifetime = 5 * 24 * time.Hour
-	// DefaultMaxMessages bounds the memory to some 60 MB. A busy server has a
-	// few thousand messages in its queue at once.
+	// DefaultMaxMessages bounds the memory to about 60 MB. A busy server has a few
+	// thousand messages in its queue.
 	DefaultMaxMessages = 200_000
 )
 
 // Queue is the memory of messages in flight. It is not safe for concurrent
 // use.
 type Queue struct {
-	// Lifetime is how long after its last line a message is forgotten.
+	// Lifetime is how long a message is remembered after its last line.
 	Lifetime time.Duration
-	// MaxMessages is how many messages are remembered at most; the ones not
-	// heard of for longest go first.
+	// MaxMessages is the maximal number of messages. Those whose last line is oldest
+	// are dropped first.
 	MaxMessages int
 
-	// Now is the clock by which Release counts; nil is time.Now.
+	// Now is the clock of Release; nil is time.Now.
 	Now func() time.Time
 
 	messages table
 	changed  []*message // since the last call of Changes
-	ended    []*message // likewise: those that had a row in the database; they may have come again
+	ended    []*message // since the last call of Changes: those that had a row in the database. They may have come again
 	live     int        // messages that have not ended
-	free     []*message // ended ones, to be used again
+	free     []*message // ended ones, to be reused
 	origins  origins
 	waiting  waiting
 	recent   recent
 	sweepAt  int64 // log time of the next sweep by age, in seconds since 1970
 
 	unjoined int
-	delivery bounce.Delivery // handed to yield, and used again
+	delivery bounce.Delivery // passed to yield, and reused
 }
 
-// message is what is known of one message. The memory of its texts is
-// reused with it.
+// message is what is known about one message. It is reused, with the memory of its
+// texts.
 type message struct {
 	key
-	idSpace [24]byte // for most queue IDs: what a look-up reads is together
+	idSpace [24]byte // holds most queue IDs, so that a look-up reads one piece of memory
 
 	messageID    []byte
 	messageHash  uint64 // of messageID; 0 if that is empty
 	sender       []byte
 	hasSender    bool
 	stored       bool // it has a row in the database
-	ended        bool // and is only kept until that is deleted
+	ended        bool // it is kept only until its row is deleted
 	changedIndex int  // its place in changed, counted from 1; 0 if it is not there
 	seenAt       time.Time
 	deferrals    deferrals
@@ -79,14 +79,14 @@ type message struct {
 	arrival      int // how many had arrived when its message-id was logged; 0 if that was before a restart
 }
 
-// key is what a message is found by.
+// key identifies a message.
 type key struct {
 	hash   uint64 // of id
 	origin uint32
 	id     []byte // the queue ID
 }
 
-// clear forgets all but the memory.
+// clear empties the message and keeps its memory.
 func (m *message) clear() {
 	m.deferrals.clear()
 	m.tried, m.arrival = tried{}, 0
@@ -112,12 +112,12 @@ func New() *Queue {
 	}
 }
 
-// Restore takes back the entries that Changes once gave.
+// Restore restores the entries that Changes returned earlier.
 func (q *Queue) Restore(entries []bounce.QueueEntry) error {
 	for _, e := range entries {
 		var known entry
 		if err := json.Unmarshal(e.Data, &known); err != nil {
-			return fmt.Errorf("what is remembered of message %s: %w", e.QueueID, err)
+			return fmt.Errorf("stored state of message %s: %w", e.QueueID, err)
 		}
 		if known.Waiting != nil {
 			if err := q.restoreWaiting(e, &known); err != nil {
@@ -158,14 +158,13 @@ func (q *Queue) now() time.Time {
 func (q *Queue) Len() int { return q.live }
 
 // Unjoined returns how many expired messages had no deferral in the logs that
-// were read, so that nothing can be said of their recipients.
+// were read, so that their recipients are not known.
 func (q *Queue) Unjoined() int { return q.unjoined }
 
-// Apply takes the next event of a log and calls yield for each delivery
-// attempt that follows from it: none for most events, one for an attempt, one
-// for each recipient still deferred when the server gives up on a message.
-// An attempt is filled in and yielded; a delivery is only valid during the call.
-// Successes that have waited long enough are yielded too.
+// Apply applies the next event of a log and calls yield for each delivery attempt
+// that results from it: none for most events, one for an attempt, and one for each
+// recipient still deferred when the server gives up on a message. A delivery is only
+// valid during the call. Successes that have waited long enough are yielded too.
 func (q *Queue) Apply(ev *bounce.Event, yield func(*bounce.Delivery)) {
 	if ev.Kind != bounce.EventAttempt && q.waiting.len() > 0 {
 		q.meet(ev, nil, yield)
@@ -185,9 +184,9 @@ func (q *Queue) Apply(ev *bounce.Event, yield func(*bounce.Delivery)) {
 	}
 }
 
-// learn keeps what an event says about the message itself. A message-id other
-// than the one that is known means that the queue ID is used again, which
-// happens within minutes to Postfix's short ones.
+// learn stores what an event reports about the message itself. Another message-id
+// than the known one means that the queue ID is reused, which happens within minutes
+// with Postfix's short ones.
 func (q *Queue) learn(ev *bounce.Event) {
 	m := q.message(ev)
 	if ev.MessageID != "" && ev.MessageID != string(m.messageID) {
@@ -312,8 +311,8 @@ func (q *Queue) known(ev *bounce.Event) *message {
 	return m
 }
 
-// message returns the message that an event is about, as a new one where it is
-// not known, and notes that it changes.
+// message returns the message that an event is about, and notes that it changes. If it
+// is not known, it is added.
 func (q *Queue) message(ev *bounce.Event) *message {
 	q.sweep(ev.At)
 	hash, origin := hashID(ev.QueueID), q.origins.number(ev.Host, ev.MTA)
@@ -353,11 +352,11 @@ func (q *Queue) touch(m *message) {
 	}
 }
 
-// maxFree bounds the messages that are kept to be used again.
+// maxFree bounds the messages that are kept for reuse.
 const maxFree = 10_000
 
-// forget drops a message. One that has no row in the database, because it came
-// and went within a batch, as most do, leaves no trace.
+// forget drops a message. Most messages come and go within a batch. They have no row in
+// the database, so nothing is stored about them.
 func (q *Queue) forget(m *message) {
 	q.live--
 	if m.changedIndex > 0 {
@@ -376,7 +375,7 @@ func (q *Queue) forget(m *message) {
 	q.drop(m)
 }
 
-// drop takes a message out of the table, to be used again.
+// drop removes a message from the table and keeps it for reuse.
 func (q *Queue) drop(m *message) {
 	q.messages.remove(m)
 	if len(q.free) < maxFree {
@@ -385,9 +384,9 @@ func (q *Queue) drop(m *message) {
 	}
 }
 
-// sweep forgets the messages that nothing was heard of for too long, once for
-// each hour of log time. Age is measured against the line just read, not
-// against the newest one: an old log may be read after a new one.
+// sweep drops the messages whose last line is too old, once for each hour of log
+// time. Age is measured from the line just read and not from the newest one, because
+// an old log may be read after a new one.
 func (q *Queue) sweep(now time.Time) {
 	const hour = 60 * 60
 	over, at := q.Len() > q.MaxMessages, now.Unix()
@@ -403,7 +402,7 @@ func (q *Queue) sweep(now time.Time) {
 	if q.Len() <= q.MaxMessages {
 		return
 	}
-	// A tenth at once, so that the sort is paid for by many messages.
+	// A tenth at a time, so that one sort serves many messages.
 	oldest := slices.DeleteFunc(q.messages.all(), func(m *message) bool { return m.ended })
 	slices.SortFunc(oldest, func(a, b *message) int {
 		return cmp.Or(a.seenAt.Compare(b.seenAt), cmp.Compare(a.origin, b.origin), bytes.Compare(a.id, b.id))
@@ -414,8 +413,8 @@ func (q *Queue) sweep(now time.Time) {
 }
 
 // Changes returns the entries that changed since it was last called, in a
-// stable order. They are taken as stored from then on: the caller saves them
-// or starts again from the database.
+// stable order. From then on they count as stored: the caller saves them, or starts
+// again from the database.
 func (q *Queue) Changes() ([]bounce.QueueEntry, error) {
 	entries, err := q.waitingChanges()
 	if err != nil {
@@ -425,7 +424,7 @@ func (q *Queue) Changes() ([]bounce.QueueEntry, error) {
 	for _, m := range q.changed {
 		data, err := marshal(&entry{Sender: string(m.sender), HasSender: m.hasSender, MessageID: string(m.messageID), Deferrals: m.deferrals.byRecipient()})
 		if err != nil {
-			return nil, fmt.Errorf("what is remembered of message %s: %w", m.id, err)
+			return nil, fmt.Errorf("stored state of message %s: %w", m.id, err)
 		}
 		e := q.entry(m)
 		e.SeenAt, e.Data = m.seenAt, data

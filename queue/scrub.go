@@ -5,9 +5,9 @@ import (
 	"fmt"
 )
 
-// Scrub takes a person out of the Data of a stored entry: deferrals of theirs,
-// their address where it is the sender, and what other texts quote of it.
-// The function takes addresses out of a text and reports whether there was
+// Scrub removes a person from the Data of a stored entry: their deferrals, their
+// address as the sender, and what other texts quote of it.
+// The function removes addresses from a text and reports whether there was
 // one. An entry that does not change is returned as it is.
 func Scrub(data []byte, scrub func(text string) (string, bool)) (rest []byte, changed bool, err error) {
 	var m entry

@@ -37,7 +37,7 @@ func (tx *Tx) decisionsOn(rows []recipientRow) (map[int64]*recipient.Decision, e
 }
 
 // Editor makes the changes that an admin makes by hand, each in one short
-// transaction, beside the daemon that may be writing at the same time.
+// transaction. The daemon may write at the same time.
 type Editor struct{ store Store }
 
 // OpenEditor opens a database that must exist and have the schema of this
@@ -71,8 +71,8 @@ func (e *Editor) edit(ctx context.Context, do func(*Tx) error) error {
 	return err
 }
 
-// Decide decides about addresses by hand, until a time or, where that is zero,
-// until it is taken back. A decision before it on the same address ends.
+// Decide decides about addresses by hand, until a time or, if that is zero, until the
+// decision is withdrawn. An earlier decision on the same address ends.
 func (e *Editor) Decide(ctx context.Context, decision string, on []bounce.Address, note string, until time.Time) (changes recipient.Changes, err error) {
 	end := ""
 	if !until.IsZero() {
@@ -101,8 +101,8 @@ func (e *Editor) Decide(ctx context.Context, decision string, on []bounce.Addres
 	return changes, err
 }
 
-// Withdraw takes the decisions on addresses back. It refuses to where there is
-// none on one of them.
+// Withdraw withdraws the decisions on addresses. It is an error if there is none on
+// one of them.
 func (e *Editor) Withdraw(ctx context.Context, on []bounce.Address) (changes recipient.Changes, err error) {
 	err = e.edit(ctx, func(tx *Tx) error {
 		on = distinct(on)
@@ -155,8 +155,8 @@ type BadAddress struct{ Address, Why string }
 
 func (e BadAddress) Error() string { return fmt.Sprintf("%q %s", e.Address, e.Why) }
 
-// endDecisions ends the decisions in force on the addresses, and tells which
-// had one.
+// endDecisions ends the decisions in force on the addresses, and returns which had
+// one.
 func (tx *Tx) endDecisions(on []bounce.Address) (ended map[int64]bool, err error) {
 	keys := make([]int64, len(on))
 	for i, to := range on {
@@ -174,7 +174,7 @@ func (tx *Tx) endDecisions(on []bounce.Address) (ended map[int64]bool, err error
 }
 
 // reconsider brings the rows of addresses up to date, and makes those that are
-// missing. Their deliveries are noted in their rows from here on.
+// missing. From then on their deliveries are noted in their rows.
 func (tx *Tx) reconsider(on []bounce.Address) (recipient.Changes, error) {
 	tx.resetTouched(len(on))
 	for _, to := range on {
@@ -187,10 +187,10 @@ func (tx *Tx) reconsider(on []bounce.Address) (recipient.Changes, error) {
 	return tx.changes, err
 }
 
-// Released is what a release comes to.
+// Released is the effect of a release.
 type Released struct {
-	ID         int64 // of the release; 0 where it was only tried
-	Failures   int   // that it is of
+	ID         int64 // of the release; 0 if it was only tried
+	Failures   int   // that it covers
 	Recipients int   // whose failures they are
 	recipient.Changes
 }
@@ -241,7 +241,7 @@ func (e *Editor) mark(ctx context.Context, table string, r recipient.Release, dr
 	return done, err
 }
 
-// WithdrawRelease lets the failures count again that a release was of.
+// WithdrawRelease makes the failures count again that a release covered.
 func (e *Editor) WithdrawRelease(ctx context.Context, id int64) (Released, error) {
 	return e.withdraw(ctx, "releases", "release", id)
 }
@@ -276,8 +276,8 @@ func (e *Editor) withdraw(ctx context.Context, table, what string, id int64) (do
 	return done, err
 }
 
-// covered finds the failures that a release or a confirmation is of, and whose
-// they are. A confirmation is only of those that suppress.
+// covered counts the failures that a release or a confirmation covers, and returns
+// whose they are. A confirmation covers only those that suppress.
 func (tx *Tx) covered(table string, r *recipient.Release) (keys []int64, failures int, err error) {
 	err = sqldb.ScanAll(tx.ctx, tx.conn, `
 		SELECT recipient_key, count(*)

@@ -18,15 +18,15 @@ import (
 	"github.com/bouncetail/bouncetail/sqlite/query"
 )
 
-// Forgetting is whom to forget.
+// Forgetting says whom to forget.
 type Forgetting struct {
 	People []bounce.Address
-	// Spellings are others in which the addresses may be found in texts.
+	// Spellings are other ways to write the addresses in texts.
 	Spellings []string
 	Queue     privacy.Scrubber // of bounce.QueueEntry.Data
 	Parser    privacy.Scrubber // of bounce.StreamState.Parser
-	// LeaveNothing keeps not even the hashes by which logs of before are kept
-	// out from now on.
+	// LeaveNothing also deletes the hashes by which older log lines are recognized and
+	// not stored again.
 	LeaveNothing bool
 	DryRun       bool
 	Now          time.Time
@@ -34,9 +34,9 @@ type Forgetting struct {
 
 var errDryRun = errors.New("dry run")
 
-// Forget takes every trace of people out of the database, and out of the files
-// that hold it. Rows about them are deleted; other rows lose what names them.
-// It returns what was found, by place, which a dry run does without a change. If it
+// Forget removes every trace of people from the database and its files. Rows about
+// them are deleted, and the addresses are removed from other rows. It returns what was
+// found, by place. A dry run changes nothing. If it
 // returns that with an error, the rows are gone, but not their remains in the files.
 func (s *Store) Forget(ctx context.Context, f *Forgetting) (found []query.Count, err error) {
 	f.Now = f.Now.UTC()
@@ -119,7 +119,7 @@ func (tx *Tx) forget(f *Forgetting) ([]query.Count, error) {
 		}, nil)
 }
 
-// forgetDeliveries takes the entries of the keys out of their buckets.
+// forgetDeliveries removes the entries of the keys from their buckets.
 func (tx *Tx) forgetDeliveries(keys []int64) (n int, err error) {
 	going := make(map[uint64]struct{}, len(keys))
 	for _, key := range keys {
@@ -131,8 +131,7 @@ func (tx *Tx) forgetDeliveries(keys []int64) (n int, err error) {
 	})
 }
 
-// scrubTable looks through all rows of a table and takes out what they say about
-// the people.
+// scrubTable removes the people from all rows of a table.
 func (tx *Tx) scrubTable(table string, e *privacy.Erasure) (changed, deleted int, err error) {
 	columns := privacy.Places[table].Scrubbed()
 	if len(columns) == 0 {
@@ -201,16 +200,16 @@ func (tx *Tx) scrubTable(table string, e *privacy.Erasure) (changed, deleted int
 	return changed, deleted, nil
 }
 
-// sweepFiles gets the bytes out of the files. What was deleted is overwritten
-// already; but SQLite leaves copies behind where it once moved rows within the
-// file, so the file is searched, and written again if it holds any.
+// sweepFiles removes the bytes from the files. Deleted rows are overwritten already,
+// but SQLite leaves copies behind when it moves rows within the file. So the file is
+// searched, and written again if it holds any.
 func (s *Store) sweepFiles(ctx context.Context, f *Forgetting) error {
 	if err := s.emptyWAL(ctx); err != nil {
 		return err
 	}
 	t := privacy.NewTraces(f.People, f.Spellings)
-	// Looking for many would take longer than writing, and the name of a local
-	// user may be a word that stands anywhere.
+	// A search for many addresses takes longer than writing the file, and the name of
+	// a local user may be a word that is anywhere.
 	if len(f.People) <= 20 && !t.HasLocalUsers() {
 		left, err := t.FoundIn(io.NewSectionReader(s.file, 0, math.MaxInt64))
 		if err != nil || !left {

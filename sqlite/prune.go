@@ -15,23 +15,22 @@ import (
 
 // Retention is for how many days each kind of record is kept; 0 is for ever.
 type Retention struct {
-	Bounces       int // failures that no state follows from any more
+	Bounces       int // failures that no state depends on
 	Recipients    int // addresses without a failure; needs Bounces, which may not be longer
-	Successes     int // by which deliveries are counted once
+	Successes     int // which ensure that a delivery is counted once
 	DailyCounts   int
-	Positions     int // of logs that nothing can be added to any more
+	Positions     int // in logs that nothing can be added to
 	Gaps          int
 	UnparsedLines int
 }
 
-// Prune deletes what is older than it is to be kept, and returns how much
-// that was, by kind. It works in short transactions, between which batches are
-// saved. Records older than those deleted are not taken in again.
+// Prune deletes records that are older than their retention, and returns how many, by
+// kind. It works in short transactions, between which batches are saved. Records older
+// than those deleted are not stored again.
 //
-// No state changes by it. A state follows from the failures since the last
-// delivery, so failures before that can go: they are still counted, in
-// pruned_failures. The last failure of an address and the one that decided
-// stay as long as its row in recipients does.
+// Prune changes no state. A state depends on the failures since the last delivery, so
+// earlier failures can be deleted. They are still counted, in pruned_failures. The last
+// failure of an address and the deciding one are kept as long as its row in recipients.
 func (s *Store) Prune(ctx context.Context, r Retention, now time.Time) ([]query.Count, error) {
 	p := pruner{db: s.db, now: now.UTC(), retention: r, store: s}
 	end, err := s.erase(ctx)
@@ -49,17 +48,17 @@ func Prunable(ctx context.Context, r *query.Reader, keep Retention, now time.Tim
 	return p.counts(), err
 }
 
-// pruner is one walk through what can be deleted.
+// pruner goes once through what can be deleted.
 type pruner struct {
 	db        sqldb.Querier
 	now       time.Time
 	retention Retention
-	store     *Store // nil only counts
+	store     *Store // if it is nil, rows are only counted
 	deleted   map[string]int
 }
 
-// The kinds, in the order in which they are looked at: the fewer recipients,
-// the fewer bounces.
+// The kinds, in the order of deletion: if recipients are deleted first, fewer bounces
+// are left to look at.
 const (
 	oldRecipients = "addresses without a failure for so long, with all that is kept of them"
 	oldDeliveries = "addresses that never failed, last reached before"
@@ -114,7 +113,7 @@ func (p *pruner) prune(ctx context.Context) error {
 	return nil
 }
 
-// write runs do in a transaction, unless it is only counted.
+// write runs do in a transaction, unless rows are only counted.
 func (p *pruner) write(ctx context.Context, kind string, n int, do func(*Tx) error) error {
 	p.deleted[kind] += n
 	if p.store == nil || n == 0 {
@@ -123,7 +122,7 @@ func (p *pruner) write(ctx context.Context, kind string, n int, do func(*Tx) err
 	return p.store.transaction(ctx, do)
 }
 
-// horizon keeps what is older from being taken in again.
+// horizon keeps older records from being stored again.
 func (p *pruner) horizon(kind string) func(context.Context, time.Time) error {
 	return func(ctx context.Context, before time.Time) error {
 		if p.store == nil {
@@ -139,15 +138,15 @@ func (p *pruner) horizon(kind string) func(context.Context, time.Time) error {
 			if err != nil || kind != bouncesHorizon {
 				return err
 			}
-			// The horizon keeps out what these hashes did.
+			// The horizon keeps out what these hashes kept out.
 			_, err = tx.conn.ExecContext(ctx, "DELETE FROM forgotten WHERE until < ?", bounce.Stamp(before))
 			return err
 		})
 	}
 }
 
-// recipients deletes addresses, page by page in their order. What was decided by
-// hand stays.
+// recipients deletes addresses, page by page in their order. Addresses with a manual
+// decision are kept.
 func (p *pruner) recipients(ctx context.Context, before time.Time) error {
 	for last, more := "", true; more; {
 		more = false
@@ -178,7 +177,7 @@ func (p *pruner) recipients(ctx context.Context, before time.Time) error {
 					return err
 				}
 			}
-			// They count as addresses that never failed from here on.
+			// From now on they count as addresses that never failed.
 			_, err := tx.rewriteDeliveries(packed.DeliveryBucketsOf(keys), func(d packed.Delivery) (int64, bool) {
 				if _, isOld := old[int64(d.Key)]; isOld {
 					d.Last &^= packed.HasFailed
@@ -194,8 +193,8 @@ func (p *pruner) recipients(ctx context.Context, before time.Time) error {
 	return nil
 }
 
-// deliveries forgets when addresses were last reached that never failed. A
-// failure that comes later is after that anyhow.
+// deliveries deletes the last deliveries of addresses that never failed. A failure
+// that is read later is newer than those.
 func (p *pruner) deliveries(ctx context.Context, before time.Time) error {
 	const atOnce = 256
 	keep := func(d packed.Delivery) (int64, bool) {
@@ -228,21 +227,21 @@ func (p *pruner) deliveries(ctx context.Context, before time.Time) error {
 	return nil
 }
 
-// bounces deletes failures before the last delivery to their address, page by
-// page in the order of their ids: there is no index on the time, which would
-// cost every import.
+// bounces deletes failures before the last delivery to their address, page by page in
+// the order of their ids. There is no index on the time, because it would make every
+// import slower.
 func (p *pruner) bounces(ctx context.Context, before time.Time) error {
 	var end int64
 	if err := sqldb.ScanAll(ctx, p.db, "SELECT coalesce(max(id), 0) FROM bounces", func(scan func(...any) error) error { return scan(&end) }); err != nil {
 		return err
 	}
-	// So few that a batch never waits for long.
+	// Few, so that a batch never waits for long.
 	const atOnce = 2000
 	type old struct {
 		id, key   int64
 		at        string
 		permanent bool
-		ours      bool // our own refusal, which counts nowhere
+		ours      bool // our own refusal, which is not counted
 	}
 	for first := int64(0); first < end; first += atOnce {
 		var rows []old
@@ -289,10 +288,10 @@ func (p *pruner) bounces(ctx context.Context, before time.Time) error {
 	return nil
 }
 
-// successes deletes the ids of deliveries. Buckets are numbered by the stamps
-// in the log, which may be in any time zone, and start again each year if
-// the log writes no year: of those, none goes whose season has been within the
-// time, so that more than a year keeps them all.
+// successes deletes the ids of deliveries. Buckets are numbered by the stamps in the
+// log, which may be in any time zone, and whose numbers start again each year if the log
+// writes no year. Of those without a year, a bucket is kept if its day of the year is
+// within the retention; a retention of more than a year keeps all of them.
 func (p *pruner) successes(ctx context.Context, before time.Time) error {
 	const day = 24 * time.Hour
 	withYear := int64(366 * day / time.Second >> 3) // the first bucket of a stamp that has one
@@ -310,7 +309,7 @@ func (p *pruner) successes(ctx context.Context, before time.Time) error {
 	return p.buckets(ctx, last, first)
 }
 
-// seasonBucket is the bucket of a stamp without a year.
+// seasonBucket returns the bucket of a stamp without a year.
 func seasonBucket(t time.Time) int64 {
 	year := time.Date(1972, 1, 1, 0, 0, 0, 0, time.UTC) // with a 29th of February
 	inYear := time.Date(1972, t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), 0, time.UTC)
@@ -342,7 +341,7 @@ func (p *pruner) simple(kind, table, key, where string) func(context.Context, ti
 	}
 }
 
-// inPieces deletes rows, so many in a transaction.
+// inPieces deletes rows, at most query.PageSize in a transaction.
 func (p *pruner) inPieces(ctx context.Context, kind, table, key, where string, args ...any) error {
 	n := 0
 	err := sqldb.ScanAll(ctx, p.db, "SELECT count(*) FROM "+table+" WHERE "+where, func(scan func(...any) error) error { return scan(&n) }, args...)

@@ -133,8 +133,8 @@ func (tx *Tx) recomputeRows(rows []recipientRow) error {
 	return tx.refresh(rows)
 }
 
-// Rebuild makes the table recipients from the records again, in one transaction,
-// and returns how many rows were wrong.
+// Rebuild makes the table recipients again from the records, in one transaction, and
+// returns how many rows were wrong.
 func (s *Store) Rebuild(ctx context.Context) (int, error) {
 	n := 0
 	err := s.transaction(ctx, func(tx *Tx) error {
@@ -164,7 +164,7 @@ func (tx *Tx) rebuild(keys []int64) error {
 	if err != nil {
 		return err
 	}
-	// The last deliveries, too, come from where they were noted, not from the rows.
+	// The last deliveries are read again too, from the table deliveries.
 	tx.resetTouched(len(rows))
 	for i := range rows {
 		tx.touch(rows[i].key)
@@ -181,11 +181,10 @@ func (tx *Tx) rebuild(keys []int64) error {
 	return tx.recomputeRows(rows)
 }
 
-// tellingBounces are the bounces that say something about the address:
-// our own refusals do not.
+// tellingBounces are the bounces that concern the address. Our own refusals do not.
 const tellingBounces = "(SELECT * FROM bounces WHERE reason <> 'suppressed')"
 
-// restoreMissing makes the rows that are missing in recipients.
+// restoreMissing adds the rows that are missing in recipients.
 func (tx *Tx) restoreMissing() error {
 	if err := tx.readInputs(); err != nil {
 		return err

@@ -55,8 +55,8 @@ func OpenCursor(ctx context.Context, path, name string) (_ *Cursor, err error) {
 }
 
 // lockCursor takes the lock of a cursor. The file may be removed between its
-// opening and its locking (Forget): the lock holds nobody off then, and is taken
-// on the file that stands there now.
+// opening and its locking (Forget). A lock on a removed file has no effect, so the lock
+// is taken again on the file that exists now.
 func lockCursor(path, name string) (*os.File, error) {
 	for {
 		f, err := os.OpenFile(path+".cursor-"+name+".lock", os.O_RDWR|os.O_CREATE, 0o640)
@@ -105,7 +105,7 @@ func (c *Cursor) Forget(ctx context.Context) error {
 	return nil
 }
 
-// Close lets go of the cursor.
+// Close releases the cursor.
 func (c *Cursor) Close() error {
 	return errors.Join(c.db.Close(), c.lock.Close())
 }

@@ -18,8 +18,8 @@ func ScanDecision(scan func(...any) error) (d *recipient.Decision, key int64, er
 	return d, key, err
 }
 
-// Decisions calls each for every decision, the last first: those in force, or
-// all that there ever were.
+// Decisions calls each for every decision in force, or for every one that there ever
+// was, the last first.
 func (r *Reader) Decisions(ctx context.Context, all bool, each func(*recipient.Decision) error) error {
 	return sqldb.ScanAll(ctx, r.db, "SELECT "+DecisionColumns+" FROM decisions d WHERE ? OR ended_at IS NULL ORDER BY decided_at DESC, id DESC", func(scan func(...any) error) error {
 		d, _, err := ScanDecision(scan)

@@ -30,7 +30,7 @@ type Attempt struct {
 	Rule        string             `json:"rule"`
 	// Counts means that the policy may count it, see bounce.Verdict.Counts.
 	Counts bool `json:"counts"`
-	// Release is the number of the release that it is of, and 0 where none is.
+	// Release is the number of the release that covers it; 0 if there is none.
 	Release int64 `json:"release"`
 	// Crowd is the number of the crowd that it is part of, 0 if there is none, and
 	// Confirm that of the confirmation that makes it count all the same.
@@ -39,7 +39,7 @@ type Attempt struct {
 }
 
 // Recipient returns the row of an address, given in its normal spelling, and
-// false where it never failed.
+// false if it never failed.
 func (r *Reader) Recipient(ctx context.Context, address string) (row bounce.Recipient, known bool, err error) {
 	err = RecipientColumns.Scan(&row, r.db.QueryRowContext(ctx, "SELECT "+RecipientColumns.Names("")+" FROM recipients WHERE recipient = ?", address).Scan)
 	if errors.Is(err, sql.ErrNoRows) {

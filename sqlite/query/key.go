@@ -6,11 +6,11 @@ import (
 	"fmt"
 )
 
-// The row of meta with this name is in a database in which addresses are hashed:
-// it names the key, and tells nothing of it.
+// KeyName is the name in meta of a database in which addresses are hashed. The value
+// identifies the key without revealing it.
 const KeyName = "hash_key"
 
-// CheckKey refuses what UseKey would, and changes nothing.
+// CheckKey is the function CheckKey for the database of the reader.
 func (r *Reader) CheckKey(ctx context.Context, path string, id int64) error {
 	_, err := CheckKey(ctx, r.db, path, id)
 	return err
@@ -23,8 +23,9 @@ func (r *Reader) Hashed(ctx context.Context) (bool, error) {
 	return hashed, err
 }
 
-// CheckKey also returns whether the database is new, so that the key becomes its
-// own.
+// CheckKey refuses a database that holds addresses in another way than with the key of
+// that ID, or without one if it is 0. It also returns whether the database is new, so
+// that the key becomes its own.
 func CheckKey(ctx context.Context, db *sql.DB, path string, id int64) (isNew bool, err error) {
 	var used sql.NullInt64
 	var filled bool

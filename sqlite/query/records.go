@@ -52,7 +52,7 @@ var BounceColumns = sqldb.Columns[BounceRow]{
 	sqldb.Optional("router", func(r *BounceRow) any { return &r.Router }),
 }
 
-// Stored is a stored record, as far as judging it again needs it.
+// Stored is the part of a stored record that judging it again needs.
 type Stored struct {
 	ID       int64
 	Delivery bounce.Delivery
@@ -84,7 +84,7 @@ func Page(ctx context.Context, db sqldb.Querier, after int64) ([]Stored, error) 
 	return rows, err
 }
 
-// Records calls each for every record, the first read first.
+// Records calls each for every record, in the order of reading.
 func (r *Reader) Records(ctx context.Context, each func(*Stored) error) error {
 	for after := int64(0); ; {
 		rows, err := Page(ctx, r.db, after)
@@ -100,7 +100,7 @@ func (r *Reader) Records(ctx context.Context, each func(*Stored) error) error {
 	}
 }
 
-// Reply is a reply that no rule knows, with how often it came.
+// Reply is a reply that no rule matches, and how often it occurred.
 type Reply struct {
 	Shape    string `json:"shape"`
 	Count    int    `json:"count"`
@@ -108,8 +108,8 @@ type Reply struct {
 	LastSeen string `json:"last_seen"`
 }
 
-// Unclassified returns the replies that no rule knows, grouped by the shape
-// that the function tells, most frequent first.
+// Unclassified returns the replies that no rule matches, grouped by the shape that the
+// function returns, most frequent first.
 func (r *Reader) Unclassified(ctx context.Context, since string, shape func(reply string) string) ([]Reply, error) {
 	found := make(map[string]*Reply)
 	err := sqldb.ScanAll(ctx, r.db, "SELECT coalesce(reply, ''), occurred_at FROM bounces WHERE category = 'unclassified' AND occurred_at >= ?", func(scan func(...any) error) error {
