@@ -72,7 +72,7 @@ func (a *app) top() *cobra.Command {
 			return err
 		}
 		defer r.Close()
-		if list.Rows, list.Failed, err = r.Top(cmd.Context(), list.Name, list.Since, list.Until, f); err != nil {
+		if err := list.Read(cmd.Context(), r, f); err != nil {
 			return err
 		}
 		if len(list.Rows) == 0 {

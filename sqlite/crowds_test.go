@@ -309,8 +309,8 @@ func TestOldCountsMakeNoCrowds(t *testing.T) {
 	}
 }
 
-// Whoever was told that an address is bad is told that it is suspect. An older log
-// shows that the addresses accepted mail.
+// A webhook that received an address as bad receives it as suspect, too. Here an older
+// log shows that the addresses accepted mail.
 func TestAddressesThatBecomeSuspectAreRecalled(t *testing.T) {
 	scenario, _ := crowdgen.Find("small-company")
 	days := scenario.Generate(1).Days()
@@ -352,7 +352,7 @@ func TestAddressesThatBecomeSuspectAreRecalled(t *testing.T) {
 		}
 	}
 	if _, n := changes(upTo, "ok"); len(n) != 0 {
-		t.Errorf("a hook that is not told of bad addresses gets %v", n)
+		t.Errorf("a webhook without the state bad gets %v", n)
 	}
 	// Those that were suspect from the start are not news.
 	other := openWithCrowds(t, filepath.Join(t.TempDir(), "b.db"))

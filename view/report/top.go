@@ -11,26 +11,27 @@ import (
 // TopKind is one of the lists of top.
 type TopKind struct {
 	Name, of string
-	unknown  string // stands for a name that is not known
+	column   query.FailureColumn
+	unknown  string // shown for a name that is not known
 	Columns  []table.Column
-	cells    func(t *query.Top, failed int) []any // behind the name
+	cells    func(t *Top, failed int) []any // behind the name
 }
 
 // TopKinds are the lists of top.
 var TopKinds = []TopKind{
-	{"domains", "domain", "(none)", topColumns("domain", "failed", "share", "sent", "failing", "dead"), func(t *query.Top, failed int) []any {
+	{"domains", "domain", query.ByDomain, "(none)", topColumns("domain", "failed", "share", "sent", "failing", "dead"), func(t *Top, failed int) []any {
 		return []any{t.Failed, part(t.Failed, failed), t.Sent, part(t.Failed, t.Failed+t.Sent), t.Dead}
 	}},
-	{"providers", "provider", "(other)", topColumns("provider", "failed", "share", "dead", "mostly", "of_these"), func(t *query.Top, failed int) []any {
+	{"providers", "provider", query.ByProvider, "(other)", topColumns("provider", "failed", "share", "dead", "mostly", "of_these"), func(t *Top, failed int) []any {
 		return []any{t.Failed, part(t.Failed, failed), t.Dead, mostly(t), part(t.MostFailed, t.Failed)}
 	}},
-	{"categories", "category", "(none)", topColumns("category", "failed", "share", "permanent", "suppress"), func(t *query.Top, failed int) []any {
+	{"categories", "category", query.ByCategory, "(none)", topColumns("category", "failed", "share", "permanent", "suppress"), func(t *Top, failed int) []any {
 		return []any{t.Failed, part(t.Failed, failed), t.Permanent, t.Suppress}
 	}},
-	{"reasons", "reason", "(none)", topColumns("reason", "failed", "share", "permanent", "suppress", "category"), func(t *query.Top, failed int) []any {
+	{"reasons", "reason", query.ByReason, "(none)", topColumns("reason", "failed", "share", "permanent", "suppress", "category"), func(t *Top, failed int) []any {
 		return []any{t.Failed, part(t.Failed, failed), t.Permanent, t.Suppress, t.Category}
 	}},
-	{"senders", "sender", "(not known)", topColumns("sender", "failed", "share", "permanent", "suppress", "mostly", "of_these"), func(t *query.Top, failed int) []any {
+	{"senders", "sender", query.BySender, "(not known)", topColumns("sender", "failed", "share", "permanent", "suppress", "mostly", "of_these"), func(t *Top, failed int) []any {
 		return []any{t.Failed, part(t.Failed, failed), t.Permanent, t.Suppress, mostly(t), part(t.MostFailed, t.Failed)}
 	}},
 }
@@ -47,13 +48,13 @@ func topColumns(names ...string) []table.Column {
 
 func part(n, of int) table.Share { return table.Share(float64(n) / float64(of)) }
 
-func mostly(t *query.Top) string { return t.MostCategory + " / " + t.MostReason }
+func mostly(t *Top) string { return t.MostCategory + " / " + t.MostReason }
 
 // TopList is a list with the period that it is of.
 type TopList struct {
 	TopKind
 	Since, Until time.Time
-	Rows         []query.Top
+	Rows         []Top
 	Failed       int // of all, also of those that are not shown
 }
 
@@ -66,7 +67,7 @@ func (l *TopList) Period(zone table.Zone) string {
 	return fmt.Sprintf("from %s to %s %s", l.Since.In(zone.Location).Format(minute), l.Until.In(zone.Location).Format(minute), zone.Name())
 }
 
-func (l *TopList) nameOf(t *query.Top) string {
+func (l *TopList) nameOf(t *Top) string {
 	switch {
 	case t.Name == nil || *t.Name == "" && l.Name == "domains":
 		return l.unknown
