@@ -37,6 +37,6 @@ var Kinds = []KindMeaning{
 	{BadSurge, "addresses that accepted mail became suspect together", "what the refusals have in common", "always"},
 	{BadList, "many addresses of one sender were never reached and became bad", "the sender", "if there are 50 of them within 24 hours, and they are 5 % of all mail"},
 	{UnclassifiedSurge, "a reply that no rule knows arrives often", "the shape of the reply", "if it is new and arrives 20 times within an hour"},
-	{LogStalled, "a log has unread lines, and none is read", "the source", "after 15 minutes"},
+	{LogStalled, "a log has new lines, and none is read", "the source", "after 15 minutes"},
 	{LogGap, "a part of a log was destroyed before it was read", "the source", "always"},
 }
