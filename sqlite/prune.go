@@ -288,37 +288,14 @@ func (p *pruner) bounces(ctx context.Context, before time.Time) error {
 	return nil
 }
 
-// successes deletes the ids of deliveries. Buckets are numbered by the stamps in the
-// log, which may be in any time zone, and whose numbers start again each year if the log
-// writes no year. Of those without a year, a bucket is kept if its day of the year is
-// within the retention; a retention of more than a year keeps all of them.
+// successes deletes the ids of deliveries.
 func (p *pruner) successes(ctx context.Context, before time.Time) error {
-	const day = 24 * time.Hour
-	withYear := int64(366 * day / time.Second >> 3) // the first bucket of a stamp that has one
-	if err := p.buckets(ctx, withYear, before.Add(-2*day).Unix()>>3); err != nil {
-		return err
+	for _, old := range packed.OldSuccessBuckets(before, p.now) {
+		if err := p.inPieces(ctx, oldSuccesses, "successes", "bucket", "bucket >= ? AND bucket < ?", old.First, old.End); err != nil {
+			return err
+		}
 	}
-	oldest, newest := before.Add(-3*day), p.now.Add(3*day)
-	if newest.Sub(oldest) >= 365*day {
-		return nil
-	}
-	first, last := seasonBucket(oldest), seasonBucket(newest)+1
-	if first < last {
-		return errors.Join(p.buckets(ctx, 0, first), p.buckets(ctx, last, withYear))
-	}
-	return p.buckets(ctx, last, first)
-}
-
-// seasonBucket returns the bucket of a stamp without a year.
-func seasonBucket(t time.Time) int64 {
-	year := time.Date(1972, 1, 1, 0, 0, 0, 0, time.UTC) // with a 29th of February
-	inYear := time.Date(1972, t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), 0, time.UTC)
-	return int64(inYear.Sub(year)/time.Second) >> 3
-}
-
-// buckets deletes the buckets from first up to, and without, end.
-func (p *pruner) buckets(ctx context.Context, first, end int64) error {
-	return p.inPieces(ctx, oldSuccesses, "successes", "bucket", "bucket >= ? AND bucket < ?", first, end)
+	return nil
 }
 
 func (p *pruner) dailyCounts(ctx context.Context, before time.Time) error {

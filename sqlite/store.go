@@ -138,11 +138,6 @@ func (s *Store) NoteFollowed(ctx context.Context) error {
 	return nil
 }
 
-// UseKey is the same for changes that are made by hand.
-func (e *Editor) UseKey(ctx context.Context, id int64) error {
-	return dbfile.Denied(e.store.UseKey(ctx, id))
-}
-
 // Save saves one batch in a transaction of its own, and returns how many of its
 // records were new.
 func (s *Store) Save(ctx context.Context, b *bounce.Batch) (isNew int, err error) {

@@ -8,7 +8,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/recipient"
@@ -21,16 +20,14 @@ import (
 type touched struct {
 	recipients []touchedRecipient
 	index      map[int64]int32 // where they are in recipients, by key
-	failures   newFailures
-	verdicts   []recipient.Failure // the distinct verdicts of failures, without what is theirs alone
-	verdictAt  map[recipient.Failure]int32
+	failures   recipient.FailureLog
 }
 
 // touchedRecipient is a recipient whose row may change.
 type touchedRecipient struct {
 	key       int64
 	to        bounce.Address // empty if it was only reached
-	failures  int32          // the last of its new failures, see newFailures.at
+	failures  int32          // the last of its new failures, see recipient.FailureLog
 	hasRow    bool           // it failed or was decided on before
 	delivered int64          // its last delivery in Unix milliseconds; 0 if there was none
 	// deliveredBefore is the last delivery before this transaction.
@@ -41,19 +38,10 @@ func (r *touchedRecipient) reach() recipient.Reach {
 	return recipient.Reach{Key: r.key, Failed: r.hasRow, Last: r.delivered, LastBefore: r.deliveredBefore}
 }
 
-// newFailure is a failure that was added in this transaction.
-type newFailure struct {
-	id      int64
-	at      int64 // Unix milliseconds
-	place   recipient.Place
-	verdict int32 // index in verdicts
-	before  int32 // the one before it of the same recipient, see newFailures.at
-}
-
 // resetTouched starts a new set of recipients, with space for n.
 func (tx *Tx) resetTouched(n int) {
 	tx.touched = touched{
-		recipients: make([]touchedRecipient, 0, n), index: make(map[int64]int32, n), verdictAt: make(map[recipient.Failure]int32),
+		recipients: make([]touchedRecipient, 0, n), index: make(map[int64]int32, n),
 	}
 	tx.runs = nil
 }
@@ -80,59 +68,7 @@ func (t *touched) noteFailure(r *bounce.Record, key, id int64) {
 		to.to.Normal = strings.Clone(r.To.Normal)
 		to.to.Domain = to.to.Normal[len(to.to.Normal)-len(r.To.Domain):]
 	}
-	to.failures = t.failures.add(newFailure{id, r.At.UnixMilli(), recipient.PlaceOf(r.QueueID), t.verdict(r), to.failures})
-}
-
-// verdict returns the index of the verdict on a failure.
-func (t *touched) verdict(r *bounce.Record) int32 {
-	f := recipient.Failure{Category: r.Category, Reason: r.Reason, Disposition: r.Disposition, Suppress: r.Suppress, Counts: r.Counts(r.Outcome)}
-	i, known := t.verdictAt[f]
-	if !known {
-		f.Category = bounce.Category(strings.Clone(string(f.Category)))
-		f.Reason = bounce.Reason(strings.Clone(string(f.Reason)))
-		f.Disposition = bounce.Disposition(strings.Clone(string(f.Disposition)))
-		i = int32(len(t.verdicts))
-		t.verdicts = append(t.verdicts, f)
-		t.verdictAt[f] = i
-	}
-	return i
-}
-
-// newFailures is a list that grows without being copied.
-type newFailures struct {
-	pieces [][]newFailure
-	n      int32
-}
-
-const failuresInPiece = 1 << 10
-
-// add returns the index of the failure, from 1.
-func (l *newFailures) add(f newFailure) int32 {
-	if l.n%failuresInPiece == 0 {
-		l.pieces = append(l.pieces, make([]newFailure, 0, min(l.n, failuresInPiece))) // the first grows: usually there are few
-	}
-	last := &l.pieces[len(l.pieces)-1]
-	*last = append(*last, f)
-	l.n++
-	return l.n
-}
-
-func (l *newFailures) at(index int32) *newFailure {
-	return &l.pieces[(index-1)/failuresInPiece][(index-1)%failuresInPiece]
-}
-
-// failuresOf appends the new failures of a recipient, sorted.
-func (t *touched) failuresOf(r *touchedRecipient, to []recipient.Failure) []recipient.Failure {
-	for i := r.failures; i > 0; {
-		n := t.failures.at(i)
-		f := t.verdicts[n.verdict]
-		f.ID, f.At, f.Place = n.id, bounce.Stamp(time.UnixMilli(n.at)), n.place
-		to = append(to, f)
-		i = n.before
-	}
-	slices.Reverse(to) // usually sorted then
-	recipient.Sort(to)
-	return to
+	to.failures = t.failures.Add(r, id, to.failures)
 }
 
 // rowsAtOnce is how many rows are loaded and saved again while SQLite still has
@@ -237,7 +173,7 @@ func (tx *Tx) extend(rows []recipientRow, some []touchedRecipient) ([]recipientR
 	known := rows
 	for i := range some {
 		t := &some[i]
-		failures = tx.failuresOf(t, failures[:0])
+		failures = tx.failures.Of(t.failures, failures[:0])
 		delivery := recipient.DeliveredAt(t.delivered)
 		if len(known) > 0 && known[0].key == t.key {
 			r := &known[0]

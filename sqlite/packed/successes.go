@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/binary"
 	"slices"
+	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
 )
@@ -65,4 +66,33 @@ func MergeSuccesses(known []byte, successes []Success, isNew func(index int32)) 
 		isNew(successes[i].Index)
 	}
 	return append(merged, known...)
+}
+
+// BucketRange is the buckets from First up to, and without, End.
+type BucketRange struct{ First, End int64 }
+
+// OldSuccessBuckets returns the buckets of successes before a time. Buckets are numbered
+// by the stamps in the log, which may be in any time zone, and whose numbers start again
+// each year if the log writes no year. Of those without a year, a bucket is kept if its
+// day of the year is between the time and now; if that is a year, all are kept.
+func OldSuccessBuckets(before, now time.Time) []BucketRange {
+	const day = 24 * time.Hour
+	withYear := int64(366 * day / time.Second >> 3) // the first bucket of a stamp that has one
+	old := []BucketRange{{withYear, before.Add(-2*day).Unix() >> 3}}
+	oldest, newest := before.Add(-3*day), now.Add(3*day)
+	if newest.Sub(oldest) >= 365*day {
+		return old
+	}
+	first, last := seasonBucket(oldest), seasonBucket(newest)+1
+	if first < last {
+		return append(old, BucketRange{0, first}, BucketRange{last, withYear})
+	}
+	return append(old, BucketRange{last, first})
+}
+
+// seasonBucket returns the bucket of a stamp without a year.
+func seasonBucket(t time.Time) int64 {
+	year := time.Date(1972, 1, 1, 0, 0, 0, 0, time.UTC) // with a 29th of February
+	inYear := time.Date(1972, t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), 0, time.UTC)
+	return int64(inYear.Sub(year)/time.Second) >> 3
 }
