@@ -117,6 +117,27 @@ func Thousands(n int64) string {
 	return s
 }
 
+// Sparkline draws numbers as blocks of eight heights. A number above 0 is never
+// drawn as 0.
+func Sparkline(numbers []int64) string {
+	const blocks = "▁▂▃▄▅▆▇█"
+	heights := []rune(blocks)
+	var most int64
+	for _, n := range numbers {
+		most = max(most, n)
+	}
+	line := make([]rune, len(numbers))
+	for i, n := range numbers {
+		switch {
+		case n == 0:
+			line[i] = '·'
+		default:
+			line[i] = heights[(n*int64(len(heights))-1)/max(most, 1)]
+		}
+	}
+	return string(line)
+}
+
 // Age writes a duration in its largest unit: 12 s, 5 min, 3 h, 12 days.
 func Age(d time.Duration) string {
 	switch {

@@ -12,12 +12,12 @@ const textColumns = 80
 
 // PrintText prints a digest in lines of at most 80 columns.
 func (d *Digest) PrintText(out *table.Screen, zone table.Zone) error {
-	return d.document(zone).printText(out.Out, out, textColumns)
+	return d.Page(zone).PrintText(out, textColumns)
 }
 
 // PrintHTML prints a digest as an HTML file that needs no other file.
 func (d *Digest) PrintHTML(out io.Writer, zone table.Zone) error {
-	return d.document(zone).printFile(out)
+	return d.Page(zone).PrintFile(out)
 }
 
 // Mail is a digest as a mail.
@@ -32,14 +32,14 @@ type Mail struct {
 // Mail returns a digest as a mail.
 func (d *Digest) Mail(zone table.Zone) (*Mail, error) {
 	var plain, html, file bytes.Buffer
-	doc := d.document(zone)
-	if err := doc.printText(&plain, &table.Screen{}, textColumns); err != nil {
+	p := d.Page(zone)
+	if err := p.PrintText(&table.Screen{Out: &plain}, textColumns); err != nil {
 		return nil, err
 	}
-	if err := doc.printMail(&html); err != nil {
+	if err := p.PrintMail(&html); err != nil {
 		return nil, err
 	}
-	if err := doc.printFile(&file); err != nil {
+	if err := p.PrintFile(&file); err != nil {
 		return nil, err
 	}
 	return &Mail{d.Subject(), plain.Bytes(), html.Bytes(), "bouncetail-" + d.Last + ".html", file.Bytes()}, nil

@@ -146,24 +146,3 @@ func (s *Status) readDays(ctx context.Context, r *query.Reader, now time.Time) e
 	}
 	return nil
 }
-
-// Sparkline draws numbers as blocks of eight heights. A number above 0 is never
-// drawn as 0.
-func Sparkline(numbers []int64) string {
-	const blocks = "▁▂▃▄▅▆▇█"
-	heights := []rune(blocks)
-	var most int64
-	for _, n := range numbers {
-		most = max(most, n)
-	}
-	line := make([]rune, len(numbers))
-	for i, n := range numbers {
-		switch {
-		case n == 0:
-			line[i] = '·'
-		default:
-			line[i] = heights[(n*int64(len(heights))-1)/max(most, 1)]
-		}
-	}
-	return string(line)
-}

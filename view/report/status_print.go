@@ -28,7 +28,7 @@ func (s *Status) Print(out *table.Screen, zone table.Zone, now time.Time, readin
 		name string
 		day  query.Day
 		tail string
-	}{{"today (UTC)", s.Today, ""}, {"yesterday", s.Previous, Sparkline(s.Bounced)}, {"30 days", s.Month, ""}} {
+	}{{"today (UTC)", s.Today, ""}, {"yesterday", s.Previous, text.Sparkline(s.Bounced)}, {"30 days", s.Month, ""}} {
 		line("", "%-12s %10s %10s %10s   %s", row.name, text.Thousands(row.day.Delivered), text.Thousands(row.day.Deferred), text.Thousands(row.day.Bounced), row.tail)
 	}
 	switch {

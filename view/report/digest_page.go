@@ -9,24 +9,22 @@ import (
 	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/chart"
+	"github.com/bouncetail/bouncetail/view/page"
 	"github.com/bouncetail/bouncetail/view/table"
 )
 
-// document arranges the digest.
-func (d *Digest) document(zone table.Zone) *document {
-	doc := &document{
-		Title:    d.server() + ", " + span(d.First, d.Last),
-		Subtitle: "against " + span(d.Before, d.from.AddDate(0, 0, -1).Format(time.DateOnly)) + ", days in UTC",
-	}
-	doc.Sections = []section{
+// Page arranges the digest. Its links are those of the web interface.
+func (d *Digest) Page(zone table.Zone) *page.Page {
+	p := page.New(d.server()+", "+span(d.First, d.Last), "against "+span(d.Before, d.from.AddDate(0, 0, -1).Format(time.DateOnly))+", days in UTC")
+	p.Add(
 		d.needsSection(), d.numbersSection(), d.daysSection(), d.providersSection(), d.reasonsSection(),
 		d.newlyBadSection(zone), d.sendersSection(), d.incidentsSection(zone), d.unknownSection(), d.healthSection(zone),
-	}
-	return doc
+	)
+	return p
 }
 
 // server names the server as it is shown.
-func (d *Digest) server() string { return text.Cut(shown(cmp.Or(d.Host, "This server")), 40) }
+func (d *Digest) server() string { return page.Shown(cmp.Or(d.Host, "This server"), 40) }
 
 // Subject is the subject of the report as a mail.
 func (d *Digest) Subject() string {
@@ -53,28 +51,28 @@ func span(first, last string) string {
 	return a.Format("2") + " to " + b.Format(day)
 }
 
-func (d *Digest) needsSection() section {
-	s := newSection("What needs you", "", "")
+func (d *Digest) needsSection() page.Section {
+	s := page.NewSection("What needs you", "", "")
 	if len(d.Needs) == 0 {
-		s.say("Nothing.")
+		s.Say("Nothing.")
 	}
 	for _, n := range d.Needs {
-		s.say("- %s. Next: %s", n.What, n.Next)
+		s.Say("- %s. Next: %s", n.What, n.Next)
 	}
 	return s
 }
 
-func (d *Digest) numbersSection() section {
-	s := newSection("Numbers", "", "count", "before", "change", "by day")
+func (d *Digest) numbersSection() page.Section {
+	s := page.NewSection("Numbers", "", "count", "before", "change", "by day")
 	by := []func(*query.Outcomes) int64{
 		func(o *query.Outcomes) int64 { return o.Delivered }, func(o *query.Outcomes) int64 { return o.Deferred },
 		func(o *query.Outcomes) int64 { return o.Bounced }, func(o *query.Outcomes) int64 { return o.Expired },
 	}
 	for i := range d.Numbers {
 		n := &d.Numbers[i]
-		s.row(n.Name, n.N, n.Before, delta{n.Change}, spark(lastDays(d.column(by[i]))))
+		s.Row(n.Name, n.N, n.Before, page.Delta{Share: n.Change}, page.Spark(lastDays(d.column(by[i]))))
 	}
-	s.row("newly bad", d.NewlyBad.N, d.NewlyBad.Before, delta{d.NewlyBad.Change}, "")
+	s.Row("newly bad", d.NewlyBad.N, d.NewlyBad.Before, page.Delta{Share: d.NewlyBad.Change}, "")
 	return s
 }
 
@@ -90,15 +88,15 @@ func (d *Digest) column(of func(*query.Outcomes) int64) []int64 {
 	return values
 }
 
-func (d *Digest) daysSection() section {
-	s := newSection("Days", "", "delivered", "deferred", "bounced", "expired", "not delivered")
+func (d *Digest) daysSection() page.Section {
+	s := page.NewSection("Days", "", "delivered", "deferred", "bounced", "expired", "not delivered")
 	most := int64(1)
 	for i := range d.Days {
 		most = max(most, failed(&d.Days[i]))
 	}
 	for i := range d.Days {
 		o := &d.Days[i]
-		s.row(dayLabel(o.Day), o.Delivered, o.Deferred, o.Bounced, o.Expired, bar(float64(failed(o))/float64(most)))
+		s.Row(dayLabel(o.Day), o.Delivered, o.Deferred, o.Bounced, o.Expired, page.Bar(float64(failed(o))/float64(most)))
 	}
 	s.Figures = d.figures()
 	return s
@@ -152,41 +150,33 @@ func (d *Digest) figures() []template.HTML {
 	return []template.HTML{delivered.Figure(delivered.Bars()), failures.Figure(failures.Bars())}
 }
 
-func (d *Digest) providersSection() section {
-	s := newSection("Providers", "", "failed", "before", "change", "mostly")
+func (d *Digest) providersSection() page.Section {
+	s := page.NewSection("Providers", "", "failed", "before", "change", "mostly")
 	for i := range d.Providers {
 		p := &d.Providers[i]
-		s.row(p.Name, p.N, p.Before, delta{p.Change}, p.Mostly)
+		s.Row(p.Name, p.N, p.Before, page.Delta{Share: p.Change}, p.Mostly)
 	}
-	return s.orElse("No attempt failed.")
+	return s.OrElse("No attempt failed.")
 }
 
-// orElse adds a sentence to a section without rows.
-func (s section) orElse(sentence string) section {
-	if len(s.Rows) == 0 {
-		s.say("%s", sentence)
-	}
-	return s
-}
-
-func (d *Digest) reasonsSection() section {
-	s := newSection("Reasons", "", "", "failed", "before", "change", "")
+func (d *Digest) reasonsSection() page.Section {
+	s := page.NewSection("Reasons", "", "", "failed", "before", "change", "")
 	most := int64(1)
 	for i := range d.Reasons {
 		most = max(most, d.Reasons[i].N)
 	}
 	for i := range d.Reasons {
 		r := &d.Reasons[i]
-		s.row(r.Name, string(r.Category), r.N, r.Before, delta{r.Change}, bar(float64(r.N)/float64(most)))
+		s.Row(r.Name, string(r.Category), r.N, r.Before, page.Delta{Share: r.Change}, page.Bar(float64(r.N)/float64(most)))
 	}
-	return s.orElse("No attempt failed.")
+	return s.OrElse("No attempt failed.")
 }
 
-func (d *Digest) newlyBadSection(zone table.Zone) section {
-	s := newSection("Newly bad addresses", "", "", "")
+func (d *Digest) newlyBadSection(zone table.Zone) page.Section {
+	s := page.NewSection("Newly bad addresses", "", "", "")
 	n := &d.NewlyBad
 	if n.N == 0 {
-		s.say("No address turned bad.")
+		s.Say("No address turned bad.")
 		return s
 	}
 	sentence := text.Amount(int(n.N), "address") + ": "
@@ -196,78 +186,78 @@ func (d *Digest) newlyBadSection(zone table.Zone) section {
 		}
 		sentence += text.Thousands(r.N) + " " + r.Name
 	}
-	s.say("%s.", sentence)
+	s.Say("%s.", sentence)
 	for _, b := range n.Addresses {
-		s.row(b.Recipient, string(b.Reason), zone.Short(b.Since))
+		s.Row(b.Recipient, string(b.Reason), zone.Short(b.Since))
 	}
 	switch {
 	case n.Hashed:
-		s.note("The addresses are stored as hashes and are not listed.")
+		s.Note("The addresses are stored as hashes and are not listed.")
 	case len(n.Addresses) > 0 && int64(len(n.Addresses)) < n.N:
-		s.note("The last %d. All: bouncetail recipients --state bad", len(n.Addresses))
+		s.Note("The last %d. All: bouncetail recipients --state bad", len(n.Addresses))
 	}
 	return s
 }
 
-func (d *Digest) sendersSection() section {
-	s := newSection("Senders", "", "failed", "bad address", "mostly")
+func (d *Digest) sendersSection() page.Section {
+	s := page.NewSection("Senders", "", "failed", "bad address", "mostly")
 	for i := range d.Senders {
 		c := &d.Senders[i]
-		s.row(senderName(c.Sender), c.Failed, table.Share(float64(c.Suppress)/float64(c.Failed)), c.Mostly)
+		s.Row(senderName(c.Sender), c.Failed, table.Share(float64(c.Suppress)/float64(c.Failed)), c.Mostly)
 	}
 	if d.Health.Sampled > 0 {
-		s.note("Of the last %s failures.", text.Thousands(int64(d.Health.Sampled)))
+		s.Note("Of the last %s failures.", text.Thousands(int64(d.Health.Sampled)))
 	}
-	return s.orElse("No attempt failed.")
+	return s.OrElse("No attempt failed.")
 }
 
-func (d *Digest) incidentsSection(zone table.Zone) section {
-	s := newSection("Incidents", "reason", "with", "addresses", "from ("+zone.Name()+")", "to")
+func (d *Digest) incidentsSection(zone table.Zone) page.Section {
+	s := page.NewSection("Incidents", "reason", "with", "addresses", "from ("+zone.Name()+")", "to")
 	for i := range d.Incidents {
 		n := &d.Incidents[i]
 		until := zone.Short(n.Until)
 		if n.Ongoing {
 			until = "going on"
 		}
-		s.row(string(n.Reason), n.With, n.Addresses, zone.Short(n.Since), until)
+		s.Row(string(n.Reason), n.With, n.Addresses, zone.Short(n.Since), until)
 	}
-	return s.orElse("None.")
+	return s.OrElse("None.")
 }
 
-func (d *Digest) unknownSection() section {
-	s := newSection("Unknown replies", "", "")
+func (d *Digest) unknownSection() page.Section {
+	s := page.NewSection("Unknown replies", "", "")
 	for _, u := range d.Unknown {
-		s.row(u.Count, u.Example)
+		s.Row(u.Count, u.Example)
 	}
-	return s.orElse("Every reply is known to a rule.")
+	return s.OrElse("Every reply is known to a rule.")
 }
 
-func (d *Digest) healthSection(zone table.Zone) section {
-	s := newSection("Health", "", "")
+func (d *Digest) healthSection(zone table.Zone) page.Section {
+	s := page.NewSection("Health", "", "")
 	h := &d.Health
 	if h.LastLine == nil {
-		s.say("No log was read yet.")
+		s.Say("No log was read yet.")
 	} else {
-		s.say("The last line of the logs is of %s %s.", h.LastLine.In(zone.Location).Format("2006-01-02 15:04"), zone.Name())
+		s.Say("The last line of the logs is of %s %s.", h.LastLine.In(zone.Location).Format("2006-01-02 15:04"), zone.Name())
 	}
 	switch {
 	case !h.Followed:
-		s.say("No daemon has followed logs into this database.")
+		s.Say("No daemon has followed logs into this database.")
 	case h.Trouble != "":
-		s.say("%s", h.Trouble)
+		s.Say("%s", h.Trouble)
 	default:
-		s.say("The daemon reads the logs.")
+		s.Say("The daemon reads the logs.")
 	}
 	for _, c := range []struct {
 		n    int
 		what string
 	}{{h.Gaps, "lost part of logs"}, {h.Unparsed, "unparsed shape of delivery lines"}, {h.DeadLetters, "dead letter of webhooks"}} {
 		if c.n > 0 {
-			s.row(c.n, c.what)
+			s.Row(c.n, c.what)
 		}
 	}
 	if len(s.Rows) == 0 {
-		s.say("No part of a log was lost, and every delivery line was parsed.")
+		s.Say("No part of a log was lost, and every delivery line was parsed.")
 	}
 	return s
 }
