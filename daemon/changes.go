@@ -10,6 +10,7 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/classify"
 	"github.com/bouncetail/bouncetail/config"
+	"github.com/bouncetail/bouncetail/internal/control"
 	"github.com/bouncetail/bouncetail/logparse"
 	"github.com/bouncetail/bouncetail/queue"
 	"github.com/bouncetail/bouncetail/sqlite"
@@ -145,18 +146,15 @@ func write[R any](ctx context.Context, c config.Config, name string, to change[R
 	if err := r.Close(); err != nil {
 		return result, err
 	}
-	client, err := dial(ctx, c, log)
-	if err != nil {
-		return result, err
-	}
-	if client != nil {
-		defer client.Close()
-		return result, answered(client.Call(ctx, name, command{settingsText(to.settings(&c)), to}, nil, &result))
-	}
-	store, err := sqlite.Open(ctx, c.Database, log)
-	if err != nil {
-		return result, inUse(err)
-	}
-	result, err = to.apply(ctx, &c, store, log)
-	return result, canceled(ctx, errors.Join(err, store.Close()))
+	return atWriter(ctx, c, log, func(client *control.Client) (result R, err error) {
+		err = client.Call(ctx, name, command{settingsText(to.settings(&c)), to}, nil, &result)
+		return result, answered(err)
+	}, func() (result R, err error) {
+		store, err := sqlite.Open(ctx, c.Database, log)
+		if err != nil {
+			return result, err
+		}
+		result, err = to.apply(ctx, &c, store, log)
+		return result, canceled(ctx, errors.Join(err, store.Close()))
+	})
 }

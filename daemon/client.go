@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"time"
 
 	"github.com/bouncetail/bouncetail/config"
 	"github.com/bouncetail/bouncetail/internal/control"
@@ -68,6 +69,34 @@ func dial(ctx context.Context, c config.Config, log *slog.Logger) (*control.Clie
 		log.LogAttrs(ctx, slog.Level(r.Level), r.Message, attrs...) //nolint:sloglint // a constant in the daemon
 	}
 	return client, nil
+}
+
+// startPatience is how long a daemon that is starting, or that reads new settings, is
+// waited for.
+const startPatience = 3 * time.Second
+
+// atWriter calls remote with the daemon that writes the database, or here if none does.
+func atWriter[R any](ctx context.Context, c config.Config, log *slog.Logger, remote func(*control.Client) (R, error), here func() (R, error)) (result R, err error) {
+	for deadline := time.Now().Add(startPatience); ; {
+		client, err := dial(ctx, c, log)
+		if err != nil {
+			return result, err
+		}
+		if client != nil {
+			defer client.Close()
+			return remote(client)
+		}
+		result, err = here()
+		var used *dbfile.InUse
+		if !errors.As(err, &used) || time.Now().After(deadline) {
+			return result, inUse(err)
+		}
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+			return result, ctx.Err()
+		}
+	}
 }
 
 // answered returns an error of the daemon as the one that it was there.

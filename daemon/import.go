@@ -14,6 +14,7 @@ import (
 
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/config"
+	"github.com/bouncetail/bouncetail/internal/control"
 	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/internal/tune"
 	"github.com/bouncetail/bouncetail/pipeline"
@@ -64,14 +65,13 @@ func (im *Import) Run(ctx context.Context) (*Imported, error) {
 	if err != nil {
 		return nil, err // before a database is created
 	}
-	client, err := dial(ctx, im.Config, im.Log)
-	if err != nil {
-		return nil, err
-	}
-	if client != nil {
-		defer client.Close()
+	return atWriter(ctx, im.Config, im.Log, func(client *control.Client) (*Imported, error) {
 		return im.remote(ctx, client)
-	}
+	}, func() (*Imported, error) { return im.here(ctx, again) })
+}
+
+// here imports the files in this process.
+func (im *Import) here(ctx context.Context, again bool) (*Imported, error) {
 	tune.Import()
 	pause := time.Second
 	for first := true; ; first = false {
@@ -101,7 +101,7 @@ func (im *Import) once(ctx context.Context, again bool) (result *Imported, err e
 	}
 	s, err := openStages(ctx, c, openDatabase, im.Log)
 	if err != nil {
-		return nil, inUse(err)
+		return nil, err
 	}
 	if errors.Is(statErr, os.ErrNotExist) {
 		// An import that finds nothing leaves nothing behind.
