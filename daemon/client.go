@@ -83,12 +83,15 @@ func atWriter[R any](ctx context.Context, c config.Config, log *slog.Logger, rem
 			return result, err
 		}
 		if client != nil {
-			defer client.Close()
-			return remote(client)
+			result, err = remote(client)
+			client.Close()
+		} else {
+			result, err = here()
 		}
-		result, err = here()
 		var used *dbfile.InUse
-		if !errors.As(err, &used) || time.Now().After(deadline) {
+		var refused *control.Error
+		again := errors.As(err, &used) || errors.As(err, &refused) && refused.Kind == control.KindNotStarted
+		if !again || ctx.Err() != nil || time.Now().After(deadline) {
 			return result, inUse(err)
 		}
 		select {

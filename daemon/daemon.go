@@ -55,8 +55,8 @@ func (d *Daemon) Run(ctx context.Context) error {
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
-	for {
-		next, err := d.follow(ctx, c, hangup)
+	for first := true; ; first = false {
+		next, err := d.follow(ctx, c, first, hangup)
 		if err != nil || next == nil {
 			return err
 		}
@@ -80,9 +80,9 @@ type session struct {
 
 // follow follows the logs until ctx ends, or until SIGHUP finds good settings,
 // which it returns.
-func (d *Daemon) follow(ctx context.Context, c config.Config, hangup <-chan os.Signal) (next *config.Config, err error) {
+func (d *Daemon) follow(ctx context.Context, c config.Config, first bool, hangup <-chan os.Signal) (next *config.Config, err error) {
 	log := d.NewLogger(c.Log)
-	s, err := openPatiently(ctx, c, log)
+	s, err := openPatiently(ctx, c, first, log)
 	if ctx.Err() != nil && err != nil {
 		return nil, nil // stopped before it started
 	}
@@ -214,13 +214,16 @@ func (s *session) reload(ctx context.Context) *config.Config {
 
 // openPatiently opens the stages, and retries while the database cannot be opened
 // for a reason that may pass.
-func openPatiently(ctx context.Context, c config.Config, log *slog.Logger) (*stages, error) {
+// After a reload it also waits for a command that has taken the database meanwhile.
+func openPatiently(ctx context.Context, c config.Config, first bool, log *slog.Logger) (*stages, error) {
 	const open = "open the database"
 	var trouble health.Retrying
 	interval, _ := watchdog()
 	for {
 		s, err := openStages(ctx, c, sqlite.Open, log)
-		if err == nil || ctx.Err() != nil || !dbfile.MayPass(err) {
+		var used *dbfile.InUse
+		taken := errors.As(err, &used)
+		if err == nil || ctx.Err() != nil || !dbfile.MayPass(err) && (first || !taken) {
 			if err == nil {
 				trouble.Report(log, open, nil)
 			}
@@ -228,8 +231,12 @@ func openPatiently(ctx context.Context, c config.Config, log *slog.Logger) (*sta
 		}
 		trouble.Report(log, open, err)
 		notify(log, daemon.SdNotifyReady+"\nSTATUS="+trouble.String()+"\n"+daemon.SdNotifyWatchdog)
+		pause := min(interval, 5*time.Second)
+		if taken {
+			pause = time.Second
+		}
 		select {
-		case <-time.After(min(interval, 5*time.Second)):
+		case <-time.After(pause):
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}

@@ -66,7 +66,7 @@ func (im *Import) Run(ctx context.Context) (*Imported, error) {
 		return nil, err // before a database is created
 	}
 	return atWriter(ctx, im.Config, im.Log, func(client *control.Client) (*Imported, error) {
-		return im.remote(ctx, client)
+		return im.remote(ctx, client, again)
 	}, func() (*Imported, error) { return im.here(ctx, again) })
 }
 

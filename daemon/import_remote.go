@@ -57,8 +57,8 @@ type importedJSON struct {
 }
 
 // remote imports the files in the daemon. It opens them here: the daemon may not be
-// allowed to, or not see them.
-func (im *Import) remote(ctx context.Context, client *control.Client) (*Imported, error) {
+// allowed to, or not see them. again reports whether all of them can be read twice.
+func (im *Import) remote(ctx context.Context, client *control.Client, again bool) (*Imported, error) {
 	source := im.Config.Sources[0]
 	to := &importCommand{Paths: im.Files, MTA: source.MTA, Timezone: source.Timezone}
 	if source.Timezone == "" || source.Timezone == "local" {
@@ -76,6 +76,9 @@ func (im *Import) remote(ctx context.Context, client *control.Client) (*Imported
 	client.Progress = im.Progress
 	var result *importedJSON
 	err = answered(client.Call(ctx, "import", command{settingsText(to.settings(&im.Config)), to}, files, &result))
+	if e, is := errors.AsType[*control.Error](err); is && e.Kind == control.KindNotStarted && !again {
+		err = errors.New(e.Text) // what was copied into a pipe cannot be sent again
+	}
 	return (*Imported)(result), err
 }
 

@@ -50,6 +50,8 @@ func Dial(ctx context.Context, path string) (*Client, error) {
 	client := &Client{c: c.(*net.UnixConn), lines: bufio.NewReader(c)}
 	m, err := client.next()
 	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET):
+		err = ErrNoServer // it has just ended
 	case err != nil:
 	case m.Error != nil:
 		err = m.Error

@@ -64,8 +64,11 @@ type Attr struct {
 	Value string `json:"value"`
 }
 
-// KindStopped is the kind of an error of a command that ended with its server.
-const KindStopped = "stopped"
+// The kinds of errors of a command that ended with its server.
+const (
+	KindStopped    = "stopped"
+	KindNotStarted = "not started" // can be sent again
+)
 
 // hello is the first message of a server.
 type hello struct {

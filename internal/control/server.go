@@ -130,6 +130,10 @@ func (s *Server) serve(server context.Context, c *net.UnixConn) {
 	stop := context.AfterFunc(server, func() { _ = c.SetReadDeadline(time.Now()) })
 	defer stop()
 	r, err := in.read()
+	if server.Err() != nil {
+		to.answer(nil, &stopped)
+		return
+	}
 	if err != nil {
 		s.Log.Debug("no command came on a connection", "error", err)
 		to.send(&message{Error: &Error{Text: err.Error()}})
@@ -144,6 +148,8 @@ func (s *Server) serve(server context.Context, c *net.UnixConn) {
 	_ = c.SetReadDeadline(time.Now()) // ends in.watch
 	watching.Wait()
 	switch {
+	case errors.Is(err, errNotStarted):
+		to.answer(nil, &stopped)
 	case err != nil && server.Err() != nil:
 		to.answer(result, &Error{Text: "the daemon was stopped, or has read new settings, before the command was done", Kind: KindStopped})
 	case err != nil:
@@ -152,6 +158,11 @@ func (s *Server) serve(server context.Context, c *net.UnixConn) {
 		to.answer(result, nil)
 	}
 }
+
+// stopped is the answer to a command that the server did not start.
+var stopped = Error{Text: "the daemon was stopped, or reads new settings", Kind: KindNotStarted}
+
+var errNotStarted = errors.New("not started")
 
 // run runs a command when it is its turn.
 func (s *Server) run(ctx context.Context, r *Request) (result any, err error) {
@@ -162,7 +173,7 @@ func (s *Server) run(ctx context.Context, r *Request) (result any, err error) {
 		select {
 		case <-s.turn:
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return nil, errNotStarted
 		}
 	}
 	defer func() { s.turn <- struct{}{} }()
