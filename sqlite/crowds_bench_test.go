@@ -71,14 +71,18 @@ func BenchmarkFollow(b *testing.B) {
 				b.StartTimer()
 				n := 0
 				var before, after syscall.Rusage
-				syscall.Getrusage(syscall.RUSAGE_SELF, &before)
+				if err := syscall.Getrusage(syscall.RUSAGE_SELF, &before); err != nil {
+					b.Fatal(err)
+				}
 				for some := range slices.Chunk(events, 80) {
 					if _, err := s.Save(b.Context(), batchOfEvents(some)); err != nil {
 						b.Fatal(err)
 					}
 					n++
 				}
-				syscall.Getrusage(syscall.RUSAGE_SELF, &after)
+				if err := syscall.Getrusage(syscall.RUSAGE_SELF, &after); err != nil {
+					b.Fatal(err)
+				}
 				cpu := time.Duration(after.Utime.Nano() - before.Utime.Nano() + after.Stime.Nano() - before.Stime.Nano())
 				b.ReportMetric(float64(cpu.Microseconds())/1000/float64(n), "cpu-ms/commit")
 			}

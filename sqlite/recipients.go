@@ -128,7 +128,7 @@ func (tx *Tx) saveRecipients(rows []*recipientRow) error {
 		}
 	}
 	seq -= int64(len(rows))
-	for _, r := range append(known[:len(known):len(known)], others...) {
+	for _, r := range append(slices.Clip(known), others...) {
 		seq++
 		r.seq = seq
 		if r.was.State == bounce.StateBad && r.row.State != bounce.StateBad {

@@ -88,9 +88,6 @@ func NumberList(numbers []int64) string {
 
 // CodeOf returns SQLite's primary result code, or 0 if the error is another.
 func CodeOf(err error) sqlite3.ErrNo {
-	var e sqlite3.Error
-	if errors.As(err, &e) {
-		return e.Code
-	}
-	return 0
+	e, _ := errors.AsType[sqlite3.Error](err)
+	return e.Code
 }

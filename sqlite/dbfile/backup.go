@@ -65,7 +65,7 @@ func Restore(ctx context.Context, from, path string) (err error) {
 	}
 	defer lock.Close()
 	part := path + ".restoring"
-	defer os.Remove(part) //nolint:errcheck // it is gone after the rename
+	defer os.Remove(part) // it is gone after the rename
 	if err := copyFile(from, part); err != nil {
 		return fmt.Errorf("restore: %w", err)
 	}
@@ -88,7 +88,7 @@ func checkBackup(ctx context.Context, path string) error {
 	defer db.Close()
 	var result string
 	if err := db.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&result); err != nil || result != "ok" {
-		return fmt.Errorf("backup %s is damaged: %s", path, errors.Join(err, errors.New(result)))
+		return fmt.Errorf("backup %s is damaged: %w", path, errors.Join(err, errors.New(result)))
 	}
 	return nil
 }

@@ -3,11 +3,11 @@ package dbfile
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 
 	"github.com/mattn/go-sqlite3"
 
+	"github.com/bouncetail/bouncetail/internal/sqldb"
 	"github.com/bouncetail/bouncetail/sqlite/migrations"
 )
 
@@ -18,14 +18,12 @@ const applicationID = 0x62746c31
 func migrate(ctx context.Context, db *sql.DB, path string) error {
 	var id, version, tables int
 	err := db.QueryRowContext(ctx, "SELECT (SELECT application_id FROM pragma_application_id), (SELECT user_version FROM pragma_user_version), (SELECT count(*) FROM sqlite_schema)").Scan(&id, &version, &tables)
-	var e sqlite3.Error
-	if errors.As(err, &e) && e.Code == sqlite3.ErrNotADB {
+	switch code := sqldb.CodeOf(err); {
+	case code == sqlite3.ErrNotADB:
 		return fmt.Errorf("%s is not a SQLite database; name another file with --db", path)
-	}
-	if errors.As(err, &e) && e.Code == sqlite3.ErrCorrupt {
+	case code == sqlite3.ErrCorrupt:
 		return damaged(path, err)
-	}
-	if err != nil {
+	case err != nil:
 		return fmt.Errorf("database %s: %w", path, err)
 	}
 	if id != applicationID && (id != 0 || tables > 0) {

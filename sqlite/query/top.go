@@ -81,8 +81,12 @@ func (f Filter) ChoosesFailures() bool {
 // failures returns the conditions of the filter on failures, each after AND.
 func (f Filter) failures() (where string, args []any) {
 	for _, c := range []struct{ condition, value string }{
-		{"domain = ?", f.Domain}, {"category = ?", f.Category}, {"reason = ?", f.Reason}, {"provider = ?", f.Provider},
-		{"sender = ?", f.Sender}, {"host = ?", f.Host},
+		{"domain = ?", f.Domain},
+		{"category = ?", f.Category},
+		{"reason = ?", f.Reason},
+		{"provider = ?", f.Provider},
+		{"sender = ?", f.Sender},
+		{"host = ?", f.Host},
 	} {
 		if c.value != "" {
 			where, args = where+" AND "+c.condition, append(args, c.value)
