@@ -120,7 +120,19 @@ type Batch struct {
 	Positions []StreamState
 	Gaps      []Gap
 	Unparsed  []Unparsed
+	Read      []Reading
 }
+
+// Reading counts what was read of a source.
+type Reading struct {
+	// Source is the setting. All files of an import are one source.
+	Source string
+	Lines  int64
+	Bytes  int64
+}
+
+// ImportSource is the Source of what an import read.
+const ImportSource = "import"
 
 // Unparsed counts delivery lines of one shape that could not be parsed. They often
 // come with a new version of an MTA.

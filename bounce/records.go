@@ -60,6 +60,16 @@ func flags(all ...bool) (n int) {
 	return n
 }
 
+// At returns the time of record i, in whole seconds.
+func (l *Records) At(i int) time.Time {
+	start := uint32(0)
+	if i > 0 {
+		start = l.ends[i-1]
+	}
+	second, _ := binary.Varint(l.data[start+uint32(len(EventID{})):])
+	return time.Unix(second, 0)
+}
+
 // Read copies record i to r. Its texts are substrings of a new string; its time is
 // in UTC.
 func (l *Records) Read(i int, r *Record) {

@@ -61,12 +61,10 @@ func expireStates(ctx context.Context, s *sqlite.Store, log *slog.Logger) (end f
 	return func() { stop(); <-done }
 }
 
-// pruneDaily deletes old records now and once a day. It starts a goroutine; the
+// pruneDaily deletes old records and adds up old windows, now and once a day. It
+// starts a goroutine; the
 // returned function ends it and waits for it.
 func (s *stages) pruneDaily(ctx context.Context, r config.Retention) (stop func()) {
-	if r == (config.Retention{}) {
-		return func() {}
-	}
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() {

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
@@ -78,7 +79,9 @@ func (b *batcher) take(c *bounce.Chunk) error {
 			judge := b.p.Classifier()
 			apply = func(ev *bounce.Event) { b.p.Queue.Apply(b.hash(ev, judge), add) }
 		}
-		b.p.Progress.Lines.Add(int64(parser.Parse(c.Data, apply)))
+		lines := parser.Parse(c.Data, apply)
+		b.p.Progress.Lines.Add(int64(lines))
+		b.countReading(c, lines)
 		if parser.Foreign() {
 			b.warnOnce("no line of a mail server in the first hundred lines", c.Position.Path, "log", c.Position.Path, "next", "is it the log of the mail server? see bouncetail doctor")
 		}
@@ -96,6 +99,21 @@ func (b *batcher) take(c *bounce.Chunk) error {
 	}
 	b.p.Progress.TooLong.Add(int64(c.TooLong))
 	return nil
+}
+
+// countReading notes how much was read of a source.
+func (b *batcher) countReading(c *bounce.Chunk, lines int) {
+	source := c.Position.Source
+	if b.p.Limits.FlushInterval > 0 {
+		source = bounce.ImportSource
+	}
+	i := slices.IndexFunc(b.rest.Read, func(r bounce.Reading) bool { return r.Source == source })
+	if i < 0 {
+		i = len(b.rest.Read)
+		b.rest.Read = append(b.rest.Read, bounce.Reading{Source: source})
+	}
+	b.rest.Read[i].Lines += int64(lines)
+	b.rest.Read[i].Bytes += int64(len(c.Data))
 }
 
 // release adds the successes that have been held back long enough, and reports

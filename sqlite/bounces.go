@@ -40,6 +40,7 @@ func (tx *Tx) insertBounces(b *bounce.Batch) error {
 				o.expired++
 			case bounce.Sent: // never a record
 			}
+			tx.countFailure(r)
 		})
 }
 

@@ -53,6 +53,7 @@ func (tx *Tx) saveCounts() error {
 	keys := slices.SortedFunc(maps.Keys(tx.counts), func(a, b dayDomain) int {
 		return cmp.Or(cmp.Compare(a.day, b.day), cmp.Compare(a.domain, b.domain))
 	})
+	tx.countImported()
 	if err := tx.saveSlots(keys); err != nil {
 		return err
 	}

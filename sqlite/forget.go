@@ -78,6 +78,9 @@ func (tx *Tx) forget(f *Forgetting) ([]query.Count, error) {
 			found = append(found, query.Count{Name: what, N: n})
 		}
 	}
+	if err := tx.uncountStates(keys); err != nil {
+		return nil, err
+	}
 	for _, table := range slices.Sorted(maps.Keys(privacy.Places)) {
 		if !privacy.Places[table].Holds(privacy.Owned) {
 			continue

@@ -37,7 +37,7 @@ func (s *Store) Prune(ctx context.Context, r Retention, now time.Time) ([]query.
 	if err != nil {
 		return nil, err
 	}
-	err = p.prune(ctx)
+	err = errors.Join(p.prune(ctx), s.RollUp(ctx, now))
 	return p.counts(), errors.Join(err, end())
 }
 
@@ -172,6 +172,9 @@ func (p *pruner) recipients(ctx context.Context, before time.Time) error {
 			return err
 		}
 		err = p.write(ctx, oldRecipients, len(keys), func(tx *Tx) error {
+			if err := tx.uncountStates(keys); err != nil {
+				return err
+			}
 			for _, table := range []string{"recipients", "bounces", "pruned_failures", "recalls"} {
 				if _, err := tx.conn.ExecContext(ctx, "DELETE FROM "+table+" WHERE recipient_key IN (SELECT value FROM json_each(?))", sqldb.NumberList(keys)); err != nil {
 					return err
@@ -303,6 +306,9 @@ func (p *pruner) dailyCounts(ctx context.Context, before time.Time) error {
 	if p.store != nil {
 		err := p.store.transaction(ctx, func(tx *Tx) error {
 			_, err := tx.conn.ExecContext(ctx, "DELETE FROM daily_traffic WHERE day < ?", day)
+			if err == nil {
+				_, err = tx.conn.ExecContext(ctx, "DELETE FROM daily_reasons WHERE day < ?", day)
+			}
 			return err
 		})
 		if err != nil {

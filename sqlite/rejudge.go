@@ -16,6 +16,9 @@ import (
 func (s *Store) Rejudge(ctx context.Context, judge func(*bounce.Delivery) bounce.Verdict, changed func(old *query.Stored, now bounce.Verdict)) (int, error) {
 	n := 0
 	err := s.transaction(ctx, func(tx *Tx) error {
+		if err := tx.readCountedSince(); err != nil {
+			return err
+		}
 		keys := make(map[int64]struct{})
 		for after := int64(0); ; {
 			rows, err := query.Page(ctx, tx.conn, after)
@@ -38,6 +41,9 @@ func (s *Store) Rejudge(ctx context.Context, judge func(*bounce.Delivery) bounce
 					return true
 				}
 				other = append(other, now)
+				at := r.Delivery.At.UnixMilli()
+				tx.countReason(reasonOf(at, &r.Verdict), -1)
+				tx.countReason(reasonOf(at, &now), 1)
 				changed(&r, now)
 				keys[r.Key] = struct{}{}
 				return false

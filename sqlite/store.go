@@ -43,6 +43,8 @@ type Store struct {
 	scratch    scratch                       // of the last transaction
 	crowds     recipient.CrowdMemory
 	statements sqldb.Statements
+	named      map[int]map[string]string // see nameDomains; by day
+	lastCommit time.Duration             // how long the last commit took; 0 if it is counted
 
 	erasing      sync.Mutex // see erase
 	erasers      int

@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/internal/sqldb"
@@ -48,6 +49,12 @@ type Tx struct {
 	// countedSince is the first day that has counts, if earlier ones were deleted.
 	countedSince int
 	runs         [][]packed.Delivery // the new deliveries, each run sorted by key
+	windows      map[windowKey]*windowCounts
+	reasons      map[reasonKey]int64
+	metrics      metricCounts
+	delays       delays
+	nowMS        int64                  // tx.now, in Unix milliseconds
+	states       map[bounce.State]int64 // how many more recipients are in each; see saveStates
 	touched
 
 	queue     []bounce.QueueEntry
@@ -82,7 +89,13 @@ func (s *Store) Begin(ctx context.Context) (*Tx, error) {
 	}
 	tx := &Tx{
 		scratch: &s.scratch, statements: &s.statements, store: s, ctx: ctx, conn: conn, policy: s.policy.Load(), now: bounce.Stamp(s.now()),
-		counts: make(map[dayDomain]*outcomes),
+		counts: make(map[dayDomain]*outcomes), windows: make(map[windowKey]*windowCounts), reasons: make(map[reasonKey]int64), metrics: make(metricCounts),
+		states: make(map[bounce.State]int64),
+	}
+	tx.nowMS = bounce.ParseStamp(tx.now).UnixMilli()
+	if s.lastCommit > 0 {
+		tx.metrics.observe(bounce.MetricCommit, s.lastCommit)
+		s.lastCommit = 0
 	}
 	tx.resetTouched(0)
 	return tx, nil
@@ -102,12 +115,16 @@ func (tx *Tx) Add(b *bounce.Batch) (isNew int, err error) {
 	if err != nil {
 		return 0, tx.store.file.Wrap(fmt.Errorf("what was deleted: %w", err))
 	}
+	if err := tx.nameDomains(admitted); err != nil {
+		return 0, tx.store.file.Wrap(fmt.Errorf("domains: %w", err))
+	}
 	if err := tx.addSuccesses(admitted); err != nil {
 		return 0, tx.store.file.Wrap(fmt.Errorf("successes: %w", err))
 	}
 	if err := tx.insertBounces(admitted); err != nil {
 		return 0, tx.store.file.Wrap(fmt.Errorf("bounces: %w", err))
 	}
+	tx.countReading(admitted)
 	tx.queue = append(tx.queue, admitted.Queue...)
 	tx.positions = append(tx.positions, admitted.Positions...)
 	tx.gaps = append(tx.gaps, admitted.Gaps...)
@@ -123,6 +140,7 @@ func (tx *Tx) Commit() error {
 		do   func() error
 	}{
 		{"daily counts", tx.saveCounts},
+		{"provider windows", tx.saveWindows},
 		{"deliveries", tx.saveDeliveries},
 		{"recipients", tx.refreshAll},
 		{"queue", func() error { return tx.saveQueue(tx.queue) }},
@@ -139,9 +157,14 @@ func (tx *Tx) Commit() error {
 
 // end commits the transaction, or rolls it back.
 func (tx *Tx) end() error {
+	if err := errors.Join(tx.saveReasons(), tx.saveStates(), tx.saveMetrics()); err != nil {
+		return errors.Join(tx.store.file.Wrap(err), tx.Rollback())
+	}
+	begun := time.Now()
 	if _, err := tx.conn.ExecContext(tx.ctx, "COMMIT"); err != nil {
 		return errors.Join(tx.store.file.Wrap(err), tx.Rollback())
 	}
+	tx.store.lastCommit = time.Since(begun)
 	if tx.counting != nil {
 		tx.counting.add(tx.problems)
 	}
