@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/bouncetail/bouncetail/internal/text"
 )
 
 // make run has to show something, whatever log the machine has.
@@ -20,10 +22,10 @@ func TestDemoReadsTheSampleWhereTheLogHoldsNoFailure(t *testing.T) {
 		says string
 		not  string
 	}{
-		"no failure":  {sent, "No failed delivery in the log of this machine; reading the sample as well", "instead"},
-		"other lines": {"hello\n", "No failed delivery in the log of this machine; reading the sample as well", "instead"},
+		"no failure":  {sent, "The log of this machine holds no failed delivery. Reading the sample as well", "instead"},
+		"other lines": {"hello\n", "The log of this machine holds no failed delivery. Reading the sample as well", "instead"},
 		"a failure":   {bounced, "gone@example.net", "sample"},
-		"no log":      {"", "No mail log of this machine to read; reading the sample instead", "as well"},
+		"no log":      {"", "There is no mail log on this machine. Reading the sample instead", "as well"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -40,6 +42,13 @@ func TestDemoReadsTheSampleWhereTheLogHoldsNoFailure(t *testing.T) {
 			out, err := cmd.CombinedOutput()
 			if err != nil || !strings.Contains(string(out), c.says) || strings.Contains(string(out), c.not) || !strings.Contains(string(out), "recipient") {
 				t.Errorf("scripts/demo: %v; want %q and not %q in\n%s", err, c.says, c.not, out)
+			}
+			// The import is not on a terminal here, so its lines are whole.
+			_, shown, _ := strings.Cut(strings.NewReplacer(dir, "/tmp/demo", program, "./bouncetail").Replace(string(out)), "Bad recipients")
+			for line := range strings.Lines(shown) {
+				if n := text.Columns(strings.TrimSpace(line)); n > 80 {
+					t.Errorf("a line of %d columns: %s", n, line)
+				}
 			}
 		})
 	}

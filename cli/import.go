@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"time"
@@ -214,7 +215,7 @@ func (a *app) summary(ctx context.Context, path string, done *daemon.Imported, a
 			return err
 		}
 	}
-	_, err = fmt.Fprintf(a.stdout, "\nNext: bouncetail recipients --state bad%s\n", dbFlag(a.dbPath))
+	_, err = fmt.Fprintf(a.stdout, "\nNext: %s recipients --state bad%s\n", programName(), dbFlag(a.dbPath))
 	return err
 }
 
@@ -223,4 +224,13 @@ func dbFlag(path string) string {
 		return ""
 	}
 	return " --db " + text.Printable(path)
+}
+
+// programName is how the program was called: bouncetail, or the path of one that is
+// not installed.
+func programName() string {
+	if _, err := exec.LookPath("bouncetail"); err != nil && strings.Contains(os.Args[0], "/") {
+		return text.Printable(os.Args[0])
+	}
+	return "bouncetail"
 }

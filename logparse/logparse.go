@@ -321,6 +321,10 @@ func (p *Parser) finish(h *header, line string, yield func(*bounce.Event)) bool 
 		case unparsed:
 			p.noteUnparsed(g.mta, h.body)
 		case read:
+			if p.event.Kind == bounce.EventAttempt && p.event.Recipient == "" {
+				p.noteUnparsed(g.mta, h.body) // to=<>: nobody whom the line could be about
+				break
+			}
 			p.yield(h, line, yield)
 		}
 		p.counts.Recognised++

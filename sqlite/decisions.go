@@ -4,11 +4,13 @@ import (
 	"context"
 	"database/sql/driver"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/internal/sqldb"
 	"github.com/bouncetail/bouncetail/recipient"
+	"github.com/bouncetail/bouncetail/sqlite/packed"
 	"github.com/bouncetail/bouncetail/sqlite/query"
 )
 
@@ -76,10 +78,40 @@ func (e *Editor) Withdraw(ctx context.Context, on []bounce.Address) (changes rec
 				return fmt.Errorf("there is no decision on %s; bouncetail recipients decisions lists them", to.Normal)
 			}
 		}
-		changes, err = tx.reconsider(on)
-		return err
+		if changes, err = tx.reconsider(on); err != nil {
+			return err
+		}
+		keys := make([]int64, len(on))
+		for i, to := range on {
+			keys[i] = to.Key()
+		}
+		return tx.dropEmptyRows(keys)
 	})
 	return changes, err
+}
+
+// dropEmptyRows deletes the rows of addresses that never failed and that no decision
+// is in force on. While an export cursor or a webhook has yet to report that such an
+// address is no longer bad, its row stays; the commands do not list it.
+func (tx *Tx) dropEmptyRows(keys []int64) error {
+	dropped, err := sqldb.Numbers(tx.ctx, tx.conn, `
+		DELETE FROM recipients
+		WHERE recipient_key IN (SELECT value FROM json_each(?)) AND last_failure_at IS NULL
+		  AND NOT EXISTS (SELECT 1 FROM decisions d WHERE d.recipient_key = recipients.recipient_key AND d.ended_at IS NULL)
+		  AND NOT EXISTS (SELECT 1 FROM export_cursors)
+		  AND NOT EXISTS (SELECT 1 FROM webhook_cursors)
+		RETURNING recipient_key`, sqldb.NumberList(keys))
+	if err != nil || len(dropped) == 0 {
+		return err
+	}
+	// They count as addresses that never failed.
+	_, err = tx.rewriteDeliveries(packed.DeliveryBucketsOf(dropped), func(d packed.Delivery) (int64, bool) {
+		if slices.Contains(dropped, int64(d.Key)) {
+			d.Last &^= packed.HasFailed
+		}
+		return d.Last, d.Last != 0
+	})
+	return err
 }
 
 func distinct(on []bounce.Address) []bounce.Address {

@@ -104,9 +104,11 @@ func (s *Store) expire(ctx context.Context, keys []int64, now string) (changed i
 				return fmt.Errorf("recipient %s: %w", r.to.Normal, err)
 			}
 		}
-		err = tx.refresh(rows)
+		if err := tx.refresh(rows); err != nil {
+			return err
+		}
 		changed = tx.changes.Rows
-		return err
+		return tx.dropEmptyRows(keys)
 	})
 	return changed, err
 }

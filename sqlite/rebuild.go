@@ -184,13 +184,16 @@ func (tx *Tx) rebuild(keys []int64) error {
 // tellingBounces are the bounces that concern the address. Our own refusals do not.
 const tellingBounces = "(SELECT * FROM bounces WHERE reason <> 'suppressed')"
 
+// decisionsInForce are the decisions that make a row for an address that never failed.
+const decisionsInForce = "(SELECT * FROM decisions WHERE ended_at IS NULL)"
+
 // restoreMissing adds the rows that are missing in recipients.
 func (tx *Tx) restoreMissing() error {
 	if err := tx.readInputs(); err != nil {
 		return err
 	}
 	var missing []int64
-	for _, table := range []string{tellingBounces, "decisions"} {
+	for _, table := range []string{tellingBounces, decisionsInForce} {
 		keys, err := sqldb.Numbers(tx.ctx, tx.conn, "SELECT DISTINCT recipient_key FROM "+table+" t WHERE NOT EXISTS (SELECT 1 FROM recipients r WHERE r.recipient_key = t.recipient_key)")
 		if err != nil {
 			return err
@@ -209,7 +212,7 @@ func (tx *Tx) restoreMissing() error {
 
 func (tx *Tx) restoreRows(keys []int64) error {
 	tx.resetTouched(len(keys))
-	for _, table := range []string{tellingBounces, "decisions"} {
+	for _, table := range []string{tellingBounces, decisionsInForce} {
 		err := sqldb.ScanAll(tx.ctx, tx.conn, "SELECT t.recipient_key, min(t.recipient), min(t.domain) FROM json_each(?) k CROSS JOIN "+table+" t ON t.recipient_key = k.value GROUP BY 1",
 			func(scan func(...any) error) error {
 				var key int64
