@@ -18,6 +18,7 @@ type Attempt struct {
 	Outcome     bounce.Outcome     `json:"outcome"`
 	Sender      *string            `json:"sender"`
 	QueueID     *string            `json:"queue_id"`
+	MessageID   *string            `json:"message_id"`
 	RelayHost   *string            `json:"relay_host"`
 	Stage       *string            `json:"stage"`
 	SMTPCode    *int               `json:"smtp_code"`
@@ -81,7 +82,7 @@ func (r *Reader) Attempts(ctx context.Context, to bounce.Address, limit int) ([]
 	}
 	all := []Attempt{}
 	err = sqldb.ScanAll(ctx, r.db, `
-		SELECT id, occurred_at, outcome, sender, queue_id, relay_host, stage, smtp_code, reply, category, reason, scope, disposition, suppress, rule,
+		SELECT id, occurred_at, outcome, sender, queue_id, message_id, relay_host, stage, smtp_code, reply, category, reason, scope, disposition, suppress, rule,
 		  coalesce(provider, ''), coalesce(relay_ip, ''), EXISTS (SELECT 1 FROM recipients r WHERE r.recipient_key = bounces.recipient_key AND last_delivery_at IS NOT NULL)
 		FROM bounces
 		WHERE id IN ( -- of thousands, only the time is looked at
@@ -94,7 +95,7 @@ func (r *Reader) Attempts(ctx context.Context, to bounce.Address, limit int) ([]
 		var a Attempt
 		var provider, ip string
 		var reached bool
-		err := scan(&a.ID, &a.OccurredAt, &a.Outcome, &a.Sender, &a.QueueID, &a.RelayHost, &a.Stage, &a.SMTPCode, &a.Reply,
+		err := scan(&a.ID, &a.OccurredAt, &a.Outcome, &a.Sender, &a.QueueID, &a.MessageID, &a.RelayHost, &a.Stage, &a.SMTPCode, &a.Reply,
 			&a.Category, &a.Reason, &a.Scope, &a.Disposition, &a.Suppress, &a.Rule, &provider, &ip, &reached)
 		v := bounce.Verdict{Category: a.Category, Scope: a.Scope, Suppress: a.Suppress}
 		a.Counts = v.Counts(a.Outcome)

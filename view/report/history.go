@@ -187,6 +187,9 @@ func mailOf(t *query.Attempt) string {
 	if t.Sender != nil {
 		parts = append(parts, "from <"+*t.Sender+">")
 	}
+	if t.MessageID != nil && *t.MessageID != "" {
+		parts = append(parts, "message-id <"+*t.MessageID+">")
+	}
 	return strings.Join(parts, " ")
 }
 
