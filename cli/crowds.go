@@ -79,7 +79,7 @@ func (a *app) crowds() *cobra.Command {
 			return l.End("No crowd of refused addresses was found.")
 		},
 	}
-	flags.add(c, crowdColumns)
+	flags.addWithLimit(c, crowdColumns)
 	c.Flags().StringVar(&since, "since", "", "only those that ended since `TIME`: 24h, 7d, 2026-11-01, or RFC 3339")
 	return c
 }

@@ -45,7 +45,7 @@ func (a *app) cursors() *cobra.Command {
 			return l.End("No export has used --cursor.")
 		},
 	}
-	flags.add(c, cursorColumns)
+	flags.addWithLimit(c, cursorColumns)
 	c.AddCommand(a.resetCursor(), a.removeCursor())
 	return c
 }

@@ -258,7 +258,7 @@ func (a *app) decisions() *cobra.Command {
 			return list.End("Nothing was decided by hand.")
 		},
 	}
-	flags.add(c, decisionColumns)
+	flags.addWithLimit(c, decisionColumns)
 	c.Flags().BoolVar(&all, "all", false, "also those that have ended")
 	return c
 }

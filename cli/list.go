@@ -10,7 +10,10 @@ import (
 )
 
 // listFlags are the flags of every command that prints a list.
-type listFlags struct{ table.Options }
+type listFlags struct {
+	table.Options
+	limited func() bool // whether --limit was given; nil if it is a flag of the command
+}
 
 func (f *listFlags) add(c *cobra.Command, cols []table.Column) {
 	c.Flags().StringVar(&f.Format, "format", "", "`FORMAT`: "+strings.Join(table.Formats, ", ")+" (default: table on a terminal, tsv in a pipe)")
@@ -21,8 +24,18 @@ func (f *listFlags) add(c *cobra.Command, cols []table.Column) {
 	complete(c, "columns", table.Keys(cols))
 }
 
+// addWithLimit is add for a command that knows no limit itself.
+func (f *listFlags) addWithLimit(c *cobra.Command, cols []table.Column) {
+	f.add(c, cols)
+	c.Flags().IntVar(&f.Limit, "limit", 0, "at most `N`; 0 is all (default: the first 50 on a terminal)")
+	f.limited = func() bool { return c.Flags().Changed("limit") }
+}
+
 // open checks the flags and returns the list.
 func (f *listFlags) open(a *app, cols []table.Column) (*table.List, error) {
+	if f.limited != nil && f.limited() {
+		f.All = true
+	}
 	l, err := f.Open(a.stdout, table.Remarks(a.stderr), a.zone(), cols)
 	if err != nil {
 		return nil, usageError{err}

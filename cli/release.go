@@ -196,6 +196,6 @@ func (a *app) releaseList(use, short, none string, read func(*query.Reader, cont
 			return l.End(none)
 		},
 	}
-	flags.add(c, releaseColumns)
+	flags.addWithLimit(c, releaseColumns)
 	return c
 }

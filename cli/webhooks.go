@@ -29,7 +29,7 @@ func (a *app) webhooks() *cobra.Command {
 			"changes; the setting webhooks names the programs.",
 		Args: cobra.NoArgs,
 	}
-	flags.add(c, hookColumns)
+	flags.addWithLimit(c, hookColumns)
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
 		settings, err := a.settings()
 		if err != nil {
@@ -168,7 +168,7 @@ func (a *app) deadLetters() *cobra.Command {
 		Short: "List the recipients that a webhook refused",
 		Args:  oneArgument("the NAME of a webhook; bouncetail webhooks lists them"),
 	}
-	flags.add(c, letterColumns)
+	flags.addWithLimit(c, letterColumns)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		r, err := a.reader(cmd.Context())
 		if err != nil {

@@ -56,6 +56,7 @@ type Options struct {
 	JSON    bool     // as Format json
 	Drop    []string // columns that a filter makes superfluous in a table
 	All     bool     // a limit was given: the terminal gets every row
+	Limit   int      // rows that are printed at most; 0 is all
 }
 
 // Keys lists the names of columns.
@@ -78,6 +79,7 @@ type List struct {
 	cols   []Column
 	chosen []int    // indexes of cols
 	table  [][]cell // rows of a table, printed by End
+	limit  int      // see Options.Limit
 	max    int      // rows of a table that are shown; 0 is all
 	rows   int
 	csv    *csv.Writer
@@ -94,7 +96,7 @@ type cell struct {
 // Open checks the options and returns a list on an output. Remarks for people go to
 // remarks.
 func (f *Options) Open(out, remarks io.Writer, zone Zone, cols []Column) (*List, error) {
-	l := &List{out: out, remark: remarks, zone: zone, screen: ScreenOf(out), cols: cols, Format: f.Format}
+	l := &List{limit: f.Limit, out: out, remark: remarks, zone: zone, screen: ScreenOf(out), cols: cols, Format: f.Format}
 	switch {
 	case f.JSON && f.Format != "" && f.Format != "json":
 		return nil, fmt.Errorf("--json and --format %s exclude each other", f.Format)
@@ -169,6 +171,9 @@ func (l *List) line(fields []string) error {
 // Row adds a row. The object is what JSON shows of it; nil takes the cells, which are
 // in the order of the columns.
 func (l *List) Row(object any, cells ...any) error {
+	if l.limit > 0 && l.rows == l.limit {
+		return nil
+	}
 	if l.rows++; l.rows == 1 {
 		if err := l.header(); err != nil {
 			return err
@@ -240,6 +245,9 @@ func (l *List) cellOf(value any) cell {
 	return cell{text: text.Printable(fmt.Sprint(value))}
 }
 
+// fewRows are counted at a glance.
+const fewRows = 10
+
 // End prints a table, and says on standard error how many rows there are. The
 // sentence is for a list without a row.
 func (l *List) End(empty string) error {
@@ -253,8 +261,11 @@ func (l *List) End(empty string) error {
 	if err := l.print(); err != nil {
 		return err
 	}
-	if left := l.rows - len(l.table); left > 0 {
-		fmt.Fprintf(l.remark, "%s more; --limit 0 shows all %s.\n", text.Thousands(int64(left)), text.Thousands(int64(l.rows)))
+	switch left, all := l.rows-len(l.table), text.Thousands(int64(l.rows)); {
+	case left > 0:
+		fmt.Fprintf(l.remark, "%s more; --limit 0 shows all %s.\n", text.Thousands(int64(left)), all)
+	case l.max > 0 && l.rows > fewRows:
+		fmt.Fprintf(l.remark, "%s in all.\n", all)
 	}
 	return nil
 }
