@@ -70,6 +70,7 @@ var Places = map[string]Table{
 	"recalls":            {"recalled_at": Owned},
 	"pruned_failures":    {"first_failure_at": Owned},
 	"deliveries":         {"entries": Packed},
+	"recent_deliveries":  {"entries": Packed},
 	"successes":          {"ids": Impersonal},
 	"daily_reasons":      {"day": Impersonal, "provider": Impersonal, "category": Impersonal, "reason": Impersonal, "scope": Impersonal},
 	"metric_totals":      {"name": Impersonal, "labels": Impersonal},

@@ -22,7 +22,7 @@ func OpenEditor(ctx context.Context, path string) (*Editor, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Editor{Store{file: file, db: file.DB}}, nil
+	return &Editor{Store{file: file, db: file.DB, limits: defaultLimits}}, nil
 }
 
 // Close closes the database.

@@ -204,14 +204,7 @@ func (p *pruner) deliveries(ctx context.Context, before time.Time) error {
 		return d.Last, d.Last&packed.HasFailed != 0 || d.At() >= before.UnixMilli()
 	}
 	for first := int64(0); first < packed.DeliveryBuckets; first += atOnce {
-		var entries []byte
-		old := 0
-		err := sqldb.ScanAll(ctx, p.db, "SELECT entries FROM deliveries WHERE bucket >= ? AND bucket < ?", func(scan func(...any) error) error {
-			err := scan(&entries)
-			_, n := packed.FilterDeliveries(entries, keep)
-			old += n
-			return err
-		}, first, first+atOnce)
+		old, err := p.oldDeliveries(ctx, first, first+atOnce-1, keep)
 		if err != nil {
 			return err
 		}
@@ -228,6 +221,39 @@ func (p *pruner) deliveries(ctx context.Context, before time.Time) error {
 		}
 	}
 	return nil
+}
+
+// oldDeliveries counts the addresses in buckets of deliveries, from one to another,
+// that are not kept.
+func (p *pruner) oldDeliveries(ctx context.Context, first, last int64, keep func(packed.Delivery) (int64, bool)) (n int, err error) {
+	from, _ := lowestLevel.keys(first)
+	_, to := lowestLevel.keys(last)
+	recent, err := recentDeliveries(ctx, p.db, from, to)
+	if err != nil {
+		return 0, err
+	}
+	inBucket := make(map[int64][]packed.Delivery)
+	buckets, ends := lowestLevel.split(recent)
+	for i, bucket := range buckets {
+		first, end := part(recent, ends, i)
+		inBucket[bucket] = recent[first:end]
+	}
+	count := func(entries []byte) {
+		_, old := packed.FilterDeliveries(entries, keep)
+		n += old
+	}
+	err = sqldb.ScanAll(ctx, p.db, "SELECT bucket, entries FROM deliveries WHERE bucket BETWEEN ? AND ?", func(scan func(...any) error) error {
+		var bucket int64
+		var entries []byte
+		err := scan(&bucket, &entries)
+		count(packed.MergeDeliveries(entries, inBucket[bucket]))
+		delete(inBucket, bucket)
+		return err
+	}, first, last)
+	for _, other := range inBucket {
+		count(packed.MergeDeliveries(nil, other))
+	}
+	return n, err
 }
 
 // bounces deletes failures before the last delivery to their address, page by page in

@@ -163,22 +163,22 @@ func (r crowdRecords) Traffic(from, to int64) recipient.StoredTraffic {
 // LastDeliveries returns the last delivery to those addresses that have one, in Unix
 // milliseconds.
 func (r crowdRecords) LastDeliveries(keys []int64) (map[int64]int64, error) {
-	found := make(map[int64]int64)
-	inBucket := make(map[int64][]int64)
-	for _, key := range keys {
-		bucket := packed.Failed(key).Bucket()
-		inBucket[bucket] = append(inBucket[bucket], key)
+	levels, err := r.tx.deliveryLevels()
+	if err != nil {
+		return nil, err
 	}
-	buckets := packed.DeliveryBucketsOf(keys)
-	return found, r.tx.each(len(buckets), "SELECT entries FROM deliveries WHERE bucket = ?",
-		func(i int, p *params) { p.Add(buckets[i]) },
-		func(i int, values []driver.Value) error {
-			entries, _ := values[0].([]byte)
-			for _, key := range inBucket[buckets[i]] {
-				if at := packed.FindDelivery(entries, key).At(); at > 0 {
-					found[key] = at
-				}
-			}
-			return nil
-		})
+	of := make([]packed.Delivery, len(keys))
+	for i, key := range keys {
+		of[i] = packed.Reached(key, 0)
+	}
+	of = r.tx.sorter.Deliveries(of)
+	last, err := r.tx.storedDeliveries(levels, of)
+	found := make(map[int64]int64)
+	for i, d := range of {
+		d.Last = last[i]
+		if at := d.At(); at > 0 {
+			found[int64(d.Key)] = at
+		}
+	}
+	return found, err
 }

@@ -46,6 +46,10 @@ type Store struct {
 	named      map[int]map[string]string // see nameDomains; by day
 	lastCommit time.Duration             // how long the last commit took; 0 if it is counted
 
+	limits                 deliveryLimits
+	sizes                  *deliverySizes // nil if not known
+	nextSmall, nextSettled int64          // buckets, see moveDown
+
 	erasing      sync.Mutex // see erase
 	erasers      int
 	erasedBefore int
@@ -76,7 +80,7 @@ func openWith(ctx context.Context, path string, cache int, build bool, log *slog
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{file: file, db: file.DB}
+	s := &Store{file: file, db: file.DB, limits: defaultLimits}
 	policy, err := query.AppliedPolicy(ctx, s.db)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("database %s: %w", path, err), s.Close())

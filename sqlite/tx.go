@@ -180,6 +180,7 @@ func (tx *Tx) Rollback() error {
 	// roll back.
 	_, _ = tx.conn.ExecContext(context.WithoutCancel(tx.ctx), "ROLLBACK")
 	tx.store.forgetRefusals()
+	tx.store.sizes = nil
 	if tx.adds > 1 {
 		tx.store.incomplete = true
 	}

@@ -50,8 +50,8 @@ func DeliveryBucketsOf(keys []int64) []int64 {
 	return slices.Compact(buckets)
 }
 
-// newest joins what two entries of one address say.
-func newest(a, b int64) int64 { return max(a&^HasFailed, b&^HasFailed) | (a|b)&HasFailed }
+// Newest joins what two entries of one address say.
+func Newest(a, b int64) int64 { return max(a&^HasFailed, b&^HasFailed) | (a|b)&HasFailed }
 
 // Deliveries sorts deliveries by key, and leaves one of each address.
 func (s *Sorter) Deliveries(all []Delivery) []Delivery {
@@ -59,7 +59,7 @@ func (s *Sorter) Deliveries(all []Delivery) []Delivery {
 	one := all[:0]
 	for _, d := range all {
 		if last := len(one) - 1; last >= 0 && one[last].Key == d.Key {
-			one[last].Last = newest(one[last].Last, d.Last)
+			one[last].Last = Newest(one[last].Last, d.Last)
 		} else {
 			one = append(one, d)
 		}
@@ -67,26 +67,54 @@ func (s *Sorter) Deliveries(all []Delivery) []Delivery {
 	return one
 }
 
-// MergeDeliveries merges sorted deliveries into a bucket. It calls each for those
-// added, with what was stored before and what is stored after.
-func MergeDeliveries(known []byte, added []Delivery, each func(d Delivery, before, after int64)) (merged []byte, changed bool) {
+// MergeDeliveries merges sorted deliveries into a bucket.
+func MergeDeliveries(known []byte, added []Delivery) (merged []byte) {
 	merged = make([]byte, 0, len(known)+deliverySize*len(added))
 	for _, d := range added {
 		for len(known) > 0 && binary.BigEndian.Uint64(known) < d.Key {
 			merged, known = append(merged, known[:deliverySize]...), known[deliverySize:]
 		}
-		before := int64(0)
 		if len(known) > 0 && binary.BigEndian.Uint64(known) == d.Key {
-			before = firstDelivery(known).Last
+			d.Last = Newest(d.Last, firstDelivery(known).Last)
 			known = known[deliverySize:]
 		}
-		after := newest(d.Last, before)
-		merged = appendDelivery(merged, Delivery{d.Key, after})
-		changed = changed || after != before
-		each(d, before, after)
+		merged = appendDelivery(merged, d)
 	}
-	return append(merged, known...), changed
+	return append(merged, known...)
 }
+
+// JoinDeliveries adds what a bucket says to the last deliveries of addresses, which
+// are sorted by key.
+func JoinDeliveries(entries []byte, of []Delivery, last []int64) {
+	for i, d := range of {
+		// Few of a large bucket are searched for, many are read in turn.
+		if len(entries)/deliverySize > 16*(len(of)-i) {
+			entries = entries[deliverySize*indexOf(entries, d.Key):]
+		}
+		for len(entries) > 0 && binary.BigEndian.Uint64(entries) < d.Key {
+			entries = entries[deliverySize:]
+		}
+		if len(entries) > 0 && binary.BigEndian.Uint64(entries) == d.Key {
+			last[i] = Newest(last[i], firstDelivery(entries).Last)
+		}
+	}
+}
+
+// SplitDeliveries returns the entries of a bucket whose keys are from one key to
+// another, both included, and the others.
+func SplitDeliveries(entries []byte, from, to uint64) (within []Delivery, others []byte) {
+	for ; len(entries) >= deliverySize; entries = entries[deliverySize:] {
+		if d := firstDelivery(entries); from <= d.Key && d.Key <= to {
+			within = append(within, d)
+		} else {
+			others = append(others, entries[:deliverySize]...)
+		}
+	}
+	return within, others
+}
+
+// CountDeliveries returns the number of entries in so many bytes.
+func CountDeliveries(bytes int) int { return bytes / deliverySize }
 
 // firstDelivery returns the first entry of a bucket.
 func firstDelivery(entries []byte) Delivery {
@@ -115,15 +143,9 @@ func FilterDeliveries(entries []byte, keep func(Delivery) (last int64, kept bool
 	return rest, changes
 }
 
-// FindDelivery returns the entry of an address in a bucket, or the zero value.
-func FindDelivery(entries []byte, key int64) Delivery {
-	n := sort.Search(len(entries)/deliverySize, func(n int) bool {
-		return binary.BigEndian.Uint64(entries[n*deliverySize:]) >= uint64(key)
+// indexOf returns the index of the first entry of a bucket whose key is not smaller.
+func indexOf(entries []byte, key uint64) int {
+	return sort.Search(len(entries)/deliverySize, func(n int) bool {
+		return binary.BigEndian.Uint64(entries[n*deliverySize:]) >= key
 	})
-	if n*deliverySize < len(entries) {
-		if d := firstDelivery(entries[n*deliverySize:]); d.Key == uint64(key) {
-			return d
-		}
-	}
-	return Delivery{}
 }

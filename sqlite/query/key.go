@@ -32,7 +32,7 @@ func CheckKey(ctx context.Context, db *sql.DB, path string, id int64) (isNew boo
 	err = db.QueryRowContext(ctx, `
 		SELECT
 		  (SELECT value FROM meta WHERE name = ?),
-		  EXISTS (SELECT 1 FROM positions) OR EXISTS (SELECT 1 FROM bounces) OR EXISTS (SELECT 1 FROM deliveries)
+		  EXISTS (SELECT 1 FROM positions) OR EXISTS (SELECT 1 FROM bounces) OR EXISTS (SELECT 1 FROM deliveries) OR EXISTS (SELECT 1 FROM recent_deliveries)
 		  OR EXISTS (SELECT 1 FROM recipients) OR EXISTS (SELECT 1 FROM queue_entries) OR EXISTS (SELECT 1 FROM unparsed_lines)`,
 		KeyName).Scan(&used, &filled)
 	switch {

@@ -1,0 +1,156 @@
+package sqlite
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/sqlite/packed"
+)
+
+// deliveriesOf returns what is stored of all addresses, from all levels.
+func deliveriesOf(t *testing.T, s *Store) map[uint64]int64 {
+	t.Helper()
+	recent, err := recentDeliveries(t.Context(), s.db, 0, ^uint64(0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := make(map[uint64]int64)
+	add := func(d packed.Delivery) (int64, bool) {
+		all[d.Key] = packed.Newest(all[d.Key], d.Last)
+		return d.Last, true
+	}
+	for _, entries := range deliveryBuckets(t, s) {
+		packed.FilterDeliveries(entries, add)
+	}
+	for _, d := range recent {
+		add(d)
+	}
+	return all
+}
+
+// model is what deliveries hold, as a map.
+type model map[uint64]int64
+
+func (m model) add(b *bounce.Batch) {
+	for _, s := range b.Successes {
+		d := packed.Reached(s.Key, s.At)
+		m[d.Key] = packed.Newest(m[d.Key], d.Last)
+	}
+	var r bounce.Record
+	for i := range b.Records.Len() {
+		b.Records.Read(i, &r)
+		d := packed.Failed(r.To.Key())
+		m[d.Key] = packed.Newest(m[d.Key], d.Last)
+	}
+}
+
+// randomBatch has deliveries to some of 400 addresses, and failures of others.
+func randomBatch(r *rand.Rand, n int) *bounce.Batch {
+	b := &bounce.Batch{Domains: []string{"example.com"}}
+	for range n {
+		minute := r.IntN(100_000)
+		if local := fmt.Sprint("user", r.IntN(400)); r.IntN(8) == 0 {
+			rec := failed(local, minute, bounce.Bounced, r.IntN(2) == 0)
+			b.Records.Add(&rec)
+		} else {
+			b.Successes = append(b.Successes, succeeded(local, minute))
+		}
+	}
+	return b
+}
+
+// Small batches, large ones, lost ones, reopened databases, forgotten addresses and
+// deleted ones: at each time the levels together hold what a map holds, and the rows
+// of recipients follow from it.
+func TestLevelsOfDeliveriesHoldWhatAMapHolds(t *testing.T) {
+	for seed := range uint64(12) {
+		r := rand.New(rand.NewPCG(seed, 3))
+		path := filepath.Join(t.TempDir(), "b.db")
+		s, want := open(t, path), model{}
+		levels := 0
+		for step := range 60 {
+			s.limits = deliveryLimits{small: 30, lowest: 50, smallRun: 60, runs: 3}
+			n := 1 + r.IntN(20)
+			if r.IntN(4) == 0 {
+				n = 40 + r.IntN(150)
+			}
+			b := randomBatch(r, n)
+			switch r.IntN(12) {
+			case 0: // the transaction is lost
+				tx, err := s.Begin(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := tx.Add(b); err != nil {
+					t.Fatal(err)
+				}
+				if err := tx.saveDeliveries(); err != nil {
+					t.Fatal(err)
+				}
+				tx.Rollback()
+			case 1:
+				s.Close()
+				s = open(t, path)
+			case 2:
+				before := day.Add(time.Duration(r.IntN(30_000)) * time.Minute)
+				p := pruner{db: s.db, store: s, now: before, deleted: make(map[string]int)}
+				if err := p.deliveries(t.Context(), before); err != nil {
+					t.Fatal(err)
+				}
+				old := 0
+				maps.DeleteFunc(want, func(_ uint64, last int64) bool {
+					is := last&packed.HasFailed == 0 && last>>1 < before.UnixMilli()
+					if is {
+						old++
+					}
+					return is
+				})
+				if got := p.deleted[oldDeliveries]; got != old {
+					t.Fatalf("seed %d, step %d: %d addresses were deleted, want %d", seed, step, got, old)
+				}
+			case 3:
+				key := to(fmt.Sprint("user", r.IntN(400))).Key()
+				err := s.transaction(t.Context(), func(tx *Tx) error {
+					_, err := tx.forgetDeliveries([]int64{key})
+					return err
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if want[uint64(key)]&packed.HasFailed == 0 { // else its row is left behind here
+					delete(want, uint64(key))
+				} else {
+					s.transaction(t.Context(), func(tx *Tx) error {
+						tx.runs = append(tx.runs, []packed.Delivery{{Key: uint64(key), Last: want[uint64(key)]}})
+						return tx.saveDeliveries()
+					})
+				}
+			default:
+				want.add(b)
+				if _, err := s.Save(t.Context(), b); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if got := deliveriesOf(t, s); !maps.Equal(got, want) {
+				t.Fatalf("seed %d, step %d: %d addresses are stored, want %d", seed, step, len(got), len(want))
+			}
+			var runs int
+			if err := s.db.QueryRowContext(t.Context(), "SELECT count(DISTINCT bucket >> 16) FROM recent_deliveries").Scan(&runs); err != nil {
+				t.Fatal(err)
+			}
+			levels = max(levels, runs)
+		}
+		if levels < 3 {
+			t.Errorf("seed %d: at most %d runs at a time, so that little was tested", seed, levels)
+		}
+		if n, err := s.Rebuild(t.Context()); n != 0 || err != nil {
+			t.Errorf("seed %d: Rebuild: %d rows were wrong, %v", seed, n, err)
+		}
+		s.Close()
+	}
+}
