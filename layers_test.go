@@ -23,7 +23,8 @@ var layers = map[string][]string{
 	"queue":     {"bounce"},
 	"classify":  {"bounce"},
 	"recipient": {"bounce"},
-	"sqlite":    {"bounce", "privacy", "recipient", "sqlite/dbfile", "sqlite/packed", "sqlite/query"},
+	"tally":     {"bounce"},
+	"sqlite":    {"bounce", "privacy", "recipient", "sqlite/dbfile", "sqlite/packed", "sqlite/query", "tally"},
 	"pipeline":  {"address", "bounce", "privacy", "recipient"},
 
 	"incident": {"bounce"},
@@ -32,7 +33,7 @@ var layers = map[string][]string{
 	"sqlite/migrations": {},
 	"sqlite/dbfile":     {"sqlite/migrations"},
 	"sqlite/packed":     {"bounce"},
-	"sqlite/query":      {"bounce", "recipient", "sqlite/dbfile"},
+	"sqlite/query":      {"bounce", "recipient", "sqlite/dbfile", "tally"},
 	"sqlite/outbox":     {"bounce", "sqlite/dbfile", "sqlite/query"},
 
 	"config":         {},
@@ -40,7 +41,7 @@ var layers = map[string][]string{
 	"view/chart":     {},
 	"view/page":      {"view/chart", "view/table"},
 	"view/table":     {},
-	"view/report":    {"bounce", "classify", "logparse", "recipient", "sqlite/query", "view/chart", "view/page", "view/table"},
+	"view/report":    {"bounce", "classify", "logparse", "recipient", "sqlite/query", "tally", "view/chart", "view/page", "view/table"},
 	"output/export":  {"address", "bounce"},
 	"output/mail":    {},
 	"output/maps":    {"address", "bounce"},

@@ -20,8 +20,8 @@ import (
 	"github.com/bouncetail/bouncetail/pipeline"
 	"github.com/bouncetail/bouncetail/sqlite"
 	"github.com/bouncetail/bouncetail/sqlite/dbfile"
-	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/tailer"
+	"github.com/bouncetail/bouncetail/tally"
 )
 
 // Import reads logs to their end.
@@ -47,7 +47,7 @@ type Imported struct {
 	Unparsed     int64           `json:"unparsed"`
 	Unjoined     int             `json:"unjoined"`               // messages that expired, with their deferrals in a log that was not read
 	Unrecognised []string        `json:"unrecognised,omitempty"` // files without a line of a mail server
-	Problems     []query.Problem `json:"-"`                      // failures that the sender has to solve
+	Problems     []tally.Problem `json:"-"`                      // failures that the sender has to solve
 	Took         time.Duration   `json:"-"`
 	Saved        int64           `json:"-"` // lines that are stored, also after an error
 	BytesRead    int64           `json:"-"`
@@ -150,14 +150,14 @@ func (im *Import) read(ctx context.Context, s *stages, how reading) (*Imported, 
 		files := tailer.Import{Inputs: inputs, Positions: s.positions, MaxLine: im.Config.MaxLine, Progress: im.progress(result), Log: im.Log, Now: time.Now}
 		return files.Run(ctx, out)
 	})
-	var problems sqlite.Problems
+	var problems tally.Problems
 	p.Limits = how.limits
 	p.Begin = func(ctx context.Context) (pipeline.Tx, error) {
 		tx, err := s.store.Begin(ctx)
 		if err != nil {
 			return nil, err
 		}
-		problems.Count(tx)
+		tx.CountProblems(&problems)
 		return how.wrap(tx), nil
 	}
 	p.GiveUp = func(err error) bool { return !dbfile.Contended(err) }

@@ -16,8 +16,8 @@ import (
 	"github.com/bouncetail/bouncetail/pipeline"
 	"github.com/bouncetail/bouncetail/queue"
 	"github.com/bouncetail/bouncetail/sqlite"
-	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/tailer"
+	"github.com/bouncetail/bouncetail/tally"
 )
 
 // An import into the database that a daemon follows into runs in the daemon, through
@@ -50,7 +50,7 @@ type importedJSON struct {
 	Lines, Sent, Deferred, Bounced, Expired, New, TooLong, Unparsed int64
 	Unjoined                                                        int
 	Unrecognised                                                    []string
-	Problems                                                        []query.Problem
+	Problems                                                        []tally.Problem
 	Took                                                            time.Duration
 	Saved                                                           int64
 	BytesRead, BytesTotal                                           int64

@@ -25,7 +25,7 @@ func (tx *Tx) insertBounces(b *bounce.Batch) error {
 			r := &row.Record
 			tx.isNew++
 			if tx.problems != nil {
-				tx.problems.count(r)
+				tx.problems.Count(r)
 			}
 			if r.Reason != bounce.Suppressed { // our own refusal says nothing new about the address
 				tx.noteFailure(r, row.Key, id)
@@ -40,7 +40,7 @@ func (tx *Tx) insertBounces(b *bounce.Batch) error {
 				o.expired++
 			case bounce.Sent: // never a record
 			}
-			tx.countFailure(r)
+			tx.tally.Failure(r)
 		})
 }
 

@@ -53,7 +53,7 @@ func (tx *Tx) saveCounts() error {
 	keys := slices.SortedFunc(maps.Keys(tx.counts), func(a, b dayDomain) int {
 		return cmp.Or(cmp.Compare(a.day, b.day), cmp.Compare(a.domain, b.domain))
 	})
-	tx.countImported()
+	tx.tally.Imported(tx.outcomes())
 	if err := tx.saveSlots(keys); err != nil {
 		return err
 	}
@@ -72,4 +72,16 @@ func (tx *Tx) saveCounts() error {
 			}
 			p.Add(sqldb.Blob(o.packed))
 		}, nil)
+}
+
+// outcomes returns the counts of all days and domains by outcome.
+func (tx *Tx) outcomes() map[bounce.Outcome]int64 {
+	counts := make(map[bounce.Outcome]int64)
+	for _, o := range tx.counts {
+		counts[bounce.Sent] += int64(o.sent)
+		counts[bounce.Deferred] += int64(o.deferred)
+		counts[bounce.Bounced] += int64(o.bounced)
+		counts[bounce.Expired] += int64(o.expired)
+	}
+	return counts
 }

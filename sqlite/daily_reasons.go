@@ -5,62 +5,39 @@ import (
 	"errors"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/internal/sqldb"
+	"github.com/bouncetail/bouncetail/tally"
 )
-
-// reasonKey is a row of daily_reasons.
-type reasonKey struct {
-	day      int // see bounce.EpochDay
-	provider string
-	category bounce.Category
-	reason   bounce.Reason
-	scope    bounce.Scope
-}
-
-func reasonOf(at int64, v *bounce.Verdict) reasonKey {
-	return reasonKey{bounce.EpochDay(at), cmp.Or(v.Provider, bounce.OtherValue), v.Category, v.Reason, v.Scope}
-}
-
-// countReason adds failures to a row of daily_reasons, or takes them away.
-func (tx *Tx) countReason(k reasonKey, n int64) {
-	if _, known := tx.reasons[k]; !known {
-		// Else they keep the whole record.
-		k.provider, k.category = strings.Clone(k.provider), bounce.Category(strings.Clone(string(k.category)))
-		k.reason, k.scope = bounce.Reason(strings.Clone(string(k.reason))), bounce.Scope(strings.Clone(string(k.scope)))
-	}
-	tx.reasons[k] += n
-}
 
 // saveReasons adds what was counted, but not of days whose counts were deleted for
 // their age.
 func (tx *Tx) saveReasons() error {
-	maps.DeleteFunc(tx.reasons, func(k reasonKey, n int64) bool { return k.day < tx.countedSince || n == 0 })
-	keys := slices.SortedFunc(maps.Keys(tx.reasons), func(a, b reasonKey) int {
-		return cmp.Or(cmp.Compare(a.day, b.day), cmp.Compare(a.provider, b.provider), cmp.Compare(a.category, b.category),
-			cmp.Compare(a.reason, b.reason), cmp.Compare(a.scope, b.scope))
+	maps.DeleteFunc(tx.tally.Reasons, func(k tally.ReasonKey, n int64) bool { return k.Day < tx.countedSince || n == 0 })
+	keys := slices.SortedFunc(maps.Keys(tx.tally.Reasons), func(a, b tally.ReasonKey) int {
+		return cmp.Or(cmp.Compare(a.Day, b.Day), cmp.Compare(a.Provider, b.Provider), cmp.Compare(a.Category, b.Category),
+			cmp.Compare(a.Reason, b.Reason), cmp.Compare(a.Scope, b.Scope))
 	})
-	text := func(k *reasonKey, p *params) {
-		p.Add(bounce.DayName(k.day))
-		for _, text := range [...]string{k.provider, string(k.category), string(k.reason), string(k.scope)} {
+	text := func(k *tally.ReasonKey, p *params) {
+		p.Add(bounce.DayName(k.Day))
+		for _, text := range [...]string{k.Provider, string(k.Category), string(k.Reason), string(k.Scope)} {
 			p.Add(text)
 		}
 	}
-	more := slices.DeleteFunc(slices.Clone(keys), func(k reasonKey) bool { return tx.reasons[k] < 0 })
-	less := slices.DeleteFunc(keys, func(k reasonKey) bool { return tx.reasons[k] > 0 })
+	more := slices.DeleteFunc(slices.Clone(keys), func(k tally.ReasonKey) bool { return tx.tally.Reasons[k] < 0 })
+	less := slices.DeleteFunc(keys, func(k tally.ReasonKey) bool { return tx.tally.Reasons[k] > 0 })
 	return errors.Join(
 		tx.each(len(more), `
 			INSERT INTO daily_reasons (day, provider, category, reason, scope, failures) VALUES (?, ?, ?, ?, ?, ?)
 			ON CONFLICT (day, provider, category, reason, scope) DO UPDATE SET failures = failures + excluded.failures`,
 			func(i int, p *params) {
 				text(&more[i], p)
-				p.Add(tx.reasons[more[i]])
+				p.Add(tx.tally.Reasons[more[i]])
 			}, nil),
 		tx.each(len(less), "UPDATE daily_reasons SET failures = max(failures + ?, 0) WHERE day = ? AND provider = ? AND category = ? AND reason = ? AND scope = ?",
 			func(i int, p *params) {
-				p.Add(tx.reasons[less[i]])
+				p.Add(tx.tally.Reasons[less[i]])
 				text(&less[i], p)
 			}, nil))
 }

@@ -5,12 +5,12 @@ import (
 	"testing"
 
 	"github.com/bouncetail/bouncetail/bounce"
-	"github.com/bouncetail/bouncetail/sqlite/query"
+	"github.com/bouncetail/bouncetail/tally"
 )
 
 func TestProblemsOutliveTheMemoryOfABatch(t *testing.T) {
 	s, _ := openNew(t)
-	var problems Problems
+	var problems tally.Problems
 	problem := func(reason bounce.Reason, provider string, minute int) *bounce.Record {
 		r := failed("user", minute, bounce.Deferred, false)
 		r.Category, r.Reason, r.Provider = bounce.RecipientError, reason, provider
@@ -26,7 +26,7 @@ func TestProblemsOutliveTheMemoryOfABatch(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		problems.Count(tx)
+		tx.CountProblems(&problems)
 		if _, err := tx.Add(&b); err != nil {
 			t.Fatal(err)
 		}
@@ -38,7 +38,7 @@ func TestProblemsOutliveTheMemoryOfABatch(t *testing.T) {
 			b.Records.Add(problem("xxxxxxxxxxxxxx", "xxxxxx", 1))
 		}
 	}
-	want := []query.Problem{{Name: "recipient-error / ip-blocklisted", Provider: "google", N: 9}, {Name: "recipient-error / local-trouble", Provider: "example.com", N: 3}}
+	want := []tally.Problem{{Name: "recipient-error / ip-blocklisted", Provider: "google", N: 9}, {Name: "recipient-error / local-trouble", Provider: "example.com", N: 3}}
 	if got := problems.List(); !slices.Equal(got, want) {
 		t.Errorf("Problems.List: %v, want %v", got, want)
 	}

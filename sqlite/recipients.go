@@ -88,7 +88,7 @@ func (tx *Tx) refresh(rows []recipientRow) error {
 		if !r.known || r.row != r.was {
 			changed = append(changed, r)
 			tx.changes.Add(&r.was, &r.row)
-			tx.countState(r)
+			tx.tally.State(r.was.State, r.row.State, r.row.Reason, r.row.DecidedBy)
 		}
 	}
 	slices.SortFunc(changed, func(a, b *recipientRow) int { return cmp.Compare(a.to.Normal, b.to.Normal) })

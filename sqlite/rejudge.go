@@ -8,6 +8,7 @@ import (
 
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/sqlite/query"
+	"github.com/bouncetail/bouncetail/tally"
 )
 
 // Rejudge judges all records again and updates the recipients, in one
@@ -42,8 +43,8 @@ func (s *Store) Rejudge(ctx context.Context, judge func(*bounce.Delivery) bounce
 				}
 				other = append(other, now)
 				at := r.Delivery.At.UnixMilli()
-				tx.countReason(reasonOf(at, &r.Verdict), -1)
-				tx.countReason(reasonOf(at, &now), 1)
+				tx.tally.Reason(tally.ReasonOf(at, &r.Verdict), -1)
+				tx.tally.Reason(tally.ReasonOf(at, &now), 1)
 				changed(&r, now)
 				keys[r.Key] = struct{}{}
 				return false

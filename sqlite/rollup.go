@@ -3,6 +3,8 @@ package sqlite
 import (
 	"context"
 	"time"
+
+	"github.com/bouncetail/bouncetail/tally"
 )
 
 // rollUps are the ages at which windows are added up to longer ones. Old windows
@@ -11,7 +13,7 @@ var rollUps = []struct {
 	from, to int64 // spans, in seconds
 	age      time.Duration
 }{
-	{windowSeconds, 3600, 14 * 24 * time.Hour},
+	{tally.WindowSeconds, 3600, 14 * 24 * time.Hour},
 	{3600, 86400, 90 * 24 * time.Hour},
 }
 

@@ -29,6 +29,7 @@ import (
 	"github.com/bouncetail/bouncetail/recipient"
 	"github.com/bouncetail/bouncetail/sqlite/dbfile"
 	"github.com/bouncetail/bouncetail/sqlite/query"
+	"github.com/bouncetail/bouncetail/tally"
 )
 
 // Store is the one writer of a database.
@@ -43,8 +44,8 @@ type Store struct {
 	scratch    scratch                       // of the last transaction
 	crowds     recipient.CrowdMemory
 	statements sqldb.Statements
-	named      map[int]map[string]string // see nameDomains; by day
-	lastCommit time.Duration             // how long the last commit took; 0 if it is counted
+	named      tally.NamedDomains // see nameDomains
+	lastCommit time.Duration      // how long the last commit took; 0 if it is counted
 
 	limits                 deliveryLimits
 	sizes                  *deliverySizes // nil if not known

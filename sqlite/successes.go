@@ -5,6 +5,7 @@ import (
 
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/sqlite/packed"
+	"github.com/bouncetail/bouncetail/tally"
 )
 
 // addSuccesses counts the deliveries that were not counted before, and puts them
@@ -26,7 +27,7 @@ func (tx *Tx) addSuccesses(b *bounce.Batch) error {
 		day int
 		of  *outcomes
 	}, len(b.Domains))
-	last := make([]lastWindow, len(b.Providers)+1+len(b.Domains)) // by provider, and without one by domain
+	last := make([]tally.LastWindow, len(b.Providers)+1+len(b.Domains)) // by provider, and without one by domain
 	tx.deliveries = slices.Grow(tx.deliveries, len(successes))
 	err := tx.mergeBuckets("successes", "ids", buckets, func(bucket int64, known []byte) ([]byte, bool) {
 		n := 0
@@ -40,7 +41,7 @@ func (tx *Tx) addSuccesses(b *bounce.Batch) error {
 				c.day, c.of = day, tx.count(day, b.Domains[s.Domain])
 			}
 			c.of.addSent(c.day, s.At)
-			tx.countSent(b, s, last)
+			tx.tally.Success(b, s, last)
 			tx.deliveries = append(tx.deliveries, packed.Reached(s.Key, s.At))
 		})
 		successes = successes[n:]

@@ -13,6 +13,7 @@ import (
 	"github.com/bouncetail/bouncetail/privacy"
 	"github.com/bouncetail/bouncetail/recipient"
 	"github.com/bouncetail/bouncetail/sqlite/packed"
+	"github.com/bouncetail/bouncetail/tally"
 )
 
 // Tx is a transaction that takes batches: Begin, any number of Add, then Commit
@@ -43,18 +44,13 @@ type Tx struct {
 	admission   *privacy.Admission     // see admit
 	changes     recipient.Changes
 	isNew       int
-	problems    problems // see Problems; nil if they are not counted
-	counting    *Problems
+	problems    *tally.Problems // see CountProblems; nil if they are not counted
+	counting    *tally.Problems
 	counts      map[dayDomain]*outcomes
 	// countedSince is the first day that has counts, if earlier ones were deleted.
 	countedSince int
+	tally        *tally.Tally
 	runs         [][]packed.Delivery // the new deliveries, each run sorted by key
-	windows      map[windowKey]*windowCounts
-	reasons      map[reasonKey]int64
-	metrics      metricCounts
-	delays       delays
-	nowMS        int64                  // tx.now, in Unix milliseconds
-	states       map[bounce.State]int64 // how many more recipients are in each; see saveStates
 	touched
 
 	queue     []bounce.QueueEntry
@@ -89,17 +85,23 @@ func (s *Store) Begin(ctx context.Context) (*Tx, error) {
 	}
 	tx := &Tx{
 		scratch: &s.scratch, statements: &s.statements, store: s, ctx: ctx, conn: conn, policy: s.policy.Load(), now: bounce.Stamp(s.now()),
-		counts: make(map[dayDomain]*outcomes), windows: make(map[windowKey]*windowCounts), reasons: make(map[reasonKey]int64), metrics: make(metricCounts),
-		states: make(map[bounce.State]int64),
+		counts: make(map[dayDomain]*outcomes),
 	}
-	tx.nowMS = bounce.ParseStamp(tx.now).UnixMilli()
+	if s.named == nil {
+		s.named = make(tally.NamedDomains)
+	}
+	tx.tally = tally.New(bounce.ParseStamp(tx.now).UnixMilli(), s.named)
 	if s.lastCommit > 0 {
-		tx.metrics.observe(bounce.MetricCommit, s.lastCommit)
+		tx.tally.Metrics.Observe(bounce.MetricCommit, s.lastCommit)
 		s.lastCommit = 0
 	}
 	tx.resetTouched(0)
 	return tx, nil
 }
+
+// CountProblems has the sender's problems among the new failures counted in p, once the
+// transaction is committed.
+func (tx *Tx) CountProblems(p *tally.Problems) { tx.problems, tx.counting = &tally.Problems{}, p }
 
 // Add takes a batch into the transaction and returns how many of its records are
 // new. The batch is not changed and may be added to another transaction later.
@@ -124,7 +126,7 @@ func (tx *Tx) Add(b *bounce.Batch) (isNew int, err error) {
 	if err := tx.insertBounces(admitted); err != nil {
 		return 0, tx.store.file.Wrap(fmt.Errorf("bounces: %w", err))
 	}
-	tx.countReading(admitted)
+	tx.tally.Reading(admitted)
 	tx.queue = append(tx.queue, admitted.Queue...)
 	tx.positions = append(tx.positions, admitted.Positions...)
 	tx.gaps = append(tx.gaps, admitted.Gaps...)
@@ -166,7 +168,7 @@ func (tx *Tx) end() error {
 	}
 	tx.store.lastCommit = time.Since(begun)
 	if tx.counting != nil {
-		tx.counting.add(tx.problems)
+		tx.counting.Add(tx.problems)
 	}
 	if tx.adds > 0 {
 		tx.store.file.CopyLog(tx.ctx, tx.conn)

@@ -10,6 +10,7 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/internal/sqldb"
 	"github.com/bouncetail/bouncetail/sqlite/dbfile"
+	"github.com/bouncetail/bouncetail/tally"
 )
 
 // Reader is a database that is open to read only, while another process writes.
@@ -179,17 +180,10 @@ var asIntended = func() string {
 	return "(" + strings.Join(names, ", ") + ")"
 }()
 
-// Problem is a number of failed attempts that are not about the recipients.
-type Problem struct {
-	Name     string // category / reason
-	Provider string // who refused: the provider, or the domain where none is known
-	N        int
-}
-
 // SenderProblemsByProvider returns how many failed attempts were about us, by
 // category and reason and by who refused, most first.
-func (r *Reader) SenderProblemsByProvider(ctx context.Context) ([]Problem, error) {
-	var problems []Problem
+func (r *Reader) SenderProblemsByProvider(ctx context.Context) ([]tally.Problem, error) {
+	var problems []tally.Problem
 	query := `
 		SELECT category || ' / ' || reason, coalesce(nullif(provider, ''), domain), count(*)
 		FROM bounces
@@ -197,7 +191,7 @@ func (r *Reader) SenderProblemsByProvider(ctx context.Context) ([]Problem, error
 		GROUP BY 1, 2
 		ORDER BY 3 DESC, 1, 2`
 	err := sqldb.ScanAll(ctx, r.db, query, func(scan func(...any) error) error {
-		var p Problem
+		var p tally.Problem
 		if err := scan(&p.Name, &p.Provider, &p.N); err != nil {
 			return err
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/sqlite/query"
+	"github.com/bouncetail/bouncetail/tally"
 )
 
 // Summary is what an admin wants to know after logs were read.
@@ -38,7 +39,7 @@ func Summarize(ctx context.Context, r *query.Reader) (*Summary, error) {
 
 // SummarizeWith is Summarize with problems that were counted before. In a database
 // of gigabytes it takes long to read all failures.
-func SummarizeWith(ctx context.Context, r *query.Reader, problems []query.Problem) (*Summary, error) {
+func SummarizeWith(ctx context.Context, r *query.Reader, problems []tally.Problem) (*Summary, error) {
 	s := &Summary{States: make(map[bounce.State]int)}
 	states, err := r.States(ctx)
 	if err != nil {
@@ -55,7 +56,7 @@ func SummarizeWith(ctx context.Context, r *query.Reader, problems []query.Proble
 }
 
 // groupProblems gathers the problems of the same name, most attempts first.
-func groupProblems(problems []query.Problem) []SenderProblem {
+func groupProblems(problems []tally.Problem) []SenderProblem {
 	var grouped []SenderProblem
 	for _, p := range problems {
 		i := slices.IndexFunc(grouped, func(g SenderProblem) bool { return g.Name == p.Name })
