@@ -34,6 +34,8 @@ func (s *session) serve(ctx context.Context) (wait func()) {
 // handle runs a command. Its context ends when the client is gone, ctx when the
 // session ends.
 func (s *session) handle(ctx, client context.Context, r *control.Request) (any, error) {
+	s.command.Store(&r.Command)
+	defer s.command.Store(nil)
 	switch r.Command {
 	case "forget":
 		return apply(client, s, r, &Forget{}, func(*Forget) (*pipeline.Memory, error) { return s.reloadMemory() })

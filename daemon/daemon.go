@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -74,8 +75,9 @@ type session struct {
 	memory   tune.Memory
 	broken   string // why the settings of the last SIGHUP are not used
 	stalled  bool
-	interval time.Duration // between two looks at the stages
-	patience time.Duration // how long a stage may take for one piece of work
+	interval time.Duration          // between two looks at the stages
+	patience time.Duration          // how long a stage may take for one piece of work
+	command  atomic.Pointer[string] // that runs for a client, or nil
 }
 
 // follow follows the logs until ctx ends, or until SIGHUP finds good settings,

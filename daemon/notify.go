@@ -31,6 +31,9 @@ func (s *session) status() string {
 	if gaps := p.Gaps.Load(); gaps > 0 {
 		counts = append(counts, text.Amount(int(gaps), "gap"))
 	}
+	if command := s.command.Load(); command != nil {
+		counts = append(counts, "running the command "+*command)
+	}
 	return "STATUS=" + strings.Join(append(parts, strings.Join(counts, ", ")), "; ")
 }
 

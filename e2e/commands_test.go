@@ -122,6 +122,7 @@ func TestCommandsRunInTheDaemon(t *testing.T) {
 		{args: []string{"import", "--timezone", "UTC", fifo}, setup: func() {
 			go os.WriteFile(fifo, []byte(mailLogOf(yesterday.Add(-100*time.Hour), "C", 500)), 0) //nolint:errcheck // the command fails without it
 		}},
+		{args: []string{"import", "--timezone", "UTC", followed}},
 		{args: []string{"import", "/nowhere.log"}},
 		{args: []string{"import", "/etc"}},
 		{args: []string{"import", settings}},
@@ -279,6 +280,58 @@ func TestCommandsInTheDaemonCanBeInterrupted(t *testing.T) {
 	for _, q := range storedTables[:3] {
 		if a, b := query(t, want, q), query(t, db, q); !slices.Equal(a, b) {
 			t.Errorf("%s: %d rows, and %d after the interruptions:\n%s", q, len(a), len(b), unlike(strings.Join(a, "\n"), strings.Join(b, "\n")))
+		}
+	}
+}
+
+// The records of a followed log are stored while an import runs.
+func TestTheDaemonFollowsDuringAnImport(t *testing.T) {
+	live := newMailLog(t)
+	live.messages(0, 100)
+	dir := t.TempDir()
+	db, want, fifo := filepath.Join(dir, "b.db"), filepath.Join(dir, "want.db"), filepath.Join(dir, "fifo")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	old := mailLogOf(time.Now().UTC().Add(-200*time.Hour), "A", 20_000)
+	d := start(t, "--db", db, live.path)
+	waitFor(t, "the socket", func() bool { _, err := os.Stat(db + ".sock"); return err == nil })
+	client := exec.CommandContext(t.Context(), program(t), "import", "--db", db, "--timezone", "UTC", fifo)
+	var said bytes.Buffer
+	client.Stdout, client.Stderr = &said, &said
+	if err := client.Start(); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.OpenFile(fifo, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(f, old[:len(old)/2]); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, db, "SELECT count(*) > 0 FROM bounces WHERE queue_id LIKE 'A%'", "1")
+	var slowest time.Duration
+	for i := range 20 {
+		id := fmt.Sprintf("L%07d", i)
+		live.accept(id)
+		live.bounce(id)
+		begun := time.Now()
+		eventually(t, db, "SELECT count(*) FROM bounces WHERE queue_id = '"+id+"'", "1")
+		slowest = max(slowest, time.Since(begun))
+	}
+	t.Logf("the slowest record was stored after %v", slowest)
+	if _, err := io.WriteString(f, old[len(old)/2:]); err != nil {
+		t.Fatal(err)
+	}
+	f.Close()
+	if err := client.Wait(); err != nil {
+		t.Fatalf("import: %v\n%s", err, &said)
+	}
+	d.stop()
+	run(t, "import", "--db", want, "--timezone", "UTC", live.path, writeFile(t, "old.log", old))
+	for _, q := range storedTables[:4] {
+		if a, b := query(t, want, q), query(t, db, q); !slices.Equal(a, b) {
+			t.Errorf("%s\n%s", q, unlike(strings.Join(a, "\n"), strings.Join(b, "\n")))
 		}
 	}
 }
