@@ -27,7 +27,7 @@ func (tx *Tx) insertBounces(b *bounce.Batch) error {
 			if tx.problems != nil {
 				tx.problems.Count(r)
 			}
-			if r.Reason != bounce.Suppressed { // our own refusal says nothing new about the address
+			if r.Reason != bounce.Suppressed { // our own refusal does not concern the address
 				tx.noteFailure(r, row.Key, id)
 				tx.noteRefusal(r, row.Key)
 			}

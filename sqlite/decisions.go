@@ -16,7 +16,7 @@ import (
 
 // decisionsOn returns the decisions in force on the addresses of rows.
 func (tx *Tx) decisionsOn(rows []recipientRow) (map[int64]*recipient.Decision, error) {
-	var some bool // nearly always none, and then no address costs a look-up
+	var some bool // usually there are none, and no address is looked up
 	if err := tx.conn.QueryRowContext(tx.ctx, "SELECT EXISTS (SELECT 1 FROM decisions WHERE ended_at IS NULL)").Scan(&some); err != nil || !some {
 		return nil, err
 	}

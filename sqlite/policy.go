@@ -40,7 +40,7 @@ func (s *Store) UsePolicy(ctx context.Context, p *bounce.Policy) (other bool, ch
 				return err
 			}
 		}
-		// The policy says nothing about an address that was reached since.
+		// The policy does not apply to an address that was reached since.
 		keys, err := sqldb.Numbers(tx.ctx, tx.conn, "SELECT recipient_key FROM recipients WHERE decided_by NOT IN ('delivery', 'release')")
 		if err != nil {
 			return err

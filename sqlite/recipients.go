@@ -98,8 +98,8 @@ func (tx *Tx) refresh(rows []recipientRow) error {
 	return tx.recall(changed)
 }
 
-// recall notes the addresses that were bad and are suspect now, so that whoever was
-// told the former is told the latter.
+// recall notes the addresses that were bad and are suspect now, so that a webhook that
+// received the former receives the latter.
 func (tx *Tx) recall(rows []*recipientRow) error {
 	rows = slices.DeleteFunc(slices.Clone(rows), func(r *recipientRow) bool {
 		return r.was.State != bounce.StateBad || r.row.State != bounce.StateSuspect

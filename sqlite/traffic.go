@@ -84,8 +84,8 @@ func (tx *Tx) saveTraffic(days []int, traffic map[int]*packed.Slots) error {
 	}, nil)
 }
 
-// manySent stands for deliveries that are not known by slot: no refusals are a
-// crowd then.
+// manySent replaces the number of deliveries if it is not known by slot. Refusals are
+// never a crowd then.
 const manySent = 1 << 30
 
 // traffic is recipient.Traffic from one day to another, both included, in a
@@ -119,7 +119,7 @@ func (t *traffic) Domain(domain string) *recipient.Sends {
 			sent, _ := values[1].(int64)
 			return eachSlot(values[0], values[2], false, func(slot recipient.Slot, one *packed.SlotCount) {
 				if one == nil {
-					s.Add(slot, int(sent)) // at most so many in each slot
+					s.Add(slot, int(sent)) // an upper bound for each slot
 					return
 				}
 				s.Add(slot, one.Sent)

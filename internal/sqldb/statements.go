@@ -74,8 +74,8 @@ func (p *Params) AddText(column int, s string) {
 	p.Add(p.texts[column].box(s))
 }
 
-// boxedTexts are some texts of a column as they are bound, each at a place that
-// its length and its ends tell.
+// boxedTexts are some texts of a column as they are bound, each at an index that is
+// made from its length and its ends.
 type boxedTexts [8]driver.Value
 
 func (t *boxedTexts) box(s string) driver.Value {

@@ -33,8 +33,8 @@ type Attempt struct {
 	Counts bool `json:"counts"`
 	// Release is the number of the release that covers it; 0 if there is none.
 	Release int64 `json:"release"`
-	// Crowd is the number of the crowd that it is part of, 0 if there is none, and
-	// Confirm that of the confirmation that makes it count all the same.
+	// Crowd is the number of the crowd that it is part of; 0 if there is none. Confirm
+	// is that of the confirmation by which it counts nevertheless.
 	Crowd   int64 `json:"crowd"`
 	Confirm int64 `json:"confirm"`
 }
