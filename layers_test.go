@@ -40,6 +40,8 @@ var layers = map[string][]string{
 	"privacy":        {"address", "bounce"},
 	"view/chart":     {},
 	"view/page":      {"view/chart", "view/table"},
+	"view/filter":    {"address", "bounce", "recipient", "sqlite/query"},
+	"view/manual":    {},
 	"view/table":     {},
 	"view/report":    {"bounce", "classify", "logparse", "recipient", "sqlite/query", "tally", "view/chart", "view/page", "view/table"},
 	"output/export":  {"address", "bounce"},

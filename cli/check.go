@@ -1,16 +1,12 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/bouncetail/bouncetail/address"
-	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/internal/text"
-	"github.com/bouncetail/bouncetail/sqlite/query"
+	"github.com/bouncetail/bouncetail/view/report"
 	"github.com/bouncetail/bouncetail/view/table"
 )
 
@@ -34,16 +30,13 @@ func (a *app) check() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		settings, h, err := a.hashing()
-		if err != nil {
-			return err
-		}
-		r, err := query.OpenReader(cmd.Context(), settings.Database)
+		settings, r, err := a.open(cmd.Context())
 		if err != nil {
 			return err
 		}
 		defer r.Close()
-		if err := r.CheckKey(cmd.Context(), settings.Database, h.ID()); err != nil {
+		h, err := hasherOf(cmd.Context(), settings, r)
+		if err != nil {
 			return err
 		}
 		enc, bad := table.Objects(a.stdout), false
@@ -52,15 +45,12 @@ func (a *app) check() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			state := "unknown"
-			if known {
-				state = string(row.State)
-				bad = bad || row.State == bounce.StateBad
-			}
+			answer := report.NewChecked(to, &row, known)
+			bad = bad || answer.Bad
 			if asJSON {
-				err = enc.Encode(checked{to.Normal, state, row.State == bounce.StateBad, string(row.Category), string(row.Reason), row.BadSince})
+				err = enc.Encode(answer)
 			} else {
-				_, err = fmt.Fprintln(a.stdout, text.Wrap(a.checkedLine(to, state, &row), a.screen().ProseWidth(), 2))
+				_, err = fmt.Fprintln(a.stdout, text.Wrap(answer.Line(a.zone()), a.screen().ProseWidth(), 2))
 			}
 			if err != nil {
 				return err
@@ -72,34 +62,4 @@ func (a *app) check() *cobra.Command {
 		return nil
 	}
 	return c
-}
-
-// checked is the object that check prints for an address.
-type checked struct {
-	Recipient string  `json:"recipient"`
-	State     string  `json:"state"` // unknown if it never failed
-	Bad       bool    `json:"bad"`
-	Category  string  `json:"category"`
-	Reason    string  `json:"reason"`
-	BadSince  *string `json:"bad_since"`
-}
-
-func (a *app) checkedLine(to bounce.Address, state string, row *bounce.Recipient) string {
-	line := text.Printable(to.Normal) + ": " + state
-	if row.State == bounce.StateBad {
-		line += strings.TrimSuffix(fmt.Sprintf(", %s / %s", row.Category, row.Reason), ",  / ")
-		if row.BadSince != nil {
-			line += ", since " + a.zone().Head(a.zone().Short(*row.BadSince))
-		}
-	}
-	return line
-}
-
-// oneAddress reads one address that a person wrote.
-func oneAddress(arg string) (bounce.Address, error) {
-	to := address.Parse(strings.Trim(arg, "<> "))
-	if to.Normal == "" {
-		return to, errors.New("an empty address; give one such as jane@example.com")
-	}
-	return to, nil
 }

@@ -1,10 +1,6 @@
 package cli
 
 import (
-	"fmt"
-	"regexp"
-	"strings"
-
 	"github.com/spf13/cobra"
 
 	"github.com/bouncetail/bouncetail/bounce"
@@ -35,8 +31,8 @@ func (a *app) classify() *cobra.Command {
 	c.Flags().StringVar(&mta, "mta", "", "the mail server that logged it: postfix, exim, sendmail or opensmtpd")
 	c.RunE = func(_ *cobra.Command, replies []string) error {
 		known.MTA = bounce.MTA(mta)
-		if err := checkKnown(&known); err != nil {
-			return err
+		if err := report.CheckKnown(&known); err != nil {
+			return usageError{err}
 		}
 		classifier, err := a.classifier(*folder)
 		if err != nil {
@@ -46,22 +42,4 @@ func (a *app) classify() *cobra.Command {
 		return eachReply(replies, a.input, judge.One)
 	}
 	return c
-}
-
-var statusCode = regexp.MustCompile(`^[245]\.\d{1,3}\.\d{1,3}$`)
-
-// checkKnown checks the values of the flags.
-func checkKnown(d *bounce.Delivery) error {
-	switch d.MTA {
-	case "", bounce.Postfix, bounce.Exim, bounce.Sendmail, bounce.OpenSMTPD:
-	default:
-		return usageError{fmt.Errorf("--mta: there is no mail server %q; there are postfix, exim, sendmail and opensmtpd", d.MTA)}
-	}
-	if d.Recipient != "" && !strings.Contains(d.Recipient, "@") {
-		return usageError{fmt.Errorf("--recipient: %q has no @", d.Recipient)}
-	}
-	if d.DSN != "" && !statusCode.MatchString(d.DSN) {
-		return usageError{fmt.Errorf("--dsn: %q is no status such as 5.1.1", d.DSN)}
-	}
-	return nil
 }

@@ -46,11 +46,18 @@ func (a *app) now() time.Time { return time.Now().In(a.zone().Location) }
 
 // reader opens the database of the settings to look at it.
 func (a *app) reader(ctx context.Context) (*query.Reader, error) {
+	_, r, err := a.open(ctx)
+	return r, err
+}
+
+// open returns the settings, and their database to look at it.
+func (a *app) open(ctx context.Context) (config.Config, *query.Reader, error) {
 	c, err := a.settings()
 	if err != nil {
-		return nil, err
+		return c, nil, err
 	}
-	return query.OpenReader(ctx, c.Database)
+	r, err := query.OpenReader(ctx, c.Database)
+	return c, r, err
 }
 
 // Exit codes other than 0, 1 and 2.

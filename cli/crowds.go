@@ -30,12 +30,6 @@ func (a *app) confirms() *cobra.Command {
 	return a.releaseList("confirms", "List the crowds whose failures were confirmed", "Nothing was confirmed.", (*query.Reader).Confirms)
 }
 
-// crowdColumns are the columns of the list of crowds.
-var crowdColumns = []table.Column{
-	{Key: "id"}, {Key: "kind"}, {Key: "unit", Long: true}, {Key: "started_at", Time: true}, {Key: "ended_at", Keep: 3, Time: true},
-	{Key: "addresses"}, {Key: "share", Keep: 2}, {Key: "last_at", Time: true, More: true}, {Key: "refused", More: true}, {Key: "attempts", More: true}, {Key: "frozen", More: true},
-}
-
 // crowds is the subcommand of recipients that lists the crowds.
 func (a *app) crowds() *cobra.Command {
 	var flags listFlags
@@ -53,33 +47,18 @@ func (a *app) crowds() *cobra.Command {
 				}
 				from = bounce.Stamp(at)
 			}
-			r, err := a.reader(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer r.Close()
-			all, err := r.Crowds(cmd.Context(), from)
-			if err != nil {
-				return err
-			}
-			l, err := flags.open(a, crowdColumns)
-			if err != nil {
-				return err
-			}
-			for i := range all {
-				c := report.NewCrowd(&all[i], "", a.now())
-				var part any
-				if c.Attempts > 0 {
-					part = table.Share(float64(c.Refused) / float64(c.Attempts))
+			return a.list(cmd.Context(), &flags, report.CrowdColumns, "No crowd of refused addresses was found.", func(r *query.Reader, l *table.List) error {
+				all, err := r.Crowds(cmd.Context(), from)
+				for i := range all {
+					if c := report.NewCrowd(&all[i], "", a.now()); err == nil {
+						err = l.Row(&c, report.CrowdCells(&c)...)
+					}
 				}
-				if err := l.Row(&c, c.ID, string(c.Kind), c.Unit, table.Stamp(c.StartedAt), table.Stamp(c.EndedAt), c.Addresses, part, table.Stamp(c.LastAt), c.Refused, c.Attempts, fmt.Sprint(c.Frozen)); err != nil {
-					return err
-				}
-			}
-			return l.End("No crowd of refused addresses was found.")
+				return err
+			})
 		},
 	}
-	flags.addWithLimit(c, crowdColumns)
+	flags.addWithLimit(c, report.CrowdColumns)
 	c.Flags().StringVar(&since, "since", "", "only those that ended since `TIME`: 24h, 7d, 2026-11-01, or RFC 3339")
 	return c
 }

@@ -23,26 +23,15 @@ func (a *app) cursors() *cobra.Command {
 		Short: "List how far each export by --cursor has come",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			r, err := a.reader(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer r.Close()
-			list, _, err := r.Cursors(cmd.Context())
-			if err != nil {
-				return err
-			}
-			l, err := flags.open(a, cursorColumns)
-			if err != nil {
-				return err
-			}
-			for i := range list {
-				c := &list[i]
-				if err := l.Row(c, c.Name, c.Seq, table.Stamp(c.MovedAt), c.Waiting); err != nil {
-					return err
+			return a.list(cmd.Context(), &flags, cursorColumns, "No export has used --cursor.", func(r *query.Reader, l *table.List) error {
+				list, _, err := r.Cursors(cmd.Context())
+				for i := range list {
+					if c := &list[i]; err == nil {
+						err = l.Row(c, c.Name, c.Seq, table.Stamp(c.MovedAt), c.Waiting)
+					}
 				}
-			}
-			return l.End("No export has used --cursor.")
+				return err
+			})
 		},
 	}
 	flags.addWithLimit(c, cursorColumns)
@@ -96,11 +85,7 @@ func (a *app) removeCursor() *cobra.Command {
 // atCursor does something with a cursor that has to exist, while no export
 // uses it. It is told the number of the last change.
 func (a *app) atCursor(ctx context.Context, name string, do func(c *outbox.Cursor, lastSeq int64) error) (err error) {
-	settings, err := a.settings()
-	if err != nil {
-		return err
-	}
-	r, err := query.OpenReader(ctx, settings.Database)
+	settings, r, err := a.open(ctx)
 	if err != nil {
 		return err
 	}

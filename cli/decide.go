@@ -1,16 +1,13 @@
 package cli
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -20,6 +17,7 @@ import (
 	"github.com/bouncetail/bouncetail/internal/when"
 	"github.com/bouncetail/bouncetail/recipient"
 	"github.com/bouncetail/bouncetail/sqlite"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/report"
 	"github.com/bouncetail/bouncetail/view/table"
 )
@@ -149,27 +147,24 @@ func (a *app) addresses(args []string, from string) ([]bounce.Address, error) {
 func (a *app) givenAddresses(args []string, from string) ([]bounce.Address, error) {
 	var on []bounce.Address
 	for _, arg := range args {
-		to, err := checkedAddress(arg)
+		to, err := address.Given(arg)
 		if err != nil {
 			return nil, usageError{err}
 		}
 		on = append(on, to)
 	}
 	if from != "" {
-		in, name := a.input, "standard input"
-		if from != "-" {
-			f, err := os.Open(from)
+		err := a.lines("--from-file", from, func(name string, n int, line string) error {
+			to, err := address.Given(line)
 			if err != nil {
-				return nil, fmt.Errorf("--from-file: %w", err)
+				return fmt.Errorf("%s, line %d: %w; nothing was changed", name, n, err)
 			}
-			defer f.Close()
-			in, name = f, from
-		}
-		listed, err := addressList(in, name)
+			on = append(on, to)
+			return nil
+		})
 		if err != nil {
 			return nil, err
 		}
-		on = append(on, listed...)
 	}
 	if len(on) == 0 {
 		return nil, usageError{errors.New("no address given; name some, or a file of them with --from-file")}
@@ -177,59 +172,29 @@ func (a *app) givenAddresses(args []string, from string) ([]bounce.Address, erro
 	return on, nil
 }
 
-// addressList reads one address a line; empty lines and those that begin with #
-// are passed over.
-func addressList(in io.Reader, name string) ([]bounce.Address, error) {
-	var on []bounce.Address
-	lines := bufio.NewScanner(in)
-	for n := 1; lines.Scan(); n++ {
-		line := strings.TrimSpace(lines.Text())
-		if line == "" || line[0] == '#' {
-			continue
+// lines calls each for the lines of a file that a flag names, or of standard input.
+func (a *app) lines(flag, path string, each func(name string, n int, line string) error) error {
+	in, name := a.input, "standard input"
+	if path != "-" {
+		f, err := os.Open(path)
+		if errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("%s: %s does not exist; check the spelling", flag, path)
 		}
-		to, err := checkedAddress(line)
 		if err != nil {
-			return nil, fmt.Errorf("%s, line %d: %w; nothing was changed", name, n, err)
+			return fmt.Errorf("%s: %w", flag, err)
 		}
-		on = append(on, to)
+		defer f.Close()
+		in, name = f, path
 	}
-	if err := lines.Err(); err != nil {
-		return nil, fmt.Errorf("%s: %w; it has to hold one address a line", name, err)
+	var reported error
+	err := address.Lines(in, func(n int, line string) error {
+		reported = each(name, n, line)
+		return reported
+	})
+	if err != nil && reported == nil {
+		return fmt.Errorf("%s: %w; it has to hold one address a line", name, err)
 	}
-	return on, nil
-}
-
-// checkedAddress refuses what no mail server would take for a recipient. One
-// without @ may be a local user, which the database knows.
-func checkedAddress(given string) (bounce.Address, error) {
-	given = strings.TrimSpace(given)
-	to := address.Parse(given)
-	at := strings.LastIndexByte(to.Normal, '@')
-	switch {
-	case to.Normal == "":
-		return to, sqlite.BadAddress{Address: given, Why: "is empty; give an address such as jane@example.com"}
-	case strings.ContainsFunc(to.Normal, unsuitable(unicode.IsControl, "\uFFFD")),
-		strings.ContainsFunc(to.Domain, unsuitable(unicode.IsSpace, `<>,;"`)),
-		!strings.HasPrefix(to.Normal, `"`) && strings.ContainsFunc(to.Normal, unsuitable(unicode.IsSpace, `<>,;"`)):
-		return to, sqlite.BadAddress{Address: given, Why: "is no address: it has a space or a sign in it that none has"}
-	case at == 0:
-		return to, sqlite.BadAddress{Address: given, Why: "is no address: there is nothing before the @"}
-	case at > 0 && to.Domain == "":
-		return to, sqlite.BadAddress{Address: given, Why: "is no address: there is no domain behind the @"}
-	case len(to.Normal) > 512:
-		return to, sqlite.BadAddress{Address: given[:40] + "…", Why: "is no address: it is too long"}
-	}
-	return to, nil
-}
-
-// unsuitable returns whether a character is of a class or among others.
-func unsuitable(class func(rune) bool, others string) func(rune) bool {
-	return func(r rune) bool { return class(r) || strings.ContainsRune(others, r) }
-}
-
-// decisionColumns are the columns of the list of decisions.
-var decisionColumns = []table.Column{
-	{Key: "recipient", Long: true}, {Key: "decision"}, {Key: "decided_at", Keep: 2, Time: true}, {Key: "until", Keep: 4, Time: true}, {Key: "ended_at", Keep: 1, Time: true}, {Key: "note", Keep: 3, Long: true},
+	return err
 }
 
 // decisions is the subcommand of recipients that lists what was decided.
@@ -241,24 +206,12 @@ func (a *app) decisions() *cobra.Command {
 		Short: "List what was decided by allow and block, the last first",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			r, err := a.reader(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer r.Close()
-			list, err := flags.open(a, decisionColumns)
-			if err != nil {
-				return err
-			}
-			if err := r.Decisions(cmd.Context(), all, func(d *recipient.Decision) error {
-				return list.Row(d, d.Recipient, d.Decision, table.Stamp(d.DecidedAt), table.StampOf(d.Until), table.StampOf(d.EndedAt), d.Note)
-			}); err != nil {
-				return err
-			}
-			return list.End("Nothing was decided by hand.")
+			return a.list(cmd.Context(), &flags, report.DecisionColumns, "Nothing was decided by hand.", func(r *query.Reader, l *table.List) error {
+				return r.Decisions(cmd.Context(), all, func(d *recipient.Decision) error { return l.Row(d, report.DecisionCells(d)...) })
+			})
 		},
 	}
-	flags.addWithLimit(c, decisionColumns)
+	flags.addWithLimit(c, report.DecisionColumns)
 	c.Flags().BoolVar(&all, "all", false, "also those that have ended")
 	return c
 }

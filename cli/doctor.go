@@ -2,13 +2,10 @@ package cli
 
 import (
 	"fmt"
-	"io"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/bouncetail/bouncetail/doctor"
-	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/view/table"
 )
 
@@ -41,7 +38,7 @@ func (a *app) doctor() *cobra.Command {
 		if asJSON {
 			err = table.PrintObjects(a.stdout, results)
 		} else {
-			err = a.printResults(results)
+			err = doctor.Print(a.screen(), results)
 		}
 		if err == nil && failed > 0 {
 			err = fmt.Errorf("%d of %d checks failed; each says above what to do", failed, len(results))
@@ -49,18 +46,4 @@ func (a *app) doctor() *cobra.Command {
 		return err
 	}
 	return c
-}
-
-func (a *app) printResults(results []doctor.CheckResult) error {
-	out := a.screen()
-	var b strings.Builder
-	for _, r := range results {
-		colour := map[string]string{doctor.OK: table.Green, doctor.Warn: table.Yellow, doctor.Fail: table.Red}[r.Status]
-		fmt.Fprintf(&b, "%s %-11s  %s\n", out.Paint(colour, fmt.Sprintf("%-4s", r.Status)), r.Check, text.Wrap(text.Printable(r.Says), out.ProseWidth(), 18))
-		if r.Do != "" {
-			fmt.Fprintf(&b, "     %-11s  %s\n", "", out.Paint(table.Bold, "→ "+text.Wrap(text.Printable(r.Do), out.ProseWidth(), 20)))
-		}
-	}
-	_, err := io.WriteString(a.stdout, b.String())
-	return err
 }

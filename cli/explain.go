@@ -3,13 +3,13 @@ package cli
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/bouncetail/bouncetail/address"
 	"github.com/bouncetail/bouncetail/daemon"
 	"github.com/bouncetail/bouncetail/internal/text"
-	"github.com/bouncetail/bouncetail/sqlite"
-	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/report"
 	"github.com/bouncetail/bouncetail/view/table"
 )
@@ -33,18 +33,14 @@ func (a *app) explain() *cobra.Command {
 
 // explainAddress shows what happened to an address in its last attempts.
 func (a *app) explainAddress(ctx context.Context, given string, limit int, asJSON bool) error {
-	to, err := oneAddress(given)
+	to, err := address.Given(strings.Trim(given, "<> "))
 	if err != nil {
 		return usageError{err}
 	}
 	if limit < 1 {
 		return usageError{fmt.Errorf("--limit: %d is less than 1", limit)}
 	}
-	settings, err := a.settings()
-	if err != nil {
-		return err
-	}
-	r, err := query.OpenReader(ctx, settings.Database)
+	settings, r, err := a.open(ctx)
 	if err != nil {
 		return err
 	}
@@ -58,7 +54,7 @@ func (a *app) explainAddress(ctx context.Context, given string, limit int, asJSO
 		return err
 	}
 	if !known && to.Domain == "" {
-		return usageError{sqlite.BadAddress{Address: given, Why: "has no @, and no local user of that name is known; write the whole address"}}
+		return usageError{address.Error{Address: given, Why: "has no @, and no local user of that name is known; write the whole address"}}
 	}
 	if !known {
 		return fmt.Errorf("%s has not failed in what was read so far, or is spelled otherwise; bouncetail recipients --domain %s lists its neighbours", given, to.Domain)

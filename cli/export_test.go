@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/bouncetail/bouncetail/config"
+	"github.com/bouncetail/bouncetail/daemon"
 	"github.com/bouncetail/bouncetail/output/export"
 )
 
@@ -17,13 +19,12 @@ func TestLargeExportsComeInParts(t *testing.T) {
 	i := slices.IndexFunc(export.Formats, func(f export.Format) bool { return f.Name == "mailgun-csv" })
 	part := func(cursor bool) (rows []string, remarks string, err error) {
 		var out, said bytes.Buffer
-		e := exporting{path: db, Run: export.Run{Format: export.Formats[i], ByDefault: true, Stdout: &out, Remarks: &said}}
+		e := daemon.Export{Config: config.Config{Database: db}, Run: export.Run{Format: export.Formats[i], ByDefault: true, Stdout: &out, Remarks: &said}}
 		e.Format.MaxBytes = 10_000
 		if cursor {
-			err = e.since(t.Context(), "parts")
-		} else {
-			_, err = e.write(t.Context())
+			e.Cursor = "parts"
 		}
+		err = e.Write(t.Context())
 		if out.Len() > e.Format.MaxBytes {
 			t.Errorf("a part of %d bytes", out.Len())
 		}
@@ -49,8 +50,8 @@ func TestLargeExportsComeInParts(t *testing.T) {
 		}
 	}
 	var out, said bytes.Buffer
-	whole := exporting{path: db, Run: export.Run{Format: export.Formats[i], ByDefault: true, Stdout: &out, Remarks: &said}}
-	if _, err := whole.write(t.Context()); err != nil {
+	whole := daemon.Export{Config: config.Config{Database: db}, Run: export.Run{Format: export.Formats[i], ByDefault: true, Stdout: &out, Remarks: &said}}
+	if err := whole.Write(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	var want []string

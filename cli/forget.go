@@ -12,7 +12,6 @@ import (
 	"golang.org/x/term"
 
 	"github.com/bouncetail/bouncetail/address"
-	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/daemon"
 	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/sqlite/query"
@@ -40,11 +39,9 @@ func (a *app) forget() *cobra.Command {
 	c.Flags().BoolVar(&leaveNothing, "leave-nothing", false, "keep no hash either: logs of before must not be imported again")
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		if from != "" {
-			listed, err := a.listedIn("--from-file", from)
-			if err != nil {
+			if err := a.lines("--from-file", from, func(_ string, _ int, line string) error { args = append(args, line); return nil }); err != nil {
 				return err
 			}
-			args = append(args, listed...)
 		}
 		settings, err := a.settings()
 		if err != nil {
@@ -53,7 +50,7 @@ func (a *app) forget() *cobra.Command {
 		f := daemon.Forget{LeaveNothing: leaveNothing, DryRun: dryRun}
 		seen, who := make(map[string]bool), ""
 		for _, arg := range args {
-			to, err := personIn(arg)
+			to, err := address.Person(arg)
 			if err != nil {
 				return usageError{err}
 			}
@@ -88,45 +85,6 @@ func (a *app) forget() *cobra.Command {
 	}
 	jsonFlag(c, &asJSON)
 	return c
-}
-
-// listedIn returns the lines of a file that are neither empty nor begin with
-// a #. The flag is the one that named it.
-func (a *app) listedIn(flag, path string) ([]string, error) {
-	in := a.input
-	if path != "-" {
-		f, err := os.Open(path)
-		if errors.Is(err, os.ErrNotExist) {
-			return nil, fmt.Errorf("%s: %s does not exist; check the spelling", flag, path)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", flag, err)
-		}
-		defer f.Close()
-		in = f
-	}
-	var lines []string
-	scanner := bufio.NewScanner(in)
-	for scanner.Scan() {
-		if line := strings.TrimSpace(scanner.Text()); line != "" && line[0] != '#' {
-			lines = append(lines, line)
-		}
-	}
-	if err := scanner.Err(); err != nil {
-		return nil, fmt.Errorf("%s: %s: %w", flag, path, err)
-	}
-	return lines, nil
-}
-
-// personIn reads an address that a person wrote. Nothing is deleted for what
-// is none.
-func personIn(arg string) (bounce.Address, error) {
-	to := address.Parse(strings.Trim(arg, "<> "))
-	local := strings.TrimSuffix(strings.TrimSuffix(to.Normal, to.Domain), "@")
-	if local == "" || strings.ContainsAny(to.Normal, " \t,;") || to.Domain == "" && strings.Contains(to.Normal, "@") {
-		return to, fmt.Errorf("%q is no address; give one such as jane@example.com, or the name of a local user", arg)
-	}
-	return to, nil
 }
 
 func (a *app) tellForgotten(f *daemon.Forget, who string, found []query.Count) error {

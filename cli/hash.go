@@ -70,15 +70,21 @@ func (a *app) hashing() (c config.Config, h *privacy.Hasher, err error) {
 	return c, h, err
 }
 
+// hasherOf returns what hashes addresses as the database holds them.
+func hasherOf(ctx context.Context, c config.Config, r *query.Reader) (*privacy.Hasher, error) {
+	h, err := daemon.OpenHasher(c.Privacy)
+	if err == nil {
+		err = r.CheckKey(ctx, c.Database, h.ID())
+	}
+	return h, err
+}
+
 // storedAs returns an address as the database has it. A hash needs no key.
 func storedAs(ctx context.Context, c config.Config, r *query.Reader, to bounce.Address) (bounce.Address, error) {
 	if privacy.IsHashed(to) {
 		return to, nil
 	}
-	h, err := daemon.OpenHasher(c.Privacy)
-	if err == nil {
-		err = r.CheckKey(ctx, c.Database, h.ID())
-	}
+	h, err := hasherOf(ctx, c, r)
 	if err != nil {
 		return to, err
 	}

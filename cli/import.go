@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -19,7 +18,6 @@ import (
 	"github.com/bouncetail/bouncetail/daemon"
 	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/sqlite/query"
-	"github.com/bouncetail/bouncetail/tailer"
 	"github.com/bouncetail/bouncetail/view/report"
 	"github.com/bouncetail/bouncetail/view/table"
 )
@@ -50,10 +48,10 @@ func (a *app) importLogs() *cobra.Command {
 				return usageError{fmt.Errorf("--mta: %q is not one of %s", mta, strings.Join(config.MTAs, ", "))}
 			}
 			if len(files) == 0 {
-				if files, err = logsOf(c); err != nil {
+				if files, err = daemon.LogsOf(c); err != nil {
 					return err
 				}
-				if source, err = commonSource(c, source, cmd.Flags().Changed); err != nil {
+				if source, err = daemon.CommonSource(c, source, cmd.Flags().Changed); err != nil {
 					return err
 				}
 				a.remark("Reading %s", text.Printable(strings.Join(files, ", ")))
@@ -68,44 +66,6 @@ func (a *app) importLogs() *cobra.Command {
 	complete(c, "mta", config.MTAs)
 	c.Flags().StringVar(&zone, "timezone", "local", "`ZONE` of stamps that name none, such as Europe/Berlin")
 	return c
-}
-
-// commonSource returns how the logs of the settings are to be read, with the
-// flags that were given over it.
-func commonSource(c config.Config, flags config.Source, given func(flag string) bool) (config.Source, error) {
-	if len(c.Sources) == 0 {
-		return flags, nil
-	}
-	common := config.Source{MTA: c.Sources[0].MTA, Timezone: c.Sources[0].Timezone}
-	if given("mta") {
-		common.MTA = flags.MTA
-	}
-	if given("timezone") {
-		common.Timezone = flags.Timezone
-	}
-	for _, s := range c.Sources[1:] {
-		if s.MTA != common.MTA && !given("mta") || s.Timezone != common.Timezone && !given("timezone") {
-			return common, errors.New("the logs of the settings are of several mail servers or time zones; name those of one, with --mta and --timezone")
-		}
-	}
-	return common, nil
-}
-
-// logsOf returns the log files of the settings, or those of this machine, with
-// what rotation made of them.
-func logsOf(c config.Config) ([]string, error) {
-	var files []string
-	for _, s := range c.Resolve(daemon.ThisMachine("")).List {
-		if s.Path != config.Journal && !tailer.IsPipe(s.Path) {
-			live, rotated := tailer.Files(s.Path)
-			files = append(append(files, rotated...), live...)
-		}
-	}
-	if len(files) == 0 {
-		return nil, fmt.Errorf("no mail log found (looked for %s); name it: bouncetail import FILE…, or take the journal: journalctl -o short-iso SYSLOG_FACILITY=2 | bouncetail import -",
-			strings.Join(config.DefaultLogPaths, ", "))
-	}
-	return files, nil
 }
 
 // importFiles imports files and prints the summary.
@@ -173,47 +133,8 @@ func (a *app) summary(ctx context.Context, path string, done *daemon.Imported, a
 			States  map[bounce.State]int `json:"recipients"`
 		}{done, done.Took.Seconds(), f.States})
 	}
-	out := a.screen()
-	g := out.Grid("", "", "")
-	g.Row("lines read", done.Lines, fmt.Sprintf("in %v", done.Took.Round(10*time.Millisecond)))
-	g.Row("sent", done.Sent, "")
-	g.Row("deferred", done.Deferred, "the mail server tries again")
-	g.Row("bounced", done.Bounced, "it gave up")
-	g.Row("expired", done.Expired, "it gave up after trying for too long")
-	g.Row("new failures", done.New, "that the database did not hold yet")
-	if n := done.TooLong; n > 0 {
-		g.Row("too long", n, "lines left out, see max_line in the settings")
-	}
-	if n := done.Unparsed; n > 0 {
-		g.Row("not parsed", n, "delivery lines, see below")
-	}
-	if n := done.Unjoined; n > 0 {
-		g.Row("lost track", n, "messages expired whose deferrals are in a log not read")
-	}
-	if err := g.Flush(); err != nil {
+	if err := done.Print(ctx, a.screen(), r, f, path); err != nil {
 		return err
-	}
-	if err := f.Print(out, path); err != nil {
-		return err
-	}
-	for _, part := range []struct {
-		title string
-		list  func(context.Context) ([]query.Count, error)
-	}{
-		{"Delivery lines not parsed", r.Unparsed},
-		{"Gaps: parts of logs that were destroyed before they could be read (table gaps)", r.Gaps},
-	} {
-		counts, err := part.list(ctx)
-		if err != nil {
-			return err
-		}
-		if len(counts) == 0 {
-			continue
-		}
-		fmt.Fprintf(a.stdout, "\n%s\n", out.Paint(table.Bold, part.title))
-		if err := report.PrintCounts(out, counts); err != nil {
-			return err
-		}
 	}
 	_, err = fmt.Fprintf(a.stdout, "\nNext: %s recipients --state bad%s\n", programName(), dbFlag(a.dbPath))
 	return err

@@ -1,11 +1,13 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/table"
 )
 
@@ -41,6 +43,24 @@ func (f *listFlags) open(a *app, cols []table.Column) (*table.List, error) {
 		return nil, usageError{err}
 	}
 	return l, nil
+}
+
+// list prints a list of what the database holds. The sentence is for a list without a
+// row.
+func (a *app) list(ctx context.Context, flags *listFlags, cols []table.Column, empty string, read func(*query.Reader, *table.List) error) error {
+	r, err := a.reader(ctx)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	l, err := flags.open(a, cols)
+	if err != nil {
+		return err
+	}
+	if err := read(r, l); err != nil {
+		return err
+	}
+	return l.End(empty)
 }
 
 // screen returns standard output for people.

@@ -2,16 +2,11 @@ package cli
 
 import (
 	"errors"
-	"fmt"
-	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/bouncetail/bouncetail/daemon"
-	"github.com/bouncetail/bouncetail/internal/text"
-	"github.com/bouncetail/bouncetail/output/maps"
 	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/table"
 )
@@ -67,31 +62,8 @@ func (a *app) publish() *cobra.Command {
 		if asJSON {
 			return table.Objects(a.stdout).Encode(map[string]any{"addresses": result.Addresses, "left_out": result.LeftOut, "changed": result.Changed, "files": append([]string{}, result.Files...)})
 		}
-		return a.tellPublished(p, result)
+		return result.Print(a.stdout, p.Dir)
 	}
 	jsonFlag(c, &asJSON)
 	return c
-}
-
-// tellPublished says what was written and how it is used.
-func (a *app) tellPublished(p *maps.Publisher, result maps.Result) error {
-	var out strings.Builder
-	fmt.Fprintf(&out, "%s published", text.Amount(result.Addresses, "address"))
-	if result.LeftOut > 0 {
-		fmt.Fprintf(&out, ", %s left out that a map cannot hold", text.Thousands(int64(result.LeftOut)))
-	}
-	fmt.Fprintln(&out)
-	for _, m := range maps.Maps {
-		path := filepath.Join(p.Dir, m.File)
-		if !strings.Contains(strings.Join(result.Files, "\n")+"\n", path+"\n") {
-			continue
-		}
-		info, err := os.Stat(path)
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(&out, "\n%s (%s bytes)\n  %s\n", text.Printable(path), text.Thousands(info.Size()), text.Printable(fmt.Sprintf(m.Use, path)))
-	}
-	_, err := fmt.Fprint(a.stdout, out.String())
-	return err
 }

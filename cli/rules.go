@@ -11,8 +11,6 @@ import (
 
 	"github.com/bouncetail/bouncetail/classify"
 	"github.com/bouncetail/bouncetail/daemon"
-	"github.com/bouncetail/bouncetail/internal/text"
-	"github.com/bouncetail/bouncetail/internal/when"
 	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/report"
 	"github.com/bouncetail/bouncetail/view/table"
@@ -238,64 +236,5 @@ func (a *app) reclassify() *cobra.Command {
 		},
 	}
 	jsonFlag(c, asJSON)
-	return c
-}
-
-// replyColumns are the columns of the list of replies that no rule knows.
-var replyColumns = []table.Column{{Key: "count"}, {Key: "last_seen", Keep: 1, Time: true}, {Key: "example", Long: true}}
-
-func (a *app) unclassified() *cobra.Command {
-	var flags listFlags
-	var since string
-	var limit int
-	c := &cobra.Command{
-		Use:   "unclassified",
-		Short: "List the replies that no rule knows, the most frequent first",
-		Args:  cobra.NoArgs,
-	}
-	flags.add(c, replyColumns)
-	c.Flags().StringVar(&since, "since", "", "only those since `TIME`: "+when.Forms)
-	c.Flags().IntVar(&limit, "limit", 20, "at most `N`; 0 is all")
-	c.RunE = func(cmd *cobra.Command, _ []string) error {
-		f := recipientFilter{since: since}
-		f.Limit = limit
-		filter, err := f.parse(a.now())
-		if err != nil {
-			return err
-		}
-		settings, err := a.settings()
-		if err != nil {
-			return err
-		}
-		r, err := a.reader(cmd.Context())
-		if err != nil {
-			return err
-		}
-		defer r.Close()
-		replies, err := r.Unclassified(cmd.Context(), filter.Since, classify.Shape)
-		if err != nil {
-			return err
-		}
-		total := len(replies)
-		if limit > 0 && total > limit {
-			replies = replies[:limit]
-		}
-		flags.All = true // --limit has a default
-		l, err := flags.open(a, replyColumns)
-		if err != nil {
-			return err
-		}
-		for i := range replies {
-			if err := l.Row(&replies[i], replies[i].Count, table.Stamp(replies[i].LastSeen), replies[i].Example); err != nil {
-				return err
-			}
-		}
-		if err := l.End("Every reply is known to a rule."); err != nil || total == 0 || l.Format == "json" {
-			return err
-		}
-		a.remark("%s of replies %s known to no rule. A rule for the first, to be completed and saved in %s:", text.Amount(total, "shape"), text.Verb(total, "is", "are"), text.Printable(settings.Rules+"/mine.yaml"))
-		_, err = fmt.Fprint(a.stderr, classify.Draft(replies[0].Shape, replies[0].Example))
-		return err
-	}
 	return c
 }

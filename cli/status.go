@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/bouncetail/bouncetail/daemon"
-	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/report"
 	"github.com/bouncetail/bouncetail/view/table"
 )
@@ -42,11 +41,7 @@ func (a *app) status() *cobra.Command {
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object")
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
-		settings, err := a.settings()
-		if err != nil {
-			return err
-		}
-		r, err := query.OpenReader(cmd.Context(), settings.Database)
+		settings, r, err := a.open(cmd.Context())
 		if err != nil {
 			return err
 		}

@@ -11,12 +11,13 @@ import (
 
 	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/internal/when"
+	"github.com/bouncetail/bouncetail/view/filter"
 	"github.com/bouncetail/bouncetail/view/report"
 )
 
 func (a *app) top() *cobra.Command {
 	var since, until string
-	var filter recipientFilter
+	var chosen choice
 	var flags listFlags
 	var names []string
 	for _, k := range report.TopKinds {
@@ -38,8 +39,8 @@ func (a *app) top() *cobra.Command {
 	}
 	c.Flags().StringVar(&since, "since", "30d", "from `TIME` on: "+when.Forms)
 	c.Flags().StringVar(&until, "until", "", "up to `TIME`, without it (default: now)")
-	c.Flags().IntVar(&filter.Limit, "limit", 20, "at most `N`; 0 is all")
-	filter.failureFlags(c)
+	c.Flags().IntVar(&chosen.Limit, "limit", 20, "at most `N`; 0 is all")
+	chosen.failureFlags(c)
 	flags.add(c, report.TopKinds[0].Columns)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		i := 0 // domains
@@ -47,9 +48,9 @@ func (a *app) top() *cobra.Command {
 			i = slices.IndexFunc(report.TopKinds, func(k report.TopKind) bool { return k.Name == args[0] })
 		}
 		if i < 0 {
-			return usageError{fmt.Errorf("%q is not one of %s%s", args[0], strings.Join(names, ", "), near(args[0], names))}
+			return usageError{fmt.Errorf("%q is not one of %s%s", args[0], strings.Join(names, ", "), filter.Near(args[0], names))}
 		}
-		f, err := filter.parse(a.now())
+		f, err := chosen.parse(a.now())
 		if err != nil {
 			return err
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -16,6 +15,7 @@ import (
 	"github.com/bouncetail/bouncetail/output/webhook"
 	"github.com/bouncetail/bouncetail/sqlite/outbox"
 	"github.com/bouncetail/bouncetail/sqlite/query"
+	"github.com/bouncetail/bouncetail/view/report"
 	"github.com/bouncetail/bouncetail/view/table"
 )
 
@@ -29,58 +29,34 @@ func (a *app) webhooks() *cobra.Command {
 			"changes; the setting webhooks names the programs.",
 		Args: cobra.NoArgs,
 	}
-	flags.addWithLimit(c, hookColumns)
+	flags.addWithLimit(c, report.HookColumns)
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
 		settings, err := a.settings()
 		if err != nil {
 			return err
 		}
-		r, err := query.OpenReader(cmd.Context(), settings.Database)
-		if err != nil {
-			return err
+		hosts := make(map[string]string)
+		for i := range settings.Webhooks {
+			hosts[settings.Webhooks[i].Name] = daemon.HostOf(&settings.Webhooks[i])
 		}
-		defer r.Close()
-		hooks, err := r.Hooks(cmd.Context())
-		if err != nil {
-			return err
-		}
-		for _, w := range settings.Webhooks {
-			if !slices.ContainsFunc(hooks, func(h query.Hook) bool { return h.Name == w.Name }) {
-				waits := "nothing delivered yet; does bouncetail run with these settings?"
-				hooks = append(hooks, query.Hook{Name: w.Name, Trouble: &waits})
+		return a.list(cmd.Context(), &flags, report.HookColumns, "The settings have no webhook, and none ever ran.", func(r *query.Reader, l *table.List) error {
+			hooks, err := r.Hooks(cmd.Context())
+			for _, w := range settings.Webhooks {
+				if !slices.ContainsFunc(hooks, func(h query.Hook) bool { return h.Name == w.Name }) {
+					waits := "nothing delivered yet; does bouncetail run with these settings?"
+					hooks = append(hooks, query.Hook{Name: w.Name, Trouble: &waits})
+				}
 			}
-		}
-		l, err := flags.open(a, hookColumns)
-		if err != nil {
-			return err
-		}
-		for i := range hooks {
-			if err := hookRow(l, settings.Webhooks, &hooks[i]); err != nil {
-				return err
+			for i := range hooks {
+				if err == nil {
+					err = l.Row(&hooks[i], report.HookCells(&hooks[i], hosts[hooks[i].Name])...)
+				}
 			}
-		}
-		return l.End("The settings have no webhook, and none ever ran.")
+			return err
+		})
 	}
 	c.AddCommand(a.testHook(), a.deadLetters(), a.replay(), a.dropLetters(), a.newKey())
 	return c
-}
-
-// hookColumns are the columns of the list of webhooks.
-var hookColumns = []table.Column{{Key: "name", Long: true}, {Key: "host", Keep: 1, Long: true}, {Key: "behind"}, {Key: "dead_letters"}, {Key: "trouble", Long: true}}
-
-func hookRow(l *table.List, set []config.Webhook, h *query.Hook) error {
-	host := "not in the settings"
-	if i := slices.IndexFunc(set, func(w config.Webhook) bool { return w.Name == h.Name }); i >= 0 {
-		host = daemon.HostOf(&set[i])
-	}
-	trouble := "none"
-	switch {
-	case h.Trouble != nil:
-		trouble = *h.Trouble
-	case h.LastError != nil:
-		trouble = "refused: " + *h.LastError
-	}
-	return l.Row(h, h.Name, host, h.Behind, h.DeadLetters, trouble)
 }
 
 // namedHook returns the settings, and the webhook of a name.
@@ -170,26 +146,16 @@ func (a *app) deadLetters() *cobra.Command {
 	}
 	flags.addWithLimit(c, letterColumns)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
-		r, err := a.reader(cmd.Context())
-		if err != nil {
-			return err
-		}
-		defer r.Close()
-		letters, err := r.DeadLetters(cmd.Context(), args[0])
-		if err != nil {
-			return err
-		}
-		l, err := flags.open(a, letterColumns)
-		if err != nil {
-			return err
-		}
-		for i := range letters {
-			d := &letters[i]
-			if err := l.Row(d, d.Recipient, table.State(d.State), table.Stamp(d.Since), d.Error); err != nil {
-				return err
+		none := fmt.Sprintf("Webhook %s has no dead letter.", text.Printable(args[0]))
+		return a.list(cmd.Context(), &flags, letterColumns, none, func(r *query.Reader, l *table.List) error {
+			letters, err := r.DeadLetters(cmd.Context(), args[0])
+			for i := range letters {
+				if d := &letters[i]; err == nil {
+					err = l.Row(d, d.Recipient, table.State(d.State), table.Stamp(d.Since), d.Error)
+				}
 			}
-		}
-		return l.End(fmt.Sprintf("Webhook %s has no dead letter.", text.Printable(args[0])))
+			return err
+		})
 	}
 	return c
 }
@@ -269,7 +235,7 @@ func (a *app) newKey() *cobra.Command {
 			if w.Kind != "sendgrid" || w.KeyFile == "" {
 				return usageError{fmt.Errorf("webhook %s needs kind: sendgrid, and key_file with the path of a file", w.Name)}
 			}
-			public, err := keyPair(w.KeyFile)
+			public, err := webhook.KeyPair(w.KeyFile)
 			if err != nil {
 				return err
 			}
@@ -278,29 +244,4 @@ func (a *app) newKey() *cobra.Command {
 	}
 	jsonFlag(c, &asJSON)
 	return c
-}
-
-// keyPair returns the public key of a file, which it makes if it does not exist.
-func keyPair(path string) (public string, err error) {
-	private, public, err := webhook.NewKey()
-	if err != nil {
-		return "", err
-	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if errors.Is(err, os.ErrExist) {
-		text, err := os.ReadFile(path)
-		if err != nil {
-			return "", err
-		}
-		key, err := webhook.ParseKey(text)
-		if err != nil {
-			return "", fmt.Errorf("%s: %w", path, err)
-		}
-		return webhook.PublicKey(key)
-	}
-	if err != nil {
-		return "", err
-	}
-	_, err = f.Write(private)
-	return public, errors.Join(err, f.Sync(), f.Close())
 }

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"strconv"
 	"time"
 )
@@ -103,4 +104,30 @@ func ParseKey(text []byte) (*ecdsa.PrivateKey, error) {
 func PublicKey(key *ecdsa.PrivateKey) (string, error) {
 	der, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
 	return base64.StdEncoding.EncodeToString(der), err
+}
+
+// KeyPair returns the public key of the private key in a file, which it creates if it
+// does not exist.
+func KeyPair(path string) (public string, err error) {
+	private, public, err := NewKey()
+	if err != nil {
+		return "", err
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, os.ErrExist) {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return "", err
+		}
+		key, err := ParseKey(text)
+		if err != nil {
+			return "", fmt.Errorf("%s: %w", path, err)
+		}
+		return PublicKey(key)
+	}
+	if err != nil {
+		return "", err
+	}
+	_, err = f.Write(private)
+	return public, errors.Join(err, f.Sync(), f.Close())
 }

@@ -3,6 +3,8 @@ package report
 import (
 	"fmt"
 	"io"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,6 +22,21 @@ type Judge struct {
 	JSON       bool
 	Explain    bool
 	Out        *table.Screen
+}
+
+var statusCode = regexp.MustCompile(`^[245]\.\d{1,3}\.\d{1,3}$`)
+
+// CheckKnown checks the values of the flags --mta, --recipient and --dsn.
+func CheckKnown(d *bounce.Delivery) error {
+	switch {
+	case d.MTA != "" && !slices.Contains(logparse.MTAs(), string(d.MTA)):
+		return fmt.Errorf("--mta: there is no mail server %q; there are %s", d.MTA, strings.Join(logparse.MTAs(), ", "))
+	case d.Recipient != "" && !strings.Contains(d.Recipient, "@"):
+		return fmt.Errorf("--recipient: %q has no @", d.Recipient)
+	case d.DSN != "" && !statusCode.MatchString(d.DSN):
+		return fmt.Errorf("--dsn: %q is no status such as 5.1.1", d.DSN)
+	}
+	return nil
 }
 
 // judgement is the object that --json prints.

@@ -1,0 +1,70 @@
+package address
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"strings"
+	"unicode"
+
+	"github.com/bouncetail/bouncetail/bounce"
+)
+
+// Error describes what is wrong with an address that a person wrote.
+type Error struct{ Address, Why string }
+
+func (e Error) Error() string { return fmt.Sprintf("%q %s", e.Address, e.Why) }
+
+// Given parses an address that a person wrote. It refuses what no mail server accepts
+// as a recipient. An address without @ may be a local user, which only the database
+// knows.
+func Given(given string) (bounce.Address, error) {
+	given = strings.TrimSpace(given)
+	to := Parse(given)
+	at := strings.LastIndexByte(to.Normal, '@')
+	switch {
+	case to.Normal == "":
+		return to, Error{given, "is empty; give an address such as jane@example.com"}
+	case strings.ContainsFunc(to.Normal, isOr(unicode.IsControl, "\uFFFD")),
+		strings.ContainsFunc(to.Domain, isOr(unicode.IsSpace, `<>,;"`)),
+		!strings.HasPrefix(to.Normal, `"`) && strings.ContainsFunc(to.Normal, isOr(unicode.IsSpace, `<>,;"`)):
+		return to, Error{given, "is no address: it has a space or a sign in it that none has"}
+	case at == 0:
+		return to, Error{given, "is no address: there is no name before the @"}
+	case at > 0 && to.Domain == "":
+		return to, Error{given, "is no address: there is no domain behind the @"}
+	case len(to.Normal) > 512:
+		return to, Error{given[:40] + "…", "is no address: it is too long"}
+	}
+	return to, nil
+}
+
+// isOr returns whether a character is of a class or among others.
+func isOr(class func(rune) bool, others string) func(rune) bool {
+	return func(r rune) bool { return class(r) || strings.ContainsRune(others, r) }
+}
+
+// Person parses the address of a person whose traces are to be deleted. Nothing is
+// deleted for what is no address.
+func Person(given string) (bounce.Address, error) {
+	to := Parse(strings.Trim(given, "<> "))
+	local := strings.TrimSuffix(strings.TrimSuffix(to.Normal, to.Domain), "@")
+	if local == "" || strings.ContainsAny(to.Normal, " \t,;") || to.Domain == "" && strings.Contains(to.Normal, "@") {
+		return to, fmt.Errorf("%q is no address; give one such as jane@example.com, or the name of a local user", given)
+	}
+	return to, nil
+}
+
+// Lines calls each for the lines of a list with their numbers. Empty lines and those
+// that begin with # are skipped.
+func Lines(in io.Reader, each func(n int, line string) error) error {
+	lines := bufio.NewScanner(in)
+	for n := 1; lines.Scan(); n++ {
+		if line := strings.TrimSpace(lines.Text()); line != "" && line[0] != '#' {
+			if err := each(n, line); err != nil {
+				return err
+			}
+		}
+	}
+	return lines.Err()
+}

@@ -1,0 +1,107 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"time"
+
+	"github.com/bouncetail/bouncetail/address"
+	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/config"
+	"github.com/bouncetail/bouncetail/output/export"
+	"github.com/bouncetail/bouncetail/sqlite/outbox"
+	"github.com/bouncetail/bouncetail/sqlite/query"
+)
+
+// Export writes recipients of the database in the format of another program.
+type Export struct {
+	export.Run
+	Config config.Config
+	Filter query.Filter
+	Cursor string // writes what changed since it, and moves it; empty writes all
+
+	key int64 // that hashed the addresses of Known; see privacy.Hasher.ID
+}
+
+var cursorName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+
+// Check reports flags that cannot be combined, or that have no meaning.
+func (e *Export) Check() error {
+	switch {
+	case e.Cursor != "" && !cursorName.MatchString(e.Cursor):
+		return fmt.Errorf("--cursor: %q is no name; use letters, digits, - and _", e.Cursor)
+	case e.Cursor != "" && e.Filter.Limit > 0:
+		return errors.New("--limit and --cursor do not go together: the cursor would pass over what was left out")
+	}
+	return e.Format.Check(e.Options)
+}
+
+// Know adds an address that the export may name. Without any it names all.
+func (e *Export) Know(given string) error {
+	h, err := OpenHasher(e.Config.Privacy)
+	if err != nil {
+		return err
+	}
+	if e.Known == nil {
+		e.key, e.Known = h.ID(), make(map[string]string)
+	}
+	to := address.Parse(given)
+	e.Known[h.Hashed(to).Normal] = to.Normal
+	return nil
+}
+
+// Write writes the recipients. It moves the cursor once they are safely written.
+func (e *Export) Write(ctx context.Context) (err error) {
+	if e.Cursor == "" {
+		_, err := e.write(ctx)
+		return err
+	}
+	cursor, err := outbox.OpenCursor(ctx, e.Config.Database, e.Cursor)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, cursor.Close()) }()
+	e.Changes, e.AfterSeq = true, cursor.Seq
+	e.Options.First = cursor.New
+	last, err := e.write(ctx)
+	if err != nil {
+		return err
+	}
+	return cursor.Move(ctx, max(last, cursor.Seq), time.Now())
+}
+
+// write writes what the filter chooses and returns the number of the last change that
+// has been dealt with.
+func (e *Export) write(ctx context.Context) (lastSeq int64, err error) {
+	r, err := query.OpenReader(ctx, e.Config.Database)
+	if err != nil {
+		return 0, err
+	}
+	defer r.Close()
+	if err := e.checkKey(ctx, r); err != nil {
+		return 0, err
+	}
+	f := e.Filter
+	f.Changes, f.AfterSeq = e.Changes, e.AfterSeq
+	if e.ByDefault && e.Changes {
+		f.BadOrLeft = true
+	} else if e.ByDefault {
+		f.State = string(bounce.StateBad)
+	}
+	e.Read = func(each func(*bounce.Recipient) error) (int64, error) { return r.Recipients(ctx, f, each) }
+	return e.Run.Write()
+}
+
+// checkKey refuses to write hashes where addresses are wanted, or to compare with
+// hashes of another key.
+func (e *Export) checkKey(ctx context.Context, r *query.Reader) error {
+	if e.Known != nil {
+		return r.CheckKey(ctx, e.Config.Database, e.key)
+	}
+	if hashed, err := r.Hashed(ctx); err != nil || !hashed || !e.Format.SuppressionList {
+		return err
+	}
+	return fmt.Errorf("the database holds hashes, and %s needs addresses; name a file with those that you send to: --addresses FILE", e.Format.Name)
+}
