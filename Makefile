@@ -90,7 +90,7 @@ race:
 # kept.
 install:
 	install -D -m 0755 bouncetail $(DESTDIR)$(PREFIX)/bin/bouncetail
-	for unit in bouncetail.service bouncetail-report.service bouncetail-report.timer; do \
+	for unit in bouncetail.service bouncetail-report.service bouncetail-report.timer bouncetail-web.service bouncetail-web.socket; do \
 		install -D -m 0644 systemd/$$unit $(DESTDIR)/etc/systemd/system/$$unit || exit 1; done
 	install -D -m 0644 systemd/bouncetail.sysusers $(DESTDIR)/etc/sysusers.d/bouncetail.conf
 	install -d -m 0755 $(DESTDIR)/etc/bouncetail/rules.d
@@ -99,7 +99,8 @@ install:
 # uninstall keeps the settings and the database.
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/bouncetail $(DESTDIR)/etc/systemd/system/bouncetail.service \
-		$(DESTDIR)/etc/systemd/system/bouncetail-report.service $(DESTDIR)/etc/systemd/system/bouncetail-report.timer $(DESTDIR)/etc/sysusers.d/bouncetail.conf
+		$(DESTDIR)/etc/systemd/system/bouncetail-report.service $(DESTDIR)/etc/systemd/system/bouncetail-report.timer \
+		$(DESTDIR)/etc/systemd/system/bouncetail-web.service $(DESTDIR)/etc/systemd/system/bouncetail-web.socket $(DESTDIR)/etc/sysusers.d/bouncetail.conf
 
 # nightly runs the tests that take too long for each change.
 nightly: race torture fuzz

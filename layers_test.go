@@ -44,6 +44,7 @@ var layers = map[string][]string{
 	"view/manual":    {},
 	"view/table":     {},
 	"view/report":    {"bounce", "classify", "logparse", "recipient", "sqlite/query", "tally", "view/chart", "view/page", "view/table"},
+	"view/web":       {"address", "bounce", "classify", "sqlite/query", "view/chart", "view/page", "view/report", "view/table"},
 	"output/export":  {"address", "bounce"},
 	"output/mail":    {},
 	"output/maps":    {"address", "bounce"},

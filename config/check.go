@@ -105,6 +105,7 @@ func (c *Config) check() error {
 	}
 	c.Publish.check(bad)
 	c.Report.check(bad)
+	c.Web.check(bad)
 	names := make(map[string]bool)
 	for i := range c.Webhooks {
 		w := &c.Webhooks[i]

@@ -55,6 +55,14 @@ type Config struct {
 	Webhooks []Webhook `mapstructure:"webhooks"`
 	// Report is the regular report.
 	Report Report `mapstructure:"report"`
+	// Web is the web interface.
+	Web Web `mapstructure:"web"`
+}
+
+// Web is the web interface.
+type Web struct {
+	// Hosts are the names under which it may be asked for.
+	Hosts []string `mapstructure:"hosts"`
 }
 
 // Report is the regular report, which bouncetail report --send mails.
@@ -255,6 +263,7 @@ func Default() Config {
 		},
 		Webhooks: []Webhook{},
 		Report:   Report{Mail: []string{}, Sendmail: "/usr/sbin/sendmail"},
+		Web:      Web{Hosts: []string{"localhost", "127.0.0.1", "[::1]"}},
 	}
 }
 

@@ -64,3 +64,11 @@ func (r *Report) check(bad report) {
 		bad("report.sendmail", "%q is not an absolute path; write that of the program, such as /usr/sbin/sendmail", r.Sendmail)
 	}
 }
+
+func (w *Web) check(bad report) {
+	for i, host := range w.Hosts {
+		if host == "" || strings.ContainsAny(host, "/* ") {
+			bad(fmt.Sprintf("web.hosts[%d]", i), "%q is not the name of a host; write it without https:// and without a path", host)
+		}
+	}
+}

@@ -50,9 +50,9 @@ type ReasonCount struct {
 // and those of the days from before to from. The last day is not included.
 func (r *Reader) ReasonCounts(ctx context.Context, before, from, to string) (counts []ReasonCount, err error) {
 	err = sqldb.ScanAll(ctx, r.db, `
-		SELECT coalesce(provider, 'other'), category, reason, scope, sum(occurred_at >= ?1), sum(occurred_at < ?1)
-		FROM bounces
-		WHERE occurred_at >= ?2 AND occurred_at < ?3
+		SELECT provider, category, reason, scope, sum(CASE WHEN day >= ?1 THEN failures ELSE 0 END), sum(CASE WHEN day < ?1 THEN failures ELSE 0 END)
+		FROM daily_reasons
+		WHERE day >= ?2 AND day < ?3
 		GROUP BY 1, 2, 3, 4`,
 		func(scan func(...any) error) error {
 			var c ReasonCount

@@ -45,6 +45,7 @@ type Section struct {
 	Figures []template.HTML // shown by HTML files and the web interface in the place of the table
 	Heads   []string
 	Rows    [][]Cell
+	Code    []string // lines, shown by the web interface as they are
 	Notes   []string
 	More    *Cell // a link to the next rows
 }
@@ -136,6 +137,15 @@ func shown(foreign string) string {
 
 // Shown returns a foreign text as pages show it, at most width columns of it.
 func Shown(foreign string, width int) string { return text.Cut(shown(foreign), width) }
+
+// Lines returns the lines of a text for Section.Code.
+func Lines(code string) []string {
+	var lines []string
+	for line := range strings.SplitSeq(strings.TrimRight(code, "\n"), "\n") {
+		lines = append(lines, shown(line))
+	}
+	return lines
+}
 
 // Row adds a row of texts, numbers, shares, changes, bars, small lines and links.
 func (s *Section) Row(values ...any) {

@@ -278,24 +278,32 @@ func (d *Digest) readNewlyBad(ctx context.Context, r *query.Reader, addresses in
 	return err
 }
 
-// readFailures gathers the senders and the replies that no rule knows.
-func (d *Digest) readFailures(ctx context.Context, r *query.Reader) error {
+func (d *Digest) readFailures(ctx context.Context, r *query.Reader) (err error) {
+	d.Senders, d.Unknown, d.Health.Sampled, err = ReadFailures(ctx, r, d.from, d.to)
+	d.Senders, d.Unknown = d.Senders[:min(len(d.Senders), maxRows)], d.Unknown[:min(len(d.Unknown), maxRows)]
+	return err
+}
+
+// ReadFailures gathers the senders of the failures of a span, and the replies that no
+// rule knows, most first. If there are more than maxFailures, it reads that many
+// and returns their number in sampled.
+func ReadFailures(ctx context.Context, r *query.Reader, from, to time.Time) (senders []SenderCount, unknown []UnknownReply, sampled int, err error) {
 	type sender struct {
 		SenderCount
 		reasons map[string]int
 	}
-	senders, unknown := make(map[string]*sender), make(map[string]*UnknownReply)
+	bySender, byShape := make(map[string]*sender), make(map[string]*UnknownReply)
 	read := 0
-	err := r.LastFailures(ctx, d.from, d.to, maxFailures, func(f *query.Failure) {
+	err = r.LastFailures(ctx, from, to, maxFailures, func(f *query.Failure) {
 		read++
 		key := "\x00" // no known sender is called so
 		if f.Sender != nil {
 			key = *f.Sender
 		}
-		s := senders[key]
+		s := bySender[key]
 		if s == nil {
 			s = &sender{SenderCount{Sender: f.Sender}, make(map[string]int)}
-			senders[key] = s
+			bySender[key] = s
 		}
 		s.Failed++
 		s.reasons[string(f.Category)+" / "+string(f.Reason)]++
@@ -303,46 +311,45 @@ func (d *Digest) readFailures(ctx context.Context, r *query.Reader) error {
 			s.Suppress++
 		}
 		if f.Category == bounce.Unclassified {
-			u := slot(unknown, classify.Shape(f.Reply))
+			u := slot(byShape, classify.Shape(f.Reply))
 			u.Count++
 			u.Example = f.Reply
 		}
 	})
 	if read == maxFailures {
-		d.Health.Sampled = read
+		sampled = read
 	}
-	d.Senders, d.Unknown = []SenderCount{}, []UnknownReply{}
-	for _, s := range senders {
+	senders, unknown = []SenderCount{}, []UnknownReply{}
+	for _, s := range bySender {
 		most := 0
 		for reason, n := range s.reasons {
 			if n > most || n == most && reason < s.Mostly {
 				s.Mostly, most = reason, n
 			}
 		}
-		d.Senders = append(d.Senders, s.SenderCount)
+		senders = append(senders, s.SenderCount)
 	}
-	for _, u := range unknown {
-		d.Unknown = append(d.Unknown, *u)
+	for _, u := range byShape {
+		unknown = append(unknown, *u)
 	}
-	slices.SortFunc(d.Senders, func(a, b SenderCount) int {
-		return cmp.Or(cmp.Compare(b.Failed, a.Failed), cmp.Compare(senderName(a.Sender), senderName(b.Sender)))
+	slices.SortFunc(senders, func(a, b SenderCount) int {
+		return cmp.Or(cmp.Compare(b.Failed, a.Failed), cmp.Compare(a.Name(), b.Name()))
 	})
-	slices.SortFunc(d.Unknown, func(a, b UnknownReply) int {
+	slices.SortFunc(unknown, func(a, b UnknownReply) int {
 		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Example, b.Example))
 	})
-	d.Senders, d.Unknown = d.Senders[:min(len(d.Senders), maxRows)], d.Unknown[:min(len(d.Unknown), maxRows)]
-	return err
+	return senders, unknown, sampled, err
 }
 
-// senderName returns a sender as it is shown.
-func senderName(sender *string) string {
+// Name returns the sender as it is shown.
+func (s *SenderCount) Name() string {
 	switch {
-	case sender == nil:
+	case s.Sender == nil:
 		return "(not known)"
-	case *sender == "":
-		return "<>"
+	case *s.Sender == "":
+		return "<>" // the null sender
 	}
-	return *sender
+	return *s.Sender
 }
 
 func (d *Digest) readIncidents(ctx context.Context, r *query.Reader) error {

@@ -203,7 +203,7 @@ func (d *Digest) sendersSection() page.Section {
 	s := page.NewSection("Senders", "", "failed", "bad address", "mostly")
 	for i := range d.Senders {
 		c := &d.Senders[i]
-		s.Row(senderName(c.Sender), c.Failed, table.Share(float64(c.Suppress)/float64(c.Failed)), c.Mostly)
+		s.Row(c.Name(), c.Failed, table.Share(float64(c.Suppress)/float64(c.Failed)), c.Mostly)
 	}
 	if d.Health.Sampled > 0 {
 		s.Note("Of the last %s failures.", text.Thousands(int64(d.Health.Sampled)))

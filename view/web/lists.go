@@ -1,0 +1,164 @@
+package web
+
+import (
+	"errors"
+	"time"
+
+	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/classify"
+	"github.com/bouncetail/bouncetail/internal/text"
+	"github.com/bouncetail/bouncetail/internal/when"
+	"github.com/bouncetail/bouncetail/sqlite/query"
+	"github.com/bouncetail/bouncetail/view/page"
+	"github.com/bouncetail/bouncetail/view/report"
+	"github.com/bouncetail/bouncetail/view/table"
+)
+
+// incidents lists what hit many addresses at once.
+func incidents(q *request) (*page.Page, error) {
+	found, err := q.r.Incidents(q.Context(), query.IncidentFilter{Since: bounce.Stamp(q.now.AddDate(0, 0, -week)), Now: q.now, Gap: 6 * time.Hour, Addresses: 10})
+	if err != nil {
+		return nil, err
+	}
+	p := page.New("Incidents", "your own problems, and what hit 10 addresses or more at once, in 7 days")
+	s := page.NewSection("", "reason", "with", "failures", "addresses", "from ("+q.zone.Name()+")", "to", "reply", "what to do")
+	for i := range found[:min(len(found), maxRows)] {
+		n := &found[i]
+		until := q.zone.Short(n.Until)
+		if n.Ongoing {
+			until = "going on"
+		}
+		s.Row(reasonLink(n.Reason), n.With, n.Failures, n.Addresses, q.zone.Short(n.Since), until, page.Shown(n.Reply, 300), n.Advice)
+	}
+	p.Add(s.OrElse("None."))
+	return p, nil
+}
+
+// senders lists the envelope senders by failures.
+func senders(q *request) (*page.Page, error) {
+	list, _, sampled, err := report.ReadFailures(q.Context(), q.r, q.now.AddDate(0, 0, -week), q.now)
+	if err != nil {
+		return nil, err
+	}
+	p := page.New("Senders", "envelope senders by failures in 7 days")
+	s := page.NewSection("", "sender", "failed", "bad address", "mostly")
+	for i := range list[:min(len(list), maxRows)] {
+		c := &list[i]
+		s.Row(c.Name(), c.Failed, table.Share(float64(c.Suppress)/float64(c.Failed)), c.Mostly)
+	}
+	s.Note("A high share of bad addresses means an old list.")
+	sampledNote(&s, sampled)
+	p.Add(s.OrElse("No attempt failed."))
+	return p, nil
+}
+
+func sampledNote(s *page.Section, sampled int) {
+	if sampled > 0 {
+		s.Note("Of the last %s failures.", text.Thousands(int64(sampled)))
+	}
+}
+
+// unclassified lists the replies that no rule knows, with a rule to begin with.
+func unclassified(q *request) (*page.Page, error) {
+	_, list, sampled, err := report.ReadFailures(q.Context(), q.r, q.now.AddDate(0, 0, -30), q.now)
+	if err != nil {
+		return nil, err
+	}
+	p := page.New("Unclassified", "replies that no rule knows, in 30 days")
+	s := page.NewSection("", "count", "reply")
+	for _, u := range list[:min(len(list), maxRows)] {
+		s.Row(u.Count, u.Example)
+	}
+	sampledNote(&s, sampled)
+	p.Add(s.OrElse("Every reply is known to a rule."))
+	if len(list) > 0 {
+		rule := page.NewSection("A rule for the first")
+		rule.Say("Complete it and save it in the directory of the setting rules. bouncetail rules check tests it.")
+		rule.Code = page.Lines(classify.Draft(classify.Shape(list[0].Example), list[0].Example))
+		p.Add(rule)
+	}
+	return p, nil
+}
+
+// weekly shows the report of any span.
+func weekly(q *request) (*page.Page, error) {
+	since, until := q.get("since"), q.get("until")
+	if since == "" {
+		since = "7d"
+	}
+	if until == "" {
+		until = "today"
+	}
+	o := report.DigestOptions{Now: q.now, Addresses: 20}
+	var err error
+	if o.Since, err = when.Past(since, q.now.UTC()); err == nil {
+		if o.Until, err = when.Past(until, q.now.UTC()); err == nil {
+			err = o.Check()
+		}
+	}
+	if err != nil {
+		return nil, badRequest(err.Error())
+	}
+	d, err := report.ReadDigest(q.Context(), q.r, o)
+	if err != nil {
+		return nil, err
+	}
+	p := d.Page(q.zone)
+	form := page.NewSection("")
+	form.Form = &page.Form{Action: "report", Fields: []page.Field{{Label: "Since", Name: "since", Value: since}, {Label: "until", Name: "until", Value: until}}}
+	p.Sections = append([]page.Section{form}, p.Sections...)
+	return p, nil
+}
+
+// health shows how well the logs are read.
+func health(q *request) (*page.Page, error) {
+	p := page.New("Health", "")
+	sources := page.NewSection("Logs", "path", "setting", "bytes read", "last grew ("+q.zone.Name()+")")
+	read, err := q.r.Sources(q.Context(), 50)
+	for _, s := range read {
+		sources.Row(s.Path, s.Setting, s.Bytes, q.zone.Short(s.ReadAt))
+	}
+	gaps, gapsErr := q.r.Gaps(q.Context())
+	unparsed, unparsedErr := q.r.Unparsed(q.Context())
+	hooks, hooksErr := q.r.Hooks(q.Context())
+	cursors, _, cursorsErr := q.r.Cursors(q.Context())
+	if err := errors.Join(err, gapsErr, unparsedErr, hooksErr, cursorsErr); err != nil {
+		return nil, err
+	}
+	p.Add(sources.OrElse("No log was read."), countsSection("Lost parts of logs", gaps), countsSection("Delivery lines that were not parsed", unparsed))
+	webhooks := page.NewSection("Webhooks", "name", "behind", "dead letters", "moved ("+q.zone.Name()+")", "trouble")
+	for _, h := range hooks {
+		trouble := ""
+		if h.Trouble != nil {
+			trouble = *h.Trouble
+		}
+		webhooks.Row(h.Name, h.Behind, h.DeadLetters, q.zone.ShortOf(h.MovedAt), trouble)
+	}
+	exports := page.NewSection("Exports", "cursor", "waiting", "moved ("+q.zone.Name()+")")
+	for _, c := range cursors {
+		exports.Row(c.Name, c.Waiting, q.zone.Short(c.MovedAt))
+	}
+	more := page.NewSection("More")
+	more.Say("This process sees the database only. bouncetail doctor examines the machine, and systemctl status bouncetail shows the daemon.")
+	p.Add(webhooks.OrElse("None."), exports.OrElse("None."), more)
+	return p, nil
+}
+
+func countsSection(title string, counts []query.Count) page.Section {
+	s := page.NewSection(title, "count", "")
+	for _, c := range counts[:min(len(counts), maxRows)] {
+		s.Row(c.N, c.Name)
+	}
+	return s.OrElse("None.")
+}
+
+// settings lists the settings that hold.
+func settings(q *request) (*page.Page, error) {
+	p := page.New("Settings", "as this process has read them; secrets are not shown")
+	s := page.NewSection("", "key", "value")
+	for _, set := range q.site.Settings {
+		s.Row(set.Key, set.Value)
+	}
+	p.Add(s)
+	return p, nil
+}

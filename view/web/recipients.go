@@ -1,0 +1,93 @@
+package web
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+
+	"github.com/bouncetail/bouncetail/address"
+	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/sqlite/query"
+	"github.com/bouncetail/bouncetail/view/page"
+	"github.com/bouncetail/bouncetail/view/report"
+	"github.com/bouncetail/bouncetail/view/table"
+)
+
+// recipients lists addresses in the order of their spelling.
+func recipients(q *request) (*page.Page, error) {
+	b := query.Browse{
+		State: q.get("state"), Domain: strings.ToLower(q.get("domain")), Reason: q.get("reason"),
+		Match: q.get("match"), After: q.get("after"), Limit: maxRows + 1,
+	}
+	p := page.New("Recipients", "addresses that ever failed, by spelling")
+	s := page.NewSection("", "address", "state", "reason", "last failure ("+q.zone.Name()+")", "reply")
+	reasonNames := []string{""}
+	for _, r := range bounce.Reasons {
+		reasonNames = append(reasonNames, string(r.Reason))
+	}
+	s.Form = &page.Form{Action: "recipients", Fields: []page.Field{
+		{Label: "Address", Name: "match", Value: b.Match},
+		{Label: "Domain", Name: "domain", Value: b.Domain},
+		{Label: "State", Name: "state", Value: b.State, Options: []string{"", "bad", "suspect", "failing", "ok"}},
+		{Label: "Reason", Name: "reason", Value: b.Reason, Options: reasonNames},
+	}}
+	list, err := q.r.Browse(q.Context(), b)
+	if err != nil {
+		return nil, err
+	}
+	for i := range list[:min(len(list), maxRows)] {
+		r := &list[i]
+		s.Row(recipientLink(r.Recipient), string(r.State), string(r.Reason), q.zone.ShortOf(r.LastFailureAt), page.Shown(r.Reply, 200))
+	}
+	if len(list) > maxRows {
+		next := url.Values{"after": {list[maxRows-1].Recipient}}
+		for name, value := range map[string]string{"match": b.Match, "domain": b.Domain, "state": b.State, "reason": b.Reason} {
+			if value != "" {
+				next.Set(name, value)
+			}
+		}
+		s.More = &page.Cell{Text: "Next", Href: "recipients?" + next.Encode()}
+	}
+	p.Add(s.OrElse("No address."))
+	return p, nil
+}
+
+// recipient shows what happened to an address, and why it is in its state.
+func recipient(q *request) (*page.Page, error) {
+	given := strings.TrimSpace(q.get("address"))
+	if given == "" {
+		return nil, badRequest("Name an address: recipient?address=jane@example.com")
+	}
+	to := address.Parse(given)
+	if stored, err := q.site.Stored(q.Context(), q.r, to); err == nil {
+		to = stored
+	}
+	row, known, err := q.r.Recipient(q.Context(), to.Normal)
+	if err != nil {
+		return nil, err
+	}
+	if !known {
+		return nil, notFound(fmt.Sprintf("%s has not failed in what was read so far, or is spelled otherwise.", given))
+	}
+	h, err := report.ReadHistory(q.Context(), q.r, to, &row, 50, table.Zone{Location: q.zone.Location}, q.now)
+	if err != nil {
+		return nil, err
+	}
+	p := page.New(row.Recipient, "")
+	p.Add(h.Sections()...)
+	s := page.NewSection("On the command line")
+	s.Say("bouncetail explain %s", shellQuote(row.Recipient))
+	p.Add(s)
+	return p, nil
+}
+
+// shellQuote returns a text as a shell takes it.
+func shellQuote(s string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("@.-_+", r)
+	}
+	if strings.ContainsFunc(s, func(r rune) bool { return !plain(r) }) || strings.HasPrefix(s, "-") {
+		return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+	}
+	return s
+}
