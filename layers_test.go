@@ -33,7 +33,7 @@ var layers = map[string][]string{
 	"sqlite/migrations": {},
 	"sqlite/dbfile":     {"sqlite/migrations"},
 	"sqlite/packed":     {"bounce"},
-	"sqlite/query":      {"bounce", "recipient", "sqlite/dbfile", "tally"},
+	"sqlite/query":      {"bounce", "recipient", "sqlite/dbfile", "sqlite/packed", "tally"},
 	"sqlite/outbox":     {"bounce", "sqlite/dbfile", "sqlite/query"},
 
 	"config":         {},

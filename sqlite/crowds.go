@@ -2,10 +2,12 @@ package sqlite
 
 import (
 	"encoding/json"
+	"strings"
 
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/internal/sqldb"
 	"github.com/bouncetail/bouncetail/recipient"
+	"github.com/bouncetail/bouncetail/sqlite/packed"
 	"github.com/bouncetail/bouncetail/sqlite/query"
 )
 
@@ -14,10 +16,59 @@ var (
 	updateCrowd = "UPDATE crowds SET " + query.CrowdColumns.Set() + " WHERE id = ?"
 )
 
+// crowdRecords is recipient.CrowdRecords in a transaction.
+type crowdRecords struct {
+	query.CrowdRecords
+	tx *Tx
+}
+
+func (tx *Tx) crowdRecords() crowdRecords {
+	return crowdRecords{query.CrowdRecords{Ctx: tx.ctx, Conn: tx.conn, Statements: tx.statements}, tx}
+}
+
+// LastDeliveries returns the last delivery to those addresses that have one, in Unix
+// milliseconds.
+func (r crowdRecords) LastDeliveries(keys []int64) (map[int64]int64, error) {
+	levels, err := r.tx.deliveryLevels()
+	if err != nil {
+		return nil, err
+	}
+	of := make([]packed.Delivery, len(keys))
+	for i, key := range keys {
+		of[i] = packed.Reached(key, 0)
+	}
+	of = r.tx.sorter.Deliveries(of)
+	last, err := r.tx.storedDeliveries(levels, of)
+	found := make(map[int64]int64)
+	for i, d := range of {
+		d.Last = last[i]
+		if at := d.At(); at > 0 {
+			found[int64(d.Key)] = at
+		}
+	}
+	return found, err
+}
+
+// noteRefusal notes a new failure that suppresses.
+func (tx *Tx) noteRefusal(r *bounce.Record, key int64) {
+	if r.Suppress {
+		tx.refusals = append(tx.refusals, recipient.NewRefusal(r.At.UnixMilli(), key, strings.Clone(r.To.Domain), strings.Clone(r.Provider),
+			strings.Clone(r.Reply.RelayHost), strings.Clone(r.Reply.RelayIP), r.Reason, r.Reply.Text))
+	}
+}
+
+// readLastRefusal reads when the last refusal was before this transaction.
+func (tx *Tx) readLastRefusal() error {
+	var stamp string
+	err := tx.conn.QueryRowContext(tx.ctx, "SELECT coalesce(max(occurred_at), '') FROM bounces WHERE suppress = 1").Scan(&stamp)
+	tx.lastRefusal = bounce.ParseStamp(stamp).UnixMilli()
+	return err
+}
+
 // crowdFinder returns what keeps the crowds up to date in this transaction.
 func (tx *Tx) crowdFinder() *recipient.CrowdFinder {
 	if tx.finder == nil {
-		tx.finder = &recipient.CrowdFinder{Records: crowdRecords{tx}, Memory: &tx.store.crowds, Limits: tx.policy.Crowds}
+		tx.finder = &recipient.CrowdFinder{Records: tx.crowdRecords(), Memory: &tx.store.crowds, Limits: tx.policy.Crowds}
 	}
 	tx.finder.Crowds = tx.inputs.Crowds
 	return tx.finder
@@ -120,10 +171,10 @@ func (tx *Tx) loadCrowds() (err error) {
 // accepted reports whether a domain accepted mail after a stamp and until another.
 func (tx *Tx) accepted(domain, after, until string) bool {
 	from, to := bounce.ParseStamp(after).UnixMilli(), bounce.ParseStamp(until).UnixMilli()
-	t := tx.trafficBetween(from, to)
+	t := tx.crowdRecords().Traffic(from, to)
 	n := t.Domain(domain).Between(recipient.SlotOf(from)+1, recipient.SlotOf(to))
 	if tx.inputsErr == nil {
-		tx.inputsErr = t.err
+		tx.inputsErr = t.Err()
 	}
 	return n > 0
 }
@@ -142,7 +193,7 @@ func (tx *Tx) freezeCrowdsOf(keys []int64) error {
 	if err != nil || len(all) == 0 {
 		return err
 	}
-	refusals, err := crowdRecords{tx}.RefusalsOf(keys)
+	refusals, err := tx.crowdRecords().RefusalsOf(keys)
 	if err != nil {
 		return err
 	}

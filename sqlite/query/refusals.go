@@ -1,34 +1,30 @@
-package sqlite
+package query
 
 import (
+	"context"
+	"database/sql"
 	"database/sql/driver"
 	"encoding/json"
-	"strings"
 	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/sqldb"
 	"github.com/bouncetail/bouncetail/recipient"
-	"github.com/bouncetail/bouncetail/sqlite/packed"
 )
 
-// noteRefusal notes a new failure that suppresses.
-func (tx *Tx) noteRefusal(r *bounce.Record, key int64) {
-	if r.Suppress {
-		tx.refusals = append(tx.refusals, recipient.NewRefusal(r.At.UnixMilli(), key, strings.Clone(r.To.Domain), strings.Clone(r.Provider),
-			strings.Clone(r.Reply.RelayHost), strings.Clone(r.Reply.RelayIP), r.Reason, r.Reply.Text))
-	}
+// CrowdRecords reads the records that crowds follow from: recipient.CrowdRecords but for
+// the last deliveries, by the prepared statements of a transaction.
+type CrowdRecords struct {
+	Ctx        context.Context //nolint:containedctx // of this one transaction
+	Conn       *sql.Conn
+	Statements *sqldb.Statements
 }
 
-// readLastRefusal reads when the last refusal was before this transaction.
-func (tx *Tx) readLastRefusal() error {
-	var stamp string
-	err := tx.conn.QueryRowContext(tx.ctx, "SELECT coalesce(max(occurred_at), '') FROM bounces WHERE suppress = 1").Scan(&stamp)
-	tx.lastRefusal = bounce.ParseStamp(stamp).UnixMilli()
-	return err
-}
+type params = sqldb.Params
 
-// crowdRecords is recipient.CrowdRecords in a transaction.
-type crowdRecords struct{ tx *Tx }
+func (r CrowdRecords) each(n int, query string, bind func(i int, p *params), found func(i int, values []driver.Value) error) error {
+	return r.Statements.Each(r.Conn, n, query, bind, found)
+}
 
 // selectRefusals selects what readRefusal needs. The reply is NULL unless a host was
 // not found, because it is the only column that is not in the index bounces_refused.
@@ -49,20 +45,20 @@ func stampOf(ms int64) string { return bounce.Stamp(time.UnixMilli(ms)) }
 
 // Refusals calls each for every refusal between two times, both included, in the
 // order of time.
-func (r crowdRecords) Refusals(from, to int64, each func(*recipient.Refusal)) error {
+func (r CrowdRecords) Refusals(from, to int64, each func(*recipient.Refusal)) error {
 	return r.refusals("occurred_at BETWEEN ? AND ? ORDER BY occurred_at", each, stampOf(from), stampOf(to))
 }
 
 // DomainRefusals returns the refusals of addresses in a domain between two times,
 // sorted, without lookups.
-func (r crowdRecords) DomainRefusals(domain string, from, to int64) (all []recipient.Refusal, err error) {
+func (r CrowdRecords) DomainRefusals(domain string, from, to int64) (all []recipient.Refusal, err error) {
 	err = r.refusals("occurred_at BETWEEN ? AND ? AND domain = ? AND reason <> 'no-such-domain' ORDER BY occurred_at",
 		func(one *recipient.Refusal) { all = append(all, *one) }, stampOf(from), stampOf(to), domain)
 	return all, err
 }
 
 // Lookups returns the refusals of domains that were not found in the DNS, of all times.
-func (r crowdRecords) Lookups(domains []string) (all []recipient.Refusal, err error) {
+func (r CrowdRecords) Lookups(domains []string) (all []recipient.Refusal, err error) {
 	list, err := json.Marshal(domains)
 	if err != nil {
 		return nil, err
@@ -73,8 +69,8 @@ func (r crowdRecords) Lookups(domains []string) (all []recipient.Refusal, err er
 }
 
 // refusals calls each for every refusal that a condition with some parameters selects.
-func (r crowdRecords) refusals(where string, each func(*recipient.Refusal), args ...driver.Value) error {
-	return r.tx.each(1, selectRefusals+where,
+func (r CrowdRecords) refusals(where string, each func(*recipient.Refusal), args ...driver.Value) error {
+	return r.each(1, selectRefusals+where,
 		func(_ int, p *params) {
 			for _, arg := range args {
 				p.Add(arg)
@@ -88,14 +84,14 @@ func (r crowdRecords) refusals(where string, each func(*recipient.Refusal), args
 }
 
 // RefusedAfter reports whether there is a refusal after a time.
-func (r crowdRecords) RefusedAfter(at int64) (later bool, err error) {
-	err = r.tx.conn.QueryRowContext(r.tx.ctx, "SELECT EXISTS (SELECT 1 FROM bounces WHERE suppress = 1 AND occurred_at > ?)", stampOf(at)).Scan(&later)
+func (r CrowdRecords) RefusedAfter(at int64) (later bool, err error) {
+	err = r.Conn.QueryRowContext(r.Ctx, "SELECT EXISTS (SELECT 1 FROM bounces WHERE suppress = 1 AND occurred_at > ?)", stampOf(at)).Scan(&later)
 	return later, err
 }
 
 // RefusalsOf returns all refusals of addresses.
-func (r crowdRecords) RefusalsOf(keys []int64) (all []recipient.Refusal, err error) {
-	err = r.tx.each(len(keys), selectRefusals+"recipient_key = ?",
+func (r CrowdRecords) RefusalsOf(keys []int64) (all []recipient.Refusal, err error) {
+	err = r.each(len(keys), selectRefusals+"recipient_key = ?",
 		func(i int, p *params) { p.Add(keys[i]) },
 		func(_ int, values []driver.Value) error {
 			all = append(all, readRefusal(values))
@@ -105,8 +101,8 @@ func (r crowdRecords) RefusalsOf(keys []int64) (all []recipient.Refusal, err err
 }
 
 // RefusedAt calls each for every refusal of addresses.
-func (r crowdRecords) RefusedAt(keys []int64, each func(key, at int64)) error {
-	return r.tx.each(len(keys), "SELECT occurred_at FROM bounces WHERE recipient_key = ? AND suppress = 1",
+func (r CrowdRecords) RefusedAt(keys []int64, each func(key, at int64)) error {
+	return r.each(len(keys), "SELECT occurred_at FROM bounces WHERE recipient_key = ? AND suppress = 1",
 		func(i int, p *params) { p.Add(keys[i]) },
 		func(i int, values []driver.Value) error {
 			stamp, _ := values[0].(string)
@@ -116,8 +112,8 @@ func (r crowdRecords) RefusedAt(keys []int64, each func(key, at int64)) error {
 }
 
 // Accepted calls each for those of the domains that ever accepted mail.
-func (r crowdRecords) Accepted(domains []string, each func(domain string)) error {
-	return r.tx.each(len(domains), "SELECT 1 FROM daily_counts WHERE domain = ? AND sent > 0 LIMIT 1",
+func (r CrowdRecords) Accepted(domains []string, each func(domain string)) error {
+	return r.each(len(domains), "SELECT 1 FROM daily_counts WHERE domain = ? AND sent > 0 LIMIT 1",
 		func(i int, p *params) { p.Add(domains[i]) },
 		func(i int, _ []driver.Value) error {
 			each(domains[i])
@@ -126,9 +122,9 @@ func (r crowdRecords) Accepted(domains []string, each func(domain string)) error
 }
 
 // AcceptedDays returns on how many days each of the domains accepted mail.
-func (r crowdRecords) AcceptedDays(domains []string) (map[string]int, error) {
+func (r CrowdRecords) AcceptedDays(domains []string) (map[string]int, error) {
 	days := make(map[string]int, len(domains))
-	return days, r.tx.each(len(domains), "SELECT count(*) FROM daily_counts WHERE domain = ? AND sent > 0",
+	return days, r.each(len(domains), "SELECT count(*) FROM daily_counts WHERE domain = ? AND sent > 0",
 		func(i int, p *params) { p.Add(domains[i]) },
 		func(i int, values []driver.Value) error {
 			n, _ := values[0].(int64)
@@ -138,9 +134,9 @@ func (r crowdRecords) AcceptedDays(domains []string) (map[string]int, error) {
 }
 
 // NotFound returns the domains that were ever not found in the DNS.
-func (r crowdRecords) NotFound() (map[string]bool, error) {
+func (r CrowdRecords) NotFound() (map[string]bool, error) {
 	domains := make(map[string]bool)
-	return domains, r.tx.each(1, "SELECT DISTINCT domain FROM bounces WHERE suppress = 1 AND reason = 'no-such-domain'",
+	return domains, r.each(1, "SELECT DISTINCT domain FROM bounces WHERE suppress = 1 AND reason = 'no-such-domain'",
 		func(int, *params) {},
 		func(_ int, values []driver.Value) error {
 			domain, _ := values[0].(string)
@@ -150,35 +146,7 @@ func (r crowdRecords) NotFound() (map[string]bool, error) {
 }
 
 // Horizon returns the stamp before which records were deleted for their age.
-func (r crowdRecords) Horizon() (horizon string, err error) {
-	err = r.tx.conn.QueryRowContext(r.tx.ctx, "SELECT coalesce(max(since), '') FROM horizons").Scan(&horizon)
+func (r CrowdRecords) Horizon() (horizon string, err error) {
+	err = r.Conn.QueryRowContext(r.Ctx, "SELECT coalesce(max(since), '') FROM horizons").Scan(&horizon)
 	return horizon, err
-}
-
-// Traffic returns the deliveries on the days from one time to another.
-func (r crowdRecords) Traffic(from, to int64) recipient.StoredTraffic {
-	return r.tx.trafficBetween(from, to)
-}
-
-// LastDeliveries returns the last delivery to those addresses that have one, in Unix
-// milliseconds.
-func (r crowdRecords) LastDeliveries(keys []int64) (map[int64]int64, error) {
-	levels, err := r.tx.deliveryLevels()
-	if err != nil {
-		return nil, err
-	}
-	of := make([]packed.Delivery, len(keys))
-	for i, key := range keys {
-		of[i] = packed.Reached(key, 0)
-	}
-	of = r.tx.sorter.Deliveries(of)
-	last, err := r.tx.storedDeliveries(levels, of)
-	found := make(map[int64]int64)
-	for i, d := range of {
-		d.Last = last[i]
-		if at := d.At(); at > 0 {
-			found[int64(d.Key)] = at
-		}
-	}
-	return found, err
 }
