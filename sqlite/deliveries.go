@@ -16,94 +16,23 @@ import (
 // runs are merged into deliveries. Each level is split into buckets by the top bits of
 // recipient_key. The entries of an address on all levels are joined by packed.Newest.
 
-// deliveryLevel is a level of deliveries.
-type deliveryLevel struct {
-	table string
-	run   int64
-	bits  int // of the key that number the buckets
-}
-
-const (
-	smallRun   = 0 // of small batches
-	overflow   = 1 // of smallRun
-	firstBatch = 2 // the first run that is a large batch
-
-	runShift = 16 // a bucket of recent_deliveries has the number of the run above these bits
-)
-
-var lowestLevel = deliveryLevel{"deliveries", 0, 13}
-
-func recentRun(run int64) deliveryLevel {
-	if run == smallRun {
-		return deliveryLevel{"recent_deliveries", run, 8}
-	}
-	return deliveryLevel{"recent_deliveries", run, 12}
-}
-
-// bucket returns the number of the bucket of a key.
-func (l deliveryLevel) bucket(key uint64) int64 { return l.run<<runShift + int64(key>>(64-l.bits)) }
-
-// keys returns the first key of a bucket and the last one.
-func (l deliveryLevel) keys(bucket int64) (from, to uint64) {
-	shift := 64 - l.bits
-	from = uint64(bucket-l.run<<runShift) << shift
-	return from, from + 1<<shift - 1
-}
-
-// split returns the numbers of the buckets of sorted deliveries, and where the
-// deliveries of each end.
-func (l deliveryLevel) split(all []packed.Delivery) (buckets []int64, ends []int) {
-	for i, d := range all {
-		if b := l.bucket(d.Key); len(buckets) == 0 || buckets[len(buckets)-1] != b {
-			buckets, ends = append(buckets, b), append(ends, i)
-		}
-		ends[len(ends)-1] = i + 1
-	}
-	return buckets, ends
-}
-
-// part returns the deliveries of a bucket, by what split returns.
-func part(all []packed.Delivery, ends []int, i int) (first, end int) {
-	if i > 0 {
-		first = ends[i-1]
-	}
-	return first, ends[i]
-}
-
-// deliveryLimits are the sizes that decide when levels are merged, in entries.
-type deliveryLimits struct {
-	small    int // up to so many deliveries are a small batch
-	lowest   int // up to so many in deliveries, everything is merged into it at once
-	smallRun int // more than so many in run 0 overflow
-	runs     int // so many large batches are merged
-}
-
-var defaultLimits = deliveryLimits{small: 16_000, lowest: 1_000_000, smallRun: 64_000, runs: 8}
-
-// deliverySizes are the numbers of entries of the levels. They are estimates, because
-// other programs may write: they decide only when levels are merged.
-type deliverySizes struct {
-	lowest int
-	runs   map[int64]int
-}
-
-func (tx *Tx) deliverySizes() (*deliverySizes, error) {
+func (tx *Tx) deliverySizes() (*packed.Sizes, error) {
 	s := tx.store
 	if s.sizes != nil {
 		return s.sizes, nil
 	}
-	sizes := &deliverySizes{runs: make(map[int64]int)}
+	sizes := &packed.Sizes{Runs: make(map[int64]int)}
 	var bytes int
 	if err := tx.conn.QueryRowContext(tx.ctx, "SELECT coalesce(sum(length(entries)), 0) FROM deliveries").Scan(&bytes); err != nil {
 		return nil, err
 	}
-	sizes.lowest = packed.CountDeliveries(bytes)
+	sizes.Lowest = packed.CountDeliveries(bytes)
 	err := sqldb.ScanAll(tx.ctx, tx.conn, "SELECT bucket >> ?, sum(length(entries)) FROM recent_deliveries GROUP BY 1", func(scan func(...any) error) error {
 		var run int64
 		err := scan(&run, &bytes)
-		sizes.runs[run] = packed.CountDeliveries(bytes)
+		sizes.Runs[run] = packed.CountDeliveries(bytes)
 		return err
-	}, runShift)
+	}, packed.RunShift)
 	s.sizes = sizes
 	return sizes, err
 }
@@ -113,10 +42,10 @@ func recentRuns(tx *Tx) (runs []int64, err error) {
 	for next, found := int64(0), true; found; {
 		found = false
 		err := tx.each(1, "SELECT bucket FROM recent_deliveries WHERE bucket >= ? ORDER BY bucket LIMIT 1",
-			func(_ int, p *params) { p.Add(next << runShift) },
+			func(_ int, p *params) { p.Add(next << packed.RunShift) },
 			func(_ int, values []driver.Value) error {
 				bucket, _ := values[0].(int64)
-				runs, next, found = append(runs, bucket>>runShift), bucket>>runShift+1, true
+				runs, next, found = append(runs, bucket>>packed.RunShift), bucket>>packed.RunShift+1, true
 				return nil
 			})
 		if err != nil {
@@ -127,11 +56,11 @@ func recentRuns(tx *Tx) (runs []int64, err error) {
 }
 
 // deliveryLevels returns all levels.
-func (tx *Tx) deliveryLevels() ([]deliveryLevel, error) {
+func (tx *Tx) deliveryLevels() ([]packed.Level, error) {
 	runs, err := recentRuns(tx)
-	levels := []deliveryLevel{lowestLevel}
+	levels := []packed.Level{packed.Lowest}
 	for _, run := range runs {
-		levels = append(levels, recentRun(run))
+		levels = append(levels, packed.RecentRun(run))
 	}
 	return levels, err
 }
@@ -160,7 +89,7 @@ func (tx *Tx) saveDeliveries() error {
 	if err != nil {
 		return err
 	}
-	target, bits, settle := tx.store.limits.plan(n, levels, sizes)
+	target, bits, settle := tx.store.limits.Plan(n, levels, sizes)
 	var added []packed.Delivery
 	for piece := range uint64(1) << bits {
 		from, to := piece<<(64-bits), (piece+1)<<(64-bits)-1
@@ -168,7 +97,7 @@ func (tx *Tx) saveDeliveries() error {
 			if _, err := tx.settleDeliveries(from, to); err != nil {
 				return err
 			}
-			levels = []deliveryLevel{lowestLevel}
+			levels = []packed.Level{packed.Lowest}
 		}
 		added = added[:0]
 		for i, run := range runs {
@@ -183,43 +112,15 @@ func (tx *Tx) saveDeliveries() error {
 			return err
 		}
 	}
-	if target.table == lowestLevel.table || target.run >= firstBatch {
+	if target.Table == packed.Lowest.Table || target.Run >= packed.FirstBatch {
 		return nil
 	}
 	return tx.moveDown(n)
 }
 
-// plan decides where a number of deliveries are saved: on which level, in how many
-// pieces (two to the power of bits), and whether all other levels are settled.
-func (l deliveryLimits) plan(n int, levels []deliveryLevel, sizes *deliverySizes) (target deliveryLevel, bits int, settle bool) {
-	const piecesOfMany = 8
-	many := n > l.small
-	if many {
-		bits = piecesOfMany
-	}
-	recent, batches, next := 0, 0, int64(firstBatch)
-	for _, level := range levels[1:] {
-		recent += sizes.runs[level.run]
-		if level.run >= firstBatch {
-			batches++
-			next = level.run + 1
-		}
-	}
-	switch {
-	case sizes.lowest <= l.lowest, many && (batches >= l.runs || recent >= sizes.lowest/2):
-		if len(levels) > 1 {
-			return lowestLevel, piecesOfMany, true
-		}
-		return lowestLevel, bits, false
-	case many:
-		return recentRun(next), bits, false
-	}
-	return recentRun(smallRun), bits, false
-}
-
 // joinDeliveries joins sorted deliveries with what is stored, notes them, and returns
 // what is to be stored.
-func (tx *Tx) joinDeliveries(levels []deliveryLevel, added []packed.Delivery) (changed []packed.Delivery, err error) {
+func (tx *Tx) joinDeliveries(levels []packed.Level, added []packed.Delivery) (changed []packed.Delivery, err error) {
 	before, err := tx.storedDeliveries(levels, added)
 	if err != nil {
 		return nil, err
@@ -245,15 +146,15 @@ func (tx *Tx) noteDelivery(d packed.Delivery, before, after int64) {
 }
 
 // storedDeliveries returns what is stored of addresses, which are sorted by key.
-func (tx *Tx) storedDeliveries(levels []deliveryLevel, of []packed.Delivery) ([]int64, error) {
+func (tx *Tx) storedDeliveries(levels []packed.Level, of []packed.Delivery) ([]int64, error) {
 	last := make([]int64, len(of))
 	for _, level := range levels {
-		buckets, ends := level.split(of)
-		err := tx.each(len(buckets), "SELECT entries FROM "+level.table+" WHERE bucket = ?",
+		buckets, ends := level.Split(of)
+		err := tx.each(len(buckets), "SELECT entries FROM "+level.Table+" WHERE bucket = ?",
 			func(i int, p *params) { p.Add(buckets[i]) },
 			func(i int, values []driver.Value) error {
-				entries, err := bucketOf(level.table, buckets[i], values[0])
-				first, end := part(of, ends, i)
+				entries, err := bucketOf(level.Table, buckets[i], values[0])
+				first, end := packed.Part(of, ends, i)
 				packed.JoinDeliveries(entries, of[first:end], last[first:end])
 				return err
 			})
@@ -265,29 +166,18 @@ func (tx *Tx) storedDeliveries(levels []deliveryLevel, of []packed.Delivery) ([]
 }
 
 // mergeDeliveries merges sorted deliveries into a level.
-func (tx *Tx) mergeDeliveries(level deliveryLevel, added []packed.Delivery) error {
-	buckets, ends := level.split(added)
+func (tx *Tx) mergeDeliveries(level packed.Level, added []packed.Delivery) error {
+	buckets, ends := level.Split(added)
 	grown, i := 0, 0
-	err := tx.mergeBuckets(level.table, "entries", buckets, func(_ int64, known []byte) ([]byte, bool) {
-		first, end := part(added, ends, i)
+	err := tx.mergeBuckets(level.Table, "entries", buckets, func(_ int64, known []byte) ([]byte, bool) {
+		first, end := packed.Part(added, ends, i)
 		i++
 		merged := packed.MergeDeliveries(known, added[first:end])
 		grown += packed.CountDeliveries(len(merged) - len(known))
 		return merged, true
 	})
-	tx.store.sizes.add(level, grown)
+	tx.store.sizes.Add(level, grown)
 	return err
-}
-
-// add notes that a level has grown.
-func (s *deliverySizes) add(level deliveryLevel, n int) {
-	switch {
-	case s == nil:
-	case level.table == lowestLevel.table:
-		s.lowest += n
-	default:
-		s.runs[level.run] += n
-	}
 }
 
 // settleDeliveries merges all that is stored of the keys between two, both included,
@@ -306,22 +196,22 @@ func (tx *Tx) settleDeliveries(from, to uint64) (n int, err error) {
 		recent = append(recent, taken...)
 	}
 	n = len(recent)
-	return n, tx.mergeDeliveries(lowestLevel, tx.sorter.Deliveries(recent))
+	return n, tx.mergeDeliveries(packed.Lowest, tx.sorter.Deliveries(recent))
 }
 
 // takeDeliveries takes the entries of the keys between two, both included, out of a
 // run.
-func (tx *Tx) takeDeliveries(level deliveryLevel, from, to uint64) (taken []packed.Delivery, err error) {
+func (tx *Tx) takeDeliveries(level packed.Level, from, to uint64) (taken []packed.Delivery, err error) {
 	var gone, left []int64
 	var rest [][]byte
 	err = tx.each(1, "SELECT bucket, entries FROM recent_deliveries WHERE bucket BETWEEN ? AND ?",
 		func(_ int, p *params) {
-			p.Add(level.bucket(from))
-			p.Add(level.bucket(to))
+			p.Add(level.Bucket(from))
+			p.Add(level.Bucket(to))
 		},
 		func(_ int, values []driver.Value) error {
 			bucket, _ := values[0].(int64)
-			entries, err := bucketOf(level.table, bucket, values[1])
+			entries, err := bucketOf(level.Table, bucket, values[1])
 			within, others := packed.SplitDeliveries(entries, from, to)
 			taken = append(taken, within...)
 			if len(others) == 0 {
@@ -334,7 +224,7 @@ func (tx *Tx) takeDeliveries(level deliveryLevel, from, to uint64) (taken []pack
 	if err != nil {
 		return nil, err
 	}
-	tx.store.sizes.add(level, -len(taken))
+	tx.store.sizes.Add(level, -len(taken))
 	err = tx.each(len(gone), "DELETE FROM recent_deliveries WHERE bucket = ?", func(i int, p *params) { p.Add(gone[i]) }, nil)
 	if err != nil {
 		return nil, err
@@ -353,15 +243,15 @@ func (tx *Tx) moveDown(n int) error {
 	if err != nil {
 		return err
 	}
-	for moved := 0; moved < n && sizes.runs[smallRun] > tx.store.limits.smallRun; {
-		level := recentRun(smallRun)
-		from, to := level.keys(level.run<<runShift + tx.store.nextSmall%(1<<level.bits))
+	for moved := 0; moved < n && sizes.Runs[packed.SmallRun] > tx.store.limits.SmallRun; {
+		level := packed.RecentRun(packed.SmallRun)
+		from, to := level.Keys(level.Run<<packed.RunShift + tx.store.nextSmall%(1<<level.Bits))
 		tx.store.nextSmall++
 		taken, err := tx.takeDeliveries(level, from, to)
 		if err != nil {
 			return err
 		}
-		if err := tx.mergeDeliveries(recentRun(overflow), taken); err != nil {
+		if err := tx.mergeDeliveries(packed.RecentRun(packed.Overflow), taken); err != nil {
 			return err
 		}
 		moved += max(len(taken), n/4+1) // also if the bucket is empty
@@ -370,12 +260,12 @@ func (tx *Tx) moveDown(n int) error {
 	if err != nil {
 		return err
 	}
-	batches := levels[len(levels)-1].run >= firstBatch
-	for settled := 0; settled < n && (batches || sizes.runs[overflow] > max(tx.store.limits.smallRun, sizes.lowest/8)); {
-		level := recentRun(overflow)
-		bucket := tx.store.nextSettled % (1 << level.bits)
+	batches := levels[len(levels)-1].Run >= packed.FirstBatch
+	for settled := 0; settled < n && (batches || sizes.Runs[packed.Overflow] > max(tx.store.limits.SmallRun, sizes.Lowest/8)); {
+		level := packed.RecentRun(packed.Overflow)
+		bucket := tx.store.nextSettled % (1 << level.Bits)
 		tx.store.nextSettled++
-		taken, err := tx.settleDeliveries(level.keys(level.run<<runShift + bucket))
+		taken, err := tx.settleDeliveries(level.Keys(level.Run<<packed.RunShift + bucket))
 		if err != nil {
 			return err
 		}
@@ -387,20 +277,20 @@ func (tx *Tx) moveDown(n int) error {
 // recentDeliveries returns the entries above the lowest level of the keys between
 // two, both included, sorted by key.
 func recentDeliveries(ctx context.Context, db sqldb.Querier, from, to uint64) ([]packed.Delivery, error) {
-	runs, err := sqldb.Numbers(ctx, db, "SELECT DISTINCT bucket >> ? FROM recent_deliveries", runShift)
+	runs, err := sqldb.Numbers(ctx, db, "SELECT DISTINCT bucket >> ? FROM recent_deliveries", packed.RunShift)
 	if err != nil {
 		return nil, err
 	}
 	var all []packed.Delivery
 	for _, run := range runs {
-		level := recentRun(run)
+		level := packed.RecentRun(run)
 		err := sqldb.ScanAll(ctx, db, "SELECT entries FROM recent_deliveries WHERE bucket BETWEEN ? AND ?", func(scan func(...any) error) error {
 			var entries []byte
 			err := scan(&entries)
 			within, _ := packed.SplitDeliveries(entries, from, to)
 			all = append(all, within...)
 			return err
-		}, level.bucket(from), level.bucket(to))
+		}, level.Bucket(from), level.Bucket(to))
 		if err != nil {
 			return nil, err
 		}
@@ -413,7 +303,7 @@ func recentDeliveries(ctx context.Context, db sqldb.Querier, from, to uint64) ([
 // more recent in these buckets is merged into them first.
 func (tx *Tx) rewriteDeliveries(buckets []int64, keep func(packed.Delivery) (last int64, kept bool)) (n int, err error) {
 	for _, bucket := range buckets {
-		if _, err := tx.settleDeliveries(lowestLevel.keys(bucket)); err != nil {
+		if _, err := tx.settleDeliveries(packed.Lowest.Keys(bucket)); err != nil {
 			return n, err
 		}
 	}

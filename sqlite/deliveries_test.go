@@ -74,7 +74,7 @@ func TestLevelsOfDeliveriesHoldWhatAMapHolds(t *testing.T) {
 		s, want := open(t, path), model{}
 		levels := 0
 		for step := range 60 {
-			s.limits = deliveryLimits{small: 30, lowest: 50, smallRun: 60, runs: 3}
+			s.limits = packed.Limits{Small: 30, Lowest: 50, SmallRun: 60, Runs: 3}
 			n := 1 + r.IntN(20)
 			if r.IntN(4) == 0 {
 				n = 40 + r.IntN(150)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/bouncetail/bouncetail/internal/sqldb"
 	"github.com/bouncetail/bouncetail/sqlite/dbfile"
+	"github.com/bouncetail/bouncetail/sqlite/packed"
 	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/mattn/go-sqlite3"
 )
@@ -22,7 +23,7 @@ func OpenEditor(ctx context.Context, path string) (*Editor, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Editor{Store{file: file, db: file.DB, limits: defaultLimits}}, nil
+	return &Editor{Store{file: file, db: file.DB, limits: packed.DefaultLimits}}, nil
 }
 
 // Close closes the database.

@@ -226,16 +226,16 @@ func (p *pruner) deliveries(ctx context.Context, before time.Time) error {
 // oldDeliveries counts the addresses in buckets of deliveries, from one to another,
 // that are not kept.
 func (p *pruner) oldDeliveries(ctx context.Context, first, last int64, keep func(packed.Delivery) (int64, bool)) (n int, err error) {
-	from, _ := lowestLevel.keys(first)
-	_, to := lowestLevel.keys(last)
+	from, _ := packed.Lowest.Keys(first)
+	_, to := packed.Lowest.Keys(last)
 	recent, err := recentDeliveries(ctx, p.db, from, to)
 	if err != nil {
 		return 0, err
 	}
 	inBucket := make(map[int64][]packed.Delivery)
-	buckets, ends := lowestLevel.split(recent)
+	buckets, ends := packed.Lowest.Split(recent)
 	for i, bucket := range buckets {
-		first, end := part(recent, ends, i)
+		first, end := packed.Part(recent, ends, i)
 		inBucket[bucket] = recent[first:end]
 	}
 	count := func(entries []byte) {

@@ -28,6 +28,7 @@ import (
 	"github.com/bouncetail/bouncetail/privacy"
 	"github.com/bouncetail/bouncetail/recipient"
 	"github.com/bouncetail/bouncetail/sqlite/dbfile"
+	"github.com/bouncetail/bouncetail/sqlite/packed"
 	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/tally"
 )
@@ -47,9 +48,9 @@ type Store struct {
 	named      tally.NamedDomains // see nameDomains
 	lastCommit time.Duration      // how long the last commit took; 0 if it is counted
 
-	limits                 deliveryLimits
-	sizes                  *deliverySizes // nil if not known
-	nextSmall, nextSettled int64          // buckets, see moveDown
+	limits                 packed.Limits
+	sizes                  *packed.Sizes // nil if not known
+	nextSmall, nextSettled int64         // buckets, see moveDown
 
 	erasing      sync.Mutex // see erase
 	erasers      int
@@ -81,7 +82,7 @@ func openWith(ctx context.Context, path string, cache int, build bool, log *slog
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{file: file, db: file.DB, limits: defaultLimits}
+	s := &Store{file: file, db: file.DB, limits: packed.DefaultLimits}
 	policy, err := query.AppliedPolicy(ctx, s.db)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("database %s: %w", path, err), s.Close())

@@ -1,12 +1,13 @@
 package packed
 
-// Level is a level of deliveries.
+// Level is a level of deliveries, see package sqlite.
 type Level struct {
 	Table string
 	Run   int64
 	Bits  int // of the key that number the buckets
 }
 
+// The runs of recent_deliveries.
 const (
 	SmallRun   = 0 // of small batches
 	Overflow   = 1 // of SmallRun
@@ -15,8 +16,10 @@ const (
 	RunShift = 16 // a bucket of recent_deliveries has the number of the run above these bits
 )
 
+// Lowest is the table deliveries.
 var Lowest = Level{"deliveries", 0, 13}
 
+// RecentRun returns a run of recent_deliveries.
 func RecentRun(run int64) Level {
 	if run == SmallRun {
 		return Level{"recent_deliveries", run, 8}
@@ -58,10 +61,11 @@ func Part(all []Delivery, ends []int, i int) (first, end int) {
 type Limits struct {
 	Small    int // up to so many deliveries are a small batch
 	Lowest   int // up to so many in deliveries, everything is merged into it at once
-	SmallRun int // more than so many in run 0 Overflow
+	SmallRun int // more than so many in SmallRun go to Overflow
 	Runs     int // so many large batches are merged
 }
 
+// DefaultLimits are those of daemons and imports.
 var DefaultLimits = Limits{Small: 16_000, Lowest: 1_000_000, SmallRun: 64_000, Runs: 8}
 
 // Sizes are the numbers of entries of the levels. They are estimates, because
@@ -109,4 +113,3 @@ func (s *Sizes) Add(level Level, n int) {
 		s.Runs[level.Run] += n
 	}
 }
-
