@@ -1,0 +1,239 @@
+package e2e
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/cookiejar"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// startWeb starts bouncetail web with an inherited socket, as systemd does, and returns
+// its address.
+func startWeb(t *testing.T, bouncetail string, as *syscall.Credential, db string) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	socket, err := l.(*net.TCPListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := l.Addr().String()
+	l.Close() // the copy listens
+	cmd := exec.Command("sh", "-c", `LISTEN_PID=$$ LISTEN_FDS=1 exec "$@"`, "sh", bouncetail, "web", "--db", db)
+	cmd.ExtraFiles = []*os.File{socket}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: as}
+	var said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &said, &said
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	socket.Close()
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM) // it may have ended
+		if err := cmd.Wait(); err != nil || said.Len() > 0 {
+			t.Errorf("bouncetail web ended with %v and said %s", err, &said)
+		}
+	})
+	return "http://" + address
+}
+
+// pageOf asks for a page.
+func pageOf(t *testing.T, at string) string {
+	t.Helper()
+	resp, err := http.Get(at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		t.Errorf("%s: %s, %v\n%s", at, resp.Status, err, body)
+	}
+	return string(body)
+}
+
+// The process of the pages has a user that may read the database, and write neither the
+// file nor its directory.
+func TestWebReadsWithoutWritePermission(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("SKIPPED: only root can be somebody else")
+	}
+	nobody, err := user.Lookup("nobody")
+	if err != nil {
+		t.Skipf("SKIPPED: %v", err)
+	}
+	uid, err := strconv.Atoi(nobody.Uid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, err := os.MkdirTemp("", "bouncetail-web-") // not t.TempDir, which only root can access
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o751); err != nil {
+		t.Fatal(err)
+	}
+	log, db := filepath.Join(dir, "mail.log"), filepath.Join(dir, "b.db")
+	line := func(name string) {
+		t.Helper()
+		f, err := os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		fmt.Fprintf(f, "%s mx postfix/smtp[7]: 4D000001: to=<%s@example.com>, relay=mx.example.com[192.0.2.1]:25, delay=1, delays=0/0/0/1, dsn=5.1.1, status=bounced (host mx.example.com[192.0.2.1] said: 550 5.1.1 User unknown (in reply to RCPT TO command))\n",
+			time.Now().UTC().Format("2006-01-02T15:04:05.000000+00:00"), name)
+	}
+	count := "SELECT count(*) FROM bounces"
+	line("first")
+	d := start(t, log, "--db", db)
+	eventually(t, db, count, "1")
+	root := os.Getgid()
+	bouncetail := filepath.Join(dir, "bouncetail") // only root can access the built one
+	shell(t, nil, ".", "cp", program(t), bouncetail)
+	site := startWeb(t, bouncetail, &syscall.Credential{Uid: uint32(uid), Gid: uint32(root)}, db)
+	shows := func(when, name string) {
+		t.Helper()
+		if !strings.Contains(pageOf(t, site+"/recipients"), name+"@example.com") {
+			t.Errorf("%s: the page does not show %s", when, name)
+		}
+	}
+	shows("while the daemon runs", "first")
+	line("second")
+	eventually(t, db, count, "2")
+	shows("after another failure", "second")
+	d.stop()
+	shows("after the daemon has stopped", "second")
+	line("third")
+	d = start(t, log, "--db", db)
+	eventually(t, db, count, "3")
+	d.kill()
+	shows("after the daemon was killed", "third")
+}
+
+func TestUnitOfTheWebIsHardened(t *testing.T) {
+	analyze, err := exec.LookPath("systemd-analyze")
+	if err != nil {
+		t.Skip("SKIPPED: no systemd-analyze here to judge the unit")
+	}
+	out := shell(t, nil, ".", analyze, "security", "--offline=true", "--no-pager", "../systemd/bouncetail-web.service")
+	m := exposure.FindStringSubmatch(out)
+	if m == nil {
+		t.Skipf("SKIPPED: this systemd-analyze judges no unit that is not loaded: %s", out)
+	}
+	if level, err := strconv.ParseFloat(m[1], 64); err != nil || level > 1.0 {
+		t.Errorf("the exposure level is %s, want at most 1.0\n%s", m[1], out)
+	}
+	units := t.TempDir()
+	for _, name := range []string{"bouncetail-web.service", "bouncetail-web.socket"} {
+		text := strings.Replace(file(t, "systemd/"+name), "ExecStart=bouncetail", "ExecStart="+program(t), 1)
+		if err := os.WriteFile(filepath.Join(units, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	verified, err := exec.CommandContext(t.Context(), analyze, "verify", "--man=no", filepath.Join(units, "bouncetail-web.socket"), filepath.Join(units, "bouncetail-web.service")).CombinedOutput()
+	if err != nil || strings.Contains(string(verified), "bouncetail-web") {
+		t.Errorf("systemd-analyze verify: %v\n%s", err, verified)
+	}
+}
+
+func TestWebByHandPrintsALinkThatWorksOnce(t *testing.T) {
+	db := filepath.Join(t.TempDir(), "b.db")
+	run(t, "import", "--db", db, "../testdata/logs/postfix/main/mail.log.gz")
+	cmd := exec.Command(program(t), "web", "--db", db)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	link := make([]byte, 200)
+	n, err := out.Read(link)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := strings.TrimSpace(string(link[:n]))
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	browser := http.Client{Jar: jar}
+	root, _, _ := strings.Cut(at, "?")
+	for _, ask := range []struct {
+		by   *http.Client
+		at   string
+		want int
+	}{{http.DefaultClient, root, 403}, {&browser, at, 200}, {&browser, root, 200}, {http.DefaultClient, at, 403}, {http.DefaultClient, root + "recipients", 403}} {
+		resp, err := ask.by.Get(ask.at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != ask.want {
+			t.Errorf("%s: %d, want %d", ask.at, resp.StatusCode, ask.want)
+		}
+	}
+	if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("bouncetail web ended with %v", err)
+	}
+}
+
+// A real browser shows every page and has nothing to complain about, in both colour
+// schemes, on a telephone and on a large screen.
+func TestRealBrowserShowsEveryPage(t *testing.T) {
+	chromium, err := exec.LookPath("chromium")
+	if err != nil {
+		t.Skip("SKIPPED: no chromium here; apt-get install chromium")
+	}
+	db := filepath.Join(t.TempDir(), "b.db")
+	run(t, "import", "--db", db, "../testdata/logs/postfix/main/mail.log.gz")
+	report := filepath.Join(t.TempDir(), "report.html")
+	run(t, "report", "--db", db, "--until", "now", "--since", "30d", "-o", report)
+	site := startWeb(t, program(t), nil, db)
+	address := query(t, db, "SELECT recipient FROM recipients WHERE state = 'bad' LIMIT 1")[0]
+	pages := []string{"file://" + report}
+	for _, name := range []string{"", "providers", "recipients?state=bad", "recipient?address=" + address, "incidents", "reasons", "senders", "unclassified", "report", "health", "settings"} {
+		pages = append(pages, site+"/"+name)
+	}
+	for _, at := range pages {
+		for _, look := range [][]string{{"--window-size=360,800"}, {"--window-size=1280,900", "--blink-settings=preferredColorScheme=0"}} {
+			args := slices.Concat([]string{
+				"--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run",
+				"--user-data-dir=" + t.TempDir(), "--enable-logging=stderr", "--dump-dom",
+			}, look, []string{at})
+			cmd := exec.CommandContext(t.Context(), chromium, args...)
+			var dom, said bytes.Buffer
+			cmd.Stdout, cmd.Stderr = &dom, &said
+			if err := cmd.Run(); err != nil {
+				t.Fatalf("%s: %v\n%s", at, err, &said)
+			}
+			if !strings.Contains(dom.String(), "</h1>") {
+				t.Errorf("%s: no page\n%s", at, &dom)
+			}
+			for line := range strings.SplitSeq(said.String(), "\n") {
+				if strings.Contains(line, "CONSOLE") {
+					t.Errorf("%s %s: %s", at, look, line)
+				}
+			}
+		}
+	}
+}
