@@ -24,7 +24,8 @@ var storedTables = []string{
 	"SELECT event_id, occurred_at, recipient, coalesce(sender, ''), coalesce(message_id, ''), queue_id, outcome, category, reason, rule, suppress FROM bounces ORDER BY event_id",
 	"SELECT recipient, state, coalesce(category, ''), coalesce(reason, ''), coalesce(first_failure_at, ''), coalesce(last_failure_at, ''), coalesce(last_delivery_at, ''), permanent_count, retry_count FROM recipients ORDER BY recipient",
 	"SELECT day, domain, sent, deferred, bounced, expired FROM daily_outcomes ORDER BY day, domain",
-	"SELECT host, mta, queue_id, data FROM queue_entries WHERE queue_id <> ' recent' ORDER BY host, mta, queue_id",
+	// Older ones are forgotten at the next line of a message.
+	"SELECT host, mta, queue_id, data FROM queue_entries WHERE queue_id <> ' recent' AND seen_at > strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-100 hours') ORDER BY host, mta, queue_id",
 	"SELECT mta, shape, count FROM unparsed_lines ORDER BY mta, shape",
 	"SELECT recipient_key FROM forgotten ORDER BY recipient_key",
 	"SELECT kind FROM horizons ORDER BY kind",
@@ -82,50 +83,51 @@ func writeFile(t *testing.T, name, content string) string {
 	return path
 }
 
-// A daemon that follows a log runs each command with the result, the output and the
-// exit code that it has without a daemon.
-func TestCommandsRunInTheDaemon(t *testing.T) {
-	yesterday := time.Now().UTC().Truncate(24 * time.Hour).Add(-24 * time.Hour)
-	followed := writeFile(t, "followed.log", mailLogOf(yesterday.Add(12*time.Hour), "F", 2000))
-	old := writeFile(t, "old.log", mailLogOf(yesterday.Add(-240*time.Hour), "A", 20_000))
-	packed := old + ".gz"
-	if out, err := exec.CommandContext(t.Context(), "gzip", "-k", old).CombinedOutput(); err != nil {
-		t.Fatalf("gzip: %v\n%s", err, out)
+// comparison holds two databases, one of them with a daemon, to run commands on.
+type comparison struct {
+	t                    *testing.T
+	dir, settings, rules string
+	followed             string // the log that the daemon follows
+	alone, withDaemon    string // the databases
+	yesterday            time.Time
+}
+
+// compared is a command, with what comes before it.
+type compared struct {
+	args  []string
+	stdin string
+	setup func()
+}
+
+// commands returns what is compared.
+func (c *comparison) commands() []compared {
+	write := func(path, content string) func() {
+		return func() {
+			if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+				c.t.Fatal(err)
+			}
+		}
 	}
-	fifo := filepath.Join(t.TempDir(), "fifo")
+	old := writeFile(c.t, "old.log", mailLogOf(c.yesterday.Add(-240*time.Hour), "A", 20_000))
+	if out, err := exec.CommandContext(c.t.Context(), "gzip", "-k", old).CombinedOutput(); err != nil {
+		c.t.Fatalf("gzip: %v\n%s", err, out)
+	}
+	fifo := filepath.Join(c.dir, "fifo")
 	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
-		t.Fatal(err)
+		c.t.Fatal(err)
 	}
-	rules := t.TempDir()
-	settings := writeFile(t, "config.yaml", "rules: "+rules+"\n")
-
-	databases := []string{filepath.Join(t.TempDir(), "alone.db"), filepath.Join(t.TempDir(), "daemon.db")}
-	for _, db := range databases {
-		run(t, "import", "--db", db, "--timezone", "UTC", followed)
-	}
-	d := start(t, "--db", databases[1], "--config", settings, followed)
-	waitFor(t, "the socket", func() bool { _, err := os.Stat(databases[1] + ".sock"); return err == nil })
-	f, err := os.OpenFile(followed, os.O_APPEND|os.O_WRONLY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-
-	for i, c := range []struct {
-		args  []string
-		stdin string
-		setup func()
-	}{
-		{args: []string{"import", "--timezone", "UTC", packed}},
+	rule := "- id: mine/quartz\n  why: A test.\n  match: {any: ['quartz gate']}\n  verdict: {category: invalid-address, reason: account-disabled, scope: recipient, disposition: permanent}\n  decides: ['550 Quartz gate closed']\n  leaves: ['550 5.1.1 No such user']\n"
+	return []compared{
+		{args: []string{"import", "--timezone", "UTC", old + ".gz"}},
 		{args: []string{"import", "--timezone", "UTC", "--json", old}},
-		{args: []string{"import", "--timezone", "UTC", "-"}, stdin: mailLogOf(yesterday.Add(-200*time.Hour), "B", 500)},
+		{args: []string{"import", "--timezone", "UTC", "-"}, stdin: mailLogOf(c.yesterday.Add(-200*time.Hour), "B", 500)},
 		{args: []string{"import", "--timezone", "UTC", fifo}, setup: func() {
-			go os.WriteFile(fifo, []byte(mailLogOf(yesterday.Add(-100*time.Hour), "C", 500)), 0) //nolint:errcheck // the command fails without it
+			go os.WriteFile(fifo, []byte(mailLogOf(c.yesterday.Add(-40*time.Hour), "C", 500)), 0) //nolint:errcheck // the command fails without it
 		}},
-		{args: []string{"import", "--timezone", "UTC", followed}},
+		{args: []string{"import", "--timezone", "UTC", c.followed}},
 		{args: []string{"import", "/nowhere.log"}},
 		{args: []string{"import", "/etc"}},
-		{args: []string{"import", settings}},
+		{args: []string{"import", c.settings}},
 		{args: []string{"forget", "user0@d0.example", "user10@d10.example"}},
 		{args: []string{"forget", "user0@d0.example"}},
 		{args: []string{"forget", "--json", "--dry-run", "--from-file", "-"}, stdin: "user20@d20.example\nuser30@d30.example\n"},
@@ -134,70 +136,82 @@ func TestCommandsRunInTheDaemon(t *testing.T) {
 		{args: []string{"recipients", "block", "user5@d5.example"}},
 		{args: []string{"recipients", "rebuild"}},
 		{args: []string{"reclassify"}},
-		{args: []string{"reclassify", "--json"}, setup: func() {
-			rule := "- id: mine/quartz\n  why: A test.\n  match: {any: ['quartz gate']}\n  verdict: {category: invalid-address, reason: account-disabled, scope: recipient, disposition: permanent}\n  decides: ['550 Quartz gate closed']\n  leaves: ['550 5.1.1 No such user']\n"
-			if err := os.WriteFile(filepath.Join(rules, "own.yaml"), []byte(rule), 0o600); err != nil {
-				t.Fatal(err)
-			}
-		}},
+		{args: []string{"reclassify", "--json"}, setup: write(filepath.Join(c.rules, "own.yaml"), rule)},
 		{args: []string{"prune"}},
-		{args: []string{"prune"}, setup: func() { // the daemon reads the file again
-			text := "rules: " + rules + "\nretention:\n  bounces: 7\n  successes: 7\n"
-			if err := os.WriteFile(settings, []byte(text), 0o600); err != nil {
-				t.Fatal(err)
-			}
-		}},
+		// The daemon reads the settings again.
+		{args: []string{"prune"}, setup: write(c.settings, "rules: "+c.rules+"\nretention:\n  bounces: 7\n  successes: 7\n")},
 		{args: []string{"prune", "--json"}},
-	} {
-		var outputs [2]string
-		for j, db := range databases {
-			if c.setup != nil {
-				c.setup()
-			}
-			cmd := exec.CommandContext(t.Context(), program(t), append(c.args, "--db", db, "--config", settings)...)
-			cmd.Stdin = strings.NewReader(c.stdin)
-			var out, errs bytes.Buffer
-			cmd.Stdout, cmd.Stderr = &out, &errs
-			err := cmd.Run()
-			var exit *exec.ExitError
-			if err != nil && !errors.As(err, &exit) {
-				t.Fatal(err)
-			}
-			text := strings.ReplaceAll(out.String()+errs.String(), db, "DATABASE")
-			outputs[j] = fmt.Sprintf("exit %d\n%s", cmd.ProcessState.ExitCode(), took.ReplaceAllString(text, "TIME"))
+	}
+}
+
+// output runs a command on a database and returns its exit code and what it says.
+func (c *comparison) output(db string, one *compared) string {
+	c.t.Helper()
+	if one.setup != nil {
+		one.setup()
+	}
+	cmd := exec.CommandContext(c.t.Context(), program(c.t), append(one.args, "--db", db, "--config", c.settings)...)
+	cmd.Stdin = strings.NewReader(one.stdin)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Run(); err != nil {
+		if _, is := errors.AsType[*exec.ExitError](err); !is {
+			c.t.Fatal(err)
 		}
-		if outputs[0] != outputs[1] {
-			t.Errorf("bouncetail %q\nwithout a daemon: %s\nin the daemon: %s", c.args, outputs[0], outputs[1])
+	}
+	text := strings.ReplaceAll(out.String()+errs.String(), db, "DATABASE")
+	return fmt.Sprintf("exit %d\n%s", cmd.ProcessState.ExitCode(), took.ReplaceAllString(text, "TIME"))
+}
+
+// follow logs a failure, which the daemon stores, and imports it without the daemon.
+func (c *comparison) follow(to, reply, reason string) {
+	c.t.Helper()
+	f, err := os.OpenFile(c.followed, os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := fmt.Fprintf(f, "%s mx postfix/smtp[7]: L%s: to=<%s@live.example>, relay=mx.example[192.0.2.1]:25, delay=1, delays=0/0/0/1, dsn=5.0.0, status=bounced (host mx.example[192.0.2.1] said: %s (in reply to RCPT TO command))\n",
+		time.Now().UTC().Format("2006-01-02T15:04:05+00:00"), strings.ToUpper(to), to, reply); err != nil {
+		c.t.Fatal(err)
+	}
+	eventually(c.t, c.withDaemon, "SELECT reason FROM bounces WHERE recipient = '"+to+"@live.example'", reason)
+	run(c.t, "import", "--db", c.alone, "--config", c.settings, "--timezone", "UTC", c.followed)
+}
+
+// A daemon that follows a log runs each command with the result, the output and the
+// exit code that it has without a daemon.
+func TestCommandsRunInTheDaemon(t *testing.T) {
+	c := &comparison{t: t, dir: t.TempDir(), rules: t.TempDir(), yesterday: time.Now().UTC().Truncate(24 * time.Hour).Add(-24 * time.Hour)}
+	c.followed = writeFile(t, "followed.log", mailLogOf(c.yesterday.Add(12*time.Hour), "F", 2000))
+	c.settings = writeFile(t, "config.yaml", "rules: "+c.rules+"\n")
+	c.alone, c.withDaemon = filepath.Join(c.dir, "alone.db"), filepath.Join(c.dir, "daemon.db")
+	for _, db := range []string{c.alone, c.withDaemon} {
+		run(t, "import", "--db", db, "--timezone", "UTC", c.followed)
+	}
+	d := start(t, "--db", c.withDaemon, "--config", c.settings, c.followed)
+	waitFor(t, "the socket", func() bool { _, err := os.Stat(c.withDaemon + ".sock"); return err == nil })
+	for i, one := range c.commands() {
+		if want, got := c.output(c.alone, &one), c.output(c.withDaemon, &one); got != want {
+			t.Errorf("bouncetail %q\nwithout a daemon: %s\nin the daemon: %s", one.args, want, got)
 		}
-		// The daemon follows: a bounce that is logged now is stored soon.
-		line := fmt.Sprintf("%s mx postfix/smtp[7]: L%08d: to=<live%d@live.example>, relay=mx.example[192.0.2.1]:25, delay=1, delays=0/0/0/1, dsn=5.1.1, status=bounced (host mx.example[192.0.2.1] said: 550 5.1.1 User unknown (in reply to RCPT TO command))\n",
-			time.Now().UTC().Format("2006-01-02T15:04:05+00:00"), i, i)
-		if _, err := io.WriteString(f, line); err != nil {
-			t.Fatal(err)
-		}
-		eventually(t, databases[1], fmt.Sprintf("SELECT count(*) FROM bounces WHERE recipient = 'live%d@live.example'", i), "1")
-		run(t, "import", "--db", databases[0], "--config", settings, "--timezone", "UTC", followed)
+		c.follow(fmt.Sprint("live", i), "550 5.1.1 User unknown", "no-such-user")
 	}
 	// The daemon judges by the rules that reclassify has read.
-	line := fmt.Sprintf("%s mx postfix/smtp[7]: M00000001: to=<full@live.example>, relay=mx.example[192.0.2.1]:25, delay=1, delays=0/0/0/1, dsn=4.0.0, status=deferred (host mx.example[192.0.2.1] said: 451 4.0.0 Quartz gate closed (in reply to RCPT TO command))\n", time.Now().UTC().Format("2006-01-02T15:04:05+00:00"))
-	if _, err := io.WriteString(f, line); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, databases[1], "SELECT reason FROM bounces WHERE recipient = 'full@live.example'", "account-disabled")
+	c.follow("quartz", "550 Quartz gate closed", "account-disabled")
 	d.stop()
-	if _, err := os.Stat(databases[1] + ".sock"); !errors.Is(err, os.ErrNotExist) {
+	if _, err := os.Stat(c.withDaemon + ".sock"); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the socket is left after an orderly stop: %v", err)
 	}
-	run(t, "import", "--db", databases[0], "--config", settings, "--timezone", "UTC", followed)
-	if want, got := stored(t, databases[0]), stored(t, databases[1]); got != want {
+	if want, got := stored(t, c.alone), stored(t, c.withDaemon); got != want {
 		t.Errorf("the tables differ:\n%s", unlike(want, got))
 	}
-	for _, db := range databases {
+	for _, db := range []string{c.alone, c.withDaemon} {
 		if left, err := os.ReadFile(db); err != nil || bytes.Contains(left, []byte("user0@d0.example")) {
 			t.Errorf("%s holds an address that was forgotten (%v)", db, err)
 		}
 	}
-	if check := query(t, databases[1], "PRAGMA integrity_check"); !slices.Equal(check, []string{"ok"}) {
+	if check := query(t, c.withDaemon, "PRAGMA integrity_check"); !slices.Equal(check, []string{"ok"}) {
 		t.Errorf("integrity_check: %q", check)
 	}
 }
