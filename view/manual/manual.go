@@ -58,6 +58,9 @@ Rules of your own. \fBbouncetail rules check\fP checks them.
 .I /var/lib/bouncetail/bouncetail.db
 The database, in SQLite. \fBbouncetail sql\fP asks it.
 .TP
+.I /var/lib/bouncetail/bouncetail.db.sock
+The socket of the daemon, by which root and its own user send it commands.
+.TP
 .I /usr/share/doc/bouncetail/
 The documentation.
 .SH ENVIRONMENT
