@@ -166,7 +166,9 @@ func (s *session) importFiles(ctx, client context.Context, r *control.Request) (
 	})
 	if entries := learned.list(); len(entries) > 0 { // also of an import that was interrupted
 		adopted := s.p.Pause(ctx, func() (*pipeline.Memory, error) { return nil, s.s.queue.Adopt(entries) })
-		err = errors.Join(err, adopted)
+		if ctx.Err() == nil { // else the import says why it ended
+			err = errors.Join(err, adopted)
+		}
 	}
 	if result == nil {
 		return nil, canceled(client, err)

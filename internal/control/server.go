@@ -181,9 +181,13 @@ func (s *Server) run(ctx context.Context, r *Request) (result any, err error) {
 	begun := time.Now()
 	result, err = s.Handle(ctx, r)
 	took := time.Since(begun).Round(time.Millisecond)
-	if err != nil {
-		s.Log.Warn("command failed", "command", r.Command, "error", err, "took", took)
-	} else {
+	switch {
+	case err != nil && ctx.Err() != nil:
+		s.Log.Info("command interrupted", "command", r.Command, "took", took)
+	case err != nil: // the client says why; an error may name an address
+		s.Log.Info("command failed", "command", r.Command, "took", took)
+		s.Log.Debug("command failed", "command", r.Command, "error", err)
+	default:
 		s.Log.Info("command done", "command", r.Command, "took", took)
 	}
 	return result, err
