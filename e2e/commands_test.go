@@ -349,3 +349,39 @@ func TestTheDaemonFollowsDuringAnImport(t *testing.T) {
 		}
 	}
 }
+
+// What the daemon remembers of a message that is still in the queue is cleared too.
+func TestForgetClearsTheMemoryOfTheDaemon(t *testing.T) {
+	live := writeFile(t, "mail.log", "")
+	write := func(format string, args ...any) {
+		f, err := os.OpenFile(live, os.O_APPEND|os.O_WRONLY, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		stamp := time.Now().UTC().Format("2006-01-02T15:04:05.000000+00:00")
+		if _, err := fmt.Fprintf(f, stamp+" mx postfix/"+format+"\n", args...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	db := filepath.Join(t.TempDir(), "b.db")
+	write("qmgr[12]: 4F00000001: from=<news@shop.example>, size=1000, nrcpt=2 (queue active)")
+	for _, to := range []string{"jane", "joe"} {
+		write("smtp[13]: 4F00000001: to=<%s@example.com>, relay=mx.example.com[192.0.2.1]:25, delay=1, delays=0/0/0/1, dsn=4.2.0, status=deferred (host mx.example.com[192.0.2.1] said: 450 4.2.0 Greylisted (in reply to RCPT TO command))", to)
+	}
+	d := start(t, "--db", db, live)
+	waitFor(t, "the socket", func() bool { _, err := os.Stat(db + ".sock"); return err == nil })
+	eventually(t, db, "SELECT recipient FROM bounces ORDER BY 1", "jane@example.com", "joe@example.com")
+	run(t, "forget", "--db", db, "jane@example.com")
+	write("qmgr[12]: 4F00000001: from=<news@shop.example>, status=expired, returned to sender")
+	eventually(t, db, "SELECT count(*) > 0 FROM bounces WHERE outcome = 'expired'", "1")
+	if expired := query(t, db, "SELECT recipient, sender FROM bounces WHERE outcome = 'expired'"); !slices.Equal(expired, []string{"joe@example.com|news@shop.example"}) {
+		t.Errorf("after forget the log says that the message expired: %q", expired)
+	}
+	d.stop()
+	for _, path := range []string{db, db + "-wal"} {
+		if content, err := os.ReadFile(path); err == nil && bytes.Contains(content, []byte("jane@")) {
+			t.Errorf("%s holds the address", path)
+		}
+	}
+}
