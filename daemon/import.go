@@ -113,7 +113,7 @@ func (im *Import) once(ctx context.Context, again bool) (result *Imported, err e
 	}
 	limits := pipeline.Limits{FlushInterval: flushInterval}
 	if again {
-		limits.BatchRecords, limits.TxRecords, limits.StopRecords = 2_500, 120_000, 60_000
+		limits.BatchRecords, limits.TxRecords, limits.StopRecords = 2_500, 160_000, 60_000
 	}
 	result, err = im.read(ctx, s, reading{
 		limits: limits,

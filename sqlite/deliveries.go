@@ -74,6 +74,7 @@ func (tx *Tx) saveDeliveries() error {
 		failed[i] = packed.Failed(tx.recipients[i].key)
 	}
 	runs := append(tx.runs, tx.sorter.Deliveries(failed))
+	tx.runs = nil // megabytes
 	n := 0
 	for _, run := range runs {
 		n += len(run)
