@@ -34,6 +34,7 @@ var layers = map[string][]string{
 	"sqlite/dbfile":     {"sqlite/migrations"},
 	"sqlite/packed":     {"bounce"},
 	"sqlite/query":      {"bounce", "recipient", "sqlite/dbfile", "sqlite/packed", "tally"},
+	"sqlite/incidents":  {"bounce", "incident", "sqlite/dbfile"},
 	"sqlite/outbox":     {"bounce", "sqlite/dbfile", "sqlite/query"},
 
 	"config":         {},
@@ -43,8 +44,8 @@ var layers = map[string][]string{
 	"view/filter":    {"address", "bounce", "recipient", "sqlite/query"},
 	"view/manual":    {},
 	"view/table":     {},
-	"view/report":    {"bounce", "classify", "logparse", "recipient", "sqlite/query", "tally", "view/chart", "view/page", "view/table"},
-	"view/web":       {"address", "bounce", "classify", "sqlite/query", "view/chart", "view/page", "view/report", "view/table"},
+	"view/report":    {"bounce", "classify", "incident", "logparse", "recipient", "sqlite/incidents", "sqlite/query", "tally", "view/chart", "view/page", "view/table"},
+	"view/web":       {"address", "bounce", "classify", "incident", "sqlite/incidents", "sqlite/query", "view/chart", "view/page", "view/report", "view/table"},
 	"output/export":  {"address", "bounce"},
 	"output/mail":    {},
 	"output/maps":    {"address", "bounce"},

@@ -3,69 +3,299 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/incident"
 	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/internal/when"
-	"github.com/bouncetail/bouncetail/sqlite/query"
+	"github.com/bouncetail/bouncetail/sqlite/incidents"
+	"github.com/bouncetail/bouncetail/view/filter"
 	"github.com/bouncetail/bouncetail/view/report"
 	"github.com/bouncetail/bouncetail/view/table"
 )
 
 func (a *app) incidents() *cobra.Command {
+	var flags listFlags
 	var since string
-	var asJSON bool
-	f := query.IncidentFilter{}
+	var f incidents.Filter
 	c := &cobra.Command{
-		Use:   "incidents",
-		Short: "Show your own problems, and what hit many addresses at once",
-		Long: "Incidents gathers the failures that are not about the recipient: your IP on a\n" +
-			"blocklist, a provider that limits you, a domain that cannot be reached. Each is\n" +
-			"shown once, however many addresses it hit. None of it makes an address bad.",
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			f.Now = a.now()
-			from, err := when.Past(since, f.Now)
+		Use:   "incidents [NUMBER]",
+		Short: "Show problems that hit many addresses at once, and your own",
+		Long: "Incidents lists what is not about one recipient: a provider that refuses you, your IP\n" +
+			"on a blocklist, a domain that cannot be reached, addresses that are refused together.\n" +
+			"Each is shown once, however many addresses it hit, those that are open first. With a\n" +
+			"number it shows one of them with its senders, replies, and what to do.\n\n" +
+			"The daemon looks for incidents once a minute, an import at its end.",
+		Example: "  bouncetail incidents\n  bouncetail incidents 17\n  bouncetail recipients --incident 17",
+		Args:    cobra.MaximumNArgs(1),
+	}
+	c.Flags().StringVar(&since, "since", "7d", "open, or with a failure since `TIME`: "+when.Forms)
+	c.Flags().IntVar(&f.Addresses, "addresses", 0, "only what hit at least `N` addresses (default: incidents.addresses of the settings); problems of your own need 3, and a blocklist 1")
+	c.Flags().BoolVar(&f.Open, "open", false, "only those that are open")
+	flags.add(c, report.IncidentColumns)
+	c.AddCommand(a.silence(), a.silences(), a.unsilence(), a.backtest())
+	c.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 1 {
+			return a.incident(cmd, args[0], flags.JSON)
+		}
+		from, err := when.Past(since, a.now())
+		if err != nil {
+			return usageError{fmt.Errorf("--since: %w", err)}
+		}
+		if cmd.Flags().Changed("addresses") && f.Addresses < 1 {
+			return usageError{fmt.Errorf("--addresses: %d is less than 1", f.Addresses)}
+		}
+		settings, err := a.settings()
+		if err != nil {
+			return err
+		}
+		if f.Addresses == 0 {
+			f.Addresses = settings.Incidents.Addresses
+		}
+		f.Since = bounce.Stamp(from)
+		r, err := a.reader(cmd.Context())
+		if err != nil {
+			return err
+		}
+		defer r.Close()
+		all, err := incidents.List(cmd.Context(), r.Querier(), f)
+		if err != nil {
+			return err
+		}
+		l, err := flags.open(a, report.IncidentColumns)
+		if err != nil {
+			return err
+		}
+		for i := range all {
+			if err := l.Row(&all[i], report.IncidentCells(&all[i])...); err != nil {
+				return err
+			}
+		}
+		return l.End(fmt.Sprintf("No problem of your own, and nothing that hit %s or more at once, since %s.", text.Amount(f.Addresses, "address"), a.zone().Short(f.Since)))
+	}
+	return c
+}
+
+// incident shows one incident.
+func (a *app) incident(cmd *cobra.Command, number string, asJSON bool) error {
+	id, err := incidentNumber(number)
+	if err != nil {
+		return err
+	}
+	r, err := a.reader(cmd.Context())
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	d, err := incidents.Get(cmd.Context(), r.Querier(), id)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		return table.Objects(a.stdout).Encode(d)
+	}
+	var commands []string
+	if where, _ := incidents.Failures(&d.Incident); where != "" {
+		commands = append(commands, fmt.Sprintf("bouncetail top senders --incident %d", id), fmt.Sprintf("bouncetail recipients --incident %d", id))
+	}
+	if d.Kind == incident.BadSurge {
+		crowds, err := r.Crowds(cmd.Context(), d.StartedAt)
+		if err != nil {
+			return err
+		}
+		for i := range crowds {
+			if crowds[i].Unit.Name == d.Subject {
+				c := report.NewCrowd(&crowds[i], d.Subject, a.now())
+				commands = append(commands, c.Confirm, c.Release)
+			}
+		}
+		commands = slices.DeleteFunc(commands, func(c string) bool { return c == "" })
+	}
+	return report.PrintIncident(a.screen(), a.zone(), d, commands)
+}
+
+func incidentNumber(s string) (int64, error) {
+	id, err := strconv.ParseInt(strings.TrimPrefix(s, "#"), 10, 64)
+	if err != nil || id < 1 {
+		return 0, usageError{fmt.Errorf("%q is not the number of an incident, such as 17; bouncetail incidents lists them", s)}
+	}
+	return id, nil
+}
+
+func kindNames() []string {
+	var names []string
+	for _, k := range incident.Kinds {
+		names = append(names, string(k.Kind))
+	}
+	return names
+}
+
+func (a *app) silence() *cobra.Command {
+	var length, note string
+	var asJSON bool
+	c := &cobra.Command{
+		Use:     "silence KIND[/SUBJECT]",
+		Short:   "Send no notice of some incidents for a time",
+		Example: "  bouncetail incidents silence provider-refuses/google --for 8h --note 'ticket 12'",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			kind, subject, with := strings.Cut(args[0], "/")
+			if !slices.Contains(kindNames(), kind) {
+				return usageError{fmt.Errorf("%q is not one of %s%s", kind, strings.Join(kindNames(), ", "), filter.Near(kind, kindNames()))}
+			}
+			until, err := when.Future(length, a.now())
 			if err != nil {
-				return usageError{fmt.Errorf("--since: %w", err)}
+				return usageError{fmt.Errorf("--for: %w", err)}
 			}
-			if f.Addresses < 1 {
-				return usageError{fmt.Errorf("--addresses: %d is less than 1", f.Addresses)}
+			s := incidents.Silence{Kind: incident.Kind(kind), Until: bounce.Stamp(until), Note: note}
+			if with {
+				s.Subject = &subject
 			}
-			if f.Gap <= 0 {
-				return usageError{errors.New("--gap: name a span such as 6h")}
+			w, err := a.watcher(cmd)
+			if err != nil {
+				return err
 			}
-			f.Since = bounce.Stamp(from)
+			defer w.Close()
+			if s.ID, err = w.Silence(cmd.Context(), s, a.now()); err != nil {
+				return err
+			}
+			return a.result(asJSON, s, "Silence %d: no notice of %s until %s (%s).", s.ID, text.Printable(args[0]), a.zone().Short(s.Until), a.zone().Name())
+		},
+	}
+	c.Flags().StringVar(&length, "for", "8h", "how `LONG`: 8h, 7d")
+	c.Flags().StringVar(&note, "note", "", "why, as `TEXT` that is kept with it")
+	jsonFlag(c, &asJSON)
+	return c
+}
+
+func (a *app) watcher(cmd *cobra.Command) (*incidents.Watcher, error) {
+	settings, err := a.settings()
+	if err != nil {
+		return nil, err
+	}
+	return incidents.Open(cmd.Context(), settings.Database)
+}
+
+var silenceColumns = []table.Column{{Key: "id"}, {Key: "kind"}, {Key: "subject", Long: true}, {Key: "until", Time: true}, {Key: "note", Keep: 2, Long: true}}
+
+func (a *app) silences() *cobra.Command {
+	var flags listFlags
+	c := &cobra.Command{
+		Use:   "silences",
+		Short: "List the silences in force",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			r, err := a.reader(cmd.Context())
 			if err != nil {
 				return err
 			}
 			defer r.Close()
-			found, err := r.Incidents(cmd.Context(), f)
+			all, err := incidents.Silences(cmd.Context(), r.Querier(), a.now())
 			if err != nil {
 				return err
 			}
-			if asJSON {
-				return table.PrintObjects(a.stdout, found)
-			}
-			if len(found) == 0 {
-				_, err := fmt.Fprintf(a.stdout, "No problem of your own, and nothing that hit %s or more at once, since %s.\n", text.Amount(f.Addresses, "address"), a.zone().Short(f.Since))
+			l, err := flags.open(a, silenceColumns)
+			if err != nil {
 				return err
 			}
-			for i := range found {
-				if err := report.PrintIncident(a.screen(), a.zone(), &found[i]); err != nil {
+			for i := range all {
+				subject := any(nil)
+				if all[i].Subject != nil {
+					subject = *all[i].Subject
+				}
+				if err := l.Row(&all[i], all[i].ID, string(all[i].Kind), subject, table.Stamp(all[i].Until), all[i].Note); err != nil {
 					return err
 				}
 			}
-			return nil
+			return l.End("No silence is in force.")
 		},
 	}
-	c.Flags().StringVar(&since, "since", "7d", "failures since `TIME`: "+when.Forms)
-	c.Flags().IntVar(&f.Addresses, "addresses", 10, "only what hit at least `N` addresses; problems of your own need 3, and a blocklist 1")
-	c.Flags().DurationVar(&f.Gap, "gap", 6*time.Hour, "how `LONG` a pause ends an incident")
-	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
+	flags.add(c, silenceColumns)
+	return c
+}
+
+func (a *app) unsilence() *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "unsilence NUMBER",
+		Short: "End a silence",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			id, err := strconv.ParseInt(args[0], 10, 64)
+			if err != nil {
+				return usageError{fmt.Errorf("%q is not the number of a silence; bouncetail incidents silences lists them", args[0])}
+			}
+			w, err := a.watcher(cmd)
+			if err != nil {
+				return err
+			}
+			defer w.Close()
+			if err := w.EndSilence(cmd.Context(), id, a.now()); err != nil {
+				return err
+			}
+			return a.result(asJSON, map[string]int64{"id": id}, "Silence %d ended.", id)
+		},
+	}
+	jsonFlag(c, &asJSON)
+	return c
+}
+
+func (a *app) backtest() *cobra.Command {
+	var flags listFlags
+	var since, sensitivity string
+	var settings incident.Settings
+	c := &cobra.Command{
+		Use:   "backtest",
+		Short: "Show which incidents other settings would have found",
+		Long: "Backtest looks for incidents in what is stored, with other settings, and stores\n" +
+			"nothing. \"rang_at\" is when a notice would have been sent. Windows of providers begin\n" +
+			"with the version that has them, and are kept in five minutes for 14 days.",
+		Args: cobra.NoArgs,
+	}
+	c.Flags().StringVar(&since, "since", "14d", "from `TIME` on: "+when.Forms)
+	c.Flags().StringVar(&sensitivity, "sensitivity", "normal", "low, normal or high")
+	c.Flags().IntVar(&settings.Addresses, "addresses", 10, "only what hit at least `N` addresses")
+	c.Flags().DurationVar(&settings.Gap, "gap", 6*time.Hour, "how `LONG` a pause ends an incident")
+	flags.add(c, report.IncidentColumns)
+	c.RunE = func(cmd *cobra.Command, _ []string) error {
+		from, err := when.Past(since, a.now())
+		if err != nil {
+			return usageError{fmt.Errorf("--since: %w", err)}
+		}
+		if settings.Addresses < 1 {
+			return usageError{fmt.Errorf("--addresses: %d is less than 1", settings.Addresses)}
+		}
+		if settings.Gap <= 0 {
+			return usageError{errors.New("--gap: name a span such as 6h")}
+		}
+		if settings.Sensitivity, err = incident.ParseSensitivity(sensitivity); err != nil {
+			return usageError{fmt.Errorf("--sensitivity: %w", err)}
+		}
+		r, err := a.reader(cmd.Context())
+		if err != nil {
+			return err
+		}
+		defer r.Close()
+		all, err := incidents.Backtest(cmd.Context(), r.Querier(), settings, from, a.now())
+		if err != nil {
+			return err
+		}
+		l, err := flags.open(a, report.IncidentColumns)
+		if err != nil {
+			return err
+		}
+		for i := range all {
+			if err := l.Row(&all[i], report.IncidentCells(&all[i])...); err != nil {
+				return err
+			}
+		}
+		return l.End("Nothing would have been found.")
+	}
 	return c
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/internal/when"
+	"github.com/bouncetail/bouncetail/sqlite/incidents"
 	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/filter"
 	"github.com/bouncetail/bouncetail/view/report"
@@ -17,7 +19,10 @@ import (
 )
 
 // choice are the flags that choose recipients.
-type choice struct{ filter.Words }
+type choice struct {
+	filter.Words
+	incident string // see readIncident
+}
 
 func (f *choice) flags(c *cobra.Command) {
 	f.failureFlags(c)
@@ -53,6 +58,24 @@ func (f *choice) parse(now time.Time) (query.Filter, error) {
 		return parsed, usageError{err}
 	}
 	return parsed, nil
+}
+
+// incidentFlag adds the flag that chooses by an incident.
+func (f *choice) incidentFlag(c *cobra.Command) {
+	c.Flags().StringVar(&f.incident, "incident", "", "only those hit by the incident with `NUMBER`")
+}
+
+// readIncident completes a filter with the failures of the incident that was named.
+func (f *choice) readIncident(ctx context.Context, r *query.Reader, chosen *query.Filter) error {
+	if f.incident == "" {
+		return nil
+	}
+	id, err := incidentNumber(f.incident)
+	if err != nil {
+		return err
+	}
+	chosen.Incident, chosen.IncidentArgs, err = incidents.FailuresOf(ctx, r.Querier(), id)
+	return err
 }
 
 // complete offers fixed values to the completion of a shell.
@@ -92,6 +115,9 @@ func (a *app) recipients() *cobra.Command {
 				flags.Drop = append(flags.Drop, "category")
 			}
 			return a.list(cmd.Context(), &flags, report.RecipientColumns, "No address matches.", func(r *query.Reader, l *table.List) error {
+				if err := chosen.readIncident(cmd.Context(), r, &f); err != nil {
+					return err
+				}
 				_, err := r.Recipients(cmd.Context(), f, func(row *bounce.Recipient) error { return l.Row(row, report.RecipientCells(row)...) })
 				return err
 			})
@@ -99,6 +125,7 @@ func (a *app) recipients() *cobra.Command {
 	}
 	c.AddCommand(a.allow(), a.block(), a.unset(), a.decisions(), a.release(), a.releases(), a.crowds(), a.confirm(), a.confirms(), a.rebuild())
 	chosen.flags(c)
+	chosen.incidentFlag(c)
 	flags.add(c, report.RecipientColumns)
 	return c
 }

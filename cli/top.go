@@ -41,6 +41,7 @@ func (a *app) top() *cobra.Command {
 	c.Flags().StringVar(&until, "until", "", "up to `TIME`, without it (default: now)")
 	c.Flags().IntVar(&chosen.Limit, "limit", 20, "at most `N`; 0 is all")
 	chosen.failureFlags(c)
+	chosen.incidentFlag(c)
 	flags.add(c, report.TopKinds[0].Columns)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		i := 0 // domains
@@ -73,6 +74,9 @@ func (a *app) top() *cobra.Command {
 			return err
 		}
 		defer r.Close()
+		if err := chosen.readIncident(cmd.Context(), r, &f); err != nil {
+			return err
+		}
 		if err := list.Read(cmd.Context(), r, f); err != nil {
 			return err
 		}

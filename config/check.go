@@ -93,6 +93,7 @@ func (c *Config) check() error {
 		t.check(key, bad)
 	}
 	c.Crowds.check(bad)
+	c.Incidents.check(bad)
 	c.Retention.check(bad)
 	if c.Privacy.HashAddresses {
 		c.checkHashing(bad)
@@ -118,6 +119,18 @@ func (c *Config) check() error {
 	return errors.Join(errs...)
 }
 
+func (i *Incidents) check(bad report) {
+	if !slices.Contains(Sensitivities, i.Sensitivity) {
+		bad("incidents.sensitivity", "%q is not one of %s", i.Sensitivity, strings.Join(Sensitivities, ", "))
+	}
+	if i.Addresses < 1 {
+		bad("incidents.addresses", "%d is less than 1", i.Addresses)
+	}
+	if i.Gap < time.Minute || i.Gap > 24*time.Hour {
+		bad("incidents.gap", "%v is not between a minute and a day", i.Gap)
+	}
+}
+
 // shortestRetention leaves time for logs to be read: what is older than the
 // records reach is not taken in.
 const shortestRetention = 7
@@ -134,6 +147,7 @@ func (r Retention) check(bad func(key, format string, args ...any)) {
 		{"positions", r.Positions},
 		{"gaps", r.Gaps},
 		{"unparsed_lines", r.UnparsedLines},
+		{"incidents", r.Incidents},
 	} {
 		if s.days != 0 && s.days < shortestRetention {
 			bad("retention."+s.key, "%d is less than %d days, in which logs have to be read; write 0 to keep for ever", s.days, shortestRetention)

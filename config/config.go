@@ -44,6 +44,8 @@ type Config struct {
 	Policy Policy `mapstructure:"policy"`
 	// Crowds says when refused addresses are taken for an outage.
 	Crowds Crowds `mapstructure:"crowds"`
+	// Incidents says when there is an incident.
+	Incidents Incidents `mapstructure:"incidents"`
 	// Retention is for how many days records are kept; 0 is for ever.
 	Retention Retention `mapstructure:"retention"`
 	// Privacy says how addresses are stored.
@@ -73,6 +75,19 @@ type Report struct {
 	Sendmail string `mapstructure:"sendmail"`
 }
 
+// Incidents says when there is an incident.
+type Incidents struct {
+	// Sensitivity is "low", "normal" or "high".
+	Sensitivity string `mapstructure:"sensitivity"`
+	// Addresses is how many addresses an incident has at least that does not ring.
+	Addresses int `mapstructure:"addresses"`
+	// Gap is a pause that ends an incident that does not ring.
+	Gap time.Duration `mapstructure:"gap"`
+}
+
+// Sensitivities are the values of Incidents.Sensitivity.
+var Sensitivities = []string{"low", "normal", "high"}
+
 // Retention is for how many days each kind of record is kept; 0 is for ever.
 type Retention struct {
 	// Bounces are failures that no state follows from any more.
@@ -90,6 +105,8 @@ type Retention struct {
 	Gaps int `mapstructure:"gaps"`
 	// UnparsedLines are examples of delivery lines that were not parsed.
 	UnparsedLines int `mapstructure:"unparsed_lines"`
+	// Incidents are those that are over.
+	Incidents int `mapstructure:"incidents"`
 }
 
 // Privacy says how addresses are stored.
@@ -253,8 +270,9 @@ func Default() Config {
 				"mailbox-full": {Failures: 6, Days: 21, Window: 90, BadDays: 60},
 			},
 		},
-		Crowds: Crowds{Addresses: 5, Domains: 3, Share: 10, Usual: 3},
-		Log:    Log{Level: "info", Format: "text"},
+		Crowds:    Crowds{Addresses: 5, Domains: 3, Share: 10, Usual: 3},
+		Incidents: Incidents{Sensitivity: "normal", Addresses: 10, Gap: 6 * time.Hour},
+		Log:       Log{Level: "info", Format: "text"},
 		Publish: Publish{
 			Maps:   slices.Clone(MapNames),
 			Action: "reject",

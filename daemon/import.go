@@ -125,7 +125,10 @@ func (im *Import) once(ctx context.Context, again bool) (result *Imported, err e
 	if ctx.Err() != nil {
 		s.store.Keep()
 	}
-	return result, errors.Join(err, s.store.Close())
+	if err = errors.Join(err, s.store.Close()); err == nil {
+		err = lookBack(ctx, &c)
+	}
+	return result, err
 }
 
 // flushInterval is long, so that rows are written once for what many lines have in

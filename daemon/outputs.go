@@ -20,7 +20,7 @@ import (
 )
 
 // startOutputs starts what passes on the state of recipients while the logs are
-// followed: the maps of mail servers, and the webhooks. They have their own
+// followed: the maps of mail servers, the webhooks, and the look for incidents. They have their own
 // connections to the database, and their errors never stop the daemon: retrying
 // lists them. They end with ctx, and wait returns after they have.
 func (d *Daemon) startOutputs(ctx context.Context, c config.Config, retrying *health.Retrying, log *slog.Logger) (wait func()) {
@@ -38,6 +38,7 @@ func (d *Daemon) startOutputs(ctx context.Context, c config.Config, retrying *he
 			Publisher(c.Publish, r, d.Version, retrying, log).Run(ctx)
 		})
 	}
+	running.Go(func() { watchIncidents(ctx, c, retrying, log) })
 	for i := range c.Webhooks {
 		running.Go(func() { runHook(ctx, c.Database, &c.Webhooks[i], d.Version, retrying, log) })
 	}

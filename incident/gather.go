@@ -59,6 +59,7 @@ type Group struct {
 	Providers    int
 	LastID       int64 // of the last failure
 	EnhancedCode string
+	Ended        bool // a later failure began another group
 }
 
 const (
@@ -100,7 +101,9 @@ func (g *Gatherer) Add(f *Failure) {
 	}
 	if of != nil && f.At > of.Until+gap {
 		if of.changed {
-			g.closed = append(g.closed, of.snapshot())
+			closed := of.snapshot()
+			closed.Ended = true
+			g.closed = append(g.closed, closed)
 		}
 		of = nil
 	}
@@ -153,7 +156,7 @@ func (g *Gatherer) evict() {
 }
 
 // Take returns the groups that changed since the last Take and have enough
-// addresses, and forgets those whose last failure is more than Gap before now. Many
+// addresses to be stored, and forgets those whose last failure is more than Gap before now. Many
 // domains that could not be reached from the same moment on are one group.
 func (g *Gatherer) Take(now time.Time, addresses int) []Group {
 	found := g.closed
@@ -171,7 +174,7 @@ func (g *Gatherer) Take(now time.Time, addresses int) []Group {
 		}
 	}
 	found = append(found, together(network)...)
-	found = slices.DeleteFunc(found, func(of Group) bool { return of.Addresses < of.enough(addresses) })
+	found = slices.DeleteFunc(found, func(of Group) bool { return of.Addresses < min(of.enough(addresses), fewest) })
 	slices.SortFunc(found, func(a, b Group) int {
 		return cmp.Or(cmp.Compare(a.Since, b.Since), cmp.Compare(a.Reason, b.Reason), cmp.Compare(a.Subject, b.Subject))
 	})

@@ -50,6 +50,7 @@ func TestFailuresWithACommonCauseAreOneGroup(t *testing.T) {
 	slices.SortStableFunc(failures, func(a, b Failure) int { return int(a.At - b.At) })
 	want := []string{
 		`own-server local-trouble "" from 23T12:00 to 23T12:02: 3 of 3 in 1`,
+		`unreachable rate-limited "d0.example" from 23T12:00 to 23T12:08: 9 of 9 in 1`, // stored, and listed only with a lower number
 		`unreachable connection-failed "d0.example" from 23T12:00 to 23T12:09: 10 of 10 in 1`,
 		`blocklist ip-blocklisted "zen.spamhaus.org" from 23T12:00 to 23T12:11: 12 of 12 in 6`,
 		`provider-refuses rate-limited "google" from 23T12:00 to 23T12:09: 10 of 10 in 2`,

@@ -45,5 +45,5 @@ func WindowOf(second int64) int64 {
 func between(windows []Window, from, to int64) []Window {
 	first := sort.Search(len(windows), func(i int) bool { return windows[i].Start >= from })
 	last := sort.Search(len(windows), func(i int) bool { return windows[i].Start >= to })
-	return windows[first:last]
+	return windows[first:max(first, last)]
 }

@@ -22,6 +22,7 @@ type Retention struct {
 	Positions     int // in logs that nothing can be added to
 	Gaps          int
 	UnparsedLines int
+	Incidents     int // that are over
 }
 
 // Prune deletes records that are older than their retention, and returns how many, by
@@ -68,11 +69,12 @@ const (
 	oldPositions  = "positions in logs that have ended"
 	oldGaps       = "gaps in logs"
 	oldUnparsed   = "delivery lines not parsed"
+	oldIncidents  = "incidents that are over"
 )
 
 func (p *pruner) counts() []query.Count {
 	var counts []query.Count
-	for _, kind := range []string{oldRecipients, oldDeliveries, oldBounces, oldSuccesses, oldCounts, oldPositions, oldGaps, oldUnparsed} {
+	for _, kind := range []string{oldRecipients, oldDeliveries, oldBounces, oldSuccesses, oldCounts, oldPositions, oldGaps, oldUnparsed, oldIncidents} {
 		if n := p.deleted[kind]; n > 0 {
 			counts = append(counts, query.Count{Name: kind, N: n})
 		}
@@ -102,6 +104,8 @@ func (p *pruner) prune(ctx context.Context) error {
 		{"positions", r.Positions, p.simple(oldPositions, "positions", "stream", "closed AND updated_at < ?")},
 		{"gaps", r.Gaps, p.simple(oldGaps, "gaps", "id", "noticed_at < ?")},
 		{"unparsed lines", r.UnparsedLines, p.simple(oldUnparsed, "unparsed_lines", "mta, shape", "last_read_at < ?")},
+		{"incidents", r.Incidents, p.simple(oldIncidents, "incidents", "id", "over_at < ?")},
+		{"notices", r.Incidents, p.notices},
 	} {
 		if step.days == 0 {
 			continue
@@ -371,4 +375,15 @@ func (p *pruner) inPieces(ctx context.Context, kind, table, key, where string, a
 		}
 	}
 	return nil
+}
+
+// notices deletes the notices of incidents that were deleted.
+func (p *pruner) notices(ctx context.Context, _ time.Time) error {
+	if p.store == nil {
+		return nil
+	}
+	return p.store.transaction(ctx, func(tx *Tx) error {
+		_, err := tx.conn.ExecContext(ctx, "DELETE FROM incident_notices WHERE incident NOT IN (SELECT id FROM incidents)")
+		return err
+	})
 }

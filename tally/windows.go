@@ -145,7 +145,7 @@ func (w *Window) countFailed(r *bounce.Record) {
 		w.Expired++
 	case bounce.Sent: // never a record
 	}
-	if !r.First || r.Echo || r.Reason.AsIntended() {
+	if !r.First || r.Echo || r.Suppress || r.Reason.AsIntended() {
 		return
 	}
 	switch r.Scope {

@@ -16,7 +16,7 @@ CREATE INDEX provider_windows_by_provider ON provider_windows (provider, start) 
 
 CREATE TABLE provider_baselines (
   -- What is usual for a provider. Both sums halve in 7 days.
-  provider TEXT PRIMARY KEY, -- as in provider_windows; empty for all together
+  provider TEXT PRIMARY KEY, -- as in provider_windows
   tried REAL NOT NULL, -- first attempts
   refused REAL NOT NULL, -- of these, refused
   updated INTEGER NOT NULL, -- Unix seconds: the end of the last window that is included

@@ -47,6 +47,10 @@ type Filter struct {
 	AfterSeq  int64  // with Changes: only what changed after this number
 	BadOrLeft bool   // with Changes: only what is bad, or was bad until a change after AfterSeq
 	Limit     int    // 0 is no limit
+	// Incident is a condition on the failures, with its arguments; see package
+	// sqlite/incidents.
+	Incident     string
+	IncidentArgs []any
 }
 
 // RecipientColumns are the columns of recipients that are shown.
@@ -124,6 +128,9 @@ func (f Filter) query() (query string, args []any) {
 		if c.given {
 			where, args = append(where, c.condition), append(args, c.value)
 		}
+	}
+	if f.Incident != "" {
+		where, args = append(where, "r.recipient_key IN (SELECT recipient_key FROM bounces WHERE "+f.Incident+")"), append(args, f.IncidentArgs...)
 	}
 	if !f.Changes { // an address that never failed is listed as long as a decision is in force
 		where = append(where, "(r.last_failure_at IS NOT NULL OR EXISTS (SELECT 1 FROM decisions d WHERE d.recipient_key = r.recipient_key AND d.ended_at IS NULL))")

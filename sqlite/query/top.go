@@ -95,6 +95,9 @@ func (f Filter) failures() (where string, args []any) {
 	if f.Match != "" {
 		where, args = where+" AND recipient GLOB ?", append(args, globOf(f.Match))
 	}
+	if f.Incident != "" {
+		where, args = where+" AND ("+f.Incident+")", append(args, f.IncidentArgs...)
+	}
 	return where, args
 }
 

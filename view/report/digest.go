@@ -11,27 +11,28 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/classify"
 	"github.com/bouncetail/bouncetail/internal/text"
+	"github.com/bouncetail/bouncetail/sqlite/incidents"
 	"github.com/bouncetail/bouncetail/sqlite/query"
 )
 
 // Digest is what bouncetail report shows: a span of whole days in UTC against the span
 // of the same length before it.
 type Digest struct {
-	Host      string           `json:"host"`
-	MTA       string           `json:"mta"`
-	First     string           `json:"first_day"` // YYYY-MM-DD
-	Last      string           `json:"last_day"`
-	Before    string           `json:"compared_from"` // the first day of the span before
-	Needs     []Need           `json:"needs_you"`
-	Numbers   []Number         `json:"numbers"`
-	Days      []query.Outcomes `json:"days"`
-	Providers []ProviderCount  `json:"providers"` // by failures, at most maxRows
-	Reasons   []ReasonNumber   `json:"reasons"`
-	NewlyBad  NewlyBad         `json:"newly_bad"`
-	Senders   []SenderCount    `json:"senders"`
-	Incidents []query.Incident `json:"incidents"`
-	Unknown   []UnknownReply   `json:"unknown_replies"`
-	Health    DigestHealth     `json:"health"`
+	Host      string            `json:"host"`
+	MTA       string            `json:"mta"`
+	First     string            `json:"first_day"` // YYYY-MM-DD
+	Last      string            `json:"last_day"`
+	Before    string            `json:"compared_from"` // the first day of the span before
+	Needs     []Need            `json:"needs_you"`
+	Numbers   []Number          `json:"numbers"`
+	Days      []query.Outcomes  `json:"days"`
+	Providers []ProviderCount   `json:"providers"` // by failures, at most maxRows
+	Reasons   []ReasonNumber    `json:"reasons"`
+	NewlyBad  NewlyBad          `json:"newly_bad"`
+	Senders   []SenderCount     `json:"senders"`
+	Incidents []incidents.Shown `json:"incidents"`
+	Unknown   []UnknownReply    `json:"unknown_replies"`
+	Health    DigestHealth      `json:"health"`
 
 	from, to, now time.Time
 }
@@ -353,21 +354,21 @@ func (s *SenderCount) Name() string {
 }
 
 func (d *Digest) readIncidents(ctx context.Context, r *query.Reader) error {
-	all, err := r.Incidents(ctx, query.IncidentFilter{Since: bounce.Stamp(d.from), Now: d.now, Gap: 6 * time.Hour, Addresses: 10})
-	d.Incidents = []query.Incident{}
-	for _, i := range all {
-		if i.Since < bounce.Stamp(d.to) || i.Ongoing {
-			d.Incidents = append(d.Incidents, i)
+	all, err := incidents.List(ctx, r.Querier(), incidents.Filter{Since: bounce.Stamp(d.from), Addresses: 10})
+	d.Incidents = []incidents.Shown{}
+	for i := range all {
+		if all[i].StartedAt < bounce.Stamp(d.to) || all[i].Open() {
+			d.Incidents = append(d.Incidents, all[i])
 		}
 	}
-	slices.SortStableFunc(d.Incidents, func(a, b query.Incident) int {
-		if a.Ongoing != b.Ongoing {
-			if a.Ongoing {
+	slices.SortStableFunc(d.Incidents, func(a, b incidents.Shown) int {
+		if a.Open() != b.Open() {
+			if a.Open() {
 				return -1
 			}
 			return 1
 		}
-		return cmp.Compare(b.Failures, a.Failures)
+		return cmp.Compare(b.Attempts, a.Attempts)
 	})
 	d.Incidents = d.Incidents[:min(len(d.Incidents), maxRows)]
 	return err
@@ -399,8 +400,8 @@ func (d *Digest) readNeeds(ctx context.Context, r *query.Reader) error {
 		need("systemctl status bouncetail", "%s", d.Health.Trouble)
 	}
 	for i := range d.Incidents {
-		if i := &d.Incidents[i]; i.Ongoing && (i.Scope == bounce.ScopeSender || i.Scope == bounce.ScopeLocal) {
-			need(i.Advice, "%s%s: %s of %s, going on", i.Reason, with(i.With), text.Amount(i.Failures, "failure"), text.Amount(i.Addresses, "address"))
+		if i := &d.Incidents[i]; i.Open() && i.Ours() {
+			need(i.Advice, "%s%s: %s of %s, still open", What(&i.Incident), with(i.Subject), text.Amount(i.Attempts, "failure"), text.Amount(i.Addresses, "address"))
 		}
 	}
 	states, err := r.States(ctx)

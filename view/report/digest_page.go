@@ -212,14 +212,14 @@ func (d *Digest) sendersSection() page.Section {
 }
 
 func (d *Digest) incidentsSection(zone table.Zone) page.Section {
-	s := page.NewSection("Incidents", "reason", "with", "addresses", "from ("+zone.Name()+")", "to")
+	s := page.NewSection("Incidents", "what", "where", "addresses", "from ("+zone.Name()+")", "to")
 	for i := range d.Incidents {
 		n := &d.Incidents[i]
-		until := zone.Short(n.Until)
-		if n.Ongoing {
-			until = "going on"
+		until := "open"
+		if !n.Open() {
+			until = zone.Short(n.LastAt)
 		}
-		s.Row(string(n.Reason), n.With, n.Addresses, zone.Short(n.Since), until)
+		s.Row(What(&n.Incident), n.Subject, n.Addresses, zone.Short(n.StartedAt), until)
 	}
 	return s.OrElse("None.")
 }

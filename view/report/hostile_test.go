@@ -11,7 +11,9 @@ import (
 	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/incident"
 	"github.com/bouncetail/bouncetail/internal/text"
+	"github.com/bouncetail/bouncetail/sqlite/incidents"
 	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/table"
 )
@@ -53,7 +55,7 @@ func hostileDigest(t *testing.T, foreign string) *Digest {
 	d.Reasons = []ReasonNumber{{n, bounce.Category(foreign), foreign}}
 	d.NewlyBad = NewlyBad{Number: n, Reasons: []Number{n}, Addresses: []query.BadAddress{{Recipient: foreign, Reason: bounce.Reason(foreign), Since: foreign}}}
 	d.Senders = []SenderCount{{&foreign, 3, 1, foreign}}
-	d.Incidents = []query.Incident{{Reason: bounce.Reason(foreign), With: foreign, Since: foreign, Until: foreign, Reply: foreign}}
+	d.Incidents = []incidents.Shown{{Incident: incident.Incident{Reason: bounce.Reason(foreign), Subject: foreign, StartedAt: foreign, LastAt: foreign}, Reply: foreign}}
 	d.Unknown = []UnknownReply{{3, foreign}}
 	d.Health = DigestHealth{Followed: true, Trouble: foreign}
 	return d

@@ -1,31 +1,34 @@
 package report
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/logparse"
+	"github.com/bouncetail/bouncetail/sqlite/incidents"
 	"github.com/bouncetail/bouncetail/sqlite/query"
 )
 
 // Status is the answer to "how is my mail?".
 type Status struct {
-	Host     string           `json:"host"`
-	MTA      string           `json:"mta"`
-	LastLine *time.Time       `json:"last_line_at"` // of the logs, by their own time; nil if none was read
-	LastRead *time.Time       `json:"last_read_at"` // when it was read
-	Followed bool             `json:"followed"`     // by a daemon, also if it no longer runs
-	Today    query.Day        `json:"today"`        // days are days in UTC
-	Previous query.Day        `json:"yesterday"`
-	Month    query.Day        `json:"last_30_days"` // Day is the first of them
-	Bounced  []int64          `json:"bounced_by_day"`
-	States   map[string]int   `json:"recipients"` // by state
-	NewBad   int              `json:"new_bad"`    // bad since Midnight
-	Midnight time.Time        `json:"midnight"`   // of the zone of the reader
-	Yours    []query.Incident `json:"yours"`      // problems of the sender that are going on, most failures first
-	Gaps     int              `json:"gaps"`       // parts of logs that were destroyed before they were read
+	Host     string            `json:"host"`
+	MTA      string            `json:"mta"`
+	LastLine *time.Time        `json:"last_line_at"` // of the logs, by their own time; nil if none was read
+	LastRead *time.Time        `json:"last_read_at"` // when it was read
+	Followed bool              `json:"followed"`     // by a daemon, also if it no longer runs
+	Today    query.Day         `json:"today"`        // days are days in UTC
+	Previous query.Day         `json:"yesterday"`
+	Month    query.Day         `json:"last_30_days"` // Day is the first of them
+	Bounced  []int64           `json:"bounced_by_day"`
+	States   map[string]int    `json:"recipients"` // by state
+	NewBad   int               `json:"new_bad"`    // bad since Midnight
+	Midnight time.Time         `json:"midnight"`   // of the zone of the reader
+	Yours    []incidents.Shown `json:"yours"`      // problems of the sender that are going on, most failures first
+	Gaps     int               `json:"gaps"`       // parts of logs that were destroyed before they were read
 }
 
 // days is the length of the last column of the status.
@@ -38,7 +41,7 @@ const fewestAddresses = 3
 // ReadStatus reads the status from a database. The zone of now decides when the day
 // of NewBad began.
 func ReadStatus(ctx context.Context, r *query.Reader, now time.Time) (*Status, error) {
-	s := &Status{States: make(map[string]int), Midnight: time.Date(now.Year(), now.Month(), now.Day(), 0, 0, 0, 0, now.Location()), Yours: []query.Incident{}}
+	s := &Status{States: make(map[string]int), Midnight: time.Date(now.Year(), now.Month(), now.Day(), 0, 0, 0, 0, now.Location()), Yours: []incidents.Shown{}}
 	if err := s.readSource(ctx, r); err != nil {
 		return nil, err
 	}
@@ -58,15 +61,16 @@ func ReadStatus(ctx context.Context, r *query.Reader, now time.Time) (*Status, e
 	if s.NewBad, err = r.NewBad(ctx, s.Midnight); err != nil {
 		return nil, err
 	}
-	incidents, err := r.Incidents(ctx, query.IncidentFilter{Since: bounce.Stamp(now.Add(-24 * time.Hour)), Now: now, Gap: 6 * time.Hour, Addresses: fewestAddresses})
+	open, err := incidents.List(ctx, r.Querier(), incidents.Filter{Open: true, Addresses: fewestAddresses})
 	if err != nil {
 		return nil, err
 	}
-	for _, i := range incidents {
-		if i.Ongoing && (i.Scope == bounce.ScopeSender || i.Scope == bounce.ScopeLocal) {
+	for _, i := range open {
+		if i.Ours() {
 			s.Yours = append(s.Yours, i)
 		}
 	}
+	slices.SortStableFunc(s.Yours, func(a, b incidents.Shown) int { return cmp.Compare(b.Attempts, a.Attempts) })
 	gaps, err := r.Gaps(ctx)
 	for _, g := range gaps {
 		s.Gaps += g.N

@@ -43,7 +43,7 @@ func (s *Status) Print(out *table.Screen, zone table.Zone, now time.Time, readin
 		line(table.Green, "Nothing to fix on your side.")
 	default:
 		i := &s.Yours[0]
-		line(table.Red, "To fix on your side: %s%s, %s since %s", i.Reason, with(i.With), text.Amount(i.Failures, "failure"), zone.Short(i.Since))
+		line(table.Red, "To fix on your side: %s%s, %s since %s", What(&i.Incident), with(text.Printable(i.Subject)), text.Amount(i.Attempts, "failure"), zone.Short(i.StartedAt))
 		if n > 1 {
 			line(table.Red, "                     and %d more", n-1)
 		}

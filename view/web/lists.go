@@ -2,12 +2,13 @@ package web
 
 import (
 	"errors"
-	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/classify"
+	"github.com/bouncetail/bouncetail/incident"
 	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/internal/when"
+	stored "github.com/bouncetail/bouncetail/sqlite/incidents"
 	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/page"
 	"github.com/bouncetail/bouncetail/view/report"
@@ -16,19 +17,23 @@ import (
 
 // incidents lists what hit many addresses at once.
 func incidents(q *request) (*page.Page, error) {
-	found, err := q.r.Incidents(q.Context(), query.IncidentFilter{Since: bounce.Stamp(q.now.AddDate(0, 0, -week)), Now: q.now, Gap: 6 * time.Hour, Addresses: 10})
+	found, err := stored.List(q.Context(), q.r.Querier(), stored.Filter{Since: bounce.Stamp(q.now.AddDate(0, 0, -week)), Addresses: 10})
 	if err != nil {
 		return nil, err
 	}
 	p := page.New("Incidents", "your own problems, and what hit 10 addresses or more at once, in 7 days")
-	s := page.NewSection("", "reason", "with", "failures", "addresses", "from ("+q.zone.Name()+")", "to", "reply", "what to do")
+	s := page.NewSection("", "number", "what", "where", "failures", "addresses", "from ("+q.zone.Name()+")", "to", "reply", "what to do")
 	for i := range found[:min(len(found), maxRows)] {
 		n := &found[i]
-		until := q.zone.Short(n.Until)
-		if n.Ongoing {
-			until = "going on"
+		until := "open"
+		if !n.Open() {
+			until = q.zone.Short(n.LastAt)
 		}
-		s.Row(reasonLink(n.Reason), n.With, n.Failures, n.Addresses, q.zone.Short(n.Since), until, page.Shown(n.Reply, 300), n.Advice)
+		what := any(report.What(&n.Incident))
+		if what == string(n.Reason) && n.Reason != incident.Mixed {
+			what = reasonLink(n.Reason)
+		}
+		s.Row(n.ID, what, n.Subject, n.Attempts, n.Addresses, q.zone.Short(n.StartedAt), until, page.Shown(n.Reply, 300), n.Advice)
 	}
 	p.Add(s.OrElse("None."))
 	return p, nil

@@ -3,15 +3,12 @@ package sqlite
 import (
 	"fmt"
 	"maps"
-	"slices"
 	"testing"
-	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
-	"github.com/bouncetail/bouncetail/sqlite/query"
 )
 
-func TestWhatHitsManyAddressesIsOneIncident(t *testing.T) {
+func TestProblemsOfTheSenderAreCounted(t *testing.T) {
 	s, path := openNew(t)
 	var all []bounce.Record
 	// hit makes a failure of so many addresses in so many domains, one a minute.
@@ -38,32 +35,6 @@ func TestWhatHitsManyAddressesIsOneIncident(t *testing.T) {
 	hit(0, 50, 1, bounce.Greylisted, bounce.ScopeSender, "", "")                       // everyday life
 	hit(0, 50, 1, bounce.Suppressed, bounce.ScopeLocal, "", "")                        // what the maps are for
 	save(t, s, &bounce.Batch{Records: bounce.NewRecords(all...)})
-	got, err := reader(t, path).Incidents(t.Context(), query.IncidentFilter{
-		Since: bounce.Stamp(day), Now: day.Add(5030 * time.Minute), Gap: 6 * time.Hour, Addresses: 10,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var shown []string
-	for _, i := range got {
-		if i.Advice == "" {
-			t.Errorf("no advice on %s", i.Reason)
-		}
-		shown = append(shown, fmt.Sprintf("%s %q from %s to %s, ongoing %v: %d failures, %d addresses, %d domains, %q",
-			i.Reason, i.With, i.Since[8:16], i.Until[8:16], i.Ongoing, i.Failures, i.Addresses, i.Domains, i.Reply))
-	}
-	want := []string{
-		`ip-blocklisted "bl.example" from 26T23:49 to 26T23:49, ongoing true: 1 failures, 1 addresses, 1 domains, "reply 0"`,
-		`connection-failed "" from 26T23:20 to 26T23:49, ongoing true: 30 failures, 30 addresses, 6 domains, "reply 29"`,
-		`ip-blocklisted "zen.spamhaus.org" from 24T04:40 to 24T04:51, ongoing false: 12 failures, 12 addresses, 6 domains, "reply 11"`,
-		`ip-blocklisted "zen.spamhaus.org" from 23T12:00 to 23T12:11, ongoing false: 12 failures, 12 addresses, 6 domains, "reply 11"`,
-		`connection-failed "d0.example" from 23T12:00 to 23T12:09, ongoing false: 10 failures, 10 addresses, 1 domains, "reply 9"`,
-		`rate-limited "google" from 23T12:00 to 23T12:09, ongoing false: 10 failures, 10 addresses, 2 domains, "reply 9"`,
-		`local-trouble "" from 23T12:00 to 23T12:02, ongoing false: 3 failures, 3 addresses, 1 domains, "reply 2"`,
-	}
-	if !slices.Equal(shown, want) {
-		t.Errorf("Incidents:\n got %q\nwant %q", shown, want)
-	}
 	problems, err := reader(t, path).SenderProblemsByProvider(t.Context())
 	if err != nil {
 		t.Fatal(err)

@@ -1,0 +1,96 @@
+package daemon
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/bouncetail/bouncetail/classify"
+	"github.com/bouncetail/bouncetail/config"
+	"github.com/bouncetail/bouncetail/incident"
+	"github.com/bouncetail/bouncetail/internal/health"
+	"github.com/bouncetail/bouncetail/sqlite/incidents"
+)
+
+// lookEvery is the pause between two looks for incidents.
+const lookEvery = time.Minute
+
+// watcherOf opens the database to look for incidents.
+func watcherOf(ctx context.Context, c *config.Config) (*incidents.Watcher, error) {
+	w, err := incidents.Open(ctx, c.Database)
+	if err != nil {
+		return nil, err
+	}
+	// The settings were checked when they were loaded.
+	w.Sensitivity, _ = incident.ParseSensitivity(c.Incidents.Sensitivity)
+	w.Addresses, w.Gap, w.Shape = c.Incidents.Addresses, c.Incidents.Gap, classify.Shape
+	return w, nil
+}
+
+// watchIncidents looks for incidents once a minute until ctx ends. It has its own
+// connection to the database, and its errors never stop the daemon: retrying lists
+// them.
+func watchIncidents(ctx context.Context, c config.Config, retrying *health.Retrying, log *slog.Logger) {
+	var w *incidents.Watcher
+	if untilDone(ctx, retrying, log, "open the database for incidents", func() (err error) {
+		w, err = watcherOf(ctx, &c)
+		return err
+	}) != nil {
+		return
+	}
+	defer w.Close()
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+		err := look(ctx, w, noticesFile(c.Database))
+		if ctx.Err() != nil {
+			return
+		}
+		retrying.Report(log, "look for incidents", err)
+	}
+}
+
+func look(ctx context.Context, w *incidents.Watcher, due string) error {
+	now := time.Now()
+	stalled, err := w.Stalled(ctx, now)
+	if err != nil {
+		return err
+	}
+	n, err := w.Look(ctx, now, true, stalled, incident.LogStalled)
+	if err != nil || n == 0 {
+		return err
+	}
+	return touch(due)
+}
+
+// noticesFile is the file that is touched when notices are due.
+func noticesFile(database string) string { return filepath.Join(filepath.Dir(database), "notices.due") }
+
+// lookBack looks for incidents in what an import read. None of them rings.
+func lookBack(ctx context.Context, c *config.Config) error {
+	w, err := watcherOf(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	_, err = w.Look(ctx, time.Now(), false, nil)
+	return err
+}
+
+// touch changes the time of a file, and creates it if it does not exist.
+func touch(path string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o644)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	now := time.Now()
+	return os.Chtimes(path, now, now)
+}

@@ -1,0 +1,217 @@
+package incidents
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/incident"
+	"github.com/bouncetail/bouncetail/internal/sqldb"
+)
+
+// Shown is an incident as it is listed.
+type Shown struct {
+	incident.Incident
+	Reply  string `json:"reply"` // the last one
+	Advice string `json:"advice"`
+}
+
+// Filter chooses incidents.
+type Filter struct {
+	Since     string // the last failure, as stored
+	Open      bool   // only those that are open
+	Addresses int    // at least; see incident.Group for those that are always listed
+}
+
+// List returns incidents: those that are open first, then the last to end. A
+// blocklisting, and what rang, is listed whatever the number of addresses.
+func List(ctx context.Context, db sqldb.Querier, f Filter) ([]Shown, error) {
+	all, err := load(ctx, db, "WHERE (over_at IS NULL OR last_at >= ?) AND (over_at IS NULL OR NOT ?) ORDER BY over_at IS NOT NULL, last_at DESC, id DESC", f.Since, f.Open)
+	if err != nil {
+		return nil, err
+	}
+	shown := make([]Shown, 0, len(all))
+	for _, i := range all {
+		if !i.Listed(f.Addresses) {
+			continue
+		}
+		s, err := show(ctx, db, i)
+		if err != nil {
+			return nil, err
+		}
+		shown = append(shown, *s)
+	}
+	return shown, nil
+}
+
+func show(ctx context.Context, db sqldb.Querier, i *incident.Incident) (*Shown, error) {
+	s := &Shown{Incident: *i, Advice: i.Advice()}
+	if i.BounceID == 0 {
+		return s, nil
+	}
+	err := db.QueryRowContext(ctx, "SELECT coalesce(reply, '') FROM bounces WHERE id = ?", i.BounceID).Scan(&s.Reply)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = nil // it was deleted for its age
+	}
+	return s, err
+}
+
+// Count is a value with a number.
+type Count struct {
+	Name string `json:"name"`
+	N    int    `json:"n"`
+}
+
+// Details is all that is shown of one incident. The numbers are counted when they are
+// shown.
+type Details struct {
+	Shown
+	Hours   []Count `json:"by_hour"` // failures by hour of the log, in UTC
+	Senders []Count `json:"senders"`
+	Replies []Count `json:"replies"`
+	States  []Count `json:"states"` // of its addresses now
+	Parts   []int64 `json:"parts"`  // incidents that belong to it
+}
+
+// Get returns an incident by its number.
+func Get(ctx context.Context, db sqldb.Querier, id int64) (*Details, error) {
+	all, err := load(ctx, db, "WHERE id = ?", id)
+	if err != nil {
+		return nil, err
+	}
+	if len(all) == 0 {
+		return nil, fmt.Errorf("there is no incident %d; bouncetail incidents --since 365d lists them", id)
+	}
+	s, err := show(ctx, db, all[0])
+	if err != nil {
+		return nil, err
+	}
+	d := &Details{Shown: *s, Hours: []Count{}, Senders: []Count{}, Replies: []Count{}, States: []Count{}, Parts: []int64{}}
+	parts, err := sqldb.Numbers(ctx, db, "SELECT id FROM incidents WHERE part_of = ? ORDER BY id", id)
+	if err != nil {
+		return nil, err
+	}
+	d.Parts = append(d.Parts, parts...)
+	where, args := Failures(all[0])
+	if where == "" {
+		return d, nil
+	}
+	err = db.QueryRowContext(ctx, "SELECT count(*), count(DISTINCT recipient_key), count(DISTINCT domain) FROM bounces WHERE "+where, args...).Scan(&d.Attempts, &d.Addresses, &d.Domains)
+	if err != nil {
+		return nil, err
+	}
+	for _, q := range []struct {
+		query string
+		into  *[]Count
+	}{
+		{"SELECT substr(occurred_at, 1, 13), count(*) FROM bounces WHERE " + where + " GROUP BY 1 ORDER BY 1", &d.Hours},
+		{"SELECT coalesce(sender, ''), count(*) FROM bounces WHERE " + where + " GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 5", &d.Senders},
+		{"SELECT coalesce(reply, ''), count(*) FROM bounces WHERE " + where + " GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 3", &d.Replies},
+		{"SELECT state, count(*) FROM recipients WHERE recipient_key IN (SELECT recipient_key FROM bounces WHERE " + where + ") GROUP BY 1 ORDER BY 2 DESC", &d.States},
+	} {
+		err := sqldb.ScanAll(ctx, db, q.query, func(scan func(...any) error) error {
+			var c Count
+			err := scan(&c.Name, &c.N)
+			*q.into = append(*q.into, c)
+			return err
+		}, args...)
+		if err != nil {
+			return nil, err
+		}
+	}
+	return d, nil
+}
+
+// Failures returns the condition on bounces that chooses the failures of an incident.
+// It is empty if the incident has none.
+func Failures(i *incident.Incident) (where string, args []any) {
+	const provider = "(provider = ? OR provider IS NULL AND domain = ?)"
+	switch i.Kind {
+	case incident.Blocklist:
+		where, args = "blocklist = ? AND reason = ?", []any{i.Subject, string(i.Reason)}
+	case incident.OwnNetwork:
+		where, args = "scope = 'network' AND reason = ?", []any{string(i.Reason)}
+	case incident.ProviderRefuses, incident.Unreachable, incident.OwnServer:
+		switch i.Subject {
+		case "", bounce.OtherValue:
+			where = "provider IS NULL"
+		default:
+			where, args = provider, []any{i.Subject, i.Subject}
+		}
+		if i.Reason == incident.Mixed {
+			where += " AND scope IN ('sender', 'network', 'message', 'domain') AND reason NOT IN ('greylisted', 'suppressed')"
+		} else {
+			where, args = where+" AND reason = ? AND scope = ?", append(args, string(i.Reason), string(i.Scope))
+		}
+	case incident.BadSurge:
+		// What the refusals have in common depends on the kind of the crowd.
+		where = "suppress = 1 AND (? IN (domain, provider, relay_host, relay_ip) OR reason = 'no-such-domain' AND (? = '' OR instr(reply, ?) > 0))"
+		args = []any{i.Subject, i.Subject, i.Subject}
+	case incident.BadList:
+		where, args = "suppress = 1 AND sender = ?", []any{i.Subject}
+	case incident.UnclassifiedSurge:
+		where = "category = 'unclassified'"
+	case incident.Inactivity, incident.LogStalled, incident.LogGap:
+		return "", nil
+	}
+	return where + " AND occurred_at >= ? AND occurred_at <= ?", append(args, i.StartedAt, i.LastAt)
+}
+
+// FailuresOf is Failures of the incident with a number.
+func FailuresOf(ctx context.Context, db sqldb.Querier, id int64) (where string, args []any, err error) {
+	all, err := load(ctx, db, "WHERE id = ?", id)
+	if err == nil && len(all) == 0 {
+		err = fmt.Errorf("there is no incident %d; bouncetail incidents --since 365d lists them", id)
+	}
+	if err != nil {
+		return "", nil, err
+	}
+	if where, args = Failures(all[0]); where == "" {
+		return "", nil, fmt.Errorf("incident %d is not about failures", id)
+	}
+	return where, args, nil
+}
+
+// Silence is a kind of incidents of which no notice is sent.
+type Silence struct {
+	ID      int64         `json:"id"`
+	Kind    incident.Kind `json:"kind"`
+	Subject *string       `json:"subject"` // nil is any
+	Until   string        `json:"until"`
+	Note    string        `json:"note"`
+}
+
+// Silences returns the silences in force.
+func Silences(ctx context.Context, db sqldb.Querier, now time.Time) ([]Silence, error) {
+	all := []Silence{}
+	err := sqldb.ScanAll(ctx, db, "SELECT id, kind, subject, until, coalesce(note, '') FROM silences WHERE until > ? ORDER BY id", func(scan func(...any) error) error {
+		var s Silence
+		err := scan(&s.ID, &s.Kind, &s.Subject, &s.Until, &s.Note)
+		all = append(all, s)
+		return err
+	}, bounce.Stamp(now))
+	return all, err
+}
+
+// Silence keeps notices of incidents from being sent until a time. It returns its
+// number.
+func (w *Watcher) Silence(ctx context.Context, s Silence, now time.Time) (id int64, err error) {
+	err = w.db.QueryRowContext(ctx, "INSERT INTO silences (kind, subject, until, note, created_at) VALUES (?, ?, ?, nullif(?, ''), ?) RETURNING id",
+		string(s.Kind), s.Subject, s.Until, s.Note, bounce.Stamp(now)).Scan(&id)
+	return id, err
+}
+
+// EndSilence ends a silence.
+func (w *Watcher) EndSilence(ctx context.Context, id int64, now time.Time) error {
+	result, err := w.db.ExecContext(ctx, "UPDATE silences SET until = ?1 WHERE id = ?2 AND until > ?1", bounce.Stamp(now), id)
+	if err != nil {
+		return err
+	}
+	if n, err := result.RowsAffected(); err != nil || n == 0 {
+		return errors.Join(err, fmt.Errorf("there is no silence %d in force; bouncetail incidents silences lists them", id))
+	}
+	return nil
+}

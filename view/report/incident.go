@@ -1,0 +1,193 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/incident"
+	"github.com/bouncetail/bouncetail/internal/text"
+	"github.com/bouncetail/bouncetail/sqlite/incidents"
+	"github.com/bouncetail/bouncetail/view/table"
+)
+
+// IncidentColumns are the columns of the list of incidents.
+var IncidentColumns = []table.Column{
+	{Key: "id"}, {Key: "state"}, {Key: "started_at", Time: true}, {Key: "last_at", Keep: 3, Time: true}, {Key: "what", Long: true}, {Key: "where", Keep: 4, Long: true}, {Key: "addresses", Keep: 5},
+	{Key: "kind", More: true}, {Key: "over_at", Time: true, More: true}, {Key: "ended_by", More: true}, {Key: "rang_at", Time: true, More: true},
+	{Key: "attempts", More: true}, {Key: "domains", More: true}, {Key: "part_of", More: true}, {Key: "reply", Long: true, More: true},
+}
+
+// IncidentCells returns the cells of an incident in those columns.
+func IncidentCells(i *incidents.Shown) []any {
+	partOf := any(nil)
+	if i.PartOf != 0 {
+		partOf = i.PartOf
+	}
+	return []any{
+		i.ID, incidentState(&i.Incident), table.Stamp(i.StartedAt), table.Stamp(i.LastAt), What(&i.Incident), i.Subject, i.Addresses,
+		string(i.Kind), stampOrNil(i.OverAt), string(i.EndedBy), stampOrNil(i.RangAt), i.Attempts, i.Domains, partOf, i.Reply,
+	}
+}
+
+func stampOrNil(stored string) any {
+	if stored == "" {
+		return nil
+	}
+	return table.Stamp(stored)
+}
+
+func incidentState(i *incident.Incident) string {
+	if i.Open() {
+		return "open"
+	}
+	return "over"
+}
+
+// What names the problem in a word: the reason, or the kind if there is none.
+func What(i *incident.Incident) string {
+	switch i.Kind {
+	case incident.BadSurge, incident.BadList, incident.Inactivity, incident.LogStalled, incident.LogGap, incident.UnclassifiedSurge:
+		return string(i.Kind)
+	case incident.ProviderRefuses, incident.Blocklist, incident.OwnNetwork, incident.OwnServer, incident.Unreachable:
+	}
+	return string(i.Reason)
+}
+
+// Title says in one sentence what an incident is.
+func Title(i *incident.Incident) string {
+	who := text.Printable(i.Subject)
+	reason := reasonMeaning(i.Reason)
+	switch i.Kind {
+	case incident.ProviderRefuses:
+		if who == "" {
+			who = "Servers of no known provider"
+			return who + " refuse your mail: " + reason
+		}
+		return who + " refuses your mail: " + reason
+	case incident.Blocklist:
+		return "You are on the blocklist " + who + ": " + reason
+	case incident.OwnNetwork:
+		return "Many domains cannot be reached: " + reason
+	case incident.OwnServer:
+		return "Your own server fails: " + reason
+	case incident.Unreachable:
+		return who + " cannot be reached: " + reason
+	case incident.Inactivity:
+		return "No mail is sent any more"
+	case incident.BadSurge:
+		if who == "" {
+			who = "several domains"
+		}
+		return "Addresses of " + who + " that accepted mail are refused together"
+	case incident.BadList:
+		return who + " writes to many addresses that do not exist"
+	case incident.UnclassifiedSurge:
+		return "A reply that no rule knows arrives often: " + who
+	case incident.LogStalled:
+		return "The log " + who + " has new lines, and none is read"
+	case incident.LogGap:
+		return "A part of the log " + who + " was destroyed before it was read"
+	}
+	return string(i.Kind)
+}
+
+func reasonMeaning(r bounce.Reason) string {
+	if r == incident.Mixed {
+		return "several reasons"
+	}
+	for i := range bounce.Reasons {
+		if bounce.Reasons[i].Reason == r {
+			return bounce.Reasons[i].Means
+		}
+	}
+	return string(r)
+}
+
+// PrintIncident shows one incident.
+func PrintIncident(out *table.Screen, zone table.Zone, d *incidents.Details, commands []string) error {
+	var b strings.Builder
+	line := func(label, format string, args ...any) {
+		fmt.Fprintln(&b, out.Hang(fmt.Sprintf("  %-8s", label), text.Printable(fmt.Sprintf(format, args...))))
+	}
+	fmt.Fprintln(&b, out.Prose(fmt.Sprintf("#%d %s", d.ID, Title(&d.Incident))))
+	line("since", "%s (%s), %s", zone.Short(d.StartedAt), zone.Name(), lasts(zone, d))
+	if d.Attempts > 0 {
+		line("hit", "%s, %s, %s", text.Amount(d.Attempts, "failure"), text.Amount(d.Addresses, "address"), text.Amount(d.Domains, "domain"))
+	}
+	if d.Tried > 0 {
+		line("share", "%.0f %% of %s when it was found, usually %.1f %%", 100*float64(d.Refused)/float64(d.Tried), text.Amount(d.Tried, "first attempt"), 100*d.Baseline)
+	}
+	if d.PartOf != 0 {
+		line("part", "of #%d, which began first", d.PartOf)
+	}
+	if len(d.Parts) > 0 {
+		line("parts", "%s", strings.Trim(strings.ReplaceAll(fmt.Sprint(d.Parts), " ", ", #"), "[]"))
+	}
+	if len(d.Hours) > 0 {
+		line("by hour", "%s", hours(zone, d.Hours))
+	}
+	if len(d.Senders) > 0 {
+		line("senders", "%s", counts(d.Senders))
+	}
+	for _, r := range d.Replies {
+		line("said", "%s", strings.TrimSpace(r.Name))
+	}
+	if len(d.States) > 0 {
+		line("now", "%s", counts(d.States))
+	}
+	line("do", "%s", d.Advice)
+	for _, c := range commands {
+		line("then", "%s", c)
+	}
+	_, err := io.WriteString(out.Out, b.String())
+	return err
+}
+
+func lasts(zone table.Zone, d *incidents.Details) string {
+	switch {
+	case d.Open():
+		return "still open, last failure " + zone.Short(d.LastAt)
+	case d.EndedBy == incident.ByQuiet:
+		return "over at " + zone.Short(d.OverAt) + ": no mail was sent there any more, which does not show that it is fixed"
+	case d.EndedBy == incident.ByDelivery:
+		return "over at " + zone.Short(d.OverAt) + ": mail is accepted again"
+	}
+	return "over, last failure " + zone.Short(d.LastAt)
+}
+
+func counts(all []incidents.Count) string {
+	parts := make([]string, len(all))
+	for i, c := range all {
+		name := c.Name
+		if name == "" {
+			name = "<>"
+		}
+		parts[i] = fmt.Sprintf("%s %s", name, text.Thousands(int64(c.N)))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// hours shows the last hours with the local hour of the first and the last.
+func hours(zone table.Zone, all []incidents.Count) string {
+	const most = 48
+	all = all[max(0, len(all)-most):]
+	var numbers []int64
+	var first, last time.Time
+	for _, c := range all {
+		at, err := time.Parse("2006-01-02T15", c.Name)
+		if err != nil {
+			continue
+		}
+		if first.IsZero() {
+			first = at
+		}
+		for ; !last.IsZero() && last.Add(time.Hour).Before(at) && len(numbers) < most; last = last.Add(time.Hour) {
+			numbers = append(numbers, 0)
+		}
+		numbers, last = append(numbers, int64(c.N)), at
+	}
+	return fmt.Sprintf("%s %s %s", first.In(zone.Location).Format("15h"), text.Sparkline(numbers), last.In(zone.Location).Format("15h"))
+}
