@@ -146,7 +146,7 @@ func (c *Chart) Heat() template.HTML {
 	for i := range c.Series {
 		longest = max(longest, len([]rune(cut(c.Series[i].Name, most))))
 	}
-	p := &plot{Chart: c, n: n, inset: 0.5, left: 10 + letter*float64(longest)}
+	p := &plot{Chart: c, n: n, inset: 0.5, left: 14 + 1.1*letter*float64(longest)}
 	height := rowHeight * float64(len(c.Series))
 	p.svg(c, max(height, rowHeight)+bottom)
 	if c.noData() {

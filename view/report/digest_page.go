@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"html/template"
+	"net/url"
 	"time"
 
 	"github.com/bouncetail/bouncetail/internal/text"
@@ -154,7 +155,7 @@ func (d *Digest) providersSection() page.Section {
 	s := page.NewSection("Providers", "", "failed", "before", "change", "mostly")
 	for i := range d.Providers {
 		p := &d.Providers[i]
-		s.Row(p.Name, p.N, p.Before, page.Delta{Share: p.Change}, p.Mostly)
+		s.Row(page.Link{Text: p.Name, Href: "providers/" + url.PathEscape(p.Name)}, p.N, p.Before, page.Delta{Share: p.Change}, p.Mostly)
 	}
 	return s.OrElse("No attempt failed.")
 }
@@ -167,7 +168,7 @@ func (d *Digest) reasonsSection() page.Section {
 	}
 	for i := range d.Reasons {
 		r := &d.Reasons[i]
-		s.Row(r.Name, string(r.Category), r.N, r.Before, page.Delta{Share: r.Change}, page.Bar(float64(r.N)/float64(most)))
+		s.Row(page.Link{Text: r.Name, Href: "recipients?reason=" + url.QueryEscape(r.Name)}, string(r.Category), r.N, r.Before, page.Delta{Share: r.Change}, page.Bar(float64(r.N)/float64(most)))
 	}
 	return s.OrElse("No attempt failed.")
 }
@@ -188,7 +189,7 @@ func (d *Digest) newlyBadSection(zone table.Zone) page.Section {
 	}
 	s.Say("%s.", sentence)
 	for _, b := range n.Addresses {
-		s.Row(b.Recipient, string(b.Reason), zone.Short(b.Since))
+		s.Row(page.Link{Text: b.Recipient, Href: "recipient?address=" + url.QueryEscape(b.Recipient)}, string(b.Reason), zone.Short(b.Since))
 	}
 	switch {
 	case n.Hashed:

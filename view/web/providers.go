@@ -10,6 +10,7 @@ import (
 	"github.com/bouncetail/bouncetail/classify"
 	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/page"
+	"github.com/bouncetail/bouncetail/view/table"
 )
 
 const (
@@ -78,12 +79,28 @@ func providers(q *request) (*page.Page, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := page.New("Providers", "7 days with today, against the 7 days before; days in UTC")
-	s := page.NewSection("", "provider", "failed", "before", "change", "mostly", "")
-	list := gather(counts, func(c *query.ReasonCount) string { return c.Provider })
-	for _, n := range list {
-		s.Row(providerLink(n.name), n.n, n.before, delta(n.n, n.before), n.mostly, page.Bar(float64(n.n)/float64(max(list[0].n, 1))))
+	traffics, err := q.traffics()
+	if err != nil {
+		return nil, err
 	}
+	usual, err := q.r.UsualRefusals(q.Context())
+	if err != nil {
+		return nil, err
+	}
+	p := page.New("Providers", "7 days with today, against the 7 days before; days in UTC")
+	s := page.NewSection("", "provider", "delivered", "failed", "before", "change", "refused in 24 h", "usual", "failed in 14 days", "mostly")
+	for _, n := range gather(counts, func(c *query.ReasonCount) string { return c.Provider }) {
+		t := traffics[n.name]
+		if t == nil {
+			t = &traffic{}
+		}
+		var usually any = ""
+		if share, known := usual[n.name]; known {
+			usually = table.Share(share)
+		}
+		s.Row(providerLink(n.name), t.sent, n.n, n.before, delta(n.n, n.before), share(t.refused, t.tried), usually, t.failed, n.mostly)
+	}
+	s.Note("Refused are first attempts that failed for a reason that is not the recipient's. Deliveries are counted by provider since the version that has this page.")
 	p.Add(s.OrElse("No attempt failed."))
 	return p, nil
 }
@@ -105,7 +122,11 @@ func provider(q *request) (*page.Page, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.Add(replies)
+	hours, err := q.hours(name)
+	if err != nil {
+		return nil, err
+	}
+	p.Add(hours, replies)
 	return p, nil
 }
 

@@ -1,0 +1,112 @@
+package web
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/bouncetail/bouncetail/internal/text"
+	"github.com/bouncetail/bouncetail/sqlite/query"
+	"github.com/bouncetail/bouncetail/view/chart"
+	"github.com/bouncetail/bouncetail/view/page"
+	"github.com/bouncetail/bouncetail/view/table"
+)
+
+// windowDays is for how many days windows are kept that are shorter than an hour.
+const windowDays = 14
+
+// traffic is what the windows say about a provider.
+type traffic struct {
+	sent           int64      // in the last 7 days
+	failed         page.Spark // by day, of the last 14 days
+	tried, refused int64      // in the last 24 hours
+}
+
+// traffics returns the traffic of the providers by name. Domains that have windows of
+// their own belong to "other".
+func (q *request) traffics() (map[string]*traffic, error) {
+	today := q.now.UTC().Truncate(24 * time.Hour)
+	from := today.AddDate(0, 0, 1-windowDays)
+	sums, err := q.r.ProviderSums(q.Context(), "", from, time.Hour)
+	byName := make(map[string]*traffic)
+	for i := range sums {
+		s := &sums[i]
+		name, at := s.Provider, time.Unix(s.Start, 0)
+		if strings.Contains(name, ".") {
+			name = "other"
+		}
+		t := byName[name]
+		if t == nil {
+			t = &traffic{failed: make(page.Spark, windowDays)}
+			byName[name] = t
+		}
+		day := int(at.Sub(from) / (24 * time.Hour))
+		if day >= windowDays {
+			continue // a clock that is ahead
+		}
+		t.failed[day] += s.Failed
+		if day > windowDays-1-week {
+			t.sent += s.Sent
+		}
+		if q.now.Sub(at) <= 24*time.Hour {
+			t.tried, t.refused = t.tried+s.Tried, t.refused+s.Refused
+		}
+	}
+	return byName, err
+}
+
+// share is a share that is empty if there is nothing to divide by.
+func share(n, of int64) any {
+	if of == 0 {
+		return ""
+	}
+	return table.Share(float64(n) / float64(of))
+}
+
+// byHour returns a series for each day, the last first, with a value for each hour of the
+// clock. An hour that a day does not have, or that has not come, is missing. One that a
+// day has twice is added up.
+func byHour(from, now time.Time, sums []query.ProviderSum) (series []chart.Series, total int64) {
+	failed := make(map[string]float64)
+	const hour = "2006-01-02 15"
+	for i := range sums {
+		failed[time.Unix(sums[i].Start, 0).In(from.Location()).Format(hour)] += float64(sums[i].Failed)
+		total += sums[i].Failed
+	}
+	for back := range windowDays {
+		day := from.AddDate(0, 0, windowDays-1-back)
+		s := chart.Series{Name: day.Format("Mon 2 Jan"), Values: make([]float64, 24)}
+		for h := range s.Values {
+			s.Values[h] = math.NaN()
+		}
+		starts, _ := chart.Hours(day)
+		for _, at := range starts {
+			if !at.After(now) {
+				s.Values[at.Hour()] = failed[at.Format(hour)]
+			}
+		}
+		series = append(series, s)
+	}
+	return series, total
+}
+
+// hours draws the failures of a provider by day and hour of the reader's zone.
+func (q *request) hours(name string) (page.Section, error) {
+	s := page.NewSection("Failed attempts by hour (" + q.zone.Name() + ")")
+	from := time.Date(q.now.Year(), q.now.Month(), q.now.Day()+1-windowDays, 0, 0, 0, 0, q.now.Location())
+	sums, err := q.r.ProviderSums(q.Context(), name, from, 30*time.Minute) // some zones differ by half an hour
+	c := chart.Chart{ID: "hours", Title: "Failed attempts by day and hour.", Unit: "attempts"}
+	for hour := range 24 {
+		c.Labels = append(c.Labels, fmt.Sprintf("%02d:00", hour))
+	}
+	series, total := byHour(from, q.now, sums)
+	c.Series = series
+	c.Desc = fmt.Sprintf("%s in %d days.", text.Amount(int(total), "failed attempt"), windowDays)
+	if len(sums) == 0 {
+		s.Say("Not known: hours are counted since the version that has this page.")
+		return s, err
+	}
+	s.Figures = append(s.Figures, c.Figure(c.Heat()))
+	return s, err
+}
