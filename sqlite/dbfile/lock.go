@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -38,7 +39,7 @@ func acquire(path string) (*os.File, error) {
 		return nil, fmt.Errorf("lock of the database: %w", Denied(err))
 	}
 	giveToFolderOwner(f, path)
-	if err := filelock.TryExclusive(f); err != nil {
+	if err := lockBriefly(f); err != nil {
 		pid, _ := os.ReadFile(path) // only to name the holder
 		f.Close()
 		if errors.Is(err, filelock.ErrLocked) {
@@ -51,6 +52,18 @@ func acquire(path string) (*os.File, error) {
 		_, _ = f.WriteAt(fmt.Appendf(nil, "%d\n", os.Getpid()), 0)
 	}
 	return f, nil
+}
+
+// lockBriefly takes the lock, and tries again for a moment: a command that looks
+// whether a daemon runs holds it for some microseconds.
+func lockBriefly(f *os.File) (err error) {
+	for range 5 {
+		if err = filelock.TryExclusive(f); !errors.Is(err, filelock.ErrLocked) {
+			return err
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return err
 }
 
 // lockDatabase takes the lock on the database, which it creates if there is none,
