@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/bouncetail/bouncetail/internal/text"
 )
 
 // machine is a Debian in a directory. Its commands run without a network and in a PID
@@ -210,7 +212,7 @@ func TestPackageRuns(t *testing.T) {
 	m := newMachine(t)
 	log := m.boot("testdata/machine/session.sh")
 	for _, want := range []string{
-		`(?m)^gone@example.com +invalid-address +no-such-user +\d{4}-\d\d-\d\d \d\d:\d\d +.*No such user`,
+		`(?m)^gone@example.com +bad +invalid-address +no-such-user +\d{4}-\d\d-\d\d \d\d:\d\d +.*No such user`,
 		`ok +logs +/var/log/mail.log may be read by bouncetail: .* lines of postfix`,
 		`ok +mail server +Postfix \d`,
 		`ok +daemon +process \d+ writes the database`,
@@ -276,8 +278,8 @@ func TestPackageFollowsTheJournal(t *testing.T) {
 	m.sh("dpkg --purge rsyslog; rm -f /var/log/mail.log; mkdir -p /var/log/journal")
 	log := m.boot("testdata/machine/journal.sh")
 	for _, want := range []string{
-		`(?m)^gone@example.com\tbad`,
-		`(?m)^later@example.com\tbad`, // logged while the journal was followed
+		`(?m)^gone@example.com +bad`,
+		`(?m)^later@example.com +bad`, // logged while the journal was followed
 		`(?m)^mx \(postfix\): last line \d+ s ago$`,
 		`Addresses: 2 bad \(2 new today\)`,
 		`ok +journal +it may be read by bouncetail, and holds lines of a mail server`,
@@ -294,5 +296,41 @@ func TestPackageFollowsTheJournal(t *testing.T) {
 	}
 	if regexp.MustCompile(`journalctl: exit status`).MatchString(log) {
 		t.Error("journalctl fails in the sandbox of the unit")
+	}
+	checkFirstDay(t, log)
+}
+
+// firstDay is the page with the commands of a first day. BOUNCETAIL_TEST_UPDATE writes it.
+const firstDay = "../docs/examples/first-day.txt"
+
+// checkFirstDay compares the transcript of a session with the page, without numbers and
+// spaces, which differ each time. No line is longer than 80 columns.
+func checkFirstDay(t *testing.T, log string) {
+	t.Helper()
+	_, shown, begins := strings.Cut(log, "-- transcript --\n")
+	shown, _, ends := strings.Cut(shown, "-- end of the transcript --\n")
+	if !begins || !ends {
+		t.Fatal("the session has no transcript")
+	}
+	for line := range strings.Lines(shown) {
+		if n := text.Columns(strings.TrimSuffix(line, "\n")); n > 80 {
+			t.Errorf("a line of %d columns: %s", n, line)
+		}
+	}
+	const heading = "A first day with bouncetail on a Debian 12 without rsyslog, whose Postfix logs to the\njournal. make test-package makes this page.\n\n"
+	if os.Getenv("BOUNCETAIL_TEST_UPDATE") != "" {
+		if err := os.WriteFile(firstDay, []byte(heading+shown), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	page, err := os.ReadFile(firstDay)
+	if err != nil {
+		t.Fatal(err)
+	}
+	words := func(s string) string {
+		return strings.Join(strings.Fields(regexp.MustCompile(`[\d,]+`).ReplaceAllString(s, "0")), " ")
+	}
+	if got, want := words(shown), words(strings.TrimPrefix(string(page), heading)); got != want {
+		t.Errorf("%s is not current, set BOUNCETAIL_TEST_UPDATE to write it; it has\n%s\nand the session has\n%s", firstDay, want, got)
 	}
 }

@@ -22,19 +22,24 @@ mail() {
 		sleep 0.2
 	done
 }
+# Each command runs on a terminal of 80 columns.
 say() {
 	echo "root@mx:~# $*"
-	eval "$*"
+	script -qec "$*" /dev/null </dev/null | tr -d '\r'
 }
+export NO_COLOR=1
 mail gone@example.com
-say 'apt-get install -y ./bouncetail.deb >/dev/null'
+echo '-- transcript --'
+say 'apt-get install -y ./bouncetail.deb >/dev/null 2>&1'
 sleep 4
-say bouncetail recipients
-mail later@example.com
+mail later@example.com # is followed
 sleep 3
+say bouncetail status
 say bouncetail recipients
+say bouncetail recipients --state bad
+say bouncetail explain gone@example.com
 say bouncetail doctor
-say 'COLUMNS=80 bouncetail status'
+echo '-- end of the transcript --'
 say "systemctl show bouncetail -p ActiveState -p StatusText -p ExecMainPID"
 echo "restarts of the daemon: $(systemctl show bouncetail -p NRestarts --value)"
 echo "lines about the journal: $(journalctl -q -u bouncetail | grep -c 'journal')"
