@@ -13,7 +13,7 @@ func (a *app) checkConfig() *cobra.Command {
 	var asJSON, quiet, online bool
 	cmd := &cobra.Command{
 		Use:   "check-config",
-		Short: "Check the settings and the rules, and say what they come to",
+		Short: "Check the settings and the rules, and show what they mean",
 		Long: "Check-config reads the settings and the rules as the daemon does, tells all that is\n" +
 			"wrong with them at once, and changes nothing. What only may be wrong, such as a log\n" +
 			"that does not exist yet, is a warning. It exits with 78 if the settings are broken.",

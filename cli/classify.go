@@ -13,8 +13,8 @@ func (a *app) classify() *cobra.Command {
 	var mta string
 	c := &cobra.Command{
 		Use:   "classify [REPLY…]",
-		Short: "Judge replies or whole log lines",
-		Long: "Judges replies or whole log lines, from arguments or one a line from standard input.\n\n" +
+		Short: "Classify replies or whole log lines",
+		Long: "Classify explains replies or whole log lines, from arguments or one a line from standard input.\n\n" +
 			"A bare reply does not say who it is about. If a verdict depends on it, name the recipient: a domain that your " +
 			"own mail server could not find makes the address bad only if it is the recipient's domain.",
 		Example: "  bouncetail classify '550 5.1.1 User unknown'\n" +

@@ -17,7 +17,7 @@ import (
 func (a *app) confirm() *cobra.Command {
 	return a.mark(marking{
 		use: "confirm", short: "Make the suspects of a crowd bad",
-		long: "Confirm says that a crowd of refused addresses is no outage: the addresses are dead,\n" +
+		long: "Confirm says that a crowd of refused addresses is no outage: the addresses are gone,\n" +
 			"such as those of a company that has closed. They become bad, and so do those whose\n" +
 			"failures of that time are read later. The daemon may be running.",
 		noun: "confirmation", list: "confirms", do: (*sqlite.Editor).Confirm, undo: (*sqlite.Editor).WithdrawConfirm,

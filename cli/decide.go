@@ -24,14 +24,14 @@ import (
 
 // allow and block are the subcommands of recipients that decide about addresses.
 func (a *app) allow() *cobra.Command {
-	return a.decide(recipient.Allow, "Hold addresses to be ok, whatever the log says",
-		"Allow holds addresses to be ok until that is taken back with recipients unset, or\n"+
+	return a.decide(recipient.Allow, "Treat addresses as ok, whatever the log says",
+		"Allow treats addresses as ok until that is taken back with recipients unset, or\n"+
 			"until the time that --until names: also where they have failed or fail again.\n")
 }
 
 func (a *app) block() *cobra.Command {
-	return a.decide(recipient.Block, "Hold addresses to be bad, whatever the log says",
-		"Block holds addresses to be bad until that is taken back with recipients unset, or\n"+
+	return a.decide(recipient.Block, "Treat addresses as bad, whatever the log says",
+		"Block treats addresses as bad until that is taken back with recipients unset, or\n"+
 			"until the time that --until names: also where they never failed or are reached.\n")
 }
 

@@ -57,7 +57,7 @@ func (a *app) explainAddress(ctx context.Context, given string, limit int, asJSO
 		return usageError{address.Error{Address: given, Why: "has no @, and no local user of that name is known; write the whole address"}}
 	}
 	if !known {
-		return fmt.Errorf("%s has not failed in what was read so far, or is spelled otherwise; bouncetail recipients --domain %s lists its neighbours", given, to.Domain)
+		return fmt.Errorf("%s has not failed in what was read so far, or is spelled otherwise; bouncetail recipients --domain %s lists other addresses of the domain", given, to.Domain)
 	}
 	l, err := report.ReadHistory(ctx, r, to, &row, limit, a.zone(), a.now())
 	if err != nil {

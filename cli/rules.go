@@ -126,7 +126,7 @@ func (a *app) rulesTest() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "test [REPLY…]",
 		Short: "Show what the rules would change, before they do",
-		Long: "Test judges replies with the rules in the folder and with those built in alone, and\n" +
+		Long: "Test judges replies with the rules in the folder and with the built-in ones only, and\n" +
 			"shows both where they differ. Without replies it reads them from standard input, a\n" +
 			"line each; with --database it takes the records of the database, and compares with\n" +
 			"the verdicts that are stored there.",
@@ -217,8 +217,8 @@ func (a *app) reclassify() *cobra.Command {
 	asJSON := new(bool)
 	c := &cobra.Command{
 		Use:   "reclassify",
-		Short: "Judge all stored records anew, after a change of rules",
-		Long: "Reclassify judges all stored records anew and brings the recipients up to date, in\n" +
+		Short: "Classify all stored records again, after a change of rules",
+		Long: "Reclassify classifies all stored records again and brings the recipients up to date, in\n" +
 			"one transaction, and shows what changed. bouncetail rules test --database shows the\n" +
 			"same and changes nothing. If the daemon runs, it does the work, and judges by the\n" +
 			"new rules from then on.",

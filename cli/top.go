@@ -28,7 +28,7 @@ func (a *app) top() *cobra.Command {
 		Short: "Show who most attempts fail for, or by",
 		Long: "Top shows for whom, by whom or why most delivery attempts failed in a period.\n" +
 			"Domains are counted by whole days (UTC), with what was delivered to them; a sender\n" +
-			"and a provider are known of failures alone. \"dead\" is how many addresses are bad\n" +
+			"and a provider are known only from failures. \"bad\" is how many addresses are bad\n" +
 			"today. Shares are between 0 and 1 in a pipe. With a filter only failures are counted,\n" +
 			"also of domains: nothing is known of what was delivered. Without an argument it\n" +
 			"shows domains.",

@@ -13,7 +13,7 @@ import (
 	"github.com/bouncetail/bouncetail/config"
 )
 
-var update = flag.Bool("update", false, "write the page of settings anew")
+var update = flag.Bool("update", false, "write the page of settings again")
 
 // setting is a key of config.example.yaml.
 type setting struct {

@@ -144,7 +144,7 @@ func errorsIn(err error) []string {
 	return all
 }
 
-// warnings tells what may be wrong on this machine, and may come right.
+// warnings describes what may be wrong on this machine, and may become right.
 func warnings(c config.Config) []string {
 	all := []string{}
 	warn := func(key, format string, args ...any) {

@@ -53,7 +53,7 @@ func (d *examiner) checkUser(context.Context) {
 		d.as = &account{name: who, only: true}
 		do := ""
 		if who != daemonUser {
-			do = "sudo bouncetail doctor tells what the daemon may"
+			do = "sudo bouncetail doctor checks what the daemon may read"
 		}
 		d.say(OK, do, "looking as %s, who is not root", who)
 		return
@@ -88,7 +88,7 @@ func (d *examiner) eachEntry(path string, each func(fields []string) bool) bool 
 }
 
 // do calls look as the account. The kernel is asked, because modes alone do not
-// tell what access lists and the folders above allow. It starts a goroutine,
+// reflect what access lists and the folders above allow. It starts a goroutine,
 // whose thread ends with it, and waits for it.
 func (as *account) do(look func() error) error {
 	if as.only {

@@ -142,7 +142,7 @@ func (d *examiner) checkLog(f logFile) {
 	}
 	seen := survey(head, tail, f.source, d.settings.JournalUIDs)
 	if seen.recognised == 0 {
-		d.say(Warn, "is it the log of the mail server? bouncetail classify LINE tells how a line is read", "%s may be read, but holds no line of a mail server", shown)
+		d.say(Warn, "is it the log of the mail server? bouncetail classify LINE shows how a line is read", "%s may be read, but holds no line of a mail server", shown)
 		return
 	}
 	d.say(OK, "", "%s may be read by %s: %s, %s beside it; lines of %s, stamped %s",

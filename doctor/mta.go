@@ -121,7 +121,7 @@ func (d *examiner) judgeRotation(shown string, r *rotation) {
 		d.say(Warn, do+", in "+r.file, format, args...)
 	}
 	if say("copytruncate") {
-		warn("create 0640 root adm in place of copytruncate", "%s is rotated by copytruncate, which destroys lines between its copy and its truncation", shown)
+		warn("create 0640 root adm instead of copytruncate", "%s is rotated by copytruncate, which destroys lines between its copy and its truncation", shown)
 	}
 	if args := r.says["create"]; len(args) > 0 && !say("copytruncate") {
 		mode, err := strconv.ParseUint(args[0], 8, 32)
@@ -131,7 +131,7 @@ func (d *examiner) judgeRotation(shown string, r *rotation) {
 		}
 		reads := err != nil || mode&0o004 != 0 || mode&0o040 != 0 && (group == "adm" || group == daemonUser || group == "systemd-journal" || group == "")
 		if !reads {
-			warn("create 0640 root adm", "%s is made anew as %s, which %s may not read", shown, strings.Join(args, " "), daemonUser)
+			warn("create 0640 root adm", "%s is created again as %s, which %s may not read", shown, strings.Join(args, " "), daemonUser)
 		}
 	}
 	if args := r.says["olddir"]; len(args) > 0 {
@@ -229,7 +229,7 @@ func (d *examiner) checkPostfix(ctx context.Context) {
 		warn("name it in the settings, under sources", "it logs to %s (maillog_file), which is not followed", file)
 	}
 	if set["soft_bounce"] == "yes" {
-		warn("postconf -e soft_bounce=no && postfix reload", "soft_bounce keeps every failure in the queue, so no address is ever found to be dead")
+		warn("postconf -e soft_bounce=no && postfix reload", "soft_bounce keeps every failure in the queue, so no address ever becomes bad")
 	}
 	if facility := set["syslog_facility"]; facility != "" && facility != "mail" && !strings.Contains(facility, "$") {
 		warn("see in /etc/rsyslog.conf which file that goes to, and name it in the settings, under sources", "it logs as %s (syslog_facility), which does not go to the usual mail log", facility)

@@ -171,6 +171,6 @@ func (l *History) tellCommands(w io.Writer) error {
 	if c.Kind == recipient.UnitProvider || c.Kind == recipient.UnitRelay {
 		of += " at " + l.Domain
 	}
-	_, err := fmt.Fprintf(w, "If all addresses %s are dead:\n  %s\nIf it was an outage:\n  %s\n", of, c.Confirm, c.Release)
+	_, err := fmt.Fprintf(w, "If the addresses %s no longer exist:\n  %s\nIf it was an outage:\n  %s\n", of, c.Confirm, c.Release)
 	return err
 }

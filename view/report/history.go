@@ -116,7 +116,7 @@ func (l *History) Print(out *table.Screen) error {
 
 // deciders says in words what a state follows from.
 var deciders = map[bounce.Decider]string{
-	bounce.ByFailure:  "what was said at the failure",
+	bounce.ByFailure:  "the reply of a failed attempt",
 	bounce.ByPolicy:   "the policy, which counted failures over days",
 	bounce.ByDelivery: "a delivery after the last failure",
 	bounce.ByRelease:  "a release: its failures since the last delivery do not count",
@@ -142,7 +142,7 @@ func (l *History) timeline() []entry {
 		case t.Crowd != 0:
 			e.text += fmt.Sprintf(", in crowd %d", t.Crowd)
 		case t.Suppress:
-			e.text += ", held against the address"
+			e.text += ", counts against the address"
 		case t.Counts && slices.ContainsFunc(l.Counted, func(c recipient.Counted) bool { return c.Category == t.Category }) && (l.LastDeliveryAt == nil || t.OccurredAt > *l.LastDeliveryAt):
 			e.text += ", counts for the policy"
 		}
@@ -193,7 +193,7 @@ func mailOf(t *query.Attempt) string {
 	return strings.Join(parts, " ")
 }
 
-// clears tells what would bring an address back to ok.
+// clears describes what would make an address ok again.
 func clears(row *bounce.Recipient, shown func(stored string) string) string {
 	const released = "; or bouncetail recipients release, where the other side answered wrongly for some hours"
 	switch {
@@ -213,5 +213,5 @@ func clears(row *bounce.Recipient, shown func(stored string) string) string {
 	if row.State == bounce.StateSuspect {
 		return "a delivery to it that succeeds; a further refusal after the crowd makes it bad"
 	}
-	return "a delivery to it that succeeds; it is not held to be bad"
+	return "a delivery to it that succeeds; it is not considered bad"
 }

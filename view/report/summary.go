@@ -99,7 +99,7 @@ func (s *Summary) ProblemSentence() string {
 		}
 		parts = append(parts, fmt.Sprintf("%s %s at %s", text.Thousands(int64(p.Attempts)), p.Name, p.Who(2)))
 	}
-	return fmt.Sprintf("failed attempts that are your own problem, not the recipients': %s, of them %s", text.Thousands(int64(s.SenderAttempts())), strings.Join(parts, "; "))
+	return fmt.Sprintf("failed attempts to fix on your side: %s, of them %s", text.Thousands(int64(s.SenderAttempts())), strings.Join(parts, "; "))
 }
 
 // LogReasons lists the reasons of bad addresses for the log.

@@ -15,8 +15,8 @@ func (f *Summary) Print(out *table.Screen, path string) error {
 	title("Recipients in " + text.Printable(path))
 	g := out.Grid("", "", "")
 	for _, s := range []struct{ state, means string }{
-		{"bad", "dead addresses, to be struck off"},
-		{"suspect", "said to be bad in a crowd that may be an outage"},
+		{"bad", "they do not exist or are closed: stop writing to them"},
+		{"suspect", "refused together with many others, perhaps in an outage"},
 		{"failing", "failures that prove nothing about the address"},
 		{"ok", "reached again after a failure"},
 	} {
@@ -38,7 +38,7 @@ func (f *Summary) Print(out *table.Screen, path string) error {
 		}
 	}
 	if len(f.Problems) > 0 {
-		title("Your own problem: new failures that are not about the recipient, and at whom")
+		title("To fix on your side: new failures that the recipients did not cause")
 		g := out.Grid("", "", "")
 		for _, p := range f.Problems {
 			g.Row(p.Attempts, p.Name, p.Who(3))

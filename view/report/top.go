@@ -19,10 +19,10 @@ type TopKind struct {
 
 // TopKinds are the lists of top.
 var TopKinds = []TopKind{
-	{"domains", "domain", query.ByDomain, "(none)", topColumns("domain", "failed", "share", "sent", "failing", "dead"), func(t *Top, failed int) []any {
+	{"domains", "domain", query.ByDomain, "(none)", topColumns("domain", "failed", "share", "sent", "failing", "bad"), func(t *Top, failed int) []any {
 		return []any{t.Failed, part(t.Failed, failed), t.Sent, part(t.Failed, t.Failed+t.Sent), t.Dead}
 	}},
-	{"providers", "provider", query.ByProvider, "(other)", topColumns("provider", "failed", "share", "dead", "mostly", "of_these"), func(t *Top, failed int) []any {
+	{"providers", "provider", query.ByProvider, "(other)", topColumns("provider", "failed", "share", "bad", "mostly", "of_these"), func(t *Top, failed int) []any {
 		return []any{t.Failed, part(t.Failed, failed), t.Dead, mostly(t), part(t.MostFailed, t.Failed)}
 	}},
 	{"categories", "category", query.ByCategory, "(none)", topColumns("category", "failed", "share", "permanent", "suppress"), func(t *Top, failed int) []any {

@@ -65,7 +65,7 @@ func (c *VerdictChanges) Print(out *table.Screen, of string) error {
 		fmt.Fprintln(out.Out, out.Hang("   now ", fmt.Sprintf("%s (%s)", k.now, text.Printable(k.rule))))
 		fmt.Fprintln(out.Out, out.Hang("   ", text.Cut(text.Printable(c.by[k].example), 200)))
 	}
-	_, err := fmt.Fprintln(out.Out, out.Prose(fmt.Sprintf("%d of %d %s judged otherwise; %d more held against the address, %d no longer.", c.changed, c.n, of, c.bad, c.good)))
+	_, err := fmt.Fprintln(out.Out, out.Prose(fmt.Sprintf("%d of %d %s classified differently; %d more count against the address, %d no longer.", c.changed, c.n, of, c.bad, c.good)))
 	return err
 }
 
