@@ -39,7 +39,7 @@ func (a *app) classify() *cobra.Command {
 			return err
 		}
 		judge := report.Judge{Classifier: classifier, Known: known, JSON: asJSON, Explain: explain, Out: a.screen()}
-		return eachReply(replies, a.input, judge.One)
+		return report.EachReply(replies, a.input, judge.One)
 	}
 	return c
 }

@@ -236,8 +236,8 @@ func (a *app) version() *cobra.Command {
 		Use:   "version",
 		Short: "Print the version",
 		Args:  cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			return a.result(asJSON, map[string]any{"version": versionText()}, "bouncetail %s\n", versionText())
+		RunE: func(*cobra.Command, []string) error { // also with broken settings
+			return a.result(asJSON, did{"version": versionText()}, "bouncetail %s", versionText())
 		},
 	}
 	jsonFlag(c, &asJSON)

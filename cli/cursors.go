@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/bouncetail/bouncetail/config"
 	"github.com/bouncetail/bouncetail/sqlite/outbox"
 	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/table"
@@ -41,45 +42,32 @@ func (a *app) cursors() *cobra.Command {
 
 func (a *app) resetCursor() *cobra.Command {
 	var to int64
-	var asJSON bool
 	c := &cobra.Command{
 		Use:   "reset NAME",
 		Short: "Set a cursor back, so that the next export repeats what changed since",
 		Args:  cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.atCursor(cmd.Context(), args[0], func(c *outbox.Cursor, lastSeq int64) error {
-				if to < 0 || to > lastSeq {
-					return usageError{fmt.Errorf("--to: there is no change %d; the last is %d", to, lastSeq)}
-				}
-				if err := c.Move(cmd.Context(), to, a.now()); err != nil {
-					return err
-				}
-				return a.result(asJSON, map[string]any{"cursor": args[0], "seq": to}, "Cursor %s is set to change %d; the next export begins after it.\n", args[0], to)
-			})
-		},
 	}
 	c.Flags().Int64Var(&to, "to", 0, "behind the change `SEQ`; 0 is before the first")
-	jsonFlag(c, &asJSON)
-	return c
+	return a.doing(c, func(ctx context.Context, _ config.Config, args []string) (any, string, error) {
+		err := a.atCursor(ctx, args[0], func(c *outbox.Cursor, lastSeq int64) error {
+			if to < 0 || to > lastSeq {
+				return usageError{fmt.Errorf("--to: there is no change %d; the last is %d", to, lastSeq)}
+			}
+			return c.Move(ctx, to, a.now())
+		})
+		return did{"cursor": args[0], "seq": to}, fmt.Sprintf("Cursor %s is set to change %d; the next export begins after it.", args[0], to), err
+	})
 }
 
 func (a *app) removeCursor() *cobra.Command {
-	var asJSON bool
-	c := &cobra.Command{
+	return a.doing(&cobra.Command{
 		Use:   "rm NAME",
 		Short: "Forget a cursor that is no longer exported by",
 		Args:  cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.atCursor(cmd.Context(), args[0], func(c *outbox.Cursor, _ int64) error {
-				if err := c.Forget(cmd.Context()); err != nil {
-					return err
-				}
-				return a.result(asJSON, map[string]any{"cursor": args[0], "removed": true}, "Cursor %s is removed.\n", args[0])
-			})
-		},
-	}
-	jsonFlag(c, &asJSON)
-	return c
+	}, func(ctx context.Context, _ config.Config, args []string) (any, string, error) {
+		err := a.atCursor(ctx, args[0], func(c *outbox.Cursor, _ int64) error { return c.Forget(ctx) })
+		return did{"cursor": args[0], "removed": true}, fmt.Sprintf("Cursor %s is removed.", args[0]), err
+	})
 }
 
 // atCursor does something with a cursor that has to exist, while no export

@@ -8,8 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/bouncetail/bouncetail/address"
-	"github.com/bouncetail/bouncetail/daemon"
-	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/view/report"
 	"github.com/bouncetail/bouncetail/view/table"
 )
@@ -67,27 +65,4 @@ func (a *app) explainAddress(ctx context.Context, given string, limit int, asJSO
 		return table.Objects(a.stdout).Encode(l)
 	}
 	return l.Print(a.screen())
-}
-
-// rebuild is the subcommand of recipients.
-func (a *app) rebuild() *cobra.Command {
-	var asJSON bool
-	c := &cobra.Command{
-		Use:   "rebuild",
-		Short: "Make the table recipients from the stored records again",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			settings, err := a.settings()
-			if err != nil {
-				return err
-			}
-			n, err := new(daemon.Rebuild).Run(cmd.Context(), settings, a.logger(settings.Log))
-			if err != nil {
-				return interrupted(cmd.Context(), err, "Nothing was changed.")
-			}
-			return a.result(asJSON, map[string]any{"changed": n}, "%s corrected.\n", text.Amount(n, "row"))
-		},
-	}
-	jsonFlag(c, &asJSON)
-	return c
 }

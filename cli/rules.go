@@ -1,17 +1,15 @@
 package cli
 
 import (
-	"bufio"
+	"context"
 	"errors"
 	"fmt"
-	"io"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/bouncetail/bouncetail/classify"
+	"github.com/bouncetail/bouncetail/config"
 	"github.com/bouncetail/bouncetail/daemon"
-	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/report"
 	"github.com/bouncetail/bouncetail/view/table"
 )
@@ -55,33 +53,23 @@ func (a *app) classifier(folder string) (*classify.Classifier, error) {
 }
 
 func (a *app) rulesCheck() *cobra.Command {
-	var asJSON bool
 	c := &cobra.Command{
 		Use:   "check",
 		Short: "Check all rules and their examples against one another",
 		Args:  cobra.NoArgs,
 	}
 	folder := rulesFlag(c)
-	c.RunE = func(*cobra.Command, []string) error {
+	return a.doing(c, func(context.Context, config.Config, []string) (any, string, error) {
 		classifier, err := a.classifier(*folder)
 		if err == nil {
 			err = classifier.Check()
 		}
 		if err != nil {
-			return err
+			return nil, "", err
 		}
-		own, examples := 0, 0
-		for _, r := range classifier.Rules() {
-			if r.Own {
-				own++
-			}
-			examples += len(r.Decides) + len(r.Leaves)
-		}
-		n := len(classifier.Rules())
-		return a.result(asJSON, map[string]any{"rules": n, "own": own, "examples": examples}, "%d rules, %d of them yours, hold their %d examples.\n", n, own, examples)
-	}
-	jsonFlag(c, &asJSON)
-	return c
+		n, own, examples := report.CountRules(classifier)
+		return did{"rules": n, "own": own, "examples": examples}, fmt.Sprintf("%d rules, %d of them yours, hold their %d examples.", n, own, examples), nil
+	})
 }
 
 func (a *app) rulesList() *cobra.Command {
@@ -93,33 +81,19 @@ func (a *app) rulesList() *cobra.Command {
 	}
 	flags.All = true
 	folder := rulesFlag(c)
-	flags.add(c, ruleColumns)
+	flags.add(c, report.RuleColumns)
 	c.RunE = func(*cobra.Command, []string) error {
 		classifier, err := a.classifier(*folder)
 		if err != nil {
 			return err
 		}
-		l, err := flags.open(a, ruleColumns)
+		l, err := flags.open(a, report.RuleColumns)
 		if err != nil {
 			return err
 		}
-		for _, r := range classifier.Rules() {
-			object := map[string]any{
-				"id": r.ID, "why": r.Why, "file": r.File, "category": r.Says.Category, "reason": r.Says.Reason,
-				"scope": r.Says.Scope, "disposition": r.Says.Disposition, "decides": r.Decides, "leaves": r.Leaves,
-			}
-			if err := l.Row(object, r.ID, string(r.Says.Category), string(r.Says.Reason), string(r.Says.Disposition), r.Why, string(r.Says.Scope), r.File); err != nil {
-				return err
-			}
-		}
-		return l.End("")
+		return report.PrintRules(l, classifier)
 	}
 	return c
-}
-
-// ruleColumns are the columns of the list of rules.
-var ruleColumns = []table.Column{
-	{Key: "id", Long: true}, {Key: "category", Keep: 2}, {Key: "reason", Keep: 4}, {Key: "disposition", Keep: 3}, {Key: "why", Keep: 1, Wrap: true}, {Key: "scope", More: true}, {Key: "file", More: true},
 }
 
 func (a *app) rulesTest() *cobra.Command {
@@ -150,59 +124,17 @@ func (a *app) rulesTest() *cobra.Command {
 				return err
 			}
 			defer r.Close()
-			err = r.Records(cmd.Context(), func(s *query.Stored) error {
-				changes.Note(s.Delivery.Reply.Text, s.Verdict, with.Verdict(&s.Delivery))
-				return nil
-			})
-			if err != nil {
+			if err := changes.Records(cmd.Context(), r, with); err != nil {
 				return err
 			}
 			return a.printChanges(&changes, "records", *asJSON)
 		}
-		without, err := classify.New("")
-		if err != nil {
-			return err
-		}
-		err = eachReply(replies, a.input, func(reply string) error {
-			d, err := report.Delivery(reply)
-			if err == nil {
-				changes.Note(reply, without.Verdict(&d), with.Verdict(&d))
-			}
-			return err
-		})
-		if err != nil {
+		if err := changes.Replies(replies, a.input, with); err != nil {
 			return err
 		}
 		return a.printChanges(&changes, "replies", *asJSON)
 	}
 	return c
-}
-
-// eachReply calls f for the replies, or for the lines of in if there are none.
-func eachReply(replies []string, in io.Reader, f func(string) error) error {
-	for _, reply := range replies {
-		if err := f(reply); err != nil {
-			return err
-		}
-	}
-	if len(replies) > 0 {
-		return nil
-	}
-	lines := bufio.NewReader(in)
-	for {
-		line, err := lines.ReadString('\n')
-		if err != nil && err != io.EOF {
-			return fmt.Errorf("standard input: %w", err)
-		}
-		if line != "" {
-			if err := f(strings.TrimRight(line, "\r\n")); err != nil {
-				return err
-			}
-		}
-		if err == io.EOF {
-			return nil
-		}
-	}
 }
 
 // printChanges prints what other verdicts change.

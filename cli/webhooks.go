@@ -59,79 +59,74 @@ func (a *app) webhooks() *cobra.Command {
 	return c
 }
 
-// namedHook returns the settings, and the webhook of a name.
-func (a *app) namedHook(name string) (config.Config, *webhook.Hook, error) {
-	settings, err := a.settings()
-	if err != nil {
-		return settings, nil, err
-	}
+// namedHook returns the settings of a webhook.
+func namedHook(settings config.Config, name string) (*config.Webhook, error) {
 	i := slices.IndexFunc(settings.Webhooks, func(w config.Webhook) bool { return w.Name == name })
 	if i < 0 {
-		return settings, nil, usageError{fmt.Errorf("the settings have no webhook %q; bouncetail webhooks lists them", name)}
+		return nil, usageError{fmt.Errorf("the settings have no webhook %q; bouncetail webhooks lists them", name)}
 	}
-	h, err := daemon.Hook(&settings.Webhooks[i], versionText(), a.logger(settings.Log))
-	return settings, h, err
+	return &settings.Webhooks[i], nil
+}
+
+// hook returns a webhook that can send.
+func (a *app) hook(settings config.Config, name string) (*webhook.Hook, error) {
+	w, err := namedHook(settings, name)
+	if err != nil {
+		return nil, err
+	}
+	return daemon.Hook(w, versionText(), a.logger(settings.Log))
 }
 
 func (a *app) testHook() *cobra.Command {
-	var asJSON bool
-	c := &cobra.Command{
+	return a.doing(&cobra.Command{
 		Use:   "test NAME",
 		Short: "Send a webhook a request that changes nothing",
 		Long: "Test sends one request about bouncetail-test@example.invalid, which cannot exist, and\n" +
 			"says what is wrong with the webhook: the network, the url, the credentials, or the\n" +
 			"program's settings. The kind json gets a body without recipients, with \"test\": true.",
 		Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			_, h, err := a.namedHook(args[0])
-			if err != nil {
-				return err
-			}
-			if err := h.Test(cmd.Context()); err != nil {
-				return fmt.Errorf("webhook %s: %w", h.Name, err)
-			}
-			return a.result(asJSON, map[string]any{"webhook": h.Name, "accepts": true}, "Webhook %s accepts requests.\n", h.Name)
-		},
-	}
-	jsonFlag(c, &asJSON)
-	return c
+	}, func(ctx context.Context, settings config.Config, args []string) (any, string, error) {
+		h, err := a.hook(settings, args[0])
+		if err != nil {
+			return nil, "", err
+		}
+		if err := h.Test(ctx); err != nil {
+			return nil, "", fmt.Errorf("webhook %s: %w", h.Name, err)
+		}
+		return did{"webhook": h.Name, "accepts": true}, fmt.Sprintf("Webhook %s accepts requests.", h.Name), nil
+	})
 }
 
 func (a *app) replay() *cobra.Command {
-	var asJSON bool
-	c := &cobra.Command{
+	return a.doing(&cobra.Command{
 		Use:   "replay NAME",
 		Short: "Send a webhook its dead letters again",
 		Long: "Replay sends a webhook the recipients that it refused, as they are now, and forgets\n" +
 			"those that it accepts. It skips those that it refuses again: bouncetail webhooks drop\n" +
 			"removes them. It stops at an error that concerns the webhook itself.",
 		Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			settings, h, err := a.namedHook(args[0])
-			if err != nil {
-				return err
-			}
-			changes, err := outbox.Open(cmd.Context(), settings.Database)
-			if err != nil {
-				return err
-			}
-			h.Store = changes
-			n, err := h.Replay(cmd.Context())
-			return errors.Join(err, a.showReplayed(h.Name, n, asJSON), changes.Close())
-		},
-	}
-	jsonFlag(c, &asJSON)
-	return c
-}
-
-func (a *app) showReplayed(name string, n webhook.Replayed, asJSON bool) error {
-	if n.Dropped > 0 {
-		a.remark("%s dropped: the state has changed, or the program cannot store the address", text.Amount(n.Dropped, "dead letter"))
-	}
-	if n.Refused > 0 {
-		a.remark("%s refused again: %v; see bouncetail webhooks dead-letters %s, and drop", text.Amount(n.Refused, "recipient"), n.LastRefusal, name)
-	}
-	return a.result(asJSON, map[string]any{"delivered": n.Delivered, "refused": n.Refused, "dropped": n.Dropped}, "%s delivered\n", text.Amount(n.Delivered, "recipient"))
+	}, func(ctx context.Context, settings config.Config, args []string) (any, string, error) {
+		h, err := a.hook(settings, args[0])
+		if err != nil {
+			return nil, "", err
+		}
+		changes, err := outbox.Open(ctx, settings.Database)
+		if err != nil {
+			return nil, "", err
+		}
+		h.Store = changes
+		n, err := h.Replay(ctx)
+		if n.Dropped > 0 {
+			a.remark("%s dropped: the state has changed, or the program cannot store the address", text.Amount(n.Dropped, "dead letter"))
+		}
+		if n.Refused > 0 {
+			a.remark("%s refused again: %v; see bouncetail webhooks dead-letters %s, and drop", text.Amount(n.Refused, "recipient"), n.LastRefusal, h.Name)
+		}
+		if err = errors.Join(err, changes.Close()); err != nil {
+			err = partError{err}
+		}
+		return did{"delivered": n.Delivered, "refused": n.Refused, "dropped": n.Dropped}, text.Amount(n.Delivered, "recipient") + " delivered", err
+	})
 }
 
 // letterColumns are the columns of the list of dead letters.
@@ -161,87 +156,47 @@ func (a *app) deadLetters() *cobra.Command {
 }
 
 func (a *app) dropLetters() *cobra.Command {
-	var asJSON bool
-	c := &cobra.Command{
+	return a.doing(&cobra.Command{
 		Use:   "drop NAME [ADDRESS…]",
 		Short: "Forget dead letters of a webhook",
 		Long: "Drop forgets the dead letters of these addresses, or all of the webhook. The recipients\n" +
 			"stay as they are, and a later change of one is delivered as usual.",
 		Example: "  bouncetail webhooks drop listmonk root",
 		Args:    cobra.MinimumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			settings, err := a.settings()
-			if err != nil {
-				return err
-			}
-			addresses, err := storedAddresses(settings.Privacy, args[1:])
-			if err != nil {
-				return err
-			}
-			n, err := a.drop(cmd.Context(), settings.Database, args[0], addresses)
-			if err != nil {
-				return err
-			}
-			return a.result(asJSON, map[string]any{"dropped": n}, "%s dropped\n", text.Amount(int(n), "dead letter"))
-		},
-	}
-	jsonFlag(c, &asJSON)
-	return c
-}
-
-func (a *app) drop(ctx context.Context, database, name string, addresses []string) (int64, error) {
-	changes, err := outbox.Open(ctx, database)
-	if err != nil {
-		return 0, err
-	}
-	n, err := changes.DropDeadLetters(ctx, name, addresses)
-	return n, errors.Join(err, changes.Close())
-}
-
-// storedAddresses returns addresses as the database has them.
-func storedAddresses(c config.Privacy, given []string) ([]string, error) {
-	var stored []string
-	if len(given) == 0 {
-		return nil, nil
-	}
-	h, err := daemon.OpenHasher(c)
-	if err != nil {
-		return nil, err
-	}
-	for _, g := range given {
-		stored = append(stored, h.Hashed(address.Parse(g)).Normal)
-	}
-	return stored, nil
+	}, func(ctx context.Context, settings config.Config, args []string) (any, string, error) {
+		h, err := daemon.OpenHasher(settings.Privacy)
+		if err != nil {
+			return nil, "", err
+		}
+		var stored []string
+		for _, given := range args[1:] {
+			stored = append(stored, h.Hashed(address.Parse(given)).Normal)
+		}
+		changes, err := outbox.Open(ctx, settings.Database)
+		if err != nil {
+			return nil, "", err
+		}
+		n, err := changes.DropDeadLetters(ctx, args[0], stored)
+		return did{"dropped": n}, text.Amount(int(n), "dead letter") + " dropped", errors.Join(err, changes.Close())
+	})
 }
 
 func (a *app) newKey() *cobra.Command {
-	var asJSON bool
-	c := &cobra.Command{
+	return a.doing(&cobra.Command{
 		Use:   "key NAME",
 		Short: "Make the signing key of a webhook of kind sendgrid",
 		Long: "Key writes a new private key (ECDSA, P-256) to the webhook's key_file, if there is no\n" +
 			"file yet, and prints the public key as receivers of SendGrid's events want it.",
 		Args: cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
-			settings, err := a.settings()
-			if err != nil {
-				return err
-			}
-			i := slices.IndexFunc(settings.Webhooks, func(w config.Webhook) bool { return w.Name == args[0] })
-			if i < 0 {
-				return usageError{fmt.Errorf("the settings have no webhook %q; bouncetail webhooks lists them", args[0])}
-			}
-			w := &settings.Webhooks[i]
-			if w.Kind != "sendgrid" || w.KeyFile == "" {
-				return usageError{fmt.Errorf("webhook %s needs kind: sendgrid, and key_file with the path of a file", w.Name)}
-			}
-			public, err := webhook.KeyPair(w.KeyFile)
-			if err != nil {
-				return err
-			}
-			return a.result(asJSON, map[string]any{"public_key": public}, "%s\n", public)
-		},
-	}
-	jsonFlag(c, &asJSON)
-	return c
+	}, func(_ context.Context, settings config.Config, args []string) (any, string, error) {
+		w, err := namedHook(settings, args[0])
+		if err != nil {
+			return nil, "", err
+		}
+		if w.Kind != "sendgrid" || w.KeyFile == "" {
+			return nil, "", usageError{fmt.Errorf("webhook %s needs kind: sendgrid, and key_file with the path of a file", w.Name)}
+		}
+		public, err := webhook.KeyPair(w.KeyFile)
+		return did{"public_key": public}, public, err
+	})
 }

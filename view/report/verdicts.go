@@ -1,12 +1,18 @@
 package report
 
 import (
+	"bufio"
 	"cmp"
+	"context"
 	"fmt"
+	"io"
 	"slices"
+	"strings"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/classify"
 	"github.com/bouncetail/bouncetail/internal/text"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/table"
 )
 
@@ -102,4 +108,55 @@ func (c *VerdictChanges) keys() []change {
 		return cmp.Or(cmp.Compare(c.by[b].n, c.by[a].n), cmp.Compare(a.rule, b.rule), cmp.Compare(a.ruleBefore, b.ruleBefore), cmp.Compare(a.before+a.now, b.before+b.now))
 	})
 	return keys
+}
+
+// Records compares the verdicts that the database holds with those of a classifier.
+func (c *VerdictChanges) Records(ctx context.Context, r *query.Reader, with *classify.Classifier) error {
+	return r.Records(ctx, func(s *query.Stored) error {
+		c.Note(s.Delivery.Reply.Text, s.Verdict, with.Verdict(&s.Delivery))
+		return nil
+	})
+}
+
+// Replies compares the verdicts of the built-in rules alone with those of a classifier,
+// on replies, or on the lines of in if there are none.
+func (c *VerdictChanges) Replies(replies []string, in io.Reader, with *classify.Classifier) error {
+	without, err := classify.New("")
+	if err != nil {
+		return err
+	}
+	return EachReply(replies, in, func(reply string) error {
+		d, err := Delivery(reply)
+		if err == nil {
+			c.Note(reply, without.Verdict(&d), with.Verdict(&d))
+		}
+		return err
+	})
+}
+
+// EachReply calls f for the replies, or for the lines of in if there are none.
+func EachReply(replies []string, in io.Reader, f func(string) error) error {
+	for _, reply := range replies {
+		if err := f(reply); err != nil {
+			return err
+		}
+	}
+	if len(replies) > 0 {
+		return nil
+	}
+	lines := bufio.NewReader(in)
+	for {
+		line, err := lines.ReadString('\n')
+		if err != nil && err != io.EOF { //nolint:errorlint // ReadString returns it as it is
+			return fmt.Errorf("standard input: %w", err)
+		}
+		if line != "" {
+			if err := f(strings.TrimRight(line, "\r\n")); err != nil {
+				return err
+			}
+		}
+		if err != nil {
+			return nil //nolint:nilerr // the end
+		}
+	}
 }
