@@ -316,9 +316,11 @@ func takeEximSent(ev *bounce.Event, fields string) {
 		case "T":
 			transport = value
 		case "H":
-			m, ok := match(eximHost, value)
-			host, near = true, ok && isNear(m.raw("ip"))
-			ev.Reply.RelayHost = sentRelay(m.raw("host"))
+			host, near = true, false
+			if m, ok := match(eximHost, value); ok {
+				near = isNear(m.raw("ip"))
+				ev.Reply.RelayHost = sentRelay(m.raw("host"))
+			}
 		case "C":
 			if _, id, found := strings.Cut(value, " OK id="); found && near {
 				end := 0

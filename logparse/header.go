@@ -117,10 +117,13 @@ func cutHeader(line string, h *header) bool {
 	return cutTag(rest, h)
 }
 
-// isHost reports whether a word may be the host of a usual header: it is no tag and
-// no level.
+// isHost reports whether a word may be the host of a usual header: it is no tag, no
+// level, and no second stamp.
 func isHost(word string) bool {
 	n := len(word)
+	if n > 18 && word[4] == '-' && word[10] == 'T' && word[13] == ':' {
+		return false
+	}
 	return n > 0 && word[n-1] != ':' && word[0] != '<' && (n > 14 || !isLevel(word))
 }
 

@@ -750,3 +750,22 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// The host of a delivery by Exim may be without an address, in any text after "=>".
+func TestEximHostWithoutAnAddress(t *testing.T) {
+	for _, fields := range []string{"H=mx.b.example", "H=", "H=[", "R=dnslookup T=remote_smtp H=mx.b.example C=\"250 Ok\""} {
+		all := events(newParser(t, bounce.Exim), "2026-11-23 12:57:36 1xVTbv-00000r-1v => a@b.example "+fields+"\n")
+		if len(all) != 1 || all[0].Recipient != "a@b.example" || all[0].Outcome != bounce.Sent {
+			t.Errorf("%s: events %+v, want one success", fields, all)
+		}
+	}
+}
+
+// A stamp behind the stamp is no host: the inner one tells the time.
+func TestASecondStampIsNoHost(t *testing.T) {
+	const line = "2026-11-23T12:57:36.9Z 2026-11-23T12:57:30Z postfix/smtp[474]: 4YqRr12ZzNz1Xw: to=<c@d.example>, relay=none, delay=1, delays=1/0/0/0, dsn=4.4.1, status=deferred (connect to mx.d.example[192.0.2.2]:25: Connection refused)\n"
+	all := events(newParser(t, bounce.Postfix), line)
+	if len(all) != 1 || all[0].Host != "" || all[0].At.Second() != 30 {
+		t.Errorf("events %+v, want one at 12:57:30 without a host", all)
+	}
+}
