@@ -90,7 +90,7 @@ race:
 # kept.
 install:
 	install -D -m 0755 bouncetail $(DESTDIR)$(PREFIX)/bin/bouncetail
-	for unit in bouncetail.service bouncetail-report.service bouncetail-report.timer bouncetail-web.service bouncetail-web.socket; do \
+	for unit in bouncetail.service bouncetail-report.service bouncetail-report.timer bouncetail-metrics.service bouncetail-metrics.timer bouncetail-web.service bouncetail-web.socket; do \
 		install -D -m 0644 systemd/$$unit $(DESTDIR)/etc/systemd/system/$$unit || exit 1; done
 	install -D -m 0644 systemd/bouncetail.sysusers $(DESTDIR)/etc/sysusers.d/bouncetail.conf
 	install -d -m 0755 $(DESTDIR)/etc/bouncetail/rules.d
@@ -100,6 +100,7 @@ install:
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/bouncetail $(DESTDIR)/etc/systemd/system/bouncetail.service \
 		$(DESTDIR)/etc/systemd/system/bouncetail-report.service $(DESTDIR)/etc/systemd/system/bouncetail-report.timer \
+		$(DESTDIR)/etc/systemd/system/bouncetail-metrics.service $(DESTDIR)/etc/systemd/system/bouncetail-metrics.timer \
 		$(DESTDIR)/etc/systemd/system/bouncetail-web.service $(DESTDIR)/etc/systemd/system/bouncetail-web.socket $(DESTDIR)/etc/sysusers.d/bouncetail.conf
 
 # nightly runs the tests that take too long for each change.

@@ -191,7 +191,7 @@ func (a *app) addCommands(root *cobra.Command) {
 		id, title string
 		commands  []*cobra.Command
 	}{
-		{"look", "Look:", []*cobra.Command{a.status(), a.recipients(), a.explain(), a.top(), a.incidents(), a.report(), a.web(), a.watch(), a.unclassified()}},
+		{"look", "Look:", []*cobra.Command{a.status(), a.recipients(), a.explain(), a.top(), a.incidents(), a.metrics(), a.report(), a.web(), a.watch(), a.unclassified()}},
 		{"ask", "Ask:", []*cobra.Command{a.check(), a.classify(), a.reasons(), a.sql(), a.hash()}},
 		{"decide", "Decide:", []*cobra.Command{a.rules(), a.reclassify(), a.forget()}},
 		{"hand on", "Hand on:", []*cobra.Command{a.export(), a.publish(), a.webhooks()}},

@@ -1,0 +1,78 @@
+package cli
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/bouncetail/bouncetail/internal/atomicfile"
+	"github.com/bouncetail/bouncetail/view/metrics"
+)
+
+func (a *app) metrics() *cobra.Command {
+	var output, format string
+	c := &cobra.Command{
+		Use:   "metrics",
+		Short: "Print metrics for Prometheus",
+		Long: "Metrics prints what is counted of your mail, for Prometheus. With -o it writes the file\n" +
+			"for the textfile collector of node_exporter, whole or not at all. It needs no daemon.",
+		Example: "  bouncetail metrics | grep attempts\n" +
+			"  bouncetail metrics -o /var/lib/prometheus/node-exporter/bouncetail.prom",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if !slices.Contains(metrics.Formats, format) {
+				return usageError{fmt.Errorf("--format: %q is not one of %s", format, strings.Join(metrics.Formats, ", "))}
+			}
+			settings, err := a.settings()
+			if err != nil {
+				return err
+			}
+			r, err := a.reader(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer r.Close()
+			source := metrics.Source{DB: r.Querier(), Path: settings.Database, Version: versionText(), Revision: revision()}
+			if output == "" || output == "-" {
+				w := bufio.NewWriter(a.stdout)
+				return errors.Join(metrics.Write(cmd.Context(), source, w, format), w.Flush())
+			}
+			f, err := atomicfile.Create(output, 0o644)
+			if err != nil {
+				return err
+			}
+			defer f.Abort()
+			if err := f.Chmod(0o644); err != nil { // whatever the umask: another user reads it
+				return err
+			}
+			w := bufio.NewWriter(f)
+			if err := errors.Join(metrics.Write(cmd.Context(), source, w, format), w.Flush()); err != nil {
+				return err
+			}
+			return f.Commit()
+		},
+	}
+	c.Flags().StringVarP(&output, "output", "o", "", "write `FILE` instead, mode 0644")
+	c.Flags().StringVar(&format, "format", "text", "`FORMAT`: "+strings.Join(metrics.Formats, ", "))
+	complete(c, "format", metrics.Formats)
+	return c
+}
+
+// revision returns the commit of the program, or an empty text.
+func revision() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return ""
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			return s.Value
+		}
+	}
+	return ""
+}

@@ -1,0 +1,187 @@
+// Package metrics turns what the database counts into metrics for Prometheus. The
+// names, labels and texts are in package bounce, the counters in the table
+// metric_totals, which is written in the transaction of what is counted.
+//
+// Every series whose labels come from a table exists from the first scrape on, with 0.
+// No label has a value that a stranger chooses.
+package metrics
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/sqldb"
+)
+
+// Prefix begins every name.
+const Prefix = "bouncetail_"
+
+// Formats are the formats of Write.
+var Formats = []string{"text", "openmetrics"}
+
+// Source is what metrics are read from.
+type Source struct {
+	DB       sqldb.Querier
+	Path     string // of the database
+	Version  string
+	Revision string
+}
+
+// Write writes all metrics in a format.
+func Write(ctx context.Context, s Source, w io.Writer, format string) error {
+	families, err := Read(ctx, s)
+	if err != nil {
+		return err
+	}
+	f := expfmt.NewFormat(expfmt.TypeTextPlain)
+	if format == "openmetrics" {
+		f = expfmt.NewFormat(expfmt.TypeOpenMetrics)
+	}
+	encoder := expfmt.NewEncoder(w, f)
+	for _, family := range families {
+		if err := encoder.Encode(family); err != nil {
+			return err
+		}
+	}
+	if closer, ok := encoder.(expfmt.Closer); ok {
+		return closer.Close() // "# EOF"
+	}
+	return nil
+}
+
+// Read returns all metrics. Those without a series are left out.
+func Read(ctx context.Context, s Source) ([]*dto.MetricFamily, error) {
+	totals, err := readTotals(ctx, s.DB)
+	if err != nil {
+		return nil, fmt.Errorf("metrics: %w", err)
+	}
+	gauges, err := s.readGauges(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("metrics: %w", err)
+	}
+	var families []*dto.MetricFamily
+	for i := range bounce.Metrics {
+		m := &bounce.Metrics[i]
+		f := &dto.MetricFamily{Name: proto.String(FullName(m)), Help: proto.String(m.Help)}
+		switch m.Type {
+		case bounce.Counter:
+			f.Type = dto.MetricType_COUNTER.Enum()
+			f.Metric = counters(m, totals[m.Name])
+		case bounce.Gauge:
+			f.Type = dto.MetricType_GAUGE.Enum()
+			for _, labels := range slices.Sorted(maps.Keys(gauges[m.Name])) {
+				f.Metric = append(f.Metric, &dto.Metric{Label: pairs(labels), Gauge: &dto.Gauge{Value: proto.Float64(gauges[m.Name][labels])}})
+			}
+		case bounce.Histogram:
+			f.Type = dto.MetricType_HISTOGRAM.Enum()
+			f.Metric = []*dto.Metric{histogram(m, totals)}
+		}
+		if len(f.Metric) > 0 {
+			families = append(families, f)
+		}
+	}
+	slices.SortFunc(families, func(a, b *dto.MetricFamily) int { return cmp.Compare(a.GetName(), b.GetName()) })
+	return families, nil
+}
+
+// FullName returns the name of a metric as it is exposed.
+func FullName(m *bounce.Metric) string {
+	name := Prefix + m.Name
+	if m.Type == bounce.Counter {
+		name += "_total"
+	}
+	return name
+}
+
+// readTotals returns the stored values by name and labels.
+func readTotals(ctx context.Context, db sqldb.Querier) (map[string]map[string]float64, error) {
+	totals := make(map[string]map[string]float64)
+	err := sqldb.ScanAll(ctx, db, "SELECT name, labels, value FROM metric_totals", func(scan func(...any) error) error {
+		var name, labels string
+		var value float64
+		err := scan(&name, &labels, &value)
+		if totals[name] == nil {
+			totals[name] = make(map[string]float64)
+		}
+		totals[name][labels] = value
+		return err
+	})
+	return totals, err
+}
+
+// counters returns the series of a counter, those without a row with 0.
+func counters(m *bounce.Metric, rows map[string]float64) []*dto.Metric {
+	all := make(map[string]float64)
+	for _, values := range zeros(m.Name) {
+		all[m.LabelsOf(values...)] = 0
+	}
+	maps.Copy(all, rows)
+	var series []*dto.Metric
+	for _, labels := range slices.Sorted(maps.Keys(all)) {
+		series = append(series, &dto.Metric{Label: pairs(labels), Counter: &dto.Counter{Value: proto.Float64(all[labels])}})
+	}
+	return series
+}
+
+func histogram(m *bounce.Metric, totals map[string]map[string]float64) *dto.Metric {
+	h := &dto.Histogram{
+		SampleCount: proto.Uint64(uint64(totals[m.Name+"_count"][""])),
+		SampleSum:   proto.Float64(totals[m.Name+"_sum"][""] / 1e6),
+	}
+	for _, limit := range m.Buckets {
+		n := totals[m.Name+"_bucket"][`le="`+strconv.FormatFloat(limit, 'g', -1, 64)+`"`]
+		h.Bucket = append(h.Bucket, &dto.Bucket{UpperBound: proto.Float64(limit), CumulativeCount: proto.Uint64(uint64(n))})
+	}
+	return &dto.Metric{Histogram: h}
+}
+
+var unescaped = strings.NewReplacer(`\\`, `\`, `\"`, `"`, `\n`, "\n")
+
+// pairs parses labels as they are stored. Rows that other programs wrote may hold
+// anything; what does not parse is left out.
+func pairs(labels string) []*dto.LabelPair {
+	var all []*dto.LabelPair
+	for labels != "" {
+		name, rest, found := strings.Cut(labels, `="`)
+		if !found {
+			return all
+		}
+		end := 0
+		for end < len(rest) && rest[end] != '"' {
+			if rest[end] == '\\' {
+				end++
+			}
+			end++
+		}
+		if end >= len(rest) {
+			return all
+		}
+		all = append(all, &dto.LabelPair{Name: proto.String(name), Value: proto.String(unescaped.Replace(rest[:end]))})
+		labels = strings.TrimPrefix(rest[end+1:], ",")
+	}
+	return all
+}
+
+// sizeOf returns the size of a file, or 0 if there is none.
+func sizeOf(path string) float64 {
+	info, err := os.Stat(path)
+	if err != nil {
+		return 0
+	}
+	return float64(info.Size())
+}
+
+func goVersion() string { return runtime.Version() }
