@@ -121,8 +121,11 @@ func cutHeader(line string, h *header) bool {
 // level, and no second stamp.
 func isHost(word string) bool {
 	n := len(word)
-	if n > 18 && word[4] == '-' && word[10] == 'T' && word[13] == ':' {
-		return false
+	if n > 14 && isDigit(word[0]) && strings.IndexByte(word, 'T') > 0 {
+		var second stamp
+		if rest, ok := second.cutAny(word); ok && rest == "" {
+			return false
+		}
 	}
 	return n > 0 && word[n-1] != ':' && word[0] != '<' && (n > 14 || !isLevel(word))
 }
@@ -271,7 +274,7 @@ func unwrap(line string) (inner, outer string) {
 		end := strings.Index(line, behind)
 		at := strings.LastIndex(line, stamp)
 		// A quote that is escaped is no end, and another field may be called time.
-		if end < 0 || at < end || line[end-1] == '\\' || !strings.HasSuffix(line, `Z"}`) || len(line)-at > 50 {
+		if end < len(before) || at < end || line[end-1] == '\\' || !strings.HasSuffix(line, `Z"}`) || len(line)-at > 50 {
 			break
 		}
 		return line[len(before):end], line[at+len(stamp):]

@@ -763,9 +763,18 @@ func TestEximHostWithoutAnAddress(t *testing.T) {
 
 // A stamp behind the stamp is no host: the inner one tells the time.
 func TestASecondStampIsNoHost(t *testing.T) {
-	const line = "2026-11-23T12:57:36.9Z 2026-11-23T12:57:30Z postfix/smtp[474]: 4YqRr12ZzNz1Xw: to=<c@d.example>, relay=none, delay=1, delays=1/0/0/0, dsn=4.4.1, status=deferred (connect to mx.d.example[192.0.2.2]:25: Connection refused)\n"
-	all := events(newParser(t, bounce.Postfix), line)
-	if len(all) != 1 || all[0].Host != "" || all[0].At.Second() != 30 {
-		t.Errorf("events %+v, want one at 12:57:30 without a host", all)
+	for _, second := range []string{"2026-11-23T12:57:30Z", "20261123T125730Z"} {
+		line := "2026-11-23T12:57:36.9Z " + second + " postfix/smtp[474]: 4YqRr12ZzNz1Xw: to=<c@d.example>, relay=none, delay=1, delays=1/0/0/0, dsn=4.4.1, status=deferred (connect to mx.d.example[192.0.2.2]:25: Connection refused)\n"
+		all := events(newParser(t, bounce.Postfix), line)
+		if len(all) != 1 || all[0].Host != "" || all[0].At.Second() != 30 {
+			t.Errorf("%s: events %+v, want one at 12:57:30 without a host", second, all)
+		}
+	}
+}
+
+// The quote that opens the log field of Docker's JSON is not the one that closes it.
+func TestDockerLineWithoutALog(t *testing.T) {
+	if all := events(newParser(t, ""), `{"log":","stream":"stdout","time":"2026-11-23T12:57:36.123456789Z"}`+"\n"); len(all) > 0 {
+		t.Errorf("events %+v, want none", all)
 	}
 }
