@@ -95,13 +95,19 @@ func (e *Editor) Withdraw(ctx context.Context, on []bounce.Address) (changes rec
 // address is no longer bad, its row stays; the commands do not list it.
 func (tx *Tx) dropEmptyRows(keys []int64) error {
 	dropped, err := sqldb.Numbers(tx.ctx, tx.conn, `
-		DELETE FROM recipients
+		SELECT recipient_key
+		FROM recipients
 		WHERE recipient_key IN (SELECT value FROM json_each(?)) AND last_failure_at IS NULL
 		  AND NOT EXISTS (SELECT 1 FROM decisions d WHERE d.recipient_key = recipients.recipient_key AND d.ended_at IS NULL)
 		  AND NOT EXISTS (SELECT 1 FROM export_cursors)
-		  AND NOT EXISTS (SELECT 1 FROM webhook_cursors)
-		RETURNING recipient_key`, sqldb.NumberList(keys))
+		  AND NOT EXISTS (SELECT 1 FROM webhook_cursors)`, sqldb.NumberList(keys))
 	if err != nil || len(dropped) == 0 {
+		return err
+	}
+	if err := tx.uncountStates(dropped); err != nil {
+		return err
+	}
+	if _, err := tx.conn.ExecContext(tx.ctx, "DELETE FROM recipients WHERE recipient_key IN (SELECT value FROM json_each(?))", sqldb.NumberList(dropped)); err != nil {
 		return err
 	}
 	// They count as addresses that never failed.

@@ -38,6 +38,17 @@ func (tx *Tx) saveStates() error {
 	return nil
 }
 
+// recountStates counts the recipients by state again, before this transaction changes
+// any.
+func (tx *Tx) recountStates() error {
+	_, err := tx.conn.ExecContext(tx.ctx, "DELETE FROM meta WHERE name LIKE ? || '%'", query.StateCount)
+	if err != nil {
+		return err
+	}
+	_, err = tx.conn.ExecContext(tx.ctx, "INSERT INTO meta SELECT ? || state, count(*) FROM recipients GROUP BY state", query.StateCount)
+	return err
+}
+
 func (tx *Tx) saveMetrics() error {
 	metrics := tx.tally.Finish()
 	keys := slices.SortedFunc(maps.Keys(metrics), func(a, b tally.MetricKey) int {

@@ -138,6 +138,9 @@ func (tx *Tx) recomputeRows(rows []recipientRow) error {
 func (s *Store) Rebuild(ctx context.Context) (int, error) {
 	n := 0
 	err := s.transaction(ctx, func(tx *Tx) error {
+		if err := tx.recountStates(); err != nil {
+			return err
+		}
 		if err := tx.restoreMissing(); err != nil {
 			return err
 		}

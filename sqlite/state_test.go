@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/sqldb"
 	"github.com/bouncetail/bouncetail/recipient"
 )
 
@@ -376,6 +377,7 @@ func TestTablesFollowFromWhatHappenedAlone(t *testing.T) {
 			} else if !slices.Equal(got, first) {
 				t.Fatalf("seed %d, round %d:\ngot  %s\nwant %s", seed, round, strings.Join(got, "\n     "), strings.Join(first, "\n     "))
 			}
+			statesAreCounted(t, s.db)
 			whole := dump(t, s.db, everything)
 			if n, err := s.Rebuild(t.Context()); err != nil || n != 0 {
 				t.Fatalf("seed %d, round %d: Rebuild changes %d rows, %v", seed, round, n, err)
@@ -399,6 +401,11 @@ func TestTablesFollowFromWhatHappenedAlone(t *testing.T) {
 			if again := dump(t, s.db, everything); !slices.Equal(whole, again) {
 				t.Fatalf("seed %d, round %d: rebuilt\ngot  %s\nwant %s", seed, round, strings.Join(again, "\n     "), strings.Join(whole, "\n     "))
 			}
+			statesAreCounted(t, s.db)
+			if _, err := e.Withdraw(t.Context(), []bounce.Address{to("z")}); err != nil { // which never failed
+				t.Fatal(err)
+			}
+			statesAreCounted(t, s.db)
 			s.Close()
 			e.Close()
 		}
@@ -437,5 +444,15 @@ func TestDecisionsBesideBatches(t *testing.T) {
 	}
 	if n, err := s.Rebuild(t.Context()); err != nil || n != 0 {
 		t.Errorf("Rebuild: %d rows changed, %v; want none", n, err)
+	}
+}
+
+// statesAreCounted checks the numbers of recipients by state that meta holds.
+func statesAreCounted(t *testing.T, db sqldb.Querier) {
+	t.Helper()
+	got := dump(t, db, "SELECT substr(name, 12), value FROM meta WHERE name LIKE 'recipients\\_%' ESCAPE '\\' AND value <> 0 ORDER BY 1")
+	want := dump(t, db, "SELECT state, count(*) FROM recipients GROUP BY 1 ORDER BY 1")
+	if !slices.Equal(got, want) {
+		t.Errorf("meta counts %q recipients, there are %q", got, want)
 	}
 }
