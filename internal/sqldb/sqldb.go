@@ -8,6 +8,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
+	"fmt"
 	"net/url"
 	"strconv"
 
@@ -27,16 +28,24 @@ func URI(path string) string { return "file:" + (&url.URL{Path: path}).EscapedPa
 
 // connector opens connections that leave the write-ahead log and its index in
 // place when the last of them is closed. A reader who may not write to the folder
-// can then open the database also while nothing runs.
+// can then open the database also while nothing runs. The log is emptied then, which
+// SQLite does only if its size is limited.
 type connector struct{ dsn string }
 
 func (c connector) Connect(context.Context) (driver.Conn, error) { return c.Driver().Open(c.dsn) }
 
 func (c connector) Driver() driver.Driver {
 	return &sqlite3.SQLiteDriver{ConnectHook: func(conn *sqlite3.SQLiteConn) error {
+		if _, err := conn.Exec(fmt.Sprintf("PRAGMA journal_size_limit = %d", defaultLogLimit), nil); err != nil {
+			return err
+		}
 		return conn.SetFileControlInt("main", sqlite3.SQLITE_FCNTL_PERSIST_WAL, 1)
 	}}
 }
+
+// defaultLogLimit is the size in bytes to which the write-ahead log is cut when it
+// starts again.
+const defaultLogLimit = 4 << 20
 
 // Querier is a database, a connection or a transaction.
 type Querier interface {

@@ -108,14 +108,22 @@ func OpenToEdit(ctx context.Context, path string) (*File, error) {
 		return nil, err
 	}
 	defer r.Close()
-	var version int
-	if err := r.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
-		return nil, fmt.Errorf("database %s: %w", path, err)
-	}
-	if err := migrations.Check(version); err != nil {
-		return nil, fmt.Errorf("database %s %w", path, err)
+	if err := CheckSchema(ctx, r, path); err != nil {
+		return nil, err
 	}
 	f := &File{Path: path, info: info, DB: sqldb.Connect(path, "rw", Patient+"&_synchronous=NORMAL")}
 	f.DB.SetMaxOpenConns(1)
 	return f, nil
+}
+
+// CheckSchema returns an error unless the schema is that of this version.
+func CheckSchema(ctx context.Context, db *sql.DB, path string) error {
+	var version int
+	if err := db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
+		return fmt.Errorf("database %s: %w", path, err)
+	}
+	if err := migrations.Check(version); err != nil {
+		return fmt.Errorf("database %s %w", path, err)
+	}
+	return nil
 }

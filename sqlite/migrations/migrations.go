@@ -38,8 +38,11 @@ type Step struct {
 
 // Check returns an error unless a schema of a version can be used as it is.
 func Check(version int) error {
-	if known := len(All()); version != known {
-		return fmt.Errorf("has schema %d, and this bouncetail knows %d; restart the daemon with this version, or run bouncetail recipients rebuild", version, known)
+	switch known := len(All()); {
+	case version < known:
+		return fmt.Errorf("has the schema of an older bouncetail (%d, this one needs %d); restart the daemon or run bouncetail recipients rebuild, which update it", version, known)
+	case version > known:
+		return fmt.Errorf("was written by a newer bouncetail (schema %d, this one knows %d); upgrade this one, or name another file with --db", version, known)
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ package query
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"strings"
 
 	"github.com/bouncetail/bouncetail/bounce"
@@ -16,11 +17,14 @@ import (
 // Reader is a database that is open to read only, while another process writes.
 type Reader struct{ db *sql.DB }
 
-// OpenReader opens a database that must exist.
+// OpenReader opens a database that must exist and have the schema of this version.
 func OpenReader(ctx context.Context, path string) (*Reader, error) {
 	db, _, err := dbfile.OpenReadOnly(ctx, path)
 	if err != nil {
 		return nil, err
+	}
+	if err := dbfile.CheckSchema(ctx, db, path); err != nil {
+		return nil, errors.Join(err, db.Close())
 	}
 	return &Reader{db}, nil
 }
