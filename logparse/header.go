@@ -121,7 +121,7 @@ func cutHeader(line string, h *header) bool {
 // level, and no second stamp.
 func isHost(word string) bool {
 	n := len(word)
-	if n > 14 && isDigit(word[0]) && strings.IndexByte(word, 'T') > 0 {
+	if n >= 10 && isDigit(word[0]) {
 		var second stamp
 		if rest, ok := second.cutAny(word); ok && rest == "" {
 			return false

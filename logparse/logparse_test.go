@@ -763,11 +763,20 @@ func TestEximHostWithoutAnAddress(t *testing.T) {
 
 // A stamp behind the stamp is no host: the inner one tells the time.
 func TestASecondStampIsNoHost(t *testing.T) {
-	for _, second := range []string{"2026-11-23T12:57:30Z", "20261123T125730Z"} {
+	for _, second := range []string{"2026-11-23T12:57:30Z", "20261123T125730Z", "1795438650"} {
 		line := "2026-11-23T12:57:36.9Z " + second + " postfix/smtp[474]: 4YqRr12ZzNz1Xw: to=<c@d.example>, relay=none, delay=1, delays=1/0/0/0, dsn=4.4.1, status=deferred (connect to mx.d.example[192.0.2.2]:25: Connection refused)\n"
 		all := events(newParser(t, bounce.Postfix), line)
 		if len(all) != 1 || all[0].Host != "" || all[0].At.Second() != 30 {
 			t.Errorf("%s: events %+v, want one at 12:57:30 without a host", second, all)
+		}
+	}
+}
+
+func TestAnAddressAsTheHost(t *testing.T) {
+	for _, host := range []string{"192.0.2.7", "192.168.101.117", "20261123", "2001:db8::117:4242", "20261123-mx", "1795438650.example"} {
+		all := events(newParser(t, bounce.Postfix), "2026-11-23T12:57:36.9Z "+host+" postfix/qmgr[4]: 4YqRr12ZzNz1Xw: removed\n")
+		if len(all) != 1 || all[0].Host != host || all[0].At.Nanosecond() == 0 {
+			t.Errorf("%s: events %+v, want one of this host", host, all)
 		}
 	}
 }
