@@ -61,7 +61,7 @@ func (a *app) serve(ctx context.Context, c config.Config, l net.Listener) error 
 		Stored: func(ctx context.Context, r *query.Reader, to bounce.Address) (bounce.Address, error) {
 			return storedAs(ctx, c, r, to)
 		},
-		Version: versionText(), Zone: a.zone(), Hosts: c.Web.Hosts, Log: a.logger(c.Log),
+		Database: c.Database, Version: versionText(), Zone: a.zone(), Hosts: c.Web.Hosts, Log: a.logger(c.Log),
 	}
 	for _, s := range c.List() {
 		site.Settings = append(site.Settings, web.Setting(s))

@@ -401,7 +401,7 @@ func (d *Digest) readNeeds(ctx context.Context, r *query.Reader) error {
 	}
 	for i := range d.Incidents {
 		if i := &d.Incidents[i]; i.Open() && i.Ours() {
-			need(i.Advice, "%s%s: %s of %s, still open", What(&i.Incident), with(i.Subject), text.Amount(i.Attempts, "failure"), text.Amount(i.Addresses, "address"))
+			need(i.Advice, "#%d %s%s: %s of %s, still open", i.ID, What(&i.Incident), with(i.Subject), text.Amount(i.Attempts, "failure"), text.Amount(i.Addresses, "address"))
 		}
 	}
 	states, err := r.States(ctx)

@@ -213,14 +213,14 @@ func (d *Digest) sendersSection() page.Section {
 }
 
 func (d *Digest) incidentsSection(zone table.Zone) page.Section {
-	s := page.NewSection("Incidents", "what", "where", "addresses", "from ("+zone.Name()+")", "to")
+	s := page.NewSection("Incidents", "", "what", "where", "addresses", "from ("+zone.Name()+")", "to")
 	for i := range d.Incidents {
 		n := &d.Incidents[i]
 		until := "open"
 		if !n.Open() {
 			until = zone.Short(n.LastAt)
 		}
-		s.Row(What(&n.Incident), n.Subject, n.Addresses, zone.Short(n.StartedAt), until)
+		s.Row(page.Link{Text: fmt.Sprintf("#%d", n.ID), Href: fmt.Sprintf("incidents/%d", n.ID)}, What(&n.Incident), n.Subject, n.Addresses, zone.Short(n.StartedAt), until)
 	}
 	return s.OrElse("None.")
 }

@@ -3,41 +3,14 @@ package web
 import (
 	"errors"
 
-	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/classify"
-	"github.com/bouncetail/bouncetail/incident"
 	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/internal/when"
-	stored "github.com/bouncetail/bouncetail/sqlite/incidents"
 	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/page"
 	"github.com/bouncetail/bouncetail/view/report"
 	"github.com/bouncetail/bouncetail/view/table"
 )
-
-// incidents lists what hit many addresses at once.
-func incidents(q *request) (*page.Page, error) {
-	found, err := stored.List(q.Context(), q.r.Querier(), stored.Filter{Since: bounce.Stamp(q.now.AddDate(0, 0, -week)), Addresses: 10})
-	if err != nil {
-		return nil, err
-	}
-	p := page.New("Incidents", "your own problems, and what hit 10 addresses or more at once, in 7 days")
-	s := page.NewSection("", "number", "what", "where", "failures", "addresses", "from ("+q.zone.Name()+")", "to", "reply", "what to do")
-	for i := range found[:min(len(found), maxRows)] {
-		n := &found[i]
-		until := "open"
-		if !n.Open() {
-			until = q.zone.Short(n.LastAt)
-		}
-		what := any(report.What(&n.Incident))
-		if what == string(n.Reason) && n.Reason != incident.Mixed {
-			what = reasonLink(n.Reason)
-		}
-		s.Row(n.ID, what, n.Subject, n.Attempts, n.Addresses, q.zone.Short(n.StartedAt), until, page.Shown(n.Reply, 300), n.Advice)
-	}
-	p.Add(s.OrElse("None."))
-	return p, nil
-}
 
 // senders lists the envelope senders by failures.
 func senders(q *request) (*page.Page, error) {

@@ -29,6 +29,7 @@ type Site struct {
 	Open func(ctx context.Context) (*query.Reader, error)
 	// Stored returns an address as it is stored, which may be a hash.
 	Stored   func(ctx context.Context, r *query.Reader, to bounce.Address) (bounce.Address, error)
+	Database string // its path
 	Settings []Setting
 	Version  string
 	Zone     table.Zone // in which people read times
@@ -78,6 +79,7 @@ var routes = []struct {
 	{"recipients", "Recipients", recipients},
 	{"recipient", "", recipient},
 	{"incidents", "Incidents", incidents},
+	{"incidents/{id}", "", oneIncident},
 	{"reasons", "Reasons", reasons},
 	{"senders", "Senders", senders},
 	{"unclassified", "Unclassified", unclassified},
@@ -95,12 +97,13 @@ func (s *Site) Handler() http.Handler {
 	s.asked.Store(time.Now().UnixNano())
 	mux := http.NewServeMux()
 	for _, route := range routes {
-		mux.HandleFunc("GET /"+route.path+end(route.path), func(w http.ResponseWriter, r *http.Request) { s.show(w, r, route.path, route.page) })
+		mux.HandleFunc("GET /"+route.path+end(route.path), s.inTurn(func(w http.ResponseWriter, r *http.Request) { s.show(w, r, route.path, route.page) }))
 	}
 	mux.HandleFunc("GET /"+style, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/css; charset=utf-8")
 		_, _ = w.Write([]byte(page.CSS)) // the browser may have gone
 	})
+	mux.HandleFunc("GET /metrics", s.inTurn(s.serveMetrics))
 	return s.guard(mux)
 }
 
@@ -153,20 +156,27 @@ func (s *Site) allowed(host string) bool {
 	return slices.ContainsFunc(s.Hosts, func(name string) bool { return strings.ToLower(strings.Trim(name, "[]")) == host })
 }
 
+// inTurn calls a handler when fewer than maxPages others are at work, with a time limit.
+func (s *Site) inTurn(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		wait, cancel := context.WithTimeout(r.Context(), slotTime)
+		defer cancel()
+		select {
+		case s.slots <- struct{}{}:
+			defer func() { <-s.slots }()
+		case <-wait.Done():
+			s.fail(w, r, "", http.StatusServiceUnavailable, "Other pages are being made. Try again in a few seconds.")
+			return
+		}
+		ctx, cancel := context.WithTimeout(r.Context(), queryTime)
+		defer cancel()
+		next(w, r.WithContext(ctx))
+	}
+}
+
 // show answers with a page.
 func (s *Site) show(w http.ResponseWriter, r *http.Request, path string, makePage func(*request) (*page.Page, error)) {
-	wait, cancel := context.WithTimeout(r.Context(), slotTime)
-	defer cancel()
-	select {
-	case s.slots <- struct{}{}:
-		defer func() { <-s.slots }()
-	case <-wait.Done():
-		s.fail(w, r, path, http.StatusServiceUnavailable, "Other pages are being made. Try again in a few seconds.")
-		return
-	}
-	ctx, cancel := context.WithTimeout(r.Context(), queryTime)
-	defer cancel()
-	p, err := s.make(r.WithContext(ctx), makePage)
+	p, err := s.make(r, makePage)
 	var missing notFound
 	var bad badRequest
 	switch {
@@ -174,7 +184,7 @@ func (s *Site) show(w http.ResponseWriter, r *http.Request, path string, makePag
 		s.fail(w, r, path, http.StatusNotFound, err.Error())
 	case errors.As(err, &bad):
 		s.fail(w, r, path, http.StatusBadRequest, err.Error())
-	case ctx.Err() != nil:
+	case r.Context().Err() != nil:
 		s.fail(w, r, path, http.StatusServiceUnavailable, fmt.Sprintf("The database took longer than %v. Ask for less, or try again.", queryTime))
 	case err != nil:
 		s.Log.Error("cannot make a page", "page", path, "error", err)

@@ -53,6 +53,9 @@ func database(t *testing.T) string {
 		fmt.Fprintf(&log, "%s mx postfix/smtp[7]: 4E%06X: to=<user%d@%s.example>, relay=mx.example.com[192.0.2.1]:25, delay=1, delays=0/0/0/1, dsn=5.0.0, status=bounced (host mx.example.com[192.0.2.1] said: 550 zzqx %s (in reply to RCPT TO command))\n", stamp, i, i, short, foreign)
 	}
 	fmt.Fprintf(&log, "%s mx postfix/smtp[7]: 4D000001: to=<jane@gmail.com>, relay=gmail-smtp-in.l.google.com[192.0.2.1]:25, delay=1, delays=0/0/0/1, dsn=5.1.1, status=bounced (host gmail-smtp-in.l.google.com[192.0.2.1] said: 550 5.1.1 User unknown (in reply to RCPT TO command))\n", at.Format("2006-01-02T15:04:05.000000+00:00"))
+	for i := range 12 { // an incident
+		fmt.Fprintf(&log, "%s mx postfix/smtp[7]: 4C%06X: to=<user%d@outlook.com>, relay=outlook-com.olc.protection.outlook.com[192.0.2.1]:25, delay=1, delays=0/0/0/1, dsn=5.7.1, status=bounced (host outlook-com.olc.protection.outlook.com[192.0.2.1] said: 550 5.7.1 Service unavailable; Client host [192.0.2.9] blocked using zen.spamhaus.org <b>now</b> (in reply to RCPT TO command))\n", at.Add(time.Duration(i)*10*time.Minute).Format("2006-01-02T15:04:05.000000+00:00"), i, i)
+	}
 	file, db := filepath.Join(dir, "mail.log"), filepath.Join(dir, "b.db")
 	if err := os.WriteFile(file, log.Bytes(), 0o600); err != nil {
 		t.Fatal(err)
@@ -168,7 +171,7 @@ func crawl(t *testing.T, h http.Handler, base string) map[string]string {
 func TestHostileTextsAreOnlyTextOnEveryPage(t *testing.T) {
 	db := database(t)
 	pages := crawl(t, site(db).Handler(), "/")
-	for _, want := range []string{"/providers", "/providers/google", "/recipients", "/incidents", "/reasons", "/senders", "/unclassified", "/report", "/health", "/settings"} {
+	for _, want := range []string{"/providers", "/providers/google", "/recipients", "/incidents", "/incidents/1", "/reasons", "/senders", "/unclassified", "/report", "/health", "/settings"} {
 		if pages[want] == "" {
 			t.Errorf("no link leads to %s", want)
 		}
@@ -286,6 +289,25 @@ func TestSlowDatabaseIsGivenUp(t *testing.T) {
 	w := get(s.Handler(), "/")
 	if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" || !strings.Contains(w.Body.String(), "took longer than 2s") {
 		t.Errorf("%d %q", w.Code, w.Body)
+	}
+}
+
+func TestPageOfAnIncidentAndMetrics(t *testing.T) {
+	h := site(database(t)).Handler()
+	shown, _ := parse(t, "incident", get(h, "/incidents/1").Body)
+	for _, want := range []string{"zen.spamhaus.org", "12", "<b>now</b>", "Failures by hour."} {
+		if !strings.Contains(shown, want) {
+			t.Errorf("the page of the incident lacks %q: %s", want, shown)
+		}
+	}
+	for at, want := range map[string]int{"/incidents/99": 404, "/incidents/x": 404, "/incidents/-1": 404} {
+		if got := get(h, at).Code; got != want {
+			t.Errorf("%s: %d, want %d", at, got, want)
+		}
+	}
+	w := get(h, "/metrics")
+	if w.Code != 200 || !strings.Contains(w.Body.String(), "bouncetail_recipients{") || !strings.HasPrefix(w.Header().Get("Content-Type"), "text/plain") {
+		t.Errorf("/metrics: %d %.300s", w.Code, w.Body)
 	}
 }
 
