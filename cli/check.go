@@ -11,7 +11,6 @@ import (
 )
 
 func (a *app) check() *cobra.Command {
-	var from string
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "check ADDRESS…",
@@ -23,10 +22,10 @@ func (a *app) check() *cobra.Command {
 		Example: "  bouncetail check jane@example.com && mail -s hello jane@example.com\n" +
 			"  bouncetail check --from-file subscribers --json | jq -r 'select(.state == \"bad\").recipient'",
 	}
-	c.Flags().StringVar(&from, "from-file", "", "also the addresses in `FILE`, one a line; - is standard input")
+	from := fromFile(c)
 	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
 	c.RunE = func(cmd *cobra.Command, args []string) error {
-		on, err := a.givenAddresses(args, from)
+		on, err := a.givenAddresses(args, *from)
 		if err != nil {
 			return err
 		}

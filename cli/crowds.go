@@ -48,13 +48,8 @@ func (a *app) crowds() *cobra.Command {
 				from = bounce.Stamp(at)
 			}
 			return a.list(cmd.Context(), &flags, report.CrowdColumns, "No crowd of refused addresses was found.", func(r *query.Reader, l *table.List) error {
-				all, err := r.Crowds(cmd.Context(), from)
-				for i := range all {
-					if c := report.NewCrowd(&all[i], "", a.now()); err == nil {
-						err = l.Row(&c, report.CrowdCells(&c)...)
-					}
-				}
-				return err
+				all, err := report.ReadCrowds(cmd.Context(), r, from, a.now())
+				return table.Rows(l, all, err, report.CrowdCells)
 			})
 		},
 	}

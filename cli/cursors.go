@@ -18,24 +18,14 @@ import (
 var cursorColumns = []table.Column{{Key: "name", Long: true}, {Key: "seq"}, {Key: "moved_at", Time: true}, {Key: "waiting"}}
 
 func (a *app) cursors() *cobra.Command {
-	var flags listFlags
-	c := &cobra.Command{
+	c := a.listing(&cobra.Command{
 		Use:   "cursors",
 		Short: "List how far each export by --cursor has come",
 		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.list(cmd.Context(), &flags, cursorColumns, "No export has used --cursor.", func(r *query.Reader, l *table.List) error {
-				list, _, err := r.Cursors(cmd.Context())
-				for i := range list {
-					if c := &list[i]; err == nil {
-						err = l.Row(c, c.Name, c.Seq, table.Stamp(c.MovedAt), c.Waiting)
-					}
-				}
-				return err
-			})
-		},
-	}
-	flags.addWithLimit(c, cursorColumns)
+	}, cursorColumns, "No export has used --cursor.", func(ctx context.Context, r *query.Reader, l *table.List) error {
+		list, _, err := r.Cursors(ctx)
+		return table.Rows(l, list, err, func(c *query.CursorState) []any { return []any{c.Name, c.Seq, table.Stamp(c.MovedAt), c.Waiting} })
+	})
 	c.AddCommand(a.resetCursor(), a.removeCursor())
 	return c
 }

@@ -13,6 +13,8 @@ import (
 
 	"github.com/bouncetail/bouncetail/address"
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/config"
+	"github.com/bouncetail/bouncetail/daemon"
 	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/internal/when"
 	"github.com/bouncetail/bouncetail/recipient"
@@ -38,102 +40,75 @@ func (a *app) block() *cobra.Command {
 const decideHelp = "Exports, cursors and maps see it as any other change. The daemon may be running."
 
 func (a *app) decide(decision, short, long string) *cobra.Command {
-	var from, note, until string
-	var asJSON bool
-	c := &cobra.Command{
-		Use:   decision + " ADDRESS…",
-		Short: short,
-		Long:  long + decideHelp,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			var end time.Time
-			if until != "" {
-				var err error
-				if end, err = when.Future(until, a.now()); err != nil {
-					return usageError{fmt.Errorf("--until: %w", err)}
-				}
-			}
-			return a.edit(cmd.Context(), args, from, func(e *sqlite.Editor, on []bounce.Address) error {
-				changes, err := e.Decide(cmd.Context(), decision, on, note, end)
-				if err != nil {
-					return err
-				}
-				done := map[string]string{recipient.Allow: "allowed", recipient.Block: "blocked"}[decision]
-				return a.decided(asJSON, len(on), changes, text.Amount(len(on), "address")+" "+done)
-			})
-		},
-	}
-	jsonFlag(c, &asJSON)
+	var note, until string
+	c := &cobra.Command{Use: decision + " ADDRESS…", Short: short, Long: long + decideHelp}
 	c.Flags().StringVar(&note, "note", "", "why, as `TEXT` that is kept with it")
 	c.Flags().StringVar(&until, "until", "", "when it ends: 30d, `2026-12-31` (when that day begins), or RFC 3339; else it has no end")
-	fromFile(c, &from)
-	return c
-}
-
-// decided prints what a decision about n addresses changed.
-func (a *app) decided(asJSON bool, n int, changes recipient.Changes, sentence string) error {
-	if asJSON {
-		return table.Objects(a.stdout).Encode(struct {
-			Addresses int `json:"addresses"`
-			report.Changes
-		}{n, report.Changes(changes)})
-	}
-	_, err := fmt.Fprintf(a.stdout, "%s: %s\n", sentence, report.Effect(changes))
-	return err
-}
-
-func fromFile(c *cobra.Command, from *string) {
-	c.Flags().StringVar(from, "from-file", "", "also the addresses in `FILE`, one a line; - is standard input")
+	return a.editing(c, func(ctx context.Context, e *sqlite.Editor, on []bounce.Address) (recipient.Changes, string, error) {
+		var end time.Time
+		if until != "" {
+			var err error
+			if end, err = when.Future(until, a.now()); err != nil {
+				return recipient.Changes{}, "", usageError{fmt.Errorf("--until: %w", err)}
+			}
+		}
+		changes, err := e.Decide(ctx, decision, on, note, end)
+		done := map[string]string{recipient.Allow: "allowed", recipient.Block: "blocked"}[decision]
+		return changes, text.Amount(len(on), "address") + " " + done, err
+	})
 }
 
 // unset is the subcommand of recipients that takes decisions back.
 func (a *app) unset() *cobra.Command {
-	var from string
-	var asJSON bool
-	c := &cobra.Command{
+	return a.editing(&cobra.Command{
 		Use:   "unset ADDRESS…",
 		Short: "Take back what was decided by allow or block",
 		Long:  "Unset lets the state of addresses follow from the log again. What was decided stays\nin the list of recipients decisions --all. " + decideHelp,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.edit(cmd.Context(), args, from, func(e *sqlite.Editor, on []bounce.Address) error {
-				changes, err := e.Withdraw(cmd.Context(), on)
-				if err != nil {
-					return err
-				}
-				return a.decided(asJSON, len(on), changes, "Decisions on "+text.Amount(len(on), "address")+" taken back")
-			})
-		},
-	}
-	fromFile(c, &from)
-	jsonFlag(c, &asJSON)
-	return c
+	}, func(ctx context.Context, e *sqlite.Editor, on []bounce.Address) (recipient.Changes, string, error) {
+		changes, err := e.Withdraw(ctx, on)
+		return changes, "Decisions on " + text.Amount(len(on), "address") + " taken back", err
+	})
 }
 
-// edit has the addresses changed by hand that are named as arguments and in a
-// file.
-func (a *app) edit(ctx context.Context, args []string, from string, do func(*sqlite.Editor, []bounce.Address) error) error {
-	on, err := a.addresses(args, from)
-	if err != nil {
-		return err
-	}
-	settings, h, err := a.hashing()
-	if err != nil {
-		return err
-	}
-	e, err := sqlite.OpenEditor(ctx, settings.Database)
-	if err != nil {
-		return err
-	}
-	if err = e.UseKey(ctx, h.ID()); err == nil {
-		for i, to := range on {
-			on[i] = h.Hashed(to)
+// editing completes a command that changes addresses by hand, which arguments and a file
+// name. It prints the sentence that do returns, with what changed.
+func (a *app) editing(c *cobra.Command, do func(context.Context, *sqlite.Editor, []bounce.Address) (recipient.Changes, string, error)) *cobra.Command {
+	from := fromFile(c)
+	return a.doing(c, func(ctx context.Context, settings config.Config, args []string) (any, string, error) {
+		on, err := a.addresses(args, *from)
+		if err != nil {
+			return nil, "", err
 		}
-		err = do(e, on)
-	}
-	err = errors.Join(err, e.Close())
-	if none, is := errors.AsType[sqlite.BadAddress](err); is {
-		return usageError{none}
-	}
-	return err
+		h, err := daemon.OpenHasher(settings.Privacy)
+		if err != nil {
+			return nil, "", err
+		}
+		e, err := sqlite.OpenEditor(ctx, settings.Database)
+		if err != nil {
+			return nil, "", err
+		}
+		var changes recipient.Changes
+		var sentence string
+		if err = e.UseKey(ctx, h.ID()); err == nil {
+			for i, to := range on {
+				on[i] = h.Hashed(to)
+			}
+			changes, sentence, err = do(ctx, e, on)
+		}
+		err = errors.Join(err, e.Close())
+		if none, is := errors.AsType[sqlite.BadAddress](err); is {
+			err = usageError{none}
+		}
+		return struct {
+			Addresses int `json:"addresses"`
+			report.Changes
+		}{len(on), report.Changes(changes)}, sentence + ": " + report.Effect(changes), err
+	})
+}
+
+// fromFile adds --from-file to a command that takes addresses.
+func fromFile(c *cobra.Command) *string {
+	return c.Flags().String("from-file", "", "also the addresses in `FILE`, one a line; - is standard input")
 }
 
 // addresses reads the addresses that a command was given, each once.
@@ -200,18 +175,13 @@ func (a *app) lines(flag, path string, each func(name string, n int, line string
 // decisions is the subcommand of recipients that lists what was decided.
 func (a *app) decisions() *cobra.Command {
 	var all bool
-	var flags listFlags
-	c := &cobra.Command{
+	c := a.listing(&cobra.Command{
 		Use:   "decisions",
 		Short: "List what was decided by allow and block, the last first",
 		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.list(cmd.Context(), &flags, report.DecisionColumns, "Nothing was decided by hand.", func(r *query.Reader, l *table.List) error {
-				return r.Decisions(cmd.Context(), all, func(d *recipient.Decision) error { return l.Row(d, report.DecisionCells(d)...) })
-			})
-		},
-	}
-	flags.addWithLimit(c, report.DecisionColumns)
+	}, report.DecisionColumns, "Nothing was decided by hand.", func(ctx context.Context, r *query.Reader, l *table.List) error {
+		return r.Decisions(ctx, all, func(d *recipient.Decision) error { return l.Row(d, report.DecisionCells(d)...) })
+	})
 	c.Flags().BoolVar(&all, "all", false, "also those that have ended")
 	return c
 }

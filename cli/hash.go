@@ -17,7 +17,6 @@ import (
 )
 
 func (a *app) hash() *cobra.Command {
-	var from string
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "hash ADDRESS…",
@@ -27,14 +26,18 @@ func (a *app) hash() *cobra.Command {
 			"for queries of your own, and to compare with an export. The database is not asked.",
 		Example: "  bouncetail hash jane@example.com",
 	}
-	c.Flags().StringVar(&from, "from-file", "", "also the addresses in `FILE`, one a line; - is standard input")
+	from := fromFile(c)
 	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line, with the address too")
 	c.RunE = func(_ *cobra.Command, args []string) error {
-		on, err := a.givenAddresses(args, from)
+		on, err := a.givenAddresses(args, *from)
 		if err != nil {
 			return err
 		}
-		_, h, err := a.hashing()
+		settings, err := a.settings()
+		if err != nil {
+			return err
+		}
+		h, err := daemon.OpenHasher(settings.Privacy)
 		if err != nil {
 			return err
 		}
@@ -60,14 +63,6 @@ func (a *app) hash() *cobra.Command {
 		return err
 	}
 	return c
-}
-
-// hashing returns the settings, and what hashes addresses by them.
-func (a *app) hashing() (c config.Config, h *privacy.Hasher, err error) {
-	if c, err = a.settings(); err == nil {
-		h, err = daemon.OpenHasher(c.Privacy)
-	}
-	return c, h, err
 }
 
 // hasherOf returns what hashes addresses as the database holds them.

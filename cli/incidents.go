@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -11,10 +12,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/config"
 	"github.com/bouncetail/bouncetail/incident"
 	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/internal/when"
 	"github.com/bouncetail/bouncetail/sqlite/incidents"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/filter"
 	"github.com/bouncetail/bouncetail/view/report"
 	"github.com/bouncetail/bouncetail/view/table"
@@ -59,25 +62,11 @@ func (a *app) incidents() *cobra.Command {
 			f.Addresses = settings.Incidents.Addresses
 		}
 		f.Since = bounce.Stamp(from)
-		r, err := a.reader(cmd.Context())
-		if err != nil {
-			return err
-		}
-		defer r.Close()
-		all, err := incidents.List(cmd.Context(), r.Querier(), f)
-		if err != nil {
-			return err
-		}
-		l, err := flags.open(a, report.IncidentColumns)
-		if err != nil {
-			return err
-		}
-		for i := range all {
-			if err := l.Row(&all[i], report.IncidentCells(&all[i])...); err != nil {
-				return err
-			}
-		}
-		return l.End(fmt.Sprintf("No problem of your own, and nothing that hit %s or more at once, since %s.", text.Amount(f.Addresses, "address"), a.zone().Short(f.Since)))
+		none := fmt.Sprintf("No problem of your own, and nothing that hit %s or more at once, since %s.", text.Amount(f.Addresses, "address"), a.zone().Short(f.Since))
+		return a.list(cmd.Context(), &flags, report.IncidentColumns, none, func(r *query.Reader, l *table.List) error {
+			all, err := incidents.List(cmd.Context(), r.Querier(), f)
+			return table.Rows(l, all, err, report.IncidentCells)
+		})
 	}
 	return c
 }
@@ -88,36 +77,13 @@ func (a *app) incident(cmd *cobra.Command, number string, asJSON bool) error {
 	if err != nil {
 		return err
 	}
-	r, err := a.reader(cmd.Context())
-	if err != nil {
-		return err
-	}
-	defer r.Close()
-	d, err := incidents.Get(cmd.Context(), r.Querier(), id)
-	if err != nil {
-		return err
-	}
-	if asJSON {
-		return table.Objects(a.stdout).Encode(d)
-	}
-	var commands []string
-	if where, _ := incidents.Failures(&d.Incident); where != "" {
-		commands = append(commands, fmt.Sprintf("bouncetail top senders --incident %d", id), fmt.Sprintf("bouncetail recipients --incident %d", id))
-	}
-	if d.Kind == incident.BadSurge {
-		crowds, err := r.Crowds(cmd.Context(), d.StartedAt)
+	return a.read(cmd.Context(), func(_ config.Config, r *query.Reader) error {
+		d, err := incidents.Get(cmd.Context(), r.Querier(), id)
 		if err != nil {
 			return err
 		}
-		for i := range crowds {
-			if crowds[i].Unit.Name == d.Subject {
-				c := report.NewCrowd(&crowds[i], d.Subject, a.now())
-				commands = append(commands, c.Confirm, c.Release)
-			}
-		}
-		commands = slices.DeleteFunc(commands, func(c string) bool { return c == "" })
-	}
-	return report.PrintIncident(a.screen(), a.zone(), d, commands)
+		return a.show(asJSON, d, func() error { return report.PrintIncident(cmd.Context(), r, a.screen(), a.zone(), d, a.now()) })
+	})
 }
 
 func incidentNumber(s string) (int64, error) {
@@ -138,51 +104,36 @@ func kindNames() []string {
 
 func (a *app) silence() *cobra.Command {
 	var length, note string
-	var asJSON bool
 	c := &cobra.Command{
 		Use:     "silence KIND[/SUBJECT]",
 		Short:   "Send no notice of some incidents for a time",
 		Example: "  bouncetail incidents silence provider-refuses/google --for 8h --note 'ticket 12'",
 		Args:    cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			kind, subject, with := strings.Cut(args[0], "/")
-			if !slices.Contains(kindNames(), kind) {
-				return usageError{fmt.Errorf("%q is not one of %s%s", kind, strings.Join(kindNames(), ", "), filter.Near(kind, kindNames()))}
-			}
-			until, err := when.Future(length, a.now())
-			if err != nil {
-				return usageError{fmt.Errorf("--for: %w", err)}
-			}
-			s := incidents.Silence{Kind: incident.Kind(kind), Until: bounce.Stamp(until), Note: note}
-			if with {
-				s.Subject = &subject
-			}
-			w, err := a.watcher(cmd)
-			if err != nil {
-				return err
-			}
-			defer w.Close()
-			if s.ID, err = w.Silence(cmd.Context(), s, a.now()); err != nil {
-				return err
-			}
-			return a.result(asJSON, s, "Silence %d: no notice of %s until %s (%s).", s.ID, text.Printable(args[0]), a.zone().Short(s.Until), a.zone().Name())
-		},
 	}
 	c.Flags().StringVar(&length, "for", "8h", "how `LONG`: 8h, 7d")
 	c.Flags().StringVar(&note, "note", "", "why, as `TEXT` that is kept with it")
-	jsonFlag(c, &asJSON)
-	return c
+	return a.doing(c, func(ctx context.Context, settings config.Config, args []string) (any, string, error) {
+		kind, subject, with := strings.Cut(args[0], "/")
+		if !slices.Contains(kindNames(), kind) {
+			return nil, "", usageError{fmt.Errorf("%q is not one of %s%s", kind, strings.Join(kindNames(), ", "), filter.Near(kind, kindNames()))}
+		}
+		until, err := when.Future(length, a.now())
+		if err != nil {
+			return nil, "", usageError{fmt.Errorf("--for: %w", err)}
+		}
+		s := incidents.Silence{Kind: incident.Kind(kind), Until: bounce.Stamp(until), Note: note}
+		if with {
+			s.Subject = &subject
+		}
+		w, err := incidents.Open(ctx, settings.Database)
+		if err != nil {
+			return nil, "", err
+		}
+		defer w.Close()
+		s.ID, err = w.Silence(ctx, s, a.now())
+		return s, fmt.Sprintf("Silence %d: no notice of %s until %s (%s).", s.ID, text.Printable(args[0]), a.zone().Short(s.Until), a.zone().Name()), err
+	})
 }
-
-func (a *app) watcher(cmd *cobra.Command) (*incidents.Watcher, error) {
-	settings, err := a.settings()
-	if err != nil {
-		return nil, err
-	}
-	return incidents.Open(cmd.Context(), settings.Database)
-}
-
-var silenceColumns = []table.Column{{Key: "id"}, {Key: "kind"}, {Key: "subject", Long: true}, {Key: "until", Time: true}, {Key: "note", Keep: 2, Long: true}}
 
 func (a *app) silences() *cobra.Command {
 	var flags listFlags
@@ -191,59 +142,33 @@ func (a *app) silences() *cobra.Command {
 		Short: "List the silences in force",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			r, err := a.reader(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer r.Close()
-			all, err := incidents.Silences(cmd.Context(), r.Querier(), a.now())
-			if err != nil {
-				return err
-			}
-			l, err := flags.open(a, silenceColumns)
-			if err != nil {
-				return err
-			}
-			for i := range all {
-				subject := any(nil)
-				if all[i].Subject != nil {
-					subject = *all[i].Subject
-				}
-				if err := l.Row(&all[i], all[i].ID, string(all[i].Kind), subject, table.Stamp(all[i].Until), all[i].Note); err != nil {
-					return err
-				}
-			}
-			return l.End("No silence is in force.")
+			return a.list(cmd.Context(), &flags, report.SilenceColumns, "No silence is in force.", func(r *query.Reader, l *table.List) error {
+				all, err := incidents.Silences(cmd.Context(), r.Querier(), a.now())
+				return table.Rows(l, all, err, report.SilenceCells)
+			})
 		},
 	}
-	flags.add(c, silenceColumns)
+	flags.add(c, report.SilenceColumns)
 	return c
 }
 
 func (a *app) unsilence() *cobra.Command {
-	var asJSON bool
-	c := &cobra.Command{
+	return a.doing(&cobra.Command{
 		Use:   "unsilence NUMBER",
 		Short: "End a silence",
 		Args:  cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			id, err := strconv.ParseInt(args[0], 10, 64)
-			if err != nil {
-				return usageError{fmt.Errorf("%q is not the number of a silence; bouncetail incidents silences lists them", args[0])}
-			}
-			w, err := a.watcher(cmd)
-			if err != nil {
-				return err
-			}
-			defer w.Close()
-			if err := w.EndSilence(cmd.Context(), id, a.now()); err != nil {
-				return err
-			}
-			return a.result(asJSON, map[string]int64{"id": id}, "Silence %d ended.", id)
-		},
-	}
-	jsonFlag(c, &asJSON)
-	return c
+	}, func(ctx context.Context, settings config.Config, args []string) (any, string, error) {
+		id, err := strconv.ParseInt(args[0], 10, 64)
+		if err != nil {
+			return nil, "", usageError{fmt.Errorf("%q is not the number of a silence; bouncetail incidents silences lists them", args[0])}
+		}
+		w, err := incidents.Open(ctx, settings.Database)
+		if err != nil {
+			return nil, "", err
+		}
+		defer w.Close()
+		return did{"id": id}, fmt.Sprintf("Silence %d ended.", id), w.EndSilence(ctx, id, a.now())
+	})
 }
 
 func (a *app) backtest() *cobra.Command {
@@ -277,25 +202,10 @@ func (a *app) backtest() *cobra.Command {
 		if settings.Sensitivity, err = incident.ParseSensitivity(sensitivity); err != nil {
 			return usageError{fmt.Errorf("--sensitivity: %w", err)}
 		}
-		r, err := a.reader(cmd.Context())
-		if err != nil {
-			return err
-		}
-		defer r.Close()
-		all, err := incidents.Backtest(cmd.Context(), r.Querier(), settings, from, a.now())
-		if err != nil {
-			return err
-		}
-		l, err := flags.open(a, report.IncidentColumns)
-		if err != nil {
-			return err
-		}
-		for i := range all {
-			if err := l.Row(&all[i], report.IncidentCells(&all[i])...); err != nil {
-				return err
-			}
-		}
-		return l.End("Nothing would have been found.")
+		return a.list(cmd.Context(), &flags, report.IncidentColumns, "Nothing would have been found.", func(r *query.Reader, l *table.List) error {
+			all, err := incidents.Backtest(cmd.Context(), r.Querier(), settings, from, a.now())
+			return table.Rows(l, all, err, report.IncidentCells)
+		})
 	}
 	return c
 }

@@ -2,8 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -41,76 +39,33 @@ func (f *listFlags) open(a *app, cols []table.Column) (*table.List, error) {
 		f.All = true
 	}
 	l, err := f.Open(a.stdout, table.Remarks(a.stderr), a.zone(), cols)
-	if err != nil {
-		return nil, usageError{err}
-	}
-	return l, nil
+	return l, usage(err)
 }
 
 // list prints a list of what the database holds. The sentence is for a list without a
 // row.
 func (a *app) list(ctx context.Context, flags *listFlags, cols []table.Column, empty string, read func(*query.Reader, *table.List) error) error {
-	r, err := a.reader(ctx)
-	if err != nil {
-		return err
-	}
-	defer r.Close()
-	l, err := flags.open(a, cols)
-	if err != nil {
-		return err
-	}
-	if err := read(r, l); err != nil {
-		return err
-	}
-	return l.End(empty)
-}
-
-// screen returns standard output for people.
-func (a *app) screen() *table.Screen { return table.ScreenOf(a.stdout) }
-
-// jsonFlag adds --json to a command that does something.
-func jsonFlag(c *cobra.Command, on *bool) {
-	c.Flags().BoolVar(on, "json", false, "the result as one JSON object")
-}
-
-// did is what a command has done, as JSON shows it.
-type did map[string]any
-
-// doing completes a command that does something and says so: in the sentence that do
-// returns, or with --json in the object.
-func (a *app) doing(c *cobra.Command, do func(ctx context.Context, settings config.Config, args []string) (any, string, error)) *cobra.Command {
-	var asJSON bool
-	jsonFlag(c, &asJSON)
-	c.RunE = func(cmd *cobra.Command, args []string) error {
-		settings, err := a.settings()
+	return a.read(ctx, func(_ config.Config, r *query.Reader) error {
+		l, err := flags.open(a, cols)
 		if err != nil {
 			return err
 		}
-		object, sentence, err := do(cmd.Context(), settings, args)
-		if _, isPart := errors.AsType[partError](err); err != nil && !isPart {
+		if err := read(r, l); err != nil {
 			return err
 		}
-		return errors.Join(err, a.result(asJSON, object, "%s", sentence))
+		return l.End(empty)
+	})
+}
+
+// listing completes a command that only prints a list of what the database holds.
+func (a *app) listing(c *cobra.Command, cols []table.Column, empty string, read func(context.Context, *query.Reader, *table.List) error) *cobra.Command {
+	var flags listFlags
+	flags.addWithLimit(c, cols)
+	c.RunE = func(cmd *cobra.Command, _ []string) error {
+		return a.list(cmd.Context(), &flags, cols, empty, func(r *query.Reader, l *table.List) error { return read(cmd.Context(), r, l) })
 	}
 	return c
 }
 
-// result prints what a command did, as JSON or as a sentence.
-func (a *app) result(asJSON bool, object any, format string, args ...any) error {
-	if asJSON {
-		return table.Objects(a.stdout).Encode(object)
-	}
-	return a.say(format, args...)
-}
-
-// partError is the error of a command that has done a part of its work, which it prints.
-type partError struct{ error }
-
-// Unwrap returns the error.
-func (e partError) Unwrap() error { return e.error }
-
-// say prints a sentence on standard output, wrapped on a terminal.
-func (a *app) say(format string, args ...any) error {
-	_, err := fmt.Fprintln(a.stdout, a.screen().Prose(strings.TrimSuffix(fmt.Sprintf(format, args...), "\n")))
-	return err
-}
+// screen returns standard output for people.
+func (a *app) screen() *table.Screen { return table.ScreenOf(a.stdout) }

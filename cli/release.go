@@ -3,11 +3,10 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/spf13/cobra"
 
-	"github.com/bouncetail/bouncetail/internal/text"
+	"github.com/bouncetail/bouncetail/config"
 	"github.com/bouncetail/bouncetail/internal/when"
 	"github.com/bouncetail/bouncetail/recipient"
 	"github.com/bouncetail/bouncetail/sqlite"
@@ -41,7 +40,7 @@ type marking struct {
 func (a *app) mark(m marking) *cobra.Command {
 	var chosen choice
 	var note string
-	var dry, asJSON bool
+	var dry bool
 	var undo int64
 	c := &cobra.Command{Use: m.use, Short: m.short, Long: m.long, Args: cobra.NoArgs}
 	c.Flags().StringVar(&chosen.Words.Since, "since", "", "failures since `TIME`: "+when.Forms)
@@ -50,59 +49,31 @@ func (a *app) mark(m marking) *cobra.Command {
 	c.Flags().StringVar(&note, "note", "", "why, as `TEXT` that is kept with it")
 	c.Flags().BoolVar(&dry, "dry-run", false, "only say how many it would be")
 	c.Flags().Int64Var(&undo, "undo", 0, "take the "+m.noun+" with this `NUMBER` back; recipients "+m.list+" lists them")
-	jsonFlag(c, &asJSON)
-	c.RunE = func(cmd *cobra.Command, _ []string) error {
+	return a.doing(c, func(ctx context.Context, settings config.Config, _ []string) (any, string, error) {
 		var r recipient.Release
 		if undo == 0 {
 			var err error
 			if r, err = chosen.Outage(a.now()); err != nil {
-				return usageError{err}
+				return nil, "", usageError{err}
 			}
 			r.Note = note
 		} else if chosen.Words.Since != "" || dry {
-			return usageError{errors.New("--undo takes a " + m.noun + " back as it was made; leave the other flags out")}
+			return nil, "", usageError{errors.New("--undo takes a " + m.noun + " back as it was made; leave the other flags out")}
 		}
-		settings, err := a.settings()
+		e, err := sqlite.OpenEditor(ctx, settings.Database)
 		if err != nil {
-			return err
-		}
-		e, err := sqlite.OpenEditor(cmd.Context(), settings.Database)
-		if err != nil {
-			return err
+			return nil, "", err
 		}
 		defer e.Close()
 		var done sqlite.Released
 		if undo != 0 {
-			done, err = m.undo(e, cmd.Context(), undo)
+			done, err = m.undo(e, ctx, undo)
 		} else {
-			done, err = m.do(e, cmd.Context(), r, dry)
+			done, err = m.do(e, ctx, r, dry)
 		}
-		if err != nil {
-			return err
-		}
-		if asJSON {
-			return table.Objects(a.stdout).Encode(struct {
-				ID       int64 `json:"id"`
-				Failures int   `json:"failures"`
-				Of       int   `json:"recipients"`
-				report.Changes
-				DryRun bool `json:"dry_run"`
-				Undone bool `json:"undone"`
-			}{done.ID, done.Failures, done.Recipients, report.Changes(done.Changes), dry, undo != 0})
-		}
-		what := text.Amount(done.Failures, "failure") + " of " + text.Amount(done.Recipients, "address")
-		effect := report.Effect(done.Changes)
-		switch {
-		case dry:
-			_, err = fmt.Fprintf(a.stdout, m.would+": %s Nothing was changed.\n", what, effect)
-		case undo != 0:
-			_, err = fmt.Fprintf(a.stdout, m.undone+": %s\n", what, effect)
-		default:
-			_, err = fmt.Fprintf(a.stdout, m.done+": %s\n", done.ID, what, effect)
-		}
-		return err
-	}
-	return c
+		shown := report.Marked{ID: done.ID, Failures: done.Failures, Recipients: done.Recipients, Changes: report.Changes(done.Changes), DryRun: dry, Undone: undo != 0}
+		return shown, shown.Sentence(m.would, m.done, m.undone), err
+	})
 }
 
 // releases is the subcommand of recipients that lists what was released.
@@ -112,23 +83,8 @@ func (a *app) releases() *cobra.Command {
 
 // releaseList lists releases or confirmations.
 func (a *app) releaseList(use, short, none string, read func(*query.Reader, context.Context) ([]recipient.Release, error)) *cobra.Command {
-	var flags listFlags
-	c := &cobra.Command{
-		Use:   use,
-		Short: short,
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.list(cmd.Context(), &flags, report.ReleaseColumns, none, func(r *query.Reader, l *table.List) error {
-				all, err := read(r, cmd.Context())
-				for i := range all {
-					if err == nil {
-						err = l.Row(&all[i], report.ReleaseCells(&all[i])...)
-					}
-				}
-				return err
-			})
-		},
-	}
-	flags.addWithLimit(c, report.ReleaseColumns)
-	return c
+	return a.listing(&cobra.Command{Use: use, Short: short, Args: cobra.NoArgs}, report.ReleaseColumns, none, func(ctx context.Context, r *query.Reader, l *table.List) error {
+		all, err := read(r, ctx)
+		return table.Rows(l, all, err, report.ReleaseCells)
+	})
 }

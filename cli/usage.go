@@ -15,6 +15,14 @@ import (
 // usageError marks an error of how a command was called.
 type usageError struct{ error }
 
+// usage marks err as an error of how a command was called. It returns nil for nil.
+func usage(err error) error {
+	if err == nil {
+		return nil
+	}
+	return usageError{err}
+}
+
 // flagError describes an error of the flags without the words of Go.
 func flagError(_ *cobra.Command, err error) error {
 	if bad, is := errors.AsType[*pflag.InvalidValueError](err); is {

@@ -47,12 +47,7 @@ func (a *app) webhooks() *cobra.Command {
 					hooks = append(hooks, query.Hook{Name: w.Name, Trouble: &waits})
 				}
 			}
-			for i := range hooks {
-				if err == nil {
-					err = l.Row(&hooks[i], report.HookCells(&hooks[i], hosts[hooks[i].Name])...)
-				}
-			}
-			return err
+			return table.Rows(l, hooks, err, func(h *query.Hook) []any { return report.HookCells(h, hosts[h.Name]) })
 		})
 	}
 	c.AddCommand(a.testHook(), a.deadLetters(), a.replay(), a.dropLetters(), a.newKey())
@@ -144,12 +139,9 @@ func (a *app) deadLetters() *cobra.Command {
 		none := fmt.Sprintf("Webhook %s has no dead letter.", text.Printable(args[0]))
 		return a.list(cmd.Context(), &flags, letterColumns, none, func(r *query.Reader, l *table.List) error {
 			letters, err := r.DeadLetters(cmd.Context(), args[0])
-			for i := range letters {
-				if d := &letters[i]; err == nil {
-					err = l.Row(d, d.Recipient, table.State(d.State), table.Stamp(d.Since), d.Error)
-				}
-			}
-			return err
+			return table.Rows(l, letters, err, func(d *query.DeadLetter) []any {
+				return []any{d.Recipient, table.State(d.State), table.Stamp(d.Since), d.Error}
+			})
 		})
 	}
 	return c

@@ -47,6 +47,16 @@ func NewCrowd(c *recipient.Crowd, domain string, now time.Time) Crowd {
 	return shown
 }
 
+// ReadCrowds describes the crowds that ended since a time; an empty one is all.
+func ReadCrowds(ctx context.Context, r *query.Reader, since string, now time.Time) ([]Crowd, error) {
+	all, err := r.Crowds(ctx, since)
+	shown := make([]Crowd, len(all))
+	for i := range all {
+		shown[i] = NewCrowd(&all[i], "", now)
+	}
+	return shown, err
+}
+
 // readCrowds reads the crowds and the confirmations of the attempts.
 func (l *History) readCrowds(ctx context.Context, r *query.Reader, now time.Time) error {
 	l.Crowds, l.Confirms = []Crowd{}, []recipient.Release{}

@@ -33,3 +33,27 @@ func Effect(c recipient.Changes) string {
 	}
 	return strings.Join(parts, ", ") + "."
 }
+
+// Marked is what a release or a confirmation changed, as JSON shows it.
+type Marked struct {
+	ID         int64 `json:"id"`
+	Failures   int   `json:"failures"` // that it covers
+	Recipients int   `json:"recipients"`
+	Changes
+	DryRun bool `json:"dry_run"`
+	Undone bool `json:"undone"`
+}
+
+// Sentence describes it in one of three formats: what a dry run would do, what was done,
+// with the number, and what was undone.
+func (m *Marked) Sentence(would, done, undone string) string {
+	what := text.Amount(m.Failures, "failure") + " of " + text.Amount(m.Recipients, "address")
+	effect := Effect(recipient.Changes(m.Changes))
+	switch {
+	case m.DryRun:
+		return fmt.Sprintf(would+": %s Nothing was changed.", what, effect)
+	case m.Undone:
+		return fmt.Sprintf(undone+": %s", what, effect)
+	}
+	return fmt.Sprintf(done+": %s", m.ID, what, effect)
+}

@@ -1,8 +1,10 @@
 package report
 
 import (
+	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -10,6 +12,7 @@ import (
 	"github.com/bouncetail/bouncetail/incident"
 	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/sqlite/incidents"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/table"
 )
 
@@ -30,6 +33,18 @@ func IncidentCells(i *incidents.Shown) []any {
 		i.ID, incidentState(&i.Incident), table.Stamp(i.StartedAt), table.Stamp(i.LastAt), What(&i.Incident), i.Subject, i.Addresses,
 		string(i.Kind), stampOrNil(i.OverAt), string(i.EndedBy), stampOrNil(i.RangAt), i.Attempts, i.Domains, partOf, i.Reply,
 	}
+}
+
+// SilenceColumns are the columns of the list of silences.
+var SilenceColumns = []table.Column{{Key: "id"}, {Key: "kind"}, {Key: "subject", Long: true}, {Key: "until", Time: true}, {Key: "note", Keep: 2, Long: true}}
+
+// SilenceCells returns a row of the list of silences.
+func SilenceCells(s *incidents.Silence) []any {
+	subject := any(nil)
+	if s.Subject != nil {
+		subject = *s.Subject
+	}
+	return []any{s.ID, string(s.Kind), subject, table.Stamp(s.Until), s.Note}
 }
 
 func stampOrNil(stored string) any {
@@ -106,8 +121,30 @@ func reasonMeaning(r bounce.Reason) string {
 	return string(r)
 }
 
+// commandsFor returns the commands that show more of an incident, or decide about it.
+func commandsFor(ctx context.Context, r *query.Reader, d *incidents.Details, now time.Time) (commands []string, err error) {
+	if where, _ := incidents.Failures(&d.Incident); where != "" {
+		commands = append(commands, fmt.Sprintf("bouncetail top senders --incident %d", d.ID), fmt.Sprintf("bouncetail recipients --incident %d", d.ID))
+	}
+	if d.Kind != incident.BadSurge {
+		return commands, nil
+	}
+	crowds, err := r.Crowds(ctx, d.StartedAt)
+	for i := range crowds {
+		if crowds[i].Unit.Name == d.Subject {
+			c := NewCrowd(&crowds[i], d.Subject, now)
+			commands = append(commands, c.Confirm, c.Release)
+		}
+	}
+	return slices.DeleteFunc(commands, func(c string) bool { return c == "" }), err
+}
+
 // PrintIncident shows one incident.
-func PrintIncident(out *table.Screen, zone table.Zone, d *incidents.Details, commands []string) error {
+func PrintIncident(ctx context.Context, r *query.Reader, out *table.Screen, zone table.Zone, d *incidents.Details, now time.Time) error {
+	commands, err := commandsFor(ctx, r, d, now)
+	if err != nil {
+		return err
+	}
 	var b strings.Builder
 	line := func(label, format string, args ...any) {
 		fmt.Fprintln(&b, out.Hang(fmt.Sprintf("  %-8s", label), text.Printable(fmt.Sprintf(format, args...))))
@@ -142,7 +179,7 @@ func PrintIncident(out *table.Screen, zone table.Zone, d *incidents.Details, com
 	for _, c := range commands {
 		line("then", "%s", c)
 	}
-	_, err := io.WriteString(out.Out, b.String())
+	_, err = io.WriteString(out.Out, b.String())
 	return err
 }
 

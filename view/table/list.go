@@ -209,6 +209,17 @@ func (l *List) Row(object any, cells ...any) error {
 	return l.line(fields)
 }
 
+// Rows adds a row for each of all. It returns err if that is not nil, which is the error
+// of reading them.
+func Rows[T any](l *List, all []T, err error, cells func(*T) []any) error {
+	for i := range all {
+		if err == nil {
+			err = l.Row(&all[i], cells(&all[i])...)
+		}
+	}
+	return err
+}
+
 // object is the JSON object of the chosen columns, in their order.
 func (l *List) object(cells []any) json.RawMessage {
 	var b bytes.Buffer

@@ -1,0 +1,80 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/bouncetail/bouncetail/config"
+	"github.com/bouncetail/bouncetail/sqlite/query"
+	"github.com/bouncetail/bouncetail/view/table"
+)
+
+// jsonFlag adds --json to a command that does something.
+func jsonFlag(c *cobra.Command, on *bool) {
+	c.Flags().BoolVar(on, "json", false, "the result as one JSON object")
+}
+
+// did is what a command has done, as JSON shows it.
+type did map[string]any
+
+// doing completes a command that does something and says so: in the sentence that do
+// returns, or with --json in the object.
+func (a *app) doing(c *cobra.Command, do func(ctx context.Context, settings config.Config, args []string) (any, string, error)) *cobra.Command {
+	var asJSON bool
+	jsonFlag(c, &asJSON)
+	c.RunE = func(cmd *cobra.Command, args []string) error {
+		settings, err := a.settings()
+		if err != nil {
+			return err
+		}
+		object, sentence, err := do(cmd.Context(), settings, args)
+		if _, isPart := errors.AsType[partError](err); err != nil && !isPart {
+			return err
+		}
+		return errors.Join(err, a.result(asJSON, object, "%s", sentence))
+	}
+	return c
+}
+
+// read calls do with the settings and with their database, to look at it.
+func (a *app) read(ctx context.Context, do func(config.Config, *query.Reader) error) error {
+	c, err := a.settings()
+	if err != nil {
+		return err
+	}
+	r, err := query.OpenReader(ctx, c.Database)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	return do(c, r)
+}
+
+// show prints an object with --json, and else calls people, which prints it for them.
+func (a *app) show(asJSON bool, object any, people func() error) error {
+	if asJSON {
+		return table.Objects(a.stdout).Encode(object)
+	}
+	return people()
+}
+
+// result prints what a command did, as JSON or as a sentence.
+func (a *app) result(asJSON bool, object any, format string, args ...any) error {
+	return a.show(asJSON, object, func() error { return a.say(format, args...) })
+}
+
+// partError is the error of a command that has done a part of its work, which it prints.
+type partError struct{ error }
+
+// Unwrap returns the error.
+func (e partError) Unwrap() error { return e.error }
+
+// say prints a sentence on standard output, wrapped on a terminal.
+func (a *app) say(format string, args ...any) error {
+	_, err := fmt.Fprintln(a.stdout, a.screen().Prose(strings.TrimSuffix(fmt.Sprintf(format, args...), "\n")))
+	return err
+}
