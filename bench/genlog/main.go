@@ -4,6 +4,9 @@
 // between them. The same seed gives the same log.
 //
 //	go run ./bench/genlog -mta postfix -size 1GB >mail.log
+//
+// Mail fails to -recipients addresses, each as often as any other. Twenty times as many
+// addresses get mail, some often and most rarely: a sixteenth of them gets half of it.
 package main
 
 import (
@@ -20,29 +23,44 @@ import (
 )
 
 func main() {
-	mta := flag.String("mta", "postfix", "postfix or exim")
-	stamp := flag.String("stamp", "traditional", "of Postfix: traditional or rfc3339")
-	size := flag.String("size", "100MB", "how much to write, such as 64KB, 100MB, 1GB")
-	seed := flag.Uint64("seed", 1, "the same seed gives the same log")
+	var o options
+	flag.StringVar(&o.mta, "mta", "postfix", "postfix or exim")
+	flag.StringVar(&o.stamp, "stamp", "traditional", "of Postfix: traditional or rfc3339")
+	flag.StringVar(&o.size, "size", "100MB", "how much to write, such as 64KB, 100MB, 1GB")
+	flag.Uint64Var(&o.seed, "seed", 1, "the same seed gives the same log")
+	flag.IntVar(&o.recipients, "recipients", 25_000, "addresses that mail fails to; twenty times as many get mail")
+	flag.IntVar(&o.hosts, "hosts", 1, "hosts that log")
+	flag.IntVar(&o.rate, "rate", 1000, "lines a second, on average")
+	flag.StringVar(&o.start, "start", "2026-11-01T00:00:00Z", "time of the first line")
 	flag.Parse()
-	if err := generate(os.Stdout, *mta, *stamp, *size, *seed); err != nil {
+	if err := generate(os.Stdout, &o); err != nil {
 		fmt.Fprintln(os.Stderr, "genlog:", err)
 		os.Exit(1)
 	}
 }
 
-func generate(to io.Writer, mta, stamp, size string, seed uint64) error {
-	limit, err := bytesIn(size)
+type options struct {
+	mta, stamp, size, start string
+	seed                    uint64
+	recipients, hosts, rate int
+}
+
+func generate(to io.Writer, o *options) error {
+	limit, err := bytesIn(o.size)
 	if err != nil {
 		return err
 	}
-	host := " mx1 " // Exim's own log has none
-	if mta == "exim" {
-		host = " "
+	start, err := time.Parse(time.RFC3339, o.start)
+	if err != nil {
+		return err
 	}
-	g := &generator{rng: rand.New(rand.NewPCG(seed, 0)), now: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)}
+	if o.recipients < 1 || o.hosts < 1 || o.rate < 1 {
+		return errors.New("-recipients, -hosts and -rate must be at least 1")
+	}
+	g := &generator{rng: rand.New(rand.NewPCG(o.seed, 0)), now: start.UTC(), recipients: o.recipients, hosts: o.hosts}
+	step := 2 * int(time.Second) / o.rate // twice the mean
 	var message func() []line
-	switch mta + " " + stamp {
+	switch o.mta + " " + o.stamp {
 	case "postfix traditional":
 		g.layout, message = "Jan _2 15:04:05", g.postfix
 	case "postfix rfc3339":
@@ -50,7 +68,7 @@ func generate(to io.Writer, mta, stamp, size string, seed uint64) error {
 	case "exim traditional", "exim rfc3339":
 		g.layout, message = "2006-01-02 15:04:05", g.exim
 	default:
-		return fmt.Errorf("no log of -mta %s with -stamp %s", mta, stamp)
+		return fmt.Errorf("no log of -mta %s with -stamp %s", o.mta, o.stamp)
 	}
 	counted := &counter{w: bufio.NewWriterSize(to, 1<<20)}
 	// The remaining lines of messages in progress, and of those that wait for the next
@@ -70,8 +88,8 @@ func generate(to io.Writer, mta, stamp, size string, seed uint64) error {
 			active = append(active, message())
 		}
 		i := g.rng.IntN(len(active))
-		g.now = g.now.Add(time.Duration(g.rng.IntN(2_000_000)) * time.Nanosecond)
-		fmt.Fprintf(counted, "%s%s%s\n", g.now.Format(g.layout), host, active[i][0].text)
+		g.now = g.now.Add(time.Duration(g.rng.IntN(step)))
+		fmt.Fprintf(counted, "%s %s\n", g.now.Format(g.layout), active[i][0].text)
 		active[i] = active[i][1:]
 		done := len(active[i]) == 0
 		if !done && active[i][0].later {
@@ -117,10 +135,11 @@ type line struct {
 }
 
 type generator struct {
-	rng    *rand.Rand
-	now    time.Time
-	layout string
-	n      int
+	rng               *rand.Rand
+	now               time.Time
+	layout            string
+	n                 int // messages so far
+	recipients, hosts int
 }
 
 var (
@@ -149,15 +168,16 @@ var (
 	}
 )
 
-// recipient returns one of half a million addresses. Those that fail are from a twentieth
-// of them.
+// recipient returns an address. One of twenty may fail.
 func (g *generator) recipient(failing bool) string {
-	among := 500_000
-	if failing {
-		among = 25_000
+	const share = 20
+	n := share * g.rng.IntN(g.recipients)
+	if !failing {
+		u := g.rng.Float64()
+		n = int(u * u * u * u * share * float64(g.recipients))
 	}
-	n := g.rng.IntN(among)
-	return fmt.Sprintf("user%d@d%d.example", n, n%977)
+	domains := max(977, g.recipients/500)
+	return fmt.Sprintf("user%d@d%d.example", n, n/share%domains)
 }
 
 func (g *generator) reply(of []string, to string) string {
@@ -204,6 +224,10 @@ func (g *generator) postfix() []line {
 	lines = append(lines, line{text: fmt.Sprintf("postfix/qmgr[912]: %s: removed", id)})
 	if g.rng.IntN(10) == 0 {
 		lines = append(lines, line{text: noise[g.rng.IntN(len(noise))]})
+	}
+	host := fmt.Sprintf("mx%d ", g.n%g.hosts+1) // Exim's own log has none
+	for i := range lines {
+		lines[i].text = host + lines[i].text
 	}
 	return lines
 }

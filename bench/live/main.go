@@ -41,6 +41,7 @@ func main() {
 	flag.IntVar(&b.rate, "rate", 5000, "lines a second; 0 leaves that out")
 	flag.DurationVar(&b.span, "for", 30*time.Second, "for how long")
 	flag.Int64Var(&b.backlog, "backlog", 100, "megabytes that are in the database before")
+	flag.StringVar(&b.db, "db", "", "a database that the daemon follows into a copy of; by default it is new")
 	flag.BoolVar(&b.limit, "limit", true, "look for the highest rate")
 	flag.Parse()
 	if err := b.run(context.Background()); err != nil {
@@ -51,6 +52,7 @@ func main() {
 
 type bench struct {
 	program, genlog, dir string
+	db                   string
 	rotated, rate        int
 	idle, span           time.Duration
 	backlog              int64
@@ -220,6 +222,10 @@ func (b *bench) begin(ctx context.Context, size int64) (*follower, error) {
 		f.end()
 		return nil, err
 	}
+	if err := f.copyDatabase(ctx, b.db); err != nil {
+		f.end()
+		return nil, err
+	}
 	to := bufio.NewWriterSize(f.log, 1<<20)
 	for n := int64(0); n < size; {
 		line, err := f.line()
@@ -237,6 +243,26 @@ func (b *bench) begin(ctx context.Context, size int64) (*follower, error) {
 		return nil, err
 	}
 	return f, nil
+}
+
+// database is the path of the database of the daemon.
+func (f *follower) database() string { return filepath.Join(f.dir, "live.db") }
+
+// copyDatabase has the daemon continue a copy of a database, if one is named. Its
+// records count as failures that were written.
+func (f *follower) copyDatabase(ctx context.Context, path string) error {
+	if path == "" {
+		return nil
+	}
+	if err := exec.CommandContext(ctx, "cp", "--", path, f.database()).Run(); err != nil {
+		return err
+	}
+	db, err := sql.Open("sqlite3", "file:"+f.database())
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	return db.QueryRowContext(ctx, "SELECT ifnull(max(id), 0) FROM bounces").Scan(&f.failed)
 }
 
 // line returns the next line, and counts failures.
@@ -269,7 +295,7 @@ func (f *follower) end() {
 
 // start starts the daemon and waits until it has saved the content of the log.
 func (f *follower) start(ctx context.Context, program ...string) error {
-	db := filepath.Join(f.dir, "live.db")
+	db := f.database()
 	f.daemon = exec.CommandContext(ctx, program[0], append(program[1:], "run", "--db", db, f.path)...)
 	f.daemon.Stderr = &f.said
 	if err := f.daemon.Start(); err != nil {

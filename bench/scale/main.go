@@ -4,6 +4,11 @@
 // existing database is not filled again; the measurements change it.
 //
 //	go run ./bench/scale -recipients 1000000 -records 10000000 -db /var/tmp/scale.db
+//
+// With -pieces it imports a long log of bench/genlog into a database, piece by piece,
+// and prints the cost of each: a database should not make the next import slower.
+//
+//	go run ./bench/scale -pieces 10 -size 1000 -recipients 2000000 -db /var/tmp/scale.db
 package main
 
 import (
@@ -29,8 +34,20 @@ func main() {
 	recipients := flag.Int("recipients", 100_000, "addresses that fail")
 	records := flag.Int("records", 1_000_000, "failures")
 	path := flag.String("db", "", "the database to make, or one that was made so")
+	var s series
+	flag.IntVar(&s.pieces, "pieces", 0, "import so many pieces of a log instead")
+	flag.Int64Var(&s.size, "size", 1000, "of a piece, in MB")
+	flag.StringVar(&s.program, "program", "./bouncetail", "what imports the pieces")
+	flag.StringVar(&s.genlog, "genlog", ".cache/genlog", "what makes the log; see bench/genlog")
 	flag.Parse()
-	if err := run(context.Background(), *path, *recipients, *records); err != nil {
+	var err error
+	if s.pieces > 0 {
+		s.db, s.recipients = *path, *recipients
+		err = s.run(context.Background())
+	} else {
+		err = run(context.Background(), *path, *recipients, *records)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "scale:", err)
 		os.Exit(1)
 	}
