@@ -53,8 +53,9 @@ func (n *names) number(text string) uint32 {
 }
 
 // minTrimmed is the least number of refusals older than needed that are dropped at
-// a time.
-const minTrimmed = 20_000
+// a time (25 MB). Some of them are needed again whenever an address accepts mail that
+// was refused long ago, and loading them takes longer than a commit may.
+const minTrimmed = 500_000
 
 func (c *refusalCache) pack(r *Refusal) packedRefusal {
 	n := &c.names

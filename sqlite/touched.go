@@ -53,7 +53,7 @@ func (t *touched) touch(key int64) *touchedRecipient {
 		i = int32(len(t.recipients))
 		t.index[key] = i
 		if len(t.recipients) == cap(t.recipients) {
-			t.recipients = slices.Grow(t.recipients, len(t.recipients)) // append alone grows in small steps
+			t.recipients = slices.Grow(t.recipients, len(t.recipients)/2) // append alone grows in smaller steps
 		}
 		t.recipients = append(t.recipients, touchedRecipient{key: key})
 	}
