@@ -3,6 +3,7 @@ package query
 import (
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -40,6 +41,45 @@ func TestChangesAreFoundByTheirIndex(t *testing.T) {
 		}
 		if steps := strings.Join(plan, "; "); !strings.Contains(steps, "SEARCH r USING INDEX recipients_by_seq (seq>?)") || strings.Contains(steps, "SCAN") || strings.Contains(steps, "TEMP B-TREE") {
 			t.Errorf("plan for %+v: %s", filter, steps)
+		}
+	}
+}
+
+// The addresses that failed last are found among the newest failures, and are the same
+// as those that a look through all recipients finds.
+func TestTheNewestRecipientsAreThoseOfTheNewestFailures(t *testing.T) {
+	defer func(n int) { newestFailures = n }(newestFailures)
+	newestFailures = 12
+	f, err := dbfile.Open(t.Context(), filepath.Join(t.TempDir(), "b.db"), dbfile.CacheSize, false, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close(false)
+	// 60 failures, two at each time, of 40 addresses; every third is bad.
+	_, err = f.DB.ExecContext(t.Context(), `
+		WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 59)
+		INSERT INTO bounces (event_id, occurred_at, recipient, domain, mta, outcome, category, reason, scope, disposition, suppress, rule, recipient_key)
+		SELECT printf('%02d', i), printf('2026-01-01T00:%02d:00.000Z', i / 2), printf('u%d@example.com', i * 7 % 40), 'example.com', 'postfix', 'bounced', 'x', 'x', 'recipient', 'permanent', 0, 'x', i * 7 % 40
+		FROM n;
+		INSERT INTO recipients (recipient, domain, state, decided_by, category, reason, last_failure_at, permanent_count, retry_count, recipient_key, seq)
+		SELECT recipient, domain, iif(recipient_key % 3 = 0, 'bad', 'failing'), 'failure', 'x', 'x', max(occurred_at), count(*), 0, recipient_key, recipient_key
+		FROM bounces GROUP BY recipient`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &Reader{f.DB}
+	for _, filter := range []Filter{{}, {State: "bad"}, {Since: "2026-01-01T00:28:00.000Z"}, {Since: "2026-01-01T00:10:00.000Z", State: "failing"}, {Match: "u1"}} {
+		for _, filter.Limit = range []int{1, 2, 3, 5, 9, 12, 30, 100} {
+			var got, want []string
+			if _, err := r.Recipients(t.Context(), filter, func(row *bounce.Recipient) error { got = append(got, row.Recipient); return nil }); err != nil {
+				t.Fatal(err)
+			}
+			if err := filter.scan(t.Context(), f.DB, func(row *bounce.Recipient) error { want = append(want, row.Recipient); return nil }); err != nil {
+				t.Fatal(err)
+			}
+			if !slices.Equal(got, want) || len(want) == 0 {
+				t.Errorf("%+v: %q, want %q", filter, got, want)
+			}
 		}
 	}
 }
