@@ -90,7 +90,8 @@ race:
 # kept.
 install:
 	install -D -m 0755 bouncetail $(DESTDIR)$(PREFIX)/bin/bouncetail
-	for unit in bouncetail.service bouncetail-report.service bouncetail-report.timer bouncetail-metrics.service bouncetail-metrics.timer bouncetail-web.service bouncetail-web.socket; do \
+	for unit in bouncetail.service bouncetail-report.service bouncetail-report.timer bouncetail-metrics.service bouncetail-metrics.timer \
+			bouncetail-notify.service bouncetail-notify.path bouncetail-notify.timer bouncetail-web.service bouncetail-web.socket; do \
 		install -D -m 0644 systemd/$$unit $(DESTDIR)/etc/systemd/system/$$unit || exit 1; done
 	install -D -m 0644 systemd/bouncetail.sysusers $(DESTDIR)/etc/sysusers.d/bouncetail.conf
 	install -d -m 0755 $(DESTDIR)/etc/bouncetail/rules.d
@@ -101,6 +102,8 @@ uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/bouncetail $(DESTDIR)/etc/systemd/system/bouncetail.service \
 		$(DESTDIR)/etc/systemd/system/bouncetail-report.service $(DESTDIR)/etc/systemd/system/bouncetail-report.timer \
 		$(DESTDIR)/etc/systemd/system/bouncetail-metrics.service $(DESTDIR)/etc/systemd/system/bouncetail-metrics.timer \
+		$(DESTDIR)/etc/systemd/system/bouncetail-notify.service $(DESTDIR)/etc/systemd/system/bouncetail-notify.path \
+		$(DESTDIR)/etc/systemd/system/bouncetail-notify.timer \
 		$(DESTDIR)/etc/systemd/system/bouncetail-web.service $(DESTDIR)/etc/systemd/system/bouncetail-web.socket $(DESTDIR)/etc/sysusers.d/bouncetail.conf
 
 # nightly runs the tests that take too long for each change.

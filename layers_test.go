@@ -50,6 +50,7 @@ var layers = map[string][]string{
 	"output/export":  {"address", "bounce"},
 	"output/mail":    {},
 	"output/maps":    {"address", "bounce"},
+	"output/notify":  {"output/mail", "output/webhook"},
 	"output/webhook": {"address", "bounce"},
 }
 

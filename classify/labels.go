@@ -10,6 +10,10 @@ import (
 // Providers returns the slugs of all providers, sorted.
 func Providers() []string { return slices.Sorted(maps.Keys(slugs)) }
 
+// ProviderOf returns the slug of the provider whose own addresses are in a domain, such
+// as gmail.com, or "".
+func ProviderOf(domain string) string { return provider(domain) }
+
 // Verdicts returns the combinations of category, disposition, reason and scope that
 // the built-in rules give, sorted. A rule may give others, depending on the outcome.
 func Verdicts() [][]string {

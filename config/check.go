@@ -119,18 +119,6 @@ func (c *Config) check() error {
 	return errors.Join(errs...)
 }
 
-func (i *Incidents) check(bad report) {
-	if !slices.Contains(Sensitivities, i.Sensitivity) {
-		bad("incidents.sensitivity", "%q is not one of %s", i.Sensitivity, strings.Join(Sensitivities, ", "))
-	}
-	if i.Addresses < 1 {
-		bad("incidents.addresses", "%d is less than 1", i.Addresses)
-	}
-	if i.Gap < time.Minute || i.Gap > 24*time.Hour {
-		bad("incidents.gap", "%v is not between a minute and a day", i.Gap)
-	}
-}
-
 // shortestRetention leaves time for logs to be read: what is older than the
 // records reach is not taken in.
 const shortestRetention = 7

@@ -83,6 +83,39 @@ type Incidents struct {
 	Addresses int `mapstructure:"addresses"`
 	// Gap is a pause that ends an incident that does not ring.
 	Gap time.Duration `mapstructure:"gap"`
+	// Channels receive notices of incidents that ring.
+	Channels []Channel `mapstructure:"channels"`
+}
+
+// Channel is where notices go.
+type Channel struct {
+	// Name identifies it in the database.
+	Name string `mapstructure:"name"`
+	// Kind is one of ChannelKinds.
+	Kind string `mapstructure:"kind"`
+	// To are the addresses of the kind mail.
+	To []string `mapstructure:"to"`
+	// Command is the program of the kind command, with its arguments.
+	Command []string `mapstructure:"command"`
+	// URL is for the kinds that send by HTTP.
+	URL string `mapstructure:"url"`
+	// Secret signs the body of the kind json; SecretFile holds it instead.
+	Secret     Secret `mapstructure:"secret"`
+	SecretFile string `mapstructure:"secret_file"`
+	// Token is for Authorization; TokenFile holds it instead.
+	Token     Secret `mapstructure:"token"`
+	TokenFile string `mapstructure:"token_file"`
+	// Kinds are those of the incidents; none is all.
+	Kinds []string `mapstructure:"kinds"`
+}
+
+// ChannelKinds are the kinds of channels.
+var ChannelKinds = []string{"mail", "command", "json", "alertmanager", "ntfy", "gotify", "slack"}
+
+// IncidentKinds are the values of Channel.Kinds.
+var IncidentKinds = []string{
+	"provider-refuses", "blocklist", "own-network", "own-server", "unreachable", "inactivity", "bad-surge", "bad-list",
+	"unclassified-surge", "log-stalled", "log-gap",
 }
 
 // Sensitivities are the values of Incidents.Sensitivity.
@@ -271,7 +304,7 @@ func Default() Config {
 			},
 		},
 		Crowds:    Crowds{Addresses: 5, Domains: 3, Share: 10, Usual: 3},
-		Incidents: Incidents{Sensitivity: "normal", Addresses: 10, Gap: 6 * time.Hour},
+		Incidents: Incidents{Sensitivity: "normal", Addresses: 10, Gap: 6 * time.Hour, Channels: []Channel{}},
 		Log:       Log{Level: "info", Format: "text"},
 		Publish: Publish{
 			Maps:   slices.Clone(MapNames),

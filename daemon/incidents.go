@@ -25,6 +25,13 @@ func watcherOf(ctx context.Context, c *config.Config) (*incidents.Watcher, error
 	}
 	// The settings were checked when they were loaded.
 	w.Sensitivity, _ = incident.ParseSensitivity(c.Incidents.Sensitivity)
+	for _, channel := range c.Incidents.Channels {
+		var kinds []incident.Kind
+		for _, kind := range channel.Kinds {
+			kinds = append(kinds, incident.Kind(kind))
+		}
+		w.Channels = append(w.Channels, incidents.Channel{Name: channel.Name, Kinds: kinds})
+	}
 	w.Addresses, w.Gap, w.Shape = c.Incidents.Addresses, c.Incidents.Gap, classify.Shape
 	return w, nil
 }

@@ -1,0 +1,210 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/bouncetail/bouncetail/classify"
+	"github.com/bouncetail/bouncetail/config"
+	"github.com/bouncetail/bouncetail/incident"
+	"github.com/bouncetail/bouncetail/internal/filelock"
+	notices "github.com/bouncetail/bouncetail/output/notify"
+	"github.com/bouncetail/bouncetail/sqlite/incidents"
+	"github.com/bouncetail/bouncetail/view/report"
+)
+
+// Notify sends the notices that are due. The daemon cannot do it: its sandbox has no
+// network, and a sendmail with set-uid or set-gid rights does not work in it.
+type Notify struct {
+	Config  config.Config
+	Version string
+	Log     *slog.Logger
+	Now     func() time.Time
+}
+
+// maxTries is after how many tries a notice is given up, which takes three days.
+const maxTries = 80
+
+// Run sends what is due, and returns how many notices were sent and how many could not
+// be. Two processes at once send each notice once: the second one finds nothing to do.
+func (n *Notify) Run(ctx context.Context) (sent, failed int, err error) {
+	lock, err := os.OpenFile(n.Config.Database+".notify.lock", os.O_RDWR|os.O_CREATE, 0o640)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer lock.Close()
+	if err := filelock.TryExclusive(lock); err != nil {
+		n.Log.Info("another bouncetail notify is sending")
+		return 0, 0, nil
+	}
+	channels, err := n.channels()
+	if err != nil {
+		return 0, 0, err
+	}
+	w, err := incidents.Open(ctx, n.Config.Database)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer w.Close()
+	due, err := w.Due(ctx, n.Now())
+	if err != nil {
+		return 0, 0, err
+	}
+	for i := range due {
+		d := &due[i]
+		c := channels[d.Channel]
+		if c == nil {
+			continue // it is not in the settings any more, or not yet
+		}
+		if c.Kind == "mail" {
+			n.warnOfMail(c, d.Incident)
+		}
+		err := c.Send(ctx, n.notice(d.Incident, d.What))
+		if ctx.Err() != nil {
+			return sent, failed, ctx.Err()
+		}
+		if err == nil {
+			sent++
+			err = w.Sent(ctx, d, n.Now())
+		} else {
+			failed++
+			n.Log.Error("notice not sent", "incident", d.Incident.ID, "what", d.What, "channel", d.Channel, "error", err)
+			var final notices.Final
+			gaveUp := errors.As(err, &final) || d.Tries+1 >= maxTries
+			err = w.Failed(ctx, d, err.Error(), n.Now().Add(notices.Pause(d.Tries+1)), gaveUp)
+		}
+		if err != nil {
+			return sent, failed, err
+		}
+	}
+	return sent, failed, n.refresh(ctx, w, channels)
+}
+
+// refresh tells Alertmanager of the incidents that are open. It takes an alert as over
+// that it does not hear of again.
+func (n *Notify) refresh(ctx context.Context, w *incidents.Watcher, channels map[string]*notices.Channel) error {
+	for name, c := range channels {
+		if c.Kind != "alertmanager" {
+			continue
+		}
+		open, err := w.Ringing(ctx)
+		if err != nil {
+			return err
+		}
+		for _, i := range open {
+			if err := c.Send(ctx, n.notice(i, "open")); err != nil {
+				n.Log.Error("Alertmanager was not told of an open incident", "incident", i.ID, "channel", name, "error", err)
+			}
+		}
+	}
+	return nil
+}
+
+// channels returns the channels of the settings by name, with their secrets read.
+func (n *Notify) channels() (map[string]*notices.Channel, error) {
+	all := make(map[string]*notices.Channel)
+	for i := range n.Config.Incidents.Channels {
+		c, err := n.channel(&n.Config.Incidents.Channels[i])
+		if err != nil {
+			return nil, fmt.Errorf("channel %s: %w", n.Config.Incidents.Channels[i].Name, err)
+		}
+		all[c.Name] = c
+	}
+	return all, nil
+}
+
+func (n *Notify) channel(c *config.Channel) (*notices.Channel, error) {
+	secret, err := secretOf(c.Secret, c.SecretFile)
+	if err != nil {
+		return nil, err
+	}
+	token, err := secretOf(c.Token, c.TokenFile)
+	if err != nil {
+		return nil, err
+	}
+	return &notices.Channel{
+		Name: c.Name, Kind: c.Kind, To: c.To, Command: c.Command, URL: c.URL, Secret: secret, Token: token,
+		Sendmail: n.Config.Report.Sendmail, UserAgent: "bouncetail/" + n.Version, Now: n.Now,
+	}, nil
+}
+
+// Test sends a test notice by a channel.
+func (n *Notify) Test(ctx context.Context, name string) error {
+	for i := range n.Config.Incidents.Channels {
+		if c := &n.Config.Incidents.Channels[i]; c.Name == name {
+			channel, err := n.channel(c)
+			if err != nil {
+				return err
+			}
+			at := n.Now()
+			return channel.Send(ctx, notices.Notice{
+				Key: fmt.Sprintf("%s-test-%d", hostName(), at.Unix()), What: "test", Host: hostName(), Kind: "test", State: "open",
+				Title: "Test of the channel " + name, StartedAt: at.UTC().Format(time.RFC3339), LastAt: at.UTC().Format(time.RFC3339), Next: "bouncetail incidents",
+			})
+		}
+	}
+	var names []string
+	for _, c := range n.Config.Incidents.Channels {
+		names = append(names, c.Name)
+	}
+	return fmt.Errorf("there is no channel %q in incidents.channels; there is %s", name, strings.Join(names, ", "))
+}
+
+// notice describes an incident.
+func (n *Notify) notice(i *incidents.Shown, what string) notices.Notice {
+	state, share := "open", ""
+	if !i.Open() {
+		state = "over"
+	}
+	if i.Tried > 0 {
+		share = fmt.Sprintf("%.0f %% of %d first attempts were refused when it was found, usually %.1f %%", 100*float64(i.Refused)/float64(i.Tried), i.Tried, 100*i.Baseline)
+	}
+	return notices.Notice{
+		Key: fmt.Sprintf("%s-%d-%s", hostName(), i.ID, what), What: what, Host: hostName(), Number: i.ID,
+		Kind: string(i.Kind), Subject: i.Subject, Reason: string(i.Reason), Title: report.Title(&i.Incident), State: state,
+		StartedAt: i.StartedAt, LastAt: i.LastAt, OverAt: i.OverAt, EndedBy: string(i.EndedBy),
+		Attempts: i.Attempts, Addresses: i.Addresses, Domains: i.Domains, Share: share,
+		Reply: i.Reply, Advice: i.Advice, Next: fmt.Sprintf("bouncetail incidents %d", i.ID),
+	}
+}
+
+func hostName() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return "this server"
+	}
+	return name
+}
+
+// warnOfMail says that a mail about an incident may not arrive because of it.
+func (n *Notify) warnOfMail(c *notices.Channel, i *incidents.Shown) {
+	if i.Kind != incident.ProviderRefuses || !i.Open() {
+		return
+	}
+	for _, to := range c.To {
+		if domain := to[strings.LastIndexByte(to, '@')+1:]; ProviderOf(domain) == i.Subject || domain == i.Subject {
+			n.Log.Warn("the mail goes to the provider that refuses mail; add another channel", "channel", c.Name, "incident", i.ID, "provider", i.Subject)
+		}
+	}
+}
+
+// ProviderOf returns the provider of the addresses of a domain, or "".
+func ProviderOf(domain string) string { return classify.ProviderOf(strings.ToLower(domain)) }
+
+// channelWarnings returns what may be wrong with the channels of the settings.
+func channelWarnings(c config.Config) []string {
+	if len(c.Incidents.Channels) == 0 {
+		return nil
+	}
+	for i := range c.Incidents.Channels {
+		if c.Incidents.Channels[i].Kind != "mail" {
+			return nil
+		}
+	}
+	return []string{"incidents.channels: notices go out only by mail, which may be what is broken; add a channel of another kind"}
+}
