@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -22,8 +21,6 @@ import (
 	"github.com/bouncetail/bouncetail/view/report"
 	"github.com/bouncetail/bouncetail/view/table"
 )
-
-var reportFormats = []string{"text", "html", "json"}
 
 // reporting are the flags of the command.
 type reporting struct {
@@ -52,13 +49,13 @@ func (a *app) report() *cobra.Command {
 	}
 	c.Flags().StringVar(&f.since, "since", "7d", "from the day of `TIME` on: "+when.Forms)
 	c.Flags().StringVar(&f.until, "until", "today", "up to the day of `TIME`, without it; now includes today")
-	c.Flags().StringVar(&f.format, "format", "", "`FORMAT`: "+strings.Join(reportFormats, ", ")+" (default: by the name of the file of -o, else text)")
+	c.Flags().StringVar(&f.format, "format", "", "`FORMAT`: "+strings.Join(report.DigestFormats, ", ")+" (default: by the name of the file of -o, else text)")
 	c.Flags().BoolVar(&f.asJSON, "json", false, "one JSON object, as --format json")
 	c.Flags().StringVarP(&f.output, "output", "o", "", "write to `FILE`, whole or not at all")
 	c.Flags().StringSliceVar(&f.mail, "mail", nil, "mail it to these `ADDRESSES`")
 	c.Flags().BoolVar(&f.send, "send", false, "mail it to the addresses of the setting report.mail")
 	c.Flags().IntVar(&f.addresses, "addresses", 20, "list at most `N` newly bad addresses; 0 lists none")
-	complete(c, "format", reportFormats)
+	complete(c, "format", report.DigestFormats)
 	return c
 }
 
@@ -89,12 +86,12 @@ func (f *reporting) check(c config.Report) error {
 	}
 	if f.format == "" {
 		f.format = "text"
-		if name := strings.TrimPrefix(filepath.Ext(f.output), "."); slices.Contains(reportFormats, name) {
+		if name := strings.TrimPrefix(filepath.Ext(f.output), "."); slices.Contains(report.DigestFormats, name) {
 			f.format = name
 		}
 	}
-	if !slices.Contains(reportFormats, f.format) {
-		return fmt.Errorf("--format: %q is not one of %s", f.format, strings.Join(reportFormats, ", "))
+	if !slices.Contains(report.DigestFormats, f.format) {
+		return fmt.Errorf("--format: %q is not one of %s", f.format, strings.Join(report.DigestFormats, ", "))
 	}
 	return nil
 }
@@ -134,36 +131,14 @@ func (a *app) runReport(ctx context.Context, f *reporting) error {
 
 // printReport prints a report or writes it to a file.
 func (a *app) printReport(d *report.Digest, f *reporting) error {
-	out, screen := a.stdout, a.screen()
+	if f.output == "" {
+		return d.Print(a.screen(), f.format, a.zone())
+	}
 	var file bytes.Buffer
-	if f.output != "" {
-		out, screen = &file, table.ScreenOf(&file)
-	}
-	var err error
-	switch f.format {
-	case "html":
-		err = d.PrintHTML(out, a.zone())
-	case "json":
-		err = table.Objects(out).Encode(d)
-	default:
-		err = d.PrintText(screen, a.zone())
-	}
-	if err != nil || f.output == "" {
+	if err := d.Print(table.ScreenOf(&file), f.format, a.zone()); err != nil {
 		return err
 	}
-	return writeWhole(f.output, file.Bytes())
-}
-
-func writeWhole(path string, content []byte) error {
-	f, err := atomicfile.Create(path, 0o640)
-	if err != nil {
-		return err
-	}
-	defer f.Abort()
-	if _, err := io.Copy(f, bytes.NewReader(content)); err != nil {
-		return err
-	}
-	return f.Commit()
+	return atomicfile.WriteFile(f.output, file.Bytes(), 0o640)
 }
 
 func (a *app) mailReport(ctx context.Context, d *report.Digest, to []string, sendmail string) error {

@@ -61,6 +61,18 @@ func (f *File) Commit() error {
 	return SyncDir(filepath.Dir(f.path))
 }
 
+// WriteFile replaces a file, as Create and Commit do.
+func WriteFile(path string, content []byte, mode os.FileMode) error {
+	f, err := Create(path, mode)
+	if err != nil {
+		return err
+	}
+	if _, err := f.Write(content); err != nil {
+		return errors.Join(err, f.Abort())
+	}
+	return f.Commit()
+}
+
 // Abort removes the temporary file. It does nothing after Commit, so that it can
 // be deferred.
 func (f *File) Abort() error {

@@ -116,3 +116,22 @@ func TestCreateRefusesWhatIsNoRegularFile(t *testing.T) {
 		t.Error("a directory was accepted")
 	}
 }
+
+func TestWriteFileReplacesTheWholeFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "f")
+	for _, content := range []string{"a long content", "short", ""} {
+		if err := WriteFile(path, []byte(content), 0o640); err != nil {
+			t.Fatal(err)
+		}
+		got, err := os.ReadFile(path)
+		if err != nil || string(got) != content {
+			t.Errorf("the file holds %q, %v; want %q", got, err, content)
+		}
+	}
+	if err := WriteFile(filepath.Join(path, "x"), nil, 0o640); err == nil {
+		t.Error("a file below a file was written")
+	}
+	if left, err := filepath.Glob(filepath.Join(filepath.Dir(path), ".f.*")); err != nil || len(left) > 0 {
+		t.Errorf("temporary files are left: %q, %v", left, err)
+	}
+}

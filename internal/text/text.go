@@ -128,8 +128,8 @@ func Sparkline(numbers []int64) string {
 	}
 	line := make([]rune, len(numbers))
 	for i, n := range numbers {
-		switch {
-		case n == 0:
+		switch n {
+		case 0:
 			line[i] = '·'
 		default:
 			line[i] = heights[(n*int64(len(heights))-1)/max(most, 1)]

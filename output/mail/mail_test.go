@@ -3,6 +3,7 @@ package mail
 import (
 	"bytes"
 	"encoding/base64"
+	"errors"
 	"io"
 	"mime"
 	"mime/multipart"
@@ -35,7 +36,7 @@ func parts(t *testing.T, m *mail.Message) map[string]string {
 		}
 		for r := multipart.NewReader(body, params["boundary"]); ; {
 			p, err := r.NextPart() // decodes quoted-printable
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				return
 			} else if err != nil {
 				t.Fatalf("%s: %v", media, err)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"html/template"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/bouncetail/bouncetail/internal/text"
@@ -180,14 +181,11 @@ func (d *Digest) newlyBadSection(zone table.Zone) page.Section {
 		s.Say("No address turned bad.")
 		return s
 	}
-	sentence := text.Amount(int(n.N), "address") + ": "
-	for i, r := range n.Reasons {
-		if i > 0 {
-			sentence += ", "
-		}
-		sentence += text.Thousands(r.N) + " " + r.Name
+	var reasons []string
+	for _, r := range n.Reasons {
+		reasons = append(reasons, text.Thousands(r.N)+" "+r.Name)
 	}
-	s.Say("%s.", sentence)
+	s.Say("%s: %s.", text.Amount(int(n.N), "address"), strings.Join(reasons, ", "))
 	for _, b := range n.Addresses {
 		s.Row(page.Link{Text: b.Recipient, Href: "recipient?address=" + url.QueryEscape(b.Recipient)}, string(b.Reason), zone.Short(b.Since))
 	}

@@ -2,7 +2,6 @@ package report
 
 import (
 	"bytes"
-	"io"
 
 	"github.com/bouncetail/bouncetail/view/table"
 )
@@ -10,14 +9,23 @@ import (
 // textColumns is the width of a digest as text, also in a mail.
 const textColumns = 80
 
+// DigestFormats are the formats of Digest.Print.
+var DigestFormats = []string{"text", "html", "json"}
+
+// Print prints a digest in a format.
+func (d *Digest) Print(out *table.Screen, format string, zone table.Zone) error {
+	switch format {
+	case "html":
+		return d.Page(zone).PrintFile(out.Out)
+	case "json":
+		return table.Objects(out.Out).Encode(d)
+	}
+	return d.PrintText(out, zone)
+}
+
 // PrintText prints a digest in lines of at most 80 columns.
 func (d *Digest) PrintText(out *table.Screen, zone table.Zone) error {
 	return d.Page(zone).PrintText(out, textColumns)
-}
-
-// PrintHTML prints a digest as an HTML file that needs no other file.
-func (d *Digest) PrintHTML(out io.Writer, zone table.Zone) error {
-	return d.Page(zone).PrintFile(out)
 }
 
 // Mail is a digest as a mail.

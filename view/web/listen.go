@@ -48,7 +48,8 @@ func Listen(address string) (net.Listener, error) {
 // listenUnix listens on a socket that only this user may open.
 func listenUnix(path string) (net.Listener, error) {
 	if info, err := os.Stat(path); err == nil && info.Mode().Type() == os.ModeSocket {
-		if conn, err := net.DialTimeout("unix", path, time.Second); err == nil {
+		dialer := net.Dialer{Timeout: time.Second}
+		if conn, err := dialer.DialContext(context.Background(), "unix", path); err == nil {
 			conn.Close()
 			return nil, fmt.Errorf("%s is in use", path)
 		}
