@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/internal/sqldb"
 )
 
@@ -34,6 +35,30 @@ func (r *Reader) ProviderSums(ctx context.Context, provider string, from time.Ti
 			return err
 		}, int64(part.Seconds()), from.Unix(), provider)
 	return sums, err
+}
+
+// ReasonDay is how often attempts failed for a reason on a day.
+type ReasonDay struct {
+	Day      string // YYYY-MM-DD, UTC
+	Reason   bounce.Reason
+	Failures int
+}
+
+// ReasonDays returns the failures of a provider by day and reason, from a day on.
+func (r *Reader) ReasonDays(ctx context.Context, provider, from string) (days []ReasonDay, err error) {
+	err = sqldb.ScanAll(ctx, r.db, `
+		SELECT day, reason, sum(failures)
+		FROM daily_reasons
+		WHERE day >= ? AND provider = ?
+		GROUP BY 1, 2
+		ORDER BY 1, 2`,
+		func(scan func(...any) error) error {
+			var d ReasonDay
+			err := scan(&d.Day, (*string)(&d.Reason), &d.Failures)
+			days = append(days, d)
+			return err
+		}, from, provider)
+	return days, err
 }
 
 // UsualRefusals returns the usual share of refusals by provider.

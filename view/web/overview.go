@@ -51,7 +51,11 @@ func overview(q *request) (*page.Page, error) {
 	for _, state := range []string{"suspect", "failing", "ok"} {
 		addresses.Row(page.Link{Text: state, Href: "recipients?state=" + state}, s.States[state])
 	}
-	p.Add(needs.OrElse("Nothing."), numbers, failuresSection(counts, from, days), addresses)
+	day, err := q.halfHours()
+	if err != nil {
+		return nil, err
+	}
+	p.Add(needs.OrElse("Nothing."), numbers, day, failuresSection(counts, from, days), addresses)
 	return p, nil
 }
 

@@ -126,7 +126,11 @@ func provider(q *request) (*page.Page, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.Add(hours, replies)
+	days, err := q.reasonDays(name)
+	if err != nil {
+		return nil, err
+	}
+	p.Add(days, hours, replies)
 	return p, nil
 }
 

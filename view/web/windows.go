@@ -1,11 +1,15 @@
 package web
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/chart"
@@ -54,6 +58,74 @@ func (q *request) traffics() (map[string]*traffic, error) {
 		}
 	}
 	return byName, err
+}
+
+// reasonDays draws the reasons of a provider by day, the most frequent ones by name.
+func (q *request) reasonDays(name string) (page.Section, error) {
+	const named = 5
+	s := page.NewSection("Reasons by day (UTC)")
+	from := q.now.UTC().AddDate(0, 0, 1-windowDays)
+	days, err := q.r.ReasonDays(q.Context(), name, from.Format(time.DateOnly))
+	total := make(map[bounce.Reason]int)
+	sum := 0
+	for _, d := range days {
+		total[d.Reason] += d.Failures
+		sum += d.Failures
+	}
+	order := slices.SortedFunc(maps.Keys(total), func(a, b bounce.Reason) int {
+		return cmp.Or(cmp.Compare(total[b], total[a]), cmp.Compare(a, b))
+	})
+	c := chart.Chart{ID: "reasons", Title: "Failed attempts by day and reason.", Unit: "attempts", Desc: fmt.Sprintf("%s in %d days.", text.Amount(sum, "failed attempt"), windowDays)}
+	place := make(map[string]int)
+	for i := range windowDays {
+		day := from.AddDate(0, 0, i)
+		place[day.Format(time.DateOnly)] = i
+		c.Labels = append(c.Labels, day.Format("Mon 2 Jan"))
+	}
+	series := make(map[bounce.Reason]int)
+	for i, reason := range order {
+		series[reason] = min(i, named)
+		if i < named {
+			c.Series = append(c.Series, chart.Series{Name: string(reason), Values: make([]float64, windowDays)})
+		} else if i == named {
+			c.Series = append(c.Series, chart.Series{Name: "others", Values: make([]float64, windowDays)})
+		}
+	}
+	for _, d := range days {
+		if i, shown := place[d.Day]; shown {
+			c.Series[series[d.Reason]].Values[i] += float64(d.Failures)
+		}
+	}
+	s.Figures = append(s.Figures, c.Figure(c.Areas()))
+	return s, err
+}
+
+// halfHours draws the attempts of the last 24 hours.
+func (q *request) halfHours() (page.Section, error) {
+	const part, parts = 30 * time.Minute, 48
+	s := page.NewSection("24 hours (" + q.zone.Name() + ")")
+	from := q.now.Truncate(part).Add((1 - parts) * part)
+	sums, err := q.r.ProviderSums(q.Context(), "", from, part)
+	delivered, failed := chart.Series{Name: "delivered", Values: make([]float64, parts)}, chart.Series{Name: "failed", Values: make([]float64, parts)}
+	var nDelivered, nFailed int64
+	for i := range sums {
+		at := int(time.Unix(sums[i].Start, 0).Sub(from) / part)
+		if at >= parts {
+			continue // a clock that is ahead
+		}
+		delivered.Values[at] += float64(sums[i].Sent)
+		failed.Values[at] += float64(sums[i].Failed)
+		nDelivered, nFailed = nDelivered+sums[i].Sent, nFailed+sums[i].Failed
+	}
+	c := chart.Chart{
+		ID: "hours", Title: "Attempts by half hour.", Unit: "attempts", Series: []chart.Series{delivered, failed},
+		Desc: fmt.Sprintf("%s delivered, %s failed.", text.Thousands(nDelivered), text.Thousands(nFailed)),
+	}
+	for i := range parts {
+		c.Labels = append(c.Labels, from.Add(time.Duration(i)*part).In(q.zone.Location).Format("15:04"))
+	}
+	s.Figures = append(s.Figures, c.Figure(c.Lines()))
+	return s, err
 }
 
 // share is a share that is empty if there is nothing to divide by.
