@@ -5,9 +5,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/bouncetail/bouncetail/config"
 	"github.com/bouncetail/bouncetail/internal/text"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/report"
-	"github.com/bouncetail/bouncetail/view/table"
 )
 
 func (a *app) check() *cobra.Command {
@@ -29,36 +30,32 @@ func (a *app) check() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		settings, r, err := a.open(cmd.Context())
-		if err != nil {
-			return err
-		}
-		defer r.Close()
-		h, err := hasherOf(cmd.Context(), settings, r)
-		if err != nil {
-			return err
-		}
-		enc, bad := table.Objects(a.stdout), false
-		for _, to := range on {
-			row, known, err := r.Recipient(cmd.Context(), h.Hashed(to).Normal)
+		return a.read(cmd.Context(), func(settings config.Config, r *query.Reader) error {
+			h, err := hasherOf(cmd.Context(), settings, r)
 			if err != nil {
 				return err
 			}
-			answer := report.NewChecked(to, &row, known)
-			bad = bad || answer.Bad
-			if asJSON {
-				err = enc.Encode(answer)
-			} else {
-				_, err = fmt.Fprintln(a.stdout, text.Wrap(answer.Line(a.zone()), a.screen().ProseWidth(), 2))
+			bad := false
+			for _, to := range on {
+				row, known, err := r.Recipient(cmd.Context(), h.Hashed(to).Normal)
+				if err != nil {
+					return err
+				}
+				answer := report.NewChecked(to, &row, known)
+				bad = bad || answer.Bad
+				err = a.show(asJSON, answer, func() error {
+					_, err := fmt.Fprintln(a.stdout, text.Wrap(answer.Line(a.zone()), a.screen().ProseWidth(), 2))
+					return err
+				})
+				if err != nil {
+					return err
+				}
 			}
-			if err != nil {
-				return err
+			if bad {
+				return answer(1)
 			}
-		}
-		if bad {
-			return answer(1)
-		}
-		return nil
+			return nil
+		})
 	}
 	return c
 }

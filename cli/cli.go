@@ -22,7 +22,6 @@ import (
 
 	"github.com/bouncetail/bouncetail/config"
 	"github.com/bouncetail/bouncetail/internal/text"
-	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/table"
 )
 
@@ -43,22 +42,6 @@ type app struct {
 
 // now is the time for what is relative to it.
 func (a *app) now() time.Time { return time.Now().In(a.zone().Location) }
-
-// reader opens the database of the settings to look at it.
-func (a *app) reader(ctx context.Context) (*query.Reader, error) {
-	_, r, err := a.open(ctx)
-	return r, err
-}
-
-// open returns the settings, and their database to look at it.
-func (a *app) open(ctx context.Context) (config.Config, *query.Reader, error) {
-	c, err := a.settings()
-	if err != nil {
-		return c, nil, err
-	}
-	r, err := query.OpenReader(ctx, c.Database)
-	return c, r, err
-}
 
 // Exit codes other than 0, 1 and 2.
 const (

@@ -2,9 +2,7 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -38,8 +36,8 @@ func (a *app) resetCursor() *cobra.Command {
 		Args:  cobra.ExactArgs(1),
 	}
 	c.Flags().Int64Var(&to, "to", 0, "behind the change `SEQ`; 0 is before the first")
-	return a.doing(c, func(ctx context.Context, _ config.Config, args []string) (any, string, error) {
-		err := a.atCursor(ctx, args[0], func(c *outbox.Cursor, lastSeq int64) error {
+	return a.doing(c, func(ctx context.Context, settings config.Config, args []string) (any, string, error) {
+		err := outbox.AtCursor(ctx, settings.Database, args[0], func(c *outbox.Cursor, lastSeq int64) error {
 			if to < 0 || to > lastSeq {
 				return usageError{fmt.Errorf("--to: there is no change %d; the last is %d", to, lastSeq)}
 			}
@@ -54,31 +52,8 @@ func (a *app) removeCursor() *cobra.Command {
 		Use:   "rm NAME",
 		Short: "Forget a cursor that is no longer exported by",
 		Args:  cobra.ExactArgs(1),
-	}, func(ctx context.Context, _ config.Config, args []string) (any, string, error) {
-		err := a.atCursor(ctx, args[0], func(c *outbox.Cursor, _ int64) error { return c.Forget(ctx) })
+	}, func(ctx context.Context, settings config.Config, args []string) (any, string, error) {
+		err := outbox.AtCursor(ctx, settings.Database, args[0], func(c *outbox.Cursor, _ int64) error { return c.Forget(ctx) })
 		return did{"cursor": args[0], "removed": true}, fmt.Sprintf("Cursor %s is removed.", args[0]), err
 	})
-}
-
-// atCursor does something with a cursor that has to exist, while no export
-// uses it. It is told the number of the last change.
-func (a *app) atCursor(ctx context.Context, name string, do func(c *outbox.Cursor, lastSeq int64) error) (err error) {
-	settings, r, err := a.open(ctx)
-	if err != nil {
-		return err
-	}
-	defer r.Close()
-	list, lastSeq, err := r.Cursors(ctx)
-	if err != nil {
-		return err
-	}
-	if !slices.ContainsFunc(list, func(c query.CursorState) bool { return c.Name == name }) {
-		return fmt.Errorf("there is no cursor %q; bouncetail export cursors lists those that there are", name)
-	}
-	c, err := outbox.OpenCursor(ctx, settings.Database, name)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, c.Close()) }()
-	return do(c, lastSeq)
 }

@@ -8,8 +8,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/bouncetail/bouncetail/address"
+	"github.com/bouncetail/bouncetail/config"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/report"
-	"github.com/bouncetail/bouncetail/view/table"
 )
 
 func (a *app) explain() *cobra.Command {
@@ -35,34 +36,28 @@ func (a *app) explainAddress(ctx context.Context, given string, limit int, asJSO
 	if err != nil {
 		return usageError{err}
 	}
+	given = to.Normal
 	if limit < 1 {
 		return usageError{fmt.Errorf("--limit: %d is less than 1", limit)}
 	}
-	settings, r, err := a.open(ctx)
-	if err != nil {
-		return err
-	}
-	defer r.Close()
-	given = to.Normal
-	if to, err = storedAs(ctx, settings, r, to); err != nil {
-		return err
-	}
-	row, known, err := r.Recipient(ctx, to.Normal)
-	if err != nil {
-		return err
-	}
-	if !known && to.Domain == "" {
-		return usageError{address.Error{Address: given, Why: "has no @, and no local user of that name is known; write the whole address"}}
-	}
-	if !known {
-		return fmt.Errorf("%s has not failed in what was read so far, or is spelled otherwise; bouncetail recipients --domain %s lists other addresses of the domain", given, to.Domain)
-	}
-	l, err := report.ReadHistory(ctx, r, to, &row, limit, a.zone(), a.now())
-	if err != nil {
-		return err
-	}
-	if asJSON {
-		return table.Objects(a.stdout).Encode(l)
-	}
-	return l.Print(a.screen())
+	return a.read(ctx, func(settings config.Config, r *query.Reader) error {
+		to, err := storedAs(ctx, settings, r, to)
+		if err != nil {
+			return err
+		}
+		row, known, err := r.Recipient(ctx, to.Normal)
+		switch {
+		case err != nil:
+			return err
+		case !known && to.Domain == "":
+			return usageError{address.Error{Address: given, Why: "has no @, and no local user of that name is known; write the whole address"}}
+		case !known:
+			return fmt.Errorf("%s has not failed in what was read so far, or is spelled otherwise; bouncetail recipients --domain %s lists other addresses of the domain", given, to.Domain)
+		}
+		l, err := report.ReadHistory(ctx, r, to, &row, limit, a.zone(), a.now())
+		if err != nil {
+			return err
+		}
+		return a.show(asJSON, l, func() error { return l.Print(a.screen()) })
+	})
 }

@@ -1,13 +1,8 @@
 package cli
 
 import (
-	"errors"
-	"fmt"
 	"io"
-	"os"
 	"os/signal"
-	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 
@@ -47,31 +42,21 @@ func (a *app) export() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		i := slices.IndexFunc(export.Formats, func(f export.Format) bool { return f.Name == format })
-		if i < 0 {
-			return usageError{fmt.Errorf("--format: %q is not one of %s%s", format, export.FormatNames(), filter.Near(format, strings.Split(export.FormatNames(), ", ")))}
-		}
-		if known != "" && f.Limit > 0 {
-			return usageError{errors.New("--limit and --addresses do not go together: the limit would count those that are left out")}
-		}
 		options.State = bounce.State(f.State)
 		e := daemon.Export{
-			Filter: f, Cursor: cursor,
-			Run: export.Run{Format: export.Formats[i], Options: options, Output: output, Stdout: a.stdout, Remarks: table.Remarks(a.stderr), ByDefault: chosen.State == ""},
+			Filter: f, Cursor: cursor, Only: known != "",
+			Run: export.Run{Options: options, Output: output, Stdout: a.stdout, Remarks: table.Remarks(a.stderr), ByDefault: chosen.State == ""},
 		}
 		if quiet {
 			e.Remarks = io.Discard
 		}
-		if e.Mode, err = fileMode(mode, output); err != nil {
-			return usageError{err}
-		}
-		if err := e.Check(); err != nil {
+		if err := e.Check(format, mode); err != nil {
 			return usageError{err}
 		}
 		if e.Config, err = a.settings(); err != nil {
 			return err
 		}
-		if known != "" {
+		if e.Only {
 			if err := a.lines("--addresses", known, func(_ string, _ int, line string) error { return e.Know(line) }); err != nil {
 				return err
 			}
@@ -94,19 +79,4 @@ func (a *app) export() *cobra.Command {
 	complete(c, "columns", export.ColumnNames())
 	c.AddCommand(a.cursors())
 	return c
-}
-
-// fileMode reads the mode of the output in octal digits.
-func fileMode(text, output string) (os.FileMode, error) {
-	if text == "" {
-		return 0, nil
-	}
-	mode, err := strconv.ParseUint(text, 8, 9)
-	switch {
-	case output == "":
-		return 0, errors.New("--mode: is of a file; name one with -o FILE")
-	case err != nil || mode&0o600 != 0o600:
-		return 0, fmt.Errorf("--mode: %q is no mode that the owner can read and write, such as 0640 or 0644", text)
-	}
-	return os.FileMode(mode), nil
 }

@@ -4,19 +4,14 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"github.com/bouncetail/bouncetail/address"
 	"github.com/bouncetail/bouncetail/daemon"
-	"github.com/bouncetail/bouncetail/internal/text"
-	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/report"
-	"github.com/bouncetail/bouncetail/view/table"
 )
 
 func (a *app) forget() *cobra.Command {
@@ -48,26 +43,10 @@ func (a *app) forget() *cobra.Command {
 			return err
 		}
 		f := daemon.Forget{LeaveNothing: leaveNothing, DryRun: dryRun}
-		seen, who := make(map[string]bool), ""
-		for _, arg := range args {
-			to, err := address.Person(arg)
-			if err != nil {
-				return usageError{err}
-			}
-			if seen[to.Normal] {
-				continue
-			}
-			seen[to.Normal] = true
-			who = text.Printable(to.Normal)
-			f.People = append(f.People, to)
+		if err := f.Parse(args); err != nil {
+			return usageError{err}
 		}
-		if len(f.People) == 0 {
-			return usageError{errors.New("no address; give one such as jane@example.com, or --from-file")}
-		}
-		if len(f.People) > 1 {
-			who = text.Thousands(int64(len(f.People))) + " addresses"
-		}
-		if !yes && !dryRun && from != "-" && !a.agreed("Delete every trace of "+who+"? This cannot be undone.") {
+		if !yes && !dryRun && from != "-" && !a.agreed("Delete every trace of "+f.Who()+"? This cannot be undone.") {
 			return errors.New("nothing was deleted")
 		}
 		found, err := f.Run(cmd.Context(), settings, a.logger(settings.Log))
@@ -78,33 +57,12 @@ func (a *app) forget() *cobra.Command {
 			}
 			return interrupted(cmd.Context(), err, kept)
 		}
-		if asJSON {
-			return table.Objects(a.stdout).Encode(report.Deleted(found, dryRun))
-		}
-		return a.tellForgotten(&f, who, found)
+		return a.show(asJSON, report.Deleted(found, dryRun), func() error {
+			return report.PrintForgotten(a.screen(), f.Who(), found, dryRun, leaveNothing)
+		})
 	}
 	jsonFlag(c, &asJSON)
 	return c
-}
-
-func (a *app) tellForgotten(f *daemon.Forget, who string, found []query.Count) error {
-	switch {
-	case len(found) == 0:
-		fmt.Fprintf(a.stdout, "Nothing is stored of %s.\n", who)
-	case f.DryRun:
-		fmt.Fprintf(a.stdout, "Would forget %s:\n", who)
-	default:
-		fmt.Fprintf(a.stdout, "Forgot %s:\n", who)
-	}
-	if err := report.PrintCounts(a.screen(), found); err != nil || f.DryRun {
-		return err
-	}
-	remark := "A hash stays, which keeps logs of before from bringing it back."
-	if f.LeaveNothing {
-		remark = "No hash was kept: a log of before that is imported again brings it back."
-	}
-	_, err := io.WriteString(a.stdout, remark+"\nYour mail logs, backups and exports are not touched.\n")
-	return err
 }
 
 // agreed asks a question on a terminal. Without one the answer is yes: scripts mean

@@ -13,13 +13,11 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/config"
 	"github.com/bouncetail/bouncetail/daemon"
 	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/report"
-	"github.com/bouncetail/bouncetail/view/table"
 )
 
 func (a *app) importLogs() *cobra.Command {
@@ -41,11 +39,8 @@ func (a *app) importLogs() *cobra.Command {
 				return err
 			}
 			source := config.Source{MTA: mta, Timezone: zone}
-			if _, err := source.Zone(); err != nil {
-				return usageError{fmt.Errorf("--timezone: %w", err)}
-			}
-			if !slices.Contains(config.MTAs, mta) {
-				return usageError{fmt.Errorf("--mta: %q is not one of %s", mta, strings.Join(config.MTAs, ", "))}
+			if err := daemon.CheckSource(source); err != nil {
+				return usageError{err}
 			}
 			if len(files) == 0 {
 				if files, err = daemon.LogsOf(c); err != nil {
@@ -79,29 +74,16 @@ func (a *app) importFiles(ctx context.Context, c config.Config, files []string, 
 	done, err := im.Run(ctx)
 	finished()
 	clear()
-	if err != nil && (ctx.Err() != nil || daemon.Unsaved(err)) {
-		if _, missing := os.Stat(c.Database); missing != nil || done == nil {
-			done = &daemon.Imported{} // nothing was saved
-		}
-		kept := report.Kept(done.Saved, done.Lines, done.BytesRead, done.BytesTotal)
-		switch {
-		case ctx.Err() != nil:
-			return &interruptedError{"Interrupted. " + kept}
-		case daemon.NoSpace(err):
-			return fmt.Errorf("the disk of %s is full; %s", c.Database, kept)
-		}
-		return fmt.Errorf("%w; %s", err, kept)
+	if ctx.Err() != nil && err != nil {
+		return interrupted(ctx, err, im.Kept(done))
 	}
 	if errors.Is(err, daemon.ErrNoLines) && !slices.Contains(files, "-") {
 		// Rotation leaves empty files behind.
 		a.remark("Nothing to import: %s %s empty.", text.Printable(strings.Join(files, ", ")), text.Verb(len(files), "is", "are"))
-		if asJSON {
-			return table.Objects(a.stdout).Encode(cmp.Or(done, &daemon.Imported{}))
-		}
-		return nil
+		return a.show(asJSON, cmp.Or(done, &daemon.Imported{}), func() error { return nil })
 	}
 	if err != nil {
-		return err
+		return im.Explain(done, err)
 	}
 	for _, path := range done.Unrecognised {
 		a.remark("%s: no line of a mail server in it", text.Printable(path))
@@ -126,18 +108,13 @@ func (a *app) summary(ctx context.Context, path string, done *daemon.Imported, a
 	if err != nil {
 		return err
 	}
-	if asJSON {
-		return table.Objects(a.stdout).Encode(struct {
-			*daemon.Imported
-			Seconds float64              `json:"seconds"`
-			States  map[bounce.State]int `json:"recipients"`
-		}{done, done.Took.Seconds(), f.States})
-	}
-	if err := done.Print(ctx, a.screen(), r, f, path); err != nil {
+	return a.show(asJSON, done.Object(f), func() error {
+		if err := done.Print(ctx, a.screen(), r, f, path); err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(a.stdout, "\nNext: %s recipients --state bad%s\n", programName(), dbFlag(a.dbPath))
 		return err
-	}
-	_, err = fmt.Fprintf(a.stdout, "\nNext: %s recipients --state bad%s\n", programName(), dbFlag(a.dbPath))
-	return err
+	})
 }
 
 func dbFlag(path string) string {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -22,37 +23,20 @@ func (a *app) logFlags(c *cobra.Command) {
 
 // applyLogFlags puts the flags over the settings.
 func (a *app) applyLogFlags(c *config.Log) error {
-	for _, flag := range []struct {
-		name, given string
-		known       []string
-		to          *string
-	}{
-		{"--log-level", a.logLevel, config.LogLevels, &c.Level},
-		{"--log-format", a.logFormat, config.LogFormats, &c.Format},
-	} {
-		if flag.given == "" {
-			continue
-		}
-		if !slices.Contains(flag.known, flag.given) {
-			return usageError{fmt.Errorf("%s: %q is not one of %s", flag.name, flag.given, strings.Join(flag.known, ", "))}
-		}
-		*flag.to = flag.given
+	c.Level, c.Format = cmp.Or(a.logLevel, c.Level), cmp.Or(a.logFormat, c.Format)
+	if err := oneOf("--log-level", a.logLevel, config.LogLevels); err != nil {
+		return err
 	}
-	return nil
+	return oneOf("--log-format", a.logFormat, config.LogFormats)
+}
+
+// oneOf refuses a value of a flag that is not known. An empty one is not given.
+func oneOf(flag, given string, known []string) error {
+	if given == "" || slices.Contains(known, given) {
+		return nil
+	}
+	return usageError{fmt.Errorf("%s: %q is not one of %s", flag, given, strings.Join(known, ", "))}
 }
 
 // logger returns the logger that the settings ask for.
-func (a *app) logger(c config.Log) *slog.Logger {
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(c.Level)); err != nil {
-		level = slog.LevelInfo // config has refused it before
-	}
-	o := &slog.HandlerOptions{Level: level}
-	if c.Format == "json" {
-		return slog.New(slog.NewJSONHandler(a.stderr, o))
-	}
-	if sdlog.IsJournal(a.stderr) {
-		return slog.New(sdlog.New(a.stderr, level))
-	}
-	return slog.New(slog.NewTextHandler(a.stderr, o))
-}
+func (a *app) logger(c config.Log) *slog.Logger { return sdlog.Logger(a.stderr, c.Level, c.Format) }

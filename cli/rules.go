@@ -10,8 +10,8 @@ import (
 	"github.com/bouncetail/bouncetail/classify"
 	"github.com/bouncetail/bouncetail/config"
 	"github.com/bouncetail/bouncetail/daemon"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/report"
-	"github.com/bouncetail/bouncetail/view/table"
 )
 
 func (a *app) rules() *cobra.Command {
@@ -119,15 +119,12 @@ func (a *app) rulesTest() *cobra.Command {
 		}
 		var changes report.VerdictChanges
 		if *fromDatabase {
-			r, err := a.reader(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer r.Close()
-			if err := changes.Records(cmd.Context(), r, with); err != nil {
-				return err
-			}
-			return a.printChanges(&changes, "records", *asJSON)
+			return a.read(cmd.Context(), func(_ config.Config, r *query.Reader) error {
+				if err := changes.Records(cmd.Context(), r, with); err != nil {
+					return err
+				}
+				return a.printChanges(&changes, "records", *asJSON)
+			})
 		}
 		if err := changes.Replies(replies, a.input, with); err != nil {
 			return err
@@ -139,10 +136,7 @@ func (a *app) rulesTest() *cobra.Command {
 
 // printChanges prints what other verdicts change.
 func (a *app) printChanges(c *report.VerdictChanges, of string, asJSON bool) error {
-	if asJSON {
-		return table.Objects(a.stdout).Encode(c.Object())
-	}
-	return c.Print(a.screen(), of)
+	return a.show(asJSON, c.Object(), func() error { return c.Print(a.screen(), of) })
 }
 
 func (a *app) reclassify() *cobra.Command {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/bouncetail/bouncetail/config"
 	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/table"
 )
@@ -29,35 +30,21 @@ func (a *app) sql() *cobra.Command {
 		if strings.TrimSpace(args[0]) == "" {
 			return usageError{errors.New("takes 'SELECT …'; the statement is empty")}
 		}
-		r, err := a.reader(cmd.Context())
-		if err != nil {
-			return err
-		}
-		defer r.Close()
 		flags.All = true
-		var l *table.List
-		err = r.Query(cmd.Context(), args[0], func(names []string) error {
-			cols := make([]table.Column, len(names))
-			for i, name := range names {
-				cols[i] = table.Column{Key: name, Long: true}
+		return a.read(cmd.Context(), func(_ config.Config, r *query.Reader) error {
+			var l *table.List
+			err := r.Query(cmd.Context(), args[0], func(names []string) (err error) {
+				l, err = flags.open(a, table.LongColumns(names))
+				return err
+			}, func(values []any) error { return l.Row(nil, values...) })
+			switch {
+			case errors.Is(err, query.ErrWrites):
+				return fmt.Errorf("sql only reads, and %w; change a copy with sqlite3: bouncetail backup FILE", err)
+			case err != nil:
+				return fmt.Errorf("%w; bouncetail sql \"SELECT sql FROM sqlite_master\" shows the tables", err)
 			}
-			l, err = flags.open(a, cols)
-			return err
-		}, func(values []any) error {
-			for i, v := range values {
-				if b, ok := v.([]byte); ok {
-					values[i] = string(b)
-				}
-			}
-			return l.Row(nil, values...)
+			return l.End("No row.")
 		})
-		switch {
-		case errors.Is(err, query.ErrWrites):
-			return fmt.Errorf("sql only reads, and %w; change a copy with sqlite3: bouncetail backup FILE", err)
-		case err != nil:
-			return fmt.Errorf("%w; bouncetail sql \"SELECT sql FROM sqlite_master\" shows the tables", err)
-		}
-		return l.End("No row.")
 	}
 	return c
 }

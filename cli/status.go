@@ -7,7 +7,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/bouncetail/bouncetail/config"
 	"github.com/bouncetail/bouncetail/daemon"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/report"
 	"github.com/bouncetail/bouncetail/view/table"
 )
@@ -41,33 +43,27 @@ func (a *app) status() *cobra.Command {
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object")
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
-		settings, r, err := a.open(cmd.Context())
-		if err != nil {
-			return err
-		}
-		defer r.Close()
-		s, err := report.ReadStatus(cmd.Context(), r, a.now())
-		if err != nil {
-			return err
-		}
-		d := daemon.Find(cmd.Context(), settings.Database)
-		if asJSON {
-			if err := table.Objects(a.stdout).Encode(struct {
-				*report.Status
-				Daemon daemon.Found `json:"daemon"`
-			}{s, d}); err != nil {
+		return a.read(cmd.Context(), func(settings config.Config, r *query.Reader) error {
+			s, err := report.ReadStatus(cmd.Context(), r, a.now())
+			if err != nil {
 				return err
 			}
-		} else if err := s.Print(a.screen(), a.zone(), a.now(), d.Reading(), d.Trouble()); err != nil {
-			return err
-		}
-		switch {
-		case !d.Reading() && s.Followed:
-			return answer(exitNotReading)
-		case len(s.Yours) > 0:
-			return answer(exitYours)
-		}
-		return nil
+			d := daemon.Find(cmd.Context(), settings.Database)
+			object := struct {
+				*report.Status
+				Daemon daemon.Found `json:"daemon"`
+			}{s, d}
+			err = a.show(asJSON, object, func() error { return s.Print(a.screen(), a.zone(), a.now(), d.Reading(), d.Trouble()) })
+			switch {
+			case err != nil:
+				return err
+			case !d.Reading() && s.Followed:
+				return answer(exitNotReading)
+			case len(s.Yours) > 0:
+				return answer(exitYours)
+			}
+			return nil
+		})
 	}
 	return c
 }

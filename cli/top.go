@@ -9,8 +9,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/bouncetail/bouncetail/internal/text"
+	"github.com/bouncetail/bouncetail/config"
 	"github.com/bouncetail/bouncetail/internal/when"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/filter"
 	"github.com/bouncetail/bouncetail/view/report"
 )
@@ -56,66 +57,36 @@ func (a *app) top() *cobra.Command {
 			return err
 		}
 		list := report.TopList{TopKind: report.TopKinds[i]}
-		if list.Since, err = when.Past(since, a.now()); err != nil {
-			return usageError{fmt.Errorf("--since: %w", err)}
+		if list.Since, list.Until, err = filter.Period(since, until, a.now()); err != nil {
+			return usageError{err}
 		}
-		// The failure of this very second is in.
-		list.Until = a.now().Add(time.Second).Truncate(time.Second)
-		if until != "" {
-			if list.Until, err = when.Past(until, a.now()); err != nil {
-				return usageError{fmt.Errorf("--until: %w", err)}
-			}
+		if until == "" { // the failure of this very second is in
+			list.Until = list.Until.Add(time.Second).Truncate(time.Second)
 		}
 		if !list.Since.Before(list.Until) {
 			return usageError{errors.New("--since is not before --until")}
 		}
-		r, err := a.reader(cmd.Context())
-		if err != nil {
-			return err
-		}
-		defer r.Close()
-		if err := chosen.readIncident(cmd.Context(), r, &f); err != nil {
-			return err
-		}
-		if err := list.Read(cmd.Context(), r, f); err != nil {
-			return err
-		}
-		if len(list.Rows) == 0 {
-			last, err := r.LastFailure(cmd.Context())
+		return a.read(cmd.Context(), func(_ config.Config, r *query.Reader) error {
+			if err := chosen.readIncident(cmd.Context(), r, &f); err != nil {
+				return err
+			}
+			if err := list.Read(cmd.Context(), r, f); err != nil {
+				return err
+			}
+			if len(list.Rows) == 0 {
+				none, err := list.None(cmd.Context(), r, a.zone())
+				if err == nil {
+					a.remark("%s", none)
+				}
+				return err
+			}
+			flags.All = true // --limit has a default
+			out, err := flags.open(a, list.Columns)
 			if err != nil {
 				return err
 			}
-			a.remark("No attempt failed %s; %s", list.Period(a.zone()), a.lastFailure(last))
-			return nil
-		}
-		return a.printTop(&list, &flags)
+			return list.Print(out, a.stdout, a.stderr, a.zone())
+		})
 	}
 	return c
-}
-
-func (a *app) lastFailure(at string) string {
-	if at == "" {
-		return "there is none at all"
-	}
-	return fmt.Sprintf("the last that did is of %s, see --since %s", a.zone().Short(at), at[:len("2026-11-01")])
-}
-
-// printTop prints a list below what was counted.
-func (a *app) printTop(l *report.TopList, flags *listFlags) error {
-	flags.All = true // --limit has a default
-	out, err := flags.open(a, l.Columns)
-	if err != nil {
-		return err
-	}
-	heading := fmt.Sprintf("%s failed %s.\n", text.Amount(l.Failed, "attempt"), l.Period(a.zone()))
-	switch out.Format {
-	case "table":
-		_, err = fmt.Fprintln(a.stdout, heading)
-	case "tsv", "csv":
-		_, err = fmt.Fprint(a.stderr, heading)
-	}
-	if err != nil {
-		return err
-	}
-	return l.Print(out)
 }

@@ -5,6 +5,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/bouncetail/bouncetail/config"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/report"
 )
 
@@ -17,28 +19,14 @@ func (a *app) watch() *cobra.Command {
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
-		r, err := a.reader(cmd.Context())
-		if err != nil {
-			return err
-		}
-		defer r.Close()
-		out := &report.Watch{Reader: r, Screen: a.screen(), Zone: a.zone(), JSON: asJSON}
-		if err := out.Begin(cmd.Context()); err != nil {
-			return err
-		}
-		a.remark("Waiting for failures. Ctrl-C ends it.")
-		tick := time.NewTicker(time.Second)
-		defer tick.Stop()
-		for {
-			if err := out.Print(cmd.Context()); err != nil && cmd.Context().Err() == nil {
+		return a.read(cmd.Context(), func(_ config.Config, r *query.Reader) error {
+			out := &report.Watch{Reader: r, Screen: a.screen(), Zone: a.zone(), JSON: asJSON}
+			if err := out.Begin(cmd.Context()); err != nil {
 				return err
 			}
-			select {
-			case <-tick.C:
-			case <-cmd.Context().Done():
-				return nil
-			}
-		}
+			a.remark("Waiting for failures. Ctrl-C ends it.")
+			return out.Run(cmd.Context(), time.Second)
+		})
 	}
 	return c
 }

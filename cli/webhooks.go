@@ -2,18 +2,14 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/spf13/cobra"
 
-	"github.com/bouncetail/bouncetail/address"
 	"github.com/bouncetail/bouncetail/config"
 	"github.com/bouncetail/bouncetail/daemon"
 	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/output/webhook"
-	"github.com/bouncetail/bouncetail/sqlite/outbox"
 	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/report"
 	"github.com/bouncetail/bouncetail/view/table"
@@ -35,39 +31,20 @@ func (a *app) webhooks() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		hosts := make(map[string]string)
-		for i := range settings.Webhooks {
-			hosts[settings.Webhooks[i].Name] = daemon.HostOf(&settings.Webhooks[i])
-		}
 		return a.list(cmd.Context(), &flags, report.HookColumns, "The settings have no webhook, and none ever ran.", func(r *query.Reader, l *table.List) error {
-			hooks, err := r.Hooks(cmd.Context())
-			for _, w := range settings.Webhooks {
-				if !slices.ContainsFunc(hooks, func(h query.Hook) bool { return h.Name == w.Name }) {
-					waits := "nothing delivered yet; does bouncetail run with these settings?"
-					hooks = append(hooks, query.Hook{Name: w.Name, Trouble: &waits})
-				}
-			}
-			return table.Rows(l, hooks, err, func(h *query.Hook) []any { return report.HookCells(h, hosts[h.Name]) })
+			hooks, err := daemon.Hooks(cmd.Context(), settings, r)
+			return table.Rows(l, hooks, err, func(h *query.Hook) []any { return report.HookCells(h, daemon.HostOf(settings, h.Name)) })
 		})
 	}
 	c.AddCommand(a.testHook(), a.deadLetters(), a.replay(), a.dropLetters(), a.newKey())
 	return c
 }
 
-// namedHook returns the settings of a webhook.
-func namedHook(settings config.Config, name string) (*config.Webhook, error) {
-	i := slices.IndexFunc(settings.Webhooks, func(w config.Webhook) bool { return w.Name == name })
-	if i < 0 {
-		return nil, usageError{fmt.Errorf("the settings have no webhook %q; bouncetail webhooks lists them", name)}
-	}
-	return &settings.Webhooks[i], nil
-}
-
-// hook returns a webhook that can send.
+// hook returns a webhook of the settings that can send.
 func (a *app) hook(settings config.Config, name string) (*webhook.Hook, error) {
-	w, err := namedHook(settings, name)
+	w, err := daemon.NamedHook(settings, name)
 	if err != nil {
-		return nil, err
+		return nil, usageError{err}
 	}
 	return daemon.Hook(w, versionText(), a.logger(settings.Log))
 }
@@ -105,19 +82,14 @@ func (a *app) replay() *cobra.Command {
 		if err != nil {
 			return nil, "", err
 		}
-		changes, err := outbox.Open(ctx, settings.Database)
-		if err != nil {
-			return nil, "", err
-		}
-		h.Store = changes
-		n, err := h.Replay(ctx)
+		n, err := daemon.Replay(ctx, settings, h)
 		if n.Dropped > 0 {
 			a.remark("%s dropped: the state has changed, or the program cannot store the address", text.Amount(n.Dropped, "dead letter"))
 		}
 		if n.Refused > 0 {
 			a.remark("%s refused again: %v; see bouncetail webhooks dead-letters %s, and drop", text.Amount(n.Refused, "recipient"), n.LastRefusal, h.Name)
 		}
-		if err = errors.Join(err, changes.Close()); err != nil {
+		if err != nil {
 			err = partError{err}
 		}
 		return did{"delivered": n.Delivered, "refused": n.Refused, "dropped": n.Dropped}, text.Amount(n.Delivered, "recipient") + " delivered", err
@@ -156,20 +128,8 @@ func (a *app) dropLetters() *cobra.Command {
 		Example: "  bouncetail webhooks drop listmonk root",
 		Args:    cobra.MinimumNArgs(1),
 	}, func(ctx context.Context, settings config.Config, args []string) (any, string, error) {
-		h, err := daemon.OpenHasher(settings.Privacy)
-		if err != nil {
-			return nil, "", err
-		}
-		var stored []string
-		for _, given := range args[1:] {
-			stored = append(stored, h.Hashed(address.Parse(given)).Normal)
-		}
-		changes, err := outbox.Open(ctx, settings.Database)
-		if err != nil {
-			return nil, "", err
-		}
-		n, err := changes.DropDeadLetters(ctx, args[0], stored)
-		return did{"dropped": n}, text.Amount(int(n), "dead letter") + " dropped", errors.Join(err, changes.Close())
+		n, err := daemon.DropDeadLetters(ctx, settings, args[0], args[1:])
+		return did{"dropped": n}, text.Amount(int(n), "dead letter") + " dropped", err
 	})
 }
 
@@ -181,9 +141,9 @@ func (a *app) newKey() *cobra.Command {
 			"file yet, and prints the public key as receivers of SendGrid's events want it.",
 		Args: cobra.ExactArgs(1),
 	}, func(_ context.Context, settings config.Config, args []string) (any, string, error) {
-		w, err := namedHook(settings, args[0])
+		w, err := daemon.NamedHook(settings, args[0])
 		if err != nil {
-			return nil, "", err
+			return nil, "", usageError{err}
 		}
 		if w.Kind != "sendgrid" || w.KeyFile == "" {
 			return nil, "", usageError{fmt.Errorf("webhook %s needs kind: sendgrid, and key_file with the path of a file", w.Name)}

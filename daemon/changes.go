@@ -11,6 +11,7 @@ import (
 	"github.com/bouncetail/bouncetail/classify"
 	"github.com/bouncetail/bouncetail/config"
 	"github.com/bouncetail/bouncetail/internal/control"
+	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/logparse"
 	"github.com/bouncetail/bouncetail/queue"
 	"github.com/bouncetail/bouncetail/sqlite"
@@ -34,6 +35,33 @@ type Forget struct {
 	People       []bounce.Address // not hashed
 	LeaveNothing bool             // see sqlite.Forgetting
 	DryRun       bool
+}
+
+// Parse adds the people that somebody named, each once.
+func (f *Forget) Parse(given []string) error {
+	seen := make(map[string]bool)
+	for _, one := range given {
+		to, err := address.Person(one)
+		if err != nil {
+			return err
+		}
+		if !seen[to.Normal] {
+			seen[to.Normal] = true
+			f.People = append(f.People, to)
+		}
+	}
+	if len(f.People) == 0 {
+		return errors.New("no address; give one such as jane@example.com, or --from-file")
+	}
+	return nil
+}
+
+// Who names the people for a sentence.
+func (f *Forget) Who() string {
+	if len(f.People) == 1 {
+		return text.Printable(f.People[0].Normal)
+	}
+	return text.Amount(len(f.People), "address")
 }
 
 // Run returns what was deleted, or would be. If it returns that with an error, the
@@ -135,6 +163,16 @@ func (p *Prune) settings(c *config.Config) any { return c.Retention }
 
 func (p *Prune) apply(ctx context.Context, c *config.Config, s *sqlite.Store, _ *slog.Logger) ([]query.Count, error) {
 	return s.Prune(ctx, sqlite.Retention(c.Retention), time.Now())
+}
+
+// Prunable returns what Prune would delete.
+func Prunable(ctx context.Context, c config.Config, now time.Time) ([]query.Count, error) {
+	r, err := query.OpenReader(ctx, c.Database)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	return sqlite.Prunable(ctx, r, sqlite.Retention(c.Retention), now)
 }
 
 // write applies a change in the daemon that writes the database, or here if none does.

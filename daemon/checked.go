@@ -183,7 +183,7 @@ func (s *Checked) checkHooks(ctx context.Context, c config.Config, o *CheckOptio
 			errs = append(errs, fmt.Errorf("webhooks[%d]: %w", i, err))
 			continue
 		}
-		s.Webhooks = append(s.Webhooks, settledHook{w.Name, HostOf(w), w.Kind, h.Secret != "" || h.SigningKey != nil})
+		s.Webhooks = append(s.Webhooks, settledHook{w.Name, hostOf(w), w.Kind, h.Secret != "" || h.SigningKey != nil})
 		if !o.Reach {
 			continue
 		}

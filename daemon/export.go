@@ -21,14 +21,25 @@ type Export struct {
 	Config config.Config
 	Filter query.Filter
 	Cursor string // writes what changed since it, and moves it; empty writes all
+	Only   bool   // names only the addresses that Know adds
 
 	key int64 // that hashed the addresses of Known; see privacy.Hasher.ID
 }
 
 var cursorName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
-// Check reports flags that cannot be combined, or that have no meaning.
-func (e *Export) Check() error {
+// Check completes the export with the values of --format and --mode. It returns an error
+// for flags that cannot be combined, or that have no meaning.
+func (e *Export) Check(format, mode string) (err error) {
+	if e.Format, err = export.Named(format); err != nil {
+		return err
+	}
+	if e.Only && e.Filter.Limit > 0 {
+		return errors.New("--limit and --addresses do not go together: the limit would count those that are left out")
+	}
+	if e.Mode, err = export.ParseMode(mode, e.Output); err != nil {
+		return err
+	}
 	switch {
 	case e.Cursor != "" && !cursorName.MatchString(e.Cursor):
 		return fmt.Errorf("--cursor: %q is no name; use letters, digits, - and _", e.Cursor)

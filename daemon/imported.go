@@ -3,12 +3,43 @@ package daemon
 import (
 	"context"
 	"fmt"
+	"os"
 	"time"
 
+	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/report"
 	"github.com/bouncetail/bouncetail/view/table"
 )
+
+// Kept describes how much of an import that ended early is stored, and how to continue.
+func (im *Import) Kept(done *Imported) string {
+	if _, missing := os.Stat(im.Config.Database); missing != nil || done == nil {
+		done = &Imported{} // nothing was saved
+	}
+	return report.Kept(done.Saved, done.Lines, done.BytesRead, done.BytesTotal)
+}
+
+// Explain adds to an error of saving how much is stored. Other errors are returned as
+// they are.
+func (im *Import) Explain(done *Imported, err error) error {
+	switch {
+	case !Unsaved(err):
+		return err
+	case NoSpace(err):
+		return fmt.Errorf("the disk of %s is full; %s", im.Config.Database, im.Kept(done))
+	}
+	return fmt.Errorf("%w; %s", err, im.Kept(done))
+}
+
+// Object is what JSON shows, with the addresses of the database by state.
+func (result *Imported) Object(f *report.Summary) any {
+	return struct {
+		*Imported
+		Seconds float64              `json:"seconds"`
+		States  map[bounce.State]int `json:"recipients"`
+	}{result, result.Took.Seconds(), f.States}
+}
 
 // Print prints what was read, and what the database holds now.
 func (result *Imported) Print(ctx context.Context, out *table.Screen, r *query.Reader, f *report.Summary, path string) error {

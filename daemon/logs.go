@@ -3,11 +3,23 @@ package daemon
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/bouncetail/bouncetail/config"
 	"github.com/bouncetail/bouncetail/tailer"
 )
+
+// CheckSource checks the values of --timezone and --mta.
+func CheckSource(s config.Source) error {
+	if _, err := s.Zone(); err != nil {
+		return fmt.Errorf("--timezone: %w", err)
+	}
+	if !slices.Contains(config.MTAs, s.MTA) {
+		return fmt.Errorf("--mta: %q is not one of %s", s.MTA, strings.Join(config.MTAs, ", "))
+	}
+	return nil
+}
 
 // CommonSource returns how the logs of the settings are to be read, with the
 // flags that were given over it.

@@ -2,11 +2,7 @@ package daemon
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
-	"net/url"
-	"os"
-	"strings"
 	"sync"
 	"time"
 
@@ -79,61 +75,6 @@ func untilDone(ctx context.Context, retrying *health.Retrying, log *slog.Logger,
 	}
 }
 
-// Hook returns a webhook of the settings, with its secrets read.
-func Hook(w *config.Webhook, version string, log *slog.Logger) (*webhook.Hook, error) {
-	secret, err := secretOf(w.Secret, w.SecretFile)
-	if err != nil {
-		return nil, err
-	}
-	password, err := secretOf(w.Password, w.PasswordFile)
-	if err != nil {
-		return nil, err
-	}
-	token, err := secretOf(w.Token, w.TokenFile)
-	if err != nil {
-		return nil, err
-	}
-	h := &webhook.Hook{
-		Name: w.Name, URL: w.URL, Kind: w.Kind,
-		Secret: secret, Username: w.Username, Password: password, Token: token, TokenHeader: w.TokenHeader,
-		States: w.States, FromNow: w.Start == "now", Batch: w.Batch, Timeout: w.Timeout, Tries: w.Tries,
-		UserAgent: "bouncetail/" + version,
-		Log:       log,
-	}
-	if w.KeyFile != "" {
-		key, err := secretOf("", w.KeyFile)
-		if err != nil {
-			return nil, err
-		}
-		if w.Kind == "mailgun" {
-			h.Secret = key
-		} else if h.SigningKey, err = webhook.ParseKey([]byte(key)); err != nil {
-			return nil, fmt.Errorf("key_file: %w", err)
-		}
-	}
-	if os.Getenv("INVOCATION_ID") != "" { // started by systemd
-		h.Hint = "if its unit keeps bouncetail off the network, install the drop-in webhooks.conf as docs/webhooks.md shows"
-	}
-	return h, nil
-}
-
-// secretOf returns a secret, or what its file holds without the end of line
-// that editors put there.
-func secretOf(given config.Secret, path string) (string, error) {
-	if path == "" {
-		return string(given), nil
-	}
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return "", fmt.Errorf("secret: %w", err)
-	}
-	secret := strings.TrimRight(string(text), "\r\n")
-	if secret == "" {
-		return "", fmt.Errorf("secret: %s is empty", path)
-	}
-	return secret, nil
-}
-
 // Publisher returns the writer of the maps of the settings.
 func Publisher(c config.Publish, source maps.Source, version string, retrying *health.Retrying, log *slog.Logger) *maps.Publisher {
 	return &maps.Publisher{
@@ -148,13 +89,4 @@ func Publisher(c config.Publish, source maps.Source, version string, retrying *h
 		Retrying: retrying,
 		Log:      log,
 	}
-}
-
-// HostOf returns as much of a URL as holds no secret.
-func HostOf(w *config.Webhook) string {
-	at, err := url.Parse(w.URL)
-	if err != nil {
-		return ""
-	}
-	return at.Host
 }

@@ -1,4 +1,4 @@
-// Package sdlog writes log records for systemd's journal.
+// Package sdlog writes log records, also for systemd's journal.
 package sdlog
 
 import (
@@ -11,6 +11,23 @@ import (
 
 	"golang.org/x/sys/unix"
 )
+
+// Logger returns a logger that writes to w: lines of text, of JSON if that is the format,
+// or lines for the journal if w is its stream. The level is info if it is not known.
+func Logger(w io.Writer, level, format string) *slog.Logger {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(level)); err != nil {
+		l = slog.LevelInfo
+	}
+	o := &slog.HandlerOptions{Level: l}
+	switch {
+	case format == "json":
+		return slog.New(slog.NewJSONHandler(w, o))
+	case IsJournal(w):
+		return slog.New(New(w, l))
+	}
+	return slog.New(slog.NewTextHandler(w, o))
+}
 
 // IsJournal reports whether a writer is the stream to the journal that systemd has
 // opened: JOURNAL_STREAM names its device and inode (systemd.exec(5)). A child

@@ -3,7 +3,9 @@ package export
 import (
 	"errors"
 	"fmt"
+	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/bouncetail/bouncetail/bounce"
@@ -36,6 +38,35 @@ func (f Format) Check(o Options) error {
 		return fmt.Errorf("--state: %s is a list of addresses not to write to, and these are good; use csv, ndjson or plain", f.Name)
 	}
 	return nil
+}
+
+// Named returns the format of a name.
+func Named(name string) (Format, error) {
+	for _, f := range Formats {
+		if f.Name == name {
+			return f, nil
+		}
+	}
+	near := text.Similar(name, strings.Split(FormatNames(), ", "))
+	if near != "" {
+		near = fmt.Sprintf("; did you mean %s?", near)
+	}
+	return Format{}, fmt.Errorf("--format: %q is not one of %s%s", name, FormatNames(), near)
+}
+
+// ParseMode parses the mode of the output in octal digits. It returns 0 for an empty one.
+func ParseMode(digits, output string) (os.FileMode, error) {
+	if digits == "" {
+		return 0, nil
+	}
+	mode, err := strconv.ParseUint(digits, 8, 9)
+	switch {
+	case output == "":
+		return 0, errors.New("--mode: is of a file; name one with -o FILE")
+	case err != nil || mode&0o600 != 0o600:
+		return 0, fmt.Errorf("--mode: %q is no mode that the owner can read and write, such as 0640 or 0644", digits)
+	}
+	return os.FileMode(mode), nil
 }
 
 // FormatNames lists the names of the formats.

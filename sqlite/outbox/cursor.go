@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/internal/filelock"
 	"github.com/bouncetail/bouncetail/sqlite/dbfile"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 )
 
 // Cursor is how far the export of one name has handed over the changes of
@@ -52,6 +54,28 @@ func OpenCursor(ctx context.Context, path, name string) (_ *Cursor, err error) {
 		return nil, fmt.Errorf("cursor %s: %w", name, err)
 	}
 	return c, nil
+}
+
+// AtCursor calls do with a cursor that exists, and with the number of the last change,
+// while no export uses it.
+func AtCursor(ctx context.Context, path, name string, do func(c *Cursor, lastSeq int64) error) (err error) {
+	r, err := query.OpenReader(ctx, path)
+	if err != nil {
+		return err
+	}
+	list, lastSeq, err := r.Cursors(ctx)
+	if err := errors.Join(err, r.Close()); err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(list, func(c query.CursorState) bool { return c.Name == name }) {
+		return fmt.Errorf("there is no cursor %q; bouncetail export cursors lists those that there are", name)
+	}
+	c, err := OpenCursor(ctx, path, name)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, c.Close()) }()
+	return do(c, lastSeq)
 }
 
 // lockCursor takes the lock of a cursor. The file may be removed between its

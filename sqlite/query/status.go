@@ -58,7 +58,8 @@ func (r *Reader) NewBad(ctx context.Context, since time.Time) (n int, err error)
 var ErrWrites = errors.New("the statement would change the database")
 
 // Query runs a statement of the user. It cannot write: the connection is opened
-// read-only. It calls head with the names of the columns, then row for each row.
+// read-only. It calls head with the names of the columns, then row for each row,
+// with blobs as strings.
 func (r *Reader) Query(ctx context.Context, query string, head func(columns []string) error, row func(values []any) error) (err error) {
 	conn, err := r.db.Conn(ctx)
 	if err != nil {
@@ -93,6 +94,11 @@ func (r *Reader) Query(ctx context.Context, query string, head func(columns []st
 	for rows.Next() {
 		if err := rows.Scan(into...); err != nil {
 			return err
+		}
+		for i, v := range values {
+			if blob, ok := v.([]byte); ok {
+				values[i] = string(blob)
+			}
 		}
 		if err := row(values); err != nil {
 			return err

@@ -1,8 +1,53 @@
-// Package manual holds the parts of the manual pages that are not made from the
-// commands.
+// Package manual makes the manual pages: from the commands, from the example of the
+// settings, and from the sections that it holds.
 package manual
 
-import "strings"
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/cobra/doc"
+)
+
+// Print prints the page of a command.
+func Print(c *cobra.Command, out io.Writer) error {
+	if err := doc.GenMan(c, header(c), out); err != nil {
+		return err
+	}
+	_, err := io.WriteString(out, Sections)
+	return err
+}
+
+// Write writes a page for each command below root, section 8, and one for the settings,
+// section 5, into a folder.
+func Write(root *cobra.Command, example, folder string) error {
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return fmt.Errorf("manual pages: %w", err)
+	}
+	if err := doc.GenManTree(root, header(root), folder); err != nil {
+		return err
+	}
+	page, err := os.OpenFile(filepath.Join(folder, root.Name()+".8"), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		return fmt.Errorf("manual pages: %w", err)
+	}
+	_, err = page.WriteString(Sections)
+	if err := errors.Join(err, page.Close()); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(folder, root.Name()+".yaml.5"), []byte(Settings(example)), 0o644)
+}
+
+// header returns the header of the pages. They are the same for the same program.
+func header(root *cobra.Command) *doc.GenManHeader {
+	root.DisableAutoGenTag = true
+	return &doc.GenManHeader{Title: "BOUNCETAIL", Section: "8", Source: "bouncetail", Manual: "Bouncetail"}
+}
 
 // Settings is the manual page of the settings, which an example documents.
 func Settings(example string) string {

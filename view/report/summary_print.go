@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"io"
 
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/internal/text"
@@ -57,6 +58,41 @@ func PrintCounts(out *table.Screen, counts []query.Count) error {
 		g.Row(c.N, c.Name)
 	}
 	return g.Flush()
+}
+
+// PrintDeleted prints what was deleted, or would be.
+func PrintDeleted(out *table.Screen, counts []query.Count, dryRun bool) error {
+	did := "Deleted"
+	if dryRun {
+		did = "Would delete"
+	}
+	if len(counts) == 0 {
+		_, err := fmt.Fprintln(out.Out, did+" nothing.")
+		return err
+	}
+	fmt.Fprintln(out.Out, did+":")
+	return PrintCounts(out, counts)
+}
+
+// PrintForgotten prints what was deleted of people, or would be.
+func PrintForgotten(out *table.Screen, who string, counts []query.Count, dryRun, leaveNothing bool) error {
+	switch {
+	case len(counts) == 0:
+		fmt.Fprintf(out.Out, "Nothing is stored of %s.\n", who)
+	case dryRun:
+		fmt.Fprintf(out.Out, "Would forget %s:\n", who)
+	default:
+		fmt.Fprintf(out.Out, "Forgot %s:\n", who)
+	}
+	if err := PrintCounts(out, counts); err != nil || dryRun {
+		return err
+	}
+	remark := "A hash stays, which keeps logs of before from bringing it back."
+	if leaveNothing {
+		remark = "No hash was kept: a log of before that is imported again brings it back."
+	}
+	_, err := io.WriteString(out.Out, remark+"\nYour mail logs, backups and exports are not touched.\n")
+	return err
 }
 
 // Deleted is what JSON shows of what was deleted, or would be.

@@ -1,9 +1,12 @@
 package report
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"time"
 
+	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/table"
 )
@@ -77,8 +80,29 @@ func (l *TopList) nameOf(t *Top) string {
 	return *t.Name
 }
 
-// Print prints the rows. JSON has the period in each object.
-func (l *TopList) Print(out *table.List) error {
+// None says that there is no row, and when the last attempt failed.
+func (l *TopList) None(ctx context.Context, r *query.Reader, zone table.Zone) (string, error) {
+	last := "there is none at all"
+	at, err := r.LastFailure(ctx)
+	if at != "" {
+		last = fmt.Sprintf("the last that did is of %s, see --since %s", zone.Short(at), at[:len(time.DateOnly)])
+	}
+	return fmt.Sprintf("No attempt failed %s; %s", l.Period(zone), last), err
+}
+
+// Print prints the rows below what was counted, which is a remark in a file for programs.
+// JSON has the period in each object.
+func (l *TopList) Print(out *table.List, stdout, stderr io.Writer, zone table.Zone) (err error) {
+	heading := fmt.Sprintf("%s failed %s.\n", text.Amount(l.Failed, "attempt"), l.Period(zone))
+	switch out.Format {
+	case "table":
+		_, err = fmt.Fprintln(stdout, heading)
+	case "tsv", "csv":
+		_, err = fmt.Fprint(stderr, heading)
+	}
+	if err != nil {
+		return err
+	}
 	for i := range l.Rows {
 		t := &l.Rows[i]
 		cells := l.cells(t, l.Failed)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/sqlite/query"
@@ -41,6 +42,22 @@ func (w *Watch) Print(ctx context.Context) error {
 		w.last = v[0].(int64)
 		return w.failure(v)
 	})
+}
+
+// Run prints the new failures after each pause, until ctx ends.
+func (w *Watch) Run(ctx context.Context, pause time.Duration) error {
+	tick := time.NewTicker(pause)
+	defer tick.Stop()
+	for {
+		if err := w.Print(ctx); err != nil && ctx.Err() == nil {
+			return err
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
 }
 
 func (w *Watch) failure(v []any) error {

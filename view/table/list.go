@@ -68,6 +68,15 @@ func Keys(cols []Column) []string {
 	return names
 }
 
+// LongColumns returns columns with these names that may be cut on a terminal.
+func LongColumns(names []string) []Column {
+	cols := make([]Column, len(names))
+	for i, name := range names {
+		cols[i] = Column{Key: name, Long: true}
+	}
+	return cols
+}
+
 // List prints rows in one of the formats.
 type List struct {
 	Format string // the one chosen

@@ -1,0 +1,142 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/bouncetail/bouncetail/address"
+	"github.com/bouncetail/bouncetail/config"
+	"github.com/bouncetail/bouncetail/output/webhook"
+	"github.com/bouncetail/bouncetail/sqlite/outbox"
+	"github.com/bouncetail/bouncetail/sqlite/query"
+)
+
+// NamedHook returns the settings of a webhook.
+func NamedHook(c config.Config, name string) (*config.Webhook, error) {
+	i := slices.IndexFunc(c.Webhooks, func(w config.Webhook) bool { return w.Name == name })
+	if i < 0 {
+		return nil, fmt.Errorf("the settings have no webhook %q; bouncetail webhooks lists them", name)
+	}
+	return &c.Webhooks[i], nil
+}
+
+// HostOf returns the host of a webhook: as much of its URL as holds no secret. It is
+// empty if the settings have no such webhook.
+func HostOf(c config.Config, name string) string {
+	w, err := NamedHook(c, name)
+	if err != nil {
+		return ""
+	}
+	return hostOf(w)
+}
+
+func hostOf(w *config.Webhook) string {
+	at, err := url.Parse(w.URL)
+	if err != nil {
+		return ""
+	}
+	return at.Host
+}
+
+// Hooks returns the progress of the webhooks that ever ran, and of those of the settings.
+func Hooks(ctx context.Context, c config.Config, r *query.Reader) ([]query.Hook, error) {
+	hooks, err := r.Hooks(ctx)
+	for _, w := range c.Webhooks {
+		if !slices.ContainsFunc(hooks, func(h query.Hook) bool { return h.Name == w.Name }) {
+			waits := "nothing delivered yet; does bouncetail run with these settings?"
+			hooks = append(hooks, query.Hook{Name: w.Name, Trouble: &waits})
+		}
+	}
+	return hooks, err
+}
+
+// Replay sends a webhook its dead letters again.
+func Replay(ctx context.Context, c config.Config, h *webhook.Hook) (webhook.Replayed, error) {
+	changes, err := outbox.Open(ctx, c.Database)
+	if err != nil {
+		return webhook.Replayed{}, err
+	}
+	h.Store = changes
+	n, err := h.Replay(ctx)
+	return n, errors.Join(err, changes.Close())
+}
+
+// DropDeadLetters deletes the dead letters of a webhook for some addresses, for all if
+// none is given. It returns how many it deleted.
+func DropDeadLetters(ctx context.Context, c config.Config, name string, given []string) (int64, error) {
+	h, err := OpenHasher(c.Privacy)
+	if err != nil {
+		return 0, err
+	}
+	var stored []string
+	for _, one := range given {
+		stored = append(stored, h.Hashed(address.Parse(one)).Normal)
+	}
+	changes, err := outbox.Open(ctx, c.Database)
+	if err != nil {
+		return 0, err
+	}
+	n, err := changes.DropDeadLetters(ctx, name, stored)
+	return n, errors.Join(err, changes.Close())
+}
+
+// Hook returns a webhook of the settings, with its secrets read.
+func Hook(w *config.Webhook, version string, log *slog.Logger) (*webhook.Hook, error) {
+	secret, err := secretOf(w.Secret, w.SecretFile)
+	if err != nil {
+		return nil, err
+	}
+	password, err := secretOf(w.Password, w.PasswordFile)
+	if err != nil {
+		return nil, err
+	}
+	token, err := secretOf(w.Token, w.TokenFile)
+	if err != nil {
+		return nil, err
+	}
+	h := &webhook.Hook{
+		Name: w.Name, URL: w.URL, Kind: w.Kind,
+		Secret: secret, Username: w.Username, Password: password, Token: token, TokenHeader: w.TokenHeader,
+		States: w.States, FromNow: w.Start == "now", Batch: w.Batch, Timeout: w.Timeout, Tries: w.Tries,
+		UserAgent: "bouncetail/" + version,
+		Log:       log,
+	}
+	if w.KeyFile != "" {
+		key, err := secretOf("", w.KeyFile)
+		if err != nil {
+			return nil, err
+		}
+		if w.Kind == "mailgun" {
+			h.Secret = key
+		} else if h.SigningKey, err = webhook.ParseKey([]byte(key)); err != nil {
+			return nil, fmt.Errorf("key_file: %w", err)
+		}
+	}
+	if os.Getenv("INVOCATION_ID") != "" { // started by systemd
+		h.Hint = "if its unit keeps bouncetail off the network, install the drop-in webhooks.conf as docs/webhooks.md shows"
+	}
+	return h, nil
+}
+
+// secretOf returns a secret, or what its file holds without the end of line
+// that editors put there.
+func secretOf(given config.Secret, path string) (string, error) {
+	if path == "" {
+		return string(given), nil
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("secret: %w", err)
+	}
+	secret := strings.TrimRight(string(text), "\r\n")
+	if secret == "" {
+		return "", fmt.Errorf("secret: %s is empty", path)
+	}
+	return secret, nil
+}
