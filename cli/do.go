@@ -22,7 +22,7 @@ func jsonFlag(c *cobra.Command, on *bool) {
 type did map[string]any
 
 // doing completes a command that does something and says so: in the sentence that do
-// returns, or with --json in the object.
+// returns, if it is not empty, or with --json in the object.
 func (a *app) doing(c *cobra.Command, do func(ctx context.Context, settings config.Config, args []string) (any, string, error)) *cobra.Command {
 	var asJSON bool
 	jsonFlag(c, &asJSON)
@@ -33,6 +33,9 @@ func (a *app) doing(c *cobra.Command, do func(ctx context.Context, settings conf
 		}
 		object, sentence, err := do(cmd.Context(), settings, args)
 		if _, isPart := errors.AsType[partError](err); err != nil && !isPart {
+			return err
+		}
+		if sentence == "" && !asJSON {
 			return err
 		}
 		return errors.Join(err, a.result(asJSON, object, "%s", sentence))

@@ -24,15 +24,15 @@ func (a *app) logFlags(c *cobra.Command) {
 // applyLogFlags puts the flags over the settings.
 func (a *app) applyLogFlags(c *config.Log) error {
 	c.Level, c.Format = cmp.Or(a.logLevel, c.Level), cmp.Or(a.logFormat, c.Format)
-	if err := oneOf("--log-level", a.logLevel, config.LogLevels); err != nil {
+	if err := oneOf("--log-level", c.Level, config.LogLevels); err != nil {
 		return err
 	}
-	return oneOf("--log-format", a.logFormat, config.LogFormats)
+	return oneOf("--log-format", c.Format, config.LogFormats)
 }
 
-// oneOf refuses a value of a flag that is not known. An empty one is not given.
+// oneOf refuses a value of a flag that is not known.
 func oneOf(flag, given string, known []string) error {
-	if given == "" || slices.Contains(known, given) {
+	if slices.Contains(known, given) {
 		return nil
 	}
 	return usageError{fmt.Errorf("%s: %q is not one of %s", flag, given, strings.Join(known, ", "))}

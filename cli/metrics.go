@@ -3,14 +3,13 @@ package cli
 import (
 	"bufio"
 	"errors"
-	"fmt"
 	"runtime/debug"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/bouncetail/bouncetail/internal/atomicfile"
+	"github.com/bouncetail/bouncetail/config"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/metrics"
 )
 
@@ -25,36 +24,17 @@ func (a *app) metrics() *cobra.Command {
 			"  bouncetail metrics -o /var/lib/prometheus/node-exporter/bouncetail.prom",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if !slices.Contains(metrics.Formats, format) {
-				return usageError{fmt.Errorf("--format: %q is not one of %s", format, strings.Join(metrics.Formats, ", "))}
-			}
-			settings, err := a.settings()
-			if err != nil {
+			if err := oneOf("--format", format, metrics.Formats); err != nil {
 				return err
 			}
-			r, err := a.reader(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer r.Close()
-			source := metrics.Source{DB: r.Querier(), Path: settings.Database, Version: versionText(), Revision: revision()}
-			if output == "" || output == "-" {
-				w := bufio.NewWriter(a.stdout)
-				return errors.Join(metrics.Write(cmd.Context(), source, w, format), w.Flush())
-			}
-			f, err := atomicfile.Create(output, 0o644)
-			if err != nil {
-				return err
-			}
-			defer f.Abort()
-			if err := f.Chmod(0o644); err != nil { // whatever the umask: another user reads it
-				return err
-			}
-			w := bufio.NewWriter(f)
-			if err := errors.Join(metrics.Write(cmd.Context(), source, w, format), w.Flush()); err != nil {
-				return err
-			}
-			return f.Commit()
+			return a.read(cmd.Context(), func(settings config.Config, r *query.Reader) error {
+				source := metrics.Source{DB: r.Querier(), Path: settings.Database, Version: versionText(), Revision: revision()}
+				if output == "" || output == "-" {
+					w := bufio.NewWriter(a.stdout)
+					return errors.Join(metrics.Write(cmd.Context(), source, w, format), w.Flush())
+				}
+				return metrics.WriteFile(cmd.Context(), source, output, format)
+			})
 		},
 	}
 	c.Flags().StringVarP(&output, "output", "o", "", "write `FILE` instead, mode 0644")

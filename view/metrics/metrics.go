@@ -7,8 +7,10 @@
 package metrics
 
 import (
+	"bufio"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -23,6 +25,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/atomicfile"
 	"github.com/bouncetail/bouncetail/internal/sqldb"
 )
 
@@ -60,6 +63,23 @@ func Write(ctx context.Context, s Source, w io.Writer, format string) error {
 		return closer.Close() // "# EOF"
 	}
 	return nil
+}
+
+// WriteFile writes all metrics to a file that any user may read, whole or not at all.
+func WriteFile(ctx context.Context, s Source, path, format string) error {
+	f, err := atomicfile.Create(path, 0o644)
+	if err != nil {
+		return err
+	}
+	defer f.Abort()
+	if err := f.Chmod(0o644); err != nil { // whatever an older file has
+		return err
+	}
+	w := bufio.NewWriter(f)
+	if err := errors.Join(Write(ctx, s, w, format), w.Flush()); err != nil {
+		return err
+	}
+	return f.Commit()
 }
 
 // Read returns all metrics. Those without a series are left out.
