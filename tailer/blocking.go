@@ -37,3 +37,15 @@ func readUntil(ctx context.Context, r io.Reader) io.Reader {
 type readerFunc func(p []byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
+// readAtUntil returns a reader of r whose ReadAt returns when ctx is done. A regular
+// file may block too: on a file server that is gone, or /proc/kmsg.
+func readAtUntil(ctx context.Context, r io.ReaderAt) io.ReaderAt {
+	return readerAtFunc(func(p []byte, from int64) (int, error) {
+		return until(ctx, func() (int, error) { return r.ReadAt(p, from) })
+	})
+}
+
+type readerAtFunc func(p []byte, from int64) (int, error)
+
+func (f readerAtFunc) ReadAt(p []byte, from int64) (int, error) { return f(p, from) }

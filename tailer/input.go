@@ -43,7 +43,7 @@ func OpenInput(ctx context.Context, path string, stdin io.Reader) (*Input, error
 	case err != nil:
 		return nil, err
 	}
-	in, err := newInput(ctx, path, f)
+	in, err := until(ctx, func() (*Input, error) { return newInput(ctx, path, f) })
 	if err != nil {
 		f.Close()
 		return nil, err
@@ -60,14 +60,15 @@ func InputOf(ctx context.Context, path string, f *os.File) (*Input, error) {
 	if path == StdinPath {
 		return stdinInput(ctx, f)
 	}
-	in, err := newInput(ctx, path, f)
+	in, err := until(ctx, func() (*Input, error) { return newInput(ctx, path, f) })
 	if err != nil {
 		return nil, err
 	}
 	if in.regular {
-		in.read.r = io.NewSectionReader(f, 0, math.MaxInt64) // not from where the other process has read to
+		file := readAtUntil(ctx, f)
+		in.read.r = io.NewSectionReader(file, 0, math.MaxInt64) // not from where the other process has read to
 		in.File.Open = func() (io.ReadCloser, error) {
-			content := io.NewSectionReader(f, 0, in.id.size)
+			content := io.NewSectionReader(file, 0, in.id.size)
 			if in.kind == plain {
 				return struct {
 					io.ReadSeeker
@@ -98,7 +99,7 @@ func stdinInput(ctx context.Context, stdin io.Reader) (*Input, error) {
 
 // newInput describes an open file.
 func newInput(ctx context.Context, path string, f *os.File) (*Input, error) {
-	in := &Input{Path: path, file: f, read: countingReader{r: f}}
+	in := &Input{Path: path, file: f, read: countingReader{r: readUntil(ctx, f)}}
 	info, err := f.Stat()
 	if err == nil && info.IsDir() {
 		err = fmt.Errorf("%s is a directory; name the log files in it", path)
@@ -109,7 +110,6 @@ func newInput(ctx context.Context, path string, f *os.File) (*Input, error) {
 	in.id, in.regular = idOf(info), info.Mode().IsRegular()
 	in.File = bounce.LogFile{Modified: info.ModTime()}
 	if !in.regular {
-		in.read.r = readUntil(ctx, f)
 		return in, nil
 	}
 	in.File.Size = in.id.size
