@@ -21,6 +21,7 @@ package control
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -130,7 +131,10 @@ func inDirectory(path string, do func(path string) error) error {
 // listen creates the socket. The caller holds the lock of the database, so a socket
 // that exists was left by a daemon that was killed.
 func listen(ctx context.Context, path string) (l *net.UnixListener, err error) {
-	if info, err := os.Lstat(path); err == nil && info.Mode().Type() == os.ModeSocket {
+	if info, err := os.Lstat(path); err == nil {
+		if info.Mode().Type() != os.ModeSocket {
+			return nil, errors.New("something that is no socket has this name; remove it")
+		}
 		if err := os.Remove(path); err != nil {
 			return nil, err
 		}

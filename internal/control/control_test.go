@@ -329,8 +329,8 @@ func TestTheSocketIsTheOwners(t *testing.T) {
 	if err := os.WriteFile(path, []byte("keep"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Serve(t.Context(), path); err == nil {
-		t.Error("Serve took the place of a file that is no socket")
+	if _, err := s.Serve(t.Context(), path); err == nil || !strings.Contains(err.Error(), "remove it") {
+		t.Errorf("Serve at a file that is no socket: %v, want an error that says what to do", err)
 	}
 	if content, err := os.ReadFile(path); err != nil || string(content) != "keep" {
 		t.Errorf("the file holds %q, %v", content, err)
