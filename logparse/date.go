@@ -1,6 +1,7 @@
 package logparse
 
 import (
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -20,7 +21,7 @@ func (s *stamp) cutAny(text string) (rest string, ok bool) {
 			return rest, true
 		}
 	}
-	for _, form := range [...]func(*stamp, string) (string, bool){(*stamp).cutNumeric, (*stamp).cutDigits, (*stamp).cutNamed} {
+	for _, form := range [...]func(*stamp, string) (string, bool){(*stamp).cutNumeric, (*stamp).cutDigits, (*stamp).cutNamed, (*stamp).cutTAI64N} {
 		*s = stamp{}
 		if rest, ok := form(s, text); ok && endsStamp(rest) {
 			return rest, true
@@ -97,6 +98,22 @@ func (s *stamp) cutDigits(text string) (string, bool) {
 		return rest, s.plausible()
 	}
 	return "", false
+}
+
+// cutTAI64N reads "@4000000067447d5a1a2b3c4d", as multilog and s6-log write it: the
+// seconds count from 2^62 and are 10 ahead of Unix time, the nanoseconds follow.
+func (s *stamp) cutTAI64N(text string) (string, bool) {
+	const length = 1 + 16 + 8
+	if len(text) < length || text[:2] != "@4" {
+		return "", false
+	}
+	seconds, err := strconv.ParseInt(text[1:17], 16, 64)
+	nanoseconds, err2 := strconv.ParseInt(text[17:length], 16, 64)
+	if err != nil || err2 != nil {
+		return "", false
+	}
+	s.set(time.Unix(seconds-1<<62-10, nanoseconds))
+	return text[length:], s.plausible()
 }
 
 // unixTime returns the time of a number of seconds, milliseconds, microseconds

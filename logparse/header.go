@@ -73,6 +73,10 @@ var deliveryAgents = makeSet(`smtp lmtp local virtual pipe error retry discard`)
 // hidesDelivery reports whether a line of one of Postfix's delivery agents holds a
 // delivery behind words that are not known.
 func (h *header) hidesDelivery() bool {
+	if beginsWithRecipient(h.body) {
+		_, status, found := strings.Cut(h.body, "status=")
+		return found && !hasAnyPrefix(status, "deliverable", "undeliverable") // address probes
+	}
 	at := strings.Index(h.body[:min(len(h.body), 100)], ": to=<")
 	if at < 0 || !isQueueID(h.body[:at]) {
 		return false
@@ -81,8 +85,22 @@ func (h *header) hidesDelivery() bool {
 	if id := alphanumerics(h.body); id >= 5 && h.body[id] == ':' {
 		return false // words about a message, which may quote another server
 	}
+	if h.tag == "postfix" && (beginsLine(h.body) || beginsWithTag(h.body)) {
+		return false // the name of a container, before a whole line
+	}
 	return !strings.ContainsAny(before, "<>()") &&
-		deliveryAgents[postfixDaemon(h.tag)] && strings.Contains(h.body, ", status=")
+		(deliveryAgents[postfixDaemon(h.tag)] || h.tag == "postfix") && strings.Contains(h.body, ", status=")
+}
+
+// beginsWithRecipient reports whether words begin with a recipient, or have a single
+// word before it, which would be the queue ID. Postfix begins no other words so.
+func beginsWithRecipient(body string) bool {
+	const to = "to="
+	if strings.HasPrefix(body, to) {
+		return true
+	}
+	space := strings.IndexByte(body[:min(len(body), 60)], ' ')
+	return space > 0 && strings.HasPrefix(strings.TrimLeft(body[space:], " "), to)
 }
 
 // cutHeader takes the header off a line:

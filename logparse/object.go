@@ -45,25 +45,25 @@ type field struct {
 // line are of the same rank. Nested objects are joined by a dot.
 var fieldNames = makeFields(map[role]string{
 	roleMessage: `MESSAGE message log
-		msg @message syslog_message
+		msg @message syslog_message syslogmessage
 		full_message fullmessage
 		short_message shortmessage
 		line textpayload text
 		rawmsg raw _raw rawmessage
 		event.original log.original
-		content body value`,
+		content body value event event.message body.stringvalue`,
 	roleProgram: `SYSLOG_IDENTIFIER ident program programname
 		process.name appname app_name app-name _application_name application_name syslog.appname log.syslog.appname
 		app application syslog_program syslog_identifier identifier
 		syslogtag syslog_tag
-		process daemon
+		process daemon processname event.program
 		labels.program labels.app
 		tag
 		_COMM`,
 	roleHost: `_HOSTNAME hostname
 		host host.name host.hostname
 		syslog_hostname sysloghost log.syslog.hostname syslog.hostname logsource
-		source server node machine
+		source server node machine computer
 		fromhost fromhost-ip relayhost
 		labels.host labels.hostname labels.instance resource.labels.instance_id
 		kubernetes.pod_name kubernetes.pod.name pod pod_name
@@ -72,7 +72,7 @@ var fieldNames = makeFields(map[role]string{
 	roleTime: `__REALTIME_TIMESTAMP timereported time_reported timestamp_reported
 		@timestamp timestamp
 		time
-		ts datetime isodate date
+		ts datetime isodate date timeunixnano
 		syslog_timestamp eventtime event_time event.created
 		timegenerated time_generated
 		received_at receivedat
@@ -194,7 +194,7 @@ func (u *unusual) readMessage(text string, isLog bool) bool {
 	inside.inner = ""
 	// Behind the name of another program only a whole header counts.
 	inside.passedOn = u.tag != ""
-	if !isDaemonTag(u.tag) && !isOtherProgram(u.tag) && inside.readParts(undecorate(text)) {
+	if !isOtherProgram(u.tag) && inside.readParts(undecorate(text)) && (!isDaemonTag(u.tag) || inside.repeats(u)) {
 		if inside.inner == "" {
 			inside.synthesized = true
 		} else if isLog && u.depth == 1 {
@@ -208,6 +208,12 @@ func (u *unusual) readMessage(text string, isLog bool) bool {
 	}
 	u.tagOut, u.pidOut, u.body, u.synthesized = u.tag, u.pid, strings.TrimLeft(text, " "), true
 	return true
+}
+
+// repeats reports whether a line has a stamp of its own and the tag that the object
+// around it names: a collector has taken the tag out of the line and left the line whole.
+func (u *unusual) repeats(object *unusual) bool {
+	return u.n > object.n && u.tagOut == object.tag
 }
 
 // program returns the tag and the process that the object names.

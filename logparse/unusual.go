@@ -231,9 +231,13 @@ func cutAnyTag(rest string) (tag, pid, after string, marked bool) {
 
 // cutPart steps over one other part of a header.
 func (u *unusual) cutPart(rest string) (string, bool) {
-	if rest[0] == '<' { // <22>, <mail.info>
+	if rest[0] == '<' { // <22>, <mail.info>, <2.6>
 		end := strings.IndexByte(rest[:min(len(rest), 24)], '>')
-		if end < 2 || !isLevel(rest[1:end]) && !isFacility(rest[1:end]) && leading(rest[1:end]) != end-1 {
+		if end < 2 {
+			return "", false
+		}
+		inside := rest[1:end]
+		if !isLevel(inside) && !isFacility(inside) && strings.Trim(inside, "0123456789.") != "" {
 			return "", false
 		}
 		return rest[end+1:], true
