@@ -21,7 +21,7 @@ func (a *app) check() *cobra.Command {
 			"The exit code is 0 if all may be written to, 1 if one is bad, and 3 if it could not\n" +
 			"be found out.",
 		Example: "  bouncetail check jane@example.com && mail -s hello jane@example.com\n" +
-			"  bouncetail check --from-file subscribers --json | jq -r 'select(.state == \"bad\").recipient'",
+			"  bouncetail check --from-file subscribers --json | jq .recipient",
 	}
 	from := fromFile(c)
 	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")

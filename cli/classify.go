@@ -18,8 +18,8 @@ func (a *app) classify() *cobra.Command {
 			"A bare reply does not say who it is about. If a verdict depends on it, name the recipient: a domain that your " +
 			"own mail server could not find makes the address bad only if it is the recipient's domain.",
 		Example: "  bouncetail classify '550 5.1.1 User unknown'\n" +
-			"  bouncetail classify --explain '421 4.7.28 Our system has detected an unusual rate of mail'\n" +
-			"  bouncetail classify --recipient jane@gone.example 'Name service error for name=gone.example type=A: Host not found'\n" +
+			"  bouncetail classify --explain '421 4.7.28 Gmail has detected an unusual rate'\n" +
+			"  bouncetail classify --recipient jane@gone.example \\\n    'Name service error for name=gone.example type=A: Host not found'\n" +
 			"  bouncetail classify --mta sendmail --dsn 5.7.1 'User unknown'\n" +
 			"  grep status=bounced /var/log/mail.log | bouncetail classify --json",
 	}

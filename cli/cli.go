@@ -151,7 +151,14 @@ func (a *app) root() *cobra.Command {
 		},
 	}
 	// Help fits 80 columns.
-	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages ", ".FlagUsagesWrapped 80 "))
+	root.SetUsageTemplate(strings.NewReplacer(".FlagUsages ", ".FlagUsagesWrapped 80 ", `Use "{{.CommandPath}} [command] --help" for more information about a command`, `"{{.CommandPath}} [command] --help" explains a command`).Replace(root.UsageTemplate()))
+	help := root.HelpFunc()
+	root.SetHelpFunc(func(cmd *cobra.Command, args []string) {
+		long := cmd.Long
+		defer func() { cmd.Long = long }()
+		cmd.Long = text.Reflow(long, 80)
+		help(cmd, args)
+	})
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)

@@ -32,7 +32,7 @@ func (a *app) resetCursor() *cobra.Command {
 	var to int64
 	c := &cobra.Command{
 		Use:   "reset NAME",
-		Short: "Set a cursor back, so that the next export repeats what changed since",
+		Short: "Set a cursor back: the next export repeats what changed since",
 		Args:  cobra.ExactArgs(1),
 	}
 	c.Flags().Int64Var(&to, "to", 0, "behind the change `SEQ`; 0 is before the first")

@@ -73,7 +73,7 @@ func (a *app) export() *cobra.Command {
 	c.Flags().StringVarP(&output, "output", "o", "", "write to `FILE`, whole or not at all")
 	c.Flags().StringVar(&mode, "mode", "", "`MODE` of the file, such as 0644 for a program that runs as another user (default: that of an older file, or 0640)")
 	c.Flags().StringVar(&known, "addresses", "", "only the addresses in `FILE`, one a line, also where the database holds hashes; - is standard input")
-	c.Flags().StringSliceVar(&options.Columns, "columns", nil, "only these `COLUMNS` of csv, ndjson and json, in this order: "+strings.Join(export.ColumnNames(), ","))
+	c.Flags().StringSliceVar(&options.Columns, "columns", nil, "only these `COLUMNS` of csv, ndjson and json, in this order: "+strings.Join(export.ColumnNames(), ", "))
 	c.Flags().IntSliceVar(&options.Lists, "list", nil, "`ID` of the list in Brevo that the addresses go to; format brevo")
 	complete(c, "format", strings.Split(export.FormatNames(), ", "))
 	complete(c, "columns", export.ColumnNames())

@@ -31,7 +31,7 @@ func (a *app) importLogs() *cobra.Command {
 			"Without a FILE it reads this machine's mail log, with what rotation made of it:\n" +
 			"those of the settings, else of the default logs all that hold lines of a mail server:\n" + strings.Join(config.DefaultLogPaths, ", ") + ".",
 		Example: "  sudo bouncetail import\n" +
-			"  bouncetail import --db /tmp/other.db --timezone Europe/Berlin /backup/mail.log*.gz\n" +
+			"  bouncetail import --db /tmp/b.db --timezone Europe/Berlin /backup/mail.log*.gz\n" +
 			"  journalctl -o short-iso SYSLOG_FACILITY=2 | bouncetail import --db /tmp/j.db -",
 		RunE: func(cmd *cobra.Command, files []string) error {
 			c, err := a.settings()

@@ -107,7 +107,7 @@ func (a *app) silence() *cobra.Command {
 	c := &cobra.Command{
 		Use:     "silence KIND[/SUBJECT]",
 		Short:   "Send no notice of some incidents for a time",
-		Example: "  bouncetail incidents silence provider-refuses/google --for 8h --note 'ticket 12'",
+		Example: "  bouncetail incidents silence provider-refuses/google --for 8h --note 'ticket'",
 		Args:    cobra.ExactArgs(1),
 	}
 	c.Flags().StringVar(&length, "for", "8h", "how `LONG`: 8h, 7d")

@@ -19,7 +19,7 @@ type listFlags struct {
 
 func (f *listFlags) add(c *cobra.Command, cols []table.Column) {
 	c.Flags().StringVar(&f.Format, "format", "", "`FORMAT`: "+strings.Join(table.Formats, ", ")+" (default: table on a terminal, tsv in a pipe)")
-	c.Flags().StringSliceVar(&f.Columns, "columns", nil, "only these `COLUMNS`, in this order: "+strings.Join(table.Keys(cols), ","))
+	c.Flags().StringSliceVar(&f.Columns, "columns", nil, "only these `COLUMNS`, in this order: "+strings.Join(table.Keys(cols), ", "))
 	c.Flags().BoolVar(&f.Wide, "wide", false, "all columns in full, also where the terminal is narrow")
 	c.Flags().BoolVar(&f.JSON, "json", false, "one JSON object a line, as --format json")
 	complete(c, "format", table.Formats)

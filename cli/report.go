@@ -14,7 +14,7 @@ func (a *app) report() *cobra.Command {
 	var f daemon.Report
 	c := &cobra.Command{
 		Use:   "report",
-		Short: "Compare the last week with the week before, to read, to print or to mail",
+		Short: "Compare the last week with the week before, to read or mail",
 		Long: "Report shows what needs you, the numbers of the last 7 whole days (UTC) and of the 7\n" +
 			"days before, the days, providers, reasons, newly bad addresses, senders, incidents,\n" +
 			"unknown replies, and how well the logs were read. As HTML it is one file with charts\n" +

@@ -23,7 +23,11 @@ func (a *app) rules() *cobra.Command {
 			"  - id: mine/tarpit\n" +
 			"    why: Our partner's server slows us down by a word of its own.\n" +
 			"    match: {any: ['tarpit nr']}        # expressions for the reply in lower case\n" +
-			"    verdict: {category: rate-limit, reason: rate-limited, scope: sender, disposition: retry}\n" +
+			"    verdict:\n" +
+			"      category: rate-limit\n" +
+			"      reason: rate-limited\n" +
+			"      scope: sender\n" +
+			"      disposition: retry\n" +
 			"    decides: ['450 Tarpit nr 17']      # what it must decide\n" +
 			"    leaves: ['550 5.1.1 No such user'] # what it must not\n\n" +
 			"A rule that takes over an example of another rule has to say so (overrides: [id]).\n" +

@@ -20,7 +20,7 @@ func (a *app) sql() *cobra.Command {
 		Short: "Ask the database in SQL, read-only",
 		Long: "Sql runs a statement on the database of the settings and prints the rows. It cannot\n" +
 			"change anything. docs/database.md describes the tables, docs/queries.md has examples.",
-		Example: "  bouncetail sql 'SELECT domain, count(*) FROM bad_recipients GROUP BY 1 ORDER BY 2 DESC LIMIT 10'\n" +
+		Example: "  bouncetail sql 'SELECT domain, count(*) FROM bad_recipients GROUP BY 1'\n" +
 			"  bouncetail sql --format csv 'SELECT * FROM daily_outcomes' >days.csv",
 		Args: cobra.ExactArgs(1),
 	}

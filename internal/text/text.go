@@ -158,6 +158,28 @@ func Age(d time.Duration) string {
 // one line.
 func Wrap(text string, width, indent int) string { return wrap(text, width, indent, indent) }
 
+// Reflow wraps the paragraphs of a text at a width. Lines that begin with a space or an
+// asterisk, as those of a list, are not changed.
+func Reflow(text string, width int) string {
+	var out, paragraph []string
+	flush := func() {
+		if len(paragraph) > 0 {
+			out = append(out, Wrap(strings.Join(paragraph, " "), width, 0))
+		}
+		paragraph = nil
+	}
+	for line := range strings.SplitSeq(text, "\n") {
+		if line == "" || line[0] == ' ' || line[0] == '*' {
+			flush()
+			out = append(out, line)
+		} else {
+			paragraph = append(paragraph, line)
+		}
+	}
+	flush()
+	return strings.Join(out, "\n")
+}
+
 // wrap is Wrap if the first line begins after used columns.
 func wrap(text string, width, used, indent int) string {
 	if width <= 0 || used+Columns(text) <= width {

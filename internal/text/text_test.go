@@ -50,3 +50,11 @@ func TestFaultComesBeforeTheNextStep(t *testing.T) {
 		}
 	}
 }
+
+func TestReflowJoinsParagraphsAndKeepsLists(t *testing.T) {
+	in := "one two three\nfour\n\n  a list of long lines\n* an item of a list\nfive six seven eight"
+	want := "one two three\nfour\n\n  a list of long lines\n* an item of a list\nfive six seven\neight"
+	if got := Reflow(in, 14); got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

@@ -59,7 +59,7 @@ var Formats = []Format{
 	{Name: "plain", About: "one address a line", New: newPlain},
 	{Name: "mailgun-csv", About: "bounces of Mailgun, 25 MB at most", SuppressionList: true, MaxBytes: 25_000_000, New: newMailgun},
 	{Name: "listmonk-csv", About: "blocklist of listmonk", SuppressionList: true, New: newListmonk},
-	{Name: "brevo", About: "body of Brevo's POST /v3/contacts/import, 8 MB at most; needs --list", SuppressionList: true, MaxBytes: brevoBytes, Lists: true, New: newBrevo},
+	{Name: "brevo", About: "body of Brevo's POST /v3/contacts/import, 8 MB at most; --list", SuppressionList: true, MaxBytes: brevoBytes, Lists: true, New: newBrevo},
 	{Name: "brevo-csv", About: "file for Brevo's import, with ; between, 8 MB at most", SuppressionList: true, MaxBytes: brevoBytes, New: newBrevoCSV},
 	{Name: "hubspot-csv", About: "opt-out list of HubSpot", SuppressionList: true, New: newHubSpot},
 	{Name: "mautic", About: "bodies of Mautic's POST /api/contacts/batch/new, one a line", SuppressionList: true, New: newMautic},
