@@ -206,12 +206,25 @@ func TestRealBrowserShowsEveryPage(t *testing.T) {
 	}
 	db := filepath.Join(t.TempDir(), "b.db")
 	run(t, "import", "--db", db, "../testdata/logs/postfix/main/mail.log.gz")
+	hostile := filepath.Join(t.TempDir(), "hostile.log")
+	var lines strings.Builder
+	for i, foreign := range []string{
+		"<script>document.title='owned'</script>", "<img src=x onerror=\"document.title='owned'\">", "</table></style><svg onload=document.title='owned'>",
+		"<iframe src=javascript:alert(1)>", "<style>body{display:none}</style>", "<link rel=stylesheet href=https://evil.example/x.css>", "<base href=https://evil.example/>",
+	} {
+		fmt.Fprintf(&lines, "%s mx postfix/smtp[7]: 4D%06X: to=<hostile%d@example.com>, relay=mx.example.com[192.0.2.1]:25, delay=1, delays=0/0/0/1, dsn=5.0.0, status=bounced (host mx.example.com[192.0.2.1] said: 550 zzqx %s (in reply to RCPT TO command))\n",
+			time.Now().UTC().Format("2006-01-02T15:04:05.000000+00:00"), i, i, foreign)
+	}
+	if err := os.WriteFile(hostile, []byte(lines.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run(t, "import", "--db", db, hostile)
 	report := filepath.Join(t.TempDir(), "report.html")
 	run(t, "report", "--db", db, "--until", "now", "--since", "30d", "-o", report)
 	site := startWeb(t, program(t), nil, db)
 	address := query(t, db, "SELECT recipient FROM recipients WHERE state = 'bad' LIMIT 1")[0]
 	pages := []string{"file://" + report}
-	for _, name := range []string{"", "providers", "recipients?state=bad", "recipient?address=" + address, "incidents", "reasons", "senders", "unclassified", "report", "health", "settings"} {
+	for _, name := range []string{"", "providers", "recipients?state=bad", "recipient?address=" + address, "recipients?match=hostile", "recipient?address=hostile0@example.com", "incidents", "reasons", "senders", "unclassified", "report", "health", "settings"} {
 		pages = append(pages, site+"/"+name)
 	}
 	for _, at := range pages {
@@ -228,6 +241,11 @@ func TestRealBrowserShowsEveryPage(t *testing.T) {
 			}
 			if !strings.Contains(dom.String(), "</h1>") {
 				t.Errorf("%s: no page\n%s", at, &dom)
+			}
+			for _, element := range []string{"<script", "<img", "<iframe", "<base", "<svg onload", "owned</title>"} {
+				if i := strings.Index(dom.String(), element); i >= 0 {
+					t.Errorf("%s: the browser has made %.80s of a reply", at, dom.String()[i:])
+				}
 			}
 			for line := range strings.SplitSeq(said.String(), "\n") {
 				if strings.Contains(line, "CONSOLE") {
