@@ -14,6 +14,7 @@ import (
 
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/config"
+	"github.com/bouncetail/bouncetail/incident"
 	"github.com/bouncetail/bouncetail/internal/control"
 	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/internal/tune"
@@ -115,20 +116,40 @@ func (im *Import) once(ctx context.Context, again bool) (result *Imported, err e
 	if again {
 		limits.BatchRecords, limits.TxRecords, limits.StopRecords = 2_500, 160_000, 60_000
 	}
+	var failures incident.NewFailures
 	result, err = im.read(ctx, s, reading{
 		limits: limits,
 		open: func(ctx context.Context, _ int, path string) (*tailer.Input, error) {
 			return tailer.OpenInput(ctx, path, im.Stdin)
 		},
-		wrap: func(tx *sqlite.Tx) pipeline.Tx { return tx },
+		wrap: func(tx *sqlite.Tx) pipeline.Tx {
+			failures.Begin()
+			tx.EachNew(failures.Add)
+			return &lookedAtTx{tx, &failures}
+		},
 	})
 	if ctx.Err() != nil {
 		s.store.Keep()
 	}
 	if err = errors.Join(err, s.store.Close()); err == nil {
-		err = lookBack(ctx, &c)
+		err = lookBack(ctx, &c, &failures)
 	}
 	return result, err
+}
+
+// lookedAtTx is a transaction whose failures are looked at when all are imported.
+type lookedAtTx struct {
+	*sqlite.Tx
+	failures *incident.NewFailures
+}
+
+// Commit commits the transaction.
+func (tx *lookedAtTx) Commit() error {
+	err := tx.Tx.Commit()
+	if err == nil {
+		tx.failures.Commit()
+	}
+	return err
 }
 
 // flushInterval is long, so that rows are written once for what many lines have in

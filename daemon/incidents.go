@@ -80,13 +80,14 @@ func look(ctx context.Context, w *incidents.Watcher, due string) error {
 // noticesFile is the file that is touched when notices are due.
 func noticesFile(database string) string { return filepath.Join(filepath.Dir(database), "notices.due") }
 
-// lookBack looks for incidents in what an import read. None of them rings.
-func lookBack(ctx context.Context, c *config.Config) error {
+// lookBack looks for incidents in the failures that an import stored. None of them rings.
+func lookBack(ctx context.Context, c *config.Config, failures *incident.NewFailures) error {
 	w, err := watcherOf(ctx, c)
 	if err != nil {
 		return err
 	}
 	defer w.Close()
+	w.New = failures
 	_, err = w.Look(ctx, time.Now(), false, nil)
 	return err
 }

@@ -27,6 +27,9 @@ func (tx *Tx) insertBounces(b *bounce.Batch) error {
 			if tx.problems != nil {
 				tx.problems.Count(r)
 			}
+			if tx.eachNew != nil {
+				tx.eachNew(id, row.Key, r)
+			}
 			if r.Reason != bounce.Suppressed { // our own refusal does not concern the address
 				tx.noteFailure(r, row.Key, id)
 				tx.noteRefusal(r, row.Key)

@@ -46,6 +46,7 @@ type Tx struct {
 	isNew       int
 	problems    *tally.Problems // see CountProblems; nil if they are not counted
 	counting    *tally.Problems
+	eachNew     func(id, key int64, r *bounce.Record) // see EachNew; may be nil
 	counts      map[dayDomain]*outcomes
 	// countedSince is the first day that has counts, if earlier ones were deleted.
 	countedSince int
@@ -102,6 +103,10 @@ func (s *Store) Begin(ctx context.Context) (*Tx, error) {
 // CountProblems has the sender's problems among the new failures counted in p, once the
 // transaction is committed.
 func (tx *Tx) CountProblems(p *tally.Problems) { tx.problems, tx.counting = &tally.Problems{}, p }
+
+// EachNew has a function called with each new failure that is added, its id and the key
+// of its recipient. The record is valid during the call.
+func (tx *Tx) EachNew(do func(id, key int64, r *bounce.Record)) { tx.eachNew = do }
 
 // Add takes a batch into the transaction and returns how many of its records are
 // new. The batch is not changed and may be added to another transaction later.

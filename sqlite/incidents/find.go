@@ -69,9 +69,14 @@ func (l *look) badLists(ctx context.Context) error {
 	return sqldb.ScanAll(ctx, l.db, `
 		SELECT b.sender, count(DISTINCT b.recipient_key), count(DISTINCT b.domain), count(*), min(b.occurred_at), max(b.occurred_at), max(b.id)
 		FROM bounces b JOIN recipients r ON r.recipient_key = b.recipient_key
-		WHERE b.suppress = 1 AND b.occurred_at >= ? AND b.sender <> '' AND r.last_delivery_at IS NULL
+		WHERE b.suppress = 1 AND b.occurred_at >= ?1 AND b.sender <> '' AND r.last_delivery_at IS NULL
+		  AND substr(b.occurred_at, 1, 10) IN (
+		    -- The days with enough refusals of all senders; most have too few. The index is enough to count them.
+		    SELECT day
+		    FROM (SELECT substr(occurred_at, 1, 10) AS day, count(*) AS refused FROM bounces WHERE suppress = 1 AND occurred_at >= ?1 GROUP BY 1) d
+		    WHERE refused >= ?2 AND refused >= ?3 * (SELECT sum(sent + deferred + bounced + expired) FROM daily_counts c WHERE c.day = d.day))
 		GROUP BY b.sender, substr(b.occurred_at, 1, 10)
-		HAVING count(DISTINCT b.recipient_key) >= ? AND count(DISTINCT b.recipient_key) >= ? * (
+		HAVING count(DISTINCT b.recipient_key) >= ?2 AND count(DISTINCT b.recipient_key) >= ?3 * (
 		  SELECT sum(sent + deferred + bounced + expired) FROM daily_counts WHERE day = substr(b.occurred_at, 1, 10))
 		ORDER BY 5`, func(scan func(...any) error) error {
 		f := incident.Finding{Scope: bounce.ScopeRecipient, Category: bounce.InvalidAddress, Rings: true}

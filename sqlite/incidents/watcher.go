@@ -28,6 +28,9 @@ type Watcher struct {
 	// Shape returns the form of a reply without what varies. It may be nil, and then
 	// new replies are not looked for.
 	Shape func(reply string) string
+	// New are the failures that an import has just stored, which saves reading them. It
+	// may be nil.
+	New *incident.NewFailures
 
 	db       *sql.DB
 	gatherer *incident.Gatherer // nil before the first look
@@ -63,8 +66,10 @@ type look struct {
 	since         time.Time // of the first new failure, by the log
 	suppressed    bool      // a new failure shows that an address is bad
 	past          []*incident.Provider
-	db            sqldb.Querier // to read
-	fresh         bool          // nothing that is stored of the detector is used
+	db            sqldb.Querier         // to read
+	fresh         bool                  // nothing that is stored of the detector is used
+	new           *incident.NewFailures // those that are new, or nil if they must be read
+	all           bool                  // there are no failures but those
 }
 
 // Look looks at what is new, and stores what follows from it in one transaction. Live
@@ -118,13 +123,36 @@ func (l *look) readMarks(ctx context.Context) error {
 			return err
 		}
 	}
+	l.since = l.Now.Add(-time.Hour)
+	if err := l.useNew(ctx); err != nil || l.new != nil {
+		return err
+	}
 	var since string
 	err := l.db.QueryRowContext(ctx, "SELECT coalesce(max(id), ?1), coalesce(min(occurred_at), ''), coalesce(max(suppress), 0) FROM bounces WHERE id > ?1", l.first).Scan(&l.last, &since, &l.suppressed)
-	l.since = l.Now.Add(-time.Hour)
 	if at := bounce.ParseStamp(since); since != "" && at.Before(l.since) {
 		l.since = at
 	}
 	return err
+}
+
+// useNew uses the failures that an import kept in memory, if these are all that are new.
+func (l *look) useNew(ctx context.Context) error {
+	if l.w.New == nil {
+		return nil
+	}
+	var before, last int64
+	first, end := l.w.New.IDs()
+	err := l.db.QueryRowContext(ctx, "SELECT (SELECT coalesce(max(id), 0) FROM bounces WHERE id < ?), (SELECT coalesce(max(id), 0) FROM bounces)", first).Scan(&before, &last)
+	if err != nil || first <= l.first || before > l.first || last != end {
+		return err
+	}
+	l.new, l.all, l.last = l.w.New, before == 0, last
+	since, suppressed := l.new.Since()
+	if since.Before(l.since) {
+		l.since = since
+	}
+	l.suppressed = suppressed
+	return nil
 }
 
 func (l *look) readKnown(ctx context.Context) (err error) {
@@ -153,6 +181,10 @@ func (l *look) gather(ctx context.Context) error {
 		l.w.gatherer = g
 	}
 	l.Gatherer = g
+	if l.new != nil {
+		l.new.Gather(g)
+		return nil
+	}
 	return l.add(ctx, g, "id > ? AND id <= ? ORDER BY occurred_at, id", l.first, l.last)
 }
 
@@ -305,6 +337,12 @@ func (l *look) recount(ctx context.Context) error {
 		where, args := Failures(i)
 		if i.Open() || where == "" {
 			continue
+		}
+		if l.new != nil && l.all {
+			var counted bool
+			if i.Attempts, i.Addresses, i.Domains, counted = l.new.Count(i); counted {
+				continue
+			}
 		}
 		err := l.db.QueryRowContext(ctx, "SELECT count(*), count(DISTINCT recipient_key), count(DISTINCT domain) FROM bounces WHERE "+where, args...).Scan(&i.Attempts, &i.Addresses, &i.Domains)
 		if err != nil {

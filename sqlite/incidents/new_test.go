@@ -1,0 +1,143 @@
+package incidents_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/incident"
+	"github.com/bouncetail/bouncetail/sqlite/incidents"
+	"github.com/bouncetail/bouncetail/sqlite/query"
+)
+
+// trouble adds failures of all kinds within three days, not in the order of their times.
+func (s *server) trouble(seed uint64) {
+	r := rand.New(rand.NewPCG(seed, 1))
+	kinds := []bounce.Verdict{
+		{Category: bounce.DMARC, Reason: bounce.DMARCFailed, Scope: bounce.ScopeSender},
+		{Category: bounce.Blocked, Reason: bounce.IPBlocklisted, Scope: bounce.ScopeSender, Blocklist: "zen.spamhaus.org"},
+		{Category: bounce.Blocked, Reason: bounce.IPBlocklisted, Scope: bounce.ScopeSender},
+		{Category: bounce.RecipientError, Reason: bounce.SystemTrouble, Scope: bounce.ScopeNetwork},
+		{Category: bounce.RecipientError, Reason: bounce.SystemTrouble, Scope: bounce.ScopeDomain},
+		{Category: bounce.RecipientError, Reason: bounce.SystemTrouble, Scope: bounce.ScopeLocal},
+		{Category: bounce.Rejection, Reason: bounce.SpamContent, Scope: bounce.ScopeMessage},
+		{Category: bounce.RateLimit, Reason: bounce.Greylisted, Scope: bounce.ScopeSender},
+		{Category: bounce.InvalidAddress, Reason: bounce.NoSuchUser, Scope: bounce.ScopeRecipient, Suppress: true},
+	}
+	for range 3000 {
+		s.n++
+		domain, v := fmt.Sprintf("d%d.example", r.IntN(8)), kinds[r.IntN(len(kinds))]
+		if r.IntN(2) == 0 {
+			v.Provider = []string{"google", "outlook"}[r.IntN(2)]
+		}
+		v.Disposition, v.Rule = bounce.Permanent, "test"
+		s.batch.Records.Add(&bounce.Record{
+			Delivery: bounce.Delivery{ID: s.id(), At: start.Add(-time.Duration(r.IntN(72*3600)) * time.Second), MTA: bounce.Postfix, Outcome: bounce.Bounced, First: true,
+				Sender: "news@shop.example", HasSender: true, QueueID: fmt.Sprint(s.n), Reply: bounce.Reply{SMTPCode: 550, EnhancedCode: fmt.Sprintf("5.7.%d", r.IntN(9)), Text: "550 no"}},
+			Verdict: v, To: bounce.Address{Normal: fmt.Sprintf("u%d@%s", r.IntN(50), domain), Domain: domain},
+		})
+	}
+}
+
+// importBatch stores the batch like an import whose first transaction fails, and returns
+// the failures that it kept.
+func (s *server) importBatch() *incident.NewFailures {
+	s.t.Helper()
+	failures := &incident.NewFailures{}
+	for _, fails := range []bool{true, false} {
+		tx, err := s.store.Begin(s.t.Context())
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		failures.Begin()
+		tx.EachNew(failures.Add)
+		if _, err := tx.Add(&s.batch); err != nil {
+			s.t.Fatal(err)
+		}
+		if fails {
+			err = tx.Rollback()
+		} else if err = tx.Commit(); err == nil {
+			failures.Commit()
+		}
+		if err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	s.batch = bounce.Batch{}
+	return failures
+}
+
+func (s *server) incidents() (all []string) {
+	s.t.Helper()
+	r, err := query.OpenReader(s.t.Context(), s.path)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer r.Close()
+	list, err := incidents.List(s.t.Context(), r.Querier(), incidents.Filter{})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, i := range list {
+		all = append(all, fmt.Sprintf("%+v", i))
+	}
+	return all
+}
+
+// The failures that an import keeps in memory give the same incidents as those that are
+// read from the database, also if it held failures before.
+func TestFailuresInMemoryGiveTheIncidentsOfTheStoredOnes(t *testing.T) {
+	for _, c := range []struct {
+		name             string
+		before, lookedAt bool
+	}{
+		{"a new database", false, false},
+		{"older failures", true, true},
+		{"older failures that were not looked at", true, false},
+	} {
+		var got [2][]string
+		for i, inMemory := range []bool{false, true} {
+			s := newServer(t)
+			if c.before {
+				s.trouble(1)
+				s.save()
+			}
+			if c.lookedAt {
+				s.look(false)
+			}
+			s.trouble(2)
+			s.now = s.now.Add(12 * time.Hour) // so that all of them are over
+			failures := s.importBatch()
+			if inMemory {
+				s.w.New = failures
+			}
+			s.look(false)
+			got[i] = s.incidents()
+		}
+		if len(got[0]) < 10 || !slices.Equal(got[0], got[1]) {
+			t.Errorf("%s: %d incidents from the database, %d from memory:\n%s\n\n%s", c.name, len(got[0]), len(got[1]), strings.Join(got[0], "\n"), strings.Join(got[1], "\n"))
+		}
+	}
+}
+
+// What is in memory is not read again: it shows a failure that the database does not hold.
+func TestFailuresInMemoryAreNotReadAgain(t *testing.T) {
+	s := newServer(t)
+	s.refused(20, nil)
+	failures := s.importBatch()
+	_, last := failures.IDs()
+	failures.Add(last, 12345, &bounce.Record{
+		Delivery: bounce.Delivery{At: s.now},
+		Verdict:  bounce.Verdict{Category: bounce.DMARC, Reason: bounce.DMARCFailed, Scope: bounce.ScopeSender, Provider: "google"},
+		To:       bounce.Address{Domain: "gmail.com"},
+	})
+	failures.Commit()
+	s.now = s.now.Add(12 * time.Hour)
+	s.w.New = failures
+	s.look(false)
+	s.want("#1 provider-refuses dmarc google, rang false, open false, 21 addresses, backlog true")
+}
