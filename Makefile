@@ -8,6 +8,7 @@ ARCH ?= $(shell $(GO) env GOARCH)
 MAINTAINER ?= The bouncetail authors <bouncetail@users.noreply.github.com>
 FUZZTIME ?= 60s
 STAMP = -X github.com/bouncetail/bouncetail/cli.Version=$(VERSION)
+UNITS = $(notdir $(wildcard systemd/*.service systemd/*.timer systemd/*.path systemd/*.socket))
 SOURCES = $(shell find . -path ./.cache -prune -o \( -name '*.go' -o -name '*.yaml' -o -name '*.sql' -o -name '*.tsv' \) -print) go.mod
 
 .PHONY: build run test check lint race simulate static deb rpm test-package install uninstall fuzz fuzz-corpus nightly vuln accuracy bench bench-live torture clean
@@ -90,21 +91,15 @@ race:
 # kept.
 install:
 	install -D -m 0755 bouncetail $(DESTDIR)$(PREFIX)/bin/bouncetail
-	for unit in bouncetail.service bouncetail-report.service bouncetail-report.timer bouncetail-metrics.service bouncetail-metrics.timer \
-			bouncetail-notify.service bouncetail-notify.path bouncetail-notify.timer bouncetail-web.service bouncetail-web.socket; do \
-		install -D -m 0644 systemd/$$unit $(DESTDIR)/etc/systemd/system/$$unit || exit 1; done
+	install -d -m 0755 $(DESTDIR)/etc/systemd/system
+	install -m 0644 $(addprefix systemd/,$(UNITS)) $(DESTDIR)/etc/systemd/system
 	install -D -m 0644 systemd/bouncetail.sysusers $(DESTDIR)/etc/sysusers.d/bouncetail.conf
 	install -d -m 0755 $(DESTDIR)/etc/bouncetail/rules.d
 	test -e $(DESTDIR)/etc/bouncetail/config.yaml || install -D -m 0644 config.example.yaml $(DESTDIR)/etc/bouncetail/config.yaml
 
 # uninstall keeps the settings and the database.
 uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/bin/bouncetail $(DESTDIR)/etc/systemd/system/bouncetail.service \
-		$(DESTDIR)/etc/systemd/system/bouncetail-report.service $(DESTDIR)/etc/systemd/system/bouncetail-report.timer \
-		$(DESTDIR)/etc/systemd/system/bouncetail-metrics.service $(DESTDIR)/etc/systemd/system/bouncetail-metrics.timer \
-		$(DESTDIR)/etc/systemd/system/bouncetail-notify.service $(DESTDIR)/etc/systemd/system/bouncetail-notify.path \
-		$(DESTDIR)/etc/systemd/system/bouncetail-notify.timer \
-		$(DESTDIR)/etc/systemd/system/bouncetail-web.service $(DESTDIR)/etc/systemd/system/bouncetail-web.socket $(DESTDIR)/etc/sysusers.d/bouncetail.conf
+	rm -f $(DESTDIR)$(PREFIX)/bin/bouncetail $(addprefix $(DESTDIR)/etc/systemd/system/,$(UNITS)) $(DESTDIR)/etc/sysusers.d/bouncetail.conf
 
 # nightly runs the tests that take too long for each change.
 nightly: race torture fuzz
