@@ -2,8 +2,10 @@ package address
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"unicode"
 
@@ -67,4 +69,30 @@ func Lines(in io.Reader, each func(n int, line string) error) error {
 		}
 	}
 	return lines.Err()
+}
+
+// FileLines is Lines of a file that a flag names, or of standard input if the path is -.
+// Each gets the name for messages too.
+func FileLines(flag, path string, stdin io.Reader, each func(name string, n int, line string) error) error {
+	in, name := stdin, "standard input"
+	if path != "-" {
+		f, err := os.Open(path)
+		if errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("%s: %s does not exist; check the spelling", flag, path)
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", flag, err)
+		}
+		defer f.Close()
+		in, name = f, path
+	}
+	var reported error
+	err := Lines(in, func(n int, line string) error {
+		reported = each(name, n, line)
+		return reported
+	})
+	if err != nil && reported == nil {
+		return fmt.Errorf("%s: %w; it has to hold one address a line", name, err)
+	}
+	return err
 }

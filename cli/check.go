@@ -6,13 +6,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/bouncetail/bouncetail/config"
+	"github.com/bouncetail/bouncetail/daemon"
 	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/report"
 )
 
 func (a *app) check() *cobra.Command {
-	var asJSON bool
 	c := &cobra.Command{
 		Use:   "check ADDRESS…",
 		Short: "Say whether addresses may be written to",
@@ -24,14 +24,14 @@ func (a *app) check() *cobra.Command {
 			"  bouncetail check --from-file subscribers --json | jq .recipient",
 	}
 	from := fromFile(c)
-	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
+	a.jsonFlag(c, "one JSON object a line")
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		on, err := a.givenAddresses(args, *from)
 		if err != nil {
 			return err
 		}
 		return a.read(cmd.Context(), func(settings config.Config, r *query.Reader) error {
-			h, err := hasherOf(cmd.Context(), settings, r)
+			h, err := daemon.HasherOf(cmd.Context(), settings, r)
 			if err != nil {
 				return err
 			}
@@ -43,7 +43,7 @@ func (a *app) check() *cobra.Command {
 				}
 				answer := report.NewChecked(to, &row, known)
 				bad = bad || answer.Bad
-				err = a.show(asJSON, answer, func() error {
+				err = a.show(answer, func() error {
 					_, err := fmt.Fprintln(a.stdout, text.Wrap(answer.Line(a.zone()), a.screen().ProseWidth(), 2))
 					return err
 				})

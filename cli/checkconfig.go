@@ -10,7 +10,7 @@ import (
 )
 
 func (a *app) checkConfig() *cobra.Command {
-	var asJSON, quiet, online bool
+	var quiet, online bool
 	cmd := &cobra.Command{
 		Use:   "check-config",
 		Short: "Check the settings and the rules, and show what they mean",
@@ -21,13 +21,13 @@ func (a *app) checkConfig() *cobra.Command {
 			"  bouncetail check-config --json | jq -r '.errors[], .warnings[]'",
 		Args: cobra.NoArgs,
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object, also where something is wrong")
+	a.jsonFlag(cmd, "one JSON object, also where something is wrong")
 	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "print nothing where the settings are good; no warnings")
 	cmd.Flags().BoolVar(&online, "online", false, "send each webhook a test request, as webhooks test does")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		c, err := a.settings()
 		s, err := daemon.Check(cmd.Context(), c, err, daemon.CheckOptions{Reach: !quiet && !online, Test: online, Version: versionText(), Log: a.logger(c.Log)})
-		if asJSON {
+		if a.asJSON {
 			return errors.Join(table.Objects(a.stdout).Encode(s), err)
 		}
 		if err != nil || quiet {

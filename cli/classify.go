@@ -8,7 +8,7 @@ import (
 )
 
 func (a *app) classify() *cobra.Command {
-	var asJSON, explain bool
+	var explain bool
 	var known bounce.Delivery
 	var mta string
 	c := &cobra.Command{
@@ -24,7 +24,7 @@ func (a *app) classify() *cobra.Command {
 			"  grep status=bounced /var/log/mail.log | bouncetail classify --json",
 	}
 	folder := rulesFlag(c)
-	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
+	a.jsonFlag(c, "one JSON object a line")
 	c.Flags().BoolVar(&explain, "explain", false, "show every layer that had a say, and what to do")
 	c.Flags().StringVar(&known.Recipient, "recipient", "", "the address that the reply is about")
 	c.Flags().StringVar(&known.DSN, "dsn", "", "the status that the mail server logged, such as 5.1.1")
@@ -38,7 +38,7 @@ func (a *app) classify() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		judge := report.Judge{Classifier: classifier, Known: known, JSON: asJSON, Explain: explain, Out: a.screen()}
+		judge := report.Judge{Classifier: classifier, Known: known, JSON: a.asJSON, Explain: explain, Out: a.screen()}
 		return report.EachReply(replies, a.input, judge.One)
 	}
 	return c

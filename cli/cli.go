@@ -21,6 +21,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/bouncetail/bouncetail/config"
+	"github.com/bouncetail/bouncetail/internal/stdin"
 	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/view/table"
 )
@@ -36,6 +37,7 @@ type app struct {
 	configPath     string
 	dbPath         string
 	utc            bool // people read UTC
+	asJSON         bool // --json was given
 
 	logLevel, logFormat string // empty: those of the settings
 }
@@ -59,22 +61,22 @@ func (e *interruptedError) Unwrap() error { return context.Canceled }
 
 // interrupted adds what is kept to the error of a command that was interrupted.
 func interrupted(ctx context.Context, err error, kept string) error {
-	if ctx.Err() == nil {
+	if err == nil || ctx.Err() == nil {
 		return err
 	}
 	return &interruptedError{"Interrupted. " + kept}
 }
 
 // Main is Run until SIGINT or SIGTERM.
-func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+func Main(args []string, in io.Reader, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	return Run(ctx, args, stdin, stdout, stderr)
+	return Run(ctx, args, in, stdout, stderr)
 }
 
 // Run runs the command that args name until ctx is done and returns its exit code.
-func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	a := &app{stdin: stdin, input: input{ctx, stdin}, stdout: stdout, stderr: stderr}
+func Run(ctx context.Context, args []string, in io.Reader, stdout, stderr io.Writer) int {
+	a := &app{stdin: in, input: stdin.Reader{Context: ctx, From: in}, stdout: stdout, stderr: stderr}
 	root := a.root()
 	root.SetArgs(args)
 	called, err := root.ExecuteContextC(ctx)
@@ -221,16 +223,15 @@ func (a *app) settings() (config.Config, error) {
 }
 
 func (a *app) version() *cobra.Command {
-	var asJSON bool
 	c := &cobra.Command{
 		Use:   "version",
 		Short: "Print the version",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error { // also with broken settings
-			return a.result(asJSON, did{"version": versionText()}, "bouncetail %s", versionText())
+			return a.result(did{"version": versionText()}, "bouncetail %s", versionText())
 		},
 	}
-	jsonFlag(c, &asJSON)
+	a.jsonFlag(c, "the result as one JSON object")
 	return c
 }
 

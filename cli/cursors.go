@@ -9,20 +9,18 @@ import (
 	"github.com/bouncetail/bouncetail/config"
 	"github.com/bouncetail/bouncetail/sqlite/outbox"
 	"github.com/bouncetail/bouncetail/sqlite/query"
+	"github.com/bouncetail/bouncetail/view/report"
 	"github.com/bouncetail/bouncetail/view/table"
 )
-
-// cursorColumns are the columns of the list of cursors.
-var cursorColumns = []table.Column{{Key: "name", Long: true}, {Key: "seq"}, {Key: "moved_at", Time: true}, {Key: "waiting"}}
 
 func (a *app) cursors() *cobra.Command {
 	c := a.listing(&cobra.Command{
 		Use:   "cursors",
 		Short: "List how far each export by --cursor has come",
 		Args:  cobra.NoArgs,
-	}, cursorColumns, "No export has used --cursor.", func(ctx context.Context, r *query.Reader, l *table.List) error {
+	}, report.CursorColumns, "No export has used --cursor.", func(ctx context.Context, r *query.Reader, l *table.List) error {
 		list, _, err := r.Cursors(ctx)
-		return table.Rows(l, list, err, func(c *query.CursorState) []any { return []any{c.Name, c.Seq, table.Stamp(c.MovedAt), c.Waiting} })
+		return table.Rows(l, list, err, report.CursorCells)
 	})
 	c.AddCommand(a.resetCursor(), a.removeCursor())
 	return c

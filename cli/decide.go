@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -129,7 +128,7 @@ func (a *app) givenAddresses(args []string, from string) ([]bounce.Address, erro
 		on = append(on, to)
 	}
 	if from != "" {
-		err := a.lines("--from-file", from, func(name string, n int, line string) error {
+		err := address.FileLines("--from-file", from, a.input, func(name string, n int, line string) error {
 			to, err := address.Given(line)
 			if err != nil {
 				return fmt.Errorf("%s, line %d: %w; nothing was changed", name, n, err)
@@ -145,31 +144,6 @@ func (a *app) givenAddresses(args []string, from string) ([]bounce.Address, erro
 		return nil, usageError{errors.New("no address given; name some, or a file of them with --from-file")}
 	}
 	return on, nil
-}
-
-// lines calls each for the lines of a file that a flag names, or of standard input.
-func (a *app) lines(flag, path string, each func(name string, n int, line string) error) error {
-	in, name := a.input, "standard input"
-	if path != "-" {
-		f, err := os.Open(path)
-		if errors.Is(err, os.ErrNotExist) {
-			return fmt.Errorf("%s: %s does not exist; check the spelling", flag, path)
-		}
-		if err != nil {
-			return fmt.Errorf("%s: %w", flag, err)
-		}
-		defer f.Close()
-		in, name = f, path
-	}
-	var reported error
-	err := address.Lines(in, func(n int, line string) error {
-		reported = each(name, n, line)
-		return reported
-	})
-	if err != nil && reported == nil {
-		return fmt.Errorf("%s: %w; it has to hold one address a line", name, err)
-	}
-	return err
 }
 
 // decisions is the subcommand of recipients that lists what was decided.

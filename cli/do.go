@@ -13,9 +13,9 @@ import (
 	"github.com/bouncetail/bouncetail/view/table"
 )
 
-// jsonFlag adds --json to a command that does something.
-func jsonFlag(c *cobra.Command, on *bool) {
-	c.Flags().BoolVar(on, "json", false, "the result as one JSON object")
+// jsonFlag adds --json.
+func (a *app) jsonFlag(c *cobra.Command, usage string) {
+	c.Flags().BoolVar(&a.asJSON, "json", false, usage)
 }
 
 // did is what a command has done, as JSON shows it.
@@ -24,21 +24,31 @@ type did map[string]any
 // doing completes a command that does something and says so: in the sentence that do
 // returns, if it is not empty, or with --json in the object.
 func (a *app) doing(c *cobra.Command, do func(ctx context.Context, settings config.Config, args []string) (any, string, error)) *cobra.Command {
-	var asJSON bool
-	jsonFlag(c, &asJSON)
+	return a.acting(c, func(ctx context.Context, settings config.Config, args []string) (any, func() error, error) {
+		object, sentence, err := do(ctx, settings, args)
+		return object, func() error {
+			if sentence == "" {
+				return nil
+			}
+			return a.say("%s", sentence)
+		}, err
+	})
+}
+
+// acting is doing for a command with more to say than a sentence: what do returns prints
+// it.
+func (a *app) acting(c *cobra.Command, do func(ctx context.Context, settings config.Config, args []string) (any, func() error, error)) *cobra.Command {
+	a.jsonFlag(c, "the result as one JSON object")
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		settings, err := a.settings()
 		if err != nil {
 			return err
 		}
-		object, sentence, err := do(cmd.Context(), settings, args)
+		object, people, err := do(cmd.Context(), settings, args)
 		if _, isPart := errors.AsType[partError](err); err != nil && !isPart {
 			return err
 		}
-		if sentence == "" && !asJSON {
-			return err
-		}
-		return errors.Join(err, a.result(asJSON, object, "%s", sentence))
+		return errors.Join(err, a.show(object, people))
 	}
 	return c
 }
@@ -58,16 +68,16 @@ func (a *app) read(ctx context.Context, do func(config.Config, *query.Reader) er
 }
 
 // show prints an object with --json, and else calls people, which prints it for them.
-func (a *app) show(asJSON bool, object any, people func() error) error {
-	if asJSON {
+func (a *app) show(object any, people func() error) error {
+	if a.asJSON {
 		return table.Objects(a.stdout).Encode(object)
 	}
 	return people()
 }
 
 // result prints what a command did, as JSON or as a sentence.
-func (a *app) result(asJSON bool, object any, format string, args ...any) error {
-	return a.show(asJSON, object, func() error { return a.say(format, args...) })
+func (a *app) result(object any, format string, args ...any) error {
+	return a.show(object, func() error { return a.say(format, args...) })
 }
 
 // partError is the error of a command that has done a part of its work, which it prints.

@@ -10,7 +10,6 @@ import (
 )
 
 func (a *app) doctor() *cobra.Command {
-	var asJSON bool
 	var root string
 	c := &cobra.Command{
 		Use:   "doctor",
@@ -24,7 +23,7 @@ func (a *app) doctor() *cobra.Command {
 		Example: "  sudo bouncetail doctor\n  bouncetail doctor --json | jq 'select(.status != \"ok\")'",
 		Args:    cobra.NoArgs,
 	}
-	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
+	a.jsonFlag(c, "one JSON object a line")
 	c.Flags().StringVar(&root, "root", "", "look at the machine whose / is `FOLDER`, such as a mounted disk")
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
 		results := doctor.Run(cmd.Context(), doctor.Options{Root: root, ConfigPath: a.configPath, Database: a.dbPath})
@@ -35,7 +34,7 @@ func (a *app) doctor() *cobra.Command {
 			}
 		}
 		var err error
-		if asJSON {
+		if a.asJSON {
 			err = table.PrintObjects(a.stdout, results)
 		} else {
 			err = doctor.Print(a.screen(), results)

@@ -9,12 +9,12 @@ import (
 
 	"github.com/bouncetail/bouncetail/address"
 	"github.com/bouncetail/bouncetail/config"
+	"github.com/bouncetail/bouncetail/daemon"
 	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/report"
 )
 
 func (a *app) explain() *cobra.Command {
-	var asJSON bool
 	var limit int
 	c := &cobra.Command{
 		Use:     "explain ADDRESS",
@@ -22,16 +22,16 @@ func (a *app) explain() *cobra.Command {
 		Example: "  bouncetail explain jane@example.com",
 		Args:    oneArgument("an ADDRESS, such as bouncetail explain jane@example.com"),
 	}
-	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object")
+	a.jsonFlag(c, "one JSON object")
 	c.Flags().IntVar(&limit, "limit", 20, "the last `N` attempts")
 	c.RunE = func(cmd *cobra.Command, args []string) error {
-		return a.explainAddress(cmd.Context(), args[0], limit, asJSON)
+		return a.explainAddress(cmd.Context(), args[0], limit)
 	}
 	return c
 }
 
 // explainAddress shows what happened to an address in its last attempts.
-func (a *app) explainAddress(ctx context.Context, given string, limit int, asJSON bool) error {
+func (a *app) explainAddress(ctx context.Context, given string, limit int) error {
 	to, err := address.Given(strings.Trim(given, "<> "))
 	if err != nil {
 		return usageError{err}
@@ -41,7 +41,7 @@ func (a *app) explainAddress(ctx context.Context, given string, limit int, asJSO
 		return usageError{fmt.Errorf("--limit: %d is less than 1", limit)}
 	}
 	return a.read(ctx, func(settings config.Config, r *query.Reader) error {
-		to, err := storedAs(ctx, settings, r, to)
+		to, err := daemon.StoredAs(ctx, settings, r, to)
 		if err != nil {
 			return err
 		}
@@ -58,6 +58,6 @@ func (a *app) explainAddress(ctx context.Context, given string, limit int, asJSO
 		if err != nil {
 			return err
 		}
-		return a.show(asJSON, l, func() error { return l.Print(a.screen()) })
+		return a.show(l, func() error { return l.Print(a.screen()) })
 	})
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/bouncetail/bouncetail/address"
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/daemon"
 	"github.com/bouncetail/bouncetail/output/export"
@@ -57,7 +58,7 @@ func (a *app) export() *cobra.Command {
 			return err
 		}
 		if e.Only {
-			if err := a.lines("--addresses", known, func(_ string, _ int, line string) error { return e.Know(line) }); err != nil {
+			if err := address.FileLines("--addresses", known, a.input, func(_ string, _ int, line string) error { return e.Know(line) }); err != nil {
 				return err
 			}
 		}

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -10,6 +11,8 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/bouncetail/bouncetail/address"
+	"github.com/bouncetail/bouncetail/config"
 	"github.com/bouncetail/bouncetail/daemon"
 	"github.com/bouncetail/bouncetail/view/report"
 )
@@ -17,7 +20,6 @@ import (
 func (a *app) forget() *cobra.Command {
 	var from string
 	var dryRun, leaveNothing, yes bool
-	var asJSON bool
 	c := &cobra.Command{
 		Use:   "forget ADDRESS…",
 		Short: "Delete every trace of a person",
@@ -32,37 +34,27 @@ func (a *app) forget() *cobra.Command {
 	c.Flags().BoolVar(&dryRun, "dry-run", false, "only say what would be deleted")
 	c.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask on a terminal")
 	c.Flags().BoolVar(&leaveNothing, "leave-nothing", false, "keep no hash either: logs of before must not be imported again")
-	c.RunE = func(cmd *cobra.Command, args []string) error {
+	return a.acting(c, func(ctx context.Context, settings config.Config, args []string) (any, func() error, error) {
 		if from != "" {
-			if err := a.lines("--from-file", from, func(_ string, _ int, line string) error { args = append(args, line); return nil }); err != nil {
-				return err
+			if err := address.FileLines("--from-file", from, a.input, func(_ string, _ int, line string) error { args = append(args, line); return nil }); err != nil {
+				return nil, nil, err
 			}
-		}
-		settings, err := a.settings()
-		if err != nil {
-			return err
 		}
 		f := daemon.Forget{LeaveNothing: leaveNothing, DryRun: dryRun}
 		if err := f.Parse(args); err != nil {
-			return usageError{err}
+			return nil, nil, usageError{err}
 		}
 		if !yes && !dryRun && from != "-" && !a.agreed("Delete every trace of "+f.Who()+"? This cannot be undone.") {
-			return errors.New("nothing was deleted")
+			return nil, nil, errors.New("nothing was deleted")
 		}
-		found, err := f.Run(cmd.Context(), settings, a.logger(settings.Log))
-		if err != nil {
-			kept := "Nothing was deleted."
-			if found != nil {
-				kept = "The rows are deleted, but their remains may be in the file: run the same command again."
-			}
-			return interrupted(cmd.Context(), err, kept)
+		found, err := f.Run(ctx, settings, a.logger(settings.Log))
+		kept := "Nothing was deleted."
+		if found != nil {
+			kept = "The rows are deleted, but their remains may be in the file: run the same command again."
 		}
-		return a.show(asJSON, report.Deleted(found, dryRun), func() error {
-			return report.PrintForgotten(a.screen(), f.Who(), found, dryRun, leaveNothing)
-		})
-	}
-	jsonFlag(c, &asJSON)
-	return c
+		people := func() error { return report.PrintForgotten(a.screen(), f.Who(), found, dryRun, leaveNothing) }
+		return report.Deleted(found, dryRun), people, interrupted(ctx, err, kept)
+	})
 }
 
 // agreed asks a question on a terminal. Without one the answer is yes: scripts mean

@@ -1,23 +1,17 @@
 package cli
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/bouncetail/bouncetail/bounce"
-	"github.com/bouncetail/bouncetail/config"
 	"github.com/bouncetail/bouncetail/daemon"
-	"github.com/bouncetail/bouncetail/privacy"
-	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/table"
 )
 
 func (a *app) hash() *cobra.Command {
-	var asJSON bool
 	c := &cobra.Command{
 		Use:   "hash ADDRESS…",
 		Short: "Print the hashes under which addresses are stored",
@@ -27,7 +21,7 @@ func (a *app) hash() *cobra.Command {
 		Example: "  bouncetail hash jane@example.com",
 	}
 	from := fromFile(c)
-	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line, with the address too")
+	a.jsonFlag(c, "one JSON object a line, with the address too")
 	c.RunE = func(_ *cobra.Command, args []string) error {
 		on, err := a.givenAddresses(args, *from)
 		if err != nil {
@@ -52,7 +46,7 @@ func (a *app) hash() *cobra.Command {
 		for i, to := range on {
 			all[i] = hashed{to.Normal, h.Hashed(to).Normal}
 		}
-		if asJSON {
+		if a.asJSON {
 			return table.PrintObjects(a.stdout, all)
 		}
 		var lines strings.Builder
@@ -63,25 +57,4 @@ func (a *app) hash() *cobra.Command {
 		return err
 	}
 	return c
-}
-
-// hasherOf returns what hashes addresses as the database holds them.
-func hasherOf(ctx context.Context, c config.Config, r *query.Reader) (*privacy.Hasher, error) {
-	h, err := daemon.OpenHasher(c.Privacy)
-	if err == nil {
-		err = r.CheckKey(ctx, c.Database, h.ID())
-	}
-	return h, err
-}
-
-// storedAs returns an address as the database has it. A hash needs no key.
-func storedAs(ctx context.Context, c config.Config, r *query.Reader, to bounce.Address) (bounce.Address, error) {
-	if privacy.IsHashed(to) {
-		return to, nil
-	}
-	h, err := hasherOf(ctx, c, r)
-	if err != nil {
-		return to, err
-	}
-	return h.Hashed(to), nil
 }

@@ -22,7 +22,6 @@ import (
 
 func (a *app) importLogs() *cobra.Command {
 	var mta, zone string
-	var asJSON bool
 	c := &cobra.Command{
 		Use:   "import [FILE…]",
 		Short: "Read logs to their end, compressed or not, or standard input",
@@ -52,11 +51,11 @@ func (a *app) importLogs() *cobra.Command {
 				a.remark("Reading %s", text.Printable(strings.Join(files, ", ")))
 			}
 			c.Sources = []config.Source{source}
-			return a.importFiles(cmd.Context(), c, files, asJSON)
+			return a.importFiles(cmd.Context(), c, files)
 		},
 	}
 	a.logFlags(c)
-	c.Flags().BoolVar(&asJSON, "json", false, "the summary as one JSON object, for cron")
+	a.jsonFlag(c, "the summary as one JSON object, for cron")
 	c.Flags().StringVar(&mta, "mta", "auto", "whose logs they are: "+strings.Join(config.MTAs, ", "))
 	complete(c, "mta", config.MTAs)
 	c.Flags().StringVar(&zone, "timezone", "local", "`ZONE` of stamps that name none, such as Europe/Berlin")
@@ -64,7 +63,7 @@ func (a *app) importLogs() *cobra.Command {
 }
 
 // importFiles imports files and prints the summary.
-func (a *app) importFiles(ctx context.Context, c config.Config, files []string, asJSON bool) error {
+func (a *app) importFiles(ctx context.Context, c config.Config, files []string) error {
 	im := daemon.Import{Config: c, Files: files, Stdin: a.stdin, Log: a.logger(c.Log)}
 	clear := func() {}
 	if f, ok := a.stderr.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
@@ -80,7 +79,7 @@ func (a *app) importFiles(ctx context.Context, c config.Config, files []string, 
 	if errors.Is(err, daemon.ErrNoLines) && !slices.Contains(files, "-") {
 		// Rotation leaves empty files behind.
 		a.remark("Nothing to import: %s %s empty.", text.Printable(strings.Join(files, ", ")), text.Verb(len(files), "is", "are"))
-		return a.show(asJSON, cmp.Or(done, &daemon.Imported{}), func() error { return nil })
+		return a.show(cmp.Or(done, &daemon.Imported{}), func() error { return nil })
 	}
 	if err != nil {
 		return im.Explain(done, err)
@@ -88,7 +87,7 @@ func (a *app) importFiles(ctx context.Context, c config.Config, files []string, 
 	for _, path := range done.Unrecognised {
 		a.remark("%s: no line of a mail server in it", text.Printable(path))
 	}
-	if err := a.summary(ctx, c.Database, done, asJSON); err != nil {
+	if err := a.summary(ctx, c.Database, done); err != nil {
 		return err
 	}
 	if n := done.Unparsed; n > 0 {
@@ -98,7 +97,7 @@ func (a *app) importFiles(ctx context.Context, c config.Config, files []string, 
 }
 
 // summary prints what was read, and what the database holds now.
-func (a *app) summary(ctx context.Context, path string, done *daemon.Imported, asJSON bool) error {
+func (a *app) summary(ctx context.Context, path string, done *daemon.Imported) error {
 	r, err := query.OpenReader(ctx, path)
 	if err != nil {
 		return err
@@ -108,7 +107,7 @@ func (a *app) summary(ctx context.Context, path string, done *daemon.Imported, a
 	if err != nil {
 		return err
 	}
-	return a.show(asJSON, done.Object(f), func() error {
+	return a.show(done.Object(f), func() error {
 		if err := done.Print(ctx, a.screen(), r, f, path); err != nil {
 			return err
 		}

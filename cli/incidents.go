@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -18,7 +17,6 @@ import (
 	"github.com/bouncetail/bouncetail/internal/when"
 	"github.com/bouncetail/bouncetail/sqlite/incidents"
 	"github.com/bouncetail/bouncetail/sqlite/query"
-	"github.com/bouncetail/bouncetail/view/filter"
 	"github.com/bouncetail/bouncetail/view/report"
 	"github.com/bouncetail/bouncetail/view/table"
 )
@@ -45,7 +43,8 @@ func (a *app) incidents() *cobra.Command {
 	c.AddCommand(a.silence(), a.silences(), a.unsilence(), a.backtest())
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 1 {
-			return a.incident(cmd, args[0], flags.JSON)
+			a.asJSON = flags.JSON
+			return a.incident(cmd, args[0])
 		}
 		from, err := when.Past(since, a.now())
 		if err != nil {
@@ -72,7 +71,7 @@ func (a *app) incidents() *cobra.Command {
 }
 
 // incident shows one incident.
-func (a *app) incident(cmd *cobra.Command, number string, asJSON bool) error {
+func (a *app) incident(cmd *cobra.Command, number string) error {
 	id, err := incidentNumber(number)
 	if err != nil {
 		return err
@@ -82,7 +81,7 @@ func (a *app) incident(cmd *cobra.Command, number string, asJSON bool) error {
 		if err != nil {
 			return err
 		}
-		return a.show(asJSON, d, func() error { return report.PrintIncident(cmd.Context(), r, a.screen(), a.zone(), d, a.now()) })
+		return a.show(d, func() error { return report.PrintIncident(cmd.Context(), r, a.screen(), a.zone(), d, a.now()) })
 	})
 }
 
@@ -92,14 +91,6 @@ func incidentNumber(s string) (int64, error) {
 		return 0, usageError{fmt.Errorf("%q is not the number of an incident, such as 17; bouncetail incidents lists them", s)}
 	}
 	return id, nil
-}
-
-func kindNames() []string {
-	var names []string
-	for _, k := range incident.Kinds {
-		names = append(names, string(k.Kind))
-	}
-	return names
 }
 
 func (a *app) silence() *cobra.Command {
@@ -113,18 +104,15 @@ func (a *app) silence() *cobra.Command {
 	c.Flags().StringVar(&length, "for", "8h", "how `LONG`: 8h, 7d")
 	c.Flags().StringVar(&note, "note", "", "why, as `TEXT` that is kept with it")
 	return a.doing(c, func(ctx context.Context, settings config.Config, args []string) (any, string, error) {
-		kind, subject, with := strings.Cut(args[0], "/")
-		if !slices.Contains(kindNames(), kind) {
-			return nil, "", usageError{fmt.Errorf("%q is not one of %s%s", kind, strings.Join(kindNames(), ", "), filter.Near(kind, kindNames()))}
+		s, err := incidents.ParseSilence(args[0])
+		if err != nil {
+			return nil, "", usageError{err}
 		}
 		until, err := when.Future(length, a.now())
 		if err != nil {
 			return nil, "", usageError{fmt.Errorf("--for: %w", err)}
 		}
-		s := incidents.Silence{Kind: incident.Kind(kind), Until: bounce.Stamp(until), Note: note}
-		if with {
-			s.Subject = &subject
-		}
+		s.Until, s.Note = bounce.Stamp(until), note
 		w, err := incidents.Open(ctx, settings.Database)
 		if err != nil {
 			return nil, "", err

@@ -101,7 +101,8 @@ func (a *app) recipients() *cobra.Command {
 				return usageError{fmt.Errorf("unknown command %q for %q", args[0], cmd.CommandPath())}
 			}
 			if len(args) == 1 {
-				return a.explainAddress(cmd.Context(), args[0], 20, flags.JSON)
+				a.asJSON = flags.JSON
+				return a.explainAddress(cmd.Context(), args[0], 20)
 			}
 			f, err := chosen.parse(a.now())
 			if err != nil {

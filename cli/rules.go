@@ -111,8 +111,7 @@ func (a *app) rulesTest() *cobra.Command {
 	}
 	folder := rulesFlag(c)
 	fromDatabase := c.Flags().Bool("database", false, "test the records of the database")
-	asJSON := new(bool)
-	jsonFlag(c, asJSON)
+	a.jsonFlag(c, "the result as one JSON object")
 	c.RunE = func(cmd *cobra.Command, replies []string) error {
 		if *fromDatabase && len(replies) > 0 {
 			return usageError{errors.New("give replies or --database, not both")}
@@ -127,25 +126,24 @@ func (a *app) rulesTest() *cobra.Command {
 				if err := changes.Records(cmd.Context(), r, with); err != nil {
 					return err
 				}
-				return a.printChanges(&changes, "records", *asJSON)
+				return a.printChanges(&changes, "records")
 			})
 		}
 		if err := changes.Replies(replies, a.input, with); err != nil {
 			return err
 		}
-		return a.printChanges(&changes, "replies", *asJSON)
+		return a.printChanges(&changes, "replies")
 	}
 	return c
 }
 
 // printChanges prints what other verdicts change.
-func (a *app) printChanges(c *report.VerdictChanges, of string, asJSON bool) error {
-	return a.show(asJSON, c.Object(), func() error { return c.Print(a.screen(), of) })
+func (a *app) printChanges(c *report.VerdictChanges, of string) error {
+	return a.show(c.Object(), func() error { return c.Print(a.screen(), of) })
 }
 
 func (a *app) reclassify() *cobra.Command {
-	asJSON := new(bool)
-	c := &cobra.Command{
+	return a.acting(&cobra.Command{
 		Use:   "reclassify",
 		Short: "Classify all stored records again, after a change of rules",
 		Long: "Reclassify classifies all stored records again and brings the recipients up to date, in\n" +
@@ -153,18 +151,11 @@ func (a *app) reclassify() *cobra.Command {
 			"same and changes nothing. If the daemon runs, it does the work, and judges by the\n" +
 			"new rules from then on.",
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			settings, err := a.settings()
-			if err != nil {
-				return err
-			}
-			changes, err := new(daemon.Reclassify).Run(cmd.Context(), settings, a.logger(settings.Log))
-			if err != nil {
-				return interrupted(cmd.Context(), err, "Nothing was changed.")
-			}
-			return a.printChanges(changes, "records", *asJSON)
-		},
-	}
-	jsonFlag(c, asJSON)
-	return c
+	}, func(ctx context.Context, settings config.Config, _ []string) (any, func() error, error) {
+		changes, err := new(daemon.Reclassify).Run(ctx, settings, a.logger(settings.Log))
+		if err != nil {
+			return nil, nil, interrupted(ctx, err, "Nothing was changed.")
+		}
+		return changes.Object(), func() error { return changes.Print(a.screen(), "records") }, nil
+	})
 }

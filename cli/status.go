@@ -27,7 +27,6 @@ type answer int
 func (answer) Error() string { return "" }
 
 func (a *app) status() *cobra.Command {
-	var asJSON bool
 	c := &cobra.Command{
 		Use:   "status",
 		Short: "Show how your mail is doing, in ten lines",
@@ -41,7 +40,7 @@ func (a *app) status() *cobra.Command {
 		Example: "  bouncetail status\n  bouncetail status --json | jq .yours",
 		Args:    cobra.NoArgs,
 	}
-	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object")
+	a.jsonFlag(c, "one JSON object")
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
 		return a.read(cmd.Context(), func(settings config.Config, r *query.Reader) error {
 			s, err := report.ReadStatus(cmd.Context(), r, a.now())
@@ -53,7 +52,7 @@ func (a *app) status() *cobra.Command {
 				*report.Status
 				Daemon daemon.Found `json:"daemon"`
 			}{s, d}
-			err = a.show(asJSON, object, func() error { return s.Print(a.screen(), a.zone(), a.now(), d.Reading(), d.Trouble()) })
+			err = a.show(object, func() error { return s.Print(a.screen(), a.zone(), a.now(), d.Reading(), d.Trouble()) })
 			switch {
 			case err != nil:
 				return err

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/bouncetail/bouncetail/config"
+	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/internal/when"
 	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/filter"
@@ -50,7 +51,7 @@ func (a *app) top() *cobra.Command {
 			i = slices.IndexFunc(report.TopKinds, func(k report.TopKind) bool { return k.Name == args[0] })
 		}
 		if i < 0 {
-			return usageError{fmt.Errorf("%q is not one of %s%s", args[0], strings.Join(names, ", "), filter.Near(args[0], names))}
+			return usageError{fmt.Errorf("%q is not one of %s%s", args[0], strings.Join(names, ", "), text.Near(args[0], names))}
 		}
 		f, err := chosen.parse(a.now())
 		if err != nil {

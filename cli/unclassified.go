@@ -9,11 +9,9 @@ import (
 	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/internal/when"
 	"github.com/bouncetail/bouncetail/sqlite/query"
+	"github.com/bouncetail/bouncetail/view/report"
 	"github.com/bouncetail/bouncetail/view/table"
 )
-
-// replyColumns are the columns of the list of replies that no rule knows.
-var replyColumns = []table.Column{{Key: "count"}, {Key: "last_seen", Keep: 1, Time: true}, {Key: "example", Long: true}}
 
 func (a *app) unclassified() *cobra.Command {
 	var flags listFlags
@@ -23,7 +21,7 @@ func (a *app) unclassified() *cobra.Command {
 		Short: "List the replies that no rule knows, the most frequent first",
 		Args:  cobra.NoArgs,
 	}
-	flags.add(c, replyColumns)
+	flags.add(c, report.ReplyColumns)
 	c.Flags().StringVar(&chosen.Words.Since, "since", "", "only those since `TIME`: "+when.Forms)
 	c.Flags().IntVar(&chosen.Limit, "limit", 20, "at most `N`; 0 is all")
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -35,19 +33,14 @@ func (a *app) unclassified() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		flags.All = true // --limit has a default
+		flags.All, flags.Limit = true, f.Limit // --limit has a default
 		total, draft := 0, ""
-		err = a.list(cmd.Context(), &flags, replyColumns, "A rule knows every reply.", func(r *query.Reader, l *table.List) error {
+		err = a.list(cmd.Context(), &flags, report.ReplyColumns, "A rule knows every reply.", func(r *query.Reader, l *table.List) error {
 			replies, err := r.Unclassified(cmd.Context(), f.Since, classify.Shape)
-			for i := range replies {
-				if err == nil && (f.Limit == 0 || i < f.Limit) {
-					err = l.Row(&replies[i], replies[i].Count, table.Stamp(replies[i].LastSeen), replies[i].Example)
-				}
-			}
 			if total = len(replies); total > 0 && l.Format != "json" {
 				draft = classify.Draft(replies[0].Shape, replies[0].Example)
 			}
-			return err
+			return table.Rows(l, replies, err, report.ReplyCells)
 		})
 		if err != nil || draft == "" {
 			return err

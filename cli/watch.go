@@ -11,16 +11,15 @@ import (
 )
 
 func (a *app) watch() *cobra.Command {
-	var asJSON bool
 	c := &cobra.Command{
 		Use:   "watch",
 		Short: "Show failures as they come, until interrupted",
 		Args:  cobra.NoArgs,
 	}
-	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
+	a.jsonFlag(c, "one JSON object a line")
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
 		return a.read(cmd.Context(), func(_ config.Config, r *query.Reader) error {
-			out := &report.Watch{Reader: r, Screen: a.screen(), Zone: a.zone(), JSON: asJSON}
+			out := &report.Watch{Reader: r, Screen: a.screen(), Zone: a.zone(), JSON: a.asJSON}
 			if err := out.Begin(cmd.Context()); err != nil {
 				return err
 			}

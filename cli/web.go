@@ -11,6 +11,7 @@ import (
 
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/config"
+	"github.com/bouncetail/bouncetail/daemon"
 	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/web"
 )
@@ -59,7 +60,7 @@ func (a *app) serve(ctx context.Context, c config.Config, l net.Listener) error 
 	site := web.Site{
 		Open: func(ctx context.Context) (*query.Reader, error) { return query.OpenReader(ctx, c.Database) },
 		Stored: func(ctx context.Context, r *query.Reader, to bounce.Address) (bounce.Address, error) {
-			return storedAs(ctx, c, r, to)
+			return daemon.StoredAs(ctx, c, r, to)
 		},
 		Database: c.Database, Version: versionText(), Zone: a.zone(), Hosts: c.Web.Hosts, Log: a.logger(c.Log),
 	}

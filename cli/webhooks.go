@@ -96,9 +96,6 @@ func (a *app) replay() *cobra.Command {
 	})
 }
 
-// letterColumns are the columns of the list of dead letters.
-var letterColumns = []table.Column{{Key: "recipient", Long: true}, {Key: "state", Keep: 2}, {Key: "since", Keep: 1, Time: true}, {Key: "error", Long: true}}
-
 func (a *app) deadLetters() *cobra.Command {
 	var flags listFlags
 	c := &cobra.Command{
@@ -106,10 +103,10 @@ func (a *app) deadLetters() *cobra.Command {
 		Short: "List the recipients that a webhook refused",
 		Args:  oneArgument("the NAME of a webhook; bouncetail webhooks lists them"),
 	}
-	flags.addWithLimit(c, letterColumns)
+	flags.addWithLimit(c, report.LetterColumns)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		none := fmt.Sprintf("Webhook %s has no dead letter.", text.Printable(args[0]))
-		return a.list(cmd.Context(), &flags, letterColumns, none, func(r *query.Reader, l *table.List) error {
+		return a.list(cmd.Context(), &flags, report.LetterColumns, none, func(r *query.Reader, l *table.List) error {
 			letters, err := r.DeadLetters(cmd.Context(), args[0])
 			return table.Rows(l, letters, err, func(d *query.DeadLetter) []any {
 				return []any{d.Recipient, table.State(d.State), table.Stamp(d.Since), d.Error}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/config"
 	"github.com/bouncetail/bouncetail/privacy"
 	"github.com/bouncetail/bouncetail/sqlite/query"
@@ -16,6 +17,28 @@ func OpenHasher(c config.Privacy) (*privacy.Hasher, error) {
 		return nil, nil
 	}
 	return privacy.LoadKey(c.KeyFile)
+}
+
+// HasherOf returns the hasher for the addresses of a database. It returns an error if
+// the key of the settings is not the one that the database was written with.
+func HasherOf(ctx context.Context, c config.Config, r *query.Reader) (*privacy.Hasher, error) {
+	h, err := OpenHasher(c.Privacy)
+	if err == nil {
+		err = r.CheckKey(ctx, c.Database, h.ID())
+	}
+	return h, err
+}
+
+// StoredAs returns an address as the database has it. A hash needs no key.
+func StoredAs(ctx context.Context, c config.Config, r *query.Reader, to bounce.Address) (bounce.Address, error) {
+	if privacy.IsHashed(to) {
+		return to, nil
+	}
+	h, err := HasherOf(ctx, c, r)
+	if err != nil {
+		return to, err
+	}
+	return h.Hashed(to), nil
 }
 
 // CheckKey returns an error if the database was written with another key than that

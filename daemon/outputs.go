@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -89,4 +90,19 @@ func Publisher(c config.Publish, source maps.Source, version string, retrying *h
 		Retrying: retrying,
 		Log:      log,
 	}
+}
+
+// Publish writes the maps of the settings once.
+func Publish(ctx context.Context, c config.Config, version string, log *slog.Logger) (result maps.Result, err error) {
+	r, err := query.OpenReader(ctx, c.Database)
+	if err != nil {
+		return result, err
+	}
+	defer r.Close()
+	if hashed, err := r.Hashed(ctx); err != nil {
+		return result, err
+	} else if hashed {
+		return result, errors.New("the database holds hashes, and a mail server looks up addresses; write lists of your own addresses with bouncetail export --addresses")
+	}
+	return Publisher(c.Publish, r, version, nil, log).Publish(ctx)
 }

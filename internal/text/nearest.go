@@ -1,6 +1,9 @@
 package text
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+)
 
 // Nearest returns the name with the smallest distance to a word.
 func Nearest(word string, names []string) string {
@@ -42,4 +45,13 @@ func distance(a, b string) int {
 		}
 	}
 	return row[len(b)]
+}
+
+// Near suggests the value that somebody may have meant, for the end of a message. It is
+// empty if none is similar.
+func Near(word string, values []string) string {
+	if nearest := Similar(word, values); nearest != "" {
+		return fmt.Sprintf("; did you mean %s?", nearest)
+	}
+	return ""
 }

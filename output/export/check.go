@@ -47,11 +47,7 @@ func Named(name string) (Format, error) {
 			return f, nil
 		}
 	}
-	near := text.Similar(name, strings.Split(FormatNames(), ", "))
-	if near != "" {
-		near = fmt.Sprintf("; did you mean %s?", near)
-	}
-	return Format{}, fmt.Errorf("--format: %q is not one of %s%s", name, FormatNames(), near)
+	return Format{}, fmt.Errorf("--format: %q is not one of %s%s", name, FormatNames(), text.Near(name, strings.Split(FormatNames(), ", ")))
 }
 
 // ParseMode parses the mode of the output in octal digits. It returns 0 for an empty one.

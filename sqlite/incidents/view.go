@@ -5,11 +5,14 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/incident"
 	"github.com/bouncetail/bouncetail/internal/sqldb"
+	"github.com/bouncetail/bouncetail/internal/text"
 )
 
 // Shown is an incident as it is listed.
@@ -182,6 +185,23 @@ type Silence struct {
 	Subject *string       `json:"subject"` // nil is any
 	Until   string        `json:"until"`
 	Note    string        `json:"note"`
+}
+
+// ParseSilence parses KIND or KIND/SUBJECT.
+func ParseSilence(given string) (Silence, error) {
+	kind, subject, with := strings.Cut(given, "/")
+	s := Silence{Kind: incident.Kind(kind)}
+	if with {
+		s.Subject = &subject
+	}
+	var known []string
+	for _, k := range incident.Kinds {
+		known = append(known, string(k.Kind))
+	}
+	if slices.Contains(known, kind) {
+		return s, nil
+	}
+	return s, fmt.Errorf("%q is not one of %s%s", kind, strings.Join(known, ", "), text.Near(kind, known))
 }
 
 // Silences returns the silences in force.

@@ -55,7 +55,7 @@ func (w *Words) Parse(now time.Time) (query.Filter, error) {
 	}
 	if f.State != "" {
 		if _, err := bounce.ParseState(f.State); err != nil {
-			return f, fmt.Errorf("--state: %w%s", err, Near(f.State, append(slices.Clone(States), AllStates)))
+			return f, fmt.Errorf("--state: %w%s", err, text.Near(f.State, append(slices.Clone(States), AllStates)))
 		}
 	}
 	if f.Limit < 0 {
@@ -117,18 +117,10 @@ func Period(since, until string, now time.Time) (from, end time.Time, err error)
 // check checks the category and the reason.
 func (w *Words) check() error {
 	if w.Category != "" && !slices.Contains(Categories(), w.Category) {
-		return fmt.Errorf("--category: %q is not one of %s%s", w.Category, strings.Join(Categories(), ", "), Near(w.Category, Categories()))
+		return fmt.Errorf("--category: %q is not one of %s%s", w.Category, strings.Join(Categories(), ", "), text.Near(w.Category, Categories()))
 	}
 	if w.Reason != "" && !slices.Contains(Reasons(), w.Reason) {
-		return fmt.Errorf("--reason: there is no reason %q%s; bouncetail reasons lists them", w.Reason, Near(w.Reason, Reasons()))
+		return fmt.Errorf("--reason: there is no reason %q%s; bouncetail reasons lists them", w.Reason, text.Near(w.Reason, Reasons()))
 	}
 	return nil
-}
-
-// Near names the value that somebody may have meant, unless none is similar.
-func Near(word string, values []string) string {
-	if nearest := text.Similar(word, values); nearest != "" {
-		return fmt.Sprintf("; did you mean %s?", nearest)
-	}
-	return ""
 }

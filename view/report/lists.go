@@ -68,6 +68,47 @@ func CrowdCells(c *Crowd) []any {
 	return []any{c.ID, string(c.Kind), c.Unit, table.Stamp(c.StartedAt), table.Stamp(c.EndedAt), c.Addresses, share, table.Stamp(c.LastAt), c.Refused, c.Attempts, fmt.Sprint(c.Frozen)}
 }
 
+// ReasonColumns are the columns of the list of reasons.
+var ReasonColumns = []table.Column{{Key: "reason"}, {Key: "means", Wrap: true}, {Key: "address_bad", Keep: 1}, {Key: "advice", Wrap: true}}
+
+// ReasonCells returns a row of the list of reasons.
+func ReasonCells(m *bounce.ReasonMeaning) []any {
+	return []any{string(m.Reason), m.Means, m.AddressBad, m.Advice}
+}
+
+// ReasonSentence explains a reason.
+func ReasonSentence(m *bounce.ReasonMeaning) string {
+	bad := "The address may be good."
+	if m.AddressBad {
+		bad = "The address is bad."
+	}
+	return fmt.Sprintf("%s: %s. %s %s", m.Reason, m.Means, bad, m.Advice)
+}
+
+// ReplyColumns are the columns of the list of replies that no rule knows.
+var ReplyColumns = []table.Column{{Key: "count"}, {Key: "last_seen", Keep: 1, Time: true}, {Key: "example", Long: true}}
+
+// ReplyCells returns a row of the list of replies that no rule knows.
+func ReplyCells(r *query.Reply) []any {
+	return []any{r.Count, table.Stamp(r.LastSeen), r.Example}
+}
+
+// CursorColumns are the columns of the list of cursors of exports.
+var CursorColumns = []table.Column{{Key: "name", Long: true}, {Key: "seq"}, {Key: "moved_at", Time: true}, {Key: "waiting"}}
+
+// CursorCells returns a row of the list of cursors.
+func CursorCells(c *query.CursorState) []any {
+	return []any{c.Name, c.Seq, table.Stamp(c.MovedAt), c.Waiting}
+}
+
+// LetterColumns are the columns of the list of dead letters.
+var LetterColumns = []table.Column{{Key: "recipient", Long: true}, {Key: "state", Keep: 2}, {Key: "since", Keep: 1, Time: true}, {Key: "error", Long: true}}
+
+// LetterCells returns a row of the list of dead letters.
+func LetterCells(d *query.DeadLetter) []any {
+	return []any{d.Recipient, table.State(d.State), table.Stamp(d.Since), d.Error}
+}
+
 // HookColumns are the columns of the list of webhooks.
 var HookColumns = []table.Column{{Key: "name", Long: true}, {Key: "host", Keep: 1, Long: true}, {Key: "behind"}, {Key: "dead_letters"}, {Key: "trouble", Long: true}}
 

@@ -1,4 +1,4 @@
-package cli
+package stdin
 
 import (
 	"context"
@@ -11,7 +11,7 @@ func TestReadsOfStandardInputEndWithTheCommand(t *testing.T) {
 	silent, writer := io.Pipe()
 	defer writer.Close()
 	ctx, cancel := context.WithCancel(t.Context())
-	in := input{ctx, silent}
+	in := Reader{ctx, silent}
 	go writer.Write([]byte("a line"))
 	buf := make([]byte, 100)
 	if n, err := in.Read(buf); err != nil || string(buf[:n]) != "a line" {
