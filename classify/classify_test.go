@@ -13,7 +13,7 @@ import (
 	"github.com/bouncetail/bouncetail/classify/internal/labelled"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "rewrite the golden files")
 
 func builtin(t testing.TB) *classify.Classifier {
 	t.Helper()

@@ -48,7 +48,7 @@ type facts struct {
 	elsewhere          bool       // the recipient is a program, a file or an autoreply
 }
 
-// commandOutput separates what a mail server says of a program from what the
+// commandOutput separates what a mail server reports about a program from what the
 // program printed, which decides nothing:
 //
 //	Command died with status 1: "/usr/local/bin/deliver". Command output: sudo: unknown user: vmail

@@ -4,7 +4,7 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 )
 
-// Explanation tells how a verdict came about.
+// Explanation describes how a verdict came about.
 type Explanation struct {
 	// Read is the reply in the form that rules read.
 	Read string
@@ -20,7 +20,7 @@ type Explanation struct {
 	// Layers are all that had a say, in the order in which they are asked. The
 	// first decided.
 	Layers []Layer
-	// Bounded tells what the stage, the rest of the reply, the context or the
+	// Bounded reports what the stage, the rest of the reply, the context or the
 	// outcome changed in the verdict of the first layer. It is empty if they
 	// changed nothing.
 	Bounded string
@@ -44,7 +44,7 @@ type Layer struct {
 	Verdict bounce.Verdict
 }
 
-// Explain judges a delivery and tells how, rules that were not needed included.
+// Explain judges a delivery and describes how, rules that were not needed included.
 func (c *Classifier) Explain(d *bounce.Delivery) Explanation {
 	f, text := factsOf(d)
 	j := newJudged(shape{string(foldFor(nil, text, namesOf(d, f.speaker))), f})

@@ -87,7 +87,7 @@ type term struct {
 // english and languages are the lexicons that are built in.
 var english, languages = mustLexicons()
 
-// speaks tells by a word, or the beginning of one, which languages have it and
+// speaks reports by a word, or the beginning of one, which languages have it and
 // English has not: a bit for each place in languages.
 var speaks = hints()
 

@@ -33,7 +33,7 @@ type Rule struct {
 
 	// File is where the rule stands: a path, or "built in: " and a name.
 	File string `yaml:"-"`
-	// Own tells that an admin wrote the rule.
+	// Own reports that an admin wrote the rule.
 	Own bool `yaml:"-"`
 
 	any, with, not, without, mark []expression

@@ -35,7 +35,7 @@ type Look struct {
 	Gatherer  *Gatherer // which has the new failures
 	Providers []*Provider
 	// RingsFrom is the time, in Unix seconds, at which the windows are old enough to
-	// tell what is usual. Until then the detector does not ring.
+	// show what is usual. Until then the detector does not ring.
 	RingsFrom int64
 	// Refusals returns what a provider refused in [from, to), in Unix seconds.
 	Refusals func(provider string, from, to int64) ([]Refusal, error)

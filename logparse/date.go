@@ -117,7 +117,7 @@ func (s *stamp) cutTAI64N(text string) (string, bool) {
 }
 
 // unixTime returns the time of a number of seconds, milliseconds, microseconds
-// or nanoseconds since 1970, which its size tells apart.
+// or nanoseconds since 1970, which its size distinguishes.
 func unixTime(n int64) time.Time {
 	switch {
 	case n < 1e11:

@@ -8,7 +8,7 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 )
 
-// Exim 4.8x to 4.99. The marker behind the message's id tells what the line is
+// Exim 4.8x to 4.99. The marker behind the message's id shows what the line is
 // about (src/log.c, src/deliver.c); ids are of 6-6-2 characters, since 4.97 of
 // 6-11-4:
 //
@@ -170,7 +170,7 @@ func parseEximAttempt(pattern *regexp.Regexp, rest string, ev *bounce.Event) res
 	fields := m.bytes("fields")
 	if !quoted && strings.Contains(rest, ` <"`) && (pattern == eximSent || !strings.Contains(fields, " H=") && pattern == eximFailed) {
 		// The address as it arrived has quotes and was found nowhere. Only the
-		// reply of a server, which H= names, may hold the like.
+		// reply of a server, which H= names, may hold similar text.
 		return unparsed
 	}
 	ev.Kind = bounce.EventAttempt
@@ -293,7 +293,7 @@ func takeEximFields(fields string, ev *bounce.Event) {
 	}
 }
 
-// takeEximSent tells what may be a handover to a content filter: a delivery to a
+// takeEximSent reports what may be a handover to a content filter: a delivery to a
 // server of this machine or its own network, as the field H= says, or by a
 // transport that is not known as final. The server's answer may name the id under
 // which an Exim took the message; what follows in C= is the other side's.

@@ -22,7 +22,7 @@ import (
 // eximRecipient is whom an Exim line is about.
 type eximRecipient struct {
 	to, original string
-	elsewhere    string // the program, file or autoreply that stands in place of an address
+	elsewhere    string // the program, file or autoreply that is logged instead of an address
 	rest         string // the fields and the message
 }
 

@@ -76,7 +76,7 @@ func sample(t testing.TB, folder, log string) []byte {
 }
 
 // failures returns the attempts in a log that failed, and fails on lines that
-// are not understood.
+// are not parsed.
 func failures(t testing.TB, text []byte) []bounce.Event {
 	t.Helper()
 	p := newParser(t, "")
@@ -87,7 +87,7 @@ func failures(t testing.TB, text []byte) []bounce.Event {
 		}
 	})
 	for _, u := range p.TakeUnparsed() {
-		t.Errorf("not understood, %d times: %s", u.Count, u.Example)
+		t.Errorf("not parsed, %d times: %s", u.Count, u.Example)
 	}
 	return all
 }

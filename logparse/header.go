@@ -21,7 +21,7 @@ type header struct {
 	// line is the line as it would be without what is around it; empty if that is
 	// the whole line.
 	line string
-	// synthesized tells that no line holds the body as it is, because it was put together
+	// synthesized reports that no line holds the body as it is, because it was put together
 	// or decoded.
 	synthesized bool
 	// outer begins with the stamp that a container's runtime put around the line.

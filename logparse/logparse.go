@@ -112,7 +112,7 @@ type shape struct {
 	text string
 }
 
-// Counts tells what a parser has seen.
+// Counts holds what a parser has seen.
 type Counts struct {
 	Lines      int
 	Recognised int // lines with a mail server's header
@@ -188,7 +188,7 @@ func (p *Parser) Foreign() bool {
 	return p.counts.Lines >= minLines && p.counts.Recognised+p.counts.Unparsed == 0
 }
 
-// TakeUnparsed returns and forgets the delivery lines that were not understood.
+// TakeUnparsed returns and forgets the delivery lines that were not parsed.
 func (p *Parser) TakeUnparsed() []bounce.Unparsed {
 	var all []bounce.Unparsed
 	for _, u := range p.unparsed {

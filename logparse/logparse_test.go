@@ -93,7 +93,7 @@ func TestLinesOfRealServers(t *testing.T) {
 				}
 			}
 			for _, u := range p.TakeUnparsed() {
-				t.Errorf("not understood: %s", u.Example)
+				t.Errorf("not parsed: %s", u.Example)
 			}
 			golden := strings.TrimSuffix(log, ".log") + ".golden"
 			if *update {
@@ -149,7 +149,7 @@ func TestNobodyElseDecides(t *testing.T) {
 		{"an Exim recipient with the fields of a line", exim + `** x r=dnslookup t=remote_smtp: no@b.example <"x R=dnslookup T=remote_smtp: no"@b.example> R=dnslookup T=remote_smtp H=mx.b.example [192.0.2.1]: SMTP error from remote mail server after RCPT TO:<"x R=dnslookup T=remote_smtp: no"@b.example>: 550 no`, `"x R=dnslookup T=remote_smtp: no"@b.example`, bounce.Bounced, 550},
 		{"an Exim recipient like a file, and a reply with an address behind it", exim + "** /o=x/s=y@b.example R=dnslookup T=remote_smtp H=mx.b.example [192.0.2.1]: SMTP error from remote mail server after RCPT TO:</o=x/s=y@b.example>: 550 no <victim@c.example>: SMTP error from remote mail server after DATA: 550 x", "/o=x/s=y@b.example", bounce.Bounced, 550},
 		{"an Exim deferral likewise", exim + "== |x@b.example R=dnslookup T=remote_smtp defer (-44) H=mx.b.example [192.0.2.1]: SMTP error from remote mail server after RCPT TO:<|x@b.example>: 450 no <victim@c.example> R=x T=y defer (-44): x", "|x@b.example", bounce.Deferred, 450},
-		{"an Exim reply in place of a spaced address", exim + "** a@b.example R=dnslookup T=remote_smtp H=mx.b.example [192.0.2.1]: SMTP error from remote mail server after RCPT TO:<a@b.example>: 550 x victim@c.example R=x T=y: z", "a@b.example", bounce.Bounced, 550},
+		{"an Exim reply instead of a spaced address", exim + "** a@b.example R=dnslookup T=remote_smtp H=mx.b.example [192.0.2.1]: SMTP error from remote mail server after RCPT TO:<a@b.example>: 550 x victim@c.example R=x T=y: z", "a@b.example", bounce.Bounced, 550},
 		{"a Sendmail reply with a stat", sendmail + "to=<a@b.example>, delay=00:00:00, xdelay=00:00:00, mailer=esmtp, pri=30242, relay=mx.b.example. [192.0.2.1], dsn=5.1.1, reply=550 5.1.1 x, stat=Sent (ok), stat=User unknown", "a@b.example", bounce.Bounced, 550},
 		{"a Sendmail reply with a deferral", sendmail + "to=<a@b.example>, delay=00:00:00, xdelay=00:00:00, mailer=esmtp, pri=30242, relay=mx.b.example. [192.0.2.1], dsn=5.1.1, reply=550 5.1.1 x, stat=Deferred: 450 x, stat=User unknown", "a@b.example", bounce.Bounced, 550},
 		{"an OpenSMTPD reply with a result", opensmtpd + `from=<news@a.example> to=<a@b.example> rcpt=<-> source="192.0.2.9" relay="192.0.2.1 (mx.b.example)" delay=0s result="PermFail" stat="550 5.1.1 x" result="Ok" stat="250 ok"`, "a@b.example", bounce.Bounced, 550},
@@ -158,7 +158,7 @@ func TestNobodyElseDecides(t *testing.T) {
 			p := newParser(t, "")
 			got := events(p, tt.line+"\n")
 			if len(got) != 1 {
-				t.Fatalf("%d events, want 1; not understood: %v", len(got), p.TakeUnparsed())
+				t.Fatalf("%d events, want 1; not parsed: %v", len(got), p.TakeUnparsed())
 			}
 			ev := got[0]
 			if ev.Outcome != tt.outcome || tt.to != "" && ev.Recipient != tt.to || ev.Reply.SMTPCode != tt.code || strings.Contains(ev.Recipient, "victim") {
@@ -299,7 +299,7 @@ func TestEximLinesThatFewServersWrite(t *testing.T) {
 		p := newParser(t, "")
 		got := events(p, exim+tt.line+"\n")
 		if len(got) != 1 {
-			t.Errorf("%s\n%d events, want 1; not understood: %v", tt.line, len(got), p.TakeUnparsed())
+			t.Errorf("%s\n%d events, want 1; not parsed: %v", tt.line, len(got), p.TakeUnparsed())
 			continue
 		}
 		ev := got[0]
@@ -502,7 +502,7 @@ func TestListOfRecipientsThatGoesOn(t *testing.T) {
 	}
 }
 
-// queue_log() in usr.sbin/smtpd/queue.c tells what no delivery line does.
+// queue_log() in usr.sbin/smtpd/queue.c logs what no delivery line does.
 func TestExpiryOfOpenSMTPD(t *testing.T) {
 	for _, tt := range []struct{ line, from string }{
 		{"relay: Expire for 7571057c164ab4f5: from=<news@a.example>, to=<a@b.example>, rcpt=<->, delay=4d1h, stat=Envelope expired", "news@a.example"},

@@ -134,7 +134,7 @@ func setRelay(r *bounce.Reply, host, ip string) {
 	}
 	if last := host[len(host)-1]; '0' <= last && last <= '9' || strings.IndexByte(host, ':') >= 0 {
 		if _, err := netip.ParseAddr(host); err == nil {
-			return // an address in place of the name
+			return // an address instead of the name
 		}
 	}
 	r.RelayHost = clean(host)

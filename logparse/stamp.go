@@ -116,7 +116,7 @@ func (s *stamp) cutClock(b string) bool {
 }
 
 // cutISO reads RFC 3339 ("2026-11-23T12:57:36.123+01:00 ", also with Z or
-// +0100) and Exim's own form, with a space in place of the T and, by
+// +0100) and Exim's own form, with a space instead of the T and, by
 // log_selector, " +0100", milliseconds and "[pid]" behind.
 func (s *stamp) cutISO(line string) (string, bool) {
 	if len(line) < 20 || line[4] != '-' || line[7] != '-' || line[10] != 'T' && line[10] != ' ' {

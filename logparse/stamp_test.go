@@ -69,7 +69,7 @@ func TestYearsOfStampsWithoutOne(t *testing.T) {
 	}
 }
 
-// Through a pipe nothing tells when a log was written, but that it has been.
+// A pipe does not show when a log was written, only that it was written before now.
 func TestNoStampIsOfTheFuture(t *testing.T) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	p, err := logparse.New(logparse.Options{Zone: time.UTC, Now: func() time.Time { return now }})

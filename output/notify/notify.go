@@ -37,7 +37,7 @@ type Channel struct {
 	Now       func() time.Time
 }
 
-// Notice is what is told of an incident.
+// Notice is a message about an incident.
 type Notice struct {
 	Key       string `json:"key"`  // the same each time it is sent
 	What      string `json:"what"` // opened; again-YYYY-MM-DD; over; test

@@ -55,7 +55,7 @@ func acquire(path string) (*os.File, error) {
 }
 
 // lockBriefly takes the lock, and tries again for a moment: a command that looks
-// whether a daemon runs holds it for some microseconds.
+// whether a daemon runs has it for some microseconds.
 func lockBriefly(f *os.File) (err error) {
 	for range 5 {
 		if err = filelock.TryExclusive(f); !errors.Is(err, filelock.ErrLocked) {

@@ -47,10 +47,10 @@ func ReadPending(ctx context.Context, db sqldb.Querier) (map[string]Pending, err
 	return found, err
 }
 
-// stalledAfter is how long unread lines may wait.
+// stalledAfter is how long new lines may wait.
 const stalledAfter = 15 * time.Minute
 
-// Stalled returns the logs that have unread lines and of which nothing was read for
+// Stalled returns the logs that have new lines and of which nothing was read for
 // some time.
 func (w *Watcher) Stalled(ctx context.Context, now time.Time) ([]incident.Finding, error) {
 	pending, err := ReadPending(ctx, w.db)

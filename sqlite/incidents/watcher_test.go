@@ -197,7 +197,7 @@ func TestABoughtListIsABadListAndNoOutage(t *testing.T) {
 			r.Sender = "sales@shop.example"
 		})
 	})
-	s.want("#1 bad-list  sales@shop.example, rang true, open true, 77 addresses, backlog false") // at the last look for lists
+	s.want("#1 bad-list  sales@shop.example, rang true, open true, 77 addresses, backlog false") // by the search for bad lists
 }
 
 func TestAnImportRingsNothing(t *testing.T) {
