@@ -30,7 +30,7 @@ func overview(q *request) (*page.Page, error) {
 	needs := page.NewSection("What needs you", "", "", "")
 	for i := range s.Yours {
 		y := &s.Yours[i]
-		needs.Row(page.Link{Text: report.What(&y.Incident) + at(y.Subject), Href: "incidents"}, text.Amount(y.Attempts, "failure")+" since "+q.zone.Short(y.StartedAt), y.Advice)
+		needs.Row(page.Link{Text: report.What(&y.Incident) + at(y.Subject), Href: fmt.Sprintf("incidents/%d", y.ID)}, text.Amount(y.Attempts, "failure")+" since "+q.zone.Short(y.StartedAt), y.Advice)
 	}
 	if n := s.States[string(bounce.StateSuspect)]; n > 0 {
 		needs.Row(page.Link{Text: text.Amount(n, "suspect address"), Href: "recipients?state=suspect"}, "", "Confirm or release: bouncetail recipients crowds")

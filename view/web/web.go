@@ -176,7 +176,7 @@ func (s *Site) inTurn(next http.HandlerFunc) http.HandlerFunc {
 
 // show answers with a page.
 func (s *Site) show(w http.ResponseWriter, r *http.Request, path string, makePage func(*request) (*page.Page, error)) {
-	p, err := s.make(r, makePage)
+	p, err := s.build(r, makePage)
 	var missing notFound
 	var bad badRequest
 	switch {
@@ -194,8 +194,8 @@ func (s *Site) show(w http.ResponseWriter, r *http.Request, path string, makePag
 	}
 }
 
-// make opens the database and makes a page.
-func (s *Site) make(r *http.Request, makePage func(*request) (*page.Page, error)) (*page.Page, error) {
+// build opens the database and makes a page.
+func (s *Site) build(r *http.Request, makePage func(*request) (*page.Page, error)) (*page.Page, error) {
 	reader, err := s.Open(r.Context())
 	if err != nil {
 		return nil, err

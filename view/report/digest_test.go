@@ -1,0 +1,71 @@
+package report
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/bouncetail/bouncetail/sqlite/query"
+	"github.com/bouncetail/bouncetail/view/table"
+)
+
+func TestSpansAreWholeDaysInUTC(t *testing.T) {
+	vienna, err := time.LoadLocation("Europe/Vienna")
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := func(s string) time.Time {
+		t.Helper()
+		got, err := time.ParseInLocation("2006-01-02 15:04", s, vienna)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	for _, c := range []struct{ since, until, before, first, last, title string }{
+		{"2026-11-19 07:00", "2026-11-26 01:00", "2026-11-12", "2026-11-19", "2026-11-25", "19 to 25 November 2026"},
+		{"2026-11-19 00:30", "2026-11-26 07:00", "2026-11-09", "2026-11-18", "2026-11-26", "18 to 26 November 2026"}, // 23:30 UTC, and today
+		{"2026-10-20 12:00", "2026-10-27 01:00", "2026-10-13", "2026-10-20", "2026-10-26", "20 to 26 October 2026"},  // the clock changes
+		{"2028-02-28 12:00", "2028-03-01 01:00", "2028-02-26", "2028-02-28", "2028-02-29", "28 to 29 February 2028"},
+		{"2026-12-28 12:00", "2027-01-04 01:00", "2026-12-21", "2026-12-28", "2027-01-03", "28 December 2026 to 3 January 2027"},
+		{"2026-11-25 12:00", "2026-11-26 01:00", "2026-11-24", "2026-11-25", "2026-11-25", "25 November 2026"},
+	} {
+		d, err := newDigest(DigestOptions{Since: at(c.since), Until: at(c.until)})
+		if err != nil {
+			t.Errorf("%s to %s: %v", c.since, c.until, err)
+			continue
+		}
+		if d.Before != c.before || d.First != c.first || d.Last != c.last || span(d.First, d.Last) != c.title {
+			t.Errorf("%s to %s is %s, %s to %s, %q; want %s, %s to %s, %q", c.since, c.until, d.Before, d.First, d.Last, span(d.First, d.Last), c.before, c.first, c.last, c.title)
+		}
+	}
+}
+
+func TestChangesAreCompared(t *testing.T) {
+	for _, c := range []struct {
+		n, before int64
+		want      string
+	}{{3, 0, ""}, {0, 0, ""}, {0, 4, "−100 %"}, {4, 4, "±0 %"}, {6, 4, "+50 %"}, {1000, 1, "× 1,000"}, {1_000_000_000, 1, "× 1,000,000,000"}} {
+		d := Digest{Numbers: []Number{number("delivered", c.n, c.before), {}, {}, {}}}
+		s := d.numbersSection()
+		if got := s.Rows[0][3].Text; got != c.want {
+			t.Errorf("%d after %d is %q, want %q", c.n, c.before, got, c.want)
+		}
+	}
+}
+
+func TestWhatNeedsYouIsASentence(t *testing.T) {
+	d := Digest{Needs: []Need{{"No daemon reads the logs.", "systemctl status bouncetail"}}, Numbers: make([]Number, 4), Days: []query.Outcomes{{Day: "2026-11-25"}}}
+	var out bytes.Buffer
+	if err := d.PrintText(&table.Screen{Out: &out}, table.Zone{Location: time.UTC}); err != nil {
+		t.Fatal(err)
+	}
+	if want := "\n- No daemon reads the logs. Next: systemctl status bouncetail\n"; !strings.Contains(out.String(), want) {
+		t.Errorf("the report lacks %q:\n%s", want, &out)
+	}
+	d.Host, d.NewlyBad.N = "mx1", 231
+	if got, want := d.Subject(), "[bouncetail mx1] 1 thing needs you, 231 newly bad addresses"; got != want {
+		t.Errorf("the subject is %q, want %q", got, want)
+	}
+}
