@@ -75,6 +75,17 @@ func (x *tortured) verify() {
 	if lost+doubled+invented > 0 || len(want) != x.next {
 		x.t.Errorf("of %d: %d lost, %d duplicated, %d invented", x.next, lost, doubled, invented)
 	}
+	// The metrics, the windows and the sums by reason are exact too, through crashes and
+	// whatever was read twice.
+	for what, sum := range map[string]string{
+		"metrics":          "SELECT coalesce(sum(value), 0) FROM metric_totals WHERE name IN ('attempts', 'imported_attempts')",
+		"provider_windows": "SELECT coalesce(sum(sent + deferred + bounced + expired), 0) FROM provider_windows",
+		"daily_reasons":    "SELECT coalesce(sum(failures), 0) FROM daily_reasons",
+	} {
+		if got := query(x.t, x.db, sum); !slices.Equal(got, []string{strconv.Itoa(x.next)}) {
+			x.t.Errorf("%s count %q attempts, want %d", what, got, x.next)
+		}
+	}
 	if gaps := query(x.t, x.db, "SELECT * FROM gaps"); len(gaps) > 0 {
 		x.t.Errorf("gaps although nothing was destroyed: %q", gaps)
 	}
