@@ -133,3 +133,34 @@ func TestAlertmanagerTakesAnIncident(t *testing.T) {
 		t.Errorf("Alertmanager has %v %s", err, body)
 	}
 }
+
+// TestRealPostfixDeliversANotice sends the notice of a log that lost a part, through
+// Debian's Postfix.
+func TestRealPostfixDeliversANotice(t *testing.T) {
+	delivered := make(chan string, 1)
+	p := startPostfix(t, serveSMTP(t, answers{taken: func(message string) { delivered <- message }}))
+	dir := t.TempDir()
+	at := func(name string) string { return filepath.Join(dir, name) }
+	sendmail := "#!/bin/sh\n"
+	for _, v := range p.env {
+		if strings.HasPrefix(v, "MAIL_CONFIG=") || strings.HasPrefix(v, "LD_LIBRARY_PATH=") {
+			sendmail += "export '" + v + "'\n"
+		}
+	}
+	sendmail += "exec " + filepath.Join(p.root, "usr/sbin/sendmail") + " \"$@\"\n"
+	if err := os.WriteFile(at("sendmail"), []byte(sendmail), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	write(t, at("config.yaml"), fmt.Sprintf("database: %[1]s/b.db\nreport: {sendmail: %[1]s/sendmail}\nincidents:\n  channels:\n    - {name: me, kind: mail, to: [postmaster@example.com]}\n", dir))
+	run(t, "notify", "test", "me", "--config", at("config.yaml"))
+	select {
+	case message := <-delivered:
+		for _, want := range []string{"To: <postmaster@example.com>", "Auto-Submitted: auto-generated", "Test of the channel me", "More: bouncetail incidents"} {
+			if !strings.Contains(message, want) {
+				t.Errorf("the mail lacks %q:\n%s", want, message)
+			}
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("the notice did not arrive")
+	}
+}
