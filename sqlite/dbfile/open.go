@@ -42,7 +42,7 @@ type File struct {
 // that are not in the cache.
 const (
 	CacheSize   = 4000
-	CacheToFill = 32000
+	CacheToFill = 20000
 )
 
 const (
