@@ -1,12 +1,10 @@
 package cli
 
 import (
-	"fmt"
+	"context"
 
 	"github.com/spf13/cobra"
 
-	"github.com/bouncetail/bouncetail/bounce"
-	"github.com/bouncetail/bouncetail/internal/when"
 	"github.com/bouncetail/bouncetail/sqlite"
 	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/report"
@@ -32,28 +30,19 @@ func (a *app) confirms() *cobra.Command {
 
 // crowds is the subcommand of recipients that lists the crowds.
 func (a *app) crowds() *cobra.Command {
-	var flags listFlags
-	var since string
-	c := &cobra.Command{
+	var chosen choice
+	c := a.listing(&cobra.Command{
 		Use:   "crowds",
 		Short: "List the outages that made addresses suspect",
 		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			from := ""
-			if since != "" {
-				at, err := when.Past(since, a.now())
-				if err != nil {
-					return usageError{fmt.Errorf("--since: %w", err)}
-				}
-				from = bounce.Stamp(at)
-			}
-			return a.list(cmd.Context(), &flags, report.CrowdColumns, "No crowd of refused addresses was found.", func(r *query.Reader, l *table.List) error {
-				all, err := report.ReadCrowds(cmd.Context(), r, from, a.now())
-				return table.Rows(l, all, err, report.CrowdCells)
-			})
-		},
-	}
-	flags.addWithLimit(c, report.CrowdColumns)
-	c.Flags().StringVar(&since, "since", "", "only those that ended since `TIME`: 24h, 7d, 2026-11-01, or RFC 3339")
+	}, report.CrowdColumns, "No crowd of refused addresses was found.", func(ctx context.Context, r *query.Reader, l *table.List) error {
+		f, err := chosen.parse(a.now())
+		if err != nil {
+			return err
+		}
+		all, err := report.ReadCrowds(ctx, r, f.Since, a.now())
+		return table.Rows(l, all, err, report.CrowdCells)
+	})
+	c.Flags().StringVar(&chosen.Words.Since, "since", "", "only those that ended since `TIME`: 24h, 7d, 2026-11-01, or RFC 3339")
 	return c
 }

@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"fmt"
-
 	"github.com/spf13/cobra"
 
 	"github.com/bouncetail/bouncetail/doctor"
@@ -27,22 +25,16 @@ func (a *app) doctor() *cobra.Command {
 	c.Flags().StringVar(&root, "root", "", "look at the machine whose / is `FOLDER`, such as a mounted disk")
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
 		results := doctor.Run(cmd.Context(), doctor.Options{Root: root, ConfigPath: a.configPath, Database: a.dbPath})
-		failed := 0
-		for _, r := range results {
-			if r.Status == doctor.Fail {
-				failed++
-			}
-		}
 		var err error
 		if a.asJSON {
 			err = table.PrintObjects(a.stdout, results)
 		} else {
 			err = doctor.Print(a.screen(), results)
 		}
-		if err == nil && failed > 0 {
-			err = fmt.Errorf("%d of %d checks failed; each says above what to do", failed, len(results))
+		if err != nil {
+			return err
 		}
-		return err
+		return doctor.Failed(results)
 	}
 	return c
 }

@@ -4,9 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"os"
-	"os/exec"
 	"slices"
 	"strings"
 
@@ -111,23 +109,6 @@ func (a *app) summary(ctx context.Context, path string, done *daemon.Imported) e
 		if err := done.Print(ctx, a.screen(), r, f, path); err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(a.stdout, "\nNext: %s recipients --state bad%s\n", programName(), dbFlag(a.dbPath))
-		return err
+		return report.PrintNext(a.stdout, "recipients --state bad", a.dbPath)
 	})
-}
-
-func dbFlag(path string) string {
-	if path == "" {
-		return ""
-	}
-	return " --db " + text.Printable(path)
-}
-
-// programName is how the program was called: bouncetail, or the path of one that is
-// not installed.
-func programName() string {
-	if _, err := exec.LookPath("bouncetail"); err != nil && strings.Contains(os.Args[0], "/") {
-		return text.Printable(os.Args[0])
-	}
-	return "bouncetail"
 }

@@ -23,7 +23,7 @@ import (
 
 func (a *app) incidents() *cobra.Command {
 	var flags listFlags
-	var since string
+	var chosen choice
 	var f incidents.Filter
 	c := &cobra.Command{
 		Use:   "incidents [NUMBER]",
@@ -36,7 +36,7 @@ func (a *app) incidents() *cobra.Command {
 		Example: "  bouncetail incidents\n  bouncetail incidents 17\n  bouncetail recipients --incident 17",
 		Args:    cobra.MaximumNArgs(1),
 	}
-	c.Flags().StringVar(&since, "since", "7d", "open, or with a failure since `TIME`: "+when.Forms)
+	c.Flags().StringVar(&chosen.Words.Since, "since", "7d", "open, or with a failure since `TIME`: "+when.Forms)
 	c.Flags().IntVar(&f.Addresses, "addresses", 0, "only what hit at least `N` addresses (default: incidents.addresses of the settings); problems of your own need 3, and a blocklist 1")
 	c.Flags().BoolVar(&f.Open, "open", false, "only those that are open")
 	flags.add(c, report.IncidentColumns)
@@ -46,21 +46,21 @@ func (a *app) incidents() *cobra.Command {
 			a.asJSON = flags.JSON
 			return a.incident(cmd, args[0])
 		}
-		from, err := when.Past(since, a.now())
+		since, err := chosen.parse(a.now())
 		if err != nil {
-			return usageError{fmt.Errorf("--since: %w", err)}
+			return err
 		}
 		if cmd.Flags().Changed("addresses") && f.Addresses < 1 {
 			return usageError{fmt.Errorf("--addresses: %d is less than 1", f.Addresses)}
 		}
-		settings, err := a.settings()
-		if err != nil {
-			return err
-		}
 		if f.Addresses == 0 {
+			settings, err := a.settings()
+			if err != nil {
+				return err
+			}
 			f.Addresses = settings.Incidents.Addresses
 		}
-		f.Since = bounce.Stamp(from)
+		f.Since = since.Since
 		none := fmt.Sprintf("No problem of your own, and nothing that hit %s or more at once, since %s.", text.Amount(f.Addresses, "address"), a.zone().Short(f.Since))
 		return a.list(cmd.Context(), &flags, report.IncidentColumns, none, func(r *query.Reader, l *table.List) error {
 			all, err := incidents.List(cmd.Context(), r.Querier(), f)

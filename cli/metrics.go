@@ -1,9 +1,6 @@
 package cli
 
 import (
-	"bufio"
-	"errors"
-	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -28,10 +25,9 @@ func (a *app) metrics() *cobra.Command {
 				return err
 			}
 			return a.read(cmd.Context(), func(settings config.Config, r *query.Reader) error {
-				source := metrics.Source{DB: r.Querier(), Path: settings.Database, Version: versionText(), Revision: revision()}
+				source := metrics.Source{DB: r.Querier(), Path: settings.Database, Version: versionText(), Revision: metrics.Revision()}
 				if output == "" || output == "-" {
-					w := bufio.NewWriter(a.stdout)
-					return errors.Join(metrics.Write(cmd.Context(), source, w, format), w.Flush())
+					return metrics.Write(cmd.Context(), source, a.stdout, format)
 				}
 				return metrics.WriteFile(cmd.Context(), source, output, format)
 			})
@@ -41,18 +37,4 @@ func (a *app) metrics() *cobra.Command {
 	c.Flags().StringVar(&format, "format", "text", "`FORMAT`: "+strings.Join(metrics.Formats, ", "))
 	complete(c, "format", metrics.Formats)
 	return c
-}
-
-// revision returns the commit of the program, or an empty text.
-func revision() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return ""
-	}
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" {
-			return s.Value
-		}
-	}
-	return ""
 }

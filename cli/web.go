@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/config"
 	"github.com/bouncetail/bouncetail/daemon"
 	"github.com/bouncetail/bouncetail/sqlite/query"
@@ -57,16 +56,7 @@ func (a *app) web() *cobra.Command {
 
 // serve serves the pages on a socket, until interrupted.
 func (a *app) serve(ctx context.Context, c config.Config, l net.Listener) error {
-	site := web.Site{
-		Open: func(ctx context.Context) (*query.Reader, error) { return query.OpenReader(ctx, c.Database) },
-		Stored: func(ctx context.Context, r *query.Reader, to bounce.Address) (bounce.Address, error) {
-			return daemon.StoredAs(ctx, c, r, to)
-		},
-		Database: c.Database, Version: versionText(), Zone: a.zone(), Hosts: c.Web.Hosts, Log: a.logger(c.Log),
-	}
-	for _, s := range c.List() {
-		site.Settings = append(site.Settings, web.Setting(s))
-	}
+	site := daemon.Site(c, versionText(), a.zone(), a.logger(c.Log))
 	idle := time.Duration(0)
 	switch {
 	case web.Activated():

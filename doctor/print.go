@@ -9,6 +9,20 @@ import (
 	"github.com/bouncetail/bouncetail/view/table"
 )
 
+// Failed returns an error that counts the checks that failed, nil if none did.
+func Failed(results []CheckResult) error {
+	failed := 0
+	for _, r := range results {
+		if r.Status == Fail {
+			failed++
+		}
+	}
+	if failed == 0 {
+		return nil
+	}
+	return fmt.Errorf("%d of %d checks failed; each says above what to do", failed, len(results))
+}
+
 // Print prints results for people.
 func Print(out *table.Screen, results []CheckResult) error {
 	var b strings.Builder

@@ -10,12 +10,12 @@ import (
 	"bufio"
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -53,16 +53,19 @@ func Write(ctx context.Context, s Source, w io.Writer, format string) error {
 	if format == "openmetrics" {
 		f = expfmt.NewFormat(expfmt.TypeOpenMetrics)
 	}
-	encoder := expfmt.NewEncoder(w, f)
+	buffered := bufio.NewWriter(w)
+	encoder := expfmt.NewEncoder(buffered, f)
 	for _, family := range families {
 		if err := encoder.Encode(family); err != nil {
 			return err
 		}
 	}
 	if closer, ok := encoder.(expfmt.Closer); ok {
-		return closer.Close() // "# EOF"
+		if err := closer.Close(); err != nil { // "# EOF"
+			return err
+		}
 	}
-	return nil
+	return buffered.Flush()
 }
 
 // WriteFile writes all metrics to a file that any user may read, whole or not at all.
@@ -75,11 +78,24 @@ func WriteFile(ctx context.Context, s Source, path, format string) error {
 	if err := f.Chmod(0o644); err != nil { // whatever an older file has
 		return err
 	}
-	w := bufio.NewWriter(f)
-	if err := errors.Join(Write(ctx, s, w, format), w.Flush()); err != nil {
+	if err := Write(ctx, s, f, format); err != nil {
 		return err
 	}
 	return f.Commit()
+}
+
+// Revision returns the commit of the program, or an empty text.
+func Revision() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return ""
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.Revision" {
+			return s.Value
+		}
+	}
+	return ""
 }
 
 // Read returns all metrics. Those without a series are left out.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
+	"os/exec"
 	"strings"
 	"time"
 
@@ -52,4 +54,18 @@ func ProgressLine(ctx context.Context, w io.Writer) (progress func(done, total i
 			fmt.Fprint(w, "\r\x1b[K")
 		}
 	}
+}
+
+// PrintNext prints the command to call next, on the same database. The program is named
+// by its path if it is not installed.
+func PrintNext(out io.Writer, command, database string) error {
+	program := "bouncetail"
+	if _, err := exec.LookPath(program); err != nil && strings.Contains(os.Args[0], "/") {
+		program = text.Printable(os.Args[0])
+	}
+	if database != "" {
+		command += " --db " + text.Printable(database)
+	}
+	_, err := fmt.Fprintf(out, "\nNext: %s %s\n", program, command)
+	return err
 }
