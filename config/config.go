@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"reflect"
 	"slices"
@@ -370,7 +371,7 @@ func load(path string) (Config, error) {
 
 // readFile reads the settings file. It need not exist unless it was named.
 func readFile(file string, named bool) ([]byte, error) {
-	content, err := os.ReadFile(file)
+	content, err := readAtMost(file, maxFile)
 	switch {
 	case errors.Is(err, os.ErrNotExist) && !named:
 		return nil, nil // the defaults apply
@@ -437,4 +438,22 @@ func (p *Policy) inherit(isSet func(key string) bool) {
 // indent indents each line.
 func indent(lines string) string {
 	return "  " + strings.ReplaceAll(lines, "\n", "\n  ")
+}
+
+// maxFile is the largest settings file, in bytes. The program does not fill the memory
+// with a device or a log that was named by mistake.
+const maxFile = 16 << 20
+
+// readAtMost returns the content of a file of at most limit bytes.
+func readAtMost(file string, limit int64) ([]byte, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	content, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err == nil && int64(len(content)) > limit {
+		err = fmt.Errorf("%s is larger than %d MB; name a settings file with --config", file, limit>>20)
+	}
+	return content, err
 }
