@@ -142,7 +142,6 @@ func (tx *Tx) Add(b *bounce.Batch) (isNew int, err error) {
 // Commit saves what was added, whole or not at all. It ends the transaction also
 // if it fails.
 func (tx *Tx) Commit() error {
-	tx.store.file.StartWriteback()
 	for _, step := range []struct {
 		what string
 		do   func() error
