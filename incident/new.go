@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	maxNew      = 500_000 // failures, of 32 bytes each
-	maxNewFacts = 50_000
+	maxNew        = 500_000 // failures, of 32 bytes each
+	maxNewDomains = 50_000
 )
 
 // NewFailures are the failures that an import stored, in the order of their rows. At its
@@ -21,8 +21,8 @@ const (
 type NewFailures struct {
 	stored  newFailures // of transactions that are committed
 	all     newFailures
-	facts   []facts
-	index   map[facts]int32 // in facts
+	facts   interned[facts]
+	domains interned[string]
 	tooMany bool
 }
 
@@ -35,16 +35,34 @@ type newFailures struct {
 
 type newFailure struct {
 	id, at, address int64
-	facts           int32
+	facts, domain   int32 // see interned
 }
 
-// facts are what failures have in common.
+// facts are what failures to many domains have in common.
 type facts struct {
-	domain, provider, blocklist, enhancedCode string
-	scope                                     bounce.Scope
-	category                                  bounce.Category
-	reason                                    bounce.Reason
-	suppress                                  bool
+	provider, blocklist, enhancedCode string
+	scope                             bounce.Scope
+	category                          bounce.Category
+	reason                            bounce.Reason
+	suppress                          bool
+}
+
+// interned numbers values. Two small maps are faster than one of all combinations.
+type interned[T comparable] struct {
+	all   []T
+	index map[T]int32
+}
+
+func (n *interned[T]) number(v T, clone func(T) T) int32 {
+	i, known := n.index[v]
+	if !known {
+		if n.index == nil {
+			n.index = make(map[T]int32)
+		}
+		v, i = clone(v), int32(len(n.all))
+		n.all, n.index[v] = append(n.all, v), i
+	}
+	return i
 }
 
 // Begin begins a transaction. What was added for one that failed is dropped.
@@ -66,24 +84,16 @@ func (n *NewFailures) Add(id, address int64, r *bounce.Record) {
 	if r.Scope == bounce.ScopeRecipient && r.Blocklist == "" {
 		return
 	}
-	f := facts{r.To.Domain, r.Provider, r.Blocklist, r.Reply.EnhancedCode, r.Scope, r.Category, r.Reason, r.Suppress}
-	i, known := n.index[f]
-	if !known {
-		if n.index == nil {
-			n.index = make(map[facts]int32)
-		}
-		i, f = int32(len(n.facts)), f.clone()
-		n.facts, n.index[f] = append(n.facts, f), i
-	}
-	all.failures = append(all.failures, newFailure{id, at, address, i})
-	if len(all.failures) > maxNew || len(n.facts) > maxNewFacts {
+	f := facts{r.Provider, r.Blocklist, r.Reply.EnhancedCode, r.Scope, r.Category, r.Reason, r.Suppress}
+	all.failures = append(all.failures, newFailure{id, at, address, n.facts.number(f, facts.clone), n.domains.number(r.To.Domain, strings.Clone)})
+	if len(all.failures) > maxNew || len(n.domains.all) > maxNewDomains || len(n.facts.all) > maxNewDomains {
 		*n = NewFailures{tooMany: true}
 	}
 }
 
-func (f *facts) clone() facts {
+func (f facts) clone() facts {
 	return facts{
-		strings.Clone(f.domain), strings.Clone(f.provider), strings.Clone(f.blocklist), strings.Clone(f.enhancedCode),
+		strings.Clone(f.provider), strings.Clone(f.blocklist), strings.Clone(f.enhancedCode),
 		bounce.Scope(strings.Clone(string(f.scope))), bounce.Category(strings.Clone(string(f.category))), bounce.Reason(strings.Clone(string(f.reason))), f.suppress,
 	}
 }
@@ -104,12 +114,12 @@ func (n *NewFailures) Gather(g *Gatherer) {
 		return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.id, b.id))
 	})
 	for _, one := range n.stored.failures {
-		f := &n.facts[one.facts]
+		f := &n.facts.all[one.facts]
 		if f.suppress || f.scope == bounce.ScopeRecipient || f.scope == bounce.ScopeMessage || f.reason.AsIntended() {
 			continue
 		}
 		g.Add(&Failure{
-			ID: one.id, At: one.at, Address: one.address, Domain: f.domain, Provider: f.provider, Blocklist: f.blocklist,
+			ID: one.id, At: one.at, Address: one.address, Domain: n.domains.all[one.domain], Provider: f.provider, Blocklist: f.blocklist,
 			Scope: f.scope, Category: f.category, Reason: f.reason, EnhancedCode: f.enhancedCode,
 		})
 	}
@@ -118,55 +128,53 @@ func (n *NewFailures) Gather(g *Gatherer) {
 // Count counts the failures of an incident, after Gather. It returns false if they may be
 // among those that are left out.
 func (n *NewFailures) Count(i *Incident) (attempts, addresses, domains int, counted bool) {
-	var chosen []bool
-	for at := range n.facts {
-		belongs, known := n.facts[at].belongTo(i)
-		if !known {
+	switch i.Kind {
+	case Blocklist, OwnNetwork:
+	case ProviderRefuses, Unreachable, OwnServer:
+		if i.Scope == bounce.ScopeRecipient {
 			return 0, 0, 0, false
 		}
-		chosen = append(chosen, belongs)
+	default:
+		return 0, 0, 0, false
 	}
 	since, until := bounce.ParseStamp(i.StartedAt).UnixMilli(), bounce.ParseStamp(i.LastAt).UnixMilli()
 	all := n.stored.failures
 	all = all[sort.Search(len(all), func(at int) bool { return all[at].at >= since }):]
 	all = all[:sort.Search(len(all), func(at int) bool { return all[at].at > until })]
-	seen := make([]bool, len(n.facts))
-	addressSet, domainSet := make(map[int64]struct{}), make(map[string]struct{})
+	addressSet, domainSet := make(map[int64]struct{}), make([]bool, len(n.domains.all))
 	for _, one := range all {
-		if !chosen[one.facts] {
+		if !n.facts.all[one.facts].belongTo(i, n.domains.all[one.domain]) {
 			continue
 		}
 		attempts++
 		addressSet[one.address] = struct{}{}
-		if !seen[one.facts] {
-			seen[one.facts] = true
-			domainSet[n.facts[one.facts].domain] = struct{}{}
+		if !domainSet[one.domain] {
+			domainSet[one.domain] = true
+			domains++
 		}
 	}
-	return attempts, len(addressSet), len(domainSet), true
+	return attempts, len(addressSet), domains, true
 }
 
-// belongTo reports whether failures belong to an incident, if their time does. It is
-// false for incidents that can be about recipients.
-func (f *facts) belongTo(i *Incident) (belong, known bool) {
+// belongTo reports whether failures to a domain belong to an incident, if their time does.
+func (f *facts) belongTo(i *Incident, domain string) bool {
 	switch i.Kind {
 	case Blocklist:
-		return f.blocklist == i.Subject && f.reason == i.Reason, true
+		return f.blocklist == i.Subject && f.reason == i.Reason
 	case OwnNetwork:
-		return f.scope == bounce.ScopeNetwork && f.reason == i.Reason, true
-	case ProviderRefuses, Unreachable, OwnServer:
-		switch {
-		case i.Subject == "" || i.Subject == bounce.OtherValue:
-			belong = f.provider == ""
-		case f.provider == "":
-			belong = f.domain == i.Subject
-		default:
-			belong = f.provider == i.Subject
-		}
-		if i.Reason == Mixed {
-			return belong && f.scope != bounce.ScopeRecipient && f.scope != bounce.ScopeLocal && !f.reason.AsIntended(), true
-		}
-		return belong && f.reason == i.Reason && f.scope == i.Scope, i.Scope != bounce.ScopeRecipient
+		return f.scope == bounce.ScopeNetwork && f.reason == i.Reason
 	}
-	return false, false
+	var belong bool
+	switch {
+	case i.Subject == "" || i.Subject == bounce.OtherValue:
+		belong = f.provider == ""
+	case f.provider == "":
+		belong = domain == i.Subject
+	default:
+		belong = f.provider == i.Subject
+	}
+	if i.Reason == Mixed {
+		return belong && f.scope != bounce.ScopeRecipient && f.scope != bounce.ScopeLocal && !f.reason.AsIntended()
+	}
+	return belong && f.reason == i.Reason && f.scope == i.Scope
 }
