@@ -64,6 +64,28 @@ func randomBatch(r *rand.Rand, n int) *bounce.Batch {
 	return b
 }
 
+// prune deletes the deliveries before a time, but those of addresses that failed. It
+// returns how many.
+func (m model) prune(before time.Time) (deleted int) {
+	maps.DeleteFunc(m, func(_ uint64, last int64) bool {
+		is := last&packed.HasFailed == 0 && last>>1 < before.UnixMilli()
+		if is {
+			deleted++
+		}
+		return is
+	})
+	return deleted
+}
+
+func pruneDeliveries(t *testing.T, s *Store, before time.Time) (deleted int) {
+	t.Helper()
+	p := pruner{db: s.db, store: s, now: before, deleted: make(map[string]int)}
+	if err := p.deliveries(t.Context(), before); err != nil {
+		t.Fatal(err)
+	}
+	return p.deleted[oldDeliveries]
+}
+
 // Small batches, large ones, lost ones, reopened databases, forgotten addresses and
 // deleted ones: at each time the levels together hold what a map holds, and the rows
 // of recipients follow from it.
@@ -98,19 +120,7 @@ func TestLevelsOfDeliveriesHoldWhatAMapHolds(t *testing.T) {
 				s = open(t, path)
 			case 2:
 				before := day.Add(time.Duration(r.IntN(30_000)) * time.Minute)
-				p := pruner{db: s.db, store: s, now: before, deleted: make(map[string]int)}
-				if err := p.deliveries(t.Context(), before); err != nil {
-					t.Fatal(err)
-				}
-				old := 0
-				maps.DeleteFunc(want, func(_ uint64, last int64) bool {
-					is := last&packed.HasFailed == 0 && last>>1 < before.UnixMilli()
-					if is {
-						old++
-					}
-					return is
-				})
-				if got := p.deleted[oldDeliveries]; got != old {
+				if got, old := pruneDeliveries(t, s, before), want.prune(before); got != old {
 					t.Fatalf("seed %d, step %d: %d addresses were deleted, want %d", seed, step, got, old)
 				}
 			case 3:
@@ -125,10 +135,13 @@ func TestLevelsOfDeliveriesHoldWhatAMapHolds(t *testing.T) {
 				if want[uint64(key)]&packed.HasFailed == 0 { // else its row is left behind here
 					delete(want, uint64(key))
 				} else {
-					s.transaction(t.Context(), func(tx *Tx) error {
+					err := s.transaction(t.Context(), func(tx *Tx) error {
 						tx.runs = append(tx.runs, []packed.Delivery{{Key: uint64(key), Last: want[uint64(key)]}})
 						return tx.saveDeliveries()
 					})
+					if err != nil {
+						t.Fatal(err)
+					}
 				}
 			default:
 				want.add(b)
