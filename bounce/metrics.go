@@ -69,10 +69,14 @@ var Metrics = []Metric{
 	{Name: "log_last_line_timestamp_seconds", Type: Gauge, Labels: []string{"source"}, Help: "When a line of the source was last read."},
 	{Name: "log_pending_bytes", Type: Gauge, Labels: []string{"source"}, Help: "Unread bytes of the source; absent if this process cannot see its files."},
 	{Name: MetricUnparsed, Type: Counter, Labels: []string{"mta"}, Help: "Delivery lines that were not parsed.", Stored: true},
-	{Name: MetricEventDelay, Type: Histogram, Help: "Time from the stamp in the log to the commit, without what counts as imported.", Stored: true,
-		Buckets: []float64{0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 300, 900}},
-	{Name: MetricCommit, Type: Histogram, Help: "Duration of commits. Each is counted by the next one.", Stored: true,
-		Buckets: []float64{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5, 30}},
+	{
+		Name: MetricEventDelay, Type: Histogram, Help: "Time from the stamp in the log to the commit, without what counts as imported.", Stored: true,
+		Buckets: []float64{0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 300, 900},
+	},
+	{
+		Name: MetricCommit, Type: Histogram, Help: "Duration of commits. Each is counted by the next one.", Stored: true,
+		Buckets: []float64{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5, 30},
+	},
 	{Name: "database_bytes", Type: Gauge, Help: "Size of the database file."},
 	{Name: "wal_bytes", Type: Gauge, Help: "Size of the write-ahead log."},
 	{Name: "webhook_behind", Type: Gauge, Labels: []string{"name"}, Help: "Changes of recipients that the webhook has not received."},

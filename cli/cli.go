@@ -83,13 +83,11 @@ func Run(ctx context.Context, args []string, in io.Reader, stdout, stderr io.Wri
 	if err == nil {
 		return 0
 	}
-	var code answer
-	if errors.As(err, &code) {
+	if code, ok := errors.AsType[answer](err); ok {
 		return int(code)
 	}
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		var stopped *interruptedError
-		if errors.As(err, &stopped) {
+		if stopped, ok := errors.AsType[*interruptedError](err); ok {
 			a.remark("%s", stopped.Error())
 		} else {
 			a.remark("Interrupted.")
@@ -104,7 +102,6 @@ func (a *app) failed(called *cobra.Command, err error) int {
 	a.remark("%s: %s", called.CommandPath(), text.PrintableLines(err.Error()))
 	code := 1
 	var usage usageError
-	var settings *config.Error
 	var unknown string
 	if _, mismatch := fmt.Sscanf(err.Error(), "unknown command %q", &unknown); errors.As(err, &usage) || mismatch == nil {
 		called.SuggestionsMinimumDistance = 2
@@ -114,7 +111,7 @@ func (a *app) failed(called *cobra.Command, err error) int {
 		}
 		a.remark("%sSee %s --help.", suggestion, called.CommandPath())
 		code = 2
-	} else if errors.As(err, &settings) {
+	} else if _, ok := errors.AsType[*config.Error](err); ok {
 		code = exitSettings
 	}
 	if name := called.Name(); name == "status" || name == "check" {

@@ -43,6 +43,6 @@ func (a *app) crowds() *cobra.Command {
 		all, err := report.ReadCrowds(ctx, r, f.Since, a.now())
 		return table.Rows(l, all, err, report.CrowdCells)
 	})
-	c.Flags().StringVar(&chosen.Words.Since, "since", "", "only those that ended since `TIME`: 24h, 7d, 2026-11-01, or RFC 3339")
+	c.Flags().StringVar(&chosen.Since, "since", "", "only those that ended since `TIME`: 24h, 7d, 2026-11-01, or RFC 3339")
 	return c
 }

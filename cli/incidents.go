@@ -36,7 +36,7 @@ func (a *app) incidents() *cobra.Command {
 		Example: "  bouncetail incidents\n  bouncetail incidents 17\n  bouncetail recipients --incident 17",
 		Args:    cobra.MaximumNArgs(1),
 	}
-	c.Flags().StringVar(&chosen.Words.Since, "since", "7d", "open, or with a failure since `TIME`: "+when.Forms)
+	c.Flags().StringVar(&chosen.Since, "since", "7d", "open, or with a failure since `TIME`: "+when.Forms)
 	c.Flags().IntVar(&f.Addresses, "addresses", 0, "only what hit at least `N` addresses (default: incidents.addresses of the settings); problems of your own need 3, and a blocklist 1")
 	c.Flags().BoolVar(&f.Open, "open", false, "only those that are open")
 	flags.add(c, report.IncidentColumns)

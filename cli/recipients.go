@@ -27,8 +27,8 @@ type choice struct {
 func (f *choice) flags(c *cobra.Command) {
 	f.failureFlags(c)
 	c.Flags().StringVar(&f.State, "state", "", "only `STATE`: "+strings.Join(filter.States, ", ")+", or all")
-	c.Flags().StringVar(&f.Words.Since, "since", "", "only those that failed since `TIME`: "+when.Forms)
-	c.Flags().StringVar(&f.Words.BadSince, "bad-since", "", "only those that became bad since `TIME`")
+	c.Flags().StringVar(&f.Since, "since", "", "only those that failed since `TIME`: "+when.Forms)
+	c.Flags().StringVar(&f.BadSince, "bad-since", "", "only those that became bad since `TIME`")
 	c.Flags().IntVar(&f.Limit, "limit", 0, "at most `N`; 0 is all")
 	complete(c, "state", append(slices.Clone(filter.States), filter.AllStates))
 }

@@ -43,7 +43,7 @@ func (a *app) mark(m marking) *cobra.Command {
 	var dry bool
 	var undo int64
 	c := &cobra.Command{Use: m.use, Short: m.short, Long: m.long, Args: cobra.NoArgs}
-	c.Flags().StringVar(&chosen.Words.Since, "since", "", "failures since `TIME`: "+when.Forms)
+	c.Flags().StringVar(&chosen.Since, "since", "", "failures since `TIME`: "+when.Forms)
 	c.Flags().StringVar(&chosen.Until, "until", "", "and before `TIME` (default: now)")
 	chosen.reasonFlags(c)
 	c.Flags().StringVar(&note, "note", "", "why, as `TEXT` that is kept with it")
@@ -57,7 +57,7 @@ func (a *app) mark(m marking) *cobra.Command {
 				return nil, "", usageError{err}
 			}
 			r.Note = note
-		} else if chosen.Words.Since != "" || dry {
+		} else if chosen.Since != "" || dry {
 			return nil, "", usageError{errors.New("--undo takes a " + m.noun + " back as it was made; leave the other flags out")}
 		}
 		e, err := sqlite.OpenEditor(ctx, settings.Database)

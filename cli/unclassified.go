@@ -22,7 +22,7 @@ func (a *app) unclassified() *cobra.Command {
 		Args:  cobra.NoArgs,
 	}
 	flags.add(c, report.ReplyColumns)
-	c.Flags().StringVar(&chosen.Words.Since, "since", "", "only those since `TIME`: "+when.Forms)
+	c.Flags().StringVar(&chosen.Since, "since", "", "only those since `TIME`: "+when.Forms)
 	c.Flags().IntVar(&chosen.Limit, "limit", 20, "at most `N`; 0 is all")
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
 		f, err := chosen.parse(a.now())

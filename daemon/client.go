@@ -129,8 +129,7 @@ func NoSpace(err error) bool {
 // Unsaved reports whether an error, here or in the daemon, says that the database could
 // not be saved.
 func Unsaved(err error) bool {
-	var e *control.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*control.Error](err); ok {
 		return e.Kind == kindNoSpace || e.Kind == kindUnsaved
 	}
 	_, is := errors.AsType[*dbfile.Error](err)

@@ -114,7 +114,9 @@ func TestLevelsOfDeliveriesHoldWhatAMapHolds(t *testing.T) {
 				if err := tx.saveDeliveries(); err != nil {
 					t.Fatal(err)
 				}
-				tx.Rollback()
+				if err := tx.Rollback(); err != nil {
+					t.Fatal(err)
+				}
 			case 1:
 				s.Close()
 				s = open(t, path)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
 	"time"
 )
@@ -76,7 +77,7 @@ type forwarder struct {
 func (f *forwarder) Enabled(context.Context, slog.Level) bool { return true }
 
 func (f *forwarder) Handle(_ context.Context, r slog.Record) error {
-	record := &Record{Level: int(r.Level), Message: r.Message, Attrs: f.attrs[:len(f.attrs):len(f.attrs)]}
+	record := &Record{Level: int(r.Level), Message: r.Message, Attrs: slices.Clip(f.attrs)}
 	r.Attrs(func(a slog.Attr) bool {
 		record.Attrs = append(record.Attrs, Attr{a.Key, a.Value.Resolve().String()})
 		return true
@@ -86,7 +87,7 @@ func (f *forwarder) Handle(_ context.Context, r slog.Record) error {
 }
 
 func (f *forwarder) WithAttrs(attrs []slog.Attr) slog.Handler {
-	more := &forwarder{f.to, f.attrs[:len(f.attrs):len(f.attrs)]}
+	more := &forwarder{f.to, slices.Clip(f.attrs)}
 	for _, a := range attrs {
 		more.attrs = append(more.attrs, Attr{a.Key, a.Value.Resolve().String()})
 	}

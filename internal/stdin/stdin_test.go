@@ -12,7 +12,7 @@ func TestReadsOfStandardInputEndWithTheCommand(t *testing.T) {
 	defer writer.Close()
 	ctx, cancel := context.WithCancel(t.Context())
 	in := Reader{ctx, silent}
-	go writer.Write([]byte("a line"))
+	go func() { _, _ = writer.Write([]byte("a line")) }() // Read reports what it wrote
 	buf := make([]byte, 100)
 	if n, err := in.Read(buf); err != nil || string(buf[:n]) != "a line" {
 		t.Errorf("Read() = %q, %v", buf[:n], err)

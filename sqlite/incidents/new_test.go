@@ -36,8 +36,10 @@ func (s *server) trouble(seed uint64) {
 		}
 		v.Disposition, v.Rule = bounce.Permanent, "test"
 		s.batch.Records.Add(&bounce.Record{
-			Delivery: bounce.Delivery{ID: s.id(), At: start.Add(-time.Duration(r.IntN(72*3600)) * time.Second), MTA: bounce.Postfix, Outcome: bounce.Bounced, First: true,
-				Sender: "news@shop.example", HasSender: true, QueueID: fmt.Sprint(s.n), Reply: bounce.Reply{SMTPCode: 550, EnhancedCode: fmt.Sprintf("5.7.%d", r.IntN(9)), Text: "550 no"}},
+			Delivery: bounce.Delivery{
+				ID: s.id(), At: start.Add(-time.Duration(r.IntN(72*3600)) * time.Second), MTA: bounce.Postfix, Outcome: bounce.Bounced, First: true,
+				Sender: "news@shop.example", HasSender: true, QueueID: fmt.Sprint(s.n), Reply: bounce.Reply{SMTPCode: 550, EnhancedCode: fmt.Sprintf("5.7.%d", r.IntN(9)), Text: "550 no"},
+			},
 			Verdict: v, To: bounce.Address{Normal: fmt.Sprintf("u%d@%s", r.IntN(50), domain), Domain: domain},
 		})
 	}

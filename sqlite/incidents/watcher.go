@@ -280,7 +280,7 @@ func (l *look) readProvider(ctx context.Context, name string, since int64, all *
 	} else if since < judged-firstDay/24 {
 		// Attempts of a time that was judged before were read from an old log.
 		past := *p
-		past.Open, past.Incident, past.Tracker.Since = false, 0, 0
+		past.Open, past.Incident, past.Since = false, 0, 0
 		past.From, past.To = since+incident.WindowSeconds, judged-incident.WindowSeconds
 		l.past = append(l.past, &past)
 		l.Providers = append(l.Providers, &past)

@@ -74,8 +74,10 @@ func (s *server) delivered(n int) {
 func (s *server) refused(n int, change func(*bounce.Record)) {
 	for range n {
 		r := bounce.Record{
-			Delivery: bounce.Delivery{ID: s.id(), At: s.now, MTA: bounce.Postfix, Outcome: bounce.Bounced, First: true, Sender: "news@shop.example", HasSender: true,
-				QueueID: fmt.Sprint(s.n), Reply: bounce.Reply{SMTPCode: 550, EnhancedCode: "5.7.26", Text: "550 5.7.26 Unauthenticated email from shop.example is not accepted"}},
+			Delivery: bounce.Delivery{
+				ID: s.id(), At: s.now, MTA: bounce.Postfix, Outcome: bounce.Bounced, First: true, Sender: "news@shop.example", HasSender: true,
+				QueueID: fmt.Sprint(s.n), Reply: bounce.Reply{SMTPCode: 550, EnhancedCode: "5.7.26", Text: "550 5.7.26 Unauthenticated email from shop.example is not accepted"},
+			},
 			Verdict: bounce.Verdict{Category: bounce.DMARC, Reason: bounce.DMARCFailed, Scope: bounce.ScopeSender, Disposition: bounce.Permanent, Rule: "test", Provider: "google"},
 			To:      bounce.Address{Normal: fmt.Sprintf("u%d@gmail.com", s.n), Domain: "gmail.com"},
 		}

@@ -1,5 +1,5 @@
 package query
 
-// StateCount, with a state behind it, is the name in meta of the number of recipients
+// StateCount is the name in meta, with a state behind it, of the number of recipients
 // in that state.
 const StateCount = "recipients_"

@@ -22,7 +22,6 @@ import (
 
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/internal/atomicfile"
@@ -74,7 +73,7 @@ func WriteFile(ctx context.Context, s Source, path, format string) error {
 	if err != nil {
 		return err
 	}
-	defer f.Abort()
+	defer func() { _ = f.Abort() }()       // after Commit it does nothing
 	if err := f.Chmod(0o644); err != nil { // whatever an older file has
 		return err
 	}
@@ -111,7 +110,7 @@ func Read(ctx context.Context, s Source) ([]*dto.MetricFamily, error) {
 	var families []*dto.MetricFamily
 	for i := range bounce.Metrics {
 		m := &bounce.Metrics[i]
-		f := &dto.MetricFamily{Name: proto.String(FullName(m)), Help: proto.String(m.Help)}
+		f := &dto.MetricFamily{Name: new(FullName(m)), Help: new(m.Help)}
 		switch m.Type {
 		case bounce.Counter:
 			f.Type = dto.MetricType_COUNTER.Enum()
@@ -119,7 +118,7 @@ func Read(ctx context.Context, s Source) ([]*dto.MetricFamily, error) {
 		case bounce.Gauge:
 			f.Type = dto.MetricType_GAUGE.Enum()
 			for _, labels := range slices.Sorted(maps.Keys(gauges[m.Name])) {
-				f.Metric = append(f.Metric, &dto.Metric{Label: pairs(labels), Gauge: &dto.Gauge{Value: proto.Float64(gauges[m.Name][labels])}})
+				f.Metric = append(f.Metric, &dto.Metric{Label: pairs(labels), Gauge: &dto.Gauge{Value: new(gauges[m.Name][labels])}})
 			}
 		case bounce.Histogram:
 			f.Type = dto.MetricType_HISTOGRAM.Enum()
@@ -167,19 +166,19 @@ func counters(m *bounce.Metric, rows map[string]float64) []*dto.Metric {
 	maps.Copy(all, rows)
 	var series []*dto.Metric
 	for _, labels := range slices.Sorted(maps.Keys(all)) {
-		series = append(series, &dto.Metric{Label: pairs(labels), Counter: &dto.Counter{Value: proto.Float64(all[labels])}})
+		series = append(series, &dto.Metric{Label: pairs(labels), Counter: &dto.Counter{Value: new(all[labels])}})
 	}
 	return series
 }
 
 func histogram(m *bounce.Metric, totals map[string]map[string]float64) *dto.Metric {
 	h := &dto.Histogram{
-		SampleCount: proto.Uint64(uint64(totals[m.Name+"_count"][""])),
-		SampleSum:   proto.Float64(totals[m.Name+"_sum"][""] / 1e6),
+		SampleCount: new(uint64(totals[m.Name+"_count"][""])),
+		SampleSum:   new(totals[m.Name+"_sum"][""] / 1e6),
 	}
 	for _, limit := range m.Buckets {
 		n := totals[m.Name+"_bucket"][`le="`+strconv.FormatFloat(limit, 'g', -1, 64)+`"`]
-		h.Bucket = append(h.Bucket, &dto.Bucket{UpperBound: proto.Float64(limit), CumulativeCount: proto.Uint64(uint64(n))})
+		h.Bucket = append(h.Bucket, &dto.Bucket{UpperBound: new(limit), CumulativeCount: new(uint64(n))})
 	}
 	return &dto.Metric{Histogram: h}
 }
@@ -205,7 +204,7 @@ func pairs(labels string) []*dto.LabelPair {
 		if end >= len(rest) {
 			return all
 		}
-		all = append(all, &dto.LabelPair{Name: proto.String(name), Value: proto.String(unescaped.Replace(rest[:end]))})
+		all = append(all, &dto.LabelPair{Name: new(name), Value: new(unescaped.Replace(rest[:end]))})
 		labels = strings.TrimPrefix(rest[end+1:], ",")
 	}
 	return all

@@ -52,8 +52,10 @@ func exposed(t *testing.T, format string, batches ...*bounce.Batch) string {
 func refused(provider, blocklist, source string) *bounce.Batch {
 	r := bounce.Record{
 		Delivery: bounce.Delivery{ID: bounce.NewEventID(1, provider+blocklist), At: time.Now(), MTA: bounce.Postfix, Outcome: bounce.Bounced, First: true},
-		Verdict: bounce.Verdict{Category: bounce.SenderReputation, Reason: bounce.IPBlocklisted, Scope: bounce.ScopeSender, Disposition: bounce.Permanent,
-			Rule: "test", Provider: provider, Blocklist: blocklist},
+		Verdict: bounce.Verdict{
+			Category: bounce.SenderReputation, Reason: bounce.IPBlocklisted, Scope: bounce.ScopeSender, Disposition: bounce.Permanent,
+			Rule: "test", Provider: provider, Blocklist: blocklist,
+		},
 		To: bounce.Address{Normal: "a@example.com", Domain: "example.com"},
 	}
 	return &bounce.Batch{

@@ -1,6 +1,8 @@
 package metrics
 
 import (
+	"slices"
+
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/classify"
 	"github.com/bouncetail/bouncetail/incident"
@@ -71,7 +73,7 @@ func product(labels ...[]string) [][]string {
 		var longer [][]string
 		for _, before := range all {
 			for _, v := range values {
-				longer = append(longer, append(before[:len(before):len(before)], v))
+				longer = append(longer, append(slices.Clip(before), v))
 			}
 		}
 		all = longer

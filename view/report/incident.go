@@ -18,9 +18,21 @@ import (
 
 // IncidentColumns are the columns of the list of incidents.
 var IncidentColumns = []table.Column{
-	{Key: "id"}, {Key: "state"}, {Key: "started_at", Time: true}, {Key: "last_at", Keep: 3, Time: true}, {Key: "what", Long: true}, {Key: "where", Keep: 4, Long: true}, {Key: "addresses", Keep: 5},
-	{Key: "kind", More: true}, {Key: "over_at", Time: true, More: true}, {Key: "ended_by", More: true}, {Key: "rang_at", Time: true, More: true},
-	{Key: "attempts", More: true}, {Key: "domains", More: true}, {Key: "part_of", More: true}, {Key: "reply", Long: true, More: true},
+	{Key: "id"},
+	{Key: "state"},
+	{Key: "started_at", Time: true},
+	{Key: "last_at", Keep: 3, Time: true},
+	{Key: "what", Long: true},
+	{Key: "where", Keep: 4, Long: true},
+	{Key: "addresses", Keep: 5},
+	{Key: "kind", More: true},
+	{Key: "over_at", Time: true, More: true},
+	{Key: "ended_by", More: true},
+	{Key: "rang_at", Time: true, More: true},
+	{Key: "attempts", More: true},
+	{Key: "domains", More: true},
+	{Key: "part_of", More: true},
+	{Key: "reply", Long: true, More: true},
 }
 
 // IncidentCells returns the cells of an incident in those columns.

@@ -17,10 +17,20 @@ import (
 
 // RecipientColumns are the columns of the list of recipients.
 var RecipientColumns = []table.Column{
-	{Key: "recipient", Long: true}, {Key: "state", Keep: 4}, {Key: "category", Keep: 1}, {Key: "reason", Keep: 5},
-	{Key: "last_failure_at", Keep: 3, Time: true}, {Key: "reply", Keep: 2, Long: true},
-	{Key: "domain", More: true}, {Key: "decided_by", More: true}, {Key: "first_failure_at", More: true, Time: true}, {Key: "last_delivery_at", More: true, Time: true},
-	{Key: "permanent_count", More: true}, {Key: "retry_count", More: true}, {Key: "bad_since", More: true, Time: true}, {Key: "bad_until", More: true, Time: true},
+	{Key: "recipient", Long: true},
+	{Key: "state", Keep: 4},
+	{Key: "category", Keep: 1},
+	{Key: "reason", Keep: 5},
+	{Key: "last_failure_at", Keep: 3, Time: true},
+	{Key: "reply", Keep: 2, Long: true},
+	{Key: "domain", More: true},
+	{Key: "decided_by", More: true},
+	{Key: "first_failure_at", More: true, Time: true},
+	{Key: "last_delivery_at", More: true, Time: true},
+	{Key: "permanent_count", More: true},
+	{Key: "retry_count", More: true},
+	{Key: "bad_since", More: true, Time: true},
+	{Key: "bad_until", More: true, Time: true},
 }
 
 // RecipientCells returns a row of the list of recipients.
@@ -55,8 +65,17 @@ func ReleaseCells(r *recipient.Release) []any {
 
 // CrowdColumns are the columns of the list of crowds.
 var CrowdColumns = []table.Column{
-	{Key: "id"}, {Key: "kind"}, {Key: "unit", Long: true}, {Key: "started_at", Time: true}, {Key: "ended_at", Keep: 3, Time: true},
-	{Key: "addresses"}, {Key: "share", Keep: 2}, {Key: "last_at", Time: true, More: true}, {Key: "refused", More: true}, {Key: "attempts", More: true}, {Key: "frozen", More: true},
+	{Key: "id"},
+	{Key: "kind"},
+	{Key: "unit", Long: true},
+	{Key: "started_at", Time: true},
+	{Key: "ended_at", Keep: 3, Time: true},
+	{Key: "addresses"},
+	{Key: "share", Keep: 2},
+	{Key: "last_at", Time: true, More: true},
+	{Key: "refused", More: true},
+	{Key: "attempts", More: true},
+	{Key: "frozen", More: true},
 }
 
 // CrowdCells returns a row of the list of crowds.

@@ -38,8 +38,8 @@ func (s *Status) Print(out *table.Screen, zone table.Zone, now time.Time, readin
 		line(table.Red, "%s", trouble)
 	}
 	next := "bouncetail recipients --state bad"
-	switch n := len(s.Yours); {
-	case n == 0:
+	switch n := len(s.Yours); n {
+	case 0:
 		line(table.Green, "Nothing to fix on your side.")
 	default:
 		i := &s.Yours[0]

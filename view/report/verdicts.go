@@ -147,7 +147,7 @@ func EachReply(replies []string, in io.Reader, f func(string) error) error {
 	lines := bufio.NewReader(in)
 	for {
 		line, err := lines.ReadString('\n')
-		if err != nil && err != io.EOF { //nolint:errorlint // ReadString returns it as it is
+		if err != nil && err != io.EOF {
 			return fmt.Errorf("standard input: %w", err)
 		}
 		if line != "" {
