@@ -44,7 +44,10 @@ func TestDemoReadsTheSampleWhereTheLogHoldsNoFailure(t *testing.T) {
 				t.Errorf("scripts/demo: %v; want %q and not %q in\n%s", err, c.says, c.not, out)
 			}
 			// The import is not on a terminal here, so its lines are whole.
-			_, shown, _ := strings.Cut(strings.NewReplacer(dir, "/tmp/demo", program, "./bouncetail").Replace(string(out)), "Bad recipients")
+			_, shown, found := strings.Cut(strings.NewReplacer(dir, "/tmp/demo", program, "./bouncetail").Replace(string(out)), "Recipients that failed")
+			if !found {
+				t.Errorf("no list of recipients in\n%s", out)
+			}
 			for line := range strings.Lines(shown) {
 				if n := text.Columns(strings.TrimSpace(line)); n > 80 {
 					t.Errorf("a line of %d columns: %s", n, line)
