@@ -27,7 +27,7 @@ func (im *Import) Explain(done *Imported, err error) error {
 	case !Unsaved(err):
 		return err
 	case NoSpace(err):
-		return fmt.Errorf("the disk of %s is full; %s", im.Config.Database, im.Kept(done))
+		return fmt.Errorf("the disk of %s is full. %s", im.Config.Database, im.Kept(done))
 	}
 	return fmt.Errorf("%w; %s", err, im.Kept(done))
 }

@@ -43,6 +43,9 @@ func (f *Report) Check(c config.Report, now time.Time) (err error) {
 		}
 		f.Format = "json"
 	}
+	if f.Mail != nil && len(f.Mail) == 0 {
+		return errors.New("--mail names no address") // a variable of a shell that is empty
+	}
 	if f.Send {
 		f.Mail = append(f.Mail, c.Mail...)
 		if len(f.Mail) == 0 {

@@ -123,7 +123,7 @@ func TestImportEndsOnAFullDisk(t *testing.T) {
 		log.messages(20000*round, 20000*(round+1))
 		cmd := exec.CommandContext(t.Context(), program(t), "import", "--db", db, log.path)
 		said, err := cmd.CombinedOutput()
-		want := regexp.MustCompile(`^bouncetail import: the disk of .*b\.db is full; (Nothing is|[\d,]+ of [\d,]+ lines are) stored.*; run the same command to (start again|continue)\.\n$`)
+		want := regexp.MustCompile(`^bouncetail import: the disk of .*b\.db is full\. (Nothing is|[\d,]+ of [\d,]+ lines are) stored.*; run the same command to (start again|continue)\.\n$`)
 		if cmd.ProcessState.ExitCode() != 1 || !want.Match(said) {
 			t.Errorf("import on a full disk: %v: %s", err, said)
 		}
