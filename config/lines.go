@@ -135,6 +135,7 @@ func lineOf(n *yaml.Node, key string) int {
 			if i, err := strconv.Atoi(part); err == nil && i < len(n.Content) {
 				next, line = n.Content[i], n.Content[i].Line
 			}
+		default: // it has no keys
 		}
 		if next == nil {
 			return line

@@ -43,8 +43,9 @@ func (f *Failure) Cause() Cause {
 		return Cause{ProviderRefuses, f.Provider, f.Reason}
 	case bounce.ScopeLocal:
 		return Cause{OwnServer, f.Provider, f.Reason}
+	default:
+		return Cause{Unreachable, cmp.Or(f.Provider, f.Domain), f.Reason}
 	}
-	return Cause{Unreachable, cmp.Or(f.Provider, f.Domain), f.Reason}
 }
 
 // Group is a number of failures with one cause, without a long pause.

@@ -163,6 +163,7 @@ func (f *facts) belongTo(i *Incident, domain string) bool {
 		return f.blocklist == i.Subject && f.reason == i.Reason
 	case OwnNetwork:
 		return f.scope == bounce.ScopeNetwork && f.reason == i.Reason
+	default: // by the receiver
 	}
 	var belong bool
 	switch {

@@ -48,9 +48,10 @@ func (i *Incident) Listed(addresses int) bool {
 	switch i.Kind {
 	case Blocklist, LogGap, LogStalled, Inactivity:
 		return true
+	default:
+		g := Group{Cause: i.Cause(), Scope: i.Scope}
+		return i.Addresses >= g.enough(addresses)
 	}
-	g := Group{Cause: i.Cause(), Scope: i.Scope}
-	return i.Addresses >= g.enough(addresses)
 }
 
 // Ours reports whether the incident is a problem of this server, its addresses or its

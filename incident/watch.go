@@ -81,6 +81,7 @@ func (l *Look) finding(g *Group) *Finding {
 		f.Rings = g.Providers >= listedBy || g.Attempts >= listedFor
 	case OwnNetwork:
 		f.Rings = g.Domains >= unreachedFrom && l.Unreached >= unreachedHalf
+	default: // only listed
 	}
 	return f
 }

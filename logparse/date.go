@@ -136,7 +136,7 @@ func (s *stamp) plausible() bool { return 1990 <= s.year && s.year < 2100 }
 // any order, with or without a year, a weekday and a zone.
 func (s *stamp) cutNamed(text string) (string, bool) {
 	clock := false
-	for n := 0; n < 9; n++ {
+	for n := range 9 {
 		rest := strings.TrimLeft(text, " \t")
 		part, after := cutDatePart(rest)
 		digits, tail := leadingDigits(part)

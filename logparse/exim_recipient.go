@@ -254,10 +254,7 @@ func mayHoldQuoted(s string) bool {
 		}
 		after := s[at+1:]
 		if at > 0 && s[at-1] == ' ' {
-			inside := after
-			if end := strings.IndexByte(after, '>'); end >= 0 {
-				inside = after[:end]
-			}
+			inside, _, _ := strings.Cut(after, ">")
 			if strings.IndexByte(inside, '"') >= 0 || strings.IndexByte(inside, '\\') >= 0 {
 				return true
 			}

@@ -1,12 +1,12 @@
 package sqlite
 
 import (
-	"context"
 	"database/sql/driver"
 	"sort"
 
 	"github.com/bouncetail/bouncetail/internal/sqldb"
 	"github.com/bouncetail/bouncetail/sqlite/packed"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 )
 
 // The last delivery to each address is stored in levels, so that saving a batch does
@@ -16,25 +16,11 @@ import (
 // runs are merged into deliveries. Each level is split into buckets by the top bits of
 // recipient_key. The entries of an address on all levels are joined by packed.Newest.
 
-func (tx *Tx) deliverySizes() (*packed.Sizes, error) {
-	s := tx.store
-	if s.sizes != nil {
-		return s.sizes, nil
+func (tx *Tx) deliverySizes() (_ *packed.Sizes, err error) {
+	if tx.store.sizes == nil {
+		tx.store.sizes, err = query.DeliverySizes(tx.ctx, tx.conn)
 	}
-	sizes := &packed.Sizes{Runs: make(map[int64]int)}
-	var bytes int
-	if err := tx.conn.QueryRowContext(tx.ctx, "SELECT coalesce(sum(length(entries)), 0) FROM deliveries").Scan(&bytes); err != nil {
-		return nil, err
-	}
-	sizes.Lowest = packed.CountDeliveries(bytes)
-	err := sqldb.ScanAll(tx.ctx, tx.conn, "SELECT bucket >> ?, sum(length(entries)) FROM recent_deliveries GROUP BY 1", func(scan func(...any) error) error {
-		var run int64
-		err := scan(&run, &bytes)
-		sizes.Runs[run] = packed.CountDeliveries(bytes)
-		return err
-	}, packed.RunShift)
-	s.sizes = sizes
-	return sizes, err
+	return tx.store.sizes, err
 }
 
 // recentRuns returns the numbers of the runs of recent_deliveries.
@@ -273,30 +259,6 @@ func (tx *Tx) moveDown(n int) error {
 		settled += max(taken, n/4+1) // also if the bucket is empty
 	}
 	return nil
-}
-
-// recentDeliveries returns the entries above the lowest level of the keys between
-// two, both included, sorted by key.
-func recentDeliveries(ctx context.Context, db sqldb.Querier, from, to uint64) ([]packed.Delivery, error) {
-	runs, err := sqldb.Numbers(ctx, db, "SELECT DISTINCT bucket >> ? FROM recent_deliveries", packed.RunShift)
-	if err != nil {
-		return nil, err
-	}
-	var all []packed.Delivery
-	for _, run := range runs {
-		level := packed.RecentRun(run)
-		err := sqldb.ScanAll(ctx, db, "SELECT entries FROM recent_deliveries WHERE bucket BETWEEN ? AND ?", func(scan func(...any) error) error {
-			var entries []byte
-			err := scan(&entries)
-			within, _ := packed.SplitDeliveries(entries, from, to)
-			all = append(all, within...)
-			return err
-		}, level.Bucket(from), level.Bucket(to))
-		if err != nil {
-			return nil, err
-		}
-	}
-	return new(packed.Sorter).Deliveries(all), nil
 }
 
 // rewriteDeliveries passes each entry of the buckets of deliveries to keep, which

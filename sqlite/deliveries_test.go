@@ -10,12 +10,13 @@ import (
 
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/sqlite/packed"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 )
 
 // deliveriesOf returns what is stored of all addresses, from all levels.
 func deliveriesOf(t *testing.T, s *Store) map[uint64]int64 {
 	t.Helper()
-	recent, err := recentDeliveries(t.Context(), s.db, 0, ^uint64(0))
+	recent, err := query.RecentDeliveries(t.Context(), s.db, 0, ^uint64(0))
 	if err != nil {
 		t.Fatal(err)
 	}

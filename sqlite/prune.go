@@ -232,7 +232,7 @@ func (p *pruner) deliveries(ctx context.Context, before time.Time) error {
 func (p *pruner) oldDeliveries(ctx context.Context, first, last int64, keep func(packed.Delivery) (int64, bool)) (n int, err error) {
 	from, _ := packed.Lowest.Keys(first)
 	_, to := packed.Lowest.Keys(last)
-	recent, err := recentDeliveries(ctx, p.db, from, to)
+	recent, err := query.RecentDeliveries(ctx, p.db, from, to)
 	if err != nil {
 		return 0, err
 	}

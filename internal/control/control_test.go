@@ -274,7 +274,7 @@ func TestAClientThatDoesNotReadIsDropped(t *testing.T) {
 	path := serve(t, &Server{writeTimeout: 100 * time.Millisecond, Handle: func(ctx context.Context, r *Request) (any, error) {
 		defer close(ended)
 		for ctx.Err() == nil {
-			r.Log.Info(strings.Repeat("x", 10_000))
+			r.Log.Info("a long line", "text", strings.Repeat("x", 10_000))
 		}
 		return nil, ctx.Err()
 	}})

@@ -11,37 +11,37 @@ import (
 )
 
 // Print prints the summary of a database, the most frequent first.
-func (f *Summary) Print(out *table.Screen, path string) error {
+func (s *Summary) Print(out *table.Screen, path string) error {
 	title := func(s string) { fmt.Fprintf(out.Out, "\n%s\n", out.Paint(table.Bold, s)) }
 	title("Recipients in " + text.Printable(path))
 	g := out.Grid("", "", "")
-	for _, s := range []struct{ state, means string }{
+	for _, of := range []struct{ state, means string }{
 		{"bad", "they do not exist or are closed: stop writing to them"},
 		{"suspect", "refused together with many others, perhaps in an outage"},
 		{"failing", "failures that prove nothing about the address"},
 		{"ok", "reached again after a failure"},
 	} {
-		if n := f.States[bounce.State(s.state)]; n > 0 {
-			g.Row(n, s.state, s.means)
+		if n := s.States[bounce.State(of.state)]; n > 0 {
+			g.Row(n, of.state, of.means)
 		}
 	}
 	if err := g.Flush(); err != nil {
 		return err
 	}
-	if len(f.BadReasons) > 0 {
+	if len(s.BadReasons) > 0 {
 		title("Bad addresses, by reason")
 		g := out.Grid("", "")
-		for _, c := range f.BadReasons {
+		for _, c := range s.BadReasons {
 			g.Row(c.N, c.Name)
 		}
 		if err := g.Flush(); err != nil {
 			return err
 		}
 	}
-	if len(f.Problems) > 0 {
+	if len(s.Problems) > 0 {
 		title("To fix on your side: new failures that the recipients did not cause")
 		g := out.Grid("", "", "")
-		for _, p := range f.Problems {
+		for _, p := range s.Problems {
 			g.Row(p.Attempts, p.Name, p.Who(3))
 		}
 		if err := g.Flush(); err != nil {
