@@ -6,7 +6,6 @@ import (
 	"github.com/bouncetail/bouncetail/sqlite/query"
 )
 
-// The columns of gaps.
 var gapColumns = sqldb.Columns[bounce.Gap]{
 	sqldb.Required("noticed_at", func(g *bounce.Gap) any { return (*query.Time)(&g.At) }),
 	sqldb.Required("source", func(g *bounce.Gap) any { return &g.Source }),
