@@ -52,8 +52,10 @@ func crowdTables(t *testing.T, path string) (states map[string]string, crowds []
 // The logs of each scenario are imported in several orders: by day, and with separate
 // files for two servers.
 func TestCrowdsDoNotDependOnTheOrderOfImport(t *testing.T) {
+	t.Parallel()
 	for _, scenario := range crowdgen.Scenarios {
 		t.Run(scenario.Name, func(t *testing.T) {
+			t.Parallel()
 			l := scenario.Generate(11)
 			r := rand.New(rand.NewPCG(3, 4))
 			days, servers := l.Days(), make([][]crowdgen.Event, 2)

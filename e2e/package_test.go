@@ -71,6 +71,7 @@ var inPackage = []string{
 }
 
 func TestDebContents(t *testing.T) {
+	t.Parallel()
 	if _, err := exec.LookPath("dpkg-deb"); err != nil {
 		t.Skip("SKIPPED: no dpkg-deb here")
 	}
@@ -110,6 +111,7 @@ func TestDebContents(t *testing.T) {
 }
 
 func TestRPMContents(t *testing.T) {
+	t.Parallel()
 	if _, err := exec.LookPath("rpm"); err != nil {
 		t.Skip("SKIPPED: no rpm here to list a package with")
 	}
