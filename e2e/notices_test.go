@@ -52,7 +52,6 @@ func runFails(t *testing.T, args ...string) string {
 // us, kills it between finding and telling, and lets two processes tell at once.
 func TestAnIncidentIsToldOnceAndSurvivesAKill(t *testing.T) {
 	t.Parallel()
-	t.Parallel()
 	var mu sync.Mutex
 	var keys []string
 	fail := true
