@@ -82,6 +82,15 @@ func (c Columns[T]) Bind(p *Params, row *T) {
 	}
 }
 
+// Values returns the values of all columns, as parameters of database/sql.
+func (c Columns[T]) Values(row *T) []any {
+	values := make([]any, len(c))
+	for i := range c {
+		values[i] = stored(c[i].field(row), c[i].null)
+	}
+	return values
+}
+
 // stored returns the value that is stored of what a field points to.
 func stored(field any, null bool) driver.Value {
 	text := func(s string) driver.Value {
@@ -105,6 +114,11 @@ func stored(field any, null bool) driver.Value {
 		return number(*f)
 	case *uint64:
 		return number(int64(*f))
+	case *float64:
+		if null && *f == 0 {
+			return nil
+		}
+		return *f
 	case *bool:
 		return *f
 	case *[]byte:
@@ -191,6 +205,10 @@ func Restore(field any, v driver.Value) bool {
 	case *uint64:
 		*f = uint64(n)
 		return isInt
+	case *float64:
+		x, isFloat := v.(float64)
+		*f = x
+		return isFloat || v == nil
 	case *bool:
 		*f = n != 0
 		return isInt
