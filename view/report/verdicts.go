@@ -75,29 +75,6 @@ func (c *VerdictChanges) Print(out *table.Screen, of string) error {
 	return err
 }
 
-// Object is what JSON shows of the changes.
-func (c *VerdictChanges) Object() any {
-	type group struct {
-		N          int    `json:"count"`
-		Before     string `json:"before"`
-		RuleBefore string `json:"rule_before"`
-		Now        string `json:"now"`
-		Rule       string `json:"rule"`
-		Example    string `json:"example"`
-	}
-	groups := []group{}
-	for _, k := range c.keys() {
-		groups = append(groups, group{c.by[k].n, k.before, k.ruleBefore, k.now, k.rule, c.by[k].example})
-	}
-	return struct {
-		Judged  int     `json:"judged"`
-		Changed int     `json:"changed"`
-		Bad     int     `json:"held_against_the_address"`
-		Good    int     `json:"no_longer_held_against_the_address"`
-		Groups  []group `json:"changes"`
-	}{c.n, c.changed, c.bad, c.good, groups}
-}
-
 // keys lists the changes, the most frequent first.
 func (c *VerdictChanges) keys() []change {
 	keys := make([]change, 0, len(c.by))
