@@ -11,11 +11,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"os/signal"
 	"runtime/debug"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -65,13 +62,6 @@ func interrupted(ctx context.Context, err error, kept string) error {
 		return err
 	}
 	return &interruptedError{"Interrupted. " + kept}
-}
-
-// Main is Run until SIGINT or SIGTERM.
-func Main(args []string, in io.Reader, stdout, stderr io.Writer) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	return Run(ctx, args, in, stdout, stderr)
 }
 
 // Run runs the command that args name until ctx is done and returns its exit code.

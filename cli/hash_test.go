@@ -76,7 +76,7 @@ func names(t *testing.T, path string, into map[string]bool) {
 func called(t *testing.T, args ...string) {
 	t.Helper()
 	var stderr bytes.Buffer
-	if code := Main(args, strings.NewReader(""), io.Discard, &stderr); code != 0 {
+	if code := Run(t.Context(), args, strings.NewReader(""), io.Discard, &stderr); code != 0 {
 		t.Fatalf("bouncetail %s: %s", strings.Join(args, " "), &stderr)
 	}
 }

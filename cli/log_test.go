@@ -20,7 +20,7 @@ func TestLogAtInfoNamesNoAddress(t *testing.T) {
 	for _, log := range []string{"postfix/main/mail.log.gz", "exim/main/mainlog.gz", "sendmail/main/mail.log.gz", "opensmtpd/main/mail.log.gz"} {
 		args = append(args, "../testdata/logs/"+log)
 	}
-	if code := Main(args, strings.NewReader(""), &out, &errs); code != 0 {
+	if code := Run(t.Context(), args, strings.NewReader(""), &out, &errs); code != 0 {
 		t.Fatalf("exit code %d: %s", code, &errs)
 	}
 	r, err := query.OpenReader(t.Context(), db)

@@ -35,7 +35,7 @@ func TestOrderOfImportsDoesNotMatter(t *testing.T) {
 			n := min(1+rng.IntN(12), len(files))
 			var errs bytes.Buffer
 			args := append([]string{"import", "--config", settings, "--db", db, "--timezone", "UTC"}, files[:n]...)
-			if code := Main(args, strings.NewReader(""), new(bytes.Buffer), &errs); code != 0 {
+			if code := Run(t.Context(), args, strings.NewReader(""), new(bytes.Buffer), &errs); code != 0 {
 				t.Fatalf("bouncetail %q: %s", args, &errs)
 			}
 			files = files[n:]

@@ -31,7 +31,7 @@ func sample(t *testing.T) string {
 	db := filepath.Join(t.TempDir(), "b.db")
 	var out, errs bytes.Buffer
 	args := []string{"import", "--db", db, "../testdata/logs/postfix/main/mail.log.gz", "../testdata/logs/exim/main/mainlog.gz"}
-	if code := Main(args, strings.NewReader(""), &out, &errs); code != 0 {
+	if code := Run(t.Context(), args, strings.NewReader(""), &out, &errs); code != 0 {
 		t.Fatalf("bouncetail %s: exit code %d, %s", strings.Join(args, " "), code, &errs)
 	}
 	return db
@@ -84,7 +84,7 @@ func TestCronLineOfTheReadmeExports(t *testing.T) {
 	args := strings.Fields(m[1])[1:]
 	args[len(args)-1] = out
 	var errs bytes.Buffer
-	if code := Main(append(args, "--db", sample(t)), strings.NewReader(""), &errs, &errs); code != 0 || errs.Len() > 0 {
+	if code := Run(t.Context(), append(args, "--db", sample(t)), strings.NewReader(""), &errs, &errs); code != 0 || errs.Len() > 0 {
 		t.Fatalf("%s: exit code %d, %s", m[1], code, &errs)
 	}
 	text, err := os.ReadFile(out)

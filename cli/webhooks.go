@@ -108,9 +108,7 @@ func (a *app) deadLetters() *cobra.Command {
 		none := fmt.Sprintf("Webhook %s has no dead letter.", text.Printable(args[0]))
 		return a.list(cmd.Context(), &flags, report.LetterColumns, none, func(r *query.Reader, l *table.List) error {
 			letters, err := r.DeadLetters(cmd.Context(), args[0])
-			return table.Rows(l, letters, err, func(d *query.DeadLetter) []any {
-				return []any{d.Recipient, table.State(d.State), table.Stamp(d.Since), d.Error}
-			})
+			return table.Rows(l, letters, err, report.LetterCells)
 		})
 	}
 	return c

@@ -53,7 +53,7 @@ func (l *TopList) Read(ctx context.Context, r *query.Reader, f query.Filter) err
 		bad, err = r.BadByProvider(ctx)
 	case query.ByCategory, query.ByReason, query.BySender:
 	}
-	l.countDead(bad)
+	l.countBad(bad)
 	return err
 }
 
@@ -102,8 +102,8 @@ func (l *TopList) rank(limit int) {
 	}
 }
 
-// countDead sets how many addresses are bad.
-func (l *TopList) countDead(bad []query.Count) {
+// countBad sets how many addresses are bad.
+func (l *TopList) countBad(bad []query.Count) {
 	byName := make(map[string]int, len(bad))
 	for _, c := range bad {
 		byName[c.Name] = c.N
