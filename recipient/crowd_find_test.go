@@ -229,38 +229,13 @@ func (l *ledger) describe() []string {
 	return all
 }
 
-// burstsOfRefusals makes random events of few addresses, so dense that crowds come, grow, split
-// and go.
-func burstsOfRefusals(r *rand.Rand) (events []crowdgen.Event) {
-	bursts := []int{r.IntN(200), r.IntN(200), r.IntN(200)} // hours in which most is refused
-	for range 250 {
-		hour := r.IntN(200)
-		if r.IntN(2) == 0 {
-			hour = bursts[r.IntN(len(bursts))] + r.IntN(2)
-		}
-		n := r.IntN(30)
-		e := crowdgen.Event{
-			At: time.Date(2026, 3, 2, hour, r.IntN(60), r.IntN(60), r.IntN(1000)*1e6, time.UTC),
-			To: fmt.Sprintf("a%d@d%d.example", n, n%5), Relay: fmt.Sprintf("mx%d.hoster%d.example", n%2, n%3),
-		}
-		if refused := slices.Contains(bursts, hour) || r.IntN(6) == 0; refused && r.IntN(10) > 0 {
-			e.Reason, e.Reply = "no-such-user", "550 5.1.1 unknown"
-			if r.IntN(4) == 0 {
-				e.Reason, e.Relay, e.Reply = "no-such-domain", "", fmt.Sprintf("Host not found: d%d.example", n%5)
-			}
-		}
-		events = append(events, e)
-	}
-	return events
-}
-
 // The crowds depend on the events only: not on their order, not on how many are in a
 // transaction, and they are the same if all of them are found again.
 func TestCrowdsDoNotDependOnTheOrderOfEvents(t *testing.T) {
 	crowds := 0
 	for seed := range uint64(40) {
 		r := rand.New(rand.NewPCG(seed, 9))
-		events := burstsOfRefusals(r)
+		events := crowdgen.Bursts(r)
 		once := newLedger()
 		once.add(t, events)
 		want := once.describe()

@@ -401,26 +401,7 @@ func TestRandomEventsGiveTheSameCrowdsInAnyOrder(t *testing.T) {
 	found := 0
 	for _, seed := range []uint64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 114, 136, 148} {
 		r := rand.New(rand.NewPCG(seed, 9))
-		var events []crowdgen.Event
-		bursts := []int{r.IntN(200), r.IntN(200), r.IntN(200)} // hours in which most is refused
-		for range 250 {
-			hour := r.IntN(200)
-			if r.IntN(2) == 0 {
-				hour = bursts[r.IntN(len(bursts))] + r.IntN(2)
-			}
-			n := r.IntN(30)
-			e := crowdgen.Event{
-				At: time.Date(2026, 3, 2, hour, r.IntN(60), r.IntN(60), r.IntN(1000)*1e6, time.UTC),
-				To: fmt.Sprintf("a%d@d%d.example", n, n%5), Relay: fmt.Sprintf("mx%d.hoster%d.example", n%2, n%3),
-			}
-			if refused := slices.Contains(bursts, hour) || r.IntN(6) == 0; refused && r.IntN(10) > 0 {
-				e.Reason, e.Reply = "no-such-user", "550 5.1.1 unknown"
-				if r.IntN(4) == 0 {
-					e.Reason, e.Relay, e.Reply = "no-such-domain", "", fmt.Sprintf("Host not found: d%d.example", n%5)
-				}
-			}
-			events = append(events, e)
-		}
+		events := crowdgen.Bursts(r)
 		once := storeOf(t, [][]crowdgen.Event{events})
 		crowds, states := dump(t, once.db, crowdsQuery), dump(t, once.db, statesQuery)
 		found += len(crowds)
