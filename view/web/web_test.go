@@ -3,10 +3,7 @@ package web_test
 import (
 	"bytes"
 	"context"
-	"encoding/xml"
-	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -22,6 +19,7 @@ import (
 	"github.com/bouncetail/bouncetail/cli"
 	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/sqlite/query"
+	"github.com/bouncetail/bouncetail/view/page/pagetest"
 	"github.com/bouncetail/bouncetail/view/table"
 	"github.com/bouncetail/bouncetail/view/web"
 )
@@ -90,48 +88,11 @@ func get(h http.Handler, target string, change ...func(*http.Request)) *httptest
 }
 
 // The elements and attributes that the templates and charts write.
-var (
-	ourElements = strings.Fields("html head meta title link body main section header footer nav h1 h2 p a div table thead tbody tr th td caption pre form label input select option button " +
-		"figure figcaption strong details summary svg desc defs pattern rect path line circle text")
-	ourAttributes = strings.Fields("lang charset name content rel href aria-label aria-current id class scope action method value selected autocomplete " +
-		"xmlns viewBox role aria-labelledby aria-hidden preserveAspectRatio width height d x y x1 x2 y1 y2 r cx cy fill patternUnits text-anchor")
-)
-
-// parse returns the text and the links of a page, and reports what is not ours.
-func parse(t *testing.T, at string, body io.Reader) (shown string, links []string) {
-	t.Helper()
-	d := xml.NewDecoder(body)
-	d.Strict, d.AutoClose, d.Entity = false, xml.HTMLAutoClose, xml.HTMLEntity
-	var b strings.Builder
-	for {
-		token, err := d.Token()
-		if errors.Is(err, io.EOF) {
-			return b.String(), links
-		} else if err != nil {
-			t.Fatalf("%s: %v", at, err)
-		}
-		switch token := token.(type) {
-		case xml.StartElement:
-			if !slices.Contains(ourElements, token.Name.Local) {
-				t.Errorf("%s: an element <%s>", at, token.Name.Local)
-			}
-			for _, a := range token.Attr {
-				if !slices.Contains(ourAttributes, a.Name.Local) {
-					t.Errorf("%s: an attribute %s=%.60q of <%s>", at, a.Name.Local, a.Value, token.Name.Local)
-				}
-				if a.Name.Local == "href" && token.Name.Local == "a" {
-					links = append(links, a.Value)
-				}
-			}
-		case xml.Comment:
-			t.Errorf("%s: a comment %.60q", at, token)
-		case xml.CharData:
-			if strings.ContainsFunc(strings.ReplaceAll(string(token), "\n", ""), text.Obeyed) {
-				t.Errorf("%s: a control character in %.60q", at, token)
-			}
-			b.Write(token)
-		}
-	}
+var known = pagetest.Known{
+	Elements: strings.Fields("html head meta title link body main section header footer nav h1 h2 p a div table thead tbody tr th td caption pre form label input select option button " +
+		"figure figcaption strong details summary svg desc defs pattern rect path line circle text"),
+	Attributes: strings.Fields("lang charset name content rel href aria-label aria-current id class scope action method value selected autocomplete " +
+		"xmlns viewBox role aria-labelledby aria-hidden preserveAspectRatio width height d x y x1 x2 y1 y2 r cx cy fill patternUnits text-anchor"),
 }
 
 // crawl follows every link, and returns the text of each page.
@@ -153,7 +114,7 @@ func crawl(t *testing.T, h http.Handler, base string) map[string]string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		shown, links := parse(t, at, w.Body)
+		shown, links := known.Parse(t, at, w.Body)
 		pages[at] = shown
 		for _, link := range links {
 			to, err := from.Parse(link)
@@ -294,7 +255,7 @@ func TestSlowDatabaseIsGivenUp(t *testing.T) {
 
 func TestPageOfAnIncidentAndMetrics(t *testing.T) {
 	h := site(database(t)).Handler()
-	shown, _ := parse(t, "incident", get(h, "/incidents/1").Body)
+	shown, _ := known.Parse(t, "incident", get(h, "/incidents/1").Body)
 	for _, want := range []string{"zen.spamhaus.org", "12", "<b>now</b>", "Failures by hour."} {
 		if !strings.Contains(shown, want) {
 			t.Errorf("the page of the incident lacks %q: %s", want, shown)
@@ -313,14 +274,14 @@ func TestPageOfAnIncidentAndMetrics(t *testing.T) {
 
 func TestSearchFindsAndPages(t *testing.T) {
 	h := site(database(t)).Handler()
-	shown, links := parse(t, "search", get(h, "/recipients?match=jane&state=bad").Body)
+	shown, links := known.Parse(t, "search", get(h, "/recipients?match=jane&state=bad").Body)
 	if !strings.Contains(shown, "jane@gmail.com") || !slices.ContainsFunc(links, func(l string) bool { return strings.HasSuffix(l, "recipient?address=jane%40gmail.com") }) {
 		t.Errorf("jane is not found: %q %q", shown, links)
 	}
-	if shown, _ := parse(t, "search", get(h, "/recipients?match=jane&state=ok").Body); strings.Contains(shown, "jane@") {
+	if shown, _ := known.Parse(t, "search", get(h, "/recipients?match=jane&state=ok").Body); strings.Contains(shown, "jane@") {
 		t.Error("jane is found in another state")
 	}
-	shown, _ = parse(t, "detail", get(h, "/recipient?address=Jane@GMAIL.com").Body)
+	shown, _ = known.Parse(t, "detail", get(h, "/recipient?address=Jane@GMAIL.com").Body)
 	for _, want := range []string{"bad: invalid-address / no-such-user", "User unknown", "What would clear it", "bouncetail explain jane@gmail.com"} {
 		if !strings.Contains(shown, want) {
 			t.Errorf("the page of jane lacks %q", want)
