@@ -14,6 +14,7 @@ import (
 	"github.com/bouncetail/bouncetail/incident"
 	"github.com/bouncetail/bouncetail/internal/filelock"
 	notices "github.com/bouncetail/bouncetail/output/notify"
+	"github.com/bouncetail/bouncetail/sqlite/dbfile"
 	"github.com/bouncetail/bouncetail/sqlite/incidents"
 	"github.com/bouncetail/bouncetail/view/report"
 )
@@ -33,14 +34,16 @@ const maxTries = 80
 // Run sends what is due, and returns how many notices were sent and how many could not
 // be. Two processes at once send each notice once: the second one finds nothing to do.
 func (n *Notify) Run(ctx context.Context) (sent, failed int, err error) {
-	lock, err := os.OpenFile(n.Config.Database+".notify.lock", os.O_RDWR|os.O_CREATE, 0o640)
+	lock, err := dbfile.OpenLock(n.Config.Database + ".notify.lock")
 	if err != nil {
 		return 0, 0, err
 	}
 	defer lock.Close()
-	if err := filelock.TryExclusive(lock); err != nil {
+	if err := filelock.TryExclusive(lock); errors.Is(err, filelock.ErrLocked) {
 		n.Log.Info("another bouncetail notify is sending")
 		return 0, 0, nil
+	} else if err != nil {
+		return 0, 0, err
 	}
 	channels, err := n.channels()
 	if err != nil {

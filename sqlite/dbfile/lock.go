@@ -31,14 +31,13 @@ func (e *InUse) Error() string {
 
 // acquire takes the lock on the file next to the database.
 func acquire(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o640)
+	f, err := OpenLock(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("database: the folder %s does not exist; create it, or name another file with --db", filepath.Dir(path))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("lock of the database: %w", Denied(err))
 	}
-	giveToFolderOwner(f, path)
 	if err := lockBriefly(f); err != nil {
 		pid, _ := os.ReadFile(path) // only to name the holder
 		f.Close()
@@ -51,6 +50,17 @@ func acquire(path string) (*os.File, error) {
 	if err := f.Truncate(0); err == nil {
 		_, _ = f.WriteAt(fmt.Appendf(nil, "%d\n", os.Getpid()), 0)
 	}
+	return f, nil
+}
+
+// OpenLock opens a lock file next to the database, and creates it. What root creates
+// belongs to the owner of the folder, so that the daemon's user can take the lock too.
+func OpenLock(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o640)
+	if err != nil {
+		return nil, err
+	}
+	giveToFolderOwner(f, path)
 	return f, nil
 }
 

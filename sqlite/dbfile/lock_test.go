@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -34,6 +35,31 @@ func TestALockHeldForAMomentIsTaken(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.Close()
+}
+
+// A lock file that root creates belongs to the owner of the folder, who must be able to
+// take the lock later.
+func TestALockOfRootBelongsToTheOwnerOfTheFolder(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("SKIPPED: only root can give files away")
+	}
+	dir := t.TempDir()
+	const nobody = 65534
+	if err := os.Chown(dir, nobody, nobody); err != nil {
+		t.Fatal(err)
+	}
+	f, err := OpenLock(filepath.Join(dir, "b.db.notify.lock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if owner := info.Sys().(*syscall.Stat_t).Uid; owner != nobody {
+		t.Errorf("the lock belongs to user %d, want %d", owner, nobody)
+	}
 }
 
 func isHeldBy(err error, pid string) bool {

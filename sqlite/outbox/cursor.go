@@ -83,7 +83,7 @@ func AtCursor(ctx context.Context, path, name string, do func(c *Cursor, lastSeq
 // is taken again on the file that exists now.
 func lockCursor(path, name string) (*os.File, error) {
 	for {
-		f, err := os.OpenFile(path+".cursor-"+name+".lock", os.O_RDWR|os.O_CREATE, 0o640)
+		f, err := dbfile.OpenLock(path + ".cursor-" + name + ".lock")
 		if err != nil {
 			return nil, fmt.Errorf("cursor %s: %w", name, dbfile.Denied(err))
 		}
