@@ -80,7 +80,7 @@ var Metrics = []Metric{
 	{Name: "database_bytes", Type: Gauge, Help: "Size of the database file."},
 	{Name: "wal_bytes", Type: Gauge, Help: "Size of the write-ahead log."},
 	{Name: "webhook_behind", Type: Gauge, Labels: []string{"name"}, Help: "Changes of recipients that the webhook has not received."},
-	{Name: "webhook_dead_letters", Type: Gauge, Labels: []string{"name"}, Help: "Recipients that the webhook could not be told about."},
+	{Name: "webhook_dead_letters", Type: Gauge, Labels: []string{"name"}, Help: "Recipients that could not be reported to the webhook."},
 	{Name: "webhook_last_success_timestamp_seconds", Type: Gauge, Labels: []string{"name"}, Help: "When the webhook last received something."},
 	{Name: "export_cursor_behind", Type: Gauge, Labels: []string{"cursor"}, Help: "Changes of recipients since the last export with the cursor."},
 	{Name: "incidents_open", Type: Gauge, Labels: []string{"kind"}, Help: "Open incidents."},

@@ -111,7 +111,7 @@ func (a *app) failed(called *cobra.Command, err error) int {
 }
 
 // remark prints a line for people on standard error. On a terminal it is wrapped, and
-// what follows a semicolon, such as the next step, gets a line of its own.
+// the text after a semicolon, such as the next step, is printed on a separate line.
 func (a *app) remark(format string, args ...any) {
 	fmt.Fprintf(table.Remarks(a.stderr), format+"\n", args...)
 }

@@ -124,7 +124,7 @@ func (s *Checked) Print(out, remarks io.Writer) error {
 	return err
 }
 
-// errorsIn returns the problems that an error names on lines of their own, each
+// errorsIn returns the problems that an error names on separate lines, each
 // behind the heading that it stands below.
 func errorsIn(err error) []string {
 	var all []string

@@ -21,7 +21,7 @@ import (
 )
 
 // An import into the database that a daemon follows into runs in the daemon, through
-// a pipeline of its own. Both pipelines save to the same store, a transaction at a
+// a separate pipeline. Both pipelines save to the same store, a transaction at a
 // time. The import saves neither positions nor queue entries: the daemon knows both
 // better. At the end the queue of the daemon takes over what the import learned of
 // messages that are still on their way.
@@ -182,7 +182,7 @@ func (s *session) importFiles(ctx, client context.Context, r *control.Request) (
 const importBatch = 1_000
 
 // importStages returns the stages of an import in the daemon. It has a queue, parsers
-// and rules of its own, and shares the store.
+// and separate rules, and shares the store.
 func (s *session) importStages(ctx context.Context, c config.Config, to *importCommand, r *control.Request) (*stages, error) {
 	source := config.Source{MTA: to.MTA, Timezone: to.Timezone}
 	if _, err := source.Zone(); err != nil {

@@ -88,8 +88,8 @@ func (n *Notify) Run(ctx context.Context) (sent, failed int, err error) {
 	return sent, failed, n.refresh(ctx, w, channels)
 }
 
-// refresh tells Alertmanager of the incidents that are open. It takes an alert as over
-// that it does not hear of again.
+// refresh reports the open incidents to Alertmanager, which resolves an alert that is
+// not repeated.
 func (n *Notify) refresh(ctx context.Context, w *incidents.Watcher, channels map[string]*notices.Channel) error {
 	for name, c := range channels {
 		if c.Kind != "alertmanager" {
@@ -101,7 +101,7 @@ func (n *Notify) refresh(ctx context.Context, w *incidents.Watcher, channels map
 		}
 		for _, i := range open {
 			if err := c.Send(ctx, n.notice(i, "open")); err != nil {
-				n.Log.Error("Alertmanager was not told of an open incident", "incident", i.ID, "channel", name, "error", err)
+				n.Log.Error("cannot report an open incident to Alertmanager", "incident", i.ID, "channel", name, "error", err)
 			}
 		}
 	}
@@ -184,7 +184,7 @@ func hostName() string {
 	return name
 }
 
-// warnOfMail says that a mail about an incident may not arrive because of it.
+// warnOfMail warns that a mail about an incident may not arrive because of it.
 func (n *Notify) warnOfMail(c *notices.Channel, i *incidents.Shown) {
 	if i.Kind != incident.ProviderRefuses || !i.Open() {
 		return

@@ -43,7 +43,7 @@ func (b *Book) Changed() []*Incident {
 	return slices.DeleteFunc(slices.Clone(b.Known), func(i *Incident) bool { return !b.changed[i] })
 }
 
-// Notices returns what is to be told.
+// Notices returns the notices that are due.
 func (b *Book) Notices() []Notice { return b.notices }
 
 func (b *Book) change(i *Incident) {
@@ -154,7 +154,7 @@ func (b *Book) End(i *Incident, by Ending, at string) {
 }
 
 // Close ends what had no failure for too long, folds what several providers have in
-// common, and finds out what is to be told. It is called last.
+// common, and finds the notices that are due. It is called last.
 func (b *Book) Close() {
 	for _, i := range b.Known {
 		// The detector ends what it found.

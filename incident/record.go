@@ -85,7 +85,7 @@ const (
 	NoticeAgain  = "again-" // with the day behind it
 )
 
-// Notice is something to be told about an incident.
+// Notice is a message to send about an incident.
 type Notice struct {
 	Incident *Incident
 	What     string

@@ -53,7 +53,7 @@ func (p *Pipeline) judgeAll(in <-chan deliveries, free chan<- deliveries, sealed
 	for d := range in {
 		p.judging.Beat()
 		j.add(&d)
-		p.judging.Idle() // the saver has a heartbeat of its own
+		p.judging.Idle() // the saver has its own heartbeat
 		if d.seal != nil {
 			sealed <- j.seal(d.seal)
 		}

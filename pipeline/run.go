@@ -383,7 +383,7 @@ func (r *reader) hand(seal *sealedBatch) {
 	}
 	d := r.batcher.takeDeliveries()
 	d.seal = seal
-	r.p.reading.Idle() // the judge has a heartbeat of its own
+	r.p.reading.Idle() // the judge has its own heartbeat
 	r.found <- d
 	r.p.reading.Beat()
 }

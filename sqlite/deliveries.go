@@ -12,7 +12,7 @@ import (
 // The last delivery to each address is stored in levels, so that saving a batch does
 // not rewrite what is known of millions of addresses. The lowest level is the table
 // deliveries. Above are runs of recent_deliveries: run 0 takes small batches and
-// overflows into run 1; a large batch becomes a run of its own. From time to time the
+// overflows into run 1; a large batch becomes a separate run. From time to time the
 // runs are merged into deliveries. Each level is split into buckets by the top bits of
 // recipient_key. The entries of an address on all levels are joined by packed.Newest.
 

@@ -81,7 +81,7 @@ func TestPageOfTheDatabaseIsCurrent(t *testing.T) {
 
 <!-- Made from the comments in sqlite/migrations by: go test ./sqlite -update -->
 
-One SQLite file in WAL mode, by default ` + "`/var/lib/bouncetail/bouncetail.db`" + `. Query it with ` + "`bouncetail sql`" + ` or ` + "`sqlite3 -readonly`" + `. Both work while the daemon runs and after it has stopped, and need no permission to write. Do not write to it, and do not give it to a mail server as a lookup table: what a mail server reads has to be a file of its own, made by ` + "`bouncetail publish`" + ` (see [mta.md](mta.md)).
+One SQLite file in WAL mode, by default ` + "`/var/lib/bouncetail/bouncetail.db`" + `. Query it with ` + "`bouncetail sql`" + ` or ` + "`sqlite3 -readonly`" + `. Both work while the daemon runs and after it has stopped, and need no permission to write. Do not write to it, and do not give it to a mail server as a lookup table: a mail server must read a separate file, made by ` + "`bouncetail publish`" + ` (see [mta.md](mta.md)).
 
 The same explanations are in the file itself: ` + "`.schema bounces`" + `.
 

@@ -10,7 +10,7 @@ import (
 	"github.com/bouncetail/bouncetail/tally"
 )
 
-// nameDomains finds the domains that have windows of their own on the days of a batch.
+// nameDomains finds the domains that have separate windows on the days of a batch.
 // It must be called before the batch is added, because nothing else can be asked
 // meanwhile.
 func (tx *Tx) nameDomains(b *bounce.Batch) error {

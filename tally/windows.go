@@ -56,12 +56,12 @@ func (t *Tally) window(at int64, slug, domain string) (w *Window, start int64) {
 	return w, start
 }
 
-// NamedDomains are the domains that have windows of their own, by day (see
+// NamedDomains are the domains that have separate windows, by day (see
 // bounce.EpochDay).
 type NamedDomains map[int]map[string]string
 
 const (
-	maxNamed     = 200 // that have windows of their own on a day
+	maxNamed     = 200 // that have separate windows on a day
 	maxNamedDays = 30  // of which the names are remembered
 	// MinAttempts is the number of attempts that such a domain exceeded on the day
 	// before.

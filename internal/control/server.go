@@ -74,7 +74,7 @@ func (s *Server) Serve(ctx context.Context, path string) (wait func(), err error
 	return all.Wait, nil
 }
 
-// accept serves each client in a goroutine of its own.
+// accept serves each client in a separate goroutine.
 func (s *Server) accept(ctx context.Context, l *net.UnixListener, all *sync.WaitGroup) {
 	slots := make(chan struct{}, maxConnections)
 	for {

@@ -224,7 +224,7 @@ func words(text string, width int) []string {
 }
 
 // Fault arranges an error message that is longer than a line: the fault first, then
-// each next step, which follows a semicolon, on a line of its own. A width of 0 leaves
+// each next step, which follows a semicolon, on a separate line. A width of 0 leaves
 // the message as it is.
 func Fault(message string, width int) string {
 	if width <= 0 {

@@ -99,7 +99,7 @@ CREATE UNIQUE INDEX incidents_open ON incidents (kind, subject, reason) WHERE ov
 CREATE INDEX incidents_by_end ON incidents (last_at);
 
 CREATE TABLE incident_notices (
-  -- What is to be told of incidents, and what was.
+  -- Notices of incidents that are due or were sent.
   incident INTEGER NOT NULL, -- its number
   channel TEXT NOT NULL, -- the name in the settings
   what TEXT NOT NULL, -- opened; again-YYYY-MM-DD; over

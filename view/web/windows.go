@@ -27,8 +27,8 @@ type traffic struct {
 	tried, refused int64      // in the last 24 hours
 }
 
-// traffics returns the traffic of the providers by name. Domains that have windows of
-// their own belong to "other".
+// traffics returns the traffic of the providers by name. Domains with separate windows
+// belong to "other".
 func (q *request) traffics() (map[string]*traffic, error) {
 	today := q.now.UTC().Truncate(24 * time.Hour)
 	from := today.AddDate(0, 0, 1-windowDays)
