@@ -190,7 +190,7 @@ func (f *folding) name() bool {
 		return true
 	}
 	if n := len(f.local); n > 0 && len(rest) >= n && rest[0]|0x20 == f.local[0]|0x20 && strings.EqualFold(rest[:n], f.local) && !f.goesOn(start+n) && (len(rest) == n || rest[n] != '@') &&
-		english.words[bounce.LowerASCII(f.local)] == 0 { // no word such as "user"
+		builtIn().english.words[bounce.LowerASCII(f.local)] == 0 { // no word such as "user"
 		f.out = append(f.out, '<', '>')
 		f.at += n
 		return true

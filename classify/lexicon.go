@@ -6,6 +6,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
@@ -84,36 +85,43 @@ type term struct {
 	role role
 }
 
-// english and languages are the lexicons that are built in.
-var english, languages = mustLexicons()
-
-// speaks reports by a word, or the beginning of one, which languages have it and
-// English has not: a bit for each place in languages.
-var speaks = hints()
-
-// japanese and chinese are places in languages.
-var japanese, chinese = languageWith('ユ'), languageWith('该')
-
-func languageWith(sign rune) int {
-	return slices.IndexFunc(languages, func(l *lexicon) bool { return len(l.signs[sign]) > 0 })
+// vocabulary is made from the built-in lexicons.
+type vocabulary struct {
+	english   *lexicon
+	languages []*lexicon
+	// hints holds words, and beginnings of words, that English does not have, with a
+	// bit for each place in languages that has it.
+	hints map[string]uint32
+	// words are all words of all languages.
+	words map[string]bool
+	// japanese and chinese are places in languages.
+	japanese, chinese int
 }
 
-func isKana(r rune) bool { return r >= 0x3040 && r <= 0x30FF }
-
-func mustLexicons() (*lexicon, []*lexicon) {
+// builtIn returns the vocabulary. Reading the lexicons takes some milliseconds, and
+// most commands classify nothing.
+var builtIn = sync.OnceValue(func() *vocabulary {
 	files, err := lexiconFiles.ReadDir("lexicon")
 	if err != nil {
 		panic(err)
 	}
-	base := loadLexicon("en.yaml", nil)
-	var all []*lexicon
+	v := &vocabulary{english: loadLexicon("en.yaml", nil)}
 	for _, f := range files {
 		if f.Name() != "en.yaml" {
-			all = append(all, loadLexicon(f.Name(), base))
+			v.languages = append(v.languages, loadLexicon(f.Name(), v.english))
 		}
 	}
-	return base, all
+	v.findHints()
+	v.findWords()
+	v.japanese, v.chinese = v.languageWith('ユ'), v.languageWith('该')
+	return v
+})
+
+func (v *vocabulary) languageWith(sign rune) int {
+	return slices.IndexFunc(v.languages, func(l *lexicon) bool { return len(l.signs[sign]) > 0 })
 }
+
+func isKana(r rune) bool { return r >= 0x3040 && r <= 0x30FF }
 
 func loadLexicon(name string, base *lexicon) *lexicon {
 	text, err := lexiconFiles.ReadFile(path.Join("lexicon", name))
@@ -132,11 +140,11 @@ func loadLexicon(name string, base *lexicon) *lexicon {
 	return l
 }
 
-// hints collects the words that show a language.
-func hints() map[string]uint32 {
+// findHints collects the words that show a language.
+func (v *vocabulary) findHints() {
 	const shows = recipient | mail | sender | place | domain | missing | known | disabled | active | not | none | temporary | verb
-	all := make(map[string]uint32)
-	for i, l := range languages {
+	all, english := make(map[string]uint32), v.english
+	for i, l := range v.languages {
 		for _, list := range []map[string]role{l.words, l.stems} {
 			for w, r := range list {
 				if r&shows != 0 && english.words[w] == 0 {
@@ -157,16 +165,34 @@ func hints() map[string]uint32 {
 			all[string(first)] |= 1 << i
 		}
 	}
-	return all
+	v.hints = all
 }
 
-// languageOf returns the lexicon of the language that a text is written in beside
-// English, nil if it is English, and how many words show it.
-func languageOf(text string) (*lexicon, int) {
+// findWords collects the words of all languages.
+func (v *vocabulary) findWords() {
+	v.words = make(map[string]bool)
+	for _, l := range append([]*lexicon{v.english}, v.languages...) {
+		for w := range l.words {
+			v.words[w] = true
+		}
+		for first, terms := range l.phrases {
+			v.words[first] = true
+			for _, t := range terms {
+				for _, w := range t.rest {
+					v.words[w] = true
+				}
+			}
+		}
+	}
+}
+
+// languageOf returns the lexicon of the language that a text is written in, nil if
+// it is English, and how many words show it.
+func (v *vocabulary) languageOf(text string) (*lexicon, int) {
 	var score [32]int
 	best := -1
 	count := func(word string) bool {
-		bits, ok := speaks[word]
+		bits, ok := v.hints[word]
 		for i := 0; bits != 0; i, bits = i+1, bits>>1 {
 			if bits&1 != 0 {
 				if score[i]++; best < 0 || score[i] > score[best] {
@@ -193,7 +219,7 @@ func languageOf(text string) (*lexicon, int) {
 		if article, rest, ok := strings.Cut(w, "'"); ok && elided[article] {
 			w = rest
 		}
-		if _, ok := english.words[w]; ok || count(w) {
+		if _, ok := v.english.words[w]; ok || count(w) {
 			continue
 		}
 		for n := len(w) - 1; n >= shortestStem; n-- {
@@ -205,10 +231,10 @@ func languageOf(text string) (*lexicon, int) {
 	if best < 0 {
 		return nil, 0
 	}
-	if best == japanese && score[chinese] == score[japanese] && !strings.ContainsFunc(text, isKana) {
-		best = chinese // they share Han
+	if best == v.japanese && score[v.chinese] == score[v.japanese] && !strings.ContainsFunc(text, isKana) {
+		best = v.chinese // they share Han
 	}
-	return languages[best], score[best]
+	return v.languages[best], score[best]
 }
 
 // add adds the words of a file.

@@ -3,6 +3,7 @@ package classify
 import (
 	_ "embed"
 	"strings"
+	"sync"
 )
 
 // plain returns a folded text in the form that rules read: contractions written
@@ -65,18 +66,19 @@ func correct(w string) string {
 	if w == "usr" {
 		return "user"
 	}
-	if len(w) < 4 || len(w) > longestCorrect+1 || corrects[w] || similar[w] || lexiconWords[w] {
+	s := spelled()
+	if len(w) < 4 || len(w) > s.longest+1 || s.corrects[w] || s.similar[w] || builtIn().words[w] {
 		return w
 	}
-	for _, near := range deletions[w] { // a letter is missing
+	for _, near := range s.deletions[w] { // a letter is missing
 		return near
 	}
 	for i := range w {
 		short := w[:i] + w[i+1:]
-		if corrects[short] { // a letter too many
+		if s.corrects[short] { // a letter too many
 			return short
 		}
-		for _, near := range deletions[short] { // another letter, or two exchanged
+		for _, near := range s.deletions[short] { // another letter, or two exchanged
 			if differsByOne(w, near) {
 				return near
 			}
@@ -91,48 +93,36 @@ var negatable = map[string]bool{
 	"has": true, "have": true, "had": true,
 }
 
-// lexiconWords are all words of the lexicon, which are not to be corrected.
-var lexiconWords = func() map[string]bool {
-	all := make(map[string]bool)
-	for _, l := range append([]*lexicon{english}, languages...) {
-		for w := range l.words {
-			all[w] = true
-		}
-		for first, terms := range l.phrases {
-			all[first] = true
-			for _, t := range terms {
-				for _, w := range t.rest {
-					all[w] = true
-				}
-			}
-		}
-	}
-	return all
-}()
-
 //go:embed lexicon/spelling.txt
 var spelling string
 
-// corrects are the words that are recognized with one letter wrong, and similar
-// the words that differ from one of them by a letter and are not misspelt. Both
-// stand in lexicon/spelling.txt, with a line of --- between them. deletions holds
-// the corrects by each form that lacks a letter.
-var corrects, similar, deletions, longestCorrect = func() (map[string]bool, map[string]bool, map[string][]string, int) {
+// spellings are the words whose misspellings are corrected. They are in
+// lexicon/spelling.txt, before a line of ---, and words that are not misspelt
+// behind it.
+type spellings struct {
+	corrects  map[string]bool     // recognized with one letter wrong
+	similar   map[string]bool     // differ from one of them by a letter, and are correct
+	deletions map[string][]string // corrects by each form that lacks a letter
+	longest   int                 // the length of the longest in corrects
+}
+
+// spelled returns the spellings. Most commands need none.
+var spelled = sync.OnceValue(func() *spellings {
 	words, others, _ := strings.Cut(spelling, "---")
-	corrects, similar, deletions, longest := make(map[string]bool), make(map[string]bool), make(map[string][]string), 0
+	s := &spellings{make(map[string]bool), make(map[string]bool), make(map[string][]string), 0}
 	for w := range strings.FieldsSeq(words) {
-		corrects[w] = true
-		longest = max(longest, len(w))
+		s.corrects[w] = true
+		s.longest = max(s.longest, len(w))
 		for i := range w {
 			short := w[:i] + w[i+1:]
-			deletions[short] = append(deletions[short], w)
+			s.deletions[short] = append(s.deletions[short], w)
 		}
 	}
 	for w := range strings.FieldsSeq(others) {
-		similar[w] = true
+		s.similar[w] = true
 	}
-	return corrects, similar, deletions, longest
-}()
+	return s
+})
 
 // differsByOne reports whether two words differ by one letter or by two that are
 // exchanged. In words of four letters only an exchange counts: too many others

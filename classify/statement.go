@@ -81,8 +81,9 @@ type reading struct {
 
 // read finds the statements of a text in the form that rules read.
 func read(text string) *reading {
-	first := readIn(text, english)
-	if l, words := languageOf(text); l != nil && (words > 1 || !first.certain()) {
+	v := builtIn()
+	first := readIn(text, v.english)
+	if l, words := v.languageOf(text); l != nil && (words > 1 || !first.certain()) {
 		return readIn(text, l)
 	}
 	return first
