@@ -141,17 +141,7 @@ func TestRealPostfixDeliversANotice(t *testing.T) {
 	p := startPostfix(t, serveSMTP(t, answers{taken: func(message string) { delivered <- message }}))
 	dir := t.TempDir()
 	at := func(name string) string { return filepath.Join(dir, name) }
-	sendmail := "#!/bin/sh\n"
-	for _, v := range p.env {
-		if strings.HasPrefix(v, "MAIL_CONFIG=") || strings.HasPrefix(v, "LD_LIBRARY_PATH=") {
-			sendmail += "export '" + v + "'\n"
-		}
-	}
-	sendmail += "exec " + filepath.Join(p.root, "usr/sbin/sendmail") + " \"$@\"\n"
-	if err := os.WriteFile(at("sendmail"), []byte(sendmail), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	write(t, at("config.yaml"), fmt.Sprintf("database: %[1]s/b.db\nreport: {sendmail: %[1]s/sendmail}\nincidents:\n  channels:\n    - {name: me, kind: mail, to: [postmaster@example.com]}\n", dir))
+	write(t, at("config.yaml"), fmt.Sprintf("database: %s/b.db\nreport: {sendmail: %s}\nincidents:\n  channels:\n    - {name: me, kind: mail, to: [postmaster@example.com]}\n", dir, p.sendmailProgram(at("sendmail"))))
 	run(t, "notify", "test", "me", "--config", at("config.yaml"))
 	select {
 	case message := <-delivered:

@@ -195,6 +195,22 @@ func (p *postfix) sendmail(sender, to string) {
 	}
 }
 
+// sendmailProgram writes a program that hands mail to this Postfix, and returns its path.
+func (p *postfix) sendmailProgram(path string) string {
+	p.t.Helper()
+	script := "#!/bin/sh\n"
+	for _, v := range p.env {
+		if strings.HasPrefix(v, "MAIL_CONFIG=") || strings.HasPrefix(v, "LD_LIBRARY_PATH=") {
+			script += "export '" + v + "'\n"
+		}
+	}
+	script += "exec " + filepath.Join(p.root, "usr/sbin/sendmail") + " \"$@\"\n"
+	if err := os.WriteFile(path, []byte(script), 0o755); err != nil {
+		p.t.Fatal(err)
+	}
+	return path
+}
+
 func waitForPort(t testing.TB, port int) {
 	t.Helper()
 	for deadline := time.Now().Add(15 * time.Second); ; time.Sleep(20 * time.Millisecond) {
