@@ -20,7 +20,8 @@ type tortured struct {
 	args []string
 	as   *syscall.Credential // the user of the daemon; nil is our own
 	d    *daemon
-	next int
+	next int // messages that bounced
+	sent int // recipients that were reached
 	rand *rand.Rand
 	big  bool // make torture: more of everything
 }
@@ -35,13 +36,18 @@ func torture(t *testing.T, seed uint64, args ...string) *tortured {
 
 func (x *tortured) start() { x.d = startAs(x.t, x.as, append([]string{"--db", x.db}, x.args...)...) }
 
-// bounces writes messages that bounce, each with its own queue ID. Sender and message-id
+// bounces writes messages that bounce, each with its own queue ID. One in ten reaches
+// another recipient. Sender and message-id
 // are in lines before the failure, so records lack them if lines are read out of order.
 func (x *tortured) bounces(n int) {
 	for range n {
 		x.next++
 		id := fmt.Sprintf("4A%06X", x.next)
 		x.accept(id)
+		if x.next%10 == 0 {
+			x.sent++
+			x.write("smtp[13]: %[1]s: to=<r%[1]s@example.com>, relay=mx.example.com[192.0.2.1]:25, delay=1, delays=0/0/0/1, dsn=2.0.0, status=sent (250 2.0.0 OK)", id)
+		}
 		x.bounce(id)
 	}
 }
@@ -75,21 +81,31 @@ func (x *tortured) verify() {
 	if lost+doubled+invented > 0 || len(want) != x.next {
 		x.t.Errorf("of %d: %d lost, %d duplicated, %d invented", x.next, lost, doubled, invented)
 	}
-	// The metrics, the windows and the sums by reason are exact too, through crashes and
+	// The metrics, the windows and the sums by day are exact too, through crashes and
 	// whatever was read twice.
-	for what, sum := range map[string]string{
-		"metrics":          "SELECT coalesce(sum(value), 0) FROM metric_totals WHERE name IN ('attempts', 'imported_attempts')",
-		"provider_windows": "SELECT coalesce(sum(sent + deferred + bounced + expired), 0) FROM provider_windows",
-		"daily_reasons":    "SELECT coalesce(sum(failures), 0) FROM daily_reasons",
+	sent, bounced, all := strconv.Itoa(x.sent), strconv.Itoa(x.next), strconv.Itoa(x.sent+x.next)
+	for _, c := range []struct{ what, sum, want string }{
+		{"sent mail in the metrics", attemptsOf("sent"), sent},
+		{"bounces in the metrics", attemptsOf("bounced"), bounced},
+		{"attempts in the metrics", attemptsOf(""), all},
+		{"failures in the metrics", "SELECT coalesce(sum(value), 0) FROM metric_totals WHERE name IN ('failures', 'imported_failures')", bounced},
+		{"provider_windows", "SELECT coalesce(sum(sent), 0) || ' ' || coalesce(sum(deferred + bounced + expired), 0) FROM provider_windows", sent + " " + bounced},
+		{"daily_counts", "SELECT coalesce(sum(sent), 0) || ' ' || coalesce(sum(deferred + bounced + expired), 0) FROM daily_counts", sent + " " + bounced},
+		{"daily_reasons", "SELECT coalesce(sum(failures), 0) FROM daily_reasons", bounced},
 	} {
-		if got := query(x.t, x.db, sum); !slices.Equal(got, []string{strconv.Itoa(x.next)}) {
-			x.t.Errorf("%s count %q attempts, want %d", what, got, x.next)
+		if got := query(x.t, x.db, c.sum); !slices.Equal(got, []string{c.want}) {
+			x.t.Errorf("%s: %q, want %s", c.what, got, c.want)
 		}
 	}
 	if gaps := query(x.t, x.db, "SELECT * FROM gaps"); len(gaps) > 0 {
 		x.t.Errorf("gaps although nothing was destroyed: %q", gaps)
 	}
 	x.t.Logf("of %d: %d lost, %d duplicated, %d invented", x.next, lost, doubled, invented)
+}
+
+// attemptsOf is a query for the attempts with an outcome that the metrics count.
+func attemptsOf(outcome string) string {
+	return `SELECT coalesce(sum(value), 0) FROM metric_totals WHERE name IN ('attempts', 'imported_attempts') AND labels LIKE 'outcome="` + outcome + `%'`
 }
 
 // rename renames the log. The writer keeps the old file open.
