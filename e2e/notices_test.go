@@ -49,17 +49,27 @@ func runFails(t *testing.T, args ...string) string {
 }
 
 // TestAnIncidentIsToldOnceAndSurvivesAKill lets the daemon find that a blocklist names
-// us, kills it between finding and telling, and lets two processes tell at once.
+// us, kills it between finding and telling, kills the process that tells in the middle of
+// it, and lets two processes tell at once.
 func TestAnIncidentIsToldOnceAndSurvivesAKill(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
 	var keys []string
-	fail := true
+	hanging := make(chan struct{}, 1)
+	hang, fail := true, true
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		mu.Lock()
 		defer mu.Unlock()
 		keys = append(keys, r.Header.Get("Idempotency-Key"))
+		if hang {
+			hanging <- struct{}{}
+			mu.Unlock()
+			<-r.Context().Done() // until the sender is killed
+			mu.Lock()
+			hang = false
+			return
+		}
 		if fail {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}
@@ -87,6 +97,18 @@ func TestAnIncidentIsToldOnceAndSurvivesAKill(t *testing.T) {
 	}
 	start(t, "--config", at("config.yaml"))
 
+	// The sender is killed while the receiver takes the notice: it is not noted as sent.
+	sender := exec.CommandContext(t.Context(), program(t), "notify", "--config", at("config.yaml"))
+	if err := sender.Start(); err != nil {
+		t.Fatal(err)
+	}
+	<-hanging
+	if err := sender.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = sender.Wait()
+	waitFor(t, "the receiver to notice", func() bool { mu.Lock(); defer mu.Unlock(); return !hang })
+
 	// The receiver is down: the notice stays due, with a pause.
 	if out := runFails(t, "notify", "--config", at("config.yaml")); !strings.Contains(out, "1 notice could not be sent") {
 		t.Errorf("notify said %s", out)
@@ -105,15 +127,18 @@ func TestAnIncidentIsToldOnceAndSurvivesAKill(t *testing.T) {
 		both.Wait()
 		mu.Lock()
 		defer mu.Unlock()
-		return len(keys) > 1
+		return len(keys) > 2
 	})
 	mu.Lock()
 	defer mu.Unlock()
-	if len(keys) != 2 || keys[0] != keys[1] || !regexp.MustCompile(`-1-opened$`).MatchString(keys[0]) {
-		t.Errorf("told with the keys %q, want one key twice", keys)
+	if len(keys) != 3 || keys[0] != keys[1] || keys[1] != keys[2] || !regexp.MustCompile(`-1-opened$`).MatchString(keys[0]) {
+		t.Errorf("told with the keys %q, want one key three times", keys)
 	}
 	if got := answerOf(t, at("config.yaml"), "SELECT count(*), count(sent_at) FROM incident_notices"); !strings.HasSuffix(got, "1\t1") {
 		t.Errorf("notices and sent ones: %s", got)
+	}
+	if got := answerOf(t, at("config.yaml"), "SELECT count(*) FROM incidents"); !strings.HasSuffix(got, "1") {
+		t.Errorf("incidents: %s, want 1", got)
 	}
 }
 
