@@ -169,7 +169,7 @@ func (b *Book) Close() {
 		}
 		rang := bounce.ParseStamp(i.RangAt)
 		switch {
-		case i.PartOf != 0:
+		case i.folded():
 		case !i.Open():
 			if b.changed[i] {
 				b.notices = append(b.notices, Notice{i, NoticeOver})
@@ -187,37 +187,65 @@ func (b *Book) Close() {
 // are observed no more.
 func endsByPause(k Kind) bool { return k != Inactivity && k != LogStalled }
 
-// fold makes incidents of several providers for one reason parts of the first.
+// fold makes incidents of several providers for one reason parts of the first, and those
+// that an outage of our network explains parts of that.
 func (b *Book) fold() {
 	groups := make(map[bounce.Reason][]*Incident)
+	var outages []*Incident
 	for _, i := range b.Known {
-		if i.Open() && i.RangAt != "" && i.Kind == ProviderRefuses && i.Reason != Mixed &&
-			(i.Scope == bounce.ScopeSender || i.Scope == bounce.ScopeNetwork || i.Scope == bounce.ScopeLocal) {
+		switch {
+		case !i.Open() || i.RangAt == "":
+		case i.Kind == OwnNetwork:
+			outages = append(outages, i)
+		case i.Kind == ProviderRefuses && i.Reason != Mixed &&
+			(i.Scope == bounce.ScopeSender || i.Scope == bounce.ScopeNetwork || i.Scope == bounce.ScopeLocal):
 			groups[i.Reason] = append(groups[i.Reason], i)
 		}
+	}
+	for _, i := range outages {
+		b.explain(i, groups[i.Reason])
 	}
 	for _, all := range groups {
 		slices.SortFunc(all, func(a, b *Incident) int {
 			return cmp.Or(strings.Compare(a.RangAt, b.RangAt), cmp.Compare(a.ID, b.ID), strings.Compare(a.Subject, b.Subject))
 		})
 		for first := range all {
-			if all[first].PartOf != 0 {
-				continue
-			}
-			until := bounce.Stamp(bounce.ParseStamp(all[first].RangAt).Add(foldWithin))
-			n := first
-			for n < len(all) && all[n].RangAt <= until {
-				n++
-			}
-			if n-first < foldedFrom {
-				continue
-			}
-			for _, i := range all[first+1 : n] {
-				if i.PartOf == 0 && all[first].ID != 0 {
-					i.PartOf = all[first].ID
-					b.change(i)
-				}
+			if !all[first].folded() {
+				b.foldInto(all[first], all[first+1:])
 			}
 		}
+	}
+}
+
+// foldInto makes incidents parts of the first, if enough of them rang soon after it.
+func (b *Book) foldInto(first *Incident, later []*Incident) {
+	until := bounce.Stamp(bounce.ParseStamp(first.RangAt).Add(foldWithin))
+	n := 0
+	for n < len(later) && later[n].RangAt <= until {
+		n++
+	}
+	if n+1 < foldedFrom {
+		return
+	}
+	for _, i := range later[:n] {
+		b.makePart(i, first)
+	}
+}
+
+// explain makes refusals that began with an outage of our network parts of it.
+func (b *Book) explain(outage *Incident, all []*Incident) {
+	began := bounce.ParseStamp(outage.StartedAt)
+	for _, i := range all {
+		if i.Kind == ProviderRefuses && i.Scope == bounce.ScopeNetwork && bounce.ParseStamp(i.StartedAt).Sub(began).Abs() <= foldWithin {
+			b.makePart(i, outage)
+		}
+	}
+}
+
+// makePart makes an incident a part of another.
+func (b *Book) makePart(i, of *Incident) {
+	if !i.folded() {
+		i.PartOf, i.whole = of.ID, of
+		b.change(i)
 	}
 }

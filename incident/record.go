@@ -31,6 +31,20 @@ type Incident struct {
 	Addresses int     `json:"addresses"`
 	Domains   int     `json:"domains"`
 	BounceID  int64   `json:"bounce_id"` // the last failure, or 0
+
+	whole *Incident // that it was made a part of by this look, or nil
+}
+
+// folded reports whether the incident is a part of another.
+func (i *Incident) folded() bool { return i.PartOf != 0 || i.whole != nil }
+
+// Join sets PartOf once all incidents have numbers, and reports whether it changed.
+func (i *Incident) Join() bool {
+	if i.whole == nil || i.PartOf != 0 {
+		return false
+	}
+	i.PartOf = i.whole.ID
+	return true
 }
 
 // Open reports whether the incident is not over.

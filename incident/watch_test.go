@@ -20,6 +20,7 @@ type world struct {
 	known     []*Incident
 	told      []string
 	nextID    int64
+	unreached float64
 	bounceID  int64
 }
 
@@ -61,9 +62,10 @@ func (w *world) attempts(provider string, tried, refused int, reason bounce.Reas
 func (w *world) look() {
 	w.t.Helper()
 	l := Look{
-		Settings: Settings{Sensitivities["normal"], 10, 6 * time.Hour},
-		Book:     Book{Now: w.now, Live: w.live, Gap: 6 * time.Hour, Known: w.known},
-		Gatherer: w.gatherer,
+		Settings:  Settings{Sensitivities["normal"], 10, 6 * time.Hour},
+		Book:      Book{Now: w.now, Live: w.live, Gap: 6 * time.Hour, Known: w.known},
+		Gatherer:  w.gatherer,
+		Unreached: w.unreached,
 		Refusals: func(provider string, from, to int64) ([]Refusal, error) {
 			sums := make(map[string]*Refusal)
 			var all []string
@@ -103,6 +105,9 @@ func (w *world) look() {
 			w.nextID++
 			i.ID = w.nextID
 		}
+	}
+	for _, i := range l.Known {
+		i.Join()
 	}
 	for _, p := range l.Providers {
 		if p.Current() != nil {
@@ -222,6 +227,35 @@ func TestOneReasonAtThreeProvidersIsFolded(t *testing.T) {
 	}
 	if len(w.known) != 3 || parts != 2 || w.known[0].PartOf != 0 {
 		t.Errorf("%d incidents, %d of them parts of the first; want 3 and 2", len(w.known), parts)
+	}
+}
+
+// Ten domains cannot be reached. The detector rings for them too, at the same time.
+func TestAnOutageOfOurNetworkIsOneIncident(t *testing.T) {
+	w := newWorld(t)
+	var names []string
+	for n := range 10 {
+		names = append(names, fmt.Sprintf("d%d.example", n))
+	}
+	w.pass(24*60, func(int) {
+		for _, name := range names {
+			w.attempts(name, 3, 0, "", "", "")
+		}
+	})
+	w.unreached = 1
+	w.pass(60, func(int) {
+		for _, name := range names {
+			w.attempts(name, 3, 3, bounce.ConnectionFailed, bounce.ScopeNetwork, "")
+		}
+	})
+	w.wantTold("12:01 #1 opened")
+	for _, i := range w.known {
+		if i.ID != 1 && (i.Kind != ProviderRefuses || i.PartOf != 1) {
+			t.Errorf("#%d %s %s is part of #%d, want #1", i.ID, i.Kind, i.Subject, i.PartOf)
+		}
+	}
+	if len(w.known) != 11 || w.known[0].Kind != OwnNetwork {
+		t.Errorf("%d incidents, the first %s; want 11 and own-network", len(w.known), w.known[0].Kind)
 	}
 }
 

@@ -365,6 +365,13 @@ func (l *look) store(ctx context.Context) (due int, err error) {
 			return 0, err
 		}
 	}
+	for _, i := range l.Changed() {
+		if i.Join() {
+			if err := save(ctx, tx, i); err != nil {
+				return 0, err
+			}
+		}
+	}
 	for _, p := range l.Providers {
 		if slices.Contains(l.past, p) {
 			continue
