@@ -20,9 +20,11 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/classify"
 	"github.com/bouncetail/bouncetail/incident"
 	"github.com/bouncetail/bouncetail/recipient"
 	"github.com/bouncetail/bouncetail/sqlite"
@@ -34,6 +36,7 @@ func main() {
 	recipients := flag.Int("recipients", 100_000, "addresses that fail")
 	records := flag.Int("records", 1_000_000, "failures")
 	path := flag.String("db", "", "the database to make, or one that was made so")
+	only := flag.Bool("fill", false, "only make the database, and measure nothing")
 	var s series
 	flag.IntVar(&s.pieces, "pieces", 0, "import so many pieces of a log instead")
 	flag.Int64Var(&s.size, "size", 1000, "of a piece, in MB")
@@ -45,7 +48,7 @@ func main() {
 		s.db, s.recipients = *path, *recipients
 		err = s.run(context.Background())
 	} else {
-		err = run(context.Background(), *path, *recipients, *records)
+		err = run(context.Background(), *path, *recipients, *records, *only)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "scale:", err)
@@ -61,7 +64,7 @@ var policy = bounce.Policy{
 
 const batchSize = 64_000 // as in an import
 
-func run(ctx context.Context, path string, recipients, records int) error {
+func run(ctx context.Context, path string, recipients, records int, only bool) error {
 	if path == "" {
 		return errors.New("-db: name a file for the database")
 	}
@@ -82,6 +85,9 @@ func run(ctx context.Context, path string, recipients, records int) error {
 		g.at, g.step, g.failed = time.Now().AddDate(0, 0, 7), time.Millisecond, records
 	} else if err := fill(ctx, s, g); err != nil {
 		return err
+	}
+	if only {
+		return s.Close()
 	}
 	// Now measure what a daemon does.
 	measure(fmt.Sprintf("batch of %d records", batchSize), 5, func() error { _, err := s.Save(ctx, g.batch(batchSize)); return err })
@@ -234,9 +240,40 @@ func (g *generator) failing() int {
 	return g.last
 }
 
+// address returns an address. Half of them are at large providers, some at 200 domains
+// of their own windows, and the others at 20,000 small domains.
 func (g *generator) address(i int) bounce.Address {
 	domain := fmt.Sprintf("d%d.example", i%20_000)
-	return bounce.Address{Normal: fmt.Sprintf("user%d@%s", i, domain), Domain: domain}
+	switch {
+	case i%10 < 5:
+		domain = slugs[(i/10)*(i/10)%len(slugs)] + ".example"
+	case i%10 < 7:
+		domain = fmt.Sprintf("large%d.example", i/10%200)
+	}
+	return bounce.Address{Normal: fmt.Sprintf("%s.%d@%s", names[i%len(names)], i, domain), Domain: domain}
+}
+
+var (
+	slugs = classify.Providers()[:40]
+	names = []string{"jane", "omar", "li", "news", "info", "maria", "piotr"}
+)
+
+// provider returns the slug of the provider of an address, and its number among slugs
+// plus 1.
+func provider(to bounce.Address) (slug string, number int) {
+	slug, _, _ = strings.Cut(to.Domain, ".")
+	if i, known := slices.BinarySearch(slugs, slug); known {
+		return slug, i + 1
+	}
+	return "", 0
+}
+
+// sender returns an envelope sender. One of fifty is used once only.
+func (g *generator) sender() string {
+	if n := g.rng.IntN(100); n >= 2 {
+		return fmt.Sprintf("news-%d@shop.example", n)
+	}
+	return fmt.Sprintf("bounce+%d@shop.example", g.n)
 }
 
 // kinds lists the kinds of failures with their percentage.
@@ -246,7 +283,8 @@ var kinds = []struct {
 	bounce.Verdict
 	reply string
 }{
-	{20, bounce.Bounced, bounce.Verdict{Category: bounce.InvalidAddress, Reason: bounce.NoSuchUser, Scope: bounce.ScopeRecipient, Disposition: bounce.Permanent, Suppress: true}, "550 5.1.1 Recipient address rejected: User unknown in virtual mailbox table"},
+	{2, bounce.Bounced, bounce.Verdict{Category: bounce.Unclassified, Reason: bounce.Unknown, Scope: bounce.ScopeNetwork, Disposition: bounce.Retry}, "550 The request %d of %s cannot be met in the department of parcels"},
+	{18, bounce.Bounced, bounce.Verdict{Category: bounce.InvalidAddress, Reason: bounce.NoSuchUser, Scope: bounce.ScopeRecipient, Disposition: bounce.Permanent, Suppress: true}, "550 5.1.1 Recipient address rejected: User unknown in virtual mailbox table"},
 	{15, bounce.Bounced, bounce.Verdict{Category: bounce.MailboxFull, Reason: bounce.MailboxFullReason, Scope: bounce.ScopeRecipient, Disposition: bounce.Retry}, "552 5.2.2 The email account that you tried to reach is over quota"},
 	{35, bounce.Deferred, bounce.Verdict{Category: bounce.RateLimit, Reason: bounce.Greylisted, Scope: bounce.ScopeSender, Disposition: bounce.Retry}, "450 4.2.0 Greylisted, see http://postgrey.example/help"},
 	{20, bounce.Deferred, bounce.Verdict{Category: bounce.RecipientError, Reason: bounce.ConnectionFailed, Scope: bounce.ScopeNetwork, Disposition: bounce.Retry}, "connect to mx.example[192.0.2.1]:25: Connection timed out"},
@@ -255,7 +293,7 @@ var kinds = []struct {
 
 // batch makes n failures and half as many deliveries.
 func (g *generator) batch(n int) *bounce.Batch {
-	b := &bounce.Batch{}
+	b := &bounce.Batch{Providers: slugs}
 	for range n {
 		g.next()
 		to := g.address(g.failing())
@@ -270,13 +308,19 @@ func (g *generator) batch(n int) *bounce.Batch {
 			}
 			percent -= k.of
 		}
+		reply := k.reply
+		if strings.Contains(reply, "%d") {
+			reply = fmt.Sprintf(reply, g.rng.IntN(1<<20), to.Domain)
+		}
+		verdict := k.Verdict
+		verdict.Provider, _ = provider(to)
 		r := bounce.Record{
 			Delivery: bounce.Delivery{
-				ID: g.id(), At: g.at, Host: "mx1", MTA: bounce.Postfix, QueueID: fmt.Sprintf("4C%X", g.n), Sender: "news@shop.example", HasSender: true,
+				ID: g.id(), At: g.at, Host: "mx1", MTA: bounce.Postfix, QueueID: fmt.Sprintf("4C%X", g.n), Sender: g.sender(), HasSender: true,
 				MessageID: fmt.Sprintf("%d.%d@shop.example", g.n, g.last), Outcome: k.outcome, DSN: "5.0.0",
-				Reply: bounce.Reply{SMTPCode: 550, EnhancedCode: "5.1.1", Text: k.reply, Stage: bounce.StageRcptTo, RelayHost: "mx." + to.Domain, RelayIP: "192.0.2.1", RelayPort: 25},
+				Reply: bounce.Reply{SMTPCode: 550, EnhancedCode: "5.1.1", Text: reply, Stage: bounce.StageRcptTo, RelayHost: "mx." + to.Domain, RelayIP: "192.0.2.1", RelayPort: 25},
 			},
-			Verdict: k.Verdict, To: to,
+			Verdict: verdict, To: to,
 		}
 		r.Rule = "scale"
 		b.Records.Add(&r)
@@ -287,7 +331,8 @@ func (g *generator) batch(n int) *bounce.Batch {
 				continue
 			}
 			to := g.address(i)
-			b.Successes = append(b.Successes, bounce.Success{ID: g.id(), Domain: uint32(len(b.Domains)), At: g.at.UnixMilli(), Key: to.Key()})
+			_, number := provider(to)
+			b.Successes = append(b.Successes, bounce.Success{ID: g.id(), Domain: uint32(len(b.Domains)), At: g.at.UnixMilli(), Key: to.Key(), Provider: uint16(number), First: true})
 			b.Domains = append(b.Domains, to.Domain)
 		}
 	}
