@@ -85,6 +85,7 @@ var Places = map[string]Table{
 	"silences":         {"kind": Impersonal, "subject": Sampled, "until": Impersonal, "note": Quoted, "created_at": Impersonal},
 	"daily_counts":     {"day": Impersonal, "domain": Impersonal, "sent_slots": Impersonal},
 	"daily_traffic":    {"day": Impersonal, "slots": Impersonal},
+	"daily_totals":     {"day": Impersonal},
 	"crowds": {
 		"kind": Impersonal, "unit": Impersonal, "started_at": Impersonal, "last_at": Impersonal, "ended_at": Impersonal, "domains": Impersonal,
 	},

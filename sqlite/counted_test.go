@@ -33,6 +33,7 @@ func saveAll(t *testing.T, s *Store, records []bounce.Record, successes []bounce
 }
 
 const (
+	daySums     = "SELECT day, sum(sent), sum(deferred), sum(bounced), sum(expired) FROM daily_counts GROUP BY day ORDER BY day"
 	dailyTotals = "SELECT sum(sent), sum(deferred), sum(bounced), sum(expired) FROM daily_counts"
 	// metricSums are the same numbers by the metrics.
 	metricSums = `SELECT group_concat(n, ' ') FROM (
@@ -81,6 +82,9 @@ func TestAttemptsAreCountedOnceInAnyOrder(t *testing.T) {
 		}
 		if sums := dump(t, s.db, metricSums); !slices.Equal(sums, got[dailyTotals]) {
 			t.Errorf("the metrics count %q, daily_counts %q", sums, got[dailyTotals])
+		}
+		if days, sums := dump(t, s.db, "SELECT * FROM daily_totals ORDER BY day"), dump(t, s.db, daySums); !slices.Equal(days, sums) {
+			t.Errorf("daily_totals has %q, the sums of daily_counts are %q", days, sums)
 		}
 		if imported := dump(t, s.db, "SELECT count(*) FROM metric_totals WHERE name = 'imported_attempts'"); imported[0] != "4" {
 			t.Errorf("%s rows of imported attempts, want 4", imported[0])
@@ -173,6 +177,7 @@ func TestMigrationCountsWhatIsStored(t *testing.T) {
 	defer s.Close()
 	for q, want := range map[string][]string{
 		"SELECT * FROM daily_reasons ORDER BY day": {"2026-01-01 google dmarc dmarc sender 2", "2026-01-02 other mailbox unknown recipient 1"},
+		"SELECT * FROM daily_totals ORDER BY day":  {"2026-01-01 5 2 0 0", "2026-01-02 6 0 1 0"},
 		metricSums:                                           {"11 2 1 0"},
 		"SELECT count(*) FROM provider_windows":              {"0"},
 		"SELECT value FROM metric_totals WHERE value = 0":    nil,

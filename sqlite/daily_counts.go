@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"cmp"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/internal/sqldb"
 	"github.com/bouncetail/bouncetail/recipient"
+	"github.com/bouncetail/bouncetail/sqlite/daily"
 	"github.com/bouncetail/bouncetail/sqlite/packed"
 )
 
@@ -53,8 +55,9 @@ func (tx *Tx) saveCounts() error {
 	keys := slices.SortedFunc(maps.Keys(tx.counts), func(a, b dayDomain) int {
 		return cmp.Or(cmp.Compare(a.day, b.day), cmp.Compare(a.domain, b.domain))
 	})
-	tx.tally.Imported(tx.outcomes())
-	if err := tx.saveSlots(keys); err != nil {
+	totals := tx.totals()
+	tx.tally.Imported(totals.Outcomes())
+	if err := errors.Join(totals.Save(tx.each), tx.saveSlots(keys)); err != nil {
 		return err
 	}
 	return tx.each(len(keys), `
@@ -74,14 +77,11 @@ func (tx *Tx) saveCounts() error {
 		}, nil)
 }
 
-// outcomes returns the counts of all days and domains by outcome.
-func (tx *Tx) outcomes() map[bounce.Outcome]int64 {
-	counts := make(map[bounce.Outcome]int64)
-	for _, o := range tx.counts {
-		counts[bounce.Sent] += int64(o.sent)
-		counts[bounce.Deferred] += int64(o.deferred)
-		counts[bounce.Bounced] += int64(o.bounced)
-		counts[bounce.Expired] += int64(o.expired)
+// totals returns the counts of all domains.
+func (tx *Tx) totals() daily.Totals {
+	totals := make(daily.Totals)
+	for k, o := range tx.counts {
+		totals.Add(k.day, o.sent, o.deferred, o.bounced, o.expired)
 	}
-	return counts
+	return totals
 }

@@ -335,11 +335,12 @@ func (p *pruner) dailyCounts(ctx context.Context, before time.Time) error {
 	day := before.Format(time.DateOnly)
 	if p.store != nil {
 		err := p.store.transaction(ctx, func(tx *Tx) error {
-			_, err := tx.conn.ExecContext(ctx, "DELETE FROM daily_traffic WHERE day < ?", day)
-			if err == nil {
-				_, err = tx.conn.ExecContext(ctx, "DELETE FROM daily_reasons WHERE day < ?", day)
+			for _, table := range []string{"daily_traffic", "daily_reasons", "daily_totals"} {
+				if _, err := tx.conn.ExecContext(ctx, "DELETE FROM "+table+" WHERE day < ?", day); err != nil {
+					return err
+				}
 			}
-			return err
+			return nil
 		})
 		if err != nil {
 			return err

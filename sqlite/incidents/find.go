@@ -74,10 +74,10 @@ func (l *look) badLists(ctx context.Context) error {
 		    -- The days with enough refusals of all senders; most have too few. The index is enough to count them.
 		    SELECT day
 		    FROM (SELECT substr(occurred_at, 1, 10) AS day, count(*) AS refused FROM bounces WHERE suppress = 1 AND occurred_at >= ?1 GROUP BY 1) d
-		    WHERE refused >= ?2 AND refused >= ?3 * (SELECT sum(sent + deferred + bounced + expired) FROM daily_counts c WHERE c.day = d.day))
+		    WHERE refused >= ?2 AND refused >= ?3 * (SELECT sent + deferred + bounced + expired FROM daily_totals t WHERE t.day = d.day))
 		GROUP BY b.sender, substr(b.occurred_at, 1, 10)
 		HAVING count(DISTINCT b.recipient_key) >= ?2 AND count(DISTINCT b.recipient_key) >= ?3 * (
-		  SELECT sum(sent + deferred + bounced + expired) FROM daily_counts WHERE day = substr(b.occurred_at, 1, 10))
+		  SELECT sent + deferred + bounced + expired FROM daily_totals WHERE day = substr(b.occurred_at, 1, 10))
 		ORDER BY 5`, func(scan func(...any) error) error {
 		f := incident.Finding{Scope: bounce.ScopeRecipient, Category: bounce.InvalidAddress, Rings: true}
 		f.Kind = incident.BadList

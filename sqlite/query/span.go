@@ -21,10 +21,9 @@ type Outcomes struct {
 // last one is not included.
 func (r *Reader) OutcomesOf(ctx context.Context, from, to string) (days []Outcomes, err error) {
 	err = sqldb.ScanAll(ctx, r.db, `
-		SELECT day, sum(sent), sum(deferred), sum(bounced), sum(expired)
-		FROM daily_counts
+		SELECT day, sent, deferred, bounced, expired
+		FROM daily_totals
 		WHERE day >= ? AND day < ?
-		GROUP BY day
 		ORDER BY day`,
 		func(scan func(...any) error) error {
 			var d Outcomes

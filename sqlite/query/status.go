@@ -24,10 +24,9 @@ type Day struct {
 // Days returns the days from a day on that have attempts, in order.
 func (r *Reader) Days(ctx context.Context, from string) (days []Day, err error) {
 	err = sqldb.ScanAll(ctx, r.db, `
-		SELECT day, sum(sent), sum(deferred), sum(bounced) + sum(expired)
-		FROM daily_counts
+		SELECT day, sent, deferred, bounced + expired
+		FROM daily_totals
 		WHERE day >= ?
-		GROUP BY day
 		ORDER BY day`,
 		func(scan func(...any) error) error {
 			var d Day
