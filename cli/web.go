@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -12,6 +13,7 @@ import (
 	"github.com/bouncetail/bouncetail/config"
 	"github.com/bouncetail/bouncetail/daemon"
 	"github.com/bouncetail/bouncetail/sqlite/query"
+	"github.com/bouncetail/bouncetail/view/login"
 	"github.com/bouncetail/bouncetail/view/web"
 )
 
@@ -22,10 +24,11 @@ func (a *app) web() *cobra.Command {
 	var address string
 	c := &cobra.Command{
 		Use:   "web",
-		Short: "Show in a browser what the commands show, read-only",
-		Long: "Web serves pages about providers, recipients, incidents, reasons and senders, on this\n" +
-			"machine only. It changes nothing. On a port, it prints a link that works once, since\n" +
-			"other users of the machine can reach the port; a unix socket is for its owner only.\n\n" +
+		Short: "Show in a browser what the commands show",
+		Long: "Web serves pages about providers, recipients, incidents, reasons and senders. It changes\n" +
+			"nothing, unless web.write is set. On a port of this machine, it prints a link that works\n" +
+			"once, since other users can reach the port; a unix socket is for its owner only. With\n" +
+			"web.users_file, visitors have to log in, and other machines may be let in.\n\n" +
 			"bouncetail-web.socket starts it on demand, see docs/web.md.",
 		Example: "  sudo bouncetail web\n" +
 			"  bouncetail web --db /tmp/b.db --listen unix:/tmp/bouncetail.sock",
@@ -42,27 +45,92 @@ func (a *app) web() *cobra.Command {
 			if err := r.Close(); err != nil {
 				return err
 			}
-			l, err := web.Listen(address)
+			site, err := daemon.Site(settings, versionText(), a.zone(), a.logger(settings.Log))
+			if err != nil {
+				return err
+			}
+			l, err := web.Listen(address, site.Users != nil)
 			if err != nil {
 				return fmt.Errorf("--listen: %w", err)
 			}
-			return a.serve(cmd.Context(), settings, l)
+			return a.serve(cmd.Context(), site, l)
 		},
 	}
-	c.Flags().StringVar(&address, "listen", "127.0.0.1:0", "listen on `ADDRESS`: unix:PATH, or 127.0.0.1:PORT; port 0 is any that is free")
+	c.Flags().StringVar(&address, "listen", "127.0.0.1:0", "listen on `ADDRESS`: unix:PATH, or IP:PORT; port 0 is any that is free; an IP that other machines reach needs web.users_file")
 	a.logFlags(c)
+	c.AddCommand(a.passwd(), a.token())
+	return c
+}
+
+// passwd is the subcommand of web that sets the password of a user.
+func (a *app) passwd() *cobra.Command {
+	var remove bool
+	c := a.doing(&cobra.Command{
+		Use:   "passwd NAME",
+		Short: "Set the password of a user of the pages",
+		Long: "Passwd adds a user to the file of the setting web.users_file, or changes the password,\n" +
+			"which it asks for, or reads from standard input. A running bouncetail web sees it at once.",
+		Args: oneArgument("the name of a user"),
+	}, func(_ context.Context, c config.Config, args []string) (any, string, error) {
+		file := c.Web.UsersFile
+		if file == "" {
+			return nil, "", errors.New("the setting web.users_file is empty; set it, for example to /etc/bouncetail/users")
+		}
+		if remove {
+			return did{"removed": args[0]}, args[0] + " is no user any more.", login.RemoveUser(file, args[0])
+		}
+		password, err := login.ReadPassword(a.stdin, a.stderr)
+		if err != nil {
+			return nil, "", err
+		}
+		return did{"user": args[0]}, args[0] + " can log in.", login.SetPassword(file, args[0], password)
+	})
+	c.Flags().BoolVar(&remove, "remove", false, "remove the user")
+	return c
+}
+
+// token is the subcommand of web that makes a token for a program.
+func (a *app) token() *cobra.Command {
+	var scope string
+	var remove bool
+	c := a.doing(&cobra.Command{
+		Use:   "token [NAME]",
+		Short: "Make a token for a program, or list the tokens",
+		Long: "Token adds a token to the file of the setting web.tokens_file, and prints it. The file\n" +
+			"has only its hash. Programs send it as \"Authorization: Bearer TOKEN\". Without a name it\n" +
+			"lists the tokens. A running bouncetail web sees changes at once.",
+		Example: "  sudo bouncetail web token prometheus --scope metrics",
+		Args:    cobra.MaximumNArgs(1),
+	}, func(_ context.Context, c config.Config, args []string) (any, string, error) {
+		file := c.Web.TokensFile
+		switch {
+		case file == "":
+			return nil, "", errors.New("the setting web.tokens_file is empty; set it, for example to /etc/bouncetail/tokens")
+		case len(args) == 0:
+			list, err := login.ListTokens(file)
+			return list, login.TokenLines(list), err
+		case remove:
+			return did{"removed": args[0]}, "The token " + args[0] + " is not valid any more.", login.RemoveToken(file, args[0])
+		}
+		made, err := login.AddToken(file, args[0], scope, a.now())
+		return did{"name": args[0], "token": made}, made, err
+	})
+	c.Flags().StringVar(&scope, "scope", login.ScopeMetrics, "`SCOPE`: "+strings.Join(login.Scopes, ", ")+"; read is for every page")
+	c.Flags().BoolVar(&remove, "remove", false, "remove the token")
+	complete(c, "scope", login.Scopes)
 	return c
 }
 
 // serve serves the pages on a socket, until interrupted.
-func (a *app) serve(ctx context.Context, c config.Config, l net.Listener) error {
-	site := daemon.Site(c, versionText(), a.zone(), a.logger(c.Log))
+func (a *app) serve(ctx context.Context, site *web.Site, l net.Listener) error {
 	idle := time.Duration(0)
 	switch {
 	case web.Activated():
 		idle = webIdle
 	case l.Addr().Network() == "unix":
 		a.remark("Listening on %s. Ctrl-C ends it.", l.Addr())
+	case site.Users != nil:
+		a.remark("Listening on http://%s/. Ctrl-C ends it.", l.Addr())
 	default:
 		site.Token = web.NewToken()
 		if _, err := fmt.Fprintf(a.stdout, "http://%s/?once=%s\n", l.Addr(), site.Token); err != nil {

@@ -62,20 +62,6 @@ type Config struct {
 	Web Web `mapstructure:"web"`
 }
 
-// Web is the web interface.
-type Web struct {
-	// Hosts are the names under which it may be asked for.
-	Hosts []string `mapstructure:"hosts"`
-}
-
-// Report is the regular report, which bouncetail report --send mails.
-type Report struct {
-	// Mail are the addresses that receive it.
-	Mail []string `mapstructure:"mail"`
-	// Sendmail is the program that takes the mail.
-	Sendmail string `mapstructure:"sendmail"`
-}
-
 // Incidents says when there is an incident.
 type Incidents struct {
 	// Sensitivity is "low", "normal" or "high".

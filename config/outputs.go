@@ -3,6 +3,8 @@ package config
 import (
 	"fmt"
 	"net/mail"
+	"net/textproto"
+	"net/url"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -54,6 +56,14 @@ func (p *Publish) check(bad report) {
 	}
 }
 
+// Report is the regular report, which bouncetail report --send mails.
+type Report struct {
+	// Mail are the addresses that receive it.
+	Mail []string `mapstructure:"mail"`
+	// Sendmail is the program that takes the mail.
+	Sendmail string `mapstructure:"sendmail"`
+}
+
 func (r *Report) check(bad report) {
 	for i, address := range r.Mail {
 		if _, err := mail.ParseAddress(address); err != nil {
@@ -65,7 +75,41 @@ func (r *Report) check(bad report) {
 	}
 }
 
+// Web is the web interface.
+type Web struct {
+	// Hosts are the names under which it may be asked for.
+	Hosts []string `mapstructure:"hosts"`
+	// UsersFile has the users with their passwords; empty if there is no login.
+	UsersFile string `mapstructure:"users_file"`
+	// UserHeader is the header in which a proxy names the user. It is read on a unix
+	// socket only.
+	UserHeader string `mapstructure:"user_header"`
+	// TokensFile has the tokens of programs.
+	TokensFile string `mapstructure:"tokens_file"`
+	// Write allows decisions about addresses.
+	Write bool `mapstructure:"write"`
+	// URL is where the pages are, for links in mails and notices.
+	URL string `mapstructure:"url"`
+}
+
 func (w *Web) check(bad report) {
+	for _, f := range []struct{ key, path string }{{"web.users_file", w.UsersFile}, {"web.tokens_file", w.TokensFile}} {
+		if f.path != "" && !filepath.IsAbs(f.path) {
+			bad(f.key, "%q is not absolute; systemd starts the process elsewhere", f.path)
+		}
+	}
+	switch name := strings.ToLower(w.UserHeader); {
+	case name == "":
+	case !headerName.MatchString(name):
+		bad("web.user_header", "%q is not the name of a header, such as X-Remote-User", w.UserHeader)
+	case slices.Contains(httpHeaders, textproto.CanonicalMIMEHeaderKey(name)):
+		bad("web.user_header", "%s is a header of HTTP itself; name one that the proxy sets, such as X-Remote-User", w.UserHeader)
+	}
+	if w.URL != "" {
+		if u, err := url.Parse(w.URL); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+			bad("web.url", "is not an address such as https://mail.example.com/bouncetail/")
+		}
+	}
 	for i, host := range w.Hosts {
 		if host == "" || strings.ContainsAny(host, "/* ") {
 			bad(fmt.Sprintf("web.hosts[%d]", i), "%q is not the name of a host; write it without https:// and without a path", host)

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"html/template"
 	"io"
+	"slices"
 
 	"github.com/bouncetail/bouncetail/view/chart"
 )
@@ -48,12 +49,35 @@ type Frame struct {
 	Links   []Link
 	Server  string
 	Time    string // when the page was made
+	User    string // who sees it; may be empty
+	Logout  string // the token of the form that ends the session; empty if there is none
+}
+
+// placedForm is a form with the way to the root.
+type placedForm struct {
+	*Form
+	Root string
+}
+
+// In places a form in a frame.
+func (f *Form) In(frame *Frame) placedForm { return placedForm{f, frame.Root} }
+
+// LogoutForm is the form that ends the session, or nil.
+func (f *Frame) LogoutForm() *placedForm {
+	if f.Logout == "" {
+		return nil
+	}
+	return &placedForm{&Form{Action: "logout", Button: "Log out", Token: f.Logout}, f.Root}
 }
 
 // PrintWeb prints a page of the web interface.
 func (p *Page) PrintWeb(out io.Writer, f *Frame) error {
+	// With the policy no-referrer, browsers send forms with "Origin: null", which looks
+	// like another site.
+	posts := f.Logout != "" || slices.ContainsFunc(p.Sections, func(s Section) bool { return s.Form != nil && s.Form.Token != "" })
 	return templates.ExecuteTemplate(out, "web", struct {
 		*Page
 		Frame *Frame
-	}{p, f})
+		Posts bool
+	}{p, f, posts})
 }

@@ -65,12 +65,17 @@ type Cell struct {
 type Form struct {
 	Action string // relative to the root
 	Fields []Field
+	Button string // Show, if it is empty
+	// Token of the browser. A form with one is sent by POST; it changes something.
+	Token string
 }
 
 // Field is a field of a form.
 type Field struct {
 	Label, Name, Value string
 	Options            []string // empty is any text
+	Type               string   // hidden or password; empty is a text that is shown
+	Complete           string   // what the browser may fill in, as the attribute autocomplete
 }
 
 // The values of cells beside numbers and texts.

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/net/netutil"
 )
 
 // firstFD is the first file descriptor that systemd passes (sd_listen_fds(3)).
@@ -21,24 +23,32 @@ func Activated() bool {
 	return os.Getenv("LISTEN_PID") == strconv.Itoa(os.Getpid()) && os.Getenv("LISTEN_FDS") == "1"
 }
 
-// Listen returns the socket of systemd, or listens on an address: unix:PATH or
-// 127.0.0.1:PORT. Other machines never reach it: it has no login.
-func Listen(address string) (net.Listener, error) {
+// Listen returns the socket of systemd, or listens on an address: unix:PATH or IP:PORT.
+// Without a login, it refuses addresses that other machines can reach.
+func Listen(address string, hasLogin bool) (net.Listener, error) {
 	if Activated() {
 		l, err := net.FileListener(os.NewFile(firstFD, "systemd"))
 		if err != nil {
 			return nil, fmt.Errorf("socket of systemd: %w", err)
 		}
-		return l, local(l)
+		if tcp, ok := l.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() && !hasLogin {
+			return nil, errors.Join(notLocal(tcp.String()), l.Close())
+		}
+		return l, nil
 	}
 	if path, ok := strings.CutPrefix(address, "unix:"); ok {
 		return listenUnix(path)
 	}
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
-		return nil, fmt.Errorf("%q is neither unix:PATH nor 127.0.0.1:PORT: %w", address, err)
+		return nil, fmt.Errorf("%q is neither unix:PATH nor IP:PORT, such as 127.0.0.1:8025: %w", address, err)
 	}
-	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+	ip := net.ParseIP(host)
+	switch {
+	case host == "localhost", ip != nil && ip.IsLoopback():
+	case ip == nil && host != "":
+		return nil, fmt.Errorf("%q is not an IP address", host)
+	case !hasLogin:
 		return nil, notLocal(address)
 	}
 	var config net.ListenConfig
@@ -68,28 +78,28 @@ func listenUnix(path string) (net.Listener, error) {
 	return l, nil
 }
 
-// local refuses a socket that other machines reach.
-func local(l net.Listener) error {
-	if tcp, ok := l.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
-		return errors.Join(notLocal(tcp.String()), l.Close())
-	}
-	return nil
-}
-
 func notLocal(address string) error {
-	return fmt.Errorf("%s can be reached from other machines, and the pages have no login; use unix:PATH or 127.0.0.1:PORT, behind a proxy with a login", address)
+	return fmt.Errorf("%s can be reached from other machines, and there is no login; set web.users_file and add a user with bouncetail web passwd NAME, or use unix:PATH or 127.0.0.1:PORT", address)
 }
 
-// Serve answers requests until ctx is done, or until there was none for so long; 0 waits
-// for ever.
+// maxConnections bounds the memory for clients that are slow.
+const maxConnections = 256
+
+// Serve answers requests until ctx is done, or until there was none for so long and nobody
+// is logged in; 0 waits for ever.
 func (s *Site) Serve(ctx context.Context, l net.Listener, idle time.Duration) error {
+	s.address = l.Addr().String()
+	if tcp, ok := l.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
+		s.Log.Warn("other machines can reach the pages, and passwords cross the network as they are; put a proxy with TLS in front", "address", s.address)
+	}
 	server := http.Server{
-		Handler: s.Handler(), ErrorLog: slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
+		Handler:     s.Handler(), ErrorLog: slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
 		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute,
 		MaxHeaderBytes: 16 << 10,
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(l) }()
+	go func() { ended <- server.Serve(netutil.LimitListener(l, maxConnections)) }()
 	tick := time.NewTicker(max(idle/10, time.Second))
 	defer tick.Stop()
 	for {
@@ -97,7 +107,7 @@ func (s *Site) Serve(ctx context.Context, l net.Listener, idle time.Duration) er
 		case err := <-ended:
 			return err
 		case now := <-tick.C:
-			if idle == 0 || now.Sub(time.Unix(0, s.asked.Load())) < idle {
+			if idle == 0 || now.Sub(time.Unix(0, s.asked.Load())) < idle || s.sessions.Any(now) {
 				continue
 			}
 		case <-ctx.Done():

@@ -6,21 +6,31 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/bouncetail/bouncetail/view/web"
 )
 
-func TestOtherMachinesCannotReachIt(t *testing.T) {
-	for _, address := range []string{"0.0.0.0:0", ":0", "[::]:0", "192.0.2.1:80", "example.com:80", "80", ""} {
-		if l, err := web.Listen(address); err == nil {
+func TestOtherMachinesCannotReachItWithoutALogin(t *testing.T) {
+	for _, address := range []string{"0.0.0.0:0", ":0", "[::]:0", "192.0.2.1:80", "[::ffff:192.0.2.1]:80"} {
+		l, err := web.Listen(address, false)
+		if err == nil {
+			l.Close()
+			t.Errorf("listens on %q", address)
+		} else if !strings.Contains(err.Error(), "web.users_file") || !strings.Contains(err.Error(), "bouncetail web passwd") {
+			t.Errorf("%s: %v; it does not name the next step", address, err)
+		}
+	}
+	for _, address := range []string{"example.com:80", "80", ""} {
+		if l, err := web.Listen(address, true); err == nil {
 			l.Close()
 			t.Errorf("listens on %q", address)
 		}
 	}
-	for _, address := range []string{"127.0.0.1:0", "localhost:0"} {
-		l, err := web.Listen(address)
+	for address, login := range map[string]bool{"127.0.0.1:0": false, "localhost:0": false, "0.0.0.0:0": true, ":0": true} {
+		l, err := web.Listen(address, login)
 		if err != nil {
 			t.Errorf("does not listen on %q: %v", address, err)
 			continue
@@ -31,19 +41,19 @@ func TestOtherMachinesCannotReachIt(t *testing.T) {
 
 func TestSocketIsForItsOwner(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
-	l, err := web.Listen("unix:" + path)
+	l, err := web.Listen("unix:"+path, false)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the socket has the mode %v: %v", info.Mode(), err)
 	}
-	if _, err := web.Listen("unix:" + path); err == nil {
+	if _, err := web.Listen("unix:"+path, false); err == nil {
 		t.Error("a socket that is in use is taken away")
 	}
 	l.(*net.UnixListener).SetUnlinkOnClose(false) // as a process that is killed
 	l.Close()
-	l, err = web.Listen("unix:" + path)
+	l, err = web.Listen("unix:"+path, false)
 	if err != nil {
 		t.Fatalf("a socket that was left is in the way: %v", err)
 	}
@@ -51,13 +61,13 @@ func TestSocketIsForItsOwner(t *testing.T) {
 	if err := os.WriteFile(path, []byte("mine"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := web.Listen("unix:" + path); err == nil {
+	if _, err := web.Listen("unix:"+path, false); err == nil {
 		t.Error("a file is replaced by a socket")
 	}
 }
 
 func TestEndsWithoutRequests(t *testing.T) {
-	l, err := web.Listen("127.0.0.1:0")
+	l, err := web.Listen("127.0.0.1:0", false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,8 +1,9 @@
-// Package web shows in a browser what the commands show. It only reads: its database is
-// open read-only, and it answers GET alone. Pages need no script; a policy forbids all
-// of them.
+// Package web shows in a browser what the commands show. Its database is open read-only.
+// Decisions about addresses are made by a Writer, if there is one. Pages need no script; a
+// policy forbids all of them.
 //
-// A page is a line in the table routes and a function that returns a page.Page.
+// A page is a line in the table routes and a function that returns a page.Page. What a
+// form changes is a line in the table actions.
 package web
 
 import (
@@ -11,15 +12,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
-	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/sqlite/query"
+	"github.com/bouncetail/bouncetail/view/login"
 	"github.com/bouncetail/bouncetail/view/page"
 	"github.com/bouncetail/bouncetail/view/table"
 )
@@ -34,13 +33,21 @@ type Site struct {
 	Version  string
 	Zone     table.Zone // in which people read times
 	Hosts    []string   // the names under which the site may be asked for
-	Token    string     // opens a session; empty lets everyone in
 	Log      *slog.Logger
+
+	// Who may come in. Without any of these, everyone may who can connect.
+	Users      *login.Users  // have to log in
+	Tokens     *login.Tokens // of programs
+	UserHeader string        // in which a proxy names the user, on a unix socket
+	Token      string        // opens a session of Owner, once
+	Owner      string        // the user who started the process by hand
 
 	asked    atomic.Int64 // when the last request came, in Unix nanoseconds
 	slots    chan struct{}
-	session  string
+	sessions login.Sessions
 	tokenUse atomic.Bool
+	cookie   string // its name
+	address  string // of the socket
 }
 
 // Setting is a setting that holds. Secrets are not among them.
@@ -59,6 +66,7 @@ const (
 // request is a request for a page.
 type request struct {
 	*http.Request
+	by   *visitor
 	site *Site
 	r    *query.Reader
 	zone table.Zone
@@ -93,7 +101,10 @@ const style = "style.css"
 
 // Handler returns the handler of the site.
 func (s *Site) Handler() http.Handler {
-	s.slots, s.session = make(chan struct{}, maxPages), newToken()
+	s.slots, s.cookie = make(chan struct{}, maxPages), s.cookieName()
+	if s.Users != nil {
+		s.sessions.Valid = func(user, mark string) bool { return mark != "" && s.Users.Mark(user) == mark }
+	}
 	s.asked.Store(time.Now().UnixNano())
 	mux := http.NewServeMux()
 	for _, route := range routes {
@@ -104,6 +115,9 @@ func (s *Site) Handler() http.Handler {
 		_, _ = w.Write([]byte(page.CSS)) // the browser may have gone
 	})
 	mux.HandleFunc("GET /metrics", s.inTurn(s.serveMetrics))
+	mux.HandleFunc("GET /login", s.showLogin)
+	mux.HandleFunc("POST /login", s.post(s.logIn))
+	mux.HandleFunc("POST /logout", s.post(s.logOut))
 	return s.guard(mux)
 }
 
@@ -113,47 +127,6 @@ func end(path string) string {
 		return "{$}"
 	}
 	return ""
-}
-
-// guard sets the headers of every answer and refuses requests that no page is for.
-func (s *Site) guard(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s.asked.Store(time.Now().UnixNano())
-		for name, value := range headers {
-			w.Header().Set(name, value)
-		}
-		switch {
-		case !s.allowed(r.Host):
-			// Else a page of a stranger whose name leads to this machine could read ours.
-			http.Error(w, "This name is not in web.hosts.", http.StatusMisdirectedRequest)
-		case r.Method != http.MethodGet && r.Method != http.MethodHead:
-			w.Header().Set("Allow", "GET, HEAD")
-			http.Error(w, "Only GET and HEAD.", http.StatusMethodNotAllowed)
-		case s.Token != "" && !s.admit(w, r):
-		default:
-			next.ServeHTTP(w, r)
-		}
-	})
-}
-
-var headers = map[string]string{
-	"Content-Security-Policy":      "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
-	"X-Content-Type-Options":       "nosniff",
-	"X-Frame-Options":              "DENY",
-	"Referrer-Policy":              "no-referrer",
-	"Cross-Origin-Opener-Policy":   "same-origin",
-	"Cross-Origin-Resource-Policy": "same-origin",
-	"Permissions-Policy":           "camera=(), geolocation=(), microphone=()",
-	"Cache-Control":                "no-store",
-}
-
-// allowed reports whether the site may be asked for under the name of a Host header.
-func (s *Site) allowed(host string) bool {
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		host = name
-	}
-	host = strings.ToLower(strings.Trim(host, "[]"))
-	return slices.ContainsFunc(s.Hosts, func(name string) bool { return strings.ToLower(strings.Trim(name, "[]")) == host })
 }
 
 // inTurn calls a handler when fewer than maxPages others are at work, with a time limit.
@@ -201,7 +174,7 @@ func (s *Site) build(r *http.Request, makePage func(*request) (*page.Page, error
 		return nil, err
 	}
 	defer reader.Close()
-	return makePage(&request{r, s, reader, s.Zone, time.Now().In(s.Zone.Location)})
+	return makePage(&request{r, visitorOf(r), s, reader, s.Zone, time.Now().In(s.Zone.Location)})
 }
 
 // The errors of requests. They are sentences for the reader of the page.
@@ -228,11 +201,15 @@ func (s *Site) fail(w http.ResponseWriter, r *http.Request, path string, code in
 // write answers with a page.
 func (s *Site) write(w http.ResponseWriter, r *http.Request, path string, code int, p *page.Page) {
 	frame := page.Frame{
-		Root: "./" + strings.Repeat("../", strings.Count(r.URL.Path, "/")-1), Style: style,
+		Root: rootOf(r), Style: style,
 		Current: path, Server: "bouncetail " + s.Version, Time: time.Now().In(s.Zone.Location).Format("2006-01-02 15:04 MST"),
 	}
+	by := visitorOf(r)
+	if frame.User = page.Shown(by.user, 40); by.session {
+		frame.Logout = s.sessions.FormToken(by.id)
+	}
 	for _, route := range routes {
-		if route.title != "" {
+		if route.title != "" && !by.stranger {
 			frame.Links = append(frame.Links, page.Link{Text: route.title, Href: route.path})
 		}
 	}
