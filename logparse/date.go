@@ -12,6 +12,7 @@ import (
 // is slower than stamp.cut, which reads the usual forms.
 //
 //	2026-11-23 12:57:36,123   2026/11/23T12:57:36.123+01:00   20261123T125736Z   23.11.2026 12:57:36
+//	2026:11:23-12:57:36   20261123125736   2026年11月23日 12:57:36
 //	23/Nov/2026:12:57:36 +0100   1795438656   1795438656.123
 //	Nov 3 12:57:36 2026   2026 Nov 23 12:57:36.123   Mon, 23 Nov 2026 12:57:36 +0000   nov. 23 12:57:36 CET
 func (s *stamp) cutAny(text string) (rest string, ok bool) {
@@ -21,7 +22,7 @@ func (s *stamp) cutAny(text string) (rest string, ok bool) {
 			return rest, true
 		}
 	}
-	for _, form := range [...]func(*stamp, string) (string, bool){(*stamp).cutNumeric, (*stamp).cutDigits, (*stamp).cutNamed, (*stamp).cutTAI64N} {
+	for _, form := range [...]func(*stamp, string) (string, bool){(*stamp).cutNumeric, (*stamp).cutDigits, (*stamp).cutNamed, (*stamp).cutTAI64N, (*stamp).cutEastAsian} {
 		*s = stamp{}
 		if rest, ok := form(s, text); ok && endsStamp(rest) {
 			return rest, true
@@ -38,7 +39,7 @@ func endsStamp(rest string) bool {
 // cutNumeric reads a date in numbers, a clock, and a zone.
 func (s *stamp) cutNumeric(text string) (string, bool) {
 	first, text := leadingDigits(text)
-	if len(text) == 0 || strings.IndexByte("-/.", text[0]) < 0 {
+	if len(text) == 0 || strings.IndexByte("-/.:", text[0]) < 0 || text[0] == ':' && len(first) != 4 {
 		return "", false
 	}
 	mark := text[0]
@@ -65,7 +66,7 @@ func (s *stamp) cutNumeric(text string) (string, bool) {
 	if strings.HasPrefix(text, ", ") {
 		text = text[1:]
 	}
-	if len(text) == 0 || strings.IndexByte("Tt _:", text[0]) < 0 {
+	if len(text) == 0 || strings.IndexByte("Tt _:-", text[0]) < 0 {
 		return "", false
 	}
 	return s.cutTime(strings.TrimLeft(text[1:], " "))
@@ -75,7 +76,16 @@ func (s *stamp) cutNumeric(text string) (string, bool) {
 // nanoseconds since 1970.
 func (s *stamp) cutDigits(text string) (string, bool) {
 	all, rest := leadingDigits(text)
+	if all == "" && strings.HasPrefix(text, "@") {
+		if all, rest = leadingDigits(text[1:]); len(all) != 10 {
+			return "", false
+		}
+	}
 	switch len(all) {
+	case 14:
+		s.year, s.month, s.day = number(all[:4]), time.Month(number(all[4:6])), number(all[6:8])
+		rest, ok := s.cutTime(all[8:10] + ":" + all[10:12] + ":" + all[12:] + rest)
+		return rest, ok && s.plausible()
 	case 8:
 		if len(rest) < 7 || strings.IndexByte("Tt -_", rest[0]) < 0 {
 			return "", false
@@ -114,6 +124,21 @@ func (s *stamp) cutTAI64N(text string) (string, bool) {
 	}
 	s.set(time.Unix(seconds-1<<62-10, nanoseconds))
 	return text[length:], s.plausible()
+}
+
+// cutEastAsian reads "2026年11月23日 12:57:36" and "2026년 11월 23일 12:57:36".
+func (s *stamp) cutEastAsian(text string) (string, bool) {
+	var parts [3]int
+	for i, marks := range [...][2]string{{"年", "년"}, {"月", "월"}, {"日", "일"}} {
+		digits, rest := leadingDigits(text)
+		if digits == "" || !hasAnyPrefix(rest, marks[0], marks[1]) {
+			return "", false
+		}
+		parts[i], text = number(digits), strings.TrimLeft(rest[len(marks[0]):], " ")
+	}
+	s.year, s.month, s.day = parts[0], time.Month(parts[1]), parts[2]
+	rest, ok := s.cutTime(text)
+	return rest, ok && s.plausible()
 }
 
 // unixTime returns the time of a number of seconds, milliseconds, microseconds

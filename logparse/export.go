@@ -2,9 +2,7 @@ package logparse
 
 import (
 	"encoding/binary"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
 )
@@ -25,6 +23,10 @@ type exportEntry struct {
 	// Broken means that the end of a value was not found. Whoever wrote the value
 	// could have written the lines behind it, so nothing more is read.
 	Broken bool `json:"broken,omitempty"`
+
+	Object  string `json:"object,omitempty"` // what was read of an object (multiline.go)
+	Verbose bool   `json:"verbose,omitempty"`
+	Done    bool   `json:"done,omitempty"` // the entry was read; only its rest follows
 }
 
 // exported are the fields that are kept.
@@ -39,6 +41,9 @@ func (p *Parser) readExport(line string, yield func(*bounce.Event)) bool {
 	e := p.export
 	if e != nil && e.Broken {
 		return true
+	}
+	if e != nil && (e.Verbose || e.Object != "") {
+		return p.readMultiline(line, yield)
 	}
 	if e != nil && e.Name != "" {
 		p.readExportedValue(line)
@@ -108,11 +113,15 @@ func (e *exportEntry) field(name string) string { return string(e.Fields[name]) 
 func (p *Parser) endExport(yield func(*bounce.Event)) {
 	e := p.export
 	p.export = nil
-	if e == nil || len(e.Fields["MESSAGE"]) == 0 {
+	if e != nil && e.Object != "" {
+		p.abandonPretty(e.Object)
 		return
 	}
-	micros, err := strconv.ParseInt(e.field("__REALTIME_TIMESTAMP"), 10, 64)
-	if err != nil {
+	if e == nil || e.Done || len(e.Fields["MESSAGE"]) == 0 {
+		return
+	}
+	at, ok := unixMicros(e.field("__REALTIME_TIMESTAMP"))
+	if !ok {
 		return
 	}
 	u := unusual{
@@ -122,7 +131,7 @@ func (p *Parser) endExport(yield func(*bounce.Event)) {
 	if u.tag == "" {
 		u.tag = u.writer.Comm
 	}
-	u.stamps[0].set(time.UnixMicro(micros))
+	u.stamps[0].set(at)
 	message := e.field("MESSAGE")
 	p.finishUnusual(&u, u.readMessage(message, false), u.tag+": "+message, yield)
 }

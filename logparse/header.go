@@ -47,46 +47,72 @@ func (h *header) trim() {
 	}
 }
 
-// cutLevel takes off a level that a template puts between the tag of a Postfix
-// program and the queue ID. Postfix itself writes warnings in this form, which are
-// about something else.
-//
-//	postfix/smtp[474]: info: 4XabcZ1y2z: to=<a@b.example>, …
-//	postfix/smtp[474]: [info] 4XabcZ1y2z: to=<a@b.example>, …
-func (h *header) cutLevel() bool {
-	text := strings.TrimPrefix(h.body, "[")
-	if text == "" || strings.IndexByte("iInNdD", text[0]) < 0 || !isDaemonTag(h.tag) {
-		return false
+// deliveryAgents are the programs of Postfix that log deliveries.
+var deliveryAgents = makeSet(`smtp lmtp local virtual pipe error retry discard`)
+
+// hidesDelivery reports whether a line of a mail server holds a delivery behind words
+// that are not known.
+func (h *header) hidesDelivery() bool {
+	var hides bool
+	switch {
+	case strings.HasPrefix(h.tag, "exim"):
+		hides = hidesExim(h.body)
+	case claimsSendmail(h):
+		hides = hidesSendmail(h.body)
+	default:
+		hides = h.hidesPostfix()
 	}
-	word, rest, _ := strings.Cut(text, " ")
-	switch strings.ToLower(strings.TrimRight(word, "]:")) {
-	case "info", "notice", "debug":
-		h.body = strings.TrimLeft(rest, " ")
-		return true
+	if !hides || !isServerTag(h.tag) {
+		return hides
+	}
+	return !beginsLine(h.body) && !beginsWithTag(h.body) // else the tag is a container's
+}
+
+// maxHidden is how many bytes of words that are not known may stand before the
+// beginning of a delivery. Longer ones are a message that quotes something.
+const maxHidden = 100
+
+// hidesExim reports whether a few plain words stand before the id and the mark of a
+// delivery.
+func hidesExim(body string) bool {
+	if eximIDLength(body) > 0 {
+		return false // words about a message, which may quote another server
+	}
+	for _, mark := range [...]string{" ** ", " == ", " => ", " -> "} {
+		at := strings.Index(body[:min(len(body), maxHidden)], mark)
+		for _, n := range [...]int{16, 23} {
+			if at > n && endsWithEximID(body[:at], n) && !strings.ContainsAny(body[:at], `<>()@="`) {
+				return true
+			}
+		}
 	}
 	return false
 }
 
-// deliveryAgents are the programs of Postfix that log deliveries.
-var deliveryAgents = makeSet(`smtp lmtp local virtual pipe error retry discard`)
+// hidesSendmail reports whether a few plain words stand before the queue ID and the
+// recipient of a delivery.
+func hidesSendmail(body string) bool {
+	at := strings.Index(body[:min(len(body), maxHidden)], ": to=")
+	if at < 0 || at == alphanumerics(body) || strings.ContainsAny(body[:at], `<>()@="`) {
+		return false
+	}
+	rest := body[at:]
+	return isQueueID(body[:at]) && strings.Contains(rest, "delay=") && strings.Contains(rest, ", stat=") && !strings.Contains(rest, ", stat=queued")
+}
 
-// hidesDelivery reports whether a line of one of Postfix's delivery agents holds a
-// delivery behind words that are not known.
-func (h *header) hidesDelivery() bool {
+// hidesPostfix does the same for the programs of Postfix.
+func (h *header) hidesPostfix() bool {
 	if beginsWithRecipient(h.body) {
 		_, status, found := strings.Cut(h.body, "status=")
 		return found && !hasAnyPrefix(status, "deliverable", "undeliverable") // address probes
 	}
-	at := strings.Index(h.body[:min(len(h.body), 100)], ": to=<")
+	at := strings.Index(h.body[:min(len(h.body), maxHidden)], ": to=<")
 	if at < 0 || !isQueueID(h.body[:at]) {
 		return false
 	}
 	before := h.body[:at]
 	if id := alphanumerics(h.body); id >= 5 && h.body[id] == ':' {
 		return false // words about a message, which may quote another server
-	}
-	if h.tag == "postfix" && (beginsLine(h.body) || beginsWithTag(h.body)) {
-		return false // the name of a container, before a whole line
 	}
 	return !strings.ContainsAny(before, "<>()") &&
 		(deliveryAgents[postfixDaemon(h.tag)] || h.tag == "postfix") && strings.Contains(h.body, ", status=")

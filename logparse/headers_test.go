@@ -287,7 +287,7 @@ func TestDeliveriesWithoutAKnownHeaderAreCounted(t *testing.T) {
 		{"Foo 23 12:57:36 mx !! postfix/smtp[4]: " + postfix, bounce.Postfix},
 		{`{"text?":"` + postfix + `"}`, bounce.Postfix},
 		{`{"log":"` + strings.NewReplacer("<", `\u003c`, ">", `\u003e`).Replace(postfix) + `\n"}`, bounce.Postfix},
-		{"Nov 23 12:57:36 mx postfix[4]: smtp: " + postfix, bounce.Postfix},
+		{"Nov 23 12:57:36 mx postfix[4]: smtp, again: " + postfix, bounce.Postfix},
 		{"Nov 23 12:57:36 mx postfix/smtp[4]: 4f1:" + postfix[len("4f1XyZabcd:"):], bounce.Postfix},
 		{"Nov 23 12:57:36 mx postfix/smtp[4]: " + postfix[len("4f1XyZabcd: "):], bounce.Postfix},
 		{"Nov 23 12:57:36 mx postfix/smtp[4]: " + strings.Replace(postfix, ": to=", ":  to=", 1), bounce.Postfix},

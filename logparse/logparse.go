@@ -308,7 +308,7 @@ func (p *Parser) finish(h *header, line string, yield func(*bounce.Event)) bool 
 		}
 		h.trim()
 		result := g.parse(h, &p.event)
-		if result != read && h.cutLevel() {
+		if result != read && h.cutFiller() {
 			result = g.parse(h, &p.event)
 		}
 		switch result {
@@ -380,7 +380,7 @@ func (p *Parser) yield(h *header, line string, yield func(*bounce.Event)) {
 // readUnusual reads a line whose header is of an unusual form, and counts it if
 // it holds a delivery and cannot be read.
 func (p *Parser) readUnusual(line string, yield func(*bounce.Event)) {
-	if strings.HasPrefix(line, "__") && p.readExport(line, yield) {
+	if strings.HasPrefix(line, "__") && p.readExport(line, yield) || p.beginMultiline(line) {
 		return
 	}
 	var u unusual

@@ -45,34 +45,34 @@ type field struct {
 // line are of the same rank. Nested objects are joined by a dot.
 var fieldNames = makeFields(map[role]string{
 	roleMessage: `MESSAGE message log
-		msg @message syslog_message syslogmessage
+		msg _msg @message syslog_message syslogmessage logmessage log_message logentry log_entry
 		full_message fullmessage
 		short_message shortmessage
-		line textpayload text
-		rawmsg raw _raw rawmessage
+		line _line logline log_line textpayload text
+		rawmsg raw _raw rawmessage full_log
 		event.original log.original
 		content body value event event.message body.stringvalue`,
 	roleProgram: `SYSLOG_IDENTIFIER ident program programname
 		process.name appname app_name app-name _application_name application_name syslog.appname log.syslog.appname
-		app application syslog_program syslog_identifier identifier
+		app _app application syslog_program syslog_identifier identifier
 		syslogtag syslog_tag
-		process daemon processname event.program
+		process daemon processname sourcename event.program predecoder.program_name
 		labels.program labels.app
 		tag
 		_COMM`,
 	roleHost: `_HOSTNAME hostname
-		host host.name host.hostname
+		host _host host.name host.hostname predecoder.hostname
 		syslog_hostname sysloghost log.syslog.hostname syslog.hostname logsource
 		source server node machine computer
 		fromhost fromhost-ip relayhost
-		labels.host labels.hostname labels.instance resource.labels.instance_id
+		agent.name labels.host labels.hostname labels.instance resource.labels.instance_id
 		kubernetes.pod_name kubernetes.pod.name pod pod_name
 		container_name containername container.name _container_name`,
 	roleProcess: `_PID pid procid proc_id process.pid _process_id process_id log.syslog.procid syslog_pid SYSLOG_PID`,
 	roleTime: `__REALTIME_TIMESTAMP timereported time_reported timestamp_reported
-		@timestamp timestamp
-		time
-		ts datetime isodate date timeunixnano
+		@timestamp timestamp generated_at
+		time _time
+		ts _ts dt datetime isodate date timeunixnano
 		syslog_timestamp eventtime event_time event.created
 		timegenerated time_generated
 		received_at receivedat
@@ -100,7 +100,7 @@ type object struct {
 }
 
 // envelopes are objects whose fields count as those of the one around them.
-var envelopes = makeSet(`_source result data record payload jsonPayload fields attributes json`)
+var envelopes = makeSet(`_source result data record payload jsonPayload fields attributes json message content`)
 
 // maxDepth bounds objects in each other, and messages that are objects again.
 const maxDepth = 3
@@ -216,16 +216,21 @@ func (u *unusual) repeats(object *unusual) bool {
 	return u.n > object.n && u.tagOut == object.tag
 }
 
-// program returns the tag and the process that the object names.
+// program returns the tag and the process that the object names. Rsyslog's
+// programname ends at the slash; another field then has the whole tag.
 func (o *object) program() (tag, pid string) {
 	for _, raw := range o.values[roleProgram] {
 		text, _ := decodeText(raw)
-		name, pid, _, _ := cutAnyTag(strings.TrimSpace(text))
-		if name != "" && !isLevel(name) && !isFacility(name) && name != "-" {
-			return name, pid
+		name, process, _, _ := cutAnyTag(strings.TrimSpace(text))
+		switch {
+		case name == "" || isLevel(name) || isFacility(name) || name == "-":
+		case tag == "":
+			tag, pid = name, process
+		case strings.HasPrefix(name, tag+"/"):
+			return name, process
 		}
 	}
-	return "", ""
+	return tag, pid
 }
 
 // first returns the best value of a role.

@@ -55,6 +55,10 @@ func (u *unusual) read(text string) bool {
 		return true
 	}
 	*u = before
+	if strings.HasPrefix(text, `"`) && u.readQuoted(text) {
+		return true
+	}
+	*u = before
 	if u.readCSV(text) {
 		return true
 	}
@@ -64,7 +68,7 @@ func (u *unusual) read(text string) bool {
 
 func (u *unusual) readParts(rest string) bool {
 	for range maxParts {
-		rest = strings.TrimLeft(rest, delimiters+"\u00a0›")
+		rest = strings.TrimLeft(rest, delimiters+":\u00a0›")
 		if rest == "" {
 			return false
 		}
@@ -97,6 +101,16 @@ func (u *unusual) readParts(rest string) bool {
 		rest = after
 	}
 	return false
+}
+
+// readQuoted reads a whole line that is a JSON string.
+func (u *unusual) readQuoted(text string) bool {
+	value, rest, ok := cutValue(text)
+	if !ok || strings.Trim(rest, ", \t\r") != "" || !u.readParts(undecorate(decodeString(value[1:len(value)-1]))) {
+		return false
+	}
+	u.synthesized = true
+	return true
 }
 
 // lokiLabels are the labels of a stream, as logcli prints them behind the stamp.
@@ -148,10 +162,12 @@ func (u *unusual) cutServerTag(rest string) (after string, done, ok bool) {
 	case tag == "":
 		return "", false, false
 	case isDaemonTag(tag):
+	case marked && postfixDaemons[tag] && serverOf(cutFields(after)) == "postfix":
+		tag = "postfix/" + tag // as in the logs of macOS
 	case !isServerTag(tag):
 		return "", false, false
 	case !marked: // a word that may be anything's name
-		if serverOf(cutFields(after, false)) == "" {
+		if serverOf(cutFields(after)) == "" {
 			return "", false, false
 		}
 	default:
@@ -166,7 +182,7 @@ func (u *unusual) cutServerTag(rest string) (after string, done, ok bool) {
 	if u.n == 0 && u.depth == 0 {
 		return "", false, false
 	}
-	body := cutFields(after, marked)
+	body := cutFields(after)
 	if body == "" || body[0] == '"' {
 		return "", false, false // perhaps the fields of a table
 	}
@@ -179,28 +195,12 @@ func (u *unusual) cutServerTag(rest string) (after string, done, ok bool) {
 	return "", true, true
 }
 
-// cutFields steps over what may stand between a tag without a colon and the
-// words of the mail server: a process, dashes, a level.
-func cutFields(rest string, marked bool) string {
-	body := strings.TrimLeft(rest, " \t]),;:|")
-	if marked {
+// cutFields returns what follows a tag, without what templates put in between.
+func cutFields(rest string) string {
+	if body, ok := cutFiller(rest); ok {
 		return body
 	}
-	after := body
-	for range 5 {
-		if serverOf(after) != "" {
-			return after
-		}
-		word, next := cutWord(after)
-		if word == "" {
-			return after
-		}
-		if word != "-" && !isLevel(word) && !isFacility(word) && leading(word) != len(word) {
-			break
-		}
-		after = strings.TrimLeft(next, delimiters+":")
-	}
-	return body
+	return strings.TrimLeft(rest, " \t]),;:|")
 }
 
 // cutAnyTag reads "postfix/smtp[474]:". marked is whether a process or a colon
@@ -243,6 +243,9 @@ func (u *unusual) cutPart(rest string) (string, bool) {
 		return rest[end+1:], true
 	}
 	word, after := cutWord(rest)
+	if host, file, found := strings.Cut(word, "->/"); found && u.n > 0 { // Wazuh's archives
+		return rest[len(host)+len("->/")+len(file):], u.addName(host)
+	}
 	switch {
 	case isFacility(strings.TrimSuffix(word, ":")):
 		if u.facility = word; u.passedOn {
@@ -252,6 +255,8 @@ func (u *unusual) cutPart(rest string) (string, bool) {
 	case isLevel(strings.TrimSuffix(word, ":")), word == "-", word == "F", word == "P", word == "ID", word == "@cee:", isWeekday(word) && u.n == 0:
 		return after, true
 	case leading(word) == len(word) && len(word) < 10: // a number of a line, a process, a version
+		return after, true
+	case strings.HasPrefix(word, "0x"), word == "Default", word == "Fault": // a thread and a level of macOS
 		return after, true
 	}
 	if _, err := netip.ParseAddr(word); err == nil {
@@ -362,7 +367,16 @@ func undecorate(text string) string {
 	if strings.Contains(text, "\x1b[") || strings.Contains(text, "#033[") {
 		text = cutColours(text)
 	}
-	return strings.TrimLeft(text, "\ufeff \t\r")
+	text = strings.TrimLeft(text, "\ufeff \t\r\x1e>")
+	if len(text) > 2 && (text[0] == '*' || text[0] == '.') && !isDigit(text[1]) && text[1] != ' ' {
+		return text[1:] // a clock that is not synchronised, as routers mark it
+	}
+	for _, quote := range [...]string{"b'", "'"} {
+		if inside, found := strings.CutPrefix(text, quote); found && strings.HasSuffix(inside, "'") {
+			return inside[:len(inside)-1]
+		}
+	}
+	return text
 }
 
 // cutSource takes the name of a source off a line that does not end with a space

@@ -11,18 +11,18 @@ const maxWord = 32
 // that some have, and their other spellings. Longer forms are found by their
 // first letters.
 var monthNames = makeMonths(
-	"jan janv jän ene gen sty led oca ian янв січ tammi ιαν", // January
-	"feb févr fév fev lut úno şub фев лют helmi φεβ",
+	"jan janv jän ene gen sty led oca ian янв яну січ tammi ιαν xan jaan sau", // January
+	"feb févr fév fev lut úno şub фев лют helmi φεβ veebr vas",
 	"mar mars märz mär mrz mrt maa maerz mars bře мар бер maalis márc μαρ",
-	"apr avr avril abr kwi dub nis апр кві huhti άπρ απρ",
-	"may mai maj mei mag maig kwie kvě май мая тра touko máj μαϊ μάι",
-	"jun juin giu juny cze čen haz iun июн чер kesä jún ιουν",
-	"jul juil lug lip čec tem iul июл лип heinä júl ιουλ",
-	"aug août aoû ago sie srp ağu авг сер elo αυγ",
-	"sep sept set wrz zář eyl сен вер syys szept σεπ",
+	"apr avr avril abr kwi dub nis апр кві huhti άπρ απρ bal",
+	"may mai maj mei mag maig kwie kvě май мая тра touko máj μαϊ μάι maí geg",
+	"jun juin giu juny cze čen haz iun июн юни чер kesä jún ιουν xuñ juuni bir jūn",
+	"jul juil lug lip čec tem iul июл юли лип heinä júl ιουλ xul juuli lie jūl",
+	"aug août aoû ago agu sie srp ağu авг сер elo αυγ ágú rgp",
+	"sep sept set wrz zář eyl сен сеп вер syys szept σεπ rgs",
 	"oct okt ott out paź říj eki окт жов loka οκτ",
-	"nov lis kas noi noy нов ноя marras νοέ νοε",
-	"dec déc dez dic des gru pro ara дек гру joulu δεκ",
+	"nov lis kas noi noy нов ноя ное лис marras νοέ νοε nóv lap",
+	"dec déc dez dic des gru pro ara дек гру joulu δεκ dets grd",
 )
 
 func makeMonths(names ...string) map[string]int {
@@ -43,6 +43,9 @@ func monthOf(word string) int {
 	word = strings.ToLower(strings.TrimRight(word, "."))
 	if m := monthNames[word]; m > 0 {
 		return m
+	}
+	if digits, found := strings.CutPrefix(strings.Replace(word, "thg", "th", 1), "th"); found && leading(digits) == len(digits) && number(digits) <= 12 {
+		return number(digits) // Vietnamese
 	}
 	letters := []rune(word)
 	if len(letters) < 4 || len(letters) > 12 {

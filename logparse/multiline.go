@@ -1,0 +1,117 @@
+package logparse
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/bouncetail/bouncetail/bounce"
+)
+
+// Entries of journalctl -o verbose and objects of journalctl -o json-pretty and jq
+// have a field a line:
+//
+//	Mon 2026-11-23 12:57:36.123456 UTC [s=…;i=…;b=…;m=…;t=…;x=…]
+//	    SYSLOG_IDENTIFIER=postfix/smtp
+//	    MESSAGE=4f1XyZ: to=<a@b.example>, …
+//	{
+//		"SYSLOG_IDENTIFIER" : "postfix/smtp",
+//		"MESSAGE" : "4f1XyZ: to=<a@b.example>, …"
+//	}
+
+// beginMultiline reports whether a line begins such an entry, and begins to read it.
+func (p *Parser) beginMultiline(line string) bool {
+	if strings.HasSuffix(line, "{") && strings.TrimLeft(line, " \t") == "{" {
+		p.export = &exportEntry{Object: strings.Clone(line)}
+		return true
+	}
+	if !strings.HasSuffix(line, "]") {
+		return false
+	}
+	stamped, cursor, found := strings.Cut(line, " [s=")
+	if !found || !strings.Contains(cursor, ";i=") {
+		return false
+	}
+	var s stamp
+	if rest, ok := s.cutAny(stamped); !ok || rest != "" || s.year == 0 {
+		return false
+	}
+	micros := strconv.FormatInt(s.time(s.year, p.zone).UnixMicro(), 10)
+	p.export = &exportEntry{Verbose: true, Fields: map[string][]byte{"__REALTIME_TIMESTAMP": []byte(micros)}}
+	return true
+}
+
+// readMultiline reads a line of such an entry. It returns false if the line is not
+// part of it.
+func (p *Parser) readMultiline(line string, yield func(*bounce.Event)) bool {
+	if p.export.Verbose {
+		return p.readVerbose(line, yield)
+	}
+	return p.readPretty(line, yield)
+}
+
+// verboseIndent stands before each field. The further lines of a value have more.
+const verboseIndent = "    "
+
+// whole are the fields with which an entry is complete enough to be read before the
+// next one begins.
+var whole = []string{"MESSAGE", "SYSLOG_IDENTIFIER", "_HOSTNAME", "_UID", "_COMM", "_EXE"}
+
+func (p *Parser) readVerbose(line string, yield func(*bounce.Event)) bool {
+	e := p.export
+	field, found := strings.CutPrefix(line, verboseIndent)
+	if !found {
+		return false
+	}
+	name, value, found := strings.Cut(field, "=")
+	if !found || !exported[name] || e.Done {
+		return true
+	}
+	if e.Fields[name] != nil && name != "__REALTIME_TIMESTAMP" {
+		e.Done = true // a field that comes twice could be part of a value
+		return true
+	}
+	e.Fields[name] = []byte(value)
+	if !slices.ContainsFunc(whole, func(name string) bool { return e.Fields[name] == nil }) {
+		p.endExport(yield)
+		p.export = &exportEntry{Verbose: true, Done: true}
+	}
+	return true
+}
+
+// readPretty reads a line of an object. Lines that no part of an object begins with,
+// or that are not indented, are lines of the log.
+func (p *Parser) readPretty(line string, yield func(*bounce.Event)) bool {
+	e := p.export
+	text := strings.TrimSpace(line)
+	if text == "" {
+		return true
+	}
+	indent := len(line) - len(strings.TrimLeft(line, " \t"))
+	own := len(e.Object) - len(strings.TrimLeft(e.Object, " \t"))
+	switch {
+	case indent == own && (text == "}" || text == "},"):
+		object := strings.TrimLeft(e.Object, " \t") + "}"
+		p.export = nil
+		p.readUnusual(object, yield)
+		return true
+	case indent <= own || strings.IndexByte(`"{}[]-0123456789tfn`, text[0]) < 0 || len(e.Object)+len(text) > maxExported:
+		return false
+	}
+	e.Object += text + " "
+	return true
+}
+
+// abandonPretty counts an object whose end was not found, if it holds a delivery.
+func (p *Parser) abandonPretty(object string) {
+	if mta, found := findDelivery(object); found && p.reads(mta) {
+		p.noteUnparsed(mta, object)
+	}
+}
+
+// unixMicros returns the time of an entry's field.
+func unixMicros(field string) (time.Time, bool) {
+	micros, err := strconv.ParseInt(field, 10, 64)
+	return time.UnixMicro(micros), err == nil
+}
