@@ -112,12 +112,15 @@ func (e *exportEntry) field(name string) string { return string(e.Fields[name]) 
 // endExport reads the entry that is complete.
 func (p *Parser) endExport(yield func(*bounce.Event)) {
 	e := p.export
+	if e == nil || e.Broken {
+		return
+	}
 	p.export = nil
-	if e != nil && e.Object != "" {
+	if e.Object != "" {
 		p.abandonPretty(e.Object)
 		return
 	}
-	if e == nil || e.Done || len(e.Fields["MESSAGE"]) == 0 {
+	if e.Done || len(e.Fields["MESSAGE"]) == 0 {
 		return
 	}
 	at, ok := unixMicros(e.field("__REALTIME_TIMESTAMP"))

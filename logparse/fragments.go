@@ -36,12 +36,13 @@ func (p *Parser) join(h *header) bool {
 	key := h.host + " " + h.pid
 	f := p.pieces[key]
 	if number == 1 {
+		p.dropPiece(key)
 		f = &fragments{Next: 1, Of: of}
 		p.pieces[key] = f
 		p.dropPieces()
 	}
 	if f == nil || f.Next != number || f.Of != of {
-		delete(p.pieces, key) // the start was in a file that is gone
+		p.dropPiece(key) // or the start was in a file that is gone
 		return false
 	}
 	f.line = p.counts.Lines
@@ -57,11 +58,25 @@ func (p *Parser) join(h *header) bool {
 	return true
 }
 
+// dropPiece forgets a line whose other pieces are missing, and counts it if it holds
+// a delivery.
+func (p *Parser) dropPiece(key string) {
+	f := p.pieces[key]
+	if f == nil {
+		return
+	}
+	delete(p.pieces, key)
+	body := string(f.Body)
+	if mta, found := findDelivery(body); found && p.reads(mta) {
+		p.noteUnparsed(mta, body)
+	}
+}
+
 func (p *Parser) dropPieces() {
 	for key, f := range p.pieces {
 		if p.counts.Lines-f.line > maxWait || len(p.pieces) > maxPieces {
 			if f.Next > 1 {
-				delete(p.pieces, key)
+				p.dropPiece(key)
 			}
 		}
 	}

@@ -217,6 +217,20 @@ func (p *Parser) Parse(text string, yield func(*bounce.Event)) int {
 	return p.counts.Lines - before
 }
 
+// End reads an entry that waits for further lines, at the end of an import, and
+// reports whether there was one. A log that can grow keeps the pieces of its lines; of
+// one that is complete they are counted.
+func (p *Parser) End(complete bool, yield func(*bounce.Event)) bool {
+	waited := p.export != nil || complete && len(p.pieces) > 0
+	p.endExport(yield)
+	for key := range p.pieces {
+		if complete {
+			p.dropPiece(key)
+		}
+	}
+	return waited
+}
+
 // longest is how long the words of a mail server are at most. Postfix cuts them at
 // 2,000 bytes, Exim at 8,192. Longer ones are not parsed, only counted.
 const longest = 32 << 10

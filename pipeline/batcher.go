@@ -15,11 +15,12 @@ type batcher struct {
 	p             *Pipeline
 	parsers       map[int64]Parser // by stream
 	parsed        map[int64]bounce.ParserState
-	deliveries    deliveries    // since the last call of takeDeliveries
-	failed, sent  int           // deliveries in the batch
-	rest          bounce.Batch  // without records and successes, which the judge adds
-	positionIndex map[int64]int // in rest.Positions, by stream
-	hashed        bounce.Event  // reused for each event
+	deliveries    deliveries                // since the last call of takeDeliveries
+	failed, sent  int                       // deliveries in the batch
+	rest          bounce.Batch              // without records and successes, which the judge adds
+	positionIndex map[int64]int             // in rest.Positions, by stream
+	last          map[int64]bounce.Position // of the streams of an import
+	hashed        bounce.Event              // reused for each event
 	free          <-chan deliveries
 	logged        map[string]bool // what logUnparsed has logged
 }
@@ -27,7 +28,7 @@ type batcher struct {
 func newBatcher(p *Pipeline, free <-chan deliveries) *batcher {
 	b := &batcher{
 		p: p, parsers: make(map[int64]Parser), parsed: make(map[int64]bounce.ParserState),
-		positionIndex: make(map[int64]int), free: free, logged: make(map[string]bool),
+		positionIndex: make(map[int64]int), last: make(map[int64]bounce.Position), free: free, logged: make(map[string]bool),
 	}
 	maps.Copy(b.parsed, p.Parsed)
 	return b
@@ -73,32 +74,60 @@ func (b *batcher) take(c *bounce.Chunk) error {
 		return err
 	}
 	if len(c.Data) > 0 {
-		add := b.add // a method value allocates each time
-		apply := func(ev *bounce.Event) { b.p.Queue.Apply(ev, add) }
-		if b.p.Hash != nil {
-			judge := b.p.Classifier()
-			apply = func(ev *bounce.Event) { b.p.Queue.Apply(b.hash(ev, judge), add) }
-		}
-		lines := parser.Parse(c.Data, apply)
+		lines := parser.Parse(c.Data, b.apply())
 		b.p.Progress.Lines.Add(int64(lines))
 		b.countReading(c, lines)
 		if parser.Foreign() {
 			b.warnOnce("no line of a mail server in the first hundred lines", c.Position.Path, "log", c.Position.Path, "next", "is it the log of the mail server? see bouncetail doctor")
 		}
 	}
-	i, known := b.positionIndex[c.Position.Stream]
-	if !known {
-		i = len(b.rest.Positions)
-		b.positionIndex[c.Position.Stream] = i
-		b.rest.Positions = append(b.rest.Positions, bounce.StreamState{})
+	if c.Position.Closed && b.p.Limits.FlushInterval > 0 {
+		parser.End(true, b.apply())
 	}
-	b.rest.Positions[i] = bounce.StreamState{Position: c.Position}
+	b.setPosition(c.Position)
+	if b.p.Limits.FlushInterval > 0 {
+		b.last[c.Position.Stream] = c.Position
+	}
 	if len(c.Gaps) > 0 {
 		b.rest.Gaps = append(b.rest.Gaps, c.Gaps...)
 		b.p.Progress.Gaps.Add(int64(len(c.Gaps)))
 	}
 	b.p.Progress.TooLong.Add(int64(c.TooLong))
 	return nil
+}
+
+// apply returns the function that takes the events of a parser.
+func (b *batcher) apply() func(*bounce.Event) {
+	add := b.add // a method value allocates each time
+	if b.p.Hash == nil {
+		return func(ev *bounce.Event) { b.p.Queue.Apply(ev, add) }
+	}
+	judge := b.p.Classifier()
+	return func(ev *bounce.Event) { b.p.Queue.Apply(b.hash(ev, judge), add) }
+}
+
+// endAll ends the streams of an import that has read them all, and reports whether
+// there is more to save.
+func (b *batcher) endAll() bool {
+	more := false
+	for _, stream := range slices.Sorted(maps.Keys(b.parsers)) {
+		if b.parsers[stream].End(false, b.apply()) {
+			b.setPosition(b.last[stream])
+			more = true
+		}
+	}
+	return more
+}
+
+// setPosition makes a position that of its stream.
+func (b *batcher) setPosition(at bounce.Position) {
+	i, known := b.positionIndex[at.Stream]
+	if !known {
+		i = len(b.rest.Positions)
+		b.positionIndex[at.Stream] = i
+		b.rest.Positions = append(b.rest.Positions, bounce.StreamState{})
+	}
+	b.rest.Positions[i] = bounce.StreamState{Position: at}
 }
 
 // countReading notes how much was read of a source.

@@ -37,6 +37,9 @@ type Parser interface {
 	// Parse returns the number of lines. An event is valid only during the call of
 	// yield, which must not change it; its strings may be kept.
 	Parse(block string, yield func(*bounce.Event)) (lines int)
+	// End reads what waits for further lines, and reports whether anything did. It is
+	// called at the end of a stream of an import, which may be complete or grow later.
+	End(complete bool, yield func(*bounce.Event)) bool
 	// State returns what a parser of the same stream needs after a restart.
 	State() []byte
 	// TakeUnparsed returns and forgets the delivery lines that were not parsed.
@@ -259,6 +262,9 @@ func (r *reader) run(chunks <-chan bounce.Chunk) error {
 			// A complete import releases all successes. A daemon, or an import that was
 			// stopped, keeps them for the next run.
 			if r.p.Limits.FlushInterval > 0 && !r.stopped() {
+				if r.batcher.endAll() {
+					r.pending = max(r.pending, 1)
+				}
 				r.release(time.Time{})
 			}
 			if r.pending == 0 && r.inTx == 0 {

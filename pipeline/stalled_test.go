@@ -15,6 +15,7 @@ import (
 type noParser struct{}
 
 func (noParser) Parse(string, func(*bounce.Event)) int { return 0 }
+func (noParser) End(bool, func(*bounce.Event)) bool    { return false }
 func (noParser) State() []byte                         { return nil }
 func (noParser) TakeUnparsed() []bounce.Unparsed       { return nil }
 func (noParser) Foreign() bool                         { return false }

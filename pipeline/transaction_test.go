@@ -28,9 +28,10 @@ func (p *failing) Parse(block string, yield func(*bounce.Event)) int {
 	}
 	return n
 }
-func (p *failing) State() []byte                   { return fmt.Append(nil, p.lines) }
-func (p *failing) TakeUnparsed() []bounce.Unparsed { return nil }
-func (p *failing) Foreign() bool                   { return false }
+func (p *failing) End(bool, func(*bounce.Event)) bool { return false }
+func (p *failing) State() []byte                      { return fmt.Append(nil, p.lines) }
+func (p *failing) TakeUnparsed() []bounce.Unparsed    { return nil }
+func (p *failing) Foreign() bool                      { return false }
 
 type noVerdict struct{}
 
