@@ -17,6 +17,7 @@ import (
 	"github.com/ulikunitz/xz"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/text"
 )
 
 // archive is how a log is compressed.
@@ -225,6 +226,6 @@ func (t *Tailer) sendArchive(ctx context.Context, s *stream, c candidate, kind a
 			b.data = b.data[min(int64(len(b.data)), s.Offset-from):]
 		}
 		s.Offset, s.Head, s.Tail = b.end, b.head, b.tail
-		return t.send(ctx, s, bounce.Chunk{Data: string(b.data), TooLong: b.tooLong, More: len(b.data) > blockSize/2})
+		return t.send(ctx, s, bounce.Chunk{Data: text.Own(b.data), TooLong: b.tooLong, More: len(b.data) > blockSize/2})
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/text"
 )
 
 // Import reads files from start to end, even if they were read before: a line that is
@@ -73,7 +74,7 @@ func (im *Import) file(ctx context.Context, in *Input, progress func(int64)) err
 			logTooLong(im.Log, at.Path, b.tooLong, im.MaxLine)
 		}
 		progress(in.read.n.Load())
-		c := bounce.Chunk{Data: stripNULs(string(b.data)), Position: at, File: file, TooLong: b.tooLong}
+		c := bounce.Chunk{Data: stripNULs(text.Own(b.data)), Position: at, File: file, TooLong: b.tooLong}
 		file = nil
 		return im.send(ctx, c)
 	})

@@ -4,13 +4,14 @@ import (
 	"bytes"
 	"io"
 	"slices"
+
+	"github.com/bouncetail/bouncetail/internal/text"
 )
 
 // linesOf calls each with the content of a reader, as blocks of whole lines. A
-// last line without a newline counts. A block is valid only during the call.
+// last line without a newline counts. A block may be kept: it is not changed afterwards.
 func linesOf(r io.Reader, maxLine int, each func(block) error) error {
 	var (
-		read     []byte // reused for each block
 		w        rolling
 		rest     []byte // an unfinished line
 		skipping bool   // within a line that is too long
@@ -21,8 +22,7 @@ func linesOf(r io.Reader, maxLine int, each func(block) error) error {
 		return each(b)
 	}
 	for {
-		read = slices.Grow(read[:0], len(rest)+blockSize)
-		buf := read[:len(rest)+blockSize]
+		buf := text.Buffer(len(rest) + blockSize)
 		copy(buf, rest)
 		n, err := io.ReadFull(r, buf[len(rest):])
 		over := err == io.EOF || err == io.ErrUnexpectedEOF && isEnd(r)

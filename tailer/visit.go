@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/text"
 )
 
 // visit finds the stream that a file holds and sends what was added to it.
@@ -207,7 +208,7 @@ func (t *Tailer) drain(ctx context.Context, s *stream, f *os.File, limit int64, 
 		s.Offset, s.Head, s.Tail, s.pending = b.end, head, tail, 0
 		s.grownAt = t.o.Now()
 		// More bytes than the longest line are not just an incomplete line.
-		c := bounce.Chunk{Data: string(b.data), TooLong: b.tooLong, More: waiting > int64(t.o.MaxLine)}
+		c := bounce.Chunk{Data: text.Own(b.data), TooLong: b.tooLong, More: waiting > int64(t.o.MaxLine)}
 		if err := t.send(ctx, s, c); err != nil {
 			return err
 		}
