@@ -38,8 +38,6 @@ func (d Delivery) At() int64 { return d.Last >> 1 }
 // Bucket returns the number of the bucket that the address is in.
 func (d Delivery) Bucket() int64 { return int64(d.Key >> bucketShift) }
 
-func (d Delivery) hash() uint64 { return d.Key }
-
 // DeliveryBucketsOf returns the numbers of the buckets of addresses, sorted.
 func DeliveryBucketsOf(keys []int64) []int64 {
 	var buckets []int64

@@ -55,11 +55,11 @@ func TestMergedDeliveriesAreTheNewestOfEach(t *testing.T) {
 }
 
 func TestASuccessIsMergedOnce(t *testing.T) {
-	one := []Success{{id: 5, Index: 0}, {id: 5, Index: 1}, {id: 9, Index: 2}}
+	one := []Success{{Key: 5, Last: 0}, {Key: 5, Last: 1}, {Key: 9, Last: 2}}
 	var isNew []int32
 	note := func(index int32) { isNew = append(isNew, index) }
 	bucket := MergeSuccesses(nil, one, note)
-	bucket = MergeSuccesses(bucket, []Success{{id: 1, Index: 3}, {id: 9, Index: 4}, {id: 10, Index: 5}}, note)
+	bucket = MergeSuccesses(bucket, []Success{{Key: 1, Last: 3}, {Key: 9, Last: 4}, {Key: 10, Last: 5}}, note)
 	if want := []int32{0, 2, 3, 5}; !slices.Equal(isNew, want) || len(bucket) != 8*4 {
 		t.Errorf("new are %v, want %v; %d bytes are stored", isNew, want, len(bucket))
 	}

@@ -9,6 +9,15 @@ import (
 	"slices"
 )
 
+// entry is the form of what is sorted, with the hash first. All entries have it, so
+// that the compiler makes one function of each generic one, without calls of methods.
+type entry interface {
+	~struct {
+		Key  uint64
+		Last int64
+	}
+}
+
 // Sorter sorts entries. It keeps its buffers.
 type Sorter struct {
 	deliveries []Delivery
@@ -16,29 +25,44 @@ type Sorter struct {
 }
 
 // sortByHash sorts by a number whose values are spread evenly, as those of a hash
-// are: by its highest bits first, which leaves a few in each place. It returns the
-// buffer that it used.
-func sortByHash[T interface{ hash() uint64 }](all, buf []T) []T {
-	const few = 8
-	order := bits.Len(uint(len(all) / few))
+// are: by its highest bits first, which leaves one or two in each place. It returns
+// the buffer that it used.
+func sortByHash[T entry](all, buf []T) []T {
+	order := bits.Len(uint(len(all) / 2))
 	ends := make([]int32, 1<<order+1) // where a place starts, and later where it ends
 	shift := 64 - order
 	for i := range all {
-		ends[all[i].hash()>>shift+1]++
+		ends[Delivery(all[i]).Key>>shift+1]++
 	}
 	for i := range len(ends) - 1 {
 		ends[i+1] += ends[i]
 	}
 	buf = append(buf[:0], all...)
 	for i := range buf {
-		at := &ends[buf[i].hash()>>shift]
+		at := &ends[Delivery(buf[i]).Key>>shift]
 		all[*at] = buf[i]
 		*at++
 	}
-	start := int32(0)
-	for _, end := range ends[:len(ends)-1] {
-		slices.SortFunc(all[start:end], func(a, b T) int { return cmp.Compare(a.hash(), b.hash()) })
-		start = end
-	}
+	sortNearly(all)
 	return buf
+}
+
+// sortNearly sorts what is sorted but for neighbors: each is moved before those that
+// are greater. Many that are equal in their highest bits are sorted otherwise.
+func sortNearly[T entry](all []T) {
+	const few = 32
+	for i := 1; i < len(all); i++ {
+		one := all[i]
+		h := Delivery(one).Key
+		at := i
+		for ; at > 0 && Delivery(all[at-1]).Key > h; at-- {
+			if i-at == few {
+				all[at] = one
+				slices.SortFunc(all, func(a, b T) int { return cmp.Compare(Delivery(a).Key, Delivery(b).Key) })
+				return
+			}
+			all[at] = all[at-1]
+		}
+		all[at] = one
+	}
 }

@@ -8,14 +8,14 @@ import (
 )
 
 func TestSuccessesAreSortedByBucketAndID(t *testing.T) {
-	byID := func(a, b Success) int { return cmp.Or(cmp.Compare(a.bucket, b.bucket), cmp.Compare(a.id, b.id)) }
-	byIndex := func(a, b Success) int { return cmp.Compare(a.Index, b.Index) }
+	byID := func(a, b Success) int { return cmp.Or(cmp.Compare(a.Bucket(), b.Bucket()), cmp.Compare(a.Key, b.Key)) }
+	byIndex := func(a, b Success) int { return cmp.Compare(a.Index(), b.Index()) }
 	var r Sorter
 	for _, n := range []int{0, 1, 2, 7, 8, 100, 5000} {
 		for _, ids := range []uint64{1, 3, 1 << 63} { // few ids, and many
 			all := make([]Success, n)
 			for i := range all {
-				all[i] = Success{id: rand.Uint64N(ids) << (rand.IntN(2) * 40), bucket: rand.Uint32N(3), Index: int32(i)}
+				all[i] = Success{rand.Uint64N(ids) << (rand.IntN(2) * 40), rand.Int64N(3)<<32 | int64(i)}
 			}
 			sorted := slices.Clone(all)
 			r.Successes(sorted)

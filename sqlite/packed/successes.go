@@ -18,31 +18,31 @@ func SuccessBucket(id bounce.EventID) int64 {
 
 // Success is a success in the order of the buckets.
 type Success struct {
-	id     uint64 // the last eight bytes of its event id
-	bucket uint32
-	Index  int32 // in the batch
+	Key  uint64 // the last eight bytes of its event id
+	Last int64  // its bucket, and its index in the batch in the lower half
 }
 
 // NewSuccess returns the success of an index in a batch.
 func NewSuccess(id *bounce.EventID, index int) Success {
-	return Success{binary.BigEndian.Uint64(id[4:]), uint32(SuccessBucket(*id)), int32(index)}
+	return Success{binary.BigEndian.Uint64(id[4:]), SuccessBucket(*id)<<32 | int64(index)}
 }
 
 // Bucket returns the number of its bucket.
-func (s Success) Bucket() int64 { return int64(s.bucket) }
+func (s Success) Bucket() int64 { return s.Last >> 32 }
 
-func (s Success) hash() uint64 { return s.id }
+// Index returns its index in the batch.
+func (s Success) Index() int32 { return int32(s.Last) }
 
 // Successes sorts successes by bucket and id. In the order of a log the
 // buckets are sorted already.
 func (s *Sorter) Successes(all []Success) {
-	byBucket := func(a, b Success) int { return cmp.Compare(a.bucket, b.bucket) }
+	byBucket := func(a, b Success) int { return cmp.Compare(a.Bucket(), b.Bucket()) }
 	if !slices.IsSortedFunc(all, byBucket) {
 		slices.SortFunc(all, byBucket)
 	}
 	for len(all) > 0 {
 		n := 1
-		for n < len(all) && all[n].bucket == all[0].bucket {
+		for n < len(all) && all[n].Bucket() == all[0].Bucket() {
 			n++
 		}
 		s.successes = sortByHash(all[:n], s.successes)
@@ -55,15 +55,15 @@ func (s *Sorter) Successes(all []Success) {
 func MergeSuccesses(known []byte, successes []Success, isNew func(index int32)) []byte {
 	merged := make([]byte, 0, len(known)+8*len(successes))
 	for i := range successes {
-		id := successes[i].id
+		id := successes[i].Key
 		for len(known) > 0 && binary.BigEndian.Uint64(known) < id {
 			merged, known = append(merged, known[:8]...), known[8:]
 		}
-		if len(known) > 0 && binary.BigEndian.Uint64(known) == id || i > 0 && successes[i-1].id == id {
+		if len(known) > 0 && binary.BigEndian.Uint64(known) == id || i > 0 && successes[i-1].Key == id {
 			continue
 		}
 		merged = binary.BigEndian.AppendUint64(merged, id)
-		isNew(successes[i].Index)
+		isNew(successes[i].Index())
 	}
 	return append(merged, known...)
 }
