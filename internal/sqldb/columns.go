@@ -75,7 +75,7 @@ func (c Columns[T]) Bind(p *Params, row *T) {
 	for i := range c {
 		field := c[i].field(row)
 		if text, isText := field.(*string); isText && (*text != "" || !c[i].null) {
-			p.AddText(i, *text)
+			p.AddText(*text)
 		} else {
 			p.Add(stored(field, c[i].null))
 		}

@@ -3,11 +3,19 @@ package sqldb
 import "testing"
 
 func TestTextsAreBoundAsTheyAre(t *testing.T) {
-	var texts boxedTexts
-	for _, s := range []string{"", "a", "ab", "", "a", "ab", "ba", "abc", "acb", "cab", "aab"} { // several have one place
-		for range 2 {
-			if got := texts.box(s); got != s {
-				t.Errorf("box(%q) = %q", s, got)
+	p := newParams(3)
+	for _, row := range [][]any{{"", "a", int64(1)}, {"ab", nil, "ab"}, {"", "b", "abc"}} {
+		p.n = 0
+		for _, v := range row {
+			if s, isText := v.(string); isText {
+				p.AddText(s)
+			} else {
+				p.Add(v)
+			}
+		}
+		for i, want := range row {
+			if got := p.values[i].Value; got != want || p.values[i].Ordinal != i+1 {
+				t.Errorf("parameter %d of %v is %v", i, row, got)
 			}
 		}
 	}
