@@ -119,14 +119,15 @@ func (h *header) hidesPostfix() bool {
 }
 
 // beginsWithRecipient reports whether words begin with a recipient, or have a single
-// word before it, which would be the queue ID. Postfix begins no other words so.
+// word before it, which would be the queue ID. Postfix begins no other words so. A
+// tag, with the queue ID behind it without a space, is part of an unusual header.
 func beginsWithRecipient(body string) bool {
 	const to = "to="
 	if strings.HasPrefix(body, to) {
 		return true
 	}
 	space := strings.IndexByte(body[:min(len(body), 60)], ' ')
-	return space > 0 && strings.HasPrefix(strings.TrimLeft(body[space:], " "), to)
+	return space > 0 && strings.HasPrefix(strings.TrimLeft(body[space:], " "), to) && !beginsWithTag(body)
 }
 
 // cutHeader takes the header off a line:
