@@ -10,6 +10,7 @@ import (
 	"unicode"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/openfile"
 )
 
 // Error describes what is wrong with an address that a person wrote.
@@ -76,7 +77,7 @@ func Lines(in io.Reader, each func(n int, line string) error) error {
 func FileLines(flag, path string, stdin io.Reader, each func(name string, n int, line string) error) error {
 	in, name := stdin, "standard input"
 	if path != "-" {
-		f, err := os.Open(path)
+		f, err := openfile.Open(path)
 		if errors.Is(err, os.ErrNotExist) {
 			return fmt.Errorf("%s: %s does not exist; check the spelling", flag, path)
 		}

@@ -16,6 +16,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/openfile"
 )
 
 //go:embed rules/*.yaml
@@ -246,6 +247,13 @@ func load(files fs.FS, dir string, where func(name string) string, own bool) ([]
 }
 
 func loadFile(files fs.FS, name string) ([]Rule, error) {
+	info, err := fs.Stat(files, name)
+	if err == nil {
+		err = openfile.Check(name, info)
+	}
+	if err != nil {
+		return nil, err
+	}
 	text, err := fs.ReadFile(files, name)
 	if err != nil {
 		return nil, err

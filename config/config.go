@@ -6,16 +6,16 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"reflect"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/go-viper/mapstructure/v2"
 	"github.com/spf13/viper"
+
+	"github.com/bouncetail/bouncetail/internal/openfile"
 )
 
 // DefaultPath is where the settings are looked for unless --config names a
@@ -357,16 +357,16 @@ func load(path string) (Config, error) {
 
 // readFile reads the settings file. It need not exist unless it was named.
 func readFile(file string, named bool) ([]byte, error) {
-	content, err := readAtMost(file, maxFile)
-	switch {
+	content, err := openfile.Read(file, maxFile)
+	switch other, is := errors.AsType[*openfile.NotRegular](err); {
 	case errors.Is(err, os.ErrNotExist) && !named:
 		return nil, nil // the defaults apply
 	case errors.Is(err, os.ErrNotExist):
 		return nil, fmt.Errorf("the settings file %s does not exist; check the spelling of --config", file)
 	case errors.Is(err, os.ErrPermission):
 		return nil, fmt.Errorf("the settings file %s cannot be read by this user; use sudo bouncetail …", file)
-	case errors.Is(err, syscall.EISDIR):
-		return nil, fmt.Errorf("the settings file %s is a directory; name a file with --config", file)
+	case is:
+		return nil, fmt.Errorf("the settings file %w; name a file with --config", other)
 	case err != nil:
 		return nil, fmt.Errorf("settings: %w", err)
 	}
@@ -429,17 +429,3 @@ func indent(lines string) string {
 // maxFile is the largest settings file, in bytes. The program does not fill the memory
 // with a device or a log that was named by mistake.
 const maxFile = 16 << 20
-
-// readAtMost returns the content of a file of at most limit bytes.
-func readAtMost(file string, limit int64) ([]byte, error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	content, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err == nil && int64(len(content)) > limit {
-		err = fmt.Errorf("%s is larger than %d MB; name a settings file with --config", file, limit>>20)
-	}
-	return content, err
-}

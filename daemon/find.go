@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/bouncetail/bouncetail/internal/openfile"
 )
 
 // Found is the daemon of a database, as another process sees it.
@@ -20,7 +22,7 @@ type Found struct {
 
 // Find looks for the daemon of a database: it holds a lock on a file.
 func Find(ctx context.Context, database string) Found {
-	f, err := os.Open(database + ".lock")
+	f, err := openfile.Open(database + ".lock")
 	if errors.Is(err, os.ErrNotExist) {
 		return Found{Troubles: []string{}}
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/bouncetail/bouncetail/address"
 	"github.com/bouncetail/bouncetail/config"
+	"github.com/bouncetail/bouncetail/internal/openfile"
 	"github.com/bouncetail/bouncetail/output/webhook"
 	"github.com/bouncetail/bouncetail/sqlite/outbox"
 	"github.com/bouncetail/bouncetail/sqlite/query"
@@ -130,7 +131,7 @@ func secretOf(given config.Secret, path string) (string, error) {
 	if path == "" {
 		return string(given), nil
 	}
-	text, err := os.ReadFile(path)
+	text, err := openfile.Read(path, 1<<20)
 	if err != nil {
 		return "", fmt.Errorf("secret: %w", err)
 	}

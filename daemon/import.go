@@ -16,6 +16,7 @@ import (
 	"github.com/bouncetail/bouncetail/config"
 	"github.com/bouncetail/bouncetail/incident"
 	"github.com/bouncetail/bouncetail/internal/control"
+	"github.com/bouncetail/bouncetail/internal/openfile"
 	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/internal/tune"
 	"github.com/bouncetail/bouncetail/pipeline"
@@ -65,6 +66,11 @@ func (im *Import) Run(ctx context.Context) (*Imported, error) {
 	again, err := readable(im.Files)
 	if err != nil {
 		return nil, err // before a database is created
+	}
+	for _, path := range im.Files {
+		if path != tailer.StdinPath && tailer.IsPipe(path) {
+			im.Log.Info("reading a named pipe, until the program that writes to it closes it", "path", path)
+		}
 	}
 	return atWriter(ctx, im.Config, im.Log, func(client *control.Client) (*Imported, error) {
 		return im.remote(ctx, client, again)
@@ -246,6 +252,11 @@ func readable(files []string) (again bool, err error) {
 			return false, fmt.Errorf("%s is a directory; name the log files in it", path)
 		}
 		if !info.Mode().IsRegular() {
+			if info.Mode()&os.ModeNamedPipe == 0 {
+				if other := openfile.Check(path, info); other != nil {
+					return false, fmt.Errorf("%w; name a log file", other)
+				}
+			}
 			again = false // opening a pipe here would end its writer
 			continue
 		}

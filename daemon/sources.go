@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"os/exec"
 	"strings"
 	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/config"
+	"github.com/bouncetail/bouncetail/internal/openfile"
 	"github.com/bouncetail/bouncetail/logparse"
 	"github.com/bouncetail/bouncetail/tailer"
 )
@@ -55,7 +55,7 @@ const sampleSize = 256 << 10
 
 // Ends returns the whole lines at the head and the tail of a file, and its size.
 func Ends(path string) (head, tail []byte, size int64, err error) {
-	f, err := os.Open(path)
+	f, err := openfile.Open(path)
 	if err != nil {
 		return nil, nil, 0, err
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/bouncetail/bouncetail/config"
 	"github.com/bouncetail/bouncetail/daemon"
+	"github.com/bouncetail/bouncetail/internal/openfile"
 	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/tailer"
 )
@@ -47,7 +48,7 @@ func (d *examiner) files() []logFile {
 
 func (d *examiner) canRead(path string) error {
 	return d.as.do(func() error {
-		f, err := os.Open(path)
+		f, err := openfile.Open(path)
 		if err != nil {
 			return err
 		}

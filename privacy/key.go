@@ -5,7 +5,12 @@ import (
 	"fmt"
 	"os"
 	"strings"
+
+	"github.com/bouncetail/bouncetail/internal/openfile"
 )
+
+// maxKey is the largest file of a key, in bytes.
+const maxKey = 1 << 20
 
 // LoadKey returns a hasher with the key in a file.
 func LoadKey(path string) (*Hasher, error) {
@@ -19,7 +24,7 @@ func LoadKey(path string) (*Hasher, error) {
 	if err == nil && info.Mode().Perm()&0o007 != 0 {
 		return nil, wrong("everybody may read %s or write to it; mend that with: chmod o= %s", path, path)
 	}
-	text, readErr := os.ReadFile(path)
+	text, readErr := openfile.Read(path, maxKey)
 	if err = errors.Join(err, readErr); errors.Is(err, os.ErrPermission) {
 		return nil, wrong("%[1]s may not be read by this user; run as root or as the user of the daemon, whose it has to be: chown bouncetail %[1]s", path)
 	}

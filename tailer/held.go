@@ -91,11 +91,17 @@ func infoStat(info os.FileInfo) (*syscall.Stat_t, bool) {
 // open opens a file or directory. If no descriptor is left it closes quiet files.
 func (t *Tailer) open(path string) (*os.File, error) {
 	for {
-		f, err := os.Open(path)
+		f, err := openNow(path)
 		if !outOfDescriptors(err) || !t.closeQuietest(nil) {
 			return f, err
 		}
 	}
+}
+
+// openNow opens a file or directory. It does not wait for a writer if a named pipe
+// has taken its place.
+func openNow(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 }
 
 // outOfDescriptors reports whether the process or the system has no descriptor

@@ -2,12 +2,15 @@ package tailer
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/bouncetail/bouncetail/internal/openfile"
 )
 
 // candidate is a file that may hold a stream of a source.
@@ -273,6 +276,12 @@ func (t *Tailer) reportAbsent(source int, files []candidate) {
 	if _, err := os.Stat(filepath.Dir(l.text)); err != nil && (!l.variable() || !errors.Is(err, fs.ErrNotExist)) {
 		t.report(what, err)
 	} else if !t.scanned || t.o.Now().Sub(l.absentSince) > writerGrace {
-		t.report(what, errors.New("no such file yet"))
+		err := errors.New("no such file yet")
+		if info, statErr := os.Stat(l.text); statErr == nil {
+			if other := openfile.Check(l.text, info); other != nil {
+				err = fmt.Errorf("%w; name a log file, or a glob", other)
+			}
+		}
+		t.report(what, err)
 	}
 }

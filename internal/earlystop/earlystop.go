@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 )
 
 // early is initialized right after os/signal: Go initializes packages in the
@@ -20,10 +21,17 @@ var early = func() chan os.Signal {
 	return c
 }()
 
+// patience is the time after which a second signal ends the program at once. The
+// second of two that come together, as from timeout(1), does not.
+const patience = 2 * time.Second
+
 // Context returns a context that is canceled by SIGINT and SIGTERM, also by one
-// that came before the call. stop restores the default handling.
+// that came before the call. stop restores the default handling, and so does the
+// first signal after two seconds: a program that is blocked, by a file server that
+// is gone, can be ended by a second signal.
 func Context() (ctx context.Context, stop context.CancelFunc) {
 	ctx, stop = signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, func() { time.AfterFunc(patience, stop) })
 	signal.Stop(early)
 	select {
 	case <-early:

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
+	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/internal/atomicfile"
@@ -71,7 +73,7 @@ func (e *Run) Write() (lastSeq int64, err error) {
 			return 0, fmt.Errorf("output %s is a directory; name a file in it", e.Output)
 		}
 		if !info.Mode().IsRegular() {
-			return e.writeDevice()
+			return e.writeDevice(info)
 		}
 	} else if _, err := os.Readlink(e.Output); err == nil {
 		return 0, fmt.Errorf("output %s is a link to a file that does not exist; create that file, or name it instead", e.Output)
@@ -80,13 +82,33 @@ func (e *Run) Write() (lastSeq int64, err error) {
 }
 
 // writeDevice writes to what cannot be replaced: a named pipe, /dev/stdout.
-func (e *Run) writeDevice() (lastSeq int64, err error) {
-	f, err := os.OpenFile(e.Output, os.O_WRONLY, 0)
+func (e *Run) writeDevice(info os.FileInfo) (lastSeq int64, err error) {
+	f, err := openDevice(e.Output, info)
 	if err != nil {
 		return 0, fmt.Errorf("output: %w", err)
 	}
 	lastSeq, err = e.writeTo(f)
 	return lastSeq, errors.Join(err, f.Close())
+}
+
+// readerGrace is how long a program may take to open a named pipe to read it.
+const readerGrace = 5 * time.Second
+
+// openDevice opens a device to write to it. A named pipe without a reader is an error
+// after readerGrace: without O_NONBLOCK, opening it would wait for ever.
+func openDevice(path string, info os.FileInfo) (*os.File, error) {
+	if info.Mode()&os.ModeNamedPipe == 0 {
+		return os.OpenFile(path, os.O_WRONLY, 0)
+	}
+	for deadline := time.Now().Add(readerGrace); ; time.Sleep(50 * time.Millisecond) {
+		f, err := os.OpenFile(path, os.O_WRONLY|syscall.O_NONBLOCK, 0)
+		if !errors.Is(err, syscall.ENXIO) {
+			return f, err
+		}
+		if time.Now().After(deadline) {
+			return nil, fmt.Errorf("no program reads the named pipe %s; start the one that does first", path)
+		}
+	}
 }
 
 // writeFile replaces the file, so that a reader finds the old one or the new one.

@@ -16,6 +16,8 @@ import (
 	"os"
 	"strconv"
 	"time"
+
+	"github.com/bouncetail/bouncetail/internal/openfile"
 )
 
 // SignatureHeader holds when a request was signed, and the signature.
@@ -115,7 +117,7 @@ func KeyPair(path string) (public string, err error) {
 	}
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, os.ErrExist) {
-		text, err := os.ReadFile(path)
+		text, err := openfile.Read(path, 1<<20)
 		if err != nil {
 			return "", err
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/mattn/go-sqlite3"
 
 	"github.com/bouncetail/bouncetail/internal/filelock"
+	"github.com/bouncetail/bouncetail/internal/openfile"
 	"github.com/bouncetail/bouncetail/internal/sqldb"
 	"github.com/bouncetail/bouncetail/sqlite/migrations"
 )
@@ -23,8 +24,9 @@ func OpenReadOnly(ctx context.Context, path string) (*sql.DB, os.FileInfo, error
 		return nil, nil, fmt.Errorf("database %s does not exist; bouncetail run or bouncetail import makes it, --db names another", path)
 	case err != nil:
 		return nil, nil, fmt.Errorf("database: %w", Denied(err))
-	case file.IsDir():
-		return nil, nil, fmt.Errorf("database %s is a directory; name a file with --db", path)
+	}
+	if other := openfile.Check(path, file); other != nil {
+		return nil, nil, fmt.Errorf("database %w; name a file with --db", other)
 	}
 	const pragmas = "_query_only=on&_busy_timeout=5000"
 	db := sqldb.Connect(path, "ro", pragmas)

@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 
 	"github.com/bouncetail/bouncetail/internal/atomicfile"
+	"github.com/bouncetail/bouncetail/internal/openfile"
 	"github.com/bouncetail/bouncetail/internal/sqldb"
 )
 
@@ -60,6 +61,11 @@ const (
 func Open(ctx context.Context, path string, cache int, build bool, log *slog.Logger) (_ *File, err error) {
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		path = real // the lock file is next to the database, by whatever name it is opened
+	}
+	if info, err := os.Stat(path); err == nil {
+		if other := openfile.CheckRegular(path, info); other != nil {
+			return nil, fmt.Errorf("database %w; name a file with --db", other)
+		}
 	}
 	f := &File{Path: path}
 	defer func() {
