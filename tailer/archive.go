@@ -81,7 +81,7 @@ func decompress(r io.Reader, kind archive) (io.Reader, func(), error) {
 // openContent opens a file and returns its content, decompressed. A plain file is
 // an *os.File. It is an error if the path leads to another file than id.
 func openContent(path string, kind archive, id fileID) (io.ReadCloser, error) {
-	f, err := os.Open(path)
+	f, err := openNow(path)
 	if err != nil {
 		return nil, err
 	}
@@ -152,7 +152,7 @@ func (t *Tailer) visitArchive(ctx context.Context, source int, c candidate, f *o
 
 // streamInArchive returns the known stream that an archive holds, and the size of
 // its content. It decompresses all of it, unless the archive was read to its end
-// before.
+// before and not written since: another archive may have got its inode.
 func (t *Tailer) streamInArchive(c candidate, kind archive) (*stream, int64, error) {
 	r, err := openContent(c.path, kind, c.id)
 	if err != nil {
@@ -170,7 +170,7 @@ func (t *Tailer) streamInArchive(c candidate, kind archive) (*stream, int64, err
 	var alike []*stream
 	for _, s := range t.streams {
 		if m := min(window, s.Offset); m > 0 && s.Cursor == "" && int64(n) >= m && hash(head[:m]) == s.Head {
-			if s.Closed && s.in(c.id) {
+			if s.Closed && s.in(c.id) && !c.id.modified.After(s.UpdatedAt) {
 				return s, s.Offset, nil
 			}
 			alike = append(alike, s)

@@ -3,6 +3,8 @@ package tailer
 import (
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -103,5 +105,26 @@ func TestADeletedLogThatIsNotHeldOpenIsAGap(t *testing.T) {
 		} else {
 			f.wantGaps()
 		}
+	}
+}
+
+// An archive that gets the inode of a deleted one, and begins like it, is not taken
+// for it: its lines are read.
+func TestAnArchiveWithTheInodeOfAnotherIsRead(t *testing.T) {
+	f := newFollowed(t, filepath.Join(t.TempDir(), "mail.log"))
+	begin := strings.Repeat("every file begins with this line\n", 40) // more than the window that is compared
+	f.write("mail.log", "live\n")
+	f.write("mail.log.2.gz", string(pack(t, begin+"first\n")))
+	f.start()
+	f.scan()
+	f.kill()
+	f.now = f.now.Add(time.Hour)
+	f.check(os.Truncate(filepath.Join(f.dir, "mail.log.2.gz"), 0)) // the same inode in any file system
+	f.write("mail.log.2.gz", string(pack(t, begin+"second\n")))
+	f.start()
+	f.lines = nil
+	f.scan()
+	if !slices.Contains(f.lines, "second") {
+		t.Errorf("read %d lines, want the second archive's", len(f.lines))
 	}
 }
