@@ -25,6 +25,9 @@ type Metric struct {
 	// Stored means that the value is a row of metric_totals, counted in the transaction
 	// of what it counts.
 	Stored bool
+	// Exporter is the other exporter whose metric it is. It is exposed under its own name,
+	// if the settings name the exporter.
+	Exporter string
 	// Buckets are the upper limits of a histogram, in seconds, without the infinite one.
 	Buckets []float64
 }
@@ -47,7 +50,14 @@ const (
 	MetricEventDelay       = "event_delay_seconds"
 	MetricCommit           = "commit_duration_seconds"
 	MetricIncidents        = "incidents"
+	MetricDeferredByDSN    = "postfix_smtp_deferred_messages_by_dsn"
+	MetricBouncedByDSN     = "postfix_smtp_bounced_messages_by_dsn"
+	MetricProcessed        = "postfix_smtp_messages_processed"
 )
+
+// PostfixExporter is the exporter of which MetricProcessed and those by DSN are.
+// https://github.com/Hsn723/postfix_exporter
+const PostfixExporter = "postfix_exporter"
 
 // Metrics lists all metrics, in the order in which they are documented.
 var Metrics = []Metric{
@@ -79,12 +89,16 @@ var Metrics = []Metric{
 	},
 	{Name: "database_bytes", Type: Gauge, Help: "Size of the database file."},
 	{Name: "wal_bytes", Type: Gauge, Help: "Size of the write-ahead log."},
+	{Name: "database_rows", Type: Gauge, Labels: []string{"table"}, Help: "Rows of the tables that grow with the failures."},
 	{Name: "webhook_behind", Type: Gauge, Labels: []string{"name"}, Help: "Changes of recipients that the webhook has not received."},
 	{Name: "webhook_dead_letters", Type: Gauge, Labels: []string{"name"}, Help: "Recipients that could not be reported to the webhook."},
 	{Name: "webhook_last_success_timestamp_seconds", Type: Gauge, Labels: []string{"name"}, Help: "When the webhook last received something."},
 	{Name: "export_cursor_behind", Type: Gauge, Labels: []string{"cursor"}, Help: "Changes of recipients since the last export with the cursor."},
 	{Name: "incidents_open", Type: Gauge, Labels: []string{"kind"}, Help: "Open incidents."},
 	{Name: MetricIncidents, Type: Counter, Labels: []string{"kind"}, Help: "Incidents that were found, without those of old logs.", Stored: true},
+	{Name: MetricProcessed, Type: Counter, Labels: []string{"status"}, Help: "Attempts, by outcome.", Exporter: PostfixExporter},
+	{Name: MetricDeferredByDSN, Type: Counter, Labels: []string{"dsn"}, Help: "Deferrals by Postfix, by status code.", Stored: true, Exporter: PostfixExporter},
+	{Name: MetricBouncedByDSN, Type: Counter, Labels: []string{"dsn"}, Help: "Bounces by Postfix, by status code.", Stored: true, Exporter: PostfixExporter},
 }
 
 // FindMetric returns a metric by its name. It panics if there is none.

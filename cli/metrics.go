@@ -25,7 +25,7 @@ func (a *app) metrics() *cobra.Command {
 				return err
 			}
 			return a.read(cmd.Context(), func(settings config.Config, r *query.Reader) error {
-				source := metrics.Source{DB: r.Querier(), Path: settings.Database, Version: versionText(), Revision: metrics.Revision()}
+				source := metrics.Source{DB: r.Querier(), Path: settings.Database, Version: versionText(), Revision: metrics.Revision(), Compat: settings.Metrics.Compat}
 				if output == "" || output == "-" {
 					return metrics.Write(cmd.Context(), source, a.stdout, format)
 				}

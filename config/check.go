@@ -107,6 +107,11 @@ func (c *Config) check() error {
 	c.Publish.check(bad)
 	c.Report.check(bad)
 	c.Web.check(bad)
+	for _, exporter := range c.Metrics.Compat {
+		if !slices.Contains(Exporters, exporter) {
+			bad("metrics.compat", "%q is not one of %s", exporter, strings.Join(Exporters, ", "))
+		}
+	}
 	names := make(map[string]bool)
 	for i := range c.Webhooks {
 		w := &c.Webhooks[i]

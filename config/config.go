@@ -60,7 +60,18 @@ type Config struct {
 	Report Report `mapstructure:"report"`
 	// Web is the web interface.
 	Web Web `mapstructure:"web"`
+	// Metrics says what else is exposed for Prometheus.
+	Metrics Metrics `mapstructure:"metrics"`
 }
+
+// Metrics says what else is exposed for Prometheus.
+type Metrics struct {
+	// Compat are other exporters whose names are exposed too; see Exporters.
+	Compat []string `mapstructure:"compat"`
+}
+
+// Exporters are the values of Metrics.Compat.
+var Exporters = []string{"postfix_exporter"}
 
 // Incidents says when there is an incident.
 type Incidents struct {
@@ -94,6 +105,8 @@ type Channel struct {
 	TokenFile string `mapstructure:"token_file"`
 	// Kinds are those of the incidents; none is all.
 	Kinds []string `mapstructure:"kinds"`
+	// Again is how often an open incident is reported again; 0 is the default, a day.
+	Again time.Duration `mapstructure:"again"`
 }
 
 // ChannelKinds are the kinds of channels.
@@ -102,7 +115,7 @@ var ChannelKinds = []string{"mail", "command", "json", "alertmanager", "ntfy", "
 // IncidentKinds are the values of Channel.Kinds.
 var IncidentKinds = []string{
 	"provider-refuses", "blocklist", "own-network", "own-server", "unreachable", "inactivity", "bad-surge", "bad-list",
-	"unclassified-surge", "log-stalled", "log-gap",
+	"unclassified-surge", "log-stalled", "log-gap", "drift",
 }
 
 // Sensitivities are the values of Incidents.Sensitivity.
@@ -302,6 +315,7 @@ func Default() Config {
 		Webhooks: []Webhook{},
 		Report:   Report{Mail: []string{}, Sendmail: "/usr/sbin/sendmail"},
 		Web:      Web{Hosts: []string{"localhost", "127.0.0.1", "[::1]"}},
+		Metrics:  Metrics{Compat: []string{}},
 	}
 }
 

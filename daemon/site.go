@@ -22,7 +22,7 @@ func Site(c config.Config, version string, zone table.Zone, log *slog.Logger) (*
 		Stored: func(ctx context.Context, r *query.Reader, to bounce.Address) (bounce.Address, error) {
 			return StoredAs(ctx, c, r, to)
 		},
-		Database: c.Database, Version: version, Zone: zone, Hosts: c.Web.Hosts, Log: log,
+		Database: c.Database, Version: version, Zone: zone, Hosts: c.Web.Hosts, Compat: c.Metrics.Compat, Log: log,
 		UserHeader: c.Web.UserHeader, Owner: userName(),
 	}
 	for _, s := range c.List() {

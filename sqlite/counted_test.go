@@ -178,7 +178,8 @@ func TestMigrationCountsWhatIsStored(t *testing.T) {
 	for q, want := range map[string][]string{
 		"SELECT * FROM daily_reasons ORDER BY day": {"2026-01-01 google dmarc dmarc sender 2", "2026-01-02 other mailbox unknown recipient 1"},
 		"SELECT * FROM daily_totals ORDER BY day":  {"2026-01-01 5 2 0 0", "2026-01-02 6 0 1 0"},
-		metricSums:                                           {"11 2 1 0"},
+		metricSums: {"11 2 1 0"},
+		"SELECT value FROM meta WHERE name = 'rows_bounces'": {"3"},
 		"SELECT count(*) FROM provider_windows":              {"0"},
 		"SELECT value FROM metric_totals WHERE value = 0":    nil,
 		"SELECT DISTINCT name FROM metric_totals ORDER BY 1": {"imported_attempts"},
@@ -237,7 +238,7 @@ func TestOldWindowsAreAddedUp(t *testing.T) {
 	}
 }
 
-func TestNumbersOfRecipientsByStateAreKept(t *testing.T) {
+func TestNumbersOfRecipientsAndFailuresAreKept(t *testing.T) {
 	s, _ := openNew(t)
 	rng := rand.New(rand.NewPCG(2, 24))
 	const counted = "SELECT substr(name, 12), value FROM meta WHERE name LIKE 'recipients\\_%' ESCAPE '\\' AND value <> 0 ORDER BY 1"
@@ -264,6 +265,9 @@ func TestNumbersOfRecipientsByStateAreKept(t *testing.T) {
 		}
 		if got, want := dump(t, s.db, counted), dump(t, s.db, true_); !slices.Equal(got, want) {
 			t.Fatalf("round %d: meta counts %q, there are %q", round, got, want)
+		}
+		if got, want := dump(t, s.db, "SELECT value FROM meta WHERE name = 'rows_bounces'"), dump(t, s.db, "SELECT count(*) FROM bounces"); !slices.Equal(got, want) {
+			t.Fatalf("round %d: meta counts %q failures, there are %q", round, got, want)
 		}
 	}
 }

@@ -23,14 +23,18 @@ func (tx *Tx) uncountStates(keys []int64) error {
 		}, sqldb.NumberList(keys))
 }
 
-// saveStates keeps the numbers of recipients by state in meta, so that nobody has to
-// look through the table for them.
-func (tx *Tx) saveStates() error {
+// saveRowCounts keeps the numbers of recipients by state, and of failures, in meta, so
+// that nobody has to look through the tables for them.
+func (tx *Tx) saveRowCounts() error {
+	counts := map[string]int64{query.BounceCount: int64(tx.isNew)}
 	for state, n := range tx.tally.States {
+		counts[query.StateCount+string(state)] = n
+	}
+	for name, n := range counts {
 		if n == 0 {
 			continue
 		}
-		_, err := tx.conn.ExecContext(tx.ctx, "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value", query.StateCount+string(state), n)
+		_, err := tx.conn.ExecContext(tx.ctx, "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value", name, n)
 		if err != nil {
 			return err
 		}

@@ -105,7 +105,6 @@ func (p *pruner) prune(ctx context.Context) error {
 		{"gaps", r.Gaps, p.simple(oldGaps, "gaps", "id", "noticed_at < ?")},
 		{"unparsed lines", r.UnparsedLines, p.simple(oldUnparsed, "unparsed_lines", "mta, shape", "last_read_at < ?")},
 		{"incidents", r.Incidents, p.simple(oldIncidents, "incidents", "id", "over_at < ?")},
-		{"notices", r.Incidents, p.notices},
 	} {
 		if step.days == 0 {
 			continue
@@ -376,15 +375,4 @@ func (p *pruner) inPieces(ctx context.Context, kind, table, key, where string, a
 		}
 	}
 	return nil
-}
-
-// notices deletes the notices of incidents that were deleted.
-func (p *pruner) notices(ctx context.Context, _ time.Time) error {
-	if p.store == nil {
-		return nil
-	}
-	return p.store.transaction(ctx, func(tx *Tx) error {
-		_, err := tx.conn.ExecContext(ctx, "DELETE FROM incident_notices WHERE incident NOT IN (SELECT id FROM incidents)")
-		return err
-	})
 }

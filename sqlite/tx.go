@@ -164,7 +164,7 @@ func (tx *Tx) Commit() error {
 
 // end commits the transaction, or rolls it back.
 func (tx *Tx) end() error {
-	if err := errors.Join(tx.saveReasons(), tx.saveStates(), tx.saveMetrics()); err != nil {
+	if err := errors.Join(tx.saveReasons(), tx.saveRowCounts(), tx.saveMetrics()); err != nil {
 		return errors.Join(tx.store.file.Wrap(err), tx.Rollback())
 	}
 	begun := time.Now()

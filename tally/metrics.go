@@ -106,6 +106,13 @@ func (t *Tally) Failure(r *bounce.Record) {
 	t.Metrics.add(1, bounce.MetricAttempts, string(r.Outcome), w.slug)
 	t.Metrics.add(1, bounce.MetricFailures, string(r.Category), string(r.Disposition), string(r.Reason), string(r.Scope))
 	t.Metrics.add(1, bounce.MetricProviderFailures, string(r.Category), w.slug)
+	switch {
+	case r.MTA != bounce.Postfix:
+	case r.Outcome == bounce.Deferred:
+		t.Metrics.add(1, bounce.MetricDeferredByDSN, bounce.DSNLabel(r.DSN))
+	case r.Outcome == bounce.Bounced:
+		t.Metrics.add(1, bounce.MetricBouncedByDSN, bounce.DSNLabel(r.DSN))
+	}
 }
 
 // Imported counts the attempts by outcome that are not counted as live, of all that are

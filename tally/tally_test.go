@@ -91,6 +91,22 @@ func TestAttemptsFarFromTheClockAreImported(t *testing.T) {
 	}
 }
 
+// A stranger who sends from a million domains, with replies of his own, makes no series
+// and one window.
+func TestAMillionDomainsMakeFewSeries(t *testing.T) {
+	tally := New(now.UnixMilli(), nil)
+	for i := range 1_000_000 {
+		tally.Failure(failure(now, func(r *bounce.Record) {
+			domain := fmt.Sprintf("d%d.example", i)
+			r.Provider, r.Blocklist, r.DSN, r.MTA = "", domain, "5.7."+domain, bounce.Postfix
+			r.To, r.Host, r.Reply.RelayHost = bounce.Address{Normal: "a@" + domain, Domain: domain}, domain, "mx."+domain
+		}))
+	}
+	if n := len(tally.Finish()); n > 20 || len(tally.Windows) != 1 || len(tally.Reasons) != 1 {
+		t.Errorf("%d series, %d windows, %d reasons; want at most 20, 1 and 1", n, len(tally.Windows), len(tally.Reasons))
+	}
+}
+
 func TestTheLargestDomainsAreNamed(t *testing.T) {
 	attempts := map[string]int{"": 1000, "small.example": MinAttempts, "large.example": MinAttempts + 1}
 	if got := Largest(attempts); !maps.Equal(got, map[string]string{"large.example": "large.example"}) {

@@ -37,6 +37,10 @@ func (s *Source) readGauges(ctx context.Context) (gauges, error) {
 	}
 	for _, q := range []struct{ name, query string }{
 		{"recipients", "SELECT substr(name, " + lengthOf(query.StateCount) + " + 1), value FROM meta WHERE name >= '" + query.StateCount + "' AND name < '" + query.StateCount + "~'"},
+		{"database_rows", "SELECT 'bounces', coalesce((SELECT value FROM meta WHERE name = '" + query.BounceCount + "'), 0)"},
+		{"database_rows", "SELECT 'recipients', coalesce(sum(value), 0) FROM meta WHERE name >= '" + query.StateCount + "' AND name < '" + query.StateCount + "~'"},
+		{"database_rows", "SELECT 'incidents', count(*) FROM incidents"},
+		{"database_rows", "SELECT 'queue_entries', count(*) FROM queue_entries"},
 		{"decisions", "SELECT decision, count(*) FROM decisions WHERE ended_at IS NULL GROUP BY 1"},
 		{"incidents_open", "SELECT kind, count(*) FROM incidents WHERE over_at IS NULL GROUP BY 1"},
 		{"webhook_behind", "SELECT name, max((SELECT value FROM meta WHERE name = 'seq') - seq, 0) FROM webhook_cursors"},

@@ -40,6 +40,7 @@ type Source struct {
 	Path     string // of the database
 	Version  string
 	Revision string
+	Compat   []string // other exporters whose names are exposed too
 }
 
 // Write writes all metrics in a format.
@@ -90,7 +91,7 @@ func Revision() string {
 		return ""
 	}
 	for _, s := range info.Settings {
-		if s.Key == "vcs.Revision" {
+		if s.Key == "vcs.revision" {
 			return s.Value
 		}
 	}
@@ -103,6 +104,7 @@ func Read(ctx context.Context, s Source) ([]*dto.MetricFamily, error) {
 	if err != nil {
 		return nil, fmt.Errorf("metrics: %w", err)
 	}
+	totals[bounce.MetricProcessed] = processed(totals[bounce.MetricAttempts])
 	gauges, err := s.readGauges(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("metrics: %w", err)
@@ -110,6 +112,9 @@ func Read(ctx context.Context, s Source) ([]*dto.MetricFamily, error) {
 	var families []*dto.MetricFamily
 	for i := range bounce.Metrics {
 		m := &bounce.Metrics[i]
+		if m.Exporter != "" && !slices.Contains(s.Compat, m.Exporter) {
+			continue
+		}
 		f := &dto.MetricFamily{Name: new(FullName(m)), Help: new(m.Help)}
 		switch m.Type {
 		case bounce.Counter:
@@ -134,7 +139,10 @@ func Read(ctx context.Context, s Source) ([]*dto.MetricFamily, error) {
 
 // FullName returns the name of a metric as it is exposed.
 func FullName(m *bounce.Metric) string {
-	name := Prefix + m.Name
+	name := m.Name
+	if m.Exporter == "" {
+		name = Prefix + name
+	}
 	if m.Type == bounce.Counter {
 		name += "_total"
 	}
@@ -155,6 +163,19 @@ func readTotals(ctx context.Context, db sqldb.Querier) (map[string]map[string]fl
 		return err
 	})
 	return totals, err
+}
+
+// processed returns the attempts by status, as another exporter counts them.
+func processed(attempts map[string]float64) map[string]float64 {
+	m, all := bounce.FindMetric(bounce.MetricProcessed), make(map[string]float64)
+	for labels, n := range attempts {
+		for _, pair := range pairs(labels) {
+			if pair.GetName() == "outcome" && slices.Contains(statuses, pair.GetValue()) {
+				all[m.LabelsOf(pair.GetValue())] += n
+			}
+		}
+	}
+	return all
 }
 
 // counters returns the series of a counter, those without a row with 0.

@@ -42,7 +42,12 @@ func exposed(t *testing.T, format string, batches ...*bounce.Batch) string {
 	}
 	defer r.Close()
 	var out bytes.Buffer
-	if err := Write(t.Context(), Source{DB: r.Querier(), Path: path, Version: "v1.2.3", Revision: "abc"}, &out, format); err != nil {
+	var compat bool
+	source := Source{DB: r.Querier(), Path: path, Version: "v1.2.3", Revision: "abc"}
+	if format, compat = strings.CutSuffix(format, "+compat"); compat {
+		source.Compat = []string{bounce.PostfixExporter}
+	}
+	if err := Write(t.Context(), source, &out, format); err != nil {
 		t.Fatal(err)
 	}
 	return out.String()
@@ -130,8 +135,47 @@ func TestWhatIsSavedIsCounted(t *testing.T) {
 	}
 }
 
+// Boards that were made for another exporter find its names, if the settings say so.
+func TestNamesOfOtherExportersAreExposedIfAskedFor(t *testing.T) {
+	batch := func(n int, outcome bounce.Outcome, mta bounce.MTA, dsn string) *bounce.Batch {
+		b := refused("google", "", "mail.log")
+		var r bounce.Record
+		b.Records.Read(0, &r)
+		r.ID, r.Outcome, r.MTA, r.DSN = bounce.NewEventID(uint32(n), dsn), outcome, mta, dsn
+		return &bounce.Batch{Records: bounce.NewRecords(r)}
+	}
+	batches := []*bounce.Batch{
+		refused("google", "", "mail.log"), batch(2, bounce.Deferred, bounce.Postfix, "4.4.1"), batch(3, bounce.Deferred, bounce.Postfix, "4.4.1"), batch(4, bounce.Bounced, bounce.Postfix, "5.1.1"),
+		batch(5, bounce.Bounced, bounce.Postfix, "5.66.6"), batch(6, bounce.Bounced, bounce.Exim, "5.7.1"), batch(7, bounce.Expired, bounce.Postfix, "4.4.7"),
+	}
+	text := exposed(t, "text+compat", batches...)
+	for _, want := range []string{
+		`postfix_smtp_messages_processed_total{status="sent"} 1`,
+		`postfix_smtp_messages_processed_total{status="deferred"} 2`,
+		`postfix_smtp_messages_processed_total{status="bounced"} 4`,
+		`postfix_smtp_deferred_messages_by_dsn_total{dsn="4.4.1"} 2`,
+		`postfix_smtp_deferred_messages_by_dsn_total{dsn="4.2.2"} 0`,
+		`postfix_smtp_bounced_messages_by_dsn_total{dsn="5.1.1"} 1`,
+		`postfix_smtp_bounced_messages_by_dsn_total{dsn="5.7.1"} 0`,
+		`postfix_smtp_bounced_messages_by_dsn_total{dsn="other"} 2`,
+		`bouncetail_database_rows{table="bounces"} 7`,
+		`bouncetail_database_rows{table="recipients"} 1`,
+	} {
+		if !strings.Contains(text, want+"\n") {
+			name, _, _ := strings.Cut(want, "{")
+			t.Errorf("%s is missing in:\n%s", want, regexp.MustCompile(`(?m)^`+name+`.* [1-9].*$`).FindAllString(text, 9))
+		}
+	}
+	if n := series(text); n > 3000 {
+		t.Errorf("%d series, want at most 3000", n)
+	}
+	if text := exposed(t, "text", batches...); strings.Contains(text, "\npostfix_") {
+		t.Error("names of another exporter are exposed although nobody asked for them")
+	}
+}
+
 func TestStrangersCannotMakeLabels(t *testing.T) {
-	before := series(exposed(t, "text"))
+	before := series(exposed(t, "text+compat"))
 	b := &bounce.Batch{}
 	for n := range 2000 {
 		one := refused("", fmt.Sprintf("x%d.dnsbl.\"\n\\evil.example", n), "")
@@ -139,9 +183,10 @@ func TestStrangersCannotMakeLabels(t *testing.T) {
 		one.Records.Read(0, &r)
 		r.To = bounce.Address{Normal: fmt.Sprintf("a@d%d.example", n), Domain: fmt.Sprintf("d%d.example", n)}
 		r.Host, r.Sender, r.Reply.RelayHost, r.Reply.Text = r.To.Domain, r.To.Normal, "mx."+r.To.Domain, "550 \"}\n"+r.To.Domain
+		r.DSN = fmt.Sprintf("5.7.%d\"}", 1000+n)
 		b.Records.Add(&r)
 	}
-	text := exposed(t, "text", b)
+	text := exposed(t, "text+compat", b)
 	if n := series(text); n != before {
 		t.Errorf("%d series, want %d as before", n, before)
 	}
@@ -151,7 +196,7 @@ func TestStrangersCannotMakeLabels(t *testing.T) {
 }
 
 func TestNamesAreSound(t *testing.T) {
-	text := exposed(t, "text", refused("google", "zen.spamhaus.org", `a "path" with \ and {}`))
+	text := exposed(t, "text+compat", refused("google", "zen.spamhaus.org", `a "path" with \ and {}`))
 	problems, err := promlint.New(strings.NewReader(text)).Lint()
 	if err != nil {
 		t.Fatal(err)
@@ -198,8 +243,13 @@ func TestPageOfMetricsIsCurrent(t *testing.T) {
 	}
 	var b strings.Builder
 	b.WriteString("| metric | type | labels | what |\n| --- | --- | --- | --- |\n")
+	exporter := ""
 	for i := range bounce.Metrics {
 		m := &bounce.Metrics[i]
+		if m.Exporter != exporter {
+			exporter = m.Exporter
+			fmt.Fprintf(&b, "\nWith `metrics.compat: [%s]`, these names of another exporter are exposed too:\n\n| metric | type | labels | what |\n| --- | --- | --- | --- |\n", exporter)
+		}
 		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", FullName(m), m.Type, strings.Join(m.Labels, ", "), m.Help)
 	}
 	want := before + begin + b.String() + end + after

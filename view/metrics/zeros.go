@@ -14,7 +14,8 @@ var (
 		string(bounce.ByFailure), string(bounce.ByPolicy), string(bounce.ByCrowd), string(bounce.ByDelivery),
 		string(bounce.ByRelease), string(bounce.ByTime), string(bounce.ByHand),
 	}
-	mtas = []string{string(bounce.Postfix), string(bounce.Exim), string(bounce.Sendmail), string(bounce.OpenSMTPD)}
+	statuses = []string{string(bounce.Sent), string(bounce.Deferred), string(bounce.Bounced)} // expired is no status of smtp
+	mtas     = []string{string(bounce.Postfix), string(bounce.Exim), string(bounce.Sendmail), string(bounce.OpenSMTPD)}
 )
 
 // zeros returns the label values that a counter has from the start.
@@ -44,6 +45,12 @@ func zeros(name string) [][]string {
 		return product(mtas)
 	case bounce.MetricIncidents:
 		return product(kinds())
+	case bounce.MetricProcessed:
+		return product(statuses)
+	case bounce.MetricDeferredByDSN:
+		return product(append(bounce.DSNs(4), bounce.OtherValue))
+	case bounce.MetricBouncedByDSN:
+		return product(append(bounce.DSNs(5), bounce.OtherValue))
 	}
 	return nil // the labels are sources
 }

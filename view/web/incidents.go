@@ -128,7 +128,7 @@ func (s *Site) serveMetrics(w http.ResponseWriter, r *http.Request) {
 	var body bytes.Buffer
 	if err == nil {
 		defer reader.Close()
-		err = metrics.Write(r.Context(), metrics.Source{DB: reader.Querier(), Path: s.Database, Version: s.Version}, &body, "text")
+		err = metrics.Write(r.Context(), metrics.Source{DB: reader.Querier(), Path: s.Database, Version: s.Version, Compat: s.Compat}, &body, "text")
 	}
 	if err != nil {
 		s.Log.Error("cannot write metrics", "error", err)

@@ -33,6 +33,7 @@ type Site struct {
 	Version  string
 	Zone     table.Zone // in which people read times
 	Hosts    []string   // the names under which the site may be asked for
+	Compat   []string   // see metrics.Source
 	Log      *slog.Logger
 
 	// Who may come in. Without any of these, everyone may who can connect.
