@@ -69,6 +69,9 @@ func (c *Channel) check(key string, bad report) {
 	if c.Kind == "gotify" && c.Token == "" && c.TokenFile == "" {
 		bad(key+".token_file", "gotify wants token or token_file of an application")
 	}
+	if c.Again != 0 && (c.Again < time.Hour || c.Again > 366*24*time.Hour) {
+		bad(key+".again", "%v is not between an hour and a year (8784h)", c.Again)
+	}
 	for _, kind := range c.Kinds {
 		if !slices.Contains(IncidentKinds, kind) {
 			bad(key+".kinds", "%q is not one of %s", kind, strings.Join(IncidentKinds, ", "))

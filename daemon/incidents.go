@@ -30,7 +30,7 @@ func watcherOf(ctx context.Context, c *config.Config) (*incidents.Watcher, error
 		for _, kind := range channel.Kinds {
 			kinds = append(kinds, incident.Kind(kind))
 		}
-		w.Channels = append(w.Channels, incidents.Channel{Name: channel.Name, Kinds: kinds})
+		w.Channels = append(w.Channels, incidents.Channel{Name: channel.Name, Kinds: kinds, Again: channel.Again})
 	}
 	w.Addresses, w.Gap, w.Shape = c.Incidents.Addresses, c.Incidents.Gap, classify.Shape
 	return w, nil

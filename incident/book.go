@@ -14,8 +14,6 @@ const (
 	comesBack = time.Hour
 	// isBacklog is the age of lines at which they are old.
 	isBacklog = 15 * time.Minute
-	// ringsAgain is how often an incident that stays open rings.
-	ringsAgain = 24 * time.Hour
 	// foldWithin is the time in which providers must ring for the same reason to be one
 	// incident.
 	foldWithin  = 30 * time.Minute
@@ -167,7 +165,6 @@ func (b *Book) Close() {
 		if i.RangAt == "" || !b.Live {
 			continue
 		}
-		rang := bounce.ParseStamp(i.RangAt)
 		switch {
 		case i.folded():
 		case !i.Open():
@@ -176,16 +173,15 @@ func (b *Book) Close() {
 			}
 		case i.RangAt == bounce.Stamp(b.Now):
 			b.notices = append(b.notices, Notice{i, NoticeOpened})
-		case b.Now.Sub(rang) >= ringsAgain:
-			days := b.Now.Sub(rang) / ringsAgain
-			b.notices = append(b.notices, Notice{i, NoticeAgain + rang.Add(days*ringsAgain).UTC().Format(time.DateOnly)})
+		case i.Kind != Drift:
+			b.notices = append(b.notices, Notice{i, NoticeAgain})
 		}
 	}
 }
 
 // endsByPause reports whether a kind is over after a pause. The others end when they
 // are observed no more.
-func endsByPause(k Kind) bool { return k != Inactivity && k != LogStalled }
+func endsByPause(k Kind) bool { return k != Inactivity && k != LogStalled && k != Drift }
 
 // fold makes incidents of several providers for one reason parts of the first, and those
 // that an outage of our network explains parts of that.

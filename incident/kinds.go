@@ -16,6 +16,7 @@ const (
 	UnclassifiedSurge Kind = "unclassified-surge"
 	LogStalled        Kind = "log-stalled"
 	LogGap            Kind = "log-gap"
+	Drift             Kind = "drift"
 )
 
 // KindMeaning describes a kind.
@@ -40,4 +41,5 @@ var Kinds = []KindMeaning{
 	{UnclassifiedSurge, "a reply that no rule knows arrives often", "the shape of the reply", "if it is new and arrives 20 times within an hour", "Read the reply. You can add a rule for it: bouncetail unclassified shows more."},
 	{LogStalled, "a log has new lines, and none is read", "the source", "after 15 minutes", "Check whether bouncetail runs (systemctl status bouncetail) and may read the log."},
 	{LogGap, "a part of a log was destroyed before it was read", "the source", "always", "Check how the log is rotated: bouncetail doctor says what is wrong."},
+	{Drift, "a provider refuses a growing share of mail", "the provider", "if the share has risen for four weeks by half or more, and chance does that less than once in a thousand; looked at once a week", "Read the replies below, and what changed in your mail four weeks ago: lists, senders, authentication. Complaints raise the share before a provider refuses everything."},
 }

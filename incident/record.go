@@ -1,6 +1,8 @@
 package incident
 
 import (
+	"time"
+
 	"github.com/bouncetail/bouncetail/bounce"
 )
 
@@ -72,7 +74,7 @@ func (i *Incident) Listed(addresses int) bool {
 // network.
 func (i *Incident) Ours() bool {
 	switch i.Kind {
-	case ProviderRefuses, Blocklist, OwnNetwork, OwnServer, Inactivity, BadList, LogGap, LogStalled:
+	case ProviderRefuses, Blocklist, OwnNetwork, OwnServer, Inactivity, BadList, LogGap, LogStalled, Drift:
 		return true
 	case Unreachable, BadSurge, UnclassifiedSurge:
 	}
@@ -96,8 +98,30 @@ const Mixed bounce.Reason = "mixed"
 const (
 	NoticeOpened = "opened"
 	NoticeOver   = "over"
-	NoticeAgain  = "again-" // with the day behind it
+	NoticeAgain  = "again" // Repeat adds the time
 )
+
+// daily is how often an incident that stays open is reported, if nothing else is said.
+const daily = 24 * time.Hour
+
+// Repeat returns the name of the last reminder of an open incident that is due, if there
+// is one every so often: the day, or the time if there are several a day. Every 0 is once
+// a day.
+func (i *Incident) Repeat(every time.Duration, now time.Time) (what string, due bool) {
+	if every <= 0 {
+		every = daily
+	}
+	rang := bounce.ParseStamp(i.RangAt)
+	n := now.Sub(rang) / every
+	if n < 1 {
+		return "", false
+	}
+	layout := time.DateOnly
+	if every%daily != 0 {
+		layout = "2006-01-02T15:04"
+	}
+	return NoticeAgain + "-" + rang.Add(n*every).UTC().Format(layout), true
+}
 
 // Notice is a message to send about an incident.
 type Notice struct {

@@ -21,6 +21,7 @@ type world struct {
 	told      []string
 	nextID    int64
 	unreached float64
+	again     time.Duration
 	bounceID  int64
 }
 
@@ -115,7 +116,14 @@ func (w *world) look() {
 		}
 	}
 	for _, n := range l.Notices() {
-		line := fmt.Sprintf("%s #%d %s", w.now.Format("15:04"), n.Incident.ID, n.What)
+		what := n.What
+		if what == NoticeAgain {
+			var due bool
+			if what, due = n.Incident.Repeat(w.again, w.now); !due {
+				continue
+			}
+		}
+		line := fmt.Sprintf("%s #%d %s", w.now.Format("15:04"), n.Incident.ID, what)
 		if !slices.ContainsFunc(w.told, func(told string) bool { return told[5:] == line[5:] }) {
 			w.told = append(w.told, line)
 		}
@@ -182,6 +190,19 @@ func TestAnOpenIncidentIsToldAgainOnceADay(t *testing.T) {
 	w.pass(24*60, func(int) { w.attempts("google", 4, 0, "", "", "") })
 	w.pass(60*60, func(int) { w.attempts("google", 4, 4, bounce.DMARCFailed, bounce.ScopeSender, "") })
 	w.wantTold("12:15 #1 opened", "12:15 #1 again-2026-11-25", "12:15 #1 again-2026-11-26")
+}
+
+func TestAnOpenIncidentIsToldAsOftenAsTheChannelSays(t *testing.T) {
+	for every, want := range map[time.Duration][]string{
+		8 * time.Hour:  {"12:15 #1 opened", "20:15 #1 again-2026-11-24T20:15", "04:15 #1 again-2026-11-25T04:15"},
+		96 * time.Hour: {"12:15 #1 opened"},
+	} {
+		w := newWorld(t)
+		w.again = every
+		w.pass(24*60, func(int) { w.attempts("google", 4, 0, "", "", "") })
+		w.pass(20*60, func(int) { w.attempts("google", 4, 4, bounce.DMARCFailed, bounce.ScopeSender, "") })
+		w.wantTold(want...)
+	}
 }
 
 func TestABlocklistIsOneIncidentOfAllProviders(t *testing.T) {

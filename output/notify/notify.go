@@ -40,7 +40,7 @@ type Channel struct {
 // Notice is a message about an incident.
 type Notice struct {
 	Key       string `json:"key"`  // the same each time it is sent
-	What      string `json:"what"` // opened; again-YYYY-MM-DD; over; test
+	What      string `json:"what"` // opened; again-YYYY-MM-DD, with THH:MM if there are several a day; over; test
 	Host      string `json:"host"`
 	Number    int64  `json:"incident"`
 	Kind      string `json:"kind"`

@@ -12,7 +12,7 @@ import (
 
 // find adds the findings that need neither the detector nor the gatherer.
 func (l *look) find(ctx context.Context) error {
-	for _, do := range []func(context.Context) error{l.crowds, l.gaps, l.badLists, l.newReplies, l.inactivity} {
+	for _, do := range []func(context.Context) error{l.crowds, l.gaps, l.badLists, l.newReplies, l.inactivity, l.drifts} {
 		if err := do(ctx); err != nil {
 			return err
 		}

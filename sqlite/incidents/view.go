@@ -132,6 +132,7 @@ func Get(ctx context.Context, db sqldb.Querier, id int64) (*Details, error) {
 // It is empty if the incident has none.
 func Failures(i *incident.Incident) (where string, args []any) {
 	const provider = "(provider = ? OR provider IS NULL AND domain = ?)"
+	const refused = "scope IN ('sender', 'network', 'message', 'domain') AND reason NOT IN ('greylisted', 'suppressed')"
 	switch i.Kind {
 	case incident.Blocklist:
 		where, args = "blocklist = ? AND reason = ?", []any{i.Subject, string(i.Reason)}
@@ -145,10 +146,12 @@ func Failures(i *incident.Incident) (where string, args []any) {
 			where, args = provider, []any{i.Subject, i.Subject}
 		}
 		if i.Reason == incident.Mixed {
-			where += " AND scope IN ('sender', 'network', 'message', 'domain') AND reason NOT IN ('greylisted', 'suppressed')"
+			where += " AND " + refused
 		} else {
 			where, args = where+" AND reason = ? AND scope = ?", append(args, string(i.Reason), string(i.Scope))
 		}
+	case incident.Drift:
+		where, args = provider+" AND "+refused, []any{i.Subject, i.Subject}
 	case incident.BadSurge:
 		// What the refusals have in common depends on the kind of the crowd.
 		where = "suppress = 1 AND (? IN (domain, provider, relay_host, relay_ip) OR reason = 'no-such-domain' AND (? = '' OR instr(reply, ?) > 0))"

@@ -18,6 +18,7 @@ import (
 type Channel struct {
 	Name  string
 	Kinds []incident.Kind // none is all
+	Again time.Duration   // how often an open incident is reported; 0 is once a day
 }
 
 // Watcher looks for incidents. It is used by one goroutine, next to the one writer of
@@ -70,6 +71,7 @@ type look struct {
 	fresh         bool                  // nothing that is stored of the detector is used
 	new           *incident.NewFailures // those that are new, or nil if they must be read
 	all           bool                  // there are no failures but those
+	drifted       int64                 // when trends were last looked for, in Unix seconds; 0 leaves it as it is
 }
 
 // Look looks at what is new, and stores what follows from it in one transaction. Live
@@ -396,7 +398,10 @@ func (l *look) store(ctx context.Context) (due int, err error) {
 		}
 		due += added
 	}
-	for name, value := range map[string]int64{lastBounce: l.last, lastGap: l.gap} {
+	for name, value := range map[string]int64{lastBounce: l.last, lastGap: l.gap, lastDrift: l.drifted} {
+		if name == lastDrift && value == 0 {
+			continue
+		}
 		if _, err := tx.ExecContext(ctx, "INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)", name, value); err != nil {
 			return 0, err
 		}
@@ -417,7 +422,14 @@ func (w *Watcher) enter(ctx context.Context, tx *sql.Tx, n *incident.Notice, now
 		if len(c.Kinds) > 0 && !slices.Contains(c.Kinds, i.Kind) {
 			continue
 		}
-		result, err := tx.ExecContext(ctx, "INSERT OR IGNORE INTO incident_notices (incident, channel, what, due_at, tries) VALUES (?, ?, ?, ?, 0)", i.ID, c.Name, n.What, bounce.Stamp(now))
+		what := n.What
+		if what == incident.NoticeAgain {
+			var again bool
+			if what, again = i.Repeat(c.Again, now); !again {
+				continue
+			}
+		}
+		result, err := tx.ExecContext(ctx, "INSERT OR IGNORE INTO incident_notices (incident, channel, what, due_at, tries) VALUES (?, ?, ?, ?, 0)", i.ID, c.Name, what, bounce.Stamp(now))
 		if err != nil {
 			return added, err
 		}

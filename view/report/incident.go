@@ -76,7 +76,7 @@ func incidentState(i *incident.Incident) string {
 // What names the problem in a word: the reason, or the kind if there is none.
 func What(i *incident.Incident) string {
 	switch i.Kind {
-	case incident.BadSurge, incident.BadList, incident.Inactivity, incident.LogStalled, incident.LogGap, incident.UnclassifiedSurge:
+	case incident.BadSurge, incident.BadList, incident.Inactivity, incident.LogStalled, incident.LogGap, incident.UnclassifiedSurge, incident.Drift:
 		return string(i.Kind)
 	case incident.ProviderRefuses, incident.Blocklist, incident.OwnNetwork, incident.OwnServer, incident.Unreachable:
 	}
@@ -115,6 +115,8 @@ func Title(i *incident.Incident) string {
 		return "A reply that no rule knows arrives often: " + who
 	case incident.LogStalled:
 		return "The log " + who + " has new lines, and none is read"
+	case incident.Drift:
+		return who + " refuses a growing share of your mail"
 	case incident.LogGap:
 		return "A part of the log " + who + " was destroyed before it was read"
 	}
