@@ -48,7 +48,7 @@ var layers = map[string][]string{
 	"view/table":     {},
 	"view/report":    {"bounce", "classify", "incident", "logparse", "recipient", "sqlite/incidents", "sqlite/query", "tally", "view/chart", "view/page", "view/table"},
 	"view/metrics":   {"bounce", "classify", "incident", "sqlite/incidents", "sqlite/query"},
-	"view/web":       {"address", "bounce", "classify", "incident", "sqlite/incidents", "sqlite/query", "view/chart", "view/login", "view/metrics", "view/page", "view/report", "view/table"},
+	"view/web":       {"address", "bounce", "classify", "incident", "recipient", "sqlite/incidents", "sqlite/query", "view/chart", "view/filter", "view/login", "view/metrics", "view/page", "view/report", "view/table"},
 	"output/export":  {"address", "bounce"},
 	"output/mail":    {},
 	"output/maps":    {"address", "bounce"},

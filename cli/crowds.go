@@ -5,7 +5,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/bouncetail/bouncetail/sqlite"
 	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/report"
 	"github.com/bouncetail/bouncetail/view/table"
@@ -18,8 +17,7 @@ func (a *app) confirm() *cobra.Command {
 		long: "Confirm says that a crowd of refused addresses is no outage: the addresses are gone,\n" +
 			"such as those of a company that has closed. They become bad, and so do those whose\n" +
 			"failures of that time are read later. The daemon may be running.",
-		noun: "confirmation", list: "confirms", do: (*sqlite.Editor).Confirm, undo: (*sqlite.Editor).WithdrawConfirm,
-		would: "%s would be confirmed", done: "Confirmation %d, %s", undone: "%s no longer confirmed",
+		noun: "confirmation", list: "confirms",
 	})
 }
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -43,65 +42,48 @@ func (a *app) decide(decision, short, long string) *cobra.Command {
 	c := &cobra.Command{Use: decision + " ADDRESS…", Short: short, Long: long + decideHelp}
 	c.Flags().StringVar(&note, "note", "", "why, as `TEXT` that is kept with it")
 	c.Flags().StringVar(&until, "until", "", "when it ends: 30d, `2026-12-31` (when that day begins), or RFC 3339; else it has no end")
-	return a.editing(c, func(ctx context.Context, e *sqlite.Editor, on []bounce.Address) (recipient.Changes, string, error) {
-		var end time.Time
+	return a.deciding(c, map[string]string{recipient.Allow: "%s allowed", recipient.Block: "%s blocked"}[decision], func() (d daemon.Decide, err error) {
+		d.Decision, d.Note = decision, note
 		if until != "" {
-			var err error
-			if end, err = when.Future(until, a.now()); err != nil {
-				return recipient.Changes{}, "", usageError{fmt.Errorf("--until: %w", err)}
+			if d.Until, err = when.Future(until, a.now()); err != nil {
+				err = usageError{fmt.Errorf("--until: %w", err)}
 			}
 		}
-		changes, err := e.Decide(ctx, decision, on, note, end)
-		done := map[string]string{recipient.Allow: "allowed", recipient.Block: "blocked"}[decision]
-		return changes, text.Amount(len(on), "address") + " " + done, err
+		return d, err
 	})
 }
 
 // unset is the subcommand of recipients that takes decisions back.
 func (a *app) unset() *cobra.Command {
-	return a.editing(&cobra.Command{
+	return a.deciding(&cobra.Command{
 		Use:   "unset ADDRESS…",
 		Short: "Take back what was decided by allow or block",
 		Long:  "Unset lets the state of addresses follow from the log again. What was decided stays\nin the list of recipients decisions --all. " + decideHelp,
-	}, func(ctx context.Context, e *sqlite.Editor, on []bounce.Address) (recipient.Changes, string, error) {
-		changes, err := e.Withdraw(ctx, on)
-		return changes, "Decisions on " + text.Amount(len(on), "address") + " taken back", err
-	})
+	}, "Decisions on %s taken back", func() (daemon.Decide, error) { return daemon.Decide{Decision: daemon.Unset}, nil })
 }
 
-// editing completes a command that changes addresses by hand, which arguments and a file
-// name. It prints the sentence that do returns, with what changed.
-func (a *app) editing(c *cobra.Command, do func(context.Context, *sqlite.Editor, []bounce.Address) (recipient.Changes, string, error)) *cobra.Command {
+// deciding completes a command that decides about addresses, which arguments and a file
+// name. Done is the sentence that it prints before what has changed.
+func (a *app) deciding(c *cobra.Command, done string, decision func() (daemon.Decide, error)) *cobra.Command {
 	from := fromFile(c)
 	return a.doing(c, func(ctx context.Context, settings config.Config, args []string) (any, string, error) {
 		on, err := a.addresses(args, *from)
 		if err != nil {
 			return nil, "", err
 		}
-		h, err := daemon.OpenHasher(settings.Privacy)
+		d, err := decision()
 		if err != nil {
 			return nil, "", err
 		}
-		e, err := sqlite.OpenEditor(ctx, settings.Database)
-		if err != nil {
-			return nil, "", err
-		}
-		var changes recipient.Changes
-		var sentence string
-		if err = e.UseKey(ctx, h.ID()); err == nil {
-			for i, to := range on {
-				on[i] = h.Hashed(to)
-			}
-			changes, sentence, err = do(ctx, e, on)
-		}
-		err = errors.Join(err, e.Close())
+		d.Addresses = on
+		changes, err := d.Run(ctx, settings)
 		if none, is := errors.AsType[sqlite.BadAddress](err); is {
 			err = usageError{none}
 		}
 		return struct {
 			Addresses int `json:"addresses"`
 			report.Changes
-		}{len(on), report.Changes(changes)}, sentence + ": " + report.Effect(changes), err
+		}{len(on), report.Changes(changes)}, fmt.Sprintf(done, text.Amount(len(on), "address")) + ": " + report.Effect(changes), err
 	})
 }
 

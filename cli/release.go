@@ -7,9 +7,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/bouncetail/bouncetail/config"
+	"github.com/bouncetail/bouncetail/daemon"
 	"github.com/bouncetail/bouncetail/internal/when"
 	"github.com/bouncetail/bouncetail/recipient"
-	"github.com/bouncetail/bouncetail/sqlite"
 	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/report"
 	"github.com/bouncetail/bouncetail/view/table"
@@ -23,17 +23,13 @@ func (a *app) release() *cobra.Command {
 			"in which a provider answered \"no such user\" to everything. The failures stay on\n" +
 			"record, and those of that time that are read later are released as well. The daemon\n" +
 			"may be running.",
-		noun: "release", list: "releases", do: (*sqlite.Editor).Release, undo: (*sqlite.Editor).WithdrawRelease,
-		would: "%s would no longer count", done: "Release %d, %s no longer counted", undone: "%s counted again",
+		noun: "release", list: "releases",
 	})
 }
 
 // marking is what release and confirm differ in.
 type marking struct {
 	use, short, long, noun, list string
-	would, done, undone          string // the answers
-	do                           func(*sqlite.Editor, context.Context, recipient.Release, bool) (sqlite.Released, error)
-	undo                         func(*sqlite.Editor, context.Context, int64) (sqlite.Released, error)
 }
 
 // mark returns a command that decides about the failures of some time.
@@ -60,19 +56,10 @@ func (a *app) mark(m marking) *cobra.Command {
 		} else if chosen.Since != "" || dry {
 			return nil, "", usageError{errors.New("--undo takes a " + m.noun + " back as it was made; leave the other flags out")}
 		}
-		e, err := sqlite.OpenEditor(ctx, settings.Database)
-		if err != nil {
-			return nil, "", err
-		}
-		defer e.Close()
-		var done sqlite.Released
-		if undo != 0 {
-			done, err = m.undo(e, ctx, undo)
-		} else {
-			done, err = m.do(e, ctx, r, dry)
-		}
+		order := daemon.Mark{Kind: m.use, Of: r, DryRun: dry, Undo: undo}
+		done, err := order.Run(ctx, settings)
 		shown := report.Marked{ID: done.ID, Failures: done.Failures, Recipients: done.Recipients, Changes: report.Changes(done.Changes), DryRun: dry, Undone: undo != 0}
-		return shown, shown.Sentence(m.would, m.done, m.undone), err
+		return shown, shown.Sentence(m.use), err
 	})
 }
 

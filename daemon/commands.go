@@ -53,6 +53,10 @@ func (s *session) handle(ctx, client context.Context, r *control.Request) (any, 
 			return nil, err
 		}
 		return to.apply(client, &c, s.s.store, r.Log) // in short transactions
+	case "decide":
+		return runDecision(client, s, r, &Decide{})
+	case "mark":
+		return runDecision(client, s, r, &Mark{})
 	case "import":
 		return s.importFiles(ctx, client, r)
 	}

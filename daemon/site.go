@@ -28,6 +28,9 @@ func Site(c config.Config, version string, zone table.Zone, log *slog.Logger) (*
 	for _, s := range c.List() {
 		site.Settings = append(site.Settings, web.Setting(s))
 	}
+	if c.Web.Write {
+		site.Writer = pageWriter{c, log}
+	}
 	var err error
 	if c.Web.UsersFile != "" {
 		if site.Users, err = login.OpenUsers(c.Web.UsersFile); err != nil {

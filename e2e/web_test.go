@@ -23,6 +23,17 @@ import (
 // its address.
 func startWeb(t *testing.T, bouncetail string, as *syscall.Credential, db string) string {
 	t.Helper()
+	return startWebAs(t, as, []string{bouncetail, "web", "--db", db})
+}
+
+// startWebWith is startWeb with a command that starts the program, and other flags.
+func startWebWith(t *testing.T, starter []string, flags ...string) string {
+	t.Helper()
+	return startWebAs(t, nil, slices.Concat(starter, []string{program(t), "web", "--log-level", "error"}, flags))
+}
+
+func startWebAs(t *testing.T, as *syscall.Credential, command []string) string {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -33,7 +44,7 @@ func startWeb(t *testing.T, bouncetail string, as *syscall.Credential, db string
 	}
 	address := l.Addr().String()
 	l.Close() // the copy listens
-	cmd := exec.Command("sh", "-c", `LISTEN_PID=$$ LISTEN_FDS=1 exec "$@"`, "sh", bouncetail, "web", "--db", db)
+	cmd := exec.Command("sh", append([]string{"-c", `LISTEN_PID=$$ LISTEN_FDS=1 exec "$@"`, "sh"}, command...)...)
 	cmd.ExtraFiles = []*os.File{socket}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: as}
 	var said bytes.Buffer

@@ -88,23 +88,44 @@ func (l *History) readCrowds(ctx context.Context, r *query.Reader, now time.Time
 	return nil
 }
 
-// command returns the command that confirms or releases the failures of a crowd.
-func (c *Crowd) command(verb, domain string, now time.Time) string {
-	since, end := bounce.ParseStamp(c.StartedAt), bounce.ParseStamp(c.EndedAt).Add(time.Second).Truncate(time.Second)
-	command := "bouncetail recipients " + verb + " --since " + since.Format(time.RFC3339)
-	if end.Before(now) {
-		command += " --until " + end.Format(time.RFC3339)
+// Refusals are the failures of a crowd, in the words of the commands that decide on them.
+// Empty words choose all.
+type Refusals struct{ Since, Until, Domain, Reason string }
+
+// Refusals returns the failures of the crowd. Those of a provider or a relay are for one
+// domain; there is none if no domain is given.
+func (c *Crowd) Refusals(domain string, now time.Time) (r Refusals, ok bool) {
+	r.Since = bounce.ParseStamp(c.StartedAt).Format(time.RFC3339)
+	if end := bounce.ParseStamp(c.EndedAt).Add(time.Second).Truncate(time.Second); end.Before(now) {
+		r.Until = end.Format(time.RFC3339)
 	}
 	switch c.Kind {
 	case recipient.UnitDomain:
-		command += " --domain " + shellWord(c.Unit)
+		r.Domain = c.Unit
 	case recipient.UnitDNS, recipient.UnitHost:
-		command += " --reason " + string(bounce.NoSuchDomain)
+		r.Reason = string(bounce.NoSuchDomain)
 	case recipient.UnitProvider, recipient.UnitRelay:
-		if domain == "" {
-			return ""
+		r.Domain = domain
+		return r, domain != ""
+	}
+	return r, true
+}
+
+// command returns the command that confirms or releases the failures of a crowd.
+func (c *Crowd) command(verb, domain string, now time.Time) string {
+	r, ok := c.Refusals(domain, now)
+	if !ok {
+		return ""
+	}
+	command := "bouncetail recipients " + verb
+	for _, word := range [][2]string{{"--since", r.Since}, {"--until", r.Until}, {"--domain", r.Domain}, {"--reason", r.Reason}} {
+		if word[1] != "" {
+			quoted := word[1]
+			if word[0] == "--domain" {
+				quoted = shellWord(quoted)
+			}
+			command += " " + word[0] + " " + quoted
 		}
-		command += " --domain " + shellWord(domain)
 	}
 	return command
 }
@@ -118,8 +139,8 @@ func shellWord(s string) string {
 	return "'" + strings.ReplaceAll(text.Printable(s), "'", `'\''`) + "'"
 }
 
-// where says what the refusals of a crowd have in common.
-func (c *Crowd) where() string {
+// Where says what the refusals of a crowd have in common.
+func (c *Crowd) Where() string {
 	switch c.Kind {
 	case recipient.UnitDomain:
 		return "at " + c.Unit
@@ -150,7 +171,7 @@ func (l *History) tellCrowds(w io.Writer) {
 			what = text.Amount(c.Addresses, "domain") + " for"
 		case recipient.UnitDomain, recipient.UnitProvider, recipient.UnitRelay:
 		}
-		fmt.Fprintf(w, "  %-15s %s\n", fmt.Sprintf("crowd %d", c.ID), text.Wrap(text.Printable(fmt.Sprintf("%s to %s: %s %s%s", l.zone.Short(c.StartedAt), l.zone.Short(c.EndedAt), what, c.where(), of)), l.width, 18))
+		fmt.Fprintf(w, "  %-15s %s\n", fmt.Sprintf("crowd %d", c.ID), text.Wrap(text.Printable(fmt.Sprintf("%s to %s: %s %s%s", l.zone.Short(c.StartedAt), l.zone.Short(c.EndedAt), what, c.Where(), of)), l.width, 18))
 	}
 	if len(l.Crowds) > 0 && l.limits.Addresses > 0 {
 		fmt.Fprintf(w, "  a crowd is      %s\n", text.Wrap(limits(l.Crowds[len(l.Crowds)-1].Kind, l.limits)+" (crowds in the settings)", l.width, 18))

@@ -44,16 +44,23 @@ type Marked struct {
 	Undone bool `json:"undone"`
 }
 
-// Sentence describes it in one of three formats: what a dry run would do, what was done,
-// with the number, and what was undone.
-func (m *Marked) Sentence(would, done, undone string) string {
+// markings are the sentences about a release and about a confirmation: what a dry run
+// would do, what was done, with its number, and what was undone.
+var markings = map[string]struct{ would, done, undone string }{
+	"release": {"%s would no longer count", "Release %d, %s no longer counted", "%s counted again"},
+	"confirm": {"%s would be confirmed", "Confirmation %d, %s", "%s no longer confirmed"},
+}
+
+// Sentence describes it. The kind is release or confirm.
+func (m *Marked) Sentence(kind string) string {
+	say := markings[kind]
 	what := text.Amount(m.Failures, "failure") + " of " + text.Amount(m.Recipients, "address")
 	effect := Effect(recipient.Changes(m.Changes))
 	switch {
 	case m.DryRun:
-		return fmt.Sprintf(would+": %s Nothing was changed.", what, effect)
+		return fmt.Sprintf(say.would+": %s Nothing was changed.", what, effect)
 	case m.Undone:
-		return fmt.Sprintf(undone+": %s", what, effect)
+		return fmt.Sprintf(say.undone+": %s", what, effect)
 	}
-	return fmt.Sprintf(done+": %s", m.ID, what, effect)
+	return fmt.Sprintf(say.done+": %s", m.ID, what, effect)
 }

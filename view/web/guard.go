@@ -74,11 +74,11 @@ func (s *Site) post(next http.HandlerFunc) http.HandlerFunc {
 		var large *http.MaxBytesError
 		switch err := r.ParseForm(); {
 		case errors.As(err, &large):
-			s.fail(w, r, "", http.StatusRequestEntityTooLarge, "The form is too large.")
+			s.fail(w, r, noPage, http.StatusRequestEntityTooLarge, "The form is too large.")
 		case err != nil:
-			s.fail(w, r, "", http.StatusBadRequest, "The form cannot be read.")
+			s.fail(w, r, noPage, http.StatusBadRequest, "The form cannot be read.")
 		case !s.sessions.IsForm(visitorOf(r).id, r.PostForm.Get(formToken)):
-			s.fail(w, r, "", http.StatusForbidden, "This form is too old, or was made for another browser. Go back, load the page again, and send it again.")
+			s.fail(w, r, noPage, http.StatusForbidden, "This form is too old, or was made for another browser. Go back, load the page again, and send it again.")
 		default:
 			next(w, r)
 		}

@@ -91,7 +91,7 @@ func (s *Site) showLogin(w http.ResponseWriter, r *http.Request) {
 
 func (s *Site) loginPage(w http.ResponseWriter, r *http.Request, code int, sentence, next string) {
 	if s.Users == nil {
-		s.fail(w, r, "", http.StatusNotFound, "There is no login: the setting web.users_file is empty.")
+		s.fail(w, r, noPage, http.StatusNotFound, "There is no login: the setting web.users_file is empty.")
 		return
 	}
 	p := page.New("Log in", "")
@@ -105,7 +105,7 @@ func (s *Site) loginPage(w http.ResponseWriter, r *http.Request, code int, sente
 		{Name: "next", Type: "hidden", Value: next},
 	}}
 	p.Add(section)
-	s.write(w, r, "", code, p)
+	s.write(w, r, noPage, code, p)
 }
 
 // logIn starts a session. The browser gets a new identifier, so that nobody knows it from
@@ -133,10 +133,10 @@ func (s *Site) logIn(w http.ResponseWriter, r *http.Request) {
 		s.Log.Warn("login refused", "user", known, "from", from(r))
 		s.loginPage(w, r, http.StatusForbidden, "The name or the password is wrong.", next)
 	case errors.Is(err, context.DeadlineExceeded):
-		s.fail(w, r, "", http.StatusServiceUnavailable, "Too many logins at the same time. Try again in a few seconds.")
+		s.fail(w, r, noPage, http.StatusServiceUnavailable, "Too many logins at the same time. Try again in a few seconds.")
 	case err != nil:
 		s.Log.Error("cannot read the users", "error", err)
-		s.fail(w, r, "", http.StatusInternalServerError, "The users cannot be read. The log of this process says why.")
+		s.fail(w, r, noPage, http.StatusInternalServerError, "The users cannot be read. The log of this process says why.")
 	default:
 		s.Log.Info("login", "user", name, "from", from(r))
 		s.sessions.End(visitorOf(r).id)

@@ -33,7 +33,7 @@ func overview(q *request) (*page.Page, error) {
 		needs.Row(page.Link{Text: report.What(&y.Incident) + at(y.Subject), Href: fmt.Sprintf("incidents/%d", y.ID)}, text.Amount(y.Attempts, "failure")+" since "+q.zone.Short(y.StartedAt), y.Advice)
 	}
 	if n := s.States[string(bounce.StateSuspect)]; n > 0 {
-		needs.Row(page.Link{Text: text.Amount(n, "suspect address"), Href: "recipients?state=suspect"}, "", "Confirm or release: bouncetail recipients crowds")
+		needs.Row(page.Link{Text: text.Amount(n, "suspect address"), Href: "recipients?state=suspect"}, "", page.Link{Text: "Confirm or release", Href: "decisions"})
 	}
 	if s.Gaps > 0 {
 		needs.Row(page.Link{Text: text.Amount(s.Gaps, "lost part") + " of logs", Href: "health"}, "", "")

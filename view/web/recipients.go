@@ -7,6 +7,7 @@ import (
 
 	"github.com/bouncetail/bouncetail/address"
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/recipient"
 	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/page"
 	"github.com/bouncetail/bouncetail/view/report"
@@ -52,8 +53,8 @@ func recipients(q *request) (*page.Page, error) {
 	return p, nil
 }
 
-// recipient shows what happened to an address, and why it is in its state.
-func recipient(q *request) (*page.Page, error) {
+// oneRecipient shows what happened to an address, and why it is in its state.
+func oneRecipient(q *request) (*page.Page, error) {
 	given := strings.TrimSpace(q.get("address"))
 	if given == "" {
 		return nil, badRequest("Name an address: recipient?address=jane@example.com")
@@ -74,11 +75,30 @@ func recipient(q *request) (*page.Page, error) {
 		return nil, err
 	}
 	p := page.New(row.Recipient, "")
+	if q.site.mayWrite(q.by) == nil {
+		p.Add(q.choices(h))
+	}
 	p.Add(h.Sections()...)
 	s := page.NewSection("On the command line")
 	s.Say("bouncetail explain %s", shellQuote(row.Recipient))
 	p.Add(s)
 	return p, nil
+}
+
+// choices links what may be decided about an address.
+func (q *request) choices(h *report.History) page.Section {
+	s := page.NewSection("", "")
+	s.Row(decideLink("Allow", recipient.Allow, h.Recipient.Recipient))
+	s.Row(decideLink("Block", recipient.Block, h.Recipient.Recipient))
+	if h.DecidedBy == bounce.ByHand {
+		s.Row(decideLink("Take the decision back", unset, h.Recipient.Recipient))
+	}
+	if h.State == bounce.StateSuspect && len(h.Crowds) > 0 {
+		refusals, _ := h.Crowds[len(h.Crowds)-1].Refusals(h.Domain, q.now)
+		s.Row(markLink("Confirm that the addresses of the crowd are gone", "confirm", refusals))
+		s.Row(markLink("Release the crowd: it was an outage", "release", refusals))
+	}
+	return s
 }
 
 // shellQuote returns a text as a shell takes it.

@@ -43,6 +43,9 @@ type Site struct {
 	Token      string        // opens a session of Owner, once
 	Owner      string        // the user who started the process by hand
 
+	// Writer makes the decisions of users; nil if the pages only read.
+	Writer Writer
+
 	asked    atomic.Int64 // when the last request came, in Unix nanoseconds
 	slots    chan struct{}
 	sessions login.Sessions
@@ -68,6 +71,7 @@ const (
 type request struct {
 	*http.Request
 	by   *visitor
+	form func() string // returns the token for a form of the browser
 	site *Site
 	r    *query.Reader
 	zone table.Zone
@@ -86,19 +90,26 @@ var routes = []struct {
 	{"providers", "Providers", providers},
 	{"providers/{name}", "", provider},
 	{"recipients", "Recipients", recipients},
-	{"recipient", "", recipient},
+	{"recipient", "", oneRecipient},
 	{"incidents", "Incidents", incidents},
 	{"incidents/{id}", "", oneIncident},
 	{"reasons", "Reasons", reasons},
 	{"senders", "Senders", senders},
 	{"unclassified", "Unclassified", unclassified},
+	{"decisions", "Decisions", decisions},
+	{"decide", "", decide},
+	{"mark", "", mark},
 	{"report", "Report", weekly},
 	{"health", "Health", health},
 	{"settings", "Settings", settings},
 }
 
-// style is the path of the style sheet.
-const style = "style.css"
+const (
+	// style is the path of the style sheet.
+	style = "style.css"
+	// noPage is the path of an answer that is no page of the navigation.
+	noPage = "-"
+)
 
 // Handler returns the handler of the site.
 func (s *Site) Handler() http.Handler {
@@ -119,6 +130,8 @@ func (s *Site) Handler() http.Handler {
 	mux.HandleFunc("GET /login", s.showLogin)
 	mux.HandleFunc("POST /login", s.post(s.logIn))
 	mux.HandleFunc("POST /logout", s.post(s.logOut))
+	mux.HandleFunc("POST /decide", s.post(s.writing(s.decide)))
+	mux.HandleFunc("POST /mark", s.post(s.writing(s.mark)))
 	return s.guard(mux)
 }
 
@@ -139,7 +152,7 @@ func (s *Site) inTurn(next http.HandlerFunc) http.HandlerFunc {
 		case s.slots <- struct{}{}:
 			defer func() { <-s.slots }()
 		case <-wait.Done():
-			s.fail(w, r, "", http.StatusServiceUnavailable, "Other pages are being made. Try again in a few seconds.")
+			s.fail(w, r, noPage, http.StatusServiceUnavailable, "Other pages are being made. Try again in a few seconds.")
 			return
 		}
 		ctx, cancel := context.WithTimeout(r.Context(), queryTime)
@@ -150,14 +163,17 @@ func (s *Site) inTurn(next http.HandlerFunc) http.HandlerFunc {
 
 // show answers with a page.
 func (s *Site) show(w http.ResponseWriter, r *http.Request, path string, makePage func(*request) (*page.Page, error)) {
-	p, err := s.build(r, makePage)
+	p, err := s.build(w, r, makePage)
 	var missing notFound
 	var bad badRequest
+	var no forbidden
 	switch {
 	case errors.As(err, &missing):
 		s.fail(w, r, path, http.StatusNotFound, err.Error())
 	case errors.As(err, &bad):
 		s.fail(w, r, path, http.StatusBadRequest, err.Error())
+	case errors.As(err, &no):
+		s.fail(w, r, path, http.StatusForbidden, err.Error())
 	case r.Context().Err() != nil:
 		s.fail(w, r, path, http.StatusServiceUnavailable, fmt.Sprintf("The database took longer than %v. Ask for less, or try again.", queryTime))
 	case err != nil:
@@ -169,23 +185,25 @@ func (s *Site) show(w http.ResponseWriter, r *http.Request, path string, makePag
 }
 
 // build opens the database and makes a page.
-func (s *Site) build(r *http.Request, makePage func(*request) (*page.Page, error)) (*page.Page, error) {
+func (s *Site) build(w http.ResponseWriter, r *http.Request, makePage func(*request) (*page.Page, error)) (*page.Page, error) {
 	reader, err := s.Open(r.Context())
 	if err != nil {
 		return nil, err
 	}
 	defer reader.Close()
-	return makePage(&request{r, visitorOf(r), s, reader, s.Zone, time.Now().In(s.Zone.Location)})
+	return makePage(&request{r, visitorOf(r), func() string { return s.formOf(w, r) }, s, reader, s.Zone, time.Now().In(s.Zone.Location)})
 }
 
 // The errors of requests. They are sentences for the reader of the page.
 type (
 	notFound   string
 	badRequest string
+	forbidden  string
 )
 
 func (e notFound) Error() string   { return string(e) }
 func (e badRequest) Error() string { return string(e) }
+func (e forbidden) Error() string  { return string(e) }
 
 // fail answers with an error.
 func (s *Site) fail(w http.ResponseWriter, r *http.Request, path string, code int, sentence string) {

@@ -1,0 +1,119 @@
+package web
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/bouncetail/bouncetail/address"
+	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/when"
+	"github.com/bouncetail/bouncetail/recipient"
+	"github.com/bouncetail/bouncetail/view/page"
+	"github.com/bouncetail/bouncetail/view/report"
+)
+
+// unset is the decision that withdraws the one in force.
+const unset = "unset"
+
+// verb is a decision about an address in words.
+type verb struct{ title, button, effect, done string }
+
+var verbs = map[string]verb{
+	recipient.Allow: {"Allow %s?", "Allow", "It counts as ok, whatever the log says, until that is taken back or ends.", "%s is allowed."},
+	recipient.Block: {"Block %s?", "Block", "It counts as bad, whatever the log says, until that is taken back or ends.", "%s is blocked."},
+	unset:           {"Take back the decision on %s?", "Take back", "Its state follows from the log again.", "The decision on %s is taken back."},
+}
+
+// decideLink leads to the page that asks for a decision about an address.
+func decideLink(says, decision, about string) page.Link {
+	return page.Link{Text: says, Href: "decide?" + url.Values{"address": {about}, "decision": {decision}}.Encode()}
+}
+
+// decide asks whether a decision is to be made.
+func decide(q *request) (*page.Page, error) {
+	if err := q.site.mayWrite(q.by); err != nil {
+		return nil, err
+	}
+	given, decision := strings.TrimSpace(q.get("address")), q.get("decision")
+	v, known := verbs[decision]
+	if given == "" || !known {
+		p := page.New("Decide about an address", "")
+		s := page.NewSection("")
+		s.Form = &page.Form{Action: "decide", Button: "Next", Fields: []page.Field{
+			{Label: "Address", Name: "address", Value: given},
+			{Label: "Decision", Name: "decision", Value: decision, Options: []string{recipient.Allow, recipient.Block, unset}},
+		}}
+		p.Add(s)
+		return p, nil
+	}
+	to, err := address.Given(given)
+	if err != nil {
+		return nil, badRequest(sentence(err))
+	}
+	p := page.New(fmt.Sprintf(v.title, to.Normal), "")
+	s := page.NewSection("")
+	if s.Text, err = q.standing(to); err != nil {
+		return nil, err
+	}
+	s.Say("%s", v.effect)
+	s.Form = &page.Form{Action: "decide", Token: q.form(), Button: v.button, Fields: []page.Field{
+		{Name: "address", Type: "hidden", Value: to.Normal},
+		{Name: "decision", Type: "hidden", Value: decision},
+	}}
+	if decision != unset {
+		s.Form.Fields = append(s.Form.Fields, page.Field{Label: "Why", Name: "note"}, page.Field{Label: "Until, such as 30d or 2026-12-31 (empty: no end)", Name: "until"})
+		s.Note("Your name is kept with it. Exports, cursors and maps see it as any other change.")
+	}
+	p.Add(s)
+	return p, nil
+}
+
+// standing says in sentences what is known about an address.
+func (q *request) standing(to bounce.Address) ([]string, error) {
+	s := page.NewSection("")
+	if stored, err := q.site.Stored(q.Context(), q.r, to); err == nil {
+		to = stored
+	}
+	row, known, err := q.r.Recipient(q.Context(), to.Normal)
+	switch {
+	case err != nil:
+		return nil, err
+	case !known:
+		s.Say("It has not failed in what was read so far. Check the spelling.")
+	case row.Reason != "":
+		s.Say("It is %s now: %s.", row.State, row.Reason)
+	default:
+		s.Say("It is %s now.", row.State)
+	}
+	return s.Text, nil
+}
+
+// decide makes a decision.
+func (s *Site) decide(w http.ResponseWriter, r *http.Request) {
+	by := visitorOf(r).user
+	d := Decision{Decision: r.PostForm.Get("decision"), By: by}
+	v, known := verbs[d.Decision]
+	var err error
+	if d.Address, err = address.Given(r.PostForm.Get("address")); err != nil || !known {
+		s.fail(w, r, noPage, http.StatusBadRequest, "Name an address and one of allow, block, unset.")
+		return
+	}
+	if d.Decision != unset {
+		d.Note = noted(r.PostForm.Get("note"), by)
+		if until := strings.TrimSpace(r.PostForm.Get("until")); until != "" {
+			if d.Until, err = when.Future(until, time.Now().In(s.Zone.Location)); err != nil {
+				s.fail(w, r, noPage, http.StatusBadRequest, "Until: "+err.Error()+". Nothing was changed.")
+				return
+			}
+		}
+	}
+	changes, err := s.Writer.Decide(r.Context(), d)
+	if err != nil {
+		s.failed(w, r, err)
+		return
+	}
+	s.done(w, r, fmt.Sprintf(v.done, d.Address.Normal)+" "+report.Effect(changes), recipientLink(d.Address.Normal), page.Link{Text: "All decisions", Href: "decisions"})
+}
