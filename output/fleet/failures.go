@@ -1,0 +1,182 @@
+package fleet
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/recipient"
+	"github.com/bouncetail/bouncetail/sqlite/feed"
+)
+
+// sentFailure is a row of bounces.
+type sentFailure struct {
+	*feed.Failure
+	instance int64
+}
+
+// failureColumns are the columns of bounces.
+var failureColumns = []column[sentFailure]{
+	{"recipient_key", "bigint", func(f *sentFailure) any { return f.Key }},
+	{"occurred_at", "timestamptz", func(f *sentFailure) any { return timeOf(f.At) }},
+	{"event_id", "bytea", func(f *sentFailure) any { return f.Record.ID[:] }},
+	{"instance", "integer", func(f *sentFailure) any { return f.instance }},
+	{"recipient", "text", func(f *sentFailure) any { return f.To.Normal }},
+	{"domain", "text", func(f *sentFailure) any { return f.To.Domain }},
+	{"original_recipient", "text", func(f *sentFailure) any { return optional(f.OriginalRecipient) }},
+	{"sender", "text", func(f *sentFailure) any {
+		if !f.HasSender {
+			return nil
+		}
+		return f.Sender
+	}},
+	{"message_id", "text", func(f *sentFailure) any { return optional(f.MessageID) }},
+	{"queue_id", "text", func(f *sentFailure) any { return optional(f.QueueID) }},
+	{"host", "text", func(f *sentFailure) any { return optional(f.Host) }},
+	{"mta", "text", func(f *sentFailure) any { return string(f.MTA) }},
+	{"outcome", "text", func(f *sentFailure) any { return string(f.Outcome) }},
+	{"dsn", "text", func(f *sentFailure) any { return optional(f.DSN) }},
+	{"smtp_code", "integer", func(f *sentFailure) any { return optionalInt(f.Reply.SMTPCode) }},
+	{"enhanced_code", "text", func(f *sentFailure) any { return optional(f.Reply.EnhancedCode) }},
+	{"reply", "text", func(f *sentFailure) any { return optional(f.Reply.Text) }},
+	{"stage", "text", func(f *sentFailure) any { return optional(string(f.Reply.Stage)) }},
+	{"relay_host", "text", func(f *sentFailure) any { return optional(f.Reply.RelayHost) }},
+	{"relay_ip", "text", func(f *sentFailure) any { return optional(f.Reply.RelayIP) }},
+	{"category", "text", func(f *sentFailure) any { return string(f.Category) }},
+	{"reason", "text", func(f *sentFailure) any { return string(f.Reason) }},
+	{"scope", "text", func(f *sentFailure) any { return string(f.Scope) }},
+	{"disposition", "text", func(f *sentFailure) any { return string(f.Disposition) }},
+	{"suppress", "boolean", func(f *sentFailure) any { return f.Suppress }},
+	{"rule", "text", func(f *sentFailure) any { return f.Rule }},
+	{"provider", "text", func(f *sentFailure) any { return optional(f.Provider) }},
+	{"recipient_logged", "text", func(f *sentFailure) any { return optional(f.To.Logged) }},
+	{"relay_port", "integer", func(f *sentFailure) any { return optionalInt(f.Reply.RelayPort) }},
+	{"blocklist", "text", func(f *sentFailure) any { return optional(f.Blocklist) }},
+	{"retry_after", "integer", func(f *sentFailure) any { return optionalInt(int(f.RetryAfter / time.Second)) }},
+	{"url", "text", func(f *sentFailure) any { return optional(f.URL) }},
+	{"transport", "text", func(f *sentFailure) any { return optional(f.Transport) }},
+	{"router", "text", func(f *sentFailure) any { return optional(f.Router) }},
+	{"named_host", "text", func(f *sentFailure) any { return optional(f.namedHost()) }},
+}
+
+// namedHost returns the host that a reply names as not found, by which the failure may
+// be part of a crowd.
+func (f *sentFailure) namedHost() string {
+	if !f.Suppress || f.Reason != bounce.NoSuchDomain {
+		return ""
+	}
+	return recipient.NamedHost(f.Reply.Text, f.To.Domain)
+}
+
+// Two senders with the same lines insert them in the same order, so that one waits for
+// the other.
+var insertFailures = "INSERT INTO bouncetail.bounces (" + names(failureColumns) + ") SELECT * FROM " + unnest(failureColumns) +
+	" ORDER BY recipient_key, occurred_at, event_id ON CONFLICT DO NOTHING RETURNING event_id"
+
+// insert stores failures, and returns those that no instance had sent before.
+func (t *transaction) insert(failures []feed.Failure, instance int64) ([]feed.Failure, error) {
+	if len(failures) == 0 {
+		return nil, nil
+	}
+	rows := make([]sentFailure, len(failures))
+	for i := range failures {
+		rows[i] = sentFailure{&failures[i], instance}
+	}
+	found, err := t.Query(t.ctx, insertFailures, arrays(failureColumns, rows)...)
+	if err != nil {
+		return nil, err
+	}
+	isNew := make(map[bounce.EventID]bool)
+	var event []byte
+	_, err = pgx.ForEachRow(found, []any{&event}, func() error {
+		isNew[bounce.EventID(event)] = true
+		return nil
+	})
+	return slices.DeleteFunc(slices.Clone(failures), func(f feed.Failure) bool { return !isNew[f.Record.ID] }), err
+}
+
+// event names a failure in the fleet, together with the address.
+type event struct {
+	at string // stored stamp
+	id bounce.EventID
+}
+
+func (e event) compare(f event) int {
+	return cmp.Or(cmp.Compare(e.at, f.at), slices.Compare(e.id[:], f.id[:]))
+}
+
+// failure is a failure with its event.
+type failure struct {
+	recipient.Failure
+	event
+}
+
+// failureOf returns what the state of an address needs to know about a new failure.
+func failureOf(f *feed.Failure) failure {
+	sent := sentFailure{Failure: f}
+	return failure{
+		recipient.Failure{
+			At: timeOf(f.At), Place: recipient.PlaceOf(clean(f.QueueID)), Category: f.Category, Reason: f.Reason, Disposition: f.Disposition,
+			Suppress: f.Suppress, Counts: f.Counts(f.Outcome), Provider: f.Provider, Host: sent.namedHost(),
+			Relay: recipient.RelayUnit(f.Reply.RelayHost, f.Reply.RelayIP, f.To.Domain),
+		},
+		event{timeOf(f.At), f.Record.ID},
+	}
+}
+
+// failuresOf loads all failures of addresses that states follow from.
+func (t *transaction) failuresOf(keys []int64) (map[int64][]failure, error) {
+	rows, err := t.Query(t.ctx, `
+		SELECT recipient_key, occurred_at, event_id, domain, coalesce(queue_id, ''), outcome, category, reason, scope, disposition, suppress,
+		  coalesce(provider, ''), coalesce(relay_host, ''), coalesce(relay_ip, ''), coalesce(named_host, '')
+		FROM bouncetail.bounces
+		WHERE recipient_key = ANY ($1) AND reason <> 'suppressed'`, keys)
+	if err != nil {
+		return nil, err
+	}
+	byKey := make(map[int64][]failure, len(keys))
+	var key int64
+	var at stamp
+	var id []byte
+	var domain, queueID, ip, relay string
+	var outcome bounce.Outcome
+	var f recipient.Failure
+	var v bounce.Verdict
+	into := []any{&key, &at, &id, &domain, &queueID, (*string)(&outcome), (*string)(&v.Category), (*string)(&v.Reason), (*string)(&v.Scope),
+		(*string)(&v.Disposition), &v.Suppress, &f.Provider, &relay, &ip, &f.Host}
+	_, err = pgx.ForEachRow(rows, into, func() error {
+		f.At, f.Place, f.Category, f.Reason, f.Disposition, f.Suppress = string(at), recipient.PlaceOf(queueID), v.Category, v.Reason, v.Disposition, v.Suppress
+		f.Counts, f.Relay = v.Counts(outcome), recipient.RelayUnit(relay, ip, domain)
+		byKey[key] = append(byKey[key], failure{f, event{string(at), bounce.EventID(id)}})
+		return nil
+	})
+	return byKey, err
+}
+
+// timeOf returns the stored stamp of a time that PostgreSQL can store.
+func timeOf(t time.Time) string {
+	switch year := t.UTC().Year(); {
+	case year < 1:
+		t = time.Time{}
+	case year > 9999:
+		t = time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)
+	}
+	return bounce.Stamp(t)
+}
+
+// stamp reads a time as a stored stamp, and NULL as an empty one.
+type stamp string
+
+// ScanTimestamptz implements pgtype.TimestamptzScanner.
+func (s *stamp) ScanTimestamptz(v pgtype.Timestamptz) error {
+	*s = ""
+	if v.Valid {
+		*s = stamp(bounce.Stamp(v.Time))
+	}
+	return nil
+}
+

@@ -1,0 +1,150 @@
+package fleet
+
+import (
+	"context"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/bouncetail/bouncetail/bounce"
+)
+
+//go:embed schema.sql
+var schemaSQL string
+
+// schemaVersion is the version of schemaSQL.
+const schemaVersion = 1
+
+// The roles that users of PostgreSQL are granted.
+const (
+	senderRole = "bouncetail_sender"
+	readerRole = "bouncetail_reader"
+)
+
+// Made is what Init has found or done.
+type Made struct {
+	Created bool `json:"created"` // false if the tables were there
+	Schema  int  `json:"schema"`
+}
+
+// Init creates the schema and the roles, in one transaction. If they exist it changes
+// nothing, and returns an error unless they fit the settings.
+func (s *Settings) Init(ctx context.Context) (made Made, err error) {
+	conn, err := s.connect(ctx)
+	if err != nil {
+		return made, err
+	}
+	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // nothing is left to do
+	var exists bool
+	if err := conn.QueryRow(ctx, "SELECT to_regclass('bouncetail.fleet_meta') IS NOT NULL").Scan(&exists); err != nil {
+		return made, err
+	}
+	if !exists {
+		if err := pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error { return s.create(ctx, tx) }); err != nil {
+			return made, err
+		}
+	}
+	f, err := readMeta(ctx, conn)
+	if err != nil {
+		return made, says(err)
+	}
+	return Made{Created: !exists, Schema: f.schema}, f.check(s.HashKey)
+}
+
+func (s *Settings) create(ctx context.Context, tx pgx.Tx) error {
+	if _, err := tx.Exec(ctx, "CREATE SCHEMA bouncetail"); err != nil {
+		if codeOf(err) == "42501" {
+			return fmt.Errorf("the user of fleet.dsn may not create tables (%w); run this command with the DSN of the owner of the database: BOUNCETAIL_FLEET_DSN=… bouncetail fleet init", err)
+		}
+		return err
+	}
+	for _, role := range []string{senderRole, readerRole} {
+		var exists bool
+		if err := tx.QueryRow(ctx, "SELECT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = $1)", role).Scan(&exists); err != nil {
+			return err
+		}
+		if exists { // it belongs to the server, not to the database
+			continue
+		}
+		if _, err := tx.Exec(ctx, "CREATE ROLE "+role+" NOLOGIN"); err != nil {
+			return fmt.Errorf("the role %s: %w; as an administrator of PostgreSQL: CREATE ROLE %s; CREATE ROLE %s", role, err, senderRole, readerRole)
+		}
+	}
+	if _, err := tx.Exec(ctx, schemaSQL, pgx.QueryExecModeSimpleProtocol); err != nil { // many statements
+		return err
+	}
+	policy, err := json.Marshal(s.Policy)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, "INSERT INTO bouncetail.fleet_meta (name, value) VALUES ('schema', $1), ('hash_key', $2), ('policy', $3)",
+		strconv.Itoa(schemaVersion), strconv.FormatInt(s.HashKey, 10), string(policy))
+	return err
+}
+
+// meta is what fleet_meta holds.
+type meta struct {
+	schema  int
+	hashKey int64
+	policy  *bounce.Policy
+}
+
+// querier is a connection or a transaction.
+type querier interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+}
+
+func readMeta(ctx context.Context, db querier) (m meta, err error) {
+	rows, err := db.Query(ctx, "SELECT name, value FROM bouncetail.fleet_meta")
+	if err != nil {
+		return m, err
+	}
+	var name, value string
+	_, err = pgx.ForEachRow(rows, []any{&name, &value}, func() (err error) {
+		switch name {
+		case "schema":
+			m.schema, err = strconv.Atoi(value)
+		case "hash_key":
+			m.hashKey, err = strconv.ParseInt(value, 10, 64)
+		case "policy":
+			m.policy = &bounce.Policy{}
+			err = json.Unmarshal([]byte(value), m.policy)
+		}
+		return err
+	})
+	if err == nil && m.policy == nil {
+		err = needsPerson("the table fleet_meta is incomplete; restore the database of the fleet from a backup")
+	}
+	return m, err
+}
+
+// check returns an error unless this version, with a key by which addresses are hashed,
+// can work with the fleet.
+func (m *meta) check(hashKey int64) error {
+	switch {
+	case m.schema > schemaVersion:
+		return needsPerson(fmt.Sprintf("the tables of the fleet are those of a newer bouncetail (schema %d, this one knows %d); upgrade bouncetail on this host", m.schema, schemaVersion))
+	case m.schema < schemaVersion:
+		return needsPerson(fmt.Sprintf("the tables of the fleet are those of an older bouncetail (schema %d, this one needs %d); upgrade them with the owner's DSN: bouncetail fleet init", m.schema, schemaVersion))
+	case m.hashKey == hashKey:
+		return nil
+	case m.hashKey == 0:
+		return needsPerson("the fleet holds addresses as they are, and privacy.hash_addresses is on here; use one setting on all hosts, or another database of PostgreSQL")
+	case hashKey == 0:
+		return needsPerson("the fleet holds hashes of addresses; set privacy.hash_addresses here, and privacy.key_file to the key of the other hosts")
+	}
+	return needsPerson("the fleet holds hashes of addresses that another key made; copy the key file of the other hosts to the path of privacy.key_file, and read the logs into a new database")
+}
+
+func codeOf(err error) string {
+	reply, _ := errors.AsType[*pgconn.PgError](err)
+	if reply == nil {
+		return ""
+	}
+	return reply.Code
+}

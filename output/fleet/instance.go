@@ -1,0 +1,120 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/bouncetail/bouncetail/bounce"
+)
+
+// instance is a row of fleet_instances.
+type instance struct {
+	number   int64 // in the table bounces
+	database int64 // which identifies the SQLite file
+	position
+	event bounce.EventID // of the last failure that was sent
+}
+
+// lockInstance locks the row of this host until the transaction ends, and creates it if
+// there is none. Nobody else can send under its name meanwhile.
+func (s *Sender) lockInstance(t *transaction) (*instance, error) {
+	id, err := s.source.feed.DatabaseID(t.ctx)
+	if err != nil {
+		return nil, err
+	}
+	i, err := s.selectInstance(t)
+	if errors.Is(err, pgx.ErrNoRows) {
+		if err := s.join(t, id); err != nil {
+			return nil, err
+		}
+		i, err = s.selectInstance(t)
+	}
+	if err == nil && i.database != id {
+		err = needsPerson(fmt.Sprintf("the fleet knows %s by another database than %s; if this one takes its place, run: bouncetail fleet adopt. If another host has that name, set fleet.instance to another one", s.Instance, s.Database))
+	}
+	return i, err
+}
+
+func (s *Sender) selectInstance(t *transaction) (*instance, error) {
+	i := &instance{}
+	var event []byte
+	err := t.QueryRow(t.ctx, `
+		SELECT number, database_id, watermark, watermark_event, deliveries_seq, set_config('jit', 'off', true)
+		FROM bouncetail.fleet_instances
+		WHERE instance = $1
+		FOR UPDATE`, s.Instance).Scan(&i.number, &i.database, &i.failure, &event, &i.change, nil)
+	copy(i.event[:], event)
+	return i, err
+}
+
+// join adds this host to the fleet.
+func (s *Sender) join(t *transaction, id int64) error {
+	m, err := readMeta(t.ctx, t.Tx)
+	if err != nil {
+		return err
+	}
+	if err := m.check(s.HashKey); err != nil {
+		return err
+	}
+	var other string
+	err = t.QueryRow(t.ctx, "SELECT instance FROM bouncetail.fleet_instances WHERE database_id = $1", id).Scan(&other)
+	if err == nil {
+		return needsPerson(fmt.Sprintf("the database %s is sent as %s already; if this is the same host, set fleet.instance to %s. If it is a copy, run: bouncetail fleet adopt", s.Database, other, other))
+	}
+	if !errors.Is(err, pgx.ErrNoRows) {
+		return err
+	}
+	_, err = t.Exec(t.ctx, `
+		INSERT INTO bouncetail.fleet_instances (instance, database_id, watermark, deliveries_seq, version, joined_at, last_seen, behind, gaps, failures)
+		VALUES ($1, $2, 0, 0, $3, now(), now(), 0, 0, 0)
+		ON CONFLICT (instance) DO NOTHING`, s.Instance, id, s.Version)
+	return err
+}
+
+// saveInstance stores how far a batch has come, in the transaction of the batch.
+func (s *Sender) saveInstance(t *transaction, b *batch, isNew int) error {
+	var event []byte
+	if b.event != (bounce.EventID{}) {
+		event = b.event[:]
+	}
+	_, err := t.Exec(t.ctx, `
+		UPDATE bouncetail.fleet_instances
+		SET watermark = $2, watermark_event = $3, deliveries_seq = $4, version = $5, last_seen = clock_timestamp(),
+		  behind = $6, last_line_at = $7::text::timestamptz, gaps = $8, failures = failures + $9
+		WHERE instance = $1`,
+		s.Instance, b.to.failure, event, b.to.change, s.Version, max(0, b.end.failure-b.to.failure), optional(b.reading.LastLine), int64(b.reading.Gaps), int64(isNew))
+	return err
+}
+
+// Adopt makes the database of the settings the one of this host in the fleet, and sends
+// all of it again. What the fleet has already stays as it is.
+func (s *Sender) Adopt(ctx context.Context) error {
+	defer s.close()
+	s.source.path = s.Database
+	if err := s.source.open(ctx); err != nil {
+		return err
+	}
+	var err error
+	if s.conn, err = s.connect(ctx); err != nil {
+		return err
+	}
+	return says(pgx.BeginFunc(ctx, s.conn, func(tx pgx.Tx) error {
+		t := &transaction{Tx: tx, ctx: ctx}
+		if _, err := s.selectInstance(t); errors.Is(err, pgx.ErrNoRows) {
+			// A copy gets an identity, and joins by its first batch.
+			_, err := s.source.feed.NewDatabaseID(ctx)
+			return err
+		} else if err != nil {
+			return err
+		}
+		id, err := s.source.feed.NewDatabaseID(ctx)
+		if err != nil {
+			return err
+		}
+		_, err = t.Exec(ctx, "UPDATE bouncetail.fleet_instances SET database_id = $2, watermark = 0, watermark_event = NULL, deliveries_seq = 0 WHERE instance = $1", s.Instance, id)
+		return err
+	}))
+}

@@ -1,0 +1,245 @@
+package fleet
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+
+
+	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/recipient"
+)
+
+// touched is an address whose row may change, with what is new about it.
+type touched struct {
+	to       bounce.Address // empty if it was only reached
+	failures []failure
+	delivery string // the last one that the instance knows; empty if there was none
+	replay   bool   // its history cannot be extended
+}
+
+// recipientRow is a row of recipients, and what it is made from.
+type recipientRow struct {
+	to      bounce.Address
+	key     int64
+	seq     int64
+	leftBad int64
+	known   bool // it is in the table already
+	was     shown
+	is      shown
+	history recipient.History
+	events  []event // of the failures in the history, by number; see number
+}
+
+// shown is what a row shows. The numbers of failures in recipient.Row mean nothing
+// here and are 0: a failure is named by its event.
+type shown struct {
+	recipient.Row
+	last, deciding event
+}
+
+// recipientColumns are the columns of recipients.
+var recipientColumns = []column[recipientRow]{
+	{"recipient_key", "bigint", func(r *recipientRow) any { return r.key }},
+	{"recipient", "text", func(r *recipientRow) any { return r.to.Normal }},
+	{"domain", "text", func(r *recipientRow) any { return r.to.Domain }},
+	{"state", "text", func(r *recipientRow) any { return string(r.is.State) }},
+	{"decided_by", "text", func(r *recipientRow) any { return string(r.is.DecidedBy) }},
+	{"category", "text", func(r *recipientRow) any { return string(r.is.Category) }},
+	{"reason", "text", func(r *recipientRow) any { return string(r.is.Reason) }},
+	{"first_failure_at", "timestamptz", func(r *recipientRow) any { return optional(r.is.FirstAt) }},
+	{"last_failure_at", "timestamptz", func(r *recipientRow) any { return optional(r.is.LastAt) }},
+	{"last_event_id", "bytea", func(r *recipientRow) any { return r.is.last.bytes() }},
+	{"last_delivery_at", "timestamptz", func(r *recipientRow) any { return optional(r.is.LastDelivery) }},
+	{"permanent_count", "integer", func(r *recipientRow) any { return int64(r.is.PermanentCount) }},
+	{"retry_count", "integer", func(r *recipientRow) any { return int64(r.is.RetryCount) }},
+	{"bad_since", "timestamptz", func(r *recipientRow) any { return optional(r.is.BadSince) }},
+	{"bad_until", "timestamptz", func(r *recipientRow) any { return optional(r.is.BadUntil) }},
+	{"deciding_at", "timestamptz", func(r *recipientRow) any { return optional(r.is.deciding.at) }},
+	{"deciding_event_id", "bytea", func(r *recipientRow) any { return r.is.deciding.bytes() }},
+	{"memory", "text", func(r *recipientRow) any { return optional(r.is.Memory) }},
+	{"seq", "bigint", func(r *recipientRow) any { return r.seq }},
+	{"left_bad_seq", "bigint", func(r *recipientRow) any {
+		if r.leftBad == 0 {
+			return nil
+		}
+		return r.leftBad
+	}},
+}
+
+// bytes returns the id, and nil if there is no event.
+func (e event) bytes() []byte {
+	if e.at == "" {
+		return nil
+	}
+	return e.id[:]
+}
+
+var (
+	selectRecipients = "SELECT " + names(recipientColumns) + " FROM bouncetail.recipients WHERE recipient_key = ANY ($1)"
+	saveRecipients   = "INSERT INTO bouncetail.recipients (" + names(recipientColumns) + ") SELECT * FROM " + unnest(recipientColumns) +
+		" ON CONFLICT (recipient_key) DO UPDATE SET (" + names(recipientColumns[3:]) + ") = (" + excluded(recipientColumns[3:]) + ")"
+)
+
+// recipientsOf loads the rows of those addresses that have one.
+func (t *transaction) recipientsOf(keys []int64) (map[int64]*recipientRow, error) {
+	found, err := t.Query(t.ctx, selectRecipients, keys)
+	if err != nil {
+		return nil, err
+	}
+	rows := make(map[int64]*recipientRow)
+	for found.Next() {
+		r := &recipientRow{known: true}
+		w := &r.was
+		var last, deciding []byte
+		var memory *string
+		var leftBad *int64
+		err := found.Scan(&r.key, &r.to.Normal, &r.to.Domain, (*string)(&w.State), (*string)(&w.DecidedBy), (*string)(&w.Category), (*string)(&w.Reason),
+			(*stamp)(&w.FirstAt), (*stamp)(&w.LastAt), &last, (*stamp)(&w.LastDelivery), &w.PermanentCount, &w.RetryCount, (*stamp)(&w.BadSince), (*stamp)(&w.BadUntil),
+			(*stamp)(&w.deciding.at), &deciding, &memory, &r.seq, &leftBad)
+		if err != nil {
+			return nil, err
+		}
+		if w.last.at = w.LastAt; w.last.at != "" {
+			copy(w.last.id[:], last)
+		}
+		copy(w.deciding.id[:], deciding)
+		if memory != nil {
+			w.Memory = *memory
+		}
+		if leftBad != nil {
+			r.leftBad = *leftBad
+		}
+		rows[r.key] = r
+	}
+	return rows, found.Err()
+}
+
+// refresh makes the rows of touched addresses, and saves those that changed.
+func (t *transaction) refresh(all map[int64]*touched) error {
+	keys := slices.Sorted(maps.Keys(all))
+	for some := range slices.Chunk(keys, batchSize) {
+		if err := t.refreshSome(some, all); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *transaction) refreshSome(keys []int64, all map[int64]*touched) error {
+	known, err := t.recipientsOf(keys)
+	if err != nil {
+		return err
+	}
+	var rows, older []*recipientRow
+	for _, key := range keys {
+		r, news := known[key], all[key]
+		switch {
+		case r == nil && news.to.Normal == "":
+			continue // it never failed
+		case r == nil:
+			r = &recipientRow{key: key, to: news.to}
+			r.history = t.in.Replay(r.to.Domain, r.number(news.failures), news.delivery)
+		default:
+			if err := r.load(); err != nil {
+				return err
+			}
+			delivery := max(r.was.LastDelivery, news.delivery)
+			if news.replay || !t.in.Extend(&r.history, r.to.Domain, r.number(news.failures), delivery) {
+				r.history.LastDelivery = delivery
+				older = append(older, r)
+			}
+		}
+		rows = append(rows, r)
+	}
+	if err := t.replay(older); err != nil {
+		return err
+	}
+	return t.save(rows)
+}
+
+// The failures of a history are numbered: the last and the deciding one of the stored
+// row, and then those that are added.
+const (
+	storedLast     = 1
+	storedDeciding = 2
+	firstAdded     = 3
+)
+
+// load makes the history that the stored row was made from.
+func (r *recipientRow) load() (err error) {
+	stored := r.was.Row
+	if r.was.last.at != "" {
+		stored.LastID, stored.DecidingID = storedLast, storedDeciding
+		if r.was.deciding == r.was.last {
+			stored.DecidingID = storedLast
+		}
+	}
+	if r.history, err = stored.History(); err != nil {
+		return fmt.Errorf("recipient %s: %w", r.to.Normal, err)
+	}
+	return nil
+}
+
+// number sorts failures and numbers them, so that those that mean the same are in the
+// same order whoever sends them first.
+func (r *recipientRow) number(failures []failure) []recipient.Failure {
+	slices.SortFunc(failures, func(a, b failure) int { return a.compare(b.event) })
+	r.events = make([]event, firstAdded, firstAdded+len(failures))
+	r.events[storedLast], r.events[storedDeciding] = r.was.last, r.was.deciding
+	numbered := make([]recipient.Failure, len(failures))
+	for i := range failures {
+		numbered[i] = failures[i].Failure
+		numbered[i].ID = int64(len(r.events))
+		r.events = append(r.events, failures[i].event)
+	}
+	recipient.Sort(numbered)
+	return numbered
+}
+
+// replay makes histories from all failures.
+func (t *transaction) replay(rows []*recipientRow) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	keys := make([]int64, len(rows))
+	for i, r := range rows {
+		keys[i] = r.key
+	}
+	failures, err := t.failuresOf(keys)
+	if err != nil {
+		return err
+	}
+	for _, r := range rows {
+		r.history = t.in.Replay(r.to.Domain, r.number(failures[r.key]), r.history.LastDelivery)
+	}
+	return nil
+}
+
+// save makes the rows from their histories, and stores those that changed, each under
+// the next change number.
+func (t *transaction) save(rows []*recipientRow) error {
+	var changed []recipientRow
+	for _, r := range rows {
+		r.is.Row = r.history.Row(nil, t.now)
+		r.is.last, r.is.deciding = r.events[r.is.LastID], r.events[r.is.DecidingID]
+		r.is.LastID, r.is.DecidingID = 0, 0
+		if r.known && r.is == r.was {
+			continue
+		}
+		t.seq++
+		r.seq = t.seq
+		if r.was.State == bounce.StateBad && r.is.State != bounce.StateBad {
+			r.leftBad = r.seq
+		}
+		t.changes.Add(&r.was.Row, &r.is.Row)
+		changed = append(changed, *r)
+	}
+	if len(changed) == 0 {
+		return nil
+	}
+	slices.SortFunc(changed, func(a, b recipientRow) int { return cmp.Compare(a.key, b.key) })
+	_, err := t.Exec(t.ctx, saveRecipients, arrays(recipientColumns, changed)...)
+	return err
+}

@@ -1,0 +1,330 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/backoff"
+	"github.com/bouncetail/bouncetail/sqlite/feed"
+)
+
+// Sender sends what a host has stored.
+type Sender struct {
+	Settings
+	source source
+	conn   *pgx.Conn // nil while there is none
+	// done is how far the last transaction came; nil if that is not known. Only
+	// PostgreSQL knows it after an error.
+	done       *position
+	seenAt     time.Time // when the fleet last heard of this host
+	expiredAt  time.Time
+	changedAt  int64     // see feed.Changed
+	watch      watch
+	troubled   string
+	sinceStart Sent
+}
+
+// position is how far an instance has sent.
+type position struct{ failure, change int64 }
+
+// Sent is what was sent.
+type Sent struct {
+	Failures   int `json:"failures"`   // that were sent
+	New        int `json:"new"`        // of these, failures that no other host had sent
+	Recipients int `json:"recipients"` // of the fleet whose rows changed
+}
+
+// Run sends what there is and what comes, until ctx is done. Errors that may go away
+// are logged once, and it tries again.
+func (s *Sender) Run(ctx context.Context) error {
+	defer s.close()
+	retry := backoff.Backoff{Min: 200 * time.Millisecond, Max: time.Minute}
+	for {
+		more, err := s.round(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case isPersons(err):
+			return err
+		case err != nil:
+			s.fail(err)
+			if retry.Wait(ctx) != nil {
+				return nil
+			}
+			continue
+		}
+		s.recover()
+		retry.Reset()
+		if !more && !wait(ctx, pollInterval) {
+			return nil
+		}
+	}
+}
+
+// SendAll sends what there is, and ends with the first error.
+func (s *Sender) SendAll(ctx context.Context) (Sent, error) {
+	defer s.close()
+	s.watch.dueAt = time.Time{}
+	for {
+		more, err := s.round(ctx)
+		if err != nil || !more {
+			return s.sinceStart, err
+		}
+	}
+}
+
+func isPersons(err error) bool {
+	_, is := errors.AsType[NeedsPerson](err)
+	return is
+}
+
+// wait pauses, and returns false if ctx is done.
+func wait(ctx context.Context, pause time.Duration) bool {
+	t := time.NewTimer(pause)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// fail logs an error, once as long as it stays the same.
+func (s *Sender) fail(err error) {
+	if text := err.Error(); text != s.troubled {
+		s.troubled = text
+		s.Log.Warn("cannot send, retrying", "error", err)
+	}
+}
+
+func (s *Sender) recover() {
+	if s.troubled != "" {
+		s.troubled = ""
+		s.Log.Info("sending again")
+	}
+}
+
+func (s *Sender) close() {
+	s.source.close()
+	s.disconnect()
+}
+
+// disconnect closes the connection, whatever state it is in.
+func (s *Sender) disconnect() {
+	s.done = nil
+	if s.conn == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_ = s.conn.Close(ctx) // its transaction is rolled back in any case
+	s.conn = nil
+}
+
+// round sends one batch, if there is one. It returns whether there may be more.
+func (s *Sender) round(ctx context.Context) (more bool, err error) {
+	s.source.path = s.Database
+	if err := s.source.open(ctx); err != nil {
+		return false, err
+	}
+	defer func() {
+		if err != nil {
+			s.disconnect()
+		}
+	}()
+	if s.done != nil && !s.watch.due() {
+		if idle, err := s.idle(ctx); err != nil || idle {
+			return false, err
+		}
+	}
+	if s.conn == nil {
+		if s.conn, err = s.connect(ctx); err != nil {
+			return false, err
+		}
+	}
+	if time.Since(s.expiredAt) >= expireInterval {
+		if err := s.expire(ctx); err != nil {
+			return false, says(err)
+		}
+	}
+	if s.watch.due() {
+		if err := s.look(ctx); err != nil {
+			return false, says(err)
+		}
+	}
+	more, err = s.sendBatch(ctx)
+	return more, says(err)
+}
+
+// idle reports whether there is nothing to do.
+func (s *Sender) idle(ctx context.Context) (bool, error) {
+	if time.Since(s.seenAt) >= seenInterval || time.Since(s.expiredAt) >= expireInterval {
+		return false, nil
+	}
+	version, err := s.source.feed.Changed(ctx)
+	if err != nil || version == s.changedAt {
+		return err == nil, err
+	}
+	failure, change, err := s.source.feed.Ends(ctx)
+	if err != nil || failure > s.done.failure || change > s.done.change {
+		return false, err
+	}
+	s.changedAt = version
+	return true, nil
+}
+
+// batch is what one transaction sends.
+type batch struct {
+	from, to   position
+	event      bounce.EventID // of the last failure
+	failures   []feed.Failure
+	deliveries []feed.Delivery
+	end        position // of what there is
+	reading    feed.Reading
+}
+
+// sendBatch sends the next batch in one transaction.
+func (s *Sender) sendBatch(ctx context.Context) (more bool, err error) {
+	var b *batch
+	var isNew, changed, heard int
+	err = pgx.BeginFunc(ctx, s.conn, func(tx pgx.Tx) error {
+		t := &transaction{Tx: tx, ctx: ctx}
+		i, err := s.lockInstance(t)
+		if err != nil {
+			return err
+		}
+		if b, err = s.read(ctx, i); err != nil {
+			return err
+		}
+		found := s.watch.next()
+		b.deliveries, heard = append(b.deliveries, found...), len(found)
+		failures, err := t.insert(b.failures, i.number)
+		if err != nil {
+			return err
+		}
+		isNew = len(failures)
+		all := b.touched(failures)
+		if len(all) > 0 {
+			if err := t.takeClock(len(all), s.HashKey); err != nil {
+				return err
+			}
+			if err := t.refresh(all); err != nil {
+				return err
+			}
+		}
+		changed = t.changes.Rows
+		return s.saveInstance(t, b, isNew)
+	})
+	if err != nil {
+		return false, err
+	}
+	s.done, s.seenAt = &b.to, time.Now()
+	s.watch.sent(heard)
+	s.sinceStart.Failures += len(b.failures)
+	s.sinceStart.New += isNew
+	s.sinceStart.Recipients += changed
+	return b.to != b.end || len(s.watch.found) > 0, nil
+}
+
+// read reads the next batch from SQLite.
+func (s *Sender) read(ctx context.Context, i *instance) (*batch, error) {
+	f := s.source.feed
+	b := &batch{from: i.position, to: i.position, event: i.event}
+	var err error
+	if b.end.failure, b.end.change, err = f.Ends(ctx); err != nil {
+		return nil, err
+	}
+	event, found, err := f.EventOf(ctx, i.failure)
+	if err != nil {
+		return nil, err
+	}
+	if b.from.failure > b.end.failure || b.from.change > b.end.change || found && event != i.event {
+		return nil, needsPerson(fmt.Sprintf("the database %s is not the one that was sent last as %s: a backup was restored, or two hosts send as %s; if it is to continue with this one, run: bouncetail fleet adopt", s.Database, s.Instance, s.Instance))
+	}
+	if b.failures, err = f.Failures(ctx, i.failure, batchSize); err != nil {
+		return nil, err
+	}
+	if n := len(b.failures); n > 0 {
+		b.to.failure, b.event = b.failures[n-1].ID, b.failures[n-1].Record.ID
+	}
+	if len(b.failures) < batchSize && b.to.failure < b.end.failure {
+		b.to.failure = b.end.failure // the rest was deleted
+		if b.event, _, err = f.EventOf(ctx, b.to.failure); err != nil {
+			return nil, err
+		}
+	}
+	if b.deliveries, b.to.change, err = f.Deliveries(ctx, i.change, batchSize); err != nil {
+		return nil, err
+	}
+	b.reading, err = f.Reading(ctx)
+	return b, err
+}
+
+// touched returns the addresses that a batch concerns. Of the failures, it takes those
+// that are new to the fleet.
+func (b *batch) touched(isNew []feed.Failure) map[int64]*touched {
+	all := make(map[int64]*touched)
+	touch := func(key int64, delivery string) *touched {
+		if all[key] == nil {
+			all[key] = &touched{}
+		}
+		all[key].delivery = max(all[key].delivery, delivery)
+		return all[key]
+	}
+	for i := range isNew {
+		f := &isNew[i]
+		if f.Reason == bounce.Suppressed { // a refusal of the host itself does not concern the address
+			continue
+		}
+		one := touch(f.Key, f.LastDelivery)
+		one.to = bounce.Address{Normal: clean(f.To.Normal), Domain: clean(f.To.Domain)}
+		one.failures = append(one.failures, failureOf(f))
+	}
+	for _, d := range b.deliveries {
+		touch(d.Key, d.At)
+	}
+	return all
+}
+
+// expire ends the states whose time is over.
+func (s *Sender) expire(ctx context.Context) error {
+	for {
+		rows, err := s.conn.Query(ctx, "SELECT recipient_key FROM bouncetail.recipients WHERE bad_until <= now() ORDER BY bad_until LIMIT $1", batchSize)
+		if err != nil {
+			return err
+		}
+		keys, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+		if err != nil {
+			return err
+		}
+		if len(keys) == 0 {
+			s.expiredAt = time.Now()
+			return nil
+		}
+		all := make(map[int64]*touched, len(keys))
+		for _, key := range keys {
+			all[key] = &touched{}
+		}
+		err = pgx.BeginFunc(ctx, s.conn, func(tx pgx.Tx) error {
+			t := &transaction{Tx: tx, ctx: ctx}
+			if err := t.takeClock(len(all), s.HashKey); err != nil {
+				return err
+			}
+			return t.refresh(all)
+		})
+		if err != nil {
+			return err
+		}
+		if len(keys) < batchSize {
+			s.expiredAt = time.Now()
+			return nil
+		}
+	}
+}
+
