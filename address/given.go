@@ -97,3 +97,28 @@ func FileLines(flag, path string, stdin io.Reader, each func(name string, n int,
 	}
 	return err
 }
+
+// GivenAll is Given for a list.
+func GivenAll(given []string) (all []bounce.Address, err error) {
+	for _, one := range given {
+		to, err := Given(one)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, to)
+	}
+	return all, nil
+}
+
+// GivenInFile is Given for the lines of a file, see FileLines.
+func GivenInFile(flag, path string, stdin io.Reader) (all []bounce.Address, err error) {
+	err = FileLines(flag, path, stdin, func(name string, n int, line string) error {
+		to, err := Given(line)
+		if err != nil {
+			return fmt.Errorf("%s, line %d: %w; nothing was changed", name, n, err)
+		}
+		all = append(all, to)
+		return nil
+	})
+	return all, err
+}

@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/bouncetail/bouncetail/config"
+	"github.com/bouncetail/bouncetail/internal/cmdline"
 	"github.com/bouncetail/bouncetail/internal/stdin"
 	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/view/table"
@@ -154,11 +155,12 @@ func (a *app) root() *cobra.Command {
 	root.PersistentFlags().StringVar(&a.configPath, "config", "", "settings `FILE` (default "+config.DefaultPath+")")
 	root.PersistentFlags().StringVar(&a.dbPath, "db", "", "database `FILE` (default: the setting database)")
 	root.PersistentFlags().BoolVar(&a.utc, "utc", false, "show times in UTC instead of the local zone (TZ)")
-	root.SetFlagErrorFunc(flagError)
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{cmdline.FlagError(err)} })
 	a.addCommands(root)
 	for _, c := range all(root) {
 		if args := c.Args; args != nil {
-			c.Args = takes(c, args)
+			check := cmdline.Takes(c, args)
+			c.Args = func(cmd *cobra.Command, given []string) error { return usage(check(cmd, given)) }
 		}
 	}
 	return root

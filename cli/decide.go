@@ -101,26 +101,16 @@ func (a *app) addresses(args []string, from string) ([]bounce.Address, error) {
 
 // givenAddresses reads the addresses that a command was given.
 func (a *app) givenAddresses(args []string, from string) ([]bounce.Address, error) {
-	var on []bounce.Address
-	for _, arg := range args {
-		to, err := address.Given(arg)
-		if err != nil {
-			return nil, usageError{err}
-		}
-		on = append(on, to)
+	on, err := address.GivenAll(args)
+	if err != nil {
+		return nil, usageError{err}
 	}
 	if from != "" {
-		err := address.FileLines("--from-file", from, a.input, func(name string, n int, line string) error {
-			to, err := address.Given(line)
-			if err != nil {
-				return fmt.Errorf("%s, line %d: %w; nothing was changed", name, n, err)
-			}
-			on = append(on, to)
-			return nil
-		})
+		more, err := address.GivenInFile("--from-file", from, a.input)
 		if err != nil {
 			return nil, err
 		}
+		on = append(on, more...)
 	}
 	if len(on) == 0 {
 		return nil, usageError{errors.New("no address given; name some, or a file of them with --from-file")}

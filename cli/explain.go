@@ -10,6 +10,7 @@ import (
 	"github.com/bouncetail/bouncetail/address"
 	"github.com/bouncetail/bouncetail/config"
 	"github.com/bouncetail/bouncetail/daemon"
+	"github.com/bouncetail/bouncetail/internal/cmdline"
 	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/report"
 )
@@ -20,7 +21,7 @@ func (a *app) explain() *cobra.Command {
 		Use:     "explain ADDRESS",
 		Short:   "Show what happened to an address, and what would clear it",
 		Example: "  bouncetail explain jane@example.com",
-		Args:    oneArgument("an ADDRESS, such as bouncetail explain jane@example.com"),
+		Args:    cmdline.OneArgument("an ADDRESS, such as bouncetail explain jane@example.com"),
 	}
 	a.jsonFlag(c, "one JSON object")
 	c.Flags().IntVar(&limit, "limit", 20, "the last `N` attempts")

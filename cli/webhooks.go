@@ -8,6 +8,7 @@ import (
 
 	"github.com/bouncetail/bouncetail/config"
 	"github.com/bouncetail/bouncetail/daemon"
+	"github.com/bouncetail/bouncetail/internal/cmdline"
 	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/output/webhook"
 	"github.com/bouncetail/bouncetail/sqlite/query"
@@ -101,7 +102,7 @@ func (a *app) deadLetters() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "dead-letters NAME",
 		Short: "List the recipients that a webhook refused",
-		Args:  oneArgument("the NAME of a webhook; bouncetail webhooks lists them"),
+		Args:  cmdline.OneArgument("the NAME of a webhook; bouncetail webhooks lists them"),
 	}
 	flags.addWithLimit(c, report.LetterColumns)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
