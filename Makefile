@@ -147,12 +147,13 @@ bench-live: build
 	$(GO) run ./bench/live
 
 # torture runs the scenarios that broke other programs that follow logs, five times,
-# simulated power failures, and many random stories of rotation.
+# simulated power failures, and many random stories of rotation and of fleets.
 torture:
 	BOUNCETAIL_TEST_ROUNDS=5 $(GO) test ./e2e -count=1 -run 'Torture|Memory' -timeout 60m -v
 	BOUNCETAIL_TEST_POWERCUTS=1500 $(GO) test ./e2e -count=1 -run 'PowerFails' -timeout 90m -v
 	BOUNCETAIL_SEEDS=3000 $(GO) test ./tailer -count=1 -run 'EveryLine|Gaps' -timeout 60m
 	BOUNCETAIL_TEST_CUTS=1000 $(GO) test ./e2e -count=1 -run CutAtAnyLine -timeout 60m
+	BOUNCETAIL_TEST_FLEET_SEEDS=1000 $(GO) test ./output/fleet -count=1 -run OneThatReadAllLogs -timeout 120m
 
 clean:
 	rm -rf bouncetail .cache

@@ -37,6 +37,7 @@ var layers = map[string][]string{
 	"sqlite/query":      {"bounce", "recipient", "sqlite/dbfile", "sqlite/packed", "tally"},
 	"sqlite/incidents":  {"bounce", "incident", "sqlite/dbfile"},
 	"sqlite/outbox":     {"bounce", "sqlite/dbfile", "sqlite/query"},
+	"sqlite/feed":       {"bounce", "recipient", "sqlite/dbfile", "sqlite/packed", "sqlite/query"},
 
 	"config":         {},
 	"privacy":        {"address", "bounce"},
@@ -49,7 +50,9 @@ var layers = map[string][]string{
 	"view/report":    {"bounce", "classify", "incident", "logparse", "recipient", "sqlite/incidents", "sqlite/query", "tally", "view/chart", "view/page", "view/table"},
 	"view/metrics":   {"bounce", "classify", "incident", "sqlite/incidents", "sqlite/query"},
 	"view/web":       {"address", "bounce", "classify", "incident", "recipient", "sqlite/incidents", "sqlite/query", "view/chart", "view/filter", "view/login", "view/metrics", "view/page", "view/report", "view/table"},
+	"view/fleet":     {"output/fleet", "view/table"},
 	"output/export":  {"address", "bounce"},
+	"output/fleet":   {"bounce", "recipient", "sqlite/feed"},
 	"output/mail":    {},
 	"output/maps":    {"address", "bounce"},
 	"output/notify":  {"output/mail", "output/webhook"},

@@ -175,7 +175,7 @@ func (a *app) addCommands(root *cobra.Command) {
 		{"look", "Look:", []*cobra.Command{a.status(), a.recipients(), a.explain(), a.top(), a.incidents(), a.metrics(), a.report(), a.web(), a.watch(), a.unclassified()}},
 		{"ask", "Ask:", []*cobra.Command{a.check(), a.classify(), a.reasons(), a.sql(), a.hash()}},
 		{"decide", "Decide:", []*cobra.Command{a.rules(), a.reclassify(), a.forget()}},
-		{"hand on", "Hand on:", []*cobra.Command{a.export(), a.publish(), a.webhooks(), a.notify()}},
+		{"hand on", "Hand on:", []*cobra.Command{a.export(), a.publish(), a.webhooks(), a.notify(), a.fleet()}},
 		{"care", "Care:", []*cobra.Command{a.run(), a.importLogs(), a.doctor(), a.checkConfig(), a.backup(), a.restore(), a.prune(), a.version(), a.man(root)}},
 	} {
 		root.AddGroup(&cobra.Group{ID: g.id, Title: g.title})

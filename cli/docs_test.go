@@ -239,7 +239,7 @@ func current(t *testing.T, page, want string) {
 func TestEveryCommandThatPrintsDataHasJSON(t *testing.T) {
 	a := &app{}
 	// run and web print no data, export and metrics have --format, and the others print pages or scripts.
-	others := strings.Fields(`run web export metrics rules man completion bash zsh fish powershell help`)
+	others := strings.Fields(`run web export metrics rules fleet man completion bash zsh fish powershell help`)
 	for _, c := range all(a.root()) {
 		excepted := slices.Contains(others, c.Name())
 		if has := c.Flags().Lookup("json") != nil; has == excepted {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/bouncetail/bouncetail/config"
 	"github.com/bouncetail/bouncetail/daemon"
+	"github.com/bouncetail/bouncetail/internal/cmdline"
 	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/login"
 	"github.com/bouncetail/bouncetail/view/web"
@@ -70,7 +71,7 @@ func (a *app) passwd() *cobra.Command {
 		Short: "Set the password of a user of the pages",
 		Long: "Passwd adds a user to the file of the setting web.users_file, or changes the password,\n" +
 			"which it asks for, or reads from standard input. A running bouncetail web sees it at once.",
-		Args: oneArgument("the name of a user"),
+		Args: cmdline.OneArgument("the name of a user"),
 	}, func(_ context.Context, c config.Config, args []string) (any, string, error) {
 		file := c.Web.UsersFile
 		if file == "" {

@@ -112,6 +112,7 @@ func (c *Config) check() error {
 			bad("metrics.compat", "%q is not one of %s", exporter, strings.Join(Exporters, ", "))
 		}
 	}
+	c.Fleet.check(bad)
 	names := make(map[string]bool)
 	for i := range c.Webhooks {
 		w := &c.Webhooks[i]

@@ -62,6 +62,8 @@ type Config struct {
 	Web Web `mapstructure:"web"`
 	// Metrics says what else is exposed for Prometheus.
 	Metrics Metrics `mapstructure:"metrics"`
+	// Fleet is what this host shares with others.
+	Fleet Fleet `mapstructure:"fleet"`
 }
 
 // Metrics says what else is exposed for Prometheus.

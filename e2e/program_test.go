@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bouncetail/bouncetail/internal/pgtest"
 	_ "github.com/mattn/go-sqlite3"
 )
 
@@ -40,6 +41,7 @@ func TestMain(m *testing.M) {
 		return
 	}
 	code := m.Run()
+	pgtest.Stop()
 	if path, err := build(); err == nil {
 		os.RemoveAll(filepath.Dir(path))
 	}

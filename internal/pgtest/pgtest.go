@@ -43,14 +43,19 @@ var errMissing = errors.New("no PostgreSQL 15 or later is installed here")
 // Main runs the tests of a package, and stops the server if one of them started it.
 func Main(m *testing.M) {
 	code := m.Run()
-	if shared != nil {
-		shared.remove()
-	}
+	Stop()
 	os.Exit(code)
 }
 
+// Stop stops the server if a test started it.
+func Stop() {
+	if shared != nil {
+		shared.remove()
+	}
+}
+
 // Get returns the server of the package, which the first call starts. Without
-// PostgreSQL, it skips the test. TestMain must call Main.
+// PostgreSQL, it skips the test. TestMain must call Main or Stop.
 func Get(t testing.TB) *Server {
 	t.Helper()
 	start.Do(func() { shared, startup = create() })

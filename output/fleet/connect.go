@@ -116,6 +116,8 @@ func says(err error) error {
 		return err
 	}
 	switch reply.Code {
+	case "57P01", "57P02", "57P03": // shutdown, crash of another process, not ready
+		return fmt.Errorf("PostgreSQL is not available: %s", reply.Message)
 	case "3F000", "42P01": // invalid schema name, undefined table
 		return needsPerson("the database of fleet.dsn has no tables of a fleet; run: bouncetail fleet init")
 	case "42501": // insufficient privilege

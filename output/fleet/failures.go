@@ -179,4 +179,3 @@ func (s *stamp) ScanTimestamptz(v pgtype.Timestamptz) error {
 	}
 	return nil
 }
-

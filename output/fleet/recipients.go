@@ -6,7 +6,6 @@ import (
 	"maps"
 	"slices"
 
-
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/recipient"
 )

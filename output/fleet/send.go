@@ -23,7 +23,7 @@ type Sender struct {
 	done       *position
 	seenAt     time.Time // when the fleet last heard of this host
 	expiredAt  time.Time
-	changedAt  int64     // see feed.Changed
+	changedAt  int64 // see feed.Changed
 	watch      watch
 	troubled   string
 	sinceStart Sent
@@ -159,6 +159,9 @@ func (s *Sender) round(ctx context.Context) (more bool, err error) {
 		}
 	}
 	more, err = s.sendBatch(ctx)
+	if err != nil && s.conn.IsClosed() && !isPersons(err) {
+		err = fmt.Errorf("the connection to PostgreSQL broke: %w", says(err))
+	}
 	return more, says(err)
 }
 
@@ -327,4 +330,3 @@ func (s *Sender) expire(ctx context.Context) error {
 		}
 	}
 }
-

@@ -89,4 +89,3 @@ func join(ctx context.Context, tx *sql.Tx, level packed.Level, of []packed.Deliv
 	}
 	return nil
 }
-

@@ -1,0 +1,127 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/bouncetail/bouncetail/config"
+	"github.com/bouncetail/bouncetail/daemon"
+	"github.com/bouncetail/bouncetail/internal/text"
+	"github.com/bouncetail/bouncetail/output/fleet"
+	view "github.com/bouncetail/bouncetail/view/fleet"
+	"github.com/bouncetail/bouncetail/view/table"
+)
+
+func (a *app) fleet() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "fleet",
+		Short: "Share what several hosts know in one PostgreSQL database",
+		Long: "The commands below fleet need the setting fleet.dsn. docs/fleet.md begins with three\n" +
+			"servers.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	c.AddCommand(a.fleetInit(), a.fleetSend(), a.fleetStatus(), a.fleetAdopt())
+	return c
+}
+
+// fleetCommand completes a command that does something in the fleet.
+func (a *app) fleetCommand(c *cobra.Command, do func(context.Context, fleet.Settings) (any, string, error)) *cobra.Command {
+	c.Args = cobra.NoArgs
+	return a.doing(c, func(ctx context.Context, settings config.Config, _ []string) (any, string, error) {
+		s, err := daemon.Fleet(settings, versionText(), a.logger(settings.Log))
+		if err != nil {
+			return nil, "", err
+		}
+		return do(ctx, s)
+	})
+}
+
+func (a *app) fleetInit() *cobra.Command {
+	return a.fleetCommand(&cobra.Command{
+		Use:   "init",
+		Short: "Create the tables and roles of a fleet",
+		Long: "Init creates the schema bouncetail in the database of fleet.dsn, and the roles\n" +
+			"bouncetail_sender and bouncetail_reader. It needs a user that may do both. The states\n" +
+			"of the fleet follow the policy of the settings of this host. If the tables are there,\n" +
+			"it changes nothing.",
+		Example: "  sudo -u postgres env BOUNCETAIL_FLEET_DSN='host=/run/postgresql dbname=mail' \\\n    bouncetail fleet init",
+	}, func(ctx context.Context, s fleet.Settings) (any, string, error) {
+		made, err := s.Init(ctx)
+		sentence := "The tables of the fleet are there already. Nothing has changed."
+		if made.Created {
+			sentence = "The tables of the fleet are created. GRANT bouncetail_sender to the users that hosts connect as."
+		}
+		return made, sentence, err
+	})
+}
+
+func (a *app) fleetSend() *cobra.Command {
+	var once bool
+	c := a.fleetCommand(&cobra.Command{
+		Use:   "send",
+		Short: "Send to the fleet what the database holds, and what comes",
+		Long: "Send sends failures, and the last deliveries to addresses that failed on any host. It\n" +
+			"continues until it is stopped; the unit bouncetail-fleet.service runs it. If\n" +
+			"PostgreSQL is away it tries again, with growing pauses, and then catches up.",
+	}, func(ctx context.Context, s fleet.Settings) (any, string, error) {
+		sent, err := daemon.SendToFleet(ctx, s, once)
+		if !once {
+			return sent, "", err
+		}
+		return sent, fmt.Sprintf("%s sent, %d of them new to the fleet. %s changed.", text.Amount(sent.Failures, "failure"), sent.New, text.Amount(sent.Recipients, "recipient")), err
+	})
+	c.Flags().BoolVar(&once, "once", false, "end when everything is sent, or with the first error")
+	a.logFlags(c)
+	return c
+}
+
+func (a *app) fleetAdopt() *cobra.Command {
+	return a.fleetCommand(&cobra.Command{
+		Use:   "adopt",
+		Short: "Make this database the one of this host in the fleet",
+		Long: "Adopt is for a database that takes the place of the one that was sent before, such as\n" +
+			"a restored backup, or that is a copy of one that is sent by another host. It sends\n" +
+			"everything again. What the fleet has stays as it is.",
+	}, func(ctx context.Context, s fleet.Settings) (any, string, error) {
+		err := daemon.AdoptInFleet(ctx, s)
+		return did{"instance": s.Instance, "adopted": true}, fmt.Sprintf("The database is that of %s from now on. bouncetail fleet send sends it again.", s.Instance), err
+	})
+}
+
+func (a *app) fleetStatus() *cobra.Command {
+	var flags listFlags
+	c := &cobra.Command{
+		Use:   "status",
+		Short: "Show the hosts of the fleet",
+		Long: "Status lists the hosts. It exits with 1 if one of them was not seen for 15 minutes,\n" +
+			"and with 3 if there is no answer.",
+		Args: cobra.NoArgs,
+	}
+	flags.addWithLimit(c, view.StatusColumns)
+	c.RunE = func(cmd *cobra.Command, _ []string) error {
+		settings, err := a.settings()
+		if err != nil {
+			return err
+		}
+		s, err := daemon.Fleet(settings, versionText(), a.logger(settings.Log))
+		if err != nil {
+			return err
+		}
+		l, err := flags.open(a, view.StatusColumns)
+		if err != nil {
+			return err
+		}
+		all, silent, err := daemon.FleetStatus(cmd.Context(), s)
+		if err := table.Rows(l, all, err, view.StatusCells); err != nil {
+			return err
+		}
+		if err := l.End("No host has sent anything yet. Enable bouncetail-fleet.service on each."); err != nil || !silent {
+			return err
+		}
+		return answer(exitYours)
+	}
+	return c
+}

@@ -1,0 +1,24 @@
+package config
+
+import "strings"
+
+// Fleet is the PostgreSQL database that this host shares with others.
+type Fleet struct {
+	// DSN is its address; DSNFile holds it instead. Both empty is no fleet.
+	DSN     Secret `mapstructure:"dsn"`
+	DSNFile string `mapstructure:"dsn_file"`
+	// Instance is the name of this host; empty is that of the machine.
+	Instance string `mapstructure:"instance"`
+}
+
+// Configured reports whether there is a fleet.
+func (f *Fleet) Configured() bool { return f.DSN != "" || f.DSNFile != "" }
+
+func (f *Fleet) check(bad report) {
+	if f.DSN != "" && f.DSNFile != "" {
+		bad("fleet.dsn_file", "there is a dsn, too; give one of them")
+	}
+	if len(f.Instance) > 100 || strings.ContainsFunc(f.Instance, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		bad("fleet.instance", "%q is no name; use up to 100 letters, digits and signs of ASCII, such as the name of the host", f.Instance)
+	}
+}

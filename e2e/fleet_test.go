@@ -1,0 +1,211 @@
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/bouncetail/bouncetail/internal/pgtest"
+)
+
+var sqlBlock = regexp.MustCompile("(?s)```sql\n(.*?)```")
+
+// mailServer is a host of a fleet: a log, a daemon that follows it, and a sender.
+type mailServer struct {
+	t        *testing.T
+	name     string
+	settings string
+	db, log  string
+	written  strings.Builder
+	sender   *daemon
+}
+
+func (m *mailServer) write(line string) {
+	m.t.Helper()
+	m.written.WriteString(line)
+	f, err := os.OpenFile(m.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
+	if err == nil {
+		_, err = f.WriteString(line)
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+// send starts bouncetail fleet send.
+func (m *mailServer) send() {
+	m.sender = &daemon{t: m.t, said: &bytes.Buffer{}, done: make(chan struct{})}
+	m.sender.cmd = exec.Command(program(m.t), "fleet", "send", "--config", m.settings)
+	m.sender.cmd.Stderr = m.sender.said
+	m.sender.run()
+}
+
+// newFleet makes a fleet as docs/fleet.md does, with servers whose senders do not run yet.
+func newFleet(t *testing.T, names ...string) (server *pgtest.Server, database string, hosts []*mailServer) {
+	server = pgtest.Get(t)
+	database = server.Database(t)
+	dir := t.TempDir()
+	settings := func(name, user string) string {
+		path, dsn := filepath.Join(dir, name+".yaml"), filepath.Join(dir, name+".dsn")
+		text := fmt.Sprintf("database: %s/%s.db\nsources:\n  - path: %s/%s.log\ncrowds:\n  addresses: 0\nfleet:\n  dsn_file: %s\n  instance: %s\n", dir, name, dir, name, dsn, name)
+		if err := errors.Join(os.WriteFile(path, []byte(text), 0o600), os.WriteFile(dsn, []byte(server.DSN(database, user)+"\n"), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	if out := run(t, "fleet", "init", "--config", settings("db", "postgres")); !strings.Contains(out, "created") {
+		t.Fatalf("fleet init said %q", out)
+	}
+	for i, block := range sqlBlock.FindAllStringSubmatch(file(t, "docs/fleet.md"), -1) {
+		server.SQL(t, database, block[1])
+		if i == 0 { // these roles belong to the server
+			t.Cleanup(func() { server.SQL(t, "postgres", "DROP ROLE mx1, mx2, mx3") })
+		}
+	}
+	for _, name := range names {
+		hosts = append(hosts, &mailServer{t: t, name: name, settings: settings(name, name), db: filepath.Join(dir, name+".db"), log: filepath.Join(dir, name+".log")})
+	}
+	return server, database, hosts
+}
+
+// Three daemons follow logs, their senders are killed, and PostgreSQL is, too. The fleet
+// then has what one import of all logs has.
+func TestAFleetHasWhatAllLogsSay(t *testing.T) {
+	server, database, hosts := newFleet(t, "mx1", "mx2", "mx3")
+	r := rand.New(rand.NewPCG(1, 1))
+	n := 0
+	line := func(h *mailServer) {
+		n++
+		to := fmt.Sprintf("user%d@example.com", r.IntN(40))
+		at := time.Date(2026, 11, 1, 0, 0, n, 0, time.UTC).Format("2006-01-02T15:04:05.000000-07:00")
+		outcome := []string{
+			"dsn=5.1.1, status=bounced (host mx.example.com[192.0.2.1] said: 550 5.1.1 No such user (in reply to RCPT TO command))",
+			"dsn=4.2.2, status=deferred (host mx.example.com[192.0.2.1] said: 452 4.2.2 Mailbox full (in reply to RCPT TO command))",
+			"dsn=2.0.0, status=sent (250 2.0.0 Ok: queued as 4F1A2B3C)",
+		}[r.IntN(3)]
+		h.write(fmt.Sprintf("%s %s postfix/smtp[7]: 4F%06X: to=<%s>, relay=mx.example.com[192.0.2.1]:25, delay=1, delays=0/0/0/1, %s\n", at, h.name, n, to, outcome))
+	}
+	for _, h := range hosts {
+		line(h)
+		start(t, "--config", h.settings)
+		h.send()
+	}
+	for step := range 40 {
+		for range 10 {
+			line(hosts[r.IntN(3)])
+		}
+		h := hosts[r.IntN(3)]
+		switch step % 8 {
+		case 1, 5:
+			h.sender.kill()
+		case 2, 6:
+			for _, h := range hosts {
+				select {
+				case <-h.sender.done:
+					h.send()
+				default:
+				}
+			}
+		case 3:
+			server.Kill()
+			if err := server.Start(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(20 * time.Millisecond) // so that each step meets the senders elsewhere
+	}
+	all := filepath.Join(t.TempDir(), "all.log")
+	text := ""
+	for _, h := range hosts {
+		text += h.written.String()
+		h.sender.kill()
+		h.send()
+	}
+	if err := os.WriteFile(all, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	one := filepath.Join(t.TempDir(), "one.db")
+	run(t, "import", "--config", hosts[0].settings, "--db", one, all)
+	want := query(t, one, "SELECT recipient, state, decided_by, reason, permanent_count, retry_count FROM recipients ORDER BY recipient")
+	want = append(want, query(t, one, "SELECT count(*) FROM bounces")...)
+	ask := "SELECT concat_ws('|', recipient, state, decided_by, reason, permanent_count, retry_count) FROM bouncetail.recipients ORDER BY recipient COLLATE \"C\"; SELECT count(*) FROM bouncetail.bounces"
+	var got []string
+	for range 400 {
+		if got = strings.Split(strings.TrimSpace(server.SQL(t, database, ask)), "\n"); slices.Equal(got, want) {
+			break
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("the fleet has\n%s\none import has\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	statusOfFleet(t, server, database, hosts)
+}
+
+func statusOfFleet(t *testing.T, server *pgtest.Server, database string, hosts []*mailServer) {
+	status := func() (lines []map[string]any, code int) {
+		cmd := exec.CommandContext(t.Context(), program(t), "fleet", "status", "--json", "--config", hosts[0].settings)
+		out, err := cmd.Output()
+		if exit, failed := errors.AsType[*exec.ExitError](err); failed {
+			code = exit.ExitCode()
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(out)) {
+			var one map[string]any
+			if err := json.Unmarshal([]byte(line), &one); err != nil {
+				t.Fatalf("%s: %v", line, err)
+			}
+			lines = append(lines, one)
+		}
+		return lines, code
+	}
+	lines, code := status()
+	if len(lines) != len(hosts) || code != 0 || lines[0]["instance"] != "mx1" || lines[0]["silent"] != false || lines[0]["behind"] != 0.0 {
+		t.Errorf("status exits with %d: %v", code, lines)
+	}
+	for _, h := range hosts {
+		h.sender.stop()
+	}
+	server.SQL(t, database, "UPDATE bouncetail.fleet_instances SET last_seen = now() - interval '3 days' WHERE instance = 'mx2'")
+	if lines, code := status(); code != 1 || lines[0]["silent"] != false || lines[1]["silent"] != true {
+		t.Errorf("with a silent host, status exits with %d: %v", code, lines)
+	}
+	out, err := exec.CommandContext(t.Context(), program(t), "fleet", "status", "--format", "table", "--wide", "--config", hosts[0].settings).Output()
+	if err == nil || !strings.Contains(string(out), "is bouncetail-fleet.service running there?") {
+		t.Errorf("status prints\n%s", out)
+	}
+}
+
+func TestUnitOfTheFleetIsHardened(t *testing.T) {
+	if _, err := exec.LookPath("systemd-analyze"); err != nil {
+		t.Skip("SKIPPED: no systemd-analyze here to judge the unit")
+	}
+	out := shell(t, nil, ".", "systemd-analyze", "security", "--offline=true", "--no-pager", "../systemd/bouncetail-fleet.service")
+	m := exposure.FindStringSubmatch(out)
+	if m == nil {
+		t.Skipf("SKIPPED: this systemd-analyze judges no unit that is not loaded: %s", out)
+	}
+	if m[1] > "1.2" { // it has the network
+		t.Errorf("the exposure level is %s, want at most 1.2\n%s", m[1], out)
+	}
+	text := strings.Replace(file(t, "systemd/bouncetail-fleet.service"), "ExecStart=bouncetail", "ExecStart="+program(t), 1)
+	path := filepath.Join(t.TempDir(), "bouncetail-fleet.service")
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	verified, err := exec.CommandContext(t.Context(), "systemd-analyze", "verify", "--man=no", path).CombinedOutput()
+	if err != nil || strings.Contains(string(verified), "bouncetail-fleet") {
+		t.Errorf("systemd-analyze verify: %v\n%s", err, verified)
+	}
+}

@@ -1,0 +1,256 @@
+package fleet
+
+import (
+	"fmt"
+	"net"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/sqlite/dbfile"
+)
+
+var day = time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
+
+// refused is a refusal of an address, minutes after noon.
+func refused(local string, minute int) *bounce.Batch {
+	b := &bounce.Batch{}
+	b.Records.Add(&bounce.Record{
+		Delivery: bounce.Delivery{
+			ID: bounce.NewEventID(uint32(minute), local), At: day.Add(time.Duration(minute) * time.Minute), MTA: bounce.Postfix, Outcome: bounce.Bounced,
+			Sender: "news@sender.example", HasSender: true, Reply: bounce.Reply{SMTPCode: 550, Text: "550 5.1.1 No such user " + local},
+		},
+		Verdict: bounce.Verdict{Category: bounce.InvalidAddress, Reason: bounce.NoSuchUser, Scope: bounce.ScopeRecipient, Disposition: bounce.Permanent, Suppress: true, Rule: "test"},
+		To:      bounce.Address{Normal: local + "@example.com", Domain: "example.com"},
+	})
+	return b
+}
+
+func (h *host) read(t *testing.T, batches ...*bounce.Batch) {
+	t.Helper()
+	for _, b := range batches {
+		if _, err := h.store.Save(t.Context(), b); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// send sends all there is, and returns what was new to the fleet.
+func (h *host) send(t *testing.T) int {
+	t.Helper()
+	h.sender.sinceStart = Sent{}
+	sent, err := h.sender.SendAll(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sent.New
+}
+
+// wantErr checks that an error asks for a person and names what is wrong and what to do.
+func wantErr(t *testing.T, what string, err error, texts ...string) {
+	t.Helper()
+	for _, text := range texts {
+		if err == nil || !strings.Contains(err.Error(), text) {
+			t.Errorf("%s: %v, want %q in it", what, err, text)
+		}
+	}
+}
+
+func TestInitCreatesOnceAndChecksWhatIsThere(t *testing.T) {
+	server, _, database := newFleet(t)
+	s := Settings{DSN: server.DSN(database, "postgres"), Policy: &policy}
+	if made, err := s.Init(t.Context()); err != nil || made.Created || made.Schema != schemaVersion {
+		t.Errorf("Init again: %+v, %v", made, err)
+	}
+	s.HashKey = 5
+	_, err := s.Init(t.Context())
+	wantErr(t, "Init with a key", err, "the fleet holds addresses as they are", "privacy.hash_addresses")
+	server.SQL(t, database, "UPDATE bouncetail.fleet_meta SET value = '7' WHERE name = 'hash_key'")
+	_, err = s.Init(t.Context())
+	wantErr(t, "Init with another key", err, "another key", "copy the key file")
+	s.HashKey = 0
+	_, err = s.Init(t.Context())
+	wantErr(t, "Init without a key", err, "the fleet holds hashes", "set privacy.hash_addresses")
+	for version, want := range map[string]string{"0": "older bouncetail", "99": "upgrade bouncetail on this host"} {
+		server.SQL(t, database, "UPDATE bouncetail.fleet_meta SET value = '"+version+"' WHERE name = 'schema'")
+		_, err = s.Init(t.Context())
+		wantErr(t, "schema "+version, err, want)
+	}
+}
+
+func TestErrorsOfAConnectionNameTheNextStep(t *testing.T) {
+	server, dsn, database := newFleet(t)
+	empty := server.Database(t)
+	server.SQL(t, database, "CREATE ROLE stranger LOGIN")
+	for name, c := range map[string]struct {
+		dsn   string
+		wants []string
+		stays bool // until a person does something
+	}{
+		"no DSN":                     {"postgresql://user:hunter2@host:port/x", []string{"fleet.dsn is not an address", "postgresql://USER@HOST/DATABASE"}, true},
+		"nothing listens":            {"postgresql://mx1@127.0.0.1:1/x", []string{"127.0.0.1:1 does not answer", "refused", "is it running"}, false},
+		"no such socket":             {"host=/nowhere dbname=x user=mx1", []string{"/nowhere does not answer"}, false},
+		"no such host":               {"postgresql://mx1@db.invalid/x", []string{"db.invalid:5432 does not answer"}, false},
+		"no such user":               {server.DSN(database, "nobody"), []string{"refuses the user nobody", "pg_hba.conf"}, false},
+		"no such database":           {server.DSN("nothing", "postgres"), []string{"has no database nothing", "createdb"}, false},
+		"a database without a fleet": {server.DSN(empty, "postgres"), []string{"has no tables of a fleet", "bouncetail fleet init"}, true},
+		"a user without the role":    {server.DSN(database, "stranger"), []string{"permission denied", "GRANT bouncetail_sender"}, true},
+	} {
+		h := newHost(t, c.dsn, "mx1")
+		_, err := h.sender.SendAll(t.Context())
+		wantErr(t, name, err, c.wants...)
+		if isPersons(err) != c.stays {
+			t.Errorf("%s: %v asks for a person: %v", name, err, isPersons(err))
+		}
+		if err != nil && strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: the error shows the password: %v", name, err)
+		}
+		_, err = h.sender.Status(t.Context())
+		wantErr(t, name+": status", err, c.wants[0])
+	}
+	s := Settings{DSN: server.DSN(empty, "stranger"), Policy: &policy}
+	_, err := s.Init(t.Context())
+	wantErr(t, "Init without rights", err, "may not create tables", "BOUNCETAIL_FLEET_DSN")
+	if got := server.SQL(t, empty, "SELECT count(*) FROM pg_namespace WHERE nspname = 'bouncetail'"); got != "0\n" {
+		t.Errorf("a failed Init left a schema behind: %q", got)
+	}
+	_ = dsn
+}
+
+func TestTLSIsTheDefaultOutsideOfThisMachine(t *testing.T) {
+	for dsn, want := range map[string]bool{
+		"postgresql://mx1@db.example/mail":                   true,
+		"postgresql://mx1@db.example/mail?connect_timeout=3": true,
+		"host=db.example user=mx1":                           true,
+		"host=192.0.2.1 user=mx1":                            true,
+		"host=127.0.0.1 user=mx1":                            false,
+		"host=/run/postgresql user=mx1":                      false,
+	} {
+		c, err := ParseDSN(dsn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		verifies := c.TLSConfig != nil && !c.TLSConfig.InsecureSkipVerify && c.TLSConfig.ServerName == c.Host && len(c.Fallbacks) == 0
+		if verifies != want {
+			t.Errorf("%s: TLS with a verified name: %v, want %v", dsn, verifies, want)
+		}
+	}
+}
+
+// oldServer answers as a server of another version does.
+func oldServer(t *testing.T, version string) (port int) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	t.Cleanup(func() { l.Close(); <-done })
+	go func() {
+		defer close(done)
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			b := pgproto3.NewBackend(conn, conn)
+			for {
+				m, err := b.ReceiveStartupMessage()
+				if err != nil {
+					break
+				}
+				if _, isTLS := m.(*pgproto3.SSLRequest); isTLS {
+					_, _ = conn.Write([]byte("N"))
+					continue
+				}
+				b.Send(&pgproto3.AuthenticationOk{})
+				b.Send(&pgproto3.ParameterStatus{Name: "server_version", Value: version})
+				b.Send(&pgproto3.ReadyForQuery{TxStatus: 'I'})
+				_ = b.Flush()
+				break
+			}
+			conn.Close()
+		}
+	}()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+func TestAnOldServerIsRefused(t *testing.T) {
+	for _, version := range []string{"14.9 (Debian 14.9-1)", "9.6.24"} {
+		s := Settings{DSN: fmt.Sprintf("host=127.0.0.1 port=%d user=mx1 dbname=x", oldServer(t, version)), Policy: &policy}
+		_, err := s.Init(t.Context())
+		wantErr(t, version, err, "version 15 or later", "upgrade it")
+	}
+}
+
+func TestASenderCanNeitherReadRepliesNorDelete(t *testing.T) {
+	server, dsn, database := newFleet(t)
+	h := newHost(t, dsn, "mx1")
+	h.read(t, refused("jane", 1))
+	if n := h.send(t); n != 1 {
+		t.Fatalf("%d failures sent, want 1", n)
+	}
+	as := func(statement string) string {
+		return server.SQL(t, database, fmt.Sprintf(`DO $$ BEGIN SET LOCAL ROLE host_of_%s; %s; RAISE EXCEPTION 'allowed'; EXCEPTION WHEN insufficient_privilege THEN NULL; END $$`, database, statement))
+	}
+	for _, denied := range []string{
+		"PERFORM reply FROM bouncetail.bounces", "PERFORM sender FROM bouncetail.bounces", "PERFORM message_id FROM bouncetail.bounces", "PERFORM recipient FROM bouncetail.bounces",
+		"DELETE FROM bouncetail.bounces", "DELETE FROM bouncetail.recipients", "DELETE FROM bouncetail.fleet_instances", "TRUNCATE bouncetail.bounces",
+		"UPDATE bouncetail.bounces SET reply = ''", "UPDATE bouncetail.fleet_meta SET value = ''", "DROP TABLE bouncetail.bounces", "CREATE TABLE bouncetail.mine (x int)",
+	} {
+		as(denied) // fails the test unless it is denied
+	}
+}
+
+func TestWhatADatabaseIsKnownBy(t *testing.T) {
+	_, dsn, _ := newFleet(t)
+	h := newHost(t, dsn, "mx1")
+	h.read(t, refused("jane", 1), refused("john", 2))
+	if n := h.send(t); n != 2 {
+		t.Fatalf("%d failures sent, want 2", n)
+	}
+	backup, older := filepath.Join(t.TempDir(), "backup.db"), filepath.Join(t.TempDir(), "older.db")
+	for _, path := range []string{backup, older} {
+		if err := dbfile.Backup(t.Context(), h.sender.Database, path); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	other := newHost(t, dsn, "mx1")
+	other.read(t, refused("mary", 3))
+	_, err := other.sender.SendAll(t.Context())
+	wantErr(t, "another database of the same name", err, "the fleet knows mx1 by another database", "bouncetail fleet adopt", "fleet.instance")
+
+	other.sender.Instance, other.sender.Database = "mx2", backup
+	_, err = other.sender.SendAll(t.Context())
+	wantErr(t, "a copy under another name", err, "is sent as mx1 already", "bouncetail fleet adopt")
+	if err := other.sender.Adopt(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := other.send(t); n != 0 {
+		t.Errorf("the copy sent %d failures that are new, want none", n)
+	}
+
+	h.read(t, refused("mary", 3))
+	if n := h.send(t); n != 1 {
+		t.Errorf("%d failures sent, want 1", n)
+	}
+	// The backup is put back. It is noticed also if it has grown since.
+	h.store.Close()
+	h.sender.Database = older
+	_, err = h.sender.SendAll(t.Context())
+	wantErr(t, "an older backup", err, "a backup was restored", "bouncetail fleet adopt")
+	h.store = openStore(t, older)
+	h.read(t, refused("zoe", 4), refused("mary", 3), refused("ann", 5))
+	_, err = h.sender.SendAll(t.Context())
+	wantErr(t, "an older backup that has grown", err, "a backup was restored", "bouncetail fleet adopt")
+	if err := h.sender.Adopt(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := h.send(t); n != 2 {
+		t.Errorf("after adopt %d failures were new, want those of zoe and ann", n)
+	}
+}

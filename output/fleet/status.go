@@ -1,0 +1,64 @@
+package fleet
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/bouncetail/bouncetail/bounce"
+)
+
+// InstanceStatus is how a host of the fleet is doing.
+type InstanceStatus struct {
+	Instance string `json:"instance"`
+	Version  string `json:"version"`
+	JoinedAt string `json:"joined_at"` // stored stamps
+	LastSeen string `json:"last_seen"`
+	LastLine string `json:"last_line_at"` // when a log last grew; empty if none was read
+	Behind   int64  `json:"behind"`       // failures that were still to be sent when it was last seen
+	Gaps     int64  `json:"gaps"`
+	Failures int64  `json:"failures"` // that it was the first to send
+	// Silent means that it was not seen for SilentAfter, by the clock of PostgreSQL.
+	Silent  bool  `json:"silent"`
+	SeenAgo int64 `json:"seen_seconds_ago"`
+	LineAgo int64 `json:"last_line_seconds_ago"` // -1 if no line was read
+}
+
+// Status returns how the hosts are doing, by name.
+func (s *Settings) Status(ctx context.Context) ([]InstanceStatus, error) {
+	conn, err := s.connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // it only reads
+	m, err := readMeta(ctx, conn)
+	if err == nil {
+		err = m.check(s.HashKey)
+	}
+	if err != nil {
+		return nil, says(err)
+	}
+	rows, err := conn.Query(ctx, `
+		SELECT instance, version, joined_at, last_seen, last_line_at, behind, gaps, failures, clock_timestamp()
+		FROM bouncetail.fleet_instances
+		ORDER BY instance`)
+	if err != nil {
+		return nil, says(err)
+	}
+	var i InstanceStatus
+	var seen, now time.Time
+	var line *time.Time
+	var all []InstanceStatus
+	_, err = pgx.ForEachRow(rows, []any{&i.Instance, &i.Version, (*stamp)(&i.JoinedAt), &seen, &line, &i.Behind, &i.Gaps, &i.Failures, &now}, func() error {
+		i.LastSeen, i.LastLine, i.LineAgo = bounce.Stamp(seen), "", -1
+		i.SeenAgo = max(0, int64(now.Sub(seen)/time.Second))
+		i.Silent = now.Sub(seen) > SilentAfter
+		if line != nil {
+			i.LastLine, i.LineAgo = bounce.Stamp(*line), max(0, int64(now.Sub(*line)/time.Second))
+		}
+		all = append(all, i)
+		return nil
+	})
+	return all, says(err)
+}
