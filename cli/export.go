@@ -66,7 +66,7 @@ func (a *app) export() *cobra.Command {
 		signal.Ignore(syscall.SIGPIPE)
 		return e.Write(cmd.Context())
 	}
-	chosen.flags(c)
+	chosen.Flags(c)
 	c.Flags().Lookup("state").Usage = "only `STATE`: " + strings.Join(filter.States, ", ") + ", or all (default bad)"
 	c.Flags().BoolVarP(&quiet, "quiet", "q", false, "print errors only, no count of what was written")
 	c.Flags().StringVar(&format, "format", "csv", "`FORMAT`: "+export.FormatNames())

@@ -3,14 +3,12 @@ package cli
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/bouncetail/bouncetail/bounce"
-	"github.com/bouncetail/bouncetail/internal/when"
 	"github.com/bouncetail/bouncetail/sqlite/incidents"
 	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/filter"
@@ -22,33 +20,6 @@ import (
 type choice struct {
 	filter.Words
 	incident string // see readIncident
-}
-
-func (f *choice) flags(c *cobra.Command) {
-	f.failureFlags(c)
-	c.Flags().StringVar(&f.State, "state", "", "only `STATE`: "+strings.Join(filter.States, ", ")+", or all")
-	c.Flags().StringVar(&f.Since, "since", "", "only those that failed since `TIME`: "+when.Forms)
-	c.Flags().StringVar(&f.BadSince, "bad-since", "", "only those that became bad since `TIME`")
-	c.Flags().IntVar(&f.Limit, "limit", 0, "at most `N`; 0 is all")
-	complete(c, "state", append(slices.Clone(filter.States), filter.AllStates))
-}
-
-// failureFlags adds the flags that also choose failures.
-func (f *choice) failureFlags(c *cobra.Command) {
-	f.reasonFlags(c)
-	c.Flags().StringVar(&f.Provider, "provider", "", "only those whose failure came from `PROVIDER`, such as google")
-	c.Flags().StringVar(&f.Sender, "sender", "", "only those that mail from `ADDRESS` failed for")
-	c.Flags().StringVar(&f.Host, "host", "", "only those that mail of the server `HOST` failed for")
-	c.Flags().StringVar(&f.Match, "match", "", "only addresses that contain `TEXT`; * and ? stand for any characters")
-}
-
-// reasonFlags adds the flags for the domain and for what failed.
-func (f *choice) reasonFlags(c *cobra.Command) {
-	c.Flags().StringVar(&f.Domain, "domain", "", "only addresses of `DOMAIN`")
-	c.Flags().StringVar(&f.Category, "category", "", "only `CATEGORY`: "+strings.Join(filter.Categories(), ", "))
-	c.Flags().StringVar(&f.Reason, "reason", "", "only `REASON`: bouncetail reasons lists them")
-	complete(c, "category", filter.Categories())
-	complete(c, "reason", filter.Reasons())
 }
 
 // parse checks the flags.
@@ -79,9 +50,7 @@ func (f *choice) readIncident(ctx context.Context, r *query.Reader, chosen *quer
 }
 
 // complete offers fixed values to the completion of a shell.
-func complete(c *cobra.Command, flag string, values []string) {
-	_ = c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)) // the flag is there
-}
+func complete(c *cobra.Command, flag string, values []string) { filter.Complete(c, flag, values) }
 
 func (a *app) recipients() *cobra.Command {
 	var chosen choice
@@ -125,7 +94,7 @@ func (a *app) recipients() *cobra.Command {
 		},
 	}
 	c.AddCommand(a.allow(), a.block(), a.unset(), a.decisions(), a.release(), a.releases(), a.crowds(), a.confirm(), a.confirms(), a.rebuild())
-	chosen.flags(c)
+	chosen.Flags(c)
 	chosen.incidentFlag(c)
 	flags.add(c, report.RecipientColumns)
 	return c

@@ -41,7 +41,7 @@ func (a *app) mark(m marking) *cobra.Command {
 	c := &cobra.Command{Use: m.use, Short: m.short, Long: m.long, Args: cobra.NoArgs}
 	c.Flags().StringVar(&chosen.Since, "since", "", "failures since `TIME`: "+when.Forms)
 	c.Flags().StringVar(&chosen.Until, "until", "", "and before `TIME` (default: now)")
-	chosen.reasonFlags(c)
+	chosen.ReasonFlags(c)
 	c.Flags().StringVar(&note, "note", "", "why, as `TEXT` that is kept with it")
 	c.Flags().BoolVar(&dry, "dry-run", false, "only say how many it would be")
 	c.Flags().Int64Var(&undo, "undo", 0, "take the "+m.noun+" with this `NUMBER` back; recipients "+m.list+" lists them")

@@ -42,7 +42,7 @@ func (a *app) top() *cobra.Command {
 	c.Flags().StringVar(&since, "since", "30d", "from `TIME` on: "+when.Forms)
 	c.Flags().StringVar(&until, "until", "", "up to `TIME`, without it (default: now)")
 	c.Flags().IntVar(&chosen.Limit, "limit", 20, "at most `N`; 0 is all")
-	chosen.failureFlags(c)
+	chosen.FailureFlags(c)
 	chosen.incidentFlag(c)
 	flags.add(c, report.TopKinds[0].Columns)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
