@@ -1,6 +1,9 @@
 package classify
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // find returns the statements of a clause.
 func (r *reader) find(i int) []statement {
@@ -88,8 +91,8 @@ func (r *reader) qualityAt(i, lo, hi int, predicate role) (statement, int) {
 	if s.subject == 0 && !r.endsClause(c, lo, hi) || c.words[lo].role&disabled != 0 && r.hasObject(c, lo, hi) || s.subject == domain && isServed(s.says.String()) {
 		return statement{}, hi
 	}
-	if s.subject == 0 && s.named.end > 0 && !r.isThis(c) {
-		s.doubt = hedged // "moderator not found": nobody knows what that is
+	if s.subject == 0 && s.named.end > 0 && !r.isThis(c) && (predicate != moved || !strings.Contains(s.says.String(), "left")) {
+		s.doubt = hedged // "moderator not found": nobody knows what that is; "jane has left the company" says it
 	}
 	if predicate == disabled && r.isFor(c, hi) || predicate == moved && !r.isGone(c, hi) {
 		s.doubt = hedged // "disabled for external mail", "moved to another folder"
