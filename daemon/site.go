@@ -3,12 +3,14 @@ package daemon
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"os/user"
 
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/config"
+	"github.com/bouncetail/bouncetail/output/export"
 	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/login"
 	"github.com/bouncetail/bouncetail/view/table"
@@ -31,7 +33,11 @@ func Site(c config.Config, version string, zone table.Zone, log *slog.Logger) (*
 	if c.Web.Write {
 		site.Writer = pageWriter{c, log}
 	}
-	var err error
+	csv, err := export.Named("csv")
+	if err != nil {
+		return nil, err
+	}
+	site.CSV = func(w io.Writer) web.RecipientWriter { return csv.New(w, export.Options{}) }
 	if c.Web.UsersFile != "" {
 		if site.Users, err = login.OpenUsers(c.Web.UsersFile); err != nil {
 			return nil, &config.Error{Err: fmt.Errorf("web.users_file: %w", err)}

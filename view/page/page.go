@@ -47,7 +47,8 @@ type Section struct {
 	Rows    [][]Cell
 	Code    []string // lines, shown by the web interface as they are
 	Notes   []string
-	More    *Cell // a link to the next rows
+	More    *Cell  // a link to the next rows
+	Links   []Link // shown by the web interface below the table
 }
 
 // Cell is a cell of a table: a text, a number, a line or a bar.

@@ -76,7 +76,7 @@ func (q *request) decided(writable bool) (page.Section, error) {
 		err = nil
 	}
 	if writable {
-		s.More = &page.Cell{Text: "Decide about an address", Href: "decide"}
+		s.Links = append(s.Links, page.Link{Text: "Decide about an address", Href: "decide"})
 	}
 	return s.OrElse("Nothing was decided."), err
 }

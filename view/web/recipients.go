@@ -2,6 +2,7 @@ package web
 
 import (
 	"fmt"
+	"net/http"
 	"net/url"
 	"strings"
 
@@ -16,10 +17,7 @@ import (
 
 // recipients lists addresses in the order of their spelling.
 func recipients(q *request) (*page.Page, error) {
-	b := query.Browse{
-		State: q.get("state"), Domain: strings.ToLower(q.get("domain")), Reason: q.get("reason"),
-		Match: q.get("match"), After: q.get("after"), Limit: maxRows + 1,
-	}
+	b := browseOf(q.Request, maxRows+1)
 	p := page.New("Recipients", "addresses that ever failed, by spelling")
 	s := page.NewSection("", "address", "state", "reason", "last failure ("+q.zone.Name()+")", "reply")
 	reasonNames := []string{""}
@@ -41,16 +39,32 @@ func recipients(q *request) (*page.Page, error) {
 		s.Row(recipientLink(r.Recipient), string(r.State), string(r.Reason), q.zone.ShortOf(r.LastFailureAt), page.Shown(r.Reply, 200))
 	}
 	if len(list) > maxRows {
-		next := url.Values{"after": {list[maxRows-1].Recipient}}
-		for name, value := range map[string]string{"match": b.Match, "domain": b.Domain, "state": b.State, "reason": b.Reason} {
-			if value != "" {
-				next.Set(name, value)
-			}
-		}
+		next := valuesOf(&b)
+		next.Set("after", list[maxRows-1].Recipient)
 		s.More = &page.Cell{Text: "Next", Href: "recipients?" + next.Encode()}
+	}
+	if len(list) > 0 && q.site.CSV != nil {
+		s.Links = append(s.Links, page.Link{Text: "All of them as CSV", Href: "recipients.csv?" + valuesOf(&b).Encode()})
 	}
 	p.Add(s.OrElse("No address."))
 	return p, nil
+}
+
+// browseOf returns the recipients that a request chooses.
+func browseOf(r *http.Request, limit int) query.Browse {
+	get := r.URL.Query().Get
+	return query.Browse{State: get("state"), Domain: strings.ToLower(get("domain")), Reason: get("reason"), Match: get("match"), After: get("after"), Limit: limit}
+}
+
+// valuesOf returns the parameters that choose recipients.
+func valuesOf(b *query.Browse) url.Values {
+	values := url.Values{}
+	for name, value := range map[string]string{"match": b.Match, "domain": b.Domain, "state": b.State, "reason": b.Reason} {
+		if value != "" {
+			values.Set(name, value)
+		}
+	}
+	return values
 }
 
 // oneRecipient shows what happened to an address, and why it is in its state.

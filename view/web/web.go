@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"sync/atomic"
@@ -42,6 +43,9 @@ type Site struct {
 	UserHeader string        // in which a proxy names the user, on a unix socket
 	Token      string        // opens a session of Owner, once
 	Owner      string        // the user who started the process by hand
+
+	// CSV starts a file of recipients; nil if none can be downloaded.
+	CSV func(io.Writer) RecipientWriter
 
 	// Writer makes the decisions of users; nil if the pages only read.
 	Writer Writer
@@ -127,6 +131,7 @@ func (s *Site) Handler() http.Handler {
 		_, _ = w.Write([]byte(page.CSS)) // the browser may have gone
 	})
 	mux.HandleFunc("GET /metrics", s.inTurn(s.serveMetrics))
+	mux.HandleFunc("GET /recipients.csv", s.serveCSV)
 	mux.HandleFunc("GET /login", s.showLogin)
 	mux.HandleFunc("POST /login", s.post(s.logIn))
 	mux.HandleFunc("POST /logout", s.post(s.logOut))
@@ -146,19 +151,29 @@ func end(path string) string {
 // inTurn calls a handler when fewer than maxPages others are at work, with a time limit.
 func (s *Site) inTurn(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		wait, cancel := context.WithTimeout(r.Context(), slotTime)
-		defer cancel()
-		select {
-		case s.slots <- struct{}{}:
-			defer func() { <-s.slots }()
-		case <-wait.Done():
-			s.fail(w, r, noPage, http.StatusServiceUnavailable, "Other pages are being made. Try again in a few seconds.")
-			return
+		err := s.turn(r.Context(), func(ctx context.Context) error {
+			next(w, r.WithContext(ctx))
+			return nil
+		})
+		if err != nil {
+			s.fail(w, r, noPage, http.StatusServiceUnavailable, err.Error())
 		}
-		ctx, cancel := context.WithTimeout(r.Context(), queryTime)
-		defer cancel()
-		next(w, r.WithContext(ctx))
 	}
+}
+
+// turn calls do when fewer than maxPages others are at work, with a time limit.
+func (s *Site) turn(ctx context.Context, do func(context.Context) error) error {
+	wait, cancel := context.WithTimeout(ctx, slotTime)
+	defer cancel()
+	select {
+	case s.slots <- struct{}{}:
+		defer func() { <-s.slots }()
+	case <-wait.Done():
+		return errors.New("Other pages are being made. Try again in a few seconds.") //nolint:staticcheck // a sentence of a page
+	}
+	ctx, cancel = context.WithTimeout(ctx, queryTime)
+	defer cancel()
+	return do(ctx)
 }
 
 // show answers with a page.
@@ -175,7 +190,7 @@ func (s *Site) show(w http.ResponseWriter, r *http.Request, path string, makePag
 	case errors.As(err, &no):
 		s.fail(w, r, path, http.StatusForbidden, err.Error())
 	case r.Context().Err() != nil:
-		s.fail(w, r, path, http.StatusServiceUnavailable, fmt.Sprintf("The database took longer than %v. Ask for less, or try again.", queryTime))
+		s.fail(w, r, path, http.StatusServiceUnavailable, tooLong)
 	case err != nil:
 		s.Log.Error("cannot make a page", "page", path, "error", err)
 		s.fail(w, r, path, http.StatusInternalServerError, err.Error())
@@ -183,6 +198,8 @@ func (s *Site) show(w http.ResponseWriter, r *http.Request, path string, makePag
 		s.write(w, r, path, http.StatusOK, p)
 	}
 }
+
+var tooLong = fmt.Sprintf("The database took longer than %v. Ask for less, or try again.", queryTime)
 
 // build opens the database and makes a page.
 func (s *Site) build(w http.ResponseWriter, r *http.Request, makePage func(*request) (*page.Page, error)) (*page.Page, error) {
