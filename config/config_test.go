@@ -108,6 +108,8 @@ func TestBadSettingsAreNamedAllAtOnce(t *testing.T) {
 		"publish":          {"publish: {directory: maps, maps: [hash], action: drop, text: Gone, every: 1ms}\n", []string{"publish.directory:", "publish.maps:", "publish.action:", "publish.text:", "publish.every:"}},
 		"text":             {"publish: {text: \"5.1.1 {why}\"}\n", []string{"publish.text:", "{why}"}},
 		"misspelt hook":    {"webhooks: [{nme: x}]\n", []string{`"webhooks[0].nme"`, `"webhooks[0].name"`}},
+		"web":              {"web: {users_file: users, tokens_file: tokens, user_header: Cookie, url: 'javascript:alert(1)'}\n", []string{"web.users_file:", "web.tokens_file:", "web.user_header:", "web.url:"}},
+		"web address":      {"web: {user_header: 'a b', url: 'https://ada:x@mail.example.com/'}\n", []string{"web.user_header:", "web.url:"}},
 		"hooks":            {"webhooks:\n  - {name: a, url: 'ftp://x', kind: xml, states: [gone]}\n  - {name: a, url: 'http://u:hunter2@x'}\n  - {name: l, url: 'http://x', kind: listmonk, states: [ok]}\n", []string{"webhooks[0].url:", "webhooks[0].kind:", "webhooks[0].states:", "webhooks[1].name:", "webhooks[1].url:", "webhooks[2].username:"}},
 		"misspelt policy":  {"policy: {fialures: 3, categories: {mailbox-full: {windw: 9}}}\n", []string{`"policy.fialures"`, `"policy.failures"`, `"policy.categories.mailbox-full.windw"`, `"policy.categories.mailbox-full.window"`}},
 		"no category":      {"policy: {categories: {full: {failures: 3}}}\n", []string{"policy.categories.full:", "mailbox-full"}},

@@ -92,6 +92,14 @@ type Web struct {
 	URL string `mapstructure:"url"`
 }
 
+// Page returns the URL of a page, or an empty text if the pages have no address.
+func (w *Web) Page(path string) string {
+	if w.URL == "" {
+		return ""
+	}
+	return strings.TrimSuffix(w.URL, "/") + "/" + path
+}
+
 func (w *Web) check(bad report) {
 	for _, f := range []struct{ key, path string }{{"web.users_file", w.UsersFile}, {"web.tokens_file", w.TokensFile}} {
 		if f.path != "" && !filepath.IsAbs(f.path) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -147,7 +148,7 @@ func (n *Notify) Test(ctx context.Context, name string) error {
 			at := n.Now()
 			return channel.Send(ctx, notices.Notice{
 				Key: fmt.Sprintf("%s-test-%d", hostName(), at.Unix()), What: "test", Host: hostName(), Kind: "test", State: "open",
-				Title: "Test of the channel " + name, StartedAt: at.UTC().Format(time.RFC3339), LastAt: at.UTC().Format(time.RFC3339), Next: "bouncetail incidents",
+				Title: "Test of the channel " + name, StartedAt: at.UTC().Format(time.RFC3339), LastAt: at.UTC().Format(time.RFC3339), Next: "bouncetail incidents", URL: n.Config.Web.Page("incidents"),
 			})
 		}
 	}
@@ -173,6 +174,7 @@ func (n *Notify) notice(i *incidents.Shown, what string) notices.Notice {
 		StartedAt: i.StartedAt, LastAt: i.LastAt, OverAt: i.OverAt, EndedBy: string(i.EndedBy),
 		Attempts: i.Attempts, Addresses: i.Addresses, Domains: i.Domains, Share: share,
 		Reply: i.Reply, Advice: i.Advice, Next: fmt.Sprintf("bouncetail incidents %d", i.ID),
+		URL: n.Config.Web.Page("incidents/" + strconv.FormatInt(i.ID, 10)),
 	}
 }
 

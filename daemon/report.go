@@ -94,9 +94,11 @@ func (f *Report) Write(ctx context.Context, c config.Config, out io.Writer, zone
 	defer r.Close()
 	f.options.Trouble = Find(ctx, c.Database).Trouble()
 	d, err := report.ReadDigest(ctx, r, f.options)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
+	}
+	d.URL = c.Web.Page("")
+	switch {
 	case len(f.Mail) > 0:
 		return f.mail(ctx, d, c.Report.Sendmail, zone)
 	case f.Output == "":

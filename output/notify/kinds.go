@@ -50,6 +50,7 @@ func postAlert(ctx context.Context, c *Channel, n *Notice) error {
 		Annotations map[string]string `json:"annotations"`
 		StartsAt    string            `json:"startsAt"`
 		EndsAt      string            `json:"endsAt"`
+		Generator   string            `json:"generatorURL,omitempty"`
 	}
 	ends := n.OverAt
 	if ends == "" {
@@ -60,7 +61,7 @@ func postAlert(ctx context.Context, c *Channel, n *Notice) error {
 			"alertname": "BouncetailIncident", "instance": n.Host, "kind": n.Kind, "subject": n.Subject, "reason": n.Reason, "incident": fmt.Sprint(n.Number),
 		},
 		Annotations: map[string]string{"summary": n.Title, "description": strings.Join(n.Lines(), "\n")},
-		StartsAt:    n.StartedAt, EndsAt: ends,
+		StartsAt:    n.StartedAt, EndsAt: ends, Generator: n.URL,
 	}}), bearer(c.Token))
 }
 
@@ -75,6 +76,9 @@ func postNtfy(ctx context.Context, c *Channel, n *Notice) error {
 	}
 	h.Set("Priority", priority)
 	h.Set("Tags", tag)
+	if n.URL != "" {
+		h.Set("Click", n.URL)
+	}
 	return c.post(ctx, c.URL, []byte(strings.Join(n.Lines(), "\n")), h)
 }
 

@@ -59,6 +59,7 @@ type Notice struct {
 	Reply     string `json:"reply"`
 	Advice    string `json:"advice"`
 	Next      string `json:"next"` // a command
+	URL       string `json:"url"`  // of its page; empty if the pages have no address
 }
 
 // maxReply is how much of a reply is quoted. The other side can write a megabyte.
@@ -66,7 +67,7 @@ const maxReply = 500
 
 // Clean returns the notice without control characters, line ends and long texts.
 func (n Notice) Clean() Notice {
-	for _, field := range []*string{&n.Host, &n.Subject, &n.Title, &n.Reply, &n.Advice, &n.Next, &n.Share} {
+	for _, field := range []*string{&n.Host, &n.Subject, &n.Title, &n.Reply, &n.Advice, &n.Next, &n.Share, &n.URL} {
 		*field = short(text.Printable(strings.Join(strings.Fields(short(*field)), " ")))
 	}
 	return n
@@ -119,6 +120,9 @@ func (n *Notice) Lines() []string {
 	}
 	if n.Next != "" {
 		add("More: %s", n.Next)
+	}
+	if n.URL != "" {
+		add("Page: %s", n.URL)
 	}
 	return lines
 }

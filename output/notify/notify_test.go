@@ -193,6 +193,30 @@ func TestTheEndIsTold(t *testing.T) {
 	}
 }
 
+func TestNoticesLinkThePageOfTheIncident(t *testing.T) {
+	n := hostile()
+	n.URL = "https://mail.example.com/bouncetail/incidents/17"
+	path, input := program(t, 0)
+	mailed := Channel{Kind: "mail", To: []string{"ops@example.com"}, Sendmail: path, Now: func() time.Time { return now }}
+	if err := mailed.Send(t.Context(), n); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(input(), "Page: https://mail.example.com/bouncetail/incidents/17\n") {
+		t.Errorf("the mail has no link:\n%s", input())
+	}
+	for kind, want := range map[string]string{"ntfy": "", "alertmanager": `"generatorURL":"https://mail.example.com/bouncetail/incidents/17"`, "json": `"url":"https://mail.example.com/bouncetail/incidents/17"`} {
+		at, got := receiver(t, 200)
+		c := Channel{Kind: kind, URL: at, Now: func() time.Time { return now }}
+		if err := c.Send(t.Context(), n); err != nil {
+			t.Fatal(err)
+		}
+		r, body := got()
+		if !strings.Contains(body, want) || kind == "ntfy" && r.Header.Get("Click") != n.URL {
+			t.Errorf("%s has no link: %v %s", kind, r.Header, body)
+		}
+	}
+}
+
 func TestPausesGrow(t *testing.T) {
 	for tries, want := range map[int]time.Duration{0: time.Minute, 1: time.Minute, 2: 2 * time.Minute, 5: 16 * time.Minute, 9: time.Hour, 1000: time.Hour} {
 		if got := Pause(tries); got != want {

@@ -31,7 +31,8 @@ func (p *Page) PrintFile(out io.Writer) error {
 		CSS   template.CSS
 		Hash  string
 		Frame *Frame
-	}{p, template.CSS(CSS), base64.StdEncoding.EncodeToString(hash[:]), nil}) //nolint:gosec // our own files
+		Root  string
+	}{p, template.CSS(CSS), base64.StdEncoding.EncodeToString(hash[:]), nil, p.Base}) //nolint:gosec // our own files
 }
 
 // PrintMail prints a page as the HTML of a mail: mail programs show no SVG, and often no
@@ -78,6 +79,7 @@ func (p *Page) PrintWeb(out io.Writer, f *Frame) error {
 	return templates.ExecuteTemplate(out, "web", struct {
 		*Page
 		Frame *Frame
+		Root  string
 		Posts bool
-	}{p, f, posts})
+	}{p, f, f.Root, posts})
 }

@@ -27,6 +27,9 @@ type Page struct {
 	Title    string
 	Subtitle string
 	Sections []Section
+	// Base is the URL of the web interface, with a slash at the end. HTML files and mails
+	// link its pages, unless it is empty.
+	Base string
 }
 
 // New starts a page.

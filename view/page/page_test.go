@@ -77,3 +77,26 @@ func TestLinksAreOnlyInTheWebInterface(t *testing.T) {
 		}
 	}
 }
+
+func TestFilesAndMailsLinkThePagesIfTheyHaveAnAddress(t *testing.T) {
+	p := sample()
+	p.Base = "https://mail.example.com/bouncetail/"
+	var file, mail, text bytes.Buffer
+	if err := p.PrintFile(&file); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.PrintMail(&mail); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.PrintText(&table.Screen{Out: &text}, 42); err != nil {
+		t.Fatal(err)
+	}
+	for kind, page := range map[string]string{"file": file.String(), "mail": mail.String()} {
+		if !strings.Contains(page, `<a href="https://mail.example.com/bouncetail/provider?name=a%26b">a name`) || strings.Count(page, "href=") != 1 {
+			t.Errorf("the link of the %s is not that of the page:\n%s", kind, page)
+		}
+	}
+	if strings.Contains(text.String(), "https:") {
+		t.Errorf("the text has a link:\n%s", text.String())
+	}
+}

@@ -33,6 +33,7 @@ type Digest struct {
 	Incidents []incidents.Shown `json:"incidents"`
 	Unknown   []UnknownReply    `json:"unknown_replies"`
 	Health    DigestHealth      `json:"health"`
+	URL       string            `json:"url,omitempty"` // of the pages of the web interface
 
 	from, to, now time.Time
 }

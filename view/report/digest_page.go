@@ -22,6 +22,11 @@ func (d *Digest) Page(zone table.Zone) *page.Page {
 		d.needsSection(), d.numbersSection(), d.daysSection(), d.providersSection(), d.reasonsSection(),
 		d.newlyBadSection(zone), d.sendersSection(), d.incidentsSection(zone), d.unknownSection(), d.healthSection(zone),
 	)
+	if p.Base = d.URL; d.URL != "" {
+		pages := page.NewSection("Pages")
+		pages.Say("%s", d.URL)
+		p.Add(pages)
+	}
 	return p
 }
 

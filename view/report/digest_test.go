@@ -69,3 +69,19 @@ func TestWhatNeedsYouIsASentence(t *testing.T) {
 		t.Errorf("the subject is %q, want %q", got, want)
 	}
 }
+
+func TestReportEndsWithTheAddressOfThePages(t *testing.T) {
+	d := Digest{Numbers: make([]Number, 4), Days: []query.Outcomes{{Day: "2026-11-25"}}, Reasons: []ReasonNumber{{Number: number("spf", 1, 0)}}, URL: "https://mail.example.com/bouncetail/"}
+	m, err := d.Mail(table.Zone{Location: time.UTC})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "\nPages\nhttps://mail.example.com/bouncetail/\n"; !strings.HasSuffix(string(m.Text), want) {
+		t.Errorf("the text lacks %q:\n%s", want, m.Text)
+	}
+	for kind, html := range map[string][]byte{"mail": m.HTML, "file": m.File} {
+		if want := `href="https://mail.example.com/bouncetail/recipients?reason=spf"`; !strings.Contains(string(html), want) {
+			t.Errorf("the %s lacks %s:\n%s", kind, want, html)
+		}
+	}
+}
