@@ -75,3 +75,45 @@ func isPrintable(s string) bool {
 	}
 	return true
 }
+
+// undecorate takes a byte order mark and colours off a line:
+//
+//	\x1b[36mpostfix-1  |\x1b[0m Nov 23 …
+func undecorate(text string) string {
+	if strings.Contains(text, "\x1b[") || strings.Contains(text, "#033[") {
+		// Not in an address or a reply: what an escape sequence hides there is part of it.
+		end := strings.IndexAny(text, "=*<>")
+		if end < 0 {
+			end = len(text)
+		}
+		text = cutColours(text[:end]) + text[end:]
+	}
+	text = strings.TrimLeft(text, "\ufeff \t\r\x1e>")
+	if len(text) > 2 && (text[0] == '*' || text[0] == '.') && !isDigit(text[1]) && text[1] != ' ' {
+		return text[1:] // a clock that is not synchronised, as routers mark it
+	}
+	for _, quote := range [...]string{"b'", "'"} {
+		if inside, found := strings.CutPrefix(text, quote); found && strings.HasSuffix(inside, "'") {
+			return inside[:len(inside)-1]
+		}
+	}
+	return text
+}
+
+// cutColours takes escape sequences for colours out of a line, also as rsyslog
+// writes them.
+func cutColours(text string) string {
+	text = strings.ReplaceAll(text, "#033[", "\x1b[")
+	var out strings.Builder
+	for {
+		before, after, found := strings.Cut(text, "\x1b[")
+		out.WriteString(before)
+		if !found {
+			return out.String()
+		}
+		text = strings.TrimLeft(after, "0123456789;?")
+		if text != "" {
+			text = text[1:]
+		}
+	}
+}

@@ -30,7 +30,7 @@ type exportEntry struct {
 }
 
 // exported are the fields that are kept.
-var exported = makeSet(`MESSAGE SYSLOG_IDENTIFIER _HOSTNAME _PID __REALTIME_TIMESTAMP _UID _COMM _EXE`)
+var exported = makeSet(`MESSAGE SYSLOG_IDENTIFIER _HOSTNAME _PID __REALTIME_TIMESTAMP _UID _COMM _EXE CONTAINER_PARTIAL_ORDINAL`)
 
 // maxExported bounds a value that is no text.
 const maxExported = 64 << 10
@@ -122,6 +122,9 @@ func (p *Parser) endExport(yield func(*bounce.Event)) {
 	}
 	if e.Done || len(e.Fields["MESSAGE"]) == 0 {
 		return
+	}
+	if part := e.field("CONTAINER_PARTIAL_ORDINAL"); part != "" && part != "1" {
+		return // the rest of a long line, see continues
 	}
 	at, ok := unixMicros(e.field("__REALTIME_TIMESTAMP"))
 	if !ok {

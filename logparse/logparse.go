@@ -104,6 +104,7 @@ type Parser struct {
 	header        header                // of the line that is read, used again
 	unusual       header                // the same for lines with unusual headers
 	export        *exportEntry          // that is being read
+	cut           uint8                 // streams of a container whose last line goes on, see continues
 	event         bounce.Event          // handed to yield, and used again
 }
 
@@ -124,6 +125,7 @@ type state struct {
 	Last   time.Time             `json:"last"`
 	Pieces map[string]*fragments `json:"pieces,omitempty"`
 	Export *exportEntry          `json:"export,omitempty"`
+	Cut    uint8                 `json:"cut,omitempty"`
 }
 
 // New returns a parser for one stream. A State that cannot be read is an
@@ -150,16 +152,17 @@ func New(o Options) (*Parser, error) {
 			return nil, fmt.Errorf("state of a parser: %w", err)
 		}
 		p.last, p.newest, p.read, p.pieces, p.export = s.Last, s.Last, !s.Last.IsZero(), s.Pieces, s.Export
+		p.cut = s.Cut
 	}
 	return p, nil
 }
 
 // State returns what a parser of the same stream needs to go on.
 func (p *Parser) State() []byte {
-	if p.last.IsZero() && len(p.pieces) == 0 && p.export == nil {
+	if p.last.IsZero() && len(p.pieces) == 0 && p.export == nil && p.cut == 0 {
 		return nil
 	}
-	data, err := json.Marshal(state{p.last, p.pieces, p.export})
+	data, err := json.Marshal(state{p.last, p.pieces, p.export, p.cut})
 	if err != nil {
 		return nil // a time beyond the year 9999: nothing worth keeping
 	}
@@ -253,6 +256,9 @@ func (p *Parser) Line(line string, yield func(*bounce.Event)) {
 	rest, known := p.cache.cut(line, h)
 	if !known {
 		if text, outer = unwrap(line); outer != "" {
+			if p.continues(line, text) {
+				return
+			}
 			rest, known = p.cache.cut(text, h)
 		}
 	}

@@ -97,6 +97,9 @@ type object struct {
 	values [roles][candidates]string
 	writer writer
 	isLog  bool // the message is in the field log, as Docker writes it
+	// ambiguous means that two fields of the same rank hold different messages, or that
+	// the message begins in the middle of a line.
+	ambiguous bool
 }
 
 // envelopes are objects whose fields count as those of the one around them.
@@ -166,7 +169,7 @@ func (u *unusual) takeObject(o *object) bool {
 	if u.named > 0 && u.source == "" {
 		u.source = u.names
 	}
-	u.names, u.named, u.facility, u.passedOn = "", 0, "", false
+	u.names, u.named, u.facility, u.passedOn, u.contained = "", 0, "", false, o.isLog
 	if host := o.first(roleHost); host != "" {
 		u.host = host
 	}
@@ -174,12 +177,14 @@ func (u *unusual) takeObject(o *object) bool {
 	if pid := o.first(roleProcess); u.pid == "" {
 		u.pid = pid
 	}
+	if o.ambiguous {
+		return false
+	}
+	// Only the best field: a program may write into the others what strangers sent.
 	for _, raw := range o.values[roleMessage] {
-		if raw == "" {
-			continue
-		}
-		if text, ok := decodeText(raw); ok && u.readMessage(text, o.isLog) {
-			return true
+		if raw != "" {
+			text, ok := decodeText(raw)
+			return ok && u.readMessage(text, o.isLog)
 		}
 	}
 	return false
@@ -314,6 +319,9 @@ func (o *object) scan(text, parent string, depth int) (rest string, ok bool) {
 func (o *object) set(key, value string) {
 	fields := fieldNames[key]
 	if fields == nil {
+		if key == "CONTAINER_PARTIAL_ORDINAL" && value != `"1"` {
+			o.ambiguous = true // the rest of a long line, see continues
+		}
 		if fields = fieldNames[strings.ToLower(key)]; fields == nil {
 			return
 		}
@@ -330,6 +338,8 @@ func (o *object) set(key, value string) {
 			if o.values[f.role][f.rank] == "" && value != "null" {
 				o.values[f.role][f.rank] = value
 				o.isLog = o.isLog || key == "log"
+			} else if f.role == roleMessage && o.values[f.role][f.rank] != value && value != "null" {
+				o.ambiguous = true
 			}
 		}
 	}

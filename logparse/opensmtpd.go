@@ -8,6 +8,10 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 )
 
+// opensmtpdAddress matches an address between angle brackets. OpenSMTPD accepts no
+// quoted local parts (valid_localpart() in util.c).
+const opensmtpdAddress = `[^<>" ]*`
+
 // OpenSMTPD 6.0 and later. mta_delivery_log() in usr.sbin/smtpd/mta.c and
 // mda_log() in mda.c write an attempt for one recipient, with its sender. The
 // first eight digits of evpid are the message's id, the others the recipient's:
@@ -22,7 +26,7 @@ import (
 //
 // A session of zeros had no connection. smtpd logs no message-ids.
 var opensmtpdAttempt = regexp.MustCompile(`^(?:[0-9a-f]{16} )?(?P<agent>mta|mda|smtp|scheduler|bounce)(?: event=| )(?P<event>delivery|expire|expired) evpid=(?P<id>[0-9a-f]{8})[0-9a-f]{8} ` +
-	`from=<(?P<from>` + address + `)> to=<(?P<to>` + address + `)>(?: rcpt=<(?P<rcpt>` + address + `)>)?` +
+	`from=<(?P<from>` + opensmtpdAddress + `)> to=<(?P<to>` + opensmtpdAddress + `)>(?: rcpt=<(?P<rcpt>` + opensmtpdAddress + `)>)?` +
 	`(?: [a-z]+=(?:"[^"]*"|\S+))*? delay=\S+ result="?(?P<result>[A-Za-z]+)"? stat="?(?P<stat>.*?)"?$`)
 
 // opensmtpdRelay reads `relay="192.0.2.1 (mx.b.example)"`.
@@ -40,7 +44,7 @@ var opensmtpdRelay = regexp.MustCompile(` relay="(?:(?P<ip>[0-9A-Fa-f:.]+|IPv6:[
 //	relay: Expire for 7571057c164ab4f5: from=<news@a.example>, to=<a@b.example>, rcpt=<->,
 //	  delay=4d1h, stat=Envelope expired
 var opensmtpdOld = regexp.MustCompile(`^(?P<kind>relay|delivery): (?P<result>[A-Z][A-Za-z]+) for (?P<id>[0-9a-f]{8})[0-9a-f]{8}: (?:session=[0-9a-f]+, )?` +
-	`from=<(?P<from>` + address + `)>, to=<(?P<to>` + address + `)>(?:, source=[^,]*)?(?:, rcpt=<(?P<rcpt>` + address + `)>)?(?:, source=[^,]*)?` +
+	`from=<(?P<from>` + opensmtpdAddress + `)>, to=<(?P<to>` + opensmtpdAddress + `)>(?:, source=[^,]*)?(?:, rcpt=<(?P<rcpt>` + opensmtpdAddress + `)>)?(?:, source=[^,]*)?` +
 	`(?:, user=[^,]*)?(?:, method=(?P<method>[^,]*))?(?:, relay=(?P<relay>[^,]*))?, delay=[^,]*, stat=(?P<stat>.*)$`)
 
 // opensmtpdOldRelay reads "192.0.2.1 (mx.b.example)", or one of the two.

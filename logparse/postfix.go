@@ -169,9 +169,19 @@ func cutInReplyTo(reason string) (text, command string) {
 // failure follows.
 const suspended = "delivery temporarily suspended: "
 
-// claimsPostfix also takes the tags of instances, whose names are free.
+// claimsPostfix also takes the tags of instances, whose names are free. What is behind
+// the slash is the name of a program: others, such as postfix/policyd-spf, may log what
+// strangers sent.
 func claimsPostfix(h *header) bool {
-	return len(h.tag) >= 7 && h.tag[:7] == "postfix" || strings.IndexByte(h.tag, '/') > 0
+	at := strings.LastIndexByte(h.tag, '/')
+	if at <= 0 {
+		return strings.HasPrefix(h.tag, "postfix")
+	}
+	switch h.tag[at+1:] {
+	case "cleanup", "qmgr", "smtp": // most lines; a switch is faster than the map
+		return true
+	}
+	return postfixDaemons[h.tag[at+1:]]
 }
 
 func parsePostfix(h *header, ev *bounce.Event) result {

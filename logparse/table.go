@@ -23,7 +23,7 @@ func (u *unusual) readCSV(text string) bool {
 	for i, f := range fields {
 		known[i] = true
 		var s stamp
-		tag, pid, after, _ := cutAnyTag(f)
+		tag, pid, after, marked := cutAnyTag(f)
 		_, err := netip.ParseAddr(f)
 		switch rest, ok := s.cutAny(f); {
 		case ok && rest == "":
@@ -33,7 +33,7 @@ func (u *unusual) readCSV(text string) bool {
 		case f == "" || f == "-" || isLevel(f) || isFacility(f) || leading(f) == len(f):
 		case tag != "" && after == "" && (isDaemonTag(tag) || isServerTag(tag) && u.tag == ""):
 			u.tag, u.pid = tag, pid
-		case tag != "" && after == "" && isOtherProgram(tag):
+		case tag != "" && after == "" && (marked || isOtherProgram(tag)):
 			foreign = true
 		case tag != "" && after == "" || err == nil:
 			if u.host == "" {
@@ -55,7 +55,7 @@ func (u *unusual) readCSV(text string) bool {
 			return u.n > 0
 		}
 		inside := *u
-		if strings.IndexByte(f, ' ') > 0 && !foreign && inside.readParts(f) {
+		if beginsLine(f) && !foreign && inside.readParts(f) && (u.tag == "" || inside.repeats(u)) {
 			if inside.inner == "" {
 				inside.synthesized = true
 			}

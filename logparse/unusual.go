@@ -33,6 +33,9 @@ type unusual struct {
 	named    int    // how many there are
 	facility string // a name of a facility there, which may be a host\'s
 	passedOn bool   // the tag of another program was read behind the last stamp
+	// contained means that what follows is the output of a container, up to a stamp
+	// of its own: it begins with a header, or it is another program's words.
+	contained bool
 
 	tagOut, pidOut, body string
 }
@@ -74,6 +77,9 @@ func (u *unusual) readParts(rest string) bool {
 		}
 		if name := serverOf(rest); name != "" {
 			return u.takeBody(name, rest)
+		}
+		if eximIDLength(rest) > 0 {
+			return false // Exim's words about a message, which may quote anything
 		}
 		if rest[0] == '{' {
 			labels := lokiLabels.FindString(rest)
@@ -135,7 +141,7 @@ func (u *unusual) cutStamp(rest string) (string, bool) {
 	if u.named > 0 && u.source == "" {
 		u.source = u.names
 	}
-	u.names, u.named, u.facility, u.passedOn = "", 0, "", false
+	u.names, u.named, u.facility, u.passedOn, u.contained = "", 0, "", false, false
 	return strings.TrimPrefix(after, ":"), true
 }
 
@@ -247,12 +253,15 @@ func (u *unusual) cutPart(rest string) (string, bool) {
 		return rest[len(host)+len("->/")+len(file):], u.addName(host)
 	}
 	switch {
-	case isFacility(strings.TrimSuffix(word, ":")):
+	case isFacility(strings.TrimSuffix(word, ":")) && u.named < 2:
 		if u.facility = word; u.passedOn {
 			u.facility = ""
 		}
 		return after, true
-	case isLevel(strings.TrimSuffix(word, ":")), word == "-", word == "F", word == "P", word == "ID", word == "@cee:", isWeekday(word) && u.n == 0:
+	case word == "F":
+		u.contained = true
+		return after, true
+	case isLevel(word), strings.IndexByte(word, '.') > 0 && isLevel(strings.TrimSuffix(word, ":")), word == "-", word == "ID", word == "@cee:", isWeekday(word) && u.n == 0:
 		return after, true
 	case leading(word) == len(word) && len(word) < 10: // a number of a line, a process, a version
 		return after, true
@@ -260,6 +269,9 @@ func (u *unusual) cutPart(rest string) (string, bool) {
 		return after, true
 	}
 	if _, err := netip.ParseAddr(word); err == nil {
+		if strings.HasPrefix(after, " - ") {
+			return "", false // a web server's log, in which the name of a user follows
+		}
 		return after, u.named > 0 && u.n > 0 || u.addName(word) // the name of a host is better
 	}
 	if colon := strings.IndexByte(word, ':'); colon > 0 {
@@ -296,7 +308,7 @@ func (u *unusual) cutName(rest string, colon int) (string, bool) {
 // passOn takes the tag of a program that passes on what others logged, such as
 // docker. What follows must be a header or a mail server's tag.
 func (u *unusual) passOn(tag string) bool {
-	if u.passedOn || isOtherProgram(tag) {
+	if u.passedOn || u.contained || isOtherProgram(tag) || isLevel(tag) {
 		return false
 	}
 	u.passedOn = true
@@ -308,7 +320,7 @@ func (u *unusual) addName(name string) bool {
 	if u.n == 0 {
 		limit = 3
 	}
-	if u.passedOn || u.named == limit {
+	if u.passedOn || u.contained || u.named == limit || isOtherProgram(name) {
 		return false
 	}
 	if u.named == 0 && u.n == 0 {
@@ -322,7 +334,7 @@ func (u *unusual) addName(name string) bool {
 // takeBody takes a line in which the words of a mail server follow without a tag
 // that is its own.
 func (u *unusual) takeBody(server, body string) bool {
-	if u.passedOn || u.n == 0 && u.depth == 0 {
+	if u.passedOn || u.named > 1 || u.n == 0 && u.depth == 0 {
 		return false
 	}
 	u.tagOut, u.body = server, body
@@ -358,25 +370,6 @@ func (u *unusual) fill(h *header) bool {
 func leading(text string) int {
 	digits, _ := leadingDigits(text)
 	return len(digits)
-}
-
-// undecorate takes a byte order mark and colours off a line:
-//
-//	\x1b[36mpostfix-1  |\x1b[0m Nov 23 …
-func undecorate(text string) string {
-	if strings.Contains(text, "\x1b[") || strings.Contains(text, "#033[") {
-		text = cutColours(text)
-	}
-	text = strings.TrimLeft(text, "\ufeff \t\r\x1e>")
-	if len(text) > 2 && (text[0] == '*' || text[0] == '.') && !isDigit(text[1]) && text[1] != ' ' {
-		return text[1:] // a clock that is not synchronised, as routers mark it
-	}
-	for _, quote := range [...]string{"b'", "'"} {
-		if inside, found := strings.CutPrefix(text, quote); found && strings.HasSuffix(inside, "'") {
-			return inside[:len(inside)-1]
-		}
-	}
-	return text
 }
 
 // cutSource takes the name of a source off a line that does not end with a space
@@ -421,22 +414,4 @@ func beginsLine(text string) bool {
 func beginsWithTag(text string) bool {
 	tag, _, _, marked := cutAnyTag(text)
 	return isDaemonTag(tag) || marked && isServerTag(tag)
-}
-
-// cutColours takes escape sequences for colours out of a line, also as rsyslog
-// writes them.
-func cutColours(text string) string {
-	text = strings.ReplaceAll(text, "#033[", "\x1b[")
-	var out strings.Builder
-	for {
-		before, after, found := strings.Cut(text, "\x1b[")
-		out.WriteString(before)
-		if !found {
-			return out.String()
-		}
-		text = strings.TrimLeft(after, "0123456789;?")
-		if text != "" {
-			text = text[1:]
-		}
-	}
 }

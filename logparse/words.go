@@ -126,7 +126,7 @@ var postfixDaemons = makeSet(`anvil bounce cleanup discard dnsblog error flush l
 // "postfix-out/submission/smtpd".
 func isDaemonTag(tag string) bool {
 	at := strings.LastIndexByte(tag, '/')
-	return at > 0 && postfixDaemons[tag[at+1:]]
+	return at > 0 && postfixDaemons[tag[at+1:]] && !otherPrograms[tag[:strings.IndexByte(tag, '/')]]
 }
 
 // isServerTag reports whether a tag is the name of a mail server alone. A
@@ -151,15 +151,18 @@ func isOpenSMTPD(tag string) bool {
 
 // isOtherProgram reports whether a tag is that of a well-known program that
 // delivers no mail to other servers. Its lines quote what strangers sent, and
-// are neither searched for a header nor counted.
+// are neither searched for a header nor counted. What Postfix runs besides its own
+// programs, such as postfix/policyd-spf, belongs to them.
 func isOtherProgram(tag string) bool {
-	switch tag {
-	case "dovecot", "sshd", "sshd-session", "kernel", "systemd", "systemd-logind", "CRON", "cron", "crond", "anacron", "sudo", "su",
-		"named", "unbound", "opendkim", "opendmarc", "rspamd", "amavis", "amavisd", "spamd", "clamd", "freshclam", "clamav-milter",
-		"postgrey", "policyd-spf", "fail2ban", "nginx", "apache2", "httpd", "php-fpm", "saslauthd", "saslpasswd2", "cyrus", "imapd", "pop3d",
-		"ntpd", "chronyd", "dhclient", "NetworkManager", "dbus-daemon", "rsyslogd", "syslogd", "mimedefang", "milter-greylist",
-		"spf-milter", "pyspf-milter", "authdaemond", "vsftpd", "proftpd", "cups", "snmpd", "nrpe", "zabbix_agentd", "slapd", "mysqld", "mariadbd":
-		return true
+	if at := strings.IndexByte(tag, '/'); at > 0 {
+		return otherPrograms[tag[:at]] || strings.HasPrefix(tag, "postfix") && !postfixDaemons[tag[strings.LastIndexByte(tag, '/')+1:]]
 	}
-	return false
+	return otherPrograms[tag] || hasAnyPrefix(tag, "php", "python", "dovecot-", "rspamd_", "policyd", "mailman", "nginx-", "apache")
 }
+
+var otherPrograms = makeSet(`dovecot sshd sshd-session kernel systemd systemd-logind CRON cron crond anacron sudo su login
+	named unbound opendkim opendmarc rspamd amavis amavisd spamd spampd clamd clamsmtpd freshclam clamav-milter dspam
+	postgrey sqlgrey postfwd postfwd2 fail2ban nginx apache2 httpd saslauthd saslpasswd2 cyrus imapd pop3d imap-login pop3-login
+	ntpd chronyd dhclient NetworkManager dbus-daemon rsyslogd syslogd mimedefang mimedefang.pl MailScanner milter-greylist
+	spf-milter pyspf-milter dkimproxy.in dkimproxy.out authdaemond vsftpd proftpd cups snmpd nrpe zabbix_agentd slapd mysqld mariadbd
+	roundcube sogod node java perl ruby gunicorn uwsgi auditd audit`)
