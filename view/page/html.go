@@ -8,6 +8,7 @@ import (
 	"io"
 	"slices"
 
+	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/view/chart"
 )
 
@@ -60,8 +61,15 @@ type placedForm struct {
 	Root string
 }
 
-// In places a form in a frame.
-func (f *Form) In(frame *Frame) placedForm { return placedForm{f, frame.Root} }
+// In places a form in a frame, with the control characters of its values visible.
+func (f *Form) In(frame *Frame) placedForm {
+	form := *f
+	form.Fields = slices.Clone(f.Fields)
+	for i := range form.Fields {
+		form.Fields[i].Value = text.Printable(form.Fields[i].Value)
+	}
+	return placedForm{&form, frame.Root}
+}
 
 // LogoutForm is the form that ends the session, or nil.
 func (f *Frame) LogoutForm() *placedForm {

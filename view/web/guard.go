@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"path"
@@ -36,7 +37,7 @@ func (s *Site) guard(next http.Handler) http.Handler {
 		switch {
 		case !s.allowed(r.Host):
 			// Else a page of a stranger whose name leads to this machine could read ours.
-			http.Error(w, "This name is not in web.hosts.", http.StatusMisdirectedRequest)
+			http.Error(w, fmt.Sprintf("The name %.80q is not in the setting web.hosts.", r.Host), http.StatusMisdirectedRequest)
 		case !slices.Contains([]string{http.MethodGet, http.MethodHead, http.MethodPost}, r.Method):
 			w.Header().Set("Allow", "GET, HEAD, POST")
 			http.Error(w, "Only GET, HEAD and POST.", http.StatusMethodNotAllowed)

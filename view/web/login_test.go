@@ -47,10 +47,11 @@ func withUsers(t *testing.T, s *web.Site, names ...string) *web.Site {
 
 // browser is a browser with cookies that follows no redirect.
 type browser struct {
-	t      *testing.T
-	client *http.Client
-	base   string // of the site, with a slash at the end
-	header http.Header
+	t       *testing.T
+	client  *http.Client
+	base    string // of the site, with a slash at the end
+	header  http.Header
+	handler http.Handler
 }
 
 // browse starts a server and a browser.
@@ -62,7 +63,7 @@ func browse(t *testing.T, h http.Handler, base string) *browser {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &browser{t, &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}, server.URL + base, http.Header{"Sec-Fetch-Site": {"same-origin"}}}
+	return &browser{t, &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}, server.URL + base, http.Header{"Sec-Fetch-Site": {"same-origin"}}, h}
 }
 
 // answer is an answer that was read.

@@ -89,7 +89,7 @@ func oneRecipient(q *request) (*page.Page, error) {
 		return nil, err
 	}
 	p := page.New(row.Recipient, "")
-	if q.site.mayWrite(q.by) == nil {
+	if _, err := address.Given(row.Recipient); err == nil && q.site.mayWrite(q.by) == nil {
 		p.Add(q.choices(h))
 	}
 	p.Add(h.Sections()...)
@@ -101,16 +101,17 @@ func oneRecipient(q *request) (*page.Page, error) {
 
 // choices links what may be decided about an address.
 func (q *request) choices(h *report.History) page.Section {
-	s := page.NewSection("", "")
-	s.Row(decideLink("Allow", recipient.Allow, h.Recipient.Recipient))
-	s.Row(decideLink("Block", recipient.Block, h.Recipient.Recipient))
+	s := page.NewSection("")
+	add := func(link page.Link) { s.Links = append(s.Links, link) }
+	add(decideLink("Allow", recipient.Allow, h.Recipient.Recipient))
+	add(decideLink("Block", recipient.Block, h.Recipient.Recipient))
 	if h.DecidedBy == bounce.ByHand {
-		s.Row(decideLink("Take the decision back", unset, h.Recipient.Recipient))
+		add(decideLink("Take the decision back", unset, h.Recipient.Recipient))
 	}
 	if h.State == bounce.StateSuspect && len(h.Crowds) > 0 {
 		refusals, _ := h.Crowds[len(h.Crowds)-1].Refusals(h.Domain, q.now)
-		s.Row(markLink("Confirm that the addresses of the crowd are gone", "confirm", refusals))
-		s.Row(markLink("Release the crowd: it was an outage", "release", refusals))
+		add(markLink("Confirm that the addresses of the crowd are gone", "confirm", refusals))
+		add(markLink("Release the crowd: it was an outage", "release", refusals))
 	}
 	return s
 }

@@ -241,6 +241,9 @@ func (s *Site) write(w http.ResponseWriter, r *http.Request, path string, code i
 		Current: path, Server: "bouncetail " + s.Version, Time: time.Now().In(s.Zone.Location).Format("2006-01-02 15:04 MST"),
 	}
 	by := visitorOf(r)
+	if by.stranger {
+		frame.Server = ""
+	}
 	if frame.User = page.Shown(by.user, 40); by.session {
 		frame.Logout = s.sessions.FormToken(by.id)
 	}

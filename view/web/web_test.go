@@ -26,14 +26,14 @@ import (
 
 // hostile are texts that a mail server may write into the log because a stranger has
 // chosen them.
-var hostile = []string{
-	"<script>alert(1)</script>", "</td></tr></table><script>alert(1)</script>", "<img src=x onerror=alert(1)>", "<svg/onload=alert(1)>",
-	"</title><script>alert(1)</script>", "</style><script>alert(1)</script>", "<style>*{display:none}</style>", "<iframe src=javascript:alert(1)></iframe>",
-	"<a href=javascript:alert(1)>x</a>", "<form action=https://evil.example><input name=p>", "<meta http-equiv=refresh content=0;url=https://evil.example>",
-	"<base href=https://evil.example/>", "\" onmouseover=\"alert(1)", "' onmouseover='alert(1)", "\"><script>alert(1)</script>", "javascript:alert(1)",
-	"{{.}}", "{{template \"web\"}}", "${7*7}", "%0d%0aSet-Cookie: x=1", "&lt;script&gt;", "<!-- x", "--><script>alert(1)</script>", "]]><script>alert(1)</script>",
-	"\x1b[31mred\x1b[0m", "\x1b]0;title\x07", "\u009b31m", "\u202egnp.exe", "\u2066isolated", "\u200bzero\u200dwidth", "\u2028line", "\U000E0041tag", "\xff\xfe\xc3",
-	"../../etc/passwd", "//evil.example/", "?x=1&y=2#z", strings.Repeat("A", 50_000), strings.Repeat("ｗ", 500),
+var hostile = inOneLine(pagetest.Hostile())
+
+// inOneLine returns texts as a line of a log can hold them.
+func inOneLine(texts []string) []string {
+	for i, foreign := range texts {
+		texts[i] = strings.NewReplacer("\r", " ", "\n", " ").Replace(foreign[:min(len(foreign), 50_000)])
+	}
+	return texts
 }
 
 // database returns a database of a log with hostile replies, senders, domains and
@@ -95,20 +95,24 @@ var known = pagetest.Known{
 		"xmlns viewBox role aria-labelledby aria-hidden preserveAspectRatio width height d x y x1 x2 y1 y2 r cx cy fill patternUnits text-anchor"),
 }
 
-// crawl follows every link, and returns the text of each page.
-func crawl(t *testing.T, h http.Handler, base string) map[string]string {
+// crawl follows every link, up to a number of pages, and returns the text of each.
+func crawl(t *testing.T, h http.Handler, base string, most int, change ...func(*http.Request)) map[string]string {
 	t.Helper()
 	pages := make(map[string]string)
 	todo := []string{base}
-	for len(todo) > 0 && len(pages) < 400 {
+	for len(todo) > 0 && len(pages) < most {
 		at := todo[0]
 		todo = todo[1:]
 		if _, done := pages[at]; done {
 			continue
 		}
-		w := get(h, at)
+		w := get(h, at, change...)
 		if w.Code != http.StatusOK {
 			t.Errorf("%s: %d", at, w.Code)
+		}
+		if strings.HasPrefix(w.Header().Get("Content-Type"), "text/csv") {
+			pages[at] = w.Body.String()
+			continue
 		}
 		from, err := url.Parse(at)
 		if err != nil {
@@ -131,8 +135,8 @@ func crawl(t *testing.T, h http.Handler, base string) map[string]string {
 
 func TestHostileTextsAreOnlyTextOnEveryPage(t *testing.T) {
 	db := database(t)
-	pages := crawl(t, site(db).Handler(), "/")
-	for _, want := range []string{"/providers", "/providers/google", "/recipients", "/incidents", "/incidents/1", "/reasons", "/senders", "/unclassified", "/report", "/health", "/settings"} {
+	pages := crawl(t, csvSite(t, db).Handler(), "/", 5000)
+	for _, want := range []string{"/providers", "/providers/google", "/recipients", "/incidents", "/incidents/1", "/reasons", "/senders", "/unclassified", "/decisions", "/report", "/health", "/settings"} {
 		if pages[want] == "" {
 			t.Errorf("no link leads to %s", want)
 		}
@@ -171,7 +175,7 @@ func TestHostileTextsAreOnlyTextOnEveryPage(t *testing.T) {
 
 func TestPagesWorkBelowAPathOfAProxy(t *testing.T) {
 	h := http.StripPrefix("/mail/bouncetail", site(database(t)).Handler())
-	if pages := crawl(t, h, "/mail/bouncetail/"); len(pages) < 30 {
+	if pages := crawl(t, h, "/mail/bouncetail/", 100); len(pages) < 30 {
 		t.Errorf("%d pages below the path of a proxy, want at least 30", len(pages))
 	}
 }

@@ -96,11 +96,9 @@ func noted(note, by string) string {
 // done answers that a decision was made, with links to what follows.
 func (s *Site) done(w http.ResponseWriter, r *http.Request, says string, links ...page.Link) {
 	p := page.New("Done", "")
-	section := page.NewSection("", "")
+	section := page.NewSection("")
 	section.Say("%s", says)
-	for _, link := range links {
-		section.Row(link)
-	}
+	section.Links = links
 	p.Add(section)
 	s.write(w, r, noPage, http.StatusOK, p)
 }

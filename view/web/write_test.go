@@ -9,10 +9,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bouncetail/bouncetail/address"
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/internal/control"
+	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/recipient"
 	"github.com/bouncetail/bouncetail/sqlite"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/report"
 	"github.com/bouncetail/bouncetail/view/web"
 )
@@ -273,5 +276,48 @@ func TestLinkThatWorksOnceOpensASessionOfTheOwner(t *testing.T) {
 	a := b.send(http.MethodPost, "decide", fields(t, b.get("decide?decision=block&address=new%40example.net").body))
 	if a.StatusCode != 200 || len(w.decisions) != 1 || w.decisions[0].Note != "(root, on the pages)" {
 		t.Errorf("%d %+v", a.StatusCode, w.decisions)
+	}
+}
+
+func TestHostileTextsAreOnlyTextWhereOneMayDecide(t *testing.T) {
+	b, w := writable(t)
+	r, err := query.OpenReader(t.Context(), w.db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	all, err := r.Browse(t.Context(), query.Browse{Limit: 60})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range all { // hostile addresses with hostile notes
+		if _, err := w.Decide(t.Context(), web.Decision{Decision: "block", Address: address.Parse(all[i].Recipient), Note: hostile[i]}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, note := range hostile[:60] {
+		if _, err := w.Mark(t.Context(), web.Mark{Kind: "release", Of: recipient.Release{Since: "2020-01-01T00:00:00.000Z", Until: "2099-01-01T00:00:00.000Z", Domain: "gmail.com", Note: note}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	at, err := url.Parse(b.base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	session := b.client.Jar.Cookies(at)[0]
+	pages := crawl(t, b.handler, "/mail/", 1500, func(r *http.Request) { r.AddCookie(session) })
+	asks := 0
+	for at := range pages {
+		if strings.HasPrefix(at, "/mail/decide?") {
+			asks++
+		}
+	}
+	if asks < 60 || pages["/mail/mark?kind=release&undo=60"] == "" {
+		t.Errorf("%d pages ask for a decision", asks)
+	}
+	for _, note := range hostile[:60] {
+		if want := strings.TrimSpace(text.Printable(strings.ToValidUTF8(note, ""))); !strings.Contains(pages["/mail/decisions"], text.Cut(want, 100)) && len(want) < 150 {
+			t.Errorf("the page of decisions does not show %.80q", want)
+		}
 	}
 }
