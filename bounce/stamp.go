@@ -24,7 +24,11 @@ func AppendStamp(b []byte, t time.Time) []byte {
 // ParseStamp returns a stored time, or the zero time if the text is not in
 // StampFormat, for example because it was written by hand.
 func ParseStamp(s string) time.Time {
-	t, err := time.Parse(StampFormat, s)
+	format := StampFormat
+	if len(s) == len(StampFormat) && s[19] == '.' && s[23] == 'Z' {
+		format = time.RFC3339 // for which package time has a fast path
+	}
+	t, err := time.Parse(format, s)
 	if err != nil {
 		return time.Time{}
 	}

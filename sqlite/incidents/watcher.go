@@ -3,6 +3,7 @@ package incidents
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"slices"
@@ -191,16 +192,20 @@ func (l *look) gather(ctx context.Context) error {
 }
 
 func (l *look) add(ctx context.Context, g *incident.Gatherer, where string, args ...any) error {
-	return sqldb.ScanAll(ctx, l.db, `
-		SELECT id, occurred_at, recipient_key, domain, coalesce(provider, ''), coalesce(blocklist, ''), scope, category, reason, coalesce(enhanced_code, '')
+	return sqldb.ScanValues(ctx, l.db, `
+		SELECT id, occurred_at, recipient_key, domain, provider, blocklist, scope, category, reason, enhanced_code
 		FROM bounces
-		WHERE `+gathered+` AND `+where, func(scan func(...any) error) error {
+		WHERE `+gathered+` AND `+where, func(values []driver.Value) error {
 		var f incident.Failure
 		var at string
-		err := scan(&f.ID, &at, &f.Address, &f.Domain, &f.Provider, &f.Blocklist, &f.Scope, &f.Category, &f.Reason, &f.EnhancedCode)
+		for i, field := range []any{&f.ID, &at, &f.Address, &f.Domain, &f.Provider, &f.Blocklist, (*string)(&f.Scope), (*string)(&f.Category), (*string)(&f.Reason), &f.EnhancedCode} {
+			if !sqldb.Restore(field, values[i]) {
+				return fmt.Errorf("failure %d holds a value of type %T", f.ID, values[i])
+			}
+		}
 		f.At = bounce.ParseStamp(at).UnixMilli()
 		g.Add(&f)
-		return err
+		return nil
 	}, args...)
 }
 
@@ -331,27 +336,6 @@ func (l *look) endUnobserved(observed []incident.Kind) {
 			l.End(i, incident.ByDelivery, bounce.Stamp(l.Now))
 		}
 	}
-}
-
-// recount counts the failures of incidents that ended.
-func (l *look) recount(ctx context.Context) error {
-	for _, i := range l.Changed() {
-		where, args := Failures(i)
-		if i.Open() || where == "" {
-			continue
-		}
-		if l.new != nil && l.all {
-			var counted bool
-			if i.Attempts, i.Addresses, i.Domains, counted = l.new.Count(i); counted {
-				continue
-			}
-		}
-		err := l.db.QueryRowContext(ctx, "SELECT count(*), count(DISTINCT recipient_key), count(DISTINCT domain) FROM bounces WHERE "+where, args...).Scan(&i.Attempts, &i.Addresses, &i.Domains)
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // store stores what changed. Numbers, incidents, and notices that are due are one
