@@ -44,7 +44,9 @@ func (h *Hasher) hide(text string, found *[]string) string {
 		start, at, sign := i, i, "@"
 		switch {
 		case text[i] == '"':
-			at = quotedEnd(text, i)
+			if at = quotedEnd(text, i); at > i {
+				start = localStart(text, done, i) // of words and quoted strings, joined by dots
+			}
 		case text[i] == '@':
 			start = localStart(text, done, i)
 		case strings.HasPrefix(text[i:], "%40"):
@@ -159,7 +161,11 @@ func withoutEscape(run string) string {
 // domainEnd returns the end of the domain that begins at start.
 func domainEnd(text string, start int) int {
 	if rest := text[start:]; strings.HasPrefix(rest, "[") {
-		if end := strings.IndexAny(rest, "] "); end > 0 && rest[end] == ']' {
+		end := 1
+		for end < len(rest) && (isLetter(rune(rest[end])) && rest[end] < utf8.RuneSelf || strings.IndexByte(".:-", rest[end]) >= 0) {
+			end++
+		}
+		if end < len(rest) && rest[end] == ']' {
 			return start + end + 1
 		}
 		return start
