@@ -1,10 +1,6 @@
 package logparse
 
-import (
-	"strings"
-
-	"github.com/bouncetail/bouncetail/bounce"
-)
+import "strings"
 
 // serverOf returns the name of the mail server that begins its words in the way
 // a text does, or an empty string:
@@ -123,61 +119,6 @@ func opensmtpdEvent(rest string) bool {
 	start := rest[:min(len(rest), 48)]
 	return strings.Contains(start, " evpid=") ||
 		hasAnyPrefix(rest, "relay: ", "delivery: ") && strings.Contains(start, " for ")
-}
-
-// findDelivery looks for a delivery anywhere in a line whose header is not
-// known, and returns whose it is.
-func findDelivery(line string) (mta bounce.MTA, found bool) {
-	if strings.Contains(line, `\u003c`) {
-		line = strings.NewReplacer(`\u003c`, "<", `\u003e`, ">").Replace(line)
-	}
-	line = line[:min(len(line), longest)]
-	status, stat, delay := strings.LastIndex(line, ", status="), strings.LastIndex(line, "stat="), strings.LastIndex(line, "delay=")
-	for at := strings.Index(line, ": to="); at > 0 && at < max(status, stat); {
-		if isQueueID(line[:at]) {
-			switch {
-			case line[at+5] == '<' && at < status:
-				return bounce.Postfix, true
-			case at < stat && at < delay:
-				return bounce.Sendmail, true
-			}
-		}
-		next := strings.Index(line[at+1:], ": to=")
-		if next < 0 {
-			break
-		}
-		at += 1 + next
-	}
-	if at := strings.Index(line, "expired, returned to sender"); at > 0 && strings.Contains(line[:at], ": from=<") {
-		return bounce.Postfix, true
-	}
-	for _, mark := range [...]string{" ** ", " == ", " => ", " -> "} {
-		if at := strings.Index(line, mark); at >= 16 && (endsWithEximID(line[:at], 16) || endsWithEximID(line[:at], 23)) {
-			return bounce.Exim, true
-		}
-	}
-	if at := strings.Index(line, " evpid="); at > 0 && strings.Contains(line[at:], " result=") {
-		return bounce.OpenSMTPD, true
-	}
-	for _, mark := range [...]string{"relay: ", "delivery: "} {
-		if at := strings.Index(line, mark); at >= 0 && strings.Contains(line[at:], "Fail for ") && strings.Contains(line[at:], " stat=") {
-			return bounce.OpenSMTPD, true
-		}
-	}
-	return "", false
-}
-
-// isQueueID reports whether a text ends with what may be a queue ID.
-func isQueueID(text string) bool {
-	n := 0
-	for n < len(text) && n < 25 && isAlphanumeric[text[len(text)-1-n]] {
-		n++
-	}
-	return 5 <= n && n <= 24
-}
-
-func endsWithEximID(text string, n int) bool {
-	return len(text) >= n && fastEximID(text[len(text)-n:]) && (len(text) == n || !isAlphanumeric[text[len(text)-n-1]])
 }
 
 // eximWords reports whether Exim writes a line that begins so into its main log

@@ -153,6 +153,11 @@ func parseEximAttempt(pattern *regexp.Regexp, rest string, ev *bounce.Event) res
 	if unclear {
 		return unparsed
 	}
+	if !quoted {
+		// A space in front of an address is a copy's: Exim would repeat such an
+		// address with its quotes.
+		rest = strings.TrimLeft(rest, " ")
+	}
 	line := rest
 	if quoted {
 		line = "quoted" + who.rest

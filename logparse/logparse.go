@@ -333,7 +333,7 @@ func (p *Parser) finish(h *header, line string, yield func(*bounce.Event)) bool 
 		}
 		switch result {
 		case other:
-			if h.hidesDelivery() {
+			if h.losesDelivery() {
 				p.noteUnparsed(g.mta, h.body)
 			} else if !isFinal(h) {
 				return false
@@ -415,7 +415,10 @@ func (p *Parser) finishUnusual(u *unusual, found bool, line string, yield func(*
 	if found && u.fill(h) && p.finish(h, line, yield) {
 		return
 	}
-	if mta, found := findDelivery(line); found && !isOtherProgram(u.tag) && p.reads(mta) {
+	if u.foreign || isOtherProgram(u.tag) {
+		return
+	}
+	if mta, found := findDelivery(line); found && p.reads(mta) {
 		p.noteUnparsed(mta, line)
 	}
 }

@@ -250,10 +250,10 @@ func parsePostfixByGrammar(h *header, colon int, ev *bounce.Event) result {
 func parsePostfixDelivery(h *header, ev *bounce.Event) result {
 	m, ok := match(postfixDelivery, h.body)
 	if !ok {
-		if strings.Contains(h.body, ", status=") {
-			return unparsed
+		if strings.Contains(h.body, ", status=deliverable") || strings.Contains(h.body, ", status=undeliverable") {
+			return other
 		}
-		return other
+		return unparsed
 	}
 	if postfixUnclear(h.body, m.at[2*m.re.SubexpIndex("relay")]-len(">, relay=")) {
 		return unparsed

@@ -113,7 +113,9 @@ func parseSendmailAttempt(line string, h *header, ev *bounce.Event) result {
 	ev.Outcome = sendmailOutcome(ev.DSN, m.raw("reply"), stat)
 	ev.Kind = bounce.EventAttempt
 	for i := range recipients {
-		recipients[i] = cleanAddress(recipients[i])
+		if recipients[i] = cleanAddress(recipients[i]); strings.Contains(recipients[i], "&lt;") {
+			return unparsed // a copy of a page
+		}
 	}
 	ev.Recipient, h.others = recipients[0], recipients[1:]
 	if len(control) > 0 && control[0] != "" {

@@ -1,6 +1,9 @@
 package logparse
 
-import "strings"
+import (
+	"regexp"
+	"strings"
+)
 
 // Sendmail logs recipients and senders as the submitter wrote them, so there may
 // be display names and comments, and commas within quotes and brackets:
@@ -13,6 +16,9 @@ import "strings"
 
 // sendmailListEnds are the fields that may follow a list of addresses.
 var sendmailListEnds = [...]string{", delay=", ", xdelay=", ", cdelay=", ", ctladdr=", ", size="}
+
+// fieldOfSendmail matches a field without an address.
+var fieldOfSendmail = regexp.MustCompile(`^ *[a-z_]+=[^@<>"]*$`)
 
 // cutSendmailAddresses takes a list of addresses off the front of a line, up to
 // the next field. It returns false if a quotation mark, a bracket or a parenthesis
@@ -47,6 +53,9 @@ func cutSendmailAddresses(line string) (addresses []string, rest string, ok bool
 			return nil, line, false
 		case ',':
 			text := line[start:i]
+			if len(addresses) > 0 && fieldOfSendmail.MatchString(text) {
+				return addresses, line[start-1:], true // a field that is not known, or behind two spaces
+			}
 			if comment >= 0 {
 				text = line[start:comment]
 			}

@@ -33,6 +33,7 @@ type unusual struct {
 	named    int    // how many there are
 	facility string // a name of a facility there, which may be a host\'s
 	passedOn bool   // the tag of another program was read behind the last stamp
+	foreign  bool   // it was that of a program that has nothing to do with deliveries
 	// contained means that what follows is the output of a container, up to a stamp
 	// of its own: it begins with a header, or it is another program's words.
 	contained bool
@@ -54,8 +55,8 @@ const delimiters = " \t|,;[]()"
 func (u *unusual) read(text string) bool {
 	text = cutSource(undecorate(text))
 	before := *u
-	if u.readParts(text) {
-		return true
+	if u.readParts(text) || u.foreign {
+		return !u.foreign
 	}
 	*u = before
 	if strings.HasPrefix(text, `"`) && u.readQuoted(text) {
@@ -253,7 +254,7 @@ func (u *unusual) cutPart(rest string) (string, bool) {
 		return rest[len(host)+len("->/")+len(file):], u.addName(host)
 	}
 	switch {
-	case isFacility(strings.TrimSuffix(word, ":")) && u.named < 2:
+	case isFacility(strings.TrimSuffix(word, ":")) && u.named < 2 && (len(after) < 2 || after[0] != '[' || !isDigit(after[1])): // but for CRON[9]
 		if u.facility = word; u.passedOn {
 			u.facility = ""
 		}
@@ -308,7 +309,11 @@ func (u *unusual) cutName(rest string, colon int) (string, bool) {
 // passOn takes the tag of a program that passes on what others logged, such as
 // docker. What follows must be a header or a mail server's tag.
 func (u *unusual) passOn(tag string) bool {
-	if u.passedOn || u.contained || isOtherProgram(tag) || isLevel(tag) {
+	if isOtherProgram(tag) {
+		u.foreign = true
+		return false
+	}
+	if u.passedOn || u.contained || isLevel(tag) {
 		return false
 	}
 	u.passedOn = true

@@ -1,0 +1,193 @@
+package logparse
+
+import (
+	"regexp"
+	"strings"
+
+	"github.com/bouncetail/bouncetail/bounce"
+)
+
+// No delivery may disappear. What the grammars and the readers of headers do not know
+// is searched for the signs of a delivery, and counted if it has them. Templates,
+// copies and new versions change more than the grammars can accept: they double
+// spaces, add words and fields, and cut lines.
+
+// deliveryAgents are the programs of Postfix that log deliveries.
+var deliveryAgents = makeSet(`smtp lmtp local virtual pipe error retry discard`)
+
+// losesDelivery reports whether a line of a mail server holds a delivery that its
+// grammar does not read.
+func (h *header) losesDelivery() bool {
+	body := usualForm(h.body)
+	var lost bool
+	switch {
+	case strings.HasPrefix(h.tag, "exim"):
+		lost = losesExim(body, body == h.body) || eximIDLength(body) == 0 && lostEximBehindWords.MatchString(body)
+	case h.tag == "" && h.stamp.exim:
+		lost = losesExim(body, body == h.body) // words before the id may be a header
+	case claimsSendmail(h):
+		lost = losesSendmail(body)
+	case isOpenSMTPD(h.tag):
+		lost = losesOpenSMTPD(body)
+	default:
+		lost = h.losesPostfix(body)
+	}
+	if !lost || !isServerTag(h.tag) {
+		return lost
+	}
+	return !beginsLine(h.body) && !beginsWithTag(h.body) // else the tag is a container's
+}
+
+// maxBefore is how many bytes of words that are not known may stand before the
+// beginning of a delivery. Behind more, a message quotes something.
+const maxBefore = 100
+
+// usualForm undoes what can be undone in a line without knowing its form: tabs and
+// doubled spaces, entities of HTML, and names of fields in upper case.
+func usualForm(line string) string {
+	line = line[:min(len(line), longest)]
+	if strings.IndexByte(line, '\t') >= 0 || strings.Contains(line, "  ") {
+		line = strings.Join(strings.Fields(line), " ")
+	}
+	if strings.Contains(line, "&lt;") || strings.Contains(line, `\u003c`) {
+		line = entities.Replace(line)
+	}
+	if strings.Contains(line, "TO=") || strings.Contains(line, "EVPID=") {
+		line = upperFields.Replace(line)
+	}
+	return line
+}
+
+var (
+	entities    = strings.NewReplacer("&lt;", "<", "&gt;", ">", "&quot;", `"`, "&amp;", "&", `\u003c`, "<", `\u003e`, ">")
+	upperFields = strings.NewReplacer("TO=", "to=", "STATUS=", "status=", "STAT=", "stat=", "DELAY=", "delay=", "EVPID=", "evpid=", "RESULT=", "result=")
+)
+
+// lostFields match fields that may stand before to= in another order.
+const lostFields = `(?:(?:relay|orig_to|ctladdr|delay|delays|xdelay|mailer|dsn)=(?:<[^<>]*>|[^,;|<>]*)[,;| ]+){0,6}to=`
+
+var (
+	// The recipient follows directly behind the queue ID, or nothing is before it.
+	lostRecipient = regexp.MustCompile(`^(?:[0-9A-Za-z]{1,64}[: ] ?)?` + lostFields)
+	// Plain words are before the queue ID.
+	lostBehindWords = regexp.MustCompile(`^[^<>()@="]{1,100}\b[0-9A-Za-z]{5,64}: ?` + lostFields)
+	// An id of Exim's, of whatever length its parts will have, or none.
+	lostExim = regexp.MustCompile(`^(?:[0-9A-Za-z]{5,64}-[0-9A-Za-z]{4,20}-[0-9A-Za-z]{2,8} ?)?(?:\*\*|==|=>|->|>>)[ ;,|]{1,3}[^ ;,|]*(?:@|R=)`)
+	// Plain words are before it.
+	lostEximBehindWords = regexp.MustCompile(`^[^<>()@="]{1,100}\b[0-9A-Za-z]{6}-(?:[0-9A-Za-z]{6}-[0-9A-Za-z]{2}|[0-9A-Za-z]{11}-[0-9A-Za-z]{4}) (?:\*\*|==|=>|->|>>) `)
+	// What OpenSMTPD delivers, and the kinds of version 5.
+	lostOpenSMTPD    = regexp.MustCompile(`^[^<>"=]{0,100}\b(?:mta|mda)[ ,;|]{1,3}(?:event=)?delivery\b`)
+	lostOpenSMTPDOld = regexp.MustCompile(`^[^<>"=]{0,100}(?:relay|delivery): (?:Ok|TempFail|PermFail|Loop|Expire) for `)
+	// As exim -v prints it.
+	lostEximVerbose = regexp.MustCompile(`^(?:\d+ )?(?:\*\*|==|=>|->) \S+@\S+ (?:.* )?R=\S+ (?:.* )?T=\S`)
+)
+
+// mayLose reports whether a line has a recipient near its beginning. It is false for
+// most lines, and cheap.
+func mayLose(body string) bool {
+	return strings.Contains(body[:min(len(body), 2*maxBefore)], "to=")
+}
+
+// beginsWithID reports whether words begin with a word and a colon, as those about a message
+// do. They may quote another server.
+func beginsWithID(body string) bool {
+	id := alphanumerics(body)
+	return id >= 5 && id < len(body) && body[id] == ':'
+}
+
+func (h *header) losesPostfix(body string) bool {
+	if !mayLose(body) || !deliveryAgents[postfixDaemon(h.tag)] && h.tag != "postfix" && !strings.HasPrefix(body, "to=") {
+		return false
+	}
+	if beginsWithTag(body) || !lostRecipient.MatchString(body) && (beginsWithID(body) || !lostBehindWords.MatchString(body)) {
+		return false
+	}
+	_, status, found := strings.Cut(body, "status=")
+	if found {
+		return !hasAnyPrefix(status, "deliverable", "undeliverable") // address probes
+	}
+	return true // cut off before the status
+}
+
+func losesSendmail(body string) bool {
+	if !mayLose(body) || !lostRecipient.MatchString(body) && (beginsWithID(body) || !lostBehindWords.MatchString(body)) {
+		return false
+	}
+	return !strings.Contains(body, "stat=queued") && !strings.Contains(body, "quarantine")
+}
+
+func losesOpenSMTPD(body string) bool {
+	if strings.Contains(body[:min(len(body), maxBefore)], "relay: Remove for ") {
+		return false // by the administrator
+	}
+	return lostOpenSMTPD.MatchString(body) || lostOpenSMTPDOld.MatchString(body) ||
+		strings.Contains(body, "to=<") && strings.Contains(body, "stat=") && !strings.Contains(body[:min(len(body), maxBefore)], "smtp ")
+}
+
+// losesExim also takes whether the words have their usual form. The grammar then knows
+// those that begin as it wants, and that they are about no recipient.
+func losesExim(body string, usual bool) bool {
+	if id := eximIDLength(body); usual && id > 0 && eximMarked(body[id:]) {
+		return false
+	}
+	return strings.ContainsAny(body[:min(len(body), 2*maxBefore)], "*>=") && lostExim.MatchString(body)
+}
+
+// findDelivery looks for a delivery anywhere in a line whose header is not
+// known, and returns whose it is.
+func findDelivery(line string) (mta bounce.MTA, found bool) {
+	line = usualForm(line)
+	status, stat := strings.LastIndex(line, "status="), strings.LastIndex(line, "stat=")
+	delay := max(strings.LastIndex(line, "delay="), strings.LastIndex(line, "dsn="))
+	for at := strings.Index(line, ": to="); at > 0 && at < max(status, stat); {
+		if isQueueID(line[:at]) {
+			switch {
+			case at < status && (line[at+5] == '<' || strings.Contains(line[at:], "relay=")):
+				return bounce.Postfix, true
+			case at < stat && at < delay:
+				return bounce.Sendmail, true
+			}
+		}
+		next := strings.Index(line[at+1:], ": to=")
+		if next < 0 {
+			break
+		}
+		at += 1 + next
+	}
+	if at := strings.Index(line, "expired, returned to sender"); at > 0 && strings.Contains(line[:at], ": from=<") {
+		return bounce.Postfix, true
+	}
+	for _, mark := range [...]string{" ** ", " == ", " => ", " -> "} {
+		if at := strings.Index(line, mark); at >= 16 && (endsWithEximID(line[:at], 16) || endsWithEximID(line[:at], 23)) {
+			return bounce.Exim, true
+		}
+	}
+	if lostEximVerbose.MatchString(line) {
+		return bounce.Exim, true
+	}
+	if at := strings.Index(line, " evpid="); at > 0 && strings.Contains(line[at:], " result=") {
+		return bounce.OpenSMTPD, true
+	}
+	for _, mark := range [...]string{"relay: ", "delivery: "} {
+		if at := strings.Index(line, mark); at >= 0 && strings.Contains(line[at:], "Fail for ") && strings.Contains(line[at:], " stat=") {
+			return bounce.OpenSMTPD, true
+		}
+	}
+	if at := strings.Index(line, `"to=`); at > 0 && at < delay && delay < stat && strings.Contains(line[at:], ", mailer=") {
+		return bounce.Sendmail, true // FortiMail logs what its Sendmail does in fields of its own
+	}
+	return "", false
+}
+
+// isQueueID reports whether a text ends with what may be a queue ID.
+func isQueueID(text string) bool {
+	n := 0
+	for n < len(text) && n < 25 && isAlphanumeric[text[len(text)-1-n]] {
+		n++
+	}
+	return 5 <= n && n <= 24
+}
+
+func endsWithEximID(text string, n int) bool {
+	return len(text) >= n && fastEximID(text[len(text)-n:]) && (len(text) == n || !isAlphanumeric[text[len(text)-n-1]])
+}
