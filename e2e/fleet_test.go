@@ -57,7 +57,7 @@ func newFleet(t *testing.T, names ...string) (server *pgtest.Server, database st
 	dir := t.TempDir()
 	settings := func(name, user string) string {
 		path, dsn := filepath.Join(dir, name+".yaml"), filepath.Join(dir, name+".dsn")
-		text := fmt.Sprintf("database: %s/%s.db\nsources:\n  - path: %s/%s.log\ncrowds:\n  addresses: 0\nfleet:\n  dsn_file: %s\n  instance: %s\n", dir, name, dir, name, dsn, name)
+		text := fmt.Sprintf("database: %s/%s.db\nsources:\n  - path: %s/%s.log\nfleet:\n  dsn_file: %s\n  instance: %s\n", dir, name, dir, name, dsn, name)
 		if err := errors.Join(os.WriteFile(path, []byte(text), 0o600), os.WriteFile(dsn, []byte(server.DSN(database, user)+"\n"), 0o600)); err != nil {
 			t.Fatal(err)
 		}

@@ -5,12 +5,29 @@ import "cmp"
 // CrowdMemory holds what a CrowdFinder has read, so that a daemon does not load the
 // last days with every transaction. Only the finder's transactions may add
 // refusals. The memory must be set to its zero value if some are deleted or judged
-// again, or if a transaction is rolled back.
+// again, or if a transaction is rolled back. If others add some, see Add.
 type CrowdMemory struct {
 	refusals  refusalCache
 	addresses map[int64]addressTimes
 	usual     map[string]usualRefusals
 	lookups   map[string]bool // the domains that were ever not found; nil if not loaded
+}
+
+// Add brings the memory up to date with refusals that others have stored. They may have
+// stored deliveries, too.
+func (m *CrowdMemory) Add(refusals []Refusal) {
+	m.addresses, m.usual = nil, nil
+	if m.refusals.to != 0 {
+		m.refusals.insert(refusals)
+	}
+	if m.lookups == nil {
+		return
+	}
+	for i := range refusals {
+		if r := &refusals[i]; r.Lookup {
+			m.lookups[r.Domain] = true
+		}
+	}
 }
 
 // addressTimes are the last delivery to an address and its first refusal after

@@ -173,9 +173,14 @@ func (c *refusalCache) add(f *CrowdFinder) {
 		return
 	}
 	c.added = f
+	c.insert(f.News.Refusals)
+}
+
+// insert adds refusals.
+func (c *refusalCache) insert(refusals []Refusal) {
 	sorted := true
-	for i := range f.News.Refusals {
-		r := &f.News.Refusals[i]
+	for i := range refusals {
+		r := &refusals[i]
 		if r.At < c.from || r.At > c.to {
 			continue
 		}

@@ -20,8 +20,10 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/crowdgen"
 	"github.com/bouncetail/bouncetail/internal/pgtest"
 	"github.com/bouncetail/bouncetail/internal/sqldb"
+	"github.com/bouncetail/bouncetail/recipient"
 	"github.com/bouncetail/bouncetail/sqlite"
 	"github.com/bouncetail/bouncetail/sqlite/query"
 )
@@ -36,6 +38,7 @@ var policy = bounce.Policy{
 	Categories: map[bounce.Category]bounce.Threshold{
 		bounce.MailboxFull: {Failures: 3, Days: 5, Window: 30, BadDays: 0, SuppressDays: 5},
 	},
+	Crowds: bounce.CrowdLimits{Addresses: 5, Domains: 3, Share: 10, Usual: 3},
 }
 
 // host is a host of a fleet in a test.
@@ -111,7 +114,7 @@ func story(r *rand.Rand, hosts int) [][]any {
 		id := bounce.EventID(sum[:len(bounce.EventID{})])
 		var e any
 		if r.IntN(4) == 0 {
-			e = bounce.Success{ID: id, At: at.UnixMilli(), Key: address.Key()}
+			e = bounce.Success{ID: id, At: at.UnixMilli(), Key: address.Key(), Domain: uint32(slices.Index(domains, address.Domain))}
 		} else {
 			v := verdicts[r.IntN(len(verdicts))]
 			v.Rule = "test"
@@ -124,12 +127,42 @@ func story(r *rand.Rand, hosts int) [][]any {
 			}
 		}
 		events[h] = append(events[h], e)
-		if r.IntN(6) == 0 { // another host follows the same log
+		if _, failed := e.(bounce.Record); failed && r.IntN(6) == 0 { // another host has that line, too
 			events[(h+1)%hosts] = append(events[(h+1)%hosts], e)
 		}
 	}
+	for _, e := range crowdgen.Bursts(r) {
+		h := r.IntN(hosts)
+		events[h] = append(events[h], eventOf(&e, h))
+	}
 	return events
 }
+
+// eventOf returns what the stages make of an event.
+func eventOf(e *crowdgen.Event, host int) any {
+	address := bounce.Address{Normal: e.To}
+	_, address.Domain, _ = strings.Cut(e.To, "@")
+	sum := sha256.Sum256(fmt.Append(nil, e.To, e.At, host))
+	id := bounce.EventID(sum[:len(bounce.EventID{})])
+	if e.Reason == "" {
+		return bounce.Success{ID: id, At: e.At.UnixMilli(), Key: address.Key(), Domain: uint32(slices.Index(domains, address.Domain))}
+	}
+	r := bounce.Record{
+		Delivery: bounce.Delivery{
+			ID: id, At: e.At, MTA: bounce.Postfix, Outcome: bounce.Bounced, QueueID: fmt.Sprintf("%X", sum[:6]),
+			Reply: bounce.Reply{SMTPCode: 550, Text: e.Reply, RelayHost: e.Relay, RelayIP: e.IP()},
+		},
+		Verdict: bounce.Verdict{Category: bounce.InvalidAddress, Reason: bounce.Reason(e.Reason), Scope: bounce.ScopeRecipient, Disposition: bounce.Permanent, Suppress: true, Rule: "test"},
+		To:      address,
+	}
+	if r.Reason == bounce.NoSuchDomain {
+		r.Scope, r.Reply.SMTPCode = bounce.ScopeDomain, 0
+	}
+	return r
+}
+
+// domains are those of all stories.
+var domains = []string{"d0.example", "d1.example", "d2.example", "d3.example", "d4.example"}
 
 // batches makes batches of events in any order.
 func batches(r *rand.Rand, events []any) (all []*bounce.Batch) {
@@ -137,7 +170,7 @@ func batches(r *rand.Rand, events []any) (all []*bounce.Batch) {
 	r.Shuffle(len(events), func(i, j int) { events[i], events[j] = events[j], events[i] })
 	for rest := events; len(rest) > 0; {
 		n := min(1+r.IntN(60), len(rest))
-		b := &bounce.Batch{Domains: []string{"d0.example"}}
+		b := &bounce.Batch{Domains: domains}
 		for _, e := range rest[:n] {
 			switch e := e.(type) {
 			case bounce.Record:
@@ -188,11 +221,63 @@ func (c *cutConn) Write(b []byte) (int, error) {
 	return 0, errors.Join(errCut, c.Conn.Close())
 }
 
+// decideByHand does the same in two databases: an admin decides about an address, or about
+// the failures of some days, or withdraws that.
+func decideByHand(t *testing.T, r *rand.Rand, paths ...string) {
+	t.Helper()
+	address := bounce.Address{Normal: fmt.Sprintf("user%d@d%d.example", r.IntN(15), r.IntN(2))}
+	_, address.Domain, _ = strings.Cut(address.Normal, "@")
+	since := time.Date(2026, 3, 1+r.IntN(20), 0, 0, 0, 0, time.UTC)
+	release := recipient.Release{Since: bounce.Stamp(since), Until: bounce.Stamp(since.AddDate(0, 0, 1+r.IntN(5))), Domain: []string{"", address.Domain}[r.IntN(2)]}
+	what, decision := r.IntN(6), []string{recipient.Allow, recipient.Block}[r.IntN(2)]
+	for _, path := range paths {
+		e, err := sqlite.OpenEditor(t.Context(), path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch what {
+		case 0, 1:
+			_, err = e.Decide(t.Context(), decision, []bounce.Address{address}, "", time.Time{})
+		case 2:
+			_, err = e.Withdraw(t.Context(), []bounce.Address{address})
+		case 3:
+			_, err = e.Release(t.Context(), release, false)
+		case 4:
+			_, err = e.Confirm(t.Context(), release, false)
+		case 5:
+			err = withdrawRelease(t, e, path, release.Domain)
+		}
+		if err := errors.Join(e.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if err != nil { // this host has no such failure, or no such decision
+			return
+		}
+	}
+	time.Sleep(2 * time.Millisecond) // the last word is the later one
+}
+
+// withdrawRelease withdraws the first release of a domain that is in force. Its number
+// differs from one database to the other.
+func withdrawRelease(t *testing.T, e *sqlite.Editor, path, domain string) error {
+	found := dumpSQLite(t, path, "SELECT id FROM releases WHERE withdrawn_at IS NULL AND coalesce(domain, '') = '"+domain+"' ORDER BY since, until, id LIMIT 1")
+	if len(found) == 0 {
+		return errors.New("there is none")
+	}
+	id, err := strconv.ParseInt(found[0], 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = e.WithdrawRelease(t.Context(), id)
+	return err
+}
+
 const sqliteRecipients = `
-	SELECT r.recipient, r.domain, r.state, r.decided_by, r.category, r.reason, r.first_failure_at, r.last_failure_at,
-	  CASE r.state WHEN 'ok' THEN '-' ELSE coalesce(r.last_delivery_at, '-') END, r.permanent_count, r.retry_count,
-	  coalesce(r.bad_since, '-'), coalesce(r.bad_until, '-'), coalesce(r.memory, '-'),
-	  (SELECT occurred_at || ' ' || event_id FROM bounces WHERE id = r.last_bounce_id), (SELECT occurred_at || ' ' || event_id FROM bounces WHERE id = r.deciding_bounce_id)
+	SELECT r.recipient, r.domain, r.state, r.decided_by, r.category, r.reason, coalesce(r.first_failure_at, '-'), coalesce(r.last_failure_at, '-'),
+	  CASE r.decided_by WHEN 'delivery' THEN '-' ELSE coalesce(r.last_delivery_at, '-') END, r.permanent_count, r.retry_count,
+	  CASE r.decided_by WHEN 'manual' THEN '-' ELSE coalesce(r.bad_since, '-') END, coalesce(r.bad_until, '-'), coalesce(r.memory, '-'),
+	  coalesce((SELECT occurred_at || ' ' || event_id FROM bounces WHERE id = r.last_bounce_id), '-'),
+	  coalesce((SELECT occurred_at || ' ' || event_id FROM bounces WHERE id = r.deciding_bounce_id), '-')
 	FROM recipients r
 	ORDER BY r.recipient`
 
@@ -203,10 +288,12 @@ func asStamp(column string) string {
 
 var fleetRecipients = `
 	SELECT recipient, domain, state, decided_by, category, reason, ` + asStamp("first_failure_at") + `, ` + asStamp("last_failure_at") + `,
-	  CASE state WHEN 'ok' THEN '-' ELSE ` + asStamp("last_delivery_at") + ` END, permanent_count::text, retry_count::text,
-	  ` + asStamp("bad_since") + `, ` + asStamp("bad_until") + `, coalesce(memory, '-'),
-	  ` + asStamp("last_failure_at") + ` || ' ' || encode(last_event_id, 'hex'), ` + asStamp("deciding_at") + ` || ' ' || encode(deciding_event_id, 'hex')
-	FROM bouncetail.recipients
+	  CASE decided_by WHEN 'delivery' THEN '-' ELSE ` + asStamp("last_delivery_at") + ` END, permanent_count::text, retry_count::text,
+	  CASE decided_by WHEN 'manual' THEN '-' ELSE ` + asStamp("bad_since") + ` END, ` + asStamp("bad_until") + `, coalesce(memory, '-'),
+	  coalesce(` + asStamp("last_failure_at") + ` || ' ' || encode(last_event_id, 'hex'), '-'), coalesce(` + asStamp("deciding_at") + ` || ' ' || encode(deciding_event_id, 'hex'), '-')
+	FROM bouncetail.recipients r
+	-- SQLite deletes the row of an address that never failed with the decision on it.
+	WHERE last_failure_at IS NOT NULL OR EXISTS (SELECT 1 FROM bouncetail.decisions d WHERE d.recipient_key = r.recipient_key AND d.decision <> '')
 	ORDER BY recipient COLLATE "C"`
 
 // recordsOf returns the queries for all columns of bounces that both databases have.
@@ -317,8 +404,8 @@ func seeds(t testing.TB, usual int) int {
 // whatever order the hosts read and send in, and whatever breaks meanwhile.
 func TestAFleetEqualsOneThatReadAllLogs(t *testing.T) {
 	server, dsn, database := newFleet(t)
-	for seed := range seeds(t, 12) {
-		server.SQL(t, database, "TRUNCATE bouncetail.bounces, bouncetail.recipients, bouncetail.fleet_instances; UPDATE bouncetail.fleet_clock SET seq = 0")
+	for seed := range seeds(t, 6) {
+		server.SQL(t, database, "TRUNCATE bouncetail.bounces, bouncetail.recipients, bouncetail.fleet_instances, bouncetail.refusals, bouncetail.daily_counts, bouncetail.daily_traffic, bouncetail.fleet_days, bouncetail.crowds, bouncetail.decisions, bouncetail.releases; UPDATE bouncetail.fleet_clock SET seq = 0")
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) { tellStory(t, server, dsn, uint64(seed)) })
 	}
 }
@@ -354,6 +441,8 @@ func tellStory(t *testing.T, server *pgtest.Server, dsn string, seed uint64) {
 			if err := server.Start(); err != nil {
 				t.Fatal(err)
 			}
+		case r.IntN(12) == 0:
+			decideByHand(t, r, h.sender.Database, one)
 		case r.IntN(2) == 0 && len(h.rest) > 0:
 			if _, err := h.store.Save(t.Context(), h.rest[0]); err != nil {
 				t.Fatal(err)
@@ -368,9 +457,20 @@ func tellStory(t *testing.T, server *pgtest.Server, dsn string, seed uint64) {
 			if r.IntN(4) == 0 {
 				h.sender.watch.dueAt = time.Time{}
 			}
+			if r.IntN(4) == 0 {
+				h.sender.counts.dueAt, h.sender.hand.dueAt = time.Time{}, time.Time{}
+			}
 			if _, err := h.sender.round(t.Context()); isPersons(err) {
 				t.Fatal(err)
 			}
+		}
+	}
+	for range 10 {
+		h := hosts[r.IntN(len(hosts))]
+		decideByHand(t, r, h.sender.Database, one)
+		h.sender.hand.dueAt = time.Time{}
+		if _, err := h.sender.round(t.Context()); isPersons(err) {
+			t.Fatal(err)
 		}
 	}
 	// The second time, each has heard of what the others have sent.
@@ -384,6 +484,12 @@ func tellStory(t *testing.T, server *pgtest.Server, dsn string, seed uint64) {
 	if got, want := dumpFleet(t, admin, fleetRecipients), dumpSQLite(t, one, sqliteRecipients); !slices.Equal(got, want) {
 		t.Errorf("recipients:\n%s", diff(got, want))
 	}
+	const crowds = "SELECT kind, unit, started_at, last_at, ended_at, addresses, refused, attempts, coalesce(domains, 'null') FROM crowds ORDER BY kind, unit, started_at"
+	fleetCrowds := "SELECT kind, unit, " + asStamp("started_at") + ", " + asStamp("last_at") + ", " + asStamp("ended_at") +
+		`, addresses::text, refused::text, attempts::text, domains FROM bouncetail.crowds ORDER BY kind COLLATE "C", unit COLLATE "C", started_at`
+	if got, want := dumpFleet(t, admin, fleetCrowds), dumpSQLite(t, one, crowds); !slices.Equal(got, want) {
+		t.Errorf("crowds:\n%s", diff(got, want))
+	}
 	inSQLite, inFleet := recordsOf()
 	if got, want := dumpFleet(t, admin, inFleet), dumpSQLite(t, one, inSQLite); !slices.Equal(got, want) {
 		t.Errorf("bounces:\n%s", diff(got, want))
@@ -391,5 +497,6 @@ func tellStory(t *testing.T, server *pgtest.Server, dsn string, seed uint64) {
 	if numbers := dumpFleet(t, admin, "SELECT count(*)::text FROM (SELECT seq FROM bouncetail.recipients GROUP BY seq HAVING count(*) > 1) twice"); numbers[0] != "0" {
 		t.Errorf("%s change numbers were given twice", numbers[0])
 	}
-	t.Logf("%d cuts", network.cuts)
+	t.Logf("%d cuts, %d crowds; by hand: %s", network.cuts, len(dumpFleet(t, admin, fleetCrowds)),
+		dumpFleet(t, admin, "SELECT (SELECT count(*) FROM bouncetail.decisions)::text, (SELECT count(*) FROM bouncetail.releases WHERE NOT confirms)::text, (SELECT count(*) FROM bouncetail.releases WHERE confirms)::text, (SELECT count(withdrawn_at) FROM bouncetail.releases)::text"))
 }

@@ -115,21 +115,27 @@ func (t *transaction) recipientsOf(keys []int64) (map[int64]*recipientRow, error
 	return rows, found.Err()
 }
 
-// refresh makes the rows of touched addresses, and saves those that changed.
-func (t *transaction) refresh(all map[int64]*touched) error {
+// refresh makes the rows of touched addresses, and saves those that changed. Some rows
+// are known already.
+func (t *transaction) refresh(all map[int64]*touched, known map[int64]*recipientRow) error {
 	keys := slices.Sorted(maps.Keys(all))
 	for some := range slices.Chunk(keys, batchSize) {
-		if err := t.refreshSome(some, all); err != nil {
+		if err := t.refreshSome(some, all, known); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (t *transaction) refreshSome(keys []int64, all map[int64]*touched) error {
-	known, err := t.recipientsOf(keys)
-	if err != nil {
-		return err
+func (t *transaction) refreshSome(keys []int64, all map[int64]*touched, known map[int64]*recipientRow) error {
+	// Of those that were touched last by a crowd, the rows are not known.
+	others := slices.DeleteFunc(slices.Clone(keys), func(key int64) bool { return known[key] != nil || all[key].to.Normal != "" })
+	if len(others) > 0 {
+		more, err := t.recipientsOf(others)
+		if err != nil {
+			return err
+		}
+		maps.Copy(known, more)
 	}
 	var rows, older []*recipientRow
 	for _, key := range keys {
@@ -155,7 +161,11 @@ func (t *transaction) refreshSome(keys []int64, all map[int64]*touched) error {
 	if err := t.replay(older); err != nil {
 		return err
 	}
-	return t.save(rows)
+	decisions, err := t.decisionsOn(keys)
+	if err != nil {
+		return err
+	}
+	return t.save(rows, decisions)
 }
 
 // The failures of a history are numbered: the last and the deciding one of the stored
@@ -218,10 +228,10 @@ func (t *transaction) replay(rows []*recipientRow) error {
 
 // save makes the rows from their histories, and stores those that changed, each under
 // the next change number.
-func (t *transaction) save(rows []*recipientRow) error {
+func (t *transaction) save(rows []*recipientRow, decisions map[int64]*recipient.Decision) error {
 	var changed []recipientRow
 	for _, r := range rows {
-		r.is.Row = r.history.Row(nil, t.now)
+		r.is.Row = r.history.Row(decisions[r.key], t.now)
 		r.is.last, r.is.deciding = r.events[r.is.LastID], r.events[r.is.DecidingID]
 		r.is.LastID, r.is.DecidingID = 0, 0
 		if r.known && r.is == r.was {

@@ -105,11 +105,106 @@ CREATE INDEX recipients_by_name ON bouncetail.recipients (recipient);
 CREATE INDEX recipients_bad ON bouncetail.recipients (domain) WHERE state = 'bad';
 CREATE INDEX recipients_by_end ON bouncetail.recipients (bad_until) WHERE bad_until IS NOT NULL;
 
--- A sender reads what states follow from, and no reply. It deletes nothing.
+CREATE TABLE bouncetail.refusals (
+  -- The failures that by themselves make an address bad, with what they may have in
+  -- common with others: crowds are found in them.
+  recipient_key bigint NOT NULL,
+  occurred_at timestamptz(3) NOT NULL,
+  event_id bytea NOT NULL,
+  domain text NOT NULL,
+  provider text NOT NULL, -- empty if there is none, like the next two
+  relay text NOT NULL, -- what the servers of an operator share
+  host text NOT NULL, -- another name than domain that could not be found
+  lookup boolean NOT NULL, -- the domain was not found in the DNS
+  seq bigint NOT NULL, -- a number of the clock that its transaction used
+  PRIMARY KEY (recipient_key, occurred_at, event_id)
+);
+
+CREATE INDEX refusals_by_time ON bouncetail.refusals (occurred_at);
+CREATE INDEX refusals_by_seq ON bouncetail.refusals (seq);
+CREATE INDEX refusals_not_found ON bouncetail.refusals (domain) WHERE lookup;
+
+CREATE TABLE bouncetail.daily_counts (
+  -- Deliveries by day and domain of the recipient, as each host counted them.
+  domain text NOT NULL,
+  day date NOT NULL, -- UTC
+  instance integer NOT NULL,
+  sent bigint NOT NULL,
+  slots bytea, -- by ten minutes, as sent_slots in SQLite's daily_counts; NULL if it is not known
+  PRIMARY KEY (domain, day, instance)
+);
+
+CREATE INDEX daily_counts_by_day ON bouncetail.daily_counts (instance, day);
+
+CREATE TABLE bouncetail.daily_traffic (
+  -- Deliveries to all domains together.
+  day date PRIMARY KEY, -- UTC
+  slots bytea -- as in SQLite's daily_traffic; NULL if it is not known
+);
+
+CREATE TABLE bouncetail.fleet_days (
+  -- What of daily_counts was sent.
+  instance integer NOT NULL,
+  day date NOT NULL,
+  digest bytea NOT NULL, -- of the row of SQLite's daily_traffic
+  PRIMARY KEY (instance, day)
+);
+
+CREATE TABLE bouncetail.crowds (
+  -- Addresses that accepted mail and were refused together, as in SQLite's table
+  -- crowds. They are found in the refusals and deliveries of all hosts.
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  kind text NOT NULL,
+  unit text NOT NULL,
+  started_at timestamptz(3) NOT NULL,
+  last_at timestamptz(3) NOT NULL,
+  ended_at timestamptz(3) NOT NULL,
+  addresses integer NOT NULL,
+  refused integer NOT NULL,
+  attempts integer NOT NULL,
+  domains text NOT NULL -- JSON
+);
+
+CREATE TABLE bouncetail.decisions (
+  -- The last word by hand about an address, of whatever host.
+  recipient_key bigint PRIMARY KEY,
+  recipient text NOT NULL,
+  domain text NOT NULL,
+  decision text NOT NULL, -- allow, block; empty if it was withdrawn or its time is over
+  note text,
+  decided_at timestamptz(3) NOT NULL, -- or withdrawn
+  until timestamptz(3), -- when it ends by itself; NULL if it does not
+  instance integer NOT NULL -- where it was decided
+);
+
+CREATE INDEX decisions_by_end ON bouncetail.decisions (until) WHERE until IS NOT NULL;
+
+CREATE TABLE bouncetail.releases (
+  -- Failures that were released or confirmed by hand, as in SQLite's tables releases and
+  -- confirms.
+  instance integer NOT NULL, -- where it was done
+  confirms boolean NOT NULL, -- false: the failures do not count; true: they make addresses bad although they are in a crowd
+  id bigint NOT NULL, -- its number there
+  since timestamptz(3) NOT NULL,
+  until timestamptz(3) NOT NULL,
+  category text NOT NULL, -- empty is any, like the next two
+  domain text NOT NULL,
+  reason text NOT NULL,
+  note text,
+  made_at timestamptz(3) NOT NULL,
+  withdrawn_at timestamptz(3), -- NULL while it is in force
+  PRIMARY KEY (instance, confirms, id)
+);
+
+-- A sender reads what states follow from, and no reply. It deletes nothing but crowds
+-- that have turned out to be none.
 GRANT USAGE ON SCHEMA bouncetail TO bouncetail_sender, bouncetail_reader;
 GRANT SELECT ON bouncetail.fleet_meta TO bouncetail_sender;
 GRANT SELECT, UPDATE ON bouncetail.fleet_clock TO bouncetail_sender;
 GRANT SELECT, INSERT, UPDATE ON bouncetail.fleet_instances, bouncetail.recipients TO bouncetail_sender;
+GRANT SELECT, INSERT ON bouncetail.refusals TO bouncetail_sender;
+GRANT SELECT, INSERT, UPDATE ON bouncetail.daily_counts, bouncetail.daily_traffic, bouncetail.fleet_days, bouncetail.decisions, bouncetail.releases TO bouncetail_sender;
+GRANT SELECT, INSERT, UPDATE, DELETE ON bouncetail.crowds TO bouncetail_sender;
 GRANT INSERT ON bouncetail.bounces TO bouncetail_sender;
 GRANT SELECT (recipient_key, occurred_at, event_id, domain, queue_id, outcome, category, reason, scope, disposition, suppress, provider, relay_host, relay_ip, named_host)
   ON bouncetail.bounces TO bouncetail_sender;

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -25,6 +26,10 @@ type Sender struct {
 	expiredAt  time.Time
 	changedAt  int64 // see feed.Changed
 	watch      watch
+	counts     counts
+	hand       byHand
+	crowds     crowdMemory
+	number     int64 // of this host in the fleet; 0 if it is not known
 	troubled   string
 	sinceStart Sent
 }
@@ -69,7 +74,7 @@ func (s *Sender) Run(ctx context.Context) error {
 // SendAll sends what there is, and ends with the first error.
 func (s *Sender) SendAll(ctx context.Context) (Sent, error) {
 	defer s.close()
-	s.watch.dueAt = time.Time{}
+	s.watch.dueAt, s.counts.dueAt, s.hand.dueAt = time.Time{}, time.Time{}, time.Time{}
 	for {
 		more, err := s.round(ctx)
 		if err != nil || !more {
@@ -117,7 +122,8 @@ func (s *Sender) close() {
 
 // disconnect closes the connection, whatever state it is in.
 func (s *Sender) disconnect() {
-	s.done = nil
+	// What was not committed is looked for again.
+	s.done, s.counts, s.hand, s.crowds = nil, counts{}, byHand{}, crowdMemory{}
 	if s.conn == nil {
 		return
 	}
@@ -138,7 +144,7 @@ func (s *Sender) round(ctx context.Context) (more bool, err error) {
 			s.disconnect()
 		}
 	}()
-	if s.done != nil && !s.watch.due() {
+	if s.done != nil && !s.watch.due() && !s.counts.due() && !s.hand.due() {
 		if idle, err := s.idle(ctx); err != nil || idle {
 			return false, err
 		}
@@ -155,6 +161,16 @@ func (s *Sender) round(ctx context.Context) (more bool, err error) {
 	}
 	if s.watch.due() {
 		if err := s.look(ctx); err != nil {
+			return false, says(err)
+		}
+	}
+	if s.number != 0 && s.counts.due() {
+		if err := s.count(ctx, s.number); err != nil {
+			return false, says(err)
+		}
+	}
+	if s.number != 0 && s.hand.due() {
+		if err := s.lookByHand(ctx, s.number); err != nil {
 			return false, says(err)
 		}
 	}
@@ -195,44 +211,62 @@ type batch struct {
 // sendBatch sends the next batch in one transaction.
 func (s *Sender) sendBatch(ctx context.Context) (more bool, err error) {
 	var b *batch
-	var isNew, changed, heard int
+	var isNew int
+	t := &transaction{ctx: ctx}
+	deliveries := s.watch.next()
+	counted, complete := s.counts.next()
+	decisions, releases := s.hand.some(), s.hand.releases
 	err = pgx.BeginFunc(ctx, s.conn, func(tx pgx.Tx) error {
-		t := &transaction{Tx: tx, ctx: ctx}
+		t.Tx = tx
 		i, err := s.lockInstance(t)
 		if err != nil {
 			return err
 		}
+		s.number = i.number
 		if b, err = s.read(ctx, i); err != nil {
 			return err
 		}
-		found := s.watch.next()
-		b.deliveries, heard = append(b.deliveries, found...), len(found)
 		failures, err := t.insert(b.failures, i.number)
 		if err != nil {
 			return err
 		}
 		isNew = len(failures)
-		all := b.touched(failures)
-		if len(all) > 0 {
-			if err := t.takeClock(len(all), s.HashKey); err != nil {
+		news := &crowdNews{touched: b.touched(failures, deliveries)}
+		if len(news.touched)+len(counted)+len(decisions)+len(releases) > 0 {
+			if err := t.takeClock(len(news.touched)+1, s.HashKey); err != nil {
 				return err
 			}
-			if err := t.refresh(all); err != nil {
+			if news.sent, err = t.saveTraffic(counted, i.number); err != nil {
+				return err
+			}
+			if err := t.decide(decisions, releases, i.number, news.touched); err != nil {
+				return err
+			}
+			if err := t.update(news, &s.crowds); err != nil {
 				return err
 			}
 		}
-		changed = t.changes.Rows
+		if complete {
+			if err := t.saveDay(i.number, &s.counts); err != nil {
+				return err
+			}
+		}
 		return s.saveInstance(t, b, isNew)
 	})
 	if err != nil {
 		return false, err
 	}
 	s.done, s.seenAt = &b.to, time.Now()
-	s.watch.sent(heard)
+	s.watch.sent(len(deliveries))
+	s.counts.committed(len(counted), complete)
+	s.hand.committed(len(decisions))
+	if t.end > 0 {
+		s.crowds.seq = t.end
+	}
 	s.sinceStart.Failures += len(b.failures)
 	s.sinceStart.New += isNew
-	s.sinceStart.Recipients += changed
-	return b.to != b.end || len(s.watch.found) > 0, nil
+	s.sinceStart.Recipients += t.changes.Rows
+	return b.to != b.end || len(s.watch.found) > 0 || s.counts.due() || s.hand.due(), nil
 }
 
 // read reads the next batch from SQLite.
@@ -269,9 +303,9 @@ func (s *Sender) read(ctx context.Context, i *instance) (*batch, error) {
 	return b, err
 }
 
-// touched returns the addresses that a batch concerns. Of the failures, it takes those
-// that are new to the fleet.
-func (b *batch) touched(isNew []feed.Failure) map[int64]*touched {
+// touched returns the addresses that a batch concerns, with further deliveries. Of the
+// failures, it takes those that are new to the fleet.
+func (b *batch) touched(isNew []feed.Failure, deliveries []feed.Delivery) map[int64]*touched {
 	all := make(map[int64]*touched)
 	touch := func(key int64, delivery string) *touched {
 		if all[key] == nil {
@@ -289,7 +323,7 @@ func (b *batch) touched(isNew []feed.Failure) map[int64]*touched {
 		one.to = bounce.Address{Normal: clean(f.To.Normal), Domain: clean(f.To.Domain)}
 		one.failures = append(one.failures, failureOf(f))
 	}
-	for _, d := range b.deliveries {
+	for _, d := range slices.Concat(b.deliveries, deliveries) {
 		touch(d.Key, d.At)
 	}
 	return all
@@ -298,7 +332,11 @@ func (b *batch) touched(isNew []feed.Failure) map[int64]*touched {
 // expire ends the states whose time is over.
 func (s *Sender) expire(ctx context.Context) error {
 	for {
-		rows, err := s.conn.Query(ctx, "SELECT recipient_key FROM bouncetail.recipients WHERE bad_until <= now() ORDER BY bad_until LIMIT $1", batchSize)
+		rows, err := s.conn.Query(ctx, `
+			SELECT recipient_key FROM (
+			  (SELECT recipient_key FROM bouncetail.recipients WHERE bad_until <= now() LIMIT $1)
+			  UNION
+			  (SELECT recipient_key FROM bouncetail.decisions WHERE until <= now() AND decision <> '' LIMIT $1)) due`, batchSize)
 		if err != nil {
 			return err
 		}
@@ -319,7 +357,10 @@ func (s *Sender) expire(ctx context.Context) error {
 			if err := t.takeClock(len(all), s.HashKey); err != nil {
 				return err
 			}
-			return t.refresh(all)
+			if _, err := t.Exec(ctx, "UPDATE bouncetail.decisions SET decision = '' WHERE recipient_key = ANY ($1) AND until <= now()", keys); err != nil {
+				return err
+			}
+			return t.refresh(all, make(map[int64]*recipientRow))
 		})
 		if err != nil {
 			return err

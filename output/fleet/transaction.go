@@ -2,6 +2,8 @@ package fleet
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -18,23 +20,57 @@ type transaction struct {
 	// Set by takeClock.
 	in      recipient.Inputs
 	seq     int64  // the last change number that was used
+	end     int64  // the last one that may be used
 	now     string // stored stamp, by the clock of PostgreSQL
 	changes recipient.Changes
+
+	acceptedErr error // of recipient.Inputs.Accepted
 }
 
 // takeClock makes the transaction the only one that changes recipients, until it ends.
-// It numbers at most n changes.
+// It numbers n changes.
 func (t *transaction) takeClock(n int, hashKey int64) error {
-	var now time.Time
-	err := t.QueryRow(t.ctx, "UPDATE bouncetail.fleet_clock SET seq = seq + $1::bigint RETURNING seq - $1::bigint, clock_timestamp()", int64(n)).Scan(&t.seq, &now)
-	if err != nil {
+	if err := t.reserve(n); err != nil {
 		return err
 	}
-	t.now = bounce.Stamp(now)
+	t.seq = t.end - int64(n)
 	m, err := readMeta(t.ctx, t.Tx)
 	if err != nil {
 		return err
 	}
 	t.in.Policy = m.policy
-	return m.check(hashKey)
+	if err := m.check(hashKey); err != nil {
+		return err
+	}
+	if err := t.readReleases(); err != nil {
+		return err
+	}
+	return t.readCrowds()
+}
+
+// reserve adds n change numbers to those that may be used.
+func (t *transaction) reserve(n int) error {
+	var now time.Time
+	err := t.QueryRow(t.ctx, "UPDATE bouncetail.fleet_clock SET seq = seq + $1::bigint RETURNING seq, clock_timestamp()", int64(n)).Scan(&t.end, &now)
+	t.now = bounce.Stamp(now)
+	return err
+}
+
+// update brings crowds and recipients up to date with the news of a batch.
+func (t *transaction) update(news *crowdNews, memory *crowdMemory) (err error) {
+	if news.known, err = t.recipientsOf(slices.Sorted(maps.Keys(news.touched))); err != nil {
+		return err
+	}
+	if err := t.findCrowds(news, memory); err != nil {
+		return err
+	}
+	if missing := t.seq + int64(len(news.touched)) - t.end; missing > 0 {
+		if err := t.reserve(int(missing)); err != nil {
+			return err
+		}
+	}
+	if err := t.refresh(news.touched, news.known); err != nil {
+		return err
+	}
+	return t.acceptedErr
 }

@@ -13,10 +13,11 @@ import (
 
 // watch finds the deliveries of this host to addresses that failed at other hosts only.
 // Deliveries are not sent, because there are hundreds for each failure. Instead, a host
-// knows which addresses of the fleet are not ok, and looks these up in its own table.
+// knows which addresses of the fleet no delivery has made ok, and looks these up in its
+// own table. Also those that are ok by hand: a delivery counts when that ends.
 type watch struct {
 	seq   int64   // up to which the changes of recipients are known
-	keys  []int64 // addresses that are not ok, sorted
+	keys  []int64 // addresses that no delivery has made ok, sorted
 	told  map[int64]string
 	found []feed.Delivery // that are still to be sent
 	dueAt time.Time
@@ -45,7 +46,7 @@ func (w *watch) sent(n int) {
 	w.found = w.found[n:]
 }
 
-// look reads which addresses are not ok, and looks them up.
+// look reads which addresses no delivery has made ok, and looks them up.
 func (s *Sender) look(ctx context.Context) error {
 	begun := time.Now()
 	w := &s.watch
@@ -102,16 +103,16 @@ func (w *watch) pull(ctx context.Context, conn *pgx.Conn) error {
 // change is a change of a recipient.
 type change struct {
 	key       int64
-	ok        bool
+	ok        bool // by a delivery
 	delivered string
 }
 
 func readChanges(ctx context.Context, conn *pgx.Conn, after int64) (page []change, last int64, err error) {
-	// At first, those that are ok are of no interest.
+	// At first, those that a delivery has made ok are of no interest.
 	rows, err := conn.Query(ctx, `
-		SELECT recipient_key, state, last_delivery_at, seq
+		SELECT recipient_key, decided_by, last_delivery_at, seq
 		FROM bouncetail.recipients
-		WHERE seq > $1 AND ($1 > 0 OR state <> 'ok')
+		WHERE seq > $1 AND ($1 > 0 OR decided_by <> 'delivery')
 		ORDER BY seq
 		LIMIT $2`, after, watchPage)
 	if err != nil {
@@ -119,9 +120,9 @@ func readChanges(ctx context.Context, conn *pgx.Conn, after int64) (page []chang
 	}
 	last = after
 	var c change
-	var state string
-	_, err = pgx.ForEachRow(rows, []any{&c.key, &state, (*stamp)(&c.delivered), &last}, func() error {
-		c.ok = bounce.State(state) == bounce.StateOK
+	var by bounce.Decider
+	_, err = pgx.ForEachRow(rows, []any{&c.key, (*string)(&by), (*stamp)(&c.delivered), &last}, func() error {
+		c.ok = by == bounce.ByDelivery
 		page = append(page, c)
 		return nil
 	})

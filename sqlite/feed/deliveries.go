@@ -89,3 +89,34 @@ func join(ctx context.Context, tx *sql.Tx, level packed.Level, of []packed.Deliv
 	}
 	return nil
 }
+
+// DaySent are the deliveries to a domain on a day.
+type DaySent struct {
+	Day    string // YYYY-MM-DD, UTC
+	Domain string
+	Sent   int64
+	Slots  []byte // see packed.Slots; nil if it is not known
+}
+
+// Days returns the days with deliveries. Slots are those of all domains together: they
+// change whenever a delivery is counted.
+func (f *Feed) Days(ctx context.Context) (days []DaySent, err error) {
+	err = sqldb.ScanAll(ctx, f.db, "SELECT day, slots FROM daily_traffic ORDER BY day", func(scan func(...any) error) error {
+		var d DaySent
+		err := scan(&d.Day, &d.Slots)
+		days = append(days, d)
+		return err
+	})
+	return days, f.wrap(err)
+}
+
+// SentOn returns the deliveries of a day by domain.
+func (f *Feed) SentOn(ctx context.Context, day string) (list []DaySent, err error) {
+	err = sqldb.ScanAll(ctx, f.db, "SELECT domain, sent, sent_slots FROM daily_counts WHERE day = ? AND sent > 0 ORDER BY domain", func(scan func(...any) error) error {
+		d := DaySent{Day: day}
+		err := scan(&d.Domain, &d.Sent, &d.Slots)
+		list = append(list, d)
+		return err
+	}, day)
+	return list, f.wrap(err)
+}

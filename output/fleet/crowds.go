@@ -1,0 +1,197 @@
+package fleet
+
+import (
+	"encoding/json"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/recipient"
+)
+
+// crowdMemory is what a sender remembers of the refusals of the fleet from one
+// transaction to the next.
+type crowdMemory struct {
+	recipient.CrowdMemory
+	seq int64 // of the clock up to which it has them; 0 if it has none
+}
+
+var refusalColumns = []column[refusal]{
+	{"recipient_key", "bigint", func(r *refusal) any { return r.Key }},
+	{"occurred_at", "timestamptz", func(r *refusal) any { return r.event.at }},
+	{"event_id", "bytea", func(r *refusal) any { return r.event.id[:] }},
+	{"domain", "text", func(r *refusal) any { return r.Domain }},
+	{"provider", "text", func(r *refusal) any { return r.Provider }},
+	{"relay", "text", func(r *refusal) any { return r.Relay }},
+	{"host", "text", func(r *refusal) any { return r.Host }},
+	{"lookup", "boolean", func(r *refusal) any { return r.Lookup }},
+}
+
+// refusal is a row of refusals.
+type refusal struct {
+	recipient.Refusal
+	event event
+}
+
+var insertRefusals = "INSERT INTO bouncetail.refusals (seq, " + names(refusalColumns) + ") SELECT $9::bigint, * FROM " + unnest(refusalColumns)
+
+// crowdNews is what a transaction adds that crowds follow from.
+type crowdNews struct {
+	touched  map[int64]*touched
+	known    map[int64]*recipientRow
+	refusals []recipient.Refusal
+	sent     []recipient.SentDay
+}
+
+// reach returns what is known of deliveries to an address.
+func (n *crowdNews) reach(key int64) recipient.Reach {
+	r := recipient.Reach{Key: key}
+	if row := n.known[key]; row != nil {
+		r.Failed, r.LastBefore = true, msOf(row.was.LastDelivery)
+	}
+	r.Last = r.LastBefore
+	if t := n.touched[key]; t != nil {
+		r.Last = max(r.Last, msOf(t.delivery))
+	}
+	return r
+}
+
+// findCrowds stores the new refusals, brings the crowds up to date, and touches the
+// addresses whose histories have to be replayed by that.
+func (t *transaction) findCrowds(news *crowdNews, memory *crowdMemory) error {
+	records := crowdRecords{t, make(map[int64]string)}
+	var new []refusal
+	for key, one := range news.touched {
+		records.delivered[key] = one.delivery
+		for i := range one.failures {
+			if f := &one.failures[i]; f.Suppress {
+				new = append(new, refusal{recipient.Refusal{
+					At: msOf(f.At), Key: key, Domain: one.to.Domain, Provider: f.Provider, Relay: f.Relay, Host: f.Host, Lookup: f.Reason == bounce.NoSuchDomain,
+				}, f.event})
+			}
+		}
+	}
+	slices.SortFunc(new, func(a, b refusal) int { return a.event.compare(b.event) })
+	t.in.Accepted = func(domain, after, until string) bool { return t.accepted(records, domain, after, until) }
+	f := recipient.CrowdFinder{Records: records, Memory: &memory.CrowdMemory, Limits: t.in.Policy.Crowds, Crowds: t.in.Crowds}
+	f.News.Sent, f.News.Of = news.sent, news.reach
+	f.News.Reached = func(yield func(recipient.Reach) bool) {
+		for key := range news.touched {
+			if !yield(news.reach(key)) {
+				return
+			}
+		}
+	}
+	for i := range new {
+		f.News.Refusals = append(f.News.Refusals, new[i].Refusal)
+	}
+	if err := t.catchUp(memory); err != nil {
+		return err
+	}
+	var last *time.Time
+	if err := t.QueryRow(t.ctx, "SELECT max(occurred_at) FROM bouncetail.refusals").Scan(&last); err != nil {
+		return err
+	}
+	f.News.LastRefusal = time.Time{}.UnixMilli()
+	if last != nil {
+		f.News.LastRefusal = last.UnixMilli()
+	}
+	if len(new) > 0 {
+		if _, err := t.Exec(t.ctx, insertRefusals, append(arrays(refusalColumns, new), t.seq+1)...); err != nil {
+			return err
+		}
+	}
+	if t.in.Policy.Crowds.Addresses == 0 {
+		return nil
+	}
+	changes, err := f.Update()
+	if err != nil {
+		return err
+	}
+	for _, key := range changes.Affected {
+		if news.touched[key] == nil {
+			news.touched[key] = &touched{}
+		}
+		news.touched[key].replay = true
+	}
+	return t.saveCrowds(changes)
+}
+
+// catchUp brings the memory up to date with what other senders have stored.
+func (t *transaction) catchUp(memory *crowdMemory) error {
+	if memory.seq == t.seq {
+		return nil // nobody else was there
+	}
+	if memory.seq == 0 || memory.seq > t.seq {
+		memory.CrowdMemory = recipient.CrowdMemory{}
+		return nil
+	}
+	refusals, err := crowdRecords{transaction: t}.all("seq > $1 ORDER BY occurred_at", memory.seq)
+	memory.Add(refusals)
+	return err
+}
+
+// accepted reports whether a domain accepted mail after a stamp and until another.
+func (t *transaction) accepted(records crowdRecords, domain, after, until string) bool {
+	from, to := msOf(after), msOf(until)
+	sent := records.Traffic(from, to)
+	n := sent.Domain(domain).Between(recipient.SlotOf(from)+1, recipient.SlotOf(to))
+	if t.acceptedErr == nil {
+		t.acceptedErr = sent.Err()
+	}
+	return n > 0
+}
+
+// readCrowds reads the crowds that are stored.
+func (t *transaction) readCrowds() error {
+	rows, err := t.Query(t.ctx, "SELECT id, kind, unit, started_at, last_at, ended_at, addresses, refused, attempts, domains FROM bouncetail.crowds ORDER BY started_at, id")
+	if err != nil {
+		return err
+	}
+	t.in.Crowds, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (c recipient.Crowd, err error) {
+		var domains string
+		err = row.Scan(&c.ID, (*string)(&c.Unit.Kind), &c.Unit.Name, (*stamp)(&c.Start), (*stamp)(&c.Last), (*stamp)(&c.End), &c.Addresses, &c.Refused, &c.Attempts, &domains)
+		if err == nil {
+			err = json.Unmarshal([]byte(domains), &c.Domains)
+		}
+		return c, err
+	})
+	return err
+}
+
+// saveCrowds stores what changes.
+func (t *transaction) saveCrowds(changes *recipient.CrowdChanges) error {
+	for i := range changes.Save {
+		c := &changes.Save[i]
+		domains, err := json.Marshal(c.Domains)
+		if err != nil {
+			return err
+		}
+		args := []any{string(c.Unit.Kind), c.Unit.Name, c.Start, c.Last, c.End, c.Addresses, c.Refused, c.Attempts, string(domains)}
+		statement := `
+			INSERT INTO bouncetail.crowds (kind, unit, started_at, last_at, ended_at, addresses, refused, attempts, domains)
+			VALUES ($1, $2, $3::text::timestamptz, $4::text::timestamptz, $5::text::timestamptz, $6, $7, $8, $9)`
+		if c.ID != 0 {
+			args = append(args, c.ID)
+			statement = `
+				UPDATE bouncetail.crowds
+				SET kind = $1, unit = $2, started_at = $3::text::timestamptz, last_at = $4::text::timestamptz, ended_at = $5::text::timestamptz,
+				  addresses = $6, refused = $7, attempts = $8, domains = $9
+				WHERE id = $10`
+		}
+		if _, err := t.Exec(t.ctx, statement, args...); err != nil {
+			return err
+		}
+	}
+	if len(changes.Delete) > 0 {
+		if _, err := t.Exec(t.ctx, "DELETE FROM bouncetail.crowds WHERE id = ANY ($1)", changes.Delete); err != nil {
+			return err
+		}
+	}
+	if len(changes.Save)+len(changes.Delete) == 0 {
+		return nil
+	}
+	return t.readCrowds()
+}

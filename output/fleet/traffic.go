@@ -1,0 +1,287 @@
+package fleet
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/recipient"
+	"github.com/bouncetail/bouncetail/sqlite/feed"
+	"github.com/bouncetail/bouncetail/sqlite/packed"
+)
+
+// manySent replaces the number of deliveries if it is not known by slot. Refusals are
+// never a crowd then.
+const manySent = 1 << 30
+
+// traffic is recipient.Traffic from one day to another, both included. An error stays
+// in err.
+type traffic struct {
+	records       crowdRecords
+	from, to      int // days
+	domains       map[string]*recipient.Sends
+	sent, written *recipient.Sends // of all domains
+	err           error
+}
+
+// Traffic returns the deliveries on the days from one time to another.
+func (r crowdRecords) Traffic(from, to int64) recipient.StoredTraffic {
+	return &traffic{records: r, from: bounce.EpochDay(from), to: bounce.EpochDay(to), domains: make(map[string]*recipient.Sends)}
+}
+
+// Err returns the first error.
+func (t *traffic) Err() error { return t.err }
+
+// Domain returns the deliveries to a domain.
+func (t *traffic) Domain(domain string) *recipient.Sends {
+	if s := t.domains[domain]; s != nil {
+		return s
+	}
+	s := &recipient.Sends{}
+	t.domains[domain] = s
+	t.read("SELECT day, sent, slots FROM bouncetail.daily_counts WHERE domain = $3 AND day BETWEEN $1 AND $2 AND sent > 0 ORDER BY day", false, func(first recipient.Slot, sum *slotSum) {
+		if sum.unknown {
+			for slot := range recipient.Slot(packed.SlotsOfDay) {
+				s.Add(first+slot, sum.sent) // an upper bound for each slot
+			}
+			return
+		}
+		for _, one := range sum.slots {
+			s.Add(first+recipient.Slot(one.Slot), one.Sent)
+		}
+	}, domain)
+	return s
+}
+
+// All returns the deliveries to all domains, and the number of domains.
+func (t *traffic) All() (sent, domains *recipient.Sends) {
+	if t.sent != nil {
+		return t.sent, t.written
+	}
+	t.sent, t.written = &recipient.Sends{}, &recipient.Sends{}
+	t.read("SELECT day, 0::bigint, slots FROM bouncetail.daily_traffic WHERE day BETWEEN $1 AND $2 ORDER BY day", true, func(first recipient.Slot, sum *slotSum) {
+		if sum.unknown {
+			sum.slots = nil
+			for slot := range packed.SlotsOfDay {
+				sum.slots.Add(byte(slot), manySent, manySent)
+			}
+		}
+		for _, one := range sum.slots {
+			t.sent.Add(first+recipient.Slot(one.Slot), one.Sent)
+			t.written.Add(first+recipient.Slot(one.Slot), one.Domains)
+		}
+	})
+	return t.sent, t.written
+}
+
+// slotSum are the deliveries of a day at all hosts.
+type slotSum struct {
+	sent    int
+	slots   packed.Slots
+	unknown bool // by slot
+}
+
+func (s *slotSum) add(sent int64, slots []byte, domains bool) error {
+	known, err := packed.UnpackSlots(slots, domains)
+	s.sent += int(sent)
+	s.unknown = s.unknown || slots == nil
+	for _, one := range known {
+		s.slots.Add(one.Slot, one.Sent, one.Domains)
+	}
+	return err
+}
+
+// read calls each with the first slot of each day and its sum.
+func (t *traffic) read(query string, domains bool, each func(recipient.Slot, *slotSum), more ...any) {
+	args := append([]any{dateOf(t.from), dateOf(t.to)}, more...)
+	rows, err := t.records.Query(t.records.ctx, query, args...)
+	if err != nil {
+		t.err = cmp.Or(t.err, err)
+		return
+	}
+	var last, day time.Time
+	var sent int64
+	var slots []byte
+	var sum slotSum
+	flush := func() {
+		if !last.IsZero() {
+			each(recipient.SlotOf(last.UnixMilli()), &sum)
+		}
+		last, sum = day, slotSum{}
+	}
+	_, err = pgx.ForEachRow(rows, []any{&day, &sent, &slots}, func() error {
+		if !day.Equal(last) {
+			flush()
+		}
+		return sum.add(sent, slots, domains)
+	})
+	flush()
+	t.err = cmp.Or(t.err, err)
+}
+
+// dateOf returns a day that bounce.EpochDay returned.
+func dateOf(day int) time.Time { return time.Unix(int64(day)*86400, 0).UTC() }
+
+// sentDay names the counts of a day and domain.
+type sentDay struct{ day, domain string }
+
+var countColumns = []column[feed.DaySent]{
+	{"domain", "text", func(d *feed.DaySent) any { return d.Domain }},
+	{"day", "date", func(d *feed.DaySent) any { return d.Day }},
+	{"sent", "bigint", func(d *feed.DaySent) any { return d.Sent }},
+	{"slots", "bytea", func(d *feed.DaySent) any { return d.Slots }},
+}
+
+var saveCounts = "INSERT INTO bouncetail.daily_counts (instance, " + names(countColumns) + ") SELECT $5::integer, * FROM " + unnest(countColumns) +
+	" ON CONFLICT (domain, day, instance) DO UPDATE SET sent = excluded.sent, slots = excluded.slots"
+
+// saveTraffic stores the counts of an instance, and returns what they add to those of
+// all. Counts that are lower than the stored ones are left out: a host that reads its
+// logs again reaches them again.
+func (t *transaction) saveTraffic(counts []feed.DaySent, instance int64) (added []recipient.SentDay, err error) {
+	if len(counts) == 0 {
+		return nil, nil
+	}
+	own, others, err := t.storedCounts(counts, instance)
+	if err != nil {
+		return nil, err
+	}
+	byDay := make(map[string]*slotSum)
+	var changed []feed.DaySent
+	for i := range counts {
+		c := &counts[i]
+		c.Domain = clean(c.Domain)
+		key := sentDay{c.Day, c.Domain}
+		before := own[key]
+		if before == nil {
+			before = &slotSum{}
+		}
+		if int(c.Sent) <= before.sent {
+			continue
+		}
+		changed = append(changed, *c)
+		day := byDay[c.Day]
+		if day == nil {
+			day = &slotSum{}
+			byDay[c.Day] = day
+		}
+		one, err := addedTo(day, c, before, others[key])
+		if err != nil {
+			return nil, err
+		}
+		added = append(added, one)
+	}
+	if len(changed) == 0 {
+		return nil, nil
+	}
+	if _, err := t.Exec(t.ctx, saveCounts, append(arrays(countColumns, changed), instance)...); err != nil {
+		return nil, err
+	}
+	slices.SortFunc(added, func(a, b recipient.SentDay) int {
+		return cmp.Or(cmp.Compare(a.First/packed.SlotsOfDay, b.First/packed.SlotsOfDay), cmp.Compare(a.Domain, b.Domain))
+	})
+	return added, t.addDays(byDay)
+}
+
+// addedTo adds to a day what the count of a domain has grown by, compared with what is
+// stored of this host and of the others.
+func addedTo(day *slotSum, c *feed.DaySent, before, others *slotSum) (recipient.SentDay, error) {
+	if others == nil {
+		others = &slotSum{}
+	}
+	first := recipient.SlotOf(msOf(c.Day + "T00:00:00.000Z"))
+	d := recipient.SentDay{Domain: c.Domain, Sent: int(c.Sent) - before.sent, First: first, Last: first + packed.SlotsOfDay - 1, New: before.sent+others.sent == 0}
+	if c.Slots == nil {
+		day.unknown = true
+		return d, nil
+	}
+	now, err := packed.UnpackSlots(c.Slots, false)
+	if err != nil {
+		return d, err
+	}
+	sentIn := func(s packed.Slots, slot byte) int {
+		for _, one := range s {
+			if one.Slot == slot {
+				return one.Sent
+			}
+		}
+		return 0
+	}
+	grown := false
+	for _, one := range now {
+		n := one.Sent - sentIn(before.slots, one.Slot)
+		if n <= 0 {
+			continue
+		}
+		domains := 0
+		if sentIn(before.slots, one.Slot)+sentIn(others.slots, one.Slot) == 0 {
+			domains = 1
+		}
+		day.slots.Add(one.Slot, n, domains)
+		if d.Last = first + recipient.Slot(one.Slot); !grown {
+			d.First, grown = d.Last, true
+		}
+	}
+	return d, nil
+}
+
+// storedCounts returns what is stored of days and domains, of an instance and of the
+// others together.
+func (t *transaction) storedCounts(counts []feed.DaySent, instance int64) (own, others map[sentDay]*slotSum, err error) {
+	days, domains := make([]string, len(counts)), make([]string, len(counts))
+	for i := range counts {
+		days[i], domains[i] = counts[i].Day, clean(counts[i].Domain)
+	}
+	rows, err := t.Query(t.ctx, `
+		SELECT c.day::text, c.domain, c.instance, c.sent, c.slots
+		FROM unnest($1::date[], $2::text[]) AS k (day, domain)
+		JOIN bouncetail.daily_counts c ON c.day = k.day AND c.domain = k.domain`, days, domains)
+	if err != nil {
+		return nil, nil, err
+	}
+	own, others = make(map[sentDay]*slotSum), make(map[sentDay]*slotSum)
+	var key sentDay
+	var of, sent int64
+	var slots []byte
+	_, err = pgx.ForEachRow(rows, []any{&key.day, &key.domain, &of, &sent, &slots}, func() error {
+		sums := others
+		if of == instance {
+			sums = own
+		}
+		if sums[key] == nil {
+			sums[key] = &slotSum{}
+		}
+		return sums[key].add(sent, slots, false)
+	})
+	return own, others, err
+}
+
+// addDays adds deliveries to daily_traffic.
+func (t *transaction) addDays(byDay map[string]*slotSum) error {
+	for day, sum := range byDay {
+		var stored []byte
+		err := t.QueryRow(t.ctx, "SELECT slots FROM bouncetail.daily_traffic WHERE day = $1::text::date", day).Scan(&stored)
+		switch {
+		case err == pgx.ErrNoRows: //nolint:errorlint // Scan returns the value
+		case err != nil:
+			return err
+		case stored == nil:
+			continue // it stays unknown
+		default:
+			if err := sum.add(0, stored, true); err != nil {
+				return err
+			}
+		}
+		var slots []byte
+		if !sum.unknown {
+			slots = sum.slots.Pack(true)
+		}
+		if _, err := t.Exec(t.ctx, "INSERT INTO bouncetail.daily_traffic (day, slots) VALUES ($1::text::date, $2) ON CONFLICT (day) DO UPDATE SET slots = excluded.slots", day, slots); err != nil {
+			return err
+		}
+	}
+	return nil
+}
