@@ -254,3 +254,25 @@ func TestWhatADatabaseIsKnownBy(t *testing.T) {
 		t.Errorf("after adopt %d failures were new, want those of zoe and ann", n)
 	}
 }
+
+// Citus distributes a table by a column that all of its unique keys hold, and that is
+// never NULL.
+func TestLargeTablesCanBeDistributedByTheKeyOfTheAddress(t *testing.T) {
+	server, _, database := newFleet(t)
+	got := server.SQL(t, database, `
+		SELECT c.relname, count(*), bool_and(a.attnum = ANY (i.indkey) AND a.attnotnull)
+		FROM pg_index i
+		JOIN pg_class c ON c.oid = i.indrelid
+		JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'recipient_key'
+		WHERE c.relnamespace = 'bouncetail'::regnamespace AND i.indisunique
+		GROUP BY c.relname ORDER BY c.relname`)
+	if want := "bounces|1|t\ndecisions|1|t\nrecipients|1|t\nrefusals|1|t\n"; got != want {
+		t.Errorf("tables with the number of their unique keys, and whether all hold recipient_key:\n%s\nwant\n%s", got, want)
+	}
+	if got := server.SQL(t, database, "SELECT count(*) FROM pg_constraint WHERE connamespace = 'bouncetail'::regnamespace AND contype IN ('f', 'x')"); got != "0\n" {
+		t.Errorf("%s foreign keys or exclusion constraints, which distributed tables cannot have", got)
+	}
+	if got := server.SQL(t, database, "SELECT count(*) FROM pg_trigger"); got != "0\n" {
+		t.Errorf("%s triggers", got)
+	}
+}
