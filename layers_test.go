@@ -35,7 +35,7 @@ var layers = map[string][]string{
 	"sqlite/daily":      {"bounce", "tally"},
 	"sqlite/packed":     {"bounce"},
 	"sqlite/query":      {"bounce", "recipient", "sqlite/dbfile", "sqlite/packed", "tally"},
-	"sqlite/incidents":  {"bounce", "incident", "sqlite/dbfile"},
+	"sqlite/incidents":  {"bounce", "incident", "sqlite/dbfile", "sqlite/query"},
 	"sqlite/outbox":     {"bounce", "sqlite/dbfile", "sqlite/query"},
 	"sqlite/feed":       {"bounce", "recipient", "sqlite/dbfile", "sqlite/packed", "sqlite/query"},
 

@@ -77,7 +77,7 @@ func (a *app) incident(cmd *cobra.Command, number string) error {
 		return err
 	}
 	return a.read(cmd.Context(), func(_ config.Config, r *query.Reader) error {
-		d, err := incidents.Get(cmd.Context(), r.Querier(), id)
+		d, err := incidents.Get(cmd.Context(), r.Querier(), id, 0)
 		if err != nil {
 			return err
 		}

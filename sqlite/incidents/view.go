@@ -62,75 +62,17 @@ func show(ctx context.Context, db sqldb.Querier, i *incident.Incident) (*Shown, 
 	return s, err
 }
 
-// Count is a value with a number.
-type Count struct {
-	Name string `json:"name"`
-	N    int    `json:"n"`
-}
-
-// Details is all that is shown of one incident. The numbers are counted when they are
-// shown.
-type Details struct {
-	Shown
-	Hours   []Count `json:"by_hour"` // failures by hour of the log, in UTC
-	Senders []Count `json:"senders"`
-	Replies []Count `json:"replies"`
-	States  []Count `json:"states"` // of its addresses now
-	Parts   []int64 `json:"parts"`  // incidents that belong to it
-}
-
-// Get returns an incident by its number.
-func Get(ctx context.Context, db sqldb.Querier, id int64) (*Details, error) {
-	all, err := load(ctx, db, "WHERE id = ?", id)
-	if err != nil {
-		return nil, err
-	}
-	if len(all) == 0 {
-		return nil, fmt.Errorf("there is no incident %d; bouncetail incidents --since 365d lists them", id)
-	}
-	s, err := show(ctx, db, all[0])
-	if err != nil {
-		return nil, err
-	}
-	d := &Details{Shown: *s, Hours: []Count{}, Senders: []Count{}, Replies: []Count{}, States: []Count{}, Parts: []int64{}}
-	parts, err := sqldb.Numbers(ctx, db, "SELECT id FROM incidents WHERE part_of = ? ORDER BY id", id)
-	if err != nil {
-		return nil, err
-	}
-	d.Parts = append(d.Parts, parts...)
-	where, args := Failures(all[0])
-	if where == "" {
-		return d, nil
-	}
-	err = db.QueryRowContext(ctx, "SELECT count(*), count(DISTINCT recipient_key), count(DISTINCT domain) FROM bounces WHERE "+where, args...).Scan(&d.Attempts, &d.Addresses, &d.Domains)
-	if err != nil {
-		return nil, err
-	}
-	for _, q := range []struct {
-		query string
-		into  *[]Count
-	}{
-		{"SELECT substr(occurred_at, 1, 13), count(*) FROM bounces WHERE " + where + " GROUP BY 1 ORDER BY 1", &d.Hours},
-		{"SELECT coalesce(sender, ''), count(*) FROM bounces WHERE " + where + " GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 5", &d.Senders},
-		{"SELECT coalesce(reply, ''), count(*) FROM bounces WHERE " + where + " GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 3", &d.Replies},
-		{"SELECT state, count(*) FROM recipients WHERE recipient_key IN (SELECT recipient_key FROM bounces WHERE " + where + ") GROUP BY 1 ORDER BY 2 DESC", &d.States},
-	} {
-		err := sqldb.ScanAll(ctx, db, q.query, func(scan func(...any) error) error {
-			var c Count
-			err := scan(&c.Name, &c.N)
-			*q.into = append(*q.into, c)
-			return err
-		}, args...)
-		if err != nil {
-			return nil, err
-		}
-	}
-	return d, nil
-}
-
 // Failures returns the condition on bounces that chooses the failures of an incident.
 // It is empty if the incident has none.
 func Failures(i *incident.Incident) (where string, args []any) {
+	if where, args = kindred(i); where == "" {
+		return "", nil
+	}
+	return where + " AND occurred_at >= ? AND occurred_at <= ?", append(args, i.StartedAt, i.LastAt)
+}
+
+// kindred is Failures for all time.
+func kindred(i *incident.Incident) (where string, args []any) {
 	const provider = "(provider = ? OR provider IS NULL AND domain = ?)"
 	const refused = "scope IN ('sender', 'network', 'message', 'domain') AND reason NOT IN ('greylisted', 'suppressed')"
 	switch i.Kind {
@@ -161,9 +103,8 @@ func Failures(i *incident.Incident) (where string, args []any) {
 	case incident.UnclassifiedSurge:
 		where = "category = 'unclassified'"
 	case incident.Inactivity, incident.LogStalled, incident.LogGap:
-		return "", nil
 	}
-	return where + " AND occurred_at >= ? AND occurred_at <= ?", append(args, i.StartedAt, i.LastAt)
+	return where, args
 }
 
 // FailuresOf is Failures of the incident with a number.

@@ -160,13 +160,16 @@ func TestAnOutageIsFoundToldAndEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	d, err := incidents.Get(t.Context(), r.Querier(), 1)
+	d, err := incidents.Get(t.Context(), r.Querier(), 1, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if d.Attempts != 120 || d.Addresses != 120 || len(d.Hours) != 1 || len(d.Senders) != 1 || d.Senders[0] != (incidents.Count{Name: "news@shop.example", N: 120}) ||
 		len(d.Replies) != 1 || len(d.States) != 1 || d.States[0] != (incidents.Count{Name: "failing", N: 120}) || d.EndedBy != incident.ByDelivery {
 		t.Errorf("Get(1): %+v", d)
+	}
+	if d.Since != "" {
+		t.Errorf("Get(1) counted since %q only", d.Since)
 	}
 }
 

@@ -153,14 +153,17 @@ func newestRecipients(ctx context.Context, db sqldb.Querier, f Filter) (rows []b
 
 // query returns the statement for what the filter chooses.
 func (f Filter) query() (query string, args []any) {
-	where := []string{"1"}
+	where, domain := []string{"1"}, "r.domain = ?"
+	if f.Changes {
+		domain = "+" + domain // so that the index of the changes is used, and nothing sorted
+	}
 	for _, c := range []struct {
 		condition string
 		value     any
 		given     bool
 	}{
 		{"r.state = ?", f.State, f.State != ""},
-		{"r.domain = ?", f.Domain, f.Domain != ""},
+		{domain, f.Domain, f.Domain != ""},
 		{"r.category = ?", f.Category, f.Category != ""},
 		{"r.reason = ?", f.Reason, f.Reason != ""},
 		{"b.provider = ?", f.Provider, f.Provider != ""},

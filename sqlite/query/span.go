@@ -105,33 +105,6 @@ func (r *Reader) LastBad(ctx context.Context, from, to time.Time, limit int) (li
 	return list, err
 }
 
-// Failure is what a report reads of a failed attempt.
-type Failure struct {
-	Sender   *string // nil if it is not known
-	Category bounce.Category
-	Reason   bounce.Reason
-	Suppress bool
-	Reply    string // only if it is unclassified
-}
-
-// LastFailures calls each for the failures of a span, the last first, at most limit.
-func (r *Reader) LastFailures(ctx context.Context, from, to time.Time, limit int, each func(*Failure)) error {
-	return sqldb.ScanAll(ctx, r.db, `
-		SELECT sender, category, reason, suppress, CASE category WHEN 'unclassified' THEN coalesce(reply, '') ELSE '' END
-		FROM bounces
-		WHERE occurred_at >= ? AND occurred_at < ?
-		ORDER BY occurred_at DESC
-		LIMIT ?`,
-		func(scan func(...any) error) error {
-			var f Failure
-			if err := scan(&f.Sender, (*string)(&f.Category), (*string)(&f.Reason), &f.Suppress, &f.Reply); err != nil {
-				return err
-			}
-			each(&f)
-			return nil
-		}, bounce.Stamp(from), bounce.Stamp(to), limit)
-}
-
 // LossesSince returns how many parts of logs were found destroyed since a time, and how
 // many shapes of delivery lines were not parsed.
 func (r *Reader) LossesSince(ctx context.Context, since time.Time) (gaps, unparsed int, err error) {

@@ -8,32 +8,40 @@ import (
 	"github.com/bouncetail/bouncetail/internal/sqldb"
 )
 
-// ProviderSum is what was attempted at a provider in a part of time.
+// ProviderSum is what was attempted at a provider, or in a part of time.
 type ProviderSum struct {
-	Provider string // the slug, a large domain, or "other"
-	Start    int64  // Unix seconds, a multiple of the part
+	Provider string // the slug, a large domain, or "other"; empty is all
+	Start    int64  // Unix seconds, a multiple of the part; 0 if there are no parts
 	Sent     int64
 	Failed   int64
 	Tried    int64 // first attempts that say something about the provider
 	Refused  int64 // of these
 }
 
-// ProviderSums sums the windows of the last 14 days by provider and part of time, in the
-// order of time. An empty provider is all of them. The windows begin with the version
-// that has them.
-func (r *Reader) ProviderSums(ctx context.Context, provider string, from time.Time, part time.Duration) (sums []ProviderSum, err error) {
-	err = sqldb.ScanAll(ctx, r.db, `
-		SELECT provider, start - start % ?1 AS part, sum(sent), sum(deferred + bounced + expired), sum(tried), sum(refused)
-		FROM provider_windows
-		WHERE span = 300 AND start >= ?2 AND (?3 = '' OR provider = ?3)
-		GROUP BY provider, part
-		ORDER BY part, provider`,
+// ProviderSums sums the windows since a time by provider. The windows begin with the
+// version that has them, and are 14 days long at most.
+func (r *Reader) ProviderSums(ctx context.Context, from time.Time) ([]ProviderSum, error) {
+	return r.windows(ctx, "SELECT provider, 0", "span = 300 AND start >= ? GROUP BY provider", from.Unix())
+}
+
+// PartSums sums the windows since a time by part of time, in the order of time. An empty
+// provider is all of them.
+func (r *Reader) PartSums(ctx context.Context, provider string, from time.Time, part time.Duration) ([]ProviderSum, error) {
+	n := int64(part.Seconds())
+	if provider == "" {
+		return r.windows(ctx, "SELECT '', start - start % ? AS part", "span = 300 AND start >= ? GROUP BY part ORDER BY part", n, from.Unix())
+	}
+	return r.windows(ctx, "SELECT provider, start - start % ? AS part", "span = 300 AND start >= ? AND provider = ? GROUP BY part ORDER BY part", n, from.Unix(), provider)
+}
+
+func (r *Reader) windows(ctx context.Context, which, where string, args ...any) (sums []ProviderSum, err error) {
+	err = sqldb.ScanAll(ctx, r.db, which+", sum(sent), sum(deferred + bounced + expired), sum(tried), sum(refused) FROM provider_windows WHERE "+where,
 		func(scan func(...any) error) error {
 			var s ProviderSum
 			err := scan(&s.Provider, &s.Start, &s.Sent, &s.Failed, &s.Tried, &s.Refused)
 			sums = append(sums, s)
 			return err
-		}, int64(part.Seconds()), from.Unix(), provider)
+		}, args...)
 	return sums, err
 }
 
@@ -42,6 +50,24 @@ type ReasonDay struct {
 	Day      string // YYYY-MM-DD, UTC
 	Reason   bounce.Reason
 	Failures int
+}
+
+// FailureDay is how often attempts failed at a provider on a day.
+type FailureDay struct {
+	Day      string // YYYY-MM-DD, UTC
+	Provider string // the slug, or "other"
+	Failures int64
+}
+
+// FailureDays returns the failures by day and provider, from a day on.
+func (r *Reader) FailureDays(ctx context.Context, from string) (days []FailureDay, err error) {
+	err = sqldb.ScanAll(ctx, r.db, "SELECT day, provider, sum(failures) FROM daily_reasons WHERE day >= ? GROUP BY day, provider", func(scan func(...any) error) error {
+		var d FailureDay
+		err := scan(&d.Day, &d.Provider, &d.Failures)
+		days = append(days, d)
+		return err
+	}, from)
+	return days, err
 }
 
 // ReasonDays returns the failures of a provider by day and reason, from a day on.

@@ -126,6 +126,13 @@ func (s *Section) Note(format string, args ...any) {
 	s.Notes = append(s.Notes, shown(fmt.Sprintf(format, args...)))
 }
 
+// Sampled notes that the rows are of the last n of all; 0 is that they are of all.
+func (s *Section) Sampled(n int, what string) {
+	if n > 0 {
+		s.Note("Of the last %s %s.", text.Thousands(int64(n)), what)
+	}
+}
+
 // OrElse adds a sentence to a section without rows.
 func (s Section) OrElse(sentence string) Section {
 	if len(s.Rows) == 0 {

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
-	"github.com/bouncetail/bouncetail/classify"
 	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/sqlite/incidents"
 	"github.com/bouncetail/bouncetail/sqlite/query"
@@ -36,6 +35,7 @@ type Digest struct {
 	URL       string            `json:"url,omitempty"` // of the pages of the web interface
 
 	from, to, now time.Time
+	time          time.Duration // see DigestOptions
 }
 
 // Need is something that a person has to do.
@@ -104,7 +104,9 @@ type DigestHealth struct {
 	Gaps        int        `json:"gaps"`         // parts of logs that were lost
 	Unparsed    int        `json:"unparsed"`     // shapes of delivery lines
 	DeadLetters int        `json:"dead_letters"` // changes that webhooks refused
-	Sampled     int        `json:"sampled"`      // failures of which senders and replies are known; 0 is all
+	Sampled     int        `json:"sampled"`      // failures whose senders are counted, the last ones; 0 is all
+	// UnknownSampled is how many unknown replies are counted, the last ones; 0 is all.
+	UnknownSampled int `json:"unknown_sampled"`
 }
 
 // DigestOptions choose what a digest shows.
@@ -113,13 +115,16 @@ type DigestOptions struct {
 	Now          time.Time
 	Addresses    int    // newly bad addresses that are listed
 	Trouble      string // of the daemon
+	// Time is how long failures may be read for their senders, and as long for unknown
+	// replies; 0 is no limit.
+	Time time.Duration
 }
 
 const (
 	// maxRows is the length of the lists of a digest.
 	maxRows = 10
-	// maxFailures is how many failures are read for the senders and the unknown
-	// replies, which have no counts by day: about half a second.
+	// maxFailures is how many failures are read for the senders, which have no counts
+	// by day, and how many unknown replies are: about half a second.
 	maxFailures = 200_000
 	// maxSpan in days keeps the days readable.
 	maxSpan = 400
@@ -137,7 +142,7 @@ func ReadDigest(ctx context.Context, r *query.Reader, o DigestOptions) (*Digest,
 	if err != nil {
 		return nil, err
 	}
-	for _, read := range []func(context.Context, *query.Reader) error{d.readDays, d.readReasons, d.readFailures, d.readIncidents, d.readHealth} {
+	for _, read := range []func(context.Context, *query.Reader) error{d.readDays, d.readReasons, d.readSenders, d.readUnknown, d.readIncidents, d.readHealth} {
 		if err := read(ctx, r); err != nil {
 			return nil, err
 		}
@@ -165,7 +170,7 @@ func newDigest(o DigestOptions) (*Digest, error) {
 	return &Digest{
 		First: from.Format(time.DateOnly), Last: to.AddDate(0, 0, -1).Format(time.DateOnly), Before: from.AddDate(0, 0, -n).Format(time.DateOnly),
 		Health: DigestHealth{Trouble: o.Trouble},
-		from:   from, to: to, now: o.Now,
+		from:   from, to: to, now: o.Now, time: o.Time,
 	}, nil
 }
 
@@ -278,80 +283,6 @@ func (d *Digest) readNewlyBad(ctx context.Context, r *query.Reader, addresses in
 	}
 	d.NewlyBad.Addresses, err = r.LastBad(ctx, d.from, d.to, addresses)
 	return err
-}
-
-func (d *Digest) readFailures(ctx context.Context, r *query.Reader) (err error) {
-	d.Senders, d.Unknown, d.Health.Sampled, err = ReadFailures(ctx, r, d.from, d.to)
-	d.Senders, d.Unknown = d.Senders[:min(len(d.Senders), maxRows)], d.Unknown[:min(len(d.Unknown), maxRows)]
-	return err
-}
-
-// ReadFailures gathers the senders of the failures of a span, and the replies that no
-// rule knows, most first. If there are more than maxFailures, it reads that many
-// and returns their number in sampled.
-func ReadFailures(ctx context.Context, r *query.Reader, from, to time.Time) (senders []SenderCount, unknown []UnknownReply, sampled int, err error) {
-	type sender struct {
-		SenderCount
-		reasons map[string]int
-	}
-	bySender, byShape := make(map[string]*sender), make(map[string]*UnknownReply)
-	read := 0
-	err = r.LastFailures(ctx, from, to, maxFailures, func(f *query.Failure) {
-		read++
-		key := "\x00" // no known sender is called so
-		if f.Sender != nil {
-			key = *f.Sender
-		}
-		s := bySender[key]
-		if s == nil {
-			s = &sender{SenderCount{Sender: f.Sender}, make(map[string]int)}
-			bySender[key] = s
-		}
-		s.Failed++
-		s.reasons[string(f.Category)+" / "+string(f.Reason)]++
-		if f.Suppress {
-			s.Suppress++
-		}
-		if f.Category == bounce.Unclassified {
-			u := slot(byShape, classify.Shape(f.Reply))
-			u.Count++
-			u.Example = f.Reply
-		}
-	})
-	if read == maxFailures {
-		sampled = read
-	}
-	senders, unknown = []SenderCount{}, []UnknownReply{}
-	for _, s := range bySender {
-		most := 0
-		for reason, n := range s.reasons {
-			if n > most || n == most && reason < s.Mostly {
-				s.Mostly, most = reason, n
-			}
-		}
-		senders = append(senders, s.SenderCount)
-	}
-	for _, u := range byShape {
-		unknown = append(unknown, *u)
-	}
-	slices.SortFunc(senders, func(a, b SenderCount) int {
-		return cmp.Or(cmp.Compare(b.Failed, a.Failed), cmp.Compare(a.Name(), b.Name()))
-	})
-	slices.SortFunc(unknown, func(a, b UnknownReply) int {
-		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Example, b.Example))
-	})
-	return senders, unknown, sampled, err
-}
-
-// Name returns the sender as it is shown.
-func (s *SenderCount) Name() string {
-	switch {
-	case s.Sender == nil:
-		return "(not known)"
-	case *s.Sender == "":
-		return "<>" // the null sender
-	}
-	return *s.Sender
 }
 
 func (d *Digest) readIncidents(ctx context.Context, r *query.Reader) error {

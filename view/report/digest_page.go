@@ -209,9 +209,7 @@ func (d *Digest) sendersSection() page.Section {
 		c := &d.Senders[i]
 		s.Row(c.Name(), c.Failed, table.Share(float64(c.Suppress)/float64(c.Failed)), c.Mostly)
 	}
-	if d.Health.Sampled > 0 {
-		s.Note("Of the last %s failures.", text.Thousands(int64(d.Health.Sampled)))
-	}
+	s.Sampled(d.Health.Sampled, "failures")
 	return s.OrElse("No attempt failed.")
 }
 
@@ -233,6 +231,7 @@ func (d *Digest) unknownSection() page.Section {
 	for _, u := range d.Unknown {
 		s.Row(u.Count, u.Example)
 	}
+	s.Sampled(d.Health.UnknownSampled, "unknown replies")
 	return s.OrElse("Every reply is known to a rule.")
 }
 

@@ -33,10 +33,12 @@ func (s *Site) serveCSV(w http.ResponseWriter, r *http.Request) {
 	}
 	var file RecipientWriter
 	b := browseOf(r, partRows)
+	b.Time = queryTime / 4
 	for {
 		var part []bounce.Recipient
+		var looked string
 		err := s.turn(r.Context(), func(ctx context.Context) (err error) {
-			part, err = s.browse(ctx, b)
+			part, looked, err = s.browse(ctx, b)
 			return err
 		})
 		switch {
@@ -60,10 +62,12 @@ func (s *Site) serveCSV(w http.ResponseWriter, r *http.Request) {
 				panic(http.ErrAbortHandler) // the client has gone
 			}
 		}
-		if len(part) < partRows {
+		if len(part) == partRows {
+			looked = part[len(part)-1].Recipient
+		}
+		if b.After = looked; looked == "" {
 			break
 		}
-		b.After = part[len(part)-1].Recipient
 	}
 	if err := file.Close(); err != nil {
 		panic(http.ErrAbortHandler)
@@ -71,10 +75,10 @@ func (s *Site) serveCSV(w http.ResponseWriter, r *http.Request) {
 }
 
 // browse reads recipients in one transaction.
-func (s *Site) browse(ctx context.Context, b query.Browse) ([]bounce.Recipient, error) {
+func (s *Site) browse(ctx context.Context, b query.Browse) (part []bounce.Recipient, looked string, err error) {
 	reader, err := s.Open(ctx)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	defer reader.Close()
 	return reader.Browse(ctx, b)

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"path"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -51,6 +52,23 @@ func (s *Site) guard(next http.Handler) http.Handler {
 				next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), visitorKey{}, by)))
 			}
 		}
+	})
+}
+
+// caught logs a mistake in the program as an error. The process continues.
+func (s *Site) caught(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			switch mistake := recover(); mistake {
+			case nil:
+			case http.ErrAbortHandler:
+				panic(mistake)
+			default:
+				s.Log.Error("a page failed", "path", r.URL.Path, "error", fmt.Sprint(mistake), "stack", string(debug.Stack()))
+				http.Error(w, "This page failed. The log of bouncetail web says why; please report it.", http.StatusInternalServerError)
+			}
+		}()
+		next.ServeHTTP(w, r)
 	})
 }
 

@@ -57,7 +57,7 @@ func oneIncident(q *request) (*page.Page, error) {
 	if err != nil {
 		return nil, notFound("An incident has a number.")
 	}
-	d, err := stored.Get(q.Context(), q.r.Querier(), id)
+	d, err := stored.Get(q.Context(), q.r.Querier(), id, readTime/2)
 	if err != nil && strings.HasPrefix(err.Error(), "there is no incident") {
 		return nil, notFound(fmt.Sprintf("There is no incident %d.", id))
 	} else if err != nil {
@@ -76,6 +76,9 @@ func oneIncident(q *request) (*page.Page, error) {
 	}
 	for _, part := range d.Parts {
 		s.Row("includes", incidentLink(part))
+	}
+	if d.Since != "" {
+		s.Note("Hours, replies, senders and addresses are those of its failures since %s %s.", q.zone.Short(d.Since), q.zone.Name())
 	}
 	p.Add(s)
 	if len(d.Hours) > 1 {

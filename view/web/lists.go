@@ -4,7 +4,6 @@ import (
 	"errors"
 
 	"github.com/bouncetail/bouncetail/classify"
-	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/internal/when"
 	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/page"
@@ -14,7 +13,7 @@ import (
 
 // senders lists the envelope senders by failures.
 func senders(q *request) (*page.Page, error) {
-	list, _, sampled, err := report.ReadFailures(q.Context(), q.r, q.now.AddDate(0, 0, -week), q.now)
+	list, sampled, err := report.ReadSenders(q.Context(), q.r, q.now.AddDate(0, 0, -week), q.now, readTime)
 	if err != nil {
 		return nil, err
 	}
@@ -25,20 +24,14 @@ func senders(q *request) (*page.Page, error) {
 		s.Row(c.Name(), c.Failed, table.Share(float64(c.Suppress)/float64(c.Failed)), c.Mostly)
 	}
 	s.Note("A high share of bad addresses means an old list.")
-	sampledNote(&s, sampled)
+	s.Sampled(sampled, "failures")
 	p.Add(s.OrElse("No attempt failed."))
 	return p, nil
 }
 
-func sampledNote(s *page.Section, sampled int) {
-	if sampled > 0 {
-		s.Note("Of the last %s failures.", text.Thousands(int64(sampled)))
-	}
-}
-
 // unclassified lists the replies that no rule knows, with a rule to begin with.
 func unclassified(q *request) (*page.Page, error) {
-	_, list, sampled, err := report.ReadFailures(q.Context(), q.r, q.now.AddDate(0, 0, -30), q.now)
+	list, sampled, err := report.ReadUnknown(q.Context(), q.r, q.now.AddDate(0, 0, -30), q.now, readTime)
 	if err != nil {
 		return nil, err
 	}
@@ -47,7 +40,7 @@ func unclassified(q *request) (*page.Page, error) {
 	for _, u := range list[:min(len(list), maxRows)] {
 		s.Row(u.Count, u.Example)
 	}
-	sampledNote(&s, sampled)
+	s.Sampled(sampled, "unknown replies")
 	p.Add(s.OrElse("Every reply is known to a rule."))
 	if len(list) > 0 {
 		rule := page.NewSection("A rule for the first")
@@ -67,7 +60,7 @@ func weekly(q *request) (*page.Page, error) {
 	if until == "" {
 		until = "today"
 	}
-	o := report.DigestOptions{Now: q.now, Addresses: 20}
+	o := report.DigestOptions{Now: q.now, Addresses: 20, Time: readTime / 4}
 	var err error
 	if o.Since, err = when.Past(since, q.now.UTC()); err == nil {
 		if o.Until, err = when.Past(until, q.now.UTC()); err == nil {

@@ -83,12 +83,16 @@ func providers(q *request) (*page.Page, error) {
 	if err != nil {
 		return nil, err
 	}
+	days, err := q.failedDays()
+	if err != nil {
+		return nil, err
+	}
 	usual, err := q.r.UsualRefusals(q.Context())
 	if err != nil {
 		return nil, err
 	}
 	p := page.New("Providers", "7 days with today, against the 7 days before; days in UTC")
-	s := page.NewSection("", "provider", "delivered", "failed", "before", "change", "refused in 24 h", "usual", "failed in 14 days", "mostly")
+	s := page.NewSection("", "provider", "failed", "before", "change", "14 days", "mostly", "delivered in 24 h", "refused", "usual")
 	for _, n := range gather(counts, func(c *query.ReasonCount) string { return c.Provider }) {
 		t := traffics[n.name]
 		if t == nil {
@@ -98,7 +102,10 @@ func providers(q *request) (*page.Page, error) {
 		if share, known := usual[n.name]; known {
 			usually = table.Share(share)
 		}
-		s.Row(providerLink(n.name), t.sent, n.n, n.before, delta(n.n, n.before), share(t.refused, t.tried), usually, t.failed, n.mostly)
+		if days[n.name] == nil {
+			days[n.name] = make(page.Spark, windowDays)
+		}
+		s.Row(providerLink(n.name), n.n, n.before, delta(n.n, n.before), days[n.name], n.mostly, t.sent, share(t.refused, t.tried), usually)
 	}
 	s.Note("Refused are first attempts that failed for a reason that is not the recipient's. Deliveries are counted by provider since the version that has this page.")
 	p.Add(s.OrElse("No attempt failed."))
@@ -136,7 +143,7 @@ func provider(q *request) (*page.Page, error) {
 
 // replies lists the last distinct replies of a provider.
 func (q *request) replies(name string) (page.Section, error) {
-	const shown, looked = 20, 50_000
+	const shown = 20
 	s := page.NewSection("Last replies", "count", "last ("+q.zone.Name()+")", "reason", "reply")
 	type reply struct {
 		query.ProviderReply
@@ -144,8 +151,8 @@ func (q *request) replies(name string) (page.Section, error) {
 	}
 	var order []*reply
 	byShape := make(map[string]*reply)
-	since := bounce.Stamp(q.now.AddDate(0, 0, -week))
-	err := q.r.ProviderReplies(q.Context(), name, since, looked, func(r *query.ProviderReply) {
+	since, until := bounce.Stamp(q.now.AddDate(0, 0, -week)), bounce.Stamp(q.now.AddDate(0, 0, 1))
+	err := q.r.ProviderReplies(q.Context(), name, since, until, query.Bound{Time: readTime / 2}, func(r *query.ProviderReply) {
 		shape := classify.Shape(r.Reply)
 		if byShape[shape] == nil {
 			byShape[shape] = &reply{ProviderReply: *r}

@@ -18,6 +18,7 @@ import (
 // recipients lists addresses in the order of their spelling.
 func recipients(q *request) (*page.Page, error) {
 	b := browseOf(q.Request, maxRows+1)
+	b.Time = readTime
 	p := page.New("Recipients", "addresses that ever failed, by spelling")
 	s := page.NewSection("", "address", "state", "reason", "last failure ("+q.zone.Name()+")", "reply")
 	reasonNames := []string{""}
@@ -30,7 +31,7 @@ func recipients(q *request) (*page.Page, error) {
 		{Label: "State", Name: "state", Value: b.State, Options: []string{"", "bad", "suspect", "failing", "ok"}},
 		{Label: "Reason", Name: "reason", Value: b.Reason, Options: reasonNames},
 	}}
-	list, err := q.r.Browse(q.Context(), b)
+	list, looked, err := q.r.Browse(q.Context(), b)
 	if err != nil {
 		return nil, err
 	}
@@ -38,15 +39,24 @@ func recipients(q *request) (*page.Page, error) {
 		r := &list[i]
 		s.Row(recipientLink(r.Recipient), string(r.State), string(r.Reason), q.zone.ShortOf(r.LastFailureAt), page.Shown(r.Reply, 200))
 	}
+	more := "Next"
 	if len(list) > maxRows {
-		next := valuesOf(&b)
-		next.Set("after", list[maxRows-1].Recipient)
-		s.More = &page.Cell{Text: "Next", Href: "recipients?" + next.Encode()}
+		looked = list[maxRows-1].Recipient
+	} else if looked != "" {
+		more = "Search on"
+		s.Note("Not all addresses were looked through, because there are many: only those up to %s.", looked)
+	} else {
+		s = s.OrElse("No address.")
 	}
-	if len(list) > 0 && q.site.CSV != nil {
+	if looked != "" {
+		next := valuesOf(&b)
+		next.Set("after", looked)
+		s.More = &page.Cell{Text: more, Href: "recipients?" + next.Encode()}
+	}
+	if (len(list) > 0 || looked != "") && q.site.CSV != nil {
 		s.Links = append(s.Links, page.Link{Text: "All of them as CSV", Href: "recipients.csv?" + valuesOf(&b).Encode()})
 	}
-	p.Add(s.OrElse("No address."))
+	p.Add(s)
 	return p, nil
 }
 

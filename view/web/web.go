@@ -65,6 +65,8 @@ const (
 	// queryTime bounds the time of a page, because a long read keeps the write-ahead
 	// log from being reset.
 	queryTime = 2 * time.Second
+	// readTime bounds the time of what a page may leave out: it says so then.
+	readTime = 100 * time.Millisecond
 	// slotTime is how long a request waits for others.
 	slotTime = 3 * time.Second
 	// maxPages is how many pages are made at the same time.
@@ -137,7 +139,7 @@ func (s *Site) Handler() http.Handler {
 	mux.HandleFunc("POST /logout", s.post(s.logOut))
 	mux.HandleFunc("POST /decide", s.post(s.writing(s.decide)))
 	mux.HandleFunc("POST /mark", s.post(s.writing(s.mark)))
-	return s.guard(mux)
+	return s.guard(s.caught(mux))
 }
 
 // end makes the pattern of the root match only the root.

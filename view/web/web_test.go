@@ -257,6 +257,17 @@ func TestSlowDatabaseIsGivenUp(t *testing.T) {
 	}
 }
 
+func TestMistakeInAPageIsLogged(t *testing.T) {
+	s := site("")
+	var log bytes.Buffer
+	s.Log = slog.New(slog.NewTextHandler(&log, nil))
+	s.Open = func(context.Context) (*query.Reader, error) { panic("a mistake") }
+	w := get(s.Handler(), "/")
+	if w.Code != http.StatusInternalServerError || !strings.Contains(log.String(), "a mistake") || strings.Contains(w.Body.String(), "a mistake") {
+		t.Errorf("%d %q, log %s", w.Code, w.Body, &log)
+	}
+}
+
 func TestPageOfAnIncidentAndMetrics(t *testing.T) {
 	h := site(database(t)).Handler()
 	shown, _ := known.Parse(t, "incident", get(h, "/incidents/1").Body)

@@ -20,41 +20,42 @@ import (
 // windowDays is for how many days windows are kept that are shorter than an hour.
 const windowDays = 14
 
-// traffic is what the windows say about a provider.
-type traffic struct {
-	sent           int64      // in the last 7 days
-	failed         page.Spark // by day, of the last 14 days
-	tried, refused int64      // in the last 24 hours
-}
+// traffic is what the windows of the last 24 hours say about a provider.
+type traffic struct{ sent, tried, refused int64 }
 
 // traffics returns the traffic of the providers by name. Domains with separate windows
 // belong to "other".
 func (q *request) traffics() (map[string]*traffic, error) {
-	today := q.now.UTC().Truncate(24 * time.Hour)
-	from := today.AddDate(0, 0, 1-windowDays)
-	sums, err := q.r.ProviderSums(q.Context(), "", from, time.Hour)
+	sums, err := q.r.ProviderSums(q.Context(), q.now.Add(-24*time.Hour))
 	byName := make(map[string]*traffic)
 	for i := range sums {
 		s := &sums[i]
-		name, at := s.Provider, time.Unix(s.Start, 0)
+		name := s.Provider
 		if strings.Contains(name, ".") {
 			name = "other"
 		}
 		t := byName[name]
 		if t == nil {
-			t = &traffic{failed: make(page.Spark, windowDays)}
+			t = &traffic{}
 			byName[name] = t
 		}
-		day := int(at.Sub(from) / (24 * time.Hour))
-		if day >= windowDays {
-			continue // a clock that is ahead
+		t.sent, t.tried, t.refused = t.sent+s.Sent, t.tried+s.Tried, t.refused+s.Refused
+	}
+	return byName, err
+}
+
+// failedDays returns the failures of the last 14 days by provider.
+func (q *request) failedDays() (map[string]page.Spark, error) {
+	from := q.now.UTC().Truncate(24*time.Hour).AddDate(0, 0, 1-windowDays)
+	days, err := q.r.FailureDays(q.Context(), from.Format(time.DateOnly))
+	byName := make(map[string]page.Spark)
+	for _, d := range days {
+		at, _ := time.Parse(time.DateOnly, d.Day) // of the database
+		if byName[d.Provider] == nil {
+			byName[d.Provider] = make(page.Spark, windowDays)
 		}
-		t.failed[day] += s.Failed
-		if day > windowDays-1-week {
-			t.sent += s.Sent
-		}
-		if q.now.Sub(at) <= 24*time.Hour {
-			t.tried, t.refused = t.tried+s.Tried, t.refused+s.Refused
+		if day := int(at.Sub(from) / (24 * time.Hour)); day < windowDays { // else a clock is ahead
+			byName[d.Provider][day] += d.Failures
 		}
 	}
 	return byName, err
@@ -105,7 +106,7 @@ func (q *request) halfHours() (page.Section, error) {
 	const part, parts = 30 * time.Minute, 48
 	s := page.NewSection("24 hours (" + q.zone.Name() + ")")
 	from := q.now.Truncate(part).Add((1 - parts) * part)
-	sums, err := q.r.ProviderSums(q.Context(), "", from, part)
+	sums, err := q.r.PartSums(q.Context(), "", from, part)
 	delivered, failed := chart.Series{Name: "delivered", Values: make([]float64, parts)}, chart.Series{Name: "failed", Values: make([]float64, parts)}
 	var nDelivered, nFailed int64
 	for i := range sums {
@@ -167,7 +168,7 @@ func byHour(from, now time.Time, sums []query.ProviderSum) (series []chart.Serie
 func (q *request) hours(name string) (page.Section, error) {
 	s := page.NewSection("Failed attempts by hour (" + q.zone.Name() + ")")
 	from := time.Date(q.now.Year(), q.now.Month(), q.now.Day()+1-windowDays, 0, 0, 0, 0, q.now.Location())
-	sums, err := q.r.ProviderSums(q.Context(), name, from, 30*time.Minute) // some zones differ by half an hour
+	sums, err := q.r.PartSums(q.Context(), name, from, 30*time.Minute) // some zones differ by half an hour
 	c := chart.Chart{ID: "hours", Title: "Failed attempts by day and hour.", Unit: "attempts"}
 	for hour := range 24 {
 		c.Labels = append(c.Labels, fmt.Sprintf("%02d:00", hour))

@@ -286,7 +286,7 @@ func TestHostileTextsAreOnlyTextWhereOneMayDecide(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	all, err := r.Browse(t.Context(), query.Browse{Limit: 60})
+	all, _, err := r.Browse(t.Context(), query.Browse{Limit: 60})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,132 @@
+package incidents
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/bouncetail/bouncetail/internal/sqldb"
+	"github.com/bouncetail/bouncetail/sqlite/query"
+)
+
+// Count is a value with a number.
+type Count struct {
+	Name string `json:"name"`
+	N    int    `json:"n"`
+}
+
+// Details is all that is shown of one incident. The numbers are counted when they are
+// shown.
+type Details struct {
+	Shown
+	Hours   []Count `json:"by_hour"` // failures by hour of the log, in UTC
+	Senders []Count `json:"senders"`
+	Replies []Count `json:"replies"`
+	States  []Count `json:"states"` // of its addresses now
+	Parts   []int64 `json:"parts"`  // incidents that belong to it
+	// Since is from when on failures were counted, if there was no time for all of
+	// them; empty is all. The numbers of all of them are those that were stored last.
+	Since string `json:"counted_since,omitempty"`
+}
+
+// Get returns an incident by its number. Its failures are counted, the last first, as long
+// as there is time; 0 is no limit.
+func Get(ctx context.Context, db sqldb.Querier, id int64, limit time.Duration) (*Details, error) {
+	all, err := load(ctx, db, "WHERE id = ?", id)
+	if err != nil {
+		return nil, err
+	}
+	if len(all) == 0 {
+		return nil, fmt.Errorf("there is no incident %d; bouncetail incidents --since 365d lists them", id)
+	}
+	s, err := show(ctx, db, all[0])
+	if err != nil {
+		return nil, err
+	}
+	d := &Details{Shown: *s, Hours: []Count{}, Senders: []Count{}, Replies: []Count{}, States: []Count{}, Parts: []int64{}}
+	parts, err := sqldb.Numbers(ctx, db, "SELECT id FROM incidents WHERE part_of = ? ORDER BY id", id)
+	if err != nil {
+		return nil, err
+	}
+	d.Parts = append(d.Parts, parts...)
+	if where, _ := kindred(all[0]); where == "" {
+		return d, nil
+	}
+	return d, d.count(ctx, db, limit)
+}
+
+// counted is what was counted of the failures of an incident.
+type counted struct {
+	failures                int
+	hours, senders, replies map[string]int
+	domains                 map[string]bool
+	addresses               map[int64]bool
+}
+
+// maxReplies is how many different replies are counted. One reply may name each address.
+const maxReplies = 10_000
+
+// count counts the failures of the incident.
+func (d *Details) count(ctx context.Context, db sqldb.Querier, limit time.Duration) error {
+	c := &counted{
+		hours: make(map[string]int), senders: make(map[string]int), replies: make(map[string]int),
+		domains: make(map[string]bool), addresses: make(map[int64]bool),
+	}
+	end := d.LastAt + "." // follows this stamp, and is before the next one
+	_, since, err := query.Recent(ctx, db, d.StartedAt, end, query.Bound{Time: limit}, func(from, to string) (int, error) {
+		return c.read(ctx, db, d, from, to)
+	})
+	if err != nil {
+		return err
+	}
+	if since > d.StartedAt {
+		d.Since = since
+	} else {
+		d.Attempts, d.Addresses, d.Domains = c.failures, len(c.addresses), len(c.domains)
+	}
+	d.Hours = mostOf(c.hours, len(c.hours))
+	slices.SortFunc(d.Hours, func(a, b Count) int { return cmp.Compare(a.Name, b.Name) })
+	d.Senders, d.Replies = mostOf(c.senders, 5), mostOf(c.replies, 3)
+	return sqldb.ScanAll(ctx, db, "SELECT state, count(*) FROM recipients WHERE recipient_key IN (SELECT value FROM json_each(?)) GROUP BY 1 ORDER BY 2 DESC", func(scan func(...any) error) error {
+		var one Count
+		err := scan(&one.Name, &one.N)
+		d.States = append(d.States, one)
+		return err
+	}, sqldb.NumberList(slices.Collect(maps.Keys(c.addresses))))
+}
+
+// read counts the failures of a part of the incident. It returns how many rows it looked
+// at, about.
+func (c *counted) read(ctx context.Context, db sqldb.Querier, d *Details, from, to string) (int, error) {
+	where, args := kindred(&d.Incident) // with one range of time, so that the index is used for it
+	n := 0
+	err := sqldb.ScanAll(ctx, db, "SELECT substr(occurred_at, 1, 13), coalesce(sender, ''), coalesce(reply, ''), domain, recipient_key FROM bounces WHERE "+where+" AND occurred_at >= ? AND occurred_at < ?",
+		func(scan func(...any) error) error {
+			var hour, sender, reply, domain string
+			var key int64
+			err := scan(&hour, &sender, &reply, &domain, &key)
+			n++
+			c.hours[hour]++
+			c.senders[sender]++
+			if _, known := c.replies[reply]; known || len(c.replies) < maxReplies {
+				c.replies[reply]++
+			}
+			c.domains[domain], c.addresses[key] = true, true
+			return err
+		}, append(args, from, to)...)
+	c.failures += n
+	return n + 1, err
+}
+
+// mostOf returns the largest counts, at most n.
+func mostOf(counts map[string]int, n int) []Count {
+	all := make([]Count, 0, len(counts))
+	for name, n := range counts {
+		all = append(all, Count{name, n})
+	}
+	slices.SortFunc(all, func(a, b Count) int { return cmp.Or(cmp.Compare(b.N, a.N), cmp.Compare(a.Name, b.Name)) })
+	return all[:min(n, len(all))]
+}

@@ -1,0 +1,103 @@
+package report
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"github.com/bouncetail/bouncetail/classify"
+	"github.com/bouncetail/bouncetail/sqlite/query"
+)
+
+// ReadSenders gathers the senders of the failures of a span, those with most failures
+// first. If it does not read all of them, it returns the number of those that it read in
+// sampled, else 0.
+func ReadSenders(ctx context.Context, r *query.Reader, from, to time.Time, limit time.Duration) (senders []SenderCount, sampled int, err error) {
+	type sender struct {
+		SenderCount
+		reasons map[string]int
+	}
+	bySender := make(map[string]*sender)
+	read, all, err := r.LastFailures(ctx, from, to, query.Bound{Failures: maxFailures, Time: limit}, func(f *query.FailureSum) {
+		key := "\x00" // no known sender is called so
+		if f.Sender != nil {
+			key = *f.Sender
+		}
+		s := bySender[key]
+		if s == nil {
+			s = &sender{SenderCount{Sender: f.Sender}, make(map[string]int)}
+			bySender[key] = s
+		}
+		s.Failed += f.Failures
+		s.Suppress += f.Suppress
+		s.reasons[string(f.Category)+" / "+string(f.Reason)] += f.Failures
+	})
+	if !all {
+		sampled = read
+	}
+	senders = []SenderCount{}
+	for _, s := range bySender {
+		most := 0
+		for reason, n := range s.reasons {
+			if n > most || n == most && reason < s.Mostly {
+				s.Mostly, most = reason, n
+			}
+		}
+		senders = append(senders, s.SenderCount)
+	}
+	slices.SortFunc(senders, func(a, b SenderCount) int {
+		return cmp.Or(cmp.Compare(b.Failed, a.Failed), cmp.Compare(a.Name(), b.Name()))
+	})
+	return senders, sampled, err
+}
+
+// Name returns the sender as it is shown.
+func (s *SenderCount) Name() string {
+	switch {
+	case s.Sender == nil:
+		return "(not known)"
+	case *s.Sender == "":
+		return "<>" // the null sender
+	}
+	return *s.Sender
+}
+
+// ReadUnknown gathers the replies of a span that no rule knows by their shape, the most
+// frequent first. If it does not read all of them, it returns the number of those that it
+// read in sampled, else 0.
+func ReadUnknown(ctx context.Context, r *query.Reader, from, to time.Time, limit time.Duration) (unknown []UnknownReply, sampled int, err error) {
+	byShape := make(map[string]*UnknownReply)
+	read := 0
+	all, err := r.LastUnclassified(ctx, from, to, query.Bound{Failures: maxFailures, Time: limit}, func(reply string) {
+		read++
+		u := slot(byShape, classify.Shape(reply))
+		u.Count++
+		if u.Example == "" {
+			u.Example = reply
+		}
+	})
+	if !all {
+		sampled = read
+	}
+	unknown = []UnknownReply{}
+	for _, u := range byShape {
+		unknown = append(unknown, *u)
+	}
+	slices.SortFunc(unknown, func(a, b UnknownReply) int {
+		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Example, b.Example))
+	})
+	return unknown, sampled, err
+}
+
+func (d *Digest) readSenders(ctx context.Context, r *query.Reader) (err error) {
+	d.Senders, d.Health.Sampled, err = ReadSenders(ctx, r, d.from, d.to, d.time)
+	d.Senders = d.Senders[:min(len(d.Senders), maxRows)]
+	return err
+}
+
+func (d *Digest) readUnknown(ctx context.Context, r *query.Reader) (err error) {
+	d.Unknown, d.Health.UnknownSampled, err = ReadUnknown(ctx, r, d.from, d.to, d.time)
+	d.Unknown = d.Unknown[:min(len(d.Unknown), maxRows)]
+	return err
+}
