@@ -91,7 +91,7 @@ func (tx *Tx) saveDeliveries() error {
 			n := sort.Search(len(run), func(n int) bool { return run[n].Key > to })
 			added, runs[i] = append(added, run[:n]...), run[n:]
 		}
-		changed, err := tx.joinDeliveries(levels, tx.sorter.Deliveries(added))
+		changed, err := tx.joinDeliveries(levels, tx.sorter.Deliveries(added), target.Table != packed.Lowest.Table && target.Run == packed.SmallRun)
 		if err != nil {
 			return err
 		}
@@ -107,8 +107,12 @@ func (tx *Tx) saveDeliveries() error {
 
 // joinDeliveries joins sorted deliveries with what is stored, notes them, and returns
 // what is to be stored.
-func (tx *Tx) joinDeliveries(levels []packed.Level, added []packed.Delivery) (changed []packed.Delivery, err error) {
-	before, err := tx.storedDeliveries(levels, added)
+func (tx *Tx) joinDeliveries(levels []packed.Level, added []packed.Delivery, few bool) (changed []packed.Delivery, err error) {
+	read := tx.storedDeliveries
+	if few {
+		read = tx.failedDeliveries
+	}
+	before, err := read(levels, added)
 	if err != nil {
 		return nil, err
 	}
@@ -150,6 +154,33 @@ func (tx *Tx) storedDeliveries(levels []packed.Level, of []packed.Delivery) ([]i
 		}
 	}
 	return last, nil
+}
+
+// failedDeliveries is storedDeliveries for those that have a row in recipients or that
+// fail now, and returns 0 for the others: nothing depends on when they were reached
+// before. With 20 million addresses a bucket has 40 kB, and a small batch has an address
+// in dozens of them.
+func (tx *Tx) failedDeliveries(levels []packed.Level, of []packed.Delivery) ([]int64, error) {
+	failed := make([]bool, len(of))
+	err := tx.each(len(of), "SELECT 1 FROM recipients WHERE recipient_key = ?",
+		func(i int, p *params) { p.Add(int64(of[i].Key)) },
+		func(i int, _ []driver.Value) error { failed[i] = true; return nil })
+	if err != nil {
+		return nil, err
+	}
+	var some []packed.Delivery
+	var at []int
+	for i, d := range of {
+		if failed[i] || d.Last&packed.HasFailed != 0 {
+			some, at = append(some, d), append(at, i)
+		}
+	}
+	stored, err := tx.storedDeliveries(levels, some)
+	last := make([]int64, len(of))
+	for i := range stored {
+		last[at[i]] = stored[i]
+	}
+	return last, err
 }
 
 // mergeDeliveries merges sorted deliveries into a level.
