@@ -89,12 +89,12 @@ func undecorate(text string) string {
 		text = cutColours(text[:end]) + text[end:]
 	}
 	text = strings.TrimLeft(text, "\ufeff \t\r\x1e>")
-	if len(text) > 2 && (text[0] == '*' || text[0] == '.') && !isDigit(text[1]) && text[1] != ' ' {
+	if len(text) > 2 && (text[0] == '*' && text[1] != '*' || text[0] == '.' && !isDigit(text[1]) && text[1] != ' ') {
 		return text[1:] // a clock that is not synchronised, as routers mark it
 	}
-	for _, quote := range [...]string{"b'", "'"} {
-		if inside, found := strings.CutPrefix(text, quote); found && strings.HasSuffix(inside, "'") {
-			return inside[:len(inside)-1]
+	for _, around := range [...][2]string{{"b'", "'"}, {"'", "'"}, {"| ", " |"}} {
+		if inside, found := strings.CutPrefix(text, around[0]); found && strings.HasSuffix(inside, around[1]) {
+			return strings.TrimSuffix(inside, around[1])
 		}
 	}
 	return text

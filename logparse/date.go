@@ -66,7 +66,7 @@ func (s *stamp) cutNumeric(text string) (string, bool) {
 	if strings.HasPrefix(text, ", ") {
 		text = text[1:]
 	}
-	if len(text) == 0 || strings.IndexByte("Tt _:-", text[0]) < 0 {
+	if len(text) == 0 || strings.IndexByte("Tt _:-\t;", text[0]) < 0 {
 		return "", false
 	}
 	return s.cutTime(strings.TrimLeft(text[1:], " "))

@@ -57,6 +57,12 @@ func (h *header) cutFiller() bool {
 	if h.body == "" || h.tag == "" {
 		return false
 	}
+	if rest, found := strings.CutPrefix(h.body, h.tag); found && len(rest) > 1 && (rest[0] == '[' || rest[0] == ':') {
+		if _, _, after, marked := cutAnyTag(h.body); marked && len(after) < len(rest) { // the tag, a second time
+			h.body = strings.TrimLeft(after, " ")
+			return true
+		}
+	}
 	switch c := h.body[0]; {
 	case strings.IndexByte("iIdDnNmMsSlLpP[(-:", c) >= 0:
 	case isDigit(c):

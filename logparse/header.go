@@ -108,6 +108,10 @@ func cutTag(rest string, h *header) bool {
 		if n := len(h.pid); n > 0 && h.pid[n-1] == ']' {
 			h.pid = h.pid[:n-1]
 		}
+	} else if n := len(h.tag); n > 0 && h.tag[n-1] == ')' {
+		if at := strings.IndexByte(h.tag, '('); at > 0 {
+			h.tag, h.pid = h.tag[:at], h.tag[at+1:n-1]
+		}
 	}
 	if h.body = rest[end+2:]; h.body != "" && h.body[0] == ' ' {
 		h.body = strings.TrimLeft(h.body, " ")
@@ -146,6 +150,10 @@ func cutRFC5424(rest string, h *header) bool {
 		}
 	}
 	h.host, h.tag, h.pid = fields[0], fields[1], fields[2]
+	if at := strings.IndexByte(h.tag, '['); at > 0 { // the tag of the traditional form: postfix/smtp[474]:
+		h.tag = h.tag[:at]
+	}
+	h.tag = strings.TrimSuffix(h.tag, ":")
 	if h.host == "-" {
 		h.host = ""
 	}

@@ -397,37 +397,6 @@ func (p *Parser) yield(h *header, line string, yield func(*bounce.Event)) {
 	}
 }
 
-// readUnusual reads a line whose header is of an unusual form, and counts it if
-// it holds a delivery and cannot be read.
-func (p *Parser) readUnusual(line string, yield func(*bounce.Event)) {
-	if strings.HasPrefix(line, "__") && p.readExport(line, yield) || p.beginMultiline(line) {
-		return
-	}
-	var u unusual
-	p.finishUnusual(&u, u.read(line), line, yield)
-}
-
-// finishUnusual reads the body that was found, or looks for a delivery in the
-// line.
-func (p *Parser) finishUnusual(u *unusual, found bool, line string, yield func(*bounce.Event)) {
-	h := &p.unusual
-	*h = header{}
-	if found && u.fill(h) && p.finish(h, line, yield) {
-		return
-	}
-	if u.foreign || isOtherProgram(u.tag) {
-		return
-	}
-	if mta, found := findDelivery(line); found && p.reads(mta) {
-		p.noteUnparsed(mta, line)
-	}
-}
-
-// reads reports whether the grammar of an MTA is among the parser's.
-func (p *Parser) reads(mta bounce.MTA) bool {
-	return slices.ContainsFunc(p.grammars, func(g grammar) bool { return g.mta == mta })
-}
-
 // yieldEach yields the event for its recipient and for others. What takes it may
 // change it.
 func (p *Parser) yieldEach(others []string, yield func(*bounce.Event)) {

@@ -20,6 +20,46 @@ import (
 //		"MESSAGE" : "4f1XyZ: to=<a@b.example>, …"
 //	}
 
+// readUnusual reads a line whose header is of an unusual form, and counts it if
+// it holds a delivery and cannot be read.
+func (p *Parser) readUnusual(line string, yield func(*bounce.Event)) {
+	if strings.HasPrefix(line, "__") && p.readExport(line, yield) || p.beginMultiline(line) {
+		return
+	}
+	for line != "" {
+		var u unusual
+		found := u.read(line)
+		next, more := strings.CutPrefix(strings.TrimLeft(u.behind, " "), ",")
+		if !more {
+			next = ""
+		}
+		// An array of objects on one line.
+		p.finishUnusual(&u, found, line[:len(line)-len(next)], yield)
+		line = strings.TrimLeft(next, " ")
+	}
+}
+
+// finishUnusual reads the body that was found, or looks for a delivery in the
+// line.
+func (p *Parser) finishUnusual(u *unusual, found bool, line string, yield func(*bounce.Event)) {
+	h := &p.unusual
+	*h = header{}
+	if found && u.fill(h) && p.finish(h, line, yield) {
+		return
+	}
+	if u.foreign || isOtherProgram(u.tag) {
+		return
+	}
+	if mta, found := findDelivery(line); found && p.reads(mta) {
+		p.noteUnparsed(mta, line)
+	}
+}
+
+// reads reports whether the grammar of an MTA is among the parser's.
+func (p *Parser) reads(mta bounce.MTA) bool {
+	return slices.ContainsFunc(p.grammars, func(g grammar) bool { return g.mta == mta })
+}
+
 // beginMultiline reports whether a line begins such an entry, and begins to read it.
 func (p *Parser) beginMultiline(line string) bool {
 	if strings.HasSuffix(line, "{") && strings.TrimLeft(line, " \t") == "{" {

@@ -44,10 +44,10 @@ type field struct {
 // fieldNames are the names of fields, best first within their role; those on one
 // line are of the same rank. Nested objects are joined by a dot.
 var fieldNames = makeFields(map[role]string{
-	roleMessage: `MESSAGE message log
+	roleMessage: `MESSAGE message log log.message
 		msg _msg @message syslog_message syslogmessage logmessage log_message logentry log_entry
 		full_message fullmessage
-		short_message shortmessage
+		short_message shortmessage eventmessage @m
 		line _line logline log_line textpayload text
 		rawmsg raw _raw rawmessage full_log
 		event.original log.original
@@ -56,7 +56,7 @@ var fieldNames = makeFields(map[role]string{
 		process.name appname app_name app-name _application_name application_name syslog.appname log.syslog.appname
 		app _app application syslog_program syslog_identifier identifier
 		syslogtag syslog_tag
-		process daemon processname sourcename event.program predecoder.program_name
+		process daemon processname processimagepath sourcename event.program predecoder.program_name
 		labels.program labels.app
 		tag
 		_COMM`,
@@ -71,7 +71,7 @@ var fieldNames = makeFields(map[role]string{
 	roleProcess: `_PID pid procid proc_id process.pid _process_id process_id log.syslog.procid syslog_pid SYSLOG_PID`,
 	roleTime: `__REALTIME_TIMESTAMP timereported time_reported timestamp_reported
 		@timestamp timestamp generated_at
-		time _time
+		time _time @t
 		ts _ts dt datetime isodate date timeunixnano
 		syslog_timestamp eventtime event_time event.created
 		timegenerated time_generated
@@ -114,8 +114,14 @@ func (u *unusual) readObject(text string) bool {
 		return false
 	}
 	var o object
-	_, ok := o.scan(text, "", 0)
-	return ok && u.takeObject(&o)
+	behind, ok := o.scan(text, "", 0)
+	if !ok {
+		return false
+	}
+	if u.depth == 0 {
+		defer func() { u.behind = behind }()
+	}
+	return u.takeObject(&o)
 }
 
 // readPairs reads pairs of names and values (logfmt):
@@ -194,6 +200,9 @@ func (u *unusual) takeObject(o *object) bool {
 // that the object names, or a line with a header of its own.
 func (u *unusual) readMessage(text string, isLog bool) bool {
 	text = strings.TrimRight(text, "\r\n")
+	if postfixDaemons[u.tag] && serverOf(strings.TrimLeft(text, " ")) == "postfix" {
+		u.tag = "postfix/" + u.tag // the name of the process
+	}
 	known := isDaemonTag(u.tag) || isServerTag(u.tag)
 	inside := *u
 	inside.inner = ""

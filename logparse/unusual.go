@@ -23,6 +23,7 @@ type unusual struct {
 	n      int
 	inner  string // the line from the innermost stamp on
 	depth  int    // of objects in each other
+	behind string // what follows an object on its line
 
 	host, tag, pid string // what an object around the text says
 	synthesized    bool   // the body was decoded, or its header was somewhere else
@@ -58,6 +59,7 @@ func (u *unusual) read(text string) bool {
 	if u.readParts(text) || u.foreign {
 		return !u.foreign
 	}
+	before.behind = u.behind
 	*u = before
 	if strings.HasPrefix(text, `"`) && u.readQuoted(text) {
 		return true
@@ -331,7 +333,9 @@ func (u *unusual) addName(name string) bool {
 	if u.named == 0 && u.n == 0 {
 		u.source = name
 	}
-	u.names = name
+	if u.named == 0 || !isServerTag(name) { // "mx postfix 474 - - postfix/smtp[474]:"
+		u.names = name
+	}
 	u.named++
 	return true
 }
