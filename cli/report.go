@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/bouncetail/bouncetail/classify"
 	"github.com/bouncetail/bouncetail/daemon"
 	"github.com/bouncetail/bouncetail/internal/when"
 	"github.com/bouncetail/bouncetail/view/report"
@@ -44,6 +45,8 @@ func (a *app) report() *cobra.Command {
 	c.Flags().StringSliceVar(&f.Mail, "mail", nil, "mail it to these `ADDRESSES`")
 	c.Flags().BoolVar(&f.Send, "send", false, "mail it to the addresses of the setting report.mail")
 	c.Flags().IntVar(&f.Addresses, "addresses", 20, "list at most `N` newly bad addresses; 0 lists none")
+	c.Flags().StringVar(&f.Provider, "provider", "", "only the provider `NAME`, such as google; other is every receiver without a name")
 	complete(c, "format", report.DigestFormats)
+	complete(c, "provider", classify.Providers())
 	return c
 }

@@ -30,6 +30,7 @@ type Report struct {
 	Mail         []string
 	Send         bool // mail it to those of the settings
 	Addresses    int  // listed at most
+	Provider     string
 
 	options report.DigestOptions
 }
@@ -72,12 +73,15 @@ func (f *Report) Check(c config.Report, now time.Time) (err error) {
 	if !slices.Contains(report.DigestFormats, f.Format) {
 		return fmt.Errorf("--format: %q is not one of %s", f.Format, strings.Join(report.DigestFormats, ", "))
 	}
-	f.options = report.DigestOptions{Now: now, Addresses: f.Addresses}
+	f.options = report.DigestOptions{Now: now, Addresses: f.Addresses, Provider: strings.ToLower(f.Provider)}
 	if f.options.Since, err = when.Past(f.Since, now.UTC()); err != nil {
 		return fmt.Errorf("--since: %w", err)
 	}
 	if f.options.Until, err = when.Past(f.Until, now.UTC()); err != nil {
 		return fmt.Errorf("--until: %w", err)
+	}
+	if err := report.CheckProvider(f.options.Provider); err != nil {
+		return fmt.Errorf("--provider: %w", err)
 	}
 	if err := f.options.Check(); err != nil {
 		return fmt.Errorf("--since: %w", err)

@@ -19,17 +19,20 @@ import (
 type Digest struct {
 	Host      string            `json:"host"`
 	MTA       string            `json:"mta"`
-	First     string            `json:"first_day"` // YYYY-MM-DD
+	Provider  string            `json:"provider,omitempty"` // the only one that is shown; empty is all
+	First     string            `json:"first_day"`          // YYYY-MM-DD
 	Last      string            `json:"last_day"`
 	Before    string            `json:"compared_from"` // the first day of the span before
 	Needs     []Need            `json:"needs_you"`
 	Numbers   []Number          `json:"numbers"`
 	Days      []query.Outcomes  `json:"days"`
-	Providers []ProviderCount   `json:"providers"` // by failures, at most maxRows
+	Since     string            `json:"counted_since,omitempty"` // the first day with attempts by provider, if it is not before the spans
+	Providers []ProviderCount   `json:"providers"`               // by failures, at most maxRows
 	Reasons   []ReasonNumber    `json:"reasons"`
 	NewlyBad  NewlyBad          `json:"newly_bad"`
 	Senders   []SenderCount     `json:"senders"`
 	Incidents []incidents.Shown `json:"incidents"`
+	Replies   []UnknownReply    `json:"replies,omitempty"` // of the provider
 	Unknown   []UnknownReply    `json:"unknown_replies"`
 	Health    DigestHealth      `json:"health"`
 	URL       string            `json:"url,omitempty"` // of the pages of the web interface
@@ -117,7 +120,8 @@ type DigestOptions struct {
 	Trouble      string // of the daemon
 	// Time is how long failures may be read for their senders, and as long for unknown
 	// replies; 0 is no limit.
-	Time time.Duration
+	Time     time.Duration
+	Provider string // the only one that is shown: a name of classify, or other; empty is all
 }
 
 const (
@@ -142,12 +146,19 @@ func ReadDigest(ctx context.Context, r *query.Reader, o DigestOptions) (*Digest,
 	if err != nil {
 		return nil, err
 	}
+	if o.Provider != "" {
+		return d, d.readProvider(ctx, r, o.Addresses)
+	}
 	for _, read := range []func(context.Context, *query.Reader) error{d.readDays, d.readReasons, d.readSenders, d.readUnknown, d.readIncidents, d.readHealth} {
 		if err := read(ctx, r); err != nil {
 			return nil, err
 		}
 	}
-	if err := d.readNewlyBad(ctx, r, o.Addresses); err != nil {
+	counts, err := r.TurnedBad(ctx, d.before(), d.from, d.to)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.addNewlyBad(ctx, r, counts, o.Addresses); err != nil {
 		return nil, err
 	}
 	return d, d.readNeeds(ctx, r)
@@ -160,6 +171,9 @@ func newDigest(o DigestOptions) (*Digest, error) {
 	if to.Before(o.Until) {
 		to = to.AddDate(0, 0, 1)
 	}
+	if err := CheckProvider(o.Provider); err != nil {
+		return nil, err
+	}
 	n := int(to.Sub(from) / (24 * time.Hour))
 	if n < 1 {
 		return nil, errors.New("the span has no whole day; name an earlier start")
@@ -169,8 +183,8 @@ func newDigest(o DigestOptions) (*Digest, error) {
 	}
 	return &Digest{
 		First: from.Format(time.DateOnly), Last: to.AddDate(0, 0, -1).Format(time.DateOnly), Before: from.AddDate(0, 0, -n).Format(time.DateOnly),
-		Health: DigestHealth{Trouble: o.Trouble},
-		from:   from, to: to, now: o.Now, time: o.Time,
+		Provider: o.Provider, Health: DigestHealth{Trouble: o.Trouble},
+		from: from, to: to, now: o.Now, time: o.Time,
 	}, nil
 }
 
@@ -182,9 +196,12 @@ func (d *Digest) after() string { return d.to.Format(time.DateOnly) }
 
 func (d *Digest) readDays(ctx context.Context, r *query.Reader) error {
 	days, err := r.OutcomesOf(ctx, d.Before, d.after())
-	if err != nil {
-		return err
-	}
+	d.addDays(days)
+	return err
+}
+
+// addDays adds up the attempts of days.
+func (d *Digest) addDays(days []query.Outcomes) {
 	var sum, before query.Outcomes
 	byDay := make(map[string]query.Outcomes)
 	for _, o := range days {
@@ -207,15 +224,16 @@ func (d *Digest) readDays(ctx context.Context, r *query.Reader) error {
 		number("delivered", sum.Delivered, before.Delivered), number("deferred", sum.Deferred, before.Deferred),
 		number("bounced", sum.Bounced, before.Bounced), number("expired", sum.Expired, before.Expired),
 	}
-	return nil
 }
 
 // readReasons gathers the failures by provider and by reason.
 func (d *Digest) readReasons(ctx context.Context, r *query.Reader) error {
 	counts, err := r.ReasonCounts(ctx, d.Before, d.First, d.after())
-	if err != nil {
-		return err
-	}
+	d.addReasons(counts)
+	return err
+}
+
+func (d *Digest) addReasons(counts []query.ReasonCount) {
 	type sums struct{ n, before, most int }
 	providers, reasons := make(map[string]*sums), make(map[[2]string]*sums)
 	mostly := make(map[string]string)
@@ -239,7 +257,6 @@ func (d *Digest) readReasons(ctx context.Context, r *query.Reader) error {
 	}
 	d.Providers = largest(d.Providers, func(p *ProviderCount) *Number { return &p.Number })
 	d.Reasons = largest(d.Reasons, func(p *ReasonNumber) *Number { return &p.Number })
-	return nil
 }
 
 // slot returns the value of a key of a map, which it makes if there is none.
@@ -259,11 +276,8 @@ func largest[T any](list []T, of func(*T) *Number) []T {
 	return list[:min(len(list), maxRows)]
 }
 
-func (d *Digest) readNewlyBad(ctx context.Context, r *query.Reader, addresses int) (err error) {
-	counts, err := r.TurnedBad(ctx, d.before(), d.from, d.to)
-	if err != nil {
-		return err
-	}
+// addNewlyBad adds up the addresses that turned bad, and lists the last of them.
+func (d *Digest) addNewlyBad(ctx context.Context, r *query.Reader, counts []query.ReasonCount, addresses int) (err error) {
 	n, before := 0, 0
 	reasons := make(map[string]*[2]int64)
 	for i := range counts {
@@ -281,7 +295,11 @@ func (d *Digest) readNewlyBad(ctx context.Context, r *query.Reader, addresses in
 	if d.NewlyBad.Hashed, err = r.Hashed(ctx); err != nil || d.NewlyBad.Hashed || addresses == 0 || n == 0 {
 		return err
 	}
-	d.NewlyBad.Addresses, err = r.LastBad(ctx, d.from, d.to, addresses)
+	if d.Provider != "" {
+		d.NewlyBad.Addresses, err = r.ProviderLastBad(ctx, d.Provider, d.from, d.to, addresses)
+	} else {
+		d.NewlyBad.Addresses, err = r.LastBad(ctx, d.from, d.to, addresses)
+	}
 	return err
 }
 
@@ -325,17 +343,11 @@ func (d *Digest) readHealth(ctx context.Context, r *query.Reader) (err error) {
 // readNeeds gathers what a person has to do, the most urgent first.
 func (d *Digest) readNeeds(ctx context.Context, r *query.Reader) error {
 	d.Needs = []Need{}
-	need := func(next, format string, args ...any) {
-		d.Needs = append(d.Needs, Need{fmt.Sprintf(format, args...), next})
-	}
+	need := d.need
 	if d.Health.Followed && d.Health.Trouble != "" {
 		need("systemctl status bouncetail", "%s", d.Health.Trouble)
 	}
-	for i := range d.Incidents {
-		if i := &d.Incidents[i]; i.Open() && i.Ours() {
-			need(i.Advice, "#%d %s%s: %s of %s, still open", i.ID, What(&i.Incident), with(i.Subject), text.Amount(i.Attempts, "failure"), text.Amount(i.Addresses, "address"))
-		}
-	}
+	d.needIncidents()
 	states, err := r.States(ctx)
 	for _, s := range states {
 		if s.Name == string(bounce.StateSuspect) && s.N > 0 {
@@ -355,6 +367,19 @@ func (d *Digest) readNeeds(ctx context.Context, r *query.Reader) error {
 		need("bouncetail unclassified", "a reply that no rule knows came %s times", text.Thousands(int64(d.Unknown[0].Count)))
 	}
 	return err
+}
+
+func (d *Digest) need(next, format string, args ...any) {
+	d.Needs = append(d.Needs, Need{fmt.Sprintf(format, args...), next})
+}
+
+// needIncidents adds the incidents that are the server's own.
+func (d *Digest) needIncidents() {
+	for i := range d.Incidents {
+		if i := &d.Incidents[i]; i.Open() && i.Ours() {
+			d.need(i.Advice, "#%d %s%s: %s of %s, still open", i.ID, What(&i.Incident), with(i.Subject), text.Amount(i.Attempts, "failure"), text.Amount(i.Addresses, "address"))
+		}
+	}
 }
 
 // fewestUnknown is how often an unknown reply has to come to need a rule.

@@ -17,11 +17,16 @@ import (
 
 // Page arranges the digest. Its links are those of the web interface.
 func (d *Digest) Page(zone table.Zone) *page.Page {
-	p := page.New(d.server()+", "+span(d.First, d.Last), "against "+span(d.Before, d.from.AddDate(0, 0, -1).Format(time.DateOnly))+", days in UTC")
-	p.Add(
-		d.needsSection(), d.numbersSection(), d.daysSection(), d.providersSection(), d.reasonsSection(),
-		d.newlyBadSection(zone), d.sendersSection(), d.incidentsSection(zone), d.unknownSection(), d.healthSection(zone),
-	)
+	p := page.New(d.name()+", "+span(d.First, d.Last), "against "+span(d.Before, d.from.AddDate(0, 0, -1).Format(time.DateOnly))+", days in UTC")
+	p.Add(d.needsSection(), d.numbersSection(), d.daysSection())
+	if d.Provider == "" {
+		p.Add(d.providersSection())
+	}
+	p.Add(d.reasonsSection(), d.newlyBadSection(zone), d.sendersSection(), d.incidentsSection(zone))
+	if d.Provider != "" {
+		p.Add(repliesSection("Replies", d.Replies).OrElse("No attempt failed."))
+	}
+	p.Add(d.unknownSection(), d.healthSection(zone))
 	if p.Base = d.URL; d.URL != "" {
 		pages := page.NewSection("Pages")
 		pages.Say("%s", d.URL)
@@ -33,13 +38,21 @@ func (d *Digest) Page(zone table.Zone) *page.Page {
 // server names the server as it is shown.
 func (d *Digest) server() string { return page.Shown(cmp.Or(d.Host, "This server"), 40) }
 
+// name names what the digest is about.
+func (d *Digest) name() string {
+	if d.Provider != "" {
+		return d.server() + ", " + d.Provider
+	}
+	return d.server()
+}
+
 // Subject is the subject of the report as a mail.
 func (d *Digest) Subject() string {
 	needs := "nothing needs you"
 	if n := len(d.Needs); n > 0 {
 		needs = text.Amount(n, "thing") + " " + text.Verb(n, "needs", "need") + " you"
 	}
-	return fmt.Sprintf("[bouncetail %s] %s, %s", d.server(), needs, text.Amount(int(d.NewlyBad.N), "newly bad address"))
+	return fmt.Sprintf("[bouncetail %s] %s, %s", d.name(), needs, text.Amount(int(d.NewlyBad.N), "newly bad address"))
 }
 
 // span writes days: 19 to 25 November 2026.
@@ -80,6 +93,9 @@ func (d *Digest) numbersSection() page.Section {
 		s.Row(n.Name, n.N, n.Before, page.Delta{Share: n.Change}, page.Spark(lastDays(d.column(by[i]))))
 	}
 	s.Row("newly bad", d.NewlyBad.N, d.NewlyBad.Before, page.Delta{Share: d.NewlyBad.Change}, "")
+	if d.Since != "" {
+		s.Note("Attempts are counted by provider since %s.", d.Since)
+	}
 	return s
 }
 
@@ -227,12 +243,17 @@ func (d *Digest) incidentsSection(zone table.Zone) page.Section {
 }
 
 func (d *Digest) unknownSection() page.Section {
-	s := page.NewSection("Unknown replies", "", "")
-	for _, u := range d.Unknown {
-		s.Row(u.Count, u.Example)
-	}
+	s := repliesSection("Unknown replies", d.Unknown)
 	s.Sampled(d.Health.UnknownSampled, "unknown replies")
 	return s.OrElse("Every reply is known to a rule.")
+}
+
+func repliesSection(title string, list []UnknownReply) page.Section {
+	s := page.NewSection(title, "", "")
+	for _, u := range list {
+		s.Row(u.Count, u.Example)
+	}
+	return s
 }
 
 func (d *Digest) healthSection(zone table.Zone) page.Section {

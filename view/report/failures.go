@@ -14,30 +14,45 @@ import (
 // first. If it does not read all of them, it returns the number of those that it read in
 // sampled, else 0.
 func ReadSenders(ctx context.Context, r *query.Reader, from, to time.Time, limit time.Duration) (senders []SenderCount, sampled int, err error) {
-	type sender struct {
-		SenderCount
-		reasons map[string]int
-	}
-	bySender := make(map[string]*sender)
+	sums := newSenderSums()
 	read, all, err := r.LastFailures(ctx, from, to, query.Bound{Failures: maxFailures, Time: limit}, func(f *query.FailureSum) {
-		key := "\x00" // no known sender is called so
-		if f.Sender != nil {
-			key = *f.Sender
-		}
-		s := bySender[key]
-		if s == nil {
-			s = &sender{SenderCount{Sender: f.Sender}, make(map[string]int)}
-			bySender[key] = s
-		}
-		s.Failed += f.Failures
-		s.Suppress += f.Suppress
-		s.reasons[string(f.Category)+" / "+string(f.Reason)] += f.Failures
+		sums.add(f.Sender, string(f.Category)+" / "+string(f.Reason), f.Failures, f.Suppress)
 	})
 	if !all {
 		sampled = read
 	}
-	senders = []SenderCount{}
-	for _, s := range bySender {
+	return sums.list(), sampled, err
+}
+
+// senderSums adds up failures by sender.
+type senderSums map[string]*senderSum
+
+type senderSum struct {
+	SenderCount
+	reasons map[string]int
+}
+
+func newSenderSums() senderSums { return make(senderSums) }
+
+func (sums senderSums) add(of *string, reason string, failures, suppress int) {
+	key := "\x00" // no known sender is called so
+	if of != nil {
+		key = *of
+	}
+	s := sums[key]
+	if s == nil {
+		s = &senderSum{SenderCount{Sender: of}, make(map[string]int)}
+		sums[key] = s
+	}
+	s.Failed += failures
+	s.Suppress += suppress
+	s.reasons[reason] += failures
+}
+
+// list returns the senders, those with most failures first.
+func (sums senderSums) list() []SenderCount {
+	senders := []SenderCount{}
+	for _, s := range sums {
 		most := 0
 		for reason, n := range s.reasons {
 			if n > most || n == most && reason < s.Mostly {
@@ -49,7 +64,7 @@ func ReadSenders(ctx context.Context, r *query.Reader, from, to time.Time, limit
 	slices.SortFunc(senders, func(a, b SenderCount) int {
 		return cmp.Or(cmp.Compare(b.Failed, a.Failed), cmp.Compare(a.Name(), b.Name()))
 	})
-	return senders, sampled, err
+	return senders
 }
 
 // Name returns the sender as it is shown.

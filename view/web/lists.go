@@ -60,7 +60,7 @@ func weekly(q *request) (*page.Page, error) {
 	if until == "" {
 		until = "today"
 	}
-	o := report.DigestOptions{Now: q.now, Addresses: 20, Time: readTime / 4}
+	o := report.DigestOptions{Now: q.now, Addresses: 20, Time: readTime / 4, Provider: q.get("provider")}
 	var err error
 	if o.Since, err = when.Past(since, q.now.UTC()); err == nil {
 		if o.Until, err = when.Past(until, q.now.UTC()); err == nil {
@@ -76,7 +76,7 @@ func weekly(q *request) (*page.Page, error) {
 	}
 	p := d.Page(q.zone)
 	form := page.NewSection("")
-	form.Form = &page.Form{Action: "report", Fields: []page.Field{{Label: "Since", Name: "since", Value: since}, {Label: "until", Name: "until", Value: until}}}
+	form.Form = &page.Form{Action: "report", Fields: []page.Field{{Label: "Since", Name: "since", Value: since}, {Label: "until", Name: "until", Value: until}, {Label: "Provider", Name: "provider", Value: o.Provider}}}
 	p.Sections = append([]page.Section{form}, p.Sections...)
 	return p, nil
 }

@@ -3,6 +3,7 @@ package web
 import (
 	"cmp"
 	"fmt"
+	"net/url"
 	"slices"
 	"time"
 
@@ -137,6 +138,7 @@ func provider(q *request) (*page.Page, error) {
 	if err != nil {
 		return nil, err
 	}
+	replies.Links = append(replies.Links, page.Link{Text: "Report of this provider", Href: "report?provider=" + url.QueryEscape(name)})
 	p.Add(days, hours, replies)
 	return p, nil
 }
