@@ -5,10 +5,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/bouncetail/bouncetail/config"
+	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/daemon"
 	"github.com/bouncetail/bouncetail/internal/text"
-	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/report"
 )
 
@@ -25,19 +24,20 @@ func (a *app) check() *cobra.Command {
 	}
 	from := fromFile(c)
 	a.jsonFlag(c, "one JSON object a line")
+	fleetFlag(c)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		on, err := a.givenAddresses(args, *from)
 		if err != nil {
 			return err
 		}
-		return a.read(cmd.Context(), func(settings config.Config, r *query.Reader) error {
-			h, err := daemon.HasherOf(cmd.Context(), settings, r)
-			if err != nil {
-				return err
-			}
+		return a.ask(cmd, func(r daemon.Answers, stored func(bounce.Address) (bounce.Address, error)) error {
 			bad := false
 			for _, to := range on {
-				row, known, err := r.Recipient(cmd.Context(), h.Hashed(to).Normal)
+				kept, err := stored(to)
+				if err != nil {
+					return err
+				}
+				row, known, err := r.Recipient(cmd.Context(), kept.Normal)
 				if err != nil {
 					return err
 				}

@@ -1,17 +1,15 @@
 package cli
 
 import (
-	"context"
 	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/bouncetail/bouncetail/address"
-	"github.com/bouncetail/bouncetail/config"
+	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/daemon"
 	"github.com/bouncetail/bouncetail/internal/cmdline"
-	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/report"
 )
 
@@ -25,14 +23,15 @@ func (a *app) explain() *cobra.Command {
 	}
 	a.jsonFlag(c, "one JSON object")
 	c.Flags().IntVar(&limit, "limit", 20, "the last `N` attempts")
+	fleetFlag(c)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
-		return a.explainAddress(cmd.Context(), args[0], limit)
+		return a.explainAddress(cmd, args[0], limit)
 	}
 	return c
 }
 
 // explainAddress shows what happened to an address in its last attempts.
-func (a *app) explainAddress(ctx context.Context, given string, limit int) error {
+func (a *app) explainAddress(cmd *cobra.Command, given string, limit int) error {
 	to, err := address.Given(strings.Trim(given, "<> "))
 	if err != nil {
 		return usageError{err}
@@ -41,12 +40,12 @@ func (a *app) explainAddress(ctx context.Context, given string, limit int) error
 	if limit < 1 {
 		return usageError{fmt.Errorf("--limit: %d is less than 1", limit)}
 	}
-	return a.read(ctx, func(settings config.Config, r *query.Reader) error {
-		to, err := daemon.StoredAs(ctx, settings, r, to)
+	return a.ask(cmd, func(r daemon.Answers, stored func(bounce.Address) (bounce.Address, error)) error {
+		to, err := stored(to)
 		if err != nil {
 			return err
 		}
-		row, known, err := r.Recipient(ctx, to.Normal)
+		row, known, err := r.Recipient(cmd.Context(), to.Normal)
 		switch {
 		case err != nil:
 			return err
@@ -55,7 +54,7 @@ func (a *app) explainAddress(ctx context.Context, given string, limit int) error
 		case !known:
 			return fmt.Errorf("%s has not failed in what was read so far, or is spelled otherwise; bouncetail recipients --domain %s lists other addresses of the domain", given, to.Domain)
 		}
-		l, err := report.ReadHistory(ctx, r, to, &row, limit, a.zone(), a.now())
+		l, err := report.ReadHistory(cmd.Context(), r, to, &row, limit, a.zone(), a.now())
 		if err != nil {
 			return err
 		}

@@ -54,7 +54,7 @@ func (a *app) export() *cobra.Command {
 		if err := e.Check(format, mode); err != nil {
 			return usageError{err}
 		}
-		if e.Config, err = a.settings(); err != nil {
+		if e.Question, err = a.question(cmd); err != nil {
 			return err
 		}
 		if e.Only {
@@ -67,6 +67,7 @@ func (a *app) export() *cobra.Command {
 		return e.Write(cmd.Context())
 	}
 	chosen.Flags(c)
+	fleetFlag(c)
 	c.Flags().Lookup("state").Usage = "only `STATE`: " + strings.Join(filter.States, ", ") + ", or all (default bad)"
 	c.Flags().BoolVarP(&quiet, "quiet", "q", false, "print errors only, no count of what was written")
 	c.Flags().StringVar(&format, "format", "csv", "`FORMAT`: "+export.FormatNames())

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/config"
 	"github.com/bouncetail/bouncetail/daemon"
 	"github.com/bouncetail/bouncetail/internal/text"
@@ -18,10 +19,9 @@ func (a *app) fleet() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "fleet",
 		Short: "Share what several hosts know in one PostgreSQL database",
-		Long: "The commands below fleet need the setting fleet.dsn. docs/fleet.md begins with three\n" +
-			"servers.",
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Long:  "The commands need the setting fleet.dsn. docs/fleet.md begins with three servers.",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	c.AddCommand(a.fleetInit(), a.fleetSend(), a.fleetStatus(), a.fleetAdopt())
 	return c
@@ -37,6 +37,27 @@ func (a *app) fleetCommand(c *cobra.Command, do func(context.Context, fleet.Sett
 		}
 		return do(ctx, s)
 	})
+}
+
+// fleetFlag adds --fleet, which ask reads.
+func fleetFlag(c *cobra.Command) { c.Flags().Bool("fleet", false, "ask the fleet, see docs/fleet.md") }
+
+// ask calls do with what answers a command: the database, or with --fleet the fleet.
+func (a *app) ask(cmd *cobra.Command, do func(daemon.Answers, func(bounce.Address) (bounce.Address, error)) error) error {
+	q, err := a.question(cmd)
+	if err != nil {
+		return err
+	}
+	return q.Ask(cmd.Context(), do)
+}
+
+func (a *app) question(cmd *cobra.Command) (q daemon.Question, err error) {
+	if q.Config, err = a.settings(); err != nil {
+		return q, err
+	}
+	q.Fleet, _ = cmd.Flags().GetBool("fleet") // not there is false
+	q.Version, q.Log = versionText(), a.logger(q.Config.Log)
+	return q, nil
 }
 
 func (a *app) fleetInit() *cobra.Command {
@@ -102,11 +123,7 @@ func (a *app) fleetStatus() *cobra.Command {
 	}
 	flags.addWithLimit(c, view.StatusColumns)
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
-		settings, err := a.settings()
-		if err != nil {
-			return err
-		}
-		s, err := daemon.Fleet(settings, versionText(), a.logger(settings.Log))
+		q, err := a.question(cmd)
 		if err != nil {
 			return err
 		}
@@ -114,7 +131,7 @@ func (a *app) fleetStatus() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		all, silent, err := daemon.FleetStatus(cmd.Context(), s)
+		all, silent, err := daemon.FleetStatus(cmd.Context(), &q)
 		if err := table.Rows(l, all, err, view.StatusCells); err != nil {
 			return err
 		}

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -9,11 +10,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/daemon"
 	"github.com/bouncetail/bouncetail/sqlite/incidents"
 	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/filter"
 	"github.com/bouncetail/bouncetail/view/report"
-	"github.com/bouncetail/bouncetail/view/table"
 )
 
 // choice are the flags that choose recipients.
@@ -37,9 +38,13 @@ func (f *choice) incidentFlag(c *cobra.Command) {
 }
 
 // readIncident completes a filter with the failures of the incident that was named.
-func (f *choice) readIncident(ctx context.Context, r *query.Reader, chosen *query.Filter) error {
+func (f *choice) readIncident(ctx context.Context, from any, chosen *query.Filter) error {
 	if f.incident == "" {
 		return nil
+	}
+	r, ofHost := from.(*query.Reader)
+	if !ofHost {
+		return usageError{errors.New("--incident and --fleet do not go together: incidents are those of each host")}
 	}
 	id, err := incidentNumber(f.incident)
 	if err != nil {
@@ -71,7 +76,7 @@ func (a *app) recipients() *cobra.Command {
 			}
 			if len(args) == 1 {
 				a.asJSON = flags.JSON
-				return a.explainAddress(cmd.Context(), args[0], 20)
+				return a.explainAddress(cmd, args[0], 20)
 			}
 			f, err := chosen.parse(a.now())
 			if err != nil {
@@ -84,18 +89,25 @@ func (a *app) recipients() *cobra.Command {
 			if f.Category != "" {
 				flags.Drop = append(flags.Drop, "category")
 			}
-			return a.list(cmd.Context(), &flags, report.RecipientColumns, "No address matches.", func(r *query.Reader, l *table.List) error {
+			return a.ask(cmd, func(r daemon.Answers, _ func(bounce.Address) (bounce.Address, error)) error {
+				l, err := flags.open(a, report.RecipientColumns)
+				if err != nil {
+					return err
+				}
 				if err := chosen.readIncident(cmd.Context(), r, &f); err != nil {
 					return err
 				}
-				_, err := r.Recipients(cmd.Context(), f, func(row *bounce.Recipient) error { return l.Row(row, report.RecipientCells(row)...) })
-				return err
+				if _, err := r.Recipients(cmd.Context(), f, func(row *bounce.Recipient) error { return l.Row(row, report.RecipientCells(row)...) }); err != nil {
+					return err
+				}
+				return l.End("No address matches.")
 			})
 		},
 	}
 	c.AddCommand(a.allow(), a.block(), a.unset(), a.decisions(), a.release(), a.releases(), a.crowds(), a.confirm(), a.confirms(), a.rebuild())
 	chosen.Flags(c)
 	chosen.incidentFlag(c)
+	fleetFlag(c)
 	flags.add(c, report.RecipientColumns)
 	return c
 }

@@ -137,12 +137,9 @@ func (a *app) newKey() *cobra.Command {
 			"file yet, and prints the public key as receivers of SendGrid's events want it.",
 		Args: cobra.ExactArgs(1),
 	}, func(_ context.Context, settings config.Config, args []string) (any, string, error) {
-		w, err := daemon.NamedHook(settings, args[0])
+		w, err := daemon.HookWithKey(settings, args[0])
 		if err != nil {
 			return nil, "", usageError{err}
-		}
-		if w.Kind != "sendgrid" || w.KeyFile == "" {
-			return nil, "", usageError{fmt.Errorf("webhook %s needs kind: sendgrid, and key_file with the path of a file", w.Name)}
 		}
 		public, err := webhook.KeyPair(w.KeyFile)
 		return did{"public_key": public}, public, err

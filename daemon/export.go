@@ -9,7 +9,6 @@ import (
 
 	"github.com/bouncetail/bouncetail/address"
 	"github.com/bouncetail/bouncetail/bounce"
-	"github.com/bouncetail/bouncetail/config"
 	"github.com/bouncetail/bouncetail/output/export"
 	"github.com/bouncetail/bouncetail/sqlite/outbox"
 	"github.com/bouncetail/bouncetail/sqlite/query"
@@ -18,7 +17,7 @@ import (
 // Export writes recipients of the database in the format of another program.
 type Export struct {
 	export.Run
-	Config config.Config
+	Question
 	Filter query.Filter
 	Cursor string // writes what changed since it, and moves it; empty writes all
 	Only   bool   // names only the addresses that Know adds
@@ -65,9 +64,14 @@ func (e *Export) Know(given string) error {
 
 // Write writes the recipients. It moves the cursor once they are safely written.
 func (e *Export) Write(ctx context.Context) (err error) {
-	if e.Cursor == "" {
-		_, err := e.write(ctx)
-		return err
+	switch {
+	case e.Cursor != "" && e.Fleet:
+		return e.writeFleet(ctx)
+	case e.Cursor == "":
+		return e.Ask(ctx, func(r Answers, _ func(bounce.Address) (bounce.Address, error)) error {
+			_, err := e.write(ctx, r, r.Recipients)
+			return err
+		})
 	}
 	cursor, err := outbox.OpenCursor(ctx, e.Config.Database, e.Cursor)
 	if err != nil {
@@ -76,22 +80,37 @@ func (e *Export) Write(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, cursor.Close()) }()
 	e.Changes, e.AfterSeq = true, cursor.Seq
 	e.Options.First = cursor.New
-	last, err := e.write(ctx)
+	return e.Ask(ctx, func(r Answers, _ func(bounce.Address) (bounce.Address, error)) error {
+		last, err := e.write(ctx, r, r.Recipients)
+		if err != nil {
+			return err
+		}
+		return cursor.Move(ctx, max(last, cursor.Seq), time.Now())
+	})
+}
+
+// writeFleet writes what changed in the fleet since a cursor, which is kept there.
+func (e *Export) writeFleet(ctx context.Context) error {
+	r, err := e.openFleet(ctx)
 	if err != nil {
 		return err
 	}
-	return cursor.Move(ctx, max(last, cursor.Seq), time.Now())
+	err = r.AtCursor(ctx, e.Cursor, func(read recipientsOf, after int64, isNew bool) (int64, error) {
+		e.Changes, e.AfterSeq, e.Options.First = true, after, isNew
+		return e.write(ctx, r, func(_ context.Context, f query.Filter, each func(*bounce.Recipient) error) (int64, error) {
+			return read(f, each)
+		})
+	})
+	return errors.Join(err, r.Close())
 }
+
+// recipientsOf calls each for the recipients that a filter chooses.
+type recipientsOf = func(query.Filter, func(*bounce.Recipient) error) (int64, error)
 
 // write writes what the filter chooses and returns the number of the last change that
 // has been dealt with.
-func (e *Export) write(ctx context.Context) (lastSeq int64, err error) {
-	r, err := query.OpenReader(ctx, e.Config.Database)
-	if err != nil {
-		return 0, err
-	}
-	defer r.Close()
-	if err := e.checkKey(ctx, r); err != nil {
+func (e *Export) write(ctx context.Context, from any, read func(context.Context, query.Filter, func(*bounce.Recipient) error) (int64, error)) (lastSeq int64, err error) {
+	if err := e.checkKey(ctx, from); err != nil {
 		return 0, err
 	}
 	f := e.Filter
@@ -101,18 +120,26 @@ func (e *Export) write(ctx context.Context) (lastSeq int64, err error) {
 	} else if e.ByDefault {
 		f.State = string(bounce.StateBad)
 	}
-	e.Read = func(each func(*bounce.Recipient) error) (int64, error) { return r.Recipients(ctx, f, each) }
+	e.Read = func(each func(*bounce.Recipient) error) (int64, error) { return read(ctx, f, each) }
 	return e.Run.Write()
 }
 
 // checkKey refuses to write hashes where addresses are wanted, or to compare with
 // hashes of another key.
-func (e *Export) checkKey(ctx context.Context, r *query.Reader) error {
-	if e.Known != nil {
+func (e *Export) checkKey(ctx context.Context, from any) error {
+	r, ofHost := from.(*query.Reader)
+	if e.Known != nil && ofHost {
 		return r.CheckKey(ctx, e.Config.Database, e.key)
 	}
-	if hashed, err := r.Hashed(ctx); err != nil || !hashed || !e.Format.SuppressionList {
-		return err
+	hashed := e.Config.Privacy.HashAddresses // a fleet with another key is refused
+	if ofHost {
+		var err error
+		if hashed, err = r.Hashed(ctx); err != nil {
+			return err
+		}
+	}
+	if e.Known != nil || !hashed || !e.Format.SuppressionList {
+		return nil
 	}
 	return fmt.Errorf("the database holds hashes, and %s needs addresses; name a file with those that you send to: --addresses FILE", e.Format.Name)
 }

@@ -59,7 +59,11 @@ func AdoptInFleet(ctx context.Context, s fleet.Settings) error {
 }
 
 // FleetStatus returns how the hosts are doing, and whether one of them is silent.
-func FleetStatus(ctx context.Context, s fleet.Settings) (all []fleet.InstanceStatus, silent bool, err error) {
+func FleetStatus(ctx context.Context, q *Question) (all []fleet.InstanceStatus, silent bool, err error) {
+	s, err := Fleet(q.Config, q.Version, q.Log)
+	if err != nil {
+		return nil, false, err
+	}
 	all, err = s.Status(ctx)
 	for i := range all {
 		silent = silent || all[i].Silent

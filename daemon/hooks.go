@@ -125,6 +125,15 @@ func Hook(w *config.Webhook, version string, log *slog.Logger) (*webhook.Hook, e
 	return h, nil
 }
 
+// HookWithKey returns the webhook of a name, which must be of a kind whose key can be made.
+func HookWithKey(c config.Config, name string) (*config.Webhook, error) {
+	w, err := NamedHook(c, name)
+	if err == nil && (w.Kind != "sendgrid" || w.KeyFile == "") {
+		err = fmt.Errorf("webhook %s needs kind: sendgrid, and key_file with the path of a file", w.Name)
+	}
+	return w, err
+}
+
 // secretOf returns a secret, or what its file holds without the end of line
 // that editors put there.
 func secretOf(given config.Secret, path string) (string, error) {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -149,7 +150,63 @@ func TestAFleetHasWhatAllLogsSay(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("the fleet has\n%s\none import has\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
+	askFleet(t, hosts[1], one)
 	statusOfFleet(t, server, database, hosts)
+}
+
+// askFleet checks that commands with --fleet answer what those without do about one
+// database with all logs.
+func askFleet(t *testing.T, h *mailServer, one string) {
+	t.Helper()
+	rows := func(args ...string) (rows []map[string]any) {
+		for line := range strings.Lines(run(t, append(args, "--config", h.settings)...)) {
+			var row map[string]any
+			if err := json.Unmarshal([]byte(line), &row); err != nil {
+				t.Fatalf("%v: %s: %v", args, line, err)
+			}
+			delete(row, "seq")
+			delete(row, "last_bounce_id") // in a fleet, failures have no numbers
+			if row["decided_by"] == "delivery" {
+				delete(row, "last_delivery_at")
+			}
+			rows = append(rows, row)
+		}
+		return rows
+	}
+	same := func(args ...string) {
+		t.Helper()
+		if got, want := rows(append(args, "--fleet")...), rows(append(args, "--db", one)...); !reflect.DeepEqual(got, want) || len(got) == 0 {
+			t.Errorf("%v: %d rows in the fleet, %d in one database:\n%v\n%v", args, len(got), len(want), got, want)
+		}
+	}
+	same("recipients", "--json")
+	same("recipients", "--json", "--state", "failing", "--limit", "3")
+	same("recipients", "--json", "--match", "user1*", "--reason", "no-such-user")
+	same("recipients", "--json", "--host", "mx2", "--since", "2026-11-01")
+	same("export", "--format", "ndjson", "--state", "all", "-q")
+	same("check", "--json", "user99@example.com", "stranger@example.net")
+
+	export := func() int {
+		return len(rows("export", "--format", "ndjson", "--state", "all", "--fleet", "--cursor", "crm", "-q"))
+	}
+	if first, second := export(), export(); first != 40 || second != 0 {
+		t.Errorf("by cursor, %d and then %d rows, want 40 and none", first, second)
+	}
+	h.write("2026-11-02T10:00:00.000000+00:00 mx2 postfix/smtp[7]: 4FFFFFFF: to=<user99@example.com>, relay=mx.example.com[192.0.2.1]:25, delay=1, delays=0/0/0/1, dsn=5.1.1, status=bounced (host mx.example.com[192.0.2.1] said: 550 5.1.1 No such user (in reply to RCPT TO command))\n")
+	found := 0
+	for begun := time.Now(); found == 0 && time.Since(begun) < 20*time.Second; time.Sleep(50 * time.Millisecond) {
+		found = export()
+	}
+	if found != 1 {
+		t.Errorf("%d rows by cursor after a failure, want 1", found)
+	}
+	history := run(t, "explain", "user99@example.com", "--fleet", "--config", h.settings)
+	if !strings.Contains(history, "user99@example.com is bad: invalid-address / no-such-user") || !strings.Contains(history, "at mx2") {
+		t.Errorf("explain --fleet prints\n%s", history)
+	}
+	if err := exec.CommandContext(t.Context(), program(t), "check", "user99@example.com", "--fleet", "--config", h.settings).Run(); err == nil || err.Error() != "exit status 1" {
+		t.Errorf("check --fleet of a bad address: %v, want exit status 1", err)
+	}
 }
 
 func statusOfFleet(t *testing.T, server *pgtest.Server, database string, hosts []*mailServer) {

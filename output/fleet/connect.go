@@ -11,6 +11,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/bouncetail/bouncetail/bounce"
 )
 
 // oldest is the oldest version of PostgreSQL that is supported.
@@ -73,6 +75,29 @@ func (s *Settings) connect(ctx context.Context) (*pgx.Conn, error) {
 	return conn, nil
 }
 
+// Connect connects to a fleet that this version, with the key of the settings, can work
+// with.
+func (s *Settings) Connect(ctx context.Context) (*pgx.Conn, error) {
+	conn, err := s.connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	m, err := readMeta(ctx, conn)
+	if err == nil {
+		err = m.check(s.HashKey)
+	}
+	if err != nil {
+		return nil, errors.Join(Explain(err), conn.Close(context.WithoutCancel(ctx)))
+	}
+	return conn, nil
+}
+
+// Policy returns the policy that the states of a fleet follow.
+func Policy(ctx context.Context, conn *pgx.Conn) (*bounce.Policy, error) {
+	m, err := readMeta(ctx, conn)
+	return m.policy, Explain(err)
+}
+
 // explain adds the next step to the error of a connection. It does not quote the DSN,
 // which may hold a password.
 func explain(err error, c *pgx.ConnConfig) error {
@@ -109,8 +134,8 @@ func lastOf(err error) error {
 	}
 }
 
-// says adds the next step to an error of a statement.
-func says(err error) error {
+// Explain adds the next step to an error of a statement.
+func Explain(err error) error {
 	reply, isReply := errors.AsType[*pgconn.PgError](err)
 	if !isReply {
 		return err

@@ -51,7 +51,7 @@ func (s *Settings) Init(ctx context.Context) (made Made, err error) {
 	}
 	f, err := readMeta(ctx, conn)
 	if err != nil {
-		return made, says(err)
+		return made, Explain(err)
 	}
 	return Made{Created: !exists, Schema: f.schema}, f.check(s.HashKey)
 }

@@ -101,7 +101,7 @@ func (s *Sender) Adopt(ctx context.Context) error {
 	if s.conn, err = s.connect(ctx); err != nil {
 		return err
 	}
-	return says(pgx.BeginFunc(ctx, s.conn, func(tx pgx.Tx) error {
+	return Explain(pgx.BeginFunc(ctx, s.conn, func(tx pgx.Tx) error {
 		t := &transaction{Tx: tx, ctx: ctx}
 		if _, err := s.selectInstance(t); errors.Is(err, pgx.ErrNoRows) {
 			// A copy gets an identity, and joins by its first batch.

@@ -196,6 +196,13 @@ CREATE TABLE bouncetail.releases (
   PRIMARY KEY (instance, confirms, id)
 );
 
+CREATE TABLE bouncetail.export_cursors (
+  -- How far each export --fleet --cursor has handed over the changes of recipients.
+  name text PRIMARY KEY,
+  seq bigint NOT NULL, -- of the last change that was handed over
+  moved_at timestamptz -- NULL before the first export is complete
+);
+
 -- A sender reads what states follow from, and no reply. It deletes nothing but crowds
 -- that have turned out to be none.
 GRANT USAGE ON SCHEMA bouncetail TO bouncetail_sender, bouncetail_reader;
@@ -206,6 +213,8 @@ GRANT SELECT, INSERT ON bouncetail.refusals TO bouncetail_sender;
 GRANT SELECT, INSERT, UPDATE ON bouncetail.daily_counts, bouncetail.daily_traffic, bouncetail.fleet_days, bouncetail.decisions, bouncetail.releases TO bouncetail_sender;
 GRANT SELECT, INSERT, UPDATE, DELETE ON bouncetail.crowds TO bouncetail_sender;
 GRANT INSERT ON bouncetail.bounces TO bouncetail_sender;
-GRANT SELECT (recipient_key, occurred_at, event_id, domain, queue_id, outcome, category, reason, scope, disposition, suppress, provider, relay_host, relay_ip, named_host)
+GRANT SELECT (recipient_key, occurred_at, event_id, instance, domain, queue_id, host, outcome, smtp_code, stage, category, reason, scope, disposition, suppress, rule,
+    provider, relay_host, relay_ip, named_host)
   ON bouncetail.bounces TO bouncetail_sender;
 GRANT SELECT ON ALL TABLES IN SCHEMA bouncetail TO bouncetail_reader;
+GRANT SELECT, INSERT, UPDATE ON bouncetail.export_cursors TO bouncetail_sender, bouncetail_reader;

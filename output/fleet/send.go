@@ -141,6 +141,9 @@ func (s *Sender) round(ctx context.Context) (more bool, err error) {
 	}
 	defer func() {
 		if err != nil {
+			if s.conn != nil && s.conn.IsClosed() && !isPersons(err) {
+				err = fmt.Errorf("the connection to PostgreSQL broke: %w", err)
+			}
 			s.disconnect()
 		}
 	}()
@@ -156,29 +159,26 @@ func (s *Sender) round(ctx context.Context) (more bool, err error) {
 	}
 	if time.Since(s.expiredAt) >= expireInterval {
 		if err := s.expire(ctx); err != nil {
-			return false, says(err)
+			return false, Explain(err)
 		}
 	}
 	if s.watch.due() {
 		if err := s.look(ctx); err != nil {
-			return false, says(err)
+			return false, Explain(err)
 		}
 	}
 	if s.number != 0 && s.counts.due() {
 		if err := s.count(ctx, s.number); err != nil {
-			return false, says(err)
+			return false, Explain(err)
 		}
 	}
 	if s.number != 0 && s.hand.due() {
 		if err := s.lookByHand(ctx, s.number); err != nil {
-			return false, says(err)
+			return false, Explain(err)
 		}
 	}
 	more, err = s.sendBatch(ctx)
-	if err != nil && s.conn.IsClosed() && !isPersons(err) {
-		err = fmt.Errorf("the connection to PostgreSQL broke: %w", says(err))
-	}
-	return more, says(err)
+	return more, Explain(err)
 }
 
 // idle reports whether there is nothing to do.

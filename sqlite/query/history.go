@@ -37,6 +37,8 @@ type Attempt struct {
 	// is that of the confirmation by which it counts nevertheless.
 	Crowd   int64 `json:"crowd"`
 	Confirm int64 `json:"confirm"`
+	// Instance is the host of a fleet that sent it; empty if it is of this host.
+	Instance string `json:"instance,omitempty"`
 }
 
 // Recipient returns the row of an address, given in its normal spelling, and
@@ -68,15 +70,14 @@ func (r *Reader) Counted(ctx context.Context, to bounce.Address) ([]recipient.Co
 // Attempts returns the last attempts for an address that failed, the oldest of
 // them first.
 func (r *Reader) Attempts(ctx context.Context, to bounce.Address, limit int) ([]Attempt, error) {
-	released, err := Releases(ctx, r.db, "releases", "WHERE withdrawn_at IS NULL")
-	if err != nil {
-		return nil, err
-	}
-	confirmed, err := Releases(ctx, r.db, "confirms", "WHERE withdrawn_at IS NULL")
-	if err != nil {
-		return nil, err
-	}
 	var in recipient.Inputs
+	var err error
+	if in.Releases, err = Releases(ctx, r.db, "releases", "WHERE withdrawn_at IS NULL"); err != nil {
+		return nil, err
+	}
+	if in.Confirms, err = Releases(ctx, r.db, "confirms", "WHERE withdrawn_at IS NULL"); err != nil {
+		return nil, err
+	}
 	if in.Crowds, err = Crowds(ctx, r.db, ""); err != nil {
 		return nil, err
 	}
@@ -97,23 +98,29 @@ func (r *Reader) Attempts(ctx context.Context, to bounce.Address, limit int) ([]
 		var reached bool
 		err := scan(&a.ID, &a.OccurredAt, &a.Outcome, &a.Sender, &a.QueueID, &a.MessageID, &a.RelayHost, &a.Stage, &a.SMTPCode, &a.Reply,
 			&a.Category, &a.Reason, &a.Scope, &a.Disposition, &a.Suppress, &a.Rule, &provider, &ip, &reached)
-		v := bounce.Verdict{Category: a.Category, Scope: a.Scope, Suppress: a.Suppress}
-		a.Counts = v.Counts(a.Outcome)
-		for i := range released {
-			if released[i].Covers(to.Domain, a.OccurredAt, a.Category, a.Reason) {
-				a.Release = released[i].ID
-			}
-		}
-		a.inCrowd(&in, to.Domain, provider, ip, reached)
-		for i := range confirmed {
-			if a.Crowd != 0 && confirmed[i].Covers(to.Domain, a.OccurredAt, a.Category, a.Reason) {
-				a.Confirm = confirmed[i].ID
-			}
-		}
+		a.Judge(&in, to.Domain, provider, ip, reached)
 		all = append(all, a)
 		return err
 	}, to.Key(), limit)
 	return all, err
+}
+
+// Judge sets what follows from the attempt, from releases, confirmations and crowds. The
+// address was reached if it ever accepted mail.
+func (a *Attempt) Judge(in *recipient.Inputs, domain, provider, ip string, reached bool) {
+	v := bounce.Verdict{Category: a.Category, Scope: a.Scope, Suppress: a.Suppress}
+	a.Counts = v.Counts(a.Outcome)
+	for i := range in.Releases {
+		if in.Releases[i].Covers(domain, a.OccurredAt, a.Category, a.Reason) {
+			a.Release = in.Releases[i].ID
+		}
+	}
+	a.inCrowd(in, domain, provider, ip, reached)
+	for i := range in.Confirms {
+		if a.Crowd != 0 && in.Confirms[i].Covers(domain, a.OccurredAt, a.Category, a.Reason) {
+			a.Confirm = in.Confirms[i].ID
+		}
+	}
 }
 
 // inCrowd sets the crowd that an attempt is part of.

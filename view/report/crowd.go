@@ -58,7 +58,7 @@ func ReadCrowds(ctx context.Context, r *query.Reader, since string, now time.Tim
 }
 
 // readCrowds reads the crowds and the confirmations of the attempts.
-func (l *History) readCrowds(ctx context.Context, r *query.Reader, now time.Time) error {
+func (l *History) readCrowds(ctx context.Context, r HistoryReader, now time.Time) error {
 	l.Crowds, l.Confirms = []Crowd{}, []recipient.Release{}
 	all, err := r.Crowds(ctx, "")
 	if err != nil {

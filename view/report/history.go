@@ -31,9 +31,20 @@ type History struct {
 	width  int // of the output
 }
 
+// HistoryReader reads what a history is made of: from the database, or from a fleet.
+type HistoryReader interface {
+	Attempts(ctx context.Context, to bounce.Address, limit int) ([]query.Attempt, error)
+	Counted(ctx context.Context, to bounce.Address) ([]recipient.Counted, error)
+	DecisionsOn(ctx context.Context, to bounce.Address) ([]recipient.Decision, error)
+	Releases(ctx context.Context) ([]recipient.Release, error)
+	Confirms(ctx context.Context) ([]recipient.Release, error)
+	Crowds(ctx context.Context, since string) ([]recipient.Crowd, error)
+	CrowdLimits(ctx context.Context) (bounce.CrowdLimits, error)
+}
+
 // ReadHistory reads the last attempts of an address that has a row, and what follows
 // from them. People read times of the zone.
-func ReadHistory(ctx context.Context, r *query.Reader, to bounce.Address, row *bounce.Recipient, limit int, zone table.Zone, now time.Time) (l *History, err error) {
+func ReadHistory(ctx context.Context, r HistoryReader, to bounce.Address, row *bounce.Recipient, limit int, zone table.Zone, now time.Time) (l *History, err error) {
 	l = &History{Recipient: *row, Clears: clears(row, zone.Short), zone: zone}
 	if l.Attempts, err = r.Attempts(ctx, to, limit); err != nil {
 		return nil, err
@@ -189,6 +200,9 @@ func mailOf(t *query.Attempt) string {
 	}
 	if t.MessageID != nil && *t.MessageID != "" {
 		parts = append(parts, "message-id <"+*t.MessageID+">")
+	}
+	if t.Instance != "" {
+		parts = append(parts, "at "+t.Instance)
 	}
 	return strings.Join(parts, " ")
 }

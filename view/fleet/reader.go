@@ -1,0 +1,199 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/output/fleet"
+	"github.com/bouncetail/bouncetail/sqlite/query"
+)
+
+// Reader answers from the database of a fleet what query.Reader answers from that of a
+// host. Who may not read replies gets answers without them.
+type Reader struct {
+	conn    *pgx.Conn
+	replies bool
+}
+
+// Open connects to a fleet. It must be closed.
+func Open(ctx context.Context, s fleet.Settings) (*Reader, error) {
+	conn, err := s.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r := &Reader{conn: conn}
+	if err := conn.QueryRow(ctx, "SELECT has_column_privilege('bouncetail.bounces', 'reply', 'SELECT')").Scan(&r.replies); err != nil {
+		return nil, errors.Join(fleet.Explain(err), r.Close())
+	}
+	return r, nil
+}
+
+// Close ends the connection.
+func (r *Reader) Close() error { return r.conn.Close(context.Background()) }
+
+// stamp reads a time as a stored stamp; nil is NULL.
+type stamp struct{ to **string }
+
+// ScanTimestamptz implements pgtype.TimestamptzScanner.
+func (s stamp) ScanTimestamptz(v pgtype.Timestamptz) error {
+	*s.to = nil
+	if v.Valid {
+		text := bounce.Stamp(v.Time)
+		*s.to = &text
+	}
+	return nil
+}
+
+// storedAt reads a time as a stored stamp, which is empty for NULL.
+type storedAt string
+
+// ScanTimestamptz implements pgtype.TimestamptzScanner.
+func (s *storedAt) ScanTimestamptz(v pgtype.Timestamptz) error {
+	*s = ""
+	if v.Valid {
+		*s = storedAt(bounce.Stamp(v.Time))
+	}
+	return nil
+}
+
+// selectRecipients selects recipients, each with the reply of the deciding failure.
+func (r *Reader) selectRecipients() string {
+	reply := "0, ''"
+	if r.replies {
+		reply = "coalesce(b.smtp_code, 0), coalesce(b.reply, '')"
+	}
+	return "SELECT " + reply + `, r.recipient, r.domain, r.state, r.decided_by, r.category, r.reason, r.first_failure_at, r.last_failure_at, r.last_delivery_at,
+		  r.permanent_count, r.retry_count, r.bad_since, r.bad_until, r.seq
+		FROM bouncetail.recipients r
+		LEFT JOIN bouncetail.bounces b ON b.recipient_key = r.recipient_key AND b.occurred_at = r.deciding_at AND b.event_id = r.deciding_event_id `
+}
+
+func scanRecipient(row *bounce.Recipient, scan func(...any) error) error {
+	return scan(&row.SMTPCode, &row.Reply, &row.Recipient, &row.Domain, (*string)(&row.State), (*string)(&row.DecidedBy), (*string)(&row.Category), (*string)(&row.Reason),
+		stamp{&row.FirstFailureAt}, stamp{&row.LastFailureAt}, stamp{&row.LastDeliveryAt}, &row.PermanentCount, &row.RetryCount, stamp{&row.BadSince}, stamp{&row.BadUntil}, &row.Seq)
+}
+
+// Recipient returns the row of an address, given in its normal spelling, and false if it
+// never failed.
+func (r *Reader) Recipient(ctx context.Context, address string) (row bounce.Recipient, known bool, err error) {
+	err = scanRecipient(&row, r.conn.QueryRow(ctx, r.selectRecipients()+"WHERE r.recipient_key = $1 AND r.recipient = $2", bounce.Address{Normal: address}.Key(), address).Scan)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return row, false, nil
+	}
+	return row, err == nil, fleet.Explain(err)
+}
+
+// Recipients calls each for the recipients that the filter chooses, those that failed
+// last first. It returns the number of the last change of any recipient at the instant
+// that it shows.
+func (r *Reader) Recipients(ctx context.Context, f query.Filter, each func(*bounce.Recipient) error) (lastSeq int64, err error) {
+	err = pgx.BeginTxFunc(ctx, r.conn, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+		lastSeq, err = r.recipients(ctx, tx, f, each)
+		return err
+	})
+	return lastSeq, fleet.Explain(err)
+}
+
+func (r *Reader) recipients(ctx context.Context, tx pgx.Tx, f query.Filter, each func(*bounce.Recipient) error) (lastSeq int64, err error) {
+	if err := tx.QueryRow(ctx, "SELECT seq FROM bouncetail.fleet_clock").Scan(&lastSeq); err != nil {
+		return 0, err
+	}
+	where, args, err := conditions(f)
+	if err != nil {
+		return 0, err
+	}
+	rows, err := tx.Query(ctx, r.selectRecipients()+where, args...)
+	if err != nil {
+		return 0, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var row bounce.Recipient
+		if err := scanRecipient(&row, rows.Scan); err != nil {
+			return 0, err
+		}
+		if err := each(&row); err != nil {
+			return 0, err
+		}
+	}
+	return lastSeq, rows.Err()
+}
+
+// conditions returns what a filter adds to a statement.
+func conditions(f query.Filter) (clauses string, args []any, err error) {
+	if f.Incident != "" {
+		return "", nil, errors.New("--incident and --fleet do not go together: incidents are those of each host")
+	}
+	where := []string{"true"}
+	add := func(condition string, value any, given bool) {
+		if given {
+			args = append(args, value)
+			where = append(where, strings.ReplaceAll(condition, "?", "$"+strconv.Itoa(len(args))))
+		}
+	}
+	add("r.state = ?", f.State, f.State != "")
+	add("r.domain = ?", f.Domain, f.Domain != "")
+	add("r.category = ?", f.Category, f.Category != "")
+	add("r.reason = ?", f.Reason, f.Reason != "")
+	add("b.provider = ?", f.Provider, f.Provider != "")
+	add("EXISTS (SELECT 1 FROM bouncetail.bounces f WHERE f.recipient_key = r.recipient_key AND f.sender = ?)", f.Sender, f.Sender != "")
+	add("EXISTS (SELECT 1 FROM bouncetail.bounces f WHERE f.recipient_key = r.recipient_key AND f.host = ?)", f.Host, f.Host != "")
+	add("r.recipient LIKE ?", likeOf(f.Match), f.Match != "")
+	add("r.last_failure_at >= ?::text::timestamptz", f.Since, f.Since != "")
+	add("r.bad_since >= ?::text::timestamptz", f.BadSince, f.BadSince != "")
+	add("r.seq > ?", f.AfterSeq, f.Changes)
+	add("(r.state = 'bad' OR r.left_bad_seq > ?)", f.AfterSeq, f.Changes && f.BadOrLeft)
+	order := "r.last_failure_at DESC NULLS LAST, r.recipient COLLATE \"C\""
+	if f.Changes {
+		order = "r.seq"
+	} else { // an address that never failed is listed as long as a decision is in force
+		where = append(where, "(r.last_failure_at IS NOT NULL OR EXISTS (SELECT 1 FROM bouncetail.decisions d WHERE d.recipient_key = r.recipient_key AND d.decision <> ''))")
+	}
+	clauses = "WHERE " + strings.Join(where, " AND ") + " ORDER BY " + order
+	if f.Limit > 0 {
+		args = append(args, f.Limit)
+		clauses += " LIMIT $" + strconv.Itoa(len(args))
+	}
+	return clauses, args, nil
+}
+
+// likeOf returns a pattern for LIKE that finds a part of an address, as GLOB does on one
+// host: * and ? stand for any characters.
+func likeOf(match string) string {
+	escaped := strings.NewReplacer(`\`, `\\`, "%", `\%`, "_", `\_`).Replace(strings.ToLower(match))
+	if strings.ContainsAny(match, "*?") {
+		return strings.NewReplacer("*", "%", "?", "_").Replace(escaped)
+	}
+	return "%" + escaped + "%"
+}
+
+// AtCursor calls do with what changed since the cursor of a name, and moves the cursor if
+// do succeeds. Nobody else uses the cursor meanwhile.
+func (r *Reader) AtCursor(ctx context.Context, name string, do func(read func(query.Filter, func(*bounce.Recipient) error) (int64, error), after int64, isNew bool) (last int64, err error)) error {
+	if _, err := r.conn.Exec(ctx, "INSERT INTO bouncetail.export_cursors (name, seq) VALUES ($1, 0) ON CONFLICT DO NOTHING", name); err != nil {
+		return fleet.Explain(err)
+	}
+	return fleet.Explain(pgx.BeginTxFunc(ctx, r.conn, pgx.TxOptions{IsoLevel: pgx.RepeatableRead}, func(tx pgx.Tx) error {
+		var after int64
+		var moved *time.Time
+		if err := tx.QueryRow(ctx, "SELECT seq, moved_at FROM bouncetail.export_cursors WHERE name = $1 FOR UPDATE NOWAIT", name).Scan(&after, &moved); err != nil {
+			return fmt.Errorf("cursor %s is in use by another export; wait for it, or name another cursor: %w", name, err)
+		}
+		last, err := do(func(f query.Filter, each func(*bounce.Recipient) error) (int64, error) {
+			return r.recipients(ctx, tx, f, each)
+		}, after, moved == nil)
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, "UPDATE bouncetail.export_cursors SET seq = $2, moved_at = now() WHERE name = $1", name, max(last, after))
+		return err
+	}))
+}
