@@ -245,7 +245,7 @@ func decideByHand(t *testing.T, r *rand.Rand, paths ...string) {
 		case 4:
 			_, err = e.Confirm(t.Context(), release, false)
 		case 5:
-			err = withdrawRelease(t, e, path, release.Domain)
+			err = withdrawRelease(t, e, path, &release)
 		}
 		if err := errors.Join(e.Close()); err != nil {
 			t.Fatal(err)
@@ -257,19 +257,23 @@ func decideByHand(t *testing.T, r *rand.Rand, paths ...string) {
 	time.Sleep(2 * time.Millisecond) // the last word is the later one
 }
 
-// withdrawRelease withdraws the first release of a domain that is in force. Its number
-// differs from one database to the other.
-func withdrawRelease(t *testing.T, e *sqlite.Editor, path, domain string) error {
-	found := dumpSQLite(t, path, "SELECT id FROM releases WHERE withdrawn_at IS NULL AND coalesce(domain, '') = '"+domain+"' ORDER BY since, until, id LIMIT 1")
-	if len(found) == 0 {
-		return errors.New("there is none")
+// withdrawRelease withdraws the first release of a domain that is in force. In the next
+// database it has another number, and the same span.
+func withdrawRelease(t *testing.T, e *sqlite.Editor, path string, of *recipient.Release) error {
+	for _, row := range dumpSQLite(t, path, "SELECT id, since, until, coalesce(domain, '') FROM releases WHERE withdrawn_at IS NULL ORDER BY id") {
+		fields := strings.Split(row, "|")
+		if fields[3] != of.Domain || of.Note != "" && of.Note != fields[1]+fields[2] {
+			continue
+		}
+		id, err := strconv.ParseInt(fields[0], 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		of.Note = fields[1] + fields[2]
+		_, err = e.WithdrawRelease(t.Context(), id)
+		return err
 	}
-	id, err := strconv.ParseInt(found[0], 10, 64)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = e.WithdrawRelease(t.Context(), id)
-	return err
+	return errors.New("there is none")
 }
 
 const sqliteRecipients = `
