@@ -41,14 +41,20 @@ var formOf = regexp.MustCompile(`name="form" value="([^"]+)"`)
 // send sends a form with the token of the page at the same path.
 func (u *webUser) send(at string, form url.Values) (code int, shown string) {
 	u.t.Helper()
+	path, _, _ := strings.Cut(at, "?")
+	return u.sendFrom(at, path, form)
+}
+
+// sendFrom sends a form with the token of a page.
+func (u *webUser) sendFrom(at, path string, form url.Values) (code int, shown string) {
+	u.t.Helper()
 	_, asked := u.read(u.client.Get(u.site + "/" + at))
 	m := formOf.FindStringSubmatch(asked)
 	if m == nil {
 		u.t.Fatalf("%s has no form: %s", at, asked)
 	}
 	form.Set("form", m[1])
-	at, _, _ = strings.Cut(at, "?")
-	return u.read(u.client.PostForm(u.site+"/"+at, form))
+	return u.read(u.client.PostForm(u.site+"/"+path, form))
 }
 
 func (u *webUser) read(resp *http.Response, err error) (int, string) {
