@@ -67,11 +67,6 @@ func (im *Import) Run(ctx context.Context) (*Imported, error) {
 	if err != nil {
 		return nil, err // before a database is created
 	}
-	for _, path := range im.Files {
-		if path != tailer.StdinPath && tailer.IsPipe(path) {
-			im.Log.Info("reading a named pipe, until the program that writes to it closes it", "path", path)
-		}
-	}
 	return atWriter(ctx, im.Config, im.Log, func(client *control.Client) (*Imported, error) {
 		return im.remote(ctx, client, again)
 	}, func() (*Imported, error) { return im.here(ctx, again) })

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -27,6 +28,19 @@ type site struct {
 	status   int
 	handler  http.Handler // answers if status is 200
 	requests []string     // path and body of each
+}
+
+// taken returns the requests so far.
+func (s *site) taken() (requests []string) {
+	s.locked(func() { requests = slices.Clone(s.requests) })
+	return requests
+}
+
+// locked calls do while no request is answered.
+func (s *site) locked(do func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	do()
 }
 
 func newSite(t *testing.T) *site {
@@ -128,8 +142,8 @@ func TestCommandsOfThePageOfExportsRun(t *testing.T) {
 		s.holds(name)
 	}
 	for i, want := range []string{"POST /v3/example.com/bounces/import as \"bouncetail\"", "POST /v3/contacts/import", "POST /api/contacts/batch/new as \"bouncetail\""} {
-		if len(s.requests) <= i || !strings.HasPrefix(s.requests[i], want) || !strings.Contains(s.requests[i], "4a000004@example.com") {
-			t.Errorf("request %d of %q, want %s", i, s.requests, want)
+		if got := s.taken(); len(got) <= i || !strings.HasPrefix(got[i], want) || !strings.Contains(got[i], "4a000004@example.com") {
+			t.Errorf("request %d of %q, want %s", i, got, want)
 		}
 	}
 }
@@ -238,35 +252,41 @@ func TestListmonkExampleKeepsItsListUntilTheImportHasFinished(t *testing.T) {
 			return "importing", 0
 		}, "was it restarted?"},
 	} {
-		s.status, s.handler, l.state = c.status, l, c.state
+		s.locked(func() { s.status, s.handler, l.state = c.status, l, c.state })
 		if err := s.shell(script, env...); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("a listmonk that is %s: %v, want %q", name, err, c.want)
 		}
 		s.holds("listmonk.csv")
 	}
-	s.status = http.StatusOK
-	l.uploads, l.state = 0, func(i *importer, n int) (string, int) {
-		if n < 4 {
-			s.holds("listmonk.csv")
-			return "importing", 0
+	s.locked(func() {
+		s.status = http.StatusOK
+		l.uploads, l.state = 0, func(i *importer, n int) (string, int) {
+			if n < 4 {
+				s.holds("listmonk.csv")
+				return "importing", 0
+			}
+			return "finished", i.rows
 		}
-		return "finished", i.rows
-	}
+	})
 	for range 2 { // the second run has nothing to send
 		if err := s.shell(script, env...); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if l.uploads != 1 || l.rows != 5 || l.looks != 4 {
-		t.Errorf("%d uploads, the last of %d rows, and %d looks at it; want 1, 5, 4", l.uploads, l.rows, l.looks)
-	}
+	s.locked(func() {
+		if l.uploads != 1 || l.rows != 5 || l.looks != 4 {
+			t.Errorf("%d uploads, the last of %d rows, and %d looks at it; want 1, 5, 4", l.uploads, l.rows, l.looks)
+		}
+	})
 	if _, err := os.Stat(pending); !os.IsNotExist(err) {
 		t.Errorf("the list is still pending after its import: %v", err)
 	}
 
 	// Addresses that listmonk skips are reported and do not block later lists.
 	run(t, "export", "cursors", "reset", "listmonk", "--to", "0", "--db", s.database())
-	l.state = func(i *importer, _ int) (string, int) { return "finished", i.rows - 1 }
+	s.locked(func() {
+		l.state = func(i *importer, _ int) (string, int) { return "finished", i.rows - 1 }
+	})
 	if err := s.shell(script, env...); err == nil || !strings.Contains(err.Error(), "imported 4 of 5 addresses") {
 		t.Errorf("an incomplete import: %v", err)
 	}

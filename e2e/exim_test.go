@@ -11,8 +11,8 @@ import (
 )
 
 // eximConf is the configuration of startExim: the directory of the unpacked package,
-// that of the test, the port to listen on, the port of the next server, and the
-// statements of the ACL for RCPT.
+// that of the test, the port to listen on, the port of the next server, the statements
+// of the ACL for RCPT, and more settings.
 const eximConf = `
 exim_path = %[1]s/usr/sbin/exim4
 spool_directory = %[2]s/spool
@@ -29,6 +29,7 @@ qualify_domain = shop.example
 disable_ipv6 = true
 timezone = UTC
 never_users =
+%[6]s
 
 begin acl
 rcpt:
@@ -54,8 +55,8 @@ begin retry
 `
 
 // startExim starts an Exim that delivers everything to the port next, and stops it at
-// the end of the test. acl is checked for each recipient.
-func startExim(t *testing.T, unpackedAs string, next int, acl string) (log string, port int) {
+// the end of the test. acl is checked for each recipient, more are settings.
+func startExim(t *testing.T, unpackedAs string, next int, acl string, more ...string) (log string, port int) {
 	t.Helper()
 	root, libraries := unpacked(t, unpackedAs)
 	probe := exec.Command(filepath.Join(root, "usr/sbin/exim4"), "-bV")
@@ -85,7 +86,7 @@ func startExim(t *testing.T, unpackedAs string, next int, acl string) (log strin
 		check(os.Chmod(filepath.Join(dir, name), 0o777))
 	}
 	port = freePort(t)
-	check(os.WriteFile(filepath.Join(dir, "exim.conf"), fmt.Appendf(nil, eximConf, root, dir, port, next, acl), 0o644))
+	check(os.WriteFile(filepath.Join(dir, "exim.conf"), fmt.Appendf(nil, eximConf, root, dir, port, next, acl, strings.Join(more, "\n")), 0o644))
 	// Debian's Exim requires its own user, reads its configuration from a fixed path
 	// unless it runs as root, and is set-user-ID, so that LD_LIBRARY_PATH is ignored.
 	// A mount namespace provides all three for this Exim only.

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -45,7 +44,7 @@ func (m *mailServer) write(line string) {
 
 // send starts bouncetail fleet send.
 func (m *mailServer) send() {
-	m.sender = &daemon{t: m.t, said: &bytes.Buffer{}, done: make(chan struct{})}
+	m.sender = &daemon{t: m.t, said: &output{}, done: make(chan struct{})}
 	m.sender.cmd = exec.Command(program(m.t), "fleet", "send", "--config", m.settings)
 	m.sender.cmd.Stderr = m.sender.said
 	m.sender.run()

@@ -28,7 +28,7 @@ var build = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	path := filepath.Join(dir, "bouncetail")
-	out, err := exec.Command("go", "build", "-o", path, "..").CombinedOutput()
+	out, err := exec.Command("go", "build", raceDetector, "-o", path, "..").CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("go build: %w\n%s", err, out)
 	}
@@ -70,11 +70,29 @@ func run(t testing.TB, args ...string) string {
 	return out.String()
 }
 
+// output is what a program has written so far. It may be read while the program runs.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
 // daemon is a running bouncetail run.
 type daemon struct {
 	t    testing.TB
 	cmd  *exec.Cmd
-	said *bytes.Buffer // valid after it has ended
+	said *output
 	done chan struct{}
 	err  error // valid after done is closed
 }
@@ -87,7 +105,7 @@ func start(t testing.TB, args ...string) *daemon {
 // startAs is start as another user, or as our own if user is nil.
 func startAs(t testing.TB, user *syscall.Credential, args ...string) *daemon {
 	t.Helper()
-	d := &daemon{t: t, said: &bytes.Buffer{}, done: make(chan struct{})}
+	d := &daemon{t: t, said: &output{}, done: make(chan struct{})}
 	d.cmd = exec.Command(program(t), append([]string{"run"}, args...)...)
 	d.cmd.Stderr = d.said
 	d.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: user}

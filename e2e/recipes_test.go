@@ -107,7 +107,7 @@ func TestRecipesRun(t *testing.T) {
 		t.Run(page, func(t *testing.T) {
 			s := recipeSite(t)
 			if c.answer != nil {
-				s.handler = http.HandlerFunc(c.answer)
+				s.locked(func() { s.handler = http.HandlerFunc(c.answer) })
 			}
 			commands := s.recipe(page)
 			if len(commands) == 0 {
@@ -126,8 +126,8 @@ func TestRecipesRun(t *testing.T) {
 			for n := range 5 {
 				want := fmt.Sprintf(c.want, fmt.Sprintf("4a%06d@example.com", n))
 				sent := func(request string) bool { return strings.Contains(strings.ReplaceAll(request, "%40", "@"), want) }
-				if got := len(slices.DeleteFunc(slices.Clone(s.requests), func(r string) bool { return !sent(r) })); got != 1 {
-					t.Errorf("%d requests with %q, want 1:\n%s", got, want, strings.Join(s.requests, "\n"))
+				if got := len(slices.DeleteFunc(s.taken(), func(r string) bool { return !sent(r) })); got != 1 {
+					t.Errorf("%d requests with %q, want 1:\n%s", got, want, strings.Join(s.taken(), "\n"))
 				}
 			}
 		})

@@ -15,6 +15,9 @@ type answers struct {
 	rcpt map[string]string
 	data map[string]string // to the end of DATA
 	evil string            // to all recipients at evil.example
+	// evilSays returns the reply to the next recipient at evil.example, if it is not nil.
+	evilSays func() string
+	mu       *sync.Mutex // for evilSays
 	// taken is called with each message that is accepted, if it is not nil.
 	taken func(message string)
 }
@@ -27,6 +30,7 @@ func serveSMTP(t testing.TB, a answers) int {
 	if err != nil {
 		t.Fatal(err)
 	}
+	a.mu = new(sync.Mutex)
 	var sessions sync.WaitGroup
 	var open sync.Map
 	sessions.Go(func() {
@@ -71,8 +75,15 @@ func (a answers) session(conn net.Conn) {
 			if a.evil != "" && strings.Contains(rest, "@evil.example>") {
 				said = a.evil
 			}
+			if a.evilSays != nil && strings.Contains(rest, "@evil.example>") {
+				a.mu.Lock()
+				said = a.evilSays()
+				a.mu.Unlock()
+			}
 			if said != "" {
-				say(said)
+				if say(said); said[0] == '2' {
+					accepted = local
+				}
 				continue
 			}
 			accepted = local

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
@@ -78,7 +77,7 @@ func TestUserOfTheUnitReadsLogsOfAdm(t *testing.T) {
 		}
 	}
 	write(1)
-	d := &daemon{t: t, said: &bytes.Buffer{}, done: make(chan struct{})}
+	d := &daemon{t: t, said: &output{}, done: make(chan struct{})}
 	d.cmd = exec.Command(bouncetail, "run", "--db", db, log)
 	d.cmd.Stderr = d.said
 	d.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid), Groups: []uint32{uint32(admID)}}}
