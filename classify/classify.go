@@ -172,10 +172,6 @@ func (j *judged) reading() *reading {
 	return j.says
 }
 
-// Shape returns the form of a reply by which verdicts are remembered: without
-// addresses, numbers and ids. Replies of one shape get one verdict.
-func Shape(reply string) string { return string(fold(nil, reply)) }
-
 // hasWords reports whether the reply has words in addition to its codes.
 func (j *judged) hasWords() bool {
 	for _, r := range j.words {
