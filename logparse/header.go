@@ -107,6 +107,8 @@ func cutTag(rest string, h *header) bool {
 		h.tag, h.pid = h.tag[:at], h.tag[at+1:]
 		if n := len(h.pid); n > 0 && h.pid[n-1] == ']' {
 			h.pid = h.pid[:n-1]
+		} else if strings.IndexByte(h.pid, ']') >= 0 {
+			return false // the body follows without a colon and a space
 		}
 	} else if n := len(h.tag); n > 0 && h.tag[n-1] == ')' {
 		if at := strings.IndexByte(h.tag, '('); at > 0 {

@@ -171,6 +171,8 @@ var headerTests = []struct{ name, form, time, host string }{
 	{"an array printed by jq", "  {\n    \"host\": {\n      \"name\": \"mx\"\n    },\n    \"@timestamp\": \"2026-11-23T12:57:36Z\",\n    \"tags\": [\n      1,\n      \"mail\"\n    ],\n    \"message\": \"postfix/DAEMON[4]: JSON\"\n  },", "2026-11-23T12:57:36Z", "mx"},
 	{"journalctl -o verbose", "Mon 2026-11-23 12:57:36.123456 UTC [s=7;i=1;b=3;m=4;t=5;x=6]\n    PRIORITY=6\n    _UID=0\n    MESSAGE=BODY\n    SYSLOG_IDENTIFIER=postfix/DAEMON\n    _HOSTNAME=mx\n    _COMM=DAEMON\n    _EXE=/usr/lib/postfix/sbin/DAEMON\n    _PID=474", "2026-11-23T12:57:36.123456Z", "mx"},
 
+	{"neither a colon nor a space", "2026-11-23T12:57:36+00:00 mx postfix/DAEMON[474]BODY", "2026-11-23T12:57:36Z", "mx"},
+	{"the same with a traditional stamp", "Nov 23 12:57:36 192.0.2.7 mx postfix/DAEMON[474]BODY", "2026-11-23T12:57:36Z", "mx"},
 	{"the tag twice", "Nov 23 12:57:36 mx postfix/DAEMON[474]: postfix/DAEMON[474]: BODY", "2026-11-23T12:57:36Z", "mx"},
 	{"a process in parentheses", "Nov 23 12:57:36 mx postfix/DAEMON(474): BODY", "2026-11-23T12:57:36Z", "mx"},
 	{"RFC 5424 with a traditional tag", "<22>1 2026-11-23T12:57:36Z mx postfix/DAEMON[474]: - - - BODY", "2026-11-23T12:57:36Z", "mx"},

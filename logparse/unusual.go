@@ -167,6 +167,10 @@ func endsUsual(text, after string) bool {
 // a colon behind it or without. done is whether the body follows.
 func (u *unusual) cutServerTag(rest string) (after string, done, ok bool) {
 	tag, pid, after, marked := cutAnyTag(rest)
+	if tag == "" {
+		tag, pid, after = cutGluedTag(rest)
+		marked = tag != ""
+	}
 	switch {
 	case tag == "":
 		return "", false, false
@@ -236,6 +240,27 @@ func cutAnyTag(rest string) (tag, pid, after string, marked bool) {
 		return "", "", "", false
 	}
 	return tag, pid, after, marked
+}
+
+// cutGluedTag reads the tag of a mail server with its words directly behind it.
+// Rsyslog writes lines that it received as RFC 5424 so with "%syslogtag%%msg%".
+//
+//	postfix/smtp[474]4f1XyZ: removed
+func cutGluedTag(rest string) (tag, pid, after string) {
+	start := strings.IndexByte(rest[:min(len(rest), maxName)], '[')
+	if start < 1 || !isDaemonTag(rest[:start]) && !isServerTag(rest[:start]) {
+		return "", "", ""
+	}
+	end := strings.IndexByte(rest[start:min(len(rest), start+12)], ']')
+	if end < 2 || !alphanumeric(rest[start+1:start+end]) {
+		return "", "", ""
+	}
+	after = rest[start+end+1:]
+	var own stamp
+	if _, ok := own.cut(after); serverOf(after) == "" && (!ok || !own.exim) {
+		return "", "", ""
+	}
+	return rest[:start], rest[start+1 : start+end], after
 }
 
 // cutPart steps over one other part of a header.
