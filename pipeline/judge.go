@@ -42,6 +42,7 @@ type judge struct {
 	p         *Pipeline
 	batch     bounce.Batch
 	domains   map[string]uint32 // indexes in batch.Domains
+	servers   []server          // that took the last mail of a domain, by these indexes
 	providers providers
 	saved     <-chan *bounce.Batch
 }
@@ -73,9 +74,13 @@ func (j *judge) add(d *deliveries) {
 	for i := range d.sent {
 		s := &d.sent[i]
 		to := address.Parse(s.recipient)
+		domain := j.domain(to.Domain)
+		last := &j.servers[domain] // mostly the same server, and comparing is faster than looking it up
+		if last.host != s.host {
+			*last = j.providers.of(s.host, classifier)
+		}
 		j.batch.Successes = append(j.batch.Successes, bounce.Success{
-			ID: s.id, Domain: j.domain(to.Domain), At: s.at, Key: to.Key(),
-			Provider: j.providers.index(s.host, classifier), First: s.first,
+			ID: s.id, Domain: domain, At: s.at, Key: to.Key(), Provider: last.provider, First: s.first,
 		})
 	}
 	for i := range d.failed {
@@ -92,6 +97,7 @@ func (j *judge) domain(s string) uint32 {
 		n = uint32(len(j.batch.Domains))
 		j.batch.Domains = append(j.batch.Domains, s)
 		j.domains[s] = n
+		j.servers = append(j.servers, server{})
 	}
 	return n
 }
@@ -101,6 +107,7 @@ func (j *judge) seal(end *sealedBatch) sealedBatch {
 	full := j.batch
 	j.batch = j.emptyBatch()
 	clear(j.domains)
+	j.servers = j.servers[:0]
 	end.Records, end.Successes, end.Domains, end.Providers = full.Records, full.Successes, full.Domains, j.providers.slugs
 	return *end
 }

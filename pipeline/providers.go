@@ -10,31 +10,37 @@ const maxHosts = 50_000
 type providers struct {
 	slugs  []string // grows; batches share it
 	bySlug map[string]uint16
-	byHost map[string]uint16
+	byHost map[string]server
 }
 
-// index returns the number that bounce.Success has for the provider of a server.
-func (p *providers) index(host string, judge Classifier) uint16 {
+// server is a server that took mail.
+type server struct {
+	host     string // a copy
+	provider uint16 // as bounce.Success has it
+}
+
+// of returns a server with its provider.
+func (p *providers) of(host string, judge Classifier) server {
 	if host == "" {
-		return 0
+		return server{}
 	}
-	n, known := p.byHost[host]
-	if known {
-		return n
+	if s, known := p.byHost[host]; known {
+		return s
 	}
+	s := server{host: strings.Clone(host)} // a substring pins the block of the log
 	if slug := judge.Provider(host); slug != "" {
-		if n = p.bySlug[slug]; n == 0 {
+		if s.provider = p.bySlug[slug]; s.provider == 0 {
 			p.slugs = append(p.slugs, slug)
-			n = uint16(len(p.slugs))
+			s.provider = uint16(len(p.slugs))
 			if p.bySlug == nil {
 				p.bySlug = make(map[string]uint16)
 			}
-			p.bySlug[slug] = n
+			p.bySlug[slug] = s.provider
 		}
 	}
 	if p.byHost == nil || len(p.byHost) >= maxHosts {
-		p.byHost = make(map[string]uint16)
+		p.byHost = make(map[string]server)
 	}
-	p.byHost[strings.Clone(host)] = n // a substring pins the block of the log
-	return n
+	p.byHost[s.host] = s
+	return s
 }

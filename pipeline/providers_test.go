@@ -17,7 +17,7 @@ func TestProvidersAreNumberedInTheBatch(t *testing.T) {
 	var p providers
 	judge := byName{"mx1.google.com": "google", "mx2.google.com": "google", "mx.yahoo.com": "yahoo"}
 	slug := func(host string) string {
-		n := p.index(host, judge)
+		n := p.of(host, judge).provider
 		if n == 0 {
 			return ""
 		}
@@ -30,7 +30,7 @@ func TestProvidersAreNumberedInTheBatch(t *testing.T) {
 			}
 		}
 		for i := range maxHosts + 1 { // forgets the hosts, and not the numbers
-			p.index(fmt.Sprint(round, i), judge)
+			p.of(fmt.Sprint(round, i), judge)
 		}
 	}
 	if len(p.slugs) != 2 || len(p.byHost) > maxHosts {

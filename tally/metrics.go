@@ -24,12 +24,13 @@ type Metrics map[MetricKey]int64
 func (m Metrics) add(n int64, name string, values ...string) {
 	k := MetricKey{Name: name}
 	copy(k.values[:], values)
-	if _, known := m[k]; !known {
+	before, known := m[k]
+	if !known {
 		for i, v := range k.values {
 			k.values[i] = strings.Clone(v) // else they keep the whole record
 		}
 	}
-	m[k] += n
+	m[k] = before + n
 }
 
 // Observe adds a duration to a histogram.

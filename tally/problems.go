@@ -17,7 +17,7 @@ type Problem struct {
 
 // Problems counts failures that are the sender's own, by reason and by who refused. The
 // zero value is empty.
-type Problems struct{ counts map[problem]int }
+type Problems struct{ counts map[problem]*int }
 
 type problem struct{ category, reason, by string }
 
@@ -31,7 +31,7 @@ func (p *Problems) Count(r *bounce.Record) {
 		return
 	}
 	at := problem{string(r.Category), string(r.Reason), cmp.Or(r.Provider, r.To.Domain)}
-	if _, known := p.counts[at]; !known && len(p.counts) >= maxProblems {
+	if p.counts[at] == nil && len(p.counts) >= maxProblems {
 		at.by = "others"
 	}
 	p.add(at, 1)
@@ -41,18 +41,20 @@ func (p *Problems) Count(r *bounce.Record) {
 // keep all texts of the record.
 func (p *Problems) add(at problem, n int) {
 	if p.counts == nil {
-		p.counts = make(map[problem]int)
+		p.counts = make(map[problem]*int)
 	}
-	if _, known := p.counts[at]; !known {
-		at = problem{strings.Clone(at.category), strings.Clone(at.reason), strings.Clone(at.by)}
+	count := p.counts[at]
+	if count == nil {
+		count = new(int)
+		p.counts[problem{strings.Clone(at.category), strings.Clone(at.reason), strings.Clone(at.by)}] = count
 	}
-	p.counts[at] += n
+	*count += n
 }
 
 // Add adds those that were counted elsewhere.
 func (p *Problems) Add(other *Problems) {
 	for at, n := range other.counts {
-		p.add(at, n)
+		p.add(at, *n)
 	}
 }
 
@@ -61,7 +63,7 @@ func (p *Problems) Add(other *Problems) {
 func (p *Problems) List() []Problem {
 	var all []Problem
 	for at, n := range p.counts {
-		all = append(all, Problem{at.category + " / " + at.reason, at.by, n})
+		all = append(all, Problem{at.category + " / " + at.reason, at.by, *n})
 	}
 	slices.SortFunc(all, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(b.N, a.N), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Provider, b.Provider))

@@ -58,10 +58,11 @@ func ReasonOf(at int64, v *bounce.Verdict) ReasonKey {
 
 // Reason adds failures of a key, or subtracts them.
 func (t *Tally) Reason(k ReasonKey, n int64) {
-	if _, known := t.Reasons[k]; !known {
+	before, known := t.Reasons[k]
+	if !known {
 		// Else they keep the whole record.
 		k.Provider, k.Category = strings.Clone(k.Provider), bounce.Category(strings.Clone(string(k.Category)))
 		k.Reason, k.Scope = bounce.Reason(strings.Clone(string(k.Reason))), bounce.Scope(strings.Clone(string(k.Scope)))
 	}
-	t.Reasons[k] += n
+	t.Reasons[k] = before + n
 }
