@@ -18,6 +18,10 @@ var deliveryAgents = makeSet(`smtp lmtp local virtual pipe error retry discard`)
 // losesDelivery reports whether a line of a mail server holds a delivery that its
 // grammar does not read.
 func (h *header) losesDelivery() bool {
+	ofExim := strings.HasPrefix(h.tag, "exim") || h.tag == "" && h.stamp.exim
+	if !ofExim && !isOpenSMTPD(h.tag) && !namesRecipient(h.body) {
+		return false // as nearly all lines, before anything else is looked for
+	}
 	body := usualForm(h.body)
 	var lost bool
 	switch {
@@ -81,6 +85,20 @@ var (
 	// As exim -v prints it.
 	lostEximVerbose = regexp.MustCompile(`^(?:\d+ )?(?:\*\*|==|=>|->) \S+@\S+ (?:.* )?R=\S+ (?:.* )?T=\S`)
 )
+
+// namesRecipient reports whether a line has a field to=, in lower or upper case.
+func namesRecipient(line string) bool {
+	for {
+		at := strings.IndexByte(line, '=')
+		if at < 0 {
+			return false
+		}
+		if at >= 2 && line[at-2]|0x20 == 't' && line[at-1]|0x20 == 'o' {
+			return true
+		}
+		line = line[at+1:]
+	}
+}
 
 // mayLose reports whether a line has a recipient near its beginning. It is false for
 // most lines, and cheap.
