@@ -8,12 +8,13 @@ type Sensitivity struct {
 	// share is refused.
 	P float64
 	// Windows is the number of windows that must each have an unusual share. Chance
-	// and single bad mailings fill one or two.
+	// and single bad mailings fill one or two. If less than half is refused, one more is
+	// needed: chance fills three with a fifth now and then.
 	Windows int
 }
 
-// Sensitivities are the settings, by name. In 210 simulated months normal reports
-// one incident that is none, low none and high four.
+// Sensitivities are the settings, by name. In 20 times 210 simulated months low reports
+// no incident that is none, normal 6 and high 13.
 var Sensitivities = map[string]Sensitivity{
 	"low":    {1e-9, 4},
 	"normal": {1e-6, 3},
@@ -33,12 +34,18 @@ const (
 	// persistent: one in so many of the windows of a span that have attempts must show
 	// an unusual share.
 	persistent     = 3
-	fewestRefusals = 5    // in a span
+	fewestRefusals = 4    // in a span
 	unusualShare   = 0.20 // of a span, and of its windows
+	clearShare     = 0.50 // of a span
+	// withoutWorst is the upper limit of the probability without the window with most
+	// refusals. One mailing that is refused as a whole makes everything else improbable
+	// too.
+	withoutWorst = 1e-3
 )
 
-// spans are the lengths over which refusals are added up, in seconds.
-var spans = [...]int64{15 * 60, 3600, Memory}
+// spans are the lengths over which refusals are added up, in seconds. In an hour, a
+// third that is refused since 20 minutes is less than a fifth.
+var spans = [...]int64{15 * 60, 30 * 60, 3600, Memory}
 
 // Memory is how far back the detector looks, in seconds.
 const Memory = 6 * 3600
@@ -52,18 +59,21 @@ type Alarm struct {
 }
 
 // Detect judges the windows before end, which are sorted by their start. A span is
-// reported if it has five refusals and a fifth of the attempts is refused, if that is
-// improbable at twice the usual share, and if several of its windows, and a third of
-// those with attempts, show it.
+// reported if it has four refusals and a fifth of the attempts is refused, if that is
+// improbable at twice the usual share, also without the worst window, and if several of
+// its windows, and a third of those with attempts, show it.
 func (s Sensitivity) Detect(windows []Window, end int64, usual float64) (Alarm, bool) {
 	windows = between(windows, end-Memory, end)
 	for _, span := range spans {
 		from := end - span
-		var sum Window
+		var sum, worst Window
 		active, unusual := 0, 0
 		for i := len(windows) - 1; i >= 0 && windows[i].Start >= from; i-- {
 			w := &windows[i]
 			sum.add(w)
+			if w.Refused > worst.Refused {
+				worst = *w
+			}
 			if w.Tried > 0 {
 				active++
 			}
@@ -71,11 +81,16 @@ func (s Sensitivity) Detect(windows []Window, end int64, usual float64) (Alarm, 
 				unusual++
 			}
 		}
-		if sum.Refused < fewestRefusals || sum.share() < unusualShare || unusual < max(s.Windows, active/persistent) {
+		needed := s.Windows
+		if sum.share() < clearShare {
+			needed++
+		}
+		if sum.Refused < fewestRefusals || sum.share() < unusualShare || unusual < max(needed, active/persistent) {
 			continue
 		}
-		p := binomialTail(sum.Tried, sum.Refused, min(0.5, 2*usual))
-		if p < s.P {
+		twice := min(0.5, 2*usual)
+		p := binomialTail(sum.Tried, sum.Refused, twice)
+		if p < s.P && binomialTail(sum.Tried-worst.Tried, sum.Refused-worst.Refused, twice) < withoutWorst {
 			return Alarm{from, end, sum.Tried, sum.Refused, usual, p}, true
 		}
 	}

@@ -44,12 +44,15 @@ func TestDetect(t *testing.T) {
 	}{
 		{"all refused for 15 minutes", windows(end, 3, 10, 10), 0.01, true},
 		{"all refused for 10 minutes", windows(end, 2, 20, 20), 0.01, false},
-		{"four refusals", windows(end, 4, 1, 1), 0.01, false},
-		{"five refusals, one a window", windows(end, 5, 1, 1), 0.01, true},
+		{"three refusals", windows(end, 3, 1, 1), 0.001, false},
+		{"four refusals, one a window", windows(end, 4, 1, 1), 0.01, true},
+		{"a third refused for 15 minutes", windows(end, 3, 30, 10), 0.01, false},
+		{"a third refused for 20 minutes", append(windows(end-4*WindowSeconds, 8, 30, 0), windows(end, 4, 30, 10)...), 0.01, true},
+		{"a mailing that is refused, and little else", append(windows(end-WindowSeconds, 2, 4, 1), windows(end, 1, 40, 40)...), 0.02, false},
 		{"less than a fifth", windows(end, 12, 100, 19), 0.01, false},
 		{"usual for this provider", windows(end, 12, 10, 4), 0.3, false},
 		{"all in one window of many", append(windows(end-2*WindowSeconds, 10, 10, 0), windows(end, 1, 500, 500)...), 0.01, false},
-		{"three bad windows in a busy hour", append(windows(end-3*WindowSeconds, 9, 20, 0), windows(end, 3, 40, 18)...), 0.01, true},
+		{"three bad windows in a busy hour", append(windows(end-3*WindowSeconds, 9, 20, 0), windows(end, 3, 40, 24)...), 0.01, true},
 		{"three single windows in a busy hour", func() []Window {
 			all := windows(end, 12, 20, 0)
 			for _, i := range []int{0, 5, 9} {

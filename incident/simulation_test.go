@@ -13,6 +13,7 @@ import (
 var (
 	allMonths = flag.Bool("months", false, "simulate all 210 months and not a fifth of them")
 	seedBase  = flag.Uint64("seed", 1, "the first seed of the simulation")
+	manySeeds = flag.Uint64("seeds", 0, "count the false alarms of so many seeds, of 210 months each")
 )
 
 // cell is a kind of provider in the simulation.
@@ -231,6 +232,29 @@ func TestDetectorHoldsItsBars(t *testing.T) {
 	}
 	if alarms > 1 {
 		t.Errorf("%d false alarms in %d months, want at most 1", alarms, months)
+	}
+}
+
+// TestFalseAlarmsOfOtherSeeds shows how far the detector is from its bar of one in 210
+// months.
+func TestFalseAlarmsOfOtherSeeds(t *testing.T) {
+	if *manySeeds == 0 {
+		t.Skip("only with -seeds: make simulate does it")
+	}
+	alarms, bySeed := 0, make(map[int]int)
+	for seed := range *manySeeds {
+		here := 0
+		for i, c := range cells {
+			for m := range c.months {
+				here += falseAlarms(c, (seed+1)*100_000+uint64(1000*i)+uint64(m))
+			}
+		}
+		alarms += here
+		bySeed[here]++
+	}
+	t.Logf("%d false alarms in %d times 210 months; seeds by their number of alarms: %v", alarms, *manySeeds, bySeed)
+	if 2*alarms > int(*manySeeds) {
+		t.Error("want at most one in two times 210 months")
 	}
 }
 
