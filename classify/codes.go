@@ -109,6 +109,8 @@ func byStatus(j *judged) (bounce.Verdict, bool) {
 		return Says{bounce.RecipientError, bounce.ProtocolError, bounce.ScopeNetwork, bounce.Permanent}.verdict(rule), true
 	case strings.HasPrefix(j.words, "user unknown"):
 		return Says{bounce.Mailbox, bounce.MailboxError, bounce.ScopeRecipient, bounce.Permanent}.verdict(rule), true
+	case strings.HasPrefix(j.words, "service unavailable"):
+		return Says{bounce.RecipientError, bounce.SystemTrouble, bounce.ScopeNetwork, bounce.Permanent}.verdict(rule), true
 	}
 	return bounce.Verdict{}, false
 }

@@ -83,7 +83,7 @@ var (
 	lostOpenSMTPD    = regexp.MustCompile(`^[^<>"=]{0,100}\b(?:mta|mda)[ ,;|]{1,3}(?:event=)?delivery\b`)
 	lostOpenSMTPDOld = regexp.MustCompile(`^[^<>"=]{0,100}(?:relay|delivery): (?:Ok|TempFail|PermFail|Loop|Expire) for `)
 	// As exim -v prints it.
-	lostEximVerbose = regexp.MustCompile(`^(?:\d+ )?(?:\*\*|==|=>|->) \S+@\S+ (?:.* )?R=\S+ (?:.* )?T=\S`)
+	lostEximVerbose = regexp.MustCompile(`^(?:[^<>@="]{0,60}[|:] )?(?:\d+ )?(?:\*\*|==|=>|->) \S+@\S+ (?:.* )?R=\S+ (?:.* )?T=\S`)
 )
 
 // namesRecipient reports whether a line has a field to=, in lower or upper case.
