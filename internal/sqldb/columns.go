@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"database/sql"
 	"database/sql/driver"
+	"encoding"
 	"fmt"
 	"slices"
 	"strings"
@@ -21,7 +22,8 @@ type Column[T any] struct {
 	// null stores an empty text or a zero number as NULL.
 	null bool
 	// field returns a pointer, of one of the types that stored and Restore know or
-	// of one that implements driver.Valuer and sql.Scanner.
+	// of one that implements driver.Valuer and sql.Scanner. If it also implements
+	// encoding.TextAppender or OptionalText, binding it allocates nothing.
 	field func(*T) any
 }
 
@@ -73,12 +75,42 @@ func (c Columns[T]) Without(names ...string) Columns[T] {
 // Bind adds the values of all columns to the parameters of a statement.
 func (c Columns[T]) Bind(p *Params, row *T) {
 	for i := range c {
-		field := c[i].field(row)
-		if text, isText := field.(*string); isText && (*text != "" || !c[i].null) {
-			p.AddText(*text)
-		} else {
-			p.Add(stored(field, c[i].null))
+		null := c[i].null
+		switch f := c[i].field(row).(type) {
+		case *string:
+			p.addText(*f, !null || *f != "")
+		case *int64:
+			p.addNumber(*f, !null || *f != 0)
+		case *int:
+			p.addNumber(int64(*f), !null || *f != 0)
+		case encoding.TextAppender:
+			p.AddBuilt(f)
+		case OptionalText:
+			p.addText(f.Text())
+		default:
+			p.Add(stored(f, null))
 		}
+	}
+}
+
+// OptionalText is a field that is a text or NULL.
+type OptionalText interface {
+	Text() (s string, known bool)
+}
+
+func (p *Params) addText(s string, known bool) {
+	if known {
+		p.AddText(s)
+	} else {
+		p.Add(nil)
+	}
+}
+
+func (p *Params) addNumber(n int64, known bool) {
+	if known {
+		p.AddNumber(n)
+	} else {
+		p.Add(nil)
 	}
 }
 

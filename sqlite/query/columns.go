@@ -23,6 +23,9 @@ type (
 // Value returns the stamp.
 func (t *Time) Value() (driver.Value, error) { return bounce.Stamp(time.Time(*t)), nil }
 
+// AppendText appends the stamp.
+func (t *Time) AppendText(b []byte) ([]byte, error) { return bounce.AppendStamp(b, time.Time(*t)), nil }
+
 // Scan sets the time to that of a stamp.
 func (t *Time) Scan(v any) error {
 	stamp, err := textOf(v)
@@ -32,6 +35,9 @@ func (t *Time) Scan(v any) error {
 
 // Value returns the text.
 func (id *EventID) Value() (driver.Value, error) { return bounce.EventID(*id).String(), nil }
+
+// AppendText appends the text.
+func (id *EventID) AppendText(b []byte) ([]byte, error) { return hex.AppendEncode(b, id[:]), nil }
 
 // Scan reads the text. A text that was written by hand gives the zero ID.
 func (id *EventID) Scan(v any) error {
@@ -50,6 +56,9 @@ func (s *Sender) Value() (driver.Value, error) {
 	}
 	return s.Sender, nil
 }
+
+// Text returns the sender, and whether it is known.
+func (s *Sender) Text() (string, bool) { return s.Sender, s.HasSender }
 
 // Scan sets the sender.
 func (s *Sender) Scan(v any) (err error) {
