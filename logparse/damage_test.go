@@ -274,3 +274,18 @@ func TestNothingElseIsCounted(t *testing.T) {
 		}
 	}
 }
+
+// Copies of logs may have lost the brackets.
+func TestPostfixAddressesWithoutBrackets(t *testing.T) {
+	const rest = `relay=local, delay=0.05, delays=0.02/0/0/0.02, dsn=5.1.1, status=bounced (unknown user: "gone")`
+	want := events(newParser(t, ""), postfix+"to=<gone@b.example>, orig_to=<root@b.example>, "+rest+"\n")
+	for _, to := range []string{"to=gone@b.example, orig_to=root@b.example, ", "to=gone@b.example, orig_to=<root@b.example>, "} {
+		got := events(newParser(t, ""), postfix+to+rest+"\n")
+		if len(got) != 1 {
+			t.Fatalf("%s: %v", to, describeAll(got))
+		}
+		if got[0].ID = want[0].ID; got[0] != want[0] {
+			t.Errorf("%s: got %s, want %s", to, describe(&got[0]), describe(&want[0]))
+		}
+	}
+}

@@ -174,7 +174,7 @@ func TestDeliveriesWithoutAKnownHeaderAreCounted(t *testing.T) {
 		{"Nov 23 12:57:36 mx postfix/smtp[4]: " + strings.Replace(postfix, ": to=", ":  to=", 1), bounce.Postfix},
 		{"Nov 23 12:57:36 mx postfix/smtp[4]: " + strings.Replace(postfix, ": to=", " to=", 1), bounce.Postfix},
 		{"Nov 23 12:57:36 mx postfix/smtp[4]: " + strings.Repeat("4f1XyZabcd", 4) + postfix[len("4f1XyZabcd"):], bounce.Postfix},
-		{"Nov 23 12:57:36 mx postfix/smtp[4]: " + strings.Replace(postfix, "<a@b.example>", "a@b.example", 1), bounce.Postfix},
+		{"Nov 23 12:57:36 mx postfix/smtp[4]: " + strings.Replace(postfix, "<a@b.example>", "a(b)@b.example", 1), bounce.Postfix},
 		{"Nov 23 12:57:36 mx postfix/smtp[4]: " + strings.ReplaceAll(postfix, ", ", ","), bounce.Postfix},
 		{"Nov 23 12:57:36 mx postfix/smtp[4]: " + strings.ReplaceAll(postfix, ", ", "; "), bounce.Postfix},
 		{"~~ " + sendmail, bounce.Sendmail},

@@ -30,6 +30,23 @@ const postfixFields = `, relay=(?P<relay>[^,<>]*)` +
 // part is quoted as a whole, or not at all (quote_822_local.c).
 const postfixAddress = `(?:"(?:[^"\\]|\\.)*"@[^">]*|"(?:[^"\\]|\\.)*"|[^">]*)`
 
+// Copies of logs may lack the brackets. Such an address has no character that could
+// begin another field.
+var postfixBare = regexp.MustCompile(`^([0-9A-Za-z]{5,24}: )to=([^\s<>",;()]+)(?:, orig_to=<?([^\s<>",;()]+)>?)?, relay=`)
+
+// withBrackets puts brackets around addresses without them.
+func withBrackets(body string) (string, bool) {
+	m := postfixBare.FindStringSubmatch(body)
+	if m == nil {
+		return "", false
+	}
+	to := m[1] + "to=<" + m[2] + ">"
+	if m[3] != "" {
+		to += ", orig_to=<" + m[3] + ">"
+	}
+	return to + ", relay=" + body[len(m[0]):], true
+}
+
 // Before 3.5, and with info_log_addr_form = internal, Postfix logs addresses
 // without quotes, and a local part may hold all that follows an address:
 //
@@ -202,7 +219,7 @@ func parsePostfix(h *header, ev *bounce.Event) result {
 func postfixEvent(rest string) bool {
 	switch rest[0] {
 	case 't':
-		return rest[:4] == "to=<"
+		return rest[:3] == "to="
 	case 'f':
 		return rest[:6] == "from=<"
 	case 'm':
@@ -218,6 +235,14 @@ func parsePostfixByGrammar(h *header, colon int, ev *bounce.Event) result {
 	switch rest := h.body[colon+2:]; {
 	case strings.HasPrefix(rest, "to=<"):
 		return parsePostfixDelivery(h, ev)
+	case strings.HasPrefix(rest, "to="):
+		body, ok := withBrackets(h.body)
+		if !ok {
+			return other
+		}
+		copied := *h
+		copied.body = body
+		return parsePostfixDelivery(&copied, ev)
 	case strings.HasPrefix(rest, "from=<"):
 		m, ok := match(postfixSender, h.body)
 		if !ok {
