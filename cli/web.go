@@ -39,12 +39,12 @@ func (a *app) web() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			r, err := query.OpenReader(cmd.Context(), settings.Database) // reports what is wrong
-			if err != nil {
-				return err
-			}
-			if err := r.Close(); err != nil {
-				return err
+			if !web.Activated() { // else the pages show what is wrong: systemd gives up a socket whose process ends
+				r, err := query.OpenReader(cmd.Context(), settings.Database)
+				if err != nil {
+					return err
+				}
+				defer r.Close()
 			}
 			site, err := daemon.Site(settings, versionText(), a.zone(), a.logger(settings.Log))
 			if err != nil {

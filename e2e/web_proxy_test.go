@@ -114,7 +114,12 @@ http {
 func usesThePages(t *testing.T, site string) {
 	t.Helper()
 	stranger := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	resp, err := stranger.Get(site + "/providers/google?x=1")
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, site+"/providers/google?x=1", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Sec-Fetch-Site", "same-origin")
+	resp, err := stranger.Do(r)
 	if err != nil {
 		t.Fatal(err)
 	}

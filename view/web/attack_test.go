@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -83,7 +84,7 @@ func TestMalformedAndHugeRequestsAreRefused(t *testing.T) {
 		"two hosts":           {"GET / HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n", "400"},
 		"another host":        {"GET http://evil.example/ HTTP/1.1\r\nHost: localhost\r\n\r\n", "421"},
 		"two lengths":         {"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx", "400"},
-		"a path with NUL":     {"GET /%00 HTTP/1.1\r\nHost: localhost\r\n\r\n", "303"},
+		"a path with NUL":     {"GET /%00 HTTP/1.1\r\nHost: localhost\r\n\r\n", "403"},
 		"a path to elsewhere": {"GET //evil.example/%2e%2e HTTP/1.1\r\nHost: localhost\r\n\r\n", "404"},
 		"no path":             {"OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n", "405"},
 		"a proxy request":     {"CONNECT evil.example:443 HTTP/1.1\r\nHost: localhost\r\n\r\n", "421"},
@@ -108,6 +109,8 @@ func TestWhatVisitorsSendIsNoHeaderAndNoMarkup(t *testing.T) {
 		t.Fatal(err)
 	}
 	session := b.client.Jar.Cookies(at)[0]
+	forwards := known // a stranger is forwarded to the login
+	forwards.Attributes = append(slices.Clone(known.Attributes), "http-equiv")
 	for _, value := range append(hostile, "x\r\nSet-Cookie: a=b", "\r\n\r\n<script>alert(1)</script>", strings.Repeat("*a", 2000)+"z", "[", "%", "\x00") {
 		if len(value) > 5000 {
 			value = value[:5000]
@@ -118,10 +121,13 @@ func TestWhatVisitorsSendIsNoHeaderAndNoMarkup(t *testing.T) {
 			"/incidents/" + url.PathEscape(value), "/report?since=" + v, "/report?until=" + v, "/decide?address=" + v + "&decision=block", "/decide?address=a@example.com&decision=" + v,
 			"/mark?kind=release&since=" + v + "&until=" + v + "&domain=" + v + "&reason=" + v + "&category=" + v, "/mark?kind=" + v, "/mark?kind=release&undo=" + v, "/login?next=" + v, "/" + url.PathEscape(value),
 		} {
-			for name, h := range map[string]http.Handler{"open": open, "with a login": asked, "as a stranger": asked} {
+			for name, h := range map[string]http.Handler{"open": open, "with a login": asked, "as a stranger": asked, "as a stranger by a link": asked} {
 				got := get(h, target, func(r *http.Request) {
-					if name == "with a login" {
+					switch name {
+					case "with a login":
 						r.AddCookie(session)
+					case "as a stranger":
+						r.Header.Set("Sec-Fetch-Site", "same-origin")
 					}
 				})
 				if got.Code >= 500 {
@@ -139,7 +145,7 @@ func TestWhatVisitorsSendIsNoHeaderAndNoMarkup(t *testing.T) {
 					t.Errorf("%s %.80s leads to %q", name, target, location)
 				}
 				if strings.HasPrefix(got.Header().Get("Content-Type"), "text/html") {
-					known.Parse(t, target[:min(len(target), 80)], got.Body)
+					forwards.Parse(t, target[:min(len(target), 80)], got.Body)
 				}
 			}
 		}

@@ -1,7 +1,6 @@
 package web
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -49,7 +48,7 @@ func (s *Site) guard(next http.Handler) http.Handler {
 		default:
 			r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 			if by := s.admit(w, r); by != nil {
-				next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), visitorKey{}, by)))
+				next.ServeHTTP(w, withVisitor(r, by))
 			}
 		}
 	})

@@ -30,15 +30,16 @@ func (s *Site) askLogin(w http.ResponseWriter, r *http.Request) {
 	}
 	switch {
 	case r.Method == http.MethodPost:
-		http.Error(w, "You are not logged in, or no longer. Nothing was changed. Log in and send the form again.", http.StatusForbidden)
+		s.fail(w, r, noPage, http.StatusForbidden, "You are not logged in, or no longer. Nothing was changed. Log in, and send the form again.", page.Link{Text: "Log in", Href: "login"})
 	case r.URL.Path == "/metrics":
 		w.Header().Set("WWW-Authenticate", "Bearer")
 		http.Error(w, "A token of the scope metrics is needed: bouncetail web token NAME.", http.StatusUnauthorized)
-	case r.Header.Get("Sec-Fetch-Site") == "cross-site":
-		// A link of another site, such as a webmail: the browser has left the cookie out.
-		forward(w, rootOf(r)+at)
-	default:
+	case r.Header.Get("Sec-Fetch-Site") == "same-origin":
 		redirect(w, rootOf(r)+"login?next="+url.QueryEscape(at))
+	default:
+		// A link of another site, such as a webmail, for which the browser has left the
+		// cookie out; or a program.
+		forward(w, http.StatusForbidden, "Log in", rootOf(r)+"login?next="+url.QueryEscape(at))
 	}
 }
 
@@ -47,7 +48,7 @@ func (s *Site) askLogin(w http.ResponseWriter, r *http.Request) {
 func (s *Site) admitOnce(w http.ResponseWriter, r *http.Request) {
 	if once := r.URL.Query().Get("once"); subtle.ConstantTimeCompare([]byte(once), []byte(s.Token)) == 1 && s.tokenUse.CompareAndSwap(false, true) {
 		s.setCookie(w, r, s.sessions.Start(s.Owner, "", time.Now()))
-		forward(w, "./")
+		forward(w, http.StatusOK, "Show the pages", "./")
 		return
 	}
 	http.Error(w, "Open the link that bouncetail web has printed. It works once; start the command again for another.", http.StatusForbidden)
@@ -55,11 +56,12 @@ func (s *Site) admitOnce(w http.ResponseWriter, r *http.Request) {
 
 // forward answers with a page that leads to another one. After a redirect, the browser
 // would leave the cookie out if another site led here.
-func forward(w http.ResponseWriter, to string) {
+func forward(w http.ResponseWriter, code int, says, to string) {
 	to = html.EscapeString(to)
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(code)
 	_, _ = fmt.Fprintf(w, "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>bouncetail</title>\n"+
-		"<meta http-equiv=\"refresh\" content=\"0; url=%s\"></head>\n<body><p><a href=\"%s\">Show the pages</a></p></body></html>\n", to, to)
+		"<meta http-equiv=\"refresh\" content=\"0; url=%s\"></head>\n<body><p><a href=\"%s\">%s</a></p></body></html>\n", to, to, says)
 }
 
 // redirect leads to another page. http.Redirect would make the path absolute, without the
@@ -84,9 +86,14 @@ func nextPage(given string) string {
 	return "./"
 }
 
-// showLogin asks for a name and a password.
+// showLogin asks for a name and a password, unless there is a session.
 func (s *Site) showLogin(w http.ResponseWriter, r *http.Request) {
-	s.loginPage(w, r, http.StatusOK, "", r.URL.Query().Get("next"))
+	next := r.URL.Query().Get("next")
+	if visitorOf(r).session {
+		redirect(w, nextPage(next))
+		return
+	}
+	s.loginPage(w, r, http.StatusOK, "", next)
 }
 
 func (s *Site) loginPage(w http.ResponseWriter, r *http.Request, code int, sentence, next string) {
@@ -149,7 +156,7 @@ func (s *Site) logIn(w http.ResponseWriter, r *http.Request) {
 func (s *Site) logOut(w http.ResponseWriter, r *http.Request) {
 	s.sessions.End(visitorOf(r).id)
 	s.setCookie(w, r, "")
-	redirect(w, "./")
+	redirect(w, "./login")
 }
 
 // from returns where a request comes from, for the log.

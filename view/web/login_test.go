@@ -181,12 +181,12 @@ func TestLoginGivesTheBrowserANewIdentifier(t *testing.T) {
 		t.Errorf("the cookie is %v", set)
 	}
 	victim := get(h, "/", func(r *http.Request) { r.AddCookie(before[0]) })
-	if victim.Code != http.StatusSeeOther {
+	if victim.Code != http.StatusForbidden {
 		t.Errorf("the identifier from before the login is a session: %d", victim.Code)
 	}
 	old := after[0]
 	b.send(http.MethodPost, "logout", url.Values{"form": {b.token("")}})
-	if got := get(h, "/", func(r *http.Request) { r.AddCookie(old) }).Code; got != http.StatusSeeOther {
+	if got := get(h, "/", func(r *http.Request) { r.AddCookie(old) }).Code; got != http.StatusForbidden {
 		t.Errorf("the cookie works after the logout: %d", got)
 	}
 }
@@ -227,12 +227,12 @@ func TestWrongPasswordsAreRefusedAndSlowedDown(t *testing.T) {
 // A login leads only to pages of this site.
 func TestLoginLeadsNowhereElse(t *testing.T) {
 	h := withUsers(t, site(database(t)), "ada").Handler()
-	b := browse(t, h, "/")
 	for _, next := range []string{
 		"https://evil.example/", "//evil.example/", "/\\evil.example", "\\\\evil.example", "/%2fevil.example", "javascript:alert(1)", "data:text/html,x", "http:evil.example", "https:///evil.example",
 		"x:y", "../../evil", "./../../evil", "..", "a/../../b", "a//evil.example", "/recipients", "\thttps://evil.example", "ht\ntps://evil.example", "recipients\r\nSet-Cookie: a=b", "recipients?a=\r\nSet-Cookie: a=b",
 		"@evil.example", "%", strings.Repeat("a", 5000), "login?next=x", "logout", "?x=//evil.example", "recipients?match=https://evil.example", "recipients#x", "providers/a%2fb", "%2e%2e/x", "",
 	} {
+		b := browse(t, h, "/")
 		a := b.logIn("ada", password, next)
 		location := a.Header.Get("Location")
 		to, err := a.Location()
@@ -271,19 +271,25 @@ func TestFormsOfOtherSitesAndBrowsersAreRefused(t *testing.T) {
 	}
 }
 
-// A link in a webmail leads to a page for whoever is logged in, though the browser leaves
-// the cookie out.
+// A link in a webmail leads to the page for whoever is logged in, though the browser leaves
+// the cookie out of the first request, also if it does not say where a request comes from.
 func TestLinksOfOtherSitesWork(t *testing.T) {
 	h := withUsers(t, site(database(t)), "ada").Handler()
-	b := browse(t, http.StripPrefix("/x", h), "/x/")
-	b.header.Set("Sec-Fetch-Site", "cross-site")
-	a := b.get("incidents/1?a=%22%3E%3Cscript%3E&b='x'")
-	if a.StatusCode != http.StatusOK || !strings.Contains(a.body, `content="0; url=./../incidents/1?a=%22%3E%3Cscript%3E&amp;b=&#39;x&#39;"`) || strings.Contains(a.body, "zen.spamhaus.org") {
-		t.Errorf("%d %s", a.StatusCode, a.body)
-	}
-	b.header.Set("Sec-Fetch-Site", "same-origin")
-	if a := b.get("incidents/1"); a.StatusCode != http.StatusSeeOther {
-		t.Errorf("the page of this site that follows: %d", a.StatusCode)
+	for _, from := range []string{"cross-site", "none", ""} {
+		b := browse(t, http.StripPrefix("/x", h), "/x/")
+		b.header.Set("Sec-Fetch-Site", from)
+		a := b.get("incidents/1?a=%22%3E%3Cscript%3E&b='x'")
+		if a.StatusCode != http.StatusForbidden || !strings.Contains(a.body, `content="0; url=./../login?next=incidents%2F1%3Fa%3D%2522%253E%253Cscript%253E%26b%3D%27x%27"`) || strings.Contains(a.body, "zen.spamhaus.org") {
+			t.Errorf("%q: %d %s", from, a.StatusCode, a.body)
+		}
+		b.header.Set("Sec-Fetch-Site", "same-origin")
+		if a := b.get("login?next=incidents%2F1"); a.StatusCode != http.StatusOK {
+			t.Errorf("%q: the login that follows: %d", from, a.StatusCode)
+		}
+		b.logIn("ada", password, "")
+		if a := b.get("login?next=incidents%2F1"); a.StatusCode != http.StatusSeeOther || a.Header.Get("Location") != "./incidents/1" {
+			t.Errorf("%q: the login of whoever is logged in: %d %v", from, a.StatusCode, a.Header)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -35,6 +36,11 @@ func visitorOf(r *http.Request) *visitor {
 	return &visitor{}
 }
 
+// withVisitor adds to a request who sends it.
+func withVisitor(r *http.Request, by *visitor) *http.Request {
+	return r.WithContext(context.WithValue(r.Context(), visitorKey{}, by))
+}
+
 // onUnix reports whether a request came by a unix socket. Only those who may open it can
 // have sent the request, such as a proxy.
 func onUnix(r *http.Request) bool {
@@ -63,7 +69,7 @@ func (s *Site) admit(w http.ResponseWriter, r *http.Request) *visitor {
 		if by.stranger = true; r.URL.Path == "/"+style || r.URL.Path == "/login" {
 			return by
 		}
-		s.askLogin(w, r)
+		s.askLogin(w, withVisitor(r, by))
 	case fromProxy:
 		http.Error(w, "The proxy has to name the user in the header of the setting web.user_header, once.", http.StatusForbidden)
 	case s.Token != "":

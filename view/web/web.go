@@ -225,13 +225,14 @@ func (e badRequest) Error() string { return string(e) }
 func (e forbidden) Error() string  { return string(e) }
 
 // fail answers with an error.
-func (s *Site) fail(w http.ResponseWriter, r *http.Request, path string, code int, sentence string) {
+func (s *Site) fail(w http.ResponseWriter, r *http.Request, path string, code int, sentence string, links ...page.Link) {
 	if code == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "5")
 	}
 	p := page.New(http.StatusText(code), "")
 	section := page.NewSection("")
 	section.Say("%s", sentence)
+	section.Links = links
 	p.Add(section)
 	s.write(w, r, path, code, p)
 }
