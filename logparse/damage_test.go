@@ -289,3 +289,28 @@ func TestPostfixAddressesWithoutBrackets(t *testing.T) {
 		}
 	}
 }
+
+// Exim logs addresses that are not ASCII in octal numbers.
+func TestEximAddressesThatAreNotASCII(t *testing.T) {
+	for _, line := range []string{
+		exim + `** j\303\266rg@b\303\274cher.example R=x T=y: Unrouteable address`,
+		exim + `== j\303\266rg@b\303\274cher.example R=x T=y defer (111): Connection refused`,
+		exim + `=> j\303\266rg@b\303\274cher.example R=x T=y H=mx.b.example [192.0.2.1] C="250 ok"`,
+	} {
+		if got := events(newParser(t, ""), line+"\n"); len(got) != 1 || got[0].Recipient != "jörg@bücher.example" {
+			t.Errorf("%s\n got %v", line, describeAll(got))
+		}
+	}
+	for line, want := range map[string]string{
+		exim + `** j\303rg@b.example R=x T=y: Unrouteable address`:                             `j\303rg@b.example`, // no UTF-8
+		exim + `** j303266rg@b.example <"j\303\266rg"@b.example> R=x T=y: Unrouteable address`: `"j\303\266rg"@b.example`,
+	} {
+		if got := events(newParser(t, ""), line+"\n"); len(got) != 1 || got[0].Recipient != want {
+			t.Errorf("%s\n got %v, want %s", line, describeAll(got), want)
+		}
+	}
+	got := events(newParser(t, ""), exim+`<= j\303\266rg@a.example H=x [192.0.2.9] P=esmtp S=1 id=1@a.example`+"\n")
+	if len(got) != 1 || got[0].Sender != "jörg@a.example" {
+		t.Errorf("sender: got %v", describeAll(got))
+	}
+}

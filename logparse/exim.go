@@ -126,7 +126,7 @@ func parseEximByGrammar(body string, ev *bounce.Event) result {
 			return unparsed
 		}
 		ev.Kind, ev.HasSender, ev.MessageID = bounce.EventMessage, true, a.text("messageid")
-		if from := a.address("from"); from != "<>" {
+		if from := unescapeAddress(a.bytes("from")); from != "<>" {
 			ev.Sender = from
 		}
 		return read
@@ -181,7 +181,7 @@ func parseEximAttempt(pattern *regexp.Regexp, rest string, ev *bounce.Event) res
 	ev.Kind = bounce.EventAttempt
 	ev.Recipient, ev.OriginalRecipient = cleanAddress(who.to), cleanAddress(who.original)
 	if who.to == "" {
-		ev.Recipient, ev.OriginalRecipient = m.address("to"), m.address("orig")
+		ev.Recipient, ev.OriginalRecipient = unescapeAddress(m.bytes("to")), unescapeAddress(m.bytes("orig"))
 		if ev.OriginalRecipient == "system-filter" {
 			ev.OriginalRecipient = "" // which named the recipient
 		}

@@ -3,6 +3,7 @@ package logparse
 import (
 	"regexp"
 	"strings"
+	"unicode/utf8"
 )
 
 // Exim prints a recipient without the quotes and backslashes of its local part,
@@ -261,4 +262,30 @@ func mayHoldQuoted(s string) bool {
 		}
 		s = after
 	}
+}
+
+// unescapeAddress returns an address without quotes. Exim writes what is not ASCII in
+// octal numbers, unless print_topbitchars is set:
+//
+//	j\303\266rg@b\303\274cher.example
+//
+// A backslash of the address itself needs quotes, and the address as it arrived then
+// follows; see cutEximQuoted.
+func unescapeAddress(s string) string {
+	if strings.IndexByte(s, '\\') < 0 || s[0] == '"' {
+		return cleanAddress(s)
+	}
+	var out []byte
+	for i := 0; i < len(s); i++ {
+		if s[i] == '\\' && i+3 < len(s) && (s[i+1] == '2' || s[i+1] == '3') && isOctal(s[i+2]) && isOctal(s[i+3]) {
+			out = append(out, (s[i+1]-'0')<<6|(s[i+2]-'0')<<3|(s[i+3]-'0'))
+			i += 3
+			continue
+		}
+		out = append(out, s[i])
+	}
+	if !utf8.Valid(out) {
+		return cleanAddress(s)
+	}
+	return cleanAddress(string(out))
 }
