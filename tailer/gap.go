@@ -119,10 +119,8 @@ func (t *Tailer) vanished(s *stream) bool {
 	if !s.stored || !s.scannedAt.IsZero() || s.Inode == 0 || s.Closed || s.Cursor != "" || s.Source != l.text || t.rotated(s) {
 		return false
 	}
-	if !l.literal {
-		return l.newest.Sub(s.UpdatedAt) < 24*time.Hour
-	}
-	return s.UpdatedAt.Equal(l.newest)
+	// An earlier start may have noticed it and stopped before it could be reported.
+	return l.literal && s.UpdatedAt.Equal(l.newest) || l.newest.Sub(s.UpdatedAt) < 24*time.Hour
 }
 
 // mayHold reports whether an unread rotated file may hold the rest of a stream: it is

@@ -50,6 +50,29 @@ func TestALogReplacedWhileTheDaemonWasDownIsAGap(t *testing.T) {
 	}
 }
 
+// A gap is reported a minute after it was noticed. A daemon that is stopped before
+// that reports it after its next start.
+func TestAGapIsReportedAfterAnEarlyRestart(t *testing.T) {
+	f := newFollowed(t, filepath.Join(t.TempDir(), "mail.log"))
+	f.write("mail.log", "first\n")
+	f.start()
+	f.scan()
+	f.kill()
+	f.now = f.now.Add(time.Hour)
+	f.rename("mail.log", "old")
+	f.write("mail.log", "new\n")
+	f.start()
+	f.scan()
+	f.kill()
+	f.now = f.now.Add(time.Second)
+	f.write("mail.log", "more\n")
+	f.start()
+	f.wantGaps(-1)
+	f.restart()
+	f.wantGaps(-1)
+	f.want("first", "new", "more")
+}
+
 // logrotate deletes the oldest log, and the file that is created next often gets
 // its inode.
 func TestAnExpiredLogIsNotAGap(t *testing.T) {
