@@ -10,13 +10,13 @@ import (
 
 // The size of a drawing, in units of its viewBox. CSS scales it to its place.
 const (
-	width      = 720.0
-	plotHeight = 180.0
-	left       = 56.0 // of the plot: labels of the vertical axis
+	width      = 480.0
+	plotHeight = 150.0
+	left       = 52.0 // of the plot: labels of the vertical axis
 	right      = 12.0
 	bottom     = 28.0 // labels of the horizontal axis
 	legendLine = 20.0
-	letter     = 6.6 // estimated width of a letter
+	letter     = 8.8 // estimated width of a letter on a telephone, where they are largest
 )
 
 const namespace = "http://www.w3.org/2000/svg"

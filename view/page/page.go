@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"html/template"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/bouncetail/bouncetail/internal/text"
@@ -44,6 +45,8 @@ func (p *Page) Add(sections ...Section) { p.Sections = append(p.Sections, sectio
 type Section struct {
 	Title   string
 	Text    []string
+	Items   []string        // sentences of a list
+	Half    bool            // two such sections are next to each other on a large screen
 	Form    *Form           // shown by the web interface
 	Figures []template.HTML // shown by HTML files and the web interface in the place of the table
 	Heads   []string
@@ -63,6 +66,8 @@ type Cell struct {
 	Bar    float64 // between 0 and 1
 	// Spark is a drawing of Text for HTML files and the web interface.
 	Spark template.HTML
+	Head  string // of its column, see Table
+	Class string // how it is drawn: see State and page.css
 }
 
 // Form asks for what a page shows.
@@ -90,6 +95,8 @@ type (
 	Spark []int64
 	// Delta is a change that may be unknown: 0.5 is half more.
 	Delta struct{ Share *float64 }
+	// State is the state of an address.
+	State string
 	// Link is a text with a page, relative to the root of the web interface.
 	Link struct{ Text, Href string }
 )
@@ -119,6 +126,11 @@ func NewSection(title string, heads ...string) Section {
 // Say adds a sentence.
 func (s *Section) Say(format string, args ...any) {
 	s.Text = append(s.Text, shown(fmt.Sprintf(format, args...)))
+}
+
+// Item adds a sentence to the list.
+func (s *Section) Item(format string, args ...any) {
+	s.Items = append(s.Items, shown(fmt.Sprintf(format, args...)))
 }
 
 // Note adds a sentence below the table.
@@ -190,23 +202,63 @@ func cellOf(value any) Cell {
 		return Cell{Text: text.Sparkline(v), Spark: chart.Spark("by day", values)}
 	case Bar:
 		return Cell{IsBar: true, Bar: min(max(float64(v), 0), 1)}
+	case State:
+		return Cell{Text: string(v), Class: "state " + string(v)}
 	case Link:
 		return Cell{Text: shown(v.Text), Href: v.Href}
 	}
 	return Cell{Text: shown(fmt.Sprint(value))}
 }
 
+// Table returns the rows, with the heading of each cell. A column is aligned to the right
+// if it has numbers and nothing else.
+func (s Section) Table() [][]Cell {
+	numbers := make([]bool, len(s.Heads))
+	for i := range numbers {
+		for _, row := range s.Rows {
+			if row[i].Number {
+				numbers[i] = true
+			} else if row[i].Text != "" {
+				numbers[i] = false
+				break
+			}
+		}
+	}
+	rows := make([][]Cell, len(s.Rows))
+	for i, row := range s.Rows {
+		rows[i] = slices.Clone(row)
+		for k := range row {
+			c := &rows[i][k]
+			c.Number, c.Head = numbers[k], s.Heads[k]
+			if c.Number {
+				c.Class = "number"
+			} else if c.Class == "" && text.Columns(c.Text) <= shortText {
+				c.Class = "short"
+			}
+		}
+	}
+	return rows
+}
+
+// shortText is the length of a text that is not broken into lines on a large screen.
+const shortText = 24
+
 // Head returns the headings, each aligned as its column.
 func (s Section) Head() []Cell {
 	heads := make([]Cell, len(s.Heads))
+	first := s.Table()[0]
 	for i, head := range s.Heads {
-		heads[i] = Cell{Text: head, Number: s.Rows[0][i].Number}
+		heads[i] = Cell{Text: head, Number: first[i].Number}
 	}
 	return heads
 }
 
 // HasHeads reports whether a column has a heading.
 func (s Section) HasHeads() bool { return strings.Join(s.Heads, "") != "" }
+
+// Cards reports whether the table has too many columns for a telephone, which shows each
+// row as a paragraph.
+func (s Section) Cards() bool { return len(s.Heads) > 3 || len(s.Heads) == 3 && !s.HasHeads() }
 
 // Percent is the length of a bar. One above 0 is visible.
 func (c Cell) Percent() int { return int(math.Ceil(100 * c.Bar * (1 - 1e-9))) }

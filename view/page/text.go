@@ -35,6 +35,9 @@ func (p *Page) PrintText(screen *table.Screen, width int) error {
 		s := &p.Sections[i]
 		b.WriteString("\n" + screen.Paint(table.Bold, s.Title) + "\n")
 		sentences(&b, s.Text, width)
+		for _, item := range s.Items {
+			sentences(&b, []string{"- " + item}, width)
+		}
 		s.printRows(&b, width)
 		sentences(&b, s.Notes, width)
 	}
@@ -59,7 +62,7 @@ func (s *Section) printRows(b *strings.Builder, width int) {
 		return
 	}
 	widths := s.fit(width)
-	rows := s.Rows
+	rows := s.Table()
 	if s.HasHeads() {
 		rows = append([][]Cell{s.Head()}, rows...)
 	}
@@ -87,6 +90,7 @@ func (s *Section) fit(width int) []int {
 	widths := make([]int, len(s.Heads))
 	left := width - 2*(len(widths)-1)
 	bars := -1 // the column of bars
+	first := s.Table()[0]
 	for i := range widths {
 		widths[i] = text.Columns(s.Heads[i])
 		for _, row := range s.Rows {
@@ -99,7 +103,7 @@ func (s *Section) fit(width int) []int {
 	}
 	for ; left < 0; left++ {
 		longest := -1
-		for i, c := range s.Rows[0] {
+		for i, c := range first {
 			if !c.Number && !c.IsBar && widths[i] > 1 && (longest < 0 || widths[i] > widths[longest]) {
 				longest = i
 			}

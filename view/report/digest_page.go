@@ -77,7 +77,7 @@ func (d *Digest) needsSection() page.Section {
 		s.Say("Nothing.")
 	}
 	for _, n := range d.Needs {
-		s.Say("- %s. Next: %s", strings.TrimSuffix(n.What, "."), n.Next)
+		s.Item("%s. Next: %s", strings.TrimSuffix(n.What, "."), n.Next)
 	}
 	return s
 }

@@ -46,9 +46,9 @@ func hostileDigest(t *testing.T, foreign string) *Digest {
 
 // The elements and attributes that the templates and the charts write.
 var known = pagetest.Known{
-	Elements: strings.Fields("html head meta title style body main section header h1 h2 p div table thead tbody tr th td caption " +
+	Elements: strings.Fields("html head meta title style body main section header h1 h2 p ul li div table thead tbody tr th td caption " +
 		"figure figcaption strong details summary svg desc defs pattern rect path line circle text"),
-	Attributes: strings.Fields("lang charset http-equiv content name class scope style cellspacing cellpadding width height valign align bgcolor " +
+	Attributes: strings.Fields("lang charset data-head http-equiv content name class scope style cellspacing cellpadding width height valign align bgcolor " +
 		"xmlns viewBox role aria-labelledby aria-hidden preserveAspectRatio id d x y x1 x2 y1 y2 r cx cy fill patternUnits text-anchor"),
 }
 

@@ -55,7 +55,11 @@ func overview(q *request) (*page.Page, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.Add(needs.OrElse("Nothing."), numbers, day, failuresSection(counts, from, days), addresses)
+	fourteen := failuresSection(counts, from, days)
+	for _, s := range []*page.Section{&numbers, &addresses, &day, &fourteen} {
+		s.Half = true
+	}
+	p.Add(needs.OrElse("Nothing."), numbers, addresses, day, fourteen)
 	return p, nil
 }
 

@@ -37,7 +37,7 @@ func recipients(q *request) (*page.Page, error) {
 	}
 	for i := range list[:min(len(list), maxRows)] {
 		r := &list[i]
-		s.Row(recipientLink(r.Recipient), string(r.State), string(r.Reason), q.zone.ShortOf(r.LastFailureAt), page.Shown(r.Reply, 200))
+		s.Row(recipientLink(r.Recipient), page.State(r.State), string(r.Reason), q.zone.ShortOf(r.LastFailureAt), page.Shown(r.Reply, 200))
 	}
 	more := "Next"
 	if len(list) > maxRows {
@@ -104,7 +104,7 @@ func oneRecipient(q *request) (*page.Page, error) {
 	}
 	p.Add(h.Sections()...)
 	s := page.NewSection("On the command line")
-	s.Say("bouncetail explain %s", shellQuote(row.Recipient))
+	s.Code = page.Lines("bouncetail explain " + shellQuote(row.Recipient))
 	p.Add(s)
 	return p, nil
 }

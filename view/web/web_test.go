@@ -89,9 +89,9 @@ func get(h http.Handler, target string, change ...func(*http.Request)) *httptest
 
 // The elements and attributes that the templates and charts write.
 var known = pagetest.Known{
-	Elements: strings.Fields("html head meta title link body main section header footer nav h1 h2 p a div table thead tbody tr th td caption pre form label input select option button " +
+	Elements: strings.Fields("html head meta title link body main section header footer nav h1 h2 p ul li a div table thead tbody tr th td caption pre form label input select option button " +
 		"figure figcaption strong details summary svg desc defs pattern rect path line circle text"),
-	Attributes: strings.Fields("lang charset name content rel href type aria-label aria-current id class scope action method value selected autocomplete " +
+	Attributes: strings.Fields("lang charset data-head name content rel href type aria-label aria-current id class scope action method value selected autocomplete " +
 		"xmlns viewBox role aria-labelledby aria-hidden preserveAspectRatio width height d x y x1 x2 y1 y2 r cx cy fill patternUnits text-anchor"),
 }
 
