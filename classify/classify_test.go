@@ -290,3 +290,25 @@ func TestHostileRepliesAreJudgedQuickly(t *testing.T) {
 		}
 	}
 }
+
+// OpenSMTPD's words do not name what was looked up, but relay= does.
+func TestOpenSMTPDLooksUpASmartHost(t *testing.T) {
+	c := builtin(t)
+	for _, tt := range []struct {
+		relay, words string
+		suppress     bool
+	}{
+		{"gone.example", "Domain does not exist", true},
+		{"GONE.example", "No MX found for domain", true},
+		{"smarthost.a.example", "Domain does not exist", false},
+		{"smarthost.a.example", "No MX found for domain", false},
+		{"smarthost.a.example", "Host not found", false},
+		{"smarthost.a.example", "Domain does not accept mail", false},
+	} {
+		d := bounce.Delivery{MTA: bounce.OpenSMTPD, Outcome: bounce.Bounced, Recipient: "jane@gone.example", Transport: "mta", Reply: bounce.Reply{RelayHost: tt.relay, Text: tt.words}}
+		v := c.Verdict(&d)
+		if v.Suppress != tt.suppress || !tt.suppress && v.Scope != bounce.ScopeLocal {
+			t.Errorf("%s by %s: %+v, want suppress %v", tt.words, tt.relay, v, tt.suppress)
+		}
+	}
+}

@@ -114,6 +114,13 @@ func wayOf(d *bounce.Delivery) way {
 			return localWay
 		}
 	case bounce.OpenSMTPD:
+		// Without a connection, relay= names what was looked up: the domain of the
+		// recipient, or a smart host.
+		if looked := d.Reply.RelayHost; looked != "" && d.Reply.RelayIP == "" && d.Reply.SMTPCode == 0 {
+			if !strings.EqualFold(looked, d.Recipient[strings.LastIndexByte(d.Recipient, '@')+1:]) {
+				return relayWay
+			}
+		}
 	}
 	return unknownWay
 }
