@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"go.yaml.in/yaml/v3"
 
@@ -224,26 +225,33 @@ func load(files fs.FS, dir string, where func(name string) string, own bool) ([]
 	if err != nil {
 		return nil, fmt.Errorf("rules: %w", err)
 	}
-	var all []Rule
-	var errs []error
-	for _, e := range entries {
-		if e.IsDir() || filepath.Ext(e.Name()) != ".yaml" {
-			continue
-		}
-		rules, err := loadFile(files, filepath.ToSlash(filepath.Join(dir, e.Name())))
-		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", where(e.Name()), err))
-			continue
-		}
-		for i := range rules {
-			rules[i].File, rules[i].Own = where(e.Name()), own
-			if err := rules[i].compile(); err != nil {
-				errs = append(errs, fmt.Errorf("%s: rule %s: %w", where(e.Name()), rules[i].name(i), err))
-			}
-		}
-		all = append(all, rules...)
+	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return e.IsDir() || filepath.Ext(e.Name()) != ".yaml" })
+	// Each file in a goroutine: an import starts with the rules.
+	found, errs := make([][]Rule, len(entries)), make([]error, len(entries))
+	var loading sync.WaitGroup
+	for i, e := range entries {
+		loading.Go(func() {
+			found[i], errs[i] = loadRules(files, filepath.ToSlash(filepath.Join(dir, e.Name())), where(e.Name()), own)
+		})
 	}
-	return all, errors.Join(errs...)
+	loading.Wait()
+	return slices.Concat(found...), errors.Join(errs...)
+}
+
+// loadRules loads the rules of a file, and makes them ready to match.
+func loadRules(files fs.FS, name, where string, own bool) ([]Rule, error) {
+	rules, err := loadFile(files, name)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", where, err)
+	}
+	var errs []error
+	for i := range rules {
+		rules[i].File, rules[i].Own = where, own
+		if err := rules[i].compile(); err != nil {
+			errs = append(errs, fmt.Errorf("%s: rule %s: %w", where, rules[i].name(i), err))
+		}
+	}
+	return rules, errors.Join(errs...)
 }
 
 func loadFile(files fs.FS, name string) ([]Rule, error) {
