@@ -2,8 +2,9 @@ package sqlite
 
 import (
 	"database/sql/driver"
-	"fmt"
 	"slices"
+
+	"github.com/bouncetail/bouncetail/sqlite/packed"
 )
 
 // Nearly all deliveries succeed, and a row for each would cost more than
@@ -25,21 +26,15 @@ func (tx *Tx) mergeBuckets(table, column string, buckets []int64, merge func(buc
 	return nil
 }
 
-// bucketOf returns the entries of a bucket as they were read.
-func bucketOf(table string, bucket int64, value driver.Value) ([]byte, error) {
-	entries, fits := value.([]byte)
-	if !fits {
-		return nil, fmt.Errorf("bucket %d of %s holds a value of type %T", bucket, table, value)
-	}
-	return entries, nil
-}
-
 func (tx *Tx) mergeSome(table, column string, buckets []int64, merge func(bucket int64, known []byte) (merged []byte, changed bool)) error {
-	known := make([][]byte, len(buckets))
-	err := tx.each(len(buckets), "SELECT "+column+" FROM "+table+" WHERE bucket = ?",
+	known, stored := make([][]byte, len(buckets)), len(buckets)
+	if table == packed.Lowest.Table && tx.nobodyReached {
+		stored = 0
+	}
+	err := tx.each(stored, "SELECT "+column+" FROM "+table+" WHERE bucket = ?",
 		func(i int, p *params) { p.Add(buckets[i]) },
 		func(i int, values []driver.Value) (err error) {
-			known[i], err = bucketOf(table, buckets[i], values[0])
+			known[i], err = packed.EntriesOf(table, buckets[i], values[0])
 			return err
 		})
 	if err != nil {

@@ -77,6 +77,14 @@ func (tx *Tx) saveDeliveries() error {
 		return err
 	}
 	target, bits, settle := tx.store.limits.Plan(n, levels, sizes)
+	if sizes.Lowest == 0 && len(levels) == 1 { // an estimate; if it is true, no bucket need be read
+		if err := tx.conn.QueryRowContext(tx.ctx, "SELECT NOT EXISTS (SELECT 1 FROM deliveries)").Scan(&tx.nobodyReached); err != nil {
+			return err
+		}
+	}
+	if tx.nobodyReached {
+		levels = nil
+	}
 	var added []packed.Delivery
 	for piece := range uint64(1) << bits {
 		from, to := piece<<(64-bits), (piece+1)<<(64-bits)-1
@@ -144,7 +152,7 @@ func (tx *Tx) storedDeliveries(levels []packed.Level, of []packed.Delivery) ([]i
 		err := tx.each(len(buckets), "SELECT entries FROM "+level.Table+" WHERE bucket = ?",
 			func(i int, p *params) { p.Add(buckets[i]) },
 			func(i int, values []driver.Value) error {
-				entries, err := bucketOf(level.Table, buckets[i], values[0])
+				entries, err := packed.EntriesOf(level.Table, buckets[i], values[0])
 				first, end := packed.Part(of, ends, i)
 				packed.JoinDeliveries(entries, of[first:end], last[first:end])
 				return err
@@ -229,7 +237,7 @@ func (tx *Tx) takeDeliveries(level packed.Level, from, to uint64) (taken []packe
 		},
 		func(_ int, values []driver.Value) error {
 			bucket, _ := values[0].(int64)
-			entries, err := bucketOf(level.Table, bucket, values[1])
+			entries, err := packed.EntriesOf(level.Table, bucket, values[1])
 			within, others := packed.SplitDeliveries(entries, from, to)
 			taken = append(taken, within...)
 			if len(others) == 0 {

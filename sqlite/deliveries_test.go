@@ -170,3 +170,24 @@ func TestLevelsOfDeliveriesHoldWhatAMapHolds(t *testing.T) {
 		s.Close()
 	}
 }
+
+// The sizes of levels are estimates: another program may have written to a table that
+// was empty.
+func TestAnEstimateOfNoDeliveriesLosesNone(t *testing.T) {
+	s, want := open(t, filepath.Join(t.TempDir(), "b.db")), model{}
+	defer s.Close()
+	refused := failed("jane", 1, bounce.Bounced, true)
+	for _, b := range []*bounce.Batch{
+		{Records: bounce.NewRecords(refused)},
+		{Domains: []string{"example.com"}, Successes: []bounce.Success{succeeded("jane", 2), succeeded("joe", 2)}},
+	} {
+		want.add(b)
+		s.sizes = &packed.Sizes{Runs: make(map[int64]int)}
+		if _, err := s.Save(t.Context(), b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := deliveriesOf(t, s); !maps.Equal(got, want) {
+		t.Errorf("%v is stored, want %v", got, want)
+	}
+}

@@ -30,16 +30,12 @@ func (tx *Tx) saveRowCounts() error {
 	for state, n := range tx.tally.States {
 		counts[query.StateCount+string(state)] = n
 	}
-	for name, n := range counts {
-		if n == 0 {
-			continue
-		}
-		_, err := tx.conn.ExecContext(tx.ctx, "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value", name, n)
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	maps.DeleteFunc(counts, func(_ string, n int64) bool { return n == 0 })
+	names := slices.Collect(maps.Keys(counts))
+	return tx.each(len(names), "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value", func(i int, p *params) {
+		p.Add(names[i])
+		p.Add(counts[names[i]])
+	}, nil)
 }
 
 // recountStates counts the recipients by state again, before this transaction changes

@@ -1,8 +1,6 @@
 package sqlite
 
-import (
-	"github.com/bouncetail/bouncetail/bounce"
-)
+import "github.com/bouncetail/bouncetail/bounce"
 
 func (tx *Tx) saveUnparsed(unparsed []bounce.Unparsed) error {
 	return tx.each(len(unparsed), `

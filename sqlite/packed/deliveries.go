@@ -2,6 +2,7 @@ package packed
 
 import (
 	"encoding/binary"
+	"fmt"
 	"slices"
 	"sort"
 )
@@ -37,6 +38,15 @@ func (d Delivery) At() int64 { return d.Last >> 1 }
 
 // Bucket returns the number of the bucket that the address is in.
 func (d Delivery) Bucket() int64 { return int64(d.Key >> bucketShift) }
+
+// EntriesOf returns the entries of a bucket as a query returned them.
+func EntriesOf(table string, bucket int64, value any) ([]byte, error) {
+	entries, fits := value.([]byte)
+	if !fits {
+		return nil, fmt.Errorf("bucket %d of %s holds a value of type %T", bucket, table, value)
+	}
+	return entries, nil
+}
 
 // DeliveryBucketsOf returns the numbers of the buckets of addresses, sorted.
 func DeliveryBucketsOf(keys []int64) []int64 {
