@@ -65,7 +65,7 @@ func (a *app) web() *cobra.Command {
 
 // passwd is the subcommand of web that sets the password of a user.
 func (a *app) passwd() *cobra.Command {
-	var remove bool
+	p := daemon.Password{In: a.stdin, Prompt: a.stderr}
 	c := a.doing(&cobra.Command{
 		Use:   "passwd NAME",
 		Short: "Set the password of a user of the pages",
@@ -73,27 +73,17 @@ func (a *app) passwd() *cobra.Command {
 			"which it asks for, or reads from standard input. A running bouncetail web sees it at once.",
 		Args: cmdline.OneArgument("the name of a user"),
 	}, func(_ context.Context, c config.Config, args []string) (any, string, error) {
-		file := c.Web.UsersFile
-		if file == "" {
-			return nil, "", errors.New("the setting web.users_file is empty; set it, for example to /etc/bouncetail/users")
-		}
-		if remove {
-			return did{"removed": args[0]}, args[0] + " is no user any more.", login.RemoveUser(file, args[0])
-		}
-		password, err := login.ReadPassword(a.stdin, a.stderr)
-		if err != nil {
-			return nil, "", err
-		}
-		return did{"user": args[0]}, args[0] + " can log in.", login.SetPassword(file, args[0], password)
+		p.Name = args[0]
+		sentence, err := p.Run(c.Web)
+		return did{"user": p.Name}, sentence, err
 	})
-	c.Flags().BoolVar(&remove, "remove", false, "remove the user")
+	c.Flags().BoolVar(&p.Remove, "remove", false, "remove the user")
 	return c
 }
 
 // token is the subcommand of web that makes a token for a program.
 func (a *app) token() *cobra.Command {
-	var scope string
-	var remove bool
+	var t daemon.Token
 	c := a.doing(&cobra.Command{
 		Use:   "token [NAME]",
 		Short: "Make a token for a program, or list the tokens",
@@ -103,21 +93,11 @@ func (a *app) token() *cobra.Command {
 		Example: "  sudo bouncetail web token prometheus --scope metrics",
 		Args:    cobra.MaximumNArgs(1),
 	}, func(_ context.Context, c config.Config, args []string) (any, string, error) {
-		file := c.Web.TokensFile
-		switch {
-		case file == "":
-			return nil, "", errors.New("the setting web.tokens_file is empty; set it, for example to /etc/bouncetail/tokens")
-		case len(args) == 0:
-			list, err := login.ListTokens(file)
-			return list, login.TokenLines(list), err
-		case remove:
-			return did{"removed": args[0]}, "The token " + args[0] + " is not valid any more.", login.RemoveToken(file, args[0])
-		}
-		made, err := login.AddToken(file, args[0], scope, a.now())
-		return did{"name": args[0], "token": made}, made, err
+		t.Name, t.Now = strings.Join(args, ""), a.now()
+		return t.Run(c.Web)
 	})
-	c.Flags().StringVar(&scope, "scope", login.ScopeMetrics, "`SCOPE`: "+strings.Join(login.Scopes, ", ")+"; read is for every page")
-	c.Flags().BoolVar(&remove, "remove", false, "remove the token")
+	c.Flags().StringVar(&t.Scope, "scope", login.ScopeMetrics, "`SCOPE`: "+strings.Join(login.Scopes, ", ")+"; read is for every page")
+	c.Flags().BoolVar(&t.Remove, "remove", false, "remove the token")
 	complete(c, "scope", login.Scopes)
 	return c
 }

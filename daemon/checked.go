@@ -164,7 +164,7 @@ func warnings(c config.Config) []string {
 	if c.Rules != "" && c.Rules != config.Default().Rules && !isFolder(c.Rules) {
 		warn("rules", "the folder %s does not exist", c.Rules)
 	}
-	return append(all, channelWarnings(c)...)
+	return append(append(all, channelWarnings(c)...), webWarnings(c.Web)...)
 }
 
 func isFolder(path string) bool {

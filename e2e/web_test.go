@@ -128,6 +128,11 @@ func TestWebReadsWithoutWritePermission(t *testing.T) {
 	line("second")
 	eventually(t, db, count, "2")
 	shows("after another failure", "second")
+	write := exec.CommandContext(t.Context(), bouncetail, "recipients", "block", "x@example.com", "--db", db)
+	write.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(root)}}
+	if out, err := write.CombinedOutput(); err == nil || len(query(t, db, "SELECT 1 FROM decisions")) > 0 {
+		t.Errorf("the user of the pages writes to the database: %s", out)
+	}
 	d.stop()
 	shows("after the daemon has stopped", "second")
 	line("third")

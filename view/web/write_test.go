@@ -3,8 +3,10 @@ package web_test
 import (
 	"context"
 	"errors"
+	"net"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -320,4 +322,31 @@ func TestHostileTextsAreOnlyTextWhereOneMayDecide(t *testing.T) {
 			t.Errorf("the page of decisions does not show %.80q", want)
 		}
 	}
+}
+
+func TestUsersOfAProxyDecide(t *testing.T) {
+	w := &writer{db: database(t)}
+	s := site(w.db)
+	s.Writer, s.UserHeader = w, "X-Remote-User"
+	path := filepath.Join(t.TempDir(), "s")
+	l, err := web.Listen("unix:"+path, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	serve(t, s, l)
+	b := browse(t, http.NotFoundHandler(), "/")
+	b.base = "http://localhost/"
+	b.header.Set("X-Remote-User", "grace")
+	b.client.Transport = &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", path)
+	}}
+	form := fields(t, b.get("decide?decision=block&address=new%40example.net").body)
+	if a := b.send(http.MethodPost, "decide", form); a.StatusCode != 200 || len(w.decisions) != 1 || w.decisions[0].By != "grace" {
+		t.Errorf("%d %+v", a.StatusCode, w.decisions)
+	}
+	b.client.Jar = nil // another browser
+	if a := b.send(http.MethodPost, "decide", form); a.StatusCode != http.StatusForbidden || len(w.decisions) != 1 {
+		t.Errorf("a form of another browser: %d %+v", a.StatusCode, w.decisions)
+	}
+	b.client.CloseIdleConnections()
 }
