@@ -38,6 +38,7 @@ func TestScreenshots(t *testing.T) {
 	take := func(page string, l look, whole bool, path string) {
 		w := open(t, b, s.site)
 		w.see(l)
+		w.must(proto.EmulationSetScrollbarsHidden{Hidden: true}.Call(w))
 		w.visit(s.site + "/" + page)
 		shot, err := w.Screenshot(whole, &proto.PageCaptureScreenshot{})
 		w.must(err)

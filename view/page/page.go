@@ -203,7 +203,7 @@ func cellOf(value any) Cell {
 	case Bar:
 		return Cell{IsBar: true, Bar: min(max(float64(v), 0), 1)}
 	case State:
-		return Cell{Text: string(v), Class: "state " + string(v)}
+		return Cell{Text: string(v), Class: "short state " + string(v)}
 	case Link:
 		return Cell{Text: shown(v.Text), Href: v.Href}
 	}

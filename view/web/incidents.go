@@ -88,7 +88,9 @@ func oneIncident(q *request) (*page.Page, error) {
 	for _, c := range d.States {
 		states.Row(page.Link{Text: c.Name, Href: "recipients?state=" + c.Name}, c.N)
 	}
-	p.Add(countSection("Replies", "reply", d.Replies), countSection("Senders", "sender", d.Senders), states.OrElse("Not known."))
+	senders := countSection("Senders", "sender", d.Senders)
+	states.Half, senders.Half = true, true
+	p.Add(countSection("Replies", "reply", d.Replies), senders, states.OrElse("Not known."))
 	return p, nil
 }
 
