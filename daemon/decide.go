@@ -154,6 +154,9 @@ func (w pageWriter) send(ctx context.Context, name string, to interface{ setting
 		}
 		err = client.Call(ctx, name, command{settingsText(to.settings(&w.c)), to}, nil, result)
 		client.Close()
+		if err != nil && ctx.Err() != nil {
+			return errors.New("the daemon is busy with another command, such as an import; try again when it is done")
+		}
 		refused, is := errors.AsType[*control.Error](err)
 		if !is || refused.Kind != control.KindNotStarted || time.Now().After(deadline) {
 			return answered(err)

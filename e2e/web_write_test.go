@@ -1,8 +1,10 @@
 package e2e
 
 import (
+	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
@@ -127,6 +129,29 @@ func TestDaemonWritesTheDecisionsOfThePages(t *testing.T) {
 	}
 	if got := query(t, db, "SELECT count(*) FROM decisions"); got[0] != "1" {
 		t.Errorf("%s decisions", got)
+	}
+}
+
+// systemd gives a socket up if its process ends again and again.
+func TestWebOfASocketShowsThatThereIsNoDatabase(t *testing.T) {
+	activate, err := exec.LookPath("systemd-socket-activate")
+	if err != nil {
+		t.Skip("SKIPPED: no systemd-socket-activate here")
+	}
+	dir := t.TempDir()
+	socket, db := filepath.Join(dir, "web.sock"), filepath.Join(dir, "b.db")
+	serving(t, activate, "-l", socket, program(t), "web", "--db", db)
+	reachable(t, "unix", socket)
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
+	}}}
+	u := &webUser{t: t}
+	if code, shown := u.read(client.Get("http://localhost/recipients")); code != http.StatusInternalServerError || !strings.Contains(shown, "b.db does not exist; bouncetail run or bouncetail import makes it") {
+		t.Errorf("without a database: %d %s", code, shown)
+	}
+	run(t, "import", "--db", db, "../testdata/logs/postfix/main/mail.log.gz")
+	if code, shown := u.read(client.Get("http://localhost/recipients")); code != http.StatusOK || strings.Contains(shown, "No address.") {
+		t.Errorf("with a database: %d %s", code, shown)
 	}
 }
 
