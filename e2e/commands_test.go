@@ -231,8 +231,10 @@ func unlike(want, got string) string {
 // killed leaves the daemon alone, and a daemon that is killed leaves a database that
 // the same command completes.
 func TestCommandsInTheDaemonCanBeInterrupted(t *testing.T) {
-	old := writeFile(t, "old.log", mailLogOf(time.Now().UTC().Add(-200*time.Hour), "A", 60_000))
 	live := newMailLog(t)
+	// From the day before: messages of the live log that are much older than those of the
+	// import would be taken for gone from the queue.
+	old := writeFile(t, "old.log", mailLogOf(live.now().Add(-24*time.Hour), "A", 60_000))
 	live.messages(0, 100)
 	db := filepath.Join(t.TempDir(), "b.db")
 	d := start(t, "--db", db, live.path)

@@ -50,8 +50,11 @@ func (l *mailLog) write(format string, args ...any) {
 
 // stamp returns the time of the next line, a second after the previous one.
 func (l *mailLog) stamp() string {
-	return time.Date(2026, 11, 1, 0, 0, l.n, 0, time.UTC).Format("2006-01-02T15:04:05.000000-07:00")
+	return l.now().Format("2006-01-02T15:04:05.000000-07:00")
 }
+
+// now is the time of the log, which its lines advance.
+func (l *mailLog) now() time.Time { return time.Date(2026, 11, 1, 0, 0, l.n, 0, time.UTC) }
 
 // accept writes what Postfix logs about a message that enters its queue.
 func (l *mailLog) accept(id string) {
