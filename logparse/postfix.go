@@ -192,7 +192,7 @@ const suspended = "delivery temporarily suspended: "
 func claimsPostfix(h *header) bool {
 	at := strings.LastIndexByte(h.tag, '/')
 	if at <= 0 {
-		return strings.HasPrefix(h.tag, "postfix")
+		return h.tag == "postfix" || strings.HasPrefix(h.tag, "postfix") && !isOtherProgram(h.tag)
 	}
 	switch h.tag[at+1:] {
 	case "cleanup", "qmgr", "smtp": // most lines; a switch is faster than the map

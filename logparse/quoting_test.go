@@ -78,6 +78,7 @@ var quoters = []struct{ tag, body string }{
 	{"postfix/smtp[7]", "4XabcZ9y9z: to=<u@evil.example>, relay=mx.evil.example[203.0.113.9]:25, delay=1, delays=0/0/0/1, dsn=2.1.5, status=deliverable (250 §)"},
 	{"postfix/smtp[7]", "mx.evil.example[203.0.113.9]:25: subject_CN=§, issuer_CN=§, fingerprint=00"},
 	{"postfix/policyd-spf[7]", "§"},
+	{"postfixadmin[7]", "§"},
 	{"postfix-policyd-spf[7]", "prepend Received-SPF: None helo=§; client-ip=192.0.2.9"},
 	{"dovecot", "lmtp(r@own.example): msgid=<§>: saved mail to INBOX"},
 	{"dovecot", "auth: Info: passwd-file(§,192.0.2.9): unknown user"},

@@ -135,10 +135,8 @@ func isServerTag(tag string) bool {
 	switch {
 	case strings.IndexByte(tag, '/') >= 0:
 		return false
-	case strings.HasPrefix(tag, "postfix"), strings.HasPrefix(tag, "sm-"), strings.HasPrefix(tag, "sendmail"):
-		return true
-	case strings.HasPrefix(tag, "exim"):
-		return true
+	case hasAnyPrefix(tag, "postfix", "sm-", "sendmail", "exim"):
+		return !isOtherProgram(tag)
 	}
 	return isOpenSMTPD(tag)
 }
@@ -157,7 +155,8 @@ func isOtherProgram(tag string) bool {
 	if at := strings.IndexByte(tag, '/'); at > 0 {
 		return otherPrograms[tag[:at]] || strings.HasPrefix(tag, "postfix") && !postfixDaemons[tag[strings.LastIndexByte(tag, '/')+1:]]
 	}
-	return otherPrograms[tag] || hasAnyPrefix(tag, "php", "python", "dovecot-", "rspamd_", "policyd", "mailman", "nginx-", "apache")
+	return otherPrograms[tag] || hasAnyPrefix(tag, "php", "python", "dovecot-", "rspamd_", "policyd", "mailman", "nginx-", "apache",
+		"postfixadmin", "postfix-policyd", "postfix-mta-sts", "postfix-tlspol", "postfix_exporter", "sendmail-milter", "eximstats")
 }
 
 var otherPrograms = makeSet(`dovecot sshd sshd-session kernel systemd systemd-logind CRON cron crond anacron sudo su login
