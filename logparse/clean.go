@@ -80,6 +80,9 @@ func isPrintable(s string) bool {
 //
 //	\x1b[36mpostfix-1  |\x1b[0m Nov 23 …
 func undecorate(text string) string {
+	if strings.IndexByte(text, 0) >= 0 {
+		text = fromUTF16(text)
+	}
 	if strings.Contains(text, "\x1b[") || strings.Contains(text, "#033[") {
 		// Not in an address or a reply: what an escape sequence hides there is part of it.
 		end := strings.IndexAny(text, "=*<>")
@@ -98,6 +101,17 @@ func undecorate(text string) string {
 		}
 	}
 	return text
+}
+
+// fromUTF16 takes the zero bytes and the byte order mark out of a line of a file in
+// UTF-16, as PowerShell writes what is redirected. Characters that are not ASCII are
+// lost.
+func fromUTF16(text string) string {
+	if zeros := strings.Count(text, "\x00"); zeros < len(text)/3 {
+		return text
+	}
+	text = strings.TrimSuffix(strings.ReplaceAll(text, "\x00", ""), "\r")
+	return strings.TrimPrefix(strings.TrimPrefix(text, "\xff\xfe"), "\xfe\xff")
 }
 
 // cutColours takes escape sequences for colours out of a line, also as rsyslog

@@ -259,6 +259,23 @@ func TestAnArrayOnOneLine(t *testing.T) {
 	}
 }
 
+// PowerShell writes files in UTF-16.
+func TestLinesInUTF16(t *testing.T) {
+	log := withHeader("Nov 23 12:57:36 mx postfix/DAEMON[474]: BODY")
+	want := row(events(newParser(t, ""), log))
+	wide := "\xff\xfe"
+	for _, c := range []byte(strings.ReplaceAll(log, "\n", "\r\n")) {
+		wide += string([]byte{c, 0})
+	}
+	if got := row(events(newParser(t, ""), wide)); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	few := "Nov 23 12:57:36 mx postfix/smtp[4]: 4f1XyZabcd: to=<v\x00@b.example>, relay=none, delay=1, delays=0/0/0/1, dsn=4.4.1, status=deferred (x)"
+	for _, ev := range events(newParser(t, ""), "~ "+few+"\n") {
+		t.Errorf("a few zero bytes: got %s", describe(&ev))
+	}
+}
+
 // An entry of the export form may be cut in two by a batch, and hold a value
 // that is no text.
 func TestExportedEntries(t *testing.T) {
