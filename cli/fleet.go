@@ -23,7 +23,10 @@ func (a *app) fleet() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	c.AddCommand(a.fleetInit(), a.fleetSend(), a.fleetStatus(), a.fleetAdopt())
+	c.AddCommand(a.fleetSend(), a.fleetStatus())
+	for _, one := range daemon.FleetCommands {
+		c.AddCommand(a.fleetCommand(&cobra.Command{Use: one.Use, Short: one.Short, Long: one.Long, Example: one.Example}, one.Do))
+	}
 	return c
 }
 
@@ -60,25 +63,6 @@ func (a *app) question(cmd *cobra.Command) (q daemon.Question, err error) {
 	return q, nil
 }
 
-func (a *app) fleetInit() *cobra.Command {
-	return a.fleetCommand(&cobra.Command{
-		Use:   "init",
-		Short: "Create the tables and roles of a fleet",
-		Long: "Init creates the schema bouncetail in the database of fleet.dsn, and the roles\n" +
-			"bouncetail_sender and bouncetail_reader. It needs a user that may do both. The states\n" +
-			"of the fleet follow the policy of the settings of this host. If the tables are there,\n" +
-			"it changes nothing.",
-		Example: "  sudo -u postgres env BOUNCETAIL_FLEET_DSN='host=/run/postgresql dbname=mail' \\\n    bouncetail fleet init",
-	}, func(ctx context.Context, s fleet.Settings) (any, string, error) {
-		made, err := s.Init(ctx)
-		sentence := "The tables of the fleet are there already. Nothing has changed."
-		if made.Created {
-			sentence = "The tables of the fleet are created. GRANT bouncetail_sender to the users that hosts connect as."
-		}
-		return made, sentence, err
-	})
-}
-
 func (a *app) fleetSend() *cobra.Command {
 	var once bool
 	c := a.fleetCommand(&cobra.Command{
@@ -97,19 +81,6 @@ func (a *app) fleetSend() *cobra.Command {
 	c.Flags().BoolVar(&once, "once", false, "end when everything is sent, or with the first error")
 	a.logFlags(c)
 	return c
-}
-
-func (a *app) fleetAdopt() *cobra.Command {
-	return a.fleetCommand(&cobra.Command{
-		Use:   "adopt",
-		Short: "Make this database the one of this host in the fleet",
-		Long: "Adopt is for a database that takes the place of the one that was sent before, such as\n" +
-			"a restored backup, or that is a copy of one that is sent by another host. It sends\n" +
-			"everything again. What the fleet has stays as it is.",
-	}, func(ctx context.Context, s fleet.Settings) (any, string, error) {
-		err := daemon.AdoptInFleet(ctx, s)
-		return did{"instance": s.Instance, "adopted": true}, fmt.Sprintf("The database is that of %s from now on. bouncetail fleet send sends it again.", s.Instance), err
-	})
 }
 
 func (a *app) fleetStatus() *cobra.Command {

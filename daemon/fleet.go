@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"github.com/bouncetail/bouncetail/config"
+	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/output/fleet"
 )
 
@@ -53,9 +54,64 @@ func persons(err error) error {
 	return err
 }
 
-// AdoptInFleet makes the database of the settings the one of this host.
-func AdoptInFleet(ctx context.Context, s fleet.Settings) error {
-	return persons((&fleet.Sender{Settings: s}).Adopt(ctx))
+// FleetCommand is a command below bouncetail fleet that does one thing and reports it.
+type FleetCommand struct {
+	Use, Short, Long, Example string
+	Do                        func(context.Context, fleet.Settings) (result any, sentence string, err error)
+}
+
+// FleetCommands are the commands for the fleet as a whole, and for what seldom happens.
+var FleetCommands = []FleetCommand{
+	{
+		Use:   "init",
+		Short: "Create the tables and roles of a fleet",
+		Long: "Init creates the schema bouncetail in the database of fleet.dsn, and the roles\n" +
+			"bouncetail_sender and bouncetail_reader. It needs a user that may do both. The states\n" +
+			"of the fleet follow the policy of the settings of this host. If the tables are there,\n" +
+			"it changes nothing.",
+		Example: "  sudo -u postgres env BOUNCETAIL_FLEET_DSN='host=/run/postgresql dbname=mail' \\\n    bouncetail fleet init",
+		Do: func(ctx context.Context, s fleet.Settings) (any, string, error) {
+			made, err := s.Init(ctx)
+			sentence := "The tables of the fleet are there already. Nothing has changed."
+			if made.Created {
+				sentence = "The tables of the fleet are created. GRANT bouncetail_sender to the users that hosts connect as."
+			}
+			return made, sentence, persons(err)
+		},
+	},
+	{
+		Use:   "adopt",
+		Short: "Make this database the one of this host in the fleet",
+		Long: "Adopt is for a database that takes the place of the one that was sent before, such as\n" +
+			"a restored backup, or that is a copy of one that is sent by another host. It sends\n" +
+			"everything again. What the fleet has stays as it is.",
+		Do: func(ctx context.Context, s fleet.Settings) (any, string, error) {
+			err := persons((&fleet.Sender{Settings: s}).Adopt(ctx))
+			return map[string]any{"instance": s.Instance, "adopted": true}, "The database is that of " + s.Instance + " from now on. bouncetail fleet send sends it again.", err
+		},
+	},
+	{
+		Use:   "resend",
+		Short: "Have the verdicts of this host sent to the fleet again",
+		Long: "Resend has fleet send compare the verdicts on all failures of this host with those in\n" +
+			"the fleet, and correct these. After bouncetail reclassify, it does so by itself.",
+		Do: func(ctx context.Context, s fleet.Settings) (any, string, error) {
+			err := persons(s.Resend(ctx))
+			return map[string]any{"instance": s.Instance, "resends": true}, "bouncetail fleet send sends the verdicts of " + s.Instance + " again.", err
+		},
+	},
+	{
+		Use:   "rebuild",
+		Short: "Make the states of the fleet again, under the policy of this host",
+		Long: "Rebuild makes the crowds and the states of all addresses again from the failures, in\n" +
+			"one transaction, under the settings policy and crowds of this host. Senders wait for\n" +
+			"it. It needs the user that owns the tables, as init does.",
+		Do: func(ctx context.Context, s fleet.Settings) (any, string, error) {
+			changes, err := s.Rebuild(ctx)
+			return map[string]any{"changed": changes.Rows, "now_bad": changes.Bad, "no_longer_bad": changes.Good},
+				fmt.Sprintf("%s changed: %d are bad now, %d are not any more.", text.Amount(changes.Rows, "recipient"), changes.Bad, changes.Good), persons(err)
+		},
+	},
 }
 
 // FleetStatus returns how the hosts are doing, and whether one of them is silent.

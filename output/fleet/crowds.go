@@ -15,7 +15,8 @@ import (
 // transaction to the next.
 type crowdMemory struct {
 	recipient.CrowdMemory
-	seq int64 // of the clock up to which it has them; 0 if it has none
+	seq        int64 // of the clock up to which it has them; 0 if it has none
+	generation int64 // of the clock; another one makes the memory void
 }
 
 var refusalColumns = []column[refusal]{
@@ -121,12 +122,12 @@ func (t *transaction) findCrowds(news *crowdNews, memory *crowdMemory) error {
 
 // catchUp brings the memory up to date with what other senders have stored.
 func (t *transaction) catchUp(memory *crowdMemory) error {
+	if memory.seq == 0 || memory.seq > t.seq || memory.generation != t.generation {
+		*memory = crowdMemory{generation: t.generation}
+		return nil
+	}
 	if memory.seq == t.seq {
 		return nil // nobody else was there
-	}
-	if memory.seq == 0 || memory.seq > t.seq {
-		memory.CrowdMemory = recipient.CrowdMemory{}
-		return nil
 	}
 	refusals, err := crowdRecords{transaction: t}.all("seq > $1 ORDER BY occurred_at", memory.seq)
 	memory.Add(refusals)

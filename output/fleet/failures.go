@@ -60,21 +60,13 @@ var failureColumns = []column[sentFailure]{
 	{"url", "text", func(f *sentFailure) any { return optional(f.URL) }},
 	{"transport", "text", func(f *sentFailure) any { return optional(f.Transport) }},
 	{"router", "text", func(f *sentFailure) any { return optional(f.Router) }},
-	{"named_host", "text", func(f *sentFailure) any { return optional(f.namedHost()) }},
-}
-
-// namedHost returns the host that a reply names as not found, by which the failure may
-// be part of a crowd.
-func (f *sentFailure) namedHost() string {
-	if !f.Suppress || f.Reason != bounce.NoSuchDomain {
-		return ""
-	}
-	return recipient.NamedHost(f.Reply.Text, f.To.Domain)
+	{"named_host", "text", func(f *sentFailure) any { return optional(f.NamedHost) }},
 }
 
 // Two senders with the same lines insert them in the same order, so that one waits for
 // the other.
 var insertFailures = "INSERT INTO bouncetail.bounces (" + names(failureColumns) + ") SELECT * FROM " + unnest(failureColumns) +
+	" WHERE NOT EXISTS (SELECT 1 FROM bouncetail.forgotten f WHERE f.recipient_key = new.recipient_key AND new.occurred_at <= f.until)" +
 	" ORDER BY recipient_key, occurred_at, event_id ON CONFLICT DO NOTHING RETURNING event_id"
 
 // insert stores failures, and returns those that no instance had sent before.
@@ -117,11 +109,10 @@ type failure struct {
 
 // failureOf returns what the state of an address needs to know about a new failure.
 func failureOf(f *feed.Failure) failure {
-	sent := sentFailure{Failure: f}
 	return failure{
 		recipient.Failure{
 			At: timeOf(f.At), Place: recipient.PlaceOf(clean(f.QueueID)), Category: f.Category, Reason: f.Reason, Disposition: f.Disposition,
-			Suppress: f.Suppress, Counts: f.Counts(f.Outcome), Provider: f.Provider, Host: sent.namedHost(),
+			Suppress: f.Suppress, Counts: f.Counts(f.Outcome), Provider: f.Provider, Host: f.NamedHost,
 			Relay: recipient.RelayUnit(f.Reply.RelayHost, f.Reply.RelayIP, f.To.Domain),
 		},
 		event{timeOf(f.At), f.Record.ID},

@@ -197,7 +197,7 @@ func TestASenderCanNeitherReadRepliesNorDelete(t *testing.T) {
 		return server.SQL(t, database, fmt.Sprintf(`DO $$ BEGIN SET LOCAL ROLE host_of_%s; %s; RAISE EXCEPTION 'allowed'; EXCEPTION WHEN insufficient_privilege THEN NULL; END $$`, database, statement))
 	}
 	for _, denied := range []string{
-		"PERFORM reply FROM bouncetail.bounces", "PERFORM sender FROM bouncetail.bounces", "PERFORM message_id FROM bouncetail.bounces", "PERFORM recipient FROM bouncetail.bounces",
+		"PERFORM reply FROM bouncetail.bounces", "PERFORM sender FROM bouncetail.bounces", "PERFORM message_id FROM bouncetail.bounces", "PERFORM url FROM bouncetail.bounces",
 		"DELETE FROM bouncetail.bounces", "DELETE FROM bouncetail.recipients", "DELETE FROM bouncetail.fleet_instances", "TRUNCATE bouncetail.bounces",
 		"UPDATE bouncetail.bounces SET reply = ''", "UPDATE bouncetail.fleet_meta SET value = ''", "DROP TABLE bouncetail.bounces", "CREATE TABLE bouncetail.mine (x int)",
 	} {
@@ -266,7 +266,7 @@ func TestLargeTablesCanBeDistributedByTheKeyOfTheAddress(t *testing.T) {
 		JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'recipient_key'
 		WHERE c.relnamespace = 'bouncetail'::regnamespace AND i.indisunique
 		GROUP BY c.relname ORDER BY c.relname`)
-	if want := "bounces|1|t\ndecisions|1|t\nrecipients|1|t\nrefusals|1|t\n"; got != want {
+	if want := "bounces|1|t\ndecisions|1|t\nforgotten|1|t\nrecipients|1|t\nrefusals|1|t\n"; got != want {
 		t.Errorf("tables with the number of their unique keys, and whether all hold recipient_key:\n%s\nwant\n%s", got, want)
 	}
 	if got := server.SQL(t, database, "SELECT count(*) FROM pg_constraint WHERE connamespace = 'bouncetail'::regnamespace AND contype IN ('f', 'x')"); got != "0\n" {

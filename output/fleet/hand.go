@@ -18,20 +18,24 @@ type byHand struct {
 	next      string // of what is being sent
 	decisions []feed.Decision
 	releases  []feed.Release
+	forgotten []feed.Forgotten
 	dueAt     time.Time
 }
 
 // handInterval is the pause between two looks.
 const handInterval = 2 * time.Second
 
-func (h *byHand) due() bool { return len(h.decisions)+len(h.releases) > 0 || time.Now().After(h.dueAt) }
+// waiting is how much is to be sent.
+func (h *byHand) waiting() int { return len(h.decisions) + len(h.releases) + len(h.forgotten) }
+
+func (h *byHand) due() bool { return h.waiting() > 0 || time.Now().After(h.dueAt) }
 
 // some returns decisions for one transaction.
 func (h *byHand) some() []feed.Decision { return h.decisions[:min(len(h.decisions), batchSize)] }
 
-// committed notes that the first n decisions, and all releases, are stored.
+// committed notes that the first n decisions, and all others, are stored.
 func (h *byHand) committed(n int) {
-	h.decisions, h.releases = h.decisions[n:], nil
+	h.decisions, h.releases, h.forgotten = h.decisions[n:], nil, nil
 	if len(h.decisions) == 0 {
 		h.mark = h.next
 	}
@@ -40,7 +44,7 @@ func (h *byHand) committed(n int) {
 // lookByHand looks for decisions and releases that the fleet does not have.
 func (s *Sender) lookByHand(ctx context.Context, number int64) error {
 	h := &s.hand
-	if len(h.decisions)+len(h.releases) > 0 {
+	if h.waiting() > 0 {
 		return nil
 	}
 	h.dueAt = time.Now().Add(handInterval)
@@ -54,7 +58,10 @@ func (s *Sender) lookByHand(ctx context.Context, number int64) error {
 	if h.releases, err = s.newReleases(ctx, number); err != nil {
 		return err
 	}
-	if h.next = mark; len(h.decisions)+len(h.releases) == 0 {
+	if h.forgotten, err = s.newForgotten(ctx); err != nil {
+		return err
+	}
+	if h.next = mark; h.waiting() == 0 {
 		h.mark = mark
 	}
 	return nil
@@ -108,6 +115,92 @@ func (s *Sender) newReleases(ctx context.Context, number int64) ([]feed.Release,
 	return slices.DeleteFunc(list, func(r feed.Release) bool { return known[state{r.Confirms, r.ID, r.WithdrawnAt != nil}] }), err
 }
 
+// newForgotten returns the addresses that the fleet has not forgotten.
+func (s *Sender) newForgotten(ctx context.Context) ([]feed.Forgotten, error) {
+	list, err := s.source.feed.Forgotten(ctx)
+	if err != nil || len(list) == 0 {
+		return nil, err
+	}
+	keys, _ := forgottenArrays(list)
+	known, err := forgottenOf(ctx, s.conn, keys)
+	return slices.DeleteFunc(list, func(f feed.Forgotten) bool { return f.Until <= known[f.Key] }), err
+}
+
+func forgottenArrays(list []feed.Forgotten) (keys []int64, untils []string) {
+	for _, f := range list {
+		keys, untils = append(keys, f.Key), append(untils, f.Until)
+	}
+	return keys, untils
+}
+
+// forgottenOf returns until when which of some addresses were forgotten.
+func forgottenOf(ctx context.Context, db querier, keys []int64) (map[int64]string, error) {
+	rows, err := db.Query(ctx, "SELECT recipient_key, until FROM bouncetail.forgotten WHERE recipient_key = ANY ($1)", keys)
+	if err != nil {
+		return nil, err
+	}
+	known := make(map[int64]string)
+	var key int64
+	var until stamp
+	_, err = pgx.ForEachRow(rows, []any{&key, &until}, func() error {
+		known[key] = string(until)
+		return nil
+	})
+	return known, err
+}
+
+// forget deletes what is known of addresses until some times, and touches those that have
+// failed since. Their refusals stay: they name a hash and no address, and crowds follow
+// from them.
+func (t *transaction) forget(list []feed.Forgotten, all map[int64]*touched) error {
+	if len(list) == 0 {
+		return nil
+	}
+	keys, untils := forgottenArrays(list)
+	if _, err := t.Exec(t.ctx, "SELECT bouncetail.forget($1::bigint[], $2::text[]::timestamptz[])", keys, untils); err != nil {
+		return err
+	}
+	for _, key := range keys {
+		delete(all, key)
+	}
+	rows, err := t.Query(t.ctx, "SELECT DISTINCT ON (recipient_key) recipient_key, recipient, domain FROM bouncetail.bounces WHERE recipient_key = ANY ($1) AND reason <> 'suppressed'", keys)
+	if err != nil {
+		return err
+	}
+	var key int64
+	var to bounce.Address
+	_, err = pgx.ForEachRow(rows, []any{&key, &to.Normal, &to.Domain}, func() error {
+		all[key] = &touched{to: to, replay: true}
+		return nil
+	})
+	return err
+}
+
+// dropForgotten forgets addresses again of which failures were stored while another
+// sender forgot them.
+func (t *transaction) dropForgotten(all map[int64]*touched) error {
+	var keys []int64
+	for key, one := range all {
+		if len(one.failures) > 0 {
+			keys = append(keys, key)
+		}
+	}
+	if len(keys) == 0 {
+		return nil
+	}
+	known, err := forgottenOf(t.ctx, t.Tx, keys)
+	if err != nil {
+		return err
+	}
+	var again []feed.Forgotten
+	for key, until := range known {
+		if slices.ContainsFunc(all[key].failures, func(f failure) bool { return f.At <= until }) {
+			again = append(again, feed.Forgotten{Key: key, Until: until})
+		}
+	}
+	return t.forget(again, all)
+}
+
 var decisionColumns = []column[feed.Decision]{
 	{"recipient_key", "bigint", func(d *feed.Decision) any { return d.Key }},
 	{"recipient", "text", func(d *feed.Decision) any { return d.Recipient }},
@@ -125,6 +218,16 @@ var saveDecisions = "INSERT INTO bouncetail.decisions AS known (instance, " + na
 
 // decide stores decisions and releases, and touches the addresses that they concern.
 func (t *transaction) decide(decisions []feed.Decision, releases []feed.Release, instance int64, all map[int64]*touched) error {
+	// What was decided about an address that was forgotten since is forgotten, too.
+	keys := make([]int64, len(decisions))
+	for i := range decisions {
+		keys[i] = decisions[i].Key
+	}
+	forgotten, err := forgottenOf(t.ctx, t.Tx, keys)
+	if err != nil {
+		return err
+	}
+	decisions = slices.DeleteFunc(slices.Clone(decisions), func(d feed.Decision) bool { return d.At <= forgotten[d.Key] })
 	if len(decisions) > 0 {
 		if _, err := t.Exec(t.ctx, saveDecisions, append(arrays(decisionColumns, decisions), instance)...); err != nil {
 			return err

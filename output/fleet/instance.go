@@ -15,7 +15,8 @@ type instance struct {
 	number   int64 // in the table bounces
 	database int64 // which identifies the SQLite file
 	position
-	event bounce.EventID // of the last failure that was sent
+	event    bounce.EventID // of the last failure that was sent
+	rejudged int64          // see feed.Rejudged, when all verdicts were sent
 }
 
 // lockInstance locks the row of this host until the transaction ends, and creates it if
@@ -42,10 +43,10 @@ func (s *Sender) selectInstance(t *transaction) (*instance, error) {
 	i := &instance{}
 	var event []byte
 	err := t.QueryRow(t.ctx, `
-		SELECT number, database_id, watermark, watermark_event, deliveries_seq, set_config('jit', 'off', true)
+		SELECT number, database_id, watermark, watermark_event, deliveries_seq, rejudged, set_config('jit', 'off', true)
 		FROM bouncetail.fleet_instances
 		WHERE instance = $1
-		FOR UPDATE`, s.Instance).Scan(&i.number, &i.database, &i.failure, &event, &i.change, nil)
+		FOR UPDATE`, s.Instance).Scan(&i.number, &i.database, &i.failure, &event, &i.change, &i.rejudged, nil)
 	copy(i.event[:], event)
 	return i, err
 }
@@ -67,10 +68,14 @@ func (s *Sender) join(t *transaction, id int64) error {
 	if !errors.Is(err, pgx.ErrNoRows) {
 		return err
 	}
+	rejudged, err := s.source.feed.Rejudged(t.ctx)
+	if err != nil {
+		return err
+	}
 	_, err = t.Exec(t.ctx, `
-		INSERT INTO bouncetail.fleet_instances (instance, database_id, watermark, deliveries_seq, version, joined_at, last_seen, behind, gaps, failures)
-		VALUES ($1, $2, 0, 0, $3, now(), now(), 0, 0, 0)
-		ON CONFLICT (instance) DO NOTHING`, s.Instance, id, s.Version)
+		INSERT INTO bouncetail.fleet_instances (instance, database_id, watermark, deliveries_seq, rejudged, version, joined_at, last_seen, behind, gaps, failures)
+		VALUES ($1, $2, 0, 0, $3, $4, now(), now(), 0, 0, 0)
+		ON CONFLICT (instance) DO NOTHING`, s.Instance, id, rejudged, s.Version)
 	return err
 }
 

@@ -143,6 +143,9 @@ func (t *transaction) refreshSome(keys []int64, all map[int64]*touched, known ma
 		switch {
 		case r == nil && news.to.Normal == "":
 			continue // it never failed
+		case r == nil && news.replay:
+			r = &recipientRow{key: key, to: news.to, history: recipient.History{LastDelivery: news.delivery}}
+			older = append(older, r)
 		case r == nil:
 			r = &recipientRow{key: key, to: news.to}
 			r.history = t.in.Replay(r.to.Domain, r.number(news.failures), news.delivery)

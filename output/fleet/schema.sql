@@ -5,7 +5,8 @@ CREATE TABLE bouncetail.fleet_clock (
   -- One row. It numbers the changes of recipients. Who changes it holds it until the
   -- COMMIT, so that numbers become visible in their order.
   one boolean PRIMARY KEY DEFAULT true CHECK (one),
-  seq bigint NOT NULL -- of the last change
+  seq bigint NOT NULL, -- of the last change
+  generation bigint NOT NULL DEFAULT 0 -- grows if refusals were deleted or judged again
 );
 
 INSERT INTO bouncetail.fleet_clock (seq) VALUES (0);
@@ -23,6 +24,7 @@ CREATE TABLE bouncetail.fleet_instances (
   watermark bigint NOT NULL, -- the number of the last failure that was sent
   watermark_event bytea, -- the event of that failure, to recognise a restored backup
   deliveries_seq bigint NOT NULL, -- the change number up to which deliveries were sent
+  rejudged bigint NOT NULL, -- how often its failures had been judged again when all verdicts were sent; -1: to be sent again
   version text NOT NULL, -- of bouncetail
   joined_at timestamptz NOT NULL,
   last_seen timestamptz NOT NULL,
@@ -196,6 +198,26 @@ CREATE TABLE bouncetail.releases (
   PRIMARY KEY (instance, confirms, id)
 );
 
+CREATE TABLE bouncetail.forgotten (
+  -- Addresses that were forgotten on a host. Failures until then are not stored again.
+  recipient_key bigint PRIMARY KEY,
+  until timestamptz(3) NOT NULL
+);
+
+-- A sender deletes addresses only by this, which leaves a row.
+CREATE FUNCTION bouncetail.forget(keys bigint[], untils timestamptz[]) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+  INSERT INTO bouncetail.forgotten AS known (recipient_key, until)
+    SELECT key, max(until) FROM unnest(keys, untils) AS new (key, until) GROUP BY key
+    ON CONFLICT (recipient_key) DO UPDATE SET until = greatest(known.until, excluded.until);
+  DELETE FROM bouncetail.bounces b USING unnest(keys, untils) AS new (key, until) WHERE b.recipient_key = new.key AND b.occurred_at <= new.until;
+  DELETE FROM bouncetail.decisions d USING unnest(keys, untils) AS new (key, until) WHERE d.recipient_key = new.key AND d.decided_at <= new.until;
+  DELETE FROM bouncetail.recipients WHERE recipient_key = ANY (keys);
+$$;
+
+REVOKE ALL ON FUNCTION bouncetail.forget FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION bouncetail.forget TO bouncetail_sender;
+
 CREATE TABLE bouncetail.export_cursors (
   -- How far each export --fleet --cursor has handed over the changes of recipients.
   name text PRIMARY KEY,
@@ -203,17 +225,18 @@ CREATE TABLE bouncetail.export_cursors (
   moved_at timestamptz -- NULL before the first export is complete
 );
 
--- A sender reads what states follow from, and no reply. It deletes nothing but crowds
--- that have turned out to be none.
+-- A sender reads what states follow from, and no reply. It deletes what follows from
+-- failures, and no failure.
 GRANT USAGE ON SCHEMA bouncetail TO bouncetail_sender, bouncetail_reader;
-GRANT SELECT ON bouncetail.fleet_meta TO bouncetail_sender;
+GRANT SELECT ON bouncetail.fleet_meta, bouncetail.forgotten TO bouncetail_sender;
 GRANT SELECT, UPDATE ON bouncetail.fleet_clock TO bouncetail_sender;
 GRANT SELECT, INSERT, UPDATE ON bouncetail.fleet_instances, bouncetail.recipients TO bouncetail_sender;
-GRANT SELECT, INSERT ON bouncetail.refusals TO bouncetail_sender;
+GRANT SELECT, INSERT, DELETE ON bouncetail.refusals TO bouncetail_sender;
 GRANT SELECT, INSERT, UPDATE ON bouncetail.daily_counts, bouncetail.daily_traffic, bouncetail.fleet_days, bouncetail.decisions, bouncetail.releases TO bouncetail_sender;
 GRANT SELECT, INSERT, UPDATE, DELETE ON bouncetail.crowds TO bouncetail_sender;
 GRANT INSERT ON bouncetail.bounces TO bouncetail_sender;
-GRANT SELECT (recipient_key, occurred_at, event_id, instance, domain, queue_id, host, outcome, smtp_code, stage, category, reason, scope, disposition, suppress, rule,
+GRANT UPDATE (category, reason, scope, disposition, suppress, rule, provider, blocklist, retry_after, url, named_host) ON bouncetail.bounces TO bouncetail_sender;
+GRANT SELECT (recipient_key, occurred_at, event_id, instance, recipient, domain, queue_id, host, outcome, smtp_code, stage, category, reason, scope, disposition, suppress, rule,
     provider, relay_host, relay_ip, named_host)
   ON bouncetail.bounces TO bouncetail_sender;
 GRANT SELECT ON ALL TABLES IN SCHEMA bouncetail TO bouncetail_reader;

@@ -28,6 +28,7 @@ type Sender struct {
 	watch      watch
 	counts     counts
 	hand       byHand
+	resending  resending
 	crowds     crowdMemory
 	number     int64 // of this host in the fleet; 0 if it is not known
 	troubled   string
@@ -123,7 +124,7 @@ func (s *Sender) close() {
 // disconnect closes the connection, whatever state it is in.
 func (s *Sender) disconnect() {
 	// What was not committed is looked for again.
-	s.done, s.counts, s.hand, s.crowds = nil, counts{}, byHand{}, crowdMemory{}
+	s.done, s.counts, s.hand, s.crowds, s.resending = nil, counts{}, byHand{}, crowdMemory{}, resending{}
 	if s.conn == nil {
 		return
 	}
@@ -147,7 +148,7 @@ func (s *Sender) round(ctx context.Context) (more bool, err error) {
 			s.disconnect()
 		}
 	}()
-	if s.done != nil && !s.watch.due() && !s.counts.due() && !s.hand.due() {
+	if s.done != nil && !s.watch.due() && !s.counts.due() && !s.hand.due() && s.resending.target == 0 {
 		if idle, err := s.idle(ctx); err != nil || idle {
 			return false, err
 		}
@@ -174,6 +175,11 @@ func (s *Sender) round(ctx context.Context) (more bool, err error) {
 	}
 	if s.number != 0 && s.hand.due() {
 		if err := s.lookByHand(ctx, s.number); err != nil {
+			return false, Explain(err)
+		}
+	}
+	if s.resending.target != 0 {
+		if err := s.resendBatch(ctx); err != nil {
 			return false, Explain(err)
 		}
 	}
@@ -215,7 +221,7 @@ func (s *Sender) sendBatch(ctx context.Context) (more bool, err error) {
 	t := &transaction{ctx: ctx}
 	deliveries := s.watch.next()
 	counted, complete := s.counts.next()
-	decisions, releases := s.hand.some(), s.hand.releases
+	decisions, hand := s.hand.some(), s.hand
 	err = pgx.BeginFunc(ctx, s.conn, func(tx pgx.Tx) error {
 		t.Tx = tx
 		i, err := s.lockInstance(t)
@@ -223,6 +229,9 @@ func (s *Sender) sendBatch(ctx context.Context) (more bool, err error) {
 			return err
 		}
 		s.number = i.number
+		if err := s.compareRejudged(ctx, i.rejudged); err != nil {
+			return err
+		}
 		if b, err = s.read(ctx, i); err != nil {
 			return err
 		}
@@ -232,14 +241,20 @@ func (s *Sender) sendBatch(ctx context.Context) (more bool, err error) {
 		}
 		isNew = len(failures)
 		news := &crowdNews{touched: b.touched(failures, deliveries)}
-		if len(news.touched)+len(counted)+len(decisions)+len(releases) > 0 {
+		if len(news.touched)+len(counted)+hand.waiting() > 0 {
 			if err := t.takeClock(len(news.touched)+1, s.HashKey); err != nil {
 				return err
 			}
 			if news.sent, err = t.saveTraffic(counted, i.number); err != nil {
 				return err
 			}
-			if err := t.decide(decisions, releases, i.number, news.touched); err != nil {
+			if err := t.dropForgotten(news.touched); err != nil {
+				return err
+			}
+			if err := t.decide(decisions, hand.releases, i.number, news.touched); err != nil {
+				return err
+			}
+			if err := t.forget(hand.forgotten, news.touched); err != nil {
 				return err
 			}
 			if err := t.update(news, &s.crowds); err != nil {
@@ -266,7 +281,7 @@ func (s *Sender) sendBatch(ctx context.Context) (more bool, err error) {
 	s.sinceStart.Failures += len(b.failures)
 	s.sinceStart.New += isNew
 	s.sinceStart.Recipients += t.changes.Rows
-	return b.to != b.end || len(s.watch.found) > 0 || s.counts.due() || s.hand.due(), nil
+	return b.to != b.end || len(s.watch.found) > 0 || s.counts.due() || s.hand.due() || s.resending.target != 0, nil
 }
 
 // read reads the next batch from SQLite.
@@ -296,8 +311,12 @@ func (s *Sender) read(ctx context.Context, i *instance) (*batch, error) {
 			return nil, err
 		}
 	}
-	if b.deliveries, b.to.change, err = f.Deliveries(ctx, i.change, batchSize); err != nil {
+	var all bool
+	if b.deliveries, b.to.change, all, err = f.Deliveries(ctx, i.change, batchSize); err != nil {
 		return nil, err
+	}
+	if all {
+		b.to.change = max(b.to.change, b.end.change)
 	}
 	b.reading, err = f.Reading(ctx)
 	return b, err

@@ -18,11 +18,13 @@ type transaction struct {
 	ctx context.Context //nolint:containedctx // of this one transaction
 
 	// Set by takeClock.
-	in      recipient.Inputs
-	seq     int64  // the last change number that was used
-	end     int64  // the last one that may be used
-	now     string // stored stamp, by the clock of PostgreSQL
-	changes recipient.Changes
+	in  recipient.Inputs
+	seq int64  // the last change number that was used
+	end int64  // the last one that may be used
+	now string // stored stamp, by the clock of PostgreSQL
+	// generation is that of the refusals: it grows if some were deleted.
+	generation int64
+	changes    recipient.Changes
 
 	acceptedErr error // of recipient.Inputs.Accepted
 }
@@ -51,7 +53,7 @@ func (t *transaction) takeClock(n int, hashKey int64) error {
 // reserve adds n change numbers to those that may be used.
 func (t *transaction) reserve(n int) error {
 	var now time.Time
-	err := t.QueryRow(t.ctx, "UPDATE bouncetail.fleet_clock SET seq = seq + $1::bigint RETURNING seq, clock_timestamp()", int64(n)).Scan(&t.end, &now)
+	err := t.QueryRow(t.ctx, "UPDATE bouncetail.fleet_clock SET seq = seq + $1::bigint RETURNING seq, clock_timestamp(), generation", int64(n)).Scan(&t.end, &now, &t.generation)
 	t.now = bounce.Stamp(now)
 	return err
 }

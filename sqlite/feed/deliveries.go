@@ -17,19 +17,22 @@ type Delivery struct {
 }
 
 // Deliveries returns the last deliveries to the recipients that changed after a change
-// number, at most limit of these, and the number of the last of them.
-func (f *Feed) Deliveries(ctx context.Context, after int64, limit int) (list []Delivery, last int64, err error) {
+// number, at most limit of these. Last is the number of the last of them, and all reports
+// whether there are no more: rows with a higher number may have been deleted.
+func (f *Feed) Deliveries(ctx context.Context, after int64, limit int) (list []Delivery, last int64, all bool, err error) {
 	last = after
+	n := 0
 	err = sqldb.ScanAll(ctx, f.db, "SELECT seq, recipient_key, coalesce(last_delivery_at, '') FROM recipients WHERE seq > ? ORDER BY seq LIMIT ?",
 		func(scan func(...any) error) error {
 			var d Delivery
 			err := scan(&last, &d.Key, &d.At)
+			n++
 			if d.At != "" {
 				list = append(list, d)
 			}
 			return err
 		}, after, limit)
-	return list, last, f.wrap(err)
+	return list, last, n < limit, f.wrap(err)
 }
 
 // DeliveriesTo returns the last deliveries to those addresses that were ever reached,

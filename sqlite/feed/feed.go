@@ -13,6 +13,7 @@ import (
 
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/internal/sqldb"
+	"github.com/bouncetail/bouncetail/recipient"
 	"github.com/bouncetail/bouncetail/sqlite/dbfile"
 	"github.com/bouncetail/bouncetail/sqlite/query"
 )
@@ -71,6 +72,12 @@ func (f *Feed) NewDatabaseID(ctx context.Context) (id int64, err error) {
 	return id, errors.Join(f.wrap(dbfile.Denied(err)), file.DB.Close())
 }
 
+// Rejudged returns how often stored failures were judged again and got other verdicts.
+func (f *Feed) Rejudged(ctx context.Context) (n int64, err error) {
+	err = f.db.QueryRowContext(ctx, "SELECT coalesce((SELECT value FROM meta WHERE name = ?), 0)", query.RejudgedName).Scan(&n)
+	return n, f.wrap(err)
+}
+
 // HashKey returns the number of the key by which addresses are hashed, and 0 if they
 // are stored as they are.
 func (f *Feed) HashKey(ctx context.Context) (id int64, err error) {
@@ -86,6 +93,9 @@ type Failure struct {
 	// LastDelivery is the stored stamp of the last delivery to the recipient; empty if
 	// there was none.
 	LastDelivery string
+	// NamedHost is the host that the reply names as not found, if that makes the address
+	// bad.
+	NamedHost string
 }
 
 // Failures returns the failures that follow the one with the number after, at most
@@ -102,6 +112,9 @@ func (f *Feed) Failures(ctx context.Context, after int64, limit int) (list []Fai
 		var one Failure
 		err := query.BounceColumns.Scan(&row, func(into ...any) error { return scan(append([]any{&one.ID, &one.LastDelivery}, into...)...) })
 		one.Record, one.Key = row.Record, row.Key
+		if one.Suppress && one.Reason == bounce.NoSuchDomain {
+			one.NamedHost = recipient.NamedHost(one.Reply.Text, one.To.Domain)
+		}
 		list = append(list, one)
 		return err
 	}, after, limit)

@@ -57,11 +57,29 @@ func (f *Feed) Releases(ctx context.Context) (list []Release, err error) {
 	return list, nil
 }
 
-// HandMark returns a text that is another one after every change of Decisions and
-// Releases.
+// Forgotten is an address that was forgotten.
+type Forgotten struct {
+	Key   int64
+	Until string // stored stamp
+}
+
+// Forgotten returns the addresses that were forgotten.
+func (f *Feed) Forgotten(ctx context.Context) (list []Forgotten, err error) {
+	err = sqldb.ScanAll(ctx, f.db, "SELECT recipient_key, until FROM forgotten", func(scan func(...any) error) error {
+		var one Forgotten
+		err := scan(&one.Key, &one.Until)
+		list = append(list, one)
+		return err
+	})
+	return list, f.wrap(err)
+}
+
+// HandMark returns a text that is another one after every change of Decisions, Releases
+// and Forgotten.
 func (f *Feed) HandMark(ctx context.Context) (mark string, err error) {
 	err = f.db.QueryRowContext(ctx, `
 		SELECT (SELECT count(*) || ' ' || count(ended_at) || ' ' || coalesce(max(ended_at), '') FROM decisions) || ' ' ||
-		  (SELECT count(*) || ' ' || count(withdrawn_at) FROM releases) || ' ' || (SELECT count(*) || ' ' || count(withdrawn_at) FROM confirms)`).Scan(&mark)
+		  (SELECT count(*) || ' ' || count(withdrawn_at) FROM releases) || ' ' || (SELECT count(*) || ' ' || count(withdrawn_at) FROM confirms) || ' ' ||
+		  (SELECT count(*) || ' ' || coalesce(max(until), '') FROM forgotten)`).Scan(&mark)
 	return mark, f.wrap(err)
 }

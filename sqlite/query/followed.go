@@ -12,6 +12,10 @@ import (
 // into. A database that was only imported into does not have it.
 const FollowedName = "followed"
 
+// RejudgedName is the name in meta of how often stored records were judged again and got
+// other verdicts. A database without it never was.
+const RejudgedName = "rejudged"
+
 // Followed reports whether a daemon has ever followed logs into the database.
 func (r *Reader) Followed(ctx context.Context) (followed bool, err error) {
 	err = r.db.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM meta WHERE name = ?)", FollowedName).Scan(&followed)

@@ -1,0 +1,123 @@
+package fleet
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/recipient"
+)
+
+// Rebuild makes the crowds and the states of the fleet again, under the policy of the
+// settings, in one transaction. Senders wait for it. It needs the user that owns the
+// tables.
+func (s *Settings) Rebuild(ctx context.Context) (changes recipient.Changes, err error) {
+	conn, err := s.Connect(ctx)
+	if err != nil {
+		return changes, err
+	}
+	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // nothing is left to do
+	policy, err := json.Marshal(s.Policy)
+	if err != nil {
+		return changes, err
+	}
+	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+		t := &transaction{Tx: tx, ctx: ctx}
+		if _, err := tx.Exec(ctx, "UPDATE bouncetail.fleet_meta SET value = $1 WHERE name = 'policy'", string(policy)); err != nil {
+			return err
+		}
+		if err := t.takeClock(1, s.HashKey); err != nil {
+			return err
+		}
+		if _, err := t.rebuildCrowds(); err != nil {
+			return err
+		}
+		err := t.replayAll()
+		changes = t.changes
+		return err
+	})
+	return changes, Explain(err)
+}
+
+// replayAll replays the histories of all addresses.
+func (t *transaction) replayAll() error {
+	for after, more := int64(-1<<63), true; more; {
+		rows, err := t.Query(t.ctx, "SELECT recipient_key FROM bouncetail.recipients WHERE recipient_key > $1 ORDER BY recipient_key LIMIT $2", after, batchSize)
+		if err != nil {
+			return err
+		}
+		keys, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+		if err != nil {
+			return err
+		}
+		if more = len(keys) > 0; more {
+			after = keys[len(keys)-1]
+			if err := t.replayKeys(keys); err != nil {
+				return err
+			}
+		}
+	}
+	return t.acceptedErr
+}
+
+// replayKeys replays the histories of addresses.
+func (t *transaction) replayKeys(keys []int64) error {
+	slices.Sort(keys)
+	for some := range slices.Chunk(slices.Compact(keys), batchSize) {
+		if missing := t.seq + int64(len(some)) - t.end; missing > 0 {
+			if err := t.reserve(int(missing)); err != nil {
+				return err
+			}
+		}
+		all := make(map[int64]*touched, len(some))
+		for _, key := range some {
+			all[key] = &touched{replay: true}
+		}
+		if err := t.refresh(all, make(map[int64]*recipientRow)); err != nil {
+			return err
+		}
+	}
+	return t.acceptedErr
+}
+
+// rebuildCrowds finds all crowds again, and returns the addresses whose state may change
+// by that. What senders remember of refusals is not valid any more.
+func (t *transaction) rebuildCrowds() (affected []int64, err error) {
+	records := crowdRecords{transaction: t}
+	t.in.Accepted = func(domain, after, until string) bool { return t.accepted(records, domain, after, until) }
+	if _, err := t.Exec(t.ctx, "UPDATE bouncetail.fleet_clock SET generation = generation + 1"); err != nil {
+		return nil, err
+	}
+	if t.in.Policy.Crowds.Addresses == 0 { // they are switched off
+		if _, err := t.Exec(t.ctx, "DELETE FROM bouncetail.crowds"); err != nil {
+			return nil, err
+		}
+		return nil, t.readCrowds()
+	}
+	var first, last *time.Time
+	if err := t.QueryRow(t.ctx, "SELECT min(occurred_at), max(occurred_at) FROM bouncetail.refusals").Scan(&first, &last); err != nil {
+		return nil, err
+	}
+	if first == nil { // there is no refusal
+		_, err := t.Exec(t.ctx, "DELETE FROM bouncetail.crowds")
+		return nil, err
+	}
+	memory := recipient.CrowdMemory{}
+	for _, week := range recipient.RebuildWeeks(bounce.Stamp(*first), bounce.Stamp(*last)) {
+		f := recipient.CrowdFinder{Records: records, Memory: &memory, Limits: t.in.Policy.Crowds, Crowds: t.in.Crowds}
+		f.News.Of = func(key int64) recipient.Reach { return recipient.Reach{Key: key} }
+		changes, err := f.Rebuild(week)
+		if err != nil {
+			return nil, err
+		}
+		if err := t.saveCrowds(changes); err != nil {
+			return nil, err
+		}
+		affected = append(affected, changes.Affected...)
+	}
+	return affected, nil
+}

@@ -1,0 +1,174 @@
+package fleet
+
+import (
+	"context"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/recipient"
+	"github.com/bouncetail/bouncetail/sqlite/feed"
+)
+
+// resending is the way of a sender through all failures whose verdicts may have changed.
+type resending struct {
+	target int64 // one more than feed.Rejudged; 0 if nothing is sent again
+	after  int64 // the number of the last failure that was sent again
+}
+
+// Resend has all verdicts of this host sent again, as after bouncetail reclassify.
+func (s *Settings) Resend(ctx context.Context) error {
+	conn, err := s.Connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // nothing is left to do
+	done, err := conn.Exec(ctx, "UPDATE bouncetail.fleet_instances SET rejudged = -1 WHERE instance = $1", s.Instance)
+	if err == nil && done.RowsAffected() == 0 {
+		return needsPerson("the fleet does not know " + s.Instance + "; enable bouncetail-fleet.service, which sends everything at first")
+	}
+	return Explain(err)
+}
+
+// compareRejudged begins to send all verdicts again if failures were judged again.
+func (s *Sender) compareRejudged(ctx context.Context, sent int64) error {
+	n, err := s.source.feed.Rejudged(ctx)
+	if err == nil && n != sent && s.resending.target != n+1 {
+		s.resending = resending{target: n + 1}
+	}
+	return err
+}
+
+// verdictColumns are the key of bounces and the columns that depend on the rules.
+var verdictColumns = func() (columns []column[sentFailure]) {
+	wanted := map[string]bool{"recipient_key": true, "occurred_at": true, "event_id": true, "named_host": true}
+	for _, name := range verdictNames {
+		wanted[name] = true
+	}
+	for _, c := range failureColumns {
+		if wanted[c.name] {
+			columns = append(columns, c)
+		}
+	}
+	return columns
+}()
+
+var verdictNames = []string{"category", "reason", "scope", "disposition", "suppress", "rule", "provider", "blocklist", "retry_after", "url", "named_host"}
+
+var saveVerdicts = func() string {
+	var set, was, is []string
+	for _, name := range verdictNames {
+		set = append(set, name+" = new."+name)
+		if name != "blocklist" && name != "retry_after" && name != "url" { // which a sender cannot read
+			was, is = append(was, "b."+name), append(is, "new."+name)
+		}
+	}
+	return "UPDATE bouncetail.bounces b SET " + strings.Join(set, ", ") + " FROM " + unnest(verdictColumns) + `
+		WHERE b.recipient_key = new.recipient_key AND b.occurred_at = new.occurred_at AND b.event_id = new.event_id AND (` + strings.Join(was, ", ") + ") IS DISTINCT FROM (" + strings.Join(is, ", ") + `)
+		RETURNING b.event_id`
+}()
+
+// resendBatch sends the verdicts of the next failures again, in one transaction. After
+// the last, it finds all crowds again.
+func (s *Sender) resendBatch(ctx context.Context) error {
+	var list []feed.Failure
+	err := pgx.BeginFunc(ctx, s.conn, func(tx pgx.Tx) (err error) {
+		t := &transaction{Tx: tx, ctx: ctx}
+		if _, err := s.lockInstance(t); err != nil {
+			return err
+		}
+		if list, err = s.source.feed.Failures(ctx, s.resending.after, batchSize); err != nil {
+			return err
+		}
+		if err := t.takeClock(1, s.HashKey); err != nil {
+			return err
+		}
+		keys, err := t.rejudge(list)
+		if err != nil {
+			return err
+		}
+		if len(list) == 0 {
+			if keys, err = t.rebuildCrowds(); err != nil {
+				return err
+			}
+			if _, err := t.Exec(ctx, "UPDATE bouncetail.fleet_instances SET rejudged = $2 WHERE instance = $1", s.Instance, s.resending.target-1); err != nil {
+				return err
+			}
+		}
+		t.in.Accepted = func(domain, after, until string) bool {
+			return t.accepted(crowdRecords{transaction: t}, domain, after, until)
+		}
+		return t.replayKeys(keys)
+	})
+	switch {
+	case err != nil:
+		return err
+	case len(list) == 0:
+		s.Log.Info("all verdicts are sent again")
+		s.resending = resending{}
+		s.crowds = crowdMemory{}
+	default:
+		s.resending.after = list[len(list)-1].ID
+	}
+	return nil
+}
+
+// rejudge stores the verdicts of failures, and returns the addresses of those that
+// changed.
+func (t *transaction) rejudge(list []feed.Failure) (keys []int64, err error) {
+	if len(list) == 0 {
+		return nil, nil
+	}
+	rows := make([]sentFailure, len(list))
+	byEvent := make(map[bounce.EventID]*feed.Failure, len(list))
+	for i := range list {
+		rows[i] = sentFailure{Failure: &list[i]}
+		byEvent[list[i].Record.ID] = &list[i]
+	}
+	found, err := t.Query(t.ctx, saveVerdicts, arrays(verdictColumns, rows)...)
+	if err != nil {
+		return nil, err
+	}
+	var changed []refusal
+	var id []byte
+	_, err = pgx.ForEachRow(found, []any{&id}, func() error {
+		f := byEvent[bounce.EventID(id)]
+		keys = append(keys, f.Key)
+		changed = append(changed, refusalOf(f))
+		return nil
+	})
+	if err != nil || len(changed) == 0 {
+		return nil, err
+	}
+	_, err = t.Exec(t.ctx, `
+		DELETE FROM bouncetail.refusals r
+		USING unnest($1::bigint[], $2::timestamptz[], $3::bytea[]) AS old (recipient_key, occurred_at, event_id)
+		WHERE r.recipient_key = old.recipient_key AND r.occurred_at = old.occurred_at AND r.event_id = old.event_id`,
+		arrays(refusalColumns[:3], changed)...)
+	if err != nil {
+		return nil, err
+	}
+	var still []refusal
+	for i := range changed {
+		if f := byEvent[changed[i].event.id]; f.Suppress && f.Reason != bounce.Suppressed {
+			still = append(still, changed[i])
+		}
+	}
+	if len(still) > 0 {
+		_, err = t.Exec(t.ctx, insertRefusals, append(arrays(refusalColumns, still), t.seq+1)...)
+	}
+	// What senders remember of refusals is not valid any more.
+	if err == nil {
+		_, err = t.Exec(t.ctx, "UPDATE bouncetail.fleet_clock SET generation = generation + 1")
+	}
+	return keys, err
+}
+
+// refusalOf returns the row of refusals of a failure.
+func refusalOf(sent *feed.Failure) refusal {
+	f := failureOf(sent)
+	return refusal{recipient.Refusal{
+		At: msOf(f.At), Key: sent.Key, Domain: clean(sent.To.Domain), Provider: f.Provider, Relay: f.Relay, Host: f.Host, Lookup: f.Reason == bounce.NoSuchDomain,
+	}, f.event}
+}
