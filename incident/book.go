@@ -113,6 +113,7 @@ func (b *Book) Apply(f *Finding) *Incident {
 		}
 	}
 	b.change(i)
+	i.worth = i.worth || f.Rings
 	if f.Kind == ProviderRefuses {
 		i.Kind = f.Kind
 	}
@@ -125,7 +126,7 @@ func (b *Book) Apply(f *Finding) *Incident {
 		i.LastAt = last
 		i.BounceID, i.EnhancedCode = cmp.Or(f.BounceID, i.BounceID), cmp.Or(f.EnhancedCode, i.EnhancedCode)
 	}
-	if f.Alarm != nil {
+	if f.Alarm != nil && (i.Tried == 0 || i.Kind == Drift) { // as it was found
 		i.Tried, i.Refused, i.Baseline, i.P = f.Alarm.Tried, f.Alarm.Refused, f.Alarm.Usual, f.Alarm.P
 	}
 	if f.Over {
@@ -184,15 +185,18 @@ func (b *Book) Close() {
 func endsByPause(k Kind) bool { return k != Inactivity && k != LogStalled && k != Drift }
 
 // fold makes incidents of several providers for one reason parts of the first, and those
-// that an outage of our network explains parts of that.
+// that an outage of our network or a new wording explains parts of that.
 func (b *Book) fold() {
 	groups := make(map[bounce.Reason][]*Incident)
 	var outages []*Incident
 	for _, i := range b.Known {
 		switch {
-		case !i.Open() || i.RangAt == "":
-		case i.Kind == OwnNetwork:
+		case !i.Open():
+		case i.Kind == OwnNetwork || i.Kind == UnclassifiedSurge:
 			outages = append(outages, i)
+		case i.RangAt == "":
+		case i.Kind == ProviderRefuses && i.Reason == bounce.Unknown: // of any scope
+			groups[i.Reason] = append(groups[i.Reason], i)
 		case i.Kind == ProviderRefuses && i.Reason != Mixed &&
 			(i.Scope == bounce.ScopeSender || i.Scope == bounce.ScopeNetwork || i.Scope == bounce.ScopeLocal):
 			groups[i.Reason] = append(groups[i.Reason], i)
@@ -201,6 +205,7 @@ func (b *Book) fold() {
 	for _, i := range outages {
 		b.explain(i, groups[i.Reason])
 	}
+	delete(groups, bounce.Unknown) // which is no cause in common
 	for _, all := range groups {
 		slices.SortFunc(all, func(a, b *Incident) int {
 			return cmp.Or(strings.Compare(a.RangAt, b.RangAt), cmp.Compare(a.ID, b.ID), strings.Compare(a.Subject, b.Subject))
@@ -228,12 +233,18 @@ func (b *Book) foldInto(first *Incident, later []*Incident) {
 	}
 }
 
-// explain makes refusals that began with an outage of our network parts of it.
+// explain makes refusals that began with an outage parts of it. If they are worth a
+// notice, so is the outage, of which nobody was told yet.
 func (b *Book) explain(outage *Incident, all []*Incident) {
 	began := bounce.ParseStamp(outage.StartedAt)
 	for _, i := range all {
-		if i.Kind == ProviderRefuses && i.Scope == bounce.ScopeNetwork && bounce.ParseStamp(i.StartedAt).Sub(began).Abs() <= foldWithin {
-			b.makePart(i, outage)
+		if i.folded() || bounce.ParseStamp(i.StartedAt).Sub(began).Abs() > foldWithin {
+			continue
+		}
+		b.makePart(i, outage)
+		if outage.RangAt == "" {
+			outage.RangAt, outage.Backlog = i.RangAt, false
+			b.change(outage)
 		}
 	}
 }

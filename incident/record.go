@@ -35,7 +35,11 @@ type Incident struct {
 	BounceID  int64   `json:"bounce_id"` // the last failure, or 0
 
 	whole *Incident // that it was made a part of by this look, or nil
+	worth bool      // a notice, also if it was found in old lines by this look
 }
+
+// WorthNotice reports whether what this look found is worth a notice, if it is not old.
+func (i *Incident) WorthNotice() bool { return i.worth }
 
 // folded reports whether the incident is a part of another.
 func (i *Incident) folded() bool { return i.PartOf != 0 || i.whole != nil }

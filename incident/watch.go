@@ -134,7 +134,7 @@ func (l *Look) follow(p *Provider) error {
 // the present.
 func (l *Look) alarm(p *Provider, a *Alarm, present bool) error {
 	if p.current != nil && p.current.Open() && !present {
-		if last := stampOf(a.To*1000 - 1); last > p.current.LastAt {
+		if last := stampOf(p.lastRefusal(a)); last > p.current.LastAt {
 			p.current.LastAt = last
 			l.change(p.current)
 		}
@@ -149,6 +149,18 @@ func (l *Look) alarm(p *Provider, a *Alarm, present bool) error {
 		p.current = i
 	}
 	return nil
+}
+
+// lastRefusal returns the end of the last window of an alarm that has a refusal, in Unix
+// milliseconds. The rule can hold for hours after it.
+func (p *Provider) lastRefusal(a *Alarm) int64 {
+	windows := between(p.Windows, a.From, a.To)
+	for i := len(windows) - 1; i >= 0; i-- {
+		if windows[i].Refused > 0 {
+			return (windows[i].Start+WindowSeconds)*1000 - 1
+		}
+	}
+	return a.From * 1000
 }
 
 // Current returns the incident of the open alarm, or nil.

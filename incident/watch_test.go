@@ -280,6 +280,45 @@ func TestAnOutageOfOurNetworkIsOneIncident(t *testing.T) {
 	}
 }
 
+// The domains are less than half of all mail, so that the outage alone would not ring.
+func TestAnOutageOfOurNetworkRingsWithItsParts(t *testing.T) {
+	w := newWorld(t)
+	names := []string{"d0.example", "d1.example", "d2.example", "d3.example", "d4.example"}
+	w.pass(24*60, func(int) {
+		for _, name := range names {
+			w.attempts(name, 3, 0, "", "", "")
+		}
+	})
+	w.pass(60, func(int) {
+		for _, name := range names {
+			w.attempts(name, 3, 3, bounce.ConnectionFailed, bounce.ScopeNetwork, "")
+		}
+	})
+	w.wantTold("12:15 #1 opened")
+	if w.known[0].Kind != OwnNetwork {
+		t.Errorf("#1 is %s, want own-network", w.known[0].Kind)
+	}
+}
+
+// After a pause of the daemon, the rule still holds for the hours before. The last failure
+// is that of the log.
+func TestTheLastFailureIsNotTheLastAlarm(t *testing.T) {
+	w := newWorld(t)
+	w.pass(24*60, func(int) { w.attempts("google", 4, 0, "", "", "") })
+	w.pass(30, func(int) { w.attempts("google", 4, 4, bounce.DMARCFailed, bounce.ScopeSender, "") })
+	last := w.now
+	for range 4 {
+		w.now = w.now.Add(time.Hour)
+		w.look()
+	}
+	if got := w.known[0].LastAt; got > bounce.Stamp(last) {
+		t.Errorf("the last failure is at %s, want %s at most", got, bounce.Stamp(last))
+	}
+	if i := w.known[0]; i.Tried != 60 {
+		t.Errorf("it was found after %d attempts, want 60", i.Tried)
+	}
+}
+
 func TestWhatOnlyGathersDoesNotRing(t *testing.T) {
 	w := newWorld(t)
 	w.pass(24*60, func(int) { w.attempts("b.example", 4, 0, "", "", "") })

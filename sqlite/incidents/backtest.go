@@ -2,6 +2,7 @@ package incidents
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
@@ -24,13 +25,21 @@ func Backtest(ctx context.Context, db sqldb.Querier, settings incident.Settings,
 	if err := l.readProviders(ctx); err != nil {
 		return nil, err
 	}
+	l.suppressed = true
+	if err := l.find(ctx); err != nil {
+		return nil, err
+	}
+	l.Findings = slices.DeleteFunc(l.Findings, func(f incident.Finding) bool { return f.Until < since.UnixMilli() })
 	if err := l.Do(); err != nil {
+		return nil, err
+	}
+	if err := l.recount(ctx); err != nil {
 		return nil, err
 	}
 	var all []Shown
 	for n, i := range l.Known {
-		if i.Tried > 0 {
-			i.RangAt = i.StartedAt // when the detector found it
+		if i.WorthNotice() {
+			i.RangAt = i.StartedAt
 		}
 		if !i.Listed(settings.Addresses) {
 			continue

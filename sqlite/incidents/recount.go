@@ -10,11 +10,12 @@ import (
 	"github.com/bouncetail/bouncetail/internal/sqldb"
 )
 
-// recount counts the failures of incidents that ended.
+// recount counts the failures of incidents that ended, and of new wordings, whose
+// addresses nothing else counts.
 func (l *look) recount(ctx context.Context) error {
 	var ended []*incident.Incident
 	for _, i := range l.Changed() {
-		if where, _ := Failures(i); i.Open() || where == "" {
+		if where, _ := Failures(i); i.Open() && i.Kind != incident.UnclassifiedSurge || where == "" {
 			continue
 		}
 		if l.new != nil && l.all {

@@ -200,9 +200,19 @@ func TestABoughtListIsABadListAndNoOutage(t *testing.T) {
 		s.refused(7, func(r *bounce.Record) {
 			r.Verdict = bounce.Verdict{Category: bounce.InvalidAddress, Reason: bounce.NoSuchUser, Scope: bounce.ScopeRecipient, Disposition: bounce.Permanent, Suppress: true, Rule: "test", Provider: "google"}
 			r.Sender = "sales@shop.example"
+			r.Reply.Text = "550 5.1.1 <" + r.To.Normal + "> User unknown"
 		})
 	})
 	s.want("#1 bad-list  sales@shop.example, rang true, open true, 77 addresses, backlog false") // by the search for bad lists
+	r, err := query.OpenReader(t.Context(), s.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	d, err := incidents.Get(t.Context(), r.Querier(), 1, 0)
+	if err != nil || len(d.Replies) != 1 || d.Replies[0].N != 77 || len(d.Receivers) != 1 || d.Receivers[0] != (incidents.Count{Name: "google", N: 77}) {
+		t.Errorf("Get(1): %v, replies %v, receivers %v; want one of each for 77 failures", err, d.Replies, d.Receivers)
+	}
 }
 
 func TestAnImportRingsNothing(t *testing.T) {
@@ -237,6 +247,14 @@ func TestABlocklistingIsListedWhateverTheNumber(t *testing.T) {
 	s.want("#1 blocklist ip-blocklisted zen.spamhaus.org, rang false, open true, 1 addresses, backlog false")
 	if due := s.pass(5, func() { s.refused(4, listed) }); due != 2 { // to both channels
 		t.Errorf("five replies: %d notices, want 2", due)
+	}
+	r, err := query.OpenReader(t.Context(), s.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if all, err := incidents.Backtest(t.Context(), r.Querier(), s.w.Settings, start.Add(-time.Hour), s.now); err != nil || len(all) != 1 || all[0].RangAt == "" || all[0].Kind != incident.Blocklist {
+		t.Errorf("Backtest: %v, %+v; want the blocklist, which would have rung", err, all)
 	}
 	// The same failures again change nothing, and a pause ends it.
 	s.now = s.now.Add(7 * time.Hour)
