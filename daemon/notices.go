@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/classify"
 	"github.com/bouncetail/bouncetail/config"
 	"github.com/bouncetail/bouncetail/incident"
@@ -17,6 +18,7 @@ import (
 	notices "github.com/bouncetail/bouncetail/output/notify"
 	"github.com/bouncetail/bouncetail/sqlite/dbfile"
 	"github.com/bouncetail/bouncetail/sqlite/incidents"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/report"
 )
 
@@ -68,7 +70,7 @@ func (n *Notify) Run(ctx context.Context) (sent, failed int, err error) {
 		if c.Kind == "mail" {
 			n.warnOfMail(c, d.Incident)
 		}
-		err := c.Send(ctx, n.notice(d.Incident, d.What))
+		err := c.Send(ctx, n.notice(ctx, d.Incident, d.What))
 		if ctx.Err() != nil {
 			return sent, failed, ctx.Err()
 		}
@@ -101,7 +103,7 @@ func (n *Notify) refresh(ctx context.Context, w *incidents.Watcher, channels map
 			return err
 		}
 		for _, i := range open {
-			if err := c.Send(ctx, n.notice(i, "open")); err != nil {
+			if err := c.Send(ctx, n.notice(ctx, i, "open")); err != nil {
 				n.Log.Error("cannot report an open incident to Alertmanager", "incident", i.ID, "channel", name, "error", err)
 			}
 		}
@@ -160,22 +162,38 @@ func (n *Notify) Test(ctx context.Context, name string) error {
 }
 
 // notice describes an incident.
-func (n *Notify) notice(i *incidents.Shown, what string) notices.Notice {
-	state, share := "open", ""
+func (n *Notify) notice(ctx context.Context, i *incidents.Shown, what string) notices.Notice {
+	state := "open"
 	if !i.Open() {
 		state = "over"
-	}
-	if i.Tried > 0 {
-		share = fmt.Sprintf("%.0f %% of %d first attempts were refused when it was found, usually %.1f %%", 100*float64(i.Refused)/float64(i.Tried), i.Tried, 100*i.Baseline)
 	}
 	return notices.Notice{
 		Key: fmt.Sprintf("%s-%d-%s", hostName(), i.ID, what), What: what, Host: hostName(), Number: i.ID,
 		Kind: string(i.Kind), Subject: i.Subject, Reason: string(i.Reason), Title: report.Title(&i.Incident), State: state,
 		StartedAt: i.StartedAt, LastAt: i.LastAt, OverAt: i.OverAt, EndedBy: string(i.EndedBy),
-		Attempts: i.Attempts, Addresses: i.Addresses, Domains: i.Domains, Share: share,
+		Attempts: i.Attempts, Addresses: i.Addresses, Domains: i.Domains, Share: report.Share(&i.Incident), Harmless: i.Attempts > 0 && i.Scope != bounce.ScopeRecipient && i.Scope != "",
 		Reply: i.Reply, Advice: i.Advice, Next: fmt.Sprintf("bouncetail incidents %d", i.ID),
-		URL: n.Config.Web.Page("incidents/" + strconv.FormatInt(i.ID, 10)),
+		Decide: n.crowdCommands(ctx, i), URL: n.Config.Web.Page("incidents/" + strconv.FormatInt(i.ID, 10)),
 	}
+}
+
+// crowdCommands returns the commands that decide about addresses that became suspect
+// together. A notice without them is better than none.
+func (n *Notify) crowdCommands(ctx context.Context, i *incidents.Shown) []string {
+	if i.Kind != incident.BadSurge || !i.Open() {
+		return nil
+	}
+	r, err := query.OpenReader(ctx, n.Config.Database)
+	if err != nil {
+		n.Log.Error("cannot read the commands for a notice", "incident", i.ID, "error", err)
+		return nil
+	}
+	defer r.Close()
+	commands, err := report.CrowdCommands(ctx, r, &i.Incident, n.Now())
+	if err != nil {
+		n.Log.Error("cannot read the commands for a notice", "incident", i.ID, "error", err)
+	}
+	return commands
 }
 
 func hostName() string {

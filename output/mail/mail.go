@@ -64,7 +64,8 @@ func (m *Message) Write(out io.Writer) error {
 	var head bytes.Buffer
 	for _, field := range [][2]string{
 		{"To", strings.Join(to, ",\n ")},
-		{"Subject", mime.QEncoding.Encode("utf-8", m.Subject)},
+		// A line has at most 998 characters (RFC 5322, section 2.1.1).
+		{"Subject", strings.ReplaceAll(mime.QEncoding.Encode("utf-8", m.Subject), "?= =?", "?=\n =?")},
 		{"Date", m.Date.Format(time.RFC1123Z)},
 		{"Auto-Submitted", "auto-generated"}, // RFC 3834
 		{"MIME-Version", "1.0"},

@@ -148,3 +148,26 @@ func TestErrorOfSendmailSaysWhatItPrinted(t *testing.T) {
 		t.Errorf("the error is %v", err)
 	}
 }
+
+// A line of a message has at most 998 characters, whatever a reply in the subject says.
+func TestALongSubjectIsFolded(t *testing.T) {
+	m := Message{To: []string{"a@example.com"}, Subject: strings.Repeat("é", 400), Text: []byte("x"), HTML: []byte("x")}
+	var out bytes.Buffer
+	if err := m.Write(&out); err != nil {
+		t.Fatal(err)
+	}
+	head, _, _ := strings.Cut(out.String(), "\n\n")
+	for line := range strings.Lines(head) {
+		if len(line) > 200 {
+			t.Errorf("a line of %d characters: %.80s…", len(line), line)
+		}
+	}
+	parsed, err := mail.ReadMessage(strings.NewReader(out.String()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	subject, err := new(mime.WordDecoder).DecodeHeader(parsed.Header.Get("Subject"))
+	if err != nil || subject != m.Subject {
+		t.Errorf("the subject is %v %.80s…, want that of the message", err, subject)
+	}
+}

@@ -56,10 +56,13 @@ type Notice struct {
 	Addresses int    `json:"addresses"`
 	Domains   int    `json:"domains"`
 	Share     string `json:"share"` // empty if the detector did not find it
-	Reply     string `json:"reply"`
-	Advice    string `json:"advice"`
-	Next      string `json:"next"` // a command
-	URL       string `json:"url"`  // of its page; empty if the pages have no address
+	// Harmless means that no address becomes bad because of the failures.
+	Harmless bool     `json:"harmless"`
+	Decide   []string `json:"decide"` // commands that decide about the addresses
+	Reply    string   `json:"reply"`
+	Advice   string   `json:"advice"`
+	Next     string   `json:"next"` // a command
+	URL      string   `json:"url"`  // of its page; empty if the pages have no address
 }
 
 // maxReply is how much of a reply is quoted. The other side can write a megabyte.
@@ -68,9 +71,18 @@ const maxReply = 500
 // Clean returns the notice without control characters, line ends and long texts.
 func (n Notice) Clean() Notice {
 	for _, field := range []*string{&n.Host, &n.Subject, &n.Title, &n.Reply, &n.Advice, &n.Next, &n.Share, &n.URL} {
-		*field = short(text.Printable(strings.Join(strings.Fields(short(*field)), " ")))
+		*field = oneLine(*field)
+	}
+	n.Decide = append([]string{}, n.Decide...)
+	for i, command := range n.Decide {
+		n.Decide[i] = oneLine(command)
 	}
 	return n
+}
+
+// oneLine returns a bounded text without control characters and line ends.
+func oneLine(s string) string {
+	return short(text.Printable(strings.Join(strings.Fields(short(s)), " ")))
 }
 
 // short bounds a text.
@@ -93,30 +105,42 @@ func (n *Notice) Headline() string {
 	return fmt.Sprintf("[%s] #%d %s%s", n.Host, n.Number, ends, n.Title)
 }
 
-// Lines is the notice in a few lines.
+// Lines is the notice in a few lines. Times are those of the machine.
 func (n *Notice) Lines() []string {
 	var lines []string
 	add := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
+	going := ""
+	if n.State != "over" && n.What != "test" {
+		going = ", still going on"
+	}
 	if n.Attempts > 0 {
-		add("%s, %s, since %s.", text.Amount(n.Addresses, "address"), text.Amount(n.Attempts, "failure"), n.StartedAt)
+		add("%s, %s since %s%s.", text.Amount(n.Addresses, "address"), text.Amount(n.Attempts, "failure"), local(n.StartedAt), going)
 	} else {
-		add("Since %s.", n.StartedAt)
+		add("Since %s%s.", local(n.StartedAt), going)
 	}
 	if n.Share != "" {
 		add("%s.", n.Share)
 	}
+	if n.Harmless {
+		add("No address becomes bad because of it.")
+	}
 	switch {
 	case n.State != "over":
 	case n.EndedBy == "quiet":
-		add("Over at %s: no mail was sent there any more, which does not show that it is fixed.", n.OverAt)
+		add("Over at %s: no mail was sent there any more, which does not show that it is fixed.", local(n.OverAt))
 	default:
-		add("Over at %s.", n.OverAt)
+		add("Over at %s.", local(n.OverAt))
 	}
 	if n.Reply != "" {
 		add("Said: %s", n.Reply)
 	}
 	if n.Advice != "" && n.State != "over" {
 		add("Do:   %s", n.Advice)
+	}
+	if n.State != "over" {
+		for _, command := range n.Decide {
+			add("Then: %s", command)
+		}
 	}
 	if n.Next != "" {
 		add("More: %s", n.Next)
@@ -125,6 +149,15 @@ func (n *Notice) Lines() []string {
 		add("Page: %s", n.URL)
 	}
 	return lines
+}
+
+// local returns a stamp as people read it, in the zone of the machine.
+func local(stamp string) string {
+	at, err := time.Parse(time.RFC3339, stamp)
+	if err != nil {
+		return stamp
+	}
+	return at.Local().Format("2006-01-02 15:04 MST")
 }
 
 // sender sends a notice by a channel. An error of type Final is not worth another try.

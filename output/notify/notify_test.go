@@ -187,7 +187,14 @@ func TestTheEndIsTold(t *testing.T) {
 	if !strings.Contains(text, "does not show that it is fixed") || strings.Contains(text, "Sign.") {
 		t.Errorf("Lines: %s", text)
 	}
-	n.What, n.State = "again-2026-11-27", "open"
+	n.What, n.State, n.Attempts, n.Harmless, n.Decide = "again-2026-11-27", "open", 7, true, []string{"bouncetail recipients confirm --domain a.example"}
+	n.StartedAt = "2026-11-26T10:02:00.000Z"
+	text = strings.Join(n.Lines(), "\n")
+	for _, want := range []string{"2026-11-2", ":02 ", "still going on", "No address becomes bad because of it.", "Then: bouncetail recipients confirm --domain a.example"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("Lines lacks %q: %s", want, text)
+		}
+	}
 	if got := n.Headline(); got != "[mx1] #3 still open: google refuses your mail" {
 		t.Errorf("Headline: %s", got)
 	}

@@ -89,18 +89,24 @@ func Title(i *incident.Incident) string {
 	reason := reasonMeaning(i.Reason)
 	switch i.Kind {
 	case incident.ProviderRefuses:
-		if who == "" {
+		if who == "" || who == bounce.OtherValue {
 			who = "Servers of no known provider"
 			return who + " refuse your mail: " + reason
 		}
 		return who + " refuses your mail: " + reason
 	case incident.Blocklist:
-		return "You are on the blocklist " + who + ": " + reason
+		if i.Reason == bounce.DomainBlocklisted {
+			return "Your domain, or one in your mail, is on the blocklist " + who
+		}
+		return "Your IP is on the blocklist " + who
 	case incident.OwnNetwork:
 		return "Many domains cannot be reached: " + reason
 	case incident.OwnServer:
 		return "Your own server fails: " + reason
 	case incident.Unreachable:
+		if i.Scope != bounce.ScopeNetwork {
+			return who + " does not accept your mail: " + reason
+		}
 		return who + " cannot be reached: " + reason
 	case incident.Inactivity:
 		return "No mail is sent any more"
@@ -123,6 +129,18 @@ func Title(i *incident.Incident) string {
 	return string(i.Kind)
 }
 
+// Share describes the refusals that the detector found, or an empty text.
+func Share(i *incident.Incident) string {
+	share := func(refused, tried int) float64 { return 100 * float64(refused) / float64(tried) }
+	switch {
+	case i.Tried == 0:
+		return ""
+	case i.Kind == incident.Drift:
+		return fmt.Sprintf("%.1f %% of %s of a week refused, %.1f %% four weeks before", share(i.Refused, i.Tried), text.Amount(i.Tried, "first attempt"), 100*i.Baseline)
+	}
+	return fmt.Sprintf("%.0f %% of %s refused when it was found, usually %.1f %%", share(i.Refused, i.Tried), text.Amount(i.Tried, "first attempt"), 100*i.Baseline)
+}
+
 func reasonMeaning(r bounce.Reason) string {
 	if r == incident.Mixed {
 		return "several reasons"
@@ -140,13 +158,20 @@ func commandsFor(ctx context.Context, r *query.Reader, d *incidents.Details, now
 	if where, _ := incidents.Failures(&d.Incident); where != "" {
 		commands = append(commands, fmt.Sprintf("bouncetail top senders --incident %d", d.ID), fmt.Sprintf("bouncetail recipients --incident %d", d.ID))
 	}
-	if d.Kind != incident.BadSurge {
-		return commands, nil
+	decide, err := CrowdCommands(ctx, r, &d.Incident, now)
+	return append(commands, decide...), err
+}
+
+// CrowdCommands returns the commands that confirm or release the addresses of an incident
+// of the kind bad-surge.
+func CrowdCommands(ctx context.Context, r *query.Reader, i *incident.Incident, now time.Time) (commands []string, err error) {
+	if i.Kind != incident.BadSurge {
+		return nil, nil
 	}
-	crowds, err := r.Crowds(ctx, d.StartedAt)
-	for i := range crowds {
-		if crowds[i].Unit.Name == d.Subject {
-			c := NewCrowd(&crowds[i], d.Subject, now)
+	crowds, err := r.Crowds(ctx, i.StartedAt)
+	for n := range crowds {
+		if crowds[n].Unit.Name == i.Subject {
+			c := NewCrowd(&crowds[n], i.Subject, now)
 			commands = append(commands, c.Confirm, c.Release)
 		}
 	}
@@ -168,23 +193,26 @@ func PrintIncident(ctx context.Context, r *query.Reader, out *table.Screen, zone
 	if d.Attempts > 0 {
 		line("hit", "%s, %s, %s", text.Amount(d.Attempts, "failure"), text.Amount(d.Addresses, "address"), text.Amount(d.Domains, "domain"))
 	}
-	if d.Tried > 0 {
-		line("share", "%.0f %% of %s when it was found, usually %.1f %%", 100*float64(d.Refused)/float64(d.Tried), text.Amount(d.Tried, "first attempt"), 100*d.Baseline)
+	if share := Share(&d.Incident); share != "" {
+		line("share", "%s", share)
 	}
 	if d.PartOf != 0 {
 		line("part", "of #%d, which began first", d.PartOf)
 	}
 	if len(d.Parts) > 0 {
-		line("parts", "%s", strings.Trim(strings.ReplaceAll(fmt.Sprint(d.Parts), " ", ", #"), "[]"))
+		line("parts", "#%s", strings.Trim(strings.ReplaceAll(fmt.Sprint(d.Parts), " ", ", #"), "[]"))
 	}
 	if len(d.Hours) > 0 {
 		line("by hour", "%s", hours(zone, d.Hours))
+	}
+	if len(d.Receivers) > 1 || d.Kind == incident.Blocklist && len(d.Receivers) > 0 {
+		line("at", "%s", counts(d.Receivers))
 	}
 	if len(d.Senders) > 0 {
 		line("senders", "%s", counts(d.Senders))
 	}
 	for _, r := range d.Replies {
-		line("said", "%s", strings.TrimSpace(r.Name))
+		line("said", "%s× %s", text.Thousands(int64(r.N)), strings.TrimSpace(r.Name))
 	}
 	if len(d.States) > 0 {
 		line("now", "%s", counts(d.States))
@@ -203,6 +231,8 @@ func lasts(zone table.Zone, d *incidents.Details) string {
 		return "still open, last failure " + zone.Short(d.LastAt)
 	case d.EndedBy == incident.ByQuiet:
 		return "over at " + zone.Short(d.OverAt) + ": no mail was sent there any more, which does not show that it is fixed"
+	case d.Kind == incident.Drift:
+		return "over at " + zone.Short(d.OverAt) + ": the share has not risen any more"
 	case d.EndedBy == incident.ByDelivery:
 		return "over at " + zone.Short(d.OverAt) + ": mail is accepted again"
 	}
@@ -239,6 +269,9 @@ func hours(zone table.Zone, all []incidents.Count) string {
 			numbers = append(numbers, 0)
 		}
 		numbers, last = append(numbers, int64(c.N)), at
+	}
+	if first.Equal(last) {
+		return fmt.Sprintf("%s %s", first.In(zone.Location).Format("15h"), text.Sparkline(numbers))
 	}
 	return fmt.Sprintf("%s %s %s", first.In(zone.Location).Format("15h"), text.Sparkline(numbers), last.In(zone.Location).Format("15h"))
 }
