@@ -9,6 +9,8 @@ type Fleet struct {
 	DSNFile string `mapstructure:"dsn_file"`
 	// Instance is the name of this host; empty is that of the machine.
 	Instance string `mapstructure:"instance"`
+	// Replies says whether replies, senders, message IDs and queue IDs are sent.
+	Replies bool `mapstructure:"replies"`
 }
 
 // Configured reports whether there is a fleet.

@@ -30,7 +30,9 @@ type Settings struct {
 	Version  string // of bouncetail
 	HashKey  int64  // identifies the key by which addresses are hashed; 0 if they are not
 	Policy   *bounce.Policy
-	Log      *slog.Logger
+	// HideReplies keeps replies, senders, message IDs and queue IDs on this host.
+	HideReplies bool
+	Log         *slog.Logger
 
 	// dial replaces the network in tests.
 	dial func(ctx context.Context, network, address string) (net.Conn, error)

@@ -299,7 +299,7 @@ func (s *Sender) read(ctx context.Context, i *instance) (*batch, error) {
 	if b.from.failure > b.end.failure || b.from.change > b.end.change || found && event != i.event {
 		return nil, needsPerson(fmt.Sprintf("the database %s is not the one that was sent last as %s: a backup was restored, or two hosts send as %s; if it is to continue with this one, run: bouncetail fleet adopt", s.Database, s.Instance, s.Instance))
 	}
-	if b.failures, err = f.Failures(ctx, i.failure, batchSize); err != nil {
+	if b.failures, err = s.failures(ctx, i.failure); err != nil {
 		return nil, err
 	}
 	if n := len(b.failures); n > 0 {
@@ -320,6 +320,19 @@ func (s *Sender) read(ctx context.Context, i *instance) (*batch, error) {
 	}
 	b.reading, err = f.Reading(ctx)
 	return b, err
+}
+
+// failures returns the next failures, without what is not sent.
+func (s *Sender) failures(ctx context.Context, after int64) ([]feed.Failure, error) {
+	list, err := s.source.feed.Failures(ctx, after, batchSize)
+	if !s.HideReplies {
+		return list, err
+	}
+	for i := range list {
+		f := &list[i]
+		f.Reply.Text, f.Sender, f.HasSender, f.MessageID, f.QueueID, f.URL = "", "", false, "", "", ""
+	}
+	return list, err
 }
 
 // touched returns the addresses that a batch concerns, with further deliveries. Of the

@@ -78,7 +78,7 @@ func (s *Sender) resendBatch(ctx context.Context) error {
 		if _, err := s.lockInstance(t); err != nil {
 			return err
 		}
-		if list, err = s.source.feed.Failures(ctx, s.resending.after, batchSize); err != nil {
+		if list, err = s.failures(ctx, s.resending.after); err != nil {
 			return err
 		}
 		if err := t.takeClock(1, s.HashKey); err != nil {

@@ -1,0 +1,136 @@
+package fleet
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// A host whose replies are nobody else's business sends none, and the states are the
+// same.
+func TestWithoutRepliesStatesAreTheSame(t *testing.T) {
+	_, dsn, _ := newFleet(t)
+	r := rand.New(rand.NewPCG(4, 4))
+	events := story(r, 2)
+	one := filepath.Join(t.TempDir(), "one.db")
+	store := openStore(t, one)
+	hosts := []*host{newHost(t, dsn, "mx0"), newHost(t, dsn, "mx1")}
+	for _, b := range batches(r, slices.Concat(events...)) {
+		if _, err := store.Save(t.Context(), b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, h := range hosts {
+		h.sender.HideReplies = true
+		h.read(t, batches(r, events[i])...)
+	}
+	for _, h := range slices.Concat(hosts, hosts) {
+		h.send(t)
+	}
+	admin, _, _ := strings.Cut(dsn, " user=")
+	admin += " user=postgres"
+	private := "SELECT count(*)::text FROM bouncetail.bounces WHERE coalesce(reply, sender, message_id, queue_id, url) IS NOT NULL"
+	if got := dumpFleet(t, admin, private); got[0] != "0" {
+		t.Errorf("%s failures with a reply, a sender, a message ID or a queue ID in the fleet", got[0])
+	}
+	if got := dumpFleet(t, admin, "SELECT count(*)::text FROM bouncetail.bounces"); got[0] == "0" {
+		t.Error("nothing was sent")
+	}
+	// Failures that mean the same at the same instant are ordered by the queue ID, so that
+	// another of them may be the last.
+	states := func(rows []string) (list []string) {
+		for _, row := range rows {
+			fields := strings.Split(row, "|")
+			list = append(list, strings.Join(fields[:len(fields)-2], "|"))
+		}
+		return list
+	}
+	if got, want := states(dumpFleet(t, admin, fleetRecipients)), states(dumpSQLite(t, one, sqliteRecipients)); !slices.Equal(got, want) {
+		t.Errorf("recipients:\n%s", diff(got, want))
+	}
+}
+
+// Between the senders and PostgreSQL there is a pool of two connections, which are
+// another one's after each transaction.
+func TestAFleetBehindPgbouncer(t *testing.T) {
+	server, _, database := newFleet(t)
+	user := "host_of_" + database
+	pool := server.Pool(t, "postgres", user)
+	for seed := range seeds(t, 2) {
+		server.SQL(t, database, emptyFleet)
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) { tellStory(t, server, pool.DSN(database, user), uint64(seed)) })
+	}
+}
+
+// Who polls the changes by their number sees the last change of every recipient, while
+// many hosts write.
+func TestAReaderByNumberMissesNothing(t *testing.T) {
+	_, dsn, _ := newFleet(t)
+	var running sync.WaitGroup
+	ctx, stop := context.WithCancel(t.Context())
+	for i := range 4 {
+		h := newHost(t, dsn, fmt.Sprint("mx", i))
+		r := rand.New(rand.NewPCG(uint64(i), 9))
+		h.rest = batches(r, story(r, 1)[0])
+		running.Go(func() {
+			for _, b := range h.rest {
+				if _, err := h.store.Save(t.Context(), b); err != nil {
+					t.Error(err)
+				}
+				if _, err := h.sender.SendAll(t.Context()); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	s := Settings{DSN: dsn}
+	conn, err := s.Connect(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	seen := make(map[int64]int64)
+	last, changes := int64(0), 0
+	poll := func() {
+		rows, err := conn.Query(t.Context(), "SELECT recipient_key, seq FROM bouncetail.recipients WHERE seq > $1 ORDER BY seq", last)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for rows.Next() {
+			var key int64
+			if err := rows.Scan(&key, &last); err != nil {
+				t.Fatal(err)
+			}
+			seen[key] = last
+			changes++
+		}
+		if rows.Err() != nil {
+			t.Fatal(rows.Err())
+		}
+	}
+	go func() { running.Wait(); stop() }()
+	for ctx.Err() == nil {
+		poll()
+	}
+	poll()
+	rows, err := conn.Query(t.Context(), "SELECT recipient_key, seq FROM bouncetail.recipients")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var key, seq int64
+		if err := rows.Scan(&key, &seq); err != nil {
+			t.Fatal(err)
+		}
+		if seen[key] != seq {
+			t.Errorf("recipient %d changed as %d, and was last seen as %d", key, seq, seen[key])
+		}
+	}
+	t.Logf("%d changes of %d recipients were seen", changes, len(seen))
+}
