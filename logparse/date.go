@@ -339,6 +339,12 @@ func leadingDigits(text string) (digits, rest string) {
 	return text[:n], text[n:]
 }
 
+// leading returns how many digits a text begins with.
+func leading(text string) int {
+	digits, _ := leadingDigits(text)
+	return len(digits)
+}
+
 // number is the value of digits.
 func number(s string) int {
 	n, _ := digits(s)

@@ -400,12 +400,6 @@ func (u *unusual) fill(h *header) bool {
 	return true
 }
 
-// leading returns how many digits a text begins with.
-func leading(text string) int {
-	digits, _ := leadingDigits(text)
-	return len(digits)
-}
-
 // cutSource takes the name of a source off a line that does not end with a space
 // or looks like a tag:
 //
