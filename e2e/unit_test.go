@@ -7,6 +7,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -27,6 +28,17 @@ func TestUnitIsHardened(t *testing.T) {
 	}
 	if level, err := strconv.ParseFloat(m[1], 64); err != nil || level > 1.0 {
 		t.Errorf("the exposure level is %s, want at most 1.0\n%s", m[1], out)
+	}
+}
+
+func TestUnitsOfTheDaemonAndThePagesHaveNoNetwork(t *testing.T) {
+	for _, unit := range []string{"bouncetail.service", "bouncetail-web.service"} {
+		lines := strings.Split(file(t, "systemd/"+unit), "\n")
+		for _, want := range []string{"PrivateNetwork=yes", "IPAddressDeny=any", "RestrictAddressFamilies=AF_UNIX"} {
+			if !slices.Contains(lines, want) {
+				t.Errorf("%s lacks %s", unit, want)
+			}
+		}
 	}
 }
 
