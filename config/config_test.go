@@ -107,6 +107,7 @@ func TestBadSettingsAreNamedAllAtOnce(t *testing.T) {
 		"no zone":          {"sources: [{path: x, timezone: Mars/Base}]\n", []string{"sources[0].timezone:", "Europe/Berlin"}},
 		"publish":          {"publish: {directory: maps, maps: [hash], action: drop, text: Gone, every: 1ms}\n", []string{"publish.directory:", "publish.maps:", "publish.action:", "publish.text:", "publish.every:"}},
 		"text":             {"publish: {text: \"5.1.1 {why}\"}\n", []string{"publish.text:", "{why}"}},
+		"fleet":            {"fleet: {dsn: 'host=/run', dsn_file: /etc/dsn, instance: 'mx 1'}\n", []string{"fleet.dsn_file: there is a dsn, too", `fleet.instance: "mx 1" is no name`}},
 		"misspelt hook":    {"webhooks: [{nme: x}]\n", []string{`"webhooks[0].nme"`, `"webhooks[0].name"`}},
 		"web":              {"web: {users_file: users, tokens_file: tokens, user_header: Cookie, url: 'javascript:alert(1)'}\n", []string{"web.users_file:", "web.tokens_file:", "web.user_header:", "web.url:"}},
 		"web address":      {"web: {user_header: 'a b', url: 'https://ada:x@mail.example.com/'}\n", []string{"web.user_header:", "web.url:"}},
