@@ -41,11 +41,9 @@ func (tx *Tx) saveRowCounts() error {
 // recountStates counts the recipients by state again, before this transaction changes
 // any.
 func (tx *Tx) recountStates() error {
-	_, err := tx.conn.ExecContext(tx.ctx, "DELETE FROM meta WHERE name LIKE ? || '%'", query.StateCount)
-	if err != nil {
-		return err
-	}
-	_, err = tx.conn.ExecContext(tx.ctx, "INSERT INTO meta SELECT ? || state, count(*) FROM recipients GROUP BY state", query.StateCount)
+	_, err := tx.conn.ExecContext(tx.ctx, `
+		DELETE FROM meta WHERE name LIKE ? || '%';
+		INSERT INTO meta SELECT ? || state, count(*) FROM recipients GROUP BY state`, query.StateCount, query.StateCount)
 	return err
 }
 
