@@ -32,11 +32,9 @@ func (s *Store) Rejudge(ctx context.Context, judge func(*bounce.Delivery) bounce
 				if err != nil {
 					return err
 				}
-				if n > 0 { // a fleet hears of it
-					const count = "INSERT INTO meta (name, value) VALUES (?, 1) ON CONFLICT (name) DO UPDATE SET value = value + 1"
-					if _, err := tx.conn.ExecContext(ctx, count, query.RejudgedName); err != nil {
-						return err
-					}
+				const count = "INSERT INTO meta SELECT ?, 1 WHERE ? > 0 ON CONFLICT (name) DO UPDATE SET value = value + 1" // a fleet asks for it
+				if _, err := tx.conn.ExecContext(ctx, count, query.RejudgedName, n); err != nil {
+					return err
 				}
 				return errors.Join(tx.recomputeAll(append(affected, slices.Collect(maps.Keys(keys))...)), tx.inputsErr)
 			}
