@@ -92,9 +92,9 @@ func (d *Daemon) follow(ctx context.Context, c config.Config, first bool, hangup
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, s.store.Close()) }()
-	if err := s.store.NoteFollowed(ctx); err != nil {
-		log.Debug("not noted in the database that a daemon follows logs", "error", err) // a full disk
-	}
+	note(ctx, s.store, log, query.FollowedName, 1)
+	note(ctx, s.store, log, query.ReloadSuccessful, 1)
+	note(ctx, s.store, log, query.ReloadSucceeded, time.Now().Unix())
 	source, err := s.follow(c, d.Stdin, log)
 	if err != nil {
 		return nil, err
@@ -107,7 +107,7 @@ func (d *Daemon) follow(ctx context.Context, c config.Config, first bool, hangup
 	}
 	defer endCheckpoints()
 	defer expireStates(ctx, s.store, log)()
-	waitForOutputs := d.startOutputs(ctx, c, &s.troubles, log)
+	waitForOutputs := d.startOutputs(ctx, c, s.store, &s.troubles, log)
 	defer func() { stop(); waitForOutputs() }()
 	session := &session{d: d, c: c, log: log, s: s, p: s.pipeline(source)}
 	session.p.Parsed = s.parsed
@@ -206,12 +206,21 @@ func (s *session) reload(ctx context.Context) *config.Config {
 	}
 	if err != nil {
 		s.log.Error("settings or rules are broken, keeping the old ones", "error", err)
+		note(ctx, s.s.store, s.log, query.ReloadSuccessful, 0)
 		s.broken = "cannot use the settings since " + time.Now().Format("2006-01-02 15:04") + ": " + strings.Join(strings.Fields(err.Error()), " ")
 		notify(s.log, daemon.SdNotifyReady+"\n"+s.status())
 		return nil
 	}
 	s.log.Info("settings and rules reloaded")
 	return &c
+}
+
+// note stores a number that commands and metrics show. Nothing else depends on it, so
+// following goes on if it cannot be stored.
+func note(ctx context.Context, s *sqlite.Store, log *slog.Logger, name string, value int64) {
+	if err := s.Note(ctx, name, value); err != nil {
+		log.Debug("not noted in the database", "name", name, "error", err) // a full disk
+	}
 }
 
 // openPatiently opens the stages, and retries while the database cannot be opened

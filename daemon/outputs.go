@@ -12,15 +12,16 @@ import (
 	"github.com/bouncetail/bouncetail/internal/health"
 	"github.com/bouncetail/bouncetail/output/maps"
 	"github.com/bouncetail/bouncetail/output/webhook"
+	"github.com/bouncetail/bouncetail/sqlite"
 	"github.com/bouncetail/bouncetail/sqlite/outbox"
 	"github.com/bouncetail/bouncetail/sqlite/query"
 )
 
 // startOutputs starts what passes on the state of recipients while the logs are
-// followed: the maps of mail servers, the webhooks, and the look for incidents. They have their own
-// connections to the database, and their errors never stop the daemon: retrying
-// lists them. They end with ctx, and wait returns after they have.
-func (d *Daemon) startOutputs(ctx context.Context, c config.Config, retrying *health.Retrying, log *slog.Logger) (wait func()) {
+// followed: the maps of mail servers, the webhooks, and the look for incidents. They
+// have their own connections to the database, and their errors never stop the daemon:
+// retrying lists them. They end with ctx, and wait returns after they have.
+func (d *Daemon) startOutputs(ctx context.Context, c config.Config, store *sqlite.Store, retrying *health.Retrying, log *slog.Logger) (wait func()) {
 	var running sync.WaitGroup
 	if c.Publish.Directory != "" {
 		running.Go(func() {
@@ -32,7 +33,12 @@ func (d *Daemon) startOutputs(ctx context.Context, c config.Config, retrying *he
 				return
 			}
 			defer r.Close()
-			Publisher(c.Publish, r, d.Version, retrying, log).Run(ctx)
+			p := Publisher(c.Publish, r, d.Version, retrying, log)
+			p.Written = func(name string, entries int) {
+				note(ctx, store, log, query.MapEntries+name, int64(entries))
+				note(ctx, store, log, query.MapPublished+name, time.Now().Unix())
+			}
+			p.Run(ctx)
 		})
 	}
 	running.Go(func() { watchIncidents(ctx, c, retrying, log) })

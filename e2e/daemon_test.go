@@ -211,11 +211,14 @@ func TestSIGHUPReloadsRules(t *testing.T) {
 	waitFor(t, "the rules to be taken over", func() bool { return strings.Contains(words(told), "settings and rules reloaded") })
 	tarpit("4A000002")
 	eventually(t, db, judged("4A000002"), "mine/tarpit")
+	const successful = "SELECT value FROM meta WHERE name = 'config_last_reload_successful'"
+	eventually(t, db, successful, "1")
 
 	log.check(os.WriteFile(filepath.Join(rules, "bad.yaml"), []byte("- id: mine/bad\n"), 0o600))
 	log.check(d.cmd.Process.Signal(syscall.SIGHUP))
 	waitFor(t, "the bad rules to be refused", func() bool { return strings.Contains(words(told), "keeping the old ones") })
 	tarpit("4A000003")
 	eventually(t, db, judged("4A000003"), "mine/tarpit")
+	eventually(t, db, successful, "0")
 	d.stop()
 }

@@ -137,9 +137,9 @@ func (s *Store) UseKey(ctx context.Context, id int64) error {
 // committed is whole, and so are the positions in the logs.
 func (s *Store) Keep() { s.incomplete = false }
 
-// NoteFollowed notes that a daemon follows logs into the database.
-func (s *Store) NoteFollowed(ctx context.Context) error {
-	_, err := s.db.ExecContext(ctx, "INSERT OR IGNORE INTO meta (name, value) VALUES (?, 1)", query.FollowedName)
+// Note stores a number in meta, such as query.FollowedName.
+func (s *Store) Note(ctx context.Context, name string, value int64) error {
+	_, err := s.db.ExecContext(ctx, "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", name, value)
 	if err != nil {
 		return fmt.Errorf("database %s: %w", s.file.Path, err)
 	}

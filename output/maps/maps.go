@@ -69,6 +69,8 @@ type file struct {
 	out   *atomicfile.File
 	text  *bufio.Writer
 	table *sqliteMap
+
+	entries int
 }
 
 // begin begins the map of a name.
@@ -123,9 +125,11 @@ func (m *file) about() []string {
 
 func (m *file) add(ctx context.Context, key, said string) error {
 	if m.table == nil {
-		_, err := m.text.WriteString(m.entry(m.Publisher, key, said))
+		n, err := m.text.WriteString(m.entry(m.Publisher, key, said))
+		m.entries += min(n, 1)
 		return err
 	}
+	m.entries++
 	return m.table.add(ctx, key, said)
 }
 

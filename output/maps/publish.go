@@ -50,6 +50,9 @@ type Publisher struct {
 	Every  time.Duration
 	MadeBy string // the program and its version
 	Source Source
+	// Written is called for each map that Run has written, with its number of entries;
+	// nil calls nothing.
+	Written func(name string, entries int)
 	// Retrying lists what currently fails.
 	Retrying *health.Retrying
 	Now      func() time.Time
@@ -67,6 +70,9 @@ type Result struct {
 	// Changed is false if the maps already held the same.
 	Changed bool
 	Files   []string
+	// Entries are the entries of each map. An address has two if its domain has two
+	// spellings.
+	Entries map[string]int
 }
 
 // poll is how often the daemon looks for changes.
@@ -105,6 +111,11 @@ func (p *Publisher) Run(ctx context.Context) {
 			if result != nil {
 				written, at, next = seq, now, now.Add(p.Every)
 				if result.Changed {
+					for name, entries := range result.Entries {
+						if p.Written != nil {
+							p.Written(name, entries)
+						}
+					}
 					p.Log.Info("maps written", "directory", p.Dir, "addresses", result.Addresses, "left_out", result.LeftOut)
 				}
 			}
@@ -150,9 +161,9 @@ func (p *Publisher) Publish(ctx context.Context) (result Result, err error) {
 		return result, err
 	}
 	defer unlock()
-	var maps []*file
+	var written []*file
 	defer func() {
-		for _, m := range maps {
+		for _, m := range written {
 			m.discard()
 		}
 	}()
@@ -161,7 +172,7 @@ func (p *Publisher) Publish(ctx context.Context) (result Result, err error) {
 		if err != nil {
 			return result, err
 		}
-		maps = append(maps, m)
+		written = append(written, m)
 		result.Files = append(result.Files, m.path)
 	}
 	sum := sha256.New()
@@ -175,28 +186,31 @@ func (p *Publisher) Publish(ctx context.Context) (result Result, err error) {
 			return nil
 		}
 		result.Addresses++
-		return add(ctx, maps, sum, r.Recipient, p.said(r))
+		return add(ctx, written, sum, r.Recipient, p.said(r))
 	})
 	if err != nil {
 		return result, err
 	}
-	if [sha256.Size]byte(sum.Sum(nil)) == p.last && all(maps, (*file).exists) {
+	if [sha256.Size]byte(sum.Sum(nil)) == p.last && all(written, (*file).exists) {
 		return result, nil
 	}
-	for _, m := range maps {
+	for _, m := range written {
 		if err := m.seal(); err != nil {
 			return result, err
 		}
 	}
 	// In quick succession, and the first map last: a program that waits for a change of
 	// the first map finds the others already changed.
-	for _, m := range slices.Backward(maps) {
+	for _, m := range slices.Backward(written) {
 		if err := m.out.Commit(); err != nil {
 			return result, err
 		}
 	}
 	p.last = [sha256.Size]byte(sum.Sum(nil))
-	result.Changed = true
+	result.Changed, result.Entries = true, make(map[string]int)
+	for _, m := range written {
+		result.Entries[m.Name] = m.entries
+	}
 	return result, nil
 }
 

@@ -96,6 +96,8 @@ func TestDaemonPublishesChangesWithAMinimumInterval(t *testing.T) {
 		from, log := &list{}, &bytes.Buffer{}
 		from.add("a", longAgo)
 		p := newPublisher(dir, from, log)
+		entries := make(map[string]int)
+		p.Written = func(name string, n int) { entries[name] = n }
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan struct{})
 		go func() { p.Run(ctx); close(ended) }()
@@ -105,6 +107,9 @@ func TestDaemonPublishesChangesWithAMinimumInterval(t *testing.T) {
 			synctest.Wait()
 			if got := lines(t, dir, "access"); len(got) != addresses {
 				t.Errorf("after %v the map holds %q, want %d addresses", d, got, addresses)
+			}
+			if entries["access"] != addresses || entries["exim"] != addresses {
+				t.Errorf("after %v the maps that were written have %v entries, want %d", d, entries, addresses)
 			}
 		}
 		after(time.Second, 1)

@@ -36,7 +36,7 @@ func (s *Source) readGauges(ctx context.Context) (gauges, error) {
 		g.set("incidents_open", 0, kind)
 	}
 	for _, q := range []struct{ name, query string }{
-		{"recipients", "SELECT substr(name, " + lengthOf(query.StateCount) + " + 1), value FROM meta WHERE name >= '" + query.StateCount + "' AND name < '" + query.StateCount + "~'"},
+		{"recipients", named(query.StateCount)},
 		{"database_rows", "SELECT 'bounces', coalesce((SELECT value FROM meta WHERE name = '" + query.BounceCount + "'), 0)"},
 		{"database_rows", "SELECT 'recipients', coalesce(sum(value), 0) FROM meta WHERE name >= '" + query.StateCount + "' AND name < '" + query.StateCount + "~'"},
 		{"database_rows", "SELECT 'incidents', count(*) FROM incidents"},
@@ -47,6 +47,10 @@ func (s *Source) readGauges(ctx context.Context) (gauges, error) {
 		{"webhook_dead_letters", "SELECT c.name, (SELECT count(*) FROM webhook_dead_letters d WHERE d.name = c.name) FROM webhook_cursors c"},
 		{"webhook_last_success_timestamp_seconds", "SELECT name, unixepoch(moved_at) FROM webhook_cursors"},
 		{"export_cursor_behind", "SELECT name, max((SELECT value FROM meta WHERE name = 'seq') - seq, 0) FROM export_cursors"},
+		{"map_entries", named(query.MapEntries)},
+		{"map_published_timestamp_seconds", named(query.MapPublished)},
+		{query.ReloadSuccessful, "SELECT '', value FROM meta WHERE name = '" + query.ReloadSuccessful + "'"},
+		{query.ReloadSucceeded, "SELECT '', value FROM meta WHERE name = '" + query.ReloadSucceeded + "'"},
 		// Of an import every file is a source.
 		{"log_last_line_timestamp_seconds", "SELECT source, unixepoch(max(updated_at)) FROM positions WHERE closed = 0 GROUP BY 1"},
 	} {
@@ -68,5 +72,7 @@ func (s *Source) readGauges(ctx context.Context) (gauges, error) {
 	return g, err
 }
 
-// lengthOf returns the length of a text as SQL.
-func lengthOf(text string) string { return "length('" + text + "')" }
+// named selects the numbers in meta whose name has a prefix, with the rest of the name.
+func named(prefix string) string {
+	return "SELECT substr(name, length('" + prefix + "') + 1), value FROM meta WHERE name >= '" + prefix + "' AND name < '" + prefix + "~'"
+}

@@ -135,6 +135,44 @@ func TestWhatIsSavedIsCounted(t *testing.T) {
 	}
 }
 
+// A daemon notes when it has read its settings and written the maps.
+func TestNotesOfADaemonAreExposed(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "b.db")
+	s, err := sqlite.Open(t.Context(), path, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for name, value := range map[string]int64{
+		query.MapEntries + "exim": 3, query.MapPublished + "exim": 1_795_000_000, query.ReloadSuccessful: 0, query.ReloadSucceeded: 1_795_000_001,
+	} {
+		for _, v := range []int64{9, value} { // the last one counts
+			if err := s.Note(t.Context(), name, v); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	r, err := query.OpenReader(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	var out bytes.Buffer
+	if err := Write(t.Context(), Source{DB: r.Querier(), Path: path}, &out, "text"); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		`bouncetail_map_entries{map="exim"} 3`,
+		`bouncetail_map_published_timestamp_seconds{map="exim"} 1.795e+09`,
+		`bouncetail_config_last_reload_successful 0`,
+		`bouncetail_config_last_reload_success_timestamp_seconds 1.795000001e+09`,
+	} {
+		if !strings.Contains(out.String(), want+"\n") {
+			t.Errorf("%s is missing", want)
+		}
+	}
+}
+
 // Boards that were made for another exporter find its names, if the settings say so.
 func TestNamesOfOtherExportersAreExposedIfAskedFor(t *testing.T) {
 	batch := func(n int, outcome bounce.Outcome, mta bounce.MTA, dsn string) *bounce.Batch {
