@@ -13,10 +13,19 @@ type CrowdMemory struct {
 	lookups   map[string]bool // the domains that were ever not found; nil if not loaded
 }
 
-// Add brings the memory up to date with refusals that others have stored. They may have
-// stored deliveries, too.
-func (m *CrowdMemory) Add(refusals []Refusal) {
-	m.addresses, m.usual = nil, nil
+// Add brings the memory up to date with refusals that others have stored, and with the
+// addresses to which they may have stored deliveries.
+func (m *CrowdMemory) Add(refusals []Refusal, reached []int64) {
+	for _, key := range reached {
+		delete(m.addresses, key)
+	}
+	for i := range refusals {
+		r := &refusals[i]
+		if t, known := m.addresses[r.Key]; known {
+			m.addresses[r.Key] = t.add(r.At)
+		}
+	}
+	m.usual = nil
 	if m.refusals.to != 0 {
 		m.refusals.insert(refusals)
 	}
@@ -33,6 +42,14 @@ func (m *CrowdMemory) Add(refusals []Refusal) {
 // addressTimes are the last delivery to an address and its first refusal after
 // that, in Unix milliseconds; 0 is never.
 type addressTimes struct{ delivered, refused int64 }
+
+// add returns the times with one more refusal.
+func (t addressTimes) add(refusal int64) addressTimes {
+	if refusal > t.delivered && (t.refused == 0 || refusal < t.refused) {
+		t.refused = refusal
+	}
+	return t
+}
 
 // usualRefusals are the refusals of a domain in a time before a crowd, with their
 // evidence.
@@ -101,11 +118,7 @@ func (e *evidence) load(refusals []Refusal) error {
 		e.addresses[key] = addressTimes{delivered: at}
 	}
 	err = e.records.RefusedAt(keys, func(key, at int64) {
-		t := e.addresses[key]
-		if at > t.delivered && (t.refused == 0 || at < t.refused) {
-			t.refused = at
-			e.addresses[key] = t
-		}
+		e.addresses[key] = e.addresses[key].add(at)
 	})
 	if err != nil {
 		return err

@@ -100,7 +100,7 @@ func (t *transaction) findCrowds(news *crowdNews, memory *crowdMemory) error {
 		f.News.LastRefusal = last.UnixMilli()
 	}
 	if len(new) > 0 {
-		if _, err := t.Exec(t.ctx, insertRefusals, append(arrays(refusalColumns, new), t.seq+1)...); err != nil {
+		if _, err := execRows(t, insertRefusals, refusalColumns, new, t.seq+1); err != nil {
 			return err
 		}
 	}
@@ -130,7 +130,15 @@ func (t *transaction) catchUp(memory *crowdMemory) error {
 		return nil // nobody else was there
 	}
 	refusals, err := crowdRecords{transaction: t}.all("seq > $1 ORDER BY occurred_at", memory.seq)
-	memory.Add(refusals)
+	if err != nil {
+		return err
+	}
+	rows, err := t.Query(t.ctx, "SELECT recipient_key FROM bouncetail.recipients WHERE seq > $1 AND last_delivery_at IS NOT NULL", memory.seq)
+	if err != nil {
+		return err
+	}
+	reached, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	memory.Add(refusals, reached)
 	return err
 }
 
