@@ -78,16 +78,11 @@ func (t *transaction) insert(failures []feed.Failure, instance int64) ([]feed.Fa
 	for i := range failures {
 		rows[i] = sentFailure{&failures[i], instance}
 	}
-	found, err := t.Query(t.ctx, insertFailures, arrays(failureColumns, rows)...)
-	if err != nil {
-		return nil, err
-	}
-	isNew := make(map[bounce.EventID]bool)
-	var event []byte
-	_, err = pgx.ForEachRow(found, []any{&event}, func() error {
+	inserted, err := execRows(t, insertFailures, failureColumns, rows)
+	isNew := make(map[bounce.EventID]bool, len(inserted))
+	for _, event := range inserted {
 		isNew[bounce.EventID(event)] = true
-		return nil
-	})
+	}
 	return slices.DeleteFunc(slices.Clone(failures), func(f feed.Failure) bool { return !isNew[f.Record.ID] }), err
 }
 

@@ -229,7 +229,7 @@ func (t *transaction) decide(decisions []feed.Decision, releases []feed.Release,
 	}
 	decisions = slices.DeleteFunc(slices.Clone(decisions), func(d feed.Decision) bool { return d.At <= forgotten[d.Key] })
 	if len(decisions) > 0 {
-		if _, err := t.Exec(t.ctx, saveDecisions, append(arrays(decisionColumns, decisions), instance)...); err != nil {
+		if _, err := execRows(t, saveDecisions, decisionColumns, decisions, instance); err != nil {
 			return err
 		}
 		for i := range decisions {

@@ -49,14 +49,14 @@ var recipientColumns = []column[recipientRow]{
 	{"reason", "text", func(r *recipientRow) any { return string(r.is.Reason) }},
 	{"first_failure_at", "timestamptz", func(r *recipientRow) any { return optional(r.is.FirstAt) }},
 	{"last_failure_at", "timestamptz", func(r *recipientRow) any { return optional(r.is.LastAt) }},
-	{"last_event_id", "bytea", func(r *recipientRow) any { return r.is.last.bytes() }},
+	{"last_event_id", "bytea", func(r *recipientRow) any { return idOf(&r.is.last) }},
 	{"last_delivery_at", "timestamptz", func(r *recipientRow) any { return optional(r.is.LastDelivery) }},
 	{"permanent_count", "integer", func(r *recipientRow) any { return int64(r.is.PermanentCount) }},
 	{"retry_count", "integer", func(r *recipientRow) any { return int64(r.is.RetryCount) }},
 	{"bad_since", "timestamptz", func(r *recipientRow) any { return optional(r.is.BadSince) }},
 	{"bad_until", "timestamptz", func(r *recipientRow) any { return optional(r.is.BadUntil) }},
 	{"deciding_at", "timestamptz", func(r *recipientRow) any { return optional(r.is.deciding.at) }},
-	{"deciding_event_id", "bytea", func(r *recipientRow) any { return r.is.deciding.bytes() }},
+	{"deciding_event_id", "bytea", func(r *recipientRow) any { return idOf(&r.is.deciding) }},
 	{"memory", "text", func(r *recipientRow) any { return optional(r.is.Memory) }},
 	{"seq", "bigint", func(r *recipientRow) any { return r.seq }},
 	{"left_bad_seq", "bigint", func(r *recipientRow) any {
@@ -67,8 +67,8 @@ var recipientColumns = []column[recipientRow]{
 	}},
 }
 
-// bytes returns the id, and nil if there is no event.
-func (e event) bytes() []byte {
+// idOf returns the id of an event, and nil if there is no event.
+func idOf(e *event) any {
 	if e.at == "" {
 		return nil
 	}
@@ -252,6 +252,6 @@ func (t *transaction) save(rows []*recipientRow, decisions map[int64]*recipient.
 		return nil
 	}
 	slices.SortFunc(changed, func(a, b recipientRow) int { return cmp.Compare(a.key, b.key) })
-	_, err := t.Exec(t.ctx, saveRecipients, arrays(recipientColumns, changed)...)
+	_, err := execRows(t, saveRecipients, recipientColumns, changed)
 	return err
 }

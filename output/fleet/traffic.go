@@ -132,7 +132,12 @@ var countColumns = []column[feed.DaySent]{
 	{"domain", "text", func(d *feed.DaySent) any { return d.Domain }},
 	{"day", "date", func(d *feed.DaySent) any { return d.Day }},
 	{"sent", "bigint", func(d *feed.DaySent) any { return d.Sent }},
-	{"slots", "bytea", func(d *feed.DaySent) any { return d.Slots }},
+	{"slots", "bytea", func(d *feed.DaySent) any {
+		if d.Slots == nil {
+			return nil
+		}
+		return d.Slots
+	}},
 }
 
 var saveCounts = "INSERT INTO bouncetail.daily_counts (instance, " + names(countColumns) + ") SELECT $5::integer, * FROM " + unnest(countColumns) +
@@ -177,7 +182,7 @@ func (t *transaction) saveTraffic(counts []feed.DaySent, instance int64) (added 
 	if len(changed) == 0 {
 		return nil, nil
 	}
-	if _, err := t.Exec(t.ctx, saveCounts, append(arrays(countColumns, changed), instance)...); err != nil {
+	if _, err := execRows(t, saveCounts, countColumns, changed, instance); err != nil {
 		return nil, err
 	}
 	slices.SortFunc(added, func(a, b recipient.SentDay) int {

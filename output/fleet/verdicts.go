@@ -126,26 +126,21 @@ func (t *transaction) rejudge(list []feed.Failure) (keys []int64, err error) {
 		rows[i] = sentFailure{Failure: &list[i]}
 		byEvent[list[i].Record.ID] = &list[i]
 	}
-	found, err := t.Query(t.ctx, saveVerdicts, arrays(verdictColumns, rows)...)
-	if err != nil {
-		return nil, err
-	}
+	ids, err := execRows(t, saveVerdicts, verdictColumns, rows)
 	var changed []refusal
-	var id []byte
-	_, err = pgx.ForEachRow(found, []any{&id}, func() error {
+	for _, id := range ids {
 		f := byEvent[bounce.EventID(id)]
 		keys = append(keys, f.Key)
 		changed = append(changed, refusalOf(f))
-		return nil
-	})
+	}
 	if err != nil || len(changed) == 0 {
 		return nil, err
 	}
-	_, err = t.Exec(t.ctx, `
+	_, err = execRows(t, `
 		DELETE FROM bouncetail.refusals r
 		USING unnest($1::bigint[], $2::timestamptz[], $3::bytea[]) AS old (recipient_key, occurred_at, event_id)
 		WHERE r.recipient_key = old.recipient_key AND r.occurred_at = old.occurred_at AND r.event_id = old.event_id`,
-		arrays(refusalColumns[:3], changed)...)
+		refusalColumns[:3], changed)
 	if err != nil {
 		return nil, err
 	}
@@ -156,7 +151,7 @@ func (t *transaction) rejudge(list []feed.Failure) (keys []int64, err error) {
 		}
 	}
 	if len(still) > 0 {
-		_, err = t.Exec(t.ctx, insertRefusals, append(arrays(refusalColumns, still), t.seq+1)...)
+		_, err = execRows(t, insertRefusals, refusalColumns, still, t.seq+1)
 	}
 	// What senders remember of refusals is not valid any more.
 	if err == nil {
