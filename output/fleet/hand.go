@@ -218,6 +218,9 @@ var saveDecisions = "INSERT INTO bouncetail.decisions AS known (instance, " + na
 
 // decide stores decisions and releases, and touches the addresses that they concern.
 func (t *transaction) decide(decisions []feed.Decision, releases []feed.Release, instance int64, all map[int64]*touched) error {
+	if len(decisions)+len(releases) == 0 {
+		return nil
+	}
 	// What was decided about an address that was forgotten since is forgotten, too.
 	keys := make([]int64, len(decisions))
 	for i := range decisions {
