@@ -88,7 +88,7 @@ func TestAnIncidentIsToldOnceAndSurvivesAKill(t *testing.T) {
 	for n := range 6 {
 		fmt.Fprint(log, refusedNow(n))
 	}
-	waitFor(t, "the database", func() bool { _, err := os.Stat(at("b.db")); return err == nil })
+	waitFor(t, "the database", func() bool { info, err := os.Stat(at("b.db")); return err == nil && info.Size() > 0 })
 	const rang = "SELECT count(*) FROM incidents WHERE rang_at IS NOT NULL"
 	inMinutes(t, "an incident", func() bool { return strings.HasSuffix(answerOf(t, at("config.yaml"), rang), "1") })
 	d.kill()

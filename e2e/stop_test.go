@@ -4,7 +4,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -28,17 +27,15 @@ func TestSignalsAreCaughtBeforeTheProgramInitializes(t *testing.T) {
 	}
 }
 
-// The daemon exits with 0 at any time after it has started.
+// The daemon exits with 0 at any time after package earlystop is initialized.
 func TestSIGTERMDuringTheStart(t *testing.T) {
 	log := newMailLog(t)
 	log.messages(0, 1000)
+	t.Setenv("GODEBUG", "inittrace=1")
 	for pause := range 10 {
-		d := start(t, "--db", filepath.Join(t.TempDir(), "b.db"), log.path)
-		tasks := filepath.Join("/proc", strconv.Itoa(d.cmd.Process.Pid), "task")
-		waitFor(t, "the program to run", func() bool { // the Go runtime has started its threads
-			threads, err := os.ReadDir(tasks)
-			return err != nil || len(threads) > 3
-		})
+		told := filepath.Join(t.TempDir(), "told")
+		d := startInto(t, told, "--db", filepath.Join(t.TempDir(), "b.db"), log.path)
+		waitFor(t, "signals to be caught", func() bool { return strings.Contains(words(told), "/internal/earlystop ") })
 		time.Sleep(time.Duration(pause) * 3 * time.Millisecond) // a different moment each time
 		d.stop()
 	}
