@@ -153,12 +153,18 @@ func (t *transaction) accepted(records crowdRecords, domain, after, until string
 	return n > 0
 }
 
+const selectCrowds = "SELECT id, kind, unit, started_at, last_at, ended_at, addresses, refused, attempts, domains FROM bouncetail.crowds ORDER BY started_at, id"
+
 // readCrowds reads the crowds that are stored.
 func (t *transaction) readCrowds() error {
-	rows, err := t.Query(t.ctx, "SELECT id, kind, unit, started_at, last_at, ended_at, addresses, refused, attempts, domains FROM bouncetail.crowds ORDER BY started_at, id")
+	rows, err := t.Query(t.ctx, selectCrowds)
 	if err != nil {
 		return err
 	}
+	return t.scanCrowds(rows)
+}
+
+func (t *transaction) scanCrowds(rows pgx.Rows) (err error) {
 	t.in.Crowds, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (c recipient.Crowd, err error) {
 		var domains string
 		err = row.Scan(&c.ID, (*string)(&c.Unit.Kind), &c.Unit.Name, (*stamp)(&c.Start), (*stamp)(&c.Last), (*stamp)(&c.End), &c.Addresses, &c.Refused, &c.Attempts, &domains)

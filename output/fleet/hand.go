@@ -287,16 +287,22 @@ func (t *transaction) release(r *feed.Release, instance int64, all map[int64]*to
 	return err
 }
 
+const selectReleases = "SELECT confirms, id, since, until, category, domain, reason FROM bouncetail.releases WHERE withdrawn_at IS NULL ORDER BY instance, confirms, id"
+
 // readReleases reads the releases and confirmations that are in force.
 func (t *transaction) readReleases() error {
-	rows, err := t.Query(t.ctx, "SELECT confirms, id, since, until, category, domain, reason FROM bouncetail.releases WHERE withdrawn_at IS NULL ORDER BY instance, confirms, id")
+	rows, err := t.Query(t.ctx, selectReleases)
 	if err != nil {
 		return err
 	}
+	return t.scanReleases(rows)
+}
+
+func (t *transaction) scanReleases(rows pgx.Rows) error {
 	t.in.Releases, t.in.Confirms = nil, nil
 	var confirms bool
 	var r recipient.Release
-	_, err = pgx.ForEachRow(rows, []any{&confirms, &r.ID, (*stamp)(&r.Since), (*stamp)(&r.Until), &r.Category, &r.Domain, &r.Reason}, func() error {
+	_, err := pgx.ForEachRow(rows, []any{&confirms, &r.ID, (*stamp)(&r.Since), (*stamp)(&r.Until), &r.Category, &r.Domain, &r.Reason}, func() error {
 		if confirms {
 			t.in.Confirms = append(t.in.Confirms, r)
 		} else {

@@ -99,11 +99,17 @@ type querier interface {
 	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
 }
 
+const selectMeta = "SELECT name, value FROM bouncetail.fleet_meta"
+
 func readMeta(ctx context.Context, db querier) (m meta, err error) {
-	rows, err := db.Query(ctx, "SELECT name, value FROM bouncetail.fleet_meta")
+	rows, err := db.Query(ctx, selectMeta)
 	if err != nil {
 		return m, err
 	}
+	return scanMeta(rows)
+}
+
+func scanMeta(rows pgx.Rows) (m meta, err error) {
 	var name, value string
 	_, err = pgx.ForEachRow(rows, []any{&name, &value}, func() (err error) {
 		switch name {

@@ -32,28 +32,34 @@ type transaction struct {
 // takeClock makes the transaction the only one that changes recipients, until it ends.
 // It numbers n changes.
 func (t *transaction) takeClock(n int, hashKey int64) error {
-	if err := t.reserve(n); err != nil {
-		return err
-	}
+	// The statements are sent at once, because others wait for the clock.
+	all := &pgx.Batch{}
+	all.Queue(advanceClock, int64(n)).QueryRow(t.scanClock)
+	all.Queue(selectMeta).Query(func(rows pgx.Rows) error {
+		m, err := scanMeta(rows)
+		t.in.Policy = m.policy
+		if err != nil {
+			return err
+		}
+		return m.check(hashKey)
+	})
+	all.Queue(selectReleases).Query(t.scanReleases)
+	all.Queue(selectCrowds).Query(t.scanCrowds)
+	err := t.SendBatch(t.ctx, all).Close()
 	t.seq = t.end - int64(n)
-	m, err := readMeta(t.ctx, t.Tx)
-	if err != nil {
-		return err
-	}
-	t.in.Policy = m.policy
-	if err := m.check(hashKey); err != nil {
-		return err
-	}
-	if err := t.readReleases(); err != nil {
-		return err
-	}
-	return t.readCrowds()
+	return err
 }
+
+const advanceClock = "UPDATE bouncetail.fleet_clock SET seq = seq + $1::bigint RETURNING seq, clock_timestamp(), generation"
 
 // reserve adds n change numbers to those that may be used.
 func (t *transaction) reserve(n int) error {
+	return t.scanClock(t.QueryRow(t.ctx, advanceClock, int64(n)))
+}
+
+func (t *transaction) scanClock(row pgx.Row) error {
 	var now time.Time
-	err := t.QueryRow(t.ctx, "UPDATE bouncetail.fleet_clock SET seq = seq + $1::bigint RETURNING seq, clock_timestamp(), generation", int64(n)).Scan(&t.end, &now, &t.generation)
+	err := row.Scan(&t.end, &now, &t.generation)
 	t.now = bounce.Stamp(now)
 	return err
 }
