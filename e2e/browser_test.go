@@ -263,6 +263,7 @@ func showsEveryPage(t *testing.T, b *rod.Browser, s *pageSet) {
 }
 
 func TestPagesInABrowser(t *testing.T) {
+	t.Parallel()
 	b, s := browseShop(t, attacks...)
 	for name, test := range map[string]func(*testing.T, *rod.Browser, *pageSet){
 		"shows every page": showsEveryPage, "accessible": accessible, "without script": needsNoScript, "by keyboard": worksByKeyboard, "on paper": prints,
