@@ -123,10 +123,10 @@ func (d *Daemon) follow(ctx context.Context, c config.Config, first bool, hangup
 // watch looks after the pipeline until it ends.
 func (s *session) watch(ctx context.Context, stop func(), done <-chan error, hangup <-chan os.Signal) (next *config.Config, err error) {
 	notify(s.log, daemon.SdNotifyReady+"\n"+s.status())
-	// A first start logs what it found. The last batch is saved shortly after it
-	// was read.
+	// A first start logs what it found, once all that was read is saved.
 	caughtUp := s.s.caughtUp
 	var saved <-chan time.Time
+	read := int64(-1) // lines that were there at the start
 	progress := time.NewTicker(2 * time.Second)
 	defer progress.Stop()
 	if caughtUp == nil || len(s.s.positions) > 0 {
@@ -149,10 +149,18 @@ func (s *session) watch(ctx context.Context, stop func(), done <-chan error, han
 			notify(s.log, status)
 			s.show(strings.TrimPrefix(status, "STATUS="))
 		case <-saved:
-			saved = nil
+			if saved = nil; read < 0 {
+				read = s.p.Progress.Lines.Load()
+			}
+			if s.p.Progress.Saved.Load() < read { // a full disk, for example
+				saved = time.After(2 * time.Second)
+				continue
+			}
 			progress.Stop()
 			s.show("")
-			logSummary(ctx, s.log, s.c.Database)
+			if read > 0 {
+				logSummary(ctx, s.log, s.c.Database)
+			}
 			notify(s.log, s.status())
 		case <-tick.C:
 			if err := s.s.store.Check(); err != nil {

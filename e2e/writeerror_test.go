@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -82,4 +83,29 @@ func TestShortWritesLoseNothing(t *testing.T) {
 			x.verify()
 		})
 	}
+}
+
+// A daemon says that the logs have been read once what it read is saved.
+func TestTheSummaryWaitsUntilTheDiskHasRoom(t *testing.T) {
+	t.Parallel()
+	log := newMailLog(t)
+	log.messages(0, 3000)
+	told := filepath.Join(t.TempDir(), "told")
+	d := startWith(t, told, func(cmd *exec.Cmd) {
+		cmd.Args = append([]string{"prlimit", "--fsize=600000:unlimited", cmd.Path}, cmd.Args[1:]...)
+		cmd.Path = "/usr/bin/prlimit"
+	}, "--db", filepath.Join(t.TempDir(), "b.db"), log.path)
+	waitFor(t, "a batch that cannot be saved", func() bool { return strings.Contains(words(told), "batch not saved") })
+	const summary = "the logs have been read"
+	time.Sleep(3 * time.Second) // longer than a daemon waits for the last batch
+	if said := words(told); strings.Contains(said, summary) {
+		t.Errorf("nothing is saved, and the daemon says:\n%s", said)
+	}
+	if err := unix.Prlimit(d.cmd.Process.Pid, unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: unix.RLIM_INFINITY, Max: unix.RLIM_INFINITY}, nil); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "the summary", func() bool {
+		return strings.Contains(words(told), summary+"; see bouncetail recipients --state bad\" bad_addresses=3000 ")
+	})
+	d.stop()
 }
