@@ -51,11 +51,15 @@ func (s *Summary) Print(out *table.Screen, path string) error {
 	return nil
 }
 
+// maxCounted is how many columns are printed of what is counted. It can be a log line
+// that a remote server worded, of many KB.
+const maxCounted = 200
+
 // PrintCounts prints numbers, each with what it counts.
 func PrintCounts(out *table.Screen, counts []query.Count) error {
 	g := out.Grid("", "")
 	for _, c := range counts {
-		g.Row(c.N, c.Name)
+		g.Row(c.N, text.Cut(text.Printable(c.Name), maxCounted))
 	}
 	return g.Flush()
 }
