@@ -24,7 +24,10 @@ func (a *app) notify() *cobra.Command {
 		Args:    cobra.NoArgs,
 	}, func(ctx context.Context, settings config.Config, _ []string) (any, string, error) {
 		sent, failed, err := a.notifier(settings).Run(ctx)
-		if failed > 0 && err == nil {
+		switch {
+		case err != nil && sent+failed > 0:
+			err = partError{err}
+		case err == nil && failed > 0:
 			err = partError{fmt.Errorf("%s could not be sent; the next call tries again", text.Amount(failed, "notice"))}
 		}
 		sentence := ""

@@ -22,8 +22,8 @@ func Fleet(c config.Config, version string, log *slog.Logger) (s fleet.Settings,
 		return s, &config.Error{Err: err}
 	}
 	s = fleet.Settings{Instance: c.Fleet.Instance, Database: c.Database, Version: version, HashKey: hash.ID(), Policy: Policy(c.Policy, c.Crowds), HideReplies: !c.Fleet.Replies, Log: log}
-	if s.DSN, err = secretOf(c.Fleet.DSN, c.Fleet.DSNFile); err != nil {
-		return s, &config.Error{Err: fmt.Errorf("fleet.dsn_file: %w", err)}
+	if s.DSN, err = secretOf("fleet.dsn_file", c.Fleet.DSN, c.Fleet.DSNFile); err != nil {
+		return s, &config.Error{Err: err}
 	}
 	if s.Instance == "" {
 		if s.Instance, err = os.Hostname(); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/url"
 	"os"
@@ -89,15 +90,15 @@ func DropDeadLetters(ctx context.Context, c config.Config, name string, given []
 
 // Hook returns a webhook of the settings, with its secrets read.
 func Hook(w *config.Webhook, version string, log *slog.Logger) (*webhook.Hook, error) {
-	secret, err := secretOf(w.Secret, w.SecretFile)
+	secret, err := secretOf("secret_file", w.Secret, w.SecretFile)
 	if err != nil {
 		return nil, err
 	}
-	password, err := secretOf(w.Password, w.PasswordFile)
+	password, err := secretOf("password_file", w.Password, w.PasswordFile)
 	if err != nil {
 		return nil, err
 	}
-	token, err := secretOf(w.Token, w.TokenFile)
+	token, err := secretOf("token_file", w.Token, w.TokenFile)
 	if err != nil {
 		return nil, err
 	}
@@ -109,7 +110,7 @@ func Hook(w *config.Webhook, version string, log *slog.Logger) (*webhook.Hook, e
 		Log:       log,
 	}
 	if w.KeyFile != "" {
-		key, err := secretOf("", w.KeyFile)
+		key, err := secretOf("key_file", "", w.KeyFile)
 		if err != nil {
 			return nil, err
 		}
@@ -134,19 +135,22 @@ func HookWithKey(c config.Config, name string) (*config.Webhook, error) {
 	return w, err
 }
 
-// secretOf returns a secret, or what its file holds without the end of line
-// that editors put there.
-func secretOf(given config.Secret, path string) (string, error) {
+// secretOf returns a secret, or what its file holds without the end of line that
+// editors put there. An error begins with the key of the setting that names the file.
+func secretOf(key string, given config.Secret, path string) (string, error) {
 	if path == "" {
 		return string(given), nil
 	}
 	text, err := openfile.Read(path, 1<<20)
+	if at, is := errors.AsType[*fs.PathError](err); is {
+		return "", fmt.Errorf("%s: cannot read %s: %w", key, path, at.Err)
+	}
 	if err != nil {
-		return "", fmt.Errorf("secret: %w", err)
+		return "", fmt.Errorf("%s: %w", key, err)
 	}
 	secret := strings.TrimRight(string(text), "\r\n")
 	if secret == "" {
-		return "", fmt.Errorf("secret: %s is empty", path)
+		return "", fmt.Errorf("%s: %s is empty", key, path)
 	}
 	return secret, nil
 }

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -35,7 +37,8 @@ type Notify struct {
 const maxTries = 80
 
 // Run sends what is due, and returns how many notices were sent and how many could not
-// be. Two processes at once send each notice once: the second one finds nothing to do.
+// be. A channel whose secret cannot be read is an error too, and the others are told.
+// Two processes at once send each notice once: the second one finds nothing to do.
 func (n *Notify) Run(ctx context.Context) (sent, failed int, err error) {
 	lock, err := dbfile.OpenLock(n.Config.Database + ".notify.lock")
 	if err != nil {
@@ -48,10 +51,7 @@ func (n *Notify) Run(ctx context.Context) (sent, failed int, err error) {
 	} else if err != nil {
 		return 0, 0, err
 	}
-	channels, err := n.channels()
-	if err != nil {
-		return 0, 0, err
-	}
+	channels, broken := n.channels()
 	w, err := incidents.Open(ctx, n.Config.Database)
 	if err != nil {
 		return 0, 0, err
@@ -63,14 +63,17 @@ func (n *Notify) Run(ctx context.Context) (sent, failed int, err error) {
 	}
 	for i := range due {
 		d := &due[i]
-		c := channels[d.Channel]
-		if c == nil {
+		c, err := channels[d.Channel], broken[d.Channel]
+		switch {
+		case err != nil:
+		case c == nil:
 			continue // it is not in the settings any more, or not yet
+		default:
+			if c.Kind == "mail" {
+				n.warnOfMail(c, d.Incident)
+			}
+			err = c.Send(ctx, n.notice(ctx, d.Incident, d.What))
 		}
-		if c.Kind == "mail" {
-			n.warnOfMail(c, d.Incident)
-		}
-		err := c.Send(ctx, n.notice(ctx, d.Incident, d.What))
 		if ctx.Err() != nil {
 			return sent, failed, ctx.Err()
 		}
@@ -88,7 +91,7 @@ func (n *Notify) Run(ctx context.Context) (sent, failed int, err error) {
 			return sent, failed, err
 		}
 	}
-	return sent, failed, n.refresh(ctx, w, channels)
+	return sent, failed, errors.Join(append(slices.Collect(maps.Values(broken)), n.refresh(ctx, w, channels))...)
 }
 
 // refresh reports the open incidents to Alertmanager, which resolves an alert that is
@@ -111,25 +114,28 @@ func (n *Notify) refresh(ctx context.Context, w *incidents.Watcher, channels map
 	return nil
 }
 
-// channels returns the channels of the settings by name, with their secrets read.
-func (n *Notify) channels() (map[string]*notices.Channel, error) {
-	all := make(map[string]*notices.Channel)
+// channels returns the channels of the settings by name, with their secrets read, and
+// the errors of those whose secrets cannot be read.
+func (n *Notify) channels() (all map[string]*notices.Channel, broken map[string]error) {
+	all, broken = make(map[string]*notices.Channel), make(map[string]error)
 	for i := range n.Config.Incidents.Channels {
+		name := n.Config.Incidents.Channels[i].Name
 		c, err := n.channel(&n.Config.Incidents.Channels[i])
 		if err != nil {
-			return nil, fmt.Errorf("channel %s: %w", n.Config.Incidents.Channels[i].Name, err)
+			broken[name] = fmt.Errorf("channel %s: %w", name, err)
+			continue
 		}
-		all[c.Name] = c
+		all[name] = c
 	}
-	return all, nil
+	return all, broken
 }
 
 func (n *Notify) channel(c *config.Channel) (*notices.Channel, error) {
-	secret, err := secretOf(c.Secret, c.SecretFile)
+	secret, err := secretOf("secret_file", c.Secret, c.SecretFile)
 	if err != nil {
 		return nil, err
 	}
-	token, err := secretOf(c.Token, c.TokenFile)
+	token, err := secretOf("token_file", c.Token, c.TokenFile)
 	if err != nil {
 		return nil, err
 	}
@@ -218,6 +224,18 @@ func (n *Notify) warnOfMail(c *notices.Channel, i *incidents.Shown) {
 
 // ProviderOf returns the provider of the addresses of a domain, or "".
 func ProviderOf(domain string) string { return classify.ProviderOf(strings.ToLower(domain)) }
+
+// checkChannels returns the errors of the secrets of the channels.
+func checkChannels(c config.Config) error {
+	var errs []error
+	n := Notify{Config: c}
+	for i := range c.Incidents.Channels {
+		if _, err := n.channel(&c.Incidents.Channels[i]); err != nil {
+			errs = append(errs, fmt.Errorf("incidents.channels[%d].%w", i, err))
+		}
+	}
+	return errors.Join(errs...)
+}
 
 // channelWarnings returns what may be wrong with the channels of the settings.
 func channelWarnings(c config.Config) []string {
