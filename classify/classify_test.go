@@ -148,7 +148,7 @@ func TestRulesOfAnAdmin(t *testing.T) {
 		t.Errorf("decided by %s", v.Rule)
 	}
 	for _, tt := range []struct{ name, text, says string }{
-		{"no YAML", "- id: [", "a rules file is a list of rules"},
+		{"no YAML", "- id: [", "a file of rules is a list; begin each rule with - id:"},
 		{"misspelt key", strings.Replace(good, "why:", "wyh:", 1), "wyh"},
 		{"unknown category", strings.Replace(good, "rate-limit", "ratelimit", 1), `there is no category "ratelimit"`},
 		{"bad expression", strings.Replace(good, "tarpit nr", "tarpit (", 1), "missing closing )"},
@@ -168,6 +168,48 @@ func TestRulesOfAnAdmin(t *testing.T) {
 				t.Errorf("got %v, want an error that names mine.yaml and says %q", err, tt.says)
 			}
 		})
+	}
+}
+
+func TestMistakesInRulesAreNamedByTheirKeys(t *testing.T) {
+	const good = `- id: mine/greylist
+  why: Our partner greylists by a word of its own.
+  match: {any: ['tarpit nr']}
+  verdict: {category: rate-limit, reason: greylisted, scope: sender, disposition: retry}
+  decides: ['450 tarpit nr 5']
+`
+	for _, tt := range []struct{ old, now, says string }{
+		{"disposition: retry", "disposition: retry, suppress: true", "line 4: a verdict has no key suppress; it has category, reason, scope, disposition"},
+		{"id:", "idd:", "line 1: a rule has no key idd; did you mean id?"},
+		{"why:", "colour:", "line 2: a rule has no key colour; it has id, why, match, verdict, decides, leaves, overrides"},
+		{"any:", "anny:", "line 3: match has no key anny; did you mean any?"},
+		{"{any: [", "{any: ", "this is no YAML (line 3: "},
+		{"- id:", "  id:", "line 1: a file of rules is a list; begin each rule with - id:"},
+		{good, "rules", "line 1: a file of rules is a list; begin each rule with - id:"},
+		{good, "- rules", "line 1: a rule is written with keys (id, why, match, verdict, decides, leaves, overrides), not as \"rules\""},
+		{"{any: ['tarpit nr']}", "tarpit", "line 3: match is written with keys (states, any, "},
+		{"['450 tarpit nr 5']", "450 tarpit nr 5", "line 5: found \"450 tar...\" instead of a list, such as"},
+		{"Our partner greylists by a word of its own.", "[Our partner]", "line 2: found a list instead of a text"},
+		{"any: [", "undisputed: often, any: [", "line 3: found \"often\" instead of true or false"},
+		{"scope: sender", "scope: me", "there is no scope \"me\"; it is one of recipient, domain, sender, message, network, local"},
+		{"scope: sender, ", "", "scope is missing; it is one of recipient, domain, "},
+		{"reason: greylisted", "reason: greylistd", "there is no reason \"greylistd\"; did you mean greylisted?"},
+		{"category: rate-limit", "category: other", "there is no category \"other\"; it is one of blocked, dmarc, "},
+	} {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "mine.yaml"), []byte(strings.Replace(good, tt.old, tt.now, 1)), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		_, err := classify.New(dir)
+		if err == nil || !strings.Contains(err.Error(), tt.says) {
+			t.Errorf("%s: got %v, want an error that says %q", tt.now, err, tt.says)
+			continue
+		}
+		for _, internal := range []string{"classify.", ": yaml:", "!!", "unmarshal", "[]string"} {
+			if strings.Contains(err.Error(), internal) {
+				t.Errorf("%s: the error shows %q: %v", tt.now, internal, err)
+			}
+		}
 	}
 }
 

@@ -270,7 +270,7 @@ func loadFile(files fs.FS, name string) ([]Rule, error) {
 	decoder.KnownFields(true)
 	var rules []Rule
 	if err := decoder.Decode(&rules); err != nil && !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("a rules file is a list of rules with id, why, match, verdict, decides and leaves: %w", err)
+		return nil, inRules(err)
 	}
 	return rules, nil
 }
@@ -357,14 +357,22 @@ func isStatement(name string) bool {
 }
 
 func (s Says) check() (errs []error) {
-	if !slices.ContainsFunc(bounce.Categories, func(m bounce.Meaning) bool { return m.Slug == string(s.Category) }) {
-		errs = append(errs, fmt.Errorf("verdict: there is no category %q", s.Category))
+	var categories []bounce.Category
+	for _, m := range bounce.Categories {
+		categories = append(categories, bounce.Category(m.Slug))
 	}
-	if !slices.ContainsFunc(bounce.Reasons, func(m bounce.ReasonMeaning) bool { return m.Reason == s.Reason }) {
-		errs = append(errs, fmt.Errorf("verdict: there is no reason %q", s.Reason))
+	var reasons []bounce.Reason
+	for _, m := range bounce.Reasons {
+		reasons = append(reasons, m.Reason)
 	}
-	if !slices.ContainsFunc(bounce.Scopes, func(m bounce.ScopeMeaning) bool { return m.Scope == s.Scope }) {
-		errs = append(errs, fmt.Errorf("verdict: there is no scope %q", s.Scope))
+	var scopes []bounce.Scope
+	for _, m := range bounce.Scopes {
+		scopes = append(scopes, m.Scope)
+	}
+	for _, err := range []error{noSuch("category", s.Category, categories), noSuch("reason", s.Reason, reasons), noSuch("scope", s.Scope, scopes)} {
+		if err != nil {
+			errs = append(errs, err)
+		}
 	}
 	if s.Disposition != bounce.Retry && s.Disposition != bounce.Permanent {
 		errs = append(errs, fmt.Errorf("verdict: disposition is %q, not retry or permanent", s.Disposition))
