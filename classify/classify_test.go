@@ -183,7 +183,7 @@ func TestMistakesInRulesAreNamedByTheirKeys(t *testing.T) {
 		{"id:", "idd:", "line 1: a rule has no key idd; did you mean id?"},
 		{"why:", "colour:", "line 2: a rule has no key colour; it has id, why, match, verdict, decides, leaves, overrides"},
 		{"any:", "anny:", "line 3: match has no key anny; did you mean any?"},
-		{"{any: [", "{any: ", "this is no YAML (line 3: "},
+		{"{any: [", "{any: ", "this is no YAML (line 2: "},
 		{"- id:", "  id:", "line 1: a file of rules is a list; begin each rule with - id:"},
 		{good, "rules", "line 1: a file of rules is a list; begin each rule with - id:"},
 		{good, "- rules", "line 1: a rule is written with keys (id, why, match, verdict, decides, leaves, overrides), not as \"rules\""},

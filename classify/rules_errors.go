@@ -24,8 +24,8 @@ var parts = []struct {
 	{reflect.TypeFor[Says](), "a verdict"},
 }
 
-// What yaml says of a key that a Go type does not have, and of a value that does not
-// fit one.
+// The messages of yaml about a key that a Go type does not have, and about a value that
+// does not fit one.
 var (
 	unknownKey = regexp.MustCompile(`^(line \d+): field (.*) not found in type (\S+)$`)
 	wrongType  = regexp.MustCompile("^(line \\d+): cannot unmarshal (!!\\w+)(?: `(.*)`)? into (.+)$")
@@ -96,7 +96,8 @@ func keysOf(part reflect.Type) []string {
 	return keys
 }
 
-// noSuch says that a verdict has an unknown value, and which there are.
+// noSuch returns an error that lists the known values of a key of a verdict, or nil if
+// it has one of them.
 func noSuch[T ~string](key string, value T, known []T) error {
 	if slices.Contains(known, value) {
 		return nil
