@@ -32,7 +32,11 @@ func (s *Site) serveCSV(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var file RecipientWriter
-	b := browseOf(r, partRows)
+	b, err := browseOf(r, partRows)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
 	b.Time = queryTime / 4
 	for {
 		var part []bounce.Recipient

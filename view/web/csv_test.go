@@ -6,6 +6,7 @@ import (
 	"encoding/csv"
 	"errors"
 	"fmt"
+	"html"
 	"io"
 	"net/http"
 	"os"
@@ -79,6 +80,35 @@ func TestAddressesAreDownloadedAsTheViewShowsThem(t *testing.T) {
 		if !slices.Equal(got[i], want[i]) {
 			t.Errorf("row %d is %.300q, that of export %.300q", i, got[i], want[i])
 		}
+	}
+}
+
+func TestParametersWithATypingErrorChooseNobody(t *testing.T) {
+	b := browse(t, csvSite(t, database(t)).Handler(), "/")
+	for given, want := range map[string]string{
+		"stat=bad":                "There is no parameter \"stat\"; there are match, domain, state, reason, after.",
+		"State=bad":               "There is no parameter \"State\"; there are match,",
+		"state=Bad":               "The parameter state cannot be \"Bad\". Give it once, with one of the values bad, suspect, failing, ok.",
+		"state=bad,failing":       "The parameter state cannot be \"bad,failing\".",
+		"state=bad%20":            "The parameter state cannot be \"bad \".",
+		"state=bad&state=failing": "Give the parameter state once, with one of the values bad, suspect, failing, ok.",
+		"reason=nosuch":           "The parameter reason cannot be \"nosuch\". Give it once, with one of the values no-such-user, ",
+		"match=a&match=b":         "Give the parameter match once.",
+		"state=bad;reason=spf":    "The parameters cannot be read: ",
+		"state=%zz":               "The parameters cannot be read: ",
+	} {
+		a := b.get("recipients.csv?" + given)
+		if a.StatusCode != http.StatusBadRequest || !strings.HasPrefix(a.Header.Get("Content-Type"), "text/plain") || !strings.HasPrefix(a.body, want) {
+			t.Errorf("recipients.csv?%s: %d %v, want %q: %.300s", given, a.StatusCode, a.Header["Content-Type"], want, a.body)
+		}
+		shown := b.get("recipients?" + given)
+		if says := html.UnescapeString(shown.body); shown.StatusCode != http.StatusBadRequest || !strings.Contains(says, strings.TrimSpace(a.body)) {
+			t.Errorf("recipients?%s: %d, want %q: %s", given, shown.StatusCode, a.body, says)
+		}
+	}
+	// The form of the page sends its empty fields too.
+	if rows := download(t, b, "recipients.csv?match=jane&domain=&state=bad&reason=&after="); len(rows) != 1 {
+		t.Errorf("empty parameters: %q", rows)
 	}
 }
 

@@ -2,14 +2,18 @@ package web
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/bouncetail/bouncetail/address"
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/recipient"
 	"github.com/bouncetail/bouncetail/sqlite/query"
+	"github.com/bouncetail/bouncetail/view/filter"
 	"github.com/bouncetail/bouncetail/view/page"
 	"github.com/bouncetail/bouncetail/view/report"
 	"github.com/bouncetail/bouncetail/view/table"
@@ -17,19 +21,18 @@ import (
 
 // recipients lists addresses in the order of their spelling.
 func recipients(q *request) (*page.Page, error) {
-	b := browseOf(q.Request, maxRows+1)
+	b, err := browseOf(q.Request, maxRows+1)
+	if err != nil {
+		return nil, err
+	}
 	b.Time = readTime
 	p := page.New("Recipients", "addresses that ever failed, by spelling")
 	s := page.NewSection("", "address", "state", "reason", "last failure ("+q.zone.Name()+")", "reply")
-	reasonNames := []string{""}
-	for _, r := range bounce.Reasons {
-		reasonNames = append(reasonNames, string(r.Reason))
-	}
 	s.Form = &page.Form{Action: "recipients", Fields: []page.Field{
 		{Label: "Address", Name: "match", Value: b.Match},
 		{Label: "Domain", Name: "domain", Value: b.Domain},
-		{Label: "State", Name: "state", Value: b.State, Options: []string{"", "bad", "suspect", "failing", "ok"}},
-		{Label: "Reason", Name: "reason", Value: b.Reason, Options: reasonNames},
+		{Label: "State", Name: "state", Value: b.State, Options: append([]string{""}, filter.States...)},
+		{Label: "Reason", Name: "reason", Value: b.Reason, Options: append([]string{""}, filter.Reasons()...)},
 	}}
 	list, looked, err := q.r.Browse(q.Context(), b)
 	if err != nil {
@@ -60,10 +63,43 @@ func recipients(q *request) (*page.Page, error) {
 	return p, nil
 }
 
-// browseOf returns the recipients that a request chooses.
-func browseOf(r *http.Request, limit int) query.Browse {
-	get := r.URL.Query().Get
-	return query.Browse{State: get("state"), Domain: strings.ToLower(get("domain")), Reason: get("reason"), Match: get("match"), After: get("after"), Limit: limit}
+// chosen are the parameters that choose recipients. Those without values take any text.
+var chosen = []struct {
+	name   string
+	values []string
+}{{"match", nil}, {"domain", nil}, {"state", filter.States}, {"reason", filter.Reasons()}, {"after", nil}}
+
+// browseOf returns the recipients that a request chooses. A parameter with a typing error
+// is an error: without it, all recipients or none would be chosen.
+func browseOf(r *http.Request, limit int) (query.Browse, error) {
+	given, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return query.Browse{}, badRequest("The parameters cannot be read: " + text.Printable(err.Error()) + ".")
+	}
+	var names []string
+	for _, c := range chosen {
+		names = append(names, c.name)
+		if len(given[c.name]) > 1 {
+			return query.Browse{}, badRequest("Give the parameter " + c.name + " once" + oneOf(c.values) + ".")
+		}
+		if value := given.Get(c.name); value != "" && c.values != nil && !slices.Contains(c.values, value) {
+			return query.Browse{}, badRequest(fmt.Sprintf("The parameter %s cannot be %.80q. Give it once%s.", c.name, value, oneOf(c.values)))
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(given)) {
+		if !slices.Contains(names, name) {
+			return query.Browse{}, badRequest(fmt.Sprintf("There is no parameter %.80q; there are %s.", name, strings.Join(names, ", ")))
+		}
+	}
+	return query.Browse{State: given.Get("state"), Domain: strings.ToLower(given.Get("domain")), Reason: given.Get("reason"), Match: given.Get("match"), After: given.Get("after"), Limit: limit}, nil
+}
+
+// oneOf continues a sentence with the values of a parameter, if they are known.
+func oneOf(values []string) string {
+	if values == nil {
+		return ""
+	}
+	return ", with one of the values " + strings.Join(values, ", ")
 }
 
 // valuesOf returns the parameters that choose recipients.
