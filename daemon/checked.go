@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/bouncetail/bouncetail/classify"
@@ -164,7 +165,7 @@ func warnings(c config.Config) []string {
 	if c.Rules != "" && c.Rules != config.Default().Rules && !isFolder(c.Rules) {
 		warn("rules", "the folder %s does not exist", c.Rules)
 	}
-	return append(append(all, channelWarnings(c)...), webWarnings(c.Web)...)
+	return slices.Concat(all, channelWarnings(c), webWarnings(c.Web), fleetWarnings(c.Fleet))
 }
 
 func isFolder(path string) bool {

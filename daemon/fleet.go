@@ -25,12 +25,29 @@ func Fleet(c config.Config, version string, log *slog.Logger) (s fleet.Settings,
 	if s.DSN, err = secretOf("fleet.dsn_file", c.Fleet.DSN, c.Fleet.DSNFile); err != nil {
 		return s, &config.Error{Err: err}
 	}
+	for _, warning := range fleetWarnings(c.Fleet) {
+		log.Warn(warning)
+	}
 	if s.Instance == "" {
 		if s.Instance, err = os.Hostname(); err != nil {
 			return s, fmt.Errorf("fleet.instance: %w", err)
 		}
 	}
 	return s, nil
+}
+
+// fleetWarnings returns what may be wrong with the file of the DSN.
+func fleetWarnings(c config.Fleet) []string {
+	if c.DSNFile == "" {
+		return nil
+	}
+	if _, err := secretOf("fleet.dsn_file", "", c.DSNFile); err != nil {
+		return []string{err.Error()}
+	}
+	if info, err := os.Stat(c.DSNFile); err == nil && info.Mode().IsRegular() && info.Mode()&0o004 != 0 {
+		return []string{fmt.Sprintf("fleet.dsn_file: everybody may read %[1]s, which may hold a password; mend that with: chmod o= %[1]s", c.DSNFile)}
+	}
+	return nil
 }
 
 // SendToFleet sends what the database holds and what comes, until ctx is done. With
