@@ -4,6 +4,8 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -208,6 +210,22 @@ func TestMistakesInRulesAreNamedByTheirKeys(t *testing.T) {
 		for _, internal := range []string{"classify.", ": yaml:", "!!", "unmarshal", "[]string"} {
 			if strings.Contains(err.Error(), internal) {
 				t.Errorf("%s: the error shows %q: %v", tt.now, internal, err)
+			}
+		}
+	}
+}
+
+// Every key of a rule, of its match and of its verdict is described.
+func TestDocsDescribeTheKeysOfRules(t *testing.T) {
+	docs, err := os.ReadFile("../docs/rules.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range []reflect.Type{reflect.TypeFor[classify.Match](), reflect.TypeFor[classify.Says]()} {
+		for i := range part.NumField() {
+			row := regexp.MustCompile("(?m)^\\| [^|]*`" + part.Field(i).Tag.Get("yaml") + "`[^|]*\\|")
+			if !row.Match(docs) {
+				t.Errorf("docs/rules.md has no row for %s of %v", part.Field(i).Tag.Get("yaml"), part)
 			}
 		}
 	}
