@@ -2,8 +2,11 @@ package fleet
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"strings"
@@ -26,6 +29,9 @@ const connectTimeout = 10 * time.Second
 func ParseDSN(dsn string) (*pgx.ConnConfig, error) {
 	c, err := pgx.ParseConfig(dsn)
 	if err != nil {
+		if cause := causeOf(err, dsn); cause != "" {
+			return nil, needsPerson("fleet.dsn: " + cause)
+		}
 		// The reason is left out: it may quote the password.
 		return nil, needsPerson("fleet.dsn is not an address of PostgreSQL; write it as postgresql://USER@HOST/DATABASE, with the password in a file that PGPASSFILE names")
 	}
@@ -52,6 +58,65 @@ func ParseDSN(dsn string) (*pgx.ConnConfig, error) {
 		c.RuntimeParams["application_name"] = "bouncetail"
 	}
 	return c, nil
+}
+
+// causeOf returns why a DSN that may be an address cannot be used, or "". It quotes only
+// paths of files.
+func causeOf(err error, dsn string) string {
+	text := err.Error()
+	if file, is := errors.AsType[*fs.PathError](err); is {
+		for _, c := range []struct{ reason, key string }{{"read CA file", "sslrootcert"}, {"read sslkey", "sslkey"}, {"read cert", "sslcert"}} {
+			if strings.Contains(text, c.reason) {
+				return fmt.Sprintf("%s: cannot read %s: %v; correct the path or the rights of the file", c.key, file.Path, file.Err)
+			}
+		}
+	}
+	for _, c := range []struct{ reason, advice string }{
+		{"unable to add CA to cert pool", "the file of sslrootcert holds no certificate in PEM format"},
+		{"sslmode is invalid", "sslmode is not one of disable, allow, prefer, require, verify-ca and verify-full"},
+		{`both "sslcert" and "sslkey" are required`, "sslcert and sslkey need each other; give both or none"},
+		{"failed to decode sslkey", "the file of sslkey holds no key in PEM format"},
+		{"unable to find sslpassword", "the key of sslkey is encrypted; give sslpassword, or a key without one"},
+		{"unable to decrypt key", "sslpassword does not decrypt the key of sslkey"},
+		{"unable to load cert", "the files of sslcert and sslkey are no certificate with its key"},
+		{"failed to read service", "the service is in none of the files of PGSERVICEFILE"},
+		{"invalid connect_timeout", "connect_timeout is not a number of seconds"},
+	} {
+		// What the DSN says itself is not the reason.
+		if strings.Contains(text, c.reason) && !strings.Contains(dsn, c.reason) {
+			return c.advice
+		}
+	}
+	return ""
+}
+
+// tlsError returns the error with the next step if the server answers, and TLS with it
+// fails, else nil.
+func tlsError(err error, server string, c *pgx.ConnConfig) error {
+	var (
+		unknown   x509.UnknownAuthorityError
+		otherName x509.HostnameError
+		invalid   x509.CertificateInvalidError
+		failed    *tls.CertificateVerificationError
+		alert     tls.AlertError
+		noTLS     tls.RecordHeaderError
+	)
+	text := err.Error()
+	switch {
+	case strings.Contains(text, "server refused TLS connection"):
+		return fmt.Errorf("PostgreSQL at %s offers no TLS; set ssl=on there, with ssl_cert_file and ssl_key_file", server)
+	case errors.As(err, &otherName):
+		return fmt.Errorf("the certificate of PostgreSQL at %s is not for the host name %s (%w); use a name of the certificate as host in fleet.dsn, or make a certificate for this name", server, c.Host, otherName)
+	case errors.As(err, &unknown):
+		return fmt.Errorf("the certificate of PostgreSQL at %s is not trusted here (%w); name the certificate, or that of its authority, in sslrootcert of fleet.dsn", server, unknown)
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return fmt.Errorf("the certificate of PostgreSQL at %s is not valid now (%w); renew it, or correct the clock", server, invalid)
+	case errors.As(err, &invalid), errors.As(err, &failed):
+		return fmt.Errorf("the certificate of PostgreSQL at %s cannot be used (%w); check it, and sslrootcert in fleet.dsn", server, lastOf(err))
+	case errors.As(err, &alert), errors.As(err, &noTLS), strings.Contains(text, "tls: "):
+		return fmt.Errorf("PostgreSQL at %s and this host do not agree on TLS (%w); check ssl=on and the certificate there, and sslmode, sslcert and sslkey in fleet.dsn", server, lastOf(err))
+	}
+	return nil
 }
 
 // connect connects to PostgreSQL.
@@ -107,6 +172,9 @@ func explain(err error, c *pgx.ConnConfig) error {
 	}
 	reply, isReply := errors.AsType[*pgconn.PgError](err)
 	if !isReply {
+		if failed := tlsError(err, server, c); failed != nil {
+			return failed
+		}
 		return fmt.Errorf("PostgreSQL at %s does not answer (%w); is it running, and is fleet.dsn right?", server, lastOf(err))
 	}
 	switch reply.Code {

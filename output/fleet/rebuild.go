@@ -3,6 +3,7 @@ package fleet
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"time"
 
@@ -40,6 +41,9 @@ func (s *Settings) Rebuild(ctx context.Context) (changes recipient.Changes, err 
 		changes = t.changes
 		return err
 	})
+	if codeOf(err) == "42501" { // insufficient privilege
+		return changes, NeedsPerson{fmt.Errorf("the user of fleet.dsn does not own the tables (%w); run this command as their owner, who ran bouncetail fleet init: BOUNCETAIL_FLEET_DSN=… bouncetail fleet rebuild", err)}
+	}
 	return changes, Explain(err)
 }
 
