@@ -57,8 +57,12 @@ func TestScreenshots(t *testing.T) {
 		name, page string
 		look       look
 	}{
-		{"overview", "", looks[0]}, {"overview-dark", "", looks[1]}, {"provider", "providers/google", looks[0]},
-		{"recipient", address, looks[0]}, {"incident", incident, looks[0]}, {"phone", "", looks[2]},
+		{"overview", "", looks[0]},
+		{"overview-dark", "", looks[1]},
+		{"provider", "providers/google", looks[0]},
+		{"recipient", address, looks[0]},
+		{"incident", incident, looks[0]},
+		{"phone", "", looks[2]},
 	} {
 		take(shot.page, shot.look, false, filepath.Join("..", "docs", "images", shot.name+".png"))
 	}

@@ -155,9 +155,9 @@ func (l *Look) alarm(p *Provider, a *Alarm, present bool) error {
 // milliseconds. The rule can hold for hours after it.
 func (p *Provider) lastRefusal(a *Alarm) int64 {
 	windows := between(p.Windows, a.From, a.To)
-	for i := len(windows) - 1; i >= 0; i-- {
-		if windows[i].Refused > 0 {
-			return (windows[i].Start+WindowSeconds)*1000 - 1
+	for _, window := range slices.Backward(windows) {
+		if window.Refused > 0 {
+			return (window.Start+WindowSeconds)*1000 - 1
 		}
 	}
 	return a.From * 1000

@@ -309,15 +309,23 @@ func TestExportedEntries(t *testing.T) {
 // FuzzHeaders composes headers of parts. Whatever they are, a line says the same
 // as with a plain header, or it is counted.
 func FuzzHeaders(f *testing.F) {
-	sources := []string{"", "mail-1  | ", "[pod/postfix-0/mail] ", "/var/log/mail.log:", "12:", "\ufeff", "\x1b[32mmail |\x1b[0m ", "  ", "<22>", "postfix-0 postfix ",
-		"> ", "mail_postfix.1.abc123@node1    | ", "postfix_00 stdout | ", "0|mail  | ", "[mail-0 smtp] ", "*"}
-	outers := []string{"", "2026-11-23T12:57:36.9Z ", "2026-11-23T12:57:36.9Z stdout F ", "Nov 23 12:57:37 node1 docker[3]: ", "<30>1 2026-11-23T12:57:36.9Z node1 mail 8 mail - ",
-		"2026 Nov 23 12:57:38 node1->/var/log/mail.log ", "Nov 23 12:57:37 node1 7d1ad8e9c7f8[822]: ", "2026-11-23T12:57:36.9+00:00 mail/log/7d1ad8e9c7f8 "}
-	stamps := []string{"Nov 23 12:57:36", "2026-11-23T12:57:36Z", "2026-11-23 12:57:36", "Nov 23 12:57:36 2026", "2026 Nov 23 12:57:36", "nov. 23 12:57:36", "Mon 2026-11-23 12:57:36 UTC", "20261123T125736Z", "1795438656", "[2026-11-23 12:57:36,000]", "23/Nov/2026:12:57:36 +0000", "Mon Nov 23 12:57:36 UTC 2026",
-		"2026:11:23-12:57:36", "20261123125736", "@1795438656", "2026年11月23日 12:57:36", "Th11 23 12:57:36"}
+	sources := []string{
+		"", "mail-1  | ", "[pod/postfix-0/mail] ", "/var/log/mail.log:", "12:", "\ufeff", "\x1b[32mmail |\x1b[0m ", "  ", "<22>", "postfix-0 postfix ",
+		"> ", "mail_postfix.1.abc123@node1    | ", "postfix_00 stdout | ", "0|mail  | ", "[mail-0 smtp] ", "*",
+	}
+	outers := []string{
+		"", "2026-11-23T12:57:36.9Z ", "2026-11-23T12:57:36.9Z stdout F ", "Nov 23 12:57:37 node1 docker[3]: ", "<30>1 2026-11-23T12:57:36.9Z node1 mail 8 mail - ",
+		"2026 Nov 23 12:57:38 node1->/var/log/mail.log ", "Nov 23 12:57:37 node1 7d1ad8e9c7f8[822]: ", "2026-11-23T12:57:36.9+00:00 mail/log/7d1ad8e9c7f8 ",
+	}
+	stamps := []string{
+		"Nov 23 12:57:36", "2026-11-23T12:57:36Z", "2026-11-23 12:57:36", "Nov 23 12:57:36 2026", "2026 Nov 23 12:57:36", "nov. 23 12:57:36", "Mon 2026-11-23 12:57:36 UTC", "20261123T125736Z", "1795438656", "[2026-11-23 12:57:36,000]", "23/Nov/2026:12:57:36 +0000", "Mon Nov 23 12:57:36 UTC 2026",
+		"2026:11:23-12:57:36", "20261123125736", "@1795438656", "2026年11月23日 12:57:36", "Th11 23 12:57:36",
+	}
 	hosts := []string{"", " mx", " mx mail.info", " <mail.info> mx", " mail.info mx", " 192.0.2.7 mx", " INFO", " [info] mx", " mx mail:info", " s_net@mx/mx", " [192.0.2.5]", " mx :"}
-	tags := []string{"postfix/smtp[474]: ", "postfix/smtp[474] ", "postfix/smtp: ", "postfix/smtp[474]:  ", "postfix/smtp[474]:", "postfix-out/smtp[474]: ", "postfix/submission/smtp[4]: ",
-		"postfix/smtp[474]: info: ", "postfix/smtp[474] - ", "postfix/smtp[474]: [mail.info] ", "[postfix/smtp] ", "smtp[474]: ", "postfix/smtp(474): ", "postfix/smtp 474: "}
+	tags := []string{
+		"postfix/smtp[474]: ", "postfix/smtp[474] ", "postfix/smtp: ", "postfix/smtp[474]:  ", "postfix/smtp[474]:", "postfix-out/smtp[474]: ", "postfix/submission/smtp[4]: ",
+		"postfix/smtp[474]: info: ", "postfix/smtp[474] - ", "postfix/smtp[474]: [mail.info] ", "[postfix/smtp] ", "smtp[474]: ", "postfix/smtp(474): ", "postfix/smtp 474: ",
+	}
 	body := messageLines[2].body
 	for i := range 480 {
 		f.Add(uint8(i), uint8(i/3), uint8(i/2), uint8(i/5), uint8(i/7), body)

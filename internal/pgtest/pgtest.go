@@ -3,6 +3,7 @@
 package pgtest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -84,7 +85,7 @@ func (s *Server) DSN(name, user string) string {
 // SQL runs statements as the administrator, and returns what psql prints.
 func (s *Server) SQL(t testing.TB, database, statements string) string {
 	t.Helper()
-	c := exec.Command(filepath.Join(s.bin, "psql"), "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", s.DSN(database, "postgres"), "-c", statements)
+	c := exec.CommandContext(context.Background(), filepath.Join(s.bin, "psql"), "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", s.DSN(database, "postgres"), "-c", statements)
 	out, err := c.CombinedOutput()
 	if err != nil {
 		t.Fatalf("psql %s: %v\n%s", statements, err, out)
@@ -116,7 +117,7 @@ func create() (_ *Server, err error) {
 	if out, err := initdb.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("initdb: %w\n%s", err, out)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
@@ -130,7 +131,7 @@ func create() (_ *Server, err error) {
 func (s *Server) data() string { return filepath.Join(s.Dir, "data") }
 
 func (s *Server) command(program string, args ...string) *exec.Cmd {
-	c := exec.Command(filepath.Join(s.bin, program), args...)
+	c := exec.CommandContext(context.Background(), filepath.Join(s.bin, program), args...)
 	c.Dir = s.Dir
 	c.SysProcAttr = &syscall.SysProcAttr{Credential: s.credential}
 	return c

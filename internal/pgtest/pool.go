@@ -1,6 +1,7 @@
 package pgtest
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -33,14 +34,14 @@ func (s *Server) Pool(t testing.TB, users ...string) *Pool {
 	p := &Pool{dir: filepath.Join(s.Dir, "pool")}
 	settings := fmt.Sprintf("[databases]\n* = host=%s port=%d\n[pgbouncer]\nlisten_addr =\nlisten_port = 6432\nunix_socket_dir = %s\nauth_type = trust\nauth_file = %s/users\n"+
 		"pool_mode = transaction\ndefault_pool_size = 2\nmax_client_conn = 100\n", s.Dir, s.Port, p.dir, p.dir)
-	list := ""
+	var list strings.Builder
 	for _, user := range users {
-		list += fmt.Sprintf("%q \"\"\n", user)
+		list.WriteString(fmt.Sprintf("%q \"\"\n", user))
 	}
 	if err := os.MkdirAll(p.dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for name, text := range map[string]string{"pgbouncer.ini": settings, "users": list} {
+	for name, text := range map[string]string{"pgbouncer.ini": settings, "users": list.String()} {
 		if err := os.WriteFile(filepath.Join(p.dir, name), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -50,7 +51,7 @@ func (s *Server) Pool(t testing.TB, users ...string) *Pool {
 			t.Fatal(err)
 		}
 	}
-	c := exec.Command(program, "-q", filepath.Join(p.dir, "pgbouncer.ini"))
+	c := exec.CommandContext(context.Background(), program, "-q", filepath.Join(p.dir, "pgbouncer.ini"))
 	c.Dir = p.dir
 	c.SysProcAttr = &syscall.SysProcAttr{Credential: s.credential}
 	var said strings.Builder

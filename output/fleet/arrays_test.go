@@ -27,7 +27,7 @@ func TestRowsArriveAsTheyWereSent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close(t.Context()) //nolint:errcheck // nothing is left to do
+	defer conn.Close(t.Context())
 	var got []string
 	err = pgx.BeginFunc(t.Context(), conn, func(tx pgx.Tx) error {
 		lines, err := execRows(&transaction{Tx: tx, ctx: t.Context()}, `

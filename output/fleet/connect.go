@@ -193,7 +193,7 @@ func lastOf(err error) error {
 		case next != nil:
 			err = next
 		default:
-			if many, ok := err.(interface{ Unwrap() []error }); ok && len(many.Unwrap()) > 0 { //nolint:errorlint // the one in hand
+			if many, ok := err.(interface{ Unwrap() []error }); ok && len(many.Unwrap()) > 0 {
 				err = many.Unwrap()[0]
 				continue
 			}

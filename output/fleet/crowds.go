@@ -40,10 +40,9 @@ var insertRefusals = "INSERT INTO bouncetail.refusals (seq, " + names(refusalCol
 
 // crowdNews is what a transaction adds that crowds follow from.
 type crowdNews struct {
-	touched  map[int64]*touched
-	known    map[int64]*recipientRow
-	refusals []recipient.Refusal
-	sent     []recipient.SentDay
+	touched map[int64]*touched
+	known   map[int64]*recipientRow
+	sent    []recipient.SentDay
 }
 
 // reach returns what is known of deliveries to an address.

@@ -132,8 +132,10 @@ func (t *transaction) failuresOf(keys []int64) (map[int64][]failure, error) {
 	var outcome bounce.Outcome
 	var f recipient.Failure
 	var v bounce.Verdict
-	into := []any{&key, &at, &id, &domain, &queueID, (*string)(&outcome), (*string)(&v.Category), (*string)(&v.Reason), (*string)(&v.Scope),
-		(*string)(&v.Disposition), &v.Suppress, &f.Provider, &relay, &ip, &f.Host}
+	into := []any{
+		&key, &at, &id, &domain, &queueID, (*string)(&outcome), (*string)(&v.Category), (*string)(&v.Reason), (*string)(&v.Scope),
+		(*string)(&v.Disposition), &v.Suppress, &f.Provider, &relay, &ip, &f.Host,
+	}
 	_, err = pgx.ForEachRow(rows, into, func() error {
 		f.At, f.Place, f.Category, f.Reason, f.Disposition, f.Suppress = string(at), recipient.PlaceOf(queueID), v.Category, v.Reason, v.Disposition, v.Suppress
 		f.Counts, f.Relay = v.Counts(outcome), recipient.RelayUnit(relay, ip, domain)

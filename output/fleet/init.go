@@ -39,7 +39,7 @@ func (s *Settings) Init(ctx context.Context) (made Made, err error) {
 	if err != nil {
 		return made, err
 	}
-	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // nothing is left to do
+	defer conn.Close(context.WithoutCancel(ctx))
 	var exists bool
 	if err := conn.QueryRow(ctx, "SELECT to_regclass('bouncetail.fleet_meta') IS NOT NULL").Scan(&exists); err != nil {
 		return made, err

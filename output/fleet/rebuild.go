@@ -21,7 +21,7 @@ func (s *Settings) Rebuild(ctx context.Context) (changes recipient.Changes, err 
 	if err != nil {
 		return changes, err
 	}
-	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // nothing is left to do
+	defer conn.Close(context.WithoutCancel(ctx))
 	policy, err := json.Marshal(s.Policy)
 	if err != nil {
 		return changes, err

@@ -31,7 +31,7 @@ func (s *Settings) Status(ctx context.Context) ([]InstanceStatus, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // it only reads
+	defer conn.Close(context.WithoutCancel(ctx))
 	rows, err := conn.Query(ctx, `
 		SELECT instance, version, joined_at, last_seen, last_line_at, behind, gaps, failures, clock_timestamp()
 		FROM bouncetail.fleet_instances

@@ -150,5 +150,5 @@ func (c *cutConn) Write(b []byte) (int, error) {
 		_, _ = c.Conn.Write(b)
 		time.Sleep(time.Millisecond) // so that the server reads it before the end
 	}
-	return 0, errors.Join(errCut, c.Conn.Close())
+	return 0, errors.Join(errCut, c.Close())
 }

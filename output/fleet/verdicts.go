@@ -23,7 +23,7 @@ func (s *Settings) Resend(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // nothing is left to do
+	defer conn.Close(context.WithoutCancel(ctx))
 	done, err := conn.Exec(ctx, "UPDATE bouncetail.fleet_instances SET rejudged = -1 WHERE instance = $1", s.Instance)
 	if err == nil && done.RowsAffected() == 0 {
 		return needsPerson("the fleet does not know " + s.Instance + "; enable bouncetail-fleet.service, which sends everything at first")

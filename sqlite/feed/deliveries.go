@@ -48,7 +48,7 @@ func (f *Feed) DeliveriesTo(ctx context.Context, keys []int64) (list []Delivery,
 	if err != nil {
 		return nil, f.wrap(err)
 	}
-	defer tx.Rollback() //nolint:errcheck // it only reads
+	defer tx.Rollback()
 	runs, err := sqldb.Numbers(ctx, tx, "SELECT DISTINCT bucket >> ? FROM recent_deliveries", packed.RunShift)
 	if err != nil {
 		return nil, f.wrap(err)

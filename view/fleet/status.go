@@ -11,7 +11,13 @@ import (
 
 // StatusColumns are the columns of the list of hosts.
 var StatusColumns = []table.Column{
-	{Key: "instance", Long: true}, {Key: "version", Keep: 1, Long: true}, {Key: "seen"}, {Key: "behind"}, {Key: "log"}, {Key: "gaps", Keep: 2}, {Key: "failures"},
+	{Key: "instance", Long: true},
+	{Key: "version", Keep: 1, Long: true},
+	{Key: "seen"},
+	{Key: "behind"},
+	{Key: "log"},
+	{Key: "gaps", Keep: 2},
+	{Key: "failures"},
 	{Key: "problem", Long: true},
 }
 

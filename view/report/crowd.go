@@ -117,17 +117,18 @@ func (c *Crowd) command(verb, domain string, now time.Time) string {
 	if !ok {
 		return ""
 	}
-	command := "bouncetail recipients " + verb
+	var command strings.Builder
+	command.WriteString("bouncetail recipients " + verb)
 	for _, word := range [][2]string{{"--since", r.Since}, {"--until", r.Until}, {"--domain", r.Domain}, {"--reason", r.Reason}} {
 		if word[1] != "" {
 			quoted := word[1]
 			if word[0] == "--domain" {
 				quoted = shellWord(quoted)
 			}
-			command += " " + word[0] + " " + quoted
+			command.WriteString(" " + word[0] + " " + quoted)
 		}
 	}
-	return command
+	return command.String()
 }
 
 // shellWord returns a text as one word of a shell command. Strangers choose the names

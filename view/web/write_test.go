@@ -3,6 +3,7 @@ package web_test
 import (
 	"context"
 	"errors"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -153,9 +154,7 @@ func TestDecisionsThatCannotBeMadeSayWhy(t *testing.T) {
 	form := fields(t, b.get("decide?decision=block&address=x%40example.net").body)
 	with := func(pairs ...string) url.Values {
 		changed := url.Values{}
-		for name, value := range form {
-			changed[name] = value
-		}
+		maps.Copy(changed, form)
 		for i := 0; i < len(pairs); i += 2 {
 			changed.Set(pairs[i], pairs[i+1])
 		}
