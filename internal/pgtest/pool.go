@@ -36,7 +36,7 @@ func (s *Server) Pool(t testing.TB, users ...string) *Pool {
 		"pool_mode = transaction\ndefault_pool_size = 2\nmax_client_conn = 100\n", s.Dir, s.Port, p.dir, p.dir)
 	var list strings.Builder
 	for _, user := range users {
-		list.WriteString(fmt.Sprintf("%q \"\"\n", user))
+		fmt.Fprintf(&list, "%q \"\"\n", user)
 	}
 	if err := os.MkdirAll(p.dir, 0o755); err != nil {
 		t.Fatal(err)
