@@ -159,9 +159,10 @@ func (s *Site) logOut(w http.ResponseWriter, r *http.Request) {
 	redirect(w, "./login")
 }
 
-// from returns where a request comes from, for the log.
+// from returns where a request comes from, for the log. The header of a proxy counts on a
+// unix socket only: on a port anybody could name a stranger, whom fail2ban would block.
 func from(r *http.Request) string {
-	if by := r.Header.Get("X-Forwarded-For"); by != "" && len(by) < 200 {
+	if by := r.Header.Get("X-Forwarded-For"); by != "" && len(by) < 200 && onUnix(r) {
 		return by
 	}
 	return r.RemoteAddr
