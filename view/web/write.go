@@ -79,11 +79,14 @@ func (s *Site) failed(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 // sentence writes an error as a sentence, without the flag or the database that it begins
-// with.
+// with. A name with a dot, such as that of a setting or an address, keeps its case.
 func sentence(err error) string {
 	says := strings.TrimPrefix(err.Error(), "--")
 	if what, rest, ok := strings.Cut(says, ": "); ok && strings.HasPrefix(what, "database ") {
 		says = rest
+	}
+	if first, _, _ := strings.Cut(says, " "); strings.Contains(strings.TrimRight(first, ".:"), ".") {
+		return says + "."
 	}
 	return strings.ToUpper(says[:1]) + says[1:] + "."
 }

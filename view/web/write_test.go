@@ -196,6 +196,10 @@ func TestDecisionsThatCannotBeMadeSayWhy(t *testing.T) {
 	if a := b.send(http.MethodPost, "decide", form); a.StatusCode != http.StatusConflict || !strings.Contains(a.body, "There is no decision on x@example.net. Nothing was changed.") {
 		t.Errorf("the daemon refuses: %d %s", a.StatusCode, a.body)
 	}
+	w.err = &control.Error{Text: "web.write is false"}
+	if a := b.send(http.MethodPost, "decide", form); !strings.Contains(a.body, ">web.write is false. Nothing was changed.") {
+		t.Errorf("the name of a setting is changed: %s", a.body)
+	}
 	w.err = errors.New("no daemon runs that could write it")
 	if a := b.send(http.MethodPost, "decide", form); a.StatusCode != http.StatusServiceUnavailable || !strings.Contains(a.body, "No daemon runs that could write it. Nothing was changed.") {
 		t.Errorf("no daemon: %d %s", a.StatusCode, a.body)
