@@ -120,7 +120,7 @@ func TestDaemonWritesTheDecisionsOfThePages(t *testing.T) {
 	}
 	// The settings of the daemon decide, not those of the process of the pages.
 	settings("config.yaml", false)
-	if code, shown := block(); code != http.StatusConflict || !strings.Contains(shown, "Web.write is false in the settings of the daemon.") {
+	if code, shown := block(); code != http.StatusConflict || !strings.Contains(shown, "web.write is false in the settings of the daemon.") {
 		t.Errorf("a daemon that does not allow it: %d %s", code, shown)
 	}
 	d.stop()
