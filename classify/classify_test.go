@@ -128,7 +128,7 @@ func TestSameReplySameVerdict(t *testing.T) {
 func TestRulesOfAnAdmin(t *testing.T) {
 	const good = `
 - id: mine/greylist
-  why: Our partner greylists by a word of its own.
+  why: Our partner's words for greylisting.
   match: {any: ['tarpit nr']}
   verdict: {category: rate-limit, reason: greylisted, scope: sender, disposition: retry}
   decides: ['450 tarpit nr 5']
@@ -175,7 +175,7 @@ func TestRulesOfAnAdmin(t *testing.T) {
 
 func TestMistakesInRulesAreNamedByTheirKeys(t *testing.T) {
 	const good = `- id: mine/greylist
-  why: Our partner greylists by a word of its own.
+  why: Our partner's words for greylisting.
   match: {any: ['tarpit nr']}
   verdict: {category: rate-limit, reason: greylisted, scope: sender, disposition: retry}
   decides: ['450 tarpit nr 5']
@@ -191,7 +191,7 @@ func TestMistakesInRulesAreNamedByTheirKeys(t *testing.T) {
 		{good, "- rules", "line 1: a rule is written with keys (id, why, match, verdict, decides, leaves, overrides), not as \"rules\""},
 		{"{any: ['tarpit nr']}", "tarpit", "line 3: match is written with keys (states, any, "},
 		{"['450 tarpit nr 5']", "450 tarpit nr 5", "line 5: found \"450 tar...\" instead of a list, such as"},
-		{"Our partner greylists by a word of its own.", "[Our partner]", "line 2: found a list instead of a text"},
+		{"Our partner's words for greylisting.", "[Our partner]", "line 2: found a list instead of a text"},
 		{"any: [", "undisputed: often, any: [", "line 3: found \"often\" instead of true or false"},
 		{"scope: sender", "scope: me", "there is no scope \"me\"; it is one of recipient, domain, sender, message, network, local"},
 		{"scope: sender, ", "", "scope is missing; it is one of recipient, domain, "},

@@ -81,7 +81,7 @@ func fullDisk(megabytes int, old bool) func(x *tortured) {
 			x.bounces(x.scaled(megabytes) * rowsPerMB / 20)
 			x.rotate()
 			x.bounces(50)
-			// The write-ahead log has some space of its own, more if it has grown before.
+			// The write-ahead log has reserved some space, more if it has grown before.
 			waitFor(t, "the disk to be full", func() bool {
 				if strings.Count(words(said), full) >= 2*round-1 {
 					return true
