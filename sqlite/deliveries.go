@@ -77,7 +77,7 @@ func (tx *Tx) saveDeliveries() error {
 		return err
 	}
 	target, bits, settle := tx.store.limits.Plan(n, levels, sizes)
-	if sizes.Lowest == 0 && len(levels) == 1 { // an estimate; if it is true, no bucket need be read
+	if tx.nobodyReached = sizes.Lowest == 0 && len(levels) == 1; tx.nobodyReached { // an estimate; if it is true, no bucket need be read
 		if err := tx.conn.QueryRowContext(tx.ctx, "SELECT NOT EXISTS (SELECT 1 FROM deliveries)").Scan(&tx.nobodyReached); err != nil {
 			return err
 		}

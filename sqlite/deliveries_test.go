@@ -191,3 +191,22 @@ func TestAnEstimateOfNoDeliveriesLosesNone(t *testing.T) {
 		t.Errorf("%v is stored, want %v", got, want)
 	}
 }
+
+// A rebuild saves the deliveries of one transaction in parts, and may begin without any.
+func TestEachPartOfATransactionKeepsTheDeliveriesBefore(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "b.db"))
+	defer s.Close()
+	want := model{1: 2, 2: 4} // of one bucket
+	err := s.transaction(t.Context(), func(tx *Tx) error {
+		for _, key := range []uint64{1, 2} {
+			tx.runs = append(tx.runs, []packed.Delivery{{Key: key, Last: want[key]}})
+			if err := tx.saveDeliveries(); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if got := deliveriesOf(t, s); err != nil || !maps.Equal(got, want) {
+		t.Errorf("%v is stored (%v), want %v", got, err, want)
+	}
+}

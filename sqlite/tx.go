@@ -52,7 +52,7 @@ type Tx struct {
 	countedSince int
 	tally        *tally.Tally
 	runs         [][]packed.Delivery // the new deliveries, each run sorted by key
-	// nobodyReached is set if deliveries was empty before this transaction.
+	// nobodyReached is set if deliveries was empty before saveDeliveries.
 	nobodyReached bool
 	touched
 
