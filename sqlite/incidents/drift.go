@@ -2,8 +2,6 @@ package incidents
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"slices"
 	"time"
 
@@ -13,7 +11,6 @@ import (
 )
 
 const (
-	lastDrift   = "incidents_drift" // in meta, in Unix seconds: when trends were last looked for
 	driftsEvery = 7 * 24 * time.Hour
 	secondsADay = 24 * 3600
 )
@@ -23,10 +20,6 @@ const (
 func (l *look) drifts(ctx context.Context) error {
 	if !l.Live {
 		return nil
-	}
-	err := l.db.QueryRowContext(ctx, "SELECT value FROM meta WHERE name = ?", lastDrift).Scan(&l.drifted)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return err
 	}
 	age := l.Now.Sub(time.Unix(l.drifted, 0))
 	if l.drifted != 0 && age >= 0 && age < driftsEvery {
@@ -54,7 +47,7 @@ func (l *look) drifts(ctx context.Context) error {
 		l.Findings = append(l.Findings, f)
 	}
 	for _, i := range l.Known {
-		if i.Open() && i.Kind == incident.Drift && !slices.ContainsFunc(l.Findings, func(f incident.Finding) bool { return f.Cause == i.Cause() }) {
+		if i.Open() && i.Kind == incident.Drift && !l.found(i) {
 			l.End(i, incident.ByPause, bounce.Stamp(l.Now))
 		}
 	}
@@ -62,7 +55,7 @@ func (l *look) drifts(ctx context.Context) error {
 }
 
 // daysOfProviders returns the attempts of the four weeks before a day, by provider. Days
-// on which an incident rang for it are left out: that was told.
+// of an incident that was found for it are left out, because that was reported.
 func (l *look) daysOfProviders(ctx context.Context, today int64) (map[string][]incident.Day, error) {
 	first := today - incident.DriftDays
 	type outage struct {
@@ -96,10 +89,10 @@ func (l *look) daysOfProviders(ctx context.Context, today int64) (map[string][]i
 		if err := scan(&name, &d.Number, &d.Tried, &d.Refused); err != nil {
 			return err
 		}
-		told := slices.ContainsFunc(outages, func(o outage) bool {
+		rang := slices.ContainsFunc(outages, func(o outage) bool {
 			return (o.provider == "" || o.provider == name) && o.first <= d.Number && d.Number <= o.last
 		})
-		if !told {
+		if !rang {
 			providers[name] = append(providers[name], d)
 		}
 		return nil

@@ -57,6 +57,7 @@ func (w *Watcher) Close() error { return w.db.Close() }
 const (
 	lastBounce = "incidents_bounce"
 	lastGap    = "incidents_gap"
+	lastDrift  = "incidents_drift" // Unix seconds
 )
 
 // look is one look at what is new.
@@ -72,7 +73,7 @@ type look struct {
 	fresh         bool                  // nothing that is stored of the detector is used
 	new           *incident.NewFailures // those that are new, or nil if they must be read
 	all           bool                  // there are no failures but those
-	drifted       int64                 // when trends were last looked for, in Unix seconds; 0 leaves it as it is
+	drifted       int64                 // when trends were last looked for, in Unix seconds
 }
 
 // Look looks at what is new, and stores what follows from it in one transaction. Live
@@ -120,7 +121,7 @@ func (w *Watcher) Look(ctx context.Context, now time.Time, live bool, findings [
 
 // readMarks reads how far was looked, and what is new since.
 func (l *look) readMarks(ctx context.Context) error {
-	for name, into := range map[string]*int64{lastBounce: &l.first, lastGap: &l.firstGap} {
+	for name, into := range map[string]*int64{lastBounce: &l.first, lastGap: &l.firstGap, lastDrift: &l.drifted} {
 		err := l.db.QueryRowContext(ctx, "SELECT value FROM meta WHERE name = ?", name).Scan(into)
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return err
@@ -331,11 +332,15 @@ func (l *look) refusals(ctx context.Context) func(provider string, from, to int6
 // endUnobserved ends incidents of kinds that are over once they are not found any more.
 func (l *look) endUnobserved(observed []incident.Kind) {
 	for _, i := range l.Known {
-		found := slices.ContainsFunc(l.Findings, func(f incident.Finding) bool { return f.Cause == i.Cause() })
-		if i.Open() && slices.Contains(observed, i.Kind) && !found {
+		if i.Open() && slices.Contains(observed, i.Kind) && !l.found(i) {
 			l.End(i, incident.ByDelivery, bounce.Stamp(l.Now))
 		}
 	}
+}
+
+// found reports whether an incident was found again by this look.
+func (l *look) found(i *incident.Incident) bool {
+	return slices.ContainsFunc(l.Findings, func(f incident.Finding) bool { return f.Cause == i.Cause() })
 }
 
 // store stores what changed. Numbers, incidents, and notices that are due are one
@@ -383,9 +388,6 @@ func (l *look) store(ctx context.Context) (due int, err error) {
 		due += added
 	}
 	for name, value := range map[string]int64{lastBounce: l.last, lastGap: l.gap, lastDrift: l.drifted} {
-		if name == lastDrift && value == 0 {
-			continue
-		}
 		if _, err := tx.ExecContext(ctx, "INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)", name, value); err != nil {
 			return 0, err
 		}
