@@ -49,8 +49,8 @@ func (s *Source) readGauges(ctx context.Context) (gauges, error) {
 		{"export_cursor_behind", "SELECT name, max((SELECT value FROM meta WHERE name = 'seq') - seq, 0) FROM export_cursors"},
 		{"map_entries", named(query.MapEntries)},
 		{"map_published_timestamp_seconds", named(query.MapPublished)},
-		{query.ReloadSuccessful, "SELECT '', value FROM meta WHERE name = '" + query.ReloadSuccessful + "'"},
-		{query.ReloadSucceeded, "SELECT '', value FROM meta WHERE name = '" + query.ReloadSucceeded + "'"},
+		{query.ReloadSuccessful, named(query.ReloadSuccessful)},
+		{query.ReloadSucceeded, named(query.ReloadSucceeded)},
 		// Of an import every file is a source.
 		{"log_last_line_timestamp_seconds", "SELECT source, unixepoch(max(updated_at)) FROM positions WHERE closed = 0 GROUP BY 1"},
 	} {
