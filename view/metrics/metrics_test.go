@@ -22,35 +22,58 @@ import (
 
 var update = flag.Bool("update", false, "write docs/metrics.md")
 
-// exposed saves a batch now and returns what is exposed.
-func exposed(t *testing.T, format string, batches ...*bounce.Batch) string {
+// newStore opens a database to write, and as a source of metrics.
+func newStore(t *testing.T) (*sqlite.Store, Source) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "b.db")
 	s, err := sqlite.Open(t.Context(), path, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close()
+	t.Cleanup(func() { s.Close() })
+	r, err := query.OpenReader(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.Close() })
+	return s, Source{DB: r.Querier(), Path: path, Version: "v1.2.3", Revision: "abc"}
+}
+
+// written returns what is exposed of a source.
+func written(t *testing.T, source Source, format string) string {
+	t.Helper()
+	var out bytes.Buffer
+	if err := Write(t.Context(), source, &out, format); err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
+}
+
+// exposed saves batches now and returns what is exposed.
+func exposed(t *testing.T, format string, batches ...*bounce.Batch) string {
+	t.Helper()
+	s, source := newStore(t)
 	for _, b := range batches {
 		if _, err := s.Save(t.Context(), b); err != nil {
 			t.Fatal(err)
 		}
 	}
-	r, err := query.OpenReader(t.Context(), path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	var out bytes.Buffer
-	var compat bool
-	source := Source{DB: r.Querier(), Path: path, Version: "v1.2.3", Revision: "abc"}
-	if format, compat = strings.CutSuffix(format, "+compat"); compat {
+	format, compat := strings.CutSuffix(format, "+compat")
+	if compat {
 		source.Compat = []string{bounce.PostfixExporter}
 	}
-	if err := Write(t.Context(), source, &out, format); err != nil {
-		t.Fatal(err)
+	return written(t, source, format)
+}
+
+// wantLines checks that a text has some lines.
+func wantLines(t *testing.T, text string, lines ...string) {
+	t.Helper()
+	for _, want := range lines {
+		if !strings.Contains(text, want+"\n") {
+			name, _, _ := strings.Cut(want, "{")
+			t.Errorf("%s is missing in:\n%s", want, regexp.MustCompile(`(?m)^`+name+`.* [1-9].*$`).FindAllString(text, 9))
+		}
 	}
-	return out.String()
 }
 
 // refused is a batch with a failure of a provider and a success, both of now.
@@ -74,7 +97,7 @@ func refused(provider, blocklist, source string) *bounce.Batch {
 
 func TestEverySeriesOfATableIsThereFromTheStart(t *testing.T) {
 	text := exposed(t, "text")
-	for _, want := range []string{
+	wantLines(t, text,
 		`bouncetail_attempts_total{outcome="sent",provider="google"} 0`,
 		`bouncetail_attempts_total{outcome="expired",provider="other"} 0`,
 		`bouncetail_provider_failures_total{category="dmarc",provider="microsoft"} 0`,
@@ -85,11 +108,7 @@ func TestEverySeriesOfATableIsThereFromTheStart(t *testing.T) {
 		`bouncetail_incidents_total{kind="provider-refuses"} 0`,
 		`bouncetail_event_delay_seconds_count 0`,
 		`bouncetail_unparsed_lines_total{mta="exim"} 0`,
-	} {
-		if !strings.Contains(text, want+"\n") {
-			t.Errorf("%s is missing", want)
-		}
-	}
+	)
 	if n := series(text); n > 3000 || n < 1000 {
 		t.Errorf("%d series, want at most 3000", n)
 	} else {
@@ -109,7 +128,7 @@ func series(text string) int {
 
 func TestWhatIsSavedIsCounted(t *testing.T) {
 	text := exposed(t, "text", refused("google", "zen.spamhaus.org", "/var/log/mail.log"))
-	for _, want := range []string{
+	wantLines(t, text,
 		`bouncetail_attempts_total{outcome="bounced",provider="google"} 1`,
 		`bouncetail_attempts_total{outcome="sent",provider="other"} 1`,
 		`bouncetail_failures_total{category="sender-reputation",disposition="permanent",reason="ip-blocklisted",scope="sender"} 1`,
@@ -123,13 +142,8 @@ func TestWhatIsSavedIsCounted(t *testing.T) {
 		`bouncetail_unparsed_lines_total{mta="exim"} 3`,
 		`bouncetail_event_delay_seconds_count 2`,
 		`bouncetail_event_delay_seconds_bucket{le="60"} 2`,
-		`bouncetail_build_info{goversion="` + goVersion() + `",revision="abc",version="v1.2.3"} 1`,
-	} {
-		if !strings.Contains(text, want+"\n") {
-			name, _, _ := strings.Cut(want, "{")
-			t.Errorf("%s is missing in:\n%s", want, regexp.MustCompile(`(?m)^`+name+`.* [1-9].*$`).FindAllString(text, 9))
-		}
-	}
+		`bouncetail_build_info{goversion="`+goVersion()+`",revision="abc",version="v1.2.3"} 1`,
+	)
 	if open := exposed(t, "openmetrics"); !strings.HasSuffix(open, "# EOF\n") || !strings.Contains(open, "bouncetail_attempts_total{") {
 		t.Error("openmetrics has no # EOF at its end")
 	}
@@ -137,12 +151,7 @@ func TestWhatIsSavedIsCounted(t *testing.T) {
 
 // A daemon notes when it has read its settings and written the maps.
 func TestNotesOfADaemonAreExposed(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "b.db")
-	s, err := sqlite.Open(t.Context(), path, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
+	s, source := newStore(t)
 	for name, value := range map[string]int64{
 		query.MapEntries + "exim": 3, query.MapPublished + "exim": 1_795_000_000, query.ReloadSuccessful: 0, query.ReloadSucceeded: 1_795_000_001,
 	} {
@@ -152,25 +161,12 @@ func TestNotesOfADaemonAreExposed(t *testing.T) {
 			}
 		}
 	}
-	r, err := query.OpenReader(t.Context(), path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	var out bytes.Buffer
-	if err := Write(t.Context(), Source{DB: r.Querier(), Path: path}, &out, "text"); err != nil {
-		t.Fatal(err)
-	}
-	for _, want := range []string{
+	wantLines(t, written(t, source, "text"),
 		`bouncetail_map_entries{map="exim"} 3`,
 		`bouncetail_map_published_timestamp_seconds{map="exim"} 1.795e+09`,
 		`bouncetail_config_last_reload_successful 0`,
 		`bouncetail_config_last_reload_success_timestamp_seconds 1.795000001e+09`,
-	} {
-		if !strings.Contains(out.String(), want+"\n") {
-			t.Errorf("%s is missing", want)
-		}
-	}
+	)
 }
 
 // Boards that were made for another exporter find its names, if the settings say so.
@@ -187,7 +183,7 @@ func TestNamesOfOtherExportersAreExposedIfAskedFor(t *testing.T) {
 		batch(5, bounce.Bounced, bounce.Postfix, "5.66.6"), batch(6, bounce.Bounced, bounce.Exim, "5.7.1"), batch(7, bounce.Expired, bounce.Postfix, "4.4.7"),
 	}
 	text := exposed(t, "text+compat", batches...)
-	for _, want := range []string{
+	wantLines(t, text,
 		`postfix_smtp_messages_processed_total{status="sent"} 1`,
 		`postfix_smtp_messages_processed_total{status="deferred"} 2`,
 		`postfix_smtp_messages_processed_total{status="bounced"} 4`,
@@ -198,12 +194,7 @@ func TestNamesOfOtherExportersAreExposedIfAskedFor(t *testing.T) {
 		`postfix_smtp_bounced_messages_by_dsn_total{dsn="other"} 2`,
 		`bouncetail_database_rows{table="bounces"} 7`,
 		`bouncetail_database_rows{table="recipients"} 1`,
-	} {
-		if !strings.Contains(text, want+"\n") {
-			name, _, _ := strings.Cut(want, "{")
-			t.Errorf("%s is missing in:\n%s", want, regexp.MustCompile(`(?m)^`+name+`.* [1-9].*$`).FindAllString(text, 9))
-		}
-	}
+	)
 	if n := series(text); n > 3000 {
 		t.Errorf("%d series, want at most 3000", n)
 	}
