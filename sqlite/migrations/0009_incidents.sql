@@ -71,7 +71,7 @@ WHERE occurred_at < strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-30 days');
 CREATE TABLE incidents (
   -- What hit many at once, one row for a cause and a time. Numbers are never reused.
   id INTEGER PRIMARY KEY AUTOINCREMENT, -- its number
-  kind TEXT NOT NULL, -- provider-refuses, blocklist, own-network, own-server, unreachable, inactivity, bad-surge, bad-list, unclassified-surge, log-stalled, log-gap
+  kind TEXT NOT NULL, -- provider-refuses, blocklist, own-network, own-server, unreachable, inactivity, bad-surge, bad-list, unclassified-surge, log-stalled, log-gap, drift
   scope TEXT NOT NULL, -- of the failures; empty if it is not about failures
   category TEXT NOT NULL, -- of the failures; empty likewise
   reason TEXT NOT NULL, -- of the failures; empty likewise; mixed if none has half of them
@@ -102,7 +102,7 @@ CREATE TABLE incident_notices (
   -- Notices of incidents that are due or were sent.
   incident INTEGER NOT NULL, -- its number
   channel TEXT NOT NULL, -- the name in the settings
-  what TEXT NOT NULL, -- opened; again-YYYY-MM-DD; over
+  what TEXT NOT NULL, -- opened; again-YYYY-MM-DD, with THH:MM if there are several a day; over
   due_at TEXT NOT NULL, -- when it is to be sent
   sent_at TEXT, -- when it was; NULL if it was not yet
   tries INTEGER NOT NULL, -- how often it was tried
