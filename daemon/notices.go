@@ -37,7 +37,7 @@ type Notify struct {
 const maxTries = 80
 
 // Run sends what is due, and returns how many notices were sent and how many could not
-// be. A channel whose secret cannot be read is an error too, and the others are told.
+// be. A channel whose secret cannot be read is an error too, and the others get theirs.
 // Two processes at once send each notice once: the second one finds nothing to do.
 func (n *Notify) Run(ctx context.Context) (sent, failed int, err error) {
 	lock, err := dbfile.OpenLock(n.Config.Database + ".notify.lock")

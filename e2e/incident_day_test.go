@@ -176,7 +176,7 @@ func startAlertmanager(t *testing.T) (url string, sent <-chan alert) {
 	receiver := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		var message struct{ Alerts []alert }
 		if err := json.NewDecoder(r.Body).Decode(&message); err != nil {
-			t.Errorf("Alertmanager sent what is no JSON: %v", err)
+			t.Errorf("Alertmanager sent no JSON: %v", err)
 		}
 		for _, a := range message.Alerts {
 			told <- a

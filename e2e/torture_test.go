@@ -37,8 +37,8 @@ func torture(t *testing.T, seed uint64, args ...string) *tortured {
 func (x *tortured) start() { x.d = startAs(x.t, x.as, append([]string{"--db", x.db}, x.args...)...) }
 
 // bounces writes messages that bounce, each with its own queue ID. One in ten reaches
-// another recipient. Sender and message-id
-// are in lines before the failure, so records lack them if lines are read out of order.
+// another recipient. Sender and message-id are in lines before the failure, so records
+// lack them if lines are read out of order.
 func (x *tortured) bounces(n int) {
 	for range n {
 		x.next++

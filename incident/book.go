@@ -234,7 +234,7 @@ func (b *Book) foldInto(first *Incident, later []*Incident) {
 }
 
 // explain makes refusals that began with an outage parts of it. If they are worth a
-// notice, so is the outage, of which nobody was told yet.
+// notice, so is the outage, which was not reported yet.
 func (b *Book) explain(outage *Incident, all []*Incident) {
 	began := bounce.ParseStamp(outage.StartedAt)
 	for _, i := range all {

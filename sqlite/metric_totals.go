@@ -23,8 +23,8 @@ func (tx *Tx) uncountStates(keys []int64) error {
 		}, sqldb.NumberList(keys))
 }
 
-// saveRowCounts keeps the numbers of recipients by state, and of failures, in meta, so
-// that nobody has to look through the tables for them.
+// saveRowCounts keeps the numbers of recipients by state, and of failures, in meta,
+// because counting the rows reads the whole tables.
 func (tx *Tx) saveRowCounts() error {
 	counts := map[string]int64{query.BounceCount: int64(tx.isNew)}
 	for state, n := range tx.tally.States {

@@ -240,8 +240,8 @@ func (g *generator) failing() int {
 	return g.last
 }
 
-// address returns an address. Half of them are at large providers, some at 200 domains
-// of their own windows, and the others at 20,000 small domains.
+// address returns an address. Half of them are at large providers, a fifth at 200 domains
+// with separate windows, and the others at 20,000 small domains.
 func (g *generator) address(i int) bounce.Address {
 	domain := fmt.Sprintf("d%d.example", i%20_000)
 	switch {

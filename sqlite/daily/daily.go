@@ -1,6 +1,5 @@
-// Package daily writes the sums by day that pages and reports read, so that nobody has to
-// look through the failures for them. Their rows are few: one for a day, or for a day,
-// provider and reason.
+// Package daily writes the sums by day that pages and reports read instead of all
+// failures. Their rows are few: one for a day, or for a day, provider and reason.
 package daily
 
 import (
