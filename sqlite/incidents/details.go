@@ -3,7 +3,6 @@ package incidents
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -36,14 +35,11 @@ type Details struct {
 // Get returns an incident by its number. Its failures are counted, the last first, as long
 // as there is time; 0 is no limit.
 func Get(ctx context.Context, db sqldb.Querier, id int64, limit time.Duration) (*Details, error) {
-	all, err := load(ctx, db, "WHERE id = ?", id)
+	i, err := loadOne(ctx, db, id)
 	if err != nil {
 		return nil, err
 	}
-	if len(all) == 0 {
-		return nil, fmt.Errorf("there is no incident %d; bouncetail incidents --since 365d lists them", id)
-	}
-	s, err := show(ctx, db, all[0])
+	s, err := show(ctx, db, i)
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +49,7 @@ func Get(ctx context.Context, db sqldb.Querier, id int64, limit time.Duration) (
 		return nil, err
 	}
 	d.Parts = append(d.Parts, parts...)
-	if where, _ := kindred(all[0]); where == "" {
+	if where, _ := kindred(i); where == "" {
 		return d, nil
 	}
 	return d, d.count(ctx, db, limit)

@@ -52,6 +52,18 @@ func load(ctx context.Context, db sqldb.Querier, where string, args ...any) (all
 	return all, nil
 }
 
+// loadOne returns the incident with a number.
+func loadOne(ctx context.Context, db sqldb.Querier, id int64) (*incident.Incident, error) {
+	all, err := load(ctx, db, "WHERE id = ?", id)
+	if err != nil {
+		return nil, err
+	}
+	if len(all) == 0 {
+		return nil, fmt.Errorf("there is no incident %d; bouncetail incidents --since 365d lists them", id)
+	}
+	return all[0], nil
+}
+
 // save stores an incident. One that is new gets its number.
 func save(ctx context.Context, tx *sql.Tx, i *incident.Incident) error {
 	if i.ID != 0 {

@@ -71,10 +71,13 @@ func Failures(i *incident.Incident) (where string, args []any) {
 	return where + " AND occurred_at >= ? AND occurred_at <= ?", append(args, i.StartedAt, i.LastAt)
 }
 
+// refused is the condition on bounces that chooses refusals that do not concern a single
+// address.
+const refused = "scope IN ('sender', 'network', 'message', 'domain') AND reason NOT IN ('greylisted', 'suppressed')"
+
 // kindred is Failures for all time.
 func kindred(i *incident.Incident) (where string, args []any) {
 	const provider = "(provider = ? OR provider IS NULL AND domain = ?)"
-	const refused = "scope IN ('sender', 'network', 'message', 'domain') AND reason NOT IN ('greylisted', 'suppressed')"
 	switch i.Kind {
 	case incident.Blocklist:
 		where, args = "blocklist = ? AND reason = ?", []any{i.Subject, string(i.Reason)}
@@ -109,14 +112,11 @@ func kindred(i *incident.Incident) (where string, args []any) {
 
 // FailuresOf is Failures of the incident with a number.
 func FailuresOf(ctx context.Context, db sqldb.Querier, id int64) (where string, args []any, err error) {
-	all, err := load(ctx, db, "WHERE id = ?", id)
-	if err == nil && len(all) == 0 {
-		err = fmt.Errorf("there is no incident %d; bouncetail incidents --since 365d lists them", id)
-	}
+	i, err := loadOne(ctx, db, id)
 	if err != nil {
 		return "", nil, err
 	}
-	if where, args = Failures(all[0]); where == "" {
+	if where, args = Failures(i); where == "" {
 		return "", nil, fmt.Errorf("incident %d is not about failures", id)
 	}
 	return where, args, nil

@@ -315,8 +315,7 @@ func (l *look) refusals(ctx context.Context) func(provider string, from, to int6
 			SELECT scope, category, reason, max(coalesce(enhanced_code, '')), coalesce(blocklist, ''), count(DISTINCT recipient_key), count(DISTINCT domain), count(*),
 			  min(occurred_at), max(occurred_at), max(id)
 			FROM bounces
-			WHERE occurred_at >= ? AND occurred_at < ? AND `+which+` AND scope IN ('sender', 'network', 'message', 'domain') AND suppress = 0
-			  AND reason NOT IN ('greylisted', 'suppressed')
+			WHERE occurred_at >= ? AND occurred_at < ? AND `+which+` AND `+refused+` AND suppress = 0
 			GROUP BY scope, category, reason, coalesce(blocklist, '')`, func(scan func(...any) error) error {
 			var r incident.Refusal
 			var since, until string
