@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -31,10 +30,7 @@ var importedTables = []string{
 // one import, wherever that line is. BOUNCETAIL_TEST_CUTS is the number of lines that
 // are tried in each log, at most all.
 func TestALogCutAtAnyLineGivesTheSameRows(t *testing.T) {
-	cuts := 8
-	if n, err := strconv.Atoi(os.Getenv("BOUNCETAIL_TEST_CUTS")); err == nil {
-		cuts = n
-	}
+	cuts := numberIn(t, "BOUNCETAIL_TEST_CUTS", 8)
 	for _, name := range []string{
 		"postfix/multi/mail.log.gz",
 		"postfix/multi/mail.rfc3339.log.gz",

@@ -5,9 +5,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/textproto"
-	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -99,17 +97,8 @@ func attack(t *testing.T, port int, rng *rand.Rand) {
 	say("QUIT")
 }
 
-// rounds is BOUNCETAIL_TEST_ATTACKS, or a number that takes seconds.
-func rounds(t *testing.T) int {
-	n := 60
-	if more := os.Getenv("BOUNCETAIL_TEST_ATTACKS"); more != "" {
-		var err error
-		if n, err = strconv.Atoi(more); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return n
-}
+// sessions returns the number of sessions. BOUNCETAIL_TEST_ATTACKS overrides it.
+func sessions(t *testing.T) int { return numberIn(t, "BOUNCETAIL_TEST_ATTACKS", 60) }
 
 // hostileReplies answers each recipient at evil.example with another reply.
 func hostileReplies() answers {
@@ -149,7 +138,7 @@ func TestRealPostfixHostileSessionsChangeNoOtherAddress(t *testing.T) {
 	p := startPostfix(t, serveSMTP(t, a), "header_checks = regexp:{{/^(Subject|From|To|X-Odd):/ WARN marked}}", "smtpd_junk_command_limit = 1000", "smtpd_hard_error_limit = 1000", "smtpd_soft_error_limit = 1000", "smtpd_error_sleep_time = 0", "smtpd_delay_reject = no", "resolve_numeric_domain = yes", "smtpd_client_connection_rate_limit = 0")
 	db := filepath.Join(t.TempDir(), "b.db")
 	d := start(t, p.log, "--db", db)
-	for seed := range rounds(t) {
+	for seed := range sessions(t) {
 		attack(t, p.port, rand.New(rand.NewPCG(uint64(seed), 1)))
 	}
 	nothingAboutTheBank(t, db, p.port)
@@ -163,7 +152,7 @@ func TestRealEximHostileSessionsChangeNoOtherAddress(t *testing.T) {
 	log, port := startExim(t, "exim4", serveSMTP(t, a), acl, "log_selector = +all -pid -millisec", "helo_accept_junk_hosts = *", "smtp_max_unknown_commands = 1000", "smtp_max_synprot_errors = 1000", "smtp_accept_queue_per_connection = 0", "allow_domain_literals")
 	db := filepath.Join(t.TempDir(), "b.db")
 	d := start(t, log, "--db", db)
-	for seed := range rounds(t) {
+	for seed := range sessions(t) {
 		attack(t, port, rand.New(rand.NewPCG(uint64(seed), 2)))
 	}
 	nothingAboutTheBank(t, db, port)

@@ -178,16 +178,7 @@ func (x *powercut) complete(db string) bool {
 
 // images returns the number of simulated power failures. BOUNCETAIL_TEST_POWERCUTS
 // overrides it.
-func images(t *testing.T) int {
-	n := 10
-	if more := os.Getenv("BOUNCETAIL_TEST_POWERCUTS"); more != "" {
-		var err error
-		if n, err = strconv.Atoi(more); err != nil {
-			t.Fatalf("BOUNCETAIL_TEST_POWERCUTS: %v", err)
-		}
-	}
-	return n
-}
+func images(t *testing.T) int { return numberIn(t, "BOUNCETAIL_TEST_POWERCUTS", 10) }
 
 func TestPowerFailsWhileALogIsFollowed(t *testing.T) {
 	t.Parallel()

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -207,4 +208,18 @@ func eventually(t testing.TB, path, sql string, want ...string) {
 		}
 		time.Sleep(20 * time.Millisecond) // polls another process
 	}
+}
+
+// numberIn returns the number in an environment variable, or n if that is not set.
+func numberIn(t *testing.T, variable string, n int) int {
+	t.Helper()
+	text := os.Getenv(variable)
+	if text == "" {
+		return n
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatalf("%s: %v", variable, err)
+	}
+	return n
 }

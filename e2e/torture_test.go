@@ -163,10 +163,7 @@ func (x *tortured) seen() { eventually(x.t, x.db, countBounces, strconv.Itoa(x.n
 // The scenarios, each in a file torture_*_test.go, broke other programs that follow logs.
 // In none of them may records be lost, duplicated or invented.
 func TestTorture(t *testing.T) {
-	rounds := 1
-	if n := os.Getenv("BOUNCETAIL_TEST_ROUNDS"); n != "" {
-		rounds, _ = strconv.Atoi(n)
-	}
+	rounds := numberIn(t, "BOUNCETAIL_TEST_ROUNDS", 1)
 	for _, s := range []struct {
 		name string
 		run  func(*tortured)
