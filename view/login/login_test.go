@@ -222,6 +222,15 @@ func TestTokensAreStoredAsHashes(t *testing.T) {
 			t.Errorf("Check(%q) = %+v, %v", given, got, err)
 		}
 	}
+	if _, err := AddToken(path, "shop", ScopeMetrics, day); err == nil || !strings.HasSuffix(err.Error(), "remove it first: bouncetail web token --remove shop") {
+		t.Errorf("another token with the same name: %v", err)
+	}
+	if got, err := tokens.Check(shop); err != nil || got.Scope != ScopeRead {
+		t.Errorf("the token after an attempt to replace it: %+v, %v", got, err)
+	}
+	if err := RemoveToken(path, "shop"); err != nil {
+		t.Fatal(err)
+	}
 	again, err := AddToken(path, "shop", ScopeRead, day)
 	if err != nil {
 		t.Fatal(err)

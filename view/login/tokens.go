@@ -93,7 +93,8 @@ func (t *Tokens) Check(given string) (Token, error) {
 	return *found, nil
 }
 
-// AddToken adds a token to a file, or replaces the one with its name, and returns it.
+// AddToken adds a token to a file and returns it. It does not replace a token: a program
+// may use it, and the scope could change unnoticed.
 func AddToken(path, name, scope string, now time.Time) (string, error) {
 	if err := CheckName(name); err != nil {
 		return "", err
@@ -101,9 +102,17 @@ func AddToken(path, name, scope string, now time.Time) (string, error) {
 	if !slices.Contains(Scopes, scope) {
 		return "", fmt.Errorf("the scope %q is not one of %s", scope, strings.Join(Scopes, ", "))
 	}
+	tokens := tokensOf(path)
+	stored, err := tokens.read()
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return "", err
+	}
+	if _, taken := stored[name]; taken {
+		return "", fmt.Errorf("there is a token %[1]s already; remove it first: bouncetail web token --remove %[1]s", name)
+	}
 	token := "bt_" + rand.Text()
 	sum := sha256.Sum256([]byte(token))
-	return token, tokensOf(path).set(name, strings.Join([]string{name, scope, hex.EncodeToString(sum[:]), now.UTC().Format(time.DateOnly)}, " "))
+	return token, tokens.set(name, strings.Join([]string{name, scope, hex.EncodeToString(sum[:]), now.UTC().Format(time.DateOnly)}, " "))
 }
 
 // RemoveToken removes a token from a file.
