@@ -46,35 +46,38 @@ func Recent(ctx context.Context, db sqldb.Querier, from, to string, b Bound, rea
 	return failures, to, nil
 }
 
-// FailureSum is the number of failures of a sender for a reason, with the same reply.
+// FailureSum is the number of failures of a sender for a reason.
 type FailureSum struct {
 	Sender   *string // nil if it is not known
 	Category bounce.Category
 	Reason   bounce.Reason
-	Reply    string // only if it is unclassified
 	Failures int
 	Suppress int // of these, about an address that is bad
 }
 
 // LastFailures calls each for sums of the failures of a span, the last first, until the
-// bound is reached. The same sum may come several times. It returns how many failures it
-// read, and whether these were all.
-func (r *Reader) LastFailures(ctx context.Context, from, to time.Time, b Bound, each func(*FailureSum)) (failures int, all bool, err error) {
+// bound is reached. An empty provider is all of them. The same sum may come several
+// times. It returns how many failures it read, at any provider, and whether these were
+// all.
+func (r *Reader) LastFailures(ctx context.Context, provider string, from, to time.Time, b Bound, each func(*FailureSum)) (failures int, all bool, err error) {
 	failures, since, err := Recent(ctx, r.db, bounce.Stamp(from), bounce.Stamp(to), b, func(from, to string) (n int, err error) {
 		err = sqldb.ScanAll(ctx, r.db, `
-			SELECT sender, category, reason, CASE category WHEN 'unclassified' THEN coalesce(reply, '') ELSE '' END, count(*), sum(suppress)
+			SELECT sender, category, reason, count(*), sum(suppress)
 			FROM bounces
-			WHERE occurred_at >= ? AND occurred_at < ?
-			GROUP BY 1, 2, 3, 4`,
+			WHERE occurred_at >= ?1 AND occurred_at < ?2 AND (?3 = '' OR coalesce(provider, 'other') = ?3)
+			GROUP BY 1, 2, 3`,
 			func(scan func(...any) error) error {
 				var s FailureSum
-				if err := scan(&s.Sender, (*string)(&s.Category), (*string)(&s.Reason), &s.Reply, &s.Failures, &s.Suppress); err != nil {
+				if err := scan(&s.Sender, (*string)(&s.Category), (*string)(&s.Reason), &s.Failures, &s.Suppress); err != nil {
 					return err
 				}
 				n += s.Failures
 				each(&s)
 				return nil
-			}, from, to)
+			}, from, to, provider)
+		if provider != "" {
+			n = chunk
+		}
 		return n, err
 	})
 	return failures, since <= bounce.Stamp(from), err

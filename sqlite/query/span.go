@@ -62,21 +62,33 @@ func (r *Reader) ReasonCounts(ctx context.Context, before, from, to string) (cou
 	return counts, err
 }
 
+// badRows returns a FROM and WHERE clause for the addresses that are bad: all of them, or
+// those that failures at a provider made bad. The provider is appended to three arguments.
+func badRows(provider string, args ...any) (clause string, all []any) {
+	if provider == "" {
+		return "FROM recipients r WHERE r.state = 'bad'", args
+	}
+	return `
+		FROM recipients r
+		JOIN bounces b ON b.id = r.deciding_bounce_id
+		WHERE r.state = 'bad' AND coalesce(b.provider, 'other') = ?4`, append(args, provider)
+}
+
 // TurnedBad counts the addresses that are bad, by reason: those that turned so from
 // from to to, and those from before to from. An address that was bad and is not any
-// more is not counted.
-func (r *Reader) TurnedBad(ctx context.Context, before, from, to time.Time) (counts []ReasonCount, err error) {
+// more is not counted. An empty provider is all of them.
+func (r *Reader) TurnedBad(ctx context.Context, provider string, before, from, to time.Time) (counts []ReasonCount, err error) {
+	bad, args := badRows(provider, bounce.Stamp(from), bounce.Stamp(before), bounce.Stamp(to))
 	err = sqldb.ScanAll(ctx, r.db, `
-		SELECT category, reason, sum(bad_since >= ?1), sum(bad_since < ?1)
-		FROM recipients
-		WHERE state = 'bad' AND bad_since >= ?2 AND bad_since < ?3
+		SELECT r.category, r.reason, sum(r.bad_since >= ?1), sum(r.bad_since < ?1) `+bad+`
+		AND r.bad_since >= ?2 AND r.bad_since < ?3
 		GROUP BY 1, 2`,
 		func(scan func(...any) error) error {
 			var c ReasonCount
 			err := scan((*string)(&c.Category), (*string)(&c.Reason), &c.Failures, &c.Before)
 			counts = append(counts, c)
 			return err
-		}, bounce.Stamp(from), bounce.Stamp(before), bounce.Stamp(to))
+		}, args...)
 	return counts, err
 }
 
@@ -88,20 +100,21 @@ type BadAddress struct {
 	Since     string          `json:"bad_since"`
 }
 
-// LastBad returns the addresses that turned bad last within a span, at most limit.
-func (r *Reader) LastBad(ctx context.Context, from, to time.Time, limit int) (list []BadAddress, err error) {
+// LastBad returns the addresses that turned bad last within a span, at most limit. An
+// empty provider is all of them.
+func (r *Reader) LastBad(ctx context.Context, provider string, from, to time.Time, limit int) (list []BadAddress, err error) {
+	bad, args := badRows(provider, bounce.Stamp(from), bounce.Stamp(to), limit)
 	err = sqldb.ScanAll(ctx, r.db, `
-		SELECT recipient, category, reason, bad_since
-		FROM recipients
-		WHERE state = 'bad' AND bad_since >= ? AND bad_since < ?
-		ORDER BY bad_since DESC, recipient
-		LIMIT ?`,
+		SELECT r.recipient, r.category, r.reason, r.bad_since `+bad+`
+		AND r.bad_since >= ?1 AND r.bad_since < ?2
+		ORDER BY r.bad_since DESC, r.recipient
+		LIMIT ?3`,
 		func(scan func(...any) error) error {
 			var b BadAddress
 			err := scan(&b.Recipient, (*string)(&b.Category), (*string)(&b.Reason), &b.Since)
 			list = append(list, b)
 			return err
-		}, bounce.Stamp(from), bounce.Stamp(to), limit)
+		}, args...)
 	return list, err
 }
 

@@ -154,11 +154,7 @@ func ReadDigest(ctx context.Context, r *query.Reader, o DigestOptions) (*Digest,
 			return nil, err
 		}
 	}
-	counts, err := r.TurnedBad(ctx, d.before(), d.from, d.to)
-	if err != nil {
-		return nil, err
-	}
-	if err := d.addNewlyBad(ctx, r, counts, o.Addresses); err != nil {
+	if err := d.readNewlyBad(ctx, r, o.Addresses); err != nil {
 		return nil, err
 	}
 	return d, d.readNeeds(ctx, r)
@@ -276,8 +272,12 @@ func largest[T any](list []T, of func(*T) *Number) []T {
 	return list[:min(len(list), maxRows)]
 }
 
-// addNewlyBad adds up the addresses that turned bad, and lists the last of them.
-func (d *Digest) addNewlyBad(ctx context.Context, r *query.Reader, counts []query.ReasonCount, addresses int) (err error) {
+// readNewlyBad adds up the addresses that turned bad, and lists the last of them.
+func (d *Digest) readNewlyBad(ctx context.Context, r *query.Reader, addresses int) error {
+	counts, err := r.TurnedBad(ctx, d.Provider, d.before(), d.from, d.to)
+	if err != nil {
+		return err
+	}
 	n, before := 0, 0
 	reasons := make(map[string]*[2]int64)
 	for i := range counts {
@@ -295,11 +295,7 @@ func (d *Digest) addNewlyBad(ctx context.Context, r *query.Reader, counts []quer
 	if d.NewlyBad.Hashed, err = r.Hashed(ctx); err != nil || d.NewlyBad.Hashed || addresses == 0 || n == 0 {
 		return err
 	}
-	if d.Provider != "" {
-		d.NewlyBad.Addresses, err = r.ProviderLastBad(ctx, d.Provider, d.from, d.to, addresses)
-	} else {
-		d.NewlyBad.Addresses, err = r.LastBad(ctx, d.from, d.to, addresses)
-	}
+	d.NewlyBad.Addresses, err = r.LastBad(ctx, d.Provider, d.from, d.to, addresses)
 	return err
 }
 

@@ -40,13 +40,10 @@ func (d *Digest) readProvider(ctx context.Context, r *query.Reader, addresses in
 		return err
 	}
 	d.addReasons(slices.DeleteFunc(counts, func(c query.ReasonCount) bool { return c.Provider != d.Provider }))
-	if counts, err = r.ProviderTurnedBad(ctx, d.Provider, d.before(), d.from, d.to); err != nil {
+	if err := d.readNewlyBad(ctx, r, addresses); err != nil {
 		return err
 	}
-	if err := d.addNewlyBad(ctx, r, counts, addresses); err != nil {
-		return err
-	}
-	for _, read := range []func(context.Context, *query.Reader) error{d.readProviderSenders, d.readProviderReplies, d.readIncidents, d.readHealth} {
+	for _, read := range []func(context.Context, *query.Reader) error{d.readSenders, d.readProviderReplies, d.readIncidents, d.readHealth} {
 		if err := read(ctx, r); err != nil {
 			return err
 		}
@@ -57,24 +54,11 @@ func (d *Digest) readProvider(ctx context.Context, r *query.Reader, addresses in
 	return nil
 }
 
-// bound is how many failures are read for senders, and as many for replies.
-func (d *Digest) bound() query.Bound { return query.Bound{Failures: maxFailures, Time: d.time} }
-
-func (d *Digest) readProviderSenders(ctx context.Context, r *query.Reader) error {
-	sums := newSenderSums()
-	err := r.ProviderSenders(ctx, d.Provider, d.from, d.to, d.bound(), func(s *query.ProviderSender) {
-		sums.add(s.Sender, string(s.Category)+" / "+string(s.Reason), s.Failures, s.Suppress)
-	})
-	d.Senders = sums.list()
-	d.Senders = d.Senders[:min(len(d.Senders), maxRows)]
-	return err
-}
-
 // readProviderReplies gathers the replies of the provider by their shape, and those that
 // no rule knows.
 func (d *Digest) readProviderReplies(ctx context.Context, r *query.Reader) error {
 	all, unknown := make(map[string]*UnknownReply), make(map[string]*UnknownReply)
-	err := r.ProviderReplies(ctx, d.Provider, bounce.Stamp(d.from), bounce.Stamp(d.to), d.bound(), func(p *query.ProviderReply) {
+	err := r.ProviderReplies(ctx, d.Provider, bounce.Stamp(d.from), bounce.Stamp(d.to), query.Bound{Failures: maxFailures, Time: d.time}, func(p *query.ProviderReply) {
 		kinds := []map[string]*UnknownReply{all}
 		if p.Category == bounce.Unclassified {
 			kinds = append(kinds, unknown)
@@ -86,16 +70,6 @@ func (d *Digest) readProviderReplies(ctx context.Context, r *query.Reader) error
 		}
 	})
 	d.Replies, d.Unknown = mostFrequent(all), mostFrequent(unknown)
+	d.Replies, d.Unknown = d.Replies[:min(len(d.Replies), maxRows)], d.Unknown[:min(len(d.Unknown), maxRows)]
 	return err
-}
-
-func mostFrequent(byShape map[string]*UnknownReply) []UnknownReply {
-	list := []UnknownReply{}
-	for _, u := range byShape {
-		list = append(list, *u)
-	}
-	slices.SortFunc(list, func(a, b UnknownReply) int {
-		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Example, b.Example))
-	})
-	return list[:min(len(list), maxRows)]
 }

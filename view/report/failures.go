@@ -10,12 +10,12 @@ import (
 	"github.com/bouncetail/bouncetail/sqlite/query"
 )
 
-// ReadSenders gathers the senders of the failures of a span, those with most failures
-// first. If it does not read all of them, it returns the number of those that it read in
-// sampled, else 0.
-func ReadSenders(ctx context.Context, r *query.Reader, from, to time.Time, limit time.Duration) (senders []SenderCount, sampled int, err error) {
-	sums := newSenderSums()
-	read, all, err := r.LastFailures(ctx, from, to, query.Bound{Failures: maxFailures, Time: limit}, func(f *query.FailureSum) {
+// ReadSenders gathers the senders of the failures of a span at a provider, those with
+// most failures first. An empty provider is all of them. If it does not read all
+// failures, it returns the number of those that it read in sampled, else 0.
+func ReadSenders(ctx context.Context, r *query.Reader, provider string, from, to time.Time, limit time.Duration) (senders []SenderCount, sampled int, err error) {
+	sums := make(senderSums)
+	read, all, err := r.LastFailures(ctx, provider, from, to, query.Bound{Failures: maxFailures, Time: limit}, func(f *query.FailureSum) {
 		sums.add(f.Sender, string(f.Category)+" / "+string(f.Reason), f.Failures, f.Suppress)
 	})
 	if !all {
@@ -31,8 +31,6 @@ type senderSum struct {
 	SenderCount
 	reasons map[string]int
 }
-
-func newSenderSums() senderSums { return make(senderSums) }
 
 func (sums senderSums) add(of *string, reason string, failures, suppress int) {
 	key := "\x00" // no known sender is called so
@@ -88,26 +86,32 @@ func ReadUnknown(ctx context.Context, r *query.Reader, from, to time.Time, limit
 		read++
 		u := slot(byShape, classify.Shape(reply))
 		u.Count++
-		if u.Example == "" {
-			u.Example = reply
-		}
+		u.Example = cmp.Or(u.Example, reply)
 	})
 	if !all {
 		sampled = read
 	}
-	unknown = []UnknownReply{}
-	for _, u := range byShape {
-		unknown = append(unknown, *u)
-	}
-	slices.SortFunc(unknown, func(a, b UnknownReply) int {
-		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Example, b.Example))
-	})
-	return unknown, sampled, err
+	return mostFrequent(byShape), sampled, err
 }
 
-func (d *Digest) readSenders(ctx context.Context, r *query.Reader) (err error) {
-	d.Senders, d.Health.Sampled, err = ReadSenders(ctx, r, d.from, d.to, d.time)
-	d.Senders = d.Senders[:min(len(d.Senders), maxRows)]
+// mostFrequent lists replies, the most frequent first.
+func mostFrequent(byShape map[string]*UnknownReply) []UnknownReply {
+	list := []UnknownReply{}
+	for _, u := range byShape {
+		list = append(list, *u)
+	}
+	slices.SortFunc(list, func(a, b UnknownReply) int {
+		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Example, b.Example))
+	})
+	return list
+}
+
+func (d *Digest) readSenders(ctx context.Context, r *query.Reader) error {
+	senders, sampled, err := ReadSenders(ctx, r, d.Provider, d.from, d.to, d.time)
+	d.Senders = senders[:min(len(senders), maxRows)]
+	if d.Provider == "" { // else it counts those of other providers too
+		d.Health.Sampled = sampled
+	}
 	return err
 }
 

@@ -13,7 +13,7 @@ import (
 
 // senders lists the envelope senders by failures.
 func senders(q *request) (*page.Page, error) {
-	list, sampled, err := report.ReadSenders(q.Context(), q.r, q.now.AddDate(0, 0, -week), q.now, readTime)
+	list, sampled, err := report.ReadSenders(q.Context(), q.r, "", q.now.AddDate(0, 0, -week), q.now, readTime)
 	if err != nil {
 		return nil, err
 	}
