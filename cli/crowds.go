@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/bouncetail/bouncetail/recipient"
 	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/report"
 	"github.com/bouncetail/bouncetail/view/table"
@@ -13,7 +14,7 @@ import (
 // confirm is the subcommand of recipients for a crowd that is no outage.
 func (a *app) confirm() *cobra.Command {
 	return a.mark(marking{
-		use: "confirm", short: "Make the suspects of a crowd bad",
+		use: recipient.KindConfirm, short: "Make the suspects of a crowd bad",
 		long: "Confirm says that a crowd of refused addresses is no outage: the addresses are gone,\n" +
 			"such as those of a company that has closed. They become bad, and so do those whose\n" +
 			"failures of that time are read later. The daemon may be running.",

@@ -59,7 +59,7 @@ func (a *app) unset() *cobra.Command {
 		Use:   "unset ADDRESS…",
 		Short: "Take back what was decided by allow or block",
 		Long:  "Unset lets the state of addresses follow from the log again. What was decided stays\nin the list of recipients decisions --all. " + decideHelp,
-	}, "Decisions on %s taken back", func() (daemon.Decide, error) { return daemon.Decide{Decision: daemon.Unset}, nil })
+	}, "Decisions on %s taken back", func() (daemon.Decide, error) { return daemon.Decide{Decision: recipient.Unset}, nil })
 }
 
 // deciding completes a command that decides about addresses, which arguments and a file

@@ -18,7 +18,7 @@ import (
 // release is the subcommand of recipients for what an outage leaves behind.
 func (a *app) release() *cobra.Command {
 	return a.mark(marking{
-		use: "release", short: "Let the failures of an outage no longer count",
+		use: recipient.KindRelease, short: "Let the failures of an outage no longer count",
 		long: "Release lets no state follow any more from the failures of some hours, such as those\n" +
 			"in which a provider answered \"no such user\" to everything. The failures stay on\n" +
 			"record, and those of that time that are read later are released as well. The daemon\n" +
@@ -57,9 +57,8 @@ func (a *app) mark(m marking) *cobra.Command {
 			return nil, "", usageError{errors.New("--undo takes a " + m.noun + " back as it was made; leave the other flags out")}
 		}
 		order := daemon.Mark{Kind: m.use, Of: r, DryRun: dry, Undo: undo}
-		done, err := order.Run(ctx, settings)
-		shown := report.Marked{ID: done.ID, Failures: done.Failures, Recipients: done.Recipients, Changes: report.Changes(done.Changes), DryRun: dry, Undone: undo != 0}
-		return shown, shown.Sentence(m.use), err
+		marked, err := order.Run(ctx, settings)
+		return marked, marked.Sentence(m.use), err
 	})
 }
 

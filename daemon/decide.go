@@ -16,12 +16,9 @@ import (
 	"github.com/bouncetail/bouncetail/view/web"
 )
 
-// Unset is the decision that withdraws the one in force.
-const Unset = "unset"
-
 // Decide decides about addresses by hand.
 type Decide struct {
-	Decision  string           // recipient.Allow, recipient.Block or Unset
+	Decision  string           // recipient.Allow, recipient.Block or recipient.Unset
 	Addresses []bounce.Address // not hashed
 	Note      string
 	Until     time.Time // zero is for ever
@@ -46,7 +43,7 @@ func (d *Decide) Run(ctx context.Context, c config.Config) (changes recipient.Ch
 	for i, to := range d.Addresses {
 		on[i] = h.Hashed(to)
 	}
-	if d.Decision == Unset {
+	if d.Decision == recipient.Unset {
 		return e.Withdraw(ctx, on)
 	}
 	return e.Decide(ctx, d.Decision, on, d.Note, d.Until)
@@ -54,15 +51,9 @@ func (d *Decide) Run(ctx context.Context, c config.Config) (changes recipient.Ch
 
 func (d *Decide) settings(c *config.Config) any { return c.Privacy }
 
-// The kinds of Mark.
-const (
-	Releasing  = "release"
-	Confirming = "confirm"
-)
-
 // Mark decides about the failures of some time: they were an outage, or were none.
 type Mark struct {
-	Kind   string // Releasing or Confirming
+	Kind   string // recipient.KindRelease or recipient.KindConfirm
 	Of     recipient.Release
 	DryRun bool
 	Undo   int64  // the number of the release or the confirmation to withdraw
@@ -70,16 +61,25 @@ type Mark struct {
 }
 
 // Run decides, next to a daemon that may write the database.
-func (m *Mark) Run(ctx context.Context, c config.Config) (done sqlite.Released, err error) {
+func (m *Mark) Run(ctx context.Context, c config.Config) (marked report.Marked, err error) {
 	e, err := sqlite.OpenEditor(ctx, c.Database)
 	if err != nil {
-		return done, err
+		return marked, err
 	}
 	defer func() { err = errors.Join(err, e.Close()) }()
+	done, err := m.run(ctx, e)
+	return report.Marked{
+		ID: done.ID, Failures: done.Failures, Recipients: done.Recipients, Changes: report.Changes(done.Changes),
+		DryRun: m.DryRun, Undone: m.Undo != 0,
+	}, err
+}
+
+func (m *Mark) run(ctx context.Context, e *sqlite.Editor) (sqlite.Released, error) {
+	confirm := m.Kind == recipient.KindConfirm
 	switch {
-	case m.Kind == Confirming && m.Undo != 0:
+	case confirm && m.Undo != 0:
 		return e.WithdrawConfirm(ctx, m.Undo)
-	case m.Kind == Confirming:
+	case confirm:
 		return e.Confirm(ctx, m.Of, m.DryRun)
 	case m.Undo != 0:
 		return e.WithdrawRelease(ctx, m.Undo)
@@ -136,35 +136,21 @@ func (w pageWriter) Decide(ctx context.Context, d web.Decision) (changes recipie
 }
 
 // Mark decides about the failures of some time.
-func (w pageWriter) Mark(ctx context.Context, m web.Mark) (report.Marked, error) {
-	var done sqlite.Released
-	err := w.send(ctx, "mark", &Mark{Kind: m.Kind, Of: m.Of, DryRun: m.DryRun, Undo: m.Undo, By: m.By}, &done)
-	return report.Marked{ID: done.ID, Failures: done.Failures, Recipients: done.Recipients, Changes: report.Changes(done.Changes), DryRun: m.DryRun, Undone: m.Undo != 0}, err
+func (w pageWriter) Mark(ctx context.Context, m web.Mark) (marked report.Marked, err error) {
+	err = w.send(ctx, "mark", &Mark{Kind: m.Kind, Of: m.Of, DryRun: m.DryRun, Undo: m.Undo, By: m.By}, &marked)
+	return marked, err
 }
 
-// send sends a decision to the daemon, and waits while it starts or reads new settings.
+// send has the daemon make a decision.
 func (w pageWriter) send(ctx context.Context, name string, to interface{ settings(c *config.Config) any }, result any) error {
-	for deadline := time.Now().Add(startPatience); ; {
-		client, err := dial(ctx, w.c, w.log)
-		if err != nil {
-			return err
-		}
-		if client == nil {
-			return errors.New("no daemon runs that could write it: systemctl start bouncetail")
-		}
+	_, err := atWriter(ctx, w.c, w.log, func(client *control.Client) (none struct{}, err error) {
 		err = client.Call(ctx, name, command{settingsText(to.settings(&w.c)), to}, nil, result)
-		client.Close()
 		if err != nil && ctx.Err() != nil {
-			return errors.New("the daemon is busy with another command, such as an import; try again when it is done")
+			return none, errors.New("the daemon is busy with another command, such as an import; try again when it is done")
 		}
-		refused, is := errors.AsType[*control.Error](err)
-		if !is || refused.Kind != control.KindNotStarted || time.Now().After(deadline) {
-			return answered(err)
-		}
-		select {
-		case <-time.After(100 * time.Millisecond):
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
+		return none, answered(err)
+	}, func() (none struct{}, err error) {
+		return none, errors.New("no daemon runs that could write it: systemctl start bouncetail")
+	})
+	return err
 }

@@ -6,6 +6,13 @@ import "github.com/bouncetail/bouncetail/bounce"
 const (
 	Allow = "allow" // ok, whatever the logs say
 	Block = "block" // bad, whatever the logs say
+	Unset = "unset" // withdraws the one in force; it is not stored
+)
+
+// The manual decisions about the failures of some time.
+const (
+	KindRelease = "release" // they were an outage
+	KindConfirm = "confirm" // they were none
 )
 
 // Decision is a manual decision about an address. Times are stored stamps.

@@ -47,11 +47,11 @@ type Marked struct {
 // markings are the sentences about a release and about a confirmation: what a dry run
 // would do, what was done, with its number, and what was undone.
 var markings = map[string]struct{ would, done, undone string }{
-	"release": {"%s would no longer count", "Release %d, %s no longer counted", "%s counted again"},
-	"confirm": {"%s would be confirmed", "Confirmation %d, %s", "%s no longer confirmed"},
+	recipient.KindRelease: {"%s would no longer count", "Release %d, %s no longer counted", "%s counted again"},
+	recipient.KindConfirm: {"%s would be confirmed", "Confirmation %d, %s", "%s no longer confirmed"},
 }
 
-// Sentence describes it. The kind is release or confirm.
+// Sentence describes it. The kind is recipient.KindRelease or recipient.KindConfirm.
 func (m *Marked) Sentence(kind string) string {
 	say := markings[kind]
 	what := text.Amount(m.Failures, "failure") + " of " + text.Amount(m.Recipients, "address")

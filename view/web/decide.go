@@ -15,16 +15,13 @@ import (
 	"github.com/bouncetail/bouncetail/view/report"
 )
 
-// unset is the decision that withdraws the one in force.
-const unset = "unset"
-
 // verb is a decision about an address in words.
 type verb struct{ title, button, effect, done string }
 
 var verbs = map[string]verb{
 	recipient.Allow: {"Allow %s?", "Allow", "It counts as ok, whatever the log says, until that is taken back or ends.", "%s is allowed."},
 	recipient.Block: {"Block %s?", "Block", "It counts as bad, whatever the log says, until that is taken back or ends.", "%s is blocked."},
-	unset:           {"Take back the decision on %s?", "Take back", "Its state follows from the log again.", "The decision on %s is taken back."},
+	recipient.Unset: {"Take back the decision on %s?", "Take back", "Its state follows from the log again.", "The decision on %s is taken back."},
 }
 
 // decideLink leads to the page that asks for a decision about an address.
@@ -44,7 +41,7 @@ func decide(q *request) (*page.Page, error) {
 		s := page.NewSection("")
 		s.Form = &page.Form{Action: "decide", Button: "Next", Fields: []page.Field{
 			{Label: "Address", Name: "address", Value: given},
-			{Label: "Decision", Name: "decision", Value: decision, Options: []string{recipient.Allow, recipient.Block, unset}},
+			{Label: "Decision", Name: "decision", Value: decision, Options: []string{recipient.Allow, recipient.Block, recipient.Unset}},
 		}}
 		p.Add(s)
 		return p, nil
@@ -59,11 +56,8 @@ func decide(q *request) (*page.Page, error) {
 		return nil, err
 	}
 	s.Say("%s", v.effect)
-	s.Form = &page.Form{Action: "decide", Token: q.form(), Button: v.button, Fields: []page.Field{
-		{Name: "address", Type: "hidden", Value: to.Normal},
-		{Name: "decision", Type: "hidden", Value: decision},
-	}}
-	if decision != unset {
+	s.Form = &page.Form{Action: "decide", Token: q.form(), Button: v.button, Fields: hidden("address", to.Normal, "decision", decision)}
+	if decision != recipient.Unset {
 		s.Form.Fields = append(s.Form.Fields, page.Field{Label: "Why", Name: "note"}, page.Field{Label: "Until, such as 30d or 2026-12-31 (empty: no end)", Name: "until"})
 		s.Note("Your name is kept with it. Exports, cursors and maps see it as any other change.")
 	}
@@ -101,7 +95,7 @@ func (s *Site) decide(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, noPage, http.StatusBadRequest, "Name an address and one of allow, block, unset.")
 		return
 	}
-	if d.Decision != unset {
+	if d.Decision != recipient.Unset {
 		d.Note = noted(r.PostForm.Get("note"), by)
 		if until := strings.TrimSpace(r.PostForm.Get("until")); until != "" {
 			if d.Until, err = when.Future(until, time.Now().In(s.Zone.Location)); err != nil {

@@ -31,7 +31,7 @@ func decisions(q *request) (*page.Page, error) {
 		return nil, err
 	}
 	confirms, err := q.r.Confirms(q.Context())
-	p.Add(crowds, addresses, q.marked("Outages that were released", "release", releases, writable), q.marked("Crowds that were confirmed", "confirm", confirms, writable))
+	p.Add(crowds, addresses, q.marked("Outages that were released", recipient.KindRelease, releases, writable), q.marked("Crowds that were confirmed", recipient.KindConfirm, confirms, writable))
 	return p, err
 }
 
@@ -45,7 +45,7 @@ func (q *request) crowds(writable bool) (page.Section, error) {
 		var confirm, release any = c.Confirm, c.Release
 		if writable {
 			refusals, _ := c.Refusals("", q.now)
-			confirm, release = markLink("Confirm", "confirm", refusals), markLink("Release", "release", refusals)
+			confirm, release = markLink("Confirm", recipient.KindConfirm, refusals), markLink("Release", recipient.KindRelease, refusals)
 		}
 		s.Row(c.Where(), q.zone.Short(c.StartedAt), q.zone.Short(c.EndedAt), c.Addresses, confirm, release)
 	}
@@ -68,7 +68,7 @@ func (q *request) decided(writable bool) (page.Section, error) {
 		}
 		var back any = ""
 		if _, err := address.Given(d.Recipient); err == nil && writable {
-			back = decideLink("Take back", unset, d.Recipient)
+			back = decideLink("Take back", recipient.Unset, d.Recipient)
 		}
 		s.Row(recipientLink(d.Recipient), d.Decision, q.zone.Short(d.DecidedAt), q.zone.ShortOf(d.Until), page.Shown(d.Note, 200), back)
 		return nil

@@ -17,8 +17,8 @@ import (
 
 // marks are the decisions about the failures of some time, in words.
 var marks = map[string]struct{ title, button, effect, undo string }{
-	"release": {"Release an outage", "Release", "No state follows any more from the failures of this time. They stay on record, and those that are read later are released too.", "Let the failures of release %d count again?"},
-	"confirm": {"Confirm a crowd", "Confirm", "The addresses that were refused in this time become bad, and so do those that are read later.", "Take back confirmation %d?"},
+	recipient.KindRelease: {"Release an outage", "Release", "No state follows any more from the failures of this time. They stay on record, and those that are read later are released too.", "Let the failures of release %d count again?"},
+	recipient.KindConfirm: {"Confirm a crowd", "Confirm", "The addresses that were refused in this time become bad, and so do those that are read later.", "Take back confirmation %d?"},
 }
 
 // markLink leads to the page that asks about the failures of a crowd.

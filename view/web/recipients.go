@@ -152,12 +152,12 @@ func (q *request) choices(h *report.History) page.Section {
 	add(decideLink("Allow", recipient.Allow, h.Recipient.Recipient))
 	add(decideLink("Block", recipient.Block, h.Recipient.Recipient))
 	if h.DecidedBy == bounce.ByHand {
-		add(decideLink("Take the decision back", unset, h.Recipient.Recipient))
+		add(decideLink("Take the decision back", recipient.Unset, h.Recipient.Recipient))
 	}
 	if h.State == bounce.StateSuspect && len(h.Crowds) > 0 {
 		refusals, _ := h.Crowds[len(h.Crowds)-1].Refusals(h.Domain, q.now)
-		add(markLink("Confirm that the addresses of the crowd are gone", "confirm", refusals))
-		add(markLink("Release the crowd: it was an outage", "release", refusals))
+		add(markLink("Confirm that the addresses of the crowd are gone", recipient.KindConfirm, refusals))
+		add(markLink("Release the crowd: it was an outage", recipient.KindRelease, refusals))
 	}
 	return s
 }
