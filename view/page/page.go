@@ -210,9 +210,9 @@ func cellOf(value any) Cell {
 	return Cell{Text: shown(fmt.Sprint(value))}
 }
 
-// Table returns the rows, with the heading of each cell. A column is aligned to the right
-// if it has numbers and nothing else.
-func (s Section) Table() [][]Cell {
+// numbers reports of each column whether it is aligned to the right: it has numbers and
+// nothing else.
+func (s Section) numbers() []bool {
 	numbers := make([]bool, len(s.Heads))
 	for i := range numbers {
 		for _, row := range s.Rows {
@@ -224,6 +224,12 @@ func (s Section) Table() [][]Cell {
 			}
 		}
 	}
+	return numbers
+}
+
+// Table returns the rows, with the heading of each cell.
+func (s Section) Table() [][]Cell {
+	numbers := s.numbers()
 	rows := make([][]Cell, len(s.Rows))
 	for i, row := range s.Rows {
 		rows[i] = slices.Clone(row)
@@ -246,9 +252,9 @@ const shortText = 24
 // Head returns the headings, each aligned as its column.
 func (s Section) Head() []Cell {
 	heads := make([]Cell, len(s.Heads))
-	first := s.Table()[0]
+	numbers := s.numbers()
 	for i, head := range s.Heads {
-		heads[i] = Cell{Text: head, Number: first[i].Number}
+		heads[i] = Cell{Text: head, Number: numbers[i]}
 	}
 	return heads
 }

@@ -90,7 +90,7 @@ func (s *Section) fit(width int) []int {
 	widths := make([]int, len(s.Heads))
 	left := width - 2*(len(widths)-1)
 	bars := -1 // the column of bars
-	first := s.Table()[0]
+	numbers := s.numbers()
 	for i := range widths {
 		widths[i] = text.Columns(s.Heads[i])
 		for _, row := range s.Rows {
@@ -103,8 +103,8 @@ func (s *Section) fit(width int) []int {
 	}
 	for ; left < 0; left++ {
 		longest := -1
-		for i, c := range first {
-			if !c.Number && !c.IsBar && widths[i] > 1 && (longest < 0 || widths[i] > widths[longest]) {
+		for i, c := range s.Rows[0] {
+			if !numbers[i] && !c.IsBar && widths[i] > 1 && (longest < 0 || widths[i] > widths[longest]) {
 				longest = i
 			}
 		}
