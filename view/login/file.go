@@ -1,4 +1,4 @@
-// Package login knows who may see the pages of bouncetail web: users with passwords,
+// Package login decides who may see the pages of bouncetail web: users with passwords,
 // programs with tokens, and browsers with sessions.
 //
 // Users and tokens are lines of two files that root owns. They are read again when they
@@ -17,6 +17,7 @@ import (
 	"syscall"
 
 	"github.com/bouncetail/bouncetail/internal/atomicfile"
+	"github.com/bouncetail/bouncetail/internal/openfile"
 )
 
 // maxFile is the largest file of users or tokens.
@@ -33,7 +34,7 @@ type file[T any] struct {
 	err   error
 }
 
-// read returns the lines by name. An error means that nobody may come in.
+// read returns the lines by name. After an error nobody is admitted.
 func (f *file[T]) read() (map[string]T, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -81,13 +82,13 @@ func (f *file[T]) content() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if !info.Mode().IsRegular() || info.Size() > maxFile {
-		return "", fmt.Errorf("%s is not a regular file of at most 1 MB", f.path)
+	if err := openfile.CheckRegular(f.path, info); err != nil {
+		return "", err
 	}
 	if mode := info.Mode().Perm(); mode&0o007 != 0 {
 		return "", fmt.Errorf("%s has the mode %#o, so that every user of the machine can open it; chmod o= %s", f.path, mode, f.path)
 	}
-	content, err := os.ReadFile(f.path)
+	content, err := openfile.Read(f.path, maxFile)
 	return string(content), err
 }
 
