@@ -38,7 +38,7 @@ func (f *choice) incidentFlag(c *cobra.Command) {
 }
 
 // readIncident completes a filter with the failures of the incident that was named.
-func (f *choice) readIncident(ctx context.Context, from any, chosen *query.Filter) error {
+func (f *choice) readIncident(ctx context.Context, from daemon.Answers, chosen *query.Filter) error {
 	if f.incident == "" {
 		return nil
 	}

@@ -109,7 +109,7 @@ type recipientsOf = func(query.Filter, func(*bounce.Recipient) error) (int64, er
 
 // write writes what the filter chooses and returns the number of the last change that
 // has been dealt with.
-func (e *Export) write(ctx context.Context, from any, read func(context.Context, query.Filter, func(*bounce.Recipient) error) (int64, error)) (lastSeq int64, err error) {
+func (e *Export) write(ctx context.Context, from Answers, read func(context.Context, query.Filter, func(*bounce.Recipient) error) (int64, error)) (lastSeq int64, err error) {
 	if err := e.checkKey(ctx, from); err != nil {
 		return 0, err
 	}
@@ -126,7 +126,7 @@ func (e *Export) write(ctx context.Context, from any, read func(context.Context,
 
 // checkKey refuses to write hashes where addresses are wanted, or to compare with
 // hashes of another key.
-func (e *Export) checkKey(ctx context.Context, from any) error {
+func (e *Export) checkKey(ctx context.Context, from Answers) error {
 	r, ofHost := from.(*query.Reader)
 	if e.Known != nil && ofHost {
 		return r.CheckKey(ctx, e.Config.Database, e.key)
