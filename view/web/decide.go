@@ -3,7 +3,6 @@ package web
 import (
 	"fmt"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -26,10 +25,10 @@ var verbs = map[string]verb{
 
 // decideLink leads to the page that asks for a decision about an address.
 func decideLink(says, decision, about string) page.Link {
-	return page.Link{Text: says, Href: "decide?" + url.Values{"address": {about}, "decision": {decision}}.Encode()}
+	return page.Link{Text: says, Href: "decide?" + parameters("address", about, "decision", decision).Encode()}
 }
 
-// decide asks whether a decision is to be made.
+// decide asks to confirm a decision.
 func decide(q *request) (*page.Page, error) {
 	if err := q.site.mayWrite(q.by); err != nil {
 		return nil, err
@@ -52,7 +51,7 @@ func decide(q *request) (*page.Page, error) {
 	}
 	p := page.New(fmt.Sprintf(v.title, to.Normal), "")
 	s := page.NewSection("")
-	if s.Text, err = q.standing(to); err != nil {
+	if err := q.sayState(&s, to); err != nil {
 		return nil, err
 	}
 	s.Say("%s", v.effect)
@@ -65,16 +64,15 @@ func decide(q *request) (*page.Page, error) {
 	return p, nil
 }
 
-// standing says in sentences what is known about an address.
-func (q *request) standing(to bounce.Address) ([]string, error) {
-	s := page.NewSection("")
+// sayState adds a sentence about the state of an address.
+func (q *request) sayState(s *page.Section, to bounce.Address) error {
 	if stored, err := q.site.Stored(q.Context(), q.r, to); err == nil {
 		to = stored
 	}
 	row, known, err := q.r.Recipient(q.Context(), to.Normal)
 	switch {
 	case err != nil:
-		return nil, err
+		return err
 	case !known:
 		s.Say("It has not failed in what was read so far. Check the spelling.")
 	case row.Reason != "":
@@ -82,7 +80,7 @@ func (q *request) standing(to bounce.Address) ([]string, error) {
 	default:
 		s.Say("It is %s now.", row.State)
 	}
-	return s.Text, nil
+	return nil
 }
 
 // decide makes a decision.

@@ -3,7 +3,6 @@ package web
 import (
 	"errors"
 	"fmt"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -14,7 +13,7 @@ import (
 	"github.com/bouncetail/bouncetail/view/report"
 )
 
-// decisions lists what was decided by hand, and the crowds that wait for it.
+// decisions lists the manual decisions, and the crowds that wait for one.
 func decisions(q *request) (*page.Page, error) {
 	p := page.New("Decisions", "what was decided by hand, and what waits for it")
 	writable := q.site.mayWrite(q.by) == nil
@@ -93,7 +92,7 @@ func (q *request) marked(title, kind string, all []recipient.Release, writable b
 		case r.WithdrawnAt != nil:
 			back = "taken back " + q.zone.Short(*r.WithdrawnAt)
 		case writable:
-			back = page.Link{Text: "Take back", Href: "mark?" + url.Values{"kind": {kind}, "undo": {fmt.Sprint(r.ID)}}.Encode()}
+			back = page.Link{Text: "Take back", Href: "mark?" + parameters("kind", kind, "undo", fmt.Sprint(r.ID)).Encode()}
 		}
 		var words []string
 		for _, word := range of(r, q.zone.Short) {

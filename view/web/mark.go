@@ -3,7 +3,6 @@ package web
 import (
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"time"
@@ -23,12 +22,7 @@ var marks = map[string]struct{ title, button, effect, undo string }{
 
 // markLink leads to the page that asks about the failures of a crowd.
 func markLink(says, kind string, of report.Refusals) page.Link {
-	at := url.Values{"kind": {kind}}
-	for name, value := range map[string]string{"since": of.Since, "until": of.Until, "domain": of.Domain, "reason": of.Reason} {
-		if value != "" {
-			at.Set(name, value)
-		}
-	}
+	at := parameters("kind", kind, "since", of.Since, "until", of.Until, "domain", of.Domain, "reason", of.Reason)
 	return page.Link{Text: says, Href: "mark?" + at.Encode()}
 }
 

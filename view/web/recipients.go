@@ -104,10 +104,16 @@ func oneOf(values []string) string {
 
 // valuesOf returns the parameters that choose recipients.
 func valuesOf(b *query.Browse) url.Values {
+	return parameters("match", b.Match, "domain", b.Domain, "state", b.State, "reason", b.Reason)
+}
+
+// parameters returns the parameters of a link, from names and values. Empty values are
+// left out.
+func parameters(pairs ...string) url.Values {
 	values := url.Values{}
-	for name, value := range map[string]string{"match": b.Match, "domain": b.Domain, "state": b.State, "reason": b.Reason} {
-		if value != "" {
-			values.Set(name, value)
+	for pair := range slices.Chunk(pairs, 2) {
+		if pair[1] != "" {
+			values.Set(pair[0], pair[1])
 		}
 	}
 	return values

@@ -15,9 +15,9 @@ import (
 	"github.com/bouncetail/bouncetail/view/login"
 )
 
-// visitor is who sends a request.
+// visitor is the sender of a request.
 type visitor struct {
-	user     string // empty if nobody has to say who he is
+	user     string // empty if no name is needed
 	id       string // of the browser: the value of its cookie, which may be that of no session
 	session  bool   // there is a login that can be ended
 	stranger bool   // has yet to log in
@@ -28,7 +28,7 @@ type (
 	connKey    struct{}
 )
 
-// visitorOf returns who sends a request that was admitted.
+// visitorOf returns the sender of a request that was admitted.
 func visitorOf(r *http.Request) *visitor {
 	if by, ok := r.Context().Value(visitorKey{}).(*visitor); ok {
 		return by
@@ -36,20 +36,20 @@ func visitorOf(r *http.Request) *visitor {
 	return &visitor{}
 }
 
-// withVisitor adds to a request who sends it.
+// withVisitor returns a request with its sender in the context.
 func withVisitor(r *http.Request, by *visitor) *http.Request {
 	return r.WithContext(context.WithValue(r.Context(), visitorKey{}, by))
 }
 
-// onUnix reports whether a request came by a unix socket. Only those who may open it can
-// have sent the request, such as a proxy.
+// onUnix reports whether a request came by a unix socket. Only programs that may open the
+// socket, such as a proxy, can send one.
 func onUnix(r *http.Request) bool {
 	c, ok := r.Context().Value(connKey{}).(net.Conn)
 	return ok && c.LocalAddr().Network() == "unix"
 }
 
-// admit returns who sends a request. It answers the request and returns nil if they may
-// not see the page.
+// admit returns the sender of a request. It answers the request and returns nil if the
+// sender may not see the page.
 func (s *Site) admit(w http.ResponseWriter, r *http.Request) *visitor {
 	if token, is := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); is && s.Tokens != nil {
 		return s.admitProgram(w, r, token)
@@ -111,8 +111,8 @@ func (s *Site) cookieName() string {
 	return "bouncetail-" + hex.EncodeToString(sum[:4])
 }
 
-// isTLS reports whether the browser uses TLS, as the proxy says. Who lies about it harms
-// only his own cookie.
+// isTLS reports whether the browser uses TLS, as the proxy says. A client that lies about
+// it harms only its own cookie.
 func isTLS(r *http.Request) bool { return r.Header.Get("X-Forwarded-Proto") == "https" }
 
 // cookieFor returns the name of the cookie for a request.

@@ -37,10 +37,10 @@ type Site struct {
 	Compat   []string   // see metrics.Source
 	Log      *slog.Logger
 
-	// Who may come in. Without any of these, everyone may who can connect.
+	// Access. Without any of these, everyone who can connect may see the pages.
 	Users      *login.Users  // have to log in
 	Tokens     *login.Tokens // of programs
-	UserHeader string        // in which a proxy names the user, on a unix socket
+	UserHeader string        // the header in which a proxy names the user, on a unix socket
 	Token      string        // opens a session of Owner, once
 	Owner      string        // the user who started the process by hand
 
