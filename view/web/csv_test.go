@@ -56,6 +56,12 @@ func TestAddressesAreDownloadedAsTheViewShowsThem(t *testing.T) {
 	if got := download(t, b, "recipients.csv?match=jane&state=bad"); len(got) != 1 || got[0][0] != "jane@gmail.com" {
 		t.Errorf("jane: %q", got)
 	}
+	if got := download(t, b, "recipients.csv?match=jane&domain=GMAIL.com."); len(got) != 1 || got[0][0] != "jane@gmail.com" {
+		t.Errorf("a domain as logs have it: %q", got)
+	}
+	if shown := b.get("recipients?domain=B%C3%BCcher.example").body; !strings.Contains(shown, `value="xn--bcher-kva.example"`) {
+		t.Errorf("a domain with an umlaut is searched as it is: %s", shown)
+	}
 	if got := download(t, b, "recipients.csv?state=ok"); len(got) != 0 {
 		t.Errorf("none: %q", got)
 	}

@@ -91,7 +91,7 @@ func browseOf(r *http.Request, limit int) (query.Browse, error) {
 			return query.Browse{}, badRequest(fmt.Sprintf("There is no parameter %.80q; there are %s.", name, strings.Join(names, ", ")))
 		}
 	}
-	return query.Browse{State: given.Get("state"), Domain: strings.ToLower(given.Get("domain")), Reason: given.Get("reason"), Match: given.Get("match"), After: given.Get("after"), Limit: limit}, nil
+	return query.Browse{State: given.Get("state"), Domain: address.Domain(given.Get("domain")), Reason: given.Get("reason"), Match: given.Get("match"), After: given.Get("after"), Limit: limit}, nil
 }
 
 // oneOf continues a sentence with the values of a parameter, if they are known.
