@@ -177,11 +177,7 @@ func shopSite(t *testing.T, attacks []string) *pageSet {
 	}
 	write(log, shopLog(time.Now(), attacks))
 	write(config, fmt.Sprintf("sources: [{path: %s}]\ndatabase: %s\nweb: {users_file: %s, write: true}\n", log, db, at("users")))
-	passwd := exec.CommandContext(t.Context(), program(t), "web", "passwd", "ada", "--config", config)
-	passwd.Stdin = strings.NewReader("correct horse\n")
-	if out, err := passwd.CombinedOutput(); err != nil {
-		t.Fatalf("passwd: %v\n%s", err, out)
-	}
+	addUser(t, config)
 	run(t, "import", "--db", db, log)
 	if unparsed := query(t, db, "SELECT example FROM unparsed_lines"); len(unparsed) > 0 {
 		t.Fatalf("not parsed: %q", unparsed)

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"bytes"
 	"fmt"
 	"net"
 	"net/http"
@@ -10,7 +9,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -41,24 +39,6 @@ func languageProgram(t *testing.T, name string) string {
 	return path
 }
 
-// locked is a buffer for the output of a process.
-type locked struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *locked) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *locked) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
 func TestExamplesVerifySignatures(t *testing.T) {
 	for _, l := range languages {
 		t.Run(l.program, func(t *testing.T) {
@@ -68,7 +48,7 @@ func TestExamplesVerifySignatures(t *testing.T) {
 			args := l.command(program, filepath.Join("../examples", l.receive), port)
 			cmd := exec.CommandContext(t.Context(), args[0], args[1:]...)
 			cmd.Env = append(os.Environ(), "SECRET_FILE="+secret, "PORT="+strconv.Itoa(port))
-			var said locked
+			var said output
 			cmd.Stdout, cmd.Stderr = &said, &said
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)

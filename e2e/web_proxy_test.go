@@ -74,11 +74,7 @@ func startUnixWeb(t *testing.T, dir, web string) (socket string) {
 		t.Fatal(err)
 	}
 	if strings.Contains(web, "USERS") {
-		passwd := exec.CommandContext(t.Context(), program(t), "web", "passwd", "ada", "--config", config)
-		passwd.Stdin = strings.NewReader("correct horse\n")
-		if out, err := passwd.CombinedOutput(); err != nil {
-			t.Fatalf("passwd: %v\n%s", err, out)
-		}
+		addUser(t, config)
 	}
 	serving(t, program(t), "web", "--config", config, "--listen", "unix:"+socket)
 	reachable(t, "unix", socket)
