@@ -6,8 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/bouncetail/bouncetail/sqlite/feed"
 )
 
@@ -53,9 +51,11 @@ func (s *Sender) count(ctx context.Context, number int64) error {
 	}
 	begun := time.Now()
 	if c.sent == nil {
-		if err := s.readDays(ctx, number); err != nil {
+		sent, err := mapOf[string, []byte](ctx, s.conn, "SELECT day::text, digest FROM bouncetail.fleet_days WHERE instance = $1", number)
+		if err != nil {
 			return err
 		}
+		c.sent = sent
 	}
 	days, err := s.source.feed.Days(ctx)
 	if err != nil {
@@ -86,35 +86,9 @@ func digestOf(slots []byte) []byte {
 	return sum[:16]
 }
 
-func (s *Sender) readDays(ctx context.Context, number int64) error {
-	rows, err := s.conn.Query(ctx, "SELECT day::text, digest FROM bouncetail.fleet_days WHERE instance = $1", number)
-	if err != nil {
-		return err
-	}
-	sent := make(map[string][]byte)
-	var day string
-	var digest []byte
-	_, err = pgx.ForEachRow(rows, []any{&day, &digest}, func() error {
-		sent[day] = slices.Clone(digest)
-		return nil
-	})
-	s.counts.sent = sent
-	return err
-}
-
 // grown returns the counts of a day that are higher than those that were sent.
 func (s *Sender) grown(ctx context.Context, day string, number int64) ([]feed.DaySent, error) {
-	rows, err := s.conn.Query(ctx, "SELECT domain, sent FROM bouncetail.daily_counts WHERE instance = $1 AND day = $2::text::date", number, day)
-	if err != nil {
-		return nil, err
-	}
-	sent := make(map[string]int64)
-	var domain string
-	var n int64
-	_, err = pgx.ForEachRow(rows, []any{&domain, &n}, func() error {
-		sent[domain] = n
-		return nil
-	})
+	sent, err := mapOf[string, int64](ctx, s.conn, "SELECT domain, sent FROM bouncetail.daily_counts WHERE instance = $1 AND day = $2::text::date", number, day)
 	if err != nil {
 		return nil, err
 	}

@@ -87,16 +87,10 @@ func (r crowdRecords) LastDeliveries(keys []int64) (map[int64]int64, error) {
 	if len(keys) == 0 {
 		return last, nil
 	}
-	rows, err := r.Query(r.ctx, "SELECT recipient_key, last_delivery_at FROM bouncetail.recipients WHERE recipient_key = ANY ($1) AND last_delivery_at IS NOT NULL", keys)
-	if err != nil {
-		return nil, err
-	}
-	var key int64
-	var delivered time.Time
-	_, err = pgx.ForEachRow(rows, []any{&key, &delivered}, func() error {
+	stored, err := mapOf[int64, time.Time](r.ctx, r, "SELECT recipient_key, last_delivery_at FROM bouncetail.recipients WHERE recipient_key = ANY ($1) AND last_delivery_at IS NOT NULL", keys)
+	for key, delivered := range stored {
 		last[key] = delivered.UnixMilli()
-		return nil
-	})
+	}
 	for _, key := range keys {
 		if now := msOf(r.delivered[key]); now > last[key] {
 			last[key] = now
@@ -126,36 +120,15 @@ func (r crowdRecords) Accepted(domains []string, each func(domain string)) error
 
 // AcceptedDays returns on how many days each of the domains accepted mail.
 func (r crowdRecords) AcceptedDays(domains []string) (map[string]int, error) {
-	days := make(map[string]int, len(domains))
 	if len(domains) == 0 {
-		return days, nil
+		return nil, nil
 	}
-	rows, err := r.Query(r.ctx, "SELECT domain, count(DISTINCT day) FROM bouncetail.daily_counts WHERE domain = ANY ($1) AND sent > 0 GROUP BY domain", domains)
-	if err != nil {
-		return nil, err
-	}
-	var domain string
-	var n int
-	_, err = pgx.ForEachRow(rows, []any{&domain, &n}, func() error {
-		days[domain] = n
-		return nil
-	})
-	return days, err
+	return mapOf[string, int](r.ctx, r, "SELECT domain, count(DISTINCT day) FROM bouncetail.daily_counts WHERE domain = ANY ($1) AND sent > 0 GROUP BY domain", domains)
 }
 
 // NotFound returns the domains that were ever not found in the DNS.
 func (r crowdRecords) NotFound() (map[string]bool, error) {
-	rows, err := r.Query(r.ctx, "SELECT DISTINCT domain FROM bouncetail.refusals WHERE lookup")
-	if err != nil {
-		return nil, err
-	}
-	domains := make(map[string]bool)
-	var domain string
-	_, err = pgx.ForEachRow(rows, []any{&domain}, func() error {
-		domains[domain] = true
-		return nil
-	})
-	return domains, err
+	return mapOf[string, bool](r.ctx, r, "SELECT DISTINCT domain, lookup FROM bouncetail.refusals WHERE lookup")
 }
 
 // Horizon returns the stamp before which records were deleted for their age: none are.

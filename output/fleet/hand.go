@@ -77,18 +77,8 @@ func (s *Sender) newDecisions(ctx context.Context) ([]feed.Decision, error) {
 	for i := range list {
 		keys[i] = list[i].Key
 	}
-	rows, err := s.conn.Query(ctx, "SELECT recipient_key, decided_at FROM bouncetail.decisions WHERE recipient_key = ANY ($1)", keys)
-	if err != nil {
-		return nil, err
-	}
-	known := make(map[int64]string)
-	var key int64
-	var at stamp
-	_, err = pgx.ForEachRow(rows, []any{&key, &at}, func() error {
-		known[key] = string(at)
-		return nil
-	})
-	return slices.DeleteFunc(list, func(d feed.Decision) bool { return d.At <= known[d.Key] }), err
+	known, err := mapOf[int64, stamp](ctx, s.conn, "SELECT recipient_key, decided_at FROM bouncetail.decisions WHERE recipient_key = ANY ($1)", keys)
+	return slices.DeleteFunc(list, func(d feed.Decision) bool { return d.At <= string(known[d.Key]) }), err
 }
 
 // newReleases returns the releases that the fleet does not have as they are now.
@@ -123,7 +113,7 @@ func (s *Sender) newForgotten(ctx context.Context) ([]feed.Forgotten, error) {
 	}
 	keys, _ := forgottenArrays(list)
 	known, err := forgottenOf(ctx, s.conn, keys)
-	return slices.DeleteFunc(list, func(f feed.Forgotten) bool { return f.Until <= known[f.Key] }), err
+	return slices.DeleteFunc(list, func(f feed.Forgotten) bool { return f.Until <= string(known[f.Key]) }), err
 }
 
 func forgottenArrays(list []feed.Forgotten) (keys []int64, untils []string) {
@@ -134,19 +124,8 @@ func forgottenArrays(list []feed.Forgotten) (keys []int64, untils []string) {
 }
 
 // forgottenOf returns until when which of some addresses were forgotten.
-func forgottenOf(ctx context.Context, db querier, keys []int64) (map[int64]string, error) {
-	rows, err := db.Query(ctx, "SELECT recipient_key, until FROM bouncetail.forgotten WHERE recipient_key = ANY ($1)", keys)
-	if err != nil {
-		return nil, err
-	}
-	known := make(map[int64]string)
-	var key int64
-	var until stamp
-	_, err = pgx.ForEachRow(rows, []any{&key, &until}, func() error {
-		known[key] = string(until)
-		return nil
-	})
-	return known, err
+func forgottenOf(ctx context.Context, db querier, keys []int64) (map[int64]stamp, error) {
+	return mapOf[int64, stamp](ctx, db, "SELECT recipient_key, until FROM bouncetail.forgotten WHERE recipient_key = ANY ($1)", keys)
 }
 
 // forget deletes what is known of addresses until some times, and touches those that have
@@ -194,8 +173,8 @@ func (t *transaction) dropForgotten(all map[int64]*touched) error {
 	}
 	var again []feed.Forgotten
 	for key, until := range known {
-		if slices.ContainsFunc(all[key].failures, func(f failure) bool { return f.At <= until }) {
-			again = append(again, feed.Forgotten{Key: key, Until: until})
+		if slices.ContainsFunc(all[key].failures, func(f failure) bool { return f.At <= string(until) }) {
+			again = append(again, feed.Forgotten{Key: key, Until: string(until)})
 		}
 	}
 	return t.forget(again, all)
@@ -230,7 +209,7 @@ func (t *transaction) decide(decisions []feed.Decision, releases []feed.Release,
 	if err != nil {
 		return err
 	}
-	decisions = slices.DeleteFunc(slices.Clone(decisions), func(d feed.Decision) bool { return d.At <= forgotten[d.Key] })
+	decisions = slices.DeleteFunc(slices.Clone(decisions), func(d feed.Decision) bool { return d.At <= string(forgotten[d.Key]) })
 	if len(decisions) > 0 {
 		if _, err := execRows(t, saveDecisions, decisionColumns, decisions, instance); err != nil {
 			return err

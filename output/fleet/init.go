@@ -99,6 +99,22 @@ type querier interface {
 	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
 }
 
+// mapOf reads the rows of a query as a map from the first of two columns to the second.
+func mapOf[K comparable, V any](ctx context.Context, db querier, query string, args ...any) (map[K]V, error) {
+	rows, err := db.Query(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	found := make(map[K]V)
+	var key K
+	var value V
+	_, err = pgx.ForEachRow(rows, []any{&key, &value}, func() error {
+		found[key] = value
+		return nil
+	})
+	return found, err
+}
+
 const selectMeta = "SELECT name, value FROM bouncetail.fleet_meta"
 
 func readMeta(ctx context.Context, db querier) (m meta, err error) {
