@@ -40,7 +40,7 @@ var insertRefusals = "INSERT INTO bouncetail.refusals (seq, " + names(refusalCol
 
 // crowdNews is what a transaction adds that crowds follow from.
 type crowdNews struct {
-	touched map[int64]*touched
+	touched touches
 	known   map[int64]*recipientRow
 	sent    []recipient.SentDay
 }
@@ -111,10 +111,7 @@ func (t *transaction) findCrowds(news *crowdNews, memory *crowdMemory) error {
 		return err
 	}
 	for _, key := range changes.Affected {
-		if news.touched[key] == nil {
-			news.touched[key] = &touched{}
-		}
-		news.touched[key].replay = true
+		news.touched.of(key).replay = true
 	}
 	return t.saveCrowds(changes)
 }

@@ -73,12 +73,17 @@ func (s *Sender) newDecisions(ctx context.Context) ([]feed.Decision, error) {
 	if err != nil || len(list) == 0 {
 		return nil, err
 	}
+	known, err := mapOf[int64, stamp](ctx, s.conn, "SELECT recipient_key, decided_at FROM bouncetail.decisions WHERE recipient_key = ANY ($1)", decidedKeys(list))
+	return slices.DeleteFunc(list, func(d feed.Decision) bool { return d.At <= string(known[d.Key]) }), err
+}
+
+// decidedKeys returns the addresses of decisions.
+func decidedKeys(list []feed.Decision) []int64 {
 	keys := make([]int64, len(list))
 	for i := range list {
 		keys[i] = list[i].Key
 	}
-	known, err := mapOf[int64, stamp](ctx, s.conn, "SELECT recipient_key, decided_at FROM bouncetail.decisions WHERE recipient_key = ANY ($1)", keys)
-	return slices.DeleteFunc(list, func(d feed.Decision) bool { return d.At <= string(known[d.Key]) }), err
+	return keys
 }
 
 // newReleases returns the releases that the fleet does not have as they are now.
@@ -131,7 +136,7 @@ func forgottenOf(ctx context.Context, db querier, keys []int64) (map[int64]stamp
 // forget deletes what is known of addresses until some times, and touches those that have
 // failed since. Their refusals stay: they name a hash and no address, and crowds follow
 // from them.
-func (t *transaction) forget(list []feed.Forgotten, all map[int64]*touched) error {
+func (t *transaction) forget(list []feed.Forgotten, all touches) error {
 	if len(list) == 0 {
 		return nil
 	}
@@ -157,7 +162,7 @@ func (t *transaction) forget(list []feed.Forgotten, all map[int64]*touched) erro
 
 // dropForgotten forgets addresses again of which failures were stored while another
 // sender forgot them.
-func (t *transaction) dropForgotten(all map[int64]*touched) error {
+func (t *transaction) dropForgotten(all touches) error {
 	var keys []int64
 	for key, one := range all {
 		if len(one.failures) > 0 {
@@ -196,16 +201,12 @@ var saveDecisions = "INSERT INTO bouncetail.decisions AS known (instance, " + na
 	" WHERE excluded.decided_at > known.decided_at"
 
 // decide stores decisions and releases, and touches the addresses that they concern.
-func (t *transaction) decide(decisions []feed.Decision, releases []feed.Release, instance int64, all map[int64]*touched) error {
+func (t *transaction) decide(decisions []feed.Decision, releases []feed.Release, instance int64, all touches) error {
 	if len(decisions)+len(releases) == 0 {
 		return nil
 	}
 	// What was decided about an address that was forgotten since is forgotten, too.
-	keys := make([]int64, len(decisions))
-	for i := range decisions {
-		keys[i] = decisions[i].Key
-	}
-	forgotten, err := forgottenOf(t.ctx, t.Tx, keys)
+	forgotten, err := forgottenOf(t.ctx, t.Tx, decidedKeys(decisions))
 	if err != nil {
 		return err
 	}
@@ -216,10 +217,7 @@ func (t *transaction) decide(decisions []feed.Decision, releases []feed.Release,
 		}
 		for i := range decisions {
 			d := &decisions[i]
-			if all[d.Key] == nil {
-				all[d.Key] = &touched{}
-			}
-			all[d.Key].to = bounce.Address{Normal: clean(d.Recipient), Domain: clean(d.Domain)}
+			all.of(d.Key).to = bounce.Address{Normal: clean(d.Recipient), Domain: clean(d.Domain)}
 		}
 	}
 	for i := range releases {
@@ -234,7 +232,7 @@ func (t *transaction) decide(decisions []feed.Decision, releases []feed.Release,
 }
 
 // release stores a release, and touches the addresses whose failures it covers.
-func (t *transaction) release(r *feed.Release, instance int64, all map[int64]*touched) error {
+func (t *transaction) release(r *feed.Release, instance int64, all touches) error {
 	var withdrawn any
 	if r.WithdrawnAt != nil {
 		withdrawn = *r.WithdrawnAt
@@ -255,14 +253,10 @@ func (t *transaction) release(r *feed.Release, instance int64, all map[int64]*to
 	if err != nil {
 		return err
 	}
-	var key int64
-	_, err = pgx.ForEachRow(rows, []any{&key}, func() error {
-		if all[key] == nil {
-			all[key] = &touched{}
-		}
-		all[key].replay = true
-		return nil
-	})
+	keys, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	for _, key := range keys {
+		all.of(key).replay = true
+	}
 	return err
 }
 

@@ -77,9 +77,9 @@ func (t *transaction) replayKeys(keys []int64) error {
 				return err
 			}
 		}
-		all := make(map[int64]*touched, len(some))
+		all := make(touches, len(some))
 		for _, key := range some {
-			all[key] = &touched{replay: true}
+			all.of(key).replay = true
 		}
 		if err := t.refresh(all, make(map[int64]*recipientRow)); err != nil {
 			return err

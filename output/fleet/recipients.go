@@ -18,6 +18,19 @@ type touched struct {
 	replay   bool   // its history cannot be extended
 }
 
+// touches are touched addresses, by key.
+type touches map[int64]*touched
+
+// of returns the address with a key, which it adds if it is not among them.
+func (all touches) of(key int64) *touched {
+	one := all[key]
+	if one == nil {
+		one = &touched{}
+		all[key] = one
+	}
+	return one
+}
+
 // recipientRow is a row of recipients, and what it is made from.
 type recipientRow struct {
 	to      bounce.Address
@@ -117,7 +130,7 @@ func (t *transaction) recipientsOf(keys []int64) (map[int64]*recipientRow, error
 
 // refresh makes the rows of touched addresses, and saves those that changed. Some rows
 // are known already.
-func (t *transaction) refresh(all map[int64]*touched, known map[int64]*recipientRow) error {
+func (t *transaction) refresh(all touches, known map[int64]*recipientRow) error {
 	keys := slices.Sorted(maps.Keys(all))
 	for some := range slices.Chunk(keys, batchSize) {
 		if err := t.refreshSome(some, all, known); err != nil {
@@ -127,7 +140,7 @@ func (t *transaction) refresh(all map[int64]*touched, known map[int64]*recipient
 	return nil
 }
 
-func (t *transaction) refreshSome(keys []int64, all map[int64]*touched, known map[int64]*recipientRow) error {
+func (t *transaction) refreshSome(keys []int64, all touches, known map[int64]*recipientRow) error {
 	// Of those that were touched last by a crowd, the rows are not known.
 	others := slices.DeleteFunc(slices.Clone(keys), func(key int64) bool { return known[key] != nil || all[key].to.Normal != "" })
 	if len(others) > 0 {

@@ -337,26 +337,21 @@ func (s *Sender) failures(ctx context.Context, after int64) ([]feed.Failure, err
 
 // touched returns the addresses that a batch concerns, with further deliveries. Of the
 // failures, it takes those that are new to the fleet.
-func (b *batch) touched(isNew []feed.Failure, deliveries []feed.Delivery) map[int64]*touched {
-	all := make(map[int64]*touched)
-	touch := func(key int64, delivery string) *touched {
-		if all[key] == nil {
-			all[key] = &touched{}
-		}
-		all[key].delivery = max(all[key].delivery, delivery)
-		return all[key]
-	}
+func (b *batch) touched(isNew []feed.Failure, deliveries []feed.Delivery) touches {
+	all := make(touches)
 	for i := range isNew {
 		f := &isNew[i]
 		if f.Reason == bounce.Suppressed { // a refusal of the host itself does not concern the address
 			continue
 		}
-		one := touch(f.Key, f.LastDelivery)
+		one := all.of(f.Key)
+		one.delivery = max(one.delivery, f.LastDelivery)
 		one.to = bounce.Address{Normal: clean(f.To.Normal), Domain: clean(f.To.Domain)}
 		one.failures = append(one.failures, failureOf(f))
 	}
 	for _, d := range slices.Concat(b.deliveries, deliveries) {
-		touch(d.Key, d.At)
+		one := all.of(d.Key)
+		one.delivery = max(one.delivery, d.At)
 	}
 	return all
 }
@@ -380,9 +375,9 @@ func (s *Sender) expire(ctx context.Context) error {
 			s.expiredAt = time.Now()
 			return nil
 		}
-		all := make(map[int64]*touched, len(keys))
+		all := make(touches, len(keys))
 		for _, key := range keys {
-			all[key] = &touched{}
+			all.of(key)
 		}
 		err = pgx.BeginFunc(ctx, s.conn, func(tx pgx.Tx) error {
 			t := &transaction{Tx: tx, ctx: ctx}
