@@ -36,6 +36,13 @@ type refusal struct {
 	event event
 }
 
+// refusal returns the row of refusals of a failure.
+func (f *failure) refusal(key int64, domain string) refusal {
+	return refusal{recipient.Refusal{
+		At: msOf(f.At), Key: key, Domain: domain, Provider: f.Provider, Relay: f.Relay, Host: f.Host, Lookup: f.Reason == bounce.NoSuchDomain,
+	}, f.event}
+}
+
 var insertRefusals = "INSERT INTO bouncetail.refusals (seq, " + names(refusalColumns) + ") SELECT $9::bigint, * FROM " + unnest(refusalColumns)
 
 // crowdNews is what a transaction adds that crowds follow from.
@@ -67,14 +74,11 @@ func (t *transaction) findCrowds(news *crowdNews, memory *crowdMemory) error {
 		records.delivered[key] = one.delivery
 		for i := range one.failures {
 			if f := &one.failures[i]; f.Suppress {
-				new = append(new, refusal{recipient.Refusal{
-					At: msOf(f.At), Key: key, Domain: one.to.Domain, Provider: f.Provider, Relay: f.Relay, Host: f.Host, Lookup: f.Reason == bounce.NoSuchDomain,
-				}, f.event})
+				new = append(new, f.refusal(key, one.to.Domain))
 			}
 		}
 	}
 	slices.SortFunc(new, func(a, b refusal) int { return a.event.compare(b.event) })
-	t.in.Accepted = func(domain, after, until string) bool { return t.accepted(records, domain, after, until) }
 	f := recipient.CrowdFinder{Records: records, Memory: &memory.CrowdMemory, Limits: t.in.Policy.Crowds, Crowds: t.in.Crowds}
 	f.News.Sent, f.News.Of = news.sent, news.reach
 	f.News.Reached = func(yield func(recipient.Reach) bool) {
@@ -139,9 +143,9 @@ func (t *transaction) catchUp(memory *crowdMemory) error {
 }
 
 // accepted reports whether a domain accepted mail after a stamp and until another.
-func (t *transaction) accepted(records crowdRecords, domain, after, until string) bool {
+func (t *transaction) accepted(domain, after, until string) bool {
 	from, to := msOf(after), msOf(until)
-	sent := records.Traffic(from, to)
+	sent := crowdRecords{transaction: t}.Traffic(from, to)
 	n := sent.Domain(domain).Between(recipient.SlotOf(from)+1, recipient.SlotOf(to))
 	if t.acceptedErr == nil {
 		t.acceptedErr = sent.Err()

@@ -65,18 +65,13 @@ func (t *transaction) replayAll() error {
 			}
 		}
 	}
-	return t.acceptedErr
+	return nil
 }
 
 // replayKeys replays the histories of addresses.
 func (t *transaction) replayKeys(keys []int64) error {
 	slices.Sort(keys)
 	for some := range slices.Chunk(slices.Compact(keys), batchSize) {
-		if missing := t.seq + int64(len(some)) - t.end; missing > 0 {
-			if err := t.reserve(int(missing)); err != nil {
-				return err
-			}
-		}
 		all := make(touches, len(some))
 		for _, key := range some {
 			all.of(key).replay = true
@@ -85,34 +80,28 @@ func (t *transaction) replayKeys(keys []int64) error {
 			return err
 		}
 	}
-	return t.acceptedErr
+	return nil
 }
 
 // rebuildCrowds finds all crowds again, and returns the addresses whose state may change
 // by that. What senders remember of refusals is not valid any more.
 func (t *transaction) rebuildCrowds() (affected []int64, err error) {
-	records := crowdRecords{transaction: t}
-	t.in.Accepted = func(domain, after, until string) bool { return t.accepted(records, domain, after, until) }
 	if _, err := t.Exec(t.ctx, "UPDATE bouncetail.fleet_clock SET generation = generation + 1"); err != nil {
 		return nil, err
-	}
-	if t.in.Policy.Crowds.Addresses == 0 { // they are switched off
-		if _, err := t.Exec(t.ctx, "DELETE FROM bouncetail.crowds"); err != nil {
-			return nil, err
-		}
-		return nil, t.readCrowds()
 	}
 	var first, last *time.Time
 	if err := t.QueryRow(t.ctx, "SELECT min(occurred_at), max(occurred_at) FROM bouncetail.refusals").Scan(&first, &last); err != nil {
 		return nil, err
 	}
-	if first == nil { // there is no refusal
-		_, err := t.Exec(t.ctx, "DELETE FROM bouncetail.crowds")
-		return nil, err
+	if t.in.Policy.Crowds.Addresses == 0 || first == nil { // they are switched off, or there is no refusal
+		if _, err := t.Exec(t.ctx, "DELETE FROM bouncetail.crowds"); err != nil {
+			return nil, err
+		}
+		return nil, t.readCrowds()
 	}
 	memory := recipient.CrowdMemory{}
 	for _, week := range recipient.RebuildWeeks(bounce.Stamp(*first), bounce.Stamp(*last)) {
-		f := recipient.CrowdFinder{Records: records, Memory: &memory, Limits: t.in.Policy.Crowds, Crowds: t.in.Crowds}
+		f := recipient.CrowdFinder{Records: crowdRecords{transaction: t}, Memory: &memory, Limits: t.in.Policy.Crowds, Crowds: t.in.Crowds}
 		f.News.Of = func(key int64) recipient.Reach { return recipient.Reach{Key: key} }
 		changes, err := f.Rebuild(week)
 		if err != nil {

@@ -131,13 +131,16 @@ func (t *transaction) recipientsOf(keys []int64) (map[int64]*recipientRow, error
 // refresh makes the rows of touched addresses, and saves those that changed. Some rows
 // are known already.
 func (t *transaction) refresh(all touches, known map[int64]*recipientRow) error {
+	if err := t.reserve(len(all)); err != nil {
+		return err
+	}
 	keys := slices.Sorted(maps.Keys(all))
 	for some := range slices.Chunk(keys, batchSize) {
 		if err := t.refreshSome(some, all, known); err != nil {
 			return err
 		}
 	}
-	return nil
+	return t.acceptedErr
 }
 
 func (t *transaction) refreshSome(keys []int64, all touches, known map[int64]*recipientRow) error {

@@ -47,14 +47,19 @@ func (t *transaction) takeClock(n int, hashKey int64) error {
 	all.Queue(selectCrowds).Query(t.scanCrowds)
 	err := t.SendBatch(t.ctx, all).Close()
 	t.seq = t.end - int64(n)
+	t.in.Accepted = t.accepted
 	return err
 }
 
 const advanceClock = "UPDATE bouncetail.fleet_clock SET seq = seq + $1::bigint RETURNING seq, clock_timestamp(), generation"
 
-// reserve adds n change numbers to those that may be used.
+// reserve makes sure that n more change numbers may be used.
 func (t *transaction) reserve(n int) error {
-	return t.scanClock(t.QueryRow(t.ctx, advanceClock, int64(n)))
+	missing := t.seq + int64(n) - t.end
+	if missing <= 0 {
+		return nil
+	}
+	return t.scanClock(t.QueryRow(t.ctx, advanceClock, missing))
 }
 
 func (t *transaction) scanClock(row pgx.Row) error {
@@ -72,13 +77,5 @@ func (t *transaction) update(news *crowdNews, memory *crowdMemory) (err error) {
 	if err := t.findCrowds(news, memory); err != nil {
 		return err
 	}
-	if missing := t.seq + int64(len(news.touched)) - t.end; missing > 0 {
-		if err := t.reserve(int(missing)); err != nil {
-			return err
-		}
-	}
-	if err := t.refresh(news.touched, news.known); err != nil {
-		return err
-	}
-	return t.acceptedErr
+	return t.refresh(news.touched, news.known)
 }

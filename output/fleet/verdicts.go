@@ -2,12 +2,12 @@ package fleet
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/bouncetail/bouncetail/bounce"
-	"github.com/bouncetail/bouncetail/recipient"
 	"github.com/bouncetail/bouncetail/sqlite/feed"
 )
 
@@ -41,18 +41,9 @@ func (s *Sender) compareRejudged(ctx context.Context, sent int64) error {
 }
 
 // verdictColumns are the key of bounces and the columns that depend on the rules.
-var verdictColumns = func() (columns []column[sentFailure]) {
-	wanted := map[string]bool{"recipient_key": true, "occurred_at": true, "event_id": true, "named_host": true}
-	for _, name := range verdictNames {
-		wanted[name] = true
-	}
-	for _, c := range failureColumns {
-		if wanted[c.name] {
-			columns = append(columns, c)
-		}
-	}
-	return columns
-}()
+var verdictColumns = slices.DeleteFunc(slices.Clone(failureColumns), func(c column[sentFailure]) bool {
+	return !slices.Contains(append([]string{"recipient_key", "occurred_at", "event_id"}, verdictNames...), c.name)
+})
 
 var verdictNames = []string{"category", "reason", "scope", "disposition", "suppress", "rule", "provider", "blocklist", "retry_after", "url", "named_host"}
 
@@ -96,9 +87,6 @@ func (s *Sender) resendBatch(ctx context.Context) error {
 				return err
 			}
 		}
-		t.in.Accepted = func(domain, after, until string) bool {
-			return t.accepted(crowdRecords{transaction: t}, domain, after, until)
-		}
 		return t.replayKeys(keys)
 	})
 	switch {
@@ -129,9 +117,10 @@ func (t *transaction) rejudge(list []feed.Failure) (keys []int64, err error) {
 	ids, err := execRows(t, saveVerdicts, verdictColumns, rows)
 	var changed []refusal
 	for _, id := range ids {
-		f := byEvent[bounce.EventID(id)]
-		keys = append(keys, f.Key)
-		changed = append(changed, refusalOf(f))
+		sent := byEvent[bounce.EventID(id)]
+		keys = append(keys, sent.Key)
+		f := failureOf(sent)
+		changed = append(changed, f.refusal(sent.Key, clean(sent.To.Domain)))
 	}
 	if err != nil || len(changed) == 0 {
 		return nil, err
@@ -158,12 +147,4 @@ func (t *transaction) rejudge(list []feed.Failure) (keys []int64, err error) {
 		_, err = t.Exec(t.ctx, "UPDATE bouncetail.fleet_clock SET generation = generation + 1")
 	}
 	return keys, err
-}
-
-// refusalOf returns the row of refusals of a failure.
-func refusalOf(sent *feed.Failure) refusal {
-	f := failureOf(sent)
-	return refusal{recipient.Refusal{
-		At: msOf(f.At), Key: sent.Key, Domain: clean(sent.To.Domain), Provider: f.Provider, Relay: f.Relay, Host: f.Host, Lookup: f.Reason == bounce.NoSuchDomain,
-	}, f.event}
 }
