@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"context"
 	"encoding/json"
 	"slices"
 	"time"
@@ -165,15 +166,29 @@ func (t *transaction) readCrowds() error {
 }
 
 func (t *transaction) scanCrowds(rows pgx.Rows) (err error) {
-	t.in.Crowds, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (c recipient.Crowd, err error) {
+	t.in.Crowds, err = collectCrowds(rows)
+	return err
+}
+
+func collectCrowds(rows pgx.Rows) ([]recipient.Crowd, error) {
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (c recipient.Crowd, err error) {
 		var domains string
-		err = row.Scan(&c.ID, (*string)(&c.Unit.Kind), &c.Unit.Name, (*stamp)(&c.Start), (*stamp)(&c.Last), (*stamp)(&c.End), &c.Addresses, &c.Refused, &c.Attempts, &domains)
+		err = row.Scan(&c.ID, (*string)(&c.Unit.Kind), &c.Unit.Name, (*Stamp)(&c.Start), (*Stamp)(&c.Last), (*Stamp)(&c.End), &c.Addresses, &c.Refused, &c.Attempts, &domains)
 		if err == nil {
 			err = json.Unmarshal([]byte(domains), &c.Domains)
 		}
 		return c, err
 	})
-	return err
+}
+
+// Crowds returns the crowds of a fleet, in the order of their start.
+func Crowds(ctx context.Context, conn *pgx.Conn) ([]recipient.Crowd, error) {
+	rows, err := conn.Query(ctx, selectCrowds)
+	if err != nil {
+		return nil, Explain(err)
+	}
+	all, err := collectCrowds(rows)
+	return all, Explain(err)
 }
 
 // saveCrowds stores what changes.

@@ -126,7 +126,7 @@ func (t *transaction) failuresOf(keys []int64) (map[int64][]failure, error) {
 	}
 	byKey := make(map[int64][]failure, len(keys))
 	var key int64
-	var at stamp
+	var at Stamp
 	var id []byte
 	var domain, queueID, ip, relay string
 	var outcome bounce.Outcome
@@ -156,14 +156,14 @@ func timeOf(t time.Time) string {
 	return bounce.Stamp(t)
 }
 
-// stamp reads a time as a stored stamp, and NULL as an empty one.
-type stamp string
+// Stamp reads a time as a stored stamp, and NULL as an empty one.
+type Stamp string
 
 // ScanTimestamptz implements pgtype.TimestamptzScanner.
-func (s *stamp) ScanTimestamptz(v pgtype.Timestamptz) error {
+func (s *Stamp) ScanTimestamptz(v pgtype.Timestamptz) error {
 	*s = ""
 	if v.Valid {
-		*s = stamp(bounce.Stamp(v.Time))
+		*s = Stamp(bounce.Stamp(v.Time))
 	}
 	return nil
 }

@@ -73,7 +73,7 @@ func (s *Sender) newDecisions(ctx context.Context) ([]feed.Decision, error) {
 	if err != nil || len(list) == 0 {
 		return nil, err
 	}
-	known, err := mapOf[int64, stamp](ctx, s.conn, "SELECT recipient_key, decided_at FROM bouncetail.decisions WHERE recipient_key = ANY ($1)", decidedKeys(list))
+	known, err := mapOf[int64, Stamp](ctx, s.conn, "SELECT recipient_key, decided_at FROM bouncetail.decisions WHERE recipient_key = ANY ($1)", decidedKeys(list))
 	return slices.DeleteFunc(list, func(d feed.Decision) bool { return d.At <= string(known[d.Key]) }), err
 }
 
@@ -129,8 +129,8 @@ func forgottenArrays(list []feed.Forgotten) (keys []int64, untils []string) {
 }
 
 // forgottenOf returns until when which of some addresses were forgotten.
-func forgottenOf(ctx context.Context, db querier, keys []int64) (map[int64]stamp, error) {
-	return mapOf[int64, stamp](ctx, db, "SELECT recipient_key, until FROM bouncetail.forgotten WHERE recipient_key = ANY ($1)", keys)
+func forgottenOf(ctx context.Context, db querier, keys []int64) (map[int64]Stamp, error) {
+	return mapOf[int64, Stamp](ctx, db, "SELECT recipient_key, until FROM bouncetail.forgotten WHERE recipient_key = ANY ($1)", keys)
 }
 
 // forget deletes what is known of addresses until some times, and touches those that have
@@ -275,7 +275,7 @@ func (t *transaction) scanReleases(rows pgx.Rows) error {
 	t.in.Releases, t.in.Confirms = nil, nil
 	var confirms bool
 	var r recipient.Release
-	_, err := pgx.ForEachRow(rows, []any{&confirms, &r.ID, (*stamp)(&r.Since), (*stamp)(&r.Until), &r.Category, &r.Domain, &r.Reason}, func() error {
+	_, err := pgx.ForEachRow(rows, []any{&confirms, &r.ID, (*Stamp)(&r.Since), (*Stamp)(&r.Until), &r.Category, &r.Domain, &r.Reason}, func() error {
 		if confirms {
 			t.in.Confirms = append(t.in.Confirms, r)
 		} else {
@@ -295,9 +295,9 @@ func (t *transaction) decisionsOn(keys []int64) (map[int64]*recipient.Decision, 
 	found := make(map[int64]*recipient.Decision)
 	for rows.Next() {
 		var key int64
-		var until stamp
+		var until Stamp
 		d := &recipient.Decision{}
-		if err := rows.Scan(&key, &d.Recipient, &d.Decision, (*stamp)(&d.DecidedAt), &until); err != nil {
+		if err := rows.Scan(&key, &d.Recipient, &d.Decision, (*Stamp)(&d.DecidedAt), &until); err != nil {
 			return nil, err
 		}
 		if until != "" {

@@ -108,8 +108,8 @@ func (t *transaction) recipientsOf(keys []int64) (map[int64]*recipientRow, error
 		var memory *string
 		var leftBad *int64
 		err := found.Scan(&r.key, &r.to.Normal, &r.to.Domain, (*string)(&w.State), (*string)(&w.DecidedBy), (*string)(&w.Category), (*string)(&w.Reason),
-			(*stamp)(&w.FirstAt), (*stamp)(&w.LastAt), &last, (*stamp)(&w.LastDelivery), &w.PermanentCount, &w.RetryCount, (*stamp)(&w.BadSince), (*stamp)(&w.BadUntil),
-			(*stamp)(&w.deciding.at), &deciding, &memory, &r.seq, &leftBad)
+			(*Stamp)(&w.FirstAt), (*Stamp)(&w.LastAt), &last, (*Stamp)(&w.LastDelivery), &w.PermanentCount, &w.RetryCount, (*Stamp)(&w.BadSince), (*Stamp)(&w.BadUntil),
+			(*Stamp)(&w.deciding.at), &deciding, &memory, &r.seq, &leftBad)
 		if err != nil {
 			return nil, err
 		}

@@ -43,7 +43,7 @@ func (s *Settings) Status(ctx context.Context) ([]InstanceStatus, error) {
 	var seen, now time.Time
 	var line *time.Time
 	var all []InstanceStatus
-	_, err = pgx.ForEachRow(rows, []any{&i.Instance, &i.Version, (*stamp)(&i.JoinedAt), &seen, &line, &i.Behind, &i.Gaps, &i.Failures, &now}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&i.Instance, &i.Version, (*Stamp)(&i.JoinedAt), &seen, &line, &i.Behind, &i.Gaps, &i.Failures, &now}, func() error {
 		i.LastSeen, i.LastLine, i.LineAgo = bounce.Stamp(seen), "", -1
 		i.SeenAgo = max(0, int64(now.Sub(seen)/time.Second))
 		i.Silent = now.Sub(seen) > SilentAfter

@@ -121,7 +121,7 @@ func readChanges(ctx context.Context, conn *pgx.Conn, after int64) (page []chang
 	last = after
 	var c change
 	var by bounce.Decider
-	_, err = pgx.ForEachRow(rows, []any{&c.key, (*string)(&by), (*stamp)(&c.delivered), &last}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&c.key, (*string)(&by), (*Stamp)(&c.delivered), &last}, func() error {
 		c.ok = by == bounce.ByDelivery
 		page = append(page, c)
 		return nil

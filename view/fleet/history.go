@@ -2,7 +2,6 @@ package fleet
 
 import (
 	"context"
-	"encoding/json"
 	"slices"
 
 	"github.com/jackc/pgx/v5"
@@ -44,7 +43,7 @@ func (r *Reader) Attempts(ctx context.Context, to bounce.Address, limit int) (al
 	all, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (a query.Attempt, err error) {
 		var provider, ip string
 		var reached bool
-		err = row.Scan(&a.Sender, &a.MessageID, &a.Reply, &a.Stage, &a.SMTPCode, &a.Rule, (*storedAt)(&a.OccurredAt), (*string)(&a.Outcome), &a.QueueID, &a.RelayHost,
+		err = row.Scan(&a.Sender, &a.MessageID, &a.Reply, &a.Stage, &a.SMTPCode, &a.Rule, (*fleet.Stamp)(&a.OccurredAt), (*string)(&a.Outcome), &a.QueueID, &a.RelayHost,
 			(*string)(&a.Category), (*string)(&a.Reason), (*string)(&a.Scope), (*string)(&a.Disposition), &a.Suppress, &a.Instance, &provider, &ip, &reached)
 		a.Judge(&in, to.Domain, provider, ip, reached)
 		return a, err
@@ -73,7 +72,7 @@ func (r *Reader) DecisionsOn(ctx context.Context, to bounce.Address) ([]recipien
 		return nil, fleet.Explain(err)
 	}
 	found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (d recipient.Decision, err error) {
-		return d, row.Scan(&d.Recipient, &d.Decision, &d.Note, (*storedAt)(&d.DecidedAt), stamp{&d.Until})
+		return d, row.Scan(&d.Recipient, &d.Decision, &d.Note, (*fleet.Stamp)(&d.DecidedAt), stamp{&d.Until})
 	})
 	return found, fleet.Explain(err)
 }
@@ -98,33 +97,15 @@ func (r *Reader) releases(ctx context.Context, confirms bool) ([]recipient.Relea
 		return nil, fleet.Explain(err)
 	}
 	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (o recipient.Release, err error) {
-		return o, row.Scan(&o.ID, (*storedAt)(&o.Since), (*storedAt)(&o.Until), &o.Category, &o.Domain, &o.Reason, &o.Note, (*storedAt)(&o.ReleasedAt), stamp{&o.WithdrawnAt})
+		return o, row.Scan(&o.ID, (*fleet.Stamp)(&o.Since), (*fleet.Stamp)(&o.Until), &o.Category, &o.Domain, &o.Reason, &o.Note, (*fleet.Stamp)(&o.ReleasedAt), stamp{&o.WithdrawnAt})
 	})
 	return all, fleet.Explain(err)
 }
 
 // Crowds returns the crowds that ended at or after a stamp, the first first.
 func (r *Reader) Crowds(ctx context.Context, since string) ([]recipient.Crowd, error) {
-	if since == "" {
-		since = "-infinity"
-	}
-	rows, err := r.conn.Query(ctx, `
-		SELECT id, kind, unit, started_at, last_at, ended_at, addresses, refused, attempts, domains
-		FROM bouncetail.crowds
-		WHERE ended_at >= $1::text::timestamptz
-		ORDER BY started_at, id`, since)
-	if err != nil {
-		return nil, fleet.Explain(err)
-	}
-	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (c recipient.Crowd, err error) {
-		var domains string
-		err = row.Scan(&c.ID, (*string)(&c.Unit.Kind), &c.Unit.Name, (*storedAt)(&c.Start), (*storedAt)(&c.Last), (*storedAt)(&c.End), &c.Addresses, &c.Refused, &c.Attempts, &domains)
-		if err == nil {
-			err = json.Unmarshal([]byte(domains), &c.Domains)
-		}
-		return c, err
-	})
-	return all, fleet.Explain(err)
+	all, err := fleet.Crowds(ctx, r.conn)
+	return slices.DeleteFunc(all, func(c recipient.Crowd) bool { return c.End < since }), err
 }
 
 // CrowdLimits returns the limits that the crowds follow.

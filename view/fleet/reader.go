@@ -52,18 +52,6 @@ func (s stamp) ScanTimestamptz(v pgtype.Timestamptz) error {
 	return nil
 }
 
-// storedAt reads a time as a stored stamp, which is empty for NULL.
-type storedAt string
-
-// ScanTimestamptz implements pgtype.TimestamptzScanner.
-func (s *storedAt) ScanTimestamptz(v pgtype.Timestamptz) error {
-	*s = ""
-	if v.Valid {
-		*s = storedAt(bounce.Stamp(v.Time))
-	}
-	return nil
-}
-
 // selectRecipients selects recipients, each with the reply of the deciding failure.
 func (r *Reader) selectRecipients() string {
 	reply := "0, ''"
