@@ -50,6 +50,7 @@ type Sent struct {
 func (s *Sender) Run(ctx context.Context) error {
 	defer s.close()
 	retry := backoff.Backoff{Min: 200 * time.Millisecond, Max: time.Minute}
+	poll := backoff.Backoff{Min: pollInterval, Max: pollInterval}
 	for {
 		more, err := s.round(ctx)
 		switch {
@@ -66,7 +67,7 @@ func (s *Sender) Run(ctx context.Context) error {
 		}
 		s.recover()
 		retry.Reset()
-		if !more && !wait(ctx, pollInterval) {
+		if !more && poll.Wait(ctx) != nil {
 			return nil
 		}
 	}
@@ -87,18 +88,6 @@ func (s *Sender) SendAll(ctx context.Context) (Sent, error) {
 func isPersons(err error) bool {
 	_, is := errors.AsType[NeedsPerson](err)
 	return is
-}
-
-// wait pauses, and returns false if ctx is done.
-func wait(ctx context.Context, pause time.Duration) bool {
-	t := time.NewTimer(pause)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }
 
 // fail logs an error, once as long as it stays the same.

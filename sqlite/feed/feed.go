@@ -78,13 +78,6 @@ func (f *Feed) Rejudged(ctx context.Context) (n int64, err error) {
 	return n, f.wrap(err)
 }
 
-// HashKey returns the number of the key by which addresses are hashed, and 0 if they
-// are stored as they are.
-func (f *Feed) HashKey(ctx context.Context) (id int64, err error) {
-	err = f.db.QueryRowContext(ctx, "SELECT coalesce((SELECT value FROM meta WHERE name = ?), 0)", query.KeyName).Scan(&id)
-	return id, f.wrap(err)
-}
-
 // Failure is a row of bounces.
 type Failure struct {
 	ID  int64
