@@ -13,68 +13,40 @@ import (
 	"github.com/bouncetail/bouncetail/sqlite/packed"
 )
 
-// manySent replaces the number of deliveries if it is not known by slot. Refusals are
-// never a crowd then.
-const manySent = 1 << 30
-
-// traffic is recipient.Traffic from one day to another, both included. An error stays
-// in err.
-type traffic struct {
-	records       crowdRecords
-	from, to      int // days
-	domains       map[string]*recipient.Sends
-	sent, written *recipient.Sends // of all domains
-	err           error
-}
-
 // Traffic returns the deliveries on the days from one time to another.
 func (r crowdRecords) Traffic(from, to int64) recipient.StoredTraffic {
-	return &traffic{records: r, from: bounce.EpochDay(from), to: bounce.EpochDay(to), domains: make(map[string]*recipient.Sends)}
-}
-
-// Err returns the first error.
-func (t *traffic) Err() error { return t.err }
-
-// Domain returns the deliveries to a domain.
-func (t *traffic) Domain(domain string) *recipient.Sends {
-	if s := t.domains[domain]; s != nil {
-		return s
+	days := []any{dateOf(bounce.EpochDay(from)), dateOf(bounce.EpochDay(to))}
+	return &recipient.CachedTraffic{
+		ReadDomain: func(domain string, s *recipient.Sends) error {
+			const query = "SELECT day, sent, slots FROM bouncetail.daily_counts WHERE domain = $3 AND day BETWEEN $1 AND $2 AND sent > 0 ORDER BY day"
+			return r.eachDay(query, append(days, domain), false, func(first recipient.Slot, sum *slotSum) {
+				if sum.unknown {
+					for slot := range recipient.Slot(packed.SlotsOfDay) {
+						s.Add(first+slot, sum.sent) // an upper bound for each slot
+					}
+					return
+				}
+				for _, one := range sum.slots {
+					s.Add(first+recipient.Slot(one.Slot), one.Sent)
+				}
+			})
+		},
+		ReadAll: func(sent, domains *recipient.Sends) error {
+			const query = "SELECT day, 0::bigint, slots FROM bouncetail.daily_traffic WHERE day BETWEEN $1 AND $2 ORDER BY day"
+			return r.eachDay(query, days, true, func(first recipient.Slot, sum *slotSum) {
+				if sum.unknown {
+					sum.slots = nil
+					for slot := range packed.SlotsOfDay {
+						sum.slots.Add(byte(slot), recipient.ManySent, recipient.ManySent)
+					}
+				}
+				for _, one := range sum.slots {
+					sent.Add(first+recipient.Slot(one.Slot), one.Sent)
+					domains.Add(first+recipient.Slot(one.Slot), one.Domains)
+				}
+			})
+		},
 	}
-	s := &recipient.Sends{}
-	t.domains[domain] = s
-	t.read("SELECT day, sent, slots FROM bouncetail.daily_counts WHERE domain = $3 AND day BETWEEN $1 AND $2 AND sent > 0 ORDER BY day", false, func(first recipient.Slot, sum *slotSum) {
-		if sum.unknown {
-			for slot := range recipient.Slot(packed.SlotsOfDay) {
-				s.Add(first+slot, sum.sent) // an upper bound for each slot
-			}
-			return
-		}
-		for _, one := range sum.slots {
-			s.Add(first+recipient.Slot(one.Slot), one.Sent)
-		}
-	}, domain)
-	return s
-}
-
-// All returns the deliveries to all domains, and the number of domains.
-func (t *traffic) All() (sent, domains *recipient.Sends) {
-	if t.sent != nil {
-		return t.sent, t.written
-	}
-	t.sent, t.written = &recipient.Sends{}, &recipient.Sends{}
-	t.read("SELECT day, 0::bigint, slots FROM bouncetail.daily_traffic WHERE day BETWEEN $1 AND $2 ORDER BY day", true, func(first recipient.Slot, sum *slotSum) {
-		if sum.unknown {
-			sum.slots = nil
-			for slot := range packed.SlotsOfDay {
-				sum.slots.Add(byte(slot), manySent, manySent)
-			}
-		}
-		for _, one := range sum.slots {
-			t.sent.Add(first+recipient.Slot(one.Slot), one.Sent)
-			t.written.Add(first+recipient.Slot(one.Slot), one.Domains)
-		}
-	})
-	return t.sent, t.written
 }
 
 // slotSum are the deliveries of a day at all hosts.
@@ -94,13 +66,11 @@ func (s *slotSum) add(sent int64, slots []byte, domains bool) error {
 	return err
 }
 
-// read calls each with the first slot of each day and its sum.
-func (t *traffic) read(query string, domains bool, each func(recipient.Slot, *slotSum), more ...any) {
-	args := append([]any{dateOf(t.from), dateOf(t.to)}, more...)
-	rows, err := t.records.Query(t.records.ctx, query, args...)
+// eachDay calls each with the first slot of each day that a query selects, and its sum.
+func (r crowdRecords) eachDay(query string, args []any, domains bool, each func(recipient.Slot, *slotSum)) error {
+	rows, err := r.Query(r.ctx, query, args...)
 	if err != nil {
-		t.err = cmp.Or(t.err, err)
-		return
+		return err
 	}
 	var last, day time.Time
 	var sent int64
@@ -119,7 +89,7 @@ func (t *traffic) read(query string, domains bool, each func(recipient.Slot, *sl
 		return sum.add(sent, slots, domains)
 	})
 	flush()
-	t.err = cmp.Or(t.err, err)
+	return err
 }
 
 // dateOf returns a day that bounce.EpochDay returned.

@@ -1,0 +1,47 @@
+package recipient
+
+import "cmp"
+
+// ManySent replaces the number of deliveries if it is not known by slot. Refusals are
+// never a crowd then.
+const ManySent = 1 << 30
+
+// CachedTraffic is StoredTraffic that reads each answer once, by two functions.
+type CachedTraffic struct {
+	// ReadDomain adds the deliveries to a domain.
+	ReadDomain func(domain string, sent *Sends) error
+	// ReadAll adds the deliveries to all domains, and the number of domains.
+	ReadAll func(sent, domains *Sends) error
+
+	byDomain          map[string]*Sends
+	sent, sentDomains *Sends // to all domains
+	err               error  // the first one
+}
+
+// Domain returns the deliveries to a domain.
+func (t *CachedTraffic) Domain(domain string) *Sends {
+	if s := t.byDomain[domain]; s != nil {
+		return s
+	}
+	if t.byDomain == nil {
+		t.byDomain = make(map[string]*Sends)
+	}
+	s := &Sends{}
+	t.byDomain[domain] = s
+	t.keep(t.ReadDomain(domain, s))
+	return s
+}
+
+// All returns the deliveries to all domains, and the number of domains.
+func (t *CachedTraffic) All() (sent, domains *Sends) {
+	if t.sent == nil {
+		t.sent, t.sentDomains = &Sends{}, &Sends{}
+		t.keep(t.ReadAll(t.sent, t.sentDomains))
+	}
+	return t.sent, t.sentDomains
+}
+
+func (t *CachedTraffic) keep(err error) { t.err = cmp.Or(t.err, err) }
+
+// Err returns the first error.
+func (t *CachedTraffic) Err() error { return t.err }
