@@ -86,14 +86,18 @@ func digestOf(slots []byte) []byte {
 	return sum[:16]
 }
 
-// grown returns the counts of a day that are higher than those that were sent.
+// grown returns the counts of a day that are higher than those that were sent, with
+// domains that PostgreSQL can store.
 func (s *Sender) grown(ctx context.Context, day string, number int64) ([]feed.DaySent, error) {
 	sent, err := mapOf[string, int64](ctx, s.conn, "SELECT domain, sent FROM bouncetail.daily_counts WHERE instance = $1 AND day = $2::text::date", number, day)
 	if err != nil {
 		return nil, err
 	}
 	list, err := s.source.feed.SentOn(ctx, day)
-	return slices.DeleteFunc(list, func(d feed.DaySent) bool { return d.Sent <= sent[clean(d.Domain)] }), err
+	for i := range list {
+		list[i].Domain = clean(list[i].Domain)
+	}
+	return slices.DeleteFunc(list, func(d feed.DaySent) bool { return d.Sent <= sent[d.Domain] }), err
 }
 
 // saveDay notes that a day was sent.

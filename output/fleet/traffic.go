@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"cmp"
+	"errors"
 	"slices"
 	"time"
 
@@ -95,9 +96,6 @@ func (r crowdRecords) eachDay(query string, args []any, domains bool, each func(
 // dateOf returns a day that bounce.EpochDay returned.
 func dateOf(day int) time.Time { return time.Unix(int64(day)*86400, 0).UTC() }
 
-// sentDay names the counts of a day and domain.
-type sentDay struct{ day, domain string }
-
 var countColumns = []column[feed.DaySent]{
 	{"domain", "text", func(d *feed.DaySent) any { return d.Domain }},
 	{"day", "date", func(d *feed.DaySent) any { return d.Day }},
@@ -113,9 +111,9 @@ var countColumns = []column[feed.DaySent]{
 var saveCounts = "INSERT INTO bouncetail.daily_counts (instance, " + names(countColumns) + ") SELECT $5::integer, * FROM " + unnest(countColumns) +
 	" ON CONFLICT (domain, day, instance) DO UPDATE SET sent = excluded.sent, slots = excluded.slots"
 
-// saveTraffic stores the counts of an instance, and returns what they add to those of
-// all. Counts that are lower than the stored ones are left out: a host that reads its
-// logs again reaches them again.
+// saveTraffic stores counts of one day of an instance, and returns what they add to
+// those of all. Counts that are lower than the stored ones are left out: a host that reads
+// its logs again reaches them again.
 func (t *transaction) saveTraffic(counts []feed.DaySent, instance int64) (added []recipient.SentDay, err error) {
 	if len(counts) == 0 {
 		return nil, nil
@@ -124,26 +122,16 @@ func (t *transaction) saveTraffic(counts []feed.DaySent, instance int64) (added 
 	if err != nil {
 		return nil, err
 	}
-	byDay := make(map[string]*slotSum)
+	var day slotSum
 	var changed []feed.DaySent
 	for i := range counts {
 		c := &counts[i]
-		c.Domain = clean(c.Domain)
-		key := sentDay{c.Day, c.Domain}
-		before := own[key]
-		if before == nil {
-			before = &slotSum{}
-		}
+		before := own.of(c.Domain)
 		if int(c.Sent) <= before.sent {
 			continue
 		}
 		changed = append(changed, *c)
-		day := byDay[c.Day]
-		if day == nil {
-			day = &slotSum{}
-			byDay[c.Day] = day
-		}
-		one, err := addedTo(day, c, before, others[key])
+		one, err := addedTo(&day, c, before, others.of(c.Domain))
 		if err != nil {
 			return nil, err
 		}
@@ -155,18 +143,13 @@ func (t *transaction) saveTraffic(counts []feed.DaySent, instance int64) (added 
 	if _, err := execRows(t, saveCounts, countColumns, changed, instance); err != nil {
 		return nil, err
 	}
-	slices.SortFunc(added, func(a, b recipient.SentDay) int {
-		return cmp.Or(cmp.Compare(a.First/packed.SlotsOfDay, b.First/packed.SlotsOfDay), cmp.Compare(a.Domain, b.Domain))
-	})
-	return added, t.addDays(byDay)
+	slices.SortFunc(added, func(a, b recipient.SentDay) int { return cmp.Compare(a.Domain, b.Domain) })
+	return added, t.addDay(counts[0].Day, &day)
 }
 
 // addedTo adds to a day what the count of a domain has grown by, compared with what is
 // stored of this host and of the others.
 func addedTo(day *slotSum, c *feed.DaySent, before, others *slotSum) (recipient.SentDay, error) {
-	if others == nil {
-		others = &slotSum{}
-	}
 	first := recipient.SlotOf(msOf(c.Day + "T00:00:00.000Z"))
 	d := recipient.SentDay{Domain: c.Domain, Sent: int(c.Sent) - before.sent, First: first, Last: first + packed.SlotsOfDay - 1, New: before.sent+others.sent == 0}
 	if c.Slots == nil {
@@ -203,60 +186,59 @@ func addedTo(day *slotSum, c *feed.DaySent, before, others *slotSum) (recipient.
 	return d, nil
 }
 
-// storedCounts returns what is stored of days and domains, of an instance and of the
-// others together.
-func (t *transaction) storedCounts(counts []feed.DaySent, instance int64) (own, others map[sentDay]*slotSum, err error) {
-	days, domains := make([]string, len(counts)), make([]string, len(counts))
-	for i := range counts {
-		days[i], domains[i] = counts[i].Day, clean(counts[i].Domain)
+// domainSums are the deliveries of a day by domain.
+type domainSums map[string]*slotSum
+
+// of returns the sum of a domain, which it adds if there is none.
+func (s domainSums) of(domain string) *slotSum {
+	if s[domain] == nil {
+		s[domain] = &slotSum{}
 	}
-	rows, err := t.Query(t.ctx, `
-		SELECT c.day::text, c.domain, c.instance, c.sent, c.slots
-		FROM unnest($1::date[], $2::text[]) AS k (day, domain)
-		JOIN bouncetail.daily_counts c ON c.day = k.day AND c.domain = k.domain`, days, domains)
+	return s[domain]
+}
+
+// storedCounts returns what is stored of the domains of counts of one day, of an instance
+// and of the others together.
+func (t *transaction) storedCounts(counts []feed.DaySent, instance int64) (own, others domainSums, err error) {
+	domains := make([]string, len(counts))
+	for i := range counts {
+		domains[i] = counts[i].Domain
+	}
+	rows, err := t.Query(t.ctx, "SELECT domain, instance, sent, slots FROM bouncetail.daily_counts WHERE day = $1::text::date AND domain = ANY ($2)", counts[0].Day, domains)
 	if err != nil {
 		return nil, nil, err
 	}
-	own, others = make(map[sentDay]*slotSum), make(map[sentDay]*slotSum)
-	var key sentDay
+	own, others = make(domainSums), make(domainSums)
+	var domain string
 	var of, sent int64
 	var slots []byte
-	_, err = pgx.ForEachRow(rows, []any{&key.day, &key.domain, &of, &sent, &slots}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&domain, &of, &sent, &slots}, func() error {
 		sums := others
 		if of == instance {
 			sums = own
 		}
-		if sums[key] == nil {
-			sums[key] = &slotSum{}
-		}
-		return sums[key].add(sent, slots, false)
+		return sums.of(domain).add(sent, slots, false)
 	})
 	return own, others, err
 }
 
-// addDays adds deliveries to daily_traffic.
-func (t *transaction) addDays(byDay map[string]*slotSum) error {
-	for day, sum := range byDay {
-		var stored []byte
-		err := t.QueryRow(t.ctx, "SELECT slots FROM bouncetail.daily_traffic WHERE day = $1::text::date", day).Scan(&stored)
-		switch {
-		case err == pgx.ErrNoRows: //nolint:errorlint // Scan returns the value
-		case err != nil:
-			return err
-		case stored == nil:
-			continue // it stays unknown
-		default:
-			if err := sum.add(0, stored, true); err != nil {
-				return err
-			}
-		}
-		var slots []byte
-		if !sum.unknown {
-			slots = sum.slots.Pack(true)
-		}
-		if _, err := t.Exec(t.ctx, "INSERT INTO bouncetail.daily_traffic (day, slots) VALUES ($1::text::date, $2) ON CONFLICT (day) DO UPDATE SET slots = excluded.slots", day, slots); err != nil {
+// addDay adds deliveries of a day to daily_traffic.
+func (t *transaction) addDay(day string, sum *slotSum) error {
+	var stored []byte
+	err := t.QueryRow(t.ctx, "SELECT slots FROM bouncetail.daily_traffic WHERE day = $1::text::date", day).Scan(&stored)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+	case err != nil:
+		return err
+	default: // NULL makes the sum unknown
+		if err := sum.add(0, stored, true); err != nil {
 			return err
 		}
 	}
-	return nil
+	var slots []byte
+	if !sum.unknown {
+		slots = sum.slots.Pack(true)
+	}
+	_, err = t.Exec(t.ctx, "INSERT INTO bouncetail.daily_traffic (day, slots) VALUES ($1::text::date, $2) ON CONFLICT (day) DO UPDATE SET slots = excluded.slots", day, slots)
+	return err
 }
