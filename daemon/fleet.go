@@ -22,10 +22,11 @@ func Fleet(c config.Config, version string, log *slog.Logger) (s fleet.Settings,
 		return s, &config.Error{Err: err}
 	}
 	s = fleet.Settings{Instance: c.Fleet.Instance, Database: c.Database, Version: version, HashKey: hash.ID(), Policy: Policy(c.Policy, c.Crowds), HideReplies: !c.Fleet.Replies, Log: log}
-	if s.DSN, err = secretOf("fleet.dsn_file", c.Fleet.DSN, c.Fleet.DSNFile); err != nil {
+	var warning string
+	if s.DSN, warning, err = dsnOf(c.Fleet); err != nil {
 		return s, &config.Error{Err: err}
 	}
-	for _, warning := range fleetWarnings(c.Fleet) {
+	if warning != "" {
 		log.Warn(warning)
 	}
 	if s.Instance == "" {
@@ -36,16 +37,24 @@ func Fleet(c config.Config, version string, log *slog.Logger) (s fleet.Settings,
 	return s, nil
 }
 
-// fleetWarnings returns what may be wrong with the file of the DSN.
-func fleetWarnings(c config.Fleet) []string {
-	if c.DSNFile == "" {
-		return nil
-	}
-	if _, err := secretOf("fleet.dsn_file", "", c.DSNFile); err != nil {
-		return []string{err.Error()}
+// dsnOf returns the DSN, and a warning if everybody may read the file that holds it.
+func dsnOf(c config.Fleet) (dsn, warning string, err error) {
+	if dsn, err = secretOf("fleet.dsn_file", c.DSN, c.DSNFile); err != nil || c.DSNFile == "" {
+		return dsn, "", err
 	}
 	if info, err := os.Stat(c.DSNFile); err == nil && info.Mode().IsRegular() && info.Mode()&0o004 != 0 {
-		return []string{fmt.Sprintf("fleet.dsn_file: everybody may read %[1]s, which may hold a password; mend that with: chmod o= %[1]s", c.DSNFile)}
+		warning = fmt.Sprintf("fleet.dsn_file: everybody may read %[1]s, which may hold a password; mend that with: chmod o= %[1]s", c.DSNFile)
+	}
+	return dsn, warning, nil
+}
+
+// fleetWarnings returns what may be wrong with the file of the DSN.
+func fleetWarnings(c config.Fleet) []string {
+	switch _, warning, err := dsnOf(c); {
+	case err != nil:
+		return []string{err.Error()}
+	case warning != "":
+		return []string{warning}
 	}
 	return nil
 }

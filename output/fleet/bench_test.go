@@ -60,8 +60,6 @@ func (h *host) fill(b *testing.B, number, rows int) {
 				Verdict: v, To: address,
 			})
 		}
-		if _, err := h.store.Save(b.Context(), batch); err != nil {
-			b.Fatal(err)
-		}
+		h.read(b, batch)
 	}
 }

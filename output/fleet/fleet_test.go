@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/sqlite"
 	"github.com/bouncetail/bouncetail/sqlite/dbfile"
 )
 
@@ -30,10 +31,15 @@ func refused(local string, minute int) *bounce.Batch {
 	return b
 }
 
-func (h *host) read(t *testing.T, batches ...*bounce.Batch) {
+func (h *host) read(t testing.TB, batches ...*bounce.Batch) {
+	t.Helper()
+	save(t, h.store, batches...)
+}
+
+func save(t testing.TB, s *sqlite.Store, batches ...*bounce.Batch) {
 	t.Helper()
 	for _, b := range batches {
-		if _, err := h.store.Save(t.Context(), b); err != nil {
+		if _, err := s.Save(t.Context(), b); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -83,7 +89,7 @@ func TestInitCreatesOnceAndChecksWhatIsThere(t *testing.T) {
 }
 
 func TestErrorsOfAConnectionNameTheNextStep(t *testing.T) {
-	server, dsn, database := newFleet(t)
+	server, _, database := newFleet(t)
 	empty := server.Database(t)
 	server.SQL(t, database, "CREATE ROLE stranger LOGIN")
 	for name, c := range map[string]struct {
@@ -118,7 +124,6 @@ func TestErrorsOfAConnectionNameTheNextStep(t *testing.T) {
 	if got := server.SQL(t, empty, "SELECT count(*) FROM pg_namespace WHERE nspname = 'bouncetail'"); got != "0\n" {
 		t.Errorf("a failed Init left a schema behind: %q", got)
 	}
-	_ = dsn
 }
 
 func TestTLSIsTheDefaultOutsideOfThisMachine(t *testing.T) {

@@ -149,7 +149,7 @@ func decideByHand(t *testing.T, r *rand.Rand, paths ...string) {
 		case 5:
 			err = withdrawRelease(t, e, path, &release)
 		}
-		if err := errors.Join(e.Close()); err != nil {
+		if err := e.Close(); err != nil {
 			t.Fatal(err)
 		}
 		if err != nil { // this host has no such failure, or no such decision
@@ -207,11 +207,7 @@ func tellStory(t *testing.T, server *pgtest.Server, dsn string, seed uint64) {
 	events := story(r, 2+int(seed%2))
 	one := filepath.Join(t.TempDir(), "one.db")
 	store := openStore(t, one)
-	for _, b := range batches(r, slices.Concat(events...)) {
-		if _, err := store.Save(t.Context(), b); err != nil {
-			t.Fatal(err)
-		}
-	}
+	save(t, store, batches(r, slices.Concat(events...))...)
 	network := &cutting{r: r}
 	admin, _, _ := strings.Cut(dsn, " user=")
 	admin += " user=postgres"
@@ -236,9 +232,7 @@ func tellStory(t *testing.T, server *pgtest.Server, dsn string, seed uint64) {
 		case r.IntN(12) == 0:
 			decideByHand(t, r, h.sender.Database, one)
 		case r.IntN(2) == 0 && len(h.rest) > 0:
-			if _, err := h.store.Save(t.Context(), h.rest[0]); err != nil {
-				t.Fatal(err)
-			}
+			h.read(t, h.rest[0])
 			if h.rest = h.rest[1:]; len(h.rest) == 0 {
 				reading--
 			}

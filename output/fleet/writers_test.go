@@ -14,17 +14,12 @@ import (
 // A host whose replies are nobody else's business sends none, and the states are the
 // same.
 func TestWithoutRepliesStatesAreTheSame(t *testing.T) {
-	_, dsn, _ := newFleet(t)
+	server, dsn, database := newFleet(t)
 	r := rand.New(rand.NewPCG(4, 4))
 	events := story(r, 2)
 	one := filepath.Join(t.TempDir(), "one.db")
-	store := openStore(t, one)
 	hosts := []*host{newHost(t, dsn, "mx0"), newHost(t, dsn, "mx1")}
-	for _, b := range batches(r, slices.Concat(events...)) {
-		if _, err := store.Save(t.Context(), b); err != nil {
-			t.Fatal(err)
-		}
-	}
+	save(t, openStore(t, one), batches(r, slices.Concat(events...))...)
 	for i, h := range hosts {
 		h.sender.HideReplies = true
 		h.read(t, batches(r, events[i])...)
@@ -32,8 +27,7 @@ func TestWithoutRepliesStatesAreTheSame(t *testing.T) {
 	for _, h := range slices.Concat(hosts, hosts) {
 		h.send(t)
 	}
-	admin, _, _ := strings.Cut(dsn, " user=")
-	admin += " user=postgres"
+	admin := server.DSN(database, "postgres")
 	private := "SELECT count(*)::text FROM bouncetail.bounces WHERE coalesce(reply, sender, message_id, queue_id, url) IS NOT NULL"
 	if got := dumpFleet(t, admin, private); got[0] != "0" {
 		t.Errorf("%s failures with a reply, a sender, a message ID or a queue ID in the fleet", got[0])
