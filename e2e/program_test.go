@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bouncetail/bouncetail/internal/dbtest"
 	"github.com/bouncetail/bouncetail/internal/pgtest"
 	_ "github.com/mattn/go-sqlite3"
 )
@@ -171,25 +172,9 @@ func query(t testing.TB, path, query string) []string {
 	if err != nil {
 		return nil // the schema is being created
 	}
-	defer rows.Close()
-	columns, err := rows.Columns()
-	if err != nil {
-		t.Fatal(err)
-	}
 	var all []string
-	for rows.Next() {
-		row := make([]string, len(columns))
-		into := make([]any, len(columns))
-		for i := range row {
-			into[i] = &row[i]
-		}
-		if err := rows.Scan(into...); err != nil {
-			t.Fatal(err)
-		}
+	for _, row := range dbtest.All[string](t, rows) {
 		all = append(all, strings.Join(row, "|"))
-	}
-	if err := rows.Err(); err != nil {
-		t.Fatal(err)
 	}
 	return all
 }

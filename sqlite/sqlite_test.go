@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/dbtest"
 	"github.com/bouncetail/bouncetail/internal/sqldb"
 	"github.com/bouncetail/bouncetail/sqlite/dbfile"
 	"github.com/bouncetail/bouncetail/sqlite/outbox"
@@ -111,26 +112,10 @@ func dump(t *testing.T, db sqldb.Querier, query string) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer rows.Close()
-	columns, err := rows.Columns()
-	if err != nil {
-		t.Fatal(err)
-	}
 	var all []string
-	for rows.Next() {
-		values := make([]any, len(columns))
-		into := make([]any, len(columns))
-		for i := range values {
-			into[i] = &values[i]
-		}
-		if err := rows.Scan(into...); err != nil {
-			t.Fatal(err)
-		}
+	for _, values := range dbtest.All[any](t, rows) {
 		row := fmt.Sprintln(values...) // with a space between all
 		all = append(all, strings.TrimSuffix(row, "\n"))
-	}
-	if err := rows.Err(); err != nil {
-		t.Fatal(err)
 	}
 	return all
 }

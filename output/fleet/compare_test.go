@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/bouncetail/bouncetail/internal/dbtest"
 	"github.com/bouncetail/bouncetail/internal/sqldb"
 	"github.com/bouncetail/bouncetail/sqlite/query"
 )
@@ -62,25 +63,9 @@ func dumpSQLite(t testing.TB, path, query string) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer rows.Close()
-	columns, err := rows.Columns()
-	if err != nil {
-		t.Fatal(err)
-	}
 	var all []string
-	for rows.Next() {
-		texts := make([]string, len(columns))
-		into := make([]any, len(columns))
-		for i := range into {
-			into[i] = &texts[i]
-		}
-		if err := rows.Scan(into...); err != nil {
-			t.Fatal(err)
-		}
+	for _, texts := range dbtest.All[string](t, rows) {
 		all = append(all, clean(strings.Join(texts, "|")))
-	}
-	if rows.Err() != nil {
-		t.Fatal(rows.Err())
 	}
 	return all
 }
