@@ -2,7 +2,9 @@ package logparse
 
 import (
 	"encoding/binary"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
 )
@@ -117,7 +119,7 @@ func (p *Parser) endExport(yield func(*bounce.Event)) {
 	}
 	p.export = nil
 	if e.Object != "" {
-		p.abandonPretty(e.Object)
+		p.noteLost(e.Object) // its end was not found
 		return
 	}
 	if e.Done || len(e.Fields["MESSAGE"]) == 0 {
@@ -126,8 +128,8 @@ func (p *Parser) endExport(yield func(*bounce.Event)) {
 	if part := e.field("CONTAINER_PARTIAL_ORDINAL"); part != "" && part != "1" {
 		return // the rest of a long line, see continues
 	}
-	at, ok := unixMicros(e.field("__REALTIME_TIMESTAMP"))
-	if !ok {
+	micros, err := strconv.ParseInt(e.field("__REALTIME_TIMESTAMP"), 10, 64)
+	if err != nil {
 		return
 	}
 	u := unusual{
@@ -137,7 +139,7 @@ func (p *Parser) endExport(yield func(*bounce.Event)) {
 	if u.tag == "" {
 		u.tag = u.writer.Comm
 	}
-	u.stamps[0].set(at)
+	u.stamps[0].set(time.UnixMicro(micros))
 	message := e.field("MESSAGE")
 	p.finishUnusual(&u, u.readMessage(message, false), u.tag+": "+message, yield)
 }

@@ -66,10 +66,7 @@ func (p *Parser) dropPiece(key string) {
 		return
 	}
 	delete(p.pieces, key)
-	body := string(f.Body)
-	if mta, found := findDelivery(body); found && p.reads(mta) {
-		p.noteUnparsed(mta, body)
-	}
+	p.noteLost(string(f.Body))
 }
 
 func (p *Parser) dropPieces() {

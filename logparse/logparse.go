@@ -226,8 +226,8 @@ func (p *Parser) Parse(text string, yield func(*bounce.Event)) int {
 func (p *Parser) End(complete bool, yield func(*bounce.Event)) bool {
 	waited := p.export != nil || complete && len(p.pieces) > 0
 	p.endExport(yield)
-	for key := range p.pieces {
-		if complete {
+	if complete {
+		for key := range p.pieces {
 			p.dropPiece(key)
 		}
 	}

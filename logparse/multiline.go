@@ -4,7 +4,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
 )
@@ -47,9 +46,13 @@ func (p *Parser) finishUnusual(u *unusual, found bool, line string, yield func(*
 	if found && u.fill(h) && p.finish(h, line, yield) {
 		return
 	}
-	if u.foreign || isOtherProgram(u.tag) {
-		return
+	if !u.foreign && !isOtherProgram(u.tag) {
+		p.noteLost(line)
 	}
+}
+
+// noteLost counts a line that could not be read, if it holds a delivery.
+func (p *Parser) noteLost(line string) {
 	if mta, found := findDelivery(line); found && p.reads(mta) {
 		p.noteUnparsed(mta, line)
 	}
@@ -141,17 +144,4 @@ func (p *Parser) readPretty(line string, yield func(*bounce.Event)) bool {
 	}
 	e.Object += text + " "
 	return true
-}
-
-// abandonPretty counts an object whose end was not found, if it holds a delivery.
-func (p *Parser) abandonPretty(object string) {
-	if mta, found := findDelivery(object); found && p.reads(mta) {
-		p.noteUnparsed(mta, object)
-	}
-}
-
-// unixMicros returns the time of an entry's field.
-func unixMicros(field string) (time.Time, bool) {
-	micros, err := strconv.ParseInt(field, 10, 64)
-	return time.UnixMicro(micros), err == nil
 }
