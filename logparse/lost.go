@@ -25,10 +25,9 @@ func (h *header) losesDelivery() bool {
 	body := usualForm(h.body)
 	var lost bool
 	switch {
-	case strings.HasPrefix(h.tag, "exim"):
-		lost = losesExim(body, body == h.body) || eximIDLength(body) == 0 && lostEximBehindWords.MatchString(body)
-	case h.tag == "" && h.stamp.exim:
-		lost = losesExim(body, body == h.body) // words before the id may be a header
+	case ofExim:
+		lost = losesExim(body, body == h.body) ||
+			h.tag != "" && losesEximBehindWords(body) // without a tag, words before the id may be a header
 	case claimsSendmail(h):
 		lost = losesSendmail(body)
 	case isOpenSMTPD(h.tag):
@@ -138,7 +137,8 @@ func losesOpenSMTPD(body string) bool {
 	if strings.Contains(body[:min(len(body), maxBefore)], "relay: Remove for ") {
 		return false // by the administrator
 	}
-	return lostOpenSMTPD.MatchString(body) || lostOpenSMTPDOld.MatchString(body) ||
+	return strings.Contains(body, "delivery") && lostOpenSMTPD.MatchString(body) ||
+		strings.Contains(body, " for ") && lostOpenSMTPDOld.MatchString(body) ||
 		strings.Contains(body, "to=<") && strings.Contains(body, "stat=") && !strings.Contains(body[:min(len(body), maxBefore)], "smtp ")
 }
 
@@ -149,6 +149,15 @@ func losesExim(body string, usual bool) bool {
 		return false
 	}
 	return strings.ContainsAny(body[:min(len(body), 2*maxBefore)], "*>=") && lostExim.MatchString(body)
+}
+
+func losesEximBehindWords(body string) bool {
+	for _, mark := range [...]string{" ** ", " == ", "> "} {
+		if strings.Contains(body, mark) {
+			return eximIDLength(body) == 0 && lostEximBehindWords.MatchString(body)
+		}
+	}
+	return false
 }
 
 // findDelivery looks for a delivery anywhere in a line whose header is not
@@ -180,7 +189,7 @@ func findDelivery(line string) (mta bounce.MTA, found bool) {
 			return bounce.Exim, true
 		}
 	}
-	if lostEximVerbose.MatchString(line) {
+	if strings.Contains(line, " R=") && lostEximVerbose.MatchString(line) {
 		return bounce.Exim, true
 	}
 	if at := strings.Index(line, " evpid="); at > 0 && strings.Contains(line[at:], " result=") {
