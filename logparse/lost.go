@@ -99,24 +99,25 @@ func namesRecipient(line string) bool {
 	}
 }
 
-// mayLose reports whether a line has a recipient near its beginning. It is false for
-// most lines, and cheap.
-func mayLose(body string) bool {
-	return strings.Contains(body[:min(len(body), 2*maxBefore)], "to=")
+// leadsToRecipient reports whether a line begins with a recipient, behind a queue ID
+// and plain words or without them. The test for to= turns most lines away.
+func leadsToRecipient(body string) bool {
+	return strings.Contains(body[:min(len(body), 2*maxBefore)], "to=") &&
+		(lostRecipient.MatchString(body) || !beginsWithID(body) && lostBehindWords.MatchString(body))
 }
 
-// beginsWithID reports whether words begin with a word and a colon, as those about a message
-// do. They may quote another server.
+// beginsWithID reports whether a line begins with a word and a colon, as lines about a
+// message do. They may quote another server.
 func beginsWithID(body string) bool {
 	id := alphanumerics(body)
 	return id >= 5 && id < len(body) && body[id] == ':'
 }
 
 func (h *header) losesPostfix(body string) bool {
-	if !mayLose(body) || !deliveryAgents[postfixDaemon(h.tag)] && h.tag != "postfix" && !strings.HasPrefix(body, "to=") {
+	if !deliveryAgents[postfixDaemon(h.tag)] && h.tag != "postfix" && !strings.HasPrefix(body, "to=") {
 		return false
 	}
-	if beginsWithTag(body) || !lostRecipient.MatchString(body) && (beginsWithID(body) || !lostBehindWords.MatchString(body)) {
+	if beginsWithTag(body) || !leadsToRecipient(body) {
 		return false
 	}
 	_, status, found := strings.Cut(body, "status=")
@@ -127,10 +128,7 @@ func (h *header) losesPostfix(body string) bool {
 }
 
 func losesSendmail(body string) bool {
-	if !mayLose(body) || !lostRecipient.MatchString(body) && (beginsWithID(body) || !lostBehindWords.MatchString(body)) {
-		return false
-	}
-	return !strings.Contains(body, "stat=queued") && !strings.Contains(body, "quarantine")
+	return leadsToRecipient(body) && !strings.Contains(body, "stat=queued") && !strings.Contains(body, "quarantine")
 }
 
 func losesOpenSMTPD(body string) bool {
@@ -201,7 +199,7 @@ func findDelivery(line string) (mta bounce.MTA, found bool) {
 		}
 	}
 	if at := strings.Index(line, `"to=`); at > 0 && at < delay && delay < stat && strings.Contains(line[at:], ", mailer=") {
-		return bounce.Sendmail, true // FortiMail logs what its Sendmail does in fields of its own
+		return bounce.Sendmail, true // FortiMail puts the lines of its Sendmail into a field
 	}
 	return "", false
 }
