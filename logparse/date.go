@@ -22,7 +22,7 @@ func (s *stamp) cutAny(text string) (rest string, ok bool) {
 			return rest, true
 		}
 	}
-	for _, form := range [...]func(*stamp, string) (string, bool){(*stamp).cutNumeric, (*stamp).cutDigits, (*stamp).cutNamed, (*stamp).cutTAI64N, (*stamp).cutEastAsian} {
+	for _, form := range [...]func(*stamp, string) (string, bool){(*stamp).cutNumeric, (*stamp).cutDigits, (*stamp).cutNamed, (*stamp).cutTAI64N} {
 		*s = stamp{}
 		if rest, ok := form(s, text); ok && endsStamp(rest) {
 			return rest, true
@@ -126,21 +126,6 @@ func (s *stamp) cutTAI64N(text string) (string, bool) {
 	return text[length:], s.plausible()
 }
 
-// cutEastAsian reads "2026年11月23日 12:57:36" and "2026년 11월 23일 12:57:36".
-func (s *stamp) cutEastAsian(text string) (string, bool) {
-	var parts [3]int
-	for i, marks := range [...][2]string{{"年", "년"}, {"月", "월"}, {"日", "일"}} {
-		digits, rest := leadingDigits(text)
-		if digits == "" || !hasAnyPrefix(rest, marks[0], marks[1]) {
-			return "", false
-		}
-		parts[i], text = number(digits), strings.TrimLeft(rest[len(marks[0]):], " ")
-	}
-	s.year, s.month, s.day = parts[0], time.Month(parts[1]), parts[2]
-	rest, ok := s.cutTime(text)
-	return rest, ok && s.plausible()
-}
-
 // unixTime returns the time of a number of seconds, milliseconds, microseconds
 // or nanoseconds since 1970, which its size distinguishes.
 func unixTime(n int64) time.Time {
@@ -182,7 +167,7 @@ func (s *stamp) cutNamed(text string) (string, bool) {
 			s.day = number(digits)
 		case s.month == 0 && (len(digits) == 1 || len(digits) == 2) && (tail == "月" || tail == "월"):
 			s.month = time.Month(number(digits))
-		case s.year == 0 && len(digits) == 4 && (tail == "" || tail == "年") && 1990 <= number(digits) && number(digits) < 2100 && s.yearFits(clock):
+		case s.year == 0 && len(digits) == 4 && (tail == "" || tail == "年" || tail == "년") && 1990 <= number(digits) && number(digits) < 2100 && s.yearFits(clock):
 			s.year = number(digits)
 		case month > 0 && s.month == 0:
 			s.month = time.Month(month)
@@ -207,8 +192,13 @@ func (s *stamp) named(clock bool) bool {
 	return clock && 1 <= s.month && s.month <= 12 && 1 <= s.day && s.day <= 31
 }
 
+// dateMarks follow the year, the month and the day in East Asian dates. All have the
+// same length.
+var dateMarks = [...]string{"年", "년", "月", "월", "日", "일"}
+
 // cutDatePart cuts the next word of a date off: it ends at a space, a comma, a
-// bracket, or a slash or hyphen between the parts of a date.
+// bracket, a slash or hyphen between the parts of a date, or behind a number and one
+// of dateMarks.
 func cutDatePart(text string) (part, rest string) {
 	end := strings.IndexAny(text[:min(len(text), maxName)], " \t,;|\"[]()/")
 	if end < 0 {
@@ -219,8 +209,13 @@ func cutDatePart(text string) (part, rest string) {
 		part, rest = text[:at], text[at+1:]
 		return part, rest
 	}
-	if digits, tail := leadingDigits(part); len(digits) == 4 && strings.HasPrefix(tail, ":") { // 23/Nov/2026:12:57:36
+	switch digits, tail := leadingDigits(part); {
+	case digits == "" || tail == "":
+	case len(digits) == 4 && tail[0] == ':': // 23/Nov/2026:12:57:36
 		return digits, text[len(digits)+1:]
+	case hasAnyPrefix(tail, dateMarks[:]...): // 2026年11月23日
+		end := len(digits) + len(dateMarks[0])
+		return text[:end], text[end:]
 	}
 	if !strings.HasPrefix(part, "+") {
 		if at := strings.LastIndexByte(part, ':'); at == len(part)-1 && at > 0 { // "12:57:36:"
