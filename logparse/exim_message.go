@@ -123,8 +123,8 @@ func unescape(s string) string {
 	}
 	var out []byte
 	for i := 0; i < len(s); i++ {
-		if s[i] == '\\' && i+3 < len(s) && '0' <= s[i+1] && s[i+1] <= '3' && isOctal(s[i+2]) && isOctal(s[i+3]) {
-			out = append(out, (s[i+1]-'0')<<6|(s[i+2]-'0')<<3|(s[i+3]-'0'))
+		if c, ok := octalByte(s[i:]); ok {
+			out = append(out, c)
 			i += 3
 			continue
 		}
@@ -153,6 +153,14 @@ func eximEscape(s string) (c byte, known bool) {
 		}
 	}
 	return 0, false
+}
+
+// octalByte reads the byte that a text begins with as Exim writes it: \303.
+func octalByte(s string) (c byte, ok bool) {
+	if len(s) < 4 || s[0] != '\\' || s[1] < '0' || '3' < s[1] || !isOctal(s[2]) || !isOctal(s[3]) {
+		return 0, false
+	}
+	return (s[1]-'0')<<6 | (s[2]-'0')<<3 | (s[3] - '0'), true
 }
 
 func isOctal(c byte) bool { return '0' <= c && c <= '7' }

@@ -277,8 +277,8 @@ func unescapeAddress(s string) string {
 	}
 	var out []byte
 	for i := 0; i < len(s); i++ {
-		if s[i] == '\\' && i+3 < len(s) && (s[i+1] == '2' || s[i+1] == '3') && isOctal(s[i+2]) && isOctal(s[i+3]) {
-			out = append(out, (s[i+1]-'0')<<6|(s[i+2]-'0')<<3|(s[i+3]-'0'))
+		if c, ok := octalByte(s[i:]); ok && c >= utf8.RuneSelf {
+			out = append(out, c)
 			i += 3
 			continue
 		}
