@@ -119,7 +119,7 @@ func (u *unusual) readObject(text string) bool {
 		return false
 	}
 	if u.depth == 0 {
-		defer func() { u.behind = behind }()
+		u.behind = behind
 	}
 	return u.takeObject(&o)
 }
