@@ -26,7 +26,7 @@ type exportEntry struct {
 	// could have written the lines behind it, so nothing more is read.
 	Broken bool `json:"broken,omitempty"`
 
-	Object  string `json:"object,omitempty"` // what was read of an object (multiline.go)
+	Object  []byte `json:"object,omitempty"` // read of an object so far (multiline.go)
 	Verbose bool   `json:"verbose,omitempty"`
 	Done    bool   `json:"done,omitempty"` // the entry was read; only its rest follows
 }
@@ -44,7 +44,7 @@ func (p *Parser) readExport(line string, yield func(*bounce.Event)) bool {
 	if e != nil && e.Broken {
 		return true
 	}
-	if e != nil && (e.Verbose || e.Object != "") {
+	if e != nil && (e.Verbose || e.Object != nil) {
 		return p.readMultiline(line, yield)
 	}
 	if e != nil && e.Name != "" {
@@ -118,8 +118,8 @@ func (p *Parser) endExport(yield func(*bounce.Event)) {
 		return
 	}
 	p.export = nil
-	if e.Object != "" {
-		p.noteLost(e.Object) // its end was not found
+	if e.Object != nil {
+		p.noteLost(string(e.Object)) // its end was not found
 		return
 	}
 	if e.Done || len(e.Fields["MESSAGE"]) == 0 {

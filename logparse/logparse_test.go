@@ -689,7 +689,7 @@ func TestLongLinesAreNoTrouble(t *testing.T) {
 	for name, unit := range map[string]string{
 		"letters": "a", "codes": " 550-5.1.1", "quotes": `"`, "backslashes": `\`, "brackets": "<>", "commas": ", x=y",
 		"replies": " (in reply to RCPT TO command)", "said": " host a[1.2.3.4] said: ", "fragments": `\n550 `, "octal": `\303`, "spaces": "  ",
-		"deliveries": "4XabcZ: to=<a>, relay=", "objects": `{"a":`, "escapes": `\"`, "colours": "\x1b[1m", "stamps": "Nov 23 12:57:36 ",
+		"deliveries": "4XabcZ: to=<a>, relay=", "objects": `{"a":`, "array": `{"a":1},`, "empty objects": "{},", "escapes": `\"`, "colours": "\x1b[1m", "stamps": "Nov 23 12:57:36 ",
 	} {
 		filler := strings.Repeat(unit, size/len(unit))
 		for _, line := range []string{
@@ -712,6 +712,20 @@ func TestLongLinesAreNoTrouble(t *testing.T) {
 				t.Errorf("%s: %.80s… took %s", name, line, took)
 			}
 		}
+	}
+}
+
+// The lines of an object are kept until its end.
+func TestObjectsOfManyLinesAreNoTrouble(t *testing.T) {
+	block := "{\n" + strings.Repeat("\t1\n", 30_000) + "}\n"
+	took := time.Hour
+	for try := 0; try < 5 && took > 250*time.Millisecond; try++ {
+		start := time.Now()
+		events(newParser(t, ""), block)
+		took = min(took, time.Since(start))
+	}
+	if took > 250*time.Millisecond { // 2 ms on an idle machine
+		t.Errorf("an object of 30,000 lines took %s", took)
 	}
 }
 

@@ -1,6 +1,7 @@
 package logparse
 
 import (
+	"bytes"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,23 +20,50 @@ import (
 //		"MESSAGE" : "4f1XyZ: to=<a@b.example>, …"
 //	}
 
+// maxObjects bounds the objects of an array on one line. The longest line has fewer, if
+// each holds what a delivery needs.
+const maxObjects = 10_000
+
 // readUnusual reads a line whose header is of an unusual form, and counts it if
 // it holds a delivery and cannot be read.
 func (p *Parser) readUnusual(line string, yield func(*bounce.Event)) {
-	if strings.HasPrefix(line, "__") && p.readExport(line, yield) || p.beginMultiline(line) {
+	if line == "" || strings.HasPrefix(line, "__") && p.readExport(line, yield) || p.beginMultiline(line) {
 		return
 	}
-	for line != "" {
+	for n := range maxObjects {
+		text := line
+		if n > 0 {
+			text = upToComma(line)
+		}
 		var u unusual
-		found := u.read(line)
+		found := u.read(text)
 		next, more := strings.CutPrefix(strings.TrimLeft(u.behind, " "), ",")
 		if !more {
 			next = ""
 		}
-		// An array of objects on one line.
-		p.finishUnusual(&u, found, line[:len(line)-len(next)], yield)
-		line = strings.TrimLeft(next, " ")
+		p.finishUnusual(&u, found, text[:len(text)-len(next)], yield)
+		whole := len(text) == len(line)
+		line = strings.TrimLeft(next+line[len(text):], " ")
+		if line == "" || n > 0 && whole {
+			return
+		}
 	}
+	p.noteLost(line)
+}
+
+// upToComma returns the object that a line begins with and the comma behind it, or
+// the whole line. If each object were read with all that follow it, the time would
+// grow with the square of their number.
+func upToComma(line string) string {
+	if line[0] != '{' {
+		return line
+	}
+	_, behind, ok := cutNested(line)
+	next, more := strings.CutPrefix(strings.TrimLeft(behind, " "), ",")
+	if !ok || !more {
+		return line
+	}
+	return line[:len(line)-len(next)]
 }
 
 // finishUnusual reads the body that was found, or looks for a delivery in the
@@ -66,7 +94,7 @@ func (p *Parser) reads(mta bounce.MTA) bool {
 // beginMultiline reports whether a line begins such an entry, and begins to read it.
 func (p *Parser) beginMultiline(line string) bool {
 	if strings.HasSuffix(line, "{") && strings.TrimLeft(line, " \t") == "{" {
-		p.export = &exportEntry{Object: strings.Clone(line)}
+		p.export = &exportEntry{Object: []byte(line)}
 		return true
 	}
 	if !strings.HasSuffix(line, "]") {
@@ -131,17 +159,15 @@ func (p *Parser) readPretty(line string, yield func(*bounce.Event)) bool {
 	if text == "" {
 		return true
 	}
-	indent := len(line) - len(strings.TrimLeft(line, " \t"))
-	own := len(e.Object) - len(strings.TrimLeft(e.Object, " \t"))
+	indent, begin := len(line)-len(strings.TrimLeft(line, " \t")), bytes.IndexByte(e.Object, '{')
 	switch {
-	case indent == own && (text == "}" || text == "},"):
-		object := strings.TrimLeft(e.Object, " \t") + "}"
+	case indent == begin && (text == "}" || text == "},"):
 		p.export = nil
-		p.readUnusual(object, yield)
+		p.readUnusual(string(e.Object[begin:])+"}", yield)
 		return true
-	case indent <= own || strings.IndexByte(`"{}[]-0123456789tfn`, text[0]) < 0 || len(e.Object)+len(text) > maxExported:
+	case indent <= begin || strings.IndexByte(`"{}[]-0123456789tfn`, text[0]) < 0 || len(e.Object)+len(text) > maxExported:
 		return false
 	}
-	e.Object += text + " "
+	e.Object = append(append(e.Object, text...), ' ')
 	return true
 }
