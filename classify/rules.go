@@ -357,19 +357,11 @@ func isStatement(name string) bool {
 }
 
 func (s Says) check() (errs []error) {
-	var categories []bounce.Category
-	for _, m := range bounce.Categories {
-		categories = append(categories, bounce.Category(m.Slug))
-	}
-	var reasons []bounce.Reason
-	for _, m := range bounce.Reasons {
-		reasons = append(reasons, m.Reason)
-	}
-	var scopes []bounce.Scope
-	for _, m := range bounce.Scopes {
-		scopes = append(scopes, m.Scope)
-	}
-	for _, err := range []error{noSuch("category", s.Category, categories), noSuch("reason", s.Reason, reasons), noSuch("scope", s.Scope, scopes)} {
+	for _, err := range []error{
+		noSuch("category", string(s.Category), bounce.Categories, func(m bounce.Meaning) string { return m.Slug }),
+		noSuch("reason", string(s.Reason), bounce.Reasons, func(m bounce.ReasonMeaning) string { return string(m.Reason) }),
+		noSuch("scope", string(s.Scope), bounce.Scopes, func(m bounce.ScopeMeaning) string { return string(m.Scope) }),
+	} {
 		if err != nil {
 			errs = append(errs, err)
 		}

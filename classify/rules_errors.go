@@ -98,16 +98,16 @@ func keysOf(part reflect.Type) []string {
 
 // noSuch returns an error that lists the known values of a key of a verdict, or nil if
 // it has one of them.
-func noSuch[T ~string](key string, value T, known []T) error {
-	if slices.Contains(known, value) {
+func noSuch[M any](key, value string, known []M, slug func(M) string) error {
+	if slices.ContainsFunc(known, func(m M) bool { return slug(m) == value }) {
 		return nil
 	}
 	names := make([]string, len(known))
-	for i, k := range known {
-		names[i] = string(k)
+	for i, m := range known {
+		names[i] = slug(m)
 	}
 	if value == "" {
 		return fmt.Errorf("verdict: %s is missing; it is one of %s", key, strings.Join(names, ", "))
 	}
-	return fmt.Errorf("verdict: there is no %s %q%s", key, string(value), cmp.Or(text.Near(string(value), names), "; it is one of "+strings.Join(names, ", ")))
+	return fmt.Errorf("verdict: there is no %s %q%s", key, value, cmp.Or(text.Near(value, names), "; it is one of "+strings.Join(names, ", ")))
 }
