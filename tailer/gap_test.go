@@ -26,13 +26,7 @@ func TestALogReplacedWhileTheDaemonWasDownIsAGap(t *testing.T) {
 		}, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			f := newFollowed(t, filepath.Join(t.TempDir(), "mail.log"))
-			f.write("mail.log", "first\n")
-			f.start()
-			f.scan()
-			f.kill()
-			f.now = f.now.Add(time.Hour)
-			f.rename("mail.log", "old")
+			f := movedWhileDown(t)
 			if tt.down != nil {
 				tt.down(f)
 			}
@@ -50,9 +44,10 @@ func TestALogReplacedWhileTheDaemonWasDownIsAGap(t *testing.T) {
 	}
 }
 
-// A gap is reported a minute after it was noticed. A daemon that is stopped before
-// that reports it after its next start.
-func TestAGapIsReportedAfterAnEarlyRestart(t *testing.T) {
+// movedWhileDown returns a daemon that is down since it read a log with the line first,
+// which is now called old.
+func movedWhileDown(t *testing.T) *followed {
+	t.Helper()
 	f := newFollowed(t, filepath.Join(t.TempDir(), "mail.log"))
 	f.write("mail.log", "first\n")
 	f.start()
@@ -60,6 +55,13 @@ func TestAGapIsReportedAfterAnEarlyRestart(t *testing.T) {
 	f.kill()
 	f.now = f.now.Add(time.Hour)
 	f.rename("mail.log", "old")
+	return f
+}
+
+// A gap is reported a minute after it was noticed. A daemon that is stopped before
+// that reports it after its next start.
+func TestAGapIsReportedAfterAnEarlyRestart(t *testing.T) {
+	f := movedWhileDown(t)
 	f.write("mail.log", "new\n")
 	f.start()
 	f.scan()
