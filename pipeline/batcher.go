@@ -81,13 +81,13 @@ func (b *batcher) take(c *bounce.Chunk) error {
 			b.warnOnce("no line of a mail server in the first hundred lines", c.Position.Path, "log", c.Position.Path, "next", "is it the log of the mail server? see bouncetail doctor")
 		}
 	}
-	if c.Position.Closed && b.p.Limits.FlushInterval > 0 {
-		parser.End(true, b.apply())
+	if b.p.Limits.FlushInterval > 0 { // an import
+		b.last[c.Position.Stream] = c.Position
+		if c.Position.Closed {
+			parser.End(true, b.apply())
+		}
 	}
 	b.setPosition(c.Position)
-	if b.p.Limits.FlushInterval > 0 {
-		b.last[c.Position.Stream] = c.Position
-	}
 	if len(c.Gaps) > 0 {
 		b.rest.Gaps = append(b.rest.Gaps, c.Gaps...)
 		b.p.Progress.Gaps.Add(int64(len(c.Gaps)))
