@@ -35,8 +35,8 @@ type unusual struct {
 	facility string // a name of a facility there, which may be a host\'s
 	passedOn bool   // the tag of another program was read behind the last stamp
 	foreign  bool   // it was that of a program that has nothing to do with deliveries
-	// contained means that what follows is the output of a container, up to a stamp
-	// of its own: it begins with a header, or it is another program's words.
+	// contained means that a container printed the text up to the next stamp. It begins
+	// with a header, or it is another program's.
 	contained bool
 
 	tagOut, pidOut, body string
