@@ -51,7 +51,7 @@ func (s *Sender) count(ctx context.Context, number int64) error {
 	}
 	begun := time.Now()
 	if c.sent == nil {
-		sent, err := mapOf[string, []byte](ctx, s.conn, "SELECT day::text, digest FROM bouncetail.fleet_days WHERE instance = $1", number)
+		sent, err := mapOf[string, []byte](ctx, s.conn, "SELECT day, digest FROM bouncetail.fleet_days WHERE instance = $1", number)
 		if err != nil {
 			return err
 		}
@@ -89,7 +89,7 @@ func digestOf(slots []byte) []byte {
 // grown returns the counts of a day that are higher than those that were sent, with
 // domains that PostgreSQL can store.
 func (s *Sender) grown(ctx context.Context, day string, number int64) ([]feed.DaySent, error) {
-	sent, err := mapOf[string, int64](ctx, s.conn, "SELECT domain, sent FROM bouncetail.daily_counts WHERE instance = $1 AND day = $2::text::date", number, day)
+	sent, err := mapOf[string, int64](ctx, s.conn, "SELECT domain, sent FROM bouncetail.daily_counts WHERE instance = $1 AND day = $2", number, day)
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +103,7 @@ func (s *Sender) grown(ctx context.Context, day string, number int64) ([]feed.Da
 // saveDay notes that a day was sent.
 func (t *transaction) saveDay(number int64, c *counts) error {
 	_, err := t.Exec(t.ctx, `
-		INSERT INTO bouncetail.fleet_days (instance, day, digest) VALUES ($1, $2::text::date, $3)
+		INSERT INTO bouncetail.fleet_days (instance, day, digest) VALUES ($1, $2, $3)
 		ON CONFLICT (instance, day) DO UPDATE SET digest = excluded.digest`, number, c.day, c.now)
 	return err
 }

@@ -18,7 +18,7 @@ import (
 var schemaSQL string
 
 // schemaVersion is the version of schemaSQL.
-const schemaVersion = 1
+const schemaVersion = 2
 
 // The roles that users of PostgreSQL are granted.
 const (
@@ -152,7 +152,7 @@ func (m *meta) check(hashKey int64) error {
 	case m.schema > schemaVersion:
 		return needsPerson(fmt.Sprintf("the tables of the fleet are those of a newer bouncetail (schema %d, this one knows %d); upgrade bouncetail on this host", m.schema, schemaVersion))
 	case m.schema < schemaVersion:
-		return needsPerson(fmt.Sprintf("the tables of the fleet are those of an older bouncetail (schema %d, this one needs %d); upgrade them with the owner's DSN: bouncetail fleet init", m.schema, schemaVersion))
+		return needsPerson(fmt.Sprintf("the tables of the fleet are those of an older bouncetail (schema %d, this one needs %d), and are not upgraded; as their owner, run DROP SCHEMA bouncetail CASCADE in psql, and then bouncetail fleet init: the hosts send again all that they have", m.schema, schemaVersion))
 	case m.hashKey == hashKey:
 		return nil
 	case m.hashKey == 0:

@@ -126,28 +126,151 @@ CREATE INDEX refusals_by_time ON bouncetail.refusals (occurred_at);
 CREATE INDEX refusals_by_seq ON bouncetail.refusals (seq);
 CREATE INDEX refusals_not_found ON bouncetail.refusals (domain) WHERE lookup;
 
+-- What each host has counted, and its incidents. Columns have the names and formats of
+-- SQLite's, in front of which stands the host. Texts are sorted by their bytes, as there.
+
 CREATE TABLE bouncetail.daily_counts (
-  -- Deliveries by day and domain of the recipient, as each host counted them.
-  domain text NOT NULL,
-  day date NOT NULL, -- UTC
+  -- Attempts by day and domain of the recipient, as each host counted them. Crowds follow
+  -- from sent, which never falls.
+  domain text COLLATE "C" NOT NULL,
+  day text COLLATE "C" NOT NULL, -- YYYY-MM-DD, UTC
   instance integer NOT NULL,
-  sent bigint NOT NULL,
-  slots bytea, -- by ten minutes, as sent_slots in SQLite's daily_counts; NULL if it is not known
+  sent bigint NOT NULL DEFAULT 0,
+  deferred bigint NOT NULL DEFAULT 0,
+  bounced bigint NOT NULL DEFAULT 0,
+  expired bigint NOT NULL DEFAULT 0,
+  sent_slots bytea, -- deliveries by ten minutes; NULL if there were none or it is not known
   PRIMARY KEY (domain, day, instance)
 );
 
-CREATE INDEX daily_counts_by_day ON bouncetail.daily_counts (instance, day);
+CREATE INDEX daily_counts_by_day ON bouncetail.daily_counts (day, instance);
+
+CREATE TABLE bouncetail.daily_totals (
+  -- Attempts by day to all domains together.
+  instance integer NOT NULL,
+  day text COLLATE "C" NOT NULL,
+  sent bigint NOT NULL,
+  deferred bigint NOT NULL,
+  bounced bigint NOT NULL,
+  expired bigint NOT NULL,
+  PRIMARY KEY (day, instance)
+);
+
+CREATE TABLE bouncetail.daily_reasons (
+  -- Failures by day and reason.
+  instance integer NOT NULL,
+  day text COLLATE "C" NOT NULL,
+  provider text COLLATE "C" NOT NULL, -- the slug, or other
+  category text COLLATE "C" NOT NULL,
+  reason text COLLATE "C" NOT NULL,
+  scope text COLLATE "C" NOT NULL,
+  failures bigint NOT NULL,
+  PRIMARY KEY (day, instance, provider, category, reason, scope)
+);
+
+CREATE TABLE bouncetail.provider_windows (
+  -- Attempts by provider and time of the log.
+  instance integer NOT NULL,
+  span integer NOT NULL, -- seconds: 300, 3600 or 86400
+  start bigint NOT NULL, -- Unix seconds, a multiple of span
+  provider text COLLATE "C" NOT NULL, -- the slug, a large domain of that host, or other
+  sent bigint NOT NULL,
+  deferred bigint NOT NULL,
+  bounced bigint NOT NULL,
+  expired bigint NOT NULL,
+  tried bigint NOT NULL, -- first attempts that say something about the provider
+  refused bigint NOT NULL, -- of these
+  PRIMARY KEY (instance, start, span, provider)
+);
+
+CREATE INDEX provider_windows_by_time ON bouncetail.provider_windows USING brin (start);
+
+CREATE TABLE bouncetail.provider_baselines (
+  -- What is usual for a provider at a host: of tried first attempts, refused.
+  instance integer NOT NULL,
+  provider text COLLATE "C" NOT NULL, -- as in provider_windows
+  tried double precision NOT NULL,
+  refused double precision NOT NULL,
+  updated bigint NOT NULL, -- Unix seconds
+  PRIMARY KEY (instance, provider)
+);
+
+CREATE TABLE bouncetail.gaps (
+  -- Stretches of log that were destroyed before they could be read.
+  instance integer NOT NULL,
+  id bigint NOT NULL, -- its number at that host
+  noticed_at text COLLATE "C" NOT NULL,
+  source text COLLATE "C" NOT NULL,
+  path text COLLATE "C" NOT NULL,
+  bytes bigint NOT NULL, -- -1 if it cannot be known
+  why text COLLATE "C" NOT NULL,
+  PRIMARY KEY (instance, id)
+);
+
+CREATE TABLE bouncetail.unparsed_lines (
+  -- Delivery lines that were not parsed, by shape. The shape itself, which may quote an
+  -- address, stays at the host.
+  instance integer NOT NULL,
+  mta text COLLATE "C" NOT NULL,
+  shape_hash bytea NOT NULL, -- the same at all hosts
+  count bigint NOT NULL,
+  last_read_at text COLLATE "C" NOT NULL,
+  PRIMARY KEY (instance, mta, shape_hash)
+);
+
+CREATE TABLE bouncetail.incidents (
+  -- What hit many at once at a host.
+  instance integer NOT NULL,
+  id bigint NOT NULL, -- its number at that host
+  kind text COLLATE "C" NOT NULL,
+  scope text COLLATE "C" NOT NULL,
+  category text COLLATE "C" NOT NULL,
+  reason text COLLATE "C" NOT NULL,
+  enhanced_code text COLLATE "C" NOT NULL,
+  subject text COLLATE "C" NOT NULL, -- the provider, blocklist, domain or source; empty if it is a sender or a reply, see private_subject
+  started_at text COLLATE "C" NOT NULL,
+  last_at text COLLATE "C" NOT NULL,
+  opened_at text COLLATE "C" NOT NULL,
+  rang_at text COLLATE "C",
+  over_at text COLLATE "C",
+  ended_by text COLLATE "C",
+  part_of bigint, -- the incident of that host that it belongs to
+  backlog integer NOT NULL,
+  tried bigint,
+  refused bigint,
+  baseline double precision,
+  p double precision,
+  attempts bigint NOT NULL,
+  addresses bigint NOT NULL,
+  domains bigint NOT NULL,
+  private_subject text COLLATE "C", -- the sender of a bad-list, or the reply of an unclassified-surge; NULL if it was not sent
+  reply text COLLATE "C", -- the last one; NULL if there is none or it was not sent
+  digest bytea NOT NULL, -- of the other columns
+  PRIMARY KEY (instance, id)
+);
+
+CREATE INDEX incidents_by_end ON bouncetail.incidents (last_at);
+
+CREATE TABLE bouncetail.fleet_figures (
+  -- What was sent of the tables above.
+  instance integer NOT NULL,
+  name text NOT NULL, -- of the table
+  day text NOT NULL, -- UTC
+  mark text NOT NULL, -- another one after every change of that day at the host; empty: to be compared again
+  attempts bigint NOT NULL, -- of that day when it was sent
+  PRIMARY KEY (instance, name, day)
+);
 
 CREATE TABLE bouncetail.daily_traffic (
-  -- Deliveries to all domains together.
-  day date PRIMARY KEY, -- UTC
+  -- Deliveries to all domains at all hosts together.
+  day text COLLATE "C" PRIMARY KEY, -- YYYY-MM-DD, UTC
   slots bytea -- as in SQLite's daily_traffic; NULL if it is not known
 );
 
 CREATE TABLE bouncetail.fleet_days (
-  -- What of daily_counts was sent.
+  -- What of the deliveries in daily_counts was sent.
   instance integer NOT NULL,
-  day date NOT NULL,
+  day text COLLATE "C" NOT NULL,
   digest bytea NOT NULL, -- of the row of SQLite's daily_traffic
   PRIMARY KEY (instance, day)
 );
@@ -234,6 +357,12 @@ GRANT SELECT, INSERT, UPDATE ON bouncetail.fleet_instances, bouncetail.recipient
 GRANT SELECT, INSERT, DELETE ON bouncetail.refusals TO bouncetail_sender;
 GRANT SELECT, INSERT, UPDATE ON bouncetail.daily_counts, bouncetail.daily_traffic, bouncetail.fleet_days, bouncetail.decisions, bouncetail.releases TO bouncetail_sender;
 GRANT SELECT, INSERT, UPDATE, DELETE ON bouncetail.crowds TO bouncetail_sender;
+GRANT SELECT, INSERT, UPDATE ON bouncetail.daily_totals, bouncetail.provider_baselines, bouncetail.unparsed_lines, bouncetail.fleet_figures TO bouncetail_sender;
+GRANT SELECT, INSERT, UPDATE, DELETE ON bouncetail.daily_reasons, bouncetail.provider_windows, bouncetail.gaps TO bouncetail_sender;
+GRANT INSERT, UPDATE, DELETE ON bouncetail.incidents TO bouncetail_sender;
+GRANT SELECT (instance, id, kind, scope, category, reason, enhanced_code, subject, started_at, last_at, opened_at, rang_at, over_at, ended_by, part_of, backlog, tried, refused,
+    baseline, p, attempts, addresses, domains, digest)
+  ON bouncetail.incidents TO bouncetail_sender;
 GRANT INSERT ON bouncetail.bounces TO bouncetail_sender;
 GRANT UPDATE (category, reason, scope, disposition, suppress, rule, provider, blocklist, retry_after, url, named_host) ON bouncetail.bounces TO bouncetail_sender;
 GRANT SELECT (recipient_key, occurred_at, event_id, instance, recipient, domain, queue_id, host, outcome, smtp_code, stage, category, reason, scope, disposition, suppress, rule,

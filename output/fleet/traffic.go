@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"slices"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -16,10 +15,10 @@ import (
 
 // Traffic returns the deliveries on the days from one time to another.
 func (r crowdRecords) Traffic(from, to int64) recipient.StoredTraffic {
-	days := []any{dateOf(bounce.EpochDay(from)), dateOf(bounce.EpochDay(to))}
+	days := []any{bounce.DayName(bounce.EpochDay(from)), bounce.DayName(bounce.EpochDay(to))}
 	return &recipient.CachedTraffic{
 		ReadDomain: func(domain string, s *recipient.Sends) error {
-			const query = "SELECT day, sent, slots FROM bouncetail.daily_counts WHERE domain = $3 AND day BETWEEN $1 AND $2 AND sent > 0 ORDER BY day"
+			const query = "SELECT day, sent, sent_slots FROM bouncetail.daily_counts WHERE domain = $3 AND day BETWEEN $1 AND $2 AND sent > 0 ORDER BY day"
 			return r.eachDay(query, append(days, domain), false, func(first recipient.Slot, sum *slotSum) {
 				if sum.unknown {
 					for slot := range recipient.Slot(packed.SlotsOfDay) {
@@ -73,18 +72,18 @@ func (r crowdRecords) eachDay(query string, args []any, domains bool, each func(
 	if err != nil {
 		return err
 	}
-	var last, day time.Time
+	var last, day string
 	var sent int64
 	var slots []byte
 	var sum slotSum
 	flush := func() {
-		if !last.IsZero() {
-			each(recipient.SlotOf(last.UnixMilli()), &sum)
+		if last != "" {
+			each(firstSlot(last), &sum)
 		}
 		last, sum = day, slotSum{}
 	}
 	_, err = pgx.ForEachRow(rows, []any{&day, &sent, &slots}, func() error {
-		if !day.Equal(last) {
+		if day != last {
 			flush()
 		}
 		return sum.add(sent, slots, domains)
@@ -93,14 +92,14 @@ func (r crowdRecords) eachDay(query string, args []any, domains bool, each func(
 	return err
 }
 
-// dateOf returns a day that bounce.EpochDay returned.
-func dateOf(day int) time.Time { return time.Unix(int64(day)*86400, 0).UTC() }
+// firstSlot returns the first slot of a day, given as YYYY-MM-DD.
+func firstSlot(day string) recipient.Slot { return recipient.SlotOf(msOf(day + "T00:00:00.000Z")) }
 
 var countColumns = []column[feed.DaySent]{
 	{"domain", "text", func(d *feed.DaySent) any { return d.Domain }},
-	{"day", "date", func(d *feed.DaySent) any { return d.Day }},
+	{"day", "text", func(d *feed.DaySent) any { return d.Day }},
 	{"sent", "bigint", func(d *feed.DaySent) any { return d.Sent }},
-	{"slots", "bytea", func(d *feed.DaySent) any {
+	{"sent_slots", "bytea", func(d *feed.DaySent) any {
 		if d.Slots == nil {
 			return nil
 		}
@@ -109,7 +108,7 @@ var countColumns = []column[feed.DaySent]{
 }
 
 var saveCounts = "INSERT INTO bouncetail.daily_counts (instance, " + names(countColumns) + ") SELECT $5::integer, * FROM " + unnest(countColumns) +
-	" ON CONFLICT (domain, day, instance) DO UPDATE SET sent = excluded.sent, slots = excluded.slots"
+	" ON CONFLICT (domain, day, instance) DO UPDATE SET sent = excluded.sent, sent_slots = excluded.sent_slots"
 
 // saveTraffic stores counts of one day of an instance, and returns what they add to
 // those of all. Counts that are lower than the stored ones are left out: a host that reads
@@ -150,7 +149,7 @@ func (t *transaction) saveTraffic(counts []feed.DaySent, instance int64) (added 
 // addedTo adds to a day what the count of a domain has grown by, compared with what is
 // stored of this host and of the others.
 func addedTo(day *slotSum, c *feed.DaySent, before, others *slotSum) (recipient.SentDay, error) {
-	first := recipient.SlotOf(msOf(c.Day + "T00:00:00.000Z"))
+	first := firstSlot(c.Day)
 	d := recipient.SentDay{Domain: c.Domain, Sent: int(c.Sent) - before.sent, First: first, Last: first + packed.SlotsOfDay - 1, New: before.sent+others.sent == 0}
 	if c.Slots == nil {
 		day.unknown = true
@@ -204,7 +203,7 @@ func (t *transaction) storedCounts(counts []feed.DaySent, instance int64) (own, 
 	for i := range counts {
 		domains[i] = counts[i].Domain
 	}
-	rows, err := t.Query(t.ctx, "SELECT domain, instance, sent, slots FROM bouncetail.daily_counts WHERE day = $1::text::date AND domain = ANY ($2)", counts[0].Day, domains)
+	rows, err := t.Query(t.ctx, "SELECT domain, instance, sent, sent_slots FROM bouncetail.daily_counts WHERE day = $1 AND domain = ANY ($2)", counts[0].Day, domains)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -225,7 +224,7 @@ func (t *transaction) storedCounts(counts []feed.DaySent, instance int64) (own, 
 // addDay adds deliveries of a day to daily_traffic.
 func (t *transaction) addDay(day string, sum *slotSum) error {
 	var stored []byte
-	err := t.QueryRow(t.ctx, "SELECT slots FROM bouncetail.daily_traffic WHERE day = $1::text::date", day).Scan(&stored)
+	err := t.QueryRow(t.ctx, "SELECT slots FROM bouncetail.daily_traffic WHERE day = $1", day).Scan(&stored)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 	case err != nil:
@@ -239,6 +238,6 @@ func (t *transaction) addDay(day string, sum *slotSum) error {
 	if !sum.unknown {
 		slots = sum.slots.Pack(true)
 	}
-	_, err = t.Exec(t.ctx, "INSERT INTO bouncetail.daily_traffic (day, slots) VALUES ($1::text::date, $2) ON CONFLICT (day) DO UPDATE SET slots = excluded.slots", day, slots)
+	_, err = t.Exec(t.ctx, "INSERT INTO bouncetail.daily_traffic (day, slots) VALUES ($1, $2) ON CONFLICT (day) DO UPDATE SET slots = excluded.slots", day, slots)
 	return err
 }
