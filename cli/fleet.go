@@ -65,14 +65,17 @@ func (a *app) question(cmd *cobra.Command) (q daemon.Question, err error) {
 
 func (a *app) fleetSend() *cobra.Command {
 	var once bool
-	c := a.fleetCommand(&cobra.Command{
+	c := a.doing(&cobra.Command{
 		Use:   "send",
 		Short: "Send to the fleet what the database holds, and what comes",
 		Long: "Send sends failures, and the last deliveries to addresses that failed on any host. It\n" +
 			"continues until it is stopped; the unit bouncetail-fleet.service runs it. If\n" +
-			"PostgreSQL is away it tries again, with growing pauses, and then catches up.",
-	}, func(ctx context.Context, s fleet.Settings) (any, string, error) {
-		sent, err := daemon.SendToFleet(ctx, s, once)
+			"PostgreSQL is away it tries again, with growing pauses, and then catches up. With\n" +
+			"publish.from: fleet it also writes the maps of bad addresses, which stay as they are\n" +
+			"while PostgreSQL is away.",
+		Args: cobra.NoArgs,
+	}, func(ctx context.Context, c config.Config, _ []string) (any, string, error) {
+		sent, err := daemon.SendToFleet(ctx, c, versionText(), a.logger(c.Log), once)
 		if !once {
 			return sent, "", err
 		}

@@ -19,7 +19,8 @@ func (a *app) publish() *cobra.Command {
 		Short: "Write maps for the mail server to refuse mail by",
 		Long: "Publish writes the bad addresses into maps for Postfix and Exim. Each map is\n" +
 			"written to a temporary file and renamed, so that the mail server never sees half\n" +
-			"of one. The daemon does the same after changes if publish.directory is set.\n\n" +
+			"of one. The daemon does the same after changes if publish.directory is set, or with\n" +
+			"publish.from: fleet, for the bad addresses of all hosts, bouncetail fleet send.\n\n" +
 			"Publish once before you configure the mail server: it defers all mail while a map\n" +
 			"is missing. Try --warn first: Postfix then accepts the mail and logs a warning.\n" +
 			"docs/mta.md describes the set-up step by step.",

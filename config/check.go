@@ -105,6 +105,9 @@ func (c *Config) check() error {
 		bad("log.format", "%q is neither text nor json", c.Log.Format)
 	}
 	c.Publish.check(bad)
+	if c.Publish.From == "fleet" && !c.Fleet.Configured() {
+		bad("publish.from", "there is no fleet; write its address to fleet.dsn or fleet.dsn_file, or leave the maps to this host with: from: local")
+	}
 	c.Report.check(bad)
 	c.Web.check(bad)
 	for _, exporter := range c.Metrics.Compat {

@@ -194,6 +194,9 @@ var Categories = []string{"blocked", "dmarc", "invalid-address", "mailbox", "mai
 
 // Publish says which maps of bad addresses are written, where, and when.
 type Publish struct {
+	// From is "local", or "fleet" for the bad addresses of all hosts, which bouncetail
+	// fleet send writes.
+	From string `mapstructure:"from"`
 	// Directory is where the maps go; empty writes none.
 	Directory string `mapstructure:"directory"`
 	// Maps are those to write; see MapNames.
@@ -309,6 +312,7 @@ func Default() Config {
 		Incidents: Incidents{Sensitivity: "normal", Addresses: 10, Gap: 6 * time.Hour, Channels: []Channel{}},
 		Log:       Log{Level: "info", Format: "text"},
 		Publish: Publish{
+			From:   "local",
 			Maps:   slices.Clone(MapNames),
 			Action: "reject",
 			Text:   "5.1.1 This address bounces: {reason} since {since}",

@@ -26,6 +26,9 @@ func (p *Publish) check(bad report) {
 	if p.Directory != "" && !filepath.IsAbs(p.Directory) {
 		bad("publish.directory", "%q is not absolute; the mail server starts elsewhere", p.Directory)
 	}
+	if p.From != "local" && p.From != "fleet" {
+		bad("publish.from", "%q is neither local nor fleet", p.From)
+	}
 	if len(p.Maps) == 0 {
 		bad("publish.maps", "is empty; name some of %s", strings.Join(MapNames, ", "))
 	}

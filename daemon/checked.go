@@ -42,6 +42,7 @@ type settledPrivacy struct {
 }
 
 type settledPublish struct {
+	From      string   `json:"from"`
 	Directory string   `json:"directory"` // empty: no maps are written
 	Maps      []string `json:"maps"`
 	Action    string   `json:"action"`
@@ -92,7 +93,7 @@ func describe(c config.Config) Checked {
 		s.Sources = append(s.Sources, settledSource{source.Path, cmp.Or(source.MTA, "auto"), cmp.Or(source.Timezone, "local")})
 	}
 	s.Privacy = settledPrivacy(c.Privacy)
-	s.Publish = settledPublish{c.Publish.Directory, c.Publish.Maps, c.Publish.Action}
+	s.Publish = settledPublish{c.Publish.From, c.Publish.Directory, c.Publish.Maps, c.Publish.Action}
 	return s
 }
 
@@ -109,7 +110,8 @@ func (s *Checked) Print(out, remarks io.Writer) error {
 		fmt.Fprintln(out, "privacy:  addresses are hashed, with the key in", text.Printable(s.Privacy.KeyFile))
 	}
 	if s.Publish.Directory != "" {
-		fmt.Fprintf(out, "publish:  %s (%s), %s\n", text.Printable(s.Publish.Directory), strings.Join(s.Publish.Maps, ", "), s.Publish.Action)
+		from := map[string]string{"fleet": ", from the fleet; bouncetail-fleet.service writes them"}[s.Publish.From]
+		fmt.Fprintf(out, "publish:  %s (%s), %s%s\n", text.Printable(s.Publish.Directory), strings.Join(s.Publish.Maps, ", "), s.Publish.Action, from)
 	}
 	for _, w := range s.Webhooks {
 		signed := map[bool]string{true: "signed", false: "not signed"}[w.Signed]

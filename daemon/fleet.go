@@ -6,10 +6,13 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"sync"
 
 	"github.com/bouncetail/bouncetail/config"
 	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/output/fleet"
+	"github.com/bouncetail/bouncetail/sqlite/dbfile"
+	view "github.com/bouncetail/bouncetail/view/fleet"
 )
 
 // Fleet returns what package fleet needs of the settings.
@@ -59,16 +62,35 @@ func fleetWarnings(c config.Fleet) []string {
 	return nil
 }
 
-// SendToFleet sends what the database holds and what comes, until ctx is done. With
-// once, it sends what there is. It returns what was sent then.
-func SendToFleet(ctx context.Context, s fleet.Settings, once bool) (fleet.Sent, error) {
+// SendToFleet sends what the database holds and what comes, and writes the maps of the
+// bad addresses of the fleet if publish.from says so, until ctx is done. With once, it
+// does that one time, and returns what was sent.
+func SendToFleet(ctx context.Context, c config.Config, version string, log *slog.Logger, once bool) (sent fleet.Sent, err error) {
+	s, err := Fleet(c, version, log)
+	if err != nil {
+		return sent, err
+	}
 	sender := &fleet.Sender{Settings: s}
+	bad := &view.BadList{Settings: s}
+	defer bad.Close()
+	p := Publisher(c.Publish, bad, version, nil, log)
+	noteMaps(p, func(name string, value int64) error { return dbfile.NoteBeside(ctx, c.Database, name, value) })
+	publishes := c.Publish.From == "fleet" && c.Publish.Directory != ""
 	if once {
-		sent, err := sender.SendAll(ctx)
+		if sent, err = sender.SendAll(ctx); err == nil && publishes {
+			_, err = p.Publish(ctx)
+		}
 		return sent, persons(err)
 	}
 	s.Log.Info("sending to the fleet", "instance", s.Instance)
-	return fleet.Sent{}, persons(sender.Run(ctx))
+	ctx, stop := context.WithCancel(ctx)
+	var publishing sync.WaitGroup
+	defer publishing.Wait()
+	defer stop()
+	if publishes {
+		publishing.Go(func() { p.Run(ctx) })
+	}
+	return sent, persons(sender.Run(ctx))
 }
 
 // persons makes an error that does not go away by itself one of the settings, so that

@@ -15,6 +15,7 @@ import (
 	"github.com/bouncetail/bouncetail/sqlite"
 	"github.com/bouncetail/bouncetail/sqlite/outbox"
 	"github.com/bouncetail/bouncetail/sqlite/query"
+	view "github.com/bouncetail/bouncetail/view/fleet"
 )
 
 // startOutputs starts what passes on the state of recipients while the logs are
@@ -23,7 +24,7 @@ import (
 // retrying lists them. They end with ctx, and wait returns after they have.
 func (d *Daemon) startOutputs(ctx context.Context, c config.Config, store *sqlite.Store, retrying *health.Retrying, log *slog.Logger) (wait func()) {
 	var running sync.WaitGroup
-	if c.Publish.Directory != "" {
+	if c.Publish.Directory != "" && c.Publish.From == "local" {
 		running.Go(func() {
 			var r *query.Reader
 			if untilDone(ctx, retrying, log, "open the database for the maps", func() (err error) {
@@ -34,10 +35,7 @@ func (d *Daemon) startOutputs(ctx context.Context, c config.Config, store *sqlit
 			}
 			defer r.Close()
 			p := Publisher(c.Publish, r, d.Version, retrying, log)
-			p.Written = func(name string, entries int) {
-				note(ctx, store, log, query.MapEntries+name, int64(entries))
-				note(ctx, store, log, query.MapPublished+name, time.Now().Unix())
-			}
+			noteMaps(p, func(name string, value int64) error { return store.Note(ctx, name, value) })
 			p.Run(ctx)
 		})
 	}
@@ -98,8 +96,31 @@ func Publisher(c config.Publish, source maps.Source, version string, retrying *h
 	}
 }
 
+// noteMaps has a publisher note for the metrics what it has written.
+func noteMaps(p *maps.Publisher, note func(name string, value int64) error) {
+	p.Written = func(name string, entries int) {
+		err := errors.Join(note(query.MapEntries+name, int64(entries)), note(query.MapPublished+name, time.Now().Unix()))
+		if err != nil {
+			p.Log.Debug("not noted in the database", "map", name, "error", err) // a full disk
+		}
+	}
+}
+
 // Publish writes the maps of the settings once.
 func Publish(ctx context.Context, c config.Config, version string, log *slog.Logger) (result maps.Result, err error) {
+	if c.Publish.From == "fleet" {
+		s, err := Fleet(c, version, log)
+		if err != nil {
+			return result, err
+		}
+		if s.HashKey != 0 {
+			return result, errHashed
+		}
+		bad := &view.BadList{Settings: s}
+		defer bad.Close()
+		result, err = Publisher(c.Publish, bad, version, nil, log).Publish(ctx)
+		return result, persons(err)
+	}
 	r, err := query.OpenReader(ctx, c.Database)
 	if err != nil {
 		return result, err
@@ -108,7 +129,9 @@ func Publish(ctx context.Context, c config.Config, version string, log *slog.Log
 	if hashed, err := r.Hashed(ctx); err != nil {
 		return result, err
 	} else if hashed {
-		return result, errors.New("the database holds hashes, and a mail server looks up addresses; write lists of your own addresses with bouncetail export --addresses")
+		return result, errHashed
 	}
 	return Publisher(c.Publish, r, version, nil, log).Publish(ctx)
 }
+
+var errHashed = errors.New("the database holds hashes, and a mail server looks up addresses; write lists of your own addresses with bouncetail export --addresses")

@@ -40,7 +40,8 @@ func (d *examiner) checkMaps(context.Context) {
 		info, err := os.Stat(d.at(path))
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
-			d.say(Warn, "systemctl status bouncetail; bouncetail publish writes it by hand", "%s is not written yet", path)
+			unit := map[string]string{"local": "bouncetail", "fleet": "bouncetail-fleet"}[d.settings.Publish.From]
+			d.say(Warn, "systemctl status "+unit+"; bouncetail publish writes it by hand", "%s is not written yet", path)
 		case err != nil:
 			d.say(Fail, "look at the rights of its folders", "%v", err)
 		case info.Mode().Perm()&0o004 == 0:

@@ -139,8 +139,7 @@ func (s *Store) Keep() { s.incomplete = false }
 
 // Note stores a number in meta, such as query.FollowedName.
 func (s *Store) Note(ctx context.Context, name string, value int64) error {
-	_, err := s.db.ExecContext(ctx, "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", name, value)
-	if err != nil {
+	if err := dbfile.Note(ctx, s.db, name, value); err != nil {
 		return fmt.Errorf("database %s: %w", s.file.Path, err)
 	}
 	return nil

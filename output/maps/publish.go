@@ -50,8 +50,8 @@ type Publisher struct {
 	Every  time.Duration
 	MadeBy string // the program and its version
 	Source Source
-	// Written is called for each map that Run has written, with its number of entries;
-	// nil calls nothing.
+	// Written is called for each map that was written, with its number of entries,
+	// two for an address whose domain has two spellings; nil calls nothing.
 	Written func(name string, entries int)
 	// Retrying lists what currently fails.
 	Retrying *health.Retrying
@@ -70,9 +70,6 @@ type Result struct {
 	// Changed is false if the maps already held the same.
 	Changed bool
 	Files   []string
-	// Entries are the entries of each map. An address has two if its domain has two
-	// spellings.
-	Entries map[string]int
 }
 
 // poll is how often the daemon looks for changes.
@@ -111,11 +108,6 @@ func (p *Publisher) Run(ctx context.Context) {
 			if result != nil {
 				written, at, next = seq, now, now.Add(p.Every)
 				if result.Changed {
-					for name, entries := range result.Entries {
-						if p.Written != nil {
-							p.Written(name, entries)
-						}
-					}
 					p.Log.Info("maps written", "directory", p.Dir, "addresses", result.Addresses, "left_out", result.LeftOut)
 				}
 			}
@@ -207,9 +199,11 @@ func (p *Publisher) Publish(ctx context.Context) (result Result, err error) {
 		}
 	}
 	p.last = [sha256.Size]byte(sum.Sum(nil))
-	result.Changed, result.Entries = true, make(map[string]int)
+	result.Changed = true
 	for _, m := range written {
-		result.Entries[m.Name] = m.entries
+		if p.Written != nil {
+			p.Written(m.Name, m.entries)
+		}
 	}
 	return result, nil
 }

@@ -118,6 +118,25 @@ func OpenToEdit(ctx context.Context, path string) (*File, error) {
 	return f, nil
 }
 
+// Note stores a number in meta.
+func Note(ctx context.Context, db *sql.DB, name string, value int64) error {
+	_, err := db.ExecContext(ctx, "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", name, value)
+	return err
+}
+
+// NoteBeside stores a number in meta, while another process may have the database open
+// for writing.
+func NoteBeside(ctx context.Context, path, name string, value int64) error {
+	f, err := OpenToEdit(ctx, path)
+	if err != nil {
+		return err
+	}
+	if err = Denied(Note(ctx, f.DB, name, value)); err != nil {
+		err = fmt.Errorf("database %s: %w", path, err)
+	}
+	return errors.Join(err, f.DB.Close())
+}
+
 // CheckSchema returns an error unless the schema is that of this version.
 func CheckSchema(ctx context.Context, db *sql.DB, path string) error {
 	var version int

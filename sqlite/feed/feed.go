@@ -63,13 +63,8 @@ func (f *Feed) DatabaseID(ctx context.Context) (id int64, err error) {
 
 // NewDatabaseID identifies the database by another number from now on.
 func (f *Feed) NewDatabaseID(ctx context.Context) (id int64, err error) {
-	file, err := dbfile.OpenToEdit(ctx, f.path)
-	if err != nil {
-		return 0, err
-	}
 	id = rand.Int64() | 1 // never 0
-	_, err = file.DB.ExecContext(ctx, "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", idName, id)
-	return id, errors.Join(f.wrap(dbfile.Denied(err)), file.DB.Close())
+	return id, dbfile.NoteBeside(ctx, f.path, idName, id)
 }
 
 // Rejudged returns how often stored failures were judged again and got other verdicts.
