@@ -244,7 +244,7 @@ func tellStory(t *testing.T, server *pgtest.Server, dsn string, seed uint64) {
 				h.sender.watch.dueAt = time.Time{}
 			}
 			if r.IntN(4) == 0 {
-				h.sender.counts.dueAt, h.sender.hand.dueAt = time.Time{}, time.Time{}
+				h.sender.counts.dueAt, h.sender.hand.dueAt, h.sender.figures.dueAt = time.Time{}, time.Time{}, time.Time{}
 			}
 			if _, err := h.sender.round(t.Context()); isPersons(err) {
 				t.Fatal(err)
@@ -268,6 +268,7 @@ func tellStory(t *testing.T, server *pgtest.Server, dsn string, seed uint64) {
 		}
 	}
 	compare(t, "everything is sent", admin, one)
+	compareFigures(t, "everything is sent", admin, hosts...)
 	changeMinds(t, r, seed, hosts, store, admin, one)
 	t.Logf("%d cuts; by hand: %s", network.cuts,
 		dumpFleet(t, admin, "SELECT (SELECT count(*) FROM bouncetail.decisions)::text, (SELECT count(*) FROM bouncetail.releases WHERE NOT confirms)::text, (SELECT count(*) FROM bouncetail.releases WHERE confirms)::text, (SELECT count(withdrawn_at) FROM bouncetail.releases)::text"))
@@ -288,6 +289,7 @@ func changeMinds(t *testing.T, r *rand.Rand, seed uint64, hosts []*host, store *
 			}
 		}
 		compare(t, "all was judged again", admin, one)
+		compareFigures(t, "all was judged again", admin, hosts...)
 	}
 	if seed%3 == 1 {
 		other := bounce.Policy{General: bounce.Threshold{Failures: 2, Days: 1, Window: 40}, Crowds: bounce.CrowdLimits{Addresses: 2, Domains: 2, Share: 5}}

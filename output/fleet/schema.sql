@@ -198,13 +198,13 @@ CREATE TABLE bouncetail.provider_baselines (
 CREATE TABLE bouncetail.gaps (
   -- Stretches of log that were destroyed before they could be read.
   instance integer NOT NULL,
-  id bigint NOT NULL, -- its number at that host
+  id bigint NOT NULL, -- its number at that host, which may be reused when old gaps are deleted there
   noticed_at text COLLATE "C" NOT NULL,
   source text COLLATE "C" NOT NULL,
   path text COLLATE "C" NOT NULL,
   bytes bigint NOT NULL, -- -1 if it cannot be known
   why text COLLATE "C" NOT NULL,
-  PRIMARY KEY (instance, id)
+  PRIMARY KEY (instance, id, noticed_at)
 );
 
 CREATE TABLE bouncetail.unparsed_lines (
@@ -245,7 +245,7 @@ CREATE TABLE bouncetail.incidents (
   domains bigint NOT NULL,
   private_subject text COLLATE "C", -- the sender of a bad-list, or the reply of an unclassified-surge; NULL if it was not sent
   reply text COLLATE "C", -- the last one; NULL if there is none or it was not sent
-  digest bytea NOT NULL, -- of the other columns
+  digest bytea NOT NULL, -- of the other columns; empty if the host has deleted it for its age
   PRIMARY KEY (instance, id)
 );
 

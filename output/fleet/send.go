@@ -28,6 +28,7 @@ type Sender struct {
 	watch      watch
 	counts     counts
 	hand       byHand
+	figures    figures
 	resending  resending
 	crowds     crowdMemory
 	number     int64 // of this host in the fleet; 0 if it is not known
@@ -76,7 +77,7 @@ func (s *Sender) Run(ctx context.Context) error {
 // SendAll sends what there is, and ends with the first error.
 func (s *Sender) SendAll(ctx context.Context) (Sent, error) {
 	defer s.close()
-	s.watch.dueAt, s.counts.dueAt, s.hand.dueAt = time.Time{}, time.Time{}, time.Time{}
+	s.watch.dueAt, s.counts.dueAt, s.hand.dueAt, s.figures.dueAt = time.Time{}, time.Time{}, time.Time{}, time.Time{}
 	for {
 		more, err := s.round(ctx)
 		if err != nil || !more {
@@ -113,7 +114,7 @@ func (s *Sender) close() {
 // disconnect closes the connection, whatever state it is in.
 func (s *Sender) disconnect() {
 	// What was not committed is looked for again.
-	s.done, s.counts, s.hand, s.crowds, s.resending = nil, counts{}, byHand{}, crowdMemory{}, resending{}
+	s.done, s.counts, s.hand, s.crowds, s.resending, s.figures = nil, counts{}, byHand{}, crowdMemory{}, resending{}, figures{}
 	if s.conn == nil {
 		return
 	}
@@ -137,7 +138,7 @@ func (s *Sender) round(ctx context.Context) (more bool, err error) {
 			s.disconnect()
 		}
 	}()
-	if s.done != nil && !s.watch.due() && !s.counts.due() && !s.hand.due() && s.resending.target == 0 {
+	if s.done != nil && !s.watch.due() && !s.counts.due() && !s.hand.due() && !s.figures.due() && s.resending.target == 0 {
 		if idle, err := s.idle(ctx); err != nil || idle {
 			return false, err
 		}
@@ -173,7 +174,10 @@ func (s *Sender) round(ctx context.Context) (more bool, err error) {
 		}
 	}
 	more, err = s.sendBatch(ctx)
-	return more, Explain(err)
+	if err == nil && s.figures.due() { // behind the batch, which recognises a restored backup
+		err = s.sendFigures(ctx)
+	}
+	return more || s.figures.waiting(), Explain(err)
 }
 
 // idle reports whether there is nothing to do.

@@ -17,18 +17,24 @@ type resending struct {
 	after  int64 // the number of the last failure that was sent again
 }
 
-// Resend has all verdicts of this host sent again, as after bouncetail reclassify.
+// Resend has all verdicts of this host sent again, as after bouncetail reclassify, and its
+// counters and incidents compared again.
 func (s *Settings) Resend(ctx context.Context) error {
 	conn, err := s.Connect(ctx)
 	if err != nil {
 		return err
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
-	done, err := conn.Exec(ctx, "UPDATE bouncetail.fleet_instances SET rejudged = -1 WHERE instance = $1", s.Instance)
-	if err == nil && done.RowsAffected() == 0 {
-		return needsPerson("the fleet does not know " + s.Instance + "; enable bouncetail-fleet.service, which sends everything at first")
-	}
-	return Explain(err)
+	return Explain(pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+		done, err := tx.Exec(ctx, "UPDATE bouncetail.fleet_instances SET rejudged = -1 WHERE instance = $1", s.Instance)
+		if err != nil {
+			return err
+		}
+		if done.RowsAffected() == 0 {
+			return needsPerson("the fleet does not know " + s.Instance + "; enable bouncetail-fleet.service, which sends everything at first")
+		}
+		return compareFiguresAgain(ctx, tx, s.Instance)
+	}))
 }
 
 // compareRejudged begins to send all verdicts again if failures were judged again.
