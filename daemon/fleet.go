@@ -10,6 +10,7 @@ import (
 
 	"github.com/bouncetail/bouncetail/config"
 	"github.com/bouncetail/bouncetail/internal/text"
+	"github.com/bouncetail/bouncetail/internal/tune"
 	"github.com/bouncetail/bouncetail/output/fleet"
 	"github.com/bouncetail/bouncetail/sqlite/dbfile"
 	view "github.com/bouncetail/bouncetail/view/fleet"
@@ -70,6 +71,7 @@ func SendToFleet(ctx context.Context, c config.Config, version string, log *slog
 	if err != nil {
 		return sent, err
 	}
+	tune.Send()
 	sender := &fleet.Sender{Settings: s}
 	bad := &view.BadList{Settings: s}
 	defer bad.Close()

@@ -2,10 +2,12 @@ package fleet
 
 import (
 	"encoding/binary"
+	"fmt"
 	"math"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5/pgtype"
 
@@ -16,7 +18,10 @@ import (
 // array: that needs no temporary table, so that a pooler may be in between.
 type column[T any] struct {
 	name, kind string
-	value      func(*T) any // a string, int64, bool or []byte; nil is NULL. Times are stored stamps
+	// value returns a string, int64, bool or []byte, or a pointer to a string, an int64, an
+	// int, a bool, a time.Time or a bounce.EventID of the row, which allocates nothing. nil
+	// is NULL. Strings are stored stamps if the kind is timestamptz.
+	value func(*T) any
 }
 
 // names lists the columns.
@@ -91,30 +96,65 @@ var year2000 = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // appendElement appends a value that is not NULL.
 func appendElement(b []byte, kind string, value any) []byte {
+	switch v := value.(type) {
+	case *string:
+		return appendString(b, kind, *v)
+	case string:
+		return appendString(b, kind, v)
+	case *int64:
+		return appendNumber(b, kind, *v)
+	case int64:
+		return appendNumber(b, kind, v)
+	case *int:
+		return appendNumber(b, kind, int64(*v))
+	case *bool:
+		return appendBool(b, *v)
+	case bool:
+		return appendBool(b, v)
+	case *time.Time:
+		return appendTime(b, storable(*v).UnixMilli())
+	case *bounce.EventID:
+		return append(b, v[:]...)
+	case []byte:
+		return append(b, v...)
+	}
+	panic(fmt.Sprintf("a value of type %T cannot be sent", value))
+}
+
+func appendBool(b []byte, v bool) []byte {
+	if v {
+		return append(b, 1)
+	}
+	return append(b, 0)
+}
+
+func appendNumber(b []byte, kind string, n int64) []byte {
+	if kind == "integer" {
+		return binary.BigEndian.AppendUint32(b, uint32(min(n, math.MaxInt32)))
+	}
+	return binary.BigEndian.AppendUint64(b, uint64(n))
+}
+
+func appendString(b []byte, kind, s string) []byte {
 	switch kind {
-	case "boolean":
-		if value.(bool) {
-			return append(b, 1)
-		}
-		return append(b, 0)
-	case "bytea":
-		return append(b, value.([]byte)...)
-	case "bigint":
-		return binary.BigEndian.AppendUint64(b, uint64(value.(int64)))
-	case "integer":
-		return binary.BigEndian.AppendUint32(b, uint32(min(value.(int64), math.MaxInt32)))
 	case "date":
-		days := bounce.EpochDay(msOf(value.(string)+"T00:00:00.000Z")) - bounce.EpochDay(year2000.UnixMilli())
+		days := bounce.EpochDay(msOf(s+"T00:00:00.000Z")) - bounce.EpochDay(year2000.UnixMilli())
 		return binary.BigEndian.AppendUint32(b, uint32(days))
 	case "timestamptz":
-		return binary.BigEndian.AppendUint64(b, uint64(1000*(msOf(value.(string))-year2000.UnixMilli())))
-	default:
-		return append(b, clean(value.(string))...)
+		return appendTime(b, msOf(s))
 	}
+	return append(b, clean(s)...)
+}
+
+func appendTime(b []byte, ms int64) []byte {
+	return binary.BigEndian.AppendUint64(b, uint64(1000*(ms-year2000.UnixMilli())))
 }
 
 // clean returns a text that PostgreSQL can store: UTF-8 without NUL.
 func clean(s string) string {
+	if utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 {
+		return s
+	}
 	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
 }
 
@@ -126,11 +166,13 @@ func optional(s string) any {
 	return s
 }
 
-func optionalInt(n int) any {
-	if n == 0 {
+// pointer is NULL if what it points to is empty or 0.
+func pointer[T comparable](to *T) any {
+	var empty T
+	if *to == empty {
 		return nil
 	}
-	return int64(n)
+	return to
 }
 
 // excluded lists the columns of the row that an INSERT could not insert.

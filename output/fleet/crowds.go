@@ -21,14 +21,14 @@ type crowdMemory struct {
 }
 
 var refusalColumns = []column[refusal]{
-	{"recipient_key", "bigint", func(r *refusal) any { return r.Key }},
-	{"occurred_at", "timestamptz", func(r *refusal) any { return r.event.at }},
-	{"event_id", "bytea", func(r *refusal) any { return r.event.id[:] }},
-	{"domain", "text", func(r *refusal) any { return r.Domain }},
-	{"provider", "text", func(r *refusal) any { return r.Provider }},
-	{"relay", "text", func(r *refusal) any { return r.Relay }},
-	{"host", "text", func(r *refusal) any { return r.Host }},
-	{"lookup", "boolean", func(r *refusal) any { return r.Lookup }},
+	{"recipient_key", "bigint", func(r *refusal) any { return &r.Key }},
+	{"occurred_at", "timestamptz", func(r *refusal) any { return &r.event.at }},
+	{"event_id", "bytea", func(r *refusal) any { return &r.event.id }},
+	{"domain", "text", func(r *refusal) any { return &r.Domain }},
+	{"provider", "text", func(r *refusal) any { return &r.Provider }},
+	{"relay", "text", func(r *refusal) any { return &r.Relay }},
+	{"host", "text", func(r *refusal) any { return &r.Host }},
+	{"lookup", "boolean", func(r *refusal) any { return &r.Lookup }},
 }
 
 // refusal is a row of refusals.

@@ -21,46 +21,54 @@ type sentFailure struct {
 
 // failureColumns are the columns of bounces.
 var failureColumns = []column[sentFailure]{
-	{"recipient_key", "bigint", func(f *sentFailure) any { return f.Key }},
-	{"occurred_at", "timestamptz", func(f *sentFailure) any { return timeOf(f.At) }},
-	{"event_id", "bytea", func(f *sentFailure) any { return f.Record.ID[:] }},
-	{"instance", "integer", func(f *sentFailure) any { return f.instance }},
-	{"recipient", "text", func(f *sentFailure) any { return f.To.Normal }},
-	{"domain", "text", func(f *sentFailure) any { return f.To.Domain }},
-	{"original_recipient", "text", func(f *sentFailure) any { return optional(f.OriginalRecipient) }},
+	{"recipient_key", "bigint", func(f *sentFailure) any { return &f.Key }},
+	{"occurred_at", "timestamptz", func(f *sentFailure) any { return &f.At }},
+	{"event_id", "bytea", func(f *sentFailure) any { return &f.Record.ID }},
+	{"instance", "integer", func(f *sentFailure) any { return &f.instance }},
+	{"recipient", "text", func(f *sentFailure) any { return &f.To.Normal }},
+	{"domain", "text", func(f *sentFailure) any { return &f.To.Domain }},
+	{"original_recipient", "text", func(f *sentFailure) any { return pointer(&f.OriginalRecipient) }},
 	{"sender", "text", func(f *sentFailure) any {
 		if !f.HasSender {
 			return nil
 		}
-		return f.Sender
+		return &f.Sender
 	}},
-	{"message_id", "text", func(f *sentFailure) any { return optional(f.MessageID) }},
-	{"queue_id", "text", func(f *sentFailure) any { return optional(f.QueueID) }},
-	{"host", "text", func(f *sentFailure) any { return optional(f.Host) }},
-	{"mta", "text", func(f *sentFailure) any { return string(f.MTA) }},
-	{"outcome", "text", func(f *sentFailure) any { return string(f.Outcome) }},
-	{"dsn", "text", func(f *sentFailure) any { return optional(f.DSN) }},
-	{"smtp_code", "integer", func(f *sentFailure) any { return optionalInt(f.Reply.SMTPCode) }},
-	{"enhanced_code", "text", func(f *sentFailure) any { return optional(f.Reply.EnhancedCode) }},
-	{"reply", "text", func(f *sentFailure) any { return optional(f.Reply.Text) }},
-	{"stage", "text", func(f *sentFailure) any { return optional(string(f.Reply.Stage)) }},
-	{"relay_host", "text", func(f *sentFailure) any { return optional(f.Reply.RelayHost) }},
-	{"relay_ip", "text", func(f *sentFailure) any { return optional(f.Reply.RelayIP) }},
-	{"category", "text", func(f *sentFailure) any { return string(f.Category) }},
-	{"reason", "text", func(f *sentFailure) any { return string(f.Reason) }},
-	{"scope", "text", func(f *sentFailure) any { return string(f.Scope) }},
-	{"disposition", "text", func(f *sentFailure) any { return string(f.Disposition) }},
-	{"suppress", "boolean", func(f *sentFailure) any { return f.Suppress }},
-	{"rule", "text", func(f *sentFailure) any { return f.Rule }},
-	{"provider", "text", func(f *sentFailure) any { return optional(f.Provider) }},
-	{"recipient_logged", "text", func(f *sentFailure) any { return optional(f.To.Logged) }},
-	{"relay_port", "integer", func(f *sentFailure) any { return optionalInt(f.Reply.RelayPort) }},
-	{"blocklist", "text", func(f *sentFailure) any { return optional(f.Blocklist) }},
-	{"retry_after", "integer", func(f *sentFailure) any { return optionalInt(int(f.RetryAfter / time.Second)) }},
-	{"url", "text", func(f *sentFailure) any { return optional(f.URL) }},
-	{"transport", "text", func(f *sentFailure) any { return optional(f.Transport) }},
-	{"router", "text", func(f *sentFailure) any { return optional(f.Router) }},
-	{"named_host", "text", func(f *sentFailure) any { return optional(f.NamedHost) }},
+	{"message_id", "text", func(f *sentFailure) any { return pointer(&f.MessageID) }},
+	{"queue_id", "text", func(f *sentFailure) any { return pointer(&f.QueueID) }},
+	{"host", "text", func(f *sentFailure) any { return pointer(&f.Host) }},
+	{"mta", "text", func(f *sentFailure) any { return (*string)(&f.MTA) }},
+	{"outcome", "text", func(f *sentFailure) any { return (*string)(&f.Outcome) }},
+	{"dsn", "text", func(f *sentFailure) any { return pointer(&f.DSN) }},
+	{"smtp_code", "integer", func(f *sentFailure) any { return pointer(&f.Reply.SMTPCode) }},
+	{"enhanced_code", "text", func(f *sentFailure) any { return pointer(&f.Reply.EnhancedCode) }},
+	{"reply", "text", func(f *sentFailure) any { return pointer(&f.Reply.Text) }},
+	{"stage", "text", func(f *sentFailure) any { return pointer((*string)(&f.Reply.Stage)) }},
+	{"relay_host", "text", func(f *sentFailure) any { return pointer(&f.Reply.RelayHost) }},
+	{"relay_ip", "text", func(f *sentFailure) any { return pointer(&f.Reply.RelayIP) }},
+	{"category", "text", func(f *sentFailure) any { return (*string)(&f.Category) }},
+	{"reason", "text", func(f *sentFailure) any { return (*string)(&f.Reason) }},
+	{"scope", "text", func(f *sentFailure) any { return (*string)(&f.Scope) }},
+	{"disposition", "text", func(f *sentFailure) any { return (*string)(&f.Disposition) }},
+	{"suppress", "boolean", func(f *sentFailure) any { return &f.Suppress }},
+	{"rule", "text", func(f *sentFailure) any { return &f.Rule }},
+	{"provider", "text", func(f *sentFailure) any { return pointer(&f.Provider) }},
+	{"recipient_logged", "text", func(f *sentFailure) any { return pointer(&f.To.Logged) }},
+	{"relay_port", "integer", func(f *sentFailure) any { return pointer(&f.Reply.RelayPort) }},
+	{"blocklist", "text", func(f *sentFailure) any { return pointer(&f.Blocklist) }},
+	{"retry_after", "integer", func(f *sentFailure) any { return seconds(f.RetryAfter) }},
+	{"url", "text", func(f *sentFailure) any { return pointer(&f.URL) }},
+	{"transport", "text", func(f *sentFailure) any { return pointer(&f.Transport) }},
+	{"router", "text", func(f *sentFailure) any { return pointer(&f.Router) }},
+	{"named_host", "text", func(f *sentFailure) any { return pointer(&f.NamedHost) }},
+}
+
+// seconds is NULL if a duration is 0.
+func seconds(d time.Duration) any {
+	if n := int64(d / time.Second); n != 0 {
+		return n
+	}
+	return nil
 }
 
 // Two senders with the same lines insert them in the same order, so that one waits for
@@ -146,14 +154,17 @@ func (t *transaction) failuresOf(keys []int64) (map[int64][]failure, error) {
 }
 
 // timeOf returns the stored stamp of a time that PostgreSQL can store.
-func timeOf(t time.Time) string {
+func timeOf(t time.Time) string { return bounce.Stamp(storable(t)) }
+
+// storable returns the time that is nearest to another and that PostgreSQL can store.
+func storable(t time.Time) time.Time {
 	switch year := t.UTC().Year(); {
 	case year < 1:
-		t = time.Time{}
+		return time.Time{}
 	case year > 9999:
-		t = time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)
+		return time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)
 	}
-	return bounce.Stamp(t)
+	return t
 }
 
 // Stamp reads a time as a stored stamp, and NULL as an empty one.

@@ -53,31 +53,26 @@ type shown struct {
 
 // recipientColumns are the columns of recipients.
 var recipientColumns = []column[recipientRow]{
-	{"recipient_key", "bigint", func(r *recipientRow) any { return r.key }},
-	{"recipient", "text", func(r *recipientRow) any { return r.to.Normal }},
-	{"domain", "text", func(r *recipientRow) any { return r.to.Domain }},
-	{"state", "text", func(r *recipientRow) any { return string(r.is.State) }},
-	{"decided_by", "text", func(r *recipientRow) any { return string(r.is.DecidedBy) }},
-	{"category", "text", func(r *recipientRow) any { return string(r.is.Category) }},
-	{"reason", "text", func(r *recipientRow) any { return string(r.is.Reason) }},
-	{"first_failure_at", "timestamptz", func(r *recipientRow) any { return optional(r.is.FirstAt) }},
-	{"last_failure_at", "timestamptz", func(r *recipientRow) any { return optional(r.is.LastAt) }},
+	{"recipient_key", "bigint", func(r *recipientRow) any { return &r.key }},
+	{"recipient", "text", func(r *recipientRow) any { return &r.to.Normal }},
+	{"domain", "text", func(r *recipientRow) any { return &r.to.Domain }},
+	{"state", "text", func(r *recipientRow) any { return (*string)(&r.is.State) }},
+	{"decided_by", "text", func(r *recipientRow) any { return (*string)(&r.is.DecidedBy) }},
+	{"category", "text", func(r *recipientRow) any { return (*string)(&r.is.Category) }},
+	{"reason", "text", func(r *recipientRow) any { return (*string)(&r.is.Reason) }},
+	{"first_failure_at", "timestamptz", func(r *recipientRow) any { return pointer(&r.is.FirstAt) }},
+	{"last_failure_at", "timestamptz", func(r *recipientRow) any { return pointer(&r.is.LastAt) }},
 	{"last_event_id", "bytea", func(r *recipientRow) any { return idOf(&r.is.last) }},
-	{"last_delivery_at", "timestamptz", func(r *recipientRow) any { return optional(r.is.LastDelivery) }},
-	{"permanent_count", "integer", func(r *recipientRow) any { return int64(r.is.PermanentCount) }},
-	{"retry_count", "integer", func(r *recipientRow) any { return int64(r.is.RetryCount) }},
-	{"bad_since", "timestamptz", func(r *recipientRow) any { return optional(r.is.BadSince) }},
-	{"bad_until", "timestamptz", func(r *recipientRow) any { return optional(r.is.BadUntil) }},
-	{"deciding_at", "timestamptz", func(r *recipientRow) any { return optional(r.is.deciding.at) }},
+	{"last_delivery_at", "timestamptz", func(r *recipientRow) any { return pointer(&r.is.LastDelivery) }},
+	{"permanent_count", "integer", func(r *recipientRow) any { return &r.is.PermanentCount }},
+	{"retry_count", "integer", func(r *recipientRow) any { return &r.is.RetryCount }},
+	{"bad_since", "timestamptz", func(r *recipientRow) any { return pointer(&r.is.BadSince) }},
+	{"bad_until", "timestamptz", func(r *recipientRow) any { return pointer(&r.is.BadUntil) }},
+	{"deciding_at", "timestamptz", func(r *recipientRow) any { return pointer(&r.is.deciding.at) }},
 	{"deciding_event_id", "bytea", func(r *recipientRow) any { return idOf(&r.is.deciding) }},
-	{"memory", "text", func(r *recipientRow) any { return optional(r.is.Memory) }},
-	{"seq", "bigint", func(r *recipientRow) any { return r.seq }},
-	{"left_bad_seq", "bigint", func(r *recipientRow) any {
-		if r.leftBad == 0 {
-			return nil
-		}
-		return r.leftBad
-	}},
+	{"memory", "text", func(r *recipientRow) any { return pointer(&r.is.Memory) }},
+	{"seq", "bigint", func(r *recipientRow) any { return &r.seq }},
+	{"left_bad_seq", "bigint", func(r *recipientRow) any { return pointer(&r.leftBad) }},
 }
 
 // idOf returns the id of an event, and nil if there is no event.
@@ -85,7 +80,7 @@ func idOf(e *event) any {
 	if e.at == "" {
 		return nil
 	}
-	return e.id[:]
+	return &e.id
 }
 
 var (

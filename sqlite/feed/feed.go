@@ -6,6 +6,7 @@ package feed
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -90,21 +91,24 @@ type Failure struct {
 // limit.
 func (f *Feed) Failures(ctx context.Context, after int64, limit int) (list []Failure, err error) {
 	list = make([]Failure, 0, limit)
-	err = sqldb.ScanAll(ctx, f.db, `
+	err = sqldb.ScanValues(ctx, f.db, `
 		SELECT id, coalesce((SELECT last_delivery_at FROM recipients r WHERE r.recipient_key = bounces.recipient_key), ''), `+query.BounceColumns.Names("")+`
 		FROM bounces
 		WHERE id > ?
 		ORDER BY id
-		LIMIT ?`, func(scan func(...any) error) error {
+		LIMIT ?`, func(values []driver.Value) error {
 		var row query.BounceRow
-		var one Failure
-		err := query.BounceColumns.Scan(&row, func(into ...any) error { return scan(append([]any{&one.ID, &one.LastDelivery}, into...)...) })
-		one.Record, one.Key = row.Record, row.Key
+		if err := query.BounceColumns.Read(&row, values[2:]); err != nil {
+			return err
+		}
+		one := Failure{Record: row.Record, Key: row.Key}
+		one.ID, _ = values[0].(int64)
+		one.LastDelivery, _ = values[1].(string)
 		if one.Suppress && one.Reason == bounce.NoSuchDomain {
 			one.NamedHost = recipient.NamedHost(one.Reply.Text, one.To.Domain)
 		}
 		list = append(list, one)
-		return err
+		return nil
 	}, after, limit)
 	return list, f.wrap(err)
 }
