@@ -12,7 +12,7 @@ const KeyName = "hash_key"
 
 // CheckKey is the function CheckKey for the database of the reader.
 func (r *Reader) CheckKey(ctx context.Context, path string, id int64) error {
-	_, err := CheckKey(ctx, r.db, path, id)
+	_, err := CheckKey(ctx, r.pool, path, id)
 	return err
 }
 

@@ -14,8 +14,13 @@ import (
 	"github.com/bouncetail/bouncetail/tally"
 )
 
-// Reader is a database that is open to read only, while another process writes.
-type Reader struct{ db *sql.DB }
+// Reader is a database that is open to read only, while another process writes: that of a
+// host, or that of a fleet, whose views have the tables and columns of that of a host.
+type Reader struct {
+	db    sqldb.Querier
+	pool  *sql.DB // of a host; nil for a fleet
+	close func() error
+}
 
 // OpenReader opens a database that must exist and have the schema of this version.
 func OpenReader(ctx context.Context, path string) (*Reader, error) {
@@ -26,11 +31,18 @@ func OpenReader(ctx context.Context, path string) (*Reader, error) {
 	if err := dbfile.CheckSchema(ctx, db, path); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	return &Reader{db}, nil
+	return &Reader{db, db, db.Close}, nil
 }
 
+// OfFleet returns a Reader of the database of a fleet: of what a transaction sees. Methods
+// that need what a fleet does not have return an error.
+func OfFleet(tx sqldb.Querier, end func() error) *Reader { return &Reader{tx, nil, end} }
+
+// IsFleet reports whether the database is that of a fleet.
+func (r *Reader) IsFleet() bool { return r.pool == nil }
+
 // Close closes the database.
-func (r *Reader) Close() error { return r.db.Close() }
+func (r *Reader) Close() error { return r.close() }
 
 // Querier runs statements that the other methods have not.
 func (r *Reader) Querier() sqldb.Querier { return r.db }
@@ -91,7 +103,7 @@ func scanShown(row *bounce.Recipient, scan func(...any) error) error {
 // failed last first. It returns the number of the last change of any recipient
 // at the instant that it shows.
 func (r *Reader) Recipients(ctx context.Context, f Filter, each func(*bounce.Recipient) error) (lastSeq int64, err error) {
-	tx, err := r.db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	tx, err := r.pool.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
 		return 0, err
 	}

@@ -67,7 +67,7 @@ func TestTheNewestRecipientsAreThoseOfTheNewestFailures(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &Reader{f.DB}
+	r := &Reader{f.DB, f.DB, f.DB.Close}
 	for _, filter := range []Filter{{}, {State: "bad"}, {Since: "2026-01-01T00:28:00.000Z"}, {Since: "2026-01-01T00:10:00.000Z", State: "failing"}, {Match: "u1"}} {
 		for _, filter.Limit = range []int{1, 2, 3, 5, 9, 12, 30, 100} {
 			var got, want []string

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"math"
 	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
@@ -89,12 +90,16 @@ var errEnough = errors.New("enough")
 // LastUnclassified calls each for the replies of a span that no rule matches, the last
 // first, until the bound is reached. It reports whether these were all.
 func (r *Reader) LastUnclassified(ctx context.Context, from, to time.Time, b Bound, each func(reply string)) (all bool, err error) {
-	begun, read := time.Now(), 0
+	begun, read, most := time.Now(), 0, math.MaxInt32
+	if b.Failures > 0 {
+		most = b.Failures + 1
+	}
 	err = sqldb.ScanAll(ctx, r.db, `
 		SELECT coalesce(reply, '')
 		FROM bounces
 		WHERE category = 'unclassified' AND occurred_at >= ? AND occurred_at < ?
-		ORDER BY occurred_at DESC`,
+		ORDER BY occurred_at DESC
+		LIMIT ?`,
 		func(scan func(...any) error) error {
 			if b.Failures > 0 && read == b.Failures || b.Time > 0 && read%100 == 99 && time.Since(begun) > b.Time {
 				return errEnough
@@ -104,7 +109,7 @@ func (r *Reader) LastUnclassified(ctx context.Context, from, to time.Time, b Bou
 			err := scan(&reply)
 			each(reply)
 			return err
-		}, bounce.Stamp(from), bounce.Stamp(to))
+		}, bounce.Stamp(from), bounce.Stamp(to), most)
 	if errors.Is(err, errEnough) {
 		return false, nil
 	}

@@ -33,7 +33,7 @@ func failures(t *testing.T, n int, atOnce bool) *Reader {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &Reader{f.DB}
+	return &Reader{f.DB, f.DB, f.DB.Close}
 }
 
 func TestSpanIsReadInPartsAndNothingTwice(t *testing.T) {

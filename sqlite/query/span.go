@@ -70,7 +70,7 @@ func badRows(provider string, args ...any) (clause string, all []any) {
 	}
 	return `
 		FROM recipients r
-		JOIN bounces b ON b.id = r.deciding_bounce_id
+		JOIN bounces b ON b.id = r.deciding_bounce_id AND b.recipient_key = r.recipient_key
 		WHERE r.state = 'bad' AND coalesce(b.provider, 'other') = ?4`, append(args, provider)
 }
 
@@ -80,7 +80,7 @@ func badRows(provider string, args ...any) (clause string, all []any) {
 func (r *Reader) TurnedBad(ctx context.Context, provider string, before, from, to time.Time) (counts []ReasonCount, err error) {
 	bad, args := badRows(provider, bounce.Stamp(from), bounce.Stamp(before), bounce.Stamp(to))
 	err = sqldb.ScanAll(ctx, r.db, `
-		SELECT r.category, r.reason, sum(r.bad_since >= ?1), sum(r.bad_since < ?1) `+bad+`
+		SELECT r.category, r.reason, count(*) FILTER (WHERE r.bad_since >= ?1), count(*) FILTER (WHERE r.bad_since < ?1) `+bad+`
 		AND r.bad_since >= ?2 AND r.bad_since < ?3
 		GROUP BY 1, 2`,
 		func(scan func(...any) error) error {

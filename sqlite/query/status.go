@@ -60,7 +60,7 @@ var ErrWrites = errors.New("the statement would change the database")
 // read-only. It calls head with the names of the columns, then row for each row,
 // with blobs as strings.
 func (r *Reader) Query(ctx context.Context, query string, head func(columns []string) error, row func(values []any) error) (err error) {
-	conn, err := r.db.Conn(ctx)
+	conn, err := r.pool.Conn(ctx)
 	if err != nil {
 		return err
 	}
