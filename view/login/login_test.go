@@ -264,21 +264,27 @@ func TestSessionsEnd(t *testing.T) {
 	at := time.Date(2026, 11, 26, 0, 0, 0, 0, time.UTC)
 	var s Sessions
 	id := s.Start("ada", "1", at)
-	for i := range 13 * 2 { // used every half hour
-		at = at.Add(30 * time.Minute)
+	for i := range 13 * 4 { // used every quarter
+		at = at.Add(15 * time.Minute)
 		user, ok := s.User(id, at)
-		if want := i < 24; ok != want || ok && user != "ada" {
-			t.Fatalf("after %d half hours: %q, %v", i+1, user, ok)
+		if want := i < 48; ok != want || ok && user != "ada" {
+			t.Fatalf("after %d quarters: %q, %v", i+1, user, ok)
 		}
 	}
 	id = s.Start("ada", "1", at)
-	if _, ok := s.User(id, at.Add(61*time.Minute)); ok || s.Any(at.Add(61*time.Minute)) {
+	if _, ok := s.User(id, at.Add(31*time.Minute)); ok || s.Any(at.Add(31*time.Minute)) {
 		t.Error("a session without requests does not end")
 	}
 	id = s.Start("ada", "1", at)
 	s.Valid = func(user, mark string) bool { return user == "ada" && mark == "2" }
 	if _, ok := s.User(id, at); ok {
 		t.Error("the session does not end with a new password")
+	}
+	s.Valid = nil
+	s.Start("ada", "1", at)
+	s.Valid = func(string, string) bool { return false }
+	if s.Any(at) {
+		t.Error("the session of a user that was removed keeps the process")
 	}
 	s.Valid = nil
 	if _, ok := s.User(id, at); ok {

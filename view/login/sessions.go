@@ -10,8 +10,9 @@ import (
 )
 
 const (
-	// idle ends a session without requests.
-	idle = time.Hour
+	// idle ends a session without requests. A session keeps the process of the pages
+	// from ending, because it is in its memory only.
+	idle = 30 * time.Minute
 	// life ends every session.
 	life = 12 * time.Hour
 	// maxSessions bounds the memory. The oldest session ends if there are more.
@@ -66,7 +67,7 @@ func (s *Sessions) User(id string, now time.Time) (user string, ok bool) {
 	if one == nil {
 		return "", false
 	}
-	if one.over(now) || s.Valid != nil && !s.Valid(one.user, one.mark) {
+	if s.over(one, now) {
 		delete(s.byID, at)
 		return "", false
 	}
@@ -74,8 +75,9 @@ func (s *Sessions) User(id string, now time.Time) (user string, ok bool) {
 	return one.user, true
 }
 
-func (s *session) over(now time.Time) bool {
-	return now.Sub(s.used) > idle || now.Sub(s.made) > life
+// over reports whether a session has ended.
+func (s *Sessions) over(one *session, now time.Time) bool {
+	return now.Sub(one.used) > idle || now.Sub(one.made) > life || s.Valid != nil && !s.Valid(one.user, one.mark)
 }
 
 // End ends a session.
@@ -85,7 +87,7 @@ func (s *Sessions) End(id string) {
 	delete(s.byID, sha256.Sum256([]byte(id)))
 }
 
-// Any reports whether there is a session.
+// Any reports whether there is a valid session.
 func (s *Sessions) Any(now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -95,7 +97,7 @@ func (s *Sessions) Any(now time.Time) bool {
 
 func (s *Sessions) clean(now time.Time) {
 	for id, one := range s.byID {
-		if one.over(now) {
+		if s.over(one, now) {
 			delete(s.byID, id)
 		}
 	}
