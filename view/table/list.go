@@ -360,6 +360,8 @@ const shortest = 18
 
 // fit returns the widths of the columns, 0 for one that is dropped: long ones are
 // cut first, the last of them most, then columns are dropped by what they are worth.
+// The first column names the row, so that others are dropped before it is cut. More than
+// two thirds of the screen are not spared for it.
 func (l *List) fit() []int {
 	full := make([]int, len(l.chosen))
 	for i, c := range l.chosen {
@@ -382,17 +384,21 @@ func (l *List) fit() []int {
 			total += widths[i] + 2
 		}
 		total -= l.narrow(widths, dropped, total-l.screen.Width)
-		for i := len(widths) - 1; i >= 0 && total > l.screen.Width; i-- {
-			if l.cols[l.chosen[i]].Long && widths[i] > shortest {
-				less := min(widths[i]-shortest, total-l.screen.Width)
-				widths[i] -= less
-				total -= less
-			}
-		}
 		worst := -1
 		for i, c := range l.chosen {
 			if keep := l.cols[c].Keep; !dropped[i] && keep > 0 && (worst < 0 || keep < l.cols[l.chosen[worst]].Keep) {
 				worst = i
+			}
+		}
+		for i := len(widths) - 1; i >= 0 && total > l.screen.Width; i-- {
+			least := shortest
+			if i == 0 && worst >= 0 {
+				least = max(shortest, l.screen.Width*2/3)
+			}
+			if l.cols[l.chosen[i]].Long && widths[i] > least {
+				less := min(widths[i]-least, total-l.screen.Width)
+				widths[i] -= less
+				total -= less
 			}
 		}
 		if total <= l.screen.Width || worst < 0 {

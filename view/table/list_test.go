@@ -1,0 +1,49 @@
+package table
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/bouncetail/bouncetail/internal/text"
+)
+
+// The name of a row is what the reader needs, and the reply can be read elsewhere.
+func TestFirstColumnIsCutLast(t *testing.T) {
+	cols := []Column{{Key: "recipient", Long: true}, {Key: "state", Keep: 4}, {Key: "category", Keep: 1}, {Key: "reason", Keep: 5}, {Key: "last_failure_at", Keep: 3}, {Key: "reply", Keep: 2, Long: true}}
+	for _, tt := range []struct {
+		address int // columns
+		want    string
+	}{
+		{20, "RECIPIENT STATE REASON LAST FAILURE AT REPLY"},
+		{28, "RECIPIENT STATE REASON LAST FAILURE AT"},
+		{40, "RECIPIENT STATE REASON LAST FAILURE AT"},
+		{53, "RECIPIENT STATE REASON"},
+		{254, "RECIPIENT STATE REASON"},
+	} {
+		var out, remarks bytes.Buffer
+		o := Options{Format: "table"}
+		l, err := o.Open(&out, &remarks, Zone{}, cols)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.screen.Width = 80
+		address := strings.Repeat("a", tt.address)
+		l.Row(nil, address, State("bad"), "invalid-address", "no-such-user", "2026-11-26 10:00", strings.Repeat("No such user here. ", 5)) //nolint:errcheck // a buffer
+		if err := l.End(""); err != nil {
+			t.Fatal(err)
+		}
+		head, row, _ := strings.Cut(out.String(), "\n")
+		if got := strings.Join(strings.Fields(head), " "); got != tt.want {
+			t.Errorf("an address of %d columns: the columns are %s, want %s", tt.address, got, tt.want)
+		}
+		if shown, _, _ := strings.Cut(row, " "); tt.address <= 53 && shown != address || text.Columns(shown) < min(tt.address, 53) {
+			t.Errorf("an address of %d columns is shown as %s", tt.address, shown)
+		}
+		for line := range strings.Lines(out.String()) {
+			if n := text.Columns(strings.TrimSpace(line)); n > 80 {
+				t.Errorf("an address of %d columns: a line has %d", tt.address, n)
+			}
+		}
+	}
+}
