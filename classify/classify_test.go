@@ -197,6 +197,8 @@ func TestMistakesInRulesAreNamedByTheirKeys(t *testing.T) {
 		{"scope: sender, ", "", "scope is missing; it is one of recipient, domain, "},
 		{"reason: greylisted", "reason: greylistd", "there is no reason \"greylistd\"; did you mean greylisted?"},
 		{"category: rate-limit", "category: other", "there is no category \"other\"; it is one of blocked, dmarc, "},
+		{"reason: greylisted, scope: sender", "reason: no-such-user, scope: recipient", "mine.yaml: line 1: rule mine/greylist: verdict: the reason no-such-user says that the address is bad, and the category rate-limit does not; use invalid-address or mailbox"},
+		{"category: rate-limit, reason: greylisted", "category: mailbox, reason: account-disabled", "the scope sender does not; use recipient or domain, or another reason"},
 	} {
 		dir := t.TempDir()
 		if err := os.WriteFile(filepath.Join(dir, "mine.yaml"), []byte(strings.Replace(good, tt.old, tt.now, 1)), 0o644); err != nil {

@@ -240,7 +240,7 @@ func load(files fs.FS, dir string, where func(name string) string, own bool) ([]
 
 // loadRules loads the rules of a file, and makes them ready to match.
 func loadRules(files fs.FS, name, where string, own bool) ([]Rule, error) {
-	rules, err := loadFile(files, name)
+	rules, text, err := loadFile(files, name)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", where, err)
 	}
@@ -248,31 +248,32 @@ func loadRules(files fs.FS, name, where string, own bool) ([]Rule, error) {
 	for i := range rules {
 		rules[i].File, rules[i].Own = where, own
 		if err := rules[i].compile(); err != nil {
-			errs = append(errs, fmt.Errorf("%s: rule %s: %w", where, rules[i].name(i), err))
+			errs = append(errs, fmt.Errorf("%s: line %d: rule %s: %w", where, lineOf(text, i), rules[i].name(i), err))
 		}
 	}
 	return rules, errors.Join(errs...)
 }
 
-func loadFile(files fs.FS, name string) ([]Rule, error) {
+// loadFile returns the rules of a file, and its text.
+func loadFile(files fs.FS, name string) ([]Rule, []byte, error) {
 	info, err := fs.Stat(files, name)
 	if err == nil {
 		err = openfile.Check(name, info)
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	text, err := fs.ReadFile(files, name)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	decoder := yaml.NewDecoder(bytes.NewReader(text))
 	decoder.KnownFields(true)
 	var rules []Rule
 	if err := decoder.Decode(&rules); err != nil && !errors.Is(err, io.EOF) {
-		return nil, inRules(err)
+		return nil, nil, inRules(err)
 	}
-	return rules, nil
+	return rules, text, nil
 }
 
 // name is the id, or where the rule stands if it has none.
@@ -368,6 +369,15 @@ func (s Says) check() (errs []error) {
 	}
 	if s.Disposition != bounce.Retry && s.Disposition != bounce.Permanent {
 		errs = append(errs, fmt.Errorf("verdict: disposition is %q, not retry or permanent", s.Disposition))
+	}
+	if !s.Reason.AddressBad() {
+		return errs
+	}
+	if s.Category != bounce.InvalidAddress && s.Category != bounce.Mailbox {
+		errs = append(errs, fmt.Errorf("verdict: the reason %s says that the address is bad, and the category %s does not; use %s or %s, or another reason", s.Reason, s.Category, bounce.InvalidAddress, bounce.Mailbox))
+	}
+	if s.Scope != bounce.ScopeRecipient && s.Scope != bounce.ScopeDomain {
+		errs = append(errs, fmt.Errorf("verdict: the reason %s says that the address is bad, and the scope %s does not; use %s or %s, or another reason", s.Reason, s.Scope, bounce.ScopeRecipient, bounce.ScopeDomain))
 	}
 	return errs
 }

@@ -85,6 +85,15 @@ func mistake(says string) string {
 	return fmt.Sprintf("%s: found %s instead of %s", m[1], found, wanted)
 }
 
+// lineOf returns the line of a file of rules in which a rule begins, or 0 if it is not known.
+func lineOf(text []byte, rule int) int {
+	var list []yaml.Node
+	if err := yaml.Unmarshal(text, &list); err != nil || rule >= len(list) {
+		return 0
+	}
+	return list[rule].Line
+}
+
 // keysOf returns the keys of a part of a rules file.
 func keysOf(part reflect.Type) []string {
 	var keys []string
