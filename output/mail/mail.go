@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"mime"
 	"mime/multipart"
 	"mime/quotedprintable"
@@ -142,8 +143,9 @@ func writeBase64(w io.Writer, content []byte) error {
 	return nil
 }
 
-// Send hands the message to a program that takes the options of sendmail. It prints
-// nothing; an error contains what the program printed.
+// Send hands the message to a program that takes the options of sendmail, which the
+// setting report.sendmail names. It prints nothing; an error contains what the program
+// printed.
 func (m *Message) Send(ctx context.Context, sendmail string) error {
 	var message, said bytes.Buffer
 	if err := m.Write(&message); err != nil {
@@ -153,7 +155,18 @@ func (m *Message) Send(ctx context.Context, sendmail string) error {
 	cmd := exec.CommandContext(ctx, sendmail, "-t", "-oi")
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = &message, &said, &said
 	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("%s: %w: %s", sendmail, err, strings.TrimSpace(said.String()))
+		return Failed("report.sendmail", sendmail, err, strings.TrimSpace(said.String()))
 	}
 	return nil
+}
+
+// Failed returns the error of a program that a setting names, and what it printed.
+func Failed(setting, program string, err error, said string) error {
+	if notRun, ok := errors.AsType[*fs.PathError](err); ok {
+		err = notRun.Err // the error names the program again
+	}
+	if said != "" {
+		said = ": " + said
+	}
+	return fmt.Errorf("%s: %s: %w%s", setting, program, err, said)
 }

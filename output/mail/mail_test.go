@@ -144,7 +144,7 @@ func TestErrorOfSendmailSaysWhatItPrinted(t *testing.T) {
 		t.Fatal(err)
 	}
 	err := message().Send(t.Context(), program)
-	if err == nil || !strings.Contains(err.Error(), "exit status 75: the queue is full") {
+	if err == nil || err.Error() != "report.sendmail: "+program+": exit status 75: the queue is full" {
 		t.Errorf("the error is %v", err)
 	}
 }

@@ -33,7 +33,7 @@ func runCommand(ctx context.Context, c *Channel, n *Notice) error {
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(append(marshal(n), '\n')), &said, &said
 	cmd.WaitDelay = time.Second
 	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("%s: %w: %s", c.Command[0], err, short(text.Printable(strings.Join(strings.Fields(said.String()), " "))))
+		return mail.Failed("command", c.Command[0], err, short(text.Printable(strings.Join(strings.Fields(said.String()), " "))))
 	}
 	return nil
 }

@@ -102,6 +102,9 @@ func (n *Notice) Headline() string {
 	case strings.HasPrefix(n.What, "again-"):
 		ends = "still open: "
 	}
+	if n.Number == 0 { // a test
+		return fmt.Sprintf("[%s] %s", n.Host, n.Title)
+	}
 	return fmt.Sprintf("[%s] #%d %s%s", n.Host, n.Number, ends, n.Title)
 }
 
@@ -110,12 +113,15 @@ func (n *Notice) Lines() []string {
 	var lines []string
 	add := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
 	going := ""
-	if n.State != "over" && n.What != "test" {
+	if n.State != "over" {
 		going = ", still going on"
 	}
-	if n.Attempts > 0 {
+	switch {
+	case n.Number == 0:
+		add("A test at %s: nothing has happened.", local(n.StartedAt))
+	case n.Attempts > 0:
 		add("%s, %s since %s%s.", text.Amount(n.Addresses, "address"), text.Amount(n.Attempts, "failure"), local(n.StartedAt), going)
-	} else {
+	default:
 		add("Since %s%s.", local(n.StartedAt), going)
 	}
 	if n.Share != "" {

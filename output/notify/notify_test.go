@@ -178,6 +178,32 @@ func TestErrorsSayWhetherTryingAgainHelps(t *testing.T) {
 	}
 }
 
+func TestErrorsOfProgramsNameTheSettingAndThePathOnce(t *testing.T) {
+	none := filepath.Join(t.TempDir(), "none")
+	for _, tt := range []struct {
+		c    Channel
+		want string
+	}{
+		{Channel{Kind: "mail", To: []string{"a@example.com"}, Sendmail: none}, "report.sendmail: " + none + ": no such file or directory"},
+		{Channel{Kind: "command", Command: []string{none}}, "command: " + none + ": no such file or directory"},
+		{Channel{Kind: "command", Command: []string{"/bin/sh", "-c", "exit 3"}}, "command: /bin/sh: exit status 3"},
+	} {
+		if err := tt.c.Send(t.Context(), hostile()); err == nil || err.Error() != tt.want {
+			t.Errorf("%s %s: got %v, want %s", tt.c.Kind, tt.c.Command, err, tt.want)
+		}
+	}
+}
+
+func TestTestNoticeHasNoNumber(t *testing.T) {
+	n := Notice{Host: "mx1", What: "test", State: "open", Title: "Test of the channel me", StartedAt: "2026-11-26T10:02:00Z"}
+	if got := n.Headline(); got != "[mx1] Test of the channel me" {
+		t.Errorf("Headline: %s", got)
+	}
+	if got := strings.Join(n.Lines(), "\n"); !strings.HasPrefix(got, "A test at ") || !strings.HasSuffix(got, ": nothing has happened.") {
+		t.Errorf("Lines: %s", got)
+	}
+}
+
 func TestTheEndIsTold(t *testing.T) {
 	n := Notice{Host: "mx1", Number: 3, Title: "google refuses your mail", State: "over", What: "over", StartedAt: "a", OverAt: "b", Advice: "Sign.", EndedBy: "quiet"}
 	if got := n.Headline(); got != "[mx1] #3 over: google refuses your mail" {
