@@ -5,12 +5,14 @@ package atomicfile
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 )
 
 // File is a temporary file in the directory of the file that it will replace.
-// After Commit or Abort it is closed.
+// After Commit or Abort it is closed. Errors have the path of the file that it will
+// replace.
 type File struct {
 	*os.File
 	path string
@@ -32,13 +34,35 @@ func Create(path string, mode os.FileMode) (*File, error) {
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {
-		return nil, err
+		return nil, at(path, err)
 	}
 	// Chmod, because the umask applies to the mode that a file is created with.
 	if err := f.Chmod(mode); err != nil {
-		return nil, errors.Join(err, f.Close(), os.Remove(f.Name()))
+		return nil, errors.Join(at(path, err), f.Close(), os.Remove(f.Name()))
 	}
 	return &File{File: f, path: path}, nil
+}
+
+// Write writes to the temporary file.
+func (f *File) Write(p []byte) (int, error) {
+	n, err := f.File.Write(p)
+	return n, at(f.path, err)
+}
+
+// Chown changes the owner of the temporary file.
+func (f *File) Chown(uid, gid int) error { return at(f.path, f.File.Chown(uid, gid)) }
+
+// at returns an error with a path instead of that of the temporary file.
+func at(path string, err error) error {
+	var ofFile *fs.PathError
+	var ofRename *os.LinkError
+	switch {
+	case errors.As(err, &ofFile):
+		return &fs.PathError{Op: "write", Path: path, Err: ofFile.Err}
+	case errors.As(err, &ofRename):
+		return &fs.PathError{Op: "replace", Path: path, Err: ofRename.Err}
+	}
+	return err
 }
 
 // Commit syncs the file, renames it to its path and syncs the directory. On an
@@ -49,13 +73,13 @@ func (f *File) Commit() error {
 		return os.ErrClosed
 	}
 	if err := f.Sync(); err != nil {
-		return errors.Join(err, f.Abort())
+		return errors.Join(at(f.path, err), f.Abort())
 	}
 	if err := f.Close(); err != nil {
-		return errors.Join(err, f.Abort())
+		return errors.Join(at(f.path, err), f.Abort())
 	}
 	if err := os.Rename(f.Name(), f.path); err != nil {
-		return errors.Join(err, f.Abort())
+		return errors.Join(at(f.path, err), f.Abort())
 	}
 	f.done = true
 	return SyncDir(filepath.Dir(f.path))

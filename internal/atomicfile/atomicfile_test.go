@@ -3,6 +3,7 @@ package atomicfile
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -57,6 +58,29 @@ func TestCommitReplacesTheFileAndKeepsItsMode(t *testing.T) {
 	}
 	if n := entries(t, dir); n != 1 {
 		t.Errorf("%d files in the directory, want 1", n)
+	}
+}
+
+func TestErrorsHaveThePathOfTheFile(t *testing.T) {
+	dir := t.TempDir()
+	_, missing := Create(filepath.Join(dir, "none", "list"), 0o640)
+	f, err := Create(filepath.Join(dir, "list"), 0o640)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Close()
+	_, write := f.Write([]byte("x"))
+	g, err := Create(filepath.Join(dir, "taken"), 0o640)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Join(dir, "taken", "by"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for path, err := range map[string]error{filepath.Join(dir, "none", "list"): missing, filepath.Join(dir, "list"): write, filepath.Join(dir, "taken"): g.Commit()} {
+		if err == nil || !strings.Contains(err.Error(), " "+path+": ") || strings.Contains(err.Error(), ".list") {
+			t.Errorf("%s: the error is %v", path, err)
+		}
 	}
 }
 
