@@ -14,8 +14,13 @@ import (
 	"github.com/bouncetail/bouncetail/sqlite/incidents"
 )
 
-// lookEvery is the pause between two looks for incidents.
-const lookEvery = time.Minute
+const (
+	// lookEvery is the pause between two looks for incidents.
+	lookEvery = time.Minute
+	// firstLook is when the first look follows the start. By then, ordinary logs have
+	// been read, so that status shows their problems.
+	firstLook = 5 * time.Second
+)
 
 // watcherOf opens the database to look for incidents.
 func watcherOf(ctx context.Context, c *config.Config) (*incidents.Watcher, error) {
@@ -36,7 +41,7 @@ func watcherOf(ctx context.Context, c *config.Config) (*incidents.Watcher, error
 	return w, nil
 }
 
-// watchIncidents looks for incidents once a minute until ctx ends. It has its own
+// watchIncidents looks for incidents soon, and then once a minute until ctx ends. It has its own
 // connection to the database, and its errors never stop the daemon: retrying lists
 // them.
 func watchIncidents(ctx context.Context, c config.Config, retrying *health.Retrying, log *slog.Logger) {
@@ -48,15 +53,16 @@ func watchIncidents(ctx context.Context, c config.Config, retrying *health.Retry
 		return
 	}
 	defer w.Close()
-	tick := time.NewTicker(lookEvery)
-	defer tick.Stop()
-	for {
+	next := time.NewTimer(firstLook)
+	defer next.Stop()
+	for first := true; ; first = false {
 		select {
-		case <-tick.C:
+		case <-next.C:
 		case <-ctx.Done():
 			return
 		}
-		err := look(ctx, w, noticesFile(c.Database))
+		next.Reset(lookEvery)
+		err := look(ctx, w, noticesFile(c.Database), first)
 		if ctx.Err() != nil {
 			return
 		}
@@ -64,13 +70,20 @@ func watchIncidents(ctx context.Context, c config.Config, retrying *health.Retry
 	}
 }
 
-func look(ctx context.Context, w *incidents.Watcher, due string) error {
+// look looks for incidents. The first time it leaves out logs that are not read: after a
+// pause, the daemon may not have read the first line yet.
+func look(ctx context.Context, w *incidents.Watcher, due string, first bool) error {
 	now := time.Now()
-	stalled, err := w.Stalled(ctx, now)
-	if err != nil {
-		return err
+	var stalled []incident.Finding
+	var judged []incident.Kind
+	if !first {
+		var err error
+		if stalled, err = w.Stalled(ctx, now); err != nil {
+			return err
+		}
+		judged = append(judged, incident.LogStalled)
 	}
-	n, err := w.Look(ctx, now, true, stalled, incident.LogStalled)
+	n, err := w.Look(ctx, now, true, stalled, judged...)
 	if err != nil || n == 0 {
 		return err
 	}
