@@ -153,6 +153,13 @@ func warnings(c config.Config) []string {
 	warn := func(key, format string, args ...any) {
 		all = append(all, key+": "+fmt.Sprintf(format, args...))
 	}
+	absolute := func(key, path string) {
+		if path != "" && !filepath.IsAbs(path) {
+			warn(key, "%s is relative to the directory in which the program starts, which is / under systemd; write the whole path", path)
+		}
+	}
+	absolute("database", c.Database)
+	absolute("rules", c.Rules)
 	if folder := filepath.Dir(c.Database); !isFolder(folder) {
 		warn("database", "the folder %s does not exist", folder)
 	}
@@ -160,8 +167,12 @@ func warnings(c config.Config) []string {
 		if s.Path == tailer.JournalPath || tailer.IsPipe(s.Path) {
 			continue
 		}
-		if live, _ := tailer.Files(s.Path); len(live) == 0 {
-			warn(fmt.Sprintf("sources[%d].path", i), "%s does not exist; it is followed once it does", s.Path)
+		key := fmt.Sprintf("sources[%d].path", i)
+		absolute(key, s.Path)
+		if isFolder(s.Path) {
+			warn(key, "%s is a directory, which is not followed; name the logs in it, such as %s", s.Path, filepath.Join(s.Path, "*.log"))
+		} else if live, _ := tailer.Files(s.Path); len(live) == 0 {
+			warn(key, "%s does not exist; it is followed once it does", s.Path)
 		}
 	}
 	if c.Rules != "" && c.Rules != config.Default().Rules && !isFolder(c.Rules) {
