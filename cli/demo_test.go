@@ -48,6 +48,9 @@ func TestDemoReadsTheSampleWhereTheLogHoldsNoFailure(t *testing.T) {
 			if !found {
 				t.Errorf("no list of recipients in\n%s", out)
 			}
+			if next := strings.Count(string(out), "Next: ") + strings.Count(string(out), "Try:"); next != 1 {
+				t.Errorf("%d times next steps, want one in\n%s", next, out)
+			}
 			for line := range strings.Lines(shown) {
 				if n := text.Columns(strings.TrimSpace(line)); n > 80 {
 					t.Errorf("a line of %d columns: %s", n, line)
