@@ -21,7 +21,7 @@ func (a *app) rules() *cobra.Command {
 		Long: "Rules of your own stand in *.yaml files of the folder that the setting rules names,\n" +
 			"and go before those built in. Each is an entry such as\n\n" +
 			"  - id: mine/tarpit\n" +
-			"    why: Our partner's server slows us down by a word of its own.\n" +
+			"    why: Our partner's server slows us down with an unusual word.\n" +
 			"    match: {any: ['tarpit nr']}        # expressions for the reply in lower case\n" +
 			"    verdict:\n" +
 			"      category: rate-limit\n" +

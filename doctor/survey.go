@@ -68,7 +68,7 @@ func survey(head, tail []byte, source config.Source, journalUIDs []int) seen {
 // stampForm tells the form of the stamp that a line begins with.
 func stampForm(line []byte) string {
 	if len(line) < 20 {
-		return "in a form of its own"
+		return "in an unknown form"
 	}
 	switch word, _, _ := bytes.Cut(line, []byte{' '}); {
 	case len(word) > 19 && word[4] == '-' && word[10] == 'T':
@@ -82,5 +82,5 @@ func stampForm(line []byte) string {
 	case len(word) > 10 && word[10] == '.':
 		return "in Unix seconds"
 	}
-	return "in a form of its own"
+	return "in an unknown form"
 }

@@ -10,9 +10,9 @@ import (
 )
 
 // exportEntry is an entry of the journal in the form of journalctl -o export, of
-// which some lines were read. An empty line ends it. A value that is no text
-// stands behind the name on a line of its own, eight bytes that tell its length,
-// and a newline behind it (systemd's docs/JOURNAL_EXPORT_FORMATS.md):
+// which some lines were read. An empty line ends it. A value that is not text
+// follows a line with the name: eight bytes with its length, the value, and a
+// newline (systemd's docs/JOURNAL_EXPORT_FORMATS.md):
 //
 //	__CURSOR=s=…
 //	__REALTIME_TIMESTAMP=1795438656123456

@@ -4,7 +4,7 @@ import "strings"
 
 // Exim cuts a long line for syslog into fragments, of which only the first has
 // the message's id (src/log.c, write_syslog). A backslash instead of the
-// slash means that the next fragment began on a line of its own:
+// slash means that the next fragment began on a new line:
 //
 //	exim[88]: [1/2] 2026-11-23 13:00:58 1xVTfG-00000s-0K ** a@b.example R=… T=…: SMTP error fr
 //	exim[88]: [2/2] om remote mail server after RCPT TO:<a@b.example>: 550 …

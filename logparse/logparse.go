@@ -1,8 +1,8 @@
 // Package logparse turns the lines of mail logs into bounce.Event values.
 //
-// A line is read in two steps: its header tells the time, the host and the
-// program (header.go), and the grammar of that program's MTA the rest. The
-// grammar of each MTA has a file of its own, declared as regular expressions
+// A line is read in two steps: its header has the time, the host and the
+// program (header.go), and the grammar of that program's MTA reads the rest. The
+// grammar of each MTA is in a separate file, declared as regular expressions
 // with the real lines above them, and a literal test turns away the lines that
 // cannot match before any expression runs. What the MTAs share, a remote
 // server's reply, is in reply.go.

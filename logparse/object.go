@@ -197,7 +197,7 @@ func (u *unusual) takeObject(o *object) bool {
 }
 
 // readMessage reads the message of an object. It may be the words of the program
-// that the object names, or a line with a header of its own.
+// that the object names, or a line with another header.
 func (u *unusual) readMessage(text string, isLog bool) bool {
 	text = strings.TrimRight(text, "\r\n")
 	if postfixDaemons[u.tag] && serverOf(strings.TrimLeft(text, " ")) == "postfix" {
@@ -224,8 +224,8 @@ func (u *unusual) readMessage(text string, isLog bool) bool {
 	return true
 }
 
-// repeats reports whether a line has a stamp of its own and the tag that the object
-// around it names: a collector has taken the tag out of the line and left the line whole.
+// repeats reports whether a line has a stamp and the tag that the object around it
+// names: a collector has taken the tag out of the line and left the line whole.
 func (u *unusual) repeats(object *unusual) bool {
 	return u.n > object.n && u.tagOut == object.tag
 }

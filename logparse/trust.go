@@ -14,7 +14,7 @@ import (
 // lines that do not come from the journal.
 //
 // A reader that takes a line out of a journal entry must store the entry's writer
-// in the header, also if the message is itself a line with a header of its own.
+// in the header, also if the message itself is a line with a header.
 type writer struct {
 	UID  string `json:"_UID"`
 	Comm string `json:"_COMM"` // name of the program; any process can set its own

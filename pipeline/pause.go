@@ -54,7 +54,7 @@ func (r *reader) pause(to pause) error {
 		to.done <- err
 		return err
 	}
-	r.p.reading.Idle() // whoever pauses the pipeline watches over the function
+	r.p.reading.Idle() // the caller that pauses the pipeline watches the function
 	m, err := to.do()
 	r.p.reading.Beat()
 	if m != nil {

@@ -44,7 +44,7 @@ func (t Table) Scrubbed() []string {
 }
 
 // Places describes every column of text or bytes of the database. A column that is
-// missing here fails a test of package sqlite: whoever adds one decides.
+// missing here fails a test of package sqlite, so that the author of one has to decide.
 var Places = map[string]Table{
 	"bounces": {
 		"event_id": Impersonal, "occurred_at": Impersonal, "recipient": Owned, "domain": Impersonal, "original_recipient": Named,

@@ -251,8 +251,8 @@ const (
 //     many were refused as well?
 //   - Of all deliveries, to whatever domain, how many were refused by this unit?
 //
-// The domain with most refusals is left out: it is a unit of its own, and one
-// domain alone must not make others suspect.
+// The domain with most refusals is left out: it is a separate unit, and one domain
+// alone must not make others suspect.
 func (w *counts) severalPass(from, to Slot) bool {
 	if len(w.of) < w.Limits.Domains {
 		return false

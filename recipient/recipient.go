@@ -11,7 +11,7 @@
 // By a delivery or a release (History.open), when its time is over, or by a
 // manual decision (History.Row). When is it only suspect? See Crowd.
 //
-// The package has no database and no clock of its own. Times are stored stamps
+// The package uses no database and no clock. Times are stored stamps
 // (bounce.Stamp), which compare as texts.
 package recipient
 

@@ -9,8 +9,7 @@
 // logs. Reader serves the commands that only look, Editor those that decide by
 // hand. What state an address has is decided by package recipient.
 //
-// Each table that batches are saved to has a file of its own; the columns are
-// declared there once.
+// Each table that batches are saved to has its file, which declares the columns once.
 package sqlite
 
 import (
@@ -145,7 +144,7 @@ func (s *Store) Note(ctx context.Context, name string, value int64) error {
 	return nil
 }
 
-// Save saves one batch in a transaction of its own, and returns how many of its
+// Save saves one batch in a separate transaction, and returns how many of its
 // records were new.
 func (s *Store) Save(ctx context.Context, b *bounce.Batch) (isNew int, err error) {
 	tx, err := s.Begin(ctx)

@@ -34,7 +34,7 @@ import (
 )
 
 // SocketOf returns the path of the socket of the daemon that writes a database. It
-// is next to the database: whoever knows the database finds its daemon.
+// is next to the database, so that the path of the database leads to its daemon.
 func SocketOf(database string) string {
 	if real, err := filepath.EvalSymlinks(database); err == nil {
 		database = real

@@ -14,7 +14,7 @@ import (
 
 // Heartbeat lets a watchdog see whether a stage makes progress. The stage calls
 // Beat after each unit of work, and Idle while it waits for another stage, which
-// has a heartbeat of its own. Methods of a nil Heartbeat do nothing.
+// has another heartbeat. Methods of a nil Heartbeat do nothing.
 type Heartbeat struct{ last atomic.Int64 } // Unix nanoseconds; 0 while idle
 
 // Beat records that the stage made progress.

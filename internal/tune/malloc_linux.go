@@ -17,7 +17,7 @@ package tune
 import "C"
 
 // configureMalloc makes the C library keep one heap for SQLite's pages. By default
-// each thread has an arena of its own, which grows by a system call for every few
+// each thread has its arena, which grows by a system call for every few
 // pages. One heap grows by megabytes, gives back what is freed at its end only if
 // that is much, and returns large blobs to the system at once.
 func configureMalloc() { C.configure_malloc() }

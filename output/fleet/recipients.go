@@ -205,8 +205,8 @@ func (r *recipientRow) load() (err error) {
 	return nil
 }
 
-// number sorts failures and numbers them, so that those that mean the same are in the
-// same order whoever sends them first.
+// number sorts failures and numbers them, so that equal ones have the same order,
+// whichever instance sends them first.
 func (r *recipientRow) number(failures []failure) []recipient.Failure {
 	slices.SortFunc(failures, func(a, b failure) int { return a.compare(b.event) })
 	r.events = make([]event, firstAdded, firstAdded+len(failures))

@@ -31,7 +31,7 @@ CREATE TABLE about (
 CREATE TABLE suppressed (
   -- The addresses that bouncetail holds to be bad.
   address TEXT PRIMARY KEY, -- lower case; a domain beyond ASCII stands in both of its spellings
-  text TEXT NOT NULL -- what is said to whoever writes to it
+  text TEXT NOT NULL -- the reply to a sender who writes to it
 ) WITHOUT ROWID;
 CREATE VIEW postfix_access AS
 -- The same as actions of Postfix's access(5).

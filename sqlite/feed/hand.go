@@ -19,7 +19,7 @@ type Decision struct {
 }
 
 // Decisions returns the last word about each address. The end of a decision by its time
-// is none: whoever knows the decision knows its end.
+// is none: it follows from the decision.
 func (f *Feed) Decisions(ctx context.Context) (list []Decision, err error) {
 	err = sqldb.ScanAll(ctx, f.db, `
 		SELECT recipient_key, recipient, domain, decision, coalesce(note, ''), decided_at, coalesce(until, ''), coalesce(ended_at, '')
