@@ -53,7 +53,7 @@ deb rpm: .cache/nfpm .cache/static/$(ARCH)/bouncetail .cache/static/$(shell $(GO
 test-package: deb
 	command -v debootstrap >/dev/null && command -v systemd-nspawn >/dev/null && command -v rpm >/dev/null || \
 		apt-get install -y --no-install-recommends debootstrap systemd-container rpm
-	BOUNCETAIL_TEST_PACKAGE=$$(ls -t $(CURDIR)/.cache/package/*_$(ARCH).deb | head -1) $(GO) test ./e2e -run Package -count 1 -v
+	BOUNCETAIL_TEST_PACKAGE=$$(ls -t $(CURDIR)/.cache/package/*_$(ARCH).deb | head -1) $(GO) test ./e2e -run Package -count 1 -timeout 40m -v
 
 # run imports this machine's mail log into a separate database and prints the
 # result. If there is no readable log, or no failure in it, it imports the sample.

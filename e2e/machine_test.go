@@ -236,6 +236,60 @@ func TestPackageRuns(t *testing.T) {
 	}
 }
 
+// TestPackageUnits boots a Debian and uses the units that are off after the installation:
+// the pages, notices, metrics, the report and the sender of a fleet.
+func TestPackageUnits(t *testing.T) {
+	m := newMachine(t)
+	log := m.boot("testdata/machine/units.sh")
+	for _, unit := range []string{"bouncetail-web.socket", "bouncetail-report.timer", "bouncetail-metrics.timer", "bouncetail-notify.path", "bouncetail-notify.timer", "bouncetail-fleet.service"} {
+		if want := "after the installation: " + unit + " disabled, inactive\n"; !strings.Contains(log, want) {
+			t.Errorf("the session does not show %q", want)
+		}
+	}
+	for _, want := range []string{
+		`(?m)^verify: <>$`,
+		`Overall exposure level for bouncetail.service: 0\.\d`,
+		`Overall exposure level for bouncetail-web.service: 0\.\d`,
+		`(?m)^reloaded$`,
+		`(?m)^the socket: root:adm 660, the process: inactive$`,
+		`(?m)^HTTP/1.. 200 OK\ngone@example.com</a>$`,
+		`(?m)^bouncetail_build_info\{.*\} 1\nthe process: active, its user: 6[1-5]\d{3}$`, // of DynamicUser
+		`(?m)^bouncetail has a network of lo\nbouncetail-web has a network of lo$`,
+		`(?m)^after a kill: HTTP/1.. 200 OK`,
+		`(?m)^reads SQLite format 3$`,
+		`"recipient":"gone@example.com"`,
+		`cannot create /var/lib/bouncetail/bouncetail.db: (Permission denied|Read-only file system)`,
+		`cannot create /var/lib/bouncetail/bouncetail.db-wal: (Permission denied|Read-only file system)`,
+		`cannot touch '/var/lib/bouncetail/probe': Read-only file system`,
+		`bouncetail recipients block: .* only root and its own user may send it commands`,
+		`bouncetail forget: .* only root and its own user may send it commands`,
+		`(?m)^no socket: Address family not supported by protocol$`,
+		`(?m)^end of the probe$`,
+		`(?m)^blocked by the probe: <>$`,
+		`(?m)^after an upgrade: HTTP/1.. 200 OK`,
+		`(?m)^the pages run the new program$`,
+		`(?m)^-- metrics --\n.*\n(.*\n)*?bouncetail_build_info\{.*\} 1\nsuccess$`,
+		`(?m)^the next report: Mon .* 07:0\d:\d\d UTC$`,
+		`(?m)^Result=success$`,
+		`(?m)^without a setting: failed, status 78, restarts 0$`,
+		`(?m)^.*fleet\.dsn`,
+		`(?m)^Subject: \[bouncetail mx\] .* newly bad address`,
+		`(?m)^Subject: \[mx\] #\d+ .*zen\.spamhaus\.org`,
+		`(?m)^left: <>$`,
+		`(?m)^the end$`,
+	} {
+		if !regexp.MustCompile(want).MatchString(log) {
+			t.Errorf("the session does not show %s", want)
+		}
+	}
+	for _, no := range []string{"WRITES", "OPENS", "waited in vain"} {
+		if i := strings.Index(log, no+" "); i >= 0 {
+			line, _, _ := strings.Cut(log[i:], "\n")
+			t.Errorf("the session shows %q", line)
+		}
+	}
+}
+
 // boot boots the machine, runs a script in it as a unit, and returns the content of
 // /root/session.log.
 func (m *machine) boot(script string) string {
@@ -256,7 +310,7 @@ func (m *machine) boot(script string) string {
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	ctx, stop := context.WithTimeout(m.t.Context(), 3*time.Minute)
+	ctx, stop := context.WithTimeout(m.t.Context(), 6*time.Minute)
 	defer stop()
 	// Without a network, and not registered with the host's systemd.
 	boot := exec.CommandContext(ctx, "systemd-nspawn", "--quiet", "--directory="+m.root, "--boot", "--private-network", "--register=no", "--keep-unit", "--machine="+filepath.Base(m.root))
