@@ -18,8 +18,9 @@ type Bound struct {
 	Time     time.Duration // a read that took longer is the last one; 0 is no limit
 }
 
-// chunk is how many rows are read between two looks at the clock: some 20 ms.
-const chunk = 10_000
+// chunk is how many rows are read between two looks at the clock: some 4 ms, or 100 if
+// they must be read from the disk.
+const chunk = 2_000
 
 // Recent calls read for parts of a span of failures, the last part first, until the bound
 // is reached. A part is from one stamp, which is included, to another. It returns the

@@ -24,14 +24,14 @@ func (r *Reader) ProviderSums(ctx context.Context, from time.Time) ([]ProviderSu
 	return r.windows(ctx, "SELECT provider, 0", "span = 300 AND start >= ? GROUP BY provider", from.Unix())
 }
 
-// PartSums sums the windows since a time by part of time, in the order of time. An empty
+// PartSums sums the windows of a span by part of time, in the order of time. An empty
 // provider is all of them.
-func (r *Reader) PartSums(ctx context.Context, provider string, from time.Time, part time.Duration) ([]ProviderSum, error) {
+func (r *Reader) PartSums(ctx context.Context, provider string, from, to time.Time, part time.Duration) ([]ProviderSum, error) {
 	n := int64(part.Seconds())
 	if provider == "" {
-		return r.windows(ctx, "SELECT '', start - start % ? AS part", "span = 300 AND start >= ? GROUP BY part ORDER BY part", n, from.Unix())
+		return r.windows(ctx, "SELECT '', start - start % ? AS part", "span = 300 AND start >= ? AND start < ? GROUP BY part ORDER BY part", n, from.Unix(), to.Unix())
 	}
-	return r.windows(ctx, "SELECT provider, start - start % ? AS part", "span = 300 AND start >= ? AND provider = ? GROUP BY part ORDER BY part", n, from.Unix(), provider)
+	return r.windows(ctx, "SELECT provider, start - start % ? AS part", "span = 300 AND start >= ? AND start < ? AND provider = ? GROUP BY part ORDER BY part", n, from.Unix(), to.Unix(), provider)
 }
 
 func (r *Reader) windows(ctx context.Context, which, where string, args ...any) (sums []ProviderSum, err error) {

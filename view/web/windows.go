@@ -106,14 +106,11 @@ func (q *request) halfHours() (page.Section, error) {
 	const part, parts = 30 * time.Minute, 48
 	s := page.NewSection("24 hours (" + q.zone.Name() + ")")
 	from := q.now.Truncate(part).Add((1 - parts) * part)
-	sums, err := q.r.PartSums(q.Context(), "", from, part)
+	sums, err := q.r.PartSums(q.Context(), "", from, from.Add(parts*part), part)
 	delivered, failed := chart.Series{Name: "delivered", Values: make([]float64, parts)}, chart.Series{Name: "failed", Values: make([]float64, parts)}
 	var nDelivered, nFailed int64
 	for i := range sums {
 		at := int(time.Unix(sums[i].Start, 0).Sub(from) / part)
-		if at >= parts {
-			continue // a clock that is ahead
-		}
 		delivered.Values[at] += float64(sums[i].Sent)
 		failed.Values[at] += float64(sums[i].Failed)
 		nDelivered, nFailed = nDelivered+sums[i].Sent, nFailed+sums[i].Failed
@@ -164,22 +161,35 @@ func byHour(from, now time.Time, sums []query.ProviderSum) (series []chart.Serie
 	return series, total
 }
 
-// hours draws the failures of a provider by day and hour of the reader's zone.
+// hours draws the failures of a provider by day and hour of the reader's zone, the last
+// days first: the windows of a provider are far from each other in the file.
 func (q *request) hours(name string) (page.Section, error) {
 	s := page.NewSection("Failed attempts by hour (" + q.zone.Name() + ")")
 	from := time.Date(q.now.Year(), q.now.Month(), q.now.Day()+1-windowDays, 0, 0, 0, 0, q.now.Location())
-	sums, err := q.r.PartSums(q.Context(), name, from, 30*time.Minute) // some zones differ by half an hour
+	var sums []query.ProviderSum
+	days := 0
+	for begun := time.Now(); days < windowDays && (days == 0 || time.Since(begun) < readTime/2); days++ {
+		day := from.AddDate(0, 0, windowDays-1-days)
+		parts, err := q.r.PartSums(q.Context(), name, day, day.AddDate(0, 0, 1), 30*time.Minute) // some zones differ by half an hour
+		if err != nil {
+			return s, err
+		}
+		sums = append(sums, parts...)
+	}
 	c := chart.Chart{ID: "hours", Title: "Failed attempts by day and hour.", Unit: "attempts"}
 	for hour := range 24 {
 		c.Labels = append(c.Labels, fmt.Sprintf("%02d:00", hour))
 	}
 	series, total := byHour(from, q.now, sums)
-	c.Series = series
-	c.Desc = fmt.Sprintf("%s in %d days.", text.Amount(int(total), "failed attempt"), windowDays)
-	if len(sums) == 0 {
+	c.Series = series[:days]
+	c.Desc = fmt.Sprintf("%s in %s.", text.Amount(int(total), "failed attempt"), text.Amount(days, "day"))
+	if days < windowDays {
+		s.Note("Only %s could be read in time.", text.Amount(days, "day"))
+	}
+	if len(sums) == 0 && days == windowDays {
 		s.Say("Not known: hours are counted since the version that has this page.")
-		return s, err
+		return s, nil
 	}
 	s.Figures = append(s.Figures, c.Figure(c.Heat()))
-	return s, err
+	return s, nil
 }
