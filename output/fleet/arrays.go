@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -47,22 +48,23 @@ func unnest[T any](columns []column[T]) string {
 // The arrays are sent in the binary format of PostgreSQL: pgx would send them as text,
 // because it does not know the types of the parameters.
 func execRows[T any](t *transaction, statement string, columns []column[T], rows []T, more ...int64) (first [][]byte, err error) {
-	const asText, inBinary = 0, 1
-	var params [][]byte
-	var formats []int16
+	err = t.send(rowsStatement(statement, columns, rows, more...).scan(func(r *fields) error {
+		first = append(first, slices.Clone(r.next()))
+		return nil
+	}))
+	return first, err
+}
+
+// rowsStatement returns the statement of execRows.
+func rowsStatement[T any](sql string, columns []column[T], rows []T, more ...int64) statement {
+	params := make([]any, 0, len(columns)+len(more))
 	for i := range columns {
 		params = append(params, array(&columns[i], rows))
-		formats = append(formats, inBinary)
 	}
 	for _, n := range more {
-		params = append(params, strconv.AppendInt(nil, n, 10))
-		formats = append(formats, asText)
+		params = append(params, n)
 	}
-	result := t.Conn().PgConn().ExecParams(t.ctx, statement, params, nil, formats, []int16{inBinary}).Read()
-	for _, row := range result.Rows {
-		first = append(first, row[0])
-	}
-	return first, result.Err
+	return newStatement(sql, params...)
 }
 
 // elements are the numbers of the types in PostgreSQL.

@@ -1,10 +1,6 @@
 package fleet
 
 import (
-	"time"
-
-	"github.com/jackc/pgx/v5"
-
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/recipient"
 )
@@ -21,18 +17,18 @@ const selectRefusals = "SELECT recipient_key, occurred_at, domain, provider, rel
 
 // each calls do for every refusal that a condition selects.
 func (r crowdRecords) each(do func(*recipient.Refusal), where string, args ...any) error {
-	rows, err := r.Query(r.ctx, selectRefusals+where, args...)
-	if err != nil {
-		return err
-	}
-	var one recipient.Refusal
-	var at time.Time
-	_, err = pgx.ForEachRow(rows, []any{&one.Key, &at, &one.Domain, &one.Provider, &one.Relay, &one.Host, &one.Lookup}, func() error {
-		one.At = at.UnixMilli()
+	return r.send(refusalsWhere(do, where, args...))
+}
+
+// refusalsWhere returns the statement of each.
+func refusalsWhere(do func(*recipient.Refusal), where string, args ...any) statement {
+	return newStatement(selectRefusals+where, args...).scan(func(f *fields) error {
+		one := recipient.Refusal{Key: f.number()}
+		one.At, _ = f.ms()
+		one.Domain, one.Provider, one.Relay, one.Host, one.Lookup = f.text(), f.text(), f.text(), f.text(), f.bool()
 		do(&one)
 		return nil
 	})
-	return err
 }
 
 func (r crowdRecords) all(where string, args ...any) (list []recipient.Refusal, err error) {
@@ -40,7 +36,8 @@ func (r crowdRecords) all(where string, args ...any) (list []recipient.Refusal, 
 	return list, err
 }
 
-func at(ms int64) time.Time { return time.UnixMilli(ms) }
+// at is a time as a parameter.
+func at(ms int64) []byte { return appendTime(nil, ms) }
 
 // Refusals calls each for every refusal between two times, both included, in the order
 // of time.
@@ -56,12 +53,15 @@ func (r crowdRecords) DomainRefusals(domain string, from, to int64) ([]recipient
 
 // Lookups returns the refusals of domains that were not found in the DNS, of all times.
 func (r crowdRecords) Lookups(domains []string) ([]recipient.Refusal, error) {
-	return r.all("lookup AND domain = ANY ($1) ORDER BY occurred_at", domains)
+	return r.all("lookup AND domain = ANY ($1) ORDER BY occurred_at", textArray(domains))
 }
 
 // RefusedAfter reports whether there is a refusal after a time.
 func (r crowdRecords) RefusedAfter(ms int64) (later bool, err error) {
-	err = r.QueryRow(r.ctx, "SELECT EXISTS (SELECT 1 FROM bouncetail.refusals WHERE occurred_at > $1)", at(ms)).Scan(&later)
+	err = r.send(newStatement("SELECT EXISTS (SELECT 1 FROM bouncetail.refusals WHERE occurred_at > $1)", at(ms)).scan(func(f *fields) error {
+		later = f.bool()
+		return nil
+	}))
 	return later, err
 }
 
@@ -70,7 +70,7 @@ func (r crowdRecords) RefusalsOf(keys []int64) ([]recipient.Refusal, error) {
 	if len(keys) == 0 {
 		return nil, nil
 	}
-	return r.all("recipient_key = ANY ($1)", keys)
+	return r.all("recipient_key = ANY ($1)", keyArray(keys))
 }
 
 // RefusedAt calls each for every refusal of addresses.
@@ -78,7 +78,7 @@ func (r crowdRecords) RefusedAt(keys []int64, each func(key, at int64)) error {
 	if len(keys) == 0 {
 		return nil
 	}
-	return r.each(func(one *recipient.Refusal) { each(one.Key, one.At) }, "recipient_key = ANY ($1)", keys)
+	return r.each(func(one *recipient.Refusal) { each(one.Key, one.At) }, "recipient_key = ANY ($1)", keyArray(keys))
 }
 
 // LastDeliveries returns the last delivery to those addresses that have one.
@@ -87,10 +87,11 @@ func (r crowdRecords) LastDeliveries(keys []int64) (map[int64]int64, error) {
 	if len(keys) == 0 {
 		return last, nil
 	}
-	stored, err := mapOf[int64, time.Time](r.ctx, r, "SELECT recipient_key, last_delivery_at FROM bouncetail.recipients WHERE recipient_key = ANY ($1) AND last_delivery_at IS NOT NULL", keys)
-	for key, delivered := range stored {
-		last[key] = delivered.UnixMilli()
-	}
+	err := r.send(newStatement("SELECT recipient_key, last_delivery_at FROM bouncetail.recipients WHERE recipient_key = ANY ($1) AND last_delivery_at IS NOT NULL", keyArray(keys)).scan(func(f *fields) error {
+		key := f.number()
+		last[key], _ = f.ms()
+		return nil
+	}))
 	for _, key := range keys {
 		if now := msOf(r.delivered[key]); now > last[key] {
 			last[key] = now

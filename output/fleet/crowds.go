@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -95,16 +94,9 @@ func (t *transaction) findCrowds(news *crowdNews, memory *crowdMemory) error {
 	if err := t.catchUp(memory); err != nil {
 		return err
 	}
-	var last *time.Time
-	if err := t.QueryRow(t.ctx, "SELECT max(occurred_at) FROM bouncetail.refusals").Scan(&last); err != nil {
-		return err
-	}
-	f.News.LastRefusal = time.Time{}.UnixMilli()
-	if last != nil {
-		f.News.LastRefusal = last.UnixMilli()
-	}
+	f.News.LastRefusal = t.lastRefusal
 	if len(new) > 0 {
-		if _, err := execRows(t, insertRefusals, refusalColumns, new, t.seq+1); err != nil {
+		if err := t.later(rowsStatement(insertRefusals, refusalColumns, new, t.seq+1)); err != nil {
 			return err
 		}
 	}
@@ -130,15 +122,14 @@ func (t *transaction) catchUp(memory *crowdMemory) error {
 	if memory.seq == t.seq {
 		return nil // nobody else was there
 	}
-	refusals, err := crowdRecords{transaction: t}.all("seq > $1 ORDER BY occurred_at", memory.seq)
-	if err != nil {
-		return err
-	}
-	rows, err := t.Query(t.ctx, "SELECT recipient_key FROM bouncetail.recipients WHERE seq > $1 AND last_delivery_at IS NOT NULL", memory.seq)
-	if err != nil {
-		return err
-	}
-	reached, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	var refusals []recipient.Refusal
+	var reached []int64
+	err := t.send(
+		refusalsWhere(func(one *recipient.Refusal) { refusals = append(refusals, *one) }, "seq > $1 ORDER BY occurred_at", memory.seq),
+		newStatement("SELECT recipient_key FROM bouncetail.recipients WHERE seq > $1 AND last_delivery_at IS NOT NULL", memory.seq).scan(func(f *fields) error {
+			reached = append(reached, f.number())
+			return nil
+		}))
 	memory.Add(refusals, reached)
 	return err
 }
@@ -158,36 +149,31 @@ const selectCrowds = "SELECT id, kind, unit, started_at, last_at, ended_at, addr
 
 // readCrowds reads the crowds that are stored.
 func (t *transaction) readCrowds() error {
-	rows, err := t.Query(t.ctx, selectCrowds)
-	if err != nil {
-		return err
-	}
-	return t.scanCrowds(rows)
+	t.in.Crowds = nil
+	return t.send(newStatement(selectCrowds).scan(t.scanCrowd))
 }
 
-func (t *transaction) scanCrowds(rows pgx.Rows) (err error) {
-	t.in.Crowds, err = collectCrowds(rows)
+func (t *transaction) scanCrowd(r *fields) error {
+	c, err := crowdOf(r)
+	t.in.Crowds = append(t.in.Crowds, c)
 	return err
 }
 
-func collectCrowds(rows pgx.Rows) ([]recipient.Crowd, error) {
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (c recipient.Crowd, err error) {
-		var domains string
-		err = row.Scan(&c.ID, (*string)(&c.Unit.Kind), &c.Unit.Name, (*Stamp)(&c.Start), (*Stamp)(&c.Last), (*Stamp)(&c.End), &c.Addresses, &c.Refused, &c.Attempts, &domains)
-		if err == nil {
-			err = json.Unmarshal([]byte(domains), &c.Domains)
-		}
-		return c, err
-	})
+func crowdOf(r *fields) (recipient.Crowd, error) {
+	c := recipient.Crowd{
+		ID: r.number(), Unit: recipient.Unit{Kind: recipient.UnitKind(r.text()), Name: r.text()}, Start: r.stamp(), Last: r.stamp(), End: r.stamp(),
+		Addresses: int(r.number()), Refused: int(r.number()), Attempts: int(r.number()),
+	}
+	return c, json.Unmarshal(r.next(), &c.Domains)
 }
 
 // Crowds returns the crowds of a fleet, in the order of their start.
-func Crowds(ctx context.Context, conn *pgx.Conn) ([]recipient.Crowd, error) {
-	rows, err := conn.Query(ctx, selectCrowds)
-	if err != nil {
-		return nil, Explain(err)
-	}
-	all, err := collectCrowds(rows)
+func Crowds(ctx context.Context, conn *pgx.Conn) (all []recipient.Crowd, err error) {
+	err = send(ctx, conn, newStatement(selectCrowds).scan(func(r *fields) error {
+		c, err := crowdOf(r)
+		all = append(all, c)
+		return err
+	}))
 	return all, Explain(err)
 }
 

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/bouncetail/bouncetail/bounce"
@@ -122,35 +121,26 @@ func failureOf(f *feed.Failure) failure {
 	}
 }
 
+const selectFailures = `
+	SELECT recipient_key, occurred_at, event_id, domain, queue_id, outcome, category, reason, scope, disposition, suppress, provider, relay_host, relay_ip, named_host
+	FROM bouncetail.bounces
+	WHERE recipient_key = ANY ($1) AND reason <> 'suppressed'`
+
 // failuresOf loads all failures of addresses that states follow from.
 func (t *transaction) failuresOf(keys []int64) (map[int64][]failure, error) {
-	rows, err := t.Query(t.ctx, `
-		SELECT recipient_key, occurred_at, event_id, domain, coalesce(queue_id, ''), outcome, category, reason, scope, disposition, suppress,
-		  coalesce(provider, ''), coalesce(relay_host, ''), coalesce(relay_ip, ''), coalesce(named_host, '')
-		FROM bouncetail.bounces
-		WHERE recipient_key = ANY ($1) AND reason <> 'suppressed'`, keys)
-	if err != nil {
-		return nil, err
-	}
 	byKey := make(map[int64][]failure, len(keys))
-	var key int64
-	var at Stamp
-	var id []byte
-	var domain, queueID, ip, relay string
-	var outcome bounce.Outcome
-	var f recipient.Failure
-	var v bounce.Verdict
-	into := []any{
-		&key, &at, &id, &domain, &queueID, (*string)(&outcome), (*string)(&v.Category), (*string)(&v.Reason), (*string)(&v.Scope),
-		(*string)(&v.Disposition), &v.Suppress, &f.Provider, &relay, &ip, &f.Host,
-	}
-	_, err = pgx.ForEachRow(rows, into, func() error {
-		f.At, f.Place, f.Category, f.Reason, f.Disposition, f.Suppress = string(at), recipient.PlaceOf(queueID), v.Category, v.Reason, v.Disposition, v.Suppress
-		f.Counts, f.Relay = v.Counts(outcome), recipient.RelayUnit(relay, ip, domain)
-		byKey[key] = append(byKey[key], failure{f, event{string(at), bounce.EventID(id)}})
+	return byKey, t.send(newStatement(selectFailures, keyArray(keys)).scan(func(r *fields) error {
+		key, e, domain := r.number(), event{r.stamp(), r.event()}, r.text()
+		f := recipient.Failure{At: e.at, Place: recipient.PlaceOf(r.text())}
+		outcome := bounce.Outcome(r.text())
+		v := bounce.Verdict{Category: bounce.Category(r.text()), Reason: bounce.Reason(r.text()), Scope: bounce.Scope(r.text()), Disposition: bounce.Disposition(r.text()), Suppress: r.bool()}
+		f.Category, f.Reason, f.Disposition, f.Suppress, f.Counts = v.Category, v.Reason, v.Disposition, v.Suppress, v.Counts(outcome)
+		f.Provider = r.text()
+		f.Relay = recipient.RelayUnit(r.text(), r.text(), domain)
+		f.Host = r.text()
+		byKey[key] = append(byKey[key], failure{f, e})
 		return nil
-	})
-	return byKey, err
+	}))
 }
 
 // timeOf returns the stored stamp of a time that PostgreSQL can store.

@@ -169,10 +169,10 @@ func (t *transaction) dropForgotten(all touches) error {
 			keys = append(keys, key)
 		}
 	}
-	if len(keys) == 0 {
+	if len(keys) == 0 || !t.anyForgotten {
 		return nil
 	}
-	known, err := forgottenOf(t.ctx, t.Tx, keys)
+	known, err := forgottenOf(t.ctx, t, keys)
 	if err != nil {
 		return err
 	}
@@ -206,12 +206,13 @@ func (t *transaction) decide(decisions []feed.Decision, releases []feed.Release,
 		return nil
 	}
 	// What was decided about an address that was forgotten since is forgotten, too.
-	forgotten, err := forgottenOf(t.ctx, t.Tx, decidedKeys(decisions))
+	forgotten, err := forgottenOf(t.ctx, t, decidedKeys(decisions))
 	if err != nil {
 		return err
 	}
 	decisions = slices.DeleteFunc(slices.Clone(decisions), func(d feed.Decision) bool { return d.At <= string(forgotten[d.Key]) })
 	if len(decisions) > 0 {
+		t.anyDecision = true
 		if _, err := execRows(t, saveDecisions, decisionColumns, decisions, instance); err != nil {
 			return err
 		}
@@ -264,46 +265,32 @@ const selectReleases = "SELECT confirms, id, since, until, category, domain, rea
 
 // readReleases reads the releases and confirmations that are in force.
 func (t *transaction) readReleases() error {
-	rows, err := t.Query(t.ctx, selectReleases)
-	if err != nil {
-		return err
-	}
-	return t.scanReleases(rows)
+	t.in.Releases, t.in.Confirms = nil, nil
+	return t.send(newStatement(selectReleases).scan(t.scanRelease))
 }
 
-func (t *transaction) scanReleases(rows pgx.Rows) error {
-	t.in.Releases, t.in.Confirms = nil, nil
-	var confirms bool
-	var r recipient.Release
-	_, err := pgx.ForEachRow(rows, []any{&confirms, &r.ID, (*Stamp)(&r.Since), (*Stamp)(&r.Until), &r.Category, &r.Domain, &r.Reason}, func() error {
-		if confirms {
-			t.in.Confirms = append(t.in.Confirms, r)
-		} else {
-			t.in.Releases = append(t.in.Releases, r)
-		}
-		return nil
-	})
-	return err
+func (t *transaction) scanRelease(r *fields) error {
+	list := &t.in.Releases
+	if confirms := r.bool(); confirms {
+		list = &t.in.Confirms
+	}
+	*list = append(*list, recipient.Release{ID: r.number(), Since: r.stamp(), Until: r.stamp(), Category: r.text(), Domain: r.text(), Reason: r.text()})
+	return nil
 }
 
 // decisionsOn returns the decisions on addresses.
 func (t *transaction) decisionsOn(keys []int64) (map[int64]*recipient.Decision, error) {
-	rows, err := t.Query(t.ctx, "SELECT recipient_key, recipient, decision, decided_at, until FROM bouncetail.decisions WHERE recipient_key = ANY ($1) AND decision <> ''", keys)
-	if err != nil {
-		return nil, err
+	if !t.anyDecision {
+		return nil, nil
 	}
 	found := make(map[int64]*recipient.Decision)
-	for rows.Next() {
-		var key int64
-		var until Stamp
-		d := &recipient.Decision{}
-		if err := rows.Scan(&key, &d.Recipient, &d.Decision, (*Stamp)(&d.DecidedAt), &until); err != nil {
-			return nil, err
-		}
-		if until != "" {
-			d.Until = new(string(until))
+	return found, t.send(newStatement("SELECT recipient_key, recipient, decision, decided_at, until FROM bouncetail.decisions WHERE recipient_key = ANY ($1) AND decision <> ''", keyArray(keys)).scan(func(f *fields) error {
+		key := f.number()
+		d := &recipient.Decision{Recipient: f.text(), Decision: f.text(), DecidedAt: f.stamp()}
+		if until := f.stamp(); until != "" {
+			d.Until = &until
 		}
 		found[key] = d
-	}
-	return found, rows.Err()
+		return nil
+	}))
 }

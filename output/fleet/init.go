@@ -118,29 +118,26 @@ func mapOf[K comparable, V any](ctx context.Context, db querier, query string, a
 const selectMeta = "SELECT name, value FROM bouncetail.fleet_meta"
 
 func readMeta(ctx context.Context, db querier) (m meta, err error) {
-	rows, err := db.Query(ctx, selectMeta)
+	values, err := mapOf[string, string](ctx, db, selectMeta)
 	if err != nil {
 		return m, err
 	}
-	return scanMeta(rows)
+	return metaOf(values)
 }
 
-func scanMeta(rows pgx.Rows) (m meta, err error) {
-	var name, value string
-	_, err = pgx.ForEachRow(rows, []any{&name, &value}, func() (err error) {
-		switch name {
-		case "schema":
-			m.schema, err = strconv.Atoi(value)
-		case "hash_key":
-			m.hashKey, err = strconv.ParseInt(value, 10, 64)
-		case "policy":
-			m.policy = &bounce.Policy{}
-			err = json.Unmarshal([]byte(value), m.policy)
-		}
-		return err
-	})
-	if err == nil && m.policy == nil {
-		err = needsPerson("the table fleet_meta is incomplete; restore the database of the fleet from a backup")
+// metaOf returns what fleet_meta holds by its values.
+func metaOf(values map[string]string) (m meta, err error) {
+	policy, complete := values["policy"]
+	if !complete {
+		return m, needsPerson("the table fleet_meta is incomplete; restore the database of the fleet from a backup")
+	}
+	m.schema, err = strconv.Atoi(values["schema"])
+	if err == nil {
+		m.hashKey, err = strconv.ParseInt(values["hash_key"], 10, 64)
+	}
+	if err == nil {
+		m.policy = &bounce.Policy{}
+		err = json.Unmarshal([]byte(policy), m.policy)
 	}
 	return m, err
 }

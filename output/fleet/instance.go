@@ -81,17 +81,16 @@ func (s *Sender) join(t *transaction, id int64) error {
 
 // saveInstance stores how far a batch has come, in the transaction of the batch.
 func (s *Sender) saveInstance(t *transaction, b *batch, isNew int) error {
-	var event []byte
+	var event any // none
 	if b.event != (bounce.EventID{}) {
 		event = b.event[:]
 	}
-	_, err := t.Exec(t.ctx, `
+	return t.later(newStatement(`
 		UPDATE bouncetail.fleet_instances
 		SET watermark = $2, watermark_event = $3, deliveries_seq = $4, version = $5, last_seen = clock_timestamp(),
 		  behind = $6, last_line_at = $7::text::timestamptz, gaps = $8, failures = failures + $9
 		WHERE instance = $1`,
-		s.Instance, b.to.failure, event, b.to.change, s.Version, max(0, b.end.failure-b.to.failure), optional(b.reading.LastLine), int64(b.reading.Gaps), int64(isNew))
-	return err
+		s.Instance, b.to.failure, event, b.to.change, s.Version, max(0, b.end.failure-b.to.failure), optional(b.reading.LastLine), int64(b.reading.Gaps), int64(isNew)))
 }
 
 // Adopt makes the database of the settings the one of this host in the fleet, and sends

@@ -91,36 +91,29 @@ var (
 
 // recipientsOf loads the rows of those addresses that have one.
 func (t *transaction) recipientsOf(keys []int64) (map[int64]*recipientRow, error) {
-	found, err := t.Query(t.ctx, selectRecipients, keys)
-	if err != nil {
-		return nil, err
-	}
-	rows := make(map[int64]*recipientRow)
-	for found.Next() {
+	rows := make(map[int64]*recipientRow, len(keys))
+	return rows, t.send(loadRecipients(keys, rows))
+}
+
+// loadRecipients returns the statement of recipientsOf.
+func loadRecipients(keys []int64, rows map[int64]*recipientRow) statement {
+	return newStatement(selectRecipients, keyArray(keys)).scan(func(f *fields) error {
 		r := &recipientRow{known: true}
-		w := &r.was
-		var last, deciding []byte
-		var memory *string
-		var leftBad *int64
-		err := found.Scan(&r.key, &r.to.Normal, &r.to.Domain, (*string)(&w.State), (*string)(&w.DecidedBy), (*string)(&w.Category), (*string)(&w.Reason),
-			(*Stamp)(&w.FirstAt), (*Stamp)(&w.LastAt), &last, (*Stamp)(&w.LastDelivery), &w.PermanentCount, &w.RetryCount, (*Stamp)(&w.BadSince), (*Stamp)(&w.BadUntil),
-			(*Stamp)(&w.deciding.at), &deciding, &memory, &r.seq, &leftBad)
-		if err != nil {
-			return nil, err
-		}
-		if w.last.at = w.LastAt; w.last.at != "" {
-			copy(w.last.id[:], last)
-		}
-		copy(w.deciding.id[:], deciding)
-		if memory != nil {
-			w.Memory = *memory
-		}
-		if leftBad != nil {
-			r.leftBad = *leftBad
-		}
+		r.read(f)
 		rows[r.key] = r
-	}
-	return rows, found.Err()
+		return nil
+	})
+}
+
+// read reads the columns of recipientColumns.
+func (r *recipientRow) read(f *fields) {
+	w := &r.was
+	r.key, r.to.Normal, r.to.Domain = f.number(), f.text(), f.text()
+	w.State, w.DecidedBy, w.Category, w.Reason = bounce.State(f.text()), bounce.Decider(f.text()), bounce.Category(f.text()), bounce.Reason(f.text())
+	w.FirstAt, w.LastAt, w.last.id, w.LastDelivery = f.stamp(), f.stamp(), f.event(), f.stamp()
+	w.last.at = w.LastAt
+	w.PermanentCount, w.RetryCount, w.BadSince, w.BadUntil = int(f.number()), int(f.number()), f.stamp(), f.stamp()
+	w.deciding.at, w.deciding.id, w.Memory, r.seq, r.leftBad = f.stamp(), f.event(), f.text(), f.number(), f.number()
 }
 
 // refresh makes the rows of touched addresses, and saves those that changed. Some rows
@@ -263,6 +256,5 @@ func (t *transaction) save(rows []*recipientRow, decisions map[int64]*recipient.
 		return nil
 	}
 	slices.SortFunc(changed, func(a, b recipientRow) int { return cmp.Compare(a.key, b.key) })
-	_, err := execRows(t, saveRecipients, recipientColumns, changed)
-	return err
+	return t.later(rowsStatement(saveRecipients, recipientColumns, changed))
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -211,12 +212,12 @@ type batch struct {
 func (s *Sender) sendBatch(ctx context.Context) (more bool, err error) {
 	var b *batch
 	var isNew int
-	t := &transaction{ctx: ctx}
+	var t *transaction
 	deliveries := s.watch.next()
 	counted, complete := s.counts.next()
 	decisions, hand := s.hand.some(), s.hand
-	err = pgx.BeginFunc(ctx, s.conn, func(tx pgx.Tx) error {
-		t.Tx = tx
+	err = inTransaction(ctx, s.conn, func(tx *transaction) error {
+		t = tx
 		i, err := s.lockInstance(t)
 		if err != nil {
 			return err
@@ -235,8 +236,17 @@ func (s *Sender) sendBatch(ctx context.Context) (more bool, err error) {
 		isNew = len(failures)
 		news := &crowdNews{touched: b.touched(failures, deliveries)}
 		if len(news.touched)+len(counted)+hand.waiting() > 0 {
-			if err := t.takeClock(len(news.touched)+1, s.HashKey); err != nil {
+			// By hand, addresses may be touched or forgotten before they are looked at.
+			var rows []statement
+			if hand.waiting() == 0 {
+				news.known = make(map[int64]*recipientRow, len(news.touched))
+				rows = append(rows, loadRecipients(slices.Sorted(maps.Keys(news.touched)), news.known))
+			}
+			if err := t.takeClock(len(news.touched)+1, s.HashKey, rows...); err != nil {
 				return err
+			}
+			if t.anyForgotten {
+				news.known = nil
 			}
 			if news.sent, err = t.saveTraffic(counted, i.number); err != nil {
 				return err
@@ -372,8 +382,7 @@ func (s *Sender) expire(ctx context.Context) error {
 		for _, key := range keys {
 			all.of(key)
 		}
-		err = pgx.BeginFunc(ctx, s.conn, func(tx pgx.Tx) error {
-			t := &transaction{Tx: tx, ctx: ctx}
+		err = inTransaction(ctx, s.conn, func(t *transaction) error {
 			if err := t.takeClock(len(all), s.HashKey); err != nil {
 				return err
 			}

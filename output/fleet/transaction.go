@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -8,7 +9,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/recipient"
 )
 
@@ -17,6 +17,9 @@ type transaction struct {
 	pgx.Tx
 	ctx context.Context //nolint:containedctx // of this one transaction
 
+	queues bool        // see later
+	queue  []statement // that are still to be sent
+
 	// Set by takeClock.
 	in  recipient.Inputs
 	seq int64  // the last change number that was used
@@ -24,34 +27,56 @@ type transaction struct {
 	now string // stored stamp, by the clock of PostgreSQL
 	// generation is that of the refusals: it grows if some were deleted.
 	generation int64
-	changes    recipient.Changes
+	// What need not be asked for each address.
+	lastRefusal  int64 // Unix milliseconds
+	anyDecision  bool
+	anyForgotten bool
+	changes      recipient.Changes
 
 	acceptedErr error // of recipient.Inputs.Accepted
 }
 
 // takeClock makes the transaction the only one that changes recipients, until it ends.
-// It numbers n changes.
-func (t *transaction) takeClock(n int, hashKey int64) error {
+// It numbers n changes. Further statements are sent behind it.
+func (t *transaction) takeClock(n int, hashKey int64, further ...statement) error {
+	stored := make(map[string]string)
+	t.in = recipient.Inputs{Accepted: t.accepted}
 	// The statements are sent at once, because others wait for the clock.
-	all := &pgx.Batch{}
-	all.Queue(advanceClock, int64(n)).QueryRow(t.scanClock)
-	all.Queue(selectMeta).Query(func(rows pgx.Rows) error {
-		m, err := scanMeta(rows)
-		t.in.Policy = m.policy
-		if err != nil {
-			return err
-		}
-		return m.check(hashKey)
-	})
-	all.Queue(selectReleases).Query(t.scanReleases)
-	all.Queue(selectCrowds).Query(t.scanCrowds)
-	err := t.SendBatch(t.ctx, all).Close()
+	err := t.send(slices.Concat([]statement{
+		newStatement(advanceClock, int64(n)).scan(t.scanClock),
+		newStatement(selectMeta).scan(func(r *fields) error {
+			name := r.text()
+			stored[name] = r.text()
+			return nil
+		}),
+		newStatement(selectReleases).scan(t.scanRelease),
+		newStatement(selectCrowds).scan(t.scanCrowd),
+		newStatement(selectFacts).scan(t.scanFacts),
+	}, further)...)
 	t.seq = t.end - int64(n)
-	t.in.Accepted = t.accepted
-	return err
+	if err != nil && len(stored) == 0 {
+		return err
+	}
+	m, metaErr := metaOf(stored)
+	if metaErr == nil {
+		metaErr = m.check(hashKey)
+	}
+	t.in.Policy = m.policy
+	return cmp.Or(metaErr, err) // what the statements of another version fail with is of no interest
 }
 
 const advanceClock = "UPDATE bouncetail.fleet_clock SET seq = seq + $1::bigint RETURNING seq, clock_timestamp(), generation"
+
+const selectFacts = "SELECT (SELECT max(occurred_at) FROM bouncetail.refusals), EXISTS (SELECT FROM bouncetail.decisions), EXISTS (SELECT FROM bouncetail.forgotten)"
+
+func (t *transaction) scanFacts(r *fields) error {
+	last, known := r.ms()
+	if !known {
+		last = time.Time{}.UnixMilli()
+	}
+	t.lastRefusal, t.anyDecision, t.anyForgotten = last, r.bool(), r.bool()
+	return nil
+}
 
 // reserve makes sure that n more change numbers may be used.
 func (t *transaction) reserve(n int) error {
@@ -59,20 +84,20 @@ func (t *transaction) reserve(n int) error {
 	if missing <= 0 {
 		return nil
 	}
-	return t.scanClock(t.QueryRow(t.ctx, advanceClock, missing))
+	return t.send(newStatement(advanceClock, missing).scan(t.scanClock))
 }
 
-func (t *transaction) scanClock(row pgx.Row) error {
-	var now time.Time
-	err := row.Scan(&t.end, &now, &t.generation)
-	t.now = bounce.Stamp(now)
-	return err
+func (t *transaction) scanClock(r *fields) error {
+	t.end, t.now, t.generation = r.number(), r.stamp(), r.number()
+	return nil
 }
 
 // update brings crowds and recipients up to date with the news of a batch.
 func (t *transaction) update(news *crowdNews, memory *crowdMemory) (err error) {
-	if news.known, err = t.recipientsOf(slices.Sorted(maps.Keys(news.touched))); err != nil {
-		return err
+	if news.known == nil {
+		if news.known, err = t.recipientsOf(slices.Sorted(maps.Keys(news.touched))); err != nil {
+			return err
+		}
 	}
 	if err := t.findCrowds(news, memory); err != nil {
 		return err
