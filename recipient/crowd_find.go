@@ -252,7 +252,8 @@ func (f *CrowdFinder) notFound() (map[string]bool, error) {
 }
 
 // touchUsual touches the domains whose usual share of refusals has changed, because
-// the log that is read is older than some of the refusals that are stored.
+// the log that is read is older than some of the refusals that are stored. Refusals of
+// addresses that were never reached are no evidence of anything.
 func (f *CrowdFinder) touchUsual(t *touched) {
 	usual := UsualTime.Milliseconds()
 	touch := func(domain string, at int64) {
@@ -261,7 +262,7 @@ func (f *CrowdFinder) touchUsual(t *touched) {
 		}
 	}
 	for i := range f.News.Refusals {
-		if r := &f.News.Refusals[i]; !r.Lookup {
+		if r := &f.News.Refusals[i]; !r.Lookup && f.News.Of(r.Key).Last > 0 {
 			touch(r.Domain, r.At)
 		}
 	}

@@ -13,6 +13,9 @@ type CrowdMemory struct {
 	lookups   map[string]bool // the domains that were ever not found; nil if not loaded
 }
 
+// KnowsAddresses reports whether Add needs the addresses that were reached.
+func (m *CrowdMemory) KnowsAddresses() bool { return len(m.addresses) > 0 }
+
 // Add brings the memory up to date with refusals that others have stored, and with the
 // addresses to which they may have stored deliveries.
 func (m *CrowdMemory) Add(refusals []Refusal, reached []int64) {
