@@ -261,7 +261,7 @@ func TestPackageUnits(t *testing.T) {
 		`cannot create /var/lib/bouncetail/bouncetail.db: (Permission denied|Read-only file system)`,
 		`cannot create /var/lib/bouncetail/bouncetail.db-wal: (Permission denied|Read-only file system)`,
 		`cannot touch '/var/lib/bouncetail/probe': Read-only file system`,
-		`bouncetail recipients block: .* only root and its own user may send it commands`,
+		`bouncetail recipients block: .*attempt to write a readonly database`,
 		`bouncetail forget: .* only root and its own user may send it commands`,
 		`(?m)^no socket: Address family not supported by protocol$`,
 		`(?m)^end of the probe$`,
