@@ -110,6 +110,66 @@ func TestALogThatIsDeletedIsReadToItsEnd(t *testing.T) {
 	f.want("first", "second", "third")
 }
 
+// Between two scans, a log is truncated, written again and deleted.
+func TestALogThatIsDeletedAfterATruncationIsReadToItsEnd(t *testing.T) {
+	for _, now := range []string{"2nd\n", "again\n", "a longer second line\n"} {
+		for _, unread := range []string{"", "not the whole line"} {
+			f := newFollowed(t, filepath.Join(t.TempDir(), "mail.log"))
+			f.write("mail.log", "first\n"+unread)
+			f.start()
+			f.scan()
+			f.check(os.Truncate(f.path, 0))
+			f.write("mail.log", now)
+			f.remove("mail.log")
+			f.scan()
+			f.write("mail.log", "in the next log\n")
+			if f.scan(); unread == "" {
+				f.wantGaps()
+			} else {
+				f.wantGaps(int64(len(unread)))
+			}
+			f.want("first", strings.TrimSuffix(now, "\n"), "in the next log")
+			f.restart()
+			f.scan()
+			f.want("first", strings.TrimSuffix(now, "\n"), "in the next log")
+		}
+	}
+}
+
+// What was written after the truncation is appended to the deleted file later.
+func TestALogThatIsTruncatedDeletedAndThenWrittenIsRead(t *testing.T) {
+	f := newFollowed(t, filepath.Join(t.TempDir(), "mail.log"))
+	f.write("mail.log", "first\n")
+	f.start()
+	f.scan()
+	writer, err := os.OpenFile(f.path, os.O_APPEND|os.O_WRONLY, 0)
+	f.check(err)
+	defer writer.Close()
+	f.check(os.Truncate(f.path, 0))
+	f.remove("mail.log")
+	f.scan()
+	_, err = writer.WriteString("late\n")
+	f.check(err)
+	f.scan()
+	f.wantGaps()
+	f.want("first", "late")
+}
+
+// What was known and not read is gone.
+func TestALogThatIsTruncatedAndDeletedIsAGap(t *testing.T) {
+	f := newFollowed(t, filepath.Join(t.TempDir(), "*.log"))
+	f.write("a.log", "first\nnot the whole line")
+	f.write("b.log", "other\n")
+	f.start()
+	f.scan()
+	f.check(os.Truncate(filepath.Join(f.dir, "a.log"), 0))
+	f.remove("a.log")
+	f.scan()
+	f.now = f.now.Add(writerGrace)
+	f.wantGaps(int64(len("not the whole line")))
+	f.want("first", "other")
+}
+
 // A file that is not held open cannot be read after it was deleted.
 func TestADeletedLogThatIsNotHeldOpenIsAGap(t *testing.T) {
 	for _, half := range []bool{false, true} {

@@ -149,6 +149,16 @@ func (t *Tailer) drainUnnamed(ctx context.Context, source int, named []candidate
 			continue
 		}
 		over := t.o.Now().Sub(s.grownAt) > writerGrace
+		switch now, err := t.truncatedAndDeleted(s); {
+		case err != nil:
+			t.report("read "+s.Path, err)
+			continue
+		case now.size > 0:
+			s = t.rewritten(source, s, now)
+		case now.inode != 0 && over:
+			t.markLost(s, truncated)
+			continue
+		}
 		if err := t.drain(ctx, s, s.file, math.MaxInt64, over); err != nil {
 			if ctx.Err() != nil {
 				return ctx.Err()
@@ -166,6 +176,37 @@ func (t *Tailer) drainUnnamed(ctx context.Context, source int, named []candidate
 		}
 	}
 	return nil
+}
+
+// truncatedAndDeleted returns the identity of the held file of a stream if it was
+// truncated and then deleted, and otherwise none.
+func (t *Tailer) truncatedAndDeleted(s *stream) (now fileID, err error) {
+	info, err := s.file.Stat()
+	if err != nil {
+		return fileID{}, err
+	}
+	// The stream may be in a copy of the held file.
+	if st, ok := infoStat(info); !ok || st.Nlink > 0 || !s.in(idOf(info)) {
+		return fileID{}, nil
+	}
+	m, err := matches(&s.Position, s.file, info.Size())
+	if err != nil || m == whole {
+		return fileID{}, err
+	}
+	return idOf(info), nil
+}
+
+// rewritten returns a new stream for what was written to the held file of a stream after
+// a truncation.
+func (t *Tailer) rewritten(source int, s *stream, now fileID) *stream {
+	f := s.file
+	s.file = nil // keep it open
+	t.held--
+	next := t.newStream(source, candidate{path: s.Path, id: now}, plain)
+	t.markLost(s, truncated)
+	t.hold(next, f)
+	next.unnamed = true
+	return next
 }
 
 // drain sends all whole lines between a stream's position and a limit. If
