@@ -20,9 +20,9 @@ import (
 // waitFor waits until a condition holds.
 func waitFor(t testing.TB, what string, holds func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !holds(); {
+	for deadline := time.Now().Add(patience); !holds(); {
 		if time.Now().After(deadline) {
-			t.Fatalf("waited 30 s for %s", what)
+			t.Fatalf("waited %v for %s", patience, what)
 		}
 		time.Sleep(20 * time.Millisecond) // polls another process
 	}
@@ -297,7 +297,7 @@ func TestDamagedDatabaseIsRefused(t *testing.T) {
 	d = startInto(t, told, "--db", db, log.path)
 	select {
 	case <-d.done:
-	case <-time.After(time.Minute):
+	case <-time.After(patience):
 		t.Fatalf("it runs on, and says %s", words(told))
 	}
 	if d.err == nil || !strings.Contains(words(told), "is damaged") || !strings.Contains(words(told), ".recover") {

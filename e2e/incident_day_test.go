@@ -191,13 +191,13 @@ func startAlertmanager(t *testing.T) (url string, sent <-chan alert) {
 	return "http://" + address, told
 }
 
-// next returns the next of what comes within 20 seconds.
+// next returns the next of what comes.
 func next[T any](t *testing.T, what string, from <-chan T) (value T) {
 	t.Helper()
 	select {
 	case value = <-from:
-	case <-time.After(20 * time.Second):
-		t.Fatalf("waited 20 seconds for %s", what)
+	case <-time.After(patience):
+		t.Fatalf("waited %v for %s", patience, what)
 	}
 	return value
 }

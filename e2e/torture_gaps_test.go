@@ -43,7 +43,7 @@ func TestTortureGapsAreReported(t *testing.T) {
 	want := []string{live.path + "|500", gone.path + "|-1"}
 	slices.Sort(want)
 	const reported = "SELECT source, bytes FROM gaps ORDER BY source || '|' || bytes"
-	deadline := time.Now().Add(100 * time.Second)
+	deadline := time.Now().Add(time.Minute + patience)
 	for !slices.Equal(query(t, db, reported), want) && time.Now().Before(deadline) {
 		time.Sleep(500 * time.Millisecond) // it waits copyGrace, a minute
 	}

@@ -51,7 +51,7 @@ func serving(t *testing.T, command ...string) {
 // reachable waits until something listens.
 func reachable(t *testing.T, network, address string) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); ; {
+	for deadline := time.Now().Add(patience); ; {
 		c, err := net.Dial(network, address)
 		if err == nil {
 			c.Close()
