@@ -52,7 +52,7 @@ var layers = map[string][]string{
 	"view/web":       {"address", "bounce", "classify", "incident", "recipient", "sqlite/incidents", "sqlite/query", "view/chart", "view/filter", "view/login", "view/metrics", "view/page", "view/report", "view/table"},
 	"view/fleet":     {"bounce", "output/fleet", "recipient", "sqlite/query", "view/table"},
 	"output/export":  {"address", "bounce"},
-	"output/fleet":   {"bounce", "recipient", "sqlite/feed", "sqlite/packed"},
+	"output/fleet":   {"bounce", "recipient", "sqlite/feed", "sqlite/packed", "sqlite/query"},
 	"output/mail":    {},
 	"output/maps":    {"address", "bounce"},
 	"output/notify":  {"output/mail", "output/webhook"},

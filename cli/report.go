@@ -19,7 +19,8 @@ func (a *app) report() *cobra.Command {
 		Long: "Report shows what needs you, the numbers of the last 7 whole days (UTC) and of the 7\n" +
 			"days before, the days, providers, reasons, newly bad addresses, senders, incidents,\n" +
 			"unknown replies, and how well the logs were read. As HTML it is one file with charts\n" +
-			"that needs no other file and no script.\n\n" +
+			"that needs no other file and no script. With --fleet the figures are those of all\n" +
+			"hosts of a fleet.\n\n" +
 			"With --mail or --send it is mailed and not printed, also if nothing happened. Nothing\n" +
 			"is printed then unless it fails.",
 		Example: "  bouncetail report\n" +
@@ -27,14 +28,14 @@ func (a *app) report() *cobra.Command {
 			"  bouncetail report --mail postmaster@example.com",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			settings, err := a.settings()
+			q, err := a.question(cmd)
 			if err != nil {
 				return err
 			}
-			if err := f.Check(settings.Report, a.now()); err != nil {
+			if err := f.Check(q.Config.Report, a.now()); err != nil {
 				return usageError{err}
 			}
-			return f.Write(cmd.Context(), settings, a.stdout, a.zone())
+			return f.Write(cmd.Context(), &q, a.stdout, a.zone())
 		},
 	}
 	c.Flags().StringVar(&f.Since, "since", "7d", "from the day of `TIME` on: "+when.Forms)
@@ -46,6 +47,7 @@ func (a *app) report() *cobra.Command {
 	c.Flags().BoolVar(&f.Send, "send", false, "mail it to the addresses of the setting report.mail")
 	c.Flags().IntVar(&f.Addresses, "addresses", 20, "list at most `N` newly bad addresses; 0 lists none")
 	c.Flags().StringVar(&f.Provider, "provider", "", "only the provider `NAME`, such as google; other is every receiver without a name")
+	fleetFlag(c)
 	complete(c, "format", report.DigestFormats)
 	complete(c, "provider", classify.Providers())
 	return c

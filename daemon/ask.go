@@ -48,6 +48,20 @@ func (q *Question) Ask(ctx context.Context, do func(r Answers, stored func(bounc
 	return errors.Join(err, r.Close())
 }
 
+// Open opens the database that answers.
+func (q *Question) Open(ctx context.Context) (*query.Reader, error) {
+	if !q.Fleet {
+		return query.OpenReader(ctx, q.Config.Database)
+	}
+	s, err := Fleet(q.Config, q.Version, q.Log)
+	if err != nil {
+		return nil, err
+	}
+	db := view.Database(s)
+	r, err := view.Begin(ctx, db, db.Close)
+	return r, persons(err)
+}
+
 func (q *Question) openFleet(ctx context.Context) (*view.Reader, error) {
 	s, err := Fleet(q.Config, q.Version, q.Log)
 	if err != nil {

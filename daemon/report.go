@@ -15,7 +15,6 @@ import (
 	"github.com/bouncetail/bouncetail/internal/atomicfile"
 	"github.com/bouncetail/bouncetail/internal/when"
 	"github.com/bouncetail/bouncetail/output/mail"
-	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/report"
 	"github.com/bouncetail/bouncetail/view/table"
 )
@@ -90,18 +89,23 @@ func (f *Report) Check(c config.Report, now time.Time) (err error) {
 }
 
 // Write prints the report to out, writes it to the file, or mails it.
-func (f *Report) Write(ctx context.Context, c config.Config, out io.Writer, zone table.Zone) error {
-	r, err := query.OpenReader(ctx, c.Database)
+func (f *Report) Write(ctx context.Context, q *Question, out io.Writer, zone table.Zone) error {
+	r, err := q.Open(ctx)
 	if err != nil {
 		return err
 	}
 	defer r.Close()
-	f.options.Trouble = Find(ctx, c.Database).Trouble()
+	c := q.Config
+	if !q.Fleet {
+		f.options.Trouble = Find(ctx, c.Database).Trouble()
+	}
 	d, err := report.ReadDigest(ctx, r, f.options)
 	if err != nil {
 		return err
 	}
-	d.URL = c.Web.Page("")
+	if !q.Fleet {
+		d.URL = c.Web.Page("")
+	}
 	switch {
 	case len(f.Mail) > 0:
 		return f.mail(ctx, d, c.Report.Sendmail, zone)

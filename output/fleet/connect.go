@@ -214,7 +214,7 @@ func Explain(err error) error {
 	case "3F000", "42P01": // invalid schema name, undefined table
 		return needsPerson("the database of fleet.dsn has no tables of a fleet; run: bouncetail fleet init")
 	case "42501": // insufficient privilege
-		return NeedsPerson{fmt.Errorf("%s; as an administrator of PostgreSQL: GRANT bouncetail_sender TO the user of fleet.dsn, or bouncetail_reader if it only reads", reply.Message)}
+		return NeedsPerson{fmt.Errorf("%s; as an administrator of PostgreSQL: GRANT bouncetail_sender TO the user of fleet.dsn if it sends, and bouncetail_reader if it shows what all hosts have sent", reply.Message)}
 	}
 	return err
 }

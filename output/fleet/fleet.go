@@ -55,8 +55,6 @@ const (
 	seenInterval = 10 * time.Second
 	// expireInterval is how often states are looked for whose time is over.
 	expireInterval = time.Minute
-	// SilentAfter is how long an instance may not be seen before it counts as silent.
-	SilentAfter = 15 * time.Minute
 )
 
 // source opens the SQLite file, and again if it was replaced.

@@ -17,8 +17,11 @@ import (
 //go:embed schema.sql
 var schemaSQL string
 
+//go:embed views.sql
+var viewsSQL string
+
 // schemaVersion is the version of schemaSQL.
-const schemaVersion = 2
+const schemaVersion = 3
 
 // The roles that users of PostgreSQL are granted.
 const (
@@ -75,7 +78,7 @@ func (s *Settings) create(ctx context.Context, tx pgx.Tx) error {
 			return fmt.Errorf("the role %s: %w; as an administrator of PostgreSQL: CREATE ROLE %s; CREATE ROLE %s", role, err, senderRole, readerRole)
 		}
 	}
-	if _, err := tx.Exec(ctx, schemaSQL, pgx.QueryExecModeSimpleProtocol); err != nil { // many statements
+	if _, err := tx.Exec(ctx, schemaSQL+viewsSQL, pgx.QueryExecModeSimpleProtocol); err != nil { // many statements
 		return err
 	}
 	policy, err := json.Marshal(s.Policy)

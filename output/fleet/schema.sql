@@ -75,14 +75,15 @@ CREATE TABLE bouncetail.bounces (
   PRIMARY KEY (recipient_key, occurred_at, event_id)
 );
 
-CREATE INDEX bounces_by_time ON bouncetail.bounces USING brin (occurred_at);
+CREATE INDEX bounces_by_time ON bouncetail.bounces (occurred_at);
+CREATE INDEX bounces_unclassified ON bouncetail.bounces (occurred_at) WHERE category = 'unclassified';
 
 CREATE TABLE bouncetail.recipients (
   -- One row for each address that ever failed, as in SQLite's table recipients. It
   -- follows from bounces, the last delivery and the policy alone.
   recipient_key bigint PRIMARY KEY,
-  recipient text NOT NULL,
-  domain text NOT NULL,
+  recipient text COLLATE "C" NOT NULL,
+  domain text COLLATE "C" NOT NULL,
   state text NOT NULL,
   decided_by text NOT NULL,
   category text NOT NULL,
@@ -105,6 +106,8 @@ CREATE TABLE bouncetail.recipients (
 CREATE INDEX recipients_by_seq ON bouncetail.recipients (seq);
 CREATE INDEX recipients_by_name ON bouncetail.recipients (recipient);
 CREATE INDEX recipients_bad ON bouncetail.recipients (domain) WHERE state = 'bad';
+CREATE INDEX recipients_by_bad_since ON bouncetail.recipients (bad_since) WHERE state = 'bad';
+CREATE INDEX recipients_suspect ON bouncetail.recipients (recipient) WHERE state = 'suspect';
 CREATE INDEX recipients_by_end ON bouncetail.recipients (bad_until) WHERE bad_until IS NOT NULL;
 
 CREATE TABLE bouncetail.refusals (

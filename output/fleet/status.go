@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 )
 
 // InstanceStatus is how a host of the fleet is doing.
@@ -19,7 +20,7 @@ type InstanceStatus struct {
 	Behind   int64  `json:"behind"`       // failures that were still to be sent when it was last seen
 	Gaps     int64  `json:"gaps"`
 	Failures int64  `json:"failures"` // that it was the first to send
-	// Silent means that it was not seen for SilentAfter, by the clock of PostgreSQL.
+	// Silent means that it was not seen for query.SilentAfter, by the clock of PostgreSQL.
 	Silent  bool  `json:"silent"`
 	SeenAgo int64 `json:"seen_seconds_ago"`
 	LineAgo int64 `json:"last_line_seconds_ago"` // -1 if no line was read
@@ -46,7 +47,7 @@ func (s *Settings) Status(ctx context.Context) ([]InstanceStatus, error) {
 	_, err = pgx.ForEachRow(rows, []any{&i.Instance, &i.Version, (*Stamp)(&i.JoinedAt), &seen, &line, &i.Behind, &i.Gaps, &i.Failures, &now}, func() error {
 		i.LastSeen, i.LastLine, i.LineAgo = bounce.Stamp(seen), "", -1
 		i.SeenAgo = max(0, int64(now.Sub(seen)/time.Second))
-		i.Silent = now.Sub(seen) > SilentAfter
+		i.Silent = now.Sub(seen) > query.SilentAfter
 		if line != nil {
 			i.LastLine, i.LineAgo = bounce.Stamp(*line), max(0, int64(now.Sub(*line)/time.Second))
 		}

@@ -19,6 +19,7 @@ import (
 type Digest struct {
 	Host      string            `json:"host"`
 	MTA       string            `json:"mta"`
+	Hosts     []query.Host      `json:"hosts,omitempty"`    // of a fleet
 	Provider  string            `json:"provider,omitempty"` // the only one that is shown; empty is all
 	First     string            `json:"first_day"`          // YYYY-MM-DD
 	Last      string            `json:"last_day"`
@@ -321,17 +322,33 @@ func (d *Digest) readIncidents(ctx context.Context, r *query.Reader) error {
 }
 
 func (d *Digest) readHealth(ctx context.Context, r *query.Reader) (err error) {
+	if d.Health.Gaps, d.Health.Unparsed, err = r.LossesSince(ctx, d.from); err != nil {
+		return err
+	}
+	if r.IsFleet() {
+		return d.readHosts(ctx, r)
+	}
 	var s Status
 	if err := s.readSource(ctx, r); err != nil {
 		return err
 	}
 	d.Host, d.MTA, d.Health.Followed, d.Health.LastLine = s.Host, s.MTA, s.Followed, s.LastLine
-	if d.Health.Gaps, d.Health.Unparsed, err = r.LossesSince(ctx, d.from); err != nil {
-		return err
-	}
 	hooks, err := r.Hooks(ctx)
 	for i := range hooks {
 		d.Health.DeadLetters += hooks[i].DeadLetters
+	}
+	return err
+}
+
+// readHosts reads how the hosts of a fleet are doing. Whether their daemons read the logs,
+// and their webhooks, is shown by the report of each.
+func (d *Digest) readHosts(ctx context.Context, r *query.Reader) (err error) {
+	d.Hosts, err = r.Hosts(ctx)
+	d.Host = "Fleet of " + text.Amount(len(d.Hosts), "host")
+	for i := range d.Hosts {
+		if line := d.Hosts[i].LastLine; line != nil && (d.Health.LastLine == nil || line.After(*d.Health.LastLine)) {
+			d.Health.LastLine = line
+		}
 	}
 	return err
 }
@@ -343,26 +360,45 @@ func (d *Digest) readNeeds(ctx context.Context, r *query.Reader) error {
 	if d.Health.Followed && d.Health.Trouble != "" {
 		need("systemctl status bouncetail", "%s", d.Health.Trouble)
 	}
-	d.needIncidents()
-	states, err := r.States(ctx)
-	for _, s := range states {
-		if s.Name == string(bounce.StateSuspect) && s.N > 0 {
-			need("bouncetail recipients crowds", "%s suspect, which may be an outage: confirm or release", text.Amount(s.N, "address"))
+	for i := range d.Hosts {
+		if h := &d.Hosts[i]; h.Silent() {
+			need("systemctl status bouncetail-fleet there", "%s was not seen for %s; its figures are missing since", h.Name, text.Age(time.Duration(h.SeenAgo)*time.Second))
 		}
 	}
+	d.needIncidents()
+	suspect, err := r.InState(ctx, bounce.StateSuspect)
+	if suspect > 0 {
+		need("bouncetail recipients crowds"+d.there(), "%s suspect, which may be an outage: confirm or release", text.Amount(suspect, "address"))
+	}
 	if n := d.Health.Gaps; n > 0 {
-		need("bouncetail doctor", "%s of logs %s destroyed before they were read", text.Amount(n, "part"), text.Verb(n, "was", "were"))
+		need("bouncetail doctor"+d.there(), "%s of logs %s destroyed before they were read", text.Amount(n, "part"), text.Verb(n, "was", "were"))
 	}
 	if n := d.Health.DeadLetters; n > 0 {
 		need("bouncetail webhooks", "webhooks refused the change of %s", text.Amount(n, "address"))
 	}
 	if n := d.Health.Unparsed; n > 0 {
-		need("bouncetail doctor", "%s of delivery lines not parsed", text.Amount(n, "shape"))
+		need("bouncetail doctor"+d.there(), "%s of delivery lines not parsed", text.Amount(n, "shape"))
 	}
 	if len(d.Unknown) > 0 && d.Unknown[0].Count >= fewestUnknown {
-		need("bouncetail unclassified", "a reply that no rule knows came %s times", text.Thousands(int64(d.Unknown[0].Count)))
+		need("bouncetail unclassified"+d.there(), "a reply that no rule knows came %s times", text.Thousands(int64(d.Unknown[0].Count)))
 	}
 	return err
+}
+
+// flag ends a command that shows the same of a fleet.
+func (d *Digest) flag() string {
+	if d.Hosts != nil {
+		return " --fleet"
+	}
+	return ""
+}
+
+// there ends the name of a command that shows what each host of a fleet has.
+func (d *Digest) there() string {
+	if d.Hosts != nil {
+		return " on the hosts"
+	}
+	return ""
 }
 
 func (d *Digest) need(next, format string, args ...any) {
@@ -373,7 +409,7 @@ func (d *Digest) need(next, format string, args ...any) {
 func (d *Digest) needIncidents() {
 	for i := range d.Incidents {
 		if i := &d.Incidents[i]; i.Open() && i.Ours() {
-			d.need(i.Advice, "#%d %s%s: %s of %s, still open", i.ID, What(&i.Incident), with(i.Subject), text.Amount(i.Attempts, "failure"), text.Amount(i.Addresses, "address"))
+			d.need(i.Advice, "%s %s%s: %s of %s, still open", d.incident(i.ID), What(&i.Incident), with(i.Subject), text.Amount(i.Attempts, "failure"), text.Amount(i.Addresses, "address"))
 		}
 	}
 }

@@ -214,7 +214,7 @@ func (d *Digest) newlyBadSection(zone table.Zone) page.Section {
 	case n.Hashed:
 		s.Note("The addresses are stored as hashes and are not listed.")
 	case len(n.Addresses) > 0 && int64(len(n.Addresses)) < n.N:
-		s.Note("The last %d. All: bouncetail recipients --state bad", len(n.Addresses))
+		s.Note("The last %d. All: bouncetail recipients --state bad%s", len(n.Addresses), d.flag())
 	}
 	return s
 }
@@ -237,9 +237,19 @@ func (d *Digest) incidentsSection(zone table.Zone) page.Section {
 		if !n.Open() {
 			until = zone.Short(n.LastAt)
 		}
-		s.Row(page.Link{Text: fmt.Sprintf("#%d", n.ID), Href: fmt.Sprintf("incidents/%d", n.ID)}, What(&n.Incident), n.Subject, n.Addresses, zone.Short(n.StartedAt), until)
+		s.Row(page.Link{Text: d.incident(n.ID), Href: fmt.Sprintf("incidents/%d", n.ID)}, What(&n.Incident), n.Subject, n.Addresses, zone.Short(n.StartedAt), until)
 	}
 	return s.OrElse("None.")
+}
+
+// incident returns the number of an incident, in a fleet with its host.
+func (d *Digest) incident(id int64) string {
+	for i := range d.Hosts {
+		if number, own := query.HostOfIncident(id); number == d.Hosts[i].Number {
+			return fmt.Sprintf("%s/%d", d.Hosts[i].Name, own)
+		}
+	}
+	return fmt.Sprintf("#%d", id)
 }
 
 func (d *Digest) unknownSection() page.Section {
@@ -265,6 +275,8 @@ func (d *Digest) healthSection(zone table.Zone) page.Section {
 		s.Say("The last line of the logs is of %s %s.", h.LastLine.In(zone.Location).Format("2006-01-02 15:04"), zone.Name())
 	}
 	switch {
+	case d.Hosts != nil:
+		s.Note("The figures are those of all hosts: bouncetail fleet status shows how current each is, bouncetail report on a host its webhooks.")
 	case !h.Followed:
 		s.Say("No daemon has followed logs into this database.")
 	case h.Trouble != "":
