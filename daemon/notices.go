@@ -239,13 +239,16 @@ func checkChannels(c config.Config) error {
 
 // channelWarnings returns what may be wrong with the channels of the settings.
 func channelWarnings(c config.Config) []string {
-	if len(c.Incidents.Channels) == 0 {
-		return nil
+	mails := func(channel config.Channel) bool { return channel.Kind == "mail" }
+	all := c.Incidents.Channels
+	var warnings []string
+	if len(all) > 0 && !slices.ContainsFunc(all, func(channel config.Channel) bool { return !mails(channel) }) {
+		warnings = append(warnings, "incidents.channels: notices go out only by mail, which may be what is broken; add a channel of another kind")
 	}
-	for i := range c.Incidents.Channels {
-		if c.Incidents.Channels[i].Kind != "mail" {
-			return nil
+	if slices.ContainsFunc(all, mails) || len(c.Report.Mail) > 0 {
+		if _, err := os.Stat(c.Report.Sendmail); errors.Is(err, os.ErrNotExist) {
+			warnings = append(warnings, fmt.Sprintf("report.sendmail: %s does not exist; install a mail server, or name the sendmail of yours", c.Report.Sendmail))
 		}
 	}
-	return []string{"incidents.channels: notices go out only by mail, which may be what is broken; add a channel of another kind"}
+	return warnings
 }

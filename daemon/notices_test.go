@@ -31,6 +31,26 @@ func TestAMailToTheRefusingProviderIsPointedOut(t *testing.T) {
 	}
 }
 
+func TestAMissingSendmailIsWarnedOfWhereItIsUsed(t *testing.T) {
+	for _, c := range []struct {
+		change func(*config.Config)
+		warned bool
+	}{
+		{func(*config.Config) {}, false},
+		{func(s *config.Config) { s.Report.Mail = []string{"a@example.com"} }, true},
+		{func(s *config.Config) { s.Incidents.Channels = []config.Channel{{Name: "me", Kind: "mail"}} }, true},
+		{func(s *config.Config) { s.Incidents.Channels = []config.Channel{{Name: "phone", Kind: "ntfy"}} }, false},
+		{func(s *config.Config) { s.Report.Mail, s.Report.Sendmail = []string{"a@example.com"}, "/bin/sh" }, false},
+	} {
+		settings := config.Default()
+		settings.Report.Sendmail = filepath.Join(t.TempDir(), "sendmail")
+		c.change(&settings)
+		if got := strings.Contains(strings.Join(channelWarnings(settings), "\n"), "report.sendmail: "+settings.Report.Sendmail+" does not exist"); got != c.warned {
+			t.Errorf("%v, %v: warned %v, want %v", settings.Report, settings.Incidents.Channels, got, c.warned)
+		}
+	}
+}
+
 func TestOnlyMailChannelsAreWarnedOf(t *testing.T) {
 	mail := config.Channel{Name: "me", Kind: "mail", To: []string{"a@example.com"}}
 	ntfy := config.Channel{Name: "phone", Kind: "ntfy", URL: "https://ntfy.example/x"}
