@@ -26,13 +26,7 @@ type column[T any] struct {
 }
 
 // names lists the columns.
-func names[T any](columns []column[T]) string {
-	all := make([]string, len(columns))
-	for i := range columns {
-		all[i] = columns[i].name
-	}
-	return strings.Join(all, ", ")
-}
+func names[T any](columns []column[T]) string { return prefixed("", columns) }
 
 // unnest returns the parameters as a table, the first of which has the number 1.
 func unnest[T any](columns []column[T]) string {
@@ -81,16 +75,34 @@ func array[T any](c *column[T], rows []T) []byte {
 		b = binary.BigEndian.AppendUint32(b, n)
 	}
 	for i := range rows {
-		value := c.value(&rows[i])
-		if value == nil {
-			b = append(b, 0xff, 0xff, 0xff, 0xff) // the length -1
-			continue
-		}
-		begin := len(b)
-		b = appendElement(append(b, 0, 0, 0, 0), c.kind, value)
-		binary.BigEndian.PutUint32(b[begin:], uint32(len(b)-begin-4))
+		b = appendValue(b, c.kind, c.value(&rows[i]))
 	}
 	return b
+}
+
+// appendValue appends a value with its length.
+func appendValue(b []byte, kind string, value any) []byte {
+	if value == nil {
+		return append(b, 0xff, 0xff, 0xff, 0xff) // the length -1
+	}
+	begin := len(b)
+	b = appendElement(append(b, 0, 0, 0, 0), kind, value)
+	binary.BigEndian.PutUint32(b[begin:], uint32(len(b)-begin-4))
+	return b
+}
+
+// copyData returns rows in the binary format of COPY.
+func copyData[T any](columns []column[T], rows []T) []byte {
+	b := make([]byte, 0, 64+600*len(rows))
+	b = append(b, "PGCOPY\n\xff\r\n\x00"...)
+	b = append(b, 0, 0, 0, 0, 0, 0, 0, 0) // no flags, and no more header
+	for i := range rows {
+		b = binary.BigEndian.AppendUint16(b, uint16(len(columns)))
+		for c := range columns {
+			b = appendValue(b, columns[c].kind, columns[c].value(&rows[i]))
+		}
+	}
+	return append(b, 0xff, 0xff) // the end
 }
 
 // year2000 is from where PostgreSQL counts days and microseconds.
@@ -178,10 +190,13 @@ func pointer[T comparable](to *T) any {
 }
 
 // excluded lists the columns of the row that an INSERT could not insert.
-func excluded[T any](columns []column[T]) string {
+func excluded[T any](columns []column[T]) string { return prefixed("excluded.", columns) }
+
+// prefixed lists the columns, each behind a prefix.
+func prefixed[T any](prefix string, columns []column[T]) string {
 	all := make([]string, len(columns))
 	for i := range columns {
-		all[i] = "excluded." + columns[i].name
+		all[i] = prefix + columns[i].name
 	}
 	return strings.Join(all, ", ")
 }

@@ -1,7 +1,9 @@
 package fleet
 
 import (
+	"bytes"
 	"cmp"
+	"errors"
 	"slices"
 	"time"
 
@@ -76,15 +78,42 @@ var insertFailures = "INSERT INTO bouncetail.bounces (" + names(failureColumns) 
 	" WHERE NOT EXISTS (SELECT 1 FROM bouncetail.forgotten f WHERE f.recipient_key = new.recipient_key AND new.occurred_at <= f.until)" +
 	" ORDER BY recipient_key, occurred_at, event_id ON CONFLICT DO NOTHING RETURNING event_id"
 
+var copyFailures = "COPY bouncetail.bounces (" + names(failureColumns) + ") FROM STDIN (FORMAT binary)"
+
+// errKnown is the error if another instance has sent one of the failures.
+var errKnown = errors.New("some of the failures are stored already")
+
+// copy stores failures of which none may be stored or forgotten. It takes half of the
+// time of insert. If it fails, so has the transaction.
+func (t *transaction) copy(failures []feed.Failure, instance int64) error {
+	rows := rowsOf(failures, instance)
+	slices.SortFunc(rows, func(a, b sentFailure) int {
+		return cmp.Or(cmp.Compare(a.Key, b.Key), storable(a.At).Compare(storable(b.At)), slices.Compare(a.Record.ID[:], b.Record.ID[:]))
+	})
+	if err := t.send(); err != nil {
+		return err
+	}
+	_, err := t.Conn().PgConn().CopyFrom(t.ctx, bytes.NewReader(copyData(failureColumns, rows)), copyFailures)
+	if codeOf(err) == "23505" { // unique violation
+		return errKnown
+	}
+	return err
+}
+
+func rowsOf(failures []feed.Failure, instance int64) []sentFailure {
+	rows := make([]sentFailure, len(failures))
+	for i := range failures {
+		rows[i] = sentFailure{&failures[i], instance}
+	}
+	return rows
+}
+
 // insert stores failures, and returns those that no instance had sent before.
 func (t *transaction) insert(failures []feed.Failure, instance int64) ([]feed.Failure, error) {
 	if len(failures) == 0 {
 		return nil, nil
 	}
-	rows := make([]sentFailure, len(failures))
-	for i := range failures {
-		rows[i] = sentFailure{&failures[i], instance}
-	}
+	rows := rowsOf(failures, instance)
 	inserted, err := execRows(t, insertFailures, failureColumns, rows)
 	isNew := make(map[bounce.EventID]bool, len(inserted))
 	for _, event := range inserted {

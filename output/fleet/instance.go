@@ -17,6 +17,8 @@ type instance struct {
 	position
 	event    bounce.EventID // of the last failure that was sent
 	rejudged int64          // see feed.Rejudged, when all verdicts were sent
+	// anyForgotten is whether the fleet has forgotten an address.
+	anyForgotten bool
 }
 
 // lockInstance locks the row of this host until the transaction ends, and creates it if
@@ -39,14 +41,18 @@ func (s *Sender) lockInstance(t *transaction) (*instance, error) {
 	return i, err
 }
 
+// selectInstance also sets what the plans of the transaction need. Rows are looked for by
+// their keys. Until a table is analysed, PostgreSQL reads all of it instead, and four
+// senders of 1,000 send a quarter less.
 func (s *Sender) selectInstance(t *transaction) (*instance, error) {
 	i := &instance{}
 	var event []byte
 	err := t.QueryRow(t.ctx, `
-		SELECT number, database_id, watermark, watermark_event, deliveries_seq, rejudged, set_config('jit', 'off', true)
+		SELECT number, database_id, watermark, watermark_event, deliveries_seq, rejudged, EXISTS (SELECT FROM bouncetail.forgotten),
+		  set_config('jit', 'off', true), set_config('enable_seqscan', 'off', true)
 		FROM bouncetail.fleet_instances
 		WHERE instance = $1
-		FOR UPDATE`, s.Instance).Scan(&i.number, &i.database, &i.failure, &event, &i.change, &i.rejudged, nil)
+		FOR UPDATE`, s.Instance).Scan(&i.number, &i.database, &i.failure, &event, &i.change, &i.rejudged, &i.anyForgotten, nil, nil)
 	copy(i.event[:], event)
 	return i, err
 }

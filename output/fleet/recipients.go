@@ -1,7 +1,6 @@
 package fleet
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -85,8 +84,11 @@ func idOf(e *event) any {
 
 var (
 	selectRecipients = "SELECT " + names(recipientColumns) + " FROM bouncetail.recipients WHERE recipient_key = ANY ($1)"
-	saveRecipients   = "INSERT INTO bouncetail.recipients (" + names(recipientColumns) + ") SELECT * FROM " + unnest(recipientColumns) +
-		" ON CONFLICT (recipient_key) DO UPDATE SET (" + names(recipientColumns[3:]) + ") = (" + excluded(recipientColumns[3:]) + ")"
+	insertRecipients = "INSERT INTO bouncetail.recipients (" + names(recipientColumns) + ") SELECT * FROM " + unnest(recipientColumns)
+	// A name stays.
+	changingColumns  = slices.Concat(recipientColumns[:1], recipientColumns[3:])
+	updateRecipients = "UPDATE bouncetail.recipients r SET (" + names(changingColumns[1:]) + ") = (" + prefixed("new.", changingColumns[1:]) + ")" +
+		" FROM " + unnest(changingColumns) + " WHERE r.recipient_key = new.recipient_key"
 )
 
 // recipientsOf loads the rows of those addresses that have one.
@@ -236,7 +238,7 @@ func (t *transaction) replay(rows []*recipientRow) error {
 // save makes the rows from their histories, and stores those that changed, each under
 // the next change number.
 func (t *transaction) save(rows []*recipientRow, decisions map[int64]*recipient.Decision) error {
-	var changed []recipientRow
+	var added, changed []recipientRow
 	for _, r := range rows {
 		r.is.Row = r.history.Row(decisions[r.key], t.now)
 		r.is.last, r.is.deciding = r.events[r.is.LastID], r.events[r.is.DecidingID]
@@ -250,11 +252,19 @@ func (t *transaction) save(rows []*recipientRow, decisions map[int64]*recipient.
 			r.leftBad = r.seq
 		}
 		t.changes.Add(&r.was.Row, &r.is.Row)
-		changed = append(changed, *r)
+		if r.known {
+			changed = append(changed, *r)
+		} else {
+			added = append(added, *r)
+		}
+	}
+	if len(added) > 0 {
+		if err := t.later(rowsStatement(insertRecipients, recipientColumns, added)); err != nil {
+			return err
+		}
 	}
 	if len(changed) == 0 {
 		return nil
 	}
-	slices.SortFunc(changed, func(a, b recipientRow) int { return cmp.Compare(a.key, b.key) })
-	return t.later(rowsStatement(saveRecipients, recipientColumns, changed))
+	return t.later(rowsStatement(updateRecipients, changingColumns, changed))
 }

@@ -32,6 +32,7 @@ type Sender struct {
 	figures    figures
 	resending  resending
 	crowds     crowdMemory
+	overlaps   int   // see overlapBatches
 	number     int64 // of this host in the fleet; 0 if it is not known
 	troubled   string
 	sinceStart Sent
@@ -229,7 +230,7 @@ func (s *Sender) sendBatch(ctx context.Context) (more bool, err error) {
 		if b, err = s.read(ctx, i); err != nil {
 			return err
 		}
-		failures, err := t.insert(b.failures, i.number)
+		failures, err := s.store(t, b.failures, i)
 		if err != nil {
 			return err
 		}
@@ -271,6 +272,10 @@ func (s *Sender) sendBatch(ctx context.Context) (more bool, err error) {
 		}
 		return s.saveInstance(t, b, isNew)
 	})
+	if errors.Is(err, errKnown) {
+		s.overlaps = overlapBatches
+		return true, nil
+	}
 	if err != nil {
 		return false, err
 	}
@@ -285,6 +290,22 @@ func (s *Sender) sendBatch(ctx context.Context) (more bool, err error) {
 	s.sinceStart.New += isNew
 	s.sinceStart.Recipients += t.changes.Rows
 	return b.to != b.end || len(s.watch.found) > 0 || s.counts.due() || s.hand.due() || s.resending.target != 0, nil
+}
+
+// overlapBatches is how many batches without a failure that another host has sent follow
+// one with such a failure before it is expected that there are no more.
+const overlapBatches = 20
+
+// store stores failures, and returns those that no instance had sent before.
+func (s *Sender) store(t *transaction, failures []feed.Failure, i *instance) ([]feed.Failure, error) {
+	if s.overlaps == 0 && !i.anyForgotten && len(failures) > 0 {
+		return failures, t.copy(failures, i.number)
+	}
+	isNew, err := t.insert(failures, i.number)
+	if s.overlaps = max(0, s.overlaps-1); len(isNew) < len(failures) {
+		s.overlaps = overlapBatches
+	}
+	return isNew, err
 }
 
 // read reads the next batch from SQLite.
