@@ -84,10 +84,10 @@ lint: .cache/golangci-lint
 .cache/golangci-lint: tools/go.mod tools/go.sum
 	$(GO) build -C tools -o ../$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 
-# race needs up to an hour on a slow machine; Go's default limit for a package is ten
+# race needs more than an hour on a busy machine; Go's default limit for a package is ten
 # minutes.
 race:
-	$(GO) test -race -shuffle=on -timeout 60m ./...
+	$(GO) test -race -shuffle=on -timeout 120m ./...
 
 # install installs the program, its unit and its settings. Existing settings are
 # kept.
