@@ -16,8 +16,8 @@ import (
 type recent struct {
 	arrived []arrival // the newest last
 	gone    []gone    // likewise
-	dropped int       // from the start of gone
-	index   []int     // by hash of the queue ID: the number of the newest of gone; see gone.older
+	last    uint32    // the number of the newest of gone; numbers wrap around
+	index   []uint32  // by hash of the queue ID: the number of the newest of gone; see gone.older
 	count   int       // of all that arrived
 	changed bool      // gone, since the last call of Changes
 	filters bool      // a success was seen that may be a content filter's
@@ -26,18 +26,18 @@ type recent struct {
 // arrival is a message whose message-id was logged.
 type arrival struct {
 	messageID uint64
-	at        time.Time
+	at        int64    // Unix milliseconds
 	message   *message // may be another by now: its message-id shows that
 }
 
 // gone is a message that was removed, or an attempt for one that is not known.
 type gone struct {
-	at        time.Time
+	at        int64 // Unix milliseconds
 	id        uint64
 	messageID uint64
 	sender    uint64 // 0 if it is not known
 	arrival   int    // see message
-	older     int    // the number of the next older one with the same place in the index
+	older     uint32 // the number of the next older one with the same place in the index
 	tried     tried
 }
 
@@ -58,8 +58,8 @@ type tried [maxTried]uint32
 const (
 	maxRecent = 2048
 	maxStored = 32
-	maxTried  = 8 // recipients of a message
-	idSlots   = 1 << 13
+	maxTried  = 8       // recipients of a message
+	idSlots   = 1 << 12 // 16 kB stay in the processor's cache
 )
 
 // recentEntry is the queue ID under which the newest of gone are stored.
@@ -69,14 +69,13 @@ const recentEntry = " recent"
 func (r *recent) arrive(m *message) {
 	r.count++
 	m.arrival = r.count
-	r.arrived, _ = bounded(r.arrived)
-	r.arrived = append(r.arrived, arrival{m.messageHash, m.seenAt, m})
+	r.arrived = append(bounded(r.arrived), arrival{m.messageHash, m.seenAt.UnixMilli(), m})
 }
 
 // leave notes that a message was removed, or that an attempt names one that is not
 // known.
 func (r *recent) leave(ev *bounce.Event, m *message) {
-	g := gone{at: ev.At}
+	g := gone{at: ev.At.UnixMilli()}
 	if m == nil {
 		g.id = hashID(ev.QueueID)
 		g.tried.note(ev)
@@ -92,14 +91,12 @@ func (r *recent) leave(ev *bounce.Event, m *message) {
 
 func (r *recent) add(g gone) {
 	if r.index == nil {
-		r.index = make([]int, idSlots)
+		r.index = make([]uint32, idSlots)
 	}
-	list, dropped := bounded(r.gone)
-	r.dropped += dropped
+	r.last++
 	newest := &r.index[g.id%idSlots]
-	g.older = *newest
-	r.gone = append(list, g)
-	*newest = r.dropped + len(r.gone)
+	g.older, *newest = *newest, r.last
+	r.gone = append(bounded(r.gone), g)
 }
 
 // newestOf returns the newest of gone with the hash of a queue ID, or nil.
@@ -112,38 +109,39 @@ func (r *recent) newestOf(id uint64) *gone {
 
 // olderOf returns the newest of gone that has the hash of a queue ID and at most a
 // number, or nil.
-func (r *recent) olderOf(id uint64, number int) *gone {
-	for number > r.dropped {
-		g := &r.gone[number-r.dropped-1]
+func (r *recent) olderOf(id uint64, number uint32) *gone {
+	for {
+		age := r.last - number
+		if age >= uint32(len(r.gone)) {
+			return nil
+		}
+		g := &r.gone[len(r.gone)-1-int(age)]
 		if g.id == id {
 			return g
 		}
 		number = g.older
 	}
-	return nil
 }
 
 // bounded drops the older half of a list that is full.
-func bounded[T any](list []T) (rest []T, dropped int) {
+func bounded[T any](list []T) []T {
 	if len(list) < maxRecent {
-		return list, 0
+		return list
 	}
 	n := copy(list, list[maxRecent/2:])
 	clear(list[n:])
-	return list[:n], len(list) - n
+	return list[:n]
 }
 
 // addressHash returns a hash of an address that is never 0 and does not depend on
 // case.
 func addressHash[T ~string | ~[]byte](address T) uint64 {
-	var space [64]byte
-	lower := append(space[:0], address...)
-	for i, c := range lower {
-		if 'A' <= c && c <= 'Z' {
-			lower[i] = c + 'a' - 'A'
+	for i := range len(address) {
+		if c := address[i]; 'A' <= c && c <= 'Z' {
+			return xxhash.Sum64String(bounce.LowerASCII(string(address))) | 1
 		}
 	}
-	return xxhash.Sum64(lower) | 1
+	return xxhash.Sum64String(string(address)) | 1
 }
 
 // note adds the addresses that an attempt names.
@@ -187,7 +185,7 @@ func (t *tried) shares(other *tried) bool {
 // queue ID, messageID that of its message-id, or 0 if that does not matter.
 func (r *recent) wasAlive(id, messageID uint64, at time.Time) bool {
 	for g := r.newestOf(id); g != nil; g = r.olderOf(id, g.older) {
-		if before(g.at, at) && (messageID == 0 || g.messageID == messageID) {
+		if before(time.UnixMilli(g.at), at) && (messageID == 0 || g.messageID == messageID) {
 			return true
 		}
 	}
@@ -220,8 +218,8 @@ func (q *Queue) wentOn(s *success, of *message, server bool) (went, came bool) {
 	}
 	for i := len(r.arrived) - 1; i >= 0; i-- {
 		a := &r.arrived[i]
-		m := a.message
-		if a.messageID != messageID || m.ended || m.arrival < of.arrival || !before(a.at, s.at) && (server || !within(a.at, s.at)) ||
+		m, arrived := a.message, time.UnixMilli(a.at)
+		if a.messageID != messageID || m.ended || m.arrival < of.arrival || !before(arrived, s.at) && (server || !within(arrived, s.at)) ||
 			string(m.messageID) != s.messageID || string(m.id) == s.queueID || !s.sameSender(string(m.sender), m.hasSender) {
 			continue
 		}
@@ -232,7 +230,7 @@ func (q *Queue) wentOn(s *success, of *message, server bool) (went, came bool) {
 	id, sender := xxhash.Sum64String(s.queueID), addressHash(s.sender)
 	for i := len(r.gone) - 1; i >= 0; i-- {
 		g := &r.gone[i]
-		if g.messageID == messageID && g.arrival > of.arrival && g.id != id && before(g.at, s.at) && (g.sender == 0 || !s.hasSender || g.sender == sender) &&
+		if g.messageID == messageID && g.arrival > of.arrival && g.id != id && before(time.UnixMilli(g.at), s.at) && (g.sender == 0 || !s.hasSender || g.sender == sender) &&
 			(s.filter || g.tried.shares(&own)) {
 			return true, true
 		}
@@ -253,10 +251,11 @@ func (r *recent) changes() (list []goneEntry, changed bool) {
 		return nil, false
 	}
 	r.changed = false
-	newest := r.gone[len(r.gone)-1].at
+	newest := time.UnixMilli(r.gone[len(r.gone)-1].at)
 	for i := max(0, len(r.gone)-maxStored); i < len(r.gone); i++ {
-		if g := &r.gone[i]; within(g.at, newest) {
-			list = append(list, goneEntry{g.at, g.id, g.messageID, g.sender, g.tried.list()})
+		g := &r.gone[i]
+		if at := time.UnixMilli(g.at).UTC(); within(at, newest) {
+			list = append(list, goneEntry{at, g.id, g.messageID, g.sender, g.tried.list()})
 		}
 	}
 	return list, true
@@ -266,7 +265,7 @@ func (r *recent) changes() (list []goneEntry, changed bool) {
 func (r *recent) restore(list []goneEntry) {
 	r.filters = true
 	for _, e := range list {
-		g := gone{at: e.At, id: e.ID, messageID: e.MessageID, sender: e.Sender}
+		g := gone{at: e.At.UnixMilli(), id: e.ID, messageID: e.MessageID, sender: e.Sender}
 		copy(g.tried[:], e.Tried)
 		r.add(g)
 	}
