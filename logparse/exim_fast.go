@@ -125,7 +125,7 @@ func fastEximFailed(rest string, ev *bounce.Event) bool {
 			return false
 		}
 	}
-	if deferred != (ev.Outcome == bounce.Deferred) || strings.ContainsAny(host, "[(:") {
+	if deferred != (ev.Outcome == bounce.Deferred) || hasByte(host, '[', '(', ':') {
 		return false
 	}
 	ip, message, found := strings.Cut(after, "]: ")
@@ -178,7 +178,7 @@ func fastEximCommand(command string) bool {
 	for _, verb := range [...]string{"RCPT TO:<", "MAIL FROM:<"} {
 		if address, found := strings.CutPrefix(command, verb); found {
 			end := strings.IndexByte(address, '>')
-			return end >= 0 && !strings.ContainsAny(address[:end], `":\\`) && strings.IndexByte(address[end:], ':') < 0
+			return end >= 0 && !hasByte(address[:end], '"', ':', '\\') && strings.IndexByte(address[end:], ':') < 0
 		}
 	}
 	return false
@@ -200,7 +200,7 @@ func cutField(s, field string) (value string, found bool) {
 
 func fastArrival(rest string, ev *bounce.Event) bool {
 	from, after, found := strings.Cut(rest, " ")
-	if !found || !word(from) || strings.ContainsAny(from, `"\`) {
+	if !found || !word(from) || hasByte(from, '"', '\\') {
 		return false
 	}
 	if tail, found := cutField(after, " S="); found {

@@ -190,13 +190,15 @@ const suspended = "delivery temporarily suspended: "
 // the slash is the name of a program: others, such as postfix/policyd-spf, may log what
 // strangers sent.
 func claimsPostfix(h *header) bool {
+	switch h.tag {
+	case "":
+		return false
+	case "postfix/cleanup", "postfix/qmgr", "postfix/smtp": // most lines
+		return true
+	}
 	at := strings.LastIndexByte(h.tag, '/')
 	if at <= 0 {
 		return h.tag == "postfix" || strings.HasPrefix(h.tag, "postfix") && !isOtherProgram(h.tag)
-	}
-	switch h.tag[at+1:] {
-	case "cleanup", "qmgr", "smtp": // most lines; a switch is faster than the map
-		return true
 	}
 	return postfixDaemons[h.tag[at+1:]]
 }

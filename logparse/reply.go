@@ -41,7 +41,7 @@ func enhancedCode(line string) string {
 	if m := enhancedBehind.FindStringSubmatch(line); m != nil {
 		return m[1]
 	}
-	if !strings.ContainsAny(line, "#([") {
+	if !hasByte(line, '#', '(', '[') {
 		return ""
 	}
 	if m := enhancedMarked.FindStringSubmatch(line); m != nil {
@@ -50,15 +50,15 @@ func enhancedCode(line string) string {
 	return ""
 }
 
-// fastEnhanced reads "550 5.1.1 ". It returns an empty code if there is certainly
+// fastEnhanced reads "550 5.1.1 " or "550-5.1.1 ". It returns an empty code if there is certainly
 // none, and false if the expressions have to look.
 func fastEnhanced(line string) (code string, ok bool) {
-	if len(line) < len("550 5.1.1 ") || line[3] != ' ' || line[0] != '2' && line[0] != '4' && line[0] != '5' {
+	if len(line) < len("550 5.1.1 ") || line[3] != ' ' && line[3] != '-' || line[0] != '2' && line[0] != '4' && line[0] != '5' {
 		return "", false
 	}
 	switch c := line[4]; {
 	case c|0x20 >= 'a' && c|0x20 <= 'z', c == '<':
-		return "", !strings.ContainsAny(line, "#([")
+		return "", !hasByte(line, '#', '(', '[')
 	case c != '2' && c != '4' && c != '5':
 		return "", false
 	}
