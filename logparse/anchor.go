@@ -2,6 +2,7 @@ package logparse
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"io"
 	"strings"
@@ -66,6 +67,7 @@ func isLeap(year int) bool { return year%4 == 0 && year%100 != 0 || year%400 == 
 const (
 	wholeRead = 1 << 20 // bytes up to which a log is read as a whole
 	samples   = 1024    // of a larger one
+	perSample = 8       // lines of each, if there are others between them
 	prefix    = 8 << 20 // bytes of an archive after which it is looked at how far they go
 	ratio     = 60      // by how much an archive of a log is smaller at most
 )
@@ -159,8 +161,8 @@ func (y *years) readAll(r io.Reader, size int64) error {
 	}
 }
 
-// sample looks at some lines at each of many places, the start and the end
-// among them.
+// sample looks at some lines at each of many places, the start and the end among
+// them. An import waits for it before it reads the first line.
 func (y *years) sample(f io.ReadSeeker, size int64) error {
 	buf := make([]byte, 8<<10)
 	step := max(size/samples, int64(len(buf)))
@@ -176,14 +178,20 @@ func (y *years) sample(f io.ReadSeeker, size int64) error {
 		if err != nil && err != io.ErrUnexpectedEOF && err != io.EOF {
 			return err
 		}
-		text := string(buf[:n])
+		rest := buf[:n]
 		if at > 0 { // a line may have begun before
-			text = text[strings.IndexByte(text, '\n')+1:]
+			rest = rest[bytes.IndexByte(rest, '\n')+1:]
 		}
-		for line := range strings.Lines(text) {
-			if line[len(line)-1] == '\n' && !y.take(line) {
+		all := last || step == int64(len(buf)) // the last lines tell the year; a small log is read whole
+		for taken := 0; all || taken < perSample; taken++ {
+			line, after, whole := bytes.Cut(rest, []byte("\n"))
+			if !whole {
+				break
+			}
+			if !y.take(string(line)) {
 				return nil
 			}
+			rest = after
 		}
 		if last {
 			return nil
