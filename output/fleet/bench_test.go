@@ -2,18 +2,23 @@ package fleet
 
 import (
 	"fmt"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/tune"
 )
 
 // BenchmarkSend sends 20,000 failures of each of some hosts. PostgreSQL and the senders
 // share the machine.
 func BenchmarkSend(b *testing.B) {
-	for _, hosts := range []int{1, 4} {
-		b.Run(fmt.Sprintf("hosts=%d", hosts), func(b *testing.B) {
+	tune.Send()                          // as bouncetail fleet send does
+	runtime.GOMAXPROCS(runtime.NumCPU()) // for several senders in one process
+	for _, one := range []struct{ hosts, batch int }{{1, 1000}, {4, 1000}, {1, 100}} {
+		hosts := one.hosts
+		b.Run(fmt.Sprintf("hosts=%d/batch=%d", hosts, one.batch), func(b *testing.B) {
 			const rows = 20_000
 			server, dsn, database := newFleet(b)
 			for b.Loop() {
@@ -22,6 +27,7 @@ func BenchmarkSend(b *testing.B) {
 				all := make([]*host, hosts)
 				for i := range all {
 					all[i] = newHost(b, dsn, fmt.Sprint("mx", i))
+					all[i].sender.batchSize = one.batch
 					all[i].fill(b, i, rows)
 				}
 				b.StartTimer()
@@ -41,12 +47,13 @@ func BenchmarkSend(b *testing.B) {
 	}
 }
 
-// fill stores failures, ten of each address: refusals, and deferrals.
-func (h *host) fill(b *testing.B, number, rows int) {
+// fill stores failures of a host with a number, ten of each address: refusals, and
+// deferrals. Hosts with the same remainder by 8 have the same addresses.
+func (h *host) fill(b testing.TB, number, rows int) {
 	for first := 0; first < rows; first += 5000 {
 		batch := &bounce.Batch{}
-		for n := first; n < first+5000; n++ {
-			address := bounce.Address{Normal: fmt.Sprintf("user%d.%d@d%d.example", number, n%(rows/10), n%50), Domain: fmt.Sprintf("d%d.example", n%50)}
+		for n := first; n < min(first+5000, rows); n++ {
+			address := bounce.Address{Normal: fmt.Sprintf("user%d.%d@d%d.example", number%8, n%(rows/10), n%50), Domain: fmt.Sprintf("d%d.example", n%50)}
 			v := bounce.Verdict{Category: bounce.RateLimit, Reason: bounce.Greylisted, Scope: bounce.ScopeSender, Disposition: bounce.Retry, Rule: "text/greylisted"}
 			if n%5 == 0 {
 				v = bounce.Verdict{Category: bounce.InvalidAddress, Reason: bounce.NoSuchUser, Scope: bounce.ScopeRecipient, Disposition: bounce.Permanent, Suppress: true, Rule: "text/no-such-user"}

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,8 +33,10 @@ type Sender struct {
 	figures    figures
 	resending  resending
 	crowds     crowdMemory
-	overlaps   int   // see overlapBatches
-	number     int64 // of this host in the fleet; 0 if it is not known
+	overlaps   int    // see overlapBatches
+	ahead      *ahead // nil if nothing is read ahead
+	batchSize  int    // of failures; 0 is batchSize
+	number     int64  // of this host in the fleet; 0 if it is not known
 	troubled   string
 	sinceStart Sent
 }
@@ -116,7 +119,7 @@ func (s *Sender) close() {
 // disconnect closes the connection, whatever state it is in.
 func (s *Sender) disconnect() {
 	// What was not committed is looked for again.
-	s.done, s.counts, s.hand, s.crowds, s.resending, s.figures = nil, counts{}, byHand{}, crowdMemory{}, resending{}, figures{}
+	s.done, s.ahead, s.counts, s.hand, s.crowds, s.resending, s.figures = nil, nil, counts{}, byHand{}, crowdMemory{}, resending{}, figures{}
 	if s.conn == nil {
 		return
 	}
@@ -227,7 +230,7 @@ func (s *Sender) sendBatch(ctx context.Context) (more bool, err error) {
 		if err := s.compareRejudged(ctx, i.rejudged); err != nil {
 			return err
 		}
-		if b, err = s.read(ctx, i); err != nil {
+		if b, err = s.next(ctx, i); err != nil {
 			return err
 		}
 		failures, err := s.store(t, b.failures, i)
@@ -308,9 +311,43 @@ func (s *Sender) store(t *transaction, failures []feed.Failure, i *instance) ([]
 	return isNew, err
 }
 
+// ahead is a batch that is read while PostgreSQL works on the one before it.
+type ahead struct {
+	feed  *feed.Feed
+	after instance // only its position and event
+	read  chan read
+}
+
+type read struct {
+	*batch
+	err error
+}
+
+// next returns the batch behind what an instance has sent, and begins to read the one
+// behind it.
+func (s *Sender) next(ctx context.Context, i *instance) (b *batch, err error) {
+	f, a := s.source.feed, s.ahead
+	s.ahead = nil
+	if a != nil && a.feed == f && a.after.position == i.position && a.after.event == i.event {
+		r := <-a.read
+		b, err = r.batch, r.err
+	} else {
+		b, err = s.read(ctx, f, i)
+	}
+	if err != nil || b.to.failure == b.end.failure {
+		return b, err
+	}
+	a = &ahead{f, instance{position: b.to, event: b.event}, make(chan read, 1)}
+	s.ahead = a
+	go func() {
+		b, err := s.read(ctx, f, &a.after)
+		a.read <- read{b, err}
+	}()
+	return b, nil
+}
+
 // read reads the next batch from SQLite.
-func (s *Sender) read(ctx context.Context, i *instance) (*batch, error) {
-	f := s.source.feed
+func (s *Sender) read(ctx context.Context, f *feed.Feed, i *instance) (*batch, error) {
 	b := &batch{from: i.position, to: i.position, event: i.event}
 	var err error
 	if b.end.failure, b.end.change, err = f.Ends(ctx); err != nil {
@@ -323,13 +360,14 @@ func (s *Sender) read(ctx context.Context, i *instance) (*batch, error) {
 	if b.from.failure > b.end.failure || b.from.change > b.end.change || found && event != i.event {
 		return nil, needsPerson(fmt.Sprintf("the database %s is not the one that was sent last as %s: a backup was restored, or two hosts send as %s; if it is to continue with this one, run: bouncetail fleet adopt", s.Database, s.Instance, s.Instance))
 	}
-	if b.failures, err = s.failures(ctx, i.failure); err != nil {
+	limit := cmp.Or(s.batchSize, batchSize)
+	if b.failures, err = s.failures(ctx, f, i.failure, limit); err != nil {
 		return nil, err
 	}
 	if n := len(b.failures); n > 0 {
 		b.to.failure, b.event = b.failures[n-1].ID, b.failures[n-1].Record.ID
 	}
-	if len(b.failures) < batchSize && b.to.failure < b.end.failure {
+	if len(b.failures) < limit && b.to.failure < b.end.failure {
 		b.to.failure = b.end.failure // the rest was deleted
 		if b.event, _, err = f.EventOf(ctx, b.to.failure); err != nil {
 			return nil, err
@@ -347,8 +385,8 @@ func (s *Sender) read(ctx context.Context, i *instance) (*batch, error) {
 }
 
 // failures returns the next failures, without what is not sent.
-func (s *Sender) failures(ctx context.Context, after int64) ([]feed.Failure, error) {
-	list, err := s.source.feed.Failures(ctx, after, batchSize)
+func (s *Sender) failures(ctx context.Context, f *feed.Feed, after int64, limit int) ([]feed.Failure, error) {
+	list, err := f.Failures(ctx, after, limit)
 	if !s.HideReplies {
 		return list, err
 	}

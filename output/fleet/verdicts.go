@@ -75,7 +75,7 @@ func (s *Sender) resendBatch(ctx context.Context) error {
 		if _, err := s.lockInstance(t); err != nil {
 			return err
 		}
-		if list, err = s.failures(ctx, s.resending.after); err != nil {
+		if list, err = s.failures(ctx, s.source.feed, s.resending.after, batchSize); err != nil {
 			return err
 		}
 		if err := t.takeClock(1, s.HashKey); err != nil {
