@@ -104,7 +104,7 @@ CREATE TABLE bouncetail.recipients (
 ) WITH (fillfactor = 80);
 
 CREATE INDEX recipients_by_seq ON bouncetail.recipients (seq);
-CREATE INDEX recipients_by_name ON bouncetail.recipients (recipient);
+CREATE INDEX recipients_by_name ON bouncetail.recipients USING hash (recipient);
 CREATE INDEX recipients_bad ON bouncetail.recipients (domain) WHERE state = 'bad';
 CREATE INDEX recipients_by_bad_since ON bouncetail.recipients (bad_since) WHERE state = 'bad';
 CREATE INDEX recipients_suspect ON bouncetail.recipients (recipient) WHERE state = 'suspect';

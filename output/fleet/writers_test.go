@@ -4,11 +4,14 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // A host whose replies are nobody else's business sends none, and the states are the
@@ -62,26 +65,31 @@ func TestAFleetBehindPgbouncer(t *testing.T) {
 }
 
 // Who polls the changes by their number sees the last change of every recipient, while
-// many hosts write.
+// many hosts write. BOUNCETAIL_TEST_FLEET_CHANGES is how many changes 16 hosts make.
 func TestAReaderByNumberMissesNothing(t *testing.T) {
 	_, dsn, _ := newFleet(t)
+	hosts, failures := 4, 1500
+	if text := os.Getenv("BOUNCETAIL_TEST_FLEET_CHANGES"); text != "" {
+		all, err := strconv.Atoi(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		hosts, failures = 16, all/16
+	}
 	var running sync.WaitGroup
 	ctx, stop := context.WithCancel(t.Context())
-	for i := range 4 {
+	for i := range hosts {
 		h := newHost(t, dsn, fmt.Sprint("mx", i))
-		r := rand.New(rand.NewPCG(uint64(i), 9))
-		h.rest = batches(r, story(r, 1)[0])
+		h.sender.batchSize = min(batchSize, failures/30)
+		h.fill(t, i, failures)
 		running.Go(func() {
-			for _, b := range h.rest {
-				if _, err := h.store.Save(t.Context(), b); err != nil {
-					t.Error(err)
-				}
-				if _, err := h.sender.SendAll(t.Context()); err != nil {
-					t.Error(err)
-				}
+			// A deadlock would be an error.
+			if sent, err := h.sender.SendAll(t.Context()); err != nil || sent.New != failures {
+				t.Errorf("%d failures are sent, %v; want %d", sent.New, err, failures)
 			}
 		})
 	}
+	begun := time.Now()
 	s := Settings{DSN: dsn}
 	conn, err := s.Connect(t.Context())
 	if err != nil {
@@ -126,5 +134,8 @@ func TestAReaderByNumberMissesNothing(t *testing.T) {
 			t.Errorf("recipient %d changed as %d, and was last seen as %d", key, seq, seen[key])
 		}
 	}
-	t.Logf("%d changes of %d recipients were seen", changes, len(seen))
+	if len(seen) == 0 {
+		t.Error("no recipient was seen")
+	}
+	t.Logf("%d changes up to number %d of %d recipients were seen within %.1f s", changes, last, len(seen), time.Since(begun).Seconds())
 }
