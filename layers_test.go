@@ -50,7 +50,7 @@ var layers = map[string][]string{
 	"view/report":    {"bounce", "classify", "incident", "logparse", "recipient", "sqlite/incidents", "sqlite/query", "tally", "view/chart", "view/page", "view/table"},
 	"view/metrics":   {"bounce", "classify", "incident", "sqlite/incidents", "sqlite/query"},
 	"view/web":       {"address", "bounce", "classify", "incident", "recipient", "sqlite/incidents", "sqlite/query", "view/chart", "view/filter", "view/login", "view/metrics", "view/page", "view/report", "view/table"},
-	"view/fleet":     {"bounce", "output/fleet", "recipient", "sqlite/query", "view/table"},
+	"view/fleet":     {"bounce", "incident", "output/fleet", "recipient", "sqlite/incidents", "sqlite/query", "view/table"},
 	"output/export":  {"address", "bounce"},
 	"output/fleet":   {"bounce", "recipient", "sqlite/feed", "sqlite/packed", "sqlite/query"},
 	"output/mail":    {},

@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/config"
+	"github.com/bouncetail/bouncetail/daemon"
 	"github.com/bouncetail/bouncetail/incident"
 	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/internal/when"
@@ -31,13 +31,15 @@ func (a *app) incidents() *cobra.Command {
 		Long: "Incidents lists what is not about one recipient: a provider that refuses you, your IP\n" +
 			"on a blocklist, a domain that cannot be reached, addresses that are refused together.\n" +
 			"Each is shown once, however many addresses it hit, those that are open first. With a\n" +
-			"number it shows one of them with its senders, replies, and what to do.\n\n" +
+			"number it shows one of them with its senders, replies, and what to do. With --fleet it\n" +
+			"lists those of all hosts, and the argument is HOST/NUMBER.\n\n" +
 			"The daemon looks for incidents once a minute, an import at its end.",
 		Example: "  bouncetail incidents\n  bouncetail incidents 17\n  bouncetail recipients --incident 17",
 		Args:    cobra.MaximumNArgs(1),
 	}
 	c.Flags().StringVar(&chosen.Since, "since", "7d", "open, or with a failure since `TIME`: "+when.Forms)
 	c.Flags().IntVar(&f.Addresses, "addresses", 0, "only what hit at least `N` addresses (default: incidents.addresses of the settings); problems of your own need 3, and a blocklist 1")
+	fleetFlag(c)
 	c.Flags().BoolVar(&f.Open, "open", false, "only those that are open")
 	flags.add(c, report.IncidentColumns)
 	c.AddCommand(a.silence(), a.silences(), a.unsilence(), a.backtest())
@@ -62,35 +64,35 @@ func (a *app) incidents() *cobra.Command {
 		}
 		f.Since = since.Since
 		none := fmt.Sprintf("No problem of your own, and nothing that hit %s or more at once, since %s.", text.Amount(f.Addresses, "address"), a.zone().Short(f.Since))
-		return a.list(cmd.Context(), &flags, report.IncidentColumns, none, func(r *query.Reader, l *table.List) error {
-			all, err := incidents.List(cmd.Context(), r.Querier(), f)
-			return table.Rows(l, all, err, report.IncidentCells)
+		return a.ask(cmd, func(r daemon.Answers, _ func(bounce.Address) (bounce.Address, error)) error {
+			l, err := flags.open(a, report.IncidentColumns)
+			if err != nil {
+				return err
+			}
+			all, err := daemon.Incidents(cmd.Context(), r, f)
+			if err := table.Rows(l, all, err, report.IncidentCells); err != nil {
+				return err
+			}
+			return l.End(none)
 		})
 	}
 	return c
 }
 
 // incident shows one incident.
-func (a *app) incident(cmd *cobra.Command, number string) error {
-	id, err := incidentNumber(number)
+func (a *app) incident(cmd *cobra.Command, name string) error {
+	inFleet, _ := cmd.Flags().GetBool("fleet")
+	host, id, err := incidents.ParseName(name, inFleet)
 	if err != nil {
-		return err
+		return usageError{err}
 	}
-	return a.read(cmd.Context(), func(_ config.Config, r *query.Reader) error {
-		d, err := incidents.Get(cmd.Context(), r.Querier(), id, 0)
+	return a.ask(cmd, func(r daemon.Answers, _ func(bounce.Address) (bounce.Address, error)) error {
+		d, err := daemon.Incident(cmd.Context(), r, host, id)
 		if err != nil {
 			return err
 		}
 		return a.show(d, func() error { return report.PrintIncident(cmd.Context(), r, a.screen(), a.zone(), d, a.now()) })
 	})
-}
-
-func incidentNumber(s string) (int64, error) {
-	id, err := strconv.ParseInt(strings.TrimPrefix(s, "#"), 10, 64)
-	if err != nil || id < 1 {
-		return 0, usageError{fmt.Errorf("%q is not the number of an incident, such as 17; bouncetail incidents lists them", s)}
-	}
-	return id, nil
 }
 
 func (a *app) silence() *cobra.Command {

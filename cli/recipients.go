@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -34,7 +33,7 @@ func (f *choice) parse(now time.Time) (query.Filter, error) {
 
 // incidentFlag adds the flag that chooses by an incident.
 func (f *choice) incidentFlag(c *cobra.Command) {
-	c.Flags().StringVar(&f.incident, "incident", "", "only those hit by the incident with `NUMBER`")
+	c.Flags().StringVar(&f.incident, "incident", "", "only those hit by the incident with `NUMBER`, with --fleet HOST/NUMBER")
 }
 
 // readIncident completes a filter with the failures of the incident that was named.
@@ -42,16 +41,11 @@ func (f *choice) readIncident(ctx context.Context, from daemon.Answers, chosen *
 	if f.incident == "" {
 		return nil
 	}
-	r, ofHost := from.(*query.Reader)
-	if !ofHost {
-		return usageError{errors.New("--incident and --fleet do not go together: incidents are those of each host")}
-	}
-	id, err := incidentNumber(f.incident)
+	host, id, err := incidents.ParseName(f.incident, daemon.InFleet(from))
 	if err != nil {
-		return err
+		return usageError{err}
 	}
-	chosen.Incident, chosen.IncidentArgs, err = incidents.FailuresOf(ctx, r.Querier(), id)
-	return err
+	return daemon.ChooseIncident(ctx, from, host, id, chosen)
 }
 
 // complete offers fixed values to the completion of a shell.

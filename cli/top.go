@@ -9,10 +9,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/bouncetail/bouncetail/config"
+	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/daemon"
 	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/internal/when"
-	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/filter"
 	"github.com/bouncetail/bouncetail/view/report"
 )
@@ -44,6 +44,7 @@ func (a *app) top() *cobra.Command {
 	c.Flags().IntVar(&chosen.Limit, "limit", 20, "at most `N`; 0 is all")
 	chosen.FailureFlags(c)
 	chosen.incidentFlag(c)
+	fleetFlag(c)
 	flags.add(c, report.TopKinds[0].Columns)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		i := 0 // domains
@@ -67,7 +68,7 @@ func (a *app) top() *cobra.Command {
 		if !list.Since.Before(list.Until) {
 			return usageError{errors.New("--since is not before --until")}
 		}
-		return a.read(cmd.Context(), func(_ config.Config, r *query.Reader) error {
+		return a.ask(cmd, func(r daemon.Answers, _ func(bounce.Address) (bounce.Address, error)) error {
 			if err := chosen.readIncident(cmd.Context(), r, &f); err != nil {
 				return err
 			}

@@ -17,6 +17,7 @@ import (
 // Answers are given by the database of this host, and by that of a fleet.
 type Answers interface {
 	report.HistoryReader
+	report.TopReader
 	Recipient(ctx context.Context, address string) (row bounce.Recipient, known bool, err error)
 	Recipients(ctx context.Context, f query.Filter, each func(*bounce.Recipient) error) (lastSeq int64, err error)
 }

@@ -369,7 +369,7 @@ GRANT SELECT (instance, id, kind, scope, category, reason, enhanced_code, subjec
 GRANT INSERT ON bouncetail.bounces TO bouncetail_sender;
 GRANT UPDATE (category, reason, scope, disposition, suppress, rule, provider, blocklist, retry_after, url, named_host) ON bouncetail.bounces TO bouncetail_sender;
 GRANT SELECT (recipient_key, occurred_at, event_id, instance, recipient, domain, queue_id, host, outcome, smtp_code, stage, category, reason, scope, disposition, suppress, rule,
-    provider, relay_host, relay_ip, named_host)
+    provider, relay_host, relay_ip, named_host, enhanced_code, blocklist)
   ON bouncetail.bounces TO bouncetail_sender;
 GRANT SELECT ON ALL TABLES IN SCHEMA bouncetail TO bouncetail_reader;
 GRANT SELECT, INSERT, UPDATE ON bouncetail.export_cursors TO bouncetail_sender, bouncetail_reader;

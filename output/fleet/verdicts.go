@@ -57,7 +57,7 @@ var saveVerdicts = func() string {
 	var set, was, is []string
 	for _, name := range verdictNames {
 		set = append(set, name+" = new."+name)
-		if name != "blocklist" && name != "retry_after" && name != "url" { // which a sender cannot read
+		if name != "retry_after" && name != "url" { // which a sender cannot read
 			was, is = append(was, "b."+name), append(is, "new."+name)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -18,8 +19,36 @@ import (
 // Shown is an incident as it is listed.
 type Shown struct {
 	incident.Incident
-	Reply  string `json:"reply"` // the last one
-	Advice string `json:"advice"`
+	Instance string `json:"instance,omitempty"` // the host, in a fleet
+	Reply    string `json:"reply"`              // the last one
+	Advice   string `json:"advice"`
+}
+
+// Name returns what identifies the incident: its number, in a fleet HOST/NUMBER.
+func (s *Shown) Name() string { return s.NameOf(s.ID) }
+
+// NameOf returns the name of another incident of the same host.
+func (s *Shown) NameOf(id int64) string {
+	if s.Instance == "" {
+		return strconv.FormatInt(id, 10)
+	}
+	return s.Instance + "/" + strconv.FormatInt(id, 10)
+}
+
+// ParseName parses the name of an incident.
+func ParseName(name string, inFleet bool) (host string, id int64, err error) {
+	number := strings.TrimPrefix(name, "#")
+	if !inFleet {
+		if id, err = strconv.ParseInt(number, 10, 64); err != nil || id < 1 {
+			return "", 0, fmt.Errorf("%q is not the number of an incident, such as 17; bouncetail incidents lists them", name)
+		}
+		return "", id, nil
+	}
+	slash := strings.LastIndex(number, "/")
+	if id, err = strconv.ParseInt(number[slash+1:], 10, 64); err != nil || id < 1 || slash < 1 {
+		return "", 0, fmt.Errorf("%q does not name an incident of a host, as mx1/17 does; bouncetail incidents --fleet lists them", name)
+	}
+	return number[:slash], id, nil
 }
 
 // Filter chooses incidents.

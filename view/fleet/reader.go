@@ -94,10 +94,7 @@ func (r *Reader) recipients(ctx context.Context, tx pgx.Tx, f query.Filter, each
 	if err := tx.QueryRow(ctx, "SELECT seq FROM bouncetail.fleet_clock").Scan(&lastSeq); err != nil {
 		return 0, err
 	}
-	where, args, err := conditions(f)
-	if err != nil {
-		return 0, err
-	}
+	where, args := conditions(f)
 	rows, err := tx.Query(ctx, r.selectRecipients()+where, args...)
 	if err != nil {
 		return 0, err
@@ -116,15 +113,11 @@ func (r *Reader) recipients(ctx context.Context, tx pgx.Tx, f query.Filter, each
 }
 
 // conditions returns what a filter adds to a statement.
-func conditions(f query.Filter) (clauses string, args []any, err error) {
-	if f.Incident != "" {
-		return "", nil, errors.New("--incident and --fleet do not go together: incidents are those of each host")
-	}
-	where := []string{"true"}
+func conditions(f query.Filter) (clauses string, args []any) {
+	c := &chosen{where: []string{"true"}}
 	add := func(condition string, value any, given bool) {
 		if given {
-			args = append(args, value)
-			where = append(where, strings.ReplaceAll(condition, "?", "$"+strconv.Itoa(len(args))))
+			c.add(condition, value)
 		}
 	}
 	add("r.state = ?", f.State, f.State != "")
@@ -139,18 +132,21 @@ func conditions(f query.Filter) (clauses string, args []any, err error) {
 	add("r.bad_since >= ?::text::timestamptz", f.BadSince, f.BadSince != "")
 	add("r.seq > ?", f.AfterSeq, f.Changes)
 	add("(r.state = 'bad' OR r.left_bad_seq > ?)", f.AfterSeq, f.Changes && f.BadOrLeft)
+	if f.Incident != "" {
+		c.add("r.recipient_key IN (SELECT recipient_key FROM bouncetail.bounces WHERE "+f.Incident+")", f.IncidentArgs...)
+	}
 	order := "r.last_failure_at DESC NULLS LAST, r.recipient COLLATE \"C\""
 	if f.Changes {
 		order = "r.seq"
 	} else { // an address that never failed is listed as long as a decision is in force
-		where = append(where, "(r.last_failure_at IS NOT NULL OR EXISTS (SELECT 1 FROM bouncetail.decisions d WHERE d.recipient_key = r.recipient_key AND d.decision <> ''))")
+		c.add("(r.last_failure_at IS NOT NULL OR EXISTS (SELECT 1 FROM bouncetail.decisions d WHERE d.recipient_key = r.recipient_key AND d.decision <> ''))")
 	}
-	clauses = "WHERE " + strings.Join(where, " AND ") + " ORDER BY " + order
+	clauses = "WHERE " + strings.Join(c.where, " AND ") + " ORDER BY " + order
 	if f.Limit > 0 {
-		args = append(args, f.Limit)
-		clauses += " LIMIT $" + strconv.Itoa(len(args))
+		c.args = append(c.args, f.Limit)
+		clauses += " LIMIT $" + strconv.Itoa(len(c.args))
 	}
-	return clauses, args, nil
+	return clauses, c.args
 }
 
 // likeOf returns a pattern for LIKE that finds a part of an address, as GLOB does on one

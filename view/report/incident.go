@@ -11,8 +11,8 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/incident"
 	"github.com/bouncetail/bouncetail/internal/text"
+	"github.com/bouncetail/bouncetail/recipient"
 	"github.com/bouncetail/bouncetail/sqlite/incidents"
-	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/table"
 )
 
@@ -37,12 +37,15 @@ var IncidentColumns = []table.Column{
 
 // IncidentCells returns the cells of an incident in those columns.
 func IncidentCells(i *incidents.Shown) []any {
-	partOf := any(nil)
+	id, partOf := any(i.ID), any(nil)
 	if i.PartOf != 0 {
 		partOf = i.PartOf
 	}
+	if i.Instance != "" {
+		id = i.Name()
+	}
 	return []any{
-		i.ID, incidentState(&i.Incident), table.Stamp(i.StartedAt), table.Stamp(i.LastAt), What(&i.Incident), i.Subject, i.Addresses,
+		id, incidentState(&i.Incident), table.Stamp(i.StartedAt), table.Stamp(i.LastAt), What(&i.Incident), i.Subject, i.Addresses,
 		string(i.Kind), stampOrNil(i.OverAt), string(i.EndedBy), stampOrNil(i.RangAt), i.Attempts, i.Domains, partOf, i.Reply,
 	}
 }
@@ -153,10 +156,19 @@ func reasonMeaning(r bounce.Reason) string {
 	return string(r)
 }
 
+// CrowdReader reads crowds: from the database, or from a fleet.
+type CrowdReader interface {
+	Crowds(ctx context.Context, since string) ([]recipient.Crowd, error)
+}
+
 // commandsFor returns the commands that show more of an incident, or decide about it.
-func commandsFor(ctx context.Context, r *query.Reader, d *incidents.Details, now time.Time) (commands []string, err error) {
+func commandsFor(ctx context.Context, r CrowdReader, d *incidents.Details, now time.Time) (commands []string, err error) {
 	if where, _ := incidents.Failures(&d.Incident); where != "" {
-		commands = append(commands, fmt.Sprintf("bouncetail top senders --incident %d", d.ID), fmt.Sprintf("bouncetail recipients --incident %d", d.ID))
+		which := "--incident " + d.Name()
+		if d.Instance != "" {
+			which += " --fleet"
+		}
+		commands = append(commands, "bouncetail top senders "+which, "bouncetail recipients "+which)
 	}
 	decide, err := CrowdCommands(ctx, r, &d.Incident, now)
 	return append(commands, decide...), err
@@ -164,7 +176,7 @@ func commandsFor(ctx context.Context, r *query.Reader, d *incidents.Details, now
 
 // CrowdCommands returns the commands that confirm or release the addresses of an incident
 // of the kind bad-surge.
-func CrowdCommands(ctx context.Context, r *query.Reader, i *incident.Incident, now time.Time) (commands []string, err error) {
+func CrowdCommands(ctx context.Context, r CrowdReader, i *incident.Incident, now time.Time) (commands []string, err error) {
 	if i.Kind != incident.BadSurge {
 		return nil, nil
 	}
@@ -179,7 +191,7 @@ func CrowdCommands(ctx context.Context, r *query.Reader, i *incident.Incident, n
 }
 
 // PrintIncident shows one incident.
-func PrintIncident(ctx context.Context, r *query.Reader, out *table.Screen, zone table.Zone, d *incidents.Details, now time.Time) error {
+func PrintIncident(ctx context.Context, r CrowdReader, out *table.Screen, zone table.Zone, d *incidents.Details, now time.Time) error {
 	commands, err := commandsFor(ctx, r, d, now)
 	if err != nil {
 		return err
@@ -188,7 +200,7 @@ func PrintIncident(ctx context.Context, r *query.Reader, out *table.Screen, zone
 	line := func(label, format string, args ...any) {
 		fmt.Fprintln(&b, out.Hang(fmt.Sprintf("  %-8s", label), text.Printable(fmt.Sprintf(format, args...))))
 	}
-	fmt.Fprintln(&b, out.Prose(fmt.Sprintf("#%d %s", d.ID, Title(&d.Incident))))
+	fmt.Fprintln(&b, out.Prose(fmt.Sprintf("#%s %s", d.Name(), Title(&d.Incident))))
 	line("since", "%s (%s), %s", zone.Short(d.StartedAt), zone.Name(), lasts(zone, d))
 	if d.Attempts > 0 {
 		line("hit", "%s, %s, %s", text.Amount(d.Attempts, "failure"), text.Amount(d.Addresses, "address"), text.Amount(d.Domains, "domain"))
@@ -197,10 +209,14 @@ func PrintIncident(ctx context.Context, r *query.Reader, out *table.Screen, zone
 		line("share", "%s", share)
 	}
 	if d.PartOf != 0 {
-		line("part", "of #%d, which began first", d.PartOf)
+		line("part", "of #%s, which began first", d.NameOf(d.PartOf))
 	}
 	if len(d.Parts) > 0 {
-		line("parts", "#%s", strings.Trim(strings.ReplaceAll(fmt.Sprint(d.Parts), " ", ", #"), "[]"))
+		names := make([]string, len(d.Parts))
+		for i, id := range d.Parts {
+			names[i] = "#" + d.NameOf(id)
+		}
+		line("parts", "%s", strings.Join(names, ", "))
 	}
 	if len(d.Hours) > 0 {
 		line("by hour", "%s", hours(zone, d.Hours))

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"time"
 
 	"github.com/bouncetail/bouncetail/sqlite/query"
 )
@@ -23,10 +24,19 @@ type Top struct {
 	MostFailed               int
 }
 
+// TopReader counts failures: in the database, or in a fleet.
+type TopReader interface {
+	DomainCounts(ctx context.Context, first, last time.Time) ([]query.DomainCount, error)
+	FailureGroups(ctx context.Context, column query.FailureColumn, since, until time.Time, f query.Filter) ([]query.FailureGroup, error)
+	BadByDomain(ctx context.Context) ([]query.Count, error)
+	BadByProvider(ctx context.Context) ([]query.Count, error)
+	LastFailure(ctx context.Context) (at string, err error)
+}
+
 // Read fills the list with those that most attempts failed for, at most f.Limit of
 // them; 0 is all. The filter is about failures: its state and times are not used.
 // Without a filter, domains are counted by whole days in UTC.
-func (l *TopList) Read(ctx context.Context, r *query.Reader, f query.Filter) error {
+func (l *TopList) Read(ctx context.Context, r TopReader, f query.Filter) error {
 	if l.column == query.ByDomain && !f.ChoosesFailures() {
 		counts, err := r.DomainCounts(ctx, l.Since, l.Until.Add(-1))
 		if err != nil {

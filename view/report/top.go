@@ -81,7 +81,7 @@ func (l *TopList) nameOf(t *Top) string {
 }
 
 // None says that there is no row, and when the last attempt failed.
-func (l *TopList) None(ctx context.Context, r *query.Reader, zone table.Zone) (string, error) {
+func (l *TopList) None(ctx context.Context, r TopReader, zone table.Zone) (string, error) {
 	last := "there is none at all"
 	at, err := r.LastFailure(ctx)
 	if at != "" {
