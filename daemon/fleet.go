@@ -142,9 +142,10 @@ var FleetCommands = []FleetCommand{
 	},
 	{
 		Use:   "resend",
-		Short: "Have the verdicts of this host sent to the fleet again",
-		Long: "Resend has fleet send compare the verdicts on all failures of this host with those in\n" +
-			"the fleet, and correct these. After bouncetail reclassify, it does so by itself.",
+		Short: "Have the verdicts and counters of this host sent to the fleet again",
+		Long: "Resend has fleet send compare the verdicts on all failures of this host, its counters\n" +
+			"and its incidents with those in the fleet, and correct these. After bouncetail\n" +
+			"reclassify, it does so by itself.",
 		Do: func(ctx context.Context, s fleet.Settings) (any, string, error) {
 			err := persons(s.Resend(ctx))
 			return map[string]any{"instance": s.Instance, "resends": true}, "bouncetail fleet send sends the verdicts of " + s.Instance + " again.", err

@@ -151,6 +151,7 @@ func TestAFleetHasWhatAllLogsSay(t *testing.T) {
 	}
 	askFleet(t, hosts[1], one)
 	statusOfFleet(t, server, database, hosts)
+	incidentsOfFleet(t, hosts[0])
 }
 
 // askFleet checks that commands with --fleet answer what those without do about one
@@ -185,6 +186,18 @@ func askFleet(t *testing.T, h *mailServer, one string) {
 	same("export", "--format", "ndjson", "--state", "all", "-q")
 	same("check", "--json", "user99@example.com", "stranger@example.net")
 
+	span := []string{"--json", "--since", "2026-11-01", "--until", "2026-11-20"}
+	domains := append([]string{"top", "domains"}, span...)
+	for begun := time.Now(); time.Since(begun) < 30*time.Second; time.Sleep(100 * time.Millisecond) {
+		if reflect.DeepEqual(rows(append(domains, "--fleet")...), rows(append(domains, "--db", one)...)) {
+			break // counters follow within ten seconds
+		}
+	}
+	for _, kind := range []string{"domains", "providers", "categories", "reasons"} {
+		same(append([]string{"top", kind}, span...)...)
+		same(append([]string{"top", kind, "--reason", "no-such-user"}, span...)...)
+	}
+
 	export := func() int {
 		return len(rows("export", "--format", "ndjson", "--state", "all", "--fleet", "--cursor", "crm", "-q"))
 	}
@@ -205,6 +218,66 @@ func askFleet(t *testing.T, h *mailServer, one string) {
 	}
 	if err := exec.CommandContext(t.Context(), program(t), "check", "user99@example.com", "--fleet", "--config", h.settings).Run(); err == nil || err.Error() != "exit status 1" {
 		t.Errorf("check --fleet of a bad address: %v, want exit status 1", err)
+	}
+}
+
+// incidentsOfFleet checks that the fleet lists the incidents that an import finds on
+// another host, and shows each as that host does.
+func incidentsOfFleet(t *testing.T, h *mailServer) {
+	t.Helper()
+	const name = "mx4"
+	settings := filepath.Join(t.TempDir(), "mx4.yaml")
+	text, err := os.ReadFile(h.settings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := strings.NewReplacer("mx1.db", "mx4.db", "mx1.log", "mx4.log", "instance: mx1", "instance: mx4").Replace(string(text))
+	if err := os.WriteFile(settings, []byte(other), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var log strings.Builder
+	for i := range 5 {
+		fmt.Fprintf(&log, "2026-11-03T10:0%d:00.000000+00:00 mx1 postfix/smtp[7]: 4FEEEE%02d: to=<user%d@example.net>, relay=mx.example.net[192.0.2.1]:25, delay=1, delays=0/0/0/1, dsn=5.7.1, "+
+			"status=bounced (host mx.example.net[192.0.2.1] said: 554 5.7.1 Service unavailable; Client host [192.0.2.9] blocked using zen.spamhaus.org (in reply to RCPT TO command))\n", i, i, i)
+	}
+	path := filepath.Join(t.TempDir(), "blocked.log")
+	if err := os.WriteFile(path, []byte(log.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run(t, "import", "--config", settings, path)
+	run(t, "fleet", "send", "--once", "--config", settings)
+	list := func(args ...string) (all []map[string]any) {
+		for line := range strings.Lines(run(t, append([]string{"incidents", "--since", "2026-11-01", "--json"}, args...)...)) {
+			var one map[string]any
+			if err := json.Unmarshal([]byte(line), &one); err != nil {
+				t.Fatalf("%s: %v", line, err)
+			}
+			delete(one, "bounce_id")
+			delete(one, "reply") // which the user of the fleet may not read
+			all = append(all, one)
+		}
+		return all
+	}
+	want := list("--config", settings)
+	for _, one := range want {
+		one["instance"] = name
+	}
+	got := slices.DeleteFunc(list("--config", h.settings, "--fleet"), func(one map[string]any) bool { return one["instance"] != name })
+	if len(want) == 0 || !reflect.DeepEqual(got, want) {
+		t.Fatalf("the fleet lists the incidents\n%v\n%s has\n%v", got, name, want)
+	}
+	which := fmt.Sprintf("%s/%v", name, want[0]["id"])
+	shown := run(t, "incidents", which, "--config", h.settings, "--fleet")
+	if !strings.HasPrefix(shown, "#"+which+" Your IP is on the blocklist zen.spamhaus.org") || !strings.Contains(shown, "bouncetail recipients --incident "+which+" --fleet") {
+		t.Errorf("incidents %s --fleet prints\n%s", which, shown)
+	}
+	hit := run(t, "recipients", "--incident", which, "--fleet", "--config", h.settings, "--columns", "recipient")
+	if n := strings.Count(hit, "@example.net"); n != 5 {
+		t.Errorf("recipients --incident %s --fleet prints\n%s", which, hit)
+	}
+	out, err := exec.CommandContext(t.Context(), program(t), "incidents", "17", "--fleet", "--config", h.settings).CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "as mx1/17 does; bouncetail incidents --fleet lists them") {
+		t.Errorf("incidents 17 --fleet prints\n%s", out)
 	}
 }
 
