@@ -142,7 +142,7 @@ var FleetCommands = []FleetCommand{
 	},
 	{
 		Use:   "resend",
-		Short: "Have the verdicts and counters of this host sent to the fleet again",
+		Short: "Have verdicts and counters of this host sent again",
 		Long: "Resend has fleet send compare the verdicts on all failures of this host, its counters\n" +
 			"and its incidents with those in the fleet, and correct these. After bouncetail\n" +
 			"reclassify, it does so by itself.",

@@ -46,7 +46,7 @@ func TestLargeIncidentIsCountedAsLongAsThereIsTime(t *testing.T) {
 		since                        string
 	}{
 		{0, 20_000, 20_000, 7, 20_000, ""},
-		{1, 7, 6, 5, 8_000, "2026-01-01T04:10:00.000Z"},
+		{1, 7, 6, 5, 1_600, "2026-01-01T06:23:20.000Z"},
 	} {
 		d, err := incidents.Get(t.Context(), r.Querier(), 1, c.limit)
 		if err != nil {
