@@ -357,7 +357,7 @@ func TestMemoryIsBounded(t *testing.T) {
 			most = max(most, memoryOf(importing, "VmHWM"))
 		}
 	}
-	if most == 0 || most > 256<<10 {
+	if most == 0 || most > memoryFactor*256<<10 {
 		t.Errorf("import of %d MB took %d KB, want at most 256 MB", size>>20, most)
 	} else {
 		t.Logf("import of %d MB took %d KB", size>>20, most)
@@ -373,8 +373,8 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 	log.messages(messages+1, messages+100)
 	eventually(t, db, countBounces, strconv.Itoa(messages/10+99))
-	waitFor(t, "it to follow in 64 MB", func() bool { kb := memoryOf(d, "VmRSS"); return 0 < kb && kb <= 64<<10 })
-	if kb := memoryOf(d, "VmHWM"); kb > 256<<10 {
+	waitFor(t, "it to follow in 64 MB", func() bool { kb := memoryOf(d, "VmRSS"); return 0 < kb && kb <= memoryFactor*64<<10 })
+	if kb := memoryOf(d, "VmHWM"); kb > memoryFactor*256<<10 {
 		t.Errorf("reading the backlog took %d KB, want at most 256 MB", kb)
 	}
 	t.Logf("following took %d KB, the backlog %d KB", memoryOf(d, "VmRSS"), memoryOf(d, "VmHWM"))

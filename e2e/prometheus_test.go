@@ -120,6 +120,7 @@ func TestEveryExpressionOfTheBoardHasData(t *testing.T) {
 	write(t, at("mail.log"), "")
 	write(t, at("config.yaml"), fmt.Sprintf("database: %[1]s/b.db\nsources: [{path: %[1]s/mail.log}]\n", dir))
 	start(t, "--config", at("config.yaml"))
+	eventually(t, at("b.db"), countBounces, "0")
 	log, err := os.OpenFile(at("mail.log"), os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
 		t.Fatal(err)
