@@ -208,7 +208,7 @@ func tellStory(t *testing.T, server *pgtest.Server, dsn string, seed uint64) {
 	one := filepath.Join(t.TempDir(), "one.db")
 	store := openStore(t, one)
 	save(t, store, batches(r, slices.Concat(events...))...)
-	network := &cutting{r: r}
+	network := &cutting{r: rand.New(rand.NewPCG(r.Uint64(), 0))}
 	admin, _, _ := strings.Cut(dsn, " user=")
 	admin += " user=postgres"
 	hosts := make([]*host, len(events))
@@ -270,7 +270,7 @@ func tellStory(t *testing.T, server *pgtest.Server, dsn string, seed uint64) {
 	compare(t, "everything is sent", admin, one)
 	compareFigures(t, "everything is sent", admin, hosts...)
 	changeMinds(t, r, seed, hosts, store, admin, one)
-	t.Logf("%d cuts; by hand: %s", network.cuts,
+	t.Logf("%d cuts; by hand: %s", network.cuts.Load(),
 		dumpFleet(t, admin, "SELECT (SELECT count(*) FROM bouncetail.decisions)::text, (SELECT count(*) FROM bouncetail.releases WHERE NOT confirms)::text, (SELECT count(*) FROM bouncetail.releases WHERE confirms)::text, (SELECT count(withdrawn_at) FROM bouncetail.releases)::text"))
 }
 

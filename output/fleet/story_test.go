@@ -9,6 +9,8 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
@@ -116,10 +118,12 @@ func batches(r *rand.Rand, events []any) (all []*bounce.Batch) {
 	return all
 }
 
-// cutting is a network whose next connection breaks at a random moment.
+// cutting is a network whose next connection breaks at a random moment. The driver also
+// connects in the background, to cancel a statement.
 type cutting struct {
-	r    *rand.Rand
-	cuts int // that were made
+	mu   sync.Mutex
+	r    *rand.Rand // not that of the test
+	cuts atomic.Int64
 }
 
 // cutConn breaks after some writes. The last one may still arrive, and then its answer
@@ -128,13 +132,15 @@ type cutConn struct {
 	net.Conn
 	left   int
 	arrive bool
-	cut    *int
+	cut    *atomic.Int64
 }
 
 var errCut = errors.New("the test has cut the connection")
 
 func (c *cutting) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if err != nil || c.r.IntN(3) == 0 {
 		return conn, err
 	}
@@ -145,7 +151,7 @@ func (c *cutConn) Write(b []byte) (int, error) {
 	if c.left--; c.left > 0 {
 		return c.Conn.Write(b)
 	}
-	*c.cut++
+	c.cut.Add(1)
 	if c.arrive {
 		_, _ = c.Conn.Write(b)
 		time.Sleep(time.Millisecond) // so that the server reads it before the end

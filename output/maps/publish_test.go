@@ -96,8 +96,13 @@ func TestDaemonPublishesChangesWithAMinimumInterval(t *testing.T) {
 		from, log := &list{}, &bytes.Buffer{}
 		from.add("a", longAgo)
 		p := newPublisher(dir, from, log)
+		var mu sync.Mutex
 		entries := make(map[string]int)
-		p.Written = func(name string, n int) { entries[name] = n }
+		p.Written = func(name string, n int) {
+			mu.Lock()
+			defer mu.Unlock()
+			entries[name] = n
+		}
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan struct{})
 		go func() { p.Run(ctx); close(ended) }()
@@ -108,6 +113,8 @@ func TestDaemonPublishesChangesWithAMinimumInterval(t *testing.T) {
 			if got := lines(t, dir, "access"); len(got) != addresses {
 				t.Errorf("after %v the map holds %q, want %d addresses", d, got, addresses)
 			}
+			mu.Lock()
+			defer mu.Unlock()
 			if entries["access"] != addresses || entries["exim"] != addresses {
 				t.Errorf("after %v the maps that were written have %v entries, want %d", d, entries, addresses)
 			}
