@@ -62,8 +62,8 @@ func TestTheLogStartsAgainWhileBatchesCome(t *testing.T) {
 	var before []byte
 	restarts, batches := 0, 0
 	for begun := time.Now(); restarts < 5; batches++ {
-		if time.Since(begun) > 30*time.Second {
-			t.Fatalf("the log has started again %d times with %d batches in 30 s", restarts, batches)
+		if time.Since(begun) > 3*time.Minute { // less than a second on an idle machine
+			t.Fatalf("the log has started again %d times with %d batches in 3 minutes", restarts, batches)
 		}
 		commit(t, f, batches)
 		f.checkpointer.looked = time.Time{}
