@@ -66,6 +66,35 @@ func TestTheStateRetryBecomesFailing(t *testing.T) {
 	}
 }
 
+// The rows of recipients keep their content when they are stored in another order.
+func TestRecipientsAreStoredByKey(t *testing.T) {
+	const columns = "recipient, domain, state, decided_by, category, reason, first_failure_at, last_failure_at, last_delivery_at, permanent_count, retry_count, bad_since, bad_until, last_bounce_id, deciding_bounce_id, recipient_key, seq, memory, left_bad_seq"
+	path := oldDatabase(t, 14, "INSERT INTO recipients ("+columns+`)
+		SELECT 'a' || value || '@d.example', 'd.example', iif(value % 2, 'bad', 'ok'), 'failure', 'c' || value, 'r' || value, 'first' || value, 'last' || value, nullif('reached' || value, 'reached3'),
+		  10 + value, 20 + value, iif(value % 2, 'since' || value, NULL), nullif('until' || value, 'until1'), 30 + value, 40 + value, (value * 7919 % 100 - 50) * 1000000007, 50 + value, 'memory' || value, nullif(60 + value, 62)
+		FROM json_each('[1,2,3,4,5,6,7,8,9]')`)
+	all := "SELECT " + columns + " FROM recipients ORDER BY recipient"
+	db := sqldb.Connect(path, "ro", "")
+	want := dump(t, db, all)
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s, err := Open(t.Context(), path, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if got := dump(t, s.db, all); len(got) != 9 || !slices.Equal(got, want) {
+		t.Errorf("after the migration\n got %q\nwant %q", got, want)
+	}
+	if got := dump(t, s.db, "SELECT count(*) FROM bad_recipients"); got[0] != "5" {
+		t.Errorf("%s bad recipients, want 5", got[0])
+	}
+	if _, err := s.db.ExecContext(t.Context(), "UPDATE recipients SET recipient = 'a1@d.example'"); err == nil {
+		t.Error("two recipients may have one name, want an error")
+	}
+}
+
 // The classifier reads the transport and the router, so judging again needs them.
 func TestRejudgingKnowsTransportAndRouter(t *testing.T) {
 	s, _ := openNew(t)

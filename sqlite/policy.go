@@ -94,7 +94,7 @@ func (s *Store) expire(ctx context.Context, keys []int64, now string) (changed i
 		if err != nil {
 			return err
 		}
-		rows, err := tx.knownRows(keys)
+		rows, err := tx.appendRows(nil, keys)
 		if err != nil {
 			return err
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -148,26 +149,25 @@ func (p *pruner) horizon(kind string) func(context.Context, time.Time) error {
 	}
 }
 
-// recipients deletes addresses, page by page in their order. Addresses with a manual
+// recipients deletes addresses, page by page in the order of the table. Addresses with a manual
 // decision are kept.
 func (p *pruner) recipients(ctx context.Context, before time.Time) error {
-	for last, more := "", true; more; {
+	for last, more := int64(math.MinInt64), true; more; {
 		more = false
 		var keys []int64
 		old := make(map[int64]struct{})
 		err := sqldb.ScanAll(ctx, p.db, `
-			SELECT recipient, recipient_key, coalesce(last_failure_at < ? AND decided_by <> 'manual', 0)
+			SELECT recipient_key, coalesce(last_failure_at < ? AND decided_by <> 'manual', 0)
 			FROM recipients
-			WHERE recipient > ?
-			ORDER BY recipient
+			WHERE recipient_key > ?
+			ORDER BY recipient_key
 			LIMIT ?`,
 			func(scan func(...any) error) error {
-				var key int64
 				var isOld bool
-				err := scan(&last, &key, &isOld)
+				err := scan(&last, &isOld)
 				if more = true; isOld {
-					keys = append(keys, key)
-					old[key] = struct{}{}
+					keys = append(keys, last)
+					old[last] = struct{}{}
 				}
 				return err
 			}, bounce.Stamp(before), last, query.PageSize)

@@ -95,7 +95,7 @@ func (tx *Tx) addPruned(histories map[int64]*recipient.History) error {
 func (tx *Tx) recomputeAll(keys []int64) error {
 	slices.Sort(keys)
 	for chunk := range slices.Chunk(slices.Compact(keys), query.PageSize) {
-		rows, err := tx.knownRows(chunk)
+		rows, err := tx.appendRows(nil, chunk)
 		if err != nil {
 			return err
 		}
@@ -163,7 +163,7 @@ func (s *Store) Rebuild(ctx context.Context) (int, error) {
 }
 
 func (tx *Tx) rebuild(keys []int64) error {
-	rows, err := tx.knownRows(keys)
+	rows, err := tx.appendRows(nil, keys)
 	if err != nil {
 		return err
 	}

@@ -46,17 +46,18 @@ var recipientColumns = sqldb.Columns[recipientRow]{
 }
 
 var (
-	insertRecipient = recipientColumns.Insert("INSERT OR REPLACE", "recipients")
 	// Setting a key, even to the value it has, would rewrite the row and its index.
 	changingColumns = recipientColumns.Without("recipient", "recipient_key")
-	updateRecipient = "UPDATE recipients SET " + changingColumns.Set() + " WHERE recipient = ?"
+	// INSERT OR REPLACE would keep a journal of every statement in a temporary file.
+	insertRecipient = recipientColumns.Insert("INSERT", "recipients") + " ON CONFLICT (recipient_key) DO UPDATE SET (" + changingColumns.Names("") + ") = (" + changingColumns.Names("excluded.") + ")"
+	updateRecipient = "UPDATE recipients SET " + changingColumns.Set() + " WHERE recipient_key = ?"
 )
 
-// appendRows loads the rows in which a unique column has one of n values, in
-// their order.
-func (tx *Tx) appendRows(rows []recipientRow, n int, column string, value func(i int) driver.Value) ([]recipientRow, error) {
-	err := tx.each(n, "SELECT "+recipientColumns.Names("")+" FROM recipients WHERE "+column+" = ?",
-		func(i int, p *params) { p.Add(value(i)) },
+// appendRows loads the rows of those recipients that have one, in the order of the
+// keys.
+func (tx *Tx) appendRows(rows []recipientRow, keys []int64) ([]recipientRow, error) {
+	err := tx.each(len(keys), "SELECT "+recipientColumns.Names("")+" FROM recipients WHERE recipient_key = ?",
+		func(i int, p *params) { p.AddNumber(keys[i]) },
 		func(_ int, values []driver.Value) error {
 			rows = append(rows, recipientRow{known: true})
 			r := &rows[len(rows)-1]
@@ -67,12 +68,6 @@ func (tx *Tx) appendRows(rows []recipientRow, n int, column string, value func(i
 			return nil
 		})
 	return rows, err
-}
-
-// knownRows loads the rows of those recipients that have one, in the order of
-// the keys.
-func (tx *Tx) knownRows(keys []int64) ([]recipientRow, error) {
-	return tx.appendRows(make([]recipientRow, 0, len(keys)), len(keys), "recipient_key", func(i int) driver.Value { return keys[i] })
 }
 
 // refresh makes the rows from their histories, and saves those that changed.
@@ -111,7 +106,8 @@ func (tx *Tx) recall(rows []*recipientRow) error {
 	}, nil)
 }
 
-// saveRecipients writes rows, each under the next change number.
+// saveRecipients writes rows in the order of the table. Each gets the next change number,
+// first those that are known, in the order that they are given in.
 func (tx *Tx) saveRecipients(rows []*recipientRow) error {
 	if len(rows) == 0 {
 		return nil
@@ -136,11 +132,14 @@ func (tx *Tx) saveRecipients(rows []*recipientRow) error {
 			r.leftBad = seq
 		}
 	}
+	for _, some := range [][]*recipientRow{known, others} {
+		slices.SortFunc(some, func(a, b *recipientRow) int { return cmp.Compare(a.key, b.key) })
+	}
 	// Not one statement for both: an upsert looks into every index whether the row
 	// is there already.
 	err := tx.each(len(known), updateRecipient, func(i int, p *params) {
 		changingColumns.Bind(p, known[i])
-		p.Add(known[i].to.Normal)
+		p.AddNumber(known[i].key)
 	}, nil)
 	if err != nil {
 		return err

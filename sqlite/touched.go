@@ -2,8 +2,6 @@ package sqlite
 
 import (
 	"cmp"
-	"database/sql/driver"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -85,10 +83,8 @@ func (tx *Tx) refreshTouched() error {
 		return err
 	}
 	tx.index = nil // sorting makes it invalid
-	// In the order of the table, as far as their names are known.
-	slices.SortFunc(tx.recipients, func(a, b touchedRecipient) int {
-		return cmp.Or(cmp.Compare(a.to.Normal, b.to.Normal), cmp.Compare(a.key, b.key))
-	})
+	// In the order of the table.
+	slices.SortFunc(tx.recipients, func(a, b touchedRecipient) int { return cmp.Compare(a.key, b.key) })
 	var rows []recipientRow
 	for some := range slices.Chunk(tx.recipients, rowsAtOnce) {
 		var err error
@@ -153,18 +149,13 @@ func (tx *Tx) takeReplay(key int64) bool {
 // extend makes the rows of touched recipients, in the memory of rows, which is
 // empty. Histories that cannot be extended are replayed.
 func (tx *Tx) extend(rows []recipientRow, some []touchedRecipient) ([]recipientRow, error) {
-	load := func(from []touchedRecipient, column string, value func(r *touchedRecipient) driver.Value) (err error) {
-		from = slices.DeleteFunc(slices.Clone(from), func(r touchedRecipient) bool { return !r.hasRow })
-		rows, err = tx.appendRows(rows, len(from), column, func(i int) driver.Value { return value(&from[i]) })
-		return err
+	var stored []int64
+	for i := range some {
+		if some[i].hasRow {
+			stored = append(stored, some[i].key)
+		}
 	}
-	unnamed := 0
-	for unnamed < len(some) && some[unnamed].to.Normal == "" {
-		unnamed++
-	}
-	err := errors.Join(
-		load(some[:unnamed], "recipient_key", func(r *touchedRecipient) driver.Value { return r.key }),
-		load(some[unnamed:], "recipient", func(r *touchedRecipient) driver.Value { return r.to.Normal }))
+	rows, err := tx.appendRows(rows, stored)
 	if err != nil {
 		return nil, err
 	}

@@ -25,7 +25,7 @@ type Browse struct {
 // returns up to which address it has looked, else an empty text.
 func (r *Reader) Browse(ctx context.Context, b Browse) (list []bounce.Recipient, looked string, err error) {
 	if b.Domain != "" || b.State == string(bounce.StateSuspect) {
-		list, err = r.browse(ctx, b, "") // an index has them
+		list, err = r.browse(ctx, b, "") // an index has the suspect ones, and all names, see endsIn
 		return list, "", err
 	}
 	for begun := time.Now(); ; {
@@ -56,6 +56,9 @@ func (r *Reader) browse(ctx context.Context, b Browse, end string) (list []bounc
 		if c.value != "" {
 			where, args = append(where, c.condition), append(args, c.value)
 		}
+	}
+	if b.Domain != "" {
+		where, args = append(where, "r.recipient GLOB ?"), append(args, endsIn(b.Domain))
 	}
 	if b.State == string(bounce.StateSuspect) {
 		where = append(where, "r.state = 'suspect'") // a parameter does not choose the index
