@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bufio"
+	"database/sql"
 	"fmt"
 	"io"
 	"os"
@@ -233,15 +234,17 @@ func TestStatusListsAllProblems(t *testing.T) {
 	d := startWith(t, told, systemd.watch(2*time.Second), "--db", db, log.path, missing)
 	log.messages(0, 5)
 	eventually(t, db, countBounces, "5")
-	other := exec.Command("sqlite3", db, ".timeout 10000", "BEGIN IMMEDIATE; SELECT 1;", ".shell sleep 6", "COMMIT;")
-	log.check(other.Start())
-	defer other.Wait()                 //nolint:errcheck // it only held a lock
-	time.Sleep(300 * time.Millisecond) // until it has the lock
+	other, err := sql.Open("sqlite3", "file:"+db+"?_busy_timeout=10000&_txlock=immediate")
+	log.check(err)
+	defer other.Close()
+	writing, err := other.BeginTx(t.Context(), nil) // takes the lock
+	log.check(err)
 	log.messages(5, 10)
 	waitFor(t, "both to show", func() bool {
 		s := systemd.status()
 		return strings.Contains(s, "cannot save") && strings.Contains(s, "cannot find "+missing)
 	})
+	log.check(writing.Rollback())
 	eventually(t, db, countBounces, "10")
 	log.check(os.Mkdir(filepath.Dir(missing), 0o755))
 	log.check(os.WriteFile(missing, []byte("\n"), 0o600))
