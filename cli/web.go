@@ -13,7 +13,6 @@ import (
 	"github.com/bouncetail/bouncetail/config"
 	"github.com/bouncetail/bouncetail/daemon"
 	"github.com/bouncetail/bouncetail/internal/cmdline"
-	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/login"
 	"github.com/bouncetail/bouncetail/view/web"
 )
@@ -29,24 +28,25 @@ func (a *app) web() *cobra.Command {
 		Long: "Web serves pages about providers, recipients, incidents, reasons and senders. It changes\n" +
 			"nothing, unless web.write is set. On a port of this machine, it prints a link that works\n" +
 			"once, since other users can reach the port; a unix socket is for its owner only. With\n" +
-			"web.users_file, visitors have to log in, and other machines may be let in.\n\n" +
+			"web.users_file, visitors have to log in, and other machines may be let in. With --fleet\n" +
+			"the pages show all hosts of a fleet, and change nothing.\n\n" +
 			"bouncetail-web.socket starts it on demand, see docs/web.md.",
 		Example: "  sudo bouncetail web\n" +
 			"  bouncetail web --db /tmp/b.db --listen unix:/tmp/bouncetail.sock",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			settings, err := a.settings()
+			q, err := a.question(cmd)
 			if err != nil {
 				return err
 			}
 			if !web.Activated() { // else the pages show what is wrong: systemd gives up a socket whose process ends
-				r, err := query.OpenReader(cmd.Context(), settings.Database)
+				r, err := q.Open(cmd.Context())
 				if err != nil {
 					return err
 				}
 				defer r.Close()
 			}
-			site, err := daemon.Site(settings, versionText(), a.zone(), a.logger(settings.Log))
+			site, err := daemon.Site(q, a.zone())
 			if err != nil {
 				return err
 			}
@@ -58,6 +58,7 @@ func (a *app) web() *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&address, "listen", "127.0.0.1:0", "listen on `ADDRESS`: unix:PATH, or IP:PORT; port 0 is any that is free; an IP that other machines reach needs web.users_file")
+	fleetFlag(c)
 	a.logFlags(c)
 	c.AddCommand(a.passwd(), a.token())
 	return c

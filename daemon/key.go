@@ -20,10 +20,11 @@ func OpenHasher(c config.Privacy) (*privacy.Hasher, error) {
 }
 
 // HasherOf returns the hasher for the addresses of a database. It returns an error if
-// the key of the settings is not the one that the database was written with.
+// the key of the settings is not the one that the database was written with. That of a
+// fleet is checked when it is opened.
 func HasherOf(ctx context.Context, c config.Config, r *query.Reader) (*privacy.Hasher, error) {
 	h, err := OpenHasher(c.Privacy)
-	if err == nil {
+	if err == nil && !r.IsFleet() {
 		err = r.CheckKey(ctx, c.Database, h.ID())
 	}
 	return h, err

@@ -4,34 +4,40 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"os/user"
+	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/config"
 	"github.com/bouncetail/bouncetail/output/export"
 	"github.com/bouncetail/bouncetail/sqlite/query"
+	view "github.com/bouncetail/bouncetail/view/fleet"
 	"github.com/bouncetail/bouncetail/view/login"
 	"github.com/bouncetail/bouncetail/view/table"
 	"github.com/bouncetail/bouncetail/view/web"
 )
 
-// Site returns the web pages of the database of the settings.
-func Site(c config.Config, version string, zone table.Zone, log *slog.Logger) (*web.Site, error) {
+// Site returns the web pages of the database of the settings, or of the fleet.
+func Site(q Question, zone table.Zone) (*web.Site, error) {
+	c := q.Config
 	site := &web.Site{
 		Open: func(ctx context.Context) (*query.Reader, error) { return query.OpenReader(ctx, c.Database) },
 		Stored: func(ctx context.Context, r *query.Reader, to bounce.Address) (bounce.Address, error) {
 			return StoredAs(ctx, c, r, to)
 		},
-		Database: c.Database, Version: version, Zone: zone, Hosts: c.Web.Hosts, Compat: c.Metrics.Compat, Log: log,
+		Database: c.Database, Version: q.Version, Zone: zone, Hosts: c.Web.Hosts, Compat: c.Metrics.Compat, Log: q.Log,
 		UserHeader: c.Web.UserHeader, Owner: userName(),
 	}
 	for _, s := range c.List() {
 		site.Settings = append(site.Settings, web.Setting(s))
 	}
-	if c.Web.Write {
-		site.Writer = pageWriter{c, log}
+	if q.Fleet {
+		if err := fleetSite(site, &q); err != nil {
+			return nil, err
+		}
+	} else if c.Web.Write {
+		site.Writer = pageWriter{c, q.Log}
 	}
 	csv, err := export.Named("csv")
 	if err != nil {
@@ -49,6 +55,22 @@ func Site(c config.Config, version string, zone table.Zone, log *slog.Logger) (*
 		}
 	}
 	return site, nil
+}
+
+// fleetSite has a site show a fleet. Decisions are made on the pages of a host.
+func fleetSite(site *web.Site, q *Question) error {
+	s, err := Fleet(q.Config, q.Version, q.Log)
+	if err != nil {
+		return err
+	}
+	db := view.Database(s)
+	db.SetConnMaxIdleTime(time.Minute)
+	site.Open = func(ctx context.Context) (*query.Reader, error) {
+		return view.Begin(ctx, db, func() error { return nil })
+	}
+	site.Fleet = func(ctx context.Context) (web.FleetReader, error) { return view.Open(ctx, s) }
+	site.Database += " of a fleet" // another site than that of the host
+	return nil
 }
 
 // userName returns the name of the user of this process.

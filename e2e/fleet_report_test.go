@@ -4,14 +4,18 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"os/exec"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/bouncetail/bouncetail/internal/pgtest"
 )
 
-// reportLines returns the lines of a week of mail and of the week before, by host.
+// reportLines returns the lines of the last week of mail and of the week before, by host.
 func reportLines(hosts ...string) map[string]string {
 	r := rand.New(rand.NewPCG(1, 2))
 	lines := make(map[string]string)
@@ -19,12 +23,12 @@ func reportLines(hosts ...string) map[string]string {
 	domains := []string{"example.com", "gmail.com", "example.net"}
 	for n := range 1500 {
 		host, domain := hosts[r.IntN(len(hosts))], domains[r.IntN(len(domains))]
-		at := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC).Add(time.Duration(n) * 13 * time.Minute).Format("2006-01-02T15:04:05.000000-07:00")
+		at := time.Now().UTC().Truncate(24*time.Hour).AddDate(0, 0, -14).Add(time.Duration(n) * 13 * time.Minute).Format("2006-01-02T15:04:05.000000-07:00")
 		said := []string{
 			"dsn=5.1.1, status=bounced (host %s said: 550 5.1.1 No such user (in reply to RCPT TO command))",
 			"dsn=4.2.2, status=deferred (host %s said: 452 4.2.2 Mailbox full (in reply to RCPT TO command))",
 			"dsn=5.7.1, status=bounced (host %s said: 550 5.7.1 Blocked by zen.spamhaus.org (in reply to MAIL FROM command))",
-			"dsn=5.0.0, status=bounced (host %s said: 550 The frobnicator declines this quux (in reply to end of DATA command))",
+			"dsn=5.0.0, status=bounced (host %s said: 550 Zzyx quuxly 17 (in reply to end of DATA command))",
 			"dsn=2.0.0, status=sent (250 2.0.0 Ok: queued as 4F1A2B3C)",
 			"dsn=2.0.0, status=sent (250 2.0.0 Ok: queued as 4F1A2B3D)",
 		}[r.IntN(6)]
@@ -56,12 +60,13 @@ func differingLines(a, b string) string {
 	return out.String()
 }
 
-// The report of a fleet has the numbers of one of a database with all logs.
-func TestReportOfAFleetIsThatOfAllLogs(t *testing.T) {
-	server, database, hosts := newFleet(t, "mx1", "mx2")
+// fleetAndOne returns a fleet of two hosts, the first of which may read all, and a database
+// with all of their logs.
+func fleetAndOne(t *testing.T) (server *pgtest.Server, database string, hosts []*mailServer, one string) {
+	server, database, hosts = newFleet(t, "mx1", "mx2")
 	server.SQL(t, database, "GRANT bouncetail_reader TO mx1")
 	lines := reportLines("mx1", "mx2")
-	one := filepath.Join(t.TempDir(), "one.db")
+	one = filepath.Join(t.TempDir(), "one.db")
 	for _, h := range hosts {
 		write(t, h.log, lines[h.name])
 		run(t, "import", "--config", h.settings, h.log)
@@ -70,10 +75,16 @@ func TestReportOfAFleetIsThatOfAllLogs(t *testing.T) {
 	}
 	// mx1 looks for deliveries to addresses that failed at mx2 only.
 	run(t, "fleet", "send", "--once", "--config", hosts[0].settings)
+	return server, database, hosts, one
+}
+
+// The report of a fleet has the numbers of one of a database with all logs.
+func TestReportOfAFleetIsThatOfAllLogs(t *testing.T) {
+	server, database, hosts, one := fleetAndOne(t)
 	report := func(args ...string) map[string]any {
 		t.Helper()
 		var d map[string]any
-		out := run(t, append([]string{"report", "--json", "--since", "2026-11-08", "--until", "2026-11-15"}, args...)...)
+		out := run(t, append([]string{"report", "--json"}, args...)...)
 		if err := json.Unmarshal([]byte(out), &d); err != nil {
 			t.Fatalf("%v: %v\n%s", args, err, out)
 		}
@@ -92,12 +103,74 @@ func TestReportOfAFleetIsThatOfAllLogs(t *testing.T) {
 			}
 		}
 	}
-	text := run(t, "report", "--fleet", "--config", hosts[0].settings, "--since", "2026-11-08", "--until", "2026-11-15")
-	if !strings.Contains(text, "Fleet of 2 hosts, 8 to 14 November 2026") || !strings.Contains(text, "bouncetail recipients --state bad --fleet") {
+	text := run(t, "report", "--fleet", "--config", hosts[0].settings)
+	if !strings.Contains(text, "Fleet of 2 hosts, ") || !strings.Contains(text, "bouncetail recipients --state bad --fleet") {
 		t.Errorf("the report is\n%s", text)
 	}
 	server.SQL(t, database, "UPDATE bouncetail.fleet_instances SET last_seen = now() - interval '3 days' WHERE instance = 'mx2'")
 	if text := run(t, "report", "--fleet", "--config", hosts[0].settings); !strings.Contains(text, "mx2 was not seen for 3 d") {
 		t.Errorf("with a silent host, the report is\n%s", text)
 	}
+	cmd := exec.CommandContext(t.Context(), program(t), "report", "--fleet", "--config", hosts[1].settings)
+	if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "bouncetail_reader if it shows") {
+		t.Errorf("the report for a host that may only send: %v\n%s", err, out)
+	}
+}
+
+// The pages of a fleet are those of a database with all logs.
+func TestPagesOfAFleetAreThoseOfAllLogs(t *testing.T) {
+	server, database, hosts, one := fleetAndOne(t)
+	server.SQL(t, database, "UPDATE bouncetail.fleet_instances SET last_seen = now() - interval '3 days' WHERE instance = 'mx2'")
+	run(t, "recipients", "block", "user1@example.com", "--config", hosts[0].settings)
+	run(t, "recipients", "block", "user1@example.com", "--db", one)
+	run(t, "fleet", "send", "--once", "--config", hosts[0].settings)
+	server.SQL(t, database, `INSERT INTO bouncetail.incidents (instance, id, kind, scope, category, reason, enhanced_code, subject, started_at, last_at, opened_at, backlog, attempts, addresses, domains, digest)
+		SELECT number, 1234, 'provider-refuses', 'sender', 'blocked', 'policy', '', 'google', s, s, s, 0, 100, 50, 3, '' FROM bouncetail.fleet_instances, (SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.000Z') AS s) x WHERE instance = 'mx2'`)
+	fleet, host := startWebWith(t, nil, "--fleet", "--config", hosts[0].settings), startWebWith(t, nil, "--db", one)
+	// What is usual follows from the order of attempts, which differs between hosts. A fleet
+	// has other numbers of failures and changes.
+	differs := regexp.MustCompile(`(?s)<footer.*</footer>|data-head="usual">[^<]*|,\d*,\d+,\d{3} `)
+	for _, path := range []string{
+		"providers", "recipients", "recipients?state=bad", "recipients?match=user1%2A&domain=gmail.com", "recipients?reason=no-such-user",
+		"recipients?match=a_b", "recipients.csv?state=failing", "reasons", "senders",
+	} {
+		got, want := differs.ReplaceAllString(pageOf(t, fleet+"/"+path), ""), differs.ReplaceAllString(pageOf(t, host+"/"+path), "")
+		if got != want {
+			t.Errorf("%s differs in the fleet and in one database:\n%s", path, differingLines(strings.ReplaceAll(got, "><", ">\n<"), strings.ReplaceAll(want, "><", ">\n<")))
+		}
+	}
+	for path, texts := range map[string][]string{
+		"":                                    {"Fleet of 2 hosts", "all hosts of a fleet", "recipients?state=bad", "mx2/1234: "},
+		"providers/google":                    {"Reasons by day", "Failed attempts by day and hour", "550 5.1.1 No such user"}, // read as long as there is time
+		"unclassified":                        {"quuxly"},
+		"health":                              {"mx2", "silent: is bouncetail-fleet.service running there?"},
+		"report?provider=google":              {"Fleet of 2 hosts, google"},
+		"recipient?address=user1@example.com": {"blocked", "bouncetail explain user1@example.com --fleet"},
+		"decisions":                           {"user1@example.com"},
+		"incidents":                           {"mx2/1234", "google"},
+		"settings":                            {"fleet.instance"},
+	} {
+		page := pageOf(t, fleet+"/"+path)
+		for _, text := range texts {
+			if !strings.Contains(page, text) {
+				t.Errorf("%s has no %q:\n%s", path, text, page)
+			}
+		}
+		if strings.Contains(page, `method="post"`) || strings.Contains(page, `href="decide`) {
+			t.Errorf("%s offers to write:\n%s", path, page)
+		}
+	}
+	if got := pageOf(t, fleet+"/recipients"); strings.Count(got, "recipient?address=") < 100 {
+		t.Errorf("the list of recipients is\n%s", got)
+	}
+}
+
+func TestDropInForTheNetworkOfAFleetKeepsThePagesHardened(t *testing.T) {
+	_, dropIn, found := strings.Cut(file(t, "docs/web.md"), "[Service]\nExecStart=\n")
+	if dropIn, _, _ = strings.Cut(dropIn, "```"); !found || !strings.Contains(dropIn, "IPAddressAllow=") {
+		t.Fatalf("docs/web.md has no drop-in for a fleet: %s", dropIn)
+	}
+	unit := filepath.Join(t.TempDir(), "bouncetail-web.service")
+	write(t, unit, file(t, "systemd/bouncetail-web.service")+"[Service]\nExecStart=\n"+strings.Replace(dropIn, "=bouncetail web", "="+program(t)+" web", 1))
+	littleExposed(t, unit, 1.2) // it has the network
 }

@@ -186,7 +186,7 @@ CREATE TABLE bouncetail.provider_windows (
   PRIMARY KEY (instance, start, span, provider)
 );
 
-CREATE INDEX provider_windows_by_time ON bouncetail.provider_windows USING brin (start);
+CREATE INDEX provider_windows_by_time ON bouncetail.provider_windows (start);
 
 CREATE TABLE bouncetail.provider_baselines (
   -- What is usual for a provider at a host: of tried first attempts, refused.

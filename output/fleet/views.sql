@@ -55,18 +55,29 @@ CREATE OR REPLACE VIEW bouncetail_views.incidents WITH (security_invoker = true)
     ended_by, part_of * 10000 + instance AS part_of, backlog, tried, refused, baseline, p, attempts, addresses, domains, NULL::bigint AS bounce_id, reply, instance
   FROM bouncetail.incidents;
 
+CREATE OR REPLACE VIEW bouncetail_views.crowds WITH (security_invoker = true) AS
+  SELECT id, kind, unit, started_at, last_at, ended_at, addresses, refused, attempts, domains, 0 AS frozen
+  FROM bouncetail.crowds;
+
+CREATE OR REPLACE VIEW bouncetail_views.decisions WITH (security_invoker = true) AS
+  SELECT recipient_key AS id, recipient, recipient_key, decision, note, decided_at, until, NULL::timestamptz AS ended_at
+  FROM bouncetail.decisions
+  WHERE decision <> '';
+
+CREATE OR REPLACE VIEW bouncetail_views.releases WITH (security_invoker = true) AS
+  SELECT row_number() OVER (ORDER BY made_at, instance, id) AS id, since, until, category, domain, reason, note, made_at AS released_at, withdrawn_at
+  FROM bouncetail.releases
+  WHERE NOT confirms;
+
+CREATE OR REPLACE VIEW bouncetail_views.confirms WITH (security_invoker = true) AS
+  SELECT row_number() OVER (ORDER BY made_at, instance, id) AS id, since, until, category, domain, reason, note, made_at AS confirmed_at, withdrawn_at
+  FROM bouncetail.releases
+  WHERE confirms;
+
 CREATE OR REPLACE VIEW bouncetail_views.meta WITH (security_invoker = true) AS
   SELECT 'seq' AS name, seq AS value FROM bouncetail.fleet_clock
   UNION ALL
-  SELECT 'hash_key', value::bigint FROM bouncetail.fleet_meta WHERE name = 'hash_key' AND value <> '0'
-  UNION ALL
-  SELECT 'recipients_bad', count(*) FROM bouncetail.recipients WHERE state = 'bad'
-  UNION ALL
-  SELECT 'recipients_suspect', count(*) FROM bouncetail.recipients WHERE state = 'suspect'
-  UNION ALL
-  SELECT 'recipients_failing', count(*) FROM bouncetail.recipients WHERE state = 'failing'
-  UNION ALL
-  SELECT 'recipients_ok', count(*) FROM bouncetail.recipients WHERE state = 'ok';
+  SELECT 'hash_key', value::bigint FROM bouncetail.fleet_meta WHERE name = 'hash_key' AND value <> '0';
 
 CREATE OR REPLACE VIEW bouncetail_views.hosts WITH (security_invoker = true) AS
   SELECT instance AS host, number, version, last_seen, last_line_at, behind, gaps, extract(epoch FROM clock_timestamp() - last_seen)::bigint AS seen_ago

@@ -63,7 +63,10 @@ func (r *Reader) browse(ctx context.Context, b Browse, end string) (list []bounc
 	if b.State == string(bounce.StateSuspect) {
 		where = append(where, "r.state = 'suspect'") // a parameter does not choose the index
 	}
-	if b.Match != "" {
+	switch {
+	case b.Match != "" && r.IsFleet():
+		where, args = append(where, "r.recipient LIKE ?"), append(args, LikeOf(b.Match))
+	case b.Match != "":
 		where, args = append(where, "r.recipient GLOB ?"), append(args, globOf(b.Match))
 	}
 	err = sqldb.ScanAll(ctx, r.db, selectShown+" WHERE "+strings.Join(where, " AND ")+" ORDER BY r.recipient LIMIT ?", func(scan func(...any) error) error {

@@ -2,6 +2,7 @@ package query
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
@@ -42,12 +43,20 @@ func (r *Reader) Hosts(ctx context.Context) (hosts []Host, err error) {
 	return hosts, err
 }
 
-// HostOfIncident returns the host of an incident of a fleet, and the number of the incident
-// there.
-func HostOfIncident(id int64) (number, own int64) { return id % 10_000, id / 10_000 }
+// IncidentName returns the name of an incident as it is shown: its number, in a fleet
+// HOST/NUMBER.
+func IncidentName(hosts []Host, id int64) string {
+	const width = 10_000 // see the view incidents
+	for i := range hosts {
+		if hosts[i].Number == id%width {
+			return fmt.Sprintf("%s/%d", hosts[i].Name, id/width)
+		}
+	}
+	return fmt.Sprintf("#%d", id)
+}
 
-// InState returns the number of recipients in a state.
-func (r *Reader) InState(ctx context.Context, state bounce.State) (n int, err error) {
-	err = r.db.QueryRowContext(ctx, "SELECT coalesce(sum(value), 0) FROM meta WHERE name = ?", StateCount+string(state)).Scan(&n)
+// Suspect returns the number of suspect recipients, which an index has.
+func (r *Reader) Suspect(ctx context.Context) (n int, err error) {
+	err = r.db.QueryRowContext(ctx, "SELECT count(*) FROM recipients WHERE state = 'suspect'").Scan(&n)
 	return n, err
 }

@@ -92,7 +92,7 @@ var RecipientColumns = sqldb.Columns[bounce.Recipient]{
 // selectShown selects recipients, each with the reply of the deciding failure. An
 // address that was blocked by hand may have no failure.
 var selectShown = "SELECT coalesce(b.smtp_code, 0), coalesce(b.reply, ''), " + RecipientColumns.Names("r.") +
-	" FROM recipients r LEFT JOIN bounces b ON b.id = r.deciding_bounce_id "
+	" FROM recipients r LEFT JOIN bounces b ON b.id = r.deciding_bounce_id AND b.recipient_key = r.recipient_key "
 
 // scanShown reads a row of selectShown.
 func scanShown(row *bounce.Recipient, scan func(...any) error) error {
@@ -227,6 +227,16 @@ func globOf(match string) string {
 	return "*" + strings.ReplaceAll(match, "[", "[[]") + "*"
 }
 
+// LikeOf returns a pattern for LIKE that finds a part of an address, as globOf does:
+// PostgreSQL has no GLOB.
+func LikeOf(match string) string {
+	escaped := strings.NewReplacer(`\`, `\\`, "%", `\%`, "_", `\_`).Replace(strings.ToLower(match))
+	if strings.ContainsAny(match, "*?") {
+		return strings.NewReplacer("*", "%", "?", "_").Replace(escaped)
+	}
+	return "%" + escaped + "%"
+}
+
 // Count is a name with a number.
 type Count struct {
 	Name string
@@ -236,6 +246,9 @@ type Count struct {
 // States returns how many recipients are in each state. They are counted with every
 // change, because a look through all of them takes a second for a few million.
 func (r *Reader) States(ctx context.Context) ([]Count, error) {
+	if r.IsFleet() { // in PostgreSQL, every change would wait for the row of a counter
+		return r.counts(ctx, "SELECT state, count(*) FROM recipients GROUP BY 1 ORDER BY 1")
+	}
 	return r.counts(ctx, "SELECT substr(name, length('"+StateCount+"') + 1), value FROM meta WHERE name LIKE '"+StateCount+"%' AND value > 0 ORDER BY 1")
 }
 

@@ -110,8 +110,8 @@ func (r *Reader) Query(ctx context.Context, query string, head func(columns []st
 // read, by source and cause, with the number of each.
 func (r *Reader) Gaps(ctx context.Context) ([]Count, error) {
 	return r.counts(ctx, `
-		SELECT source || ': ' || why || CASE WHEN sum(bytes > 0) THEN '; ' || sum(max(bytes, 0)) || ' bytes' ELSE '' END
-		  || CASE WHEN sum(bytes < 0) = count(*) THEN '; how much, nobody can know' ELSE '' END, count(*)
+		SELECT source || ': ' || why || CASE WHEN max(bytes) > 0 THEN '; ' || sum(CASE WHEN bytes > 0 THEN bytes ELSE 0 END) || ' bytes' ELSE '' END
+		  || CASE WHEN max(bytes) < 0 THEN '; how much, nobody can know' ELSE '' END, count(*)
 		FROM gaps
 		GROUP BY source, why
 		ORDER BY 2 DESC, 1`)

@@ -31,7 +31,7 @@ func (r *Reader) PartSums(ctx context.Context, provider string, from, to time.Ti
 	if provider == "" {
 		return r.windows(ctx, "SELECT '', start - start % ? AS part", "span = 300 AND start >= ? AND start < ? GROUP BY part ORDER BY part", n, from.Unix(), to.Unix())
 	}
-	return r.windows(ctx, "SELECT provider, start - start % ? AS part", "span = 300 AND start >= ? AND start < ? AND provider = ? GROUP BY part ORDER BY part", n, from.Unix(), to.Unix(), provider)
+	return r.windows(ctx, "SELECT min(provider), start - start % ? AS part", "span = 300 AND start >= ? AND start < ? AND provider = ? GROUP BY part ORDER BY part", n, from.Unix(), to.Unix(), provider)
 }
 
 func (r *Reader) windows(ctx context.Context, which, where string, args ...any) (sums []ProviderSum, err error) {

@@ -325,30 +325,17 @@ func (d *Digest) readHealth(ctx context.Context, r *query.Reader) (err error) {
 	if d.Health.Gaps, d.Health.Unparsed, err = r.LossesSince(ctx, d.from); err != nil {
 		return err
 	}
-	if r.IsFleet() {
-		return d.readHosts(ctx, r)
-	}
 	var s Status
 	if err := s.readSource(ctx, r); err != nil {
 		return err
 	}
-	d.Host, d.MTA, d.Health.Followed, d.Health.LastLine = s.Host, s.MTA, s.Followed, s.LastLine
+	d.Host, d.MTA, d.Hosts, d.Health.Followed, d.Health.LastLine = s.Host, s.MTA, s.Hosts, s.Followed, s.LastLine
+	if r.IsFleet() {
+		return nil // the report of each host shows its webhooks
+	}
 	hooks, err := r.Hooks(ctx)
 	for i := range hooks {
 		d.Health.DeadLetters += hooks[i].DeadLetters
-	}
-	return err
-}
-
-// readHosts reads how the hosts of a fleet are doing. Whether their daemons read the logs,
-// and their webhooks, is shown by the report of each.
-func (d *Digest) readHosts(ctx context.Context, r *query.Reader) (err error) {
-	d.Hosts, err = r.Hosts(ctx)
-	d.Host = "Fleet of " + text.Amount(len(d.Hosts), "host")
-	for i := range d.Hosts {
-		if line := d.Hosts[i].LastLine; line != nil && (d.Health.LastLine == nil || line.After(*d.Health.LastLine)) {
-			d.Health.LastLine = line
-		}
 	}
 	return err
 }
@@ -366,7 +353,7 @@ func (d *Digest) readNeeds(ctx context.Context, r *query.Reader) error {
 		}
 	}
 	d.needIncidents()
-	suspect, err := r.InState(ctx, bounce.StateSuspect)
+	suspect, err := r.Suspect(ctx)
 	if suspect > 0 {
 		need("bouncetail recipients crowds"+d.there(), "%s suspect, which may be an outage: confirm or release", text.Amount(suspect, "address"))
 	}
@@ -409,7 +396,7 @@ func (d *Digest) need(next, format string, args ...any) {
 func (d *Digest) needIncidents() {
 	for i := range d.Incidents {
 		if i := &d.Incidents[i]; i.Open() && i.Ours() {
-			d.need(i.Advice, "%s %s%s: %s of %s, still open", d.incident(i.ID), What(&i.Incident), with(i.Subject), text.Amount(i.Attempts, "failure"), text.Amount(i.Addresses, "address"))
+			d.need(i.Advice, "%s %s%s: %s of %s, still open", query.IncidentName(d.Hosts, i.ID), What(&i.Incident), with(i.Subject), text.Amount(i.Attempts, "failure"), text.Amount(i.Addresses, "address"))
 		}
 	}
 }

@@ -237,19 +237,18 @@ func (d *Digest) incidentsSection(zone table.Zone) page.Section {
 		if !n.Open() {
 			until = zone.Short(n.LastAt)
 		}
-		s.Row(page.Link{Text: d.incident(n.ID), Href: fmt.Sprintf("incidents/%d", n.ID)}, What(&n.Incident), n.Subject, n.Addresses, zone.Short(n.StartedAt), until)
+		s.Row(IncidentLink(d.Hosts, n.ID), What(&n.Incident), n.Subject, n.Addresses, zone.Short(n.StartedAt), until)
 	}
 	return s.OrElse("None.")
 }
 
-// incident returns the number of an incident, in a fleet with its host.
-func (d *Digest) incident(id int64) string {
-	for i := range d.Hosts {
-		if number, own := query.HostOfIncident(id); number == d.Hosts[i].Number {
-			return fmt.Sprintf("%s/%d", d.Hosts[i].Name, own)
-		}
+// IncidentLink names an incident, and leads to its page. A fleet has no such pages.
+func IncidentLink(hosts []query.Host, id int64) page.Link {
+	link := page.Link{Text: query.IncidentName(hosts, id)}
+	if hosts == nil {
+		link.Href = fmt.Sprintf("incidents/%d", id)
 	}
-	return fmt.Sprintf("#%d", id)
+	return link
 }
 
 func (d *Digest) unknownSection() page.Section {

@@ -16,6 +16,7 @@ import (
 // Status is the answer to "how is my mail?".
 type Status struct {
 	Host     string            `json:"host"`
+	Hosts    []query.Host      `json:"-"` // of a fleet
 	MTA      string            `json:"mta"`
 	LastLine *time.Time        `json:"last_line_at"` // of the logs, by their own time; nil if none was read
 	LastRead *time.Time        `json:"last_read_at"` // when it was read
@@ -95,6 +96,9 @@ func (s *Status) Headline(now time.Time) string {
 
 // readSource reads which server the logs are of, and how current they are.
 func (s *Status) readSource(ctx context.Context, r *query.Reader) (err error) {
+	if r.IsFleet() {
+		return s.readHosts(ctx, r)
+	}
 	if s.Host, s.MTA, err = r.LastHost(ctx); err != nil {
 		return err
 	}
@@ -117,6 +121,18 @@ func (s *Status) readSource(ctx context.Context, r *query.Reader) (err error) {
 		}
 		line, read = line.UTC(), read.UTC()
 		s.LastLine, s.LastRead = &line, &read
+	}
+	return err
+}
+
+// readHosts reads how the hosts of a fleet are doing.
+func (s *Status) readHosts(ctx context.Context, r *query.Reader) (err error) {
+	s.Hosts, err = r.Hosts(ctx)
+	s.Host = "Fleet of " + text.Amount(len(s.Hosts), "host")
+	for i := range s.Hosts {
+		if line := s.Hosts[i].LastLine; line != nil && (s.LastLine == nil || line.After(*s.LastLine)) {
+			s.LastLine = line
+		}
 	}
 	return err
 }

@@ -20,6 +20,10 @@ import (
 
 // incidents lists what hit many addresses at once.
 func incidents(q *request) (*page.Page, error) {
+	hosts, err := q.r.Hosts(q.Context())
+	if err != nil {
+		return nil, err
+	}
 	found, err := stored.List(q.Context(), q.r.Querier(), stored.Filter{Since: bounce.Stamp(q.now.AddDate(0, 0, -week)), Addresses: 10})
 	if err != nil {
 		return nil, err
@@ -32,15 +36,10 @@ func incidents(q *request) (*page.Page, error) {
 		if what == string(n.Reason) && n.Reason != incident.Mixed {
 			what = reasonLink(n.Reason)
 		}
-		s.Row(incidentLink(n.ID), what, n.Subject, n.Attempts, n.Addresses, q.zone.Short(n.StartedAt), q.end(&n.Incident), page.Shown(n.Reply, 300), n.Advice)
+		s.Row(report.IncidentLink(hosts, n.ID), what, n.Subject, n.Attempts, n.Addresses, q.zone.Short(n.StartedAt), q.end(&n.Incident), page.Shown(n.Reply, 300), n.Advice)
 	}
 	p.Add(s.OrElse("None."))
 	return p, nil
-}
-
-// incidentLink leads to the page of an incident.
-func incidentLink(id int64) page.Link {
-	return page.Link{Text: fmt.Sprintf("#%d", id), Href: fmt.Sprintf("incidents/%d", id)}
 }
 
 // end returns when an incident ended.
@@ -53,6 +52,9 @@ func (q *request) end(i *incident.Incident) string {
 
 // oneIncident shows one incident.
 func oneIncident(q *request) (*page.Page, error) {
+	if q.r.IsFleet() {
+		return nil, notFound("The pages of its host, and bouncetail incidents --fleet, show an incident.")
+	}
 	id, err := strconv.ParseInt(q.PathValue("id"), 10, 64)
 	if err != nil {
 		return nil, notFound("An incident has a number.")
@@ -72,10 +74,10 @@ func oneIncident(q *request) (*page.Page, error) {
 	s.Row("domains", d.Domains)
 	s.Row("what to do", d.Advice)
 	if d.PartOf != 0 {
-		s.Row("part of", incidentLink(d.PartOf))
+		s.Row("part of", report.IncidentLink(nil, d.PartOf))
 	}
 	for _, part := range d.Parts {
-		s.Row("includes", incidentLink(part))
+		s.Row("includes", report.IncidentLink(nil, part))
 	}
 	if d.Since != "" {
 		s.Note("Hours, replies, senders and addresses are those of its failures since %s %s.", q.zone.Short(d.Since), q.zone.Name())
@@ -127,8 +129,12 @@ func (q *request) incidentHours(hours []stored.Count) page.Section {
 	return s
 }
 
-// serveMetrics answers with metrics for Prometheus.
+// serveMetrics answers with metrics for Prometheus. They are those of a host.
 func (s *Site) serveMetrics(w http.ResponseWriter, r *http.Request) {
+	if s.Fleet != nil {
+		http.Error(w, "Metrics are those of a host: ask its pages.", http.StatusNotFound)
+		return
+	}
 	reader, err := s.Open(r.Context())
 	var body bytes.Buffer
 	if err == nil {

@@ -2,8 +2,11 @@ package web
 
 import (
 	"errors"
+	"time"
 
+	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/classify"
+	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/internal/when"
 	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/page"
@@ -83,6 +86,9 @@ func weekly(q *request) (*page.Page, error) {
 
 // health shows how well the logs are read.
 func health(q *request) (*page.Page, error) {
+	if q.r.IsFleet() {
+		return fleetHealth(q)
+	}
 	p := page.New("Health", "")
 	sources := page.NewSection("Logs", "path", "setting", "bytes read", "last grew ("+q.zone.Name()+")")
 	read, err := q.r.Sources(q.Context(), 50)
@@ -113,6 +119,28 @@ func health(q *request) (*page.Page, error) {
 	more.Say("This process sees the database only. bouncetail doctor examines the machine, and systemctl status bouncetail shows the daemon.")
 	p.Add(webhooks.OrElse("None."), exports.OrElse("None."), more)
 	return p, nil
+}
+
+// fleetHealth shows how current the figures of each host are.
+func fleetHealth(q *request) (*page.Page, error) {
+	p := page.New("Health", "the hosts of the fleet")
+	s := page.NewSection("Hosts", "host", "seen", "behind", "last grew ("+q.zone.Name()+")", "")
+	hosts, err := q.r.Hosts(q.Context())
+	for i := range hosts {
+		h := &hosts[i]
+		problem, line := "", ""
+		if h.Silent() {
+			problem = "silent: is bouncetail-fleet.service running there?"
+		}
+		if h.LastLine != nil {
+			line = q.zone.Short(bounce.Stamp(*h.LastLine))
+		}
+		s.Row(h.Name, text.Age(time.Duration(h.SeenAgo)*time.Second)+" ago", h.Behind, line, problem)
+	}
+	gaps, gapsErr := q.r.Gaps(q.Context())
+	s.Note("Logs, webhooks and exports are shown by the page of each host.")
+	p.Add(s.OrElse("No host has sent anything yet."), countsSection("Lost parts of logs", gaps))
+	return p, errors.Join(err, gapsErr)
 }
 
 func countsSection(title string, counts []query.Count) page.Section {

@@ -30,7 +30,11 @@ func overview(q *request) (*page.Page, error) {
 	needs := page.NewSection("What needs you", "", "", "")
 	for i := range s.Yours {
 		y := &s.Yours[i]
-		needs.Row(page.Link{Text: report.What(&y.Incident) + at(y.Subject), Href: fmt.Sprintf("incidents/%d", y.ID)}, text.Amount(y.Attempts, "failure")+" since "+q.zone.Short(y.StartedAt), y.Advice)
+		link := report.IncidentLink(s.Hosts, y.ID)
+		if link.Text = report.What(&y.Incident) + at(y.Subject); s.Hosts != nil {
+			link.Text = query.IncidentName(s.Hosts, y.ID) + ": " + link.Text
+		}
+		needs.Row(link, text.Amount(y.Attempts, "failure")+" since "+q.zone.Short(y.StartedAt), y.Advice)
 	}
 	if n := s.States[string(bounce.StateSuspect)]; n > 0 {
 		needs.Row(page.Link{Text: text.Amount(n, "suspect address"), Href: "recipients?state=suspect"}, "", page.Link{Text: "Confirm or release", Href: "decisions"})

@@ -129,14 +129,23 @@ func oneRecipient(q *request) (*page.Page, error) {
 	if stored, err := q.site.Stored(q.Context(), q.r, to); err == nil {
 		to = stored
 	}
-	row, known, err := q.r.Recipient(q.Context(), to.Normal)
+	from, flag := FleetReader(q.r), ""
+	if q.site.Fleet != nil {
+		var err error
+		if from, err = q.site.Fleet(q.Context()); err != nil {
+			return nil, err
+		}
+		defer from.Close()
+		flag = " --fleet"
+	}
+	row, known, err := from.Recipient(q.Context(), to.Normal)
 	if err != nil {
 		return nil, err
 	}
 	if !known {
 		return nil, notFound(fmt.Sprintf("%s has not failed in what was read so far, or is spelled otherwise.", given))
 	}
-	h, err := report.ReadHistory(q.Context(), q.r, to, &row, 50, table.Zone{Location: q.zone.Location}, q.now)
+	h, err := report.ReadHistory(q.Context(), from, to, &row, 50, table.Zone{Location: q.zone.Location}, q.now)
 	if err != nil {
 		return nil, err
 	}
@@ -146,7 +155,7 @@ func oneRecipient(q *request) (*page.Page, error) {
 	}
 	p.Add(h.Sections()...)
 	s := page.NewSection("On the command line")
-	s.Code = page.Lines("bouncetail explain " + shellQuote(row.Recipient))
+	s.Code = page.Lines("bouncetail explain " + shellQuote(row.Recipient) + flag)
 	p.Add(s)
 	return p, nil
 }

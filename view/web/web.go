@@ -21,6 +21,7 @@ import (
 	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/login"
 	"github.com/bouncetail/bouncetail/view/page"
+	"github.com/bouncetail/bouncetail/view/report"
 	"github.com/bouncetail/bouncetail/view/table"
 )
 
@@ -28,7 +29,9 @@ import (
 type Site struct {
 	Open func(ctx context.Context) (*query.Reader, error)
 	// Stored returns an address as it is stored, which may be a hash.
-	Stored   func(ctx context.Context, r *query.Reader, to bounce.Address) (bounce.Address, error)
+	Stored func(ctx context.Context, r *query.Reader, to bounce.Address) (bounce.Address, error)
+	// Fleet opens what else the pages of a fleet need; nil if they are those of a host.
+	Fleet    func(context.Context) (FleetReader, error)
 	Database string // its path
 	Settings []Setting
 	Version  string
@@ -56,6 +59,13 @@ type Site struct {
 	tokenUse atomic.Bool
 	cookie   string // its name
 	address  string // of the socket
+}
+
+// FleetReader answers about one address or incident of a fleet.
+type FleetReader interface {
+	report.HistoryReader
+	Recipient(ctx context.Context, address string) (row bounce.Recipient, known bool, err error)
+	Close() error
 }
 
 // Setting is a setting that holds. Secrets are not among them.
@@ -224,6 +234,14 @@ func (e notFound) Error() string   { return string(e) }
 func (e badRequest) Error() string { return string(e) }
 func (e forbidden) Error() string  { return string(e) }
 
+// name is what the pages are of.
+func (s *Site) name() string {
+	if s.Fleet != nil {
+		return "bouncetail " + s.Version + " · all hosts of a fleet"
+	}
+	return "bouncetail " + s.Version
+}
+
 // fail answers with an error.
 func (s *Site) fail(w http.ResponseWriter, r *http.Request, path string, code int, sentence string, links ...page.Link) {
 	if code == http.StatusServiceUnavailable {
@@ -241,7 +259,7 @@ func (s *Site) fail(w http.ResponseWriter, r *http.Request, path string, code in
 func (s *Site) write(w http.ResponseWriter, r *http.Request, path string, code int, p *page.Page) {
 	frame := page.Frame{
 		Root: rootOf(r), Style: style,
-		Current: path, Server: "bouncetail " + s.Version, Time: time.Now().In(s.Zone.Location).Format("2006-01-02 15:04 MST"),
+		Current: path, Server: s.name(), Time: time.Now().In(s.Zone.Location).Format("2006-01-02 15:04 MST"),
 	}
 	by := visitorOf(r)
 	if by.stranger {
