@@ -57,7 +57,7 @@ func (r *Reader) browse(ctx context.Context, b Browse, end string) (list []bounc
 			where, args = append(where, c.condition), append(args, c.value)
 		}
 	}
-	if b.Domain != "" {
+	if b.Domain != "" && !r.IsFleet() {
 		where, args = append(where, "r.recipient GLOB ?"), append(args, endsIn(b.Domain))
 	}
 	if b.State == string(bounce.StateSuspect) {
