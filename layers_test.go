@@ -24,7 +24,7 @@ var layers = map[string][]string{
 	"classify":  {"bounce"},
 	"recipient": {"bounce"},
 	"tally":     {"bounce"},
-	"sqlite":    {"bounce", "privacy", "recipient", "sqlite/daily", "sqlite/dbfile", "sqlite/packed", "sqlite/query", "tally"},
+	"sqlite":    {"bounce", "privacy", "recipient", "sqlite/daily", "sqlite/dbfile", "sqlite/packed", "sqlite/query", "sqlite/scrub", "sqlite/taken", "tally"},
 	"pipeline":  {"address", "bounce", "privacy", "recipient"},
 
 	"incident": {"bounce"},
@@ -32,6 +32,8 @@ var layers = map[string][]string{
 	// The parts of the database that are not its writer.
 	"sqlite/migrations": {},
 	"sqlite/dbfile":     {"sqlite/migrations"},
+	"sqlite/scrub":      {"privacy"},
+	"sqlite/taken":      {"bounce", "sqlite/query"},
 	"sqlite/daily":      {"bounce", "tally"},
 	"sqlite/packed":     {"bounce"},
 	"sqlite/query":      {"bounce", "recipient", "sqlite/dbfile", "sqlite/packed", "tally"},

@@ -68,11 +68,11 @@ func (a *app) fleetSend() *cobra.Command {
 	c := a.doing(&cobra.Command{
 		Use:   "send",
 		Short: "Send to the fleet what the database holds, and what comes",
-		Long: "Send sends failures, and the last deliveries to addresses that failed on any host. It\n" +
-			"continues until it is stopped; the unit bouncetail-fleet.service runs it. If\n" +
-			"PostgreSQL is away it tries again, with growing pauses, and then catches up. With\n" +
-			"publish.from: fleet it also writes the maps of bad addresses, which stay as they are\n" +
-			"while PostgreSQL is away.",
+		Long: "Send sends failures, and the last deliveries to addresses that failed on any host, and\n" +
+			"takes over what other hosts decide by hand and forget. It continues until it is\n" +
+			"stopped; the unit bouncetail-fleet.service runs it. If PostgreSQL is away it tries\n" +
+			"again, with growing pauses, and then catches up. With publish.from: fleet it also\n" +
+			"writes the maps of bad addresses, which stay as they are while PostgreSQL is away.",
 		Args: cobra.NoArgs,
 	}, func(ctx context.Context, c config.Config, _ []string) (any, string, error) {
 		sent, err := daemon.SendToFleet(ctx, c, versionText(), a.logger(c.Log), once)
@@ -91,8 +91,8 @@ func (a *app) fleetStatus() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "status",
 		Short: "Show the hosts of the fleet",
-		Long: "Status lists the hosts. It exits with 1 if one of them was not seen for 15 minutes,\n" +
-			"and with 3 if there is no answer.",
+		Long: "Status lists the hosts. It exits with 1 if one of them was not seen for 15 minutes or\n" +
+			"has still to forget an address, and with 3 if there is no answer.",
 		Args: cobra.NoArgs,
 	}
 	flags.addWithLimit(c, view.StatusColumns)
@@ -105,11 +105,11 @@ func (a *app) fleetStatus() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		all, silent, err := daemon.FleetStatus(cmd.Context(), &q)
+		all, troubled, err := daemon.FleetStatus(cmd.Context(), &q)
 		if err := table.Rows(l, all, err, view.StatusCells); err != nil {
 			return err
 		}
-		if err := l.End("No host has sent anything yet. Enable bouncetail-fleet.service on each."); err != nil || !silent {
+		if err := l.End("No host has sent anything yet. Enable bouncetail-fleet.service on each."); err != nil || !troubled {
 			return err
 		}
 		return answer(exitYours)

@@ -320,7 +320,7 @@ func Default() Config {
 		},
 		Webhooks: []Webhook{},
 		Report:   Report{Mail: []string{}, Sendmail: "/usr/sbin/sendmail"},
-		Fleet:    Fleet{Replies: true},
+		Fleet:    Fleet{Replies: true, Decisions: true},
 		Web:      Web{Hosts: []string{"localhost", "127.0.0.1", "[::1]"}},
 		Metrics:  Metrics{Compat: []string{}},
 	}

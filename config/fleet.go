@@ -11,6 +11,8 @@ type Fleet struct {
 	Instance string `mapstructure:"instance"`
 	// Replies says whether replies, senders, message IDs and queue IDs are sent.
 	Replies bool `mapstructure:"replies"`
+	// Decisions says whether decisions, releases and forgetting of other hosts hold here.
+	Decisions bool `mapstructure:"decisions"`
 }
 
 // Configured reports whether there is a fleet.

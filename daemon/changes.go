@@ -73,6 +73,11 @@ func (f *Forget) Run(ctx context.Context, c config.Config, log *slog.Logger) ([]
 func (f *Forget) settings(c *config.Config) any { return c.Privacy }
 
 func (f *Forget) apply(ctx context.Context, c *config.Config, s *sqlite.Store, _ *slog.Logger) ([]query.Count, error) {
+	return forgetPeople(ctx, c, s, &sqlite.Forgetting{LeaveNothing: f.LeaveNothing, DryRun: f.DryRun}, f.People)
+}
+
+// forgetPeople deletes every trace of people, whose addresses may be hashed.
+func forgetPeople(ctx context.Context, c *config.Config, s *sqlite.Store, f *sqlite.Forgetting, people []bounce.Address) ([]query.Count, error) {
 	h, err := OpenHasher(c.Privacy)
 	if err != nil {
 		return nil, err
@@ -80,24 +85,21 @@ func (f *Forget) apply(ctx context.Context, c *config.Config, s *sqlite.Store, _
 	if err := s.UseKey(ctx, h.ID()); err != nil {
 		return nil, err
 	}
-	forgetting := sqlite.Forgetting{
-		Queue: queue.Scrub, Parser: h.Sealed(logparse.ScrubState),
-		LeaveNothing: f.LeaveNothing, DryRun: f.DryRun, Now: time.Now(),
-	}
-	for _, to := range f.People {
+	f.Queue, f.Parser, f.Now = queue.Scrub, h.Sealed(logparse.ScrubState), time.Now()
+	for _, to := range people {
 		spelled := []string{to.Normal, address.Unicode(to)}
 		if h != nil {
 			to = h.Hashed(to)
 			spelled = append(spelled, address.Unicode(to))
 		}
-		forgetting.People = append(forgetting.People, to)
+		f.People = append(f.People, to)
 		for _, s := range spelled {
 			if s != to.Normal {
-				forgetting.Spellings = append(forgetting.Spellings, s)
+				f.Spellings = append(f.Spellings, s)
 			}
 		}
 	}
-	return s.Forget(ctx, &forgetting)
+	return s.Forget(ctx, f)
 }
 
 // Reclassify judges all stored records again.

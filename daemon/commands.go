@@ -39,6 +39,8 @@ func (s *session) handle(ctx, client context.Context, r *control.Request) (any, 
 	switch r.Command {
 	case "forget":
 		return apply(client, s, r, &Forget{}, func(*Forget) (*pipeline.Memory, error) { return s.reloadMemory() })
+	case "forget-elsewhere":
+		return apply(client, s, r, &ForgetElsewhere{}, func(*ForgetElsewhere) (*pipeline.Memory, error) { return s.reloadMemory() })
 	case "reclassify":
 		return apply(client, s, r, &Reclassify{}, func(done *Reclassify) (*pipeline.Memory, error) {
 			s.s.classifier = done.classifier // the rules may have changed since the start

@@ -26,6 +26,9 @@ func Fleet(c config.Config, version string, log *slog.Logger) (s fleet.Settings,
 		return s, &config.Error{Err: err}
 	}
 	s = fleet.Settings{Instance: c.Fleet.Instance, Database: c.Database, Version: version, HashKey: hash.ID(), Policy: Policy(c.Policy, c.Crowds), HideReplies: !c.Fleet.Replies, Log: log}
+	if c.Fleet.Decisions {
+		s.Host = fleetHost{c, log}
+	}
 	var warning string
 	if s.DSN, warning, err = dsnOf(c.Fleet); err != nil {
 		return s, &config.Error{Err: err}
@@ -165,15 +168,16 @@ var FleetCommands = []FleetCommand{
 	},
 }
 
-// FleetStatus returns how the hosts are doing, and whether one of them is silent.
-func FleetStatus(ctx context.Context, q *Question) (all []fleet.InstanceStatus, silent bool, err error) {
+// FleetStatus returns how the hosts are doing, and whether one of them is silent, or has
+// still to forget an address.
+func FleetStatus(ctx context.Context, q *Question) (all []fleet.InstanceStatus, troubled bool, err error) {
 	s, err := Fleet(q.Config, q.Version, q.Log)
 	if err != nil {
 		return nil, false, err
 	}
 	all, err = s.Status(ctx)
 	for i := range all {
-		silent = silent || all[i].Silent
+		troubled = troubled || all[i].Silent || all[i].ToForget > 0
 	}
-	return all, silent, persons(err)
+	return all, troubled, persons(err)
 }

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql/driver"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/bouncetail/bouncetail/recipient"
 	"github.com/bouncetail/bouncetail/sqlite/packed"
 	"github.com/bouncetail/bouncetail/sqlite/query"
+	"github.com/bouncetail/bouncetail/sqlite/taken"
 )
 
 // decisionsOn returns the decisions in force on the addresses of rows.
@@ -81,11 +83,7 @@ func (e *Editor) Withdraw(ctx context.Context, on []bounce.Address) (changes rec
 		if changes, err = tx.reconsider(on); err != nil {
 			return err
 		}
-		keys := make([]int64, len(on))
-		for i, to := range on {
-			keys[i] = to.Key()
-		}
-		return tx.dropEmptyRows(keys)
+		return tx.dropEmptyRows(keysOf(on))
 	})
 	return changes, err
 }
@@ -157,10 +155,6 @@ func (e BadAddress) Error() string { return fmt.Sprintf("%q %s", e.Address, e.Wh
 // endDecisions ends the decisions in force on the addresses, and returns which had
 // one.
 func (tx *Tx) endDecisions(on []bounce.Address) (ended map[int64]bool, err error) {
-	keys := make([]int64, len(on))
-	for i, to := range on {
-		keys[i] = to.Key()
-	}
 	ended = make(map[int64]bool)
 	err = sqldb.ScanAll(tx.ctx, tx.conn, "UPDATE decisions SET ended_at = ? WHERE ended_at IS NULL AND recipient_key IN (SELECT value FROM json_each(?)) RETURNING recipient_key",
 		func(scan func(...any) error) error {
@@ -168,7 +162,7 @@ func (tx *Tx) endDecisions(on []bounce.Address) (ended map[int64]bool, err error
 			err := scan(&key)
 			ended[key] = true
 			return err
-		}, tx.now, sqldb.NumberList(keys))
+		}, tx.now, sqldb.NumberList(keysOf(on)))
 	return ended, err
 }
 
@@ -184,4 +178,46 @@ func (tx *Tx) reconsider(on []bounce.Address) (recipient.Changes, error) {
 	}
 	err := tx.refreshTouched()
 	return tx.changes, err
+}
+
+// TakeOver stores what was decided by hand on another host of a fleet, see package taken.
+func (e *Editor) TakeOver(ctx context.Context, words []query.Word, marks []query.Mark) (changes recipient.Changes, err error) {
+	err = e.edit(ctx, func(tx *Tx) error {
+		marks, err := taken.Marks(ctx, tx.conn, marks)
+		if err != nil {
+			return err
+		}
+		on, err := taken.Words(ctx, tx.conn, words)
+		if err != nil {
+			return err
+		}
+		if len(on) > 0 {
+			if _, err := tx.reconsider(on); err != nil {
+				return err
+			}
+			if err := tx.dropEmptyRows(keysOf(on)); err != nil {
+				return err
+			}
+		}
+		var covered []int64
+		for i := range marks {
+			keys, _, err := tx.covered(marks[i].Table(), &marks[i].Release)
+			if err != nil {
+				return err
+			}
+			covered = append(covered, keys...)
+		}
+		err = errors.Join(tx.recomputeAll(covered), tx.inputsErr)
+		changes = tx.changes
+		return err
+	})
+	return changes, err
+}
+
+func keysOf(on []bounce.Address) []int64 {
+	keys := make([]int64, len(on))
+	for i, to := range on {
+		keys[i] = to.Key()
+	}
+	return keys
 }

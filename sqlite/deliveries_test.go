@@ -129,7 +129,7 @@ func TestLevelsOfDeliveriesHoldWhatAMapHolds(t *testing.T) {
 			case 3:
 				key := to(fmt.Sprint("user", r.IntN(400))).Key()
 				err := s.transaction(t.Context(), func(tx *Tx) error {
-					_, err := tx.forgetDeliveries([]int64{key})
+					_, err := tx.forgetDeliveries([]int64{key}, nil)
 					return err
 				})
 				if err != nil {

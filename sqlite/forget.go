@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"math"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
@@ -16,11 +14,15 @@ import (
 	"github.com/bouncetail/bouncetail/privacy"
 	"github.com/bouncetail/bouncetail/sqlite/packed"
 	"github.com/bouncetail/bouncetail/sqlite/query"
+	"github.com/bouncetail/bouncetail/sqlite/scrub"
 )
 
 // Forgetting says whom to forget.
 type Forgetting struct {
 	People []bounce.Address
+	// Until is set if other hosts of a fleet forgot the addresses: it says when, as stored
+	// stamps by key. What is later stays. People are those of them that are known by name.
+	Until map[int64]string
 	// Spellings are other ways to write the addresses in texts.
 	Spellings []string
 	Queue     privacy.Scrubber // of bounce.QueueEntry.Data
@@ -61,14 +63,26 @@ func (s *Store) Forget(ctx context.Context, f *Forgetting) (found []query.Count,
 	if err != nil {
 		return nil, err
 	}
-	return found, s.sweepFiles(ctx, f)
+	if len(f.People) == 0 {
+		return found, nil
+	}
+	// A search for many addresses takes longer than writing the file.
+	var search *privacy.Traces
+	if len(f.People) <= 20 {
+		search = privacy.NewTraces(f.People, f.Spellings)
+	}
+	return found, scrub.Files(ctx, s.db, s.file.Path, s.file, search)
 }
 
 func (tx *Tx) forget(f *Forgetting) ([]query.Count, error) {
-	keys := make([]int64, len(f.People))
-	for i, p := range f.People {
-		keys[i] = p.Key()
+	until, all := maps.Clone(f.Until), f.Until == nil
+	if all {
+		until = make(map[int64]string, len(f.People))
+		for _, p := range f.People {
+			until[p.Key()] = bounce.Stamp(f.Now)
+		}
 	}
+	keys := slices.Sorted(maps.Keys(until))
 	if err := tx.freezeCrowdsOf(keys); err != nil {
 		return nil, fmt.Errorf("crowds: %w", err)
 	}
@@ -85,24 +99,28 @@ func (tx *Tx) forget(f *Forgetting) ([]query.Count, error) {
 		if !privacy.Places[table].Holds(privacy.Owned) {
 			continue
 		}
-		result, err := tx.conn.ExecContext(tx.ctx, "DELETE FROM "+table+" WHERE recipient_key IN (SELECT value FROM json_each(?))", sqldb.NumberList(keys))
+		n, err := scrub.Rows(tx.ctx, tx.conn, table, until, all)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", table, err)
 		}
-		n, err := result.RowsAffected()
-		if err != nil {
-			return nil, err
-		}
-		count(table+": rows deleted", int(n))
+		count(table+": rows deleted", n)
 	}
-	n, err := tx.forgetDeliveries(keys)
+	n, err := tx.forgetDeliveries(keys, f.Until)
 	if err != nil {
 		return nil, fmt.Errorf("deliveries: %w", err)
 	}
 	count("deliveries: entries deleted", n)
+	if !all { // what is later makes rows again
+		if err := errors.Join(tx.readInputs(), tx.restoreRows(keys), tx.inputsErr); err != nil {
+			return nil, err
+		}
+	}
 	e := &privacy.Erasure{Traces: privacy.NewTraces(f.People, f.Spellings), Queue: f.Queue, Parser: f.Parser}
 	for _, table := range slices.Sorted(maps.Keys(privacy.Places)) {
-		changed, deleted, err := tx.scrubTable(table, e)
+		if len(f.People) == 0 {
+			break
+		}
+		changed, deleted, err := scrub.Table(tx.ctx, tx.conn, table, e)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", table, err)
 		}
@@ -118,120 +136,27 @@ func (tx *Tx) forget(f *Forgetting) ([]query.Count, error) {
 		ON CONFLICT (recipient_key) DO UPDATE SET until = max(until, excluded.until)`,
 		func(i int, p *params) {
 			p.Add(keys[i])
-			p.Add(bounce.Stamp(f.Now))
+			p.Add(until[keys[i]])
 		}, nil)
 }
 
-// forgetDeliveries removes the entries of the keys from their buckets.
-func (tx *Tx) forgetDeliveries(keys []int64) (n int, err error) {
-	going := make(map[uint64]struct{}, len(keys))
+// forgetDeliveries removes the entries of the keys from their buckets, but for those that
+// are later than until, if that is not nil.
+func (tx *Tx) forgetDeliveries(keys []int64, until map[int64]string) (n int, err error) {
+	going := make(map[uint64]int64, len(keys))
 	for _, key := range keys {
-		going[uint64(key)] = struct{}{}
+		going[uint64(key)] = math.MaxInt64
+		if until != nil {
+			going[uint64(key)] = bounce.ParseStamp(until[key]).UnixMilli()
+		}
 	}
 	return tx.rewriteDeliveries(packed.DeliveryBucketsOf(keys), func(d packed.Delivery) (int64, bool) {
-		_, goes := going[d.Key]
-		return d.Last, !goes
+		switch last, goes := going[d.Key]; {
+		case !goes:
+			return d.Last, true
+		case d.At() <= last:
+			return d.Last, false
+		}
+		return d.Last &^ packed.HasFailed, true
 	})
-}
-
-// scrubTable removes the people from all rows of a table.
-func (tx *Tx) scrubTable(table string, e *privacy.Erasure) (changed, deleted int, err error) {
-	columns := privacy.Places[table].Scrubbed()
-	if len(columns) == 0 {
-		return 0, 0, nil
-	}
-	var key []string
-	err = sqldb.ScanAll(tx.ctx, tx.conn, "SELECT name FROM pragma_table_info(?) WHERE pk > 0 ORDER BY pk", func(scan func(...any) error) error {
-		var name string
-		err := scan(&name)
-		key = append(key, name)
-		return err
-	}, table)
-	if err != nil {
-		return 0, 0, err
-	}
-	type row struct {
-		key, values []any
-		drop        bool
-	}
-	var rows []row // those that change
-	err = sqldb.ScanAll(tx.ctx, tx.conn, "SELECT "+strings.Join(append(slices.Clone(columns), key...), ", ")+" FROM "+table, func(scan func(...any) error) error {
-		texts, keys := make([]*string, len(columns)), make([]any, len(key))
-		into := make([]any, 0, len(columns)+len(key))
-		for i := range texts {
-			into = append(into, &texts[i])
-		}
-		for i := range keys {
-			into = append(into, &keys[i])
-		}
-		if err := scan(into...); err != nil {
-			return err
-		}
-		r := row{key: keys, values: make([]any, len(columns))}
-		touched := false
-		for i, column := range columns {
-			if texts[i] == nil {
-				continue
-			}
-			value, hit, drop, err := e.Value(privacy.Places[table][column], *texts[i])
-			if err != nil {
-				return err
-			}
-			r.values[i], r.drop, touched = value, r.drop || drop, touched || hit
-		}
-		if touched {
-			rows = append(rows, r)
-		}
-		return nil
-	})
-	if err != nil {
-		return 0, 0, err
-	}
-	where := " WHERE " + strings.Join(key, " = ? AND ") + " = ?"
-	for _, r := range rows {
-		if r.drop {
-			deleted++
-			_, err = tx.conn.ExecContext(tx.ctx, "DELETE FROM "+table+where, r.key...)
-		} else {
-			changed++
-			_, err = tx.conn.ExecContext(tx.ctx, "UPDATE "+table+" SET "+strings.Join(columns, " = ?, ")+" = ?"+where, append(r.values, r.key...)...)
-		}
-		if err != nil {
-			return changed, deleted, err
-		}
-	}
-	return changed, deleted, nil
-}
-
-// sweepFiles removes the bytes from the files. Deleted rows are overwritten already,
-// but SQLite leaves copies behind when it moves rows within the file. So the file is
-// searched, and written again if it holds any.
-func (s *Store) sweepFiles(ctx context.Context, f *Forgetting) error {
-	if err := s.emptyWAL(ctx); err != nil {
-		return err
-	}
-	t := privacy.NewTraces(f.People, f.Spellings)
-	// A search for many addresses takes longer than writing the file, and the name of
-	// a local user may be a word that is anywhere.
-	if len(f.People) <= 20 && !t.HasLocalUsers() {
-		left, err := t.FoundIn(io.NewSectionReader(s.file, 0, math.MaxInt64))
-		if err != nil || !left {
-			return err
-		}
-	}
-	if _, err := s.db.ExecContext(ctx, "VACUUM"); err != nil {
-		return fmt.Errorf("database %s: the rows are gone, but writing the file again without their remains: %w; run bouncetail forget again", s.file.Path, err)
-	}
-	return s.emptyWAL(ctx)
-}
-
-func (s *Store) emptyWAL(ctx context.Context) error {
-	var busy, pages, moved int
-	if err := s.db.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &pages, &moved); err != nil {
-		return fmt.Errorf("database %s: %w", s.file.Path, err)
-	}
-	if busy != 0 {
-		return fmt.Errorf("database %s: the rows are gone, but another program is reading, and the file %s-wal still holds them; end it, and run bouncetail forget again", s.file.Path, s.file.Path)
-	}
-	return nil
 }

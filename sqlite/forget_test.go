@@ -16,6 +16,7 @@ import (
 	"github.com/bouncetail/bouncetail/internal/sqldb"
 	"github.com/bouncetail/bouncetail/privacy"
 	"github.com/bouncetail/bouncetail/sqlite/query"
+	"github.com/bouncetail/bouncetail/sqlite/scrub"
 )
 
 const marker = "forget.me@example.com"
@@ -238,7 +239,7 @@ func TestForgettingClearsWhatTheFileKeepsOfOldPages(t *testing.T) {
 		}
 		save(t, s, b)
 	}
-	if err := s.emptyWAL(t.Context()); err != nil {
+	if err := scrub.EmptyWAL(t.Context(), s.db, s.file.Path); err != nil {
 		t.Fatal(err)
 	}
 	forget(t, s, func(f *Forgetting) { f.People = people })
@@ -295,7 +296,7 @@ func TestALogOfBeforeDoesNotBringTheForgottenBack(t *testing.T) {
 	if after := state(); !slices.Equal(before, after) {
 		t.Errorf("reading again changed\n%q\nto\n%q", before, after)
 	}
-	if err := s.emptyWAL(t.Context()); err != nil {
+	if err := scrub.EmptyWAL(t.Context(), s.db, s.file.Path); err != nil {
 		t.Fatal(err)
 	}
 	if left := filesThatHold(t, path); len(left) > 0 {

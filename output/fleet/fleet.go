@@ -32,7 +32,9 @@ type Settings struct {
 	Policy   *bounce.Policy
 	// HideReplies keeps replies, senders, message IDs and queue IDs on this host.
 	HideReplies bool
-	Log         *slog.Logger
+	// Host takes over what other hosts have decided; nil if it does not.
+	Host Host
+	Log  *slog.Logger
 
 	// dial replaces the network in tests.
 	dial func(ctx context.Context, network, address string) (net.Conn, error)

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/recipient"
 	"github.com/bouncetail/bouncetail/sqlite/feed"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 )
 
 // byHand finds what was decided by hand on this host and is not in the fleet yet.
@@ -42,7 +44,7 @@ func (h *byHand) committed(n int) {
 }
 
 // lookByHand looks for decisions and releases that the fleet does not have.
-func (s *Sender) lookByHand(ctx context.Context, number int64) error {
+func (s *Sender) lookByHand(ctx context.Context) error {
 	h := &s.hand
 	if h.waiting() > 0 {
 		return nil
@@ -55,7 +57,7 @@ func (s *Sender) lookByHand(ctx context.Context, number int64) error {
 	if h.decisions, err = s.newDecisions(ctx); err != nil {
 		return err
 	}
-	if h.releases, err = s.newReleases(ctx, number); err != nil {
+	if h.releases, err = s.newReleases(ctx); err != nil {
 		return err
 	}
 	if h.forgotten, err = s.newForgotten(ctx); err != nil {
@@ -87,38 +89,40 @@ func decidedKeys(list []feed.Decision) []int64 {
 }
 
 // newReleases returns the releases that the fleet does not have as they are now.
-func (s *Sender) newReleases(ctx context.Context, number int64) ([]feed.Release, error) {
+func (s *Sender) newReleases(ctx context.Context) ([]feed.Release, error) {
 	list, err := s.source.feed.Releases(ctx)
 	if err != nil || len(list) == 0 {
 		return nil, err
 	}
-	rows, err := s.conn.Query(ctx, "SELECT confirms, id, withdrawn_at IS NOT NULL FROM bouncetail.releases WHERE instance = $1", number)
+	rows, err := s.conn.Query(ctx, selectMarks, 0)
 	if err != nil {
 		return nil, err
 	}
-	type state struct {
-		confirms  bool
-		id        int64
-		withdrawn bool
+	stored, _, err := scanMarks(rows)
+	known := make(map[query.MarkID]*feed.Release, len(stored))
+	for i := range stored {
+		known[stored[i].Identity()] = &stored[i]
 	}
-	known := make(map[state]bool)
-	var one state
-	_, err = pgx.ForEachRow(rows, []any{&one.confirms, &one.id, &one.withdrawn}, func() error {
-		known[one] = true
-		return nil
-	})
-	return slices.DeleteFunc(list, func(r feed.Release) bool { return known[state{r.Confirms, r.ID, r.WithdrawnAt != nil}] }), err
+	return slices.DeleteFunc(list, func(r feed.Release) bool {
+		r.Domain = clean(r.Domain)
+		there := known[r.Identity()]
+		return there != nil && !r.Overrules(there)
+	}), err
 }
 
 // newForgotten returns the addresses that the fleet has not forgotten.
-func (s *Sender) newForgotten(ctx context.Context) ([]feed.Forgotten, error) {
-	list, err := s.source.feed.Forgotten(ctx)
-	if err != nil || len(list) == 0 {
+func (s *Sender) newForgotten(ctx context.Context) (list []feed.Forgotten, err error) {
+	until, err := s.source.feed.ForgottenUntil(ctx)
+	if err != nil || len(until) == 0 {
 		return nil, err
 	}
-	keys, _ := forgottenArrays(list)
-	known, err := forgottenOf(ctx, s.conn, keys)
-	return slices.DeleteFunc(list, func(f feed.Forgotten) bool { return f.Until <= string(known[f.Key]) }), err
+	known, err := forgottenOf(ctx, s.conn, slices.Collect(maps.Keys(until)))
+	for key, stamp := range until {
+		if stamp > string(known[key]) {
+			list = append(list, feed.Forgotten{Key: key, Until: stamp})
+		}
+	}
+	return list, err
 }
 
 func forgottenArrays(list []feed.Forgotten) (keys []int64, untils []string) {
@@ -136,12 +140,12 @@ func forgottenOf(ctx context.Context, db querier, keys []int64) (map[int64]Stamp
 // forget deletes what is known of addresses until some times, and touches those that have
 // failed since. Their refusals stay: they name a hash and no address, and crowds follow
 // from them.
-func (t *transaction) forget(list []feed.Forgotten, all touches) error {
+func (t *transaction) forget(list []feed.Forgotten, instance int64, all touches) error {
 	if len(list) == 0 {
 		return nil
 	}
 	keys, untils := forgottenArrays(list)
-	if _, err := t.Exec(t.ctx, "SELECT bouncetail.forget($1::bigint[], $2::text[]::timestamptz[])", keys, untils); err != nil {
+	if _, err := t.Exec(t.ctx, "SELECT bouncetail.forget($1::bigint[], $2::text[]::timestamptz[], $3::integer, $4::bigint)", keys, untils, instance, t.seq+1); err != nil {
 		return err
 	}
 	for _, key := range keys {
@@ -162,7 +166,7 @@ func (t *transaction) forget(list []feed.Forgotten, all touches) error {
 
 // dropForgotten forgets addresses again of which failures were stored while another
 // sender forgot them.
-func (t *transaction) dropForgotten(all touches) error {
+func (t *transaction) dropForgotten(instance int64, all touches) error {
 	var keys []int64
 	for key, one := range all {
 		if len(one.failures) > 0 {
@@ -182,7 +186,7 @@ func (t *transaction) dropForgotten(all touches) error {
 			again = append(again, feed.Forgotten{Key: key, Until: string(until)})
 		}
 	}
-	return t.forget(again, all)
+	return t.forget(again, instance, all)
 }
 
 var decisionColumns = []column[feed.Decision]{
@@ -196,8 +200,8 @@ var decisionColumns = []column[feed.Decision]{
 }
 
 // The last word counts.
-var saveDecisions = "INSERT INTO bouncetail.decisions AS known (instance, " + names(decisionColumns) + ") SELECT $8::integer, * FROM " + unnest(decisionColumns) +
-	" ON CONFLICT (recipient_key) DO UPDATE SET (instance, " + names(decisionColumns[3:]) + ") = (excluded.instance, " + excluded(decisionColumns[3:]) + ")" +
+var saveDecisions = "INSERT INTO bouncetail.decisions AS known (instance, seq, " + names(decisionColumns) + ") SELECT $8::integer, $9::bigint, * FROM " + unnest(decisionColumns) +
+	" ON CONFLICT (recipient_key) DO UPDATE SET (instance, seq, " + names(decisionColumns[3:]) + ") = (excluded.instance, excluded.seq, " + excluded(decisionColumns[3:]) + ")" +
 	" WHERE excluded.decided_at > known.decided_at"
 
 // decide stores decisions and releases, and touches the addresses that they concern.
@@ -213,7 +217,7 @@ func (t *transaction) decide(decisions []feed.Decision, releases []feed.Release,
 	decisions = slices.DeleteFunc(slices.Clone(decisions), func(d feed.Decision) bool { return d.At <= string(forgotten[d.Key]) })
 	if len(decisions) > 0 {
 		t.anyDecision = true
-		if _, err := execRows(t, saveDecisions, decisionColumns, decisions, instance); err != nil {
+		if _, err := execRows(t, saveDecisions, decisionColumns, decisions, instance, t.seq+1); err != nil {
 			return err
 		}
 		for i := range decisions {
@@ -238,12 +242,13 @@ func (t *transaction) release(r *feed.Release, instance int64, all touches) erro
 	if r.WithdrawnAt != nil {
 		withdrawn = *r.WithdrawnAt
 	}
-	_, err := t.Exec(t.ctx, `
-		INSERT INTO bouncetail.releases (instance, confirms, id, since, until, category, domain, reason, note, made_at, withdrawn_at)
-		VALUES ($1, $2, $3, $4::text::timestamptz, $5::text::timestamptz, $6, $7, $8, $9, $10::text::timestamptz, $11::text::timestamptz)
-		ON CONFLICT (instance, confirms, id) DO UPDATE SET withdrawn_at = excluded.withdrawn_at`,
-		instance, r.Confirms, r.ID, r.Since, r.Until, r.Category, clean(r.Domain), r.Reason, optional(clean(r.Note)), r.ReleasedAt, withdrawn)
-	if err != nil {
+	saved, err := t.Exec(t.ctx, `
+		INSERT INTO bouncetail.releases AS known (instance, confirms, id, since, until, category, domain, reason, note, made_at, withdrawn_at, seq)
+		VALUES ($1, $2, $3, $4::text::timestamptz, $5::text::timestamptz, $6, $7, $8, $9, $10::text::timestamptz, $11::text::timestamptz, $12)
+		ON CONFLICT (confirms, made_at, since, until, category, domain, reason) DO UPDATE SET (withdrawn_at, seq) = (excluded.withdrawn_at, excluded.seq)
+		WHERE known.withdrawn_at IS NULL AND excluded.withdrawn_at IS NOT NULL`,
+		instance, r.Confirms, r.ID, r.Since, r.Until, r.Category, clean(r.Domain), r.Reason, optional(clean(r.Note)), r.ReleasedAt, withdrawn, t.seq+1)
+	if err != nil || saved.RowsAffected() == 0 {
 		return err
 	}
 	rows, err := t.Query(t.ctx, `

@@ -94,9 +94,9 @@ func (s *Sender) saveInstance(t *transaction, b *batch, isNew int) error {
 	return t.later(newStatement(`
 		UPDATE bouncetail.fleet_instances
 		SET watermark = $2, watermark_event = $3, deliveries_seq = $4, version = $5, last_seen = clock_timestamp(),
-		  behind = $6, last_line_at = $7::text::timestamptz, gaps = $8, failures = failures + $9
+		  behind = $6, last_line_at = $7::text::timestamptz, gaps = $8, failures = failures + $9, taken_seq = coalesce(nullif($10::bigint, 0), taken_seq)
 		WHERE instance = $1`,
-		s.Instance, b.to.failure, event, b.to.change, s.Version, max(0, b.end.failure-b.to.failure), optional(b.reading.LastLine), int64(b.reading.Gaps), int64(isNew)))
+		s.Instance, b.to.failure, event, b.to.change, s.Version, max(0, b.end.failure-b.to.failure), optional(b.reading.LastLine), int64(b.reading.Gaps), int64(isNew), s.taking.seq))
 }
 
 // Adopt makes the database of the settings the one of this host in the fleet, and sends
@@ -124,7 +124,7 @@ func (s *Sender) Adopt(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		_, err = t.Exec(ctx, "UPDATE bouncetail.fleet_instances SET database_id = $2, watermark = 0, watermark_event = NULL, deliveries_seq = 0 WHERE instance = $1", s.Instance, id)
+		_, err = t.Exec(ctx, "UPDATE bouncetail.fleet_instances SET database_id = $2, watermark = 0, watermark_event = NULL, deliveries_seq = 0, taken_seq = 0 WHERE instance = $1", s.Instance, id)
 		return err
 	}))
 }

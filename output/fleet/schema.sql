@@ -31,7 +31,8 @@ CREATE TABLE bouncetail.fleet_instances (
   behind bigint NOT NULL, -- failures that were still to be sent when it was last seen
   last_line_at timestamptz, -- when one of its logs last grew
   gaps bigint NOT NULL, -- parts of its logs that were destroyed before they were read
-  failures bigint NOT NULL -- that no other instance had sent before
+  failures bigint NOT NULL, -- that no other instance had sent before
+  taken_seq bigint NOT NULL DEFAULT 0 -- the change number up to which it has taken over what other hosts decided and forgot
 );
 
 CREATE TABLE bouncetail.bounces (
@@ -302,14 +303,16 @@ CREATE TABLE bouncetail.decisions (
   note text,
   decided_at timestamptz(3) NOT NULL, -- or withdrawn
   until timestamptz(3), -- when it ends by itself; NULL if it does not
-  instance integer NOT NULL -- where it was decided
+  instance integer NOT NULL, -- where it was decided
+  seq bigint NOT NULL -- a number of the clock that its transaction used
 );
 
 CREATE INDEX decisions_by_end ON bouncetail.decisions (until) WHERE until IS NOT NULL;
+CREATE INDEX decisions_by_seq ON bouncetail.decisions (seq);
 
 CREATE TABLE bouncetail.releases (
   -- Failures that were released or confirmed by hand, as in SQLite's tables releases and
-  -- confirms.
+  -- confirms. On each host that has taken it over, a release has another number.
   instance integer NOT NULL, -- where it was done
   confirms boolean NOT NULL, -- false: the failures do not count; true: they make addresses bad although they are in a crowd
   id bigint NOT NULL, -- its number there
@@ -321,21 +324,28 @@ CREATE TABLE bouncetail.releases (
   note text,
   made_at timestamptz(3) NOT NULL,
   withdrawn_at timestamptz(3), -- NULL while it is in force
-  PRIMARY KEY (instance, confirms, id)
+  seq bigint NOT NULL, -- a number of the clock that its transaction used
+  PRIMARY KEY (confirms, made_at, since, until, category, domain, reason)
 );
+
+CREATE INDEX releases_by_seq ON bouncetail.releases (seq);
 
 CREATE TABLE bouncetail.forgotten (
   -- Addresses that were forgotten on a host. Failures until then are not stored again.
   recipient_key bigint PRIMARY KEY,
-  until timestamptz(3) NOT NULL
+  until timestamptz(3) NOT NULL,
+  instance integer NOT NULL, -- where it was forgotten last
+  seq bigint NOT NULL -- a number of the clock that its transaction used
 );
 
+CREATE INDEX forgotten_by_seq ON bouncetail.forgotten (seq);
+
 -- A sender deletes addresses only by this, which leaves a row.
-CREATE FUNCTION bouncetail.forget(keys bigint[], untils timestamptz[]) RETURNS void
+CREATE FUNCTION bouncetail.forget(keys bigint[], untils timestamptz[], instance integer, seq bigint) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-  INSERT INTO bouncetail.forgotten AS known (recipient_key, until)
-    SELECT key, max(until) FROM unnest(keys, untils) AS new (key, until) GROUP BY key
-    ON CONFLICT (recipient_key) DO UPDATE SET until = greatest(known.until, excluded.until);
+  INSERT INTO bouncetail.forgotten AS known (recipient_key, until, instance, seq)
+    SELECT key, max(until), $3, $4 FROM unnest(keys, untils) AS new (key, until) GROUP BY key
+    ON CONFLICT (recipient_key) DO UPDATE SET (until, instance, seq) = (excluded.until, excluded.instance, excluded.seq) WHERE excluded.until > known.until;
   DELETE FROM bouncetail.bounces b USING unnest(keys, untils) AS new (key, until) WHERE b.recipient_key = new.key AND b.occurred_at <= new.until;
   DELETE FROM bouncetail.decisions d USING unnest(keys, untils) AS new (key, until) WHERE d.recipient_key = new.key AND d.decided_at <= new.until;
   DELETE FROM bouncetail.recipients WHERE recipient_key = ANY (keys);

@@ -31,6 +31,7 @@ type Sender struct {
 	counts     counts
 	hand       byHand
 	figures    figures
+	taking     taking
 	resending  resending
 	crowds     crowdMemory
 	overlaps   int    // see overlapBatches
@@ -85,6 +86,9 @@ func (s *Sender) SendAll(ctx context.Context) (Sent, error) {
 	s.watch.dueAt, s.counts.dueAt, s.hand.dueAt, s.figures.dueAt = time.Time{}, time.Time{}, time.Time{}, time.Time{}
 	for {
 		more, err := s.round(ctx)
+		if err == nil && !more {
+			more, err = s.takeAll(ctx)
+		}
 		if err != nil || !more {
 			return s.sinceStart, err
 		}
@@ -112,6 +116,7 @@ func (s *Sender) recover() {
 }
 
 func (s *Sender) close() {
+	s.stopTaking()
 	s.source.close()
 	s.disconnect()
 }
@@ -143,7 +148,7 @@ func (s *Sender) round(ctx context.Context) (more bool, err error) {
 			s.disconnect()
 		}
 	}()
-	if s.done != nil && !s.watch.due() && !s.counts.due() && !s.hand.due() && !s.figures.due() && s.resending.target == 0 {
+	if s.done != nil && !s.watch.due() && !s.counts.due() && !s.hand.due() && !s.figures.due() && !s.takes() && s.resending.target == 0 {
 		if idle, err := s.idle(ctx); err != nil || idle {
 			return false, err
 		}
@@ -169,7 +174,12 @@ func (s *Sender) round(ctx context.Context) (more bool, err error) {
 		}
 	}
 	if s.number != 0 && s.hand.due() {
-		if err := s.lookByHand(ctx, s.number); err != nil {
+		if err := s.lookByHand(ctx); err != nil {
+			return false, Explain(err)
+		}
+	}
+	if s.number != 0 && s.takes() {
+		if err := s.takeOver(ctx); err != nil {
 			return false, Explain(err)
 		}
 	}
@@ -255,13 +265,13 @@ func (s *Sender) sendBatch(ctx context.Context) (more bool, err error) {
 			if news.sent, err = t.saveTraffic(counted, i.number); err != nil {
 				return err
 			}
-			if err := t.dropForgotten(news.touched); err != nil {
+			if err := t.dropForgotten(i.number, news.touched); err != nil {
 				return err
 			}
 			if err := t.decide(decisions, hand.releases, i.number, news.touched); err != nil {
 				return err
 			}
-			if err := t.forget(hand.forgotten, news.touched); err != nil {
+			if err := t.forget(hand.forgotten, i.number, news.touched); err != nil {
 				return err
 			}
 			if err := t.update(news, &s.crowds); err != nil {

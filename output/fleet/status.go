@@ -19,7 +19,8 @@ type InstanceStatus struct {
 	LastLine string `json:"last_line_at"` // when a log last grew; empty if none was read
 	Behind   int64  `json:"behind"`       // failures that were still to be sent when it was last seen
 	Gaps     int64  `json:"gaps"`
-	Failures int64  `json:"failures"` // that it was the first to send
+	Failures int64  `json:"failures"`  // that it was the first to send
+	ToForget int64  `json:"to_forget"` // addresses that other hosts have forgotten, and this one not yet
 	// Silent means that it was not seen for query.SilentAfter, by the clock of PostgreSQL.
 	Silent  bool  `json:"silent"`
 	SeenAgo int64 `json:"seen_seconds_ago"`
@@ -34,8 +35,9 @@ func (s *Settings) Status(ctx context.Context) ([]InstanceStatus, error) {
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
 	rows, err := conn.Query(ctx, `
-		SELECT instance, version, joined_at, last_seen, last_line_at, behind, gaps, failures, clock_timestamp()
-		FROM bouncetail.fleet_instances
+		SELECT instance, version, joined_at, last_seen, last_line_at, behind, gaps, failures, clock_timestamp(),
+		  (SELECT count(*) FROM bouncetail.forgotten f WHERE f.seq > i.taken_seq AND f.instance <> i.number)
+		FROM bouncetail.fleet_instances i
 		ORDER BY instance`)
 	if err != nil {
 		return nil, Explain(err)
@@ -44,7 +46,7 @@ func (s *Settings) Status(ctx context.Context) ([]InstanceStatus, error) {
 	var seen, now time.Time
 	var line *time.Time
 	var all []InstanceStatus
-	_, err = pgx.ForEachRow(rows, []any{&i.Instance, &i.Version, (*Stamp)(&i.JoinedAt), &seen, &line, &i.Behind, &i.Gaps, &i.Failures, &now}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&i.Instance, &i.Version, (*Stamp)(&i.JoinedAt), &seen, &line, &i.Behind, &i.Gaps, &i.Failures, &now, &i.ToForget}, func() error {
 		i.LastSeen, i.LastLine, i.LineAgo = bounce.Stamp(seen), "", -1
 		i.SeenAgo = max(0, int64(now.Sub(seen)/time.Second))
 		i.Silent = now.Sub(seen) > query.SilentAfter

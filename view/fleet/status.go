@@ -27,6 +27,9 @@ func StatusCells(i *fleet.InstanceStatus) []any {
 	if i.LineAgo >= 0 {
 		line = ago(i.LineAgo)
 	}
+	if i.ToForget > 0 {
+		problem = "has still to forget " + text.Amount(int(i.ToForget), "address")
+	}
 	behind := any(i.Behind)
 	if i.Silent {
 		// What it has now is not known.

@@ -1,0 +1,140 @@
+// Package scrub takes people out of the texts of a database, and out of its files.
+package scrub
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/bouncetail/bouncetail/internal/sqldb"
+	"github.com/bouncetail/bouncetail/privacy"
+)
+
+// laterBy is the time of the rows about a person, of tables from which other rows follow.
+// A decision is as late as its withdrawal: another host has still to hear of that.
+var laterBy = map[string]string{"bounces": "occurred_at", "decisions": "max(decided_at, CASE WHEN ended_at IS NOT until THEN coalesce(ended_at, '') ELSE '' END)"}
+
+// Rows deletes the rows of a table about people: all, or those until the time, a stored
+// stamp, at which each was forgotten.
+func Rows(ctx context.Context, db sqldb.Querier, table string, until map[int64]string, all bool) (deleted int, err error) {
+	times, err := json.Marshal(until)
+	if err != nil {
+		return 0, err
+	}
+	query := "DELETE FROM " + table + " WHERE recipient_key IN (SELECT CAST(key AS INTEGER) FROM json_each(?))"
+	if time := laterBy[table]; time != "" && !all {
+		query = "DELETE FROM " + table + " WHERE rowid IN (SELECT t.rowid FROM json_each(?) k CROSS JOIN " + table + " t ON t.recipient_key = CAST(k.key AS INTEGER) WHERE " + time + " <= k.value)"
+	}
+	result, err := db.ExecContext(ctx, query, string(times))
+	if err != nil {
+		return 0, err
+	}
+	n, err := result.RowsAffected()
+	return int(n), err
+}
+
+// Table takes people out of all rows of a table.
+func Table(ctx context.Context, db sqldb.Querier, table string, e *privacy.Erasure) (changed, deleted int, err error) {
+	columns := privacy.Places[table].Scrubbed()
+	if len(columns) == 0 {
+		return 0, 0, nil
+	}
+	var key []string
+	err = sqldb.ScanAll(ctx, db, "SELECT name FROM pragma_table_info(?) WHERE pk > 0 ORDER BY pk", func(scan func(...any) error) error {
+		var name string
+		err := scan(&name)
+		key = append(key, name)
+		return err
+	}, table)
+	if err != nil {
+		return 0, 0, err
+	}
+	type row struct {
+		key, values []any
+		drop        bool
+	}
+	var rows []row // those that change
+	err = sqldb.ScanAll(ctx, db, "SELECT "+strings.Join(append(slices.Clone(columns), key...), ", ")+" FROM "+table, func(scan func(...any) error) error {
+		texts, keys := make([]*string, len(columns)), make([]any, len(key))
+		into := make([]any, 0, len(columns)+len(key))
+		for i := range texts {
+			into = append(into, &texts[i])
+		}
+		for i := range keys {
+			into = append(into, &keys[i])
+		}
+		if err := scan(into...); err != nil {
+			return err
+		}
+		r := row{key: keys, values: make([]any, len(columns))}
+		touched := false
+		for i, column := range columns {
+			if texts[i] == nil {
+				continue
+			}
+			value, hit, drop, err := e.Value(privacy.Places[table][column], *texts[i])
+			if err != nil {
+				return err
+			}
+			r.values[i], r.drop, touched = value, r.drop || drop, touched || hit
+		}
+		if touched {
+			rows = append(rows, r)
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, 0, err
+	}
+	where := " WHERE " + strings.Join(key, " = ? AND ") + " = ?"
+	for _, r := range rows {
+		if r.drop {
+			deleted++
+			_, err = db.ExecContext(ctx, "DELETE FROM "+table+where, r.key...)
+		} else {
+			changed++
+			_, err = db.ExecContext(ctx, "UPDATE "+table+" SET "+strings.Join(columns, " = ?, ")+" = ?"+where, append(r.values, r.key...)...)
+		}
+		if err != nil {
+			return changed, deleted, err
+		}
+	}
+	return changed, deleted, nil
+}
+
+// Files removes the bytes from the files. Deleted rows are overwritten already, but SQLite
+// leaves copies behind when it moves rows within the file. So the file is searched, and
+// written again if it holds any. It is always written again if search is nil, or if it
+// has local users, whose names may be words that are anywhere.
+func Files(ctx context.Context, db *sql.DB, path string, file io.ReaderAt, search *privacy.Traces) error {
+	if err := EmptyWAL(ctx, db, path); err != nil {
+		return err
+	}
+	if search != nil && !search.HasLocalUsers() {
+		left, err := search.FoundIn(io.NewSectionReader(file, 0, math.MaxInt64))
+		if err != nil || !left {
+			return err
+		}
+	}
+	if _, err := db.ExecContext(ctx, "VACUUM"); err != nil {
+		return fmt.Errorf("database %s: the rows are gone, but writing the file again without their remains: %w; run bouncetail forget again", path, err)
+	}
+	return EmptyWAL(ctx, db, path)
+}
+
+// EmptyWAL moves everything from the write-ahead log into the file of the database.
+func EmptyWAL(ctx context.Context, db *sql.DB, path string) error {
+	var busy, pages, moved int
+	if err := db.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &pages, &moved); err != nil {
+		return fmt.Errorf("database %s: %w", path, err)
+	}
+	if busy != 0 {
+		return fmt.Errorf("database %s: the rows are gone, but another program is reading, and the file %s-wal still holds them; end it, and run bouncetail forget again", path, path)
+	}
+	return nil
+}

@@ -1,0 +1,88 @@
+// Package taken writes into a database what was decided by hand on other hosts of a
+// fleet. What is written keeps the time of the other host, by which it is recognized and
+// not sent again.
+package taken
+
+import (
+	"context"
+
+	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/sqldb"
+	"github.com/bouncetail/bouncetail/sqlite/query"
+)
+
+// Words stores words, unless there is a later one, or the address was forgotten since.
+// It returns the addresses whose decision
+// has changed.
+func Words(ctx context.Context, db sqldb.Querier, words []query.Word) (changed []bounce.Address, err error) {
+	keys := make([]int64, len(words))
+	for i := range words {
+		keys[i] = words[i].Key
+	}
+	list, err := query.Words(ctx, db, "WHERE recipient_key IN (SELECT value FROM json_each(?))", sqldb.NumberList(keys))
+	if err != nil {
+		return nil, err
+	}
+	known := make(map[int64]*query.Word, len(list))
+	for i := range list {
+		known[list[i].Key] = &list[i]
+	}
+	forgotten, err := query.ForgottenUntil(ctx, db)
+	if err != nil {
+		return nil, err
+	}
+	for i := range words {
+		w := &words[i]
+		if w.At <= forgotten[w.Key] || !w.Overrules(known[w.Key]) {
+			continue
+		}
+		known[w.Key] = w
+		if _, err := db.ExecContext(ctx, "UPDATE decisions SET ended_at = ? WHERE ended_at IS NULL AND recipient_key = ?", w.At, w.Key); err != nil {
+			return nil, err
+		}
+		if w.Decision != "" {
+			_, err := db.ExecContext(ctx, "INSERT INTO decisions (recipient, domain, decision, note, decided_at, until, recipient_key) VALUES (?, ?, ?, ?, ?, ?, ?)",
+				w.Recipient, w.Domain, w.Decision, sqldb.Text(w.Note), w.At, sqldb.Text(w.Until), w.Key)
+			if err != nil {
+				return nil, err
+			}
+		}
+		changed = append(changed, bounce.Address{Normal: w.Recipient, Domain: w.Domain})
+	}
+	return changed, nil
+}
+
+// Marks stores releases and confirmations, or that they were withdrawn. It returns those
+// that changed something.
+func Marks(ctx context.Context, db sqldb.Querier, marks []query.Mark) (changed []query.Mark, err error) {
+	if len(marks) == 0 {
+		return nil, nil
+	}
+	list, err := query.Marks(ctx, db)
+	if err != nil {
+		return nil, err
+	}
+	known := make(map[query.MarkID]*query.Mark, len(list))
+	for i := range list {
+		known[list[i].Identity()] = &list[i]
+	}
+	for i := range marks {
+		m := &marks[i]
+		here := known[m.Identity()]
+		if !m.Overrules(here) {
+			continue
+		}
+		if here == nil {
+			_, err = db.ExecContext(ctx, "INSERT INTO "+m.Table()+" (since, until, category, domain, reason, note, "+query.MadeAt[m.Table()]+") VALUES (?, ?, ?, ?, ?, ?, ?)",
+				m.Since, m.Until, sqldb.Text(m.Category), sqldb.Text(m.Domain), sqldb.Text(m.Reason), sqldb.Text(m.Note), m.ReleasedAt)
+		} else {
+			_, err = db.ExecContext(ctx, "UPDATE "+m.Table()+" SET withdrawn_at = ? WHERE id = ?", *m.WithdrawnAt, here.ID)
+		}
+		if err != nil {
+			return nil, err
+		}
+		known[m.Identity()] = m
+		changed = append(changed, *m)
+	}
+	return changed, nil
+}
