@@ -292,7 +292,7 @@ func (s *Sender) sendBatch(ctx context.Context) (more bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	s.done, s.seenAt = &b.to, time.Now()
+	s.done, s.seenAt, s.taking.saved = &b.to, time.Now(), s.taking.seq
 	s.watch.sent(len(deliveries))
 	s.counts.committed(len(counted), complete)
 	s.hand.committed(len(decisions))

@@ -28,6 +28,7 @@ type Host interface {
 // for its own, and are not sent back.
 type taking struct {
 	seq      int64      // the number up to which all words are taken over
+	saved    int64      // seq, as the fleet knows it
 	end      int64      // the one that will be true of when running is done
 	running  chan error // from the goroutine that takes words over; nil if there is none
 	cancel   context.CancelFunc
@@ -56,7 +57,11 @@ type words struct {
 
 func (w *words) empty() bool { return len(w.decisions)+len(w.releases)+len(w.forgotten) == 0 }
 
-func (s *Sender) takes() bool { return s.Host != nil && time.Now().After(s.taking.dueAt) }
+// takes reports whether there may be something to take over, or to tell the fleet about that.
+func (s *Sender) takes() bool {
+	k := &s.taking
+	return s.Host != nil && (time.Now().After(k.dueAt) || k.seq != k.saved)
+}
 
 // takeOver looks whether words are taken over, and begins to take over the next ones, in
 // a goroutine: the database of the host may be busy for long, and what fails is to be
