@@ -27,6 +27,7 @@ type mailServer struct {
 	settings string
 	db, log  string
 	written  strings.Builder
+	daemon   *daemon // nil if the test does not keep it
 	sender   *daemon
 }
 
@@ -52,12 +53,17 @@ func (m *mailServer) send() {
 
 // newFleet makes a fleet as docs/fleet.md does, with servers whose senders do not run yet.
 func newFleet(t *testing.T, names ...string) (server *pgtest.Server, database string, hosts []*mailServer) {
+	return newFleetWith(t, "", names...)
+}
+
+// newFleetWith is newFleet, with further settings that all servers have.
+func newFleetWith(t *testing.T, common string, names ...string) (server *pgtest.Server, database string, hosts []*mailServer) {
 	server = pgtest.Get(t)
 	database = server.Database(t)
 	dir := t.TempDir()
 	settings := func(name, user string) string {
 		path, dsn := filepath.Join(dir, name+".yaml"), filepath.Join(dir, name+".dsn")
-		text := fmt.Sprintf("database: %s/%s.db\nsources:\n  - path: %s/%s.log\nfleet:\n  dsn_file: %s\n  instance: %s\n", dir, name, dir, name, dsn, name)
+		text := fmt.Sprintf("database: %s/%s.db\nsources:\n  - path: %s/%s.log\nfleet:\n  dsn_file: %s\n  instance: %s\n", dir, name, dir, name, dsn, name) + common
 		if err := errors.Join(os.WriteFile(path, []byte(text), 0o600), os.WriteFile(dsn, []byte(server.DSN(database, user)+"\n"), 0o600)); err != nil {
 			t.Fatal(err)
 		}
