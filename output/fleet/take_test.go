@@ -119,7 +119,7 @@ const wordsInFleet = `SELECT (SELECT coalesce(max(seq), 0) FROM bouncetail.decis
 // has in which all of that was done in the order of time, and nothing is sent back.
 func TestWhatIsDecidedOnOneHostHoldsOnAll(t *testing.T) {
 	server, dsn, database := newFleet(t)
-	for seed := range seeds(t, 6) {
+	for seed := range seeds(t, 2) {
 		server.SQL(t, database, emptyFleet)
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) { decideEverywhere(t, server, dsn, database, uint64(seed)) })
 	}
@@ -140,7 +140,7 @@ func decideEverywhere(t *testing.T, server *pgtest.Server, dsn, database string,
 		hosts[i].takes()
 	}
 	away := r.IntN(len(hosts)) // is not online before the end
-	for range 120 {
+	for range 80 {
 		i := r.IntN(len(hosts))
 		h := hosts[i]
 		switch n := r.IntN(20); {
