@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"time"
 
 	"github.com/bouncetail/bouncetail/config"
 	"github.com/bouncetail/bouncetail/internal/text"
@@ -26,6 +27,7 @@ func Fleet(c config.Config, version string, log *slog.Logger) (s fleet.Settings,
 		return s, &config.Error{Err: err}
 	}
 	s = fleet.Settings{Instance: c.Fleet.Instance, Database: c.Database, Version: version, HashKey: hash.ID(), Policy: Policy(c.Policy, c.Crowds), HideReplies: !c.Fleet.Replies, Log: log}
+	s.Keep = fleet.Retention{Bounces: c.Retention.Bounces, Recipients: c.Retention.Recipients}
 	if c.Fleet.Decisions {
 		s.Host = fleetHost{c, log}
 	}
@@ -152,6 +154,22 @@ var FleetCommands = []FleetCommand{
 		Do: func(ctx context.Context, s fleet.Settings) (any, string, error) {
 			err := persons(s.Resend(ctx))
 			return map[string]any{"instance": s.Instance, "resends": true}, "bouncetail fleet send sends the verdicts of " + s.Instance + " again.", err
+		},
+	},
+	{
+		Use:   "maintain",
+		Short: "Delete from the fleet what is older than the settings keep it",
+		Long: "Maintain deletes from PostgreSQL what retention.bounces and retention.recipients of\n" +
+			"this host do not keep: failures that no state follows from any more, and addresses\n" +
+			"without a failure for so long. No state changes. It works in short transactions,\n" +
+			"between which senders send. It needs the user that owns the tables, as init does;\n" +
+			"bouncetail-fleet-maintain.timer runs it every night.",
+		Do: func(ctx context.Context, s fleet.Settings) (any, string, error) {
+			if s.Keep == (fleet.Retention{}) {
+				return fleet.Deleted{}, "Nothing is deleted: retention.bounces and retention.recipients are 0 in the settings of this host.", nil
+			}
+			done, err := s.Maintain(ctx, time.Now())
+			return done, fmt.Sprintf("%s and %s deleted.", text.Amount(done.Failures, "failure"), text.Amount(done.Recipients, "address")), persons(err)
 		},
 	},
 	{

@@ -322,15 +322,17 @@ func statusOfFleet(t *testing.T, server *pgtest.Server, database string, hosts [
 	}
 }
 
-func TestUnitOfTheFleetIsHardened(t *testing.T) {
-	littleExposed(t, "../systemd/bouncetail-fleet.service", 1.2) // it has the network
-	text := strings.Replace(file(t, "systemd/bouncetail-fleet.service"), "ExecStart=bouncetail", "ExecStart="+program(t), 1)
-	path := filepath.Join(t.TempDir(), "bouncetail-fleet.service")
-	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	verified, err := exec.CommandContext(t.Context(), "systemd-analyze", "verify", "--man=no", path).CombinedOutput()
-	if err != nil || strings.Contains(string(verified), "bouncetail-fleet") {
-		t.Errorf("systemd-analyze verify: %v\n%s", err, verified)
+func TestUnitsOfTheFleetAreHardened(t *testing.T) {
+	for _, name := range []string{"bouncetail-fleet.service", "bouncetail-fleet-maintain.service"} {
+		littleExposed(t, "../systemd/"+name, 1.2) // it has the network
+		text := strings.Replace(file(t, "systemd/"+name), "ExecStart=bouncetail", "ExecStart="+program(t), 1)
+		path := filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		verified, err := exec.CommandContext(t.Context(), "systemd-analyze", "verify", "--man=no", path).CombinedOutput()
+		if err != nil || strings.Contains(string(verified), "bouncetail-fleet") {
+			t.Errorf("systemd-analyze verify: %v\n%s", err, verified)
+		}
 	}
 }

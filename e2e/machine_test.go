@@ -241,7 +241,7 @@ func TestPackageRuns(t *testing.T) {
 func TestPackageUnits(t *testing.T) {
 	m := newMachine(t)
 	log := m.boot("testdata/machine/units.sh")
-	for _, unit := range []string{"bouncetail-web.socket", "bouncetail-report.timer", "bouncetail-metrics.timer", "bouncetail-notify.path", "bouncetail-notify.timer", "bouncetail-fleet.service"} {
+	for _, unit := range []string{"bouncetail-web.socket", "bouncetail-report.timer", "bouncetail-metrics.timer", "bouncetail-notify.path", "bouncetail-notify.timer", "bouncetail-fleet.service", "bouncetail-fleet-maintain.timer"} {
 		if want := "after the installation: " + unit + " disabled, inactive\n"; !strings.Contains(log, want) {
 			t.Errorf("the session does not show %q", want)
 		}

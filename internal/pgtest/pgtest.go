@@ -93,6 +93,16 @@ func (s *Server) SQL(t testing.TB, database, statements string) string {
 	return string(out)
 }
 
+// Dump returns what pg_dump prints of a database.
+func (s *Server) Dump(t testing.TB, database string) string {
+	t.Helper()
+	out, err := exec.CommandContext(context.Background(), filepath.Join(s.bin, "pg_dump"), "-d", s.DSN(database, "postgres")).CombinedOutput()
+	if err != nil {
+		t.Fatalf("pg_dump: %v\n%s", err, out)
+	}
+	return string(out)
+}
+
 // create makes a server and starts it.
 func create() (_ *Server, err error) {
 	s := &Server{}

@@ -76,6 +76,7 @@ func seconds(d time.Duration) any {
 // the other.
 var insertFailures = "INSERT INTO bouncetail.bounces (" + names(failureColumns) + ") SELECT * FROM " + unnest(failureColumns) +
 	" WHERE NOT EXISTS (SELECT 1 FROM bouncetail.forgotten f WHERE f.recipient_key = new.recipient_key AND new.occurred_at <= f.until)" +
+	" AND new.occurred_at >= coalesce((SELECT value::timestamptz FROM bouncetail.fleet_meta WHERE name = 'horizon'), '-infinity')" +
 	" ORDER BY recipient_key, occurred_at, event_id ON CONFLICT DO NOTHING RETURNING event_id"
 
 var copyFailures = "COPY bouncetail.bounces (" + names(failureColumns) + ") FROM STDIN (FORMAT binary)"

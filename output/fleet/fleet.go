@@ -30,6 +30,7 @@ type Settings struct {
 	Version  string // of bouncetail
 	HashKey  int64  // identifies the key by which addresses are hashed; 0 if they are not
 	Policy   *bounce.Policy
+	Keep     Retention // see Maintain
 	// HideReplies keeps replies, senders, message IDs and queue IDs on this host.
 	HideReplies bool
 	// Host takes over what other hosts have decided; nil if it does not.

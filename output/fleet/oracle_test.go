@@ -178,7 +178,7 @@ func withdrawRelease(t *testing.T, e *sqlite.Editor, path string, of *recipient.
 	return errors.New("there is none")
 }
 
-const emptyFleet = "TRUNCATE bouncetail.bounces, bouncetail.recipients, bouncetail.fleet_instances, bouncetail.refusals, bouncetail.daily_counts, bouncetail.daily_traffic, bouncetail.fleet_days, bouncetail.crowds, bouncetail.decisions, bouncetail.releases, bouncetail.forgotten, bouncetail.daily_totals, bouncetail.daily_reasons, bouncetail.provider_windows, bouncetail.provider_baselines, bouncetail.gaps, bouncetail.unparsed_lines, bouncetail.incidents, bouncetail.fleet_figures; UPDATE bouncetail.fleet_clock SET seq = 0"
+const emptyFleet = "TRUNCATE bouncetail.bounces, bouncetail.pruned_failures, bouncetail.recipients, bouncetail.fleet_instances, bouncetail.refusals, bouncetail.daily_counts, bouncetail.daily_traffic, bouncetail.fleet_days, bouncetail.crowds, bouncetail.decisions, bouncetail.releases, bouncetail.forgotten, bouncetail.daily_totals, bouncetail.daily_reasons, bouncetail.provider_windows, bouncetail.provider_baselines, bouncetail.gaps, bouncetail.unparsed_lines, bouncetail.incidents, bouncetail.fleet_figures; UPDATE bouncetail.fleet_clock SET seq = 0"
 
 // seeds returns how many stories are told.
 func seeds(t testing.TB, usual int) int {

@@ -232,7 +232,7 @@ func (t *transaction) replay(rows []*recipientRow) error {
 	for _, r := range rows {
 		r.history = t.in.Replay(r.to.Domain, r.number(failures[r.key]), r.history.LastDelivery)
 	}
-	return nil
+	return t.addPruned(rows, keys)
 }
 
 // save makes the rows from their histories, and stores those that changed, each under

@@ -12,7 +12,7 @@ CREATE TABLE bouncetail.fleet_clock (
 INSERT INTO bouncetail.fleet_clock (seq) VALUES (0);
 
 CREATE TABLE bouncetail.fleet_meta (
-  name text PRIMARY KEY, -- schema; hash_key: identifies the key by which addresses are hashed, 0 if they are not; policy: what states follow (JSON)
+  name text PRIMARY KEY, -- schema; hash_key: identifies the key by which addresses are hashed, 0 if they are not; policy: what states follow (JSON); horizon: older failures are not stored, because they were deleted
   value text NOT NULL
 );
 
@@ -78,6 +78,14 @@ CREATE TABLE bouncetail.bounces (
 
 CREATE INDEX bounces_by_time ON bouncetail.bounces (occurred_at);
 CREATE INDEX bounces_unclassified ON bouncetail.bounces (occurred_at) WHERE category = 'unclassified';
+
+CREATE TABLE bouncetail.pruned_failures (
+  -- Failures that were deleted for their age, which are still counted.
+  recipient_key bigint PRIMARY KEY,
+  permanent_count integer NOT NULL,
+  retry_count integer NOT NULL,
+  first_failure_at timestamptz(3) NOT NULL
+);
 
 CREATE TABLE bouncetail.recipients (
   -- One row for each address that ever failed, as in SQLite's table recipients. It
@@ -349,6 +357,7 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
   DELETE FROM bouncetail.bounces b USING unnest(keys, untils) AS new (key, until) WHERE b.recipient_key = new.key AND b.occurred_at <= new.until;
   DELETE FROM bouncetail.decisions d USING unnest(keys, untils) AS new (key, until) WHERE d.recipient_key = new.key AND d.decided_at <= new.until;
   DELETE FROM bouncetail.recipients WHERE recipient_key = ANY (keys);
+  DELETE FROM bouncetail.pruned_failures WHERE recipient_key = ANY (keys);
 $$;
 
 REVOKE ALL ON FUNCTION bouncetail.forget FROM PUBLIC;
@@ -364,7 +373,7 @@ CREATE TABLE bouncetail.export_cursors (
 -- A sender reads what states follow from, and no reply. It deletes what follows from
 -- failures, and no failure.
 GRANT USAGE ON SCHEMA bouncetail TO bouncetail_sender, bouncetail_reader;
-GRANT SELECT ON bouncetail.fleet_meta, bouncetail.forgotten TO bouncetail_sender;
+GRANT SELECT ON bouncetail.fleet_meta, bouncetail.forgotten, bouncetail.pruned_failures TO bouncetail_sender;
 GRANT SELECT, UPDATE ON bouncetail.fleet_clock TO bouncetail_sender;
 GRANT SELECT, INSERT, UPDATE ON bouncetail.fleet_instances, bouncetail.recipients TO bouncetail_sender;
 GRANT SELECT, INSERT, DELETE ON bouncetail.refusals TO bouncetail_sender;
