@@ -184,7 +184,7 @@ func decideEverywhere(t *testing.T, server *pgtest.Server, dsn, database string,
 	if again := server.SQL(t, database, wordsInFleet); again != end {
 		t.Errorf("words were sent back: their last numbers were %s, and are %s", end, again)
 	}
-	t.Logf("%d cuts, %d words", network.cuts, len(wordsOf(t, hosts[0].sender.Database)))
+	t.Logf("%d cuts, %d words", network.cuts.Load(), len(wordsOf(t, hosts[0].sender.Database)))
 }
 
 // forgetIn forgets an address in two databases.
