@@ -224,10 +224,10 @@ func TestDocsDescribeTheKeysOfRules(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, part := range []reflect.Type{reflect.TypeFor[classify.Match](), reflect.TypeFor[classify.Says]()} {
-		for i := range part.NumField() {
-			row := regexp.MustCompile("(?m)^\\| [^|]*`" + part.Field(i).Tag.Get("yaml") + "`[^|]*\\|")
-			if !row.Match(docs) {
-				t.Errorf("docs/rules.md has no row for %s of %v", part.Field(i).Tag.Get("yaml"), part)
+		for field := range part.Fields() {
+			key := field.Tag.Get("yaml")
+			if !regexp.MustCompile("(?m)^\\| [^|]*`" + key + "`[^|]*\\|").Match(docs) {
+				t.Errorf("docs/rules.md has no row for %s of %v", key, part)
 			}
 		}
 	}

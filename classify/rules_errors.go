@@ -34,12 +34,14 @@ var (
 // shownTypes are the types of YAML, by their tags.
 var shownTypes = map[string]string{"!!map": "keys", "!!seq": "a list", "!!str": "a text", "!!int": "a number", "!!float": "a number", "!!bool": "true or false"}
 
+const notAList = "a file of rules is a list; begin each rule with - id:"
+
 // inRules words an error of yaml for somebody who writes rules: it names keys instead of
 // Go types.
 func inRules(err error) error {
 	var mistakes *yaml.TypeError
 	if !errors.As(err, &mistakes) {
-		return fmt.Errorf("this is no YAML (%s): a file of rules is a list; begin each rule with - id:", strings.TrimPrefix(err.Error(), "yaml: "))
+		return fmt.Errorf("this is no YAML (%s): %s", strings.TrimPrefix(err.Error(), "yaml: "), notAList)
 	}
 	var errs []error
 	for _, m := range mistakes.Errors {
@@ -62,7 +64,7 @@ func mistake(says string) string {
 		return says
 	}
 	if m[4] == reflect.TypeFor[[]Rule]().String() {
-		return m[1] + ": a file of rules is a list; begin each rule with - id:"
+		return m[1] + ": " + notAList
 	}
 	found, wanted := shownTypes[m[2]], "a text"
 	if found == "" {
@@ -97,8 +99,8 @@ func lineOf(text []byte, rule int) int {
 // keysOf returns the keys of a part of a rules file.
 func keysOf(part reflect.Type) []string {
 	var keys []string
-	for i := range part.NumField() {
-		if key := part.Field(i).Tag.Get("yaml"); key != "" && key != "-" {
+	for field := range part.Fields() {
+		if key := field.Tag.Get("yaml"); key != "" && key != "-" {
 			keys = append(keys, key)
 		}
 	}

@@ -36,7 +36,7 @@ func Fleet(c config.Config, version string, log *slog.Logger) (s fleet.Settings,
 		return s, &config.Error{Err: err}
 	}
 	if warning != "" {
-		log.Warn(warning)
+		log.Warn("the DSN is not protected", "warning", warning)
 	}
 	if s.Instance == "" {
 		if s.Instance, err = os.Hostname(); err != nil {

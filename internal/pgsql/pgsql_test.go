@@ -99,7 +99,7 @@ func TestNothingCanBeWritten(t *testing.T) {
 	tx := open(t)
 	rows, err := tx.QueryContext(t.Context(), "DELETE FROM public.times RETURNING n")
 	if err == nil {
-		_ = rows.Close()
+		defer rows.Close()
 		err = rows.Err()
 	}
 	if err == nil || !strings.Contains(err.Error(), "read-only transaction") {

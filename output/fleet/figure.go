@@ -330,10 +330,10 @@ func (f *figure) drop(t *transaction, number int64, keys []row, last int64) erro
 // byKey runs a statement on the rows t of a host that have some keys.
 func (f *figure) byKey(t *transaction, statement, and string, number int64, keys []row, more ...int64) error {
 	columns := f.insertColumns(f.key)
-	where := fmt.Sprintf(" WHERE t.instance = $%d", len(columns)+1)
+	where := []string{fmt.Sprintf(" WHERE t.instance = $%d", len(columns)+1)}
 	for _, c := range columns {
-		where += " AND t." + c.name + " = new." + c.name
+		where = append(where, "t."+c.name+" = new."+c.name)
 	}
-	_, err := execRows(t, statement+unnest(columns)+where+and, columns, keys, append([]int64{number}, more...)...)
+	_, err := execRows(t, statement+unnest(columns)+strings.Join(where, " AND ")+and, columns, keys, append([]int64{number}, more...)...)
 	return err
 }

@@ -140,7 +140,9 @@ func (s *Sender) taken(err error) {
 func (s *Sender) stopTaking() {
 	if s.taking.running != nil {
 		s.taking.cancel()
-		<-s.taking.running
+		if err := <-s.taking.running; err != nil {
+			s.Log.Debug("taking over ended", "error", err)
+		}
 	}
 	s.taking = taking{}
 }

@@ -210,7 +210,9 @@ var everyIncident = func() (all []incident.Incident) {
 		{Kind: incident.BadSurge, Subject: "192.0.2.7"},
 		{Kind: incident.BadList, Subject: "news@shop.example"},
 		{Kind: incident.UnclassifiedSurge, Subject: "450 Try again", Reason: "unclassified", Scope: bounce.ScopeSender},
-		{Kind: incident.Inactivity}, {Kind: incident.LogStalled, Subject: "mail"}, {Kind: incident.LogGap, Subject: "mail"},
+		{Kind: incident.Inactivity},
+		{Kind: incident.LogStalled, Subject: "mail"},
+		{Kind: incident.LogGap, Subject: "mail"},
 	} {
 		i.StartedAt, i.LastAt = from, to
 		if len(all)%2 == 1 {
@@ -311,9 +313,10 @@ func compareFailures(t *testing.T, all *Reader, one *query.Reader, host string, 
 	if err := got.Read(t.Context(), all, g); err != nil || !reflect.DeepEqual(got.Rows, want.Rows) {
 		t.Errorf("top senders of incident %d, %s: %v\n%s\nwant\n%s", id, kind, err, show(got.Rows), show(want.Rows))
 	}
-	count := func(r interface {
+	type reader interface {
 		Recipients(ctx context.Context, f query.Filter, each func(*bounce.Recipient) error) (int64, error)
-	}, f query.Filter) (n int) {
+	}
+	count := func(r reader, f query.Filter) (n int) {
 		if _, err := r.Recipients(t.Context(), f, func(*bounce.Recipient) error { n++; return nil }); err != nil {
 			t.Errorf("recipients of incident %d, %s: %v", id, kind, err)
 		}
