@@ -126,6 +126,7 @@ func TestPagesOfAFleetAreThoseOfAllLogs(t *testing.T) {
 	run(t, "fleet", "send", "--once", "--config", hosts[0].settings)
 	server.SQL(t, database, `INSERT INTO bouncetail.incidents (instance, id, kind, scope, category, reason, enhanced_code, subject, started_at, last_at, opened_at, backlog, attempts, addresses, domains, digest)
 		SELECT number, 1234, 'provider-refuses', 'sender', 'blocked', 'policy', '', 'google', s, s, s, 0, 100, 50, 3, '' FROM bouncetail.fleet_instances, (SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.000Z') AS s) x WHERE instance = 'mx2'`)
+	mx2 := strings.TrimSpace(server.SQL(t, database, "SELECT number FROM bouncetail.fleet_instances WHERE instance = 'mx2'"))
 	fleet, host := startWebWith(t, nil, "--fleet", "--config", hosts[0].settings), startWebWith(t, nil, "--db", one)
 	// What is usual follows from the order of attempts, which differs between hosts. A fleet
 	// has other numbers of failures and changes.
@@ -147,7 +148,8 @@ func TestPagesOfAFleetAreThoseOfAllLogs(t *testing.T) {
 		"report?provider=google":              {"Fleet of 2 hosts, google"},
 		"recipient?address=user1@example.com": {"blocked", "bouncetail explain user1@example.com --fleet"},
 		"decisions":                           {"user1@example.com"},
-		"incidents":                           {"mx2/1234", "google"},
+		"incidents":                           {"mx2/1234", "google", "incidents/1234000" + mx2 + `"`},
+		"incidents/1234000" + mx2:             {"mx2/1234 google refuses your mail", "Replies"},
 		"settings":                            {"fleet.instance"},
 	} {
 		page := pageOf(t, fleet+"/"+path)

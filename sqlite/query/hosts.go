@@ -43,14 +43,29 @@ func (r *Reader) Hosts(ctx context.Context) (hosts []Host, err error) {
 	return hosts, err
 }
 
+// incidentsWidth is by how much the number of an incident is multiplied in the view
+// incidents of a fleet, to which the number of its host is added.
+const incidentsWidth = 10_000
+
+// IncidentOf returns the host of an incident of a fleet, nil if there is none, and the
+// number that the incident has there.
+func IncidentOf(hosts []Host, id int64) (host *Host, number int64) {
+	for i := range hosts {
+		if hosts[i].Number == id%incidentsWidth {
+			return &hosts[i], id / incidentsWidth
+		}
+	}
+	return nil, id
+}
+
+// IncidentID returns the number in a fleet of an incident of this host.
+func (h *Host) IncidentID(number int64) int64 { return number*incidentsWidth + h.Number }
+
 // IncidentName returns the name of an incident as it is shown: its number, in a fleet
 // HOST/NUMBER.
 func IncidentName(hosts []Host, id int64) string {
-	const width = 10_000 // see the view incidents
-	for i := range hosts {
-		if hosts[i].Number == id%width {
-			return fmt.Sprintf("%s/%d", hosts[i].Name, id/width)
-		}
+	if host, number := IncidentOf(hosts, id); host != nil {
+		return fmt.Sprintf("%s/%d", host.Name, number)
 	}
 	return fmt.Sprintf("#%d", id)
 }

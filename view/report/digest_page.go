@@ -242,13 +242,9 @@ func (d *Digest) incidentsSection(zone table.Zone) page.Section {
 	return s.OrElse("None.")
 }
 
-// IncidentLink names an incident, and leads to its page. A fleet has no such pages.
+// IncidentLink names an incident, and leads to its page.
 func IncidentLink(hosts []query.Host, id int64) page.Link {
-	link := page.Link{Text: query.IncidentName(hosts, id)}
-	if hosts == nil {
-		link.Href = fmt.Sprintf("incidents/%d", id)
-	}
-	return link
+	return page.Link{Text: query.IncidentName(hosts, id), Href: fmt.Sprintf("incidents/%d", id)}
 }
 
 func (d *Digest) unknownSection() page.Section {

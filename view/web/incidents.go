@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -12,6 +13,7 @@ import (
 	"github.com/bouncetail/bouncetail/incident"
 	"github.com/bouncetail/bouncetail/internal/text"
 	stored "github.com/bouncetail/bouncetail/sqlite/incidents"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/chart"
 	"github.com/bouncetail/bouncetail/view/metrics"
 	"github.com/bouncetail/bouncetail/view/page"
@@ -52,20 +54,28 @@ func (q *request) end(i *incident.Incident) string {
 
 // oneIncident shows one incident.
 func oneIncident(q *request) (*page.Page, error) {
-	if q.r.IsFleet() {
-		return nil, notFound("The pages of its host, and bouncetail incidents --fleet, show an incident.")
-	}
 	id, err := strconv.ParseInt(q.PathValue("id"), 10, 64)
 	if err != nil {
 		return nil, notFound("An incident has a number.")
 	}
-	d, err := stored.Get(q.Context(), q.r.Querier(), id, readTime/2)
+	hosts, err := q.r.Hosts(q.Context())
+	if err != nil {
+		return nil, err
+	}
+	host, number := query.IncidentOf(hosts, id)
+	d, err := q.details(host, number)
 	if err != nil && strings.HasPrefix(err.Error(), "there is no incident") {
-		return nil, notFound(fmt.Sprintf("There is no incident %d.", id))
+		return nil, notFound(fmt.Sprintf("There is no incident %s.", strings.TrimPrefix(query.IncidentName(hosts, id), "#")))
 	} else if err != nil {
 		return nil, err
 	}
-	p := page.New(fmt.Sprintf("#%d %s", d.ID, report.Title(&d.Incident)), "")
+	link := func(number int64) page.Link {
+		if host != nil {
+			number = host.IncidentID(number)
+		}
+		return report.IncidentLink(hosts, number)
+	}
+	p := page.New(query.IncidentName(hosts, id)+" "+report.Title(&d.Incident), "")
 	s := page.NewSection("", "", "")
 	s.Row("from", q.zone.Short(d.StartedAt)+" "+q.zone.Name())
 	s.Row("to", q.end(&d.Incident))
@@ -74,10 +84,10 @@ func oneIncident(q *request) (*page.Page, error) {
 	s.Row("domains", d.Domains)
 	s.Row("what to do", d.Advice)
 	if d.PartOf != 0 {
-		s.Row("part of", report.IncidentLink(nil, d.PartOf))
+		s.Row("part of", link(d.PartOf))
 	}
 	for _, part := range d.Parts {
-		s.Row("includes", report.IncidentLink(nil, part))
+		s.Row("includes", link(part))
 	}
 	if d.Since != "" {
 		s.Note("Hours, replies, senders and addresses are those of its failures since %s %s.", q.zone.Short(d.Since), q.zone.Name())
@@ -94,6 +104,22 @@ func oneIncident(q *request) (*page.Page, error) {
 	states.Half, senders.Half = true, true
 	p.Add(countSection("Replies", "reply", d.Replies), senders, states.OrElse("Not known."))
 	return p, nil
+}
+
+// details returns an incident of a host of a fleet, or of the database of this host.
+func (q *request) details(host *query.Host, number int64) (*stored.Details, error) {
+	if q.site.Fleet == nil {
+		return stored.Get(q.Context(), q.r.Querier(), number, readTime/2)
+	}
+	if host == nil {
+		return nil, errors.New("there is no incident of such a host")
+	}
+	r, err := q.site.Fleet(q.Context())
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	return r.Incident(q.Context(), host.Name, number)
 }
 
 func countSection(title, of string, counts []stored.Count) page.Section {

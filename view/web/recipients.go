@@ -129,14 +129,14 @@ func oneRecipient(q *request) (*page.Page, error) {
 	if stored, err := q.site.Stored(q.Context(), q.r, to); err == nil {
 		to = stored
 	}
-	from, flag := FleetReader(q.r), ""
+	from, flag := addressReader(q.r), ""
 	if q.site.Fleet != nil {
-		var err error
-		if from, err = q.site.Fleet(q.Context()); err != nil {
+		fleet, err := q.site.Fleet(q.Context())
+		if err != nil {
 			return nil, err
 		}
-		defer from.Close()
-		flag = " --fleet"
+		defer fleet.Close()
+		from, flag = fleet, " --fleet"
 	}
 	row, known, err := from.Recipient(q.Context(), to.Normal)
 	if err != nil {

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	stored "github.com/bouncetail/bouncetail/sqlite/incidents"
 	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/login"
 	"github.com/bouncetail/bouncetail/view/page"
@@ -63,9 +64,15 @@ type Site struct {
 
 // FleetReader answers about one address or incident of a fleet.
 type FleetReader interface {
+	addressReader
+	Incident(ctx context.Context, host string, number int64) (*stored.Details, error)
+	Close() error
+}
+
+// addressReader answers about one address.
+type addressReader interface {
 	report.HistoryReader
 	Recipient(ctx context.Context, address string) (row bounce.Recipient, known bool, err error)
-	Close() error
 }
 
 // Setting is a setting that holds. Secrets are not among them.
