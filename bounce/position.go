@@ -91,11 +91,7 @@ type Chunk struct {
 	// TooLong is the number of lines before Position that were skipped because they
 	// exceed the length limit.
 	TooLong int
-	// ReadBefore is the number of bytes at the start of Data that were read before, at
-	// least by an earlier import. Their lines are read again, because a line that is read
-	// twice is one event.
-	ReadBefore int
-	Gaps       []Gap
+	Gaps    []Gap
 	// More means that more lines after Data are already available: a backlog is being
 	// read.
 	More bool
@@ -145,8 +141,6 @@ type Unparsed struct {
 	Shape   string // the line with its variable parts replaced
 	Count   int
 	Example string // one such line, without control characters
-	// ReadBefore means that the lines were read before, and counted then.
-	ReadBefore bool
 	// Refused means that the lines could be parsed, but are journal entries that no
 	// mail server wrote. It is not stored; Shape shows it too.
 	Refused bool

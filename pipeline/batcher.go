@@ -21,7 +21,6 @@ type batcher struct {
 	positionIndex map[int64]int             // in rest.Positions, by stream
 	last          map[int64]bounce.Position // of the streams of an import
 	hashed        bounce.Event              // reused for each event
-	readBefore    map[int64]bool            // whether all of the last chunk of a stream was
 	free          <-chan deliveries
 	logged        map[string]bool // what logUnparsed has logged
 }
@@ -29,7 +28,7 @@ type batcher struct {
 func newBatcher(p *Pipeline, free <-chan deliveries) *batcher {
 	b := &batcher{
 		p: p, parsers: make(map[int64]Parser), parsed: make(map[int64]bounce.ParserState),
-		positionIndex: make(map[int64]int), last: make(map[int64]bounce.Position), readBefore: make(map[int64]bool), free: free, logged: make(map[string]bool),
+		positionIndex: make(map[int64]int), last: make(map[int64]bounce.Position), free: free, logged: make(map[string]bool),
 	}
 	maps.Copy(b.parsed, p.Parsed)
 	return b
@@ -75,13 +74,7 @@ func (b *batcher) take(c *bounce.Chunk) error {
 		return err
 	}
 	if len(c.Data) > 0 {
-		lines := 0
-		if c.ReadBefore > 0 {
-			lines = parser.Parse(c.Data[:c.ReadBefore], b.apply())
-			b.takeUnparsed(parser, c.Position.Path, true, &b.rest)
-		}
-		lines += parser.Parse(c.Data[c.ReadBefore:], b.apply())
-		b.readBefore[c.Position.Stream] = c.ReadBefore == len(c.Data)
+		lines := parser.Parse(c.Data, b.apply())
 		b.p.Progress.Lines.Add(int64(lines))
 		b.countReading(c, lines)
 		if parser.Foreign() {
@@ -229,23 +222,18 @@ func (b *batcher) seal(commit bool) (*bounce.Batch, error) {
 		if b.p.Hash != nil {
 			at.Parser.Data = b.p.Hash.Seal(at.Parser.Data) // it may contain a part of a line
 		}
-		b.takeUnparsed(parser, at.Path, b.readBefore[at.Stream], &sealed)
+		unparsed := parser.TakeUnparsed()
+		for _, u := range unparsed {
+			b.p.Progress.Unparsed.Add(int64(u.Count))
+			b.logUnparsed(&u, at.Path)
+		}
+		sealed.Unparsed = append(sealed.Unparsed, unparsed...)
 		if at.Closed {
 			delete(b.parsers, at.Stream) // the stream may continue if a file with its content is found
 			b.parsed[at.Stream] = at.Parser
 		}
 	}
 	return &sealed, nil
-}
-
-// takeUnparsed adds the lines that a parser did not parse since the last call to a batch.
-func (b *batcher) takeUnparsed(parser Parser, path string, readBefore bool, to *bounce.Batch) {
-	for _, u := range parser.TakeUnparsed() {
-		b.p.Progress.Unparsed.Add(int64(u.Count))
-		b.logUnparsed(&u, path)
-		u.ReadBefore = readBefore
-		to.Unparsed = append(to.Unparsed, u)
-	}
 }
 
 // logUnparsed logs each shape of unparsed delivery lines or refused journal entries

@@ -2,12 +2,10 @@ package sqlite
 
 import "github.com/bouncetail/bouncetail/bounce"
 
-// saveUnparsed counts lines by their shape. Those that were read before are counted only if
-// the shape is no longer stored.
 func (tx *Tx) saveUnparsed(unparsed []bounce.Unparsed) error {
 	return tx.each(len(unparsed), `
 		INSERT INTO unparsed_lines (mta, shape, count, example, last_read_at) VALUES (?, ?, ?, ?, ?)
-		ON CONFLICT (mta, shape) DO UPDATE SET count = count + iif(?, 0, excluded.count), last_read_at = excluded.last_read_at`,
+		ON CONFLICT (mta, shape) DO UPDATE SET count = count + excluded.count, last_read_at = excluded.last_read_at`,
 		func(i int, p *params) {
 			u := &unparsed[i]
 			p.Add(string(u.MTA))
@@ -15,6 +13,5 @@ func (tx *Tx) saveUnparsed(unparsed []bounce.Unparsed) error {
 			p.Add(int64(u.Count))
 			p.Add(u.Example)
 			p.Add(tx.now)
-			p.Add(u.ReadBefore)
 		}, nil)
 }

@@ -65,13 +65,9 @@ func (im *Import) Run(ctx context.Context, out chan<- bounce.Chunk) error {
 func (im *Import) file(ctx context.Context, in *Input, progress func(int64)) error {
 	at := im.position(in)
 	file := &in.File
-	var start, known int64
 	err := linesOf(in.content(), im.MaxLine, func(b block) error {
 		if b.unterminated && !im.ended(ctx, in, b.end) {
 			return nil
-		}
-		if start == 0 {
-			known = im.readBefore(in, b.data)
 		}
 		at.Offset, at.Head, at.Tail, at.UpdatedAt = b.end, b.head, b.tail, im.Now()
 		if b.tooLong > 0 {
@@ -79,8 +75,7 @@ func (im *Import) file(ctx context.Context, in *Input, progress func(int64)) err
 		}
 		progress(in.read.n.Load())
 		c := bounce.Chunk{Data: stripNULs(text.Own(b.data)), Position: at, File: file, TooLong: b.tooLong}
-		c.ReadBefore = partBefore(c.Data, start, b.end, known)
-		file, start = nil, b.end
+		file = nil
 		return im.send(ctx, c)
 	})
 	if ctx.Err() != nil {
@@ -124,38 +119,6 @@ func (im *Import) ended(ctx context.Context, in *Input, size int64) bool {
 	}
 	info, err := in.file.Stat()
 	return err == nil && info.Size() == size && info.ModTime().Equal(in.id.modified)
-}
-
-// readBefore returns how many bytes of a file were read before, under this name or another,
-// compressed or not, as far as is known from its first bytes. Of an archive the end of
-// these bytes is not compared.
-func (im *Import) readBefore(in *Input, first []byte) (n int64) {
-	for i := range im.Positions {
-		p := &im.Positions[i]
-		if p.Offset <= n || int64(len(first)) < min(window, p.Offset) || !mayMatch(p, first) {
-			continue
-		}
-		if in.file != nil && in.kind == plain && p.Offset <= in.id.size {
-			if m, err := matches(p, in.file, in.id.size); err != nil || m != whole {
-				continue
-			}
-		}
-		n = p.Offset
-	}
-	return n
-}
-
-// partBefore returns the length of the part of a block, between two offsets, that ends at
-// the offset known. It is 0 if something in the block was left out, or if no line ends there.
-func partBefore(data string, start, end, known int64) int {
-	n := known - start
-	switch {
-	case known >= end:
-		return len(data)
-	case n <= 0 || int64(len(data)) != end-start || data[n-1] != '\n':
-		return 0
-	}
-	return int(n)
 }
 
 // position returns the known position of a file with the same content, or else that of

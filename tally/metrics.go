@@ -161,9 +161,6 @@ func (t *Tally) Reading(b *bounce.Batch) {
 		t.Metrics.add(max(g.Bytes, 0), bounce.MetricGapBytes, g.Source)
 	}
 	for _, u := range b.Unparsed {
-		if u.ReadBefore {
-			continue
-		}
 		t.Metrics.add(int64(u.Count), bounce.MetricUnparsed, string(u.MTA))
 	}
 }
