@@ -83,3 +83,19 @@ func TestTheNewestRecipientsAreThoseOfTheNewestFailures(t *testing.T) {
 		}
 	}
 }
+
+func TestLikeFindsWhatGlobFinds(t *testing.T) {
+	for match, want := range map[string]string{
+		"Jane":       `%jane%`,
+		"jane*":      `jane%`,
+		"j?ne@*":     `j_ne@%`,
+		"a_b":        `%a\_b%`,
+		"100%":       `%100\%%`,
+		`back\slash`: `%back\\slash%`,
+		"*_*":        `%\_%`,
+	} {
+		if got := LikeOf(match); got != want {
+			t.Errorf("LikeOf(%q) = %q, want %q", match, got, want)
+		}
+	}
+}

@@ -127,7 +127,7 @@ func conditions(f query.Filter) (clauses string, args []any) {
 	add("b.provider = ?", f.Provider, f.Provider != "")
 	add("EXISTS (SELECT 1 FROM bouncetail.bounces f WHERE f.recipient_key = r.recipient_key AND f.sender = ?)", f.Sender, f.Sender != "")
 	add("EXISTS (SELECT 1 FROM bouncetail.bounces f WHERE f.recipient_key = r.recipient_key AND f.host = ?)", f.Host, f.Host != "")
-	add("r.recipient LIKE ?", likeOf(f.Match), f.Match != "")
+	add("r.recipient LIKE ?", query.LikeOf(f.Match), f.Match != "")
 	add("r.last_failure_at >= ?::text::timestamptz", f.Since, f.Since != "")
 	add("r.bad_since >= ?::text::timestamptz", f.BadSince, f.BadSince != "")
 	add("r.seq > ?", f.AfterSeq, f.Changes)
@@ -147,16 +147,6 @@ func conditions(f query.Filter) (clauses string, args []any) {
 		clauses += " LIMIT $" + strconv.Itoa(len(c.args))
 	}
 	return clauses, c.args
-}
-
-// likeOf returns a pattern for LIKE that finds a part of an address, as GLOB does on one
-// host: * and ? stand for any characters.
-func likeOf(match string) string {
-	escaped := strings.NewReplacer(`\`, `\\`, "%", `\%`, "_", `\_`).Replace(strings.ToLower(match))
-	if strings.ContainsAny(match, "*?") {
-		return strings.NewReplacer("*", "%", "?", "_").Replace(escaped)
-	}
-	return "%" + escaped + "%"
 }
 
 // AtCursor calls do with what changed since the cursor of a name, and moves the cursor if

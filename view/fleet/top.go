@@ -46,7 +46,7 @@ func (r *Reader) failures(f query.Filter) (*chosen, error) {
 		}
 	}
 	if f.Match != "" {
-		c.add("recipient LIKE ?", likeOf(f.Match))
+		c.add("recipient LIKE ?", query.LikeOf(f.Match))
 	}
 	if f.Incident != "" {
 		c.add("("+f.Incident+")", f.IncidentArgs...)
