@@ -16,7 +16,7 @@ type BadList struct {
 
 	conn      *pgx.Conn
 	seq       int64 // of the last change that was looked at
-	forgotten int64 // how many addresses were forgotten
+	forgotten int64 // of the last change that forgot an address
 	changes   int64
 }
 
@@ -37,7 +37,7 @@ func (l *BadList) LastChange(ctx context.Context) (int64, error) {
 	var changed bool
 	err := l.ask(ctx, func() error {
 		return l.conn.QueryRow(ctx, `
-			SELECT seq, (SELECT count(*) FROM bouncetail.forgotten), EXISTS (
+			SELECT seq, (SELECT coalesce(max(seq), 0) FROM bouncetail.forgotten), EXISTS (
 			  SELECT 1 FROM bouncetail.recipients WHERE seq > $1 AND (state = 'bad' OR left_bad_seq > $1))
 			FROM bouncetail.fleet_clock`, l.seq).Scan(&seq, &forgotten, &changed)
 	})

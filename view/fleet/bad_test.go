@@ -45,6 +45,8 @@ func TestBadListShowsEveryChangeOfABadAddress(t *testing.T) {
 		{"the first one is ok", set("1", "z@example.com", "ok", "seq"), true, []string{"Z@example.com"}},
 		{"it fails again", set("1", "z@example.com", "failing", "1"), false, []string{"Z@example.com"}},
 		{"the other is forgotten", "SELECT bouncetail.forget(ARRAY[2], ARRAY[now()], 1, 1)", true, nil},
+		{"it is bad again", set("2", "Z@example.com", "bad", "NULL"), true, []string{"Z@example.com"}},
+		{"it is forgotten again", "SELECT bouncetail.forget(ARRAY[2], ARRAY[now()], 1, 2)", true, nil},
 		{"a restored backup", "UPDATE bouncetail.fleet_clock SET seq = 1", true, nil},
 	} {
 		server.SQL(t, database, step.sql)
