@@ -104,10 +104,7 @@ func (c *Config) check() error {
 	if !slices.Contains(LogFormats, c.Log.Format) {
 		bad("log.format", "%q is neither text nor json", c.Log.Format)
 	}
-	c.Publish.check(bad)
-	if c.Publish.From == "fleet" && !c.Fleet.Configured() {
-		bad("publish.from", "there is no fleet; write its address to fleet.dsn or fleet.dsn_file, or leave the maps to this host with: from: local")
-	}
+	c.Publish.check(&c.Fleet, bad)
 	c.Report.check(bad)
 	c.Web.check(bad)
 	for _, exporter := range c.Metrics.Compat {

@@ -192,28 +192,6 @@ type Threshold struct {
 // Categories are the keys of Policy.Categories.
 var Categories = []string{"blocked", "dmarc", "invalid-address", "mailbox", "mailbox-full", "rate-limit", "recipient-error", "rejection", "sender-reputation", "unclassified"}
 
-// Publish says which maps of bad addresses are written, where, and when.
-type Publish struct {
-	// From is "local", or "fleet" for the bad addresses of all hosts, which bouncetail
-	// fleet send writes.
-	From string `mapstructure:"from"`
-	// Directory is where the maps go; empty writes none.
-	Directory string `mapstructure:"directory"`
-	// Maps are those to write; see MapNames.
-	Maps []string `mapstructure:"maps"`
-	// Action is "reject", or "warn" to take the mail and log a warning.
-	Action string `mapstructure:"action"`
-	// Text is what is said of an address; {reason} and {since} are filled in.
-	Text string `mapstructure:"text"`
-	// Every is the time between two writings at least.
-	Every time.Duration `mapstructure:"every"`
-	// MinAge is how long an address has been bad before it is published.
-	MinAge time.Duration `mapstructure:"min_age"`
-}
-
-// MapNames are what Publish.Maps may hold.
-var MapNames = []string{"sqlite", "access", "transport", "exim"}
-
 // Webhook is a program that receives the changes of recipients by HTTP.
 type Webhook struct {
 	// Name identifies its cursor in the database; another name is another hook.

@@ -22,12 +22,37 @@ var enhancedCode = regexp.MustCompile(`^5\.\d{1,3}\.\d{1,3} \S`)
 // placeholder is what Text may fill in, and what looks like it.
 var placeholder = regexp.MustCompile(`\{[^}]*\}?`)
 
-func (p *Publish) check(bad report) {
+// Publish says which maps of bad addresses are written, where, and when.
+type Publish struct {
+	// From is "local", or "fleet" for the bad addresses of all hosts, which bouncetail
+	// fleet send writes.
+	From string `mapstructure:"from"`
+	// Directory is where the maps go; empty writes none.
+	Directory string `mapstructure:"directory"`
+	// Maps are those to write; see MapNames.
+	Maps []string `mapstructure:"maps"`
+	// Action is "reject", or "warn" to take the mail and log a warning.
+	Action string `mapstructure:"action"`
+	// Text is what is said of an address; {reason} and {since} are filled in.
+	Text string `mapstructure:"text"`
+	// Every is the time between two writings at least.
+	Every time.Duration `mapstructure:"every"`
+	// MinAge is how long an address has been bad before it is published.
+	MinAge time.Duration `mapstructure:"min_age"`
+}
+
+// MapNames are what Publish.Maps may hold.
+var MapNames = []string{"sqlite", "access", "transport", "exim"}
+
+func (p *Publish) check(f *Fleet, bad report) {
 	if p.Directory != "" && !filepath.IsAbs(p.Directory) {
 		bad("publish.directory", "%q is not absolute; the mail server starts elsewhere", p.Directory)
 	}
-	if p.From != "local" && p.From != "fleet" {
+	switch {
+	case p.From != "local" && p.From != "fleet":
 		bad("publish.from", "%q is neither local nor fleet", p.From)
+	case p.From == "fleet" && !f.Configured():
+		bad("publish.from", "there is no fleet; write its address to fleet.dsn or fleet.dsn_file, or leave the maps to this host with: from: local")
 	}
 	if len(p.Maps) == 0 {
 		bad("publish.maps", "is empty; name some of %s", strings.Join(MapNames, ", "))
