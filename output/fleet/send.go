@@ -1,7 +1,6 @@
 package fleet
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,7 +10,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/internal/backoff"
 	"github.com/bouncetail/bouncetail/sqlite/feed"
 )
@@ -212,16 +210,6 @@ func (s *Sender) idle(ctx context.Context) (bool, error) {
 	return true, nil
 }
 
-// batch is what one transaction sends.
-type batch struct {
-	from, to   position
-	event      bounce.EventID // of the last failure
-	failures   []feed.Failure
-	deliveries []feed.Delivery
-	end        position // of what there is
-	reading    feed.Reading
-}
-
 // sendBatch sends the next batch in one transaction.
 func (s *Sender) sendBatch(ctx context.Context) (more bool, err error) {
 	var b *batch
@@ -229,7 +217,8 @@ func (s *Sender) sendBatch(ctx context.Context) (more bool, err error) {
 	var t *transaction
 	deliveries := s.watch.next()
 	counted, complete := s.counts.next()
-	decisions, hand := s.hand.some(), s.hand
+	hand := s.hand
+	hand.decisions = s.hand.some()
 	err = inTransaction(ctx, s.conn, func(tx *transaction) error {
 		t = tx
 		i, err := s.lockInstance(t)
@@ -250,31 +239,7 @@ func (s *Sender) sendBatch(ctx context.Context) (more bool, err error) {
 		isNew = len(failures)
 		news := &crowdNews{touched: b.touched(failures, deliveries)}
 		if len(news.touched)+len(counted)+hand.waiting() > 0 {
-			// By hand, addresses may be touched or forgotten before they are looked at.
-			var rows []statement
-			if hand.waiting() == 0 {
-				news.known = make(map[int64]*recipientRow, len(news.touched))
-				rows = append(rows, loadRecipients(slices.Sorted(maps.Keys(news.touched)), news.known))
-			}
-			if err := t.takeClock(len(news.touched)+1, s.HashKey, rows...); err != nil {
-				return err
-			}
-			if t.anyForgotten {
-				news.known = nil
-			}
-			if news.sent, err = t.saveTraffic(counted, i.number); err != nil {
-				return err
-			}
-			if err := t.dropForgotten(i.number, news.touched); err != nil {
-				return err
-			}
-			if err := t.decide(decisions, hand.releases, i.number, news.touched); err != nil {
-				return err
-			}
-			if err := t.forget(hand.forgotten, i.number, news.touched); err != nil {
-				return err
-			}
-			if err := t.update(news, &s.crowds); err != nil {
+			if err := s.decide(t, news, counted, &hand, i.number); err != nil {
 				return err
 			}
 		}
@@ -295,7 +260,7 @@ func (s *Sender) sendBatch(ctx context.Context) (more bool, err error) {
 	s.done, s.seenAt, s.taking.saved = &b.to, time.Now(), s.taking.seq
 	s.watch.sent(len(deliveries))
 	s.counts.committed(len(counted), complete)
-	s.hand.committed(len(decisions))
+	s.hand.committed(len(hand.decisions))
 	if t.end > 0 {
 		s.crowds.seq = t.end
 	}
@@ -303,6 +268,36 @@ func (s *Sender) sendBatch(ctx context.Context) (more bool, err error) {
 	s.sinceStart.New += isNew
 	s.sinceStart.Recipients += t.changes.Rows
 	return b.to != b.end || len(s.watch.found) > 0 || s.counts.due() || s.hand.due() || s.resending.target != 0, nil
+}
+
+// decide brings the addresses up to date that a batch, its counts of deliveries, and what
+// was decided by hand concern.
+func (s *Sender) decide(t *transaction, news *crowdNews, counted []feed.DaySent, hand *byHand, number int64) (err error) {
+	// By hand, addresses may be touched or forgotten before they are looked at.
+	var rows []statement
+	if hand.waiting() == 0 {
+		news.known = make(map[int64]*recipientRow, len(news.touched))
+		rows = append(rows, loadRecipients(slices.Sorted(maps.Keys(news.touched)), news.known))
+	}
+	if err := t.takeClock(len(news.touched)+1, s.HashKey, rows...); err != nil {
+		return err
+	}
+	if t.anyForgotten {
+		news.known = nil
+	}
+	if news.sent, err = t.saveTraffic(counted, number); err != nil {
+		return err
+	}
+	if err := t.dropForgotten(number, news.touched); err != nil {
+		return err
+	}
+	if err := t.decide(hand.decisions, hand.releases, number, news.touched); err != nil {
+		return err
+	}
+	if err := t.forget(hand.forgotten, number, news.touched); err != nil {
+		return err
+	}
+	return t.update(news, &s.crowds)
 }
 
 // overlapBatches is how many batches without a failure that another host has sent follow
@@ -319,113 +314,6 @@ func (s *Sender) store(t *transaction, failures []feed.Failure, i *instance) ([]
 		s.overlaps = overlapBatches
 	}
 	return isNew, err
-}
-
-// ahead is a batch that is read while PostgreSQL works on the one before it.
-type ahead struct {
-	feed  *feed.Feed
-	after instance // only its position and event
-	read  chan read
-}
-
-type read struct {
-	*batch
-	err error
-}
-
-// next returns the batch behind what an instance has sent, and begins to read the one
-// behind it.
-func (s *Sender) next(ctx context.Context, i *instance) (b *batch, err error) {
-	f, a := s.source.feed, s.ahead
-	s.ahead = nil
-	if a != nil && a.feed == f && a.after.position == i.position && a.after.event == i.event {
-		r := <-a.read
-		b, err = r.batch, r.err
-	} else {
-		b, err = s.read(ctx, f, i)
-	}
-	if err != nil || b.to.failure == b.end.failure {
-		return b, err
-	}
-	a = &ahead{f, instance{position: b.to, event: b.event}, make(chan read, 1)}
-	s.ahead = a
-	go func() {
-		b, err := s.read(ctx, f, &a.after)
-		a.read <- read{b, err}
-	}()
-	return b, nil
-}
-
-// read reads the next batch from SQLite.
-func (s *Sender) read(ctx context.Context, f *feed.Feed, i *instance) (*batch, error) {
-	b := &batch{from: i.position, to: i.position, event: i.event}
-	var err error
-	if b.end.failure, b.end.change, err = f.Ends(ctx); err != nil {
-		return nil, err
-	}
-	event, found, err := f.EventOf(ctx, i.failure)
-	if err != nil {
-		return nil, err
-	}
-	if b.from.failure > b.end.failure || b.from.change > b.end.change || found && event != i.event {
-		return nil, needsPerson(fmt.Sprintf("the database %s is not the one that was sent last as %s: a backup was restored, or two hosts send as %s; if it is to continue with this one, run: bouncetail fleet adopt", s.Database, s.Instance, s.Instance))
-	}
-	limit := cmp.Or(s.batchSize, batchSize)
-	if b.failures, err = s.failures(ctx, f, i.failure, limit); err != nil {
-		return nil, err
-	}
-	if n := len(b.failures); n > 0 {
-		b.to.failure, b.event = b.failures[n-1].ID, b.failures[n-1].Record.ID
-	}
-	if len(b.failures) < limit && b.to.failure < b.end.failure {
-		b.to.failure = b.end.failure // the rest was deleted
-		if b.event, _, err = f.EventOf(ctx, b.to.failure); err != nil {
-			return nil, err
-		}
-	}
-	var all bool
-	if b.deliveries, b.to.change, all, err = f.Deliveries(ctx, i.change, batchSize); err != nil {
-		return nil, err
-	}
-	if all {
-		b.to.change = max(b.to.change, b.end.change)
-	}
-	b.reading, err = f.Reading(ctx)
-	return b, err
-}
-
-// failures returns the next failures, without what is not sent.
-func (s *Sender) failures(ctx context.Context, f *feed.Feed, after int64, limit int) ([]feed.Failure, error) {
-	list, err := f.Failures(ctx, after, limit)
-	if !s.HideReplies {
-		return list, err
-	}
-	for i := range list {
-		f := &list[i]
-		f.Reply.Text, f.Sender, f.HasSender, f.MessageID, f.QueueID, f.URL = "", "", false, "", "", ""
-	}
-	return list, err
-}
-
-// touched returns the addresses that a batch concerns, with further deliveries. Of the
-// failures, it takes those that are new to the fleet.
-func (b *batch) touched(isNew []feed.Failure, deliveries []feed.Delivery) touches {
-	all := make(touches)
-	for i := range isNew {
-		f := &isNew[i]
-		if f.Reason == bounce.Suppressed { // a refusal of the host itself does not concern the address
-			continue
-		}
-		one := all.of(f.Key)
-		one.delivery = max(one.delivery, f.LastDelivery)
-		one.to = bounce.Address{Normal: clean(f.To.Normal), Domain: clean(f.To.Domain)}
-		one.failures = append(one.failures, failureOf(f))
-	}
-	for _, d := range slices.Concat(b.deliveries, deliveries) {
-		one := all.of(d.Key)
-		one.delivery = max(one.delivery, d.At)
-	}
-	return all
 }
 
 // expire ends the states whose time is over.
