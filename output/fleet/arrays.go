@@ -64,7 +64,7 @@ func rowsStatement[T any](sql string, columns []column[T], rows []T, more ...int
 // elements are the numbers of the types in PostgreSQL.
 var elements = map[string]uint32{
 	"boolean": pgtype.BoolOID, "bytea": pgtype.ByteaOID, "bigint": pgtype.Int8OID, "integer": pgtype.Int4OID, "text": pgtype.TextOID,
-	"date": pgtype.DateOID, "timestamptz": pgtype.TimestamptzOID,
+	"timestamptz": pgtype.TimestamptzOID,
 }
 
 // array returns a column of rows as an array of PostgreSQL in binary.
@@ -105,7 +105,7 @@ func copyData[T any](columns []column[T], rows []T) []byte {
 	return append(b, 0xff, 0xff) // the end
 }
 
-// year2000 is from where PostgreSQL counts days and microseconds.
+// year2000 is from where PostgreSQL counts microseconds.
 var year2000 = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // appendElement appends a value that is not NULL.
@@ -150,11 +150,7 @@ func appendNumber(b []byte, kind string, n int64) []byte {
 }
 
 func appendString(b []byte, kind, s string) []byte {
-	switch kind {
-	case "date":
-		days := bounce.EpochDay(msOf(s+"T00:00:00.000Z")) - bounce.EpochDay(year2000.UnixMilli())
-		return binary.BigEndian.AppendUint32(b, uint32(days))
-	case "timestamptz":
+	if kind == "timestamptz" {
 		return appendTime(b, msOf(s))
 	}
 	return append(b, clean(s)...)

@@ -191,7 +191,7 @@ func (s *Sender) readWords(ctx context.Context) (w *words, err error) {
 		var last int64
 		rows, err := tx.Query(ctx, `
 			SELECT recipient_key, recipient, domain, decision, coalesce(note, ''), decided_at, until, seq
-			FROM bouncetail.decisions WHERE seq > $1 ORDER BY seq FETCH FIRST `+takePageText+` ROWS WITH TIES`, k.seq)
+			FROM bouncetail.decisions WHERE seq > $1 ORDER BY seq FETCH FIRST $2 ROWS WITH TIES`, k.seq, takePage)
 		if err != nil {
 			return err
 		}
@@ -203,14 +203,14 @@ func (s *Sender) readWords(ctx context.Context) (w *words, err error) {
 		if err := page(len(w.decisions), last, err); err != nil {
 			return err
 		}
-		if rows, err = tx.Query(ctx, selectMarks+" ORDER BY seq FETCH FIRST "+takePageText+" ROWS WITH TIES", k.seq); err != nil {
+		if rows, err = tx.Query(ctx, selectMarks+" ORDER BY seq FETCH FIRST $2 ROWS WITH TIES", k.seq, takePage); err != nil {
 			return err
 		}
 		w.releases, last, err = scanMarks(rows)
 		if err := page(len(w.releases), last, err); err != nil {
 			return err
 		}
-		if rows, err = tx.Query(ctx, "SELECT recipient_key, until, seq FROM bouncetail.forgotten WHERE seq > $1 ORDER BY seq FETCH FIRST "+takePageText+" ROWS WITH TIES", k.seq); err != nil {
+		if rows, err = tx.Query(ctx, "SELECT recipient_key, until, seq FROM bouncetail.forgotten WHERE seq > $1 ORDER BY seq FETCH FIRST $2 ROWS WITH TIES", k.seq, takePage); err != nil {
 			return err
 		}
 		var f feed.Forgotten
@@ -224,9 +224,6 @@ func (s *Sender) readWords(ctx context.Context) (w *words, err error) {
 	})
 	return w, err
 }
-
-// takePageText is takePage for a query, where it cannot be a parameter.
-const takePageText = "1000"
 
 const selectMarks = "SELECT confirms, id, since, until, category, domain, reason, coalesce(note, ''), made_at, withdrawn_at, seq FROM bouncetail.releases WHERE seq > $1"
 
