@@ -3,7 +3,6 @@ package fleet
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -52,10 +51,7 @@ func (s *Settings) Maintain(ctx context.Context, now time.Time) (done Deleted, e
 			done.Failures, err = m.delete(ctx, oldFailures, deleteFailures, before(keep.Bounces))
 		}
 	}
-	if codeOf(err) == "42501" { // insufficient privilege
-		return done, NeedsPerson{fmt.Errorf("the user of fleet.dsn does not own the tables (%w); run this command as their owner, who ran bouncetail fleet init: BOUNCETAIL_FLEET_DSN=… bouncetail fleet maintain", err)}
-	}
-	return done, Explain(err)
+	return done, byOwner(err, "maintain")
 }
 
 // maintenance has two connections, so that what is old is found by one query while it is

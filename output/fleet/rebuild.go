@@ -41,10 +41,15 @@ func (s *Settings) Rebuild(ctx context.Context) (changes recipient.Changes, err 
 		changes = t.changes
 		return err
 	})
+	return changes, byOwner(err, "rebuild")
+}
+
+// byOwner explains the error of a command that needs the owner of the tables.
+func byOwner(err error, command string) error {
 	if codeOf(err) == "42501" { // insufficient privilege
-		return changes, NeedsPerson{fmt.Errorf("the user of fleet.dsn does not own the tables (%w); run this command as their owner, who ran bouncetail fleet init: BOUNCETAIL_FLEET_DSN=… bouncetail fleet rebuild", err)}
+		return NeedsPerson{fmt.Errorf("the user of fleet.dsn does not own the tables (%w); run this command as their owner, who ran bouncetail fleet init: BOUNCETAIL_FLEET_DSN=… bouncetail fleet %s", err, command)}
 	}
-	return changes, Explain(err)
+	return Explain(err)
 }
 
 // replayAll replays the histories of all addresses.
