@@ -74,8 +74,8 @@ func newFleetWith(t *testing.T, common string, names ...string) (server *pgtest.
 	}
 	for i, block := range sqlBlock.FindAllStringSubmatch(file(t, "docs/fleet.md"), -1) {
 		server.SQL(t, database, block[1])
-		if i == 0 { // these roles belong to the server
-			t.Cleanup(func() { server.SQL(t, "postgres", "DROP ROLE mx1, mx2, mx3") })
+		if i == 0 { // roles belong to the server
+			t.Cleanup(func() { server.SQL(t, database, "DROP OWNED BY fleet; DROP ROLE fleet, mx1, mx2, mx3") })
 		}
 	}
 	for _, name := range names {

@@ -16,6 +16,9 @@ import (
 func TestMaintainDeletesAsPruningDoes(t *testing.T) {
 	server, dsn, database := newFleet(t)
 	admin := server.DSN(database, "postgres")
+	// The rights that docs/fleet.md grants suffice.
+	user := "maintainer_of_" + database
+	server.SQL(t, database, "CREATE ROLE "+user+" LOGIN; GRANT USAGE ON SCHEMA bouncetail TO "+user+"; GRANT ALL ON ALL TABLES IN SCHEMA bouncetail TO "+user)
 	for seed := range seeds(t, 3) {
 		server.SQL(t, database, emptyFleet+"; DELETE FROM bouncetail.fleet_meta WHERE name = 'horizon'")
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
@@ -33,7 +36,7 @@ func TestMaintainDeletesAsPruningDoes(t *testing.T) {
 			if _, err := store.Prune(t.Context(), sqlite.Retention{Bounces: keep.Bounces, Recipients: keep.Recipients}, now); err != nil {
 				t.Fatal(err)
 			}
-			s := Settings{DSN: admin, Policy: &policy, Keep: keep}
+			s := Settings{DSN: server.DSN(database, user), Policy: &policy, Keep: keep}
 			done, err := s.Maintain(t.Context(), now)
 			if err != nil {
 				t.Fatal(err)
@@ -63,6 +66,7 @@ func TestMaintainDeletesAsPruningDoes(t *testing.T) {
 			if got := dumpFleet(t, admin, "SELECT count(*)::text FROM bouncetail.bounces WHERE occurred_at < '2026-03-31'"); fmt.Sprint(got) != fmt.Sprint(dumpSQLite(t, one, "SELECT count(*) FROM bounces WHERE occurred_at < '2026-03-31'")) {
 				t.Errorf("%s old failures after all were sent again", got)
 			}
+			s.DSN = admin
 			if _, err := s.Rebuild(t.Context()); err != nil {
 				t.Fatal(err)
 			}
