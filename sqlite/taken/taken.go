@@ -12,8 +12,7 @@ import (
 )
 
 // Words stores words, unless there is a later one, or the address was forgotten since.
-// It returns the addresses whose decision
-// has changed.
+// It returns the addresses whose decision has changed.
 func Words(ctx context.Context, db sqldb.Querier, words []query.Word) (changed []bounce.Address, err error) {
 	keys := make([]int64, len(words))
 	for i := range words {
