@@ -99,10 +99,7 @@ func (s *Sender) newReleases(ctx context.Context) ([]feed.Release, error) {
 		return nil, err
 	}
 	stored, _, err := scanMarks(rows)
-	known := make(map[query.MarkID]*feed.Release, len(stored))
-	for i := range stored {
-		known[stored[i].Identity()] = &stored[i]
-	}
+	known := query.ByIdentity(stored)
 	return slices.DeleteFunc(list, func(r feed.Release) bool {
 		r.Domain = clean(r.Domain)
 		there := known[r.Identity()]

@@ -254,20 +254,14 @@ func (s *Sender) dropKnown(ctx context.Context, w *words) error {
 	if err != nil {
 		return err
 	}
-	byKey := make(map[int64]*feed.Decision, len(decided))
-	for i := range decided {
-		byKey[decided[i].Key] = &decided[i]
-	}
+	byKey := query.ByKey(decided)
 	w.decisions = slices.DeleteFunc(w.decisions, func(d feed.Decision) bool { return d.At <= until[d.Key] || !d.Overrules(byKey[d.Key]) })
 
 	marks, err := s.source.feed.Releases(ctx)
 	if err != nil {
 		return err
 	}
-	byID := make(map[query.MarkID]*feed.Release, len(marks))
-	for i := range marks {
-		byID[marks[i].Identity()] = &marks[i]
-	}
+	byID := query.ByIdentity(marks)
 	w.releases = slices.DeleteFunc(w.releases, func(m feed.Release) bool { return !m.Overrules(byID[m.Identity()]) })
 
 	w.forgotten = slices.DeleteFunc(w.forgotten, func(f feed.Forgotten) bool { return f.Until <= until[f.Key] })

@@ -69,6 +69,15 @@ func Words(ctx context.Context, db sqldb.Querier, where string, args ...any) (li
 	return list, err
 }
 
+// ByKey returns words by their address.
+func ByKey(words []Word) map[int64]*Word {
+	known := make(map[int64]*Word, len(words))
+	for i := range words {
+		known[words[i].Key] = &words[i]
+	}
+	return known
+}
+
 // laterThan returns a stamp, or the next one after another if it is not later.
 func laterThan(before, stamp string) string {
 	if stamp > before {
@@ -100,6 +109,15 @@ type MarkID struct {
 // Identity returns what identifies the mark.
 func (m *Mark) Identity() MarkID {
 	return MarkID{m.Confirms, m.Since, m.Until, m.Category, m.Domain, m.Reason, m.ReleasedAt}
+}
+
+// ByIdentity returns marks by their identity.
+func ByIdentity(marks []Mark) map[MarkID]*Mark {
+	known := make(map[MarkID]*Mark, len(marks))
+	for i := range marks {
+		known[marks[i].Identity()] = &marks[i]
+	}
+	return known
 }
 
 // Overrules reports whether a mark of another host changes what is stored here; known is

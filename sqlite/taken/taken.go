@@ -22,10 +22,7 @@ func Words(ctx context.Context, db sqldb.Querier, words []query.Word) (changed [
 	if err != nil {
 		return nil, err
 	}
-	known := make(map[int64]*query.Word, len(list))
-	for i := range list {
-		known[list[i].Key] = &list[i]
-	}
+	known := query.ByKey(list)
 	forgotten, err := query.ForgottenUntil(ctx, db)
 	if err != nil {
 		return nil, err
@@ -61,10 +58,7 @@ func Marks(ctx context.Context, db sqldb.Querier, marks []query.Mark) (changed [
 	if err != nil {
 		return nil, err
 	}
-	known := make(map[query.MarkID]*query.Mark, len(list))
-	for i := range list {
-		known[list[i].Identity()] = &list[i]
-	}
+	known := query.ByIdentity(list)
 	for i := range marks {
 		m := &marks[i]
 		here := known[m.Identity()]
