@@ -9,8 +9,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/bouncetail/bouncetail/sqlite/feed"
 )
 
@@ -226,8 +224,12 @@ func (f *figure) stored(t *transaction, number int64, day string) (rowSet, error
 		return nil, err
 	}
 	set := make(rowSet)
-	_, err = pgx.CollectRows(rows, func(one pgx.CollectableRow) (struct{}, error) {
-		values, err := one.Values()
+	defer rows.Close()
+	for rows.Next() {
+		values, err := rows.Values()
+		if err != nil {
+			return nil, err
+		}
 		r := make(row, len(values))
 		for i, v := range values {
 			if r[i] = v; columns[i].kind == "integer" && v != nil {
@@ -235,9 +237,8 @@ func (f *figure) stored(t *transaction, number int64, day string) (rowSet, error
 			}
 		}
 		set[r[:f.key].text()] = storedRow{r[:f.key:f.key], f.content(r)}
-		return struct{}{}, err
-	})
-	return set, err
+	}
+	return set, rows.Err()
 }
 
 // differences returns the rows that the fleet has in another way or not at all, and the
