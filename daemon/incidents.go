@@ -41,9 +41,9 @@ func watcherOf(ctx context.Context, c *config.Config) (*incidents.Watcher, error
 	return w, nil
 }
 
-// watchIncidents looks for incidents soon, and then once a minute until ctx ends. It has its own
-// connection to the database, and its errors never stop the daemon: retrying lists
-// them.
+// watchIncidents looks for incidents soon, and then once a minute until ctx ends. It has
+// its own connection to the database, and its errors never stop the daemon: retrying
+// lists them.
 func watchIncidents(ctx context.Context, c config.Config, retrying *health.Retrying, log *slog.Logger) {
 	var w *incidents.Watcher
 	if untilDone(ctx, retrying, log, "open the database for incidents", func() (err error) {

@@ -116,10 +116,11 @@ func (tx *Tx) forget(f *Forgetting) ([]query.Count, error) {
 		}
 	}
 	e := &privacy.Erasure{Traces: privacy.NewTraces(f.People, f.Spellings), Queue: f.Queue, Parser: f.Parser}
-	for _, table := range slices.Sorted(maps.Keys(privacy.Places)) {
-		if len(f.People) == 0 {
-			break
-		}
+	scrubbed := slices.Sorted(maps.Keys(privacy.Places))
+	if len(f.People) == 0 {
+		scrubbed = nil
+	}
+	for _, table := range scrubbed {
 		changed, deleted, err := scrub.Table(tx.ctx, tx.conn, table, e)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", table, err)

@@ -149,8 +149,8 @@ func (p *pruner) horizon(kind string) func(context.Context, time.Time) error {
 	}
 }
 
-// recipients deletes addresses, page by page in the order of the table. Addresses with a manual
-// decision are kept.
+// recipients deletes addresses, page by page in the order of the table. Addresses with a
+// manual decision are kept.
 func (p *pruner) recipients(ctx context.Context, before time.Time) error {
 	for last, more := int64(math.MinInt64), true; more; {
 		more = false

@@ -35,7 +35,8 @@ func OpenReader(ctx context.Context, path string) (*Reader, error) {
 }
 
 // OfFleet returns a Reader of the database of a fleet: of what a transaction sees. Methods
-// that need what a fleet does not have return an error.
+// that need a table that a fleet does not have return an error; CheckKey, Query and
+// Recipients are for the database of a host only.
 func OfFleet(tx sqldb.Querier, end func() error) *Reader { return &Reader{tx, nil, end} }
 
 // IsFleet reports whether the database is that of a fleet.
@@ -44,7 +45,7 @@ func (r *Reader) IsFleet() bool { return r.pool == nil }
 // Close closes the database.
 func (r *Reader) Close() error { return r.close() }
 
-// Querier runs statements that the other methods have not.
+// Querier runs statements for which there is no method.
 func (r *Reader) Querier() sqldb.Querier { return r.db }
 
 // Filter chooses recipients; empty fields choose all.
@@ -310,9 +311,9 @@ func (r *Reader) LastChange(ctx context.Context) (seq int64, err error) {
 	return seq, err
 }
 
-// Bad calls each for every bad recipient, in the order of their spelling. It
-// sets only Recipient, Reason and BadSince. To sort them is faster than to read the rows in
-// the order of the index.
+// Bad calls each for every bad recipient, in the order of their spelling. It sets only
+// Recipient, Reason and BadSince. Sorting them is faster than reading the rows in the
+// order of the index.
 func (r *Reader) Bad(ctx context.Context, each func(*bounce.Recipient) error) error {
 	return sqldb.ScanAll(ctx, r.db, "SELECT recipient, coalesce(reason, ''), bad_since FROM recipients WHERE state = 'bad' ORDER BY +recipient", func(scan func(...any) error) error {
 		var row bounce.Recipient
