@@ -128,7 +128,7 @@ func TestPagesOfAFleetAreThoseOfAllLogs(t *testing.T) {
 		SELECT number, 1234, 'provider-refuses', 'sender', 'blocked', 'policy', '', 'google', s, s, s, 0, 100, 50, 3, '' FROM bouncetail.fleet_instances, (SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.000Z') AS s) x WHERE instance = 'mx2'`)
 	mx2 := strings.TrimSpace(server.SQL(t, database, "SELECT number FROM bouncetail.fleet_instances WHERE instance = 'mx2'"))
 	fleet, host := startWebWith(t, nil, "--fleet", "--config", hosts[0].settings), startWebWith(t, nil, "--db", one)
-	// What is usual follows from the order of attempts, which differs between hosts. A fleet
+	// The usual rate follows from the order of attempts, which differs between hosts. A fleet
 	// has other numbers of failures and changes.
 	differs := regexp.MustCompile(`(?s)<footer.*</footer>|data-head="usual">[^<]*|,\d*,\d+,\d{3} `)
 	for _, path := range []string{

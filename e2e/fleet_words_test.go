@@ -65,7 +65,7 @@ func (m *mailServer) has(what, question string, want ...string) {
 const states = "SELECT state, decided_by FROM recipients ORDER BY first_failure_at"
 
 // What an admin decides at one server holds in the database, the maps and the exports of
-// the other one, whoever of them runs at that time.
+// the other one, whichever of them runs at that time.
 func TestDecisionsReachTheOtherServers(t *testing.T) {
 	hosts := newDecidingFleet(t, "")
 	a, b := hosts[0], hosts[1]

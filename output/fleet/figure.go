@@ -20,7 +20,7 @@ type figure struct {
 	table   string
 	columns []figureColumn
 	key     int // how many of the first columns identify a row of a host
-	// mark returns what a day is recognised by; nil for a table without days.
+	// mark returns a text that changes with the rows of a day; nil for a table without days.
 	mark func(d *feed.DayMark, rejudged int64) string
 	gone gone
 	// change changes rows before they are sent; nil if they are sent as they are.
@@ -31,7 +31,7 @@ type figure struct {
 
 type figureColumn struct{ name, kind string }
 
-// gone is what is done with rows that the host has no more.
+// gone says what happens to rows that the host no longer has.
 type gone int
 
 const (

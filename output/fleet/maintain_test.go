@@ -11,7 +11,7 @@ import (
 	"github.com/bouncetail/bouncetail/sqlite"
 )
 
-// What is old is deleted in the fleet as on one host, and states stay, also when they are
+// Old rows are deleted in the fleet as on one host, and states stay, also when they are
 // made again, and when a host sends everything again.
 func TestMaintainDeletesAsPruningDoes(t *testing.T) {
 	server, dsn, database := newFleet(t)

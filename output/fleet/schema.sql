@@ -138,8 +138,8 @@ CREATE INDEX refusals_by_time ON bouncetail.refusals (occurred_at);
 CREATE INDEX refusals_by_seq ON bouncetail.refusals (seq);
 CREATE INDEX refusals_not_found ON bouncetail.refusals (domain) WHERE lookup;
 
--- What each host has counted, and its incidents. Columns have the names and formats of
--- SQLite's, in front of which stands the host. Texts are sorted by their bytes, as there.
+-- The counters and incidents of each host, whose number is instance. The other columns have
+-- the names and formats of SQLite. Texts are sorted by their bytes, as there.
 
 CREATE TABLE bouncetail.daily_counts (
   -- Attempts by day and domain of the recipient, as each host counted them. Crowds follow

@@ -8,7 +8,7 @@ import (
 	"github.com/bouncetail/bouncetail/internal/sqldb"
 )
 
-// DayMark is what a day of counters is recognised by.
+// DayMark identifies the state of the counters of a day.
 type DayMark struct {
 	Day                              string // YYYY-MM-DD, UTC
 	Sent, Deferred, Bounced, Expired int64

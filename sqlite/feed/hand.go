@@ -6,7 +6,7 @@ import (
 	"github.com/bouncetail/bouncetail/sqlite/query"
 )
 
-// What is decided by hand.
+// Decisions by hand.
 type (
 	Decision = query.Word
 	Release  = query.Mark

@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// Failure is what is counted of a failure of an incident.
+// Failure is a failure of an incident, as far as it is counted.
 type Failure struct {
 	Hour     string // of the log, in UTC: 2006-01-02T15
 	Sender   string
