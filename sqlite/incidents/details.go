@@ -67,7 +67,8 @@ func (d *Details) count(ctx context.Context, db sqldb.Querier, limit time.Durati
 	if err != nil {
 		return err
 	}
-	if c.Fill(d, since <= d.StartedAt); since > d.StartedAt {
+	c.Fill(d, since <= d.StartedAt)
+	if since > d.StartedAt {
 		d.Since = since
 	}
 	return sqldb.ScanAll(ctx, db, "SELECT state, count(*) FROM recipients WHERE recipient_key IN (SELECT value FROM json_each(?)) GROUP BY 1 ORDER BY 2 DESC", func(scan func(...any) error) error {

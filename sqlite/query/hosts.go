@@ -21,6 +21,9 @@ type Host struct {
 // SilentAfter is how long a host may not be seen before it counts as silent.
 const SilentAfter = 15 * time.Minute
 
+// SilentProblem is shown for a host that is silent.
+const SilentProblem = "silent: is bouncetail-fleet.service running there?"
+
 // Silent reports whether a host does not send.
 func (h *Host) Silent() bool { return h.SeenAgo > int64(SilentAfter/time.Second) }
 

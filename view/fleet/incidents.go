@@ -141,7 +141,8 @@ func (r *Reader) count(ctx context.Context, d *incidents.Details, where string, 
 	if err != nil {
 		return fleet.Explain(err)
 	}
-	if counter.Fill(d, true); !r.replies {
+	counter.Fill(d, true)
+	if !r.replies {
 		d.Senders, d.Replies = []incidents.Count{}, []incidents.Count{}
 	}
 	states, err := r.counts(ctx, "SELECT state, count(*) FROM bouncetail.recipients WHERE recipient_key = ANY ($1) GROUP BY 1 ORDER BY 2 DESC, 1", counter.Addresses())

@@ -6,6 +6,7 @@ import (
 
 	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/output/fleet"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/table"
 )
 
@@ -33,7 +34,7 @@ func StatusCells(i *fleet.InstanceStatus) []any {
 	behind := any(i.Behind)
 	if i.Silent {
 		// What it has now is not known.
-		behind, line, problem = "?", "?", "silent: is bouncetail-fleet.service running there?"
+		behind, line, problem = "?", "?", query.SilentProblem
 	}
 	return []any{i.Instance, i.Version, ago(i.SeenAgo), behind, line, i.Gaps, i.Failures, problem}
 }

@@ -130,7 +130,7 @@ func fleetHealth(q *request) (*page.Page, error) {
 		h := &hosts[i]
 		problem, line := "", ""
 		if h.Silent() {
-			problem = "silent: is bouncetail-fleet.service running there?"
+			problem = query.SilentProblem
 		}
 		if h.LastLine != nil {
 			line = q.zone.Short(bounce.Stamp(*h.LastLine))
