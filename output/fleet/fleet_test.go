@@ -86,6 +86,34 @@ func TestInitCreatesOnceAndChecksWhatIsThere(t *testing.T) {
 		_, err = s.Init(t.Context())
 		wantErr(t, "schema "+version, err, want)
 	}
+	server.SQL(t, database, "UPDATE bouncetail.fleet_meta SET value = 'x' WHERE name = 'schema'")
+	_, err = s.Init(t.Context())
+	wantErr(t, "a schema that is no number", err, "fleet_meta is damaged", "from a backup")
+}
+
+// A host that the fleet knows is refused also before it has a failure to send, and keeps
+// its identity.
+func TestAKnownHostIsRefusedIfTheFleetDoesNotFit(t *testing.T) {
+	server, dsn, database := newFleet(t)
+	h := newHost(t, dsn, "mx1")
+	h.read(t, refused("jane", 1))
+	h.send(t)
+	host := server.SQL(t, database, "SELECT database_id, watermark FROM bouncetail.fleet_instances")
+	refuse := func(name, want string) {
+		t.Helper()
+		h.sender.close() // the check is made when a connection begins
+		_, err := h.sender.SendAll(t.Context())
+		wantErr(t, name+": send", err, want)
+		wantErr(t, name+": adopt", h.sender.Adopt(t.Context()), want)
+		if got := server.SQL(t, database, "SELECT database_id, watermark FROM bouncetail.fleet_instances"); got != host {
+			t.Errorf("%s: the host is %q, want %q", name, got, host)
+		}
+	}
+	h.sender.HashKey = 5
+	refuse("with a key", "the fleet holds addresses as they are")
+	h.sender.HashKey = 0
+	server.SQL(t, database, "UPDATE bouncetail.fleet_meta SET value = '99' WHERE name = 'schema'")
+	refuse("a newer schema", "upgrade bouncetail on this host")
 }
 
 func TestErrorsOfAConnectionNameTheNextStep(t *testing.T) {

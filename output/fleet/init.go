@@ -142,6 +142,9 @@ func metaOf(values map[string]string) (m meta, err error) {
 		m.policy = &bounce.Policy{}
 		err = json.Unmarshal([]byte(policy), m.policy)
 	}
+	if err != nil {
+		err = needsPerson("the table fleet_meta is damaged (" + err.Error() + "); restore the database of the fleet from a backup")
+	}
 	return m, err
 }
 

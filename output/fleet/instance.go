@@ -59,15 +59,8 @@ func (s *Sender) selectInstance(t *transaction) (*instance, error) {
 
 // join adds this host to the fleet.
 func (s *Sender) join(t *transaction, id int64) error {
-	m, err := readMeta(t.ctx, t.Tx)
-	if err != nil {
-		return err
-	}
-	if err := m.check(s.HashKey); err != nil {
-		return err
-	}
 	var other string
-	err = t.QueryRow(t.ctx, "SELECT instance FROM bouncetail.fleet_instances WHERE database_id = $1", id).Scan(&other)
+	err := t.QueryRow(t.ctx, "SELECT instance FROM bouncetail.fleet_instances WHERE database_id = $1", id).Scan(&other)
 	if err == nil {
 		return needsPerson(fmt.Sprintf("the database %s is sent as %s already; if this is the same host, set fleet.instance to %s. If it is a copy, run: bouncetail fleet adopt", s.Database, other, other))
 	}
@@ -108,7 +101,7 @@ func (s *Sender) Adopt(ctx context.Context) error {
 		return err
 	}
 	var err error
-	if s.conn, err = s.connect(ctx); err != nil {
+	if s.conn, err = s.Connect(ctx); err != nil {
 		return err
 	}
 	return Explain(pgx.BeginFunc(ctx, s.conn, func(tx pgx.Tx) error {

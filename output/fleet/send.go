@@ -152,7 +152,7 @@ func (s *Sender) round(ctx context.Context) (more bool, err error) {
 		}
 	}
 	if s.conn == nil {
-		if s.conn, err = s.connect(ctx); err != nil {
+		if s.conn, err = s.Connect(ctx); err != nil {
 			return false, err
 		}
 	}
