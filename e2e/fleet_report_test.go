@@ -104,7 +104,7 @@ func TestReportOfAFleetIsThatOfAllLogs(t *testing.T) {
 		}
 	}
 	text := run(t, "report", "--fleet", "--config", hosts[0].settings)
-	if !strings.Contains(text, "Fleet of 2 hosts, ") || !strings.Contains(text, "bouncetail recipients --state bad --fleet") {
+	if !strings.Contains(text, "Fleet of 2 hosts, ") || !strings.Contains(text, "bouncetail recipients --state bad --fleet") || !strings.Contains(text, "A log of the hosts last grew at ") {
 		t.Errorf("the report is\n%s", text)
 	}
 	server.SQL(t, database, "UPDATE bouncetail.fleet_instances SET last_seen = now() - interval '3 days' WHERE instance = 'mx2'")

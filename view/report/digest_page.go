@@ -267,7 +267,11 @@ func (d *Digest) healthSection(zone table.Zone) page.Section {
 	if h.LastLine == nil {
 		s.Say("No log was read yet.")
 	} else {
-		s.Say("The last line of the logs is of %s %s.", h.LastLine.In(zone.Location).Format("2006-01-02 15:04"), zone.Name())
+		sentence := "The last line of the logs is of %s %s."
+		if d.Hosts != nil { // which report when a log grew, and not what its last line says
+			sentence = "A log of the hosts last grew at %s %s."
+		}
+		s.Say(sentence, h.LastLine.In(zone.Location).Format("2006-01-02 15:04"), zone.Name())
 	}
 	switch {
 	case d.Hosts != nil:
