@@ -1,10 +1,10 @@
 package cli
 
 import (
-	"context"
-
 	"github.com/spf13/cobra"
 
+	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/daemon"
 	"github.com/bouncetail/bouncetail/recipient"
 	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/report"
@@ -29,19 +29,32 @@ func (a *app) confirms() *cobra.Command {
 
 // crowds is the subcommand of recipients that lists the crowds.
 func (a *app) crowds() *cobra.Command {
+	var flags listFlags
 	var chosen choice
-	c := a.listing(&cobra.Command{
+	c := &cobra.Command{
 		Use:   "crowds",
 		Short: "List the outages that made addresses suspect",
 		Args:  cobra.NoArgs,
-	}, report.CrowdColumns, "No crowd of refused addresses was found.", func(ctx context.Context, r *query.Reader, l *table.List) error {
+	}
+	flags.addWithLimit(c, report.CrowdColumns)
+	c.Flags().StringVar(&chosen.Since, "since", "", "only those that ended since `TIME`: 24h, 7d, 2026-11-01, or RFC 3339")
+	fleetFlag(c)
+	c.RunE = func(cmd *cobra.Command, _ []string) error {
 		f, err := chosen.parse(a.now())
 		if err != nil {
 			return err
 		}
-		all, err := report.ReadCrowds(ctx, r, f.Since, a.now())
-		return table.Rows(l, all, err, report.CrowdCells)
-	})
-	c.Flags().StringVar(&chosen.Since, "since", "", "only those that ended since `TIME`: 24h, 7d, 2026-11-01, or RFC 3339")
+		return a.ask(cmd, func(r daemon.Answers, _ func(bounce.Address) (bounce.Address, error)) error {
+			l, err := flags.open(a, report.CrowdColumns)
+			if err != nil {
+				return err
+			}
+			all, err := report.ReadCrowds(cmd.Context(), r, f.Since, a.now())
+			if err := table.Rows(l, all, err, report.CrowdCells); err != nil {
+				return err
+			}
+			return l.End("No crowd of refused addresses was found.")
+		})
+	}
 	return c
 }

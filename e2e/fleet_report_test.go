@@ -78,6 +78,30 @@ func fleetAndOne(t *testing.T) (server *pgtest.Server, database string, hosts []
 	return server, database, hosts, one
 }
 
+// No host knows a crowd of which each has three addresses. The command that the report
+// names as the next step lists it.
+func TestACrowdOfAFleetIsListed(t *testing.T) {
+	_, _, hosts := newFleet(t, "mx1", "mx2")
+	for n, h := range hosts {
+		for i := range 3 {
+			to, queue := fmt.Sprintf("user%d.%d@example.com", n, i), fmt.Sprintf("4F%04X", 16*n+i)
+			line := "2026-11-%02dT09:%02d:%02d.000000+00:00 %s postfix/smtp[7]: %s: to=<%s>, relay=mx.example.com[192.0.2.1]:25, delay=1, delays=0/0/0/1, "
+			h.write(fmt.Sprintf(line+"dsn=2.0.0, status=sent (250 2.0.0 Ok)\n", 10, i, n, h.name, queue, to))
+			h.write(fmt.Sprintf(line+"dsn=5.1.1, status=bounced (host mx.example.com[192.0.2.1] said: 550 5.1.1 User unknown (in reply to RCPT TO command))\n", 20, i, n, h.name, queue+"A", to))
+		}
+		run(t, "import", "--config", h.settings, h.log)
+		run(t, "fleet", "send", "--once", "--config", h.settings)
+	}
+	run(t, "fleet", "send", "--once", "--config", hosts[0].settings)
+	if own := run(t, "recipients", "crowds", "--json", "--config", hosts[1].settings); own != "" {
+		t.Errorf("the host knows the crowds %s", own)
+	}
+	all := run(t, "recipients", "crowds", "--json", "--fleet", "--config", hosts[1].settings)
+	if strings.Count(all, "\n") != 1 || !strings.Contains(all, `"unit":"example.com"`) || !strings.Contains(all, `"addresses":6,`) {
+		t.Errorf("the crowds of the fleet are %s", all)
+	}
+}
+
 // The report of a fleet has the numbers of one of a database with all logs.
 func TestReportOfAFleetIsThatOfAllLogs(t *testing.T) {
 	server, database, hosts, one := fleetAndOne(t)

@@ -48,7 +48,7 @@ func NewCrowd(c *recipient.Crowd, domain string, now time.Time) Crowd {
 }
 
 // ReadCrowds describes the crowds that ended since a time; an empty one is all.
-func ReadCrowds(ctx context.Context, r *query.Reader, since string, now time.Time) ([]Crowd, error) {
+func ReadCrowds(ctx context.Context, r HistoryReader, since string, now time.Time) ([]Crowd, error) {
 	all, err := r.Crowds(ctx, since)
 	shown := make([]Crowd, len(all))
 	for i := range all {

@@ -355,7 +355,7 @@ func (d *Digest) readNeeds(ctx context.Context, r *query.Reader) error {
 	d.needIncidents()
 	suspect, err := r.Suspect(ctx)
 	if suspect > 0 {
-		need("bouncetail recipients crowds"+d.there(), "%s suspect, which may be an outage: confirm or release", text.Amount(suspect, "address"))
+		need("bouncetail recipients crowds"+d.flag(), "%s suspect, which may be an outage: confirm or release", text.Amount(suspect, "address"))
 	}
 	if n := d.Health.Gaps; n > 0 {
 		need("bouncetail doctor"+d.there(), "%s of logs %s destroyed before they were read", text.Amount(n, "part"), text.Verb(n, "was", "were"))
