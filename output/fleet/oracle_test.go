@@ -208,7 +208,7 @@ func tellStory(t *testing.T, server *pgtest.Server, dsn string, seed uint64) {
 	one := filepath.Join(t.TempDir(), "one.db")
 	store := openStore(t, one)
 	save(t, store, batches(r, slices.Concat(events...))...)
-	network := &cutting{r: rand.New(rand.NewPCG(r.Uint64(), 0))}
+	network := newCutting(r)
 	admin, _, _ := strings.Cut(dsn, " user=")
 	admin += " user=postgres"
 	hosts := make([]*host, len(events))

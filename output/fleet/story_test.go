@@ -126,6 +126,9 @@ type cutting struct {
 	cuts atomic.Int64
 }
 
+// newCutting returns a network that depends on the next number of r only.
+func newCutting(r *rand.Rand) *cutting { return &cutting{r: rand.New(rand.NewPCG(r.Uint64(), 0))} }
+
 // cutConn breaks after some writes. The last one may still arrive, and then its answer
 // is lost.
 type cutConn struct {

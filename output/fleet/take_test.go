@@ -131,7 +131,7 @@ func decideEverywhere(t *testing.T, server *pgtest.Server, dsn, database string,
 	one := filepath.Join(t.TempDir(), "one.db")
 	store := openStore(t, one)
 	save(t, store, batches(r, events)...)
-	network := &cutting{r: r}
+	network := newCutting(r)
 	hosts := make([]*host, 2+int(seed%2))
 	for i := range hosts {
 		hosts[i] = newHost(t, dsn, fmt.Sprint("mx", i))
