@@ -50,7 +50,7 @@ namespace() { readlink "/proc/$1/ns/net"; }
 show() { systemctl show "$1" -p "$2" --value; }
 
 say 'apt-get install -y ./bouncetail.deb >/dev/null'
-off='bouncetail-web.socket bouncetail-report.timer bouncetail-metrics.timer bouncetail-notify.path bouncetail-notify.timer bouncetail-fleet.service'
+off='bouncetail-web.socket bouncetail-report.timer bouncetail-metrics.timer bouncetail-notify.path bouncetail-notify.timer bouncetail-fleet.service bouncetail-fleet-maintain.timer'
 for unit in $off; do
 	echo "after the installation: $unit $(systemctl is-enabled $unit), $(systemctl is-active $unit)"
 done
