@@ -6,6 +6,7 @@ package incidents
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 
 	"github.com/bouncetail/bouncetail/bounce"
@@ -52,6 +53,9 @@ func load(ctx context.Context, db sqldb.Querier, where string, args ...any) (all
 	return all, nil
 }
 
+// ErrNone begins the error for an incident that does not exist.
+var ErrNone = errors.New("there is no incident")
+
 // loadOne returns the incident with a number.
 func loadOne(ctx context.Context, db sqldb.Querier, id int64) (*incident.Incident, error) {
 	all, err := load(ctx, db, "WHERE id = ?", id)
@@ -59,7 +63,7 @@ func loadOne(ctx context.Context, db sqldb.Querier, id int64) (*incident.Inciden
 		return nil, err
 	}
 	if len(all) == 0 {
-		return nil, fmt.Errorf("there is no incident %d; bouncetail incidents --since 365d lists them", id)
+		return nil, fmt.Errorf("%w %d; bouncetail incidents --since 365d lists them", ErrNone, id)
 	}
 	return all[0], nil
 }

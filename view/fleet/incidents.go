@@ -58,7 +58,7 @@ func (r *Reader) Incidents(ctx context.Context, f incidents.Filter) ([]incidents
 func (r *Reader) incident(ctx context.Context, host string, id int64) (i incidentOfHost, err error) {
 	all, err := r.selectIncidents(ctx, "WHERE i.instance = $1 AND f.id = $2", host, id)
 	if err == nil && len(all) == 0 {
-		return i, fmt.Errorf("there is no incident %s/%d; bouncetail incidents --fleet --since 365d lists them", host, id)
+		return i, fmt.Errorf("%w %s/%d; bouncetail incidents --fleet --since 365d lists them", incidents.ErrNone, host, id)
 	}
 	if err != nil {
 		return i, err

@@ -64,7 +64,7 @@ func oneIncident(q *request) (*page.Page, error) {
 	}
 	host, number := query.IncidentOf(hosts, id)
 	d, err := q.details(host, number)
-	if err != nil && strings.HasPrefix(err.Error(), "there is no incident") {
+	if errors.Is(err, stored.ErrNone) {
 		return nil, notFound(fmt.Sprintf("There is no incident %s.", strings.TrimPrefix(query.IncidentName(hosts, id), "#")))
 	} else if err != nil {
 		return nil, err
@@ -112,7 +112,7 @@ func (q *request) details(host *query.Host, number int64) (*stored.Details, erro
 		return stored.Get(q.Context(), q.r.Querier(), number, readTime/2)
 	}
 	if host == nil {
-		return nil, errors.New("there is no incident of such a host")
+		return nil, stored.ErrNone
 	}
 	r, err := q.site.Fleet(q.Context())
 	if err != nil {
