@@ -69,7 +69,7 @@ func (a *app) incidents() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			all, err := daemon.Incidents(cmd.Context(), r, f)
+			all, err := r.Incidents(cmd.Context(), f)
 			if err := table.Rows(l, all, err, report.IncidentCells); err != nil {
 				return err
 			}
@@ -87,7 +87,7 @@ func (a *app) incident(cmd *cobra.Command, name string) error {
 		return usageError{err}
 	}
 	return a.ask(cmd, func(r daemon.Answers, _ func(bounce.Address) (bounce.Address, error)) error {
-		d, err := daemon.Incident(cmd.Context(), r, host, id)
+		d, err := r.Incident(cmd.Context(), host, id)
 		if err != nil {
 			return err
 		}

@@ -45,7 +45,8 @@ func (f *choice) readIncident(ctx context.Context, from daemon.Answers, chosen *
 	if err != nil {
 		return usageError{err}
 	}
-	return daemon.ChooseIncident(ctx, from, host, id, chosen)
+	chosen.Incident, chosen.IncidentArgs, err = from.FailuresOfIncident(ctx, host, id)
+	return err
 }
 
 // complete offers fixed values to the completion of a shell.

@@ -9,6 +9,7 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/config"
 	"github.com/bouncetail/bouncetail/privacy"
+	"github.com/bouncetail/bouncetail/sqlite/incidents"
 	"github.com/bouncetail/bouncetail/sqlite/query"
 	view "github.com/bouncetail/bouncetail/view/fleet"
 	"github.com/bouncetail/bouncetail/view/report"
@@ -20,6 +21,11 @@ type Answers interface {
 	report.TopReader
 	Recipient(ctx context.Context, address string) (row bounce.Recipient, known bool, err error)
 	Recipients(ctx context.Context, f query.Filter, each func(*bounce.Recipient) error) (lastSeq int64, err error)
+	Incidents(ctx context.Context, f incidents.Filter) ([]incidents.Shown, error)
+	// Incident returns an incident, in a fleet that of a host.
+	Incident(ctx context.Context, host string, id int64) (*incidents.Details, error)
+	// FailuresOfIncident returns the condition that chooses its failures, for query.Filter.
+	FailuresOfIncident(ctx context.Context, host string, id int64) (where string, args []any, err error)
 }
 
 // Question is what an answer is asked for with.
@@ -38,7 +44,7 @@ func (q *Question) Ask(ctx context.Context, do func(r Answers, stored func(bounc
 		if err != nil {
 			return err
 		}
-		err = do(r, storedBy(func() (*privacy.Hasher, error) { return HasherOf(ctx, q.Config, r) }))
+		err = do(ofHost{r}, storedBy(func() (*privacy.Hasher, error) { return HasherOf(ctx, q.Config, r) }))
 		return errors.Join(err, r.Close())
 	}
 	r, err := q.openFleet(ctx)

@@ -127,12 +127,12 @@ func (e *Export) write(ctx context.Context, from Answers, read func(context.Cont
 // checkKey refuses to write hashes where addresses are wanted, or to compare with
 // hashes of another key.
 func (e *Export) checkKey(ctx context.Context, from Answers) error {
-	r, ofHost := from.(*query.Reader)
-	if e.Known != nil && ofHost {
+	r, here := from.(ofHost)
+	if e.Known != nil && here {
 		return r.CheckKey(ctx, e.Config.Database, e.key)
 	}
 	hashed := e.Config.Privacy.HashAddresses // a fleet with another key is refused
-	if ofHost {
+	if here {
 		var err error
 		if hashed, err = r.Hashed(ctx); err != nil {
 			return err
