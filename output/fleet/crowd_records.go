@@ -132,5 +132,5 @@ func (r crowdRecords) NotFound() (map[string]bool, error) {
 	return mapOf[string, bool](r.ctx, r, "SELECT DISTINCT domain, lookup FROM bouncetail.refusals WHERE lookup")
 }
 
-// Horizon returns the stamp before which records were deleted for their age: none are.
-func (r crowdRecords) Horizon() (string, error) { return "", nil }
+// Horizon returns the stamp before which records were deleted for their age.
+func (r crowdRecords) Horizon() (string, error) { return r.horizon, nil }

@@ -147,7 +147,7 @@ func (t *transaction) accepted(domain, after, until string) bool {
 	return n > 0
 }
 
-const selectCrowds = "SELECT id, kind, unit, started_at, last_at, ended_at, addresses, refused, attempts, domains FROM bouncetail.crowds ORDER BY started_at, id"
+const selectCrowds = "SELECT id, kind, unit, started_at, last_at, ended_at, addresses, refused, attempts, domains, frozen FROM bouncetail.crowds ORDER BY started_at, id"
 
 // readCrowds reads the crowds that are stored.
 func (t *transaction) readCrowds() error {
@@ -166,7 +166,9 @@ func crowdOf(r *fields) (recipient.Crowd, error) {
 		ID: r.number(), Unit: recipient.Unit{Kind: recipient.UnitKind(r.text()), Name: r.text()}, Start: r.stamp(), Last: r.stamp(), End: r.stamp(),
 		Addresses: int(r.number()), Refused: int(r.number()), Attempts: int(r.number()),
 	}
-	return c, json.Unmarshal(r.next(), &c.Domains)
+	domains := r.next()
+	c.Frozen = r.bool()
+	return c, json.Unmarshal(domains, &c.Domains)
 }
 
 // Crowds returns the crowds of a fleet, in the order of their start.
@@ -177,6 +179,28 @@ func Crowds(ctx context.Context, conn *pgx.Conn) (all []recipient.Crowd, err err
 		return err
 	}))
 	return all, Explain(err)
+}
+
+// freezeCrowdsOf keeps the crowds as they are that have refusals of addresses, because
+// those are deleted.
+func (t *transaction) freezeCrowdsOf(keys []int64) error {
+	if len(t.in.Crowds) == 0 {
+		return nil
+	}
+	refusals, err := crowdRecords{transaction: t}.RefusalsOf(keys)
+	if err != nil {
+		return err
+	}
+	ids := recipient.CrowdsOf(t.in.Crowds, refusals)
+	if len(ids) == 0 {
+		return nil
+	}
+	for i := range t.in.Crowds {
+		c := &t.in.Crowds[i]
+		c.Frozen = c.Frozen || slices.Contains(ids, c.ID)
+	}
+	_, err = t.Exec(t.ctx, "UPDATE bouncetail.crowds SET frozen = true WHERE id = ANY ($1)", ids)
+	return err
 }
 
 // saveCrowds stores what changes.

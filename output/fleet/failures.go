@@ -109,6 +109,10 @@ func rowsOf(failures []feed.Failure, instance int64) []sentFailure {
 	return rows
 }
 
+// A host that sends everything again has not read its failures twice.
+var insertAlsoRead = "INSERT INTO bouncetail.also_read (" + names(failureColumns[:3]) + ", instance) SELECT " + prefixed("b.", failureColumns[:3]) + ", $4::integer FROM " + unnest(failureColumns[:3]) +
+	" JOIN bouncetail.bounces b USING (" + names(failureColumns[:3]) + ") WHERE b.instance <> $4 ON CONFLICT DO NOTHING"
+
 // insert stores failures, and returns those that no instance had sent before.
 func (t *transaction) insert(failures []feed.Failure, instance int64) ([]feed.Failure, error) {
 	if len(failures) == 0 {
@@ -119,6 +123,10 @@ func (t *transaction) insert(failures []feed.Failure, instance int64) ([]feed.Fa
 	isNew := make(map[bounce.EventID]bool, len(inserted))
 	for _, event := range inserted {
 		isNew[bounce.EventID(event)] = true
+	}
+	if err == nil && len(inserted) < len(rows) {
+		known := slices.DeleteFunc(rows, func(f sentFailure) bool { return isNew[f.Record.ID] })
+		_, err = execRows(t, insertAlsoRead, failureColumns[:3], known, instance)
 	}
 	return slices.DeleteFunc(slices.Clone(failures), func(f feed.Failure) bool { return !isNew[f.Record.ID] }), err
 }

@@ -135,16 +135,19 @@ func forgottenOf(ctx context.Context, db querier, keys []int64) (map[int64]Stamp
 }
 
 // forget deletes what is known of addresses until some times, and touches those that have
-// failed since. Their refusals stay: they name a hash and no address, and crowds follow
-// from them.
+// failed since. The crowds that they were in stay as they are.
 func (t *transaction) forget(list []feed.Forgotten, instance int64, all touches) error {
 	if len(list) == 0 {
 		return nil
 	}
 	keys, untils := forgottenArrays(list)
+	if err := t.freezeCrowdsOf(keys); err != nil {
+		return err
+	}
 	if _, err := t.Exec(t.ctx, "SELECT bouncetail.forget($1::bigint[], $2::text[]::timestamptz[], $3::integer, $4::bigint)", keys, untils, instance, t.seq+1); err != nil {
 		return err
 	}
+	t.generation++ // as the statement does
 	for _, key := range keys {
 		delete(all, key)
 	}

@@ -74,6 +74,13 @@ func (m *maintenance) horizon(ctx context.Context, before string) error {
 		if err != nil {
 			return err
 		}
+		// What these follow from may be deleted.
+		if _, err = tx.Exec(ctx, "UPDATE bouncetail.crowds SET frozen = true WHERE started_at < $1::text::timestamptz AND NOT frozen", before); err != nil {
+			return err
+		}
+		if _, err = tx.Exec(ctx, "DELETE FROM bouncetail.also_read WHERE occurred_at < $1::text::timestamptz", before); err != nil {
+			return err
+		}
 		// The horizon keeps out what these hashes kept out. Hosts that have still to
 		// forget an address need them.
 		_, err = tx.Exec(ctx, `

@@ -48,10 +48,11 @@ func TestMaintainDeletesAsPruningDoes(t *testing.T) {
 			same := func(when string) {
 				t.Helper()
 				if got, want := dumpFleet(t, admin, fleetRecipients), dumpSQLite(t, one, sqliteRecipients); !slices.Equal(got, want) {
-					t.Errorf("%s, recipients:\n%s", when, diff(got, want))
+					t.Errorf("when %s, recipients:\n%s", when, diff(got, want))
 				}
+				compareCrowds(t, when, admin, one)
 			}
-			same("when old failures are deleted")
+			same("old failures are deleted")
 			left := dumpFleet(t, admin, "SELECT count(*)::text FROM bouncetail.bounces")
 			if want := dumpSQLite(t, one, "SELECT count(*) FROM bounces"); !slices.Equal(left, want) {
 				t.Errorf("%s failures are left, want %s", left, want)
@@ -70,7 +71,7 @@ func TestMaintainDeletesAsPruningDoes(t *testing.T) {
 			if _, err := s.Rebuild(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			same("when states are made again")
+			same("states are made again")
 		})
 	}
 }

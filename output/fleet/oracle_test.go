@@ -86,18 +86,23 @@ func compare(t *testing.T, when, admin, one string) {
 	if got, want := dumpFleet(t, admin, fleetRecipients), dumpSQLite(t, one, sqliteRecipients); !slices.Equal(got, want) {
 		t.Errorf("when "+when+", recipients:\n%s", diff(got, want))
 	}
-	const crowds = "SELECT kind, unit, started_at, last_at, ended_at, addresses, refused, attempts, coalesce(domains, 'null') FROM crowds ORDER BY kind, unit, started_at"
-	fleetCrowds := "SELECT kind, unit, " + asStamp("started_at") + ", " + asStamp("last_at") + ", " + asStamp("ended_at") +
-		`, addresses::text, refused::text, attempts::text, domains FROM bouncetail.crowds ORDER BY kind COLLATE "C", unit COLLATE "C", started_at`
-	if got, want := dumpFleet(t, admin, fleetCrowds), dumpSQLite(t, one, crowds); !slices.Equal(got, want) {
-		t.Errorf("when "+when+", crowds:\n%s", diff(got, want))
-	}
+	compareCrowds(t, when, admin, one)
 	inSQLite, inFleet := recordsOf()
 	if got, want := dumpFleet(t, admin, inFleet), dumpSQLite(t, one, inSQLite); !slices.Equal(got, want) {
 		t.Errorf("when "+when+", bounces:\n%s", diff(got, want))
 	}
 	if numbers := dumpFleet(t, admin, "SELECT count(*)::text FROM (SELECT seq FROM bouncetail.recipients GROUP BY seq HAVING count(*) > 1) twice"); numbers[0] != "0" {
 		t.Errorf("%s change numbers were given twice", numbers[0])
+	}
+}
+
+func compareCrowds(t *testing.T, when, admin, one string) {
+	t.Helper()
+	const crowds = "SELECT kind, unit, started_at, last_at, ended_at, addresses, refused, attempts, coalesce(domains, 'null'), frozen FROM crowds ORDER BY kind, unit, started_at"
+	fleetCrowds := "SELECT kind, unit, " + asStamp("started_at") + ", " + asStamp("last_at") + ", " + asStamp("ended_at") +
+		`, addresses::text, refused::text, attempts::text, domains, frozen::int::text FROM bouncetail.crowds ORDER BY kind COLLATE "C", unit COLLATE "C", started_at`
+	if got, want := dumpFleet(t, admin, fleetCrowds), dumpSQLite(t, one, crowds); !slices.Equal(got, want) {
+		t.Errorf("when "+when+", crowds:\n%s", diff(got, want))
 	}
 }
 
@@ -178,7 +183,7 @@ func withdrawRelease(t *testing.T, e *sqlite.Editor, path string, of *recipient.
 	return errors.New("there is none")
 }
 
-const emptyFleet = "TRUNCATE bouncetail.bounces, bouncetail.pruned_failures, bouncetail.recipients, bouncetail.fleet_instances, bouncetail.refusals, bouncetail.daily_counts, bouncetail.daily_traffic, bouncetail.fleet_days, bouncetail.crowds, bouncetail.decisions, bouncetail.releases, bouncetail.forgotten, bouncetail.daily_totals, bouncetail.daily_reasons, bouncetail.provider_windows, bouncetail.provider_baselines, bouncetail.gaps, bouncetail.unparsed_lines, bouncetail.incidents, bouncetail.fleet_figures; UPDATE bouncetail.fleet_clock SET seq = 0"
+const emptyFleet = "TRUNCATE bouncetail.bounces, bouncetail.also_read, bouncetail.pruned_failures, bouncetail.recipients, bouncetail.fleet_instances, bouncetail.refusals, bouncetail.daily_counts, bouncetail.daily_traffic, bouncetail.fleet_days, bouncetail.crowds, bouncetail.decisions, bouncetail.releases, bouncetail.forgotten, bouncetail.daily_totals, bouncetail.daily_reasons, bouncetail.provider_windows, bouncetail.provider_baselines, bouncetail.gaps, bouncetail.unparsed_lines, bouncetail.incidents, bouncetail.fleet_figures; UPDATE bouncetail.fleet_clock SET seq = 0"
 
 // seeds returns how many stories are told.
 func seeds(t testing.TB, usual int) int {

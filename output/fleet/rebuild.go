@@ -99,7 +99,7 @@ func (t *transaction) rebuildCrowds() (affected []int64, err error) {
 		return nil, err
 	}
 	if t.in.Policy.Crowds.Addresses == 0 || first == nil { // they are switched off, or there is no refusal
-		if _, err := t.Exec(t.ctx, "DELETE FROM bouncetail.crowds"); err != nil {
+		if _, err := t.Exec(t.ctx, "DELETE FROM bouncetail.crowds WHERE NOT frozen"); err != nil {
 			return nil, err
 		}
 		return nil, t.readCrowds()

@@ -79,6 +79,15 @@ CREATE TABLE bouncetail.bounces (
 CREATE INDEX bounces_by_time ON bouncetail.bounces (occurred_at);
 CREATE INDEX bounces_unclassified ON bouncetail.bounces (occurred_at) WHERE category = 'unclassified';
 
+CREATE TABLE bouncetail.also_read (
+  -- Failures that further instances have read in the same log.
+  recipient_key bigint NOT NULL,
+  occurred_at timestamptz(3) NOT NULL,
+  event_id bytea NOT NULL,
+  instance integer NOT NULL, -- another one than in bounces
+  PRIMARY KEY (recipient_key, occurred_at, event_id, instance)
+);
+
 CREATE TABLE bouncetail.pruned_failures (
   -- Failures that were deleted for their age, which are still counted.
   recipient_key bigint PRIMARY KEY,
@@ -299,7 +308,8 @@ CREATE TABLE bouncetail.crowds (
   addresses integer NOT NULL,
   refused integer NOT NULL,
   attempts integer NOT NULL,
-  domains text NOT NULL -- JSON
+  domains text NOT NULL, -- JSON
+  frozen boolean NOT NULL DEFAULT false -- records of its time were deleted: it stays as it is
 );
 
 CREATE TABLE bouncetail.decisions (
@@ -355,6 +365,9 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT key, max(until), $3, $4 FROM unnest(keys, untils) AS new (key, until) GROUP BY key
     ON CONFLICT (recipient_key) DO UPDATE SET (until, instance, seq) = (excluded.until, excluded.instance, excluded.seq) WHERE excluded.until > known.until;
   DELETE FROM bouncetail.bounces b USING unnest(keys, untils) AS new (key, until) WHERE b.recipient_key = new.key AND b.occurred_at <= new.until;
+  DELETE FROM bouncetail.also_read a USING unnest(keys, untils) AS new (key, until) WHERE a.recipient_key = new.key AND a.occurred_at <= new.until;
+  DELETE FROM bouncetail.refusals r USING unnest(keys, untils) AS new (key, until) WHERE r.recipient_key = new.key AND r.occurred_at <= new.until;
+  UPDATE bouncetail.fleet_clock SET generation = generation + 1;
   DELETE FROM bouncetail.decisions d USING unnest(keys, untils) AS new (key, until) WHERE d.recipient_key = new.key AND d.decided_at <= new.until;
   DELETE FROM bouncetail.recipients WHERE recipient_key = ANY (keys);
   DELETE FROM bouncetail.pruned_failures WHERE recipient_key = ANY (keys);
@@ -385,6 +398,7 @@ GRANT INSERT, UPDATE, DELETE ON bouncetail.incidents TO bouncetail_sender;
 GRANT SELECT (instance, id, kind, scope, category, reason, enhanced_code, subject, started_at, last_at, opened_at, rang_at, over_at, ended_by, part_of, backlog, tried, refused,
     baseline, p, attempts, addresses, domains, digest)
   ON bouncetail.incidents TO bouncetail_sender;
+GRANT SELECT, INSERT ON bouncetail.also_read TO bouncetail_sender;
 GRANT INSERT ON bouncetail.bounces TO bouncetail_sender;
 GRANT UPDATE (category, reason, scope, disposition, suppress, rule, provider, blocklist, retry_after, url, named_host) ON bouncetail.bounces TO bouncetail_sender;
 GRANT SELECT (recipient_key, occurred_at, event_id, instance, recipient, domain, queue_id, host, outcome, smtp_code, stage, category, reason, scope, disposition, suppress, rule,

@@ -27,6 +27,7 @@ type transaction struct {
 	now string // stored stamp, by the clock of PostgreSQL
 	// generation is that of the refusals: it grows if some were deleted.
 	generation int64
+	horizon    string // stored stamp before which records were deleted for their age; empty if none were
 	// What need not be asked for each address.
 	lastRefusal  int64 // Unix milliseconds
 	anyDecision  bool
@@ -61,7 +62,7 @@ func (t *transaction) takeClock(n int, hashKey int64, further ...statement) erro
 	if metaErr == nil {
 		metaErr = m.check(hashKey)
 	}
-	t.in.Policy = m.policy
+	t.in.Policy, t.horizon = m.policy, stored["horizon"]
 	return cmp.Or(metaErr, err) // what the statements of another version fail with is of no interest
 }
 

@@ -56,7 +56,7 @@ CREATE OR REPLACE VIEW bouncetail_views.incidents WITH (security_invoker = true)
   FROM bouncetail.incidents;
 
 CREATE OR REPLACE VIEW bouncetail_views.crowds WITH (security_invoker = true) AS
-  SELECT id, kind, unit, started_at, last_at, ended_at, addresses, refused, attempts, domains, 0 AS frozen
+  SELECT id, kind, unit, started_at, last_at, ended_at, addresses, refused, attempts, domains, frozen::integer AS frozen
   FROM bouncetail.crowds;
 
 CREATE OR REPLACE VIEW bouncetail_views.decisions WITH (security_invoker = true) AS
