@@ -58,11 +58,12 @@ func (c *Counter) Add(f *Failure) {
 // Addresses returns the keys of the addresses that failed.
 func (c *Counter) Addresses() []int64 { return slices.Collect(maps.Keys(c.addresses)) }
 
-// Fill sets the details to what was counted. Unless all failures were counted, the
-// numbers of all of them stay as they are.
+// Fill sets the details to what was counted. The numbers of all failures stay as they are
+// unless all that are left were counted and are more: some of an incident may have been
+// deleted for their age, or forgotten, since.
 func (c *Counter) Fill(d *Details, all bool) {
 	if all {
-		d.Attempts, d.Addresses, d.Domains = c.failures, len(c.addresses), len(c.domains)
+		d.Attempts, d.Addresses, d.Domains = max(d.Attempts, c.failures), max(d.Addresses, len(c.addresses)), max(d.Domains, len(c.domains))
 	}
 	d.Hours = mostOf(c.hours, len(c.hours))
 	slices.SortFunc(d.Hours, func(a, b Count) int { return cmp.Compare(a.Name, b.Name) })

@@ -127,8 +127,9 @@ func kindred(i *incident.Incident) (where string, args []any) {
 	case incident.Drift:
 		where, args = provider+" AND "+refused, []any{i.Subject, i.Subject}
 	case incident.BadSurge:
-		// What the refusals have in common depends on the kind of the crowd.
-		where = "suppress = 1 AND (? IN (domain, provider, relay_host, relay_ip) OR reason = 'no-such-domain' AND (? = '' OR instr(reply, ?) > 0))"
+		// What the refusals have in common depends on the kind of the crowd. Servers of one
+		// operator share their names without the first label.
+		where = "suppress = 1 AND (? IN (domain, provider, relay_host, substr(relay_host, instr(relay_host, '.') + 1), relay_ip) OR reason = 'no-such-domain' AND (? = '' OR instr(reply, ?) > 0))"
 		args = []any{i.Subject, i.Subject, i.Subject}
 	case incident.BadList:
 		where, args = "suppress = 1 AND sender = ?", []any{i.Subject}

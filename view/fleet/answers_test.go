@@ -44,7 +44,7 @@ func someFailures(r *rand.Rand, n int) (all []*bounce.Batch) {
 			Delivery: bounce.Delivery{
 				ID: id, At: at, MTA: bounce.Postfix, Host: "mx", Outcome: bounce.Deferred,
 				Sender: []string{"news@shop.example", "shop@shop.example", ""}[r.IntN(3)], HasSender: r.IntN(4) > 0,
-				Reply: bounce.Reply{SMTPCode: 450 + r.IntN(3), EnhancedCode: "4.7.1", Text: fmt.Sprintf("450 4.7.1 Try again, %s", to.Normal), RelayHost: "mx.d0.example", RelayIP: "192.0.2.7"},
+				Reply: bounce.Reply{SMTPCode: 450 + r.IntN(3), EnhancedCode: "4.7.1", Text: fmt.Sprintf("450 4.7.1 Try again, %s", to.Normal), RelayHost: []string{"mx.d0.example", "mx1.hoster.example"}[r.IntN(2)], RelayIP: "192.0.2.7"},
 			},
 			Verdict: bounce.Verdict{Category: bounce.Blocked, Reason: "policy", Scope: bounce.ScopeSender, Disposition: bounce.Retry, Rule: "test"},
 			To:      to,
@@ -213,6 +213,7 @@ var everyIncident = func() (all []incident.Incident) {
 		{Kind: incident.Inactivity},
 		{Kind: incident.LogStalled, Subject: "mail"},
 		{Kind: incident.LogGap, Subject: "mail"},
+		{Kind: incident.BadSurge, Subject: "hoster.example"},
 	} {
 		i.StartedAt, i.LastAt = from, to
 		if len(all)%2 == 1 {
@@ -223,9 +224,11 @@ var everyIncident = func() (all []incident.Incident) {
 	return all
 }()
 
+// Also if the hosts have read some failures in the same log.
 func TestAnIncidentOfAFleetIsThatOfItsHost(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
-	s, paths, _ := fleetOf(t, everyIncident, someFailures(r, 200), someFailures(r, 200))
+	shared := someFailures(r, 100)
+	s, paths, _ := fleetOf(t, everyIncident, append(someFailures(r, 150), shared...), append(someFailures(r, 150), shared...))
 	all := openFleet(t, s)
 	s.DSN = strings.Replace(s.DSN, "reader_of", "sender_of", 1)
 	sender := openFleet(t, s)
@@ -252,7 +255,9 @@ func TestAnIncidentOfAFleetIsThatOfItsHost(t *testing.T) {
 			if !reflect.DeepEqual(got, want) {
 				t.Errorf("incident %s/%d, %s:\n%+v\nwant\n%+v", host, id, kind, got, want)
 			}
-			counted += len(got.Hours)
+			if counted += len(got.Hours); everyIncident[i].Subject == "hoster.example" && len(got.Hours) == 0 {
+				t.Errorf("incident %s/%d has no failures of the servers of hoster.example", host, id)
+			}
 			compareFailures(t, all, one, host, id, kind)
 			// Who may not read replies is shown the rest.
 			public, err := sender.Incident(t.Context(), host, id)

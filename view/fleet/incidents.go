@@ -68,7 +68,12 @@ func (r *Reader) incident(ctx context.Context, host string, id int64) (i inciden
 
 // inFleet writes conditions on failures of SQLite for PostgreSQL. Who may not read a
 // reply may read the host that it names.
-var inFleet = strings.NewReplacer("suppress = 1", "suppress", "suppress = 0", "NOT suppress", "instr(reply, ?)", "strpos(named_host, ?)")
+var inFleet = strings.NewReplacer("suppress = 1", "suppress", "suppress = 0", "NOT suppress", "instr(reply, ?)", "strpos(named_host, ?)", "instr(relay_host, ", "strpos(relay_host, ")
+
+// readBy is the condition on bounces that chooses the failures that a host has read,
+// whether it sent them first or not.
+const readBy = `(instance = ? OR EXISTS (SELECT FROM bouncetail.also_read a
+	WHERE a.recipient_key = bounces.recipient_key AND a.occurred_at = bounces.occurred_at AND a.event_id = bounces.event_id AND a.instance = ?))`
 
 // failures returns the condition on bounces that chooses the failures of an incident,
 // and nil if it has none or if they depend on what the user may not read.
@@ -76,7 +81,7 @@ func (i *incidentOfHost) failures() (where string, args []any) {
 	if where, args = incidents.Failures(&i.Incident); where == "" || i.Kind == incident.BadList && i.Subject == "" {
 		return "", nil
 	}
-	return inFleet.Replace(where) + " AND instance = ?", append(args, i.number)
+	return inFleet.Replace(where) + " AND " + readBy, append(args, i.number, i.number)
 }
 
 // FailuresOfIncident returns the condition on failures that chooses those of an incident
@@ -95,8 +100,7 @@ func (r *Reader) FailuresOfIncident(ctx context.Context, host string, id int64) 
 	return where, args, nil
 }
 
-// Incident returns an incident of a host. Its failures are those that this host was the
-// first to send.
+// Incident returns an incident of a host.
 func (r *Reader) Incident(ctx context.Context, host string, id int64) (*incidents.Details, error) {
 	i, err := r.incident(ctx, host, id)
 	if err != nil {
