@@ -138,9 +138,9 @@ const ImportSource = "import"
 // come with a new version of an MTA.
 type Unparsed struct {
 	MTA     MTA
-	Shape   string // the line with its variable parts replaced
-	Count   int
-	Example string // one such line, without control characters
+	Shape   string    // the line with its variable parts replaced
+	Lines   []EventID // of each line, by which it is counted once
+	Example string    // one such line, without control characters
 	// Refused means that the lines could be parsed, but are journal entries that no
 	// mail server wrote. It is not stored; Shape shows it too.
 	Refused bool

@@ -130,7 +130,8 @@ type Retention struct {
 	// Recipients are addresses without a failure for so long, with all that is
 	// kept of them.
 	Recipients int `mapstructure:"recipients"`
-	// Successes are the hashes of lines by which deliveries are counted once.
+	// Successes are the hashes of lines by which deliveries, and lines that were not
+	// parsed, are counted once.
 	Successes int `mapstructure:"successes"`
 	// DailyCounts are the counts by day and domain.
 	DailyCounts int `mapstructure:"daily_counts"`

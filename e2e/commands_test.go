@@ -43,9 +43,8 @@ func stored(t *testing.T, db string) string {
 }
 
 // mailLogOf returns a log of n messages from a day on. Some bounce, some are deferred
-// and stay in the queue. The 5,000th has a line that cannot be parsed: such lines are
-// counted each time that they are read, and only the longest log is read equally often
-// with a daemon and without.
+// and stay in the queue. Every 500th has a line that cannot be parsed, which is counted
+// once however often it is read: without a daemon the followed log is read many times.
 func mailLogOf(day time.Time, prefix string, n int) string {
 	var b strings.Builder
 	for i := range n {
@@ -56,7 +55,7 @@ func mailLogOf(day time.Time, prefix string, n int) string {
 		line("qmgr", "from=<news@shop.example>, size=1, nrcpt=1 (queue active)")
 		attempt := "to=<" + to + ">, relay=mx.example[192.0.2.1]:25, delay=1, delays=0/0/0/1, "
 		switch {
-		case i%5000 == 4999:
+		case i%500 == 499:
 			line("smtp", "to=<"+to+">, relay=unfinished")
 		case i%10 == 0:
 			line("smtp", attempt+"dsn=5.1.1, status=bounced (host mx.example[192.0.2.1] said: 550 5.1.1 User unknown (in reply to RCPT TO command))")

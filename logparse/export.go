@@ -85,8 +85,8 @@ func (p *Parser) readExportedValue(line string) {
 	size := binary.LittleEndian.Uint64(e.Value)
 	switch have := uint64(len(e.Value) - 9); {
 	case size > maxExported || have > size:
+		p.count(shape{p.grammars[0].mta, brokenExportShape}, "journalctl -o export", lostID(string(e.Value)))
 		*e = exportEntry{Broken: true}
-		p.count(shape{p.grammars[0].mta, brokenExportShape}, "journalctl -o export")
 	case have == size:
 		if exported[e.Name] {
 			e.Fields[e.Name] = e.Value[8 : 8+size]

@@ -87,7 +87,7 @@ func failures(t testing.TB, text []byte) []bounce.Event {
 		}
 	})
 	for _, u := range p.TakeUnparsed() {
-		t.Errorf("not parsed, %d times: %s", u.Count, u.Example)
+		t.Errorf("not parsed, %d times: %s", len(u.Lines), u.Example)
 	}
 	return all
 }

@@ -32,6 +32,17 @@ type header struct {
 	others []string
 }
 
+// identity returns the text by which a line is identified, together with its stamp.
+func (h *header) identity(line string) string {
+	switch {
+	case h.synthesized:
+		return h.host + " " + h.tag + ": " + h.body
+	case h.line != "":
+		return h.line
+	}
+	return line
+}
+
 // complete takes what the line's own stamp leaves open from one around it.
 func (h *header) complete(outer *stamp) {
 	if !h.resolved {

@@ -188,7 +188,7 @@ func TestDeliveriesWithoutAKnownHeaderAreCounted(t *testing.T) {
 		p := newParser(t, "")
 		got := events(p, tt.line+"\n")
 		unparsed := p.TakeUnparsed()
-		if len(got) > 0 || len(unparsed) != 1 || unparsed[0].MTA != tt.mta || unparsed[0].Count != 1 || p.Counts().Unparsed != 1 {
+		if len(got) > 0 || len(unparsed) != 1 || unparsed[0].MTA != tt.mta || len(unparsed[0].Lines) != 1 || p.Counts().Unparsed != 1 {
 			t.Errorf("%.200s\n got %v, counted %.300v, want one line of %s counted", tt.line, describeAll(got), unparsed, tt.mta)
 		}
 	}
@@ -206,8 +206,8 @@ func TestShapesOfUnparsedLinesHoldNoAddress(t *testing.T) {
 		t.Errorf("%d shapes, want 2: %v", len(unparsed), unparsed)
 	}
 	for _, u := range unparsed {
-		if strings.Contains(u.Shape, "example") || u.Count != 2 {
-			t.Errorf("the shape %q was counted %d times, want twice and without an address", u.Shape, u.Count)
+		if strings.Contains(u.Shape, "example") || len(u.Lines) != 2 {
+			t.Errorf("the shape %q was counted %d times, want twice and without an address", u.Shape, len(u.Lines))
 		}
 	}
 }

@@ -203,11 +203,12 @@ func (p *Parser) TakeUnparsed() []bounce.Unparsed {
 }
 
 // Parse reads the whole lines in text, each with its newline, calls yield for
-// each event, in order, and returns how many lines there were. An event is only
-// valid during the call, which may change it, and its strings lie in the block.
-func (p *Parser) Parse(text string, yield func(*bounce.Event)) int {
+// each event, in order, and returns how many lines there were, and how many delivery
+// lines among them could not be parsed. An event is only valid during the call, which
+// may change it, and its strings lie in the block.
+func (p *Parser) Parse(text string, yield func(*bounce.Event)) (lines, unparsed int) {
 	block := text
-	before := p.counts.Lines
+	before := p.counts
 	for len(block) > 0 {
 		line := block
 		if end := strings.IndexByte(block, '\n'); end >= 0 {
@@ -217,7 +218,7 @@ func (p *Parser) Parse(text string, yield func(*bounce.Event)) int {
 		}
 		p.Line(line, yield)
 	}
-	return p.counts.Lines - before
+	return p.counts.Lines - before.Lines, p.counts.Unparsed - before.Unparsed
 }
 
 // End reads an entry that waits for further lines, at the end of an import, and
@@ -307,7 +308,7 @@ func (p *Parser) finish(h *header, line string, yield func(*bounce.Event)) bool 
 		if !h.writer.trusted(g.mta, p.journalUIDs) {
 			p.counts.Recognised++
 			if result := g.parse(h, &p.event); result == unparsed || result == read && (p.event.Kind == bounce.EventAttempt || p.event.Kind == bounce.EventGaveUp) {
-				p.noteRefused(g.mta, h)
+				p.noteRefused(g.mta, h, unparsedID(h, line))
 			}
 			return true
 		}
@@ -321,7 +322,7 @@ func (p *Parser) finish(h *header, line string, yield func(*bounce.Event)) bool 
 		}
 		if len(h.body) > longest {
 			if _, found := findDelivery(h.body[:longest]); found {
-				p.noteUnparsed(g.mta, h.body[:longest])
+				p.noteUnparsed(g.mta, h.body[:longest], unparsedID(h, line))
 			}
 			p.counts.Recognised++
 			return true
@@ -334,15 +335,15 @@ func (p *Parser) finish(h *header, line string, yield func(*bounce.Event)) bool 
 		switch result {
 		case other:
 			if h.losesDelivery() {
-				p.noteUnparsed(g.mta, h.body)
+				p.noteUnparsed(g.mta, h.body, unparsedID(h, line))
 			} else if !isFinal(h) {
 				return false
 			}
 		case unparsed:
-			p.noteUnparsed(g.mta, h.body)
+			p.noteUnparsed(g.mta, h.body, unparsedID(h, line))
 		case read:
 			if p.event.Kind == bounce.EventAttempt && p.event.Recipient == "" {
-				p.noteUnparsed(g.mta, h.body) // to=<>: nobody whom the line could be about
+				p.noteUnparsed(g.mta, h.body, unparsedID(h, line)) // to=<>: nobody whom the line could be about
 				break
 			}
 			p.yield(h, line, yield)
@@ -379,12 +380,7 @@ func (p *Parser) yield(h *header, line string, yield func(*bounce.Event)) {
 		yield(ev) // of which nothing is stored under an id
 		return
 	}
-	switch {
-	case h.synthesized:
-		line = h.host + " " + h.tag + ": " + h.body
-	case h.line != "":
-		line = h.line
-	}
+	line = h.identity(line)
 	if ev.Outcome == bounce.Sent {
 		ev.ID = bounce.NewSuccessID(p.seconds, xxhash.Sum64String(line))
 	} else {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -228,11 +229,51 @@ func TestFormsThatAreNotKnownAreCounted(t *testing.T) {
 	events(p, postfix+"to=<a@b.example>, "+delivery+"dsn=5.1.1, status=vanished (new in 4.0)\n"+
 		postfix+"to=<c@b.example>, "+delivery+"dsn=5.1.1, status=vanished (new in 4.0)\n")
 	unparsed := p.TakeUnparsed()
-	if len(unparsed) != 1 || unparsed[0].Count != 2 || unparsed[0].MTA != bounce.Postfix || !strings.Contains(unparsed[0].Example, "vanished") {
+	if len(unparsed) != 1 || len(unparsed[0].Lines) != 2 || unparsed[0].MTA != bounce.Postfix || !strings.Contains(unparsed[0].Example, "vanished") {
 		t.Errorf("got %+v, want one shape, twice", unparsed)
 	}
 	if again := p.TakeUnparsed(); len(again) > 0 {
 		t.Errorf("reported twice: %+v", again)
+	}
+}
+
+// The store counts a line once by its id, wherever the line is read. A later version may
+// parse the line as a success and must then count it.
+func TestIDsOfUnparsedLinesFollowFromTheLine(t *testing.T) {
+	idsOf := func(log string) (ids []bounce.EventID) {
+		p := newParser(t, "")
+		events(p, log)
+		for _, u := range p.TakeUnparsed() {
+			ids = append(ids, u.Lines...)
+		}
+		return ids
+	}
+	parsed := postfix + "to=<a@b.example>, " + delivery + "dsn=2.0.0, status=sent (250 ok)"
+	success := events(newParser(t, ""), parsed+"\n")[0].ID
+	seen := map[bounce.EventID]string{success: parsed}
+	later := strings.Replace(postfix, ":", "1:", 1)
+	for _, line := range []string{
+		postfix + "to=<a@b.example>, " + delivery + "dsn=5.1.1, status=vanished (new in 4.0)",
+		postfix + "to=<c@b.example>, " + delivery + "dsn=5.1.1, status=vanished (new in 4.0)",
+		later + "to=<a@b.example>, " + delivery + "dsn=5.1.1, status=vanished (new in 4.0)",
+		postfix + "to=<>, " + delivery + "dsn=5.1.1, status=bounced (no)",
+		"?? 4f1XyZ: to=<a@b.example>, " + delivery + "dsn=5.1.1, status=bounced (no)",
+		"?? 4f1XyZ: to=<c@b.example>, " + delivery + "dsn=5.1.1, status=bounced (no)",
+	} {
+		ids := idsOf(line + "\n")
+		if len(ids) != 1 || seen[ids[0]] != "" {
+			t.Errorf("%s\nhas the ids %v, want one that no other line has", line, ids)
+			continue
+		}
+		seen[ids[0]] = line
+		if again := idsOf(parsed + "\n" + line + "\n" + line + "\n"); !slices.Equal(again, []bounce.EventID{ids[0], ids[0]}) {
+			t.Errorf("%s\nhas the ids %v when it is read again, want %v", line, again, ids)
+		}
+	}
+	// Of which neither the next line nor what a collector puts around them changes the id.
+	line := postfix + "to=<a@b.example>, " + delivery + "dsn=5.1.1, status=vanished (new in 4.0)"
+	if alone, around := idsOf(line+"\n"), idsOf("postfix-1  | "+line+"\n"); !slices.Equal(alone, around) {
+		t.Errorf("the id is %v, and %v in the output of docker compose", alone, around)
 	}
 }
 

@@ -82,7 +82,7 @@ func (p *Parser) finishUnusual(u *unusual, found bool, line string, yield func(*
 // noteLost counts a line that could not be read, if it holds a delivery.
 func (p *Parser) noteLost(line string) {
 	if mta, found := findDelivery(line); found && p.reads(mta) {
-		p.noteUnparsed(mta, line)
+		p.noteUnparsed(mta, line, lostID(line))
 	}
 }
 

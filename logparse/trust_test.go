@@ -102,7 +102,7 @@ func TestForgedJournalEntriesAreCountedAndGiveNoEvent(t *testing.T) {
 				if u.Shape != refusedShape || !u.Refused || !strings.Contains(u.Example, "user 1000, "+logger) {
 					t.Errorf("counted as %q, example %q", u.Shape, u.Example)
 				}
-				refused += u.Count
+				refused += len(u.Lines)
 			}
 			if events != tt.events || refused != tt.refused {
 				t.Errorf("%d events and %d refused entries, want %d and %d", events, refused, tt.events, tt.refused)

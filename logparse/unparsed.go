@@ -4,30 +4,46 @@ import (
 	"fmt"
 	"regexp"
 
+	"github.com/cespare/xxhash/v2"
+
 	"github.com/bouncetail/bouncetail/bounce"
 )
 
 // maxShapes bounds what is remembered of lines that are not parsed.
 const maxShapes = 100
 
-func (p *Parser) noteUnparsed(mta bounce.MTA, body string) {
+// noteUnparsed counts a delivery line of which a body could not be parsed.
+func (p *Parser) noteUnparsed(mta bounce.MTA, body string, id bounce.EventID) {
 	if p.hide != nil {
 		body = p.hide(clean(body))
 	}
-	p.count(shape{mta, shapeOf(body)}, body)
+	p.count(shape{mta, shapeOf(body)}, body, id)
 }
 
 // noteRefused counts a delivery in a journal entry that no mail server wrote.
-func (p *Parser) noteRefused(mta bounce.MTA, h *header) {
+func (p *Parser) noteRefused(mta bounce.MTA, h *header, id bounce.EventID) {
 	body := fmt.Sprintf("%s, as %s: %s", h.writer.text(), h.tag, h.body)
 	if p.hide != nil {
 		body = p.hide(clean(body))
 	}
-	p.count(shape{mta, refusedShape}, body)
+	p.count(shape{mta, refusedShape}, body, id)
+}
+
+// unparsedID returns the id of a line that could not be parsed. It is not the id of a
+// success: a later version may parse the line as one, and count it.
+func unparsedID(h *header, line string) bounce.EventID {
+	return bounce.NewSuccessID(h.stamp.seconds(), ^xxhash.Sum64String(h.identity(line)))
+}
+
+// lostID returns the id of a line whose stamp is not known. The hash spreads such lines
+// over the buckets of a year.
+func lostID(line string) bounce.EventID {
+	hash := ^xxhash.Sum64String(line)
+	return bounce.NewSuccessID(uint32(hash%(366*24)*3600), hash)
 }
 
 // count counts a line of a shape. It keeps the first line as the example.
-func (p *Parser) count(s shape, body string) {
+func (p *Parser) count(s shape, body string, id bounce.EventID) {
 	p.counts.Unparsed++
 	u := p.unparsed[s]
 	if u == nil && len(p.unparsed) >= maxShapes {
@@ -38,7 +54,7 @@ func (p *Parser) count(s shape, body string) {
 		u = &bounce.Unparsed{MTA: s.mta, Shape: s.text, Example: clean(body), Refused: s.text == refusedShape}
 		p.unparsed[s] = u
 	}
-	u.Count++
+	u.Lines = append(u.Lines, id)
 }
 
 // shapeOf takes out of a line what varies: values in brackets, words with digits,

@@ -17,6 +17,7 @@ type batcher struct {
 	parsed        map[int64]bounce.ParserState
 	deliveries    deliveries                // since the last call of takeDeliveries
 	failed, sent  int                       // deliveries in the batch
+	unparsed      int                       // lines in the batch
 	rest          bounce.Batch              // without records and successes, which the judge adds
 	positionIndex map[int64]int             // in rest.Positions, by stream
 	last          map[int64]bounce.Position // of the streams of an import
@@ -35,7 +36,7 @@ func newBatcher(p *Pipeline, free <-chan deliveries) *batcher {
 }
 
 // records returns the weighted number of records in the batch.
-func (b *batcher) records() int { return max(b.failed, b.sent/successWeight) }
+func (b *batcher) records() int { return max(b.failed, (b.sent+b.unparsed)/successWeight) }
 
 // takeDeliveries returns the deliveries that were added since the last call.
 func (b *batcher) takeDeliveries() deliveries {
@@ -74,7 +75,8 @@ func (b *batcher) take(c *bounce.Chunk) error {
 		return err
 	}
 	if len(c.Data) > 0 {
-		lines := parser.Parse(c.Data, b.apply())
+		lines, unparsed := parser.Parse(c.Data, b.apply())
+		b.unparsed += unparsed
 		b.p.Progress.Lines.Add(int64(lines))
 		b.countReading(c, lines)
 		if parser.Foreign() {
@@ -204,7 +206,7 @@ func (b *batcher) hash(ev *bounce.Event, judge Classifier) *bounce.Event {
 // end the transaction, its positions and gaps go to the next batch: they are valid only
 // together with the state of the queue and the parsers, which is expensive to write.
 func (b *batcher) seal(commit bool) (*bounce.Batch, error) {
-	b.failed, b.sent = 0, 0
+	b.failed, b.sent, b.unparsed = 0, 0, 0
 	if !commit {
 		return &bounce.Batch{}, nil
 	}
@@ -224,7 +226,7 @@ func (b *batcher) seal(commit bool) (*bounce.Batch, error) {
 		}
 		unparsed := parser.TakeUnparsed()
 		for _, u := range unparsed {
-			b.p.Progress.Unparsed.Add(int64(u.Count))
+			b.p.Progress.Unparsed.Add(int64(len(u.Lines)))
 			b.logUnparsed(&u, at.Path)
 		}
 		sealed.Unparsed = append(sealed.Unparsed, unparsed...)
@@ -244,7 +246,7 @@ func (b *batcher) logUnparsed(u *bounce.Unparsed, path string) {
 	if u.Refused {
 		what, next = "journal entries refused: not written by the mail server", "see journal_uids in the settings and the table unparsed_lines"
 	}
-	b.warnOnce(what, string(u.MTA)+u.Shape, "log", path, "mta", u.MTA, "lines", u.Count, "shape", u.Shape, "next", next)
+	b.warnOnce(what, string(u.MTA)+u.Shape, "log", path, "mta", u.MTA, "lines", len(u.Lines), "shape", u.Shape, "next", next)
 }
 
 // maxWarnings limits the number of warnings about lines, because parts of a log are

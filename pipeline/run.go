@@ -34,9 +34,10 @@ type Source func(ctx context.Context, out chan<- bounce.Chunk) error
 
 // Parser parses the lines of one stream.
 type Parser interface {
-	// Parse returns the number of lines. An event is valid only during the call of
-	// yield, which must not change it; its strings may be kept.
-	Parse(block string, yield func(*bounce.Event)) (lines int)
+	// Parse returns the number of lines, and how many of them TakeUnparsed will return.
+	// An event is valid only during the call of yield, which must not change it; its
+	// strings may be kept.
+	Parse(block string, yield func(*bounce.Event)) (lines, unparsed int)
 	// End reads what waits for further lines, and reports whether anything did. It is
 	// called at the end of a stream of an import, which may be complete or grow later.
 	End(complete bool, yield func(*bounce.Event)) bool
@@ -118,10 +119,10 @@ type Limits struct {
 	// as soon as no line is waiting, as a daemon does.
 	FlushInterval time.Duration
 	// BatchRecords is the number of records of a full batch, or successWeight times as
-	// many successes. 0 means defaultBatchRecords.
+	// many successes or unparsed lines. 0 means defaultBatchRecords.
 	BatchRecords int
 	// TxRecords is the maximum number of records, or successWeight times as many
-	// successes, in a transaction of several batches. Rows that several batches change
+	// successes or unparsed lines, in a transaction of several batches. Rows that several batches change
 	// are then written once. 0 means one batch per transaction. A transaction that
 	// fails after its first batch cannot be retried: see ErrReadAgain.
 	TxRecords int
@@ -135,8 +136,8 @@ type Limits struct {
 // indexes cheaper, but increase the memory of a daemon that reads a backlog.
 const defaultBatchRecords = 20_000
 
-// successWeight is the number of successes that count as one record. A record is
-// some 25 times as large, and its row is much more work.
+// successWeight is the number of successes, or of ids of unparsed lines, that count as
+// one record. A record is some 25 times as large, and its row is much more work.
 const successWeight = 8
 
 // maxAge limits the age of a batch while a backlog is read, so that records become

@@ -14,11 +14,11 @@ import (
 
 type noParser struct{}
 
-func (noParser) Parse(string, func(*bounce.Event)) int { return 0 }
-func (noParser) End(bool, func(*bounce.Event)) bool    { return false }
-func (noParser) State() []byte                         { return nil }
-func (noParser) TakeUnparsed() []bounce.Unparsed       { return nil }
-func (noParser) Foreign() bool                         { return false }
+func (noParser) Parse(string, func(*bounce.Event)) (lines, unparsed int) { return 0, 0 }
+func (noParser) End(bool, func(*bounce.Event)) bool                      { return false }
+func (noParser) State() []byte                                           { return nil }
+func (noParser) TakeUnparsed() []bounce.Unparsed                         { return nil }
+func (noParser) Foreign() bool                                           { return false }
 
 type noQueue struct{}
 

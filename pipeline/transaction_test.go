@@ -18,7 +18,7 @@ import (
 // failing parses each line as a failure of a different message.
 type failing struct{ lines uint64 }
 
-func (p *failing) Parse(block string, yield func(*bounce.Event)) int {
+func (p *failing) Parse(block string, yield func(*bounce.Event)) (lines, unparsed int) {
 	n := strings.Count(block, "\n")
 	for range n {
 		p.lines++
@@ -26,7 +26,7 @@ func (p *failing) Parse(block string, yield func(*bounce.Event)) int {
 		binary.BigEndian.PutUint64(ev.ID[4:], p.lines)
 		yield(&ev)
 	}
-	return n
+	return n, 0
 }
 func (p *failing) End(bool, func(*bounce.Event)) bool { return false }
 func (p *failing) State() []byte                      { return fmt.Append(nil, p.lines) }

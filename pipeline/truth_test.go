@@ -181,7 +181,7 @@ func deliveries(t *testing.T, path string) map[string][]bounce.Delivery {
 	parser.Parse(string(text), func(ev *bounce.Event) { q.Apply(ev, keep) })
 	q.Release(time.Time{}, keep)
 	for _, u := range parser.TakeUnparsed() {
-		t.Errorf("not parsed, %d times: %s", u.Count, u.Example)
+		t.Errorf("not parsed, %d times: %s", len(u.Lines), u.Example)
 	}
 	return all
 }

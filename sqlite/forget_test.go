@@ -60,7 +60,7 @@ func quoting() *bounce.Batch {
 		Successes: []bounce.Success{{ID: id("x"), At: day.UnixMilli(), Key: person.Key()}, succeeded("kept", 1)},
 		Queue:     []bounce.QueueEntry{{Host: "mx", MTA: bounce.Postfix, QueueID: "1", SeenAt: day, Data: []byte("to " + marker)}},
 		Positions: []bounce.StreamState{{Position: bounce.Position{Stream: 1, UpdatedAt: day}, Parser: bounce.ParserState{Data: []byte("a piece: " + marker), Anchor: day}}},
-		Unparsed:  []bounce.Unparsed{{MTA: bounce.Postfix, Shape: "to " + marker, Count: 1, Example: marker}, {MTA: bounce.Postfix, Shape: "kept", Count: 1, Example: "kept"}},
+		Unparsed:  []bounce.Unparsed{{MTA: bounce.Postfix, Shape: "to " + marker, Lines: []bounce.EventID{id("unparsed")}, Example: marker}, {MTA: bounce.Postfix, Shape: "kept", Lines: []bounce.EventID{id("other")}, Example: "kept"}},
 	}
 }
 
@@ -289,7 +289,7 @@ func TestALogOfBeforeDoesNotBringTheForgottenBack(t *testing.T) {
 		return slices.Concat(dump(t, s.db, recipientsQuery), dump(t, s.db, "SELECT * FROM bounces"), dump(t, s.db, dailyQuery), dump(t, s.db, "SELECT * FROM deliveries"))
 	}
 	before := state()
-	b.Positions, b.Unparsed = nil, nil
+	b.Positions = nil
 	if n := save(t, s, b); n != 0 {
 		t.Errorf("Save of what was forgotten: %d new records", n)
 	}

@@ -156,7 +156,7 @@ func TestPruningDeletesEachKindByItsOwnAge(t *testing.T) {
 			{Position: bounce.Position{Stream: 3, UpdatedAt: day}},
 		},
 		Gaps:     []bounce.Gap{{At: day, Why: "old"}, {At: now, Why: "new"}},
-		Unparsed: []bounce.Unparsed{{MTA: bounce.Exim, Shape: "new", Count: 1, Example: "new"}},
+		Unparsed: []bounce.Unparsed{{MTA: bounce.Exim, Shape: "new", Lines: []bounce.EventID{bounce.NewSuccessID(uint32(now.Unix()), 1)}, Example: "new"}},
 	}
 	save(t, s, b)
 	if _, err := s.db.ExecContext(t.Context(), `

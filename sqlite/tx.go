@@ -133,11 +133,16 @@ func (tx *Tx) Add(b *bounce.Batch) (isNew int, err error) {
 	if err := tx.insertBounces(admitted); err != nil {
 		return 0, tx.store.file.Wrap(fmt.Errorf("bounces: %w", err))
 	}
+	unparsed, err := tx.newUnparsed(admitted.Unparsed)
+	if err != nil {
+		return 0, tx.store.file.Wrap(fmt.Errorf("unparsed lines: %w", err))
+	}
 	tx.tally.Reading(admitted)
+	tx.tally.Unparsed(unparsed)
 	tx.queue = append(tx.queue, admitted.Queue...)
 	tx.positions = append(tx.positions, admitted.Positions...)
 	tx.gaps = append(tx.gaps, admitted.Gaps...)
-	tx.unparsed = append(tx.unparsed, admitted.Unparsed...)
+	tx.unparsed = append(tx.unparsed, unparsed...)
 	return tx.isNew - before, nil
 }
 

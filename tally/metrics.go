@@ -149,8 +149,7 @@ func (t *Tally) State(was bounce.State, is bounce.State, reason bounce.Reason, b
 	}
 }
 
-// Reading counts the lines that were read for a batch, the gaps and the lines that were
-// not parsed.
+// Reading counts the lines that were read for a batch, and the gaps.
 func (t *Tally) Reading(b *bounce.Batch) {
 	for _, r := range b.Read {
 		t.Metrics.add(r.Lines, bounce.MetricReadLines, r.Source)
@@ -160,8 +159,12 @@ func (t *Tally) Reading(b *bounce.Batch) {
 		t.Metrics.add(1, bounce.MetricGaps, g.Source)
 		t.Metrics.add(max(g.Bytes, 0), bounce.MetricGapBytes, g.Source)
 	}
-	for _, u := range b.Unparsed {
-		t.Metrics.add(int64(u.Count), bounce.MetricUnparsed, string(u.MTA))
+}
+
+// Unparsed counts the lines that were not parsed.
+func (t *Tally) Unparsed(unparsed []bounce.Unparsed) {
+	for i := range unparsed {
+		t.Metrics.add(int64(len(unparsed[i].Lines)), bounce.MetricUnparsed, string(unparsed[i].MTA))
 	}
 }
 

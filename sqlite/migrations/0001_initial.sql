@@ -65,9 +65,9 @@ CREATE TABLE deliveries (
 );
 
 CREATE TABLE successes (
-  -- The deliveries that are counted in daily_counts, so that none is counted twice.
+  -- The deliveries that are counted in daily_counts and the lines in unparsed_lines, so that none is counted twice.
   bucket INTEGER PRIMARY KEY, -- eight seconds of the stamps in the log
-  ids BLOB NOT NULL -- the last 8 bytes of each event_id, sorted
+  ids BLOB NOT NULL -- the last 8 bytes of the id of each line, sorted
 );
 
 CREATE TABLE daily_counts (

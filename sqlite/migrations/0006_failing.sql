@@ -72,9 +72,9 @@ CREATE TABLE unparsed_lines (
   -- Delivery lines that were not parsed, by shape. They usually come from a new version of an MTA.
   mta TEXT NOT NULL, -- whose line it is
   shape TEXT NOT NULL, -- the line without the parts that vary
-  count INTEGER NOT NULL, -- how often it was read
+  count INTEGER NOT NULL, -- how many such lines were read, each counted once
   example TEXT NOT NULL, -- one such line
-  last_read_at TEXT NOT NULL, -- when such a line was last read
+  last_read_at TEXT NOT NULL, -- when the last of them was read
   PRIMARY KEY (mta, shape)
 ) WITHOUT ROWID;
 

@@ -91,7 +91,7 @@ func refused(provider, blocklist, source string) *bounce.Batch {
 		Successes: []bounce.Success{{ID: bounce.NewSuccessID(1, 7), At: time.Now().UnixMilli(), Key: 7, First: true}},
 		Read:      []bounce.Reading{{Source: source, Lines: 2, Bytes: 300}},
 		Gaps:      []bounce.Gap{{At: time.Now(), Source: source, Path: source, Bytes: 5, Why: "test"}},
-		Unparsed:  []bounce.Unparsed{{MTA: bounce.Exim, Shape: "x", Count: 3, Example: "x"}},
+		Unparsed:  []bounce.Unparsed{{MTA: bounce.Exim, Shape: "x", Lines: []bounce.EventID{{1}, {2}, {3}}, Example: "x"}},
 	}
 }
 
