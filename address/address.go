@@ -44,16 +44,22 @@ func lower(local string) string {
 }
 
 // Domain returns the normalized spelling of a domain: lower case, without a final
-// dot, as IDNA A-labels.
+// dot, as IDNA A-labels. Like in local parts, no other character becomes ASCII: an MTA
+// without IDNA fails for "b。example", which says nothing about b.example.
 func Domain(logged string) string {
 	logged = strings.TrimSuffix(logged, ".")
 	if isLowerASCII(logged) {
 		return logged
 	}
-	if ascii, err := idna.Lookup.ToASCII(logged); err == nil {
-		return ascii
+	folded := lower(logged)
+	ascii, err := idna.Lookup.ToASCII(logged)
+	if err != nil || ascii == folded {
+		return folded
 	}
-	return strings.ToLower(logged)
+	if letters, err := idna.Lookup.ToUnicode(ascii); err != nil || letters != folded {
+		return folded
+	}
+	return ascii
 }
 
 func spellings(normal, domain, logged string) bounce.Address {
