@@ -161,18 +161,22 @@ func parseEximAttempt(pattern *regexp.Regexp, rest string, ev *bounce.Event) res
 	line := rest
 	if quoted {
 		line = "quoted" + who.rest
-	} else if e, ok := match(eximElsewhere, rest); ok && !eximField.MatchString(e.bytes("what")) {
-		if e.bytes("orig") == "system-filter" {
+	} else if at, after, found, unclear := cutEximElsewhere(rest); unclear {
+		return unparsed
+	} else if found {
+		if at.to == "system-filter" {
 			return other
 		}
-		who = eximRecipient{to: e.bytes("orig"), original: e.bytes("orig"), elsewhere: e.bytes("what")}
-		line = "elsewhere" + e.bytes("after")
+		who, line = at, "elsewhere"+after
 	}
 	m, ok := match(pattern, line)
 	if !ok {
 		return unparsed
 	}
 	fields := m.bytes("fields")
+	if to := m.bytes("to"); who.to == "" && strings.IndexByte(to, ' ') > 0 && strings.IndexByte("|/:", to[0]) >= 0 {
+		return unparsed // a command with arguments, and whose it was is not known
+	}
 	if !quoted && strings.Contains(rest, ` <"`) && (pattern == eximSent || !strings.Contains(fields, " H=") && pattern == eximFailed) {
 		// The address as it arrived has quotes and was found nowhere. Only the
 		// reply of a server, which H= names, may hold similar text.

@@ -238,6 +238,28 @@ func quoteLocalPart(address string) string {
 	return address
 }
 
+// cutEximElsewhere reads the address behind a program, a file or an autoreply. Their
+// text may quote what strangers chose, such as a sender. So a second address that the
+// fields of a delivery follow makes the line unclear.
+func cutEximElsewhere(rest string) (who eximRecipient, after string, found, unclear bool) {
+	m, ok := match(eximElsewhere, rest)
+	if !ok {
+		return who, "", false, false
+	}
+	who.elsewhere, after = m.bytes("what"), m.bytes("after")
+	if eximField.MatchString(who.elsewhere) {
+		own, _, _ := strings.Cut(rest, " H=") // a reply may quote anything
+		return who, "", false, eximAddressAndRouter.MatchString(own)
+	}
+	who.to = m.bytes("orig")
+	who.original = who.to
+	return who, after, true, eximAddressAndRouter.MatchString(after)
+}
+
+// eximAddressAndRouter matches an address and the fields that always follow it behind
+// a program, a file or an autoreply.
+var eximAddressAndRouter = regexp.MustCompile(` <[^<>"\\@ ]+@[^<>"\\ ]+>(?: [FP]=<` + eximMailbox + `>)* R=`)
+
 // eximIsElsewhere reports whether a program, a file or an autoreply stands in
 // place of an address.
 func eximIsElsewhere(shown string) bool { return eximElsewhereStart.MatchString(shown) }
