@@ -19,6 +19,9 @@ func serverOf(text string) string {
 		if text[id+1] != ' ' {
 			return ""
 		}
+		if isWord(text[:id]) {
+			return ""
+		}
 		return serverOfField(text[id+2:], id)
 	case '-':
 		if at := eximIDLength(text); at > 0 && eximMarked(text[at:]) {

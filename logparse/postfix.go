@@ -210,11 +210,22 @@ func parsePostfix(h *header, ev *bounce.Event) result {
 	// A literal right after the queue ID decides for most lines that they cannot
 	// match.
 	colon := strings.IndexByte(h.body[:min(len(h.body), 26)], ':')
-	if colon < 5 || len(h.body) < colon+9 || h.body[colon+1] != ' ' || !postfixEvent(h.body[colon+2:]) {
+	if colon < 5 || len(h.body) < colon+9 || h.body[colon+1] != ' ' || !postfixEvent(h.body[colon+2:]) || isWord(h.body[:colon]) {
 		return other
 	}
 	*ev = bounce.Event{Delivery: bounce.Delivery{MTA: bounce.Postfix}}
 	return parsePostfixByGrammar(h, colon, ev)
+}
+
+// isWord reports whether a text has lower-case letters only, as no queue ID has: what
+// follows "warning: " or "filter: " may quote anything.
+func isWord(text string) bool {
+	for i := range len(text) {
+		if text[i] < 'a' || 'z' < text[i] {
+			return false
+		}
+	}
+	return true
 }
 
 // postfixEvent reports whether what follows a queue ID may be of interest.

@@ -21,6 +21,9 @@ func fastPostfix(h *header, ev *bounce.Event) bool {
 		return false
 	}
 	id, rest := line[:colon], line[colon+2:]
+	if isWord(id) {
+		return false
+	}
 	switch rest[0] {
 	case 't':
 		*ev = bounce.Event{}
