@@ -269,3 +269,35 @@ func within(who []string, recipient string) bool {
 	}
 	return false
 }
+
+// Commands, files and complaints hold what a stranger chose, such as the sender in
+// "|/bin/filter -f $sender_address".
+func TestTextOfStrangersBesideTheRecipientIsNotRead(t *testing.T) {
+	const exim = "2026-11-23 12:57:36 1xVTbv-00000r-1v "
+	for _, line := range []string{
+		exim + "=> |/bin/x -f v <v@bank.example> R=r T=address_pipe <u@evil.example> R=aliases T=address_pipe",
+		exim + "=> /var/mail/x <v@bank.example> R=r T=address_file <u@evil.example> F=<n@a.example> R=r T=address_file",
+		exim + "** |/bin/x <v@bank.example> R=r T=address_pipe: 550 5.1.1 user unknown <u@evil.example> R=r T=address_pipe: return message generated",
+		exim + "== |/bin/x <v@bank.example> R=r T=address_pipe defer (0): x <u@evil.example> R=r T=address_pipe defer (0): y",
+		exim + "** >v@bank.example <v@bank.example> R=r T=t: user unknown <u@evil.example> R=vacation T=autoreply: x",
+		exim + "=> |/bin/x v@bank.example R=all T=remote <u@evil.example> R=aliases T=address_pipe",
+		exim + "=> |/bin/x v@bank.example R=all T=remote H=x [192.0.2.1] <u@evil.example> R=aliases T=address_pipe",
+		"Nov 23 12:57:36 mx postfix/smtp[474]: warning: to=<v@bank.example>, relay=none, delay=1, delays=0/0/0/1, dsn=5.1.1, status=bounced (user unknown)",
+		"Nov 23 12:57:36 mx postfix/smtp[474]: fatal: to=<v@bank.example>, relay=mx.b.example[192.0.2.1]:25, delay=1, delays=0/0/0/1, dsn=2.0.0, status=sent (250 ok)",
+		"Nov 23 12:57:36 mx smtpd[474]: filter: to=<v@bank.example>, relay=mx.b.example[192.0.2.1]:25, delay=1, delays=0/0/0/1, dsn=2.0.0, status=sent (250 ok)",
+		`{"time":"2026-11-23T12:57:36Z","level":"info","msg":"said 1xVTbv-00000r-1v ** v@bank.example: Unrouteable address","service":"shop"}`,
+		`{"time":"2026-11-23T12:57:36Z","level":"info","msg":"> mx[192.0.2.1]:25: 4XabcZ1y2z: to=<v@bank.example>, relay=none, delay=1, delays=0/0/0/1, dsn=5.1.1, status=bounced (no)"}`,
+	} {
+		if got := events(newParser(t, ""), line+"\n"); len(got) > 0 {
+			t.Errorf("%s\n was read: %v", line, describeAll(got))
+		}
+	}
+	for _, line := range []string{
+		exim + "=> |/bin/x -f <n@a.example> <u@evil.example> R=aliases T=address_pipe",
+		exim + "** |/bin/x <u@evil.example> R=r T=address_pipe: Child process of address_pipe transport returned 1 from command: /bin/x <n@a.example>",
+	} {
+		if got := events(newParser(t, ""), line+"\n"); len(got) != 1 || got[0].Recipient != "u@evil.example" {
+			t.Errorf("%s\n got %v, want u@evil.example", line, describeAll(got))
+		}
+	}
+}

@@ -371,6 +371,9 @@ func (u *unusual) takeBody(server, body string) bool {
 	if u.passedOn || u.named > 1 || u.n == 0 && u.depth == 0 {
 		return false
 	}
+	if u.depth > 0 && u.inner == "" && u.named > 0 {
+		return false // the message of an object, in which a word stands before a quote
+	}
 	u.tagOut, u.body = server, body
 	return true
 }

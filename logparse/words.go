@@ -164,4 +164,6 @@ var otherPrograms = makeSet(`dovecot sshd sshd-session kernel systemd systemd-lo
 	postgrey sqlgrey postfwd postfwd2 fail2ban nginx apache2 httpd saslauthd saslpasswd2 cyrus imapd pop3d imap-login pop3-login
 	ntpd chronyd dhclient NetworkManager dbus-daemon rsyslogd syslogd mimedefang mimedefang.pl MailScanner milter-greylist
 	spf-milter pyspf-milter dkimproxy.in dkimproxy.out authdaemond vsftpd proftpd cups snmpd nrpe zabbix_agentd slapd mysqld mariadbd
-	roundcube sogod node java perl ruby gunicorn uwsgi auditd audit`)
+	roundcube sogod node java perl ruby gunicorn uwsgi auditd audit spamass-milter smf-spf milter-regex postsrsd procmail
+	maildrop fetchmail getmail greylistd sympa wwsympa haproxy traefik caddy envoy stunnel stunnel4 pure-ftpd smbd nmbd winbindd
+	openvpn charon radiusd nscd nslcd sssd polkitd asterisk freeswitch prosody ejabberd bouncetail`)
