@@ -9,6 +9,7 @@ import "strings"
 //	exim[474]: [mail.info] 1xVTbv-00000r-1v ** a@b.example: …
 //	postfix/smtp 474 - - 4XabcZ1y2z: to=<a@b.example>, …
 //	smtp: (postfix) 4XabcZ1y2z: to=<a@b.example>, …
+//	smtp[474]: (libpostfix-util.dylib) 4XabcZ1y2z: to=<a@b.example>, …
 
 // maxFiller is how many words of filler are stepped over.
 const maxFiller = 6
@@ -37,6 +38,8 @@ func isFiller(word string) bool {
 	switch {
 	case word == "-", word == "postfix", isFacility(word), postfixDaemons[word]:
 		return true
+	case strings.HasPrefix(word, "lib") && strings.HasSuffix(word, ".dylib"), strings.HasPrefix(word, "com.apple."):
+		return true // macOS names the library and the subsystem
 	case word != "" && leading(word) == len(word):
 		return len(word) <= 10
 	case !isLevel(word):

@@ -182,6 +182,7 @@ func TestDeliveriesWithoutAKnownHeaderAreCounted(t *testing.T) {
 		{"  ** a@b.example R=x T=y: Unrouteable address", bounce.Exim}, // exim -v
 		{"    smtp        |   292   == a@b.example R=x T=y defer (111): Connection refused", bounce.Exim},
 		{exim, bounce.Exim},
+		{"2026-11-23 12:57:36 " + strings.Replace(exim, "** ", "**", 1), bounce.Exim},
 		{"~~ " + opensmtpd, bounce.OpenSMTPD},
 		{"Nov 23 12:57:36 mx postfix/smtp[474]: 4f1XyZabcd: to=<a@b.example>, relay=none, delay=1, delays=0/0/0/1, dsn=4.4.1, status=deferred (" + strings.Repeat("x", 40_000) + ")", bounce.Postfix},
 	} {

@@ -566,6 +566,30 @@ func TestLocalDeliveryOfOpenSMTPDWithoutRcpt(t *testing.T) {
 	}
 }
 
+// mail.lmtp(8) prints what the LMTP server replied.
+func TestTheReplyToOpenSMTPDsLMTPClientIsRead(t *testing.T) {
+	for stat, want := range map[string]bounce.Reply{
+		`Error (temporary failure: "mail.lmtp: LMTP server error: 452 4.2.2 <a@b.example> Quota exceeded")`: {SMTPCode: 452, EnhancedCode: "4.2.2", Text: "452 4.2.2 <a@b.example> Quota exceeded"},
+		`Error ("mail.lmtp: LMTP server error: 550 5.1.1 no such user")`:                                    {SMTPCode: 550, EnhancedCode: "5.1.1", Text: "550 5.1.1 no such user"},
+		`Error ("procmail: LMTP server error, 550 files")`:                                                  {Text: `Error ("procmail: LMTP server error, 550 files")`},
+	} {
+		got := events(newParser(t, ""), `Nov 23 12:57:36 mx smtpd[55]: 770afeddea7e9413 mda delivery evpid=7571057c164ab4f5 from=<news@a.example> to=<a@b.example> rcpt=<a@b.example> user=a delay=0s result=TempFail stat=`+stat+"\n")
+		if len(got) != 1 || got[0].Reply != want {
+			t.Errorf("%s\n got %v, want %v", stat, describeAll(got), want)
+		}
+	}
+}
+
+// Before 2.3 Postfix named the greeting that it did not like as an error of the
+// connection.
+func TestAGreetingOfRefusalInOldLogsIsAReply(t *testing.T) {
+	got := events(newParser(t, ""), "Nov 23 12:57:36 mx postfix/smtp[4]: 4A1B2C3D4E: to=<a@b.example>, relay=none, delay=2, status=deferred (connect to mx.b.example[192.0.2.1]: server refused to talk to me: 421 4.7.0 too many messages, come back later  )\n")
+	want := bounce.Reply{SMTPCode: 421, EnhancedCode: "4.7.0", Text: "421 4.7.0 too many messages, come back later", Stage: bounce.StageGreeting, RelayHost: "mx.b.example", RelayIP: "192.0.2.1"}
+	if len(got) != 1 || got[0].Reply != want {
+		t.Errorf("got %v, want the reply %v", describeAll(got), want)
+	}
+}
+
 func TestTheQueueIDOfTheNextServerIsRead(t *testing.T) {
 	for _, tt := range []struct{ relay, reply, want string }{
 		{"127.0.0.1[127.0.0.1]:10024", "250 2.0.0 from MTA(smtp:[127.0.0.1]:10025): 250 2.0.0 Ok: queued as 4YbbbbQ2zzz", "4YbbbbQ2zzz"},
@@ -704,6 +728,7 @@ func TestQuotedAddressesAreReadWhateverTheyHold(t *testing.T) {
 func TestWhatIsThrownAwayIsNoDelivery(t *testing.T) {
 	for _, line := range []string{
 		"Nov 23 12:57:36 mx postfix/local[4]: 4XabcZ1y2z: to=<a@b.example>, relay=local, delay=1, delays=0/0/0/1, dsn=2.0.0, status=sent (delivered to file: /dev/null)",
+		"Nov 23 12:57:36 mx postfix/local[4]: 4XabcZ1y2z: to=<MAILER-DAEMON@b.example>, relay=local, delay=1, delays=0/0/0/1, dsn=2.0.0, status=sent (discarded)",
 		sendmail + "to=<a@b.example>, delay=00:00:00, xdelay=00:00:00, mailer=discard, pri=1, dsn=2.0.0, stat=Sent (discarded)",
 		sendmail + "to=/dev/null, ctladdr=<a@b.example> (8/0), delay=00:00:00, xdelay=00:00:00, mailer=*file*, pri=1, dsn=2.0.0, stat=Sent",
 	} {

@@ -66,6 +66,8 @@ var (
 	upperFields = strings.NewReplacer("TO=", "to=", "STATUS=", "status=", "STAT=", "stat=", "DELAY=", "delay=", "EVPID=", "evpid=", "RESULT=", "result=")
 )
 
+const lostEximID = `[0-9A-Za-z]{5,64}-[0-9A-Za-z]{4,20}-[0-9A-Za-z]{2,8} ?`
+
 // lostFields match fields that may stand before to= in another order.
 const lostFields = `(?:(?:relay|orig_to|ctladdr|delay|delays|xdelay|mailer|dsn)=(?:<[^<>]*>|[^,;|<>]*)[,;| ]+){0,6}to=`
 
@@ -75,7 +77,7 @@ var (
 	// Plain words are before the queue ID.
 	lostBehindWords = regexp.MustCompile(`^[^<>()@="]{1,100}\b[0-9A-Za-z]{5,64}: ?` + lostFields)
 	// An id of Exim's, of whatever length its parts will have, or none.
-	lostExim = regexp.MustCompile(`^(?:[0-9A-Za-z]{5,64}-[0-9A-Za-z]{4,20}-[0-9A-Za-z]{2,8} ?)?(?:\*\*|==|=>|->|>>)[ ;,|]{1,3}[^ ;,|]*(?:@|R=)`)
+	lostExim = regexp.MustCompile(`^(?:(?:` + lostEximID + `)?(?:\*\*|==|=>|->|>>)[ ;,|]{1,3}|` + lostEximID + `(?:\*\*|==|=>|->|>>))[^ ;,|]*(?:@|R=)`)
 	// Plain words are before it.
 	lostEximBehindWords = regexp.MustCompile(`^[^<>()@="]{1,100}\b[0-9A-Za-z]{6}-(?:[0-9A-Za-z]{6}-[0-9A-Za-z]{2}|[0-9A-Za-z]{11}-[0-9A-Za-z]{4}) (?:\*\*|==|=>|->|>>) `)
 	// What OpenSMTPD delivers, and the kinds of version 5.

@@ -53,6 +53,11 @@ var opensmtpdOldRelay = regexp.MustCompile(`^(?:(?P<ip>[0-9A-Fa-f:.]+|\[?IPv6:[0
 // opensmtpdAccepted reads what another OpenSMTPD says when it takes a message.
 var opensmtpdAccepted = regexp.MustCompile(`^250 (?:2\.0\.0:? )?(?P<id>[0-9a-f]{8}) Message accepted for delivery`)
 
+// opensmtpdLMTP reads what mail.lmtp(8) prints of the server's reply:
+//
+//	Error (temporary failure: "mail.lmtp: LMTP server error: 452 4.2.2 <a@b.example> Quota exceeded")
+var opensmtpdLMTP = regexp.MustCompile(`^Error \([^"()]*"(?:mail\.lmtp: )?LMTP server error: (?P<reply>\d.*?)"?\)?$`)
+
 func claimsOpenSMTPD(h *header) bool {
 	return isOpenSMTPD(h.tag)
 }
@@ -109,6 +114,9 @@ func finishOpenSMTPD(stat, agent string, ev *bounce.Event) result {
 		return read
 	}
 	ev.Transport = agent
+	if m, ok := match(opensmtpdLMTP, stat); ok {
+		stat = m.text("reply")
+	}
 	if ev.Outcome == bounce.Expired {
 		ev.Reply.Text = stat
 		return read

@@ -143,12 +143,14 @@ var (
 //	lost connection with H[ip] while sending RCPT TO
 //	conversation with H[ip] timed out while receiving the initial server greeting
 //	connect to H[ip]:25: Connection refused
+//	connect to H[ip]: server refused to talk to me: 421 …                         (before 2.3)
 var postfixReasons = []struct {
 	literal string
 	pattern *regexp.Regexp
 	stage   bounce.Stage
 }{
 	{" refused to talk to me: ", regexp.MustCompile(`^host (?P<host>[^ \[]+)\[(?P<ip>[^\]]*)\](?::(?P<port>\d+))? refused to talk to me: (?P<reply>.*)$`), bounce.StageGreeting},
+	{": server refused to talk to me: ", regexp.MustCompile(`^connect to (?P<host>[^ \[]+)\[(?P<ip>[^\]]*)\](?::(?P<port>\d+))?: server refused to talk to me: (?P<reply>.*?) *$`), bounce.StageGreeting},
 	{" refused to start TLS: ", regexp.MustCompile(`^(?:(?:TLS is required|Sender requested REQUIRETLS), but )?host (?P<host>[^ \[]+)\[(?P<ip>[^\]]*)\](?::(?P<port>\d+))? refused to start TLS: (?P<reply>.*)$`), bounce.StageTLS},
 	{" said: ", regexp.MustCompile(`^(?:Protocol error: )?host (?P<host>[^ \[]+)\[(?P<ip>[^\]]*)\](?::(?P<port>\d+))? said: (?P<reply>.*)$`), ""},
 	{" said: ", regexp.MustCompile(`^SASL (?:\[CACHED\] )?authentication failed; server (?P<host>[^ \[]+)(?:\[(?P<ip>[^\]]*)\](?::(?P<port>\d+))?)? said: (?P<reply>.*)$`), bounce.StageAuth},
@@ -401,10 +403,11 @@ func postfixStage(words string) bounce.Stage {
 }
 
 // takePostfixSent distinguishes a delivery from what is none, or may be none:
-// discard(8) delivers nothing, and a program or a server nearby may be a content filter that
+// discard(8) delivers nothing, nor local(8) to MAILER-DAEMON, and a program or a server nearby may be a content filter that
 // gives the message back. The server names the queue ID then:
 //
 //	relay=none, …, status=sent (silently)
+//	relay=local, …, status=sent (discarded)
 //	relay=spam, …, status=sent (delivered via spam service)
 //	relay=127.0.0.1[127.0.0.1]:10024, …, status=sent (250 2.0.0 from MTA(smtp:[127.0.0.1]:10025):
 //	  250 2.0.0 Ok: queued as 4YbbbbQ2zzz)
@@ -412,7 +415,7 @@ func takePostfixSent(ev *bounce.Event, daemon, relay, reason string) {
 	at := strings.IndexByte(relay, '[')
 	ev.Reply.RelayHost = sentRelay(relay[:max(at, 0)])
 	if at < 0 {
-		ev.Discarded = relay == "none" || daemon == "discard" || reason == "delivered to file: /dev/null)"
+		ev.Discarded = relay == "none" || daemon == "discard" || reason == "delivered to file: /dev/null)" || reason == "discarded)"
 		if ev.Handover = !ev.Discarded && (daemon == "pipe" || strings.HasPrefix(reason, "delivered via ")); ev.Handover {
 			ev.Filter = filterName.MatchString(relay)
 		}

@@ -12,6 +12,7 @@ const maxFields = 24
 //
 //	"2026-11-23T12:57:36Z","mx","postfix/smtp[474]","4f1XyZ: to=<a@b.example>, …"
 //	2026-11-23 12:57:36;mx;mail.info;"Nov 23 12:57:36 mx postfix/smtp[474]: 4f1XyZ: …"
+//	2026-11-23 12:57:36,mx,"postfix/smtp[474]: 4f1XyZ: …"
 func (u *unusual) readCSV(text string) bool {
 	fields := splitCSV(text)
 	if len(fields) < 2 {
@@ -55,7 +56,7 @@ func (u *unusual) readCSV(text string) bool {
 			return u.n > 0
 		}
 		inside := *u
-		if beginsLine(f) && !foreign && inside.readParts(f) && (u.tag == "" || inside.repeats(u)) {
+		if (beginsLine(f) || u.n > 0 && beginsWithTag(f)) && !foreign && inside.readParts(f) && (!isDaemonTag(u.tag) || inside.repeats(u)) {
 			if inside.inner == "" {
 				inside.synthesized = true
 			}

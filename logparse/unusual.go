@@ -352,7 +352,7 @@ func (u *unusual) addName(name string) bool {
 	if u.n == 0 {
 		limit = 3
 	}
-	if u.passedOn || u.contained || u.named == limit || isOtherProgram(name) {
+	if u.passedOn || u.contained || u.named == limit || isOtherProgram(name) && !isTaskStream(name) {
 		return false
 	}
 	if u.named == 0 && u.n == 0 {

@@ -159,6 +159,13 @@ func isOtherProgram(tag string) bool {
 		"postfixadmin", "postfix-policyd", "postfix-mta-sts", "postfix-tlspol", "postfix_exporter", "sendmail-milter", "eximstats")
 }
 
+// isTaskStream reports whether a name is that of a log stream of a task in AWS ECS:
+// "prefix/container/0a1b2c3d4e5f60718293a4b5c6d7e8f9".
+func isTaskStream(name string) bool {
+	at := strings.LastIndexByte(name, '/')
+	return at > 0 && len(name)-at-1 == 32 && strings.Trim(name[at+1:], "0123456789abcdef") == ""
+}
+
 var otherPrograms = makeSet(`dovecot sshd sshd-session kernel systemd systemd-logind CRON cron crond anacron sudo su login
 	named unbound opendkim opendmarc rspamd amavis amavisd spamd spampd clamd clamsmtpd freshclam clamav-milter dspam
 	postgrey sqlgrey postfwd postfwd2 fail2ban nginx apache2 httpd saslauthd saslpasswd2 cyrus imapd pop3d imap-login pop3-login
