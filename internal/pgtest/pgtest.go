@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -177,6 +178,21 @@ func (s *Server) Start() error {
 		time.Sleep(50 * time.Millisecond)
 	}
 	return errors.New("PostgreSQL does not start within 15 s")
+}
+
+// CPU returns the processor time of the server's processes that have ended, such as those
+// of closed connections.
+func (s *Server) CPU(t testing.TB) time.Duration {
+	t.Helper()
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, _ := strings.Cut(string(stat), ") ") // the fields behind the name, from the third on
+	fields := strings.Fields(after)
+	user, _ := strconv.Atoi(fields[16-3])
+	system, _ := strconv.Atoi(fields[17-3])
+	return time.Duration(user+system) * (time.Second / 100)
 }
 
 // Kill stops the server as pg_ctl stop -m immediate does: at once and without a

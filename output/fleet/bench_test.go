@@ -1,8 +1,12 @@
 package fleet
 
 import (
+	"context"
 	"fmt"
-	"runtime"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -11,39 +15,72 @@ import (
 	"github.com/bouncetail/bouncetail/internal/tune"
 )
 
-// BenchmarkSend sends 20,000 failures of each of some hosts. PostgreSQL and the senders
-// share the machine.
+// sendProcess is the environment variable that tells this program, run as a further
+// process, what to send.
+const sendProcess = "BOUNCETAIL_TEST_FLEET_SEND"
+
+// BenchmarkSend sends 40,000 failures of each of some hosts, by a process for each, as
+// bouncetail fleet send --once does. PostgreSQL and the senders share the machine.
 func BenchmarkSend(b *testing.B) {
-	tune.Send()                          // as bouncetail fleet send does
-	runtime.GOMAXPROCS(runtime.NumCPU()) // for several senders in one process
 	for _, one := range []struct{ hosts, batch int }{{1, 1000}, {4, 1000}, {1, 100}} {
-		hosts := one.hosts
-		b.Run(fmt.Sprintf("hosts=%d/batch=%d", hosts, one.batch), func(b *testing.B) {
-			const rows = 20_000
+		b.Run(fmt.Sprintf("hosts=%d/batch=%d", one.hosts, one.batch), func(b *testing.B) {
+			const rows = 40_000
 			server, dsn, database := newFleet(b)
 			for b.Loop() {
 				b.StopTimer()
 				server.SQL(b, database, emptyFleet)
-				all := make([]*host, hosts)
-				for i := range all {
-					all[i] = newHost(b, dsn, fmt.Sprint("mx", i))
-					all[i].sender.batchSize = one.batch
-					all[i].fill(b, i, rows)
+				senders := make([]*exec.Cmd, one.hosts)
+				for i := range senders {
+					h := newHost(b, dsn, fmt.Sprint("mx", i))
+					h.fill(b, i, rows)
+					senders[i] = h.process(b, one.batch)
 				}
+				postgres := server.CPU(b)
 				b.StartTimer()
 				begun := time.Now()
 				var running sync.WaitGroup
-				for _, h := range all {
+				for _, c := range senders {
 					running.Go(func() {
-						if _, err := h.sender.SendAll(b.Context()); err != nil {
-							b.Error(err)
+						if out, err := c.CombinedOutput(); err != nil {
+							b.Errorf("%v: %s", err, out)
 						}
 					})
 				}
 				running.Wait()
-				b.ReportMetric(float64(hosts*rows)/time.Since(begun).Seconds(), "rows/s")
+				took := time.Since(begun)
+				b.StopTimer()
+				time.Sleep(100 * time.Millisecond) // until the server has waited for the processes of the connections
+				var sent time.Duration
+				for _, c := range senders {
+					sent += c.ProcessState.UserTime() + c.ProcessState.SystemTime()
+				}
+				all := float64(one.hosts * rows)
+				b.ReportMetric(all/took.Seconds(), "rows/s")
+				b.ReportMetric(float64(sent.Microseconds())/all, "sender-µs/row")
+				b.ReportMetric(float64((server.CPU(b)-postgres).Microseconds())/all, "postgres-µs/row")
+				b.StartTimer()
 			}
 		})
+	}
+}
+
+// process returns a process that sends all that a host has.
+func (h *host) process(b *testing.B, batch int) *exec.Cmd {
+	b.Helper()
+	c := exec.CommandContext(b.Context(), os.Args[0])
+	c.Env = append(os.Environ(), sendProcess+"="+fmt.Sprintf("%d|%s|%s|%s", batch, h.sender.Instance, h.sender.Database, h.sender.DSN))
+	return c
+}
+
+// sendAll does what process asks for.
+func sendAll(ctx context.Context, what string) {
+	part := strings.SplitN(what, "|", 4)
+	tune.Send() // as bouncetail fleet send does
+	s := &Sender{Settings: Settings{Instance: part[1], Database: part[2], DSN: part[3], Version: "test", Policy: &policy, Log: quiet}}
+	s.batchSize, _ = strconv.Atoi(part[0])
+	if _, err := s.SendAll(ctx); err != nil {
+		fmt.Println(err)
+		os.Exit(1)
 	}
 }
 

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -21,7 +22,13 @@ import (
 	"github.com/bouncetail/bouncetail/sqlite/query"
 )
 
-func TestMain(m *testing.M) { pgtest.Main(m) }
+func TestMain(m *testing.M) {
+	if what := os.Getenv(sendProcess); what != "" {
+		sendAll(context.Background(), what)
+		return
+	}
+	pgtest.Main(m)
+}
 
 var quiet = slog.New(slog.DiscardHandler)
 
