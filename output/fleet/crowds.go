@@ -126,7 +126,7 @@ func (t *transaction) catchUp(memory *crowdMemory) error {
 	var reached []int64
 	statements := []statement{refusalsWhere(func(one *recipient.Refusal) { refusals = append(refusals, *one) }, "seq > $1 ORDER BY occurred_at", memory.seq)}
 	if memory.KnowsAddresses() {
-		statements = append(statements, newStatement("SELECT recipient_key FROM bouncetail.recipients WHERE seq > $1 AND last_delivery_at IS NOT NULL", memory.seq).scan(func(f *fields) error {
+		statements = append(statements, newStatement("SELECT recipient_key FROM bouncetail.changes WHERE seq > $1 AND last_delivery_at IS NOT NULL", memory.seq).scan(func(f *fields) error {
 			reached = append(reached, f.number())
 			return nil
 		}))

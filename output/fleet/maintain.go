@@ -100,7 +100,8 @@ const (
 		  DELETE FROM bouncetail.recipients r
 		  USING unnest($1::bigint[], $2::timestamptz[], $3::bytea[]) AS found (recipient_key, at, event_id)
 		  WHERE r.recipient_key = found.recipient_key AND r.last_failure_at = found.at AND r.decided_by <> 'manual'
-		  RETURNING r.recipient_key),
+		  RETURNING r.recipient_key, r.seq),
+		changes AS (DELETE FROM bouncetail.recipient_changes c USING old WHERE c.seq = old.seq),
 		failures AS (DELETE FROM bouncetail.bounces b USING old WHERE b.recipient_key = old.recipient_key),
 		pruned AS (DELETE FROM bouncetail.pruned_failures p USING old WHERE p.recipient_key = old.recipient_key)
 		SELECT count(*) FROM old`

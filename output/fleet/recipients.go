@@ -35,6 +35,7 @@ type recipientRow struct {
 	to      bounce.Address
 	key     int64
 	seq     int64
+	before  int64 // the seq of the stored row
 	leftBad int64
 	known   bool // it is in the table already
 	was     shown
@@ -50,28 +51,31 @@ type shown struct {
 	last, deciding event
 }
 
+// savedRow is a row of recipients that is stored.
+type savedRow struct{ *recipientRow }
+
 // recipientColumns are the columns of recipients.
-var recipientColumns = []column[recipientRow]{
-	{"recipient_key", "bigint", func(r *recipientRow) any { return &r.key }},
-	{"recipient", "text", func(r *recipientRow) any { return &r.to.Normal }},
-	{"domain", "text", func(r *recipientRow) any { return &r.to.Domain }},
-	{"state", "text", func(r *recipientRow) any { return (*string)(&r.is.State) }},
-	{"decided_by", "text", func(r *recipientRow) any { return (*string)(&r.is.DecidedBy) }},
-	{"category", "text", func(r *recipientRow) any { return (*string)(&r.is.Category) }},
-	{"reason", "text", func(r *recipientRow) any { return (*string)(&r.is.Reason) }},
-	{"first_failure_at", "timestamptz", func(r *recipientRow) any { return pointer(&r.is.FirstAt) }},
-	{"last_failure_at", "timestamptz", func(r *recipientRow) any { return pointer(&r.is.LastAt) }},
-	{"last_event_id", "bytea", func(r *recipientRow) any { return idOf(&r.is.last) }},
-	{"last_delivery_at", "timestamptz", func(r *recipientRow) any { return pointer(&r.is.LastDelivery) }},
-	{"permanent_count", "integer", func(r *recipientRow) any { return &r.is.PermanentCount }},
-	{"retry_count", "integer", func(r *recipientRow) any { return &r.is.RetryCount }},
-	{"bad_since", "timestamptz", func(r *recipientRow) any { return pointer(&r.is.BadSince) }},
-	{"bad_until", "timestamptz", func(r *recipientRow) any { return pointer(&r.is.BadUntil) }},
-	{"deciding_at", "timestamptz", func(r *recipientRow) any { return pointer(&r.is.deciding.at) }},
-	{"deciding_event_id", "bytea", func(r *recipientRow) any { return idOf(&r.is.deciding) }},
-	{"memory", "text", func(r *recipientRow) any { return pointer(&r.is.Memory) }},
-	{"seq", "bigint", func(r *recipientRow) any { return &r.seq }},
-	{"left_bad_seq", "bigint", func(r *recipientRow) any { return pointer(&r.leftBad) }},
+var recipientColumns = []column[savedRow]{
+	{"recipient_key", "bigint", func(r *savedRow) any { return &r.key }},
+	{"recipient", "text", func(r *savedRow) any { return &r.to.Normal }},
+	{"domain", "text", func(r *savedRow) any { return &r.to.Domain }},
+	{"state", "text", func(r *savedRow) any { return (*string)(&r.is.State) }},
+	{"decided_by", "text", func(r *savedRow) any { return (*string)(&r.is.DecidedBy) }},
+	{"category", "text", func(r *savedRow) any { return (*string)(&r.is.Category) }},
+	{"reason", "text", func(r *savedRow) any { return (*string)(&r.is.Reason) }},
+	{"first_failure_at", "timestamptz", func(r *savedRow) any { return pointer(&r.is.FirstAt) }},
+	{"last_failure_at", "timestamptz", func(r *savedRow) any { return pointer(&r.is.LastAt) }},
+	{"last_event_id", "bytea", func(r *savedRow) any { return idOf(&r.is.last) }},
+	{"last_delivery_at", "timestamptz", func(r *savedRow) any { return pointer(&r.is.LastDelivery) }},
+	{"permanent_count", "integer", func(r *savedRow) any { return &r.is.PermanentCount }},
+	{"retry_count", "integer", func(r *savedRow) any { return &r.is.RetryCount }},
+	{"bad_since", "timestamptz", func(r *savedRow) any { return pointer(&r.is.BadSince) }},
+	{"bad_until", "timestamptz", func(r *savedRow) any { return pointer(&r.is.BadUntil) }},
+	{"deciding_at", "timestamptz", func(r *savedRow) any { return pointer(&r.is.deciding.at) }},
+	{"deciding_event_id", "bytea", func(r *savedRow) any { return idOf(&r.is.deciding) }},
+	{"memory", "text", func(r *savedRow) any { return pointer(&r.is.Memory) }},
+	{"seq", "bigint", func(r *savedRow) any { return &r.seq }},
+	{"left_bad_seq", "bigint", func(r *savedRow) any { return pointer(&r.leftBad) }},
 }
 
 // idOf returns the id of an event, and nil if there is no event.
@@ -89,6 +93,15 @@ var (
 	changingColumns  = slices.Concat(recipientColumns[:1], recipientColumns[3:])
 	updateRecipients = "UPDATE bouncetail.recipients r SET (" + names(changingColumns[1:]) + ") = (" + prefixed("new.", changingColumns[1:]) + ")" +
 		" FROM " + unnest(changingColumns) + " WHERE r.recipient_key = new.recipient_key"
+
+	// changeColumns are those of recipient_changes, and the seq of the row that is replaced.
+	changeColumns = []column[savedRow]{
+		{"seq", "bigint", func(r *savedRow) any { return &r.seq }},
+		{"recipient_key", "bigint", func(r *savedRow) any { return &r.key }},
+		{"before", "bigint", func(r *savedRow) any { return pointer(&r.before) }},
+	}
+	saveChanges = "WITH replaced AS (DELETE FROM bouncetail.recipient_changes WHERE seq = ANY ($3::bigint[]))" +
+		" INSERT INTO bouncetail.recipient_changes (seq, recipient_key) SELECT * FROM " + unnest(changeColumns[:2])
 )
 
 // recipientsOf loads the rows of those addresses that have one.
@@ -115,7 +128,7 @@ func (r *recipientRow) read(f *fields) {
 	w.FirstAt, w.LastAt, w.last.id, w.LastDelivery = f.stamp(), f.stamp(), f.event(), f.stamp()
 	w.last.at = w.LastAt
 	w.PermanentCount, w.RetryCount, w.BadSince, w.BadUntil = int(f.number()), int(f.number()), f.stamp(), f.stamp()
-	w.deciding.at, w.deciding.id, w.Memory, r.seq, r.leftBad = f.stamp(), f.event(), f.text(), f.number(), f.number()
+	w.deciding.at, w.deciding.id, w.Memory, r.before, r.leftBad = f.stamp(), f.event(), f.text(), f.number(), f.number()
 }
 
 // refresh makes the rows of touched addresses, and saves those that changed. Some rows
@@ -238,7 +251,7 @@ func (t *transaction) replay(rows []*recipientRow) error {
 // save makes the rows from their histories, and stores those that changed, each under
 // the next change number.
 func (t *transaction) save(rows []*recipientRow, decisions map[int64]*recipient.Decision) error {
-	var added, changed []recipientRow
+	var added, changed []savedRow
 	for _, r := range rows {
 		r.is.Row = r.history.Row(decisions[r.key], t.now)
 		r.is.last, r.is.deciding = r.events[r.is.LastID], r.events[r.is.DecidingID]
@@ -253,10 +266,16 @@ func (t *transaction) save(rows []*recipientRow, decisions map[int64]*recipient.
 		}
 		t.changes.Add(&r.was.Row, &r.is.Row)
 		if r.known {
-			changed = append(changed, *r)
+			changed = append(changed, savedRow{r})
 		} else {
-			added = append(added, *r)
+			added = append(added, savedRow{r})
 		}
+	}
+	if len(added)+len(changed) == 0 {
+		return nil
+	}
+	if err := t.later(rowsStatement(saveChanges, changeColumns, slices.Concat(added, changed))); err != nil {
+		return err
 	}
 	if len(added) > 0 {
 		if err := t.later(rowsStatement(insertRecipients, recipientColumns, added)); err != nil {

@@ -121,12 +121,27 @@ CREATE TABLE bouncetail.recipients (
   left_bad_seq bigint -- of its last change from bad to another state
 ) WITH (fillfactor = 80);
 
-CREATE INDEX recipients_by_seq ON bouncetail.recipients (seq);
 CREATE INDEX recipients_by_name ON bouncetail.recipients USING hash (recipient);
 CREATE INDEX recipients_bad ON bouncetail.recipients (domain) WHERE state = 'bad';
 CREATE INDEX recipients_by_bad_since ON bouncetail.recipients (bad_since) WHERE state = 'bad';
 CREATE INDEX recipients_suspect ON bouncetail.recipients (recipient) WHERE state = 'suspect';
 CREATE INDEX recipients_by_end ON bouncetail.recipients (bad_until) WHERE bad_until IS NOT NULL;
+
+CREATE TABLE bouncetail.recipient_changes (
+  -- One row for each row of recipients, by the number of its last change. With an index on
+  -- recipients.seq, each change of an address would write to all indexes of recipients.
+  seq bigint NOT NULL,
+  recipient_key bigint NOT NULL
+);
+
+CREATE INDEX recipient_changes_by_seq ON bouncetail.recipient_changes (seq);
+
+-- The rows of recipients, to be read by seq.
+CREATE VIEW bouncetail.changes AS
+  SELECT c.seq, r.recipient_key, r.recipient, r.domain, r.state, r.decided_by, r.category, r.reason, r.first_failure_at, r.last_failure_at, r.last_event_id, r.last_delivery_at,
+    r.permanent_count, r.retry_count, r.bad_since, r.bad_until, r.deciding_at, r.deciding_event_id, r.memory, r.left_bad_seq
+  FROM bouncetail.recipient_changes c
+  JOIN bouncetail.recipients r ON r.recipient_key = c.recipient_key AND r.seq = c.seq;
 
 CREATE TABLE bouncetail.refusals (
   -- The failures that by themselves make an address bad, with what they may have in
@@ -369,7 +384,8 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
   DELETE FROM bouncetail.refusals r USING unnest(keys, untils) AS new (key, until) WHERE r.recipient_key = new.key AND r.occurred_at <= new.until;
   UPDATE bouncetail.fleet_clock SET generation = generation + 1;
   DELETE FROM bouncetail.decisions d USING unnest(keys, untils) AS new (key, until) WHERE d.recipient_key = new.key AND d.decided_at <= new.until;
-  DELETE FROM bouncetail.recipients WHERE recipient_key = ANY (keys);
+  WITH gone AS (DELETE FROM bouncetail.recipients WHERE recipient_key = ANY (keys) RETURNING seq)
+    DELETE FROM bouncetail.recipient_changes c USING gone WHERE c.seq = gone.seq;
   DELETE FROM bouncetail.pruned_failures WHERE recipient_key = ANY (keys);
 $$;
 
@@ -389,7 +405,8 @@ GRANT USAGE ON SCHEMA bouncetail TO bouncetail_sender, bouncetail_reader;
 GRANT SELECT ON bouncetail.fleet_meta, bouncetail.forgotten, bouncetail.pruned_failures TO bouncetail_sender;
 GRANT SELECT, UPDATE ON bouncetail.fleet_clock TO bouncetail_sender;
 GRANT SELECT, INSERT, UPDATE ON bouncetail.fleet_instances, bouncetail.recipients TO bouncetail_sender;
-GRANT SELECT, INSERT, DELETE ON bouncetail.refusals TO bouncetail_sender;
+GRANT SELECT ON bouncetail.changes TO bouncetail_sender;
+GRANT SELECT, INSERT, DELETE ON bouncetail.refusals, bouncetail.recipient_changes TO bouncetail_sender;
 GRANT SELECT, INSERT, UPDATE ON bouncetail.daily_counts, bouncetail.daily_traffic, bouncetail.fleet_days, bouncetail.decisions, bouncetail.releases TO bouncetail_sender;
 GRANT SELECT, INSERT, UPDATE, DELETE ON bouncetail.crowds TO bouncetail_sender;
 GRANT SELECT, INSERT, UPDATE ON bouncetail.daily_totals, bouncetail.provider_baselines, bouncetail.unparsed_lines, bouncetail.fleet_figures TO bouncetail_sender;

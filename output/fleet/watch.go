@@ -111,7 +111,7 @@ func readChanges(ctx context.Context, conn *pgx.Conn, after int64) (page []chang
 	// At first, those that a delivery has made ok are of no interest.
 	rows, err := conn.Query(ctx, `
 		SELECT recipient_key, decided_by, last_delivery_at, seq
-		FROM bouncetail.recipients
+		FROM bouncetail.changes
 		WHERE seq > $1 AND ($1 > 0 OR decided_by <> 'delivery')
 		ORDER BY seq
 		LIMIT $2`, after, watchPage)

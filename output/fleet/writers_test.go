@@ -99,7 +99,7 @@ func TestAReaderByNumberMissesNothing(t *testing.T) {
 	seen := make(map[int64]int64)
 	last, changes := int64(0), 0
 	poll := func() {
-		rows, err := conn.Query(t.Context(), "SELECT recipient_key, seq FROM bouncetail.recipients WHERE seq > $1 ORDER BY seq", last)
+		rows, err := conn.Query(t.Context(), "SELECT recipient_key, seq FROM bouncetail.changes WHERE seq > $1 ORDER BY seq", last)
 		if err != nil {
 			t.Fatal(err)
 		}

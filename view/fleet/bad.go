@@ -38,7 +38,7 @@ func (l *BadList) LastChange(ctx context.Context) (int64, error) {
 	err := l.ask(ctx, func() error {
 		return l.conn.QueryRow(ctx, `
 			SELECT seq, (SELECT coalesce(max(seq), 0) FROM bouncetail.forgotten), EXISTS (
-			  SELECT 1 FROM bouncetail.recipients WHERE seq > $1 AND (state = 'bad' OR left_bad_seq > $1))
+			  SELECT 1 FROM bouncetail.changes WHERE seq > $1 AND (state = 'bad' OR left_bad_seq > $1))
 			FROM bouncetail.fleet_clock`, l.seq).Scan(&seq, &forgotten, &changed)
 	})
 	if err != nil {

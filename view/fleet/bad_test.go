@@ -25,7 +25,8 @@ func TestBadListShowsEveryChangeOfABadAddress(t *testing.T) {
 	l := &BadList{Settings: s}
 	defer l.Close()
 	set := func(key, address, state, leftBad string) string {
-		return `WITH c AS (UPDATE bouncetail.fleet_clock SET seq = seq + 1 RETURNING seq)
+		return `WITH c AS (UPDATE bouncetail.fleet_clock SET seq = seq + 1 RETURNING seq),
+			n AS (INSERT INTO bouncetail.recipient_changes (seq, recipient_key) SELECT seq, ` + key + ` FROM c)
 			INSERT INTO bouncetail.recipients (recipient_key, recipient, domain, state, decided_by, category, reason, permanent_count, retry_count, bad_since, seq, left_bad_seq)
 			SELECT ` + key + `, '` + address + `', 'example.com', '` + state + `', 'policy', 'invalid-address', 'no-such-user', 1, 0, '2026-11-20T10:00:00Z', seq, ` + leftBad + ` FROM c
 			ON CONFLICT (recipient_key) DO UPDATE SET state = excluded.state, seq = excluded.seq, left_bad_seq = excluded.left_bad_seq`

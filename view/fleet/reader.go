@@ -52,15 +52,16 @@ func (s stamp) ScanTimestamptz(v pgtype.Timestamptz) error {
 	return nil
 }
 
-// selectRecipients selects recipients, each with the reply of the deciding failure.
-func (r *Reader) selectRecipients() string {
+// selectRecipients selects recipients from a table or view that has them, each with the
+// reply of the deciding failure.
+func (r *Reader) selectRecipients(from string) string {
 	reply := "0, ''"
 	if r.replies {
 		reply = "coalesce(b.smtp_code, 0), coalesce(b.reply, '')"
 	}
 	return "SELECT " + reply + `, r.recipient, r.domain, r.state, r.decided_by, r.category, r.reason, r.first_failure_at, r.last_failure_at, r.last_delivery_at,
 		  r.permanent_count, r.retry_count, r.bad_since, r.bad_until, r.seq
-		FROM bouncetail.recipients r
+		FROM bouncetail.` + from + ` r
 		LEFT JOIN bouncetail.bounces b ON b.recipient_key = r.recipient_key AND b.occurred_at = r.deciding_at AND b.event_id = r.deciding_event_id `
 }
 
@@ -72,7 +73,7 @@ func scanRecipient(row *bounce.Recipient, scan func(...any) error) error {
 // Recipient returns the row of an address, given in its normal spelling, and false if it
 // never failed.
 func (r *Reader) Recipient(ctx context.Context, address string) (row bounce.Recipient, known bool, err error) {
-	err = scanRecipient(&row, r.conn.QueryRow(ctx, r.selectRecipients()+"WHERE r.recipient_key = $1 AND r.recipient = $2", bounce.Address{Normal: address}.Key(), address).Scan)
+	err = scanRecipient(&row, r.conn.QueryRow(ctx, r.selectRecipients("recipients")+"WHERE r.recipient_key = $1 AND r.recipient = $2", bounce.Address{Normal: address}.Key(), address).Scan)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return row, false, nil
 	}
@@ -94,8 +95,12 @@ func (r *Reader) recipients(ctx context.Context, tx pgx.Tx, f query.Filter, each
 	if err := tx.QueryRow(ctx, "SELECT seq FROM bouncetail.fleet_clock").Scan(&lastSeq); err != nil {
 		return 0, err
 	}
+	from := "recipients"
+	if f.Changes {
+		from = "changes"
+	}
 	where, args := conditions(f)
-	rows, err := tx.Query(ctx, r.selectRecipients()+where, args...)
+	rows, err := tx.Query(ctx, r.selectRecipients(from)+where, args...)
 	if err != nil {
 		return 0, err
 	}
