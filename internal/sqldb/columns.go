@@ -219,13 +219,13 @@ func Restore(field any, v driver.Value) bool {
 	case **string:
 		*f = nil
 		if v != nil {
-			*f = &s
+			*f = new(s) // not &s, by which each call would allocate
 		}
 		return isText
 	case **int64:
 		*f = nil
 		if v != nil {
-			*f = &n
+			*f = new(n)
 		}
 		return isInt
 	case *int:
