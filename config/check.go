@@ -146,6 +146,9 @@ func (r Retention) check(bad func(key, format string, args ...any)) {
 		if s.days != 0 && s.days < shortestRetention {
 			bad("retention."+s.key, "%d is less than %d days, in which logs have to be read; write 0 to keep for ever", s.days, shortestRetention)
 		}
+		if s.days > maxDays {
+			bad("retention."+s.key, "%d is more than %d days; write 0 to keep for ever", s.days, maxDays)
+		}
 	}
 	if r.Recipients > 0 && (r.Bounces == 0 || r.Bounces > r.Recipients) {
 		bad("retention.recipients", "needs retention.bounces of at most as many days, because failures are not kept longer than their address")

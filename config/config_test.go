@@ -120,6 +120,9 @@ func TestBadSettingsAreNamedAllAtOnce(t *testing.T) {
 		"no bounces":       {"retention: {recipients: 30}\n", []string{"retention.recipients: needs retention.bounces"}},
 		"misspelt days":    {"retention: {bounce: 30}\n", []string{`"retention.bounce"`, `"retention.bounces"`}},
 		"not YAML":         {"a: [\n", []string{"config.yaml"}},
+		"long retention":   {"retention: {bounces: 9223372036854775807, gaps: 36501}\n", []string{"retention.bounces: 9223372036854775807 is more than 36500 days; write 0", "retention.gaps: 36501"}},
+		"octal":            {"max_line: 0100000\nsources: [{path: /x, timezone: +0200}]\n", []string{"line 1: 0100000 has a zero in front", "line 2: +0200"}},
+		"two documents":    {"start: end\n---\nstart: beginning\n", []string{"line 2: settings behind a line"}},
 		"wrong type":       {"max_line: many\n", []string{"max_line"}},
 	} {
 		t.Run(name, func(t *testing.T) {

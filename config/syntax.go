@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"regexp"
@@ -15,7 +16,7 @@ func checkSyntax(file []byte) error {
 	var settings map[string]any
 	err := yaml.Unmarshal(file, &settings)
 	if err == nil {
-		return nil
+		return checkTraps(file)
 	}
 	var problems []error
 	for line := range strings.SplitSeq(err.Error(), "\n") {
@@ -31,6 +32,34 @@ func checkSyntax(file []byte) error {
 	}
 	return errors.Join(problems...)
 }
+
+// checkTraps returns what is good YAML and means something else than it looks like.
+func checkTraps(file []byte) error {
+	documents := yaml.NewDecoder(bytes.NewReader(file))
+	var first, second yaml.Node
+	if err := documents.Decode(&first); err != nil {
+		return nil // an empty file
+	}
+	problems := octalNumbers(&first)
+	if documents.Decode(&second) == nil {
+		problems = append(problems, fmt.Errorf("line %d: settings behind a line \"---\" are not read; put all settings before it", second.Line))
+	}
+	return errors.Join(problems...)
+}
+
+// octalNumbers reports the numbers with a zero in front, such as 0100, which YAML
+// reads as 64.
+func octalNumbers(n *yaml.Node) (problems []error) {
+	if n.Kind == yaml.ScalarNode && n.Style == 0 && n.Tag == "!!int" && octal.MatchString(n.Value) {
+		problems = append(problems, fmt.Errorf("line %d: %s has a zero in front, which makes it an octal number; leave the zero out, or put a text in quotes", n.Line, n.Value))
+	}
+	for _, child := range n.Content {
+		problems = append(problems, octalNumbers(child)...)
+	}
+	return problems
+}
+
+var octal = regexp.MustCompile(`^[-+]?0[0-7_]+$`)
 
 var (
 	yamlProblem  = regexp.MustCompile(`^(?:yaml: )?(?:line (\d+): )?(.*[^:])$`)
