@@ -9,6 +9,7 @@ package main
 import (
 	_ "embed"
 	"os"
+	_ "time/tzdata" // for containers and small systems, which have no zone files
 
 	"github.com/bouncetail/bouncetail/cli"
 	"github.com/bouncetail/bouncetail/internal/earlystop"

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -116,4 +117,24 @@ func (s Source) Zone() (*time.Location, error) {
 		return nil, fmt.Errorf("%q is no time zone; write one such as Europe/Berlin, or local", s.Timezone)
 	}
 	return zone, nil
+}
+
+// LocalZoneProblem says what is wrong with TZ, or returns an empty text. Go takes UTC
+// for a zone that it does not know, also for a rule of POSIX such as
+// CET-1CEST,M3.5.0,M10.5.0/3, which the C library reads.
+func LocalZoneProblem() string {
+	name := strings.TrimPrefix(os.Getenv("TZ"), ":")
+	if name == "" || name == "UTC0" {
+		return ""
+	}
+	if filepath.IsAbs(name) {
+		if data, err := os.ReadFile(name); err == nil {
+			if _, err := time.LoadLocationFromTZData(name, data); err == nil {
+				return ""
+			}
+		}
+	} else if _, err := time.LoadLocation(name); err == nil {
+		return ""
+	}
+	return fmt.Sprintf("TZ=%s is not the name of a time zone, so UTC is used; set TZ to one such as Europe/Berlin", name)
 }

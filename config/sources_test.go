@@ -90,3 +90,15 @@ func TestLinkedDefaultLogsAreOne(t *testing.T) {
 		t.Errorf("Resolve: %+v, want one log", got.List)
 	}
 }
+
+func TestUnknownTimeZonesOfTheProcessAreReported(t *testing.T) {
+	for zone, bad := range map[string]bool{
+		"": false, "UTC": false, "UTC0": false, "Europe/Berlin": false, ":Europe/Berlin": false,
+		"Europe/Nowhere": true, "CET-1CEST,M3.5.0,M10.5.0/3": true, "../../etc/passwd": true, "/etc/passwd": true,
+	} {
+		t.Setenv("TZ", zone)
+		if got := config.LocalZoneProblem(); (got != "") != bad {
+			t.Errorf("TZ=%s: %q, want a problem: %t", zone, got, bad)
+		}
+	}
+}

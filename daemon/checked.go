@@ -158,6 +158,9 @@ func warnings(c config.Config) []string {
 			warn(key, "%s is relative to the directory in which the program starts, which is / under systemd; write the whole path", path)
 		}
 	}
+	if problem := config.LocalZoneProblem(); problem != "" {
+		all = append(all, problem)
+	}
 	absolute("database", c.Database)
 	absolute("rules", c.Rules)
 	if folder := filepath.Dir(c.Database); !isFolder(folder) {

@@ -82,6 +82,9 @@ func Ends(path string) (head, tail []byte, size int64, err error) {
 // ResolveSources puts the logs to follow into the settings: the files given, or what
 // config.Resolve finds. It logs a choice that the settings did not make.
 func ResolveSources(c *config.Config, files []string, log *slog.Logger) error {
+	if problem := config.LocalZoneProblem(); problem != "" {
+		log.Warn("the time zone of this process is not known", "problem", problem)
+	}
 	if len(files) > 0 {
 		c.Sources = nil
 		for _, f := range files {

@@ -60,10 +60,16 @@ func isPermission(said string) bool {
 
 func (d *examiner) checkTimeZone(context.Context) {
 	zone := "this machine's, " + time.Local.String()
-	if link, err := os.Readlink(d.at("/etc/localtime")); err == nil {
+	if os.Getenv("TZ") != "" {
+		// It is not /etc/localtime that decides.
+	} else if link, err := os.Readlink(d.at("/etc/localtime")); err == nil {
 		if _, name, ok := strings.Cut(link, "zoneinfo/"); ok {
 			zone = "this machine's, " + name
 		}
+	}
+	if problem := config.LocalZoneProblem(); problem != "" {
+		d.say(Warn, "set TZ, or timezone of each source in the settings", "%s", problem)
+		return
 	}
 	ahead := false
 	for _, f := range d.files() {
