@@ -3,6 +3,8 @@ package fleet
 import (
 	"fmt"
 	"net"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -285,6 +287,55 @@ func TestWhatADatabaseIsKnownBy(t *testing.T) {
 	}
 	if n := h.send(t); n != 2 {
 		t.Errorf("after adopt %d failures were new, want those of zoe and ann", n)
+	}
+}
+
+// A copy of the file alone is recognised, whenever it was made: before its host was sent,
+// while the number that identifies it is in the write-ahead log, and after adopt.
+func TestACopyOfTheFileAloneIsRecognised(t *testing.T) {
+	for name, c := range map[string]struct {
+		older bool // the database was made by a version that gave it no number
+		when  string
+	}{
+		"made before it is sent": {false, "before"}, "made after it is sent": {false, "sent"}, "of an older version": {true, "sent"}, "made after adopt": {true, "adopted"},
+		"made before adopt": {false, "sent, and then adopted"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, dsn, _ := newFleet(t)
+			h := newHost(t, dsn, "mx1")
+			if c.older {
+				h.write(t, "DELETE FROM meta WHERE name = 'fleet_database'")
+			}
+			h.read(t, refused("jane", 1))
+			path := filepath.Join(t.TempDir(), "copy.db")
+			cp := func(when string) {
+				t.Helper()
+				if when != c.when {
+					return
+				}
+				if info, err := os.Stat(h.sender.Database + "-wal"); err != nil || info.Size() == 0 {
+					t.Fatalf("the write-ahead log is empty: %v", err)
+				}
+				if out, err := exec.CommandContext(t.Context(), "cp", h.sender.Database, path).CombinedOutput(); err != nil {
+					t.Fatalf("cp: %v\n%s", err, out)
+				}
+			}
+			cp("before")
+			h.send(t)
+			cp("sent")
+			cp("sent, and then adopted")
+			if strings.HasSuffix(c.when, "adopted") {
+				if err := h.sender.Adopt(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				cp("adopted")
+				h.send(t)
+			}
+			other := newHost(t, dsn, "mx2")
+			other.sender.Database = path
+			_, err := other.sender.SendAll(t.Context())
+			wantErr(t, "a copy under another name", err, "is sent as mx1 already", "bouncetail fleet adopt")
+		})
 	}
 }
 

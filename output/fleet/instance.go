@@ -60,11 +60,14 @@ func (s *Sender) selectInstance(t *transaction) (*instance, error) {
 // join adds this host to the fleet.
 func (s *Sender) join(t *transaction, id int64) error {
 	var other string
-	err := t.QueryRow(t.ctx, "SELECT instance FROM bouncetail.fleet_instances WHERE database_id = $1", id).Scan(&other)
+	err := t.QueryRow(t.ctx, "SELECT instance FROM bouncetail.fleet_instances WHERE database_id = $1 OR $1 = ANY (former_ids)", id).Scan(&other)
 	if err == nil {
 		return needsPerson(fmt.Sprintf("the database %s is sent as %s already; if this is the same host, set fleet.instance to %s. If it is a copy, run: bouncetail fleet adopt", s.Database, other, other))
 	}
 	if !errors.Is(err, pgx.ErrNoRows) {
+		return err
+	}
+	if err := s.source.feed.Settle(t.ctx); err != nil { // before the fleet knows it
 		return err
 	}
 	rejudged, err := s.source.feed.Rejudged(t.ctx)
@@ -114,10 +117,13 @@ func (s *Sender) Adopt(ctx context.Context) error {
 			return err
 		}
 		id, err := s.source.feed.NewDatabaseID(ctx)
+		if err == nil {
+			err = s.source.feed.Settle(ctx)
+		}
 		if err != nil {
 			return err
 		}
-		_, err = t.Exec(ctx, "UPDATE bouncetail.fleet_instances SET database_id = $2, watermark = 0, watermark_event = NULL, deliveries_seq = 0, taken_seq = 0 WHERE instance = $1", s.Instance, id)
+		_, err = t.Exec(ctx, "UPDATE bouncetail.fleet_instances SET database_id = $2, former_ids = former_ids || database_id, watermark = 0, watermark_event = NULL, deliveries_seq = 0, taken_seq = 0 WHERE instance = $1", s.Instance, id)
 		return err
 	}))
 }

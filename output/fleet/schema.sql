@@ -21,6 +21,7 @@ CREATE TABLE bouncetail.fleet_instances (
   instance text PRIMARY KEY, -- the name in the settings
   number integer GENERATED ALWAYS AS IDENTITY UNIQUE, -- in bounces
   database_id bigint NOT NULL UNIQUE, -- of its SQLite file
+  former_ids bigint[] NOT NULL DEFAULT '{}', -- of its SQLite file before fleet adopt
   watermark bigint NOT NULL, -- the number of the last failure that was sent
   watermark_event bytea, -- the event of that failure, to recognise a restored backup
   deliveries_seq bigint NOT NULL, -- the change number up to which deliveries were sent

@@ -112,6 +112,9 @@ func (f *File) prepare(ctx context.Context, log *slog.Logger) error {
 	if err := f.boundLog(ctx, f.DB); err != nil {
 		return fmt.Errorf("database %s: %w", f.Path, err)
 	}
+	if err := f.identify(ctx); err != nil {
+		return fmt.Errorf("database %s: %w", f.Path, Denied(err))
+	}
 	var clean bool
 	if err := f.DB.QueryRowContext(ctx, "SELECT value FROM meta WHERE name = 'clean'").Scan(&clean); err != nil {
 		return damaged(f.Path, err)

@@ -9,7 +9,6 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"os"
 
 	"github.com/bouncetail/bouncetail/bounce"
@@ -49,13 +48,10 @@ func (f *Feed) Replaced() bool {
 // Close closes the database.
 func (f *Feed) Close() error { return f.db.Close() }
 
-// idName is the name in meta of the random number that identifies the database.
-const idName = "fleet_database"
-
 // DatabaseID returns the number that identifies the database. The first call writes
-// it: a database that is sent nowhere has none.
+// it if an older version has made the database.
 func (f *Feed) DatabaseID(ctx context.Context) (id int64, err error) {
-	err = f.db.QueryRowContext(ctx, "SELECT value FROM meta WHERE name = ?", idName).Scan(&id)
+	id, err = dbfile.ID(ctx, f.db)
 	if errors.Is(err, sql.ErrNoRows) {
 		return f.NewDatabaseID(ctx)
 	}
@@ -63,10 +59,11 @@ func (f *Feed) DatabaseID(ctx context.Context) (id int64, err error) {
 }
 
 // NewDatabaseID identifies the database by another number from now on.
-func (f *Feed) NewDatabaseID(ctx context.Context) (id int64, err error) {
-	id = rand.Int64() | 1 // never 0
-	return id, dbfile.NoteBeside(ctx, f.path, idName, id)
-}
+func (f *Feed) NewDatabaseID(ctx context.Context) (int64, error) { return dbfile.NewID(ctx, f.path) }
+
+// Settle makes sure that a copy of the file without the write-ahead log has the number
+// that identifies the database.
+func (f *Feed) Settle(ctx context.Context) error { return dbfile.Settle(ctx, f.path) }
 
 // Rejudged returns how often stored failures were judged again and got other verdicts.
 func (f *Feed) Rejudged(ctx context.Context) (n int64, err error) {
