@@ -19,7 +19,7 @@ func (a *app) fleet() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "fleet",
 		Short: "Share what several hosts know in one PostgreSQL database",
-		Long:  "The commands need the setting fleet.dsn. docs/fleet.md begins with three servers.",
+		Long:  "The commands need the setting fleet.dsn or fleet.dsn_file. docs/fleet.md begins with three servers.",
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}

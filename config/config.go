@@ -392,6 +392,7 @@ func (c *Config) decode(v *viper.Viper) (problems []string) {
 		return append(problems, err.Error())
 	}
 	c.Policy.inherit(v.IsSet)
+	c.Fleet.useEnvironment()
 	// Also if a value is wrong: the default stands in for it.
 	if err := c.check(); err != nil {
 		problems = append(problems, strings.Split(err.Error(), "\n")...)

@@ -173,3 +173,27 @@ func TestFormerWordsNameTheNewOnes(t *testing.T) {
 		t.Errorf("the variable gives %v, want %s", err, want)
 	}
 }
+
+// Who runs a command with another address of the fleet than that of the host, as the owner
+// of its tables does, need not know by which setting the host has its own.
+func TestTheEnvironmentHasTheAddressOfTheFleet(t *testing.T) {
+	for name, c := range map[string]struct{ file, variable, dsn, dsnFile string }{
+		"a DSN for that of a file":   {"dsn_file: /etc/fleet.dsn", "BOUNCETAIL_FLEET_DSN", "other", ""},
+		"a file for a DSN":           {"dsn: here", "BOUNCETAIL_FLEET_DSN_FILE", "", "other"},
+		"a file for another file":    {"dsn_file: /etc/fleet.dsn", "BOUNCETAIL_FLEET_DSN_FILE", "", "other"},
+		"a DSN for another DSN":      {"dsn: here", "BOUNCETAIL_FLEET_DSN", "other", ""},
+		"nothing in the environment": {"dsn: here", "BOUNCETAIL_LOG_LEVEL", "here", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			value := "other"
+			if c.variable == "BOUNCETAIL_LOG_LEVEL" {
+				value = "debug"
+			}
+			t.Setenv(c.variable, value)
+			got, err := config.Load(write(t, "fleet:\n  "+c.file+"\n"))
+			if err != nil || string(got.Fleet.DSN) != c.dsn || got.Fleet.DSNFile != c.dsnFile {
+				t.Errorf("dsn %q, dsn_file %q, %v; want %q, %q", got.Fleet.DSN, got.Fleet.DSNFile, err, c.dsn, c.dsnFile)
+			}
+		})
+	}
+}

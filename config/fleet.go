@@ -1,6 +1,9 @@
 package config
 
-import "strings"
+import (
+	"os"
+	"strings"
+)
 
 // Fleet is the PostgreSQL database that this host shares with others.
 type Fleet struct {
@@ -17,6 +20,18 @@ type Fleet struct {
 
 // Configured reports whether there is a fleet.
 func (f *Fleet) Configured() bool { return f.DSN != "" || f.DSNFile != "" }
+
+// useEnvironment drops the address of the file if the environment has another one, in
+// whichever of the two settings.
+func (f *Fleet) useEnvironment() {
+	inEnvironment := func(key string) bool { return os.Getenv(variable(key)) != "" }
+	switch dsn, file := inEnvironment("fleet.dsn"), inEnvironment("fleet.dsn_file"); {
+	case dsn && !file:
+		f.DSNFile = ""
+	case file && !dsn:
+		f.DSN = ""
+	}
+}
 
 func (f *Fleet) check(bad report) {
 	if f.DSN != "" && f.DSNFile != "" {

@@ -31,6 +31,9 @@ func Fleet(c config.Config, version string, log *slog.Logger) (s fleet.Settings,
 	if c.Fleet.Decisions {
 		s.Host = fleetHost{c, log}
 	}
+	if c.Fleet.DSNFile != "" {
+		s.DSNSetting = "fleet.dsn_file"
+	}
 	var warning string
 	if s.DSN, warning, err = dsnOf(c.Fleet); err != nil {
 		return s, &config.Error{Err: err}
@@ -120,7 +123,7 @@ var FleetCommands = []FleetCommand{
 	{
 		Use:   "init",
 		Short: "Create the tables and roles of a fleet",
-		Long: "Init creates the schema bouncetail in the database of fleet.dsn, and the roles\n" +
+		Long: "Init creates the schema bouncetail in the database of the DSN, and the roles\n" +
 			"bouncetail_sender and bouncetail_reader. It needs a user that may do both. The states\n" +
 			"of the fleet follow the policy of the settings of this host. If the tables are there,\n" +
 			"it changes nothing.",

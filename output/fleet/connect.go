@@ -1,11 +1,13 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"os"
@@ -14,6 +16,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/bouncetail/bouncetail/bounce"
 )
@@ -24,16 +27,16 @@ const oldest = 15
 // connectTimeout is how long a server may take to answer a new connection.
 const connectTimeout = 10 * time.Second
 
-// ParseDSN returns the settings of a connection. TLS with a verified certificate is the
-// default, unless the server is on this machine.
-func ParseDSN(dsn string) (*pgx.ConnConfig, error) {
+// parseDSN returns the settings of a connection. TLS with a verified certificate is the
+// default, unless the server is on this machine. Errors name the setting that has the DSN.
+func parseDSN(dsn, setting string) (*pgx.ConnConfig, error) {
 	c, err := pgx.ParseConfig(dsn)
 	if err != nil {
 		if cause := causeOf(err, dsn); cause != "" {
-			return nil, needsPerson("fleet.dsn: " + cause)
+			return nil, needsPerson(setting + ": " + cause)
 		}
 		// The reason is left out: it may quote the password.
-		return nil, needsPerson("fleet.dsn is not an address of PostgreSQL; write it as postgresql://USER@HOST/DATABASE, with the password in a file that PGPASSFILE names")
+		return nil, needsPerson(setting + " is not an address of PostgreSQL; write it as postgresql://USER@HOST/DATABASE, with the password in a file that PGPASSFILE names")
 	}
 	local := strings.HasPrefix(c.Host, "/") || c.Host == "localhost"
 	if ip := net.ParseIP(c.Host); ip != nil {
@@ -47,7 +50,7 @@ func ParseDSN(dsn string) (*pgx.ConnConfig, error) {
 				separator = "&sslmode=verify-full"
 			}
 		}
-		return ParseDSN(dsn + separator)
+		return parseDSN(dsn+separator, setting)
 	}
 	// A statement of a session does not outlive the transaction behind pgbouncer.
 	c.DefaultQueryExecMode = pgx.QueryExecModeExec
@@ -92,7 +95,7 @@ func causeOf(err error, dsn string) string {
 
 // tlsError returns the error with the next step if the server answers, and TLS with it
 // fails, else nil.
-func tlsError(err error, server string, c *pgx.ConnConfig) error {
+func tlsError(err error, server, host, setting string) error {
 	var (
 		unknown   x509.UnknownAuthorityError
 		otherName x509.HostnameError
@@ -106,22 +109,23 @@ func tlsError(err error, server string, c *pgx.ConnConfig) error {
 	case strings.Contains(text, "server refused TLS connection"):
 		return fmt.Errorf("PostgreSQL at %s offers no TLS; set ssl=on there, with ssl_cert_file and ssl_key_file", server)
 	case errors.As(err, &otherName):
-		return fmt.Errorf("the certificate of PostgreSQL at %s is not for the host name %s (%w); use a name of the certificate as host in fleet.dsn, or make a certificate for this name", server, c.Host, otherName)
+		return fmt.Errorf("the certificate of PostgreSQL at %s is not for the host name %s (%w); use a name of the certificate as host in %s, or make a certificate for this name", server, host, otherName, setting)
 	case errors.As(err, &unknown):
-		return fmt.Errorf("the certificate of PostgreSQL at %s is not trusted here (%w); name the certificate, or that of its authority, in sslrootcert of fleet.dsn", server, unknown)
+		return fmt.Errorf("the certificate of PostgreSQL at %s is not trusted here (%w); name the certificate, or that of its authority, in sslrootcert of %s", server, unknown, setting)
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		return fmt.Errorf("the certificate of PostgreSQL at %s is not valid now (%w); renew it, or correct the clock", server, invalid)
 	case errors.As(err, &invalid), errors.As(err, &failed):
-		return fmt.Errorf("the certificate of PostgreSQL at %s cannot be used (%w); check it, and sslrootcert in fleet.dsn", server, lastOf(err))
+		return fmt.Errorf("the certificate of PostgreSQL at %s cannot be used (%w); check it, and sslrootcert in %s", server, lastOf(err), setting)
 	case errors.As(err, &alert), errors.As(err, &noTLS), strings.Contains(text, "tls: "):
-		return fmt.Errorf("PostgreSQL at %s and this host do not agree on TLS (%w); check ssl=on and the certificate there, and sslmode, sslcert and sslkey in fleet.dsn", server, lastOf(err))
+		return fmt.Errorf("PostgreSQL at %s and this host do not agree on TLS (%w); check ssl=on and the certificate there, and sslmode, sslcert and sslkey in %s", server, lastOf(err), setting)
 	}
 	return nil
 }
 
 // connect connects to PostgreSQL.
 func (s *Settings) connect(ctx context.Context) (*pgx.Conn, error) {
-	c, err := ParseDSN(s.DSN)
+	setting := cmp.Or(s.DSNSetting, "fleet.dsn")
+	c, err := parseDSN(s.DSN, setting)
 	if err != nil {
 		return nil, err
 	}
@@ -130,12 +134,12 @@ func (s *Settings) connect(ctx context.Context) (*pgx.Conn, error) {
 	}
 	conn, err := pgx.ConnectConfig(ctx, c)
 	if err != nil {
-		return nil, explain(err, c)
+		return nil, explain(ctx, err, c, setting)
 	}
 	version, _, _ := strings.Cut(conn.PgConn().ParameterStatus("server_version"), ".")
 	major := 0
 	if _, err := fmt.Sscanf(version, "%d", &major); err != nil || major < oldest {
-		return nil, errors.Join(needsPerson(fmt.Sprintf("the server is PostgreSQL %s, and a fleet needs version %d or later; upgrade it, or name another server in fleet.dsn", version, oldest)), conn.Close(ctx))
+		return nil, errors.Join(needsPerson(fmt.Sprintf("the server is PostgreSQL %s, and a fleet needs version %d or later; upgrade it, or name another server in %s", version, oldest, setting)), conn.Close(ctx))
 	}
 	return conn, nil
 }
@@ -165,26 +169,70 @@ func Policy(ctx context.Context, conn *pgx.Conn) (*bounce.Policy, error) {
 
 // explain adds the next step to the error of a connection. It does not quote the DSN,
 // which may hold a password.
-func explain(err error, c *pgx.ConnConfig) error {
+func explain(ctx context.Context, err error, c *pgx.ConnConfig, setting string) error {
 	server := c.Host
 	if !strings.HasPrefix(server, "/") {
 		server = net.JoinHostPort(c.Host, fmt.Sprint(c.Port))
 	}
 	reply, isReply := errors.AsType[*pgconn.PgError](err)
 	if !isReply {
-		if failed := tlsError(err, server, c); failed != nil {
+		if isForeign(ctx, c) {
+			return fmt.Errorf("what answers at %s is not PostgreSQL (%w); correct the host and the port in %s", server, lastOf(err), setting)
+		}
+		if failed := tlsError(err, server, c.Host, setting); failed != nil {
 			return failed
 		}
-		return fmt.Errorf("PostgreSQL at %s does not answer (%w); is it running, and is fleet.dsn right?", server, lastOf(err))
+		return fmt.Errorf("PostgreSQL at %s does not answer (%w); is it running, and is %s right?", server, lastOf(err), setting)
 	}
 	switch reply.Code {
 	case "28P01", "28000": // invalid password, invalid authorization
-		return fmt.Errorf("PostgreSQL at %s refuses the user %s (%s); check fleet.dsn, PGPASSFILE and pg_hba.conf", server, c.User, reply.Message)
+		return fmt.Errorf("PostgreSQL at %s refuses the user %s (%s); check %s, PGPASSFILE and pg_hba.conf", server, c.User, reply.Message, setting)
 	case "3D000": // invalid catalog name
-		return fmt.Errorf("PostgreSQL at %s has no database %s; create it with createdb, or name another one in fleet.dsn", server, c.Database)
+		return fmt.Errorf("PostgreSQL at %s has no database %s; create it with createdb, or name another one in %s", server, c.Database, setting)
 	}
 	return fmt.Errorf("PostgreSQL at %s: %s", server, reply.Message)
 }
+
+// answerTimeout is how long isForeign waits for an answer.
+const answerTimeout = 2 * time.Second
+
+// isForeign reports whether something answers that is not PostgreSQL. A server of
+// PostgreSQL answers the question for TLS with one letter.
+func isForeign(ctx context.Context, c *pgx.ConnConfig) bool {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	network, address := pgconn.NetworkAddress(c.Host, c.Port)
+	conn, err := c.DialFunc(ctx, network, address)
+	if err != nil {
+		return false
+	}
+	defer conn.Close()
+	deadline, _ := ctx.Deadline()
+	question, err := (&pgproto3.SSLRequest{}).Encode(nil)
+	if err == nil {
+		err = conn.SetDeadline(deadline)
+	}
+	if err == nil {
+		_, err = conn.Write(question)
+	}
+	if err != nil {
+		return false
+	}
+	answer := make([]byte, len(ssh))
+	n, _ := io.ReadFull(conn, answer[:1])
+	if n == 0 { // it may be a server that is shutting down, or that is stopped
+		return false
+	}
+	if answer[0] == ssh[0] {
+		n, _ = io.ReadFull(conn, answer[1:])
+		return string(answer[:1+n]) == ssh
+	}
+	return answer[0] != 'N' && answer[0] != 'E' // no TLS, an error
+}
+
+// ssh begins what a server of SSH says, whose first letter is also the answer of
+// PostgreSQL that it offers TLS.
+const ssh = "SSH-"
 
 // lastOf returns the innermost error, without the addresses that were tried.
 func lastOf(err error) error {
@@ -212,9 +260,9 @@ func Explain(err error) error {
 	case "57P01", "57P02", "57P03": // shutdown, crash of another process, not ready
 		return fmt.Errorf("PostgreSQL is not available: %s", reply.Message)
 	case "3F000", "42P01": // invalid schema name, undefined table
-		return needsPerson("the database of fleet.dsn has no tables of a fleet; run: bouncetail fleet init")
+		return needsPerson("the database has no tables of a fleet; run: bouncetail fleet init")
 	case "42501": // insufficient privilege
-		return NeedsPerson{fmt.Errorf("%s; as an administrator of PostgreSQL: GRANT bouncetail_sender TO the user of fleet.dsn if it sends, and bouncetail_reader if it shows what all hosts have sent", reply.Message)}
+		return NeedsPerson{fmt.Errorf("%s; as an administrator of PostgreSQL: GRANT bouncetail_sender TO the user of the DSN if it sends, and bouncetail_reader if it shows what all hosts have sent", reply.Message)}
 	}
 	return err
 }

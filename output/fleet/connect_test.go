@@ -29,7 +29,7 @@ func TestADSNThatCannotBeUsedNamesTheCause(t *testing.T) {
 		address + "connect_timeout=soon":                                          "connect_timeout is not a number",
 		"host=db.example password='hunter2 sslmode is invalid' connect_timeout=x": "connect_timeout is not a number",
 	} {
-		_, err := ParseDSN(dsn)
+		_, err := parseDSN(dsn, "fleet.dsn")
 		wantErr(t, dsn, err, want)
 		if err != nil && (strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), "not an address")) {
 			t.Errorf("%s: %v", dsn, err)
@@ -91,6 +91,63 @@ func TestAServerWhoseTLSFailsIsNotSaidToBeDown(t *testing.T) {
 		_, err := s.connect(t.Context())
 		wantErr(t, name, err, c.wants...)
 		if err != nil && (strings.Contains(err.Error(), "does not answer") || strings.Contains(err.Error(), "hunter2")) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// greets says something to everybody who connects.
+func greets(t *testing.T, greeting string) (port int) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = io.WriteString(conn, greeting)
+			_, _ = conn.Read(make([]byte, 4096))
+			conn.Close()
+		}
+	}()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+func TestAnotherServerIsNotToldToOfferTLS(t *testing.T) {
+	for name, greeting := range map[string]string{
+		"a mail server": "220 mx.example.com ESMTP\r\n", "SSH": "SSH-2.0-OpenSSH_9.2p1\r\n", "a web server": "HTTP/1.1 400 Bad Request\r\n\r\n", "MySQL": "J\x00\x00\x00\x0a8.0.36\x00", "Redis": "-ERR unknown command\r\n",
+	} {
+		for _, mode := range []string{"verify-full", "disable"} {
+			s := Settings{DSN: fmt.Sprintf("host=127.0.0.1 port=%d user=mx1 password=hunter2 dbname=x sslmode=%s", greets(t, greeting), mode), DSNSetting: "fleet.dsn_file"}
+			_, err := s.connect(t.Context())
+			wantErr(t, name+", "+mode, err, "is not PostgreSQL", "the host and the port in fleet.dsn_file")
+			if err != nil && (strings.Contains(err.Error(), "ssl=on") || strings.Contains(err.Error(), "hunter2") || isPersons(err)) {
+				t.Errorf("%s, %s: %v", name, mode, err)
+			}
+		}
+	}
+}
+
+// The next step names the setting that the host has.
+func TestErrorsNameTheSettingThatHasTheDSN(t *testing.T) {
+	server, _, database := newFleet(t)
+	for name, dsn := range map[string]string{
+		"no DSN": "postgresql://user@host:port/x", "no certificate": "host=db.example sslrootcert=/no/such.crt", "nothing listens": "postgresql://mx1@127.0.0.1:1/x",
+		"no such user": server.DSN(database, "nobody"), "no such database": server.DSN("nothing", "postgres"),
+	} {
+		s := Settings{DSN: dsn, DSNSetting: "fleet.dsn_file"}
+		_, err := s.Connect(t.Context())
+		wantErr(t, name, err, "fleet.dsn_file")
+	}
+	// Errors of statements do not know the setting.
+	for name, dsn := range map[string]string{"no tables": server.DSN(server.Database(t), "postgres")} {
+		_, err := (&Settings{DSN: dsn, DSNSetting: "fleet.dsn_file"}).Connect(t.Context())
+		if err == nil || strings.Contains(err.Error(), "fleet.dsn") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -24,13 +24,15 @@ import (
 
 // Settings are those of a host.
 type Settings struct {
-	DSN      string // of PostgreSQL
-	Instance string // the name of this host in the fleet
-	Database string // the SQLite file
-	Version  string // of bouncetail
-	HashKey  int64  // identifies the key by which addresses are hashed; 0 if they are not
-	Policy   *bounce.Policy
-	Keep     Retention // see Maintain
+	DSN string // of PostgreSQL
+	// DSNSetting is the setting that has the DSN; empty is fleet.dsn.
+	DSNSetting string
+	Instance   string // the name of this host in the fleet
+	Database   string // the SQLite file
+	Version    string // of bouncetail
+	HashKey    int64  // identifies the key by which addresses are hashed; 0 if they are not
+	Policy     *bounce.Policy
+	Keep       Retention // see Maintain
 	// HideReplies keeps replies, senders, message IDs and queue IDs on this host.
 	HideReplies bool
 	// Host takes over what other hosts have decided; nil if it does not.

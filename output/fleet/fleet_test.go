@@ -165,7 +165,7 @@ func TestTLSIsTheDefaultOutsideOfThisMachine(t *testing.T) {
 		"host=127.0.0.1 user=mx1":                            false,
 		"host=/run/postgresql user=mx1":                      false,
 	} {
-		c, err := ParseDSN(dsn)
+		c, err := parseDSN(dsn, "fleet.dsn")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -62,7 +62,7 @@ func (s *Settings) Init(ctx context.Context) (made Made, err error) {
 func (s *Settings) create(ctx context.Context, tx pgx.Tx) error {
 	if _, err := tx.Exec(ctx, "CREATE SCHEMA bouncetail"); err != nil {
 		if codeOf(err) == "42501" {
-			return fmt.Errorf("the user of fleet.dsn may not create tables (%w); run this command with the DSN of the owner of the database: BOUNCETAIL_FLEET_DSN=… bouncetail fleet init", err)
+			return fmt.Errorf("the user of the DSN may not create tables (%w); run this command with the DSN of the owner of the database: BOUNCETAIL_FLEET_DSN=… bouncetail fleet init", err)
 		}
 		return err
 	}

@@ -47,7 +47,7 @@ func (s *Settings) Rebuild(ctx context.Context) (changes recipient.Changes, err 
 // byOwner explains the error of a command that needs the owner of the tables.
 func byOwner(err error, command string) error {
 	if codeOf(err) == "42501" { // insufficient privilege
-		return NeedsPerson{fmt.Errorf("the user of fleet.dsn does not own the tables (%w); run this command as their owner, who ran bouncetail fleet init: BOUNCETAIL_FLEET_DSN=… bouncetail fleet %s", err, command)}
+		return NeedsPerson{fmt.Errorf("the user of the DSN does not own the tables (%w); run this command as their owner, who ran bouncetail fleet init: BOUNCETAIL_FLEET_DSN=… bouncetail fleet %s", err, command)}
 	}
 	return Explain(err)
 }

@@ -15,7 +15,7 @@ import (
 )
 
 // errPrivate is the error of a question about what other hosts keep from senders.
-var errPrivate = errors.New("senders are shown to users with the role bouncetail_reader only; as an administrator of PostgreSQL: GRANT bouncetail_reader TO the user of fleet.dsn")
+var errPrivate = errors.New("senders are shown to users with the role bouncetail_reader only; as an administrator of PostgreSQL: GRANT bouncetail_reader TO the user of the DSN")
 
 // chosen are conditions of a statement, with their arguments.
 type chosen struct {

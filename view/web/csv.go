@@ -28,7 +28,7 @@ const (
 // the browser.
 func (s *Site) serveCSV(w http.ResponseWriter, r *http.Request) {
 	if s.CSV == nil {
-		http.NotFound(w, r)
+		s.noSuchPage(w, r)
 		return
 	}
 	var file RecipientWriter

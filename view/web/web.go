@@ -149,6 +149,7 @@ func (s *Site) Handler() http.Handler {
 		w.Header().Set("Content-Type", "text/css; charset=utf-8")
 		_, _ = w.Write([]byte(page.CSS)) // the browser may have gone
 	})
+	mux.HandleFunc("GET /", s.noSuchPage)
 	mux.HandleFunc("GET /metrics", s.inTurn(s.serveMetrics))
 	mux.HandleFunc("GET /recipients.csv", s.serveCSV)
 	mux.HandleFunc("GET /login", s.showLogin)
@@ -157,6 +158,11 @@ func (s *Site) Handler() http.Handler {
 	mux.HandleFunc("POST /decide", s.post(s.writing(s.decide)))
 	mux.HandleFunc("POST /mark", s.post(s.writing(s.mark)))
 	return s.guard(s.caught(mux))
+}
+
+// noSuchPage answers if there is no page at a path.
+func (s *Site) noSuchPage(w http.ResponseWriter, r *http.Request) {
+	s.fail(w, r, noPage, http.StatusNotFound, "There is no page "+page.Shown(r.URL.Path, 200)+".")
 }
 
 // end makes the pattern of the root match only the root.

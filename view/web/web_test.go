@@ -303,3 +303,15 @@ func TestSearchFindsAndPages(t *testing.T) {
 		}
 	}
 }
+
+// Who follows a wrong link gets a page with the navigation.
+func TestAnUnknownPathIsAnsweredWithAPage(t *testing.T) {
+	h := site(database(t)).Handler()
+	for _, at := range []string{"/nothing", "/recipients/x", "/settings/a/b", "/recipients.csv", "/%3Cb%3E"} {
+		w := get(h, at)
+		body := w.Body.String()
+		if w.Code != http.StatusNotFound || !strings.HasPrefix(w.Header().Get("Content-Type"), "text/html") || !strings.Contains(body, "There is no page ") || !strings.Contains(body, "recipients\">Recipients</a>") || strings.Contains(body, "<b>") {
+			t.Errorf("%s: %d, %s\n%s", at, w.Code, w.Header().Get("Content-Type"), body)
+		}
+	}
+}
