@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -31,14 +32,14 @@ func (a *app) fleet() *cobra.Command {
 }
 
 // fleetCommand completes a command that does something in the fleet.
-func (a *app) fleetCommand(c *cobra.Command, do func(context.Context, fleet.Settings) (any, string, error)) *cobra.Command {
-	c.Args = cobra.NoArgs
-	return a.doing(c, func(ctx context.Context, settings config.Config, _ []string) (any, string, error) {
+func (a *app) fleetCommand(c *cobra.Command, do func(context.Context, fleet.Settings, []string) (any, string, error)) *cobra.Command {
+	c.Args = cobra.ExactArgs(strings.Count(c.Use, " "))
+	return a.doing(c, func(ctx context.Context, settings config.Config, args []string) (any, string, error) {
 		s, err := daemon.Fleet(settings, versionText(), a.logger(settings.Log))
 		if err != nil {
 			return nil, "", err
 		}
-		return do(ctx, s)
+		return do(ctx, s, args)
 	})
 }
 

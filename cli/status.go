@@ -47,6 +47,11 @@ func (a *app) status() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if settings.Fleet.Configured() {
+				if err := s.ReadSending(cmd.Context(), r, a.now()); err != nil {
+					return err
+				}
+			}
 			d := daemon.Find(cmd.Context(), settings.Database)
 			object := struct {
 				*report.Status

@@ -299,7 +299,7 @@ func Default() Config {
 		},
 		Webhooks: []Webhook{},
 		Report:   Report{Mail: []string{}, Sendmail: "/usr/sbin/sendmail"},
-		Fleet:    Fleet{Replies: true, Decisions: true},
+		Fleet:    Fleet{Replies: true, MaxLag: 30 * 24 * time.Hour, Decisions: true},
 		Web:      Web{Hosts: []string{"localhost", "127.0.0.1", "[::1]"}},
 		Metrics:  Metrics{Compat: []string{}},
 	}
@@ -383,7 +383,7 @@ func (c *Config) decode(v *viper.Viper) (problems []string) {
 	slices.Sort(problems)
 	decoder, err := mapstructure.NewDecoder(&mapstructure.DecoderConfig{
 		Result: c, WeaklyTypedInput: true, ErrorUnused: len(problems) == 0, // unknownKeys may have missed one
-		DecodeHook: mapstructure.ComposeDecodeHookFunc(mapstructure.StringToTimeDurationHookFunc(), mapstructure.StringToWeakSliceHookFunc(",")),
+		DecodeHook: mapstructure.ComposeDecodeHookFunc(days, mapstructure.StringToTimeDurationHookFunc(), mapstructure.StringToWeakSliceHookFunc(",")),
 	})
 	if err == nil {
 		err = decoder.Decode(settings)

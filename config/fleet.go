@@ -3,6 +3,7 @@ package config
 import (
 	"os"
 	"strings"
+	"time"
 )
 
 // Fleet is the PostgreSQL database that this host shares with others.
@@ -14,6 +15,8 @@ type Fleet struct {
 	Instance string `mapstructure:"instance"`
 	// Replies says whether replies, senders, message IDs and queue IDs are sent.
 	Replies bool `mapstructure:"replies"`
+	// MaxLag is for how long pruning keeps failures for a fleet that is away.
+	MaxLag time.Duration `mapstructure:"max_lag"`
 	// Decisions says whether decisions, releases and forgetting of other hosts hold here.
 	Decisions bool `mapstructure:"decisions"`
 }
@@ -36,6 +39,9 @@ func (f *Fleet) useEnvironment() {
 func (f *Fleet) check(bad report) {
 	if f.DSN != "" && f.DSNFile != "" {
 		bad("fleet.dsn_file", "there is a dsn, too; give one of them")
+	}
+	if f.MaxLag < 0 {
+		bad("fleet.max_lag", "%v is negative; write 0s to wait for nothing", f.MaxLag)
 	}
 	if len(f.Instance) > 100 || strings.ContainsFunc(f.Instance, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		bad("fleet.instance", "%q is no name; use up to 100 letters, digits and signs of ASCII, such as the name of the host", f.Instance)

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/bouncetail/bouncetail/internal/when"
 )
 
 // checkTypes reports each value that its setting cannot hold and deletes it, so that
@@ -110,6 +112,9 @@ func checkList(key string, value any, want reflect.Type, bad report) bool {
 
 func checkDuration(value any, wrong func(string, ...any) bool) bool {
 	if text, is := value.(string); is {
+		if _, inDays := when.Days(text); inDays {
+			return true
+		}
 		if _, err := time.ParseDuration(text); err != nil {
 			return wrong("%q is not a duration; write one such as 30s, 90m or 120h", text)
 		}
@@ -119,6 +124,16 @@ func checkDuration(value any, wrong func(string, ...any) bool) bool {
 		return wrong("%v has no unit; write a duration such as 30s, 90m or 120h", value)
 	}
 	return true
+}
+
+// days is a hook of mapstructure for durations in days, such as 30d.
+func days(_, to reflect.Type, value any) (any, error) {
+	if text, is := value.(string); is && to == reflect.TypeFor[time.Duration]() {
+		if n, inDays := when.Days(text); inDays {
+			return time.Duration(n) * 24 * time.Hour, nil
+		}
+	}
+	return value, nil
 }
 
 func checkInt(value any, wrong func(string, ...any) bool) bool {

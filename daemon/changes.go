@@ -161,10 +161,19 @@ func (p *Prune) Run(ctx context.Context, c config.Config, log *slog.Logger) ([]q
 	return write(ctx, c, "prune", p, log)
 }
 
-func (p *Prune) settings(c *config.Config) any { return c.Retention }
+func (p *Prune) settings(c *config.Config) any { return retention(c) }
 
 func (p *Prune) apply(ctx context.Context, c *config.Config, s *sqlite.Store, _ *slog.Logger) ([]query.Count, error) {
-	return s.Prune(ctx, sqlite.Retention(c.Retention), time.Now())
+	return s.Prune(ctx, retention(c), time.Now())
+}
+
+// retention returns what Prune keeps.
+func retention(c *config.Config) sqlite.Retention {
+	r := &c.Retention
+	return sqlite.Retention{
+		Bounces: r.Bounces, Recipients: r.Recipients, Successes: r.Successes, DailyCounts: r.DailyCounts, Positions: r.Positions, Gaps: r.Gaps,
+		UnparsedLines: r.UnparsedLines, Incidents: r.Incidents, Fleet: c.Fleet.Configured(), MaxLag: c.Fleet.MaxLag,
+	}
 }
 
 // Prunable returns what Prune would delete.
@@ -174,7 +183,7 @@ func Prunable(ctx context.Context, c config.Config, now time.Time) ([]query.Coun
 		return nil, err
 	}
 	defer r.Close()
-	return sqlite.Prunable(ctx, r, sqlite.Retention(c.Retention), now)
+	return sqlite.Prunable(ctx, r, retention(&c), now)
 }
 
 // write applies a change in the daemon that writes the database, or here if none does.

@@ -116,7 +116,7 @@ func (d *Daemon) follow(ctx context.Context, c config.Config, first bool, hangup
 	go func() { done <- session.p.Run(ctx) }()
 	waitForCommands := session.serve(ctx)
 	defer func() { stop(); waitForCommands() }()
-	defer s.pruneDaily(ctx, c.Retention)()
+	defer s.pruneDaily(ctx, retention(&c))()
 	return session.watch(ctx, stop, done, hangup)
 }
 

@@ -115,7 +115,7 @@ func persons(err error) error {
 // FleetCommand is a command below bouncetail fleet that does one thing and reports it.
 type FleetCommand struct {
 	Use, Short, Long, Example string
-	Do                        func(context.Context, fleet.Settings) (result any, sentence string, err error)
+	Do                        func(ctx context.Context, s fleet.Settings, args []string) (result any, sentence string, err error)
 }
 
 // FleetCommands are the commands for the fleet as a whole, and for what seldom happens.
@@ -128,7 +128,7 @@ var FleetCommands = []FleetCommand{
 			"of the fleet follow the policy of the settings of this host. If the tables are there,\n" +
 			"it changes nothing.",
 		Example: "  sudo -u postgres env BOUNCETAIL_FLEET_DSN='host=/run/postgresql dbname=mail' \\\n    bouncetail fleet init",
-		Do: func(ctx context.Context, s fleet.Settings) (any, string, error) {
+		Do: func(ctx context.Context, s fleet.Settings, _ []string) (any, string, error) {
 			made, err := s.Init(ctx)
 			sentence := "The tables of the fleet are there already. Nothing has changed."
 			if made.Created {
@@ -143,9 +143,21 @@ var FleetCommands = []FleetCommand{
 		Long: "Adopt is for a database that takes the place of the one that was sent before, such as\n" +
 			"a restored backup, or that is a copy of one that is sent by another host. It sends\n" +
 			"everything again. What the fleet has stays as it is.",
-		Do: func(ctx context.Context, s fleet.Settings) (any, string, error) {
+		Do: func(ctx context.Context, s fleet.Settings, _ []string) (any, string, error) {
 			err := persons((&fleet.Sender{Settings: s}).Adopt(ctx))
 			return map[string]any{"instance": s.Instance, "adopted": true}, "The database is that of " + s.Instance + " from now on. bouncetail fleet send sends it again.", err
+		},
+	},
+	{
+		Use:   "remove INSTANCE",
+		Short: "Take a host that is gone out of the fleet",
+		Long: "Remove is for a host that is gone for good: fleet status no longer reports it as silent.\n" +
+			"What it has sent stays. It cannot send again without bouncetail fleet adopt. A host\n" +
+			"that still sends is not removed.",
+		Example: "  bouncetail fleet remove mx3",
+		Do: func(ctx context.Context, s fleet.Settings, args []string) (any, string, error) {
+			err := persons(s.Remove(ctx, args[0]))
+			return map[string]any{"instance": args[0], "removed": true}, text.Printable(args[0]) + " is removed. What it has sent stays in the fleet.", err
 		},
 	},
 	{
@@ -154,7 +166,7 @@ var FleetCommands = []FleetCommand{
 		Long: "Resend has fleet send compare the verdicts on all failures of this host, its counters\n" +
 			"and its incidents with those in the fleet, and correct these. After bouncetail\n" +
 			"reclassify, it does so by itself.",
-		Do: func(ctx context.Context, s fleet.Settings) (any, string, error) {
+		Do: func(ctx context.Context, s fleet.Settings, _ []string) (any, string, error) {
 			err := persons(s.Resend(ctx))
 			return map[string]any{"instance": s.Instance, "resends": true}, "bouncetail fleet send sends the verdicts of " + s.Instance + " again.", err
 		},
@@ -167,7 +179,7 @@ var FleetCommands = []FleetCommand{
 			"without a failure for so long. No state changes. It works in short transactions,\n" +
 			"between which senders send. It needs the user that owns the tables, as init does;\n" +
 			"bouncetail-fleet-maintain.timer runs it every night.",
-		Do: func(ctx context.Context, s fleet.Settings) (any, string, error) {
+		Do: func(ctx context.Context, s fleet.Settings, _ []string) (any, string, error) {
 			if s.Keep == (fleet.Retention{}) {
 				return fleet.Deleted{}, "Nothing is deleted: retention.bounces and retention.recipients are 0 in the settings of this host.", nil
 			}
@@ -181,7 +193,7 @@ var FleetCommands = []FleetCommand{
 		Long: "Rebuild makes the crowds and the states of all addresses again from the failures, in\n" +
 			"one transaction, under the settings policy and crowds of this host. Senders wait for\n" +
 			"it. It needs the user that owns the tables, as init does.",
-		Do: func(ctx context.Context, s fleet.Settings) (any, string, error) {
+		Do: func(ctx context.Context, s fleet.Settings, _ []string) (any, string, error) {
 			changes, err := s.Rebuild(ctx)
 			return map[string]any{"changed": changes.Rows, "now_bad": changes.Bad, "no_longer_bad": changes.Good},
 				fmt.Sprintf("%s changed: %d are bad now, %d are not any more.", text.Amount(changes.Rows, "recipient"), changes.Bad, changes.Good), persons(err)

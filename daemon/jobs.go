@@ -64,7 +64,7 @@ func expireStates(ctx context.Context, s *sqlite.Store, log *slog.Logger) (end f
 // pruneDaily deletes old records and adds up old windows, now and once a day. It
 // starts a goroutine; the
 // returned function ends it and waits for it.
-func (s *stages) pruneDaily(ctx context.Context, r config.Retention) (stop func()) {
+func (s *stages) pruneDaily(ctx context.Context, r sqlite.Retention) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() {
@@ -72,7 +72,7 @@ func (s *stages) pruneDaily(ctx context.Context, r config.Retention) (stop func(
 		daily := time.NewTicker(24 * time.Hour)
 		defer daily.Stop()
 		for {
-			counts, err := s.store.Prune(ctx, sqlite.Retention(r), time.Now())
+			counts, err := s.store.Prune(ctx, r, time.Now())
 			for _, c := range counts {
 				s.log.Info("old records deleted", "kind", c.Name, "rows", c.N)
 			}

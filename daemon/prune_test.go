@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
-	"github.com/bouncetail/bouncetail/config"
 	"github.com/bouncetail/bouncetail/sqlite"
 	"github.com/bouncetail/bouncetail/sqlite/query"
 )
@@ -47,7 +46,7 @@ func TestTheDaemonDeletesOldRecordsAtItsStartAndOnceADay(t *testing.T) {
 		noteGap(11 * day)
 		noteGap(9*day + day/2)
 		s := &stages{store: store, log: log}
-		stop := s.pruneDaily(t.Context(), config.Retention{Gaps: 10})
+		stop := s.pruneDaily(t.Context(), sqlite.Retention{Gaps: 10})
 		synctest.Wait()
 		if n := left(); n != 0 {
 			t.Errorf("%d old gaps are left after the start, want none", n)

@@ -322,6 +322,62 @@ func statusOfFleet(t *testing.T, server *pgtest.Server, database string, hosts [
 	}
 }
 
+// A host keeps what its fleet has not got, says how far it is, and disappears from the
+// status of the fleet when it is removed.
+func TestAHostWhoseSenderIsStopped(t *testing.T) {
+	server, database, hosts := newFleetWith(t, "retention: {bounces: 30, recipients: 30}\n", "mx1", "mx2")
+	h := hosts[1]
+	fail := func(n int) {
+		h.write(fmt.Sprintf("2025-11-03T10:00:%02d.000000+00:00 mx2 postfix/smtp[7]: 4F0000%02d: to=<user%d@example.com>, relay=mx.example.com[192.0.2.1]:25, delay=1, delays=0/0/0/1, dsn=5.1.1, status=bounced (host mx.example.com[192.0.2.1] said: 550 5.1.1 No such user (in reply to RCPT TO command))\n", n, n, n))
+		run(t, "import", "--config", h.settings, h.log)
+	}
+	said := func(want string, args ...string) {
+		t.Helper()
+		out, err := exec.CommandContext(t.Context(), program(t), append(args, "--config", h.settings)...).CombinedOutput()
+		if !strings.Contains(strings.Join(strings.Fields(string(out)), " "), want) {
+			t.Errorf("%v: %v, want %q in\n%s", args, err, want, out)
+		}
+	}
+	fail(1)
+	said("Fleet: 1 failure still to be sent, nothing was sent yet", "status")
+	run(t, "fleet", "send", "--once", "--config", h.settings)
+	said("Fleet: everything was sent, last contact ", "status")
+	fail(2)
+	run(t, "prune", "--config", h.settings)
+	if got := query(t, h.db, "SELECT recipient FROM recipients"); !slices.Equal(got, []string{"user2@example.com"}) {
+		t.Errorf("pruning left %q, want what was not sent", got)
+	}
+	text, err := os.ReadFile(h.settings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, h.settings, strings.Replace(string(text), "fleet:\n", "fleet:\n  max_lag: 0s\n", 1))
+	said("1 of these, failures that were not sent to the fleet", "prune")
+	said("1 failure deleted before it got them", "status")
+	run(t, "fleet", "send", "--once", "--config", h.settings)
+	said("1 failure deleted there before they were sent", "fleet", "status", "--format", "table", "--wide")
+
+	if out, err := exec.CommandContext(t.Context(), program(t), "fleet", "remove", "mx2", "--config", hosts[0].settings).CombinedOutput(); err == nil || !strings.Contains(string(out), "mx2 still sends") {
+		t.Errorf("remove of a host that sends: %v\n%s", err, out)
+	}
+	server.SQL(t, database, "UPDATE bouncetail.fleet_instances SET last_seen = now() - interval '3 days'")
+	status := func() error {
+		return exec.CommandContext(t.Context(), program(t), "fleet", "status", "--config", hosts[0].settings).Run()
+	}
+	if err := status(); err == nil || err.Error() != "exit status 1" {
+		t.Errorf("status with a silent host: %v, want exit status 1", err)
+	}
+	run(t, "fleet", "remove", "mx2", "--config", hosts[0].settings)
+	if err := status(); err != nil {
+		t.Errorf("status after remove: %v", err)
+	}
+	said("removed", "fleet", "status", "--format", "table", "--wide")
+	out, err := exec.CommandContext(t.Context(), program(t), "fleet", "send", "--once", "--config", h.settings).CombinedOutput()
+	if err == nil || err.Error() != "exit status 78" || !strings.Contains(string(out), "mx2 was removed from the fleet") {
+		t.Errorf("a removed host sends: %v\n%s", err, out)
+	}
+}
+
 func TestUnitsOfTheFleetAreHardened(t *testing.T) {
 	for _, name := range []string{"bouncetail-fleet.service", "bouncetail-fleet-maintain.service"} {
 		littleExposed(t, "../systemd/"+name, 1.2) // it has the network

@@ -24,6 +24,9 @@ type Retention struct {
 	Gaps          int
 	UnparsedLines int
 	Incidents     int // that are over
+	// Fleet keeps failures until a fleet has them, unless it was away for MaxLag.
+	Fleet  bool
+	MaxLag time.Duration
 }
 
 // Prune deletes records that are older than their retention, and returns how many, by
@@ -57,6 +60,8 @@ type pruner struct {
 	retention Retention
 	store     *Store // if it is nil, rows are only counted
 	deleted   map[string]int
+	sent      int64 // the last failure that a fleet has; math.MaxInt64 without one
+	kept      int64 // later failures are kept for it
 }
 
 // The kinds, in the order of deletion: if recipients are deleted first, fewer bounces
@@ -71,11 +76,12 @@ const (
 	oldGaps       = "gaps in logs"
 	oldUnparsed   = "delivery lines not parsed"
 	oldIncidents  = "incidents that are over"
+	notSent       = "of these, failures that were not sent to the fleet"
 )
 
 func (p *pruner) counts() []query.Count {
 	var counts []query.Count
-	for _, kind := range []string{oldRecipients, oldDeliveries, oldBounces, oldSuccesses, oldCounts, oldPositions, oldGaps, oldUnparsed, oldIncidents} {
+	for _, kind := range []string{oldRecipients, oldDeliveries, oldBounces, oldSuccesses, oldCounts, oldPositions, oldGaps, oldUnparsed, oldIncidents, notSent} {
 		if n := p.deleted[kind]; n > 0 {
 			counts = append(counts, query.Count{Name: kind, N: n})
 		}
@@ -89,6 +95,13 @@ func (p *pruner) prune(ctx context.Context) error {
 		return errors.New("failures cannot be kept longer than their address: bounces must be set, and not be more than recipients")
 	}
 	p.deleted = make(map[string]int)
+	p.sent, p.kept = math.MaxInt64, math.MaxInt64
+	if r.Fleet {
+		var err error
+		if p.sent, p.kept, err = query.KeptForFleet(ctx, p.db, r.MaxLag, p.now, p.store == nil); err != nil {
+			return err
+		}
+	}
 	for _, step := range []struct {
 		what string
 		days int
@@ -157,7 +170,8 @@ func (p *pruner) recipients(ctx context.Context, before time.Time) error {
 		var keys []int64
 		old := make(map[int64]struct{})
 		err := sqldb.ScanAll(ctx, p.db, `
-			SELECT recipient_key, coalesce(last_failure_at < ? AND decided_by <> 'manual', 0)
+			SELECT recipient_key, coalesce(last_failure_at < ? AND decided_by <> 'manual'
+			    AND NOT EXISTS (SELECT 1 FROM bounces b WHERE b.recipient_key = recipients.recipient_key AND b.id > ?), 0)
 			FROM recipients
 			WHERE recipient_key > ?
 			ORDER BY recipient_key
@@ -170,12 +184,19 @@ func (p *pruner) recipients(ctx context.Context, before time.Time) error {
 					old[last] = struct{}{}
 				}
 				return err
-			}, bounce.Stamp(before), last, query.PageSize)
+			}, bounce.Stamp(before), p.kept, last, query.PageSize)
 		if err != nil {
 			return err
 		}
+		missed := 0
+		if p.kept != p.sent {
+			if missed, err = query.CountUnsent(ctx, p.db, keys, p.sent); err != nil {
+				return err
+			}
+			p.deleted[notSent] += missed
+		}
 		err = p.write(ctx, oldRecipients, len(keys), func(tx *Tx) error {
-			if err := tx.uncountStates(keys); err != nil {
+			if err := errors.Join(tx.uncountStates(keys), tx.addMissed(missed)); err != nil {
 				return err
 			}
 			for _, table := range []string{"recipients", "bounces", "pruned_failures", "recalls"} {
@@ -207,7 +228,7 @@ func (p *pruner) deliveries(ctx context.Context, before time.Time) error {
 		return d.Last, d.Last&packed.HasFailed != 0 || d.At() >= before.UnixMilli()
 	}
 	for first := int64(0); first < packed.DeliveryBuckets; first += atOnce {
-		old, err := p.oldDeliveries(ctx, first, first+atOnce-1, keep)
+		old, err := query.CountDeliveries(ctx, p.db, first, first+atOnce-1, keep)
 		if err != nil {
 			return err
 		}
@@ -226,39 +247,6 @@ func (p *pruner) deliveries(ctx context.Context, before time.Time) error {
 	return nil
 }
 
-// oldDeliveries counts the addresses in buckets of deliveries, from one to another,
-// that are not kept.
-func (p *pruner) oldDeliveries(ctx context.Context, first, last int64, keep func(packed.Delivery) (int64, bool)) (n int, err error) {
-	from, _ := packed.Lowest.Keys(first)
-	_, to := packed.Lowest.Keys(last)
-	recent, err := query.RecentDeliveries(ctx, p.db, from, to)
-	if err != nil {
-		return 0, err
-	}
-	inBucket := make(map[int64][]packed.Delivery)
-	buckets, ends := packed.Lowest.Split(recent)
-	for i, bucket := range buckets {
-		first, end := packed.Part(recent, ends, i)
-		inBucket[bucket] = recent[first:end]
-	}
-	count := func(entries []byte) {
-		_, old := packed.FilterDeliveries(entries, keep)
-		n += old
-	}
-	err = sqldb.ScanAll(ctx, p.db, "SELECT bucket, entries FROM deliveries WHERE bucket BETWEEN ? AND ?", func(scan func(...any) error) error {
-		var bucket int64
-		var entries []byte
-		err := scan(&bucket, &entries)
-		count(packed.MergeDeliveries(entries, inBucket[bucket]))
-		delete(inBucket, bucket)
-		return err
-	}, first, last)
-	for _, other := range inBucket {
-		count(packed.MergeDeliveries(nil, other))
-	}
-	return n, err
-}
-
 // bounces deletes failures before the last delivery to their address, page by page in
 // the order of their ids. There is no index on the time, because it would make every
 // import slower.
@@ -275,6 +263,7 @@ func (p *pruner) bounces(ctx context.Context, before time.Time) error {
 		permanent bool
 		ours      bool // our own refusal, which is not counted
 	}
+	end = min(end, p.kept)
 	for first := int64(0); first < end; first += atOnce {
 		var rows []old
 		err := sqldb.ScanAll(ctx, p.db, `
@@ -288,14 +277,24 @@ func (p *pruner) bounces(ctx context.Context, before time.Time) error {
 				err := scan(&o.id, &o.key, &o.at, &o.permanent, &o.ours)
 				rows = append(rows, o)
 				return err
-			}, first, first+atOnce, bounce.Stamp(before))
+			}, first, min(first+atOnce, end), bounce.Stamp(before))
 		if err != nil {
 			return err
 		}
+		missed := 0
+		for i := range rows {
+			if rows[i].id > p.sent {
+				missed++
+			}
+		}
+		p.deleted[notSent] += missed
 		err = p.write(ctx, oldBounces, len(rows), func(tx *Tx) error {
 			ids := make([]int64, len(rows))
 			for i := range rows {
 				ids[i] = rows[i].id
+			}
+			if err := tx.addMissed(missed); err != nil {
+				return err
 			}
 			if _, err := tx.conn.ExecContext(ctx, "DELETE FROM bounces WHERE id IN (SELECT value FROM json_each(?))", sqldb.NumberList(ids)); err != nil {
 				return err
@@ -318,6 +317,14 @@ func (p *pruner) bounces(ctx context.Context, before time.Time) error {
 		}
 	}
 	return nil
+}
+
+// addMissed counts failures that are deleted before a fleet has got them.
+func (tx *Tx) addMissed(n int) (err error) {
+	if n > 0 {
+		_, err = tx.conn.ExecContext(tx.ctx, query.AddMissed, n)
+	}
+	return err
 }
 
 // successes deletes the ids of deliveries.

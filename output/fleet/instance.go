@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/text"
 )
 
 // instance is a row of fleet_instances.
@@ -17,6 +19,7 @@ type instance struct {
 	position
 	event    bounce.EventID // of the last failure that was sent
 	rejudged int64          // see feed.Rejudged, when all verdicts were sent
+	removed  bool           // by Remove
 	// anyForgotten is whether the fleet has forgotten an address.
 	anyForgotten bool
 }
@@ -35,6 +38,9 @@ func (s *Sender) lockInstance(t *transaction) (*instance, error) {
 		}
 		i, err = s.selectInstance(t)
 	}
+	if err == nil && i.removed {
+		return i, needsPerson(fmt.Sprintf("%s was removed from the fleet; if it is to send again, run: bouncetail fleet adopt", s.Instance))
+	}
 	if err == nil && i.database != id {
 		err = needsPerson(fmt.Sprintf("the fleet knows %s by another database than %s; if this one takes its place, run: bouncetail fleet adopt. If another host has that name, set fleet.instance to another one", s.Instance, s.Database))
 	}
@@ -48,11 +54,11 @@ func (s *Sender) selectInstance(t *transaction) (*instance, error) {
 	i := &instance{}
 	var event []byte
 	err := t.QueryRow(t.ctx, `
-		SELECT number, database_id, watermark, watermark_event, deliveries_seq, rejudged, EXISTS (SELECT FROM bouncetail.forgotten),
+		SELECT number, database_id, watermark, watermark_event, deliveries_seq, rejudged, removed_at IS NOT NULL, EXISTS (SELECT FROM bouncetail.forgotten),
 		  set_config('jit', 'off', true), set_config('enable_seqscan', 'off', true)
 		FROM bouncetail.fleet_instances
 		WHERE instance = $1
-		FOR UPDATE`, s.Instance).Scan(&i.number, &i.database, &i.failure, &event, &i.change, &i.rejudged, &i.anyForgotten, nil, nil)
+		FOR UPDATE`, s.Instance).Scan(&i.number, &i.database, &i.failure, &event, &i.change, &i.rejudged, &i.removed, &i.anyForgotten, nil, nil)
 	copy(i.event[:], event)
 	return i, err
 }
@@ -90,9 +96,9 @@ func (s *Sender) saveInstance(t *transaction, b *batch, isNew int) error {
 	return t.later(newStatement(`
 		UPDATE bouncetail.fleet_instances
 		SET watermark = $2, watermark_event = $3, deliveries_seq = $4, version = $5, last_seen = clock_timestamp(),
-		  behind = $6, last_line_at = $7::text::timestamptz, gaps = $8, failures = failures + $9, taken_seq = coalesce(nullif($10::bigint, 0), taken_seq)
+		  behind = $6, last_line_at = $7::text::timestamptz, gaps = $8, failures = failures + $9, taken_seq = coalesce(nullif($10::bigint, 0), taken_seq), missed = $11
 		WHERE instance = $1`,
-		s.Instance, b.to.failure, event, b.to.change, s.Version, max(0, b.end.failure-b.to.failure), optional(b.reading.LastLine), int64(b.reading.Gaps), int64(isNew), s.taking.seq))
+		s.Instance, b.to.failure, event, b.to.change, s.Version, max(0, b.end.failure-b.to.failure), optional(b.reading.LastLine), int64(b.reading.Gaps), int64(isNew), s.taking.seq, b.reading.Missed))
 }
 
 // Adopt makes the database of the settings the one of this host in the fleet, and sends
@@ -120,10 +126,41 @@ func (s *Sender) Adopt(ctx context.Context) error {
 		if err == nil {
 			err = s.source.feed.Settle(ctx)
 		}
+		if err == nil { // everything is sent again
+			err = s.source.feed.NoteSent(ctx, 0, time.Now())
+		}
 		if err != nil {
 			return err
 		}
-		_, err = t.Exec(ctx, "UPDATE bouncetail.fleet_instances SET database_id = $2, former_ids = former_ids || database_id, watermark = 0, watermark_event = NULL, deliveries_seq = 0, taken_seq = 0 WHERE instance = $1", s.Instance, id)
+		_, err = t.Exec(ctx, "UPDATE bouncetail.fleet_instances SET database_id = $2, former_ids = former_ids || database_id, watermark = 0, watermark_event = NULL, deliveries_seq = 0, taken_seq = 0, removed_at = NULL WHERE instance = $1", s.Instance, id)
+		return err
+	}))
+}
+
+// sendingPause is how long a host must not have been seen before it can be removed.
+const sendingPause = time.Minute
+
+// Remove takes a host that is gone out of the fleet. What it has sent stays. It may not
+// send any more, unless it is adopted.
+func (s *Settings) Remove(ctx context.Context, name string) error {
+	conn, err := s.Connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	return Explain(pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+		var seenAgo float64 // seconds
+		err := tx.QueryRow(ctx, "SELECT extract(epoch FROM clock_timestamp() - last_seen)::double precision FROM bouncetail.fleet_instances WHERE instance = $1 FOR UPDATE", name).Scan(&seenAgo)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return fmt.Errorf("the fleet does not know %s; bouncetail fleet status lists its hosts", name)
+		}
+		if ago := time.Duration(seenAgo * float64(time.Second)); err == nil && ago < sendingPause {
+			return fmt.Errorf("%s still sends, it was seen %s ago; stop bouncetail-fleet.service there, and try again after a minute", name, text.Age(max(0, ago)))
+		}
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, "UPDATE bouncetail.fleet_instances SET removed_at = coalesce(removed_at, now()) WHERE instance = $1", name)
 		return err
 	}))
 }

@@ -86,7 +86,7 @@ func (m *maintenance) horizon(ctx context.Context, before string) error {
 		_, err = tx.Exec(ctx, `
 			DELETE FROM bouncetail.forgotten f
 			WHERE until < $1::text::timestamptz
-			  AND NOT EXISTS (SELECT 1 FROM bouncetail.fleet_instances i WHERE i.taken_seq < f.seq AND i.number <> f.instance)`, before)
+			  AND NOT EXISTS (SELECT 1 FROM bouncetail.fleet_instances i WHERE i.taken_seq < f.seq AND i.number <> f.instance AND i.removed_at IS NULL)`, before)
 		return err
 	})
 }

@@ -31,6 +31,8 @@ CREATE TABLE bouncetail.fleet_instances (
   last_seen timestamptz NOT NULL,
   behind bigint NOT NULL, -- failures that were still to be sent when it was last seen
   last_line_at timestamptz, -- when one of its logs last grew
+  missed bigint NOT NULL DEFAULT 0, -- failures that it has deleted before they were sent
+  removed_at timestamptz, -- by fleet remove; NULL if it belongs to the fleet
   gaps bigint NOT NULL, -- parts of its logs that were destroyed before they were read
   failures bigint NOT NULL, -- that no other instance had sent before
   taken_seq bigint NOT NULL DEFAULT 0 -- the change number up to which it has taken over what other hosts decided and forgot

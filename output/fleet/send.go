@@ -37,6 +37,7 @@ type Sender struct {
 	batchSize  int    // of failures; 0 is batchSize
 	number     int64  // of this host in the fleet; 0 if it is not known
 	troubled   string
+	noted      noted
 	sinceStart Sent
 }
 
@@ -86,6 +87,9 @@ func (s *Sender) SendAll(ctx context.Context) (Sent, error) {
 		more, err := s.round(ctx)
 		if err == nil && !more {
 			more, err = s.takeAll(ctx)
+		}
+		if err == nil && !more && s.done != nil {
+			s.note(ctx, s.done.failure, true)
 		}
 		if err != nil || !more {
 			return s.sinceStart, err
@@ -258,6 +262,7 @@ func (s *Sender) sendBatch(ctx context.Context) (more bool, err error) {
 		return false, err
 	}
 	s.done, s.seenAt, s.taking.saved = &b.to, time.Now(), s.taking.seq
+	s.note(ctx, b.to.failure, false)
 	s.watch.sent(len(deliveries))
 	s.counts.committed(len(counted), complete)
 	s.hand.committed(len(hand.decisions))
@@ -268,6 +273,40 @@ func (s *Sender) sendBatch(ctx context.Context) (more bool, err error) {
 	s.sinceStart.New += isNew
 	s.sinceStart.Recipients += t.changes.Rows
 	return b.to != b.end || len(s.watch.found) > 0 || s.counts.due() || s.hand.due() || s.resending.target != 0, nil
+}
+
+// noted is what was noted on the host of how far the fleet is.
+type noted struct {
+	failure int64
+	at      time.Time
+}
+
+const (
+	// noteInterval is the shortest pause between two notes.
+	noteInterval = 10 * time.Second
+	// noteAnyway is the longest one.
+	noteAnyway = time.Minute
+)
+
+// note stores in the database of the host which failure the fleet has got last: pruning
+// keeps later ones, and status shows it. An error is of no interest, because the next note
+// holds the same.
+func (s *Sender) note(ctx context.Context, failure int64, now bool) {
+	n := &s.noted
+	pause := noteInterval
+	switch {
+	case now || failure < n.failure: // an older fleet was restored
+		pause = 0
+	case failure == n.failure:
+		pause = noteAnyway
+	}
+	if time.Since(n.at) < pause {
+		return
+	}
+	*n = noted{failure, time.Now()}
+	if err := s.source.feed.NoteSent(ctx, failure, n.at); err != nil {
+		s.Log.Debug("cannot note what was sent", "error", err)
+	}
 }
 
 // decide brings the addresses up to date that a batch, its counts of deliveries, and what

@@ -21,6 +21,8 @@ type InstanceStatus struct {
 	Gaps     int64  `json:"gaps"`
 	Failures int64  `json:"failures"`  // that it was the first to send
 	ToForget int64  `json:"to_forget"` // addresses that other hosts have forgotten, and this one not yet
+	Missed   int64  `json:"missed"`    // failures that it has deleted before they were sent
+	Removed  bool   `json:"removed"`
 	// Silent means that it was not seen for query.SilentAfter, by the clock of PostgreSQL.
 	Silent  bool  `json:"silent"`
 	SeenAgo int64 `json:"seen_seconds_ago"`
@@ -35,8 +37,8 @@ func (s *Settings) Status(ctx context.Context) ([]InstanceStatus, error) {
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
 	rows, err := conn.Query(ctx, `
-		SELECT instance, version, joined_at, last_seen, last_line_at, behind, gaps, failures, clock_timestamp(),
-		  (SELECT count(*) FROM bouncetail.forgotten f WHERE f.seq > i.taken_seq AND f.instance <> i.number)
+		SELECT instance, version, joined_at, last_seen, last_line_at, behind, gaps, failures, missed, removed_at IS NOT NULL, clock_timestamp(),
+		  (SELECT count(*) FROM bouncetail.forgotten f WHERE f.seq > i.taken_seq AND f.instance <> i.number AND i.removed_at IS NULL)
 		FROM bouncetail.fleet_instances i
 		ORDER BY instance`)
 	if err != nil {
@@ -46,10 +48,10 @@ func (s *Settings) Status(ctx context.Context) ([]InstanceStatus, error) {
 	var seen, now time.Time
 	var line *time.Time
 	var all []InstanceStatus
-	_, err = pgx.ForEachRow(rows, []any{&i.Instance, &i.Version, (*Stamp)(&i.JoinedAt), &seen, &line, &i.Behind, &i.Gaps, &i.Failures, &now, &i.ToForget}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&i.Instance, &i.Version, (*Stamp)(&i.JoinedAt), &seen, &line, &i.Behind, &i.Gaps, &i.Failures, &i.Missed, &i.Removed, &now, &i.ToForget}, func() error {
 		i.LastSeen, i.LastLine, i.LineAgo = bounce.Stamp(seen), "", -1
 		i.SeenAgo = max(0, int64(now.Sub(seen)/time.Second))
-		i.Silent = now.Sub(seen) > query.SilentAfter
+		i.Silent = !i.Removed && now.Sub(seen) > query.SilentAfter
 		if line != nil {
 			i.LastLine, i.LineAgo = bounce.Stamp(*line), max(0, int64(now.Sub(*line)/time.Second))
 		}

@@ -80,7 +80,8 @@ CREATE OR REPLACE VIEW bouncetail_views.meta WITH (security_invoker = true) AS
   SELECT 'hash_key', value::bigint FROM bouncetail.fleet_meta WHERE name = 'hash_key' AND value <> '0';
 
 CREATE OR REPLACE VIEW bouncetail_views.hosts WITH (security_invoker = true) AS
-  SELECT instance AS host, number, version, last_seen, last_line_at, behind, gaps, extract(epoch FROM clock_timestamp() - last_seen)::bigint AS seen_ago
+  SELECT instance AS host, number, version, last_seen, last_line_at, behind, gaps, extract(epoch FROM clock_timestamp() - last_seen)::bigint AS seen_ago, missed,
+    (removed_at IS NOT NULL)::integer AS removed
   FROM bouncetail.fleet_instances;
 
 GRANT USAGE ON SCHEMA bouncetail_views TO bouncetail_sender, bouncetail_reader;

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/internal/sqldb"
@@ -64,6 +65,17 @@ func (f *Feed) NewDatabaseID(ctx context.Context) (int64, error) { return dbfile
 // Settle makes sure that a copy of the file without the write-ahead log has the number
 // that identifies the database.
 func (f *Feed) Settle(ctx context.Context) error { return dbfile.Settle(ctx, f.path) }
+
+// NoteSent notes for the daemon and status which failure the fleet has got last. It does
+// not wait for a busy database.
+func (f *Feed) NoteSent(ctx context.Context, failure int64, at time.Time) error {
+	db, err := dbfile.OpenBeside(ctx, f.path, "_txlock=immediate&_busy_timeout=200&_synchronous=NORMAL")
+	if err != nil {
+		return err
+	}
+	_, err = db.ExecContext(ctx, query.NoteSent, failure, at.Unix())
+	return errors.Join(f.wrap(err), db.Close())
+}
 
 // Rejudged returns how often stored failures were judged again and got other verdicts.
 func (f *Feed) Rejudged(ctx context.Context) (n int64, err error) {
@@ -131,11 +143,17 @@ func (f *Feed) EventOf(ctx context.Context, id int64) (event bounce.EventID, fou
 type Reading struct {
 	LastLine string // stored stamp of when a log last grew; empty if none was read
 	Gaps     int    // parts of logs that were destroyed before they were read
+	Missed   int64  // failures that were deleted before they were sent
 }
 
 // Reading returns how the daemon is doing.
 func (f *Feed) Reading(ctx context.Context) (r Reading, err error) {
 	err = f.db.QueryRowContext(ctx, "SELECT (SELECT coalesce(max(updated_at), '') FROM positions), (SELECT count(*) FROM gaps)").Scan(&r.LastLine, &r.Gaps)
+	if err == nil {
+		var s query.Sent
+		s, err = query.ReadSent(ctx, f.db)
+		r.Missed = s.Missed
+	}
 	return r, f.wrap(err)
 }
 

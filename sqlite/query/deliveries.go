@@ -50,3 +50,36 @@ func RecentDeliveries(ctx context.Context, db sqldb.Querier, from, to uint64) ([
 	}
 	return new(packed.Sorter).Deliveries(all), nil
 }
+
+// CountDeliveries returns how many addresses in buckets of deliveries, from one to another,
+// are not kept.
+func CountDeliveries(ctx context.Context, db sqldb.Querier, first, last int64, keep func(packed.Delivery) (int64, bool)) (n int, err error) {
+	from, _ := packed.Lowest.Keys(first)
+	_, to := packed.Lowest.Keys(last)
+	recent, err := RecentDeliveries(ctx, db, from, to)
+	if err != nil {
+		return 0, err
+	}
+	inBucket := make(map[int64][]packed.Delivery)
+	buckets, ends := packed.Lowest.Split(recent)
+	for i, bucket := range buckets {
+		first, end := packed.Part(recent, ends, i)
+		inBucket[bucket] = recent[first:end]
+	}
+	count := func(entries []byte) {
+		_, old := packed.FilterDeliveries(entries, keep)
+		n += old
+	}
+	err = sqldb.ScanAll(ctx, db, "SELECT bucket, entries FROM deliveries WHERE bucket BETWEEN ? AND ?", func(scan func(...any) error) error {
+		var bucket int64
+		var entries []byte
+		err := scan(&bucket, &entries)
+		count(packed.MergeDeliveries(entries, inBucket[bucket]))
+		delete(inBucket, bucket)
+		return err
+	}, first, last)
+	for _, other := range inBucket {
+		count(packed.MergeDeliveries(nil, other))
+	}
+	return n, err
+}

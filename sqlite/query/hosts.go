@@ -16,6 +16,8 @@ type Host struct {
 	SeenAgo  int64      `json:"seen_seconds_ago"`
 	Behind   int64      `json:"behind"`       // failures that were still to be sent when it was last seen
 	LastLine *time.Time `json:"last_line_at"` // when one of its logs last grew
+	Missed   int64      `json:"missed"`       // failures that it has deleted before they were sent
+	Removed  bool       `json:"removed"`      // it is gone for good
 }
 
 // SilentAfter is how long a host may not be seen before it counts as silent.
@@ -25,17 +27,17 @@ const SilentAfter = 15 * time.Minute
 const SilentProblem = "silent: is bouncetail-fleet.service running there?"
 
 // Silent reports whether a host does not send.
-func (h *Host) Silent() bool { return h.SeenAgo > int64(SilentAfter/time.Second) }
+func (h *Host) Silent() bool { return !h.Removed && h.SeenAgo > int64(SilentAfter/time.Second) }
 
 // Hosts returns the hosts of a fleet, by name. The database of a host has none.
 func (r *Reader) Hosts(ctx context.Context) (hosts []Host, err error) {
 	if !r.IsFleet() {
 		return nil, nil
 	}
-	err = sqldb.ScanAll(ctx, r.db, "SELECT host, number, seen_ago, behind, last_line_at FROM hosts ORDER BY host", func(scan func(...any) error) error {
+	err = sqldb.ScanAll(ctx, r.db, "SELECT host, number, seen_ago, behind, last_line_at, missed, removed FROM hosts ORDER BY host", func(scan func(...any) error) error {
 		var h Host
 		var line *string
-		err := scan(&h.Name, &h.Number, &h.SeenAgo, &h.Behind, &line)
+		err := scan(&h.Name, &h.Number, &h.SeenAgo, &h.Behind, &line, &h.Missed, &h.Removed)
 		if line != nil {
 			at := bounce.ParseStamp(*line)
 			h.LastLine = &at

@@ -28,6 +28,9 @@ func StatusCells(i *fleet.InstanceStatus) []any {
 	if i.LineAgo >= 0 {
 		line = ago(i.LineAgo)
 	}
+	if i.Missed > 0 {
+		problem = text.Amount(int(i.Missed), "failure") + " deleted there before they were sent"
+	}
 	if i.ToForget > 0 {
 		problem = "has still to forget " + text.Amount(int(i.ToForget), "address")
 	}
@@ -35,6 +38,9 @@ func StatusCells(i *fleet.InstanceStatus) []any {
 	if i.Silent {
 		// What it has now is not known.
 		behind, line, problem = "?", "?", query.SilentProblem
+	}
+	if i.Removed {
+		behind, line, problem = "-", "-", "removed"
 	}
 	return []any{i.Instance, i.Version, ago(i.SeenAgo), behind, line, i.Gaps, i.Failures, problem}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/bouncetail/bouncetail/logparse"
 	"github.com/bouncetail/bouncetail/sqlite/incidents"
 	"github.com/bouncetail/bouncetail/sqlite/query"
+	"github.com/bouncetail/bouncetail/view/table"
 )
 
 // Status is the answer to "how is my mail?".
@@ -30,6 +31,48 @@ type Status struct {
 	Midnight time.Time         `json:"midnight"`   // of the zone of the reader
 	Yours    []incidents.Shown `json:"yours"`      // problems of the sender that are going on, most failures first
 	Gaps     int               `json:"gaps"`       // parts of logs that were destroyed before they were read
+	Fleet    *Sending          `json:"fleet,omitempty"`
+}
+
+// Sending is how this host sends to its fleet, as its sender noted last.
+type Sending struct {
+	SeenAt *time.Time `json:"seen_at"` // when the fleet was last reached; nil if it never was
+	Behind int64      `json:"behind"`  // failures that it has not got
+	Missed int64      `json:"missed"`  // failures that were deleted here before they were sent
+	Silent bool       `json:"silent"`  // it was not reached for query.SilentAfter
+}
+
+// ReadSending reads how this host sends to its fleet.
+func (s *Status) ReadSending(ctx context.Context, r *query.Reader, now time.Time) error {
+	sent, behind, err := r.Sent(ctx)
+	s.Fleet = &Sending{Behind: behind, Missed: sent.Missed, Silent: now.Sub(sent.At) > query.SilentAfter}
+	if !sent.At.IsZero() {
+		s.Fleet.SeenAt = &sent.At
+	}
+	return err
+}
+
+// sentence says it in a line.
+func (f *Sending) sentence(now time.Time) (style, line string) {
+	line = "Fleet: everything was sent"
+	if f.Behind > 0 {
+		line = "Fleet: " + text.Amount(int(f.Behind), "failure") + " still to be sent"
+	}
+	switch {
+	case f.SeenAt == nil:
+		line += ", nothing was sent yet"
+	case f.Silent:
+		line += ", nothing for " + text.Age(now.Sub(*f.SeenAt))
+	default:
+		line += ", last contact " + text.Age(now.Sub(*f.SeenAt)) + " ago"
+	}
+	if f.Missed > 0 {
+		style, line = table.Red, line+"; "+text.Amount(int(f.Missed), "failure")+" deleted before it got them"
+	}
+	if f.Silent {
+		style, line = table.Red, line+": is bouncetail-fleet.service running?"
+	}
+	return style, line
 }
 
 // days is the length of the last column of the status.
@@ -128,7 +171,8 @@ func (s *Status) readSource(ctx context.Context, r *query.Reader) (err error) {
 // readHosts reads how the hosts of a fleet are doing.
 func (s *Status) readHosts(ctx context.Context, r *query.Reader) (err error) {
 	s.Hosts, err = r.Hosts(ctx)
-	s.Host = "Fleet of " + text.Amount(len(s.Hosts), "host")
+	present := slices.DeleteFunc(slices.Clone(s.Hosts), func(h query.Host) bool { return h.Removed })
+	s.Host = "Fleet of " + text.Amount(len(present), "host")
 	for i := range s.Hosts {
 		if line := s.Hosts[i].LastLine; line != nil && (s.LastLine == nil || line.After(*s.LastLine)) {
 			s.LastLine = line

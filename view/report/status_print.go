@@ -44,12 +44,16 @@ func (s *Status) Print(out *table.Screen, zone table.Zone, now time.Time, readin
 	default:
 		i := &s.Yours[0]
 		line(table.Red, "To fix on your side: %s%s, %s since %s", What(&i.Incident), with(text.Printable(i.Subject)), text.Amount(i.Attempts, "failure"), zone.Short(i.StartedAt))
-		if n > 1 {
+		if n > 1 && s.Fleet == nil { // ten lines
 			line(table.Red, "                     and %d more", n-1)
 		}
 		next = "bouncetail incidents"
 	}
 	line("", "Addresses: %s bad (%s new today), %s suspect, %s failing", inState(s, "bad"), text.Thousands(int64(s.NewBad)), inState(s, "suspect"), inState(s, "failing"))
+	if s.Fleet != nil {
+		style, sentence := s.Fleet.sentence(now)
+		line(style, "%s", sentence)
+	}
 	if !reading && s.Followed {
 		next = "systemctl status bouncetail"
 	}

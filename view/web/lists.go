@@ -129,8 +129,13 @@ func fleetHealth(q *request) (*page.Page, error) {
 	for i := range hosts {
 		h := &hosts[i]
 		problem, line := "", ""
-		if h.Silent() {
+		switch {
+		case h.Removed:
+			problem = "removed"
+		case h.Silent():
 			problem = query.SilentProblem
+		case h.Missed > 0:
+			problem = text.Amount(int(h.Missed), "failure") + " deleted there before they were sent"
 		}
 		if h.LastLine != nil {
 			line = q.zone.Short(bounce.Stamp(*h.LastLine))
