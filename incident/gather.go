@@ -8,8 +8,7 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 )
 
-// Failure is a failed delivery attempt that is not the recipient's to mend. Its
-// problem is that of the sender, the network, the domain or our own server.
+// Failure is a failed delivery attempt, as far as incidents need it.
 type Failure struct {
 	ID       int64 // of its row; grows
 	At       int64 // Unix milliseconds
@@ -22,6 +21,7 @@ type Failure struct {
 	Category     bounce.Category
 	Reason       bounce.Reason
 	EnhancedCode string
+	Suppress     bool // it shows that the address is bad
 }
 
 // Cause identifies an incident among those of its time.
@@ -89,8 +89,11 @@ type group struct {
 	changed   bool
 }
 
-// Add adds a failure.
+// Add adds a failure, unless it is of a kind that is no incident.
 func (g *Gatherer) Add(f *Failure) {
+	if f.Suppress || f.Scope == bounce.ScopeRecipient || f.Scope == bounce.ScopeMessage || f.Reason.AsIntended() {
+		return
+	}
 	if g.groups == nil {
 		g.groups = make(map[Cause]*group)
 	}

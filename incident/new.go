@@ -21,6 +21,7 @@ const (
 type NewFailures struct {
 	stored  newFailures // of transactions that are committed
 	all     newFailures
+	older   []newFailure // that were stored before, in the order of their times
 	facts   interned[facts]
 	domains interned[string]
 	tooMany bool
@@ -85,10 +86,29 @@ func (n *NewFailures) Add(id, address int64, r *bounce.Record) {
 		return
 	}
 	f := facts{r.Provider, r.Blocklist, r.Reply.EnhancedCode, r.Scope, r.Category, r.Reason, r.Suppress}
-	all.failures = append(all.failures, newFailure{id, at, address, n.facts.number(f, facts.clone), n.domains.number(r.To.Domain, strings.Clone)})
-	if len(all.failures) > maxNew || len(n.domains.all) > maxNewDomains || len(n.facts.all) > maxNewDomains {
+	all.failures = append(all.failures, n.pack(id, at, address, r.To.Domain, f))
+	if len(all.failures) > maxNew || n.tooVaried() {
 		*n = NewFailures{tooMany: true}
 	}
+}
+
+func (n *NewFailures) pack(id, at, address int64, domain string, f facts) newFailure {
+	return newFailure{id, at, address, n.facts.number(f, facts.clone), n.domains.number(domain, strings.Clone)}
+}
+
+func (n *NewFailures) tooVaried() bool {
+	return len(n.domains.all) > maxNewDomains || len(n.facts.all) > maxNewDomains
+}
+
+// AddOlder adds a failure that was stored before the import, for Count. They come in the
+// order of their times. It returns false if there are too many, and then all are dropped.
+func (n *NewFailures) AddOlder(f *Failure) bool {
+	n.older = append(n.older, n.pack(f.ID, f.At, f.Address, f.Domain, facts{f.Provider, f.Blocklist, f.EnhancedCode, f.Scope, f.Category, f.Reason, f.Suppress}))
+	if len(n.older) > maxNew || n.tooVaried() {
+		n.older = nil
+		return false
+	}
+	return true
 }
 
 func (f facts) clone() facts {
@@ -115,18 +135,15 @@ func (n *NewFailures) Gather(g *Gatherer) {
 	})
 	for _, one := range n.stored.failures {
 		f := &n.facts.all[one.facts]
-		if f.suppress || f.scope == bounce.ScopeRecipient || f.scope == bounce.ScopeMessage || f.reason.AsIntended() {
-			continue
-		}
 		g.Add(&Failure{
 			ID: one.id, At: one.at, Address: one.address, Domain: n.domains.all[one.domain], Provider: f.provider, Blocklist: f.blocklist,
-			Scope: f.scope, Category: f.category, Reason: f.reason, EnhancedCode: f.enhancedCode,
+			Scope: f.scope, Category: f.category, Reason: f.reason, EnhancedCode: f.enhancedCode, Suppress: f.suppress,
 		})
 	}
 }
 
-// Count counts the failures of an incident, after Gather. It returns false if they may be
-// among those that are left out.
+// Count counts the failures of an incident, after Gather, those that AddOlder added
+// included. It returns false if some may be among those that are left out.
 func (n *NewFailures) Count(i *Incident) (attempts, addresses, domains int, counted bool) {
 	switch i.Kind {
 	case Blocklist, OwnNetwork:
@@ -138,19 +155,20 @@ func (n *NewFailures) Count(i *Incident) (attempts, addresses, domains int, coun
 		return 0, 0, 0, false
 	}
 	since, until := bounce.ParseStamp(i.StartedAt).UnixMilli(), bounce.ParseStamp(i.LastAt).UnixMilli()
-	all := n.stored.failures
-	all = all[sort.Search(len(all), func(at int) bool { return all[at].at >= since }):]
-	all = all[:sort.Search(len(all), func(at int) bool { return all[at].at > until })]
 	addressSet, domainSet := make(map[int64]struct{}), make([]bool, len(n.domains.all))
-	for _, one := range all {
-		if !n.facts.all[one.facts].belongTo(i, n.domains.all[one.domain]) {
-			continue
-		}
-		attempts++
-		addressSet[one.address] = struct{}{}
-		if !domainSet[one.domain] {
-			domainSet[one.domain] = true
-			domains++
+	for _, all := range [][]newFailure{n.older, n.stored.failures} {
+		all = all[sort.Search(len(all), func(at int) bool { return all[at].at >= since }):]
+		all = all[:sort.Search(len(all), func(at int) bool { return all[at].at > until })]
+		for _, one := range all {
+			if !n.facts.all[one.facts].belongTo(i, n.domains.all[one.domain]) {
+				continue
+			}
+			attempts++
+			addressSet[one.address] = struct{}{}
+			if !domainSet[one.domain] {
+				domainSet[one.domain] = true
+				domains++
+			}
 		}
 	}
 	return attempts, len(addressSet), domains, true

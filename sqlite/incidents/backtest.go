@@ -18,7 +18,7 @@ func Backtest(ctx context.Context, db sqldb.Querier, settings incident.Settings,
 		Book: incident.Book{Now: now, Gap: settings.Gap},
 	}, w: &Watcher{Settings: settings}, db: db, since: since}
 	l.Refusals = l.refusals(ctx)
-	if err := l.add(ctx, l.Gatherer, "occurred_at >= ? ORDER BY occurred_at, id", bounce.Stamp(since)); err != nil {
+	if err := l.read(ctx, l.Gatherer.Add, "occurred_at >= ? ORDER BY occurred_at, id", bounce.Stamp(since)); err != nil {
 		return nil, err
 	}
 	l.fresh = true

@@ -18,7 +18,7 @@ func (l *look) recount(ctx context.Context) error {
 		if where, _ := Failures(i); i.Open() && i.Kind != incident.UnclassifiedSurge || where == "" {
 			continue
 		}
-		if l.new != nil && l.all {
+		if l.inMemory != "" && i.StartedAt >= l.inMemory {
 			var counted bool
 			if i.Attempts, i.Addresses, i.Domains, counted = l.new.Count(i); counted {
 				continue

@@ -72,7 +72,7 @@ type look struct {
 	db            sqldb.Querier         // to read
 	fresh         bool                  // nothing that is stored of the detector is used
 	new           *incident.NewFailures // those that are new, or nil if they must be read
-	all           bool                  // there are no failures but those
+	inMemory      string                // the stamp from which on new has all failures, also older ones; empty if it has not
 	drifted       int64                 // when trends were last looked for, in Unix seconds
 }
 
@@ -150,7 +150,7 @@ func (l *look) useNew(ctx context.Context) error {
 	if err != nil || first <= l.first || before > l.first || last != end {
 		return err
 	}
-	l.new, l.all, l.last = l.w.New, before == 0, last
+	l.new, l.last = l.w.New, last
 	since, suppressed := l.new.Since()
 	if since.Before(l.since) {
 		l.since = since
@@ -164,8 +164,6 @@ func (l *look) readKnown(ctx context.Context) (err error) {
 	return err
 }
 
-const gathered = "scope NOT IN ('recipient', 'message') AND suppress = 0 AND reason NOT IN ('greylisted', 'suppressed')"
-
 // gather gives the new failures to the gatherer. A new one gets the older failures
 // first that may belong to the same groups.
 func (l *look) gather(ctx context.Context) error {
@@ -178,8 +176,16 @@ func (l *look) gather(ctx context.Context) error {
 				from = at
 			}
 		}
-		if err := l.add(ctx, g, "occurred_at >= ? AND id <= ? ORDER BY occurred_at", bounce.Stamp(from), l.first); err != nil {
+		kept := l.new != nil
+		err := l.read(ctx, func(f *incident.Failure) {
+			g.Add(f)
+			kept = kept && l.new.AddOlder(f)
+		}, "occurred_at >= ? AND id <= ? ORDER BY occurred_at", bounce.Stamp(from), l.first)
+		if err != nil {
 			return err
+		}
+		if kept {
+			l.inMemory = bounce.Stamp(from)
 		}
 		g.Take(l.Now, 1) // they are stored
 		l.w.gatherer = g
@@ -189,23 +195,24 @@ func (l *look) gather(ctx context.Context) error {
 		l.new.Gather(g)
 		return nil
 	}
-	return l.add(ctx, g, "id > ? AND id <= ? ORDER BY occurred_at, id", l.first, l.last)
+	return l.read(ctx, g.Add, "id > ? AND id <= ? ORDER BY occurred_at, id", l.first, l.last)
 }
 
-func (l *look) add(ctx context.Context, g *incident.Gatherer, where string, args ...any) error {
+// read reads the failures that may belong to an incident of the gatherer.
+func (l *look) read(ctx context.Context, each func(*incident.Failure), where string, args ...any) error {
 	return sqldb.ScanValues(ctx, l.db, `
-		SELECT id, occurred_at, recipient_key, domain, provider, blocklist, scope, category, reason, enhanced_code
+		SELECT id, occurred_at, recipient_key, domain, provider, blocklist, scope, category, reason, enhanced_code, suppress
 		FROM bounces
-		WHERE `+gathered+` AND `+where, func(values []driver.Value) error {
+		WHERE (scope <> 'recipient' OR blocklist IS NOT NULL) AND `+where, func(values []driver.Value) error {
 		var f incident.Failure
 		var at string
-		for i, field := range []any{&f.ID, &at, &f.Address, &f.Domain, &f.Provider, &f.Blocklist, (*string)(&f.Scope), (*string)(&f.Category), (*string)(&f.Reason), &f.EnhancedCode} {
+		for i, field := range []any{&f.ID, &at, &f.Address, &f.Domain, &f.Provider, &f.Blocklist, (*string)(&f.Scope), (*string)(&f.Category), (*string)(&f.Reason), &f.EnhancedCode, &f.Suppress} {
 			if !sqldb.Restore(field, values[i]) {
 				return fmt.Errorf("failure %d holds a value of type %T", f.ID, values[i])
 			}
 		}
 		f.At = bounce.ParseStamp(at).UnixMilli()
-		g.Add(&f)
+		each(&f)
 		return nil
 	}, args...)
 }
