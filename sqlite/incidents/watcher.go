@@ -198,15 +198,17 @@ func (l *look) gather(ctx context.Context) error {
 	return l.read(ctx, g.Add, "id > ? AND id <= ? ORDER BY occurred_at, id", l.first, l.last)
 }
 
-// read reads the failures that may belong to an incident of the gatherer.
+// read reads the failures that may belong to an incident of the gatherer. Each is valid
+// during the call.
 func (l *look) read(ctx context.Context, each func(*incident.Failure), where string, args ...any) error {
+	var f incident.Failure
+	var at string
+	fields := []any{&f.ID, &at, &f.Address, &f.Domain, &f.Provider, &f.Blocklist, (*string)(&f.Scope), (*string)(&f.Category), (*string)(&f.Reason), &f.EnhancedCode, &f.Suppress}
 	return sqldb.ScanValues(ctx, l.db, `
 		SELECT id, occurred_at, recipient_key, domain, provider, blocklist, scope, category, reason, enhanced_code, suppress
 		FROM bounces
 		WHERE (scope <> 'recipient' OR blocklist IS NOT NULL) AND `+where, func(values []driver.Value) error {
-		var f incident.Failure
-		var at string
-		for i, field := range []any{&f.ID, &at, &f.Address, &f.Domain, &f.Provider, &f.Blocklist, (*string)(&f.Scope), (*string)(&f.Category), (*string)(&f.Reason), &f.EnhancedCode, &f.Suppress} {
+		for i, field := range fields {
 			if !sqldb.Restore(field, values[i]) {
 				return fmt.Errorf("failure %d holds a value of type %T", f.ID, values[i])
 			}
