@@ -10,8 +10,9 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 )
 
+// The limits of what NewFailures keeps.
 const (
-	maxNew        = 500_000 // failures, of 32 bytes each
+	MaxNew        = 500_000 // failures, of 32 bytes each
 	maxNewDomains = 50_000
 )
 
@@ -21,10 +22,11 @@ const (
 type NewFailures struct {
 	stored  newFailures // of transactions that are committed
 	all     newFailures
-	older   []newFailure // that were stored before, in the order of their times
+	older   []newFailure // that were stored before
 	facts   interned[facts]
 	domains interned[string]
 	tooMany bool
+	varied  bool // older has too many domains
 }
 
 type newFailures struct {
@@ -87,7 +89,7 @@ func (n *NewFailures) Add(id, address int64, r *bounce.Record) {
 	}
 	f := facts{r.Provider, r.Blocklist, r.Reply.EnhancedCode, r.Scope, r.Category, r.Reason, r.Suppress}
 	all.failures = append(all.failures, n.pack(id, at, address, r.To.Domain, f))
-	if len(all.failures) > maxNew || n.tooVaried() {
+	if len(all.failures) > MaxNew || n.tooVaried() {
 		*n = NewFailures{tooMany: true}
 	}
 }
@@ -100,15 +102,13 @@ func (n *NewFailures) tooVaried() bool {
 	return len(n.domains.all) > maxNewDomains || len(n.facts.all) > maxNewDomains
 }
 
-// AddOlder adds a failure that was stored before the import, for Count. They come in the
-// order of their times. It returns false if there are too many, and then all are dropped.
-func (n *NewFailures) AddOlder(f *Failure) bool {
-	n.older = append(n.older, n.pack(f.ID, f.At, f.Address, f.Domain, facts{f.Provider, f.Blocklist, f.EnhancedCode, f.Scope, f.Category, f.Reason, f.Suppress}))
-	if len(n.older) > maxNew || n.tooVaried() {
-		n.older = nil
-		return false
+// AddOlder adds a failure that was stored before the import. There are at most MaxNew.
+func (n *NewFailures) AddOlder(f *Failure) {
+	if n.varied {
+		return
 	}
-	return true
+	n.older = append(n.older, n.pack(f.ID, f.At, f.Address, f.Domain, facts{f.Provider, f.Blocklist, f.EnhancedCode, f.Scope, f.Category, f.Reason, f.Suppress}))
+	n.varied = n.tooVaried()
 }
 
 func (f facts) clone() facts {
@@ -129,11 +129,24 @@ func (n *NewFailures) Since() (since time.Time, suppressed bool) {
 }
 
 // Gather adds the failures to a gatherer, in the order of their times.
-func (n *NewFailures) Gather(g *Gatherer) {
-	slices.SortFunc(n.stored.failures, func(a, b newFailure) int {
+func (n *NewFailures) Gather(g *Gatherer) { n.gather(g, n.stored.failures) }
+
+// GatherOlder adds those that AddOlder added. It returns false, and adds none, if they
+// are too varied to be kept.
+func (n *NewFailures) GatherOlder(g *Gatherer) bool {
+	if n.varied {
+		n.older = nil
+		return false
+	}
+	n.gather(g, n.older)
+	return true
+}
+
+func (n *NewFailures) gather(g *Gatherer, failures []newFailure) {
+	slices.SortFunc(failures, func(a, b newFailure) int {
 		return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.id, b.id))
 	})
-	for _, one := range n.stored.failures {
+	for _, one := range failures {
 		f := &n.facts.all[one.facts]
 		g.Add(&Failure{
 			ID: one.id, At: one.at, Address: one.address, Domain: n.domains.all[one.domain], Provider: f.provider, Blocklist: f.blocklist,
@@ -142,8 +155,8 @@ func (n *NewFailures) Gather(g *Gatherer) {
 	}
 }
 
-// Count counts the failures of an incident, after Gather, those that AddOlder added
-// included. It returns false if some may be among those that are left out.
+// Count counts the failures of an incident, after Gather and GatherOlder. It returns
+// false if some may be among those that are left out.
 func (n *NewFailures) Count(i *Incident) (attempts, addresses, domains int, counted bool) {
 	switch i.Kind {
 	case Blocklist, OwnNetwork:

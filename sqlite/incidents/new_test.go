@@ -93,23 +93,31 @@ func (s *server) incidents() (all []string) {
 // The failures that an import keeps in memory give the same incidents as those that are
 // read from the database, also if it held failures before.
 func TestFailuresInMemoryGiveTheIncidentsOfTheStoredOnes(t *testing.T) {
+	old := func(s *server) {
+		s.refused(7000, func(r *bounce.Record) { r.At = start.Add(-30 * 24 * time.Hour) })
+	}
 	for _, c := range []struct {
-		name             string
-		before, lookedAt bool
+		name     string
+		before   []func(*server)
+		lookedAt bool
 	}{
-		{"a new database", false, false},
-		{"older failures", true, true},
-		{"older failures that were not looked at", true, false},
+		{"a new database", nil, false},
+		{"older failures", []func(*server){func(s *server) { s.trouble(1) }}, true},
+		{"older failures that were not looked at", []func(*server){func(s *server) { s.trouble(1) }}, false},
+		{"failures of long ago", []func(*server){old}, true},
+		{"older failures before those of long ago", []func(*server){func(s *server) { s.trouble(1) }, old}, true},
+		{"older failures after those of long ago", []func(*server){old, func(s *server) { s.trouble(1) }}, true},
 	} {
 		var got [2][]string
 		for i, inMemory := range []bool{false, true} {
 			s := newServer(t)
-			if c.before {
-				s.trouble(1)
+			for _, store := range c.before {
+				store(s)
 				s.save()
 			}
 			if c.lookedAt {
 				s.look(false)
+				s.open() // as another import
 			}
 			s.trouble(2)
 			s.now = s.now.Add(12 * time.Hour) // so that all of them are over
@@ -127,19 +135,30 @@ func TestFailuresInMemoryGiveTheIncidentsOfTheStoredOnes(t *testing.T) {
 }
 
 // What is in memory is not read again: it shows a failure that the database does not hold.
+// Those of the last hours before are read once, and counted with them.
 func TestFailuresInMemoryAreNotReadAgain(t *testing.T) {
-	s := newServer(t)
-	s.refused(20, nil)
-	failures := s.importBatch()
-	_, last := failures.IDs()
-	failures.Add(last, 12345, &bounce.Record{
-		Delivery: bounce.Delivery{At: s.now},
-		Verdict:  bounce.Verdict{Category: bounce.DMARC, Reason: bounce.DMARCFailed, Scope: bounce.ScopeSender, Provider: "google"},
-		To:       bounce.Address{Domain: "gmail.com"},
-	})
-	failures.Commit()
-	s.now = s.now.Add(12 * time.Hour)
-	s.w.New = failures
-	s.look(false)
-	s.want("#1 provider-refuses dmarc google, rang false, open false, 21 addresses, backlog true")
+	for _, older := range []int{0, 30} {
+		s := newServer(t)
+		if older > 0 {
+			s.refused(older, func(r *bounce.Record) { r.At = start.Add(-5 * time.Hour) })
+			s.save()
+			s.now = s.now.Add(12 * time.Hour)
+			s.look(false)
+			s.open()
+			s.now = start
+		}
+		s.refused(20, nil)
+		failures := s.importBatch()
+		_, last := failures.IDs()
+		failures.Add(last, 12345, &bounce.Record{
+			Delivery: bounce.Delivery{At: s.now},
+			Verdict:  bounce.Verdict{Category: bounce.DMARC, Reason: bounce.DMARCFailed, Scope: bounce.ScopeSender, Provider: "google"},
+			To:       bounce.Address{Domain: "gmail.com"},
+		})
+		failures.Commit()
+		s.now = s.now.Add(12 * time.Hour)
+		s.w.New = failures
+		s.look(false)
+		s.want(fmt.Sprintf("#1 provider-refuses dmarc google, rang false, open false, %d addresses, backlog true", older+21))
+	}
 }

@@ -176,16 +176,8 @@ func (l *look) gather(ctx context.Context) error {
 				from = at
 			}
 		}
-		kept := l.new != nil
-		err := l.read(ctx, func(f *incident.Failure) {
-			g.Add(f)
-			kept = kept && l.new.AddOlder(f)
-		}, "occurred_at >= ? AND id <= ? ORDER BY occurred_at", bounce.Stamp(from), l.first)
-		if err != nil {
+		if err := l.gatherOlder(ctx, g, bounce.Stamp(from)); err != nil {
 			return err
-		}
-		if kept {
-			l.inMemory = bounce.Stamp(from)
 		}
 		g.Take(l.Now, 1) // they are stored
 		l.w.gatherer = g
@@ -196,6 +188,30 @@ func (l *look) gather(ctx context.Context) error {
 		return nil
 	}
 	return l.read(ctx, g.Add, "id > ? AND id <= ? ORDER BY occurred_at, id", l.first, l.last)
+}
+
+// gatherOlder gives the failures since a stamp that were looked at before to the
+// gatherer. An import keeps them in memory, if they are not too many, to count incidents.
+func (l *look) gatherOlder(ctx context.Context, g *incident.Gatherer, from string) error {
+	if l.new != nil {
+		var firstID, n int64
+		err := l.db.QueryRowContext(ctx, "SELECT coalesce(min(id), ?2 + 1), count(*) FROM bounces WHERE occurred_at >= ?1 AND id <= ?2", from, l.first).Scan(&firstID, &n)
+		if err != nil {
+			return err
+		}
+		if n <= incident.MaxNew && l.first-firstID <= 2*n {
+			// In the order of the table, which takes half the time of that of the index.
+			err := l.read(ctx, l.new.AddOlder, "+occurred_at >= ? AND id <= ? AND id >= ?", from, l.first, firstID)
+			if err != nil {
+				return err
+			}
+			if l.new.GatherOlder(g) {
+				l.inMemory = from
+				return nil
+			}
+		}
+	}
+	return l.read(ctx, g.Add, "occurred_at >= ? AND id <= ? ORDER BY occurred_at", from, l.first)
 }
 
 // read reads the failures that may belong to an incident of the gatherer. Each is valid
