@@ -46,6 +46,8 @@ type CrowdRecords interface {
 // StoredTraffic is Traffic that is read when it is asked for.
 type StoredTraffic interface {
 	Traffic
+	// Load prepares for questions about domains. It need not call the function.
+	Load(domains func() []string)
 	// Err returns the first error.
 	Err() error
 }

@@ -123,6 +123,8 @@ type ledgerTraffic struct{ *world }
 
 func (ledgerTraffic) Err() error { return nil }
 
+func (ledgerTraffic) Load(func() []string) {}
+
 // add stores the events of one transaction, and brings the crowds up to date.
 func (l *ledger) add(t *testing.T, events []crowdgen.Event) {
 	t.Helper()

@@ -60,6 +60,7 @@ func (f *CrowdFinder) searchUnits(units []Unit, refusalsOf func(Unit) []Refusal,
 		return end - first
 	}
 	coreFrom, coreTo := stampOf(core[0]), stampOf(core[1])
+	t.Load(func() []string { return s.comparedDomains(units, refusalsOf) })
 	for _, u := range units {
 		refusals := refusalsOf(u)
 		for _, c := range s.Crowds(u, refusals) {
@@ -70,6 +71,26 @@ func (f *CrowdFinder) searchUnits(units []Unit, refusalsOf func(Unit) []Refusal,
 		}
 	}
 	return found, again, cmp.Or(err, t.Err(), e.err)
+}
+
+// comparedDomains returns the domains whose deliveries the refusals of units are first
+// compared with.
+func (s *Search) comparedDomains(units []Unit, refusalsOf func(Unit) []Refusal) []string {
+	domains := make(map[string]bool)
+	for _, u := range units {
+		several := u.Kind == UnitProvider || u.Kind == UnitRelay
+		if u.Kind != UnitDomain && !several {
+			continue
+		}
+		refusals := refusalsOf(u)
+		if len(refusals) < s.fewest(u) {
+			continue
+		}
+		for i := range refusals {
+			domains[refusals[i].Domain] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(domains))
 }
 
 func sortedUnits(set map[Unit]bool) []Unit {

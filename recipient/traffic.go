@@ -6,10 +6,13 @@ import "cmp"
 // never a crowd then.
 const ManySent = 1 << 30
 
-// CachedTraffic is StoredTraffic that reads each answer once, by two functions.
+// CachedTraffic is StoredTraffic that reads each answer once, by functions.
 type CachedTraffic struct {
 	// ReadDomain adds the deliveries to a domain.
 	ReadDomain func(domain string, sent *Sends) error
+	// ReadDomains adds the deliveries to several domains. nil if it would not be faster than
+	// ReadDomain for those that are needed.
+	ReadDomains func(domains []string, sent func(domain string) *Sends) error
 	// ReadAll adds the deliveries to all domains, and the number of domains.
 	ReadAll func(sent, domains *Sends) error
 
@@ -30,6 +33,24 @@ func (t *CachedTraffic) Domain(domain string) *Sends {
 	t.byDomain[domain] = s
 	t.keep(t.ReadDomain(domain, s))
 	return s
+}
+
+// Load reads the deliveries to domains that may be asked for, if that is faster.
+func (t *CachedTraffic) Load(domainsOf func() []string) {
+	if t.ReadDomains == nil {
+		return
+	}
+	domains := domainsOf()
+	if len(domains) == 0 {
+		return
+	}
+	if t.byDomain == nil {
+		t.byDomain = make(map[string]*Sends)
+	}
+	for _, domain := range domains {
+		t.byDomain[domain] = &Sends{}
+	}
+	t.keep(t.ReadDomains(domains, func(domain string) *Sends { return t.byDomain[domain] }))
 }
 
 // All returns the deliveries to all domains, and the number of domains.

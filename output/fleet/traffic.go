@@ -16,24 +16,29 @@ import (
 // Traffic returns the deliveries on the days from one time to another.
 func (r crowdRecords) Traffic(from, to int64) recipient.StoredTraffic {
 	days := []any{bounce.DayName(bounce.EpochDay(from)), bounce.DayName(bounce.EpochDay(to))}
+	readDomains := func(domains []string, sent func(domain string) *recipient.Sends) error {
+		const query = "SELECT domain, day, sent, sent_slots FROM bouncetail.daily_counts WHERE domain = ANY ($3) AND day BETWEEN $1 AND $2 AND sent > 0 ORDER BY domain, day"
+		return r.eachDay(query, append(days, domains), false, func(domain string, first recipient.Slot, sum *slotSum) {
+			s := sent(domain)
+			if sum.unknown {
+				for slot := range recipient.Slot(packed.SlotsOfDay) {
+					s.Add(first+slot, sum.sent) // an upper bound for each slot
+				}
+				return
+			}
+			for _, one := range sum.slots {
+				s.Add(first+recipient.Slot(one.Slot), one.Sent)
+			}
+		})
+	}
 	return &recipient.CachedTraffic{
 		ReadDomain: func(domain string, s *recipient.Sends) error {
-			const query = "SELECT day, sent, sent_slots FROM bouncetail.daily_counts WHERE domain = $3 AND day BETWEEN $1 AND $2 AND sent > 0 ORDER BY day"
-			return r.eachDay(query, append(days, domain), false, func(first recipient.Slot, sum *slotSum) {
-				if sum.unknown {
-					for slot := range recipient.Slot(packed.SlotsOfDay) {
-						s.Add(first+slot, sum.sent) // an upper bound for each slot
-					}
-					return
-				}
-				for _, one := range sum.slots {
-					s.Add(first+recipient.Slot(one.Slot), one.Sent)
-				}
-			})
+			return readDomains([]string{domain}, func(string) *recipient.Sends { return s })
 		},
+		ReadDomains: readDomains,
 		ReadAll: func(sent, domains *recipient.Sends) error {
-			const query = "SELECT day, 0::bigint, slots FROM bouncetail.daily_traffic WHERE day BETWEEN $1 AND $2 ORDER BY day"
-			return r.eachDay(query, days, true, func(first recipient.Slot, sum *slotSum) {
+			const query = "SELECT '', day, 0::bigint, slots FROM bouncetail.daily_traffic WHERE day BETWEEN $1 AND $2 ORDER BY day"
+			return r.eachDay(query, days, true, func(_ string, first recipient.Slot, sum *slotSum) {
 				if sum.unknown {
 					sum.slots = nil
 					for slot := range packed.SlotsOfDay {
@@ -66,24 +71,25 @@ func (s *slotSum) add(sent int64, slots []byte, domains bool) error {
 	return err
 }
 
-// eachDay calls each with the first slot of each day that a query selects, and its sum.
-func (r crowdRecords) eachDay(query string, args []any, domains bool, each func(recipient.Slot, *slotSum)) error {
+// eachDay calls each with the first slot of each day of a domain that a query selects, and
+// its sum.
+func (r crowdRecords) eachDay(query string, args []any, domains bool, each func(string, recipient.Slot, *slotSum)) error {
 	rows, err := r.Query(r.ctx, query, args...)
 	if err != nil {
 		return err
 	}
-	var last, day string
+	var lastDomain, last, domain, day string
 	var sent int64
 	var slots []byte
 	var sum slotSum
 	flush := func() {
 		if last != "" {
-			each(firstSlot(last), &sum)
+			each(lastDomain, firstSlot(last), &sum)
 		}
-		last, sum = day, slotSum{}
+		lastDomain, last, sum = domain, day, slotSum{}
 	}
-	_, err = pgx.ForEachRow(rows, []any{&day, &sent, &slots}, func() error {
-		if day != last {
+	_, err = pgx.ForEachRow(rows, []any{&domain, &day, &sent, &slots}, func() error {
+		if domain != lastDomain || day != last {
 			flush()
 		}
 		return sum.add(sent, slots, domains)
