@@ -23,7 +23,7 @@ func stateOf(in *Inputs, failures ...Failure) bounce.State {
 }
 
 func TestASuspectBecomesBadByAFurtherRefusal(t *testing.T) {
-	crowds := []Crowd{outage(0), outage(24), outage(400)}
+	crowds := []Crowd{outage(0), outage(24), outage(336), outage(400)}
 	nothing := func(string, string, string) bool { return false }
 	something := func(string, string, string) bool { return true }
 	for name, tt := range map[string]struct {
@@ -39,6 +39,8 @@ func TestASuspectBecomesBadByAFurtherRefusal(t *testing.T) {
 		"in a second crowd, others accepted":    {[]Failure{failure(invalid, 1, 1), failure(invalid, 25, 2)}, something, bounce.StateSuspect},
 		"in a second crowd, nobody accepted":    {[]Failure{failure(invalid, 1, 1), failure(invalid, 25, 2)}, nothing, bounce.StateBad},
 		"after a second crowd":                  {[]Failure{failure(invalid, 1, 1), failure(invalid, 25, 2), failure(invalid, 30, 3)}, something, bounce.StateBad},
+		"in crowds for almost fourteen days":    {[]Failure{failure(invalid, 1, 1), failure(invalid, 336, 2)}, something, bounce.StateSuspect},
+		"in crowds for fourteen days":           {[]Failure{failure(invalid, 1, 1), failure(invalid, 337, 2)}, something, bounce.StateBad},
 		"in crowds for more than fourteen days": {[]Failure{failure(invalid, 1, 1), failure(invalid, 401, 2)}, something, bounce.StateBad},
 	} {
 		in := inputs()
@@ -133,6 +135,85 @@ func TestACrowdIncludesWhatItsUnitSays(t *testing.T) {
 	}
 }
 
+func TestTheUnitsOfARefusal(t *testing.T) {
+	of := Unit{UnitDomain, "example.com"}
+	for _, tt := range []struct {
+		refusal Refusal
+		want    []Unit
+	}{
+		{Refusal{}, []Unit{of}},
+		{Refusal{Provider: "google", Relay: "google.example"}, []Unit{of, {UnitProvider, "google"}}},
+		{Refusal{Relay: "hoster.example"}, []Unit{of, {UnitRelay, "hoster.example"}}},
+		{Refusal{Relay: "example.com"}, []Unit{of}},
+		{Refusal{Lookup: true, Provider: "google"}, []Unit{{UnitDNS, ""}}},
+		{Refusal{Lookup: true, Host: "mx.example"}, []Unit{{UnitDNS, ""}, {UnitHost, "mx.example"}}},
+	} {
+		tt.refusal.Domain = of.Name
+		if got := tt.refusal.Units(); !slices.Equal(got, tt.want) {
+			t.Errorf("units of %+v: %v, want %v", tt.refusal, got, tt.want)
+		}
+	}
+}
+
+func TestACrowdHasRefusalsFromItsStartToItsEnd(t *testing.T) {
+	crowd := Crowd{ID: 7, Unit: Unit{UnitDomain, domain}, Start: at(1), Last: at(2), End: at(3)}
+	ms := func(hours int) int64 { return bounce.ParseStamp(at(hours)).UnixMilli() }
+	for _, tt := range []struct {
+		at     int64
+		domain string
+		has    bool
+	}{
+		{ms(1) - 1, domain, false},
+		{ms(1), domain, true},
+		{ms(3), domain, true},
+		{ms(3) + 1, domain, false},
+		{ms(2), "example.net", false},
+	} {
+		has := len(CrowdsOf([]Crowd{crowd}, []Refusal{{At: tt.at, Domain: tt.domain}})) == 1
+		if has != tt.has {
+			t.Errorf("the crowd has a refusal of %s at %d: %v, want %v", tt.domain, tt.at-ms(1), has, tt.has)
+		}
+		if tt.domain == domain && crowd.Spans(stampOf(tt.at), domain) != tt.has {
+			t.Errorf("the crowd spans %d: %v", tt.at-ms(1), !tt.has)
+		}
+	}
+	if crowd.End = ""; crowd.Spans(at(2), domain) {
+		t.Error("a crowd without an end spans a time")
+	}
+	for kind, spans := range map[UnitKind]bool{UnitDomain: true, UnitDNS: true, UnitHost: true, UnitProvider: false, UnitRelay: false} {
+		crowd := Crowd{Unit: Unit{Kind: kind}, Start: at(1), End: at(3), Domains: []string{"a.example"}}
+		if !crowd.Spans(at(2), "a.example") || crowd.Spans(at(2), "b.example") != spans {
+			t.Errorf("a crowd of %s spans a domain that it does not include: %v, want %v", kind, !spans, spans)
+		}
+	}
+}
+
+func TestNamedHost(t *testing.T) {
+	for _, tt := range []struct{ text, want string }{
+		{"Host or domain name not found. Name service error for name=mx.gone.example type=A: Host not found", "mx.gone.example"},
+		{"Name service error for name=example.com type=MX: Host not found", ""},
+		{"example.com has mx.gone.example as its mail server", ""},
+		{"mx.gone.example is the mail server of EXAMPLE.COM.", ""},
+		{"first.example, then second.example", "first.example"},
+		{"MX-1.Gone.Example: no address", "mx-1.gone.example"},
+		{"mx_1.gone.example", "mx_1.gone.example"},
+		{"<mx.gone.example>", "mx.gone.example"},
+		{"zone.az and mail.zone.za", "zone.az"},
+		{"ZONE.ZA", "zone.za"},
+		{"m09.gone.example", "m09.gone.example"},
+		{"почта.испытание.example", "почта.испытание.example"},
+		{"gone.xn--p1ai", "gone.xn--p1ai"},
+		{"user@gone.example does not exist", ""},
+		{"192.0.2.1 has no name, nor has version 4.99a", ""},
+		{"no host, e.g. this one.", ""},
+		{"", ""},
+	} {
+		if got := NamedHost(tt.text, "example.com"); got != tt.want {
+			t.Errorf("NamedHost(%q) = %q, want %q", tt.text, got, tt.want)
+		}
+	}
+}
+
 func TestRelayUnit(t *testing.T) {
 	for _, tt := range []struct{ host, domain, want string }{
 		{"mx1.hoster.example", "example.com", "hoster.example"},
@@ -163,6 +244,9 @@ func TestFresh(t *testing.T) {
 		{100 * hour, 1, 90 * hour, true},  // given up lately
 		{100 * hour, 1, 20 * hour, false}, // given up long ago
 		{100 * hour, 101 * hour, 0, true}, // recovered
+		{100 * hour, 100 * hour, 1, true}, // recovered in the same millisecond
+		{100 * hour, 1, 28*hour + 1, true},
+		{100 * hour, 1, 28 * hour, false}, // 72 hours
 	} {
 		if got := Fresh(tt.at, tt.accepted, tt.first); got != tt.want {
 			t.Errorf("Fresh(%d, %d, %d) = %v", tt.at, tt.accepted, tt.first, got)
