@@ -202,6 +202,26 @@ func (s *Server) Kill() {
 	<-s.ended
 }
 
+// Hang stops all processes of the server, so that it answers nothing and closes no
+// connection, until the returned function is called, or the test ends.
+func (s *Server) Hang(t testing.TB) (resume func()) {
+	s.signalAll(syscall.SIGSTOP)
+	resume = func() { s.signalAll(syscall.SIGCONT) }
+	t.Cleanup(resume)
+	return resume
+}
+
+// signalAll sends a signal to the first process, and then to its children.
+func (s *Server) signalAll(signal syscall.Signal) {
+	_ = syscall.Kill(s.pid, signal) // it runs
+	children, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", s.pid, s.pid))
+	for _, one := range strings.Fields(string(children)) {
+		if pid, err := strconv.Atoi(one); err == nil {
+			_ = syscall.Kill(pid, signal) // it may have ended
+		}
+	}
+}
+
 func (s *Server) remove() {
 	s.Kill()
 	_ = os.RemoveAll(s.Dir) // nothing depends on it

@@ -55,7 +55,10 @@ const (
 	// batchSize is the largest number of failures in a transaction.
 	batchSize = 1000
 	// pollInterval is how often the SQLite file is asked for news.
-	pollInterval = 200 * time.Millisecond
+	pollInterval = 50 * time.Millisecond
+	// sendInterval is the shortest pause after a batch that has sent all there was: each
+	// batch makes the senders of other hosts wait.
+	sendInterval = 200 * time.Millisecond
 	// seenInterval is how often an instance with nothing to send reports that it is there.
 	seenInterval = 10 * time.Second
 	// expireInterval is how often states are looked for whose time is over.

@@ -56,8 +56,9 @@ type Sent struct {
 func (s *Sender) Run(ctx context.Context) error {
 	defer s.close()
 	retry := backoff.Backoff{Min: 200 * time.Millisecond, Max: time.Minute}
-	poll := backoff.Backoff{Min: pollInterval, Max: pollInterval}
+	poll, pause := backoff.Backoff{Min: pollInterval, Max: pollInterval}, backoff.Backoff{Min: sendInterval, Max: sendInterval}
 	for {
+		sentBefore := s.seenAt
 		more, err := s.round(ctx)
 		switch {
 		case ctx.Err() != nil:
@@ -73,7 +74,11 @@ func (s *Sender) Run(ctx context.Context) error {
 		}
 		s.recover()
 		retry.Reset()
-		if !more && poll.Wait(ctx) != nil {
+		wait := &poll
+		if s.seenAt != sentBefore {
+			wait = &pause
+		}
+		if !more && wait.Wait(ctx) != nil {
 			return nil
 		}
 	}
