@@ -20,8 +20,10 @@ import (
 type Shown struct {
 	incident.Incident
 	Instance string `json:"instance,omitempty"` // the host, in a fleet
-	Reply    string `json:"reply"`              // the last one
-	Advice   string `json:"advice"`
+	// Others are the incidents of other hosts of the same kind and subject at the same time.
+	Others []string `json:"others,omitempty"`
+	Reply  string   `json:"reply"` // the last one
+	Advice string   `json:"advice"`
 }
 
 // Name returns what identifies the incident: its number, in a fleet HOST/NUMBER.

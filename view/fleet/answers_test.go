@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -248,6 +249,10 @@ func TestAnIncidentOfAFleetIsThatOfItsHost(t *testing.T) {
 			}
 			// In a fleet, failures have no numbers, and states follow from all hosts.
 			want.Instance, want.BounceID = host, 0
+			if other := fmt.Sprintf("mx%d/%d", 2-n, id); !slices.Contains(got.Others, other) {
+				t.Errorf("incident %s/%d, %s: other hosts have %q, want %s", host, id, kind, got.Others, other)
+			}
+			want.Others = got.Others
 			if sum(got.States) != sum(want.States) {
 				t.Errorf("incident %s/%d, %s: states %v of other addresses than %v", host, id, kind, got.States, want.States)
 			}

@@ -3,6 +3,7 @@ package fleet
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -46,6 +47,7 @@ func (r *Reader) selectIncidents(ctx context.Context, where string, args ...any)
 // the user may read them.
 func (r *Reader) Incidents(ctx context.Context, f incidents.Filter) ([]incidents.Shown, error) {
 	all, err := r.selectIncidents(ctx, "WHERE (f.over_at IS NULL OR f.last_at >= $1 AND NOT $2::boolean) ORDER BY f.over_at IS NOT NULL, f.last_at DESC, i.instance, f.id DESC", f.Since, f.Open)
+	findOthers(all)
 	shown := make([]incidents.Shown, 0, len(all))
 	for i := range all {
 		if all[i].Listed(f.Addresses) {
@@ -53,6 +55,33 @@ func (r *Reader) Incidents(ctx context.Context, f incidents.Filter) ([]incidents
 		}
 	}
 	return shown, err
+}
+
+// findOthers notes of each incident those of other hosts that have the same kind and
+// subject, and happened at the same time.
+func findOthers(all []incidentOfHost) {
+	type what struct {
+		kind    incident.Kind
+		subject string
+	}
+	same := make(map[what][]*incidentOfHost)
+	for i := range all {
+		one := &all[i]
+		if private := one.Kind == incident.BadList || one.Kind == incident.UnclassifiedSurge; !private || one.Subject != "" { // may be read
+			key := what{one.Kind, one.Subject}
+			same[key] = append(same[key], one)
+		}
+	}
+	for _, group := range same {
+		for _, one := range group {
+			for _, other := range group {
+				if other.number != one.number && other.StartedAt <= one.LastAt && one.StartedAt <= other.LastAt {
+					one.Others = append(one.Others, other.Name())
+				}
+			}
+			slices.Sort(one.Others)
+		}
+	}
 }
 
 func (r *Reader) incident(ctx context.Context, host string, id int64) (i incidentOfHost, err error) {
@@ -63,7 +92,17 @@ func (r *Reader) incident(ctx context.Context, host string, id int64) (i inciden
 	if err != nil {
 		return i, err
 	}
-	return all[0], nil
+	i = all[0]
+	if all, err = r.selectIncidents(ctx, "WHERE f.kind = $1 AND f.started_at <= $2 AND f.last_at >= $3", string(i.Kind), i.LastAt, i.StartedAt); err != nil {
+		return i, err
+	}
+	findOthers(all)
+	for n := range all {
+		if all[n].number == i.number && all[n].ID == i.ID {
+			i.Others = all[n].Others
+		}
+	}
+	return i, nil
 }
 
 // inFleet writes conditions on failures of SQLite for PostgreSQL. Who may not read a

@@ -44,8 +44,12 @@ func IncidentCells(i *incidents.Shown) []any {
 	if i.Instance != "" {
 		id = i.Name()
 	}
+	where := i.Subject
+	if len(i.Others) > 0 {
+		where = strings.TrimPrefix(where+", also "+strings.Join(i.Others, " "), ", ")
+	}
 	return []any{
-		id, incidentState(&i.Incident), table.Stamp(i.StartedAt), table.Stamp(i.LastAt), What(&i.Incident), i.Subject, i.Addresses,
+		id, incidentState(&i.Incident), table.Stamp(i.StartedAt), table.Stamp(i.LastAt), What(&i.Incident), where, i.Addresses,
 		string(i.Kind), stampOrNil(i.OverAt), string(i.EndedBy), stampOrNil(i.RangAt), i.Attempts, i.Domains, partOf, i.Reply,
 	}
 }
@@ -207,6 +211,9 @@ func PrintIncident(ctx context.Context, r CrowdReader, out *table.Screen, zone t
 	}
 	if share := Share(&d.Incident); share != "" {
 		line("share", "%s", share)
+	}
+	if len(d.Others) > 0 {
+		line("also", "at other hosts at the same time: #%s", strings.Join(d.Others, ", #"))
 	}
 	if d.PartOf != 0 {
 		line("part", "of #%s, which began first", d.NameOf(d.PartOf))
