@@ -6,7 +6,8 @@ import "strings"
 // causes, that it is temporary, or that it is said of a sender.
 
 // alternatives marks statements as guesses that are one of several causes: "no
-// such user, or access denied". A list of causes may have commas before its "or".
+// such user, or access denied", "user unknown, or your account is disabled". A
+// list of causes may have commas before its "or".
 func (r *reader) alternatives() {
 	for i := 1; i < len(r.clauses); i++ {
 		if !r.clauses[i].or {
@@ -20,14 +21,23 @@ func (r *reader) alternatives() {
 		for last+1 < len(r.clauses) && r.clauses[last+1].or {
 			last++
 		}
-		doubt := certain
+		doubt, theirs, ours := certain, false, false
 		for k := first; k <= last; k++ {
 			if r.isCause(k) {
 				doubt = hedged
 			}
 			for _, s := range r.topics[k].statements {
 				doubt = max(doubt, r.statements[s].doubt)
+				switch r.statements[s].subject {
+				case recipient, domain, 0:
+					theirs = true
+				default:
+					ours = true
+				}
 			}
+		}
+		if theirs && ours {
+			doubt = hedged
 		}
 		for k := first; k <= last; k++ {
 			for _, s := range r.topics[k].statements {
