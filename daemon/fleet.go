@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -27,7 +28,8 @@ func Fleet(c config.Config, version string, log *slog.Logger) (s fleet.Settings,
 		return s, &config.Error{Err: err}
 	}
 	s = fleet.Settings{Instance: c.Fleet.Instance, Database: c.Database, Version: version, HashKey: hash.ID(), Policy: Policy(c.Policy, c.Crowds), HideReplies: !c.Fleet.Replies, Log: log}
-	s.Keep = fleet.Retention{Bounces: c.Retention.Bounces, Recipients: c.Retention.Recipients}
+	r := &c.Retention
+	s.Keep = fleet.Retention{Bounces: r.Bounces, Recipients: r.Recipients, DailyCounts: r.DailyCounts, Gaps: r.Gaps, UnparsedLines: r.UnparsedLines, Incidents: r.Incidents}
 	if c.Fleet.Decisions {
 		s.Host = fleetHost{c, log}
 	}
@@ -174,17 +176,18 @@ var FleetCommands = []FleetCommand{
 	{
 		Use:   "maintain",
 		Short: "Delete from the fleet what is older than the settings keep it",
-		Long: "Maintain deletes from PostgreSQL what retention.bounces and retention.recipients of\n" +
-			"this host do not keep: failures that no state follows from any more, and addresses\n" +
-			"without a failure for so long. No state changes. It works in short transactions,\n" +
-			"between which senders send. It needs the user that owns the tables, as init does;\n" +
+		Long: "Maintain deletes from PostgreSQL what the settings retention of this host do not\n" +
+			"keep: failures that no state follows from any more, addresses without a failure for\n" +
+			"so long, counts by day, gaps, lines that were not parsed, and incidents that are\n" +
+			"over. No state changes. It works in short transactions, between which senders send.\n" +
+			"It needs the user that owns the tables, as init does;\n" +
 			"bouncetail-fleet-maintain.timer runs it every night.",
 		Do: func(ctx context.Context, s fleet.Settings, _ []string) (any, string, error) {
 			if s.Keep == (fleet.Retention{}) {
-				return fleet.Deleted{}, "Nothing is deleted: retention.bounces and retention.recipients are 0 in the settings of this host.", nil
+				return fleet.Deleted{}, "Nothing is deleted: the settings retention of this host keep everything.", nil
 			}
 			done, err := s.Maintain(ctx, time.Now())
-			return done, fmt.Sprintf("%s and %s deleted.", text.Amount(done.Failures, "failure"), text.Amount(done.Recipients, "address")), persons(err)
+			return done, deletedFromFleet(&done), persons(err)
 		},
 	},
 	{
@@ -213,4 +216,19 @@ func FleetStatus(ctx context.Context, q *Question) (all []fleet.InstanceStatus, 
 		troubled = troubled || all[i].Silent || all[i].ToForget > 0
 	}
 	return all, troubled, persons(err)
+}
+
+// deletedFromFleet says what Maintain has deleted.
+func deletedFromFleet(d *fleet.Deleted) string {
+	said := []string{text.Amount(d.Failures, "failure"), text.Amount(d.Recipients, "address")}
+	for _, one := range []struct {
+		n  int
+		of string
+	}{{d.DailyCounts, "count"}, {d.Gaps, "gap"}, {d.UnparsedLines, "unparsed line"}, {d.Incidents, "incident"}} {
+		if one.n > 0 {
+			said = append(said, text.Amount(one.n, one.of))
+		}
+	}
+	last := len(said) - 1
+	return strings.Join(said[:last], ", ") + " and " + said[last] + " deleted."
 }

@@ -217,6 +217,11 @@ func (s *Sender) compare(t *transaction, number int64, p *part) (*difference, er
 			return nil, err
 		}
 	}
+	horizons, err := t.readHorizons()
+	if err != nil {
+		return nil, err
+	}
+	now = p.of.withoutOld(now, horizons)
 	known, remembered := s.figures.known[p.of.table]
 	if !remembered || known.day != p.day {
 		known.day = p.day

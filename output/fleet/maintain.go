@@ -14,12 +14,22 @@ import (
 type Retention struct {
 	Bounces    int // failures that no state depends on
 	Recipients int // addresses without a failure; needs Bounces, which may not be longer
+
+	DailyCounts   int // all counts by day
+	Gaps          int
+	UnparsedLines int
+	Incidents     int // that are over
 }
 
 // Deleted is what Maintain has deleted.
 type Deleted struct {
 	Failures   int `json:"failures"`
 	Recipients int `json:"recipients"`
+
+	DailyCounts   int `json:"daily_counts"`
+	Gaps          int `json:"gaps"`
+	UnparsedLines int `json:"unparsed_lines"`
+	Incidents     int `json:"incidents"`
 }
 
 // maintainBatch is how many rows a transaction of Maintain deletes. Senders wait for it.
@@ -51,6 +61,18 @@ func (s *Settings) Maintain(ctx context.Context, now time.Time) (done Deleted, e
 			done.Failures, err = m.delete(ctx, oldFailures, deleteFailures, before(keep.Bounces))
 		}
 	}
+	for _, one := range []struct {
+		kind string
+		days int
+		done *int
+	}{
+		{oldCounts, keep.DailyCounts, &done.DailyCounts}, {oldGaps, keep.Gaps, &done.Gaps},
+		{oldUnparsed, keep.UnparsedLines, &done.UnparsedLines}, {oldIncidents, keep.Incidents, &done.Incidents},
+	} {
+		if one.days > 0 && err == nil {
+			*one.done, err = m.figures(ctx, one.kind, before(one.days))
+		}
+	}
 	return done, byOwner(err, "maintain")
 }
 
@@ -68,22 +90,18 @@ func (m *maintenance) horizon(ctx context.Context, before string) error {
 		if err := t.takeClock(1, m.hashKey); err != nil {
 			return err
 		}
-		_, err := tx.Exec(ctx, `
-			INSERT INTO bouncetail.fleet_meta AS known (name, value) VALUES ('horizon', $1)
-			ON CONFLICT (name) DO UPDATE SET value = greatest(known.value, excluded.value)`, before)
-		if err != nil {
+		if err := t.setHorizon("horizon", before); err != nil {
 			return err
 		}
-		// What these follow from may be deleted.
-		if _, err = tx.Exec(ctx, "UPDATE bouncetail.crowds SET frozen = true WHERE started_at < $1::text::timestamptz AND NOT frozen", before); err != nil {
+		if err := t.freezeCrowds(before); err != nil {
 			return err
 		}
-		if _, err = tx.Exec(ctx, "DELETE FROM bouncetail.also_read WHERE occurred_at < $1::text::timestamptz", before); err != nil {
+		if _, err := tx.Exec(ctx, "DELETE FROM bouncetail.also_read WHERE occurred_at < $1::text::timestamptz", before); err != nil {
 			return err
 		}
 		// The horizon keeps out what these hashes kept out. Hosts that have still to
 		// forget an address need them.
-		_, err = tx.Exec(ctx, `
+		_, err := tx.Exec(ctx, `
 			DELETE FROM bouncetail.forgotten f
 			WHERE until < $1::text::timestamptz
 			  AND NOT EXISTS (SELECT 1 FROM bouncetail.fleet_instances i WHERE i.taken_seq < f.seq AND i.number <> f.instance AND i.removed_at IS NULL)`, before)
@@ -103,6 +121,7 @@ const (
 		  RETURNING r.recipient_key, r.seq),
 		changes AS (DELETE FROM bouncetail.recipient_changes c USING old WHERE c.seq = old.seq),
 		failures AS (DELETE FROM bouncetail.bounces b USING old WHERE b.recipient_key = old.recipient_key),
+		refusals AS (DELETE FROM bouncetail.refusals f USING old WHERE f.recipient_key = old.recipient_key),
 		pruned AS (DELETE FROM bouncetail.pruned_failures p USING old WHERE p.recipient_key = old.recipient_key)
 		SELECT count(*) FROM old`
 
@@ -124,7 +143,10 @@ const (
 		  USING unnest($1::bigint[], $2::timestamptz[], $3::bytea[]) AS found (recipient_key, at, event_id), bouncetail.recipients r
 		  WHERE b.recipient_key = found.recipient_key AND b.occurred_at = found.at AND b.event_id = found.event_id
 		    AND r.recipient_key = b.recipient_key AND ` + noState + `
-		  RETURNING b.recipient_key, b.occurred_at, b.disposition, b.reason),
+		  RETURNING b.recipient_key, b.occurred_at, b.event_id, b.disposition, b.reason),
+		refusals AS (
+		  DELETE FROM bouncetail.refusals f USING old
+		  WHERE f.recipient_key = old.recipient_key AND f.occurred_at = old.occurred_at AND f.event_id = old.event_id),
 		counted AS (
 		  INSERT INTO bouncetail.pruned_failures AS known (recipient_key, permanent_count, retry_count, first_failure_at)
 		  SELECT recipient_key, count(*) FILTER (WHERE disposition = 'permanent'), count(*) FILTER (WHERE disposition <> 'permanent'), min(occurred_at)
@@ -151,7 +173,12 @@ func (m *maintenance) delete(ctx context.Context, find, statement, before string
 			if err := t.takeClock(1, m.hashKey); err != nil {
 				return err
 			}
-			return tx.QueryRow(ctx, statement, keys, times, events).Scan(&n)
+			if err := tx.QueryRow(ctx, statement, keys, times, events).Scan(&n); err != nil {
+				return err
+			}
+			// What senders remember of refusals is not valid any more.
+			_, err := tx.Exec(ctx, "UPDATE bouncetail.fleet_clock SET generation = generation + 1")
+			return err
 		})
 		deleted += n
 		keys, times, events = nil, nil, nil

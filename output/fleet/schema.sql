@@ -12,7 +12,7 @@ CREATE TABLE bouncetail.fleet_clock (
 INSERT INTO bouncetail.fleet_clock (seq) VALUES (0);
 
 CREATE TABLE bouncetail.fleet_meta (
-  name text PRIMARY KEY, -- schema; hash_key: identifies the key by which addresses are hashed, 0 if they are not; policy: what states follow (JSON); horizon: older failures are not stored, because they were deleted
+  name text PRIMARY KEY, -- schema; hash_key: identifies the key by which addresses are hashed, 0 if they are not; policy: what states follow (JSON); horizon: older failures are not stored, because they were deleted; horizon of TABLE: neither are older rows of it
   value text NOT NULL
 );
 

@@ -120,7 +120,7 @@ var saveCounts = "INSERT INTO bouncetail.daily_counts (instance, " + names(count
 // those of all. Counts that are lower than the stored ones are left out: a host that reads
 // its logs again reaches them again.
 func (t *transaction) saveTraffic(counts []feed.DaySent, instance int64) (added []recipient.SentDay, err error) {
-	if len(counts) == 0 {
+	if len(counts) == 0 || isOld(counts[0].Day, t.countsHorizon) {
 		return nil, nil
 	}
 	own, others, err := t.storedCounts(counts, instance)

@@ -28,6 +28,8 @@ type transaction struct {
 	// generation is that of the refusals: it grows if some were deleted.
 	generation int64
 	horizon    string // stored stamp before which records were deleted for their age; empty if none were
+	// countsHorizon is that of counts by day.
+	countsHorizon string
 	// What need not be asked for each address.
 	lastRefusal  int64 // Unix milliseconds
 	anyDecision  bool
@@ -62,7 +64,8 @@ func (t *transaction) takeClock(n int, hashKey int64, further ...statement) erro
 	if metaErr == nil {
 		metaErr = m.check(hashKey)
 	}
-	t.in.Policy, t.horizon = m.policy, stored["horizon"]
+	t.in.Policy, t.countsHorizon = m.policy, stored[horizonOf(oldCounts)]
+	t.horizon = max(stored["horizon"], t.countsHorizon)
 	return cmp.Or(metaErr, err) // what the statements of another version fail with is of no interest
 }
 
