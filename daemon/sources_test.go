@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 const (
@@ -33,8 +34,14 @@ func TestALogHoldsMailIfAMailServerWroteALine(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			for file, data := range c.files {
-				if err := os.WriteFile(filepath.Join(dir, file), []byte(data), 0o600); err != nil {
+				path := filepath.Join(dir, file)
+				if err := os.WriteFile(path, []byte(data), 0o600); err != nil {
 					t.Fatal(err)
+				}
+				if file == "mail.log.2" { // older, in whatever order the map yields them
+					if err := os.Chtimes(path, time.Time{}, time.Now().Add(-time.Hour)); err != nil {
+						t.Fatal(err)
+					}
 				}
 			}
 			got, err := ThisMachine(dir).HoldsMail(filepath.Join(dir, "mail.log"))
