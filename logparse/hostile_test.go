@@ -270,6 +270,30 @@ func within(who []string, recipient string) bool {
 	return false
 }
 
+// journalctl -o short indents the further lines of a message. Any program may have
+// written them, and a stranger their text.
+func TestIndentedLinesOfAnotherMessageAreNotRead(t *testing.T) {
+	const delivery = "4XabcZ1y2z: to=<v@bank.example>, relay=none, delay=1, delays=0/0/0/1, dsn=5.1.1, status=bounced (user unknown)"
+	for _, second := range []string{
+		"Nov 23 12:57:36 mx postfix/smtp[474]: " + delivery,
+		"2026-11-23T12:57:36.5+00:00 mx postfix/smtp[474]: " + delivery,
+		"2026-11-23 12:57:36 1xVTbv-00000r-1v ** v@bank.example: Unrouteable address",
+		`{"MESSAGE":"` + delivery + `","SYSLOG_IDENTIFIER":"postfix/smtp","__REALTIME_TIMESTAMP":"1795438656123456"}`,
+		"Mon 2026-11-23 12:57:36.500000 UTC [s=a;i=2;b=c;m=d;t=e;x=f]\n§    SYSLOG_IDENTIFIER=postfix/smtp\n§    MESSAGE=" + delivery + "\nNov 23 12:57:37 mx x: y",
+		"{\n§\"MESSAGE\":\"" + delivery + "\",\n§\"SYSLOG_IDENTIFIER\":\"postfix/smtp\",\n§\"__REALTIME_TIMESTAMP\":\"1795438656123456\"}",
+	} {
+		for _, header := range []string{"Nov 23 12:57:36 a: ", "Nov 23 12:57:36 mx shop[7]: ", "2026-11-23T12:57:36+0000 mx shop[7]: "} {
+			indent := strings.Repeat(" ", len(header))
+			text := header + "Hello,\n" + indent + strings.ReplaceAll(second, "§", indent) + "\n"
+			for _, ev := range events(newParser(t, ""), text) {
+				if ev.Kind == bounce.EventAttempt {
+					t.Errorf("read for %s:\n%s", ev.Recipient, text)
+				}
+			}
+		}
+	}
+}
+
 // Commands, files and complaints hold what a stranger chose, such as the sender in
 // "|/bin/filter -f $sender_address".
 func TestTextOfStrangersBesideTheRecipientIsNotRead(t *testing.T) {

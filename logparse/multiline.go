@@ -27,6 +27,10 @@ const maxObjects = 10_000
 // readUnusual reads a line whose header is of an unusual form, and counts it if
 // it holds a delivery and cannot be read.
 func (p *Parser) readUnusual(line string, yield func(*bounce.Event)) {
+	if strings.HasPrefix(line, continued) {
+		p.noteLost(line)
+		return
+	}
 	if line == "" || strings.HasPrefix(line, "__") && p.readExport(line, yield) || p.beginMultiline(line) {
 		return
 	}
@@ -50,6 +54,12 @@ func (p *Parser) readUnusual(line string, yield func(*bounce.Event)) {
 	}
 	p.noteLost(line)
 }
+
+// continued begins a further line of a message of several lines: journalctl -o short
+// and its relatives indent it as far as the first begins, which is 19 bytes at least
+// ("Nov 23 12:57:36 a: "). A stranger may have chosen what follows, in the message of
+// any program.
+const continued = "                "
 
 // upToComma returns the object that a line begins with and the comma behind it, or
 // the whole line. If each object were read with all that follow it, the time would
