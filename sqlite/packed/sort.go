@@ -25,21 +25,25 @@ type Sorter struct {
 }
 
 // sortByHash sorts by a number whose values are spread evenly, as those of a hash
-// are: by its highest bits first, which leaves one or two in each place. It returns
-// the buffer that it used.
+// are: by the highest bits in which they differ first, which leaves one or two in each
+// place. It returns the buffer that it used.
 func sortByHash[T entry](all, buf []T) []T {
 	order := bits.Len(uint(len(all) / 2))
-	ends := make([]int32, 1<<order+1) // where a place starts, and later where it ends
-	shift := 64 - order
+	var differ uint64
 	for i := range all {
-		ends[Delivery(all[i]).Key>>shift+1]++
+		differ |= Delivery(all[i]).Key ^ Delivery(all[0]).Key
+	}
+	shift, mask := max(bits.Len64(differ)-order, 0), uint64(1)<<order-1
+	ends := make([]int32, 1<<order+1) // where a place starts, and later where it ends
+	for i := range all {
+		ends[Delivery(all[i]).Key>>shift&mask+1]++
 	}
 	for i := range len(ends) - 1 {
 		ends[i+1] += ends[i]
 	}
 	buf = append(buf[:0], all...)
 	for i := range buf {
-		at := &ends[Delivery(buf[i]).Key>>shift]
+		at := &ends[Delivery(buf[i]).Key>>shift&mask]
 		all[*at] = buf[i]
 		*at++
 	}
