@@ -47,6 +47,7 @@ func (b *batcher) takeDeliveries() deliveries {
 	case b.deliveries = <-b.free:
 	default:
 	}
+	b.deliveries.texts.Grow(taken.texts.Len()) // chunks are alike
 	return taken
 }
 

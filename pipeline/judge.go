@@ -12,6 +12,10 @@ import (
 type deliveries struct {
 	failed []bounce.Delivery
 	sent   []success
+	// texts holds the recipient and the host of each success. The parser has just read
+	// these texts. The judge may run on another processor, and would wait for each of
+	// them if they were spread over the block of the log.
+	texts strings.Builder
 	// seal ends the batch and holds all of it but records and successes. It is nil if
 	// the batch continues.
 	seal *sealedBatch
@@ -21,20 +25,22 @@ type deliveries struct {
 type success struct {
 	id        bounce.EventID
 	at        int64 // Unix milliseconds
-	recipient string
-	host      string // the server that took it
-	first     bool   // see bounce.Delivery
+	recipient int   // length of the text
+	host      int   // likewise, of the server that took it
+	first     bool  // see bounce.Delivery
 }
 
 func (d *deliveries) len() int { return len(d.failed) + len(d.sent) }
 
 // add adds a copy of a delivery.
 func (d *deliveries) add(one *bounce.Delivery) {
-	if one.Outcome == bounce.Sent {
-		d.sent = append(d.sent, success{one.ID, one.At.UnixMilli(), one.Recipient, one.Reply.RelayHost, one.First})
-	} else {
+	if one.Outcome != bounce.Sent {
 		d.failed = append(d.failed, *one)
+		return
 	}
+	d.sent = append(d.sent, success{one.ID, one.At.UnixMilli(), len(one.Recipient), len(one.Reply.RelayHost), one.First})
+	d.texts.WriteString(one.Recipient)
+	d.texts.WriteString(one.Reply.RelayHost)
 }
 
 // judge makes batches from deliveries: it classifies those that failed.
@@ -59,7 +65,6 @@ func (p *Pipeline) judgeAll(in <-chan deliveries, free chan<- deliveries, sealed
 			sealed <- j.seal(d.seal)
 		}
 		clear(d.failed) // their texts are parts of blocks of the log
-		clear(d.sent)
 		select {
 		case free <- deliveries{failed: d.failed[:0], sent: d.sent[:0]}:
 		default:
@@ -71,13 +76,15 @@ func (p *Pipeline) judgeAll(in <-chan deliveries, free chan<- deliveries, sealed
 func (j *judge) add(d *deliveries) {
 	classifier := j.p.Classifier()
 	j.batch.Successes = slices.Grow(j.batch.Successes, len(d.sent))
+	texts := d.texts.String()
 	for i := range d.sent {
 		s := &d.sent[i]
-		to := address.Parse(s.recipient)
+		to, host := address.Parse(texts[:s.recipient]), texts[s.recipient:s.recipient+s.host]
+		texts = texts[s.recipient+s.host:]
 		domain := j.domain(to.Domain)
 		last := &j.servers[domain] // mostly the same server, and comparing is faster than looking it up
-		if last.host != s.host {
-			*last = j.providers.of(s.host, classifier)
+		if last.host != host {
+			*last = j.providers.of(host, classifier)
 		}
 		j.batch.Successes = append(j.batch.Successes, bounce.Success{
 			ID: s.id, Domain: domain, At: s.at, Key: to.Key(), Provider: last.provider, First: s.first,
@@ -93,7 +100,7 @@ func (j *judge) add(d *deliveries) {
 func (j *judge) domain(s string) uint32 {
 	n, known := j.domains[s]
 	if !known {
-		s = strings.Clone(s) // a substring pins the block of the log
+		s = strings.Clone(s) // a substring pins the texts of a chunk
 		n = uint32(len(j.batch.Domains))
 		j.batch.Domains = append(j.batch.Domains, s)
 		j.domains[s] = n
