@@ -54,7 +54,7 @@ func (q *Queue) adopt(e bounce.QueueEntry, known *entry) {
 		m.setMessageID(known.MessageID)
 	}
 	if !m.hasSender {
-		m.sender, m.hasSender = append(m.sender[:0], known.Sender...), known.HasSender
+		m.setSender(known.Sender, known.HasSender)
 	}
 	for recipient, d := range known.Deferrals {
 		if m.deferrals.of(recipient) == nil {

@@ -67,6 +67,7 @@ type message struct {
 	messageID    []byte
 	messageHash  uint64 // of messageID; 0 if that is empty
 	sender       []byte
+	senderHash   uint64 // 0 without hasSender
 	hasSender    bool
 	stored       bool // it has a row in the database
 	ended        bool // it is kept only until its row is deleted
@@ -88,7 +89,8 @@ type key struct {
 func (m *message) clear() {
 	m.deferrals.clear()
 	m.tried, m.arrival = tried{}, 0
-	m.messageID, m.messageHash, m.sender, m.hasSender = m.messageID[:0], 0, m.sender[:0], false
+	m.messageID, m.messageHash = m.messageID[:0], 0
+	m.setSender("", false)
 	m.stored, m.ended, m.changedIndex, m.seenAt = false, false, 0, time.Time{}
 }
 
@@ -97,6 +99,14 @@ func (m *message) setMessageID(id string) {
 	m.messageHash = 0
 	if id != "" {
 		m.messageHash = xxhash.Sum64String(id)
+	}
+}
+
+// setSender sets the sender. It is hashed while it is in the processor's cache.
+func (m *message) setSender(sender string, known bool) {
+	m.sender, m.senderHash, m.hasSender = append(m.sender[:0], sender...), 0, known
+	if known {
+		m.senderHash = addressHash(sender)
 	}
 }
 
@@ -154,7 +164,7 @@ func (q *Queue) learn(ev *bounce.Event) {
 	m := q.message(ev)
 	if ev.MessageID != "" && ev.MessageID != string(m.messageID) {
 		if len(m.messageID) > 0 {
-			m.sender, m.hasSender = m.sender[:0], false
+			m.setSender("", false)
 			m.deferrals.clear()
 			m.tried = tried{}
 		}
@@ -162,7 +172,7 @@ func (q *Queue) learn(ev *bounce.Event) {
 		q.recent.arrive(m)
 	}
 	if ev.HasSender {
-		m.sender, m.hasSender = append(m.sender[:0], ev.Sender...), true
+		m.setSender(ev.Sender, true)
 	}
 }
 
@@ -228,7 +238,7 @@ func (q *Queue) giveUp(ev *bounce.Event, yield func(*bounce.Delivery)) {
 		return
 	}
 	if ev.HasSender {
-		m.sender, m.hasSender = append(m.sender[:0], ev.Sender...), true
+		m.setSender(ev.Sender, true)
 	}
 	// In order, so that a log read twice gives its records in the same order.
 	for _, last := range m.deferrals.sorted() {

@@ -75,28 +75,29 @@ func (r *recent) arrive(m *message) {
 // leave notes that a message was removed, or that an attempt names one that is not
 // known.
 func (r *recent) leave(ev *bounce.Event, m *message) {
-	g := gone{at: ev.At.UnixMilli()}
+	var g *gone
 	if m == nil {
-		g.id = hashID(ev.QueueID)
+		g = r.add(hashID(ev.QueueID))
 		g.tried.note(ev)
 	} else {
-		g.id, g.messageID, g.tried, g.arrival = m.hash, m.messageHash, m.tried, m.arrival
-		if m.hasSender {
-			g.sender = addressHash(m.sender)
-		}
+		g = r.add(m.hash)
+		g.messageID, g.sender, g.tried, g.arrival = m.messageHash, m.senderHash, m.tried, m.arrival
 	}
-	r.add(g)
+	g.at = ev.At.UnixMilli()
 	r.changed = true
 }
 
-func (r *recent) add(g gone) {
+// add adds a message to gone, by the hash of its queue ID. It is valid until the next
+// call.
+func (r *recent) add(id uint64) *gone {
 	if r.index == nil {
 		r.index = make([]uint32, idSlots)
 	}
 	r.last++
-	newest := &r.index[g.id%idSlots]
-	g.older, *newest = *newest, r.last
-	r.gone = append(bounded(r.gone), g)
+	newest := &r.index[id%idSlots]
+	r.gone = append(bounded(r.gone), gone{id: id, older: *newest})
+	*newest = r.last
+	return &r.gone[len(r.gone)-1]
 }
 
 // newestOf returns the newest of gone with the hash of a queue ID, or nil.
@@ -135,13 +136,13 @@ func bounded[T any](list []T) []T {
 
 // addressHash returns a hash of an address that is never 0 and does not depend on
 // case.
-func addressHash[T ~string | ~[]byte](address T) uint64 {
+func addressHash(address string) uint64 {
 	for i := range len(address) {
 		if c := address[i]; 'A' <= c && c <= 'Z' {
-			return xxhash.Sum64String(bounce.LowerASCII(string(address))) | 1
+			return xxhash.Sum64String(bounce.LowerASCII(address)) | 1
 		}
 	}
-	return xxhash.Sum64String(string(address)) | 1
+	return xxhash.Sum64String(address) | 1
 }
 
 // note adds the addresses that an attempt names.
@@ -265,8 +266,8 @@ func (r *recent) changes() (list []goneEntry, changed bool) {
 func (r *recent) restore(list []goneEntry) {
 	r.filters = true
 	for _, e := range list {
-		g := gone{at: e.At.UnixMilli(), id: e.ID, messageID: e.MessageID, sender: e.Sender}
+		g := r.add(e.ID)
+		g.at, g.messageID, g.sender = e.At.UnixMilli(), e.MessageID, e.Sender
 		copy(g.tried[:], e.Tried)
-		r.add(g)
 	}
 }

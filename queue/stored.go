@@ -71,7 +71,7 @@ func (q *Queue) Restore(entries []bounce.QueueEntry) error {
 			m = q.add(hash, origin, e.QueueID)
 		}
 		m.setMessageID(known.MessageID)
-		m.sender, m.hasSender = append(m.sender[:0], known.Sender...), known.HasSender
+		m.setSender(known.Sender, known.HasSender)
 		m.deferrals.clear()
 		for recipient, d := range known.Deferrals {
 			m.deferrals.set(recipient, *d)
