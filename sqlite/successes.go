@@ -33,7 +33,8 @@ func (tx *Tx) addSuccesses(b *bounce.Batch) error {
 }
 
 // countOnce stores the ids of n lines, and calls isNew with the index of each line that
-// was not stored before.
+// was not stored before, in their order, which is that of memory. The order of ids is
+// random within a bucket.
 func (tx *Tx) countOnce(n int, id func(i int) *bounce.EventID, isNew func(index int32)) error {
 	tx.newSuccesses = slices.Grow(tx.newSuccesses[:0], n)[:n]
 	lines := tx.newSuccesses
@@ -47,13 +48,20 @@ func (tx *Tx) countOnce(n int, id func(i int) *bounce.EventID, isNew func(index 
 			buckets = append(buckets, lines[i].Bucket())
 		}
 	}
-	return tx.mergeBuckets("successes", "ids", buckets, func(bucket int64, known []byte) ([]byte, bool) {
+	added := make([]bool, len(lines))
+	err := tx.mergeBuckets("successes", "ids", buckets, func(bucket int64, known []byte) ([]byte, bool) {
 		n := 0
 		for n < len(lines) && lines[n].Bucket() == bucket {
 			n++
 		}
-		merged := packed.MergeSuccesses(known, lines[:n], isNew)
+		merged := packed.MergeSuccesses(known, lines[:n], func(index int32) { added[index] = true })
 		lines = lines[n:]
 		return merged, len(merged) > len(known)
 	})
+	for i := range added {
+		if added[i] {
+			isNew(int32(i))
+		}
+	}
+	return err
 }
