@@ -149,6 +149,7 @@ func (tx *Tx) Add(b *bounce.Batch) (isNew int, err error) {
 // Commit saves what was added, whole or not at all. It ends the transaction also
 // if it fails.
 func (tx *Tx) Commit() error {
+	tx.store.file.SyncAhead()
 	for _, step := range []struct {
 		what string
 		do   func() error

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 
 	"github.com/bouncetail/bouncetail/internal/atomicfile"
@@ -35,6 +36,8 @@ type File struct {
 	info         os.FileInfo
 	logPages     int           // the bound of the write-ahead log, see boundLog
 	checkpointer *checkpointer // nil if SQLite's own checkpoints are enough
+	ahead        sync.WaitGroup
+	aheadErr     error // of SyncAhead, once ahead has ended
 }
 
 // The size of SQLite's page cache in kilobytes, for a daemon and for an import. A commit that has sorted pages looks through
@@ -149,6 +152,7 @@ func (f *File) release(incomplete bool) error {
 	if f.DB != nil {
 		err = errors.Join(f.DB.Close())
 	}
+	f.ahead.Wait()
 	opened := f.info != nil
 	switch {
 	case !opened && f.isNew: // nothing was written
@@ -173,13 +177,22 @@ func (f *File) release(incomplete bool) error {
 // building reports whether the database is still to be moved to its path.
 func (f *File) building() bool { return f.finalPath != "" }
 
+// SyncAhead lets the disk take what has been written of a database that is being built,
+// while SQLite prepares and writes the rest. Close then waits for that only.
+func (f *File) SyncAhead() {
+	if f.building() {
+		f.ahead.Wait()
+		f.ahead.Go(func() { f.aheadErr = errors.Join(f.aheadErr, f.fd.Sync()) }) // an error is told once
+	}
+}
+
 // moveIntoPlace gives a database that was built its name, once the disk has all
 // of it.
 func (f *File) moveIntoPlace() error {
 	if _, err := os.Lstat(f.finalPath); err == nil {
 		return fmt.Errorf("database %s was made by another program in the meantime; what was read is in %s", f.finalPath, f.Path)
 	}
-	err := f.fd.Sync()
+	err := errors.Join(f.aheadErr, f.fd.Sync())
 	// The log, which is empty, and its index come first: nobody opens them without
 	// the database, and a reader that may not write needs them.
 	for _, end := range []string{"-wal", "-shm", ""} {
