@@ -339,7 +339,7 @@ func TestAHostWhoseSenderIsStopped(t *testing.T) {
 		}
 	}
 	fail(1)
-	said("Fleet: 1 failure still to be sent, nothing was sent yet", "status")
+	said("Fleet: 1 failure still to be sent, nothing was sent yet: is bouncetail-fleet.service running?", "status")
 	run(t, "fleet", "send", "--once", "--config", h.settings)
 	said("Fleet: everything was sent, last contact ", "status")
 	fail(2)

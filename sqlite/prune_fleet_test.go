@@ -72,6 +72,9 @@ func TestPruningWaitsForAFleet(t *testing.T) {
 			if err != nil || state.Missed != c.missed {
 				t.Errorf("%d failures are missing in the fleet, %v; want %d", state.Missed, err, c.missed)
 			}
+			if c.sent < 0 && !state.At.IsZero() {
+				t.Errorf("the fleet was reached at %v, and no sender has run", state.At)
+			}
 			if c.sent < 0 && c.maxLag > 0 { // the time began with the first look
 				prune(t, s, keep, now.Add(maxLag+time.Hour))
 				if state, err = query.ReadSent(t.Context(), s.db); err != nil || state.Missed != 3 {

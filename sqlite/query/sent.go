@@ -10,9 +10,10 @@ import (
 
 // The names in meta of what is known here of how far a fleet has the failures of this host.
 const (
-	SentName   = "fleet_sent"    // the number of the last failure that was sent
-	SentAtName = "fleet_sent_at" // when the fleet was last reached, in Unix seconds
+	sentName   = "fleet_sent"    // the number of the last failure that was sent
+	sentAtName = "fleet_sent_at" // when the fleet was last reached, in Unix seconds
 	missedName = "fleet_missed"  // how many failures were deleted before they were sent
+	waitsName  = "fleet_waits"   // since when failures are kept for a fleet that was never reached
 )
 
 // Sent is how far a fleet has the failures of this host, as its sender noted last.
@@ -20,24 +21,28 @@ type Sent struct {
 	Failure int64     // the number of the last one that it has
 	At      time.Time // when it was last reached; zero if it never was
 	Missed  int64     // failures that were deleted here before they were sent
+
+	waits time.Time // since when failures are kept, if it was never reached; zero if they are not
 }
 
 // ReadSent returns how far a fleet has the failures of this host.
 func ReadSent(ctx context.Context, db sqldb.Querier) (s Sent, err error) {
-	err = sqldb.ScanAll(ctx, db, "SELECT name, value FROM meta WHERE name IN (?, ?, ?)", func(scan func(...any) error) error {
+	err = sqldb.ScanAll(ctx, db, "SELECT name, value FROM meta WHERE name IN (?, ?, ?, ?)", func(scan func(...any) error) error {
 		var name string
 		var value int64
 		err := scan(&name, &value)
 		switch name {
-		case SentName:
+		case sentName:
 			s.Failure = value
-		case SentAtName:
+		case sentAtName:
 			s.At = time.Unix(value, 0).UTC()
 		case missedName:
 			s.Missed = value
+		case waitsName:
+			s.waits = time.Unix(value, 0)
 		}
 		return err
-	}, SentName, SentAtName, missedName)
+	}, sentName, sentAtName, missedName, waitsName)
 	return s, err
 }
 
@@ -45,7 +50,7 @@ func ReadSent(ctx context.Context, db sqldb.Querier) (s Sent, err error) {
 const AddMissed = "INSERT INTO meta (name, value) VALUES ('" + missedName + "', ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value"
 
 // NoteSent is the statement that notes two numbers of meta.
-const NoteSent = "INSERT INTO meta (name, value) VALUES ('" + SentName + "', ?), ('" + SentAtName + "', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+const NoteSent = "INSERT INTO meta (name, value) VALUES ('" + sentName + "', ?), ('" + sentAtName + "', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 
 // Sent returns how far a fleet has the failures of this host, and how many it has not.
 func (r *Reader) Sent(ctx context.Context) (s Sent, behind int64, err error) {
@@ -62,12 +67,16 @@ func (r *Reader) Sent(ctx context.Context) (s Sent, behind int64, err error) {
 // that may write.
 func KeptForFleet(ctx context.Context, db sqldb.Querier, maxLag time.Duration, now time.Time, readOnly bool) (sent, kept int64, err error) {
 	s, err := ReadSent(ctx, db)
-	if err == nil && s.At.IsZero() {
-		if s.At = now; !readOnly {
-			_, err = db.ExecContext(ctx, NoteSent, 0, now.Unix())
+	since := s.At
+	if since.IsZero() {
+		since = s.waits
+	}
+	if since.IsZero() && err == nil {
+		if since = now; !readOnly {
+			_, err = db.ExecContext(ctx, "INSERT INTO meta (name, value) VALUES (?, ?)", waitsName, now.Unix())
 		}
 	}
-	if now.Sub(s.At) < maxLag {
+	if now.Sub(since) < maxLag {
 		return s.Failure, s.Failure, err
 	}
 	return s.Failure, math.MaxInt64, err

@@ -238,9 +238,9 @@ func (d *Digest) addReasons(counts []query.ReasonCount) {
 		c := &counts[i]
 		p := slot(providers, c.Provider)
 		p.n, p.before = p.n+c.Failures, p.before+c.Before
-		if c.Failures > p.most {
-			p.most = c.Failures
-			mostly[c.Provider] = string(c.Category) + " / " + string(c.Reason)
+		reason := string(c.Category) + " / " + string(c.Reason)
+		if c.Failures > p.most || c.Failures == p.most && reason < mostly[c.Provider] { // the databases have other orders
+			p.most, mostly[c.Provider] = c.Failures, reason
 		}
 		q := slot(reasons, [2]string{string(c.Category), string(c.Reason)})
 		q.n, q.before = q.n+c.Failures, q.before+c.Before
