@@ -66,18 +66,17 @@ func (l *look) badLists(ctx context.Context) error {
 		return nil
 	}
 	l.w.lists = l.Now
+	// Days first: most have too few refusals, which the index is enough to count.
 	return sqldb.ScanAll(ctx, l.db, `
 		SELECT b.sender, count(DISTINCT b.recipient_key), count(DISTINCT b.domain), count(*), min(b.occurred_at), max(b.occurred_at), max(b.id)
-		FROM bounces b JOIN recipients r ON r.recipient_key = b.recipient_key
-		WHERE b.suppress = 1 AND b.occurred_at >= ?1 AND b.sender <> '' AND r.last_delivery_at IS NULL
-		  AND substr(b.occurred_at, 1, 10) IN (
-		    -- The days with enough refusals of all senders; most have too few. The index is enough to count them.
-		    SELECT day
-		    FROM (SELECT substr(occurred_at, 1, 10) AS day, count(*) AS refused FROM bounces WHERE suppress = 1 AND occurred_at >= ?1 GROUP BY 1) d
-		    WHERE refused >= ?2 AND refused >= ?3 * (SELECT sent + deferred + bounced + expired FROM daily_totals t WHERE t.day = d.day))
-		GROUP BY b.sender, substr(b.occurred_at, 1, 10)
-		HAVING count(DISTINCT b.recipient_key) >= ?2 AND count(DISTINCT b.recipient_key) >= ?3 * (
-		  SELECT sent + deferred + bounced + expired FROM daily_totals WHERE day = substr(b.occurred_at, 1, 10))
+		FROM daily_totals t
+		CROSS JOIN bounces b INDEXED BY bounces_refused ON b.suppress = 1 AND b.occurred_at >= t.day AND b.occurred_at < t.day || 'U'
+		JOIN recipients r ON r.recipient_key = b.recipient_key
+		WHERE t.day >= ?1 AND b.sender <> '' AND r.last_delivery_at IS NULL
+		  AND max(?2, ?3 * (t.sent + t.deferred + t.bounced + t.expired)) <= (
+		    SELECT count(*) FROM bounces WHERE suppress = 1 AND occurred_at >= t.day AND occurred_at < t.day || 'U')
+		GROUP BY b.sender, t.day
+		HAVING count(DISTINCT b.recipient_key) >= max(?2, ?3 * (t.sent + t.deferred + t.bounced + t.expired))
 		ORDER BY 5`, func(scan func(...any) error) error {
 		f := incident.Finding{Scope: bounce.ScopeRecipient, Category: bounce.InvalidAddress, Rings: true}
 		f.Kind = incident.BadList
@@ -87,7 +86,7 @@ func (l *look) badLists(ctx context.Context) error {
 		f.Over = l.Now.UnixMilli()-f.Until > l.w.Gap.Milliseconds()
 		l.Findings = append(l.Findings, f)
 		return err
-	}, bounce.Stamp(l.since.Truncate(24*time.Hour)), badListFrom, badListShare)
+	}, bounce.DayName(bounce.EpochDay(l.since.UnixMilli())), badListFrom, badListShare)
 }
 
 // shapes counts replies that no rule knows, by shape.
