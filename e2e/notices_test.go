@@ -88,8 +88,8 @@ func TestAnIncidentIsToldOnceAndSurvivesAKill(t *testing.T) {
 	for n := range 6 {
 		fmt.Fprint(log, refusedNow(n))
 	}
-	waitFor(t, "the database", func() bool { info, err := os.Stat(at("b.db")); return err == nil && info.Size() > 0 })
 	const rang = "SELECT count(*) FROM incidents WHERE rang_at IS NOT NULL"
+	waitFor(t, "the schema", func() bool { return len(query(t, at("b.db"), rang)) == 1 })
 	inMinutes(t, "an incident", func() bool { return strings.HasSuffix(answerOf(t, at("config.yaml"), rang), "1") })
 	d.kill()
 	if _, err := os.Stat(at("notices.due")); err != nil {
