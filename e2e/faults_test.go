@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // waitFor waits until a condition holds.
@@ -91,6 +93,30 @@ func remount(t *testing.T, dir, options string) {
 	if out, err := exec.Command("mount", "-o", "remount,"+options, dir).CombinedOutput(); err != nil {
 		t.Fatalf("remount: %v: %s", err, out)
 	}
+}
+
+// A container runtime whose log driver hangs, or a journal that is stopped, takes no
+// line of the daemon's own log.
+func TestABlockedOutputStopsNothing(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	defer w.Close()
+	size, err := unix.FcntlInt(w.Fd(), unix.F_GETPIPE_SZ, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Write(make([]byte, size)); err != nil {
+		t.Fatal(err)
+	}
+	log := newMailLog(t)
+	db := filepath.Join(t.TempDir(), "b.db")
+	d := startWith(t, filepath.Join(t.TempDir(), "said"), func(c *exec.Cmd) { c.Stderr = w }, "--db", db, log.path)
+	log.messages(0, 100)
+	eventually(t, db, countBounces, "100")
+	d.stop()
 }
 
 func TestAFullDiskIsRetried(t *testing.T) {

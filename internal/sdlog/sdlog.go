@@ -33,6 +33,9 @@ func Logger(w io.Writer, level, format string) *slog.Logger {
 // opened: JOURNAL_STREAM names its device and inode (systemd.exec(5)). A child
 // whose output goes elsewhere inherits the variable.
 func IsJournal(w io.Writer) bool {
+	if q, ok := w.(*Queue); ok {
+		w = q.out
+	}
 	f, ok := w.(*os.File)
 	if !ok {
 		return false
