@@ -21,7 +21,7 @@ var schemaSQL string
 var viewsSQL string
 
 // schemaVersion is the version of schemaSQL.
-const schemaVersion = 5
+const schemaVersion = 6
 
 // The roles that users of PostgreSQL are granted.
 const (

@@ -118,7 +118,10 @@ const (
 		  DELETE FROM bouncetail.recipients r
 		  USING unnest($1::bigint[], $2::timestamptz[], $3::bytea[]) AS found (recipient_key, at, event_id)
 		  WHERE r.recipient_key = found.recipient_key AND r.last_failure_at = found.at AND r.decided_by <> 'manual'
-		  RETURNING r.recipient_key, r.seq),
+		  RETURNING r.recipient_key, r.seq, r.state),
+		states AS (
+		  UPDATE bouncetail.state_counts c SET recipients = c.recipients - g.n
+		  FROM (SELECT state, count(*) AS n FROM old GROUP BY state) g WHERE c.state = g.state),
 		changes AS (DELETE FROM bouncetail.recipient_changes c USING old WHERE c.seq = old.seq),
 		failures AS (DELETE FROM bouncetail.bounces b USING old WHERE b.recipient_key = old.recipient_key),
 		refusals AS (DELETE FROM bouncetail.refusals f USING old WHERE f.recipient_key = old.recipient_key),

@@ -101,6 +101,11 @@ func compare(t *testing.T, when, admin, one string) {
 	if numbers := dumpFleet(t, admin, "SELECT count(*)::text FROM (SELECT seq FROM bouncetail.recipients GROUP BY seq HAVING count(*) > 1) twice"); numbers[0] != "0" {
 		t.Errorf("%s change numbers were given twice", numbers[0])
 	}
+	const counted = "SELECT state, recipients::text FROM bouncetail.state_counts WHERE recipients <> 0 ORDER BY 1"
+	const byState = `SELECT state COLLATE "C", count(*)::text FROM bouncetail.recipients GROUP BY 1 ORDER BY 1`
+	if got, want := dumpFleet(t, admin, counted), dumpFleet(t, admin, byState); !slices.Equal(got, want) {
+		t.Errorf("when %s, the numbers of recipients by state are %s, want %s", when, got, want)
+	}
 	changes := dumpFleet(t, admin, "SELECT (SELECT count(*) FROM bouncetail.recipients)::text, (SELECT count(*) FROM bouncetail.changes)::text, (SELECT count(*) FROM bouncetail.recipient_changes)::text")
 	if n := strings.Split(changes[0], "|"); n[0] != n[1] || n[0] != n[2] {
 		t.Errorf("when %s, of %s recipients %s can be read by their change, and there are %s numbers", when, n[0], n[1], n[2])
@@ -194,7 +199,7 @@ func withdrawRelease(t *testing.T, e *sqlite.Editor, path string, of *recipient.
 	return errors.New("there is none")
 }
 
-const emptyFleet = "TRUNCATE bouncetail.bounces, bouncetail.also_read, bouncetail.pruned_failures, bouncetail.recipients, bouncetail.recipient_changes, bouncetail.fleet_instances, bouncetail.refusals, bouncetail.daily_counts, bouncetail.daily_traffic, bouncetail.fleet_days, bouncetail.crowds, bouncetail.decisions, bouncetail.releases, bouncetail.forgotten, bouncetail.daily_totals, bouncetail.daily_reasons, bouncetail.provider_windows, bouncetail.provider_baselines, bouncetail.gaps, bouncetail.unparsed_lines, bouncetail.incidents, bouncetail.fleet_figures; UPDATE bouncetail.fleet_clock SET seq = 0"
+const emptyFleet = "TRUNCATE bouncetail.bounces, bouncetail.also_read, bouncetail.pruned_failures, bouncetail.recipients, bouncetail.recipient_changes, bouncetail.state_counts, bouncetail.fleet_instances, bouncetail.refusals, bouncetail.daily_counts, bouncetail.daily_traffic, bouncetail.fleet_days, bouncetail.crowds, bouncetail.decisions, bouncetail.releases, bouncetail.forgotten, bouncetail.daily_totals, bouncetail.daily_reasons, bouncetail.provider_windows, bouncetail.provider_baselines, bouncetail.gaps, bouncetail.unparsed_lines, bouncetail.incidents, bouncetail.fleet_figures; UPDATE bouncetail.fleet_clock SET seq = 0"
 
 // seeds returns how many stories are told.
 func seeds(t testing.TB, usual int) int {

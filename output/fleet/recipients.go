@@ -252,6 +252,7 @@ func (t *transaction) replay(rows []*recipientRow) error {
 // the next change number.
 func (t *transaction) save(rows []*recipientRow, decisions map[int64]*recipient.Decision) error {
 	var added, changed []savedRow
+	states := make(map[bounce.State]int64) // how many more are in each
 	for _, r := range rows {
 		r.is.Row = r.history.Row(decisions[r.key], t.now)
 		r.is.last, r.is.deciding = r.events[r.is.LastID], r.events[r.is.DecidingID]
@@ -265,7 +266,9 @@ func (t *transaction) save(rows []*recipientRow, decisions map[int64]*recipient.
 			r.leftBad = r.seq
 		}
 		t.changes.Add(&r.was.Row, &r.is.Row)
+		states[r.is.State]++
 		if r.known {
+			states[r.was.State]--
 			changed = append(changed, savedRow{r})
 		} else {
 			added = append(added, savedRow{r})
@@ -277,6 +280,9 @@ func (t *transaction) save(rows []*recipientRow, decisions map[int64]*recipient.
 	if err := t.later(rowsStatement(saveChanges, changeColumns, slices.Concat(added, changed))); err != nil {
 		return err
 	}
+	if err := t.countStates(states); err != nil {
+		return err
+	}
 	if len(added) > 0 {
 		if err := t.later(rowsStatement(insertRecipients, recipientColumns, added)); err != nil {
 			return err
@@ -286,4 +292,31 @@ func (t *transaction) save(rows []*recipientRow, decisions map[int64]*recipient.
 		return nil
 	}
 	return t.later(rowsStatement(updateRecipients, changingColumns, changed))
+}
+
+type stateCount struct {
+	state bounce.State
+	n     int64
+}
+
+var stateColumns = []column[stateCount]{
+	{"state", "text", func(c *stateCount) any { return (*string)(&c.state) }},
+	{"recipients", "bigint", func(c *stateCount) any { return &c.n }},
+}
+
+var addStates = "INSERT INTO bouncetail.state_counts AS known (" + names(stateColumns) + ") SELECT * FROM " + unnest(stateColumns) +
+	" ON CONFLICT (state) DO UPDATE SET recipients = known.recipients + excluded.recipients"
+
+// countStates notes how many more recipients are in each state.
+func (t *transaction) countStates(more map[bounce.State]int64) error {
+	var rows []stateCount
+	for state, n := range more {
+		if n != 0 {
+			rows = append(rows, stateCount{state, n})
+		}
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	return t.later(rowsStatement(addStates, stateColumns, rows))
 }

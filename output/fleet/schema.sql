@@ -124,11 +124,18 @@ CREATE TABLE bouncetail.recipients (
   left_bad_seq bigint -- of its last change from bad to another state
 ) WITH (fillfactor = 80);
 
-CREATE INDEX recipients_by_name ON bouncetail.recipients USING hash (recipient);
+CREATE INDEX recipients_by_name ON bouncetail.recipients (recipient);
+CREATE INDEX recipients_by_domain ON bouncetail.recipients (domain, recipient);
 CREATE INDEX recipients_bad ON bouncetail.recipients (domain) WHERE state = 'bad';
 CREATE INDEX recipients_by_bad_since ON bouncetail.recipients (bad_since) WHERE state = 'bad';
 CREATE INDEX recipients_suspect ON bouncetail.recipients (recipient) WHERE state = 'suspect';
 CREATE INDEX recipients_by_end ON bouncetail.recipients (bad_until) WHERE bad_until IS NOT NULL;
+
+CREATE TABLE bouncetail.state_counts (
+  -- How many rows of recipients are in each state. Who changes it holds the clock.
+  state text COLLATE "C" PRIMARY KEY,
+  recipients bigint NOT NULL
+);
 
 CREATE TABLE bouncetail.recipient_changes (
   -- One row for each row of recipients, by the number of its last change. With an index on
@@ -387,8 +394,9 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
   DELETE FROM bouncetail.refusals r USING unnest(keys, untils) AS new (key, until) WHERE r.recipient_key = new.key AND r.occurred_at <= new.until;
   UPDATE bouncetail.fleet_clock SET generation = generation + 1;
   DELETE FROM bouncetail.decisions d USING unnest(keys, untils) AS new (key, until) WHERE d.recipient_key = new.key AND d.decided_at <= new.until;
-  WITH gone AS (DELETE FROM bouncetail.recipients WHERE recipient_key = ANY (keys) RETURNING seq)
-    DELETE FROM bouncetail.recipient_changes c USING gone WHERE c.seq = gone.seq;
+  WITH gone AS (DELETE FROM bouncetail.recipients WHERE recipient_key = ANY (keys) RETURNING seq, state),
+    changes AS (DELETE FROM bouncetail.recipient_changes c USING gone WHERE c.seq = gone.seq)
+    UPDATE bouncetail.state_counts c SET recipients = c.recipients - g.n FROM (SELECT state, count(*) AS n FROM gone GROUP BY state) g WHERE c.state = g.state;
   DELETE FROM bouncetail.pruned_failures WHERE recipient_key = ANY (keys);
 $$;
 
@@ -407,7 +415,7 @@ CREATE TABLE bouncetail.export_cursors (
 GRANT USAGE ON SCHEMA bouncetail TO bouncetail_sender, bouncetail_reader;
 GRANT SELECT ON bouncetail.fleet_meta, bouncetail.forgotten, bouncetail.pruned_failures TO bouncetail_sender;
 GRANT SELECT, UPDATE ON bouncetail.fleet_clock TO bouncetail_sender;
-GRANT SELECT, INSERT, UPDATE ON bouncetail.fleet_instances, bouncetail.recipients TO bouncetail_sender;
+GRANT SELECT, INSERT, UPDATE ON bouncetail.fleet_instances, bouncetail.recipients, bouncetail.state_counts TO bouncetail_sender;
 GRANT SELECT ON bouncetail.changes TO bouncetail_sender;
 GRANT SELECT, INSERT, DELETE ON bouncetail.refusals, bouncetail.recipient_changes TO bouncetail_sender;
 GRANT SELECT, INSERT, UPDATE ON bouncetail.daily_counts, bouncetail.daily_traffic, bouncetail.fleet_days, bouncetail.decisions, bouncetail.releases TO bouncetail_sender;

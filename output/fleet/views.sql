@@ -18,6 +18,10 @@ CREATE OR REPLACE VIEW bouncetail_views.recipients WITH (security_invoker = true
     bad_until, deciding_event_id AS deciding_bounce_id, NULL::bigint AS last_bounce_id, memory, seq, left_bad_seq
   FROM bouncetail.recipients;
 
+CREATE OR REPLACE VIEW bouncetail_views.state_counts WITH (security_invoker = true) AS
+  SELECT state, recipients
+  FROM bouncetail.state_counts;
+
 CREATE OR REPLACE VIEW bouncetail_views.daily_totals WITH (security_invoker = true) AS
   SELECT day, sum(sent) AS sent, sum(deferred) AS deferred, sum(bounced) AS bounced, sum(expired) AS expired
   FROM bouncetail.daily_totals
