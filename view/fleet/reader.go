@@ -61,7 +61,7 @@ func (r *Reader) selectRecipients(from string) string {
 	}
 	return "SELECT " + reply + `, r.recipient, r.domain, r.state, r.decided_by, r.category, r.reason, r.first_failure_at, r.last_failure_at, r.last_delivery_at,
 		  r.permanent_count, r.retry_count, r.bad_since, r.bad_until, r.seq
-		FROM bouncetail.` + from + ` r
+		FROM ` + from + ` r
 		LEFT JOIN bouncetail.bounces b ON b.recipient_key = r.recipient_key AND b.occurred_at = r.deciding_at AND b.event_id = r.deciding_event_id `
 }
 
@@ -73,7 +73,7 @@ func scanRecipient(row *bounce.Recipient, scan func(...any) error) error {
 // Recipient returns the row of an address, given in its normal spelling, and false if it
 // never failed.
 func (r *Reader) Recipient(ctx context.Context, address string) (row bounce.Recipient, known bool, err error) {
-	err = scanRecipient(&row, r.conn.QueryRow(ctx, r.selectRecipients("recipients")+"WHERE r.recipient_key = $1 AND r.recipient = $2", bounce.Address{Normal: address}.Key(), address).Scan)
+	err = scanRecipient(&row, r.conn.QueryRow(ctx, r.selectRecipients("bouncetail.recipients")+"WHERE r.recipient_key = $1 AND r.recipient = $2", bounce.Address{Normal: address}.Key(), address).Scan)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return row, false, nil
 	}
@@ -100,6 +100,11 @@ func (r *Reader) recipients(ctx context.Context, tx pgx.Tx, f query.Filter, each
 		from = "changes"
 	}
 	where, args := conditions(f)
+	from = "bouncetail." + from
+	if f.Limit > 0 && f.Provider == "" { // replies are looked up for those only that are listed
+		from = "(SELECT r.* FROM " + from + " r " + where + ")"
+		where = where[strings.LastIndex(where, " ORDER BY "):]
+	}
 	rows, err := tx.Query(ctx, r.selectRecipients(from)+where, args...)
 	if err != nil {
 		return 0, err
