@@ -76,7 +76,7 @@ func (f *Report) Check(c config.Report, now time.Time) (err error) {
 	if f.options.Since, err = when.Past(f.Since, now.UTC()); err != nil {
 		return fmt.Errorf("--since: %w", err)
 	}
-	if f.options.Until, err = when.Past(f.Until, now.UTC()); err != nil {
+	if f.options.Until, err = when.End(f.Until, now.UTC()); err != nil {
 		return fmt.Errorf("--until: %w", err)
 	}
 	if err := report.CheckProvider(f.options.Provider); err != nil {

@@ -5,21 +5,16 @@ import (
 	"strings"
 )
 
-// Nearest returns the name with the smallest distance to a word.
-func Nearest(word string, names []string) string {
+// Similar returns the nearest name if the word may be a misspelling of it, or "".
+func Similar(word string, names []string) string {
+	word = strings.ToLower(word)
 	nearest, best := "", 1<<30
 	for _, name := range names {
 		if d := distance(word, name); d < best || d == best && name < nearest {
 			nearest, best = name, d
 		}
 	}
-	return nearest
-}
-
-// Similar returns the nearest name if the word may be a misspelling of it, or "".
-func Similar(word string, names []string) string {
-	nearest := Nearest(strings.ToLower(word), names)
-	if len(word) < 2 || distance(strings.ToLower(word), nearest) > max(2, 1+len(word)/4) {
+	if len(word) < 2 || best > max(2, 1+len(word)/4) {
 		return ""
 	}
 	return nearest

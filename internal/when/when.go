@@ -12,24 +12,38 @@ import (
 // Forms names the forms for the help of a flag.
 const Forms = "24h, 7d, 2w, yesterday, monday, 2026-11-01, '2026-11-01 10:00', or RFC 3339"
 
-// Past returns the time that s names, relative to now and in the zone of now.
-// Durations count back. Days are calendar days: 180d keeps the time of day across a
-// change of daylight saving time. A weekday is the last one before today.
+// Past returns the time that s names as End does, but a time of day is the last one that
+// was. A time after now is an error.
 func Past(s string, now time.Time) (time.Time, error) {
+	if t, ok := today(s, now); ok && t.After(now) {
+		return t.AddDate(0, 0, -1), nil
+	}
+	t, err := End(s, now)
+	if err == nil && t.After(now) {
+		err = fmt.Errorf("%s is in the future; name a time that was, such as 24h", s)
+	}
+	return t, err
+}
+
+// End returns the time that s names as the end of a span, relative to now and in the zone
+// of now. It may be after now. Durations count back. Days are calendar days: 180d keeps
+// the time of day across a change of daylight saving time. A weekday is the last one
+// before today, and a time of day is that of today.
+func End(s string, now time.Time) (time.Time, error) {
 	if days, ok := Days(s); ok {
 		return now.AddDate(0, 0, -days), nil
 	}
 	if d, err := time.ParseDuration(s); err == nil && d >= 0 {
 		return now.Add(-d), nil
 	}
-	today := time.Date(now.Year(), now.Month(), now.Day(), 0, 0, 0, 0, now.Location())
+	midnight := time.Date(now.Year(), now.Month(), now.Day(), 0, 0, 0, 0, now.Location())
 	switch word := strings.ToLower(s); word {
 	case "now":
 		return now, nil
 	case "today":
-		return today, nil
+		return midnight, nil
 	case "yesterday":
-		return today.AddDate(0, 0, -1), nil
+		return midnight.AddDate(0, 0, -1), nil
 	default:
 		for day := time.Sunday; day <= time.Saturday; day++ {
 			if name := strings.ToLower(day.String()); word == name || word == name[:3] {
@@ -37,7 +51,7 @@ func Past(s string, now time.Time) (time.Time, error) {
 				if back == 0 {
 					back = 7
 				}
-				return today.AddDate(0, 0, -back), nil
+				return midnight.AddDate(0, 0, -back), nil
 			}
 		}
 	}
@@ -74,10 +88,13 @@ func Absolute(s string, now time.Time) (time.Time, bool) {
 			return t, true
 		}
 	}
-	if t, err := time.ParseInLocation("15:04", s, now.Location()); err == nil {
-		return time.Date(now.Year(), now.Month(), now.Day(), t.Hour(), t.Minute(), 0, 0, now.Location()), true
-	}
-	return time.Time{}, false
+	return today(s, now)
+}
+
+// today parses a time of today, such as 10:00.
+func today(s string, now time.Time) (time.Time, bool) {
+	t, err := time.ParseInLocation("15:04", s, now.Location())
+	return time.Date(now.Year(), now.Month(), now.Day(), t.Hour(), t.Minute(), 0, 0, now.Location()), err == nil
 }
 
 // Days parses a number of days or weeks, such as 30d or 2w.
@@ -92,5 +109,5 @@ func Days(s string) (n int, ok bool) {
 	}
 	n, err := strconv.Atoi(digits)
 	const most = 100_000 // days: RFC 3339 has only years of four digits
-	return n * factor, err == nil && n >= 0 && n <= most
+	return n * factor, err == nil && n >= 0 && n <= most/factor
 }

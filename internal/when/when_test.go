@@ -35,14 +35,31 @@ func TestPast(t *testing.T) {
 		"2026-11-01T10:00:00Z":      time.Date(2026, 11, 1, 10, 0, 0, 0, time.UTC),
 		"2026-11-01T10:00:00-05:00": time.Date(2026, 11, 1, 15, 0, 0, 0, time.UTC),
 		"10:00":                     time.Date(2026, 11, 26, 10, 0, 0, 0, berlin),
+		"15:30":                     now,
+		"23:59":                     time.Date(2026, 11, 25, 23, 59, 0, 0, berlin), // not today
 	} {
 		if got, err := when.Past(s, now); err != nil || !got.Equal(want) {
 			t.Errorf("Past(%q) = %v, %v; want %v", s, got, err, want)
 		}
 	}
-	for _, s := range []string{"", "soon", "-3d", "3", "d", "w", "2026-13-01", "7days", "99999999999d", "-1h"} {
+	for _, s := range []string{"", "soon", "-3d", "3", "d", "w", "2026-13-01", "7days", "99999999999d", "-1h", "14286w", "2026-11-27", "2026-11-26 15:31", "2026-11-26T15:31:00+01:00"} {
 		if got, err := when.Past(s, now); err == nil {
 			t.Errorf("Past(%q) = %v, want an error", s, got)
+		}
+	}
+}
+
+// The end of a span may be later than now: --until 23:59 is today.
+func TestEndMayBeInTheFuture(t *testing.T) {
+	berlin := zone(t)
+	now := time.Date(2026, 11, 26, 15, 30, 0, 0, berlin)
+	for s, want := range map[string]time.Time{
+		"23:59":      time.Date(2026, 11, 26, 23, 59, 0, 0, berlin),
+		"2026-11-28": time.Date(2026, 11, 28, 0, 0, 0, 0, berlin),
+		"24h":        now.Add(-24 * time.Hour),
+	} {
+		if got, err := when.End(s, now); err != nil || !got.Equal(want) {
+			t.Errorf("End(%q) = %v, %v; want %v", s, got, err, want)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package export
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -23,7 +24,7 @@ func (f Format) Check(o Options) error {
 			return fmt.Errorf("--columns: %s is named twice", name)
 		}
 		if names := ColumnNames(); !slices.Contains(names, name) {
-			return fmt.Errorf("--columns: unknown column %q; did you mean %q?", name, text.Nearest(name, names))
+			return fmt.Errorf("--columns: unknown column %q%s", name, cmp.Or(text.Near(name, names), "; it is one of "+strings.Join(names, ", ")))
 		}
 	}
 	switch {

@@ -3,6 +3,7 @@
 package filter
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -55,7 +56,7 @@ func (w *Words) Parse(now time.Time) (query.Filter, error) {
 	}
 	if f.State != "" {
 		if _, err := bounce.ParseState(f.State); err != nil {
-			return f, fmt.Errorf("--state: %w%s", err, text.Near(f.State, append(slices.Clone(States), AllStates)))
+			return f, fmt.Errorf("--state: %w%s", err, cmp.Or(text.Near(f.State, append(slices.Clone(States), AllStates)), "; "+AllStates+" is every state"))
 		}
 	}
 	if f.Limit < 0 {
@@ -107,7 +108,7 @@ func Period(since, until string, now time.Time) (from, end time.Time, err error)
 	}
 	end = now
 	if until != "" {
-		if end, err = when.Past(until, now); err != nil {
+		if end, err = when.End(until, now); err != nil {
 			err = fmt.Errorf("--until: %w", err)
 		}
 	}

@@ -66,7 +66,7 @@ func weekly(q *request) (*page.Page, error) {
 	o := report.DigestOptions{Now: q.now, Addresses: 20, Time: readTime / 4, Provider: q.get("provider")}
 	var err error
 	if o.Since, err = when.Past(since, q.now.UTC()); err == nil {
-		if o.Until, err = when.Past(until, q.now.UTC()); err == nil {
+		if o.Until, err = when.End(until, q.now.UTC()); err == nil {
 			err = o.Check()
 		}
 	}
