@@ -13,16 +13,12 @@ import (
 const Forms = "24h, 7d, 2w, yesterday, monday, 2026-11-01, '2026-11-01 10:00', or RFC 3339"
 
 // Past returns the time that s names as End does, but a time of day is the last one that
-// was. A time after now is an error.
+// was.
 func Past(s string, now time.Time) (time.Time, error) {
 	if t, ok := today(s, now); ok && t.After(now) {
 		return t.AddDate(0, 0, -1), nil
 	}
-	t, err := End(s, now)
-	if err == nil && t.After(now) {
-		err = fmt.Errorf("%s is in the future; name a time that was, such as 24h", s)
-	}
-	return t, err
+	return End(s, now)
 }
 
 // End returns the time that s names as the end of a span, relative to now and in the zone

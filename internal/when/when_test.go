@@ -42,7 +42,7 @@ func TestPast(t *testing.T) {
 			t.Errorf("Past(%q) = %v, %v; want %v", s, got, err, want)
 		}
 	}
-	for _, s := range []string{"", "soon", "-3d", "3", "d", "w", "2026-13-01", "7days", "99999999999d", "-1h", "14286w", "2026-11-27", "2026-11-26 15:31", "2026-11-26T15:31:00+01:00"} {
+	for _, s := range []string{"", "soon", "-3d", "3", "d", "w", "2026-13-01", "7days", "99999999999d", "-1h", "14286w"} {
 		if got, err := when.Past(s, now); err == nil {
 			t.Errorf("Past(%q) = %v, want an error", s, got)
 		}

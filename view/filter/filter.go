@@ -3,7 +3,6 @@
 package filter
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -56,7 +55,7 @@ func (w *Words) Parse(now time.Time) (query.Filter, error) {
 	}
 	if f.State != "" {
 		if _, err := bounce.ParseState(f.State); err != nil {
-			return f, fmt.Errorf("--state: %w%s", err, cmp.Or(text.Near(f.State, append(slices.Clone(States), AllStates)), "; "+AllStates+" is every state"))
+			return f, fmt.Errorf("--state: %w; %s is every state%s", err, AllStates, text.Near(f.State, append(slices.Clone(States), AllStates)))
 		}
 	}
 	if f.Limit < 0 {
