@@ -43,10 +43,10 @@ func (a *app) export() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		options.State = bounce.State(f.State)
+		options.State, options.ByDefault = bounce.State(f.State), chosen.State == ""
 		e := daemon.Export{
 			Filter: f, Cursor: cursor, Only: known != "",
-			Run: export.Run{Options: options, Output: output, Stdout: a.stdout, Remarks: table.Remarks(a.stderr), ByDefault: chosen.State == ""},
+			Run: export.Run{Options: options, Output: output, Stdout: a.stdout, Remarks: table.Remarks(a.stderr)},
 		}
 		if quiet {
 			e.Remarks = io.Discard
@@ -70,14 +70,14 @@ func (a *app) export() *cobra.Command {
 	fleetFlag(c)
 	c.Flags().Lookup("state").Usage = "only `STATE`: " + strings.Join(filter.States, ", ") + ", or all (default bad)"
 	c.Flags().BoolVarP(&quiet, "quiet", "q", false, "print errors only, no count of what was written")
-	c.Flags().StringVar(&format, "format", "csv", "`FORMAT`: "+export.FormatNames())
+	c.Flags().StringVar(&format, "format", "csv", "`FORMAT`: "+strings.Join(export.FormatNames(), ", "))
 	c.Flags().StringVar(&cursor, "cursor", "", "only what changed since the last export with this `NAME`")
 	c.Flags().StringVarP(&output, "output", "o", "", "write to `FILE`, whole or not at all")
 	c.Flags().StringVar(&mode, "mode", "", "`MODE` of the file, such as 0644 for a program that runs as another user (default: that of an older file, or 0640)")
 	c.Flags().StringVar(&known, "addresses", "", "only the addresses in `FILE`, one a line, also where the database holds hashes; - is standard input")
 	c.Flags().StringSliceVar(&options.Columns, "columns", nil, "only these `COLUMNS` of csv, ndjson and json, in this order: "+strings.Join(export.ColumnNames(), ", "))
 	c.Flags().IntSliceVar(&options.Lists, "list", nil, "`ID` of the list in Brevo that the addresses go to; format brevo")
-	complete(c, "format", strings.Split(export.FormatNames(), ", "))
+	complete(c, "format", export.FormatNames())
 	complete(c, "columns", export.ColumnNames())
 	c.AddCommand(a.cursors())
 	return c

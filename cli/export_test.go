@@ -19,7 +19,7 @@ func TestLargeExportsComeInParts(t *testing.T) {
 	i := slices.IndexFunc(export.Formats, func(f export.Format) bool { return f.Name == "mailgun-csv" })
 	part := func(cursor bool) (rows []string, remarks string, err error) {
 		var out, said bytes.Buffer
-		e := daemon.Export{Question: daemon.Question{Config: config.Config{Database: db}}, Run: export.Run{Format: export.Formats[i], ByDefault: true, Stdout: &out, Remarks: &said}}
+		e := daemon.Export{Question: daemon.Question{Config: config.Config{Database: db}}, Run: export.Run{Format: export.Formats[i], Options: export.Options{ByDefault: true}, Stdout: &out, Remarks: &said}}
 		e.Format.MaxBytes = 10_000
 		if cursor {
 			e.Cursor = "parts"
@@ -50,7 +50,7 @@ func TestLargeExportsComeInParts(t *testing.T) {
 		}
 	}
 	var out, said bytes.Buffer
-	whole := daemon.Export{Question: daemon.Question{Config: config.Config{Database: db}}, Run: export.Run{Format: export.Formats[i], ByDefault: true, Stdout: &out, Remarks: &said}}
+	whole := daemon.Export{Question: daemon.Question{Config: config.Config{Database: db}}, Run: export.Run{Format: export.Formats[i], Options: export.Options{ByDefault: true}, Stdout: &out, Remarks: &said}}
 	if err := whole.Write(t.Context()); err != nil {
 		t.Fatal(err)
 	}

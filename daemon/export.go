@@ -115,9 +115,9 @@ func (e *Export) write(ctx context.Context, from Answers, read func(context.Cont
 	}
 	f := e.Filter
 	f.Changes, f.AfterSeq = e.Changes, e.AfterSeq
-	if e.ByDefault && e.Changes {
+	if e.Options.ByDefault && e.Changes {
 		f.BadOrLeft = true
-	} else if e.ByDefault {
+	} else if e.Options.ByDefault {
 		f.State = string(bounce.StateBad)
 	}
 	e.Read = func(each func(*bounce.Recipient) error) (int64, error) { return read(ctx, f, each) }

@@ -86,15 +86,26 @@ var acceptances = map[string]acceptance{
 // apostrophe would make another address of them.
 func spreadsheetSafe(a string) bool { return address.Plain(a) && defused(a) == a }
 
-func asciiLocal(a string) bool { return ascii(a[:strings.LastIndexByte(a, '@')]) }
+// asciiLocal reports whether the part before the last @ is ASCII, or all if there is none.
+func asciiLocal(a string) bool {
+	at := strings.LastIndexByte(a, '@')
+	if at < 0 {
+		at = len(a)
+	}
+	return ascii(a[:at])
+}
 
 func ascii(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf })
 }
 
 // Rejects reports whether the program of a format cannot store an address as it
-// is, so that the address is left out of the file.
-func (f Format) Rejects(a string) bool { return !acceptances[f.Name].accepts(a) }
+// is, so that the address is left out of the file. A format without an acceptance rejects
+// every address.
+func (f Format) Rejects(a string) bool {
+	takes, known := acceptances[f.Name]
+	return !known || !takes.accepts(a)
+}
 
 // Takes describes which addresses a format accepts, and what its program does with
 // others.

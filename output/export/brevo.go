@@ -22,12 +22,8 @@ func newBrevo(w io.Writer, o Options) Writer {
 	for _, id := range o.Lists {
 		lists = append(lists, strconv.Itoa(id))
 	}
-	return &arrayWriter{
-		w:     w,
-		lines: brevoContacts{json.NewEncoder(w)},
-		head:  `{"emailBlacklist":true,"updateExistingContacts":true,"listIds":[` + strings.Join(lists, ",") + `],"jsonBody":[`,
-		end:   "]}\n",
-	}
+	return newArray(w, brevoContacts{json.NewEncoder(w)},
+		`{"emailBlacklist":true,"updateExistingContacts":true,"listIds":[`+strings.Join(lists, ",")+`],"jsonBody":[`, "]}\n")
 }
 
 type brevoContacts struct{ enc *json.Encoder }

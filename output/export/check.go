@@ -48,7 +48,7 @@ func Named(name string) (Format, error) {
 			return f, nil
 		}
 	}
-	return Format{}, fmt.Errorf("--format: %q is not one of %s%s", name, FormatNames(), text.Near(name, strings.Split(FormatNames(), ", ")))
+	return Format{}, fmt.Errorf("--format: %q is not one of %s%s", name, strings.Join(FormatNames(), ", "), text.Near(name, FormatNames()))
 }
 
 // ParseMode parses the mode of the output in octal digits. It returns 0 for an empty one.
@@ -67,12 +67,12 @@ func ParseMode(digits, output string) (os.FileMode, error) {
 }
 
 // FormatNames lists the names of the formats.
-func FormatNames() string {
+func FormatNames() []string {
 	var names []string
 	for _, f := range Formats {
 		names = append(names, f.Name)
 	}
-	return strings.Join(names, ", ")
+	return names
 }
 
 // FormatList describes the formats, one a line.

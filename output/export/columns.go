@@ -78,12 +78,11 @@ func chosen(names []string, otherwise []column) []column {
 // object returns the columns as a JSON object, in their order.
 func object(r *bounce.Recipient, list []column) (json.RawMessage, error) {
 	var b bytes.Buffer
+	b.WriteByte('{')
 	for i, c := range list {
-		between := byte(',')
-		if i == 0 {
-			between = '{'
+		if i > 0 {
+			b.WriteByte(',')
 		}
-		b.WriteByte(between)
 		value, err := asJSON(c.value(r))
 		if err != nil {
 			return nil, err

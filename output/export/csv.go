@@ -4,6 +4,7 @@ import (
 	"encoding/csv"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/bouncetail/bouncetail/bounce"
@@ -19,7 +20,8 @@ type csvWriter struct {
 func newCells(w io.Writer, comma rune, header []string, cells func(*bounce.Recipient) []string) Writer {
 	c := &csvWriter{w: csv.NewWriter(w), cells: cells}
 	c.w.Comma = comma
-	_ = c.w.Write(header) // the next flush reports it
+	_ = c.w.Write(header)
+	c.w.Flush() // the next Write reports an error
 	return c
 }
 
@@ -39,7 +41,8 @@ func (c *csvWriter) Close() error {
 }
 
 func newCSV(w io.Writer, o Options) Writer {
-	list := chosen(o.Columns, columns[:len(columns)-1]) // without smtp_code, because the reply begins with it
+	// The reply begins with the SMTP code.
+	list := chosen(o.Columns, slices.DeleteFunc(slices.Clone(columns), func(c column) bool { return c.name == "smtp_code" }))
 	header := make([]string, 0, len(list))
 	for _, c := range list {
 		header = append(header, c.name)

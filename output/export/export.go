@@ -1,7 +1,7 @@
 // Package export writes recipients in the formats that other programs read.
 //
-// A format is one file here, its line in Formats, and its line in acceptances.
-// It receives recipients one at a time, so an export of millions needs no more memory
+// A format is a function that returns a Writer, in a file named after the program that
+// reads it; its line in Formats; and its entry in acceptances. A Writer receives recipients one at a time, so an export of millions needs no more memory
 // than one of ten.
 package export
 
@@ -10,6 +10,7 @@ import (
 	"cmp"
 	"errors"
 	"io"
+	"slices"
 
 	"github.com/bouncetail/bouncetail/address"
 	"github.com/bouncetail/bouncetail/bounce"
@@ -31,17 +32,20 @@ type Format struct {
 	// Columns is set if Options.Columns chooses what is written, and Lists if
 	// Options.Lists is needed.
 	Columns, Lists bool
-	// New begins a file. Each Write must write its row immediately, so that a row that
-	// does not fit can be removed.
+	// New begins a file and writes what precedes the rows. Each Write must write its row
+	// immediately, so that a row that does not fit can be removed.
 	New func(w io.Writer, o Options) Writer
 }
 
 // Options are parameters of some formats.
 type Options struct {
-	State   bounce.State // the state asked for, even if the format is for bad addresses
-	First   bool         // nothing was exported before, so nothing can be reinstated
-	Columns []string     // of ColumnNames; empty is the format's own choice
-	Lists   []int        // IDs of the other program's lists that the addresses go to
+	State bounce.State // the state asked for, even if the format is for bad addresses
+	First bool         // nothing was exported before, so nothing can be reinstated
+	// ByDefault is set if no state was asked for: bad addresses, and with Run.Changes
+	// those that are no longer bad.
+	ByDefault bool
+	Columns   []string // of ColumnNames; empty is the format's own choice
+	Lists     []int    // IDs of the other program's lists that the addresses go to
 }
 
 // Writer writes one file.
@@ -70,15 +74,15 @@ var Formats = []Format{
 	{Name: "mailcow", About: "regexp map for Rspamd's multimap, as mailcow has one", SuppressionList: true, New: newMailcow},
 }
 
-// ErrFull means that the program accepts no larger file. The row is not in the
-// file, and the file is complete without it.
+// ErrFull means that the program accepts no larger file. The row is not in the file, and
+// none can follow. Close makes the file complete.
 var ErrFull = errors.New("the file is full")
 
 // File is a file with the rows that its format can hold.
 type File struct {
-	Rows          int // rows in the file: an address with two spellings has two
-	Rejected      int // addresses that the program cannot store
-	SkippedNotBad int // addresses that are not bad, left out of a suppression list
+	Rows     int // rows in the file: an address with two spellings has two
+	Rejected int // addresses that the program cannot store
+	NotBad   int // addresses that are not bad, left out because the file cannot say so
 
 	format  Format
 	options Options
@@ -86,6 +90,7 @@ type File struct {
 	row     bytes.Buffer
 	writer  Writer
 	size    int
+	full    bool
 }
 
 // File begins a file.
@@ -101,19 +106,15 @@ const ending = 16
 // Write writes a recipient, leaves it out and counts it, or returns ErrFull.
 func (f *File) Write(r *bounce.Recipient) error {
 	switch {
+	case f.full:
+		return ErrFull
+	case f.leavesOut(r):
+		return nil
 	case f.format.Rejects(r.Recipient):
 		f.Rejected++
 		return nil
-	case f.format.SuppressionList && r.State != bounce.StateBad && r.State != f.options.State:
-		if !f.format.CanReinstate {
-			f.SkippedNotBad++
-			return nil
-		}
-		if f.options.First {
-			return nil
-		}
 	}
-	rows := 0
+	rows, before := 0, f.row.Len()
 	for _, spelling := range f.spellings(r.Recipient) {
 		row := *r
 		row.Recipient = spelling
@@ -123,11 +124,38 @@ func (f *File) Write(r *bounce.Recipient) error {
 		rows++
 	}
 	if f.format.MaxBytes > 0 && f.size+f.row.Len()+ending > f.format.MaxBytes {
-		f.row.Reset()
+		f.row.Truncate(before)
+		f.full = true
 		return ErrFull
 	}
 	f.Rows += rows
 	return f.flush()
+}
+
+// leavesOut reports whether an address is left out because it is not bad. It counts those
+// that the file should say so of, and cannot.
+func (f *File) leavesOut(r *bounce.Recipient) bool {
+	o := &f.options
+	if r.State == bounce.StateBad || !o.ByDefault && (!f.format.SuppressionList || r.State == o.State) {
+		return false
+	}
+	if o.ByDefault && o.First { // nothing was handed over, so nothing is taken back
+		return true
+	}
+	if !f.format.reinstates(o.Columns) {
+		f.NotBad++
+		return true
+	}
+	return o.First
+}
+
+// reinstates reports whether a file with these columns can say that an address is no
+// longer bad.
+func (f Format) reinstates(columns []string) bool {
+	if f.Columns {
+		return len(columns) == 0 || slices.Contains(columns, "state")
+	}
+	return f.CanReinstate
 }
 
 // spellings returns the address in the spellings that the program may know it by.

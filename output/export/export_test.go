@@ -77,7 +77,7 @@ func TestFormatsMatchTheGoldenFiles(t *testing.T) {
 	for _, f := range Formats {
 		t.Run(f.Name, func(t *testing.T) {
 			got, file := written(t, f, Options{Lists: []int{7, 12}}, recipients())
-			got = fmt.Appendf(got, "-- %d rows, %d unfit, %d not bad\n", file.Rows, file.Rejected, file.SkippedNotBad)
+			got = fmt.Appendf(got, "-- %d rows, %d unfit, %d not bad\n", file.Rows, file.Rejected, file.NotBad)
 			path := filepath.Join("testdata", f.Name+".golden")
 			if *update {
 				if err := os.WriteFile(path, got, 0o644); err != nil {
@@ -185,8 +185,8 @@ func TestTheRequestedStateIsWritten(t *testing.T) {
 // A first file reinstates no address, because none was exported before.
 func TestAFirstFileReinstatesNoAddress(t *testing.T) {
 	text, file := written(t, format(t, "odoo-csv"), Options{First: true}, recipients()[9:12])
-	if string(text) != "email,active\n" || file.SkippedNotBad != 0 {
-		t.Errorf("got %q, %d counted as left out", text, file.SkippedNotBad)
+	if string(text) != "email,active\n" || file.NotBad != 0 {
+		t.Errorf("got %q, %d counted as left out", text, file.NotBad)
 	}
 }
 
@@ -239,6 +239,56 @@ func TestAFullFileIsCompleteWithoutTheRow(t *testing.T) {
 		if name == "brevo" && !json.Valid(b.Bytes()) {
 			t.Errorf("not JSON: %s", &b)
 		}
+	}
+}
+
+// A first row that does not fit takes no part of the file with it, and no smaller row
+// follows it.
+func TestAFullFileIsCompleteWithoutItsFirstRow(t *testing.T) {
+	for name, want := range map[string]string{
+		"json":      "[]\n",
+		"brevo":     `{"emailBlacklist":true,"updateExistingContacts":true,"listIds":[1],"jsonBody":[]}` + "\n",
+		"brevo-csv": "EMAIL;BOUNCE_REASON;BOUNCED_ON\n",
+		"odoo-csv":  "email,active\n",
+	} {
+		f := format(t, name)
+		f.MaxBytes = 300
+		var b bytes.Buffer
+		file := f.File(&b, Options{Lists: []int{1}})
+		large, small := recipients()[0], recipients()[0]
+		large.Recipient = strings.Repeat("x", 64) + "@" + strings.Repeat("example.", 23) + "com"
+		large.Reply = strings.Repeat("x", 300)
+		if name == "odoo-csv" || name == "brevo-csv" {
+			f.MaxBytes = 200
+			file = f.File(&b, Options{})
+		}
+		for _, row := range []*bounce.Recipient{&large, &small} {
+			if err := file.Write(row); !errors.Is(err, ErrFull) {
+				t.Errorf("%s: Write of %d bytes returns %v, want ErrFull", name, len(row.Recipient), err)
+			}
+		}
+		if err := file.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if b.String() != want || file.Rows != 0 {
+			t.Errorf("%s: got %q, %d rows, want %q and none", name, &b, file.Rows, want)
+		}
+	}
+}
+
+func TestAnObjectWithoutColumnsIsJSON(t *testing.T) {
+	row := recipients()[0]
+	if got, err := object(&row, nil); err != nil || string(got) != "{}" {
+		t.Errorf("object = %s, %v, want {}", got, err)
+	}
+}
+
+func TestAFormatThatStatesNoAddressesRejectsAll(t *testing.T) {
+	if f := (Format{Name: "none"}); !f.Rejects("anna@example.com") {
+		t.Error("an address is written to a program of which nothing is known")
+	}
+	if !asciiLocal("anna") || asciiLocal("änna") {
+		t.Error("an address without a domain is not judged by its characters")
 	}
 }
 

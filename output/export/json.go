@@ -32,36 +32,35 @@ func (n ndjsonWriter) Write(r *bounce.Recipient) error {
 
 func (n ndjsonWriter) Close() error { return nil }
 
-// arrayWriter writes one array, with one object per line, between a head and an end. It
-// writes the head with the first row.
+// arrayWriter writes one array, with one object per line, and then an end.
 type arrayWriter struct {
-	w         io.Writer
-	lines     Writer
-	head, end string
-	any       bool
+	w     io.Writer
+	lines Writer
+	end   string
+	any   bool
 }
 
 func newJSON(w io.Writer, o Options) Writer {
-	return &arrayWriter{w: w, lines: newNDJSON(w, o), head: "[", end: "]\n"}
+	return newArray(w, newNDJSON(w, o), "[", "]\n")
+}
+
+// newArray writes the head, to which the array belongs.
+func newArray(w io.Writer, lines Writer, head, end string) Writer {
+	_, _ = io.WriteString(w, head) // into the buffer of File
+	return &arrayWriter{w: w, lines: lines, end: end}
 }
 
 func (a *arrayWriter) Write(r *bounce.Recipient) error {
-	between := ","
-	if !a.any {
-		between = a.head
+	if a.any {
+		if _, err := io.WriteString(a.w, ","); err != nil {
+			return err
+		}
 	}
 	a.any = true
-	if _, err := io.WriteString(a.w, between); err != nil {
-		return err
-	}
 	return a.lines.Write(r)
 }
 
 func (a *arrayWriter) Close() error {
-	end := a.end
-	if !a.any {
-		end = a.head + end
-	}
-	_, err := io.WriteString(a.w, end)
+	_, err := io.WriteString(a.w, a.end)
 	return err
 }

@@ -15,7 +15,7 @@ func (e *Run) remark(file *File, full bool) {
 	if file.Rejected > 0 {
 		fmt.Fprintf(e.Remarks, "%s holds only addresses that its program can store (see docs/exports.md); left out: %d\n", e.Format.Name, file.Rejected)
 	}
-	if n := file.SkippedNotBad + e.notWritten; n > 0 {
+	if n := file.NotBad; n > 0 {
 		fmt.Fprintf(e.Remarks, "%s cannot say that an address is not bad, or no longer; left out: %d\n", e.Format.Name, n)
 	}
 	if full {
@@ -40,7 +40,7 @@ func (e *Run) written() string {
 		}
 	}
 	bad := e.counts[bounce.StateBad]
-	if e.ByDefault {
+	if e.Options.ByDefault {
 		one = "bad "
 		add(bad, "bad")
 		add(rows-bad, "no longer bad")

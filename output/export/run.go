@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"syscall"
 	"time"
 
@@ -25,41 +24,14 @@ type Run struct {
 	Remarks io.Writer
 	// Known are the only addresses to name, by how they are stored; nil names all as
 	// they are stored.
-	Known map[string]string
-	// ByDefault is set if no state was asked for: bad addresses, and with Changes those
-	// that are no longer bad.
-	ByDefault bool
-	Changes   bool  // Read returns changes in their order
-	AfterSeq  int64 // the change after which they begin
+	Known    map[string]string
+	Changes  bool  // Read returns changes in their order
+	AfterSeq int64 // the change after which they begin
 	// Read calls each for the recipients, and returns the number of the last change of
 	// any recipient.
 	Read func(each func(*bounce.Recipient) error) (lastSeq int64, err error)
 
-	counts     map[bounce.State]int // addresses written
-	notWritten int                  // no longer bad, in a format that cannot say so
-}
-
-// reinstates reports whether the file can say that an address is no longer bad.
-func (e *Run) reinstates() bool {
-	if e.Format.Columns {
-		return len(e.Options.Columns) == 0 || slices.Contains(e.Options.Columns, "state")
-	}
-	return e.Format.CanReinstate
-}
-
-// leavesOut reports whether a row that the query returned is not written.
-func (e *Run) leavesOut(row *bounce.Recipient) bool {
-	if !e.ByDefault || row.State == bounce.StateBad {
-		return false
-	}
-	if e.Options.First { // nothing was handed over, so nothing is taken back
-		return true
-	}
-	if !e.reinstates() {
-		e.notWritten++
-		return true
-	}
-	return false
+	counts map[bounce.State]int // addresses written
 }
 
 // Write writes the file and returns the number of the last change that has been dealt
@@ -137,21 +109,20 @@ func (e *Run) writeFile() (lastSeq int64, err error) {
 }
 
 func (e *Run) writeTo(w io.Writer) (lastSeq int64, err error) {
-	e.counts, e.notWritten = make(map[bounce.State]int), 0
+	e.counts = make(map[bounce.State]int)
 	buffered := bufio.NewWriterSize(w, 1<<16)
 	file := e.Format.File(buffered, e.Options)
 	passed := e.AfterSeq // the change up to which rows are in the file, or rightly are not
 	lastSeq, err = e.Read(func(row *bounce.Recipient) error {
 		if e.Known != nil {
-			known := false
-			if row.Recipient, known = e.Known[row.Recipient]; !known {
+			name, known := e.Known[row.Recipient]
+			if !known {
 				passed = row.Seq
 				return nil
 			}
-		}
-		if e.leavesOut(row) {
-			passed = row.Seq
-			return nil
+			named := *row
+			named.Recipient = name
+			row = &named
 		}
 		rows := file.Rows
 		if err := file.Write(row); err != nil {
