@@ -54,6 +54,21 @@ None.
 	}
 }
 
+func TestItemsHangBehindTheirBullet(t *testing.T) {
+	p := New("t", "")
+	s := NewSection("Do")
+	s.Item("one two three four five six")
+	s.Item("%s", strings.Repeat("x", 50))
+	p.Add(s)
+	var out bytes.Buffer
+	if err := p.PrintText(&table.Screen{Out: &out}, 20); err != nil {
+		t.Fatal(err)
+	}
+	if want := "Do\n- one two three four\n  five six\n- xxxxxxxxxxxxxxxxx…\n"; !strings.HasSuffix(out.String(), want) {
+		t.Errorf("got %q, want it to end with %q", &out, want)
+	}
+}
+
 func TestLinksAreOnlyInTheWebInterface(t *testing.T) {
 	p := sample()
 	var file, mail, web bytes.Buffer

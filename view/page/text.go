@@ -34,25 +34,25 @@ func (p *Page) PrintText(screen *table.Screen, width int) error {
 	for i := range p.Sections {
 		s := &p.Sections[i]
 		b.WriteString("\n" + screen.Paint(table.Bold, s.Title) + "\n")
-		sentences(&b, s.Text, width)
-		for _, item := range s.Items {
-			sentences(&b, []string{"- " + item}, width)
-		}
+		sentences(&b, "", s.Text, width)
+		sentences(&b, "- ", s.Items, width)
 		s.printRows(&b, width)
-		sentences(&b, s.Notes, width)
+		sentences(&b, "", s.Notes, width)
 	}
 	_, err := io.WriteString(screen.Out, b.String())
 	return err
 }
 
-func sentences(b *strings.Builder, list []string, width int) {
+// sentences prints each behind a mark, on lines that are indented by its width.
+func sentences(b *strings.Builder, mark string, list []string, width int) {
+	indent := len(mark)
 	for _, sentence := range list {
 		for word := range strings.FieldsSeq(sentence) {
-			if text.Columns(word) > width { // a foreign word may be of any length
-				sentence = strings.ReplaceAll(sentence, word, text.Cut(word, width))
+			if text.Columns(word) > width-indent { // a foreign word may be of any length
+				sentence = strings.ReplaceAll(sentence, word, text.Cut(word, width-indent))
 			}
 		}
-		b.WriteString(text.Wrap(sentence, width, 0) + "\n")
+		b.WriteString(mark + text.Wrap(sentence, width, indent) + "\n")
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/chart"
@@ -18,7 +19,7 @@ import (
 // Page arranges the digest. Its links are those of the web interface.
 func (d *Digest) Page(zone table.Zone) *page.Page {
 	p := page.New(d.name()+", "+span(d.First, d.Last), "against "+span(d.Before, d.from.AddDate(0, 0, -1).Format(time.DateOnly))+", days in UTC")
-	p.Add(d.needsSection(), d.numbersSection(), d.daysSection())
+	p.Add(d.needsSection(zone), d.numbersSection(), d.daysSection())
 	if d.Provider == "" {
 		p.Add(d.providersSection())
 	}
@@ -71,13 +72,16 @@ func span(first, last string) string {
 	return a.Format("2") + " to " + b.Format(day)
 }
 
-func (d *Digest) needsSection() page.Section {
+func (d *Digest) needsSection(zone table.Zone) page.Section {
 	s := page.NewSection("What needs you", "", "")
 	if len(d.Needs) == 0 {
 		s.Say("Nothing.")
 	}
 	for _, n := range d.Needs {
 		s.Item("%s. Next: %s", strings.TrimSuffix(n.What, "."), n.Next)
+	}
+	if len(d.Needs) > 0 && d.now.After(d.to) {
+		s.Note("That is as of %s.", zone.Head(zone.Short(bounce.Stamp(d.now))))
 	}
 	return s
 }
@@ -231,13 +235,18 @@ func (d *Digest) sendersSection() page.Section {
 
 func (d *Digest) incidentsSection(zone table.Zone) page.Section {
 	s := page.NewSection("Incidents", "", "what", "where", "addresses", "from ("+zone.Name()+")", "to")
+	later := false
 	for i := range d.Incidents {
 		n := &d.Incidents[i]
+		later = later || n.StartedAt >= bounce.Stamp(d.to)
 		until := "open"
 		if !n.Open() {
 			until = zone.Short(n.LastAt)
 		}
 		s.Row(IncidentLink(d.Hosts, n.ID), What(&n.Incident), n.Subject, n.Addresses, zone.Short(n.StartedAt), until)
+	}
+	if later {
+		s.Note("Those that are open are listed although they began after %s.", span(d.First, d.Last))
 	}
 	return s.OrElse("None.")
 }

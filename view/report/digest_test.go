@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bouncetail/bouncetail/incident"
+	"github.com/bouncetail/bouncetail/sqlite/incidents"
 	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/table"
 )
@@ -67,6 +69,31 @@ func TestWhatNeedsYouIsASentence(t *testing.T) {
 	d.Host, d.NewlyBad.N = "mx1", 231
 	if got, want := d.Subject(), "[bouncetail mx1] 1 thing needs you, 231 newly bad addresses"; got != want {
 		t.Errorf("the subject is %q, want %q", got, want)
+	}
+}
+
+// What is open is in the report although its days are over, and the report says so.
+func TestReportSaysWhatIsLaterThanItsDays(t *testing.T) {
+	now := time.Date(2026, 11, 26, 18, 5, 0, 0, time.UTC)
+	d := Digest{
+		First: "2026-11-19", Last: "2026-11-25", to: now.Truncate(24 * time.Hour), now: now,
+		Numbers: make([]Number, 4), Days: []query.Outcomes{{Day: "2026-11-25"}}, Needs: []Need{{"Mail is refused", "bouncetail incidents 1"}},
+		Incidents: []incidents.Shown{{Incident: incident.Incident{ID: 1, Kind: incident.ProviderRefuses, Subject: "google", StartedAt: "2026-11-26T04:07:00.000Z"}}},
+	}
+	const asOf, later = "\nThat is as of 2026-11-26 18:05 (UTC).\n", "\nThose that are open are listed although they began after 19 to 25 November 2026.\n"
+	print := func() string {
+		var out bytes.Buffer
+		if err := d.PrintText(&table.Screen{Out: &out}, table.Zone{Location: time.UTC}); err != nil {
+			t.Fatal(err)
+		}
+		return out.String()
+	}
+	if got := print(); !strings.Contains(got, asOf) || !strings.Contains(got, later) {
+		t.Errorf("the report lacks %q or %q:\n%s", asOf, later, got)
+	}
+	d.Incidents[0].StartedAt = "2026-11-25T04:07:00.000Z"
+	if got := print(); strings.Contains(got, "although") {
+		t.Errorf("an incident of the days is called later:\n%s", got)
 	}
 }
 
