@@ -54,7 +54,7 @@ func (a *app) importLogs() *cobra.Command {
 	}
 	a.logFlags(c)
 	a.jsonFlag(c, "the summary as one JSON object, for cron")
-	c.Flags().StringVar(&mta, "mta", "auto", "whose logs they are: "+strings.Join(config.MTAs, ", "))
+	c.Flags().StringVar(&mta, "mta", "auto", "the `SERVER` that wrote the logs: "+strings.Join(config.MTAs, ", "))
 	complete(c, "mta", config.MTAs)
 	c.Flags().StringVar(&zone, "timezone", "local", "`ZONE` of stamps that name none, such as Europe/Berlin")
 	return c
@@ -89,7 +89,7 @@ func (a *app) importFiles(ctx context.Context, c config.Config, files []string) 
 		return err
 	}
 	if n := done.Unparsed; n > 0 {
-		a.remark("%s not parsed; the table unparsed_lines has an example of each form; please report them", text.Amount(int(n), "delivery line"))
+		a.remark("%s not parsed; the table unparsed_lines has an example of each form; compare them with docs/sources.md, and please report them", text.Amount(int(n), "delivery line"))
 	}
 	return nil
 }
@@ -109,6 +109,10 @@ func (a *app) summary(ctx context.Context, path string, done *daemon.Imported) e
 		if err := done.Print(ctx, a.screen(), r, f, path); err != nil {
 			return err
 		}
-		return report.PrintNext(a.stdout, "recipients --state bad", a.dbPath)
+		next := "recipients --state bad"
+		if done.Unparsed > 0 && len(f.States) == 0 { // no failure was read at all
+			next = "doctor"
+		}
+		return report.PrintNext(a.stdout, next, a.dbPath)
 	})
 }

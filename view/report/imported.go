@@ -46,7 +46,7 @@ func ProgressLine(ctx context.Context, w io.Writer) (progress func(done, total i
 	progress = func(done, total int64) {
 		if now := time.Now(); total > 0 && now.Sub(last) > 200*time.Millisecond && ctx.Err() == nil {
 			last = now
-			fmt.Fprintf(w, "\r%3d %% of %d MB", 100*done/total, total>>20)
+			fmt.Fprintf(w, "\r%3d %% of %s", 100*done/total, size(total))
 		}
 	}
 	return progress, func() {
@@ -54,6 +54,14 @@ func ProgressLine(ctx context.Context, w io.Writer) (progress func(done, total i
 			fmt.Fprint(w, "\r\x1b[K")
 		}
 	}
+}
+
+// size writes a number of bytes in MB, or in kB if it is less than one.
+func size(bytes int64) string {
+	if bytes < 1<<20 {
+		return fmt.Sprintf("%d kB", (bytes+1<<10-1)>>10)
+	}
+	return fmt.Sprintf("%d MB", bytes>>20)
 }
 
 // PrintNext prints the command to call next, on the same database. The program is named

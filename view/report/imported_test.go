@@ -1,6 +1,20 @@
 package report
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
+
+func TestProgressOfSmallFilesIsInKilobytes(t *testing.T) {
+	for bytes, want := range map[int64]string{1: "1 kB", 1024: "1 kB", 300_000: "293 kB", 1<<20 - 1: "1024 kB", 1 << 20: "1 MB", 3 << 30: "3072 MB"} {
+		var out strings.Builder
+		progress, _ := ProgressLine(t.Context(), &out)
+		progress(bytes, bytes)
+		if got := out.String(); got != "\r100 % of "+want {
+			t.Errorf("progress of %d bytes: %q, want %q", bytes, got, want)
+		}
+	}
+}
 
 func TestInterruptionsSayHowMuchIsStored(t *testing.T) {
 	for _, c := range []struct {

@@ -25,6 +25,9 @@ func (s *Summary) Print(out *table.Screen, path string) error {
 			g.Row(n, of.state, of.means)
 		}
 	}
+	if len(s.States) == 0 {
+		g.Row("none", "", "")
+	}
 	if err := g.Flush(); err != nil {
 		return err
 	}
