@@ -73,7 +73,15 @@ func (a *app) incidents() *cobra.Command {
 			if err := table.Rows(l, all, err, report.IncidentCells); err != nil {
 				return err
 			}
-			return l.End(none)
+			if err := l.End(none); err != nil || f.Open || l.Format != "table" && len(all) > 0 {
+				return err
+			}
+			f.Since = ""
+			ever, err := r.Incidents(cmd.Context(), f)
+			if older := len(ever) - len(all); older > 0 {
+				a.remark("%s; --since %s shows all.", text.Amount(older, "older incident"), a.zone().Short(ever[len(ever)-1].LastAt)[:len(time.DateOnly)])
+			}
+			return err
 		})
 	}
 	return c
@@ -174,7 +182,7 @@ func (a *app) backtest() *cobra.Command {
 		Args: cobra.NoArgs,
 	}
 	c.Flags().StringVar(&since, "since", "14d", "from `TIME` on: "+when.Forms)
-	c.Flags().StringVar(&sensitivity, "sensitivity", "normal", "low, normal or high")
+	c.Flags().StringVar(&sensitivity, "sensitivity", "normal", "`LEVEL`: low, normal or high")
 	c.Flags().IntVar(&settings.Addresses, "addresses", 10, "only what hit at least `N` addresses")
 	c.Flags().DurationVar(&settings.Gap, "gap", 6*time.Hour, "how `LONG` a pause ends an incident")
 	flags.add(c, report.IncidentColumns)
