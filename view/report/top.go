@@ -22,7 +22,7 @@ type TopKind struct {
 
 // TopKinds are the lists of top.
 var TopKinds = []TopKind{
-	{"domains", "domain", query.ByDomain, "(none)", topColumns("domain", "failed", "share", "sent", "failing", "bad"), func(t *Top, failed int) []any {
+	{"domains", "domain", query.ByDomain, "(none)", topColumns("domain", "failed", "share", "sent", "failure_rate", "bad"), func(t *Top, failed int) []any {
 		return []any{t.Failed, part(t.Failed, failed), t.Sent, part(t.Failed, t.Failed+t.Sent), t.Dead}
 	}},
 	{"providers", "provider", query.ByProvider, "(other)", topColumns("provider", "failed", "share", "bad", "mostly", "of_these"), func(t *Top, failed int) []any {

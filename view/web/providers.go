@@ -170,9 +170,9 @@ func (q *request) replies(name string) (page.Section, error) {
 
 // reasonsSection lists reasons by failures.
 func reasonsSection(title string, counts []query.ReasonCount) page.Section {
-	s := page.NewSection(title, "reason", "category", "failed", "before", "change", "what to do")
+	s := page.NewSection(title, "category", "reason", "failed", "before", "change", "what to do")
 	for _, n := range gather(counts, func(c *query.ReasonCount) string { return string(c.Category) + " " + string(c.Reason) }) {
-		s.Row(reasonLink(n.reason), string(n.category), n.n, n.before, delta(n.n, n.before), n.reason.Advice())
+		s.Row(string(n.category), reasonLink(n.reason), n.n, n.before, delta(n.n, n.before), n.reason.Advice())
 	}
 	return s.OrElse("No attempt failed.")
 }
