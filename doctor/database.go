@@ -125,7 +125,7 @@ func (d *examiner) checkFound(ctx context.Context) {
 	}
 	r, err := query.OpenReader(ctx, d.settings.Database)
 	if err != nil {
-		d.say(OK, "", "nothing yet")
+		d.say(Warn, "", "nothing yet: there is no database that can be read, see above")
 		return
 	}
 	defer r.Close()
