@@ -12,13 +12,15 @@ import (
 const (
 	// comesBack is how long after its end a cause opens the same incident again.
 	comesBack = time.Hour
-	// isBacklog is the age of lines at which they are old.
-	isBacklog = 15 * time.Minute
+	// backlogAge is the age from which lines are old: they are read to catch up.
+	backlogAge = 15 * time.Minute
 	// foldWithin is the time in which providers must ring for the same reason to be one
 	// incident.
-	foldWithin  = 30 * time.Minute
-	foldedFrom  = 3 // providers
-	maxAtOneTry = 500
+	foldWithin = 30 * time.Minute
+	foldedFrom = 3 // providers
+	// maxOpened is how many incidents one look opens. Strangers name blocklists and
+	// domains.
+	maxOpened = 500
 )
 
 // Book holds the incidents that a look may change.
@@ -41,7 +43,8 @@ func (b *Book) Changed() []*Incident {
 	return slices.DeleteFunc(slices.Clone(b.Known), func(i *Incident) bool { return !b.changed[i] })
 }
 
-// Notices returns the notices that are due.
+// Notices returns what there is to say of incidents that rang. NoticeAgain is among them
+// at every look at an open one: Incident.Repeat decides whether a reminder is due.
 func (b *Book) Notices() []Notice { return b.notices }
 
 func (b *Book) change(i *Incident) {
@@ -92,8 +95,8 @@ func sameKind(a, b Kind) bool {
 func (b *Book) Apply(f *Finding) *Incident {
 	i := b.find(f)
 	if i == nil {
-		if b.opened++; b.opened > maxAtOneTry {
-			return nil // strangers name blocklists and domains
+		if b.opened++; b.opened > maxOpened {
+			return nil
 		}
 		i = &Incident{
 			Kind: f.Kind, Subject: f.Subject, Reason: f.Reason, Scope: f.Scope, Category: f.Category,
@@ -140,7 +143,7 @@ func (b *Book) Apply(f *Finding) *Incident {
 
 // isLive reports whether a time in Unix milliseconds is near the clock.
 func (b *Book) isLive(ms int64) bool {
-	return b.Live && b.Now.Sub(time.UnixMilli(ms)).Abs() <= isBacklog+WindowSeconds*time.Second
+	return b.Live && b.Now.Sub(time.UnixMilli(ms)).Abs() <= backlogAge+WindowSeconds*time.Second
 }
 
 // End ends an incident.
@@ -153,7 +156,7 @@ func (b *Book) End(i *Incident, by Ending, at string) {
 }
 
 // Close ends what had no failure for too long, folds what several providers have in
-// common, and finds the notices that are due. It is called last.
+// common, and finds the notices. It is called last.
 func (b *Book) Close() {
 	for _, i := range b.Known {
 		// The detector ends what it found.
@@ -194,11 +197,9 @@ func (b *Book) fold() {
 		case !i.Open():
 		case i.Kind == OwnNetwork || i.Kind == UnclassifiedSurge:
 			outages = append(outages, i)
-		case i.RangAt == "":
-		case i.Kind == ProviderRefuses && i.Reason == bounce.Unknown: // of any scope
-			groups[i.Reason] = append(groups[i.Reason], i)
-		case i.Kind == ProviderRefuses && i.Reason != Mixed &&
-			(i.Scope == bounce.ScopeSender || i.Scope == bounce.ScopeNetwork || i.Scope == bounce.ScopeLocal):
+		case i.RangAt == "" || i.Kind != ProviderRefuses:
+		case i.Reason == bounce.Unknown, // of any scope
+			i.Reason != Mixed && (i.Scope == bounce.ScopeSender || i.Scope == bounce.ScopeNetwork || i.Scope == bounce.ScopeLocal):
 			groups[i.Reason] = append(groups[i.Reason], i)
 		}
 	}

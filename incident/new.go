@@ -123,15 +123,15 @@ func (f facts) clone() facts {
 func (n *NewFailures) IDs() (first, last int64) { return n.stored.first, n.stored.last }
 
 // Since returns the time of the earliest new failure, and whether one of them shows that
-// an address is bad.
+// an address is bad. There must be one: see IDs.
 func (n *NewFailures) Since() (since time.Time, suppressed bool) {
 	return time.UnixMilli(n.stored.since), n.stored.suppressed
 }
 
-// Gather adds the failures to a gatherer, in the order of their times.
+// Gather sorts the failures by time and adds them to a gatherer.
 func (n *NewFailures) Gather(g *Gatherer) { n.gather(g, n.stored.failures) }
 
-// GatherOlder adds those that AddOlder added. It returns false, and adds none, if they
+// GatherOlder does so with those that AddOlder added. It returns false, and adds none, if they
 // are too varied to be kept.
 func (n *NewFailures) GatherOlder(g *Gatherer) bool {
 	if n.varied {
@@ -155,8 +155,8 @@ func (n *NewFailures) gather(g *Gatherer, failures []newFailure) {
 	}
 }
 
-// Count counts the failures of an incident, after Gather and GatherOlder. It returns
-// false if some may be among those that are left out.
+// Count counts the failures of an incident. It must be called after Gather and
+// GatherOlder, which sort them. It returns false if some may be among those that are left out.
 func (n *NewFailures) Count(i *Incident) (attempts, addresses, domains int, counted bool) {
 	switch i.Kind {
 	case Blocklist, OwnNetwork:
@@ -169,7 +169,7 @@ func (n *NewFailures) Count(i *Incident) (attempts, addresses, domains int, coun
 	}
 	since, until := bounce.ParseStamp(i.StartedAt).UnixMilli(), bounce.ParseStamp(i.LastAt).UnixMilli()
 	addressSet, domainSet := make(map[int64]struct{}), make([]bool, len(n.domains.all))
-	for _, all := range [][]newFailure{n.older, n.stored.failures} {
+	for _, all := range [][]newFailure{n.older, n.stored.failures} { // which gather has sorted
 		all = all[sort.Search(len(all), func(at int) bool { return all[at].at >= since }):]
 		all = all[:sort.Search(len(all), func(at int) bool { return all[at].at > until })]
 		for _, one := range all {
