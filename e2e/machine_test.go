@@ -371,7 +371,7 @@ func checkFirstDay(t *testing.T, log string) {
 			t.Errorf("a line of %d columns: %s", n, line)
 		}
 	}
-	const heading = "A first day with bouncetail on a Debian 12 without rsyslog, whose Postfix logs to the\njournal. make test-package makes this page.\n\n"
+	const heading = "A first day with bouncetail on a Debian 12 without rsyslog, whose Postfix logs\nto the journal. make test-package makes this page.\n\n"
 	if os.Getenv("BOUNCETAIL_TEST_UPDATE") != "" {
 		if err := os.WriteFile(firstDay, []byte(heading+shown), 0o644); err != nil {
 			t.Fatal(err)
