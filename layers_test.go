@@ -41,7 +41,7 @@ var layers = map[string][]string{
 	"sqlite/outbox":     {"bounce", "sqlite/dbfile", "sqlite/query"},
 	"sqlite/feed":       {"bounce", "recipient", "sqlite/dbfile", "sqlite/packed", "sqlite/query"},
 
-	"config":         {},
+	"config":         {"bounce"},
 	"privacy":        {"address", "bounce"},
 	"view/chart":     {},
 	"view/page":      {"view/chart", "view/table"},

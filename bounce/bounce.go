@@ -29,6 +29,9 @@ const (
 	OpenSMTPD MTA = "opensmtpd"
 )
 
+// MTAs lists their names. logparse has a grammar for each.
+var MTAs = []string{string(Postfix), string(Exim), string(Sendmail), string(OpenSMTPD)}
+
 // Outcome is what the MTA did with one recipient in one delivery attempt.
 type Outcome string
 

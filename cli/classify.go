@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"strings"
+
 	"github.com/spf13/cobra"
 
 	"github.com/bouncetail/bouncetail/bounce"
@@ -28,7 +30,7 @@ func (a *app) classify() *cobra.Command {
 	c.Flags().BoolVar(&explain, "explain", false, "show every layer that had a say, and what to do")
 	c.Flags().StringVar(&known.Recipient, "recipient", "", "the `ADDRESS` that the reply is about")
 	c.Flags().StringVar(&known.DSN, "dsn", "", "the `STATUS` that the mail server logged, such as 5.1.1")
-	c.Flags().StringVar(&mta, "mta", "", "the mail `SERVER` that logged it: postfix, exim, sendmail or opensmtpd")
+	c.Flags().StringVar(&mta, "mta", "", "the mail `SERVER` that logged it: "+strings.Join(bounce.MTAs, ", "))
 	c.RunE = func(_ *cobra.Command, replies []string) error {
 		known.MTA = bounce.MTA(mta)
 		if err := report.CheckKnown(&known); err != nil {

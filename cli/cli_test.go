@@ -6,14 +6,13 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"slices"
+	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/bouncetail/bouncetail/config"
-	"github.com/bouncetail/bouncetail/logparse"
+	"github.com/bouncetail/bouncetail/bounce"
 )
 
 func TestMain(m *testing.M) {
@@ -27,10 +26,22 @@ func TestMain(m *testing.M) {
 	})
 }
 
-// The settings know no grammar, and the grammars no settings.
-func TestSettingsNameEveryMTA(t *testing.T) {
-	if want := append([]string{"auto"}, logparse.MTAs()...); !slices.Equal(config.MTAs, want) {
-		t.Errorf("config.MTAs is %q, want %q", config.MTAs, want)
+// No table makes these texts.
+func TestTextsNameEveryMTA(t *testing.T) {
+	texts := map[string]string{"cli/cli.go (root)": new(app).root().Long}
+	for _, name := range []string{"README.md", "config.example.yaml", "docs/glossary.md", "docs/sources.md", "packaging/nfpm.yaml"} {
+		text, err := os.ReadFile(filepath.Join("..", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		texts[name] = string(text)
+	}
+	for name, text := range texts {
+		for _, mta := range bounce.MTAs {
+			if !strings.Contains(strings.ToLower(text), mta) {
+				t.Errorf("%s does not name %s", name, mta)
+			}
+		}
 	}
 }
 

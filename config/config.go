@@ -15,6 +15,7 @@ import (
 	"github.com/go-viper/mapstructure/v2"
 	"github.com/spf13/viper"
 
+	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/internal/openfile"
 )
 
@@ -247,7 +248,7 @@ func (s Secret) GoString() string { return s.String() }
 type Source struct {
 	// Path is a file or a glob. What rotation makes of it is found by itself.
 	Path string `mapstructure:"path"`
-	// MTA is "postfix", "exim", "sendmail", "opensmtpd", or "auto".
+	// MTA is one of MTAs.
 	MTA string `mapstructure:"mta"`
 	// Timezone is an IANA name, or "local", for stamps without a zone.
 	Timezone string `mapstructure:"timezone"`
@@ -262,7 +263,7 @@ type Log struct {
 }
 
 // MTAs are what Source.MTA may be.
-var MTAs = []string{"auto", "postfix", "exim", "sendmail", "opensmtpd"}
+var MTAs = append([]string{"auto"}, bounce.MTAs...)
 
 // LogLevels are what Log.Level may be.
 var LogLevels = []string{"debug", "info", "warn", "error"}

@@ -50,15 +50,6 @@ var grammars = []grammar{
 	{bounce.OpenSMTPD, claimsOpenSMTPD, parseOpenSMTPD},
 }
 
-// MTAs lists the mail servers for whose logs there is a grammar.
-func MTAs() []string {
-	var names []string
-	for _, g := range grammars {
-		names = append(names, string(g.mta))
-	}
-	return names
-}
-
 // Options say how to read a stream.
 type Options struct {
 	// MTA is whose log it is; empty tells them apart line by line.
@@ -135,7 +126,7 @@ func New(o Options) (*Parser, error) {
 	if o.MTA != "" {
 		i := slices.IndexFunc(grammars, func(g grammar) bool { return g.mta == o.MTA })
 		if i < 0 {
-			return nil, fmt.Errorf("no parser for the MTA %q; known are %s and auto", o.MTA, strings.Join(MTAs(), ", "))
+			return nil, fmt.Errorf("no parser for the MTA %q; known are %s", o.MTA, strings.Join(bounce.MTAs, ", "))
 		}
 		p.grammars = grammars[i : i+1]
 	}

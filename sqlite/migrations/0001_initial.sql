@@ -10,7 +10,7 @@ CREATE TABLE bounces (
   message_id TEXT, -- without its angle brackets
   queue_id TEXT, -- unique only within host
   host TEXT, -- the host that wrote the line
-  mta TEXT NOT NULL, -- postfix, exim, sendmail, opensmtpd
+  mta TEXT NOT NULL, -- the mail server program, such as postfix
   outcome TEXT NOT NULL, -- deferred, bounced, expired: what the MTA did
   dsn TEXT, -- the status that the MTA logged
   smtp_code INTEGER, -- of the reply; NULL if the other server did not reply
@@ -101,7 +101,7 @@ CREATE TABLE positions (
 CREATE TABLE queue_entries (
   -- What was logged about messages that are still in the queue.
   host TEXT NOT NULL, -- the host that wrote the lines
-  mta TEXT NOT NULL, -- postfix, exim, sendmail, opensmtpd
+  mta TEXT NOT NULL, -- the mail server program, such as postfix
   queue_id TEXT NOT NULL, -- unique only within host
   seen_at TEXT NOT NULL, -- time of the last line about it
   data BLOB NOT NULL, -- sender, message-id, last deferrals (JSON)

@@ -107,8 +107,10 @@ func TestEverySeriesOfATableIsThereFromTheStart(t *testing.T) {
 		`bouncetail_incidents_open{kind="blocklist"} 0`,
 		`bouncetail_incidents_total{kind="provider-refuses"} 0`,
 		`bouncetail_event_delay_seconds_count 0`,
-		`bouncetail_unparsed_lines_total{mta="exim"} 0`,
 	)
+	for _, mta := range bounce.MTAs {
+		wantLines(t, text, fmt.Sprintf("bouncetail_unparsed_lines_total{mta=%q} 0", mta))
+	}
 	if n := series(text); n > 3000 || n < 1000 {
 		t.Errorf("%d series, want at most 3000", n)
 	} else {

@@ -15,7 +15,6 @@ var (
 		string(bounce.ByRelease), string(bounce.ByTime), string(bounce.ByHand),
 	}
 	statuses = []string{string(bounce.Sent), string(bounce.Deferred), string(bounce.Bounced)} // expired is no status of smtp
-	mtas     = []string{string(bounce.Postfix), string(bounce.Exim), string(bounce.Sendmail), string(bounce.OpenSMTPD)}
 )
 
 // zeros returns the label values that a counter has from the start.
@@ -42,7 +41,7 @@ func zeros(name string) [][]string {
 	case bounce.MetricRecovered:
 		return product(deciders)
 	case bounce.MetricUnparsed:
-		return product(mtas)
+		return product(bounce.MTAs)
 	case bounce.MetricIncidents:
 		return product(kinds())
 	case bounce.MetricProcessed:

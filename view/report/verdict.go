@@ -29,8 +29,8 @@ var statusCode = regexp.MustCompile(`^[245]\.\d{1,3}\.\d{1,3}$`)
 // CheckKnown checks the values of the flags --mta, --recipient and --dsn.
 func CheckKnown(d *bounce.Delivery) error {
 	switch {
-	case d.MTA != "" && !slices.Contains(logparse.MTAs(), string(d.MTA)):
-		return fmt.Errorf("--mta: there is no mail server %q; there are %s", d.MTA, strings.Join(logparse.MTAs(), ", "))
+	case d.MTA != "" && !slices.Contains(bounce.MTAs, string(d.MTA)):
+		return fmt.Errorf("--mta: there is no mail server %q; there are %s", d.MTA, strings.Join(bounce.MTAs, ", "))
 	case d.Recipient != "" && !strings.Contains(d.Recipient, "@"):
 		return fmt.Errorf("--recipient: %q has no @", d.Recipient)
 	case d.DSN != "" && !statusCode.MatchString(d.DSN):
