@@ -2,14 +2,15 @@ package logparse
 
 import "strings"
 
-// serverOf returns the name of the mail server that begins its words in the way
-// a text does, or an empty string:
+// tagOf returns the tag under which a mail server logs that begins its words in the
+// way a text does, or an empty string. It is for headers without a tag, and part of the
+// id of some of these lines, so it must not change:
 //
 //	4f1XyZabcd: to=<a@b.example>, relay=…          postfix
 //	1xVTbv-00000r-1v ** a@b.example R=…            exim
 //	6AND4fXC000084: to=<a@b.example>, delay=…      sendmail
 //	770afeddea7e9413 mta delivery evpid=…          smtpd
-func serverOf(text string) string {
+func tagOf(text string) string {
 	id := alphanumerics(text)
 	if id < 5 || id > 24 || len(text) < id+3 {
 		return ""
@@ -22,7 +23,7 @@ func serverOf(text string) string {
 		if isWord(text[:id]) {
 			return ""
 		}
-		return serverOfField(text[id+2:], id)
+		return tagOfField(text[id+2:], id)
 	case '-':
 		if at := eximIDLength(text); at > 0 && eximMarked(text[at:]) {
 			return "exim"
@@ -35,9 +36,9 @@ func serverOf(text string) string {
 	return ""
 }
 
-// serverOfField tells Postfix from Sendmail by what follows a queue ID of a
+// tagOfField tells Postfix from Sendmail by what follows a queue ID of a
 // length.
-func serverOfField(rest string, id int) string {
+func tagOfField(rest string, id int) string {
 	switch {
 	case strings.HasPrefix(rest, "to="):
 		list, after := cutBracketed(rest[3:])

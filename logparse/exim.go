@@ -75,9 +75,7 @@ var (
 	eximHost     = regexp.MustCompile(`^(?:(?P<host>[^ \[]+) )?(?:\([^)]*\) )?(?:DS )?\[(?P<ip>[^\]]*)\](?::(?P<port>\d+))?`)
 )
 
-func claimsExim(h *header) bool {
-	return h.stamp.exim || strings.HasPrefix(h.tag, "exim")
-}
+func claimsExim(tag string) bool { return strings.HasPrefix(tag, "exim") }
 
 func parseExim(h *header, ev *bounce.Event) result {
 	body := h.body
@@ -117,7 +115,7 @@ func parseEximByGrammar(body string, ev *bounce.Event) result {
 		return other
 	}
 	ev.QueueID = m.raw("id")
-	rest := m.bytes("rest")
+	rest := m.raw("rest")
 	switch m.raw("mark") {
 	case "<=":
 		own, _, _ := strings.Cut(rest, eximSubject)
@@ -126,7 +124,7 @@ func parseEximByGrammar(body string, ev *bounce.Event) result {
 			return unparsed
 		}
 		ev.Kind, ev.HasSender, ev.MessageID = bounce.EventMessage, true, a.text("messageid")
-		if from := unescapeAddress(a.bytes("from")); from != "<>" {
+		if from := unescapeAddress(a.raw("from")); from != "<>" {
 			ev.Sender = from
 		}
 		return read
@@ -173,8 +171,8 @@ func parseEximAttempt(pattern *regexp.Regexp, rest string, ev *bounce.Event) res
 	if !ok {
 		return unparsed
 	}
-	fields := m.bytes("fields")
-	if to := m.bytes("to"); who.to == "" && strings.IndexByte(to, ' ') > 0 && strings.IndexByte("|/:", to[0]) >= 0 {
+	fields := m.raw("fields")
+	if to := m.raw("to"); who.to == "" && strings.IndexByte(to, ' ') > 0 && strings.IndexByte("|/:", to[0]) >= 0 {
 		return unparsed // a command with arguments, and whose it was is not known
 	}
 	if !quoted && strings.Contains(rest, ` <"`) && (pattern == eximSent || !strings.Contains(fields, " H=") && pattern == eximFailed) {
@@ -185,7 +183,7 @@ func parseEximAttempt(pattern *regexp.Regexp, rest string, ev *bounce.Event) res
 	ev.Kind = bounce.EventAttempt
 	ev.Recipient, ev.OriginalRecipient = cleanAddress(who.to), cleanAddress(who.original)
 	if who.to == "" {
-		ev.Recipient, ev.OriginalRecipient = unescapeAddress(m.bytes("to")), unescapeAddress(m.bytes("orig"))
+		ev.Recipient, ev.OriginalRecipient = unescapeAddress(m.raw("to")), unescapeAddress(m.raw("orig"))
 		if ev.OriginalRecipient == "system-filter" {
 			ev.OriginalRecipient = "" // which named the recipient
 		}
@@ -209,7 +207,7 @@ func parseEximAttempt(pattern *regexp.Regexp, rest string, ev *bounce.Event) res
 		return read
 	}
 	if pattern == eximDeferred {
-		fields += m.bytes("fields2")
+		fields += m.raw("fields2")
 	}
 	takeEximFields(fields, ev)
 	parseEximMessage(ev, eximMessage(m, pattern == eximDeferred))

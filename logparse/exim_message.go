@@ -54,8 +54,8 @@ func eximMessage(m groups, deferred bool) string {
 		if forced := m.text("forced"); forced != "" {
 			return forced
 		}
-		if e, ok := match(eximErrno, message); ok && worded(e.bytes("rest")) {
-			return e.bytes("rest")
+		if e, ok := match(eximErrno, message); ok && worded(e.raw("rest")) {
+			return e.raw("rest")
 		}
 		return message
 	}

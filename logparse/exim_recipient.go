@@ -246,12 +246,12 @@ func cutEximElsewhere(rest string) (who eximRecipient, after string, found, uncl
 	if !ok {
 		return who, "", false, false
 	}
-	who.elsewhere, after = m.bytes("what"), m.bytes("after")
+	who.elsewhere, after = m.raw("what"), m.raw("after")
 	if eximField.MatchString(who.elsewhere) {
 		own, _, _ := strings.Cut(rest, " H=") // a reply may quote anything
 		return who, "", false, eximAddressAndRouter.MatchString(own)
 	}
-	who.to = m.bytes("orig")
+	who.to = m.raw("orig")
 	who.original = who.to
 	return who, after, true, eximAddressAndRouter.MatchString(after)
 }

@@ -85,7 +85,7 @@ func TestFastReadingAgreesWithTheGrammar(t *testing.T) {
 					t.Errorf("a line of smtpd is read as a delivery (%d): %s", got, line)
 				}
 			}
-			if claimsPostfix(&h) && agree(t, h.body) || claimsExim(&h) && agreeExim(t, h.body) {
+			if claimsPostfix(h.tag) && agree(t, h.body) || (h.stamp.exim || claimsExim(h.tag)) && agreeExim(t, h.body) {
 				fast++
 				for _, mark := range []string{", status=bounced (host ", ", status=deferred (host ", " ** ", " == "} {
 					if strings.Contains(h.body, mark) {

@@ -19,7 +19,7 @@ const maxFiller = 6
 func cutFiller(text string) (body string, ok bool) {
 	for range maxFiller {
 		text = strings.TrimLeft(text, delimiters+":")
-		if serverOf(text) != "" {
+		if tagOf(text) != "" {
 			return text, true
 		}
 		word, rest := cutWord(text)

@@ -7,8 +7,9 @@
 // cannot match before any expression runs. What the MTAs share, a remote
 // server's reply, is in reply.go.
 //
-// To read another MTA, write a file with one function of the shape of
-// grammar.parse and add it to the table grammars.
+// To read another MTA, write a file with the functions of an entry of the table
+// grammars, and add how its lines begin to tagOf (beginning.go) and findDelivery
+// (lost.go). CONTRIBUTING.md has every step.
 package logparse
 
 import (
@@ -23,8 +24,7 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 )
 
-// result is the third thing that a grammar says, besides the event: what kind
-// of line it was.
+// result is what kind of line a grammar found. It returns it in addition to the event.
 type result uint8
 
 const (
@@ -36,18 +36,31 @@ const (
 // grammar is what one MTA writes.
 type grammar struct {
 	mta bounce.MTA
-	// claims reports whether a line with such a header may be this MTA's.
-	claims func(h *header) bool
+	// claims reports whether lines with a tag may be this MTA's.
+	claims func(tag string) bool
+	// untagged reports that lines with Exim's stamp and without a tag are this MTA's.
+	untagged bool
 	// parse fills the event from what follows the header. It clears it first,
 	// but not for the lines that its literal test turns away.
 	parse func(h *header, ev *bounce.Event) result
+	// loses reports whether a line of this MTA that parse takes for something else holds
+	// a delivery, because it is damaged or has an unknown form. Such lines are counted.
+	loses func(h *header) bool
+	// programs are the executables that may log under this MTA's name; see trust.go.
+	programs []string
 }
 
-var grammars = []grammar{
-	{bounce.Postfix, claimsPostfix, parsePostfix},
-	{bounce.Exim, claimsExim, parseExim},
-	{bounce.Sendmail, claimsSendmail, parseSendmail},
-	{bounce.OpenSMTPD, claimsOpenSMTPD, parseOpenSMTPD},
+// grammars has the MTAs in the order of bounce.MTAs. The first that claims a line reads
+// it. It is filled by init, because functions in it use it through isServerTag.
+var grammars []grammar
+
+func init() {
+	grammars = []grammar{
+		{bounce.Postfix, claimsPostfix, false, parsePostfix, losesPostfix, postfixPrograms},
+		{bounce.Exim, claimsExim, true, parseExim, losesExim, eximPrograms},
+		{bounce.Sendmail, claimsSendmail, false, parseSendmail, losesSendmail, sendmailPrograms},
+		{bounce.OpenSMTPD, claimsOpenSMTPD, false, parseOpenSMTPD, losesOpenSMTPD, opensmtpdPrograms},
+	}
 }
 
 // Options say how to read a stream.
@@ -79,7 +92,7 @@ type Parser struct {
 	hide          func(line string) string
 	journalUIDs   []int
 	last          time.Time   // the last stamp, which tells the year of the next
-	newest        time.Time   // the highest
+	newest        time.Time   // the highest stamp
 	read          bool        // last is a stamp, and not the anchor
 	cache         prefixCache // of the last line
 	hostRaw, host string      // of the last line, as logged and cleaned
@@ -293,10 +306,10 @@ func (p *Parser) Line(line string, yield func(*bounce.Event)) {
 func (p *Parser) finish(h *header, line string, yield func(*bounce.Event)) bool {
 	for i := range p.grammars {
 		g := &p.grammars[i]
-		if !g.claims(h) {
+		if !(g.untagged && h.stamp.exim) && !g.claims(h.tag) {
 			continue
 		}
-		if !h.writer.trusted(g.mta, p.journalUIDs) {
+		if !h.writer.trusted(g, p.journalUIDs) {
 			p.counts.Recognised++
 			if result := g.parse(h, &p.event); result == unparsed || result == read && (p.event.Kind == bounce.EventAttempt || p.event.Kind == bounce.EventGaveUp) {
 				p.noteRefused(g.mta, h, unparsedID(h, line))
@@ -325,7 +338,7 @@ func (p *Parser) finish(h *header, line string, yield func(*bounce.Event)) bool 
 		}
 		switch result {
 		case other:
-			if h.losesDelivery() {
+			if g.losesDelivery(h) {
 				p.noteUnparsed(g.mta, h.body, unparsedID(h, line))
 			} else if !isFinal(h) {
 				return false

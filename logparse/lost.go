@@ -15,30 +15,13 @@ import (
 // deliveryAgents are the programs of Postfix that log deliveries.
 var deliveryAgents = makeSet(`smtp lmtp local virtual pipe error retry discard`)
 
-// losesDelivery reports whether a line of a mail server holds a delivery that its
-// grammar does not read.
-func (h *header) losesDelivery() bool {
-	ofExim := strings.HasPrefix(h.tag, "exim") || h.tag == "" && h.stamp.exim
-	if !ofExim && !isOpenSMTPD(h.tag) && !namesRecipient(h.body) {
-		return false // as nearly all lines, before anything else is looked for
+// losesDelivery reports whether a line of an MTA holds a delivery that its grammar
+// does not read.
+func (g *grammar) losesDelivery(h *header) bool {
+	if !g.loses(h) {
+		return false
 	}
-	body := usualForm(h.body)
-	var lost bool
-	switch {
-	case ofExim:
-		lost = losesExim(body, body == h.body) ||
-			h.tag != "" && losesEximBehindWords(body) // without a tag, words before the id may be a header
-	case claimsSendmail(h):
-		lost = losesSendmail(body)
-	case isOpenSMTPD(h.tag):
-		lost = losesOpenSMTPD(body)
-	default:
-		lost = h.losesPostfix(body)
-	}
-	if !lost || !isServerTag(h.tag) {
-		return lost
-	}
-	return !beginsLine(h.body) && !beginsWithTag(h.body) // else the tag is a container's
+	return !isServerTag(h.tag) || !beginsLine(h.body) && !beginsWithTag(h.body) // else the tag is a container's
 }
 
 // maxBefore is how many bytes of words that are not known may stand before the
@@ -115,7 +98,11 @@ func beginsWithID(body string) bool {
 	return id >= 5 && id < len(body) && body[id] == ':'
 }
 
-func (h *header) losesPostfix(body string) bool {
+func losesPostfix(h *header) bool {
+	if !namesRecipient(h.body) {
+		return false // as nearly all lines, before anything else is looked for
+	}
+	body := usualForm(h.body)
 	if !deliveryAgents[postfixDaemon(h.tag)] && h.tag != "postfix" && !strings.HasPrefix(body, "to=") {
 		return false
 	}
@@ -129,11 +116,16 @@ func (h *header) losesPostfix(body string) bool {
 	return true // cut off before the status
 }
 
-func losesSendmail(body string) bool {
+func losesSendmail(h *header) bool {
+	if !namesRecipient(h.body) {
+		return false
+	}
+	body := usualForm(h.body)
 	return leadsToRecipient(body) && !strings.Contains(body, "stat=queued") && !strings.Contains(body, "quarantine")
 }
 
-func losesOpenSMTPD(body string) bool {
+func losesOpenSMTPD(h *header) bool {
+	body := usualForm(h.body)
 	if strings.Contains(body[:min(len(body), maxBefore)], "relay: Remove for ") {
 		return false // by the administrator
 	}
@@ -142,10 +134,14 @@ func losesOpenSMTPD(body string) bool {
 		strings.Contains(body, "to=<") && strings.Contains(body, "stat=") && !strings.Contains(body[:min(len(body), maxBefore)], "smtp ")
 }
 
-// losesExim also takes whether the words have their usual form. The grammar then knows
-// those that begin as it wants, and that they are about no recipient.
-func losesExim(body string, usual bool) bool {
-	if id := eximIDLength(body); usual && id > 0 && eximMarked(body[id:]) {
+func losesExim(h *header) bool {
+	body := usualForm(h.body)
+	if h.tag != "" && losesEximBehindWords(body) { // without a tag, words before the id may be a header
+		return true
+	}
+	// Of words in their usual form the grammar knows those that begin as it wants, and
+	// that they are about no recipient.
+	if id := eximIDLength(body); body == h.body && id > 0 && eximMarked(body[id:]) {
 		return false
 	}
 	return strings.ContainsAny(body[:min(len(body), 2*maxBefore)], "*>=") && lostExim.MatchString(body)

@@ -200,7 +200,7 @@ func (u *unusual) takeObject(o *object) bool {
 // that the object names, or a line with another header.
 func (u *unusual) readMessage(text string, isLog bool) bool {
 	text = strings.TrimRight(text, "\r\n")
-	if postfixDaemons[u.tag] && serverOf(strings.TrimLeft(text, " ")) == "postfix" {
+	if postfixDaemons[u.tag] && tagOf(strings.TrimLeft(text, " ")) == "postfix" {
 		u.tag = "postfix/" + u.tag // the name of the process
 	}
 	known := isDaemonTag(u.tag) || isServerTag(u.tag)

@@ -58,8 +58,9 @@ var opensmtpdAccepted = regexp.MustCompile(`^250 (?:2\.0\.0:? )?(?P<id>[0-9a-f]{
 //	Error (temporary failure: "mail.lmtp: LMTP server error: 452 4.2.2 <a@b.example> Quota exceeded")
 var opensmtpdLMTP = regexp.MustCompile(`^Error \([^"()]*"(?:mail\.lmtp: )?LMTP server error: (?P<reply>\d.*?)"?\)?$`)
 
-func claimsOpenSMTPD(h *header) bool {
-	return isOpenSMTPD(h.tag)
+// claimsOpenSMTPD also takes its unit, as journalctl -o with-unit shows it.
+func claimsOpenSMTPD(tag string) bool {
+	return tag == "smtpd" || tag == "opensmtpd" || tag == "opensmtpd.service" || tag == "smtpd.service"
 }
 
 func parseOpenSMTPD(h *header, ev *bounce.Event) result {

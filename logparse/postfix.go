@@ -191,18 +191,18 @@ const suspended = "delivery temporarily suspended: "
 // claimsPostfix also takes the tags of instances, whose names are free. What is behind
 // the slash is the name of a program: others, such as postfix/policyd-spf, may log what
 // strangers sent.
-func claimsPostfix(h *header) bool {
-	switch h.tag {
+func claimsPostfix(tag string) bool {
+	switch tag {
 	case "":
 		return false
 	case "postfix/cleanup", "postfix/qmgr", "postfix/smtp": // most lines
 		return true
 	}
-	at := strings.LastIndexByte(h.tag, '/')
+	at := strings.LastIndexByte(tag, '/')
 	if at <= 0 {
-		return h.tag == "postfix" || strings.HasPrefix(h.tag, "postfix") && !isOtherProgram(h.tag)
+		return tag == "postfix" || strings.HasPrefix(tag, "postfix") && !isOtherProgram(tag)
 	}
-	return postfixDaemons[h.tag[at+1:]]
+	return postfixDaemons[tag[at+1:]]
 }
 
 func parsePostfix(h *header, ev *bounce.Event) result {
@@ -321,7 +321,7 @@ func parsePostfixDelivery(h *header, ev *bounce.Event) result {
 		return read
 	}
 	ev.DSN, ev.Transport = m.raw("dsn"), postfixDaemon(h.tag)
-	if relay, ok := match(postfixRelay, m.bytes("relay")); ok {
+	if relay, ok := match(postfixRelay, m.raw("relay")); ok {
 		setRelay(&ev.Reply, relay.text("host"), relay.raw("ip"))
 		setPort(&ev.Reply, relay.raw("port"))
 	}

@@ -196,7 +196,8 @@ func match(re *regexp.Regexp, in string) (groups, bool) {
 	return groups{re, in, at}, at != nil
 }
 
-func (g groups) bytes(name string) string {
+// raw returns a group as it is in the line.
+func (g groups) raw(name string) string {
 	i := 2 * g.re.SubexpIndex(name)
 	if g.at[i] < 0 {
 		return ""
@@ -204,11 +205,8 @@ func (g groups) bytes(name string) string {
 	return g.in[g.at[i]:g.at[i+1]]
 }
 
-func (g groups) text(name string) string { return clean(g.bytes(name)) }
+func (g groups) text(name string) string { return clean(g.raw(name)) }
 
-func (g groups) address(name string) string { return cleanAddress(g.bytes(name)) }
+func (g groups) address(name string) string { return cleanAddress(g.raw(name)) }
 
 func (g groups) has(name string) bool { return g.at[2*g.re.SubexpIndex(name)] >= 0 }
-
-// raw returns a queue ID or a code, which the pattern has already restricted.
-func (g groups) raw(name string) string { return g.bytes(name) }

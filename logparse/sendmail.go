@@ -41,9 +41,7 @@ var (
 	sendmailRelay = regexp.MustCompile(`^(?P<host>\[?[^ \[\]]+\]?)(?: \[(?P<ip>(?:IPv6:)?[0-9A-Fa-f:.]+)\])?$`)
 )
 
-func claimsSendmail(h *header) bool {
-	return strings.HasPrefix(h.tag, "sendmail") || strings.HasPrefix(h.tag, "sm-")
-}
+func claimsSendmail(tag string) bool { return hasAnyPrefix(tag, "sendmail", "sm-") }
 
 func parseSendmail(h *header, ev *bounce.Event) result {
 	*ev = bounce.Event{Delivery: bounce.Delivery{MTA: bounce.Sendmail}}
@@ -55,10 +53,10 @@ func parseSendmail(h *header, ev *bounce.Event) result {
 			return other
 		}
 		ev.QueueID = m.raw("id")
-		if to, found := strings.CutPrefix(m.bytes("rest"), "to="); found {
+		if to, found := strings.CutPrefix(m.raw("rest"), "to="); found {
 			return parseSendmailAttempt(to, h, ev)
 		}
-		return parseSendmailSender(m.bytes("rest")[len("from="):], ev)
+		return parseSendmailSender(m.raw("rest")[len("from="):], ev)
 	case strings.Contains(start, ": done; "):
 		if m, ok := match(sendmailDone, h.body); ok {
 			ev.Kind, ev.QueueID = bounce.EventRemoved, m.raw("id")
@@ -129,7 +127,7 @@ func parseSendmailAttempt(line string, h *header, ev *bounce.Event) result {
 	if ev.Outcome == bounce.Sent {
 		ev.Discarded = ev.Transport == "discard" || recipients[0] == "/dev/null"
 		ev.Transport = ""
-		if relay, ok := match(sendmailRelay, m.bytes("relay")); ok {
+		if relay, ok := match(sendmailRelay, m.raw("relay")); ok {
 			ev.Reply.RelayHost = sentRelay(relay.raw("host"))
 		}
 		if ev.Server = sendmailNear(m.raw("relay")); ev.Server {
@@ -140,7 +138,7 @@ func parseSendmailAttempt(line string, h *header, ev *bounce.Event) result {
 		}
 		return read
 	}
-	if relay, ok := match(sendmailRelay, m.bytes("relay")); ok {
+	if relay, ok := match(sendmailRelay, m.raw("relay")); ok {
 		setRelay(&ev.Reply, relay.text("host"), relay.raw("ip"))
 	}
 	text := joinLines(strings.TrimPrefix(stat, "Deferred: "))

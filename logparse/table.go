@@ -45,7 +45,7 @@ func (u *unusual) readCSV(text string) bool {
 		}
 	}
 	for i, f := range fields {
-		if server := serverOf(f); server != "" {
+		if server := tagOf(f); server != "" {
 			if foreign {
 				return false
 			}

@@ -34,7 +34,7 @@ const refusedShape = "journal entry refused: not written by the mail server, see
 // Login users are not trusted with the MTA's programs either: "postlog -t",
 // "exim -C" and "sendmail -C" log what their caller wants. MTAs log deliveries
 // as root or as their own system user.
-func (w *writer) trusted(mta bounce.MTA, uids []int) bool {
+func (w *writer) trusted(g *grammar, uids []int) bool {
 	if w.UID == "" && w.Comm == "" && w.Exe == "" {
 		return true
 	}
@@ -52,9 +52,9 @@ func (w *writer) trusted(mta bounce.MTA, uids []int) bool {
 	if w.Exe != "" {
 		exe := strings.TrimSuffix(w.Exe, " (deleted)") // replaced by an upgrade
 		return path.Clean(exe) == exe && slices.ContainsFunc(systemDirs, func(dir string) bool { return strings.HasPrefix(exe, dir) }) &&
-			isProgram(mta, path.Base(exe))
+			g.isProgram(path.Base(exe))
 	}
-	return isProgram(mta, w.Comm)
+	return g.isProgram(w.Comm)
 }
 
 // lastSystemUID is SYS_UID_MAX of login.defs: the user IDs above it belong to
@@ -64,8 +64,7 @@ const lastSystemUID = 999
 // systemDirs hold programs that only root can install.
 var systemDirs = []string{"/usr/", "/opt/", "/bin/", "/sbin/", "/lib/", "/lib64/", "/nix/store/", "/gnu/store/"}
 
-// programs are the names of the executables that log deliveries and what belongs
-// to them, as files and as the kernel reports them (at most 15 bytes):
+// The names of the executables that log deliveries and what belongs to them, as files and as the kernel reports them (at most 15 bytes):
 //
 //	Postfix   master(8) starts them in daemon_directory: /usr/lib/postfix/sbin (Debian), /usr/libexec/postfix
 //	          (Red Hat), /usr/lib/postfix/bin (SUSE, Arch), /opt/zimbra/common/libexec. postlog(1), postdrop(1) and
@@ -73,21 +72,21 @@ var systemDirs = []string{"/usr/", "/opt/", "/bin/", "/sbin/", "/lib/", "/lib64/
 //	Exim      /usr/sbin/exim4 (Debian), /usr/sbin/exim, /usr/exim/bin/exim-4.98-2 (make install)
 //	Sendmail  /usr/libexec/sendmail/sendmail, /usr/lib/sm.bin/sendmail (Debian), /usr/sbin/sendmail.sendmail (Red Hat)
 //	OpenSMTPD /usr/sbin/smtpd, /usr/bin/smtpd (Arch)
-var programs = map[bounce.MTA][]string{
-	bounce.Postfix: {
+var (
+	postfixPrograms = []string{
 		"anvil", "bounce", "cleanup", "discard", "error", "flush", "lmtp", "local", "master", "nqmgr", "oqmgr", "pickup", "pipe",
 		"postlogd", "postscreen", "qmgr", "qmqpd", "showq", "smtp", "smtpd", "spawn", "tlsproxy", "trivial-rewrite", "verify", "virtual",
-	},
-	bounce.Exim:      {"exim", "exim4"},
-	bounce.Sendmail:  {"sendmail", "sendmail-mta", "sendmail-msp", "sendmail-client", "sendmail.sendmail", "sendmail.sendma", "sm-mta", "sm-msp-queue"},
-	bounce.OpenSMTPD: {"smtpd", "opensmtpd"},
-}
+	}
+	eximPrograms      = []string{"exim", "exim4"} // and exim-VERSION
+	sendmailPrograms  = []string{"sendmail", "sendmail-mta", "sendmail-msp", "sendmail-client", "sendmail.sendmail", "sendmail.sendma", "sm-mta", "sm-msp-queue"}
+	opensmtpdPrograms = []string{"smtpd", "opensmtpd"}
+)
 
-func isProgram(mta bounce.MTA, name string) bool {
-	if version, found := strings.CutPrefix(name, "exim-"); found && mta == bounce.Exim {
+func (g *grammar) isProgram(name string) bool {
+	if version, found := strings.CutPrefix(name, "exim-"); found && g.mta == bounce.Exim {
 		return strings.Trim(version, "0123456789.-_RC") == ""
 	}
-	return slices.Contains(programs[mta], name)
+	return slices.Contains(g.programs, name)
 }
 
 // text describes a writer to the admin.

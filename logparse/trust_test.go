@@ -3,6 +3,7 @@ package logparse
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +16,7 @@ func TestJournalEntriesAreTakenOnlyFromMailServers(t *testing.T) {
 		postfix = "/usr/lib/postfix/sbin/"
 		eve     = "1000"
 	)
+	own := make(map[bounce.MTA]bool)
 	for _, tt := range []struct {
 		mta  bounce.MTA
 		w    writer
@@ -57,8 +59,14 @@ func TestJournalEntriesAreTakenOnlyFromMailServers(t *testing.T) {
 		{bounce.Exim, writer{UID: "33", Comm: "exim-", Exe: "/usr/bin/exim-mon"}, nil, false},
 		{bounce.Sendmail, writer{UID: eve, Comm: "sendmail", Exe: "/usr/sbin/sendmail"}, nil, false},
 	} {
-		if got := tt.w.trusted(tt.mta, tt.uids); got != tt.want {
+		if got := tt.w.trusted(grammarOf(tt.mta), tt.uids); got != tt.want {
 			t.Errorf("%+v.trusted(%s, %v) = %v, want %v", tt.w, tt.mta, tt.uids, got, tt.want)
+		}
+		own[tt.mta] = own[tt.mta] || tt.want && tt.w.UID != "0" && tt.w.Exe != "" && tt.uids == nil
+	}
+	for _, mta := range bounce.MTAs {
+		if !own[bounce.MTA(mta)] {
+			t.Errorf("no entry of a program of %s", mta)
 		}
 	}
 }
@@ -159,4 +167,8 @@ func TestAMessageCannotNameItsWriter(t *testing.T) {
 	if events != 1 {
 		t.Errorf("%d events from an entry of root behind a message of two lines, want 1", events)
 	}
+}
+
+func grammarOf(mta bounce.MTA) *grammar {
+	return &grammars[slices.Index(bounce.MTAs, string(mta))]
 }

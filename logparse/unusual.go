@@ -78,7 +78,7 @@ func (u *unusual) readParts(rest string) bool {
 		if rest == "" {
 			return false
 		}
-		if name := serverOf(rest); name != "" {
+		if name := tagOf(rest); name != "" {
 			return u.takeBody(name, rest)
 		}
 		if eximIDLength(rest) > 0 {
@@ -175,12 +175,12 @@ func (u *unusual) cutServerTag(rest string) (after string, done, ok bool) {
 	case tag == "":
 		return "", false, false
 	case isDaemonTag(tag):
-	case marked && postfixDaemons[tag] && serverOf(cutFields(after)) == "postfix":
+	case marked && postfixDaemons[tag] && tagOf(cutFields(after)) == "postfix":
 		tag = "postfix/" + tag // as in the logs of macOS
 	case !isServerTag(tag):
 		return "", false, false
 	case !marked: // a word that may be anything's name
-		if serverOf(cutFields(after)) == "" {
+		if tagOf(cutFields(after)) == "" {
 			return "", false, false
 		}
 	default:
@@ -199,7 +199,7 @@ func (u *unusual) cutServerTag(rest string) (after string, done, ok bool) {
 	if body == "" || body[0] == '"' {
 		return "", false, false // perhaps the fields of a table
 	}
-	if !marked && serverOf(body) == "" {
+	if !marked && tagOf(body) == "" {
 		if _, found := findDelivery(body); found {
 			return "", false, false
 		}
@@ -257,7 +257,7 @@ func cutGluedTag(rest string) (tag, pid, after string) {
 	}
 	after = rest[start+end+1:]
 	var own stamp
-	if _, ok := own.cut(after); serverOf(after) == "" && (!ok || !own.exim) {
+	if _, ok := own.cut(after); tagOf(after) == "" && (!ok || !own.exim) {
 		return "", "", ""
 	}
 	return rest[:start], rest[start+1 : start+end], after

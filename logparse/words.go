@@ -132,19 +132,15 @@ func isDaemonTag(tag string) bool {
 // isServerTag reports whether a tag is the name of a mail server alone. A
 // container may have that name too.
 func isServerTag(tag string) bool {
-	switch {
-	case strings.IndexByte(tag, '/') >= 0:
+	if tag == "" || strings.IndexByte(tag, '/') >= 0 {
 		return false
-	case hasAnyPrefix(tag, "postfix", "sm-", "sendmail", "exim"):
-		return !isOtherProgram(tag)
 	}
-	return isOpenSMTPD(tag)
-}
-
-// isOpenSMTPD reports whether a tag is OpenSMTPD's, or its unit as journalctl -o
-// with-unit shows it.
-func isOpenSMTPD(tag string) bool {
-	return tag == "smtpd" || tag == "opensmtpd" || tag == "opensmtpd.service" || tag == "smtpd.service"
+	for i := range grammars {
+		if grammars[i].claims(tag) {
+			return !isOtherProgram(tag)
+		}
+	}
+	return false
 }
 
 // isOtherProgram reports whether a tag is that of a well-known program that
