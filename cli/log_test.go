@@ -2,10 +2,12 @@ package cli
 
 import (
 	"bytes"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 
+	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/report"
 )
@@ -17,8 +19,12 @@ func TestLogAtInfoNamesNoAddress(t *testing.T) {
 	db := t.TempDir() + "/b.db"
 	var out, errs bytes.Buffer
 	args := []string{"import", "--db", db, "--log-level", "info", "--log-format", "json"}
-	for _, log := range []string{"postfix/main/mail.log.gz", "exim/main/mainlog.gz", "sendmail/main/mail.log.gz", "opensmtpd/main/mail.log.gz"} {
-		args = append(args, "../testdata/logs/"+log)
+	for _, mta := range bounce.MTAs {
+		logs, err := filepath.Glob("../testdata/logs/" + mta + "/main/*log.gz")
+		if err != nil || len(logs) == 0 {
+			t.Fatalf("%s: %q, %v", mta, logs, err)
+		}
+		args = append(args, logs[0])
 	}
 	if code := Run(t.Context(), args, strings.NewReader(""), &out, &errs); code != 0 {
 		t.Fatalf("exit code %d: %s", code, &errs)

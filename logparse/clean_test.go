@@ -17,10 +17,14 @@ func TestInvisibleCharactersMakeNoOtherAddress(t *testing.T) {
 		bounce.OpenSMTPD: `Nov 23 12:57:36 mx smtpd[4603]: 1234567890abcdef mta delivery evpid=8c3b0e3f7c3a6f11 from=<a@c.example> to=<ADDR> rcpt=<-> source="192.0.2.9" relay="192.0.2.1 (mx.b.example)" delay=1s result="PermFail" stat="550 5.1.1 no such user"`,
 	}
 	hidden := []string{"\u200b", "\u202e", "\u00ad", "\U000e0041", "\ufeff", "\u2060", "\u2028", "\x01", "\xff", "\x7f", "\t"}
-	for mta, line := range lines {
+	for _, mta := range bounce.MTAs {
+		line, found := lines[bounce.MTA(mta)]
+		if !found {
+			t.Errorf("no line of %s", mta)
+		}
 		read := 0
 		for _, c := range hidden {
-			p, err := New(Options{MTA: mta})
+			p, err := New(Options{MTA: bounce.MTA(mta)})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -14,7 +14,7 @@ import (
 )
 
 // samples are the folders of real logs, and in each the log whose events are
-// kept as a golden file. The others hold the same messages in other headers.
+// kept as a golden file, as they are named without .gz. The others hold the same messages in other headers.
 var samples = map[string][]string{
 	"exim/all":           {"mainlog"},
 	"exim/datestamp":     {"mainlog-20261123"},

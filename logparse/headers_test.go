@@ -90,6 +90,7 @@ func TestHeadersAreReadTheSameBehindAnyOther(t *testing.T) {
 
 // Other mail servers are known by their own words where the tag is lost.
 func TestOtherServersInUnusualHeaders(t *testing.T) {
+	seen := make(map[bounce.MTA]bool)
 	for _, tt := range []struct {
 		line string
 		mta  bounce.MTA
@@ -107,9 +108,15 @@ func TestOtherServersInUnusualHeaders(t *testing.T) {
 		{"2026-11-23 12:57:36 mx 6AND4fXL000084: to=<a@b.example>, delay=00:00:01, xdelay=00:00:01, mailer=esmtp, pri=30242, relay=mx.b.example. [192.0.2.1], dsn=5.1.1, stat=User unknown", bounce.Sendmail},
 		{`mail-1 | 2026-11-23T12:57:36Z smtpd[55]: 770afeddea7e9413 mta delivery evpid=7571057c164ab4f5 from=<news@a.example> to=<a@b.example> rcpt=<-> source="192.0.2.9" relay="192.0.2.1 (mx.b.example)" delay=0s result="PermFail" stat="550 5.1.1 no"`, bounce.OpenSMTPD},
 	} {
+		seen[tt.mta] = true
 		got := events(newParser(t, ""), tt.line+"\n")
 		if len(got) != 1 || got[0].MTA != tt.mta || got[0].Recipient != "a@b.example" || got[0].At.Truncate(time.Second) != time.Date(2026, 11, 23, 12, 57, 36, 0, time.UTC) {
 			t.Errorf("%s\n got %v", tt.line, describeAll(got))
+		}
+	}
+	for _, mta := range bounce.MTAs {
+		if bounce.MTA(mta) != bounce.Postfix && !seen[bounce.MTA(mta)] { // Postfix has tests of its own
+			t.Errorf("no line of %s", mta)
 		}
 	}
 }
@@ -155,6 +162,7 @@ func TestDeliveriesWithoutAKnownHeaderAreCounted(t *testing.T) {
 		exim      = "1xVTbv-00000r-1v ** a@b.example R=x T=y: Unrouteable address"
 		opensmtpd = `770afeddea7e9413 mta delivery evpid=7571057c164ab4f5 from=<news@a.example> to=<a@b.example> rcpt=<-> delay=0s result="PermFail" stat="550 5.1.1 no"`
 	)
+	seen := make(map[bounce.MTA]bool)
 	for _, tt := range []struct {
 		line string
 		mta  bounce.MTA
@@ -186,11 +194,17 @@ func TestDeliveriesWithoutAKnownHeaderAreCounted(t *testing.T) {
 		{"~~ " + opensmtpd, bounce.OpenSMTPD},
 		{"Nov 23 12:57:36 mx postfix/smtp[474]: 4f1XyZabcd: to=<a@b.example>, relay=none, delay=1, delays=0/0/0/1, dsn=4.4.1, status=deferred (" + strings.Repeat("x", 40_000) + ")", bounce.Postfix},
 	} {
+		seen[tt.mta] = true
 		p := newParser(t, "")
 		got := events(p, tt.line+"\n")
 		unparsed := p.TakeUnparsed()
 		if len(got) > 0 || len(unparsed) != 1 || unparsed[0].MTA != tt.mta || len(unparsed[0].Lines) != 1 || p.Counts().Unparsed != 1 {
 			t.Errorf("%.200s\n got %v, counted %.300v, want one line of %s counted", tt.line, describeAll(got), unparsed, tt.mta)
+		}
+	}
+	for _, mta := range bounce.MTAs {
+		if !seen[bounce.MTA(mta)] {
+			t.Errorf("no line of %s", mta)
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -21,44 +22,57 @@ import (
 	"github.com/bouncetail/bouncetail/queue"
 )
 
+// provenLogs are logs in a folder with a truth.tsv.gz.
+var provenLogs = []string{
+	"postfix/main/mail.log.gz",
+	"postfix/soft/mail.log.gz",
+	"postfix/greet5xx/mail.log.gz",
+	"postfix/expire/mail.log.gz",
+	"postfix/extra/mail.log.gz",
+	"postfix/multi/mail.log.gz",
+	"postfix/multi/mail.rfc3339.log.gz",
+	"postfix/multi/mail.rfc5424.log.gz",
+	"exim/main/mainlog.gz",
+	"exim/all/mainlog.gz",
+	"exim/expire/mainlog.gz",
+	"exim/datestamp/mainlog-20261123.gz",
+	"exim/syslog/mail.log.gz",
+	"exim/syslog/mail.rfc3339.log.gz",
+	"exim/syslog/mail.rfc5424.log.gz",
+	"postfix/rsyslog-1k/mail.log.gz",
+	"postfix/rsyslog-1k/mail.rfc3339.log.gz",
+	"postfix/rsyslog-1k/mail.rfc5424.log.gz",
+	"postfix/journald/journal.json.gz",
+	"postfix/journald/journal.short-iso.gz",
+	"sendmail/main/mail.log.gz",
+	"sendmail/main/mail.rfc3339.log.gz",
+	"sendmail/main/mail.rfc5424.log.gz",
+	"opensmtpd/main/mail.log.gz",
+	"opensmtpd/main/mail.rfc3339.log.gz",
+	"opensmtpd/main/mail.rfc5424.log.gz",
+}
+
 // TestRealLogsAgreeWithTheTruth compares what the parsers and the queue read from
 // logs of real servers with what was recorded on the wire.
 func TestRealLogsAgreeWithTheTruth(t *testing.T) {
-	for _, log := range []string{
-		"postfix/main/mail.log.gz",
-		"postfix/soft/mail.log.gz",
-		"postfix/greet5xx/mail.log.gz",
-		"postfix/expire/mail.log.gz",
-		"postfix/extra/mail.log.gz",
-		"postfix/multi/mail.log.gz",
-		"postfix/multi/mail.rfc3339.log.gz",
-		"postfix/multi/mail.rfc5424.log.gz",
-		"exim/main/mainlog.gz",
-		"exim/all/mainlog.gz",
-		"exim/expire/mainlog.gz",
-		"exim/datestamp/mainlog-20261123.gz",
-		"exim/syslog/mail.log.gz",
-		"exim/syslog/mail.rfc3339.log.gz",
-		"exim/syslog/mail.rfc5424.log.gz",
-		"postfix/rsyslog-1k/mail.log.gz",
-		"postfix/rsyslog-1k/mail.rfc3339.log.gz",
-		"postfix/rsyslog-1k/mail.rfc5424.log.gz",
-		"postfix/journald/journal.json.gz",
-		"postfix/journald/journal.short-iso.gz",
-		"sendmail/main/mail.log.gz",
-		"sendmail/main/mail.rfc3339.log.gz",
-		"sendmail/main/mail.rfc5424.log.gz",
-		"opensmtpd/main/mail.log.gz",
-		"opensmtpd/main/mail.rfc3339.log.gz",
-		"opensmtpd/main/mail.rfc5424.log.gz",
-	} {
+	folders, err := filepath.Glob("../testdata/logs/*/*/truth.tsv.gz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, found := range folders {
+		folder := strings.TrimPrefix(filepath.ToSlash(filepath.Dir(found)), "../testdata/logs/")
+		if !slices.ContainsFunc(provenLogs, func(log string) bool { return path.Dir(log) == folder }) {
+			t.Errorf("%s has a truth, and provenLogs no log of it", folder)
+		}
+	}
+	for _, log := range provenLogs {
 		t.Run(log, func(t *testing.T) {
-			path := filepath.Join("..", "testdata", "logs", filepath.FromSlash(log))
-			got := deliveries(t, path)
+			file := filepath.Join("..", "testdata", "logs", filepath.FromSlash(log))
+			got := deliveries(t, file)
 			mta, _, _ := strings.Cut(log, "/")
 			// The logs of these two end before many messages were tried.
 			proven := mta == "sendmail" || mta == "opensmtpd"
-			s := compare(t, got, truth(t, filepath.Join(filepath.Dir(path), "truth.tsv.gz")), proven)
+			s := compare(t, got, truth(t, filepath.Join(filepath.Dir(file), "truth.tsv.gz")), proven)
 			t.Logf("%d failed, %d found, of these outcome %d, sender %d, message-id %d right; of %d codes %d, enhanced %d, replies %d right; %d sent parsed as failed",
 				s.failed, s.found, s.outcome, s.sender, s.messageID, s.coded, s.code, s.enhanced, s.reply, s.invented)
 			atLeast := 0.995
