@@ -127,6 +127,7 @@ type Counts struct {
 // state is the JSON of State.
 type state struct {
 	Last   time.Time             `json:"last"`
+	Newest time.Time             `json:"newest,omitzero"` // if it is after Last
 	Pieces map[string]*fragments `json:"pieces,omitempty"`
 	Export *exportEntry          `json:"export,omitempty"`
 	Cut    uint8                 `json:"cut,omitempty"`
@@ -157,6 +158,9 @@ func New(o Options) (*Parser, error) {
 		}
 		p.last, p.newest, p.read, p.pieces, p.export = s.Last, s.Last, !s.Last.IsZero(), s.Pieces, s.Export
 		p.cut = s.Cut
+		if s.Newest.After(s.Last) {
+			p.newest = s.Newest
+		}
 	}
 	return p, nil
 }
@@ -166,7 +170,11 @@ func (p *Parser) State() []byte {
 	if p.last.IsZero() && len(p.pieces) == 0 && p.export == nil && p.cut == 0 {
 		return nil
 	}
-	data, err := json.Marshal(state{p.last, p.pieces, p.export, p.cut})
+	s := state{Last: p.last, Pieces: p.pieces, Export: p.export, Cut: p.cut}
+	if p.newest.After(p.last) {
+		s.Newest = p.newest
+	}
+	data, err := json.Marshal(s)
 	if err != nil {
 		return nil // a time beyond the year 9999: nothing worth keeping
 	}

@@ -69,6 +69,31 @@ func TestYearsOfStampsWithoutOne(t *testing.T) {
 	}
 }
 
+// Lines that are out of order in the hour that comes twice are compared with the newest
+// line, and not with the last.
+func TestARestartChangesNoTime(t *testing.T) {
+	berlin, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	anchor := time.Date(2026, 10, 25, 0, 0, 0, 0, time.UTC)
+	p, err := logparse.New(logparse.Options{Zone: berlin, Anchor: anchor})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"00:59:00", "00:50:30", "01:45:00"}
+	for i, stamp := range []string{"02:59:00", "02:50:30", "02:45:00"} {
+		for _, ev := range events(p, "Oct 25 "+stamp+" mx postfix/qmgr[4]: 4XabcZ1y2z: removed\n") {
+			if got := ev.At.Format(time.TimeOnly); got != want[i] {
+				t.Errorf("%s is read as %s, want %s", stamp, got, want[i])
+			}
+		}
+		if p, err = logparse.New(logparse.Options{Zone: berlin, Anchor: anchor, State: p.State()}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // A pipe does not show when a log was written, only that it was written before now.
 func TestNoStampIsOfTheFuture(t *testing.T) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
