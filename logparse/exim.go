@@ -80,18 +80,18 @@ func claimsExim(tag string) bool { return strings.HasPrefix(tag, "exim") }
 func parseExim(h *header, ev *bounce.Event) result {
 	body := h.body
 	if len(body) < 18 || body[6] != '-' {
-		return other
+		return resultOther
 	}
 	id := 16
 	if !eximMarked(body[id:]) {
 		if id = 23; len(body) <= id || !eximMarked(body[id:]) {
-			return other
+			return resultOther
 		}
 	}
 	*ev = bounce.Event{}
 	ev.MTA = bounce.Exim
 	if fastExim(body, id, ev) {
-		return read
+		return resultRead
 	}
 	*ev = bounce.Event{Delivery: bounce.Delivery{MTA: bounce.Exim}}
 	return parseEximByGrammar(body, ev)
@@ -112,7 +112,7 @@ func eximMarked(rest string) bool {
 func parseEximByGrammar(body string, ev *bounce.Event) result {
 	m, ok := match(eximLine, body)
 	if !ok {
-		return other
+		return resultOther
 	}
 	ev.QueueID = m.raw("id")
 	rest := m.raw("rest")
@@ -121,16 +121,16 @@ func parseEximByGrammar(body string, ev *bounce.Event) result {
 		own, _, _ := strings.Cut(rest, eximSubject)
 		a, ok := match(eximArrival, own+" ")
 		if !ok {
-			return unparsed
+			return resultUnparsed
 		}
 		ev.Kind, ev.HasSender, ev.MessageID = bounce.EventMessage, true, a.text("messageid")
 		if from := unescapeAddress(a.raw("from")); from != "<>" {
 			ev.Sender = from
 		}
-		return read
+		return resultRead
 	case "Completed":
 		ev.Kind = bounce.EventRemoved
-		return read
+		return resultRead
 	case "=>", "->", ">>":
 		ev.Outcome = bounce.Sent
 		return parseEximAttempt(eximSent, rest, ev)
@@ -145,11 +145,11 @@ func parseEximByGrammar(body string, ev *bounce.Event) result {
 // parseEximAttempt reads what follows the mark of a delivery or a failure.
 func parseEximAttempt(pattern *regexp.Regexp, rest string, ev *bounce.Event) result {
 	if eximNames(rest) {
-		return other
+		return resultOther
 	}
 	who, quoted, unclear := cutEximQuoted(rest)
 	if unclear {
-		return unparsed
+		return resultUnparsed
 	}
 	if !quoted {
 		// A space in front of an address is a copy's: Exim would repeat such an
@@ -160,25 +160,25 @@ func parseEximAttempt(pattern *regexp.Regexp, rest string, ev *bounce.Event) res
 	if quoted {
 		line = "quoted" + who.rest
 	} else if at, after, found, unclear := cutEximElsewhere(rest); unclear {
-		return unparsed
+		return resultUnparsed
 	} else if found {
 		if at.to == "system-filter" {
-			return other
+			return resultOther
 		}
 		who, line = at, "elsewhere"+after
 	}
 	m, ok := match(pattern, line)
 	if !ok {
-		return unparsed
+		return resultUnparsed
 	}
 	fields := m.raw("fields")
 	if to := m.raw("to"); who.to == "" && strings.IndexByte(to, ' ') > 0 && strings.IndexByte("|/:", to[0]) >= 0 {
-		return unparsed // a command with arguments, and whose it was is not known
+		return resultUnparsed // a command with arguments, and whose it was is not known
 	}
 	if !quoted && strings.Contains(rest, ` <"`) && (pattern == eximSent || !strings.Contains(fields, " H=") && pattern == eximFailed) {
 		// The address as it arrived has quotes and was found nowhere. Only the
 		// reply of a server, which H= names, may hold similar text.
-		return unparsed
+		return resultUnparsed
 	}
 	ev.Kind = bounce.EventAttempt
 	ev.Recipient, ev.OriginalRecipient = cleanAddress(who.to), cleanAddress(who.original)
@@ -195,7 +195,7 @@ func parseEximAttempt(pattern *regexp.Regexp, rest string, ev *bounce.Event) res
 		}
 		if ev.Recipient == "" {
 			if ev.Outcome == bounce.Sent {
-				return other // "=> discarded (system filter)"
+				return resultOther // "=> discarded (system filter)"
 			}
 			ev.Recipient = m.address("to")
 		}
@@ -204,7 +204,7 @@ func parseEximAttempt(pattern *regexp.Regexp, rest string, ev *bounce.Event) res
 		// :blackhole: and, with T=**bypassed**, /dev/null deliver nothing.
 		ev.Discarded = strings.HasPrefix(who.elsewhere, ":blackhole:") || strings.HasPrefix(who.elsewhere, "/dev/null")
 		takeEximSent(ev, fields)
-		return read
+		return resultRead
 	}
 	if pattern == eximDeferred {
 		fields += m.raw("fields2")
@@ -216,7 +216,7 @@ func parseEximAttempt(pattern *regexp.Regexp, rest string, ev *bounce.Event) res
 		shown, _ := cutEximParents(who.elsewhere)
 		ev.Reply.Text = clean(shown) + ": " + ev.Reply.Text
 	}
-	return read
+	return resultRead
 }
 
 // eximNames reports whether a line with the mark of a delivery or failure is

@@ -28,7 +28,7 @@ func agree(t *testing.T, body string) (fast bool) {
 	if !fastPostfix(&h, &quick) {
 		return false
 	}
-	if got := parsePostfixByGrammar(&h, colon, &slow); got != read || quick != slow {
+	if got := parsePostfixByGrammar(&h, colon, &slow); got != resultRead || quick != slow {
 		t.Errorf("%s\nfast:    %+v\ngrammar: %+v (%d)", body, quick, slow, got)
 	}
 	return true
@@ -48,7 +48,7 @@ func agreeExim(t *testing.T, body string) (fast bool) {
 	if !fastExim(body, id, &quick) {
 		return false
 	}
-	if got := parseEximByGrammar(body, &slow); got != read || quick != slow {
+	if got := parseEximByGrammar(body, &slow); got != resultRead || quick != slow {
 		t.Errorf("%s\nfast:    %+v\ngrammar: %+v (%d)", body, quick, slow, got)
 	}
 	return true
@@ -81,7 +81,7 @@ func TestFastReadingAgreesWithTheGrammar(t *testing.T) {
 			}
 			if h.tag == "postfix/smtpd" {
 				taken++
-				if got := parsePostfix(&h, new(bounce.Event)); got != other {
+				if got := parsePostfix(&h, new(bounce.Event)); got != resultOther {
 					t.Errorf("a line of smtpd is read as a delivery (%d): %s", got, line)
 				}
 			}

@@ -28,9 +28,9 @@ import (
 type result uint8
 
 const (
-	other    result = iota // about something else
-	read                   // an event was filled in
-	unparsed               // a delivery line in a form that is not known
+	resultOther    result = iota // about something else
+	resultRead                   // an event was filled in
+	resultUnparsed               // a delivery line in a form that is not known
 )
 
 // grammar is what one MTA writes.
@@ -319,7 +319,7 @@ func (p *Parser) finish(h *header, line string, yield func(*bounce.Event)) bool 
 		}
 		if !h.writer.trusted(g, p.journalUIDs) {
 			p.counts.Recognised++
-			if result := g.parse(h, &p.event); result == unparsed || result == read && (p.event.Kind == bounce.EventAttempt || p.event.Kind == bounce.EventGaveUp) {
+			if result := g.parse(h, &p.event); result == resultUnparsed || result == resultRead && (p.event.Kind == bounce.EventAttempt || p.event.Kind == bounce.EventGaveUp) {
 				p.noteRefused(g.mta, h, unparsedID(h, line))
 			}
 			return true
@@ -341,19 +341,19 @@ func (p *Parser) finish(h *header, line string, yield func(*bounce.Event)) bool 
 		}
 		h.trim()
 		result := g.parse(h, &p.event)
-		if result != read && h.cutFiller() {
+		if result != resultRead && h.cutFiller() {
 			result = g.parse(h, &p.event)
 		}
 		switch result {
-		case other:
+		case resultOther:
 			if g.losesDelivery(h) {
 				p.noteUnparsed(g.mta, h.body, unparsedID(h, line))
 			} else if !isFinal(h) {
 				return false
 			}
-		case unparsed:
+		case resultUnparsed:
 			p.noteUnparsed(g.mta, h.body, unparsedID(h, line))
-		case read:
+		case resultRead:
 			if p.event.Kind == bounce.EventAttempt && p.event.Recipient == "" {
 				p.noteUnparsed(g.mta, h.body, unparsedID(h, line)) // to=<>: nobody whom the line could be about
 				break

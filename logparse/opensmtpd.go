@@ -70,11 +70,11 @@ func parseOpenSMTPD(h *header, ev *bounce.Event) result {
 		return parseOpenSMTPDOld(h, ev)
 	}
 	if !strings.Contains(start, " evpid=") || !strings.Contains(h.body, " result=") {
-		return other
+		return resultOther
 	}
 	m, ok := match(opensmtpdAttempt, h.body)
 	if !ok || !takeOpenSMTPD(m, ev) {
-		return unparsed
+		return resultUnparsed
 	}
 	relay, found := match(opensmtpdRelay, h.body)
 	if found {
@@ -87,10 +87,10 @@ func parseOpenSMTPD(h *header, ev *bounce.Event) result {
 func parseOpenSMTPDOld(h *header, ev *bounce.Event) result {
 	m, ok := match(opensmtpdOld, h.body)
 	if ok && m.raw("result") == "Remove" {
-		return other // by the administrator
+		return resultOther // by the administrator
 	}
 	if !ok || !takeOpenSMTPD(m, ev) {
-		return unparsed
+		return resultUnparsed
 	}
 	if relay, ok := match(opensmtpdOldRelay, m.raw("relay")); ok {
 		setRelay(&ev.Reply, relay.text("host")+relay.text("name"), strings.Trim(relay.raw("ip"), "[]"))
@@ -112,7 +112,7 @@ func finishOpenSMTPD(stat, agent string, ev *bounce.Event) result {
 			}
 		}
 		ev.Reply = bounce.Reply{RelayHost: ev.Reply.RelayHost}
-		return read
+		return resultRead
 	}
 	ev.Transport = agent
 	if m, ok := match(opensmtpdLMTP, stat); ok {
@@ -120,10 +120,10 @@ func finishOpenSMTPD(stat, agent string, ev *bounce.Event) result {
 	}
 	if ev.Outcome == bounce.Expired {
 		ev.Reply.Text = stat
-		return read
+		return resultRead
 	}
 	setReply(&ev.Reply, stat, stat)
-	return read
+	return resultRead
 }
 
 // takeOpenSMTPD takes what all forms name. It returns false if the result is not

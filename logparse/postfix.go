@@ -207,13 +207,13 @@ func claimsPostfix(tag string) bool {
 
 func parsePostfix(h *header, ev *bounce.Event) result {
 	if fastPostfix(h, ev) {
-		return read
+		return resultRead
 	}
 	// A literal right after the queue ID decides for most lines that they cannot
 	// match.
 	colon := strings.IndexByte(h.body[:min(len(h.body), 26)], ':')
 	if colon < 5 || len(h.body) < colon+9 || h.body[colon+1] != ' ' || !postfixEvent(h.body[colon+2:]) || isWord(h.body[:colon]) {
-		return other
+		return resultOther
 	}
 	*ev = bounce.Event{Delivery: bounce.Delivery{MTA: bounce.Postfix}}
 	return parsePostfixByGrammar(h, colon, ev)
@@ -253,7 +253,7 @@ func parsePostfixByGrammar(h *header, colon int, ev *bounce.Event) result {
 	case strings.HasPrefix(rest, "to="):
 		body, ok := withBrackets(h.body)
 		if !ok {
-			return other
+			return resultOther
 		}
 		copied := *h
 		copied.body = body
@@ -261,42 +261,42 @@ func parsePostfixByGrammar(h *header, colon int, ev *bounce.Event) result {
 	case strings.HasPrefix(rest, "from=<"):
 		m, ok := match(postfixSender, h.body)
 		if !ok {
-			return other
+			return resultOther
 		}
 		ev.Kind = bounce.EventMessage
 		if m.has("status") {
 			ev.Kind = bounce.EventGaveUp
 		}
 		ev.QueueID, ev.Sender, ev.HasSender = m.raw("id"), m.address("from"), true
-		return read
+		return resultRead
 	case strings.HasPrefix(rest, "message-id="):
 		m, ok := match(postfixMessageID, h.body)
 		if !ok {
-			return other
+			return resultOther
 		}
 		ev.Kind, ev.QueueID, ev.MessageID = bounce.EventMessage, m.raw("id"), m.text("messageid")
-		return read
+		return resultRead
 	case strings.HasPrefix(rest, "removed"):
 		m, ok := match(postfixRemoved, h.body)
 		if !ok {
-			return other
+			return resultOther
 		}
 		ev.Kind, ev.QueueID = bounce.EventRemoved, m.raw("id")
-		return read
+		return resultRead
 	}
-	return other
+	return resultOther
 }
 
 func parsePostfixDelivery(h *header, ev *bounce.Event) result {
 	m, ok := match(postfixDelivery, h.body)
 	if !ok {
 		if strings.Contains(h.body, ", status=deliverable") || strings.Contains(h.body, ", status=undeliverable") {
-			return other
+			return resultOther
 		}
-		return unparsed
+		return resultUnparsed
 	}
 	if postfixUnclear(h.body, m.at[2*m.re.SubexpIndex("relay")]-len(">, relay=")) {
-		return unparsed
+		return resultUnparsed
 	}
 	switch m.raw("status") {
 	case "sent":
@@ -308,9 +308,9 @@ func parsePostfixDelivery(h *header, ev *bounce.Event) result {
 	case "expired":
 		ev.Outcome = bounce.Expired
 	case "deliverable", "undeliverable", "undeliverable-but-not-cached": // address probes
-		return other
+		return resultOther
 	default:
-		return unparsed
+		return resultUnparsed
 	}
 	ev.Kind = bounce.EventAttempt
 	ev.QueueID = m.raw("id")
@@ -318,7 +318,7 @@ func parsePostfixDelivery(h *header, ev *bounce.Event) result {
 	ev.OriginalRecipient = m.address("orig")
 	if ev.Outcome == bounce.Sent {
 		takePostfixSent(ev, postfixDaemon(h.tag), m.raw("relay"), m.raw("reason"))
-		return read
+		return resultRead
 	}
 	ev.DSN, ev.Transport = m.raw("dsn"), postfixDaemon(h.tag)
 	if relay, ok := match(postfixRelay, m.raw("relay")); ok {
@@ -327,7 +327,7 @@ func parsePostfixDelivery(h *header, ev *bounce.Event) result {
 	}
 	ev.Echo = strings.HasPrefix(m.text("reason"), suspended)
 	parsePostfixReason(&ev.Reply, m.text("reason"))
-	return read
+	return resultRead
 }
 
 // parsePostfixReason reads what stands in the parentheses behind the status,

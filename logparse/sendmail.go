@@ -50,7 +50,7 @@ func parseSendmail(h *header, ev *bounce.Event) result {
 	case strings.Contains(start, "to="), strings.Contains(start, "from="):
 		m, ok := match(sendmailID, h.body)
 		if !ok {
-			return other
+			return resultOther
 		}
 		ev.QueueID = m.raw("id")
 		if to, found := strings.CutPrefix(m.raw("rest"), "to="); found {
@@ -60,36 +60,36 @@ func parseSendmail(h *header, ev *bounce.Event) result {
 	case strings.Contains(start, ": done; "):
 		if m, ok := match(sendmailDone, h.body); ok {
 			ev.Kind, ev.QueueID = bounce.EventRemoved, m.raw("id")
-			return read
+			return resultRead
 		}
 	case strings.Contains(h.body, ": Cannot send message "):
 		if m, ok := match(sendmailGaveUp, h.body); ok {
 			ev.Kind, ev.QueueID = bounce.EventGaveUp, m.raw("id")
-			return read
+			return resultRead
 		}
 	}
-	return other
+	return resultOther
 }
 
 func parseSendmailSender(line string, ev *bounce.Event) result {
 	from, rest, ok := cutSendmailAddresses(line)
 	if !ok {
-		return other
+		return resultOther
 	}
 	m, ok := match(sendmailSender, rest)
 	if !ok || ev.QueueID == "" {
-		return other
+		return resultOther
 	}
 	ev.Kind, ev.HasSender = bounce.EventMessage, true
 	ev.Sender = cleanAddress(from[0])
 	ev.MessageID = strings.TrimSuffix(strings.TrimPrefix(m.text("messageid"), "<"), ">")
-	return read
+	return resultRead
 }
 
 func parseSendmailAttempt(line string, h *header, ev *bounce.Event) result {
-	unreadable := other
+	unreadable := resultOther
 	if strings.Contains(line, ", stat=") {
-		unreadable = unparsed
+		unreadable = resultUnparsed
 	}
 	recipients, rest, ok := cutSendmailAddresses(line)
 	var control []string
@@ -106,13 +106,13 @@ func parseSendmailAttempt(line string, h *header, ev *bounce.Event) result {
 	ev.DSN, ev.Transport = m.raw("dsn"), m.text("mailer")
 	stat := m.raw("stat")
 	if strings.HasPrefix(stat, "queued") || stat == "quarantined" {
-		return other
+		return resultOther
 	}
 	ev.Outcome = sendmailOutcome(ev.DSN, m.raw("reply"), stat)
 	ev.Kind = bounce.EventAttempt
 	for i := range recipients {
 		if recipients[i] = cleanAddress(recipients[i]); strings.Contains(recipients[i], "&lt;") {
-			return unparsed // a copy of a page
+			return resultUnparsed // a copy of a page
 		}
 	}
 	ev.Recipient, h.others = recipients[0], recipients[1:]
@@ -136,7 +136,7 @@ func parseSendmailAttempt(line string, h *header, ev *bounce.Event) result {
 				ev.Onward = accepted.raw("id")
 			}
 		}
-		return read
+		return resultRead
 	}
 	if relay, ok := match(sendmailRelay, m.raw("relay")); ok {
 		setRelay(&ev.Reply, relay.text("host"), relay.raw("ip"))
@@ -146,7 +146,7 @@ func parseSendmailAttempt(line string, h *header, ev *bounce.Event) result {
 		text = joinLines(m.raw("reply"))
 	}
 	setReply(&ev.Reply, text, text)
-	return read
+	return resultRead
 }
 
 // sendmailNear reports whether a relay is this machine, or of a private network.
