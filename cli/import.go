@@ -109,10 +109,6 @@ func (a *app) summary(ctx context.Context, path string, done *daemon.Imported) e
 		if err := done.Print(ctx, a.screen(), r, f, path); err != nil {
 			return err
 		}
-		next := "recipients --state bad"
-		if done.Unparsed > 0 && len(f.States) == 0 { // no failure was read at all
-			next = "doctor"
-		}
-		return report.PrintNext(a.stdout, next, a.dbPath)
+		return report.PrintNext(a.stdout, f.Next(done.Unparsed > 0), a.dbPath)
 	})
 }

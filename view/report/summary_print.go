@@ -54,6 +54,15 @@ func (s *Summary) Print(out *table.Screen, path string) error {
 	return nil
 }
 
+// Next returns the command that follows an import. If no recipient has failed, delivery
+// lines that were not parsed come first.
+func (s *Summary) Next(unparsed bool) string {
+	if unparsed && len(s.States) == 0 {
+		return "doctor"
+	}
+	return "recipients --state bad"
+}
+
 // maxCounted is how many columns are printed of what is counted. It can be a log line
 // that a remote server worded, of many KB.
 const maxCounted = 200
