@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/bouncetail/bouncetail/bounce"
 )
 
 // importedTables selects everything that an import stores, but for numbers that follow
@@ -31,7 +33,7 @@ var importedTables = []string{
 // are tried in each log, at most all.
 func TestALogCutAtAnyLineGivesTheSameRows(t *testing.T) {
 	cuts := numberIn(t, "BOUNCETAIL_TEST_CUTS", 8)
-	for _, name := range []string{
+	logs := []string{
 		"postfix/multi/mail.log.gz",
 		"postfix/multi/mail.rfc3339.log.gz",
 		"postfix/expire/mail.log.gz",
@@ -40,7 +42,13 @@ func TestALogCutAtAnyLineGivesTheSameRows(t *testing.T) {
 		"exim/syslog/mail.log.gz",
 		"sendmail/main/mail.log.gz",
 		"opensmtpd/main/mail.log.gz",
-	} {
+	}
+	for _, mta := range bounce.MTAs {
+		if !slices.ContainsFunc(logs, func(name string) bool { return strings.HasPrefix(name, mta+"/") }) {
+			t.Errorf("no log of %s", mta)
+		}
+	}
+	for _, name := range logs {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			log := beginning(t, filepath.Join("../testdata/logs", name), 40_000)
