@@ -41,7 +41,6 @@ type Store struct {
 	ScrubQueue privacy.Scrubber
 
 	policy     atomic.Pointer[bounce.Policy] // that the states follow
-	scratch    scratch                       // of the last transaction
 	crowds     recipient.CrowdMemory
 	statements sqldb.Statements
 	named      tally.NamedDomains // see nameDomains

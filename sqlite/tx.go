@@ -25,7 +25,7 @@ import (
 // queue memory and the positions of the batches, so that many batches in one
 // transaction cost less.
 type Tx struct {
-	*scratch
+	scratch
 	statements *sqldb.Statements
 	store      *Store
 	ctx        context.Context //nolint:containedctx // of this one transaction
@@ -62,8 +62,7 @@ type Tx struct {
 	unparsed  []bounce.Unparsed
 }
 
-// scratch holds buffers reused between transactions. It belongs to the one that
-// holds the connection.
+// scratch holds buffers reused between the batches of a transaction.
 type scratch struct {
 	deliveries   []packed.Delivery // the new successes of a batch
 	newSuccesses []packed.Success
@@ -87,7 +86,7 @@ func (s *Store) Begin(ctx context.Context) (*Tx, error) {
 		return nil, s.file.Wrap(errors.Join(err, conn.Close()))
 	}
 	tx := &Tx{
-		scratch: &s.scratch, statements: &s.statements, store: s, ctx: ctx, conn: conn, policy: s.policy.Load(), now: bounce.Stamp(s.now()),
+		statements: &s.statements, store: s, ctx: ctx, conn: conn, policy: s.policy.Load(), now: bounce.Stamp(s.now()),
 		counts: make(map[dayDomain]*outcomes),
 	}
 	if s.named == nil {
