@@ -215,7 +215,7 @@ func (s *Server) Hang(t testing.TB) (resume func()) {
 func (s *Server) signalAll(signal syscall.Signal) {
 	_ = syscall.Kill(s.pid, signal) // it runs
 	children, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", s.pid, s.pid))
-	for _, one := range strings.Fields(string(children)) {
+	for one := range strings.FieldsSeq(string(children)) {
 		if pid, err := strconv.Atoi(one); err == nil {
 			_ = syscall.Kill(pid, signal) // it may have ended
 		}

@@ -66,8 +66,10 @@ func (s *Settings) Maintain(ctx context.Context, now time.Time) (done Deleted, e
 		days int
 		done *int
 	}{
-		{oldCounts, keep.DailyCounts, &done.DailyCounts}, {oldGaps, keep.Gaps, &done.Gaps},
-		{oldUnparsed, keep.UnparsedLines, &done.UnparsedLines}, {oldIncidents, keep.Incidents, &done.Incidents},
+		{oldCounts, keep.DailyCounts, &done.DailyCounts},
+		{oldGaps, keep.Gaps, &done.Gaps},
+		{oldUnparsed, keep.UnparsedLines, &done.UnparsedLines},
+		{oldIncidents, keep.Incidents, &done.Incidents},
 	} {
 		if one.days > 0 && err == nil {
 			*one.done, err = m.figures(ctx, one.kind, before(one.days))
