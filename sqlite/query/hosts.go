@@ -7,6 +7,7 @@ import (
 
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/internal/sqldb"
+	"github.com/bouncetail/bouncetail/internal/text"
 )
 
 // Host is a host of a fleet.
@@ -25,6 +26,11 @@ const SilentAfter = 15 * time.Minute
 
 // SilentProblem is shown for a host that is silent.
 const SilentProblem = "silent: is bouncetail-fleet.service running there?"
+
+// MissedProblem is shown for a host that has deleted failures before they were sent.
+func MissedProblem(n int64) string {
+	return text.Amount(int(n), "failure") + " deleted there before they were sent"
+}
 
 // Silent reports whether a host does not send.
 func (h *Host) Silent() bool { return !h.Removed && h.SeenAgo > int64(SilentAfter/time.Second) }

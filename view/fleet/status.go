@@ -29,7 +29,7 @@ func StatusCells(i *fleet.InstanceStatus) []any {
 		line = ago(i.LineAgo)
 	}
 	if i.Missed > 0 {
-		problem = text.Amount(int(i.Missed), "failure") + " deleted there before they were sent"
+		problem = query.MissedProblem(i.Missed)
 	}
 	if i.ToForget > 0 {
 		problem = "has still to forget " + text.Amount(int(i.ToForget), "address")

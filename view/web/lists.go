@@ -135,7 +135,7 @@ func fleetHealth(q *request) (*page.Page, error) {
 		case h.Silent():
 			problem = query.SilentProblem
 		case h.Missed > 0:
-			problem = text.Amount(int(h.Missed), "failure") + " deleted there before they were sent"
+			problem = query.MissedProblem(h.Missed)
 		}
 		if h.LastLine != nil {
 			line = q.zone.Short(bounce.Stamp(*h.LastLine))
