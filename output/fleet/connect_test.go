@@ -40,6 +40,17 @@ func TestADSNThatCannotBeUsedNamesTheCause(t *testing.T) {
 // answersTLS answers a request for TLS with a letter, and with what follows it.
 func answersTLS(t *testing.T, letter string, then func(net.Conn)) (port int) {
 	t.Helper()
+	return listens(t, func(conn net.Conn) {
+		if _, err := io.ReadFull(conn, make([]byte, 8)); err == nil {
+			_, _ = io.WriteString(conn, letter)
+			then(conn)
+		}
+	})
+}
+
+// listens does something with each connection, and then closes it.
+func listens(t *testing.T, do func(net.Conn)) (port int) {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -51,10 +62,7 @@ func answersTLS(t *testing.T, letter string, then func(net.Conn)) (port int) {
 			if err != nil {
 				return
 			}
-			if _, err := io.ReadFull(conn, make([]byte, 8)); err == nil {
-				_, _ = io.WriteString(conn, letter)
-				then(conn)
-			}
+			do(conn)
 			conn.Close()
 		}
 	}()
@@ -99,23 +107,10 @@ func TestAServerWhoseTLSFailsIsNotSaidToBeDown(t *testing.T) {
 // greets says something to everybody who connects.
 func greets(t *testing.T, greeting string) (port int) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			_, _ = io.WriteString(conn, greeting)
-			_, _ = conn.Read(make([]byte, 4096))
-			conn.Close()
-		}
-	}()
-	return l.Addr().(*net.TCPAddr).Port
+	return listens(t, func(conn net.Conn) {
+		_, _ = io.WriteString(conn, greeting)
+		_, _ = conn.Read(make([]byte, 4096))
+	})
 }
 
 func TestAnotherServerIsNotToldToOfferTLS(t *testing.T) {
