@@ -60,9 +60,8 @@ func isPermission(said string) bool {
 
 func (d *examiner) checkTimeZone(context.Context) {
 	zone := "this machine's, " + time.Local.String()
-	if os.Getenv("TZ") != "" {
-		// It is not /etc/localtime that decides.
-	} else if link, err := os.Readlink(d.at("/etc/localtime")); err == nil {
+	// TZ goes before /etc/localtime.
+	if link, err := os.Readlink(d.at("/etc/localtime")); err == nil && os.Getenv("TZ") == "" {
 		if _, name, ok := strings.Cut(link, "zoneinfo/"); ok {
 			zone = "this machine's, " + name
 		}

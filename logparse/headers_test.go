@@ -115,7 +115,7 @@ func TestOtherServersInUnusualHeaders(t *testing.T) {
 		}
 	}
 	for _, mta := range bounce.MTAs {
-		if bounce.MTA(mta) != bounce.Postfix && !seen[bounce.MTA(mta)] { // Postfix has tests of its own
+		if bounce.MTA(mta) != bounce.Postfix && !seen[bounce.MTA(mta)] { // the other tests of headers are about Postfix
 			t.Errorf("no line of %s", mta)
 		}
 	}

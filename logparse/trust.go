@@ -64,7 +64,8 @@ const lastSystemUID = 999
 // systemDirs hold programs that only root can install.
 var systemDirs = []string{"/usr/", "/opt/", "/bin/", "/sbin/", "/lib/", "/lib64/", "/nix/store/", "/gnu/store/"}
 
-// The names of the executables that log deliveries and what belongs to them, as files and as the kernel reports them (at most 15 bytes):
+// The names of the executables that log deliveries and what belongs to them, as files
+// and as the kernel reports them (at most 15 bytes):
 //
 //	Postfix   master(8) starts them in daemon_directory: /usr/lib/postfix/sbin (Debian), /usr/libexec/postfix
 //	          (Red Hat), /usr/lib/postfix/bin (SUSE, Arch), /opt/zimbra/common/libexec. postlog(1), postdrop(1) and

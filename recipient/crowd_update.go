@@ -78,8 +78,7 @@ func (f *CrowdFinder) searchUnits(units []Unit, refusalsOf func(Unit) []Refusal,
 func (s *Search) comparedDomains(units []Unit, refusalsOf func(Unit) []Refusal) []string {
 	domains := make(map[string]bool)
 	for _, u := range units {
-		several := u.Kind == UnitProvider || u.Kind == UnitRelay
-		if u.Kind != UnitDomain && !several {
+		if u.Kind == UnitDNS || u.Kind == UnitHost { // lookups, which are not compared with deliveries to a domain
 			continue
 		}
 		refusals := refusalsOf(u)

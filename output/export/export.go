@@ -1,8 +1,8 @@
 // Package export writes recipients in the formats that other programs read.
 //
 // A format is a function that returns a Writer, in a file named after the program that
-// reads it; its line in Formats; and its entry in acceptances. A Writer receives recipients one at a time, so an export of millions needs no more memory
-// than one of ten.
+// reads it; its line in Formats; and its entry in acceptances. A Writer receives
+// recipients one at a time, so an export of millions needs no more memory than one of ten.
 package export
 
 import (
