@@ -283,6 +283,7 @@ func TestStatusListsAllProblems(t *testing.T) {
 		return strings.Contains(systemd.status(), "lines read") && !strings.Contains(systemd.status(), "cannot")
 	})
 	for _, once := range []string{"batch not saved", "saving again", "failing, will retry", "recovered"} {
+		waitFor(t, "the log to say "+once, func() bool { return strings.Contains(words(told), once) })
 		if n := strings.Count(words(told), once); n != 1 {
 			t.Errorf("it said %d times %q, want once:\n%s", n, once, words(told))
 		}

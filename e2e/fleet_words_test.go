@@ -129,9 +129,9 @@ func TestAnAddressIsForgottenOnAllServers(t *testing.T) {
 				return string(out), err
 			}
 			waitFor(t, "a status without trouble", func() bool { _, err := status(); return err == nil })
-			if !strings.Contains(b.sender.said.String(), "forgotten here") || !strings.Contains(b.daemon.said.String(), "forget-elsewhere") {
-				t.Errorf("the sender says\n%s\nand the daemon\n%s", b.sender.said, b.daemon.said)
-			}
+			waitFor(t, "both to log it", func() bool {
+				return strings.Contains(b.sender.said.String(), "forgotten here") && strings.Contains(b.daemon.said.String(), "forget-elsewhere")
+			})
 			b.daemon.kill()
 			b.sender.kill()
 			run(t, "forget", "john@example.com", "--yes", "--config", a.settings)
