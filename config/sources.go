@@ -42,11 +42,11 @@ type Sources struct {
 	NoMail    bool     // no default path holds a line of a mail server
 }
 
-// Resolve returns the logs that the settings name. If they name none, it returns
-// all of DefaultLogPaths that hold lines of a mail server, and else the journal.
-// An empty log is followed, because lines may come; a log that cannot be read is
-// followed, so that the problem is reported; and if no log holds such a line, all
-// that exist are followed. The caller warns then. The list is empty if there is no log and no journal.
+// Resolve returns the logs that the settings name. If they name none, it returns all of
+// DefaultLogPaths that hold lines of a mail server, and else the journal. An empty log
+// is followed, because lines may come; a log that cannot be read is followed, so that
+// the problem is reported; and if no log holds such a line, all that exist are followed.
+// The caller warns then. The list is empty if there is no log and no journal.
 func (c *Config) Resolve(m Machine) Sources {
 	if len(c.Sources) > 0 {
 		list := make([]Source, len(c.Sources))

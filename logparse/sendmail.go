@@ -19,10 +19,10 @@ import (
 //	  xdelay=00:00:00, mailer=esmtp, pri=30242, relay=mx.b.example. [192.0.2.1], dsn=4.2.1,
 //	  stat=Deferred: 450-4.2.1 Too fast
 //
-// reply= and stat= hold the other side's words, which may be anything; dsn= is
-// before both. ctladdr= is the alias that led to a program or a
-// local user, or else the user who sent the message. Addresses are logged as the
-// submitter wrote them (sendmail_address.go reads them off first).
+// reply= and stat= hold the other side's words, which may be anything; dsn= is before
+// both. ctladdr= is the alias that led to a program or a local user, or else the user
+// who sent the message. Addresses are logged as the submitter wrote them
+// (sendmail_address.go reads them off first).
 var (
 	sendmailID     = regexp.MustCompile(`^(?:(?P<id>[0-9A-Za-z]{5,24}): |NOQUEUE: |: )?(?P<rest>(?:to|from)=.*)$`)
 	sendmailFields = regexp.MustCompile(`^(?:, [cx]?delay=[0-9:+]+)+(?:, mailer=(?P<mailer>[^,]*))?(?:, tls_verify=[^,]*)?(?:, pri=\d+)?` +

@@ -122,9 +122,9 @@ type Limits struct {
 	// many successes or unparsed lines. 0 means defaultBatchRecords.
 	BatchRecords int
 	// TxRecords is the maximum number of records, or successWeight times as many
-	// successes or unparsed lines, in a transaction of several batches. Rows that several batches change
-	// are then written once. 0 means one batch per transaction. A transaction that
-	// fails after its first batch cannot be retried: see ErrReadAgain.
+	// successes or unparsed lines, in a transaction of several batches. Rows that
+	// several batches change are then written once. 0 means one batch per transaction. A
+	// transaction that fails after its first batch cannot be retried: see ErrReadAgain.
 	TxRecords int
 	// StopRecords is the maximum number of records in a transaction that is committed
 	// when the program is asked to stop, because a commit takes time. A larger one is

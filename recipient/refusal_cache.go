@@ -18,8 +18,7 @@ type refusalCache struct {
 	added    *CrowdFinder           // whose new refusals are in all
 }
 
-// packedRefusal is a Refusal with numbers for its texts. Its evidence is
-// not kept.
+// packedRefusal is a Refusal with numbers for its texts. Its evidence is not kept.
 type packedRefusal struct {
 	at, key                       int64
 	domain, provider, relay, host uint32

@@ -36,10 +36,10 @@ type Forgetting struct {
 
 var errDryRun = errors.New("dry run")
 
-// Forget removes every trace of people from the database and its files. Rows about
-// them are deleted, and the addresses are removed from other rows. It returns what was
-// found, by place. A dry run changes nothing. If it
-// returns that with an error, the rows are gone, but not their remains in the files.
+// Forget removes every trace of people from the database and its files. Rows about them
+// are deleted, and the addresses are removed from other rows. It returns what was found,
+// by place. A dry run changes nothing. If it returns that with an error, the rows are
+// gone, but not their remains in the files.
 func (s *Store) Forget(ctx context.Context, f *Forgetting) (found []query.Count, err error) {
 	f.Now = f.Now.UTC()
 	end, err := s.erase(ctx)

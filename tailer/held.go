@@ -12,9 +12,8 @@ import (
 // opened again when they change.
 
 // reservedDescriptors is the number of descriptors that the rest of the process may
-// need: the database and
-// its log with several connections, inotify, standard streams, webhooks, and the
-// directories and archives that a scan opens.
+// need: the database and its log with several connections, inotify, standard streams,
+// webhooks, and the directories and archives that a scan opens.
 const reservedDescriptors = 40
 
 // maxHeld returns how many files may be held open.

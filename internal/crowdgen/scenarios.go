@@ -281,7 +281,8 @@ func mixed(l *Log) {
 	unknown, _ := l.sample(bought, 400)
 	l.mail(0, 8, 20, "mx.mail.example", list, nil, "")
 	before, rest := dead[:30], dead[30:]
-	// In the morning the dead are refused as usual, from 14:00 to 16:00 a third of the living as well.
+	// In the morning the dead are refused as usual, from 14:00 to 16:00 a third of the
+	// living as well.
 	morning, noon := living[:3000], living[3000:]
 	l.mail(1, 8, 12, "mx.mail.example", slices.Concat(morning, before), set(before), unknownUser)
 	refused, accepted := l.sample(noon, 1000)

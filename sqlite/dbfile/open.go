@@ -40,10 +40,10 @@ type File struct {
 	aheadErr     error // of SyncAhead, once ahead has ended
 }
 
-// The size of SQLite's page cache in kilobytes, for a daemon and for an import. A commit that has sorted pages looks through
-// all of them (pcache1TruncateUnsafe), so a daemon pays for each a dozen times a
-// second. In a database of gigabytes most of an import's time goes into pages
-// that are not in the cache.
+// The size of SQLite's page cache in kilobytes, for a daemon and for an import. A commit
+// that has sorted pages looks through all of them (pcache1TruncateUnsafe), so a daemon
+// pays for each a dozen times a second. In a database of gigabytes most of an import's
+// time goes into pages that are not in the cache.
 const (
 	CacheSize   = 4000
 	CacheToFill = 20000
