@@ -58,9 +58,9 @@ func Person(given string) (bounce.Address, error) {
 	return to, nil
 }
 
-// Lines calls each for the lines of a list with their numbers. Empty lines and those
+// eachLine calls each for the lines of a list with their numbers. Empty lines and those
 // that begin with # are skipped.
-func Lines(in io.Reader, each func(n int, line string) error) error {
+func eachLine(in io.Reader, each func(n int, line string) error) error {
 	lines := bufio.NewScanner(in)
 	for n := 1; lines.Scan(); n++ {
 		if line := strings.TrimSpace(lines.Text()); line != "" && line[0] != '#' {
@@ -72,7 +72,7 @@ func Lines(in io.Reader, each func(n int, line string) error) error {
 	return lines.Err()
 }
 
-// FileLines is Lines of a file that a flag names, or of standard input if the path is -.
+// FileLines is eachLine of a file that a flag names, or of standard input if the path is -.
 // Each gets the name for messages too.
 func FileLines(flag, path string, stdin io.Reader, each func(name string, n int, line string) error) error {
 	in, name := stdin, "standard input"
@@ -88,7 +88,7 @@ func FileLines(flag, path string, stdin io.Reader, each func(name string, n int,
 		in, name = f, path
 	}
 	var reported error
-	err := Lines(in, func(n int, line string) error {
+	err := eachLine(in, func(n int, line string) error {
 		reported = each(name, n, line)
 		return reported
 	})

@@ -44,7 +44,7 @@ func (q *Question) Ask(ctx context.Context, do func(r Answers, stored func(bounc
 		if err != nil {
 			return err
 		}
-		err = do(ofHost{r}, storedBy(func() (*privacy.Hasher, error) { return HasherOf(ctx, q.Config, r) }))
+		err = do(ofHost{r}, storedBy(func() (*privacy.Hasher, error) { return hasherOf(ctx, q.Config, r) }))
 		return errors.Join(err, r.Close())
 	}
 	r, err := q.openFleet(ctx)
@@ -66,7 +66,7 @@ func (q *Question) Open(ctx context.Context) (*query.Reader, error) {
 	}
 	db := view.Database(s)
 	r, err := view.Begin(ctx, db, db.Close)
-	return r, persons(err)
+	return r, asConfigError(err)
 }
 
 func (q *Question) openFleet(ctx context.Context) (*view.Reader, error) {
@@ -75,7 +75,7 @@ func (q *Question) openFleet(ctx context.Context) (*view.Reader, error) {
 		return nil, err
 	}
 	r, err := view.Open(ctx, s)
-	return r, persons(err)
+	return r, asConfigError(err)
 }
 
 // storedBy returns addresses as they are stored. A hash needs no key.

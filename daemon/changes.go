@@ -144,7 +144,7 @@ func (r *Rebuild) Run(ctx context.Context, c config.Config, log *slog.Logger) (i
 	return write(ctx, c, "rebuild", r, log)
 }
 
-func (r *Rebuild) settings(c *config.Config) any { return Policy(c.Policy, c.Crowds) }
+func (r *Rebuild) settings(c *config.Config) any { return policyOf(c.Policy, c.Crowds) }
 
 func (r *Rebuild) apply(ctx context.Context, c *config.Config, s *sqlite.Store, log *slog.Logger) (int, error) {
 	if err := UsePolicy(ctx, s, c, log); err != nil {
@@ -197,7 +197,7 @@ func write[R any](ctx context.Context, c config.Config, name string, to change[R
 	}
 	return atWriter(ctx, c, log, func(client *control.Client) (result R, err error) {
 		err = client.Call(ctx, name, command{settingsText(to.settings(&c)), to}, nil, &result)
-		return result, answered(err)
+		return result, fromDaemon(err)
 	}, func() (result R, err error) {
 		store, err := sqlite.Open(ctx, c.Database, log)
 		if err != nil {

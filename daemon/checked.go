@@ -73,7 +73,7 @@ func Check(ctx context.Context, c config.Config, err error, o CheckOptions) (*Ch
 	s := describe(c)
 	if err == nil {
 		s.Warnings = warnings(c)
-		if err = errors.Join(CheckKey(ctx, c), checkChannels(c), s.checkHooks(ctx, c, &o)); err != nil {
+		if err = errors.Join(checkKey(ctx, c), checkChannels(c), s.checkHooks(ctx, c, &o)); err != nil {
 			err = &config.Error{Err: err}
 		} else if o.Test {
 			err = testHooks(ctx, c, &o)

@@ -41,9 +41,9 @@ func kindOf(err error) string {
 		return kindSettings
 	case errors.Is(err, ErrNoLines):
 		return kindNoLines
-	case NoSpace(err):
+	case noSpace(err):
 		return kindNoSpace
-	case Unsaved(err):
+	case unsaved(err):
 		return kindUnsaved
 	}
 	return ""
@@ -102,8 +102,9 @@ func atWriter[R any](ctx context.Context, c config.Config, log *slog.Logger, rem
 	}
 }
 
-// answered returns an error of the daemon as the one that it was there.
-func answered(err error) error {
+// fromDaemon turns an error that the daemon sent back into one of the kind that it was
+// there.
+func fromDaemon(err error) error {
 	var e *control.Error
 	if !errors.As(err, &e) {
 		return err
@@ -119,16 +120,16 @@ func answered(err error) error {
 	return err
 }
 
-// NoSpace reports whether an error, here or in the daemon, says that the disk of the
+// noSpace reports whether an error, here or in the daemon, says that the disk of the
 // database is full.
-func NoSpace(err error) bool {
+func noSpace(err error) bool {
 	var e *control.Error
 	return dbfile.NoSpace(err) || errors.As(err, &e) && e.Kind == kindNoSpace
 }
 
-// Unsaved reports whether an error, here or in the daemon, says that the database could
+// unsaved reports whether an error, here or in the daemon, says that the database could
 // not be saved.
-func Unsaved(err error) bool {
+func unsaved(err error) bool {
 	if e, ok := errors.AsType[*control.Error](err); ok {
 		return e.Kind == kindNoSpace || e.Kind == kindUnsaved
 	}

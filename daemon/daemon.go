@@ -122,7 +122,7 @@ func (d *Daemon) follow(ctx context.Context, c config.Config, first bool, hangup
 
 // watch looks after the pipeline until it ends.
 func (s *session) watch(ctx context.Context, stop func(), done <-chan error, hangup <-chan os.Signal) (next *config.Config, err error) {
-	notify(s.log, daemon.SdNotifyReady+"\n"+s.status())
+	notifySystemd(s.log, daemon.SdNotifyReady+"\n"+s.status())
 	// A first start logs what it found, once all that was read is saved.
 	caughtUp := s.s.caughtUp
 	var saved <-chan time.Time
@@ -138,7 +138,7 @@ func (s *session) watch(ctx context.Context, stop func(), done <-chan error, han
 	for {
 		select {
 		case err := <-done:
-			notify(s.log, daemon.SdNotifyStopping)
+			notifySystemd(s.log, daemon.SdNotifyStopping)
 			s.show("")
 			s.log.Info("stopped", "lines", s.p.Progress.Lines.Load(), "new_records", s.p.Progress.New.Load(), "gaps", s.p.Progress.Gaps.Load())
 			return next, err
@@ -146,7 +146,7 @@ func (s *session) watch(ctx context.Context, stop func(), done <-chan error, han
 			caughtUp, saved = nil, time.After(2*time.Second)
 		case <-progress.C:
 			status := s.status() + "; reading what was there at the start"
-			notify(s.log, status)
+			notifySystemd(s.log, status)
 			s.show(strings.TrimPrefix(status, "STATUS="))
 		case <-saved:
 			if saved = nil; read < 0 {
@@ -161,7 +161,7 @@ func (s *session) watch(ctx context.Context, stop func(), done <-chan error, han
 			if read > 0 {
 				logSummary(ctx, s.log, s.c.Database)
 			}
-			notify(s.log, s.status())
+			notifySystemd(s.log, s.status())
 		case <-tick.C:
 			if err := s.s.store.Check(); err != nil {
 				stop()
@@ -199,24 +199,24 @@ func (s *session) tick() {
 		s.stalled = true
 		s.log.Error("a stage hangs, the watchdog is no longer notified", "for", stalled.Round(time.Second))
 	}
-	notify(s.log, status)
+	notifySystemd(s.log, status)
 }
 
 // reload reads settings and rules again, and returns nil if they are broken.
 func (s *session) reload(ctx context.Context) *config.Config {
-	notify(s.log, daemon.SdNotifyReloading+fmt.Sprintf("\nMONOTONIC_USEC=%d", monotonic()))
+	notifySystemd(s.log, daemon.SdNotifyReloading+fmt.Sprintf("\nMONOTONIC_USEC=%d", monotonic()))
 	c, err := s.d.Load()
 	if err == nil {
 		_, err = classify.New(c.Rules)
 	}
 	if err == nil {
-		err = CheckKey(ctx, c)
+		err = checkKey(ctx, c)
 	}
 	if err != nil {
 		s.log.Error("settings or rules are broken, keeping the old ones", "error", err)
 		note(ctx, s.s.store, s.log, query.ReloadSuccessful, 0)
 		s.broken = "cannot use the settings since " + time.Now().Format("2006-01-02 15:04") + ": " + strings.Join(strings.Fields(err.Error()), " ")
-		notify(s.log, daemon.SdNotifyReady+"\n"+s.status())
+		notifySystemd(s.log, daemon.SdNotifyReady+"\n"+s.status())
 		return nil
 	}
 	s.log.Info("settings and rules reloaded")
@@ -232,8 +232,8 @@ func note(ctx context.Context, s *sqlite.Store, log *slog.Logger, name string, v
 }
 
 // openPatiently opens the stages, and retries while the database cannot be opened
-// for a reason that may pass.
-// After a reload it also waits for a command that has taken the database meanwhile.
+// for a reason that may pass. After a reload it also waits for a command that has taken
+// the database meanwhile.
 func openPatiently(ctx context.Context, c config.Config, first bool, log *slog.Logger) (*stages, error) {
 	const open = "open the database"
 	var trouble health.Retrying
@@ -249,7 +249,7 @@ func openPatiently(ctx context.Context, c config.Config, first bool, log *slog.L
 			return s, err
 		}
 		trouble.Report(log, open, err)
-		notify(log, daemon.SdNotifyReady+"\nSTATUS="+trouble.String()+"\n"+daemon.SdNotifyWatchdog)
+		notifySystemd(log, daemon.SdNotifyReady+"\nSTATUS="+trouble.String()+"\n"+daemon.SdNotifyWatchdog)
 		pause := min(interval, 5*time.Second)
 		if taken {
 			pause = time.Second

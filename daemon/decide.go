@@ -148,7 +148,7 @@ func (w pageWriter) send(ctx context.Context, name string, to interface{ setting
 		if err != nil && ctx.Err() != nil {
 			return none, errors.New("the daemon is busy with another command, such as an import; try again when it is done")
 		}
-		return none, answered(err)
+		return none, fromDaemon(err)
 	}, func() (none struct{}, err error) {
 		return none, errors.New("no daemon runs that could write it: systemctl start bouncetail")
 	})

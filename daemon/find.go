@@ -34,7 +34,7 @@ func Find(ctx context.Context, database string) Found {
 		return Found{Troubles: []string{}}
 	}
 	pid, _ := bufio.NewReader(f).ReadString('\n') // only a name
-	return Found{PID: strings.TrimSpace(pid), Troubles: Troubles(ctx, strings.TrimSpace(pid))}
+	return Found{PID: strings.TrimSpace(pid), Troubles: troublesOf(ctx, strings.TrimSpace(pid))}
 }
 
 // Reading reports whether the daemon reads the logs, as far as is known.
@@ -63,9 +63,9 @@ func (f Found) Trouble() string {
 	return ""
 }
 
-// Troubles returns what the daemon with a process ID cannot do at present. Systemd
+// troublesOf returns what the daemon with a process ID cannot do at present. Systemd
 // keeps the status of the units that it started.
-func Troubles(ctx context.Context, pid string) []string {
+func troublesOf(ctx context.Context, pid string) []string {
 	list := []string{}
 	out, err := exec.CommandContext(ctx, "systemctl", "show", "bouncetail", "--property=MainPID", "--property=StatusText").Output()
 	if err != nil {

@@ -27,7 +27,7 @@ func Fleet(c config.Config, version string, log *slog.Logger) (s fleet.Settings,
 	if err != nil {
 		return s, &config.Error{Err: err}
 	}
-	s = fleet.Settings{Instance: c.Fleet.Instance, Database: c.Database, Version: version, HashKey: hash.ID(), Policy: Policy(c.Policy, c.Crowds), HideReplies: !c.Fleet.Replies, Log: log}
+	s = fleet.Settings{Instance: c.Fleet.Instance, Database: c.Database, Version: version, HashKey: hash.ID(), Policy: policyOf(c.Policy, c.Crowds), HideReplies: !c.Fleet.Replies, Log: log}
 	r := &c.Retention
 	s.Keep = fleet.Retention{Bounces: r.Bounces, Recipients: r.Recipients, DailyCounts: r.DailyCounts, Gaps: r.Gaps, UnparsedLines: r.UnparsedLines, Incidents: r.Incidents}
 	if c.Fleet.Decisions {
@@ -85,14 +85,14 @@ func SendToFleet(ctx context.Context, c config.Config, version string, log *slog
 	sender := &fleet.Sender{Settings: s}
 	bad := &view.BadList{Settings: s}
 	defer bad.Close()
-	p := Publisher(c.Publish, bad, version, nil, log)
+	p := newPublisher(c.Publish, bad, version, nil, log)
 	noteMaps(p, func(name string, value int64) error { return dbfile.NoteBeside(ctx, c.Database, name, value) })
 	publishes := c.Publish.From == "fleet" && c.Publish.Directory != ""
 	if once {
 		if sent, err = sender.SendAll(ctx); err == nil && publishes {
 			_, err = p.Publish(ctx)
 		}
-		return sent, persons(err)
+		return sent, asConfigError(err)
 	}
 	s.Log.Info("sending to the fleet", "instance", s.Instance)
 	ctx, stop := context.WithCancel(ctx)
@@ -102,12 +102,12 @@ func SendToFleet(ctx context.Context, c config.Config, version string, log *slog
 	if publishes {
 		publishing.Go(func() { p.Run(ctx) })
 	}
-	return sent, persons(sender.Run(ctx))
+	return sent, asConfigError(sender.Run(ctx))
 }
 
-// persons makes an error that does not go away by itself one of the settings, so that
+// asConfigError makes an error that only a person can mend one of the settings, so that
 // systemd does not start the unit again.
-func persons(err error) error {
+func asConfigError(err error) error {
 	if _, is := errors.AsType[fleet.NeedsPerson](err); is {
 		return &config.Error{Err: err}
 	}
@@ -136,7 +136,7 @@ var FleetCommands = []FleetCommand{
 			if made.Created {
 				sentence = "The tables of the fleet are created. GRANT bouncetail_sender to the users that hosts connect as."
 			}
-			return made, sentence, persons(err)
+			return made, sentence, asConfigError(err)
 		},
 	},
 	{
@@ -146,7 +146,7 @@ var FleetCommands = []FleetCommand{
 			"a restored backup, or that is a copy of one that is sent by another host. It sends\n" +
 			"everything again. What the fleet has stays as it is.",
 		Do: func(ctx context.Context, s fleet.Settings, _ []string) (any, string, error) {
-			err := persons((&fleet.Sender{Settings: s}).Adopt(ctx))
+			err := asConfigError((&fleet.Sender{Settings: s}).Adopt(ctx))
 			return map[string]any{"instance": s.Instance, "adopted": true}, "The database is that of " + s.Instance + " from now on. bouncetail fleet send sends it again.", err
 		},
 	},
@@ -158,7 +158,7 @@ var FleetCommands = []FleetCommand{
 			"that still sends is not removed.",
 		Example: "  bouncetail fleet remove mx3",
 		Do: func(ctx context.Context, s fleet.Settings, args []string) (any, string, error) {
-			err := persons(s.Remove(ctx, args[0]))
+			err := asConfigError(s.Remove(ctx, args[0]))
 			return map[string]any{"instance": args[0], "removed": true}, text.Printable(args[0]) + " is removed. What it has sent stays in the fleet.", err
 		},
 	},
@@ -169,7 +169,7 @@ var FleetCommands = []FleetCommand{
 			"and its incidents with those in the fleet, and correct these. After bouncetail\n" +
 			"reclassify, it does so by itself.",
 		Do: func(ctx context.Context, s fleet.Settings, _ []string) (any, string, error) {
-			err := persons(s.Resend(ctx))
+			err := asConfigError(s.Resend(ctx))
 			return map[string]any{"instance": s.Instance, "resends": true}, "bouncetail fleet send sends the verdicts of " + s.Instance + " again.", err
 		},
 	},
@@ -187,7 +187,7 @@ var FleetCommands = []FleetCommand{
 				return fleet.Deleted{}, "Nothing is deleted: the settings retention of this host keep everything.", nil
 			}
 			done, err := s.Maintain(ctx, time.Now())
-			return done, deletedFromFleet(&done), persons(err)
+			return done, deletedFromFleet(&done), asConfigError(err)
 		},
 	},
 	{
@@ -199,7 +199,7 @@ var FleetCommands = []FleetCommand{
 		Do: func(ctx context.Context, s fleet.Settings, _ []string) (any, string, error) {
 			changes, err := s.Rebuild(ctx)
 			return map[string]any{"changed": changes.Rows, "now_bad": changes.Bad, "no_longer_bad": changes.Good},
-				fmt.Sprintf("%s changed: %d are bad now, %d are not any more.", text.Amount(changes.Rows, "recipient"), changes.Bad, changes.Good), persons(err)
+				fmt.Sprintf("%s changed: %d are bad now, %d are not any more.", text.Amount(changes.Rows, "recipient"), changes.Bad, changes.Good), asConfigError(err)
 		},
 	},
 }
@@ -215,7 +215,7 @@ func FleetStatus(ctx context.Context, q *Question) (all []fleet.InstanceStatus, 
 	for i := range all {
 		troubled = troubled || all[i].Silent || all[i].ToForget > 0
 	}
-	return all, troubled, persons(err)
+	return all, troubled, asConfigError(err)
 }
 
 // deletedFromFleet says what Maintain has deleted.

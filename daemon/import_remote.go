@@ -77,7 +77,7 @@ func (im *Import) remote(ctx context.Context, client *control.Client, again bool
 	}
 	client.Progress = im.Progress
 	var result *importedJSON
-	err = answered(client.Call(ctx, "import", command{settingsText(to.settings(&im.Config)), to}, files, &result))
+	err = fromDaemon(client.Call(ctx, "import", command{settingsText(to.settings(&im.Config)), to}, files, &result))
 	if e, is := errors.AsType[*control.Error](err); is && e.Kind == control.KindNotStarted && !again {
 		err = errors.New(e.Text) // what was copied into a pipe cannot be sent again
 	}

@@ -24,9 +24,9 @@ func (im *Import) Kept(done *Imported) string {
 // they are.
 func (im *Import) Explain(done *Imported, err error) error {
 	switch {
-	case !Unsaved(err):
+	case !unsaved(err):
 		return err
-	case NoSpace(err):
+	case noSpace(err):
 		return fmt.Errorf("the disk of %s is full. %s", im.Config.Database, im.Kept(done))
 	}
 	return fmt.Errorf("%w; %s", err, im.Kept(done))

@@ -10,8 +10,8 @@ import (
 	"github.com/bouncetail/bouncetail/sqlite"
 )
 
-// Policy returns the policy that the settings describe.
-func Policy(c config.Policy, crowds config.Crowds) *bounce.Policy {
+// policyOf returns the policy that the settings describe.
+func policyOf(c config.Policy, crowds config.Crowds) *bounce.Policy {
 	p := &bounce.Policy{
 		General: bounce.Threshold(c.Threshold), Crowds: bounce.CrowdLimits(crowds),
 		Categories: make(map[bounce.Category]bounce.Threshold, len(c.Categories)),
@@ -25,7 +25,7 @@ func Policy(c config.Policy, crowds config.Crowds) *bounce.Policy {
 // UsePolicy applies the policy of the settings, and logs a change.
 func UsePolicy(ctx context.Context, s *sqlite.Store, c *config.Config, log *slog.Logger) error {
 	begun := time.Now()
-	other, changes, err := s.UsePolicy(ctx, Policy(c.Policy, c.Crowds))
+	other, changes, err := s.UsePolicy(ctx, policyOf(c.Policy, c.Crowds))
 	if err == nil && other {
 		log.Info("the policy changed, recipients recomputed", "changed", changes.Rows, "now_bad", changes.Bad, "no_longer_bad", changes.Good, "took", time.Since(begun).Round(time.Millisecond))
 	}

@@ -19,10 +19,10 @@ func OpenHasher(c config.Privacy) (*privacy.Hasher, error) {
 	return privacy.LoadKey(c.KeyFile)
 }
 
-// HasherOf returns the hasher for the addresses of a database. It returns an error if
+// hasherOf returns the hasher for the addresses of a database. It returns an error if
 // the key of the settings is not the one that the database was written with. That of a
 // fleet is checked when it is opened.
-func HasherOf(ctx context.Context, c config.Config, r *query.Reader) (*privacy.Hasher, error) {
+func hasherOf(ctx context.Context, c config.Config, r *query.Reader) (*privacy.Hasher, error) {
 	h, err := OpenHasher(c.Privacy)
 	if err == nil && !r.IsFleet() {
 		err = r.CheckKey(ctx, c.Database, h.ID())
@@ -30,21 +30,21 @@ func HasherOf(ctx context.Context, c config.Config, r *query.Reader) (*privacy.H
 	return h, err
 }
 
-// StoredAs returns an address as the database has it. A hash needs no key.
-func StoredAs(ctx context.Context, c config.Config, r *query.Reader, to bounce.Address) (bounce.Address, error) {
+// storedAs returns an address as the database has it. A hash needs no key.
+func storedAs(ctx context.Context, c config.Config, r *query.Reader, to bounce.Address) (bounce.Address, error) {
 	if privacy.IsHashed(to) {
 		return to, nil
 	}
-	h, err := HasherOf(ctx, c, r)
+	h, err := hasherOf(ctx, c, r)
 	if err != nil {
 		return to, err
 	}
 	return h.Hashed(to), nil
 }
 
-// CheckKey returns an error if the database was written with another key than that
+// checkKey returns an error if the database was written with another key than that
 // of the settings. A database that cannot be opened is no error here.
-func CheckKey(ctx context.Context, c config.Config) error {
+func checkKey(ctx context.Context, c config.Config) error {
 	h, err := OpenHasher(c.Privacy)
 	if err != nil {
 		return err

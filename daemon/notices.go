@@ -216,14 +216,14 @@ func (n *Notify) warnOfMail(c *notices.Channel, i *incidents.Shown) {
 		return
 	}
 	for _, to := range c.To {
-		if domain := to[strings.LastIndexByte(to, '@')+1:]; ProviderOf(domain) == i.Subject || domain == i.Subject {
+		if domain := to[strings.LastIndexByte(to, '@')+1:]; providerOf(domain) == i.Subject || domain == i.Subject {
 			n.Log.Warn("the mail goes to the provider that refuses mail; add another channel", "channel", c.Name, "incident", i.ID, "provider", i.Subject)
 		}
 	}
 }
 
-// ProviderOf returns the provider of the addresses of a domain, or "".
-func ProviderOf(domain string) string { return classify.ProviderOf(strings.ToLower(domain)) }
+// providerOf returns the provider of the addresses of a domain, or "".
+func providerOf(domain string) string { return classify.ProviderOf(strings.ToLower(domain)) }
 
 // checkChannels returns the errors of the secrets of the channels.
 func checkChannels(c config.Config) error {

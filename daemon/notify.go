@@ -37,8 +37,8 @@ func (s *session) status() string {
 	return "STATUS=" + strings.Join(append(parts, strings.Join(counts, ", ")), "; ")
 }
 
-// notify sends a state to systemd, if it started the program.
-func notify(log *slog.Logger, state string) {
+// notifySystemd sends a state to systemd, if it started the program.
+func notifySystemd(log *slog.Logger, state string) {
 	if _, err := daemon.SdNotify(false, state); err != nil {
 		log.Debug("cannot notify systemd", "error", err)
 	}
@@ -77,7 +77,7 @@ func keepAlive(log *slog.Logger) (end func()) {
 		for {
 			select {
 			case <-tick.C:
-				notify(log, "EXTEND_TIMEOUT_USEC=120000000\n"+daemon.SdNotifyWatchdog)
+				notifySystemd(log, "EXTEND_TIMEOUT_USEC=120000000\n"+daemon.SdNotifyWatchdog)
 			case <-stop:
 				return
 			}

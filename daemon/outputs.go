@@ -34,7 +34,7 @@ func (d *Daemon) startOutputs(ctx context.Context, c config.Config, store *sqlit
 				return
 			}
 			defer r.Close()
-			p := Publisher(c.Publish, r, d.Version, retrying, log)
+			p := newPublisher(c.Publish, r, d.Version, retrying, log)
 			noteMaps(p, func(name string, value int64) error { return store.Note(ctx, name, value) })
 			p.Run(ctx)
 		})
@@ -80,8 +80,8 @@ func untilDone(ctx context.Context, retrying *health.Retrying, log *slog.Logger,
 	}
 }
 
-// Publisher returns the writer of the maps of the settings.
-func Publisher(c config.Publish, source maps.Source, version string, retrying *health.Retrying, log *slog.Logger) *maps.Publisher {
+// newPublisher returns the writer of the maps of the settings.
+func newPublisher(c config.Publish, source maps.Source, version string, retrying *health.Retrying, log *slog.Logger) *maps.Publisher {
 	return &maps.Publisher{
 		Dir:      c.Directory,
 		Maps:     c.Maps,
@@ -118,8 +118,8 @@ func Publish(ctx context.Context, c config.Config, version string, log *slog.Log
 		}
 		bad := &view.BadList{Settings: s}
 		defer bad.Close()
-		result, err = Publisher(c.Publish, bad, version, nil, log).Publish(ctx)
-		return result, persons(err)
+		result, err = newPublisher(c.Publish, bad, version, nil, log).Publish(ctx)
+		return result, asConfigError(err)
 	}
 	r, err := query.OpenReader(ctx, c.Database)
 	if err != nil {
@@ -131,7 +131,7 @@ func Publish(ctx context.Context, c config.Config, version string, log *slog.Log
 	} else if hashed {
 		return result, errHashed
 	}
-	return Publisher(c.Publish, r, version, nil, log).Publish(ctx)
+	return newPublisher(c.Publish, r, version, nil, log).Publish(ctx)
 }
 
 var errHashed = errors.New("the database holds hashes, and a mail server looks up addresses; write lists of your own addresses with bouncetail export --addresses")

@@ -24,7 +24,7 @@ func Site(q Question, zone table.Zone) (*web.Site, error) {
 	site := &web.Site{
 		Open: func(ctx context.Context) (*query.Reader, error) { return query.OpenReader(ctx, c.Database) },
 		Stored: func(ctx context.Context, r *query.Reader, to bounce.Address) (bounce.Address, error) {
-			return StoredAs(ctx, c, r, to)
+			return storedAs(ctx, c, r, to)
 		},
 		Database: c.Database, Version: q.Version, Zone: zone, Hosts: c.Web.Hosts, Compat: c.Metrics.Compat, Log: q.Log,
 		UserHeader: c.Web.UserHeader, Owner: userName(),

@@ -34,13 +34,13 @@ type Hasher struct {
 	from, out []byte
 }
 
-// ShortestKey is the least length of a key in bytes.
-const ShortestKey = 16
+// shortestKey is the least length of a key in bytes.
+const shortestKey = 16
 
-// NewHasher returns a hasher with a key of ShortestKey bytes or more.
+// NewHasher returns a hasher. The key has at least 16 bytes.
 func NewHasher(key []byte) (*Hasher, error) {
-	if len(key) < ShortestKey {
-		return nil, fmt.Errorf("a key of %d bytes; it takes %d at least", len(key), ShortestKey)
+	if len(key) < shortestKey {
+		return nil, fmt.Errorf("a key of %d bytes; it takes %d at least", len(key), shortestKey)
 	}
 	h := &Hasher{mac: hmac.New(sha256.New, key)}
 	// No address contains a NUL, so these are the hashes of no address.

@@ -21,11 +21,11 @@ import (
 // connections. Each of these is used by one goroutine at a time, so SQLite need
 // not lock it.
 func Connect(path, mode, pragmas string) *sql.DB {
-	return sql.OpenDB(connector{URI(path) + "?mode=" + mode + "&_mutex=no&_foreign_keys=on&" + pragmas})
+	return sql.OpenDB(connector{uri(path) + "?mode=" + mode + "&_mutex=no&_foreign_keys=on&" + pragmas})
 }
 
-// URI returns the name of a file as SQLite reads it.
-func URI(path string) string { return "file:" + (&url.URL{Path: path}).EscapedPath() }
+// uri returns the name of a file as SQLite reads it.
+func uri(path string) string { return "file:" + (&url.URL{Path: path}).EscapedPath() }
 
 // connector opens connections that leave the write-ahead log and its index in
 // place when the last of them is closed. A reader who may not write to the folder

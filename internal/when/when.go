@@ -51,7 +51,7 @@ func End(s string, now time.Time) (time.Time, error) {
 			}
 		}
 	}
-	if t, ok := Absolute(s, now); ok {
+	if t, ok := absolute(s, now); ok {
 		return t, nil
 	}
 	return time.Time{}, fmt.Errorf("%q is not a time; write %s", s, Forms)
@@ -65,7 +65,7 @@ func Future(s string, now time.Time) (time.Time, error) {
 		t = now.AddDate(0, 0, days)
 	} else if d, err := time.ParseDuration(s); err == nil {
 		t = now.Add(d)
-	} else if at, ok := Absolute(s, now); ok {
+	} else if at, ok := absolute(s, now); ok {
 		t = at
 	} else {
 		return t, fmt.Errorf("%q is not a time; write 30d, 2w, 2026-12-31, '2026-12-31 10:00', or RFC 3339", s)
@@ -76,9 +76,9 @@ func Future(s string, now time.Time) (time.Time, error) {
 	return t, nil
 }
 
-// Absolute parses a date, a date and time in the zone of now, a time of today, or RFC
+// absolute parses a date, a date and time in the zone of now, a time of today, or RFC
 // 3339.
-func Absolute(s string, now time.Time) (time.Time, bool) {
+func absolute(s string, now time.Time) (time.Time, bool) {
 	for _, layout := range []string{time.DateOnly, "2006-01-02 15:04", "2006-01-02T15:04", time.DateTime, "2006-01-02T15:04:05", time.RFC3339} {
 		if t, err := time.ParseInLocation(layout, s, now.Location()); err == nil {
 			return t, true

@@ -74,9 +74,9 @@ var Formats = []Format{
 	{Name: "mailcow", About: "regexp map for Rspamd's multimap, as mailcow has one", SuppressionList: true, New: newMailcow},
 }
 
-// ErrFull means that the program accepts no larger file. The row is not in the file, and
+// errFull means that the program accepts no larger file. The row is not in the file, and
 // none can follow. Close makes the file complete.
-var ErrFull = errors.New("the file is full")
+var errFull = errors.New("the file is full")
 
 // File is a file with the rows that its format can hold.
 type File struct {
@@ -103,11 +103,11 @@ func (f Format) File(w io.Writer, o Options) *File {
 // ending is the number of bytes reserved for Close.
 const ending = 16
 
-// Write writes a recipient, leaves it out and counts it, or returns ErrFull.
+// Write writes a recipient, leaves it out and counts it, or returns errFull.
 func (f *File) Write(r *bounce.Recipient) error {
 	switch {
 	case f.full:
-		return ErrFull
+		return errFull
 	case f.leavesOut(r):
 		return nil
 	case f.format.Rejects(r.Recipient):
@@ -126,7 +126,7 @@ func (f *File) Write(r *bounce.Recipient) error {
 	if f.format.MaxBytes > 0 && f.size+f.row.Len()+ending > f.format.MaxBytes {
 		f.row.Truncate(before)
 		f.full = true
-		return ErrFull
+		return errFull
 	}
 	f.Rows += rows
 	return f.flush()

@@ -224,7 +224,7 @@ func TestAFullFileIsCompleteWithoutTheRow(t *testing.T) {
 		for err == nil {
 			err = file.Write(&row)
 		}
-		if !errors.Is(err, ErrFull) {
+		if !errors.Is(err, errFull) {
 			t.Fatal(err)
 		}
 		if err := file.Close(); err != nil {
@@ -263,7 +263,7 @@ func TestAFullFileIsCompleteWithoutItsFirstRow(t *testing.T) {
 			file = f.File(&b, Options{})
 		}
 		for _, row := range []*bounce.Recipient{&large, &small} {
-			if err := file.Write(row); !errors.Is(err, ErrFull) {
+			if err := file.Write(row); !errors.Is(err, errFull) {
 				t.Errorf("%s: Write of %d bytes returns %v, want ErrFull", name, len(row.Recipient), err)
 			}
 		}

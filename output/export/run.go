@@ -134,7 +134,7 @@ func (e *Run) writeTo(w io.Writer) (lastSeq int64, err error) {
 		passed = row.Seq
 		return nil
 	})
-	full := errors.Is(err, ErrFull)
+	full := errors.Is(err, errFull)
 	switch {
 	case full && (!e.Changes || file.Rows == 0):
 		return 0, fmt.Errorf("the file would be larger than the %d bytes that its program takes; export in parts with --cursor NAME, or narrow it with --domain, --category or --since", e.Format.MaxBytes)

@@ -82,7 +82,7 @@ func (p *Publisher) begin(ctx context.Context, name string) (_ *file, err error)
 		}
 	}
 	if m.Name == "" {
-		return nil, fmt.Errorf("there is no map %q; there are %s", name, strings.Join(Names(), ", "))
+		return nil, fmt.Errorf("there is no map %q; there are %s", name, strings.Join(names(), ", "))
 	}
 	m.path = filepath.Join(p.Dir, m.File)
 	m.out, err = atomicfile.Create(m.path, mapMode)
@@ -159,8 +159,8 @@ func (m *file) exists() bool {
 	return err == nil
 }
 
-// Names returns the names of all maps.
-func Names() []string {
+// names returns the names of all maps.
+func names() []string {
 	var names []string
 	for _, m := range Maps {
 		names = append(names, m.Name)

@@ -72,9 +72,9 @@ func mailgunSign(key, timestamp, token string) string {
 	return hex.EncodeToString(mac.Sum(nil))
 }
 
-// NewKey returns a key pair for the kind sendgrid: the private key in PEM, for
+// newKey returns a key pair for the kind sendgrid: the private key in PEM, for
 // key_file, and the public key as receivers want it (PKIX, DER in base64).
-func NewKey() (private []byte, public string, err error) {
+func newKey() (private []byte, public string, err error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, "", err
@@ -83,7 +83,7 @@ func NewKey() (private []byte, public string, err error) {
 	if err != nil {
 		return nil, "", err
 	}
-	public, err = PublicKey(key)
+	public, err = publicKey(key)
 	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), public, err
 }
 
@@ -102,8 +102,8 @@ func ParseKey(text []byte) (*ecdsa.PrivateKey, error) {
 	return nil, errors.New("the file contains no ECDSA private key in PEM; make one with bouncetail webhooks key")
 }
 
-// PublicKey returns the public key as receivers want it.
-func PublicKey(key *ecdsa.PrivateKey) (string, error) {
+// publicKey returns the public key as receivers want it.
+func publicKey(key *ecdsa.PrivateKey) (string, error) {
 	der, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
 	return base64.StdEncoding.EncodeToString(der), err
 }
@@ -111,7 +111,7 @@ func PublicKey(key *ecdsa.PrivateKey) (string, error) {
 // KeyPair returns the public key of the private key in a file, which it creates if it
 // does not exist.
 func KeyPair(path string) (public string, err error) {
-	private, public, err := NewKey()
+	private, public, err := newKey()
 	if err != nil {
 		return "", err
 	}
@@ -125,7 +125,7 @@ func KeyPair(path string) (public string, err error) {
 		if err != nil {
 			return "", fmt.Errorf("%s: %w", path, err)
 		}
-		return PublicKey(key)
+		return publicKey(key)
 	}
 	if err != nil {
 		return "", err

@@ -9,10 +9,10 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 )
 
-// SuccessBucket is the number of the bucket that a success is in: eight seconds of the stamps in the log, so that a bucket stays
-// small at thousands of lines a second and the next batch rarely has to write it
-// again.
-func SuccessBucket(id bounce.EventID) int64 {
+// successBucket returns the number of the bucket that a success is in: eight seconds of
+// the stamps in the log, so that a bucket stays small at thousands of lines a second and
+// the next batch rarely has to write it again.
+func successBucket(id bounce.EventID) int64 {
 	return int64(binary.BigEndian.Uint32(id[:4]) >> 3)
 }
 
@@ -24,7 +24,7 @@ type Success struct {
 
 // NewSuccess returns the success of an index in a batch.
 func NewSuccess(id *bounce.EventID, index int) Success {
-	return Success{binary.BigEndian.Uint64(id[4:]), SuccessBucket(*id)<<32 | int64(index)}
+	return Success{binary.BigEndian.Uint64(id[4:]), successBucket(*id)<<32 | int64(index)}
 }
 
 // Bucket returns the number of its bucket.

@@ -139,8 +139,8 @@ func (f *file[T]) write(content []byte) error {
 	return to.Commit()
 }
 
-// CheckName returns an error for a name that cannot be that of a user or a token.
-func CheckName(name string) error {
+// checkName returns an error for a name that cannot be that of a user or a token.
+func checkName(name string) error {
 	const allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._@-"
 	if name == "" || len(name) > 64 || strings.Trim(name, allowed) != "" {
 		return fmt.Errorf("%.80q is not a name: use up to 64 letters, digits and . _ @ -", name)

@@ -57,7 +57,7 @@ func parseToken(line string) (string, Token, error) {
 		return "", Token{}, errors.New("a token has a name, a scope, a hash and a day")
 	}
 	t := Token{Name: fields[0], Scope: fields[1], Added: fields[3]}
-	if err := CheckName(t.Name); err != nil {
+	if err := checkName(t.Name); err != nil {
 		return "", t, err
 	}
 	if !slices.Contains(Scopes, t.Scope) {
@@ -96,7 +96,7 @@ func (t *Tokens) Check(given string) (Token, error) {
 // AddToken adds a token to a file and returns it. It does not replace a token: a program
 // may use it, and the scope could change unnoticed.
 func AddToken(path, name, scope string, now time.Time) (string, error) {
-	if err := CheckName(name); err != nil {
+	if err := checkName(name); err != nil {
 		return "", err
 	}
 	if !slices.Contains(Scopes, scope) {

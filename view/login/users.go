@@ -51,7 +51,7 @@ func OpenUsers(path string) (*Users, error) {
 
 func parseUser(line string) (name, hash string, err error) {
 	name, hash, _ = strings.Cut(line, ":")
-	if err := CheckName(name); err != nil {
+	if err := checkName(name); err != nil {
 		return "", "", err
 	}
 	if of, err := bcrypt.Cost([]byte(hash)); err != nil || len(hash) != 60 || of > maxCost {
@@ -126,7 +126,7 @@ func (u *Users) Mark(name string) string {
 
 // SetPassword adds a user to a file, or changes the password.
 func SetPassword(path, name, password string) error {
-	if err := CheckName(name); err != nil {
+	if err := checkName(name); err != nil {
 		return err
 	}
 	if n := len(password); n < minPassword || n > maxPassword {

@@ -19,7 +19,7 @@ func Print(c *cobra.Command, out io.Writer) error {
 	if err := doc.GenMan(c, header(c), out); err != nil {
 		return err
 	}
-	_, err := io.WriteString(out, Sections)
+	_, err := io.WriteString(out, sections)
 	return err
 }
 
@@ -36,11 +36,11 @@ func Write(root *cobra.Command, example, folder string) error {
 	if err != nil {
 		return fmt.Errorf("manual pages: %w", err)
 	}
-	_, err = page.WriteString(Sections)
+	_, err = page.WriteString(sections)
 	if err := errors.Join(err, page.Close()); err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(folder, root.Name()+".yaml.5"), []byte(Settings(example)), 0o644)
+	return os.WriteFile(filepath.Join(folder, root.Name()+".yaml.5"), []byte(settingsPage(example)), 0o644)
 }
 
 // header returns the header of the pages. They are the same for the same program.
@@ -49,8 +49,8 @@ func header(root *cobra.Command) *doc.GenManHeader {
 	return &doc.GenManHeader{Title: "BOUNCETAIL", Section: "8", Source: "bouncetail", Manual: "Bouncetail"}
 }
 
-// Settings is the manual page of the settings, which an example documents.
-func Settings(example string) string {
+// settingsPage is the manual page of the settings, which an example documents.
+func settingsPage(example string) string {
 	verbatim := strings.NewReplacer(`\`, `\e`, "\n.", "\n\\&.", "\n'", "\n\\&'", "-", `\-`).Replace("\n" + example)
 	return `.TH BOUNCETAIL.YAML 5 "" bouncetail Bouncetail
 .SH NAME
@@ -65,14 +65,14 @@ These are all keys, with their defaults:
 .PP
 .nf` + verbatim + `
 .fi
-` + Sections + `.SH SEE ALSO
+` + sections + `.SH SEE ALSO
 .BR bouncetail (8),
 .BR bouncetail\-check\-config (8)
 `
 }
 
-// Sections are the sections of the manual page that are not about one command.
-const Sections = `.SH EXIT STATUS
+// sections are the sections of the manual page that are not about one command.
+const sections = `.SH EXIT STATUS
 .TP
 .B 0
 The command is done.

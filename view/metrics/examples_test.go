@@ -33,7 +33,7 @@ func TestRulesFireAndStayQuiet(t *testing.T) {
 func TestExamplesNameMetricsThatExist(t *testing.T) {
 	known := make(map[string]bool)
 	for i := range bounce.Metrics {
-		name := FullName(&bounce.Metrics[i])
+		name := fullName(&bounce.Metrics[i])
 		known[name] = true
 		if bounce.Metrics[i].Type == bounce.Histogram {
 			known[name+"_bucket"] = true
@@ -48,7 +48,7 @@ func TestExamplesNameMetricsThatExist(t *testing.T) {
 			t.Errorf("%s is not JSON", file)
 		}
 		for _, word := range strings.FieldsFunc(string(text), func(r rune) bool { return r != '_' && (r < 'a' || 'z' < r) && (r < '0' || '9' < r) && r != ':' }) {
-			if strings.HasPrefix(word, Prefix) && !known[word] {
+			if strings.HasPrefix(word, prefix) && !known[word] {
 				t.Errorf("%s names %s, which does not exist", file, word)
 			}
 		}

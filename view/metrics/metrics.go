@@ -28,8 +28,8 @@ import (
 	"github.com/bouncetail/bouncetail/internal/sqldb"
 )
 
-// Prefix begins every name.
-const Prefix = "bouncetail_"
+// prefix begins every name.
+const prefix = "bouncetail_"
 
 // Formats are the formats of Write.
 var Formats = []string{"text", "openmetrics"}
@@ -45,7 +45,7 @@ type Source struct {
 
 // Write writes all metrics in a format.
 func Write(ctx context.Context, s Source, w io.Writer, format string) error {
-	families, err := Read(ctx, s)
+	families, err := readFamilies(ctx, s)
 	if err != nil {
 		return err
 	}
@@ -98,8 +98,8 @@ func Revision() string {
 	return ""
 }
 
-// Read returns all metrics. Those without a series are left out.
-func Read(ctx context.Context, s Source) ([]*dto.MetricFamily, error) {
+// readFamilies returns all metrics. Those without a series are left out.
+func readFamilies(ctx context.Context, s Source) ([]*dto.MetricFamily, error) {
 	totals, err := readTotals(ctx, s.DB)
 	if err != nil {
 		return nil, fmt.Errorf("metrics: %w", err)
@@ -115,7 +115,7 @@ func Read(ctx context.Context, s Source) ([]*dto.MetricFamily, error) {
 		if m.Exporter != "" && !slices.Contains(s.Compat, m.Exporter) {
 			continue
 		}
-		f := &dto.MetricFamily{Name: new(FullName(m)), Help: new(m.Help)}
+		f := &dto.MetricFamily{Name: new(fullName(m)), Help: new(m.Help)}
 		switch m.Type {
 		case bounce.Counter:
 			f.Type = dto.MetricType_COUNTER.Enum()
@@ -137,11 +137,11 @@ func Read(ctx context.Context, s Source) ([]*dto.MetricFamily, error) {
 	return families, nil
 }
 
-// FullName returns the name of a metric as it is exposed.
-func FullName(m *bounce.Metric) string {
+// fullName returns the name of a metric as it is exposed.
+func fullName(m *bounce.Metric) string {
 	name := m.Name
 	if m.Exporter == "" {
-		name = Prefix + name
+		name = prefix + name
 	}
 	if m.Type == bounce.Counter {
 		name += "_total"

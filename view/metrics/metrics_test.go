@@ -281,7 +281,7 @@ func TestPageOfMetricsIsCurrent(t *testing.T) {
 			exporter = m.Exporter
 			fmt.Fprintf(&b, "\nWith `metrics.compat: [%s]`, these names of another exporter are exposed too:\n\n| metric | type | labels | what |\n| --- | --- | --- | --- |\n", exporter)
 		}
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", FullName(m), m.Type, strings.Join(m.Labels, ", "), m.Help)
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", fullName(m), m.Type, strings.Join(m.Labels, ", "), m.Help)
 	}
 	want := before + begin + b.String() + end + after
 	if *update {

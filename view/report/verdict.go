@@ -55,7 +55,7 @@ type judgement struct {
 
 // One answers a reply or a log line.
 func (j *Judge) One(reply string) error {
-	d, err := Delivery(reply)
+	d, err := readDelivery(reply)
 	if err != nil {
 		return err
 	}
@@ -195,8 +195,8 @@ func parts(s classify.Statement) string {
 	return fmt.Sprintf("subject %q, predicate %q", text.Printable(s.Subject), text.Printable(s.Predicate))
 }
 
-// Delivery reads a whole log line, or else takes the text as a reply.
-func Delivery(text string) (bounce.Delivery, error) {
+// readDelivery reads a whole log line, or else takes the text as a reply.
+func readDelivery(text string) (bounce.Delivery, error) {
 	p, err := logparse.New(logparse.Options{Anchor: time.Now()})
 	if err != nil {
 		return bounce.Delivery{}, err

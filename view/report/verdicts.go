@@ -103,7 +103,7 @@ func (c *VerdictChanges) Replies(replies []string, in io.Reader, with *classify.
 		return err
 	}
 	return EachReply(replies, in, func(reply string) error {
-		d, err := Delivery(reply)
+		d, err := readDelivery(reply)
 		if err == nil {
 			c.Note(reply, without.Verdict(&d), with.Verdict(&d))
 		}
