@@ -11,12 +11,9 @@ import (
 	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
-	"github.com/bouncetail/bouncetail/classify"
 	"github.com/bouncetail/bouncetail/config"
 	"github.com/bouncetail/bouncetail/internal/control"
-	"github.com/bouncetail/bouncetail/logparse"
 	"github.com/bouncetail/bouncetail/pipeline"
-	"github.com/bouncetail/bouncetail/queue"
 	"github.com/bouncetail/bouncetail/sqlite"
 	"github.com/bouncetail/bouncetail/tailer"
 	"github.com/bouncetail/bouncetail/tally"
@@ -190,18 +187,11 @@ func (s *session) importStages(ctx context.Context, c config.Config, to *importC
 	if _, err := source.Zone(); err != nil {
 		return nil, fmt.Errorf("time zone: %w", err)
 	}
-	n := &stages{
-		store: s.s.store, queue: queue.New(), sources: []config.Source{source}, trusted: c.JournalUIDs, log: r.Log,
-		parsed: make(map[int64]bounce.ParserState), anchors: make(map[*bounce.LogFile]time.Time), parsers: make(map[string][]*logparse.Parser),
+	n, err := newStages(&c, []config.Source{source}, r.Log)
+	if err != nil {
+		return nil, err
 	}
-	n.queue.Lifetime = c.QueueLifetime
-	var err error
-	if n.classifier, err = classify.New(c.Rules); err != nil {
-		return nil, &config.Error{Err: err}
-	}
-	if n.hash, err = OpenHasher(c.Privacy); err != nil {
-		return nil, &config.Error{Err: err}
-	}
+	n.store = s.s.store
 	if err := n.store.UseKey(ctx, n.hash.ID()); err != nil {
 		return nil, err
 	}

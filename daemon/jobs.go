@@ -32,25 +32,45 @@ func UsePolicy(ctx context.Context, s *sqlite.Store, c *config.Config, log *slog
 	return err
 }
 
-// expireStates updates once a minute the states that end by time, such as an
-// address that is bad until a day. It starts a goroutine; the returned function
-// ends it and waits for it.
+// expireStates updates once a minute the states that end by time, such as an address
+// that is bad until a day.
 func expireStates(ctx context.Context, s *sqlite.Store, log *slog.Logger) (end func()) {
+	return every(ctx, time.Minute, func(ctx context.Context) {
+		n, err := s.Expire(ctx)
+		switch {
+		case ctx.Err() != nil:
+		case err != nil:
+			log.Warn("cannot update states that end by time, retrying in a minute", "error", err)
+		case n > 0:
+			log.Info("states ended by time", "recipients", n)
+		}
+	})
+}
+
+// pruneDaily deletes old records and adds up old windows once a day.
+func (s *stages) pruneDaily(ctx context.Context, r sqlite.Retention) (end func()) {
+	return every(ctx, 24*time.Hour, func(ctx context.Context) {
+		counts, err := s.store.Prune(ctx, r, time.Now())
+		for _, c := range counts {
+			s.log.Info("old records deleted", "kind", c.Name, "rows", c.N)
+		}
+		if err != nil && ctx.Err() == nil {
+			s.log.Error("cannot delete old records, retrying tomorrow", "error", err)
+		}
+	})
+}
+
+// every calls do now, and then at intervals until ctx ends. It starts a goroutine; the
+// returned function ends it and waits for it.
+func every(ctx context.Context, interval time.Duration, do func(context.Context)) (end func()) {
 	ctx, stop := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		tick := time.NewTicker(time.Minute)
+		tick := time.NewTicker(interval)
 		defer tick.Stop()
 		for {
-			n, err := s.Expire(ctx)
-			switch {
-			case ctx.Err() != nil:
-			case err != nil:
-				log.Warn("cannot update states that end by time, retrying in a minute", "error", err)
-			case n > 0:
-				log.Info("states ended by time", "recipients", n)
-			}
+			do(ctx)
 			select {
 			case <-tick.C:
 			case <-ctx.Done():
@@ -59,32 +79,4 @@ func expireStates(ctx context.Context, s *sqlite.Store, log *slog.Logger) (end f
 		}
 	}()
 	return func() { stop(); <-done }
-}
-
-// pruneDaily deletes old records and adds up old windows, now and once a day. It
-// starts a goroutine; the
-// returned function ends it and waits for it.
-func (s *stages) pruneDaily(ctx context.Context, r sqlite.Retention) (stop func()) {
-	ctx, cancel := context.WithCancel(ctx)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		daily := time.NewTicker(24 * time.Hour)
-		defer daily.Stop()
-		for {
-			counts, err := s.store.Prune(ctx, r, time.Now())
-			for _, c := range counts {
-				s.log.Info("old records deleted", "kind", c.Name, "rows", c.N)
-			}
-			if err != nil && ctx.Err() == nil {
-				s.log.Error("cannot delete old records, retrying tomorrow", "error", err)
-			}
-			select {
-			case <-daily.C:
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
-	return func() { cancel(); <-done }
 }

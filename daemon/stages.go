@@ -40,20 +40,33 @@ type stages struct {
 	caughtUp   chan struct{} // closed when the files are read to the end that they had at the start; nil without files
 }
 
-// openStore opens a database for writing.
-type openStore func(ctx context.Context, path string, log *slog.Logger) (*sqlite.Store, error)
-
-func openStages(ctx context.Context, c config.Config, open openStore, log *slog.Logger) (_ *stages, err error) {
-	// A migration, a new policy and the check after a crash take minutes in a
-	// database of gigabytes.
-	defer keepAlive(log)()
-	s := &stages{parsed: make(map[int64]bounce.ParserState), anchors: make(map[*bounce.LogFile]time.Time), queue: queue.New(), sources: c.Sources, trusted: c.JournalUIDs, parsers: make(map[string][]*logparse.Parser), log: log}
+// newStages returns stages without a store, and with an empty queue.
+func newStages(c *config.Config, sources []config.Source, log *slog.Logger) (*stages, error) {
+	s := &stages{
+		queue: queue.New(), sources: sources, trusted: c.JournalUIDs, log: log,
+		parsed: make(map[int64]bounce.ParserState), anchors: make(map[*bounce.LogFile]time.Time), parsers: make(map[string][]*logparse.Parser),
+	}
 	s.queue.Lifetime = c.QueueLifetime
+	var err error
 	if s.classifier, err = classify.New(c.Rules); err != nil {
 		return nil, &config.Error{Err: err}
 	}
 	if s.hash, err = OpenHasher(c.Privacy); err != nil {
 		return nil, &config.Error{Err: err}
+	}
+	return s, nil
+}
+
+// openStore opens a database for writing.
+type openStore func(ctx context.Context, path string, log *slog.Logger) (*sqlite.Store, error)
+
+func openStages(ctx context.Context, c config.Config, open openStore, log *slog.Logger) (*stages, error) {
+	// A migration, a new policy and the check after a crash take minutes in a
+	// database of gigabytes.
+	defer keepAlive(log)()
+	s, err := newStages(&c, c.Sources, log)
+	if err != nil {
+		return nil, err
 	}
 	if s.store, err = open(ctx, c.Database, log); err != nil {
 		return nil, err
