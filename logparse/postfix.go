@@ -17,7 +17,7 @@ import (
 //	  dsn=4.4.1, status=deferred (connect to mx.d.example[192.0.2.2]:25: Connection refused)
 var postfixDelivery = regexp.MustCompile(`^(?P<id>[0-9A-Za-z]{5,24}): to=<(?P<to>` + postfixAddress + `)>` +
 	`(?:, orig_to=<(?P<orig>` + postfixAddress + `)>)?` +
-	postfixFields + `(?: \((?P<reason>.*))?$`)
+	postfixFields + postfixReason)
 
 // postfixFields are the fields behind the addresses. A field that later versions
 // add is stepped over. Before 2.3 there was no dsn=.
@@ -26,26 +26,12 @@ const postfixFields = `, relay=(?P<relay>[^,<>]*)` +
 	`(?:, dsn=(?P<dsn>\d\.\d{1,3}\.\d{1,3}))?` +
 	`, status=(?P<status>[A-Za-z-]+)`
 
+// postfixReason is what follows the status.
+const postfixReason = `(?:, returned to sender| \((?P<reason>.*))?$`
+
 // postfixAddress matches an address as Postfix 3.5 and later log it: the local
 // part is quoted as a whole, or not at all (quote_822_local.c).
 const postfixAddress = `(?:"(?:[^"\\]|\\.)*"@[^">]*|"(?:[^"\\]|\\.)*"|[^">]*)`
-
-// Copies of logs may lack the brackets. Such an address has no character that could
-// begin another field.
-var postfixBare = regexp.MustCompile(`^([0-9A-Za-z]{5,24}: )to=([^\s<>",;()]+)(?:, orig_to=<?([^\s<>",;()]+)>?)?, relay=`)
-
-// withBrackets puts brackets around addresses without them.
-func withBrackets(body string) (string, bool) {
-	m := postfixBare.FindStringSubmatch(body)
-	if m == nil {
-		return "", false
-	}
-	to := m[1] + "to=<" + m[2] + ">"
-	if m[3] != "" {
-		to += ", orig_to=<" + m[3] + ">"
-	}
-	return to + ", relay=" + body[len(m[0]):], true
-}
 
 // Before 3.5, and with info_log_addr_form = internal, Postfix logs addresses
 // without quotes, and a local part may hold all that follows an address:
@@ -54,7 +40,7 @@ func withBrackets(body string) (string, bool) {
 //
 // Such a line has several ends of an address with all fields behind each, and
 // can be read in as many ways.
-var postfixAddressEnd = regexp.MustCompile(`^>` + postfixFields + `(?: \((?P<reason>.*))?$`)
+var postfixAddressEnd = regexp.MustCompile(`^>` + postfixFields + postfixReason)
 
 // postfixUnclear reports whether a delivery line whose last address ends at end
 // can be read in another way too. A reply may quote a line of a log: its address
@@ -213,7 +199,7 @@ func parsePostfix(h *header, ev *bounce.Event) result {
 	// match.
 	colon := strings.IndexByte(h.body[:min(len(h.body), 26)], ':')
 	if colon < 5 || len(h.body) < colon+9 || h.body[colon+1] != ' ' || !postfixEvent(h.body[colon+2:]) || isWord(h.body[:colon]) {
-		return resultOther
+		return parsePostfixPart(h, ev)
 	}
 	*ev = bounce.Event{Delivery: bounce.Delivery{MTA: bounce.Postfix}}
 	return parsePostfixByGrammar(h, colon, ev)
@@ -251,13 +237,7 @@ func parsePostfixByGrammar(h *header, colon int, ev *bounce.Event) result {
 	case strings.HasPrefix(rest, "to=<"):
 		return parsePostfixDelivery(h, ev)
 	case strings.HasPrefix(rest, "to="):
-		body, ok := withBrackets(h.body)
-		if !ok {
-			return resultOther
-		}
-		copied := *h
-		copied.body = body
-		return parsePostfixDelivery(&copied, ev)
+		return parsePostfixPart(h, ev)
 	case strings.HasPrefix(rest, "from=<"):
 		m, ok := match(postfixSender, h.body)
 		if !ok {
@@ -292,6 +272,9 @@ func parsePostfixDelivery(h *header, ev *bounce.Event) result {
 	if !ok {
 		if strings.Contains(h.body, ", status=deliverable") || strings.Contains(h.body, ", status=undeliverable") {
 			return resultOther
+		}
+		if parsePostfixPart(h, ev) == resultRead {
+			return resultRead
 		}
 		return resultUnparsed
 	}
