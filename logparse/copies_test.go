@@ -1,0 +1,49 @@
+package logparse_test
+
+import (
+	"strings"
+	"testing"
+)
+
+// A copy gives the row of the line that was copied.
+func TestCopiesOfLines(t *testing.T) {
+	const (
+		postfix  = "Nov 23 12:57:36 mx postfix/smtp[4]: 4f1XyZabcd: to=<a@b.example>, orig_to=<i@b.example>, relay=mx.b.example[192.0.2.1]:25, delay=1, delays=0/0/0/1, dsn=5.1.1, status=bounced (host mx.b.example[192.0.2.1] said: 550 5.1.1 no <a@b.example> (in reply to RCPT TO command))"
+		exim     = "2026-11-23 12:57:36 1xVTbv-00000r-1v ** a@b.example R=x T=y H=mx.b.example [192.0.2.1]: SMTP error from remote mail server after RCPT TO:<a@b.example>: 550 5.1.1 no <a@b.example>"
+		local    = "2026-11-23 12:57:36 1xVTbv-00000r-1v == joe <joe@b.example> R=x T=y defer (-22): mailbox is full"
+		sendmail = "Nov 23 12:57:36 mx sm-mta[4]: 6AND4fXL000084: to=<a@b.example>, ctladdr=<i@b.example> (8/0), delay=00:00:01, xdelay=00:00:01, mailer=local, pri=30242, dsn=5.1.1, stat=User unknown"
+		smtpd    = `Nov 23 12:57:36 mx smtpd[4]: 770afeddea7e9413 mta delivery evpid=7571057c164ab4f5 from=<news@a.example> to=<a@b.example> rcpt=<-> source="-" relay="192.0.2.1 (mx.b.example)" delay=0s result="PermFail" stat="550 5.1.1 no <a@b.example>"`
+	)
+	entities := strings.NewReplacer("<", "&lt;", ">", "&gt;", `"`, "&quot;")
+	for _, line := range []string{postfix, exim, local, sendmail, smtpd} {
+		want := describeAll(events(newParser(t, ""), line+"\n"))
+		for _, copied := range []string{
+			"❌ " + line, "~ " + line, "--> " + line, "• " + line, "`" + line + "`", "# " + line, "  ⚠️  " + line,
+			"[code]" + line + "[/code]", "[FONT=courier new]" + line + "[/FONT]", "[quote=jane, 12]" + line, "[B][COLOR=red]" + line + "[/COLOR][/B]",
+			"<pre>" + entities.Replace(line) + "</pre>", "<p><code>" + entities.Replace(line) + "</code></p>", `<li class="log">` + entities.Replace(line) + "<br />",
+			entities.Replace(line), "> " + entities.Replace(line),
+			strings.ReplaceAll(line, " to=<a@b.example>", " to=<[email]a@b.example[/email]>"),
+			strings.ReplaceAll(line, " to=<a@b.example>", ` to=<[EMAIL="a@b.example"]a@b.example[/EMAIL]>`),
+			strings.ReplaceAll(line, ", ", ",  "),
+			strings.ReplaceAll(strings.ReplaceAll(line, ": ", ":  "), "57:36 ", "57:36  "),
+			strings.ReplaceAll(strings.ReplaceAll(line, " ** ", " **  "), " R=", "  R="),
+			strings.Replace(strings.Replace(line, " ** ", " **", 1), " == ", " ==", 1),
+			strings.Replace(line, "dsn=5.1.1, stat=", "dsn=5.1.1,stat=", 1),
+		} {
+			p := newParser(t, "")
+			got := describeAll(events(p, copied+"\n"))
+			if c := p.Counts(); strings.Join(got, "\n") != strings.Join(want, "\n") || c.Unparsed != 0 || c.Lines != 1 || c.Recognised != 1 {
+				t.Errorf("%s\n got %v, %+v, not parsed: %v\nwant %v", copied, got, c, p.TakeUnparsed(), want)
+			}
+		}
+	}
+}
+
+// What is not a change by a copy stays: a line that can be read is read as it is.
+func TestAReadableLineIsNoCopy(t *testing.T) {
+	const line = `Nov 23 12:57:36 mx postfix/smtp[4]: 4f1XyZabcd: to=<"a  [b]&lt;c"@b.example>, relay=none, delay=1, delays=0/0/0/1, dsn=4.4.1, status=deferred (a  [i]&lt;b)`
+	got := events(newParser(t, ""), line+"\n")
+	if len(got) != 1 || got[0].Recipient != `"a  [b]&lt;c"@b.example` || got[0].Reply.Text != "a  [i]&lt;b" {
+		t.Errorf("got %v", describeAll(got))
+	}
+}
