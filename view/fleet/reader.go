@@ -95,31 +95,75 @@ func (r *Reader) recipients(ctx context.Context, tx pgx.Tx, f query.Filter, each
 	if err := tx.QueryRow(ctx, "SELECT seq FROM bouncetail.fleet_clock").Scan(&lastSeq); err != nil {
 		return 0, err
 	}
-	from := "recipients"
-	if f.Changes {
-		from = "changes"
+	if f.Limit > 0 && f.Limit <= maxNewest && !f.Changes {
+		looks := newestFailures
+		if f.Domain != "" || f.State == string(bounce.StateSuspect) || f.Incident != "" {
+			looks = looks[:1] // an index finds all of them
+		}
+		for _, failures := range looks {
+			rows, err := r.newestRecipients(ctx, tx, f, failures)
+			if err != nil || len(rows) == f.Limit {
+				for i := 0; i < len(rows) && err == nil; i++ {
+					err = each(&rows[i])
+				}
+				return lastSeq, err
+			}
+		}
 	}
+	from := "bouncetail.recipients"
+	if f.Changes {
+		from = "bouncetail.changes"
+	}
+	return lastSeq, r.scanRecipients(ctx, tx, from, f, each)
+}
+
+// newestFailures are the numbers of failures among whose addresses newestRecipients looks.
+// Without a filter, the first one is enough. The last one takes some tenths of a second.
+var newestFailures = []int{1000, 20_000}
+
+// maxNewest is the largest number of recipients that it looks for.
+const maxNewest = 1000
+
+// newestRecipients returns what the filter chooses of the addresses that failed last. If
+// these are fewer than the limit, there may be more among the others. An index on the last
+// failure would make every change of an address write to all indexes of recipients.
+func (r *Reader) newestRecipients(ctx context.Context, tx pgx.Tx, f query.Filter, failures int) (rows []bounce.Recipient, err error) {
+	// OFFSET 0 has the addresses looked up by their keys: PostgreSQL expects so few rows that
+	// it would read all.
+	from := fmt.Sprintf(`(SELECT one.* FROM
+		  (SELECT recipient_key, occurred_at, event_id FROM bouncetail.bounces ORDER BY occurred_at DESC FETCH FIRST %d ROWS WITH TIES) newest
+		  CROSS JOIN LATERAL (SELECT * FROM bouncetail.recipients WHERE recipient_key = newest.recipient_key OFFSET 0) one
+		  WHERE one.last_failure_at = newest.occurred_at AND one.last_event_id = newest.event_id)`, failures)
+	err = r.scanRecipients(ctx, tx, from, f, func(row *bounce.Recipient) error {
+		rows = append(rows, *row)
+		return nil
+	})
+	return rows, err
+}
+
+// scanRecipients calls each for the rows of a table, a view or a query that the filter
+// chooses.
+func (r *Reader) scanRecipients(ctx context.Context, tx pgx.Tx, from string, f query.Filter, each func(*bounce.Recipient) error) error {
 	where, args := conditions(f)
-	from = "bouncetail." + from
 	if f.Limit > 0 && f.Provider == "" { // replies are looked up for those only that are listed
 		from = "(SELECT r.* FROM " + from + " r " + where + ")"
 		where = where[strings.LastIndex(where, " ORDER BY "):]
 	}
 	rows, err := tx.Query(ctx, r.selectRecipients(from)+where, args...)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer rows.Close()
 	for rows.Next() {
 		var row bounce.Recipient
 		if err := scanRecipient(&row, rows.Scan); err != nil {
-			return 0, err
+			return err
 		}
 		if err := each(&row); err != nil {
-			return 0, err
+			return err
 		}
 	}
-	return lastSeq, rows.Err()
+	return rows.Err()
 }
 
 // conditions returns what a filter adds to a statement.
