@@ -124,16 +124,19 @@ type FleetCommand struct {
 var FleetCommands = []FleetCommand{
 	{
 		Use:   "init",
-		Short: "Create the tables and roles of a fleet",
+		Short: "Create or upgrade the tables and roles of a fleet",
 		Long: "Init creates the schema bouncetail in the database of the DSN, and the roles\n" +
 			"bouncetail_sender and bouncetail_reader. It needs a user that may do both. The states\n" +
-			"of the fleet follow the policy of the settings of this host. If the tables are there,\n" +
-			"it changes nothing.",
+			"of the fleet follow the policy of the settings of this host. Tables of an older\n" +
+			"bouncetail are upgraded, and keep all that they hold.",
 		Example: "  sudo -u postgres env BOUNCETAIL_FLEET_DSN='host=/run/postgresql dbname=mail' \\\n    bouncetail fleet init",
 		Do: func(ctx context.Context, s fleet.Settings, _ []string) (any, string, error) {
 			made, err := s.Init(ctx)
 			sentence := "The tables of the fleet are there already. Nothing has changed."
-			if made.Created {
+			switch {
+			case made.Upgraded():
+				sentence = fmt.Sprintf("The tables of the fleet are upgraded from schema %d to %d. Upgrade bouncetail on the hosts that send: each continues when it is upgraded.", made.Before, made.Schema)
+			case made.Created:
 				sentence = "The tables of the fleet are created. GRANT bouncetail_sender to the users that hosts connect as."
 			}
 			return made, sentence, asConfigError(err)

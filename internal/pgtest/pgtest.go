@@ -104,6 +104,16 @@ func (s *Server) Dump(t testing.TB, database string) string {
 	return string(out)
 }
 
+// Restore runs what Dump has returned in an empty database.
+func (s *Server) Restore(t testing.TB, database, dump string) {
+	t.Helper()
+	c := exec.CommandContext(context.Background(), filepath.Join(s.bin, "psql"), "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", s.DSN(database, "postgres"))
+	c.Stdin = strings.NewReader(dump)
+	if out, err := c.CombinedOutput(); err != nil {
+		t.Fatalf("psql: %v\n%s", err, out)
+	}
+}
+
 // create makes a server and starts it.
 func create() (_ *Server, err error) {
 	s := &Server{}

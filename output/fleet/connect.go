@@ -250,6 +250,8 @@ func lastOf(err error) error {
 	}
 }
 
+var errNoTables = needsPerson("the database has no tables of a fleet; run: bouncetail fleet init")
+
 // Explain adds the next step to an error of a statement.
 func Explain(err error) error {
 	reply, isReply := errors.AsType[*pgconn.PgError](err)
@@ -260,7 +262,7 @@ func Explain(err error) error {
 	case "57P01", "57P02", "57P03": // shutdown, crash of another process, not ready
 		return fmt.Errorf("PostgreSQL is not available: %s", reply.Message)
 	case "3F000", "42P01": // invalid schema name, undefined table
-		return needsPerson("the database has no tables of a fleet; run: bouncetail fleet init")
+		return errNoTables
 	case "42501": // insufficient privilege
 		return NeedsPerson{fmt.Errorf("%s; as an administrator of PostgreSQL: GRANT bouncetail_sender TO the user of the DSN if it sends, and bouncetail_reader if it shows what all hosts have sent", reply.Message)}
 	}

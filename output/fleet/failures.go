@@ -111,7 +111,7 @@ func rowsOf(failures []feed.Failure, instance int64) []sentFailure {
 
 // A host that sends everything again has not read its failures twice.
 var insertAlsoRead = "INSERT INTO bouncetail.also_read (" + names(failureColumns[:3]) + ", instance) SELECT " + prefixed("b.", failureColumns[:3]) + ", $4::integer FROM " + unnest(failureColumns[:3]) +
-	" JOIN bouncetail.bounces b USING (" + names(failureColumns[:3]) + ") WHERE b.instance <> $4 ON CONFLICT DO NOTHING"
+	" JOIN bouncetail.bounces b USING (" + names(failureColumns[:3]) + ") WHERE b.instance <> $4 ON CONFLICT DO NOTHING RETURNING event_id"
 
 // insert stores failures, and returns those that no instance had sent before.
 func (t *transaction) insert(failures []feed.Failure, instance int64) ([]feed.Failure, error) {
@@ -126,7 +126,9 @@ func (t *transaction) insert(failures []feed.Failure, instance int64) ([]feed.Fa
 	}
 	if err == nil && len(inserted) < len(rows) {
 		known := slices.DeleteFunc(rows, func(f sentFailure) bool { return isNew[f.Record.ID] })
-		_, err = execRows(t, insertAlsoRead, failureColumns[:3], known, instance)
+		var added [][]byte
+		added, err = execRows(t, insertAlsoRead, failureColumns[:3], known, instance)
+		t.alsoRead += len(added)
 	}
 	return slices.DeleteFunc(slices.Clone(failures), func(f feed.Failure) bool { return !isNew[f.Record.ID] }), err
 }

@@ -2,7 +2,6 @@ package fleet
 
 import (
 	"context"
-	_ "embed"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,15 +13,6 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 )
 
-//go:embed schema.sql
-var schemaSQL string
-
-//go:embed views.sql
-var viewsSQL string
-
-// schemaVersion is the version of schemaSQL.
-const schemaVersion = 6
-
 // The roles that users of PostgreSQL are granted.
 const (
 	senderRole = "bouncetail_sender"
@@ -32,11 +22,15 @@ const (
 // Made is what Init has found or done.
 type Made struct {
 	Created bool `json:"created"` // false if the tables were there
+	Before  int  `json:"before"`  // the version of their schema before; 0 if there were none
 	Schema  int  `json:"schema"`
 }
 
-// Init creates the schema and the roles, in one transaction. If they exist it changes
-// nothing, and returns an error unless they fit the settings.
+// Upgraded reports whether the tables were upgraded.
+func (m Made) Upgraded() bool { return !m.Created && m.Before < m.Schema }
+
+// Init creates the schema and the roles, or upgrades the schema, in one transaction. It
+// returns an error unless they fit the settings.
 func (s *Settings) Init(ctx context.Context) (made Made, err error) {
 	conn, err := s.connect(ctx)
 	if err != nil {
@@ -48,15 +42,24 @@ func (s *Settings) Init(ctx context.Context) (made Made, err error) {
 		return made, err
 	}
 	if !exists {
+		made.Created = true
 		if err := pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error { return s.create(ctx, tx) }); err != nil {
 			return made, err
 		}
 	}
-	f, err := readMeta(ctx, conn)
-	if err != nil {
-		return made, Explain(err)
+	m, err := readMeta(ctx, conn)
+	if err == nil && !made.Created {
+		if made.Before = m.schema; oldestSchema <= m.schema && m.schema < schemaVersion {
+			if made.Before, err = upgrade(ctx, conn); err == nil {
+				m, err = readMeta(ctx, conn)
+			}
+		}
 	}
-	return Made{Created: !exists, Schema: f.schema}, f.check(s.HashKey)
+	if err != nil {
+		return made, byOwner(err, "init")
+	}
+	made.Schema = m.schema
+	return made, m.check(s.HashKey)
 }
 
 func (s *Settings) create(ctx context.Context, tx pgx.Tx) error {
@@ -78,7 +81,7 @@ func (s *Settings) create(ctx context.Context, tx pgx.Tx) error {
 			return fmt.Errorf("the role %s: %w; as an administrator of PostgreSQL: CREATE ROLE %s; CREATE ROLE %s", role, err, senderRole, readerRole)
 		}
 	}
-	if _, err := tx.Exec(ctx, schemaSQL+viewsSQL, pgx.QueryExecModeSimpleProtocol); err != nil { // many statements
+	if err := runSteps(ctx, tx, 0); err != nil {
 		return err
 	}
 	policy, err := json.Marshal(s.Policy)
@@ -152,10 +155,8 @@ func metaOf(values map[string]string) (m meta, err error) {
 // can work with the fleet.
 func (m *meta) check(hashKey int64) error {
 	switch {
-	case m.schema > schemaVersion:
-		return needsPerson(fmt.Sprintf("the tables of the fleet are those of a newer bouncetail (schema %d, this one knows %d); upgrade bouncetail on this host", m.schema, schemaVersion))
-	case m.schema < schemaVersion:
-		return needsPerson(fmt.Sprintf("the tables of the fleet are those of an older bouncetail (schema %d, this one needs %d), and are not upgraded; as their owner, run DROP SCHEMA bouncetail CASCADE in psql, and then bouncetail fleet init: the hosts send again all that they have", m.schema, schemaVersion))
+	case m.schema != schemaVersion:
+		return NeedsPerson{otherSchema{m.schema}}
 	case m.hashKey == hashKey:
 		return nil
 	case m.hashKey == 0:

@@ -20,6 +20,7 @@ type instance struct {
 	event    bounce.EventID // of the last failure that was sent
 	rejudged int64          // see feed.Rejudged, when all verdicts were sent
 	removed  bool           // by Remove
+	seen     string         // stored stamp of the last batch; empty if there was none
 	// anyForgotten is whether the fleet has forgotten an address.
 	anyForgotten bool
 }
@@ -37,6 +38,7 @@ func (s *Sender) lockInstance(t *transaction) (*instance, error) {
 			return nil, err
 		}
 		i, err = s.selectInstance(t)
+		i.seen = ""
 	}
 	if err == nil && i.removed {
 		return i, needsPerson(fmt.Sprintf("%s was removed from the fleet; if it is to send again, run: bouncetail fleet adopt", s.Instance))
@@ -54,11 +56,11 @@ func (s *Sender) selectInstance(t *transaction) (*instance, error) {
 	i := &instance{}
 	var event []byte
 	err := t.QueryRow(t.ctx, `
-		SELECT number, database_id, watermark, watermark_event, deliveries_seq, rejudged, removed_at IS NOT NULL, EXISTS (SELECT FROM bouncetail.forgotten),
+		SELECT number, database_id, watermark, watermark_event, deliveries_seq, rejudged, removed_at IS NOT NULL, last_seen, EXISTS (SELECT FROM bouncetail.forgotten),
 		  set_config('jit', 'off', true), set_config('enable_seqscan', 'off', true)
 		FROM bouncetail.fleet_instances
 		WHERE instance = $1
-		FOR UPDATE`, s.Instance).Scan(&i.number, &i.database, &i.failure, &event, &i.change, &i.rejudged, &i.removed, &i.anyForgotten, nil, nil)
+		FOR UPDATE`, s.Instance).Scan(&i.number, &i.database, &i.failure, &event, &i.change, &i.rejudged, &i.removed, (*Stamp)(&i.seen), &i.anyForgotten, nil, nil)
 	copy(i.event[:], event)
 	return i, err
 }
@@ -87,8 +89,9 @@ func (s *Sender) join(t *transaction, id int64) error {
 	return err
 }
 
-// saveInstance stores how far a batch has come, in the transaction of the batch.
-func (s *Sender) saveInstance(t *transaction, b *batch, isNew int) error {
+// saveInstance stores how far a batch has come, in the transaction of the batch. Behind
+// it, seen is the stamp that is stored.
+func (s *Sender) saveInstance(t *transaction, b *batch, isNew int, seen *string) error {
 	var event any // none
 	if b.event != (bounce.EventID{}) {
 		event = b.event[:]
@@ -96,9 +99,13 @@ func (s *Sender) saveInstance(t *transaction, b *batch, isNew int) error {
 	return t.later(newStatement(`
 		UPDATE bouncetail.fleet_instances
 		SET watermark = $2, watermark_event = $3, deliveries_seq = $4, version = $5, last_seen = clock_timestamp(),
-		  behind = $6, last_line_at = $7::text::timestamptz, gaps = $8, failures = failures + $9, taken_seq = coalesce(nullif($10::bigint, 0), taken_seq), missed = $11
-		WHERE instance = $1`,
-		s.Instance, b.to.failure, event, b.to.change, s.Version, max(0, b.end.failure-b.to.failure), optional(b.reading.LastLine), int64(b.reading.Gaps), int64(isNew), s.taking.seq, b.reading.Missed))
+		  behind = $6, last_line_at = $7::text::timestamptz, gaps = $8, failures = failures + $9, taken_seq = coalesce(nullif($10::bigint, 0), taken_seq), missed = $11, shared = shared + $12
+		WHERE instance = $1
+		RETURNING last_seen`,
+		s.Instance, b.to.failure, event, b.to.change, s.Version, max(0, b.end.failure-b.to.failure), optional(b.reading.LastLine), int64(b.reading.Gaps), int64(isNew), s.taking.seq, b.reading.Missed, int64(t.alsoRead)).scan(func(r *fields) error {
+		*seen = r.stamp()
+		return nil
+	}))
 }
 
 // Adopt makes the database of the settings the one of this host in the fleet, and sends

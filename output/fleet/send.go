@@ -23,6 +23,7 @@ type Sender struct {
 	// PostgreSQL knows it after an error.
 	done       *position
 	seenAt     time.Time // when the fleet last heard of this host
+	seen       string    // stored stamp of that, by the clock of PostgreSQL
 	expiredAt  time.Time
 	changedAt  int64 // see feed.Changed
 	watch      watch
@@ -63,7 +64,7 @@ func (s *Sender) Run(ctx context.Context) error {
 		switch {
 		case ctx.Err() != nil:
 			return nil
-		case isPersons(err):
+		case isPersons(err) && !isBeforeInit(err):
 			return err
 		case err != nil:
 			s.fail(err)
@@ -105,6 +106,13 @@ func (s *Sender) SendAll(ctx context.Context) (Sent, error) {
 func isPersons(err error) bool {
 	_, is := errors.AsType[NeedsPerson](err)
 	return is
+}
+
+// isBeforeInit reports whether an error goes away when somebody runs fleet init, or
+// upgrades bouncetail.
+func isBeforeInit(err error) bool {
+	_, is := errors.AsType[otherSchema](err)
+	return is || errors.Is(err, errNoTables)
 }
 
 // fail logs an error, once as long as it stays the same.
@@ -224,6 +232,8 @@ func (s *Sender) sendBatch(ctx context.Context) (more bool, err error) {
 	var b *batch
 	var isNew int
 	var t *transaction
+	var restored bool
+	seen := s.seen
 	deliveries := s.watch.next()
 	counted, complete := s.counts.next()
 	hand := s.hand
@@ -235,6 +245,9 @@ func (s *Sender) sendBatch(ctx context.Context) (more bool, err error) {
 			return err
 		}
 		s.number = i.number
+		if restored = i.seen < s.seen; restored {
+			s.taking.seq, s.taking.end = 0, 0
+		}
 		if err := s.compareRejudged(ctx, i.rejudged); err != nil {
 			return err
 		}
@@ -257,7 +270,7 @@ func (s *Sender) sendBatch(ctx context.Context) (more bool, err error) {
 				return err
 			}
 		}
-		return s.saveInstance(t, b, isNew)
+		return s.saveInstance(t, b, isNew, &seen)
 	})
 	if errors.Is(err, errKnown) {
 		s.overlaps = overlapBatches
@@ -266,9 +279,12 @@ func (s *Sender) sendBatch(ctx context.Context) (more bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	s.done, s.seenAt, s.taking.saved = &b.to, time.Now(), s.taking.seq
+	s.done, s.seenAt, s.seen, s.taking.saved = &b.to, time.Now(), seen, s.taking.seq
 	s.note(ctx, b.to.failure, false)
-	s.watch.sent(len(deliveries))
+	if s.watch.sent(len(deliveries)); restored {
+		s.Log.Info("the fleet is older than before: a backup was restored, or its tables were created again")
+		s.watch = watch{}
+	}
 	s.counts.committed(len(counted), complete)
 	s.hand.committed(len(hand.decisions))
 	if t.end > 0 {

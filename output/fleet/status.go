@@ -22,11 +22,17 @@ type InstanceStatus struct {
 	Failures int64  `json:"failures"`  // that it was the first to send
 	ToForget int64  `json:"to_forget"` // addresses that other hosts have forgotten, and this one not yet
 	Missed   int64  `json:"missed"`    // failures that it has deleted before they were sent
+	Shared   int64  `json:"shared"`    // failures that it has read, and another host had sent before
 	Removed  bool   `json:"removed"`
 	// Silent means that it was not seen for query.SilentAfter, by the clock of PostgreSQL.
 	Silent  bool  `json:"silent"`
 	SeenAgo int64 `json:"seen_seconds_ago"`
 	LineAgo int64 `json:"last_line_seconds_ago"` // -1 if no line was read
+}
+
+// Host returns the host as the pages show it.
+func (i *InstanceStatus) Host() *query.Host {
+	return &query.Host{Name: i.Instance, SeenAgo: i.SeenAgo, Behind: i.Behind, Missed: i.Missed, Shared: i.Shared, Removed: i.Removed}
 }
 
 // Status returns how the hosts are doing, by name.
@@ -37,7 +43,7 @@ func (s *Settings) Status(ctx context.Context) ([]InstanceStatus, error) {
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
 	rows, err := conn.Query(ctx, `
-		SELECT instance, version, joined_at, last_seen, last_line_at, behind, gaps, failures, missed, removed_at IS NOT NULL, clock_timestamp(),
+		SELECT instance, version, joined_at, last_seen, last_line_at, behind, gaps, failures, missed, shared, removed_at IS NOT NULL, clock_timestamp(),
 		  (SELECT count(*) FROM bouncetail.forgotten f WHERE f.seq > i.taken_seq AND f.instance <> i.number AND i.removed_at IS NULL)
 		FROM bouncetail.fleet_instances i
 		ORDER BY instance`)
@@ -48,10 +54,10 @@ func (s *Settings) Status(ctx context.Context) ([]InstanceStatus, error) {
 	var seen, now time.Time
 	var line *time.Time
 	var all []InstanceStatus
-	_, err = pgx.ForEachRow(rows, []any{&i.Instance, &i.Version, (*Stamp)(&i.JoinedAt), &seen, &line, &i.Behind, &i.Gaps, &i.Failures, &i.Missed, &i.Removed, &now, &i.ToForget}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&i.Instance, &i.Version, (*Stamp)(&i.JoinedAt), &seen, &line, &i.Behind, &i.Gaps, &i.Failures, &i.Missed, &i.Shared, &i.Removed, &now, &i.ToForget}, func() error {
 		i.LastSeen, i.LastLine, i.LineAgo = bounce.Stamp(seen), "", -1
 		i.SeenAgo = max(0, int64(now.Sub(seen)/time.Second))
-		i.Silent = !i.Removed && now.Sub(seen) > query.SilentAfter
+		i.Silent = i.Host().Silent()
 		if line != nil {
 			i.LastLine, i.LineAgo = bounce.Stamp(*line), max(0, int64(now.Sub(*line)/time.Second))
 		}

@@ -20,6 +20,8 @@ type transaction struct {
 	queues bool        // see later
 	queue  []statement // that are still to be sent
 
+	alsoRead int // failures that were stored as read by a further instance
+
 	// Set by takeClock.
 	in  recipient.Inputs
 	seq int64  // the last change number that was used

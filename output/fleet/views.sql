@@ -85,7 +85,7 @@ CREATE OR REPLACE VIEW bouncetail_views.meta WITH (security_invoker = true) AS
 
 CREATE OR REPLACE VIEW bouncetail_views.hosts WITH (security_invoker = true) AS
   SELECT instance AS host, number, version, last_seen, last_line_at, behind, gaps, extract(epoch FROM clock_timestamp() - last_seen)::bigint AS seen_ago, missed,
-    (removed_at IS NOT NULL)::integer AS removed
+    (removed_at IS NOT NULL)::integer AS removed, shared
   FROM bouncetail.fleet_instances;
 
 GRANT USAGE ON SCHEMA bouncetail_views TO bouncetail_sender, bouncetail_reader;

@@ -18,32 +18,40 @@ type Host struct {
 	Behind   int64      `json:"behind"`       // failures that were still to be sent when it was last seen
 	LastLine *time.Time `json:"last_line_at"` // when one of its logs last grew
 	Missed   int64      `json:"missed"`       // failures that it has deleted before they were sent
+	Shared   int64      `json:"shared"`       // failures that it has read, and another host had sent before
 	Removed  bool       `json:"removed"`      // it is gone for good
 }
 
 // SilentAfter is how long a host may not be seen before it counts as silent.
 const SilentAfter = 15 * time.Minute
 
-// SilentProblem is shown for a host that is silent.
-const SilentProblem = "silent: is bouncetail-fleet.service running there?"
-
-// MissedProblem is shown for a host that has deleted failures before they were sent.
-func MissedProblem(n int64) string {
-	return text.Amount(int(n), "failure") + " deleted there before they were sent"
-}
-
 // Silent reports whether a host does not send.
 func (h *Host) Silent() bool { return !h.Removed && h.SeenAgo > int64(SilentAfter/time.Second) }
+
+// Problem returns what is wrong with a host, or an empty text.
+func (h *Host) Problem() string {
+	switch {
+	case h.Removed:
+		return "removed"
+	case h.Silent():
+		return "silent: is bouncetail-fleet.service running there?"
+	case h.Missed > 0:
+		return text.Amount(int(h.Missed), "failure") + " deleted there before they were sent"
+	case h.Shared > 0:
+		return text.Amount(int(h.Shared), "failure") + " also read by another host: if both follow one log, counters count it twice"
+	}
+	return ""
+}
 
 // Hosts returns the hosts of a fleet, by name. The database of a host has none.
 func (r *Reader) Hosts(ctx context.Context) (hosts []Host, err error) {
 	if !r.IsFleet() {
 		return nil, nil
 	}
-	err = sqldb.ScanAll(ctx, r.db, "SELECT host, number, seen_ago, behind, last_line_at, missed, removed FROM hosts ORDER BY host", func(scan func(...any) error) error {
+	err = sqldb.ScanAll(ctx, r.db, "SELECT host, number, seen_ago, behind, last_line_at, missed, shared, removed FROM hosts ORDER BY host", func(scan func(...any) error) error {
 		var h Host
 		var line *string
-		err := scan(&h.Name, &h.Number, &h.SeenAgo, &h.Behind, &line, &h.Missed, &h.Removed)
+		err := scan(&h.Name, &h.Number, &h.SeenAgo, &h.Behind, &line, &h.Missed, &h.Shared, &h.Removed)
 		if line != nil {
 			at := bounce.ParseStamp(*line)
 			h.LastLine = &at

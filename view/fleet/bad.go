@@ -71,6 +71,7 @@ func (l *BadList) ask(ctx context.Context, do func() error) (err error) {
 		if l.conn, err = l.Settings.Connect(ctx); err != nil {
 			return err
 		}
+		l.changes++ // PostgreSQL may have been restored from a backup
 	}
 	if err = fleet.Explain(do()); err != nil {
 		_ = l.Close() // do has failed already

@@ -64,6 +64,15 @@ func TestBadListShowsEveryChangeOfABadAddress(t *testing.T) {
 		}
 	}
 
+	// A backup is restored, in which as many numbers were given since.
+	server.SQL(t, database, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'maps_of_"+database+"'; DELETE FROM bouncetail.recipients")
+	if _, err := l.LastChange(t.Context()); err == nil {
+		t.Error("LastChange by a connection that was closed: no error")
+	}
+	if change, err := l.LastChange(t.Context()); err != nil || change == last {
+		t.Errorf("after a backup was restored: number %d, %v", change, err)
+	}
+
 	server.Kill()
 	if _, err := l.LastChange(t.Context()); err == nil {
 		t.Error("LastChange without PostgreSQL: no error")

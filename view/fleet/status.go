@@ -2,11 +2,11 @@
 package fleet
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/output/fleet"
-	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/table"
 )
 
@@ -24,23 +24,19 @@ var StatusColumns = []table.Column{
 
 // StatusCells returns a row of the list of hosts.
 func StatusCells(i *fleet.InstanceStatus) []any {
-	line, problem := "never", "none"
+	line, problem := "never", cmp.Or(i.Host().Problem(), "none")
 	if i.LineAgo >= 0 {
 		line = ago(i.LineAgo)
 	}
-	if i.Missed > 0 {
-		problem = query.MissedProblem(i.Missed)
-	}
-	if i.ToForget > 0 {
+	if i.ToForget > 0 && !i.Silent {
 		problem = "has still to forget " + text.Amount(int(i.ToForget), "address")
 	}
 	behind := any(i.Behind)
-	if i.Silent {
-		// What it has now is not known.
-		behind, line, problem = "?", "?", query.SilentProblem
+	if i.Silent { // what it has now is not known
+		behind, line = "?", "?"
 	}
 	if i.Removed {
-		behind, line, problem = "-", "-", "removed"
+		behind, line = "-", "-"
 	}
 	return []any{i.Instance, i.Version, ago(i.SeenAgo), behind, line, i.Gaps, i.Failures, problem}
 }

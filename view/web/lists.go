@@ -128,19 +128,11 @@ func fleetHealth(q *request) (*page.Page, error) {
 	hosts, err := q.r.Hosts(q.Context())
 	for i := range hosts {
 		h := &hosts[i]
-		problem, line := "", ""
-		switch {
-		case h.Removed:
-			problem = "removed"
-		case h.Silent():
-			problem = query.SilentProblem
-		case h.Missed > 0:
-			problem = query.MissedProblem(h.Missed)
-		}
+		line := ""
 		if h.LastLine != nil {
 			line = q.zone.Short(bounce.Stamp(*h.LastLine))
 		}
-		s.Row(h.Name, text.Age(time.Duration(h.SeenAgo)*time.Second)+" ago", h.Behind, line, problem)
+		s.Row(h.Name, text.Age(time.Duration(h.SeenAgo)*time.Second)+" ago", h.Behind, line, h.Problem())
 	}
 	gaps, gapsErr := q.r.Gaps(q.Context())
 	s.Note("Logs, webhooks and exports are shown by the page of each host.")
