@@ -150,7 +150,7 @@ func secretOf(key string, given config.Secret, path string) (string, error) {
 	}
 	secret := strings.TrimRight(string(text), "\r\n")
 	if secret == "" {
-		return "", fmt.Errorf("%s: %s is empty", key, path)
+		return "", fmt.Errorf("%s: %s is empty; write the value into it", key, path)
 	}
 	return secret, nil
 }

@@ -189,6 +189,8 @@ func explain(ctx context.Context, err error, c *pgx.ConnConfig, setting string) 
 		return fmt.Errorf("PostgreSQL at %s refuses the user %s (%s); check %s, PGPASSFILE and pg_hba.conf", server, c.User, reply.Message, setting)
 	case "3D000": // invalid catalog name
 		return fmt.Errorf("PostgreSQL at %s has no database %s; create it with createdb, or name another one in %s", server, c.Database, setting)
+	case "53300": // too many connections
+		return fmt.Errorf("PostgreSQL at %s has no connection left (%s); end others, or raise max_connections there or the CONNECTION LIMIT of the user %s", server, reply.Message, c.User)
 	}
 	return fmt.Errorf("PostgreSQL at %s: %s", server, reply.Message)
 }
@@ -261,10 +263,33 @@ func Explain(err error) error {
 	switch reply.Code {
 	case "57P01", "57P02", "57P03": // shutdown, crash of another process, not ready
 		return fmt.Errorf("PostgreSQL is not available: %s", reply.Message)
+	case "25006": // read only SQL transaction
+		return fmt.Errorf("PostgreSQL takes no changes (%s); if it is a standby, name the primary in the DSN, or all servers and target_session_attrs=read-write. Else set default_transaction_read_only = off there", reply.Message)
+	case "57014", "55P03", "25P03": // query canceled, lock not available, idle in transaction
+		if limit := timeLimit(reply.Message); limit != "" {
+			return fmt.Errorf("PostgreSQL ends what takes long (%[1]s); as an administrator of PostgreSQL, raise the limit: ALTER ROLE the user of the DSN SET %[2]s = '1min'", reply.Message, limit)
+		}
+	case "53100": // disk full
+		return fmt.Errorf("the disk of PostgreSQL is full (%s); free some space there", reply.Message)
 	case "3F000", "42P01": // invalid schema name, undefined table
 		return errNoTables
 	case "42501": // insufficient privilege
 		return NeedsPerson{fmt.Errorf("%s; as an administrator of PostgreSQL: GRANT bouncetail_sender TO the user of the DSN if it sends, and bouncetail_reader if it shows what all hosts have sent", reply.Message)}
 	}
 	return err
+}
+
+// timeLimit returns the setting of PostgreSQL whose time is over, by what it says, or an
+// empty text.
+func timeLimit(message string) string {
+	for _, one := range []struct{ says, setting string }{
+		{"statement timeout", "statement_timeout"},
+		{"lock timeout", "lock_timeout"},
+		{"idle-in-transaction timeout", "idle_in_transaction_session_timeout"},
+	} {
+		if strings.Contains(message, one.says) {
+			return one.setting
+		}
+	}
+	return ""
 }
