@@ -57,6 +57,7 @@ type CrowdNews struct {
 	Refusals []Refusal
 	// LastRefusal is the last one before, in Unix milliseconds.
 	LastRefusal int64
+	NoneBefore  bool // no refusal was stored before
 	// Reached lists the addresses that were reached or failed, and Of returns one.
 	Reached iter.Seq[Reach]
 	Of      func(key int64) Reach

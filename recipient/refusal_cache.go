@@ -70,7 +70,11 @@ func (c *refusalCache) unpack(p *packedRefusal) Refusal {
 // with the new ones.
 func (f *CrowdFinder) loadRefusals(from, to int64) error {
 	c := &f.Memory.refusals
-	if c.to == 0 || from < c.from || to > c.to {
+	switch {
+	case c.to != 0 && from >= c.from && to <= c.to: // it holds them
+	case f.News.NoneBefore: // the new ones are all
+		*c = refusalCache{from: math.MinInt64, to: math.MaxInt64}
+	default:
 		loaded := refusalCache{from: from, to: to, added: f}
 		err := f.Records.Refusals(from, to, func(r *Refusal) { loaded.all = append(loaded.all, loaded.pack(r)) })
 		if err != nil {

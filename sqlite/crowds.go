@@ -61,7 +61,7 @@ func (tx *Tx) noteRefusal(r *bounce.Record, key int64) {
 func (tx *Tx) readLastRefusal() error {
 	var stamp string
 	err := tx.conn.QueryRowContext(tx.ctx, "SELECT coalesce(max(occurred_at), '') FROM bounces WHERE suppress = 1").Scan(&stamp)
-	tx.lastRefusal = bounce.ParseStamp(stamp).UnixMilli()
+	tx.lastRefusal, tx.noRefusals = bounce.ParseStamp(stamp).UnixMilli(), stamp == ""
 	return err
 }
 
@@ -85,7 +85,7 @@ func (tx *Tx) findCrowds() (affected []int64, err error) {
 	}
 	f := tx.crowdFinder()
 	f.News = recipient.CrowdNews{
-		Refusals: tx.refusals, LastRefusal: tx.lastRefusal, Sent: tx.sentDays(),
+		Refusals: tx.refusals, LastRefusal: tx.lastRefusal, NoneBefore: tx.noRefusals, Sent: tx.sentDays(),
 		Of: func(key int64) recipient.Reach { return tx.touch(key).reach() },
 		Reached: func(yield func(recipient.Reach) bool) {
 			for i := range tx.recipients {

@@ -39,6 +39,7 @@ type Tx struct {
 	refusals  []recipient.Refusal
 	// lastRefusal is the last that was stored before, in Unix milliseconds.
 	lastRefusal int64
+	noRefusals  bool                   // none was stored before
 	finder      *recipient.CrowdFinder // see crowdFinder
 	replay      map[int64]bool         // addresses whose histories must be replayed
 	admission   *privacy.Admission     // see admit
