@@ -58,9 +58,21 @@ func (l *FailureLog) verdict(r *bounce.Record) int32 {
 	return i
 }
 
+// Lists returns the failures of some addresses, each as Of does.
+func (l *FailureLog) Lists(n int, last func(i int) int32) [][]Failure {
+	lists, all := make([][]Failure, n), make([]Failure, 0, 2*n)
+	for i := range lists {
+		before := len(all)
+		all = l.Of(last(i), all)
+		lists[i] = all[before:]
+	}
+	return lists
+}
+
 // Of appends the failures of an address, sorted. Last is what Add returned for the
 // last of them.
 func (l *FailureLog) Of(last int32, to []Failure) []Failure {
+	before := len(to)
 	for i := last; i > 0; {
 		n := &l.pieces[(i-1)/failuresInPiece][(i-1)%failuresInPiece]
 		f := l.verdicts[n.verdict]
@@ -68,7 +80,7 @@ func (l *FailureLog) Of(last int32, to []Failure) []Failure {
 		to = append(to, f)
 		i = n.before
 	}
-	slices.Reverse(to) // usually sorted then
-	Sort(to)
+	slices.Reverse(to[before:]) // usually sorted then
+	Sort(to[before:])
 	return to
 }
