@@ -19,6 +19,7 @@ import (
 
 	"github.com/bouncetail/bouncetail/config"
 	"github.com/bouncetail/bouncetail/internal/cmdline"
+	"github.com/bouncetail/bouncetail/internal/sdlog"
 	"github.com/bouncetail/bouncetail/internal/stdin"
 	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/view/table"
@@ -32,6 +33,7 @@ type app struct {
 	stdin          io.Reader
 	input          io.Reader // stdin for commands that wait for it
 	stdout, stderr io.Writer
+	log            io.Writer // of the program's own log; never blocks
 	configPath     string
 	dbPath         string
 	utc            bool // people read UTC
@@ -67,7 +69,12 @@ func interrupted(ctx context.Context, err error, kept string) error {
 
 // Run runs the command that args name until ctx is done and returns its exit code.
 func Run(ctx context.Context, args []string, in io.Reader, stdout, stderr io.Writer) int {
-	a := &app{stdin: in, input: stdin.Reader{Context: ctx, From: in}, stdout: stdout, stderr: stderr}
+	q := sdlog.NewQueue(stderr)
+	defer q.Close()
+	a := &app{stdin: in, input: stdin.Reader{Context: ctx, From: in}, stdout: stdout, stderr: stderr, log: q}
+	if table.ScreenOf(stderr).Width == 0 { // remarks wait for the reader of a terminal
+		a.stderr = q
+	}
 	root := a.root()
 	root.SetArgs(args)
 	called, err := root.ExecuteContextC(ctx)

@@ -39,4 +39,4 @@ func oneOf(flag, given string, known []string) error {
 }
 
 // logger returns the logger that the settings ask for.
-func (a *app) logger(c config.Log) *slog.Logger { return sdlog.Logger(a.stderr, c.Level, c.Format) }
+func (a *app) logger(c config.Log) *slog.Logger { return sdlog.Logger(a.log, c.Level, c.Format) }

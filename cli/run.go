@@ -4,14 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/bouncetail/bouncetail/config"
 	"github.com/bouncetail/bouncetail/daemon"
-	"github.com/bouncetail/bouncetail/internal/sdlog"
 	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/view/table"
 )
@@ -29,16 +27,13 @@ func (a *app) run() *cobra.Command {
 		Example: "  systemctl enable --now bouncetail\n" +
 			"  bouncetail run --db /tmp/b.db '/var/log/exim4/mainlog'",
 		RunE: func(cmd *cobra.Command, files []string) error {
-			out := sdlog.NewQueue(a.stderr)
-			defer out.Close()
-			logger := func(c config.Log) *slog.Logger { return sdlog.Logger(out, c.Level, c.Format) }
-			d := daemon.Daemon{NewLogger: logger, Version: versionText(), Stdin: a.stdin, Settings: a.settings}
+			d := daemon.Daemon{NewLogger: a.logger, Version: versionText(), Stdin: a.stdin, Settings: a.settings}
 			d.Load = func() (config.Config, error) {
 				c, err := a.settings()
 				if err != nil {
 					return c, err
 				}
-				return c, daemon.ResolveSources(&c, files, logger(c.Log))
+				return c, daemon.ResolveSources(&c, files, a.logger(c.Log))
 			}
 			if terminal := table.ScreenOf(a.stderr); terminal.Width > 0 {
 				// The next line overwrites this one.

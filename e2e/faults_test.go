@@ -2,9 +2,13 @@ package e2e
 
 import (
 	"bufio"
+	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"io"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -95,15 +99,15 @@ func remount(t *testing.T, dir, options string) {
 	}
 }
 
-// A container runtime whose log driver hangs, or a journal that is stopped, takes no
-// line of the daemon's own log.
-func TestABlockedOutputStopsNothing(t *testing.T) {
+// blockedPipe returns the end of a full pipe to which programs write, and that nobody
+// reads: as of a container runtime whose log driver hangs, or a journal that is stopped.
+func blockedPipe(t *testing.T) *os.File {
+	t.Helper()
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer r.Close()
-	defer w.Close()
+	t.Cleanup(func() { r.Close(); w.Close() })
 	size, err := unix.FcntlInt(w.Fd(), unix.F_GETPIPE_SZ, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -111,12 +115,70 @@ func TestABlockedOutputStopsNothing(t *testing.T) {
 	if _, err := w.Write(make([]byte, size)); err != nil {
 		t.Fatal(err)
 	}
+	return w
+}
+
+func TestABlockedOutputStopsNothing(t *testing.T) {
+	w := blockedPipe(t)
 	log := newMailLog(t)
 	db := filepath.Join(t.TempDir(), "b.db")
 	d := startWith(t, filepath.Join(t.TempDir(), "said"), func(c *exec.Cmd) { c.Stderr = w }, "--db", db, log.path)
 	log.messages(0, 100)
 	eventually(t, db, countBounces, "100")
 	d.stop()
+}
+
+// The pages say where they listen, and log a page that cannot be made.
+func TestABlockedOutputStopsNoPage(t *testing.T) {
+	log := newMailLog(t)
+	log.messages(0, 100)
+	dir := t.TempDir()
+	db, socket := filepath.Join(dir, "b.db"), filepath.Join(dir, "web")
+	run(t, "import", "--db", db, log.path)
+	cmd := exec.Command(program(t), "web", "--db", db, "--listen", "unix:"+socket)
+	cmd.Stderr = blockedPipe(t)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := errors.Join(cmd.Process.Signal(syscall.SIGTERM), cmd.Wait()); err != nil {
+			t.Error(err)
+		}
+	})
+	client := http.Client{Timeout: patience, Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", socket)
+		},
+	}}
+	waitFor(t, "the socket", func() bool { _, err := os.Stat(socket); return err == nil })
+	for _, want := range []int{http.StatusOK, http.StatusInternalServerError, http.StatusInternalServerError} {
+		resp, err := client.Get("http://localhost/recipients")
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != want {
+			t.Errorf("got %s, want %d", resp.Status, want)
+		}
+		log.check(os.Truncate(db, 100)) // so that no other page can be made
+	}
+}
+
+// Commands that systemd's timers start end, also if they have something to log.
+func TestABlockedOutputEndsCommands(t *testing.T) {
+	settings := filepath.Join(t.TempDir(), "settings.yaml")
+	if err := os.WriteFile(settings, []byte("databse: /x\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, command := range []string{"notify", "publish", "metrics", "report"} {
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		cmd := exec.CommandContext(ctx, program(t), command, "--config", settings)
+		cmd.Stderr = blockedPipe(t)
+		if err := cmd.Run(); cmd.ProcessState.ExitCode() != 78 {
+			t.Errorf("%s: %v, want exit code 78", command, err)
+		}
+		cancel()
+	}
 }
 
 func TestAFullDiskIsRetried(t *testing.T) {

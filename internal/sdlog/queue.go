@@ -9,14 +9,22 @@ import (
 )
 
 // Queue is a writer that does not wait for an output that is blocked: a stopped journal,
-// a container runtime whose log driver hangs, a pipe that nobody reads. Lines that the
-// queue cannot hold are dropped and counted then.
+// a container runtime whose log driver hangs, a pipe that nobody reads. A write returns
+// when the line is written, so that the order with other outputs is kept. If the output
+// takes nothing for a second it is blocked: then lines are queued until it has taken all
+// of them. Lines that the queue cannot hold are dropped and counted then.
 type Queue struct {
-	out   io.Writer
-	lines chan []byte
-	wrote atomic.Int64 // when the output last took a line, in nanoseconds
-	lost  atomic.Int64
-	done  chan struct{}
+	out     io.Writer
+	lines   chan queuedLine
+	blocked atomic.Bool
+	lost    atomic.Int64
+	done    chan struct{}
+}
+
+// queuedLine is a line of a queue.
+type queuedLine struct {
+	text    []byte
+	written chan struct{} // closed when it is written
 }
 
 const (
@@ -26,8 +34,7 @@ const (
 
 // NewQueue returns a queue in front of out, and starts a goroutine that writes to it.
 func NewQueue(out io.Writer) *Queue {
-	q := &Queue{out: out, lines: make(chan []byte, queued), done: make(chan struct{})}
-	q.wrote.Store(time.Now().UnixNano())
+	q := &Queue{out: out, lines: make(chan queuedLine, queued), done: make(chan struct{})}
 	go q.run()
 	return q
 }
@@ -36,31 +43,33 @@ func (q *Queue) run() {
 	defer close(q.done)
 	for line := range q.lines {
 		// A log that cannot be written has nowhere to be reported.
-		_, _ = q.out.Write(line)
-		q.wrote.Store(time.Now().UnixNano())
+		_, _ = q.out.Write(line.text)
+		close(line.written)
 		if n := q.lost.Swap(0); n > 0 {
 			_, _ = fmt.Fprintf(q.out, "%d lines of this log were dropped, because its output was blocked\n", n)
+		}
+		if len(q.lines) == 0 {
+			q.blocked.Store(false)
 		}
 	}
 }
 
 // Write takes a line. It must not be called after Close.
 func (q *Queue) Write(line []byte) (int, error) {
-	kept := bytes.Clone(line)
+	l := queuedLine{bytes.Clone(line), make(chan struct{})}
 	select {
-	case q.lines <- kept:
-		return len(line), nil
+	case q.lines <- l:
 	default:
-	}
-	left := patience - time.Since(time.Unix(0, q.wrote.Load()))
-	if left <= 0 {
 		q.lost.Add(1)
 		return len(line), nil
 	}
+	if q.blocked.Load() {
+		return len(line), nil
+	}
 	select {
-	case q.lines <- kept:
-	case <-time.After(left):
-		q.lost.Add(1)
+	case <-l.written:
+	case <-time.After(patience):
+		q.blocked.Store(true)
 	}
 	return len(line), nil
 }
