@@ -223,7 +223,10 @@ func own(dir string) ([]Rule, error) {
 func load(files fs.FS, dir string, where func(name string) string, own bool) ([]Rule, error) {
 	entries, err := fs.ReadDir(files, dir) // sorted by name
 	if err != nil {
-		return nil, fmt.Errorf("rules: %w", err)
+		if e, ok := errors.AsType[*fs.PathError](err); ok {
+			err = e.Err // its path is relative to the directory
+		}
+		return nil, fmt.Errorf("%s: %w", where("."), err)
 	}
 	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return e.IsDir() || filepath.Ext(e.Name()) != ".yaml" })
 	// Each file in a goroutine: an import starts with the rules.

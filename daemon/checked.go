@@ -14,7 +14,9 @@ import (
 
 	"github.com/bouncetail/bouncetail/classify"
 	"github.com/bouncetail/bouncetail/config"
+	"github.com/bouncetail/bouncetail/internal/openfile"
 	"github.com/bouncetail/bouncetail/internal/text"
+	"github.com/bouncetail/bouncetail/sqlite/dbfile"
 	"github.com/bouncetail/bouncetail/tailer"
 )
 
@@ -73,7 +75,7 @@ func Check(ctx context.Context, c config.Config, err error, o CheckOptions) (*Ch
 	s := describe(c)
 	if err == nil {
 		s.Warnings = warnings(c)
-		if err = errors.Join(checkKey(ctx, c), checkChannels(c), s.checkHooks(ctx, c, &o)); err != nil {
+		if err = errors.Join(checkKey(ctx, c), checkDatabase(ctx, c.Database), checkChannels(c), s.checkHooks(ctx, c, &o)); err != nil {
 			err = &config.Error{Err: err}
 		} else if o.Test {
 			err = testHooks(ctx, c, &o)
@@ -83,6 +85,26 @@ func Check(ctx context.Context, c config.Config, err error, o CheckOptions) (*Ch
 		s.Errors = errorsIn(err)
 	}
 	return &s, err
+}
+
+// checkDatabase returns an error if what is at the path of the database is none of
+// bouncetail.
+func checkDatabase(ctx context.Context, path string) error {
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().IsRegular() && info.Size() == 0 {
+		return nil //nolint:nilerr // the daemon creates it, and there is a warning if it cannot
+	}
+	if other := openfile.CheckRegular(path, info); other != nil {
+		return fmt.Errorf("database: %w", other)
+	}
+	db, _, err := dbfile.OpenReadOnly(ctx, path)
+	if errors.Is(err, os.ErrPermission) {
+		return nil // for this user, perhaps not for the daemon
+	}
+	if err == nil {
+		err = db.Close()
+	}
+	return err
 }
 
 func describe(c config.Config) Checked {

@@ -67,6 +67,9 @@ func (im *Import) Run(ctx context.Context) (*Imported, error) {
 	if err != nil {
 		return nil, err // before a database is created
 	}
+	if zone, err := im.Config.Sources[0].Zone(); err == nil && zone == time.Local {
+		warnOfZone(im.Log)
+	}
 	return atWriter(ctx, im.Config, im.Log, func(client *control.Client) (*Imported, error) {
 		return im.remote(ctx, client, again)
 	}, func() (*Imported, error) { return im.here(ctx, again) })

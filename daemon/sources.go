@@ -82,9 +82,7 @@ func Ends(path string) (head, tail []byte, size int64, err error) {
 // ResolveSources puts the logs to follow into the settings: the files given, or what
 // config.Resolve finds. It logs a choice that the settings did not make.
 func ResolveSources(c *config.Config, files []string, log *slog.Logger) error {
-	if problem := config.LocalZoneProblem(); problem != "" {
-		log.Warn("the time zone of this process is not known", "problem", problem)
-	}
+	warnOfZone(log)
 	if len(files) > 0 {
 		c.Sources = nil
 		for _, f := range files {
@@ -106,6 +104,13 @@ func ResolveSources(c *config.Config, files []string, log *slog.Logger) error {
 		log.Info("no source is configured, following the mail logs of this machine", "logs", paths(found.List), "skipped", found.Skipped)
 	}
 	return nil
+}
+
+// warnOfZone logs that the local zone is not known, in which stamps without a zone are read.
+func warnOfZone(log *slog.Logger) {
+	if problem := config.LocalZoneProblem(); problem != "" {
+		log.Warn("the time zone of this process is not known", "problem", problem)
+	}
 }
 
 func paths(sources []config.Source) []string {

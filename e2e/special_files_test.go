@@ -17,12 +17,13 @@ import (
 func TestPathsThatAreNoFilesAreErrors(t *testing.T) {
 	dir := t.TempDir()
 	pipe, db, rules := filepath.Join(dir, "pipe"), filepath.Join(dir, "b.db"), filepath.Join(dir, "rules.d")
-	settings := filepath.Join(dir, "settings.yaml")
+	settings, noFolder, good := filepath.Join(dir, "settings.yaml"), filepath.Join(dir, "no-folder.yaml"), filepath.Join(dir, "good.yaml")
 	log := newMailLog(t)
 	log.messages(0, 10)
 	run(t, "import", "--db", db, log.path)
 	for _, err := range []error{
 		syscall.Mkfifo(pipe, 0o600), os.Mkdir(rules, 0o700), syscall.Mkfifo(filepath.Join(rules, "own.yaml"), 0o600),
+		os.WriteFile(noFolder, []byte("rules: "+db+"\n"), 0o600), os.WriteFile(good, nil, 0o600),
 		os.WriteFile(settings, []byte("rules: "+rules+"\nprivacy: {key_file: "+pipe+", hash_addresses: true}\n"), 0o600),
 	} {
 		if err != nil {
@@ -33,6 +34,11 @@ func TestPathsThatAreNoFilesAreErrors(t *testing.T) {
 		{"status --config " + pipe, "is a named pipe"},
 		{"doctor --config " + pipe, "is a named pipe"},
 		{"check-config --config " + settings, "own.yaml is a named pipe"},
+		{"check-config --config " + good + " --db " + dir, "database: " + dir + " is a directory"},
+		{"check-config --config " + good + " --db " + pipe, "database: " + pipe + " is a named pipe"},
+		{"check-config --config " + good + " --db " + log.path, log.path + " is not a database of bouncetail"},
+		{"check-config --config " + noFolder, db + ": not a directory"},
+		{"run --config " + noFolder + " --db " + filepath.Join(dir, "new.db") + " " + log.path, db + ": not a directory"},
 		{"hash --config " + settings + " a@b.example", "privacy.key_file: " + pipe + " is a named pipe"},
 		{"run --db " + pipe + " " + log.path, "is a named pipe"},
 		{"import --db " + pipe + " " + log.path, "is a named pipe"},
