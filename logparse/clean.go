@@ -76,22 +76,12 @@ func isPrintable(s string) bool {
 	return true
 }
 
-// undecorate takes a byte order mark and colours off a line:
+// undecorate takes a byte order mark and colours off a line, and what may stand around
+// a whole line: the mark of a quotation, of a clock, quotes.
 //
 //	\x1b[36mpostfix-1  |\x1b[0m Nov 23 …
 func undecorate(text string) string {
-	if strings.IndexByte(text, 0) >= 0 {
-		text = fromUTF16(text)
-	}
-	if strings.Contains(text, "\x1b[") || strings.Contains(text, "#033[") {
-		// Not in an address or a reply: what an escape sequence hides there is part of it.
-		end := strings.IndexAny(text, "=*<>")
-		if end < 0 {
-			end = len(text)
-		}
-		text = cutColours(text[:end]) + text[end:]
-	}
-	text = strings.TrimLeft(text, "\ufeff \t\r\x1e>")
+	text = strings.TrimLeft(withoutColours(text), " \t\r\x1e>")
 	if len(text) > 2 && text[0] == '[' && !isDigit(text[1]) && markupBefore.MatchString(text) {
 		text = strings.TrimLeft(markup.ReplaceAllString(text, ""), " ")
 	}
@@ -104,6 +94,24 @@ func undecorate(text string) string {
 		}
 	}
 	return text
+}
+
+// withoutColours takes a byte order mark and colours off a text. Unlike those of a line,
+// the marks around a text within an object are those of the program that wrote it: a
+// stranger may have chosen what it quotes.
+func withoutColours(text string) string {
+	if strings.IndexByte(text, 0) >= 0 {
+		text = fromUTF16(text)
+	}
+	if strings.Contains(text, "\x1b[") || strings.Contains(text, "#033[") {
+		// Not in an address or a reply: what an escape sequence hides there is part of it.
+		end := strings.IndexAny(text, "=*<>")
+		if end < 0 {
+			end = len(text)
+		}
+		text = cutColours(text[:end]) + text[end:]
+	}
+	return strings.TrimLeft(text, "\ufeff \t\r\x1e")
 }
 
 // fromUTF16 takes the zero bytes and the byte order mark out of a line of a file in

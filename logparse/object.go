@@ -208,7 +208,7 @@ func (u *unusual) readMessage(text string, isLog bool) bool {
 	inside.inner = ""
 	// Behind the name of another program only a whole header counts.
 	inside.passedOn = u.tag != ""
-	if !isOtherProgram(u.tag) && inside.readParts(undecorate(text)) && (!isDaemonTag(u.tag) || inside.repeats(u)) {
+	if !isOtherProgram(u.tag) && inside.readParts(withoutColours(text)) && (!isDaemonTag(u.tag) || inside.repeats(u)) {
 		if inside.inner == "" {
 			inside.synthesized = true
 		} else if isLog && u.depth == 1 {

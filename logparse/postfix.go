@@ -188,7 +188,7 @@ func claimsPostfix(tag string) bool {
 	if at <= 0 {
 		return tag == "postfix" || strings.HasPrefix(tag, "postfix") && !isOtherProgram(tag)
 	}
-	return postfixDaemons[tag[at+1:]]
+	return isDaemonTag(tag)
 }
 
 func parsePostfix(h *header, ev *bounce.Event) result {

@@ -114,6 +114,85 @@ var quoters = []struct{ tag, body string }{
 	{"sendmail[7]", "6AND4fXL000085: § [192.0.2.9] did not issue MAIL/EXPN/VRFY/ETRN during connection to MTA"},
 	{"smtpd[7]", `770afeddea7e9413 smtp failed-command command="§" result="500 5.5.1 Invalid command"`},
 	{"smtpd[7]", `770afeddea7e9413 mta delivery evpid=7571057c164ab4f5 from=<§> to=<u@evil.example> rcpt=<-> source="192.0.2.9" relay="203.0.113.9 (mx)" delay=0s result="PermFail" stat="550 §"`},
+	{"postfix/smtpd[7]", "warning: unknown[192.0.2.9]: SASL LOGIN authentication failed: §, sasl_username=§"},
+	{"postfix/smtpd[7]", "4XabcZ9y9z: client=§[192.0.2.9], sasl_method=PLAIN, sasl_username=§"},
+	{"postfix/smtpd[7]", "4XabcZ9y9z: reject: RCPT from unknown[192.0.2.9]: 450 4.1.1 <§>: Recipient address rejected: §; from=<§> to=<§> proto=ESMTP helo=<§>"},
+	{"postfix/smtpd[7]", "NOQUEUE: filter: RCPT from unknown[192.0.2.9]: <§>: Sender address triggers FILTER smtp:[127.0.0.1]:10025; from=<§> to=<§> proto=ESMTP helo=<§>"},
+	{"postfix/smtpd[7]", "too many errors after RCPT from §[192.0.2.9]"},
+	{"postfix/smtpd[7]", "NOQUEUE: lost connection after § from unknown[192.0.2.9]"},
+	{"postfix/smtpd[7]", "< unknown[192.0.2.9]: §"},
+	{"shop[7]", "> §"},
+	{"shop[7]", "'§'"},
+	{"shop[7]", "b'§'"},
+	{"shop[7]", "| § |"},
+	{"shop[7]", "*§"},
+	{"shop[7]", "warn §"},
+	{"shop[7]", "user §"},
+	{"postfix/cleanup[7]", "4XabcZ9y9z: resent-message-id=<§>"},
+	{"postfix/cleanup[7]", "4XabcZ9y9z: replace: header Subject: § from local; from=<§> to=<§>: §"},
+	{"postfix/cleanup[7]", "4XabcZ9y9z: prepend: header §"},
+	{"postfix/cleanup[7]", "4XabcZ9y9z: milter-reject: END-OF-MESSAGE from unknown[192.0.2.9]: 5.7.1 §; from=<§> to=<§> proto=ESMTP helo=<§>"},
+	{"postfix/cleanup[7]", "4XabcZ9y9z: reject: header to=<§>, relay=§ from local"},
+	{"postfix/pickup[7]", "4XabcZ9y9z: uid=1000 from=<§>"},
+	{"postfix/pickup[7]", "4XabcZ9y9z: uid=1000 from=§ orig_id=4XabcZ9y9y"},
+	{"postfix/postdrop[7]", "warning: §"},
+	{"postfix/sendmail[7]", "fatal: §: No recipient addresses found in message header"},
+	{"postfix/trivial-rewrite[7]", "warning: do not list domain § in BOTH mydestination and virtual_alias_domains"},
+	{"postfix/local[7]", "4XabcZ9y9z: to=<r@own.example>, relay=local, delay=1, delays=0/0/0/1, dsn=2.0.0, status=sent (delivered to command: /bin/x §)"},
+	{"postfix/local[7]", "4XabcZ9y9z: to=<r@own.example>, orig_to=<§>, relay=local, delay=1, delays=0/0/0/1, dsn=5.2.0, status=bounced (Command died with status 1: \"/bin/x\". Command output: §)"},
+	{"postfix/pipe[7]", "4XabcZ9y9z: to=<r@own.example>, relay=x, delay=1, delays=0/0/0/1, dsn=4.3.0, status=deferred (temporary failure. Command output: §)"},
+	{"postfix/virtual[7]", `4XabcZ9y9z: to=<r@own.example>, relay=virtual, delay=1, delays=0/0/0/1, dsn=5.1.1, status=bounced (unknown user: "§")`},
+	{"postfix/error[7]", "4XabcZ9y9z: to=<r@own.example>, relay=none, delay=1, delays=0/0/0/1, dsn=4.4.1, status=deferred (delivery temporarily suspended: §)"},
+	{"postfix/smtp[7]", "4XabcZ9y9z: lost connection with §[203.0.113.9] while sending §"},
+	{"postfix/smtp[7]", "4XabcZ9y9z: to=<r@own.example>, relay=§[203.0.113.9]:25, delay=1, delays=0/0/0/1, dsn=5.1.1, status=bounced (host §[203.0.113.9] said: 550 5.1.1 § (in reply to RCPT TO command))"},
+	{"postfix/smtp[7]", "Untrusted TLS connection established to §[203.0.113.9]:25: TLSv1.3 with cipher § (256/256 bits)"},
+	{"postfix/smtp[7]", "warning: host §[203.0.113.9]:25 greeted me with my own hostname §"},
+	{"postfix/smtp[7]", "> §[203.0.113.9]:25: RCPT TO:<§>"},
+	{"postfix/smtp[7]", "connect to §[203.0.113.9]:25: Connection refused"},
+	{"postfix/bounce[7]", "warning: 4XabcZ9y9z: undeliverable postmaster notification discarded: §"},
+	{"postfix/lmtp[7]", "4XabcZ9y9z: conversation with §[private/dovecot-lmtp] timed out while sending §"},
+	{"postfix/qmgr[7]", `4XabcZ9y9z: from=<"§"@evil.example>, status=expired, returned to sender`},
+	{"postfix/submission/smtpd[7]", "4XabcZ9y9z: client=unknown[192.0.2.9], sasl_method=LOGIN, sasl_username=§, sasl_sender=§"},
+	{"postfix/anvil[7]", "statistics: max connection rate 1/60s for (§) at Nov 23 12:57:36"},
+	{"exim[7]", `2026-11-23 12:57:36 1xVTbv-00000r-2v <= §@evil.example U=§ P=esmtpsa X=TLS1.3:§:256 CV=no DN="§" SNI="§" A=login:§ S=494 DKIM=§ id=§ T="§" from <§> for r@own.example`},
+	{"exim[7]", `2026-11-23 12:57:36 1xVTbv-00000r-2v => u@evil.example <u@own.example> F=<s@evil.example> P=<s@evil.example> R=x T=remote S=9 H=mx.evil.example [203.0.113.9]:25 X=TLS1.3:§:256 CV=no DN="§" L K C="250 §" QT=1s DT=1s`},
+	{"exim[7]", "2026-11-23 12:57:36 1xVTbv-00000r-2v == u@evil.example R=x T=remote defer (-44) H=mx.evil.example [203.0.113.9] DT=1s: SMTP error from remote mail server after RCPT TO:<u@evil.example>: 450 §"},
+	{"exim[7]", "2026-11-23 12:57:36 1xVTbv-00000r-2v H=mx.evil.example [203.0.113.9]: SMTP error from remote mail server after pipelined MAIL FROM:<§> SIZE=1: 450 §"},
+	{"exim[7]", "2026-11-23 12:57:36 1xVTbv-00000r-2v ** u@evil.example R=x T=t: Child process of t transport returned 127 (§) from command: §"},
+	{"exim[7]", "2026-11-23 12:57:36 H=h.evil.example (§) [192.0.2.9]:4444 X=TLS1.3 CV=no F=<§> A=login:§ temporarily rejected RCPT <§>: §"},
+	{"exim[7]", "2026-11-23 12:57:36 1xVTbv-00000r-2v H=(§) [192.0.2.9] Warning: §"},
+	{"exim[7]", "2026-11-23 12:57:36 1xVTbv-00000r-2v F=<§> rejected by non-SMTP ACL: §"},
+	{"exim[7]", "2026-11-23 12:57:36 rejected EHLO from [192.0.2.9]: syntactically invalid argument(s): §"},
+	{"exim[7]", `2026-11-23 12:57:36 SMTP syntax error in "§" H=(§) [192.0.2.9] unrecognized command`},
+	{"exim[7]", `2026-11-23 12:57:36 SMTP protocol synchronization error (input sent without waiting for greeting): rejected connection from H=[192.0.2.9] input="§"`},
+	{"exim[7]", `2026-11-23 12:57:36 SMTP call from [192.0.2.9] dropped: too many syntax or protocol errors (last command was "§", C=§)`},
+	{"exim[7]", "2026-11-23 12:57:36 login authenticator failed for (§) [192.0.2.9]: 535 Incorrect authentication data (set_id=§)"},
+	{"exim[7]", "2026-11-23 12:57:36 unqualified recipient rejected: <§> H=(§) [192.0.2.9]"},
+	{"exim[7]", "2026-11-23 12:57:36 TLS error on connection from § [192.0.2.9] (SSL_accept): §"},
+	{"exim[7]", "2026-11-23 12:57:36 no host name found for IP address 192.0.2.9 §"},
+	{"exim[7]", "2026-11-23 12:57:36 1xVTbv-00000r-2v routing failed for §: §"},
+	{"exim[7]", "2026-11-23 12:57:36 1xVTbv-00000r-2v SA: Action: scanned: From § (host=§ [192.0.2.9]) for §"},
+	{"exim[7]", "2026-11-23 12:57:36 cwd=/ 3 args: /usr/sbin/sendmail -f§ §"},
+	{"sendmail[7]", "6AND4fXL000085: milter=x, action=mail, reject=550 5.7.1 §"},
+	{"sendmail[7]", "6AND4fXL000085: Milter insert (1): header: X: §"},
+	{"sendmail[7]", "6AND4fXL000085: Milter (x): quarantine, reason=§"},
+	{"sendmail[7]", "6AND4fXL000085: <§>... User unknown"},
+	{"sendmail[7]", "6AND4fXL000085: §... User unknown"},
+	{"sendmail[7]", "6AND4fXL000085: lost input channel from § [192.0.2.9] to MTA after rcpt"},
+	{"sendmail[7]", "6AND4fXL000085: AUTH failure (LOGIN): user not found (-20) SASL(-13): user not found: §, relay=§ [192.0.2.9]"},
+	{"sendmail[7]", "6AND4fXL000085: 6AND4fXM000085: DSN: §"},
+	{"sendmail[7]", "6AND4fXL000085: SYSERR(root): § config error"},
+	{"sendmail[7]", "6AND4fXL000085: Authentication-Warning: own.example: § set sender to § using -f"},
+	{"sendmail[7]", "STARTTLS=server, relay=§ [192.0.2.9], version=TLSv1.3, verify=NO"},
+	{"sendmail[7]", "6AND4fXL000085: to=<u@evil.example>, ctladdr=<§> (1/1), delay=00:00:01, xdelay=00:00:01, mailer=esmtp, pri=30242, relay=mx.evil.example. [203.0.113.9], dsn=5.1.1, reply=550 5.1.1 §, stat=User unknown"},
+	{"smtpd[7]", `770afeddea7e9413 smtp connected address=192.0.2.9 host=§`},
+	{"smtpd[7]", `770afeddea7e9413 smtp envelope evpid=7571057c164ab4f5 from=<§> to=<§>`},
+	{"smtpd[7]", `770afeddea7e9413 smtp authentication user=§ address=192.0.2.9 host=§ result=permfail`},
+	{"smtpd[7]", `770afeddea7e9413 smtp bad-input result="500 5.5.1 §"`},
+	{"smtpd[7]", `770afeddea7e9413 mta error reason="§"`},
+	{"smtpd[7]", `0000000000000000 mda delivery evpid=7571057c164ab4f5 from=<§> to=<r@own.example> rcpt=<r@own.example> user=r delay=0s result="PermFail" stat="Error (§)"`},
+	{"smtpd[7]", "rspamd: §"},
+	{"smtpd[7]", "warn: §"},
 	{"smtpd[7]", `smtp-in: Failed command on session 7818378a988ca63b: "§" => 500 5.5.1`},
 }
 
@@ -172,14 +251,14 @@ func nameOf(tag string) string {
 }
 
 func TestNoLineThatQuotesAnotherIsReadForIt(t *testing.T) {
-	rounds := 12
+	rounds := 30
 	if testing.Short() {
 		rounds = 1
 	}
 	for h, header := range quoterHeaders {
 		anonymous := h >= len(quoterHeaders)-2
 		for q, line := range quoters {
-			if anonymous && strings.HasPrefix(line.body, "§") {
+			if anonymous && (strings.HasPrefix(line.body, "§") || strings.HasPrefix(line.tag, "shop")) {
 				continue // what begins like a line of a mail server, and names no other program, is one
 			}
 			for round := range rounds {

@@ -74,7 +74,11 @@ func (u *unusual) read(text string) bool {
 
 func (u *unusual) readParts(rest string) bool {
 	for range maxParts {
-		rest = strings.TrimLeft(rest, delimiters+":\u00a0›")
+		if u.ofProgram() {
+			rest = strings.TrimLeft(rest, " \t[")
+		} else {
+			rest = strings.TrimLeft(rest, delimiters+":\u00a0›")
+		}
 		if rest == "" {
 			return false
 		}
@@ -277,6 +281,9 @@ func (u *unusual) cutPart(rest string) (string, bool) {
 		return rest[end+1:], true
 	}
 	word, after := cutWord(rest)
+	if u.ofProgram() {
+		return after, word == "@cee:" || !u.passedOn && (word == "-" || leading(word) == len(word))
+	}
 	if host, file, found := strings.Cut(word, "->/"); found && u.n > 0 { // Wazuh's archives
 		return rest[len(host)+len("->/")+len(file):], u.addName(host)
 	}
@@ -346,6 +353,11 @@ func (u *unusual) passOn(tag string) bool {
 	u.passedOn = true
 	return true
 }
+
+// ofProgram reports whether the words that follow are those of a program that is not a
+// mail server: its tag or, behind a host, its name was read. If it passes on what others
+// logged, a header begins at once. Words before it may be those of a stranger.
+func (u *unusual) ofProgram() bool { return u.passedOn || u.n > 0 && u.named == 2 }
 
 func (u *unusual) addName(name string) bool {
 	limit := 2
