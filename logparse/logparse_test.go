@@ -370,7 +370,16 @@ func TestSendmailAddressesWithNamesAndCommas(t *testing.T) {
 		": to=<a@b.example>":                                                    "a@b.example",
 		`6AND4fXL000084: to=<a@b.example>,<"cut within a quotation, [more]`:     "",
 		"6AND4fXL000084: to=<a@b.example>, to=<c@d.example>":                    "",
-		"6AND4fXL000084: to=<a@b.example>,c=d@e.example":                        "a@b.example c=d@e.example",
+		"6AND4fXL000084: to=John (no) Doe <a@b.example> (x) (y)":                "a@b.example",
+		// These are addresses at evil.example, or none.
+		"6AND4fXL000084: to=a@b.example(c)@evil.example":      "",
+		"6AND4fXL000084: to=a@b.example (c) @evil.example":    "",
+		"6AND4fXL000084: to=<a@b.example>@evil.example":       "",
+		`6AND4fXL000084: to=<a@b.example>"x"@evil.example`:    "",
+		"6AND4fXL000084: to=<u@evil.example> <a@b.example>":   "",
+		"6AND4fXL000084: to=<u@evil.example>a@b.example":      "",
+		"6AND4fXL000084: to=(c)a@b.example, <u@evil.example>": "",
+		"6AND4fXL000084: to=<a@b.example>,c=d@e.example":      "a@b.example c=d@e.example",
 	} {
 		p := newParser(t, "")
 		var got []string

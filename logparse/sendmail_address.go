@@ -24,14 +24,19 @@ var fieldOfSendmail = regexp.MustCompile(`^ *[a-z_]+=[^@<>"]*$`)
 // the next field. It returns false if a quotation mark, a bracket or a parenthesis
 // is not closed: a long list is cut at a comma, which may lie within quotes. It also
 // returns false if what looks like a field is within the list, as in "<a@b>, to=<c@d>":
-// Sendmail writes no such line, unless an address contains the rest of it.
+// Sendmail writes no such line, unless an address contains the rest of it. Words behind
+// an address in brackets, or behind a comment, make it another address or none.
 func cutSendmailAddresses(line string) (addresses []string, rest string, ok bool) {
 	start := 0     // of the address
 	bracket := ""  // what its last angle brackets hold
 	found := false // there were some
 	comment := -1  // where its first comment begins
+	more := false  // words follow these
 	for i := 0; i < len(line); i++ {
 		end := i
+		if (found || comment >= 0) && strings.IndexByte(" \t(<,", line[i]) < 0 {
+			more = true
+		}
 		switch line[i] {
 		case '\\':
 			i++
@@ -43,11 +48,11 @@ func cutSendmailAddresses(line string) (addresses []string, rest string, ok bool
 			}
 			end = closing(line, i, ')')
 		case '<':
-			if i > 0 && line[i-1] == '=' {
+			if found || i > 0 && line[i-1] == '=' {
 				return nil, line, false
 			}
 			if end = closing(line, i, '>'); end > i {
-				bracket, found = line[i+1:end], true
+				bracket, found, more = line[i+1:end], true, false
 			}
 		case '>', ')':
 			return nil, line, false
@@ -55,6 +60,9 @@ func cutSendmailAddresses(line string) (addresses []string, rest string, ok bool
 			text := line[start:i]
 			if len(addresses) > 0 && fieldOfSendmail.MatchString(text) {
 				return addresses, line[start-1:], true // a field that is not known, or behind two spaces
+			}
+			if more {
+				return nil, line, false
 			}
 			if comment >= 0 {
 				text = line[start:comment]
