@@ -87,8 +87,7 @@ func Check(ctx context.Context, c config.Config, err error, o CheckOptions) (*Ch
 	return &s, err
 }
 
-// checkDatabase returns an error if what is at the path of the database is none of
-// bouncetail.
+// checkDatabase returns an error if the path of the database leads to something else.
 func checkDatabase(ctx context.Context, path string) error {
 	info, err := os.Stat(path)
 	if err != nil || info.Mode().IsRegular() && info.Size() == 0 {

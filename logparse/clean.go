@@ -82,8 +82,8 @@ func isPrintable(s string) bool {
 //	\x1b[36mpostfix-1  |\x1b[0m Nov 23 …
 func undecorate(text string) string {
 	text = strings.TrimLeft(withoutColours(text), " \t\r\x1e>")
-	if len(text) > 2 && text[0] == '[' && !isDigit(text[1]) && markupBefore.MatchString(text) {
-		text = strings.TrimLeft(markup.ReplaceAllString(text, ""), " ")
+	if len(text) > 2 && text[0] == '[' && !isDigit(text[1]) {
+		text = withoutFrame(text)
 	}
 	if len(text) > 2 && (text[0] == '*' && text[1] != '*' || text[0] == '.' && !isDigit(text[1]) && text[1] != ' ') {
 		return text[1:] // a clock that is not synchronised, as routers mark it

@@ -25,32 +25,42 @@ func restored(line string) string {
 	if len(line) > longest {
 		return line
 	}
-	text := line
-	if strings.Contains(text, "&lt;") || strings.Contains(text, "&gt;") {
+	text := withoutFrame(line)
+	if !strings.ContainsAny(text, "<>") && (strings.Contains(text, "to=&lt;") || !strings.Contains(text, "to=")) {
 		text = entities.Replace(text)
 	}
-	text = markup.ReplaceAllString(text, "")
-	text = strings.TrimLeftFunc(text, isOrnament)
-	if tag := tagsBefore.FindString(text); tag != "" {
-		text = tagsBehind.ReplaceAllString(strings.TrimLeftFunc(text[len(tag):], isOrnament), "")
-	} else if text != line {
-		text = strings.TrimRight(text, "`")
-	}
-	if !strings.Contains(text, `<"`) { // a local part may hold several spaces
+	text = markedAddress.ReplaceAllString(text, "=<$1>")
+	if !strings.Contains(text, `"`) { // a local part may hold several spaces
 		text = doubled.ReplaceAllString(text, " ")
 	}
 	text = gluedID.ReplaceAllString(text, "$1 $2")
 	return gluedStat.ReplaceAllString(text, "$1, stat=")
 }
 
+// withoutFrame takes off what a copy put around a line. Marks within the line may be
+// those of an address or a reply that a stranger chose: without them it would be
+// another address.
+func withoutFrame(line string) string {
+	text := markupAtStart.ReplaceAllString(strings.TrimLeftFunc(line, isOrnament), "")
+	if tag := tagsBefore.FindString(text); tag != "" {
+		text = tagsBehind.ReplaceAllString(text[len(tag):], "")
+	}
+	if text = strings.TrimLeftFunc(text, isOrnament); text != line {
+		text = strings.TrimRight(markupAtEnd.ReplaceAllString(text, ""), "`")
+	}
+	return text
+}
+
 const markupNames = `(?:email|url|font|color|size|code|icode|quote|pre|plain|noparse|left|indent|b|i|u)(?:=[^\]]*)?\]`
 
 var (
-	markup       = regexp.MustCompile(`(?i)\[/?` + markupNames)
-	markupBefore = regexp.MustCompile(`^(?i)\[` + markupNames)
-	tagsBefore   = regexp.MustCompile(`^(?i)(?:<(?:pre|code|p|br|b|i|em|strong|li|td|tr|span|div|font|tt|samp|kbd|blockquote)(?: [^<>]*)?/?> *)+`)
-	tagsBehind   = regexp.MustCompile(`(?: *</?[A-Za-z]+ ?/?>)+$`)
-	doubled      = regexp.MustCompile(`[ \t]{2,}`)
+	markupAtStart = regexp.MustCompile(`(?i)^(?:\[` + markupNames + ` *)+`)
+	markupAtEnd   = regexp.MustCompile(`(?i)(?: *\[/` + markupNames + `)+$`)
+	// "to=<[email]a@b.example[/email]>"
+	markedAddress = regexp.MustCompile(`(?i)=<\[(?:email|url)(?:=[^\]"<>]*|="[^\]"<>]*")?\]([^\[\]<>"\s]+)\[/(?:email|url)\]>`)
+	tagsBefore    = regexp.MustCompile(`^(?i)(?:<(?:pre|code|p|br|b|i|em|strong|li|td|tr|span|div|font|tt|samp|kbd|blockquote)(?: [^<>]*)?/?> *)+`)
+	tagsBehind    = regexp.MustCompile(`(?: *</?[A-Za-z]+ ?/?>)+$`)
+	doubled       = regexp.MustCompile(`[ \t]{2,}`)
 	// "1xVTbv-00000r-1v ==a@b.example"
 	gluedID = regexp.MustCompile(`^([^<>@]{0,120}\b[0-9A-Za-z]{6}-(?:[0-9A-Za-z]{6}-[0-9A-Za-z]{2}|[0-9A-Za-z]{11}-[0-9A-Za-z]{4}) (?:\*\*|==|=>|->))([^ =>*])`)
 	// "dsn=5.0.0,stat=Service unavailable"

@@ -121,8 +121,11 @@ func (p *eximQuoted) repeats(rest string, start int) bool {
 // program or a file may end there. local is the length of the local part.
 func (p *eximQuoted) judge(before string, local int) bool {
 	shown, parents := cutEximParents(before)
-	p.shown = shown
 	p.exact = sameUnquoted(shown, p.address) || sameUnquoted(shown, p.address[:local])
+	if parents && !p.exact && sameUnquoted(before, p.address[:local]) {
+		shown, parents, p.exact = before, false, true // what looks like parents is part of it
+	}
+	p.shown = shown
 	if p.exact || parents {
 		return true
 	}

@@ -22,6 +22,8 @@ var hostileWords = []string{
 	"=> ", "** ", "== ", "1xVTbv-00000r-1v ** v@bank.example: Unrouteable address", "\\n", "\\011", "\t",
 	">, relay=mx.bank.example[192.0.2.1]:25", ", delay=1, delays=0/0/0/1", ", dsn=5.1.1", ", status=bounced (host mx.bank.example[192.0.2.1] said: 550 5.1.1 no (in reply to RCPT TO command))", ", status=sent (250 ok)", ", orig_to=<v@bank.example>", "to=<v@bank.example>", "to=<",
 	", delay=00:00:01, xdelay=00:00:01", ", mailer=esmtp", ", pri=30242", ", relay=mx.bank.example. [192.0.2.1]", ", dsn=5.1.1", ", stat=User unknown", ", stat=Sent (ok)", ", ctladdr=<v@bank.example> (1/1)", ",<v@bank.example>", "<v@bank.example>", ", v@bank.example",
+	// What a copy makes of a line is undone if it cannot be read.
+	"[b]", "[/b]", "[email]", "[url=x]", "&lt;", "&gt;", "&lt;v@bank.example&gt;", "  ", "<b>", "</b>", "v[b]@bank.example", ",stat=",
 	"> rcpt=<-> source=\"192.0.2.9\" relay=\"192.0.2.1 (mx)\" delay=0s result=\"PermFail\" stat=\"550 no\"", "> to=<v@bank.example>", " result=\"Ok\"",
 }
 

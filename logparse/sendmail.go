@@ -111,8 +111,8 @@ func parseSendmailAttempt(line string, h *header, ev *bounce.Event) result {
 	ev.Outcome = sendmailOutcome(ev.DSN, m.raw("reply"), stat)
 	ev.Kind = bounce.EventAttempt
 	for i := range recipients {
-		if recipients[i] = cleanAddress(recipients[i]); strings.Contains(recipients[i], "&lt;") {
-			return resultUnparsed // a copy of a page
+		if recipients[i] = cleanAddress(recipients[i]); !isRecipient(recipients[i]) {
+			return resultUnparsed
 		}
 	}
 	ev.Recipient, h.others = recipients[0], recipients[1:]
