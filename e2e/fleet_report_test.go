@@ -149,7 +149,8 @@ func TestPagesOfAFleetAreThoseOfAllLogs(t *testing.T) {
 	run(t, "recipients", "block", "user1@example.com", "--db", one)
 	run(t, "fleet", "send", "--once", "--config", hosts[0].settings)
 	server.SQL(t, database, `INSERT INTO bouncetail.incidents (instance, id, kind, scope, category, reason, enhanced_code, subject, started_at, last_at, opened_at, backlog, attempts, addresses, domains, digest)
-		SELECT number, 1234, 'provider-refuses', 'sender', 'blocked', 'policy', '', 'google', s, s, s, 0, 100, 50, 3, '' FROM bouncetail.fleet_instances, (SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.000Z') AS s) x WHERE instance = 'mx2'`)
+		SELECT number, CASE instance WHEN 'mx2' THEN 1234 ELSE 77 END, 'provider-refuses', 'sender', 'blocked', 'policy', '', 'google', s, s, s, 0, 100, 50, 3, '' FROM bouncetail.fleet_instances, (SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.000Z') AS s) x`)
+	mx1 := strings.TrimSpace(server.SQL(t, database, "SELECT number FROM bouncetail.fleet_instances WHERE instance = 'mx1'"))
 	mx2 := strings.TrimSpace(server.SQL(t, database, "SELECT number FROM bouncetail.fleet_instances WHERE instance = 'mx2'"))
 	fleet, host := startWebWith(t, nil, "--fleet", "--config", hosts[0].settings), startWebWith(t, nil, "--db", one)
 	// The usual rate follows from the order of attempts, which differs between hosts. A fleet
@@ -172,8 +173,8 @@ func TestPagesOfAFleetAreThoseOfAllLogs(t *testing.T) {
 		"report?provider=google":              {"Fleet of 2 hosts, google"},
 		"recipient?address=user1@example.com": {"blocked", "bouncetail explain user1@example.com --fleet"},
 		"decisions":                           {"user1@example.com"},
-		"incidents":                           {"mx2/1234", "google", "incidents/1234000" + mx2 + `"`},
-		"incidents/1234000" + mx2:             {"mx2/1234 google refuses your mail", "Replies"},
+		"incidents":                           {"mx2/1234", "google, also mx1/77", "google, also mx2/1234", "incidents/1234000" + mx2 + `"`},
+		"incidents/1234000" + mx2:             {"mx2/1234 google refuses your mail", "Replies", "at another host", "incidents/77000" + mx1 + `"`},
 		"settings":                            {"fleet.instance"},
 	} {
 		page := pageOf(t, fleet+"/"+path)

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"context"
 	"crypto/tls"
 	"encoding/pem"
 	"fmt"
@@ -11,6 +12,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 func TestADSNThatCannotBeUsedNamesTheCause(t *testing.T) {
@@ -155,5 +158,60 @@ func TestASenderIsToldWhoRebuilds(t *testing.T) {
 	wantErr(t, "Rebuild as a sender", err, "run this command as their owner", "fleet rebuild")
 	if !isPersons(err) || strings.Contains(err.Error(), "GRANT") {
 		t.Errorf("Rebuild as a sender: %v", err)
+	}
+}
+
+// What PostgreSQL does not allow now is reported with the next step. The sender tries
+// again, and nothing is lost.
+func TestLimitsOfPostgreSQLNameTheNextStep(t *testing.T) {
+	server, dsn, database := newFleet(t)
+	h := newHost(t, dsn, "mx1")
+	h.send(t)
+	user := "host_of_" + database
+	admin, err := (&Settings{DSN: server.DSN(database, "postgres")}).connect(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer admin.Close(context.Background())
+	for minute, c := range []struct {
+		set, reset string
+		wants      []string
+	}{
+		{"SET default_transaction_read_only = on", "RESET default_transaction_read_only", []string{"takes no changes", "target_session_attrs=read-write"}},
+		{"SET statement_timeout = 50", "RESET statement_timeout", []string{"ends what takes long", "SET statement_timeout = "}},
+		{"SET lock_timeout = 50", "RESET lock_timeout", []string{"ends what takes long", "SET lock_timeout = "}},
+		{"CONNECTION LIMIT 0", "CONNECTION LIMIT -1", []string{"has no connection left", "CONNECTION LIMIT of the user " + user}},
+	} {
+		h.read(t, refused("jane", minute))
+		h.sender.close()
+		server.SQL(t, database, "ALTER ROLE "+user+" "+c.set)
+		// Another sender has the clock.
+		tx, err := admin.Begin(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := tx.Exec(t.Context(), "UPDATE bouncetail.fleet_clock SET seq = seq"); err != nil {
+			t.Fatal(err)
+		}
+		_, err = h.sender.SendAll(t.Context())
+		wantErr(t, c.set, err, c.wants...)
+		if isPersons(err) {
+			t.Errorf("%s: the sender ends with %v", c.set, err)
+		}
+		if err := tx.Rollback(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		server.SQL(t, database, "ALTER ROLE "+user+" "+c.reset)
+		if n := h.send(t); n != 1 {
+			t.Errorf("after %s: %d failures are new, want 1", c.set, n)
+		}
+	}
+}
+
+func TestAFullDiskOfPostgreSQLIsReported(t *testing.T) {
+	err := Explain(&pgconn.PgError{Code: "53100", Message: `could not extend file "base/1/2"`})
+	wantErr(t, "a full disk", err, "the disk of PostgreSQL is full", "free some space there")
+	if isPersons(err) {
+		t.Errorf("the sender ends with %v", err)
 	}
 }

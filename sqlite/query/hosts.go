@@ -38,7 +38,7 @@ func (h *Host) Problem() string {
 	case h.Missed > 0:
 		return text.Amount(int(h.Missed), "failure") + " deleted there before they were sent"
 	case h.Shared > 0:
-		return text.Amount(int(h.Shared), "failure") + " also read by another host: if both follow one log, counters count it twice"
+		return "shares a log: counters count " + text.Amount(int(h.Shared), "failure") + " twice"
 	}
 	return ""
 }
@@ -77,8 +77,16 @@ func IncidentOf(hosts []Host, id int64) (host *Host, number int64) {
 	return nil, id
 }
 
-// IncidentID returns the number in a fleet of an incident of this host.
-func (h *Host) IncidentID(number int64) int64 { return number*incidentsWidth + h.Number }
+// IncidentID returns the number in a fleet of an incident of the host with a name. It is
+// the one that it has there if the name is empty or of no host.
+func IncidentID(hosts []Host, name string, number int64) int64 {
+	for i := range hosts {
+		if hosts[i].Name == name {
+			return number*incidentsWidth + hosts[i].Number
+		}
+	}
+	return number
+}
 
 // IncidentName returns the name of an incident as it is shown: its number, in a fleet
 // HOST/NUMBER.

@@ -44,14 +44,18 @@ func IncidentCells(i *incidents.Shown) []any {
 	if i.Instance != "" {
 		id = i.Name()
 	}
-	where := i.Subject
-	if len(i.Others) > 0 {
-		where = strings.TrimPrefix(where+", also "+strings.Join(i.Others, " "), ", ")
-	}
 	return []any{
-		id, incidentState(&i.Incident), table.Stamp(i.StartedAt), table.Stamp(i.LastAt), What(&i.Incident), where, i.Addresses,
+		id, incidentState(&i.Incident), table.Stamp(i.StartedAt), table.Stamp(i.LastAt), What(&i.Incident), Where(i), i.Addresses,
 		string(i.Kind), stampOrNil(i.OverAt), string(i.EndedBy), stampOrNil(i.RangAt), i.Attempts, i.Domains, partOf, i.Reply,
 	}
+}
+
+// Where returns what an incident is about, and its like at other hosts.
+func Where(i *incidents.Shown) string {
+	if len(i.Others) == 0 {
+		return i.Subject
+	}
+	return strings.TrimPrefix(i.Subject+", also "+strings.Join(i.Others, " "), ", ")
 }
 
 // SilenceColumns are the columns of the list of silences.

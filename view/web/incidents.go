@@ -26,7 +26,7 @@ func incidents(q *request) (*page.Page, error) {
 	if err != nil {
 		return nil, err
 	}
-	found, err := stored.List(q.Context(), q.r.Querier(), stored.Filter{Since: bounce.Stamp(q.now.AddDate(0, 0, -week)), Addresses: 10})
+	found, err := q.listed(stored.Filter{Since: bounce.Stamp(q.now.AddDate(0, 0, -week)), Addresses: 10})
 	if err != nil {
 		return nil, err
 	}
@@ -38,7 +38,7 @@ func incidents(q *request) (*page.Page, error) {
 		if what == string(n.Reason) && n.Reason != incident.Mixed {
 			what = reasonLink(n.Reason)
 		}
-		s.Row(report.IncidentLink(hosts, n.ID), what, n.Subject, n.Attempts, n.Addresses, q.zone.Short(n.StartedAt), q.end(&n.Incident), page.Shown(n.Reply, 300), n.Advice)
+		s.Row(report.IncidentLink(hosts, query.IncidentID(hosts, n.Instance, n.ID)), what, report.Where(n), n.Attempts, n.Addresses, q.zone.Short(n.StartedAt), q.end(&n.Incident), page.Shown(n.Reply, 300), n.Advice)
 	}
 	p.Add(s.OrElse("None."))
 	return p, nil
@@ -69,11 +69,8 @@ func oneIncident(q *request) (*page.Page, error) {
 	} else if err != nil {
 		return nil, err
 	}
-	link := func(number int64) page.Link {
-		if host != nil {
-			number = host.IncidentID(number)
-		}
-		return report.IncidentLink(hosts, number)
+	link := func(host string, number int64) page.Link {
+		return report.IncidentLink(hosts, query.IncidentID(hosts, host, number))
 	}
 	p := page.New(query.IncidentName(hosts, id)+" "+report.Title(&d.Incident), "")
 	s := page.NewSection("", "", "")
@@ -84,10 +81,15 @@ func oneIncident(q *request) (*page.Page, error) {
 	s.Row("domains", d.Domains)
 	s.Row("what to do", d.Advice)
 	if d.PartOf != 0 {
-		s.Row("part of", link(d.PartOf))
+		s.Row("part of", link(d.Instance, d.PartOf))
 	}
 	for _, part := range d.Parts {
-		s.Row("includes", link(part))
+		s.Row("includes", link(d.Instance, part))
+	}
+	for _, other := range d.Others {
+		if name, number, err := stored.ParseName(other, true); err == nil {
+			s.Row("at another host", link(name, number))
+		}
 	}
 	if d.Since != "" {
 		s.Note("Hours, replies, senders and addresses are those of its failures since %s %s.", q.zone.Short(d.Since), q.zone.Name())
@@ -104,6 +106,19 @@ func oneIncident(q *request) (*page.Page, error) {
 	states.Half, senders.Half = true, true
 	p.Add(countSection("Replies", "reply", d.Replies), senders, states.OrElse("Not known."))
 	return p, nil
+}
+
+// listed returns the incidents that a filter chooses.
+func (q *request) listed(f stored.Filter) ([]stored.Shown, error) {
+	if q.site.Fleet == nil {
+		return stored.List(q.Context(), q.r.Querier(), f)
+	}
+	r, err := q.site.Fleet(q.Context())
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	return r.Incidents(q.Context(), f)
 }
 
 // details returns an incident of a host of a fleet, or of the database of this host.

@@ -62,9 +62,10 @@ type Site struct {
 	address  string // of the socket
 }
 
-// FleetReader answers about one address or incident of a fleet.
+// FleetReader answers about one address of a fleet, and about its incidents.
 type FleetReader interface {
 	addressReader
+	Incidents(ctx context.Context, f stored.Filter) ([]stored.Shown, error)
 	Incident(ctx context.Context, host string, number int64) (*stored.Details, error)
 	Close() error
 }
