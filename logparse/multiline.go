@@ -45,7 +45,9 @@ func (p *Parser) readUnusual(line string, yield func(*bounce.Event)) {
 		if !more {
 			next = ""
 		}
-		p.finishUnusual(&u, found, text[:len(text)-len(next)], yield)
+		if found || !mayHoldLines(text) || !p.readNested(text, 0, yield) {
+			p.finishUnusual(&u, found, text[:len(text)-len(next)], yield)
+		}
 		whole := len(text) == len(line)
 		line = strings.TrimLeft(next+line[len(text):], " ")
 		if line == "" || n > 0 && whole {

@@ -1,0 +1,108 @@
+package logparse
+
+import (
+	"strings"
+
+	"github.com/bouncetail/bouncetail/bounce"
+)
+
+// Log servers put many lines into one document:
+//
+//	{"streams":[{"stream":{"app":"postfix"},"values":[["1795438656123456789","Nov 23 …"],…]}]}     Loki, push
+//	{"status":"success","data":{"result":[{"stream":{…},"values":[…]}]}}                           Loki, query
+//	{"messageType":"DATA_MESSAGE","logEvents":[{"timestamp":1795438656123,"message":"Nov 23 …"}]}  CloudWatch
+//	{"took":3,"hits":{"hits":[{"_source":{"message":"Nov 23 …","@timestamp":"…"}}]}}               Elasticsearch
+//	{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"timeUnixNano":"…","body":{…}}]}]}]}            OpenTelemetry
+
+// collections are the fields that hold the lines, or objects that do. No others are
+// searched: a program may log what strangers sent, arrays included.
+var collections = makeSet(`streams data result values logEvents hits resourceLogs scopeLogs instrumentationLibraryLogs logRecords
+	Records records events entries`)
+
+// maxNested bounds objects in each other.
+const maxNested = 6
+
+// mayHoldLines reports whether an object may be such a document.
+func mayHoldLines(text string) bool {
+	return strings.HasPrefix(text, "{") &&
+		(strings.Contains(text, "[{") || strings.Contains(text, "[[") || strings.Contains(text, "[ {") || strings.Contains(text, "[ ["))
+}
+
+// readNested reads the lines in a document. It returns false if there is none.
+func (p *Parser) readNested(text string, depth int, yield func(*bounce.Event)) (any bool) {
+	if depth == maxNested {
+		return false
+	}
+	for text = skipSpace(text[1:]); text != "" && text[0] == '"'; {
+		key, after, ok := cutValue(text)
+		after, found := strings.CutPrefix(skipSpace(after), ":")
+		if !ok || !found {
+			return any
+		}
+		value, after, ok := cutValue(skipSpace(after))
+		if !ok {
+			return any
+		}
+		if collections[key[1:len(key)-1]] {
+			switch value[0] {
+			case '{':
+				any = p.readNested(value, depth+1, yield) || any
+			case '[':
+				any = p.readElements(value, depth+1, yield) || any
+			}
+		}
+		if text, found = strings.CutPrefix(skipSpace(after), ","); !found {
+			return any
+		}
+		text = skipSpace(text)
+	}
+	return any
+}
+
+// readElements reads the elements of an array: objects, or pairs of a time and a line.
+func (p *Parser) readElements(array string, depth int, yield func(*bounce.Event)) (any bool) {
+	for rest := skipSpace(array[1:]); rest != ""; {
+		element, after, ok := cutValue(rest)
+		if !ok {
+			return any
+		}
+		var u unusual
+		switch element[0] {
+		case '{':
+			found := u.read(element)
+			if found || !p.readNested(element, depth, yield) {
+				p.finishUnusual(&u, found, element, yield)
+			}
+			any = true
+		case '[':
+			found, ok := u.readPair(element)
+			if !ok {
+				break
+			}
+			p.finishUnusual(&u, found, element, yield)
+			any = true
+		}
+		if rest, ok = strings.CutPrefix(skipSpace(after), ","); !ok {
+			return any
+		}
+		rest = skipSpace(rest)
+	}
+	return any
+}
+
+// readPair reads an array of a time and a line. ok is false if it is none.
+func (u *unusual) readPair(text string) (found, ok bool) {
+	first, rest, _ := cutValue(skipSpace(text[1:]))
+	rest, _ = strings.CutPrefix(skipSpace(rest), ",")
+	second, _, _ := cutValue(skipSpace(rest))
+	if first == "" || second == "" || second[0] != '"' {
+		return false, false
+	}
+	when, _ := decodeText(first)
+	line, _ := decodeText(second)
+	if after, stamped := u.stamps[0].cutAny(when); !stamped || after != "" {
+		return false, false
+	}
+	u.n, u.depth = 1, 1
+	return u.readMessage(line, false), true
+}
