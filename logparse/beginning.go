@@ -43,7 +43,7 @@ func tagOfField(rest string, id int) string {
 	case strings.HasPrefix(rest, "to="):
 		list, after := cutBracketed(rest[3:])
 		switch {
-		case hasAnyPrefix(after, ", relay=", ", orig_to=<"):
+		case hasAnyPrefix(after, ", relay=", ", orig_to=<", ", status="):
 			return "postfix"
 		case id >= 8 && hasAnyPrefix(after, ", delay=", ", xdelay=", ", ctladdr="):
 			return "sendmail"
@@ -163,4 +163,22 @@ func mayBeginHeader(text string) bool {
 		return monthOf(word) > 0 || isWeekday(word)
 	}
 	return strings.IndexByte(word, '/') > 0 || strings.IndexByte(word, '[') > 0
+}
+
+// beginsLine reports whether a text begins as whole lines do.
+func beginsLine(text string) bool {
+	var s stamp
+	if _, ok := s.cut(text); ok {
+		return true
+	}
+	if _, ok := s.cutAny(text); ok {
+		return true
+	}
+	return strings.HasPrefix(text, "{") || cutPriority(text) != text
+}
+
+// beginsWithTag reports whether a text begins with the tag of a mail server.
+func beginsWithTag(text string) bool {
+	tag, _, _, marked := cutAnyTag(text)
+	return isDaemonTag(tag) || marked && isServerTag(tag)
 }

@@ -82,13 +82,16 @@ func isPrintable(s string) bool {
 //	\x1b[36mpostfix-1  |\x1b[0m Nov 23 …
 func undecorate(text string) string {
 	text = strings.TrimLeft(withoutColours(text), " \t\r\x1e>")
+	if text != "" && strings.IndexByte("*.|`", text[0]) < 0 {
+		text = strings.TrimLeftFunc(text, isOrnament)
+	}
 	if len(text) > 2 && text[0] == '[' && !isDigit(text[1]) {
 		text = withoutFrame(text)
 	}
 	if len(text) > 2 && (text[0] == '*' && text[1] != '*' || text[0] == '.' && !isDigit(text[1]) && text[1] != ' ') {
 		return text[1:] // a clock that is not synchronised, as routers mark it
 	}
-	for _, around := range [...][2]string{{"b'", "'"}, {"'", "'"}, {"| ", " |"}} {
+	for _, around := range [...][2]string{{"b'", "'"}, {"'", "'"}, {"`", "`"}, {"| ", " |"}} {
 		if inside, found := strings.CutPrefix(text, around[0]); found && strings.HasSuffix(inside, around[1]) {
 			return strings.TrimSuffix(inside, around[1])
 		}

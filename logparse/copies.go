@@ -19,22 +19,23 @@ import (
 // No mail server writes such lines. They are restored only if they hold a delivery
 // that cannot be read as it is.
 
-// restored returns a line without what a copy added. It returns the line itself if
-// there is nothing to undo.
-func restored(line string) string {
-	if len(line) > longest {
-		return line
-	}
+// unmarked returns a line without the marks of a page or a forum.
+func unmarked(line string) string {
 	text := withoutFrame(line)
 	if !strings.ContainsAny(text, "<>") && (strings.Contains(text, "to=&lt;") || !strings.Contains(text, "to=")) {
 		text = entities.Replace(text)
 	}
-	text = markedAddress.ReplaceAllString(text, "=<$1>")
-	if !strings.Contains(text, `"`) { // a local part may hold several spaces
-		text = doubled.ReplaceAllString(text, " ")
+	return markedAddress.ReplaceAllString(text, "=<$1>")
+}
+
+// respaced returns a line with one space where there are several, or none where one
+// belongs.
+func respaced(line string) string {
+	if !strings.Contains(line, `"`) { // a local part may hold several spaces
+		line = doubled.ReplaceAllString(line, " ")
 	}
-	text = gluedID.ReplaceAllString(text, "$1 $2")
-	return gluedStat.ReplaceAllString(text, "$1, stat=")
+	line = gluedID.ReplaceAllString(line, "$1 $2")
+	return gluedStat.ReplaceAllString(line, "$1, stat=")
 }
 
 // withoutFrame takes off what a copy put around a line. Marks within the line may be
@@ -75,16 +76,23 @@ func isOrnament(r rune) bool {
 // readCopy reads a line that holds a delivery and could not be read, without what a
 // copy added to it. It returns false if that is not read either.
 func (p *Parser) readCopy(line string, yield func(*bounce.Event)) bool {
-	if p.restoring {
+	if p.restoring || len(line) > longest {
 		return false
 	}
-	text := restored(line)
-	if text == line {
-		return false
+	first := unmarked(line)
+	if first != line && p.readRestored(first, yield) {
+		return true
 	}
-	before, read := p.counts, false
+	second := respaced(first)
+	return second != first && p.readRestored(second, yield)
+}
+
+// readRestored reads a line instead of another one, which the caller counts if this
+// one is not read.
+func (p *Parser) readRestored(line string, yield func(*bounce.Event)) (read bool) {
+	before := p.counts
 	p.restoring = true
-	p.Line(text, func(ev *bounce.Event) {
+	p.Line(line, func(ev *bounce.Event) {
 		read = true
 		yield(ev)
 	})

@@ -47,3 +47,12 @@ func TestAReadableLineIsNoCopy(t *testing.T) {
 		t.Errorf("got %v", describeAll(got))
 	}
 }
+
+// The sender and the message-id of a copied page are read too.
+func TestSendersOfACopiedPage(t *testing.T) {
+	log := withHeader("Nov 23 12:57:36 mx postfix/DAEMON[474]: BODY")
+	want := row(events(newParser(t, ""), log))
+	if got := row(events(newParser(t, ""), strings.NewReplacer("<", "&lt;", ">", "&gt;").Replace(log))); got != want {
+		t.Errorf("got %s\nwant %s", got, want)
+	}
+}

@@ -38,7 +38,7 @@ const eximSubject = ` T="`
 //	F=<news@a.example> R=dnslookup T=remote_smtp H=mx.b.example DS [192.0.2.1]:25* I=[192.0.2.9]:4242
 //	X=TLS1.3:TLS_AES_256_GCM_SHA384:256 CV=yes DN="CN=mx" A=plain:joe PS=ea L* PRDR K
 const (
-	eximHostField = `H=(?:[^\s\[]\S*(?: \([^)]*\))?(?: DS)? )?\[[^\]]*\](?::\d+)?\*?`
+	eximHostField = `H=(?:[^\s\[]\S*(?: \([^)]*\))?(?: DS)? )?\[[^\]]*\](?::\w+)?\*?`
 	eximFields    = `(?: (?:` + eximHostField + `|[A-Z][A-Za-z0-9_]{0,15}\*?=(?:<` + eximMailbox + `>|"(?:[^"]|"[^ :])*"+|[^\s<"]\S*)|L\*?|K|PRDR|TFO\*{0,2}))*?`
 )
 
@@ -68,7 +68,7 @@ const eximPlaces = `[|/:>]|save |[^\s<>"|@:=]+ [|/>]`
 var (
 	eximFailed = regexp.MustCompile(`^` + eximAddress + `(?P<fields>` + eximFields + `)(?: ?: (?P<message>.*)| (?P<forced>mua_wrapper forced failure for deferred delivery|routing yielded an? [a-z]+ delivery))?$`)
 	// since 4.8x: defer (ERRNO), the system's words, who was asked, the message
-	eximDeferred = regexp.MustCompile(`^` + eximAddress + `(?P<fields>` + eximFields + `)(?: routing| transporting)? defer \((?P<code>-?\d+)\)(?:: (?P<words>[^:]*?))?(?P<fields2>` + eximFields + `)(?: ?: (?P<message>.*))?$`)
+	eximDeferred = regexp.MustCompile(`^` + eximAddress + `(?P<fields>` + eximFields + `)(?: routing| transporting)? defer \((?P<code>-?\w+)\)(?:: (?P<words>[^:]*?))?(?P<fields2>` + eximFields + `)(?: ?: (?P<message>.*))?$`)
 	eximSent     = regexp.MustCompile(`^` + eximAddress + `(?P<fields>(?: [A-Z][A-Za-z0-9_]*=.*)|: .*|$)`)
 	eximField    = regexp.MustCompile(` (?:[A-Z]+=|defer \()`)
 	eximTimes    = regexp.MustCompile(`(?: [DQ]T=[0-9dhms.]+)+$`) // log_selector +deliver_time, +queue_time

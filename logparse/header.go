@@ -91,16 +91,16 @@ func cutHeader(line string, h *header) bool {
 }
 
 // isHost reports whether a word may be the host of a usual header: it is no tag, no
-// level, and no second stamp.
+// level, no label, and no second stamp.
 func isHost(word string) bool {
 	n := len(word)
-	if n >= 10 && isDigit(word[0]) {
+	if n >= 10 && (isDigit(word[0]) || word[0] == '@') {
 		var second stamp
 		if rest, ok := second.cutAny(word); ok && rest == "" {
 			return false
 		}
 	}
-	return n > 0 && word[n-1] != ':' && word[0] != '<' && (n > 14 || !isLevel(word))
+	return n > 0 && word[n-1] != ':' && word[0] != '<' && (n > 14 || !isLevel(word)) && strings.IndexByte(word, '=') < 0
 }
 
 // cutTag reads "postfix/smtp[474]: BODY". The tag ends at the first ": ", and

@@ -117,6 +117,26 @@ var headerTests = []struct{ name, form, time, host string }{
 	{"OpenTelemetry", `{"timeUnixNano":"1795438660000000000","body":{"stringValue":"Nov 23 12:57:36 mx postfix/DAEMON[4]: JSON"}}`, "2026-11-23T12:57:36Z", "mx"},
 	{"a line in an object in an object", `{"message":"{\"log\":\"Nov 23 12:57:36 mx postfix/DAEMON[4]: 4f1XyZabcd: removed\\n\"}","@timestamp":"2026-11-23T12:57:36Z"}`, "", ""},
 
+	// documents with many lines
+	{"Loki, push", `{"streams":[{"stream":{"app":"postfix"},"values":[["1795438656123456789","Nov 23 12:57:36 mx postfix/DAEMON[4]: JSON"]]}]}`, "2026-11-23T12:57:36Z", "mx"},
+	{"Loki, push, no stamp", `{"streams": [ {"stream": {}, "values": [ ["1795438656123456789", "postfix/DAEMON[4]: JSON"] ] } ] }`, "2026-11-23T12:57:36.123456789Z", ""},
+	{"Loki, query", `{"status":"success","data":{"resultType":"streams","result":[{"stream":{"app":"postfix"},"values":[["1795438656123456789","Nov 23 12:57:36 mx postfix/DAEMON[4]: JSON",{}]]}],"stats":{}}}`, "2026-11-23T12:57:36Z", "mx"},
+	{"CloudWatch, subscription", `{"messageType":"DATA_MESSAGE","logGroup":"mail","subscriptionFilters":["f"],"logEvents":[{"id":"1","timestamp":1795438656123,"message":"Nov 23 12:57:36 mx postfix/DAEMON[4]: JSON"}]}`, "2026-11-23T12:57:36Z", "mx"},
+	{"CloudWatch, events", `{"events":[{"logStreamName":"mail","timestamp":1795438656123,"message":"postfix/DAEMON[4]: JSON","ingestionTime":1795438656456,"eventId":"1"}],"searchedLogStreams":[]}`, "2026-11-23T12:57:36.123Z", ""},
+	{"Elasticsearch, search", `{"took":3,"hits":{"total":{"value":1},"hits":[{"_id":"1","_source":{"@timestamp":"2026-11-23T12:57:36.250Z","program":"postfix/DAEMON","host":"mx","message":"JSON"}}]}}`, "2026-11-23T12:57:36.25Z", "mx"},
+	{"OpenTelemetry, export", `{"resourceLogs":[{"resource":{"attributes":[{"key":"host.name","value":{"stringValue":"mx"}}]},"scopeLogs":[{"logRecords":[{"timeUnixNano":"1795438656000000000","body":{"stringValue":"Nov 23 12:57:36 mx postfix/DAEMON[4]: JSON"}}]}]}]}`, "2026-11-23T12:57:36Z", "mx"},
+	{"Loki, push, in lines", "{\n  \"streams\": [\n    {\n      \"stream\": {},\n      \"values\": [\n        [\n          \"1795438656123456789\",\n          \"Nov 23 12:57:36 mx postfix/DAEMON[4]: JSON\"\n        ]\n      ]\n    }\n  ]\n}", "2026-11-23T12:57:36Z", "mx"},
+
+	{"forwarded by AIX", "Nov 23 12:57:36 192.0.2.5 Message forwarded from mx: postfix/DAEMON[474]: BODY", "2026-11-23T12:57:36Z", "mx"},
+	{"a host that was taken out", "Nov 23 12:57:36 <server> postfix/DAEMON[474]: BODY", "2026-11-23T12:57:36Z", "server"},
+	{"docker logs --details -t", "2026-11-23T12:57:36.5Z com.docker.compose.project=x,com.docker.compose.service=mail Nov 23 12:57:36 mx postfix/DAEMON[474]: BODY", "2026-11-23T12:57:36Z", "mx"},
+	{"docker logs --details -t with a tag", "2026-11-23T12:57:36.5Z tag=mail postfix/DAEMON[474]: BODY", "2026-11-23T12:57:36.5Z", ""},
+	{"Vector's own log", "2026-11-23T12:57:40.376231Z  INFO source{component_id=mail component_type=file}: Nov 23 12:57:36 mx postfix/DAEMON[474]: BODY", "2026-11-23T12:57:36Z", "mx"},
+	{"Vector's own log with a module", "2026-11-23T12:57:40.376231Z  INFO source{component_id=mail}: vector::internal_events: Nov 23 12:57:36 mx postfix/DAEMON[474]: BODY", "2026-11-23T12:57:36Z", "mx"},
+	{"a table of Graylog", `"2026-11-23T12:57:36.250Z","mx","mx postfix/DAEMON[474]: QUOTED"`, "2026-11-23T12:57:36.25Z", "mx"},
+	{"Graylog's message", `{"source":"mx","message":"mx postfix/DAEMON[474]: JSON","timestamp":"2026-11-23T12:57:36.250Z"}`, "2026-11-23T12:57:36.25Z", "mx"},
+	{"a cross in front", "❌ Nov 23 12:57:36 mx postfix/DAEMON[474]: BODY", "2026-11-23T12:57:36Z", "mx"},
+
 	// tables
 	{"CSV", `"2026-11-23T12:57:36Z","mx","postfix/DAEMON[474]","QUOTED"`, "2026-11-23T12:57:36Z", "mx"},
 	{"CSV with a whole line", `"2026-11-23T12:57:40Z","loghost","Nov 23 12:57:36 mx postfix/DAEMON[474]: QUOTED"`, "2026-11-23T12:57:36Z", "mx"},

@@ -2,6 +2,7 @@ package logparse_test
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -327,16 +328,18 @@ func FuzzHeaders(f *testing.F) {
 	sources := []string{
 		"", "mail-1  | ", "[pod/postfix-0/mail] ", "/var/log/mail.log:", "12:", "\ufeff", "\x1b[32mmail |\x1b[0m ", "  ", "<22>", "postfix-0 postfix ",
 		"> ", "mail_postfix.1.abc123@node1    | ", "postfix_00 stdout | ", "0|mail  | ", "[mail-0 smtp] ", "*",
+		"❌ ", "[code]", "<pre>", "- ", "1. ",
 	}
 	outers := []string{
 		"", "2026-11-23T12:57:36.9Z ", "2026-11-23T12:57:36.9Z stdout F ", "Nov 23 12:57:37 node1 docker[3]: ", "<30>1 2026-11-23T12:57:36.9Z node1 mail 8 mail - ",
 		"2026 Nov 23 12:57:38 node1->/var/log/mail.log ", "Nov 23 12:57:37 node1 7d1ad8e9c7f8[822]: ", "2026-11-23T12:57:36.9+00:00 mail/log/7d1ad8e9c7f8 ",
+		"2026-11-23T12:57:36.9Z tag=mail ", "2026-11-23T12:57:36.9Z  INFO source{component_id=mail}: ",
 	}
 	stamps := []string{
 		"Nov 23 12:57:36", "2026-11-23T12:57:36Z", "2026-11-23 12:57:36", "Nov 23 12:57:36 2026", "2026 Nov 23 12:57:36", "nov. 23 12:57:36", "Mon 2026-11-23 12:57:36 UTC", "20261123T125736Z", "1795438656", "[2026-11-23 12:57:36,000]", "23/Nov/2026:12:57:36 +0000", "Mon Nov 23 12:57:36 UTC 2026",
 		"2026:11:23-12:57:36", "20261123125736", "@1795438656", "2026年11月23日 12:57:36", "Th11 23 12:57:36",
 	}
-	hosts := []string{"", " mx", " mx mail.info", " <mail.info> mx", " mail.info mx", " 192.0.2.7 mx", " INFO", " [info] mx", " mx mail:info", " s_net@mx/mx", " [192.0.2.5]", " mx :"}
+	hosts := []string{"", " mx", " mx mail.info", " <mail.info> mx", " mail.info mx", " 192.0.2.7 mx", " INFO", " [info] mx", " mx mail:info", " s_net@mx/mx", " [192.0.2.5]", " mx :", " 192.0.2.7 Message forwarded from mx:", " <server>"}
 	tags := []string{
 		"postfix/smtp[474]: ", "postfix/smtp[474] ", "postfix/smtp: ", "postfix/smtp[474]:  ", "postfix/smtp[474]:", "postfix-out/smtp[474]: ", "postfix/submission/smtp[4]: ",
 		"postfix/smtp[474]: info: ", "postfix/smtp[474] - ", "postfix/smtp[474]: [mail.info] ", "[postfix/smtp] ", "smtp[474]: ", "postfix/smtp(474): ", "postfix/smtp 474: ",
@@ -346,7 +349,8 @@ func FuzzHeaders(f *testing.F) {
 		f.Add(uint8(i), uint8(i/3), uint8(i/2), uint8(i/5), uint8(i/7), body)
 	}
 	f.Fuzz(func(t *testing.T, source, outer, stamp, host, tag uint8, body string) {
-		if strings.ContainsAny(body, "\n\r\x1b\ufeff") || strings.Contains(body, "#033[") || strings.TrimSpace(body) != body || strings.HasPrefix(body, "[") {
+		if strings.ContainsAny(body, "\n\r\x1b\ufeff") || strings.Contains(body, "#033[") || strings.TrimSpace(body) != body || !withQueueID.MatchString(body) ||
+			strings.ContainsAny(body, "&`") || mayBeMarkup.MatchString(body) || strings.HasSuffix(body, ">") {
 			return
 		}
 		// A stamp of its own, the tag of a server, or a list's delimiter may begin a body.
@@ -370,5 +374,10 @@ func FuzzHeaders(f *testing.F) {
 		}
 	})
 }
+
+var mayBeMarkup = regexp.MustCompile(`\[/?[A-Za-z]+[]=]`)
+
+// withQueueID matches a body that is recognised by its beginning.
+var withQueueID = regexp.MustCompile(`^[0-9A-Za-z]{5,24}: to=<.*>, (?:relay=|status=)`)
 
 func pick(parts []string, n uint8) string { return parts[int(n)%len(parts)] }

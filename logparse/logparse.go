@@ -349,6 +349,9 @@ func (p *Parser) finish(h *header, line string, yield func(*bounce.Event)) bool 
 			result = resultUnparsed
 		}
 		if result == resultOther && !g.losesDelivery(h) {
+			if strings.Contains(h.body, "&lt;") && p.readCopy(line, yield) {
+				return true
+			}
 			if !isFinal(h) {
 				return false
 			}

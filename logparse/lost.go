@@ -56,7 +56,7 @@ const lostFields = `(?:(?:relay|orig_to|ctladdr|delay|delays|xdelay|mailer|dsn)=
 
 var (
 	// The recipient follows directly behind the queue ID, or nothing is before it.
-	lostRecipient = regexp.MustCompile(`^(?:[0-9A-Za-z]{1,64}[: ] ?)?` + lostFields)
+	lostRecipient = regexp.MustCompile(`^(?:(?:[^\s:]{1,64}|<[\w -]{1,40}>|\[[\w -]{1,40}\])[: ] ?)?` + lostFields)
 	// Plain words are before the queue ID.
 	lostBehindWords = regexp.MustCompile(`^[^<>()@="]{1,100}\b[0-9A-Za-z]{5,64}: ?` + lostFields)
 	// An id of Exim's, of whatever length its parts will have, or none.

@@ -13,6 +13,7 @@ import (
 //	{"log":"Nov 23 12:57:36 mx postfix/smtp[4]: …\n","stream":"stdout","time":"2026-11-23T12:57:36.1Z"}   Docker
 //	{"MESSAGE":"4XabcZ: …","SYSLOG_IDENTIFIER":"postfix/smtp","_HOSTNAME":"mx","__REALTIME_TIMESTAMP":"…"}   journalctl -o json
 //	{"@timestamp":"…","host":{"name":"mx"},"process":{"name":"postfix/smtp","pid":4},"message":"4XabcZ: …"}   Filebeat
+//	date=2026-11-23 time=12:57:36.123 device_id=FE… session_id="6AND4fXN000084-6AND4fXN000084" msg="to=<a@b.example>, …"   FortiMail
 //	{"version":"1.1","host":"mx","short_message":"…","timestamp":1795438656.1,"_application_name":"postfix/smtp"}   GELF
 
 // role is what a field of an object is for.
@@ -97,6 +98,9 @@ type object struct {
 	values [roles][candidates]string
 	writer writer
 	isLog  bool // the message is in the field log, as Docker writes it
+	// session is that of FortiMail, which names its Sendmail's queue ID twice.
+	session  string
+	fortinet bool // see session
 	// ambiguous means that two fields of the same rank hold different messages, or that
 	// the message begins in the middle of a line.
 	ambiguous bool
@@ -167,7 +171,11 @@ func (u *unusual) takeObject(o *object) bool {
 	if u.writer == (writer{}) {
 		u.writer = o.writer
 	}
-	if s, ok := o.stamp(); ok && u.n < maxStamps {
+	s, ok := o.stamp()
+	if !ok {
+		s, ok = o.dateAndTime()
+	}
+	if ok && u.n < maxStamps {
 		u.stamps[u.n] = s
 		u.n++
 		u.inner = ""
@@ -179,7 +187,9 @@ func (u *unusual) takeObject(o *object) bool {
 	if host := o.first(roleHost); host != "" {
 		u.host = host
 	}
-	u.tag, u.pid = o.program()
+	if u.tag, u.pid = o.program(); u.tag == "" && o.fortinet && o.session != "" {
+		u.tag = "sendmail"
+	}
 	if pid := o.first(roleProcess); u.pid == "" {
 		u.pid = pid
 	}
@@ -190,6 +200,9 @@ func (u *unusual) takeObject(o *object) bool {
 	for _, raw := range o.values[roleMessage] {
 		if raw != "" {
 			text, ok := decodeText(raw)
+			if u.tag == "sendmail" && o.fortinet {
+				text = o.session + ": " + text
+			}
 			return ok && u.readMessage(text, o.isLog)
 		}
 	}
@@ -278,6 +291,21 @@ func (o *object) stamp() (s stamp, ok bool) {
 	return s, false
 }
 
+// dateAndTime returns a stamp in two fields, date=2026-11-23 time=12:57:36.123.
+func (o *object) dateAndTime() (s stamp, ok bool) {
+	var date, clock string
+	for _, raw := range o.values[roleTime] {
+		switch text, _ := decodeText(raw); {
+		case len(text) == len("2026-11-23") && text[4] == '-':
+			date = text
+		case len(text) >= len("12:57:36") && text[2] == ':':
+			clock = text
+		}
+	}
+	rest, ok := s.cutAny(date + " " + clock)
+	return s, ok && rest == ""
+}
+
 // scan reads an object. parent is the path of an object inside of another.
 func (o *object) scan(text, parent string, depth int) (rest string, ok bool) {
 	text = skipSpace(text[1:])
@@ -328,8 +356,14 @@ func (o *object) scan(text, parent string, depth int) (rest string, ok bool) {
 func (o *object) set(key, value string) {
 	fields := fieldNames[key]
 	if fields == nil {
-		if key == "CONTAINER_PARTIAL_ORDINAL" && value != `"1"` {
+		switch {
+		case key == "CONTAINER_PARTIAL_ORDINAL" && value != `"1"`:
 			o.ambiguous = true // the rest of a long line, see continues
+		case key == "session_id":
+			text, _ := decodeText(value)
+			o.session, _, _ = strings.Cut(text, "-")
+		case key == "device_id":
+			o.fortinet = strings.HasPrefix(value, "FE")
 		}
 		if fields = fieldNames[strings.ToLower(key)]; fields == nil {
 			return

@@ -25,12 +25,12 @@ const opensmtpdAddress = `[^<>" ]*`
 //	  rcpt=<me@host> user=me delay=0s result=Ok stat=Delivered
 //
 // A session of zeros had no connection. smtpd logs no message-ids.
-var opensmtpdAttempt = regexp.MustCompile(`^(?:[0-9a-f]{16} )?(?P<agent>mta|mda|smtp|scheduler|bounce)(?: event=| )(?P<event>delivery|expire|expired) evpid=(?P<id>[0-9a-f]{8})[0-9a-f]{8} ` +
+var opensmtpdAttempt = regexp.MustCompile(`^(?:[0-9a-f]{8,16} )?(?P<agent>mta|mda|smtp|scheduler|bounce)(?: event=| )(?P<event>delivery|expire|expired) evpid=(?P<id>[0-9a-f]{8})[0-9a-f]{0,8} ` +
 	`from=<(?P<from>` + opensmtpdAddress + `)> to=<(?P<to>` + opensmtpdAddress + `)>(?: rcpt=<(?P<rcpt>` + opensmtpdAddress + `)>)?` +
-	`(?: [a-z]+=(?:"[^"]*"|\S+))*? delay=\S+ result="?(?P<result>[A-Za-z]+)"? stat="?(?P<stat>.*?)"?$`)
+	`(?: [a-z]+=(?:"[^"]*"|[^"\s]\S*(?: \([A-Za-z0-9._-]*\))?))*? result="?(?P<result>[A-Za-z]+)"? stat="?(?P<stat>.*?)"?$`)
 
 // opensmtpdRelay reads `relay="192.0.2.1 (mx.b.example)"`.
-var opensmtpdRelay = regexp.MustCompile(` relay="(?:(?P<ip>[0-9A-Fa-f:.]+|IPv6:[0-9A-Fa-f:.]+) \((?P<host>[^)"]*)\)|(?P<name>[^" ]+))" `)
+var opensmtpdRelay = regexp.MustCompile(` relay="?(?:(?P<ip>[0-9A-Fa-f:.]+|IPv6:[0-9A-Fa-f:.]+) \((?P<host>[^)"]*)\)|(?P<name>[^" ]+))"? `)
 
 // Up to 5.9, mta_log() and mda_log() named the kind of delivery first, and an
 // expiry is still logged in this form by queue_log() in queue.c, with a null

@@ -251,7 +251,7 @@ func parsePostfixByGrammar(h *header, colon int, ev *bounce.Event) result {
 		return resultRead
 	case strings.HasPrefix(rest, "message-id="):
 		m, ok := match(postfixMessageID, h.body)
-		if !ok {
+		if !ok || strings.HasPrefix(m.raw("messageid"), "&lt;") { // of a page that was copied
 			return resultOther
 		}
 		ev.Kind, ev.QueueID, ev.MessageID = bounce.EventMessage, m.raw("id"), m.text("messageid")

@@ -14,11 +14,15 @@ import (
 //	to=<a@b.example>, relay=none, delay=1, …                                        the queue ID
 //	**********: to=<a@b.example>, relay=none, delay=1, …
 //	4ABD: to=<a@b.example>, relay=none, delay=1, …
+//	<queue id>: to=<a@b.example>, relay=none, delay=1, …
 //
 // Such an address has no character that could begin another field, so that there is
 // one reading.
-var postfixPart = regexp.MustCompile(`^(?:(?P<id>[0-9A-Za-z*_-]{1,64}): )?to=(?:<(?P<to>` + postfixPlain + `)>|(?P<bare>` + postfixPlain + `))` +
+var postfixPart = regexp.MustCompile(`^(?:(?P<id>` + postfixAnyID + `): )?to=(?:<(?P<to>` + postfixPlain + `)>|(?P<bare>` + postfixPlain + `))` +
 	`(?:, orig_to=<?(?P<orig>` + postfixPlain + `)>?)?(?P<relay>, relay=[^,<>]*)?(?P<fields>, (?:[a-z_]+=[^,<>]*, )*?status=.*)$`)
+
+// postfixAnyID matches a queue ID that was shortened or masked.
+const postfixAnyID = `[^\s<>:=,;"()\[\]]{1,64}|<[\w -]{1,40}>|\[[\w -]{1,40}\]`
 
 const postfixPlain = `[^\s<>",;()\[\]]+`
 
@@ -32,7 +36,7 @@ func parsePostfixPart(h *header, ev *bounce.Event) result {
 		return resultOther
 	}
 	m, ok := match(postfixPart, h.body)
-	if !ok || m.has("id") && isWord(m.raw("id")) || !m.has("relay") && strings.Contains(h.body, ">, relay=") {
+	if !ok || m.has("id") && isWord(m.raw("id")) || !m.has("relay") && (m.has("bare") || strings.Contains(h.body, ">, relay=")) {
 		return resultOther
 	}
 	whole := *h

@@ -25,7 +25,7 @@ import (
 // (sendmail_address.go reads them off first).
 var (
 	sendmailID     = regexp.MustCompile(`^(?:(?P<id>[0-9A-Za-z]{5,24}): |NOQUEUE: |: )?(?P<rest>(?:to|from)=.*)$`)
-	sendmailFields = regexp.MustCompile(`^(?:, [cx]?delay=[0-9:+]+)+(?:, mailer=(?P<mailer>[^,]*))?(?:, tls_verify=[^,]*)?(?:, pri=\d+)?` +
+	sendmailFields = regexp.MustCompile(`^(?:, [cx]?delay=[0-9:+]+)*(?:, mailer=(?P<mailer>[^,]*))?(?:, tls_verify=[^,]*)?(?:, pri=\d+)?` +
 		`(?:, relay=(?P<relay>[^,]*))?(?:, dsn=(?P<dsn>\d\.\d{1,3}\.\d{1,3}))?` +
 		`(?:, ntries=\d+)?(?:, quarantine=[^,]*)?(?:, reply=(?P<reply>.*?))?(?:, ntries=\d+)?, stat=(?P<stat>.*)$`)
 	sendmailSender = regexp.MustCompile(`^, size=\d+(?:, [a-z]+=[^,<]*)*?(?:, msgid=(?P<messageid>.*?))?(?:, (?:bodytype|proto|daemon|relay|tls_verify|auth|mech)=.*)?$`)
@@ -144,6 +144,8 @@ func parseSendmailAttempt(line string, h *header, ev *bounce.Event) result {
 	text := joinLines(strings.TrimPrefix(stat, "Deferred: "))
 	if m.has("reply") {
 		text = joinLines(m.raw("reply"))
+	} else if _, reply, found := strings.Cut(text, "(Reason from remote:"); found { // FortiMail
+		text = strings.TrimSuffix(reply, ")")
 	}
 	setReply(&ev.Reply, text, text)
 	return resultRead

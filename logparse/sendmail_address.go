@@ -15,7 +15,7 @@ import (
 //	to=<a@b.example>, [more], delay=…                 a long list goes on in another line
 
 // sendmailListEnds are the fields that may follow a list of addresses.
-var sendmailListEnds = [...]string{", delay=", ", xdelay=", ", cdelay=", ", ctladdr=", ", size="}
+var sendmailListEnds = [...]string{", delay=", ", xdelay=", ", cdelay=", ", ctladdr=", ", size=", ", mailer=", ", relay=", ", dsn=", ", stat="}
 
 // fieldOfSendmail matches a field without an address.
 var fieldOfSendmail = regexp.MustCompile(`^ *[a-z_]+=[^@<>"]*$`)

@@ -55,6 +55,10 @@ func (u *unusual) readCSV(text string) bool {
 			}
 			return u.n > 0
 		}
+		// Graylog repeats the host.
+		if rest, found := strings.CutPrefix(f, u.host+" "); found && u.host != "" && beginsWithTag(rest) {
+			f = rest
+		}
 		inside := *u
 		if (beginsLine(f) || u.n > 0 && beginsWithTag(f)) && !foreign && inside.readParts(f) && (!isDaemonTag(u.tag) || inside.repeats(u)) {
 			if inside.inner == "" {

@@ -129,6 +129,10 @@ func (u *unusual) readQuoted(text string) bool {
 // lokiLabels are the labels of a stream, as logcli prints them behind the stamp.
 var lokiLabels = regexp.MustCompile(`^\{(?:[A-Za-z_][A-Za-z0-9_]*="(?:[^"\\]|\\.)*"(?:, ?)?)*\}`)
 
+// sourceLabels are the labels of a container that docker logs --details prints behind
+// the stamp, and the span in which Vector logs.
+var sourceLabels = regexp.MustCompile(`^(?:(?:(?:tag|com\.docker\.[a-z.]+)=[^\s=,]+,?)+ |source\{[^{}]*\}:(?: vector::[a-z_:]+:)? )`)
+
 // cutStamp reads a stamp, and with it begins a header inside the one before.
 func (u *unusual) cutStamp(rest string) (string, bool) {
 	if u.n == maxStamps {
@@ -275,10 +279,17 @@ func (u *unusual) cutPart(rest string) (string, bool) {
 			return "", false
 		}
 		inside := rest[1:end]
-		if !isLevel(inside) && !isFacility(inside) && strings.Trim(inside, "0123456789.") != "" {
-			return "", false
+		if isLevel(inside) || isFacility(inside) || strings.Trim(inside, "0123456789.") == "" {
+			return rest[end+1:], true
 		}
-		return rest[end+1:], true
+		return rest[end+1:], u.n > 0 && isName(inside) && u.addName(inside) // in place of a host that was taken out
+	}
+	if after, found := strings.CutPrefix(rest, "Message forwarded from "); found && u.named == 1 { // AIX
+		u.names, after, found = strings.Cut(after, ":")
+		return after, found && isName(u.names)
+	}
+	if labels := sourceLabels.FindString(rest); labels != "" && u.n > 0 && u.named == 0 {
+		return rest[len(labels):], true
 	}
 	word, after := cutWord(rest)
 	if u.ofProgram() {
@@ -439,22 +450,4 @@ func cutSource(text string) string {
 		}
 	}
 	return text
-}
-
-// beginsLine reports whether a text begins as whole lines do.
-func beginsLine(text string) bool {
-	var s stamp
-	if _, ok := s.cut(text); ok {
-		return true
-	}
-	if _, ok := s.cutAny(text); ok {
-		return true
-	}
-	return strings.HasPrefix(text, "{") || cutPriority(text) != text
-}
-
-// beginsWithTag reports whether a text begins with the tag of a mail server.
-func beginsWithTag(text string) bool {
-	tag, _, _, marked := cutAnyTag(text)
-	return isDaemonTag(tag) || marked && isServerTag(tag)
 }
