@@ -282,7 +282,7 @@ func (u *unusual) cutPart(rest string) (string, bool) {
 		if isLevel(inside) || isFacility(inside) || strings.Trim(inside, "0123456789.") == "" {
 			return rest[end+1:], true
 		}
-		return rest[end+1:], u.n > 0 && isName(inside) && u.addName(inside) // in place of a host that was taken out
+		return rest[end+1:], u.n > 0 && isName(inside) && u.addName(inside) // instead of a host that was taken out
 	}
 	if after, found := strings.CutPrefix(rest, "Message forwarded from "); found && u.named == 1 { // AIX
 		u.names, after, found = strings.Cut(after, ":")
