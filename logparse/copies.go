@@ -31,7 +31,7 @@ func unmarked(line string) string {
 // respaced returns a line with one space where there are several, or none where one
 // belongs.
 func respaced(line string) string {
-	if !strings.Contains(line, `"`) { // a local part may hold several spaces
+	if !strings.Contains(line, `"`) || plainRecipient.MatchString(line) { // a quoted local part may hold several spaces
 		line = doubled.ReplaceAllString(line, " ")
 	}
 	line = gluedID.ReplaceAllString(line, "$1 $2")
@@ -58,10 +58,11 @@ var (
 	markupAtStart = regexp.MustCompile(`(?i)^(?:\[` + markupNames + ` *)+`)
 	markupAtEnd   = regexp.MustCompile(`(?i)(?: *\[/` + markupNames + `)+$`)
 	// "to=<[email]a@b.example[/email]>"
-	markedAddress = regexp.MustCompile(`(?i)=<\[(?:email|url)(?:=[^\]"<>]*|="[^\]"<>]*")?\]([^\[\]<>"\s]+)\[/(?:email|url)\]>`)
-	tagsBefore    = regexp.MustCompile(`^(?i)(?:<(?:pre|code|p|br|b|i|em|strong|li|td|tr|span|div|font|tt|samp|kbd|blockquote)(?: [^<>]*)?/?> *)+`)
-	tagsBehind    = regexp.MustCompile(`(?: *</?[A-Za-z]+ ?/?>)+$`)
-	doubled       = regexp.MustCompile(`[ \t]{2,}`)
+	markedAddress  = regexp.MustCompile(`(?i)=<\[(?:email|url)(?:=[^\]"<>]*|="[^\]"<>]*")?\]([^\[\]<>"\s]+)\[/(?:email|url)\]>`)
+	tagsBefore     = regexp.MustCompile(`^(?i)(?:<(?:pre|code|p|br|b|i|em|strong|li|td|tr|span|div|font|tt|samp|kbd|blockquote)(?: [^<>]*)?/?> *)+`)
+	tagsBehind     = regexp.MustCompile(`(?: *</?[A-Za-z]+ ?/?>)+$`)
+	plainRecipient = regexp.MustCompile(`^[^<>"]*: *to=<[^<>" ]*>,`)
+	doubled        = regexp.MustCompile(`[ \t]{2,}`)
 	// "1xVTbv-00000r-1v ==a@b.example"
 	gluedID = regexp.MustCompile(`^([^<>@]{0,120}\b[0-9A-Za-z]{6}-(?:[0-9A-Za-z]{6}-[0-9A-Za-z]{2}|[0-9A-Za-z]{11}-[0-9A-Za-z]{4}) (?:\*\*|==|=>|->))([^ =>*])`)
 	// "dsn=5.0.0,stat=Service unavailable"

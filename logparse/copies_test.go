@@ -12,10 +12,11 @@ func TestCopiesOfLines(t *testing.T) {
 		exim     = "2026-11-23 12:57:36 1xVTbv-00000r-1v ** a@b.example R=x T=y H=mx.b.example [192.0.2.1]: SMTP error from remote mail server after RCPT TO:<a@b.example>: 550 5.1.1 no <a@b.example>"
 		local    = "2026-11-23 12:57:36 1xVTbv-00000r-1v == joe <joe@b.example> R=x T=y defer (-22): mailbox is full"
 		sendmail = "Nov 23 12:57:36 mx sm-mta[4]: 6AND4fXL000084: to=<a@b.example>, ctladdr=<i@b.example> (8/0), delay=00:00:01, xdelay=00:00:01, mailer=local, pri=30242, dsn=5.1.1, stat=User unknown"
+		command  = `Nov 23 12:57:36 mx postfix/local[4]: 4f1XyZabcd: to=<a@b.example>, relay=local, delay=1, delays=0/0/0/1, dsn=5.3.0, status=bounced (Command died with status 1: "procmail -a "$EXTENSION"")`
 		smtpd    = `Nov 23 12:57:36 mx smtpd[4]: 770afeddea7e9413 mta delivery evpid=7571057c164ab4f5 from=<news@a.example> to=<a@b.example> rcpt=<-> source="-" relay="192.0.2.1 (mx.b.example)" delay=0s result="PermFail" stat="550 5.1.1 no <a@b.example>"`
 	)
 	entities := strings.NewReplacer("<", "&lt;", ">", "&gt;", `"`, "&quot;")
-	for _, line := range []string{postfix, exim, local, sendmail, smtpd} {
+	for _, line := range []string{postfix, exim, local, sendmail, command, smtpd} {
 		want := describeAll(events(newParser(t, ""), line+"\n"))
 		for _, copied := range []string{
 			"❌ " + line, "~ " + line, "--> " + line, "• " + line, "`" + line + "`", "# " + line, "  ⚠️  " + line,
