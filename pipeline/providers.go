@@ -1,7 +1,5 @@
 package pipeline
 
-import "strings"
-
 // maxHosts bounds the servers whose provider is remembered. Any stranger can run one.
 const maxHosts = 50_000
 
@@ -10,37 +8,33 @@ const maxHosts = 50_000
 type providers struct {
 	slugs  []string // grows; batches share it
 	bySlug map[string]uint16
-	byHost map[string]server
+	byHost map[nameHash]uint16
 }
 
-// server is a server that took mail.
-type server struct {
-	host     string // a copy
-	provider uint16 // as bounce.Success has it
-}
-
-// of returns a server with its provider.
-func (p *providers) of(host string, judge Classifier) server {
+// of returns the number of the provider that a server belongs to, as bounce.Success has
+// it.
+func (p *providers) of(host string, judge Classifier) uint16 {
 	if host == "" {
-		return server{}
+		return 0
 	}
-	if s, known := p.byHost[host]; known {
-		return s
+	hash := hashName(host)
+	n, known := p.byHost[hash]
+	if known {
+		return n
 	}
-	s := server{host: strings.Clone(host)} // a substring pins the block of the log
 	if slug := judge.Provider(host); slug != "" {
-		if s.provider = p.bySlug[slug]; s.provider == 0 {
+		if n = p.bySlug[slug]; n == 0 {
 			p.slugs = append(p.slugs, slug)
-			s.provider = uint16(len(p.slugs))
+			n = uint16(len(p.slugs))
 			if p.bySlug == nil {
 				p.bySlug = make(map[string]uint16)
 			}
-			p.bySlug[slug] = s.provider
+			p.bySlug[slug] = n
 		}
 	}
 	if p.byHost == nil || len(p.byHost) >= maxHosts {
-		p.byHost = make(map[string]server)
+		p.byHost = make(map[nameHash]uint16)
 	}
-	p.byHost[s.host] = s
-	return s
+	p.byHost[hash] = n
+	return n
 }

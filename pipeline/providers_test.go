@@ -17,7 +17,7 @@ func TestProvidersAreNumberedInTheBatch(t *testing.T) {
 	var p providers
 	judge := byName{"mx1.google.com": "google", "mx2.google.com": "google", "mx.yahoo.com": "yahoo"}
 	slug := func(host string) string {
-		n := p.of(host, judge).provider
+		n := p.of(host, judge)
 		if n == 0 {
 			return ""
 		}
