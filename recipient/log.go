@@ -60,7 +60,7 @@ func (l *FailureLog) verdict(r *bounce.Record) int32 {
 
 // Lists returns the failures of some addresses, each as Of does.
 func (l *FailureLog) Lists(n int, last func(i int) int32) [][]Failure {
-	lists, all := make([][]Failure, n), make([]Failure, 0, 2*n)
+	lists, all := make([][]Failure, n), make([]Failure, 0, 3*n)
 	for i := range lists {
 		before := len(all)
 		all = l.Of(last(i), all)
