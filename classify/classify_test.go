@@ -343,9 +343,14 @@ func TestHostileRepliesAreJudgedQuickly(t *testing.T) {
 	} {
 		d := classify.Delivery("550 " + strings.Repeat(unit, 32<<10/len(unit)))
 		d.Outcome, d.Recipient, d.MTA = bounce.Bounced, "alice@b.example", bounce.Postfix
-		start := time.Now()
-		c.Verdict(&d)
-		if took := time.Since(start); took > 500*time.Millisecond { // 5 ms on an idle machine
+		const most = 500 * time.Millisecond // 5 ms on an idle machine
+		took := time.Hour
+		for try := 0; try < 5 && took > most; try++ {
+			start := time.Now()
+			c.Verdict(&d)
+			took = min(took, time.Since(start))
+		}
+		if took > most {
 			t.Errorf("%s: %s", name, took)
 		} else {
 			t.Logf("%s: %s", name, took)

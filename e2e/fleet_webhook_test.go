@@ -45,7 +45,7 @@ func TestAWebhookTellsOnceOfADecisionOfTheFleet(t *testing.T) {
 			defer mu.Unlock()
 			return slices.Clone(told)
 		}
-		for begun := time.Now(); time.Since(begun) < 30*time.Second && len(got()) < len(want); time.Sleep(50 * time.Millisecond) {
+		for begun := time.Now(); time.Since(begun) < patience && len(got()) < len(want); time.Sleep(50 * time.Millisecond) {
 			// it polls another process
 		}
 		time.Sleep(3 * time.Second) // for a second time

@@ -54,7 +54,7 @@ func (m *mailServer) fail(name string, n int) {
 func (m *mailServer) has(what, question string, want ...string) {
 	m.t.Helper()
 	var got []string
-	for begun := time.Now(); time.Since(begun) < 30*time.Second; time.Sleep(100 * time.Millisecond) {
+	for begun := time.Now(); time.Since(begun) < patience; time.Sleep(100 * time.Millisecond) {
 		if got = query(m.t, m.db, question); slices.Equal(got, want) {
 			return
 		}

@@ -49,7 +49,7 @@ func attack(t *testing.T, port int, rng *rand.Rand) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
 		t.Fatal(err)
 	}
 	c := textproto.NewConn(conn)

@@ -91,10 +91,8 @@ func TestAnIncidentIsToldOnceAndSurvivesAKill(t *testing.T) {
 	const rang = "SELECT count(*) FROM incidents WHERE rang_at IS NOT NULL"
 	waitFor(t, "the schema", func() bool { return len(query(t, at("b.db"), rang)) == 1 })
 	inMinutes(t, "an incident", func() bool { return strings.HasSuffix(answerOf(t, at("config.yaml"), rang), "1") })
+	waitFor(t, "the file that starts bouncetail notify", func() bool { return exists(at("notices.due")) })
 	d.kill()
-	if _, err := os.Stat(at("notices.due")); err != nil {
-		t.Errorf("the file that starts bouncetail notify: %v", err)
-	}
 	start(t, "--config", at("config.yaml"))
 
 	// The sender is killed while the receiver takes the notice: it is not noted as sent.

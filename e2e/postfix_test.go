@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/bouncetail/bouncetail/internal/pgtest"
 )
 
 // unpacked returns the directory into which scripts/test-setup has unpacked a mail
@@ -36,17 +38,6 @@ func unpacked(t testing.TB, name string) (root, libraries string) {
 		t.Fatal(err)
 	}
 	return root, strings.Join(append(found, filepath.Join(root, "usr/lib"), filepath.Join(root, "usr/lib/postfix")), ":")
-}
-
-// freePort returns an unused port of 127.0.0.1.
-func freePort(t testing.TB) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }
 
 // postfix is a Postfix that listens only on 127.0.0.1, with its configuration, queue and
@@ -209,6 +200,16 @@ func (p *postfix) sendmailProgram(path string) string {
 		p.t.Fatal(err)
 	}
 	return path
+}
+
+// freePort returns a port of 127.0.0.1 on which nothing listens.
+func freePort(t testing.TB) int {
+	t.Helper()
+	port, err := pgtest.FreePort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
 }
 
 func waitForPort(t testing.TB, port int) {

@@ -151,8 +151,8 @@ func (d *daemon) stop() {
 		if d.err != nil {
 			d.t.Errorf("bouncetail run ended with %v", d.err)
 		}
-	case <-time.After(20 * time.Second):
-		d.t.Error("bouncetail run still runs 20 s after SIGTERM")
+	case <-time.After(time.Minute): // milliseconds on an idle machine
+		d.t.Error("bouncetail run still runs a minute after SIGTERM")
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -19,12 +18,7 @@ import (
 // freeAddress returns an address on which nothing listens.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
+	return fmt.Sprintf("127.0.0.1:%d", freePort(t))
 }
 
 // background runs a program until the test ends.
@@ -136,7 +130,7 @@ func TestEveryExpressionOfTheBoardHasData(t *testing.T) {
 	}
 	// Values change between scrapes, so that rates have some.
 	n := 0
-	deadline := time.Now().Add(2 * time.Minute)
+	deadline := time.Now().Add(patience)
 	missing := expressions(t)
 	for time.Now().Before(deadline) && len(missing) > 0 {
 		for range 5 {

@@ -32,7 +32,7 @@ func recipientAnswer(t testing.TB, port int, to string) error {
 // processes must first open the new maps.
 func refuses(t testing.TB, port int, to string) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
 		err := recipientAnswer(t, port, to)
 		if err != nil && strings.Contains(err.Error(), "This address bounces: no-such-user since 20") && strings.Contains(err.Error(), "[bouncetail]") {
 			return

@@ -69,6 +69,8 @@ func TestDaemonWithRsyslogAndLogrotate(t *testing.T) {
 				if i%3 == 2 {
 					d.kill()
 					bounces(30)
+					// Without a daemon, what comes after the compression is lost.
+					waitFor(t, "rsyslogd to write", func() bool { return strings.Contains(words(log), fmt.Sprintf("4R%06X", n)) })
 				}
 				out, err := exec.CommandContext(t.Context(), logrotate, "--force", "--state", filepath.Join(dir, "state"), turn).CombinedOutput()
 				if err != nil {

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // A path that names no file with content is an error that says so. Opening a named pipe
@@ -51,7 +50,7 @@ func TestPathsThatAreNoFilesAreErrors(t *testing.T) {
 		{"run --db /dev/full " + log.path, "/dev/full is a device"},
 		{"recipients --db " + dir, "is a directory"},
 	} {
-		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		cmd := exec.CommandContext(ctx, program(t), strings.Fields(c.args)...)
 		out, err := cmd.CombinedOutput()
 		if err == nil || ctx.Err() != nil || !bytes.Contains(out, []byte(c.want)) {

@@ -10,7 +10,7 @@ func tortureSIGTERMBacklog(x *tortured) {
 	}
 	begin := time.Now()
 	x.d.stop()
-	if took := time.Since(begin); took > 5*time.Second {
+	if took := time.Since(begin); took > 20*time.Second { // milliseconds on an idle machine
 		x.t.Errorf("it took %s to stop", took)
 	}
 	x.start()

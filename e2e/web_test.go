@@ -62,19 +62,24 @@ func startWebAs(t *testing.T, as *syscall.Credential, command []string) string {
 	return "http://" + address
 }
 
-// pageOf asks for a page.
+// pageOf asks for a page, again if a busy machine did not show it in time.
 func pageOf(t *testing.T, at string) string {
 	t.Helper()
-	resp, err := http.Get(at)
-	if err != nil {
-		t.Fatal(err)
+	for deadline := time.Now().Add(patience); ; {
+		resp, err := http.Get(at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if resp.StatusCode == http.StatusServiceUnavailable && resp.Header.Get("Retry-After") != "" && time.Now().Before(deadline) {
+			continue
+		}
+		if err != nil || resp.StatusCode != http.StatusOK {
+			t.Errorf("%s: %s, %v\n%s", at, resp.Status, err, body)
+		}
+		return string(body)
 	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil || resp.StatusCode != http.StatusOK {
-		t.Errorf("%s: %s, %v\n%s", at, resp.Status, err, body)
-	}
-	return string(body)
 }
 
 // The process of the pages has a user that may read the database, and write neither the

@@ -79,7 +79,7 @@ webhooks:
 	// The hook that hangs delays neither reading nor a stop.
 	asked := time.Now()
 	d.stop()
-	if took := time.Since(asked); took > 10*time.Second {
+	if took := time.Since(asked); took > 30*time.Second { // milliseconds on an idle machine
 		t.Errorf("the stop took %v", took)
 	}
 	fmt.Fprint(log, logged("third", 3))

@@ -38,7 +38,7 @@ func TestHeartbeatIsIdleWhileTheTailerWaitsForThePipeline(t *testing.T) {
 	}
 	begun := time.Now()
 	for pulse.Stalled(time.Now()) > 100*time.Millisecond || time.Since(begun) < 1500*time.Millisecond {
-		if time.Since(begun) > 20*time.Second {
+		if time.Since(begun) > time.Minute {
 			t.Fatalf("an idle tailer is still for %s", pulse.Stalled(time.Now()))
 		}
 		time.Sleep(10 * time.Millisecond) // it scans by the clock

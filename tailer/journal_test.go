@@ -55,14 +55,14 @@ func followJournal(t *testing.T, j *Journal, entries int) (chunks []bounce.Chunk
 	out := make(chan bounce.Chunk)
 	done := make(chan error, 1)
 	go func() { done <- j.Run(ctx, out) }()
-	timeout := time.After(20 * time.Second)
+	timeout := time.After(time.Minute)
 	for len(sent) < entries {
 		select {
 		case c := <-out:
 			chunks = append(chunks, c)
 			sent = append(sent, slices.Collect(strings.Lines(c.Data))...)
 		case <-timeout:
-			t.Fatalf("%d of %d entries were sent within 20 s", len(sent), entries)
+			t.Fatalf("%d of %d entries were sent within a minute", len(sent), entries)
 		}
 	}
 	cancel()

@@ -46,8 +46,8 @@ func within(t *testing.T, what string, do func()) {
 	go func() { do(); close(done) }()
 	select {
 	case <-done:
-	case <-time.After(20 * time.Second):
-		t.Fatalf("waited 20 s for %s", what)
+	case <-time.After(time.Minute):
+		t.Fatalf("waited a minute for %s", what)
 	}
 }
 
@@ -251,7 +251,7 @@ func TestGarbageIsRefused(t *testing.T) {
 	if err := dial(t, path).Call(t.Context(), "good", nil, nil, &got); err != nil || got != "good" {
 		t.Errorf("a good command after that: %q, %v", got, err)
 	}
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for openDescriptors(t) > before+8 { // the connections of this test
 		if time.Now().After(deadline) {
 			t.Fatalf("%d descriptors are open, %d were before", openDescriptors(t), before)

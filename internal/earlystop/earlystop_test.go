@@ -17,7 +17,7 @@ func TestASignalBeforeContextIsNotLost(t *testing.T) {
 	if err := syscall.Kill(syscall.Getpid(), syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(10 * time.Second); len(early) == 0; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); len(early) == 0; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("SIGTERM was not delivered")
 		}
@@ -54,6 +54,7 @@ func TestALaterSignalEndsABlockedProgram(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	begun := time.Now()
 	lines := bufio.NewScanner(out)
 	for _, word := range []string{"started", "stopping"} {
 		if !lines.Scan() || lines.Text() != word {
@@ -64,6 +65,8 @@ func TestALaterSignalEndsABlockedProgram(t *testing.T) {
 		}
 	}
 	stopping := time.Now()
+	// On a busy machine the second signal may have come too late to be ignored.
+	ignored := stopping.Sub(begun) < patience/2
 	done := make(chan error, 1)
 	go func() { done <- cmd.Wait() }()
 	for {
@@ -73,7 +76,7 @@ func TestALaterSignalEndsABlockedProgram(t *testing.T) {
 			if !is || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGTERM {
 				t.Errorf("ended with %v, want SIGTERM", err)
 			}
-			if took := time.Since(stopping); took < patience/2 {
+			if took := time.Since(stopping); ignored && took < patience/2 {
 				t.Errorf("the second signal ended it after %s, want at least %s", took, patience)
 			}
 			return

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"os/user"
@@ -138,12 +137,7 @@ func create() (_ *Server, err error) {
 	if out, err := initdb.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("initdb: %w\n%s", err, out)
 	}
-	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
-	}
-	s.Port = l.Addr().(*net.TCPAddr).Port
-	if err := l.Close(); err != nil {
+	if s.Port, err = FreePort(); err != nil {
 		return nil, err
 	}
 	return s, s.Start()
@@ -181,13 +175,13 @@ func (s *Server) Start() error {
 	if err := <-started; err != nil {
 		return err
 	}
-	for range 300 {
+	for range 2400 {
 		if s.command("pg_isready", "-q", "-h", s.Dir, "-p", strconv.Itoa(s.Port)).Run() == nil {
 			return nil
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	return errors.New("PostgreSQL does not start within 15 s")
+	return errors.New("PostgreSQL does not start within two minutes")
 }
 
 // CPU returns the processor time of the server's processes that have ended, such as those

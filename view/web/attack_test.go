@@ -42,13 +42,14 @@ func TestSlowClientsHoldNobodyUp(t *testing.T) {
 		fmt.Fprint(c, []string{"", "GET / HTTP/1.1\r\nHost: localhost\r\nX: ", "POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 1000\r\n\r\nform="}[i%3])
 		slow = append(slow, c)
 	}
+	asked := time.Now()
 	resp, err := http.Get("http://" + address + "/login")
-	if err != nil || resp.StatusCode != http.StatusOK || time.Since(begun) > 4*time.Second {
-		t.Fatalf("while others are slow: %v after %v", err, time.Since(begun))
+	if err != nil || resp.StatusCode != http.StatusOK || time.Since(asked) > 4*time.Second {
+		t.Fatalf("while others are slow: %v after %v", err, time.Since(asked))
 	}
 	resp.Body.Close()
 	for i, c := range slow {
-		if err := c.SetReadDeadline(begun.Add(25 * time.Second)); err != nil {
+		if err := c.SetReadDeadline(begun.Add(time.Minute)); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := io.Copy(io.Discard, c); err != nil {
@@ -65,7 +66,7 @@ func raw(t *testing.T, address, request string) string {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	if err := c.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := io.WriteString(c, request); err != nil {
@@ -160,14 +161,16 @@ func TestWhatVisitorsSendIsNoHeaderAndNoMarkup(t *testing.T) {
 // it is only that the same work is done.
 func TestStrangersCannotTellUsersApart(t *testing.T) {
 	s := withUsers(t, site(database(t)), "ada", "eve")
-	took := func(name string) time.Duration {
-		begun := time.Now()
+	took := func(name string) (best time.Duration) {
+		best = time.Hour
 		for range 5 {
+			begun := time.Now()
 			if err := s.Users.Check(t.Context(), name, "wrong"); err == nil {
 				t.Fatal("a wrong password is right")
 			}
+			best = min(best, time.Since(begun)) // the others may have waited for a processor
 		}
-		return time.Since(begun)
+		return best
 	}
 	known, unknown := took("ada"), took("mallory")
 	if known > 20*unknown || unknown > 20*known {
