@@ -63,10 +63,11 @@ run: build
 	@./scripts/demo $(DEMO) .cache/sample.log
 
 # test needs a C compiler, and root for the packages of the mail servers that it
-# runs. Tests that cannot run are skipped with a message.
+# runs. Tests that cannot run are skipped with a message. Go's default limit for a
+# package, ten minutes, may be too little on a busy machine.
 test: check
 	./scripts/test-setup
-	$(GO) test -shuffle=on ./...
+	$(GO) test -shuffle=on -timeout 30m ./...
 
 # check runs before every test run: gofmt, go vet, go.mod and the words of
 # scripts/words.tsv.
