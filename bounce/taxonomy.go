@@ -66,10 +66,10 @@ const (
 
 // ReasonMeaning describes a reason.
 type ReasonMeaning struct {
-	Reason     Reason
-	Means      string
-	AddressBad bool   // whether it shows that the address itself is bad
-	Advice     string // what an admin can do about it
+	Reason     Reason `json:"reason"`
+	Means      string `json:"means"`
+	AddressBad bool   `json:"address_bad"` // whether it shows that the address itself is bad
+	Advice     string `json:"advice"`      // what an admin can do about it
 }
 
 // Reasons lists all reasons.

@@ -10,6 +10,7 @@ import (
 	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/view/filter"
 	"github.com/bouncetail/bouncetail/view/report"
+	"github.com/bouncetail/bouncetail/view/table"
 )
 
 // reasons is the command that explains the words of the other commands.
@@ -24,7 +25,7 @@ func (a *app) reasons() *cobra.Command {
 	}
 	flags.add(c, report.ReasonColumns)
 	c.RunE = func(_ *cobra.Command, args []string) error {
-		flags.All = true
+		flags.All, flags.Drop = true, []string{"advice"}
 		some := bounce.Reasons
 		if len(args) == 1 {
 			some = slices.DeleteFunc(slices.Clone(some), func(m bounce.ReasonMeaning) bool { return string(m.Reason) != args[0] })
@@ -39,12 +40,13 @@ func (a *app) reasons() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		for i := range some {
-			if err := l.Row(nil, report.ReasonCells(&some[i])...); err != nil {
-				return err
-			}
+		if err := table.Rows(l, some, nil, report.ReasonCells); err != nil {
+			return err
 		}
-		return l.End("")
+		if err := l.End(""); err != nil || l.Format != "table" || flags.Wide || flags.Columns != nil {
+			return err
+		}
+		return a.say("bouncetail reasons REASON says what to do about it.")
 	}
 	return c
 }

@@ -136,13 +136,16 @@ func (d *examiner) checkFound(ctx context.Context) {
 	}
 	d.say(OK, "bouncetail recipients --state bad", "%s", f.Sentence())
 	if len(f.Problems) > 0 {
-		d.say(Warn, "docs/categories.md says what to do about each reason; bouncetail incidents and bouncetail top reasons show more", "%s", f.ProblemSentence())
+		d.say(Warn, "bouncetail reasons REASON says what to do about each; bouncetail incidents and bouncetail top reasons show more", "%s", f.ProblemSentence())
 	}
 	unread, err := r.Unparsed(ctx)
 	if err == nil && len(unread) > 0 {
 		d.say(Warn, "send such a line to the project, without what is private in it", "%s of delivery lines %s not parsed, such as %s", text.Amount(len(unread), "shape"), text.Verb(len(unread), "is", "are"), text.Cut(unread[0].Name, 120))
 	}
 	gaps, _ := r.Gaps(ctx) // an unread database has been reported above
+	if err == nil && len(unread)+len(gaps) == 0 {
+		d.say(OK, "", "no part of a log was lost, and every delivery line was parsed")
+	}
 	for _, g := range gaps {
 		d.say(Warn, "see rotation; SELECT * FROM gaps in the database says when", "%s log was destroyed before it could be read: %s", text.Amount(g.N, "time"), g.Name)
 	}

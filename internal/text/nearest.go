@@ -2,10 +2,12 @@ package text
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
-// Similar returns the nearest name if the word may be a misspelling of it, or "".
+// Similar returns the nearest name if the word may be a misspelling of it, or its
+// beginning, or "".
 func Similar(word string, names []string) string {
 	word = strings.ToLower(word)
 	nearest, best := "", 1<<30
@@ -14,10 +16,15 @@ func Similar(word string, names []string) string {
 			nearest, best = name, d
 		}
 	}
-	if len(word) < 2 || best > max(2, 1+len(word)/4) {
+	switch begun := slices.IndexFunc(names, func(name string) bool { return strings.HasPrefix(name, word+"-") }); {
+	case len(word) < 2:
 		return ""
+	case best <= max(2, 1+len(word)/4):
+		return nearest
+	case begun >= 0:
+		return names[begun]
 	}
-	return nearest
+	return ""
 }
 
 // distance returns the Levenshtein distance: the number of bytes to insert, delete or

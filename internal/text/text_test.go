@@ -58,3 +58,12 @@ func TestReflowJoinsParagraphsAndKeepsLists(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
+
+func TestASimilarNameIsAMisspellingOrALongerOne(t *testing.T) {
+	names := []string{"csv", "odoo-csv", "phplist"}
+	for word, want := range map[string]string{"phplst": "phplist", "odoo": "odoo-csv", "Odoo-cvs": "odoo-csv", "od": "", "mailman": ""} {
+		if got := Similar(word, names); got != want {
+			t.Errorf("Similar(%q) = %q, want %q", word, got, want)
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"html/template"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -97,10 +98,18 @@ func (d *Digest) numbersSection() page.Section {
 		s.Row(n.Name, n.N, n.Before, page.Delta{Share: n.Change}, page.Spark(lastDays(d.column(by[i]))))
 	}
 	s.Row("newly bad", d.NewlyBad.N, d.NewlyBad.Before, page.Delta{Share: d.NewlyBad.Change}, "")
+	if last := d.Health.LastLine; d.nothing() && last != nil && !last.Before(d.to) {
+		s.Note("No mail of these days is stored, but later mail is: bouncetail report --until now includes today.")
+	}
 	if d.Since != "" {
 		s.Note("Attempts are counted by provider since %s.", d.Since)
 	}
 	return s
+}
+
+// nothing reports whether neither the span nor the one before has any mail.
+func (d *Digest) nothing() bool {
+	return !slices.ContainsFunc(d.Numbers, func(n Number) bool { return n.N+n.Before > 0 })
 }
 
 // lastDays cuts a line of days to what fits beside the numbers.

@@ -245,6 +245,11 @@ func PrintIncident(ctx context.Context, r CrowdReader, out *table.Screen, zone t
 		line("now", "%s", counts(d.States))
 	}
 	line("do", "%s", d.Advice)
+	switch d.Kind {
+	case incident.ProviderRefuses, incident.Blocklist, incident.OwnNetwork, incident.OwnServer:
+		line("fixed?", "Nothing has to be released: these failures make no address bad. The incident ends by itself. Mail that bounced is not sent again.")
+	default: // what it means for addresses differs
+	}
 	for _, c := range commands {
 		line("then", "%s", c)
 	}

@@ -258,6 +258,8 @@ func (l *List) cellOf(value any) cell {
 		return cell{text: text.Thousands(v), number: true}
 	case Share:
 		return cell{text: fmt.Sprintf("%.1f %%", 100*v), number: true}
+	case bool:
+		return cell{text: map[bool]string{true: "yes", false: "no"}[v]}
 	case Stamp:
 		return cell{text: l.zone.Short(string(v))}
 	case State:
@@ -295,8 +297,15 @@ func (l *List) End(empty string) error {
 func (l *List) print() error {
 	widths := l.fit()
 	heads := make([]cell, len(l.chosen))
+	total := -2
 	for i, c := range l.chosen {
 		heads[i] = cell{text: l.heading(c)}
+		if widths[i] > 0 { // 0 is dropped
+			total += widths[i] + 2
+		}
+	}
+	if l.screen.Width > 0 && total > l.screen.Width {
+		return l.printRecords(heads)
 	}
 	words := make([]bool, len(l.chosen)) // by column: it holds something else than numbers
 	for _, row := range l.table {

@@ -47,3 +47,34 @@ func TestFirstColumnIsCutLast(t *testing.T) {
 		}
 	}
 }
+
+// A statement in SQL may ask for more columns than a terminal can show side by side.
+func TestMoreColumnsThanFitAreShownBelowOneAnother(t *testing.T) {
+	names := []string{"id", "recipient", "domain", "decision", "note", "decided_at", "until", "ended_at", "recipient_key"}
+	var out, remarks bytes.Buffer
+	l, err := (&Options{Format: "table", All: true}).Open(&out, &remarks, Zone{}, LongColumns(names))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.screen.Width = 60
+	for range 2 {
+		l.Row(nil, 1, "jane@example.com", "example.com", "allow", strings.Repeat("they have called us ", 5), "2026-11-26T10:00:00.000Z", nil, nil, 12) //nolint:errcheck // a buffer
+	}
+	if err := l.End(""); err != nil {
+		t.Fatal(err)
+	}
+	const record = "ID             1\n" +
+		"RECIPIENT      jane@example.com\n" +
+		"DOMAIN         example.com\n" +
+		"DECISION       allow\n" +
+		"NOTE           they have called us they have called us they\n" +
+		"               have called us they have called us they have\n" +
+		"               called us\n" +
+		"DECIDED AT     2026-11-26T10:00:00.000Z\n" +
+		"UNTIL\n" +
+		"ENDED AT\n" +
+		"RECIPIENT KEY  12\n"
+	if want := record + "\n" + record; out.String() != want {
+		t.Errorf("got\n%swant\n%s", out.String(), want)
+	}
+}
