@@ -18,7 +18,7 @@ import (
 
 func (a *app) export() *cobra.Command {
 	var format, cursor, output, known, mode string
-	var quiet bool
+	var quiet, dry bool
 	var options export.Options
 	var chosen choice
 	c := &cobra.Command{
@@ -45,7 +45,7 @@ func (a *app) export() *cobra.Command {
 		}
 		options.State, options.ByDefault = bounce.State(f.State), chosen.State == ""
 		e := daemon.Export{
-			Filter: f, Cursor: cursor, Only: known != "",
+			Filter: f, Cursor: cursor, DryRun: dry, Only: known != "",
 			Run: export.Run{Options: options, Output: output, Stdout: a.stdout, Remarks: table.Remarks(a.stderr)},
 		}
 		if quiet {
@@ -72,6 +72,7 @@ func (a *app) export() *cobra.Command {
 	c.Flags().BoolVarP(&quiet, "quiet", "q", false, "print errors only, no count of what was written")
 	c.Flags().StringVar(&format, "format", "csv", "`FORMAT`: "+strings.Join(export.FormatNames(), ", "))
 	c.Flags().StringVar(&cursor, "cursor", "", "only what changed since the last export with this `NAME`")
+	c.Flags().BoolVar(&dry, "dry-run", false, "write to standard output what --cursor would add, and keep the cursor and the file of --output as they are")
 	c.Flags().StringVarP(&output, "output", "o", "", "write to `FILE`, whole or not at all")
 	c.Flags().StringVar(&mode, "mode", "", "`MODE` of the file, such as 0644 for a program that runs as another user (default: that of an older file, or 0640)")
 	c.Flags().StringVar(&known, "addresses", "", "only the addresses in `FILE`, one a line, also where the database holds hashes; - is standard input")

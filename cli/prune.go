@@ -17,8 +17,8 @@ func (a *app) prune() *cobra.Command {
 		Use:   "prune",
 		Short: "Delete what is older than the settings keep it",
 		Long: "Prune deletes the records that are older than retention in the settings says. The\n" +
-			"daemon does the same once a day; where it runs, --dry-run alone is of use. No state\n" +
-			"of an address changes by it.",
+			"daemon does the same once a day. If it runs, it does the work of this command. No\n" +
+			"state of an address changes.",
 		Args: cobra.NoArgs,
 	}
 	c.Flags().BoolVar(&dryRun, "dry-run", false, "only say what would be deleted")

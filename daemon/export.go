@@ -21,6 +21,7 @@ type Export struct {
 	Filter query.Filter
 	Cursor string // writes what changed since it, and moves it; empty writes all
 	Only   bool   // names only the addresses that Know adds
+	DryRun bool   // writes to Stdout, and moves no cursor
 
 	key int64 // that hashed the addresses of Known; see privacy.Hasher.ID
 }
@@ -62,8 +63,14 @@ func (e *Export) Know(given string) error {
 	return nil
 }
 
+// errKeep ends the use of a cursor of a fleet that is not to be moved.
+var errKeep = errors.New("the cursor stays where it is")
+
 // Write writes the recipients. It moves the cursor once they are safely written.
 func (e *Export) Write(ctx context.Context) (err error) {
+	if e.DryRun {
+		e.Output = ""
+	}
 	switch {
 	case e.Cursor != "" && e.Fleet:
 		return e.writeFleet(ctx)
@@ -82,7 +89,7 @@ func (e *Export) Write(ctx context.Context) (err error) {
 	e.Options.First = cursor.New
 	return e.Ask(ctx, func(r Answers, _ func(bounce.Address) (bounce.Address, error)) error {
 		last, err := e.write(ctx, r, r.Recipients)
-		if err != nil {
+		if err != nil || e.DryRun {
 			return err
 		}
 		return cursor.Move(ctx, max(last, cursor.Seq), time.Now())
@@ -97,10 +104,17 @@ func (e *Export) writeFleet(ctx context.Context) error {
 	}
 	err = r.AtCursor(ctx, e.Cursor, func(read recipientsOf, after int64, isNew bool) (int64, error) {
 		e.Changes, e.AfterSeq, e.Options.First = true, after, isNew
-		return e.write(ctx, r, func(_ context.Context, f query.Filter, each func(*bounce.Recipient) error) (int64, error) {
+		last, err := e.write(ctx, r, func(_ context.Context, f query.Filter, each func(*bounce.Recipient) error) (int64, error) {
 			return read(f, each)
 		})
+		if err == nil && e.DryRun {
+			err = errKeep
+		}
+		return last, err
 	})
+	if errors.Is(err, errKeep) {
+		err = nil
+	}
 	return errors.Join(err, r.Close())
 }
 
