@@ -49,7 +49,7 @@ func (f *Report) Check(c config.Report, now time.Time) (err error) {
 	if f.Send {
 		f.Mail = append(f.Mail, c.Mail...)
 		if len(f.Mail) == 0 {
-			return errors.New("--send: the setting report.mail names no address")
+			return errors.New("--send: the setting report.mail names no address; write report: {mail: [postmaster@example.com]} into the settings")
 		}
 	}
 	for _, address := range f.Mail {

@@ -21,7 +21,7 @@ import (
 type Map struct {
 	Name string // as in the settings
 	File string // within the directory
-	// Use says how a mail server uses the map; %s is the path.
+	// Use says how a mail server uses the map, in lines; %s is the path.
 	Use string
 	// entry returns the line for an address in a text file; nil is SQLite.
 	entry func(p *Publisher, key, said string) string
@@ -29,7 +29,7 @@ type Map struct {
 
 // Maps are the maps that can be written.
 var Maps = []Map{
-	{"sqlite", "suppressed.db", "Postfix: check_recipient_access proxy:sqlite:/etc/postfix/bouncetail.cf, with dbpath = %s; Exim: ${lookup sqlite,file=%[1]s {…}}", nil},
+	{"sqlite", "suppressed.db", "Postfix: check_recipient_access proxy:sqlite:/etc/postfix/bouncetail.cf\nwith, in that file: dbpath = %s\nExim: ${lookup sqlite,file=%s {…}}", nil},
 	{"access", "access", "Postfix: check_recipient_access texthash:%s", func(p *Publisher, key, said string) string {
 		return postfixKey(key) + "\t" + p.access() + said + "\n"
 	}},
@@ -42,6 +42,11 @@ var Maps = []Map{
 	{"exim", "exim", "Exim: ${lookup{${lc:$local_part@$domain}}lsearch{%s}}", func(_ *Publisher, key, said string) string {
 		return eximKey(key) + ": " + said + "\n"
 	}},
+}
+
+// usesOf returns the lines that say how a mail server uses the map at a path.
+func (m *Map) usesOf(path string) []string {
+	return strings.Split(strings.ReplaceAll(m.Use, "%s", path), "\n")
 }
 
 // access begins an action of access(5).
@@ -112,11 +117,10 @@ const mapMode = 0o644
 
 // about is the header of a file.
 func (m *file) about() []string {
-	lines := []string{
+	lines := append([]string{
 		"Addresses that bouncetail considers bad, written by " + m.MadeBy + " publish,",
 		m.now().UTC().Format(time.RFC3339) + ". Changes by hand are overwritten; see docs/mta.md.",
-		fmt.Sprintf(m.Use, m.path),
-	}
+	}, m.usesOf(m.path)...)
 	if m.Warn {
 		lines = append(lines, "Monitor mode: Postfix only warns, and the transport map is empty.")
 	}

@@ -28,7 +28,10 @@ func (r *Result) Print(w io.Writer, dir string) error {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(&out, "\n%s (%s bytes)\n  %s\n", text.Printable(path), text.Thousands(info.Size()), text.Printable(fmt.Sprintf(m.Use, path)))
+		fmt.Fprintf(&out, "\n%s (%s bytes)\n", text.Printable(path), text.Thousands(info.Size()))
+		for _, line := range m.usesOf(path) {
+			fmt.Fprintf(&out, "  %s\n", text.Printable(line))
+		}
 	}
 	_, err := io.WriteString(w, out.String())
 	return err
