@@ -10,6 +10,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/bouncetail/bouncetail/internal/sqldb"
 	"github.com/bouncetail/bouncetail/privacy"
@@ -127,14 +128,24 @@ func Files(ctx context.Context, db *sql.DB, path string, file io.ReaderAt, searc
 	return EmptyWAL(ctx, db, path)
 }
 
-// EmptyWAL moves everything from the write-ahead log into the file of the database.
+// patience is how long EmptyWAL waits for other programs, as SQLite does for readers.
+const patience = 5 * time.Second
+
+// EmptyWAL moves everything from the write-ahead log into the file of the database. SQLite
+// waits for readers, but not for a checkpoint of another connection, such as that of the
+// daemon: it reports at once that the log is busy.
 func EmptyWAL(ctx context.Context, db *sql.DB, path string) error {
-	var busy, pages, moved int
-	if err := db.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &pages, &moved); err != nil {
-		return fmt.Errorf("database %s: %w", path, err)
+	for begun := time.Now(); ; {
+		var busy, pages, moved int
+		if err := db.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &pages, &moved); err != nil {
+			return fmt.Errorf("database %s: %w", path, err)
+		}
+		switch {
+		case busy == 0:
+			return nil
+		case time.Since(begun) >= patience:
+			return fmt.Errorf("database %s: the rows are gone, but another program is reading, and the file %s-wal still holds them; end it, and run bouncetail forget again", path, path)
+		}
+		time.Sleep(20 * time.Millisecond) // there is no event to wait for
 	}
-	if busy != 0 {
-		return fmt.Errorf("database %s: the rows are gone, but another program is reading, and the file %s-wal still holds them; end it, and run bouncetail forget again", path, path)
-	}
-	return nil
 }
