@@ -52,10 +52,14 @@ func (r *reader) alternatives() {
 func (r *reader) isCause(i int) bool { return len(r.topics[i].statements) == 0 && !r.topics[i].idle }
 
 // explained turns statements that the clause behind a colon explains to be about
-// the sender: "invalid address: sender address syntax".
+// the sender, or about a header field: "invalid address: sender address syntax",
+// "invalid address in To: header field".
 func (r *reader) explained() {
 	for i := range r.clauses {
-		if i+1 == len(r.clauses) || r.clauses[i+1].mark != ':' || r.clauses[i+1].roles()&sender == 0 || r.clauses[i+1].isAdvice() {
+		if i+1 == len(r.clauses) || r.clauses[i+1].mark != ':' || r.clauses[i+1].isAdvice() {
+			continue
+		}
+		if next := &r.clauses[i+1]; next.roles()&sender == 0 && !r.isWord(next, 0, "header", "headers", "field") {
 			continue
 		}
 		for _, s := range r.topics[i].statements {
@@ -123,6 +127,14 @@ func (r *reader) isInSender(i int) bool {
 		}
 	}
 	return false
+}
+
+// quotesField reports whether a clause ends with the name of a header field, so
+// that what follows is its text: "spam with subject: user unknown".
+func (r *reader) quotesField(c *clause) bool {
+	last := c.words[len(c.words)-1]
+	name := r.text[last.start:last.end]
+	return name == "subject" || strings.HasPrefix(name, "x-")
 }
 
 // isField reports whether a clause is the name of a header field, or of a login:

@@ -157,6 +157,7 @@ type reader struct {
 	topics  []topic
 	reading
 	senderBefore bool // a clause before this one is about the sender
+	fieldQuoted  bool // the text of a header field of the message began before
 	hedgeBefore  bool // the clause before this one only says that what follows is a guess
 	manyIn       int  // the sentence that counts addresses, plus 1
 	otherIn      int  // the sentence that began with the address of another person, plus 1
@@ -197,11 +198,14 @@ func (r *reader) clause(i int) {
 	if t.subject&(other|you|place) != 0 {
 		r.elsewhere = true
 	}
+	if i > 0 && c.mark == ':' && r.quotesField(&r.clauses[i-1]) {
+		r.fieldQuoted, r.elsewhere = true, true
+	}
 	if all&many != 0 {
 		r.manyIn = c.sentence + 1
 	}
 	var found []statement
-	if r.manyIn != c.sentence+1 { // else it is a count of addresses, not this one
+	if r.manyIn != c.sentence+1 && !r.fieldQuoted { // else it is a count of addresses, not this one
 		found = r.find(i)
 	}
 	if r.spans(c, anotherPerson) && len(found) == 0 {
