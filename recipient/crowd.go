@@ -86,11 +86,19 @@ func (r *Refusal) Units() []Unit {
 	return []Unit{{UnitDomain, r.Domain}}
 }
 
+// OwnServer is the relay unit of refusals that our own mail server words without
+// asking another one, such as Exim's "Unrouteable address". Postfix logs local
+// deliveries by the same name.
+const OwnServer = "local"
+
 // RelayUnit returns what the servers of one operator share: the name of the host
 // that answered without its first label, such as hoster.example for
 // mx1.hoster.example. A name of two labels stands for itself. If the name belongs to
 // the domain of the recipient, as in shared hosting, it is the IP address.
 func RelayUnit(host, ip, domain string) string {
+	if host == "" && ip == "" {
+		return OwnServer
+	}
 	if host == "" || host == domain || strings.HasSuffix(host, "."+domain) {
 		return ip
 	}
@@ -199,6 +207,13 @@ const (
 	// refusals is in a crowd. No outage lasts that long, and a crowd can be made
 	// on purpose.
 	MaxSuspicion = 14 * 24 * time.Hour
+	// closedAfter is how long a domain must have accepted nothing before a further
+	// refusal shows that it has closed. Until then the outage may go on, over a night
+	// and on the next day.
+	closedAfter = 36 * time.Hour
+	// longestOutage is the time in which a domain must accept mail again. If it does,
+	// it had not closed, and what it refused until then is part of the outage.
+	longestOutage = FreshFor
 )
 
 // Fresh reports whether a refusal may be evidence of an outage. The address, or
@@ -224,9 +239,9 @@ type Suspicion struct {
 
 // Refuse adds the next refusal, in the order of time. The crowd is nil if the
 // refusal is in none. It returns true if the address is bad now: the refusal is in
-// no crowd, or the address was refused before in a crowd that is over and the
-// domain has accepted nothing since, nor in the hour after. accepted reports
-// whether the domain accepted mail after a stamp and until another.
+// no crowd, and either there was none before, or the domain has accepted mail since,
+// or it has closed. accepted reports whether the domain accepted mail after a stamp
+// and until another.
 func (s *Suspicion) Refuse(at string, c *Crowd, accepted func(after, until string) bool) (bad bool) {
 	switch {
 	case s.Since == "" && c == nil:
@@ -236,14 +251,25 @@ func (s *Suspicion) Refuse(at string, c *Crowd, accepted func(after, until strin
 		return false
 	case at <= s.until:
 		return false // the same outage
-	case c == nil:
-		return true
 	}
-	if elapsed(s.Since, at) >= MaxSuspicion || !accepted(s.Since, bounce.Stamp(bounce.ParseStamp(at).Add(graceTime))) {
-		return true
+	until := at
+	if c != nil {
+		until = addTo(at, graceTime)
 	}
-	s.until = max(s.until, c.End)
+	suspect, recovered := elapsed(s.Since, at), accepted(s.Since, until)
+	switch {
+	case suspect >= MaxSuspicion, recovered && c == nil:
+		return true
+	case !recovered && suspect >= closedAfter && !accepted(s.Since, addTo(s.Since, longestOutage)):
+		return true
+	case c != nil:
+		s.until = max(s.until, c.End)
+	}
 	return false
+}
+
+func addTo(stamp string, d time.Duration) string {
+	return bounce.Stamp(bounce.ParseStamp(stamp).Add(d))
 }
 
 func elapsed(from, to string) time.Duration {

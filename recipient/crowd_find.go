@@ -293,10 +293,7 @@ func (f *CrowdFinder) touchByTraffic(t *touched) (affected []int64, err error) {
 				t.unit(c.Unit, start, end)
 			}
 			end += hourMS // a refusal is judged by what is accepted in the hour after
-			if from > end || to < start-accountTime {
-				continue
-			}
-			flips, err := f.mayFlip(c, d.Domain, from < f.News.LastRefusal-hourMS)
+			flips, err := f.mayFlip(c, &d, from, to)
 			if err != nil {
 				return nil, err
 			}
@@ -312,11 +309,65 @@ func (f *CrowdFinder) touchByTraffic(t *touched) (affected []int64, err error) {
 	return affected, nil
 }
 
-// mayFlip reports whether addresses of a domain that were refused in an earlier
+// mayFlip reports whether deliveries to a domain, between two times, may change
+// what a crowd makes of its addresses: by themselves, or with an earlier crowd.
+func (f *CrowdFinder) mayFlip(c *Crowd, d *SentDay, from, to int64) (bool, error) {
+	// If the deliveries are late, they may be the first of any time.
+	late := from < f.News.LastRefusal-hourMS
+	start, end := msOf(c.Start), msOf(c.End)
+	if to >= start && from <= end+longestOutage.Milliseconds() {
+		if flips, err := f.mayRecover(c, d, late); flips || err != nil {
+			return flips, err
+		}
+	}
+	if from > end+hourMS || to < start-accountTime {
+		return false, nil
+	}
+	return f.mayFlipSecond(c, d.Domain, late)
+}
+
+// mayRecover reports whether deliveries may be the first that a domain accepts after
+// a crowd. Without them, addresses that were refused again became bad.
+func (f *CrowdFinder) mayRecover(c *Crowd, d *SentDay, late bool) (bool, error) {
+	switch c.Unit.Kind {
+	case UnitDNS, UnitHost:
+		if notFound, err := f.notFound(); err != nil || !notFound[d.Domain] {
+			return false, err
+		}
+	case UnitProvider, UnitRelay:
+		if !c.includesDomain(d.Domain) {
+			return false, nil
+		}
+	case UnitDomain:
+	}
+	after := SlotOf(msOf(c.End)) + 1
+	recovered := recovery{c.ID, c.End, d.Domain}
+	if late || d.Last < after || f.Memory.recovered[recovered] {
+		return late || d.Last < after, nil
+	}
+	t := f.Records.Traffic(after.Start(), (d.Last + 1).Start())
+	n := t.Domain(d.Domain).Between(after, d.Last) - f.newlySent(d.Domain)
+	if len(f.Memory.recovered) >= maxRecovered || f.Memory.recovered == nil {
+		f.Memory.recovered = make(map[recovery]bool)
+	}
+	f.Memory.recovered[recovered] = true
+	return n <= 0, t.Err()
+}
+
+// newlySent returns the number of deliveries to a domain that the transaction adds.
+func (f *CrowdFinder) newlySent(domain string) (n int) {
+	for i := range f.News.Sent {
+		if f.News.Sent[i].Domain == domain {
+			n += f.News.Sent[i].Sent
+		}
+	}
+	return n
+}
+
+// mayFlipSecond reports whether addresses of a domain that were refused in an earlier
 // crowd, and again in this one, may have become bad because nothing was accepted
-// between, and are not any more. If the deliveries are late, they may be the first
-// of any time.
-func (f *CrowdFinder) mayFlip(c *Crowd, domain string, late bool) (bool, error) {
+// between, and are not any more.
+func (f *CrowdFinder) mayFlipSecond(c *Crowd, domain string, late bool) (bool, error) {
 	for i := range f.Crowds {
 		p := &f.Crowds[i]
 		if p.ID == c.ID || p.Start > c.End || !p.Concerns(domain) {
@@ -335,13 +386,7 @@ func (f *CrowdFinder) mayFlip(c *Crowd, domain string, late bool) (bool, error) 
 		if t.Err() != nil {
 			return false, t.Err()
 		}
-		// Those before this transaction were enough.
-		for _, d := range f.News.Sent {
-			if d.Domain == domain {
-				between -= d.Sent
-			}
-		}
-		if between <= 0 {
+		if between-f.newlySent(domain) <= 0 { // those before this transaction were not enough
 			return true, nil
 		}
 	}

@@ -106,24 +106,17 @@ func (g *group) possible() bool {
 	if len(g.domains) < g.Limits.Domains {
 		return false
 	}
-	all, _ := g.Traffic.All()
+	if g.possibleOfAll() {
+		return true
+	}
 	byDomain := make(map[int32][]slotRefusals)
-	for i, first := range g.slots {
-		n := 0
-		for _, a := range g.slots[i:] {
-			if a.slot-first.slot >= hourSlots {
-				break
-			}
-			if n += len(a.refused); n >= manyAddresses && share(n, all.Between(first.slot, a.slot)) >= littleShare {
-				return true
-			}
-		}
-		for _, r := range first.refused {
+	for _, a := range g.slots {
+		for _, r := range a.refused {
 			of := byDomain[r.domain]
-			if last := len(of) - 1; last >= 0 && of[last].slot == first.slot {
+			if last := len(of) - 1; last >= 0 && of[last].slot == a.slot {
 				of[last].n++
 			} else {
-				byDomain[r.domain] = append(of, slotRefusals{first.slot, 1})
+				byDomain[r.domain] = append(of, slotRefusals{a.slot, 1})
 			}
 		}
 	}
@@ -141,6 +134,32 @@ func (g *group) possible() bool {
 				if n += at.n; n > 0 && share(n, sends.Between(slots[i].slot, at.slot)) >= g.least(g.unit) {
 					return true
 				}
+			}
+		}
+	}
+	return false
+}
+
+// possibleOfAll reports whether the refusals of a unit with several domains may be
+// enough of all deliveries, see severalPass.
+func (g *group) possibleOfAll() bool {
+	all, _ := g.Traffic.All()
+	sent := make([]int, len(g.slots)) // up to and including the slot
+	for i, a := range g.slots {
+		sent[i] = all.upTo(a.slot)
+	}
+	for i, first := range g.slots {
+		before := all.upTo(first.slot - 1)
+		n := 0
+		for j, a := range g.slots[i:] {
+			if a.slot-first.slot >= slowSlots {
+				break
+			}
+			if n += len(a.refused); n <= g.Limits.Addresses { // one domain is left out
+				continue
+			}
+			if s := share(n, sent[i+j]-before); s >= g.share(g.unit, n-1) || n >= manyAddresses && s >= littleShare {
+				return true
 			}
 		}
 	}

@@ -11,7 +11,17 @@ type CrowdMemory struct {
 	addresses map[int64]addressTimes
 	usual     map[string]usualRefusals
 	lookups   map[string]bool // the domains that were ever not found; nil if not loaded
+	recovered map[recovery]bool
 }
+
+// recovery is that a domain accepted mail after the end of a crowd.
+type recovery struct {
+	crowd       int64
+	end, domain string
+}
+
+// maxRecovered bounds the recoveries that are remembered.
+const maxRecovered = 50_000
 
 // KnowsAddresses reports whether Add needs the addresses that were reached.
 func (m *CrowdMemory) KnowsAddresses() bool { return len(m.addresses) > 0 }

@@ -46,13 +46,13 @@ func (s *Sends) Add(slot Slot, n int) {
 
 // Between returns the number of deliveries from one slot to another, both included.
 func (s *Sends) Between(from, to Slot) int {
-	if s == nil {
-		return 0
-	}
 	return s.upTo(to) - s.upTo(from-1)
 }
 
 func (s *Sends) upTo(slot Slot) int {
+	if s == nil {
+		return 0
+	}
 	i, found := slices.BinarySearch(s.slots, slot)
 	if found {
 		return s.sums[i]

@@ -22,8 +22,13 @@ func stateOf(in *Inputs, failures ...Failure) bounce.State {
 	return row.State
 }
 
+// acceptedAt is a domain that accepted mail once.
+func acceptedAt(hours int) func(domain, after, until string) bool {
+	return func(_, after, until string) bool { return after < at(hours) && at(hours) <= until }
+}
+
 func TestASuspectBecomesBadByAFurtherRefusal(t *testing.T) {
-	crowds := []Crowd{outage(0), outage(24), outage(336), outage(400)}
+	crowds := []Crowd{outage(0), outage(24), outage(40), outage(336), outage(400)}
 	nothing := func(string, string, string) bool { return false }
 	something := func(string, string, string) bool { return true }
 	for name, tt := range map[string]struct {
@@ -37,7 +42,14 @@ func TestASuspectBecomesBadByAFurtherRefusal(t *testing.T) {
 		"refused before the crowd":              {[]Failure{failure(invalid, -1, 1), failure(invalid, 1, 2)}, something, bounce.StateBad},
 		"another failure after the crowd":       {[]Failure{failure(invalid, 1, 1), failure(full, 3, 2)}, something, bounce.StateSuspect},
 		"in a second crowd, others accepted":    {[]Failure{failure(invalid, 1, 1), failure(invalid, 25, 2)}, something, bounce.StateSuspect},
-		"in a second crowd, nobody accepted":    {[]Failure{failure(invalid, 1, 1), failure(invalid, 25, 2)}, nothing, bounce.StateBad},
+		"on the next day, nobody accepted":      {[]Failure{failure(invalid, 1, 1), failure(invalid, 25, 2)}, nothing, bounce.StateSuspect},
+		"in a second crowd, nobody accepted":    {[]Failure{failure(invalid, 1, 1), failure(invalid, 41, 2)}, nothing, bounce.StateBad},
+		"accepted after the second crowd":       {[]Failure{failure(invalid, 1, 1), failure(invalid, 41, 2)}, acceptedAt(50), bounce.StateSuspect},
+		"accepted three days after":             {[]Failure{failure(invalid, 1, 1), failure(invalid, 41, 2)}, acceptedAt(74), bounce.StateBad},
+		"alone on the next day":                 {[]Failure{failure(invalid, 1, 1), failure(invalid, 30, 2)}, nothing, bounce.StateSuspect},
+		"alone two days later":                  {[]Failure{failure(invalid, 1, 1), failure(invalid, 38, 2)}, nothing, bounce.StateBad},
+		"alone, accepted before":                {[]Failure{failure(invalid, 1, 1), failure(invalid, 30, 2)}, acceptedAt(20), bounce.StateBad},
+		"alone, accepted after":                 {[]Failure{failure(invalid, 1, 1), failure(invalid, 38, 2)}, acceptedAt(50), bounce.StateSuspect},
 		"after a second crowd":                  {[]Failure{failure(invalid, 1, 1), failure(invalid, 25, 2), failure(invalid, 30, 3)}, something, bounce.StateBad},
 		"in crowds for almost fourteen days":    {[]Failure{failure(invalid, 1, 1), failure(invalid, 336, 2)}, something, bounce.StateSuspect},
 		"in crowds for fourteen days":           {[]Failure{failure(invalid, 1, 1), failure(invalid, 337, 2)}, something, bounce.StateBad},
