@@ -368,6 +368,9 @@ func (g *group) cut(crowds []Crowd, first, dense, end int) []Crowd {
 			End: stampOf(min(last+graceTime.Milliseconds(), start+maxCrowd.Milliseconds())),
 		}
 		g.measure(&c, g.refusals[min(max(first, dense), n-1):n])
+		if g.several() {
+			g.include(&c, g.refusals[first:n])
+		}
 		crowds = append(crowds, c)
 		first, after = n, start+maxCrowd.Milliseconds()+1
 	}
@@ -376,13 +379,8 @@ func (g *group) cut(crowds []Crowd, first, dense, end int) []Crowd {
 
 // measure fills in the numbers of a crowd.
 func (g *group) measure(c *Crowd, refusals []Refusal) {
-	part := g.group(g.unit, refusals)
-	w := part.count()
-	for i := range part.slots {
-		w.add(&part.slots[i])
-	}
+	w, from, to := g.counted(refusals)
 	c.Addresses, c.Refused = w.n, w.refused
-	from, to := part.slots[0].slot, part.slots[len(part.slots)-1].slot
 	switch {
 	case g.unit.Kind == UnitHost:
 		return
@@ -391,14 +389,30 @@ func (g *group) measure(c *Crowd, refusals []Refusal) {
 		return
 	}
 	c.Attempts = w.refused
+	for domain := range w.of {
+		c.Attempts += g.Traffic.Domain(w.domains[domain]).Between(from, to)
+	}
+}
+
+// include fills in the domains of a crowd: those with enough refusals of their own.
+// A big domain that accepts nearly everything has no outage.
+func (g *group) include(c *Crowd, refusals []Refusal) {
+	w, from, to := g.counted(refusals)
 	for domain, n := range w.of {
-		name := part.domains[domain]
-		sent := g.Traffic.Domain(name).Between(from, to)
-		c.Attempts += sent
-		// A big domain that accepts nearly everything has no outage.
-		if share(n, sent) >= float64(g.Limits.Share)/100 {
+		name := w.domains[domain]
+		if share(n, g.Traffic.Domain(name).Between(from, to)) >= float64(g.Limits.Share)/100 {
 			c.Domains = append(c.Domains, name)
 		}
 	}
 	slices.Sort(c.Domains)
+}
+
+// counted counts refusals, and returns their first slot and their last.
+func (g *group) counted(refusals []Refusal) (w *counts, from, to Slot) {
+	part := g.group(g.unit, refusals)
+	w = part.count()
+	for i := range part.slots {
+		w.add(&part.slots[i])
+	}
+	return w, part.slots[0].slot, part.slots[len(part.slots)-1].slot
 }
