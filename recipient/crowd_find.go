@@ -102,7 +102,7 @@ type CrowdChanges struct {
 const (
 	hourMS = int64(time.Hour / time.Millisecond)
 	// crowdReach is how far away from a refusal crowds may change.
-	crowdReach = 27 * hourMS
+	crowdReach = 75 * hourMS
 	// accountTime is for how long a delivery decides whether a second crowd makes
 	// addresses bad, see Suspicion.
 	accountTime = int64(MaxSuspicion / time.Millisecond)
@@ -275,122 +275,78 @@ func (f *CrowdFinder) touchUsual(t *touched) {
 }
 
 // touchByTraffic touches the crowds in whose time there are new deliveries, and
-// returns the addresses that a second crowd has made bad because their domain
-// accepted nothing.
+// returns the addresses that were refused in a crowd before the first delivery that
+// their domain accepted since.
 func (f *CrowdFinder) touchByTraffic(t *touched) (affected []int64, err error) {
-	if len(f.Crowds) == 0 {
-		return nil, nil
-	}
-	for _, d := range f.News.Sent {
-		from, to := d.First.Start(), (d.Last + 1).Start()
-		for i := range f.Crowds {
-			c := &f.Crowds[i]
-			if !c.Concerns(d.Domain) {
+	for i := range f.Crowds {
+		c := &f.Crowds[i]
+		start, end := msOf(c.Start), msOf(c.End)
+		for k := range f.News.Sent {
+			d := &f.News.Sent[k]
+			from, to := d.First.Start(), (d.Last + 1).Start()
+			if to < start-hourMS || from > end+accountTime+hourMS || !c.Concerns(d.Domain) {
 				continue
 			}
-			start, end := msOf(c.Start), msOf(c.End)
-			if from <= end && to >= start-hourMS {
+			if from <= end {
 				t.unit(c.Unit, start, end)
 			}
-			end += hourMS // a refusal is judged by what is accepted in the hour after
-			flips, err := f.mayFlip(c, &d, from, to)
-			if err != nil {
+			if affected, err = f.appendFirst(affected, c, d); err != nil {
 				return nil, err
 			}
-			if !flips {
-				continue
-			}
-			if err := f.loadRefusals(start, end); err != nil {
-				return nil, err
-			}
-			affected = f.Memory.refusals.appendKeys(affected, d.Domain, start, end)
 		}
 	}
 	return affected, nil
 }
 
-// mayFlip reports whether deliveries to a domain, between two times, may change
-// what a crowd makes of its addresses: by themselves, or with an earlier crowd.
-func (f *CrowdFinder) mayFlip(c *Crowd, d *SentDay, from, to int64) (bool, error) {
-	// If the deliveries are late, they may be the first of any time.
-	late := from < f.News.LastRefusal-hourMS
+// appendFirst appends the addresses that a domain refused in a crowd, if new
+// deliveries to the domain are the first since, see Suspicion.
+func (f *CrowdFinder) appendFirst(keys []int64, c *Crowd, d *SentDay) ([]int64, error) {
+	if includes, err := f.includes(c, d.Domain); !includes || err != nil {
+		return keys, err
+	}
+	recovery := recoveryOf{c.ID, c.End, d.Domain}
+	if at, known := f.Memory.recovered[recovery]; known && at < d.First {
+		return keys, nil
+	}
 	start, end := msOf(c.Start), msOf(c.End)
-	if to >= start && from <= end+longestOutage.Milliseconds() {
-		if flips, err := f.mayRecover(c, d, late); flips || err != nil {
-			return flips, err
+	t := f.Records.Traffic(start, d.First.Start())
+	sent := t.Domain(d.Domain)
+	last := sent.before(d.First)
+	if sent.Between(d.First, d.First) > d.Sent {
+		last = d.First
+	}
+	if t.Err() != nil {
+		return nil, t.Err()
+	}
+	if last > SlotOf(end) {
+		if f.Memory.recovered == nil || len(f.Memory.recovered) >= maxRecovered {
+			f.Memory.recovered = make(map[recoveryOf]Slot)
 		}
+		f.Memory.recovered[recovery] = last
+		return keys, nil
 	}
-	if from > end+hourMS || to < start-accountTime {
-		return false, nil
+	// Deliveries count from the slot after a refusal.
+	from, to := max(start, last.Start()), min(end, d.Last.Start()-1)
+	if from > to {
+		return keys, nil
 	}
-	return f.mayFlipSecond(c, d.Domain, late)
+	if err := f.loadRefusals(start, end); err != nil {
+		return nil, err
+	}
+	return f.Memory.refusals.appendKeys(keys, d.Domain, from, to), nil
 }
 
-// mayRecover reports whether deliveries may be the first that a domain accepts after
-// a crowd. Without them, addresses that were refused again became bad.
-func (f *CrowdFinder) mayRecover(c *Crowd, d *SentDay, late bool) (bool, error) {
+// includes reports whether a crowd may include refusals of a domain.
+func (f *CrowdFinder) includes(c *Crowd, domain string) (bool, error) {
 	switch c.Unit.Kind {
 	case UnitDNS, UnitHost:
-		if notFound, err := f.notFound(); err != nil || !notFound[d.Domain] {
-			return false, err
-		}
+		notFound, err := f.notFound()
+		return notFound[domain], err
 	case UnitProvider, UnitRelay:
-		if !c.includesDomain(d.Domain) {
-			return false, nil
-		}
+		return c.includesDomain(domain), nil
 	case UnitDomain:
 	}
-	after := SlotOf(msOf(c.End)) + 1
-	recovered := recovery{c.ID, c.End, d.Domain}
-	if late || d.Last < after || f.Memory.recovered[recovered] {
-		return late || d.Last < after, nil
-	}
-	t := f.Records.Traffic(after.Start(), (d.Last + 1).Start())
-	n := t.Domain(d.Domain).Between(after, d.Last) - f.newlySent(d.Domain)
-	if len(f.Memory.recovered) >= maxRecovered || f.Memory.recovered == nil {
-		f.Memory.recovered = make(map[recovery]bool)
-	}
-	f.Memory.recovered[recovered] = true
-	return n <= 0, t.Err()
-}
-
-// newlySent returns the number of deliveries to a domain that the transaction adds.
-func (f *CrowdFinder) newlySent(domain string) (n int) {
-	for i := range f.News.Sent {
-		if f.News.Sent[i].Domain == domain {
-			n += f.News.Sent[i].Sent
-		}
-	}
-	return n
-}
-
-// mayFlipSecond reports whether addresses of a domain that were refused in an earlier
-// crowd, and again in this one, may have become bad because nothing was accepted
-// between, and are not any more.
-func (f *CrowdFinder) mayFlipSecond(c *Crowd, domain string, late bool) (bool, error) {
-	for i := range f.Crowds {
-		p := &f.Crowds[i]
-		if p.ID == c.ID || p.Start > c.End || !p.Concerns(domain) {
-			continue
-		}
-		start, end := msOf(p.Start), msOf(c.End)
-		if end-start > accountTime+crowdReach {
-			continue
-		}
-		if late {
-			return true, nil
-		}
-		end += hourMS
-		t := f.Records.Traffic(start, end)
-		between := t.Domain(domain).Between(SlotOf(msOf(p.End))+1, SlotOf(end))
-		if t.Err() != nil {
-			return false, t.Err()
-		}
-		if between-f.newlySent(domain) <= 0 { // those before this transaction were not enough
-			return true, nil
-		}
-	}
-	return false, nil
+	return true, nil
 }
 
 func msOf(stamp string) int64 { return bounce.ParseStamp(stamp).UnixMilli() }

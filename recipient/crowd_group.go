@@ -101,7 +101,8 @@ func share(refused, sent int) float64 {
 // assumes that all of them are evidence.
 func (g *group) possible() bool {
 	if !g.several() {
-		return len(g.windows(hourSlots, hourSlots)) > 0 || g.unit.Kind == UnitDomain && len(g.windows(slowSlots, slowGap)) > 0
+		return len(g.windows(hourSlots, hourSlots)) > 0 ||
+			g.unit.Kind == UnitDomain && (len(g.windows(slowSlots, slowGap)) > 0 || len(g.windows(daysSlots, daysGap)) > 0)
 	}
 	if len(g.domains) < g.Limits.Domains {
 		return false

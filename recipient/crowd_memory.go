@@ -10,12 +10,12 @@ type CrowdMemory struct {
 	refusals  refusalCache
 	addresses map[int64]addressTimes
 	usual     map[string]usualRefusals
-	lookups   map[string]bool // the domains that were ever not found; nil if not loaded
-	recovered map[recovery]bool
+	lookups   map[string]bool     // the domains that were ever not found; nil if not loaded
+	recovered map[recoveryOf]Slot // when a domain accepted mail after the end of a crowd
 }
 
-// recovery is that a domain accepted mail after the end of a crowd.
-type recovery struct {
+// recoveryOf names a domain and a crowd with its end.
+type recoveryOf struct {
 	crowd       int64
 	end, domain string
 }

@@ -17,6 +17,8 @@ const (
 	hourSlots  = 6
 	slowGap    = 6 * hourSlots  // the longest pause within a slow crowd
 	slowSlots  = 24 * hourSlots // the longest slow crowd
+	daysGap    = 24 * hourSlots // the longest pause within a crowd of several days
+	daysSlots  = 72 * hourSlots // the longest crowd of several days
 )
 
 // SlotOf returns the slot of a time in Unix milliseconds.
@@ -63,6 +65,18 @@ func (s *Sends) upTo(slot Slot) int {
 	return s.sums[i-1]
 }
 
+// before returns the last slot before another one that has deliveries, or 0.
+func (s *Sends) before(slot Slot) Slot {
+	if s == nil {
+		return 0
+	}
+	i, _ := slices.BinarySearch(s.slots, slot)
+	if i == 0 {
+		return 0
+	}
+	return s.slots[i-1]
+}
+
 // Traffic gives the deliveries that refusals are compared with.
 type Traffic interface {
 	// Domain returns the deliveries to a domain.
@@ -105,22 +119,38 @@ func (s *Search) Crowds(unit Unit, refusals []Refusal) []Crowd {
 		s.MarkEvidence(refusals)
 	}
 	refusals = slices.DeleteFunc(refusals, func(r Refusal) bool { return !r.Evidence })
-	g := s.group(unit, refusals)
-	crowds := g.crowds(g.windows(hourSlots, hourSlots))
-	if unit.Kind == UnitDomain || g.several() {
-		// What is left may be a slow crowd: a few refusals an hour over many hours.
-		rest := slices.DeleteFunc(refusals, func(r Refusal) bool {
-			at := stampOf(r.At)
-			return slices.ContainsFunc(crowds, func(c Crowd) bool { return c.Start <= at && at <= c.End })
-		})
-		g := s.group(unit, rest)
-		crowds = append(crowds, g.crowds(g.windows(slowSlots, slowGap))...)
+	crowds, rest := s.take(nil, unit, refusals, hourSlots, hourSlots)
+	if unit.Kind == UnitDomain || unit.Kind == UnitProvider || unit.Kind == UnitRelay {
+		crowds, rest = s.take(crowds, unit, rest, slowSlots, slowGap) // a few refusals an hour over many hours
+	}
+	if unit.Kind == UnitDomain {
+		crowds, _ = s.take(crowds, unit, rest, daysSlots, daysGap) // a few refusals a day
 	}
 	slices.SortFunc(crowds, func(a, b Crowd) int { return cmp.Compare(a.Start, b.Start) })
 	if unit.Kind == UnitDomain && s.Limits.Usual > 0 {
 		crowds = s.unusual(unit.Name, crowds)
 	}
 	return crowds
+}
+
+// take appends the crowds of refusals in windows of at most so many slots without a
+// longer pause. It returns the refusals that are in none of them.
+func (s *Search) take(crowds []Crowd, unit Unit, refusals []Refusal, length, pause Slot) (all []Crowd, rest []Refusal) {
+	if len(refusals) < s.fewest(unit) {
+		return crowds, nil
+	}
+	g := s.group(unit, refusals)
+	found := g.crowds(g.windows(length, pause))
+	for _, c := range found { // in the order of time
+		start, end := msOf(c.Start), msOf(c.End)
+		n := slices.IndexFunc(refusals, func(r Refusal) bool { return r.At >= start })
+		rest = append(rest, refusals[:n]...)
+		for n < len(refusals) && refusals[n].At <= end {
+			n++
+		}
+		refusals = refusals[n:]
+	}
+	return append(crowds, found...), append(rest, refusals...)
 }
 
 const (
