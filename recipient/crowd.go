@@ -127,25 +127,34 @@ type Crowd struct {
 }
 
 // Includes reports whether a failure that suppresses is part of the crowd. The
-// address must have accepted mail, unless a name was not found in the DNS.
+// address must have accepted mail, unless a name was not found in the DNS, or nearly
+// everything was refused.
 func (c *Crowd) Includes(domain string, f *Failure, reached bool) bool {
 	if f.At < c.Start || f.At > c.End {
 		return false
 	}
 	lookup := f.Reason == bounce.NoSuchDomain
+	answered := !lookup && (reached || c.total())
 	switch c.Unit.Kind {
 	case UnitDNS:
 		return lookup
 	case UnitHost:
 		return lookup && f.Host == c.Unit.Name
 	case UnitDomain:
-		return !lookup && reached && domain == c.Unit.Name
+		return answered && domain == c.Unit.Name
 	case UnitProvider:
-		return !lookup && reached && f.Provider == c.Unit.Name && c.includesDomain(domain)
+		return answered && f.Provider == c.Unit.Name && c.includesDomain(domain)
 	case UnitRelay:
-		return !lookup && reached && f.Relay == c.Unit.Name && c.includesDomain(domain)
+		return answered && f.Relay == c.Unit.Name && c.includesDomain(domain)
 	}
 	return false
+}
+
+// total reports whether nearly all attempts were refused, so that a refusal says
+// nothing, of whatever address.
+func (c *Crowd) total() bool {
+	const nearlyAll = 0.9
+	return c.Attempts > 0 && float64(c.Refused) >= nearlyAll*float64(c.Attempts)
 }
 
 // CrowdsOf returns the IDs of the crowds that have one of the refusals.

@@ -1,10 +1,5 @@
 package recipient
 
-import (
-	"math"
-	"slices"
-)
-
 // group is the refusals of one unit by slot.
 type group struct {
 	*Search
@@ -322,98 +317,4 @@ func (w *counts) leftOut(refused int, but int32, share float64, from, to Slot) b
 		}
 	}
 	return true
-}
-
-// crowds makes crowds of windows.
-func (g *group) crowds(windows []window) []Crowd {
-	var crowds []Crowd
-	for len(windows) > 0 {
-		run := windows[0]
-		n := 1
-		for n < len(windows) && (windows[n].from <= run.to || g.pause(run.to, windows[n].from) <= graceTime.Milliseconds()) {
-			run.to = max(run.to, windows[n].to)
-			n++
-		}
-		windows = windows[n:]
-		first := g.slots[run.from].first
-		// The outage may have begun in a slot with too many deliveries to show it.
-		for first > 0 && g.refusals[g.slots[run.from].first].At-g.refusals[first-1].At <= graceTime.Milliseconds() {
-			first--
-		}
-		crowds = g.cut(crowds, first, g.slots[run.from].first, g.slots[run.to].end)
-	}
-	return crowds
-}
-
-// pause is the time between the last refusal of a slot and the first of another.
-func (g *group) pause(from, to int) int64 {
-	return g.refusals[g.slots[to].first].At - g.refusals[g.slots[from].end-1].At
-}
-
-// cut appends the crowd of the refusals from first up to end, in pieces of at most
-// 24 hours. It is measured from the refusal dense on, where the windows begin.
-func (g *group) cut(crowds []Crowd, first, dense, end int) []Crowd {
-	after := int64(math.MinInt64)
-	for first < end {
-		// From the start of the slot: dead addresses, which are no evidence, may
-		// have been refused before the first that is.
-		start := max(SlotOf(g.refusals[first].At).Start(), after)
-		n := first
-		for n < end && g.refusals[n].At <= start+maxCrowd.Milliseconds() {
-			n++
-		}
-		last := g.refusals[n-1].At
-		c := Crowd{
-			// Whole slots: dead addresses, which are no evidence, are refused before
-			Unit: g.unit, Start: stampOf(start), Last: stampOf(last),
-			End: stampOf(min(last+graceTime.Milliseconds(), start+maxCrowd.Milliseconds())),
-		}
-		g.measure(&c, g.refusals[min(max(first, dense), n-1):n])
-		if g.several() {
-			g.include(&c, g.refusals[first:n])
-		}
-		crowds = append(crowds, c)
-		first, after = n, start+maxCrowd.Milliseconds()+1
-	}
-	return crowds
-}
-
-// measure fills in the numbers of a crowd.
-func (g *group) measure(c *Crowd, refusals []Refusal) {
-	w, from, to := g.counted(refusals)
-	c.Addresses, c.Refused = w.n, w.refused
-	switch {
-	case g.unit.Kind == UnitHost:
-		return
-	case !g.several():
-		c.Attempts = w.refused + g.sent(from, to)
-		return
-	}
-	c.Attempts = w.refused
-	for domain := range w.of {
-		c.Attempts += g.Traffic.Domain(w.domains[domain]).Between(from, to)
-	}
-}
-
-// include fills in the domains of a crowd: those with enough refusals of their own.
-// A big domain that accepts nearly everything has no outage.
-func (g *group) include(c *Crowd, refusals []Refusal) {
-	w, from, to := g.counted(refusals)
-	for domain, n := range w.of {
-		name := w.domains[domain]
-		if share(n, g.Traffic.Domain(name).Between(from, to)) >= float64(g.Limits.Share)/100 {
-			c.Domains = append(c.Domains, name)
-		}
-	}
-	slices.Sort(c.Domains)
-}
-
-// counted counts refusals, and returns their first slot and their last.
-func (g *group) counted(refusals []Refusal) (w *counts, from, to Slot) {
-	part := g.group(g.unit, refusals)
-	w = part.count()
-	for i := range part.slots {
-		w.add(&part.slots[i])
-	}
-	return w, part.slots[0].slot, part.slots[len(part.slots)-1].slot
 }

@@ -70,6 +70,15 @@ func TestOnlyReachedAddressesAreSuspect(t *testing.T) {
 	if row := h.Row(nil, at(2)); row.State != bounce.StateBad {
 		t.Errorf("an address that was never reached is %s, want bad", row.State)
 	}
+	for refused, want := range map[int]bounce.State{89: bounce.StateBad, 90: bounce.StateSuspect} {
+		crowd := outage(0)
+		crowd.Refused, crowd.Attempts = refused, 100
+		in.Crowds = []Crowd{crowd}
+		h = in.Replay(domain, []Failure{failure(invalid, 1, 1)}, "")
+		if row := h.Row(nil, at(2)); row.State != want {
+			t.Errorf("an address that was never reached is %s where %d %% are refused, want %s", row.State, refused, want)
+		}
+	}
 	lookup := invalid
 	lookup.Reason = bounce.NoSuchDomain
 	in.Crowds = []Crowd{{Unit: Unit{Kind: UnitDNS}, Start: at(0), End: at(2)}}

@@ -104,12 +104,15 @@ func (f *CrowdFinder) replace(t *touched, refusalsOf func(Unit) []Refusal, found
 	stored := slices.DeleteFunc(slices.Clone(f.Crowds), func(c Crowd) bool {
 		return !t.units[c.Unit] || c.End < coreFrom || c.Start > coreTo
 	})
-	// affect notes the addresses of refusals that are in one of two crowds only.
+	// affect notes the addresses of refusals that are in one of two crowds only, or
+	// that one of them includes only if the addresses were reached.
 	affect := func(c, other *Crowd) {
 		refusals := refusalsOf(c.Unit)
+		changed := c.total() != other.total()
 		for i := range refusals {
 			r := &refusals[i]
-			if at := stampOf(r.At); c.Spans(at, r.Domain) != other.Spans(at, r.Domain) {
+			at := stampOf(r.At)
+			if in := c.Spans(at, r.Domain); in != other.Spans(at, r.Domain) || in && changed {
 				changes.Affected = append(changes.Affected, r.Key)
 			}
 		}

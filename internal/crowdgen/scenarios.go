@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// Scenarios lists all scenarios. The functions of the attacks are in attacks.go.
+// Scenarios lists all scenarios. The functions of the attacks are in attacks.go, those
+// of faults that last or that are our own in faults.go.
 var Scenarios = []Scenario{
 	{"provider-outage", "A provider refuses 30 % of 20,000 reached addresses for six hours. The next day half of them get mail again.", providerOutage},
 	{"resolver", "Our own resolver answers NXDOMAIN to everything for an hour.", resolver},
@@ -31,6 +32,14 @@ var Scenarios = []Scenario{
 	{"domain-lapses", "Two domains of a list of 300 cease to exist.", domainLapses},
 	{"strangers-domains", "An attacker has three domains at a provider and refuses thousands of mails there, while other addresses there cease to exist.", strangersDomains},
 	{"strangers-every-day", "The same every day, to keep one dead address suspect.", strangersEveryDay},
+	{"two-days", "A provider and a hoster of 40 domains refuse everything on two working days.", twoDays},
+	{"two-whole-days", "A provider refuses everything for two days, and 5 % of the addresses do not exist.", twoWholeDays},
+	{"slow-days", "A company with 12 addresses refuses everything for three days, four mails a day.", slowDays},
+	{"own-router", "Our own mail server routes nothing for an hour.", ownRouter},
+	{"few-singles", "A hoster of seven domains, one address each, refuses everything for an hour.", fewSingles},
+	{"first-mail-in-outage", "A provider refuses the first mail to 100 addresses, and takes the second to half of them.", firstMailInOutage},
+	{"catch-all-ends", "A company of ten people has accepted mail to any name, and stops to.", catchAllEnds},
+	{"dirty-import", "300 new addresses in the domains of a hoster, 40 % of them unknown.", dirtyImport},
 	{"stranger-guesses", "An attacker makes us write to thousands of addresses that do not exist, while others cease to exist.", strangerGuesses},
 }
 

@@ -83,7 +83,7 @@ func (l *History) readCrowds(ctx context.Context, r HistoryReader, now time.Time
 	}
 	if l.State == bounce.StateSuspect && len(l.Crowds) > 0 {
 		c := &l.Crowds[len(l.Crowds)-1]
-		l.Clears = "a delivery to it that succeeds; a further refusal after " + l.zone.Short(c.EndedAt) + " makes it bad"
+		l.Clears = "a delivery to it that succeeds; a further refusal after " + l.zone.Short(c.EndedAt) + " makes it bad, unless the outage goes on"
 	}
 	return nil
 }
@@ -148,6 +148,9 @@ func (c *Crowd) Where() string {
 	case recipient.UnitProvider:
 		return fmt.Sprintf("at the provider %s, in %s", c.Unit, text.Amount(len(c.Domains), "domain"))
 	case recipient.UnitRelay:
+		if c.Unit == recipient.OwnServer {
+			return "by your own mail server, in " + text.Amount(len(c.Domains), "domain")
+		}
 		return fmt.Sprintf("by the servers of %s, in %s", c.Unit, text.Amount(len(c.Domains), "domain"))
 	case recipient.UnitHost:
 		return "whose mail " + c.Unit + " was not found"

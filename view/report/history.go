@@ -225,7 +225,7 @@ func clears(row *bounce.Recipient, shown func(stored string) string) string {
 		return "a delivery to it that succeeds; bouncetail recipients allow " + row.Recipient + "; a rule of your own that judges the reply otherwise (bouncetail rules, then bouncetail reclassify)" + released
 	}
 	if row.State == bounce.StateSuspect {
-		return "a delivery to it that succeeds; a further refusal after the crowd makes it bad"
+		return "a delivery to it that succeeds; a further refusal after the crowd makes it bad, unless the outage goes on"
 	}
 	return "a delivery to it that succeeds; it is not considered bad"
 }
