@@ -316,6 +316,9 @@ func takeEximFields(fields string, ev *bounce.Event) {
 func takeEximSent(ev *bounce.Event, fields string) {
 	if host, far := eximFar(fields); far {
 		ev.Reply.RelayHost = sentRelay(host)
+		if _, id, found := strings.Cut(fields, ` C="250 OK id=`); found {
+			ev.Onward = eximID(id)
+		}
 		return
 	}
 	transport, host, near := "", false, false
@@ -335,16 +338,21 @@ func takeEximSent(ev *bounce.Event, fields string) {
 			}
 		case "C":
 			if _, id, found := strings.Cut(value, " OK id="); found && near {
-				end := 0
-				for end < len(id) && (isAlphanumeric[id[end]] || id[end] == '-') {
-					end++
-				}
-				ev.Onward = id[:end]
+				ev.Onward = eximID(id)
 			}
 		}
 	}
 	ev.Server = near
 	ev.Handover = near || !host && transport != "" && !eximFinal.MatchString(transport)
+}
+
+// eximID returns the id that a text begins with.
+func eximID(text string) string {
+	end := 0
+	for end < len(text) && (isAlphanumeric[text[end]] || text[end] == '-') {
+		end++
+	}
+	return text[:end]
 }
 
 // eximFinal matches the usual names of transports that deliver into a mailbox, a

@@ -421,19 +421,22 @@ func TestOldOpenSMTPDIsRead(t *testing.T) {
 func TestSuccessesThatMayBeNoDelivery(t *testing.T) {
 	const fields = ", delay=1, delays=0/0/0/1, dsn=2.0.0, status=sent "
 	for line, want := range map[string]string{
-		"Nov 23 12:57:36 mx postfix/pipe[4]: 4XabcZ1y2z: to=<a@b.example>, relay=spam" + fields + "(delivered via spam service)":                                      "handover to a filter",
-		"Nov 23 12:57:36 mx postfix/discard[4]: 4XabcZ1y2z: to=<a@b.example>, relay=none" + fields + "(silently)":                                                     "discarded",
-		postfix + "to=<a@b.example>, relay=amavis[172.18.0.3]:10024" + fields + "(250 2.0.0 from MTA(smtp:[172.18.0.2]:10025): 250 2.0.0 Ok: queued as BB4F000000)":   "handover to a filter as BB4F000000",
-		postfix + "to=<a@b.example>, relay=mx[private/dovecot-lmtp]" + fields + "(250 2.0.0 <a@b.example> abc Saved)":                                                 "",
-		postfix + "to=<a@b.example>, relay=mx.b.example[192.0.2.1]:25" + fields + "(250 2.0.0 Ok: queued as BB4F000000)":                                              "as BB4F000000",
-		exim + `=> a@b.example R=d T=r H=mx.b.example [192.0.2.1] C="250 x [127.0.0.1] OK id=1xVTbv-00000r-1v"`:                                                       "",
-		exim + `=> a@b.example R=d T=r H=mx.b.example [10.0.0.1] C="250 OK id=1xVTbv-00000r-1v"`:                                                                      "handover to a server as 1xVTbv-00000r-1v",
-		exim + `=> a@b.example R=spamcheck_router T=spamcheck`:                                                                                                        "handover",
-		exim + `=> a@b.example R=localuser T=local_delivery`:                                                                                                          "",
-		exim + `=> :blackhole: <a@b.example> R=blackhole`:                                                                                                             "discarded",
-		exim + `=> >news@a.example <a@b.example> R=vacation T=vacation_reply`:                                                                                         "discarded",
-		exim + `-> >news@a.example <"a b"@b.example> R=vacation T=vacation_reply`:                                                                                     "discarded",
-		sendmail + "to=a@b.example, delay=00:00:01, mailer=relay, relay=[127.0.0.1] [127.0.0.1], dsn=2.0.0, stat=Sent (6AND4fXC000084 Message accepted for delivery)": "handover to a server as 6AND4fXC000084",
+		"Nov 23 12:57:36 mx postfix/pipe[4]: 4XabcZ1y2z: to=<a@b.example>, relay=spam" + fields + "(delivered via spam service)":                                        "handover to a filter",
+		"Nov 23 12:57:36 mx postfix/discard[4]: 4XabcZ1y2z: to=<a@b.example>, relay=none" + fields + "(silently)":                                                       "discarded",
+		postfix + "to=<a@b.example>, relay=amavis[172.18.0.3]:10024" + fields + "(250 2.0.0 from MTA(smtp:[172.18.0.2]:10025): 250 2.0.0 Ok: queued as BB4F000000)":     "handover to a filter as BB4F000000",
+		postfix + "to=<a@b.example>, relay=mx[private/dovecot-lmtp]" + fields + "(250 2.0.0 <a@b.example> abc Saved)":                                                   "",
+		postfix + "to=<a@b.example>, relay=mx.b.example[192.0.2.1]:25" + fields + "(250 2.0.0 Ok: queued as BB4F000000)":                                                "as BB4F000000",
+		exim + `=> a@b.example R=d T=r H=mx.b.example [192.0.2.1] C="250 x [127.0.0.1] OK id=1xVTbv-00000r-1v"`:                                                         "",
+		exim + `=> a@b.example R=d T=r H=mx.b.example [10.0.0.1] C="250 OK id=1xVTbv-00000r-1v"`:                                                                        "handover to a server as 1xVTbv-00000r-1v",
+		exim + `=> a@b.example R=d T=r H=mx.b.example [192.0.2.1] X=TLS1.3:x:256 C="250 OK id=1xVTbv-00000r-1w" QT=1s`:                                                  "as 1xVTbv-00000r-1w",
+		"Nov 23 12:57:36 mx postfix/local[4]: 4XabcZ1y2z: to=<a@b.example>, relay=local" + fields + "(forwarded as BB4F000000)":                                         "handover to a server as BB4F000000",
+		sendmail + "to=a@b.example, delay=00:00:01, mailer=esmtp, relay=mx.b.example. [192.0.2.1], dsn=2.0.0, stat=Sent (6AND4fXC000084 Message accepted for delivery)": "as 6AND4fXC000084",
+		exim + `=> a@b.example R=spamcheck_router T=spamcheck`:                                                                                                          "handover",
+		exim + `=> a@b.example R=localuser T=local_delivery`:                                                                                                            "",
+		exim + `=> :blackhole: <a@b.example> R=blackhole`:                                                                                                               "discarded",
+		exim + `=> >news@a.example <a@b.example> R=vacation T=vacation_reply`:                                                                                           "discarded",
+		exim + `-> >news@a.example <"a b"@b.example> R=vacation T=vacation_reply`:                                                                                       "discarded",
+		sendmail + "to=a@b.example, delay=00:00:01, mailer=relay, relay=[127.0.0.1] [127.0.0.1], dsn=2.0.0, stat=Sent (6AND4fXC000084 Message accepted for delivery)":   "handover to a server as 6AND4fXC000084",
 	} {
 		got := events(newParser(t, ""), line+"\n")
 		if len(got) != 1 || got[0].Outcome != bounce.Sent {

@@ -105,11 +105,10 @@ func parseOpenSMTPDOld(h *header, ev *bounce.Event) result {
 // finishOpenSMTPD fills in what follows from the status and the relay.
 func finishOpenSMTPD(stat, agent string, ev *bounce.Event) result {
 	if ev.Outcome == bounce.Sent {
-		if ev.Server = isNear(ev.Reply.RelayIP); ev.Server {
-			ev.Handover = true
-			if m, ok := match(opensmtpdAccepted, stat); ok {
-				ev.Onward = m.raw("id")
-			}
+		ev.Server = isNear(ev.Reply.RelayIP)
+		ev.Handover = ev.Server
+		if m, ok := match(opensmtpdAccepted, stat); ok {
+			ev.Onward = m.raw("id")
 		}
 		ev.Reply = bounce.Reply{RelayHost: ev.Reply.RelayHost}
 		return resultRead

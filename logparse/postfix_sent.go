@@ -14,6 +14,7 @@ import (
 //
 //	relay=none, …, status=sent (silently)
 //	relay=local, …, status=sent (discarded)
+//	relay=local, …, status=sent (forwarded as 4YbbbbQ2zzz)
 //	relay=spam, …, status=sent (delivered via spam service)
 //	relay=127.0.0.1[127.0.0.1]:10024, …, status=sent (250 2.0.0 from MTA(smtp:[127.0.0.1]:10025):
 //	  250 2.0.0 Ok: queued as 4YbbbbQ2zzz)
@@ -21,6 +22,10 @@ func takePostfixSent(ev *bounce.Event, daemon, relay, reason string) {
 	at := strings.IndexByte(relay, '[')
 	ev.Reply.RelayHost = sentRelay(relay[:max(at, 0)])
 	if at < 0 {
+		if id, found := strings.CutPrefix(reason, "forwarded as "); found && relay == "local" {
+			ev.Handover, ev.Server, ev.Onward = true, true, id[:alphanumerics(id)]
+			return
+		}
 		ev.Discarded = relay == "none" || daemon == "discard" || reason == "delivered to file: /dev/null)" || reason == "discarded)"
 		if ev.Handover = !ev.Discarded && (daemon == "pipe" || strings.HasPrefix(reason, "delivered via ")); ev.Handover {
 			ev.Filter = filterName.MatchString(relay)

@@ -130,8 +130,9 @@ func parseSendmailAttempt(line string, h *header, ev *bounce.Event) result {
 		if relay, ok := match(sendmailRelay, m.raw("relay")); ok {
 			ev.Reply.RelayHost = sentRelay(relay.raw("host"))
 		}
-		if ev.Server = sendmailNear(m.raw("relay")); ev.Server {
-			ev.Handover = true
+		ev.Server = sendmailNear(m.raw("relay"))
+		ev.Handover = ev.Server
+		if strings.HasSuffix(stat, " Message accepted for delivery)") {
 			if accepted, ok := match(sendmailAccepted, stat); ok {
 				ev.Onward = accepted.raw("id")
 			}
