@@ -91,7 +91,7 @@ func undecorate(text string) string {
 	if len(text) > 2 && (text[0] == '*' && text[1] != '*' || text[0] == '.' && !isDigit(text[1]) && text[1] != ' ') {
 		return text[1:] // a clock that is not synchronised, as routers mark it
 	}
-	for _, around := range [...][2]string{{"b'", "'"}, {"'", "'"}, {"`", "`"}, {"| ", " |"}} {
+	for _, around := range [...][2]string{{"b'", "'"}, {"'", "'"}, {"`", "`"}, {"**", "**"}, {"| ", " |"}} {
 		if inside, found := strings.CutPrefix(text, around[0]); found && strings.HasSuffix(inside, around[1]) {
 			return strings.TrimSuffix(inside, around[1])
 		}

@@ -25,7 +25,14 @@ func unmarked(line string) string {
 	if !strings.ContainsAny(text, "<>") && (strings.Contains(text, "to=&lt;") || !strings.Contains(text, "to=")) {
 		text = entities.Replace(text)
 	}
-	return markedAddress.ReplaceAllString(text, "=<$1>")
+	text = markedAddress.ReplaceAllString(text, "=<$1>")
+	text = linkedAddress.ReplaceAllStringFunc(text, func(link string) string {
+		if m := linkedAddress.FindStringSubmatch(link); m[1]+m[2] == m[3] {
+			return "=<" + m[3] + ">"
+		}
+		return link
+	})
+	return boldField.ReplaceAllString(text, "$1")
 }
 
 // respaced returns a line with one space where there are several, or none where one
@@ -58,7 +65,10 @@ var (
 	markupAtStart = regexp.MustCompile(`(?i)^(?:\[` + markupNames + ` *)+`)
 	markupAtEnd   = regexp.MustCompile(`(?i)(?: *\[/` + markupNames + `)+$`)
 	// "to=<[email]a@b.example[/email]>"
-	markedAddress  = regexp.MustCompile(`(?i)=<\[(?:email|url)(?:=[^\]"<>]*|="[^\]"<>]*")?\]([^\[\]<>"\s]+)\[/(?:email|url)\]>`)
+	markedAddress = regexp.MustCompile(`(?i)=<\[(?:email|url)(?:=[^\]"<>]*|="[^\]"<>]*")?\]([^\[\]<>"\s]+)\[/(?:email|url)\]>`)
+	// "to=<[a@b.example](mailto:a@b.example)>", "to=<a@b.example <mailto:a@b.example>>"
+	linkedAddress  = regexp.MustCompile(`=<(?:\[([^\[\]<>"\s]+)\]\(|([^\[\]<>"\s]+) <)mailto:([^\[\]()<>"\s]+)[>)]>`)
+	boldField      = regexp.MustCompile(`\*\*((?:to|relay|dsn|status|stat)=[^*]*)\*\*`)
 	tagsBefore     = regexp.MustCompile(`^(?i)(?:<(?:pre|code|p|br|b|i|em|strong|li|td|tr|span|div|font|tt|samp|kbd|blockquote)(?: [^<>]*)?/?> *)+`)
 	tagsBehind     = regexp.MustCompile(`(?: *</?[A-Za-z]+ ?/?>)+$`)
 	plainRecipient = regexp.MustCompile(`^[^<>"]*: *to=<[^<>" ]*>,`)

@@ -349,7 +349,7 @@ func (p *Parser) finish(h *header, line string, yield func(*bounce.Event)) bool 
 			result = resultUnparsed
 		}
 		if result == resultOther && !g.losesDelivery(h) {
-			if strings.Contains(h.body, "&lt;") && p.readCopy(line, yield) {
+			if strings.IndexByte(h.body, '&') >= 0 && strings.Contains(h.body, "&lt;") && p.readCopy(line, yield) {
 				return true
 			}
 			if !isFinal(h) {

@@ -338,6 +338,7 @@ func TestEximLinesThatFewServersWrite(t *testing.T) {
 		{`=> jane <"jane doe"@a.example> R=localuser T=local_delivery`, `"jane doe"@a.example`, `"jane doe"@a.example`, bounce.Sent, ""},
 		{"== a@b.example R=x T=y defer (dd): Connection refused", "a@b.example", "", bounce.Deferred, "Connection refused"}, // as Exim's test suite masks numbers
 		{"** a@b.example R=x T=y H=mx.b.example [192.0.2.1]:PORT_S" + failed, "a@b.example", "", bounce.Bounced, "550 5.1.1 no"},
+		{"** a@b.example R=x T=y: SMTP error from remote mail server after RCPT TO: 550 5.1.1 no", "a@b.example", "", bounce.Bounced, "550 5.1.1 no"},
 		{"** info+spam |/home/x/script.php (info@a.example) <info@a.example> R=aliases T=virtual_address_pipe: Child process returned 127", "info@a.example", "info@a.example", bounce.Bounced, "info+spam |/home/x/script.php: Child process returned 127"},
 		{"** a@b.example " + route + "H=mx.b.example [192.0.2.1]: SMTP error from remote mail server after RCPT TO:<a@b.example>: 550 5.1.1 no\\v", "a@b.example", "", bounce.Bounced, "550 5.1.1 no?"},
 	} {

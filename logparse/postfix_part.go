@@ -31,8 +31,11 @@ const anyQueueID = "00000"
 
 // parsePostfixPart reads a delivery of which a part is missing.
 func parsePostfixPart(h *header, ev *bounce.Event) result {
-	daemon := postfixDaemon(h.tag)
-	if daemon != "" && daemon != "qmgr" && !deliveryAgents[daemon] || !strings.Contains(h.body[:min(len(h.body), 70)], "to=") {
+	first := strings.IndexByte(h.body, '=') // turns most lines away
+	if first < len("to") || h.body[first-len("to"):first] != "to" {
+		return resultOther
+	}
+	if daemon := postfixDaemon(h.tag); daemon != "" && daemon != "qmgr" && !deliveryAgents[daemon] {
 		return resultOther
 	}
 	m, ok := match(postfixPart, h.body)
