@@ -316,9 +316,7 @@ func takeEximFields(fields string, ev *bounce.Event) {
 func takeEximSent(ev *bounce.Event, fields string) {
 	if host, far := eximFar(fields); far {
 		ev.Reply.RelayHost = sentRelay(host)
-		if _, id, found := strings.Cut(fields, ` C="250 OK id=`); found {
-			ev.Onward = eximID(id)
-		}
+		ev.Onward = eximNextID(fields)
 		return
 	}
 	transport, host, near := "", false, false
@@ -344,6 +342,20 @@ func takeEximSent(ev *bounce.Event, fields string) {
 	}
 	ev.Server = near
 	ev.Handover = near || !host && transport != "" && !eximFinal.MatchString(transport)
+}
+
+// eximNextID returns the id under which another Exim took a message, whose answer
+// consists of it: C="250 OK id=1xVTbv-00000r-1v". Most answers have none, so it is looked
+// for at its place from the end only.
+func eximNextID(fields string) string {
+	const before = ` C="250 OK id=`
+	end := strings.LastIndexByte(fields, '"')
+	for _, n := range [...]int{len("1xVTbv-00000r-1v"), len("1xVTbv-00000000014-1v00")} {
+		if at := end - n; at >= len(before) && fields[at-len(before):at] == before {
+			return fields[at:end]
+		}
+	}
+	return ""
 }
 
 // eximID returns the id that a text begins with.
