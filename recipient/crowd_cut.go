@@ -33,15 +33,19 @@ func (g *group) crowds(windows []window) []Crowd {
 	return crowds
 }
 
-// mostly is the share from which refusals before and after the windows of a crowd
-// belong to it, although they are too few for a window.
-const mostly = 0.5
+const (
+	// mostly is the share from which refusals before and after the windows of a crowd
+	// belong to it, although they are too few for a window.
+	mostly = 0.5
+	// mostlyPause is the longest pause before and after them.
+	mostlyPause = int64(slowGap) * slotLength
+)
 
 // earliest returns the first refusal that belongs to a crowd that begins with
 // another one. Refusals before low are in another crowd.
 func (g *group) earliest(low, first int) int {
 	earliest := first
-	for i := first - 1; i >= low && g.refusals[i+1].At-g.refusals[i].At <= graceTime.Milliseconds(); i-- {
+	for i := first - 1; i >= low && g.refusals[i+1].At-g.refusals[i].At <= mostlyPause; i-- {
 		if share(first-i, g.sentAround(g.refusals[i].At, g.refusals[first].At)) >= mostly {
 			earliest = i
 		}
@@ -53,7 +57,7 @@ func (g *group) earliest(low, first int) int {
 // those up to end, without end.
 func (g *group) latest(end, high int) int {
 	latest := end
-	for i := end; i < high && g.refusals[i].At-g.refusals[i-1].At <= graceTime.Milliseconds(); i++ {
+	for i := end; i < high && g.refusals[i].At-g.refusals[i-1].At <= mostlyPause; i++ {
 		if share(i+1-end, g.sentAround(g.refusals[end-1].At, g.refusals[i].At)) >= mostly {
 			latest = i + 1
 		}

@@ -355,6 +355,24 @@ func TestACrowdEndsAnHourAfterItsLastRefusalAndAfterADay(t *testing.T) {
 	}
 }
 
+func TestACrowdTakesInWhatIsRefusedNearIt(t *testing.T) {
+	all := slices.Concat(refusals(0, 1, 0), refusals(4, 10, time.Minute), refusals(7, 1, 0), refusals(10, 10, time.Minute), refusals(15, 1, 0))
+	lone := []int64{all[0].At, all[11].At, all[22].At}
+	for _, sent := range []int{0, 50} {
+		var traffic fixed
+		for _, ms := range lone {
+			traffic.sends.Add(SlotOf(ms), sent)
+		}
+		crowds := search(&traffic, defaultLimits).Crowds(Unit{UnitDomain, domain}, all)
+		for _, ms := range lone {
+			in := slices.ContainsFunc(crowds, func(c Crowd) bool { return c.Spans(stampOf(ms), domain) })
+			if in != (sent == 0) {
+				t.Errorf("%d accepted near the refusal at %s: in a crowd %v\n%+v", sent, stampOf(ms), in, crowds)
+			}
+		}
+	}
+}
+
 // What is outside of a crowd does not change it, and every refusal in a dense hour
 // is part of one.
 func TestCrowdsDoNotDependOnDistantRefusals(t *testing.T) {
