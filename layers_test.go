@@ -24,7 +24,7 @@ var layers = map[string][]string{
 	"classify":  {"bounce"},
 	"recipient": {"bounce"},
 	"tally":     {"bounce"},
-	"sqlite":    {"bounce", "privacy", "recipient", "sqlite/daily", "sqlite/dbfile", "sqlite/packed", "sqlite/query", "sqlite/scrub", "sqlite/taken", "tally"},
+	"sqlite":    {"address", "bounce", "privacy", "recipient", "sqlite/counters", "sqlite/dbfile", "sqlite/packed", "sqlite/query", "sqlite/scrub", "sqlite/taken", "tally"},
 	"pipeline":  {"address", "bounce", "privacy", "recipient"},
 
 	"incident": {"bounce"},
@@ -34,7 +34,7 @@ var layers = map[string][]string{
 	"sqlite/dbfile":     {"sqlite/migrations"},
 	"sqlite/scrub":      {"privacy"},
 	"sqlite/taken":      {"bounce", "sqlite/query"},
-	"sqlite/daily":      {"bounce", "tally"},
+	"sqlite/counters":   {"bounce", "tally"},
 	"sqlite/packed":     {"bounce"},
 	"sqlite/query":      {"bounce", "recipient", "sqlite/dbfile", "sqlite/packed", "tally"},
 	"sqlite/incidents":  {"bounce", "incident", "sqlite/dbfile", "sqlite/query"},

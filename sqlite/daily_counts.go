@@ -10,8 +10,9 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/internal/sqldb"
 	"github.com/bouncetail/bouncetail/recipient"
-	"github.com/bouncetail/bouncetail/sqlite/daily"
+	"github.com/bouncetail/bouncetail/sqlite/counters"
 	"github.com/bouncetail/bouncetail/sqlite/packed"
+	"github.com/bouncetail/bouncetail/tally"
 )
 
 // dayDomain is a row of daily_counts. The day is that of bounce.EpochDay.
@@ -78,10 +79,27 @@ func (tx *Tx) saveCounts() error {
 }
 
 // totals returns the counts of all domains.
-func (tx *Tx) totals() daily.Totals {
-	totals := make(daily.Totals)
+func (tx *Tx) totals() counters.Totals {
+	totals := make(counters.Totals)
 	for k, o := range tx.counts {
 		totals.Add(k.day, o.sent, o.deferred, o.bounced, o.expired)
 	}
 	return totals
+}
+
+// saveReasons adds what was counted, but not of days whose counts were deleted for
+// their age.
+func (tx *Tx) saveReasons() error {
+	maps.DeleteFunc(tx.tally.Reasons, func(k tally.ReasonKey, n int64) bool { return k.Day < tx.countedSince || n == 0 })
+	return counters.SaveReasons(tx.each, tx.tally.Reasons)
+}
+
+// readCountedSince reads from which day on there are counts.
+func (tx *Tx) readCountedSince() error {
+	return sqldb.ScanAll(tx.ctx, tx.conn, "SELECT since FROM horizons WHERE kind = ?", func(scan func(...any) error) error {
+		var since string
+		err := scan(&since)
+		tx.countedSince = bounce.EpochDay(bounce.ParseStamp(since).UnixMilli())
+		return err
+	}, countsHorizon)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/bouncetail/bouncetail/internal/sqldb"
 	"github.com/bouncetail/bouncetail/privacy"
 	"github.com/bouncetail/bouncetail/recipient"
+	"github.com/bouncetail/bouncetail/sqlite/counters"
 	"github.com/bouncetail/bouncetail/sqlite/packed"
 	"github.com/bouncetail/bouncetail/tally"
 )
@@ -155,7 +156,7 @@ func (tx *Tx) Commit() error {
 		do   func() error
 	}{
 		{"daily counts", tx.saveCounts},
-		{"provider windows", tx.saveWindows},
+		{"provider windows", func() error { return counters.SaveWindows(tx.each, tx.tally.Windows) }},
 		{"deliveries", tx.saveDeliveries},
 		{"recipients", tx.refreshAll},
 		{"queue", func() error { return tx.saveQueue(tx.queue) }},
@@ -172,7 +173,7 @@ func (tx *Tx) Commit() error {
 
 // end commits the transaction, or rolls it back.
 func (tx *Tx) end() error {
-	if err := errors.Join(tx.saveReasons(), tx.saveRowCounts(), tx.saveMetrics()); err != nil {
+	if err := errors.Join(tx.saveReasons(), tx.saveRowCounts(), counters.SaveMetrics(tx.each, tx.tally.Finish())); err != nil {
 		return errors.Join(tx.store.file.Wrap(err), tx.Rollback())
 	}
 	begun := time.Now()

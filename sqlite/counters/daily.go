@@ -1,6 +1,7 @@
-// Package daily writes the sums by day that pages and reports read instead of all
-// failures. Their rows are few: one for a day, or for a day, provider and reason.
-package daily
+// Package counters writes what package tally has counted: the sums by day that pages and
+// reports read instead of all failures, the windows of providers, and the metrics. Their
+// rows are few.
+package counters
 
 import (
 	"cmp"

@@ -1,14 +1,12 @@
 package sqlite
 
 import (
-	"cmp"
 	"maps"
 	"slices"
 
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/internal/sqldb"
 	"github.com/bouncetail/bouncetail/sqlite/query"
-	"github.com/bouncetail/bouncetail/tally"
 )
 
 // uncountStates takes recipients that are about to be deleted out of the counts.
@@ -45,17 +43,4 @@ func (tx *Tx) recountStates() error {
 		DELETE FROM meta WHERE name LIKE ? || '%';
 		INSERT INTO meta SELECT ? || state, count(*) FROM recipients GROUP BY state`, query.StateCount, query.StateCount)
 	return err
-}
-
-func (tx *Tx) saveMetrics() error {
-	metrics := tx.tally.Finish()
-	keys := slices.SortedFunc(maps.Keys(metrics), func(a, b tally.MetricKey) int {
-		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Labels(), b.Labels()))
-	})
-	return tx.each(len(keys), "INSERT INTO metric_totals (name, labels, value) VALUES (?, ?, ?) ON CONFLICT (name, labels) DO UPDATE SET value = value + excluded.value",
-		func(i int, p *params) {
-			p.Add(keys[i].Name)
-			p.Add(keys[i].Labels())
-			p.Add(metrics[keys[i]])
-		}, nil)
 }
