@@ -18,6 +18,11 @@ type Error struct{ Address, Why string }
 
 func (e Error) Error() string { return fmt.Sprintf("%q %s", e.Address, e.Why) }
 
+// UnknownUser is the error for a name without @ that no log has named.
+func UnknownUser(name string) Error {
+	return Error{name, "has no @, and no local user of that name is known; write the whole address"}
+}
+
 // Given parses an address that a person wrote. It refuses what no mail server accepts
 // as a recipient. An address without @ may be a local user, which only the database
 // knows.

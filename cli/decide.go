@@ -16,7 +16,6 @@ import (
 	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/internal/when"
 	"github.com/bouncetail/bouncetail/recipient"
-	"github.com/bouncetail/bouncetail/sqlite"
 	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/report"
 	"github.com/bouncetail/bouncetail/view/table"
@@ -77,8 +76,8 @@ func (a *app) deciding(c *cobra.Command, done string, decision func() (daemon.De
 		}
 		d.Addresses = on
 		changes, err := d.Run(ctx, settings)
-		if none, is := errors.AsType[sqlite.BadAddress](err); is {
-			err = usageError{none}
+		if unknown, is := errors.AsType[address.Error](err); is {
+			err = usageError{unknown}
 		}
 		return struct {
 			Addresses int `json:"addresses"`

@@ -50,7 +50,7 @@ func (a *app) explainAddress(cmd *cobra.Command, given string, limit int) error 
 		case err != nil:
 			return err
 		case !known && to.Domain == "":
-			return usageError{address.Error{Address: given, Why: "has no @, and no local user of that name is known; write the whole address"}}
+			return usageError{address.UnknownUser(given)}
 		case !known:
 			return fmt.Errorf("%s has not failed in what was read so far, or is spelled otherwise; bouncetail recipients --domain %s lists other addresses of the domain", given, to.Domain)
 		}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/bouncetail/bouncetail/address"
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/internal/sqldb"
 	"github.com/bouncetail/bouncetail/recipient"
@@ -141,16 +142,11 @@ func (tx *Tx) knowLocals(on []bounce.Address) error {
 			return err
 		}
 		if !known {
-			return BadAddress{to.Normal, "has no @, and no local user of that name is known; write the whole address"}
+			return address.UnknownUser(to.Normal)
 		}
 	}
 	return nil
 }
-
-// BadAddress is an address that cannot be decided on.
-type BadAddress struct{ Address, Why string }
-
-func (e BadAddress) Error() string { return fmt.Sprintf("%q %s", e.Address, e.Why) }
 
 // endDecisions ends the decisions in force on the addresses, and returns which had
 // one.

@@ -34,6 +34,7 @@ type Forgetting struct {
 	Now          time.Time
 }
 
+// errDryRun rolls back a transaction that only finds out what it would change.
 var errDryRun = errors.New("dry run")
 
 // Forget removes every trace of people from the database and its files. Rows about them

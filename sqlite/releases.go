@@ -18,8 +18,6 @@ type Released struct {
 	recipient.Changes
 }
 
-var errTried = errors.New("only tried")
-
 // Release ignores failures for all states, those that are stored and those that
 // will be read later. With dry it only counts what would change.
 func (e *Editor) Release(ctx context.Context, r recipient.Release, dry bool) (Released, error) {
@@ -54,11 +52,11 @@ func (e *Editor) mark(ctx context.Context, table string, r recipient.Release, dr
 		done.Changes = tx.changes
 		if dry {
 			done.ID = 0
-			return errTried
+			return errDryRun
 		}
 		return nil
 	})
-	if errors.Is(err, errTried) {
+	if errors.Is(err, errDryRun) {
 		err = nil
 	}
 	return done, err
