@@ -3,10 +3,10 @@ package daemon
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/bouncetail/bouncetail/config"
+	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/tailer"
 )
 
@@ -15,8 +15,8 @@ func CheckSource(s config.Source) error {
 	if _, err := s.Zone(); err != nil {
 		return fmt.Errorf("--timezone: %w", err)
 	}
-	if !slices.Contains(config.MTAs, s.MTA) {
-		return fmt.Errorf("--mta: %q is not one of %s", s.MTA, strings.Join(config.MTAs, ", "))
+	if err := text.OneOf(s.MTA, config.MTAs); err != nil {
+		return fmt.Errorf("--mta: %w", err)
 	}
 	return nil
 }

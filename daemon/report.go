@@ -13,6 +13,7 @@ import (
 
 	"github.com/bouncetail/bouncetail/config"
 	"github.com/bouncetail/bouncetail/internal/atomicfile"
+	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/internal/when"
 	"github.com/bouncetail/bouncetail/output/mail"
 	"github.com/bouncetail/bouncetail/view/report"
@@ -69,8 +70,8 @@ func (f *Report) Check(c config.Report, now time.Time) (err error) {
 			f.Format = name
 		}
 	}
-	if !slices.Contains(report.DigestFormats, f.Format) {
-		return fmt.Errorf("--format: %q is not one of %s", f.Format, strings.Join(report.DigestFormats, ", "))
+	if err := text.OneOf(f.Format, report.DigestFormats); err != nil {
+		return fmt.Errorf("--format: %w", err)
 	}
 	f.options = report.DigestOptions{Now: now, Addresses: f.Addresses, Provider: strings.ToLower(f.Provider)}
 	if f.options.Since, err = when.Past(f.Since, now.UTC()); err != nil {

@@ -57,3 +57,11 @@ func Near(word string, values []string) string {
 	}
 	return ""
 }
+
+// OneOf returns an error if a word is not one of those that are known.
+func OneOf(word string, known []string) error {
+	if slices.Contains(known, word) {
+		return nil
+	}
+	return fmt.Errorf("%q is not one of %s%s", word, strings.Join(known, ", "), Near(word, known))
+}

@@ -48,7 +48,7 @@ func Named(name string) (Format, error) {
 			return f, nil
 		}
 	}
-	return Format{}, fmt.Errorf("--format: %q is not one of %s%s; docs/recipes describes other programs", name, strings.Join(FormatNames(), ", "), text.Near(name, FormatNames()))
+	return Format{}, fmt.Errorf("--format: %w; docs/recipes describes other programs", text.OneOf(name, FormatNames()))
 }
 
 // ParseMode parses the mode of the output in octal digits. It returns 0 for an empty one.

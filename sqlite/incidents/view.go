@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -174,10 +173,7 @@ func ParseSilence(given string) (Silence, error) {
 	for _, k := range incident.Kinds {
 		known = append(known, string(k.Kind))
 	}
-	if slices.Contains(known, kind) {
-		return s, nil
-	}
-	return s, fmt.Errorf("%q is not one of %s%s", kind, strings.Join(known, ", "), text.Near(kind, known))
+	return s, text.OneOf(kind, known)
 }
 
 // Silences returns the silences in force.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/bouncetail/bouncetail/address"
@@ -114,10 +113,26 @@ func Period(since, until string, now time.Time) (from, end time.Time, err error)
 	return from, end, err
 }
 
+// Span is Period for what is counted. Up to now includes the second that it is called in.
+func Span(since, until string, now time.Time) (from, end time.Time, err error) {
+	if from, end, err = Period(since, until, now); err != nil {
+		return from, end, err
+	}
+	if until == "" {
+		end = end.Add(time.Second).Truncate(time.Second)
+	}
+	if !from.Before(end) {
+		err = errors.New("--since is not before --until")
+	}
+	return from, end, err
+}
+
 // check checks the category and the reason.
 func (w *Words) check() error {
-	if w.Category != "" && !slices.Contains(Categories(), w.Category) {
-		return fmt.Errorf("--category: %q is not one of %s%s", w.Category, strings.Join(Categories(), ", "), text.Near(w.Category, Categories()))
+	if w.Category != "" {
+		if err := text.OneOf(w.Category, Categories()); err != nil {
+			return fmt.Errorf("--category: %w", err)
+		}
 	}
 	if w.Reason != "" && !slices.Contains(Reasons(), w.Reason) {
 		return fmt.Errorf("--reason: there is no reason %q%s; bouncetail reasons lists them", w.Reason, text.Near(w.Reason, Reasons()))

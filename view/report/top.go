@@ -39,6 +39,24 @@ var TopKinds = []TopKind{
 	}},
 }
 
+// TopNames are the names of TopKinds.
+func TopNames() (names []string) {
+	for _, k := range TopKinds {
+		names = append(names, k.Name)
+	}
+	return names
+}
+
+// TopNamed returns the list with a name.
+func TopNamed(name string) (TopKind, error) {
+	for _, k := range TopKinds {
+		if k.Name == name {
+			return k, nil
+		}
+	}
+	return TopKind{}, text.OneOf(name, TopNames())
+}
+
 // topColumns returns the columns of a list. On a narrow terminal the last go first.
 func topColumns(names ...string) []table.Column {
 	cols := make([]table.Column, len(names))

@@ -116,8 +116,10 @@ func (f *Options) Open(out, remarks io.Writer, zone Zone, cols []Column) (*List,
 		l.Format = "table"
 	case f.Format == "":
 		l.Format = "tsv"
-	case !slices.Contains(Formats, f.Format):
-		return nil, fmt.Errorf("--format: %q is not one of %s", f.Format, strings.Join(Formats, ", "))
+	default:
+		if err := text.OneOf(f.Format, Formats); err != nil {
+			return nil, fmt.Errorf("--format: %w", err)
+		}
 	}
 	for _, name := range f.Columns {
 		i := slices.IndexFunc(cols, func(c Column) bool { return c.Key == name })
