@@ -13,7 +13,7 @@ import (
 )
 
 func (a *app) backup() *cobra.Command {
-	return a.doing(&cobra.Command{
+	return a.withResult(&cobra.Command{
 		Use:   "backup FILE",
 		Short: "Write a copy of the database, also while the daemon writes",
 		Long: "Backup writes a copy of the database to a new file, with the positions in the logs:\n" +
@@ -33,7 +33,7 @@ func (a *app) backup() *cobra.Command {
 }
 
 func (a *app) restore() *cobra.Command {
-	return a.doing(&cobra.Command{
+	return a.withResult(&cobra.Command{
 		Use:   "restore FILE",
 		Short: "Replace the database with a backup",
 		Long: "Restore checks a copy that bouncetail backup has written and replaces the database\n" +

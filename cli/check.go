@@ -41,10 +41,10 @@ func (a *app) check() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				answer := report.NewChecked(to, &row, known)
-				bad = bad || answer.Bad
-				err = a.show(answer, func() error {
-					_, err := fmt.Fprintln(a.stdout, text.Wrap(answer.Line(a.zone()), a.screen().ProseWidth(), 2))
+				checked := report.NewChecked(to, &row, known)
+				bad = bad || checked.Bad
+				err = a.show(checked, func() error {
+					_, err := fmt.Fprintln(a.stdout, text.Wrap(checked.Line(a.zone()), a.screen().ProseWidth(), 2))
 					return err
 				})
 				if err != nil {
@@ -52,7 +52,7 @@ func (a *app) check() *cobra.Command {
 				}
 			}
 			if bad {
-				return answer(1)
+				return exitCode(exitBad)
 			}
 			return nil
 		})

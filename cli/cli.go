@@ -45,28 +45,6 @@ type app struct {
 // now is the time for what is relative to it.
 func (a *app) now() time.Time { return time.Now().In(a.zone().Location) }
 
-// Exit codes other than 0, 1 and 2.
-const (
-	exitSettings    = 78 // EX_CONFIG of sysexits.h; the unit is not started again
-	exitInterrupted = 130
-)
-
-// interruptedError is an interruption with what it left.
-type interruptedError struct{ says string }
-
-func (e *interruptedError) Error() string { return e.says }
-
-// Unwrap marks it as an interruption.
-func (e *interruptedError) Unwrap() error { return context.Canceled }
-
-// interrupted adds what is kept to the error of a command that was interrupted.
-func interrupted(ctx context.Context, err error, kept string) error {
-	if err == nil || ctx.Err() == nil {
-		return err
-	}
-	return &interruptedError{"Interrupted. " + kept}
-}
-
 // Run runs the command that args name until ctx is done and returns its exit code.
 func Run(ctx context.Context, args []string, in io.Reader, stdout, stderr io.Writer) int {
 	q := sdlog.NewQueue(stderr)
@@ -81,7 +59,7 @@ func Run(ctx context.Context, args []string, in io.Reader, stdout, stderr io.Wri
 	if err == nil {
 		return 0
 	}
-	if code, ok := errors.AsType[answer](err); ok {
+	if code, ok := errors.AsType[exitCode](err); ok {
 		return int(code)
 	}
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
@@ -98,7 +76,7 @@ func Run(ctx context.Context, args []string, in io.Reader, stdout, stderr io.Wri
 // failed prints an error and returns its exit code.
 func (a *app) failed(called *cobra.Command, err error) int {
 	a.remark("%s: %s", called.CommandPath(), text.PrintableLines(err.Error()))
-	code := 1
+	code := exitFailed
 	var usage usageError
 	var unknown string
 	if _, mismatch := fmt.Sscanf(err.Error(), "unknown command %q", &unknown); errors.As(err, &usage) || mismatch == nil {
@@ -108,12 +86,12 @@ func (a *app) failed(called *cobra.Command, err error) int {
 			suggestion = fmt.Sprintf("Did you mean %s? ", strings.Join(near, " or "))
 		}
 		a.remark("%sSee %s --help.", suggestion, called.CommandPath())
-		code = 2
+		code = exitUsage
 	} else if _, ok := errors.AsType[*config.Error](err); ok {
 		code = exitSettings
 	}
 	if name := called.Name(); name == "status" || name == "check" {
-		code = exitUnknown // 1 and 2 are answers, so no failure returns them
+		code = exitUnknown
 	}
 	return code
 }

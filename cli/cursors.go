@@ -14,7 +14,7 @@ import (
 )
 
 func (a *app) cursors() *cobra.Command {
-	c := a.listing(&cobra.Command{
+	c := a.withList(&cobra.Command{
 		Use:   "cursors",
 		Short: "List how far each export by --cursor has come",
 		Args:  cobra.NoArgs,
@@ -34,7 +34,7 @@ func (a *app) resetCursor() *cobra.Command {
 		Args:  cobra.ExactArgs(1),
 	}
 	c.Flags().Int64Var(&to, "to", 0, "behind the change `SEQ`; 0 is before the first")
-	return a.doing(c, func(ctx context.Context, settings config.Config, args []string) (any, string, error) {
+	return a.withResult(c, func(ctx context.Context, settings config.Config, args []string) (any, string, error) {
 		err := outbox.AtCursor(ctx, settings.Database, args[0], func(c *outbox.Cursor, lastSeq int64) error {
 			if to < 0 || to > lastSeq {
 				return usageError{fmt.Errorf("--to: there is no change %d; the last is %d", to, lastSeq)}
@@ -46,7 +46,7 @@ func (a *app) resetCursor() *cobra.Command {
 }
 
 func (a *app) removeCursor() *cobra.Command {
-	return a.doing(&cobra.Command{
+	return a.withResult(&cobra.Command{
 		Use:   "rm NAME",
 		Short: "Forget a cursor that is no longer exported by",
 		Args:  cobra.ExactArgs(1),

@@ -41,7 +41,7 @@ func (a *app) decide(decision, short, long string) *cobra.Command {
 	c := &cobra.Command{Use: decision + " ADDRESS…", Short: short, Long: long + decideHelp}
 	c.Flags().StringVar(&note, "note", "", "why, as `TEXT` that is kept with it")
 	c.Flags().StringVar(&until, "until", "", "when it ends: 30d, `2026-12-31` (when that day begins), or RFC 3339; else it has no end")
-	return a.deciding(c, map[string]string{recipient.Allow: "%s allowed", recipient.Block: "%s blocked"}[decision], func() (d daemon.Decide, err error) {
+	return a.withDecision(c, map[string]string{recipient.Allow: "%s allowed", recipient.Block: "%s blocked"}[decision], func() (d daemon.Decide, err error) {
 		d.Decision, d.Note = decision, note
 		if until != "" {
 			if d.Until, err = when.Future(until, a.now()); err != nil {
@@ -54,18 +54,18 @@ func (a *app) decide(decision, short, long string) *cobra.Command {
 
 // unset is the subcommand of recipients that takes decisions back.
 func (a *app) unset() *cobra.Command {
-	return a.deciding(&cobra.Command{
+	return a.withDecision(&cobra.Command{
 		Use:   "unset ADDRESS…",
 		Short: "Take back what was decided by allow or block",
 		Long:  "Unset lets the state of addresses follow from the log again. What was decided stays\nin the list of recipients decisions --all. " + decideHelp,
 	}, "Decisions on %s taken back", func() (daemon.Decide, error) { return daemon.Decide{Decision: recipient.Unset}, nil })
 }
 
-// deciding completes a command that decides about addresses, which arguments and a file
+// withDecision completes a command that decides about addresses, which arguments and a file
 // name. Done is the sentence that it prints before what has changed.
-func (a *app) deciding(c *cobra.Command, done string, decision func() (daemon.Decide, error)) *cobra.Command {
+func (a *app) withDecision(c *cobra.Command, done string, decision func() (daemon.Decide, error)) *cobra.Command {
 	from := fromFile(c)
-	return a.doing(c, func(ctx context.Context, settings config.Config, args []string) (any, string, error) {
+	return a.withResult(c, func(ctx context.Context, settings config.Config, args []string) (any, string, error) {
 		on, err := a.addresses(args, *from)
 		if err != nil {
 			return nil, "", err
@@ -120,7 +120,7 @@ func (a *app) givenAddresses(args []string, from string) ([]bounce.Address, erro
 // decisions is the subcommand of recipients that lists what was decided.
 func (a *app) decisions() *cobra.Command {
 	var all bool
-	c := a.listing(&cobra.Command{
+	c := a.withList(&cobra.Command{
 		Use:   "decisions",
 		Short: "List what was decided by allow and block, the last first",
 		Args:  cobra.NoArgs,

@@ -34,7 +34,7 @@ func (a *app) fleet() *cobra.Command {
 // fleetCommand completes a command that does something in the fleet.
 func (a *app) fleetCommand(c *cobra.Command, do func(context.Context, fleet.Settings, []string) (any, string, error)) *cobra.Command {
 	c.Args = cobra.ExactArgs(strings.Count(c.Use, " "))
-	return a.doing(c, func(ctx context.Context, settings config.Config, args []string) (any, string, error) {
+	return a.withResult(c, func(ctx context.Context, settings config.Config, args []string) (any, string, error) {
 		s, err := daemon.Fleet(settings, versionText(), a.logger(settings.Log))
 		if err != nil {
 			return nil, "", err
@@ -66,7 +66,7 @@ func (a *app) question(cmd *cobra.Command) (q daemon.Question, err error) {
 
 func (a *app) fleetSend() *cobra.Command {
 	var once bool
-	c := a.doing(&cobra.Command{
+	c := a.withResult(&cobra.Command{
 		Use:   "send",
 		Short: "Send to the fleet what the database holds, and what comes",
 		Long: "Send sends failures, and the last deliveries to addresses that failed on any host, and\n" +
@@ -113,7 +113,7 @@ func (a *app) fleetStatus() *cobra.Command {
 		if err := l.End("No host has sent anything yet. Enable bouncetail-fleet.service on each."); err != nil || !troubled {
 			return err
 		}
-		return answer(exitYours)
+		return exitCode(exitYours)
 	}
 	return c
 }

@@ -34,7 +34,7 @@ func (a *app) forget() *cobra.Command {
 	c.Flags().BoolVar(&dryRun, "dry-run", false, "only say what would be deleted")
 	c.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask on a terminal")
 	c.Flags().BoolVar(&leaveNothing, "leave-nothing", false, "keep no hash either: logs of before must not be imported again")
-	return a.acting(c, func(ctx context.Context, settings config.Config, args []string) (any, func() error, error) {
+	return a.withReport(c, func(ctx context.Context, settings config.Config, args []string) (any, func() error, error) {
 		if from != "" {
 			if err := address.FileLines("--from-file", from, a.input, func(_ string, _ int, line string) error { args = append(args, line); return nil }); err != nil {
 				return nil, nil, err

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 
@@ -31,20 +30,9 @@ func (a *app) hash() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		h, err := daemon.OpenHasher(settings.Privacy)
+		all, err := daemon.Hashes(settings.Privacy, on)
 		if err != nil {
 			return err
-		}
-		if h == nil {
-			return errors.New("addresses are not hashed; see privacy.hash_addresses in the settings")
-		}
-		type hashed struct {
-			Address string `json:"address"`
-			Hash    string `json:"hash"`
-		}
-		all := make([]hashed, len(on))
-		for i, to := range on {
-			all[i] = hashed{to.Normal, h.Hashed(to).Normal}
 		}
 		if a.asJSON {
 			return table.PrintObjects(a.stdout, all)

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -12,7 +11,6 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/config"
 	"github.com/bouncetail/bouncetail/daemon"
-	"github.com/bouncetail/bouncetail/incident"
 	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/internal/when"
 	"github.com/bouncetail/bouncetail/sqlite/incidents"
@@ -104,32 +102,22 @@ func (a *app) incident(cmd *cobra.Command, name string) error {
 }
 
 func (a *app) silence() *cobra.Command {
-	var length, note string
+	var s daemon.Silence
 	c := &cobra.Command{
 		Use:     "silence KIND[/SUBJECT]",
 		Short:   "Send no notice of some incidents for a time",
 		Example: "  bouncetail incidents silence provider-refuses/google --for 8h --note 'ticket'",
 		Args:    cobra.ExactArgs(1),
 	}
-	c.Flags().StringVar(&length, "for", "8h", "how `LONG`: 8h, 7d")
-	c.Flags().StringVar(&note, "note", "", "why, as `TEXT` that is kept with it")
-	return a.doing(c, func(ctx context.Context, settings config.Config, args []string) (any, string, error) {
-		s, err := incidents.ParseSilence(args[0])
-		if err != nil {
+	c.Flags().StringVar(&s.For, "for", "8h", "how `LONG`: 8h, 7d")
+	c.Flags().StringVar(&s.Note, "note", "", "why, as `TEXT` that is kept with it")
+	return a.withResult(c, func(ctx context.Context, settings config.Config, args []string) (any, string, error) {
+		s.Of = args[0]
+		if err := s.Check(a.now()); err != nil {
 			return nil, "", usageError{err}
 		}
-		until, err := when.Future(length, a.now())
-		if err != nil {
-			return nil, "", usageError{fmt.Errorf("--for: %w", err)}
-		}
-		s.Until, s.Note = bounce.Stamp(until), note
-		w, err := incidents.Open(ctx, settings.Database)
-		if err != nil {
-			return nil, "", err
-		}
-		defer w.Close()
-		s.ID, err = w.Silence(ctx, s, a.now())
-		return s, fmt.Sprintf("Silence %d: no notice of %s until %s (%s).", s.ID, text.Printable(args[0]), a.zone().Short(s.Until), a.zone().Name()), err
+		made, err := s.Run(ctx, settings, a.now())
+		return made, fmt.Sprintf("Silence %d: no notice of %s until %s (%s).", made.ID, text.Printable(s.Of), a.zone().Short(made.Until), a.zone().Name()), err
 	})
 }
 
@@ -151,7 +139,7 @@ func (a *app) silences() *cobra.Command {
 }
 
 func (a *app) unsilence() *cobra.Command {
-	return a.doing(&cobra.Command{
+	return a.withResult(&cobra.Command{
 		Use:   "unsilence NUMBER",
 		Short: "End a silence",
 		Args:  cobra.ExactArgs(1),
@@ -160,19 +148,13 @@ func (a *app) unsilence() *cobra.Command {
 		if err != nil {
 			return nil, "", usageError{fmt.Errorf("%q is not the number of a silence; bouncetail incidents silences lists them", args[0])}
 		}
-		w, err := incidents.Open(ctx, settings.Database)
-		if err != nil {
-			return nil, "", err
-		}
-		defer w.Close()
-		return did{"id": id}, fmt.Sprintf("Silence %d ended.", id), w.EndSilence(ctx, id, a.now())
+		return did{"id": id}, fmt.Sprintf("Silence %d ended.", id), daemon.EndSilence(ctx, settings, id, a.now())
 	})
 }
 
 func (a *app) backtest() *cobra.Command {
 	var flags listFlags
-	var since, sensitivity string
-	var settings incident.Settings
+	var b daemon.Backtest
 	c := &cobra.Command{
 		Use:   "backtest",
 		Short: "Show which incidents other settings would have found",
@@ -181,27 +163,17 @@ func (a *app) backtest() *cobra.Command {
 			"with the version that has them, and are kept in five minutes for 14 days.",
 		Args: cobra.NoArgs,
 	}
-	c.Flags().StringVar(&since, "since", "14d", "from `TIME` on: "+when.Forms)
-	c.Flags().StringVar(&sensitivity, "sensitivity", "normal", "`LEVEL`: low, normal or high")
-	c.Flags().IntVar(&settings.Addresses, "addresses", 10, "only what hit at least `N` addresses")
-	c.Flags().DurationVar(&settings.Gap, "gap", 6*time.Hour, "how `LONG` a pause ends an incident")
+	c.Flags().StringVar(&b.Since, "since", "14d", "from `TIME` on: "+when.Forms)
+	c.Flags().StringVar(&b.Sensitivity, "sensitivity", "normal", "`LEVEL`: low, normal or high")
+	c.Flags().IntVar(&b.Addresses, "addresses", 10, "only what hit at least `N` addresses")
+	c.Flags().DurationVar(&b.Gap, "gap", 6*time.Hour, "how `LONG` a pause ends an incident")
 	flags.add(c, report.IncidentColumns)
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
-		from, err := when.Past(since, a.now())
-		if err != nil {
-			return usageError{fmt.Errorf("--since: %w", err)}
-		}
-		if settings.Addresses < 1 {
-			return usageError{fmt.Errorf("--addresses: %d is less than 1", settings.Addresses)}
-		}
-		if settings.Gap <= 0 {
-			return usageError{errors.New("--gap: name a span such as 6h")}
-		}
-		if settings.Sensitivity, err = incident.ParseSensitivity(sensitivity); err != nil {
-			return usageError{fmt.Errorf("--sensitivity: %w", err)}
+		if err := b.Check(a.now()); err != nil {
+			return usageError{err}
 		}
 		return a.list(cmd.Context(), &flags, report.IncidentColumns, "Nothing would have been found.", func(r *query.Reader, l *table.List) error {
-			all, err := incidents.Backtest(cmd.Context(), r.Querier(), settings, from, a.now())
+			all, err := b.Run(cmd.Context(), r, a.now())
 			return table.Rows(l, all, err, report.IncidentCells)
 		})
 	}

@@ -57,8 +57,8 @@ func (a *app) list(ctx context.Context, flags *listFlags, cols []table.Column, e
 	})
 }
 
-// listing completes a command that only prints a list of what the database holds.
-func (a *app) listing(c *cobra.Command, cols []table.Column, empty string, read func(context.Context, *query.Reader, *table.List) error) *cobra.Command {
+// withList completes a command that only prints a list of what the database holds.
+func (a *app) withList(c *cobra.Command, cols []table.Column, empty string, read func(context.Context, *query.Reader, *table.List) error) *cobra.Command {
 	var flags listFlags
 	flags.addWithLimit(c, cols)
 	c.RunE = func(cmd *cobra.Command, _ []string) error {

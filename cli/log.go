@@ -2,15 +2,14 @@ package cli
 
 import (
 	"cmp"
-	"fmt"
 	"log/slog"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/bouncetail/bouncetail/config"
 	"github.com/bouncetail/bouncetail/internal/sdlog"
+	"github.com/bouncetail/bouncetail/internal/text"
 )
 
 // logFlags adds --log-level and --log-format, which go before the settings.
@@ -24,18 +23,10 @@ func (a *app) logFlags(c *cobra.Command) {
 // applyLogFlags puts the flags over the settings.
 func (a *app) applyLogFlags(c *config.Log) error {
 	c.Level, c.Format = cmp.Or(a.logLevel, c.Level), cmp.Or(a.logFormat, c.Format)
-	if err := oneOf("--log-level", c.Level, config.LogLevels); err != nil {
+	if err := badFlag("log-level", text.OneOf(c.Level, config.LogLevels)); err != nil {
 		return err
 	}
-	return oneOf("--log-format", c.Format, config.LogFormats)
-}
-
-// oneOf refuses a value of a flag that is not known.
-func oneOf(flag, given string, known []string) error {
-	if slices.Contains(known, given) {
-		return nil
-	}
-	return usageError{fmt.Errorf("%s: %q is not one of %s", flag, given, strings.Join(known, ", "))}
+	return badFlag("log-format", text.OneOf(c.Format, config.LogFormats))
 }
 
 // logger returns the logger that the settings ask for.

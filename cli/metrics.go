@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/bouncetail/bouncetail/config"
+	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/metrics"
 )
@@ -21,7 +22,7 @@ func (a *app) metrics() *cobra.Command {
 			"  bouncetail metrics -o /var/lib/prometheus/node-exporter/bouncetail.prom",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := oneOf("--format", format, metrics.Formats); err != nil {
+			if err := badFlag("format", text.OneOf(format, metrics.Formats)); err != nil {
 				return err
 			}
 			return a.read(cmd.Context(), func(settings config.Config, r *query.Reader) error {

@@ -13,7 +13,7 @@ import (
 )
 
 func (a *app) notify() *cobra.Command {
-	c := a.doing(&cobra.Command{
+	c := a.withResult(&cobra.Command{
 		Use:   "notify",
 		Short: "Send the notices of incidents that are due",
 		Long: "Notify sends what is due to the channels of incidents.channels, and ends. What could\n" +
@@ -41,7 +41,7 @@ func (a *app) notify() *cobra.Command {
 }
 
 func (a *app) notifyTest() *cobra.Command {
-	return a.doing(&cobra.Command{
+	return a.withResult(&cobra.Command{
 		Use:   "test NAME",
 		Short: "Send a test notice to a channel",
 		Args:  cobra.ExactArgs(1),

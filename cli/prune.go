@@ -22,7 +22,7 @@ func (a *app) prune() *cobra.Command {
 		Args: cobra.NoArgs,
 	}
 	c.Flags().BoolVar(&dryRun, "dry-run", false, "only say what would be deleted")
-	return a.acting(c, func(ctx context.Context, settings config.Config, _ []string) (any, func() error, error) {
+	return a.withReport(c, func(ctx context.Context, settings config.Config, _ []string) (any, func() error, error) {
 		var counts []query.Count
 		var err error
 		switch {

@@ -2,8 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -28,18 +26,9 @@ func (a *app) publish() *cobra.Command {
 	}
 	c.Flags().StringVarP(&folder, "output", "o", "", "write into `DIR` (default: the setting publish.directory)")
 	c.Flags().BoolVar(&warn, "warn", false, "monitor mode, as the setting publish.action: warn")
-	return a.acting(c, func(ctx context.Context, settings config.Config, _ []string) (any, func() error, error) {
-		if folder != "" {
-			var err error
-			if settings.Publish.Directory, err = filepath.Abs(folder); err != nil {
-				return nil, nil, err
-			}
-		}
-		if settings.Publish.Directory == "" {
-			return nil, nil, usageError{errors.New("no folder to publish into; give -o DIR, or the setting publish.directory")}
-		}
-		if warn {
-			settings.Publish.Action = "warn"
+	return a.withReport(c, func(ctx context.Context, settings config.Config, _ []string) (any, func() error, error) {
+		if err := daemon.PublishFlags(&settings.Publish, folder, warn); err != nil {
+			return nil, nil, usageError{err}
 		}
 		result, err := daemon.Publish(ctx, settings, versionText(), a.logger(settings.Log))
 		if err != nil {

@@ -12,7 +12,7 @@ import (
 
 // rebuild is a subcommand of recipients.
 func (a *app) rebuild() *cobra.Command {
-	return a.doing(&cobra.Command{
+	return a.withResult(&cobra.Command{
 		Use:   "rebuild",
 		Short: "Make the table recipients from the stored records again",
 		Args:  cobra.NoArgs,

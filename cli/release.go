@@ -45,7 +45,7 @@ func (a *app) mark(m marking) *cobra.Command {
 	c.Flags().StringVar(&note, "note", "", "why, as `TEXT` that is kept with it")
 	c.Flags().BoolVar(&dry, "dry-run", false, "only say how many it would be")
 	c.Flags().Int64Var(&undo, "undo", 0, "take the "+m.noun+" with this `NUMBER` back; recipients "+m.list+" lists them")
-	return a.doing(c, func(ctx context.Context, settings config.Config, _ []string) (any, string, error) {
+	return a.withResult(c, func(ctx context.Context, settings config.Config, _ []string) (any, string, error) {
 		var r recipient.Release
 		if undo == 0 {
 			var err error
@@ -69,7 +69,7 @@ func (a *app) releases() *cobra.Command {
 
 // releaseList lists releases or confirmations.
 func (a *app) releaseList(use, short, none string, read func(*query.Reader, context.Context) ([]recipient.Release, error)) *cobra.Command {
-	return a.listing(&cobra.Command{Use: use, Short: short, Args: cobra.NoArgs}, report.ReleaseColumns, none, func(ctx context.Context, r *query.Reader, l *table.List) error {
+	return a.withList(&cobra.Command{Use: use, Short: short, Args: cobra.NoArgs}, report.ReleaseColumns, none, func(ctx context.Context, r *query.Reader, l *table.List) error {
 		all, err := read(r, ctx)
 		return table.Rows(l, all, err, report.ReleaseCells)
 	})

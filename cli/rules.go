@@ -63,7 +63,7 @@ func (a *app) rulesCheck() *cobra.Command {
 		Args:  cobra.NoArgs,
 	}
 	folder := rulesFlag(c)
-	return a.doing(c, func(context.Context, config.Config, []string) (any, string, error) {
+	return a.withResult(c, func(context.Context, config.Config, []string) (any, string, error) {
 		classifier, err := a.classifier(*folder)
 		if err == nil {
 			err = classifier.Check()
@@ -143,7 +143,7 @@ func (a *app) printChanges(c *report.VerdictChanges, of string) error {
 }
 
 func (a *app) reclassify() *cobra.Command {
-	return a.acting(&cobra.Command{
+	return a.withReport(&cobra.Command{
 		Use:   "reclassify",
 		Short: "Classify all stored records again, after a change of rules",
 		Long: "Reclassify classifies all stored records again and brings the recipients up to date, in\n" +

@@ -14,18 +14,6 @@ import (
 	"github.com/bouncetail/bouncetail/view/table"
 )
 
-// Exit codes of status and check, as monitoring systems expect them.
-const (
-	exitYours      = 1 // there is a problem to fix on the sender's side
-	exitNotReading = 2 // the daemon does not read the logs
-	exitUnknown    = 3 // there is no answer
-)
-
-// answer is an error that only carries an exit code: the command has said why.
-type answer int
-
-func (answer) Error() string { return "" }
-
 func (a *app) status() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "status",
@@ -62,9 +50,9 @@ func (a *app) status() *cobra.Command {
 			case err != nil:
 				return err
 			case !d.Reading() && s.Followed:
-				return answer(exitNotReading)
+				return exitCode(exitNotReading)
 			case len(s.Yours) > 0:
-				return answer(exitYours)
+				return exitCode(exitYours)
 			}
 			return nil
 		})

@@ -1,17 +1,12 @@
 package cli
 
 import (
-	"errors"
-	"fmt"
-	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/daemon"
-	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/internal/when"
 	"github.com/bouncetail/bouncetail/view/filter"
 	"github.com/bouncetail/bouncetail/view/report"
@@ -21,12 +16,8 @@ func (a *app) top() *cobra.Command {
 	var since, until string
 	var chosen choice
 	var flags listFlags
-	var names []string
-	for _, k := range report.TopKinds {
-		names = append(names, k.Name)
-	}
 	c := &cobra.Command{
-		Use:   "top [" + strings.Join(names, "|") + "]",
+		Use:   "top [" + strings.Join(report.TopNames(), "|") + "]",
 		Short: "Show who most attempts fail for, or by",
 		Long: "Top shows for whom, by whom or why most delivery attempts failed in a period.\n" +
 			"Domains are counted by whole days (UTC), with what was delivered to them; a sender\n" +
@@ -36,7 +27,7 @@ func (a *app) top() *cobra.Command {
 			"shows domains.",
 		Example: "  bouncetail top\n" +
 			"  bouncetail top reasons --since 7d --provider google",
-		ValidArgs: names,
+		ValidArgs: report.TopNames(),
 		Args:      cobra.MaximumNArgs(1),
 	}
 	c.Flags().StringVar(&since, "since", "30d", "from `TIME` on: "+when.Forms)
@@ -47,26 +38,19 @@ func (a *app) top() *cobra.Command {
 	fleetFlag(c)
 	flags.add(c, report.TopKinds[0].Columns)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
-		i := 0 // domains
+		list := report.TopList{TopKind: report.TopKinds[0]}
 		if len(args) == 1 {
-			i = slices.IndexFunc(report.TopKinds, func(k report.TopKind) bool { return k.Name == args[0] })
-		}
-		if i < 0 {
-			return usageError{fmt.Errorf("%q is not one of %s%s", args[0], strings.Join(names, ", "), text.Near(args[0], names))}
+			var err error
+			if list.TopKind, err = report.TopNamed(args[0]); err != nil {
+				return usageError{err}
+			}
 		}
 		f, err := chosen.parse(a.now())
 		if err != nil {
 			return err
 		}
-		list := report.TopList{TopKind: report.TopKinds[i]}
-		if list.Since, list.Until, err = filter.Period(since, until, a.now()); err != nil {
+		if list.Since, list.Until, err = filter.Span(since, until, a.now()); err != nil {
 			return usageError{err}
-		}
-		if until == "" { // the failure of this very second is in
-			list.Until = list.Until.Add(time.Second).Truncate(time.Second)
-		}
-		if !list.Since.Before(list.Until) {
-			return usageError{errors.New("--since is not before --until")}
 		}
 		return a.ask(cmd, func(r daemon.Answers, _ func(bounce.Address) (bounce.Address, error)) error {
 			if err := chosen.readIncident(cmd.Context(), r, &f); err != nil {

@@ -2,11 +2,8 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -14,11 +11,9 @@ import (
 	"github.com/bouncetail/bouncetail/daemon"
 	"github.com/bouncetail/bouncetail/internal/cmdline"
 	"github.com/bouncetail/bouncetail/view/login"
+	"github.com/bouncetail/bouncetail/view/table"
 	"github.com/bouncetail/bouncetail/view/web"
 )
-
-// webIdle is how long the process waits for requests if systemd starts it for them.
-const webIdle = 10 * time.Minute
 
 func (a *app) web() *cobra.Command {
 	var address string
@@ -54,7 +49,7 @@ func (a *app) web() *cobra.Command {
 			if err != nil {
 				return fmt.Errorf("--listen: %w", err)
 			}
-			return a.serve(cmd.Context(), site, l)
+			return daemon.ServeSite(cmd.Context(), site, l, a.stdout, table.Remarks(a.stderr))
 		},
 	}
 	c.Flags().StringVar(&address, "listen", "127.0.0.1:0", "listen on `ADDRESS`: unix:PATH, or IP:PORT; port 0 is any that is free; an IP that other machines reach needs web.users_file")
@@ -67,7 +62,7 @@ func (a *app) web() *cobra.Command {
 // passwd is the subcommand of web that sets the password of a user.
 func (a *app) passwd() *cobra.Command {
 	p := daemon.Password{In: a.stdin, Prompt: a.stderr}
-	c := a.doing(&cobra.Command{
+	c := a.withResult(&cobra.Command{
 		Use:   "passwd NAME",
 		Short: "Set the password of a user of the pages",
 		Long: "Passwd adds a user to the file of the setting web.users_file, or changes the password,\n" +
@@ -85,7 +80,7 @@ func (a *app) passwd() *cobra.Command {
 // token is the subcommand of web that makes a token for a program.
 func (a *app) token() *cobra.Command {
 	var t daemon.Token
-	c := a.doing(&cobra.Command{
+	c := a.withResult(&cobra.Command{
 		Use:   "token [NAME]",
 		Short: "Make a token for a program, or list the tokens",
 		Long: "Token adds a token to the file of the setting web.tokens_file, and prints it. The file\n" +
@@ -101,24 +96,4 @@ func (a *app) token() *cobra.Command {
 	c.Flags().BoolVar(&t.Remove, "remove", false, "remove the token")
 	complete(c, "scope", login.Scopes)
 	return c
-}
-
-// serve serves the pages on a socket, until interrupted.
-func (a *app) serve(ctx context.Context, site *web.Site, l net.Listener) error {
-	idle := time.Duration(0)
-	switch {
-	case web.Activated():
-		idle = webIdle
-	case l.Addr().Network() == "unix":
-		a.remark("Listening on %s. Ctrl-C ends it.", l.Addr())
-	case site.Users != nil:
-		a.remark("Listening on http://%s/. Ctrl-C ends it.", l.Addr())
-	default:
-		site.Token = web.NewToken()
-		if _, err := fmt.Fprintf(a.stdout, "http://%s/?once=%s\n", l.Addr(), site.Token); err != nil {
-			return errors.Join(err, l.Close())
-		}
-		a.remark("The link works once. Ctrl-C ends it.")
-	}
-	return site.Serve(ctx, l, idle)
 }

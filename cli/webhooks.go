@@ -51,7 +51,7 @@ func (a *app) hook(settings config.Config, name string) (*webhook.Hook, error) {
 }
 
 func (a *app) testHook() *cobra.Command {
-	return a.doing(&cobra.Command{
+	return a.withResult(&cobra.Command{
 		Use:   "test NAME",
 		Short: "Send a webhook a request that changes nothing",
 		Long: "Test sends one request about bouncetail-test@example.invalid, which cannot exist, and\n" +
@@ -71,7 +71,7 @@ func (a *app) testHook() *cobra.Command {
 }
 
 func (a *app) replay() *cobra.Command {
-	return a.doing(&cobra.Command{
+	return a.withResult(&cobra.Command{
 		Use:   "replay NAME",
 		Short: "Send a webhook its dead letters again",
 		Long: "Replay sends a webhook the recipients that it refused, as they are now, and forgets\n" +
@@ -116,7 +116,7 @@ func (a *app) deadLetters() *cobra.Command {
 }
 
 func (a *app) dropLetters() *cobra.Command {
-	return a.doing(&cobra.Command{
+	return a.withResult(&cobra.Command{
 		Use:   "drop NAME [ADDRESS…]",
 		Short: "Forget dead letters of a webhook",
 		Long: "Drop forgets the dead letters of these addresses, or all of the webhook. The recipients\n" +
@@ -130,7 +130,7 @@ func (a *app) dropLetters() *cobra.Command {
 }
 
 func (a *app) newKey() *cobra.Command {
-	return a.doing(&cobra.Command{
+	return a.withResult(&cobra.Command{
 		Use:   "key NAME",
 		Short: "Make the signing key of a webhook of kind sendgrid",
 		Long: "Key writes a new private key (ECDSA, P-256) to the webhook's key_file, if there is no\n" +

@@ -1,7 +1,17 @@
-// Package daemon follows the logs of the settings until it is stopped, and imports
-// logs. It puts the stages together: tailer, logparse, queue, classify, pipeline
-// and sqlite. It reloads settings, tells systemd the status, and runs the jobs next
-// to the pipeline: expiry of states, pruning, published maps and webhooks.
+// Package daemon does what the commands are called for, with the settings that they have
+// loaded. Package cli parses the flags and prints the results.
+//
+// Daemon follows logs until it is stopped, and Import reads them once. Both put the
+// stages together (stages.go): tailer, logparse, queue, classify, pipeline and sqlite.
+// The daemon reloads settings, reports its status to systemd, and runs the jobs next to
+// the pipeline: expiry of states, pruning, published maps, webhooks and the look for
+// incidents.
+//
+// A change that needs the writer of the database, such as Forget, runs in the daemon if
+// one writes, and else in the process of the command (changes.go, client.go, commands.go).
+// Question answers from the database of this host or from that of a fleet (ask.go). The
+// other files each put one output or view together: export.go, fleet.go, hooks.go,
+// notices.go, outputs.go, report.go, site.go.
 package daemon
 
 import (

@@ -55,3 +55,25 @@ func checkKey(ctx context.Context, c config.Config) error {
 	}
 	return errors.Join(r.CheckKey(ctx, c.Database, h.ID()), r.Close())
 }
+
+// Hash is an address with the hash that stands for it in a database.
+type Hash struct {
+	Address string `json:"address"`
+	Hash    string `json:"hash"`
+}
+
+// Hashes returns the hashes of addresses, in their order.
+func Hashes(c config.Privacy, on []bounce.Address) ([]Hash, error) {
+	h, err := OpenHasher(c)
+	if err != nil {
+		return nil, err
+	}
+	if h == nil {
+		return nil, errors.New("addresses are not hashed; see privacy.hash_addresses in the settings")
+	}
+	all := make([]Hash, len(on))
+	for i, to := range on {
+		all[i] = Hash{to.Normal, h.Hashed(to).Normal}
+	}
+	return all, nil
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -104,6 +105,23 @@ func noteMaps(p *maps.Publisher, note func(name string, value int64) error) {
 			p.Log.Debug("not noted in the database", "map", name, "error", err) // a full disk
 		}
 	}
+}
+
+// PublishFlags puts the flags of the command over the settings: where to write, and
+// whether mail to bad addresses is only warned of.
+func PublishFlags(c *config.Publish, folder string, warn bool) (err error) {
+	if folder != "" {
+		if c.Directory, err = filepath.Abs(folder); err != nil {
+			return err
+		}
+	}
+	if c.Directory == "" {
+		return errors.New("no folder to publish into; give -o DIR, or the setting publish.directory")
+	}
+	if warn {
+		c.Action = "warn"
+	}
+	return nil
 }
 
 // Publish writes the maps of the settings once.

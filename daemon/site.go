@@ -2,8 +2,10 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/user"
 	"time"
@@ -71,6 +73,30 @@ func fleetSite(site *web.Site, q *Question) error {
 	site.Fleet = func(ctx context.Context) (web.FleetReader, error) { return view.Open(ctx, s) }
 	site.Database += " of a fleet" // another site than that of the host
 	return nil
+}
+
+// siteIdle is how long the process waits for requests if systemd starts it for them.
+const siteIdle = 10 * time.Minute
+
+// ServeSite serves the pages on a socket until ctx ends. It prints the link to a port that
+// asks for no password on stdout; the link works once.
+func ServeSite(ctx context.Context, site *web.Site, l net.Listener, stdout, remarks io.Writer) error {
+	idle := time.Duration(0)
+	switch {
+	case web.Activated():
+		idle = siteIdle
+	case l.Addr().Network() == "unix":
+		fmt.Fprintf(remarks, "Listening on %s. Ctrl-C ends it.\n", l.Addr())
+	case site.Users != nil:
+		fmt.Fprintf(remarks, "Listening on http://%s/. Ctrl-C ends it.\n", l.Addr())
+	default:
+		site.Token = web.NewToken()
+		if _, err := fmt.Fprintf(stdout, "http://%s/?once=%s\n", l.Addr(), site.Token); err != nil {
+			return errors.Join(err, l.Close())
+		}
+		fmt.Fprintln(remarks, "The link works once. Ctrl-C ends it.")
+	}
+	return site.Serve(ctx, l, idle)
 }
 
 // userName returns the name of the user of this process.

@@ -21,10 +21,10 @@ func (a *app) jsonFlag(c *cobra.Command, usage string) {
 // did is what a command has done, as JSON shows it.
 type did map[string]any
 
-// doing completes a command that does something and says so: in the sentence that do
+// withResult completes a command that does something and says so: in the sentence that do
 // returns, if it is not empty, or with --json in the object.
-func (a *app) doing(c *cobra.Command, do func(ctx context.Context, settings config.Config, args []string) (any, string, error)) *cobra.Command {
-	return a.acting(c, func(ctx context.Context, settings config.Config, args []string) (any, func() error, error) {
+func (a *app) withResult(c *cobra.Command, do func(ctx context.Context, settings config.Config, args []string) (any, string, error)) *cobra.Command {
+	return a.withReport(c, func(ctx context.Context, settings config.Config, args []string) (any, func() error, error) {
 		object, sentence, err := do(ctx, settings, args)
 		return object, func() error {
 			if sentence == "" {
@@ -35,9 +35,9 @@ func (a *app) doing(c *cobra.Command, do func(ctx context.Context, settings conf
 	})
 }
 
-// acting is doing for a command with more to say than a sentence: what do returns prints
-// it.
-func (a *app) acting(c *cobra.Command, do func(ctx context.Context, settings config.Config, args []string) (any, func() error, error)) *cobra.Command {
+// withReport is withResult for a command with more to say than a sentence: the function
+// that do returns prints it.
+func (a *app) withReport(c *cobra.Command, do func(ctx context.Context, settings config.Config, args []string) (any, func() error, error)) *cobra.Command {
 	a.jsonFlag(c, "the result as one JSON object")
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		settings, err := a.settings()
@@ -79,12 +79,6 @@ func (a *app) show(object any, people func() error) error {
 func (a *app) result(object any, format string, args ...any) error {
 	return a.show(object, func() error { return a.say(format, args...) })
 }
-
-// partError is the error of a command that has done a part of its work, which it prints.
-type partError struct{ error }
-
-// Unwrap returns the error.
-func (e partError) Unwrap() error { return e.error }
 
 // say prints a sentence on standard output, wrapped on a terminal.
 func (a *app) say(format string, args ...any) error {
