@@ -313,6 +313,24 @@ func TestThePolicyCountsOverDays(t *testing.T) {
 	}
 }
 
+// Some failures prove nothing about the address, such as greylisting, and the policy may
+// leave a category out.
+func TestFailuresThatThePolicyDoesNotCountMakeNothingBad(t *testing.T) {
+	in := inputs()
+	disabled := closed
+	disabled.Suppress, disabled.Counts = false, true // the policy has no number for its category
+	for _, kind := range []Failure{grey, spam, disabled} {
+		var failures []Failure
+		for i := range 10 {
+			failures = append(failures, failure(kind, 24*i, i+1))
+		}
+		h := in.Replay(domain, failures, "")
+		if row := h.Row(nil, at(24*9)); row.State != bounce.StateFailing || row.DecidedBy != bounce.ByFailure {
+			t.Errorf("ten times %s: %+v, want failing", kind.Reason, row)
+		}
+	}
+}
+
 func TestTheStrongerReasonKeepsAnAddressBad(t *testing.T) {
 	for _, c := range []struct {
 		what     string
