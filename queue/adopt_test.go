@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/queue"
 )
 
 // The queue of a daemon that follows takes over what an import learned of messages
@@ -57,5 +58,31 @@ func TestAdoptAddsWhatIsNotKnown(t *testing.T) {
 	}
 	if !slices.Equal(followed.deliveries, want) {
 		t.Errorf("deliveries after Adopt:\ngot  %q\nwant %q", followed.deliveries, want)
+	}
+}
+
+// An import next to a daemon would count a success again that waits in the daemon.
+func TestWhatWaitsStaysWithTheDaemon(t *testing.T) {
+	followed := newLog(t)
+	followed.apply(
+		message("A1", "news@a.example", "1@a"), handedOver("A1", "x@b.example", ""),
+		message("B1", "shop@a.example", "2@a"), attempt("B1", "y@b.example", bounce.Deferred, "450 later"),
+		message("C1", "old@a.example", "3@a"), removed("C1"),
+	)
+	entries := slices.DeleteFunc(followed.changes(), func(e bounce.QueueEntry) bool { return e.Data == nil })
+	if followed.Waiting() != 1 || len(entries) != 4 { // two messages, the success that waits, and what has left
+		t.Fatalf("%d successes wait, %d entries; want 1 and 4", followed.Waiting(), len(entries))
+	}
+	for name, restore := range map[string]func(*queue.Queue, []bounce.QueueEntry) error{"restored": (*queue.Queue).RestoreMessages, "adopted": (*queue.Queue).Adopt} {
+		l := newLog(t)
+		l.now = followed.now
+		if err := restore(l.Queue, entries); err != nil {
+			t.Fatal(err)
+		}
+		if l.Waiting() != 0 || l.Len() != 2 {
+			t.Errorf("%s: %d successes wait, %d messages; want 0 and 2", name, l.Waiting(), l.Len())
+		}
+		l.apply(attempt("B1", "y@b.example", bounce.Bounced, "550 no"))
+		l.want("y@b.example bounced from=<shop@a.example> true id=2@a 550 no")
 	}
 }
