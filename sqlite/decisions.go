@@ -177,13 +177,13 @@ func (tx *Tx) reconsider(on []bounce.Address) (recipient.Changes, error) {
 }
 
 // TakeOver stores what was decided by hand on another host of a fleet, see package taken.
-func (e *Editor) TakeOver(ctx context.Context, words []query.Word, marks []query.Mark) (changes recipient.Changes, err error) {
+func (e *Editor) TakeOver(ctx context.Context, decisions []query.LastDecision, marks []query.Mark) (changes recipient.Changes, err error) {
 	err = e.edit(ctx, func(tx *Tx) error {
 		marks, err := taken.Marks(ctx, tx.conn, marks)
 		if err != nil {
 			return err
 		}
-		on, err := taken.Words(ctx, tx.conn, words)
+		on, err := taken.Decisions(ctx, tx.conn, decisions)
 		if err != nil {
 			return err
 		}

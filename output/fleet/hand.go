@@ -50,7 +50,7 @@ func (s *Sender) lookByHand(ctx context.Context) error {
 		return nil
 	}
 	h.dueAt = time.Now().Add(handInterval)
-	mark, err := s.source.feed.HandMark(ctx)
+	mark, err := s.source.feed.DecisionsVersion(ctx)
 	if err != nil || mark == h.mark {
 		return err
 	}

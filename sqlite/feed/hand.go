@@ -6,15 +6,15 @@ import (
 	"github.com/bouncetail/bouncetail/sqlite/query"
 )
 
-// Decisions by hand.
+// The decisions by hand.
 type (
-	Decision = query.Word
-	Release  = query.Mark
+	Decision = query.LastDecision
+	Release  = query.Mark // or a confirmation
 )
 
-// Decisions returns the last word about each address.
+// Decisions returns the last decision about each address.
 func (f *Feed) Decisions(ctx context.Context) (list []Decision, err error) {
-	list, err = query.Words(ctx, f.db, "")
+	list, err = query.LastDecisions(ctx, f.db, "")
 	return list, f.wrap(err)
 }
 
@@ -36,12 +36,12 @@ func (f *Feed) ForgottenUntil(ctx context.Context) (map[int64]string, error) {
 	return until, f.wrap(err)
 }
 
-// HandMark returns a text that is another one after every change of Decisions, Releases
-// and Forgotten.
-func (f *Feed) HandMark(ctx context.Context) (mark string, err error) {
+// DecisionsVersion returns a text that is another one after every change of Decisions,
+// Releases and Forgotten.
+func (f *Feed) DecisionsVersion(ctx context.Context) (version string, err error) {
 	err = f.db.QueryRowContext(ctx, `
 		SELECT (SELECT count(*) || ' ' || count(ended_at) || ' ' || coalesce(max(ended_at), '') FROM decisions) || ' ' ||
 		  (SELECT count(*) || ' ' || count(withdrawn_at) FROM releases) || ' ' || (SELECT count(*) || ' ' || count(withdrawn_at) FROM confirms) || ' ' ||
-		  (SELECT count(*) || ' ' || coalesce(max(until), '') FROM forgotten)`).Scan(&mark)
-	return mark, f.wrap(err)
+		  (SELECT count(*) || ' ' || coalesce(max(until), '') FROM forgotten)`).Scan(&version)
+	return version, f.wrap(err)
 }

@@ -11,14 +11,14 @@ import (
 	"github.com/bouncetail/bouncetail/sqlite/query"
 )
 
-// Words stores words, unless there is a later one, or the address was forgotten since.
-// It returns the addresses whose decision has changed.
-func Words(ctx context.Context, db sqldb.Querier, words []query.Word) (changed []bounce.Address, err error) {
-	keys := make([]int64, len(words))
-	for i := range words {
-		keys[i] = words[i].Key
+// Decisions stores decisions, unless there is a later one, or the address was forgotten
+// since. It returns the addresses whose decision has changed.
+func Decisions(ctx context.Context, db sqldb.Querier, decisions []query.LastDecision) (changed []bounce.Address, err error) {
+	keys := make([]int64, len(decisions))
+	for i := range decisions {
+		keys[i] = decisions[i].Key
 	}
-	list, err := query.Words(ctx, db, "WHERE recipient_key IN (SELECT value FROM json_each(?))", sqldb.NumberList(keys))
+	list, err := query.LastDecisions(ctx, db, "WHERE recipient_key IN (SELECT value FROM json_each(?))", sqldb.NumberList(keys))
 	if err != nil {
 		return nil, err
 	}
@@ -27,23 +27,23 @@ func Words(ctx context.Context, db sqldb.Querier, words []query.Word) (changed [
 	if err != nil {
 		return nil, err
 	}
-	for i := range words {
-		w := &words[i]
-		if w.At <= forgotten[w.Key] || !w.Overrules(known[w.Key]) {
+	for i := range decisions {
+		d := &decisions[i]
+		if d.At <= forgotten[d.Key] || !d.Overrules(known[d.Key]) {
 			continue
 		}
-		known[w.Key] = w
-		if _, err := db.ExecContext(ctx, "UPDATE decisions SET ended_at = ? WHERE ended_at IS NULL AND recipient_key = ?", w.At, w.Key); err != nil {
+		known[d.Key] = d
+		if _, err := db.ExecContext(ctx, "UPDATE decisions SET ended_at = ? WHERE ended_at IS NULL AND recipient_key = ?", d.At, d.Key); err != nil {
 			return nil, err
 		}
-		if w.Decision != "" {
+		if d.Decision != "" {
 			_, err := db.ExecContext(ctx, "INSERT INTO decisions (recipient, domain, decision, note, decided_at, until, recipient_key) VALUES (?, ?, ?, ?, ?, ?, ?)",
-				w.Recipient, w.Domain, w.Decision, sqldb.Text(w.Note), w.At, sqldb.Text(w.Until), w.Key)
+				d.Recipient, d.Domain, d.Decision, sqldb.Text(d.Note), d.At, sqldb.Text(d.Until), d.Key)
 			if err != nil {
 				return nil, err
 			}
 		}
-		changed = append(changed, bounce.Address{Normal: w.Recipient, Domain: w.Domain})
+		changed = append(changed, bounce.Address{Normal: d.Recipient, Domain: d.Domain})
 	}
 	return changed, nil
 }
