@@ -361,3 +361,22 @@ func TestMessagesThatComeAndGoAgainAndAgainAreKnownAsLongAsTheyAreThere(t *testi
 		}
 	}
 }
+
+// Postfix logs the message-id in a line of cleanup and the sender in one of qmgr.
+func TestSenderAndMessageIDMayComeInTwoLines(t *testing.T) {
+	id, sender := message("A1", "", "1@a"), message("A1", "news@a.example", "")
+	id.HasSender = false
+	for name, lines := range map[string][]bounce.Event{
+		"message-id first": {id, sender},
+		"sender first":     {sender, id},
+		"sender again":     {id, sender, sender},
+		"message-id again": {id, sender, id},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLog(t)
+			l.apply(lines...)
+			l.apply(attempt("A1", "x@b.example", bounce.Bounced, "550 no"))
+			l.want("x@b.example bounced from=<news@a.example> true id=1@a 550 no")
+		})
+	}
+}

@@ -430,3 +430,33 @@ func TestABadMemoryNamesTheWayOut(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestChangesCountWhatBecameBadAndWhatIsNoLonger(t *testing.T) {
+	bad, ok := Row{State: bounce.StateBad}, Row{State: bounce.StateOK}
+	for _, c := range []struct {
+		was, is Row
+		want    Changes
+	}{
+		{ok, bad, Changes{1, 1, 0}},
+		{Row{}, bad, Changes{1, 1, 0}},
+		{bad, ok, Changes{1, 0, 1}},
+		{bad, bad, Changes{1, 0, 0}},
+		{ok, Row{State: bounce.StateFailing}, Changes{1, 0, 0}},
+	} {
+		var got Changes
+		if got.Add(&c.was, &c.is); got != c.want {
+			t.Errorf("from %q to %q: %+v, want %+v", c.was.State, c.is.State, got, c.want)
+		}
+	}
+}
+
+// Most rows need no memory, of which there may be millions.
+func TestAnOrdinaryFailureNeedsNoMemory(t *testing.T) {
+	in := inputs()
+	for _, kind := range []Failure{grey, spam, invalid} {
+		h := in.Replay(domain, []Failure{failure(kind, 0, 1)}, "")
+		if row := h.Row(nil, at(1)); row.Memory != "" {
+			t.Errorf("%s: the memory is %s, want none", kind.Reason, row.Memory)
+		}
+	}
+}
