@@ -252,8 +252,6 @@ func lastOf(err error) error {
 	}
 }
 
-var errNoTables = needsPerson("the database has no tables of a fleet; run: bouncetail fleet init")
-
 // Explain adds the next step to an error of a statement.
 func Explain(err error) error {
 	reply, isReply := errors.AsType[*pgconn.PgError](err)
@@ -272,9 +270,9 @@ func Explain(err error) error {
 	case "53100": // disk full
 		return fmt.Errorf("the disk of PostgreSQL is full (%s); free some space there", reply.Message)
 	case "3F000", "42P01": // invalid schema name, undefined table
-		return errNoTables
+		return notReady("the database has no tables of a fleet; run: bouncetail fleet init")
 	case "42501": // insufficient privilege
-		return NeedsPerson{fmt.Errorf("%s; as an administrator of PostgreSQL: GRANT bouncetail_sender TO the user of the DSN if it sends, and bouncetail_reader if it shows what all hosts have sent", reply.Message)}
+		return notReady(reply.Message + "; as an administrator of PostgreSQL: GRANT bouncetail_sender TO the user of the DSN if it sends, and bouncetail_reader if it shows what all hosts have sent")
 	}
 	return err
 }

@@ -51,6 +51,12 @@ func (e NeedsPerson) Unwrap() error { return e.error }
 
 func needsPerson(text string) error { return NeedsPerson{errors.New(text)} }
 
+// unready is the error of a fleet that is being created, upgraded or restored. It asks for
+// a person, and a sender waits meanwhile.
+type unready struct{ error }
+
+func notReady(text string) error { return NeedsPerson{unready{errors.New(text)}} }
+
 const (
 	// batchSize is the largest number of failures in a transaction.
 	batchSize = 1000

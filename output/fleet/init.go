@@ -135,7 +135,7 @@ func readMeta(ctx context.Context, db querier) (m meta, err error) {
 func metaOf(values map[string]string) (m meta, err error) {
 	policy, complete := values["policy"]
 	if !complete {
-		return m, needsPerson("the table fleet_meta is incomplete; restore the database of the fleet from a backup")
+		return m, notReady("the table fleet_meta is incomplete; restore the database of the fleet from a backup")
 	}
 	m.schema, err = strconv.Atoi(values["schema"])
 	if err == nil {
@@ -156,7 +156,7 @@ func metaOf(values map[string]string) (m meta, err error) {
 func (m *meta) check(hashKey int64) error {
 	switch {
 	case m.schema != schemaVersion:
-		return NeedsPerson{otherSchema{m.schema}}
+		return otherSchema(m.schema)
 	case m.hashKey == hashKey:
 		return nil
 	case m.hashKey == 0:

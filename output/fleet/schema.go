@@ -110,17 +110,13 @@ func upgradeIn(ctx context.Context, tx pgx.Tx) (before int, err error) {
 	return m.schema, err
 }
 
-// otherSchema is the error if the tables have another version. A sender waits until they
-// or bouncetail are upgraded.
-type otherSchema struct{ version int }
-
-// Error names the next step.
-func (e otherSchema) Error() string {
+// otherSchema returns the error if the tables have another version.
+func otherSchema(version int) error {
 	switch {
-	case e.version > schemaVersion:
-		return fmt.Sprintf("the tables of the fleet are those of a newer bouncetail (schema %d, this one knows %d); upgrade bouncetail on this host", e.version, schemaVersion)
-	case e.version >= oldestSchema:
-		return fmt.Sprintf("the tables of the fleet are those of an older bouncetail (schema %d, this one needs %d); as their owner, run bouncetail fleet init, which upgrades them", e.version, schemaVersion)
+	case version > schemaVersion:
+		return notReady(fmt.Sprintf("the tables of the fleet are those of a newer bouncetail (schema %d, this one knows %d); upgrade bouncetail on this host", version, schemaVersion))
+	case version >= oldestSchema:
+		return notReady(fmt.Sprintf("the tables of the fleet are those of an older bouncetail (schema %d, this one needs %d); as their owner, run bouncetail fleet init, which upgrades them", version, schemaVersion))
 	}
-	return fmt.Sprintf("the tables of the fleet are those of an older bouncetail (schema %d, this one needs %d), and are not upgraded; as their owner, run DROP SCHEMA bouncetail CASCADE in psql, and then bouncetail fleet init: the hosts send again all that they have", e.version, schemaVersion)
+	return notReady(fmt.Sprintf("the tables of the fleet are those of an older bouncetail (schema %d, this one needs %d), and are not upgraded; as their owner, run DROP SCHEMA bouncetail CASCADE in psql, and then bouncetail fleet init: the hosts send again all that they have", version, schemaVersion))
 }

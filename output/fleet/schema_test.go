@@ -275,6 +275,38 @@ func TestASenderNoticesThatTheFleetWasRestored(t *testing.T) {
 	}
 }
 
+// A dump is restored under a running sender, which has no rights until its end.
+func TestASenderWaitsForItsRights(t *testing.T) {
+	server, dsn, database := newFleet(t)
+	h := newHost(t, dsn, "mx1")
+	h.read(t, refused("jane", 1))
+	h.send(t)
+	dump := server.Dump(t, database)
+	dump = regexp.MustCompile(`(?m)^\\(un)?restrict .*\n`).ReplaceAllString(dump, "") // both belong together
+	tables, rights, found := strings.Cut(dump, "GRANT ")
+	if !found || !strings.Contains(tables, "COPY bouncetail.bounces") {
+		t.Fatalf("the dump has no rights behind the rows:\n%s", dump)
+	}
+	server.SQL(t, "postgres", "DROP DATABASE "+database+" WITH (FORCE)")
+	server.SQL(t, "postgres", "CREATE DATABASE "+database)
+	server.Restore(t, database, tables)
+	log := &logged{}
+	h.sender.Log = slog.New(slog.NewTextHandler(log, nil))
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- h.sender.Run(ctx) }()
+	h.read(t, refused("john", 2))
+	eventually(t, "the sender waits", func() bool { return strings.Contains(log.String(), "GRANT bouncetail_sender") })
+	server.Restore(t, database, "GRANT "+rights)
+	eventually(t, "the sender goes on", func() bool {
+		return server.SQL(t, database, "SELECT count(*) FROM bouncetail.bounces") == "2\n"
+	})
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
 // logged is what was logged.
 type logged struct {
 	mu   sync.Mutex

@@ -64,7 +64,7 @@ func (s *Sender) Run(ctx context.Context) error {
 		switch {
 		case ctx.Err() != nil:
 			return nil
-		case isPersons(err) && !isBeforeInit(err):
+		case isPersons(err) && !isUnready(err):
 			return err
 		case err != nil:
 			s.fail(err)
@@ -108,11 +108,11 @@ func isPersons(err error) bool {
 	return is
 }
 
-// isBeforeInit reports whether an error goes away when somebody runs fleet init, or
-// upgrades bouncetail.
-func isBeforeInit(err error) bool {
-	_, is := errors.AsType[otherSchema](err)
-	return is || errors.Is(err, errNoTables)
+// isUnready reports whether an error goes away when somebody has created, upgraded or
+// restored the fleet.
+func isUnready(err error) bool {
+	_, is := errors.AsType[unready](err)
+	return is
 }
 
 // fail logs an error, once as long as it stays the same.
