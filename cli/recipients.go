@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -78,17 +79,17 @@ func (a *app) recipients() *cobra.Command {
 				return err
 			}
 			flags.All = cmd.Flags().Changed("limit")
-			if f.State != "" {
-				flags.Drop = append(flags.Drop, "state")
-			}
-			if f.Category != "" {
-				flags.Drop = append(flags.Drop, "category")
+			for column, chosen := range map[string]string{"state": f.State, "category": f.Category} {
+				if chosen != "" {
+					flags.Drop = append(flags.Drop, column)
+				}
 			}
 			return a.ask(cmd, func(r daemon.Answers, _ func(bounce.Address) (bounce.Address, error)) error {
 				l, err := flags.open(a, report.RecipientColumns)
 				if err != nil {
 					return err
 				}
+				f.Limit = cmp.Or(f.Limit, l.Enough())
 				if err := chosen.readIncident(cmd.Context(), r, &f); err != nil {
 					return err
 				}

@@ -127,6 +127,6 @@ func (r *Reader) counts(ctx context.Context, statement string, args ...any) ([]q
 
 // LastFailure returns the stamp of the last failure, or an empty text if there was none.
 func (r *Reader) LastFailure(ctx context.Context) (at string, err error) {
-	err = r.conn.QueryRow(ctx, "SELECT max(last_failure_at) FROM bouncetail.recipients").Scan((*fleet.Stamp)(&at))
+	err = r.conn.QueryRow(ctx, "SELECT max(occurred_at) FROM bouncetail.bounces WHERE reason <> 'suppressed'").Scan((*fleet.Stamp)(&at))
 	return at, fleet.Explain(err)
 }

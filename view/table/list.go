@@ -92,6 +92,7 @@ type List struct {
 	limit  int      // see Options.Limit
 	max    int      // rows of a table that are shown; 0 is all
 	rows   int
+	enough int // see Enough; 0 if it was not asked
 	csv    *csv.Writer
 	json   *json.Encoder
 	whole  bool // JSON objects are those of the caller, with all their fields
@@ -273,6 +274,18 @@ func (l *List) cellOf(value any) cell {
 // fewRows are counted at a glance.
 const fewRows = 10
 
+// enoughRows is how many rows are counted at most that are not all shown.
+const enoughRows = 1000
+
+// Enough returns how many rows the list is to be given at most; 0 is all. To count what
+// is not shown could take minutes.
+func (l *List) Enough() int {
+	if l.max > 0 {
+		l.enough = enoughRows
+	}
+	return l.enough
+}
+
 // End prints a table, and says on standard error how many rows there are. The
 // sentence is for a list without a row.
 func (l *List) End(empty string) error {
@@ -287,6 +300,8 @@ func (l *List) End(empty string) error {
 		return err
 	}
 	switch left, all := l.rows-len(l.table), text.Thousands(int64(l.rows)); {
+	case l.enough > 0 && l.rows >= l.enough:
+		fmt.Fprintf(l.remark, "At least %s more; --limit 0 shows all.\n", text.Thousands(int64(left)))
 	case left > 0:
 		fmt.Fprintf(l.remark, "%s more; --limit 0 shows all %s.\n", text.Thousands(int64(left)), all)
 	case l.max > 0 && l.rows > fewRows:

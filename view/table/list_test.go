@@ -78,3 +78,37 @@ func TestMoreColumnsThanFitAreShownBelowOneAnother(t *testing.T) {
 		t.Errorf("got\n%swant\n%s", out.String(), want)
 	}
 }
+
+// A list that was given as many rows as it needs does not say that these are all.
+func TestRowsThatWereNotReadAreNotCounted(t *testing.T) {
+	for rows, want := range map[int]string{60: "10 more; --limit 0 shows all 60.\n", 1000: "At least 950 more; --limit 0 shows all.\n"} {
+		for _, asks := range []bool{true, false} {
+			var out, remarks bytes.Buffer
+			o := Options{Format: "table"}
+			l, err := o.Open(&out, &remarks, Zone{}, []Column{{Key: "recipient"}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n := l.Enough(); n != 0 {
+				t.Errorf("for a file, %d rows are enough, want all", n)
+			}
+			l.max = 50
+			if asks && l.Enough() != 1000 {
+				t.Errorf("on a terminal, %d rows are enough, want 1000", l.Enough())
+			}
+			for range rows {
+				if err := l.Row(nil, "jane@example.com"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := l.End(""); err != nil {
+				t.Fatal(err)
+			}
+			if got := remarks.String(); got != want && asks {
+				t.Errorf("%d rows: %q, want %q", rows, got, want)
+			} else if !asks && strings.Contains(got, "At least") {
+				t.Errorf("%d rows, which are all: %q", rows, got)
+			}
+		}
+	}
+}
