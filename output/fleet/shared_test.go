@@ -1,0 +1,52 @@
+package fleet
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"slices"
+	"testing"
+)
+
+// Two hosts follow the same log. Its failures count once. Each host has counted all
+// attempts, as docs/fleet.md says, and status names how many of its failures the other had
+// sent before.
+func TestTwoHostsThatFollowTheSameLog(t *testing.T) {
+	server, dsn, database := newFleet(t)
+	admin := server.DSN(database, "postgres")
+	r := rand.New(rand.NewPCG(1, 2))
+	one := filepath.Join(t.TempDir(), "one.db")
+	store := openStore(t, one)
+	log := slices.Concat(story(r, 2)...)
+	save(t, store, batches(r, log)...)
+	hosts := []*host{newHost(t, dsn, "mx1"), newHost(t, dsn, "mx2")}
+	for _, h := range hosts {
+		h.rest = batches(r, log)
+	}
+	for len(hosts[0].rest)+len(hosts[1].rest) > 0 {
+		if h := hosts[r.IntN(2)]; len(h.rest) > 0 {
+			h.read(t, h.rest[0])
+			h.rest = h.rest[1:]
+			h.send(t)
+		}
+	}
+	for _, h := range slices.Concat(hosts, hosts) {
+		h.send(t)
+	}
+	inSQLite, inFleet := recordsOf()
+	for what, queries := range map[string][2]string{"recipients": {sqliteRecipients, fleetRecipients}, "bounces": {inSQLite, inFleet}} {
+		if got, want := dumpFleet(t, admin, queries[1]), dumpSQLite(t, one, queries[0]); !slices.Equal(got, want) {
+			t.Errorf("%s:\n%s", what, diff(got, want))
+		}
+	}
+	compareFigures(t, "two hosts have one log", admin, hosts...)
+	const counted = "SELECT sum(sent), sum(deferred), sum(bounced), sum(expired) FROM %s"
+	ofOne := dumpSQLite(t, one, fmt.Sprintf(counted, "(SELECT * FROM daily_totals UNION ALL SELECT * FROM daily_totals)"))
+	if got := server.SQL(t, database, fmt.Sprintf(counted, "bouncetail.daily_totals")); got != ofOne[0]+"\n" {
+		t.Errorf("the hosts have counted %s, want twice what one has: %s", got, ofOne[0])
+	}
+	const shared = "SELECT sum(shared) = (SELECT count(*) FROM bouncetail.bounces), sum(failures) = (SELECT count(*) FROM bouncetail.bounces), min(shared) > 0 FROM bouncetail.fleet_instances"
+	if got := server.SQL(t, database, shared); got != "t|t|t\n" {
+		t.Errorf("each failure is one of a host, and shared by the other: %s", got)
+	}
+}
