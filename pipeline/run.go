@@ -165,12 +165,6 @@ type Progress struct {
 	Trouble atomic.Pointer[string]
 }
 
-// workAhead is how much each stage may do before the next one needs it: chunks that are
-// read, chunks that are parsed, and batches. In an import the saver works on a batch for
-// as long as 20 chunks take, and then waits for the next. The reader and the judge need
-// so many chunks to use its processor meanwhile: the parser alone uses one.
-type workAhead struct{ chunks, found, batches int }
-
 // Run reads the source until it ends or ctx is done, and saves everything that was
 // read. It starts goroutines for the source, for classifying and for saving, and waits
 // for them.
@@ -178,11 +172,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 
-	ahead := workAhead{chunks: 4, found: 4}
-	if p.Limits.TxRecords > 0 {
-		ahead = workAhead{chunks: 16, found: 12, batches: 4}
-	}
-	chunks := make(chan bounce.Chunk, ahead.chunks)
+	chunks := make(chan bounce.Chunk, 4)
 	sourceDone := make(chan error, 1)
 	go func() {
 		err := p.Source(ctx, chunks)
@@ -190,7 +180,11 @@ func (p *Pipeline) Run(ctx context.Context) error {
 		sourceDone <- err
 	}()
 
-	sealed := make(chan sealedBatch, ahead.batches)
+	waiting := 0 // batches that may wait for the saver
+	if p.Limits.TxRecords > 0 {
+		waiting = 4
+	}
+	sealed := make(chan sealedBatch, waiting)
 	saved := make(chan *bounce.Batch, 4)
 	idle := make(chan struct{}, 1) // receives a value when the saver has nothing to do
 	idle <- struct{}{}
@@ -199,7 +193,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 		saveDone <- p.saveAll(ctx, sealed, saved, idle, cancel)
 	}()
 
-	found := make(chan deliveries, ahead.found)
+	found := make(chan deliveries, 4)
 	free := make(chan deliveries, cap(found)+2)
 	go func() {
 		p.judgeAll(found, free, sealed, saved)
