@@ -182,3 +182,29 @@ func beginsWithTag(text string) bool {
 	tag, _, _, marked := cutAnyTag(text)
 	return isDaemonTag(tag) || marked && isServerTag(tag)
 }
+
+// cutSource takes the name of a source off a line that does not end with a space
+// or looks like a tag:
+//
+//	[pod/postfix-0/smtp] Nov 23 …
+//	mail.log-20261123:12:Nov 23 …
+func cutSource(text string) string {
+	if rest, found := strings.CutPrefix(text, "[pod/"); found {
+		if end := strings.IndexByte(rest, ']'); end > 0 && strings.IndexByte(rest[:end], ' ') < 0 {
+			return strings.TrimLeft(rest[end+1:], " ")
+		}
+	}
+	var s stamp
+	if _, ok := s.cutAny(text); ok {
+		return text
+	}
+	// grep's name of a file and number of a line, up to what begins a line.
+	for at := 0; at < min(len(text), 300) && text[at] != ' ' && text[at] != '{' && text[at] != '<'; at++ {
+		if c := text[at]; (c == ':' || c == '-') && at+1 < len(text) {
+			if after := text[at+1:]; after[0] != ' ' && beginsLine(after) {
+				return after
+			}
+		}
+	}
+	return text
+}
