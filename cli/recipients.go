@@ -26,10 +26,7 @@ type choice struct {
 // parse checks the flags.
 func (f *choice) parse(now time.Time) (query.Filter, error) {
 	parsed, err := f.Parse(now)
-	if err != nil {
-		return parsed, usageError{err}
-	}
-	return parsed, nil
+	return parsed, usage(err)
 }
 
 // incidentFlag adds the flag that chooses by an incident.
