@@ -75,7 +75,7 @@ func useCertificate(t *testing.T, server *pgtest.Server, cert, key []byte) {
 		server.SQL(t, "postgres", "ALTER SYSTEM RESET ssl")
 		server.SQL(t, "postgres", "SELECT pg_reload_conf()")
 	})
-	for range 100 {
+	for range 1000 {
 		if server.SQL(t, "postgres", "SHOW ssl") == "on\n" {
 			return
 		}
@@ -129,7 +129,7 @@ func TestAServerElsewhereIsReachedByVerifiedTLSOnly(t *testing.T) {
 	}
 	server.SQL(t, "postgres", "ALTER SYSTEM SET ssl = off")
 	server.SQL(t, "postgres", "SELECT pg_reload_conf()")
-	for range 100 {
+	for range 1000 {
 		if server.SQL(t, "postgres", "SHOW ssl") == "off\n" {
 			break
 		}
@@ -164,7 +164,7 @@ func TestThePasswordMayBeInPGPASSFILE(t *testing.T) {
 	}
 	h := newHost(t, fmt.Sprintf("host=127.0.0.1 port=%d dbname=%s user=%s", server.Port, database, user), "mx1")
 	h.read(t, refused("jane", 1))
-	for range 100 { // until the server has read the file
+	for range 1000 { // until the server has read the file
 		if _, err = h.sender.SendAll(t.Context()); err != nil {
 			break
 		}
