@@ -64,11 +64,11 @@ func reachable(t *testing.T, network, address string) {
 	}
 }
 
-// startUnixWeb serves the pages of the sample log on a unix socket, with a user ada.
+// startUnixWeb serves the pages of a shop's log on a unix socket, with a user ada.
 func startUnixWeb(t *testing.T, dir, web string) (socket string) {
 	t.Helper()
 	db, socket, users := filepath.Join(dir, "b.db"), filepath.Join(dir, "web.sock"), filepath.Join(dir, "users")
-	run(t, "import", "--db", db, "../testdata/logs/postfix/main/mail.log.gz")
+	run(t, "import", "--db", db, writeFile(t, "mail.log", shopLog(time.Now(), nil)))
 	config := filepath.Join(dir, "config.yaml")
 	if err := os.WriteFile(config, []byte("database: "+db+"\nweb: {"+strings.ReplaceAll(web, "USERS", users)+"}\n"), 0o600); err != nil {
 		t.Fatal(err)
