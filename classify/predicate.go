@@ -66,6 +66,10 @@ func (r *reader) qualityAt(i, lo, hi int, predicate role) (statement, int) {
 		r.denied = true
 		return statement{}, hi
 	}
+	if hi < len(c.words) && r.isWord(c, hi, "limit", "limits", "rate", "ratio", "threshold", "count", "percentage", "attempts") {
+		r.elsewhere = true
+		return statement{}, hi // "user unknown limit exceeded"
+	}
 	subject, named, left := r.subjectBefore(i, lo)
 	if predicate&(missing|disabled) != 0 && (!left || subject == mail || subject == place) {
 		if from, to, ok := c.nounAfter(hi); ok {
