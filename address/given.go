@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"strings"
 	"unicode"
 
@@ -57,11 +58,18 @@ func isOr(class func(rune) bool, others string) func(rune) bool {
 func Person(given string) (bounce.Address, error) {
 	to := Parse(strings.Trim(given, "<> "))
 	local := strings.TrimSuffix(strings.TrimSuffix(to.Normal, to.Domain), "@")
-	if local == "" || strings.ContainsAny(to.Normal, " \t,;") || to.Domain == "" && strings.Contains(to.Normal, "@") {
+	unquoted := to.Normal
+	if quotedString.MatchString(local) {
+		unquoted = to.Domain
+	}
+	if local == "" || strings.ContainsAny(unquoted, " \t,;") || to.Domain == "" && strings.Contains(to.Normal, "@") {
 		return to, fmt.Errorf("%q is no address; give one such as jane@example.com, or the name of a local user", given)
 	}
 	return to, nil
 }
+
+// quotedString matches a local part in quotes (RFC 5321, section 4.1.2).
+var quotedString = regexp.MustCompile(`^"(?:[^"\\]|\\.)+"$`)
 
 // eachLine calls each for the lines of a list with their numbers. Empty lines and those
 // that begin with # are skipped.
