@@ -71,7 +71,7 @@ var (
 	boldField      = regexp.MustCompile(`\*\*((?:to|relay|dsn|status|stat)=[^*]*)\*\*`)
 	tagsBefore     = regexp.MustCompile(`^(?i)(?:<(?:pre|code|p|br|b|i|em|strong|li|td|tr|span|div|font|tt|samp|kbd|blockquote)(?: [^<>]*)?/?> *)+`)
 	tagsBehind     = regexp.MustCompile(`(?: *</?[A-Za-z]+ ?/?>)+$`)
-	plainRecipient = regexp.MustCompile(`^[^<>"]*: *to=<[^<>" ]*>,`)
+	plainRecipient = regexp.MustCompile(`^(?:[^<>"]|<[a-z0-9.]{1,12}>)*: *to=<[^<>" ]*>,`) // behind <22> or <mail.info>
 	doubled        = regexp.MustCompile(`[ \t]{2,}`)
 	// "1xVTbv-00000r-1v ==a@b.example"
 	gluedID = regexp.MustCompile(`^([^<>@]{0,120}\b[0-9A-Za-z]{6}-(?:[0-9A-Za-z]{6}-[0-9A-Za-z]{2}|[0-9A-Za-z]{11}-[0-9A-Za-z]{4}) (?:\*\*|==|=>|->))([^ =>*])`)

@@ -180,7 +180,12 @@ func findDelivery(line string) (mta bounce.MTA, found bool) {
 	if at := strings.Index(line, "expired, returned to sender"); at > 0 && strings.Contains(line[:at], ": from=<") {
 		return bounce.Postfix, true
 	}
-	for _, mark := range [...]string{" ** ", " == ", " => ", " -> "} {
+	for _, mark := range [...]string{"relay: ", "delivery: "} {
+		if at := strings.Index(line, mark); at >= 0 && strings.Contains(line[at:], "Fail for ") && strings.Contains(line[at:], " stat=") {
+			return bounce.OpenSMTPD, true
+		}
+	}
+	for _, mark := range [...]string{" ** ", " == ", " => ", " -> ", " >> "} {
 		if at := strings.Index(line, mark); at >= 16 && (endsWithEximID(line[:at], 16) || endsWithEximID(line[:at], 23)) {
 			return bounce.Exim, true
 		}
@@ -190,11 +195,6 @@ func findDelivery(line string) (mta bounce.MTA, found bool) {
 	}
 	if at := strings.Index(line, " evpid="); at > 0 && strings.Contains(line[at:], " result=") {
 		return bounce.OpenSMTPD, true
-	}
-	for _, mark := range [...]string{"relay: ", "delivery: "} {
-		if at := strings.Index(line, mark); at >= 0 && strings.Contains(line[at:], "Fail for ") && strings.Contains(line[at:], " stat=") {
-			return bounce.OpenSMTPD, true
-		}
 	}
 	if at := strings.Index(line, `"to=`); at > 0 && at < delay && delay < stat && strings.Contains(line[at:], ", mailer=") {
 		return bounce.Sendmail, true // FortiMail puts the lines of its Sendmail into a field
