@@ -34,7 +34,7 @@ var layers = map[string][]string{
 	"sqlite/dbfile":     {"sqlite/migrations"},
 	"sqlite/scrub":      {"privacy"},
 	"sqlite/taken":      {"bounce", "sqlite/query"},
-	"sqlite/counters":   {"bounce", "tally"},
+	"sqlite/counters":   {"bounce", "sqlite/packed", "tally"},
 	"sqlite/packed":     {"bounce"},
 	"sqlite/query":      {"bounce", "recipient", "sqlite/dbfile", "sqlite/packed", "tally"},
 	"sqlite/incidents":  {"bounce", "incident", "sqlite/dbfile", "sqlite/query"},

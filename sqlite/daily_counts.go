@@ -25,7 +25,7 @@ type outcomes struct {
 	sent, deferred, bounced, expired int
 
 	slots packed.Slots // of sent
-	// packed is what is stored of all deliveries by slot, see saveSlots; nil if
+	// packed is what is stored of all deliveries by slot, see mergeSlots; nil if
 	// they are not known.
 	packed      []byte
 	isNewDomain bool // it had no deliveries on that day before
@@ -58,9 +58,20 @@ func (tx *Tx) saveCounts() error {
 	})
 	totals := tx.totals()
 	tx.tally.Imported(totals.Outcomes())
-	if err := errors.Join(totals.Save(tx.each), tx.saveSlots(keys)); err != nil {
+	if err := totals.Save(tx.each); err != nil {
 		return err
 	}
+	traffic := make(map[int]*packed.Slots)
+	for some := range slices.Chunk(keys, rowsAtOnce) {
+		if err := errors.Join(tx.mergeSlots(some, traffic), tx.saveDomains(some)); err != nil {
+			return err
+		}
+	}
+	return counters.SaveTraffic(tx.each, traffic)
+}
+
+// saveDomains saves the counts of days and domains, and frees what only that needed.
+func (tx *Tx) saveDomains(keys []dayDomain) error {
 	return tx.each(len(keys), `
 		INSERT INTO daily_counts (day, domain, sent, deferred, bounced, expired, sent_slots) VALUES (?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (day, domain) DO UPDATE SET
@@ -75,6 +86,10 @@ func (tx *Tx) saveCounts() error {
 				p.Add(int64(n))
 			}
 			p.Add(sqldb.Blob(o.packed))
+			o.packed = nil
+			if n := len(o.slots); n > 2 {
+				o.slots = packed.Slots{o.slots[0], o.slots[n-1]} // which sentDays needs
+			}
 		}, nil)
 }
 

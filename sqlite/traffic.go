@@ -10,19 +10,10 @@ import (
 	"github.com/bouncetail/bouncetail/sqlite/packed"
 )
 
-// saveSlots adds the deliveries by slot to what is stored, and sets packed to what
-// is to be stored then. It adds them to daily_traffic, too.
-func (tx *Tx) saveSlots(keys []dayDomain) error {
+// mergeSlots adds the deliveries by slot to what is stored, and sets packed to what is
+// to be stored then. It adds them to the traffic of their days, too.
+func (tx *Tx) mergeSlots(keys []dayDomain, traffic map[int]*packed.Slots) error {
 	keys = slices.DeleteFunc(slices.Clone(keys), func(k dayDomain) bool { return tx.counts[k].sent == 0 })
-	traffic := make(map[int]*packed.Slots)
-	days := make([]int, 0, 1)
-	domainsOf := func(day int) *packed.Slots {
-		if traffic[day] == nil {
-			traffic[day] = &packed.Slots{}
-			days = append(days, day)
-		}
-		return traffic[day]
-	}
 	stored := make(map[int][]byte) // by index of keys
 	unknown := make(map[int]bool)
 	err := tx.each(len(keys), "SELECT sent, sent_slots FROM daily_counts WHERE day = ? AND domain = ?",
@@ -44,7 +35,11 @@ func (tx *Tx) saveSlots(keys []dayDomain) error {
 		if err != nil {
 			return err
 		}
-		day := domainsOf(k.day)
+		day := traffic[k.day]
+		if day == nil {
+			day = &packed.Slots{}
+			traffic[k.day] = day
+		}
 		o := tx.counts[k]
 		before := len(known)
 		for _, one := range o.slots {
@@ -57,31 +52,7 @@ func (tx *Tx) saveSlots(keys []dayDomain) error {
 			o.packed = known.Pack(false)
 		}
 	}
-	return tx.saveTraffic(days, traffic)
-}
-
-func (tx *Tx) saveTraffic(days []int, traffic map[int]*packed.Slots) error {
-	slices.Sort(days)
-	unknown := make(map[int]bool)
-	err := tx.each(len(days), "SELECT slots FROM daily_traffic WHERE day = ?",
-		func(i int, p *params) { p.Add(bounce.DayName(days[i])) },
-		func(i int, values []driver.Value) error {
-			stored, _ := values[0].([]byte)
-			unknown[days[i]] = stored == nil
-			known, err := packed.UnpackSlots(stored, true)
-			for _, one := range known {
-				traffic[days[i]].Add(one.Slot, one.Sent, one.Domains)
-			}
-			return err
-		})
-	if err != nil {
-		return err
-	}
-	days = slices.DeleteFunc(days, func(day int) bool { return unknown[day] })
-	return tx.each(len(days), "INSERT OR REPLACE INTO daily_traffic (day, slots) VALUES (?, ?)", func(i int, p *params) {
-		p.Add(bounce.DayName(days[i]))
-		p.Add(traffic[days[i]].Pack(true))
-	}, nil)
+	return nil
 }
 
 // sentDays returns the days and domains with new deliveries, sorted.
