@@ -122,3 +122,42 @@ func TestStrangersDomainsDoNotFillTheMemory(t *testing.T) {
 		t.Errorf("Take: %q, want only the provider that limits us", got)
 	}
 }
+
+// A watcher that starts does not read the failures of before if all of them are older
+// than Gap: Take drops all of their groups.
+func TestGroupsThatAreOverHaveNoPartInLaterOnes(t *testing.T) {
+	const gap = 6 * time.Hour
+	kinds := []Failure{
+		{Scope: bounce.ScopeSender, Reason: bounce.RateLimited, Provider: "google"},
+		{Scope: bounce.ScopeSender, Reason: bounce.IPBlocklisted, Blocklist: "zen.spamhaus.org"},
+		{Scope: bounce.ScopeNetwork, Reason: bounce.ConnectionFailed},
+		{Scope: bounce.ScopeDomain, Reason: bounce.ConnectionFailed},
+		{Scope: bounce.ScopeLocal, Reason: bounce.LocalTrouble},
+	}
+	found := 0
+	for seed := range uint64(200) {
+		r := rand.New(rand.NewPCG(seed, 1))
+		fail := func(from, to time.Time, n int, into ...*Gatherer) {
+			for id := range n {
+				f := kinds[r.IntN(len(kinds))]
+				f.ID, f.At = int64(id), from.Add(time.Duration(r.Int64N(int64(to.Sub(from))))).UnixMilli()
+				f.Address, f.Domain = int64(r.IntN(30)), fmt.Sprintf("d%d.example", r.IntN(9))
+				for _, g := range into {
+					g.Add(&f)
+				}
+			}
+		}
+		all, fresh := &Gatherer{Gap: gap}, &Gatherer{Gap: gap}
+		fail(day.Add(-3*gap), day.Add(-gap), 200, all)
+		all.Take(day, 1)
+		// An old log reaches back before the stored failures.
+		fail(day.Add(-time.Duration(1+r.IntN(30))*time.Hour), day, r.IntN(200), all, fresh)
+		got, want := shown(fresh.Take(day, 10)), shown(all.Take(day, 10))
+		if found += len(want); !slices.Equal(got, want) {
+			t.Errorf("seed %d: without the older failures\n%q\nwith them\n%q", seed, got, want)
+		}
+	}
+	if found < 200 {
+		t.Errorf("%d groups in 200 histories, want at least 200", found)
+	}
+}

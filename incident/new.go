@@ -102,6 +102,9 @@ func (n *NewFailures) tooVaried() bool {
 	return len(n.domains.all) > maxNewDomains || len(n.facts.all) > maxNewDomains
 }
 
+// ResetOlder drops what AddOlder added.
+func (n *NewFailures) ResetOlder() { n.older, n.varied = nil, false }
+
 // AddOlder adds a failure that was stored before the import. There are at most MaxNew.
 func (n *NewFailures) AddOlder(f *Failure) {
 	if n.varied {
@@ -128,24 +131,33 @@ func (n *NewFailures) Since() (since time.Time, suppressed bool) {
 	return time.UnixMilli(n.stored.since), n.stored.suppressed
 }
 
-// Gather sorts the failures by time and adds them to a gatherer.
-func (n *NewFailures) Gather(g *Gatherer) { n.gather(g, n.stored.failures) }
-
-// GatherOlder does so with those that AddOlder added. It returns false, and adds none, if they
-// are too varied to be kept.
-func (n *NewFailures) GatherOlder(g *Gatherer) bool {
+// SortOlder sorts the failures that AddOlder added by time. It returns false, and keeps
+// none, if they are too varied.
+func (n *NewFailures) SortOlder() bool {
 	if n.varied {
 		n.older = nil
 		return false
 	}
-	n.gather(g, n.older)
+	sortByTime(n.older)
 	return true
 }
 
-func (n *NewFailures) gather(g *Gatherer, failures []newFailure) {
+func sortByTime(failures []newFailure) {
 	slices.SortFunc(failures, func(a, b newFailure) int {
 		return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.id, b.id))
 	})
+}
+
+// Gather sorts the failures by time and adds them to a gatherer.
+func (n *NewFailures) Gather(g *Gatherer) {
+	sortByTime(n.stored.failures)
+	n.gather(g, n.stored.failures)
+}
+
+// GatherOlder adds those that SortOlder sorted to a gatherer.
+func (n *NewFailures) GatherOlder(g *Gatherer) { n.gather(g, n.older) }
+
+func (n *NewFailures) gather(g *Gatherer, failures []newFailure) {
 	for _, one := range failures {
 		f := &n.facts.all[one.facts]
 		g.Add(&Failure{
@@ -155,9 +167,9 @@ func (n *NewFailures) gather(g *Gatherer, failures []newFailure) {
 	}
 }
 
-// Count counts the failures of an incident. It must be called after Gather and
-// GatherOlder, which sort them. It returns false if some may be among those that are left out.
-func (n *NewFailures) Count(i *Incident) (attempts, addresses, domains int, counted bool) {
+// Count counts the failures of an incident, with the older ones or without. It must be
+// called after Gather and SortOlder, which sort them. It returns false if some may be among those that are left out.
+func (n *NewFailures) Count(i *Incident, withOlder bool) (attempts, addresses, domains int, counted bool) {
 	switch i.Kind {
 	case Blocklist, OwnNetwork:
 	case ProviderRefuses, Unreachable, OwnServer:
@@ -169,7 +181,11 @@ func (n *NewFailures) Count(i *Incident) (attempts, addresses, domains int, coun
 	}
 	since, until := bounce.ParseStamp(i.StartedAt).UnixMilli(), bounce.ParseStamp(i.LastAt).UnixMilli()
 	addressSet, domainSet := make(map[int64]struct{}), make([]bool, len(n.domains.all))
-	for _, all := range [][]newFailure{n.older, n.stored.failures} { // which gather has sorted
+	older := n.older
+	if !withOlder {
+		older = nil
+	}
+	for _, all := range [][]newFailure{older, n.stored.failures} {
 		all = all[sort.Search(len(all), func(at int) bool { return all[at].at >= since }):]
 		all = all[:sort.Search(len(all), func(at int) bool { return all[at].at > until })]
 		for _, one := range all {

@@ -17,32 +17,38 @@ import (
 // trouble adds failures of all kinds within three days, not in the order of their times.
 func (s *server) trouble(seed uint64) {
 	r := rand.New(rand.NewPCG(seed, 1))
-	kinds := []bounce.Verdict{
-		{Category: bounce.DMARC, Reason: bounce.DMARCFailed, Scope: bounce.ScopeSender},
-		{Category: bounce.Blocked, Reason: bounce.IPBlocklisted, Scope: bounce.ScopeSender, Blocklist: "zen.spamhaus.org"},
-		{Category: bounce.Blocked, Reason: bounce.IPBlocklisted, Scope: bounce.ScopeSender},
-		{Category: bounce.RecipientError, Reason: bounce.SystemTrouble, Scope: bounce.ScopeNetwork},
-		{Category: bounce.RecipientError, Reason: bounce.SystemTrouble, Scope: bounce.ScopeDomain},
-		{Category: bounce.RecipientError, Reason: bounce.SystemTrouble, Scope: bounce.ScopeLocal},
-		{Category: bounce.Rejection, Reason: bounce.SpamContent, Scope: bounce.ScopeMessage},
-		{Category: bounce.RateLimit, Reason: bounce.Greylisted, Scope: bounce.ScopeSender},
-		{Category: bounce.InvalidAddress, Reason: bounce.NoSuchUser, Scope: bounce.ScopeRecipient, Suppress: true},
-	}
 	for range 3000 {
-		s.n++
-		domain, v := fmt.Sprintf("d%d.example", r.IntN(8)), kinds[r.IntN(len(kinds))]
-		if r.IntN(2) == 0 {
-			v.Provider = []string{"google", "outlook"}[r.IntN(2)]
-		}
-		v.Disposition, v.Rule = bounce.Permanent, "test"
-		s.batch.Records.Add(&bounce.Record{
-			Delivery: bounce.Delivery{
-				ID: s.id(), At: start.Add(-time.Duration(r.IntN(72*3600)) * time.Second), MTA: bounce.Postfix, Outcome: bounce.Bounced, First: true,
-				Sender: "news@shop.example", HasSender: true, QueueID: fmt.Sprint(s.n), Reply: bounce.Reply{SMTPCode: 550, EnhancedCode: fmt.Sprintf("5.7.%d", r.IntN(9)), Text: "550 no"},
-			},
-			Verdict: v, To: bounce.Address{Normal: fmt.Sprintf("u%d@%s", r.IntN(50), domain), Domain: domain},
-		})
+		s.fail(r, start.Add(-72*time.Hour), start)
 	}
+}
+
+var kinds = []bounce.Verdict{
+	{Category: bounce.DMARC, Reason: bounce.DMARCFailed, Scope: bounce.ScopeSender},
+	{Category: bounce.Blocked, Reason: bounce.IPBlocklisted, Scope: bounce.ScopeSender, Blocklist: "zen.spamhaus.org"},
+	{Category: bounce.Blocked, Reason: bounce.IPBlocklisted, Scope: bounce.ScopeSender},
+	{Category: bounce.RecipientError, Reason: bounce.SystemTrouble, Scope: bounce.ScopeNetwork},
+	{Category: bounce.RecipientError, Reason: bounce.SystemTrouble, Scope: bounce.ScopeDomain},
+	{Category: bounce.RecipientError, Reason: bounce.SystemTrouble, Scope: bounce.ScopeLocal},
+	{Category: bounce.Rejection, Reason: bounce.SpamContent, Scope: bounce.ScopeMessage},
+	{Category: bounce.RateLimit, Reason: bounce.Greylisted, Scope: bounce.ScopeSender},
+	{Category: bounce.InvalidAddress, Reason: bounce.NoSuchUser, Scope: bounce.ScopeRecipient, Suppress: true},
+}
+
+// fail adds a failure of any kind after a time and not after another.
+func (s *server) fail(r *rand.Rand, from, to time.Time) {
+	s.n++
+	domain, v := fmt.Sprintf("d%d.example", r.IntN(8)), kinds[r.IntN(len(kinds))]
+	if r.IntN(2) == 0 {
+		v.Provider = []string{"google", "outlook"}[r.IntN(2)]
+	}
+	v.Disposition, v.Rule = bounce.Permanent, "test"
+	s.batch.Records.Add(&bounce.Record{
+		Delivery: bounce.Delivery{
+			ID: s.id(), At: to.Add(-time.Duration(r.Int64N(int64(to.Sub(from)/time.Second))) * time.Second), MTA: bounce.Postfix, Outcome: bounce.Bounced, First: true,
+			Sender: "news@shop.example", HasSender: true, QueueID: fmt.Sprint(s.n), Reply: bounce.Reply{SMTPCode: 550, EnhancedCode: fmt.Sprintf("5.7.%d", r.IntN(9)), Text: "550 no"},
+		},
+		Verdict: v, To: bounce.Address{Normal: fmt.Sprintf("u%d@%s", r.IntN(50), domain), Domain: domain},
+	})
 }
 
 // importBatch stores the batch like an import whose first transaction fails, and returns
@@ -160,5 +166,36 @@ func TestFailuresInMemoryAreNotReadAgain(t *testing.T) {
 		s.w.New = failures
 		s.look(false)
 		s.want(fmt.Sprintf("#1 provider-refuses dmarc google, rang false, open false, %d addresses, backlog true", older+21))
+	}
+}
+
+// An incident with too many failures before an import is not counted again: the failures
+// of the import are added.
+func TestFailuresAreAddedToALongIncident(t *testing.T) {
+	defer incidents.SetMaxOlder(25)()
+	for _, c := range []struct {
+		older, new int
+		want       string
+	}{
+		{20, 40, "60 addresses"}, // counted
+		{30, 20, "30 addresses"},
+		{30, 40, "40 addresses"},
+	} {
+		s := newServer(t)
+		s.refused(c.older, func(r *bounce.Record) { r.At = start.Add(-5 * time.Hour) })
+		s.save()
+		s.now = s.now.Add(12 * time.Hour)
+		s.look(false)
+		s.open()
+		s.now = start
+		s.refused(c.new, nil)
+		failures := s.importBatch()
+		s.now = s.now.Add(12 * time.Hour)
+		s.w.New = failures
+		s.look(false)
+		s.want("#1 provider-refuses dmarc google, rang false, open false, " + c.want + ", backlog true")
+		if all := s.incidents(); !strings.Contains(all[0], fmt.Sprintf("Attempts:%d ", c.older+c.new)) {
+			t.Errorf("%d and %d failures: %s", c.older, c.new, all[0])
+		}
 	}
 }

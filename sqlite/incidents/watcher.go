@@ -71,7 +71,7 @@ type look struct {
 	db            sqldb.Querier         // to read
 	fresh         bool                  // nothing that is stored of the detector is used
 	new           *incident.NewFailures // those that are new, or nil if they must be read
-	inMemory      string                // the stamp from which on new has all failures, also older ones; empty if it has not
+	inMemory      string                // the stamp from which on new has all failures, also older ones; empty if it has no older ones
 	drifted       int64                 // when trends were last looked for, in Unix seconds
 }
 
