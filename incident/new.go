@@ -22,11 +22,9 @@ const (
 type NewFailures struct {
 	stored  newFailures // of transactions that are committed
 	all     newFailures
-	older   []newFailure // that were stored before
 	facts   interned[facts]
 	domains interned[string]
 	tooMany bool
-	varied  bool // older has too many domains
 }
 
 type newFailures struct {
@@ -88,30 +86,10 @@ func (n *NewFailures) Add(id, address int64, r *bounce.Record) {
 		return
 	}
 	f := facts{r.Provider, r.Blocklist, r.Reply.EnhancedCode, r.Scope, r.Category, r.Reason, r.Suppress}
-	all.failures = append(all.failures, n.pack(id, at, address, r.To.Domain, f))
-	if len(all.failures) > MaxNew || n.tooVaried() {
+	all.failures = append(all.failures, newFailure{id, at, address, n.facts.number(f, facts.clone), n.domains.number(r.To.Domain, strings.Clone)})
+	if len(all.failures) > MaxNew || len(n.domains.all) > maxNewDomains || len(n.facts.all) > maxNewDomains {
 		*n = NewFailures{tooMany: true}
 	}
-}
-
-func (n *NewFailures) pack(id, at, address int64, domain string, f facts) newFailure {
-	return newFailure{id, at, address, n.facts.number(f, facts.clone), n.domains.number(domain, strings.Clone)}
-}
-
-func (n *NewFailures) tooVaried() bool {
-	return len(n.domains.all) > maxNewDomains || len(n.facts.all) > maxNewDomains
-}
-
-// ResetOlder drops what AddOlder added.
-func (n *NewFailures) ResetOlder() { n.older, n.varied = nil, false }
-
-// AddOlder adds a failure that was stored before the import. There are at most MaxNew.
-func (n *NewFailures) AddOlder(f *Failure) {
-	if n.varied {
-		return
-	}
-	n.older = append(n.older, n.pack(f.ID, f.At, f.Address, f.Domain, facts{f.Provider, f.Blocklist, f.EnhancedCode, f.Scope, f.Category, f.Reason, f.Suppress}))
-	n.varied = n.tooVaried()
 }
 
 func (f facts) clone() facts {
@@ -131,34 +109,12 @@ func (n *NewFailures) Since() (since time.Time, suppressed bool) {
 	return time.UnixMilli(n.stored.since), n.stored.suppressed
 }
 
-// SortOlder sorts the failures that AddOlder added by time. It returns false, and keeps
-// none, if they are too varied.
-func (n *NewFailures) SortOlder() bool {
-	if n.varied {
-		n.older = nil
-		return false
-	}
-	sortByTime(n.older)
-	return true
-}
-
-func sortByTime(failures []newFailure) {
-	slices.SortFunc(failures, func(a, b newFailure) int {
-		return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.id, b.id))
-	})
-}
-
 // Gather sorts the failures by time and adds them to a gatherer.
 func (n *NewFailures) Gather(g *Gatherer) {
-	sortByTime(n.stored.failures)
-	n.gather(g, n.stored.failures)
-}
-
-// GatherOlder adds those that SortOlder sorted to a gatherer.
-func (n *NewFailures) GatherOlder(g *Gatherer) { n.gather(g, n.older) }
-
-func (n *NewFailures) gather(g *Gatherer, failures []newFailure) {
-	for _, one := range failures {
+	slices.SortFunc(n.stored.failures, func(a, b newFailure) int {
+		return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.id, b.id))
+	})
+	for _, one := range n.stored.failures {
 		f := &n.facts.all[one.facts]
 		g.Add(&Failure{
 			ID: one.id, At: one.at, Address: one.address, Domain: n.domains.all[one.domain], Provider: f.provider, Blocklist: f.blocklist,
@@ -167,40 +123,44 @@ func (n *NewFailures) gather(g *Gatherer, failures []newFailure) {
 	}
 }
 
-// Count counts the failures of an incident, with the older ones or without. It must be
-// called after Gather and SortOlder, which sort them. It returns false if some may be among those that are left out.
-func (n *NewFailures) Count(i *Incident, withOlder bool) (attempts, addresses, domains int, counted bool) {
+// Counts are what failures of an incident have.
+type Counts struct {
+	Attempts  int
+	Addresses []int64 // each once, in ascending order
+	Domains   []string
+}
+
+// Count counts the failures of an incident. It must be called after Gather, which sorts
+// them. It returns nil if some may be among those that are left out.
+func (n *NewFailures) Count(i *Incident) *Counts {
 	switch i.Kind {
 	case Blocklist, OwnNetwork:
 	case ProviderRefuses, Unreachable, OwnServer:
 		if i.Scope == bounce.ScopeRecipient {
-			return 0, 0, 0, false
+			return nil
 		}
 	default:
-		return 0, 0, 0, false
+		return nil
 	}
 	since, until := bounce.ParseStamp(i.StartedAt).UnixMilli(), bounce.ParseStamp(i.LastAt).UnixMilli()
-	addressSet, domainSet := make(map[int64]struct{}), make([]bool, len(n.domains.all))
-	older := n.older
-	if !withOlder {
-		older = nil
-	}
-	for _, all := range [][]newFailure{older, n.stored.failures} {
-		all = all[sort.Search(len(all), func(at int) bool { return all[at].at >= since }):]
-		all = all[:sort.Search(len(all), func(at int) bool { return all[at].at > until })]
-		for _, one := range all {
-			if !n.facts.all[one.facts].belongTo(i, n.domains.all[one.domain]) {
-				continue
-			}
-			attempts++
-			addressSet[one.address] = struct{}{}
-			if !domainSet[one.domain] {
-				domainSet[one.domain] = true
-				domains++
-			}
+	c, known := &Counts{}, make([]bool, len(n.domains.all))
+	all := n.stored.failures
+	all = all[sort.Search(len(all), func(at int) bool { return all[at].at >= since }):]
+	all = all[:sort.Search(len(all), func(at int) bool { return all[at].at > until })]
+	for _, one := range all {
+		if !n.facts.all[one.facts].belongTo(i, n.domains.all[one.domain]) {
+			continue
+		}
+		c.Attempts++
+		c.Addresses = append(c.Addresses, one.address)
+		if !known[one.domain] {
+			known[one.domain] = true
+			c.Domains = append(c.Domains, n.domains.all[one.domain])
 		}
 	}
-	return attempts, len(addressSet), domains, true
+	slices.Sort(c.Addresses)
+	c.Addresses = slices.Compact(c.Addresses)
+	return c
 }
 
 // belongTo reports whether failures to a domain belong to an incident, if their time does.

@@ -81,6 +81,7 @@ var Places = map[string]Table{
 		"subject": Sampled, "started_at": Impersonal, "last_at": Impersonal, "opened_at": Impersonal, "rang_at": Impersonal,
 		"over_at": Impersonal, "ended_by": Impersonal, "baseline": Impersonal, "p": Impersonal,
 	},
+	"incident_domains": {"domain": Impersonal},
 	"incident_notices": {"channel": Impersonal, "what": Impersonal, "due_at": Impersonal, "sent_at": Impersonal, "error": Quoted},
 	"silences":         {"kind": Impersonal, "subject": Sampled, "until": Impersonal, "note": Quoted, "created_at": Impersonal},
 	"daily_counts":     {"day": Impersonal, "domain": Impersonal, "sent_slots": Impersonal},

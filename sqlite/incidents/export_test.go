@@ -1,9 +1,6 @@
 package incidents
 
-// SetMaxOlder sets how many failures of before an import are loaded, and returns what
-// sets it back.
-func SetMaxOlder(n int) (back func()) {
-	was := maxOlder
-	maxOlder = n
-	return func() { maxOlder = was }
-}
+import "database/sql"
+
+// DB returns the database.
+func (w *Watcher) DB() *sql.DB { return w.db }

@@ -45,51 +45,7 @@ func (l *look) gatherOlder(ctx context.Context, g *incident.Gatherer) error {
 			since = at
 		}
 	}
-	from := bounce.Stamp(since)
-	if inMemory, err := l.loadOlder(ctx, from); err != nil {
-		return err
-	} else if inMemory {
-		l.new.GatherOlder(g)
-		return nil
-	}
-	return l.read(ctx, g.Add, "occurred_at >= ? AND id <= ? ORDER BY occurred_at", from, l.first)
-}
-
-// maxOlder is how many failures of before an import are loaded.
-var maxOlder = incident.MaxNew
-
-// areFew reports whether the failures since a stamp that were looked at before are few
-// enough to be loaded.
-func (l *look) areFew(ctx context.Context, from string) (few bool, err error) {
-	err = l.db.QueryRowContext(ctx, "SELECT count(*) <= ?3 FROM (SELECT 1 FROM bounces WHERE occurred_at >= ?1 AND id <= ?2 LIMIT ?3 + 1)", from, l.first, maxOlder).Scan(&few)
-	return few, err
-}
-
-// loadOlder keeps the failures since a stamp that were looked at before with those of an
-// import. It returns false if there is no import, or if they are too many or too varied.
-func (l *look) loadOlder(ctx context.Context, from string) (inMemory bool, err error) {
-	if l.new == nil || l.inMemory != "" && l.inMemory <= from {
-		return l.new != nil, nil
-	}
-	few, err := l.areFew(ctx, from)
-	if err != nil || !few {
-		return false, err
-	}
-	var firstID, n int64
-	err = l.db.QueryRowContext(ctx, "SELECT coalesce(min(id), ?2 + 1), count(*) FROM bounces WHERE occurred_at >= ?1 AND id <= ?2", from, l.first).Scan(&firstID, &n)
-	if err != nil {
-		return false, err
-	}
-	where := "occurred_at >= ? AND id <= ? AND id >= ?"
-	if l.first-firstID <= 2*n {
-		where = "+" + where // in the order of the table, which takes half the time of that of the index
-	}
-	l.new.ResetOlder()
-	if err := l.read(ctx, l.new.AddOlder, where, from, l.first, firstID); err != nil || !l.new.SortOlder() {
-		return false, err
-	}
-	l.inMemory = from
-	return true, nil
+	return l.read(ctx, g.Add, "occurred_at >= ? AND id <= ? ORDER BY occurred_at", bounce.Stamp(since), l.first)
 }
 
 // read reads the failures that may belong to an incident of the gatherer. Each is valid

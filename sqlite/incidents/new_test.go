@@ -141,14 +141,14 @@ func TestFailuresInMemoryGiveTheIncidentsOfTheStoredOnes(t *testing.T) {
 }
 
 // What is in memory is not read again: it shows a failure that the database does not hold.
-// Those of the last hours before are read once, and counted with them.
 func TestFailuresInMemoryAreNotReadAgain(t *testing.T) {
 	for _, older := range []int{0, 30} {
 		s := newServer(t)
 		if older > 0 {
 			s.refused(older, func(r *bounce.Record) { r.At = start.Add(-5 * time.Hour) })
-			s.save()
+			failures := s.importBatch()
 			s.now = s.now.Add(12 * time.Hour)
+			s.w.New = failures
 			s.look(false)
 			s.open()
 			s.now = start
@@ -169,33 +169,66 @@ func TestFailuresInMemoryAreNotReadAgain(t *testing.T) {
 	}
 }
 
-// An incident with too many failures before an import is not counted again: the failures
-// of the import are added.
-func TestFailuresAreAddedToALongIncident(t *testing.T) {
-	defer incidents.SetMaxOlder(25)()
-	for _, c := range []struct {
-		older, new int
-		want       string
-	}{
-		{20, 40, "60 addresses"}, // counted
-		{30, 20, "30 addresses"},
-		{30, 40, "40 addresses"},
-	} {
-		s := newServer(t)
-		s.refused(c.older, func(r *bounce.Record) { r.At = start.Add(-5 * time.Hour) })
-		s.save()
-		s.now = s.now.Add(12 * time.Hour)
-		s.look(false)
-		s.open()
-		s.now = start
-		s.refused(c.new, nil)
+// What imports add to incidents gives the numbers that counting all of their failures
+// gives: whatever they continue, and whatever a daemon or a later log adds in between.
+func TestImportsAddToIncidentsWhatCountingAllGives(t *testing.T) {
+	for seed := range uint64(15) {
+		var got [2][]string
+		for i, inMemory := range []bool{false, true} {
+			r := rand.New(rand.NewPCG(seed, 3))
+			s := newServer(t)
+			for range 3 + r.IntN(4) {
+				from := s.now.Add(-time.Duration(r.Int64N(int64(4 * time.Hour))))
+				s.now = s.now.Add(time.Minute + time.Duration(r.Int64N(int64(7*time.Hour))))
+				for range 1 + r.IntN(150) {
+					s.fail(r, from, s.now)
+				}
+				ends := s.now
+				daemon := r.IntN(5) == 0
+				if !daemon {
+					s.now = s.now.Add(12 * time.Hour) // the log is old
+				}
+				s.open()
+				failures := s.importBatch()
+				if inMemory && !daemon {
+					s.w.New = failures
+				}
+				s.look(daemon)
+				s.now = ends
+			}
+			s.now = s.now.Add(12 * time.Hour) // so that all of them are over
+			s.open()
+			s.look(false)
+			got[i] = s.incidents()
+		}
+		if len(got[0]) == 0 || !slices.Equal(got[0], got[1]) {
+			t.Errorf("seed %d: counting all gives\n%s\n\nadding gives\n%s", seed, strings.Join(got[0], "\n"), strings.Join(got[1], "\n"))
+		}
+	}
+}
+
+// An incident that goes on is not counted again: its numbers are added to.
+func TestAnIncidentThatGoesOnIsNotCountedAgain(t *testing.T) {
+	s := newServer(t)
+	for day := range 3 {
+		s.now = start.Add(time.Duration(day) * 5 * time.Hour)
+		s.refused(20, nil)
+		s.refused(1, func(r *bounce.Record) { // the same each time
+			r.To = bounce.Address{Normal: "jane@gmail.com", Domain: "gmail.com"}
+		})
 		failures := s.importBatch()
-		s.now = s.now.Add(12 * time.Hour)
+		s.now = start.Add(48 * time.Hour)
+		s.open()
 		s.w.New = failures
 		s.look(false)
-		s.want("#1 provider-refuses dmarc google, rang false, open false, " + c.want + ", backlog true")
-		if all := s.incidents(); !strings.Contains(all[0], fmt.Sprintf("Attempts:%d ", c.older+c.new)) {
-			t.Errorf("%d and %d failures: %s", c.older, c.new, all[0])
+		if day == 1 { // what was counted is not looked at again
+			if _, err := s.w.DB().ExecContext(t.Context(), "DELETE FROM bounces WHERE occurred_at = ? AND recipient <> 'jane@gmail.com'", bounce.Stamp(start)); err != nil {
+				t.Fatal(err)
+			}
 		}
+	}
+	s.want("#1 provider-refuses dmarc google, rang false, open false, 61 addresses, backlog true")
+	if all := s.incidents(); !strings.Contains(all[0], "Attempts:63 ") {
+		t.Error(all[0])
 	}
 }

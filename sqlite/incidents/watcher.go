@@ -71,7 +71,8 @@ type look struct {
 	db            sqldb.Querier         // to read
 	fresh         bool                  // nothing that is stored of the detector is used
 	new           *incident.NewFailures // those that are new, or nil if they must be read
-	inMemory      string                // the stamp from which on new has all failures, also older ones; empty if it has no older ones
+	counted       []counted             // incidents of an import, see countNew
+	lastOlder     string                // when the last failure of before the import was, see countedBefore
 	drifted       int64                 // when trends were last looked for, in Unix seconds
 }
 
@@ -314,6 +315,9 @@ func (l *look) store(ctx context.Context) (due int, err error) {
 				return 0, err
 			}
 		}
+	}
+	if err := l.storeDomains(ctx, tx); err != nil {
+		return 0, err
 	}
 	for _, p := range l.Providers {
 		if slices.Contains(l.past, p) {
