@@ -13,9 +13,14 @@ import (
 // CrowdRecords are the stored records that crowds follow from, those of the
 // transaction included. Times are in Unix milliseconds.
 type CrowdRecords interface {
-	// Refusals calls each for every refusal between two times, both included, in the
-	// order of time.
+	// Refusals calls each for the refusals between two times, both included, in the order
+	// of time. It may leave out those of addresses that were not reached before the
+	// transaction, unless they are lookups: they are no evidence.
 	Refusals(from, to int64, each func(*Refusal)) error
+	// AllRefusals calls each for every refusal between two times, in any order.
+	AllRefusals(from, to int64, each func(*Refusal)) error
+	// RefusalCounts returns the number of all refusals between two times by slot.
+	RefusalCounts(from, to int64) (*Sends, error)
 	// DomainRefusals returns the refusals of addresses in a domain between two times,
 	// sorted, without lookups.
 	DomainRefusals(domain string, from, to int64) ([]Refusal, error)
@@ -88,6 +93,8 @@ type CrowdFinder struct {
 	Limits  bounce.CrowdLimits
 	Crowds  []Crowd // that are stored
 	News    CrowdNews
+
+	older []Refusal // see newEvidenceOf
 }
 
 // CrowdChanges is what becomes of the stored crowds.
@@ -132,7 +139,11 @@ func (t *touched) unit(u Unit, from, to int64) {
 // Update returns what the news change.
 func (f *CrowdFinder) Update() (*CrowdChanges, error) {
 	changes := &CrowdChanges{}
-	f.Memory.refusals.add(f) // also if no crowd is searched for now
+	var err error
+	if f.older, err = f.newEvidenceOf(); err != nil {
+		return nil, err
+	}
+	f.addToMemory() // also if no crowd is searched for now
 	t := touched{memory: f.Memory, units: make(map[Unit]bool), from: math.MaxInt64, to: math.MinInt64}
 	for r := range f.News.Reached {
 		delete(f.Memory.addresses, r.Key)
@@ -143,12 +154,8 @@ func (f *CrowdFinder) Update() (*CrowdChanges, error) {
 			t.refusal(r)
 		}
 	}
-	older, err := f.newEvidenceOf()
-	if err != nil {
-		return nil, err
-	}
-	for i := range older {
-		t.refusal(&older[i])
+	for i := range f.older {
+		t.refusal(&f.older[i])
 	}
 	f.touchUsual(&t)
 	if changes.Affected, err = f.touchByTraffic(&t); err != nil {
@@ -330,10 +337,12 @@ func (f *CrowdFinder) appendFirst(keys []int64, c *Crowd, d *SentDay) ([]int64, 
 	if from > to {
 		return keys, nil
 	}
-	if err := f.loadRefusals(start, end); err != nil {
-		return nil, err
-	}
-	return f.Memory.refusals.appendKeys(keys, d.Domain, from, to), nil
+	err := f.Records.AllRefusals(from, to, func(r *Refusal) {
+		if r.Domain == d.Domain {
+			keys = append(keys, r.Key)
+		}
+	})
+	return keys, err
 }
 
 // includes reports whether a crowd may include refusals of a domain.

@@ -17,6 +17,7 @@ import (
 type ledger struct {
 	refusals  []Refusal // sorted by time
 	delivered map[int64]int64
+	before    map[int64]bool // addresses that were refused and reached before a transaction; nil if none runs
 	sends     map[string]map[Slot]int
 	crowds    []Crowd
 	memory    CrowdMemory
@@ -35,11 +36,34 @@ func (l *ledger) where(is func(*Refusal) bool) []Refusal {
 func (l *ledger) Refusals(from, to int64, each func(*Refusal)) error {
 	l.reads++
 	for _, r := range l.refusals {
+		if from <= r.At && r.At <= to && (l.before == nil || r.Lookup || l.before[r.Key]) {
+			each(&r)
+		}
+	}
+	return nil
+}
+
+func (l *ledger) AllRefusals(from, to int64, each func(*Refusal)) error {
+	for _, r := range l.refusals {
 		if from <= r.At && r.At <= to {
 			each(&r)
 		}
 	}
 	return nil
+}
+
+func (l *ledger) RefusalCounts(from, to int64) (*Sends, error) {
+	bySlot := make(map[Slot]int)
+	for _, r := range l.refusals {
+		if from <= r.At && r.At <= to {
+			bySlot[SlotOf(r.At)]++
+		}
+	}
+	counts := &Sends{}
+	for _, slot := range sortedKeys(bySlot) {
+		counts.Add(slot, bySlot[slot])
+	}
+	return counts, nil
 }
 
 func (l *ledger) DomainRefusals(domain string, from, to int64) ([]Refusal, error) {
@@ -130,6 +154,11 @@ func (ledgerTraffic) Load(func() []string) {}
 // add stores the events of one transaction, and brings the crowds up to date.
 func (l *ledger) add(t *testing.T, events []crowdgen.Event) {
 	t.Helper()
+	l.before = make(map[int64]bool)
+	defer func() { l.before = nil }()
+	for _, r := range l.refusals {
+		l.before[r.Key] = l.delivered[r.Key] > 0
+	}
 	news := CrowdNews{NoneBefore: len(l.refusals) == 0}
 	if n := len(l.refusals); n > 0 {
 		news.LastRefusal = l.refusals[n-1].At

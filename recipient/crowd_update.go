@@ -3,7 +3,9 @@ package recipient
 import (
 	"cmp"
 	"maps"
+	"math"
 	"slices"
+	"sync"
 )
 
 // search finds the crowds of the touched units again, near what was touched. It adds
@@ -12,8 +14,7 @@ func (f *CrowdFinder) search(t *touched, changes *CrowdChanges) ([]Crowd, error)
 	core := [2]int64{t.from - crowdReach, t.to + crowdReach}
 	from, to := core[0]-crowdReach, core[1]+crowdReach
 	for {
-		// Whole slots, which Search.All counts.
-		if err := f.loadRefusals(SlotOf(from).Start(), (SlotOf(to)+1).Start()-1); err != nil {
+		if err := f.loadRefusals(from, to); err != nil {
 			return nil, err
 		}
 		refusals := func(u Unit) []Refusal { return f.Memory.refusals.unitRefusals(u, from, to) }
@@ -26,7 +27,7 @@ func (f *CrowdFinder) search(t *touched, changes *CrowdChanges) ([]Crowd, error)
 			if err != nil {
 				return nil, err
 			}
-			return f.replace(t, refusals, found, core, horizon, changes), nil
+			return f.replace(t, found, core, horizon, changes)
 		}
 		from -= 2 * crowdReach // a crowd goes on before
 	}
@@ -55,10 +56,13 @@ func (f *CrowdFinder) searchUnits(units []Unit, refusalsOf func(Unit) []Refusal,
 		})
 	}
 	s.BeforeTraffic = func(from, to int64) Traffic { return f.Records.Traffic(from, to) }
-	s.All = func(from, to Slot) int {
-		first, end := f.Memory.refusals.between(from.Start(), (to+1).Start()-1)
-		return end - first
-	}
+	counts := sync.OnceValue(func() *Sends {
+		// Whole slots.
+		counts, err := f.Records.RefusalCounts(SlotOf(from).Start(), (SlotOf(core[1]+crowdReach)+1).Start()-1)
+		keep(err)
+		return counts
+	})
+	s.All = func(from, to Slot) int { return counts().Between(from, to) }
 	coreFrom, coreTo := stampOf(core[0]), stampOf(core[1])
 	t.Load(func() []string { return s.comparedDomains(units, refusalsOf) })
 	for _, u := range units {
@@ -98,26 +102,13 @@ func sortedUnits(set map[Unit]bool) []Unit {
 
 // replace puts the crowds of the touched units that were found in the place of those
 // that are stored, and notes whose refusals the changes concern.
-func (f *CrowdFinder) replace(t *touched, refusalsOf func(Unit) []Refusal, found []Crowd, core [2]int64, horizon string, changes *CrowdChanges) []Crowd {
+func (f *CrowdFinder) replace(t *touched, found []Crowd, core [2]int64, horizon string, changes *CrowdChanges) ([]Crowd, error) {
 	coreFrom, coreTo := stampOf(core[0]), stampOf(core[1])
 	all := slices.Clone(f.Crowds)
 	stored := slices.DeleteFunc(slices.Clone(f.Crowds), func(c Crowd) bool {
 		return !t.units[c.Unit] || c.End < coreFrom || c.Start > coreTo
 	})
-	// affect notes the addresses of refusals that are in one of two crowds only, or
-	// that one of them includes only if the addresses were reached.
-	affect := func(c, other *Crowd) {
-		refusals := refusalsOf(c.Unit)
-		changed := c.total() != other.total()
-		for i := range refusals {
-			r := &refusals[i]
-			at := stampOf(r.At)
-			if in := c.Spans(at, r.Domain); in != other.Spans(at, r.Domain) || in && changed {
-				changes.Affected = append(changes.Affected, r.Key)
-			}
-		}
-	}
-	none := &Crowd{}
+	var replaced []replacement
 	used := make(map[int64]bool)
 	for _, c := range found {
 		at := slices.IndexFunc(stored, func(s Crowd) bool {
@@ -126,7 +117,7 @@ func (f *CrowdFinder) replace(t *touched, refusalsOf func(Unit) []Refusal, found
 		if at < 0 {
 			if c.Start >= horizon {
 				changes.Save, all = append(changes.Save, c), append(all, c)
-				affect(&c, none)
+				replaced = append(replaced, replacement{now: c})
 			}
 			continue
 		}
@@ -138,16 +129,63 @@ func (f *CrowdFinder) replace(t *touched, refusalsOf func(Unit) []Refusal, found
 		}
 		changes.Save = append(changes.Save, c)
 		all[slices.IndexFunc(all, func(one Crowd) bool { return one.ID == s.ID })] = c
-		affect(&c, s)
+		replaced = append(replaced, replacement{now: c, was: *s})
 	}
 	for i := range stored {
 		if s := &stored[i]; !used[s.ID] && !s.Frozen {
 			changes.Delete = append(changes.Delete, s.ID)
 			all = slices.DeleteFunc(all, func(one Crowd) bool { return one.ID == s.ID })
-			affect(s, none)
+			replaced = append(replaced, replacement{was: *s})
 		}
 	}
-	return all
+	return all, f.affect(replaced, changes)
+}
+
+// replacement is a crowd that is put in the place of another. Either may be empty.
+type replacement struct{ now, was Crowd }
+
+// span returns the time in which the crowds may differ, in Unix milliseconds.
+func (r *replacement) span() (from, to int64) {
+	now, was := &r.now, &r.was
+	switch {
+	case now.End == "":
+		return msOf(was.Start), msOf(was.End)
+	case was.End == "":
+		return msOf(now.Start), msOf(now.End)
+	case now.Start == was.Start && now.total() == was.total() && slices.Equal(now.Domains, was.Domains): // it goes on, as in a daemon
+		return min(msOf(now.End), msOf(was.End)), max(msOf(now.End), msOf(was.End))
+	}
+	return min(msOf(now.Start), msOf(was.Start)), max(msOf(now.End), msOf(was.End))
+}
+
+// affect notes the addresses of refusals that are in one of two crowds only, or that one
+// of them includes only if the addresses were reached.
+func (f *CrowdFinder) affect(replaced []replacement, changes *CrowdChanges) error {
+	if len(replaced) == 0 {
+		return nil
+	}
+	byUnit := make(map[Unit][]replacement)
+	from, to := int64(math.MaxInt64), int64(math.MinInt64)
+	for _, one := range replaced {
+		unit := one.now.Unit
+		if one.now.End == "" {
+			unit = one.was.Unit
+		}
+		byUnit[unit] = append(byUnit[unit], one)
+		first, last := one.span()
+		from, to = min(from, first), max(to, last)
+	}
+	return f.Records.AllRefusals(from, to, func(r *Refusal) {
+		at := stampOf(r.At)
+		for _, u := range r.Units() {
+			for _, one := range byUnit[u] {
+				in := one.now.Spans(at, r.Domain)
+				if in != one.was.Spans(at, r.Domain) || in && one.now.total() != one.was.total() {
+					changes.Affected = append(changes.Affected, r.Key)
+				}
+			}
+		}
+	})
 }
 
 // replacedBy returns what becomes of a stored crowd that was found again.

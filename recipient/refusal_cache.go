@@ -7,15 +7,14 @@ import (
 	"sort"
 )
 
-// refusalCache holds the refusals of a stretch of time. A busy server has hundreds of
-// thousands in some days. They are packed, because the garbage collector follows each
-// text of a Refusal.
+// refusalCache holds the refusals of a stretch of time that may be evidence. A busy
+// server has hundreds of thousands in some days. They are packed, because the garbage
+// collector follows each text of a Refusal.
 type refusalCache struct {
 	from, to int64           // Unix milliseconds; empty if to is 0
 	all      []packedRefusal // sorted by time
 	names    names
 	byUnit   map[packedUnit][]int32 // indexes in all; nil if it must be made
-	added    *CrowdFinder           // whose new refusals are in all
 }
 
 // packedRefusal is a Refusal with numbers for its texts. Its evidence is not kept.
@@ -67,15 +66,16 @@ func (c *refusalCache) unpack(p *packedRefusal) Refusal {
 }
 
 // loadRefusals has the memory hold the refusals between two times, both included,
-// with the new ones.
+// with those of the news.
 func (f *CrowdFinder) loadRefusals(from, to int64) error {
 	c := &f.Memory.refusals
 	switch {
 	case c.to != 0 && from >= c.from && to <= c.to: // it holds them
 	case f.News.NoneBefore: // the new ones are all
 		*c = refusalCache{from: math.MinInt64, to: math.MaxInt64}
+		f.addToMemory()
 	default:
-		loaded := refusalCache{from: from, to: to, added: f}
+		loaded := refusalCache{from: from, to: to}
 		err := f.Records.Refusals(from, to, func(r *Refusal) { loaded.all = append(loaded.all, loaded.pack(r)) })
 		if err != nil {
 			return err
@@ -88,8 +88,8 @@ func (f *CrowdFinder) loadRefusals(from, to int64) error {
 		if !later {
 			c.to = math.MaxInt64
 		}
+		f.addToMemory()
 	}
-	c.add(f)
 	c.trim(from)
 	return nil
 }
@@ -100,7 +100,7 @@ func (c *refusalCache) trim(from int64) {
 	if first <= max(minTrimmed, len(c.all)/4) {
 		return
 	}
-	trimmed := refusalCache{from: from, to: c.to, added: c.added, all: make([]packedRefusal, 0, len(c.all)-first)}
+	trimmed := refusalCache{from: from, to: c.to, all: make([]packedRefusal, 0, len(c.all)-first)}
 	for i := range c.all[first:] {
 		r := c.unpack(&c.all[first+i])
 		trimmed.all = append(trimmed.all, trimmed.pack(&r))
@@ -146,21 +146,6 @@ func (c *refusalCache) unitRefusals(u Unit, from, to int64) []Refusal {
 	return refusals
 }
 
-// appendKeys appends the addresses of a domain that were refused between two times.
-func (c *refusalCache) appendKeys(keys []int64, domain string, from, to int64) []int64 {
-	number, known := c.names.numbers[domain]
-	if !known {
-		return keys
-	}
-	first, end := c.between(from, to)
-	for _, r := range c.all[first:end] {
-		if r.domain == number {
-			keys = append(keys, r.key)
-		}
-	}
-	return keys
-}
-
 // index adds a refusal to its units.
 func (c *refusalCache) index(i int) {
 	r := c.unpack(&c.all[i])
@@ -170,16 +155,16 @@ func (c *refusalCache) index(i int) {
 	}
 }
 
-// add adds the new refusals, unless they were loaded with the others.
-func (c *refusalCache) add(f *CrowdFinder) {
-	if c.to == 0 || c.added == f {
-		return
+// addToMemory adds the new refusals, and the older ones whose addresses are reached for
+// the first time.
+func (f *CrowdFinder) addToMemory() {
+	if c := &f.Memory.refusals; c.to != 0 {
+		c.insert(f.News.Refusals)
+		c.insert(f.older)
 	}
-	c.added = f
-	c.insert(f.News.Refusals)
 }
 
-// insert adds refusals.
+// insert adds refusals. Some may be there already.
 func (c *refusalCache) insert(refusals []Refusal) {
 	sorted := true
 	for i := range refusals {
@@ -195,6 +180,7 @@ func (c *refusalCache) insert(refusals []Refusal) {
 	}
 	if !sorted {
 		c.byUnit = nil
-		slices.SortStableFunc(c.all, func(a, b packedRefusal) int { return cmp.Compare(a.at, b.at) })
+		slices.SortStableFunc(c.all, func(a, b packedRefusal) int { return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.key, b.key)) })
+		c.all = slices.Compact(c.all)
 	}
 }

@@ -37,9 +37,6 @@ func TestTheCacheOfRefusalsIncludesBothEndsOfASpan(t *testing.T) {
 		if got := timesOf(c.unitRefusals(unit, s.from, s.to)); !slices.Equal(got, s.want) {
 			t.Errorf("from %d to %d: %v, want %v", s.from, s.to, got, s.want)
 		}
-		if got := c.appendKeys(nil, "a.example", s.from, s.to); !slices.Equal(got, s.want) {
-			t.Errorf("addresses from %d to %d: %v, want %v", s.from, s.to, got, s.want)
-		}
 	}
 	if got := c.unitRefusals(Unit{Kind: UnitProvider, Name: "google"}, 2, 8); len(got) != 5 {
 		t.Errorf("%d refusals of the provider, want 5", len(got))
@@ -59,15 +56,15 @@ func TestTheCacheOfRefusalsTakesThemInAnyOrder(t *testing.T) {
 }
 
 func TestTheCacheOfRefusalsTakesThoseOfATransactionOnce(t *testing.T) {
-	f := &CrowdFinder{News: CrowdNews{Refusals: refusedAt("a.example", 1, 2)}}
-	var empty refusalCache
-	if empty.add(f); len(empty.all) > 0 {
-		t.Errorf("a cache that is not loaded holds %d refusals", len(empty.all))
+	f := &CrowdFinder{Memory: &CrowdMemory{}, News: CrowdNews{Refusals: refusedAt("a.example", 1, 2)}, older: refusedAt("b.example", 0)}
+	c := &f.Memory.refusals
+	if f.addToMemory(); len(c.all) > 0 {
+		t.Errorf("a cache that is not loaded holds %d refusals", len(c.all))
 	}
-	c := refusalCache{from: 0, to: 10}
-	c.add(f)
-	c.add(f)
-	if len(c.all) != 2 {
-		t.Errorf("it holds %d refusals, want 2", len(c.all))
+	*c = refusalCache{from: 0, to: 10}
+	f.addToMemory()
+	f.addToMemory()
+	if len(c.all) != 3 {
+		t.Errorf("it holds %d refusals, want 3", len(c.all))
 	}
 }

@@ -23,7 +23,7 @@ type crowdRecords struct {
 }
 
 func (tx *Tx) crowdRecords() crowdRecords {
-	return crowdRecords{query.CrowdRecords{Ctx: tx.ctx, Conn: tx.conn, Statements: tx.statements}, tx}
+	return crowdRecords{query.CrowdRecords{Ctx: tx.ctx, Conn: tx.conn, Statements: tx.statements, Stale: tx.stale}, tx}
 }
 
 // LastDeliveries returns the last delivery to those addresses that have one, in Unix
@@ -108,6 +108,7 @@ func (tx *Tx) rebuildCrowds() (affected []int64, err error) {
 	if err := tx.readInputs(); err != nil {
 		return nil, err
 	}
+	tx.stale = true
 	if tx.policy.Crowds.Addresses == 0 { // they are switched off
 		if _, err := tx.conn.ExecContext(tx.ctx, "DELETE FROM crowds WHERE frozen = 0"); err != nil {
 			return nil, err

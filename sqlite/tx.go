@@ -42,6 +42,7 @@ type Tx struct {
 	lastRefusal int64
 	noRefusals  bool                   // none was stored before
 	finder      *recipient.CrowdFinder // see crowdFinder
+	stale       bool                   // the rows of recipients are to be made again from the records
 	replay      map[int64]bool         // addresses whose histories must be replayed
 	admission   *privacy.Admission     // see admit
 	changes     recipient.Changes

@@ -45,6 +45,23 @@ func (r crowdRecords) Refusals(from, to int64, each func(*recipient.Refusal)) er
 	return r.each(each, "occurred_at BETWEEN $1 AND $2 ORDER BY occurred_at", at(from), at(to))
 }
 
+// AllRefusals calls each for every refusal between two times, both included.
+func (r crowdRecords) AllRefusals(from, to int64, each func(*recipient.Refusal)) error {
+	return r.Refusals(from, to, each)
+}
+
+// RefusalCounts returns the number of refusals between two times by slot.
+func (r crowdRecords) RefusalCounts(from, to int64) (*recipient.Sends, error) {
+	counts := &recipient.Sends{}
+	return counts, r.send(newStatement(`
+		SELECT date_bin('10 minutes', occurred_at, '1970-01-01 00:00+00') AS slot, count(*)
+		FROM bouncetail.refusals WHERE occurred_at BETWEEN $1 AND $2 GROUP BY slot ORDER BY slot`, at(from), at(to)).scan(func(f *fields) error {
+		slot, _ := f.ms()
+		counts.Add(recipient.SlotOf(slot), int(f.number()))
+		return nil
+	}))
+}
+
 // DomainRefusals returns the refusals of addresses in a domain between two times,
 // sorted, without lookups.
 func (r crowdRecords) DomainRefusals(domain string, from, to int64) ([]recipient.Refusal, error) {

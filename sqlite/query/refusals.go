@@ -18,6 +18,8 @@ type CrowdRecords struct {
 	Ctx        context.Context //nolint:containedctx // of this one transaction
 	Conn       *sql.Conn
 	Statements *sqldb.Statements
+	// Stale is set if the rows of recipients do not follow from the records yet.
+	Stale bool
 }
 
 type params = sqldb.Params
@@ -43,10 +45,39 @@ func readRefusal(values []driver.Value) recipient.Refusal {
 
 func stampOf(ms int64) string { return bounce.Stamp(time.UnixMilli(ms)) }
 
-// Refusals calls each for every refusal between two times, both included, in the
-// order of time.
+// Refusals calls each for the refusals between two times, both included, in the order of
+// time: for all, or for those that may be evidence if the rows of recipients show which
+// these are. Most addresses that are refused were never reached.
 func (r CrowdRecords) Refusals(from, to int64, each func(*recipient.Refusal)) error {
-	return r.refusals("occurred_at BETWEEN ? AND ? ORDER BY occurred_at", each, stampOf(from), stampOf(to))
+	where := "occurred_at BETWEEN ? AND ? "
+	if !r.Stale {
+		where += `AND (reason = 'no-such-domain' OR EXISTS (
+			SELECT 1 FROM recipients r INDEXED BY recipients_refused_and_reached
+			WHERE r.recipient_key = bounces.recipient_key AND r.last_delivery_at IS NOT NULL AND r.permanent_count > 0)) `
+	}
+	return r.refusals(where+"ORDER BY occurred_at", each, stampOf(from), stampOf(to))
+}
+
+// AllRefusals calls each for every refusal between two times, both included.
+func (r CrowdRecords) AllRefusals(from, to int64, each func(*recipient.Refusal)) error {
+	return r.refusals("occurred_at BETWEEN ? AND ?", each, stampOf(from), stampOf(to))
+}
+
+// RefusalCounts returns the number of all refusals between two times by slot, which is
+// all of a stamp but the last minute and what follows.
+func (r CrowdRecords) RefusalCounts(from, to int64) (*recipient.Sends, error) {
+	counts := &recipient.Sends{}
+	return counts, r.each(1, "SELECT substr(occurred_at, 1, 15) AS slot, count(*) FROM bounces WHERE suppress = 1 AND occurred_at BETWEEN ? AND ? GROUP BY slot ORDER BY slot",
+		func(_ int, p *params) {
+			p.Add(stampOf(from))
+			p.Add(stampOf(to))
+		},
+		func(_ int, values []driver.Value) error {
+			slot, _ := values[0].(string)
+			n, _ := values[1].(int64)
+			counts.Add(recipient.SlotOf(bounce.ParseStamp(slot+"0:00.000Z").UnixMilli()), int(n))
+			return nil
+		})
 }
 
 // DomainRefusals returns the refusals of addresses in a domain between two times,
