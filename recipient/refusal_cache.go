@@ -12,9 +12,9 @@ import (
 // collector follows each text of a Refusal.
 type refusalCache struct {
 	from, to int64           // Unix milliseconds; empty if to is 0
-	all      []packedRefusal // sorted by time
+	all      []packedRefusal // in the order in which they were added
 	names    names
-	byUnit   map[packedUnit][]int32 // indexes in all; nil if it must be made
+	byUnit   map[packedUnit][]int32 // indexes in all, sorted by compare
 }
 
 // packedRefusal is a Refusal with numbers for its texts. Its evidence is not kept.
@@ -22,6 +22,11 @@ type packedRefusal struct {
 	at, key                       int64
 	domain, provider, relay, host uint32
 	lookup                        bool
+}
+
+// compare orders refusals by time.
+func (p *packedRefusal) compare(q *packedRefusal) int {
+	return cmp.Or(cmp.Compare(p.at, q.at), cmp.Compare(p.key, q.key))
 }
 
 // packedUnit is a Unit with a number for its name.
@@ -76,8 +81,7 @@ func (f *CrowdFinder) loadRefusals(from, to int64) error {
 		f.addToMemory()
 	default:
 		loaded := refusalCache{from: from, to: to}
-		err := f.Records.Refusals(from, to, func(r *Refusal) { loaded.all = append(loaded.all, loaded.pack(r)) })
-		if err != nil {
+		if err := f.Records.Refusals(from, to, loaded.add); err != nil {
 			return err
 		}
 		*c = loaded
@@ -96,63 +100,41 @@ func (f *CrowdFinder) loadRefusals(from, to int64) error {
 
 // trim drops the refusals before a time, if they are many.
 func (c *refusalCache) trim(from int64) {
-	first := c.indexOf(from)
-	if first <= max(minTrimmed, len(c.all)/4) {
+	if len(c.all) <= minTrimmed {
 		return
 	}
-	trimmed := refusalCache{from: from, to: c.to, all: make([]packedRefusal, 0, len(c.all)-first)}
-	for i := range c.all[first:] {
-		r := c.unpack(&c.all[first+i])
-		trimmed.all = append(trimmed.all, trimmed.pack(&r))
+	trimmed := refusalCache{from: from, to: c.to}
+	older := 0
+	for i := range c.all {
+		if c.all[i].at < from {
+			older++
+		}
+	}
+	if older <= max(minTrimmed, len(c.all)/4) {
+		return
+	}
+	for i := range c.all {
+		r := c.unpack(&c.all[i])
+		trimmed.add(&r)
 	}
 	*c = trimmed
 }
 
-// between returns the first index of the refusals between two times, both included,
-// and the index after the last.
-func (c *refusalCache) between(from, to int64) (first, end int) {
-	end = len(c.all)
-	if to < math.MaxInt64 {
-		end = c.indexOf(to + 1)
-	}
-	return c.indexOf(from), end
-}
-
-// indexOf returns the index of the first refusal that is not before a time.
-func (c *refusalCache) indexOf(at int64) int {
-	return sort.Search(len(c.all), func(i int) bool { return c.all[i].at >= at })
-}
-
-// unitRefusals returns the refusals of a unit between two times that are loaded.
+// unitRefusals returns the refusals of a unit between two times that are loaded, both
+// included, sorted.
 func (c *refusalCache) unitRefusals(u Unit, from, to int64) []Refusal {
-	if c.byUnit == nil {
-		c.byUnit = make(map[packedUnit][]int32)
-		for i := range c.all {
-			c.index(i)
-		}
-	}
-	first, end := c.between(from, to)
 	name, known := c.names.numbers[u.Name]
 	if !known {
 		return nil
 	}
 	of := c.byUnit[packedUnit{u.Kind, name}]
-	low, _ := slices.BinarySearch(of, int32(first))
-	high, _ := slices.BinarySearch(of, int32(end))
+	low := sort.Search(len(of), func(i int) bool { return c.all[of[i]].at >= from })
+	high := low + sort.Search(len(of)-low, func(i int) bool { return c.all[of[low+i]].at > to })
 	refusals := make([]Refusal, 0, high-low)
 	for _, i := range of[low:high] {
 		refusals = append(refusals, c.unpack(&c.all[i]))
 	}
 	return refusals
-}
-
-// index adds a refusal to its units.
-func (c *refusalCache) index(i int) {
-	r := c.unpack(&c.all[i])
-	for _, u := range r.Units() {
-		packed := packedUnit{u.Kind, c.names.number(u.Name)}
-		c.byUnit[packed] = append(c.byUnit[packed], int32(i))
-	}
 }
 
 // addToMemory adds the new refusals, and the older ones whose addresses are reached for
@@ -166,21 +148,30 @@ func (f *CrowdFinder) addToMemory() {
 
 // insert adds refusals. Some may be there already.
 func (c *refusalCache) insert(refusals []Refusal) {
-	sorted := true
 	for i := range refusals {
-		r := &refusals[i]
-		if r.At < c.from || r.At > c.to {
-			continue
-		}
-		sorted = sorted && (len(c.all) == 0 || c.all[len(c.all)-1].at <= r.At)
-		c.all = append(c.all, c.pack(r))
-		if sorted && c.byUnit != nil {
-			c.index(len(c.all) - 1)
-		}
+		c.add(&refusals[i])
 	}
-	if !sorted {
-		c.byUnit = nil
-		slices.SortStableFunc(c.all, func(a, b packedRefusal) int { return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.key, b.key)) })
-		c.all = slices.Compact(c.all)
+}
+
+// add adds a refusal, unless it is there already or not in the time of the cache.
+func (c *refusalCache) add(r *Refusal) {
+	if r.At < c.from || r.At > c.to {
+		return
 	}
+	p := c.pack(r)
+	if c.byUnit == nil {
+		c.byUnit = make(map[packedUnit][]int32)
+	}
+	for _, u := range r.Units() {
+		unit := packedUnit{u.Kind, c.names.number(u.Name)}
+		of := c.byUnit[unit]
+		at, _ := slices.BinarySearchFunc(of, p, func(i int32, p packedRefusal) int { return c.all[i].compare(&p) })
+		for i := at; i < len(of) && c.all[of[i]].compare(&p) == 0; i++ {
+			if c.all[of[i]] == p {
+				return
+			}
+		}
+		c.byUnit[unit] = slices.Insert(of, at, int32(len(c.all)))
+	}
+	c.all = append(c.all, p)
 }
