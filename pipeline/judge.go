@@ -1,7 +1,6 @@
 package pipeline
 
 import (
-	"hash/maphash"
 	"slices"
 	"strings"
 
@@ -48,24 +47,15 @@ func (d *deliveries) add(one *bounce.Delivery) {
 type judge struct {
 	p         *Pipeline
 	batch     bounce.Batch
-	domains   map[nameHash]uint32 // indexes in batch.Domains
+	domains   map[string]uint32 // indexes in batch.Domains
 	providers providers
 	saved     <-chan *bounce.Batch
 }
 
-// nameHash stands for the name of a domain or a host. Names are looked up for each
-// success, and comparing hashes takes half the time of comparing names, which are
-// somewhere in memory. With 64 bits and a random seed, no two names have the same.
-type nameHash uint64
-
-var nameSeed = maphash.MakeSeed()
-
-func hashName(name string) nameHash { return nameHash(maphash.String(nameSeed, name)) }
-
 // judgeAll makes batches until the channel of deliveries is closed. It returns the
 // memory of deliveries through free.
 func (p *Pipeline) judgeAll(in <-chan deliveries, free chan<- deliveries, sealed chan<- sealedBatch, saved <-chan *bounce.Batch) {
-	j := judge{p: p, domains: make(map[nameHash]uint32), saved: saved}
+	j := judge{p: p, domains: make(map[string]uint32), saved: saved}
 	for d := range in {
 		p.judging.Beat()
 		j.add(&d)
@@ -102,12 +92,12 @@ func (j *judge) add(d *deliveries) {
 
 // domain returns the index of a domain in the batch.
 func (j *judge) domain(s string) uint32 {
-	hash := hashName(s)
-	n, known := j.domains[hash]
+	n, known := j.domains[s]
 	if !known {
+		s = strings.Clone(s) // a substring pins the texts of a chunk
 		n = uint32(len(j.batch.Domains))
-		j.batch.Domains = append(j.batch.Domains, strings.Clone(s)) // a substring pins the texts of a chunk
-		j.domains[hash] = n
+		j.batch.Domains = append(j.batch.Domains, s)
+		j.domains[s] = n
 	}
 	return n
 }

@@ -1,5 +1,7 @@
 package pipeline
 
+import "strings"
+
 // maxHosts bounds the servers whose provider is remembered. Any stranger can run one.
 const maxHosts = 50_000
 
@@ -8,7 +10,7 @@ const maxHosts = 50_000
 type providers struct {
 	slugs  []string // grows; batches share it
 	bySlug map[string]uint16
-	byHost map[nameHash]uint16
+	byHost map[string]uint16
 }
 
 // of returns the number of the provider that a server belongs to, as bounce.Success has
@@ -17,8 +19,7 @@ func (p *providers) of(host string, judge Classifier) uint16 {
 	if host == "" {
 		return 0
 	}
-	hash := hashName(host)
-	n, known := p.byHost[hash]
+	n, known := p.byHost[host]
 	if known {
 		return n
 	}
@@ -33,8 +34,8 @@ func (p *providers) of(host string, judge Classifier) uint16 {
 		}
 	}
 	if p.byHost == nil || len(p.byHost) >= maxHosts {
-		p.byHost = make(map[nameHash]uint16)
+		p.byHost = make(map[string]uint16)
 	}
-	p.byHost[hash] = n
+	p.byHost[strings.Clone(host)] = n // a substring pins the texts of a chunk
 	return n
 }
