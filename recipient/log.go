@@ -58,17 +58,6 @@ func (l *FailureLog) verdict(r *bounce.Record) int32 {
 	return i
 }
 
-// Lists returns the failures of some addresses, each as Of does.
-func (l *FailureLog) Lists(n int, last func(i int) int32) [][]Failure {
-	lists, all := make([][]Failure, n), make([]Failure, 0, 3*n)
-	for i := range lists {
-		before := len(all)
-		all = l.Of(last(i), all)
-		lists[i] = all[before:]
-	}
-	return lists
-}
-
 // Of appends the failures of an address, sorted. Last is what Add returned for the
 // last of them.
 func (l *FailureLog) Of(last int32, to []Failure) []Failure {

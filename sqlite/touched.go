@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/bouncetail/bouncetail/bounce"
-	"github.com/bouncetail/bouncetail/internal/ahead"
 	"github.com/bouncetail/bouncetail/recipient"
 	"github.com/bouncetail/bouncetail/sqlite/query"
 )
@@ -87,12 +86,9 @@ func (tx *Tx) refreshTouched() error {
 	// In the order of the table.
 	slices.SortFunc(tx.recipients, func(a, b touchedRecipient) int { return cmp.Compare(a.key, b.key) })
 	var rows []recipientRow
-	chunks := slices.Collect(slices.Chunk(tx.recipients, rowsAtOnce))
-	for i, failures := range ahead.Each(len(chunks), func(i int) [][]recipient.Failure {
-		return tx.failures.Lists(len(chunks[i]), func(n int) int32 { return chunks[i][n].failures })
-	}) {
+	for some := range slices.Chunk(tx.recipients, rowsAtOnce) {
 		var err error
-		if rows, err = tx.extend(slices.Grow(rows[:0], len(chunks[i])), chunks[i], failures); err != nil {
+		if rows, err = tx.extend(slices.Grow(rows[:0], len(some)), some); err != nil {
 			return err
 		}
 		if err := tx.refresh(rows); err != nil {
@@ -150,9 +146,9 @@ func (tx *Tx) takeReplay(key int64) bool {
 	return replay
 }
 
-// extend makes the rows of touched recipients with their new failures, in the memory
-// of rows, which is empty. Histories that cannot be extended are replayed.
-func (tx *Tx) extend(rows []recipientRow, some []touchedRecipient, failures [][]recipient.Failure) ([]recipientRow, error) {
+// extend makes the rows of touched recipients, in the memory of rows, which is
+// empty. Histories that cannot be extended are replayed.
+func (tx *Tx) extend(rows []recipientRow, some []touchedRecipient) ([]recipientRow, error) {
 	var stored []int64
 	for i := range some {
 		if some[i].hasRow {
@@ -163,10 +159,12 @@ func (tx *Tx) extend(rows []recipientRow, some []touchedRecipient, failures [][]
 	if err != nil {
 		return nil, err
 	}
+	var failures []recipient.Failure
 	var older []*recipientRow
 	known := rows
 	for i := range some {
 		t := &some[i]
+		failures = tx.failures.Of(t.failures, failures[:0])
 		delivery := recipient.DeliveredAt(t.delivered)
 		if len(known) > 0 && known[0].key == t.key {
 			r := &known[0]
@@ -174,12 +172,12 @@ func (tx *Tx) extend(rows []recipientRow, some []touchedRecipient, failures [][]
 			if r.history, err = r.was.History(); err != nil {
 				return nil, fmt.Errorf("recipient %s: %w", r.to.Normal, err)
 			}
-			if tx.takeReplay(t.key) || !tx.inputs.Extend(&r.history, r.to.Domain, failures[i], delivery) {
+			if tx.takeReplay(t.key) || !tx.inputs.Extend(&r.history, r.to.Domain, failures, delivery) {
 				r.history.LastDelivery = delivery
 				older = append(older, r)
 			}
 		} else if t.to.Normal != "" {
-			rows = append(rows, recipientRow{to: t.to, key: t.key, history: tx.inputs.Replay(t.to.Domain, failures[i], delivery)})
+			rows = append(rows, recipientRow{to: t.to, key: t.key, history: tx.inputs.Replay(t.to.Domain, failures, delivery)})
 			if tx.takeReplay(t.key) {
 				older = append(older, &rows[len(rows)-1]) // rows has space for all
 			}
