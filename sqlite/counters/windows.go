@@ -12,6 +12,12 @@ import (
 	"github.com/bouncetail/bouncetail/tally"
 )
 
+// addToWindow has an insert add to a window that is stored.
+const addToWindow = `
+	ON CONFLICT (span, start, provider) DO UPDATE SET
+	  sent = sent + excluded.sent, deferred = deferred + excluded.deferred, bounced = bounced + excluded.bounced,
+	  expired = expired + excluded.expired, tried = tried + excluded.tried, refused = refused + excluded.refused`
+
 // SaveWindows adds counts to provider_windows.
 func SaveWindows(each Each, windows map[tally.WindowKey]*tally.Window) error {
 	keys := slices.SortedFunc(maps.Keys(windows), func(a, b tally.WindowKey) int {
@@ -19,9 +25,7 @@ func SaveWindows(each Each, windows map[tally.WindowKey]*tally.Window) error {
 	})
 	return each(len(keys), `
 		INSERT INTO provider_windows (span, start, provider, sent, deferred, bounced, expired, tried, refused) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-		ON CONFLICT (span, start, provider) DO UPDATE SET
-		  sent = sent + excluded.sent, deferred = deferred + excluded.deferred, bounced = bounced + excluded.bounced,
-		  expired = expired + excluded.expired, tried = tried + excluded.tried, refused = refused + excluded.refused`,
+		`+addToWindow,
 		func(i int, p *sqldb.Params) {
 			w := windows[keys[i]]
 			p.Add(int64(tally.WindowSeconds))
@@ -79,9 +83,7 @@ func (r RollUp) FirstDay(ctx context.Context, db sqldb.Querier, now time.Time) (
 		FROM provider_windows
 		WHERE span = ?2 AND start >= ?3 AND start < ?4
 		GROUP BY 2, 3
-		ON CONFLICT (span, start, provider) DO UPDATE SET
-		  sent = sent + excluded.sent, deferred = deferred + excluded.deferred, bounced = bounced + excluded.bounced,
-		  expired = expired + excluded.expired, tried = tried + excluded.tried, refused = refused + excluded.refused`, r.to, r.from, day, end)
+		`+addToWindow, r.to, r.from, day, end)
 	if err != nil {
 		return false, err
 	}
