@@ -160,10 +160,10 @@ func (n *Notify) Test(ctx context.Context, name string) error {
 			})
 		}
 	}
-	var names []string
 	if len(n.Config.Incidents.Channels) == 0 {
 		return errors.New("the settings have no channel; add one to incidents.channels, as docs/incidents.md shows")
 	}
+	var names []string
 	for _, c := range n.Config.Incidents.Channels {
 		names = append(names, c.Name)
 	}

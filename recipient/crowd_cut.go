@@ -94,7 +94,6 @@ func (g *group) cut(crowds []Crowd, first, dense, end int) []Crowd {
 		}
 		last := g.refusals[n-1].At
 		c := Crowd{
-			// Whole slots: dead addresses, which are no evidence, are refused before
 			Unit: g.unit, Start: stampOf(start), Last: stampOf(last),
 			End: stampOf(min(last+graceTime.Milliseconds(), start+maxCrowd.Milliseconds())),
 		}

@@ -141,7 +141,7 @@ func (f *CrowdFinder) replace(t *touched, found []Crowd, core [2]int64, horizon 
 	return all, f.affect(replaced, changes)
 }
 
-// replacement is a crowd that is put in the place of another. Either may be empty.
+// replacement is a crowd before and after an update. Either may be empty.
 type replacement struct{ now, was Crowd }
 
 // span returns the time in which the crowds may differ, in Unix milliseconds.

@@ -103,7 +103,6 @@ func (c *refusalCache) trim(from int64) {
 	if len(c.all) <= minTrimmed {
 		return
 	}
-	trimmed := refusalCache{from: from, to: c.to}
 	older := 0
 	for i := range c.all {
 		if c.all[i].at < from {
@@ -113,6 +112,7 @@ func (c *refusalCache) trim(from int64) {
 	if older <= max(minTrimmed, len(c.all)/4) {
 		return
 	}
+	trimmed := refusalCache{from: from, to: c.to}
 	for i := range c.all {
 		r := c.unpack(&c.all[i])
 		trimmed.add(&r)

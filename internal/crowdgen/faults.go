@@ -9,7 +9,7 @@ import (
 // unrouteable is what Exim says if none of its routers takes an address.
 const unrouteable = "Unrouteable address"
 
-// ownRelay returns the mail server of an address in a domain that has one of its own.
+// ownRelay returns the mail server of the domain of an address.
 func ownRelay(a string) string {
 	_, domain, _ := strings.Cut(a, "@")
 	return "mx." + domain
