@@ -12,11 +12,11 @@ import (
 	"net"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/bouncetail/bouncetail/bounce"
 )
@@ -132,6 +132,7 @@ func (s *Settings) connect(ctx context.Context) (*pgx.Conn, error) {
 	if s.dial != nil {
 		c.DialFunc = s.dial
 	}
+	watchStalls(c)
 	conn, err := pgx.ConnectConfig(ctx, c)
 	if err != nil {
 		return nil, explain(ctx, err, c, setting)
@@ -204,32 +205,20 @@ func isForeign(ctx context.Context, c *pgx.ConnConfig) bool {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	network, address := pgconn.NetworkAddress(c.Host, c.Port)
-	conn, err := c.DialFunc(ctx, network, address)
-	if err != nil {
+	letter, conn := firstByte(ctx, c.DialFunc, network, address)
+	if conn == nil {
 		return false
 	}
 	defer conn.Close()
-	deadline, _ := ctx.Deadline()
-	question, err := (&pgproto3.SSLRequest{}).Encode(nil)
-	if err == nil {
-		err = conn.SetDeadline(deadline)
-	}
-	if err == nil {
-		_, err = conn.Write(question)
-	}
-	if err != nil {
+	switch letter {
+	case 0: // no answer: it may be a server that is shutting down, or that is stopped
 		return false
+	case ssh[0]:
+		rest := make([]byte, len(ssh)-1)
+		n, _ := io.ReadFull(conn, rest)
+		return string(rest[:n]) == ssh[1:]
 	}
-	answer := make([]byte, len(ssh))
-	n, _ := io.ReadFull(conn, answer[:1])
-	if n == 0 { // it may be a server that is shutting down, or that is stopped
-		return false
-	}
-	if answer[0] == ssh[0] {
-		n, _ = io.ReadFull(conn, answer[1:])
-		return string(answer[:1+n]) == ssh
-	}
-	return answer[0] != 'N' && answer[0] != 'E' // no TLS, an error
+	return letter != 'N' && letter != 'E' // no TLS, an error
 }
 
 // ssh begins what a server of SSH says, whose first letter is also the answer of
@@ -254,8 +243,16 @@ func lastOf(err error) error {
 
 // Explain adds the next step to an error of a statement.
 func Explain(err error) error {
+	if errors.Is(err, errStalled) {
+		return errStalled
+	}
 	reply, isReply := errors.AsType[*pgconn.PgError](err)
 	if !isReply {
+		for _, end := range []error{pgconn.ErrConnClosed, net.ErrClosed, io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE} {
+			if errors.Is(err, end) {
+				return fmt.Errorf("the connection to PostgreSQL broke (%w); is it running?", end)
+			}
+		}
 		return err
 	}
 	switch reply.Code {

@@ -3,7 +3,6 @@ package fleet
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -157,9 +156,6 @@ func (s *Sender) round(ctx context.Context) (more bool, err error) {
 	}
 	defer func() {
 		if err != nil {
-			if s.conn != nil && s.conn.IsClosed() && !isPersons(err) {
-				err = fmt.Errorf("the connection to PostgreSQL broke: %w", err)
-			}
 			s.disconnect()
 		}
 	}()
