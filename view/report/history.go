@@ -210,19 +210,20 @@ func mailOf(t *query.Attempt) string {
 // clears describes what would make an address ok again.
 func clears(row *bounce.Recipient, shown func(stored string) string) string {
 	const released = "; or bouncetail recipients release, where the other side answered wrongly for some hours"
+	quoted := text.ShellQuote(row.Recipient)
 	switch {
 	case row.State == bounce.StateOK && row.DecidedBy == bounce.ByHand:
 		return "nothing needs to"
 	case row.State == bounce.StateOK:
 		return "nothing needs to, it was reached after its last failure, or that was released"
 	case row.DecidedBy == bounce.ByHand && row.BadUntil == nil:
-		return "bouncetail recipients unset " + row.Recipient + ", as it was blocked by hand"
+		return "bouncetail recipients unset " + quoted + ", as it was blocked by hand"
 	case row.DecidedBy == bounce.ByHand:
-		return "bouncetail recipients unset " + row.Recipient + ", as it was blocked by hand, or the time until " + shown(*row.BadUntil)
+		return "bouncetail recipients unset " + quoted + ", as it was blocked by hand, or the time until " + shown(*row.BadUntil)
 	case row.State == bounce.StateBad && row.BadUntil != nil:
-		return "a delivery to it that succeeds; by itself at " + shown(*row.BadUntil) + ", if it does not fail so again; bouncetail recipients allow " + row.Recipient + released
+		return "a delivery to it that succeeds; by itself at " + shown(*row.BadUntil) + ", if it does not fail so again; bouncetail recipients allow " + quoted + released
 	case row.State == bounce.StateBad:
-		return "a delivery to it that succeeds; bouncetail recipients allow " + row.Recipient + "; a rule of your own that judges the reply otherwise (bouncetail rules, then bouncetail reclassify)" + released
+		return "a delivery to it that succeeds; bouncetail recipients allow " + quoted + "; a rule of your own that judges the reply otherwise (bouncetail rules, then bouncetail reclassify)" + released
 	}
 	if row.State == bounce.StateSuspect {
 		return "a delivery to it that succeeds; a further refusal after the crowd makes it bad, unless the outage goes on"

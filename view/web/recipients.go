@@ -155,7 +155,7 @@ func oneRecipient(q *request) (*page.Page, error) {
 	}
 	p.Add(h.Sections()...)
 	s := page.NewSection("On the command line")
-	s.Code = page.Lines("bouncetail explain " + shellQuote(row.Recipient) + flag)
+	s.Code = page.Lines("bouncetail explain " + text.ShellQuote(row.Recipient) + flag)
 	p.Add(s)
 	return p, nil
 }
@@ -173,17 +173,6 @@ func (q *request) choices(h *report.History) page.Section {
 		refusals, _ := h.Crowds[len(h.Crowds)-1].Refusals(h.Domain, q.now)
 		add(markLink("Confirm that the addresses of the crowd are gone", recipient.KindConfirm, refusals))
 		add(markLink("Release the crowd: it was an outage", recipient.KindRelease, refusals))
-	}
-	return s
-}
-
-// shellQuote returns a text as a shell takes it.
-func shellQuote(s string) string {
-	plain := func(r rune) bool {
-		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("@.-_+", r)
-	}
-	if strings.ContainsFunc(s, func(r rune) bool { return !plain(r) }) || strings.HasPrefix(s, "-") {
-		return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 	}
 	return s
 }
