@@ -28,24 +28,34 @@ func UnknownUser(name string) Error {
 // as a recipient. An address without @ may be a local user, which only the database
 // knows.
 func Given(given string) (bounce.Address, error) {
-	given = strings.TrimSpace(given)
-	to := Parse(given)
-	at := strings.LastIndexByte(to.Normal, '@')
+	to := Parse(strings.TrimSpace(given))
+	return to, Unusual(to)
+}
+
+// Asked is Given, but takes unusual addresses. A log may have named one: a server that
+// logs addresses without quotes writes a comma of the local part as it is.
+func Asked(given string) bounce.Address { return Parse(strings.TrimSpace(given)) }
+
+// Unusual returns an Error if a person can hardly mean an address, as with two addresses
+// in one word. It is taken only if the database knows it.
+func Unusual(to bounce.Address) error {
+	given := to.Normal
+	at := strings.LastIndexByte(given, '@')
 	switch {
-	case to.Normal == "":
-		return to, Error{given, "is empty; give an address such as jane@example.com"}
-	case strings.ContainsFunc(to.Normal, isOr(unicode.IsControl, "\uFFFD")),
+	case given == "":
+		return Error{given, "is empty; give an address such as jane@example.com"}
+	case strings.ContainsFunc(given, isOr(unicode.IsControl, "\uFFFD")),
 		strings.ContainsFunc(to.Domain, isOr(unicode.IsSpace, `<>,;"`)),
-		!strings.HasPrefix(to.Normal, `"`) && strings.ContainsFunc(to.Normal, isOr(unicode.IsSpace, `<>,;"`)):
-		return to, Error{given, "is no address: it has a space or a sign in it that none has"}
+		!strings.HasPrefix(given, `"`) && strings.ContainsFunc(given, isOr(unicode.IsSpace, `<>,;"`)):
+		return Error{given, "is no address: it has a space or a sign in it that none has"}
 	case at == 0:
-		return to, Error{given, "is no address: there is no name before the @"}
+		return Error{given, "is no address: there is no name before the @"}
 	case at > 0 && to.Domain == "":
-		return to, Error{given, "is no address: there is no domain behind the @"}
-	case len(to.Normal) > 512:
-		return to, Error{given[:40] + "…", "is no address: it is too long"}
+		return Error{given, "is no address: there is no domain behind the @"}
+	case len(given) > 512:
+		return Error{given[:40] + "…", "is no address: it is too long"}
 	}
-	return to, nil
+	return nil
 }
 
 // isOr returns whether a character is of a class or among others.
@@ -54,7 +64,7 @@ func isOr(class func(rune) bool, others string) func(rune) bool {
 }
 
 // Person parses the address of a person whose traces are to be deleted. Nothing is
-// deleted for what is no address.
+// deleted for several addresses in one word. Unusual addresses are taken.
 func Person(given string) (bounce.Address, error) {
 	to := Parse(strings.Trim(given, "<> "))
 	local := strings.TrimSuffix(strings.TrimSuffix(to.Normal, to.Domain), "@")
@@ -62,7 +72,8 @@ func Person(given string) (bounce.Address, error) {
 	if quotedString.MatchString(local) {
 		unquoted = to.Domain
 	}
-	if local == "" || strings.ContainsAny(unquoted, " \t,;") || to.Domain == "" && strings.Contains(to.Normal, "@") {
+	several := strings.ContainsAny(to.Domain, " ,;") || strings.ContainsAny(unquoted, " ,;") && strings.Count(unquoted, "@") != 1
+	if local == "" || several || strings.ContainsFunc(to.Normal, unicode.IsControl) || to.Domain == "" && strings.Contains(to.Normal, "@") {
 		return to, fmt.Errorf("%q is no address; give one such as jane@example.com, or the name of a local user", given)
 	}
 	return to, nil
@@ -109,18 +120,6 @@ func FileLines(flag, path string, stdin io.Reader, each func(name string, n int,
 		return fmt.Errorf("%s: %w; it has to hold one address a line", name, err)
 	}
 	return err
-}
-
-// GivenAll is Given for a list.
-func GivenAll(given []string) (all []bounce.Address, err error) {
-	for _, one := range given {
-		to, err := Given(one)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, to)
-	}
-	return all, nil
 }
 
 // GivenInFile is Given for the lines of a file, see FileLines.

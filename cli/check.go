@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/bouncetail/bouncetail/address"
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/daemon"
 	"github.com/bouncetail/bouncetail/internal/text"
@@ -38,6 +39,9 @@ func (a *app) check() *cobra.Command {
 					return err
 				}
 				row, known, err := r.Recipient(cmd.Context(), kept.Normal)
+				if doubt := address.Unusual(to); err == nil && !known && doubt != nil {
+					err = usageError{doubt}
+				}
 				if err != nil {
 					return err
 				}

@@ -98,11 +98,15 @@ func (a *app) addresses(args []string, from string) ([]bounce.Address, error) {
 	return slices.CompactFunc(on, func(a, b bounce.Address) bool { return a.Normal == b.Normal }), err
 }
 
-// givenAddresses reads the addresses that a command was given.
-func (a *app) givenAddresses(args []string, from string) ([]bounce.Address, error) {
-	on, err := address.GivenAll(args)
-	if err != nil {
-		return nil, usageError{err}
+// givenAddresses reads the addresses that a command was given. Those of its arguments
+// may be unusual.
+func (a *app) givenAddresses(args []string, from string) (on []bounce.Address, err error) {
+	for _, one := range args {
+		to := address.Asked(one)
+		if to.Normal == "" {
+			return nil, usageError{address.Unusual(to)}
+		}
+		on = append(on, to)
 	}
 	if from != "" {
 		more, err := address.GivenInFile("--from-file", from, a.input)

@@ -10,6 +10,7 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/daemon"
 	"github.com/bouncetail/bouncetail/internal/cmdline"
+	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/view/report"
 )
 
@@ -32,15 +33,13 @@ func (a *app) explain() *cobra.Command {
 
 // explainAddress shows what happened to an address in its last attempts.
 func (a *app) explainAddress(cmd *cobra.Command, given string, limit int) error {
-	to, err := address.Given(strings.Trim(given, "<> "))
-	if err != nil {
-		return usageError{err}
-	}
+	to := address.Asked(strings.Trim(given, "<> "))
 	given = to.Normal
 	if limit < 1 {
 		return usageError{fmt.Errorf("--limit: %d is less than 1", limit)}
 	}
 	return a.ask(cmd, func(r daemon.Answers, stored func(bounce.Address) (bounce.Address, error)) error {
+		doubt := address.Unusual(to)
 		to, err := stored(to)
 		if err != nil {
 			return err
@@ -49,10 +48,12 @@ func (a *app) explainAddress(cmd *cobra.Command, given string, limit int) error 
 		switch {
 		case err != nil:
 			return err
+		case !known && doubt != nil:
+			return usageError{doubt}
 		case !known && to.Domain == "":
 			return usageError{address.UnknownUser(given)}
 		case !known:
-			return fmt.Errorf("%s has not failed in what was read so far, or is spelled otherwise; bouncetail recipients --domain %s lists other addresses of the domain", given, to.Domain)
+			return fmt.Errorf("%s has not failed in what was read so far, or is spelled otherwise; bouncetail recipients --domain %s lists other addresses of the domain", given, text.ShellQuote(to.Domain))
 		}
 		l, err := report.ReadHistory(cmd.Context(), r, to, &row, limit, a.zone(), a.now())
 		if err != nil {

@@ -1,12 +1,14 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"time"
 
+	"github.com/bouncetail/bouncetail/address"
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/config"
 	"github.com/bouncetail/bouncetail/internal/control"
@@ -45,6 +47,18 @@ func (d *Decide) Run(ctx context.Context, c config.Config) (changes recipient.Ch
 	}
 	if d.Decision == recipient.Unset {
 		return e.Withdraw(ctx, on)
+	}
+	for i, to := range d.Addresses {
+		doubt := address.Unusual(to)
+		if doubt == nil && to.Domain == "" {
+			doubt = address.UnknownUser(to.Normal)
+		}
+		if doubt == nil {
+			continue
+		}
+		if known, err := e.Knows(ctx, on[i]); err != nil || !known {
+			return changes, cmp.Or(err, doubt)
+		}
 	}
 	return e.Decide(ctx, d.Decision, on, d.Note, d.Until)
 }

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/bouncetail/bouncetail/address"
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/internal/sqldb"
 	"github.com/bouncetail/bouncetail/recipient"
@@ -45,9 +44,6 @@ func (e *Editor) Decide(ctx context.Context, decision string, on []bounce.Addres
 		end = bounce.Stamp(until)
 	}
 	err = e.edit(ctx, func(tx *Tx) error {
-		if err := tx.knowLocals(on); err != nil {
-			return err
-		}
 		if _, err := tx.endDecisions(on); err != nil {
 			return err
 		}
@@ -131,21 +127,10 @@ func distinct(on []bounce.Address) []bounce.Address {
 	return kept
 }
 
-// knowLocals refuses addresses without a domain that no log has named.
-func (tx *Tx) knowLocals(on []bounce.Address) error {
-	for _, to := range on {
-		if to.Domain != "" {
-			continue
-		}
-		var known bool
-		if err := tx.conn.QueryRowContext(tx.ctx, "SELECT EXISTS (SELECT 1 FROM recipients WHERE recipient = ?)", to.Normal).Scan(&known); err != nil {
-			return err
-		}
-		if !known {
-			return address.UnknownUser(to.Normal)
-		}
-	}
-	return nil
+// Knows reports whether an address has a row, because it failed or was decided on.
+func (e *Editor) Knows(ctx context.Context, to bounce.Address) (known bool, err error) {
+	err = e.store.db.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM recipients WHERE recipient = ?)", to.Normal).Scan(&known)
+	return known, e.store.file.Wrap(err)
 }
 
 // endDecisions ends the decisions in force on the addresses, and returns which had

@@ -197,11 +197,11 @@ func TestADecisionHoldsWhateverTheLogSays(t *testing.T) {
 	if got := len(dump(t, s.db, "SELECT 1 FROM decisions WHERE ended_at IS NOT NULL")); got != 4 {
 		t.Errorf("%d decisions remembered, want 4", got)
 	}
-	_, err := e.Decide(t.Context(), recipient.Block, []bounce.Address{to("x"), {Normal: "nobody"}}, "", time.Time{})
-	if err == nil || !strings.Contains(err.Error(), `"nobody" has no @, and no local user of that name is known`) {
-		t.Errorf("Decide on no address: %v", err)
+	for name, want := range map[string]bool{"dead": true, "nobody": false} {
+		if known, err := e.Knows(t.Context(), to(name)); known != want || err != nil {
+			t.Errorf("Knows(%s) = %t, %v", name, known, err)
+		}
 	}
-	check("nothing is decided by half", "dead bad failure, slow ok delivery")
 }
 
 func TestReleasedFailuresDoNotCount(t *testing.T) {
