@@ -203,8 +203,8 @@ func parseEximAttempt(pattern *regexp.Regexp, rest string, ev *bounce.Event) res
 	if ev.Outcome == bounce.Sent {
 		// :blackhole: and, with T=**bypassed**, /dev/null deliver nothing.
 		// An autoreply is another message, to whom it names.
-		ev.Discarded = hasAnyPrefix(who.elsewhere, ":blackhole:", "/dev/null", ">")
 		takeEximSent(ev, fields)
+		ev.Discarded = ev.Discarded || hasAnyPrefix(who.elsewhere, ":blackhole:", "/dev/null", ">")
 		return resultRead
 	}
 	if pattern == eximDeferred {
@@ -308,7 +308,8 @@ func takeEximFields(fields string, ev *bounce.Event) {
 // takeEximSent reports what may be a handover to a content filter: a delivery to a
 // server of this machine or its own network, as the field H= says, or by a
 // transport that is not known as final. The server's answer may name the id under
-// which an Exim took the message; what follows in C= is the other side's.
+// which an Exim took the message; what follows in C= is the other side's. It also
+// reports what delivers nothing (nodelivery.go).
 //
 //	a@b.example R=amavis T=amavis H=127.0.0.1 [127.0.0.1] C="250 2.0.0 from
 //	  MTA(smtp:[127.0.0.1]:10025): 250 OK id=1xVTbv-00000r-1v"
@@ -338,8 +339,10 @@ func takeEximSent(ev *bounce.Event, fields string) {
 			if _, id, found := strings.Cut(value, " OK id="); found && near {
 				ev.Onward = eximID(id)
 			}
+			ev.Discarded = near && isDropped(strings.Trim(value, `"`))
 		}
 	}
+	ev.Discarded = ev.Discarded || !host && autoreplyName.MatchString(transport)
 	ev.Server = near
 	ev.Handover = near || !host && transport != "" && !eximFinal.MatchString(transport)
 }

@@ -47,7 +47,7 @@ func cutEximQuoted(rest string) (who eximRecipient, found, unclear bool) {
 		return who, false, true
 	}
 	if len(places) == 0 {
-		return who, false, false
+		return cutEximQuotedParents(rest)
 	}
 	last := places[len(places)-1]
 	who.rest = rest[last.end:]
@@ -76,6 +76,40 @@ func cutEximQuoted(rest string) (who eximRecipient, found, unclear bool) {
 		who.to = quoteLocalPart(last.shown)
 	}
 	return who, true, false
+}
+
+// cutEximQuotedParents reads the recipient of a line in which only addresses between the
+// first and the last one have quotes (log_selector +all_parents): a filter changed the
+// address.
+//
+//	joe+my box ("joe+My Box"@b.example, joe@b.example) <joe@b.example> R=virtual_user …
+func cutEximQuotedParents(rest string) (who eximRecipient, found, unclear bool) {
+	if !strings.Contains(rest, `"@`) {
+		return who, false, false
+	}
+	for at := 0; ; {
+		next := strings.Index(rest[at:], ") <")
+		if next < 0 {
+			return who, found, false
+		}
+		end := at + next + len(")")
+		at = end + len(" <")
+		_, length, special := scanMailbox(rest[at:])
+		after := at + length
+		shown, parents := cutEximParents(rest[:end])
+		if special || length == 0 || !parents || !strings.Contains(rest[len(shown):end], `"`) ||
+			after == len(rest) || rest[after] != '>' || !eximContinues(rest[after+1:]) {
+			continue
+		}
+		if found || eximField.MatchString(shown) || strings.ContainsAny(shown, `:=<>"\\`) {
+			return who, false, true
+		}
+		found = true
+		who.original, who.rest = rest[at:after], rest[after+1:]
+		if who.to = quoteLocalPart(shown); !strings.Contains(shown, "@") {
+			who.to = who.original
+		}
+	}
 }
 
 // eximQuotedPlaces returns the places where the address as it arrived may stand,

@@ -61,6 +61,8 @@ var (
 	lostBehindWords = regexp.MustCompile(`^[^<>()@="]{1,100}\b[0-9A-Za-z]{5,64}: ?` + lostFields)
 	// An id of Exim's, of whatever length its parts will have, or none.
 	lostExim = regexp.MustCompile(`^(?:(?:` + lostEximID + `)?(?:\*\*|==|=>|->|>>)[ ;,|]{1,3}|` + lostEximID + `(?:\*\*|==|=>|->|>>))(?:[^ ;,|]*(?:@|R=)|[^ ;,|]+ <[^<> ]*@)`)
+	// The id was shortened or masked.
+	lostEximMasked = regexp.MustCompile(`^[^\s<>@=:]{1,64} (?:\*\*|==|=>|->|>>) [^\s@]+@[^\s@]+ (?:<[^<>]*> |\([^()]*\) )*(?:[A-Z]+=\S|routing defer|defer \()`)
 	// Plain words are before it.
 	lostEximBehindWords = regexp.MustCompile(`^[^<>()@="]{1,100}\b[0-9A-Za-z]{6}-(?:[0-9A-Za-z]{6}-[0-9A-Za-z]{2}|[0-9A-Za-z]{11}-[0-9A-Za-z]{4}) (?:\*\*|==|=>|->|>>) `)
 	// What OpenSMTPD delivers, and the kinds of version 5.
@@ -144,7 +146,7 @@ func losesExim(h *header) bool {
 	if id := eximIDLength(body); body == h.body && id > 0 && eximMarked(body[id:]) {
 		return false
 	}
-	return strings.ContainsAny(body[:min(len(body), 2*maxBefore)], "*>=") && lostExim.MatchString(body)
+	return strings.ContainsAny(body[:min(len(body), 2*maxBefore)], "*>=") && (lostExim.MatchString(body) || lostEximMasked.MatchString(body))
 }
 
 func losesEximBehindWords(body string) bool {

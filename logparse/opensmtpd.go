@@ -107,6 +107,7 @@ func finishOpenSMTPD(stat, agent string, ev *bounce.Event) result {
 	if ev.Outcome == bounce.Sent {
 		ev.Server = isNear(ev.Reply.RelayIP)
 		ev.Handover = ev.Server
+		ev.Discarded = ev.Server && isDropped(stat)
 		if m, ok := match(opensmtpdAccepted, stat); ok {
 			ev.Onward = m.raw("id")
 		}

@@ -8,9 +8,9 @@ import (
 )
 
 // takePostfixSent distinguishes a delivery from what is none, or may be none:
-// discard(8) delivers nothing, nor local(8) to MAILER-DAEMON, and a program or a server
-// nearby may be a content filter that gives the message back. The server names the queue
-// ID then:
+// discard(8) delivers nothing, nor local(8) to MAILER-DAEMON (see also nodelivery.go), and
+// a program or a server nearby may be a content filter that gives the message back. The
+// server names the queue ID then:
 //
 //	relay=none, …, status=sent (silently)
 //	relay=local, …, status=sent (discarded)
@@ -26,7 +26,8 @@ func takePostfixSent(ev *bounce.Event, daemon, relay, reason string) {
 			ev.Handover, ev.Server, ev.Onward = true, true, id[:alphanumerics(id)]
 			return
 		}
-		ev.Discarded = relay == "none" || daemon == "discard" || reason == "delivered to file: /dev/null)" || reason == "discarded)"
+		ev.Discarded = relay == "none" || daemon == "discard" || reason == "delivered to file: /dev/null)" || reason == "discarded)" ||
+			autoreplyName.MatchString(relay) || strings.HasPrefix(reason, "delivered to command: ") && autoreplyName.MatchString(reason)
 		if ev.Handover = !ev.Discarded && (daemon == "pipe" || strings.HasPrefix(reason, "delivered via ")); ev.Handover {
 			ev.Filter = filterName.MatchString(relay)
 		}
@@ -44,8 +45,8 @@ func takePostfixSent(ev *bounce.Event, daemon, relay, reason string) {
 	ev.Handover, ev.Server = !strings.HasSuffix(reason, " Saved)"), true
 	if port := relay[end+1:]; len(port) == len(":10024") && port[:4] == ":100" {
 		ev.Filter, ev.Server = true, false
-		ev.Discarded = strings.HasPrefix(reason, "250 2.7.0 Ok, discarded") // amavisd
 	}
+	ev.Discarded = ev.Handover && isDropped(reason)
 }
 
 // filterName matches the usual names of content filters.

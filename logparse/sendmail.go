@@ -25,9 +25,9 @@ import (
 // (sendmail_address.go reads them off first).
 var (
 	sendmailID     = regexp.MustCompile(`^(?:(?P<id>[0-9A-Za-z]{5,24}): |NOQUEUE: |: )?(?P<rest>(?:to|from)=.*)$`)
-	sendmailFields = regexp.MustCompile(`^(?:, [cx]?delay=[0-9:+]+)*(?:, mailer=(?P<mailer>[^,]*))?(?:, tls_verify=[^,]*)?(?:, pri=\d+)?` +
-		`(?:, relay=(?P<relay>[^,]*))?(?:, dsn=(?P<dsn>\d\.\d{1,3}\.\d{1,3}))?` +
-		`(?:, ntries=\d+)?(?:, quarantine=[^,]*)?(?:, reply=(?P<reply>.*?))?(?:, ntries=\d+)?, stat=(?P<stat>.*)$`)
+	sendmailFields = regexp.MustCompile(`^` + sendmailOthers + `(?:, mailer=(?P<mailer>[^,]*))?` + sendmailOthers +
+		`(?:, relay=(?P<relay>[^,]*))?` + sendmailOthers + `(?:, dsn=(?P<dsn>\d\.\d{1,3}\.\d{1,3}))?` + sendmailOthers +
+		`(?:, reply=(?P<reply>.*?))?(?:, ntries=\d+)?, stat=(?P<stat>.*)$`)
 	sendmailSender = regexp.MustCompile(`^, size=\d+(?:, [a-z]+=[^,<]*)*?(?:, msgid=(?P<messageid>.*?))?(?:, (?:bodytype|proto|daemon|relay|tls_verify|auth|mech)=.*)?$`)
 	// giving up on a message for its age; the sender gets a new message
 	sendmailGaveUp = regexp.MustCompile(`^(?P<id>[0-9A-Za-z]{8,20}): [0-9A-Za-z]{8,20}: (?:DSN|return to sender|sender notify|postmaster notify): Cannot send message (?:for|within) `)
@@ -40,6 +40,10 @@ var (
 	// "mx.b.example. [IPv6:2001:db8:0:0:0:0:0:1]"
 	sendmailRelay = regexp.MustCompile(`^(?P<host>\[?[^ \[\]]+\]?)(?: \[(?P<ip>(?:IPv6:)?[0-9A-Fa-f:.]+)\])?$`)
 )
+
+// sendmailOthers matches the fields that are not read, which are all but mailer=, relay=,
+// dsn=, reply= and stat=: delay=, tls_verify=, pri= and those of other versions.
+const sendmailOthers = `(?:, (?:[abce-lnopqt-z]|d[a-rt-z]|m[b-z]|r[a-df-z]|s[a-su-z])[a-z_]*=[^,]*)*`
 
 func claimsSendmail(tag string) bool { return hasAnyPrefix(tag, "sendmail", "sm-") }
 
@@ -105,7 +109,7 @@ func parseSendmailAttempt(line string, h *header, ev *bounce.Event) result {
 	}
 	ev.DSN, ev.Transport = m.raw("dsn"), m.text("mailer")
 	stat := m.raw("stat")
-	if strings.HasPrefix(stat, "queued") || stat == "quarantined" {
+	if hasAnyPrefix(stat, "queued", "quarantine") {
 		return resultOther
 	}
 	ev.Outcome = sendmailOutcome(ev.DSN, m.raw("reply"), stat)
@@ -115,23 +119,31 @@ func parseSendmailAttempt(line string, h *header, ev *bounce.Event) result {
 			return resultUnparsed
 		}
 	}
+	alias := ""
+	if len(control) > 0 {
+		alias = cleanAddress(control[0])
+	}
 	ev.Recipient, h.others = recipients[0], recipients[1:]
-	if len(control) > 0 && control[0] != "" {
-		switch ev.Transport {
-		case "prog", "*file*", "*include*":
-			ev.Recipient = cleanAddress(control[0]) // a program or a file stands where an address does
-		case "local":
-			ev.OriginalRecipient = cleanAddress(control[0])
+	switch ev.Transport {
+	case "prog", "*file*", "*include*": // a program or a file stands where an address does
+		if alias != "" {
+			ev.Recipient = alias
+		} else if ev.Discarded = ev.Outcome == bounce.Sent; !ev.Discarded {
+			return resultUnparsed
 		}
+	case "local":
+		ev.OriginalRecipient = alias
 	}
 	if ev.Outcome == bounce.Sent {
-		ev.Discarded = ev.Transport == "discard" || recipients[0] == "/dev/null"
+		ev.Discarded = ev.Discarded || ev.Transport == "discard" || recipients[0] == "/dev/null" ||
+			ev.Transport == "prog" && autoreplyName.MatchString(recipients[0])
 		ev.Transport = ""
 		if relay, ok := match(sendmailRelay, m.raw("relay")); ok {
 			ev.Reply.RelayHost = sentRelay(relay.raw("host"))
 		}
 		ev.Server = sendmailNear(m.raw("relay"))
 		ev.Handover = ev.Server
+		ev.Discarded = ev.Discarded || ev.Server && isDropped(strings.TrimPrefix(stat, "Sent ("))
 		if strings.HasSuffix(stat, " Message accepted for delivery)") {
 			if accepted, ok := match(sendmailAccepted, stat); ok {
 				ev.Onward = accepted.raw("id")

@@ -34,6 +34,9 @@ func cutSendmailAddresses(line string) (addresses []string, rest string, ok bool
 	more := false  // words follow these
 	for i := 0; i < len(line); i++ {
 		end := i
+		if strings.HasPrefix(line[i:], " [more], ") && i > 0 && line[i-1] != ',' {
+			line = line[:i] + "," + line[i:] // of a copy: Sendmail cuts behind a comma
+		}
 		if (found || comment >= 0) && strings.IndexByte(" \t(<,", line[i]) < 0 {
 			more = true
 		}

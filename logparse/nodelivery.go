@@ -1,0 +1,29 @@
+package logparse
+
+import (
+	"regexp"
+	"strings"
+)
+
+// Some successes deliver nothing to the recipient: a filter nearby accepted the message
+// and dropped it, or a program answered it. The mail servers log them like any other.
+
+// proxmoxReply matches what Proxmox Mail Gateway answers for all messages. It logs those
+// that it accepts a second time, under the queue ID with which they come back.
+var proxmoxReply = regexp.MustCompile(`^(?:250 )?2\.5\.0 OK \([0-9A-F]{10,}\)`)
+
+// autoreplyName matches the usual names of programs and transports that answer a message.
+var autoreplyName = regexp.MustCompile(`(?i)auto[-_]?(?:repl|respon)|vacation`)
+
+// isDropped reports whether the answer of a server nearby means that nothing was
+// delivered. The address of a recipient may follow in angle brackets.
+//
+//	250 2.7.0 Ok, discarded, id=03774-01 - spam       amavisd
+//	250 2.7.0 Ok, quarantined, id=1121887-15 - spam
+//	250 Virus Detected; Discarded Email               clamsmtpd
+//	250 2.5.0 OK (2201FD6A5A1F9A0F8E1)                Proxmox Mail Gateway
+func isDropped(reply string) bool {
+	words, _, _ := strings.Cut(reply, "<")
+	return strings.Contains(words, "iscarded") || strings.Contains(words, "uarantined") ||
+		strings.Contains(words, "2.5.0 OK (") && proxmoxReply.MatchString(words)
+}
