@@ -55,6 +55,30 @@ func recordsOf() (inSQLite, inFleet string) {
 	return "SELECT " + strings.Join(here, ", ") + " FROM bounces ORDER BY event_id", "SELECT " + strings.Join(there, ", ") + " FROM bouncetail.bounces ORDER BY event_id"
 }
 
+// compareCounters checks that the counters of all hosts, added up as the views add them, are
+// those of one database that has all logs.
+func compareCounters(t *testing.T, when, admin, one string) {
+	t.Helper()
+	for _, q := range []struct{ columns, where string }{
+		{"day, sent, deferred, bounced, expired", "daily_totals"},
+		{"day, domain, sum(sent), sum(deferred), sum(bounced), sum(expired)", "daily_counts GROUP BY day, domain"},
+		{"day, provider, category, reason, scope, sum(failures)", "daily_reasons WHERE failures > 0 GROUP BY day, provider, category, reason, scope"},
+		{"span, start, provider, sum(sent), sum(deferred), sum(bounced), sum(expired), sum(tried), sum(refused)", "provider_windows GROUP BY span, start, provider"},
+	} {
+		got := dumpFleet(t, admin, "SELECT "+strings.ReplaceAll(q.columns, ",", "::text,")+"::text FROM bouncetail_views."+q.where)
+		want := dumpSQLite(t, one, "SELECT "+q.columns+" FROM "+q.where)
+		slices.Sort(got)
+		slices.Sort(want)
+		if !slices.Equal(got, want) {
+			t.Errorf("when %s, %s: %d rows, want %d:\n%s", when, q.where, len(got), len(want), diff(got, want))
+		}
+	}
+	const traffic = "SELECT day, iif(slots IS NULL, '-', hex(slots)) FROM daily_traffic ORDER BY day"
+	if got, want := dumpFleet(t, admin, "SELECT day, coalesce(upper(encode(slots, 'hex')), '-') FROM bouncetail.daily_traffic ORDER BY day"), dumpSQLite(t, one, traffic); !slices.Equal(got, want) {
+		t.Errorf("when %s, deliveries by time:\n%s", when, diff(got, want))
+	}
+}
+
 func dumpSQLite(t testing.TB, path, query string) []string {
 	t.Helper()
 	db := sqldb.Connect(path, "ro", "_query_only=on")

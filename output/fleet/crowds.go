@@ -136,10 +136,11 @@ func (t *transaction) catchUp(memory *crowdMemory) error {
 	return err
 }
 
-// accepted reports whether a domain accepted mail after a stamp and until another.
+// accepted reports whether a domain accepted mail after a stamp and until another, at any
+// host: no matter how often it was counted.
 func (t *transaction) accepted(domain, after, until string) bool {
 	from, to := msOf(after), msOf(until)
-	sent := crowdRecords{transaction: t}.Traffic(from, to)
+	sent := crowdRecords{transaction: t}.traffic(from, to, "")
 	n := sent.Domain(domain).Between(recipient.SlotOf(from)+1, recipient.SlotOf(to))
 	if t.acceptedErr == nil {
 		t.acceptedErr = sent.Err()

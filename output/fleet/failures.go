@@ -72,11 +72,14 @@ func seconds(d time.Duration) any {
 	return nil
 }
 
+// notBeforeHorizon leaves out the failures that Maintain deletes, or has deleted.
+const notBeforeHorizon = " AND new.occurred_at >= coalesce((SELECT value::timestamptz FROM bouncetail.fleet_meta WHERE name = 'horizon'), '-infinity')"
+
 // Two senders with the same lines insert them in the same order, so that one waits for
 // the other.
 var insertFailures = "INSERT INTO bouncetail.bounces (" + names(failureColumns) + ") SELECT * FROM " + unnest(failureColumns) +
 	" WHERE NOT EXISTS (SELECT 1 FROM bouncetail.forgotten f WHERE f.recipient_key = new.recipient_key AND new.occurred_at <= f.until)" +
-	" AND new.occurred_at >= coalesce((SELECT value::timestamptz FROM bouncetail.fleet_meta WHERE name = 'horizon'), '-infinity')" +
+	notBeforeHorizon +
 	" ORDER BY recipient_key, occurred_at, event_id ON CONFLICT DO NOTHING RETURNING event_id"
 
 var copyFailures = "COPY bouncetail.bounces (" + names(failureColumns) + ") FROM STDIN (FORMAT binary)"
@@ -111,7 +114,7 @@ func rowsOf(failures []feed.Failure, instance int64) []sentFailure {
 
 // A host that sends everything again has not read its failures twice.
 var insertAlsoRead = "INSERT INTO bouncetail.also_read (" + names(failureColumns[:3]) + ", instance) SELECT " + prefixed("b.", failureColumns[:3]) + ", $4::integer FROM " + unnest(failureColumns[:3]) +
-	" JOIN bouncetail.bounces b USING (" + names(failureColumns[:3]) + ") WHERE b.instance <> $4 ON CONFLICT DO NOTHING RETURNING event_id"
+	" JOIN bouncetail.bounces b USING (" + names(failureColumns[:3]) + ") WHERE b.instance <> $4" + notBeforeHorizon + " ON CONFLICT DO NOTHING RETURNING event_id"
 
 // insert stores failures, and returns those that no instance had sent before.
 func (t *transaction) insert(failures []feed.Failure, instance int64) ([]feed.Failure, error) {
@@ -120,17 +123,24 @@ func (t *transaction) insert(failures []feed.Failure, instance int64) ([]feed.Fa
 	}
 	rows := rowsOf(failures, instance)
 	inserted, err := execRows(t, insertFailures, failureColumns, rows)
-	isNew := make(map[bounce.EventID]bool, len(inserted))
-	for _, event := range inserted {
-		isNew[bounce.EventID(event)] = true
-	}
+	isNew := eventSet(inserted)
 	if err == nil && len(inserted) < len(rows) {
 		known := slices.DeleteFunc(rows, func(f sentFailure) bool { return isNew[f.Record.ID] })
 		var added [][]byte
 		added, err = execRows(t, insertAlsoRead, failureColumns[:3], known, instance)
-		t.alsoRead += len(added)
+		also := eventSet(added)
+		t.alsoRead = slices.DeleteFunc(known, func(f sentFailure) bool { return !also[f.Record.ID] })
 	}
 	return slices.DeleteFunc(slices.Clone(failures), func(f feed.Failure) bool { return !isNew[f.Record.ID] }), err
+}
+
+// eventSet returns the events that a statement has returned.
+func eventSet(list [][]byte) map[bounce.EventID]bool {
+	set := make(map[bounce.EventID]bool, len(list))
+	for _, id := range list {
+		set[bounce.EventID(id)] = true
+	}
+	return set
 }
 
 // event names a failure in the fleet, together with the address.

@@ -97,6 +97,7 @@ func (s *Sender) sendFigures(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
+			s.settling.settled = false
 			room -= n
 		}
 		return nil

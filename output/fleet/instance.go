@@ -102,7 +102,7 @@ func (s *Sender) saveInstance(t *transaction, b *batch, isNew int, seen *string)
 		  behind = $6, last_line_at = $7::text::timestamptz, gaps = $8, failures = failures + $9, taken_seq = coalesce(nullif($10::bigint, 0), taken_seq), missed = $11, shared = shared + $12
 		WHERE instance = $1
 		RETURNING last_seen`,
-		s.Instance, b.to.failure, event, b.to.change, s.Version, max(0, b.end.failure-b.to.failure), optional(b.reading.LastLine), int64(b.reading.Gaps), int64(isNew), s.taking.seq, b.reading.Missed, int64(t.alsoRead)).scan(func(r *fields) error {
+		s.Instance, b.to.failure, event, b.to.change, s.Version, max(0, b.end.failure-b.to.failure), optional(b.reading.LastLine), int64(b.reading.Gaps), int64(isNew), s.taking.seq, b.reading.Missed, int64(len(t.alsoRead))).scan(func(r *fields) error {
 		*seen = r.stamp()
 		return nil
 	}))

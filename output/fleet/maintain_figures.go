@@ -21,12 +21,14 @@ const (
 func horizonOf(kind string) string { return "horizon of " + kind }
 
 // figureTables are the tables of a kind that Maintain deletes from, with the column that
-// is compared with the horizon.
+// is compared with the horizon. fleet_covered stays, because windows of providers do.
 var figureTables = []struct{ kind, table, column string }{
 	{oldCounts, "daily_counts", "day"},
 	{oldCounts, "daily_traffic", "day"},
 	{oldCounts, "daily_reasons", "day"},
 	{oldCounts, "daily_totals", "day"},
+	{oldCounts, "fleet_read", "day"},
+	{oldCounts, "fleet_read_by_both", "day"},
 	{oldGaps, "gaps", "noticed_at"},
 	{oldUnparsed, "unparsed_lines", "last_read_at"},
 	{oldIncidents, "incidents", "over_at"},

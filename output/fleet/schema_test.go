@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -31,8 +32,9 @@ func viewsOf6(t *testing.T) string {
 	return string(views)
 }
 
-// undo7 makes schema 6 of schema 7.
-const undo7 = "DROP VIEW bouncetail_views.hosts; ALTER TABLE bouncetail.fleet_instances DROP COLUMN shared; UPDATE bouncetail.fleet_meta SET value = '6' WHERE name = 'schema';"
+// undo8 makes schema 6 of schema 8, without the views.
+const undo8 = "DROP SCHEMA bouncetail_views CASCADE; DROP TABLE bouncetail.fleet_read, bouncetail.fleet_read_by_both, bouncetail.fleet_covered; ALTER TABLE bouncetail.fleet_clock DROP COLUMN crowds_from, DROP COLUMN crowds_to;" +
+	"ALTER TABLE bouncetail.fleet_instances DROP COLUMN shared; UPDATE bouncetail.fleet_meta SET value = '6' WHERE name = 'schema';"
 
 // An upgraded schema is the one that fleet init creates.
 func TestAnUpgradedSchemaIsThatOfANewFleet(t *testing.T) {
@@ -76,7 +78,7 @@ func TestSendersWaitUntilTheFleetIsUpgraded(t *testing.T) {
 	mx1.send(t)
 	mx2.send(t)
 	mx1.sender.close()
-	server.SQL(t, database, undo7+viewsOf6(t))
+	server.SQL(t, database, undo8+viewsOf6(t))
 
 	// mx1 has the new version.
 	mx1.read(t, refused("zoe", 4))
@@ -116,6 +118,48 @@ func TestSendersWaitUntilTheFleetIsUpgraded(t *testing.T) {
 	stop()
 	if err := <-ended; err != nil {
 		t.Error(err)
+	}
+}
+
+// An upgrade finds out which hosts follow the same logs. The first sender then counts these
+// logs once, as in a fleet that was new with this version.
+func TestAnUpgradeCountsSharedLogsOnce(t *testing.T) {
+	server, dsn, database := newFleet(t)
+	admin := server.DSN(database, "postgres")
+	r := rand.New(rand.NewPCG(3, 3))
+	logs := apart(story(r, 2))
+	hosts := []*host{newHost(t, dsn, "mx1"), newHost(t, dsn, "mx2"), newHost(t, dsn, "mx3"), newHost(t, dsn, "mx4")}
+	for i, log := range [][]any{logs[0], logs[0], slices.Concat(logs...), slices.Concat(logs...)} {
+		hosts[i].read(t, batches(r, log)...)
+	}
+	for _, h := range slices.Concat(hosts, hosts) {
+		h.send(t)
+		h.sender.close()
+	}
+	const (
+		added = "SELECT day, sent::text, deferred::text, bounced::text, expired::text FROM bouncetail_views.daily_totals UNION ALL SELECT day, encode(slots, 'hex'), '', '', '' FROM bouncetail.daily_traffic ORDER BY 1, 2"
+		// What schema 7 has added up.
+		twice = "UPDATE bouncetail.daily_traffic SET slots = '\\x0001010203'; DELETE FROM bouncetail.crowds;"
+	)
+	want := dumpFleet(t, admin, added)
+	crowds := "SELECT kind, unit, started_at::text, attempts::text FROM bouncetail.crowds ORDER BY 1, 2, 3"
+	wantCrowds := dumpFleet(t, admin, crowds)
+	if len(want) < 20 || len(wantCrowds) == 0 {
+		t.Fatalf("%d days, crowds %s", len(want), wantCrowds)
+	}
+	server.SQL(t, database, twice+undo8+viewsOf6(t))
+	if made, err := (&Settings{DSN: admin, Policy: &policy}).Init(t.Context()); err != nil || !made.Upgraded() {
+		t.Fatalf("Init: %+v, %v", made, err)
+	}
+	if got, want := dumpFleet(t, admin, readByHosts), dumpFleet(t, admin, readInRows); !slices.Equal(got, want) || len(got) == 0 {
+		t.Errorf("hosts have read:\n%s", diff(got, want))
+	}
+	hosts[2].send(t)
+	if got := dumpFleet(t, admin, added); !slices.Equal(got, want) {
+		t.Errorf("after the upgrade:\n%s", diff(got, want))
+	}
+	if got := dumpFleet(t, admin, crowds); !slices.Equal(got, wantCrowds) {
+		t.Errorf("after the upgrade, crowds:\n%s", diff(got, wantCrowds))
 	}
 }
 

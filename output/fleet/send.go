@@ -29,6 +29,7 @@ type Sender struct {
 	counts     counts
 	hand       byHand
 	figures    figures
+	settling   settling
 	taking     taking
 	resending  resending
 	crowds     crowdMemory
@@ -87,11 +88,14 @@ func (s *Sender) Run(ctx context.Context) error {
 // SendAll sends what there is, and ends with the first error.
 func (s *Sender) SendAll(ctx context.Context) (Sent, error) {
 	defer s.close()
-	s.watch.dueAt, s.counts.dueAt, s.hand.dueAt, s.figures.dueAt = time.Time{}, time.Time{}, time.Time{}, time.Time{}
+	s.watch.dueAt, s.counts.dueAt, s.hand.dueAt, s.figures.dueAt, s.settling.dueAt = time.Time{}, time.Time{}, time.Time{}, time.Time{}, time.Time{}
 	for {
 		more, err := s.round(ctx)
 		if err == nil && !more {
 			more, err = s.takeAll(ctx)
+		}
+		if err == nil && !more {
+			err = s.settleAll(ctx)
 		}
 		if err == nil && !more && s.done != nil {
 			s.note(ctx, s.done.failure, true)
@@ -139,6 +143,7 @@ func (s *Sender) close() {
 func (s *Sender) disconnect() {
 	// What was not committed is looked for again.
 	s.done, s.ahead, s.counts, s.hand, s.crowds, s.resending, s.figures = nil, nil, counts{}, byHand{}, crowdMemory{}, resending{}, figures{}
+	s.settling.settled = false
 	if s.conn == nil {
 		return
 	}
@@ -159,7 +164,7 @@ func (s *Sender) round(ctx context.Context) (more bool, err error) {
 			s.disconnect()
 		}
 	}()
-	if s.done != nil && !s.watch.due() && !s.counts.due() && !s.hand.due() && !s.figures.due() && !s.takes() && s.resending.target == 0 {
+	if s.done != nil && !s.watch.due() && !s.counts.due() && !s.hand.due() && !s.figures.due() && !s.settling.due() && !s.takes() && s.resending.target == 0 {
 		if idle, err := s.idle(ctx); err != nil || idle {
 			return false, err
 		}
@@ -203,7 +208,12 @@ func (s *Sender) round(ctx context.Context) (more bool, err error) {
 	if err == nil && s.figures.due() { // behind the batch, which recognises a restored backup
 		err = s.sendFigures(ctx)
 	}
-	return more || s.figures.waiting(), Explain(err)
+	if more = more || s.figures.waiting(); err == nil && s.settling.due() {
+		var unsettled bool
+		unsettled, err = s.settle(ctx)
+		more = more || unsettled
+	}
+	return more, Explain(err)
 }
 
 // idle reports whether there is nothing to do.
@@ -256,10 +266,13 @@ func (s *Sender) sendBatch(ctx context.Context) (more bool, err error) {
 		}
 		isNew = len(failures)
 		news := &crowdNews{touched: b.touched(failures, deliveries)}
-		if len(news.touched)+len(counted)+hand.waiting() > 0 {
+		if len(news.touched)+len(counted)+hand.waiting()+len(t.alsoRead) > 0 {
 			if err := s.decide(t, news, counted, &hand, i.number); err != nil {
 				return err
 			}
+		}
+		if err := t.saveRead(failures, i.number); err != nil {
+			return err
 		}
 		if complete {
 			if err := t.saveDay(i.number, &s.counts); err != nil {
@@ -276,6 +289,7 @@ func (s *Sender) sendBatch(ctx context.Context) (more bool, err error) {
 		return false, err
 	}
 	s.done, s.seenAt, s.seen, s.taking.saved = &b.to, time.Now(), seen, s.taking.seq
+	s.settling.settled = s.settling.settled && len(b.failures)+len(counted)+len(hand.forgotten) == 0
 	s.note(ctx, b.to.failure, false)
 	if s.watch.sent(len(deliveries)); restored {
 		s.Log.Info("the fleet is older than before: a backup was restored, or its tables were created again")

@@ -23,7 +23,14 @@ type InstanceStatus struct {
 	ToForget int64  `json:"to_forget"` // addresses that other hosts have forgotten, and this one not yet
 	Missed   int64  `json:"missed"`    // failures that it has deleted before they were sent
 	Shared   int64  `json:"shared"`    // failures that it has read, and another host had sent before
-	Removed  bool   `json:"removed"`
+	// CoveredBy is the host that counts the same logs, so that the counters of this one are
+	// not added; empty if there is none.
+	CoveredBy string `json:"covered_by"`
+	// Twice are failures of the last week that count twice in the counters, because the hosts
+	// SharesWith have read them as well.
+	Twice      int64  `json:"counted_twice"`
+	SharesWith string `json:"shares_with"`
+	Removed    bool   `json:"removed"`
 	// Silent means that it was not seen for query.SilentAfter, by the clock of PostgreSQL.
 	Silent  bool  `json:"silent"`
 	SeenAgo int64 `json:"seen_seconds_ago"`
@@ -32,7 +39,7 @@ type InstanceStatus struct {
 
 // Host returns the host as the pages show it.
 func (i *InstanceStatus) Host() *query.Host {
-	return &query.Host{Name: i.Instance, SeenAgo: i.SeenAgo, Behind: i.Behind, Missed: i.Missed, Shared: i.Shared, Removed: i.Removed}
+	return &query.Host{Name: i.Instance, SeenAgo: i.SeenAgo, Behind: i.Behind, Missed: i.Missed, Twice: i.Twice, SharesWith: i.SharesWith, Removed: i.Removed}
 }
 
 // Status returns how the hosts are doing, by name.
@@ -43,9 +50,10 @@ func (s *Settings) Status(ctx context.Context) ([]InstanceStatus, error) {
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
 	rows, err := conn.Query(ctx, `
-		SELECT instance, version, joined_at, last_seen, last_line_at, behind, gaps, failures, missed, shared, removed_at IS NOT NULL, clock_timestamp(),
+		SELECT instance, i.version, joined_at, i.last_seen, i.last_line_at, i.behind, i.gaps, failures, i.missed, i.shared, coalesce(covered_by, ''), twice, coalesce(shares_with, ''),
+		  removed_at IS NOT NULL, clock_timestamp(),
 		  (SELECT count(*) FROM bouncetail.forgotten f WHERE f.seq > i.taken_seq AND f.instance <> i.number AND i.removed_at IS NULL)
-		FROM bouncetail.fleet_instances i
+		FROM bouncetail.fleet_instances i JOIN bouncetail_views.hosts h ON h.host = i.instance
 		ORDER BY instance`)
 	if err != nil {
 		return nil, Explain(err)
@@ -54,7 +62,7 @@ func (s *Settings) Status(ctx context.Context) ([]InstanceStatus, error) {
 	var seen, now time.Time
 	var line *time.Time
 	var all []InstanceStatus
-	_, err = pgx.ForEachRow(rows, []any{&i.Instance, &i.Version, (*Stamp)(&i.JoinedAt), &seen, &line, &i.Behind, &i.Gaps, &i.Failures, &i.Missed, &i.Shared, &i.Removed, &now, &i.ToForget}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&i.Instance, &i.Version, (*Stamp)(&i.JoinedAt), &seen, &line, &i.Behind, &i.Gaps, &i.Failures, &i.Missed, &i.Shared, &i.CoveredBy, &i.Twice, &i.SharesWith, &i.Removed, &now, &i.ToForget}, func() error {
 		i.LastSeen, i.LastLine, i.LineAgo = bounce.Stamp(seen), "", -1
 		i.SeenAgo = max(0, int64(now.Sub(seen)/time.Second))
 		i.Silent = i.Host().Silent()

@@ -72,6 +72,71 @@ func story(r *rand.Rand, hosts int) [][]any {
 	return events
 }
 
+// toldTo returns what each host of a story has in its logs. Either each has a log of its own,
+// of which single lines are also in the log of another one. Or some read the same logs, and
+// sharing is true.
+func toldTo(r *rand.Rand, seed uint64) (events [][]any, sharing bool) {
+	kind := seed % 5
+	if kind < 2 {
+		return story(r, 2+int(seed%2)), false
+	}
+	logs := apart(story(r, 3))
+	var hosts [][]int // the logs of each
+	switch kind {
+	case 2: // two follow the same log
+		hosts = [][]int{{0}, {0}, {1, 2}}
+	case 3: // one follows the logs of two others
+		hosts = [][]int{{0}, {1, 2}, {0, 1, 2}}
+	case 4:
+		all := [][]int{{0, 1, 2}, {0, 1, 2}, {0, 1}, {0}, {1}, {2}}
+		hosts = all[:1:1]
+		for range 1 + r.IntN(3) {
+			hosts = append(hosts, all[r.IntN(len(all))])
+		}
+	}
+	for i, of := range hosts {
+		var all []any
+		for _, log := range of {
+			all = append(all, logs[log]...)
+		}
+		if kind == 4 && i > 0 && r.IntN(3) == 0 { // it began later than the first, or ended earlier
+			end, later := time.Date(2026, 3, 1+r.IntN(15), r.IntN(24), 0, 0, 0, time.UTC), r.IntN(2) == 0
+			all = slices.DeleteFunc(all, func(e any) bool { return timeOfEvent(e).Before(end) == later })
+		}
+		events = append(events, all)
+	}
+	r.Shuffle(len(events), func(i, j int) { events[i], events[j] = events[j], events[i] })
+	return events, true
+}
+
+// apart leaves out of each log what is also in one before.
+func apart(logs [][]any) [][]any {
+	known := make(map[bounce.EventID]bool)
+	for i := range logs {
+		logs[i] = slices.DeleteFunc(logs[i], func(e any) bool {
+			id := idOfEvent(e)
+			was := known[id]
+			known[id] = true
+			return was
+		})
+	}
+	return logs
+}
+
+func idOfEvent(e any) bounce.EventID {
+	if s, is := e.(bounce.Success); is {
+		return s.ID
+	}
+	return e.(bounce.Record).Delivery.ID
+}
+
+func timeOfEvent(e any) time.Time {
+	if s, is := e.(bounce.Success); is {
+		return time.UnixMilli(s.At)
+	}
+	return e.(bounce.Record).Delivery.At
+}
+
 // eventOf returns what the stages make of an event.
 func eventOf(e *crowdgen.Event, host int) any {
 	address := bounce.Address{Normal: e.To}

@@ -13,11 +13,21 @@ import (
 	"github.com/bouncetail/bouncetail/sqlite/packed"
 )
 
-// Traffic returns the deliveries on the days from one time to another.
+// Traffic returns the deliveries on the days from one time to another, without those that
+// two hosts have counted.
 func (r crowdRecords) Traffic(from, to int64) recipient.StoredTraffic {
+	if !r.anyCovered {
+		return r.traffic(from, to, "")
+	}
+	return r.traffic(from, to, " AND NOT EXISTS (SELECT FROM bouncetail.fleet_covered c WHERE c.day = d.day AND c.instance = d.instance)")
+}
+
+// traffic returns the deliveries that hosts have counted on some days. A condition chooses
+// rows d of daily_counts.
+func (r crowdRecords) traffic(from, to int64, and string) *recipient.CachedTraffic {
 	days := []any{bounce.DayName(bounce.EpochDay(from)), bounce.DayName(bounce.EpochDay(to))}
 	readDomains := func(domains []string, sent func(domain string) *recipient.Sends) error {
-		const query = "SELECT domain, day, sent, sent_slots FROM bouncetail.daily_counts WHERE domain = ANY ($3) AND day BETWEEN $1 AND $2 AND sent > 0 ORDER BY domain, day"
+		query := "SELECT domain, day, sent, sent_slots FROM bouncetail.daily_counts d WHERE domain = ANY ($3) AND day BETWEEN $1 AND $2 AND sent > 0" + and + " ORDER BY domain, day"
 		return r.eachDay(query, append(days, domains), false, func(domain string, first recipient.Slot, sum *slotSum) {
 			s := sent(domain)
 			if sum.unknown {
@@ -54,7 +64,7 @@ func (r crowdRecords) Traffic(from, to int64) recipient.StoredTraffic {
 	}
 }
 
-// slotSum are the deliveries of a day at all hosts.
+// slotSum are the deliveries of a day at some hosts.
 type slotSum struct {
 	sent    int
 	slots   packed.Slots
@@ -69,6 +79,26 @@ func (s *slotSum) add(sent int64, slots []byte, domains bool) error {
 		s.slots.Add(one.Slot, one.Sent, one.Domains)
 	}
 	return err
+}
+
+func (s *slotSum) equal(other *slotSum) bool {
+	return s.sent == other.sent && s.unknown == other.unknown && slices.Equal(s.slots, other.slots)
+}
+
+// addDomain adds the deliveries to a domain to those to all.
+func (s *slotSum) addDomain(of *slotSum) {
+	s.unknown = s.unknown || of.unknown
+	for _, one := range of.slots {
+		s.slots.Add(one.Slot, one.Sent, 1)
+	}
+}
+
+// packed returns the deliveries to all domains as they are stored.
+func (s *slotSum) packed() []byte {
+	if s.unknown {
+		return nil
+	}
+	return s.slots.Pack(true)
 }
 
 // eachDay calls each with the first slot of each day of a domain that a query selects, and
@@ -117,30 +147,45 @@ var saveCounts = "INSERT INTO bouncetail.daily_counts (instance, " + names(count
 	" ON CONFLICT (domain, day, instance) DO UPDATE SET sent = excluded.sent, sent_slots = excluded.sent_slots"
 
 // saveTraffic stores counts of one day of an instance, and returns what they add to
-// those of all. Counts that are lower than the stored ones are left out: a host that reads
+// its own. Counts that are lower than the stored ones are left out: a host that reads
 // its logs again reaches them again.
 func (t *transaction) saveTraffic(counts []feed.DaySent, instance int64) (added []recipient.SentDay, err error) {
 	if len(counts) == 0 || isOld(counts[0].Day, t.countsHorizon) {
 		return nil, nil
 	}
-	own, others, err := t.storedCounts(counts, instance)
+	covered, err := t.coveredOn(counts[0].Day)
 	if err != nil {
 		return nil, err
 	}
-	var day slotSum
+	stored, err := t.storedCounts(counts, instance, covered)
+	if err != nil {
+		return nil, err
+	}
+	var day slotSum // what is added to daily_traffic
 	var changed []feed.DaySent
 	for i := range counts {
 		c := &counts[i]
-		before := own.of(c.Domain)
+		before := stored.own.of(c.Domain)
 		if int(c.Sent) <= before.sent {
 			continue
 		}
 		changed = append(changed, *c)
-		one, err := addedTo(&day, c, before, others.of(c.Domain))
+		one, grown, err := growthOf(c, before)
 		if err != nil {
 			return nil, err
 		}
-		added = append(added, one)
+		one.New = before.sent == 0 && !stored.elsewhere[c.Domain]
+		if added = append(added, one); covered[instance] != 0 {
+			continue
+		}
+		day.unknown = day.unknown || grown.unknown
+		for _, g := range grown.slots {
+			domains := 0
+			if sentIn(before.slots, g.Slot)+sentIn(stored.others.of(c.Domain).slots, g.Slot) == 0 {
+				domains = 1
+			}
+			day.slots.Add(g.Slot, g.Sent, domains)
+		}
 	}
 	if len(changed) == 0 {
 		return nil, nil
@@ -149,46 +194,55 @@ func (t *transaction) saveTraffic(counts []feed.DaySent, instance int64) (added 
 		return nil, err
 	}
 	slices.SortFunc(added, func(a, b recipient.SentDay) int { return cmp.Compare(a.Domain, b.Domain) })
+	if covered[instance] != 0 {
+		return added, nil
+	}
 	return added, t.addDay(counts[0].Day, &day)
 }
 
-// addedTo adds to a day what the count of a domain has grown by, compared with what is
-// stored of this host and of the others.
-func addedTo(day *slotSum, c *feed.DaySent, before, others *slotSum) (recipient.SentDay, error) {
+// coveredOn returns who covers the hosts that are covered on a day.
+func (t *transaction) coveredOn(day string) (map[int64]int64, error) {
+	if !t.anyCovered {
+		return nil, nil
+	}
+	return mapOf[int64, int64](t.ctx, t, "SELECT instance, covered_by FROM bouncetail.fleet_covered WHERE day = $1", day)
+}
+
+// growthOf returns what the count of a domain has grown by, compared with what is stored
+// of this host.
+func growthOf(c *feed.DaySent, before *slotSum) (d recipient.SentDay, grown slotSum, err error) {
 	first := firstSlot(c.Day)
-	d := recipient.SentDay{Domain: c.Domain, Sent: int(c.Sent) - before.sent, First: first, Last: first + packed.SlotsOfDay - 1, New: before.sent+others.sent == 0}
+	d = recipient.SentDay{Domain: c.Domain, Sent: int(c.Sent) - before.sent, First: first, Last: first + packed.SlotsOfDay - 1}
 	if c.Slots == nil {
-		day.unknown = true
-		return d, nil
+		grown.unknown = true
+		return d, grown, nil
 	}
 	now, err := packed.UnpackSlots(c.Slots, false)
 	if err != nil {
-		return d, err
+		return d, grown, err
 	}
-	sentIn := func(s packed.Slots, slot byte) int {
-		for _, one := range s {
-			if one.Slot == slot {
-				return one.Sent
-			}
-		}
-		return 0
-	}
-	grown := false
 	for _, one := range now {
 		n := one.Sent - sentIn(before.slots, one.Slot)
 		if n <= 0 {
 			continue
 		}
-		domains := 0
-		if sentIn(before.slots, one.Slot)+sentIn(others.slots, one.Slot) == 0 {
-			domains = 1
+		d.Last = first + recipient.Slot(one.Slot)
+		if len(grown.slots) == 0 {
+			d.First = d.Last
 		}
-		day.slots.Add(one.Slot, n, domains)
-		if d.Last = first + recipient.Slot(one.Slot); !grown {
-			d.First, grown = d.Last, true
+		grown.slots.Add(one.Slot, n, 0)
+	}
+	return d, grown, nil
+}
+
+// sentIn returns the deliveries in a slot.
+func sentIn(slots packed.Slots, slot byte) int {
+	for _, one := range slots {
+		if one.Slot == slot {
+			return one.Sent
 		}
 	}
-	return d, nil
+	return 0
 }
 
 // domainSums are the deliveries of a day by domain.
@@ -202,29 +256,37 @@ func (s domainSums) of(domain string) *slotSum {
 	return s[domain]
 }
 
-// storedCounts returns what is stored of the domains of counts of one day, of an instance
-// and of the others together.
-func (t *transaction) storedCounts(counts []feed.DaySent, instance int64) (own, others domainSums, err error) {
+// storedCounts are the deliveries of a day by domain that are stored.
+type storedCounts struct {
+	own, others domainSums      // others: of the other hosts that are not covered, together
+	elsewhere   map[string]bool // the domains with deliveries at another host
+}
+
+// storedCounts returns what is stored of the domains of counts of one day.
+func (t *transaction) storedCounts(counts []feed.DaySent, instance int64, covered map[int64]int64) (*storedCounts, error) {
 	domains := make([]string, len(counts))
 	for i := range counts {
 		domains[i] = counts[i].Domain
 	}
 	rows, err := t.Query(t.ctx, "SELECT domain, instance, sent, sent_slots FROM bouncetail.daily_counts WHERE day = $1 AND domain = ANY ($2)", counts[0].Day, domains)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	own, others = make(domainSums), make(domainSums)
+	s := &storedCounts{make(domainSums), make(domainSums), make(map[string]bool)}
 	var domain string
 	var of, sent int64
 	var slots []byte
 	_, err = pgx.ForEachRow(rows, []any{&domain, &of, &sent, &slots}, func() error {
-		sums := others
 		if of == instance {
-			sums = own
+			return s.own.of(domain).add(sent, slots, false)
 		}
-		return sums.of(domain).add(sent, slots, false)
+		s.elsewhere[domain] = s.elsewhere[domain] || sent > 0
+		if covered[of] != 0 {
+			return nil
+		}
+		return s.others.of(domain).add(sent, slots, false)
 	})
-	return own, others, err
+	return s, err
 }
 
 // addDay adds deliveries of a day to daily_traffic.
@@ -240,10 +302,6 @@ func (t *transaction) addDay(day string, sum *slotSum) error {
 			return err
 		}
 	}
-	var slots []byte
-	if !sum.unknown {
-		slots = sum.slots.Pack(true)
-	}
-	_, err = t.Exec(t.ctx, "INSERT INTO bouncetail.daily_traffic (day, slots) VALUES ($1, $2) ON CONFLICT (day) DO UPDATE SET slots = excluded.slots", day, slots)
+	_, err = t.Exec(t.ctx, "INSERT INTO bouncetail.daily_traffic (day, slots) VALUES ($1, $2) ON CONFLICT (day) DO UPDATE SET slots = excluded.slots", day, sum.packed())
 	return err
 }

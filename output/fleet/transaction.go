@@ -20,7 +20,7 @@ type transaction struct {
 	queues bool        // see later
 	queue  []statement // that are still to be sent
 
-	alsoRead int // failures that were stored as read by a further instance
+	alsoRead []sentFailure // that were stored as read by a further instance
 
 	// Set by takeClock.
 	in  recipient.Inputs
@@ -36,6 +36,7 @@ type transaction struct {
 	lastRefusal  int64 // Unix milliseconds
 	anyDecision  bool
 	anyForgotten bool
+	anyCovered   bool // see evidence
 	changes      recipient.Changes
 
 	acceptedErr error // of recipient.Inputs.Accepted
@@ -73,14 +74,14 @@ func (t *transaction) takeClock(n int, hashKey int64, further ...statement) erro
 
 const advanceClock = "UPDATE bouncetail.fleet_clock SET seq = seq + $1::bigint RETURNING seq, clock_timestamp(), generation"
 
-const selectFacts = "SELECT (SELECT max(occurred_at) FROM bouncetail.refusals), EXISTS (SELECT FROM bouncetail.decisions), EXISTS (SELECT FROM bouncetail.forgotten)"
+const selectFacts = "SELECT (SELECT max(occurred_at) FROM bouncetail.refusals), EXISTS (SELECT FROM bouncetail.decisions), EXISTS (SELECT FROM bouncetail.forgotten), EXISTS (SELECT FROM bouncetail.fleet_covered)"
 
 func (t *transaction) scanFacts(r *fields) error {
 	last, known := r.ms()
 	if !known {
 		last = time.Time{}.UnixMilli()
 	}
-	t.lastRefusal, t.anyDecision, t.anyForgotten = last, r.bool(), r.bool()
+	t.lastRefusal, t.anyDecision, t.anyForgotten, t.anyCovered = last, r.bool(), r.bool(), r.bool()
 	return nil
 }
 

@@ -18,8 +18,11 @@ type Host struct {
 	Behind   int64      `json:"behind"`       // failures that were still to be sent when it was last seen
 	LastLine *time.Time `json:"last_line_at"` // when one of its logs last grew
 	Missed   int64      `json:"missed"`       // failures that it has deleted before they were sent
-	Shared   int64      `json:"shared"`       // failures that it has read, and another host had sent before
 	Removed  bool       `json:"removed"`      // it is gone for good
+	// Twice are failures of the last week that count twice in the counters, because the hosts
+	// SharesWith have read them as well.
+	Twice      int64  `json:"counted_twice"`
+	SharesWith string `json:"shares_with"`
 }
 
 // SilentAfter is how long a host may not be seen before it counts as silent.
@@ -37,8 +40,8 @@ func (h *Host) Problem() string {
 		return "silent: is bouncetail-fleet.service running there?"
 	case h.Missed > 0:
 		return text.Amount(int(h.Missed), "failure") + " deleted there before they were sent"
-	case h.Shared > 0:
-		return "shares a log: counters count " + text.Amount(int(h.Shared), "failure") + " twice"
+	case h.Twice > 0:
+		return fmt.Sprintf("shares a log with %s: counters of 7 days count %s twice", h.SharesWith, text.Amount(int(h.Twice), "failure"))
 	}
 	return ""
 }
@@ -48,10 +51,10 @@ func (r *Reader) Hosts(ctx context.Context) (hosts []Host, err error) {
 	if !r.IsFleet() {
 		return nil, nil
 	}
-	err = sqldb.ScanAll(ctx, r.db, "SELECT host, number, seen_ago, behind, last_line_at, missed, shared, removed FROM hosts ORDER BY host", func(scan func(...any) error) error {
+	err = sqldb.ScanAll(ctx, r.db, "SELECT host, number, seen_ago, behind, last_line_at, missed, twice, coalesce(shares_with, ''), removed FROM hosts ORDER BY host", func(scan func(...any) error) error {
 		var h Host
 		var line *string
-		err := scan(&h.Name, &h.Number, &h.SeenAgo, &h.Behind, &line, &h.Missed, &h.Shared, &h.Removed)
+		err := scan(&h.Name, &h.Number, &h.SeenAgo, &h.Behind, &line, &h.Missed, &h.Twice, &h.SharesWith, &h.Removed)
 		if line != nil {
 			at := bounce.ParseStamp(*line)
 			h.LastLine = &at

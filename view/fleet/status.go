@@ -25,6 +25,9 @@ var StatusColumns = []table.Column{
 // StatusCells returns a row of the list of hosts.
 func StatusCells(i *fleet.InstanceStatus) []any {
 	line, problem := "never", cmp.Or(i.Host().Problem(), "none")
+	if i.CoveredBy != "" && problem == "none" {
+		problem = "none, " + i.CoveredBy + " counts the same logs"
+	}
 	if i.LineAgo >= 0 {
 		line = ago(i.LineAgo)
 	}

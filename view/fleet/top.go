@@ -83,11 +83,11 @@ func (r *Reader) FailureGroups(ctx context.Context, column query.FailureColumn, 
 }
 
 // DomainCounts returns the domains with failed attempts on the days from one to
-// another in UTC, both included: the sums of what the hosts have counted.
+// another in UTC, both included: the sums of what the hosts have counted, each log once.
 func (r *Reader) DomainCounts(ctx context.Context, first, last time.Time) ([]query.DomainCount, error) {
 	rows, err := r.conn.Query(ctx, `
 		SELECT domain, sum(deferred + bounced + expired)::bigint, sum(sent)::bigint
-		FROM bouncetail.daily_counts
+		FROM bouncetail_views.daily_counts
 		WHERE day >= $1 AND day <= $2
 		GROUP BY domain
 		HAVING sum(deferred + bounced + expired) > 0`, first.UTC().Format(time.DateOnly), last.UTC().Format(time.DateOnly))

@@ -1,0 +1,132 @@
+package fleet
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// followed makes evidence of hosts that have read logs: failures of each log by day, and
+// twenty times as many attempts.
+type followed struct {
+	days  int
+	hosts map[int64]map[string]func(day int) int // the failures that a host has read of a log
+}
+
+// of returns how many failures of some days were read.
+func of(n int) func(int) int { return func(int) int { return n } }
+
+// between returns how many failures were read of the days from one on until another.
+func between(first, last, n int) func(int) int {
+	return func(day int) int {
+		if day < first || day > last {
+			return 0
+		}
+		return n
+	}
+}
+
+// evidence takes the failures that one of two hosts has read of a log and the other has
+// not to be those that the latter lost.
+func (f *followed) evidence() *evidence {
+	e := &evidence{make(map[int64]dayCounts), make(map[[2]int64]dayCounts), make(map[int64]dayCounts)}
+	for host, logs := range f.hosts {
+		e.read[host], e.attempts[host] = make(dayCounts), make(dayCounts)
+		for other, otherLogs := range f.hosts {
+			for log, n := range logs {
+				for day := range f.days {
+					if m := otherLogs[log]; m != nil && host < other && min(n(day), m(day)) > 0 {
+						addTo(e.both, [2]int64{host, other}, day, min(n(day), m(day)))
+					}
+				}
+			}
+		}
+		for _, n := range logs {
+			for day := range f.days {
+				addTo(e.read, host, day, n(day))
+				addTo(e.attempts, host, day, 20*n(day))
+			}
+		}
+	}
+	return e
+}
+
+func addTo[K comparable](all map[K]dayCounts, key K, day, n int) {
+	if n == 0 {
+		return
+	}
+	if all[key] == nil {
+		all[key] = make(dayCounts)
+	}
+	all[key][dayAfter("2026-03-01", day)] += int64(n)
+}
+
+// text writes who is covered on which days: "1-3: 2 by 1".
+func (c coverage) text(days int) string {
+	var lines []string
+	var was string
+	for day := range days + 1 {
+		var covered []string
+		of := c[dayAfter("2026-03-01", day)]
+		for _, host := range slices.Sorted(maps.Keys(of)) {
+			covered = append(covered, fmt.Sprintf("%d by %d", host, of[host]))
+		}
+		if now := strings.Join(covered, ", "); day == 0 || now != was {
+			lines = append(lines, fmt.Sprintf("%d: %s", day, now))
+			was = now
+		}
+	}
+	return strings.Join(lines, "; ")
+}
+
+func TestOneOfTheHostsThatFollowALogCounts(t *testing.T) {
+	type logs = map[string]func(int) int
+	for _, one := range []struct {
+		name  string
+		days  int
+		hosts map[int64]logs
+		want  string
+	}{
+		{"each has its own log", 10, map[int64]logs{1: {"a": of(9)}, 2: {"b": of(9)}}, "0: "},
+		{"two have the same", 10, map[int64]logs{1: {"a": of(9)}, 2: {"a": of(9)}}, "0: 2 by 1"},
+		{"three have the same", 10, map[int64]logs{1: {"a": of(9)}, 2: {"a": of(9)}, 3: {"a": of(9)}}, "0: 2 by 1, 3 by 1"},
+		{"one has those of all", 10, map[int64]logs{1: {"a": of(9)}, 2: {"b": of(9)}, 3: {"a": of(9), "b": of(9)}}, "0: 1 by 3, 2 by 3"},
+		{"two have those of all", 10, map[int64]logs{1: {"a": of(9)}, 2: {"a": of(9), "b": of(9)}, 3: {"a": of(9), "b": of(9)}}, "0: 1 by 2, 3 by 2"},
+		{"a part of the logs, and others", 10, map[int64]logs{1: {"a": of(9)}, 2: {"a": of(9)}, 3: {"b": of(9)}}, "0: 2 by 1"},
+		{"each has one that the other has not", 10, map[int64]logs{1: {"a": of(9), "c": of(9)}, 2: {"b": of(9), "c": of(9)}}, "0: "},
+		{"lines of the second were lost", 10, map[int64]logs{1: {"a": of(100)}, 2: {"a": of(99)}}, "0: 2 by 1"},
+		{"lines of the first were lost", 10, map[int64]logs{1: {"a": of(99)}, 2: {"a": of(100)}}, "0: 2 by 1"},
+		{"many lines of the first were lost", 10, map[int64]logs{1: {"a": of(90)}, 2: {"a": of(100)}}, "0: 1 by 2"},
+		{"the first is behind", 10, map[int64]logs{1: {"a": between(0, 5, 30)}, 2: {"a": of(30)}}, "0: 2 by 1; 6: 1 by 2"},
+		{"the second is behind", 10, map[int64]logs{1: {"a": of(30)}, 2: {"a": between(0, 5, 30)}}, "0: 2 by 1"},
+		{"the second joins", 10, map[int64]logs{1: {"a": of(30)}, 2: {"a": between(4, 10, 30)}}, "0: 2 by 1"},
+		{"the one with all joins", 10, map[int64]logs{1: {"a": of(30)}, 2: {"b": of(30), "a": between(4, 10, 30)}}, "0: ; 4: 1 by 2"},
+		{"the one with all leaves", 10, map[int64]logs{1: {"a": of(30)}, 2: {"b": of(30), "a": between(0, 4, 30)}}, "0: 1 by 2; 5: "},
+		{"few failures", 10, map[int64]logs{1: {"a": between(3, 3, 1)}, 2: {"a": between(3, 3, 1), "b": of(1)}}, "0: 1 by 2"},
+		{"nothing on the last days", 10, map[int64]logs{1: {"a": between(0, 3, 1)}, 2: {"a": between(0, 3, 1)}, 3: {"b": of(1)}}, "0: 2 by 1"},
+		{"one line in another log", 10, map[int64]logs{1: {"a": of(5), "x": between(3, 3, 1)}, 2: {"b": of(5), "x": between(3, 3, 1)}}, "0: "},
+		{"a host dies, and there are few failures", 40, map[int64]logs{1: {"a": between(0, 29, 1)}, 2: {"a": of(1)}}, "0: 2 by 1; 30: 1 by 2"},
+	} {
+		f := &followed{one.days, one.hosts}
+		if got := f.evidence().coverage().text(one.days); got != one.want {
+			t.Errorf("%s: %q, want %q", one.name, got, one.want)
+		}
+	}
+}
+
+// Nearly all of nearly all is less. Nobody is left out because of that.
+func TestOneOfTheHostsThatLoseLinesCounts(t *testing.T) {
+	e := &evidence{make(map[int64]dayCounts), make(map[[2]int64]dayCounts), make(map[int64]dayCounts)}
+	for host := range int64(3) {
+		addTo(e.read, 1+host, 0, 100)
+		addTo(e.attempts, 1+host, 0, 1000)
+	}
+	for pair, n := range map[[2]int64]int{{1, 2}: 96, {2, 3}: 96, {1, 3}: 92} {
+		addTo(e.both, pair, 0, n)
+	}
+	if got := e.coverage().text(0); got != "0: 2 by 1, 3 by 1" {
+		t.Errorf("%q, want that 1 counts", got)
+	}
+}
