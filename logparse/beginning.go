@@ -149,7 +149,7 @@ func mayBeWrapped(h *header) bool {
 			}
 		}
 	}
-	return strings.Contains(h.body, "** ") || strings.Contains(h.body, "-> ") || strings.Contains(h.body, ">> ") || strings.Contains(h.body, "ail for ")
+	return strings.Contains(h.body, `dsn"`) || strings.Contains(h.body, "** ") || strings.Contains(h.body, "-> ") || strings.Contains(h.body, ">> ") || strings.Contains(h.body, "ail for ")
 }
 
 // mayBeginHeader reports whether a text may begin with a stamp, a priority, an

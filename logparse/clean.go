@@ -92,8 +92,10 @@ func undecorate(text string) string {
 		return text[1:] // a clock that is not synchronised, as routers mark it
 	}
 	for _, around := range [...][2]string{{"b'", "'"}, {"'", "'"}, {"`", "`"}, {"**", "**"}, {"| ", " |"}} {
-		if inside, found := strings.CutPrefix(text, around[0]); found && strings.HasSuffix(inside, around[1]) {
-			return strings.TrimSuffix(inside, around[1])
+		if inside, found := strings.CutPrefix(text, around[0]); found {
+			if inside, found = strings.CutSuffix(strings.TrimRight(inside, ",;]"), around[1]); found {
+				return inside
+			}
 		}
 	}
 	return text

@@ -22,6 +22,9 @@ import (
 // unmarked returns a line without the marks of a page or a forum.
 func unmarked(line string) string {
 	text := withoutFrame(line)
+	if strings.Contains(text, `to=\<`) {
+		text = escapedMarks.Replace(text)
+	}
 	if !strings.ContainsAny(text, "<>") && (strings.Contains(text, "to=&lt;") || !strings.Contains(text, "to=")) {
 		text = entities.Replace(text)
 	}
@@ -32,12 +35,16 @@ func unmarked(line string) string {
 		}
 		return link
 	})
+	if m := bareLink.FindStringSubmatch(text); m != nil && m[1]+m[2] == m[3] {
+		text = strings.Replace(text, m[0], "to=<"+m[3]+">", 1)
+	}
 	return boldField.ReplaceAllString(text, "$1")
 }
 
 // respaced returns a line with one space where there are several, or none where one
-// belongs.
+// belongs, and without the dots that stand for fields which were left out.
 func respaced(line string) string {
+	line = elision.ReplaceAllString(line, "$1, ")
 	if !strings.Contains(line, `"`) || plainRecipient.MatchString(line) { // a quoted local part may hold several spaces
 		line = doubled.ReplaceAllString(line, " ")
 	}
@@ -65,9 +72,15 @@ var (
 	markupAtStart = regexp.MustCompile(`(?i)^(?:\[` + markupNames + ` *)+`)
 	markupAtEnd   = regexp.MustCompile(`(?i)(?: *\[/` + markupNames + `)+$`)
 	// "to=<[email]a@b.example[/email]>"
-	markedAddress = regexp.MustCompile(`(?i)=<\[(?:email|url)(?:=[^\]"<>]*|="[^\]"<>]*")?\]([^\[\]<>"\s]+)\[/(?:email|url)\]>`)
+	markedAddress = regexp.MustCompile(`(?i)=< ?\[(?:email|url)(?:=[^\]"<>]*|="[^\]"<>]*")?\]([^\[\]<>"\s]+)\[/(?:email|url)\]>`)
 	// "to=<[a@b.example](mailto:a@b.example)>", "to=<a@b.example <mailto:a@b.example>>"
-	linkedAddress  = regexp.MustCompile(`=<(?:\[([^\[\]<>"\s]+)\]\(|([^\[\]<>"\s]+) <)mailto:([^\[\]()<>"\s]+)[>)]>`)
+	linkedAddress = regexp.MustCompile(`=<(?:\[([^\[\]<>"\s]+)\]\(|([^\[\]<>"\s]+) <)mailto:([^\[\]()<>"\s]+)[>)]>`)
+	// "to=a@b.example <mailto:a@b.example>", "to=[a@b.example](mailto:a@b.example)"
+	bareLink = regexp.MustCompile(`\bto=(?:([^\[\]<>"\s]+) <|\[([^\[\]<>"\s]+)\]\()mailto:([^\[\]()<>"\s]+)[>)]`)
+	// "to=\<a@b.example\>", "to=\<<a@b.example>\>"
+	escapedMarks = strings.NewReplacer(`\<<`, "<", `>\>`, ">", `\<`, "<", `\>`, ">", `\_`, "_", `\[`, "[", `\]`, "]", `\*`, "*")
+	// "relay=none, …, dsn=4.4.1", "relay=none, ... dsn=4.4.1"
+	elision        = regexp.MustCompile(`^([^()]*), (?:…|\.\.\.),? `)
 	boldField      = regexp.MustCompile(`\*\*((?:to|relay|dsn|status|stat)=[^*]*)\*\*`)
 	tagsBefore     = regexp.MustCompile(`^(?i)(?:<(?:pre|code|p|br|b|i|em|strong|li|td|tr|span|div|font|tt|samp|kbd|blockquote)(?: [^<>]*)?/?> *)+`)
 	tagsBehind     = regexp.MustCompile(`(?: *</?[A-Za-z]+ ?/?>)+$`)
@@ -89,6 +102,17 @@ func isOrnament(r rune) bool {
 func (p *Parser) readCopy(line string, yield func(*bounce.Event)) bool {
 	if p.restoring || len(line) > longest {
 		return false
+	}
+	if strings.Contains(line, "\x1b[") {
+		// As "grep --color=always" has it. Postfix writes no control characters; of other
+		// servers' lines they may be part of an address.
+		postfix := false
+		p.readRestored(cutColours(line), func(ev *bounce.Event) {
+			if postfix = ev.MTA == bounce.Postfix; postfix {
+				yield(ev)
+			}
+		})
+		return postfix
 	}
 	first := unmarked(line)
 	if first != line && p.readRestored(first, yield) {

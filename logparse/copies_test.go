@@ -27,6 +27,11 @@ func TestCopiesOfLines(t *testing.T) {
 			strings.ReplaceAll(line, " to=<a@b.example>", ` to=<[EMAIL="a@b.example"]a@b.example[/EMAIL]>`),
 			strings.Replace(line, " to=<a@b.example>", " to=<[a@b.example](mailto:a@b.example)>", 1),
 			strings.Replace(line, " to=<a@b.example>", " to=<a@b.example <mailto:a@b.example>>", 1),
+			strings.ReplaceAll(line, " to=<a@b.example>", " to=< [email]a@b.example[/email]>"),
+			strings.Replace(line, " to=<a@b.example>", " to=[a@b.example](mailto:a@b.example)", 1),
+			strings.Replace(line, " to=<a@b.example>", " to=a@b.example <mailto:a@b.example>", 1),
+			strings.Replace(line, " to=<a@b.example>", ` to=\<a@b.example\>`, 1),
+			strings.Replace(line, " to=<a@b.example>", ` to=\<<a@b.example>\>`, 1),
 			strings.Replace(line, "status=bounced", "**status=bounced**", 1),
 			"**" + line + "**",
 			strings.ReplaceAll(line, ", ", ",  "),
@@ -40,6 +45,30 @@ func TestCopiesOfLines(t *testing.T) {
 			if c := p.Counts(); strings.Join(got, "\n") != strings.Join(want, "\n") || c.Unparsed != 0 || c.Lines != 1 || c.Recognised != 1 {
 				t.Errorf("%s\n got %v, %+v, not parsed: %v\nwant %v", copied, got, c, p.TakeUnparsed(), want)
 			}
+		}
+	}
+}
+
+// People leave out fields of a line that they show, and a terminal has colours. Only
+// Postfix writes no control characters: those of others are part of what they log.
+func TestCopiesOfPostfixLines(t *testing.T) {
+	const line = "Nov 23 12:57:36 mx postfix/smtp[4]: 4f1XyZabcd: to=<a@b.example>, relay=none, delay=1, delays=0/0/0/1, dsn=4.4.1, status=deferred (connect to mx.b.example[192.0.2.1]:25: Connection refused)"
+	want := describeAll(events(newParser(t, ""), line+"\n"))
+	for _, copied := range []string{
+		strings.Replace(line, ", delay=1, delays=0/0/0/1", ", …", 1),
+		strings.Replace(line, ", delay=1, delays=0/0/0/1,", ", ...", 1),
+		strings.Replace(line, "status=deferred", "\x1b[01;31m\x1b[Kstatus=deferred\x1b[m\x1b[K", 1),
+		strings.Replace(line, "a@b.example", "\x1b[01;31m\x1b[Ka@b.example\x1b[m\x1b[K", 1),
+	} {
+		p := newParser(t, "")
+		if got := describeAll(events(p, copied+"\n")); strings.Join(got, "\n") != strings.Join(want, "\n") || p.Counts().Unparsed != 0 {
+			t.Errorf("%s\n got %v, want %v; not parsed: %v", copied, got, want, p.TakeUnparsed())
+		}
+	}
+	const sendmail = "Nov 23 12:57:36 mx sm-mta[4]: 6AND4fXL000084: to=<\x1b[mv@bank.example>, delay=00:00:01, mailer=local, dsn=5.1.1, stat=User \x1b[munknown"
+	for _, ev := range events(newParser(t, ""), sendmail+"\n") {
+		if ev.Recipient == "v@bank.example" {
+			t.Errorf("%q\n got %s", sendmail, describe(&ev))
 		}
 	}
 }

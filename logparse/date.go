@@ -66,7 +66,7 @@ func (s *stamp) cutNumeric(text string) (string, bool) {
 	if strings.HasPrefix(text, ", ") {
 		text = text[1:]
 	}
-	if len(text) == 0 || strings.IndexByte("Tt _:-\t;", text[0]) < 0 {
+	if len(text) == 0 || strings.IndexByte("Tt _:-\t;,", text[0]) < 0 {
 		return "", false
 	}
 	return s.cutTime(strings.TrimLeft(text[1:], " "))
@@ -173,7 +173,7 @@ func (s *stamp) cutNamed(text string) (string, bool) {
 			s.month = time.Month(month)
 		case month > 0 && s.month == time.March && !clock: // "mar." is Tuesday in French
 			s.month = time.Month(month)
-		case n == 0 && isWeekday(part), part == "@" && !clock && s.day != 0: // Nov 23, 2026 @ 12:57:36.123
+		case n == 0 && isWeekday(part), part != "" && part[0] >= 0x80 && !clock && isWeekday(part), part == "@" && !clock && s.day != 0: // Nov 23, 2026 @ 12:57:36.123
 		case clock && !s.zoned && s.named(clock) && s.setZone(part):
 		default:
 			return text, s.named(clock)

@@ -27,6 +27,7 @@ type exportEntry struct {
 	Broken bool `json:"broken,omitempty"`
 
 	Object  []byte `json:"object,omitempty"` // read of an object so far (multiline.go)
+	Parted  bool   `json:"parted,omitempty"` // Object holds the parts of a broken line (wrapped.go)
 	Verbose bool   `json:"verbose,omitempty"`
 	Done    bool   `json:"done,omitempty"` // the entry was read; only its rest follows
 }
@@ -43,6 +44,9 @@ func (p *Parser) readExport(line string, yield func(*bounce.Event)) bool {
 	e := p.export
 	if e != nil && e.Broken {
 		return true
+	}
+	if e != nil && e.Parted {
+		return p.readBroken(line, yield)
 	}
 	if e != nil && (e.Verbose || e.Object != nil) {
 		return p.readMultiline(line, yield)
@@ -118,6 +122,10 @@ func (p *Parser) endExport(yield func(*bounce.Event)) {
 		return
 	}
 	p.export = nil
+	if e.Parted {
+		p.endBroken(string(e.Object), yield)
+		return
+	}
 	if e.Object != nil {
 		p.noteLost(string(e.Object)) // its end was not found
 		return

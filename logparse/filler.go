@@ -18,12 +18,12 @@ const maxFiller = 6
 // something else follows.
 func cutFiller(text string) (body string, ok bool) {
 	for range maxFiller {
-		text = strings.TrimLeft(text, delimiters+":")
+		text = strings.TrimLeft(text, delimiters+":<>")
 		if tagOf(text) != "" {
 			return text, true
 		}
 		word, rest := cutWord(text)
-		if word == "" || !isFiller(strings.TrimSuffix(word, ":")) {
+		if word == "" || !isFiller(strings.TrimRight(word, ":>")) {
 			return "", false
 		}
 		text = rest
@@ -38,7 +38,7 @@ func isFiller(word string) bool {
 	switch {
 	case word == "-", word == "postfix", isFacility(word), postfixDaemons[word]:
 		return true
-	case strings.HasPrefix(word, "lib") && strings.HasSuffix(word, ".dylib"), strings.HasPrefix(word, "com.apple."):
+	case strings.HasPrefix(word, "lib") && isName(word), strings.HasPrefix(word, "com.apple."):
 		return true // macOS names the library and the subsystem
 	case word != "" && leading(word) == len(word):
 		return len(word) <= 10
@@ -67,7 +67,7 @@ func (h *header) cutFiller() bool {
 		}
 	}
 	switch c := h.body[0]; {
-	case strings.IndexByte("iIdDnNmMsSlLpP[(-:", c) >= 0:
+	case strings.IndexByte("iIdDnNmMsSlLpP[(<-:", c) >= 0:
 	case isDigit(c):
 		digits, rest := leadingDigits(h.body)
 		if rest == "" || rest[0] != ' ' && rest[0] != ':' || len(digits) > 10 {

@@ -208,5 +208,18 @@ var headerTests = []struct{ name, form, time, host string }{
 	{"the name of the process alone", `{"host":"mx","ident":"DAEMON","pid":"474","message":"JSON","time":1795438656}`, "2026-11-23T12:57:36Z", "mx"},
 	{"an object within log", `{"log":{"message":"Nov 23 12:57:36 mx postfix/DAEMON[4]: JSON"},"@timestamp":"2026-11-23T12:57:40Z"}`, "2026-11-23T12:57:36Z", "mx"},
 
+	{"a name as the process", "2026-11-23T12:57:37+00:00 app[mail.1]: Nov 23 12:57:36 mx postfix/DAEMON[474]: BODY", "2026-11-23T12:57:36Z", "mx"},
+	{"log show --style compact", "2026-11-23 12:57:36.123 Df DAEMON[474:1a2b3c] (libpostfix-util.dylib) BODY", "2026-11-23T12:57:36.123Z", ""},
+	{"a level in angle brackets behind the tag", "Nov 23 12:57:36 mx postfix/DAEMON[474] <info>: BODY", "2026-11-23T12:57:36Z", "mx"},
+	{"Chinese weekday", "2026年11月23日 星期一 12:57:36 mx postfix/DAEMON[474]: BODY", "2026-11-23T12:57:36Z", "mx"},
+	{"Japanese weekday", "2026年 11月 23日 月曜日 12:57:36 JST mx postfix/DAEMON[474]: BODY", "2026-11-23T03:57:36Z", "mx"},
+	{"a comma between date and clock", "2026-11-23,12:57:36,mx,postfix/DAEMON[474]: BODY", "2026-11-23T12:57:36Z", "mx"},
+	{"a table with one column", `"Nov 23 12:57:36 mx postfix/DAEMON[474]: QUOTED"`, "2026-11-23T12:57:36Z", "mx"},
+	{"a table with strings of JSON", `"2026-11-23T12:57:40Z","""node1""","""mail""","Nov 23 12:57:36 mx postfix/DAEMON[474]: QUOTED"`, "2026-11-23T12:57:36Z", "mx"},
+	{"Graylog with the host in the message", `{"source":"mx","message":"mx postfix/DAEMON[474]: JSON","application_name":"postfix/DAEMON","timestamp":"2026-11-23T12:57:36.000Z"}`, "2026-11-23T12:57:36Z", "mx"},
+	{"Logstash with the line and its words", `{"_source":{"message":["<22>Nov 23 12:57:36 mx postfix/DAEMON[474]: JSON","JSON"],"@timestamp":"2026-11-23T12:57:36.000Z","program":"postfix/DAEMON","hostname":"mx"}}`, "2026-11-23T12:57:36Z", "mx"},
+	{"LogScale", `{"@timestamp":1795438660000,"@rawstring":"Nov 23 12:57:36 mx postfix/DAEMON[474]: JSON","#type":"syslog"}`, "2026-11-23T12:57:36Z", "mx"},
+	{"a list in single quotes", "'Nov 23 12:57:36 mx postfix/DAEMON[474]: BODY',", "2026-11-23T12:57:36Z", "mx"},
+
 	{"journalctl -o export", "__CURSOR=s=1;i=2\n__REALTIME_TIMESTAMP=1795438656123456\n_HOSTNAME=mx\nSYSLOG_IDENTIFIER=postfix/DAEMON\n_PID=474\nMESSAGE=BODY\n", "2026-11-23T12:57:36.123456Z", "mx"},
 }

@@ -69,8 +69,9 @@ func skipSpace(text string) string {
 }
 
 // decodeText returns what a value holds as text. An array is that of its bytes,
-// as journalctl writes what is no UTF-8, or of strings that are all the same: one
-// with different strings could be read in several ways.
+// as journalctl writes what is no UTF-8, or of strings of which each is the first or
+// its end, as Logstash keeps a line and its words: one with different strings could
+// be read in several ways.
 func decodeText(raw string) (string, bool) {
 	switch {
 	case raw == "" || raw == "null":
@@ -88,10 +89,10 @@ func decodeText(raw string) (string, bool) {
 			return "", false
 		}
 		if value[0] == '"' {
-			if next := decodeString(value[1 : len(value)-1]); text != "" && next != text {
-				return "", false
-			} else {
+			if next := decodeString(value[1 : len(value)-1]); text == "" {
 				text = next
+			} else if next == "" || !strings.HasSuffix(text, next) {
+				return "", false
 			}
 		} else {
 			n, err := strconv.Atoi(value)

@@ -110,6 +110,7 @@ type Parser struct {
 	export        *exportEntry          // that is being read
 	cut           uint8                 // streams of a container whose last line goes on, see continues
 	event         bounce.Event          // handed to yield, and used again
+	parted        bool                  // the line is a part of a broken one that could not be read
 	restoring     bool                  // the line is a restored copy: if it cannot be read, the original is counted
 }
 
@@ -355,9 +356,12 @@ func (p *Parser) finish(h *header, line string, yield func(*bounce.Event)) bool 
 			if !isFinal(h) {
 				return false
 			}
+			if p.holdID(h, line) {
+				return true
+			}
 		} else if result == resultRead {
 			p.yield(h, line, yield)
-		} else if p.readCopy(line, yield) {
+		} else if p.readCopy(line, yield) || p.holdBroken(g.mta, h, line) {
 			return true
 		} else {
 			p.noteUnparsed(g.mta, h.body, unparsedID(h, line))
@@ -370,8 +374,21 @@ func (p *Parser) finish(h *header, line string, yield func(*bounce.Event)) bool 
 
 // isRecipient reports whether a text may be an address: not that of "to=<>", which is
 // about nobody, nor "[email]a@b.example[/email]" and "a &lt;a@b.example&gt;" of a copy.
+// A space, a colour, an escaped bracket or the scheme of a link is at its front in a
+// copy only.
 func isRecipient(text string) bool {
-	return text != "" && text[0] != '[' && (text[len(text)-1] != ';' || !strings.HasSuffix(text, "&gt;"))
+	if text == "" {
+		return false
+	}
+	switch text[0] {
+	case '[', ' ':
+		return false
+	case '\\', 'm':
+		if hasAnyPrefix(text, `\u001b[`, "mailto:") || strings.HasPrefix(text, `\<`) && strings.HasSuffix(text, `\>`) {
+			return false
+		}
+	}
+	return text[len(text)-1] != ';' || !strings.HasSuffix(text, "&gt;")
 }
 
 // isFinal reports whether a header is a mail server's, whatever follows: no

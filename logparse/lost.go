@@ -18,7 +18,7 @@ var deliveryAgents = makeSet(`smtp lmtp local virtual pipe error retry discard`)
 // losesDelivery reports whether a line of an MTA holds a delivery that its grammar
 // does not read.
 func (g *grammar) losesDelivery(h *header) bool {
-	if !g.loses(h) {
+	if !g.loses(h) || strings.HasPrefix(h.body, "message repeated ") { // rsyslog repeats the line before
 		return false
 	}
 	return !isServerTag(h.tag) || !beginsLine(h.body) && !beginsWithTag(h.body) // else the tag is a container's
@@ -100,22 +100,34 @@ func beginsWithID(body string) bool {
 	return id >= 5 && id < len(body) && body[id] == ':'
 }
 
+// behindFiller reports whether a delivery is behind words that are not known, of which
+// none tells that another server said it.
+func behindFiller(body string) bool {
+	before, _, found := strings.Cut(body[:min(len(body), 2*maxBefore)], "to=<")
+	if !found || beginsWithID(body) || strings.Contains(before, "said") || strings.Contains(before, "from=") {
+		return false
+	}
+	_, found = findDelivery(body)
+	return found
+}
+
 func losesPostfix(h *header) bool {
 	if !namesRecipient(h.body) {
 		return false // as nearly all lines, before anything else is looked for
 	}
 	body := usualForm(h.body)
+	if body[0] == '{' || strings.HasPrefix(body, "@cee:") {
+		_, found := findDelivery(body)
+		return found
+	}
 	if !deliveryAgents[postfixDaemon(h.tag)] && h.tag != "postfix" && !strings.HasPrefix(body, "to=") {
 		return false
 	}
-	if beginsWithTag(body) || !leadsToRecipient(body) {
+	if beginsWithTag(body) || !leadsToRecipient(body) && !behindFiller(body) {
 		return false
 	}
-	_, status, found := strings.Cut(body, "status=")
-	if found {
-		return !hasAnyPrefix(status, "deliverable", "undeliverable") // address probes
-	}
-	return true // cut off before the status
+	at := strings.Index(body, "status=")
+	return at < 0 || !isProbe(body[at:]) // without a status it was cut off before it
 }
 
 func losesSendmail(h *header) bool {
@@ -168,7 +180,7 @@ func findDelivery(line string) (mta bounce.MTA, found bool) {
 		if isQueueID(line[:at]) {
 			switch {
 			case at < status && (line[at+5] == '<' || strings.Contains(line[at:], "relay=")):
-				return bounce.Postfix, true
+				return bounce.Postfix, !isProbe(line[status:])
 			case at < stat && at < delay:
 				return bounce.Sendmail, true
 			}
@@ -178,6 +190,9 @@ func findDelivery(line string) (mta bounce.MTA, found bool) {
 			break
 		}
 		at += 1 + next
+	}
+	if losesID(line, status) || fieldsOfDelivery(line) {
+		return bounce.Postfix, true
 	}
 	if at := strings.Index(line, "expired, returned to sender"); at > 0 && strings.Contains(line[:at], ": from=<") {
 		return bounce.Postfix, true
@@ -202,6 +217,30 @@ func findDelivery(line string) (mta bounce.MTA, found bool) {
 		return bounce.Sendmail, true // FortiMail puts the lines of its Sendmail into a field
 	}
 	return "", false
+}
+
+// losesID reports whether a line has a recipient and the fields of Postfix up to the
+// status, but no queue ID before them. A reply may quote a line of another log.
+func losesID(line string, status int) bool {
+	at := strings.Index(line, "to=<")
+	if at < 0 || at > status || at > 0 && strings.IndexByte(" \"':", line[at-1]) < 0 || strings.Contains(line[:at], " said: ") {
+		return false
+	}
+	_, after := cutBracketed(line[at+len("to="):])
+	return hasAnyPrefix(after, ", relay=", ", orig_to=<") && !isProbe(line[status:])
+}
+
+// fieldsOfDelivery reports whether an object has the parts of a delivery in its fields,
+// as collectors take lines apart.
+func fieldsOfDelivery(line string) bool {
+	return strings.Contains(line, `dsn"`) && strings.Contains(line, `to"`) && deliveredField.MatchString(line)
+}
+
+var deliveredField = regexp.MustCompile(`status" ?: ?"(?:bounced|deferred|expired|sent)"`)
+
+// isProbe reports whether a status is that of the probe of an address.
+func isProbe(status string) bool {
+	return hasAnyPrefix(status, "status=deliverable", "status=undeliverable")
 }
 
 // isQueueID reports whether a text ends with what may be a queue ID.

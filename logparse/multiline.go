@@ -39,7 +39,7 @@ func (p *Parser) readUnusual(line string, yield func(*bounce.Event)) {
 		if n > 0 {
 			text = upToComma(line)
 		}
-		var u unusual
+		u := unusual{near: p.last}
 		found := u.read(text)
 		next, more := strings.CutPrefix(strings.TrimLeft(u.behind, " "), ",")
 		if !more {

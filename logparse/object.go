@@ -50,7 +50,7 @@ var fieldNames = makeFields(map[role]string{
 		full_message fullmessage
 		short_message shortmessage eventmessage @m
 		line _line logline log_line textpayload text
-		rawmsg raw _raw rawmessage full_log
+		rawmsg raw _raw rawmessage @rawstring full_log
 		event.original log.original
 		content body value event event.message body.stringvalue`,
 	roleProgram: `SYSLOG_IDENTIFIER ident program programname
@@ -209,10 +209,18 @@ func (u *unusual) takeObject(o *object) bool {
 	return false
 }
 
+// withoutHost takes the name of the host off a message. Graylog repeats it there.
+func (u *unusual) withoutHost(text string) string {
+	if rest, found := strings.CutPrefix(text, u.host+" "); found && u.host != "" && beginsWithTag(rest) {
+		return rest
+	}
+	return text
+}
+
 // readMessage reads the message of an object. It may be the words of the program
 // that the object names, or a line with another header.
 func (u *unusual) readMessage(text string, isLog bool) bool {
-	text = strings.TrimRight(text, "\r\n")
+	text = u.withoutHost(strings.TrimRight(text, "\r\n"))
 	if postfixDaemons[u.tag] && tagOf(strings.TrimLeft(text, " ")) == "postfix" {
 		u.tag = "postfix/" + u.tag // the name of the process
 	}

@@ -318,6 +318,9 @@ func parsePostfixDelivery(h *header, ev *bounce.Event) result {
 func parsePostfixReason(r *bounce.Reply, reason string) {
 	reason = strings.TrimSuffix(reason, ")")
 	reason = strings.TrimPrefix(reason, suspended)
+	if server, rest, found := strings.Cut(reason, "]: "); found && strings.HasPrefix(server, "delivery via ") { // before 2.3
+		reason = rest
+	}
 	text, command := cutInReplyTo(reason)
 	r.Stage, r.Text = postfixStage(command), text
 	for i := range postfixReasons {

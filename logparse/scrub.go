@@ -23,9 +23,24 @@ func ScrubState(data []byte, scrub func(text string) (string, bool)) (rest []byt
 			changed = true
 		}
 	}
+	if s.Export != nil && s.Export.names(scrub) {
+		s.Export, changed = nil, true
+	}
 	if !changed {
 		return data, false, nil
 	}
 	rest, err = json.Marshal(&s)
 	return rest, true, err
+}
+
+// names reports whether what was read of an entry quotes the address.
+func (e *exportEntry) names(scrub func(text string) (string, bool)) bool {
+	for _, value := range e.Fields {
+		if _, hit := scrub(string(value)); hit {
+			return true
+		}
+	}
+	_, object := scrub(string(e.Object))
+	_, value := scrub(string(e.Value))
+	return object || value
 }

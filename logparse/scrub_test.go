@@ -40,3 +40,18 @@ func TestScrubStateDropsTheFragmentsOfALineThatQuotesAPerson(t *testing.T) {
 		t.Errorf("ScrubState of what names nobody: changed %v, %v", changed, err)
 	}
 }
+
+// A line that waits for its other parts is dropped too.
+func TestScrubStateDropsABrokenLineThatQuotesAPerson(t *testing.T) {
+	p, err := New(Options{Zone: time.UTC, Anchor: time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Line("Nov 23 13:00:58 mx postfix/smtp[4]: 4f1XyZabcd: to=<jane@example.com>,", func(ev *bounce.Event) { t.Errorf("an event of a first part: %+v", ev) })
+	for name, left := range map[string]bool{"jane@example.com": false, "joe@example.com": true} {
+		rest, changed, err := ScrubState(p.State(), func(text string) (string, bool) { return "", strings.Contains(text, name) })
+		if err != nil || changed == left || bytes.Contains(rest, []byte(`"export"`)) != left {
+			t.Errorf("%s: changed %v, %v, state %s", name, changed, err, rest)
+		}
+	}
+}

@@ -15,7 +15,7 @@ const maxFields = 24
 //	2026-11-23 12:57:36,mx,"postfix/smtp[474]: 4f1XyZ: …"
 func (u *unusual) readCSV(text string) bool {
 	fields := splitCSV(text)
-	if len(fields) < 2 {
+	if len(fields) == 0 {
 		return false
 	}
 	u.depth++
@@ -55,10 +55,7 @@ func (u *unusual) readCSV(text string) bool {
 			}
 			return u.n > 0
 		}
-		// Graylog repeats the host.
-		if rest, found := strings.CutPrefix(f, u.host+" "); found && u.host != "" && beginsWithTag(rest) {
-			f = rest
-		}
+		f = u.withoutHost(f)
 		inside := *u
 		if (beginsLine(f) || u.n > 0 && beginsWithTag(f)) && !foreign && inside.readParts(f) && (!isDaemonTag(u.tag) || inside.repeats(u)) {
 			if inside.inner == "" {
@@ -103,7 +100,11 @@ func splitCSV(text string) (fields []string) {
 			}
 			field, text = text[:end], text[end:]
 		}
-		fields = append(fields, strings.TrimSpace(field))
+		field = strings.TrimSpace(field)
+		if name := strings.Trim(field, `"`); len(name)+2 == len(field) && isName(name) {
+			field = name // a string of JSON
+		}
+		fields = append(fields, field)
 		if text == "" || text[0] == ']' {
 			break
 		}

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"regexp"
 	"strings"
+	"time"
 )
 
 // unusual takes headers apart that cutHeader does not know. It reads from the
@@ -21,9 +22,10 @@ import (
 type unusual struct {
 	stamps [maxStamps]stamp // the outermost first
 	n      int
-	inner  string // the line from the innermost stamp on
-	depth  int    // of objects in each other
-	behind string // what follows an object on its line
+	near   time.Time // that of the line before, for years of two digits
+	inner  string    // the line from the innermost stamp on
+	depth  int       // of objects in each other
+	behind string    // what follows an object on its line
 
 	host, tag, pid string // what an object around the text says
 	synthesized    bool   // the body was decoded, or its header was somewhere else
@@ -61,6 +63,9 @@ func (u *unusual) read(text string) bool {
 	}
 	before.behind = u.behind
 	*u = before
+	if digits, rest := leadingDigits(text); digits != "" && strings.HasPrefix(rest, `) "`) { // redis-cli numbers its answers
+		text = rest[len(") "):]
+	}
 	if strings.HasPrefix(text, `"`) && u.readQuoted(text) {
 		return true
 	}
@@ -141,7 +146,11 @@ func (u *unusual) cutStamp(rest string) (string, bool) {
 	s := &u.stamps[u.n]
 	after, ok := s.cut(rest)
 	if !ok || !endsUsual(rest, after) {
-		if after, ok = s.cutAny(rest); !ok {
+		if after, ok = s.cutAny(rest); !ok && u.n == 0 {
+			*s = stamp{}
+			after, ok = s.cutShortYear(rest, u.near)
+		}
+		if !ok {
 			*s = stamp{}
 			return "", false
 		}
@@ -236,7 +245,7 @@ func cutAnyTag(rest string) (tag, pid, after string, marked bool) {
 	}
 	tag, after = rest[:end], rest[end:]
 	if strings.HasPrefix(after, "[") {
-		if close := strings.IndexByte(after[:min(len(after), 12)], ']'); close > 0 && alphanumeric(after[1:close]) {
+		if close := strings.IndexByte(after[:min(len(after), 24)], ']'); close > 0 && isProcess(after[1:close]) {
 			pid, after, marked = after[1:close], after[close+1:], true
 		}
 	}
@@ -248,6 +257,15 @@ func cutAnyTag(rest string) (tag, pid, after string, marked bool) {
 		return "", "", "", false
 	}
 	return tag, pid, after, marked
+}
+
+// isProcess reports whether a text in brackets may be a process: its number, with that
+// of a thread (macOS), or its name (app[mail.1]).
+func isProcess(text string) bool {
+	if process, thread, found := strings.Cut(text, ":"); found {
+		return alphanumeric(process) && alphanumeric(thread)
+	}
+	return alphanumeric(text) || text != "" && !isDigit(text[0]) && strings.IndexByte(text, '.') > 0 && isName(text)
 }
 
 // cutGluedTag reads the tag of a mail server with its words directly behind it.
@@ -308,6 +326,8 @@ func (u *unusual) cutPart(rest string) (string, bool) {
 		u.contained = true
 		return after, true
 	case isLevel(word), strings.IndexByte(word, '.') > 0 && isLevel(strings.TrimSuffix(word, ":")), word == "-", word == "ID", word == "@cee:", isWeekday(word) && u.n == 0:
+		return after, true
+	case u.n > 0 && u.named == 0 && compactLevels[word]:
 		return after, true
 	case leading(word) == len(word) && len(word) < 10: // a number of a line, a process, a version
 		return after, true

@@ -64,7 +64,9 @@ var weekdays = makeSet(`mon tue wed thu fri sat sun monday tuesday wednesday thu
 	mo di mi do fr sa so mié mie jue vie sáb sab dom gio seg ter qua qui sex
 	ma wo vr za zo pon pn wt wto śr śro czw pt pią sob sb nd nie
 	mån mån tis ons tor tors fre lör sön man lør søn lau sun
-	po út st čt pá ne вт ср чт пт сб вс пн`)
+	po út st čt pá ne вт ср чт пт сб вс пн
+	星期一 星期二 星期三 星期四 星期五 星期六 星期日 星期天 周一 周二 周三 周四 周五 周六 周日
+	月曜日 火曜日 水曜日 木曜日 金曜日 土曜日 日曜日 월요일 화요일 수요일 목요일 금요일 토요일 일요일 월 화 수 목 금 토 일`)
 
 func makeSet(words string) map[string]bool {
 	set := make(map[string]bool)
@@ -89,6 +91,9 @@ var zoneNames = map[string]int{
 
 // vagueZones are abbreviations that mean several zones.
 var vagueZones = makeSet("CST IST BST AST SST WIB WITA WIT PKT")
+
+// compactLevels are the levels of "log show --style compact" of macOS.
+var compactLevels = makeSet("A Db Df E I")
 
 // levels and facilities of syslog, and what containers and journals write in
 // their place.

@@ -1,0 +1,85 @@
+package logparse
+
+import (
+	"strings"
+
+	"github.com/bouncetail/bouncetail/bounce"
+)
+
+// Mail programs, terminals and pages break the lines that are copied out of logs:
+//
+//	Nov 23 12:57:36 mx postfix/smtp[474]: 4f1XyZ: to=<a@b.example>,
+//	  relay=mx.b.example[192.0.2.1]:25, delay=1, delays=0/0/0/1, dsn=5.1.1,
+//	  status=bounced (host mx.b.example[192.0.2.1] said: 550 5.1.1 no (in
+//	  reply to RCPT TO command))
+//
+// A delivery line that ends before its status waits for its other parts: the lines
+// behind it that have no header. If they do not complete it, each is read alone.
+
+// maxBroken is how many bytes, and maxParted how many lines, a broken line has at most.
+const (
+	maxBroken = 4 << 10
+	maxParted = 20
+)
+
+// holdBroken keeps a delivery line that ends before its status, and reports whether it
+// does.
+func (p *Parser) holdBroken(mta bounce.MTA, h *header, line string) bool {
+	status := "stat="
+	switch mta {
+	case bounce.Postfix:
+		status = "status="
+	case bounce.Sendmail:
+	default:
+		return false
+	}
+	if p.restoring || p.parted || h.outer != "" || len(line) > maxBroken || strings.Contains(strings.ToLower(h.body), status) || !strings.HasSuffix(line, h.body) {
+		return false
+	}
+	p.export = &exportEntry{Parted: true, Object: []byte(strings.TrimRight(line, " \t"))}
+	return true
+}
+
+// holdID keeps a line of a program that delivers if it ends behind the queue ID.
+func (p *Parser) holdID(h *header, line string) bool {
+	if len(h.body) > 30 {
+		return false
+	}
+	id, rest, found := strings.Cut(h.body, ":")
+	return found && strings.TrimSpace(rest) == "" && len(id) >= 5 && alphanumeric(id) && deliveryAgents[postfixDaemon(h.tag)] && p.holdBroken(bounce.Postfix, h, line)
+}
+
+// readBroken reads a line behind one that was kept. It returns false if the line is no
+// part of it.
+func (p *Parser) readBroken(line string, yield func(*bounce.Event)) bool {
+	e := p.export
+	text := strings.Trim(line, " \t\r>")
+	if text == "" { // pages double the ends of lines
+		return true
+	}
+	if _, stamped := lineStamp(line); stamped || len(e.Object)+len(text) > maxBroken || strings.Count(string(e.Object), "\n") == maxParted {
+		return false
+	}
+	e.Object = append(append(e.Object, '\n'), text...)
+	if _, reason, found := strings.Cut(string(e.Object), "status="); found {
+		if _, reason, found = strings.Cut(reason, "("); found && closed(reason) {
+			p.endExport(yield)
+		}
+	}
+	return true
+}
+
+// endBroken reads the line that was kept with the parts behind it, or each alone.
+func (p *Parser) endBroken(lines string, yield func(*bounce.Event)) {
+	for _, joint := range [...]string{" ", ""} {
+		if strings.Contains(lines, "\n") && p.readRestored(strings.ReplaceAll(lines, "\n", joint), yield) {
+			return
+		}
+	}
+	p.parted = true
+	for line := range strings.SplitSeq(lines, "\n") {
+		p.Line(line, yield)
+		p.counts.Lines--
+	}
+	p.parted = false
+}

@@ -1,0 +1,96 @@
+package logparse_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/logparse"
+)
+
+// endOf reads a text as a log that is complete.
+func endOf(p *logparse.Parser, text string) []string {
+	got := events(p, text)
+	p.End(true, func(ev *bounce.Event) { got = append(got, *ev) })
+	return describeAll(got)
+}
+
+// A line that was broken before its status gives the row of the whole line, wherever it
+// was broken.
+func TestBrokenLines(t *testing.T) {
+	const postfix = "Nov 23 12:57:36 mx postfix/smtp[4]: 4f1XyZabcd: to=<a@b.example>, relay=mx.b.example[192.0.2.1]:25, delay=1, delays=0/0/0/1, dsn=5.1.1, status=bounced (host mx.b.example[192.0.2.1] said: 550 5.1.1 no such user (in reply to RCPT TO command))"
+	const next = "Nov 23 12:57:37 mx postfix/smtpd[4]: connect from client.example[192.0.2.9]"
+	want := row(events(newParser(t, ""), postfix+"\n"))
+	first := strings.Index(postfix, " to=<")
+	for at := first; at < strings.Index(postfix, " status="); at++ {
+		if postfix[at] != ' ' {
+			continue
+		}
+		for name, broken := range map[string]string{
+			"once":        postfix[:at] + "\n" + postfix[at+1:] + "\n",
+			"indented":    postfix[:at] + " \r\n  " + strings.ReplaceAll(postfix[at+1:], ", ", ",\r\n  ") + "\r\n",
+			"quoted":      "> " + postfix[:at] + "\n> " + strings.ReplaceAll(postfix[at+1:], " said: ", " said:\n> ") + "\n",
+			"double":      postfix[:at] + "\n\n" + postfix[at+1:] + "\n\n",
+			"in the word": postfix[:at+3] + "\n" + postfix[at+3:] + "\n",
+		} {
+			if at == first && name == "in the word" {
+				continue
+			}
+			for _, log := range []string{broken, broken + next + "\n", next + "\n" + broken + next + "\n"} {
+				p := newParser(t, "")
+				if got := row(events(p, log)); got != want || p.Counts().Unparsed != 0 || p.Counts().Lines != strings.Count(log, "\n") {
+					t.Errorf("%s:\n%s got %s, %+v, not parsed: %v\nwant %s", name, log, got, p.Counts(), p.TakeUnparsed(), want)
+				}
+			}
+		}
+	}
+}
+
+// The parts may come in several batches.
+func TestABrokenLineInSeveralBatches(t *testing.T) {
+	const log = "Nov 23 12:57:36 mx postfix/smtp[4]: 4f1XyZabcd: to=<a@b.example>,\n  relay=none, delay=1, delays=0/0/0/1,\n dsn=4.4.1, status=deferred (connect to\n b.example[192.0.2.1]:25: refused)\nNov 23 12:57:37 mx postfix/qmgr[4]: 4f1XyZabcd: removed\n"
+	want := describeAll(events(newParser(t, ""), log))
+	if len(want) != 2 {
+		t.Fatalf("got %v", want)
+	}
+	for at, c := range log {
+		if c != '\n' {
+			continue
+		}
+		p := newParser(t, "")
+		got := describeAll(events(p, log[:at+1]))
+		p, err := logparse.New(logparse.Options{Zone: time.UTC, Anchor: noon, State: p.State()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got = append(got, describeAll(events(p, log[at+1:]))...); strings.Join(got, "\n") != strings.Join(want, "\n") {
+			t.Errorf("cut at %d: got %v, want %v", at, got, want)
+		}
+	}
+}
+
+// Lines that do not complete a line which was cut are read as they are.
+func TestLinesBehindACutLine(t *testing.T) {
+	const (
+		cut   = "Nov 23 12:57:36 mx postfix/smtp[4]: 4f1XyZabcd: to=<a@b.example>, relay=none, delay=1, del"
+		whole = "Nov 23 12:57:37 mx postfix/smtp[4]: 4f1XyZabce: to=<c@b.example>, relay=none, delay=1, delays=0/0/0/1, dsn=4.4.1, status=deferred (x)"
+		bare  = "postfix/smtp[4]: 4f1XyZabcf: to=<d@b.example>, relay=none, delay=1, delays=0/0/0/1, dsn=4.4.1, status=deferred (x)"
+	)
+	for log, want := range map[string]struct{ rows, unparsed int }{
+		cut + "\n":                                                         {0, 1},
+		cut + "\n" + whole + "\n":                                          {1, 1},
+		cut + "\n" + cut + "\n":                                            {0, 2},
+		cut + "\n" + bare + "\n" + whole + "\n":                            {1, 2},
+		cut + "\nlines 1-20\n" + whole + "\n":                              {1, 1},
+		cut + "\n" + strings.Repeat("x\n", 1000):                           {0, 1},
+		cut + "\n" + strings.Repeat("x", 1<<20) + "\n":                     {0, 1},
+		"Nov 23 12:57:36 mx postfix/smtp[4]: 4f1XyZabcd:\n" + whole + "\n": {1, 0},
+		"Nov 23 12:57:36 mx sm-mta[4]: 6AND4fXL000084: to=<a@b.example>, delay=00:00:01,\n mailer=local, dsn=5.1.1, stat=x\n": {1, 0},
+	} {
+		p := newParser(t, "")
+		if got := endOf(p, log); len(got) != want.rows || p.Counts().Unparsed != want.unparsed || p.Counts().Lines != strings.Count(log, "\n") {
+			t.Errorf("%.300s\n got %v, %+v, want %+v", log, got, p.Counts(), want)
+		}
+	}
+}
