@@ -27,7 +27,7 @@ type exportEntry struct {
 	Broken bool `json:"broken,omitempty"`
 
 	Object  []byte `json:"object,omitempty"` // read of an object so far (multiline.go)
-	Parted  bool   `json:"parted,omitempty"` // Object holds the parts of a broken line (wrapped.go)
+	Parted  bool   `json:"parted,omitempty"` // Object holds the parts of a broken line (broken.go)
 	Verbose bool   `json:"verbose,omitempty"`
 	Done    bool   `json:"done,omitempty"` // the entry was read; only its rest follows
 }

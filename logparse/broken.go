@@ -16,10 +16,10 @@ import (
 // A delivery line that ends before its status waits for its other parts: the lines
 // behind it that have no header. If they do not complete it, each is read alone.
 
-// maxBroken is how many bytes, and maxParted how many lines, a broken line has at most.
 const (
-	maxBroken = 4 << 10
-	maxParted = 20
+	maxBegun  = 1000    // bytes of the first part: a longer line was cut by the mail server
+	maxBroken = 4 << 10 // of all parts
+	maxBreaks = 20      // in a line
 )
 
 // holdBroken keeps a delivery line that ends before its status, and reports whether it
@@ -33,7 +33,7 @@ func (p *Parser) holdBroken(mta bounce.MTA, h *header, line string) bool {
 	default:
 		return false
 	}
-	if p.restoring || p.parted || h.outer != "" || len(line) > maxBroken || strings.Contains(strings.ToLower(h.body), status) || !strings.HasSuffix(line, h.body) {
+	if p.restoring || p.parted || h.outer != "" || len(line) > maxBegun || strings.Contains(strings.ToLower(h.body), status) || !strings.HasSuffix(line, h.body) {
 		return false
 	}
 	p.export = &exportEntry{Parted: true, Object: []byte(strings.TrimRight(line, " \t"))}
@@ -57,7 +57,7 @@ func (p *Parser) readBroken(line string, yield func(*bounce.Event)) bool {
 	if text == "" { // pages double the ends of lines
 		return true
 	}
-	if _, stamped := lineStamp(line); stamped || len(e.Object)+len(text) > maxBroken || strings.Count(string(e.Object), "\n") == maxParted {
+	if _, stamped := lineStamp(line); stamped || len(e.Object)+len(text) > maxBroken || strings.Count(string(e.Object), "\n") == maxBreaks {
 		return false
 	}
 	e.Object = append(append(e.Object, '\n'), text...)
