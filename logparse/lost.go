@@ -101,7 +101,7 @@ func beginsWithID(body string) bool {
 }
 
 // behindFiller reports whether a delivery is behind words that are not known, of which
-// none tells that another server said it.
+// none is about what another server said.
 func behindFiller(body string) bool {
 	before, _, found := strings.Cut(body[:min(len(body), 2*maxBefore)], "to=<")
 	if !found || beginsWithID(body) || strings.Contains(before, "said") || strings.Contains(before, "from=") {
