@@ -25,7 +25,8 @@ const (
 	settleInterval = 10 * time.Second
 	// settleShare bounds the share of time that looks of all hosts take, as watchShare does.
 	settleShare = 50
-	// settleTime bounds a transaction that adds up days, for which others wait.
+	// settleTime is for how long a transaction adds up days, while others wait; longer if
+	// looking takes longer.
 	settleTime = 300 * time.Millisecond
 )
 
@@ -116,7 +117,7 @@ func (s *Sender) settle(ctx context.Context) (more bool, err error) {
 		if _, err := s.lockInstance(t); err != nil {
 			return err
 		}
-		u := &unsettled{}
+		u, begun := &unsettled{}, time.Now()
 		if err := t.takeClock(1, s.HashKey, u.statements()...); err != nil {
 			return err
 		}
@@ -124,9 +125,9 @@ func (s *Sender) settle(ctx context.Context) (more bool, err error) {
 		if len(days) == 0 {
 			return t.findCrowdsFrom(u.from, u.to)
 		}
-		held := time.Now()
+		end := time.Now().Add(max(settleTime, time.Since(begun)))
 		for _, day := range days {
-			if err := t.cover(day, u.stored[day], now[day]); err != nil || time.Since(held) > settleTime {
+			if err := t.cover(day, u.stored[day], now[day]); err != nil || time.Now().After(end) {
 				return err
 			}
 		}

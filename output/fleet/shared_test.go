@@ -45,3 +45,26 @@ func TestTwoHostsThatFollowTheSameLog(t *testing.T) {
 		t.Errorf("each failure is one of a host, and shared by the other: %s", got)
 	}
 }
+
+// mx1 and mx2 share a log, and each has another one. Both count, and the status of each
+// says so. mx3 has a log of mx1 only, which is counted there.
+func TestStatusNamesHostsThatShareALog(t *testing.T) {
+	_, dsn, _ := newFleet(t)
+	r := rand.New(rand.NewPCG(5, 2))
+	logs := apart(story(r, 3))
+	hosts := []*host{newHost(t, dsn, "mx1"), newHost(t, dsn, "mx2"), newHost(t, dsn, "mx3")}
+	for i, log := range [][]any{slices.Concat(logs[0], logs[2]), slices.Concat(logs[1], logs[2]), logs[0]} {
+		hosts[i].read(t, batches(r, log)...)
+		hosts[i].send(t)
+	}
+	all, err := hosts[0].sender.Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(all) != 3 || all[0].Twice == 0 || all[0].Twice != all[1].Twice || all[0].SharesWith != "mx2" || all[1].SharesWith != "mx1" || all[0].CoveredBy+all[1].CoveredBy != "" {
+		t.Errorf("mx1 and mx2 share a log: %+v", all)
+	}
+	if all[2].CoveredBy != "mx1" || all[2].Twice != 0 || all[2].SharesWith != "" {
+		t.Errorf("mx3 has a log of mx1: %+v", all[2])
+	}
+}

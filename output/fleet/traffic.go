@@ -85,11 +85,15 @@ func (s *slotSum) equal(other *slotSum) bool {
 	return s.sent == other.sent && s.unknown == other.unknown && slices.Equal(s.slots, other.slots)
 }
 
-// addDomain adds the deliveries to a domain to those to all.
-func (s *slotSum) addDomain(of *slotSum) {
+// addDomain adds deliveries to a domain to those to all. It has had some before.
+func (s *slotSum) addDomain(of *slotSum, before ...packed.Slots) {
 	s.unknown = s.unknown || of.unknown
 	for _, one := range of.slots {
-		s.slots.Add(one.Slot, one.Sent, 1)
+		domains := 1
+		if slices.ContainsFunc(before, func(b packed.Slots) bool { return sentIn(b, one.Slot) > 0 }) {
+			domains = 0
+		}
+		s.slots.Add(one.Slot, one.Sent, domains)
 	}
 }
 
@@ -161,7 +165,7 @@ func (t *transaction) saveTraffic(counts []feed.DaySent, instance int64) (added 
 	if err != nil {
 		return nil, err
 	}
-	var day slotSum // what is added to daily_traffic
+	var day slotSum // what the host adds to the deliveries to all domains
 	var changed []feed.DaySent
 	for i := range counts {
 		c := &counts[i]
@@ -175,17 +179,8 @@ func (t *transaction) saveTraffic(counts []feed.DaySent, instance int64) (added 
 			return nil, err
 		}
 		one.New = before.sent == 0 && !stored.elsewhere[c.Domain]
-		if added = append(added, one); covered[instance] != 0 {
-			continue
-		}
-		day.unknown = day.unknown || grown.unknown
-		for _, g := range grown.slots {
-			domains := 0
-			if sentIn(before.slots, g.Slot)+sentIn(stored.others.of(c.Domain).slots, g.Slot) == 0 {
-				domains = 1
-			}
-			day.slots.Add(g.Slot, g.Sent, domains)
-		}
+		added = append(added, one)
+		day.addDomain(&grown, before.slots, stored.others.of(c.Domain).slots)
 	}
 	if len(changed) == 0 {
 		return nil, nil
