@@ -120,13 +120,47 @@ func (r *reader) endsClause(c *clause, lo, hi int) bool {
 	return hi == len(c.words) || c.words[hi].role&(filler|preposition) != 0
 }
 
-// isServed reports whether a predicate only says that a server does not serve a
-// domain: "that domain is not in my list of rcpthosts".
-func isServed(says string) bool {
+// isNotServed reports whether a statement only says that a server does not serve a
+// domain, or does not any more: "that domain is not in my list of rcpthosts", "the
+// domain does not exist on this server any longer".
+func (r *reader) isNotServed(c *clause, s *statement, at int) bool {
+	if s.subject != domain || s.predicate != missing && (s.predicate != disabled || c.words[at].role&(gone|not) == 0) {
+		return false
+	}
+	says := s.says.String()
 	for _, w := range []string{" in ", " local", " hosted", " listed", " configured", " provisioned", " here", " on ", " our", " defined"} {
 		if strings.Contains(says, w) {
 			return true
 		}
 	}
+	before := false // a preposition stands before
+	for k := range c.words {
+		w := c.words[k].role
+		if w&served != 0 || before && w&place != 0 {
+			return true
+		}
+		before = w&preposition != 0 || before && w&(filler|noun) != 0
+	}
 	return false
+}
+
+// isService reports whether a word says what a server does for a domain.
+func (r *reader) isService(c *clause, k int) bool {
+	return c.words[k].role&served != 0 && c.words[k].role&known == 0 || r.isWord(c, k, "host", "hosts", "serve", "serves")
+}
+
+// notServed returns the statement that the domain that a clause names is not
+// served: "we do not handle this domain".
+func (r *reader) notServed(i, lo, hi int) statement {
+	c := &r.clauses[i]
+	for k := range c.words {
+		if c.words[k].role&domain == 0 {
+			continue
+		}
+		from, to := c.phrase(k)
+		if c.kind(from, to) == domain {
+			return statement{subject: domain, predicate: served, named: r.span(c, from, to), says: r.span(c, lo, hi)}
+		}
+	}
+	return statement{}
 }

@@ -54,6 +54,7 @@ const (
 	advice                       // at the start of a clause: "please", "contact"
 	or                           // joins alternatives
 	cut                          // begins a clause: "but", "because"
+	served                       // what a server does for a domain: "hosted", "handled"
 )
 
 // roleNames are the keys of the lexicon files.
@@ -61,7 +62,7 @@ var roleNames = map[string]role{
 	"recipient": recipient, "mail": mail, "sender": sender, "other": other, "place": place, "domain": domain, "your": your, "you": you,
 	"addressee": addressee, "missing": missing, "known": known, "find": find, "disabled": disabled, "active": active, "moved": moved,
 	"unavailable": unavailable, "not": not, "none": none, "gone": gone, "filler": filler, "genitive": genitive, "preposition": preposition,
-	"takeover": takeover, "hedge": hedge, "temporary": temporary, "future": future, "many": many, "verb": verb, "advice": advice, "or": or, "cut": cut,
+	"takeover": takeover, "hedge": hedge, "temporary": temporary, "future": future, "many": many, "verb": verb, "advice": advice, "or": or, "cut": cut, "served": served,
 }
 
 // noun tells the roles that can be the subject of a sentence.
@@ -142,7 +143,7 @@ func loadLexicon(name string, base *lexicon) *lexicon {
 
 // findHints collects the words that show a language.
 func (v *vocabulary) findHints() {
-	const shows = recipient | mail | sender | place | domain | missing | known | disabled | active | not | none | temporary | verb
+	const shows = recipient | mail | sender | place | domain | missing | known | disabled | active | not | none | temporary | verb | served
 	all, english := make(map[string]uint32), v.english
 	for i, l := range v.languages {
 		for _, list := range []map[string]role{l.words, l.stems} {
@@ -163,6 +164,15 @@ func (v *vocabulary) findHints() {
 		}
 		for first := range l.signs {
 			all[string(first)] |= 1 << i
+		}
+	}
+	for w := range all { // "domena" is a word of one language, and begins with a stem of others
+		for i, l := range v.languages {
+			for n := len(w); n >= shortestStem; n-- {
+				if l.stems[w[:n]]&shows != 0 {
+					all[w] |= 1 << i
+				}
+			}
 		}
 	}
 	v.hints = all

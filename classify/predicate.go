@@ -92,8 +92,11 @@ func (r *reader) qualityAt(i, lo, hi int, predicate role) (statement, int) {
 		}
 	}
 	s.subject = r.owned(c, s.subject, hi, predicate)
-	if s.subject == 0 && !r.endsClause(c, lo, hi) || c.words[lo].role&disabled != 0 && r.hasObject(c, lo, hi) || s.subject == domain && isServed(s.says.String()) {
+	if s.subject == 0 && !r.endsClause(c, lo, hi) || c.words[lo].role&disabled != 0 && r.hasObject(c, lo, hi) {
 		return statement{}, hi
+	}
+	if r.isNotServed(c, &s, lo) {
+		s.predicate = served
 	}
 	if s.subject == 0 && s.named.end > 0 && !r.isThis(c) && (predicate != moved || !strings.Contains(s.says.String(), "left")) {
 		s.doubt = hedged // "moderator not found": nobody knows what that is; "jane has left the company" says it
@@ -189,6 +192,8 @@ func (r *reader) negatedAt(i, at int) (statement, int) {
 	}
 	w := c.words[k].role
 	switch {
+	case r.isService(c, k):
+		return r.notServed(i, at, k+1), k + 1
 	case w&(find|known) != 0:
 		from, to, ok := c.nounAfter(k + 1)
 		if ok && c.kind(from, to) != place && !r.isPlace(c, k) {
@@ -219,8 +224,12 @@ func (r *reader) notFound(i, at, from, to int) (statement, int) {
 	c := &r.clauses[i]
 	s := statement{predicate: missing, named: r.span(c, from, to), says: r.span(c, at, to)}
 	s.subject = r.owned(c, c.kind(from, to), to, missing)
-	if s.subject != recipient && s.subject != domain || s.subject == domain && isServed(s.says.String()) {
+	if s.subject != recipient && s.subject != domain {
 		return statement{}, to
+	}
+	if r.isNotServed(c, &s, at) {
+		s.predicate = served
+		return s, to
 	}
 	if left, named, ok := r.subjectBefore(i, at); ok && left&(sender|other|you) != 0 && left&place == 0 {
 		if r.isWe(c, at) {
@@ -316,6 +325,9 @@ func (r *reader) goneAt(i, at int) (statement, int) {
 		w := c.words[k].role
 		if w&(missing|disabled|moved|unavailable|not|temporary) != 0 {
 			return statement{}, k + 1
+		}
+		if r.isService(c, k) {
+			return r.notServed(i, at, k+1), k + 1
 		}
 		if w&(known|active|preposition) != 0 {
 			return r.qualityAt(i, at, k+1, disabled)

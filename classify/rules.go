@@ -350,7 +350,7 @@ var contractions = strings.NewReplacer("cannot", "can not", "can't", "can not", 
 func isStatement(name string) bool {
 	for _, subject := range []role{recipient, domain, sender, other, 0} {
 		for _, doubt := range []doubt{certain, passing, hedged} {
-			for _, predicate := range []role{missing, disabled, moved, unavailable} {
+			for _, predicate := range []role{missing, disabled, moved, unavailable, served} {
 				if s := (statement{subject: subject, doubt: doubt, predicate: predicate}); s.String() == name {
 					return true
 				}

@@ -12,7 +12,7 @@ import "slices"
 //	550 unknown                                            something is missing
 type statement struct {
 	subject   role // recipient, domain, sender, other, or 0 if nothing is named
-	predicate role // missing, disabled, moved or unavailable
+	predicate role // missing, disabled, moved, unavailable, or served: "not served"
 	doubt     doubt
 	// clause, named and says are the parts of the text: the clause, the words of
 	// the subject and those of the predicate.
@@ -59,6 +59,8 @@ func (s *statement) String() string {
 		predicate = "moved"
 	case unavailable:
 		predicate = "unavailable"
+	case served:
+		predicate = "not served"
 	default:
 		predicate = "missing"
 	}
@@ -116,7 +118,7 @@ func (r *reading) undisputed() bool {
 		return false
 	}
 	for i := range r.statements {
-		if s := &r.statements[i]; s.doubt != certain || s.subject == sender || s.subject == other {
+		if s := &r.statements[i]; s.doubt != certain || s.predicate == served || s.subject == sender || s.subject == other {
 			return false
 		}
 	}
