@@ -71,6 +71,26 @@ func (r *reader) isFor(c *clause, at int) bool {
 	return false
 }
 
+// isSomeMail reports whether a verb is said of one kind of mail, or of mail from
+// somebody: "no longer accepts bulk mail", "no longer receives mail from lists",
+// "no longer receives invoices".
+func (r *reader) isSomeMail(c *clause, at int) bool {
+	kind := false
+	for ; at < len(c.words); at++ {
+		w := c.words[at].role
+		switch {
+		case w&mail != 0:
+			return kind || at+1 < len(c.words) && r.isWord(c, at+1, "from", "with", "larger", "bigger", "over", "of")
+		case r.isWord(c, at, "new", "incoming", "inbound", "further", "more", "electronic", "correspondence", "anything"):
+		case w&other != 0 || c.words[at].isName():
+			kind = true
+		case w&filler == 0:
+			return kind
+		}
+	}
+	return kind
+}
+
 // isFromList reports whether somebody was removed from a list or from something
 // unknown, and not from a system.
 func (r *reader) isFromList(c *clause, at int) bool {

@@ -176,7 +176,7 @@ func (r *reader) isPassing(c *clause) bool {
 		if w.role&temporary != 0 && !(unused && strings.HasPrefix(text, "for #")) {
 			return true
 		}
-		unused = unused || strings.HasPrefix(text, "inactiv") || text == "unused" || text == "dormant" || text == "idle"
+		unused = unused || strings.HasPrefix(text, "inactiv") || r.isWord(c, k, "unused", "dormant", "idle", "used", "logged", "accessed", "opened", "active")
 	}
 	return false
 }

@@ -335,6 +335,9 @@ func (r *reader) goneAt(i, at int) (statement, int) {
 		if w&verb != 0 {
 			switch r.text[c.words[k].start:c.words[k].end] {
 			case "accept", "accepts", "accepting", "receive", "receives", "receiving", "work", "works", "working", "supported", "subscribed", "use", "uses":
+				if r.isSomeMail(c, k+1) {
+					return statement{}, k + 1
+				}
 				return r.qualityAt(i, at, k+1, disabled)
 			}
 			return statement{}, k + 1

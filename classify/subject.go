@@ -10,8 +10,8 @@ func (r *reader) owned(c *clause, kind role, at int, predicate role) role {
 		return kind
 	}
 	for k := at; k+1 < len(c.words); k++ {
-		if c.words[k].role&preposition == 0 {
-			continue
+		if c.words[k].role&preposition == 0 || predicate == disabled && r.isWord(c, k, "due to", "because of") {
+			continue // "suspended due to a policy violation"
 		}
 		others := sender | you
 		if kind == recipient && (predicate != disabled || !r.isFrom(c, k)) {
@@ -121,13 +121,14 @@ func (r *reader) ownsThing(c *clause, k, at int) bool {
 }
 
 // isYourKind reports whether a noun is the sender's, with a word that is not in
-// the lexicon between: "your billing account".
+// the lexicon between: "your billing account", "your server's postmaster address".
 func (r *reader) isYourKind(c *clause, lo int) bool {
-	for k := lo - 1; k >= 0 && k >= lo-3; k-- {
-		if c.words[k].role&your != 0 {
+	for k := lo - 1; k >= 0 && k >= lo-4; k-- {
+		w := c.words[k]
+		if w.role&your != 0 {
 			return true
 		}
-		if !c.words[k].isName() {
+		if !w.isName() && !strings.HasSuffix(r.text[w.start:w.end], "'s") && !strings.HasPrefix(r.text[w.end:], "'s") {
 			return false
 		}
 	}
