@@ -40,20 +40,25 @@ func (p *Parser) holdBroken(mta bounce.MTA, h *header, line string) bool {
 	return true
 }
 
-// holdID keeps a line of a program that delivers if it ends behind the queue ID.
-func (p *Parser) holdID(h *header, line string) bool {
-	if len(h.body) > 30 {
+// holdBegun keeps a line about a message that ends where Postfix never ends one: behind
+// the queue ID, or a comma.
+func (p *Parser) holdBegun(h *header, line string) bool {
+	body := strings.TrimRight(h.body, " \t=") // quoted-printable breaks a line with "="
+	if !strings.HasSuffix(body, ":") && !strings.HasSuffix(body, ",") || !beginsWithID(body) {
 		return false
 	}
-	id, rest, found := strings.Cut(h.body, ":")
-	return found && strings.TrimSpace(rest) == "" && len(id) >= 5 && alphanumeric(id) && deliveryAgents[postfixDaemon(h.tag)] && p.holdBroken(bounce.Postfix, h, line)
+	daemon := postfixDaemon(h.tag)
+	return (daemon == "qmgr" || deliveryAgents[daemon]) && p.holdBroken(bounce.Postfix, h, line)
 }
 
 // readBroken reads a line behind one that was kept. It returns false if the line is no
 // part of it.
 func (p *Parser) readBroken(line string, yield func(*bounce.Event)) bool {
 	e := p.export
-	text := strings.Trim(line, " \t\r>")
+	text := strings.TrimRight(line, " \t\r")
+	if e.Object[len(e.Object)-1] != '=' {
+		text = strings.TrimLeft(text, " \t>")
+	}
 	if text == "" { // pages double the ends of lines
 		return true
 	}
@@ -71,9 +76,11 @@ func (p *Parser) readBroken(line string, yield func(*bounce.Event)) bool {
 
 // endBroken reads the line that was kept with the parts behind it, or each alone.
 func (p *Parser) endBroken(lines string, yield func(*bounce.Event)) {
-	for _, joint := range [...]string{" ", ""} {
-		if strings.Contains(lines, "\n") && p.readRestored(strings.ReplaceAll(lines, "\n", joint), yield) {
-			return
+	if strings.Contains(lines, "\n") {
+		for _, whole := range [...]string{strings.ReplaceAll(lines, "\n", " "), strings.ReplaceAll(lines, "\n", ""), unquotedPrintable(lines)} {
+			if p.readRestored(whole, yield) {
+				return
+			}
 		}
 	}
 	p.parted = true

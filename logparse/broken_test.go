@@ -31,6 +31,7 @@ func TestBrokenLines(t *testing.T) {
 			"once":        postfix[:at] + "\n" + postfix[at+1:] + "\n",
 			"indented":    postfix[:at] + " \r\n  " + strings.ReplaceAll(postfix[at+1:], ", ", ",\r\n  ") + "\r\n",
 			"quoted":      "> " + postfix[:at] + "\n> " + strings.ReplaceAll(postfix[at+1:], " said: ", " said:\n> ") + "\n",
+			"in a mail":   strings.ReplaceAll(postfix[:at], "=", "=3D") + "=\n" + strings.ReplaceAll(postfix[at:], "=", "=3D") + "\n",
 			"double":      postfix[:at] + "\n\n" + postfix[at+1:] + "\n\n",
 			"in the word": postfix[:at+3] + "\n" + postfix[at+3:] + "\n",
 		} {
@@ -67,6 +68,14 @@ func TestABrokenLineInSeveralBatches(t *testing.T) {
 		if got = append(got, describeAll(events(p, log[at+1:]))...); strings.Join(got, "\n") != strings.Join(want, "\n") {
 			t.Errorf("cut at %d: got %v, want %v", at, got, want)
 		}
+	}
+}
+
+// The sender is known too.
+func TestABrokenLineOfTheQueueManager(t *testing.T) {
+	const log = "Nov 23 12:57:35 mx postfix/qmgr[4]: 4f1XyZabcd: from=<news@a.example>,\nsize=500, nrcpt=1 (queue active)\nNov 23 12:57:36 mx postfix/qmgr[4]: 4f1XyZabcd: removed\n"
+	if got := describeAll(events(newParser(t, ""), log)); len(got) != 2 || !strings.Contains(got[0], `from="news@a.example"`) {
+		t.Errorf("got %v", got)
 	}
 }
 

@@ -21,7 +21,7 @@ import (
 
 // unmarked returns a line without the marks of a page or a forum.
 func unmarked(line string) string {
-	text := withoutFrame(line)
+	text := unquotedPrintable(withoutFrame(line))
 	if strings.Contains(text, `to=\<`) {
 		text = escapedMarks.Replace(text)
 	}
@@ -35,10 +35,16 @@ func unmarked(line string) string {
 		}
 		return link
 	})
-	if m := bareLink.FindStringSubmatch(text); m != nil && m[1]+m[2] == m[3] {
-		text = strings.Replace(text, m[0], "to=<"+m[3]+">", 1)
-	}
 	return boldField.ReplaceAllString(text, "$1")
+}
+
+// unquotedPrintable returns a text of a mail in quoted-printable (RFC 2045) with its
+// equals signs, and without the breaks of its lines.
+func unquotedPrintable(text string) string {
+	if !strings.Contains(text, "to=3D<") {
+		return text
+	}
+	return strings.ReplaceAll(strings.ReplaceAll(text, "=\n", ""), "=3D", "=")
 }
 
 // respaced returns a line with one space where there are several, or none where one
@@ -73,14 +79,12 @@ var (
 	markupAtEnd   = regexp.MustCompile(`(?i)(?: *\[/` + markupNames + `)+$`)
 	// "to=<[email]a@b.example[/email]>"
 	markedAddress = regexp.MustCompile(`(?i)=< ?\[(?:email|url)(?:=[^\]"<>]*|="[^\]"<>]*")?\]([^\[\]<>"\s]+)\[/(?:email|url)\]>`)
-	// "to=<[a@b.example](mailto:a@b.example)>", "to=<a@b.example <mailto:a@b.example>>"
-	linkedAddress = regexp.MustCompile(`=<(?:\[([^\[\]<>"\s]+)\]\(|([^\[\]<>"\s]+) <)mailto:([^\[\]()<>"\s]+)[>)]>`)
-	// "to=a@b.example <mailto:a@b.example>", "to=[a@b.example](mailto:a@b.example)"
-	bareLink = regexp.MustCompile(`\bto=(?:([^\[\]<>"\s]+) <|\[([^\[\]<>"\s]+)\]\()mailto:([^\[\]()<>"\s]+)[>)]`)
+	// "to=<[a@b.example](mailto:a@b.example)>", "to=a@b.example <mailto:a@b.example>"
+	linkedAddress = regexp.MustCompile(`=<?(?:\[([^\[\]<>"\s]+)\]\(|([^\[\]<>"\s]+) <)mailto:([^\[\]()<>"\s]+)[>)]>?`)
 	// "to=\<a@b.example\>", "to=\<<a@b.example>\>"
 	escapedMarks = strings.NewReplacer(`\<<`, "<", `>\>`, ">", `\<`, "<", `\>`, ">", `\_`, "_", `\[`, "[", `\]`, "]", `\*`, "*")
-	// "relay=none, …, dsn=4.4.1", "relay=none, ... dsn=4.4.1"
-	elision        = regexp.MustCompile(`^([^()]*), (?:…|\.\.\.),? `)
+	// "relay=none, …, dsn=4.4.1", "relay=none, ... dsn=4.4.1", but not in an address
+	elision        = regexp.MustCompile(`^([^()"]*\bto=<[^<>" ]*>(?:, [a-z_]+=[^()",]*)*), (?:…|\.\.\.),? `)
 	boldField      = regexp.MustCompile(`\*\*((?:to|relay|dsn|status|stat)=[^*]*)\*\*`)
 	tagsBefore     = regexp.MustCompile(`^(?i)(?:<(?:pre|code|p|br|b|i|em|strong|li|td|tr|span|div|font|tt|samp|kbd|blockquote)(?: [^<>]*)?/?> *)+`)
 	tagsBehind     = regexp.MustCompile(`(?: *</?[A-Za-z]+ ?/?>)+$`)

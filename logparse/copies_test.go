@@ -57,6 +57,7 @@ func TestCopiesOfPostfixLines(t *testing.T) {
 	for _, copied := range []string{
 		strings.Replace(line, ", delay=1, delays=0/0/0/1", ", …", 1),
 		strings.Replace(line, ", delay=1, delays=0/0/0/1,", ", ...", 1),
+		strings.ReplaceAll(line, "=", "=3D"),
 		strings.Replace(line, "status=deferred", "\x1b[01;31m\x1b[Kstatus=deferred\x1b[m\x1b[K", 1),
 		strings.Replace(line, "a@b.example", "\x1b[01;31m\x1b[Ka@b.example\x1b[m\x1b[K", 1),
 	} {
@@ -69,6 +70,18 @@ func TestCopiesOfPostfixLines(t *testing.T) {
 	for _, ev := range events(newParser(t, ""), sendmail+"\n") {
 		if ev.Recipient == "v@bank.example" {
 			t.Errorf("%q\n got %s", sendmail, describe(&ev))
+		}
+	}
+}
+
+// Dots in an address are part of it.
+func TestDotsInAnAddressStay(t *testing.T) {
+	for _, to := range []string{`"a, ..., b"@b.example`, "a, ..., b@b.example", "a, …, b@b.example"} {
+		line := "~ Nov 23 12:57:36 mx postfix/smtp[4]: 4f1XyZabcd: to=<" + to + ">, relay=none, …, dsn=4.4.1, status=deferred (x)\n"
+		for _, ev := range events(newParser(t, ""), line) {
+			if ev.Recipient != to {
+				t.Errorf("%s got %s", line, describe(&ev))
+			}
 		}
 	}
 }

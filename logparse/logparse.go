@@ -356,12 +356,12 @@ func (p *Parser) finish(h *header, line string, yield func(*bounce.Event)) bool 
 			if !isFinal(h) {
 				return false
 			}
-			if p.holdID(h, line) {
+			if p.holdBegun(h, line) {
 				return true
 			}
 		} else if result == resultRead {
 			p.yield(h, line, yield)
-		} else if p.readCopy(line, yield) || p.holdBroken(g.mta, h, line) {
+		} else if p.holdBroken(g.mta, h, line) || p.readCopy(line, yield) {
 			return true
 		} else {
 			p.noteUnparsed(g.mta, h.body, unparsedID(h, line))

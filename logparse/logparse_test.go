@@ -845,6 +845,7 @@ func FuzzParse(f *testing.F) {
 			f.Add(line)
 		}
 	}
+	f.Add("Nov 23 12:57:36 mx postfix/smtp[4]: 4f1XyZabcd: to=<a@b.example>,\n  relay=none, delay=1,\n  dsn=4.4.1, status=deferred (x)\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		p := newParser(t, "")
 		var all []bounce.Event
