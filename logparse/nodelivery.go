@@ -20,10 +20,11 @@ var autoreplyName = regexp.MustCompile(`(?i)auto[-_]?(?:repl|respon)|vacation`)
 //
 //	250 2.7.0 Ok, discarded, id=03774-01 - spam       amavisd
 //	250 2.7.0 Ok, quarantined, id=1121887-15 - spam
+//	250 2.5.0 Ok, id=2243374-09, BOUNCE
 //	250 Virus Detected; Discarded Email               clamsmtpd
 //	250 2.5.0 OK (2201FD6A5A1F9A0F8E1)                Proxmox Mail Gateway
 func isDropped(reply string) bool {
 	words, _, _ := strings.Cut(reply, "<")
-	return strings.Contains(words, "iscarded") || strings.Contains(words, "uarantined") ||
+	return strings.Contains(words, "iscarded") || strings.Contains(words, "uarantined") || strings.Contains(words, ", BOUNCE") ||
 		strings.Contains(words, "2.5.0 OK (") && proxmoxReply.MatchString(words)
 }

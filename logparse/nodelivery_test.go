@@ -22,6 +22,7 @@ func TestSuccessesThatDeliverNothing(t *testing.T) {
 		postfix + "to=<a@b.example>, relay=127.0.0.1[127.0.0.1]:10026" + fields + "(250 Virus Detected; Discarded Email)":                  true,
 		postfix + "to=<a@b.example>, relay=127.0.0.1[127.0.0.1]:10024" + fields + "(250 2.5.0 OK (2201FD6A5A1F9A0F8E1))":                   true,
 		postfix + "to=<a@b.example>, relay=127.0.0.1[127.0.0.1]:24" + fields + "(250 2.0.0 <discarded@b.example> x Saved)":                 false,
+		postfix + "to=<a@b.example>, relay=127.0.0.1[127.0.0.1]:10024" + fields + "(250 2.5.0 Ok, id=1-1, BOUNCE)":                         true,
 		postfix + "to=<a@b.example>, relay=127.0.0.1[127.0.0.1]:24" + fields + "(250 2.1.5 <quarantined@b.example> ok)":                    false,
 		postfix + "to=<a@b.example>, relay=mx.b.example[192.0.2.1]:25" + fields + "(250 2.0.0 not discarded)":                              false,
 		program + "vacation" + fields + "(delivered via vacation service)":                                                                 true,
