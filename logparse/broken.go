@@ -62,7 +62,7 @@ func (p *Parser) readBroken(line string, yield func(*bounce.Event)) bool {
 	if text == "" { // pages double the ends of lines
 		return true
 	}
-	if _, stamped := lineStamp(line); stamped || len(e.Object)+len(text) > maxBroken || strings.Count(string(e.Object), "\n") == maxBreaks {
+	if _, stamped := lineStamp(line); stamped || text[0] == '{' || strings.HasPrefix(text, "__") || len(e.Object)+len(text) > maxBroken || strings.Count(string(e.Object), "\n") == maxBreaks {
 		return false
 	}
 	e.Object = append(append(e.Object, '\n'), text...)

@@ -87,14 +87,15 @@ func TestLinesBehindACutLine(t *testing.T) {
 		bare  = "postfix/smtp[4]: 4f1XyZabcf: to=<d@b.example>, relay=none, delay=1, delays=0/0/0/1, dsn=4.4.1, status=deferred (x)"
 	)
 	for log, want := range map[string]struct{ rows, unparsed int }{
-		cut + "\n":                                                         {0, 1},
-		cut + "\n" + whole + "\n":                                          {1, 1},
-		cut + "\n" + cut + "\n":                                            {0, 2},
-		cut + "\n" + bare + "\n" + whole + "\n":                            {1, 2},
-		cut + "\nlines 1-20\n" + whole + "\n":                              {1, 1},
-		cut + "\n" + strings.Repeat("x\n", 1000):                           {0, 1},
-		cut + "\n" + strings.Repeat("x", 1<<20) + "\n":                     {0, 1},
-		"Nov 23 12:57:36 mx postfix/smtp[4]: 4f1XyZabcd:\n" + whole + "\n": {1, 0},
+		cut + "\n":                              {0, 1},
+		cut + "\n" + whole + "\n":               {1, 1},
+		cut + "\n" + cut + "\n":                 {0, 2},
+		cut + "\n" + bare + "\n" + whole + "\n": {1, 2},
+		cut + "\n{\n  \"time\": \"2026-11-23T12:57:37Z\",\n  \"message\": \"" + bare + "\"\n}\n":                              {1, 1},
+		cut + "\nlines 1-20\n" + whole + "\n":                                                                                 {1, 1},
+		cut + "\n" + strings.Repeat("x\n", 1000):                                                                              {0, 1},
+		cut + "\n" + strings.Repeat("x", 1<<20) + "\n":                                                                        {0, 1},
+		"Nov 23 12:57:36 mx postfix/smtp[4]: 4f1XyZabcd:\n" + whole + "\n":                                                    {1, 0},
 		"Nov 23 12:57:36 mx sm-mta[4]: 6AND4fXL000084: to=<a@b.example>, delay=00:00:01,\n mailer=local, dsn=5.1.1, stat=x\n": {1, 0},
 	} {
 		p := newParser(t, "")

@@ -6,9 +6,9 @@ import (
 )
 
 // ScrubState takes a person out of the State of a parser: the fragments of a
-// line that quote the address are dropped, and what follows of the line is
-// then left out. The function takes addresses out of a text and reports
-// whether there was one.
+// line that quote the address are dropped, and so is an entry of several lines;
+// what follows of them is then left out. The function takes addresses out of a text
+// and reports whether there was one.
 func ScrubState(data []byte, scrub func(text string) (string, bool)) (rest []byte, changed bool, err error) {
 	if len(data) == 0 {
 		return data, false, nil
