@@ -9,8 +9,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -30,13 +32,18 @@ const connectTimeout = 10 * time.Second
 // parseDSN returns the settings of a connection. TLS with a verified certificate is the
 // default, unless the server is on this machine. Errors name the setting that has the DSN.
 func parseDSN(dsn, setting string) (*pgx.ConnConfig, error) {
+	if strings.TrimSpace(dsn) == "" {
+		return nil, needsPerson(setting + " is empty; write the address of a PostgreSQL database there")
+	}
 	c, err := pgx.ParseConfig(dsn)
 	if err != nil {
 		if cause := causeOf(err, dsn); cause != "" {
 			return nil, needsPerson(setting + ": " + cause)
 		}
+	}
+	if err != nil || hasTwoParts(c) {
 		// The reason is left out: it may quote the password.
-		return nil, needsPerson(setting + " is not an address of PostgreSQL; write it as postgresql://USER@HOST/DATABASE, with the password in a file that PGPASSFILE names")
+		return nil, needsPerson(setting + " is not an address of PostgreSQL; write it as postgresql://USER@HOST/DATABASE, or as host=HOST dbname=DATABASE user=USER, with the password in a file that PGPASSFILE names")
 	}
 	local := strings.HasPrefix(c.Host, "/") || c.Host == "localhost"
 	if ip := net.ParseIP(c.Host); ip != nil {
@@ -60,7 +67,28 @@ func parseDSN(dsn, setting string) (*pgx.ConnConfig, error) {
 	if c.RuntimeParams["application_name"] == "" {
 		c.RuntimeParams["application_name"] = "bouncetail"
 	}
+	// The texts that are read and written do not depend on the settings of the user.
+	maps.Copy(c.RuntimeParams, map[string]string{"client_encoding": "UTF8", "datestyle": "ISO", "standard_conforming_strings": "on", "timezone": "UTC"})
 	return c, nil
+}
+
+// hasTwoParts reports whether a part of a DSN holds another part, because something else
+// than a space separates them: a semicolon, a comma, a second line. Such a part is not
+// shown, since it may hold the password.
+func hasTwoParts(c *pgx.ConnConfig) bool {
+	hosts := []string{c.Host}
+	for _, f := range c.Fallbacks {
+		hosts = append(hosts, f.Host)
+	}
+	if strings.Contains(strings.Join(hosts, " "), "@") { // in a password that is not percent-encoded
+		return true
+	}
+	for name := range c.RuntimeParams {
+		if strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.") != "" {
+			return true
+		}
+	}
+	return slices.ContainsFunc(append(hosts, c.User, c.Database), func(part string) bool { return strings.ContainsAny(part, "=\r\n") || strings.Contains(part, "://") })
 }
 
 // causeOf returns why a DSN that may be an address cannot be used, or "". It quotes only
@@ -84,6 +112,7 @@ func causeOf(err error, dsn string) string {
 		{"unable to load cert", "the files of sslcert and sslkey are no certificate with its key"},
 		{"failed to read service", "the service is in none of the files of PGSERVICEFILE"},
 		{"invalid connect_timeout", "connect_timeout is not a number of seconds"},
+		{"unknown target_session_attrs value", "target_session_attrs is not one of any, read-write, read-only, primary, standby and prefer-standby"},
 	} {
 		// What the DSN says itself is not the reason.
 		if strings.Contains(text, c.reason) && !strings.Contains(dsn, c.reason) {
@@ -180,6 +209,9 @@ func explain(ctx context.Context, err error, c *pgx.ConnConfig, setting string) 
 		if isForeign(ctx, c) {
 			return fmt.Errorf("what answers at %s is not PostgreSQL (%w); correct the host and the port in %s", server, lastOf(err), setting)
 		}
+		if errors.Is(err, pgconn.ErrReadOnlyConnection) || errors.Is(err, pgconn.ErrReadWriteConnection) || errors.Is(err, pgconn.ErrPrimaryConnection) || errors.Is(err, pgconn.ErrStandbyConnection) {
+			return fmt.Errorf("PostgreSQL at %s is not what target_session_attrs asks for (%w); name all servers in %s, or wait until one takes over", server, lastOf(err), setting)
+		}
 		if failed := tlsError(err, server, c.Host, setting); failed != nil {
 			return failed
 		}
@@ -190,10 +222,12 @@ func explain(ctx context.Context, err error, c *pgx.ConnConfig, setting string) 
 		return fmt.Errorf("PostgreSQL at %s refuses the user %s (%s); check %s, PGPASSFILE and pg_hba.conf", server, c.User, reply.Message, setting)
 	case "3D000": // invalid catalog name
 		return fmt.Errorf("PostgreSQL at %s has no database %s; create it with createdb, or name another one in %s", server, c.Database, setting)
+	case "57P01", "57P02", "57P03": // shutdown, crash of another process, not ready
+		return fmt.Errorf("PostgreSQL at %s is not ready (%s); try again when it is", server, reply.Message)
 	case "53300": // too many connections
 		return fmt.Errorf("PostgreSQL at %s has no connection left (%s); end others, or raise max_connections there or the CONNECTION LIMIT of the user %s", server, reply.Message, c.User)
 	}
-	return fmt.Errorf("PostgreSQL at %s: %s", server, reply.Message)
+	return fmt.Errorf("PostgreSQL at %s: %s; check %s", server, reply.Message, setting)
 }
 
 // answerTimeout is how long isForeign waits for an answer.

@@ -31,6 +31,7 @@ func TestADSNThatCannotBeUsedNamesTheCause(t *testing.T) {
 		address + "sslcert=/no/such.crt sslkey=/no/such.key":                      "sslkey: cannot read /no/such.key: no such file",
 		address + "connect_timeout=soon":                                          "connect_timeout is not a number",
 		"host=db.example password='hunter2 sslmode is invalid' connect_timeout=x": "connect_timeout is not a number",
+		address + "target_session_attrs=master":                                   "target_session_attrs is not one of any, read-write",
 	} {
 		_, err := parseDSN(dsn, "fleet.dsn")
 		wantErr(t, dsn, err, want)
@@ -38,6 +39,64 @@ func TestADSNThatCannotBeUsedNamesTheCause(t *testing.T) {
 			t.Errorf("%s: %v", dsn, err)
 		}
 	}
+}
+
+// Parts that something else than a space separates, or a password with an @, become parts
+// of a host, a user or a database. They are not shown, and nothing is connected to.
+func TestADSNWhosePartsRunTogetherIsNotShown(t *testing.T) {
+	for _, dsn := range []string{
+		"host=db.example;dbname=mail;user=mx1;password=hunter2",
+		"host=db.example,port=5432,user=mx1,password=hunter2",
+		"host=127.0.0.1 dbname=mail user=mx1,password=hunter2",
+		"host=127.0.0.1 dbname=mail;password=hunter2 user=mx1",
+		"jdbc:postgresql://127.0.0.1/mail?user=mx1&password=hunter2",
+		"postgresql://mx1:secret@127.0.0.1/mail\npostgresql://mx1:hunter2@127.0.0.1/mail",
+		"postgresql://mx1:secret@hunter2@127.0.0.1/mail",
+		"\ufeffhost=127.0.0.1 user=mx1 password=hunter2",
+		`"host=127.0.0.1 user=mx1 password=hunter2"`,
+	} {
+		_, err := parseDSN(dsn, "fleet.dsn_file")
+		wantErr(t, dsn, err, "fleet.dsn_file is not an address of PostgreSQL", "host=HOST dbname=DATABASE")
+		if err != nil && (strings.Contains(err.Error(), "hunter2") || !isPersons(err)) {
+			t.Errorf("%q: %v", dsn, err)
+		}
+	}
+	_, err := parseDSN(" \n", "fleet.dsn_file")
+	wantErr(t, "a DSN of spaces", err, "fleet.dsn_file is empty")
+	for _, dsn := range []string{
+		"host=db.example\ndbname=mail\nuser=mx1\npassword=a=b@c;d\n",
+		"postgresql://mx1%40db:p%40ss%3D@db.example:5432/mail?application_name=x",
+		"host=a.example,b.example port=5432,5433 user=mx1@server dbname=mail target_session_attrs=read-write search_path=x",
+	} {
+		if _, err := parseDSN(dsn, "fleet.dsn"); err != nil {
+			t.Errorf("%q: %v", dsn, err)
+		}
+	}
+}
+
+// Settings of a user of PostgreSQL that change how values are written do not change what
+// is stored or shown.
+func TestAUserWithOtherFormatsSendsTheSame(t *testing.T) {
+	server, dsn, database := newFleet(t)
+	user := "host_of_" + database
+	for _, set := range []string{"datestyle = 'SQL, DMY'", "intervalstyle = sql_standard", "timezone = 'Asia/Tokyo'", "standard_conforming_strings = off", "client_encoding = LATIN1", "search_path = nothing", "extra_float_digits = -15"} {
+		server.SQL(t, database, "ALTER ROLE "+user+" SET "+set)
+	}
+	h := newHost(t, dsn, "mx1")
+	h.read(t, refused("jane", 1))
+	h.send(t)
+	h.sender.close()
+	h.read(t, refused("jane", 2), refused("jöhn", 3))
+	h.send(t)
+	compare(t, "the formats are others", server.DSN(database, "postgres"), h.sender.Database)
+	status, err := h.sender.Status(t.Context())
+	if err != nil || len(status) != 1 || status[0].SeenAgo > 600 {
+		t.Errorf("Status: %+v, %v", status, err)
+	}
+	server.SQL(t, database, "ALTER ROLE "+user+" SET bytea_output = escape")
+	h.sender.close()
+	_, err = h.sender.SendAll(t.Context())
+	wantErr(t, "bytea_output", err, "bytea_output is escape", "SET bytea_output = hex")
 }
 
 // answersTLS answers a request for TLS with a letter, and with what follows it.

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"os"
@@ -131,6 +132,8 @@ func TestErrorsOfAConnectionNameTheNextStep(t *testing.T) {
 		"nothing listens":            {"postgresql://mx1@127.0.0.1:1/x", []string{"127.0.0.1:1 does not answer", "refused", "is it running"}, false},
 		"no such socket":             {"host=/nowhere dbname=x user=mx1", []string{"/nowhere does not answer"}, false},
 		"no such host":               {"postgresql://mx1@db.invalid/x", []string{"db.invalid:5432 does not answer"}, false},
+		"an unknown parameter":       {server.DSN(database, "postgres") + " hunter=2", []string{"unrecognized configuration parameter", "check fleet.dsn"}, false},
+		"a primary for a standby":    {server.DSN(database, "postgres") + " target_session_attrs=standby", []string{"is not what target_session_attrs asks for", "name all servers"}, false},
 		"no such user":               {server.DSN(database, "nobody"), []string{"refuses the user nobody", "pg_hba.conf"}, false},
 		"no such database":           {server.DSN("nothing", "postgres"), []string{"has no database nothing", "createdb"}, false},
 		"a database without a fleet": {server.DSN(empty, "postgres"), []string{"has no tables of a fleet", "bouncetail fleet init"}, true},
@@ -287,6 +290,56 @@ func TestWhatADatabaseIsKnownBy(t *testing.T) {
 	}
 	if n := h.send(t); n != 2 {
 		t.Errorf("after adopt %d failures were new, want those of zoe and ann", n)
+	}
+}
+
+// A database that is sent under two names at once joins under one of them, also if both
+// looked before either had joined.
+func TestADatabaseThatIsSentUnderTwoNamesAtOnce(t *testing.T) {
+	server, dsn, database := newFleet(t)
+	h := newHost(t, dsn, "mx1")
+	h.read(t, refused("jane", 1))
+	conn, err := (&Settings{DSN: server.DSN(database, "postgres")}).connect(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	h.sender.source.path = h.sender.Database
+	if err := h.sender.source.open(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	id, err := h.sender.source.feed.DatabaseID(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ name, says string }{{"mx2", "is sent as mx2 already"}, {"mx1", ""}} {
+		tx, err := conn.Begin(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := tx.Exec(t.Context(), "INSERT INTO bouncetail.fleet_instances (instance, database_id, watermark, deliveries_seq, rejudged, version, joined_at, last_seen, behind, gaps, failures) VALUES ($1, $2, 0, 0, 0, '', now(), now(), 0, 0, 0)", c.name, id); err != nil {
+			t.Fatal(err)
+		}
+		sent := make(chan error, 1)
+		go func() {
+			_, err := h.sender.SendAll(t.Context())
+			sent <- err
+		}()
+		eventually(t, "the sender waits for "+c.name, func() bool {
+			return server.SQL(t, database, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'") == "1\n"
+		})
+		if err := tx.Commit(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-sent; c.says == "" && err != nil {
+			t.Errorf("sent under the same name: %v", err)
+		} else if c.says != "" {
+			wantErr(t, "under another name", err, c.says, "set fleet.instance to mx2")
+		}
+		server.SQL(t, database, "DELETE FROM bouncetail.fleet_instances WHERE instance = 'mx2'")
+	}
+	if got := server.SQL(t, database, "SELECT instance, failures FROM bouncetail.fleet_instances"); got != "mx1|1\n" {
+		t.Errorf("the hosts are %q", got)
 	}
 }
 

@@ -124,9 +124,12 @@ func mapOf[K comparable, V any](ctx context.Context, db querier, query string, a
 const selectMeta = "SELECT name, value FROM bouncetail.fleet_meta"
 
 func readMeta(ctx context.Context, db querier) (m meta, err error) {
-	values, err := mapOf[string, string](ctx, db, selectMeta)
+	values, err := mapOf[string, string](ctx, db, selectMeta+" UNION ALL SELECT 'bytea_output', current_setting('bytea_output')")
 	if err != nil {
 		return m, err
+	}
+	if is := values["bytea_output"]; is != "hex" { // pgbouncer does not take it from the connection
+		return m, notReady("bytea_output is " + is + " in PostgreSQL; as an administrator there: ALTER ROLE the user of the DSN SET bytea_output = hex")
 	}
 	return metaOf(values)
 }

@@ -41,7 +41,7 @@ func (s *Sender) lockInstance(t *transaction) (*instance, error) {
 		i.seen = ""
 	}
 	if err == nil && i.removed {
-		return i, needsPerson(fmt.Sprintf("%s was removed from the fleet; if it is to send again, run: bouncetail fleet adopt", s.Instance))
+		return i, isRemoved(s.Instance)
 	}
 	if err == nil && i.database != id {
 		err = needsPerson(fmt.Sprintf("the fleet knows %s by another database than %s; if this one takes its place, run: bouncetail fleet adopt. If another host has that name, set fleet.instance to another one", s.Instance, s.Database))
@@ -49,30 +49,30 @@ func (s *Sender) lockInstance(t *transaction) (*instance, error) {
 	return i, err
 }
 
-// selectInstance also sets what the plans of the transaction need. Rows are looked for by
-// their keys. Until a table is analysed, PostgreSQL reads all of it instead, and four
-// senders of 1,000 send a quarter less.
+// clockLimit is how long a sender may pause in a transaction in which others wait for it.
+// A host that is suspended then, or gone without a word, would stop the whole fleet.
+var clockLimit = "1min"
+
+// selectInstance also sets what the transaction needs. Rows are looked for by their keys.
+// Until a table is analysed, PostgreSQL reads all of it instead, and four senders of 1,000
+// send a quarter less. A limit that the user of PostgreSQL has is kept.
 func (s *Sender) selectInstance(t *transaction) (*instance, error) {
 	i := &instance{}
 	var event []byte
 	err := t.QueryRow(t.ctx, `
 		SELECT number, database_id, watermark, watermark_event, deliveries_seq, rejudged, removed_at IS NOT NULL, last_seen, EXISTS (SELECT FROM bouncetail.forgotten),
-		  set_config('jit', 'off', true), set_config('enable_seqscan', 'off', true)
+		  set_config('jit', 'off', true), set_config('enable_seqscan', 'off', true),
+		  set_config('idle_in_transaction_session_timeout', coalesce(nullif(current_setting('idle_in_transaction_session_timeout'), '0'), $2), true)
 		FROM bouncetail.fleet_instances
 		WHERE instance = $1
-		FOR UPDATE`, s.Instance).Scan(&i.number, &i.database, &i.failure, &event, &i.change, &i.rejudged, &i.removed, (*Stamp)(&i.seen), &i.anyForgotten, nil, nil)
+		FOR UPDATE`, s.Instance, clockLimit).Scan(&i.number, &i.database, &i.failure, &event, &i.change, &i.rejudged, &i.removed, (*Stamp)(&i.seen), &i.anyForgotten, nil, nil, nil)
 	copy(i.event[:], event)
 	return i, err
 }
 
 // join adds this host to the fleet.
 func (s *Sender) join(t *transaction, id int64) error {
-	var other string
-	err := t.QueryRow(t.ctx, "SELECT instance FROM bouncetail.fleet_instances WHERE database_id = $1 OR $1 = ANY (former_ids)", id).Scan(&other)
-	if err == nil {
-		return needsPerson(fmt.Sprintf("the database %s is sent as %s already; if this is the same host, set fleet.instance to %s. If it is a copy, run: bouncetail fleet adopt", s.Database, other, other))
-	}
-	if !errors.Is(err, pgx.ErrNoRows) {
+	if err := s.checkUnsent(t, id); err != nil {
 		return err
 	}
 	if err := s.source.feed.Settle(t.ctx); err != nil { // before the fleet knows it
@@ -82,11 +82,27 @@ func (s *Sender) join(t *transaction, id int64) error {
 	if err != nil {
 		return err
 	}
-	_, err = t.Exec(t.ctx, `
+	added, err := t.Exec(t.ctx, `
 		INSERT INTO bouncetail.fleet_instances (instance, database_id, watermark, deliveries_seq, rejudged, version, joined_at, last_seen, behind, gaps, failures)
 		VALUES ($1, $2, 0, 0, $3, $4, now(), now(), 0, 0, 0)
-		ON CONFLICT (instance) DO NOTHING`, s.Instance, id, rejudged, s.Version)
+		ON CONFLICT DO NOTHING`, s.Instance, id, rejudged, s.Version)
+	if err == nil && added.RowsAffected() == 0 { // another process was faster, with this name or with another one
+		err = s.checkUnsent(t, id)
+	}
 	return err
+}
+
+// checkUnsent returns an error if a database is sent under another name.
+func (s *Sender) checkUnsent(t *transaction, id int64) error {
+	var other string
+	err := t.QueryRow(t.ctx, "SELECT instance FROM bouncetail.fleet_instances WHERE instance <> $2 AND (database_id = $1 OR $1 = ANY (former_ids))", id, s.Instance).Scan(&other)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return nil
+	case err != nil:
+		return err
+	}
+	return needsPerson(fmt.Sprintf("the database %s is sent as %s already; if this is the same host, set fleet.instance to %s. If it is a copy, run: bouncetail fleet adopt", s.Database, other, other))
 }
 
 // saveInstance stores how far a batch has come, in the transaction of the batch. Behind
@@ -106,6 +122,11 @@ func (s *Sender) saveInstance(t *transaction, b *batch, isNew int, seen *string)
 		*seen = r.stamp()
 		return nil
 	}))
+}
+
+// isRemoved returns the error of a host that Remove has taken out of the fleet.
+func isRemoved(instance string) error {
+	return needsPerson(instance + " was removed from the fleet; if it is to send again, run: bouncetail fleet adopt")
 }
 
 // Adopt makes the database of the settings the one of this host in the fleet, and sends

@@ -52,6 +52,8 @@ func TestAHostThatIsGoneIsRemoved(t *testing.T) {
 	if !isPersons(err) {
 		t.Errorf("a removed host: %v does not ask for a person", err)
 	}
+	err = h.sender.Resend(t.Context())
+	wantErr(t, "resend of a removed host", err, "mx1 was removed from the fleet", "bouncetail fleet adopt")
 	h.sender.Instance = "mx4"
 	_, err = h.sender.SendAll(t.Context())
 	wantErr(t, "a removed host under another name", err, "is sent as mx1 already", "bouncetail fleet adopt")

@@ -76,3 +76,43 @@ func TestASenderOutlivesAServerThatIsStopped(t *testing.T) {
 	eventually(t, "the second failure", stored("2"))
 	eventually(t, "word that it sends", func() bool { return strings.Contains(log.String(), "sending again") })
 }
+
+// A host that is suspended while others wait for it is given up, and sends again later.
+func TestASuspendedSenderDoesNotStopTheOthers(t *testing.T) {
+	defer func(usual string) { clockLimit = usual }(clockLimit)
+	server, dsn, database := newFleet(t)
+	suspended, other := newHost(t, dsn, "mx1"), newHost(t, dsn, "mx2")
+	suspended.read(t, refused("jane", 0))
+	suspended.send(t)
+	suspended.sender.source.path = suspended.sender.Database
+	if err := suspended.sender.source.open(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	other.read(t, refused("john", 1))
+	begun := time.Now()
+	clockLimit = "300ms"
+	conn, err := suspended.sender.Connect(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	err = inTransaction(t.Context(), conn, func(tx *transaction) error {
+		if _, err := suspended.sender.selectInstance(tx); err != nil {
+			return err
+		}
+		if err := tx.takeClock(1, 0); err != nil {
+			return err
+		}
+		clockLimit = "1min"
+		other.send(t) // which waits until the transaction is ended
+		return nil
+	})
+	if err == nil || time.Since(begun) > 30*time.Second {
+		t.Errorf("the transaction ended with %v after %v", err, time.Since(begun))
+	}
+	suspended.read(t, refused("mary", 2))
+	suspended.send(t)
+	if got := server.SQL(t, database, "SELECT count(*) FROM bouncetail.bounces"); got != "3\n" {
+		t.Errorf("%s failures are in the fleet, want 3", got)
+	}
+}

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
@@ -26,12 +27,15 @@ func (s *Settings) Resend(ctx context.Context) error {
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
 	return Explain(pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
-		done, err := tx.Exec(ctx, "UPDATE bouncetail.fleet_instances SET rejudged = -1 WHERE instance = $1", s.Instance)
-		if err != nil {
-			return err
-		}
-		if done.RowsAffected() == 0 {
+		var removed bool
+		err := tx.QueryRow(ctx, "UPDATE bouncetail.fleet_instances SET rejudged = -1 WHERE instance = $1 RETURNING removed_at IS NOT NULL", s.Instance).Scan(&removed)
+		switch {
+		case errors.Is(err, pgx.ErrNoRows):
 			return needsPerson("the fleet does not know " + s.Instance + "; enable bouncetail-fleet.service, which sends everything at first")
+		case err != nil:
+			return err
+		case removed:
+			return isRemoved(s.Instance)
 		}
 		return compareFiguresAgain(ctx, tx, s.Instance)
 	}))
