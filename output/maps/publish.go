@@ -8,6 +8,7 @@
 package maps
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -168,6 +169,7 @@ func (p *Publisher) Publish(ctx context.Context) (result Result, err error) {
 		result.Files = append(result.Files, m.path)
 	}
 	sum := sha256.New()
+	said := make(map[[2]string]string) // the texts by reason and day, of which there are few
 	before := p.now().Add(-p.MinAge).UTC().Format("2006-01-02T15:04:05.000Z")
 	err = p.Source.Bad(ctx, func(r *bounce.Recipient) error {
 		if p.MinAge > 0 && r.BadSince != nil && *r.BadSince > before {
@@ -178,7 +180,11 @@ func (p *Publisher) Publish(ctx context.Context) (result Result, err error) {
 			return nil
 		}
 		result.Addresses++
-		return add(ctx, written, sum, r.Recipient, p.said(r))
+		key := [2]string{string(r.Reason), sinceOf(r)}
+		if said[key] == "" {
+			said[key] = p.said(key[0], key[1])
+		}
+		return add(ctx, written, sum, r.Recipient, said[key])
 	})
 	if err != nil {
 		return result, err
@@ -222,17 +228,18 @@ func add(ctx context.Context, maps []*file, sum hash.Hash, to, said string) erro
 	return nil
 }
 
+// sinceOf returns the day since which a recipient is bad.
+func sinceOf(r *bounce.Recipient) string {
+	if r.BadSince == nil || len(*r.BadSince) < len(time.DateOnly) {
+		return "an unknown day"
+	}
+	return (*r.BadSince)[:len(time.DateOnly)]
+}
+
 // said returns the reply to mail for a recipient. Its token marks later log lines as
 // refusals of bouncetail's maps.
-func (p *Publisher) said(r *bounce.Recipient) string {
-	reason, since := string(r.Reason), "an unknown day"
-	if reason == "" {
-		reason = "blocked"
-	}
-	if r.BadSince != nil && len(*r.BadSince) >= len(time.DateOnly) {
-		since = (*r.BadSince)[:len(time.DateOnly)]
-	}
-	text := strings.ReplaceAll(strings.ReplaceAll(p.Text, "{reason}", reason), "{since}", since)
+func (p *Publisher) said(reason, since string) string {
+	text := strings.ReplaceAll(strings.ReplaceAll(p.Text, "{reason}", cmp.Or(reason, "blocked")), "{since}", since)
 	if strings.Contains(text, bounce.RefusalToken) {
 		return text
 	}

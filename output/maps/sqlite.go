@@ -19,8 +19,15 @@ type sqliteMap struct {
 	path   string
 	db     *sql.DB
 	tx     *sql.Tx
-	insert *sql.Stmt
+	insert *sql.Stmt // of rowsAtOnce rows
+	values []any     // of the rows that are still to be inserted
 }
+
+// rowsAtOnce is the number of rows in a statement: the call of a statement takes longer
+// than a row.
+const rowsAtOnce = 100
+
+const insertOne, andOne = "INSERT OR IGNORE INTO suppressed (address, text) VALUES (?, ?)", ", (?, ?)"
 
 // mapSchema is for people who open the file, too.
 const mapSchema = `
@@ -68,7 +75,7 @@ func newSQLiteMap(ctx context.Context, path string, about []string, access, tran
 			return nil, err
 		}
 	}
-	m.insert, err = m.tx.PrepareContext(ctx, "INSERT OR IGNORE INTO suppressed (address, text) VALUES (?, ?)")
+	m.insert, err = m.tx.PrepareContext(ctx, insertOne+strings.Repeat(andOne, rowsAtOnce-1))
 	return m, err
 }
 
@@ -77,13 +84,26 @@ func literal(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + 
 
 // add adds an address and the text of its refusal.
 func (m *sqliteMap) add(ctx context.Context, address, said string) error {
-	_, err := m.insert.ExecContext(ctx, address, said)
+	m.values = append(m.values, address, said)
+	if len(m.values) < 2*rowsAtOnce {
+		return nil
+	}
+	_, err := m.insert.ExecContext(ctx, m.values...)
+	m.values = m.values[:0]
+	return err
+}
+
+// insertRest inserts the rows behind the last statement.
+func (m *sqliteMap) insertRest() (err error) {
+	if n := len(m.values) / 2; n > 0 {
+		_, err = m.tx.ExecContext(context.Background(), insertOne+strings.Repeat(andOne, n-1), m.values...)
+	}
 	return err
 }
 
 // close ends the file and syncs it.
 func (m *sqliteMap) close() error {
-	if err := errors.Join(m.insert.Close(), m.tx.Commit(), m.db.Close()); err != nil {
+	if err := errors.Join(m.insertRest(), m.insert.Close(), m.tx.Commit(), m.db.Close()); err != nil {
 		return fmt.Errorf("map %s: %w", m.path, err)
 	}
 	f, err := os.OpenFile(m.path, os.O_RDWR, 0)
