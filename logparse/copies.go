@@ -101,6 +101,25 @@ func isOrnament(r rune) bool {
 	return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune(`"'{[<(@`, r)
 }
 
+// isRecipient reports whether a text may be an address: not that of "to=<>", which is
+// about nobody, nor "[email]a@b.example[/email]" and "a &lt;a@b.example&gt;" of a copy.
+// A space, a colour, an escaped bracket or the scheme of a link is at its front in a
+// copy only.
+func isRecipient(text string) bool {
+	if text == "" {
+		return false
+	}
+	switch text[0] {
+	case '[', ' ':
+		return false
+	case '\\', 'm':
+		if hasAnyPrefix(text, `\u001b[`, "mailto:") || strings.HasPrefix(text, `\<`) && strings.HasSuffix(text, `\>`) {
+			return false
+		}
+	}
+	return text[len(text)-1] != ';' || !strings.HasSuffix(text, "&gt;")
+}
+
 // readCopy reads a line that holds a delivery and could not be read, without what a
 // copy added to it. It returns false if that is not read either.
 func (p *Parser) readCopy(line string, yield func(*bounce.Event)) bool {

@@ -74,6 +74,16 @@ func TestCopiesOfPostfixLines(t *testing.T) {
 	}
 }
 
+// What cannot be restored is counted as it was logged.
+func TestTheExampleOfALineThatIsNoCopy(t *testing.T) {
+	p := newParser(t, "")
+	got := events(p, "Nov 23 12:57:36 mx postfix/smtp[4]: 4f1XyZabcd: to=<[email protected]>,  relay=none, delay=1, delays=0/0/0/1, dsn=4.4.1, status=deferred (x)\n")
+	unparsed := p.TakeUnparsed()
+	if len(got) > 0 || len(unparsed) != 1 || !strings.HasPrefix(unparsed[0].Example, "4f1XyZabcd: to=<[email protected]>,  relay=") || unparsed[0].Shape == "" {
+		t.Errorf("got %v, not parsed: %+v", describeAll(got), unparsed)
+	}
+}
+
 // Dots in an address are part of it.
 func TestDotsInAnAddressStay(t *testing.T) {
 	for _, to := range []string{`"a, ..., b"@b.example`, "a, ..., b@b.example", "a, …, b@b.example"} {

@@ -350,10 +350,11 @@ func (p *Parser) finish(h *header, line string, yield func(*bounce.Event)) bool 
 			result = resultUnparsed
 		}
 		if result == resultOther && !g.losesDelivery(h) {
+			final := isFinal(h) // readCopy uses the header again
 			if strings.IndexByte(h.body, '&') >= 0 && strings.Contains(h.body, "&lt;") && p.readCopy(line, yield) {
 				return true
 			}
-			if !isFinal(h) {
+			if !final {
 				return false
 			}
 			if p.holdBegun(h, line) {
@@ -361,34 +362,19 @@ func (p *Parser) finish(h *header, line string, yield func(*bounce.Event)) bool 
 			}
 		} else if result == resultRead {
 			p.yield(h, line, yield)
-		} else if p.holdBroken(g.mta, h, line) || p.readCopy(line, yield) {
+		} else if p.holdBroken(g.mta, h, line) {
 			return true
 		} else {
-			p.noteUnparsed(g.mta, h.body, unparsedID(h, line))
+			body, id := h.body, unparsedID(h, line)
+			if p.readCopy(line, yield) {
+				return true
+			}
+			p.noteUnparsed(g.mta, body, id)
 		}
 		p.counts.Recognised++
 		return true
 	}
 	return false
-}
-
-// isRecipient reports whether a text may be an address: not that of "to=<>", which is
-// about nobody, nor "[email]a@b.example[/email]" and "a &lt;a@b.example&gt;" of a copy.
-// A space, a colour, an escaped bracket or the scheme of a link is at its front in a
-// copy only.
-func isRecipient(text string) bool {
-	if text == "" {
-		return false
-	}
-	switch text[0] {
-	case '[', ' ':
-		return false
-	case '\\', 'm':
-		if hasAnyPrefix(text, `\u001b[`, "mailto:") || strings.HasPrefix(text, `\<`) && strings.HasSuffix(text, `\>`) {
-			return false
-		}
-	}
-	return text[len(text)-1] != ';' || !strings.HasSuffix(text, "&gt;")
 }
 
 // isFinal reports whether a header is a mail server's, whatever follows: no
