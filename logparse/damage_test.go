@@ -173,7 +173,7 @@ func TestNoDeliveryDisappears(t *testing.T) {
 // cannot be read, but it is counted, once.
 func TestDeliveriesThatAreOnlyCounted(t *testing.T) {
 	for _, line := range []string{
-		`2026-11-23 12:57:36 +0000 postfix.maillog: {"time":"Nov 23 12:57:36","hostname":"mx","process":"postfix/smtp[4]","queue_id":"4f1XyZabcd","to":"a@b.example","relay":"none","dsn":"4.4.1","status":"deferred","status_detail":"(x)"}`,
+		`{"queue_id":"4f1XyZabcd","to":"a@b.example","dsn":"4.4.1","status":"deferred","status_detail":"(x)"}`,
 		`{"postfix_queueid":"4f1XyZabcd","postfix_to":"a@b.example","postfix_dsn":"5.1.1","postfix_status":"bounced"}`,
 		`{"_source":{"program":["postfix/smtp","4f1XyZabcd"],"message":" to=<a@b.example>, relay=none, delay=1, delays=0/0/0/1, dsn=4.4.1, status=deferred (x)","@timestamp":"2026-11-23T12:57:36Z"}}`,
 		`to=<a@b.example>, relay=none, delay=1, delays=0/0/0/1, dsn=4.4.1, status=deferred (x)`,

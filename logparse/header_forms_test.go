@@ -219,6 +219,10 @@ var headerTests = []struct{ name, form, time, host string }{
 	{"Graylog with the host in the message", `{"source":"mx","message":"mx postfix/DAEMON[474]: JSON","application_name":"postfix/DAEMON","timestamp":"2026-11-23T12:57:36.000Z"}`, "2026-11-23T12:57:36Z", "mx"},
 	{"Logstash with the line and its words", `{"_source":{"message":["<22>Nov 23 12:57:36 mx postfix/DAEMON[474]: JSON","JSON"],"@timestamp":"2026-11-23T12:57:36.000Z","program":"postfix/DAEMON","hostname":"mx"}}`, "2026-11-23T12:57:36Z", "mx"},
 	{"LogScale", `{"@timestamp":1795438660000,"@rawstring":"Nov 23 12:57:36 mx postfix/DAEMON[474]: JSON","#type":"syslog"}`, "2026-11-23T12:57:36Z", "mx"},
+	{"Azure's custom tables", `{"TimeGenerated":"2026-11-23T12:57:40Z","ContainerName_s":"postfix","Log_s":"Nov 23 12:57:36 mx postfix/DAEMON[474]: JSON"}`, "2026-11-23T12:57:36Z", "mx"},
+	{"Azure's Syslog with types", `{"TimeGenerated":"2026-11-23T12:57:36Z","Computer":"mx","ProcessName_s":"postfix/DAEMON","SyslogMessage_s":"JSON"}`, "2026-11-23T12:57:36Z", "mx"},
+	{"Proxmox's API", `[{"n":12,"t":"Nov 23 12:57:36 mx postfix/DAEMON[474]: JSON"}]`, "2026-11-23T12:57:36Z", "mx"},
+	{"Oracle's cloud", `{"datetime":1795438660000,"logContent":{"data":{"message":"Nov 23 12:57:36 mx postfix/DAEMON[474]: JSON"},"time":"2026-11-23T12:57:40Z"}}`, "2026-11-23T12:57:36Z", "mx"},
 	{"a list in single quotes", "'Nov 23 12:57:36 mx postfix/DAEMON[474]: BODY',", "2026-11-23T12:57:36Z", "mx"},
 
 	{"journalctl -o export", "__CURSOR=s=1;i=2\n__REALTIME_TIMESTAMP=1795438656123456\n_HOSTNAME=mx\nSYSLOG_IDENTIFIER=postfix/DAEMON\n_PID=474\nMESSAGE=BODY\n", "2026-11-23T12:57:36.123456Z", "mx"},

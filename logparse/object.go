@@ -33,7 +33,7 @@ const (
 )
 
 // candidates is how many fields of one role are kept, the best names first.
-const candidates = 8
+const candidates = 9
 
 // field is the role of a name, and how far down it stands among the names with
 // the same role.
@@ -50,9 +50,10 @@ var fieldNames = makeFields(map[role]string{
 		full_message fullmessage
 		short_message shortmessage eventmessage @m
 		line _line logline log_line textpayload text
-		rawmsg raw _raw rawmessage @rawstring full_log
+		rawmsg raw _raw rawmessage rawstring @rawstring rawdata full_log
 		event.original log.original
-		content body value event event.message body.stringvalue`,
+		content __content__ body value event event.message body.stringvalue
+		@mt t`,
 	roleProgram: `SYSLOG_IDENTIFIER ident program programname
 		process.name appname app_name app-name _application_name application_name syslog.appname log.syslog.appname
 		app _app application syslog_program syslog_identifier identifier
@@ -100,14 +101,15 @@ type object struct {
 	isLog  bool // the message is in the field log, as Docker writes it
 	// session is that of FortiMail, which names its Sendmail's queue ID twice.
 	session  string
-	fortinet bool // see session
+	fortinet bool              // see session
+	parts    map[string]string // of a delivery of Postfix, see delivery
 	// ambiguous means that two fields of the same rank hold different messages, or that
 	// the message begins in the middle of a line.
 	ambiguous bool
 }
 
 // envelopes are objects whose fields count as those of the one around them.
-var envelopes = makeSet(`_source result data record payload jsonPayload fields attributes json message content`)
+var envelopes = makeSet(`_source result data record payload jsonPayload fields FIELDS LogMessage logContent attributes json message content`)
 
 // maxDepth bounds objects in each other, and messages that are objects again.
 const maxDepth = 3
@@ -206,7 +208,8 @@ func (u *unusual) takeObject(o *object) bool {
 			return ok && u.readMessage(text, o.isLog)
 		}
 	}
-	return false
+	text := o.delivery()
+	return text != "" && u.readMessage(text, false)
 }
 
 // withoutHost takes the name of the host off a message. Graylog repeats it there.
@@ -370,10 +373,16 @@ func (o *object) set(key, value string) {
 		case key == "session_id":
 			text, _ := decodeText(value)
 			o.session, _, _ = strings.Cut(text, "-")
+		case deliveryParts[key]:
+			if o.parts == nil {
+				o.parts = make(map[string]string)
+			}
+			o.parts[key], _ = decodeText(value)
 		case key == "device_id":
 			o.fortinet = strings.HasPrefix(value, "FE")
 		}
-		if fields = fieldNames[strings.ToLower(key)]; fields == nil {
+		// Azure appends the type: Log_s.
+		if fields = fieldNames[strings.TrimSuffix(strings.ToLower(key), "_s")]; fields == nil {
 			return
 		}
 	}
