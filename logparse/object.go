@@ -45,14 +45,14 @@ type field struct {
 // fieldNames are the names of fields, best first within their role; those on one
 // line are of the same rank. Nested objects are joined by a dot.
 var fieldNames = makeFields(map[role]string{
-	roleMessage: `MESSAGE message log log.message
+	roleMessage: `MESSAGE message log log.message properties.log
 		msg _msg @message syslog_message syslogmessage logmessage log_message logentry log_entry
 		full_message fullmessage
 		short_message shortmessage eventmessage @m
 		line _line logline log_line textpayload text
 		rawmsg raw _raw rawmessage rawstring @rawstring rawdata full_log
 		event.original log.original
-		content __content__ body value event event.message body.stringvalue
+		content __content__ body value event event.message event.line event.log body.stringvalue
 		@mt t`,
 	roleProgram: `SYSLOG_IDENTIFIER ident program programname
 		process.name appname app_name app-name _application_name application_name syslog.appname log.syslog.appname
@@ -73,7 +73,7 @@ var fieldNames = makeFields(map[role]string{
 	roleProcess: `_PID pid procid proc_id process.pid _process_id process_id log.syslog.procid syslog_pid SYSLOG_PID`,
 	roleTime: `__REALTIME_TIMESTAMP timereported time_reported timestamp_reported
 		@timestamp timestamp generated_at
-		time _time @t
+		time _time @t timestamp.seconds
 		ts _ts dt datetime isodate date timeunixnano
 		syslog_timestamp eventtime event_time event.created
 		timegenerated time_generated

@@ -95,6 +95,8 @@ var quoters = []struct{ tag, body string }{
 	{"sudo", "§ : TTY=pts/0 ; PWD=/ ; USER=root ; COMMAND=/bin/true"},
 	{"php-fpm8.2[7]", "§"},
 	{"myapp[7]", "user said: §"},
+	{"myapp[7]", "bob | §"},
+	{"myapp[7]", `{"event":"contact","properties":{"message":¶}}`},
 	{"myapp[7]", "mail from § failed"},
 	{"myapp", `level=info user="§" msg="login failed"`},
 	{"myapp[7]", `{"level":"info","user":¶,"msg":"login failed"}`},

@@ -348,9 +348,24 @@ func (u *unusual) cutPart(rest string) (string, bool) {
 		return after, false
 	}
 	if marked {
-		return after, u.passOn(tag)
+		return withoutService(tag, after), u.passOn(tag)
 	}
 	return after, u.addName(tag)
+}
+
+// withoutService takes the name of the service off a line of Docker Compose that systemd
+// or syslog passed on.
+//
+//	docker-compose[12]: postfix-1  | Nov 23 12:57:36 mx postfix/smtp[474]:
+func withoutService(program, text string) string {
+	if strings.HasPrefix(program, "docker") || strings.HasPrefix(program, "podman") {
+		if name, rest := cutWord(strings.TrimLeft(text, " ")); isName(name) {
+			if after, found := strings.CutPrefix(strings.TrimLeft(rest, " "), "| "); found {
+				return after
+			}
+		}
+	}
+	return text
 }
 
 // cutName reads a name with a colon behind it: a file, a host, or the tag of a
@@ -363,10 +378,10 @@ func (u *unusual) cutName(rest string, colon int) (string, bool) {
 	if tag, _, behind, _ := cutAnyTag(rest); tag == "" || behind == "" && after != "" {
 		return "", false
 	} else if strings.HasSuffix(rest[:len(rest)-len(behind)], "]:") {
-		return behind, u.passOn(tag)
+		return withoutService(tag, behind), u.passOn(tag)
 	}
 	if u.n > 0 && strings.HasPrefix(after, " ") {
-		return after, u.passOn(name)
+		return withoutService(name, after), u.passOn(name)
 	}
 	return after, u.addName(name)
 }
