@@ -19,9 +19,14 @@ type dayCounts map[string]int64
 // evidence is what shows which hosts follow the same logs. Hosts are given by their
 // numbers.
 type evidence struct {
-	read     map[int64]dayCounts    // failures that a host has read
-	both     map[[2]int64]dayCounts // failures that two hosts have read; the lower number first
-	attempts map[int64]dayCounts    // that a host has counted
+	read      map[int64]dayCounts    // failures that a host has read
+	both      map[[2]int64]dayCounts // failures that two hosts have read; the lower number first
+	attempts  map[int64]dayCounts    // that a host has counted, of days that it has sent
+	delivered map[int64]dayCounts    // 1 if a host has sent its deliveries of that day, by domain
+}
+
+func newEvidence() evidence {
+	return evidence{make(map[int64]dayCounts), make(map[[2]int64]dayCounts), make(map[int64]dayCounts), make(map[int64]dayCounts)}
 }
 
 // coverage is who covers each host that is covered, by day.
@@ -75,13 +80,14 @@ func (e *evidence) coverage() coverage {
 
 // hasCounted reports whether a host has counted a day about as much as another one. A host
 // that is behind, or has stopped, does not cover the other. Of the last day, each host has
-// sent another part.
+// sent another part, which is seldom less than half of two days.
 func (e *evidence) hasCounted(host, other int64, day string, isLast bool) bool {
-	mine, its := e.attempts[host][day], e.attempts[other][day]
+	mine, its := e.attempts[host], e.attempts[other]
 	if isLast {
-		return 2*mine >= its
+		before := dayAfter(day, -1)
+		return 2*(mine[before]+mine[day]) >= its[before]+its[day]
 	}
-	return ofAll*mine >= nearlyAll*its
+	return ofAll*mine[day] >= nearlyAll*its[day] && e.delivered[host][day] >= e.delivered[other][day]
 }
 
 // coveredOn returns who is covered on a day. follows(a, b) reports whether b follows the

@@ -13,6 +13,8 @@ import (
 type followed struct {
 	days  int
 	hosts map[int64]map[string]func(day int) int // the failures that a host has read of a log
+
+	waiting []int64 // hosts that have still to send their deliveries by domain
 }
 
 // of returns how many failures of some days were read.
@@ -31,9 +33,8 @@ func between(first, last, n int) func(int) int {
 // evidence takes the failures that one of two hosts has read of a log and the other has
 // not to be those that the latter lost.
 func (f *followed) evidence() *evidence {
-	e := &evidence{make(map[int64]dayCounts), make(map[[2]int64]dayCounts), make(map[int64]dayCounts)}
+	e := newEvidence()
 	for host, logs := range f.hosts {
-		e.read[host], e.attempts[host] = make(dayCounts), make(dayCounts)
 		for other, otherLogs := range f.hosts {
 			for log, n := range logs {
 				for day := range f.days {
@@ -47,10 +48,13 @@ func (f *followed) evidence() *evidence {
 			for day := range f.days {
 				addTo(e.read, host, day, n(day))
 				addTo(e.attempts, host, day, 20*n(day))
+				if !slices.Contains(f.waiting, host) {
+					addTo(e.delivered, host, day, min(n(day), 1))
+				}
 			}
 		}
 	}
-	return e
+	return &e
 }
 
 func addTo[K comparable](all map[K]dayCounts, key K, day, n int) {
@@ -88,28 +92,32 @@ func TestOneOfTheHostsThatFollowALogCounts(t *testing.T) {
 		days  int
 		hosts map[int64]logs
 		want  string
+
+		waiting []int64
 	}{
-		{"each has its own log", 10, map[int64]logs{1: {"a": of(9)}, 2: {"b": of(9)}}, "0: "},
-		{"two have the same", 10, map[int64]logs{1: {"a": of(9)}, 2: {"a": of(9)}}, "0: 2 by 1"},
-		{"three have the same", 10, map[int64]logs{1: {"a": of(9)}, 2: {"a": of(9)}, 3: {"a": of(9)}}, "0: 2 by 1, 3 by 1"},
-		{"one has those of all", 10, map[int64]logs{1: {"a": of(9)}, 2: {"b": of(9)}, 3: {"a": of(9), "b": of(9)}}, "0: 1 by 3, 2 by 3"},
-		{"two have those of all", 10, map[int64]logs{1: {"a": of(9)}, 2: {"a": of(9), "b": of(9)}, 3: {"a": of(9), "b": of(9)}}, "0: 1 by 2, 3 by 2"},
-		{"a part of the logs, and others", 10, map[int64]logs{1: {"a": of(9)}, 2: {"a": of(9)}, 3: {"b": of(9)}}, "0: 2 by 1"},
-		{"each has one that the other has not", 10, map[int64]logs{1: {"a": of(9), "c": of(9)}, 2: {"b": of(9), "c": of(9)}}, "0: "},
-		{"lines of the second were lost", 10, map[int64]logs{1: {"a": of(100)}, 2: {"a": of(99)}}, "0: 2 by 1"},
-		{"lines of the first were lost", 10, map[int64]logs{1: {"a": of(99)}, 2: {"a": of(100)}}, "0: 2 by 1"},
-		{"many lines of the first were lost", 10, map[int64]logs{1: {"a": of(90)}, 2: {"a": of(100)}}, "0: 1 by 2"},
-		{"the first is behind", 10, map[int64]logs{1: {"a": between(0, 5, 30)}, 2: {"a": of(30)}}, "0: 2 by 1; 6: 1 by 2"},
-		{"the second is behind", 10, map[int64]logs{1: {"a": of(30)}, 2: {"a": between(0, 5, 30)}}, "0: 2 by 1"},
-		{"the second joins", 10, map[int64]logs{1: {"a": of(30)}, 2: {"a": between(4, 10, 30)}}, "0: 2 by 1"},
-		{"the one with all joins", 10, map[int64]logs{1: {"a": of(30)}, 2: {"b": of(30), "a": between(4, 10, 30)}}, "0: ; 4: 1 by 2"},
-		{"the one with all leaves", 10, map[int64]logs{1: {"a": of(30)}, 2: {"b": of(30), "a": between(0, 4, 30)}}, "0: 1 by 2; 5: "},
-		{"few failures", 10, map[int64]logs{1: {"a": between(3, 3, 1)}, 2: {"a": between(3, 3, 1), "b": of(1)}}, "0: 1 by 2"},
-		{"nothing on the last days", 10, map[int64]logs{1: {"a": between(0, 3, 1)}, 2: {"a": between(0, 3, 1)}, 3: {"b": of(1)}}, "0: 2 by 1"},
-		{"one line in another log", 10, map[int64]logs{1: {"a": of(5), "x": between(3, 3, 1)}, 2: {"b": of(5), "x": between(3, 3, 1)}}, "0: "},
-		{"a host dies, and there are few failures", 40, map[int64]logs{1: {"a": between(0, 29, 1)}, 2: {"a": of(1)}}, "0: 2 by 1; 30: 1 by 2"},
+		{"each has its own log", 10, map[int64]logs{1: {"a": of(9)}, 2: {"b": of(9)}}, "0: ", nil},
+		{"two have the same", 10, map[int64]logs{1: {"a": of(9)}, 2: {"a": of(9)}}, "0: 2 by 1", nil},
+		{"three have the same", 10, map[int64]logs{1: {"a": of(9)}, 2: {"a": of(9)}, 3: {"a": of(9)}}, "0: 2 by 1, 3 by 1", nil},
+		{"one has those of all", 10, map[int64]logs{1: {"a": of(9)}, 2: {"b": of(9)}, 3: {"a": of(9), "b": of(9)}}, "0: 1 by 3, 2 by 3", nil},
+		{"two have those of all", 10, map[int64]logs{1: {"a": of(9)}, 2: {"a": of(9), "b": of(9)}, 3: {"a": of(9), "b": of(9)}}, "0: 1 by 2, 3 by 2", nil},
+		{"a part of the logs, and others", 10, map[int64]logs{1: {"a": of(9)}, 2: {"a": of(9)}, 3: {"b": of(9)}}, "0: 2 by 1", nil},
+		{"each has one that the other has not", 10, map[int64]logs{1: {"a": of(9), "c": of(9)}, 2: {"b": of(9), "c": of(9)}}, "0: ", nil},
+		{"lines of the second were lost", 10, map[int64]logs{1: {"a": of(100)}, 2: {"a": of(99)}}, "0: 2 by 1", nil},
+		{"lines of the first were lost", 10, map[int64]logs{1: {"a": of(99)}, 2: {"a": of(100)}}, "0: 2 by 1", nil},
+		{"many lines of the first were lost", 10, map[int64]logs{1: {"a": of(90)}, 2: {"a": of(100)}}, "0: 1 by 2", nil},
+		{"the first is behind", 10, map[int64]logs{1: {"a": between(0, 5, 30)}, 2: {"a": of(30)}}, "0: 2 by 1; 6: 1 by 2", nil},
+		{"the second is behind", 10, map[int64]logs{1: {"a": of(30)}, 2: {"a": between(0, 5, 30)}}, "0: 2 by 1", nil},
+		{"the second joins", 10, map[int64]logs{1: {"a": of(30)}, 2: {"a": between(4, 10, 30)}}, "0: 2 by 1", nil},
+		{"the one with all joins", 10, map[int64]logs{1: {"a": of(30)}, 2: {"b": of(30), "a": between(4, 10, 30)}}, "0: ; 4: 1 by 2", nil},
+		{"the one with all leaves", 10, map[int64]logs{1: {"a": of(30)}, 2: {"b": of(30), "a": between(0, 4, 30)}}, "0: 1 by 2; 5: ", nil},
+		{"few failures", 10, map[int64]logs{1: {"a": between(3, 3, 1)}, 2: {"a": between(3, 3, 1), "b": of(1)}}, "0: 1 by 2", nil},
+		{"nothing on the last days", 10, map[int64]logs{1: {"a": between(0, 3, 1)}, 2: {"a": between(0, 3, 1)}, 3: {"b": of(1)}}, "0: 2 by 1", nil},
+		{"one line in another log", 10, map[int64]logs{1: {"a": of(5), "x": between(3, 3, 1)}, 2: {"b": of(5), "x": between(3, 3, 1)}}, "0: ", nil},
+		{"a host dies, and there are few failures", 40, map[int64]logs{1: {"a": between(0, 29, 1)}, 2: {"a": of(1)}}, "0: 2 by 1; 30: 1 by 2", nil},
+		{"the first has still to send the last day", 40, map[int64]logs{1: {"a": between(0, 38, 1)}, 2: {"a": of(1)}}, "0: 2 by 1; 40: 1 by 2", nil},
+		{"the one with all has not sent its deliveries", 10, map[int64]logs{1: {"a": of(9)}, 2: {"a": of(9), "b": of(9)}}, "0: ; 9: 1 by 2", []int64{2}},
 	} {
-		f := &followed{one.days, one.hosts}
+		f := &followed{one.days, one.hosts, one.waiting}
 		if got := f.evidence().coverage().text(one.days); got != one.want {
 			t.Errorf("%s: %q, want %q", one.name, got, one.want)
 		}
@@ -118,7 +126,7 @@ func TestOneOfTheHostsThatFollowALogCounts(t *testing.T) {
 
 // Nearly all of nearly all is less. Nobody is left out because of that.
 func TestOneOfTheHostsThatLoseLinesCounts(t *testing.T) {
-	e := &evidence{make(map[int64]dayCounts), make(map[[2]int64]dayCounts), make(map[int64]dayCounts)}
+	e := newEvidence()
 	for host := range int64(3) {
 		addTo(e.read, 1+host, 0, 100)
 		addTo(e.attempts, 1+host, 0, 1000)

@@ -42,25 +42,26 @@ type unsettled struct {
 
 // statements return all statements that read it.
 func (u *unsettled) statements() []statement {
-	u.read, u.both, u.attempts, u.stored = make(map[int64]dayCounts), make(map[[2]int64]dayCounts), make(map[int64]dayCounts), make(coverage)
+	*u = unsettled{evidence: newEvidence(), stored: make(coverage)}
 	const (
-		sharing  = " IN (SELECT one FROM bouncetail.fleet_read_by_both UNION SELECT other FROM bouncetail.fleet_read_by_both)"
-		notOld   = " day >= " + countedFrom
-		attempts = "SELECT instance, day, sent + deferred + bounced + expired FROM bouncetail.daily_totals WHERE instance" + sharing + " AND" + notOld
+		sharing = " instance IN (SELECT one FROM bouncetail.fleet_read_by_both UNION SELECT other FROM bouncetail.fleet_read_by_both)"
+		notOld  = " day >= " + countedFrom
 	)
+	byHost := func(to map[int64]dayCounts, query string) statement {
+		return newStatement(query).scan(func(r *fields) error {
+			addCount(to, r.number(), r)
+			return nil
+		})
+	}
 	return []statement{
 		newStatement("SELECT one, other, day, failures FROM bouncetail.fleet_read_by_both WHERE failures > 0").scan(func(r *fields) error {
 			addCount(u.both, [2]int64{r.number(), r.number()}, r)
 			return nil
 		}),
-		newStatement("SELECT instance, day, failures FROM bouncetail.fleet_read WHERE failures > 0 AND instance" + sharing).scan(func(r *fields) error {
-			addCount(u.read, r.number(), r)
-			return nil
-		}),
-		newStatement(attempts).scan(func(r *fields) error {
-			addCount(u.attempts, r.number(), r)
-			return nil
-		}),
+		byHost(u.read, "SELECT instance, day, failures FROM bouncetail.fleet_read WHERE failures > 0 AND"+sharing),
+		// Of the counters of a day, the windows are sent last.
+		byHost(u.attempts, "SELECT instance, day, attempts FROM bouncetail.fleet_figures WHERE name = 'provider_windows' AND"+sharing+" AND"+notOld),
+		byHost(u.delivered, "SELECT instance, day, 1 FROM bouncetail.fleet_days WHERE"+sharing+" AND"+notOld),
 		newStatement("SELECT day, instance, covered_by FROM bouncetail.fleet_covered WHERE" + notOld).scan(func(r *fields) error {
 			day := r.text()
 			if u.stored[day] == nil {
@@ -191,7 +192,7 @@ func (t *transaction) addUp(day string, before, now map[int64]int64) error {
 	if flush(); err != nil || !changed {
 		return err
 	}
-	if _, err := t.Exec(t.ctx, "UPDATE bouncetail.daily_traffic SET slots = $2 WHERE day = $1", day, all.packed()); err != nil {
+	if err := t.saveAll(day, &all); err != nil {
 		return err
 	}
 	return t.later(newStatement("UPDATE bouncetail.fleet_clock SET crowds_from = least(crowds_from, $1), crowds_to = greatest(crowds_to, $1)", day))

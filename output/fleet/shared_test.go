@@ -1,10 +1,14 @@
 package fleet
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
+
+	"github.com/bouncetail/bouncetail/bounce"
 )
 
 // Two hosts follow the same log. What it says counts once, and status names how many of the
@@ -67,4 +71,32 @@ func TestStatusNamesHostsThatShareALog(t *testing.T) {
 	if all[2].CoveredBy != "mx1" || all[2].Twice != 0 || all[2].SharesWith != "" {
 		t.Errorf("mx3 has a log of mx1: %+v", all[2])
 	}
+}
+
+// A host that is covered is the first to send a day. Then it turns out that it has read more
+// than the other.
+func TestDeliveriesOfAHostThatWasCoveredCount(t *testing.T) {
+	server, dsn, database := newFleet(t)
+	admin := server.DSN(database, "postgres")
+	one, two := newHost(t, dsn, "mx1"), newHost(t, dsn, "mx2")
+	for range 2 {
+		for _, h := range []*host{one, two} {
+			h.read(t, some(0)...)
+			h.send(t)
+		}
+	}
+	const covered = "SELECT i.instance, count(*) FROM bouncetail.fleet_covered c JOIN bouncetail.fleet_instances i ON i.number = c.instance GROUP BY 1"
+	if got := server.SQL(t, database, covered); got != "mx2|3\n" { // with the day after
+		t.Fatalf("covered: %q, want mx2", got)
+	}
+	var more []*bounce.Batch
+	for i := range 30 {
+		b := refused(fmt.Sprint("later", i), 60*24*2+i)
+		b.Domains = []string{"example.com"}
+		b.Successes = append(b.Successes, bounce.Success{ID: bounce.NewEventID(uint32(i), fmt.Sprint("sent later", i)), At: day.AddDate(0, 0, 2).Add(time.Duration(i) * time.Minute).UnixMilli(), Key: int64(i)})
+		more = append(more, b)
+	}
+	two.read(t, more...)
+	two.send(t)
+	compareCounters(t, "the other host is behind", admin, two.sender.Database)
 }

@@ -97,14 +97,6 @@ func (s *slotSum) addDomain(of *slotSum, before ...packed.Slots) {
 	}
 }
 
-// packed returns the deliveries to all domains as they are stored.
-func (s *slotSum) packed() []byte {
-	if s.unknown {
-		return nil
-	}
-	return s.slots.Pack(true)
-}
-
 // eachDay calls each with the first slot of each day of a domain that a query selects, and
 // its sum.
 func (r crowdRecords) eachDay(query string, args []any, domains bool, each func(string, recipient.Slot, *slotSum)) error {
@@ -297,6 +289,15 @@ func (t *transaction) addDay(day string, sum *slotSum) error {
 			return err
 		}
 	}
-	_, err = t.Exec(t.ctx, "INSERT INTO bouncetail.daily_traffic (day, slots) VALUES ($1, $2) ON CONFLICT (day) DO UPDATE SET slots = excluded.slots", day, sum.packed())
+	return t.saveAll(day, sum)
+}
+
+// saveAll stores the deliveries to all domains on a day.
+func (t *transaction) saveAll(day string, sum *slotSum) error {
+	var slots []byte // NULL
+	if !sum.unknown {
+		slots = sum.slots.Pack(true)
+	}
+	_, err := t.Exec(t.ctx, "INSERT INTO bouncetail.daily_traffic (day, slots) VALUES ($1, $2) ON CONFLICT (day) DO UPDATE SET slots = excluded.slots", day, slots)
 	return err
 }
