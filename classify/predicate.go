@@ -83,7 +83,12 @@ func (r *reader) qualityAt(i, lo, hi int, predicate role) (statement, int) {
 	}
 	s.subject, s.named = subject, named
 	if !left {
-		s.subject, s.named = r.inherited(i, lo)
+		if from, to, ok := r.sharedNoun(i, hi); ok {
+			next := &r.clauses[i+1]
+			s.subject, s.named = next.kind(from, to), r.span(next, from, to)
+		} else {
+			s.subject, s.named = r.inherited(i, lo)
+		}
 	}
 	if s.subject == mail {
 		s.subject = 0

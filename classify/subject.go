@@ -163,6 +163,24 @@ func (c *clause) hasNounBefore(at int) bool {
 	return false
 }
 
+// sharedNoun returns the noun that follows a second quality, if the first one ends a
+// clause: "unknown or illegal alias".
+func (r *reader) sharedNoun(i, hi int) (from, to int, ok bool) {
+	if hi < len(r.clauses[i].words) || i+1 == len(r.clauses) || !r.clauses[i+1].or {
+		return 0, 0, false
+	}
+	next := &r.clauses[i+1]
+	for k := range next.words {
+		switch w := next.words[k].role; {
+		case w&(missing|disabled) != 0:
+			return next.nounAfter(k + 1)
+		case w&(or|filler) == 0:
+			return 0, 0, false
+		}
+	}
+	return 0, 0, false
+}
+
 // inherited returns the subject of a predicate whose clause names none: that of
 // the clauses before it in the sentence.
 func (r *reader) inherited(i, at int) (role, span) {
