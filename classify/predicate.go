@@ -11,6 +11,9 @@ func (r *reader) find(i int) []statement {
 	var all []statement
 	for at := 0; at < len(c.words); {
 		s, next := r.statementAt(i, at)
+		if r.isNotServed(c, &s, at) {
+			s.predicate = served
+		}
 		if s.predicate != 0 {
 			all = append(all, s)
 		}
@@ -99,9 +102,6 @@ func (r *reader) qualityAt(i, lo, hi int, predicate role) (statement, int) {
 	s.subject = r.owned(c, s.subject, hi, predicate)
 	if s.subject == 0 && !r.endsClause(c, lo, hi) || c.words[lo].role&disabled != 0 && r.hasObject(c, lo, hi) {
 		return statement{}, hi
-	}
-	if r.isNotServed(c, &s, lo) {
-		s.predicate = served
 	}
 	if s.subject == 0 && s.named.end > 0 && !r.isThis(c) && (predicate != moved || !strings.Contains(s.says.String(), "left")) {
 		s.doubt = hedged // "moderator not found": nobody knows what that is; "jane has left the company" says it
@@ -231,10 +231,6 @@ func (r *reader) notFound(i, at, from, to int) (statement, int) {
 	s.subject = r.owned(c, c.kind(from, to), to, missing)
 	if s.subject != recipient && s.subject != domain {
 		return statement{}, to
-	}
-	if r.isNotServed(c, &s, at) {
-		s.predicate = served
-		return s, to
 	}
 	if left, named, ok := r.subjectBefore(i, at); ok && left&(sender|other|you) != 0 && left&place == 0 {
 		if r.isWe(c, at) {
