@@ -35,6 +35,7 @@ func unmarked(line string) string {
 		}
 		return link
 	})
+	text = hiddenRecipient.ReplaceAllString(text, "to=<$1@$2>")
 	return boldField.ReplaceAllString(text, "$1")
 }
 
@@ -72,6 +73,8 @@ func withoutFrame(line string) string {
 	return text
 }
 
+const hiddenAddress = `([^\s<>"'|/@()\[\]]+)(?: at | ?\(at\) ?| ?\[at\] ?)([A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)`
+
 const markupNames = `(?:email|url|font|color|size|code|icode|quote|pre|plain|noparse|left|indent|b|i|u)(?:=[^\]]*)?\]`
 
 var (
@@ -81,6 +84,9 @@ var (
 	markedAddress = regexp.MustCompile(`(?i)=< ?\[(?:email|url)(?:=[^\]"<>]*|="[^\]"<>]*")?\]([^\[\]<>"\s]+)\[/(?:email|url)\]>`)
 	// "to=<[a@b.example](mailto:a@b.example)>", "to=a@b.example <mailto:a@b.example>"
 	linkedAddress = regexp.MustCompile(`=<?(?:\[([^\[\]<>"\s]+)\]\(|([^\[\]<>"\s]+) <)mailto:([^\[\]()<>"\s]+)[>)]>?`)
+	// "a at b.example", "a(at)b.example", as archives of mailing lists write addresses
+	hiddenAt        = regexp.MustCompile(`^(?:` + hiddenAddress + `|\S+ at)$`)
+	hiddenRecipient = regexp.MustCompile(`to=<` + hiddenAddress + `>`)
 	// "to=\<a@b.example\>", "to=\<<a@b.example>\>"
 	escapedMarks = strings.NewReplacer(`\<<`, "<", `>\>`, ">", `\<`, "<", `\>`, ">", `\_`, "_", `\[`, "[", `\]`, "]", `\*`, "*")
 	// "relay=none, …, dsn=4.4.1", "relay=none, ... dsn=4.4.1", but not in an address
@@ -104,14 +110,16 @@ func isOrnament(r rune) bool {
 // isRecipient reports whether a text may be an address: not that of "to=<>", which is
 // about nobody, nor "[email]a@b.example[/email]" and "a &lt;a@b.example&gt;" of a copy.
 // A space, a colour, an escaped bracket or the scheme of a link is at its front in a
-// copy only.
+// copy only; "..." and "a at b.example" are addresses that an archive hid.
 func isRecipient(text string) bool {
-	if text == "" {
+	if text == "" || strings.IndexByte(text, '@') < 0 && strings.Contains(text, "at") && hiddenAt.MatchString(text) {
 		return false
 	}
 	switch text[0] {
 	case '[', ' ':
 		return false
+	case '.':
+		return strings.Trim(text, ".") != ""
 	case '\\', 'm':
 		if hasAnyPrefix(text, `\u001b[`, "mailto:") || strings.HasPrefix(text, `\<`) && strings.HasSuffix(text, `\>`) {
 			return false

@@ -58,6 +58,9 @@ func TestCopiesOfPostfixLines(t *testing.T) {
 		strings.Replace(line, ", delay=1, delays=0/0/0/1", ", …", 1),
 		strings.Replace(line, ", delay=1, delays=0/0/0/1,", ", ...", 1),
 		strings.ReplaceAll(line, "=", "=3D"),
+		strings.Replace(line, "a@b.example", "a at b.example", 1),
+		strings.Replace(line, "a@b.example", "a [at] b.example", 1),
+		strings.Replace(line, "a@b.example", "a(at)b.example", 1),
 		strings.Replace(line, "status=deferred", "\x1b[01;31m\x1b[Kstatus=deferred\x1b[m\x1b[K", 1),
 		strings.Replace(line, "a@b.example", "\x1b[01;31m\x1b[Ka@b.example\x1b[m\x1b[K", 1),
 	} {
@@ -70,6 +73,17 @@ func TestCopiesOfPostfixLines(t *testing.T) {
 	for _, ev := range events(newParser(t, ""), sendmail+"\n") {
 		if ev.Recipient == "v@bank.example" {
 			t.Errorf("%q\n got %s", sendmail, describe(&ev))
+		}
+	}
+}
+
+// An archive hid the address, and nothing says what it was.
+func TestHiddenAddresses(t *testing.T) {
+	for _, to := range []string{"...", "[email protected]", "a at"} {
+		p := newParser(t, "")
+		got := events(p, "Nov 23 12:57:36 mx postfix/smtp[4]: 4f1XyZabcd: to=<"+to+">, relay=none, delay=1, delays=0/0/0/1, dsn=4.4.1, status=deferred (x)\n")
+		if len(got) > 0 || p.Counts().Unparsed != 1 {
+			t.Errorf("%s: got %v, %+v", to, describeAll(got), p.Counts())
 		}
 	}
 }

@@ -1,6 +1,9 @@
 package logparse_test
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 // A parser of logs has put a line of Postfix into the fields of an object.
 func TestDeliveriesInFields(t *testing.T) {
@@ -10,6 +13,17 @@ func TestDeliveriesInFields(t *testing.T) {
 		p := newParser(t, "")
 		if got := describeAll(events(p, before+object+"\n")); len(got) != 1 || got[0] != want {
 			t.Errorf("%q: got %v, want %s; not parsed: %v", before, got, want, p.TakeUnparsed())
+		}
+	}
+	const reason = `host mx.b.example[192.0.2.1] said: 550 5.1.1 \"no\" (in reply to RCPT TO command)`
+	for _, alike := range []string{
+		strings.ReplaceAll(object, `"a@b.example"`, `"<a@b.example>"`),
+		`{"date":"Nov 23 12:57:36","host":"mx","prog":"postfix/smtp","qid":"4f1XyZabcd","to":"a@b.example","orig_to":"i@b.example","relay":"mx.b.example[192.0.2.1]:25","dsn":"5.1.1","status":"bounced (` + reason + `)"}`,
+		`{"host": "mx","process": "postfix/smtp","pid": "474","queue_id": "4f1XyZabcd","to_address": "a@b.example","orig_to":"i@b.example","relay": "mx.b.example[192.0.2.1]:25","dsn": "5.1.1","status": "bounced","message": "` + reason + `","timestamp": "1795438656"}`,
+	} {
+		p := newParser(t, "")
+		if got := describeAll(events(p, alike+"\n")); len(got) != 1 || got[0] != want {
+			t.Errorf("%s\n got %v, want %s; not parsed: %v", alike, got, want, p.TakeUnparsed())
 		}
 	}
 	for _, other := range []string{

@@ -350,7 +350,7 @@ func FuzzHeaders(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, source, outer, stamp, host, tag uint8, body string) {
 		if strings.ContainsAny(body, "\n\r\x1b\ufeff") || strings.Contains(body, "#033[") || strings.TrimSpace(body) != body || !withQueueID.MatchString(body) ||
-			strings.ContainsAny(body, "&`*") || strings.Contains(body, "  ") || mayBeMarkup.MatchString(body) || strings.HasSuffix(body, ">") {
+			strings.ContainsAny(body, "&`*\\") || strings.Contains(body, "  ") || mayBeMarkup.MatchString(body) || strings.HasSuffix(body, ">") {
 			return
 		}
 		// A stamp of its own, the tag of a server, or a list's delimiter may begin a body.

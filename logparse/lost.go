@@ -233,10 +233,13 @@ func losesID(line string, status int) bool {
 // fieldsOfDelivery reports whether an object has the parts of a delivery in its fields,
 // as collectors take lines apart.
 func fieldsOfDelivery(line string) bool {
-	return strings.Contains(line, `dsn"`) && strings.Contains(line, `to"`) && deliveredField.MatchString(line)
+	return (strings.Contains(line, `dsn"`) || strings.Contains(line, `relay"`)) && deliveredField.MatchString(line) && toField.MatchString(line)
 }
 
-var deliveredField = regexp.MustCompile(`status" ?: ?"(?:bounced|deferred|expired|sent)"`)
+var (
+	deliveredField = regexp.MustCompile(`status" ?: ?"(?:bounced|deferred|expired|sent)[" ]`)
+	toField        = regexp.MustCompile(`(?:to|to_address|recipient)" ?: ?"`)
+)
 
 // isProbe reports whether a status is that of the probe of an address.
 func isProbe(status string) bool {

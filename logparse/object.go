@@ -54,7 +54,7 @@ var fieldNames = makeFields(map[role]string{
 		event.original log.original
 		content __content__ body value event event.message event.line event.log body.stringvalue
 		@mt t`,
-	roleProgram: `SYSLOG_IDENTIFIER ident program programname
+	roleProgram: `SYSLOG_IDENTIFIER ident program programname prog
 		process.name appname app_name app-name _application_name application_name syslog.appname log.syslog.appname
 		app _app application syslog_program syslog_identifier identifier
 		syslogtag syslog_tag
@@ -204,12 +204,14 @@ func (u *unusual) takeObject(o *object) bool {
 			text, ok := decodeText(raw)
 			if u.tag == "sendmail" && o.fortinet {
 				text = o.session + ": " + text
+			} else if delivery := o.delivery(text); delivery != "" && isDaemonTag(u.tag) {
+				text = delivery
 			}
 			return ok && u.readMessage(text, o.isLog)
 		}
 	}
-	text := o.delivery()
-	return text != "" && u.readMessage(text, false)
+	text := o.delivery("")
+	return text != "" && isDaemonTag(u.tag) && u.readMessage(text, false)
 }
 
 // withoutHost takes the name of the host off a message. Graylog repeats it there.
@@ -373,11 +375,11 @@ func (o *object) set(key, value string) {
 		case key == "session_id":
 			text, _ := decodeText(value)
 			o.session, _, _ = strings.Cut(text, "-")
-		case deliveryParts[key]:
+		case deliveryParts[key] != "":
 			if o.parts == nil {
 				o.parts = make(map[string]string)
 			}
-			o.parts[key], _ = decodeText(value)
+			o.parts[deliveryParts[key]], _ = decodeText(value)
 		case key == "device_id":
 			o.fortinet = strings.HasPrefix(value, "FE")
 		}
