@@ -3,6 +3,8 @@ package logparse_test
 import (
 	"strings"
 	"testing"
+
+	"github.com/bouncetail/bouncetail/bounce"
 )
 
 // A parser of logs has put a line of Postfix into the fields of an object.
@@ -33,6 +35,16 @@ func TestDeliveriesInFields(t *testing.T) {
 	} {
 		if got := events(newParser(t, ""), other+"\n"); len(got) > 0 {
 			t.Errorf("%s\n got %v", other, describeAll(got))
+		}
+	}
+	for line, unparsed := range map[string]int{
+		`{"time":"Nov 23 12:57:36","host":"mx","program":"postfix/smtp","queueid":"4f1XyZabcd","recipient":"a@b.example","relay":"none","dsn":"4.4.1","status":"deferred","message":"connect to x: timed out"}`: 1,
+		`{"time":"Nov 23 12:57:36","host":"mx","program":"postfix/smtp","delivery":{"to":"a@b.example","relay":"none","status":"deferred"},"message":"4f1XyZabcd"}`:                                             1,
+		`{"time":"Nov 23 12:57:36","host":"mx","program":"postfix/qmgr","to":"a@b.example","relay":"none","dsn":"2.0.0","status":"sent","message":"4f1XyZabcd: removed"}`:                                       0,
+	} {
+		p := newParser(t, "")
+		if got := events(p, line+"\n"); len(got) > 0 && got[0].Kind == bounce.EventAttempt || p.Counts().Unparsed != unparsed {
+			t.Errorf("%s\n got %v, %+v", line, describeAll(got), p.Counts())
 		}
 	}
 }

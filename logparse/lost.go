@@ -236,9 +236,12 @@ func fieldsOfDelivery(line string) bool {
 	return (strings.Contains(line, `dsn"`) || strings.Contains(line, `relay"`)) && deliveredField.MatchString(line) && toField.MatchString(line)
 }
 
+const outcomes = `"(?:bounced|deferred|expired|sent)[" ]`
+
 var (
-	deliveredField = regexp.MustCompile(`status" ?: ?"(?:bounced|deferred|expired|sent)[" ]`)
-	toField        = regexp.MustCompile(`(?:to|to_address|recipient)" ?: ?"`)
+	deliveredField = regexp.MustCompile(`status" ?: ?` + outcomes)
+	toField        = regexp.MustCompile(`(?:to|to_address|recipient|rcpt)" ?: ?[["{]`)
+	outcomeField   = regexp.MustCompile(`^` + outcomes)
 )
 
 // isProbe reports whether a status is that of the probe of an address.

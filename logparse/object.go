@@ -106,6 +106,7 @@ type object struct {
 	// ambiguous means that two fields of the same rank hold different messages, or that
 	// the message begins in the middle of a line.
 	ambiguous bool
+	delivered bool // a field holds the outcome of a delivery
 }
 
 // envelopes are objects whose fields count as those of the one around them.
@@ -204,14 +205,16 @@ func (u *unusual) takeObject(o *object) bool {
 			text, ok := decodeText(raw)
 			if u.tag == "sendmail" && o.fortinet {
 				text = o.session + ": " + text
-			} else if delivery := o.delivery(text); delivery != "" && isDaemonTag(u.tag) {
-				text = delivery
+			} else if o.delivered && deliveryAgents[postfixDaemon(u.tag)] && !strings.Contains(text, "status=") {
+				if text = o.delivery(text); text == "" {
+					return false // findDelivery counts it
+				}
 			}
 			return ok && u.readMessage(text, o.isLog)
 		}
 	}
 	text := o.delivery("")
-	return text != "" && isDaemonTag(u.tag) && u.readMessage(text, false)
+	return text != "" && deliveryAgents[postfixDaemon(u.tag)] && u.readMessage(text, false)
 }
 
 // withoutHost takes the name of the host off a message. Graylog repeats it there.
@@ -383,6 +386,7 @@ func (o *object) set(key, value string) {
 		case key == "device_id":
 			o.fortinet = strings.HasPrefix(value, "FE")
 		}
+		o.delivered = o.delivered || strings.HasSuffix(key, "status") && outcomeField.MatchString(value)
 		// Azure appends the type: Log_s.
 		if fields = fieldNames[strings.TrimSuffix(strings.ToLower(key), "_s")]; fields == nil {
 			return
