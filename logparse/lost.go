@@ -116,6 +116,9 @@ func losesPostfix(h *header) bool {
 		return false // as nearly all lines, before anything else is looked for
 	}
 	body := usualForm(h.body)
+	if isGlued(body) {
+		return true
+	}
 	if body[0] == '{' || strings.HasPrefix(body, "@cee:") {
 		_, found := findDelivery(body)
 		return found
@@ -129,6 +132,20 @@ func losesPostfix(h *header) bool {
 	at := strings.Index(body, "status=")
 	return at < 0 || !isProbe(body[at:]) // without a status it was cut off before it
 }
+
+// isGlued reports whether a line holds a delivery of another line, as pages do that lost
+// the ends of the lines. It is not read: a stranger may have written it.
+func isGlued(body string) bool {
+	if !strings.Contains(body, ", status=") {
+		return false
+	}
+	at := gluedDelivery.FindStringIndex(body)
+	return at != nil && !quotes.MatchString(body[:at[0]])
+}
+
+var quotes = regexp.MustCompile(`\b(?:said|warning|reject): `)
+
+var gluedDelivery = regexp.MustCompile(` (?:[A-Z][a-z]{2} [ 1-3]?\d \d\d:\d\d:\d\d|\d{4}-\d\d-\d\dT\S{1,40}) \S{1,100} postfix[\w-]{0,40}/\w{1,40}\[\d+\]: [0-9A-Za-z]{5,24}: to=<[^<>]*>, (?:orig_to=<[^<>]*>, )?relay=`)
 
 func losesSendmail(h *header) bool {
 	if !namesRecipient(h.body) {

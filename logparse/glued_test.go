@@ -1,0 +1,34 @@
+package logparse_test
+
+import (
+	"testing"
+
+	"github.com/bouncetail/bouncetail/bounce"
+)
+
+// A page lost the ends of the lines: the first line is read, the others are counted.
+func TestGluedLines(t *testing.T) {
+	const (
+		header   = "Nov 23 12:57:36 mx postfix/"
+		delivery = header + "smtp[4]: 4f1XyZabcd: to=<a@b.example>, relay=mx.b.example[192.0.2.1]:25, delay=1, delays=0/0/0/1, dsn=5.1.1, status=bounced (host mx.b.example[192.0.2.1] said: 550 5.1.1 no (in reply to RCPT TO command))"
+		removed  = header + "qmgr[2]: 4f1XyZabcd: removed"
+	)
+	for line, want := range map[string]int{
+		header + "smtpd[1]: connect from a.example[192.0.2.9] " + delivery + " " + removed:                                                     1,
+		"2026-11-23T12:57:36Z mx postfix/pickup[2]: 4f1XyZabcd: uid=0 from=<root> " + delivery:                                                 1,
+		header + "smtpd[1]: connect from a.example[192.0.2.9] " + removed:                                                                      0,
+		header + "cleanup[1]: 4f1XyZabcd: warning: header Subject: " + delivery + " from a.example[192.0.2.9]":                                 0,
+		header + "smtp[4]: 4f1XyZabcd: host mx.b.example[192.0.2.1] said: 450 4.2.1 " + delivery + " (in reply to RCPT TO command)":            0,
+		header + "smtpd[1]: NOQUEUE: reject: RCPT from a.example[192.0.2.9]: 554 5.7.1 no; from=<> to=<a@b.example> helo=<x " + delivery + ">": 0,
+	} {
+		p := newParser(t, "")
+		for _, ev := range events(p, line+"\n") {
+			if ev.Kind == bounce.EventAttempt {
+				t.Errorf("%s\n got %s", line, describe(&ev))
+			}
+		}
+		if p.Counts().Unparsed != want {
+			t.Errorf("%s\n%d not parsed, want %d", line, p.Counts().Unparsed, want)
+		}
+	}
+}
