@@ -201,10 +201,11 @@ func parseEximAttempt(pattern *regexp.Regexp, rest string, ev *bounce.Event) res
 		}
 	}
 	if ev.Outcome == bounce.Sent {
-		// :blackhole: and, with T=**bypassed**, /dev/null deliver nothing.
-		// An autoreply is another message, to whom it names.
+		// :blackhole: and, with T=**bypassed**, /dev/null deliver nothing, nor does
+		// a filter that says so. An autoreply is another message, to whom it names.
 		takeEximSent(ev, fields)
-		ev.Discarded = ev.Discarded || hasAnyPrefix(who.elsewhere, ":blackhole:", "/dev/null", ">")
+		ev.Discarded = ev.Discarded || hasAnyPrefix(who.elsewhere, ":blackhole:", "/dev/null", ">") ||
+			m.raw("to") == "discarded" && !strings.Contains(fields, " T=")
 		return resultRead
 	}
 	if pattern == eximDeferred {

@@ -8,9 +8,10 @@ import (
 // Some successes deliver nothing to the recipient: a filter nearby accepted the message
 // and dropped it, or a program answered it. The mail servers log them like any other.
 
-// proxmoxReply matches what Proxmox Mail Gateway answers for all messages. It logs those
-// that it accepts a second time, under the queue ID with which they come back.
-var proxmoxReply = regexp.MustCompile(`^(?:250 )?2\.5\.0 OK \([0-9A-F]{10,}\)`)
+// proxmoxReply matches what Proxmox Mail Gateway answers for all messages. Those that it
+// neither blocks nor puts into quarantine are logged a second time, under the queue ID
+// with which they come back.
+var proxmoxReply = regexp.MustCompile(`^(?:250 )?2\.(?:5\.0 OK|7\.0 BLOCKED) \([0-9A-F]{10,}\)`)
 
 // autoreplyName matches the usual names of programs and transports that answer a message.
 var autoreplyName = regexp.MustCompile(`(?i)auto[-_]?(?:repl|respon)|vacation`)
@@ -23,8 +24,9 @@ var autoreplyName = regexp.MustCompile(`(?i)auto[-_]?(?:repl|respon)|vacation`)
 //	250 2.5.0 Ok, id=2243374-09, BOUNCE
 //	250 Virus Detected; Discarded Email               clamsmtpd
 //	250 2.5.0 OK (2201FD6A5A1F9A0F8E1)                Proxmox Mail Gateway
+//	250 2.7.0 BLOCKED (2201FD6A5A1F9A0F8E1)
 func isDropped(reply string) bool {
 	words, _, _ := strings.Cut(reply, "<")
 	return strings.Contains(words, "iscarded") || strings.Contains(words, "uarantined") || strings.Contains(words, ", BOUNCE") ||
-		strings.Contains(words, "2.5.0 OK (") && proxmoxReply.MatchString(words)
+		strings.Contains(words, ".0 ") && proxmoxReply.MatchString(words)
 }

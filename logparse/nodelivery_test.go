@@ -21,6 +21,9 @@ func TestSuccessesThatDeliverNothing(t *testing.T) {
 		postfix + "to=<a@b.example>, relay=127.0.0.1[127.0.0.1]:10026" + fields + "(250 2.7.0 Ok, quarantined, id=1-1 - spam)":             true,
 		postfix + "to=<a@b.example>, relay=127.0.0.1[127.0.0.1]:10026" + fields + "(250 Virus Detected; Discarded Email)":                  true,
 		postfix + "to=<a@b.example>, relay=127.0.0.1[127.0.0.1]:10024" + fields + "(250 2.5.0 OK (2201FD6A5A1F9A0F8E1))":                   true,
+		postfix + "to=<a@b.example>, relay=127.0.0.1[127.0.0.1]:10024" + fields + "(250 2.7.0 BLOCKED (2201FD6A5A1F9A0F8E1))":              true,
+		exim + `=> discarded <a@b.example> R=filter`:                                                                                       true,
+		exim + `=> discarded <discarded@b.example> R=localuser T=local_delivery`:                                                           false,
 		postfix + "to=<a@b.example>, relay=127.0.0.1[127.0.0.1]:24" + fields + "(250 2.0.0 <discarded@b.example> x Saved)":                 false,
 		postfix + "to=<a@b.example>, relay=127.0.0.1[127.0.0.1]:10024" + fields + "(250 2.5.0 Ok, id=1-1, BOUNCE)":                         true,
 		postfix + "to=<a@b.example>, relay=127.0.0.1[127.0.0.1]:24" + fields + "(250 2.1.5 <quarantined@b.example> ok)":                    false,
@@ -59,7 +62,7 @@ func TestSendmailProgramsWithoutAnAliasAreCounted(t *testing.T) {
 }
 
 func TestWhatSendmailHoldsIsNoAttempt(t *testing.T) {
-	for _, rest := range []string{"pri=30029, quarantine=Suspect attachment, stat=quarantine", "pri=30029, stat=queued"} {
+	for _, rest := range []string{"pri=30029, quarantine=Suspect attachment, stat=quarantine", "pri=30029, quarantine=virus, found Eicar, stat=quarantine", "pri=30029, stat=queued"} {
 		p := newParser(t, "")
 		if got := events(p, sendmail+"to=<a@b.example>, delay=00:00:06, mailer=local, "+rest+"\n"); len(got) != 0 || len(p.TakeUnparsed()) != 0 {
 			t.Errorf("%s: got %v, want neither an event nor a line that was counted", rest, describeAll(got))
@@ -111,6 +114,59 @@ func TestMaskedEximIDsAreCounted(t *testing.T) {
 		got := events(p, strings.TrimSpace(line)+"\n")
 		if n := len(p.TakeUnparsed()); len(got) != 0 || n != want {
 			t.Errorf("%s\n got %v and %d lines that were counted, want %d", line, describeAll(got), n, want)
+		}
+	}
+}
+
+// The processes of OpenSMTPD 5.3 logged under their own names, and pages take brackets away.
+func TestProcessesOfOpenSMTPD53(t *testing.T) {
+	for line, want := range map[string]bounce.Outcome{
+		"Apr 25 12:48:01 mx transfer[46]: relay: TempFail for 66251a4092099e2d: from=n@a.example, to=a@b.example, relay=192.0.2.1 (mx.b.example), delay=12s, stat=451 later":                          bounce.Deferred,
+		"Apr 25 12:48:01 mx transfer[46]: relay: PermFail for 66251a4092099e2d: from=<n@a.example>, to=<a@b.example>, rcpt=<->, relay=192.0.2.1 (mx.b.example), delay=12s, stat=550 to=<c@d.example>": bounce.Bounced,
+		"Apr 25 12:48:01 mx delivery[46]: delivery: Ok for 66251a4092099e2d: from=<n@a.example>, to=<a@b.example>, user=a, method=mbox, delay=1s, stat=Delivered":                                     bounce.Sent,
+	} {
+		got := events(newParser(t, ""), line+"\n")
+		if len(got) != 1 || got[0].Recipient != "a@b.example" || got[0].Sender != "n@a.example" || got[0].Outcome != want {
+			t.Errorf("%s\n got %v, want %s", line, describeAll(got), want)
+		}
+	}
+}
+
+// Programs of other names may quote a mail server.
+func TestProgramsNamedAsProcessesOfOpenSMTPD(t *testing.T) {
+	for _, line := range []string{
+		"Apr 25 12:48:01 mx transfer[46]: file a@b.example: PermFail for 66251a4092099e2d",
+		"Apr 25 12:48:01 mx delivery[46]: order 12 for a@b.example, stat=Delivered",
+	} {
+		p := newParser(t, "")
+		if got := events(p, line+"\n"); len(got) != 0 || len(p.TakeUnparsed()) != 0 {
+			t.Errorf("%s\n got %v", line, describeAll(got))
+		}
+	}
+}
+
+// A filter repeats what the server said that takes the message back.
+func TestTheNextIDOfOpenSMTPDBehindAFilter(t *testing.T) {
+	line := opensmtpd + `from=<n@a.example> to=<a@b.example> rcpt=<-> relay="127.0.0.1 (localhost)" delay=0s result="Ok" ` +
+		`stat="250 2.0.0 from MTA(smtp:[127.0.0.1]:10025): 250 2.0.0 f6e94209 Message accepted for delivery"`
+	if got := events(newParser(t, ""), line+"\n"); len(got) != 1 || got[0].Onward != "f6e94209" || !got[0].Handover {
+		t.Errorf("got %v", describeAll(got))
+	}
+}
+
+func TestWhatEximPrintsIsCounted(t *testing.T) {
+	for line, want := range map[string]int{
+		"exim_1    == a@b.example R=dnslookup defer (-1): host lookup did not complete": 1,
+		"mail  |   273   => a@b.example R=dnslookup T=remote_smtp H=mx [192.0.2.1]":     1,
+		"  ** a@b.example R=bounce : just discard":                                      1,
+		"  ** a@b.example: retry timeout exceeded":                                      1,
+		"  ** a@b.example: Unrouteable address":                                         1,
+		"note => a@b.example R=x":                                                       0,
+		"see => a@b.example: the address":                                               0,
+	} {
+		p := newParser(t, "")
+		if got := events(p, line+"\n"); len(got) != 0 || len(p.TakeUnparsed()) != want {
+			t.Errorf("%s\n got %v, want %d lines that were counted", line, describeAll(got), want)
 		}
 	}
 }

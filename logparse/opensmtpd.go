@@ -12,6 +12,8 @@ import (
 // quoted local parts (valid_localpart() in util.c).
 const opensmtpdAddress = `[^<>" ]*`
 
+const opensmtpdPlain = `[^<>", ]*`
+
 // OpenSMTPD 6.0 and later. mta_delivery_log() in usr.sbin/smtpd/mta.c and
 // mda_log() in mda.c write an attempt for one recipient, with its sender. The
 // first eight digits of evpid are the message's id, the others the recipient's:
@@ -43,24 +45,34 @@ var opensmtpdRelay = regexp.MustCompile(` relay="?(?:(?P<ip>[0-9A-Fa-f:.]+|IPv6:
 //	  method=lmtp, delay=1s, stat=Delivered
 //	relay: Expire for 7571057c164ab4f5: from=<news@a.example>, to=<a@b.example>, rcpt=<->,
 //	  delay=4d1h, stat=Envelope expired
+//
+// Pages take the brackets away.
 var opensmtpdOld = regexp.MustCompile(`^(?P<kind>relay|delivery): (?P<result>[A-Z][A-Za-z]+) for (?P<id>[0-9a-f]{8})[0-9a-f]{8}: (?:session=[0-9a-f]+, )?` +
-	`from=<(?P<from>` + opensmtpdAddress + `)>, to=<(?P<to>` + opensmtpdAddress + `)>(?:, source=[^,]*)?(?:, rcpt=<(?P<rcpt>` + opensmtpdAddress + `)>)?(?:, source=[^,]*)?` +
+	`from=<?(?P<from>` + opensmtpdPlain + `)>?, to=<?(?P<to>` + opensmtpdPlain + `)>?(?:, source=[^,]*)?(?:, rcpt=<?(?P<rcpt>` + opensmtpdPlain + `)>?)?(?:, source=[^,]*)?` +
 	`(?:, user=[^,]*)?(?:, method=(?P<method>[^,]*))?(?:, relay=(?P<relay>[^,]*))?, delay=[^,]*, stat=(?P<stat>.*)$`)
 
 // opensmtpdOldRelay reads "192.0.2.1 (mx.b.example)", or one of the two.
 var opensmtpdOldRelay = regexp.MustCompile(`^(?:(?P<ip>[0-9A-Fa-f:.]+|\[?IPv6:[0-9A-Fa-f:.]+\]?)(?: \((?P<host>[^)]*)\))?|(?P<name>\S+))$`)
 
-// opensmtpdAccepted reads what another OpenSMTPD says when it takes a message.
-var opensmtpdAccepted = regexp.MustCompile(`^250 (?:2\.0\.0:? )?(?P<id>[0-9a-f]{8}) Message accepted for delivery`)
+// opensmtpdAccepted reads what another OpenSMTPD says when it takes a message, and
+// what a content filter repeats of that:
+//
+//	250 2.0.0 from MTA(smtp:[127.0.0.1]:10025): 250 2.0.0 f6e94209 Message accepted for delivery
+var opensmtpdAccepted = regexp.MustCompile(`^250 (?:.*: 250 )?(?:2\.0\.0:? )?(?P<id>[0-9a-f]{8}) Message accepted for delivery`)
 
 // opensmtpdLMTP reads what mail.lmtp(8) prints of the server's reply:
 //
 //	Error (temporary failure: "mail.lmtp: LMTP server error: 452 4.2.2 <a@b.example> Quota exceeded")
 var opensmtpdLMTP = regexp.MustCompile(`^Error \([^"()]*"(?:mail\.lmtp: )?LMTP server error: (?P<reply>\d.*?)"?\)?$`)
 
-// claimsOpenSMTPD also takes its unit, as journalctl -o with-unit shows it.
+// claimsOpenSMTPD also takes its unit, as journalctl -o with-unit shows it, and the
+// processes of version 5.3, which logged under their own names.
 func claimsOpenSMTPD(tag string) bool {
-	return tag == "smtpd" || tag == "opensmtpd" || tag == "opensmtpd.service" || tag == "smtpd.service"
+	switch tag {
+	case "smtpd", "opensmtpd", "opensmtpd.service", "smtpd.service", "transfer", "delivery":
+		return true
+	}
+	return false
 }
 
 func parseOpenSMTPD(h *header, ev *bounce.Event) result {

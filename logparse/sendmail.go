@@ -42,8 +42,9 @@ var (
 )
 
 // sendmailOthers matches the fields that are not read, which are all but mailer=, relay=,
-// dsn=, reply= and stat=: delay=, tls_verify=, pri= and those of other versions.
-const sendmailOthers = `(?:, (?:[abce-lnopqt-z]|d[a-rt-z]|m[b-z]|r[a-df-z]|s[a-su-z])[a-z_]*=[^,]*)*`
+// dsn=, reply= and stat=: delay=, tls_verify=, pri= and those of other versions. The
+// reason in quarantine= may have commas.
+const sendmailOthers = `(?:, (?:[abce-lnopqt-z]|d[a-rt-z]|m[b-z]|r[a-df-z]|s[a-su-z])[a-z_]*=[^,]*(?:,[^,=]*)*)*`
 
 func claimsSendmail(tag string) bool { return hasAnyPrefix(tag, "sendmail", "sm-") }
 
