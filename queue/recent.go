@@ -221,26 +221,33 @@ func (q *Queue) wentOn(s *success, of *message, server bool) (went, came bool) {
 		a := &r.arrived[i]
 		m, arrived := a.message, time.UnixMilli(a.at)
 		if a.messageID != messageID || m.ended || m.arrival < of.arrival || !before(arrived, s.at) && (server || !within(arrived, s.at)) ||
-			string(m.messageID) != s.messageID || string(m.id) == s.queueID || !s.sameSender(string(m.sender), m.hasSender) {
+			string(m.messageID) != s.messageID || string(m.id) == s.queueID {
 			continue
 		}
-		if came = true; m.tried.shares(&own) {
+		sender := s.sameSender(string(m.sender), m.hasSender)
+		if came = came || sender; m.tried.shares(&own) && s.isSame(sender, true) {
 			return true, true
 		}
 	}
 	id, sender := xxhash.Sum64String(s.queueID), addressHash(s.sender)
 	for i := len(r.gone) - 1; i >= 0; i-- {
 		g := &r.gone[i]
-		if g.messageID == messageID && g.arrival > of.arrival && g.id != id && before(time.UnixMilli(g.at), s.at) && (g.sender == 0 || !s.hasSender || g.sender == sender) &&
-			(s.filter || g.tried.shares(&own)) {
+		if g.messageID == messageID && g.arrival > of.arrival && g.id != id && before(time.UnixMilli(g.at), s.at) &&
+			s.isSame(g.sender == 0 || !s.hasSender || g.sender == sender, g.tried.shares(&own)) {
 			return true, true
 		}
 	}
 	return false, came
 }
 
-// sameSender reports whether a message may be that of a success by its sender. A
-// content filter leaves the sender as it is.
+// isSame reports whether another message with the same message-id is that of a success:
+// it has the same sender and recipient, or one of them if a content filter took the
+// success. A filter may change a recipient, and submit messages as its own user.
+func (s *success) isSame(sender, recipient bool) bool {
+	return sender && recipient || s.filter && (sender || recipient)
+}
+
+// sameSender reports whether a message may be that of a success by its sender.
 func (s *success) sameSender(sender string, known bool) bool {
 	return !known || !s.hasSender || strings.EqualFold(s.sender, sender)
 }

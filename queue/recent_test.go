@@ -124,6 +124,32 @@ func TestAFilterByItsName(t *testing.T) {
 	l.Release(time.Time{}, func(d *bounce.Delivery) { t.Errorf("released: %s", d.Recipient) })
 }
 
+// It may also submit the message as its own user, before or after it answers. Another
+// sender and another recipient are another message.
+func TestAFilterByItsNameMayChangeTheSender(t *testing.T) {
+	taken := handedOver("A1", "x@b.example", "")
+	taken.Filter = true
+	back := []bounce.Event{message("A2", "filter@a.example", "1@a"), attempt("A2", "x@b.example", bounce.Deferred, "450 no")}
+	for name, events := range map[string][]bounce.Event{
+		"after it answers":       {taken, removed("A1"), back[0], back[1]},
+		"before":                 {back[0], back[1], taken},
+		"before, and removed":    {back[0], back[1], removed("A2"), taken},
+		"arrived before it does": {back[0], taken, back[1]},
+	} {
+		l := newLog(t)
+		l.apply(message("A1", "news@a.example", "1@a"))
+		l.apply(events...)
+		l.Release(time.Time{}, func(d *bounce.Delivery) { t.Errorf("%s: released: %s", name, d.Recipient) })
+	}
+	l := newLog(t)
+	l.apply(message("A1", "news@a.example", "1@a"), taken, removed("A1"), message("A2", "list@a.example", "1@a"), attempt("A2", "y@b.example", bounce.Deferred, "450 no"))
+	n := 0
+	l.Release(time.Time{}, func(*bounce.Delivery) { n++ })
+	if n != 1 {
+		t.Errorf("%d released, want the delivery of another message's recipient", n)
+	}
+}
+
 // What left the queues is remembered up to a number of messages, and found on any
 // host, however many left after it.
 func TestTheMessageOfAnAnswerIsFoundAmongMany(t *testing.T) {

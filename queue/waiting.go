@@ -311,7 +311,7 @@ func (q *Queue) meet(ev *bounce.Event, m *message, yield func(*bounce.Delivery))
 	if ev.Kind == bounce.EventAttempt && m != nil && len(m.messageID) > 0 {
 		for _, s := range append([]*success(nil), w.byMessageID[string(m.messageID)]...) {
 			if s.queueID != ev.QueueID && ev.At.Sub(s.at).Abs() <= s.wait() &&
-				s.sameSender(string(m.sender), m.hasSender) && (s.filter || s.isFor(ev)) {
+				s.isSame(s.sameSender(string(m.sender), m.hasSender), s.isFor(ev)) {
 				w.end(s)
 			}
 		}
