@@ -188,6 +188,8 @@ func TestDeliveriesWithoutAKnownHeaderAreCounted(t *testing.T) {
 		{"~~ " + sendmail, bounce.Sendmail},
 		{"~~ " + exim, bounce.Exim},
 		{"  ** a@b.example R=x T=y: Unrouteable address", bounce.Exim}, // exim -v
+		{`{"log":"  292   ** a@b.example R=x T=y H=mx: 550 no \u003ca@b.example\u003e\n","stream":"stderr"}`, bounce.Exim},
+		{`{"log":"** a@b.example: Unrouteable address\n","stream":"stderr"}`, bounce.Exim},
 		{"    smtp        |   292   == a@b.example R=x T=y defer (111): Connection refused", bounce.Exim},
 		{exim, bounce.Exim},
 		{"~~ " + opensmtpd, bounce.OpenSMTPD},

@@ -69,6 +69,9 @@ func describe(ev *bounce.Event) string {
 	if ev.Echo {
 		put("echo", "yes")
 	}
+	if ev.Discarded {
+		put("discarded", "yes")
+	}
 	put("ip", ev.Reply.RelayIP)
 	put("port", ev.Reply.RelayPort)
 	put("text", ev.Reply.Text)

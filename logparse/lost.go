@@ -68,9 +68,9 @@ var (
 	// What OpenSMTPD delivers, and the kinds of version 5.
 	lostOpenSMTPD    = regexp.MustCompile(`^[^<>"=]{0,100}\b(?:mta|mda)[ ,;|]{1,3}(?:event=)?delivery\b`)
 	lostOpenSMTPDOld = regexp.MustCompile(`^[^<>"=]{0,100}(?:relay|delivery): (?:Ok|TempFail|PermFail|Loop|Expire) for `)
-	// As exim -v prints it.
-	lostEximVerbose = regexp.MustCompile(`^(?:[^<>@="]{0,60}[|:] |[\w.-]{1,60} )?(?:\d+ )?(?:\*\*|==|=>|->) \S+@[^\s:]+` +
-		`(?: (?:.* )?R=\S+ (?:(?:.* )?T=\S|defer \(|: )| ?: (?:Unrouteable address|retry timeout exceeded)$)`)
+	// As exim -v prints it, perhaps into a field of an object.
+	lostEximVerbose = regexp.MustCompile(`^(?:[^<>@="]{0,60}[|:] |[\w.-]{1,60} |\{"[^<>@=]{1,200}": ?" ?)?(?:\d+ )?(?:\*\*|==|=>|->) \S+@[^\s:]+` +
+		`(?: (?:.* )?R=\S+ (?:(?:.* )?T=\S|defer \(|: )| ?: (?:Unrouteable address|retry timeout exceeded)(?:$|\\n"|"))`)
 )
 
 // namesRecipient reports whether a line has a field to=, in lower or upper case.
@@ -225,7 +225,7 @@ func findDelivery(line string) (mta bounce.MTA, found bool) {
 			return bounce.Exim, true
 		}
 	}
-	if (strings.Contains(line, " R=") || strings.HasSuffix(line, "address") || strings.HasSuffix(line, "exceeded")) && lostEximVerbose.MatchString(line) {
+	if (strings.Contains(line, " R=") || strings.Contains(line, ": Unrouteable address") || strings.Contains(line, ": retry timeout")) && lostEximVerbose.MatchString(line) {
 		return bounce.Exim, true
 	}
 	if at := strings.Index(line, " evpid="); at > 0 && strings.Contains(line[at:], " result=") {
