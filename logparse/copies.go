@@ -22,6 +22,12 @@ import (
 // unmarked returns a line without the marks of a page or a forum.
 func unmarked(line string) string {
 	text := unquotedPrintable(withoutFrame(line))
+	if before, _, _ := strings.Cut(text, "to=<"); strings.Contains(before, "\u00a0") {
+		text = strings.ReplaceAll(text, "\u00a0", " ")
+	}
+	if strings.Contains(text, "to=&lt;") {
+		text = tagsBehind.ReplaceAllString(text, "")
+	}
 	if strings.Contains(text, `to=\<`) {
 		text = escapedMarks.Replace(text)
 	}

@@ -15,6 +15,9 @@ func TestGluedLines(t *testing.T) {
 	)
 	for line, want := range map[string]int{
 		header + "smtpd[1]: connect from a.example[192.0.2.9] " + delivery + " " + removed:                                                     1,
+		header + "qmgr[2]: 4f1XyZabcd: from=<n@a.example>, size=1, nrcpt=1 (queue active) " + delivery:                                         1,
+		header + `smtpd[1]: connect from a.example[192.0.2.9]\n` + delivery:                                                                    1,
+		header + "smtpd[1]: connect from a.example[192.0.2.9]<br>" + delivery:                                                                  1,
 		"2026-11-23T12:57:36Z mx postfix/pickup[2]: 4f1XyZabcd: uid=0 from=<root> " + delivery:                                                 1,
 		header + "smtpd[1]: connect from a.example[192.0.2.9] " + removed:                                                                      0,
 		header + "cleanup[1]: 4f1XyZabcd: warning: header Subject: " + delivery + " from a.example[192.0.2.9]":                                 0,

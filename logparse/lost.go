@@ -29,10 +29,10 @@ func (g *grammar) losesDelivery(h *header) bool {
 const maxBefore = 100
 
 // usualForm undoes what can be undone in a line without knowing its form: tabs and
-// doubled spaces, entities of HTML, and names of fields in upper case.
+// doubled and fixed spaces, entities of HTML, and names of fields in upper case.
 func usualForm(line string) string {
 	line = line[:min(len(line), longest)]
-	if strings.IndexByte(line, '\t') >= 0 || strings.Contains(line, "  ") {
+	if strings.IndexByte(line, '\t') >= 0 || strings.Contains(line, "  ") || strings.IndexByte(line, "\u00a0"[0]) >= 0 {
 		line = strings.Join(strings.Fields(line), " ")
 	}
 	if strings.Contains(line, "&lt;") || strings.Contains(line, "&gt;") || strings.Contains(line, `\u003c`) {
@@ -146,7 +146,7 @@ func isGlued(body string) bool {
 
 var quotes = regexp.MustCompile(`\b(?:said|warning|reject): `)
 
-var gluedDelivery = regexp.MustCompile(` (?:[A-Z][a-z]{2} [ 1-3]?\d \d\d:\d\d:\d\d|\d{4}-\d\d-\d\dT\S{1,40}) \S{1,100} postfix[\w-]{0,40}/\w{1,40}\[\d+\]: [0-9A-Za-z]{5,24}: to=<[^<>]*>, (?:orig_to=<[^<>]*>, )?relay=`)
+var gluedDelivery = regexp.MustCompile(`(?: |\\n|<br ?/?>)(?:[A-Z][a-z]{2} [ 1-3]?\d \d\d:\d\d:\d\d|\d{4}-\d\d-\d\dT\S{1,40}) \S{1,100} postfix[\w-]{0,40}/\w{1,40}\[\d+\]: [0-9A-Za-z]{5,24}: to=<[^<>]*>, (?:orig_to=<[^<>]*>, )?relay=`)
 
 func losesSendmail(h *header) bool {
 	if !namesRecipient(h.body) {

@@ -243,6 +243,9 @@ func parsePostfixByGrammar(h *header, colon int, ev *bounce.Event) result {
 		if !ok {
 			return resultOther
 		}
+		if isGlued(h.body) {
+			return resultUnparsed
+		}
 		ev.Kind = bounce.EventMessage
 		if m.has("status") {
 			ev.Kind = bounce.EventGaveUp

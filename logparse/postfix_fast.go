@@ -32,7 +32,7 @@ func fastPostfix(h *header, ev *bounce.Event) bool {
 		}
 	case 'f':
 		from, after, ok := fastAddress(rest, "from=<")
-		if !ok || !strings.HasPrefix(after, ", size=") {
+		if !ok || !strings.HasPrefix(after, ", size=") || !strings.HasSuffix(after, "(queue active)") {
 			return false
 		}
 		*ev = bounce.Event{}
