@@ -176,6 +176,7 @@ var headerTests = []struct{ name, form, time, host string }{
 	{"a quoted line of a mail", "> Nov 23 12:57:36 mx postfix/DAEMON[474]: BODY", "2026-11-23T12:57:36Z", "mx"},
 	{"Docker Swarm", "mail_postfix.1.abc123xyz456@node1    | Nov 23 12:57:36 mx postfix/DAEMON[474]: BODY", "2026-11-23T12:57:36Z", "mx"},
 	{"the id of a container as the tag", "Nov 23 13:57:36 node1 7d1ad8e9c7f8[822]: Nov 23 12:57:36 mx postfix/DAEMON[474]: BODY", "2026-11-23T12:57:36Z", "mx"},
+	{"a host named as a program", "Nov 23 12:57:38 node mailserver[999]: Nov 23 12:57:36 mx postfix/DAEMON[474]: BODY", "2026-11-23T12:57:36Z", "mx"},
 	{"kail", "mail/postfix-0[postfix]: Nov 23 12:57:36 mx postfix/DAEMON[474]: BODY", "2026-11-23T12:57:36Z", "mx"},
 	{"supervisor", "postfix_00 stdout | Nov 23 12:57:36 mx postfix/DAEMON[474]: BODY", "2026-11-23T12:57:36Z", "mx"},
 	{"docker compose in a unit of systemd", "Nov 23 12:57:38 node1 docker-compose[12]: postfix-1  | Nov 23 12:57:36 mx postfix/DAEMON[474]: BODY", "2026-11-23T12:57:36Z", "mx"},

@@ -410,7 +410,7 @@ func (u *unusual) addName(name string) bool {
 	if u.n == 0 {
 		limit = 3
 	}
-	if u.passedOn || u.contained || u.named == limit || isOtherProgram(name) && !isTaskStream(name) {
+	if u.passedOn || u.contained || u.named == limit || isOtherProgram(name) && !isTaskStream(name) && (u.n == 0 || u.named > 0) {
 		return false
 	}
 	if u.named == 0 && u.n == 0 {
