@@ -28,5 +28,5 @@ var autoreplyName = regexp.MustCompile(`(?i)auto[-_]?(?:repl|respon)|vacation`)
 func isDropped(reply string) bool {
 	words, _, _ := strings.Cut(reply, "<")
 	return strings.Contains(words, "iscarded") || strings.Contains(words, "uarantined") || strings.Contains(words, ", BOUNCE") ||
-		strings.Contains(words, ".0 ") && proxmoxReply.MatchString(words)
+		(strings.Contains(words, ".0 OK (") || strings.Contains(words, "BLOCKED (")) && proxmoxReply.MatchString(words)
 }
