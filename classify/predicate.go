@@ -268,14 +268,24 @@ func (r *reader) noneAt(i, at int) (statement, int) {
 	if !r.isSuch(c, at, from) && !r.namesOne(c, to) {
 		return statement{}, to
 	}
-	if c.isYours(0, at) {
-		s.subject = other // "your domain has no such mailbox"
+	if c.isYours(0, at) || r.saysYou(c, at) {
+		s.subject = other // "your domain has no such mailbox", "you have no account here"
 	} else if left, _, ok := r.subjectBefore(i, at); ok && left&(sender|other|you) != 0 && !r.isWe(c, at) && c.words[max(at-1, 0)].role&find == 0 {
 		s.subject = other
 	} else if ok && left&(sender|you) != 0 && !r.isWe(c, at) {
 		s.subject = other
 	}
 	return s, to
+}
+
+// saysYou reports whether the words before a place speak to the sender.
+func (r *reader) saysYou(c *clause, at int) bool {
+	for k := range at {
+		if r.isWord(c, k, "you") {
+			return true
+		}
+	}
+	return false
 }
 
 // isSuch reports whether the words between a negation and its noun point at the

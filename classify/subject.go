@@ -28,6 +28,9 @@ func (r *reader) owned(c *clause, kind role, at int, predicate role) role {
 			if w&your != 0 && c.isYours(n, n+1) || w&others != 0 && w&recipient == 0 {
 				return other
 			}
+			if c.words[n].isName() && n+1 < len(c.words) && r.isWord(c, n+1, "header", "headers", "field", "line") {
+				return other // "in Cc header"
+			}
 			if w&(filler|mail) == 0 {
 				break
 			}
