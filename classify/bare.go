@@ -42,10 +42,10 @@ var lineBreaks = regexp.MustCompile(`\r?\n|\\r\\n|\\n`)
 //
 //	host mx.b.example[192.0.2.1] said: 550 no (in reply to MAIL FROM command)
 //	SMTP error from remote mail server after RCPT TO:<a@b.example>: 550 no
-var stageInText = regexp.MustCompile(`(?i)(?:in reply to (?:end of )?|remote (?:mail )?(?:server|mailer) after (?:pipelined |end of )?|did not like our (?:final )?|>>> ?|error following )(initial connection|HELO|EHLO|MAIL FROM|RCPT TO|DATA)|\b(MAIL FROM|RCPT TO|EHLO|HELO) command\b`)
+var stageInText = regexp.MustCompile(`(?i)(?:in reply to (?:end of )?|remote (?:mail )?(?:server|mailer) after (?:pipelined |end of )?|did not like our (?:final )?|>>> ?|error following )(initial connection|HELO|EHLO|AUTH|MAIL FROM|RCPT TO|DATA)|\b(MAIL FROM|RCPT TO|EHLO|HELO) command\b`)
 
 var stages = map[string]bounce.Stage{
-	"INITIAL CONNECTION": bounce.StageGreeting, "HELO": bounce.StageEHLO, "EHLO": bounce.StageEHLO,
+	"INITIAL CONNECTION": bounce.StageGreeting, "HELO": bounce.StageEHLO, "EHLO": bounce.StageEHLO, "AUTH": bounce.StageAuth,
 	"MAIL FROM": bounce.StageMailFrom, "RCPT TO": bounce.StageRcptTo, "DATA": bounce.StageEndOfData,
 }
 

@@ -228,10 +228,14 @@ func bound(v bounce.Verdict, j *judged) bounce.Verdict {
 const missingForNow = "text/no-such-user-for-now"
 
 // atStage turns what was said before the recipient was named into what it says
-// about the sender.
+// about the sender, or about the account that we log in with.
 func atStage(v bounce.Verdict, j *judged) bounce.Verdict {
 	switch j.stage {
-	case bounce.StageGreeting, bounce.StageEHLO, bounce.StageMailFrom:
+	case bounce.StageAuth: // what is unknown, disabled or full is the account that we log in with
+		if v.Reason.AddressBad() || v.Category == bounce.MailboxFull {
+			return with(v, bounce.RecipientError, bounce.AuthRequired, bounce.ScopeLocal, bounce.Permanent)
+		}
+	case bounce.StageGreeting, bounce.StageEHLO, bounce.StageTLS, bounce.StageMailFrom:
 		switch {
 		case v.Category == bounce.MailboxFull:
 			return with(v, bounce.RecipientError, bounce.SystemTrouble, bounce.ScopeNetwork, bounce.Retry)
@@ -240,7 +244,7 @@ func atStage(v bounce.Verdict, j *judged) bounce.Verdict {
 		case v.Reason.AddressBad():
 			return with(v, bounce.Blocked, bounce.PolicyBlock, bounce.ScopeSender, bounce.Permanent)
 		}
-	case bounce.StageConnect, bounce.StageTLS, bounce.StageAuth, bounce.StageRcptTo, bounce.StageData, bounce.StageEndOfData, "":
+	case bounce.StageConnect, bounce.StageRcptTo, bounce.StageData, bounce.StageEndOfData, "":
 	}
 	return v
 }

@@ -30,7 +30,7 @@ type Reply struct {
 var stages = map[string]bounce.Stage{
 	"RCPT": bounce.StageRcptTo, "MAIL": bounce.StageMailFrom, "HELO": bounce.StageEHLO, "CONN": bounce.StageGreeting,
 	"RCPT TO": bounce.StageRcptTo, "MAIL FROM": bounce.StageMailFrom, "EHLO": bounce.StageEHLO, "greeting": bounce.StageGreeting,
-	"DATA": bounce.StageEndOfData, "end of DATA": bounce.StageEndOfData,
+	"AUTH": bounce.StageAuth, "STARTTLS": bounce.StageTLS, "DATA": bounce.StageEndOfData, "end of DATA": bounce.StageEndOfData,
 }
 
 // Read reads a file of labelled replies.
