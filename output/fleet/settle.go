@@ -123,7 +123,7 @@ func (s *Sender) settle(ctx context.Context) (more bool, err error) {
 			return err
 		}
 		days, now := u.changes()
-		if len(days) == 0 {
+		if len(days) == 0 && u.from != "" { // else another sender was faster
 			return t.findCrowdsFrom(u.from, u.to)
 		}
 		end := time.Now().Add(max(settleTime, time.Since(begun)))

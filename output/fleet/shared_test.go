@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -99,4 +100,39 @@ func TestDeliveriesOfAHostThatWasCoveredCount(t *testing.T) {
 	two.read(t, more...)
 	two.send(t)
 	compareCounters(t, "the other host is behind", admin, two.sender.Database)
+}
+
+// Each of several hosts counts what it has read of the failures of the others, although they
+// send at the same time.
+func TestHostsThatFollowALogSendAtTheSameTime(t *testing.T) {
+	server, dsn, database := newFleet(t)
+	admin := server.DSN(database, "postgres")
+	r := rand.New(rand.NewPCG(8, 1))
+	logs := apart(story(r, 2))
+	one := filepath.Join(t.TempDir(), "one.db")
+	save(t, openStore(t, one), batches(r, slices.Concat(logs...))...)
+	var hosts []*host
+	for i, log := range [][]any{logs[0], logs[0], logs[0], slices.Concat(logs...), logs[1]} {
+		h := newHost(t, dsn, fmt.Sprint("mx", i))
+		h.read(t, batches(r, log)...)
+		h.sender.batchSize = 20
+		hosts = append(hosts, h)
+	}
+	var running sync.WaitGroup
+	for _, h := range hosts {
+		running.Go(func() {
+			if _, err := h.sender.SendAll(t.Context()); err != nil {
+				t.Errorf("%s: %v", h.sender.Instance, err)
+			}
+		})
+	}
+	running.Wait()
+	if got, want := dumpFleet(t, admin, readByHosts), dumpFleet(t, admin, readInRows); !slices.Equal(got, want) {
+		t.Errorf("hosts have read:\n%s", diff(got, want))
+	}
+	compareCounters(t, "all are sent", admin, one)
+	for _, h := range hosts { // each hears of the failures of the others
+		h.send(t)
+	}
+	compare(t, "all are sent again", admin, one)
 }
