@@ -127,14 +127,14 @@ func idOfEvent(e any) bounce.EventID {
 	if s, is := e.(bounce.Success); is {
 		return s.ID
 	}
-	return e.(bounce.Record).Delivery.ID
+	return e.(bounce.Record).ID
 }
 
 func timeOfEvent(e any) time.Time {
 	if s, is := e.(bounce.Success); is {
 		return time.UnixMilli(s.At)
 	}
-	return e.(bounce.Record).Delivery.At
+	return e.(bounce.Record).At
 }
 
 // eventOf returns what the stages make of an event.

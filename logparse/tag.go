@@ -1,0 +1,69 @@
+package logparse
+
+import "strings"
+
+// The tag of a program in a header of an unusual form.
+
+// cutAnyTag reads "postfix/smtp[474]:". marked is whether a process or a colon
+// is there.
+func cutAnyTag(rest string) (tag, pid, after string, marked bool) {
+	end := 0
+	for end < len(rest) && end <= maxName && (isAlphanumeric[rest[end]] || strings.IndexByte("/-_.@+", rest[end]) >= 0) {
+		end++
+	}
+	if end == 0 || end > maxName {
+		return "", "", "", false
+	}
+	tag, after = rest[:end], rest[end:]
+	if strings.HasPrefix(after, "[") {
+		if close := strings.IndexByte(after[:min(len(after), 24)], ']'); close > 0 && isProcess(after[1:close]) {
+			pid, after, marked = after[1:close], after[close+1:], true
+		}
+	}
+	if strings.HasPrefix(after, ":") {
+		after, marked = after[1:], true
+	} else if number, behind, found := strings.Cut(strings.TrimPrefix(after, " ["), "]:"); found && len(number)+4 == len(after)-len(behind) && alphanumeric(number) {
+		pid, after, marked = number, behind, true
+	} else if after != "" && strings.IndexByte(delimiters, after[0]) < 0 {
+		return "", "", "", false
+	}
+	return tag, pid, after, marked
+}
+
+// isProcess reports whether a text in brackets may be a process: its number, with that
+// of a thread (macOS), or its name (app[mail.1]).
+func isProcess(text string) bool {
+	if process, thread, found := strings.Cut(text, ":"); found {
+		return alphanumeric(process) && alphanumeric(thread)
+	}
+	return alphanumeric(text) || text != "" && !isDigit(text[0]) && strings.IndexByte(text, '.') > 0 && isName(text)
+}
+
+// cutGluedTag reads the tag of a mail server with its words directly behind it.
+// Rsyslog writes lines that it received as RFC 5424 so with "%syslogtag%%msg%".
+//
+//	postfix/smtp[474]4f1XyZ: removed
+func cutGluedTag(rest string) (tag, pid, after string) {
+	start := strings.IndexByte(rest[:min(len(rest), maxName)], '[')
+	if start < 1 || !isDaemonTag(rest[:start]) && !isServerTag(rest[:start]) {
+		return "", "", ""
+	}
+	end := strings.IndexByte(rest[start:min(len(rest), start+12)], ']')
+	if end < 2 || !alphanumeric(rest[start+1:start+end]) {
+		return "", "", ""
+	}
+	after = rest[start+end+1:]
+	var own stamp
+	if _, ok := own.cut(after); tagOf(after) == "" && (!ok || !own.exim) {
+		return "", "", ""
+	}
+	return rest[:start], rest[start+1 : start+end], after
+}
+
+// cutFields returns what follows a tag, without what templates put in between.
+func cutFields(rest string) string {
+	if body, ok := cutFiller(rest); ok {
+		return body
+	}
+	return strings.TrimLeft(rest, " \t]),;:|")
+}
