@@ -176,11 +176,28 @@ func TestTopOfAFleetIsThatOfOneHostWithAllLogs(t *testing.T) {
 				}
 			}
 		}
+		// What is bad by many failures has no refusal.
+		pgtest.Get(t).SQL(t, all.conn.Config().Database, "DELETE FROM bouncetail.refusals WHERE recipient_key % 2 = 0")
+		before, err := one.BadByProvider(t.Context())
+		if after, err2 := all.BadByProvider(t.Context()); err != nil || err2 != nil || len(before) == 0 || !sameCounts(before, after) {
+			t.Errorf("bad by provider: %v, %v; want %v, %v", after, err2, before, err)
+		}
 		got, err := all.LastFailure(t.Context())
 		if want, err2 := one.LastFailure(t.Context()); err != nil || err2 != nil || got != want || got == "" {
 			t.Errorf("the last failure is of %q, %v; want %q, %v", got, err, want, err2)
 		}
 	}
+}
+
+func sameCounts(a, b []query.Count) bool {
+	of := func(counts []query.Count) map[string]int64 {
+		all := make(map[string]int64)
+		for _, c := range counts {
+			all[c.Name] += int64(c.N)
+		}
+		return all
+	}
+	return reflect.DeepEqual(of(a), of(b))
 }
 
 func show(rows []report.Top) string {

@@ -106,13 +106,14 @@ func (r *Reader) BadByDomain(ctx context.Context) ([]query.Count, error) {
 }
 
 // BadByProvider returns the number of bad addresses by provider, which is empty if it is
-// not known.
+// not known. Most of them are bad by a refusal, and refusals takes a tenth of bounces.
 func (r *Reader) BadByProvider(ctx context.Context) ([]query.Count, error) {
 	return r.counts(ctx, `
-		SELECT coalesce(b.provider, ''), count(*)
+		SELECT coalesce(f.provider,
+		  (SELECT b.provider FROM bouncetail.bounces b WHERE b.recipient_key = r.recipient_key AND b.occurred_at = r.deciding_at AND b.event_id = r.deciding_event_id), ''), count(*)
 		FROM bouncetail.recipients r
-		JOIN bouncetail.bounces b ON b.recipient_key = r.recipient_key AND b.occurred_at = r.deciding_at AND b.event_id = r.deciding_event_id
-		WHERE r.state = 'bad'
+		LEFT JOIN bouncetail.refusals f ON f.recipient_key = r.recipient_key AND f.occurred_at = r.deciding_at AND f.event_id = r.deciding_event_id
+		WHERE r.state = 'bad' AND r.deciding_at IS NOT NULL
 		GROUP BY 1`)
 }
 
