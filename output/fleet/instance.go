@@ -51,7 +51,7 @@ func (s *Sender) lockInstance(t *transaction) (*instance, error) {
 
 // clockLimit is how long a sender may pause in a transaction in which others wait for it.
 // A host that is suspended then, or gone without a word, would stop the whole fleet.
-var clockLimit = "1min"
+var clockLimit = "5min"
 
 // selectInstance also sets what the transaction needs. Rows are looked for by their keys.
 // Until a table is analysed, PostgreSQL reads all of it instead, and four senders of 1,000

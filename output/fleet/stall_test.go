@@ -103,7 +103,7 @@ func TestASuspendedSenderDoesNotStopTheOthers(t *testing.T) {
 		if err := tx.takeClock(1, 0); err != nil {
 			return err
 		}
-		clockLimit = "1min"
+		clockLimit = "5min"
 		other.send(t) // which waits until the transaction is ended
 		return nil
 	})
