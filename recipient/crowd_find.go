@@ -29,7 +29,7 @@ type CrowdRecords interface {
 	Lookups(domains []string) ([]Refusal, error)
 	// RefusedAfter reports whether there is a refusal after a time.
 	RefusedAfter(at int64) (bool, error)
-	// RefusalsOf returns all refusals of addresses.
+	// RefusalsOf returns all refusals of addresses. Those of the transaction may be missing.
 	RefusalsOf(keys []int64) ([]Refusal, error)
 	// RefusedAt calls each for every refusal of addresses.
 	RefusedAt(keys []int64, each func(key, at int64)) error

@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"database/sql/driver"
 	"encoding/json"
 	"strings"
 
@@ -27,9 +28,35 @@ func (tx *Tx) crowdRecords() crowdRecords {
 }
 
 // LastDeliveries returns the last delivery to those addresses that have one, in Unix
-// milliseconds.
+// milliseconds. Addresses that were refused have a row in recipients, which has it too:
+// it is one page, and a bucket of deliveries has dozens in a large database.
 func (r crowdRecords) LastDeliveries(keys []int64) (map[int64]int64, error) {
-	levels, err := r.tx.deliveryLevels()
+	if r.tx.stale {
+		return r.tx.storedLastDeliveries(keys)
+	}
+	found := make(map[int64]int64)
+	var others []int64
+	for _, key := range keys {
+		i, touched := r.tx.index[key]
+		if !touched {
+			others = append(others, key)
+		} else if at := r.tx.recipients[i].delivered; at > 0 {
+			found[key] = at
+		}
+	}
+	return found, r.tx.each(len(others), "SELECT last_delivery_at FROM recipients WHERE recipient_key = ? AND last_delivery_at IS NOT NULL",
+		func(i int, p *params) { p.AddNumber(others[i]) },
+		func(i int, values []driver.Value) error {
+			stamp, _ := values[0].(string)
+			found[others[i]] = bounce.ParseStamp(stamp).UnixMilli()
+			return nil
+		})
+}
+
+// storedLastDeliveries returns the last delivery to those addresses that have one, from
+// deliveries.
+func (tx *Tx) storedLastDeliveries(keys []int64) (map[int64]int64, error) {
+	levels, err := tx.deliveryLevels()
 	if err != nil {
 		return nil, err
 	}
@@ -37,8 +64,8 @@ func (r crowdRecords) LastDeliveries(keys []int64) (map[int64]int64, error) {
 	for i, key := range keys {
 		of[i] = packed.Reached(key, 0)
 	}
-	of = r.tx.sorter.Deliveries(of)
-	last, err := r.tx.storedDeliveries(levels, of)
+	of = tx.sorter.Deliveries(of)
+	last, err := tx.storedDeliveries(levels, of)
 	found := make(map[int64]int64)
 	for i, d := range of {
 		d.Last = last[i]
