@@ -49,13 +49,47 @@ func stampOf(ms int64) string { return bounce.Stamp(time.UnixMilli(ms)) }
 // time: for all, or for those that may be evidence if the rows of recipients show which
 // these are. Most addresses that are refused were never reached.
 func (r CrowdRecords) Refusals(from, to int64, each func(*recipient.Refusal)) error {
-	where := "occurred_at BETWEEN ? AND ? "
-	if !r.Stale {
-		where += `AND (reason = 'no-such-domain' OR EXISTS (
-			SELECT 1 FROM recipients r INDEXED BY recipients_refused_and_reached
-			WHERE r.recipient_key = bounces.recipient_key AND r.last_delivery_at IS NOT NULL AND r.permanent_count > 0)) `
+	if r.Stale {
+		return r.refusals("occurred_at BETWEEN ? AND ? ORDER BY occurred_at", each, stampOf(from), stampOf(to))
 	}
-	return r.refusals(where+"ORDER BY occurred_at", each, stampOf(from), stampOf(to))
+	reached, err := r.reachedFilter()
+	if err != nil {
+		return err
+	}
+	return r.refusals(`occurred_at BETWEEN ? AND ? AND (reason = 'no-such-domain'
+			OR substr(?, (recipient_key & ?) + 1, 1) = x'01' AND EXISTS (
+				SELECT 1 FROM recipients r INDEXED BY recipients_refused_and_reached
+				WHERE r.recipient_key = bounces.recipient_key AND r.last_delivery_at IS NOT NULL AND r.permanent_count > 0))
+		ORDER BY occurred_at`, each, stampOf(from), stampOf(to), reached, int64(len(reached)-1))
+}
+
+// The size of a filter of addresses, in bytes. Both are powers of two.
+const (
+	minFilter = 1 << 10
+	maxFilter = 1 << 22
+)
+
+// reachedFilter returns a filter of the addresses that were refused and reached: a byte
+// for each value of the last bits of a key, 1 if some address has it. Looking into the
+// filter for each of millions of refusals takes a tenth of looking into the index.
+func (r CrowdRecords) reachedFilter() ([]byte, error) {
+	const reached = "FROM recipients INDEXED BY recipients_refused_and_reached WHERE last_delivery_at IS NOT NULL AND permanent_count > 0"
+	var n int
+	if err := r.Conn.QueryRowContext(r.Ctx, "SELECT count(*) "+reached).Scan(&n); err != nil {
+		return nil, err
+	}
+	size := minFilter
+	for size < min(16*n, maxFilter) {
+		size *= 2
+	}
+	filter := make([]byte, size)
+	return filter, r.each(1, "SELECT recipient_key "+reached,
+		func(int, *params) {},
+		func(_ int, values []driver.Value) error {
+			key, _ := values[0].(int64)
+			filter[key&int64(size-1)] = 1
+			return nil
+		})
 }
 
 // AllRefusals calls each for every refusal between two times, both included.
@@ -120,9 +154,10 @@ func (r CrowdRecords) RefusedAfter(at int64) (later bool, err error) {
 	return later, err
 }
 
-// RefusalsOf returns all refusals of addresses.
+// RefusalsOf returns all refusals of addresses. Most addresses have none, which their rows
+// show: their failures need not be read then. Those of the transaction may be missing.
 func (r CrowdRecords) RefusalsOf(keys []int64) (all []recipient.Refusal, err error) {
-	err = r.each(len(keys), selectRefusals+"recipient_key = ?",
+	err = r.each(len(keys), selectRefusals+"recipient_key IN (SELECT recipient_key FROM recipients WHERE recipient_key = ? AND permanent_count > 0)",
 		func(i int, p *params) { p.Add(keys[i]) },
 		func(_ int, values []driver.Value) error {
 			all = append(all, readRefusal(values))
