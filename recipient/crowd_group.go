@@ -173,7 +173,7 @@ func (g *group) windows(length, gap Slot) []window {
 	var found []window
 	w := g.count()
 	for i := range g.slots {
-		if !g.dense(i) {
+		if !g.enough(i, length, gap) || !g.dense(i) {
 			continue
 		}
 		w.reset()
@@ -192,6 +192,22 @@ func (g *group) windows(length, gap Slot) []window {
 		}
 	}
 	return found
+}
+
+// enough reports whether the windows from a slot on may have the fewest addresses of a
+// crowd. Most have not, and then no deliveries need be read.
+func (g *group) enough(from int, length, gap Slot) bool {
+	refused, last := 0, g.slots[from].slot
+	for _, a := range g.slots[from:] {
+		if a.slot-g.slots[from].slot >= length || a.slot-last > gap {
+			return false
+		}
+		if refused += len(a.refused); refused >= g.fewest(g.unit) {
+			return true
+		}
+		last = a.slot
+	}
+	return false
 }
 
 // dense reports whether the share of a slot alone is that of a crowd, so that

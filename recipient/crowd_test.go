@@ -321,6 +321,24 @@ func refusals(from, n int, every time.Duration) (all []Refusal) {
 	return all
 }
 
+// unread is traffic that nothing may ask for.
+type unread struct{ t *testing.T }
+
+func (u unread) Domain(domain string) *Sends {
+	u.t.Errorf("the deliveries to %s are read", domain)
+	return &Sends{}
+}
+
+func (u unread) All() (sent, domains *Sends) { return u.Domain("all"), &Sends{} }
+
+// A large server has some refusals of most domains within a week, but too few of them
+// together.
+func TestDeliveriesAreNotReadForTooFewRefusals(t *testing.T) {
+	if got := search(unread{t}, defaultLimits).Crowds(Unit{UnitDomain, domain}, refusals(0, 12, 20*time.Hour)); len(got) > 0 {
+		t.Errorf("found %+v", got)
+	}
+}
+
 func TestTheFewerTheMoreTheyMustMakeUp(t *testing.T) {
 	for _, tt := range []struct{ refused, sent, crowds int }{
 		{4, 0, 0}, {5, 3, 1}, {5, 4, 0}, {8, 13, 1}, {8, 14, 0}, {20, 113, 1}, {20, 115, 0}, {30, 270, 1}, {400, 3600, 1}, {400, 3700, 0},

@@ -6,7 +6,11 @@ import "cmp"
 // never a crowd then.
 const ManySent = 1 << 30
 
-// CachedTraffic is StoredTraffic that reads each answer once, by functions.
+// maxCachedSlots is how many slots of domains are kept (8 MB). A large server sends to
+// tens of thousands of domains in nearly every slot of a week.
+const maxCachedSlots = 500_000
+
+// CachedTraffic is StoredTraffic that reads answers by functions, and keeps them.
 type CachedTraffic struct {
 	// ReadDomain adds the deliveries to a domain.
 	ReadDomain func(domain string, sent *Sends) error
@@ -17,6 +21,7 @@ type CachedTraffic struct {
 	ReadAll func(sent, domains *Sends) error
 
 	byDomain          map[string]*Sends
+	slots             int    // of the domains that ReadDomain has added
 	sent, sentDomains *Sends // to all domains
 	err               error  // the first one
 }
@@ -26,12 +31,13 @@ func (t *CachedTraffic) Domain(domain string) *Sends {
 	if s := t.byDomain[domain]; s != nil {
 		return s
 	}
-	if t.byDomain == nil {
-		t.byDomain = make(map[string]*Sends)
+	if t.byDomain == nil || t.slots > maxCachedSlots {
+		t.byDomain, t.slots = make(map[string]*Sends), 0
 	}
 	s := &Sends{}
 	t.byDomain[domain] = s
 	t.keep(t.ReadDomain(domain, s))
+	t.slots += len(s.slots)
 	return s
 }
 

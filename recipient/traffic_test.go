@@ -1,6 +1,7 @@
 package recipient
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 )
@@ -31,5 +32,33 @@ func TestLoadedDomainsAreReadAtOnce(t *testing.T) {
 	c.Load(func() []string { return nil })
 	if len(read) != 2 {
 		t.Errorf("no domains were read: %q", read)
+	}
+}
+
+// Answers are dropped when they are many, and read again.
+func TestCachedTrafficIsBounded(t *testing.T) {
+	const domains, slots = 2000, 1000
+	read := make(map[string]int)
+	c := &CachedTraffic{ReadDomain: func(domain string, s *Sends) error {
+		read[domain]++
+		for slot := range Slot(slots) {
+			s.Add(slot, 1)
+		}
+		return nil
+	}}
+	for i := range domains {
+		c.Domain(fmt.Sprint(i))
+		if held := len(c.byDomain) * slots; held > maxCachedSlots+slots {
+			t.Fatalf("%d slots are kept, at most %d wanted", held, maxCachedSlots)
+		}
+	}
+	last := fmt.Sprint(domains - 1)
+	for _, domain := range []string{"0", last} {
+		if n := c.Domain(domain).Between(0, slots); n != slots {
+			t.Errorf("%d deliveries to %s, want %d", n, domain, slots)
+		}
+	}
+	if read["0"] != 2 || read[last] != 1 {
+		t.Errorf("the first was read %d times and the last %d times, want 2 and 1", read["0"], read[last])
 	}
 }
