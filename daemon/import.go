@@ -129,6 +129,7 @@ func (im *Import) once(ctx context.Context, again bool) (result *Imported, err e
 		wrap: func(tx *sqlite.Tx) pipeline.Tx {
 			failures.Begin()
 			tx.EachNew(failures.Add)
+			tx.EachFirst(failures.AddFirst)
 			return &lookedAtTx{tx, &failures}
 		},
 	})

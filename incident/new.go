@@ -32,6 +32,8 @@ type newFailures struct {
 	first, last int64 // their ids, also of those that are left out
 	since       int64 // the earliest, in Unix milliseconds
 	suppressed  bool
+	// addresses are those that failed for the first time.
+	addresses []int64
 }
 
 type newFailure struct {
@@ -92,6 +94,13 @@ func (n *NewFailures) Add(id, address int64, r *bounce.Record) {
 	}
 }
 
+// AddFirst adds an address that fails for the first time.
+func (n *NewFailures) AddFirst(address int64) {
+	if !n.tooMany {
+		n.all.addresses = append(n.all.addresses, address)
+	}
+}
+
 func (f facts) clone() facts {
 	return facts{
 		strings.Clone(f.provider), strings.Clone(f.blocklist), strings.Clone(f.enhancedCode),
@@ -109,11 +118,12 @@ func (n *NewFailures) Since() (since time.Time, suppressed bool) {
 	return time.UnixMilli(n.stored.since), n.stored.suppressed
 }
 
-// Gather sorts the failures by time and adds them to a gatherer.
+// Gather sorts what was stored, the failures by time, and adds these to a gatherer.
 func (n *NewFailures) Gather(g *Gatherer) {
 	slices.SortFunc(n.stored.failures, func(a, b newFailure) int {
 		return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.id, b.id))
 	})
+	slices.Sort(n.stored.addresses)
 	for _, one := range n.stored.failures {
 		f := &n.facts.all[one.facts]
 		g.Add(&Failure{
@@ -127,6 +137,7 @@ func (n *NewFailures) Gather(g *Gatherer) {
 type Counts struct {
 	Attempts  int
 	Addresses []int64 // each once, in ascending order
+	Older     []int64 // those of them that may have failed before
 	Domains   []string
 }
 
@@ -160,7 +171,26 @@ func (n *NewFailures) Count(i *Incident) *Counts {
 	}
 	slices.Sort(c.Addresses)
 	c.Addresses = slices.Compact(c.Addresses)
+	c.Older = n.older(c.Addresses, i.Reason)
 	return c
+}
+
+// older returns those of some sorted addresses that may have failed before with a reason.
+// Refusals by our own maps do not count as failures of an address.
+func (n *NewFailures) older(addresses []int64, reason bounce.Reason) (older []int64) {
+	if reason == bounce.Suppressed {
+		return addresses
+	}
+	first := n.stored.addresses
+	for _, address := range addresses {
+		for len(first) > 0 && first[0] < address {
+			first = first[1:]
+		}
+		if len(first) == 0 || first[0] != address {
+			older = append(older, address)
+		}
+	}
+	return older
 }
 
 // belongTo reports whether failures to a domain belong to an incident, if their time does.

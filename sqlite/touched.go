@@ -69,9 +69,9 @@ func (t *touched) noteFailure(r *bounce.Record, key, id int64) {
 	to.failures = t.failures.Add(r, id, to.failures)
 }
 
-// rowsAtOnce is how many rows are loaded and saved again while SQLite still has
-// their pages in its cache.
-const rowsAtOnce = 2000
+// rowsAtOnce is how many rows are loaded and saved again while SQLite still has their
+// pages in its cache: in a transaction nine of ten pages of the cache are changed ones.
+const rowsAtOnce = 200
 
 // refreshTouched updates the rows of all touched recipients: those that failed,
 // those that had failed and were reached, and those that were decided on.
@@ -177,6 +177,9 @@ func (tx *Tx) extend(rows []recipientRow, some []touchedRecipient) ([]recipientR
 				older = append(older, r)
 			}
 		} else if t.to.Normal != "" {
+			if tx.eachFirst != nil && !t.hasRow {
+				tx.eachFirst(t.key)
+			}
 			rows = append(rows, recipientRow{to: t.to, key: t.key, history: tx.inputs.Replay(t.to.Domain, failures, delivery)})
 			if tx.takeReplay(t.key) {
 				older = append(older, &rows[len(rows)-1]) // rows has space for all

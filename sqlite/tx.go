@@ -50,6 +50,7 @@ type Tx struct {
 	problems    *tally.Problems // see CountProblems; nil if they are not counted
 	counting    *tally.Problems
 	eachNew     func(id, key int64, r *bounce.Record) // see EachNew; may be nil
+	eachFirst   func(key int64)                       // see EachFirst; may be nil
 	counts      map[dayDomain]*outcomes
 	// countedSince is the first day that has counts, if earlier ones were deleted.
 	countedSince int
@@ -111,6 +112,10 @@ func (tx *Tx) CountProblems(p *tally.Problems) { tx.problems, tx.counting = &tal
 // EachNew has a function called with each new failure that is added, its id and the key
 // of its recipient. The record is valid during the call.
 func (tx *Tx) EachNew(do func(id, key int64, r *bounce.Record)) { tx.eachNew = do }
+
+// EachFirst has Commit call a function with the key of each recipient that fails for the
+// first time.
+func (tx *Tx) EachFirst(do func(key int64)) { tx.eachFirst = do }
 
 // Add takes a batch into the transaction and returns how many of its records are
 // new. The batch is not changed and may be added to another transaction later.

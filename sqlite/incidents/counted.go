@@ -50,13 +50,15 @@ func (l *look) countNew(ctx context.Context, i *incident.Incident) (known bool, 
 	}
 	addresses, domains := len(news.Addresses), len(news.Domains)
 	if was.Attempts > 0 {
+		var counted int // of the addresses
 		err := l.db.QueryRowContext(ctx, `
 			SELECT count(*) FROM json_each(?) k
-			WHERE NOT EXISTS (SELECT 1 FROM bounces WHERE recipient_key = k.value AND `+where+` AND +occurred_at >= ? AND +occurred_at <= ? AND +id <= ?)`,
-			slices.Concat([]any{sqldb.NumberList(news.Addresses)}, args, []any{was.StartedAt, was.LastAt, l.first})...).Scan(&addresses)
+			WHERE EXISTS (SELECT 1 FROM bounces WHERE recipient_key = k.value AND `+where+` AND +occurred_at >= ? AND +occurred_at <= ? AND +id <= ?)`,
+			slices.Concat([]any{sqldb.NumberList(news.Older)}, args, []any{was.StartedAt, was.LastAt, l.first})...).Scan(&counted)
 		if err != nil {
 			return false, err
 		}
+		addresses -= counted
 		list, err := json.Marshal(news.Domains)
 		if err != nil {
 			return false, err

@@ -47,7 +47,7 @@ func (s *server) fail(r *rand.Rand, from, to time.Time) {
 			ID: s.id(), At: to.Add(-time.Duration(r.Int64N(int64(to.Sub(from)/time.Second))) * time.Second), MTA: bounce.Postfix, Outcome: bounce.Bounced, First: true,
 			Sender: "news@shop.example", HasSender: true, QueueID: fmt.Sprint(s.n), Reply: bounce.Reply{SMTPCode: 550, EnhancedCode: fmt.Sprintf("5.7.%d", r.IntN(9)), Text: "550 no"},
 		},
-		Verdict: v, To: bounce.Address{Normal: fmt.Sprintf("u%d@%s", r.IntN(50), domain), Domain: domain},
+		Verdict: v, To: bounce.Address{Normal: fmt.Sprintf("u%d@%s", r.IntN(500), domain), Domain: domain},
 	})
 }
 
@@ -63,6 +63,7 @@ func (s *server) importBatch() *incident.NewFailures {
 		}
 		failures.Begin()
 		tx.EachNew(failures.Add)
+		tx.EachFirst(failures.AddFirst)
 		if _, err := tx.Add(&s.batch); err != nil {
 			s.t.Fatal(err)
 		}
