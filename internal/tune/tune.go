@@ -44,7 +44,7 @@ func Send() {
 
 // memoryLimit is the runtime's soft memory limit in bytes. A backlog reaches it; a
 // quiet log needs a tenth. With SQLite's pages an import stays under 200 MB.
-const memoryLimit = 142 << 20
+const memoryLimit = 134 << 20
 
 func limitMemory() {
 	if debug.SetMemoryLimit(-1) == math.MaxInt64 { // GOMEMLIMIT is not set
