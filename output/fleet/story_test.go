@@ -99,8 +99,8 @@ func toldTo(r *rand.Rand, seed uint64) (events [][]any, sharing bool) {
 		for _, log := range of {
 			all = append(all, logs[log]...)
 		}
-		if kind == 4 && i > 0 && r.IntN(3) == 0 { // it began later than the first, or ended earlier
-			end, later := time.Date(2026, 3, 1+r.IntN(15), r.IntN(24), 0, 0, 0, time.UTC), r.IntN(2) == 0
+		if kind == 4 && i > 0 && r.IntN(3) == 0 { // it began later than the first, or ended earlier, and has some days
+			end, later := time.Date(2026, 3, 6+r.IntN(10), r.IntN(24), 0, 0, 0, time.UTC), r.IntN(2) == 0
 			all = slices.DeleteFunc(all, func(e any) bool { return timeOfEvent(e).Before(end) == later })
 		}
 		events = append(events, all)
