@@ -29,6 +29,9 @@ func (g *group) crowds(windows []window) []Crowd {
 		first, end = g.earliest(free, first), g.latest(end, next)
 		crowds = g.cut(crowds, first, dense, end)
 		free = end
+		if g.Run != nil {
+			g.Run(g.refusals[first].At, crowds[len(crowds)-1].End)
+		}
 	}
 	return crowds
 }

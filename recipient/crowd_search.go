@@ -99,6 +99,9 @@ type Search struct {
 	BeforeTraffic func(from, to int64) Traffic
 	// All returns the number of refusals of all units from one slot to another.
 	All func(from, to Slot) int
+	// Run is called with the first refusal and the end of each run of refusals that is
+	// cut into crowds. It may be nil.
+	Run func(first int64, end string)
 }
 
 // Crowds returns the crowds of a unit. The refusals are all of the unit, sorted by

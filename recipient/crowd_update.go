@@ -29,12 +29,12 @@ func (f *CrowdFinder) search(t *touched, changes *CrowdChanges) ([]Crowd, error)
 			}
 			return f.replace(t, found, core, horizon, changes)
 		}
-		from -= 2 * crowdReach // a crowd goes on before
+		from -= 2 * crowdReach
 	}
 }
 
-// searchUnits finds the crowds of units. It returns true if one begins where the
-// refusals begin, so that those before are needed as well.
+// searchUnits finds the crowds of units. It returns true if refusals before from may
+// belong to a run of refusals that goes on in the core, and so decide where it is cut.
 func (f *CrowdFinder) searchUnits(units []Unit, refusalsOf func(Unit) []Refusal, from int64, core [2]int64) (found []Crowd, again bool, err error) {
 	t, e := f.Records.Traffic(from, core[1]+crowdReach), f.newEvidence()
 	keep := func(other error) { err = cmp.Or(err, other) }
@@ -64,11 +64,12 @@ func (f *CrowdFinder) searchUnits(units []Unit, refusalsOf func(Unit) []Refusal,
 	})
 	s.All = func(from, to Slot) int { return counts().Between(from, to) }
 	coreFrom, coreTo := stampOf(core[0]), stampOf(core[1])
+	s.Run = func(first int64, end string) {
+		again = again || first < from+int64(daysSlots)*slotLength && end >= coreFrom
+	}
 	t.Load(func() []string { return s.comparedDomains(units, refusalsOf) })
 	for _, u := range units {
-		refusals := refusalsOf(u)
-		for _, c := range s.Crowds(u, refusals) {
-			again = again || c.Start <= stampOf(refusals[0].At) && refusals[0].At < from+2*hourMS && c.End >= coreFrom
+		for _, c := range s.Crowds(u, refusalsOf(u)) {
 			if c.End >= coreFrom && c.Start <= coreTo {
 				found = append(found, c)
 			}
