@@ -248,13 +248,13 @@ func Fault(message string, width int) string {
 	return strings.Join(lines, "\n")
 }
 
-// ShellQuote returns a text as a shell takes it.
+// ShellQuote returns a text as one word of a shell command, without control characters.
 func ShellQuote(s string) string {
 	plain := func(r rune) bool {
 		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("@.-_+", r)
 	}
-	if strings.ContainsFunc(s, func(r rune) bool { return !plain(r) }) || strings.HasPrefix(s, "-") {
-		return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+	if s == "" || s[0] == '-' || strings.ContainsFunc(s, func(r rune) bool { return !plain(r) }) {
+		return "'" + strings.ReplaceAll(Printable(s), "'", `'\''`) + "'"
 	}
 	return s
 }

@@ -67,3 +67,24 @@ func TestASimilarNameIsAMisspellingOrALongerOne(t *testing.T) {
 		}
 	}
 }
+
+// Strangers choose the names of domains and addresses, and an admin copies the command.
+func TestShellQuote(t *testing.T) {
+	for in, want := range map[string]string{
+		"hoster.example":      "hoster.example",
+		"192.0.2.1":           "192.0.2.1",
+		"":                    "''",
+		"a;reboot.example":    "'a;reboot.example'",
+		"$(reboot).example":   "'$(reboot).example'",
+		"it's.example":        `'it'\''s.example'`,
+		"two words.example":   "'two words.example'",
+		"jane+1@example.com":  "jane+1@example.com",
+		"a;id@example.com":    "'a;id@example.com'",
+		"-f@example.com":      "'-f@example.com'",
+		"a\x1b[2J@mx.example": `'a\x1b[2J@mx.example'`,
+	} {
+		if got := ShellQuote(in); got != want {
+			t.Errorf("ShellQuote(%q) = %s, want %s", in, got, want)
+		}
+	}
+}

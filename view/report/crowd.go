@@ -123,21 +123,12 @@ func (c *Crowd) command(verb, domain string, now time.Time) string {
 		if word[1] != "" {
 			quoted := word[1]
 			if word[0] == "--domain" {
-				quoted = shellWord(quoted)
+				quoted = text.ShellQuote(quoted) // strangers choose the names of domains
 			}
 			command.WriteString(" " + word[0] + " " + quoted)
 		}
 	}
 	return command.String()
-}
-
-// shellWord returns a text as one word of a shell command. Strangers choose the names
-// of domains.
-func shellWord(s string) string {
-	if s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_") == "" {
-		return s
-	}
-	return "'" + strings.ReplaceAll(text.Printable(s), "'", `'\''`) + "'"
 }
 
 // Where says what the refusals of a crowd have in common.
