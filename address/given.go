@@ -19,11 +19,6 @@ type Error struct{ Address, Why string }
 
 func (e Error) Error() string { return fmt.Sprintf("%q %s", e.Address, e.Why) }
 
-// UnknownUser is the error for a name without @ that no log has named.
-func UnknownUser(name string) Error {
-	return Error{name, "has no @, and no local user of that name is known; write the whole address"}
-}
-
 // Given parses an address that a person wrote. It refuses what no mail server accepts
 // as a recipient. An address without @ may be a local user, which only the database
 // knows.
@@ -35,6 +30,15 @@ func Given(given string) (bounce.Address, error) {
 // Asked is Given, but takes unusual addresses. A log may have named one: a server that
 // logs addresses without quotes writes a comma of the local part as it is.
 func Asked(given string) bounce.Address { return Parse(strings.TrimSpace(given)) }
+
+// Doubt returns an Error if an address is to be taken only if the database knows it: it is
+// Unusual, or has no domain.
+func Doubt(to bounce.Address) error {
+	if err := Unusual(to); err != nil || to.Domain != "" {
+		return err
+	}
+	return Error{to.Normal, "has no @, and no local user of that name is known; write the whole address"}
+}
 
 // Unusual returns an Error if a person can hardly mean an address, as with two addresses
 // in one word. It is taken only if the database knows it.

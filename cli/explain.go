@@ -39,7 +39,7 @@ func (a *app) explainAddress(cmd *cobra.Command, given string, limit int) error 
 		return usageError{fmt.Errorf("--limit: %d is less than 1", limit)}
 	}
 	return a.ask(cmd, func(r daemon.Answers, stored func(bounce.Address) (bounce.Address, error)) error {
-		doubt := address.Unusual(to)
+		doubt := address.Doubt(to)
 		to, err := stored(to)
 		if err != nil {
 			return err
@@ -50,8 +50,6 @@ func (a *app) explainAddress(cmd *cobra.Command, given string, limit int) error 
 			return err
 		case !known && doubt != nil:
 			return usageError{doubt}
-		case !known && to.Domain == "":
-			return usageError{address.UnknownUser(given)}
 		case !known:
 			return fmt.Errorf("%s has not failed in what was read so far, or is spelled otherwise; bouncetail recipients --domain %s lists other addresses of the domain", given, text.ShellQuote(to.Domain))
 		}

@@ -49,10 +49,7 @@ func (d *Decide) Run(ctx context.Context, c config.Config) (changes recipient.Ch
 		return e.Withdraw(ctx, on)
 	}
 	for i, to := range d.Addresses {
-		doubt := address.Unusual(to)
-		if doubt == nil && to.Domain == "" {
-			doubt = address.UnknownUser(to.Normal)
-		}
+		doubt := address.Doubt(to)
 		if doubt == nil {
 			continue
 		}

@@ -72,9 +72,9 @@ func story(r *rand.Rand, hosts int) [][]any {
 	return events
 }
 
-// toldTo returns what each host of a story has in its logs. Either each has a log of its own,
-// of which single lines are also in the log of another one. Or some read the same logs, and
-// sharing is true.
+// toldTo returns what each host of a story has in its logs. If sharing is true, some hosts
+// read the same logs. Otherwise each log has one host, and only single lines are also in
+// the log of another one.
 func toldTo(r *rand.Rand, seed uint64) (events [][]any, sharing bool) {
 	kind := seed % 5
 	if kind < 2 {
