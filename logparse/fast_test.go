@@ -1,7 +1,9 @@
 package logparse
 
 import (
+	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -151,6 +153,48 @@ func TestPlainAddressesAreThoseThatArePrintedTheSame(t *testing.T) {
 		if got := isIPv4(text); got != want || got && (err != nil || a.String() != text) {
 			t.Errorf("isIPv4(%q) = %v, want %v; netip: %v, %v", text, got, want, a, err)
 		}
+	}
+}
+
+// TestHeadersOfSeveralHosts mixes lines of hosts whose clocks, zones and names differ,
+// as a central syslog server writes them.
+func TestHeadersOfSeveralHosts(t *testing.T) {
+	var lines []string
+	for _, second := range []string{"12:57:36", "12:57:37"} {
+		for n := range 12 { // more hosts than the cache holds
+			for _, form := range []string{
+				"Nov 23 %s mx%d postfix/qmgr[4]: A: removed",
+				"2026-11-23T%s.000001+00:00 mx%d postfix/qmgr[4]: A: removed",
+				"2026-11-23T%s+02:00 mx%d postfix/qmgr[4]: A: removed",
+				"2026-11-23 %s 1xVTbv-00000r-%dv Completed",
+			} {
+				lines = append(lines, fmt.Sprintf(form, second, n))
+			}
+		}
+	}
+	rng := rand.New(rand.NewPCG(1, 1))
+	var c prefixCache
+	var h header
+	hits := 0
+	for range 20_000 {
+		// Some hosts log more than others.
+		line := lines[rng.IntN(1+rng.IntN(len(lines)))]
+		var want header
+		if !cutHeader(line, &want) {
+			t.Fatalf("%q is not read", line)
+		}
+		if rest, known := c.cut(line, &h); known {
+			hits++
+			if !c.cutRest(rest, &h) || !reflect.DeepEqual(h, want) {
+				t.Fatalf("%q:\n got %+v\nwant %+v", line, h, want)
+			}
+		} else {
+			h = want
+			c.learn(line, &h)
+		}
+	}
+	if hits < 2000 || hits > 18_000 {
+		t.Errorf("%d of 20,000 lines began as one before", hits)
 	}
 }
 

@@ -94,7 +94,7 @@ type Parser struct {
 	last          time.Time   // the last stamp, which tells the year of the next
 	newest        time.Time   // the highest stamp
 	read          bool        // last is a stamp, and not the anchor
-	cache         prefixCache // of the last line
+	cache         prefixCache // of the last lines
 	hostRaw, host string      // of the last line, as logged and cleaned
 	hour          hourOf      // of the last stamp
 	hourStart     time.Time
@@ -268,13 +268,13 @@ func (p *Parser) Line(line string, yield func(*bounce.Event)) {
 	}
 	h := &p.header
 	text, outer := line, ""
-	rest, known := p.cache.cut(line, h)
+	rest, known := p.cutKnown(line)
 	if !known {
 		if text, outer = unwrap(line); outer != "" {
 			if p.continues(line, text) {
 				return
 			}
-			rest, known = p.cache.cut(text, h)
+			rest, known = p.cutKnown(text)
 		}
 	}
 	if known && p.postfix && isSMTPServer(rest) {
@@ -288,15 +288,14 @@ func (p *Parser) Line(line string, yield func(*bounce.Event)) {
 			text = text[:len(text)-1]
 		}
 		if known {
-			rest, known = p.cache.cut(text, h)
+			rest, known = p.cutKnown(text)
 		}
 	}
 	switch {
 	case !known:
 		*h = header{}
-		p.timed = false
+		p.timed, p.cache.last = false, nil
 		if !cutHeader(text, h) {
-			p.cache.forget()
 			p.readUnusual(line, yield)
 			return
 		}
@@ -309,6 +308,16 @@ func (p *Parser) Line(line string, yield func(*bounce.Event)) {
 	if !p.finish(h, line, yield) && mayBeWrapped(h) {
 		p.readUnusual(line, yield)
 	}
+}
+
+// cutKnown takes the beginning of the header off a line if lines before began alike.
+func (p *Parser) cutKnown(line string) (rest string, known bool) {
+	last := p.cache.last
+	rest, known = p.cache.cut(line, &p.header)
+	if p.cache.last != last {
+		p.timed = false
+	}
+	return rest, known
 }
 
 // finish reads what follows a header. It returns false if that is not of a mail
