@@ -7,6 +7,7 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -143,6 +144,19 @@ func NumberList(numbers []int64) string {
 		list = strconv.AppendInt(list, n, 10)
 	}
 	return string(append(list, ']'))
+}
+
+// TextList is a parameter for json_each. No texts are no rows: json.Marshal writes null for
+// them, which is a row.
+func TextList(texts []string) string {
+	if len(texts) == 0 {
+		return "[]"
+	}
+	list, err := json.Marshal(texts)
+	if err != nil {
+		panic(err) // strings have a JSON form
+	}
+	return string(list)
 }
 
 // CodeOf returns SQLite's primary result code, or 0 if the error is another.

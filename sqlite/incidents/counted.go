@@ -3,7 +3,6 @@ package incidents
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"slices"
 	"time"
@@ -59,12 +58,8 @@ func (l *look) countNew(ctx context.Context, i *incident.Incident) (known bool, 
 			return false, err
 		}
 		addresses -= counted
-		list, err := json.Marshal(news.Domains)
-		if err != nil {
-			return false, err
-		}
 		err = l.db.QueryRowContext(ctx, "SELECT count(*) FROM json_each(?) k WHERE NOT EXISTS (SELECT 1 FROM incident_domains WHERE incident = ? AND domain = k.value)",
-			string(list), i.ID).Scan(&domains)
+			sqldb.TextList(news.Domains), i.ID).Scan(&domains)
 		if err != nil {
 			return false, err
 		}
@@ -113,11 +108,7 @@ func (l *look) storeDomains(ctx context.Context, tx *sql.Tx) error {
 			}
 			continue
 		}
-		list, err := json.Marshal(c.domains)
-		if err != nil {
-			return err
-		}
-		if _, err := tx.ExecContext(ctx, "INSERT OR IGNORE INTO incident_domains SELECT ?, value FROM json_each(?)", c.ID, string(list)); err != nil {
+		if _, err := tx.ExecContext(ctx, "INSERT OR IGNORE INTO incident_domains SELECT ?, value FROM json_each(?)", c.ID, sqldb.TextList(c.domains)); err != nil {
 			return err
 		}
 	}

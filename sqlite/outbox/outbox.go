@@ -3,7 +3,6 @@ package outbox
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"slices"
 	"time"
@@ -79,10 +78,6 @@ var changedRecipients = "SELECT " + query.RecipientColumns.Names("r.") + `,
 // comes after a number, in the order of the changes; and those that became suspect
 // after they were bad, if bad is one of the states.
 func (o *Outbox) Changes(ctx context.Context, after int64, states []string, limit int) (page bounce.ChangePage, err error) {
-	list, err := json.Marshal(states)
-	if err != nil {
-		return page, err
-	}
 	// Before the rows: a change in between is seen again, not skipped.
 	page.UpTo = after
 	var last int64
@@ -96,7 +91,7 @@ func (o *Outbox) Changes(ctx context.Context, after int64, states []string, limi
 	page.Changes, err = o.recipients(ctx, changedRecipients+`
 		WHERE r.seq > ? AND r.seq <= ? AND (r.state IN (SELECT value FROM json_each(?))
 		  OR ? AND r.state = 'suspect' AND r.recipient_key IN (SELECT recipient_key FROM recalls WHERE seq > ?))
-		ORDER BY r.seq LIMIT ?`, after, last, string(list), slices.Contains(states, string(bounce.StateBad)), after, limit)
+		ORDER BY r.seq LIMIT ?`, after, last, sqldb.TextList(states), slices.Contains(states, string(bounce.StateBad)), after, limit)
 	if len(page.Changes) == limit {
 		page.UpTo = page.Changes[limit-1].Seq
 	}

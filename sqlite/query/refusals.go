@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
-	"encoding/json"
 	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
@@ -124,12 +123,8 @@ func (r CrowdRecords) DomainRefusals(domain string, from, to int64) (all []recip
 
 // Lookups returns the refusals of domains that were not found in the DNS, of all times.
 func (r CrowdRecords) Lookups(domains []string) (all []recipient.Refusal, err error) {
-	list, err := json.Marshal(domains)
-	if err != nil {
-		return nil, err
-	}
 	err = r.refusals("reason = 'no-such-domain' AND domain IN (SELECT value FROM json_each(?)) ORDER BY occurred_at",
-		func(one *recipient.Refusal) { all = append(all, *one) }, string(list))
+		func(one *recipient.Refusal) { all = append(all, *one) }, sqldb.TextList(domains))
 	return all, err
 }
 
