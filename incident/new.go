@@ -199,7 +199,7 @@ func (f *facts) belongTo(i *Incident, domain string) bool {
 	case Blocklist:
 		return f.blocklist == i.Subject && f.reason == i.Reason
 	case OwnNetwork:
-		return f.scope == bounce.ScopeNetwork && f.reason == i.Reason
+		return !f.suppress && f.scope == bounce.ScopeNetwork && f.reason == i.Reason
 	default: // by the receiver
 	}
 	var belong bool
@@ -211,8 +211,19 @@ func (f *facts) belongTo(i *Incident, domain string) bool {
 	default:
 		belong = f.provider == i.Subject
 	}
+	belong = belong && !f.suppress
 	if i.Reason == Mixed {
 		return belong && f.scope != bounce.ScopeRecipient && f.scope != bounce.ScopeLocal && !f.reason.AsIntended()
 	}
-	return belong && f.reason == i.Reason && f.scope == i.Scope
+	if !belong || f.reason != i.Reason {
+		return false
+	}
+	switch i.Scope {
+	case bounce.ScopeNetwork, bounce.ScopeDomain: // as in Failure.Cause
+		return f.scope == bounce.ScopeNetwork || f.scope == bounce.ScopeDomain
+	case bounce.ScopeSender:
+		return f.scope == i.Scope && f.blocklist == "" // others are of the incident of that blocklist
+	default:
+		return f.scope == i.Scope
+	}
 }

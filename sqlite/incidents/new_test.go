@@ -32,6 +32,15 @@ var kinds = []bounce.Verdict{
 	{Category: bounce.Rejection, Reason: bounce.SpamContent, Scope: bounce.ScopeMessage},
 	{Category: bounce.RateLimit, Reason: bounce.Greylisted, Scope: bounce.ScopeSender},
 	{Category: bounce.InvalidAddress, Reason: bounce.NoSuchUser, Scope: bounce.ScopeRecipient, Suppress: true},
+	// Combinations that no rule gives, or few.
+	{Category: bounce.Blocked, Reason: bounce.IPBlocklisted, Scope: bounce.ScopeLocal, Suppress: true},
+	{Category: bounce.Blocked, Reason: bounce.IPBlocklisted, Scope: bounce.ScopeRecipient, Blocklist: "zen.spamhaus.org"},
+	{Category: bounce.RecipientError, Reason: bounce.SystemTrouble, Scope: bounce.ScopeDomain, Suppress: true},
+	{Category: bounce.RecipientError, Reason: bounce.SystemTrouble, Scope: bounce.ScopeNetwork, Suppress: true},
+	{Category: bounce.InvalidAddress, Reason: bounce.NoSuchDomain, Scope: bounce.ScopeDomain},
+	{Category: bounce.InvalidAddress, Reason: bounce.NoSuchDomain, Scope: bounce.ScopeDomain, Suppress: true},
+	{Category: bounce.Blocked, Reason: bounce.Suppressed, Scope: bounce.ScopeLocal},
+	{Category: bounce.DMARC, Reason: bounce.DMARCFailed, Scope: bounce.ScopeMessage},
 }
 
 // fail adds a failure of any kind after a time and not after another.
@@ -42,13 +51,51 @@ func (s *server) fail(r *rand.Rand, from, to time.Time) {
 		v.Provider = []string{"google", "outlook"}[r.IntN(2)]
 	}
 	v.Disposition, v.Rule = bounce.Permanent, "test"
-	s.batch.Records.Add(&bounce.Record{
+	record := bounce.Record{
 		Delivery: bounce.Delivery{
 			ID: s.id(), At: to.Add(-time.Duration(r.Int64N(int64(to.Sub(from)/time.Second))) * time.Second), MTA: bounce.Postfix, Outcome: bounce.Bounced, First: true,
 			Sender: "news@shop.example", HasSender: true, QueueID: fmt.Sprint(s.n), Reply: bounce.Reply{SMTPCode: 550, EnhancedCode: fmt.Sprintf("5.7.%d", r.IntN(9)), Text: "550 no"},
 		},
 		Verdict: v, To: bounce.Address{Normal: fmt.Sprintf("u%d@%s", r.IntN(500), domain), Domain: domain},
-	})
+	}
+	s.batch.Records.Add(&record)
+	s.failed = append(s.failed, record)
+}
+
+// checkCounts compares the numbers of the incidents that failures with one cause make with
+// the failures that have it, and returns how many incidents there are.
+func (s *server) checkCounts() (checked int) {
+	s.t.Helper()
+	r, err := query.OpenReader(s.t.Context(), s.path)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer r.Close()
+	list, err := incidents.List(s.t.Context(), r.Querier(), incidents.Filter{})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, i := range list {
+		if i.Open() || !slices.Contains([]incident.Kind{incident.ProviderRefuses, incident.Unreachable, incident.OwnServer, incident.OwnNetwork}, i.Kind) || i.Reason == incident.Mixed {
+			continue
+		}
+		checked++
+		addresses, domains, n := make(map[string]bool), make(map[string]bool), 0
+		for _, one := range s.failed {
+			f := incident.Failure{Domain: one.To.Domain, Provider: one.Provider, Blocklist: one.Blocklist, Scope: one.Scope, Reason: one.Reason}
+			at := bounce.Stamp(one.At)
+			of := f.Cause() == i.Cause() || i.Kind == incident.OwnNetwork && f.Scope == bounce.ScopeNetwork && f.Reason == i.Reason
+			if !of || one.Suppress || one.Scope == bounce.ScopeRecipient || one.Scope == bounce.ScopeMessage || at < i.StartedAt || at > i.LastAt {
+				continue
+			}
+			n++
+			addresses[one.To.Normal], domains[one.To.Domain] = true, true
+		}
+		if i.Attempts != n || i.Addresses != len(addresses) || i.Domains != len(domains) {
+			s.t.Errorf("#%d %s %s %s: %d attempts, %d addresses, %d domains; failures have %d, %d, %d", i.ID, i.Kind, i.Reason, i.Subject, i.Attempts, i.Addresses, i.Domains, n, len(addresses), len(domains))
+		}
+	}
+	return checked
 }
 
 // importBatch stores the batch like an import whose first transaction fails, and returns
@@ -167,6 +214,29 @@ func TestFailuresInMemoryAreNotReadAgain(t *testing.T) {
 		s.w.New = failures
 		s.look(false)
 		s.want(fmt.Sprintf("#1 provider-refuses dmarc google, rang false, open false, %d addresses, backlog true", older+21))
+	}
+}
+
+// The numbers of an incident are those of the failures with its cause, whether they are
+// counted in memory or in the database.
+func TestIncidentsCountTheFailuresWithTheirCause(t *testing.T) {
+	for seed := range uint64(4) {
+		for _, inMemory := range []bool{false, true} {
+			s := newServer(t)
+			r := rand.New(rand.NewPCG(seed, 5))
+			for range 300 {
+				s.fail(r, start.Add(-5*time.Hour), start)
+			}
+			s.now = s.now.Add(12 * time.Hour) // so that all of them are over
+			failures := s.importBatch()
+			if inMemory {
+				s.w.New = failures
+			}
+			s.look(false)
+			if checked := s.checkCounts(); checked < 10 {
+				t.Errorf("seed %d, in memory %v: only %d incidents", seed, inMemory, checked)
+			}
+		}
 	}
 }
 

@@ -108,22 +108,31 @@ const refused = "scope IN ('sender', 'network', 'message', 'domain') AND reason 
 // kindred is Failures for all time.
 func kindred(i *incident.Incident) (where string, args []any) {
 	const provider = "(provider = ? OR provider IS NULL AND domain = ?)"
+	const notBad = "suppress = 0 AND " // failures that show a bad address make no incident of these kinds
 	switch i.Kind {
 	case incident.Blocklist:
 		where, args = "blocklist = ? AND reason = ?", []any{i.Subject, string(i.Reason)}
 	case incident.OwnNetwork:
-		where, args = "scope = 'network' AND reason = ?", []any{string(i.Reason)}
+		where, args = notBad+"scope = 'network' AND reason = ?", []any{string(i.Reason)}
 	case incident.ProviderRefuses, incident.Unreachable, incident.OwnServer:
 		switch i.Subject {
 		case "", bounce.OtherValue:
-			where = "provider IS NULL"
+			where = notBad + "provider IS NULL"
 		default:
-			where, args = provider, []any{i.Subject, i.Subject}
+			where, args = notBad+provider, []any{i.Subject, i.Subject}
 		}
 		if i.Reason == incident.Mixed {
 			where += " AND " + refused
-		} else {
-			where, args = where+" AND reason = ? AND scope = ?", append(args, string(i.Reason), string(i.Scope))
+			break
+		}
+		where, args = where+" AND reason = ?", append(args, string(i.Reason))
+		switch i.Scope {
+		case bounce.ScopeNetwork, bounce.ScopeDomain: // as in incident.Failure.Cause
+			where += " AND scope IN ('network', 'domain')"
+		case bounce.ScopeSender:
+			where += " AND scope = 'sender' AND blocklist IS NULL" // others are of the incident of that blocklist
+		default:
+			where, args = where+" AND scope = ?", append(args, string(i.Scope))
 		}
 	case incident.Drift:
 		where, args = provider+" AND "+refused, []any{i.Subject, i.Subject}

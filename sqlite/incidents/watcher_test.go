@@ -20,13 +20,14 @@ var start = time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
 
 // server is a mail server whose log is stored and looked at as it is written.
 type server struct {
-	t     *testing.T
-	path  string
-	store *sqlite.Store
-	w     *incidents.Watcher
-	now   time.Time
-	n     int
-	batch bounce.Batch
+	t      *testing.T
+	path   string
+	store  *sqlite.Store
+	w      *incidents.Watcher
+	now    time.Time
+	n      int
+	batch  bounce.Batch
+	failed []bounce.Record // see fail
 }
 
 func newServer(t *testing.T) *server {
