@@ -2,34 +2,48 @@ package logparse
 
 import "strings"
 
-// prefixCache holds how the headers of the last lines begin. Lines of one second and
-// one host begin alike, but for the fraction of the second.
+// prefixCache knows how the headers of the last lines begin: most lines have the second
+// and the host of lines before.
 type prefixCache struct {
-	beginnings [8]beginning // of several hosts or seconds
-	next       int          // of beginnings: the one to replace
-	last       *beginning   // whose stamp and host the header has; nil if it has others
+	seconds [4]knownSecond                  // clocks of several hosts differ
+	next    int                             // of seconds: the one to replace
+	hosts   [eximForm]map[string]*knownHost // by form and text
+	second  *knownSecond                    // of the header; nil if it has another
+	host    *knownHost                      // likewise
 }
 
-// beginning is the beginning of a header, up to the tag.
-type beginning struct {
+// knownSecond is a stamp without its fraction and its zone.
+type knownSecond struct {
+	text  string // "Nov 23 12:57:36", "2026-11-23T12:57:36", "2026-11-23 12:57:36"; empty if there is none
 	form  form
-	start string // "Nov 23 12:57:36 mx-out1 ", "2026-11-23T12:57:36", "2026-11-23 12:57:36 "; empty if there is none
-	rest  string // "+00:00 mx-out1 ", which follows the fraction in RFC 3339
 	stamp stamp
-	host  string // a part of start or rest
+}
+
+// knownHost is what stands between that and the tag.
+type knownHost struct {
+	form   form
+	text   string // " mx-out1 ", "+00:00 mx-out1 "; " " in Exim's own form
+	name   string // "mx-out1", a part of text
+	zoned  bool
+	offset int
 }
 
 // form is a form of headers whose beginning can be kept.
 type form int
 
 const (
-	traditional form = iota // start is all up to the tag
-	rfc3339                 // a fraction may follow start, then rest
-	eximForm                // the body follows start
+	traditional form = iota // RFC 3164
+	rfc3339                 // a fraction may follow the second
+	eximForm                // the body follows the second and a space
 )
 
+// maxHosts limits the hosts that are kept of a form.
+const maxHosts = 512
+
+var noHost = &knownHost{form: eximForm, text: " "}
+
 // formOf returns the form of a header that was read, and the length of its stamp
-// without a fraction. It returns false for other forms.
+// without fraction and zone. It returns false for other forms.
 func formOf(line string, h *header) (f form, second int, ok bool) {
 	const iso = len("2026-11-23T12:57:36")
 	switch {
@@ -48,83 +62,131 @@ func formOf(line string, h *header) (f form, second int, ok bool) {
 // learn keeps the beginning of a line whose header cutHeader has read into h. The host
 // of h is of the cache from then on.
 func (c *prefixCache) learn(line string, h *header) {
-	c.last = nil
 	f, second, ok := formOf(line, h)
 	if !ok {
 		return
 	}
-	b := &c.beginnings[c.next]
-	// The texts are copies, because a substring would keep its whole block in memory.
-	switch f {
-	case eximForm:
-		*b = beginning{form: f, start: strings.Clone(line[:second+1]), stamp: h.stamp}
-	default:
-		behind := line[second:]
-		if behind[0] == '.' {
-			_, behind = cutFraction(behind)
-		}
+	behind := line[second:]
+	if f == rfc3339 && behind[0] == '.' {
+		_, behind = cutFraction(behind)
+	}
+	host := noHost
+	if f != eximForm {
 		at := strings.Index(behind, h.host)
 		if at < 1 || behind[at-1] != ' ' {
 			return
 		}
-		text := line[:second] + behind[:at+len(h.host)+1]
-		*b = beginning{form: f, start: text, stamp: h.stamp, host: text[second+at : len(text)-1]}
-		if f == rfc3339 {
-			b.start, b.rest = text[:second], text[second:]
+		host = c.learnHost(behind[:at+len(h.host)+1], f, h)
+	}
+	c.second, c.host = c.learnSecond(line[:second], f, &h.stamp), host
+	h.host = host.name
+}
+
+func (c *prefixCache) learnSecond(text string, f form, s *stamp) *knownSecond {
+	for i := range c.seconds {
+		if c.seconds[i].text == text {
+			return &c.seconds[i]
 		}
 	}
-	h.host = b.host
-	c.last, c.next = b, (c.next+1)%len(c.beginnings)
+	k := &c.seconds[c.next]
+	c.next = (c.next + 1) % len(c.seconds)
+	// A copy, because a substring would keep its whole block in memory.
+	*k = knownSecond{text: strings.Clone(text), form: f, stamp: *s}
+	k.stamp.nsec, k.stamp.zoned, k.stamp.offset = 0, false, 0
+	return k
+}
+
+func (c *prefixCache) learnHost(text string, f form, h *header) *knownHost {
+	hosts := &c.hosts[f]
+	k := (*hosts)[text]
+	if k == nil {
+		if *hosts == nil || len(*hosts) == maxHosts {
+			*hosts = map[string]*knownHost{}
+		}
+		text = strings.Clone(text)
+		end := len(text) - 1
+		k = &knownHost{f, text, text[end-len(h.host) : end], h.stamp.zoned, h.stamp.offset}
+		(*hosts)[text] = k
+	}
+	return k
 }
 
 // cut takes the beginning of a header off a line if it is known: all but the tag.
 func (c *prefixCache) cut(line string, h *header) (rest string, known bool) {
-	var nsec int
-	if c.last != nil {
-		if rest, nsec, known = c.last.cut(line); known {
-			h.stamp.nsec = nsec
-			h.synthesized, h.resolved, h.others = false, false, nil
-			return rest, true
+	second := c.second
+	if second == nil || !second.begins(line) {
+		if second = c.secondOf(line); second == nil {
+			return "", false
 		}
 	}
-	for i := range c.beginnings {
-		b := &c.beginnings[i]
-		if rest, nsec, known = b.cut(line); known {
-			*h = header{stamp: b.stamp, host: b.host}
-			h.stamp.nsec = nsec
-			c.last = b
-			return rest, true
+	rest, nsec := line[len(second.text):], 0
+	switch {
+	case second.form == rfc3339 && rest[0] == '.':
+		nsec, rest = cutFraction(rest)
+	case second.form == eximForm && len(rest) > 1 && (rest[1] == '+' || rest[1] == '-' || rest[1] == '['):
+		return "", false // a zone or a process stands before the body (cutISO)
+	}
+	host := c.host
+	if host == nil || host.form != second.form || !strings.HasPrefix(rest, host.text) {
+		if host = c.hostOf(rest, second.form); host == nil {
+			return "", false
 		}
 	}
-	return "", false
+	if second != c.second || host != c.host {
+		if c.second == nil {
+			*h = header{}
+		}
+		h.stamp, h.host = second.stamp, host.name
+		h.stamp.zoned, h.stamp.offset = host.zoned, host.offset
+		c.second, c.host = second, host
+	}
+	h.stamp.nsec = nsec
+	h.synthesized, h.resolved, h.others = false, false, nil
+	return rest[len(host.text):], true
 }
 
-// cut takes the beginning off a line. nsec is the fraction of its stamp.
-func (b *beginning) cut(line string) (rest string, nsec int, ok bool) {
-	if b.start == "" || len(line) <= len(b.start) || line[:len(b.start)] != b.start {
-		return "", 0, false
-	}
-	rest = line[len(b.start):]
-	switch b.form {
-	case eximForm:
-		// A zone or a process may stand before the body (cutISO).
-		return rest, 0, rest[0] != '+' && rest[0] != '-' && rest[0] != '['
-	case rfc3339:
-		if rest[0] == '.' {
-			nsec, rest = cutFraction(rest)
-		}
-		if len(rest) < len(b.rest) || rest[:len(b.rest)] != b.rest {
-			return "", 0, false
-		}
-		rest = rest[len(b.rest):]
-	}
-	return rest, nsec, true
+// begins reports whether a line has this second, and more behind it.
+func (k *knownSecond) begins(line string) bool {
+	return k.text != "" && len(line) > len(k.text) && line[:len(k.text)] == k.text
 }
+
+// secondOf returns the known second of a line, or nil.
+func (c *prefixCache) secondOf(line string) *knownSecond {
+	for i := range c.seconds {
+		if c.seconds[i].begins(line) {
+			return &c.seconds[i]
+		}
+	}
+	return nil
+}
+
+// hostOf returns the known host of a line, or nil. rest is what follows the second and
+// its fraction.
+func (c *prefixCache) hostOf(rest string, f form) *knownHost {
+	space := strings.IndexByte(rest, ' ')
+	switch {
+	case space < 0:
+		return nil
+	case f == eximForm:
+		if space > 0 {
+			return nil
+		}
+		return noHost
+	}
+	end := strings.IndexByte(rest[space+1:], ' ')
+	if end < 0 {
+		return nil
+	}
+	return c.hosts[f][rest[:space+1+end+1]]
+}
+
+// forget is called where h holds what is not of the cache.
+func (c *prefixCache) forget() { c.second, c.host = nil, nil }
 
 // cutRest reads what stands behind the beginning that cut has taken off.
 func (c *prefixCache) cutRest(rest string, h *header) bool {
-	if c.last.form == eximForm {
-		h.body = rest
+	if c.second.form == eximForm {
+		h.tag, h.pid, h.body = "", "", rest
 		return true
 	}
 	return cutTag(rest, h)

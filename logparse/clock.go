@@ -12,14 +12,14 @@ func (p *Parser) at(h *header) time.Time {
 	if h.resolved {
 		s = &h.time
 	}
-	// Lines with a known beginning differ in their fraction alone.
-	known := h == &p.header && !h.resolved
 	fraction := time.Duration(s.nsec)
-	if p.timed && known && p.fraction == fraction {
-		return p.last
-	}
-	if !p.timed || !known {
-		p.second, p.seconds, p.timed = p.secondOf(s), h.stamp.seconds(), known
+	second := *s
+	second.nsec = 0
+	if second != p.timed || h.resolved {
+		p.second, p.seconds, p.timed = p.secondOf(s), h.stamp.seconds(), second
+		if h.resolved {
+			p.timed = stamp{} // seconds is of another stamp
+		}
 		if !s.zoned && p.second.Add(fraction).Before(p.newest.Add(-overtake)) {
 			// An hour may come twice when summer time ends.
 			if again := p.second.Add(time.Hour); again.In(p.zone).Hour() == s.hour {
@@ -28,7 +28,7 @@ func (p *Parser) at(h *header) time.Time {
 		}
 		p.read = true
 	}
-	p.last, p.fraction = p.second.Add(fraction), fraction
+	p.last = p.second.Add(fraction)
 	if p.last.After(p.newest) {
 		p.newest = p.last
 	}

@@ -161,7 +161,7 @@ func TestPlainAddressesAreThoseThatArePrintedTheSame(t *testing.T) {
 func TestHeadersOfSeveralHosts(t *testing.T) {
 	var lines []string
 	for _, second := range []string{"12:57:36", "12:57:37"} {
-		for n := range 12 { // more hosts than the cache holds
+		for n := range 12 {
 			for _, form := range []string{
 				"Nov 23 %s mx%d postfix/qmgr[4]: A: removed",
 				"2026-11-23T%s.000001+00:00 mx%d postfix/qmgr[4]: A: removed",

@@ -98,10 +98,9 @@ type Parser struct {
 	hostRaw, host string      // of the last line, as logged and cleaned
 	hour          hourOf      // of the last stamp
 	hourStart     time.Time
-	second        time.Time // of the last stamp, without its fraction
-	fraction      time.Duration
-	seconds       uint32 // see stamp.seconds
-	timed         bool   // these three are of header.stamp
+	timed         stamp     // without its fraction
+	second        time.Time // of timed
+	seconds       uint32    // of timed, see stamp.seconds
 	unparsed      map[shape]*bounce.Unparsed
 	counts        Counts
 	pieces        map[string]*fragments // of lines that came in several, by host and process
@@ -268,13 +267,13 @@ func (p *Parser) Line(line string, yield func(*bounce.Event)) {
 	}
 	h := &p.header
 	text, outer := line, ""
-	rest, known := p.cutKnown(line)
+	rest, known := p.cache.cut(line, h)
 	if !known {
 		if text, outer = unwrap(line); outer != "" {
 			if p.continues(line, text) {
 				return
 			}
-			rest, known = p.cutKnown(text)
+			rest, known = p.cache.cut(text, h)
 		}
 	}
 	if known && p.postfix && isSMTPServer(rest) {
@@ -288,13 +287,13 @@ func (p *Parser) Line(line string, yield func(*bounce.Event)) {
 			text = text[:len(text)-1]
 		}
 		if known {
-			rest, known = p.cutKnown(text)
+			rest, known = p.cache.cut(text, h)
 		}
 	}
 	switch {
 	case !known:
 		*h = header{}
-		p.timed, p.cache.last = false, nil
+		p.cache.forget()
 		if !cutHeader(text, h) {
 			p.readUnusual(line, yield)
 			return
@@ -308,16 +307,6 @@ func (p *Parser) Line(line string, yield func(*bounce.Event)) {
 	if !p.finish(h, line, yield) && mayBeWrapped(h) {
 		p.readUnusual(line, yield)
 	}
-}
-
-// cutKnown takes the beginning of the header off a line if lines before began alike.
-func (p *Parser) cutKnown(line string) (rest string, known bool) {
-	last := p.cache.last
-	rest, known = p.cache.cut(line, &p.header)
-	if p.cache.last != last {
-		p.timed = false
-	}
-	return rest, known
 }
 
 // finish reads what follows a header. It returns false if that is not of a mail
