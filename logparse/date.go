@@ -16,6 +16,11 @@ import (
 //	23/Nov/2026:12:57:36 +0100   1795438656   1795438656.123
 //	Nov 3 12:57:36 2026   2026 Nov 23 12:57:36.123   Mon, 23 Nov 2026 12:57:36 +0000   nov. 23 12:57:36 CET
 func (s *stamp) cutAny(text string) (rest string, ok bool) {
+	if text != "" && ('A' <= text[0]&^0x20 && text[0]&^0x20 <= 'Z') {
+		if name, _ := cutDatePart(text); monthOf(name) == 0 && !isWeekday(name) {
+			return "", false
+		}
+	}
 	if word, after := cutWord(text); isWeekday(word) {
 		*s = stamp{}
 		if rest, ok := s.cutNumeric(strings.TrimLeft(after, " ,")); ok && endsStamp(rest) {

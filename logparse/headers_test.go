@@ -365,6 +365,9 @@ func FuzzHeaders(f *testing.F) {
 		if len(got) != 1 {
 			t.Fatalf("%s\n got %v", line, describeAll(got))
 		}
+		if again := events(newParser(t, ""), line+"\n"+line+"\n"); len(again) != 2 || again[0] != got[0] || again[1] != got[0] {
+			t.Errorf("%s\nalone %v\ntwice %v", line, describeAll(got), describeAll(again))
+		}
 		if !got[0].At.Equal(plain[0].At) {
 			t.Errorf("%s\n got %s, want %s", line, got[0].At, plain[0].At)
 		}

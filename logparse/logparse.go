@@ -95,6 +95,7 @@ type Parser struct {
 	newest        time.Time   // the highest stamp
 	read          bool        // last is a stamp, and not the anchor
 	cache         prefixCache // of the last lines
+	source        source      // of the last line that had one
 	hostRaw, host string      // of the last line, as logged and cleaned
 	hour          hourOf      // of the last stamp
 	hourStart     time.Time
@@ -276,6 +277,9 @@ func (p *Parser) Line(line string, yield func(*bounce.Event)) {
 			rest, known = p.cache.cut(text, h)
 		}
 	}
+	if !known && p.readBehindSource(line, yield) {
+		return
+	}
 	if known && p.postfix && isSMTPServer(rest) {
 		p.counts.Recognised++
 		return
@@ -303,7 +307,7 @@ func (p *Parser) Line(line string, yield func(*bounce.Event)) {
 		p.readUnusual(line, yield)
 		return
 	}
-	h.outer = outer
+	h.outer, h.line = outer, ""
 	if !p.finish(h, line, yield) && mayBeWrapped(h) {
 		p.readUnusual(line, yield)
 	}

@@ -47,12 +47,19 @@ func monthOf(word string) int {
 	if digits, found := strings.CutPrefix(strings.Replace(word, "thg", "th", 1), "th"); found && leading(digits) == len(digits) && number(digits) <= 12 {
 		return number(digits) // Vietnamese
 	}
-	letters := []rune(word)
-	if len(letters) < 4 || len(letters) > 12 {
+	var ends [7]int // ends[i] is where the first i letters end
+	letters := 0
+	for at := range word {
+		if letters < len(ends) {
+			ends[letters] = at
+		}
+		letters++
+	}
+	if letters < 4 || letters > 12 {
 		return 0
 	}
-	for n := min(len(letters)-1, 6); n >= 3; n-- {
-		if m := monthNames[string(letters[:n])]; m > 0 {
+	for n := min(letters-1, 6); n >= 3; n-- {
+		if m := monthNames[word[:ends[n]]]; m > 0 {
 			return m
 		}
 	}
