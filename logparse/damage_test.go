@@ -175,6 +175,13 @@ func TestDeliveriesThatAreOnlyCounted(t *testing.T) {
 	for _, line := range []string{
 		`{"queue_id":"4f1XyZabcd","to":"a@b.example","dsn":"4.4.1","status":"deferred","status_detail":"(x)"}`,
 		`{"postfix_queueid":"4f1XyZabcd","postfix_to":"a@b.example","postfix_dsn":"5.1.1","postfix_status":"bounced"}`,
+		`{"queue_id":"4f1XyZabcd","to":"a@b.example","status":"bounced","reason":"user unknown"}`,
+		`{"@timestamp":"2026-11-23T12:57:36Z","program":"postfix/smtp","queueid":"4f1XyZabcd","recipient":"a@b.example","result":"deferred","reason":"timeout"}`,
+		`{"time":"2026-11-23 12:57:36","exim_msgid":"1xVTbv-00000r-1v","exim_flags":"**","address":"a@b.example","error":"550 no such user"}`,
+		`2026-11-23 12:57:36,mx,postfix/smtp,4f1XyZabcd,a@b.example,mx.b.example[192.0.2.1]:25,1.2,5.1.1,bounced,"no such user"`,
+		`2026-11-23 12:57:36;mx;4f1XyZabcd;a@b.example;5.1.1;bounced;no such user`,
+		`"2026-11-23 12:57:36","4f1XyZabcd","x@a.example","a@b.example","deferred","4.4.1"`,
+		"Nov 23 12:57:36\tmx\t4f1XyZabcd\t<a@b.example>\tmx.b.example\t4.4.1\tdeferred",
 		`{"_source":{"program":["postfix/smtp","4f1XyZabcd"],"message":" to=<a@b.example>, relay=none, delay=1, delays=0/0/0/1, dsn=4.4.1, status=deferred (x)","@timestamp":"2026-11-23T12:57:36Z"}}`,
 		`to=<a@b.example>, relay=none, delay=1, delays=0/0/0/1, dsn=4.4.1, status=deferred (x)`,
 		`Nov 23 12:57:36 mx postfix/smtp[4]: @cee: {"msg":"4f1XyZabcd: to=<a@b.example>, relay=none, delay=1, delays=0/0/0/1, dsn=4.4.1, status=deferred (x)"}`,
@@ -187,6 +194,10 @@ func TestDeliveriesThatAreOnlyCounted(t *testing.T) {
 	}
 	for _, line := range []string{
 		`{"to":"a@b.example","status":"deliverable","dsn":"2.1.5"}`,
+		`{"time":"2026-11-23T12:57:36Z","app":"shop","to":"a@b.example","status":"sent","template":"welcome"}`,
+		`{"time":"2026-11-23T12:57:36Z","level":"**","id":"1xVTbv-00000r-1v x","to":"a@b.example"}`,
+		`id,customer,status,queue_id,to,dsn`,
+		`17,a@b.example,sent,12.50`,
 		`~~ 4f1XyZabcd: to=<a@b.example>, relay=none, delay=1, dsn=5.1.1, status=undeliverable (x)`,
 		`~~ to=<a@b.example>, relay=none, delay=1, dsn=5.1.1, status=undeliverable (x)`,
 		`~~ host mx.b.example[192.0.2.1] said: 450 to=<a@b.example>, relay=none, delay=1, dsn=5.1.1, status=bounced (x)`,

@@ -22,7 +22,7 @@ var deliveryParts = map[string]string{
 func (o *object) delivery(message string) string {
 	p := o.parts
 	to := strings.TrimSuffix(strings.TrimPrefix(p["to"], "<"), ">")
-	if p["id"] == "" || to == "" || p["relay"] == "" || p["status"] == "" || strings.ContainsAny(to+p["orig_to"], "<>") {
+	if p["id"] == "" || to == "" || p["status"] == "" || strings.ContainsAny(to+p["orig_to"], "<>") {
 		return ""
 	}
 	text := p["id"] + ": to=<" + to + ">"

@@ -28,6 +28,11 @@ func TestDeliveriesInFields(t *testing.T) {
 			t.Errorf("%s\n got %v, want %s; not parsed: %v", alike, got, want, p.TakeUnparsed())
 		}
 	}
+	p := newParser(t, "")
+	const short = `{"time":"Nov 23 12:57:36","host":"mx","program":"postfix/smtp","qid":"4f1XyZabcd","to":"a@b.example","status":"bounced","status_detail":"no such user"}`
+	if got := events(p, short+"\n"); len(got) != 1 || got[0].Recipient != "a@b.example" || got[0].Outcome != bounce.Bounced || p.Counts().Unparsed != 0 {
+		t.Errorf("%s\n got %v, %+v", short, describeAll(got), p.Counts())
+	}
 	for _, other := range []string{
 		`{"time":"Nov 23 12:57:36","process":"postfix/smtp[474]","queue_id":"4f1XyZabcd","to":"a@b.example>, relay=x, status=sent (y","relay":"none","status":"bounced"}`,
 		`{"time":"Nov 23 12:57:36","process":"nginx[474]","queue_id":"4f1XyZabcd","to":"a@b.example","relay":"none","dsn":"5.1.1","status":"bounced"}`,

@@ -191,6 +191,9 @@ func losesEximBehindWords(body string) bool {
 // findDelivery looks for a delivery anywhere in a line whose header is not
 // known, and returns whose it is.
 func findDelivery(line string) (mta bounce.MTA, found bool) {
+	if mta, found = findFields(line); found {
+		return mta, true
+	}
 	line = usualForm(line)
 	status, stat := strings.LastIndex(line, "status="), strings.LastIndex(line, "stat=")
 	delay := max(strings.LastIndex(line, "delay="), strings.LastIndex(line, "dsn="))
@@ -209,7 +212,7 @@ func findDelivery(line string) (mta bounce.MTA, found bool) {
 		}
 		at += 1 + next
 	}
-	if losesID(line, status) || fieldsOfDelivery(line) {
+	if losesID(line, status) {
 		return bounce.Postfix, true
 	}
 	if at := strings.Index(line, "expired, returned to sender"); at > 0 && strings.Contains(line[:at], ": from=<") {
@@ -247,20 +250,6 @@ func losesID(line string, status int) bool {
 	_, after := cutBracketed(line[at+len("to="):])
 	return hasAnyPrefix(after, ", relay=", ", orig_to=<") && !isProbe(line[status:])
 }
-
-// fieldsOfDelivery reports whether an object has the parts of a delivery in its fields,
-// as collectors take lines apart.
-func fieldsOfDelivery(line string) bool {
-	return (strings.Contains(line, `dsn"`) || strings.Contains(line, `relay"`)) && deliveredField.MatchString(line) && toField.MatchString(line)
-}
-
-const outcomes = `"(?:bounced|deferred|expired|sent)[" ]`
-
-var (
-	deliveredField = regexp.MustCompile(`status" ?: ?` + outcomes)
-	toField        = regexp.MustCompile(`(?:to|to_address|recipient|rcpt)" ?: ?[["{]`)
-	outcomeField   = regexp.MustCompile(`^` + outcomes)
-)
 
 // isProbe reports whether a status is that of the probe of an address.
 func isProbe(status string) bool {

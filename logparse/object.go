@@ -386,7 +386,7 @@ func (o *object) set(key, value string) {
 		case key == "device_id":
 			o.fortinet = strings.HasPrefix(value, "FE")
 		}
-		o.delivered = o.delivered || strings.HasSuffix(key, "status") && outcomeField.MatchString(value)
+		o.delivered = o.delivered || strings.HasSuffix(key, "status") && outcomeValue.MatchString(value)
 		// Azure appends the type: Log_s.
 		if fields = fieldNames[strings.TrimSuffix(strings.ToLower(key), "_s")]; fields == nil {
 			return

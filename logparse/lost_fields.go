@@ -1,0 +1,50 @@
+package logparse
+
+import (
+	"regexp"
+	"strings"
+
+	"github.com/bouncetail/bouncetail/bounce"
+)
+
+// Collectors take the lines of mail servers apart, into the fields of an object or the
+// columns of a table:
+//
+//	{"program":"postfix/smtp","queue_id":"4XabcZ1y2z","to":"a@b.example","status":"bounced"}
+//	{"exim_msgid":"1xVTbv-00000r-1v","exim_flags":"**","address":"a@b.example","error":"…"}
+//	2026-11-23 12:57:36;mx;4XabcZ1y2z;a@b.example;5.1.1;bounced;User unknown
+//
+// Such a delivery is counted if it is a mail server's for certain: applications log
+// recipients and outcomes too.
+
+// findFields looks for a delivery in the fields of an object or of a table.
+func findFields(line string) (mta bounce.MTA, found bool) {
+	switch {
+	case strings.Contains(line, `"**"`), strings.Contains(line, `"=="`):
+		return bounce.Exim, eximIDField.MatchString(line)
+	case !strings.Contains(line, "bounced") && !strings.Contains(line, "deferred") && !strings.Contains(line, "expired") && !strings.Contains(line, "sent"):
+		return "", false
+	case serverField.MatchString(line) && deliveredField.MatchString(line) && toField.MatchString(line),
+		outcomeColumn.MatchString(line) && addressColumn.MatchString(line) && codeColumn.MatchString(line):
+		return bounce.Postfix, true
+	}
+	return "", false
+}
+
+const (
+	outcomes     = `(?:bounced|deferred|expired|sent)`
+	columnBefore = `(?:^|[,;|\t]) ?"?`
+	columnBehind = `"? ?(?:[,;|\t]|$)`
+)
+
+var (
+	outcomeValue   = regexp.MustCompile(`^"` + outcomes + `[" ]`)
+	serverField    = regexp.MustCompile(`(?:dsn|relay|queue_?id|qid)" ?: ?|"postfix/`)
+	deliveredField = regexp.MustCompile(`(?:status|result|outcome)" ?: ?"` + outcomes + `[" ]`)
+	toField        = regexp.MustCompile(`(?:to|to_address|recipient|rcpt)" ?: ?[["{]`)
+	eximIDField    = regexp.MustCompile(`"[0-9A-Za-z]{6}-(?:[0-9A-Za-z]{6}-[0-9A-Za-z]{2}|[0-9A-Za-z]{11}-[0-9A-Za-z]{4})"`)
+
+	outcomeColumn = regexp.MustCompile(columnBefore + outcomes + columnBehind)
+	addressColumn = regexp.MustCompile(columnBefore + `<?[^\s,;|"<>@]+@[^\s,;|"<>@]+>?` + columnBehind)
+	codeColumn    = regexp.MustCompile(columnBefore + `[245]\.\d{1,3}\.\d{1,3}` + columnBehind)
+)
