@@ -28,7 +28,7 @@ func unmarked(line string) string {
 	if strings.Contains(text, "to=&lt;") {
 		text = tagsBehind.ReplaceAllString(text, "")
 	}
-	if strings.Contains(text, `to=\<`) {
+	if strings.Contains(text, `to=\<`) || escapedProcess.MatchString(text) {
 		text = escapedMarks.Replace(text)
 	}
 	if !strings.ContainsAny(text, "<>") && (strings.Contains(text, "to=&lt;") || !strings.Contains(text, "to=")) {
@@ -94,7 +94,8 @@ var (
 	hiddenAt        = regexp.MustCompile(`^(?:` + hiddenAddress + `|\S+ at)$`)
 	hiddenRecipient = regexp.MustCompile(`to=<` + hiddenAddress + `>`)
 	// "to=\<a@b.example\>", "to=\<<a@b.example>\>"
-	escapedMarks = strings.NewReplacer(`\<<`, "<", `>\>`, ">", `\<`, "<", `\>`, ">", `\_`, "_", `\[`, "[", `\]`, "]", `\*`, "*")
+	escapedMarks   = strings.NewReplacer(`\<<`, "<", `>\>`, ">", `\<`, "<", `\>`, ">", `\_`, "_", `\[`, "[", `\]`, "]", `\*`, "*")
+	escapedProcess = regexp.MustCompile(`^[^=<>*]{1,100}\\\[\d+\\\]: `) // "postfix/smtp\[474\]: "
 	// "relay=none, …, dsn=4.4.1", "relay=none, ... dsn=4.4.1", but not in an address
 	elision        = regexp.MustCompile(`^([^()"]*\bto=<[^<>" ]*>(?:, [a-z_]+=[^()",]*)*), (?:…|\.\.\.),? `)
 	boldField      = regexp.MustCompile(`\*\*((?:to|relay|dsn|status|stat)=[^*]*)\*\*`)

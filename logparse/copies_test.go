@@ -60,6 +60,8 @@ func TestCopiesOfPostfixLines(t *testing.T) {
 		strings.ReplaceAll(line, "=", "=3D"),
 		strings.ReplaceAll(line, " ", "\u00a0"),
 		strings.Replace(line, ": to", ":\u00a0to", 1),
+		strings.NewReplacer("[", `\[`, "]", `\]`).Replace(line),
+		strings.NewReplacer("[", `\[`, "]", `\]`, "<", `\<`, ">", `\>`).Replace(line),
 		strings.NewReplacer("<", "&lt;", ">", "&gt;").Replace(line) + "<br />",
 		strings.Replace(line, "a@b.example", "a at b.example", 1),
 		strings.Replace(line, "a@b.example", "a [at] b.example", 1),

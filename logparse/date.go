@@ -150,7 +150,7 @@ func (s *stamp) plausible() bool { return 1990 <= s.year && s.year < 2100 }
 // cutNamed reads a date with the name of the month, whose parts may stand in
 // any order, with or without a year, a weekday and a zone.
 func (s *stamp) cutNamed(text string) (string, bool) {
-	clock := false
+	clock, early := false, false // early: the clock came first, and may be another one's
 	for n := range 9 {
 		rest := strings.TrimLeft(text, " \t")
 		part, after := cutDatePart(rest)
@@ -162,8 +162,9 @@ func (s *stamp) cutNamed(text string) (string, bool) {
 		switch {
 		case part == "":
 			return text, s.named(clock)
-		case !clock && (len(digits) == 1 || len(digits) == 2) && strings.HasPrefix(tail, ":"):
+		case (!clock || early && s.named(clock)) && (len(digits) == 1 || len(digits) == 2) && strings.HasPrefix(tail, ":"):
 			var ok bool
+			early, s.nsec = n == 0, 0
 			if after, ok = s.cutClockAnd(rest); !ok {
 				return "", false
 			}

@@ -115,6 +115,9 @@ func cutTag(rest string, h *header) bool {
 		return false // the body follows without a space
 	}
 	if at := strings.IndexByte(h.tag, '['); at >= 0 {
+		if at > 0 && h.tag[at-1] == '\\' {
+			return false // a copy, see escapedMarks
+		}
 		h.tag, h.pid = h.tag[:at], h.tag[at+1:]
 		if n := len(h.pid); n > 0 && h.pid[n-1] == ']' {
 			h.pid = h.pid[:n-1]

@@ -22,7 +22,7 @@ var postfixDelivery = regexp.MustCompile(`^(?P<id>[0-9A-Za-z]{5,24}): to=<(?P<to
 // postfixFields are the fields behind the addresses. A field that later versions
 // add is stepped over. Before 2.3 there was no dsn=.
 const postfixFields = `, relay=(?P<relay>[^,<>]*)` +
-	`(?:, [a-z_]+=(?:[^,<>]|,[^ <>])*)*?` +
+	`(?:, [a-z0-9_]+=(?:[^,<>]|,[^ <>])*)*?` +
 	`(?:, dsn=(?P<dsn>\d\.\d{1,3}\.\d{1,3}))?` +
 	`, status=(?P<status>[A-Za-z-]+)`
 

@@ -15,11 +15,12 @@ import (
 //	**********: to=<a@b.example>, relay=none, delay=1, …
 //	4ABD: to=<a@b.example>, relay=none, delay=1, …
 //	<queue id>: to=<a@b.example>, relay=none, delay=1, …
+//	4XabcZ1y2z:to=<a@b.example>, relay=none, delay=1, …
 //
 // Such an address has no character that could begin another field, so that there is
 // one reading.
-var postfixPart = regexp.MustCompile(`^(?:(?P<id>` + postfixAnyID + `): )?to=(?:<(?P<to>` + postfixPlain + `)>|(?P<bare>` + postfixPlain + `))` +
-	`(?:, orig_to=<?(?P<orig>` + postfixPlain + `)>?)?(?P<relay>, relay=[^,<>]*)?(?P<fields>, (?:[a-z_]+=[^,<>]*, )*?status=.*)$`)
+var postfixPart = regexp.MustCompile(`^(?:(?P<id>` + postfixAnyID + `): ?)?to=(?:<(?P<to>` + postfixPlain + `)>|(?P<bare>` + postfixPlain + `))` +
+	`(?:, orig_to=<?(?P<orig>` + postfixPlain + `)>?)?(?P<relay>, relay=[^,<>]*)?(?P<fields>, (?:[a-z0-9_]+=[^,<>]*, )*?status=.*)$`)
 
 // postfixAnyID matches a queue ID that was shortened or masked.
 const postfixAnyID = `[^\s<>:=,;"()\[\]]{1,64}|<[\w -]{1,40}>|\[[\w -]{1,40}\]`

@@ -12,6 +12,8 @@ func TestPartsOfADeliveryOfPostfix(t *testing.T) {
 		"4f1XyZabcd: to=a@b.example, orig_to=i@b.example, relay=none, delay=1, delays=0/0/0/1, dsn=4.4.1, status=deferred (x)":      `id="4f1XyZabcd" to="a@b.example" orig="i@b.example" outcome="deferred"`,
 		"4f1XyZabcd: to=<a@b.example>, orig_to=i@b.example, relay=none, delay=1, delays=0/0/0/1, dsn=4.4.1, status=deferred (x)":    `id="4f1XyZabcd" to="a@b.example" orig="i@b.example" outcome="deferred"`,
 		"4f1XyZabcd: to=a@b.example, orig_to=<i@b.example>, relay=none, delay=1, delays=0/0/0/1, dsn=4.4.1, status=deferred (x)":    `id="4f1XyZabcd" to="a@b.example" orig="i@b.example" outcome="deferred"`,
+		"4f1XyZabcd:to=<a@b.example>, relay=none, delay=1, delays=0/0/0/1, dsn=4.4.1, status=deferred (x)":                          `id="4f1XyZabcd" to="a@b.example" outcome="deferred"`,
+		"4f1XyZabcd: to=<a@b.example>, relay=none, smtputf8=no, delay=1, delays=0/0/0/1, dsn=4.4.1, status=deferred (x)":            `id="4f1XyZabcd" to="a@b.example" outcome="deferred"`,
 		"4f1XyZabcd: to=<a@b.example>, status=deferred (x)":                                                                         `id="4f1XyZabcd" to="a@b.example" outcome="deferred"`,
 		"4f1XyZabcd: to=<a@b.example>, orig_to=<i@b.example>, delay=1, status=deferred (x)":                                         `id="4f1XyZabcd" to="a@b.example" orig="i@b.example" outcome="deferred"`,
 		"4f1XyZabcd: to=<a@b.example>, delay=1, delays=0/0/0/1, dsn=4.4.1, status=deferred (x)":                                     `id="4f1XyZabcd" to="a@b.example" outcome="deferred"`,
