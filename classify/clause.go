@@ -264,6 +264,10 @@ func (p *parser) punctuation(c byte) {
 		}
 	case ':', ',', '|', '{', '}':
 		p.end(c)
+	case '%':
+		if before := strings.TrimRight(p.text[:p.at-1], " "); before != "" && (before[len(before)-1] == '#' || digit[before[len(before)-1]]) {
+			p.current.words = append(p.current.words, word{start: p.at - 1, end: p.at, role: many}) // "12 % of users unknown"
+		}
 	case '/':
 		if strings.HasPrefix(rest, "/ ") && p.at > 1 && p.text[p.at-2] == ' ' { // the same in another language
 			p.end('.')

@@ -78,6 +78,9 @@ func byCodes(j *judged) bounce.Verdict {
 		if v.Reason.AddressBad() && j.hasWords() && !j.reading().undisputed() {
 			v.Rule = "enhanced/" + j.enhanced + "-disputed"
 			v.Category, v.Reason, v.Scope = bounce.Unclassified, bounce.Unknown, bounce.ScopeNetwork
+			if j.reading().passing {
+				v.Category, v.Reason, v.Disposition = bounce.RecipientError, bounce.SystemTrouble, bounce.Retry
+			}
 		}
 		return v
 	}

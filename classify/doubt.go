@@ -95,6 +95,21 @@ func (c *clause) denies(s *statement) bool {
 	return false
 }
 
+// isSoFar reports whether the only doubt of a statement is "yet", and the recipient is
+// missing all the same: "no such user yet". What is "not created yet" may belong to
+// somebody who is known.
+func (r *reader) isSoFar(c *clause, s *statement) bool {
+	if s.predicate != missing {
+		return false
+	}
+	for k := range c.words {
+		if c.words[k].role&(hedge|future) != 0 && !r.isWord(c, k, "yet") || r.isWord(c, k, "created", "set up", "provisioned", "configured", "registered", "assigned", "enrolled", "defined", "in use", "used") {
+			return false
+		}
+	}
+	return true
+}
+
 // isCited reports whether a statement stands in quotes, behind words about the
 // message: "your message "user unknown" was refused".
 func (r *reader) isCited(c *clause, s *statement) bool {

@@ -74,10 +74,14 @@ func (r *reader) qualityAt(i, lo, hi int, predicate role) (statement, int) {
 		return statement{}, hi // "user unknown limit exceeded"
 	}
 	subject, named, left := r.subjectBefore(i, lo)
+	if left && r.isOfProperty(c, lo, hi, predicate) {
+		r.elsewhere = true
+		return statement{}, hi
+	}
 	if predicate&(missing|disabled) != 0 && (!left || subject == mail || subject == place) {
 		if from, to, ok := c.nounAfter(hi); ok {
 			kind := c.kind(from, to)
-			if kind == recipient && (to < len(c.words) && r.isWord(c, to, "complained", "complains", "reported", "sends", "sent", "wrote", "writes", "wants") || r.isError(c, to) || c.isObject(lo) || r.isPlural(c, to)) {
+			if kind == recipient && (to < len(c.words) && r.isWord(c, to, "complained", "complains", "reported", "sends", "sent", "wrote", "writes", "wants") || r.isError(c, to) || c.isObject(lo) || r.isPlural(c, to) && (c.roles()&verb != 0 || lo > 0 && r.isWord(c, lo-1, "due to", "because of"))) {
 				return statement{}, to
 			}
 			s.subject, s.named = r.owned(c, kind, to, predicate), r.span(c, from, to)
@@ -110,6 +114,27 @@ func (r *reader) qualityAt(i, lo, hi int, predicate role) (statement, int) {
 		s.doubt = hedged // "disabled for external mail", "moved to another folder"
 	}
 	return s, hi
+}
+
+// isOfProperty reports whether a quality is that of a thing that its subject has:
+// "mailbox has invalid permissions", "the user has a closed profile". It is not so if
+// the thing is an address: "alias has an invalid address", "has an unknown target user".
+func (r *reader) isOfProperty(c *clause, lo, hi int, predicate role) bool {
+	at, article := lo-1, false
+	for at > 0 && r.isWord(c, at, "a", "an", "some", "this", "that") {
+		at, article = at-1, true
+	}
+	if at < 0 || !r.isWord(c, at, "has", "have", "had", "with", "contains", "uses") || hi == len(c.words) || predicate != missing && !article {
+		return false // "the account has expired today"
+	}
+	if c.words[hi].isName() {
+		return hi+1 == len(c.words) || c.words[hi+1].role&recipient == 0
+	}
+	if c.words[hi].role&noun == 0 {
+		return false
+	}
+	_, to := c.phrase(hi)
+	return c.kind(hi, to)&(recipient|domain) == 0 || to < len(c.words) && c.words[to].isName()
 }
 
 // isThis reports whether a clause begins with a word that points at the
@@ -314,6 +339,7 @@ func (r *reader) namesOne(c *clause, at int) bool {
 			if names++; names > 1 {
 				return false
 			}
+		case c.words[at].address:
 		case w&(preposition|known|or|place|moved) != 0:
 			return true
 		case w&filler != 0:

@@ -118,7 +118,7 @@ func (r *reading) undisputed() bool {
 		return false
 	}
 	for i := range r.statements {
-		if s := &r.statements[i]; s.doubt != certain || s.predicate == served || s.subject == sender || s.subject == other {
+		if s := &r.statements[i]; s.doubt != certain || s.predicate == served || s.subject == domain && s.predicate == moved || s.subject == sender || s.subject == other {
 			return false
 		}
 	}
@@ -225,7 +225,7 @@ func (r *reader) clause(i int) {
 		if r.otherIn == c.sentence+1 {
 			s.subject = other
 		}
-		if all&(hedge|future) != 0 || c.denies(s) || c.question || r.hedgeBefore || r.hedgedUntil == c.sentence+1 || r.isCited(c, s) {
+		if all&(hedge|future) != 0 && !r.isSoFar(c, s) || c.denies(s) || c.question || r.hedgeBefore || r.hedgedUntil == c.sentence+1 || r.isCited(c, s) {
 			s.doubt = hedged
 		}
 		t.statements = append(t.statements, len(r.statements))

@@ -10,8 +10,9 @@ func (r *reader) owned(c *clause, kind role, at int, predicate role) role {
 		return kind
 	}
 	for k := at; k+1 < len(c.words); k++ {
-		if c.words[k].role&preposition == 0 || predicate == disabled && r.isWord(c, k, "due to", "because of") {
-			continue // "suspended due to a policy violation"
+		if c.words[k].role&preposition == 0 || predicate == disabled &&
+			(r.isWord(c, k, "due to", "because of", "without") || r.spans(c, "request")) {
+			continue // "suspended due to a policy violation", "deleted after a year without login", "closed at the owner's request"
 		}
 		others := sender | you
 		if kind == recipient && (predicate != disabled || !r.isFrom(c, k)) {
@@ -110,11 +111,10 @@ func (r *reader) isError(c *clause, at int) bool {
 	return at < len(c.words) && strings.HasPrefix(r.text[c.words[at].start:c.words[at].end], "error")
 }
 
-// isPlural reports whether a preposition's object is several: "mail to unknown
-// users is not accepted".
+// isPlural reports whether a noun is several: "mail to unknown users is not accepted".
 func (r *reader) isPlural(c *clause, to int) bool {
 	w := c.words[to-1]
-	return w.end > w.start+2 && r.text[w.end-1] == 's' && r.text[w.end-2] != 's' && c.roles()&verb != 0
+	return w.end > w.start+2 && r.text[w.end-1] == 's' && r.text[w.end-2] != 's'
 }
 
 // ownsThing reports whether a predicate is said of what a recipient owns: "user's
