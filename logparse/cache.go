@@ -42,28 +42,28 @@ const maxHosts = 512
 
 var noHost = &knownHost{form: eximForm, text: " "}
 
-// formOf returns the form of a header that was read, and the length of its stamp
-// without fraction and zone. It returns false for other forms.
-func formOf(line string, h *header) (f form, second int, ok bool) {
+// formOf returns the form in which a line begins, and the length of its second. It
+// returns false for other forms.
+func formOf(line string) (f form, second int, ok bool) {
 	const iso = len("2026-11-23T12:57:36")
 	switch {
 	case len(line) <= iso+1:
 		return 0, 0, false
-	case h.stamp.exim:
-		return eximForm, iso, line[4] == '-' && line[10] == ' ' && line[iso] == ' ' && !h.stamp.zoned
-	case h.host == "":
+	case 'A' <= line[0] && line[0] <= 'Z':
+		return traditional, len("Nov 23 12:57:36"), line[3] == ' ' && line[6] == ' ' && line[15] == ' '
+	case !isDigit(line[0]) || line[4] != '-':
 		return 0, 0, false
-	case line[10] == 'T' && isDigit(line[0]):
+	case line[10] == 'T':
 		return rfc3339, iso, true
 	}
-	return traditional, len("Nov 23 12:57:36"), 'A' <= line[0] && line[0] <= 'Z' && line[3] == ' ' && line[6] == ' ' && line[15] == ' '
+	return eximForm, iso, line[10] == ' ' && line[iso] == ' '
 }
 
 // learn keeps the beginning of a line whose header cutHeader has read into h. The host
 // of h is of the cache from then on.
 func (c *prefixCache) learn(line string, h *header) {
-	f, second, ok := formOf(line, h)
-	if !ok {
+	f, second, ok := formOf(line)
+	if !ok || f == eximForm && h.stamp.zoned || f != eximForm && h.host == "" {
 		return
 	}
 	behind := line[second:]
@@ -94,6 +94,19 @@ func (c *prefixCache) learnSecond(text string, f form, s *stamp) *knownSecond {
 	*k = knownSecond{text: strings.Clone(text), form: f, stamp: *s}
 	k.stamp.nsec, k.stamp.zoned, k.stamp.offset = 0, false, 0
 	return k
+}
+
+// readSecond returns the second that a line begins with, or nil.
+func (c *prefixCache) readSecond(line string) *knownSecond {
+	var s stamp
+	if _, ok := s.cut(line); !ok {
+		return nil
+	}
+	f, second, ok := formOf(line)
+	if !ok {
+		return nil
+	}
+	return c.learnSecond(line[:second], f, &s)
 }
 
 func (c *prefixCache) learnHost(text string, f form, h *header) *knownHost {

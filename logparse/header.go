@@ -51,6 +51,17 @@ func (h *header) complete(outer *stamp) {
 	h.time.complete(outer)
 }
 
+// completeByOuter does so with the stamp of a container's runtime.
+func (h *header) completeByOuter() {
+	var outer stamp
+	if h.outer == "" {
+		return
+	}
+	if _, ok := outer.cut(h.outer); ok {
+		h.complete(&outer)
+	}
+}
+
 // trim takes a carriage return as rsyslog writes it off the end of a line.
 func (h *header) trim() {
 	if n := len(h.body); n > 0 && h.body[n-1] == '5' && !h.synthesized {

@@ -365,8 +365,11 @@ func FuzzHeaders(f *testing.F) {
 		if len(got) != 1 {
 			t.Fatalf("%s\n got %v", line, describeAll(got))
 		}
-		if again := events(newParser(t, ""), line+"\n"+line+"\n"); len(again) != 2 || again[0] != got[0] || again[1] != got[0] {
-			t.Errorf("%s\nalone %v\ntwice %v", line, describeAll(got), describeAll(again))
+		// A line that is laid out as the one before is read the same.
+		next := strings.NewReplacer(" 12:57:36", " 12:57:35", "T12:57:36", "T12:57:35", "[474]", "[475]", ": to=<", "0: to=<").Replace(line)
+		alone, behind := events(newParser(t, ""), next+"\n"), events(newParser(t, ""), line+"\n"+next+"\n")
+		if len(behind) != 2 || !slices.Equal(behind[1:], alone) {
+			t.Errorf("%s\n%s\nalone  %v\nbehind %v", line, next, describeAll(alone), describeAll(behind))
 		}
 		if !got[0].At.Equal(plain[0].At) {
 			t.Errorf("%s\n got %s, want %s", line, got[0].At, plain[0].At)

@@ -109,6 +109,9 @@ func decodeText(raw string) (string, bool) {
 	return text + string(bytes), text == "" || len(bytes) == 0
 }
 
+// decodeLine undoes the escapes of a line that Docker wrapped.
+func decodeLine(s string) string { return strings.TrimSuffix(decodeString(s), "\n") }
+
 // decodeString undoes the escapes of a JSON string.
 func decodeString(s string) string {
 	next := strings.IndexByte(s, '\\')

@@ -95,7 +95,8 @@ type Parser struct {
 	newest        time.Time   // the highest stamp
 	read          bool        // last is a stamp, and not the anchor
 	cache         prefixCache // of the last lines
-	source        source      // of the last line that had one
+	layouts       [4]layout   // of the last lines that had one
+	nextLayout    int         // of layouts: the one to replace
 	hostRaw, host string      // of the last line, as logged and cleaned
 	hour          hourOf      // of the last stamp
 	hourStart     time.Time
@@ -277,25 +278,22 @@ func (p *Parser) Line(line string, yield func(*bounce.Event)) {
 			rest, known = p.cache.cut(text, h)
 		}
 	}
-	if !known && p.readBehindSource(line, yield) {
-		return
-	}
 	if known && p.postfix && isSMTPServer(rest) {
 		p.counts.Recognised++
 		return
 	}
 	if outer != "" && line[0] == '{' {
 		// The known beginning is as long without escapes: it has none.
-		text = decodeString(text)
-		if text != "" && text[len(text)-1] == '\n' {
-			text = text[:len(text)-1]
-		}
+		text = decodeLine(text)
 		if known {
 			rest, known = p.cache.cut(text, h)
 		}
 	}
 	switch {
 	case !known:
+		if p.readByLayout(unwrapped{text, outer}, line, yield) {
+			return
+		}
 		*h = header{}
 		p.cache.forget()
 		if !cutHeader(text, h) {
@@ -393,12 +391,7 @@ func isFinal(h *header) bool {
 // yield completes an event and hands it on.
 func (p *Parser) yield(h *header, line string, yield func(*bounce.Event)) {
 	ev := &p.event
-	if h.outer != "" {
-		var outer stamp
-		if _, ok := outer.cut(h.outer); ok {
-			h.complete(&outer)
-		}
-	}
+	h.completeByOuter()
 	ev.At = p.at(h)
 	ev.Host = p.hostName(h.host)
 	if ev.Kind == bounce.EventMessage || ev.Kind == bounce.EventRemoved {

@@ -84,7 +84,7 @@ func (p *Parser) finishUnusual(u *unusual, found bool, line string, yield func(*
 	h := &p.unusual
 	*h = header{}
 	if found && u.fill(h) && p.finish(h, line, yield) {
-		p.source.learn(line, u, h)
+		p.learnLayout(line, h)
 		return
 	}
 	if u.foreign || isOtherProgram(u.tag) {

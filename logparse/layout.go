@@ -1,0 +1,179 @@
+package logparse
+
+import (
+	"strings"
+
+	"github.com/bouncetail/bouncetail/bounce"
+)
+
+// layout is how the lines of a log are laid out up to the tag, where that is not one of
+// the usual forms. unusual reads such a line, at some microseconds. Lines behind it that
+// differ only in their second are read by the layout.
+//
+//	mail-1  | 2026-11-23T12:57:36.376231+00:00 INFO    postfix/smtp[474]: 4f1XyZ: to=<…
+//	before    second                    between         tag
+//
+// A container's runtime may have wrapped the line, or put its stamp before the second.
+type layout struct {
+	used    bool
+	wrapped bool   // see unwrap
+	before  string // "mail-1  | "
+	outer   bool   // a stamp of the runtime follows: "2026-11-23T12:57:36.376231Z "
+	form    form   // of the second
+	between string // behind the second and its fraction: "+00:00 INFO    "
+	tag     string // where a line has none: of the words with which only one MTA begins a line
+
+	host  string // what the header says besides
+	stamp stamp  // year and zone
+	whole bool   // the line as it is in the log has an event id, not the line from the second on
+}
+
+func unwrapLine(line string) unwrapped {
+	inner, outer := unwrap(line)
+	if outer != "" && line[0] == '{' {
+		inner = decodeLine(inner)
+	}
+	return unwrapped{inner, outer}
+}
+
+const maxLayout = 128 // bytes of before and between
+
+// unwrapped is a line without what a container's runtime put around it.
+type unwrapped struct {
+	inner string
+	outer string // begins with the runtime's stamp; empty if there is none
+}
+
+// cut takes a line apart by the layout. The header is left in h.
+func (l *layout) cut(t unwrapped, c *prefixCache, h *header) bool {
+	if !l.used || l.wrapped != (t.outer != "") || !strings.HasPrefix(t.inner, l.before) {
+		return false
+	}
+	line := t.inner[len(l.before):]
+	if l.outer {
+		if line, t.outer = cutRuntimeStamp(line); t.outer == "" {
+			return false
+		}
+	}
+	second := c.secondOf(line)
+	if second == nil {
+		second = c.readSecond(line)
+	}
+	if second == nil || second.form != l.form {
+		return false
+	}
+	rest, nsec := line[len(second.text):], 0
+	if l.form == rfc3339 && rest[0] == '.' {
+		nsec, rest = cutFraction(rest)
+	}
+	rest, found := strings.CutPrefix(rest, l.between)
+	if !found {
+		return false
+	}
+	*h = header{stamp: second.stamp, host: l.host, outer: t.outer}
+	h.stamp.nsec, h.stamp.exim = nsec, false
+	h.stamp.zoned, h.stamp.offset, h.stamp.byName = l.stamp.zoned, l.stamp.offset, l.stamp.byName
+	if l.form == traditional {
+		h.stamp.year = l.stamp.year
+	}
+	if !l.whole {
+		h.line = line
+	}
+	if l.tag != "" {
+		h.tag, h.body = l.tag, rest
+		return tagOf(rest) == l.tag
+	}
+	return cutTag(rest, h)
+}
+
+// layoutOf returns the layout of a line whose header unusual has read into want. It
+// returns false if the header says something that the layout does not.
+func layoutOf(t unwrapped, want *header) (l layout, ok bool) {
+	l = layout{used: true, wrapped: t.outer != "", host: strings.Clone(want.host), whole: want.line == "", stamp: want.stamp}
+	body := len(t.inner) - len(want.body)
+	if want.synthesized || want.writer != (writer{}) || !strings.HasSuffix(t.inner, want.body) {
+		return l, false
+	}
+	at := 0
+	if !l.whole {
+		if at = len(t.inner) - len(want.line); !strings.HasSuffix(t.inner, want.line) {
+			return l, false
+		}
+	}
+	l.before = t.inner[:at]
+	if !l.wrapped && at > 0 {
+		// The runtime's stamp is the last word before the line.
+		if start := strings.LastIndexByte(l.before[:at-1], ' ') + 1; isRuntimeStamp(l.before[start:]) {
+			l.before, l.outer = l.before[:start], true
+		}
+	}
+	f, second, ok := formOf(t.inner[at:])
+	if !ok || at+second > body {
+		return l, false
+	}
+	l.form = f
+	behind := at + second
+	if f == rfc3339 && t.inner[behind] == '.' {
+		_, rest := cutFraction(t.inner[behind:])
+		behind = len(t.inner) - len(rest)
+	}
+	tag := strings.TrimRight(t.inner[:body], " ")
+	start := strings.LastIndexByte(tag, ' ') + 1
+	if start <= behind || !strings.HasSuffix(tag, ":") { // no tag stands there
+		start, l.tag = body, want.tag
+	}
+	if start < behind || len(l.before)+start-behind > maxLayout {
+		return l, false
+	}
+	l.before, l.between = strings.Clone(l.before), strings.Clone(t.inner[behind:start])
+	return l, true
+}
+
+// learnLayout keeps the layout of a line whose header unusual has read.
+func (p *Parser) learnLayout(line string, want *header) {
+	t := unwrapLine(line)
+	l, ok := layoutOf(t, want)
+	if !ok {
+		return
+	}
+	// It must give the same header.
+	var got header
+	if !l.cut(t, &p.cache, &got) || got.tag != want.tag || got.pid != want.pid || got.body != want.body || got.stamp != want.stamp || got.line != want.line {
+		return
+	}
+	if got.completeByOuter(); got.time != want.time {
+		return
+	}
+	p.layouts[p.nextLayout] = l
+	p.nextLayout = (p.nextLayout + 1) % len(p.layouts)
+}
+
+// readByLayout reads a line that is laid out as one before. It returns false if the
+// line must be read part by part.
+func (p *Parser) readByLayout(t unwrapped, line string, yield func(*bounce.Event)) bool {
+	for i := range p.layouts {
+		h := &p.header
+		if p.layouts[i].cut(t, &p.cache, h) {
+			p.cache.forget()
+			return p.finish(h, line, yield) || !mayBeWrapped(h)
+		}
+	}
+	return false
+}
+
+// cutRuntimeStamp takes the stamp of a container's runtime off a line. outer begins with
+// it, or is empty if there is none.
+//
+//	2026-11-23T12:57:36.123456789Z Nov 23 12:57:36 mx postfix/smtp[474]: …   docker logs -t
+func cutRuntimeStamp(line string) (rest, outer string) {
+	at := strings.IndexByte(line[:min(len(line), 40)], ' ')
+	if at < 20 || line[4] != '-' || line[10] != 'T' || line[at-1] != 'Z' {
+		return line, ""
+	}
+	return line[at+1:], line
+}
+
+func isRuntimeStamp(text string) bool {
+	rest, outer := cutRuntimeStamp(text)
+	return outer != "" && rest == ""
+}
