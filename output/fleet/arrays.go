@@ -28,13 +28,14 @@ type column[T any] struct {
 // names lists the columns.
 func names[T any](columns []column[T]) string { return prefixed("", columns) }
 
-// unnest returns the parameters as a table, the first of which has the number 1.
+// unnest returns the parameters as a table, the first of which has the number 1. In FROM,
+// PostgreSQL would store each array in a table before it reads the first row.
 func unnest[T any](columns []column[T]) string {
 	all := make([]string, len(columns))
 	for i := range columns {
-		all[i] = "$" + strconv.Itoa(i+1) + "::" + columns[i].kind + "[]"
+		all[i] = "unnest($" + strconv.Itoa(i+1) + "::" + columns[i].kind + "[])"
 	}
-	return "unnest(" + strings.Join(all, ", ") + ") AS new (" + names(columns) + ")"
+	return "(SELECT " + strings.Join(all, ", ") + ") AS new (" + names(columns) + ")"
 }
 
 // execRows runs a statement with the arrays of rows as its first parameters, and
