@@ -65,6 +65,9 @@ func fleetSite(site *web.Site, q *Question) error {
 	if err != nil {
 		return err
 	}
+	if site.Server, err = s.Server(); err != nil {
+		return asConfigError(err)
+	}
 	db := view.Database(s)
 	db.SetConnMaxIdleTime(time.Minute)
 	site.Open = func(ctx context.Context) (*query.Reader, error) {

@@ -200,10 +200,7 @@ func Policy(ctx context.Context, conn *pgx.Conn) (*bounce.Policy, error) {
 // explain adds the next step to the error of a connection. It does not quote the DSN,
 // which may hold a password.
 func explain(ctx context.Context, err error, c *pgx.ConnConfig, setting string) error {
-	server := c.Host
-	if !strings.HasPrefix(server, "/") {
-		server = net.JoinHostPort(c.Host, fmt.Sprint(c.Port))
-	}
+	server := serverOf(c)
 	reply, isReply := errors.AsType[*pgconn.PgError](err)
 	if !isReply {
 		if isForeign(ctx, c) {
@@ -228,6 +225,23 @@ func explain(ctx context.Context, err error, c *pgx.ConnConfig, setting string) 
 		return fmt.Errorf("PostgreSQL at %s has no connection left (%s); end others, or raise max_connections there or the CONNECTION LIMIT of the user %s", server, reply.Message, c.User)
 	}
 	return fmt.Errorf("PostgreSQL at %s: %s; check %s", server, reply.Message, setting)
+}
+
+// Server returns where PostgreSQL is, without the rest of the DSN, which may hold a
+// password: a host with its port, or the directory of a socket.
+func (s *Settings) Server() (string, error) {
+	c, err := parseDSN(s.DSN, cmp.Or(s.DSNSetting, "fleet.dsn"))
+	if err != nil {
+		return "", err
+	}
+	return serverOf(c), nil
+}
+
+func serverOf(c *pgx.ConnConfig) string {
+	if strings.HasPrefix(c.Host, "/") {
+		return c.Host
+	}
+	return net.JoinHostPort(c.Host, fmt.Sprint(c.Port))
 }
 
 // answerTimeout is how long isForeign waits for an answer.

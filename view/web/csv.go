@@ -47,7 +47,7 @@ func (s *Site) serveCSV(w http.ResponseWriter, r *http.Request) {
 		})
 		switch {
 		case errors.Is(err, context.DeadlineExceeded) && file == nil:
-			s.fail(w, r, noPage, http.StatusServiceUnavailable, tooLong)
+			s.fail(w, r, noPage, http.StatusServiceUnavailable, s.tooLong())
 			return
 		case err != nil && file == nil:
 			s.fail(w, r, noPage, http.StatusServiceUnavailable, err.Error())

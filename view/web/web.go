@@ -33,6 +33,7 @@ type Site struct {
 	Stored func(ctx context.Context, r *query.Reader, to bounce.Address) (bounce.Address, error)
 	// Fleet opens what else the pages of a fleet need; nil if they are those of a host.
 	Fleet    func(context.Context) (FleetReader, error)
+	Server   string // of the fleet: a host with its port, or the directory of a socket
 	Database string // its path
 	Settings []Setting
 	Version  string
@@ -216,7 +217,7 @@ func (s *Site) show(w http.ResponseWriter, r *http.Request, path string, makePag
 	case errors.As(err, &no):
 		s.fail(w, r, path, http.StatusForbidden, err.Error())
 	case r.Context().Err() != nil:
-		s.fail(w, r, path, http.StatusServiceUnavailable, tooLong)
+		s.fail(w, r, path, http.StatusServiceUnavailable, s.tooLong())
 	case err != nil:
 		s.Log.Error("cannot make a page", "page", path, "error", err)
 		s.fail(w, r, path, http.StatusInternalServerError, err.Error())
@@ -225,7 +226,13 @@ func (s *Site) show(w http.ResponseWriter, r *http.Request, path string, makePag
 	}
 }
 
-var tooLong = fmt.Sprintf("The database took longer than %v. Ask for less, or try again.", queryTime)
+// tooLong is what a page says that was not made in time.
+func (s *Site) tooLong() string {
+	if s.Fleet != nil {
+		return fmt.Sprintf("The fleet's PostgreSQL at %s did not answer within %v. Ask for less, or try again. To see whether it can be reached, run: bouncetail fleet status", s.Server, queryTime)
+	}
+	return fmt.Sprintf("The database took longer than %v. Ask for less, or try again.", queryTime)
+}
 
 // build opens the database and makes a page.
 func (s *Site) build(w http.ResponseWriter, r *http.Request, makePage func(*request) (*page.Page, error)) (*page.Page, error) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -254,6 +255,17 @@ func TestSlowDatabaseIsGivenUp(t *testing.T) {
 	w := get(s.Handler(), "/")
 	if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" || !strings.Contains(w.Body.String(), "took longer than 2s") {
 		t.Errorf("%d %q", w.Code, w.Body)
+	}
+
+	// In a fleet, PostgreSQL may be away.
+	s.Fleet = func(context.Context) (web.FleetReader, error) { return nil, nil }
+	s.CSV = func(io.Writer) web.RecipientWriter { return nil }
+	s.Server = "db.example.com:5432"
+	for _, path := range []string{"/", "/recipients.csv"} {
+		w := get(s.Handler(), path)
+		if text := w.Body.String(); w.Code != http.StatusServiceUnavailable || !strings.Contains(text, "PostgreSQL at db.example.com:5432 did not answer within 2s") || !strings.Contains(text, "bouncetail fleet status") {
+			t.Errorf("%s of a fleet: %d %q", path, w.Code, text)
+		}
 	}
 }
 
