@@ -1,6 +1,7 @@
 package logparse
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/bouncetail/bouncetail/bounce"
@@ -24,16 +25,8 @@ type layout struct {
 	tag     string // where a line has none: of the words with which only one MTA begins a line
 
 	host  string // what the header says besides
-	stamp stamp  // year and zone
+	stamp stamp  // year, where the second has none, and zone
 	whole bool   // the line as it is in the log has an event id, not the line from the second on
-}
-
-func unwrapLine(line string) unwrapped {
-	inner, outer := unwrap(line)
-	if outer != "" && line[0] == '{' {
-		inner = decodeLine(inner)
-	}
-	return unwrapped{inner, outer}
 }
 
 const maxLayout = 128 // bytes of before and between
@@ -42,6 +35,14 @@ const maxLayout = 128 // bytes of before and between
 type unwrapped struct {
 	inner string
 	outer string // begins with the runtime's stamp; empty if there is none
+}
+
+func unwrapLine(line string) unwrapped {
+	inner, outer := unwrap(line)
+	if outer != "" && line[0] == '{' {
+		inner = decodeLine(inner)
+	}
+	return unwrapped{inner, outer}
 }
 
 // cut takes a line apart by the layout. The header is left in h.
@@ -73,9 +74,7 @@ func (l *layout) cut(t unwrapped, c *prefixCache, h *header) bool {
 	*h = header{stamp: second.stamp, host: l.host, outer: t.outer}
 	h.stamp.nsec, h.stamp.exim = nsec, false
 	h.stamp.zoned, h.stamp.offset, h.stamp.byName = l.stamp.zoned, l.stamp.offset, l.stamp.byName
-	if l.form == traditional {
-		h.stamp.year = l.stamp.year
-	}
+	h.stamp.year = max(h.stamp.year, l.stamp.year)
 	if !l.whole {
 		h.line = line
 	}
@@ -89,9 +88,10 @@ func (l *layout) cut(t unwrapped, c *prefixCache, h *header) bool {
 // layoutOf returns the layout of a line whose header unusual has read into want. It
 // returns false if the header says something that the layout does not.
 func layoutOf(t unwrapped, want *header) (l layout, ok bool) {
-	l = layout{used: true, wrapped: t.outer != "", host: strings.Clone(want.host), whole: want.line == "", stamp: want.stamp}
+	l = layout{used: true, wrapped: t.outer != "", host: strings.Clone(want.host), whole: want.line == ""}
+	l.stamp = stamp{zoned: want.stamp.zoned, offset: want.stamp.offset, byName: want.stamp.byName}
 	body := len(t.inner) - len(want.body)
-	if want.synthesized || want.writer != (writer{}) || !strings.HasSuffix(t.inner, want.body) {
+	if !strings.HasSuffix(t.inner, want.body) {
 		return l, false
 	}
 	at := 0
@@ -108,10 +108,12 @@ func layoutOf(t unwrapped, want *header) (l layout, ok bool) {
 		}
 	}
 	f, second, ok := formOf(t.inner[at:])
-	if !ok || at+second > body {
+	if !ok || at+second >= body {
 		return l, false
 	}
-	l.form = f
+	if l.form = f; f == traditional {
+		l.stamp.year = want.stamp.year
+	}
 	behind := at + second
 	if f == rfc3339 && t.inner[behind] == '.' {
 		_, rest := cutFraction(t.inner[behind:])
@@ -131,9 +133,12 @@ func layoutOf(t unwrapped, want *header) (l layout, ok bool) {
 
 // learnLayout keeps the layout of a line whose header unusual has read.
 func (p *Parser) learnLayout(line string, want *header) {
+	if want.synthesized || want.writer != (writer{}) {
+		return // an object says more than its message
+	}
 	t := unwrapLine(line)
 	l, ok := layoutOf(t, want)
-	if !ok {
+	if !ok || slices.Contains(p.layouts[:], l) {
 		return
 	}
 	// It must give the same header.
