@@ -159,32 +159,70 @@ func (r *replacement) span() (from, to int64) {
 	return min(msOf(now.Start), msOf(was.Start)), max(msOf(now.End), msOf(was.End))
 }
 
-// affect notes the addresses of refusals that are in one of two crowds only, or that one
-// of them includes only if the addresses were reached.
+// endMoved reports whether a stamp lies between the ends of the two crowds. Whoever was
+// refused in the crowd is in the same outage until its end, whatever a further refusal
+// has in common with it.
+func (r *replacement) endMoved(at string) bool {
+	return r.now.End != "" && r.was.End != "" && min(r.now.End, r.was.End) < at && at <= max(r.now.End, r.was.End)
+}
+
+// replacements are those that may concern a refusal.
+type replacements struct {
+	byUnit   map[Unit][]replacement
+	byDomain map[string][]replacement // whose end has moved, by the domains that they include
+	moved    []replacement            // whose end has moved, of any domain
+}
+
+func (r *replacements) add(one replacement) {
+	unit := one.now.Unit
+	if one.now.End == "" {
+		unit = one.was.Unit
+	}
+	r.byUnit[unit] = append(r.byUnit[unit], one)
+	switch {
+	case one.now.End == one.was.End || one.now.End == "" || one.was.End == "":
+	case unit.Kind == UnitDomain:
+		r.byDomain[unit.Name] = append(r.byDomain[unit.Name], one)
+	case unit.Kind == UnitProvider || unit.Kind == UnitRelay:
+		for _, domain := range one.was.Domains {
+			r.byDomain[domain] = append(r.byDomain[domain], one)
+		}
+	default:
+		r.moved = append(r.moved, one)
+	}
+}
+
+// concern reports whether a refusal is in one of two crowds only, or one of them includes
+// it only if the address was reached, or it is between their ends.
+func (r *replacements) concern(refusal *Refusal) bool {
+	at := stampOf(refusal.At)
+	for _, u := range refusal.Units() {
+		for _, one := range r.byUnit[u] {
+			in := one.now.Spans(at, refusal.Domain)
+			if in != one.was.Spans(at, refusal.Domain) || in && one.now.total() != one.was.total() {
+				return true
+			}
+		}
+	}
+	moved := func(one replacement) bool { return one.endMoved(at) }
+	return slices.ContainsFunc(r.byDomain[refusal.Domain], moved) || slices.ContainsFunc(r.moved, moved)
+}
+
+// affect notes the addresses of the refusals that the replacements concern.
 func (f *CrowdFinder) affect(replaced []replacement, changes *CrowdChanges) error {
 	if len(replaced) == 0 {
 		return nil
 	}
-	byUnit := make(map[Unit][]replacement)
+	all := replacements{byUnit: make(map[Unit][]replacement), byDomain: make(map[string][]replacement)}
 	from, to := int64(math.MaxInt64), int64(math.MinInt64)
 	for _, one := range replaced {
-		unit := one.now.Unit
-		if one.now.End == "" {
-			unit = one.was.Unit
-		}
-		byUnit[unit] = append(byUnit[unit], one)
+		all.add(one)
 		first, last := one.span()
 		from, to = min(from, first), max(to, last)
 	}
 	return f.Records.AllRefusals(from, to, func(r *Refusal) {
-		at := stampOf(r.At)
-		for _, u := range r.Units() {
-			for _, one := range byUnit[u] {
-				in := one.now.Spans(at, r.Domain)
-				if in != one.was.Spans(at, r.Domain) || in && one.now.total() != one.was.total() {
-					changes.Affected = append(changes.Affected, r.Key)
-				}
-			}
+		if all.concern(r) {
+			changes.Affected = append(changes.Affected, r.Key)
 		}
 	})
 }
