@@ -221,7 +221,8 @@ const (
 	// and on the next day.
 	closedAfter = 36 * time.Hour
 	// longestOutage is the time in which a domain must accept mail again. If it does,
-	// it had not closed, and what it refused until then is part of the outage.
+	// it had not closed, and what it refused until then is part of the outage. If the
+	// further refusal is in a crowd too, there is more time: until MaxSuspicion.
 	longestOutage = FreshFor
 )
 
@@ -261,15 +262,15 @@ func (s *Suspicion) Refuse(at string, c *Crowd, accepted func(after, until strin
 	case at <= s.until:
 		return false // the same outage
 	}
-	until := at
+	until, outage := at, longestOutage
 	if c != nil {
-		until = addTo(at, graceTime)
+		until, outage = addTo(at, graceTime), MaxSuspicion
 	}
 	suspect, recovered := elapsed(s.Since, at), accepted(s.Since, until)
 	switch {
 	case suspect >= MaxSuspicion, recovered && c == nil:
 		return true
-	case !recovered && suspect >= closedAfter && !accepted(s.Since, addTo(s.Since, longestOutage)):
+	case !recovered && suspect >= closedAfter && !accepted(s.Since, addTo(s.Since, outage)):
 		return true
 	case c != nil:
 		s.until = max(s.until, c.End)
