@@ -221,3 +221,33 @@ func TestAnchorOfArchives(t *testing.T) {
 		})
 	}
 }
+
+// The C library's abbreviations, as journalctl prints them.
+func TestMonthsOfOtherLanguages(t *testing.T) {
+	for language, names := range map[string]string{
+		"Greek":      "Ιαν Φεβ Μάρ Απρ Μαΐ Ιούν Ιούλ Αύγ Σεπ Οκτ Νοε Δεκ",
+		"Serbian":    "јан феб мар апр мај јун јул авг сеп окт нов дец",
+		"Slovene":    "jan feb mar apr maj jun jul avg sep okt nov dec",
+		"Albanian":   "Jan Shk Mar Pri Maj Qer Kor Gsh Sht Tet Nën Dhj",
+		"Basque":     "urt ots mar api mai eka uzt abu ira urr aza abe",
+		"Lithuanian": "saus. vas. kov. bal. geg. birž. liep. rugp. rugs. spal. lapkr. gruod.",
+		"Hungarian":  "jan febr márc ápr máj jún júl aug szept okt nov dec",
+		"Azeri":      "Yan Fev Mar Apr May İyn İyl Avq Sen Okt Noy Dek",
+		"Hebrew":     "ינו פבר מרץ אפר מאי יונ יול אוג ספט אוק נוב דצמ",
+		"Arabic":     "ينا فبر مار أبر ماي يون يول أغس سبت أكت نوف ديس",
+		"Persian":    "ژانویه فوریه مارس آوریل مه ژوئن ژوئیه اوت سپتامبر اكتبر نوامبر دسامبر",
+		"Thai":       "ม.ค. ก.พ. มี.ค. เม.ย. พ.ค. มิ.ย. ก.ค. ส.ค. ก.ย. ต.ค. พ.ย. ธ.ค.",
+		"Chinese":    "一月 二月 三月 四月 五月 六月 七月 八月 九月 十月 十一月 十二月",
+		"Malay":      "Jan Feb Mac Apr Mei Jun Jul Ogos Sep Okt Nov Dis",
+		"French":     "jan fév mar avr mai jun jui aoû sep oct nov déc",
+		"Catalan":    "gen. febr. març d’abr. maig juny jul. d’ag. set. d’oct. nov. des.",
+	} {
+		for i, name := range strings.Fields(names) {
+			p := newParser(t, "")
+			got := events(p, "2026 "+name+" 15 12:57:36 mx postfix/smtp[4]: 4f1XyZabcd: to=<a@b.example>, relay=none, delay=1, delays=0/0/0/1, dsn=4.4.1, status=deferred (x)\n")
+			if want := time.Date(2026, time.Month(i+1), 15, 12, 57, 36, 0, time.UTC); len(got) != 1 || !got[0].At.Equal(want) {
+				t.Errorf("%s: %s: got %v, want %v", language, name, describeAll(got), want)
+			}
+		}
+	}
+}

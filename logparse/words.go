@@ -11,18 +11,18 @@ const maxWord = 32
 // that some have, and their other spellings. Longer forms are found by their
 // first letters.
 var monthNames = makeMonths(
-	"jan janv jän ene gen sty led oca ian янв яну січ tammi ιαν xan jaan sau", // January
-	"feb févr fév fev lut úno şub фев лют helmi φεβ veebr vas",
-	"mar mars märz mär mrz mrt maa maerz mars bře мар бер maalis márc μαρ",
-	"apr avr avril abr kwi dub nis апр кві huhti άπρ απρ bal",
-	"may mai maj mei mag maig kwie kvě май мая тра touko máj μαϊ μάι maí geg",
-	"jun juin giu juny cze čen haz iun июн юни чер kesä jún ιουν xuñ juuni bir jūn",
-	"jul juil lug lip čec tem iul июл юли лип heinä júl ιουλ xul juuli lie jūl",
-	"aug août aoû ago agu sie srp ağu авг сер elo αυγ ágú rgp",
-	"sep sept set wrz zář eyl сен сеп вер syys szept σεπ rgs",
-	"oct okt ott out paź říj eki окт жов loka οκτ",
-	"nov lis kas noi noy нов ноя ное лис marras νοέ νοε nóv lap",
-	"dec déc dez dic des gru pro ara дек гру joulu δεκ dets grd",
+	"jan janv jän ene gen sty led oca ian янв яну січ tammi ιαν xan jaan sau јан yan urt sij ינו ينا ژان ม.ค 一月", // January
+	"feb févr fév fev lut úno şub фев лют helmi φεβ veebr vas феб shk ots velj פבר فبر فور ก.พ 二月",
+	"mar mars märz mär mrz mrt maa maerz mars bře мар бер maalis márc μαρ μάρ kov mäe mac ožu מרץ مار มี.ค 三月",
+	"apr avr avril abr kwi dub nis апр кві huhti άπρ απρ bal ápr d’abr pri api tra אפר أبر آور เม.ย 四月",
+	"may mai maj mei mag maig kwie kvě май мая тра touko máj μαϊ μάι maí geg μαΐ мај mee svi מאי ماي مه พ.ค 五月",
+	"jun juin giu juny cze čen haz iun июн юни чер kesä jún ιουν xuñ juuni bir jūn ιούν јун iyn qer eka meith יונ يون ژوئن มิ.ย 六月",
+	"jul juil lug lip čec tem iul июл юли лип heinä júl ιουλ xul juuli lie jūl jui ιούλ јул iyl kor uzt יול يول ژوئیه ก.ค 七月",
+	"aug août aoû ago agu sie srp ağu авг сер elo αυγ ágú rgp αύγ avg avq ag d’ag rugp ogos gsh abu kol אוג أغس اوت ส.ค 八月",
+	"sep sept set wrz zář eyl сен сеп вер syys szept σεπ rgs sen rugs sht ira ruj ספט سبت سپت ก.ย 九月",
+	"oct okt ott out paź říj eki окт жов loka οκτ d’oct spal tet urr אוק أكت اكت ต.ค 十月",
+	"nov lis kas noi noy нов ноя ное лис marras νοέ νοε nóv lap nën aza stu נוב نوف نوا พ.ย 十一月",
+	"dec déc dez dic des gru pro ara дек гру joulu δεκ dets grd дец dek dis dhj abe דצמ ديس دسا ธ.ค 十二月",
 )
 
 func makeMonths(names ...string) map[string]int {
