@@ -22,29 +22,46 @@ func findFields(line string) (mta bounce.MTA, found bool) {
 	switch {
 	case strings.Contains(line, `"**"`), strings.Contains(line, `"=="`):
 		return bounce.Exim, eximIDField.MatchString(line)
-	case !strings.Contains(line, "bounced") && !strings.Contains(line, "deferred") && !strings.Contains(line, "expired") && !strings.Contains(line, "sent"):
-		return "", false
-	case serverField.MatchString(line) && deliveredField.MatchString(line) && toField.MatchString(line),
-		outcomeColumn.MatchString(line) && addressColumn.MatchString(line) && codeColumn.MatchString(line):
+	case containsAny(line, `dsn"`, `relay"`, `queue_id"`, `queueid"`, `qid"`, `"postfix/`) && deliveredField.MatchString(line) && toField.MatchString(line),
+		hasOutcomeColumn(line) && addressColumn.MatchString(line) && codeColumn.MatchString(line):
 		return bounce.Postfix, true
 	}
 	return "", false
 }
 
+func containsAny(text string, parts ...string) bool {
+	for _, part := range parts {
+		if strings.Contains(text, part) {
+			return true
+		}
+	}
+	return false
+}
+
+// hasOutcomeColumn reports whether a column holds nothing but the outcome of a delivery.
+func hasOutcomeColumn(line string) bool {
+	for _, outcome := range [...]string{"bounced", "deferred", "expired", "sent"} {
+		before, after, found := strings.Cut(line, outcome)
+		before, after = strings.TrimRight(before, `" `), strings.TrimLeft(after, `" `)
+		if found && before != "" && strings.IndexByte(columnEnds, before[len(before)-1]) >= 0 && (after == "" || strings.IndexByte(columnEnds, after[0]) >= 0) {
+			return true
+		}
+	}
+	return false
+}
+
 const (
 	outcomes     = `(?:bounced|deferred|expired|sent)`
-	columnBefore = `(?:^|[,;|\t]) ?"?`
-	columnBehind = `"? ?(?:[,;|\t]|$)`
+	columnEnds   = ",;|\t"
+	columnBefore = `(?:^|[` + columnEnds + `]) ?"?`
+	columnBehind = `"? ?(?:[` + columnEnds + `]|$)`
 )
 
 var (
 	outcomeValue   = regexp.MustCompile(`^"` + outcomes + `[" ]`)
-	serverField    = regexp.MustCompile(`(?:dsn|relay|queue_?id|qid)" ?: ?|"postfix/`)
 	deliveredField = regexp.MustCompile(`(?:status|result|outcome)" ?: ?"` + outcomes + `[" ]`)
 	toField        = regexp.MustCompile(`(?:to|to_address|recipient|rcpt)" ?: ?[["{]`)
 	eximIDField    = regexp.MustCompile(`"[0-9A-Za-z]{6}-(?:[0-9A-Za-z]{6}-[0-9A-Za-z]{2}|[0-9A-Za-z]{11}-[0-9A-Za-z]{4})"`)
-
-	outcomeColumn = regexp.MustCompile(columnBefore + outcomes + columnBehind)
-	addressColumn = regexp.MustCompile(columnBefore + `<?[^\s,;|"<>@]+@[^\s,;|"<>@]+>?` + columnBehind)
-	codeColumn    = regexp.MustCompile(columnBefore + `[245]\.\d{1,3}\.\d{1,3}` + columnBehind)
+	addressColumn  = regexp.MustCompile(columnBefore + `<?[^\s,;|"<>@]+@[^\s,;|"<>@]+>?` + columnBehind)
+	codeColumn     = regexp.MustCompile(columnBefore + `[245]\.\d{1,3}\.\d{1,3}` + columnBehind)
 )
