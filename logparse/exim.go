@@ -90,11 +90,15 @@ func parseExim(h *header, ev *bounce.Event) result {
 	}
 	*ev = bounce.Event{}
 	ev.MTA = bounce.Exim
-	if fastExim(body, id, ev) {
-		return resultRead
+	result := resultRead
+	if !fastExim(body, id, ev) {
+		*ev = bounce.Event{Delivery: bounce.Delivery{MTA: bounce.Exim}}
+		result = parseEximByGrammar(body, ev)
 	}
-	*ev = bounce.Event{Delivery: bounce.Delivery{MTA: bounce.Exim}}
-	return parseEximByGrammar(body, ev)
+	if ev.QueueID == eximNoID {
+		ev.QueueID = ""
+	}
+	return result
 }
 
 func eximMarked(rest string) bool {

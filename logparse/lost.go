@@ -69,7 +69,7 @@ var (
 	lostOpenSMTPD    = regexp.MustCompile(`^[^<>"=]{0,100}\b(?:mta|mda)[ ,;|]{1,3}(?:event=)?delivery\b`)
 	lostOpenSMTPDOld = regexp.MustCompile(`^[^<>"=]{0,100}(?:relay|delivery): (?:Ok|TempFail|PermFail|Loop|Expire) for `)
 	// As exim -v prints it, perhaps into a field of an object.
-	lostEximVerbose = regexp.MustCompile(`^(?:[^<>@="]{0,60}[|:] |[\w.-]{1,60} |\{"[^<>@=]{1,200}": ?" ?)?(?:\d+ )?(?:\*\*|==|=>|->) \S+@[^\s:]+` +
+	lostEximVerbose = regexp.MustCompile(`^(?:[^<>@="]{0,60}[|:] |(?:[^\s<>@="]{1,60} ){1,4}|\{"[^<>@=]{1,200}": ?" ?)?(?:\d+ )?(?:\*\*|==|=>|->) \S+@[^\s:]+` +
 		`(?: (?:.* )?R=\S+ (?:(?:.* )?T=\S|defer \(|: )| ?: (?:Unrouteable address|retry timeout exceeded)(?:$|\\n"|"))`)
 )
 

@@ -73,9 +73,9 @@ var fieldNames = makeFields(map[role]string{
 	roleProcess: `_PID pid procid proc_id process.pid _process_id process_id log.syslog.procid syslog_pid SYSLOG_PID`,
 	roleTime: `__REALTIME_TIMESTAMP timereported time_reported timestamp_reported
 		@timestamp timestamp generated_at
-		time _time @t timestamp.seconds
+		time _time __time__ @t timestamp.seconds
 		ts _ts dt datetime isodate date timeunixnano
-		syslog_timestamp eventtime event_time event.created
+		syslog_timestamp _messagetime eventtime event_time event.created
 		timegenerated time_generated
 		received_at receivedat
 		_SOURCE_REALTIME_TIMESTAMP`,
@@ -231,6 +231,9 @@ func (u *unusual) readMessage(text string, isLog bool) bool {
 	text = u.withoutHost(strings.TrimRight(text, "\r\n"))
 	if postfixDaemons[u.tag] && tagOf(strings.TrimLeft(text, " ")) == "postfix" {
 		u.tag = "postfix/" + u.tag // the name of the process
+	}
+	if !isOtherProgram(u.tag) && u.takePrinted(text) {
+		return true
 	}
 	known := isDaemonTag(u.tag) || isServerTag(u.tag)
 	inside := *u

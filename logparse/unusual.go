@@ -102,6 +102,9 @@ func (u *unusual) readParts(rest string) bool {
 			continue
 		}
 		if after, ok := u.cutStamp(rest); ok {
+			if u.takePrinted(after) {
+				return true
+			}
 			rest = after
 			continue
 		}
