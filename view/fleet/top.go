@@ -68,36 +68,42 @@ func (r *Reader) FailureGroups(ctx context.Context, column query.FailureColumn, 
 		return nil, errPrivate
 	}
 	c.add("occurred_at >= ?::text::timestamptz AND occurred_at < ?::text::timestamptz", bounce.Stamp(since), bounce.Stamp(until))
-	rows, err := r.conn.Query(ctx, "SELECT "+string(column)+`, category, reason, count(*), count(*) FILTER (WHERE disposition = 'permanent'), count(*) FILTER (WHERE suppress)
+	return list(ctx, r, func(row pgx.CollectableRow) (g query.FailureGroup, err error) {
+		return g, row.Scan(&g.Name, &g.Category, &g.Reason, &g.Failed, &g.Permanent, &g.Suppress)
+	}, "SELECT "+string(column)+`, category, reason, count(*), count(*) FILTER (WHERE disposition = 'permanent'), count(*) FILTER (WHERE suppress)
 		FROM bouncetail.bounces
 		WHERE `+strings.Join(c.where, " AND ")+`
 		GROUP BY 1, 2, 3
 		ORDER BY `+string(column)+` COLLATE "C" NULLS FIRST, category COLLATE "C", reason COLLATE "C"`, c.args...)
-	if err != nil {
-		return nil, fleet.Explain(err)
-	}
-	groups, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (g query.FailureGroup, err error) {
-		return g, row.Scan(&g.Name, &g.Category, &g.Reason, &g.Failed, &g.Permanent, &g.Suppress)
+}
+
+// list returns the rows of a statement that may look at many. JIT takes longer than it
+// saves.
+func list[T any](ctx context.Context, r *Reader, scan pgx.RowToFunc[T], statement string, args ...any) (all []T, err error) {
+	err = pgx.BeginTxFunc(ctx, r.conn, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, "SET LOCAL jit TO off"); err != nil {
+			return err
+		}
+		rows, err := tx.Query(ctx, statement, args...)
+		if err == nil {
+			all, err = pgx.CollectRows(rows, scan)
+		}
+		return err
 	})
-	return groups, fleet.Explain(err)
+	return all, fleet.Explain(err)
 }
 
 // DomainCounts returns the domains with failed attempts on the days from one to
 // another in UTC, both included: the sums of what the hosts have counted, each log once.
 func (r *Reader) DomainCounts(ctx context.Context, first, last time.Time) ([]query.DomainCount, error) {
-	rows, err := r.conn.Query(ctx, `
+	return list(ctx, r, func(row pgx.CollectableRow) (c query.DomainCount, err error) {
+		return c, row.Scan(&c.Domain, &c.Failed, &c.Sent)
+	}, `
 		SELECT domain, sum(deferred + bounced + expired)::bigint, sum(sent)::bigint
 		FROM bouncetail_views.daily_counts
 		WHERE day >= $1 AND day <= $2
 		GROUP BY domain
 		HAVING sum(deferred + bounced + expired) > 0`, first.UTC().Format(time.DateOnly), last.UTC().Format(time.DateOnly))
-	if err != nil {
-		return nil, fleet.Explain(err)
-	}
-	counts, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (c query.DomainCount, err error) {
-		return c, row.Scan(&c.Domain, &c.Failed, &c.Sent)
-	})
-	return counts, fleet.Explain(err)
 }
 
 // BadByDomain returns the number of bad addresses by domain.
@@ -118,12 +124,7 @@ func (r *Reader) BadByProvider(ctx context.Context) ([]query.Count, error) {
 }
 
 func (r *Reader) counts(ctx context.Context, statement string, args ...any) ([]query.Count, error) {
-	rows, err := r.conn.Query(ctx, statement, args...)
-	if err != nil {
-		return nil, fleet.Explain(err)
-	}
-	counts, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (c query.Count, err error) { return c, row.Scan(&c.Name, &c.N) })
-	return counts, fleet.Explain(err)
+	return list(ctx, r, func(row pgx.CollectableRow) (c query.Count, err error) { return c, row.Scan(&c.Name, &c.N) }, statement, args...)
 }
 
 // LastFailure returns the stamp of the last failure, or an empty text if there was none.
