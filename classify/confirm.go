@@ -26,6 +26,11 @@ func (j *judged) confirm(v bounce.Verdict) (bounce.Verdict, bool) {
 		v.Disposition = bounce.Retry
 		return v, false
 	}
+	if strings.Contains(blocklist(j.text, j.textHas), ".") {
+		// A blocklist that words its refusals like a missing user: it was asked first.
+		j.changed = "the reply names a blocklist"
+		return with(v, bounce.SenderReputation, bounce.IPBlocklisted, bounce.ScopeSender, bounce.Permanent), false
+	}
 	if len(r.statements) == 0 || isProvider(group(v.Rule)) && !r.ofSender {
 		return v, true // a provider's wording is known to mean it
 	}

@@ -188,10 +188,24 @@ func (r *reader) isPassing(c *clause) bool {
 	for k := range c.words {
 		w := c.words[k]
 		text := r.text[w.start:w.end]
-		if w.role&temporary != 0 && !(unused && strings.HasPrefix(text, "for #")) {
+		if w.role&temporary != 0 && !(unused && strings.HasPrefix(text, "for #")) && !r.isForbidden(c, k) {
 			return true
 		}
 		unused = unused || strings.HasPrefix(text, "inactiv") || r.isWord(c, k, "unused", "dormant", "idle", "used", "logged", "accessed", "opened", "active")
+	}
+	return false
+}
+
+// isForbidden reports whether a clause says that there is no point in another attempt:
+// "do not retry", but not "do not retry within an hour".
+func (r *reader) isForbidden(c *clause, at int) bool {
+	if !r.isWord(c, at, "retry", "retrying", "resend", "send again", "try again", "try once more", "try later", "try again later") || r.spans(c, "within", "before", "for", "too", "in") {
+		return false
+	}
+	for k := max(at-3, 0); k < at; k++ {
+		if c.words[k].role&not != 0 {
+			return true
+		}
 	}
 	return false
 }
