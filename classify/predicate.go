@@ -74,6 +74,10 @@ func (r *reader) qualityAt(i, lo, hi int, predicate role) (statement, int) {
 		return statement{}, hi // "user unknown limit exceeded"
 	}
 	subject, named, left := r.subjectBefore(i, lo)
+	if !left && hi < len(c.words) && r.isWord(c, hi, "error", "errors", "problem", "failure", "exception", "response", "reply", "code", "reason", "cause") {
+		r.elsewhere = true
+		return statement{}, hi // "unknown error"
+	}
 	if left && r.isOfProperty(c, lo, hi, predicate) {
 		r.elsewhere = true
 		return statement{}, hi
@@ -81,6 +85,10 @@ func (r *reader) qualityAt(i, lo, hi int, predicate role) (statement, int) {
 	if predicate&(missing|disabled) != 0 && (!left || subject == mail || subject == place) {
 		if from, to, ok := c.nounAfter(hi); ok {
 			kind := c.kind(from, to)
+			if kind == recipient && c.isObject(lo) && r.isPlural(c, to) && r.isWord(c, lo-1, "of", "from", "by") {
+				r.elsewhere = true // "rate of unknown users"
+				return statement{}, to
+			}
 			if kind == recipient && (to < len(c.words) && r.isWord(c, to, "complained", "complains", "reported", "sends", "sent", "wrote", "writes", "wants") || r.isError(c, to) || c.isObject(lo) || r.isPlural(c, to) && (c.roles()&verb != 0 || lo > 0 && r.isWord(c, lo-1, "due to", "because of"))) {
 				return statement{}, to
 			}
@@ -104,16 +112,33 @@ func (r *reader) qualityAt(i, lo, hi int, predicate role) (statement, int) {
 		}
 	}
 	s.subject = r.owned(c, s.subject, hi, predicate)
-	if s.subject == 0 && !r.endsClause(c, lo, hi) || c.words[lo].role&disabled != 0 && r.hasObject(c, lo, hi) {
+	if c.words[lo].role&disabled != 0 && r.hasObject(c, lo, hi) || c.words[lo].role&gone != 0 && hi < len(c.words) && c.words[hi].role&your != 0 {
+		r.elsewhere = true // "recipient has disabled newsletters", "accepts your mail no more"
+		return statement{}, hi
+	}
+	if s.subject == 0 && !r.endsClause(c, lo, hi) {
 		return statement{}, hi
 	}
 	if s.subject == 0 && s.named.end > 0 && !r.isThis(c) && (predicate != moved || !strings.Contains(s.says.String(), "left")) {
 		s.doubt = hedged // "moderator not found": nobody knows what that is; "jane has left the company" says it
 	}
-	if predicate == disabled && r.isFor(c, hi) || predicate == moved && !r.isGone(c, hi) {
+	if r.isFault(c, hi) || predicate == disabled && r.isFor(c, hi) || predicate == moved && !r.isGone(c, hi) {
 		s.doubt = hedged // "disabled for external mail", "moved to another folder"
 	}
 	return s, hi
+}
+
+// isFault reports whether a fault is named as the reason: "unknown due to a configuration
+// error".
+func (r *reader) isFault(c *clause, at int) bool {
+	because := false
+	for k := at; k < len(c.words); k++ {
+		because = because || r.isWord(c, k, "due to", "because of", "after", "following")
+		if because && r.isWord(c, k, "error", "errors", "fault", "outage", "misconfiguration", "crash", "malfunction", "upgrade", "failover") {
+			return true
+		}
+	}
+	return false
 }
 
 // isOfProperty reports whether a quality is that of a thing that its subject has:

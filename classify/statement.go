@@ -207,8 +207,11 @@ func (r *reader) clause(i int) {
 		r.manyIn = c.sentence + 1
 	}
 	var found []statement
-	if r.manyIn != c.sentence+1 && !r.fieldQuoted { // else it is a count of addresses, not this one
+	switch {
+	case !r.fieldQuoted && r.manyIn != c.sentence+1:
 		found = r.find(i)
+	case all&(missing|disabled) != 0:
+		r.elsewhere = true // a count of addresses, not this one
 	}
 	if r.spans(c, anotherPerson) && len(found) == 0 {
 		r.otherIn = c.sentence + 1
