@@ -137,7 +137,7 @@ func eximWords(body string) bool {
 // programs, which are most, must cost next to nothing.
 func mayBeWrapped(h *header) bool {
 	if h.body == "" || isOtherProgram(h.tag) {
-		return false
+		return passesOn(h.tag, h.body)
 	}
 	if mayBeginHeader(h.body) || h.tag == "" && strings.IndexByte(h.body[:min(len(h.body), 80)], '/') >= 0 {
 		return true
@@ -150,6 +150,12 @@ func mayBeWrapped(h *header) bool {
 		}
 	}
 	return strings.Contains(h.body, `dsn"`) || strings.Contains(h.body, "** ") || strings.Contains(h.body, "-> ") || strings.Contains(h.body, ">> ") || strings.Contains(h.body, "ail for ")
+}
+
+// passesOn reports whether a program that delivers no mail passes on a line of a mail
+// server: some set-ups log everything under the kernel's tag.
+func passesOn(tag, text string) bool {
+	return tag == "kernel" && beginsWithTag(strings.TrimLeft(text, " \t"))
 }
 
 // mayBeginHeader reports whether a text may begin with a stamp, a priority, an

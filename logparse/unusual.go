@@ -287,7 +287,7 @@ func (u *unusual) cutPart(rest string) (string, bool) {
 		return after, false
 	}
 	if marked {
-		return withoutService(tag, after), u.passOn(tag)
+		return withoutService(tag, after), u.passOn(tag, after)
 	}
 	return after, u.addName(tag)
 }
@@ -317,18 +317,18 @@ func (u *unusual) cutName(rest string, colon int) (string, bool) {
 	if tag, _, behind, _ := cutAnyTag(rest); tag == "" || behind == "" && after != "" {
 		return "", false
 	} else if strings.HasSuffix(rest[:len(rest)-len(behind)], "]:") {
-		return withoutService(tag, behind), u.passOn(tag)
+		return withoutService(tag, behind), u.passOn(tag, behind)
 	}
 	if u.n > 0 && strings.HasPrefix(after, " ") {
-		return withoutService(name, after), u.passOn(name)
+		return withoutService(name, after), u.passOn(name, after)
 	}
 	return after, u.addName(name)
 }
 
 // passOn takes the tag of a program that passes on what others logged, such as
 // docker. What follows must be a header or a mail server's tag.
-func (u *unusual) passOn(tag string) bool {
-	if isOtherProgram(tag) {
+func (u *unusual) passOn(tag, after string) bool {
+	if isOtherProgram(tag) && !passesOn(tag, after) {
 		u.foreign = true
 		return false
 	}
