@@ -73,6 +73,18 @@ func (r *reader) isFor(c *clause, at int) bool {
 	return false
 }
 
+// acts reports whether a clause says what somebody does, who then exists: "the addressee
+// refuses delivery", "this alias works inside the company".
+func (r *reader) acts(c *clause) bool {
+	for k := 1; k < len(c.words); k++ {
+		before := c.words[k-1].role
+		if w := c.words[k]; w.role&verb != 0 && w.role&noun == 0 && r.text[w.end-1] == 's' && before&(recipient|filler) != 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // isSomeMail reports whether a verb is said of one kind of mail, or of mail from
 // somebody: "no longer accepts bulk mail", "no longer receives mail from lists",
 // "no longer receives invoices".

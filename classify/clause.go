@@ -153,6 +153,9 @@ func (p *parser) word() {
 		}
 	}
 	r := p.lexicon.of(text)
+	if text == "unknown" && strings.HasPrefix(p.text[end:], "[") {
+		r = other // Postfix's name of a client without reverse DNS
+	}
 	if r == 0 {
 		r = p.lexicon.of(strings.TrimSuffix(text, "'s"))
 	}

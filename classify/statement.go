@@ -213,6 +213,9 @@ func (r *reader) clause(i int) {
 	case all&(missing|disabled) != 0:
 		r.elsewhere = true // a count of addresses, not this one
 	}
+	if t.subject == recipient && len(found) == 0 && r.acts(c) {
+		r.elsewhere = true
+	}
 	if r.spans(c, anotherPerson) && len(found) == 0 {
 		r.otherIn = c.sentence + 1
 	}
