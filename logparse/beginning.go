@@ -80,6 +80,15 @@ func hasAnyPrefix(text string, prefixes ...string) bool {
 	return false
 }
 
+func containsAny(text string, parts ...string) bool {
+	for _, part := range parts {
+		if strings.Contains(text, part) {
+			return true
+		}
+	}
+	return false
+}
+
 // cutBracketed cuts addresses in brackets off, with quotes in which brackets may
 // stand.
 func cutBracketed(text string) (list, rest string) {
@@ -142,14 +151,10 @@ func mayBeWrapped(h *header) bool {
 	if mayBeginHeader(h.body) || h.tag == "" && strings.IndexByte(h.body[:min(len(h.body), 80)], '/') >= 0 {
 		return true
 	}
-	if strings.IndexByte(h.body, '=') >= 0 {
-		for _, sign := range [...]string{"=<", "=> ", "== ", "to=", "id="} {
-			if strings.Contains(h.body, sign) {
-				return true
-			}
-		}
+	if strings.IndexByte(h.body, '=') >= 0 && containsAny(h.body, "=<", "=> ", "== ", "to=", "id=") {
+		return true
 	}
-	return strings.Contains(h.body, `dsn"`) || strings.Contains(h.body, "** ") || strings.Contains(h.body, "-> ") || strings.Contains(h.body, ">> ") || strings.Contains(h.body, "ail for ")
+	return containsAny(h.body, `dsn"`, "** ", "-> ", ">> ", "ail for ")
 }
 
 // passesOn reports whether a program that delivers no mail passes on a line of a mail

@@ -29,7 +29,7 @@ func (s *stamp) cutAny(text string) (rest string, ok bool) {
 	}
 	for _, form := range [...]func(*stamp, string) (string, bool){(*stamp).cutNumeric, (*stamp).cutDigits, (*stamp).cutNamed, (*stamp).cutTAI64N} {
 		*s = stamp{}
-		if rest, ok := form(s, text); ok && endsStamp(rest) {
+		if rest, ok := form(s, text); ok && (endsStamp(rest) || s.zoned && s.year > 0 && (beginsLine(rest) || beginsWithTag(rest))) { // TrueNAS leaves no space
 			return rest, true
 		}
 	}

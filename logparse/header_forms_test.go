@@ -49,6 +49,8 @@ var headerTests = []struct{ name, form, time, host string }{
 	{"the clock of a terminal", "13:57:40.5 Nov 23 12:57:36 mx postfix/DAEMON[474]: BODY", "2026-11-23T12:57:36Z", "mx"},
 	{"the clock of a chat", "[1:57:40 PM] Nov 23 12:57:36 mx postfix/DAEMON[474]: BODY", "2026-11-23T12:57:36Z", "mx"},
 	{"the kernel's tag in front", "Nov 23 12:57:36 mx kernel: postfix/DAEMON[474]: BODY", "2026-11-23T12:57:36Z", "mx"},
+	{"a stamp without a space behind it", "2026-11-23 12:57:36.123456+00:00Nov 23 12:57:36 mx postfix/DAEMON[474]: BODY", "2026-11-23T12:57:36Z", "mx"},
+	{"the same in front of a tag", "2026-11-23 12:57:36.123456+00:00postfix/DAEMON[474]: BODY", "2026-11-23T12:57:36.123456Z", ""},
 	{"date(1)", "Mon Nov 23 12:57:36 UTC 2026 mx postfix/DAEMON[474]: BODY", "2026-11-23T12:57:36Z", "mx"},
 	{"RFC 5322", "Mon, 23 Nov 2026 12:57:36 +0100 mx postfix/DAEMON[474]: BODY", "2026-11-23T11:57:36Z", "mx"},
 	{"common log format", "[23/Nov/2026:12:57:36 -0500] mx postfix/DAEMON[474]: BODY", "2026-11-23T17:57:36Z", "mx"},

@@ -29,15 +29,6 @@ func findFields(line string) (mta bounce.MTA, found bool) {
 	return "", false
 }
 
-func containsAny(text string, parts ...string) bool {
-	for _, part := range parts {
-		if strings.Contains(text, part) {
-			return true
-		}
-	}
-	return false
-}
-
 // hasOutcomeColumn reports whether a column holds nothing but the outcome of a delivery.
 func hasOutcomeColumn(line string) bool {
 	for _, outcome := range [...]string{"bounced", "deferred", "expired", "sent"} {
