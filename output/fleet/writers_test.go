@@ -139,3 +139,23 @@ func TestAReaderByNumberMissesNothing(t *testing.T) {
 	}
 	t.Logf("%d changes up to number %d of %d recipients were seen within %.1f s", changes, last, len(seen), time.Since(begun).Seconds())
 }
+
+// An address often fails again in the next batches. A change that does not fit into the
+// page of its row writes to all indexes of recipients.
+func TestMostChangesOfRecipientsWriteToNoIndex(t *testing.T) {
+	server, dsn, database := newFleet(t)
+	h := newHost(t, dsn, "mx1")
+	h.fill(t, 0, 4000) // 400 addresses, of which a batch has a quarter
+	h.sender.batchSize = 100
+	h.send(t)
+	h.sender.close()
+	const changes = "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relid = 'bouncetail.recipients'::regclass"
+	var all, inPage int
+	eventually(t, "the statistics of the connection", func() bool {
+		_, err := fmt.Sscanf(server.SQL(t, database, changes), "%d|%d", &all, &inPage)
+		return err == nil && all >= 3600
+	})
+	if inPage < all*85/100 {
+		t.Errorf("of %d changes, %d did not write to an index, want 85 %%", all, inPage)
+	}
+}
