@@ -158,9 +158,11 @@ func mayBeWrapped(h *header) bool {
 }
 
 // passesOn reports whether a program that delivers no mail passes on a line of a mail
-// server: some set-ups log everything under the kernel's tag.
+// server: some set-ups log everything under the kernel's tag. Under a name of Postfix
+// that is not known, a delivery is counted: a later version may have added the name.
 func passesOn(tag, text string) bool {
-	return tag == "kernel" && beginsWithTag(strings.TrimLeft(text, " \t"))
+	text = strings.TrimLeft(text, " \t")
+	return tag == "kernel" && beginsWithTag(text) || strings.HasPrefix(tag, "postfix") && tagOf(text) == "postfix"
 }
 
 // mayBeginHeader reports whether a text may begin with a stamp, a priority, an
