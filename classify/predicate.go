@@ -315,8 +315,14 @@ func (r *reader) noneAt(i, at int) (statement, int) {
 	if s.subject != recipient && s.subject != domain {
 		return statement{}, to
 	}
-	if !r.isSuch(c, at, from) && !r.namesOne(c, to) {
-		return statement{}, to
+	if !r.isSuch(c, at, from) {
+		if at > 0 && to == len(c.words) && r.isPlural(c, to) {
+			r.elsewhere = true
+			return statement{}, to // "this server knows no users"
+		}
+		if !r.namesOne(c, to) {
+			return statement{}, to
+		}
 	}
 	if c.isYours(0, at) || r.saysYou(c, at) {
 		s.subject = other // "your domain has no such mailbox", "you have no account here"
