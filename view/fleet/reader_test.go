@@ -68,3 +68,19 @@ func TestTheNewestRecipientsAreThoseOfTheNewestFailures(t *testing.T) {
 		}
 	}
 }
+
+// JIT takes longer than it saves, and a pooler may give the connection to another client
+// after the transaction.
+func TestListsAreMadeWithoutJIT(t *testing.T) {
+	s, _, _ := fleetOf(t, nil)
+	r := openFleet(t, s)
+	setting := func(row pgx.CollectableRow) (value string, err error) { return value, row.Scan(&value) }
+	got, err := list(t.Context(), r, setting, "SELECT current_setting('jit')")
+	if err != nil || !slices.Equal(got, []string{"off"}) {
+		t.Errorf("jit of a list is %q, %v", got, err)
+	}
+	var behind string
+	if err := r.conn.QueryRow(t.Context(), "SELECT current_setting('jit')").Scan(&behind); err != nil || behind != "on" {
+		t.Errorf("jit behind a list is %q, %v", behind, err)
+	}
+}
