@@ -187,6 +187,8 @@ func TestDeliveriesThatAreOnlyCounted(t *testing.T) {
 		`Nov 23 12:57:36 mx postfix/smtp[4]: @cee: {"msg":"4f1XyZabcd: to=<a@b.example>, relay=none, delay=1, delays=0/0/0/1, dsn=4.4.1, status=deferred (x)"}`,
 		`Nov 23 12:57:36 mx postfix/relayd[4]: 4f1XyZabcd: to=<a@b.example>, relay=none, delay=1, delays=0/0/0/1, dsn=4.4.1, status=deferred (x)`,
 		`Nov 23 12:57:36 CET mx postfix/relayd[4]: 4f1XyZabcd: to=<a@b.example>, relay=none, delay=1, delays=0/0/0/1, dsn=4.4.1, status=deferred (x)`,
+		`Nov 23 12:57:36 mx postfix/smtp[4]: 4f1XyZabcd: -- to=<a@b.example>, relay=none, delay=1, delays=0/0/0/1, dsn=4.4.1, status=deferred (x)`,
+		`Nov 23 12:57:36 mx postfix/smtp[4]: 4f1XyZabcd: msgid=<x@a.example> to=<a@b.example>, relay=none, delay=1, delays=0/0/0/1, dsn=4.4.1, status=deferred (x)`,
 		`Nov 23 12:57:36 mx postfix/smtp[4]: <x y=z> 4f1XyZabcd: to=<a@b.example>, relay=none, delay=1, delays=0/0/0/1, dsn=4.4.1, status=deferred (x)`,
 	} {
 		p := newParser(t, "")
@@ -202,6 +204,7 @@ func TestDeliveriesThatAreOnlyCounted(t *testing.T) {
 		`17,a@b.example,sent,12.50`,
 		`~~ 4f1XyZabcd: to=<a@b.example>, relay=none, delay=1, dsn=5.1.1, status=undeliverable (x)`,
 		`~~ to=<a@b.example>, relay=none, delay=1, dsn=5.1.1, status=undeliverable (x)`,
+		`Nov 23 12:57:36 mx postfix/smtp[4]: 4f1XyZabcd: host mx.b.example[192.0.2.1] refused to talk to me: 421 to=<a@b.example>, relay=none, delay=1, dsn=5.1.1, status=bounced (x)`,
 		`~~ host mx.b.example[192.0.2.1] said: 450 to=<a@b.example>, relay=none, delay=1, dsn=5.1.1, status=bounced (x)`,
 	} {
 		p := newParser(t, "")

@@ -105,7 +105,7 @@ func beginsWithID(body string) bool {
 // none is about what another server said.
 func behindFiller(body string) bool {
 	before, _, found := strings.Cut(body[:min(len(body), 2*maxBefore)], "to=<")
-	if !found || beginsWithID(body) || strings.Contains(before, "said") || strings.Contains(before, "from=") {
+	if !found || containsAny(before, "said", "to me: ", "from=") {
 		return false
 	}
 	_, found = findDelivery(body)
