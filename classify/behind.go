@@ -5,6 +5,67 @@ import "strings"
 // What stands behind a predicate may make it say something else: "the user closed
 // this thread", "disabled for external mail", "moved to another folder".
 
+// isFault reports whether a fault is named as the reason: "unknown due to a configuration
+// error".
+func (r *reader) isFault(c *clause, at int) bool {
+	because := false
+	for k := at; k < len(c.words); k++ {
+		because = because || r.isWord(c, k, "due to", "because of", "after", "following")
+		if because && r.isWord(c, k, "error", "errors", "fault", "outage", "misconfiguration", "crash", "malfunction", "upgrade", "failover") {
+			return true
+		}
+	}
+	return false
+}
+
+// isOfThing reports whether a quality is not that of a recipient, but of what stands
+// behind it: "user unknown limit exceeded", "unknown error", "mailbox has invalid
+// permissions".
+func (r *reader) isOfThing(c *clause, lo, hi int, predicate role, left bool) bool {
+	switch {
+	case hi == len(c.words):
+		return false
+	case r.isWord(c, hi, "limit", "limits", "rate", "ratio", "threshold", "count", "percentage", "attempts"):
+		return true
+	case left:
+		return r.isOfProperty(c, lo, hi, predicate)
+	}
+	return r.isWord(c, hi, "error", "errors", "problem", "failure", "exception", "response", "reply", "code", "reason", "cause")
+}
+
+// isAnyones reports whether a quality in front of a noun is not that of this recipient:
+// "unknown users complained", "mail to unknown users is refused", "because of unknown users".
+func (r *reader) isAnyones(c *clause, lo, to int) bool {
+	switch {
+	case c.isObject(lo) || r.isError(c, to):
+		return true
+	case to < len(c.words) && r.isWord(c, to, "complained", "complains", "reported", "sends", "sent", "wrote", "writes", "wants"):
+		return true
+	}
+	return r.isPlural(c, to) && (c.roles()&verb != 0 || lo > 0 && r.isWord(c, lo-1, "due to", "because of"))
+}
+
+// isOfProperty reports whether a quality is that of a thing that its subject has:
+// "mailbox has invalid permissions", "the user has a closed profile". It is not so if
+// the thing is an address: "alias has an invalid address", "has an unknown target user".
+func (r *reader) isOfProperty(c *clause, lo, hi int, predicate role) bool {
+	at, article := lo-1, false
+	for at > 0 && r.isWord(c, at, "a", "an", "some", "this", "that") {
+		at, article = at-1, true
+	}
+	if at < 0 || !r.isWord(c, at, "has", "have", "had", "with", "contains", "uses") || predicate != missing && !article {
+		return false // "the account has expired today"
+	}
+	if c.words[hi].isName() {
+		return hi+1 == len(c.words) || c.words[hi+1].role&recipient == 0
+	}
+	if c.words[hi].role&noun == 0 {
+		return false
+	}
+	_, to := c.phrase(hi)
+	return c.kind(hi, to)&(recipient|domain) == 0 || to < len(c.words) && c.words[to].isName()
+}
+
 // hasObject reports whether a predicate is a verb that does something to a
 // message or a list: "the user deleted your message", "recipient has closed the
 // list".

@@ -69,27 +69,18 @@ func (r *reader) qualityAt(i, lo, hi int, predicate role) (statement, int) {
 		r.denied = true
 		return statement{}, hi
 	}
-	if hi < len(c.words) && r.isWord(c, hi, "limit", "limits", "rate", "ratio", "threshold", "count", "percentage", "attempts") {
-		r.elsewhere = true
-		return statement{}, hi // "user unknown limit exceeded"
-	}
 	subject, named, left := r.subjectBefore(i, lo)
-	if !left && hi < len(c.words) && r.isWord(c, hi, "error", "errors", "problem", "failure", "exception", "response", "reply", "code", "reason", "cause") {
-		r.elsewhere = true
-		return statement{}, hi // "unknown error"
-	}
-	if left && r.isOfProperty(c, lo, hi, predicate) {
+	if r.isOfThing(c, lo, hi, predicate, left) {
 		r.elsewhere = true
 		return statement{}, hi
 	}
 	if predicate&(missing|disabled) != 0 && (!left || subject == mail || subject == place) {
 		if from, to, ok := c.nounAfter(hi); ok {
 			kind := c.kind(from, to)
-			if kind == recipient && c.isObject(lo) && r.isPlural(c, to) && r.isWord(c, lo-1, "of", "from", "by") {
-				r.elsewhere = true // "rate of unknown users"
-				return statement{}, to
-			}
-			if kind == recipient && (to < len(c.words) && r.isWord(c, to, "complained", "complains", "reported", "sends", "sent", "wrote", "writes", "wants") || r.isError(c, to) || c.isObject(lo) || r.isPlural(c, to) && (c.roles()&verb != 0 || lo > 0 && r.isWord(c, lo-1, "due to", "because of"))) {
+			if kind == recipient && r.isAnyones(c, lo, to) {
+				if c.isObject(lo) && r.isPlural(c, to) && r.isWord(c, lo-1, "of", "from", "by") {
+					r.elsewhere = true // "mail from unknown users"
+				}
 				return statement{}, to
 			}
 			s.subject, s.named = r.owned(c, kind, to, predicate), r.span(c, from, to)
@@ -126,40 +117,6 @@ func (r *reader) qualityAt(i, lo, hi int, predicate role) (statement, int) {
 		s.doubt = hedged // "disabled for external mail", "moved to another folder"
 	}
 	return s, hi
-}
-
-// isFault reports whether a fault is named as the reason: "unknown due to a configuration
-// error".
-func (r *reader) isFault(c *clause, at int) bool {
-	because := false
-	for k := at; k < len(c.words); k++ {
-		because = because || r.isWord(c, k, "due to", "because of", "after", "following")
-		if because && r.isWord(c, k, "error", "errors", "fault", "outage", "misconfiguration", "crash", "malfunction", "upgrade", "failover") {
-			return true
-		}
-	}
-	return false
-}
-
-// isOfProperty reports whether a quality is that of a thing that its subject has:
-// "mailbox has invalid permissions", "the user has a closed profile". It is not so if
-// the thing is an address: "alias has an invalid address", "has an unknown target user".
-func (r *reader) isOfProperty(c *clause, lo, hi int, predicate role) bool {
-	at, article := lo-1, false
-	for at > 0 && r.isWord(c, at, "a", "an", "some", "this", "that") {
-		at, article = at-1, true
-	}
-	if at < 0 || !r.isWord(c, at, "has", "have", "had", "with", "contains", "uses") || hi == len(c.words) || predicate != missing && !article {
-		return false // "the account has expired today"
-	}
-	if c.words[hi].isName() {
-		return hi+1 == len(c.words) || c.words[hi+1].role&recipient == 0
-	}
-	if c.words[hi].role&noun == 0 {
-		return false
-	}
-	_, to := c.phrase(hi)
-	return c.kind(hi, to)&(recipient|domain) == 0 || to < len(c.words) && c.words[to].isName()
 }
 
 // isThis reports whether a clause begins with a word that points at the
