@@ -36,6 +36,7 @@ func TestPauseRunsBetweenTransactions(t *testing.T) {
 		go func() { done <- p.Run(t.Context()) }()
 		at := bounce.Position{Stream: 1}
 		lines <- bounce.Chunk{Data: "1\n2\n", Position: at, More: true}
+		synctest.Wait() // until it was read, before the pause asks
 		released := make(chan struct{})
 		memory := &pipeline.Memory{Queue: queue.New(), Parsed: map[int64]bounce.ParserState{1: {Data: []byte("state of the new memory")}}}
 		paused := make(chan error, 1)
