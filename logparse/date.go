@@ -16,7 +16,7 @@ import (
 //	23/Nov/2026:12:57:36 +0100   1795438656   1795438656.123
 //	Nov 3 12:57:36 2026   2026 Nov 23 12:57:36.123   Mon, 23 Nov 2026 12:57:36 +0000   nov. 23 12:57:36 CET
 func (s *stamp) cutAny(text string) (rest string, ok bool) {
-	if text != "" && ('A' <= text[0]&^0x20 && text[0]&^0x20 <= 'Z') {
+	if text != "" && 'a' <= text[0]|0x20 && text[0]|0x20 <= 'z' { // most texts are turned away by their first word
 		if name, _ := cutDatePart(text); monthOf(name) == 0 && !isWeekday(name) {
 			return "", false
 		}
@@ -29,11 +29,21 @@ func (s *stamp) cutAny(text string) (rest string, ok bool) {
 	}
 	for _, form := range [...]func(*stamp, string) (string, bool){(*stamp).cutNumeric, (*stamp).cutDigits, (*stamp).cutNamed, (*stamp).cutTAI64N} {
 		*s = stamp{}
-		if rest, ok := form(s, text); ok && (endsStamp(rest) || s.zoned && s.year > 0 && (beginsLine(rest) || beginsWithTag(rest))) { // TrueNAS leaves no space
+		if rest, ok := form(s, text); ok && (endsStamp(rest) || s.zoned && s.year > 0 && beginsGlued(rest)) {
 			return rest, true
 		}
 	}
 	return "", false
+}
+
+// beginsGlued reports whether a line or a tag follows a stamp without a space, as TrueNAS
+// prints the logs of containers. It looks at the beginning only: the line may be a chain
+// of such stamps.
+//
+//	2026-11-23 12:57:36.123456+00:00Nov 23 12:57:36 mx postfix/smtp[474]: …
+func beginsGlued(rest string) bool {
+	rest = rest[:min(len(rest), maxName)]
+	return beginsLine(rest) || beginsWithTag(rest)
 }
 
 // endsStamp reports whether a stamp may end before rest.

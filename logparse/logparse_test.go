@@ -792,6 +792,7 @@ func TestLongLinesAreNoTrouble(t *testing.T) {
 		"letters": "a", "codes": " 550-5.1.1", "quotes": `"`, "backslashes": `\`, "brackets": "<>", "commas": ", x=y",
 		"replies": " (in reply to RCPT TO command)", "said": " host a[1.2.3.4] said: ", "fragments": `\n550 `, "octal": `\303`, "spaces": "  ",
 		"deliveries": "4XabcZ: to=<a>, relay=", "objects": `{"a":`, "array": `{"a":1},`, "empty objects": "{},", "escapes": `\"`, "colours": "\x1b[1m", "stamps": "Nov 23 12:57:36 ",
+		"stamps without spaces": "2026-11-23T12:57:36Z",
 	} {
 		filler := strings.Repeat(unit, size/len(unit))
 		for _, line := range []string{
@@ -801,7 +802,7 @@ func TestLongLinesAreNoTrouble(t *testing.T) {
 			exim + "** a@b.example R=x T=y H=mx.b.example [192.0.2.1]: SMTP error from remote mail server after RCPT TO:<a@b.example>: 550 " + filler,
 			exim + "** " + filler, exim + "== " + filler, exim + "<= " + filler,
 			sendmail + "to=" + filler, sendmail + "from=" + filler,
-			opensmtpd + "from=<" + filler + " result=", filler, "{" + filler + `"MESSAGE"`,
+			opensmtpd + "from=<" + filler + " result=", filler, filler + "x", "{" + filler + `"MESSAGE"`,
 		} {
 			took := time.Hour
 			for try := 0; try < 5 && took > most; try++ {
