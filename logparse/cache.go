@@ -88,6 +88,7 @@ func (c *prefixCache) learnSecond(text string, f form, s *stamp) *knownSecond {
 			return &c.seconds[i]
 		}
 	}
+	c.forget() // it may be the second that is replaced
 	k := &c.seconds[c.next]
 	c.next = (c.next + 1) % len(c.seconds)
 	// A copy, because a substring would keep its whole block in memory.

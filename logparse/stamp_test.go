@@ -94,6 +94,19 @@ func TestARestartChangesNoTime(t *testing.T) {
 	}
 }
 
+// The stamps of a container, whose clock is ahead, displace that of the host in the cache.
+func TestStampsOfContainersDoNotChangeThoseOfTheHost(t *testing.T) {
+	p := newParser(t, "")
+	body := "4XabcZ1y2z: to=<a@b.example>, " + delivery + "dsn=4.0.0, status=deferred (x)\n"
+	for _, second := range []string{"37", "38", "39", "40"} {
+		events(p, "Nov 23 12:57:36 mx docker[1]: Nov 23 12:57:"+second+" mail postfix/smtp[4]: "+body)
+	}
+	got := events(p, "Nov 23 12:57:40 mx postfix/smtp[4]: "+body)
+	if len(got) != 1 || got[0].At.Format(time.TimeOnly) != "12:57:40" {
+		t.Errorf("got %v, want a delivery at 12:57:40", describeAll(got))
+	}
+}
+
 // A pipe does not show when a log was written, only that it was written before now.
 func TestNoStampIsOfTheFuture(t *testing.T) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
