@@ -8,7 +8,7 @@ type prefixCache struct {
 	seconds [4]knownSecond                  // clocks of several hosts differ
 	next    int                             // of seconds: the one to replace
 	hosts   [eximForm]map[string]*knownHost // by form and text
-	second  *knownSecond                    // of the header; nil if it has another
+	second  *knownSecond                    // of the parser's header; nil if the cache has no part in it
 	host    *knownHost                      // likewise
 }
 
@@ -19,7 +19,7 @@ type knownSecond struct {
 	stamp stamp
 }
 
-// knownHost is what stands between that and the tag.
+// knownHost is what stands between the second, with its fraction, and the tag.
 type knownHost struct {
 	form   form
 	text   string // " mx-out1 ", "+00:00 mx-out1 "; " " in Exim's own form
@@ -59,17 +59,22 @@ func formOf(line string) (f form, second int, ok bool) {
 	return eximForm, iso, line[10] == ' ' && line[iso] == ' '
 }
 
-// learn keeps the beginning of a line whose header cutHeader has read into h. The host
-// of h is of the cache from then on.
+// cutFraction takes the fraction of a second off what follows the second.
+func (f form) cutFraction(behind string) (nsec int, rest string) {
+	if f == rfc3339 && behind[0] == '.' {
+		return cutFraction(behind)
+	}
+	return 0, behind
+}
+
+// learn keeps the beginning of a line whose header cutHeader has read into h. It replaces
+// the host of h by the copy of the cache.
 func (c *prefixCache) learn(line string, h *header) {
 	f, second, ok := formOf(line)
 	if !ok || f == eximForm && h.stamp.zoned || f != eximForm && h.host == "" {
 		return
 	}
-	behind := line[second:]
-	if f == rfc3339 && behind[0] == '.' {
-		_, behind = cutFraction(behind)
-	}
+	_, behind := f.cutFraction(line[second:])
 	host := noHost
 	if f != eximForm {
 		at := strings.Index(behind, h.host)
@@ -133,11 +138,8 @@ func (c *prefixCache) cut(line string, h *header) (rest string, known bool) {
 			return "", false
 		}
 	}
-	rest, nsec := line[len(second.text):], 0
-	switch {
-	case second.form == rfc3339 && rest[0] == '.':
-		nsec, rest = cutFraction(rest)
-	case second.form == eximForm && len(rest) > 1 && (rest[1] == '+' || rest[1] == '-' || rest[1] == '['):
+	nsec, rest := second.form.cutFraction(line[len(second.text):])
+	if second.form == eximForm && len(rest) > 1 && (rest[1] == '+' || rest[1] == '-' || rest[1] == '[') {
 		return "", false // a zone or a process stands before the body (cutISO)
 	}
 	host := c.host
@@ -194,7 +196,7 @@ func (c *prefixCache) hostOf(rest string, f form) *knownHost {
 	return c.hosts[f][rest[:space+1+end+1]]
 }
 
-// forget is called where h holds what is not of the cache.
+// forget is called before the parser's header is filled without the cache.
 func (c *prefixCache) forget() { c.second, c.host = nil, nil }
 
 // cutRest reads what stands behind the beginning that cut has taken off.

@@ -8,8 +8,8 @@ import (
 )
 
 // layout is how the lines of a log are laid out up to the tag, where that is not one of
-// the usual forms. unusual reads such a line, at some microseconds. Lines behind it that
-// differ only in their second are read by the layout.
+// the usual forms. Type unusual reads such a line, which takes some microseconds. The lines
+// behind it that differ only in their second are read by the layout.
 //
 //	mail-1  | 2026-11-23T12:57:36.376231+00:00 INFO    postfix/smtp[474]: 4f1XyZ: to=<…
 //	before    second                    between         tag
@@ -22,11 +22,11 @@ type layout struct {
 	outer   bool   // a stamp of the runtime follows: "2026-11-23T12:57:36.376231Z "
 	form    form   // of the second
 	between string // behind the second and its fraction: "+00:00 INFO    "
-	tag     string // where a line has none: of the words with which only one MTA begins a line
+	tag     string // if the line has none: that of the MTA whose words follow, see tagOf
 
 	host  string // what the header says besides
 	stamp stamp  // year, where the second has none, and zone
-	whole bool   // the line as it is in the log has an event id, not the line from the second on
+	whole bool   // the event id is made of the whole line, not of the line from the second on
 }
 
 const maxLayout = 128 // bytes of before and between
@@ -63,10 +63,7 @@ func (l *layout) cut(t unwrapped, c *prefixCache, h *header) bool {
 	if second == nil || second.form != l.form {
 		return false
 	}
-	rest, nsec := line[len(second.text):], 0
-	if l.form == rfc3339 && rest[0] == '.' {
-		nsec, rest = cutFraction(rest)
-	}
+	nsec, rest := l.form.cutFraction(line[len(second.text):])
 	rest, found := strings.CutPrefix(rest, l.between)
 	if !found {
 		return false
@@ -88,7 +85,7 @@ func (l *layout) cut(t unwrapped, c *prefixCache, h *header) bool {
 // layoutOf returns the layout of a line whose header unusual has read into want. It
 // returns false if the header says something that the layout does not.
 func layoutOf(t unwrapped, want *header) (l layout, ok bool) {
-	l = layout{used: true, wrapped: t.outer != "", host: strings.Clone(want.host), whole: want.line == ""}
+	l = layout{used: true, wrapped: t.outer != "", host: want.host, whole: want.line == ""}
 	l.stamp = stamp{zoned: want.stamp.zoned, offset: want.stamp.offset, byName: want.stamp.byName}
 	body := len(t.inner) - len(want.body)
 	if !strings.HasSuffix(t.inner, want.body) {
@@ -114,11 +111,8 @@ func layoutOf(t unwrapped, want *header) (l layout, ok bool) {
 	if l.form = f; f == traditional {
 		l.stamp.year = want.stamp.year
 	}
-	behind := at + second
-	if f == rfc3339 && t.inner[behind] == '.' {
-		_, rest := cutFraction(t.inner[behind:])
-		behind = len(t.inner) - len(rest)
-	}
+	_, rest := f.cutFraction(t.inner[at+second:])
+	behind := len(t.inner) - len(rest)
 	tag := strings.TrimRight(t.inner[:body], " ")
 	start := strings.LastIndexByte(tag, ' ') + 1
 	if start <= behind || !strings.HasSuffix(tag, ":") { // no tag stands there
@@ -127,7 +121,7 @@ func layoutOf(t unwrapped, want *header) (l layout, ok bool) {
 	if start < behind || len(l.before)+start-behind > maxLayout {
 		return l, false
 	}
-	l.before, l.between = strings.Clone(l.before), strings.Clone(t.inner[behind:start])
+	l.between = t.inner[behind:start]
 	return l, true
 }
 
@@ -149,17 +143,18 @@ func (p *Parser) learnLayout(line string, want *header) {
 	if got.completeByOuter(); got.time != want.time {
 		return
 	}
+	// Copies, because a substring would keep its whole block in memory.
+	l.before, l.between, l.tag, l.host = strings.Clone(l.before), strings.Clone(l.between), strings.Clone(l.tag), strings.Clone(l.host)
 	p.layouts[p.nextLayout] = l
 	p.nextLayout = (p.nextLayout + 1) % len(p.layouts)
 }
 
 // readByLayout reads a line that is laid out as one before. It returns false if the
-// line must be read part by part.
+// line must be read part by part. It uses the parser's header.
 func (p *Parser) readByLayout(t unwrapped, line string, yield func(*bounce.Event)) bool {
 	for i := range p.layouts {
 		h := &p.header
 		if p.layouts[i].cut(t, &p.cache, h) {
-			p.cache.forget()
 			return p.finish(h, line, yield) || !mayBeWrapped(h)
 		}
 	}

@@ -100,7 +100,7 @@ type Parser struct {
 	hostRaw, host string      // of the last line, as logged and cleaned
 	hour          hourOf      // of the last stamp
 	hourStart     time.Time
-	timed         stamp     // without its fraction
+	timed         stamp     // the last one, without its fraction
 	second        time.Time // of timed
 	seconds       uint32    // of timed, see stamp.seconds
 	unparsed      map[shape]*bounce.Unparsed
@@ -291,11 +291,11 @@ func (p *Parser) Line(line string, yield func(*bounce.Event)) {
 	}
 	switch {
 	case !known:
+		p.cache.forget()
 		if p.readByLayout(unwrapped{text, outer}, line, yield) {
 			return
 		}
 		*h = header{}
-		p.cache.forget()
 		if !cutHeader(text, h) {
 			p.readUnusual(line, yield)
 			return
@@ -305,7 +305,7 @@ func (p *Parser) Line(line string, yield func(*bounce.Event)) {
 		p.readUnusual(line, yield)
 		return
 	}
-	h.outer, h.line = outer, ""
+	h.outer = outer
 	if !p.finish(h, line, yield) && mayBeWrapped(h) {
 		p.readUnusual(line, yield)
 	}

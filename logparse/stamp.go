@@ -134,11 +134,7 @@ func (s *stamp) cutISO(line string) (string, bool) {
 	s.exim = line[10] == ' '
 	rest := line[19:]
 	if len(rest) > 0 && rest[0] == '.' {
-		unit := 100_000_000
-		for rest = rest[1:]; len(rest) > 0 && '0' <= rest[0] && rest[0] <= '9'; rest = rest[1:] {
-			s.nsec += int(rest[0]-'0') * unit
-			unit /= 10
-		}
+		s.nsec, rest = cutFraction(rest)
 	}
 	if s.exim && len(rest) >= 6 && rest[0] == ' ' && (rest[1] == '+' || rest[1] == '-') {
 		rest = rest[1:]
