@@ -115,10 +115,8 @@ func lineStamp(line string) (stamp, bool) {
 	}
 	text, outer := unwrap(line)
 	if cutHeader(text, &h) {
-		var around stamp
-		if _, ok := around.cut(outer); ok {
-			h.complete(&around)
-		}
+		h.outer = outer
+		h.completeByOuter()
 	} else {
 		var u unusual
 		if u.readParts(cutSource(undecorate(line))); !u.fill(&h) {

@@ -263,7 +263,7 @@ func sameUnquoted(shown, address string) bool {
 
 // eximHoldsReply reports whether a server's reply may begin within a text.
 func eximHoldsReply(s string) bool {
-	return strings.Contains(s, " H=") || strings.Contains(s, "MTP error") || strings.Contains(s, "PRDR error")
+	return containsAny(s, " H=", "MTP error", "PRDR error")
 }
 
 // quoteLocalPart gives a local part with a space its quotes again.

@@ -45,13 +45,7 @@ func isFiller(word string) bool {
 	case !isLevel(word):
 		return false
 	}
-	word = strings.ToLower(word)
-	for _, level := range [...]string{"info", "notice", "debug"} {
-		if strings.Contains(word, level) {
-			return true
-		}
-	}
-	return false
+	return containsAny(strings.ToLower(word), "info", "notice", "debug")
 }
 
 // cutFiller takes filler off the body of a line of a mail server. It returns false

@@ -35,7 +35,7 @@ func usualForm(line string) string {
 	if strings.IndexByte(line, '\t') >= 0 || strings.Contains(line, "  ") || strings.IndexByte(line, "\u00a0"[0]) >= 0 {
 		line = strings.Join(strings.Fields(line), " ")
 	}
-	if strings.Contains(line, "&lt;") || strings.Contains(line, "&gt;") || strings.Contains(line, `\u003c`) {
+	if containsAny(line, "&lt;", "&gt;", `\u003c`) {
 		line = entities.Replace(line)
 	}
 	if strings.Contains(line, "TO=") || strings.Contains(line, "EVPID=") {
@@ -228,7 +228,7 @@ func findDelivery(line string) (mta bounce.MTA, found bool) {
 			return bounce.Exim, true
 		}
 	}
-	if (strings.Contains(line, " R=") || strings.Contains(line, ": Unrouteable address") || strings.Contains(line, ": retry timeout")) && lostEximVerbose.MatchString(line) {
+	if containsAny(line, " R=", ": Unrouteable address", ": retry timeout") && lostEximVerbose.MatchString(line) {
 		return bounce.Exim, true
 	}
 	if at := strings.Index(line, " evpid="); at > 0 && strings.Contains(line[at:], " result=") {

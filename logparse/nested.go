@@ -24,8 +24,7 @@ const maxNested = 6
 
 // mayHoldLines reports whether an object may be such a document.
 func mayHoldLines(text string) bool {
-	return strings.HasPrefix(text, "{") &&
-		(strings.Contains(text, "[{") || strings.Contains(text, "[[") || strings.Contains(text, "[ {") || strings.Contains(text, "[ ["))
+	return strings.HasPrefix(text, "{") && containsAny(text, "[{", "[[", "[ {", "[ [")
 }
 
 // readNested reads the lines in a document. It returns false if there is none.

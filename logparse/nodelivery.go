@@ -27,6 +27,5 @@ var autoreplyName = regexp.MustCompile(`(?i)auto[-_]?(?:repl|respon)|vacation`)
 //	250 2.7.0 BLOCKED (2201FD6A5A1F9A0F8E1)
 func isDropped(reply string) bool {
 	words, _, _ := strings.Cut(reply, "<")
-	return strings.Contains(words, "iscarded") || strings.Contains(words, "uarantined") || strings.Contains(words, ", BOUNCE") ||
-		(strings.Contains(words, ".0 OK (") || strings.Contains(words, "BLOCKED (")) && proxmoxReply.MatchString(words)
+	return containsAny(words, "iscarded", "uarantined", ", BOUNCE") || containsAny(words, ".0 OK (", "BLOCKED (") && proxmoxReply.MatchString(words)
 }
