@@ -335,7 +335,7 @@ func (p *Parser) finish(h *header, line string, yield func(*bounce.Event)) bool 
 			h.body = h.body[len(bracketed.FindString(h.body)):]
 		}
 		if len(h.body) > longest {
-			if _, found := findDelivery(h.body[:longest]); found {
+			if _, found := findDelivery(h.body); found {
 				p.noteUnparsed(g.mta, h.body[:longest], unparsedID(h, line))
 			}
 			p.counts.Recognised++

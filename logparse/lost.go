@@ -31,7 +31,6 @@ const maxBefore = 100
 // usualForm undoes what can be undone in a line without knowing its form: tabs and
 // doubled and fixed spaces, entities of HTML, and names of fields in upper case.
 func usualForm(line string) string {
-	line = line[:min(len(line), longest)]
 	if strings.IndexByte(line, '\t') >= 0 || strings.Contains(line, "  ") || strings.IndexByte(line, "\u00a0"[0]) >= 0 {
 		line = strings.Join(strings.Fields(line), " ")
 	}
@@ -188,9 +187,10 @@ func losesEximBehindWords(body string) bool {
 	return false
 }
 
-// findDelivery looks for a delivery anywhere in a line whose header is not
-// known, and returns whose it is.
+// findDelivery looks for a delivery anywhere in a line whose header is not known, up to
+// the length of the longest, and returns whose it is.
 func findDelivery(line string) (mta bounce.MTA, found bool) {
+	line = line[:min(len(line), longest)]
 	if mta, found = findFields(line); found {
 		return mta, true
 	}
