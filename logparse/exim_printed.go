@@ -1,6 +1,9 @@
 package logparse
 
-import "regexp"
+import (
+	"regexp"
+	"strings"
+)
 
 // Images of containers run "exim -v", which prints its log lines without stamps and
 // ids, behind the process if it prints that. What is around the line has the time:
@@ -16,10 +19,14 @@ var eximPrinted = regexp.MustCompile(`^(?: ?std(?:out|err) F)?(?: {0,5}\d{1,7} {
 // eximNoID stands for the id of such a line.
 const eximNoID = "000000-000000-00"
 
-// takePrinted takes such a line, if it follows a stamp at once.
+// takePrinted takes such a line, if it follows a stamp at once. Two spaces near its
+// beginning are rare in others.
 func (u *unusual) takePrinted(text string) bool {
+	if u.n == 0 || !strings.Contains(text[:min(len(text), 32)], "  ") {
+		return false
+	}
 	m := eximPrinted.FindStringSubmatch(text)
-	if m == nil || u.n == 0 {
+	if m == nil {
 		return false
 	}
 	u.tagOut, u.body, u.synthesized = "exim", eximNoID+" "+m[1], true
