@@ -145,8 +145,11 @@ func eximWords(body string) bool {
 // inside, or words of a mail server that its tag does not announce. Lines of other
 // programs, which are most, must cost next to nothing.
 func mayBeWrapped(h *header) bool {
-	if h.body == "" || isOtherProgram(h.tag) {
+	if isOtherProgram(h.tag) {
 		return passesOn(h.tag, h.body)
+	}
+	if h.body == "" {
+		return false
 	}
 	if mayBeginHeader(h.body) || h.tag == "" && strings.IndexByte(h.body[:min(len(h.body), 80)], '/') >= 0 {
 		return true
@@ -158,8 +161,11 @@ func mayBeWrapped(h *header) bool {
 }
 
 // passesOn reports whether a program that delivers no mail passes on a line of a mail
-// server: some set-ups log everything under the kernel's tag. Under a name of Postfix
-// that is not known, a delivery is counted: a later version may have added the name.
+// server: some set-ups log everything under the kernel's tag. A delivery under a program's
+// name that is like Postfix's and not known is counted: a later version may have added it.
+//
+//	kernel: postfix/smtp[474]: 4XabcZ1y2z: to=<a@b.example>, relay=…
+//	postfix/newdaemon[474]: 4XabcZ1y2z: to=<a@b.example>, relay=…
 func passesOn(tag, text string) bool {
 	text = strings.TrimLeft(text, " \t")
 	return tag == "kernel" && beginsWithTag(text) || strings.HasPrefix(tag, "postfix") && tagOf(text) == "postfix"
