@@ -104,7 +104,7 @@ var (
 	plainRecipient = regexp.MustCompile(`^(?:[^<>"]|<[a-z0-9.]{1,12}>)*: *to=<[^<>" ]*>,`) // behind <22> or <mail.info>
 	doubled        = regexp.MustCompile(`[ \t]{2,}`)
 	// "1xVTbv-00000r-1v ==a@b.example"
-	gluedID = regexp.MustCompile(`^([^<>@]{0,120}\b[0-9A-Za-z]{6}-(?:[0-9A-Za-z]{6}-[0-9A-Za-z]{2}|[0-9A-Za-z]{11}-[0-9A-Za-z]{4}) (?:\*\*|==|=>|->))([^ =>*])`)
+	gluedID = regexp.MustCompile(`^([^<>@]{0,120}\b` + eximIDPattern + ` (?:\*\*|==|=>|->))([^ =>*])`)
 	// "dsn=5.0.0,stat=Service unavailable"
 	gluedStat = regexp.MustCompile(`^([^@<>]*to=.*?, dsn=\d\.\d{1,3}\.\d{1,3}),stat=`)
 )

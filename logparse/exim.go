@@ -19,7 +19,10 @@ import (
 //	1xVTbv-00000r-1v == a@b.example R=dnslookup T=remote_smtp defer (-44) H=mx.b.example [192.0.2.1]:
 //	  SMTP error from remote mail server after RCPT TO:<a@b.example>: 450 4.2.1 Try later
 //	1xVTbv-00000r-1v Completed
-var eximLine = regexp.MustCompile(`^(?P<id>[0-9A-Za-z]{6}-[0-9A-Za-z]{6}(?:[0-9A-Za-z]{5})?-[0-9A-Za-z]{2}(?:[0-9A-Za-z]{2})?) (?P<mark><=|=>|->|>>|\*\*|==|Completed)(?: (?P<rest>.*))?$`)
+var eximLine = regexp.MustCompile(`^(?P<id>` + eximIDPattern + `) (?P<mark><=|=>|->|>>|\*\*|==|Completed)(?: (?P<rest>.*))?$`)
+
+// eximIDPattern matches the id of a message.
+const eximIDPattern = `[0-9A-Za-z]{6}-(?:[0-9A-Za-z]{6}-[0-9A-Za-z]{2}|[0-9A-Za-z]{11}-[0-9A-Za-z]{4})`
 
 // eximMailbox matches an address between angle brackets. Exim takes quoted pairs
 // outside of quoted strings too, so that `\>` does not end it.

@@ -63,7 +63,7 @@ var (
 	// The id was shortened or masked.
 	lostEximMasked = regexp.MustCompile(`^[^\s<>@=:]{1,64} (?:\*\*|==|=>|->|>>) [^\s@]+@[^\s@]+ (?:<[^<>]*> |\([^()]*\) )*(?:[A-Z]+=\S|routing defer|defer \()`)
 	// Plain words are before it.
-	lostEximBehindWords = regexp.MustCompile(`^[^<>()@="]{1,100}\b[0-9A-Za-z]{6}-(?:[0-9A-Za-z]{6}-[0-9A-Za-z]{2}|[0-9A-Za-z]{11}-[0-9A-Za-z]{4}) (?:\*\*|==|=>|->|>>) `)
+	lostEximBehindWords = regexp.MustCompile(`^[^<>()@="]{1,100}\b` + eximIDPattern + ` (?:\*\*|==|=>|->|>>) `)
 	// What OpenSMTPD delivers, and the kinds of version 5.
 	lostOpenSMTPD    = regexp.MustCompile(`^[^<>"=]{0,100}\b(?:mta|mda)[ ,;|]{1,3}(?:event=)?delivery\b`)
 	lostOpenSMTPDOld = regexp.MustCompile(`^[^<>"=]{0,100}(?:relay|delivery): (?:Ok|TempFail|PermFail|Loop|Expire) for `)

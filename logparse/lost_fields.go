@@ -52,7 +52,7 @@ var (
 	outcomeValue   = regexp.MustCompile(`^"` + outcomes + `[" ]`)
 	deliveredField = regexp.MustCompile(`(?:status|result|outcome)" ?: ?"` + outcomes + `[" ]`)
 	toField        = regexp.MustCompile(`(?:to|to_address|recipient|rcpt)" ?: ?[["{]`)
-	eximIDField    = regexp.MustCompile(`"[0-9A-Za-z]{6}-(?:[0-9A-Za-z]{6}-[0-9A-Za-z]{2}|[0-9A-Za-z]{11}-[0-9A-Za-z]{4})"`)
+	eximIDField    = regexp.MustCompile(`"` + eximIDPattern + `"`)
 	addressColumn  = regexp.MustCompile(columnBefore + `<?[^\s,;|"<>@]+@[^\s,;|"<>@]+>?` + columnBehind)
 	codeColumn     = regexp.MustCompile(columnBefore + `[245]\.\d{1,3}\.\d{1,3}` + columnBehind)
 )
