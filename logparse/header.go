@@ -154,10 +154,8 @@ func cutPriority(line string) string {
 	if end < 2 {
 		return line
 	}
-	for _, c := range line[1:end] {
-		if c < '0' || '9' < c {
-			return line
-		}
+	if leading(line[1:end]) < end-1 {
+		return line
 	}
 	return line[end+1:]
 }

@@ -190,9 +190,9 @@ func cutHost(text string) (host, ip, port, rest string, ok bool) {
 		return
 	}
 	ip, rest = rest[:end], rest[end+1:]
-	if len(rest) > 1 && rest[0] == ':' && '0' <= rest[1] && rest[1] <= '9' {
+	if len(rest) > 1 && rest[0] == ':' && isDigit(rest[1]) {
 		end = 1
-		for end < len(rest) && '0' <= rest[end] && rest[end] <= '9' {
+		for end < len(rest) && isDigit(rest[end]) {
 			end++
 		}
 		port, rest = rest[1:end], rest[end:]
@@ -202,7 +202,7 @@ func cutHost(text string) (host, ip, port, rest string, ok bool) {
 
 func fastIP(s string) bool {
 	for i := range len(s) {
-		if c := s[i]; (c < '0' || '9' < c) && (c|0x20 < 'a' || 'f' < c|0x20) && c != '.' && c != ':' {
+		if c := s[i]; !isDigit(c) && (c|0x20 < 'a' || 'f' < c|0x20) && c != '.' && c != ':' {
 			return false
 		}
 	}

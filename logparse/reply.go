@@ -68,7 +68,7 @@ func fastEnhanced(line string) (code string, ok bool) {
 			return "", false
 		}
 		from := at + 1
-		for at = from; at < len(line) && '0' <= line[at] && line[at] <= '9'; at++ {
+		for at = from; at < len(line) && isDigit(line[at]); at++ {
 		}
 		if at == from || at > from+3 || at == len(line) {
 			return "", false
@@ -81,7 +81,7 @@ func fastEnhanced(line string) (code string, ok bool) {
 }
 
 func isCode(s string) bool {
-	return '1' <= s[0] && s[0] <= '9' && '0' <= s[1] && s[1] <= '9' && '0' <= s[2] && s[2] <= '9'
+	return isDigit(s[0]) && s[0] != '0' && isDigit(s[1]) && isDigit(s[2])
 }
 
 // lastLine returns the line that decides for Postfix, out of lines joined by
@@ -132,7 +132,7 @@ func setRelay(r *bounce.Reply, host, ip string) {
 	case "none", "local", "virtual", "":
 		return
 	}
-	if last := host[len(host)-1]; '0' <= last && last <= '9' || strings.IndexByte(host, ':') >= 0 {
+	if isDigit(host[len(host)-1]) || strings.IndexByte(host, ':') >= 0 {
 		if _, err := netip.ParseAddr(host); err == nil {
 			return // an address instead of the name
 		}

@@ -22,7 +22,7 @@ func (s *stamp) cut(line string) (rest string, ok bool) {
 	if len(line) < 16 {
 		return "", false
 	}
-	if c := line[0]; '0' <= c && c <= '9' {
+	if isDigit(line[0]) {
 		if line[10] == '.' {
 			return s.cutUnix(line)
 		}
@@ -149,7 +149,7 @@ func (s *stamp) cutISO(line string) (string, bool) {
 			if rest[i] == ']' && i+1 < len(rest) && rest[i+1] == ' ' {
 				return rest[i+2:], true
 			}
-			if rest[i] < '0' || '9' < rest[i] {
+			if !isDigit(rest[i]) {
 				break
 			}
 		}
