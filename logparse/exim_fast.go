@@ -184,26 +184,12 @@ func fastEximCommand(command string) bool {
 	return false
 }
 
-// cutField returns what follows the first field such as " S=". It searches for
-// equals signs, because a line has fewer of them than spaces.
-func cutField(s, field string) (value string, found bool) {
-	for end := 0; ; {
-		next := strings.IndexByte(s[end:], '=')
-		if next < 0 {
-			return "", false
-		}
-		if end += next + 1; strings.HasSuffix(s[:end], field) {
-			return s[end:], true
-		}
-	}
-}
-
 func fastArrival(rest string, ev *bounce.Event) bool {
 	from, after, found := strings.Cut(rest, " ")
 	if !found || !word(from) || hasByte(from, '"', '\\') {
 		return false
 	}
-	if tail, found := cutField(after, " S="); found {
+	if _, tail, found := strings.Cut(after, " S="); found {
 		digits := 0
 		for digits < len(tail) && isDigit(tail[digits]) {
 			digits++
@@ -211,7 +197,7 @@ func fastArrival(rest string, ev *bounce.Event) bool {
 		if digits == 0 || digits == len(tail) || tail[digits] != ' ' {
 			return false
 		}
-		id, found := cutField(tail, " id=")
+		_, id, found := strings.Cut(tail, " id=")
 		if !found && strings.Contains(tail, " id*=") || strings.Contains(tail[:len(tail)-len(id)], eximSubject) {
 			return false
 		}
@@ -222,7 +208,7 @@ func fastArrival(rest string, ev *bounce.Event) bool {
 			}
 			ev.MessageID = clean(id)
 		}
-	} else if _, found := cutField(after, " id="); found {
+	} else if strings.Contains(after, " id=") {
 		return false
 	}
 	ev.Kind, ev.HasSender = bounce.EventMessage, true
