@@ -160,7 +160,7 @@ func (s *stamp) plausible() bool { return 1990 <= s.year && s.year < 2100 }
 // cutNamed reads a date with the name of the month, whose parts may stand in
 // any order, with or without a year, a weekday and a zone.
 func (s *stamp) cutNamed(text string) (string, bool) {
-	clock, early := false, false // early: the clock came first, and may be another one's
+	clock, early := false, false // early: the clock came first, and may be that of a terminal or a chat
 	for n := range 9 {
 		rest := strings.TrimLeft(text, " \t")
 		part, after := cutDatePart(rest)
