@@ -71,7 +71,7 @@ func (f form) cutFraction(behind string) (nsec int, rest string) {
 // the host of h by the copy of the cache.
 func (c *prefixCache) learn(line string, h *header) {
 	f, second, ok := formOf(line)
-	if !ok || f == eximForm && h.stamp.zoned || f != eximForm && h.host == "" {
+	if !ok || f == eximForm && h.stamp.zoned || f != eximForm && (h.host == "" || len(h.host) > maxName) {
 		return
 	}
 	_, behind := f.cutFraction(line[second:])

@@ -198,6 +198,21 @@ func TestHeadersOfSeveralHosts(t *testing.T) {
 	}
 }
 
+func TestLongNamesOfHostsAreNotKept(t *testing.T) {
+	var c prefixCache
+	for _, length := range []int{maxName, maxName + 1} {
+		var h header
+		line := "Nov 23 12:57:36 " + strings.Repeat("a", length) + " postfix/qmgr[4]: 4XabcZ1y2z: removed"
+		if !cutHeader(line, &h) {
+			t.Fatalf("%q is not read", line)
+		}
+		c.learn(line, &h)
+	}
+	if n := len(c.hosts[traditional]); n != 1 {
+		t.Errorf("%d hosts are kept, want 1", n)
+	}
+}
+
 func TestKnownHeadersAreReadAsNewOnes(t *testing.T) {
 	for _, lines := range [][]string{
 		{"Nov 23 12:57:36 mx1 postfix/qmgr[4]: removed", "Nov 23 12:57:36 mx1 dovecot: removed", "Nov 23 12:57:36 mx1 postfix/smtp[x: a", "Nov 23 12:57:36 mx10 exim[5]: b", "Nov 23 12:57:36 mx1 no tag", "Nov 23 12:57:36 mx1 "},
