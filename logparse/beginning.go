@@ -94,17 +94,8 @@ func containsAny(text string, parts ...string) bool {
 func cutBracketed(text string) (list, rest string) {
 	rest = text
 	for strings.HasPrefix(rest, "<") {
-		quoted := false
-		end := 1
-		for ; end < len(rest) && (quoted || rest[end] != '>'); end++ {
-			switch rest[end] {
-			case '"':
-				quoted = !quoted
-			case '\\':
-				end++
-			}
-		}
-		if end >= len(rest) {
+		end := unquotedIndex(rest, '>')
+		if end < 0 {
 			return "", text
 		}
 		rest = rest[end+1:]
@@ -113,6 +104,23 @@ func cutBracketed(text string) (list, rest string) {
 		}
 	}
 	return text[:len(text)-len(rest)], rest
+}
+
+// unquotedIndex returns where a byte stands that is neither between quotation marks nor
+// behind a backslash, or -1.
+func unquotedIndex(text string, c byte) int {
+	quoted := false
+	for at := 0; at < len(text); at++ {
+		switch {
+		case text[at] == c && !quoted:
+			return at
+		case text[at] == '"':
+			quoted = !quoted
+		case text[at] == '\\':
+			at++
+		}
+	}
+	return -1
 }
 
 // eximIDLength returns how long the message's id is that a text begins with: 16,

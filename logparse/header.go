@@ -199,16 +199,8 @@ func cutRFC5424(rest string, h *header) bool {
 func cutStructuredData(rest string) (string, bool) {
 	cut := false
 	for len(rest) > 0 && rest[0] == '[' {
-		end, quoted := 1, false
-		for ; end < len(rest) && (quoted || rest[end] != ']'); end++ {
-			switch rest[end] {
-			case '"':
-				quoted = !quoted
-			case '\\':
-				end++
-			}
-		}
-		if end >= len(rest) {
+		end := unquotedIndex(rest, ']')
+		if end < 0 {
 			return "", false
 		}
 		rest, cut = rest[end+1:], true
