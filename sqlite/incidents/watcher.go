@@ -227,7 +227,8 @@ func (l *look) readProvider(ctx context.Context, name string, since int64, all *
 	} else {
 		from = 0
 	}
-	err = sqldb.ScanAll(ctx, l.db, "SELECT start, sent, tried, refused FROM provider_windows WHERE span = 300 AND provider = ? AND start >= ? ORDER BY start",
+	// Without INDEXED BY, SQLite would read the windows of all providers for each of them.
+	err = sqldb.ScanAll(ctx, l.db, "SELECT start, sent, tried, refused FROM provider_windows INDEXED BY provider_windows_by_provider WHERE span = 300 AND provider = ? AND start >= ? ORDER BY start",
 		func(scan func(...any) error) error {
 			var w incident.Window
 			err := scan(&w.Start, &w.Sent, &w.Tried, &w.Refused)
