@@ -248,13 +248,13 @@ func unwrap(line string) (inner, outer string) {
 	switch {
 	case len(line) < 60:
 	case line[10] == 'T' && line[4] == '-':
-		at := strings.IndexByte(line[:40], ' ')
-		if at < 20 || line[at+1:at+4] != "std" {
+		rest, outer := cutRuntimeStamp(line)
+		if outer == "" || !strings.HasPrefix(rest, "std") {
 			break
 		}
 		for _, stream := range [...]string{"stdout F ", "stderr F ", "stdout P ", "stderr P "} {
-			if inner, found := strings.CutPrefix(line[at+1:], stream); found {
-				return inner, line
+			if inner, found := strings.CutPrefix(rest, stream); found {
+				return inner, outer
 			}
 		}
 	case line[0] == '{' && line[:len(before)] == before:

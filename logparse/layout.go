@@ -16,12 +16,11 @@ import (
 //
 // A container's runtime may have wrapped the line, or put its stamp before the second.
 type layout struct {
-	used    bool
 	wrapped bool   // see unwrap
 	before  string // "mail-1  | "
 	outer   bool   // a stamp of the runtime follows: "2026-11-23T12:57:36.376231Z "
 	form    form   // of the second
-	between string // behind the second and its fraction: "+00:00 INFO    "
+	between string // behind the second and its fraction: "+00:00 INFO    "; empty if there is no layout
 	tag     string // if the line has none: that of the MTA whose words follow, see tagOf
 
 	host  string // what the header says besides
@@ -47,7 +46,7 @@ func unwrapLine(line string) unwrapped {
 
 // cut takes a line apart by the layout. The header is left in h.
 func (l *layout) cut(t unwrapped, c *prefixCache, h *header) bool {
-	if !l.used || l.wrapped != (t.outer != "") || !strings.HasPrefix(t.inner, l.before) {
+	if l.between == "" || l.wrapped != (t.outer != "") || !strings.HasPrefix(t.inner, l.before) {
 		return false
 	}
 	line := t.inner[len(l.before):]
@@ -85,7 +84,7 @@ func (l *layout) cut(t unwrapped, c *prefixCache, h *header) bool {
 // layoutOf returns the layout of a line whose header unusual has read into want. It
 // returns false if the header says something that the layout does not.
 func layoutOf(t unwrapped, want *header) (l layout, ok bool) {
-	l = layout{used: true, wrapped: t.outer != "", host: want.host, whole: want.line == ""}
+	l = layout{wrapped: t.outer != "", host: want.host, whole: want.line == ""}
 	l.stamp = stamp{zoned: want.stamp.zoned, offset: want.stamp.offset, byName: want.stamp.byName}
 	body := len(t.inner) - len(want.body)
 	if !strings.HasSuffix(t.inner, want.body) {
@@ -118,7 +117,7 @@ func layoutOf(t unwrapped, want *header) (l layout, ok bool) {
 	if start <= behind || !strings.HasSuffix(tag, ":") { // no tag stands there
 		start, l.tag = body, want.tag
 	}
-	if start < behind || len(l.before)+start-behind > maxLayout {
+	if start <= behind || len(l.before)+start-behind > maxLayout {
 		return l, false
 	}
 	l.between = t.inner[behind:start]
@@ -167,7 +166,7 @@ func (p *Parser) readByLayout(t unwrapped, line string, yield func(*bounce.Event
 //	2026-11-23T12:57:36.123456789Z Nov 23 12:57:36 mx postfix/smtp[474]: …   docker logs -t
 func cutRuntimeStamp(line string) (rest, outer string) {
 	at := strings.IndexByte(line[:min(len(line), 40)], ' ')
-	if at < 20 || line[4] != '-' || line[10] != 'T' || line[at-1] != 'Z' {
+	if at < 20 || line[4] != '-' || line[10] != 'T' {
 		return line, ""
 	}
 	return line[at+1:], line

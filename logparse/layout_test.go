@@ -17,6 +17,7 @@ func TestLinesAreReadByTheLayoutOfTheLineBefore(t *testing.T) {
 		"mail-1  | Nov 23 12:57:36 mx postfix/smtp[1678]: " + delivery,
 		"mail-1  | 2026-11-23T12:57:36.376231123Z Nov 23 12:57:36 mx postfix/smtp[1678]: " + delivery,
 		"2026-11-23T12:57:36.376231123Z Nov 23 12:57:36 mx postfix/smtp[1678]: " + delivery,
+		"2026-11-23T13:57:36+01:00 Nov 23 12:57:36 mx postfix/smtp[1678]: " + delivery,
 		`{"log":"2026-11-23T12:57:36.376231+00:00 INFO    postfix/smtp[1678]: ` + delivery + `\n","stream":"stdout","time":"2026-11-23T12:57:36.4Z"}`,
 		"2026-11-23T12:57:36.4Z stdout F 2026-11-23T12:57:36.376231+00:00 INFO    postfix/smtp[1678]: " + delivery,
 		"Nov 23 12:57:36 2026 mx postfix/smtp[1678]: " + delivery,
@@ -30,7 +31,7 @@ func TestLinesAreReadByTheLayoutOfTheLineBefore(t *testing.T) {
 		}
 		var first, second bounce.Event
 		p.Line(line, func(ev *bounce.Event) { first = *ev })
-		next := strings.NewReplacer("T12:57:36", "T12:57:37", " 12:57:36", " 12:57:37", "376", "377", "[1678]", "[1679]").Replace(line)
+		next := strings.NewReplacer("T12:57:36", "T12:57:37", "T13:57:36", "T13:57:37", " 12:57:36", " 12:57:37", "376", "377", "[1678]", "[1679]").Replace(line)
 		if !p.readByLayout(unwrapLine(next), next, func(ev *bounce.Event) { second = *ev }) {
 			t.Errorf("%s\nwas not read by the layout of the line before", next)
 			continue
