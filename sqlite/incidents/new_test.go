@@ -11,7 +11,6 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/incident"
 	"github.com/bouncetail/bouncetail/sqlite/incidents"
-	"github.com/bouncetail/bouncetail/sqlite/query"
 )
 
 // trouble adds failures of all kinds within three days, not in the order of their times.
@@ -66,16 +65,7 @@ func (s *server) fail(r *rand.Rand, from, to time.Time) {
 // the failures that have it, and returns how many incidents there are.
 func (s *server) checkCounts() (checked int) {
 	s.t.Helper()
-	r, err := query.OpenReader(s.t.Context(), s.path)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer r.Close()
-	list, err := incidents.List(s.t.Context(), r.Querier(), incidents.Filter{})
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	for _, i := range list {
+	for _, i := range s.list(incidents.Filter{}) {
 		if i.Open() || !slices.Contains([]incident.Kind{incident.ProviderRefuses, incident.Unreachable, incident.OwnServer, incident.OwnNetwork}, i.Kind) || i.Reason == incident.Mixed {
 			continue
 		}
@@ -129,16 +119,7 @@ func (s *server) importBatch() *incident.NewFailures {
 
 func (s *server) incidents() (all []string) {
 	s.t.Helper()
-	r, err := query.OpenReader(s.t.Context(), s.path)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer r.Close()
-	list, err := incidents.List(s.t.Context(), r.Querier(), incidents.Filter{})
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	for _, i := range list {
+	for _, i := range s.list(incidents.Filter{}) {
 		all = append(all, fmt.Sprintf("%+v", i))
 	}
 	return all

@@ -119,19 +119,25 @@ func (s *server) pass(minutes int, mail func()) (due int) {
 	return due
 }
 
-func (s *server) want(lines ...string) {
+// list returns the incidents in the database that a filter chooses.
+func (s *server) list(f incidents.Filter) []incidents.Shown {
 	s.t.Helper()
 	r, err := query.OpenReader(s.t.Context(), s.path)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	defer r.Close()
-	all, err := incidents.List(s.t.Context(), r.Querier(), incidents.Filter{Addresses: 10})
+	list, err := incidents.List(s.t.Context(), r.Querier(), f)
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	return list
+}
+
+func (s *server) want(lines ...string) {
+	s.t.Helper()
 	got := []string{}
-	for _, i := range all {
+	for _, i := range s.list(incidents.Filter{Addresses: 10}) {
 		got = append(got, fmt.Sprintf("#%d %s %s %s, rang %v, open %v, %d addresses, backlog %v", i.ID, i.Kind, i.Reason, i.Subject, i.RangAt != "", i.Open(), i.Addresses, i.Backlog))
 	}
 	if !slices.Equal(got, lines) {
