@@ -159,9 +159,9 @@ func (r *replacement) span() (from, to int64) {
 	return min(msOf(now.Start), msOf(was.Start)), max(msOf(now.End), msOf(was.End))
 }
 
-// endMoved reports whether a stamp lies between the ends of the two crowds. Whoever was
-// refused in the crowd is in the same outage until its end, whatever a further refusal
-// has in common with it.
+// endMoved reports whether a stamp lies between the ends of the two crowds. An address
+// that was refused in a crowd is in the same outage until the crowd ends, even if its next
+// refusal is of another unit.
 func (r *replacement) endMoved(at string) bool {
 	return r.now.End != "" && r.was.End != "" && min(r.now.End, r.was.End) < at && at <= max(r.now.End, r.was.End)
 }

@@ -127,7 +127,7 @@ func (l *Log) firms(each int) (list []string) {
 	return list
 }
 
-// mailOwn is mail to domains of which each has a server of its own.
+// mailOwn sends mail to addresses whose domains have one server each.
 func (l *Log) mailOwn(day int, list []string, dead map[string]bool) {
 	for _, a := range list {
 		l.mail(day, 9, 12, ownRelay(a), []string{a}, dead, unknownUser)
