@@ -67,7 +67,7 @@ run: build
 # package, ten minutes, may be too little on a busy machine.
 test: check
 	./scripts/test-setup
-	$(GO) test -shuffle=on -parallel 4 -timeout 30m ./...
+	$(GO) test -shuffle=on -timeout 30m ./...
 
 # check runs before every test run: gofmt, go vet, go.mod and the words of
 # scripts/words.tsv.

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -71,6 +72,9 @@ func TestDaemonWithRsyslogAndLogrotate(t *testing.T) {
 					bounces(30)
 					// Without a daemon, what comes after the compression is lost.
 					waitFor(t, "rsyslogd to write", func() bool { return strings.Contains(words(log), fmt.Sprintf("4R%06X", n)) })
+				} else {
+					// A daemon that has not opened the log yet is as good as none.
+					waitFor(t, "the daemon to open the log", func() bool { return slices.Contains(openFiles(d.cmd.Process.Pid), log) })
 				}
 				out, err := exec.CommandContext(t.Context(), logrotate, "--force", "--state", filepath.Join(dir, "state"), turn).CombinedOutput()
 				if err != nil {
@@ -96,14 +100,17 @@ func TestDaemonWithRsyslogAndLogrotate(t *testing.T) {
 // hasOpen reports whether a process has a file open whose name contains one of the
 // parts.
 func hasOpen(pid int, parts ...string) bool {
-	names, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
-	for _, name := range names {
-		target, _ := os.Readlink(name)
-		for _, part := range parts {
-			if strings.Contains(target, part) {
-				return true
-			}
-		}
+	return slices.ContainsFunc(openFiles(pid), func(name string) bool {
+		return slices.ContainsFunc(parts, func(part string) bool { return strings.Contains(name, part) })
+	})
+}
+
+// openFiles returns the names of the files that a process has open.
+func openFiles(pid int) (names []string) {
+	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
+	for _, file := range files {
+		name, _ := os.Readlink(file) // it may be closed by now
+		names = append(names, name)
 	}
-	return false
+	return names
 }
