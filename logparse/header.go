@@ -246,7 +246,7 @@ func cutOwnStamp(h *header) bool {
 func unwrap(line string) (inner, outer string) {
 	const before, behind, stamp = `{"log":"`, `","stream":"std`, `"time":"`
 	switch {
-	case len(line) < 60:
+	case len(line) < len("2026-11-23T12:57:36Z stdout F "):
 	case line[10] == 'T' && line[4] == '-':
 		rest, outer := cutRuntimeStamp(line)
 		if outer == "" || !strings.HasPrefix(rest, "std") {

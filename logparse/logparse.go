@@ -105,7 +105,7 @@ type Parser struct {
 	seconds       uint32    // of timed, see stamp.seconds
 	unparsed      map[shape]*bounce.Unparsed
 	counts        Counts
-	pieces        map[string]*fragments // of lines that came in several, by host and process
+	pieces        map[string]*fragments // of lines that came in several, by host and process, or stream of a container
 	header        header                // of the line that is read, used again
 	unusual       header                // the same for lines with unusual headers
 	export        *exportEntry          // that is being read
@@ -272,7 +272,7 @@ func (p *Parser) Line(line string, yield func(*bounce.Event)) {
 	rest, known := p.cache.cut(line, h)
 	if !known {
 		if text, outer = unwrap(line); outer != "" {
-			if p.continues(line, text) {
+			if p.continues(line, text, yield) {
 				return
 			}
 			rest, known = p.cache.cut(text, h)

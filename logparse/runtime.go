@@ -1,38 +1,76 @@
 package logparse
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/bouncetail/bouncetail/bounce"
+)
 
 // runtimeLimit is the length at which container runtimes cut a line into several.
 const runtimeLimit = 16 << 10
 
-// continues reports whether a line of a container's log continues the one before. It
-// begins in the middle of what a program printed, which may be anything, a header
-// included. No mail server writes lines so long. text is what unwrap returned.
+// continues reports whether a line of a container's log is a part of a longer one, whose
+// other parts are before or behind it. A later part begins in the middle of what a program
+// printed, which may be anything, a header included. Kubernetes cuts lines, CRI-O and
+// Podman also where a buffer ended, and the parts are put together. Docker cuts only lines
+// that are longer than those of mail servers, and the later parts are left out. text is
+// what unwrap returned.
 //
 //	2026-11-23T12:57:36.1Z stdout P a long line …                        CRI: P is partial, F is full
 //	2026-11-23T12:57:36.1Z stdout F … and its end
 //	{"log":"a long line …","stream":"stdout","time":"…"}                 Docker: no \n at the end
 //	{"log":"… and its end\n","stream":"stdout","time":"…"}
-func (p *Parser) continues(line, text string) bool {
-	stream, partial := uint8(1), false
+func (p *Parser) continues(line, text string, yield func(*bounce.Event)) bool {
+	stream := uint8(1)
 	if line[0] == '{' {
 		behind := line[len(`{"log":"`)+len(text):]
 		if strings.HasPrefix(behind, `","stream":"stderr"`) {
 			stream = 2
 		}
-		partial = len(text) >= runtimeLimit && !endsLine(text)
-	} else {
-		at := len(line) - len(text) - len("stdout F ")
-		if line[at:at+len("stderr")] == "stderr" {
-			stream = 2
+		continues := p.cut&stream != 0
+		if p.cut &^= stream; len(text) >= runtimeLimit && !endsLine(text) {
+			p.cut |= stream
 		}
-		partial = line[len(line)-len(text)-2] == 'P'
+		return continues
 	}
-	continues := p.cut&stream != 0
-	if p.cut &^= stream; partial {
+	at := len(line) - len(text) - len("stdout F ")
+	name := line[at : at+len("stdout")]
+	if name == "stderr" {
+		stream = 2
+	}
+	partial := line[len(line)-len(text)-2] == 'P'
+	if !partial && p.cut&stream == 0 {
+		return false
+	}
+	p.joinParts(line[:at]+name+" F ", name, text, p.cut&stream == 0)
+	if partial {
 		p.cut |= stream
+		return true
 	}
-	return continues
+	p.cut &^= stream
+	if parts := p.pieces[name]; parts != nil {
+		delete(p.pieces, name)
+		p.Line(string(parts.Body), yield)
+		p.counts.Lines--
+	}
+	return true
+}
+
+// joinParts puts a part of a line to those before it of the same stream. Of what is too
+// long to be parsed the rest is left out.
+func (p *Parser) joinParts(before, stream, text string, first bool) {
+	if first {
+		if p.pieces == nil {
+			p.pieces = make(map[string]*fragments)
+		}
+		p.pieces[stream] = &fragments{Next: 2, Of: 2, Body: []byte(before)}
+	}
+	f := p.pieces[stream]
+	if f == nil {
+		return // its beginning was in a file that is gone, or was taken out by ScrubState
+	}
+	f.line = p.counts.Lines
+	f.Body = append(f.Body, text[:min(len(text), max(0, 2*longest-len(f.Body)))]...)
 }
 
 // endsLine reports whether a JSON string without its quotes ends with a newline.
