@@ -251,6 +251,8 @@ var idleLines = []string{
 	"postfix/trivial-rewrite[4]: warning: do not list domain b.example in BOTH mydestination and virtual_mailbox_domains",
 	"postfix/tlsproxy[4]: DISCONNECT [192.0.2.9]:4",
 	"postfix/smtp[4]: message repeated 2 times: [ 4f1XyZabcd: to=<a@b.example>, relay=none, delay=1, delays=0/0/0/1, dsn=4.4.1, status=deferred (x)]",
+	"message repeated 2 times: [ 4f1XyZabcd: to=<a@b.example>, relay=none, delay=1, delays=0/0/0/1, dsn=4.4.1, status=deferred (x)]",
+	"message repeated 2 times: [postfix/smtp[4]: 4f1XyZabcd: to=<a@b.example>, relay=none, delay=1, delays=0/0/0/1, dsn=4.4.1, status=deferred (x)]",
 	"postfix/smtp[4]: 4f1XyZabcd: host mx.b.example[192.0.2.1] said: 450 4f1XyZabce: to=<a@b.example>, relay=none, delay=1, dsn=4.4.1, status=deferred (x) (in reply to RCPT TO command)",
 	"postfix/master[4]: daemon started -- version 3.7.11, configuration /etc/postfix",
 	// Exim
@@ -295,6 +297,7 @@ var idleLines = []string{
 	"dovecot: imap-login: Disconnected (auth failed): user=<4f1XyZabcd: to=<a@b.example>, relay=x, status=bounced>, rip=192.0.2.9",
 	"spamd[5]: spamd: result: . -1 - ALL_TRUSTED scantime=0.8,size=607,user=(unknown),mid=<1xVTbv-00000r-1v ** a@b.example>",
 	"amavis[6]: (6-09) Passed CLEAN {RelayedInbound}, [192.0.2.9]:4 <x@c.example> -> <a@b.example>, Queue-ID: 4f1XyZabcd, Message-ID: <1@c.example>, mail_id: x, Hits: -, size: 5, queued_as: 4f1XyZabce, 90 ms",
+	"fail2ban.filter [7]: DEBUG [postfix] Found 192.0.2.9: Nov 23 12:57:36 mx postfix/smtp[4]: 4f1XyZabcd: to=<a@b.example>, relay=none, delay=1, dsn=5.1.1, status=bounced (no)",
 	"opendkim[7]: 4f1XyZabcd: DKIM-Signature field added (s=mail, d=a.example)",
 	"opendmarc[7]: 4f1XyZabcd: c.example pass",
 	"rspamd[8]: <abc>; task; rspamd_task_write_log: id: <1@c.example>, qid: <4f1XyZabcd>, ip: 192.0.2.9, from: <x@c.example>, (default: F (no action): [1/15])",

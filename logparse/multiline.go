@@ -90,14 +90,14 @@ func (p *Parser) finishUnusual(u *unusual, found bool, line string, yield func(*
 	if u.foreign || isOtherProgram(u.tag) {
 		return
 	}
-	if mta, found := findDelivery(line); found && p.reads(mta) && !p.readCopy(line, yield) {
+	if mta, found := findDelivery(line); found && p.reads(mta) && !isQuotation(line) && !p.readCopy(line, yield) {
 		p.noteUnparsed(mta, line, lostID(line))
 	}
 }
 
 // noteLost counts a line that could not be read, if it holds a delivery.
 func (p *Parser) noteLost(line string) {
-	if mta, found := findDelivery(line); found && p.reads(mta) {
+	if mta, found := findDelivery(line); found && p.reads(mta) && !isQuotation(line) {
 		p.noteUnparsed(mta, line, lostID(line))
 	}
 }

@@ -163,7 +163,7 @@ func isOtherProgram(tag string) bool {
 	if at := strings.IndexByte(tag, '/'); at > 0 {
 		return otherPrograms[tag[:at]] || strings.HasPrefix(tag, "postfix") && !postfixDaemons[tag[strings.LastIndexByte(tag, '/')+1:]]
 	}
-	return otherPrograms[tag] || hasAnyPrefix(tag, "php", "python", "dovecot-", "rspamd_", "policyd", "mailman", "nginx-", "apache",
+	return otherPrograms[tag] || hasAnyPrefix(tag, "php", "python", "dovecot-", "fail2ban.", "rspamd_", "policyd", "mailman", "nginx-", "apache",
 		"postfixadmin", "postfix-policyd", "postfix-mta-sts", "postfix-tlspol", "postfix_exporter", "sendmail-milter", "eximstats")
 }
 

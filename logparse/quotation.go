@@ -1,0 +1,12 @@
+package logparse
+
+import "regexp"
+
+// isQuotation reports whether a line with a delivery is another program's that quotes
+// it: rsyslog's, which repeats a line before it, or a web server's.
+//
+//	Nov 23 12:57:36 mx message repeated 2 times: [ 4XabcZ1y2z: to=<a@b.example>, …]
+//	192.0.2.9 - - [23/Nov/2026:12:57:36 +0000] "GET / HTTP/1.1" 404 12 "-" "4XabcZ1y2z: to=<a@b.example>, …"
+func isQuotation(line string) bool { return quotation.MatchString(line) }
+
+var quotation = regexp.MustCompile(`^[^<>@]{0,200}(?:\bmessage repeated \d+ times: \[|"[A-Z]{3,8} \S+ HTTP/\d(?:\.\d)?" \d{3} )`)
