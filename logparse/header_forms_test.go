@@ -235,5 +235,15 @@ var headerTests = []struct{ name, form, time, host string }{
 	{"Oracle's cloud", `{"datetime":1795438660000,"logContent":{"data":{"message":"Nov 23 12:57:36 mx postfix/DAEMON[474]: JSON"},"time":"2026-11-23T12:57:40Z"}}`, "2026-11-23T12:57:36Z", "mx"},
 	{"a list in single quotes", "'Nov 23 12:57:36 mx postfix/DAEMON[474]: BODY',", "2026-11-23T12:57:36Z", "mx"},
 
+	{"fly.io", "2026-11-23T12:57:38Z app[148e272a1b2c3d] ams [info]Nov 23 12:57:36 mx postfix/DAEMON[474]: BODY", "2026-11-23T12:57:36Z", "mx"},
+	{"fly.io without a header", "2026-11-23T12:57:36Z app[148e272a1b2c3d] ams [info] postfix/DAEMON[474]: BODY", "2026-11-23T12:57:36Z", ""},
+	{"Heroku's drain", "187 <190>1 2026-11-23T12:57:36.5+00:00 host app mail.1 - postfix/DAEMON[474]: BODY", "2026-11-23T12:57:36.5Z", "host"},
+	{"Heroku's drain with a line", "<190>1 2026-11-23T12:57:38.5+00:00 d.1b2c3d4e app mail.1 - Nov 23 12:57:36 mx postfix/DAEMON[474]: BODY", "2026-11-23T12:57:36Z", "mx"},
+	{"Docker's syslog driver in RFC 5424", "<30>1 2026-11-23T12:57:38Z node1 postfix 1234 postfix - Nov 23 12:57:36 mx postfix/DAEMON[474]: BODY", "2026-11-23T12:57:36Z", "mx"},
+	{"the same with a slash in the tag", "<30>1 2026-11-23T12:57:36Z node1 docker/postfix 1234 docker/postfix - postfix/DAEMON[474]: BODY", "2026-11-23T12:57:36Z", "node1"},
+	{"socklog", "@400000006b04384a075bca00 192.0.2.9: mail.info: Nov 23 12:57:36 postfix/DAEMON[474]: BODY", "2026-11-23T12:57:36Z", "192.0.2.9"},
+	{"Papertrail, received later", "7711561783320576\t2026-11-23T12:57:36Z\t2026-11-23T12:57:39Z\t31181\tmx\t192.0.2.77\tMail\tInfo\tpostfix/DAEMON\tBODY", "2026-11-23T12:57:36Z", "mx"},
+	{"Proofpoint", `{"data":"2026-11-23T12:57:36.5+00:00 mx postfix/DAEMON[474]: JSON","id":"x","pps":{"agent":"m1.example"},"ts":"2026-11-23T12:57:40.1+0000"}`, "2026-11-23T12:57:36.5Z", "mx"},
+
 	{"journalctl -o export", "__CURSOR=s=1;i=2\n__REALTIME_TIMESTAMP=1795438656123456\n_HOSTNAME=mx\nSYSLOG_IDENTIFIER=postfix/DAEMON\n_PID=474\nMESSAGE=BODY\n", "2026-11-23T12:57:36.123456Z", "mx"},
 }

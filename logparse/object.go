@@ -52,7 +52,7 @@ var fieldNames = makeFields(map[role]string{
 		line _line logline log_line textpayload text
 		rawmsg raw _raw rawmessage rawstring @rawstring rawdata full_log
 		event.original log.original
-		content __content__ body value event event.message event.line event.log body.stringvalue
+		content __content__ body data value event event.message event.line event.log body.stringvalue
 		@mt t`,
 	roleProgram: `SYSLOG_IDENTIFIER ident program programname prog
 		process.name appname app_name app-name _application_name application_name syslog.appname log.syslog.appname

@@ -57,6 +57,9 @@ const delimiters = " \t|,;[]()"
 // mail server's.
 func (u *unusual) read(text string) bool {
 	text = cutSource(undecorate(text))
+	if m := papertrail.FindStringSubmatch(text); m != nil {
+		text = m[1] + text[len(m[0]):]
+	}
 	before := *u
 	if u.readParts(text) || u.foreign {
 		return !u.foreign
@@ -92,6 +95,9 @@ func (u *unusual) readParts(rest string) bool {
 		}
 		if eximIDLength(rest) > 0 {
 			return false // Exim's words about a message, which may quote anything
+		}
+		if rest[0] == '<' && u.readRFC5424(rest) {
+			return true
 		}
 		if rest[0] == '{' {
 			labels := lokiLabels.FindString(rest)
@@ -138,8 +144,9 @@ func (u *unusual) readQuoted(text string) bool {
 var lokiLabels = regexp.MustCompile(`^\{(?:[A-Za-z_][A-Za-z0-9_]*="(?:[^"\\]|\\.)*"(?:, ?)?)*\}`)
 
 // sourceLabels are the labels of a container that docker logs --details prints behind
-// the stamp, and the span in which Vector logs.
-var sourceLabels = regexp.MustCompile(`^(?:(?:(?:tag|com\.docker\.[a-z.]+)=[^\s=,]+,?)+ |source\{[^{}]*\}:(?: vector::[a-z_:]+:)? )`)
+// the stamp, the span in which Vector logs, and the machine, the region and the level of
+// fly.io ("app[148e272a1b2c3d] ams [info]").
+var sourceLabels = regexp.MustCompile(`^(?:(?:(?:tag|com\.docker\.[a-z.]+)=[^\s=,]+,?)+ |source\{[^{}]*\}:(?: vector::[a-z_:]+:)? |app\[[0-9a-f]+\] [a-z]{3} \[[a-z]+\])`)
 
 // cutStamp reads a stamp, and with it begins a header inside the one before.
 func (u *unusual) cutStamp(rest string) (string, bool) {
@@ -313,6 +320,9 @@ func (u *unusual) cutName(rest string, colon int) (string, bool) {
 	name, after := rest[:colon], rest[colon+1:]
 	if leading(name) == len(name) {
 		return after, true
+	}
+	if _, err := netip.ParseAddr(name); err == nil && strings.HasPrefix(after, " ") { // socklog
+		return after, u.addName(name)
 	}
 	if tag, _, behind, _ := cutAnyTag(rest); tag == "" || behind == "" && after != "" {
 		return "", false
