@@ -29,9 +29,9 @@ func fold(dst []byte, text string) []byte { return foldFor(dst, text, names{}) }
 //
 // Rules read <} as <>.
 type names struct {
-	domain, local, sender string
-	user, original        string // the local part, whatever it is, and the address before it was rewritten
-	ours                  bool
+	domain, user, sender string // user is the local part
+	original             string // the address before it was rewritten
+	ours                 bool
 }
 
 // anotherPerson stands for an address of neither the recipient nor the sender.
@@ -41,9 +41,6 @@ func namesOf(d *bounce.Delivery, s speaker) names {
 	n := names{sender: d.Sender, ours: s == ourMTA}
 	if at := strings.LastIndexByte(d.Recipient, '@'); at >= 0 {
 		n.domain, n.user, n.original = d.Recipient[at+1:], d.Recipient[:at], d.OriginalRecipient
-		if at >= 3 {
-			n.local = d.Recipient[:at]
-		}
 		n.ours = n.ours || s == nobody
 		if strings.EqualFold(d.Recipient, d.Sender) {
 			n.sender = ""
@@ -178,7 +175,7 @@ func (f *folding) name() bool {
 	start := f.at
 	rest := f.in[start:]
 	first := rest[0] | 0x20
-	if !f.ours && first != f.domain[0]|0x20 && (f.local == "" || first != f.local[0]|0x20) {
+	if !f.ours && first != f.domain[0]|0x20 && (f.user == "" || first != f.user[0]|0x20) {
 		return false // as nearly all words are
 	}
 	if start > 0 && (alnum[f.in[start-1]] || strings.IndexByte(".-_@", f.in[start-1]) >= 0) {
@@ -189,8 +186,7 @@ func (f *folding) name() bool {
 		f.at += n
 		return true
 	}
-	if n := len(f.local); n > 0 && len(rest) >= n && rest[0]|0x20 == f.local[0]|0x20 && strings.EqualFold(rest[:n], f.local) && !f.goesOn(start+n) && (len(rest) == n || rest[n] != '@') &&
-		builtIn().english.words[bounce.LowerASCII(f.local)] == 0 { // no word such as "user"
+	if n := len(f.user); n > 0 && len(rest) >= n && strings.EqualFold(rest[:n], f.user) && !f.goesOn(start+n) && f.isUser(n) {
 		f.out = append(f.out, '<', '>')
 		f.at += n
 		return true
@@ -205,6 +201,17 @@ func (f *folding) name() bool {
 	f.out = append(f.out, "(other)"...)
 	f.at = end
 	return true
+}
+
+// isUser reports whether the next n bytes, which read like the local part, mean the
+// recipient: in quotes always, else if they are no word such as "user" and too long to
+// stand there by chance.
+func (f *folding) isUser(n int) bool {
+	end := f.at + n
+	if f.at > 0 && end < len(f.in) && f.in[f.at-1] == f.in[end] && (f.in[end] == '"' || f.in[end] == '\'') {
+		return true
+	}
+	return n >= 3 && (end == len(f.in) || f.in[end] != '@') && builtIn().english.words[bounce.LowerASCII(f.user)] == 0
 }
 
 // goesOn reports whether a host name goes on at a place.
