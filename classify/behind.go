@@ -195,7 +195,7 @@ func (r *reader) isGone(c *clause, at int) bool {
 		switch text := r.text[w.start:w.end]; {
 		case text == "server" || text == "store" || text == "database" || text == "host" || text == "node":
 			return false
-		case w.role&(recipient|domain|place) != 0 || w.isName() && strings.ContainsAny(text, ".#"):
+		case w.role&(recipient|domain|place) != 0 || w.address || w.isName() && strings.ContainsAny(text, ".#"):
 			return true
 		}
 	}

@@ -87,6 +87,9 @@ func byCodes(j *judged) bounce.Verdict {
 	if v, ok := byGuide(j.code, j.enhanced, false); ok {
 		return v
 	}
+	if j.code/100 == 5 && j.hasWords() && j.reading().passing {
+		return Says{bounce.RecipientError, bounce.SystemTrouble, bounce.ScopeNetwork, bounce.Retry}.verdict("class/5xx-passing")
+	}
 	return byClass(j.code)
 }
 

@@ -281,8 +281,8 @@ func (f *folding) number(start int) {
 	switch {
 	case parts == 1 && first && len(n) == 3:
 		f.code(n)
-	case parts == 1 && len(n) <= 3 && start > 0 && f.in[start-1] == '_':
-		f.out = append(f.out, n...) // a mark such as OFR004_104
+	case parts == 1 && (len(n) <= 3 || len(n) == 4 && n[:2] == "00") && start > 0 && f.in[start-1] == '_':
+		f.out = append(f.out, n...) // a mark such as OFR004_104 or XGEMAIL_0011
 	case parts == 3 && first && n[1] == '.' && len(n) <= len("5.123.123"):
 		f.out = append(f.out, n...)
 	default:

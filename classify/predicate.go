@@ -110,13 +110,21 @@ func (r *reader) qualityAt(i, lo, hi int, predicate role) (statement, int) {
 	if s.subject == 0 && !r.endsClause(c, lo, hi) {
 		return statement{}, hi
 	}
-	if s.subject == 0 && s.named.end > 0 && !r.isThis(c) && (predicate != moved || !strings.Contains(s.says.String(), "left")) {
+	if s.subject == 0 && s.named.end > 0 && !r.isThis(c) && (predicate != moved || !hasLeft(s.says.String())) {
 		s.doubt = hedged // "moderator not found": nobody knows what that is; "jane has left the company" says it
 	}
 	if r.isFault(c, hi) || predicate == disabled && r.isFor(c, hi) || predicate == moved && !r.isGone(c, hi) {
 		s.doubt = hedged // "disabled for external mail", "moved to another folder"
 	}
 	return s, hi
+}
+
+// leaving are words of phrases that say that somebody works elsewhere now, so that
+// whoever is named before them is the recipient.
+var leaving = []string{"left", "verlassen", "ausgeschieden", "quitté", "dejado la", "lasciato", "saiu", "deixou", "odszedł", "odešel", "покинул", "退職", "离职", "퇴사"}
+
+func hasLeft(predicate string) bool {
+	return slices.ContainsFunc(leaving, func(word string) bool { return strings.Contains(predicate, word) })
 }
 
 // isThis reports whether a clause begins with a word that points at the
