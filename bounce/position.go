@@ -82,6 +82,9 @@ type Chunk struct {
 	// Data holds whole lines, each with its newline. It is empty if only the
 	// position or the gaps have changed.
 	Data string
+	// Release gives the memory of Data back to the source, which fills it again. It is
+	// called once no part of Data is needed. It is nil if that memory is not used again.
+	Release func()
 	// Position is the position after Data.
 	Position Position
 	// File is set on the first chunk of a new stream of a file.

@@ -73,6 +73,26 @@ func (l *Records) At(i int) time.Time {
 // Read copies record i to r. Its texts are substrings of a new string; its time is
 // in UTC.
 func (l *Records) Read(i int, r *Record) {
+	texts, sizes := l.read(i, r)
+	r.setTexts(string(texts), &sizes)
+}
+
+// Each calls do with each record, in the order of the list. The texts of all records
+// are substrings of one new string; r is reused.
+func (l *Records) Each(do func(r *Record)) {
+	var r Record
+	all := string(l.data)
+	for i := range l.ends {
+		texts, sizes := l.read(i, &r)
+		end := int(l.ends[i])
+		r.setTexts(all[end-len(texts):end], &sizes)
+		do(&r)
+	}
+}
+
+// read sets the fields of record i that are no texts. It returns the texts, one after
+// the other, and the length of each.
+func (l *Records) read(i int, r *Record) (texts []byte, sizes [textFields]int) {
 	start := uint32(0)
 	if i > 0 {
 		start = l.ends[i-1]
@@ -90,19 +110,24 @@ func (l *Records) Read(i int, r *Record) {
 	r.RetryAfter = time.Duration(number())
 	set := number()
 	r.HasSender, r.Suppress, r.Echo, r.First = set&1 != 0, set&2 != 0, set&4 != 0, set&8 != 0
-	texts := r.texts()
-	var sizes [len(texts)]int
 	for i := range sizes {
 		sizes[i] = int(number())
 	}
-	all := string(b)
-	for i, text := range texts {
+	return b, sizes
+}
+
+// setTexts sets the text fields to parts of one text.
+func (r *Record) setTexts(all string, sizes *[textFields]int) {
+	for i, text := range r.texts() {
 		*text, all = all[:sizes[i]], all[sizes[i]:]
 	}
 }
 
+// textFields is the number of text fields of a record.
+const textFields = 27
+
 // texts returns pointers to all text fields of a record.
-func (r *Record) texts() [27]*string {
+func (r *Record) texts() [textFields]*string {
 	return [...]*string{
 		&r.Host, (*string)(&r.MTA), &r.QueueID, &r.Sender, &r.MessageID, &r.Recipient, &r.OriginalRecipient,
 		(*string)(&r.Outcome), &r.Transport, &r.Router, &r.DSN,

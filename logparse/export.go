@@ -61,7 +61,7 @@ func (p *Parser) readExport(line string, yield func(*bounce.Event)) bool {
 	switch {
 	case begins && found:
 		p.endExport(yield)
-		p.export = &exportEntry{Fields: map[string][]byte{name: []byte(value)}}
+		p.export = &exportEntry{Fields: map[string][]byte{strings.Clone(name): []byte(value)}}
 		return true
 	case e == nil:
 		return false
@@ -72,7 +72,7 @@ func (p *Parser) readExport(line string, yield func(*bounce.Event)) bool {
 		return false
 	case found:
 		if exported[name] {
-			e.Fields[name] = []byte(value)
+			e.Fields[strings.Clone(name)] = []byte(value)
 		}
 	default:
 		e.Name, e.Value = strings.Clone(name), []byte{}

@@ -220,7 +220,7 @@ func (p *Parser) TakeUnparsed() []bounce.Unparsed {
 // Parse reads the whole lines in text, each with its newline, calls yield for
 // each event, in order, and returns how many lines there were, and how many delivery
 // lines among them could not be parsed. An event is only valid during the call, which
-// may change it, and its strings lie in the block.
+// may change it, and its strings lie in the block. The parser keeps no part of it.
 func (p *Parser) Parse(text string, yield func(*bounce.Event)) (lines, unparsed int) {
 	block := text
 	before := p.counts
@@ -427,8 +427,8 @@ func (p *Parser) yieldEach(others []string, yield func(*bounce.Event)) {
 // line before.
 func (p *Parser) hostName(raw string) string {
 	if raw != p.hostRaw {
-		p.hostRaw = raw
-		p.host = clean(raw)
+		p.hostRaw = strings.Clone(raw)
+		p.host = clean(p.hostRaw)
 	}
 	return p.host
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"runtime"
 	"slices"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	innertext "github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/logparse"
 )
 
@@ -29,15 +31,36 @@ func newParser(t testing.TB, mta bounce.MTA) *logparse.Parser {
 	return p
 }
 
-// events returns what a text says, with copies of the events, which whoever
-// takes them may change.
+// events returns copies of the events of a text. Whoever takes an event may change it,
+// and whoever reads lines may overwrite them afterwards.
 func events(p *logparse.Parser, text string) []bounce.Event {
 	var all []bounce.Event
-	p.Parse(text, func(ev *bounce.Event) {
-		all = append(all, *ev)
-		*ev = bounce.Event{}
-	})
+	for line := range strings.Lines(text) {
+		memory := []byte(line)
+		p.Parse(innertext.Own(memory), func(ev *bounce.Event) {
+			all = append(all, *ev)
+			cloneTexts(reflect.ValueOf(&all[len(all)-1]).Elem())
+			*ev = bounce.Event{}
+		})
+		for i := range memory {
+			memory[i] = '#'
+		}
+	}
 	return all
+}
+
+// cloneTexts replaces the strings in a struct by copies.
+func cloneTexts(v reflect.Value) {
+	for i := range v.NumField() {
+		switch f := v.Field(i); f.Kind() {
+		case reflect.Struct:
+			if f.Type() != reflect.TypeFor[time.Time]() {
+				cloneTexts(f)
+			}
+		case reflect.String:
+			f.SetString(strings.Clone(f.String()))
+		}
+	}
 }
 
 // describe writes an event as one line of a golden file, what is empty left

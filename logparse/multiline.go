@@ -166,7 +166,7 @@ func (p *Parser) readVerbose(line string, yield func(*bounce.Event)) bool {
 		e.Done = true // a field that comes twice could be part of a value
 		return true
 	}
-	e.Fields[name] = []byte(value)
+	e.Fields[strings.Clone(name)] = []byte(value)
 	if !slices.ContainsFunc(whole, func(name string) bool { return e.Fields[name] == nil }) {
 		p.endExport(yield)
 		p.export = &exportEntry{Verbose: true, Done: true}

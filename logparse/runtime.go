@@ -63,7 +63,7 @@ func (p *Parser) joinParts(before, stream, text string, first bool) {
 		if p.pieces == nil {
 			p.pieces = make(map[string]*fragments)
 		}
-		p.pieces[stream] = &fragments{Next: 2, Of: 2, Body: []byte(before)}
+		p.pieces[strings.Clone(stream)] = &fragments{Next: 2, Of: 2, Body: []byte(before)}
 	}
 	f := p.pieces[stream]
 	if f == nil {

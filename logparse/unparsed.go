@@ -3,6 +3,7 @@ package logparse
 import (
 	"fmt"
 	"regexp"
+	"strings"
 
 	"github.com/cespare/xxhash/v2"
 
@@ -54,7 +55,7 @@ func (p *Parser) count(s shape, body string, id bounce.EventID) {
 		u = p.unparsed[s]
 	}
 	if u == nil {
-		u = &bounce.Unparsed{MTA: s.mta, Shape: s.text, Example: clean(body), Refused: s.text == refusedShape}
+		u = &bounce.Unparsed{MTA: s.mta, Shape: s.text, Example: strings.Clone(clean(body)), Refused: s.text == refusedShape}
 		p.unparsed[s] = u
 	}
 	u.Lines = append(u.Lines, id)

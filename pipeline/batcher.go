@@ -84,6 +84,9 @@ func (b *batcher) take(c *bounce.Chunk) error {
 			b.warnOnce("no line of a mail server in the first hundred lines", c.Position.Path, "log", c.Position.Path, "next", "is it the log of the mail server? see bouncetail doctor")
 		}
 	}
+	if c.Release != nil {
+		c.Release() // all that is kept of the chunk was copied
+	}
 	if b.p.Limits.FlushInterval > 0 { // an import
 		b.last[c.Position.Stream] = c.Position
 		if c.Position.Closed {

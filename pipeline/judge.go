@@ -10,7 +10,8 @@ import (
 
 // deliveries are those of a chunk, on their way from the reader to the judge.
 type deliveries struct {
-	failed []bounce.Delivery
+	failed bounce.Records // without verdicts
+	record bounce.Record  // reused by add
 	sent   []success
 	// texts holds the recipient and the host of each success. The parser has just read
 	// these texts. The judge may run on another processor, and would wait for each of
@@ -30,12 +31,13 @@ type success struct {
 	first     bool  // see bounce.Delivery
 }
 
-func (d *deliveries) len() int { return len(d.failed) + len(d.sent) }
+func (d *deliveries) len() int { return d.failed.Len() + len(d.sent) }
 
 // add adds a copy of a delivery.
 func (d *deliveries) add(one *bounce.Delivery) {
 	if one.Outcome != bounce.Sent {
-		d.failed = append(d.failed, *one)
+		d.record.Delivery = *one
+		d.failed.Add(&d.record)
 		return
 	}
 	d.sent = append(d.sent, success{one.ID, one.At.UnixMilli(), len(one.Recipient), len(one.Reply.RelayHost), one.First})
@@ -63,9 +65,9 @@ func (p *Pipeline) judgeAll(in <-chan deliveries, free chan<- deliveries, sealed
 		if d.seal != nil {
 			sealed <- j.seal(d.seal)
 		}
-		clear(d.failed) // their texts are parts of blocks of the log
+		d.failed.Reset()
 		select {
-		case free <- deliveries{failed: d.failed[:0], sent: d.sent[:0]}:
+		case free <- deliveries{failed: d.failed, sent: d.sent[:0]}:
 		default:
 		}
 	}
@@ -84,10 +86,10 @@ func (j *judge) add(d *deliveries) {
 			ID: s.id, Domain: j.domain(to.Domain), At: s.at, Key: to.Key(), Provider: j.providers.of(host, classifier), First: s.first,
 		})
 	}
-	for i := range d.failed {
-		one := &d.failed[i]
-		j.batch.Records.Add(&bounce.Record{Delivery: *one, Verdict: classifier.Verdict(one), To: address.Parse(one.Recipient)})
-	}
+	d.failed.Each(func(r *bounce.Record) {
+		r.Verdict, r.To = classifier.Verdict(&r.Delivery), address.Parse(r.Recipient)
+		j.batch.Records.Add(r)
+	})
 }
 
 // domain returns the index of a domain in the batch.

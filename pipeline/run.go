@@ -36,7 +36,7 @@ type Source func(ctx context.Context, out chan<- bounce.Chunk) error
 type Parser interface {
 	// Parse returns the number of lines, and how many of them TakeUnparsed will return.
 	// An event is valid only during the call of yield, which must not change it; its
-	// strings may be kept.
+	// strings are parts of the block. Neither parser nor queue keeps a part of a block.
 	Parse(block string, yield func(*bounce.Event)) (lines, unparsed int)
 	// End reads what waits for further lines, and reports whether anything did. It is
 	// called at the end of a stream of an import, which may be complete or grow later.

@@ -218,7 +218,7 @@ func (t *Tailer) sendArchive(ctx context.Context, s *stream, c candidate, kind a
 		return err
 	}
 	defer r.Close()
-	return linesOf(r, t.o.MaxLine, func(b block) error {
+	return linesOf(r, t.o.MaxLine, newPool(), func(b block) error {
 		if b.end <= s.Offset {
 			return nil
 		}
@@ -226,6 +226,6 @@ func (t *Tailer) sendArchive(ctx context.Context, s *stream, c candidate, kind a
 			b.data = b.data[min(int64(len(b.data)), s.Offset-from):]
 		}
 		s.Offset, s.Head, s.Tail = b.end, b.head, b.tail
-		return t.send(ctx, s, bounce.Chunk{Data: text.Own(b.data), TooLong: b.tooLong, More: len(b.data) > blockSize/2})
+		return t.send(ctx, s, bounce.Chunk{Data: text.Own(b.data), Release: b.release, TooLong: b.tooLong, More: len(b.data) > blockSize/2})
 	})
 }

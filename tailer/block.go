@@ -10,6 +10,7 @@ import (
 // block holds whole lines.
 type block struct {
 	data    []byte
+	release func() // gives the memory of data back; nil if it is not used again
 	end     int64  // the offset behind the last line
 	pending int64  // bytes behind end that hold no newline
 	head    uint64 // of the position at end, where linesOf made the block
@@ -27,6 +28,7 @@ type blockReader struct {
 	maxLine   int
 	complete  bool // a last line without a newline counts
 	heartbeat *health.Heartbeat
+	free      pool // nil if memory is not used again
 }
 
 // read returns whole lines after an offset, about one block. The first pending bytes
@@ -38,7 +40,8 @@ func (r *blockReader) read(offset, pending int64) (block, error) {
 		return r.skip(offset, pending)
 	}
 	// One byte more than there is, so that the end is noticed.
-	buf := make([]byte, min(blockSize, max(0, r.file.Size()-offset)+1))
+	memory := r.free.get(int(min(blockSize, max(0, r.file.Size()-offset)+1)))
+	buf := memory
 	n, err := readFull(r.file, buf, offset)
 	if err != nil {
 		return b, err
@@ -71,6 +74,7 @@ func (r *blockReader) read(offset, pending int64) (block, error) {
 		n += more
 	}
 	end := bytes.LastIndexByte(buf[:n], '\n') + 1
+	b.release = func() { r.free.put(memory) }
 	b.data, b.end = buf[:end], offset+int64(end)
 	b.data, b.tooLong = dropLong(b.data, r.maxLine)
 	return b, nil

@@ -25,13 +25,14 @@ type Import struct {
 	Now      func() time.Time
 
 	lastStream int64
+	free       pool
 	out        chan<- bounce.Chunk
 }
 
 // Run sends the content of the inputs. A damaged archive is an error; the lines before
 // the damage have been sent, but no position that marks the archive as read.
 func (im *Import) Run(ctx context.Context, out chan<- bounce.Chunk) error {
-	im.out = out
+	im.out, im.free = out, newPool()
 	if im.MaxLine == 0 {
 		im.MaxLine = DefaultMaxLine
 	}
@@ -65,7 +66,7 @@ func (im *Import) Run(ctx context.Context, out chan<- bounce.Chunk) error {
 func (im *Import) file(ctx context.Context, in *Input, progress func(int64)) error {
 	at := im.position(in)
 	file := &in.File
-	err := linesOf(in.content(), im.MaxLine, func(b block) error {
+	err := linesOf(in.content(), im.MaxLine, im.free, func(b block) error {
 		if b.unterminated && !im.ended(ctx, in, b.end) {
 			return nil
 		}
@@ -74,7 +75,7 @@ func (im *Import) file(ctx context.Context, in *Input, progress func(int64)) err
 			logTooLong(im.Log, at.Path, b.tooLong, im.MaxLine)
 		}
 		progress(in.read.n.Load())
-		c := bounce.Chunk{Data: stripNULs(text.Own(b.data)), Position: at, File: file, TooLong: b.tooLong}
+		c := bounce.Chunk{Data: stripNULs(text.Own(b.data)), Release: b.release, Position: at, File: file, TooLong: b.tooLong}
 		file = nil
 		return im.send(ctx, c)
 	})

@@ -4,13 +4,12 @@ import (
 	"bytes"
 	"io"
 	"slices"
-
-	"github.com/bouncetail/bouncetail/internal/text"
 )
 
 // linesOf calls each with the content of a reader, as blocks of whole lines. A
-// last line without a newline counts. A block may be kept: it is not changed afterwards.
-func linesOf(r io.Reader, maxLine int, each func(block) error) error {
+// last line without a newline counts. The memory of a block is used again once it is
+// released.
+func linesOf(r io.Reader, maxLine int, free pool, each func(block) error) error {
 	var (
 		w        rolling
 		rest     []byte // an unfinished line
@@ -22,13 +21,14 @@ func linesOf(r io.Reader, maxLine int, each func(block) error) error {
 		return each(b)
 	}
 	for {
-		buf := text.Buffer(len(rest) + blockSize)
+		memory := free.get(len(rest) + blockSize)
+		buf := memory
 		copy(buf, rest)
 		n, err := io.ReadFull(r, buf[len(rest):])
 		over := err == io.EOF || err == io.ErrUnexpectedEOF && isEnd(r)
 		buf = buf[:len(rest)+n]
 		at := bytes.LastIndexByte(buf, '\n') + 1
-		b := block{data: buf[:at]}
+		b := block{data: buf[:at], release: func() { free.put(memory) }}
 		w.advance(b.data)
 		rest = append(rest[:0], buf[at:]...)
 		if at > 0 && skipping {

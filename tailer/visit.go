@@ -212,6 +212,7 @@ func (t *Tailer) rewritten(source int, s *stream, now fileID) *stream {
 // drain sends all whole lines between a stream's position and a limit. If
 // complete, a last line without a newline counts too.
 func (t *Tailer) drain(ctx context.Context, s *stream, f *os.File, limit int64, complete bool) error {
+	var free pool
 	for {
 		info, err := f.Stat()
 		if err != nil {
@@ -227,7 +228,10 @@ func (t *Tailer) drain(ctx context.Context, s *stream, f *os.File, limit int64, 
 		}
 		s.size = max(s.size, info.Size())
 		t.o.Heartbeat.Beat()
-		b, err := t.readBlock(s, f, waiting, complete)
+		if free == nil && waiting > blockSize {
+			free = newPool()
+		}
+		b, err := t.readBlock(s, f, waiting, complete, free)
 		if err != nil {
 			return err
 		}
@@ -249,7 +253,7 @@ func (t *Tailer) drain(ctx context.Context, s *stream, f *os.File, limit int64, 
 		s.Offset, s.Head, s.Tail, s.pending = b.end, head, tail, 0
 		s.grownAt = t.o.Now()
 		// More bytes than the longest line are not just an incomplete line.
-		c := bounce.Chunk{Data: text.Own(b.data), TooLong: b.tooLong, More: waiting > int64(t.o.MaxLine)}
+		c := bounce.Chunk{Data: text.Own(b.data), Release: b.release, TooLong: b.tooLong, More: waiting > int64(t.o.MaxLine)}
 		if err := t.send(ctx, s, c); err != nil {
 			return err
 		}
@@ -257,7 +261,7 @@ func (t *Tailer) drain(ctx context.Context, s *stream, f *os.File, limit int64, 
 }
 
 // readBlock reads lines behind the position of a stream.
-func (t *Tailer) readBlock(s *stream, f *os.File, waiting int64, complete bool) (b block, err error) {
+func (t *Tailer) readBlock(s *stream, f *os.File, waiting int64, complete bool, free pool) (b block, err error) {
 	if waiting <= min(liveLimit, int64(t.o.MaxLine)) && !complete {
 		b, err = readLive(f, s.Offset, s.Offset+waiting)
 		if err == nil && b.end > s.Offset {
@@ -265,7 +269,7 @@ func (t *Tailer) readBlock(s *stream, f *os.File, waiting int64, complete bool) 
 		}
 	}
 	// No whole line, or a file that cannot be opened again.
-	r := blockReader{file: io.NewSectionReader(f, 0, s.Offset+waiting), maxLine: t.o.MaxLine, complete: complete, heartbeat: t.o.Heartbeat}
+	r := blockReader{file: io.NewSectionReader(f, 0, s.Offset+waiting), maxLine: t.o.MaxLine, complete: complete, heartbeat: t.o.Heartbeat, free: free}
 	return r.read(s.Offset, s.pending)
 }
 

@@ -14,5 +14,5 @@ func Buffer(n int) []byte {
 }
 
 // Own returns bytes as a string without copying them. Nothing may change them
-// afterwards.
+// while the string is in use.
 func Own(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
