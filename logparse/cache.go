@@ -115,6 +115,19 @@ func (c *prefixCache) readSecond(line string) *knownSecond {
 	return c.learnSecond(line[:second], f, &s)
 }
 
+// cutSecond takes a second of a form and its fraction off a line. It returns nil if there
+// is none.
+func (c *prefixCache) cutSecond(line string, f form) (second *knownSecond, nsec int, rest string) {
+	if second = c.secondOf(line); second == nil {
+		second = c.readSecond(line)
+	}
+	if second == nil || second.form != f {
+		return nil, 0, ""
+	}
+	nsec, rest = f.cutFraction(line[len(second.text):])
+	return second, nsec, rest
+}
+
 func (c *prefixCache) learnHost(text string, f form, h *header) *knownHost {
 	hosts := &c.hosts[f]
 	k := (*hosts)[text]

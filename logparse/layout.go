@@ -14,11 +14,17 @@ import (
 //	mail-1  | 2026-11-23T12:57:36.376231+00:00 INFO    postfix/smtp[474]: 4f1XyZ: to=<…
 //	before    second                    between         tag
 //
-// A container's runtime may have wrapped the line, or put its stamp before the second.
+// A container's runtime may have wrapped the line, or another header may stand before the
+// second, with a stamp of its own:
+//
+//	2026-11-23T12:57:36.376231Z 2026-11-23T12:57:36.376231+00:00 mx postfix/smtp[474]: …   docker logs -t
+//	Nov 23 12:57:36 node1 postfix[822]: Nov 23 12:57:36 mx postfix/smtp[474]: …
 type layout struct {
 	wrapped bool   // see unwrap
 	before  string // "mail-1  | "
-	outer   bool   // a stamp of the runtime follows: "2026-11-23T12:57:36.376231Z "
+	outer   bool   // another header follows
+	around  form   // of the second in it
+	link    string // what follows that second in it: "Z ", " node1 postfix[822]: "
 	form    form   // of the second
 	between string // behind the second and its fraction: "+00:00 INFO    "; empty if there is no layout
 	tag     string // if the line has none: that of the MTA whose words follow, see tagOf
@@ -28,7 +34,7 @@ type layout struct {
 	whole bool   // the event id is made of the whole line, not of the line from the second on
 }
 
-const maxLayout = 128 // bytes of before and between
+const maxLayout = 128 // bytes of before, link and between
 
 // unwrapped is a line without what a container's runtime put around it.
 type unwrapped struct {
@@ -51,18 +57,17 @@ func (l *layout) cut(t unwrapped, c *prefixCache, h *header) bool {
 	}
 	line := t.inner[len(l.before):]
 	if l.outer {
-		if line, t.outer = cutRuntimeStamp(line); t.outer == "" {
+		t.outer = line
+		_, _, rest := c.cutSecond(line, l.around)
+		var found bool
+		if line, found = strings.CutPrefix(rest, l.link); !found {
 			return false
 		}
 	}
-	second := c.secondOf(line)
+	second, nsec, rest := c.cutSecond(line, l.form)
 	if second == nil {
-		second = c.readSecond(line)
-	}
-	if second == nil || second.form != l.form {
 		return false
 	}
-	nsec, rest := l.form.cutFraction(line[len(second.text):])
 	rest, found := strings.CutPrefix(rest, l.between)
 	if !found {
 		return false
@@ -97,11 +102,8 @@ func layoutOf(t unwrapped, want *header) (l layout, ok bool) {
 		}
 	}
 	l.before = t.inner[:at]
-	if !l.wrapped && at > 0 {
-		// The runtime's stamp is the last word before the line.
-		if start := strings.LastIndexByte(l.before[:at-1], ' ') + 1; isRuntimeStamp(l.before[start:]) {
-			l.before, l.outer = l.before[:start], true
-		}
+	if !l.wrapped {
+		l.cutOuter(t.inner)
 	}
 	f, second, ok := formOf(t.inner[at:])
 	if !ok || at+second >= body {
@@ -117,7 +119,7 @@ func layoutOf(t unwrapped, want *header) (l layout, ok bool) {
 	if start <= behind || !strings.HasSuffix(tag, ":") { // no tag stands there
 		start, l.tag = body, want.tag
 	}
-	if start <= behind || len(l.before)+start-behind > maxLayout {
+	if start <= behind || len(l.before)+len(l.link)+start-behind > maxLayout {
 		return l, false
 	}
 	l.between = t.inner[behind:start]
@@ -143,21 +145,41 @@ func (p *Parser) learnLayout(line string, want *header) {
 		return
 	}
 	// Copies, because a substring would keep its whole block in memory.
-	l.before, l.between, l.tag, l.host = strings.Clone(l.before), strings.Clone(l.between), strings.Clone(l.tag), strings.Clone(l.host)
+	l.before, l.link, l.between = strings.Clone(l.before), strings.Clone(l.link), strings.Clone(l.between)
+	l.tag, l.host = strings.Clone(l.tag), strings.Clone(l.host)
 	p.layouts[p.nextLayout] = l
 	p.nextLayout = (p.nextLayout + 1) % len(p.layouts)
 }
 
 // readByLayout reads a line that is laid out as one before. It returns false if the
-// line must be read part by part. It uses the parser's header.
+// line must be read part by part. The cache relies on the other header, of usual lines.
 func (p *Parser) readByLayout(t unwrapped, line string, yield func(*bounce.Event)) bool {
 	for i := range p.layouts {
-		h := &p.header
+		h := &p.unusual
 		if p.layouts[i].cut(t, &p.cache, h) {
 			return p.finish(h, line, yield) || !mayBeWrapped(h)
 		}
 	}
 	return false
+}
+
+// cutOuter looks for the stamp of another header in what is before a line.
+func (l *layout) cutOuter(line string) {
+	for start := 0; start < len(l.before); start++ {
+		if start > 0 && l.before[start-1] != ' ' {
+			continue
+		}
+		var s stamp
+		f, second, ok := formOf(line[start:])
+		if !ok || f == eximForm || start+second >= len(l.before) {
+			continue
+		}
+		if _, ok := s.cut(line[start:]); ok {
+			_, link := f.cutFraction(l.before[start+second:])
+			l.before, l.outer, l.around, l.link = l.before[:start], true, f, link
+			return
+		}
+	}
 }
 
 // cutRuntimeStamp takes the stamp of a container's runtime off a line. outer begins with
@@ -170,9 +192,4 @@ func cutRuntimeStamp(line string) (rest, outer string) {
 		return line, ""
 	}
 	return line[at+1:], line
-}
-
-func isRuntimeStamp(text string) bool {
-	rest, outer := cutRuntimeStamp(text)
-	return outer != "" && rest == ""
 }

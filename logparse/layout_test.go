@@ -20,6 +20,8 @@ func TestLinesAreReadByTheLayoutOfTheLineBefore(t *testing.T) {
 		"2026-11-23T13:57:36+01:00 Nov 23 12:57:36 mx postfix/smtp[1678]: " + delivery,
 		`{"log":"2026-11-23T12:57:36.376231+00:00 INFO    postfix/smtp[1678]: ` + delivery + `\n","stream":"stdout","time":"2026-11-23T12:57:36.4Z"}`,
 		"2026-11-23T12:57:36.4Z stdout F 2026-11-23T12:57:36.376231+00:00 INFO    postfix/smtp[1678]: " + delivery,
+		"Nov 23 12:57:36 node1 0a1b2c3d4e5f[822]: Nov 23 12:57:36 mx postfix/smtp[1678]: " + delivery,
+		"2026-11-23T12:57:36.4+00:00 node1 mail[822]: Nov 23 12:57:36 mx postfix/smtp[1678]: " + delivery,
 		"Nov 23 12:57:36 2026 mx postfix/smtp[1678]: " + delivery,
 		"Nov 23 12:57:36 mx mail.info postfix/smtp[1678]: " + delivery,
 		"2026-11-23 12:57:36 mx postfix/smtp[1678]: " + delivery,

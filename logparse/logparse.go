@@ -302,11 +302,13 @@ func (p *Parser) Line(line string, yield func(*bounce.Event)) {
 		}
 		p.cache.learn(text, h)
 	case !p.cache.cutRest(rest, h):
-		p.readUnusual(line, yield)
+		if !p.readByLayout(unwrapped{text, outer}, line, yield) {
+			p.readUnusual(line, yield)
+		}
 		return
 	}
 	h.outer = outer
-	if !p.finish(h, line, yield) && mayBeWrapped(h) {
+	if !p.finish(h, line, yield) && mayBeWrapped(h) && !p.readByLayout(unwrapped{text, outer}, line, yield) {
 		p.readUnusual(line, yield)
 	}
 }
