@@ -216,6 +216,9 @@ func beginsWithTag(text string) bool {
 //	[pod/postfix-0/smtp] Nov 23 …
 //	mail.log-20261123:12:Nov 23 …
 func cutSource(text string) string {
+	if strings.HasPrefix(text, "{") {
+		return text
+	}
 	if rest, found := strings.CutPrefix(text, "[pod/"); found {
 		if end := strings.IndexByte(rest, ']'); end > 0 && strings.IndexByte(rest[:end], ' ') < 0 {
 			return strings.TrimLeft(rest[end+1:], " ")

@@ -11,6 +11,18 @@ import (
 // the event, when it was written, and when Papertrail received it.
 var papertrail = regexp.MustCompile(`^(\d{15,20}\t\d{4}-\S+\t)\d{4}-\S+\t`)
 
+// withoutReceipt takes the second of these times off.
+func withoutReceipt(text string) string {
+	if text == "" || !isDigit(text[0]) {
+		return text
+	}
+	m := papertrail.FindStringSubmatch(text)
+	if m == nil {
+		return text
+	}
+	return m[1] + text[len(m[0]):]
+}
+
 // readRFC5424 reads a header of RFC 5424 that was put around what a container or an app
 // printed. Heroku's has no structured data.
 //

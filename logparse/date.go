@@ -21,15 +21,30 @@ func (s *stamp) cutAny(text string) (rest string, ok bool) {
 			return "", false
 		}
 	}
-	if word, after := cutWord(text); isWeekday(word) {
+	if text == "" {
+		return "", false
+	}
+	if isDigit(text[0]) {
+		// not a weekday
+	} else if word, after := cutWord(text); isWeekday(word) {
 		*s = stamp{}
 		if rest, ok := s.cutNumeric(strings.TrimLeft(after, " ,")); ok && endsStamp(rest) {
 			return rest, true
 		}
 	}
-	for _, form := range [...]func(*stamp, string) (string, bool){(*stamp).cutNumeric, (*stamp).cutDigits, (*stamp).cutNamed, (*stamp).cutTAI64N} {
+	for form := range 4 {
 		*s = stamp{}
-		if rest, ok := form(s, text); ok && (endsStamp(rest) || s.zoned && s.year > 0 && beginsGlued(rest)) {
+		switch form { // not by a list of functions: the stamp would be moved to the heap
+		case 0:
+			rest, ok = s.cutNumeric(text)
+		case 1:
+			rest, ok = s.cutDigits(text)
+		case 2:
+			rest, ok = s.cutNamed(text)
+		case 3:
+			rest, ok = s.cutTAI64N(text)
+		}
+		if ok && (endsStamp(rest) || s.zoned && s.year > 0 && beginsGlued(rest)) {
 			return rest, true
 		}
 	}

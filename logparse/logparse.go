@@ -108,6 +108,7 @@ type Parser struct {
 	pieces        map[string]*fragments // of lines that came in several, by host and process, or stream of a container
 	header        header                // of the line that is read, used again
 	unusual       header                // the same for lines with unusual headers
+	keys          fieldKeys             // of the last object
 	export        *exportEntry          // that is being read
 	cut           uint8                 // streams of a container whose last line goes on, see continues
 	event         bounce.Event          // handed to yield, and used again

@@ -39,7 +39,7 @@ func (p *Parser) readUnusual(line string, yield func(*bounce.Event)) {
 		if n > 0 {
 			text = upToComma(line)
 		}
-		u := unusual{near: p.last}
+		u := unusual{near: p.last, keys: &p.keys}
 		found := u.read(text)
 		next, more := strings.CutPrefix(strings.TrimLeft(u.behind, " "), ",")
 		if !more {

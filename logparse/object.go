@@ -16,84 +16,6 @@ import (
 //	date=2026-11-23 time=12:57:36.123 device_id=FE… session_id="6AND4fXN000084-6AND4fXN000084" msg="to=<a@b.example>, …"   FortiMail
 //	{"version":"1.1","host":"mx","short_message":"…","timestamp":1795438656.1,"_application_name":"postfix/smtp"}   GELF
 
-// role is what a field of an object is for.
-type role uint8
-
-const (
-	roleMessage role = iota
-	roleProgram
-	roleHost
-	roleProcess
-	roleTime
-	roles // how many of them have several names
-
-	roleUID
-	roleComm
-	roleExe
-)
-
-// candidates is how many fields of one role are kept, the best names first.
-const candidates = 9
-
-// field is the role of a name, and how far down it stands among the names with
-// the same role.
-type field struct {
-	role role
-	rank uint8
-}
-
-// fieldNames are the names of fields, best first within their role; those on one
-// line are of the same rank. Nested objects are joined by a dot.
-var fieldNames = makeFields(map[role]string{
-	roleMessage: `MESSAGE message log log.message properties.log
-		msg _msg @message syslog_message syslogmessage logmessage log_message logentry log_entry
-		full_message fullmessage
-		short_message shortmessage eventmessage @m
-		line _line logline log_line textpayload text
-		rawmsg raw _raw rawmessage rawstring @rawstring rawdata full_log
-		event.original log.original
-		content __content__ body data value event event.message event.line event.log body.stringvalue
-		@mt t`,
-	roleProgram: `SYSLOG_IDENTIFIER ident program programname prog
-		process.name appname app_name app-name _application_name application_name syslog.appname log.syslog.appname
-		app _app application syslog_program syslog_identifier identifier
-		syslogtag syslog_tag
-		process daemon processname processimagepath sourcename event.program predecoder.program_name
-		labels.program labels.app
-		tag
-		_COMM`,
-	roleHost: `_HOSTNAME hostname
-		host _host host.name host.hostname predecoder.hostname
-		syslog_hostname sysloghost log.syslog.hostname syslog.hostname logsource
-		source server node machine computer
-		fromhost fromhost-ip relayhost
-		agent.name labels.host labels.hostname labels.instance resource.labels.instance_id
-		kubernetes.pod_name kubernetes.pod.name pod pod_name
-		container_name containername container.name _container_name`,
-	roleProcess: `_PID pid procid proc_id process.pid _process_id process_id log.syslog.procid syslog_pid SYSLOG_PID`,
-	roleTime: `__REALTIME_TIMESTAMP timereported time_reported timestamp_reported
-		@timestamp timestamp generated_at
-		time _time __time__ @t timestamp.seconds
-		ts _ts dt datetime isodate date timeunixnano
-		syslog_timestamp _messagetime eventtime event_time event.created
-		timegenerated time_generated
-		received_at receivedat
-		_SOURCE_REALTIME_TIMESTAMP`,
-	roleUID: `_UID`, roleComm: `_COMM`, roleExe: `_EXE`,
-})
-
-func makeFields(names map[role]string) map[string][]field {
-	fields := make(map[string][]field)
-	for role, lines := range names {
-		for rank, line := range strings.Split(lines, "\n") {
-			for name := range strings.FieldsSeq(line) {
-				fields[name] = append(fields[name], field{role, uint8(rank)})
-			}
-		}
-	}
-	return fields
-}
-
 // object is what the fields of an object say, as they are written.
 type object struct {
 	values [roles][candidates]string
@@ -107,6 +29,9 @@ type object struct {
 	// the message begins in the middle of a line.
 	ambiguous bool
 	delivered bool // a field holds the outcome of a delivery
+
+	keys *fieldKeys // nil if none are kept
+	n    int        // fields that were read
 }
 
 // envelopes are objects whose fields count as those of the one around them.
@@ -120,7 +45,7 @@ func (u *unusual) readObject(text string) bool {
 	if u.depth == maxDepth {
 		return false
 	}
-	var o object
+	o := object{keys: u.keys}
 	behind, ok := o.scan(text, "", 0)
 	if !ok {
 		return false
@@ -219,10 +144,11 @@ func (u *unusual) takeObject(o *object) bool {
 
 // withoutHost takes the name of the host off a message. Graylog repeats it there.
 func (u *unusual) withoutHost(text string) string {
-	if rest, found := strings.CutPrefix(text, u.host+" "); found && u.host != "" && beginsWithTag(rest) {
-		return rest
+	rest, found := strings.CutPrefix(text, u.host)
+	if u.host == "" || !found || !strings.HasPrefix(rest, " ") || !beginsWithTag(rest[1:]) {
+		return text
 	}
-	return text
+	return rest[1:]
 }
 
 // readMessage reads the message of an object. It may be the words of the program
@@ -298,6 +224,12 @@ func (o *object) stamp() (s stamp, ok bool) {
 		if raw == "" {
 			continue
 		}
+		if raw[0] == '"' {
+			// The usual forms may end with the quotation mark.
+			if rest, ok := s.cut(raw[1:]); ok && rest == "" && !s.exim {
+				return s, true
+			}
+		}
 		text, _ := decodeText(raw)
 		if rest, ok := s.cutAny(text); ok && rest == "" {
 			return s, true
@@ -371,31 +303,44 @@ func (o *object) scan(text, parent string, depth int) (rest string, ok bool) {
 	}
 }
 
-// set takes the value of a field, if nothing of its rank is known yet.
-func (o *object) set(key, value string) {
-	fields := fieldNames[key]
-	if fields == nil {
-		switch {
-		case key == "CONTAINER_PARTIAL_ORDINAL" && value != `"1"`:
-			o.ambiguous = true // the rest of a long line, see continues
-		case key == "session_id":
-			text, _ := decodeText(value)
-			o.session, _, _ = strings.Cut(text, "-")
-		case deliveryParts[key] != "":
-			if o.parts == nil {
-				o.parts = make(map[string]string)
-			}
-			o.parts[deliveryParts[key]], _ = decodeText(value)
-		case key == "device_id":
-			o.fortinet = strings.HasPrefix(value, "FE")
-		}
-		o.delivered = o.delivered || strings.HasSuffix(key, "status") && outcomeValue.MatchString(value)
-		// Azure appends the type: Log_s.
-		if fields = fieldNames[strings.TrimSuffix(strings.ToLower(key), "_s")]; fields == nil {
-			return
-		}
+// key returns what a name means, that of the next field.
+func (o *object) key(name string) fieldKey {
+	if o.keys == nil || o.n == len(o.keys) {
+		return keyOf(name)
 	}
-	for _, f := range fields {
+	k := &o.keys[o.n]
+	if o.n++; k.name != name {
+		*k = keyOf(strings.Clone(name))
+	}
+	return *k
+}
+
+// setSpecial takes the value of a field that has no role.
+func (o *object) setSpecial(name, value string) {
+	switch {
+	case name == "CONTAINER_PARTIAL_ORDINAL" && value != `"1"`:
+		o.ambiguous = true // the rest of a long line, see continues
+	case name == "session_id":
+		text, _ := decodeText(value)
+		o.session, _, _ = strings.Cut(text, "-")
+	case deliveryParts[name] != "":
+		if o.parts == nil {
+			o.parts = make(map[string]string)
+		}
+		o.parts[deliveryParts[name]], _ = decodeText(value)
+	case name == "device_id":
+		o.fortinet = strings.HasPrefix(value, "FE")
+	}
+	o.delivered = o.delivered || strings.HasSuffix(name, "status") && outcomeValue.MatchString(value)
+}
+
+// set takes the value of a field, if nothing of its rank is known yet.
+func (o *object) set(name, value string) {
+	key := o.key(name)
+	if key.special {
+		o.setSpecial(name, value)
+	}
+	for _, f := range key.fields {
 		switch f.role {
 		case roleUID:
 			o.writer.UID, _ = decodeText(value)
@@ -406,7 +351,7 @@ func (o *object) set(key, value string) {
 		default:
 			if o.values[f.role][f.rank] == "" && value != "null" {
 				o.values[f.role][f.rank] = value
-				o.isLog = o.isLog || key == "log"
+				o.isLog = o.isLog || name == "log"
 			} else if f.role == roleMessage && o.values[f.role][f.rank] != value && value != "null" {
 				o.ambiguous = true
 			}

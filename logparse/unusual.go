@@ -23,9 +23,10 @@ type unusual struct {
 	stamps [maxStamps]stamp // the outermost first
 	n      int
 	near   time.Time // that of the line before, for years of two digits
-	inner  string    // the line from the innermost stamp on
-	depth  int       // of objects in each other
-	behind string    // what follows an object on its line
+	keys   *fieldKeys
+	inner  string // the line from the innermost stamp on
+	depth  int    // of objects in each other
+	behind string // what follows an object on its line
 
 	host, tag, pid string // what an object around the text says
 	synthesized    bool   // the body was decoded, or its header was somewhere else
@@ -57,9 +58,7 @@ const delimiters = " \t|,;[]()"
 // mail server's.
 func (u *unusual) read(text string) bool {
 	text = cutSource(undecorate(text))
-	if m := papertrail.FindStringSubmatch(text); m != nil {
-		text = m[1] + text[len(m[0]):]
-	}
+	text = withoutReceipt(text)
 	before := *u
 	if u.readParts(text) || u.foreign {
 		return !u.foreign
@@ -100,8 +99,11 @@ func (u *unusual) readParts(rest string) bool {
 			return true
 		}
 		if rest[0] == '{' {
-			labels := lokiLabels.FindString(rest)
-			if labels == "" || u.n == 0 {
+			labels := ""
+			if u.n > 0 {
+				labels = lokiLabels.FindString(rest)
+			}
+			if labels == "" {
 				return u.readObject(rest)
 			}
 			rest = rest[len(labels):]
