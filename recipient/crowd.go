@@ -33,6 +33,17 @@ type Refusal struct {
 	// given up long ago. For a Lookup, the same holds for the domain.
 	// See Fresh.
 	Evidence bool
+	// Stale is set if the address accepted mail, and was given up too long ago for
+	// Evidence, but not longer than staleFor: evidence if nearly everything is refused.
+	Stale bool
+}
+
+// mark sets Evidence and Stale. The address, or the domain of a Lookup, accepted mail
+// at lastAccepted, and was refused for the first time since then at firstRefusal, as
+// for Fresh.
+func (r *Refusal) mark(lastAccepted, firstRefusal int64) {
+	r.Evidence = Fresh(r.At, lastAccepted, firstRefusal)
+	r.Stale = !r.Evidence && lastAccepted != 0 && r.At-firstRefusal < staleFor.Milliseconds()
 }
 
 // NewRefusal returns the refusal that a failure is, by the server that answered and by
@@ -150,10 +161,12 @@ func (c *Crowd) Includes(domain string, f *Failure, reached bool) bool {
 	return false
 }
 
+// nearlyAll is the share of attempts from which on a refusal says nothing.
+const nearlyAll = 0.9
+
 // total reports whether nearly all attempts were refused, so that a refusal says
 // nothing, of whatever address.
 func (c *Crowd) total() bool {
-	const nearlyAll = 0.9
 	return c.Attempts > 0 && float64(c.Refused) >= nearlyAll*float64(c.Attempts)
 }
 
@@ -198,6 +211,10 @@ func (c *Crowd) Equal(d *Crowd) bool {
 		slices.Equal(c.Domains, d.Domains)
 }
 
+// several reports whether the crowd has several domains, so that it is not one of them
+// that has closed. A nil crowd has none.
+func (c *Crowd) several() bool { return c != nil && c.Unit.Kind != UnitDomain }
+
 func (c *Crowd) includesDomain(domain string) bool {
 	_, found := slices.BinarySearch(c.Domains, domain)
 	return found
@@ -212,6 +229,10 @@ const (
 	// outage. One that has been refused for longer is dead, and fails again each
 	// time it is written to.
 	FreshFor = 72 * time.Hour
+	// staleFor is how long an address that was given up can be evidence that nearly
+	// everything is refused. A weekly mailing that meets a second outage is within it,
+	// and the third one decides.
+	staleFor = 10 * 24 * time.Hour
 	// MaxSuspicion is how long an address can stay suspect because each of its
 	// refusals is in a crowd. No outage lasts that long, and a crowd can be made
 	// on purpose.
@@ -270,7 +291,7 @@ func (s *Suspicion) Refuse(at string, c *Crowd, accepted func(after, until strin
 	switch {
 	case suspect >= MaxSuspicion, recovered && c == nil:
 		return true
-	case !recovered && suspect >= closedAfter && !accepted(s.Since, addTo(s.Since, outage)):
+	case !recovered && suspect >= closedAfter && !c.several() && !accepted(s.Since, addTo(s.Since, outage)):
 		return true
 	case c != nil:
 		s.until = max(s.until, c.End)

@@ -294,7 +294,7 @@ func (f *CrowdFinder) touchByTraffic(t *touched) (affected []int64, err error) {
 			if to < start-hourMS || from > end+accountTime+hourMS || !c.Concerns(d.Domain) {
 				continue
 			}
-			if from <= end {
+			if from <= max(end, msOf(c.Last)+hourMS) { // see Search.again
 				t.unit(c.Unit, start, end)
 			}
 			if affected, err = f.appendFirst(affected, c, d); err != nil {

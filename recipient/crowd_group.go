@@ -259,6 +259,8 @@ func (w *counts) passes(from, to Slot) bool {
 	switch {
 	case w.unit.Kind == UnitHost:
 		return true
+	case w.nearlyAll: // also in the hours before and after, so that no part of a mailing passes by chance
+		return share(w.refused, w.sent(from-hourSlots, to+hourSlots)) >= w.share(w.unit, w.n)
 	case !w.several():
 		return share(w.refused, w.sent(from, to)) >= w.share(w.unit, w.n)
 	}

@@ -89,7 +89,7 @@ func (f *CrowdFinder) newEvidence() *evidence {
 	return &evidence{records: f.Records, addresses: f.Memory.addresses, accepted: make(map[string]bool)}
 }
 
-// mark sets Refusal.Evidence.
+// mark sets Refusal.Evidence and Refusal.Stale.
 func (e *evidence) mark(refusals []Refusal) {
 	if err := e.load(refusals); err != nil {
 		e.err = cmp.Or(e.err, err)
@@ -103,7 +103,7 @@ func (e *evidence) mark(refusals []Refusal) {
 			// judged by each address, which may not have been reached itself.
 			r.Evidence = e.accepted[r.Domain] && Fresh(r.At, max(t.delivered, 1), t.refused)
 		} else {
-			r.Evidence = Fresh(r.At, t.delivered, t.refused)
+			r.mark(t.delivered, t.refused)
 		}
 	}
 }

@@ -89,8 +89,8 @@ type Traffic interface {
 type Search struct {
 	Limits  bounce.CrowdLimits
 	Traffic Traffic
-	// MarkEvidence sets Refusal.Evidence. It costs look-ups, so it is called only
-	// if there may be a crowd.
+	// MarkEvidence sets Refusal.Evidence and Refusal.Stale. It costs look-ups, so it is
+	// called only if there may be a crowd.
 	MarkEvidence func([]Refusal)
 	// Before returns the refusals of a domain in the four weeks before a time, with
 	// their evidence, and the stored crowds of the domain that began then.
@@ -102,6 +102,8 @@ type Search struct {
 	// Run is called with the first refusal and the end of each run of refusals that is
 	// cut into crowds. It may be nil.
 	Run func(first int64, end string)
+
+	nearlyAll bool // only a crowd of nearly all attempts passes, see total
 }
 
 // Crowds returns the crowds of a unit. The refusals are all of the unit, sorted by
@@ -121,6 +123,10 @@ func (s *Search) Crowds(unit Unit, refusals []Refusal) []Crowd {
 	} else {
 		s.MarkEvidence(refusals)
 	}
+	var reached []Refusal
+	if unit.Kind == UnitDomain {
+		reached = slices.DeleteFunc(slices.Clone(refusals), func(r Refusal) bool { return !r.Evidence && !r.Stale })
+	}
 	refusals = slices.DeleteFunc(refusals, func(r Refusal) bool { return !r.Evidence })
 	crowds, rest := s.take(nil, unit, refusals, hourSlots, hourSlots)
 	if unit.Kind == UnitDomain || unit.Kind == UnitProvider || unit.Kind == UnitRelay {
@@ -128,6 +134,7 @@ func (s *Search) Crowds(unit Unit, refusals []Refusal) []Crowd {
 	}
 	if unit.Kind == UnitDomain {
 		crowds, _ = s.take(crowds, unit, rest, daysSlots, daysGap) // a few refusals a day
+		crowds = s.again(crowds, unit, reached)
 	}
 	slices.SortFunc(crowds, func(a, b Crowd) int { return cmp.Compare(a.Start, b.Start) })
 	if unit.Kind == UnitDomain && s.Limits.Usual > 0 {
@@ -154,6 +161,20 @@ func (s *Search) take(crowds []Crowd, unit Unit, refusals []Refusal, length, pau
 		refusals = refusals[n:]
 	}
 	return append(crowds, found...), append(rest, refusals...)
+}
+
+// again appends the crowds in which nearly everything is refused, so that addresses
+// that an earlier outage refused say as much as others: a weekly newsletter that meets
+// two outages.
+func (s *Search) again(crowds []Crowd, unit Unit, refusals []Refusal) []Crowd {
+	refusals = slices.DeleteFunc(refusals, func(r Refusal) bool {
+		at := stampOf(r.At)
+		return slices.ContainsFunc(crowds, func(c Crowd) bool { return c.Start <= at && at <= c.End })
+	})
+	all := *s
+	all.nearlyAll = true
+	crowds, _ = all.take(crowds, unit, refusals, hourSlots, hourSlots)
+	return crowds
 }
 
 const (
@@ -212,6 +233,9 @@ func (s *Search) share(unit Unit, n int) float64 {
 
 // least is the share that is needed at least, whatever the number.
 func (s *Search) least(unit Unit) float64 {
+	if s.nearlyAll {
+		return nearlyAll
+	}
 	if unit.Kind == UnitDNS {
 		return 0.3 * float64(s.Limits.Share) / 100
 	}

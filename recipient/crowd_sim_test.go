@@ -112,7 +112,7 @@ func (w *world) mark(refusals []Refusal) {
 	for i := range refusals {
 		r := &refusals[i]
 		t := addresses[r.Key]
-		r.Evidence = Fresh(r.At, t.last, t.first)
+		r.mark(t.last, t.first)
 		if r.Lookup {
 			r.Evidence = len(w.sends[r.Domain]) > 0 && Fresh(r.At, max(t.last, 1), t.first)
 		}

@@ -38,6 +38,41 @@ func weekend(l *Log) {
 	l.truth(NotBad, list)
 }
 
+// weekly sends a newsletter each week, which is refused from a week on, and other mail
+// to the provider each day. It returns the readers.
+func (l *Log) weekly(weeks, refusedFrom int) []string {
+	readers, others := addresses("reader", 60, "mail.example"), addresses("user", 80, "mail.example")
+	for week := range weeks {
+		refused := set()
+		if week >= refusedFrom {
+			refused = set(readers)
+		}
+		l.mail(7*week, 10, 10.7, "mx.mail.example", readers, refused, unknownUser)
+		for day := range 7 {
+			part, _ := l.sample(others, 20)
+			l.mail(7*week+day, 13, 20, "mx.mail.example", part, nil, "")
+		}
+	}
+	return readers
+}
+
+func newsletterTwice(l *Log) { l.truth(Suspect, l.weekly(6, 4)) }
+
+func readersGone(l *Log) { l.truth(Bad, l.weekly(7, 4)) }
+
+func hosterWeekend(l *Log) {
+	list := l.domains("site", 120, 4)
+	l.mail(0, 8, 18, "mx1.hoster.example", list, nil, "")
+	l.mail(3, 8, 18, "mx1.hoster.example", list, nil, "")
+	for day, hours := range [][2]float64{{18, 23.5}, {6, 23}, {6, 23}} {
+		part, _ := l.sample(list, 80)
+		l.mail(4+day, hours[0], hours[1], "mx1.hoster.example", part, set(part), unknownUser)
+	}
+	part, _ := l.sample(list, 60)
+	l.mail(7, 9, 18, "mx1.hoster.example", part, nil, "") // many domains get no mail again
+	l.truth(NotBad, list)
+}
+
 func migration(l *Log) {
 	list := addresses("user", 5000, "mail.example")
 	dead, living := l.sample(list, 10)

@@ -54,6 +54,9 @@ var Scenarios = []Scenario{
 	{"closes-accounts", "A provider deletes 12 % of its accounts between two newsletters.", closesAccounts},
 	{"cleaning", "A newsletter to 300 domains and a provider, of which 4 % do not exist.", cleaning},
 	{"refuses-first", "A provider refuses each first attempt as an unknown user, and takes the second.", refusesFirst},
+	{"newsletter-twice", "A newsletter meets outages of a provider in two weeks, and other mail to the provider does not.", newsletterTwice},
+	{"readers-gone", "All readers of a newsletter at a provider cease to exist, and it is sent three times more.", readersGone},
+	{"hoster-weekend", "A hoster of 120 domains refuses everything from Friday evening to Sunday night.", hosterWeekend},
 	{"stranger-guesses", "An attacker makes us write to thousands of addresses that do not exist, while others cease to exist.", strangerGuesses},
 }
 
