@@ -87,6 +87,8 @@ func (s *stamp) cutNumeric(text string) (string, bool) {
 			} else if number(first) <= 12 && first != second {
 				return "", false
 			}
+		} else if mark == '-' && number(first) <= 12 && number(second) > 12 { // 11-23-2026
+			month, day = first, second
 		}
 	}
 	if len(year) != 4 || len(day) < 1 || len(day) > 2 || len(month) > 2 {

@@ -2,13 +2,18 @@ package logparse_test
 
 import "testing"
 
-// A web server quotes what its clients send.
-func TestDeliveriesInAWebServersLogAreNotCounted(t *testing.T) {
+// A web server quotes what its clients send, and others what they were given.
+func TestDeliveriesThatAreQuotedAreNotCounted(t *testing.T) {
 	const delivery = "4f1XyZabcd: to=<a@b.example>, relay=none, delay=1, dsn=5.1.1, status=bounced (no)"
 	for line, want := range map[string]int{
 		`192.0.2.9 - - [23/Nov/2026:12:57:36 +0000] "GET / HTTP/1.1" 404 12 "-" "` + delivery + `"`:                1,
 		`192.0.2.9 - - [23/Nov/2026:12:57:36 +0000] "GET /?to=<a@b.example> HTTP/2" 404 12 "-" "` + delivery + `"`: 1,
-		`mx ~~ ` + delivery + ` "GET / HTTP/1.1" 404 `:                                                             0,
+		`type=EXECVE msg=audit(1795438656.123:45): argc=3 a0="grep" a1="` + delivery + `"`:                         1,
+		`  Subject: ** a@b.example R=dnslookup T=remote_smtp: no`:                                                  1,
+		`F From: ` + delivery:                                  1,
+		`  278   SMTP<< 550 5.1.1 ` + delivery:                 1,
+		`  278   ** a@b.example R=dnslookup T=remote_smtp: no`: 0,
+		`mx ~~ ` + delivery + ` "GET / HTTP/1.1" 404 `:         0,
 	} {
 		p := newParser(t, "")
 		if got := events(p, line+"\n"); len(got) != 0 || p.Counts().Unparsed != 1-want {

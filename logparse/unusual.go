@@ -142,8 +142,9 @@ func (u *unusual) readQuoted(text string) bool {
 	return true
 }
 
-// lokiLabels are the labels of a stream, as logcli prints them behind the stamp.
-var lokiLabels = regexp.MustCompile(`^\{(?:[A-Za-z_][A-Za-z0-9_]*="(?:[^"\\]|\\.)*"(?:, ?)?)*\}`)
+// lokiLabels are the labels of a stream, as logcli prints them behind the stamp, or the
+// host as Logstash does: {name=mx}.
+var lokiLabels = regexp.MustCompile(`^\{(?:[A-Za-z_][A-Za-z0-9_]*=(?:"(?:[^"\\]|\\.)*"|[^\s"{},=]+)(?:, ?)?)*\}`)
 
 // sourceLabels are the labels of a container that docker logs --details prints behind
 // the stamp, the span in which Vector logs, and the machine, the region and the level of

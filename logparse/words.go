@@ -44,6 +44,9 @@ func monthOf(word string) int {
 	if m := monthNames[word]; m > 0 {
 		return m
 	}
+	if strings.HasPrefix(word, "mail") {
+		return 0 // a host or a facility, not a longer name of May
+	}
 	if digits, found := strings.CutPrefix(strings.Replace(word, "thg", "th", 1), "th"); found && leading(digits) == len(digits) && number(digits) <= 12 {
 		return number(digits) // Vietnamese
 	}
