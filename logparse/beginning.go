@@ -176,7 +176,7 @@ func mayBeWrapped(h *header) bool {
 //	postfix/newdaemon[474]: 4XabcZ1y2z: to=<a@b.example>, relay=…
 func passesOn(tag, text string) bool {
 	text = strings.TrimLeft(text, " \t")
-	return tag == "kernel" && beginsWithTag(text) || strings.HasPrefix(tag, "postfix") && tagOf(text) == "postfix"
+	return tag == "kernel" && beginsWithTag(text) || strings.HasPrefix(tag, "postfix") && strings.IndexByte(tag, '/') > 0 && tagOf(text) == "postfix"
 }
 
 // mayBeginHeader reports whether a text may begin with a stamp, a priority, an

@@ -236,6 +236,8 @@ var headerTests = []struct{ name, form, time, host string }{
 	{"a list in single quotes", "'Nov 23 12:57:36 mx postfix/DAEMON[474]: BODY',", "2026-11-23T12:57:36Z", "mx"},
 
 	{"Logstash's codec for lines", "2026-11-23T12:57:40.000Z {name=mx1} Nov 23 12:57:36 mx postfix/DAEMON[474]: BODY", "2026-11-23T12:57:36Z", "mx"},
+	{"a level with a colon behind the stamp", "2026-11-23T12:57:37.123Z - info: Nov 23 12:57:36 mx postfix/DAEMON[474]: BODY", "2026-11-23T12:57:36Z", "mx"},
+	{"a bar of a box", "mail │ Nov 23 12:57:36 mx postfix/DAEMON[474]: BODY", "2026-11-23T12:57:36Z", "mx"},
 	{"Kiwi", "11-23-2026\t12:57:38\tMail.Info\t192.0.2.9\tNov 23 12:57:36 mx postfix/DAEMON[474]: BODY", "2026-11-23T12:57:36Z", "mx"},
 	{"fly.io", "2026-11-23T12:57:38Z app[148e272a1b2c3d] ams [info]Nov 23 12:57:36 mx postfix/DAEMON[474]: BODY", "2026-11-23T12:57:36Z", "mx"},
 	{"fly.io without a header", "2026-11-23T12:57:36Z app[148e272a1b2c3d] ams [info] postfix/DAEMON[474]: BODY", "2026-11-23T12:57:36Z", ""},

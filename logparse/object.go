@@ -135,6 +135,10 @@ func (u *unusual) takeObject(o *object) bool {
 					return false // findDelivery counts it
 				}
 			}
+			if isOtherProgram(u.tag) && !passesOn(u.tag, text) {
+				u.foreign = true // which quotes what strangers sent
+				return false
+			}
 			return ok && u.readMessage(text, o.isLog)
 		}
 	}

@@ -13,4 +13,4 @@ import "regexp"
 //	  278   SMTP<< 550 4XabcZ1y2z: to=<a@b.example>, …
 func isQuotation(line string) bool { return quotation.MatchString(line) }
 
-var quotation = regexp.MustCompile(`^(?:[^<>@]{0,200}(?:\bmessage repeated \d+ times: \[|"[A-Z]{3,8} \S+ HTTP/\d(?:\.\d)?" \d{3} |\btype=[A-Z_]+ msg=audit\(|\bSMTP<< )|[A-Z* ] [A-Z][A-Za-z-]+: )`)
+var quotation = regexp.MustCompile(`^(?:[^<>@]{0,200}(?:\bmessage repeated \d+ times: \[|"[A-Z]{3,8} \S+ HTTP/\d(?:\.\d)?"|"(?:http_)?user_?agent"|\btype=[A-Z_]+ msg=audit\(|\bSMTP<< )|[A-Z* ] [A-Z][A-Za-z-]+: )`)

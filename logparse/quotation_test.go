@@ -6,10 +6,17 @@ import "testing"
 func TestDeliveriesThatAreQuotedAreNotCounted(t *testing.T) {
 	const delivery = "4f1XyZabcd: to=<a@b.example>, relay=none, delay=1, dsn=5.1.1, status=bounced (no)"
 	for line, want := range map[string]int{
-		`192.0.2.9 - - [23/Nov/2026:12:57:36 +0000] "GET / HTTP/1.1" 404 12 "-" "` + delivery + `"`:                1,
-		`192.0.2.9 - - [23/Nov/2026:12:57:36 +0000] "GET /?to=<a@b.example> HTTP/2" 404 12 "-" "` + delivery + `"`: 1,
-		`type=EXECVE msg=audit(1795438656.123:45): argc=3 a0="grep" a1="` + delivery + `"`:                         1,
-		`  Subject: ** a@b.example R=dnslookup T=remote_smtp: no`:                                                  1,
+		`192.0.2.9 - - [23/Nov/2026:12:57:36 +0000] "GET / HTTP/1.1" 404 12 "-" "` + delivery + `"`:                       1,
+		`192.0.2.9 - - [23/Nov/2026:12:57:36 +0000] "GET /?to=<a@b.example> HTTP/2" 404 12 "-" "` + delivery + `"`:        1,
+		`type=EXECVE msg=audit(1795438656.123:45): argc=3 a0="grep" a1="` + delivery + `"`:                                1,
+		`  Subject: ** a@b.example R=dnslookup T=remote_smtp: no`:                                                         1,
+		`{"time":"2026-11-23T12:57:36Z","request":"GET / HTTP/1.1","status":404,"agent":"` + delivery + `"}`:              1,
+		`{"time":"2026-11-23T12:57:36Z","user_agent":"` + delivery + `"}`:                                                 1,
+		`{"timestamp":"2026-11-23T12:57:36Z","program":"dovecot","message":"` + delivery + `"}`:                           1,
+		`{"__REALTIME_TIMESTAMP":"1795438656123456","SYSLOG_IDENTIFIER":"rspamd","MESSAGE":"qid: <x>; ` + delivery + `"}`: 1,
+		`{"timestamp":"2026-11-23T12:57:36Z","program":"somebody","message":"` + delivery + `"}`:                          0,
+		"Nov 23 12:57:36 mx postfix-tlspol[4]: " + delivery:                                                               1,
+		"Nov 23 12:57:36 mx postfix/newdaemon[4]: " + delivery:                                                            0,
 		`F From: ` + delivery:                                  1,
 		`  278   SMTP<< 550 5.1.1 ` + delivery:                 1,
 		`  278   ** a@b.example R=dnslookup T=remote_smtp: no`: 0,

@@ -84,7 +84,7 @@ func (u *unusual) readParts(rest string) bool {
 		if u.ofProgram() {
 			rest = strings.TrimLeft(rest, " \t[")
 		} else {
-			rest = strings.TrimLeft(rest, delimiters+":\u00a0›")
+			rest = strings.TrimLeft(rest, delimiters+":\u00a0›│")
 		}
 		if rest == "" {
 			return false
@@ -274,7 +274,7 @@ func (u *unusual) cutPart(rest string) (string, bool) {
 	case word == "F":
 		u.contained = true
 		return after, true
-	case isLevel(word), strings.IndexByte(word, '.') > 0 && isLevel(strings.TrimSuffix(word, ":")), word == "-", word == "ID", word == "@cee:", isWeekday(word) && u.n == 0:
+	case isLevel(word), strings.IndexByte(word, '.') > 0 && isLevel(strings.TrimSuffix(word, ":")), word == "-", u.n > 0 && (word == "info:" || word == "INFO:"), word == "ID", word == "@cee:", isWeekday(word) && u.n == 0:
 		return after, true
 	case u.n > 0 && u.named == 0 && compactLevels[word]:
 		return after, true
