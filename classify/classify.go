@@ -105,7 +105,10 @@ func (c *Classifier) Provider(relayHost string) string { return provider(relayHo
 
 // judge gives the verdict on a new shape and remembers it.
 func (c *Classifier) judge(at shape) seen {
-	at.enhanced, at.dsn = strings.Clone(at.enhanced), strings.Clone(at.dsn) // of lines that are not kept
+	// Copies, because a substring would keep the texts of many deliveries in memory.
+	at.enhanced, at.dsn = strings.Clone(at.enhanced), strings.Clone(at.dsn)
+	at.stage, at.outcome = bounce.Stage(strings.Clone(string(at.stage))), bounce.Outcome(strings.Clone(string(at.outcome)))
+	at.mta = bounce.MTA(strings.Clone(string(at.mta)))
 	j := newJudged(at)
 	v := bound(c.decide(j), j)
 	v.Provider = at.provider
