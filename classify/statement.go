@@ -213,7 +213,7 @@ func (r *reader) clause(i int) {
 	case all&(missing|disabled) != 0:
 		r.elsewhere = true // a count of addresses, not this one
 	}
-	if t.subject == recipient && len(found) == 0 && r.acts(c) {
+	if t.subject == recipient && len(found) == 0 && (r.acts(c) || c.words[len(c.words)-1].role&you != 0) { // "has muted you"
 		r.elsewhere = true
 	}
 	if r.spans(c, anotherPerson) && len(found) == 0 {
