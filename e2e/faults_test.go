@@ -27,11 +27,8 @@ import (
 // waitFor waits until a condition holds.
 func waitFor(t testing.TB, what string, holds func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); !holds(); {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited %v for %s", patience, what)
-		}
-		time.Sleep(20 * time.Millisecond) // polls another process
+	if !poll(holds) {
+		t.Fatalf("waited %v for %s", patience, what)
 	}
 }
 

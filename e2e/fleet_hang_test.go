@@ -157,11 +157,9 @@ func TestADaemonDoesNotNoticeThatPostgreSQLHangs(t *testing.T) {
 
 	all := fmt.Sprint(lines.count())
 	eventually(t, h.db, "SELECT count(*) FROM bounces", all)
-	for begun := time.Now(); time.Since(begun) < patience; time.Sleep(100 * time.Millisecond) {
-		if server.SQL(t, database, "SELECT count(*) FROM bouncetail.bounces") == all+"\n" {
-			break
-		}
-	}
+	waitFor(t, "all failures in PostgreSQL", func() bool {
+		return server.SQL(t, database, "SELECT count(*) FROM bouncetail.bounces") == all+"\n"
+	})
 	want := query(t, h.db, "SELECT event_id FROM bounces ORDER BY event_id")
 	if got := strings.Fields(server.SQL(t, database, "SELECT encode(event_id, 'hex') FROM bouncetail.bounces ORDER BY 1")); !slices.Equal(got, want) {
 		t.Errorf("the fleet has %d failures, the host %d", len(got), len(want))

@@ -146,12 +146,10 @@ func TestAFleetHasWhatAllLogsSay(t *testing.T) {
 	want = append(want, query(t, one, "SELECT count(*) FROM bounces")...)
 	ask := "SELECT concat_ws('|', recipient, state, decided_by, reason, permanent_count, retry_count) FROM bouncetail.recipients ORDER BY recipient COLLATE \"C\"; SELECT count(*) FROM bouncetail.bounces"
 	var got []string
-	for begun := time.Now(); time.Since(begun) < patience; time.Sleep(100 * time.Millisecond) {
-		if got = strings.Split(strings.TrimSpace(server.SQL(t, database, ask)), "\n"); slices.Equal(got, want) {
-			break
-		}
-	}
-	if !slices.Equal(got, want) {
+	if !poll(func() bool {
+		got = strings.Split(strings.TrimSpace(server.SQL(t, database, ask)), "\n")
+		return slices.Equal(got, want)
+	}) {
 		t.Errorf("the fleet has\n%s\none import has\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 	askFleet(t, hosts[1], one)
@@ -193,11 +191,10 @@ func askFleet(t *testing.T, h *mailServer, one string) {
 
 	span := []string{"--json", "--since", "2026-11-01", "--until", "2026-11-20"}
 	domains := append([]string{"top", "domains"}, span...)
-	for begun := time.Now(); time.Since(begun) < patience; time.Sleep(100 * time.Millisecond) {
-		if reflect.DeepEqual(rows(append(domains, "--fleet")...), rows(append(domains, "--db", one)...)) {
-			break // counters follow within ten seconds
-		}
-	}
+	wantDomains := rows(append(domains, "--db", one)...)
+	waitFor(t, "the counters, which follow within ten seconds", func() bool {
+		return reflect.DeepEqual(rows(append(domains, "--fleet")...), wantDomains)
+	})
 	for _, kind := range []string{"domains", "providers", "categories", "reasons"} {
 		same(append([]string{"top", kind}, span...)...)
 		same(append([]string{"top", kind, "--reason", "no-such-user"}, span...)...)
@@ -211,9 +208,10 @@ func askFleet(t *testing.T, h *mailServer, one string) {
 	}
 	h.write("2026-11-02T10:00:00.000000+00:00 mx2 postfix/smtp[7]: 4FFFFFFF: to=<user99@example.com>, relay=mx.example.com[192.0.2.1]:25, delay=1, delays=0/0/0/1, dsn=5.1.1, status=bounced (host mx.example.com[192.0.2.1] said: 550 5.1.1 No such user (in reply to RCPT TO command))\n")
 	found := 0
-	for begun := time.Now(); found == 0 && time.Since(begun) < patience; time.Sleep(50 * time.Millisecond) {
+	waitFor(t, "a row by cursor after a failure", func() bool {
 		found = export()
-	}
+		return found > 0
+	})
 	if found != 1 {
 		t.Errorf("%d rows by cursor after a failure, want 1", found)
 	}

@@ -45,9 +45,7 @@ func TestAWebhookTellsOnceOfADecisionOfTheFleet(t *testing.T) {
 			defer mu.Unlock()
 			return slices.Clone(told)
 		}
-		for begun := time.Now(); time.Since(begun) < patience && len(got()) < len(want); time.Sleep(50 * time.Millisecond) {
-			// it polls another process
-		}
+		poll(func() bool { return len(got()) >= len(want) })
 		if got := got(); !slices.Equal(got, want) {
 			t.Fatalf("told %q, want %q", got, want)
 		}

@@ -54,10 +54,11 @@ func (m *mailServer) fail(name string, n int) {
 func (m *mailServer) has(what, question string, want ...string) {
 	m.t.Helper()
 	var got []string
-	for begun := time.Now(); time.Since(begun) < patience; time.Sleep(100 * time.Millisecond) {
-		if got = query(m.t, m.db, question); slices.Equal(got, want) {
-			return
-		}
+	if poll(func() bool {
+		got = query(m.t, m.db, question)
+		return slices.Equal(got, want)
+	}) {
+		return
 	}
 	m.t.Fatalf("%s: %s has %q, want %q; its sender says\n%s", what, m.name, got, want, m.sender.said)
 }
