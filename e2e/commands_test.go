@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -180,6 +179,19 @@ func (c *comparison) follow(to, reply, reason string) {
 	run(c.t, "import", "--db", c.alone, "--config", c.settings, "--timezone", "UTC", c.followed)
 }
 
+// takesCommands waits until the daemon of a database takes commands. One that was killed
+// has left its socket, but does not listen.
+func takesCommands(t *testing.T, db string) {
+	t.Helper()
+	waitFor(t, "the daemon to take commands", func() bool {
+		c, err := (&net.Dialer{}).DialContext(t.Context(), "unix", db+".sock")
+		if err == nil {
+			c.Close()
+		}
+		return err == nil
+	})
+}
+
 // A daemon that follows a log runs each command with the result, the output and the
 // exit code that it has without a daemon.
 func TestCommandsRunInTheDaemon(t *testing.T) {
@@ -191,7 +203,7 @@ func TestCommandsRunInTheDaemon(t *testing.T) {
 		run(t, "import", "--db", db, "--timezone", "UTC", c.followed)
 	}
 	d := start(t, "--db", c.withDaemon, "--config", c.settings, c.followed)
-	waitFor(t, "the socket", func() bool { _, err := os.Stat(c.withDaemon + ".sock"); return err == nil })
+	takesCommands(t, c.withDaemon)
 	for i, one := range c.commands() {
 		if want, got := c.output(c.alone, &one), c.output(c.withDaemon, &one); got != want {
 			t.Errorf("bouncetail %q\nwithout a daemon: %s\nin the daemon: %s", one.args, want, got)
@@ -239,7 +251,7 @@ func TestCommandsInTheDaemonCanBeInterrupted(t *testing.T) {
 	live.messages(0, 100)
 	db := filepath.Join(t.TempDir(), "b.db")
 	d := start(t, "--db", db, live.path)
-	waitFor(t, "the socket", func() bool { _, err := os.Stat(db + ".sock"); return err == nil })
+	takesCommands(t, db)
 	imported := "SELECT count(*) > 500 FROM bounces WHERE queue_id LIKE 'A%'"
 	client := func() (*exec.Cmd, *bytes.Buffer) {
 		cmd := exec.CommandContext(t.Context(), program(t), "import", "--db", db, "--timezone", "UTC", old)
@@ -283,13 +295,7 @@ func TestCommandsInTheDaemonCanBeInterrupted(t *testing.T) {
 	run(t, "forget", "--db", db, "nobody@example.com")
 	d = start(t, "--db", db, live.path)
 	eventually(t, db, "SELECT value FROM meta WHERE name = 'clean'", "0")
-	waitFor(t, "the new socket", func() bool {
-		c, err := (&net.Dialer{}).DialContext(context.Background(), "unix", db+".sock")
-		if err == nil {
-			c.Close()
-		}
-		return err == nil
-	})
+	takesCommands(t, db)
 	run(t, "import", "--db", db, "--timezone", "UTC", old)
 	d.stop()
 	want := filepath.Join(t.TempDir(), "w.db")
@@ -312,7 +318,7 @@ func TestTheDaemonFollowsDuringAnImport(t *testing.T) {
 	}
 	old := mailLogOf(time.Now().UTC().Add(-200*time.Hour), "A", 20_000)
 	d := start(t, "--db", db, live.path)
-	waitFor(t, "the socket", func() bool { _, err := os.Stat(db + ".sock"); return err == nil })
+	takesCommands(t, db)
 	client := exec.CommandContext(t.Context(), program(t), "import", "--db", db, "--timezone", "UTC", fifo)
 	var said bytes.Buffer
 	client.Stdout, client.Stderr = &said, &said
@@ -373,7 +379,7 @@ func TestForgetClearsTheMemoryOfTheDaemon(t *testing.T) {
 		write("smtp[13]: 4F00000001: to=<%s@example.com>, relay=mx.example.com[192.0.2.1]:25, delay=1, delays=0/0/0/1, dsn=4.2.0, status=deferred (host mx.example.com[192.0.2.1] said: 450 4.2.0 Greylisted (in reply to RCPT TO command))", to)
 	}
 	d := start(t, "--db", db, live)
-	waitFor(t, "the socket", func() bool { _, err := os.Stat(db + ".sock"); return err == nil })
+	takesCommands(t, db)
 	eventually(t, db, "SELECT recipient FROM bounces ORDER BY 1", "jane@example.com", "joe@example.com")
 	run(t, "forget", "--db", db, "jane@example.com")
 	write("qmgr[12]: 4F00000001: from=<news@shop.example>, status=expired, returned to sender")

@@ -156,6 +156,7 @@ func TestAnAddressIsForgottenOnAllServers(t *testing.T) {
 			}
 			// The log of before does not bring it back.
 			b.daemon = start(t, "--config", b.settings)
+			takesCommands(t, b.db)
 			run(t, "import", "--config", b.settings, b.log)
 			b.has("after an import", "SELECT count(*) FROM bounces", "0")
 		})
