@@ -175,6 +175,7 @@ type away struct {
 // While PostgreSQL is away, whichever way, a host works as without a fleet, all commands of
 // the fleet end with a sentence, and maps keep what they hold. Behind it everything arrives.
 func TestAHostWorksWhilePostgreSQLIsAway(t *testing.T) {
+	t.Parallel()
 	for name, leave := range map[string]func(t *testing.T, a away) (back func()){
 		"stopped": func(t *testing.T, a away) func() { return a.server.Hang(t) },
 		"killed": func(t *testing.T, a away) func() {
@@ -190,7 +191,10 @@ func TestAHostWorksWhilePostgreSQLIsAway(t *testing.T) {
 			return func() { a.gate.set(false) }
 		},
 	} {
-		t.Run(name, func(t *testing.T) { workWhileAway(t, leave) })
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			workWhileAway(t, leave)
+		})
 	}
 }
 

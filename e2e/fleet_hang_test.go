@@ -104,6 +104,7 @@ func percentile(sorted []time.Duration, percent int) time.Duration {
 // The records of a daemon come as before while PostgreSQL hangs, and all are in the fleet
 // when it does not any more, each once.
 func TestADaemonDoesNotNoticeThatPostgreSQLHangs(t *testing.T) {
+	t.Parallel()
 	server, database, hosts := newFleet(t, "mx1")
 	h := hosts[0]
 	write(t, h.log, "")

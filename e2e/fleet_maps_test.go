@@ -26,6 +26,7 @@ func postmap(t *testing.T, config, table, key string) string {
 // An address that failed at one server is refused at another one, whose daemon writes no
 // maps. They keep their state while PostgreSQL is away.
 func TestMapsOfAFleetHoldWhatIsBadAnywhere(t *testing.T) {
+	t.Parallel()
 	root, _ := unpacked(t, "postfix")
 	server, database, hosts := newFleet(t, "mx1", "mx2")
 	mx1, mx2 := hosts[0], hosts[1]

@@ -61,6 +61,7 @@ func record(t *testing.T, to int) *recorder {
 // With hashed addresses, neither the database of the fleet nor what passes on the wire
 // names a person: recipients, senders, aliases, and what replies quote.
 func TestAFleetOfHashesNamesNobody(t *testing.T) {
+	t.Parallel()
 	key := filepath.Join(t.TempDir(), "hash.key")
 	if err := os.WriteFile(key, []byte("an example of a key\n"), 0o600); err != nil {
 		t.Fatal(err)

@@ -81,6 +81,7 @@ func fleetAndOne(t *testing.T) (server *pgtest.Server, database string, hosts []
 // No host knows a crowd of which each has three addresses. The command that the report
 // names as the next step lists it.
 func TestACrowdOfAFleetIsListed(t *testing.T) {
+	t.Parallel()
 	_, _, hosts := newFleet(t, "mx1", "mx2")
 	for n, h := range hosts {
 		for i := range 3 {
@@ -104,6 +105,7 @@ func TestACrowdOfAFleetIsListed(t *testing.T) {
 
 // The report of a fleet has the numbers of one of a database with all logs.
 func TestReportOfAFleetIsThatOfAllLogs(t *testing.T) {
+	t.Parallel()
 	server, database, hosts, one := fleetAndOne(t)
 	report := func(args ...string) map[string]any {
 		t.Helper()
@@ -143,6 +145,7 @@ func TestReportOfAFleetIsThatOfAllLogs(t *testing.T) {
 
 // The pages of a fleet are those of a database with all logs.
 func TestPagesOfAFleetAreThoseOfAllLogs(t *testing.T) {
+	t.Parallel()
 	server, database, hosts, one := fleetAndOne(t)
 	server.SQL(t, database, "UPDATE bouncetail.fleet_instances SET last_seen = now() - interval '3 days' WHERE instance = 'mx2'")
 	run(t, "recipients", "block", "user1@example.com", "--config", hosts[0].settings)

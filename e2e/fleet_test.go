@@ -58,7 +58,7 @@ func newFleet(t *testing.T, names ...string) (server *pgtest.Server, database st
 
 // newFleetWith is newFleet, with further settings that all servers have.
 func newFleetWith(t *testing.T, common string, names ...string) (server *pgtest.Server, database string, hosts []*mailServer) {
-	server = pgtest.Get(t)
+	server = pgtest.New(t)
 	database = server.Database(t)
 	dir := t.TempDir()
 	settings := func(name, user string) string {
@@ -72,11 +72,8 @@ func newFleetWith(t *testing.T, common string, names ...string) (server *pgtest.
 	if out := run(t, "fleet", "init", "--config", settings("db", "postgres")); !strings.Contains(out, "created") {
 		t.Fatalf("fleet init said %q", out)
 	}
-	for i, block := range sqlBlock.FindAllStringSubmatch(file(t, "docs/fleet.md"), -1) {
+	for _, block := range sqlBlock.FindAllStringSubmatch(file(t, "docs/fleet.md"), -1) {
 		server.SQL(t, database, block[1])
-		if i == 0 { // roles belong to the server
-			t.Cleanup(func() { server.SQL(t, database, "DROP OWNED BY fleet; DROP ROLE fleet, mx1, mx2, mx3") })
-		}
 	}
 	for _, name := range names {
 		hosts = append(hosts, &mailServer{t: t, name: name, settings: settings(name, name), db: filepath.Join(dir, name+".db"), log: filepath.Join(dir, name+".log")})
@@ -87,6 +84,7 @@ func newFleetWith(t *testing.T, common string, names ...string) (server *pgtest.
 // Three daemons follow logs, their senders are killed, and PostgreSQL is, too. The fleet
 // then has what one import of all logs has.
 func TestAFleetHasWhatAllLogsSay(t *testing.T) {
+	t.Parallel()
 	server, database, hosts := newFleet(t, "mx1", "mx2", "mx3")
 	r := rand.New(rand.NewPCG(1, 1))
 	n := 0
@@ -322,6 +320,7 @@ func statusOfFleet(t *testing.T, server *pgtest.Server, database string, hosts [
 // A host keeps what its fleet has not got, says how far it is, and disappears from the
 // status of the fleet when it is removed.
 func TestAHostWhoseSenderIsStopped(t *testing.T) {
+	t.Parallel()
 	server, database, hosts := newFleetWith(t, "retention: {bounces: 30, recipients: 30}\n", "mx1", "mx2")
 	h := hosts[1]
 	fail := func(n int) {

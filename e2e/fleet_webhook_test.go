@@ -14,6 +14,7 @@ import (
 // What an admin decides at one server is told by the webhooks of the other one, too, and
 // once, also if its sender and its daemon start again.
 func TestAWebhookTellsOnceOfADecisionOfTheFleet(t *testing.T) {
+	t.Parallel()
 	var mu sync.Mutex
 	var told []string
 	crm := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {

@@ -68,6 +68,7 @@ const states = "SELECT state, decided_by FROM recipients ORDER BY first_failure_
 // What an admin decides at one server holds in the database, the maps and the exports of
 // the other one, whichever of them runs at that time.
 func TestDecisionsReachTheOtherServers(t *testing.T) {
+	t.Parallel()
 	hosts := newDecidingFleet(t, "")
 	a, b := hosts[0], hosts[1]
 	for _, h := range hosts {
@@ -104,11 +105,13 @@ func TestDecisionsReachTheOtherServers(t *testing.T) {
 // A forgotten address disappears from the databases and files of all servers, with
 // addresses hashed or not, with a daemon or without.
 func TestAnAddressIsForgottenOnAllServers(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name   string
 		hashed bool
 	}{{"in clear", false}, {"hashed", true}} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			common := ""
 			if c.hashed {
 				key := filepath.Join(t.TempDir(), "hash.key")
@@ -165,6 +168,7 @@ func TestAnAddressIsForgottenOnAllServers(t *testing.T) {
 
 // A server that takes over nothing keeps its own database as it is.
 func TestAServerCanKeepOthersDecisionsOut(t *testing.T) {
+	t.Parallel()
 	hosts := newDecidingFleet(t, "")
 	a, b := hosts[0], hosts[1]
 	b.sender.kill()
