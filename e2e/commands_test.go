@@ -195,6 +195,7 @@ func takesCommands(t *testing.T, db string) {
 // A daemon that follows a log runs each command with the result, the output and the
 // exit code that it has without a daemon.
 func TestCommandsRunInTheDaemon(t *testing.T) {
+	t.Parallel()
 	c := &comparison{t: t, dir: t.TempDir(), rules: t.TempDir(), yesterday: time.Now().UTC().Truncate(24 * time.Hour).Add(-24 * time.Hour)}
 	c.followed = writeFile(t, "followed.log", mailLogOf(c.yesterday.Add(12*time.Hour), "F", 2000))
 	c.settings = writeFile(t, "config.yaml", "rules: "+c.rules+"\n")
@@ -244,6 +245,7 @@ func unlike(want, got string) string {
 // killed leaves the daemon alone, and a daemon that is killed leaves a database that
 // the same command completes.
 func TestCommandsInTheDaemonCanBeInterrupted(t *testing.T) {
+	t.Parallel()
 	live := newMailLog(t)
 	// From the day before: messages of the live log that are much older than those of the
 	// import would be taken for gone from the queue.
@@ -309,6 +311,7 @@ func TestCommandsInTheDaemonCanBeInterrupted(t *testing.T) {
 
 // The records of a followed log are stored while an import runs.
 func TestTheDaemonFollowsDuringAnImport(t *testing.T) {
+	t.Parallel()
 	live := newMailLog(t)
 	live.messages(0, 100)
 	dir := t.TempDir()
@@ -361,6 +364,7 @@ func TestTheDaemonFollowsDuringAnImport(t *testing.T) {
 
 // What the daemon remembers of a message that is still in the queue is cleared too.
 func TestForgetClearsTheMemoryOfTheDaemon(t *testing.T) {
+	t.Parallel()
 	live := writeFile(t, "mail.log", "")
 	write := func(format string, args ...any) {
 		f, err := os.OpenFile(live, os.O_APPEND|os.O_WRONLY, 0)

@@ -117,6 +117,7 @@ func (l *mailLog) check(err error) {
 const countBounces = "SELECT count(*) FROM bounces"
 
 func TestDaemonKeepsEveryLineThroughRotationKillAndRestart(t *testing.T) {
+	t.Parallel()
 	log := newMailLog(t)
 	db := filepath.Join(t.TempDir(), "b.db")
 	log.messages(0, 10) // written before the daemon starts
@@ -171,6 +172,7 @@ func TestDaemonKeepsEveryLineThroughRotationKillAndRestart(t *testing.T) {
 }
 
 func TestASecondDaemonReportsTheProcessOfTheFirst(t *testing.T) {
+	t.Parallel()
 	log := newMailLog(t)
 	db := filepath.Join(t.TempDir(), "b.db")
 	log.messages(0, 1)

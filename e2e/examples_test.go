@@ -125,6 +125,7 @@ func (s *site) holds(name string) {
 }
 
 func TestCommandsOfThePageOfExportsRun(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	blocks := shBlock.FindAllStringSubmatch(file(t, "docs/exports.md"), -1)
 	if len(blocks) != 13 {
@@ -161,6 +162,7 @@ func TestCronExampleExports(t *testing.T) {
 }
 
 func TestTimerExampleExports(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	service := file(t, "docs/examples/bouncetail-export.service")
 	m := execLine.FindStringSubmatch(service)
@@ -229,6 +231,7 @@ func (i *importer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func TestListmonkExampleKeepsItsListUntilTheImportHasFinished(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	script, err := filepath.Abs("../docs/examples/listmonk-blocklist")
 	if err != nil {

@@ -29,6 +29,7 @@ var hostileRecipients = []string{
 // A real Exim logs recipients chosen by an attacker, some refused and some delivered.
 // None of them changes another address.
 func TestRealEximHostileRecipientsChangeNoOtherAddress(t *testing.T) {
+	t.Parallel()
 	log, port := startExim(t, "exim4", serveSMTP(t, answers{evil: "550 5.1.1 no such user"}), "")
 	db := filepath.Join(t.TempDir(), "b.db")
 	d := start(t, log, "--db", db)

@@ -129,6 +129,7 @@ func startExim(t *testing.T, unpackedAs string, next int, acl string, more ...st
 }
 
 func TestRealEximIsFollowed(t *testing.T) {
+	t.Parallel()
 	log, port := startExim(t, "exim4", serveSMTP(t, said), "")
 	db := filepath.Join(t.TempDir(), "b.db")
 	d := start(t, log, "--db", db)

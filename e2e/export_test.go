@@ -13,6 +13,7 @@ import (
 // An export that is killed after writing its file and before moving its cursor repeats
 // its rows. A daemon is running at the same time.
 func TestAKilledExportRepeatsItsRows(t *testing.T) {
+	t.Parallel()
 	log := newMailLog(t)
 	path := filepath.Join(t.TempDir(), "b.db")
 	d := start(t, "--db", path, log.path)

@@ -116,6 +116,7 @@ func blockedPipe(t *testing.T) *os.File {
 }
 
 func TestABlockedOutputStopsNothing(t *testing.T) {
+	t.Parallel()
 	w := blockedPipe(t)
 	log := newMailLog(t)
 	db := filepath.Join(t.TempDir(), "b.db")
@@ -127,6 +128,7 @@ func TestABlockedOutputStopsNothing(t *testing.T) {
 
 // The pages say where they listen, and log a page that cannot be made.
 func TestABlockedOutputStopsNoPage(t *testing.T) {
+	t.Parallel()
 	log := newMailLog(t)
 	log.messages(0, 100)
 	dir := t.TempDir()
@@ -163,6 +165,7 @@ func TestABlockedOutputStopsNoPage(t *testing.T) {
 
 // Commands that systemd's timers start end, also if they have something to log.
 func TestABlockedOutputEndsCommands(t *testing.T) {
+	t.Parallel()
 	settings := filepath.Join(t.TempDir(), "settings.yaml")
 	if err := os.WriteFile(settings, []byte("databse: /x\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -179,6 +182,7 @@ func TestABlockedOutputEndsCommands(t *testing.T) {
 }
 
 func TestAFullDiskIsRetried(t *testing.T) {
+	t.Parallel()
 	small := mounted(t, "1200k")
 	log := newMailLog(t)
 	db, told := filepath.Join(small, "b.db"), filepath.Join(t.TempDir(), "said")
@@ -365,6 +369,7 @@ func TestRemovedDatabaseIsNoticed(t *testing.T) {
 }
 
 func TestDamagedDatabaseIsRefused(t *testing.T) {
+	t.Parallel()
 	log := newMailLog(t)
 	db, told := filepath.Join(t.TempDir(), "b.db"), filepath.Join(t.TempDir(), "said")
 	log.messages(0, 200)

@@ -12,6 +12,7 @@ import (
 // The queue memory is hashed too, and joins with lines that are read after a crash.
 // Another key is refused, at a reload and at a start.
 func TestDaemonHashesAddressesWithOneKey(t *testing.T) {
+	t.Parallel()
 	log := newMailLog(t)
 	dir := t.TempDir()
 	db, told, key, settings := filepath.Join(dir, "b.db"), filepath.Join(dir, "told"), filepath.Join(dir, "key"), filepath.Join(dir, "c.yaml")

@@ -133,6 +133,7 @@ func nothingAboutTheBank(t *testing.T, db string, port int) {
 }
 
 func TestRealPostfixHostileSessionsChangeNoOtherAddress(t *testing.T) {
+	t.Parallel()
 	a := hostileReplies()
 	a.rcpt = map[string]string{"gone": "550 5.1.1 no such user"}
 	p := startPostfix(t, serveSMTP(t, a), "header_checks = regexp:{{/^(Subject|From|To|X-Odd):/ WARN marked}}", "smtpd_junk_command_limit = 1000", "smtpd_hard_error_limit = 1000", "smtpd_soft_error_limit = 1000", "smtpd_error_sleep_time = 0", "smtpd_delay_reject = no", "resolve_numeric_domain = yes", "smtpd_client_connection_rate_limit = 0")
@@ -146,6 +147,7 @@ func TestRealPostfixHostileSessionsChangeNoOtherAddress(t *testing.T) {
 }
 
 func TestRealEximHostileSessionsChangeNoOtherAddress(t *testing.T) {
+	t.Parallel()
 	a := hostileReplies()
 	a.rcpt = map[string]string{"gone": "550 5.1.1 no such user"}
 	acl := "  warn logwrite = HELO $sender_helo_name\n  warn log_message = $sender_helo_name $local_part\n"

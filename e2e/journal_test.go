@@ -87,6 +87,7 @@ func TestDaemonFollowsTheJournalThroughKillsAndRotation(t *testing.T) {
 }
 
 func TestDaemonReadsANamedPipeAndStandardInput(t *testing.T) {
+	t.Parallel()
 	log := newMailLog(t)
 	db, pipe := filepath.Join(t.TempDir(), "b.db"), filepath.Join(t.TempDir(), "pipe")
 	log.check(syscall.Mkfifo(pipe, 0o600))

@@ -40,6 +40,7 @@ func languageProgram(t *testing.T, name string) string {
 }
 
 func TestExamplesVerifySignatures(t *testing.T) {
+	t.Parallel()
 	for _, l := range languages {
 		t.Run(l.program, func(t *testing.T) {
 			program := languageProgram(t, l.program)
@@ -108,6 +109,7 @@ func TestExamplesVerifySignatures(t *testing.T) {
 }
 
 func TestExamplesReadChangesByCursor(t *testing.T) {
+	t.Parallel()
 	for _, l := range languages {
 		t.Run(l.program, func(t *testing.T) {
 			path := languageProgram(t, l.program)

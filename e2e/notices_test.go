@@ -156,6 +156,7 @@ func TestAlertmanagerTakesAnIncident(t *testing.T) {
 
 // TestRealPostfixDeliversANotice sends a test notice through Debian's Postfix.
 func TestRealPostfixDeliversANotice(t *testing.T) {
+	t.Parallel()
 	delivered := make(chan string, 1)
 	p := startPostfix(t, serveSMTP(t, answers{taken: func(message string) { delivered <- message }}))
 	dir := t.TempDir()

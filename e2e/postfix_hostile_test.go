@@ -26,6 +26,7 @@ var hostilePostfixRecipients = []string{
 // A real Postfix logs recipients chosen by an attacker, some refused and some delivered,
 // in each of its forms of logged addresses. None of them changes another address.
 func TestRealPostfixHostileRecipientsChangeNoOtherAddress(t *testing.T) {
+	t.Parallel()
 	for _, form := range []struct {
 		name string
 		read int // failures that can be read; the others are ambiguous

@@ -301,6 +301,7 @@ func everyone() []string {
 }
 
 func TestRealPostfixIsFollowed(t *testing.T) {
+	t.Parallel()
 	p := startPostfix(t, serveSMTP(t, said))
 	db := filepath.Join(t.TempDir(), "b.db")
 	d := start(t, p.log, "--db", db)

@@ -12,6 +12,7 @@ import (
 // A user who may read the database but not write next to it can use the commands that
 // read, also for a copy without SQLite's own files. Errors say what to do.
 func TestReadingCommandsNeedNoWritePermission(t *testing.T) {
+	t.Parallel()
 	if os.Getuid() != 0 {
 		t.Skip("SKIPPED: root is needed to run a command as another user")
 	}

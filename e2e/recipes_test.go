@@ -103,6 +103,7 @@ func (s *site) recipe(page string) []string {
 }
 
 func TestRecipesRun(t *testing.T) {
+	t.Parallel()
 	for page, c := range recipes {
 		t.Run(page, func(t *testing.T) {
 			s := recipeSite(t)
@@ -168,6 +169,7 @@ func TestRecipesNameTheTestedVersion(t *testing.T) {
 }
 
 func TestEachAddressRepeatsWhatFailed(t *testing.T) {
+	t.Parallel()
 	s := recipeSite(t)
 	out := filepath.Join(s.dir, "out")
 	// The third address fails once.

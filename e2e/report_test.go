@@ -16,6 +16,7 @@ import (
 // Debian's Postfix takes a report from the program of the settings and delivers it as it
 // was printed.
 func TestRealPostfixDeliversTheReport(t *testing.T) {
+	t.Parallel()
 	delivered := make(chan string, 1)
 	p := startPostfix(t, serveSMTP(t, answers{taken: func(message string) { delivered <- message }}))
 	dir := t.TempDir()

@@ -14,6 +14,7 @@ import (
 // A path that names no file with content is an error that says so. Opening a named pipe
 // in the usual way would wait for ever, and a device may have no end.
 func TestPathsThatAreNoFilesAreErrors(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	pipe, db, rules := filepath.Join(dir, "pipe"), filepath.Join(dir, "b.db"), filepath.Join(dir, "rules.d")
 	settings, noFolder, good := filepath.Join(dir, "settings.yaml"), filepath.Join(dir, "no-folder.yaml"), filepath.Join(dir, "good.yaml")

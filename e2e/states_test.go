@@ -12,6 +12,7 @@ import (
 // A manual decision while the daemon runs holds for lines read later. A reload applies a
 // changed policy to the stored records.
 func TestDecisionsAndPolicyWhileTheDaemonRuns(t *testing.T) {
+	t.Parallel()
 	log := newMailLog(t)
 	dir := t.TempDir()
 	settings, db := filepath.Join(dir, "c.yaml"), filepath.Join(dir, "b.db")

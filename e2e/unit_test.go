@@ -49,6 +49,7 @@ func TestUnitsOfTheDaemonAndThePagesHaveNoNetwork(t *testing.T) {
 // The unit's user is in the group adm, and logrotate creates logs with
 // "create 0640 root adm".
 func TestUserOfTheUnitReadsLogsOfAdm(t *testing.T) {
+	t.Parallel()
 	if os.Getuid() != 0 {
 		t.Skip("SKIPPED: only root can be somebody else")
 	}

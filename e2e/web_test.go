@@ -85,6 +85,7 @@ func pageOf(t *testing.T, at string) string {
 // The process of the pages has a user that may read the database, and write neither the
 // file nor its directory.
 func TestWebReadsWithoutWritePermission(t *testing.T) {
+	t.Parallel()
 	if os.Getuid() != 0 {
 		t.Skip("SKIPPED: only root can be somebody else")
 	}
@@ -163,6 +164,7 @@ func TestUnitOfTheWebIsHardened(t *testing.T) {
 }
 
 func TestWebByHandPrintsALinkThatWorksOnce(t *testing.T) {
+	t.Parallel()
 	db := filepath.Join(t.TempDir(), "b.db")
 	run(t, "import", "--db", db, "../testdata/logs/postfix/main/mail.log.gz")
 	cmd := exec.Command(program(t), "web", "--db", db)

@@ -84,6 +84,7 @@ func (u *webUser) read(resp *http.Response, err error) (int, string) {
 // The daemon writes what users of the pages decide, if its own settings allow it. The
 // process of the pages can write nothing.
 func TestDaemonWritesTheDecisionsOfThePages(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	log, db, users := filepath.Join(dir, "mail.log"), filepath.Join(dir, "b.db"), filepath.Join(dir, "users")
 	settings := func(name string, write bool) string {
@@ -140,6 +141,7 @@ func TestDaemonWritesTheDecisionsOfThePages(t *testing.T) {
 
 // systemd gives a socket up if its process ends again and again.
 func TestWebOfASocketShowsThatThereIsNoDatabase(t *testing.T) {
+	t.Parallel()
 	activate, err := exec.LookPath("systemd-socket-activate")
 	if err != nil {
 		t.Skip("SKIPPED: no systemd-socket-activate here")
