@@ -157,6 +157,7 @@ torture:
 	BOUNCETAIL_TEST_POWERCUTS=1500 $(GO) test ./e2e -count=1 -run 'PowerFails' -timeout 90m -v
 	BOUNCETAIL_SEEDS=3000 $(GO) test ./tailer -count=1 -run 'EveryLine|Gaps' -timeout 60m
 	BOUNCETAIL_TEST_CUTS=1000 $(GO) test ./e2e -count=1 -run CutAtAnyLine -timeout 60m
+	BOUNCETAIL_TEST_EVENTS=100000 $(GO) test ./e2e -count=1 -run CrowdsDoNotDepend -timeout 60m
 	BOUNCETAIL_TEST_FLEET_SEEDS=1000 $(GO) test ./output/fleet -count=1 -run OneThatReadAllLogs -timeout 120m
 
 clean:
