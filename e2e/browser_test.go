@@ -84,7 +84,7 @@ func open(t *testing.T, b *rod.Browser, origin string) *tab {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &tab{Page: p.Timeout(5 * time.Minute), t: t, origin: origin}
+	w := &tab{Page: p.Timeout(20 * time.Minute), t: t, origin: origin}
 	complain := func(format string, args ...any) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
@@ -105,6 +105,30 @@ func open(t *testing.T, b *rod.Browser, origin string) *tab {
 		},
 	)()
 	return w
+}
+
+// each opens all pages one after the other. Those of an origin are in one tab, because a
+// new one starts a process; a page with complaints that are expected has its own.
+func (s *pageSet) each(t *testing.T, b *rod.Browser, look func(w *tab, at string)) {
+	t.Helper()
+	tabs := make(map[string]*tab)
+	for _, at := range s.all() {
+		if mayFail(at) {
+			w := open(t, b, originOf(at))
+			look(w, at)
+			w.must(w.Close())
+			continue
+		}
+		w := tabs[originOf(at)]
+		if w == nil {
+			w = open(t, b, originOf(at))
+			tabs[originOf(at)] = w
+		}
+		look(w, at)
+	}
+	for _, w := range tabs {
+		w.must(w.Close())
+	}
 }
 
 func (w *tab) must(err error) {
@@ -232,8 +256,7 @@ func mayFail(at string) bool { return strings.HasSuffix(at, "since=soon") }
 
 // A real browser shows every page and has nothing to complain about.
 func showsEveryPage(t *testing.T, b *rod.Browser, s *pageSet) {
-	for _, at := range s.all() {
-		w := open(t, b, originOf(at))
+	s.each(t, b, func(w *tab, at string) {
 		w.visit(at)
 		for _, l := range looks {
 			w.see(l)
@@ -254,8 +277,7 @@ func showsEveryPage(t *testing.T, b *rod.Browser, s *pageSet) {
 		if list := w.complained(); len(list) > 0 && !mayFail(at) {
 			t.Errorf("%s: the browser complains: %q", at, list)
 		}
-		w.must(w.Close())
-	}
+	})
 }
 
 func TestPagesInABrowser(t *testing.T) {
@@ -297,8 +319,7 @@ func accessible(t *testing.T, b *rod.Browser, s *pageSet) {
 	if err != nil {
 		t.Skip("SKIPPED: no axe-core here to check accessibility; run scripts/test-setup")
 	}
-	for _, at := range s.all() {
-		w := open(t, b, originOf(at))
+	s.each(t, b, func(w *tab, at string) {
 		w.visit(at)
 		_, err := proto.RuntimeEvaluate{Expression: string(checker) + "; 0"}.Call(w)
 		w.must(err)
@@ -314,8 +335,7 @@ func accessible(t *testing.T, b *rod.Browser, s *pageSet) {
 				t.Errorf("%s, %s: %s: %s\n%.200s\n%s", at, l.name, v.ID, v.Help, v.Nodes[0].HTML, v.Nodes[0].FailureSummary)
 			}
 		}
-		w.must(w.Close())
-	}
+	})
 }
 
 // ago matches how long ago a log grew.
@@ -388,8 +408,7 @@ func worksByKeyboard(t *testing.T, b *rod.Browser, s *pageSet) {
 
 // A page on paper has no navigation, black text, and nothing that is cut off.
 func prints(t *testing.T, b *rod.Browser, s *pageSet) {
-	for _, at := range s.all() {
-		w := open(t, b, originOf(at))
+	s.each(t, b, func(w *tab, at string) {
 		w.see(look{"paper", 718, 1000, "dark"}) // A4 without margins at 96 dots an inch
 		w.visit(at)
 		w.must(proto.EmulationSetEmulatedMedia{Media: "print", Features: []*proto.EmulationMediaFeature{{Name: "prefers-color-scheme", Value: "dark"}}}.Call(w))
@@ -412,6 +431,5 @@ func prints(t *testing.T, b *rod.Browser, s *pageSet) {
 		for _, cut := range paper.Cut {
 			t.Errorf("%s on paper: a table is too wide: %.200q", at, cut)
 		}
-		w.must(w.Close())
-	}
+	})
 }
