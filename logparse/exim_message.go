@@ -1,6 +1,7 @@
 package logparse
 
 import (
+	"cmp"
 	"regexp"
 	"strings"
 
@@ -48,20 +49,18 @@ const eximNotTried = "retry time not reached"
 // eximErrno reads the system's words before Exim's own:
 //
 //	Connection timed out : SMTP timeout after RCPT TO:<a@b.example>
+//	Connection timed out: SMTP timeout after RCPT TO:<a@b.example>
 var eximErrno = regexp.MustCompile(`^[A-Z][A-Za-z ]{3,60}? ?: (?P<rest>(?:SMTP|LMTP|PRDR|Remote host|Malformed) .*)$`)
 
 // eximMessage returns the message of a failure, without the system's words where
 // Exim's own say it all.
 func eximMessage(m groups, deferred bool) string {
 	message := strings.TrimLeft(eximTimes.ReplaceAllString(m.text("message"), ""), " ")
+	if e, ok := match(eximErrno, message); ok && worded(e.raw("rest")) {
+		message = e.raw("rest")
+	}
 	if !deferred {
-		if forced := m.text("forced"); forced != "" {
-			return forced
-		}
-		if e, ok := match(eximErrno, message); ok && worded(e.raw("rest")) {
-			return e.raw("rest")
-		}
-		return message
+		return cmp.Or(m.text("forced"), message)
 	}
 	switch words := m.text("words"); {
 	case message == "":

@@ -353,6 +353,7 @@ func TestEximLinesThatFewServersWrite(t *testing.T) {
 		{"=> >news@a.example <vac@b.example> R=vacation T=autoreply", "vac@b.example", "vac@b.example", bounce.Sent, ""},
 		{"** a@b.example " + route + "H=mx.b.example [192.0.2.1] PS=ea NEW1=x" + failed, "a@b.example", "", bounce.Bounced, "550 5.1.1 no"},
 		{"** a@b.example " + route + "H=mx.b.example [192.0.2.1] : Connection timed out : SMTP timeout after RCPT TO:<a@b.example>", "a@b.example", "", bounce.Bounced, "SMTP timeout after RCPT TO:<a@b.example>"},
+		{"== a@b.example " + route + "defer (110) H=mx.b.example [192.0.2.1]: Connection timed out: SMTP timeout after RCPT TO:<a@b.example>", "a@b.example", "", bounce.Deferred, "SMTP timeout after RCPT TO:<a@b.example>"},
 		{"** a@b.example " + route + "H=mx.b.example [192.0.2.1] : PRDR error after DATA: 550 5.7.1 not this one", "a@b.example", "", bounce.Bounced, "550 5.7.1 not this one"},
 		{"** a@b.example " + strings.TrimSpace(route) + ": SMTP error from remote mailer after RCPT TO:<a@b.example>: host mx.b.example [192.0.2.1]: 550 5.1.1 no", "a@b.example", "", bounce.Bounced, "550 5.1.1 no"},
 		{"** a@b.example " + strings.TrimSpace(route) + ": all hosts for 'b.example' have been failing for a long time and were last tried after this message arrived", "a@b.example", "", bounce.Expired, "all hosts for 'b.example' have been failing for a long time and were last tried after this message arrived"},
