@@ -139,8 +139,12 @@ func (r *reader) isFor(c *clause, at int) bool {
 func (r *reader) acts(c *clause) bool {
 	for k := 1; k < len(c.words); k++ {
 		before := c.words[k-1].role
-		if w := c.words[k]; w.role&verb != 0 && w.role&noun == 0 && r.text[w.end-1] == 's' && before&(recipient|filler) != 0 {
-			return true
+		w := c.words[k]
+		if w.role&verb == 0 || w.role&noun != 0 {
+			continue
+		}
+		if r.text[w.end-1] == 's' && before&(recipient|filler) != 0 || r.isWord(c, k-1, "has", "have") {
+			return true // "rejects your mail", "has opted out"
 		}
 	}
 	return false

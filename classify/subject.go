@@ -71,8 +71,9 @@ func (r *reader) subjectBefore(i, at int) (role, span, bool) {
 				}
 				return kind, named, true
 			}
-			if c.words[d].role&takeover != 0 && kind&(sender|other|you) != 0 {
-				return other, named, true
+			if c.words[d].role&takeover != 0 && kind&(sender|other|you) != 0 ||
+				kind == other && (c.isYours(lo, k+1) || r.isWord(c, k, "header", "headers", "field")) {
+				return other, named, true // "address of the client", "address in your To header"
 			}
 			ofPlace = ofPlace || kind == place && c.words[d].role&takeover != 0
 			if kind == recipient {
