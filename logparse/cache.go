@@ -221,9 +221,11 @@ func (c *prefixCache) cutRest(rest string, h *header) bool {
 	return cutTag(rest, h)
 }
 
+const smtpServer = "postfix/smtpd"
+
 // isSMTPServer reports whether a line is one of Postfix's SMTP server, by what
 // stands behind the host. Every third line is, and none is about a delivery.
 func isSMTPServer(rest string) bool {
-	const tag = "postfix/smtpd["
+	const tag = smtpServer + "["
 	return len(rest) > len(tag) && rest[:len(tag)] == tag
 }

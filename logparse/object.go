@@ -118,6 +118,10 @@ func (u *unusual) takeObject(o *object) bool {
 	if u.tag, u.pid = o.program(); u.tag == "" && o.fortinet && o.session != "" {
 		u.tag = "sendmail"
 	}
+	if u.tag == smtpServer {
+		u.tagOut, u.synthesized = u.tag, true // whatever it says
+		return true
+	}
 	if pid := o.first(roleProcess); u.pid == "" {
 		u.pid = pid
 	}
