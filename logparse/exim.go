@@ -211,7 +211,7 @@ func parseEximAttempt(pattern *regexp.Regexp, rest string, ev *bounce.Event) res
 		// :blackhole: and, with T=**bypassed**, /dev/null deliver nothing, nor does
 		// a filter that says so. An autoreply is another message, to whom it names.
 		takeEximSent(ev, fields)
-		ev.Discarded = ev.Discarded || hasAnyPrefix(who.elsewhere, ":blackhole:", "/dev/null", ">") || isEximAutoreply(who.elsewhere) ||
+		ev.Discarded = ev.Discarded || hasAnyPrefix(who.elsewhere, ":blackhole:", "/dev/null", ">") ||
 			m.raw("to") == "discarded" && !strings.Contains(fields, " T=")
 		return resultRead
 	}
@@ -230,16 +230,6 @@ func parseEximAttempt(pattern *regexp.Regexp, rest string, ev *bounce.Event) res
 		ev.Reply.Text = clean(shown) + ": " + ev.Reply.Text
 	}
 	return resultRead
-}
-
-// isEximAutoreply reports whether a message was handed to a program that answers it, as
-// cPanel's autorespond does. Its arguments do not matter.
-//
-//	|/usr/local/cpanel/bin/autorespond joe@b.example /home/x/.autorespond
-func isEximAutoreply(elsewhere string) bool {
-	_, command, found := strings.Cut(elsewhere, "|")
-	program, _, _ := strings.Cut(strings.TrimLeft(command, " "), " ")
-	return found && autoreplyName.MatchString(program[strings.LastIndexByte(program, '/')+1:])
 }
 
 // eximNames reports whether a line with the mark of a delivery or failure is
