@@ -75,6 +75,12 @@ func byCodes(j *judged) bounce.Verdict {
 		}
 	}
 	if specific {
+		switch {
+		case j.enhanced == "5.2.1" && j.isUnclear():
+			return Says{bounce.RecipientError, bounce.MailboxError, bounce.ScopeRecipient, bounce.Permanent}.verdict("enhanced/5.2.1-unclear")
+		case j.enhanced == "5.1.2" && j.isUnclear():
+			return Says{bounce.RecipientError, bounce.RelayDenied, bounce.ScopeDomain, bounce.Permanent}.verdict("enhanced/5.1.2-unclear")
+		}
 		if v.Reason.AddressBad() && j.hasWords() && !j.reading().undisputed() {
 			v.Rule = "enhanced/" + j.enhanced + "-disputed"
 			v.Category, v.Reason, v.Scope = bounce.Unclassified, bounce.Unknown, bounce.ScopeNetwork
@@ -91,6 +97,15 @@ func byCodes(j *judged) bounce.Verdict {
 		return Says{bounce.RecipientError, bounce.SystemTrouble, bounce.ScopeNetwork, bounce.Retry}.verdict("class/5xx-passing")
 	}
 	return byClass(j.code)
+}
+
+// isUnclear reports whether nothing disputes a code that says that the address is bad,
+// but the reply is in words that are known, and they do not say so: "550 5.2.1 The
+// mailbox sleeps". Of the labelled replies no bad address was found by such a
+// code alone, and living ones were.
+func (j *judged) isUnclear() bool {
+	r := j.reading()
+	return len(r.statements) == 0 && r.known && r.undisputed()
 }
 
 // byStatus decides by the status that Sendmail logs, because its stat= only names

@@ -79,6 +79,9 @@ type reading struct {
 	ofSender bool
 	// denied reports that some clause denies that the recipient is bad.
 	denied bool
+	// known reports that a word other than an address plays a part in a sentence, so
+	// that the language is one that is read.
+	known bool
 }
 
 // read finds the statements of a text in the form that rules read.
@@ -180,6 +183,9 @@ func (r *reader) clause(i int) {
 	c := &r.clauses[i]
 	t := &r.topics[i]
 	all := c.roles()
+	for k := range c.words {
+		r.known = r.known || !c.words[k].address && c.words[k].role&(noun|verb|served) != 0
+	}
 	if all&temporary != 0 && r.isPassing(c) && !r.isAfterCheck(i) {
 		r.passing = true
 	}
