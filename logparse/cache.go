@@ -96,7 +96,7 @@ func (c *prefixCache) learnSecond(text string, f form, s *stamp) *knownSecond {
 	c.forget() // it may be the second that is replaced
 	k := &c.seconds[c.next]
 	c.next = (c.next + 1) % len(c.seconds)
-	// A copy, because a substring would keep its whole block in memory.
+	// A copy, because the memory of a block is used again.
 	*k = knownSecond{text: strings.Clone(text), form: f, stamp: *s}
 	k.stamp.nsec, k.stamp.zoned, k.stamp.offset = 0, false, 0
 	return k

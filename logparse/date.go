@@ -24,31 +24,37 @@ func (s *stamp) cutAny(text string) (rest string, ok bool) {
 	if text == "" {
 		return "", false
 	}
-	if isDigit(text[0]) {
-		// not a weekday
-	} else if word, after := cutWord(text); isWeekday(word) {
-		*s = stamp{}
-		if rest, ok := s.cutNumeric(strings.TrimLeft(after, " ,")); ok && endsStamp(rest) {
-			return rest, true
+	if !isDigit(text[0]) {
+		if word, after := cutWord(text); isWeekday(word) {
+			*s = stamp{}
+			if rest, ok := s.cutNumeric(strings.TrimLeft(after, " ,")); ok && endsStamp(rest) {
+				return rest, true
+			}
 		}
 	}
-	for form := range 4 {
-		*s = stamp{}
-		switch form { // not by a list of functions: the stamp would be moved to the heap
-		case 0:
-			rest, ok = s.cutNumeric(text)
-		case 1:
-			rest, ok = s.cutDigits(text)
-		case 2:
-			rest, ok = s.cutNamed(text)
-		case 3:
-			rest, ok = s.cutTAI64N(text)
-		}
-		if ok && (endsStamp(rest) || s.zoned && s.year > 0 && beginsGlued(rest)) {
-			return rest, true
-		}
+	// Not by a list of functions: the stamp would be moved to the heap.
+	*s = stamp{}
+	if rest, ok := s.cutNumeric(text); ok && s.endsBefore(rest) {
+		return rest, true
+	}
+	*s = stamp{}
+	if rest, ok := s.cutDigits(text); ok && s.endsBefore(rest) {
+		return rest, true
+	}
+	*s = stamp{}
+	if rest, ok := s.cutNamed(text); ok && s.endsBefore(rest) {
+		return rest, true
+	}
+	*s = stamp{}
+	if rest, ok := s.cutTAI64N(text); ok && s.endsBefore(rest) {
+		return rest, true
 	}
 	return "", false
+}
+
+// endsBefore reports whether what follows a stamp may follow one.
+func (s *stamp) endsBefore(rest string) bool {
+	return endsStamp(rest) || s.zoned && s.year > 0 && beginsGlued(rest)
 }
 
 // beginsGlued reports whether a line or a tag follows a stamp without a space, as TrueNAS

@@ -14,8 +14,8 @@ import (
 //	mail-1  | 2026-11-23T12:57:36.376231+00:00 INFO    postfix/smtp[474]: 4f1XyZ: to=<…
 //	before    second                    between         tag
 //
-// A container's runtime may have wrapped the line, or another header may stand before the
-// second, with a stamp of its own:
+// A container's runtime may have wrapped the line, or another header with another stamp
+// may stand before the second:
 //
 //	2026-11-23T12:57:36.376231Z 2026-11-23T12:57:36.376231+00:00 mx postfix/smtp[474]: …   docker logs -t
 //	Nov 23 12:57:36 node1 postfix[822]: Nov 23 12:57:36 mx postfix/smtp[474]: …
@@ -144,7 +144,7 @@ func (p *Parser) learnLayout(line string, want *header) {
 	if got.completeByOuter(); got.time != want.time {
 		return
 	}
-	// Copies, because a substring would keep its whole block in memory.
+	// Copies, because the memory of a block is used again.
 	l.before, l.link, l.between = strings.Clone(l.before), strings.Clone(l.link), strings.Clone(l.between)
 	l.tag, l.host = strings.Clone(l.tag), strings.Clone(l.host)
 	p.layouts[p.nextLayout] = l
@@ -165,7 +165,7 @@ func (p *Parser) readByLayout(t unwrapped, line string, yield func(*bounce.Event
 
 // cutOuter looks for the stamp of another header in what is before a line.
 func (l *layout) cutOuter(line string) {
-	for start := 0; start < len(l.before); start++ {
+	for start := range len(l.before) {
 		if start > 0 && l.before[start-1] != ' ' {
 			continue
 		}

@@ -57,8 +57,7 @@ const delimiters = " \t|,;[]()"
 // read reads a line. It returns false where some part is not known, or none is a
 // mail server's.
 func (u *unusual) read(text string) bool {
-	text = cutSource(undecorate(text))
-	text = withoutReceipt(text)
+	text = withoutReceipt(cutSource(undecorate(text)))
 	before := *u
 	if u.readParts(text) || u.foreign {
 		return !u.foreign

@@ -43,8 +43,8 @@ type deferred struct {
 	deferral
 }
 
-// keep fills in copies, which are parts of one string: substrings would keep their
-// block of the log in memory.
+// keep fills in copies, which are parts of one string: the memory of a block of the log
+// is used again.
 func (d *deferred) keep(recipient string, of deferral) {
 	d.recipient, d.deferral = recipient, of
 	texts := [...]*string{&d.recipient, &d.OriginalRecipient, &d.DSN, &d.Transport, &d.Router, &d.Reply.EnhancedCode, &d.Reply.Text, &d.Reply.RelayHost, &d.Reply.RelayIP}

@@ -232,7 +232,7 @@ func (q *Queue) wait(ev *bounce.Event, m *message, yield func(*bounce.Delivery))
 		yield(&ev.Delivery)
 		return
 	}
-	// Clones, because a substring would keep its block of the log in memory.
+	// Clones, because the memory of a block of the log is used again.
 	for _, text := range [...]*string{&s.queueID, &s.messageID, &s.sender, &s.onward, &s.recipient, &s.original, &s.relayHost} {
 		*text = strings.Clone(*text)
 	}

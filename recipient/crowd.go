@@ -38,9 +38,8 @@ type Refusal struct {
 	Stale bool
 }
 
-// mark sets Evidence and Stale. The address, or the domain of a Lookup, accepted mail
-// at lastAccepted, and was refused for the first time since then at firstRefusal, as
-// for Fresh.
+// mark sets Evidence and Stale. The address accepted mail at lastAccepted, and was
+// refused for the first time since then at firstRefusal, as for Fresh.
 func (r *Refusal) mark(lastAccepted, firstRefusal int64) {
 	r.Evidence = Fresh(r.At, lastAccepted, firstRefusal)
 	r.Stale = !r.Evidence && lastAccepted != 0 && r.At-firstRefusal < staleFor.Milliseconds()
