@@ -111,16 +111,30 @@ func (r *reader) isSoFar(c *clause, s *statement) bool {
 }
 
 // isCited reports whether a statement stands in quotes, behind words about the
-// message: "your message "user unknown" was refused".
-func (r *reader) isCited(c *clause, s *statement) bool {
-	before := span{r.text, c.words[0].start, s.says.start}.String()
+// message: "your message "user unknown" was refused". The quoted text may be several
+// clauses: "the subject "closed: user unknown" is spam".
+func (r *reader) isCited(i int, s *statement) bool {
+	sentence := r.clauses[i].sentence
+	first := i
+	for first > 0 && r.clauses[first-1].sentence == sentence {
+		first--
+	}
+	start := r.clauses[first].words[0].start
+	before := span{r.text, start, s.says.start}.String()
 	at := strings.LastIndexByte(before, '"')
 	if at <= 0 || strings.Count(before, "\"")%2 == 0 {
 		return false
 	}
-	for k := range c.words {
-		if w := &c.words[k]; w.start-c.words[0].start < at && w.role&(mail|your|you|sender) != 0 {
-			return true
+	at += start
+	for k := first; k <= i; k++ {
+		c := &r.clauses[k]
+		if last := c.words[len(c.words)-1].start; c.words[0].start > at || last < at {
+			continue // the quote begins in another clause
+		}
+		for n := range c.words {
+			if w := &c.words[n]; w.start < at && w.role&(mail|your|you|sender|other) != 0 {
+				return true
+			}
 		}
 	}
 	return false

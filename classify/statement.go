@@ -231,14 +231,17 @@ func (r *reader) clause(i int) {
 	for k := range found {
 		s := &found[k]
 		s.clause = span{r.text, c.words[0].start, c.words[len(c.words)-1].end}
-		if all&sender != 0 || r.senderBefore || r.isInSender(i) {
+		if all&sender != 0 || r.senderBefore && !r.namesRecipient(c) || r.isInSender(i) {
 			s.subject = sender
 		}
 		if r.otherIn == c.sentence+1 {
 			s.subject = other
 		}
-		if all&(hedge|future) != 0 && !r.isSoFar(c, s) || c.denies(s) || c.question || r.hedgeBefore || r.hedgedUntil == c.sentence+1 || r.isCited(c, s) {
+		if all&(hedge|future) != 0 && !r.isSoFar(c, s) || c.denies(s) || c.question || r.hedgeBefore || r.hedgedUntil == c.sentence+1 {
 			s.doubt = hedged
+		}
+		if r.isCited(i, s) {
+			s.subject, s.doubt = other, hedged
 		}
 		t.statements = append(t.statements, len(r.statements))
 		r.statements = append(r.statements, *s)

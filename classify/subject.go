@@ -107,6 +107,13 @@ func (r *reader) isFrom(c *clause, at int) bool {
 	return false
 }
 
+// namesRecipient reports whether a clause that does not explain the one before it
+// begins with the word recipient, so that words about the sender before it do not
+// count: "sender known, recipient unknown".
+func (r *reader) namesRecipient(c *clause) bool {
+	return (c.mark == ',' || c.mark == ';' || c.mark == '.') && r.isWord(c, 0, "recipient", "addressee", "receiver")
+}
+
 // isError reports whether an error follows a noun: "unknown mailbox error".
 func (r *reader) isError(c *clause, at int) bool {
 	return at < len(c.words) && strings.HasPrefix(r.text[c.words[at].start:c.words[at].end], "error")
