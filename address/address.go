@@ -100,7 +100,7 @@ func isLowerASCII(s string) bool {
 // addresses stay the same.
 func Unicode(a bounce.Address) string {
 	local, found := strings.CutSuffix(a.Normal, a.Domain)
-	if domain, err := idna.ToUnicode(a.Domain); err == nil && found {
+	if domain, err := idna.ToUnicode(a.Domain); err == nil && found && !hasEmptyLabel(domain) {
 		return local + domain
 	}
 	return a.Normal

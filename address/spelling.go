@@ -18,13 +18,18 @@ func Spellings(normal string) []string {
 	}
 	domain := normal[at+1:]
 	letters, err := idna.Lookup.ToUnicode(domain)
-	if err != nil || letters == domain || strings.ContainsAny(letters, "ßς") {
+	if err != nil || letters == domain || hasEmptyLabel(letters) || strings.ContainsAny(letters, "ßς") {
 		// Some programs map these two to other letters, which may give a different
 		// domain.
 		return []string{normal}
 	}
 	return []string{normal, normal[:at+1] + letters}
 }
+
+// hasEmptyLabel reports whether a label of a domain is empty. IDNA decodes the label
+// "xn--" to nothing, so info@xn-- would become "info@", which Postfix's access(5) reads
+// as that user at every domain.
+func hasEmptyLabel(domain string) bool { return strings.Contains("."+domain+".", "..") }
 
 // OneLine reports whether an address stays on one line of a text file in every
 // program: it has no control character and no line separator.
@@ -68,7 +73,7 @@ func isLocal(r rune) bool {
 // isHost reports whether a domain is a host name. Underscores are accepted: the
 // standards forbid them, but such hosts exist.
 func isHost(domain string) bool {
-	if len(domain) > 255 || strings.Contains("."+domain+".", "..") {
+	if len(domain) > 255 || hasEmptyLabel(domain) {
 		return false
 	}
 	return !strings.ContainsFunc(domain, func(r rune) bool {

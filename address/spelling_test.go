@@ -16,6 +16,8 @@ func TestAddressHasTheSpellingsOfItsDomain(t *testing.T) {
 		"a@xn--strae-oqa.example":       {"a@xn--strae-oqa.example"}, // ß is folded to ss by some
 		"a@xn--a.example":               {"a@xn--a.example"},
 		"xn--a@b.example":               {"xn--a@b.example"},
+		"info@xn--":                     {"info@xn--"}, // not "info@", a user at every domain
+		"info@xn--.example":             {"info@xn--.example"},
 		"root":                          {"root"},
 		"":                              {""},
 	} {

@@ -23,6 +23,7 @@ func TestHostileAddressesMatchOnlyThemselves(t *testing.T) {
 	good := []string{
 		"#note@evil.example", "a:b@evil.example", "o'brien+x=1@evil.example", "=1+1@evil.example", "$(reboot)@evil.example",
 		"${run{id}}@evil.example", "a,b@evil.example", "jörg@xn--bcher-kva.example", "ärger@evil.example", "a..b@evil.example",
+		"info@xn--", "info@xn--.example", // their domains in letters are "" and ".example"
 	}
 	from, log := &list{}, &bytes.Buffer{}
 	since := "2026-11-20T09:00:00.000Z"
