@@ -78,7 +78,7 @@ var (
 	eximHost     = regexp.MustCompile(`^(?:(?P<host>[^ \[]+) )?(?:\([^)]*\) )?(?:DS )?\[(?P<ip>[^\]]*)\](?::(?P<port>\d+))?`)
 )
 
-func claimsExim(tag string) bool { return strings.HasPrefix(tag, "exim") }
+func claimsExim(tag string) bool { return isServerName(tag, "exim") }
 
 func parseExim(h *header, ev *bounce.Event) result {
 	body := h.body

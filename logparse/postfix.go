@@ -186,7 +186,7 @@ func claimsPostfix(tag string) bool {
 	}
 	at := strings.LastIndexByte(tag, '/')
 	if at <= 0 {
-		return tag == "postfix" || strings.HasPrefix(tag, "postfix") && !isOtherProgram(tag)
+		return isServerName(tag, "postfix")
 	}
 	return isDaemonTag(tag)
 }

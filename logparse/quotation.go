@@ -2,15 +2,32 @@ package logparse
 
 import "regexp"
 
-// isQuotation reports whether a line with a delivery is another program's that quotes
-// it: rsyslog's, which repeats a line before it, a web server's, or one of the kernel's
-// audit, of a message's header in Exim's reject log, or of a session that exim -v prints.
+// isQuotation reports whether a line with a delivery and without a header is another
+// program's that quotes it: rsyslog's, which repeats a line before it, a web server's, or
+// one of the kernel's audit, of a message's header in Exim's reject log, of a session that
+// exim -v prints, of a document in XML, of a table in SQL, of source code, or of a shell.
 //
 //	Nov 23 12:57:36 mx message repeated 2 times: [ 4XabcZ1y2z: to=<a@b.example>, …]
 //	192.0.2.9 - - [23/Nov/2026:12:57:36 +0000] "GET / HTTP/1.1" 404 12 "-" "4XabcZ1y2z: to=<a@b.example>, …"
 //	type=EXECVE msg=audit(1795438656.123:45): argc=3 a0="grep" a1="4XabcZ1y2z: to=<a@b.example>, …"
 //	  Subject: ** a@b.example R=dnslookup T=remote_smtp: …
 //	  278   SMTP<< 550 4XabcZ1y2z: to=<a@b.example>, …
-func isQuotation(line string) bool { return quotation.MatchString(line) }
+//	<event host="mx">postfix/smtp[474]: 4XabcZ1y2z: to=&lt;a@b.example&gt;, …</event>
+//	INSERT INTO SystemEvents VALUES (1, 'mx', '4XabcZ1y2z: to=<a@b.example>, …');
+//	const line = "4XabcZ1y2z: to=<a@b.example>, …"
+//	failregex = ^%(__prefix_line)s\S+: to=<\S+>, …
+//	# grep '4XabcZ1y2z: to=<a@b.example>' /var/log/mail.log
+func isQuotation(line string) bool {
+	return quotation.MatchString(line) || inSource.MatchString(line)
+}
 
 var quotation = regexp.MustCompile(`^(?:[^<>@]{0,200}(?:\bmessage repeated \d+ times: \[|"[A-Z]{3,8} \S+ HTTP/\d(?:\.\d)?"|"(?:http_)?user_?agent"|\btype=[A-Z_]+ msg=audit\(|\bSMTP<< )|[A-Z* ] [A-Z][A-Za-z-]+: )`)
+
+var inSource = regexp.MustCompile(`^[-+ \t]*(?:` +
+	`<[A-Za-z][\w.:-]*(?: [^<>]*)?>.*(?:</[\w.:-]+>|\]\]>)[ \t]*$|` + // an element of XML
+	`(?i:insert|replace|update|delete|select|values) .*'|\(\d+, ?'|` + // SQL
+	`[^"'` + "`" + `<@]*(?:[:=!]= ?|[^,;:=] = ?|=> |[\w.]\(|[\]\w]\{|return )[&fbru@]?["'` + "`" + `]|` + // a string in source code
+	`//|` +
+	`(?:[\w@:~./-]*[$#%>] )?(?:sudo )?(?:e?grep|zgrep|sed|awk|gawk|logger|echo|printf|exigrep|postlog|journalctl) |` +
+	`[^@]{0,200}(?:\\[SwdsD][+*]|%\{[A-Z]|\[\^|\(\?[P:<]|\.\*).*(?:status|stat)=` + // an expression
+	`)`)

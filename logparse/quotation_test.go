@@ -21,6 +21,19 @@ func TestDeliveriesThatAreQuotedAreNotCounted(t *testing.T) {
 		`  278   SMTP<< 550 5.1.1 ` + delivery:                 1,
 		`  278   ** a@b.example R=dnslookup T=remote_smtp: no`: 0,
 		`mx ~~ ` + delivery + ` "GET / HTTP/1.1" 404 `:         0,
+		`<event host="mx">postfix/smtp[474]: 4f1XyZabcd: to=&lt;a@b.example&gt;, relay=none, status=bounced (no)</event>`: 1,
+		`  <message><![CDATA[Nov 23 12:57:36 mx postfix/smtp[474]: ` + delivery + `]]></message>`:                         1,
+		`INSERT INTO SystemEvents VALUES (1,'2026-11-23 12:57:36','mx','` + delivery + `');`:                              1,
+		`(17,'2026-11-23 12:57:36','mx','` + delivery + `'),`:                                                             1,
+		`    line = "Nov 23 12:57:36 mx postfix/smtp[474]: ` + delivery + `"`:                                             1,
+		`+    assert parse("` + delivery + `") == 3`:                                                                      1,
+		"const sample = `1xVTbv-00000r-1v ** a@b.example R=dnslookup T=remote_smtp: no`":                                  1,
+		`// ` + delivery: 1,
+		`failregex = ^%(__prefix_line)s\S+: to=<\S+>, relay=none, delay=\S+, status=bounced`:                    1,
+		`match => { "message" => "%{WORD:qid}: to=<%{EMAIL:to}>, relay=%{DATA:relay}, status=%{WORD:status}" }`: 1,
+		`root@mx:~# grep '4f1XyZabcd: to=<a@b.example>, relay=none' /var/log/mail.log | grep status=bounced`:    1,
+		`unknown header msg="` + delivery + `"`:                                                                 0,
+		`mx ~~ smtp ` + delivery + ` [^ (?P<status>x) status=bounced`:                                           0,
 	} {
 		p := newParser(t, "")
 		if got := events(p, line+"\n"); len(got) != 0 || p.Counts().Unparsed != 1-want {

@@ -46,7 +46,9 @@ var (
 // reason in quarantine= may have commas.
 const sendmailOthers = `(?:, (?:[abce-lnopqt-z]|d[a-rt-z]|m[b-z]|r[a-df-z]|s[a-su-z])[a-z_]*=[^,]*(?:,[^,=]*)*)*`
 
-func claimsSendmail(tag string) bool { return hasAnyPrefix(tag, "sendmail", "sm-") }
+func claimsSendmail(tag string) bool {
+	return isServerName(tag, "sendmail") || strings.HasPrefix(tag, "sm-") && !isHelper(tag)
+}
 
 func parseSendmail(h *header, ev *bounce.Event) result {
 	*ev = bounce.Event{Delivery: bounce.Delivery{MTA: bounce.Sendmail}}

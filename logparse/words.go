@@ -166,8 +166,37 @@ func isOtherProgram(tag string) bool {
 	if at := strings.IndexByte(tag, '/'); at > 0 {
 		return otherPrograms[tag[:at]] || strings.HasPrefix(tag, "postfix") && !postfixDaemons[tag[strings.LastIndexByte(tag, '/')+1:]]
 	}
-	return otherPrograms[tag] || hasAnyPrefix(tag, "php", "python", "dovecot-", "fail2ban.", "rspamd_", "policyd", "mailman", "nginx-", "apache",
-		"postfixadmin", "postfix-policyd", "postfix-mta-sts", "postfix-tlspol", "postfix_exporter", "sendmail-milter", "eximstats")
+	return otherPrograms[tag] || hasAnyPrefix(tag, "php", "python", "dovecot-", "fail2ban.", "rspamd_", "policyd", "mailman", "nginx-", "apache", "opensmtpd-filter", "filter-") ||
+		isHelper(tag)
+}
+
+// isHelper reports whether a tag is that of a program around a mail server, which is
+// named after it: "sendmail-api", "postfix_exporter", "eximstats". Instances of the server
+// have such tags too, with names that an administrator chose.
+func isHelper(tag string) bool {
+	for _, server := range [...]string{"postfix", "sendmail", "exim", "opensmtpd", "smtpd", "sm-"} {
+		rest, found := strings.CutPrefix(tag, server)
+		if !found {
+			continue
+		}
+		for word := range strings.FieldsFuncSeq(rest, func(r rune) bool { return r < 'a' || 'z' < r }) {
+			if helperWords[word] {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+var helperWords = makeSet(`admin alert alerts analyzer api backup checker cron dashboard exporter gui health healthcheck logger
+	logwatch metrics milter mon monitor monitoring notifier notify parser policy policyd report reporter reports
+	script stats statistics sts tlspol watch watchdog watcher webhook`)
+
+// isServerName reports whether a tag is the name of a server or of an instance of it:
+// "exim4", "exim-out", but not "eximon" or "exim-monitor".
+func isServerName(tag, server string) bool {
+	rest, found := strings.CutPrefix(tag, server)
+	return found && (rest == "" || (rest[0] < 'a' || 'z' < rest[0]) && !isHelper(tag))
 }
 
 // isTaskStream reports whether a name is that of a log stream of a task in AWS ECS:
@@ -184,4 +213,4 @@ var otherPrograms = makeSet(`dovecot sshd sshd-session kernel systemd systemd-lo
 	spf-milter pyspf-milter dkimproxy.in dkimproxy.out authdaemond vsftpd proftpd cups snmpd nrpe zabbix_agentd slapd mysqld mariadbd
 	roundcube sogod node java perl ruby gunicorn uwsgi auditd audit spamass-milter smf-spf milter-regex postsrsd procmail
 	maildrop fetchmail getmail greylistd sympa wwsympa haproxy traefik caddy envoy stunnel stunnel4 pure-ftpd smbd nmbd winbindd
-	openvpn charon radiusd nscd nslcd sssd polkitd asterisk freeswitch prosody ejabberd bouncetail`)
+	openvpn charon radiusd nscd nslcd sssd polkitd asterisk freeswitch prosody ejabberd bash zsh snoopy bouncetail`)

@@ -1,0 +1,52 @@
+package logparse_test
+
+import (
+	"testing"
+
+	"github.com/bouncetail/bouncetail/bounce"
+)
+
+// Programs are named after the server that they belong to, and so are its instances.
+func TestProgramsNamedAfterAServer(t *testing.T) {
+	lines := map[bounce.MTA]string{
+		bounce.Postfix:   "4XabcZ1y2z: to=<a@b.example>, relay=none, delay=1, dsn=5.1.1, status=bounced (no)",
+		bounce.Exim:      "1xVTbv-00000r-1v ** a@b.example R=dnslookup T=remote_smtp: no",
+		bounce.Sendmail:  "6AND4fXN000084: to=<a@b.example>, delay=00:00:01, mailer=esmtp, dsn=5.1.1, stat=User unknown",
+		bounce.OpenSMTPD: `770afeddea7e9413 mta delivery evpid=7571057c164ab4f5 from=<> to=<a@b.example> rcpt=<-> delay=0s result="PermFail" stat="550 no"`,
+	}
+	for _, tt := range []struct {
+		tag            string
+		mta            bounce.MTA
+		read, unparsed int
+	}{
+		{"postfix", bounce.Postfix, 1, 0},
+		{"postfix-out", bounce.Postfix, 1, 0},
+		{"postfix2", bounce.Postfix, 1, 0},
+		{"mta/smtp", bounce.Postfix, 1, 0},
+		{"postfix-exporter", bounce.Postfix, 0, 0},
+		{"postfix_report", bounce.Postfix, 0, 0},
+		{"postfixadmin", bounce.Postfix, 0, 0},
+		{"postfixgw", bounce.Postfix, 0, 1},
+		{"exim", bounce.Exim, 1, 0},
+		{"exim4", bounce.Exim, 1, 0},
+		{"exim-4.98-2", bounce.Exim, 1, 0},
+		{"eximstats", bounce.Exim, 0, 0},
+		{"exim-monitor", bounce.Exim, 0, 0},
+		{"eximout", bounce.Exim, 0, 1},
+		{"sendmail", bounce.Sendmail, 1, 0},
+		{"sm-mta", bounce.Sendmail, 1, 0},
+		{"sm-msp-queue", bounce.Sendmail, 1, 0},
+		{"sendmail-in", bounce.Sendmail, 1, 0},
+		{"sendmail-api", bounce.Sendmail, 0, 0},
+		{"sm-notify", bounce.Sendmail, 0, 0},
+		{"smtpd", bounce.OpenSMTPD, 1, 0},
+		{"opensmtpd-filter-x", bounce.OpenSMTPD, 0, 0},
+		{"filter-rspamd", bounce.OpenSMTPD, 0, 0},
+		{"opensmtpd_exporter", bounce.OpenSMTPD, 0, 0},
+	} {
+		p := newParser(t, "")
+		if got := events(p, "Nov 23 12:57:36 mx "+tt.tag+"[12]: "+lines[tt.mta]+"\n"); len(got) != tt.read || p.Counts().Unparsed != tt.unparsed {
+			t.Errorf("%s: got %v, counted %d, want %d events and %d counted", tt.tag, describeAll(got), p.Counts().Unparsed, tt.read, tt.unparsed)
+		}
+	}
+}
