@@ -18,7 +18,7 @@ import "regexp"
 //	failregex = ^%(__prefix_line)s\S+: to=<\S+>, …
 //	# grep '4XabcZ1y2z: to=<a@b.example>' /var/log/mail.log
 func isQuotation(line string) bool {
-	return quotation.MatchString(line) || inSource.MatchString(line)
+	return quotation.MatchString(line) || inSource.MatchString(line) && !tagsBefore.MatchString(line) // else a page, see copies.go
 }
 
 var quotation = regexp.MustCompile(`^(?:[^<>@]{0,200}(?:\bmessage repeated \d+ times: \[|"[A-Z]{3,8} \S+ HTTP/\d(?:\.\d)?"|"(?:http_)?user_?agent"|\btype=[A-Z_]+ msg=audit\(|\bSMTP<< )|[A-Z* ] [A-Z][A-Za-z-]+: )`)
@@ -29,5 +29,5 @@ var inSource = regexp.MustCompile(`^[-+ \t]*(?:` +
 	`[^"'` + "`" + `<@]*(?:[:=!]= ?|[^,;:=] = ?|=> |[\w.]\(|[\]\w]\{|return )[&fbru@]?["'` + "`" + `]|` + // a string in source code
 	`//|` +
 	`(?:[\w@:~./-]*[$#%>] )?(?:sudo )?(?:e?grep|zgrep|sed|awk|gawk|logger|echo|printf|exigrep|postlog|journalctl) |` +
-	`[^@]{0,200}(?:\\[SwdsD][+*]|%\{[A-Z]|\[\^|\(\?[P:<]|\.\*).*(?:status|stat)=` + // an expression
+	`[^@]*(?:\\[SwdsD][+*]|%\{[A-Z]|\[\^|\(\?[P:<]|\.\*)[^@]*(?:status|stat)=` + // an expression
 	`)`)
