@@ -35,6 +35,7 @@ func unmarked(line string) string {
 		text = entities.Replace(text)
 	}
 	text = markedAddress.ReplaceAllString(text, "=<$1>")
+	text = markedExim.ReplaceAllString(text, "$1$2$3")
 	text = linkedAddress.ReplaceAllStringFunc(text, func(link string) string {
 		if m := linkedAddress.FindStringSubmatch(link); m[1]+m[2] == m[3] {
 			return "=<" + m[3] + ">"
@@ -71,7 +72,7 @@ func respaced(line string) string {
 func withoutFrame(line string) string {
 	text := markupAtStart.ReplaceAllString(strings.TrimLeftFunc(line, isOrnament), "")
 	if tag := tagsBefore.FindString(text); tag != "" {
-		text = tagsBehind.ReplaceAllString(text[len(tag):], "")
+		text = breaks.ReplaceAllString(tagsBehind.ReplaceAllString(text[len(tag):], ""), "")
 	}
 	if text = strings.TrimLeftFunc(text, isOrnament); text != line {
 		text = strings.TrimRight(markupAtEnd.ReplaceAllString(text, ""), "`")
@@ -81,13 +82,16 @@ func withoutFrame(line string) string {
 
 const hiddenAddress = `([^\s<>"'|/@()\[\]]+)(?: at | ?\(at\) ?| ?\[at\] ?)([A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)`
 
+const markedEmail = `\[(?:email|url)(?:=[^\]"<>]*|="[^\]"<>]*")?\]([^\[\]<>"\s]+)\[/(?:email|url)\]`
+
 const markupNames = `(?:email|url|font|color|size|code|icode|quote|pre|plain|noparse|left|indent|b|i|u)(?:=[^\]]*)?\]`
 
 var (
 	markupAtStart = regexp.MustCompile(`(?i)^(?:\[` + markupNames + ` *)+`)
 	markupAtEnd   = regexp.MustCompile(`(?i)(?: *\[/` + markupNames + `)+$`)
-	// "to=<[email]a@b.example[/email]>"
-	markedAddress = regexp.MustCompile(`(?i)=< ?\[(?:email|url)(?:=[^\]"<>]*|="[^\]"<>]*")?\]([^\[\]<>"\s]+)\[/(?:email|url)\]>`)
+	// "to=<[email]a@b.example[/email]>", "** [email]a@b.example[/email] R=…"
+	markedAddress = regexp.MustCompile(`(?i)=< ?` + markedEmail + `>`)
+	markedExim    = regexp.MustCompile(`(?i)^([^<>@="]{0,120}\b` + eximIDPattern + ` (?:\*\*|==|=>|->) )` + markedEmail + `([ :])`)
 	// "to=<[a@b.example](mailto:a@b.example)>", "to=a@b.example <mailto:a@b.example>"
 	linkedAddress = regexp.MustCompile(`=<?(?:\[([^\[\]<>"\s]+)\]\(|([^\[\]<>"\s]+) <)mailto:([^\[\]()<>"\s]+)[>)]>?`)
 	// "a at b.example", "a(at)b.example", as archives of mailing lists write addresses
@@ -101,6 +105,7 @@ var (
 	boldField      = regexp.MustCompile(`\*\*((?:to|relay|dsn|status|stat)=[^*]*)\*\*`)
 	tagsBefore     = regexp.MustCompile(`^(?i)(?:<(?:pre|code|p|br|b|i|em|strong|li|td|tr|span|div|font|tt|samp|kbd|blockquote)(?: [^<>]*)?/?> *)+`)
 	tagsBehind     = regexp.MustCompile(`(?: *</?[A-Za-z]+ ?/?>)+$`)
+	breaks         = regexp.MustCompile(`<br ?/?> ?`)
 	plainRecipient = regexp.MustCompile(`^(?:[^<>"]|<[a-z0-9.]{1,12}>)*: *to=<[^<>" ]*>,`) // behind <22> or <mail.info>
 	doubled        = regexp.MustCompile(`[ \t]{2,}`)
 	// "1xVTbv-00000r-1v ==a@b.example"

@@ -33,6 +33,8 @@ func TestCopiesOfLines(t *testing.T) {
 			strings.Replace(line, " to=<a@b.example>", ` to=\<a@b.example\>`, 1),
 			strings.Replace(line, " to=<a@b.example>", ` to=\<<a@b.example>\>`, 1),
 			strings.Replace(line, "status=bounced", "**status=bounced**", 1),
+			strings.Replace(line, " ** a@b.example", " ** [email]a@b.example[/email]", 1),
+			"<p>" + strings.ReplaceAll(entities.Replace(line), ", ", ", <br />") + "</p>",
 			"**" + line + "**",
 			strings.ReplaceAll(line, ", ", ",  "),
 			strings.ReplaceAll(strings.ReplaceAll(line, ": ", ":  "), "57:36 ", "57:36  "),

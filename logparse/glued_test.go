@@ -21,6 +21,7 @@ func TestGluedLines(t *testing.T) {
 		"2026-11-23T12:57:36Z mx postfix/pickup[2]: 4f1XyZabcd: uid=0 from=<root> " + delivery:                                                 1,
 		header + "smtpd[1]: connect from a.example[192.0.2.9] " + removed:                                                                      0,
 		header + "cleanup[1]: 4f1XyZabcd: warning: header Subject: " + delivery + " from a.example[192.0.2.9]":                                 0,
+		header + "cleanup[1]: 4f1XyZabcd: info: header Subject: " + delivery + " from a.example[192.0.2.9]":                                    0,
 		header + "smtp[4]: 4f1XyZabcd: host mx.b.example[192.0.2.1] said: 450 4.2.1 " + delivery + " (in reply to RCPT TO command)":            0,
 		header + "smtpd[1]: NOQUEUE: reject: RCPT from a.example[192.0.2.9]: 554 5.7.1 no; from=<> to=<a@b.example> helo=<x " + delivery + ">": 0,
 	} {

@@ -143,7 +143,9 @@ func isGlued(body string) bool {
 	return at != nil && !quotes.MatchString(body[:at[0]])
 }
 
-var quotes = regexp.MustCompile(`\b(?:said|warning|reject): `)
+// quotes matches the words before what another server said, or what a message holds: a
+// header check logs "4XabcZ1y2z: info: header Subject: …".
+var quotes = regexp.MustCompile(`\b(?:said|warning|reject): |^[0-9A-Za-z]{5,24}: [a-z]+: `)
 
 var gluedDelivery = regexp.MustCompile(`(?: |\\n|<br ?/?>)(?:[A-Z][a-z]{2} [ 1-3]?\d \d\d:\d\d:\d\d|\d{4}-\d\d-\d\dT\S{1,40}) \S{1,100} postfix[\w-]{0,40}/\w{1,40}\[\d+\]: [0-9A-Za-z]{5,24}: to=<[^<>]*>, (?:orig_to=<[^<>]*>, )?relay=`)
 
