@@ -37,14 +37,11 @@ func (p *Parser) readUnusual(line string, yield func(*bounce.Event)) {
 	for n := range maxObjects {
 		text := line
 		if n > 0 {
-			text = upToComma(line)
+			text = upToNext(line)
 		}
 		u := unusual{near: p.last, keys: &p.keys}
 		found := u.read(text)
-		next, more := strings.CutPrefix(strings.TrimLeft(u.behind, " "), ",")
-		if !more {
-			next = ""
-		}
+		next := nextObject(u.behind)
 		if found || !mayHoldLines(text) || !p.readNested(text, 0, yield) {
 			p.finishUnusual(&u, found, text[:len(text)-len(next)], yield)
 		}
@@ -63,19 +60,25 @@ func (p *Parser) readUnusual(line string, yield func(*bounce.Event)) {
 // any program.
 const continued = "                "
 
-// upToComma returns the object that a line begins with and the comma behind it, or
+// upToNext returns the object that a line begins with and the comma behind it, or
 // the whole line. If each object were read with all that follow it, the time would
 // grow with the square of their number.
-func upToComma(line string) string {
+func upToNext(line string) string {
 	if line[0] != '{' {
 		return line
 	}
-	_, behind, ok := cutNested(line)
-	next, more := strings.CutPrefix(strings.TrimLeft(behind, " "), ",")
-	if !ok || !more {
-		return line
+	_, behind, _ := cutNested(line)
+	return line[:len(line)-len(nextObject(behind))]
+}
+
+// nextObject returns what follows an object and a comma, or the object that directly
+// follows, as Amazon Data Firehose joins them.
+func nextObject(behind string) string {
+	behind = strings.TrimLeft(behind, " ")
+	if next, more := strings.CutPrefix(behind, ","); more || strings.HasPrefix(behind, "{") {
+		return next
 	}
-	return line[:len(line)-len(next)]
+	return ""
 }
 
 // finishUnusual reads the body that was found, or looks for a delivery in the

@@ -16,17 +16,18 @@ func TestALogServersDocument(t *testing.T) {
 		"Nov 23 12:57:38 mx postfix/smtp[4]: 4f1XyZabcf to=" + body,
 	}
 	want := describeAll(events(newParser(t, ""), strings.Join(lines, "\n")+"\n"))
-	for name, form := range map[string][3]string{
-		"Loki":          {`{"streams":[{"stream":{"host":"mx"},"values":[`, `["1795438656123456789","LINE"]`, `]}]}`},
-		"CloudWatch":    {`{"messageType":"DATA_MESSAGE","logEvents":[`, `{"id":"1","timestamp":1795438656123,"message":"LINE"}`, `]}`},
-		"Elasticsearch": {`{"took":3,"hits":{"hits":[`, `{"_source":{"@timestamp":"2026-11-23T12:57:40Z","message":"LINE"}}`, `]}}`},
+	for name, form := range map[string][4]string{
+		"Loki":          {`{"streams":[{"stream":{"host":"mx"},"values":[`, `["1795438656123456789","LINE"]`, `]}]}`, ","},
+		"CloudWatch":    {`{"messageType":"DATA_MESSAGE","logEvents":[`, `{"id":"1","timestamp":1795438656123,"message":"LINE"}`, `]}`, ","},
+		"Elasticsearch": {`{"took":3,"hits":{"hits":[`, `{"_source":{"@timestamp":"2026-11-23T12:57:40Z","message":"LINE"}}`, `]}}`, ","},
+		"Firehose":      {"", `{"timestamp":"2026-11-23T12:57:40Z","message":"LINE"}`, "", ""},
 	} {
 		var elements []string
 		for _, line := range lines {
 			elements = append(elements, strings.ReplaceAll(form[1], "LINE", line))
 		}
 		p := newParser(t, "")
-		got := describeAll(events(p, form[0]+strings.Join(elements, ",")+form[2]+"\n"))
+		got := describeAll(events(p, form[0]+strings.Join(elements, form[3])+form[2]+"\n"))
 		if strings.Join(got, "\n") != strings.Join(want, "\n") {
 			t.Errorf("%s: got %v, want %v", name, got, want)
 		}

@@ -1,10 +1,13 @@
 package logparse
 
-import "regexp"
+import (
+	"regexp"
+	"strings"
+)
 
 // isQuotation reports whether a line with a delivery and without a header is another
 // program's that quotes it: rsyslog's, which repeats a line before it, a web server's, or
-// one of the kernel's audit, of a message's header in Exim's reject log, of a session that
+// one of the kernel's audit, of a message's header in Exim's reject log, of a field that holds what a stranger sent, of a session that
 // exim -v prints, of a document in XML, of a table in SQL, of source code, or of a shell.
 //
 //	Nov 23 12:57:36 mx message repeated 2 times: [ 4XabcZ1y2z: to=<a@b.example>, …]
@@ -12,16 +15,22 @@ import "regexp"
 //	type=EXECVE msg=audit(1795438656.123:45): argc=3 a0="grep" a1="4XabcZ1y2z: to=<a@b.example>, …"
 //	  Subject: ** a@b.example R=dnslookup T=remote_smtp: …
 //	  278   SMTP<< 550 4XabcZ1y2z: to=<a@b.example>, …
+//	scanner[155]: subject="4XabcZ1y2z: to=<a@b.example>, …" from=…
 //	<event host="mx">postfix/smtp[474]: 4XabcZ1y2z: to=&lt;a@b.example&gt;, …</event>
 //	INSERT INTO SystemEvents VALUES (1, 'mx', '4XabcZ1y2z: to=<a@b.example>, …');
 //	const line = "4XabcZ1y2z: to=<a@b.example>, …"
 //	failregex = ^%(__prefix_line)s\S+: to=<\S+>, …
 //	# grep '4XabcZ1y2z: to=<a@b.example>' /var/log/mail.log
 func isQuotation(line string) bool {
+	if name, _, found := strings.Cut(line, ": "); found && isHeaderField(name) {
+		return true
+	}
 	return quotation.MatchString(line) || inSource.MatchString(line) && !tagsBefore.MatchString(line) // else a page, see copies.go
 }
 
-var quotation = regexp.MustCompile(`^(?:[^<>@]{0,200}(?:\bmessage repeated \d+ times: \[|"[A-Z]{3,8} \S+ HTTP/\d(?:\.\d)?"|"(?:http_)?user_?agent"|\btype=[A-Z_]+ msg=audit\(|\bSMTP<< )|[A-Z* ] [A-Z][A-Za-z-]+: )`)
+var quotation = regexp.MustCompile(`^(?:[^<>@]{0,200}(?:\bmessage repeated \d+ times: \[|"[A-Z]{3,8} \S+ HTTP/\d(?:\.\d)?"|"(?:http_)?user_?agent"|\btype=[A-Z_]+ msg=audit\(|\bSMTP<< |` +
+	`(?i:\b(?:subject|helo|user(?:name)?|login|query|command|url|referer|title)"?(?:=|: ?)["'<(][^"']{0,200}\bto=))|` +
+	`[A-Z* ] [A-Z][A-Za-z-]+: )`)
 
 var inSource = regexp.MustCompile(`^[-+ \t]*(?:` +
 	`<[A-Za-z][\w.:-]*(?: [^<>]*)?>.*(?:</[\w.:-]+>|\]\]>)[ \t]*$|` + // an element of XML
@@ -31,3 +40,14 @@ var inSource = regexp.MustCompile(`^[-+ \t]*(?:` +
 	`(?:[\w@:~./-]*[$#%>] )?(?:sudo )?(?:e?grep|zgrep|sed|awk|gawk|logger|echo|printf|exigrep|postlog|journalctl) |` +
 	`[^@]*(?:\\[SwdsD][+*]|%\{[A-Z]|\[\^|\(\?[P:<]|\.\*)[^@]*(?:status|stat)=` + // an expression
 	`)`)
+
+// headerFields are the fields in which the header of a message may hold anything.
+var headerFields = makeSet(`subject from to cc bcc sender reply-to return-path message-id in-reply-to references received comments keywords
+	thread-topic list-id user-agent content-type`)
+
+// isHeaderField reports whether a name is that of a field of a message's header, which
+// may be in front of a line that a stranger sent.
+func isHeaderField(name string) bool {
+	name = strings.ToLower(name)
+	return headerFields[name] || strings.HasPrefix(name, "x-")
+}

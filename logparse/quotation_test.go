@@ -32,6 +32,13 @@ func TestDeliveriesThatAreQuotedAreNotCounted(t *testing.T) {
 		`failregex = ^%(__prefix_line)s\S+: to=<\S+>, relay=none, delay=\S+, status=bounced`:                    1,
 		`match => { "message" => "%{WORD:qid}: to=<%{EMAIL:to}>, relay=%{DATA:relay}, status=%{WORD:status}" }`: 1,
 		`root@mx:~# grep '4f1XyZabcd: to=<a@b.example>, relay=none' /var/log/mail.log | grep status=bounced`:    1,
+		`Nov 23 12:57:36 mx scanner[155]: checked subject="` + delivery + `" from=x`:                            1,
+		`Nov 23 12:57:36 mx vpnd[155]: failed, user='` + delivery + `'`:                                         1,
+		`{"time":"2026-11-23T12:57:36Z","msg":"mail","subject":"` + delivery + `"}`:                             1,
+		`  Subject: 2026-11-23 12:57:36 1xVTbv-00000r-1v ** a@b.example R=x T=y: no`:                            1,
+		`Subject: Nov 23 12:57:36 mx postfix/smtp[4]: ` + delivery:                                              1,
+		`X-Note: Nov 23 12:57:36 mx postfix/smtp[4]: ` + delivery:                                               1,
+		`Nov 23 12:57:36 mx scanner[155]: subject="hi" line="` + delivery + `"`:                                 0,
 		`unknown header msg="` + delivery + `"`:                                                                 0,
 		`mx ~~ smtp ` + delivery + ` [^ (?P<status>x) status=bounced`:                                           0,
 	} {

@@ -320,6 +320,9 @@ func withoutService(program, text string) string {
 // program, and a number in a list of numbers and names.
 func (u *unusual) cutName(rest string, colon int) (string, bool) {
 	name, after := rest[:colon], rest[colon+1:]
+	if u.n == 0 && isHeaderField(name) {
+		return "", false
+	}
 	if leading(name) == len(name) {
 		return after, true
 	}
