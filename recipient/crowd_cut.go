@@ -26,7 +26,8 @@ func (g *group) crowds(windows []window) []Crowd {
 		for first > free && g.refusals[dense].At-g.refusals[first-1].At <= graceTime.Milliseconds() {
 			first--
 		}
-		first, end = g.earliest(free, first), g.latest(end, next)
+		around := g.shareAround(g.refusals[first:end])
+		first, end = g.earliest(free, first, around), g.latest(end, next, around)
 		crowds = g.cut(crowds, first, dense, end)
 		free = end
 		if g.Run != nil {
@@ -40,16 +41,40 @@ const (
 	// mostly is the share from which refusals before and after the windows of a crowd
 	// belong to it, although they are too few for a window.
 	mostly = 0.5
-	// mostlyPause is the longest pause before and after them.
-	mostlyPause = int64(slowGap) * slotLength
+	// Of a domain it is mostlyOf the share of the windows, between leastAround, which
+	// ordinary deaths do not reach, and mostAround: a partial outage refuses less than
+	// most, and its windows are where it refused more by chance.
+	mostlyOf, leastAround, mostAround = 0.6, 0.2, 0.3
+	// mostlyPause is the longest pause before and after them. Of a domain it is
+	// nightPause, because an outage may go on in the morning.
+	mostlyPause, nightPause = int64(slowGap) * slotLength, 18 * hourMS
 )
 
+// shareAround returns the share from which refusals before and after those of the
+// windows of a crowd belong to it.
+func (g *group) shareAround(refusals []Refusal) float64 {
+	if g.several() {
+		return mostly
+	}
+	w, from, to := g.counted(refusals)
+	return max(leastAround, min(mostAround, mostlyOf*share(w.refused, g.sent(from, to))))
+}
+
+// longestPause returns the longest pause before and after those refusals, in
+// milliseconds.
+func (g *group) longestPause() int64 {
+	if g.several() {
+		return mostlyPause
+	}
+	return nightPause
+}
+
 // earliest returns the first refusal that belongs to a crowd that begins with
-// another one. Refusals before low are in another crowd.
-func (g *group) earliest(low, first int) int {
+// another one, by the share around it. Refusals before low are in another crowd.
+func (g *group) earliest(low, first int, around float64) int {
 	earliest := first
-	for i := first - 1; i >= low && g.refusals[i+1].At-g.refusals[i].At <= mostlyPause; i-- {
-		if share(first-i, g.sentAround(g.refusals[i].At, g.refusals[first].At)) >= mostly {
+	for i := first - 1; i >= low && g.refusals[i+1].At-g.refusals[i].At <= g.longestPause(); i-- {
+		if share(first-i, g.sentAround(g.refusals[i].At, g.refusals[first].At)) >= around {
 			earliest = i
 		}
 	}
@@ -58,10 +83,10 @@ func (g *group) earliest(low, first int) int {
 
 // latest returns the index after the last refusal that belongs to a crowd that has
 // those up to end, without end.
-func (g *group) latest(end, high int) int {
+func (g *group) latest(end, high int, around float64) int {
 	latest := end
-	for i := end; i < high && g.refusals[i].At-g.refusals[i-1].At <= mostlyPause; i++ {
-		if share(i+1-end, g.sentAround(g.refusals[end-1].At, g.refusals[i].At)) >= mostly {
+	for i := end; i < high && g.refusals[i].At-g.refusals[i-1].At <= g.longestPause(); i++ {
+		if share(i+1-end, g.sentAround(g.refusals[end-1].At, g.refusals[i].At)) >= around {
 			latest = i + 1
 		}
 	}

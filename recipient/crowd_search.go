@@ -140,7 +140,29 @@ func (s *Search) Crowds(unit Unit, refusals []Refusal) []Crowd {
 	if unit.Kind == UnitDomain && s.Limits.Usual > 0 {
 		crowds = s.unusual(unit.Name, crowds)
 	}
+	if unit.Kind == UnitDomain {
+		s.join(unit, crowds, refusals)
+	}
 	return crowds
+}
+
+// join lets a crowd go on to the next one of the same domain, if that begins less than
+// a night later and enough is refused between: a directory that fails for a third of
+// all look-ups refuses too few at times.
+func (s *Search) join(unit Unit, crowds []Crowd, refusals []Refusal) {
+	for i := range crowds[:max(len(crowds), 1)-1] {
+		c, next := &crowds[i], crowds[i+1].Start
+		end, start := msOf(c.End), msOf(next)
+		between := 0
+		for k := range refusals {
+			if at := refusals[k].At; end < at && at < start {
+				between++
+			}
+		}
+		if start-end <= nightPause && share(between, s.Traffic.Domain(unit.Name).Between(SlotOf(end)+1, SlotOf(start)-1)) >= s.least(unit) {
+			c.End = max(c.End, min(next, stampOf(msOf(c.Start)+maxCrowd.Milliseconds())))
+		}
+	}
 }
 
 // take appends the crowds of refusals in windows of at most so many slots without a

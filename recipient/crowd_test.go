@@ -394,6 +394,30 @@ func TestACrowdTakesInWhatIsRefusedNearIt(t *testing.T) {
 	}
 }
 
+func TestACrowdGoesOnToTheNextAndOverNight(t *testing.T) {
+	for _, tt := range []struct {
+		name     string
+		refusals []Refusal
+		lone     int // hour
+		accepted int // near it
+		in       bool
+	}{
+		{"one of six refused between two outages", slices.Concat(refusals(4, 10, time.Minute), refusals(7, 1, 0), refusals(10, 10, time.Minute)), 7, 5, true},
+		{"one of 51", slices.Concat(refusals(4, 10, time.Minute), refusals(7, 1, 0), refusals(10, 10, time.Minute)), 7, 50, false},
+		{"one of three on the next morning", slices.Concat(refusals(8, 10, time.Minute), refusals(23, 1, 0)), 23, 2, true},
+		{"one of eleven on the next morning", slices.Concat(refusals(8, 10, time.Minute), refusals(23, 1, 0)), 23, 10, false},
+		{"one of three on the day after", slices.Concat(refusals(0, 10, time.Minute), refusals(23, 1, 0)), 23, 2, false},
+	} {
+		var traffic fixed
+		lone := start.Add(time.Duration(tt.lone) * time.Hour).UnixMilli()
+		traffic.sends.Add(SlotOf(lone), tt.accepted)
+		crowds := search(&traffic, defaultLimits).Crowds(Unit{UnitDomain, domain}, tt.refusals)
+		if in := slices.ContainsFunc(crowds, func(c Crowd) bool { return c.Spans(stampOf(lone), domain) }); in != tt.in {
+			t.Errorf("%s: in a crowd %v, want %v\n%+v", tt.name, in, tt.in, crowds)
+		}
+	}
+}
+
 // What is outside of a crowd does not change it, and every refusal in a dense hour
 // is part of one.
 func TestCrowdsDoNotDependOnDistantRefusals(t *testing.T) {

@@ -58,6 +58,17 @@ var Scenarios = []Scenario{
 	{"readers-gone", "All readers of a newsletter at a provider cease to exist, and it is sent three times more.", readersGone},
 	{"hoster-weekend", "A hoster of 120 domains refuses everything from Friday evening to Sunday night.", hosterWeekend},
 	{"stranger-guesses", "An attacker makes us write to thousands of addresses that do not exist, while others cease to exist.", strangerGuesses},
+	{"smart-host-table", "A gateway of 40 domains loses its table for two hours and refuses everyone, also new addresses.", smartHostTable},
+	{"failing-lookups", "The directory of a company with 200 addresses fails for a third of all look-ups, for three days.", failingLookups},
+	{"one-address-listed", "One of our two IPs is listed at a provider, which refuses half of the mail of a day as unknown users.", oneAddressListed},
+	{"company-moves", "A company with 60 addresses moves, and 20 mailboxes are created a day late.", companyMoves},
+	{"company-moves-and-cleans", "A company moves, and six of its 60 mailboxes are not taken along.", companyMovesAndCleans},
+	{"domain-retired", "A provider retires one of its domains with 300 readers of a weekly newsletter.", domainRetired},
+	{"imported-once", "2,000 new addresses in 400 domains with other mail are mailed once; 35 % do not exist.", importedOnce},
+	{"two-senders", "One sender writes to buyers all day, another to a purchased list at the same provider, which has an outage the day after.", twoSenders},
+	{"newsletter-in-pieces", "A newsletter is sent in five pieces on five days, and the third one meets an outage of half of the attempts.", newsletterInPieces},
+	{"wrong-resolver", "A wrong resolver finds no domain for an hour, and three domains are gone for good.", wrongResolver},
+	{"backend-down", "A third of the mailboxes of a provider are refused for eight hours.", backendDown},
 }
 
 func providerOutage(l *Log) {
