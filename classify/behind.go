@@ -232,6 +232,9 @@ func (r *reader) isNotServed(c *clause, s *statement, at int) bool {
 			return true
 		}
 	}
+	if r.spans(c, "of ours", "ours", "one of ours") {
+		return true // "b.example is no domain of ours"
+	}
 	before := false // a preposition stands before
 	for k := range c.words {
 		w := c.words[k].role

@@ -49,7 +49,20 @@ func (r *reader) alternatives() {
 }
 
 // isCause reports whether a clause names another cause than a bad address.
-func (r *reader) isCause(i int) bool { return len(r.topics[i].statements) == 0 && !r.topics[i].idle }
+func (r *reader) isCause(i int) bool {
+	return len(r.topics[i].statements) == 0 && !r.topics[i].idle && !r.clauses[i].onlyNames()
+}
+
+// onlyNames reports whether a clause only names what somebody or something is: "or group
+// of b.example".
+func (c *clause) onlyNames() bool {
+	for k := range c.words {
+		if w := &c.words[k]; w.isName() || w.role&filler == 0 && w.role&^(recipient|place|domain|preposition|takeover|or) != 0 {
+			return false
+		}
+	}
+	return true
+}
 
 // explained turns statements that the clause behind a colon explains to be about
 // the sender, or about a header field: "invalid address: sender address syntax",

@@ -108,10 +108,16 @@ func (r *reader) isFrom(c *clause, at int) bool {
 }
 
 // namesRecipient reports whether a clause that does not explain the one before it
-// begins with the word recipient, so that words about the sender before it do not
-// count: "sender known, recipient unknown".
+// names the recipient by that word, so that words about the sender before it do not
+// count: "sender known, recipient unknown", "sender ok, no such recipient".
 func (r *reader) namesRecipient(c *clause) bool {
-	return (c.mark == ',' || c.mark == ';' || c.mark == '.') && r.isWord(c, 0, "recipient", "addressee", "receiver")
+	switch c.mark {
+	case ',', ';':
+		return r.spans(c, "recipient", "addressee", "receiver")
+	case '.':
+		return r.isWord(c, 0, "recipient", "addressee", "receiver")
+	}
+	return false
 }
 
 // isError reports whether an error follows a noun: "unknown mailbox error".
