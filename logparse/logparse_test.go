@@ -51,14 +51,11 @@ func events(p *logparse.Parser, text string) []bounce.Event {
 
 // cloneTexts replaces the strings in a struct by copies.
 func cloneTexts(v reflect.Value) {
-	for i := range v.NumField() {
-		switch f := v.Field(i); f.Kind() {
-		case reflect.Struct:
-			if f.Type() != reflect.TypeFor[time.Time]() {
-				cloneTexts(f)
-			}
-		case reflect.String:
+	for _, f := range v.Fields() {
+		if f.Kind() == reflect.String {
 			f.SetString(strings.Clone(f.String()))
+		} else if f.Kind() == reflect.Struct && f.Type() != reflect.TypeFor[time.Time]() {
+			cloneTexts(f)
 		}
 	}
 }
