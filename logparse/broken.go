@@ -29,7 +29,7 @@ func (p *Parser) holdBroken(mta bounce.MTA, h *header, line string) bool {
 	switch mta {
 	case bounce.Postfix:
 		status = "status="
-	case bounce.Sendmail:
+	case bounce.Sendmail, bounce.OpenSMTPD:
 	default:
 		return false
 	}

@@ -97,6 +97,7 @@ func TestLinesBehindACutLine(t *testing.T) {
 		cut + "\n" + strings.Repeat("x", 1<<20) + "\n":                                                                        {0, 1},
 		"Nov 23 12:57:36 mx postfix/smtp[4]: 4f1XyZabcd:\n" + whole + "\n":                                                    {1, 0},
 		"Nov 23 12:57:36 mx sm-mta[4]: 6AND4fXL000084: to=<a@b.example>, delay=00:00:01,\n mailer=local, dsn=5.1.1, stat=x\n": {1, 0},
+		"Nov 23 12:57:36 mx smtpd[4]: 1e722991167e2b80 mda delivery evpid=f9293a5cb336a379\nfrom=<n@a.example> to=<a@b.example> rcpt=<a@b.example>\nuser=a delay=1s result=TempFail\nstat=Error (x)\n": {1, 0},
 	} {
 		p := newParser(t, "")
 		if got := endOf(p, log); len(got) != want.rows || p.Counts().Unparsed != want.unparsed || p.Counts().Lines != strings.Count(log, "\n") {

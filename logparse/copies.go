@@ -93,7 +93,7 @@ var (
 	markedAddress = regexp.MustCompile(`(?i)=< ?` + markedEmail + `>`)
 	markedExim    = regexp.MustCompile(`(?i)^([^<>@="]{0,120}\b` + eximIDPattern + ` (?:\*\*|==|=>|->) )` + markedEmail + `([ :])`)
 	// "to=<[a@b.example](mailto:a@b.example)>", "to=a@b.example <mailto:a@b.example>"
-	linkedAddress = regexp.MustCompile(`=<?(?:\[([^\[\]<>"\s]+)\]\(|([^\[\]<>"\s]+) <)mailto:([^\[\]()<>"\s]+)[>)]>?`)
+	linkedAddress = regexp.MustCompile(`=<?(?:\[<?([^\[\]<>"\s]+)>?\]\(|([^\[\]<>"\s]+) <)mailto:([^\[\]()<>"\s]+)[>)]>?`)
 	// "a at b.example", "a(at)b.example", as archives of mailing lists write addresses
 	hiddenAt        = regexp.MustCompile(`^(?:` + hiddenAddress + `|\S+ at)$`)
 	hiddenRecipient = regexp.MustCompile(`to=<` + hiddenAddress + `>`)

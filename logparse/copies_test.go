@@ -29,6 +29,7 @@ func TestCopiesOfLines(t *testing.T) {
 			strings.Replace(line, " to=<a@b.example>", " to=<a@b.example <mailto:a@b.example>>", 1),
 			strings.ReplaceAll(line, " to=<a@b.example>", " to=< [email]a@b.example[/email]>"),
 			strings.Replace(line, " to=<a@b.example>", " to=[a@b.example](mailto:a@b.example)", 1),
+			strings.Replace(line, " to=<a@b.example>", " to=[<a@b.example>](mailto:a@b.example)", 1),
 			strings.Replace(line, " to=<a@b.example>", " to=a@b.example <mailto:a@b.example>", 1),
 			strings.Replace(line, " to=<a@b.example>", ` to=\<a@b.example\>`, 1),
 			strings.Replace(line, " to=<a@b.example>", ` to=\<<a@b.example>\>`, 1),

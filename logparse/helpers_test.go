@@ -50,3 +50,19 @@ func TestProgramsNamedAfterAServer(t *testing.T) {
 		}
 	}
 }
+
+// With debug_peer_list and -v, Postfix logs what the other side and its own programs say.
+func TestVerbosePostfixIsNotCounted(t *testing.T) {
+	const delivery = "to=<a@b.example>, relay=none, delay=1, dsn=5.1.1, status=bounced (no)"
+	for _, line := range []string{
+		"smtp[4]: < mx.b.example[192.0.2.1]:25: 550 5.1.1 4f1XyZabcd: " + delivery,
+		"smtp[4]: > mx.b.example[192.0.2.1]:25: RCPT TO:<a@b.example>",
+		"bounce[4]: input attribute value: " + delivery,
+		"bounce[4]: input attribute value: 4f1XyZabcd: " + delivery,
+	} {
+		p := newParser(t, "")
+		if got := events(p, "Nov 23 12:57:36 mx postfix/"+line+"\n"); len(got) != 0 || p.Counts().Unparsed != 0 {
+			t.Errorf("%s: got %v, counted %d", line, describeAll(got), p.Counts().Unparsed)
+		}
+	}
+}

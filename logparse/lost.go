@@ -126,7 +126,7 @@ func losesPostfix(h *header) bool {
 	if !deliveryAgents[postfixDaemon(h.tag)] && h.tag != "postfix" && !strings.HasPrefix(body, "to=") {
 		return false
 	}
-	if beginsWithTag(body) || !leadsToRecipient(body) && !behindFiller(body) {
+	if hasAnyPrefix(body, "< ", "> ") || beginsWithTag(body) || !leadsToRecipient(body) && !behindFiller(body) {
 		return false
 	}
 	at := strings.Index(body, "status=")

@@ -51,6 +51,12 @@ var opensmtpdOld = regexp.MustCompile(`^(?P<kind>relay|delivery): (?P<result>[A-
 	`from=<?(?P<from>` + opensmtpdPlain + `)>?, to=<?(?P<to>` + opensmtpdPlain + `)>?(?:, source=[^,]*)?(?:, rcpt=<?(?P<rcpt>` + opensmtpdPlain + `)>?)?(?:, source=[^,]*)?` +
 	`(?:, user=[^,]*)?(?:, method=(?P<method>[^,]*))?(?:, relay=(?P<relay>[^,]*))?, delay=[^,]*, stat=(?P<stat>.*)$`)
 
+// Some versions between 5.4 and 6.0 name the session first:
+//
+//	smtp-out: session 7818378a988ca63b: evpid=6430369adcce4408, status=PermFail, from=<news@a.example>,
+//	  to=<a@b.example>, rcpt=<->, source=192.0.2.9, relay=192.0.2.1 (mx.b.example), delay=0s, stat=550 no
+var opensmtpdSession = regexp.MustCompile(`^(smtp-out|mda|delivery): session [0-9a-f]{16}: evpid=([0-9a-f]{16}), status=([A-Za-z]+), `)
+
 // opensmtpdOldRelay reads "192.0.2.1 (mx.b.example)", or one of the two.
 var opensmtpdOldRelay = regexp.MustCompile(`^(?:(?P<ip>[0-9A-Fa-f:.]+|\[?IPv6:[0-9A-Fa-f:.]+\]?)(?: \((?P<host>[^)]*)\))?|(?P<name>\S+))$`)
 
@@ -79,7 +85,14 @@ func parseOpenSMTPD(h *header, ev *bounce.Event) result {
 	start := h.body[:min(len(h.body), 48)]
 	*ev = bounce.Event{Delivery: bounce.Delivery{MTA: bounce.OpenSMTPD}}
 	if (strings.HasPrefix(start, "relay: ") || strings.HasPrefix(start, "delivery: ")) && strings.Contains(start, " for ") {
-		return parseOpenSMTPDOld(h, ev)
+		return parseOpenSMTPDOld(h.body, ev)
+	}
+	if m := opensmtpdSession.FindStringSubmatch(h.body); m != nil {
+		kind := "delivery"
+		if m[1] == "smtp-out" {
+			kind = "relay"
+		}
+		return parseOpenSMTPDOld(kind+": "+m[3]+" for "+m[2]+": "+h.body[len(m[0]):], ev)
 	}
 	if !strings.Contains(start, " evpid=") || !strings.Contains(h.body, " result=") {
 		return resultOther
@@ -96,8 +109,8 @@ func parseOpenSMTPD(h *header, ev *bounce.Event) result {
 }
 
 // parseOpenSMTPDOld reads the form of version 5, and expiries.
-func parseOpenSMTPDOld(h *header, ev *bounce.Event) result {
-	m, ok := match(opensmtpdOld, h.body)
+func parseOpenSMTPDOld(body string, ev *bounce.Event) result {
+	m, ok := match(opensmtpdOld, body)
 	if ok && m.raw("result") == "Remove" {
 		return resultOther // by the administrator
 	}

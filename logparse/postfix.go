@@ -205,11 +205,11 @@ func parsePostfix(h *header, ev *bounce.Event) result {
 	return parsePostfixByGrammar(h, colon, ev)
 }
 
-// isWord reports whether a text has lower-case letters only, as no queue ID has: what
-// follows "warning: " or "filter: " may quote anything.
+// isWord reports whether a text has lower-case letters and spaces only, as no queue ID has:
+// what follows "warning: " or "input attribute value: " may quote anything.
 func isWord(text string) bool {
 	for i := range len(text) {
-		if text[i] < 'a' || 'z' < text[i] {
+		if (text[i] < 'a' || 'z' < text[i]) && text[i] != ' ' {
 			return false
 		}
 	}
