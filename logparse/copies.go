@@ -63,7 +63,8 @@ func respaced(line string) string {
 		line = doubled.ReplaceAllString(line, " ")
 	}
 	line = gluedID.ReplaceAllString(line, "$1 $2")
-	return gluedStat.ReplaceAllString(line, "$1, stat=")
+	line = gluedStat.ReplaceAllString(line, "$1, stat=")
+	return gluedControl.ReplaceAllString(line, "$1, ctladdr=")
 }
 
 // withoutFrame takes off what a copy put around a line. Marks within the line may be
@@ -112,6 +113,8 @@ var (
 	gluedID = regexp.MustCompile(`^([^<>@]{0,120}\b` + eximIDPattern + ` (?:\*\*|==|=>|->))([^ =>*])`)
 	// "dsn=5.0.0,stat=Service unavailable"
 	gluedStat = regexp.MustCompile(`^([^@<>]*to=.*?, dsn=\d\.\d{1,3}\.\d{1,3}),stat=`)
+	// "to=joe ctladdr=joe (1000/1000), delay=…"
+	gluedControl = regexp.MustCompile(`^([^@<>]*to=[^ ,]*) ctladdr=`)
 )
 
 // isOrnament reports whether a character in front of a line is not part of it.

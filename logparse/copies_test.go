@@ -42,6 +42,7 @@ func TestCopiesOfLines(t *testing.T) {
 			strings.ReplaceAll(strings.ReplaceAll(line, " ** ", " **  "), " R=", "  R="),
 			strings.Replace(strings.Replace(line, " ** ", " **", 1), " == ", " ==", 1),
 			strings.Replace(line, "dsn=5.1.1, stat=", "dsn=5.1.1,stat=", 1),
+			strings.Replace(line, "to=<a@b.example>, ctladdr=", "to=a@b.example ctladdr=", 1),
 		} {
 			p := newParser(t, "")
 			got := describeAll(events(p, copied+"\n"))

@@ -64,7 +64,7 @@ func cutSendmailAddresses(line string) (addresses []string, rest string, ok bool
 			if len(addresses) > 0 && fieldOfSendmail.MatchString(text) {
 				return addresses, line[start-1:], true // a field that is not known, or behind two spaces
 			}
-			if more {
+			if more || !found && strings.Contains(text, " ctladdr=") && strings.IndexByte(text, '"') < 0 {
 				return nil, line, false
 			}
 			if comment >= 0 {
