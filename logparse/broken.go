@@ -13,7 +13,11 @@ import (
 //	  status=bounced (host mx.b.example[192.0.2.1] said: 550 5.1.1 no (in
 //	  reply to RCPT TO command))
 //
-// A delivery line that ends before its status waits for its other parts: the lines
+//	2026-11-23 12:57:36 1xVTbv-00000r-1v ** a@b.example R=dnslookup T=remote_smtp
+//	H=mx.b.example [192.0.2.1]: SMTP error from remote mail server after
+//	RCPT TO:<a@b.example>: 550 5.1.1 no
+//
+// A delivery line that ends before its status, or the reply, waits for its other parts: the lines
 // behind it that have no header. If they do not complete it, each is read alone.
 
 const (
@@ -29,9 +33,8 @@ func (p *Parser) holdBroken(mta bounce.MTA, h *header, line string) bool {
 	switch mta {
 	case bounce.Postfix:
 		status = "status="
-	case bounce.Sendmail, bounce.OpenSMTPD:
-	default:
-		return false
+	case bounce.Exim:
+		status = "\n" // none: its grammar has found that the message is cut
 	}
 	if p.restoring || p.parted || h.outer != "" || len(line) > maxBegun || strings.Contains(strings.ToLower(h.body), status) || !strings.HasSuffix(line, h.body) {
 		return false
@@ -78,7 +81,9 @@ func (p *Parser) readBroken(line string, yield func(*bounce.Event)) bool {
 func (p *Parser) endBroken(lines string, yield func(*bounce.Event)) {
 	if strings.Contains(lines, "\n") {
 		for _, whole := range [...]string{strings.ReplaceAll(lines, "\n", " "), strings.ReplaceAll(lines, "\n", ""), unquotedPrintable(lines)} {
-			if p.readRestored(whole, yield) {
+			p.joining = true
+			read := p.readRestored(whole, yield)
+			if p.joining = false; read {
 				return
 			}
 		}

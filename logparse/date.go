@@ -337,6 +337,9 @@ func (s *stamp) setZone(word string) bool {
 	if vagueZones[word] {
 		return true
 	}
+	if len(word) > 3 && hasAnyPrefix(word, "GMT", "UTC") { // GMT+0100, as JavaScript prints it
+		word = word[3:]
+	}
 	if len(word) < 3 || word[0] != '+' && word[0] != '-' {
 		return false
 	}

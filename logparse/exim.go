@@ -175,6 +175,9 @@ func parseEximAttempt(pattern *regexp.Regexp, rest string, ev *bounce.Event) res
 		who, line = at, "elsewhere"+after
 	}
 	m, ok := match(pattern, line)
+	if cut, found := strings.CutSuffix(line, ":"); !ok && found { // the message is in the next line
+		m, ok = match(pattern, cut)
+	}
 	if !ok {
 		return resultUnparsed
 	}
@@ -228,6 +231,9 @@ func parseEximAttempt(pattern *regexp.Regexp, rest string, ev *bounce.Event) res
 		// Whatever failed, the address is not to blame.
 		shown, _ := cutEximParents(who.elsewhere)
 		ev.Reply.Text = clean(shown) + ": " + ev.Reply.Text
+	}
+	if eximCut.MatchString(message) && isRecipient(ev.Recipient) {
+		return resultCut
 	}
 	return resultRead
 }

@@ -24,6 +24,9 @@ var eximReply = regexp.MustCompile(`^(?P<protocol>SMTP|LMTP|PRDR) error(?: from 
 // message.
 var eximOfPage = regexp.MustCompile(`^[A-Z]{4} error [a-z ]*after [a-z ]*(?:MAIL FROM|RCPT TO):&lt;`)
 
+// eximCut matches such a message that ends before the reply.
+var eximCut = regexp.MustCompile(`^(?:(?:SMTP|LMTP|PRDR)(?: error[^:]*)?(?::<[^>]*(?:>[^:]*)?)?(?:: host[^\]]*\]?)?:?)?$`)
+
 // eximSession reads the stage from messages that Exim words itself:
 //
 //	SMTP timeout after RCPT TO:<a@b.example>

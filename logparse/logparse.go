@@ -31,6 +31,7 @@ const (
 	resultOther    result = iota // about something else
 	resultRead                   // an event was filled in
 	resultUnparsed               // a delivery line in a form that is not known
+	resultCut                    // an event was filled in, and the next lines may complete it (broken.go)
 )
 
 // grammar is what one MTA writes.
@@ -113,6 +114,7 @@ type Parser struct {
 	cut           uint8                 // streams of a container whose last line goes on, see continues
 	event         bounce.Event          // handed to yield, and used again
 	parted        bool                  // the line is a part of a broken one that could not be read
+	joining       bool                  // the line was put together from the parts of a broken one
 	restoring     bool                  // the line is a restored copy: if it cannot be read, the original is counted
 }
 
@@ -324,7 +326,7 @@ func (p *Parser) finish(h *header, line string, yield func(*bounce.Event)) bool 
 		}
 		if !h.writer.trusted(g, p.journalUIDs) {
 			p.counts.Recognised++
-			if result := g.parse(h, &p.event); result == resultUnparsed || result == resultRead && (p.event.Kind == bounce.EventAttempt || p.event.Kind == bounce.EventGaveUp) {
+			if result := g.parse(h, &p.event); result >= resultUnparsed || result == resultRead && (p.event.Kind == bounce.EventAttempt || p.event.Kind == bounce.EventGaveUp) {
 				p.noteRefused(g.mta, h, unparsedID(h, line))
 			}
 			return true
@@ -365,8 +367,10 @@ func (p *Parser) finish(h *header, line string, yield func(*bounce.Event)) bool 
 			}
 		} else if result == resultRead {
 			p.yield(h, line, yield)
-		} else if p.holdBroken(g.mta, h, line) {
+		} else if (result == resultCut || g.mta != bounce.Exim) && p.holdBroken(g.mta, h, line) {
 			return true
+		} else if result == resultCut && !p.joining {
+			p.yield(h, line, yield)
 		} else {
 			body, id := h.body, unparsedID(h, line)
 			if p.readCopy(line, yield) {

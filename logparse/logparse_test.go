@@ -368,6 +368,7 @@ func TestEximLinesThatFewServersWrite(t *testing.T) {
 	} {
 		p := newParser(t, "")
 		got := events(p, exim+tt.line+"\n")
+		p.End(true, func(ev *bounce.Event) { got = append(got, *ev) })
 		if len(got) != 1 {
 			t.Errorf("%s\n%d events, want 1; not parsed: %v", tt.line, len(got), p.TakeUnparsed())
 			continue

@@ -273,8 +273,10 @@ func (u *unusual) cutPart(rest string) (string, bool) {
 	case word == "F":
 		u.contained = true
 		return after, true
-	case isLevel(word), strings.IndexByte(word, '.') > 0 && isLevel(strings.TrimSuffix(word, ":")), word == "-", u.n > 0 && (word == "info:" || word == "INFO:"), word == "ID", word == "@cee:", isWeekday(word) && u.n == 0:
+	case isLevel(word), strings.IndexByte(word, '.') > 0 && isLevel(strings.TrimSuffix(word, ":")), word == "-", u.n > 0 && (word == "info:" || word == "INFO:"), word == "ID", word == "@cee:":
 		return after, true
+	case isWeekday(word) && u.n == 0: // "Thu, 19 Nov 26 12:57:36" is not the 26th
+		return after, leading(strings.TrimLeft(after, " ,")) == 0
 	case u.n > 0 && u.named == 0 && compactLevels[word]:
 		return after, true
 	case leading(word) == len(word) && len(word) < 10: // a number of a line, a process, a version
