@@ -38,7 +38,7 @@ var fieldNames = makeFields(map[role]string{
 		line _line logline log_line textpayload text
 		rawmsg raw _raw rawmessage rawstring @rawstring rawdata full_log
 		event.original log.original
-		content __content__ body data value event event.message event.line event.log body.stringvalue
+		content __content__ body data value event event.message event.line event.log body.stringvalue body.message
 		@mt t`,
 	roleProgram: `SYSLOG_IDENTIFIER ident program programname prog
 		process.name appname app_name app-name _application_name application_name syslog.appname log.syslog.appname
@@ -60,7 +60,7 @@ var fieldNames = makeFields(map[role]string{
 	roleTime: `__REALTIME_TIMESTAMP timereported time_reported timestamp_reported
 		@timestamp timestamp generated_at
 		time _time __time__ @t timestamp.seconds
-		ts _ts dt datetime isodate date timeunixnano
+		ts _ts dt datetime isodate date timeunixnano _timestamp timestamp_nanos
 		syslog_timestamp _messagetime eventtime event_time event.created
 		timegenerated time_generated
 		received_at receivedat

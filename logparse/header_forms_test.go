@@ -232,6 +232,8 @@ var headerTests = []struct{ name, form, time, host string }{
 	{"Azure's custom tables", `{"TimeGenerated":"2026-11-23T12:57:40Z","ContainerName_s":"postfix","Log_s":"Nov 23 12:57:36 mx postfix/DAEMON[474]: JSON"}`, "2026-11-23T12:57:36Z", "mx"},
 	{"Azure's Syslog with types", `{"TimeGenerated":"2026-11-23T12:57:36Z","Computer":"mx","ProcessName_s":"postfix/DAEMON","SyslogMessage_s":"JSON"}`, "2026-11-23T12:57:36Z", "mx"},
 	{"Proxmox's API", `[{"n":12,"t":"Nov 23 12:57:36 mx postfix/DAEMON[474]: JSON"}]`, "2026-11-23T12:57:36Z", "mx"},
+	{"OpenObserve", `{"_timestamp":1795438656123456,"log":"postfix/DAEMON[4]: JSON","kubernetes_pod_name":"mail-0"}`, "2026-11-23T12:57:36.123456Z", ""},
+	{"Quickwit", `{"timestamp_nanos":1795438660000000000,"body":{"message":"Nov 23 12:57:36 mx postfix/DAEMON[4]: JSON"}}`, "2026-11-23T12:57:36Z", "mx"},
 	{"Oracle's cloud", `{"datetime":1795438660000,"logContent":{"data":{"message":"Nov 23 12:57:36 mx postfix/DAEMON[474]: JSON"},"time":"2026-11-23T12:57:40Z"}}`, "2026-11-23T12:57:36Z", "mx"},
 	{"a list in single quotes", "'Nov 23 12:57:36 mx postfix/DAEMON[474]: BODY',", "2026-11-23T12:57:36Z", "mx"},
 
