@@ -188,7 +188,7 @@ func isHelper(tag string) bool {
 	return false
 }
 
-var helperWords = makeSet(`admin alert alerts analyzer api backup checker cron dashboard exporter gui health healthcheck logger
+var helperWords = makeSet(`admin alert alerts analyzer api backup checker cron dashboard exporter gui health healthcheck
 	logwatch metrics milter mon monitor monitoring notifier notify parser policy policyd report reporter reports
 	script stats statistics sts tlspol watch watchdog watcher webhook`)
 
