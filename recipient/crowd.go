@@ -130,7 +130,7 @@ type Crowd struct {
 	Refused          int // refusals of these, each address counted once in ten minutes
 	Attempts         int // Refused, and the deliveries to the same unit in that time; 0 if not known
 	// Domains are the domains of UnitProvider and UnitRelay that the crowd
-	// includes: those with enough refusals of their own.
+	// includes: those with enough refusals of their own, see also includeUnreached.
 	Domains []string
 	// Frozen is set if records of its time were deleted: the crowd stays as it is.
 	Frozen bool

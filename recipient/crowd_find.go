@@ -148,9 +148,10 @@ func (f *CrowdFinder) Update() (*CrowdChanges, error) {
 	for r := range f.News.Reached {
 		delete(f.Memory.addresses, r.Key)
 	}
+	total := f.totalRelays()
 	for i := range f.News.Refusals {
 		r := &f.News.Refusals[i]
-		if r.Lookup || f.News.Of(r.Key).Last > 0 {
+		if r.Lookup || f.News.Of(r.Key).Last > 0 || inAny(total, r) {
 			t.refusal(r)
 		}
 	}
@@ -174,6 +175,12 @@ func (f *CrowdFinder) Update() (*CrowdChanges, error) {
 		}
 	}
 	return changes, nil
+}
+
+// totalRelays returns the crowds of servers that refuse nearly everything, see
+// Search.includeUnreached.
+func (f *CrowdFinder) totalRelays() []Crowd {
+	return slices.DeleteFunc(slices.Clone(f.Crowds), func(c Crowd) bool { return c.Unit.Kind != UnitRelay || !c.total() })
 }
 
 // inAny reports whether a refusal is at the time and in the unit of a crowd.

@@ -97,6 +97,9 @@ type Search struct {
 	Before func(domain string, from, to int64) ([]Refusal, []Crowd)
 	// BeforeTraffic returns the deliveries in that time.
 	BeforeTraffic func(from, to int64) Traffic
+	// Refused calls each for every refusal between two times, also of addresses that were
+	// never reached.
+	Refused func(from, to int64, each func(*Refusal))
 	// All returns the number of refusals of all units from one slot to another.
 	All func(from, to Slot) int
 	// Run is called with the first refusal and the end of each run of refusals that is
@@ -140,8 +143,14 @@ func (s *Search) Crowds(unit Unit, refusals []Refusal) []Crowd {
 	if unit.Kind == UnitDomain && s.Limits.Usual > 0 {
 		crowds = s.unusual(unit.Name, crowds)
 	}
-	if unit.Kind == UnitDomain {
+	switch unit.Kind {
+	case UnitDomain:
 		s.join(unit, crowds, refusals)
+	case UnitRelay:
+		for i := range crowds {
+			s.includeUnreached(&crowds[i])
+		}
+	case UnitProvider, UnitHost, UnitDNS:
 	}
 	return crowds
 }
@@ -163,6 +172,29 @@ func (s *Search) join(unit Unit, crowds []Crowd, refusals []Refusal) {
 			c.End = max(c.End, min(next, stampOf(msOf(c.Start)+maxCrowd.Milliseconds())))
 		}
 	}
+}
+
+// includeUnreached adds to a crowd of servers that refuse nearly everything the domains
+// in which they refused only addresses that were never reached, if those accepted nothing
+// in that time: a smart host that has lost its table knows nobody behind it. A provider
+// has so many other domains that its crowd says nothing of them.
+func (s *Search) includeUnreached(c *Crowd) {
+	if !c.total() {
+		return
+	}
+	from, to := msOf(c.Start), msOf(c.End)
+	others := make(map[string]bool)
+	s.Refused(from, to, func(r *Refusal) {
+		if !r.Lookup && r.Provider == "" && r.Relay == c.Unit.Name && !c.includesDomain(r.Domain) {
+			others[r.Domain] = true
+		}
+	})
+	for domain := range others {
+		if s.Traffic.Domain(domain).Between(SlotOf(from), SlotOf(to)) == 0 {
+			c.Domains = append(c.Domains, domain)
+		}
+	}
+	slices.Sort(c.Domains)
 }
 
 // take appends the crowds of refusals in windows of at most so many slots without a

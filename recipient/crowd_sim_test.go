@@ -138,6 +138,13 @@ func (w *world) find() {
 			return before, nil
 		},
 		BeforeTraffic: func(int64, int64) Traffic { return w },
+		Refused: func(from, to int64, each func(*Refusal)) {
+			for i := range w.refusals {
+				if at := w.refusals[i].At; from <= at && at <= to {
+					each(&w.refusals[i])
+				}
+			}
+		},
 		All: func(from, to Slot) int {
 			n := 0
 			for _, r := range w.refusals {

@@ -312,6 +312,7 @@ func search(traffic Traffic, limits bounce.CrowdLimits) *Search {
 		},
 		Before:        func(string, int64, int64) ([]Refusal, []Crowd) { return nil, nil },
 		BeforeTraffic: func(int64, int64) Traffic { return traffic },
+		Refused:       func(int64, int64, func(*Refusal)) {},
 		All:           func(Slot, Slot) int { return 0 },
 	}
 }
@@ -414,6 +415,46 @@ func TestACrowdGoesOnToTheNextAndOverNight(t *testing.T) {
 		crowds := search(&traffic, defaultLimits).Crowds(Unit{UnitDomain, domain}, tt.refusals)
 		if in := slices.ContainsFunc(crowds, func(c Crowd) bool { return c.Spans(stampOf(lone), domain) }); in != tt.in {
 			t.Errorf("%s: in a crowd %v, want %v\n%+v", tt.name, in, tt.in, crowds)
+		}
+	}
+}
+
+// byDomain is traffic to several domains.
+type byDomain map[string]*Sends
+
+func (b byDomain) Domain(domain string) *Sends { return b[domain] }
+func (b byDomain) All() (sent, domains *Sends) { return nil, nil }
+
+func TestServersThatRefuseEverythingKnowNoOtherDomain(t *testing.T) {
+	var sends Sends
+	sends.Add(SlotOf(start.UnixMilli()), 1)
+	unit := Unit{UnitRelay, "gateway.example"}
+	refused := Refusal{At: start.UnixMilli(), Domain: "new.example", Relay: unit.Name}
+	with := func(change func(*Refusal)) Refusal {
+		r := refused
+		change(&r)
+		return r
+	}
+	for _, tt := range []struct {
+		name     string
+		refused  int // of ten
+		accepted *Sends
+		refusal  Refusal
+		in       bool
+	}{
+		{"everything is refused", 10, nil, refused, true},
+		{"half is refused", 5, nil, refused, false},
+		{"the domain accepts mail", 10, &sends, refused, false},
+		{"by other servers", 10, nil, with(func(r *Refusal) { r.Relay = "mx.example" }), false},
+		{"by a provider", 10, nil, with(func(r *Refusal) { r.Provider = "google" }), false},
+		{"not found", 10, nil, with(func(r *Refusal) { r.Lookup = true }), false},
+	} {
+		s := search(byDomain{"new.example": tt.accepted}, defaultLimits)
+		s.Refused = func(_, _ int64, each func(*Refusal)) { each(&tt.refusal) }
+		c := Crowd{Unit: unit, Start: at(0), End: at(1), Refused: tt.refused, Attempts: 10, Domains: []string{"old.example"}}
+		s.includeUnreached(&c)
+		if in := c.includesDomain("new.example"); in != tt.in {
+			t.Errorf("%s: included %v, want %v", tt.name, in, tt.in)
 		}
 	}
 }

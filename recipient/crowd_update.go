@@ -63,6 +63,7 @@ func (f *CrowdFinder) searchUnits(units []Unit, refusalsOf func(Unit) []Refusal,
 		return counts
 	})
 	s.All = func(from, to Slot) int { return counts().Between(from, to) }
+	s.Refused = func(from, to int64, each func(*Refusal)) { keep(f.Records.AllRefusals(from, to, each)) }
 	coreFrom, coreTo := stampOf(core[0]), stampOf(core[1])
 	s.Run = func(first int64, end string) {
 		again = again || first < from+int64(daysSlots)*slotLength && end >= coreFrom

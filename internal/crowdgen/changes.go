@@ -8,15 +8,16 @@ import (
 func smartHostTable(l *Log) {
 	list := l.domains("customer", 40, 4)
 	created := addresses("created", 4, "customer7.example")
+	firms := l.domains("prospect", 4, 1) // nobody wrote to these before
 	other := addresses("user", 200, "open.example")
 	for day := range 3 {
 		l.mail(day, 8, 18, "mx1.gateway.example", list, nil, "")
 		l.mail(day, 8, 18, "mx.open.example", other, nil, "")
 	}
-	l.mail(3, 10, 12, "mx1.gateway.example", slices.Concat(list, created), set(list, created), unknownUser)
+	l.mail(3, 10, 12, "mx1.gateway.example", slices.Concat(list, created, firms), set(list, created, firms), unknownUser)
 	l.mail(3, 8, 18, "mx.open.example", other, nil, "")
 	l.mail(4, 8, 18, "mx1.gateway.example", list[:len(list)/2], nil, "")
-	l.truth(NotBad, list, created, other)
+	l.truth(NotBad, list, created, firms, other)
 }
 
 func failingLookups(l *Log) {
