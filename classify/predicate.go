@@ -203,6 +203,9 @@ func (c *clause) isObject(at int) bool {
 // find this user", "is not a user here".
 func (r *reader) negatedAt(i, at int) (statement, int) {
 	c := &r.clauses[i]
+	if at > 0 && r.isService(c, at-1) { // "ne gère pas le domaine"
+		return r.notServed(i, at-1, at+1), at + 1
+	}
 	k := at + 1
 	for k < len(c.words) && k < at+7 && c.words[k].role&filler != 0 && c.words[k].role&(known|active|find) == 0 {
 		k++
