@@ -3,6 +3,7 @@ package classify
 import (
 	"regexp"
 	"strconv"
+	"strings"
 )
 
 // inner finds a reply that a server passes on inside its own:
@@ -37,7 +38,7 @@ func codes(code int, enhanced, text string) (int, string) {
 	}
 	for _, m := range inner.FindAllStringSubmatch(text, -1) {
 		if m[2] != "" || code == 0 {
-			if code == 0 {
+			if code == 0 || strings.HasPrefix(m[2], "4") { // a server gave up on what another one deferred
 				code, _ = strconv.Atoi(m[1])
 			}
 			if !vague(m[2]) {
