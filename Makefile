@@ -159,6 +159,7 @@ torture:
 	BOUNCETAIL_TEST_CUTS=1000 $(GO) test ./e2e -count=1 -run CutAtAnyLine -timeout 60m
 	BOUNCETAIL_TEST_EVENTS=100000 $(GO) test ./e2e -count=1 -run CrowdsDoNotDepend -timeout 60m
 	BOUNCETAIL_TEST_FLEET_SEEDS=1000 $(GO) test ./output/fleet -count=1 -run OneThatReadAllLogs -timeout 120m
+	BOUNCETAIL_TEST_FLEET_SEEDS=50 $(GO) test ./output/fleet -count=1 -run 'AsPruningDoes|HoldsOnAll|BehindPgbouncer' -timeout 60m
 
 clean:
 	rm -rf bouncetail .cache

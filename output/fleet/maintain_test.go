@@ -20,10 +20,10 @@ func TestMaintainDeletesAsPruningDoes(t *testing.T) {
 	// The rights that docs/fleet.md grants suffice.
 	user := "maintainer_of_" + database
 	server.SQL(t, database, "CREATE ROLE "+user+" LOGIN; GRANT USAGE ON SCHEMA bouncetail TO "+user+"; GRANT ALL ON ALL TABLES IN SCHEMA bouncetail TO "+user)
-	for seed := range seeds(t, 3) {
+	for _, seed := range seeds(t, 0) {
 		server.SQL(t, database, emptyFleet+"; DELETE FROM bouncetail.fleet_meta WHERE name LIKE 'horizon%'")
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
-			r := rand.New(rand.NewPCG(uint64(seed), 13))
+			r := rand.New(rand.NewPCG(seed, 13))
 			events := slices.Concat(story(r, 2)...)
 			one := filepath.Join(t.TempDir(), "one.db")
 			store := openStore(t, one)

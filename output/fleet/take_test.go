@@ -119,9 +119,9 @@ const wordsInFleet = `SELECT (SELECT coalesce(max(seq), 0) FROM bouncetail.decis
 // has in which all of that was done in the order of time, and nothing is sent back.
 func TestWhatIsDecidedOnOneHostHoldsOnAll(t *testing.T) {
 	server, dsn, database := newFleet(t)
-	for seed := range seeds(t, 2) {
+	for _, seed := range seeds(t, 1) {
 		server.SQL(t, database, emptyFleet)
-		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) { decideEverywhere(t, server, dsn, database, uint64(seed)) })
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) { decideEverywhere(t, server, dsn, database, seed) })
 	}
 }
 

@@ -58,9 +58,9 @@ func TestAFleetBehindPgbouncer(t *testing.T) {
 	server, _, database := newFleet(t)
 	user := "host_of_" + database
 	pool := server.Pool(t, "postgres", user)
-	for seed := range seeds(t, 2) {
+	for _, seed := range seeds(t, 0) {
 		server.SQL(t, database, emptyFleet)
-		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) { tellStory(t, server, pool.DSN(database, user), uint64(seed)) })
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) { tellStory(t, server, pool.DSN(database, user), seed) })
 	}
 }
 
