@@ -74,7 +74,7 @@ func TestEveryLineOnceWhateverHappensToTheFile(t *testing.T) {
 // is sometimes destroyed.
 func TestGapsAreReportedOnceAndOnlyWhereContentWasDestroyed(t *testing.T) {
 	t.Parallel()
-	for seed := range seeds(t) / 4 {
+	for seed := range seeds(t) / 3 {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			m := newModel(t, seed+1_000_000)
 			m.mayLose = true
@@ -85,7 +85,7 @@ func TestGapsAreReportedOnceAndOnlyWhereContentWasDestroyed(t *testing.T) {
 }
 
 func seeds(t *testing.T) uint64 {
-	n := uint64(200)
+	n := uint64(60)
 	if more := os.Getenv("BOUNCETAIL_SEEDS"); more != "" {
 		if _, err := fmt.Sscan(more, &n); err != nil {
 			t.Fatalf("BOUNCETAIL_SEEDS: %v", err)
