@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/volume"
 	"github.com/bouncetail/bouncetail/logparse"
 )
 
@@ -253,7 +254,7 @@ func nameOf(tag string) string {
 }
 
 func TestNoLineThatQuotesAnotherIsReadForIt(t *testing.T) {
-	rounds := 30
+	rounds := volume.Of(8, 30)
 	if testing.Short() {
 		rounds = 1
 	}

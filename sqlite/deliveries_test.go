@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/volume"
 	"github.com/bouncetail/bouncetail/sqlite/packed"
 	"github.com/bouncetail/bouncetail/sqlite/query"
 )
@@ -91,7 +92,7 @@ func pruneDeliveries(t *testing.T, s *Store, before time.Time) (deleted int) {
 // deleted ones: at each time the levels together hold what a map holds, and the rows
 // of recipients follow from it.
 func TestLevelsOfDeliveriesHoldWhatAMapHolds(t *testing.T) {
-	for seed := range uint64(12) {
+	for seed := range volume.Of[uint64](4, 12) {
 		r := rand.New(rand.NewPCG(seed, 3))
 		path := filepath.Join(t.TempDir(), "b.db")
 		s, want := open(t, path), model{}

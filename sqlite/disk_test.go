@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/volume"
 )
 
 // mounted returns a file system in memory of some megabytes.
@@ -60,7 +61,8 @@ func batchOf(n, records int) *bounce.Batch {
 // A database fills its disk, and not its log: what is committed is copied as long
 // as there is room for it. Once there is room again it goes on by itself.
 func TestASmallDisk(t *testing.T) {
-	for _, c := range []struct{ megabytes, before int }{{8, 0}, {12, 0}, {12, 3}, {20, 8}, {40, 0}, {60, 30}} {
+	type disk struct{ megabytes, before int }
+	for _, c := range volume.Of([]disk{{8, 0}, {12, 3}, {20, 8}}, []disk{{8, 0}, {12, 0}, {12, 3}, {20, 8}, {40, 0}, {60, 30}}) {
 		t.Run(fmt.Sprintf("%d MB, %d MB in the database before", c.megabytes, c.before), func(t *testing.T) {
 			folder := mounted(t, c.megabytes)
 			path := filepath.Join(folder, "b.db")

@@ -20,6 +20,7 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/internal/dbtest"
 	"github.com/bouncetail/bouncetail/internal/sqldb"
+	"github.com/bouncetail/bouncetail/internal/volume"
 	"github.com/bouncetail/bouncetail/sqlite/dbfile"
 	"github.com/bouncetail/bouncetail/sqlite/outbox"
 	"github.com/bouncetail/bouncetail/sqlite/query"
@@ -184,7 +185,7 @@ func TestStateOfAnAddress(t *testing.T) {
 // The tables that admins read must follow from what happened alone, whatever
 // the order in which logs are read and however they are cut into batches.
 func TestOrderOfReadingDoesNotMatter(t *testing.T) {
-	for seed := range uint64(30) {
+	for seed := range volume.Of[uint64](10, 30) {
 		rng := rand.New(rand.NewPCG(seed, 1))
 		type event struct {
 			record  *bounce.Record

@@ -16,6 +16,7 @@ import (
 	"github.com/bouncetail/bouncetail/incident"
 	"github.com/bouncetail/bouncetail/internal/pgtest"
 	"github.com/bouncetail/bouncetail/internal/sqldb"
+	"github.com/bouncetail/bouncetail/internal/volume"
 	"github.com/bouncetail/bouncetail/output/fleet"
 	"github.com/bouncetail/bouncetail/sqlite"
 	"github.com/bouncetail/bouncetail/sqlite/incidents"
@@ -156,7 +157,7 @@ func insert(t *testing.T, path string, some []incident.Incident) {
 }
 
 func TestTopOfAFleetIsThatOfOneHostWithAllLogs(t *testing.T) {
-	for seed := range uint64(3) {
+	for seed := range volume.Of[uint64](1, 3) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		s, _, one := fleetOf(t, nil, someFailures(r, 150), someFailures(r, 150), someFailures(r, 80))
 		all := openFleet(t, s)
