@@ -18,6 +18,8 @@ import (
 	"github.com/go-rod/rod/lib/input"
 	"github.com/go-rod/rod/lib/launcher"
 	"github.com/go-rod/rod/lib/proto"
+
+	"github.com/bouncetail/bouncetail/internal/volume"
 )
 
 // axe is the checker of accessibility that scripts/test-setup fetches.
@@ -313,7 +315,7 @@ func originOf(at string) string {
 	return u.Scheme + "://" + u.Host
 }
 
-// axe-core finds no barrier in any page and look.
+// axe-core finds no barrier in any page. make torture tries it in each look.
 func accessible(t *testing.T, b *rod.Browser, s *pageSet) {
 	checker, err := os.ReadFile(axe)
 	if err != nil {
@@ -323,7 +325,7 @@ func accessible(t *testing.T, b *rod.Browser, s *pageSet) {
 		w.visit(at)
 		_, err := proto.RuntimeEvaluate{Expression: string(checker) + "; 0"}.Call(w)
 		w.must(err)
-		for _, l := range looks {
+		for _, l := range volume.Of([]look{looks[0], looks[3]}, looks) { // both sizes, and both colors
 			w.see(l)
 			var found []struct {
 				ID    string
