@@ -1,11 +1,11 @@
 package classify
 
 import (
-	"regexp"
 	"strconv"
 	"strings"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/lazyre"
 )
 
 // Delivery makes a delivery out of a bare reply, as a person pastes it: the
@@ -33,16 +33,16 @@ func Delivery(reply string) bounce.Delivery {
 	return d
 }
 
-var bareCodes = regexp.MustCompile(`^\s*(?:([2-7]\d\d)(?:[-\s:]+|$))?(?:[(\[]?#?([245]\.\d{1,3}\.\d{1,3})\b)?`)
+var bareCodes = lazyre.New(`^\s*(?:([2-7]\d\d)(?:[-\s:]+|$))?(?:[(\[]?#?([245]\.\d{1,3}\.\d{1,3})\b)?`)
 
 // lineBreaks are those of a reply as it is pasted: real ones, or written \n.
-var lineBreaks = regexp.MustCompile(`\r?\n|\\r\\n|\\n`)
+var lineBreaks = lazyre.New(`\r?\n|\\r\\n|\\n`)
 
 // stageInText finds the stage where an MTA wrote it around the reply:
 //
 //	host mx.b.example[192.0.2.1] said: 550 no (in reply to MAIL FROM command)
 //	SMTP error from remote mail server after RCPT TO:<a@b.example>: 550 no
-var stageInText = regexp.MustCompile(`(?i)(?:in reply to (?:end of )?|remote (?:mail )?(?:server|mailer) after (?:pipelined |end of )?|did not like our (?:final )?|>>> ?|error following )(initial connection|HELO|EHLO|AUTH|MAIL FROM|RCPT TO|DATA)|\b(MAIL FROM|RCPT TO|EHLO|HELO) command\b`)
+var stageInText = lazyre.New(`(?i)(?:in reply to (?:end of )?|remote (?:mail )?(?:server|mailer) after (?:pipelined |end of )?|did not like our (?:final )?|>>> ?|error following )(initial connection|HELO|EHLO|AUTH|MAIL FROM|RCPT TO|DATA)|\b(MAIL FROM|RCPT TO|EHLO|HELO) command\b`)
 
 var stages = map[string]bounce.Stage{
 	"INITIAL CONNECTION": bounce.StageGreeting, "HELO": bounce.StageEHLO, "EHLO": bounce.StageEHLO, "AUTH": bounce.StageAuth,
@@ -50,18 +50,18 @@ var stages = map[string]bounce.Stage{
 }
 
 // wrappers are what programs write before a reply, each followed by its code.
-var wrappers = []*regexp.Regexp{
-	regexp.MustCompile(`(?i)^(?:diagnostic-code: *)?(?:smtp|lmtp|x-[a-z-]+); *(["'(\[]*[245]\d\d[-\s].*)$`),
-	regexp.MustCompile(`(?i)^(?:host )?\S+ ?\[[^\]]+\](?::\d+)?:? (?:said|refused to talk to me): *(["']?[245]\d\d[-\s].*)$`),
-	regexp.MustCompile(`(?i)^host \S+ ?\[[^\]]+\]:? *([245]\d\d[-\s].*)$`),
-	regexp.MustCompile(`(?i)^.{0,200}(?:SMTP|LMTP|PRDR) error from remote (?:mail )?(?:server|mailer) after .{1,300}?: *(?:host \S+ \[[^\]]+\]: *)?([245]\d\d[-\s].*)$`),
-	regexp.MustCompile(`(?i)^(?:host \S+|the remote server|remote host|remote (?:smtp |mail )?server|the other server|server|it) (?:said|responded|replied|answered|returned):? *(["']?[245]\d\d[-\s].*)$`),
-	regexp.MustCompile(`(?i)^\S+ does not like (?:recipient|sender|message)\. ?Remote host said: *(["']?[245]\d\d[-\s].*)$`),
-	regexp.MustCompile(`(?i)^(?:<<<|>>>|stat=|status=\w+|reply:|response:|error:|reason:|deferred:?|bounced:?|deferred \(|bounced \() *(?:host \S+ said: *)?(["'(]*[245]\d\d[-\s].*)$`),
-	regexp.MustCompile(`^["'“”„«(\[]+ *([245]\d\d[-\s].*)$`),
+var wrappers = []*lazyre.Regexp{
+	lazyre.New(`(?i)^(?:diagnostic-code: *)?(?:smtp|lmtp|x-[a-z-]+); *(["'(\[]*[245]\d\d[-\s].*)$`),
+	lazyre.New(`(?i)^(?:host )?\S+ ?\[[^\]]+\](?::\d+)?:? (?:said|refused to talk to me): *(["']?[245]\d\d[-\s].*)$`),
+	lazyre.New(`(?i)^host \S+ ?\[[^\]]+\]:? *([245]\d\d[-\s].*)$`),
+	lazyre.New(`(?i)^.{0,200}(?:SMTP|LMTP|PRDR) error from remote (?:mail )?(?:server|mailer) after .{1,300}?: *(?:host \S+ \[[^\]]+\]: *)?([245]\d\d[-\s].*)$`),
+	lazyre.New(`(?i)^(?:host \S+|the remote server|remote host|remote (?:smtp |mail )?server|the other server|server|it) (?:said|responded|replied|answered|returned):? *(["']?[245]\d\d[-\s].*)$`),
+	lazyre.New(`(?i)^\S+ does not like (?:recipient|sender|message)\. ?Remote host said: *(["']?[245]\d\d[-\s].*)$`),
+	lazyre.New(`(?i)^(?:<<<|>>>|stat=|status=\w+|reply:|response:|error:|reason:|deferred:?|bounced:?|deferred \(|bounced \() *(?:host \S+ said: *)?(["'(]*[245]\d\d[-\s].*)$`),
+	lazyre.New(`^["'“”„«(\[]+ *([245]\d\d[-\s].*)$`),
 }
 
-var inReplyTo = regexp.MustCompile(` ?\(in reply to [\w ]+ command\)\)?$`)
+var inReplyTo = lazyre.New(` ?\(in reply to [\w ]+ command\)\)?$`)
 
 // withoutWrapper returns the reply without what a program wrote around it.
 func withoutWrapper(text string) string {

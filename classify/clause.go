@@ -1,10 +1,11 @@
 package classify
 
 import (
-	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/bouncetail/bouncetail/internal/lazyre"
 )
 
 // clause is a stretch of a reply that says one thing:
@@ -34,7 +35,7 @@ func (w *word) isName() bool { return w.role == 0 }
 
 // byYou matches what a reply inserts between the recipient and what it says
 // about it: "the email account that you tried to reach does not exist".
-var byYou = regexp.MustCompile(`(?:to (?:which|whom) )?(?:this|the|your) (?:e-?mail|message|mail) (?:was|is|has been) (?:sent|addressed|directed) to |to (?:which|whom) your (?:mail ?)?(?:server|system|host) (?:tried|attempted|wants|wanted) to (?:deliver|send|write)(?: (?:e-?mail|messages?|mail))? |(?:(?:that|which|whom|who|to which|to whom) )?you(?: are| were| have|'re|'ve)? (?:(?:tr(?:y|ied|ying)|attempt(?:ed|ing)?|want(?:ed)?|wish) to (?:reach|contact|e-?mail|mail|write|send|deliver)(?: (?:your |an? |the )?(?:e-?mail|message|mail))?(?: to)?|(?:writ(?:e|ing)|send(?:ing)?(?: (?:your |an? |the )?(?:e-?mail|message|mail))?|(?:e-?)?mailing) to|contacting|addressing|(?:entered|specified|supplied|typed|gave|provided|used|listed|addressed|wrote to|mailed|contacted|sent (?:(?:your |an? |the )?(?:e-?mail|message|mail) )?to)) `)
+var byYou = lazyre.New(`(?:to (?:which|whom) )?(?:this|the|your) (?:e-?mail|message|mail) (?:was|is|has been) (?:sent|addressed|directed) to |to (?:which|whom) your (?:mail ?)?(?:server|system|host) (?:tried|attempted|wants|wanted) to (?:deliver|send|write)(?: (?:e-?mail|messages?|mail))? |(?:(?:that|which|whom|who|to which|to whom) )?you(?: are| were| have|'re|'ve)? (?:(?:tr(?:y|ied|ying)|attempt(?:ed|ing)?|want(?:ed)?|wish) to (?:reach|contact|e-?mail|mail|write|send|deliver)(?: (?:your |an? |the )?(?:e-?mail|message|mail))?(?: to)?|(?:writ(?:e|ing)|send(?:ing)?(?: (?:your |an? |the )?(?:e-?mail|message|mail))?|(?:e-?)?mailing) to|contacting|addressing|(?:entered|specified|supplied|typed|gave|provided|used|listed|addressed|wrote to|mailed|contacted|sent (?:(?:your |an? |the )?(?:e-?mail|message|mail) )?to)) `)
 
 // maxClauses bounds the work for one reply. Nobody says more in one.
 const maxClauses = 64

@@ -1,11 +1,11 @@
 package classify
 
 import (
-	"regexp"
 	"strconv"
 	"strings"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/lazyre"
 )
 
 // speaker says whose words a reply is.
@@ -137,15 +137,15 @@ func isElsewhere(address string) bool {
 //
 //	550 5.1.1 <>: recipient address rejected: undeliverable address: host #[#] said: 550 5.1.8 <>: sender address rejected: domain not found (in reply to rcpt to command)
 var (
-	probe      = regexp.MustCompile(`(?:undeliverable|unverified) address: (?:host \S+ (?:said|refused to talk to me): )?|\bhost \S+ said: `)
-	probeStage = regexp.MustCompile(` ?\(in reply to (end of data|mail from|rcpt to|ehlo|helo|data|initial server greeting)[^)]*\)`)
-	leading    = regexp.MustCompile(`^["' ]*([45]\d\d)(?:[ :-]+|$)(?:#?([45]\.\d{1,3}\.\d{1,3})\b)?`)
+	probe      = lazyre.New(`(?:undeliverable|unverified) address: (?:host \S+ (?:said|refused to talk to me): )?|\bhost \S+ said: `)
+	probeStage = lazyre.New(` ?\(in reply to (end of data|mail from|rcpt to|ehlo|helo|data|initial server greeting)[^)]*\)`)
+	leading    = lazyre.New(`^["' ]*([45]\d\d)(?:[ :-]+|$)(?:#?([45]\.\d{1,3}\.\d{1,3})\b)?`)
 )
 
 // quoted finds the reply in the report that a server writes of it.
 //
 //	your message wasn't delivered to <>. the response from the remote server was: 550 5.1.1 <>: user unknown
-var quoted = regexp.MustCompile(`(?:the response(?: from the remote server)? was|it responded as follows|the error that the other server returned was|returned the following error|remote server returned|remote host said):? ?["'\[(]*([45]\d\d[ -].*)`)
+var quoted = lazyre.New(`(?:the response(?: from the remote server)? was|it responded as follows|the error that the other server returned was|returned the following error|remote server returned|remote host said):? ?["'\[(]*([45]\d\d[ -].*)`)
 
 // inside replaces what is judged by the reply that a probe got, or that a report
 // quotes.
@@ -208,7 +208,7 @@ func (r relation) String() string {
 	return [...]string{"no domain is named", "a domain is named, and the recipient is not known", "the recipient's domain is named", "another domain or host is named"}[r]
 }
 
-var hostName = regexp.MustCompile(`\b[a-z0-9_][a-z0-9_-]*(?:\.[a-z0-9_-]+)*\.[a-z][a-z0-9-]*[a-z]\b`)
+var hostName = lazyre.New(`\b[a-z0-9_][a-z0-9_-]*(?:\.[a-z0-9_-]+)*\.[a-z][a-z0-9-]*[a-z]\b`)
 
 // relation returns how the names in the text relate to the recipient.
 func (j *judged) relation() relation {

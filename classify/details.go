@@ -1,11 +1,12 @@
 package classify
 
 import (
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/bouncetail/bouncetail/internal/lazyre"
 )
 
 // url returns the first URL of a reply that begins with http:// or https://. It
@@ -69,7 +70,7 @@ func blocklist(text string, has *trigrams) string {
 //
 //	450 4.2.0 Greylisted, please try again in 300 seconds
 //	451 4.7.1 Try again later, retry in 00:04:59
-var wait = regexp.MustCompile(`(?i)\b(?:in|after|for|wait|within|least|delay(?:ed)?(?: of)?|retry:?|come back in|=) ?(?:about |another |at least |approximately |next )?(?:(\d{1,2}):(\d\d):(\d\d)|(\d{1,6}) ?-?(` + strings.Join(waitUnits, "|") + `)\b)`)
+var wait = lazyre.New(`(?i)\b(?:in|after|for|wait|within|least|delay(?:ed)?(?: of)?|retry:?|come back in|=) ?(?:about |another |at least |approximately |next )?(?:(\d{1,2}):(\d\d):(\d\d)|(\d{1,6}) ?-?(` + strings.Join(waitUnits, "|") + `)\b)`)
 
 // waitUnits are the words for a second, a minute and an hour.
 var waitUnits = []string{

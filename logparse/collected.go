@@ -1,15 +1,16 @@
 package logparse
 
 import (
-	"regexp"
 	"strings"
+
+	"github.com/bouncetail/bouncetail/internal/lazyre"
 )
 
 // Headers that services put around the lines of others.
 
 // papertrail matches the beginning of a line of an archive of Papertrail: the number of
 // the event, when it was written, and when Papertrail received it.
-var papertrail = regexp.MustCompile(`^(\d{15,20}\t\d{4}-\S+\t)\d{4}-\S+\t`)
+var papertrail = lazyre.New(`^(\d{15,20}\t\d{4}-\S+\t)\d{4}-\S+\t`)
 
 // withoutReceipt takes the second of these times off.
 func withoutReceipt(text string) string {

@@ -1,11 +1,11 @@
 package logparse
 
 import (
-	"regexp"
 	"strings"
 	"unicode"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/lazyre"
 )
 
 // Pages, forums and word processors change the lines that are copied out of logs:
@@ -88,33 +88,33 @@ const markedEmail = `\[(?:email|url)(?:=[^\]"<>]*|="[^\]"<>]*")?\]([^\[\]<>"\s]+
 const markupNames = `(?:email|url|font|color|size|code|icode|quote|pre|plain|noparse|left|indent|b|i|u)(?:=[^\]]*)?\]`
 
 var (
-	markupAtStart = regexp.MustCompile(`(?i)^(?:\[` + markupNames + ` *)+`)
-	markupAtEnd   = regexp.MustCompile(`(?i)(?: *\[/` + markupNames + `)+$`)
+	markupAtStart = lazyre.New(`(?i)^(?:\[` + markupNames + ` *)+`)
+	markupAtEnd   = lazyre.New(`(?i)(?: *\[/` + markupNames + `)+$`)
 	// "to=<[email]a@b.example[/email]>", "** [email]a@b.example[/email] R=…"
-	markedAddress = regexp.MustCompile(`(?i)=< ?` + markedEmail + `>`)
-	markedExim    = regexp.MustCompile(`(?i)^([^<>@="]{0,120}\b` + eximIDPattern + ` (?:\*\*|==|=>|->) )` + markedEmail + `([ :])`)
+	markedAddress = lazyre.New(`(?i)=< ?` + markedEmail + `>`)
+	markedExim    = lazyre.New(`(?i)^([^<>@="]{0,120}\b` + eximIDPattern + ` (?:\*\*|==|=>|->) )` + markedEmail + `([ :])`)
 	// "to=<[a@b.example](mailto:a@b.example)>", "to=a@b.example <mailto:a@b.example>"
-	linkedAddress = regexp.MustCompile(`=<?(?:\[<?([^\[\]<>"\s]+)>?\]\(|([^\[\]<>"\s]+) <)mailto:([^\[\]()<>"\s]+)[>)]>?`)
+	linkedAddress = lazyre.New(`=<?(?:\[<?([^\[\]<>"\s]+)>?\]\(|([^\[\]<>"\s]+) <)mailto:([^\[\]()<>"\s]+)[>)]>?`)
 	// "a at b.example", "a(at)b.example", as archives of mailing lists write addresses
-	hiddenAt        = regexp.MustCompile(`^(?:` + hiddenAddress + `|\S+ at)$`)
-	hiddenRecipient = regexp.MustCompile(`to=<` + hiddenAddress + `>`)
+	hiddenAt        = lazyre.New(`^(?:` + hiddenAddress + `|\S+ at)$`)
+	hiddenRecipient = lazyre.New(`to=<` + hiddenAddress + `>`)
 	// "to=\<a@b.example\>", "to=\<<a@b.example>\>"
 	escapedMarks   = strings.NewReplacer(`\<<`, "<", `>\>`, ">", `\<`, "<", `\>`, ">", `\_`, "_", `\[`, "[", `\]`, "]", `\*`, "*")
-	escapedProcess = regexp.MustCompile(`^[^=<>*]{1,100}\\\[\d+\\\]: `) // "postfix/smtp\[474\]: "
+	escapedProcess = lazyre.New(`^[^=<>*]{1,100}\\\[\d+\\\]: `) // "postfix/smtp\[474\]: "
 	// "relay=none, …, dsn=4.4.1", "relay=none, ... dsn=4.4.1", but not in an address
-	elision        = regexp.MustCompile(`^([^()"]*\bto=<[^<>" ]*>(?:, [a-z_]+=[^()",]*)*), (?:…|\.\.\.),? `)
-	boldField      = regexp.MustCompile(`\*\*((?:to|relay|dsn|status|stat)=[^*]*)\*\*`)
-	tagsBefore     = regexp.MustCompile(`^(?i)(?:<(?:pre|code|p|br|b|i|em|strong|li|td|tr|span|div|font|tt|samp|kbd|blockquote)(?: [^<>]*)?/?> *)+`)
-	tagsBehind     = regexp.MustCompile(`(?: *</?[A-Za-z]+ ?/?>)+$`)
-	breaks         = regexp.MustCompile(`<br ?/?> ?`)
-	plainRecipient = regexp.MustCompile(`^(?:[^<>"]|<[a-z0-9.]{1,12}>)*: *to=<[^<>" ]*>,`) // behind <22> or <mail.info>
-	doubled        = regexp.MustCompile(`[ \t]{2,}`)
+	elision        = lazyre.New(`^([^()"]*\bto=<[^<>" ]*>(?:, [a-z_]+=[^()",]*)*), (?:…|\.\.\.),? `)
+	boldField      = lazyre.New(`\*\*((?:to|relay|dsn|status|stat)=[^*]*)\*\*`)
+	tagsBefore     = lazyre.New(`^(?i)(?:<(?:pre|code|p|br|b|i|em|strong|li|td|tr|span|div|font|tt|samp|kbd|blockquote)(?: [^<>]*)?/?> *)+`)
+	tagsBehind     = lazyre.New(`(?: *</?[A-Za-z]+ ?/?>)+$`)
+	breaks         = lazyre.New(`<br ?/?> ?`)
+	plainRecipient = lazyre.New(`^(?:[^<>"]|<[a-z0-9.]{1,12}>)*: *to=<[^<>" ]*>,`) // behind <22> or <mail.info>
+	doubled        = lazyre.New(`[ \t]{2,}`)
 	// "1xVTbv-00000r-1v ==a@b.example"
-	gluedID = regexp.MustCompile(`^([^<>@]{0,120}\b` + eximIDPattern + ` (?:\*\*|==|=>|->))([^ =>*])`)
+	gluedID = lazyre.New(`^([^<>@]{0,120}\b` + eximIDPattern + ` (?:\*\*|==|=>|->))([^ =>*])`)
 	// "dsn=5.0.0,stat=Service unavailable"
-	gluedStat = regexp.MustCompile(`^([^@<>]*to=.*?, dsn=\d\.\d{1,3}\.\d{1,3}),stat=`)
+	gluedStat = lazyre.New(`^([^@<>]*to=.*?, dsn=\d\.\d{1,3}\.\d{1,3}),stat=`)
 	// "to=joe ctladdr=joe (1000/1000), delay=…"
-	gluedControl = regexp.MustCompile(`^([^@<>]*to=[^ ,]*) ctladdr=`)
+	gluedControl = lazyre.New(`^([^@<>]*to=[^ ,]*) ctladdr=`)
 )
 
 // isOrnament reports whether a character in front of a line is not part of it.

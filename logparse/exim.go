@@ -2,10 +2,10 @@ package logparse
 
 import (
 	"net/netip"
-	"regexp"
 	"strings"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/lazyre"
 )
 
 // Exim 4.8x to 4.99. The marker behind the message's id shows what the line is
@@ -19,7 +19,7 @@ import (
 //	1xVTbv-00000r-1v == a@b.example R=dnslookup T=remote_smtp defer (-44) H=mx.b.example [192.0.2.1]:
 //	  SMTP error from remote mail server after RCPT TO:<a@b.example>: 450 4.2.1 Try later
 //	1xVTbv-00000r-1v Completed
-var eximLine = regexp.MustCompile(`^(?P<id>` + eximIDPattern + `) (?P<mark><=|=>|->|>>|\*\*|==|Completed)(?: (?P<rest>.*))?$`)
+var eximLine = lazyre.New(`^(?P<id>` + eximIDPattern + `) (?P<mark><=|=>|->|>>|\*\*|==|Completed)(?: (?P<rest>.*))?$`)
 
 // eximIDPattern matches the id of a message.
 const eximIDPattern = `[0-9A-Za-z]{6}-(?:[0-9A-Za-z]{6}-[0-9A-Za-z]{2}|[0-9A-Za-z]{11}-[0-9A-Za-z]{4})`
@@ -31,7 +31,7 @@ const eximMailbox = `(?:"(?:[^"\\]|\\.)*"|\\.|[^">\\])*`
 // eximArrival reads the sender and the message-id; only id= behind S= is
 // Exim's own, for HELO names and subjects are the client's. id*= is one that
 // Exim made itself (log_selector +msg_id_created).
-var eximArrival = regexp.MustCompile(`^(?P<from><>|(?:"(?:[^"\\]|\\.)*"|\\.|[^\s"\\])+) (?:.*? S=\d+(?: .*?)?? id\*?=(?P<messageid>\S+))?`)
+var eximArrival = lazyre.New(`^(?P<from><>|(?:"(?:[^"\\]|\\.)*"|\\.|[^\s"\\])+) (?:.*? S=\d+(?: .*?)?? id\*?=(?P<messageid>\S+))?`)
 
 const eximSubject = ` T="`
 
@@ -63,19 +63,19 @@ const eximAddress = `(?P<to>[|/:][^<>]*?|"(?:[^"\\]|\\.)*"@[^\s"<>]+|(?:\\.|[^\s
 //	>news@a.example <a@b.example> R=vacation T=autoreply: …
 //	save inbox <a@b.example> R=userforward T=address_file: …
 //	sales+spam |/home/x/script.php (sales@b.example) <sales@b.example> R=aliases T=address_pipe: …
-var eximElsewhere = regexp.MustCompile(`^(?P<what>(?:` + eximPlaces + `).*?) <(?P<orig>[^<>"\\@ ]+@[^<>"\\ ]+|system-filter)>(?P<after>(?:$| ?: | defer \(| [A-Z]+=).*)`)
+var eximElsewhere = lazyre.New(`^(?P<what>(?:` + eximPlaces + `).*?) <(?P<orig>[^<>"\\@ ]+@[^<>"\\ ]+|system-filter)>(?P<after>(?:$| ?: | defer \(| [A-Z]+=).*)`)
 
 // eximPlaces is how those begin. cPanel puts a local part before them.
 const eximPlaces = `[|/:>]|save |[^\s<>"|@:=]+ [|/>]`
 
 var (
-	eximFailed = regexp.MustCompile(`^` + eximAddress + `(?P<fields>` + eximFields + `)(?: ?: (?P<message>.*)| (?P<forced>mua_wrapper forced failure for deferred delivery|routing yielded an? [a-z]+ delivery))?$`)
+	eximFailed = lazyre.New(`^` + eximAddress + `(?P<fields>` + eximFields + `)(?: ?: (?P<message>.*)| (?P<forced>mua_wrapper forced failure for deferred delivery|routing yielded an? [a-z]+ delivery))?$`)
 	// since 4.8x: defer (ERRNO), the system's words, who was asked, the message
-	eximDeferred = regexp.MustCompile(`^` + eximAddress + `(?P<fields>` + eximFields + `)(?: routing| transporting)? defer \((?P<code>-?\w+)\)(?:: (?P<words>[^:]*?))?(?P<fields2>` + eximFields + `)(?: ?: (?P<message>.*))?$`)
-	eximSent     = regexp.MustCompile(`^` + eximAddress + `(?P<fields>(?: [A-Z][A-Za-z0-9_]*=.*)|: .*|$)`)
-	eximField    = regexp.MustCompile(` (?:[A-Z]+=|defer \()`)
-	eximTimes    = regexp.MustCompile(`(?: [DQ]T=[0-9dhms.]+)+$`) // log_selector +deliver_time, +queue_time
-	eximHost     = regexp.MustCompile(`^(?:(?P<host>[^ \[]+) )?(?:\([^)]*\) )?(?:DS )?\[(?P<ip>[^\]]*)\](?::(?P<port>\d+))?`)
+	eximDeferred = lazyre.New(`^` + eximAddress + `(?P<fields>` + eximFields + `)(?: routing| transporting)? defer \((?P<code>-?\w+)\)(?:: (?P<words>[^:]*?))?(?P<fields2>` + eximFields + `)(?: ?: (?P<message>.*))?$`)
+	eximSent     = lazyre.New(`^` + eximAddress + `(?P<fields>(?: [A-Z][A-Za-z0-9_]*=.*)|: .*|$)`)
+	eximField    = lazyre.New(` (?:[A-Z]+=|defer \()`)
+	eximTimes    = lazyre.New(`(?: [DQ]T=[0-9dhms.]+)+$`) // log_selector +deliver_time, +queue_time
+	eximHost     = lazyre.New(`^(?:(?P<host>[^ \[]+) )?(?:\([^)]*\) )?(?:DS )?\[(?P<ip>[^\]]*)\](?::(?P<port>\d+))?`)
 )
 
 func claimsExim(tag string) bool { return isServerName(tag, "exim") }
@@ -150,7 +150,7 @@ func parseEximByGrammar(body string, ev *bounce.Event) result {
 }
 
 // parseEximAttempt reads what follows the mark of a delivery or a failure.
-func parseEximAttempt(pattern *regexp.Regexp, rest string, ev *bounce.Event) result {
+func parseEximAttempt(pattern *lazyre.Regexp, rest string, ev *bounce.Event) result {
 	if eximNames(rest) {
 		return resultOther
 	}
@@ -386,7 +386,7 @@ func eximID(text string) string {
 
 // eximFinal matches the usual names of transports that deliver into a mailbox, a
 // file or an autoreply.
-var eximFinal = regexp.MustCompile(`(?i)local|dir|mail_?(?:spool|box|drop)|dovecot|lmtp|cyrus|file|reply|vacation|autoreply|bypass|virtual`)
+var eximFinal = lazyre.New(`(?i)local|dir|mail_?(?:spool|box|drop)|dovecot|lmtp|cyrus|file|reply|vacation|autoreply|bypass|virtual`)
 
 // eximFar returns the name of the server if the first fields are those of an ordinary
 // delivery to a server elsewhere, which is what most deliveries are:

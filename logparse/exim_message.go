@@ -2,10 +2,10 @@ package logparse
 
 import (
 	"cmp"
-	"regexp"
 	"strings"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/lazyre"
 )
 
 // eximReply reads the message of a failure that another server worded
@@ -16,16 +16,16 @@ import (
 //	SMTP error from remote mail server after RCPT TO:<a@b.example>: host mx [192.0.2.1]: 550 No
 //	SMTP error from remote mailer after RCPT TO:<a@b.example>: host mx [192.0.2.1]: 550 No
 //	PRDR error after DATA: 550 No
-var eximReply = regexp.MustCompile(`^(?P<protocol>SMTP|LMTP|PRDR) error(?: from remote mail(?: server|er))? after (?:pipelined )?(?:sending )?` +
+var eximReply = lazyre.New(`^(?P<protocol>SMTP|LMTP|PRDR) error(?: from remote mail(?: server|er))? after (?:pipelined )?(?:sending )?` +
 	`(?P<command>initial connection|end of data|data block|DATA|QUIT|(?:HELO|EHLO|LHLO)(?:[^:]|:[^ ])*|(?:BDAT|STARTTLS|AUTH|XCLIENT)[^:]*|(?:MAIL FROM|RCPT TO)(?::<` + address + `>[^:]*)?)` +
 	`: (?:host (?P<host>\S+) \[(?P<ip>[^\]]*)\]: )?(?P<reply>.*)$`)
 
 // eximOfPage matches what a page that was copied makes of the beginning of such a
 // message.
-var eximOfPage = regexp.MustCompile(`^[A-Z]{4} error [a-z ]*after [a-z ]*(?:MAIL FROM|RCPT TO):&lt;`)
+var eximOfPage = lazyre.New(`^[A-Z]{4} error [a-z ]*after [a-z ]*(?:MAIL FROM|RCPT TO):&lt;`)
 
 // eximCut matches such a message that ends before the reply.
-var eximCut = regexp.MustCompile(`^(?:(?:SMTP|LMTP|PRDR)(?: error[^:]*)?(?::<[^>]*(?:>[^:]*)?)?(?:: host[^\]]*\]?)?:?)?$`)
+var eximCut = lazyre.New(`^(?:(?:SMTP|LMTP|PRDR)(?: error[^:]*)?(?::<[^>]*(?:>[^:]*)?)?(?:: host[^\]]*\]?)?:?)?$`)
 
 // eximSession reads the stage from messages that Exim words itself:
 //
@@ -33,7 +33,7 @@ var eximCut = regexp.MustCompile(`^(?:(?:SMTP|LMTP|PRDR)(?: error[^:]*)?(?::<[^>
 //	LMTP connection closed after end of data
 //	Remote host closed connection in response to initial connection
 //	Malformed SMTP reply in response to EHLO mx.a.example: garbage
-var eximSession = regexp.MustCompile(`^(?:(?:SMTP|LMTP) timeout after|Remote host closed connection in response to|Malformed SMTP reply(?: \(an empty line\))? in response to|Malformed LMTP response after|LMTP connection closed after|(?:SMTP|LMTP) timeout while|an unexpected EOF)(?: (?:pipelined |sending ))* ?(?P<command>.*)$`)
+var eximSession = lazyre.New(`^(?:(?:SMTP|LMTP) timeout after|Remote host closed connection in response to|Malformed SMTP reply(?: \(an empty line\))? in response to|Malformed LMTP response after|LMTP connection closed after|(?:SMTP|LMTP) timeout while|an unexpected EOF)(?: (?:pipelined |sending ))* ?(?P<command>.*)$`)
 
 // eximGaveUp reads the message of an expiry. The retry data are kept for each
 // host, so later messages to a host that has been failing for long are given up
@@ -43,7 +43,7 @@ var eximSession = regexp.MustCompile(`^(?:(?:SMTP|LMTP) timeout after|Remote hos
 //	all hosts for 'b.example' have been failing for a long time (and retry time not reached)
 //	all hosts have been failing for a long time and were last tried after this message arrived
 //	retry time not reached for any host after a long failure period
-var eximGaveUp = regexp.MustCompile(`^(?:retry timeout exceeded|all hosts(?: for '[^']*')? have been failing for a long time|retry time not reached for any host(?: for '[^']*')? after a long failure period)`)
+var eximGaveUp = lazyre.New(`^(?:retry timeout exceeded|all hosts(?: for '[^']*')? have been failing for a long time|retry time not reached for any host(?: for '[^']*')? after a long failure period)`)
 
 // eximNotTried begins the message of a deferral of which no server was asked:
 // Exim remembers for each host when to try again (src/retry.c).
@@ -53,7 +53,7 @@ const eximNotTried = "retry time not reached"
 //
 //	Connection timed out : SMTP timeout after RCPT TO:<a@b.example>
 //	Connection timed out: SMTP timeout after RCPT TO:<a@b.example>
-var eximErrno = regexp.MustCompile(`^[A-Z][A-Za-z ]{3,60}? ?: (?P<rest>(?:SMTP|LMTP|PRDR|Remote host|Malformed) .*)$`)
+var eximErrno = lazyre.New(`^[A-Z][A-Za-z ]{3,60}? ?: (?P<rest>(?:SMTP|LMTP|PRDR|Remote host|Malformed) .*)$`)
 
 // eximMessage returns the message of a failure, without the system's words where
 // Exim's own say it all.
@@ -107,7 +107,7 @@ func parseEximMessage(ev *bounce.Event, message string) {
 	setReply(r, joinLines(reply), unescape(first))
 }
 
-var rsyslogControl = regexp.MustCompile(`#0[0-3][0-7]`)
+var rsyslogControl = lazyre.New(`#0[0-3][0-7]`)
 
 // joinLines puts the lines of a reply, which Exim joins with a literal \n, on
 // one line.

@@ -1,8 +1,9 @@
 package logparse
 
 import (
-	"regexp"
 	"strings"
+
+	"github.com/bouncetail/bouncetail/internal/lazyre"
 )
 
 // Images of containers run "exim -v", which prints its log lines without stamps and
@@ -14,7 +15,7 @@ import (
 // It prints what other servers say as well. The further lines of a reply begin behind
 // nine spaces at least (src/transports/smtp_in.c and smtp_out.c, "SMTP<<"), so the
 // number of spaces matters.
-var eximPrinted = regexp.MustCompile(`^(?: ?std(?:out|err) F)?(?: {0,5}\d{1,7} {3}| {2,3})((?:\*\*|==|=>|->) [^\s<>"|/:]+@\S+ .*)$`)
+var eximPrinted = lazyre.New(`^(?: ?std(?:out|err) F)?(?: {0,5}\d{1,7} {3}| {2,3})((?:\*\*|==|=>|->) [^\s<>"|/:]+@\S+ .*)$`)
 
 // eximNoID stands for the id of such a line.
 const eximNoID = "000000-000000-00"

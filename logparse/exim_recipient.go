@@ -1,9 +1,10 @@
 package logparse
 
 import (
-	"regexp"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/bouncetail/bouncetail/internal/lazyre"
 )
 
 // Exim prints a recipient without the quotes and backslashes of its local part,
@@ -295,13 +296,13 @@ func cutEximElsewhere(rest string) (who eximRecipient, after string, found, uncl
 
 // eximAddressAndRouter matches an address and the fields that always follow it behind
 // a program, a file or an autoreply.
-var eximAddressAndRouter = regexp.MustCompile(` <[^<>"\\@ ]+@[^<>"\\ ]+>(?: [FP]=<` + eximMailbox + `>)* R=`)
+var eximAddressAndRouter = lazyre.New(` <[^<>"\\@ ]+@[^<>"\\ ]+>(?: [FP]=<` + eximMailbox + `>)* R=`)
 
 // eximIsElsewhere reports whether a program, a file or an autoreply stands in
 // place of an address.
 func eximIsElsewhere(shown string) bool { return eximElsewhereStart.MatchString(shown) }
 
-var eximElsewhereStart = regexp.MustCompile(`^(?:` + eximPlaces + `)`)
+var eximElsewhereStart = lazyre.New(`^(?:` + eximPlaces + `)`)
 
 // mayHoldQuoted reports whether the address as it arrived may stand in a text
 // with quotes or backslashes. It is true of all texts in which eximQuotedPlaces

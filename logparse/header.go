@@ -1,8 +1,9 @@
 package logparse
 
 import (
-	"regexp"
 	"strings"
+
+	"github.com/bouncetail/bouncetail/internal/lazyre"
 )
 
 // header is what stands before a program's own words in a line of a log.
@@ -213,7 +214,7 @@ func cutStructuredData(rest string) (string, bool) {
 //
 //	[88] 1xVTbv-00000r-1v ** a@b.example: Unrouteable address
 //	[ID 197553 mail.info] 4XabcZ1y2z: removed
-var bracketed = regexp.MustCompile(`^\[(?:\d+|ID \d+ [a-z0-9]+\.[a-z]+)\] `)
+var bracketed = lazyre.New(`^\[(?:\d+|ID \d+ [a-z0-9]+\.[a-z]+)\] `)
 
 // cutOwnStamp takes off the stamp that Exim puts before its words in syslog
 // too, unless syslog_timestamp is false. It names the year and perhaps the

@@ -1,10 +1,10 @@
 package logparse
 
 import (
-	"regexp"
 	"strings"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/lazyre"
 )
 
 // No delivery may disappear. What the grammars and the readers of headers do not know
@@ -55,20 +55,20 @@ const lostFields = `(?:(?:relay|orig_to|ctladdr|delay|delays|xdelay|mailer|dsn)=
 
 var (
 	// The recipient follows directly behind the queue ID, or nothing is before it.
-	lostRecipient = regexp.MustCompile(`^(?:(?:[^\s:]{1,64}|<[\w -]{1,40}>|\[[\w -]{1,40}\])[: ] ?)?` + lostFields)
+	lostRecipient = lazyre.New(`^(?:(?:[^\s:]{1,64}|<[\w -]{1,40}>|\[[\w -]{1,40}\])[: ] ?)?` + lostFields)
 	// Plain words are before the queue ID.
-	lostBehindWords = regexp.MustCompile(`^[^<>()@="]{1,100}\b[0-9A-Za-z]{5,64}: ?` + lostFields)
+	lostBehindWords = lazyre.New(`^[^<>()@="]{1,100}\b[0-9A-Za-z]{5,64}: ?` + lostFields)
 	// An id of Exim's, of whatever length its parts will have, or none.
-	lostExim = regexp.MustCompile(`^(?:(?:` + lostEximID + `)?(?:\*\*|==|=>|->|>>)[ ;,|]{1,3}|` + lostEximID + `(?:\*\*|==|=>|->|>>))(?:[^ ;,|]*(?:@|R=)|[^ ;,|]+ <[^<> ]*@)`)
+	lostExim = lazyre.New(`^(?:(?:` + lostEximID + `)?(?:\*\*|==|=>|->|>>)[ ;,|]{1,3}|` + lostEximID + `(?:\*\*|==|=>|->|>>))(?:[^ ;,|]*(?:@|R=)|[^ ;,|]+ <[^<> ]*@)`)
 	// The id was shortened or masked.
-	lostEximMasked = regexp.MustCompile(`^[^\s<>@=:]{1,64} (?:\*\*|==|=>|->|>>) [^\s@]+@[^\s@]+ (?:<[^<>]*> |\([^()]*\) )*(?:[A-Z]+=\S|routing defer|defer \()`)
+	lostEximMasked = lazyre.New(`^[^\s<>@=:]{1,64} (?:\*\*|==|=>|->|>>) [^\s@]+@[^\s@]+ (?:<[^<>]*> |\([^()]*\) )*(?:[A-Z]+=\S|routing defer|defer \()`)
 	// Plain words are before it.
-	lostEximBehindWords = regexp.MustCompile(`^[^<>()@="]{1,100}\b` + eximIDPattern + ` (?:\*\*|==|=>|->|>>) `)
+	lostEximBehindWords = lazyre.New(`^[^<>()@="]{1,100}\b` + eximIDPattern + ` (?:\*\*|==|=>|->|>>) `)
 	// What OpenSMTPD delivers, and the kinds of version 5.
-	lostOpenSMTPD    = regexp.MustCompile(`^[^<>"=]{0,100}\b(?:mta|mda)[ ,;|]{1,3}(?:event=)?delivery\b`)
-	lostOpenSMTPDOld = regexp.MustCompile(`^[^<>"=]{0,100}(?:relay|delivery): (?:Ok|TempFail|PermFail|Loop|Expire) for `)
+	lostOpenSMTPD    = lazyre.New(`^[^<>"=]{0,100}\b(?:mta|mda)[ ,;|]{1,3}(?:event=)?delivery\b`)
+	lostOpenSMTPDOld = lazyre.New(`^[^<>"=]{0,100}(?:relay|delivery): (?:Ok|TempFail|PermFail|Loop|Expire) for `)
 	// As exim -v prints it, perhaps into a field of an object.
-	lostEximVerbose = regexp.MustCompile(`^(?:[^<>@="]{0,60}[|:] |(?:[^\s<>@="]{1,60} ){1,4}|\{"[^<>@=]{1,200}": ?" ?)?(?:\d+ )?(?:\*\*|==|=>|->) \S+@[^\s:]+` +
+	lostEximVerbose = lazyre.New(`^(?:[^<>@="]{0,60}[|:] |(?:[^\s<>@="]{1,60} ){1,4}|\{"[^<>@=]{1,200}": ?" ?)?(?:\d+ )?(?:\*\*|==|=>|->) \S+@[^\s:]+` +
 		`(?: (?:.* )?R=\S+ (?:(?:.* )?T=\S|defer \(|: )| ?: (?:Unrouteable address|retry timeout exceeded)(?:$|\\n"|"))`)
 )
 
@@ -145,9 +145,9 @@ func isGlued(body string) bool {
 
 // quotes matches the words before what another server said, or what a message holds: a
 // header check logs "4XabcZ1y2z: info: header Subject: …".
-var quotes = regexp.MustCompile(`\b(?:said|warning|reject): |^[0-9A-Za-z]{5,24}: [a-z]+: `)
+var quotes = lazyre.New(`\b(?:said|warning|reject): |^[0-9A-Za-z]{5,24}: [a-z]+: `)
 
-var gluedDelivery = regexp.MustCompile(`(?: |\\n|<br ?/?>)(?:[A-Z][a-z]{2} [ 1-3]?\d \d\d:\d\d:\d\d|\d{4}-\d\d-\d\dT\S{1,40}) \S{1,100} postfix[\w-]{0,40}/\w{1,40}\[\d+\]: [0-9A-Za-z]{5,24}: to=<[^<>]*>, (?:orig_to=<[^<>]*>, )?relay=`)
+var gluedDelivery = lazyre.New(`(?: |\\n|<br ?/?>)(?:[A-Z][a-z]{2} [ 1-3]?\d \d\d:\d\d:\d\d|\d{4}-\d\d-\d\dT\S{1,40}) \S{1,100} postfix[\w-]{0,40}/\w{1,40}\[\d+\]: [0-9A-Za-z]{5,24}: to=<[^<>]*>, (?:orig_to=<[^<>]*>, )?relay=`)
 
 func losesSendmail(h *header) bool {
 	if !namesRecipient(h.body) {

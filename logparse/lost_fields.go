@@ -1,10 +1,10 @@
 package logparse
 
 import (
-	"regexp"
 	"strings"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/lazyre"
 )
 
 // Collectors take the lines of mail servers apart, into the fields of an object or the
@@ -49,10 +49,10 @@ const (
 )
 
 var (
-	outcomeValue   = regexp.MustCompile(`^"` + outcomes + `[" ]`)
-	deliveredField = regexp.MustCompile(`(?:status|result|outcome)" ?: ?"` + outcomes + `[" ]`)
-	toField        = regexp.MustCompile(`(?:to|to_address|recipient|rcpt)" ?: ?[["{]`)
-	eximIDField    = regexp.MustCompile(`"` + eximIDPattern + `"`)
-	addressColumn  = regexp.MustCompile(columnBefore + `<?[^\s,;|"<>@]+@[^\s,;|"<>@]+>?` + columnBehind)
-	codeColumn     = regexp.MustCompile(columnBefore + `[245]\.\d{1,3}\.\d{1,3}` + columnBehind)
+	outcomeValue   = lazyre.New(`^"` + outcomes + `[" ]`)
+	deliveredField = lazyre.New(`(?:status|result|outcome)" ?: ?"` + outcomes + `[" ]`)
+	toField        = lazyre.New(`(?:to|to_address|recipient|rcpt)" ?: ?[["{]`)
+	eximIDField    = lazyre.New(`"` + eximIDPattern + `"`)
+	addressColumn  = lazyre.New(columnBefore + `<?[^\s,;|"<>@]+@[^\s,;|"<>@]+>?` + columnBehind)
+	codeColumn     = lazyre.New(columnBefore + `[245]\.\d{1,3}\.\d{1,3}` + columnBehind)
 )

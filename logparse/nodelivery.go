@@ -1,8 +1,9 @@
 package logparse
 
 import (
-	"regexp"
 	"strings"
+
+	"github.com/bouncetail/bouncetail/internal/lazyre"
 )
 
 // Some successes deliver nothing to the recipient: a filter nearby accepted the message
@@ -11,10 +12,10 @@ import (
 // proxmoxReply matches what Proxmox Mail Gateway answers for all messages. Those that it
 // neither blocks nor puts into quarantine are logged a second time, under the queue ID
 // with which they come back.
-var proxmoxReply = regexp.MustCompile(`^(?:250 )?2\.(?:5\.0 OK|7\.0 BLOCKED) \([0-9A-F]{10,}\)`)
+var proxmoxReply = lazyre.New(`^(?:250 )?2\.(?:5\.0 OK|7\.0 BLOCKED) \([0-9A-F]{10,}\)`)
 
 // autoreplyName matches the usual names of programs and transports that answer a message.
-var autoreplyName = regexp.MustCompile(`(?i)auto[-_]?(?:repl|respon)|vacation`)
+var autoreplyName = lazyre.New(`(?i)auto[-_]?(?:repl|respon)|vacation`)
 
 // isDropped reports whether the answer of a server nearby means that nothing was
 // delivered. The address of a recipient may follow in angle brackets.

@@ -2,10 +2,10 @@ package logparse
 
 import (
 	"cmp"
-	"regexp"
 	"strings"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/lazyre"
 )
 
 // opensmtpdAddress matches an address between angle brackets. OpenSMTPD accepts no
@@ -27,12 +27,12 @@ const opensmtpdPlain = `[^<>", ]*`
 //	  rcpt=<me@host> user=me delay=0s result=Ok stat=Delivered
 //
 // A session of zeros had no connection. smtpd logs no message-ids.
-var opensmtpdAttempt = regexp.MustCompile(`^(?:[0-9a-f]{8,16} )?(?P<agent>mta|mda|smtp|scheduler|bounce)(?: event=| )(?P<event>delivery|expire|expired) evpid=(?P<id>[0-9a-f]{8})[0-9a-f]{0,8} ` +
+var opensmtpdAttempt = lazyre.New(`^(?:[0-9a-f]{8,16} )?(?P<agent>mta|mda|smtp|scheduler|bounce)(?: event=| )(?P<event>delivery|expire|expired) evpid=(?P<id>[0-9a-f]{8})[0-9a-f]{0,8} ` +
 	`from=<(?P<from>` + opensmtpdAddress + `)> to=<(?P<to>` + opensmtpdAddress + `)>(?: rcpt=<(?P<rcpt>` + opensmtpdAddress + `)>)?` +
 	`(?: [a-z]+=(?:"[^"]*"|[^"\s]\S*(?: \([A-Za-z0-9._-]*\))?))*? result="?(?P<result>[A-Za-z]+)"? stat="?(?P<stat>.*?)"?$`)
 
 // opensmtpdRelay reads `relay="192.0.2.1 (mx.b.example)"`.
-var opensmtpdRelay = regexp.MustCompile(` relay="?(?:(?P<ip>[0-9A-Fa-f:.]+|IPv6:[0-9A-Fa-f:.]+) \((?P<host>[^)"]*)\)|(?P<name>[^" ]+))"? `)
+var opensmtpdRelay = lazyre.New(` relay="?(?:(?P<ip>[0-9A-Fa-f:.]+|IPv6:[0-9A-Fa-f:.]+) \((?P<host>[^)"]*)\)|(?P<name>[^" ]+))"? `)
 
 // Up to 5.9, mta_log() and mda_log() named the kind of delivery first, and an
 // expiry is still logged in this form by queue_log() in queue.c, with a null
@@ -47,7 +47,7 @@ var opensmtpdRelay = regexp.MustCompile(` relay="?(?:(?P<ip>[0-9A-Fa-f:.]+|IPv6:
 //	  delay=4d1h, stat=Envelope expired
 //
 // Pages take the brackets away.
-var opensmtpdOld = regexp.MustCompile(`^(?P<kind>relay|delivery): (?P<result>[A-Z][A-Za-z]+) for (?P<id>[0-9a-f]{8})[0-9a-f]{8}: (?:session=[0-9a-f]+, )?` +
+var opensmtpdOld = lazyre.New(`^(?P<kind>relay|delivery): (?P<result>[A-Z][A-Za-z]+) for (?P<id>[0-9a-f]{8})[0-9a-f]{8}: (?:session=[0-9a-f]+, )?` +
 	`from=<?(?P<from>` + opensmtpdPlain + `)>?, to=<?(?P<to>` + opensmtpdPlain + `)>?(?:, source=[^,]*)?(?:, rcpt=<?(?P<rcpt>` + opensmtpdPlain + `)>?)?(?:, source=[^,]*)?` +
 	`(?:, user=[^,]*)?(?:, method=(?P<method>[^,]*))?(?:, relay=(?P<relay>[^,]*))?, delay=[^,]*, stat=(?P<stat>.*)$`)
 
@@ -55,21 +55,21 @@ var opensmtpdOld = regexp.MustCompile(`^(?P<kind>relay|delivery): (?P<result>[A-
 //
 //	smtp-out: session 7818378a988ca63b: evpid=6430369adcce4408, status=PermFail, from=<news@a.example>,
 //	  to=<a@b.example>, rcpt=<->, source=192.0.2.9, relay=192.0.2.1 (mx.b.example), delay=0s, stat=550 no
-var opensmtpdSession = regexp.MustCompile(`^(smtp-out|mda|delivery): session [0-9a-f]{16}: evpid=([0-9a-f]{16}), status=([A-Za-z]+), `)
+var opensmtpdSession = lazyre.New(`^(smtp-out|mda|delivery): session [0-9a-f]{16}: evpid=([0-9a-f]{16}), status=([A-Za-z]+), `)
 
 // opensmtpdOldRelay reads "192.0.2.1 (mx.b.example)", or one of the two.
-var opensmtpdOldRelay = regexp.MustCompile(`^(?:(?P<ip>[0-9A-Fa-f:.]+|\[?IPv6:[0-9A-Fa-f:.]+\]?)(?: \((?P<host>[^)]*)\))?|(?P<name>\S+))$`)
+var opensmtpdOldRelay = lazyre.New(`^(?:(?P<ip>[0-9A-Fa-f:.]+|\[?IPv6:[0-9A-Fa-f:.]+\]?)(?: \((?P<host>[^)]*)\))?|(?P<name>\S+))$`)
 
 // opensmtpdAccepted reads what another OpenSMTPD says when it takes a message, and
 // what a content filter repeats of that:
 //
 //	250 2.0.0 from MTA(smtp:[127.0.0.1]:10025): 250 2.0.0 f6e94209 Message accepted for delivery
-var opensmtpdAccepted = regexp.MustCompile(`^250 (?:.*: 250 )?(?:2\.0\.0:? )?(?P<id>[0-9a-f]{8}) Message accepted for delivery`)
+var opensmtpdAccepted = lazyre.New(`^250 (?:.*: 250 )?(?:2\.0\.0:? )?(?P<id>[0-9a-f]{8}) Message accepted for delivery`)
 
 // opensmtpdLMTP reads what mail.lmtp(8) prints of the server's reply:
 //
 //	Error (temporary failure: "mail.lmtp: LMTP server error: 452 4.2.2 <a@b.example> Quota exceeded")
-var opensmtpdLMTP = regexp.MustCompile(`^Error \([^"()]*"(?:mail\.lmtp: )?LMTP server error: (?P<reply>\d.*?)"?\)?$`)
+var opensmtpdLMTP = lazyre.New(`^Error \([^"()]*"(?:mail\.lmtp: )?LMTP server error: (?P<reply>\d.*?)"?\)?$`)
 
 // claimsOpenSMTPD also takes its unit, as journalctl -o with-unit shows it, and the
 // processes of version 5.3, which logged under their own names.

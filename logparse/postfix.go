@@ -1,10 +1,10 @@
 package logparse
 
 import (
-	"regexp"
 	"strings"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/lazyre"
 )
 
 // Postfix 3.5 to 3.12. A delivery line is written by log_adhoc() in
@@ -15,7 +15,7 @@ import (
 //	  said: 550 5.1.1 No such user (in reply to RCPT TO command))
 //	4YqRr12ZzNz1Xw: to=<c@d.example>, orig_to=<info>, relay=none, delay=1, delays=1/0/0/0,
 //	  dsn=4.4.1, status=deferred (connect to mx.d.example[192.0.2.2]:25: Connection refused)
-var postfixDelivery = regexp.MustCompile(`^(?P<id>[0-9A-Za-z]{5,24}): to=<(?P<to>` + postfixAddress + `)>` +
+var postfixDelivery = lazyre.New(`^(?P<id>[0-9A-Za-z]{5,24}): to=<(?P<to>` + postfixAddress + `)>` +
 	`(?:, orig_to=<(?P<orig>` + postfixAddress + `)>)?` +
 	postfixFields + postfixReason)
 
@@ -40,7 +40,7 @@ const postfixAddress = `(?:"(?:[^"\\]|\\.)*"@[^">]*|"(?:[^"\\]|\\.)*"|[^">]*)`
 //
 // Such a line has several ends of an address with all fields behind each, and
 // can be read in as many ways.
-var postfixAddressEnd = regexp.MustCompile(`^>` + postfixFields + postfixReason)
+var postfixAddressEnd = lazyre.New(`^>` + postfixFields + postfixReason)
 
 // postfixUnclear reports whether a delivery line whose last address ends at end
 // can be read in another way too. A reply may quote a line of a log: its address
@@ -72,7 +72,7 @@ func postfixUnclear(line string, end int) bool {
 }
 
 // postfixQuotedTo matches a line up to the end of a recipient with quotes.
-var postfixQuotedTo = regexp.MustCompile(`^[0-9A-Za-z]{5,24}: to=<"(?:[^"\\]|\\.)*"@[^">,]*>`)
+var postfixQuotedTo = lazyre.New(`^[0-9A-Za-z]{5,24}: to=<"(?:[^"\\]|\\.)*"@[^">,]*>`)
 
 // inBrackets reports whether a text ends in "<a@b.example".
 func inBrackets(s string) bool {
@@ -102,15 +102,15 @@ func closed(reason string) bool {
 //	72C1B51A486: from=<news@a.example>, size=447, nrcpt=1 (queue active)
 //	72C1B51A486: from=<news@a.example>, status=expired, returned to sender
 //	72C1B51A486: from=<news@a.example>, status=force-expired, returned to sender
-var postfixSender = regexp.MustCompile(`^(?P<id>[0-9A-Za-z]{5,24}): from=<(?P<from>` + postfixAddress + `)>, (?:size=|status=(?P<status>(?:force-)?expired), returned to sender$)`)
+var postfixSender = lazyre.New(`^(?P<id>[0-9A-Za-z]{5,24}): from=<(?P<from>` + postfixAddress + `)>, (?:size=|status=(?P<status>(?:force-)?expired), returned to sender$)`)
 
 // cleanup logs the message-id (src/cleanup/cleanup_message.c), qmgr the end:
 //
 //	72C1B51A486: message-id=<20261123@a.example>
 //	72C1B51A486: removed
 var (
-	postfixMessageID = regexp.MustCompile(`^(?P<id>[0-9A-Za-z]{5,24}): message-id=<?(?P<messageid>.*?)>? *$`)
-	postfixRemoved   = regexp.MustCompile(`^(?P<id>[0-9A-Za-z]{5,24}): removed(?: \(|$)`)
+	postfixMessageID = lazyre.New(`^(?P<id>[0-9A-Za-z]{5,24}): message-id=<?(?P<messageid>.*?)>? *$`)
+	postfixRemoved   = lazyre.New(`^(?P<id>[0-9A-Za-z]{5,24}): removed(?: \(|$)`)
 )
 
 // postfixReasons are the forms of the text in parentheses after the status, each
@@ -132,21 +132,21 @@ var (
 //	connect to H[ip]: server refused to talk to me: 421 …                         (before 2.3)
 var postfixReasons = []struct {
 	literal string
-	pattern *regexp.Regexp
+	pattern *lazyre.Regexp
 	stage   bounce.Stage
 }{
-	{" refused to talk to me: ", regexp.MustCompile(`^host (?P<host>[^ \[]+)\[(?P<ip>[^\]]*)\](?::(?P<port>\d+))? refused to talk to me: (?P<reply>.*)$`), bounce.StageGreeting},
-	{": server refused to talk to me: ", regexp.MustCompile(`^connect to (?P<host>[^ \[]+)\[(?P<ip>[^\]]*)\](?::(?P<port>\d+))?: server refused to talk to me: (?P<reply>.*?) *$`), bounce.StageGreeting},
-	{" refused to start TLS: ", regexp.MustCompile(`^(?:(?:TLS is required|Sender requested REQUIRETLS), but )?host (?P<host>[^ \[]+)\[(?P<ip>[^\]]*)\](?::(?P<port>\d+))? refused to start TLS: (?P<reply>.*)$`), bounce.StageTLS},
-	{" said: ", regexp.MustCompile(`^(?:Protocol error: )?host (?P<host>[^ \[]+)\[(?P<ip>[^\]]*)\](?::(?P<port>\d+))? said: (?P<reply>.*)$`), ""},
-	{" said: ", regexp.MustCompile(`^SASL (?:\[CACHED\] )?authentication failed; server (?P<host>[^ \[]+)(?:\[(?P<ip>[^\]]*)\](?::(?P<port>\d+))?)? said: (?P<reply>.*)$`), bounce.StageAuth},
-	{" requested REQUIRETLS, ", regexp.MustCompile(`^Sender requested REQUIRETLS, but .* (?:host|server was) (?P<host>[^ \[]+)\[(?P<ip>[^\]]*)\](?::(?P<port>\d+))?$`), ""},
-	{" while ", regexp.MustCompile(`^(?:lost connection with|conversation with|timeout while talking to) (?P<host>[^ \[]+)\[(?P<ip>[^\]]*)\](?::(?P<port>\d+))?(?: timed out)? while (?P<doing>[^()]*)`), ""},
-	{"connect to ", regexp.MustCompile(`^connect to (?P<host>[^ \[]+)\[(?P<ip>[^\]]*)\](?::(?P<port>\d+))?: `), bounce.StageConnect},
+	{" refused to talk to me: ", lazyre.New(`^host (?P<host>[^ \[]+)\[(?P<ip>[^\]]*)\](?::(?P<port>\d+))? refused to talk to me: (?P<reply>.*)$`), bounce.StageGreeting},
+	{": server refused to talk to me: ", lazyre.New(`^connect to (?P<host>[^ \[]+)\[(?P<ip>[^\]]*)\](?::(?P<port>\d+))?: server refused to talk to me: (?P<reply>.*?) *$`), bounce.StageGreeting},
+	{" refused to start TLS: ", lazyre.New(`^(?:(?:TLS is required|Sender requested REQUIRETLS), but )?host (?P<host>[^ \[]+)\[(?P<ip>[^\]]*)\](?::(?P<port>\d+))? refused to start TLS: (?P<reply>.*)$`), bounce.StageTLS},
+	{" said: ", lazyre.New(`^(?:Protocol error: )?host (?P<host>[^ \[]+)\[(?P<ip>[^\]]*)\](?::(?P<port>\d+))? said: (?P<reply>.*)$`), ""},
+	{" said: ", lazyre.New(`^SASL (?:\[CACHED\] )?authentication failed; server (?P<host>[^ \[]+)(?:\[(?P<ip>[^\]]*)\](?::(?P<port>\d+))?)? said: (?P<reply>.*)$`), bounce.StageAuth},
+	{" requested REQUIRETLS, ", lazyre.New(`^Sender requested REQUIRETLS, but .* (?:host|server was) (?P<host>[^ \[]+)\[(?P<ip>[^\]]*)\](?::(?P<port>\d+))?$`), ""},
+	{" while ", lazyre.New(`^(?:lost connection with|conversation with|timeout while talking to) (?P<host>[^ \[]+)\[(?P<ip>[^\]]*)\](?::(?P<port>\d+))?(?: timed out)? while (?P<doing>[^()]*)`), ""},
+	{"connect to ", lazyre.New(`^connect to (?P<host>[^ \[]+)\[(?P<ip>[^\]]*)\](?::(?P<port>\d+))?: `), bounce.StageConnect},
 }
 
 // postfixRelay reads "mx.b.example[192.0.2.1]:25".
-var postfixRelay = regexp.MustCompile(`^(?P<host>[^ \[]+)\[(?P<ip>[0-9A-Fa-f:.]+)\](?::(?P<port>\d+))?$`)
+var postfixRelay = lazyre.New(`^(?P<host>[^ \[]+)\[(?P<ip>[0-9A-Fa-f:.]+)\](?::(?P<port>\d+))?$`)
 
 // cutInReplyTo takes " (in reply to RCPT TO command)" off the end of a reason,
 // which Postfix puts behind a reply. Only the last counts, for the reply may

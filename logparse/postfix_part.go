@@ -1,10 +1,10 @@
 package logparse
 
 import (
-	"regexp"
 	"strings"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/lazyre"
 )
 
 // Copies of logs lack parts of a line, and tests shorten them:
@@ -19,7 +19,7 @@ import (
 //
 // Such an address has no character that could begin another field, so that there is
 // one reading.
-var postfixPart = regexp.MustCompile(`^(?:(?P<id>` + postfixAnyID + `): ?)?to=(?:<(?P<to>` + postfixPlain + `)>|(?P<bare>` + postfixPlain + `))` +
+var postfixPart = lazyre.New(`^(?:(?P<id>` + postfixAnyID + `): ?)?to=(?:<(?P<to>` + postfixPlain + `)>|(?P<bare>` + postfixPlain + `))` +
 	`(?:, orig_to=<?(?P<orig>` + postfixPlain + `)>?)?(?P<relay>, relay=[^,<>]*)?(?P<fields>, (?:[a-z0-9_]+=[^,<>]*, )*?status=.*)$`)
 
 // postfixAnyID matches a queue ID that was shortened or masked.

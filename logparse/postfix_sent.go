@@ -1,10 +1,10 @@
 package logparse
 
 import (
-	"regexp"
 	"strings"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/lazyre"
 )
 
 // takePostfixSent distinguishes a delivery from what is none, or may be none:
@@ -50,7 +50,7 @@ func takePostfixSent(ev *bounce.Event, daemon, relay, reason string) {
 }
 
 // filterName matches the usual names of content filters.
-var filterName = regexp.MustCompile(`(?i)spam|filter|amavis|clam|scan|virus|dkim|dspam|bogo|milter|disclaimer|altermime`)
+var filterName = lazyre.New(`(?i)spam|filter|amavis|clam|scan|virus|dkim|dspam|bogo|milter|disclaimer|altermime`)
 
 // postfixNear reports whether the address of a relay is this machine's or of a
 // private network, or a socket's path.

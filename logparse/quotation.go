@@ -1,8 +1,9 @@
 package logparse
 
 import (
-	"regexp"
 	"strings"
+
+	"github.com/bouncetail/bouncetail/internal/lazyre"
 )
 
 // isQuotation reports whether a line with a delivery and without a header is another
@@ -28,11 +29,11 @@ func isQuotation(line string) bool {
 	return quotation.MatchString(line) || inSource.MatchString(line) && !tagsBefore.MatchString(line) // else a page, see copies.go
 }
 
-var quotation = regexp.MustCompile(`^(?:[^<>@]{0,200}(?:\bmessage repeated \d+ times: \[|"[A-Z]{3,8} \S+ HTTP/\d(?:\.\d)?"|"(?:http_)?user_?agent"|\btype=[A-Z_]+ msg=audit\(|\bSMTP<< |` +
+var quotation = lazyre.New(`^(?:[^<>@]{0,200}(?:\bmessage repeated \d+ times: \[|"[A-Z]{3,8} \S+ HTTP/\d(?:\.\d)?"|"(?:http_)?user_?agent"|\btype=[A-Z_]+ msg=audit\(|\bSMTP<< |` +
 	`(?i:\b(?:subject|helo|user(?:name)?|login|query|command|url|referer|title)"?(?:=|: ?)["'<(][^"']{0,200}\bto=))|` +
 	`[A-Z* ] [A-Z][A-Za-z-]+: )`)
 
-var inSource = regexp.MustCompile(`^[-+ \t]*(?:` +
+var inSource = lazyre.New(`^[-+ \t]*(?:` +
 	`<[A-Za-z][\w.:-]*(?: [^<>]*)?>.*(?:</[\w.:-]+>|\]\]>)[ \t]*$|` + // an element of XML
 	`(?i:insert|replace|update|delete|select|values) .*'|\(\d+, ?'|` + // SQL
 	`[^"'` + "`" + `<@]*(?:[:=!]= ?|[^,;:=] = ?|=> |[\w.]\(|[\]\w]\{|return )[&fbru@]?["'` + "`" + `]|` + // a string in source code

@@ -2,11 +2,11 @@ package logparse
 
 import (
 	"net/netip"
-	"regexp"
 	"strconv"
 	"strings"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/lazyre"
 )
 
 // address matches the text between angle brackets: a quoted local part may hold
@@ -15,12 +15,12 @@ const address = `(?:"(?:[^"\\]|\\.)*"|[^">])*`
 
 // enhancedBehind reads the enhanced code (RFC 3463) directly after a code, also as
 // #5.1.1, (#5.1.1), (5.1.1) and [5.1.1].
-var enhancedBehind = regexp.MustCompile(`^[245]\d\d[ -]\s*[(\[]?#?([245]\.\d{1,3}\.\d{1,3})(?:[^\d.]|\.?$|\.\D)`)
+var enhancedBehind = lazyre.New(`^[245]\d\d[ -]\s*[(\[]?#?([245]\.\d{1,3}\.\d{1,3})(?:[^\d.]|\.?$|\.\D)`)
 
 // enhancedMarked reads the mark of qmail and its kin anywhere in a reply:
 //
 //	550 sorry, no mailbox here by that name (#5.1.1)
-var enhancedMarked = regexp.MustCompile(`#([245]\.\d{1,3}\.\d{1,3})\b|[(\[]([245]\.\d{1,3}\.\d{1,3})[)\]]`)
+var enhancedMarked = lazyre.New(`#([245]\.\d{1,3}\.\d{1,3})\b|[(\[]([245]\.\d{1,3}\.\d{1,3})[)\]]`)
 
 // setReply takes the codes out of a reply. decides is the line that does, as
 // the MTA sees it.
@@ -186,12 +186,12 @@ func setPort(r *bounce.Reply, port string) {
 
 // groups gives the named groups of a match as strings.
 type groups struct {
-	re *regexp.Regexp
+	re *lazyre.Regexp
 	in string
 	at []int
 }
 
-func match(re *regexp.Regexp, in string) (groups, bool) {
+func match(re *lazyre.Regexp, in string) (groups, bool) {
 	at := re.FindStringSubmatchIndex(in)
 	return groups{re, in, at}, at != nil
 }

@@ -1,10 +1,10 @@
 package logparse
 
 import (
-	"regexp"
 	"strings"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/lazyre"
 )
 
 // Sendmail 8.15 and later. logdelivery() in sendmail/deliver.c writes an
@@ -24,21 +24,21 @@ import (
 // who sent the message. Addresses are logged as the submitter wrote them
 // (sendmail_address.go reads them off first).
 var (
-	sendmailID     = regexp.MustCompile(`^(?:(?P<id>[0-9A-Za-z]{5,24}): |NOQUEUE: |: )?(?P<rest>(?:to|from)=.*)$`)
-	sendmailFields = regexp.MustCompile(`^` + sendmailOthers + `(?:, mailer=(?P<mailer>[^,]*))?` + sendmailOthers +
+	sendmailID     = lazyre.New(`^(?:(?P<id>[0-9A-Za-z]{5,24}): |NOQUEUE: |: )?(?P<rest>(?:to|from)=.*)$`)
+	sendmailFields = lazyre.New(`^` + sendmailOthers + `(?:, mailer=(?P<mailer>[^,]*))?` + sendmailOthers +
 		`(?:, relay=(?P<relay>[^,]*))?` + sendmailOthers + `(?:, dsn=(?P<dsn>\d\.\d{1,3}\.\d{1,3}))?` + sendmailOthers +
 		`(?:, reply=(?P<reply>.*?))?(?:, ntries=\d+)?, stat=(?P<stat>.*)$`)
-	sendmailSender = regexp.MustCompile(`^, size=\d+(?:, [a-z]+=[^,<]*)*?(?:, msgid=(?P<messageid>.*?))?(?:, (?:bodytype|proto|daemon|relay|tls_verify|auth|mech)=.*)?$`)
+	sendmailSender = lazyre.New(`^, size=\d+(?:, [a-z]+=[^,<]*)*?(?:, msgid=(?P<messageid>.*?))?(?:, (?:bodytype|proto|daemon|relay|tls_verify|auth|mech)=.*)?$`)
 	// giving up on a message for its age; the sender gets a new message
-	sendmailGaveUp = regexp.MustCompile(`^(?P<id>[0-9A-Za-z]{8,20}): [0-9A-Za-z]{8,20}: (?:DSN|return to sender|sender notify|postmaster notify): Cannot send message (?:for|within) `)
-	sendmailDone   = regexp.MustCompile(`^(?P<id>[0-9A-Za-z]{8,20}): done; delay=`)
+	sendmailGaveUp = lazyre.New(`^(?P<id>[0-9A-Za-z]{8,20}): [0-9A-Za-z]{8,20}: (?:DSN|return to sender|sender notify|postmaster notify): Cannot send message (?:for|within) `)
+	sendmailDone   = lazyre.New(`^(?P<id>[0-9A-Za-z]{8,20}): done; delay=`)
 	// What the submission program of the same machine, or a content filter, says:
 	// "to=a@b.example, …, mailer=relay, …, relay=[127.0.0.1] [127.0.0.1], dsn=2.0.0,
 	// stat=Sent (6AND4fXC000084 Message accepted for delivery)"
-	sendmailAccepted = regexp.MustCompile(`^Sent \((?:.* )?(?P<id>[0-9A-Za-z]{8,20}) Message accepted for delivery\)$`)
+	sendmailAccepted = lazyre.New(`^Sent \((?:.* )?(?P<id>[0-9A-Za-z]{8,20}) Message accepted for delivery\)$`)
 	// "mx.b.example. [192.0.2.1]", "[192.0.2.1] [192.0.2.1]", "mx.b.example.",
 	// "mx.b.example. [IPv6:2001:db8:0:0:0:0:0:1]"
-	sendmailRelay = regexp.MustCompile(`^(?P<host>\[?[^ \[\]]+\]?)(?: \[(?P<ip>(?:IPv6:)?[0-9A-Fa-f:.]+)\])?$`)
+	sendmailRelay = lazyre.New(`^(?P<host>\[?[^ \[\]]+\]?)(?: \[(?P<ip>(?:IPv6:)?[0-9A-Fa-f:.]+)\])?$`)
 )
 
 // sendmailOthers matches the fields that are not read, which are all but mailer=, relay=,

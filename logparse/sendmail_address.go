@@ -1,8 +1,9 @@
 package logparse
 
 import (
-	"regexp"
 	"strings"
+
+	"github.com/bouncetail/bouncetail/internal/lazyre"
 )
 
 // Sendmail logs recipients and senders as the submitter wrote them, so there may
@@ -18,7 +19,7 @@ import (
 var sendmailListEnds = [...]string{", delay=", ", xdelay=", ", cdelay=", ", ctladdr=", ", size=", ", mailer=", ", relay=", ", dsn=", ", stat="}
 
 // fieldOfSendmail matches a field without an address.
-var fieldOfSendmail = regexp.MustCompile(`^ *[a-z_]+=[^@<>"]*$`)
+var fieldOfSendmail = lazyre.New(`^ *[a-z_]+=[^@<>"]*$`)
 
 // cutSendmailAddresses takes a list of addresses off the front of a line, up to
 // the next field. It returns false if a quotation mark, a bracket or a parenthesis

@@ -2,12 +2,12 @@ package logparse
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/cespare/xxhash/v2"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/lazyre"
 )
 
 // maxShapes bounds what is remembered of lines that are not parsed.
@@ -87,4 +87,4 @@ func shapeOf(body string) string {
 
 // variable matches words with digits, such as queue IDs, addresses, and names of
 // hosts.
-var variable = regexp.MustCompile(`[^\s<>\[\]=,;:()"/]*(?:[0-9@]|\.[A-Za-z])[^\s<>\[\]=,;:()"/]*`)
+var variable = lazyre.New(`[^\s<>\[\]=,;:()"/]*(?:[0-9@]|\.[A-Za-z])[^\s<>\[\]=,;:()"/]*`)

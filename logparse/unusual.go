@@ -2,9 +2,10 @@ package logparse
 
 import (
 	"net/netip"
-	"regexp"
 	"strings"
 	"time"
+
+	"github.com/bouncetail/bouncetail/internal/lazyre"
 )
 
 // unusual takes headers apart that cutHeader does not know. It reads from the
@@ -143,12 +144,12 @@ func (u *unusual) readQuoted(text string) bool {
 
 // lokiLabels are the labels of a stream, as logcli prints them behind the stamp, or the
 // host as Logstash does: {name=mx}.
-var lokiLabels = regexp.MustCompile(`^\{(?:[A-Za-z_][A-Za-z0-9_]*=(?:"(?:[^"\\]|\\.)*"|[^\s"{},=]+)(?:, ?)?)*\}`)
+var lokiLabels = lazyre.New(`^\{(?:[A-Za-z_][A-Za-z0-9_]*=(?:"(?:[^"\\]|\\.)*"|[^\s"{},=]+)(?:, ?)?)*\}`)
 
 // sourceLabels are the labels of a container that docker logs --details prints behind
 // the stamp, the span in which Vector logs, and the machine, the region and the level of
 // fly.io ("app[148e272a1b2c3d] ams [info]").
-var sourceLabels = regexp.MustCompile(`^(?:(?:(?:tag|com\.docker\.[a-z.]+)=[^\s=,]+,?)+ |source\{[^{}]*\}:(?: vector::[a-z_:]+:)? |app\[[0-9a-f]+\] [a-z]{3} \[[a-z]+\])`)
+var sourceLabels = lazyre.New(`^(?:(?:(?:tag|com\.docker\.[a-z.]+)=[^\s=,]+,?)+ |source\{[^{}]*\}:(?: vector::[a-z_:]+:)? |app\[[0-9a-f]+\] [a-z]{3} \[[a-z]+\])`)
 
 // cutStamp reads a stamp, and with it begins a header inside the one before.
 func (u *unusual) cutStamp(rest string) (string, bool) {
