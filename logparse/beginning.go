@@ -174,8 +174,12 @@ func mayBeWrapped(h *header) bool {
 //
 //	kernel: postfix/smtp[474]: 4XabcZ1y2z: to=<a@b.example>, relay=…
 //	postfix/newdaemon[474]: 4XabcZ1y2z: to=<a@b.example>, relay=…
+//	postfix-api[474]: Nov 23 12:57:36 mx postfix/smtp[474]: 4XabcZ1y2z: …   a container
 func passesOn(tag, text string) bool {
 	text = strings.TrimLeft(text, " \t")
+	if strings.IndexByte(tag, '-') > 0 && strings.IndexByte(tag, '/') < 0 && isHelper(tag) && beginsLine(text) {
+		return true
+	}
 	return tag == "kernel" && beginsWithTag(text) || strings.HasPrefix(tag, "postfix") && strings.IndexByte(tag, '/') > 0 && tagOf(text) == "postfix"
 }
 

@@ -66,3 +66,18 @@ func TestVerbosePostfixIsNotCounted(t *testing.T) {
 		}
 	}
 }
+
+// A container may have such a name and print the log of the server.
+func TestContainersNamedLikeSuchPrograms(t *testing.T) {
+	const line = "Nov 23 12:57:36 mx postfix/smtp[4]: 4XabcZ1y2z: to=<a@b.example>, relay=none, delay=1, dsn=5.1.1, status=bounced (no)"
+	for _, wrapped := range []string{
+		"postfix-api-1  | " + line,
+		"postfix-api-0 postfix " + line,
+		"Nov 23 12:57:37 node1 postfix-api[12]: " + line,
+		`{"time":"2026-11-23T12:57:37Z","tag":"postfix-api","log":"` + line + `"}`,
+	} {
+		if got := events(newParser(t, ""), wrapped+"\n"); len(got) != 1 || got[0].Recipient != "a@b.example" || got[0].Host != "mx" {
+			t.Errorf("%s: got %v", wrapped, describeAll(got))
+		}
+	}
+}

@@ -166,7 +166,8 @@ func (u *unusual) readMessage(text string, isLog bool) bool {
 	if postfixDaemons[u.tag] && tagOf(strings.TrimLeft(text, " ")) == "postfix" {
 		u.tag = "postfix/" + u.tag // the name of the process
 	}
-	if !isOtherProgram(u.tag) && u.takePrinted(text) {
+	other := isOtherProgram(u.tag) && !passesOn(u.tag, text)
+	if !other && u.takePrinted(text) {
 		return true
 	}
 	known := isDaemonTag(u.tag) || isServerTag(u.tag)
@@ -174,7 +175,7 @@ func (u *unusual) readMessage(text string, isLog bool) bool {
 	inside.inner = ""
 	// Behind the name of another program only a whole header counts.
 	inside.passedOn = u.tag != ""
-	if !isOtherProgram(u.tag) && inside.readParts(withoutColours(text)) && (!isDaemonTag(u.tag) || inside.repeats(u)) {
+	if !other && inside.readParts(withoutColours(text)) && (!isDaemonTag(u.tag) || inside.repeats(u)) {
 		if inside.inner == "" {
 			inside.synthesized = true
 		} else if isLog && u.depth == 1 {

@@ -367,7 +367,7 @@ func (u *unusual) addName(name string) bool {
 	if u.n == 0 {
 		limit = 3
 	}
-	if u.passedOn || u.contained || u.named == limit || isOtherProgram(name) && !isTaskStream(name) && (u.n == 0 || u.named > 0) {
+	if u.passedOn || u.contained || u.named == limit || isOtherProgram(name) && !isHelper(name) && !isTaskStream(name) && (u.n == 0 || u.named > 0) {
 		return false
 	}
 	if u.named == 0 && u.n == 0 {
