@@ -232,7 +232,7 @@ func parseEximAttempt(pattern *lazyre.Regexp, rest string, ev *bounce.Event) res
 		shown, _ := cutEximParents(who.elsewhere)
 		ev.Reply.Text = clean(shown) + ": " + ev.Reply.Text
 	}
-	if eximCut.MatchString(message) && isRecipient(ev.Recipient) {
+	if ev.Reply.SMTPCode == 0 && eximCut.MatchString(message) && isRecipient(ev.Recipient) {
 		return resultCut
 	}
 	return resultRead
