@@ -45,9 +45,12 @@ func lower(local string) string {
 
 // Domain returns the normalized spelling of a domain: lower case, without a final
 // dot, as IDNA A-labels. Like in local parts, no other character becomes ASCII: an MTA
-// without IDNA fails for "b。example", which says nothing about b.example.
+// without IDNA fails for "b。example", which says nothing about b.example. Nor does a
+// failure of "b.example..", which no server can find, so only one dot is cut.
 func Domain(logged string) string {
-	logged = strings.TrimSuffix(logged, ".")
+	if !strings.HasSuffix(logged, "..") {
+		logged = strings.TrimSuffix(logged, ".")
+	}
 	if isLowerASCII(logged) {
 		return logged
 	}

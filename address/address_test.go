@@ -14,6 +14,8 @@ func TestSpellings(t *testing.T) {
 		"<anna@b.example>":            {Normal: "anna@b.example", Domain: "b.example"},
 		"anna@Bücher.example":         {Normal: "anna@xn--bcher-kva.example", Domain: "xn--bcher-kva.example", Logged: "anna@Bücher.example"},
 		"anna@b.example.":             {Normal: "anna@b.example", Domain: "b.example", Logged: "anna@b.example."},
+		"anna@b.example..":            {Normal: "anna@b.example..", Domain: "b.example.."},
+		"..@..":                       {Normal: "..@..", Domain: ".."},
 		`"a@b, c"@d.example`:          {Normal: `"a@b, c"@d.example`, Domain: "d.example"},
 		"root":                        {Normal: "root"},
 		"ÄRGER@b.example":             {Normal: "ärger@b.example", Domain: "b.example", Logged: "ÄRGER@b.example"},
@@ -31,6 +33,10 @@ func TestSpellings(t *testing.T) {
 	} {
 		if got := address.Parse(logged); got != want {
 			t.Errorf("Parse(%q) = %+v, want %+v", logged, got, want)
+		}
+		// What is stored can be asked for.
+		if got := address.Parse(want.Normal); got.Normal != want.Normal {
+			t.Errorf("Parse(%q) = %+v, want the same address", want.Normal, got)
 		}
 	}
 }
