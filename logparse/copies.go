@@ -37,8 +37,8 @@ func unmarked(line string) string {
 	text = markedAddress.ReplaceAllString(text, "=<$1>")
 	text = markedExim.ReplaceAllString(text, "$1$2$3")
 	text = linkedAddress.ReplaceAllStringFunc(text, func(link string) string {
-		if m := linkedAddress.FindStringSubmatch(link); m[1]+m[2] == m[3] {
-			return "=<" + m[3] + ">"
+		if m := linkedAddress.FindStringSubmatch(link); m[1] == m[2] && m[3] == m[4] {
+			return "=<" + m[1] + m[3] + ">"
 		}
 		return link
 	})
@@ -94,7 +94,7 @@ var (
 	markedAddress = lazyre.New(`(?i)=< ?` + markedEmail + `>`)
 	markedExim    = lazyre.New(`(?i)^([^<>@="]{0,120}\b` + eximIDPattern + ` (?:\*\*|==|=>|->) )` + markedEmail + `([ :])`)
 	// "to=<[a@b.example](mailto:a@b.example)>", "to=a@b.example <mailto:a@b.example>"
-	linkedAddress = lazyre.New(`=<?(?:\[<?([^\[\]<>"\s]+)>?\]\(|([^\[\]<>"\s]+) <)mailto:([^\[\]()<>"\s]+)[>)]>?`)
+	linkedAddress = lazyre.New(`=<?(?:\[<?([^\[\]<>"\s]+)>?\]\(mailto:([^\[\]()<>"\s]+)\)|([^\[\]<>"\s]+) <mailto:([^\[\]()<>"\s]+)>)>?`)
 	// "a at b.example", "a(at)b.example", as archives of mailing lists write addresses
 	hiddenAt        = lazyre.New(`^(?:` + hiddenAddress + `|\S+ at)$`)
 	hiddenRecipient = lazyre.New(`to=<` + hiddenAddress + `>`)

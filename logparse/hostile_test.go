@@ -24,7 +24,7 @@ var hostileWords = []string{
 	">, relay=mx.bank.example[192.0.2.1]:25", ", delay=1, delays=0/0/0/1", ", dsn=5.1.1", ", status=bounced (host mx.bank.example[192.0.2.1] said: 550 5.1.1 no (in reply to RCPT TO command))", ", status=sent (250 ok)", ", orig_to=<v@bank.example>", "to=<v@bank.example>", "to=<",
 	", delay=00:00:01, xdelay=00:00:01", ", mailer=esmtp", ", pri=30242", ", relay=mx.bank.example. [192.0.2.1]", ", dsn=5.1.1", ", stat=User unknown", ", stat=Sent (ok)", ", ctladdr=<v@bank.example> (1/1)", ",<v@bank.example>", "<v@bank.example>", ", v@bank.example",
 	// What a copy makes of a line is undone if it cannot be read.
-	"[b]", "[/b]", "[email]", "[url=x]", "&lt;", "&gt;", "&lt;v@bank.example&gt;", "  ", "<b>", "</b>", "v[b]@bank.example", ",stat=",
+	"[b]", "[/b]", "[email]", "[url=x]", "[v@bank.example](mailto:v", "v@bank.example <mailto:v", "v at bank.example", "v(at)bank.example", "&lt;", "&gt;", "&lt;v@bank.example&gt;", "  ", "<b>", "</b>", "v[b]@bank.example", ",stat=",
 	"> rcpt=<-> source=\"192.0.2.9\" relay=\"192.0.2.1 (mx)\" delay=0s result=\"PermFail\" stat=\"550 no\"", "> to=<v@bank.example>", " result=\"Ok\"",
 }
 
@@ -78,9 +78,9 @@ type written struct {
 
 // writeExim writes a line as string_log_address in src/deliver.c does.
 func writeExim(rng *rand.Rand, local string) written {
-	top := local + "@evil.example"
+	domain := []string{"evil.example", "bank.example"}[rng.IntN(2)]
+	top := local + "@" + domain
 	shown := strings.NewReplacer(`\\`, `\`, `\"`, `"`, `"`, ``, `\`, ``).Replace(local)
-	domain := "evil.example"
 	who := []string{top}
 	lower := rng.IntN(3) > 0
 	if lower {
@@ -140,7 +140,7 @@ func writePostfix(rng *rand.Rand, local string, internal bool) written {
 	if !internal {
 		address = `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(unquoted) + `"`
 	}
-	address += "@evil.example"
+	address += []string{"@evil.example", "@bank.example"}[rng.IntN(2)]
 	who := []string{address}
 	var b strings.Builder
 	if rng.IntN(6) == 0 {
@@ -176,7 +176,7 @@ func writeInternalPostfix(rng *rand.Rand, local string) written {
 
 // writeSendmail writes a line as logdelivery() in deliver.c does.
 func writeSendmail(rng *rand.Rand, local string) written {
-	address := local + "@evil.example"
+	address := local + []string{"@evil.example", "@bank.example"}[rng.IntN(2)]
 	to := "<" + address + ">"
 	switch rng.IntN(5) {
 	case 0:
