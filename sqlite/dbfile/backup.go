@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/bouncetail/bouncetail/sqlite/migrations"
 )
 
 // Backup writes a copy of a database, positions in the logs included, to a new
@@ -79,13 +81,25 @@ func Restore(ctx context.Context, from, path string) (err error) {
 	return nil
 }
 
-// checkBackup returns an error unless a file is a sound database of bouncetail.
+// checkBackup returns an error unless a file is a sound database of bouncetail that
+// this version can use.
 func checkBackup(ctx context.Context, path string) error {
+	if log, err := os.Stat(path + "-wal"); err == nil && log.Size() > 0 {
+		// Without its log, a database may lack changes or be torn.
+		return fmt.Errorf("backup %s is a database in use, or of a crash: a part of it is in %s-wal; write a copy first: bouncetail backup --db %s NEW", path, path, path)
+	}
 	db, _, err := OpenReadOnly(ctx, path)
 	if err != nil {
-		return errors.New(strings.Replace(err.Error(), "database ", "backup ", 1))
+		return errors.New(strings.ReplaceAll(strings.Replace(err.Error(), "database ", "backup ", 1), " with --db", ""))
 	}
 	defer db.Close()
+	var version int
+	if err := db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
+		return fmt.Errorf("backup %s: %w", path, err)
+	}
+	if known := len(migrations.All()); version > known {
+		return fmt.Errorf("backup %s was written by a newer bouncetail (schema %d, this one knows %d); upgrade this one first", path, version, known)
+	}
 	var result string
 	if err := db.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&result); err != nil || result != "ok" {
 		return fmt.Errorf("backup %s is damaged: %w", path, errors.Join(err, errors.New(result)))

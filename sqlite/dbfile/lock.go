@@ -121,7 +121,7 @@ func giveToFolderOwner(f *os.File, path string) {
 // keeps a log under each, and the writers would not see each other's.
 func RefuseOtherName(path string) error {
 	var st unix.Stat_t
-	if err := unix.Stat(path, &st); err == nil && st.Nlink > 1 {
+	if err := unix.Stat(path, &st); err == nil && st.Mode&unix.S_IFMT == unix.S_IFREG && st.Nlink > 1 {
 		return fmt.Errorf("database %s has another name (a hard link), under which it may be in use; remove that one: find / -xdev -inum %d", path, st.Ino)
 	}
 	return nil
