@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -8,10 +9,12 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/internal/volume"
+	"github.com/bouncetail/bouncetail/sqlite/dbfile"
 )
 
 // mounted returns a file system in memory of some megabytes.
@@ -56,6 +59,33 @@ func batchOf(n, records int) *bounce.Batch {
 		b.Records.Add(&r)
 	}
 	return b
+}
+
+// A closed database is read on a disk without room for the files next to it.
+func TestAFullDiskIsRead(t *testing.T) {
+	folder := mounted(t, 4)
+	path := filepath.Join(folder, "b.db")
+	s := open(t, path)
+	save(t, s, batchOf(1, 10))
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, end := range []string{"-wal", "-shm"} {
+		if err := os.Remove(path + end); err != nil && !errors.Is(err, os.ErrNotExist) {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(folder, "other"), make([]byte, 4<<20), 0o600); !errors.Is(err, syscall.ENOSPC) {
+		t.Fatalf("the disk is not full: %v", err)
+	}
+	db, _, err := dbfile.OpenReadOnly(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if got := dump(t, db, "SELECT count(*) FROM bounces"); got[0] != "10" {
+		t.Errorf("%q failures were read, want 10", got)
+	}
 }
 
 // A database fills its disk, and not its log: what is committed is copied as long

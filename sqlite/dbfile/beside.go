@@ -31,9 +31,11 @@ func OpenReadOnly(ctx context.Context, path string) (*sql.DB, os.FileInfo, error
 	const pragmas = "_query_only=on&_busy_timeout=5000&_stmt_cache_size=20"
 	db := sqldb.Connect(path, "ro", pragmas)
 	err = checkOurs(ctx, db, path)
-	if err != nil && Denied(err) != err && isAtRest(path) { //nolint:errorlint // the same value, if nothing was added
+	denied := Denied(err) != err || sqldb.CodeOf(err) == sqlite3.ErrIoErr //nolint:errorlint // the same value, if nothing was added
+	if err != nil && denied && isAtRest(path) {
 		// SQLite opens a database with a write-ahead log only where it can create the
-		// files next to it, unless the database does not change.
+		// files next to it, which a full disk does not let it, unless the database does
+		// not change.
 		_ = db.Close()
 		db = sqldb.Connect(path, "ro", pragmas+"&immutable=1")
 		err = checkOurs(ctx, db, path)
