@@ -39,7 +39,7 @@ var inSource = lazyre.New(`^[-+ \t]*(?:` +
 	`[^"'` + "`" + `<@]*(?:[:=!]= ?|[^,;:=] = ?|=> |[\w.]\(|[\]\w]\{|return )[&fbru@]?["'` + "`" + `]|` + // a string in source code
 	`//|` +
 	`(?:[\w@:~./-]*[$#%>] )?(?:sudo )?(?:e?grep|zgrep|sed|awk|gawk|logger|echo|printf|exigrep|postlog|journalctl) |` +
-	`[^@]*(?:\\[SwdsD][+*]|%\{[A-Z]|\[\^|\(\?[P:<]|\.\*)[^@]*(?:status|stat)=` + // an expression
+	`[^@]*(?:\\[SwdsD][+*]|%\{[A-Z]|\[\^|\(\?[P:<]|\.\*)[^@]*(?:status|stat)=[^@]*$` + // an expression, which names nobody
 	`)`)
 
 // headerFields are the fields in which the header of a message may hold anything.
