@@ -8,6 +8,8 @@ package main
 
 import (
 	_ "embed"
+	"io"
+	"log"
 	"os"
 	_ "time/tzdata" // for containers and small systems, which have no zone files
 
@@ -20,6 +22,9 @@ var example string
 
 func main() {
 	cli.Example = example
+	// net/http reports odd answers of servers here, with their text, which would go
+	// around the level and the format of our own log. The error of a request says enough.
+	log.SetOutput(io.Discard)
 	ctx, stop := earlystop.Context()
 	code := cli.Run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 	stop()

@@ -1,8 +1,10 @@
 package e2e
 
 import (
+	"bufio"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -170,5 +172,49 @@ webhooks: [{name: list, kind: listmonk, url: "%[2]s", username: api, password_fi
 	}
 	if said := d.said.String(); strings.Contains(said, "hunter2") || strings.Contains(said, "refused@") {
 		t.Errorf("the log says %s", said)
+	}
+}
+
+// What a server sends behind its answer is nothing for the log.
+func TestAServerDoesNotWriteToTheLog(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	go func() { // ends with the listener
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			if r, err := http.ReadRequest(bufio.NewReader(conn)); err == nil {
+				_, _ = io.Copy(io.Discard, r.Body)
+			}
+			fmt.Fprint(conn, "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\nforged line")
+			conn.Close()
+		}
+	}()
+	dir := t.TempDir()
+	at := func(name string) string { return filepath.Join(dir, name) }
+	lines := ""
+	for i := range 10 {
+		lines += logged(fmt.Sprint("gone", i), i)
+	}
+	write(t, at("mail.log"), lines)
+	write(t, at("config.yaml"), fmt.Sprintf(`
+database: %[1]s/b.db
+sources: [{path: %[1]s/mail.log}]
+webhooks: [{name: list, url: "http://%[2]s", kind: listmonk, username: u, password: p, start: beginning}]
+`, dir, listener.Addr()))
+	d := start(t, "--config", at("config.yaml"))
+	eventually(t, at("b.db"), "SELECT count(*) FROM recipients", "10")
+	waitFor(t, "all to be refused", func() bool {
+		return strings.Contains(run(t, "webhooks", "--config", at("config.yaml")), "\t0\t10\trefused")
+	})
+	d.stop()
+	if strings.Contains(d.said.String(), "forged line") {
+		t.Errorf("the log has the text of the server: %s", d.said)
 	}
 }

@@ -273,7 +273,8 @@ func TestRetryAfterIsRespected(t *testing.T) {
 	for header, want := range map[string]time.Duration{
 		"120": 2 * time.Minute,
 		day.Add(3 * time.Hour).Format(http.TimeFormat): 2 * time.Hour, // it is 10 o'clock
-		"999999999": maxRetryAfter,
+		"999999999":            maxRetryAfter,
+		"99999999999999999999": maxRetryAfter,
 	} {
 		f := newFixture(t)
 		f.save("a")

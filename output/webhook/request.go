@@ -209,9 +209,10 @@ func (r refusal) ofHook() bool {
 	return r.status >= 300 && r.status < 500 && !r.ofBody()
 }
 
-// retryAfter reads seconds or a date (RFC 9110, 10.2.3); 0 if there is neither.
+// retryAfter reads seconds or a date (RFC 9110, 10.2.3); 0 if there is neither. Of a
+// number that is too large it returns the largest.
 func retryAfter(s string, now time.Time) time.Duration {
-	if seconds, err := strconv.ParseUint(s, 10, 31); err == nil {
+	if seconds, err := strconv.ParseUint(s, 10, 31); err == nil || errors.Is(err, strconv.ErrRange) {
 		return time.Duration(seconds) * time.Second
 	}
 	if at, err := http.ParseTime(s); err == nil {
