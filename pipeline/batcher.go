@@ -243,14 +243,14 @@ func (b *batcher) seal(commit bool) (*bounce.Batch, error) {
 }
 
 // logUnparsed logs each shape of unparsed delivery lines or refused journal entries
-// once. It does not log the lines, which contain addresses. The summary of an import
-// lists the shapes.
+// once. It logs neither the lines, which contain addresses, nor the shapes, which contain
+// those without a domain or with spaces. The summary of an import lists the lines.
 func (b *batcher) logUnparsed(u *bounce.Unparsed, path string) {
 	what, next := "delivery lines not parsed", "see bouncetail unclassified and the table unparsed_lines"
 	if u.Refused {
 		what, next = "journal entries refused: not written by the mail server", "see journal_uids in the settings and the table unparsed_lines"
 	}
-	b.warnOnce(what, string(u.MTA)+u.Shape, "log", path, "mta", u.MTA, "lines", len(u.Lines), "shape", u.Shape, "next", next)
+	b.warnOnce(what, string(u.MTA)+u.Shape, "log", path, "mta", u.MTA, "lines", len(u.Lines), "next", next)
 }
 
 // maxWarnings limits the number of warnings about lines, because parts of a log are

@@ -17,7 +17,7 @@ type unreadable struct {
 }
 
 func (p unreadable) TakeUnparsed() []bounce.Unparsed {
-	return []bounce.Unparsed{{MTA: bounce.Postfix, Shape: "a shape", Lines: make([]bounce.EventID, 2), Example: "to=<jane@example.com>", Refused: p.refused}}
+	return []bounce.Unparsed{{MTA: bounce.Postfix, Shape: "#: to=jane, dsn=#", Lines: make([]bounce.EventID, 2), Example: "to=<jane@example.com>", Refused: p.refused}}
 }
 
 func TestUnparsedLinesAreLoggedOnceWithoutAddresses(t *testing.T) {
