@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/bouncetail/bouncetail/internal/openfile"
 )
 
 // Journal is the path of a source that stands for the machine's journal.
@@ -128,7 +130,7 @@ func LocalZoneProblem() string {
 		return ""
 	}
 	if filepath.IsAbs(name) {
-		if data, err := os.ReadFile(name); err == nil {
+		if data, err := openfile.Read(name, maxFile); err == nil {
 			if _, err := time.LoadLocationFromTZData(name, data); err == nil {
 				return ""
 			}

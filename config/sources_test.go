@@ -5,7 +5,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/bouncetail/bouncetail/config"
 )
@@ -100,5 +102,24 @@ func TestUnknownTimeZonesOfTheProcessAreReported(t *testing.T) {
 		if got := config.LocalZoneProblem(); (got != "") != bad {
 			t.Errorf("TZ=%s: %q, want a problem: %t", zone, got, bad)
 		}
+	}
+}
+
+// A device such as /dev/zero has no end, and a pipe may have no writer.
+func TestATimeZoneIsNoPipe(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "zone")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("TZ", pipe)
+	answer := make(chan string, 1)
+	go func() { answer <- config.LocalZoneProblem() }()
+	select {
+	case got := <-answer:
+		if got == "" {
+			t.Error("a pipe is taken for a time zone")
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("LocalZoneProblem waits for a pipe")
 	}
 }
