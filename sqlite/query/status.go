@@ -124,12 +124,14 @@ func (r *Reader) Unparsed(ctx context.Context) ([]Count, error) {
 }
 
 // refuseToWrite returns ErrWrites if a statement writes. That a statement cannot be
-// prepared is reported when it runs.
+// prepared is reported when it runs. Only the first of several is looked at; the others
+// cannot write to this file, nor attach another one, which would be open for writing.
 func refuseToWrite(driver any, query string) error {
 	c, is := driver.(*sqlite3.SQLiteConn)
 	if !is {
 		return fmt.Errorf("the driver of the database is a %T", driver)
 	}
+	c.SetLimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
 	prepared, err := c.Prepare(query)
 	if err != nil {
 		return nil //nolint:nilerr // see above
