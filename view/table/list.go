@@ -69,11 +69,12 @@ func Keys(cols []Column) []string {
 	return names
 }
 
-// LongColumns returns columns with these names that may be cut on a terminal.
+// LongColumns returns columns with these names, of any characters, that may be cut on a
+// terminal.
 func LongColumns(names []string) []Column {
 	cols := make([]Column, len(names))
 	for i, name := range names {
-		cols[i] = Column{Key: name, Long: true}
+		cols[i] = Column{Key: text.Printable(name), Long: true}
 	}
 	return cols
 }
