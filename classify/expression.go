@@ -22,8 +22,7 @@ func compile(pattern string) (expression, error) {
 	if err != nil {
 		return expression{}, fmt.Errorf("expression %q: %w", pattern, err)
 	}
-	literals := mandatory(tree.Simplify())
-	return expression{pattern, sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(pattern) }), literals}, nil
+	return expression{pattern, sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(pattern) }), mandatory(tree)}, nil
 }
 
 func mustCompile(pattern string) expression {
