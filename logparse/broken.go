@@ -17,8 +17,8 @@ import (
 //	H=mx.b.example [192.0.2.1]: SMTP error from remote mail server after
 //	RCPT TO:<a@b.example>: 550 5.1.1 no
 //
-// A delivery line that ends before its status, or the reply, waits for its other parts: the lines
-// behind it that have no header. If they do not complete it, each is read alone.
+// A delivery line that ends before its status or its reply waits for its other parts: the
+// lines behind it that have no header. If they do not complete it, each is read alone.
 
 const (
 	maxBegun  = 1000    // bytes of the first part: a longer line was cut by the mail server

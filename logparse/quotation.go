@@ -6,10 +6,10 @@ import (
 	"github.com/bouncetail/bouncetail/internal/lazyre"
 )
 
-// isQuotation reports whether a line with a delivery and without a header is another
-// program's that quotes it: rsyslog's, which repeats a line before it, a web server's, or
-// one of the kernel's audit, of a message's header in Exim's reject log, of a field that holds what a stranger sent, of a session that
-// exim -v prints, of a document in XML, of a table in SQL, of source code, or of a shell.
+// isQuotation reports whether a line with a delivery and without a header quotes it.
+// Those that quote are rsyslog, which repeats the line before, a web server, the kernel's
+// audit, Exim's reject log, which has headers of messages, a field that holds what a
+// stranger sent, a session that exim -v prints, XML, SQL, source code, and a shell.
 //
 //	Nov 23 12:57:36 mx message repeated 2 times: [ 4XabcZ1y2z: to=<a@b.example>, …]
 //	192.0.2.9 - - [23/Nov/2026:12:57:36 +0000] "GET / HTTP/1.1" 404 12 "-" "4XabcZ1y2z: to=<a@b.example>, …"
