@@ -11,7 +11,7 @@ STAMP = -X github.com/bouncetail/bouncetail/cli.Version=$(VERSION)
 UNITS = $(notdir $(wildcard systemd/*.service systemd/*.timer systemd/*.path systemd/*.socket))
 SOURCES = $(shell find . -path ./.cache -prune -o \( -name '*.go' -o -name '*.yaml' -o -name '*.sql' -o -name '*.tsv' \) -print) go.mod
 
-.PHONY: build run test check lint race simulate static deb rpm test-package install uninstall fuzz fuzz-corpus nightly vuln accuracy bench bench-live torture clean
+.PHONY: build run test test-setup check lint race simulate static deb rpm test-package install uninstall fuzz fuzz-corpus nightly vuln accuracy bench bench-live torture clean
 
 build: bouncetail
 
@@ -66,10 +66,15 @@ run: build
 # runs. Tests that cannot run are skipped with a message. Go's default limit for a
 # package, ten minutes, may be too little on a busy machine. check has vetted the
 # packages. Without DWARF (-w), linking takes 2 s of a processor instead of 3. e2e
-# takes the longest and partly waits, so it starts first and beside two others.
-test: check
+# takes the longest and partly waits, so it starts first and beside two others, with
+# three of its tests at a time.
+test:
+	$(MAKE) -j2 check test-setup
+	$(GO) test -shuffle=on -timeout 30m -vet=off -ldflags=-w -p 3 -parallel 3 ./e2e ./...
+
+# test-setup fetches while check compiles.
+test-setup:
 	./scripts/test-setup
-	$(GO) test -shuffle=on -timeout 30m -vet=off -ldflags=-w -p 3 ./e2e ./...
 
 # check runs before every test run: gofmt, go vet, go.mod and the words of
 # scripts/words.tsv.
