@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+
+	"github.com/bouncetail/bouncetail/bounce"
 )
 
 // follower is a log and a daemon that follows it.
@@ -42,23 +44,24 @@ func (b *bench) begin(ctx context.Context, size int64) (*follower, error) {
 	if err := os.Mkdir(filepath.Dir(f.path), 0o755); err != nil {
 		return nil, err
 	}
-	f.maker = exec.CommandContext(ctx, b.genlog, "-size", "100000GB")
-	out, err := f.maker.StdoutPipe()
-	if err != nil {
+	if f.log, err = os.Create(f.path); err != nil {
 		return nil, err
 	}
-	if err := f.maker.Start(); err != nil {
+	start, err := f.copyDatabase(ctx, b.db)
+	if err != nil {
+		f.end()
+		return nil, err
+	}
+	f.maker = exec.CommandContext(ctx, b.genlog, "-size", "100000GB", "-start", start)
+	out, err := f.maker.StdoutPipe()
+	if err == nil {
+		err = f.maker.Start()
+	}
+	if err != nil {
+		f.end()
 		return nil, fmt.Errorf("%w; make it with: go build -o %s ./bench/genlog", err, b.genlog)
 	}
 	f.lines = bufio.NewReaderSize(out, 1<<20)
-	if f.log, err = os.Create(f.path); err != nil {
-		f.end()
-		return nil, err
-	}
-	if err := f.copyDatabase(ctx, b.db); err != nil {
-		f.end()
-		return nil, err
-	}
 	to := bufio.NewWriterSize(f.log, 1<<20)
 	for n := int64(0); n < size; {
 		line, err := f.line()
@@ -82,20 +85,26 @@ func (b *bench) begin(ctx context.Context, size int64) (*follower, error) {
 func (f *follower) database() string { return filepath.Join(f.dir, "live.db") }
 
 // copyDatabase has the daemon continue a copy of a database, if one is named. Its
-// records count as failures that were written.
-func (f *follower) copyDatabase(ctx context.Context, path string) error {
+// records count as failures that were written. It returns when the log begins, in RFC
+// 3339: an hour after the last failure in the database, as a log that goes on does.
+func (f *follower) copyDatabase(ctx context.Context, path string) (start string, err error) {
+	begin := time.Date(2026, time.November, 1, 0, 0, 0, 0, time.UTC)
 	if path == "" {
-		return nil
+		return begin.Format(time.RFC3339), nil
 	}
 	if err := exec.CommandContext(ctx, "cp", "--", path, f.database()).Run(); err != nil {
-		return err
+		return "", err
 	}
 	db, err := sql.Open("sqlite3", "file:"+f.database())
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer db.Close()
-	return db.QueryRowContext(ctx, "SELECT ifnull(max(id), 0) FROM bounces").Scan(&f.failed)
+	var last string
+	if err := db.QueryRowContext(ctx, "SELECT max(id), max(occurred_at) FROM bounces").Scan(&f.failed, &last); err != nil {
+		return "", fmt.Errorf("the last failure in %s: %w", path, err)
+	}
+	return bounce.ParseStamp(last).Add(time.Hour).Format(time.RFC3339), nil
 }
 
 // line returns the next line, and counts failures.
