@@ -29,10 +29,12 @@ const (
 // holdBroken keeps a delivery line that ends before its status, and reports whether it
 // does.
 func (p *Parser) holdBroken(mta bounce.MTA, h *header, line string) bool {
-	status := "stat="
+	var status string
 	switch mta {
 	case bounce.Postfix:
 		status = "status="
+	case bounce.Sendmail, bounce.OpenSMTPD:
+		status = "stat="
 	case bounce.Exim:
 		status = "\n" // none: its grammar has found that the message is cut
 	}
