@@ -304,7 +304,7 @@ func (d *Digest) healthSection(zone table.Zone) page.Section {
 	for _, c := range []struct {
 		n    int
 		what string
-	}{{h.Gaps, "lost part of logs"}, {h.Unparsed, "unparsed shape of delivery lines"}, {h.DeadLetters, "dead letter of webhooks"}} {
+	}{{h.Gaps, "lost parts of logs"}, {h.Unparsed, "shapes of delivery lines that were not parsed"}, {h.DeadLetters, "dead letters of webhooks"}} {
 		if c.n > 0 {
 			s.Row(c.n, c.what)
 		}
