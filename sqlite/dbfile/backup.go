@@ -93,12 +93,12 @@ func checkBackup(ctx context.Context, path string) error {
 		return errors.New(strings.ReplaceAll(strings.Replace(err.Error(), "database ", "backup ", 1), " with --db", ""))
 	}
 	defer db.Close()
-	var version int
-	if err := db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
+	version, err := schemaVersion(ctx, db)
+	if err != nil {
 		return fmt.Errorf("backup %s: %w", path, err)
 	}
-	if known := len(migrations.All()); version > known {
-		return fmt.Errorf("backup %s was written by a newer bouncetail (schema %d, this one knows %d); upgrade this one first", path, version, known)
+	if err := migrations.CheckNotNewer(version); err != nil {
+		return fmt.Errorf("backup %s %w first", path, err)
 	}
 	var result string
 	if err := db.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&result); err != nil || result != "ok" {

@@ -141,12 +141,17 @@ func NoteBeside(ctx context.Context, path, name string, value int64) error {
 
 // CheckSchema returns an error unless the schema is that of this version.
 func CheckSchema(ctx context.Context, db *sql.DB, path string) error {
-	var version int
-	if err := db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
+	version, err := schemaVersion(ctx, db)
+	if err != nil {
 		return fmt.Errorf("database %s: %w", path, err)
 	}
 	if err := migrations.Check(version); err != nil {
 		return fmt.Errorf("database %s %w", path, err)
 	}
 	return nil
+}
+
+func schemaVersion(ctx context.Context, db *sql.DB) (version int, err error) {
+	err = db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version)
+	return version, err
 }

@@ -38,11 +38,19 @@ type Step struct {
 
 // Check returns an error unless a schema of a version can be used as it is.
 func Check(version int) error {
-	switch known := len(All()); {
-	case version < known:
+	if known := len(All()); version < known {
 		return fmt.Errorf("has the schema of an older bouncetail (%d, this one needs %d); restart the daemon or run bouncetail recipients rebuild, which update it", version, known)
-	case version > known:
-		return fmt.Errorf("was written by a newer bouncetail (schema %d, this one knows %d); upgrade this one, or name another file with --db", version, known)
+	}
+	if err := CheckNotNewer(version); err != nil {
+		return fmt.Errorf("%w, or name another file with --db", err)
+	}
+	return nil
+}
+
+// CheckNotNewer returns an error if this program does not know a schema of a version.
+func CheckNotNewer(version int) error {
+	if known := len(All()); version > known {
+		return fmt.Errorf("was written by a newer bouncetail (schema %d, this one knows %d); upgrade this one", version, known)
 	}
 	return nil
 }
