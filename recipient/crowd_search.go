@@ -159,16 +159,19 @@ func (s *Search) Crowds(unit Unit, refusals []Refusal) []Crowd {
 // a night later and enough is refused between: a directory that fails for a third of
 // all look-ups refuses too few at times.
 func (s *Search) join(unit Unit, crowds []Crowd, refusals []Refusal) {
-	for i := range crowds[:max(len(crowds), 1)-1] {
-		c, next := &crowds[i], crowds[i+1].Start
+	for i := 1; i < len(crowds); i++ {
+		c, next := &crowds[i-1], crowds[i].Start
 		end, start := msOf(c.End), msOf(next)
+		if start-end > nightPause {
+			continue
+		}
 		between := 0
 		for k := range refusals {
 			if at := refusals[k].At; end < at && at < start {
 				between++
 			}
 		}
-		if start-end <= nightPause && share(between, s.Traffic.Domain(unit.Name).Between(SlotOf(end)+1, SlotOf(start)-1)) >= s.least(unit) {
+		if share(between, s.Traffic.Domain(unit.Name).Between(SlotOf(end)+1, SlotOf(start)-1)) >= s.least(unit) {
 			c.End = max(c.End, min(next, stampOf(msOf(c.Start)+maxCrowd.Milliseconds())))
 		}
 	}
