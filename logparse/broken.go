@@ -1,6 +1,7 @@
 package logparse
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/bouncetail/bouncetail/bounce"
@@ -82,12 +83,12 @@ func (p *Parser) readBroken(line string, yield func(*bounce.Event)) bool {
 // endBroken reads the line that was kept with the parts behind it, or each alone.
 func (p *Parser) endBroken(lines string, yield func(*bounce.Event)) {
 	if strings.Contains(lines, "\n") {
-		for _, whole := range [...]string{strings.ReplaceAll(lines, "\n", " "), strings.ReplaceAll(lines, "\n", ""), unquotedPrintable(lines)} {
-			p.joining = true
-			read := p.readRestored(whole, yield)
-			if p.joining = false; read {
-				return
-			}
+		joined := []string{strings.ReplaceAll(lines, "\n", " "), strings.ReplaceAll(lines, "\n", ""), unquotedPrintable(lines)}
+		p.joining = true
+		read := slices.ContainsFunc(joined, func(whole string) bool { return p.readRestored(whole, yield) })
+		p.joining = false
+		if read {
+			return
 		}
 	}
 	p.parted = true

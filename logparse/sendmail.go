@@ -47,6 +47,10 @@ var (
 const sendmailOthers = `(?:, (?:[abce-lnopqt-z]|d[a-rt-z]|m[b-z]|r[a-df-z]|s[a-su-z])[a-z_]*=[^,]*(?:,[^,=]*)*)*`
 
 func claimsSendmail(tag string) bool {
+	switch tag {
+	case "sendmail", "sm-mta": // most lines
+		return true
+	}
 	return isServerName(tag, "sendmail") || strings.HasPrefix(tag, "sm-") && !isHelper(tag)
 }
 
