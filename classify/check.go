@@ -19,7 +19,7 @@ func (c *Classifier) Check() error {
 	for i := range c.rules {
 		r := &c.rules[i]
 		for _, e := range slices.Concat(r.any, r.with, r.not, r.without, r.mark) {
-			if e.re().MatchString("") {
+			if e.re.MatchString("") {
 				errs = append(errs, fmt.Errorf("%s: rule %s: expression %q matches any reply", r.File, r.ID, e.pattern))
 			}
 		}

@@ -55,7 +55,7 @@ func blocklist(text string, has *trigrams) string {
 	if !blocklistNames.possible(text, has) {
 		return ""
 	}
-	for _, m := range blocklistNames.re().FindAllStringSubmatch(text, -1) {
+	for _, m := range blocklistNames.re.FindAllStringSubmatch(text, -1) {
 		if name := m[1]; name != "" && !strings.HasPrefix(name, "www.") && !strings.HasPrefix(name, "check.") && !strings.HasPrefix(name, "lookup.") && !strings.HasPrefix(name, "ipcheck.") {
 			return name
 		}

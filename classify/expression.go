@@ -2,19 +2,19 @@ package classify
 
 import (
 	"fmt"
-	"regexp"
 	"regexp/syntax"
 	"slices"
 	"strings"
-	"sync"
+
+	"github.com/bouncetail/bouncetail/internal/lazyre"
 )
 
 // expression is a regular expression behind lists of literals: a text must hold
 // one of each list before it is asked. Most expressions are turned away by them.
 type expression struct {
 	pattern  string
-	re       func() *regexp.Regexp // compiled when it is first asked, as most never are
-	literals [][]string            // none where the expression has none worth asking for
+	re       *lazyre.Regexp // most are never asked
+	literals [][]string     // none where the expression has none worth asking for
 }
 
 func compile(pattern string) (expression, error) {
@@ -22,7 +22,7 @@ func compile(pattern string) (expression, error) {
 	if err != nil {
 		return expression{}, fmt.Errorf("expression %q: %w", pattern, err)
 	}
-	return expression{pattern, sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(pattern) }), mandatory(tree)}, nil
+	return expression{pattern, lazyre.Valid(pattern), mandatory(tree)}, nil
 }
 
 func mustCompile(pattern string) expression {
@@ -38,7 +38,7 @@ func (e *expression) find(text string, has *trigrams) []int {
 	if !e.possible(text, has) {
 		return nil
 	}
-	return e.re().FindStringIndex(text)
+	return e.re.FindStringIndex(text)
 }
 
 // groups returns the groups of the first match, or nil.
@@ -46,7 +46,7 @@ func (e *expression) groups(text string, has *trigrams) []string {
 	if !e.possible(text, has) {
 		return nil
 	}
-	return e.re().FindStringSubmatch(text)
+	return e.re.FindStringSubmatch(text)
 }
 
 func (e *expression) possible(text string, has *trigrams) bool {

@@ -159,7 +159,7 @@ func findAllowed(list, not []expression, text string, has *trigrams) []int {
 			if allowed(not, text, has, at) {
 				return at
 			}
-			next := list[i].re().FindStringIndex(text[at[1]:])
+			next := list[i].re.FindStringIndex(text[at[1]:])
 			if next == nil {
 				break
 			}
@@ -177,7 +177,7 @@ func allowed(not []expression, text string, has *trigrams, at []int) bool {
 	}
 	start, end := sentence(text, at)
 	for i := range not {
-		if not[i].possible(text, has) && not[i].re().MatchString(text[start:end]) {
+		if not[i].possible(text, has) && not[i].re.MatchString(text[start:end]) {
 			return false
 		}
 	}

@@ -13,11 +13,17 @@ type Regexp struct{ compiled func() *regexp.Regexp }
 
 var all []*Regexp
 
-// New returns a regular expression. It may only be called while packages are initialized.
+// New returns a regular expression of the program, which CompileAll compiles. It may only
+// be called while packages are initialized.
 func New(pattern string) *Regexp {
-	r := &Regexp{sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(pattern) })}
+	r := Valid(pattern)
 	all = append(all, r)
 	return r
+}
+
+// Valid returns a regular expression that the caller knows to be valid.
+func Valid(pattern string) *Regexp {
+	return &Regexp{sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(pattern) })}
 }
 
 // CompileAll compiles all expressions of the program and returns their number. Packages
