@@ -15,6 +15,7 @@ import (
 
 	"github.com/bouncetail/bouncetail/cli"
 	"github.com/bouncetail/bouncetail/internal/earlystop"
+	"github.com/bouncetail/bouncetail/internal/stdout"
 )
 
 //go:embed config.example.yaml
@@ -26,7 +27,7 @@ func main() {
 	// around the level and the format of our own log. The error of a request says enough.
 	log.SetOutput(io.Discard)
 	ctx, stop := earlystop.Context()
-	code := cli.Run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+	code := cli.Run(ctx, os.Args[1:], os.Stdin, stdout.Writer(), os.Stderr)
 	stop()
 	os.Exit(code)
 }

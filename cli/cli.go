@@ -55,7 +55,12 @@ func Run(ctx context.Context, args []string, in io.Reader, stdout, stderr io.Wri
 	}
 	root := a.root()
 	root.SetArgs(args)
+	help := &firstError{to: stdout}
+	root.SetOut(help)
 	called, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		err = help.err
+	}
 	if err == nil {
 		return 0
 	}
@@ -71,6 +76,21 @@ func Run(ctx context.Context, args []string, in io.Reader, stdout, stderr io.Wri
 		return exitInterrupted
 	}
 	return a.failed(called, err)
+}
+
+// firstError keeps the first error of writing, which cobra does not return for a help text.
+type firstError struct {
+	to  io.Writer
+	err error
+}
+
+// Write implements io.Writer.
+func (w *firstError) Write(p []byte) (int, error) {
+	n, err := w.to.Write(p)
+	if w.err == nil {
+		w.err = err
+	}
+	return n, err
 }
 
 // failed prints an error and returns its exit code.
@@ -135,7 +155,6 @@ func (a *app) root() *cobra.Command {
 		help(cmd, args)
 	})
 	root.SetIn(a.stdin)
-	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
 	root.PersistentFlags().StringVar(&a.configPath, "config", "", "settings `FILE` (default "+config.DefaultPath+")")
 	root.PersistentFlags().StringVar(&a.dbPath, "db", "", "database `FILE` (default: the setting database)")
@@ -143,6 +162,7 @@ func (a *app) root() *cobra.Command {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{cmdline.FlagError(err)} })
 	a.addCommands(root)
 	for _, c := range all(root) {
+		cmdline.TakeLines(c)
 		if args := c.Args; args != nil {
 			check := cmdline.Takes(c, args)
 			c.Args = func(cmd *cobra.Command, given []string) error { return usage(check(cmd, given)) }

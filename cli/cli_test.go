@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -67,4 +68,17 @@ func TestSessions(t *testing.T) {
 			return nil
 		},
 	})
+}
+
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
+
+// Cobra does not return the error of writing a help text.
+func TestAHelpThatCannotBeWrittenIsAnError(t *testing.T) {
+	for _, args := range [][]string{{"help"}, {"export", "--help"}, {"--version"}} {
+		if code := Run(t.Context(), args, strings.NewReader(""), full{}, io.Discard); code != exitFailed {
+			t.Errorf("Run(%q) = %d, want %d", args, code, exitFailed)
+		}
+	}
 }

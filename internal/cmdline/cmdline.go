@@ -38,6 +38,23 @@ func flagProblem(kind string, cause error) string {
 	return "not possible: " + cause.Error()
 }
 
+// TakeLines lets the flags of a command that take a list also take one item a line, as
+// "$(cat FILE)" gives it: pflag reads the first line and drops the others.
+func TakeLines(c *cobra.Command) {
+	c.Flags().VisitAll(func(f *pflag.Flag) {
+		if f.Value.Type() == "stringSlice" {
+			f.Value, f.DefValue = lines{f.Value}, "" // or the help would show it
+		}
+	})
+}
+
+// lines is the value of a flag that takes a list.
+type lines struct{ pflag.Value }
+
+func (v lines) Set(list string) error {
+	return v.Value.Set(strings.NewReplacer("\r\n", ",", "\n", ",").Replace(strings.TrimRight(list, "\r\n")))
+}
+
 // Takes checks the arguments of a command and describes in an error what it takes, by
 // the line that shows its use.
 func Takes(c *cobra.Command, check cobra.PositionalArgs) cobra.PositionalArgs {
