@@ -28,6 +28,9 @@ func OpenReadOnly(ctx context.Context, path string) (*sql.DB, os.FileInfo, error
 	if other := openfile.Check(path, file); other != nil {
 		return nil, nil, fmt.Errorf("database %w; name a file with --db", other)
 	}
+	if err := refuseOtherNameInUse(path); err != nil {
+		return nil, nil, err
+	}
 	const pragmas = "_query_only=on&_busy_timeout=5000&_stmt_cache_size=20"
 	db := sqldb.Connect(path, "ro", pragmas)
 	err = checkOurs(ctx, db, path)

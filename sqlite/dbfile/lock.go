@@ -120,9 +120,38 @@ func giveToFolderOwner(f *os.File, path string) {
 // RefuseOtherName refuses to write to a database by one of several names: SQLite
 // keeps a log under each, and the writers would not see each other's.
 func RefuseOtherName(path string) error {
-	var st unix.Stat_t
-	if err := unix.Stat(path, &st); err == nil && st.Mode&unix.S_IFMT == unix.S_IFREG && st.Nlink > 1 {
-		return fmt.Errorf("database %s has another name (a hard link), under which it may be in use; remove that one: find / -xdev -inum %d", path, st.Ino)
+	if inode := sharedInode(path); inode != 0 {
+		return fmt.Errorf("database %s has another name (a hard link), under which it may be in use; remove that one: find / -xdev -inum %d", path, inode)
 	}
 	return nil
+}
+
+// refuseOtherNameInUse refuses to read a database that is being written by another of its
+// names: what is in the log there would be missing.
+func refuseOtherNameInUse(path string) error {
+	inode := sharedInode(path)
+	if inode == 0 {
+		return nil
+	}
+	if _, err := os.Lstat(path + "-wal"); err == nil {
+		return nil // this process may write it by this name; closing a descriptor would drop its locks
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil //nolint:nilerr // opening the database reports it
+	}
+	defer f.Close()
+	if err := filelock.TryShared(f); errors.Is(err, filelock.ErrLocked) {
+		return fmt.Errorf("database %s is being written by another name (a hard link), and much of it may be missing here; name that one with --db: find / -xdev -inum %d", path, inode)
+	}
+	return nil
+}
+
+// sharedInode returns the inode of a file that has several names, else 0.
+func sharedInode(path string) uint64 {
+	var st unix.Stat_t
+	if err := unix.Stat(path, &st); err == nil && st.Mode&unix.S_IFMT == unix.S_IFREG && st.Nlink > 1 {
+		return st.Ino
+	}
+	return 0
 }

@@ -33,23 +33,33 @@ func migrate(ctx context.Context, db *sql.DB, path string) error {
 	if version > len(steps) {
 		return fmt.Errorf("database %s has schema %d, made by a newer bouncetail; this one knows %d: upgrade, or name another file with --db", path, version, len(steps))
 	}
+	if version == 0 {
+		// In one transaction: a reader of a database that is being created finds it
+		// empty, and not with the schema of an older version.
+		if err := Apply(ctx, db, steps...); err != nil {
+			return fmt.Errorf("database %s: %w", path, err)
+		}
+		return nil
+	}
 	for _, step := range steps[version:] {
 		if err := Apply(ctx, db, step); err != nil {
-			return fmt.Errorf("database %s: migration %s: %w", path, step.Name, err)
+			return fmt.Errorf("database %s: %w", path, err)
 		}
 	}
 	return nil
 }
 
-// Apply takes one step of the schema.
-func Apply(ctx context.Context, db *sql.DB, step migrations.Step) error {
+// Apply takes steps of the schema in one transaction.
+func Apply(ctx context.Context, db *sql.DB, steps ...migrations.Step) error {
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
 	defer tx.Rollback()
-	if _, err := tx.ExecContext(ctx, step.SQL+fmt.Sprintf("; PRAGMA application_id = %d; PRAGMA user_version = %d;", applicationID, step.Version)); err != nil {
-		return err
+	for _, step := range steps {
+		if _, err := tx.ExecContext(ctx, step.SQL+fmt.Sprintf("; PRAGMA application_id = %d; PRAGMA user_version = %d;", applicationID, step.Version)); err != nil {
+			return fmt.Errorf("migration %s: %w", step.Name, err)
+		}
 	}
 	return tx.Commit()
 }
