@@ -221,7 +221,7 @@ func endsIn(domain string) string {
 
 // globOf returns a pattern for GLOB that finds a part of an address.
 func globOf(match string) string {
-	match = strings.ToLower(match)
+	match = withoutNUL(strings.ToLower(match))
 	if strings.ContainsAny(match, "*?") {
 		return strings.ReplaceAll(match, "[", "[[]")
 	}
@@ -231,12 +231,17 @@ func globOf(match string) string {
 // LikeOf returns a pattern for LIKE that finds a part of an address, as globOf does:
 // PostgreSQL has no GLOB.
 func LikeOf(match string) string {
-	escaped := strings.NewReplacer(`\`, `\\`, "%", `\%`, "_", `\_`).Replace(strings.ToLower(match))
+	match = withoutNUL(strings.ToLower(match))
+	escaped := strings.NewReplacer(`\`, `\\`, "%", `\%`, "_", `\_`).Replace(match)
 	if strings.ContainsAny(match, "*?") {
 		return strings.NewReplacer("*", "%", "?", "_").Replace(escaped)
 	}
 	return "%" + escaped + "%"
 }
+
+// withoutNUL returns text with a line end in place of NUL, where SQLite ends a pattern, and
+// which PostgreSQL refuses. No address contains either.
+func withoutNUL(text string) string { return strings.ReplaceAll(text, "\x00", "\n") }
 
 // Count is a name with a number.
 type Count struct {

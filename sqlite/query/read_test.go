@@ -99,3 +99,21 @@ func TestLikeFindsWhatGlobFinds(t *testing.T) {
 		}
 	}
 }
+
+// SQLite ends a pattern at a NUL, which would find every address.
+func TestAMatchWithNULFindsNothing(t *testing.T) {
+	f, err := dbfile.Open(t.Context(), filepath.Join(t.TempDir(), "b.db"), dbfile.CacheSize, false, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close(false)
+	for _, match := range []string{"\x00", "j\x00", "*\x00"} {
+		var found bool
+		if err := f.DB.QueryRowContext(t.Context(), "SELECT 'jane@example.com' GLOB ?", globOf(match)).Scan(&found); err != nil || found {
+			t.Errorf("globOf(%q) finds jane@example.com: %v (%v)", match, found, err)
+		}
+		if strings.Contains(LikeOf(match), "\x00") {
+			t.Errorf("LikeOf(%q) has a NUL, which PostgreSQL refuses", match)
+		}
+	}
+}
