@@ -76,7 +76,7 @@ func (a *app) importFiles(ctx context.Context, c config.Config, files []string) 
 	}
 	if errors.Is(err, daemon.ErrNoLines) && !slices.Contains(files, "-") {
 		// Rotation leaves empty files behind.
-		a.remark("Nothing to import: %s %s empty.", text.Printable(strings.Join(files, ", ")), text.Verb(len(files), "is", "are"))
+		a.remark("Nothing to import: there is no line in %s.", text.Printable(strings.Join(files, ", ")))
 		return a.show(cmp.Or(done, &daemon.Imported{}), func() error { return nil })
 	}
 	if err != nil {
