@@ -5,7 +5,7 @@ package stdout
 //
 // static int is_closed;
 //
-// // Before Go starts: its runtime opens /dev/null in place of a descriptor that is closed,
+// // Before Go starts: its runtime opens /dev/null instead of a descriptor that is closed,
 // // so that every write succeeds.
 // __attribute__((constructor)) static void look(void) { is_closed = fcntl(1, F_GETFD) == -1; }
 //

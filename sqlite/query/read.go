@@ -239,7 +239,7 @@ func LikeOf(match string) string {
 	return "%" + escaped + "%"
 }
 
-// withoutNUL returns text with a line end in place of NUL, where SQLite ends a pattern, and
+// withoutNUL returns text with a line end instead of NUL, where SQLite ends a pattern, and
 // which PostgreSQL refuses. No address contains either.
 func withoutNUL(text string) string { return strings.ReplaceAll(text, "\x00", "\n") }
 
