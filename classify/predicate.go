@@ -292,8 +292,8 @@ func (r *reader) noneAt(i, at int) (statement, int) {
 			return statement{}, to
 		}
 	}
-	if c.isYours(0, at) || r.saysYou(c, at) {
-		s.subject = other // "your domain has no such mailbox", "you have no account here"
+	if c.isYours(0, at) || r.saysYou(c, at) || r.namesNumber(c, at) {
+		s.subject = other // "your domain has no such mailbox", "you have no account here", "192.0.2.1 has no good name"
 	} else if left, _, ok := r.subjectBefore(i, at); ok && left&(sender|other|you) != 0 && !r.isWe(c, at) && c.words[max(at-1, 0)].role&find == 0 {
 		s.subject = other
 	} else if ok && left&(sender|you) != 0 && !r.isWe(c, at) {
@@ -310,6 +310,12 @@ func (r *reader) saysYou(c *clause, at int) bool {
 		}
 	}
 	return false
+}
+
+// namesNumber reports whether a clause begins with a number, such as an IP, that
+// has or has not what follows.
+func (r *reader) namesNumber(c *clause, at int) bool {
+	return at == 2 && r.isWord(c, 0, "#") && r.isWord(c, 1, "has")
 }
 
 // isSuch reports whether the words between a negation and its noun point at the

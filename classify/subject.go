@@ -26,6 +26,9 @@ func (r *reader) owned(c *clause, kind role, at int, predicate role) role {
 			if r.isWord(c, n, "permitted", "allowed", "approved", "authorized", "authorised", "trusted", "accepted") && n+1 < len(c.words) && r.isWord(c, n+1, "list", "lists", "senders") {
 				return other // "not found in permitted list"
 			}
+			if predicate == disabled && r.isWord(c, n, "owner", "holder") {
+				break // "closed after the death of its owner"
+			}
 			if w&your != 0 && c.isYours(n, n+1) || w&others != 0 && w&recipient == 0 {
 				return other
 			}
