@@ -30,6 +30,9 @@ func Anchor(open func() (io.ReadCloser, error), size int64, modified time.Time, 
 	} else {
 		err = y.readAll(r, size)
 	}
+	if !y.decideFirst(&y.doubtful, modified) {
+		return modified
+	}
 	first, last, turns := y.first, y.last, y.turns
 	if first.year != 0 {
 		return first.time(first.year, zone)
@@ -57,9 +60,25 @@ type years struct {
 	first, last stamp
 	before      stamp // the last one before it did so, while it may be a clock that was wrong
 	turns       int
-	firstYear   int  // 0 if no stamp has a year
-	leap        bool // there is a 29 February
-	leapAt      int  // after that many turns
+	firstYear   int   // 0 if no stamp has a year
+	leap        bool  // there is a 29 February
+	leapAt      int   // after that many turns
+	doubtful    stamp // the last one whose month may be two, while all may
+}
+
+// decideFirst decides the month of the first stamp if it may be two, by that of the last
+// such stamp, which is near a time. It returns false if that does not decide.
+func (y *years) decideFirst(doubtful *stamp, near time.Time) bool {
+	if !y.first.orEarlier {
+		return true
+	}
+	y.last = *doubtful
+	if !y.last.decideMonth(near, false) {
+		return false
+	}
+	y.first.month -= doubtful.month - y.last.month
+	y.first.orEarlier = false
+	return true
 }
 
 func isLeap(year int) bool { return year%4 == 0 && year%100 != 0 || year%400 == 0 }
@@ -88,6 +107,16 @@ func (y *years) take(line string) bool {
 	if !ok {
 		return true
 	}
+	if s.orEarlier {
+		if y.first.month == 0 {
+			y.first, y.firstYear = s, s.year
+		}
+		y.doubtful = s
+		return true
+	}
+	if !y.decideFirst(&y.doubtful, s.time(max(s.year, 1972), time.UTC)) {
+		y.first, y.last = stamp{}, stamp{}
+	}
 	switch jump := s.month - y.last.month; {
 	case y.first.month == 0:
 		y.first, y.firstYear = s, s.year
@@ -106,7 +135,7 @@ func (y *years) take(line string) bool {
 	return y.firstYear == 0
 }
 
-// lineStamp returns the stamp of a line of any program.
+// lineStamp returns the stamp of a line of any program. Its month may be two.
 func lineStamp(line string) (stamp, bool) {
 	var h header
 	line = strings.TrimRight(line, "\r\n")
@@ -118,7 +147,7 @@ func lineStamp(line string) (stamp, bool) {
 		h.outer = outer
 		h.completeByOuter()
 	} else {
-		var u unusual
+		u := unusual{keepsDoubt: true}
 		if u.readParts(cutSource(undecorate(line))); !u.fill(&h) {
 			return stamp{}, false
 		}

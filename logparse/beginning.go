@@ -191,7 +191,8 @@ func mayBeginHeader(text string) bool {
 	}
 	word, rest, _ := strings.Cut(text[:min(len(text), 80)], " ")
 	if rest != "" && isDigit(rest[0]) && len(word) <= 10 {
-		return monthOf(word) > 0 || isWeekday(word)
+		month, _ := monthOf(word)
+		return month > 0 || isWeekday(word)
 	}
 	return strings.IndexByte(word, '/') > 0 || strings.IndexByte(word, '[') > 0
 }

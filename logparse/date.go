@@ -14,10 +14,12 @@ import (
 //	2026-11-23 12:57:36,123   2026/11/23T12:57:36.123+01:00   20261123T125736Z   23.11.2026 12:57:36
 //	2026:11:23-12:57:36   20261123125736   2026年11月23日 12:57:36
 //	23/Nov/2026:12:57:36 +0100   1795438656   1795438656.123
+//	12:57:36 23/11/2026   12:57:36.123 2026-11-23   12:57:36 23.11.2026
 //	Nov 3 12:57:36 2026   2026 Nov 23 12:57:36.123   Mon, 23 Nov 2026 12:57:36 +0000   nov. 23 12:57:36 CET
 func (s *stamp) cutAny(text string) (rest string, ok bool) {
 	if text != "" && 'a' <= text[0]|0x20 && text[0]|0x20 <= 'z' { // most texts are turned away by their first word
-		if name, _ := cutDatePart(text); monthOf(name) == 0 && !isWeekday(name) {
+		name, _ := cutDatePart(text)
+		if month, _ := monthOf(name); month == 0 && !isWeekday(name) && !isMonthWord(name) {
 			return "", false
 		}
 	}
@@ -35,6 +37,10 @@ func (s *stamp) cutAny(text string) (rest string, ok bool) {
 	// Not by a list of functions: the stamp would be moved to the heap.
 	*s = stamp{}
 	if rest, ok := s.cutNumeric(text); ok && s.endsBefore(rest) {
+		return rest, true
+	}
+	*s = stamp{}
+	if rest, ok := s.cutClockDate(text); ok && s.endsBefore(rest) {
 		return rest, true
 	}
 	*s = stamp{}
@@ -74,6 +80,39 @@ func endsStamp(rest string) bool {
 
 // cutNumeric reads a date in numbers, a clock, and a zone.
 func (s *stamp) cutNumeric(text string) (string, bool) {
+	text, ok := s.cutDate(text)
+	if !ok {
+		return "", false
+	}
+	if strings.HasPrefix(text, ", ") {
+		text = text[1:]
+	}
+	if len(text) == 0 || strings.IndexByte("Tt _:-\t;,", text[0]) < 0 {
+		return "", false
+	}
+	return s.cutTime(strings.TrimLeft(text[1:], " "))
+}
+
+// cutClockDate reads a clock and a date in numbers. If another clock follows, the first
+// is that of a terminal, and the date belongs to the second.
+func (s *stamp) cutClockDate(text string) (string, bool) {
+	if len(text) < len("1:57:36 ") || text[1] != ':' && text[2] != ':' {
+		return "", false
+	}
+	rest, ok := s.cutClockAnd(text)
+	rest = s.cutZoneWord(rest)
+	if !ok || rest == "" || strings.IndexByte(" \t,", rest[0]) < 0 {
+		return "", false
+	}
+	if rest, ok = s.cutDate(strings.TrimLeft(rest, " \t,")); !ok || s.month < 1 || s.month > 12 || s.day < 1 || s.day > 31 {
+		return "", false
+	}
+	digits, mark := leadingDigits(strings.TrimLeft(rest, " \t,"))
+	return rest, len(digits) != 2 || !strings.HasPrefix(mark, ":")
+}
+
+// cutDate reads a date in numbers.
+func (s *stamp) cutDate(text string) (string, bool) {
 	first, text := leadingDigits(text)
 	if len(text) == 0 || strings.IndexByte("-/.:", text[0]) < 0 || text[0] == ':' && len(first) != 4 {
 		return "", false
@@ -101,13 +140,7 @@ func (s *stamp) cutNumeric(text string) (string, bool) {
 		return "", false
 	}
 	s.year, s.month, s.day = number(year), time.Month(number(month)), number(day)
-	if strings.HasPrefix(text, ", ") {
-		text = text[1:]
-	}
-	if len(text) == 0 || strings.IndexByte("Tt _:-\t;,", text[0]) < 0 {
-		return "", false
-	}
-	return s.cutTime(strings.TrimLeft(text[1:], " "))
+	return text, true
 }
 
 // cutDigits reads 20261123T125736Z and seconds, milliseconds, microseconds or
@@ -180,93 +213,6 @@ func unixTime(n int64) time.Time {
 
 func (s *stamp) plausible() bool { return 1990 <= s.year && s.year < 2100 }
 
-// cutNamed reads a date with the name of the month, whose parts may stand in
-// any order, with or without a year, a weekday and a zone.
-func (s *stamp) cutNamed(text string) (string, bool) {
-	clock, early := false, false // early: the clock came first, and may be that of a terminal or a chat
-	for n := range 9 {
-		rest := strings.TrimLeft(text, " \t")
-		part, after := cutDatePart(rest)
-		digits, tail := leadingDigits(part)
-		month := 0
-		if digits == "" {
-			month = monthOf(part)
-		}
-		switch {
-		case part == "":
-			return text, s.named(clock)
-		case (!clock || early && s.named(clock)) && (len(digits) == 1 || len(digits) == 2) && strings.HasPrefix(tail, ":"):
-			var ok bool
-			early, s.nsec = n == 0, 0
-			if after, ok = s.cutClockAnd(rest); !ok {
-				return "", false
-			}
-			clock = true
-		case s.day == 0 && (len(digits) == 1 || len(digits) == 2) && (tail == "" || tail == "." || tail == "日" || tail == "일"):
-			s.day = number(digits)
-		case s.month == 0 && (len(digits) == 1 || len(digits) == 2) && (tail == "月" || tail == "월"):
-			s.month = time.Month(number(digits))
-		case s.year == 0 && len(digits) == 4 && (tail == "" || tail == "年" || tail == "년") && 1990 <= number(digits) && number(digits) < 2100 && s.yearFits(clock):
-			s.year = number(digits)
-		case month > 0 && s.month == 0:
-			s.month = time.Month(month)
-		case month > 0 && s.month == time.March && !clock: // "mar." is Tuesday in French
-			s.month = time.Month(month)
-		case n == 0 && isWeekday(part), part != "" && part[0] >= 0x80 && !clock && isWeekday(part), part == "@" && !clock && s.day != 0: // Nov 23, 2026 @ 12:57:36.123
-		case clock && !s.zoned && s.named(clock) && s.setZone(part):
-		default:
-			return text, s.named(clock)
-		}
-		text = after
-	}
-	return text, s.named(clock)
-}
-
-// yearFits reports whether a number of four digits may be the year here: in
-// front of the clock it always may, behind it only where the date is complete.
-func (s *stamp) yearFits(clock bool) bool { return !clock || s.month != 0 && s.day != 0 }
-
-// named reports whether all parts were found that a stamp must have.
-func (s *stamp) named(clock bool) bool {
-	return clock && 1 <= s.month && s.month <= 12 && 1 <= s.day && s.day <= 31
-}
-
-// dateMarks follow the year, the month and the day in East Asian dates. All have the
-// same length.
-var dateMarks = [...]string{"年", "년", "月", "월", "日", "일"}
-
-// cutDatePart cuts the next word of a date off: it ends at a space, a comma, a
-// bracket, a slash or hyphen between the parts of a date, or behind a number and one
-// of dateMarks.
-func cutDatePart(text string) (part, rest string) {
-	end := strings.IndexAny(text[:min(len(text), maxName)], " \t,;|\"[]()/")
-	if end < 0 {
-		end = min(len(text), maxName)
-	}
-	part, rest = text[:end], text[end:]
-	if at := strings.IndexByte(part, '-'); at > 0 && at <= 12 && part[at-1] != ':' { // 23-Nov-2026
-		part, rest = text[:at], text[at+1:]
-		return part, rest
-	}
-	switch digits, tail := leadingDigits(part); {
-	case digits == "" || tail == "":
-	case len(digits) == 4 && tail[0] == ':': // 23/Nov/2026:12:57:36
-		return digits, text[len(digits)+1:]
-	case hasAnyPrefix(tail, dateMarks[:]...): // 2026年11月23日
-		end := len(digits) + len(dateMarks[0])
-		return text[:end], text[end:]
-	}
-	if !strings.HasPrefix(part, "+") {
-		if at := strings.LastIndexByte(part, ':'); at == len(part)-1 && at > 0 { // "12:57:36:"
-			part, rest = part[:at], text[at:]
-		}
-	}
-	if len(rest) > 1 && (rest[0] == '/' || rest[0] == ',') {
-		rest = rest[1:]
-	}
-	return part, rest
-}
-
 // cutClockAnd reads a clock and its fraction, and leaves what follows.
 func (s *stamp) cutClockAnd(text string) (string, bool) {
 	if len(text) >= 7 && text[1] == ':' {
@@ -318,13 +264,18 @@ func (s *stamp) cutTime(text string) (string, bool) {
 	if !ok {
 		return "", false
 	}
+	return s.cutZoneWord(rest), true
+}
+
+// cutZoneWord cuts a zone off that stands apart, if there is one.
+func (s *stamp) cutZoneWord(rest string) string {
 	if !s.zoned && strings.HasPrefix(rest, " ") {
 		word, after := cutWord(rest[1:])
 		if s.setZone(word) {
-			rest = after
+			return after
 		}
 	}
-	return rest, true
+	return rest
 }
 
 // setZone takes a zone: a name that means one, +0100, +01:00 or -03. It also

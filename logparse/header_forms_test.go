@@ -74,6 +74,22 @@ var headerTests = []struct{ name, form, time, host string }{
 	{"Russian month", "ноя 23 12:57:36 mx postfix/DAEMON[474]: BODY", "2026-11-23T12:57:36Z", "mx"},
 	{"Japanese month", "11月 23 12:57:36 mx postfix/DAEMON[474]: BODY", "2026-11-23T12:57:36Z", "mx"},
 
+	{"a clock before the date", "12:57:36 23/11/2026 mx postfix/DAEMON[474]: BODY", "2026-11-23T12:57:36Z", "mx"},
+	{"a clock and a zone before the date", "[12:57:36.5 +0100, 2026-11-23] mx postfix/DAEMON[474]: BODY", "2026-11-23T11:57:36.5Z", "mx"},
+	{"a clock before a German date", "12:57:36 23.11.2026 mx postfix/DAEMON[474]: BODY", "2026-11-23T12:57:36Z", "mx"},
+	{"the clock of a terminal before a date in numbers", "13:57:40 2026-11-23 12:57:36 mx postfix/DAEMON[474]: BODY", "2026-11-23T12:57:36Z", "mx"},
+	{"Portuguese date", "23 de nov. de 2026 12:57:36 mx postfix/DAEMON[474]: BODY", "2026-11-23T12:57:36Z", "mx"},
+
+	// labels
+	{"labels before the line", "level=info component=postfix Nov 23 12:57:36 mx postfix/DAEMON[474]: BODY", "2026-11-23T12:57:36Z", "mx"},
+	{"labels before the tag", `2026-11-23T12:57:36Z host="mx" app=mail/postfix postfix/DAEMON[474]: BODY`, "2026-11-23T12:57:36Z", "mx"},
+	{"a label with the tag", "2026-11-23T12:57:36Z hostname=mx tag=postfix/DAEMON[474]: BODY", "2026-11-23T12:57:36Z", "mx"},
+	{"labels in brackets", "[host=mx1, app=postfix] Nov 23 12:57:36 mx postfix/DAEMON[474]: BODY", "2026-11-23T12:57:36Z", "mx"},
+	{"labels of Loki before the line", `{app="postfix", host="mx1"} Nov 23 12:57:36 mx postfix/DAEMON[474]: BODY`, "2026-11-23T12:57:36Z", "mx"},
+	{"a label in brackets", "[mail] Nov 23 12:57:36 mx postfix/DAEMON[474]: BODY", "2026-11-23T12:57:36Z", "mx"},
+	{"a label between host and tag", "Nov 23 12:57:36 mx [postfix] postfix/DAEMON[474]: BODY", "2026-11-23T12:57:36Z", "mx"},
+	{"a source in angle brackets", "<postfix> Nov 23 12:57:36 mx postfix/DAEMON[474]: BODY", "2026-11-23T12:57:36Z", "mx"},
+
 	// what is around lines
 	{"byte order mark", "\ufeffNov 23 12:57:36 mx postfix/DAEMON[474]: BODY", "2026-11-23T12:57:36Z", "mx"},
 	{"colours", "\x1b[36mpostfix-1  |\x1b[0m Nov 23 12:57:36 mx postfix/DAEMON[474]: BODY", "2026-11-23T12:57:36Z", "mx"},

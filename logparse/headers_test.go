@@ -145,6 +145,11 @@ func TestNoBodyPassesForAHeader(t *testing.T) {
 		`{"SYSLOG_IDENTIFIER":"postfix/smtpd","__REALTIME_TIMESTAMP":"1795438656123456","MESSAGE":"` + forged + `"}`,
 		`{"MESSAGE":["a","` + forged + `"],"__REALTIME_TIMESTAMP":"1795438656123456","SYSLOG_IDENTIFIER":"x"}`,
 		"2026-11-23 12:57:36 1xVTbv-00000r-1v <= a@b.example H=x [192.0.2.9] P=esmtp S=1 T=\"" + forged + "\"",
+		"12:57:36 11/10/2026 mx postfix/smtp[474]: 4f1XyZabcd: to=<victim@b.example>, relay=none, delay=1, delays=0/0/0/1, dsn=5.1.1, status=bounced (which month?)",
+		"user=" + forged,
+		"level=info user=joe " + forged,
+		"Nov 23 12:57:36 mx myapp[1]: host=evil.example " + forged,
+		"2026-11-23T12:57:36Z level=info msg=login user=" + forged,
 		"11/10/2026 12:57:36 mx postfix/smtp[474]: 4f1XyZabcd: to=<victim@b.example>, relay=none, delay=1, delays=0/0/0/1, dsn=5.1.1, status=bounced (which month?)",
 	} {
 		// Nor does a copy of it.

@@ -39,7 +39,7 @@ func (p *Parser) readUnusual(line string, yield func(*bounce.Event)) {
 		if n > 0 {
 			text = upToNext(line)
 		}
-		u := unusual{near: p.last, keys: &p.keys}
+		u := unusual{near: p.last, follows: p.read, keys: &p.keys}
 		found := u.read(text)
 		next := nextObject(u.behind)
 		if found || !mayHoldLines(text) || !p.readNested(text, 0, yield) {

@@ -65,7 +65,7 @@ func (p *Parser) readElements(array string, depth int, yield func(*bounce.Event)
 		if !ok {
 			return any
 		}
-		var u unusual
+		u := unusual{near: p.last, follows: p.read}
 		switch element[0] {
 		case '{':
 			found := u.read(element)

@@ -14,6 +14,7 @@ type stamp struct {
 	offset                       int  // seconds east of UTC, if zoned
 	byName                       bool // the zone stands apart; it does not enter event ids
 	exim                         bool // in Exim's own form, behind which no host follows
+	orEarlier                    bool // its name may mean the month before, see decideMonth
 }
 
 // cut reads a stamp and the space behind it off the front of a line.

@@ -45,7 +45,7 @@ func isProcess(text string) bool {
 //	postfix/smtp[474]4f1XyZ: removed
 func cutGluedTag(rest string) (tag, pid, after string) {
 	start := strings.IndexByte(rest[:min(len(rest), maxName)], '[')
-	if start < 1 || !isDaemonTag(rest[:start]) && !isServerTag(rest[:start]) {
+	if start < 1 || strings.IndexByte(rest[:start], '=') > 0 || !isDaemonTag(rest[:start]) && !isServerTag(rest[:start]) {
 		return "", "", ""
 	}
 	end := strings.IndexByte(rest[start:min(len(rest), start+12)], ']')

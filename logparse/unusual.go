@@ -1,7 +1,6 @@
 package logparse
 
 import (
-	"net/netip"
 	"strings"
 	"time"
 
@@ -21,13 +20,15 @@ import (
 //	2026-11-23T12:57:36+00:00 [1:mail1:postfix/smtp] 4f1XyZ: removed
 //	Nov 23 12:57:36 backup mail.info postfix/smtp[1085]: 4f1XyZ: removed
 type unusual struct {
-	stamps [maxStamps]stamp // the outermost first
-	n      int
-	near   time.Time // that of the line before, for years of two digits
-	keys   *fieldKeys
-	inner  string // the line from the innermost stamp on
-	depth  int    // of objects in each other
-	behind string // what follows an object on its line
+	stamps     [maxStamps]stamp // the outermost first
+	n          int
+	near       time.Time // that of the line before, for years of two digits and names of months that mean two
+	follows    bool      // near is of a line before, and not when the file was modified
+	keepsDoubt bool      // a month that may be two is not decided
+	keys       *fieldKeys
+	inner      string // the line from the innermost stamp on
+	depth      int    // of objects in each other
+	behind     string // what follows an object on its line
 
 	host, tag, pid string // what an object around the text says
 	synthesized    bool   // the body was decoded, or its header was somewhere else
@@ -99,11 +100,8 @@ func (u *unusual) readParts(rest string) bool {
 			return true
 		}
 		if rest[0] == '{' {
-			labels := ""
-			if u.n > 0 {
-				labels = lokiLabels.FindString(rest)
-			}
-			if labels == "" {
+			labels := lokiLabels.FindString(rest)
+			if labels == "" || len(labels) == len(rest) {
 				return u.readObject(rest)
 			}
 			rest = rest[len(labels):]
@@ -142,7 +140,7 @@ func (u *unusual) readQuoted(text string) bool {
 	return true
 }
 
-// lokiLabels are the labels of a stream, as logcli prints them behind the stamp, or the
+// lokiLabels are the labels of a stream, as logcli prints them before or behind the stamp, or the
 // host as Logstash does: {name=mx}.
 var lokiLabels = lazyre.New(`^\{(?:[A-Za-z_][A-Za-z0-9_]*=(?:"(?:[^"\\]|\\.)*"|[^\s"{},=]+)(?:, ?)?)*\}`)
 
@@ -238,148 +236,6 @@ func (u *unusual) cutServerTag(rest string) (after string, done, ok bool) {
 	return "", true, true
 }
 
-// cutPart steps over one other part of a header.
-func (u *unusual) cutPart(rest string) (string, bool) {
-	if rest[0] == '<' { // <22>, <mail.info>, <2.6>
-		end := strings.IndexByte(rest[:min(len(rest), 24)], '>')
-		if end < 2 {
-			return "", false
-		}
-		inside := rest[1:end]
-		if isLevel(inside) || isFacility(inside) || strings.Trim(inside, "0123456789.") == "" {
-			return rest[end+1:], true
-		}
-		return rest[end+1:], u.n > 0 && isName(inside) && u.addName(inside) // instead of a host that was taken out
-	}
-	if after, found := strings.CutPrefix(rest, "Message forwarded from "); found && u.named == 1 { // AIX
-		u.names, after, found = strings.Cut(after, ":")
-		return after, found && isName(u.names)
-	}
-	if labels := sourceLabels.FindString(rest); labels != "" && u.n > 0 && u.named == 0 {
-		return rest[len(labels):], true
-	}
-	word, after := cutWord(rest)
-	if u.ofProgram() {
-		return after, word == "@cee:" || !u.passedOn && (word == "-" || leading(word) == len(word))
-	}
-	if host, file, found := strings.Cut(word, "->/"); found && u.n > 0 { // Wazuh's archives
-		return rest[len(host)+len("->/")+len(file):], u.addName(host)
-	}
-	switch {
-	case isFacility(strings.TrimSuffix(word, ":")) && u.named < 2 && (len(after) < 2 || after[0] != '[' || !isDigit(after[1])): // but for CRON[9]
-		if u.facility = word; u.passedOn {
-			u.facility = ""
-		}
-		return after, true
-	case word == "F":
-		u.contained = true
-		return after, true
-	case isLevel(word), strings.IndexByte(word, '.') > 0 && isLevel(strings.TrimSuffix(word, ":")), word == "-", u.n > 0 && (word == "info:" || word == "INFO:"), word == "ID", word == "@cee:":
-		return after, true
-	case isWeekday(word) && u.n == 0: // "Thu, 19 Nov 26 12:57:36" is not the 26th
-		return after, leading(strings.TrimLeft(after, " ,")) == 0
-	case u.n > 0 && u.named == 0 && compactLevels[word]:
-		return after, true
-	case leading(word) == len(word) && len(word) < 10: // a number of a line, a process, a version
-		return after, true
-	case strings.HasPrefix(word, "0x"), word == "Default", word == "Fault": // a thread and a level of macOS
-		return after, true
-	}
-	if _, err := netip.ParseAddr(word); err == nil {
-		if strings.HasPrefix(after, " - ") {
-			return "", false // a web server's log, in which the name of a user follows
-		}
-		return after, u.named > 0 && u.n > 0 || u.addName(word) // the name of a host is better
-	}
-	if colon := strings.IndexByte(word, ':'); colon > 0 {
-		return u.cutName(rest, colon)
-	}
-	tag, _, after, marked := cutAnyTag(rest)
-	if tag == "" {
-		return after, false
-	}
-	if marked {
-		return withoutService(tag, after), u.passOn(tag, after)
-	}
-	return after, u.addName(tag)
-}
-
-// withoutService takes the name of the service off a line of Docker Compose that systemd
-// or syslog passed on.
-//
-//	docker-compose[12]: postfix-1  | Nov 23 12:57:36 mx postfix/smtp[474]:
-func withoutService(program, text string) string {
-	if strings.HasPrefix(program, "docker") || strings.HasPrefix(program, "podman") {
-		if name, rest := cutWord(strings.TrimLeft(text, " ")); isName(name) {
-			if after, found := strings.CutPrefix(strings.TrimLeft(rest, " "), "| "); found {
-				return after
-			}
-		}
-	}
-	return text
-}
-
-// cutName reads a name with a colon behind it: a file, a host, or the tag of a
-// program, and a number in a list of numbers and names.
-func (u *unusual) cutName(rest string, colon int) (string, bool) {
-	name, after := rest[:colon], rest[colon+1:]
-	if u.n == 0 && isHeaderField(name) {
-		return "", false
-	}
-	if leading(name) == len(name) {
-		return after, true
-	}
-	if _, err := netip.ParseAddr(name); err == nil && strings.HasPrefix(after, " ") { // socklog
-		return after, u.addName(name)
-	}
-	if tag, _, behind, _ := cutAnyTag(rest); tag == "" || behind == "" && after != "" {
-		return "", false
-	} else if strings.HasSuffix(rest[:len(rest)-len(behind)], "]:") {
-		return withoutService(tag, behind), u.passOn(tag, behind)
-	}
-	if u.n > 0 && strings.HasPrefix(after, " ") {
-		return withoutService(name, after), u.passOn(name, after)
-	}
-	return after, u.addName(name)
-}
-
-// passOn takes the tag of a program that passes on what others logged, such as
-// docker. What follows must be a header or a mail server's tag.
-func (u *unusual) passOn(tag, after string) bool {
-	if isOtherProgram(tag) && !passesOn(tag, after) {
-		u.foreign = true
-		return false
-	}
-	if u.passedOn || u.contained || isLevel(tag) {
-		return false
-	}
-	u.passedOn = true
-	return true
-}
-
-// ofProgram reports whether the words that follow are those of a program that is not a
-// mail server: its tag or, behind a host, its name was read. If it passes on what others
-// logged, a header begins at once. Words before it may be those of a stranger.
-func (u *unusual) ofProgram() bool { return u.passedOn || u.n > 0 && u.named == 2 }
-
-func (u *unusual) addName(name string) bool {
-	limit := 2
-	if u.n == 0 {
-		limit = 3
-	}
-	if u.passedOn || u.contained || u.named == limit || isOtherProgram(name) && !isHelper(name) && !isTaskStream(name) && (u.n == 0 || u.named > 0) {
-		return false
-	}
-	if u.named == 0 && u.n == 0 {
-		u.source = name
-	}
-	if u.named == 0 || !isServerTag(name) { // "mx postfix 474 - - postfix/smtp[474]:"
-		u.names = name
-	}
-	u.named++
-	return true
-}
-
 // takeBody takes a line in which the words of a mail server follow without a tag
 // that is its own.
 func (u *unusual) takeBody(server, body string) bool {
@@ -411,9 +267,25 @@ func (u *unusual) fill(h *header) bool {
 		h.host = u.source
 	}
 	h.stamp = u.stamps[u.n-1]
+	if !u.keepsDoubt && !h.stamp.decideMonth(u.nearest()) {
+		return false
+	}
 	for i := u.n - 2; i >= 0; i-- {
-		h.complete(&u.stamps[i])
+		if !u.stamps[i].orEarlier {
+			h.complete(&u.stamps[i])
+		}
 	}
 	cutOwnStamp(h)
 	return true
+}
+
+// nearest returns the time of the stamp around the innermost one, or that of the line
+// before, and whether the stamp follows it.
+func (u *unusual) nearest() (near time.Time, follows bool) {
+	for i := u.n - 2; i >= 0; i-- {
+		if outer := &u.stamps[i]; outer.year != 0 && !outer.orEarlier {
+			return outer.time(outer.year, time.UTC), false
+		}
+	}
+	return u.near, u.follows
 }

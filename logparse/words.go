@@ -7,87 +7,12 @@ import "strings"
 // maxWord is how many bytes the name of a month, a weekday or a level has at most.
 const maxWord = 32
 
-// monthNames are the abbreviations of the C library's locales, without the dot
-// that some have, and their other spellings. Longer forms are found by their
-// first letters.
-var monthNames = makeMonths(
-	"jan janv jän ene gen sty led oca ian янв яну січ tammi ιαν xan jaan sau јан yan urt sij ינו ينا ژان ม.ค 一月", // January
-	"feb févr fév fev lut úno şub фев лют helmi φεβ veebr vas феб shk ots velj פבר فبر فور ก.พ 二月",
-	"mar mars märz mär mrz mrt maa maerz mars bře мар бер maalis márc μαρ μάρ kov mäe mac ožu מרץ مار มี.ค 三月",
-	"apr avr avril abr kwi dub nis апр кві huhti άπρ απρ bal ápr d’abr pri api tra אפר أبر آور เม.ย 四月",
-	"may mai maj mei mag maig kwie kvě май мая тра touko máj μαϊ μάι maí geg μαΐ мај mee svi מאי ماي مه พ.ค 五月",
-	"jun juin giu juny cze čen haz iun июн юни чер kesä jún ιουν xuñ juuni bir jūn ιούν јун iyn qer eka meith יונ يون ژوئن มิ.ย 六月",
-	"jul juil lug lip čec tem iul июл юли лип heinä júl ιουλ xul juuli lie jūl jui ιούλ јул iyl kor uzt יול يول ژوئیه ก.ค 七月",
-	"aug août aoû ago agu sie srp ağu авг сер elo αυγ ágú rgp αύγ avg avq ag d’ag rugp ogos gsh abu kol אוג أغس اوت ส.ค 八月",
-	"sep sept set wrz zář eyl сен сеп вер syys szept σεπ rgs sen rugs sht ira ruj ספט سبت سپت ก.ย 九月",
-	"oct okt ott out paź říj eki окт жов loka οκτ d’oct spal tet urr אוק أكت اكت ต.ค 十月",
-	"nov lis kas noi noy нов ноя ное лис marras νοέ νοε nóv lap nën aza stu נוב نوف نوا พ.ย 十一月",
-	"dec déc dez dic des gru pro ara дек гру joulu δεκ dets grd дец dek dis dhj abe דצמ ديس دسا ธ.ค 十二月",
-)
-
-func makeMonths(names ...string) map[string]int {
-	months := make(map[string]int)
-	for i, list := range names {
-		for name := range strings.FieldsSeq(list) {
-			months[name] = i + 1
-		}
-	}
-	return months
-}
-
-// monthOf returns the number of a month by its name, or 0.
-func monthOf(word string) int {
-	if len(word) < 3 || len(word) > maxWord {
-		return 0
-	}
-	word = strings.ToLower(strings.TrimRight(word, "."))
-	if m := monthNames[word]; m > 0 {
-		return m
-	}
-	if strings.HasPrefix(word, "mail") {
-		return 0 // a host or a facility, not a longer name of May
-	}
-	if digits, found := strings.CutPrefix(strings.Replace(word, "thg", "th", 1), "th"); found && leading(digits) == len(digits) && number(digits) <= 12 {
-		return number(digits) // Vietnamese
-	}
-	var ends [7]int // ends[i] is where the first i letters end
-	letters := 0
-	for at := range word {
-		if letters < len(ends) {
-			ends[letters] = at
-		}
-		letters++
-	}
-	if letters < 4 || letters > 12 {
-		return 0
-	}
-	for n := min(letters-1, 6); n >= 3; n-- {
-		if m := monthNames[word[:ends[n]]]; m > 0 {
-			return m
-		}
-	}
-	return 0
-}
-
-var weekdays = makeSet(`mon tue wed thu fri sat sun monday tuesday wednesday thursday friday saturday sunday
-	lun mar mer jeu ven sam dim lundi mardi mercredi jeudi vendredi samedi dimanche
-	mo di mi do fr sa so mié mie jue vie sáb sab dom gio seg ter qua qui sex
-	ma wo vr za zo pon pn wt wto śr śro czw pt pią sob sb nd nie
-	mån mån tis ons tor tors fre lör sön man lør søn lau sun
-	po út st čt pá ne вт ср чт пт сб вс пн
-	星期一 星期二 星期三 星期四 星期五 星期六 星期日 星期天 周一 周二 周三 周四 周五 周六 周日
-	月曜日 火曜日 水曜日 木曜日 金曜日 土曜日 日曜日 월요일 화요일 수요일 목요일 금요일 토요일 일요일 월 화 수 목 금 토 일`)
-
 func makeSet(words string) map[string]bool {
 	set := make(map[string]bool)
 	for word := range strings.FieldsSeq(words) {
 		set[word] = true
 	}
 	return set
-}
-
-func isWeekday(word string) bool {
-	return len(word) <= maxWord && weekdays[strings.ToLower(strings.TrimRight(word, ".,"))]
 }
 
 // zoneNames are abbreviations that mean one zone only, with their offsets from

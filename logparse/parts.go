@@ -1,0 +1,187 @@
+package logparse
+
+import (
+	"net/netip"
+	"strings"
+)
+
+// The parts of a header that are neither a stamp nor the tag of a mail server.
+
+// cutPart steps over one other part of a header.
+func (u *unusual) cutPart(rest string) (string, bool) {
+	if rest[0] == '<' { // <22>, <mail.info>, <2.6>
+		end := strings.IndexByte(rest[:min(len(rest), 24)], '>')
+		if end < 2 {
+			return "", false
+		}
+		inside := rest[1:end]
+		if isLevel(inside) || isFacility(inside) || strings.Trim(inside, "0123456789.") == "" {
+			return rest[end+1:], true
+		}
+		return rest[end+1:], isName(inside) && u.addName(inside) // of a source, or instead of a host that was taken out
+	}
+	if after, found := strings.CutPrefix(rest, "Message forwarded from "); found && u.named == 1 { // AIX
+		u.names, after, found = strings.Cut(after, ":")
+		return after, found && isName(u.names)
+	}
+	word, after := cutWord(rest)
+	if u.ofProgram() {
+		return after, word == "@cee:" || !u.passedOn && (word == "-" || leading(word) == len(word))
+	}
+	if after, ok := u.cutLabel(rest); ok {
+		return after, true
+	}
+	if labels := sourceLabels.FindString(rest); labels != "" && u.n > 0 && u.named == 0 {
+		return rest[len(labels):], true
+	}
+	if host, file, found := strings.Cut(word, "->/"); found && u.n > 0 { // Wazuh's archives
+		return rest[len(host)+len("->/")+len(file):], u.addName(host)
+	}
+	switch {
+	case isFacility(strings.TrimSuffix(word, ":")) && u.named < 2 && (len(after) < 2 || after[0] != '[' || !isDigit(after[1])): // but for CRON[9]
+		if u.facility = word; u.passedOn {
+			u.facility = ""
+		}
+		return after, true
+	case word == "F":
+		u.contained = true
+		return after, true
+	case isLevel(word), strings.IndexByte(word, '.') > 0 && isLevel(strings.TrimSuffix(word, ":")), word == "-", u.n > 0 && (word == "info:" || word == "INFO:"), word == "ID", word == "@cee:":
+		return after, true
+	case isWeekday(word) && u.n == 0: // "Thu, 19 Nov 26 12:57:36" is not the 26th
+		return after, leading(strings.TrimLeft(after, " ,")) == 0
+	case u.n > 0 && u.named == 0 && compactLevels[word]:
+		return after, true
+	case leading(word) == len(word) && len(word) < 10: // a number of a line, a process, a version
+		return after, true
+	case strings.HasPrefix(word, "0x"), word == "Default", word == "Fault": // a thread and a level of macOS
+		return after, true
+	}
+	if _, err := netip.ParseAddr(word); err == nil {
+		if strings.HasPrefix(after, " - ") {
+			return "", false // a web server's log, in which the name of a user follows
+		}
+		return after, u.named > 0 && u.n > 0 || u.addName(word) // the name of a host is better
+	}
+	if colon := strings.IndexByte(word, ':'); colon > 0 {
+		return u.cutName(rest, colon)
+	}
+	tag, _, after, marked := cutAnyTag(rest)
+	if tag == "" {
+		return after, false
+	}
+	if marked {
+		return withoutService(tag, after), u.passOn(tag, after)
+	}
+	return strings.TrimPrefix(after, "]"), u.addName(tag)
+}
+
+// headerLabels are the names of values that collectors put in front of a line. Their
+// values are single words.
+//
+//	level=info component=postfix Nov 23 12:57:36 mx postfix/smtp[474]: …
+var headerLabels = makeSet(`level lvl severity sev priority pri prio facility fac component app application service svc job
+	host hostname node instance pod namespace ns container container_name container_id image source stream program ident tag
+	unit env environment cluster region zone logger thread process type`)
+
+// cutLabel steps over such a value, or over its name in front of the tag of Postfix.
+func (u *unusual) cutLabel(rest string) (after string, ok bool) {
+	at := strings.IndexByte(rest[:min(len(rest), maxWord)], '=')
+	if at < 1 || !headerLabels[strings.ToLower(rest[:at])] {
+		return "", false
+	}
+	name, after := strings.ToLower(rest[:at]), rest[at+1:]
+	value, behind := cutWord(after)
+	if strings.HasPrefix(after, `"`) {
+		if value, behind, ok = cutValue(after); !ok {
+			return "", false
+		}
+		value = value[1 : len(value)-1]
+	}
+	if tag, _, _, _ := cutAnyTag(after); isDaemonTag(tag) {
+		return after, true
+	}
+	if !isName(strings.ReplaceAll(value, "/", "")) {
+		return "", false
+	}
+	if u.host == "" && (name == "host" || name == "hostname") {
+		u.host = value
+	}
+	return behind, true
+}
+
+// withoutService takes the name of the service off a line of Docker Compose that systemd
+// or syslog passed on.
+//
+//	docker-compose[12]: postfix-1  | Nov 23 12:57:36 mx postfix/smtp[474]:
+func withoutService(program, text string) string {
+	if strings.HasPrefix(program, "docker") || strings.HasPrefix(program, "podman") {
+		if name, rest := cutWord(strings.TrimLeft(text, " ")); isName(name) {
+			if after, found := strings.CutPrefix(strings.TrimLeft(rest, " "), "| "); found {
+				return after
+			}
+		}
+	}
+	return text
+}
+
+// cutName reads a name with a colon behind it: a file, a host, or the tag of a
+// program, and a number in a list of numbers and names.
+func (u *unusual) cutName(rest string, colon int) (string, bool) {
+	name, after := rest[:colon], rest[colon+1:]
+	if u.n == 0 && isHeaderField(name) {
+		return "", false
+	}
+	if leading(name) == len(name) {
+		return after, true
+	}
+	if _, err := netip.ParseAddr(name); err == nil && strings.HasPrefix(after, " ") { // socklog
+		return after, u.addName(name)
+	}
+	if tag, _, behind, _ := cutAnyTag(rest); tag == "" || behind == "" && after != "" {
+		return "", false
+	} else if strings.HasSuffix(rest[:len(rest)-len(behind)], "]:") {
+		return withoutService(tag, behind), u.passOn(tag, behind)
+	}
+	if u.n > 0 && strings.HasPrefix(after, " ") {
+		return withoutService(name, after), u.passOn(name, after)
+	}
+	return after, u.addName(name)
+}
+
+// passOn takes the tag of a program that passes on what others logged, such as
+// docker. What follows must be a header or a mail server's tag.
+func (u *unusual) passOn(tag, after string) bool {
+	if isOtherProgram(tag) && !passesOn(tag, after) {
+		u.foreign = true
+		return false
+	}
+	if u.passedOn || u.contained || isLevel(tag) {
+		return false
+	}
+	u.passedOn = true
+	return true
+}
+
+// ofProgram reports whether the words that follow are those of a program that is not a
+// mail server: its tag or, behind a host, its name was read. If it passes on what others
+// logged, a header begins at once. Words before it may be those of a stranger.
+func (u *unusual) ofProgram() bool { return u.passedOn || u.n > 0 && u.named == 2 }
+
+func (u *unusual) addName(name string) bool {
+	limit := 2
+	if u.n == 0 {
+		limit = 3
+	}
+	if u.passedOn || u.contained || u.named == limit || isOtherProgram(name) && !isHelper(name) && !isTaskStream(name) && (u.n == 0 || u.named > 0) {
+		return false
+	}
+	if u.named == 0 && u.n == 0 {
+		u.source = name
+	}
+	if u.named == 0 || !isServerTag(name) { // "mx postfix 474 - - postfix/smtp[474]:"
+		u.names = name
+	}
+	u.named++
+	return true
+}
