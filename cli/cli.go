@@ -57,6 +57,9 @@ func Run(ctx context.Context, args []string, in io.Reader, stdout, stderr io.Wri
 	root.SetArgs(args)
 	help := &firstError{to: stdout}
 	root.SetOut(help)
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	root.PersistentPreRun = func(cmd *cobra.Command, _ []string) { handleSignals(cmd, stop) }
 	called, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		err = help.err

@@ -58,14 +58,14 @@ type Daemon struct {
 // Run follows the logs until ctx ends. After a SIGHUP that finds good settings it
 // starts its stages again with them.
 func (d *Daemon) Run(ctx context.Context) error {
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP) // before the logs are looked for, which may take a while
+	defer signal.Stop(hangup)
 	c, err := d.Load()
 	if err != nil {
 		return err
 	}
 	tune.Run()
-	hangup := make(chan os.Signal, 1)
-	signal.Notify(hangup, syscall.SIGHUP)
-	defer signal.Stop(hangup)
 	for first := true; ; first = false {
 		next, err := d.follow(ctx, c, first, hangup)
 		if err != nil || next == nil {

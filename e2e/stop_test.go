@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -38,5 +39,63 @@ func TestSIGTERMDuringTheStart(t *testing.T) {
 		waitFor(t, "signals to be caught", func() bool { return strings.Contains(words(told), "/internal/earlystop ") })
 		time.Sleep(time.Duration(pause) * 3 * time.Millisecond) // a different moment each time
 		d.stop()
+	}
+}
+
+// A journal that crashed, or the end of a pipeline, no longer reads the log of the daemon.
+// A write to it raises SIGPIPE.
+func TestADaemonGoesOnWhenNothingReadsItsLog(t *testing.T) {
+	t.Parallel()
+	log := newMailLog(t)
+	log.messages(0, 10)
+	db := filepath.Join(t.TempDir(), "b.db")
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &daemon{t: t, said: &output{}, done: make(chan struct{})}
+	d.cmd = exec.Command(program(t), "run", "--db", db, log.path)
+	d.cmd.Stderr = w
+	d.run()
+	eventually(t, db, "SELECT count(*) FROM bounces", "10")
+	for _, f := range []*os.File{r, w} {
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// A reload is logged.
+	if err := d.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	log.messages(10, 20)
+	eventually(t, db, "SELECT count(*) FROM bounces", "20")
+	d.stop()
+}
+
+// A terminal that is closed sends SIGHUP. It ends a command as Ctrl-C does: what was read
+// is saved, and no unfinished file stays.
+func TestSIGHUPEndsACommandInOrder(t *testing.T) {
+	t.Parallel()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	defer w.Close()
+	db := filepath.Join(t.TempDir(), "b.db")
+	cmd := exec.Command(program(t), "import", "--db", db, "-")
+	cmd.Stdin = r
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "the import to open the database", func() bool { return exists(db) })
+	if err := cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); cmd.ProcessState.ExitCode() != 130 {
+		t.Errorf("bouncetail import ended with %v, want exit code 130", err)
+	}
+	if exists(db) {
+		t.Error("it left a database without a row")
 	}
 }
