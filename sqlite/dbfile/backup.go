@@ -6,10 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
+	"github.com/bouncetail/bouncetail/internal/atomicfile"
 	"github.com/bouncetail/bouncetail/sqlite/migrations"
 )
 
@@ -21,18 +25,39 @@ func Backup(ctx context.Context, path, to string) error {
 		return err
 	}
 	defer db.Close()
-	f, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if errors.Is(err, os.ErrExist) {
-		return fmt.Errorf("%s exists; name a new file", to)
+	exists := fmt.Errorf("%s exists; name a new file", to)
+	if _, err := os.Lstat(to); err == nil {
+		return exists
+	}
+	// Under another name until all of it is on the disk: SQLite syncs no copy, and one that
+	// was interrupted must not look like a backup.
+	f, err := os.CreateTemp(filepath.Dir(to), "."+filepath.Base(to)+".*")
+	if errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("%s: the directory %s does not exist; create it", to, filepath.Dir(to))
+	}
+	if bad, ok := errors.AsType[*fs.PathError](err); ok {
+		return fmt.Errorf("%s: %w", to, bad.Err)
 	}
 	if err != nil {
-		return fmt.Errorf("backup: %w", err)
+		return err
 	}
-	if err := f.Close(); err != nil {
-		return fmt.Errorf("backup: %w", err)
+	defer func() { _ = remove(f.Name()) }() // it is gone after a rename
+	err = copyTo(ctx, db, f.Name())
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return fmt.Errorf("%s: %w", to, err)
 	}
-	if err := copyTo(ctx, db, to); err != nil {
-		return errors.Join(fmt.Errorf("backup: %w", err), os.Remove(to))
+	err = unix.Renameat2(unix.AT_FDCWD, f.Name(), unix.AT_FDCWD, to, unix.RENAME_NOREPLACE)
+	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) { // not on every file system
+		err = os.Rename(f.Name(), to)
+	}
+	if errors.Is(err, os.ErrExist) {
+		return exists
+	}
+	if err == nil {
+		err = atomicfile.SyncDir(filepath.Dir(to))
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", to, err)
 	}
 	return nil
 }
@@ -78,7 +103,7 @@ func Restore(ctx context.Context, from, path string) (err error) {
 	if err := os.Rename(part, path); err != nil {
 		return fmt.Errorf("restore: %w", err)
 	}
-	return nil
+	return atomicfile.SyncDir(filepath.Dir(path))
 }
 
 // checkBackup returns an error unless a file is a sound database of bouncetail that
