@@ -60,6 +60,9 @@ var damages = []struct {
 	{"tabs", func(header, id, rest, _ string) []string {
 		return []string{strings.ReplaceAll(header+id+rest, " ", "\t"), header + strings.ReplaceAll(id+rest, " ", "\t")}
 	}},
+	{"zero bytes, of a file system that crashed", func(header, id, rest, _ string) []string {
+		return []string{header + id + "\x00\x00" + rest}
+	}},
 	{"another separator", func(header, id, rest, separator string) (all []string) {
 		others := []string{"; ", ",", " ", ",\t", " ,"}
 		if separator == ", " {

@@ -28,9 +28,12 @@ func (g *grammar) losesDelivery(h *header) bool {
 // beginning of a delivery. Behind more, a message quotes something.
 const maxBefore = 100
 
-// usualForm undoes what can be undone in a line without knowing its form: tabs and
-// doubled and fixed spaces, entities of HTML, and names of fields in upper case.
+// usualForm undoes what can be undone in a line without knowing its form: zero bytes, tabs
+// and doubled and fixed spaces, entities of HTML, and names of fields in upper case.
 func usualForm(line string) string {
+	if strings.IndexByte(line, 0) >= 0 {
+		line = strings.ReplaceAll(line, "\x00", "")
+	}
 	if strings.IndexByte(line, '\t') >= 0 || strings.Contains(line, "  ") || strings.IndexByte(line, "\u00a0"[0]) >= 0 {
 		line = strings.Join(strings.Fields(line), " ")
 	}
