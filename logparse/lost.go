@@ -71,7 +71,7 @@ var (
 	lostOpenSMTPD    = lazyre.New(`^[^<>"=]{0,100}\b(?:mta|mda)[ ,;|]{1,3}(?:event=)?delivery\b`)
 	lostOpenSMTPDOld = lazyre.New(`^[^<>"=]{0,100}(?:relay|delivery): (?:Ok|TempFail|PermFail|Loop|Expire) for `)
 	// As exim -v prints it, perhaps into a field of an object.
-	lostEximVerbose = lazyre.New(`^(?:[^<>@="]{0,60}[|:] |(?:[^\s<>@="]{1,60} ){1,4}|\{"[^<>@=]{1,200}": ?" ?)?(?:\d+ )?(?:\*\*|==|=>|->) \S+@[^\s:]+` +
+	lostEximVerbose = lazyre.New(`^((?:[^<>@="]{0,60}[|:] |(?:[^\s<>@="]{1,60} ){1,4}|\{"[^<>@=]{1,200}": ?" ?)?)(?:\d+ )?(?:\*\*|==|=>|->) \S+@[^\s:]+` +
 		`(?: (?:.* )?R=\S+ (?:(?:.* )?T=\S|defer \(|: )| ?: (?:Unrouteable address|retry timeout exceeded)(?:$|\\n"|"))`)
 )
 
@@ -200,14 +200,14 @@ func findDelivery(line string) (mta bounce.MTA, found bool) {
 		return mta, true
 	}
 	line = usualForm(line)
-	status, stat := strings.LastIndex(line, "status="), strings.LastIndex(line, "stat=")
+	stat := strings.LastIndex(line, "stat=")
 	delay := max(strings.LastIndex(line, "delay="), strings.LastIndex(line, "dsn="))
-	for at := strings.Index(line, ": to="); at > 0 && at < max(status, stat); {
+	for at := strings.Index(line, ": to="); at > 0; {
 		if isQueueID(line[:at]) {
 			switch {
-			case at < status && (line[at+5] == '<' || strings.Contains(line[at:], "relay=")):
-				return bounce.Postfix, !isProbe(line[status:])
-			case at < stat && at < delay:
+			case (line[at+5:] != "" && line[at+5] == '<' || strings.Contains(line[at:], "relay=")) && hasOutcome(line[at:]):
+				return bounce.Postfix, true
+			case at < delay && delay < stat:
 				return bounce.Sendmail, true
 			}
 		}
@@ -217,10 +217,10 @@ func findDelivery(line string) (mta bounce.MTA, found bool) {
 		}
 		at += 1 + next
 	}
-	if losesID(line, status) {
+	if losesID(line) {
 		return bounce.Postfix, true
 	}
-	if at := strings.Index(line, "expired, returned to sender"); at > 0 && strings.Contains(line[:at], ": from=<") {
+	if before, after, found := strings.Cut(line, ": from=<"); found && isQueueID(before) && strings.Contains(after, ">, status=expired, returned to sender") {
 		return bounce.Postfix, true
 	}
 	for _, mark := range [...]string{"relay: ", "delivery: "} {
@@ -233,8 +233,10 @@ func findDelivery(line string) (mta bounce.MTA, found bool) {
 			return bounce.Exim, true
 		}
 	}
-	if containsAny(line, " R=", ": Unrouteable address", ": retry timeout") && lostEximVerbose.MatchString(line) {
-		return bounce.Exim, true
+	if containsAny(line, " R=", ": Unrouteable address", ": retry timeout") {
+		if m := lostEximVerbose.FindStringSubmatch(line); m != nil && !endsWithOtherProgram(m[1]) {
+			return bounce.Exim, true
+		}
 	}
 	if at := strings.Index(line, " evpid="); at > 0 && strings.Contains(line[at:], " result=") {
 		return bounce.OpenSMTPD, true
@@ -246,14 +248,52 @@ func findDelivery(line string) (mta bounce.MTA, found bool) {
 }
 
 // losesID reports whether a line has a recipient and the fields of Postfix up to the
-// status, but no queue ID before them. A reply may quote a line of another log.
-func losesID(line string, status int) bool {
+// status, but no queue ID before them. A reply may quote a line of another log, and other
+// programs write such fields.
+func losesID(line string) bool {
 	at := strings.Index(line, "to=<")
-	if at < 0 || at > status || at > 0 && strings.IndexByte(" \"':", line[at-1]) < 0 || strings.Contains(line[:at], " said: ") {
+	if at < 0 || at > 0 && strings.IndexByte(" \"':", line[at-1]) < 0 || strings.Contains(line[:at], " said: ") || endsWithOtherProgram(line[:at]) {
 		return false
 	}
 	_, after := cutBracketed(line[at+len("to="):])
-	return hasAnyPrefix(after, ", relay=", ", orig_to=<") && !isProbe(line[status:])
+	return hasAnyPrefix(after, ", relay=", ", orig_to=<") && hasOutcome(line[at:])
+}
+
+// hasOutcome reports whether a recipient is followed by the outcome of a delivery of
+// Postfix, with its other fields or a reason. It may have been cut off behind them.
+func hasOutcome(text string) bool {
+	for at := 0; ; {
+		next := strings.Index(text[at:], "status=")
+		if next < 0 {
+			return false
+		}
+		fields := strings.Contains(text[:at+next], "delay=") || strings.Contains(text[:at+next], "dsn=")
+		at += next + len("status=")
+		rest := strings.TrimLeft(text[at:], `"'\<`)
+		word, _ := cutWord(rest)
+		if fields && word != "" && isWord(word) && !isProbe(text[at-len("status="):]) && strings.HasPrefix(rest[len(word):], " (") {
+			return true // perhaps of a later version
+		}
+		for _, outcome := range [...]string{"sent", "bounced", "deferred", "expired", "SOFTBOUNCE"} {
+			if fields && strings.HasPrefix(outcome, rest) {
+				return true
+			}
+			if reason, found := strings.CutPrefix(rest, outcome); found && (fields || strings.HasPrefix(reason, " (")) {
+				return true
+			}
+		}
+	}
+}
+
+// endsWithOtherProgram reports whether a text ends with the tag of a program that is no
+// mail server: "newsletter[12]: ", "notify: ".
+func endsWithOtherProgram(text string) bool {
+	text = strings.TrimRight(text, " ")
+	tag, pid, after, marked := cutAnyTag(text[strings.LastIndexByte(text, ' ')+1:])
+	if !marked || after != "" || isDaemonTag(tag) || isServerTag(tag) || postfixDaemons[tag] || isLevel(tag) || isFacility(tag) {
+		return false
+	}
+	return pid != "" || isWord(tag)
 }
 
 // isProbe reports whether a status is that of the probe of an address.
@@ -261,13 +301,15 @@ func isProbe(status string) bool {
 	return hasAnyPrefix(status, "status=deliverable", "status=undeliverable")
 }
 
-// isQueueID reports whether a text ends with what may be a queue ID.
+// isQueueID reports whether a text ends with what may be a queue ID. All that mail
+// servers choose have a digit.
 func isQueueID(text string) bool {
-	n := 0
+	n, digit := 0, false
 	for n < len(text) && n < 25 && isAlphanumeric[text[len(text)-1-n]] {
+		digit = digit || isDigit(text[len(text)-1-n])
 		n++
 	}
-	return 5 <= n && n <= 24
+	return 5 <= n && n <= 24 && digit
 }
 
 func endsWithEximID(text string, n int) bool {

@@ -22,8 +22,8 @@ func findFields(line string) (mta bounce.MTA, found bool) {
 	switch {
 	case strings.Contains(line, `"**"`), strings.Contains(line, `"=="`):
 		return bounce.Exim, eximIDField.MatchString(line)
-	case containsAny(line, `dsn"`, `relay"`, `queue_id"`, `queueid"`, `qid"`, `"postfix/`) && deliveredField.MatchString(line) && toField.MatchString(line),
-		hasOutcomeColumn(line) && addressColumn.MatchString(line) && codeColumn.MatchString(line):
+	case containsAny(line, `dsn"`, `queue_id"`, `queueid"`, `qid"`, `"postfix/`) && deliveredField.MatchString(line) && toField.MatchString(line),
+		hasOutcomeColumn(line) && addressColumn.MatchString(line) && codeColumn.MatchString(line) && idColumn.MatchString(line):
 		return bounce.Postfix, true
 	}
 	return "", false
@@ -54,5 +54,6 @@ var (
 	toField        = lazyre.New(`(?:to|to_address|recipient|rcpt)" ?: ?[["{]`)
 	eximIDField    = lazyre.New(`"` + eximIDPattern + `"`)
 	addressColumn  = lazyre.New(columnBefore + `<?[^\s,;|"<>@]+@[^\s,;|"<>@]+>?` + columnBehind)
+	idColumn       = lazyre.New(columnBefore + `(?:[0-9]+[A-Za-z]|[A-Za-z]+[0-9])[0-9A-Za-z]{3,22}` + columnBehind)
 	codeColumn     = lazyre.New(columnBefore + `[245]\.\d{1,3}\.\d{1,3}` + columnBehind)
 )

@@ -9,12 +9,13 @@ import (
 // isQuotation reports whether a line with a delivery and without a header quotes it.
 // Those that quote are rsyslog, which repeats the line before, a web server, the kernel's
 // audit, Exim's reject log, which has headers of messages, a field that holds what a
-// stranger sent, a session that exim -v prints, XML, SQL, source code, and a shell.
+// stranger sent, PHP's log of mails, a session that exim -v prints, XML, SQL, source code, and a shell.
 //
 //	Nov 23 12:57:36 mx message repeated 2 times: [ 4XabcZ1y2z: to=<a@b.example>, …]
 //	192.0.2.9 - - [23/Nov/2026:12:57:36 +0000] "GET / HTTP/1.1" 404 12 "-" "4XabcZ1y2z: to=<a@b.example>, …"
 //	type=EXECVE msg=audit(1795438656.123:45): argc=3 a0="grep" a1="4XabcZ1y2z: to=<a@b.example>, …"
 //	  Subject: ** a@b.example R=dnslookup T=remote_smtp: …
+//	[23-Nov-2026 12:57:36 UTC] mail() on [/var/www/a.php:12]: To: a@b.example -- Headers: … Subject: 4XabcZ1y2z: to=<a@b.example>, …
 //	  278   SMTP<< 550 4XabcZ1y2z: to=<a@b.example>, …
 //	scanner[155]: subject="4XabcZ1y2z: to=<a@b.example>, …" from=…
 //	<event host="mx">postfix/smtp[474]: 4XabcZ1y2z: to=&lt;a@b.example&gt;, …</event>
@@ -29,7 +30,7 @@ func isQuotation(line string) bool {
 	return quotation.MatchString(line) || inSource.MatchString(line) && !tagsBefore.MatchString(line) // else a page, see copies.go
 }
 
-var quotation = lazyre.New(`^(?:[^<>@]{0,200}(?:\bmessage repeated \d+ times: \[|"[A-Z]{3,8} \S+ HTTP/\d(?:\.\d)?"|"(?:http_)?user_?agent"|\btype=[A-Z_]+ msg=audit\(|\bSMTP<< |` +
+var quotation = lazyre.New(`^(?:[^<>@]{0,200}(?:\bmessage repeated \d+ times: \[|"[A-Z]{3,8} \S+ HTTP/\d(?:\.\d)?"|"(?:http_)?user_?agent"|\btype=[A-Z_]+ msg=audit\(|\bSMTP<< |\bmail\(\) on \[|` +
 	`(?i:\b(?:subject|helo|user(?:name)?|login|query|command|url|referer|title)"?(?:=|: ?)["'<(][^"']{0,200}\bto=))|` +
 	`[A-Z* ] [A-Z][A-Za-z-]+: )`)
 

@@ -29,22 +29,60 @@ func TestDeliveriesThatAreQuotedAreNotCounted(t *testing.T) {
 		`+    assert parse("` + delivery + `") == 3`:                                                                      1,
 		"const sample = `1xVTbv-00000r-1v ** a@b.example R=dnslookup T=remote_smtp: no`":                                  1,
 		`// ` + delivery: 1,
-		`failregex = ^%(__prefix_line)s\S+: to=<\S+>, relay=none, delay=\S+, status=bounced`:                    1,
-		`match => { "message" => "%{WORD:qid}: to=<%{EMAIL:to}>, relay=%{DATA:relay}, status=%{WORD:status}" }`: 1,
-		`root@mx:~# grep '4f1XyZabcd: to=<a@b.example>, relay=none' /var/log/mail.log | grep status=bounced`:    1,
-		`Nov 23 12:57:36 mx scanner[155]: checked subject="` + delivery + `" from=x`:                            1,
-		`Nov 23 12:57:36 mx vpnd[155]: failed, user='` + delivery + `'`:                                         1,
-		`{"time":"2026-11-23T12:57:36Z","msg":"mail","subject":"` + delivery + `"}`:                             1,
-		`  Subject: 2026-11-23 12:57:36 1xVTbv-00000r-1v ** a@b.example R=x T=y: no`:                            1,
-		`Subject: Nov 23 12:57:36 mx postfix/smtp[4]: ` + delivery:                                              1,
-		`X-Note: Nov 23 12:57:36 mx postfix/smtp[4]: ` + delivery:                                               1,
-		`Nov 23 12:57:36 mx scanner[155]: subject="hi" line="` + delivery + `"`:                                 0,
-		`unknown header msg="` + delivery + `"`:                                                                 0,
-		`mx ~~ smtp ` + delivery + ` [^ (?P<status>x) status=bounced`:                                           0,
+		`failregex = ^%(__prefix_line)s\S+: to=<\S+>, relay=none, delay=\S+, status=bounced`:                                              1,
+		`match => { "message" => "%{WORD:qid}: to=<%{EMAIL:to}>, relay=%{DATA:relay}, status=%{WORD:status}" }`:                           1,
+		`root@mx:~# grep '4f1XyZabcd: to=<a@b.example>, relay=none' /var/log/mail.log | grep status=bounced`:                              1,
+		`Nov 23 12:57:36 mx scanner[155]: checked subject="` + delivery + `" from=x`:                                                      1,
+		`Nov 23 12:57:36 mx vpnd[155]: failed, user='` + delivery + `'`:                                                                   1,
+		`{"time":"2026-11-23T12:57:36Z","msg":"mail","subject":"` + delivery + `"}`:                                                       1,
+		`  Subject: 2026-11-23 12:57:36 1xVTbv-00000r-1v ** a@b.example R=x T=y: no`:                                                      1,
+		`Subject: Nov 23 12:57:36 mx postfix/smtp[4]: ` + delivery:                                                                        1,
+		`X-Note: Nov 23 12:57:36 mx postfix/smtp[4]: ` + delivery:                                                                         1,
+		`Nov 23 12:57:36 mx scanner[155]: subject="hi" line="` + delivery + `"`:                                                           0,
+		`unknown header msg="` + delivery + `"`:                                                                                           0,
+		`[23-Nov-2026 12:57:36 UTC] mail() on [/var/www/a.php:12]: To: b@b.example -- Headers: Subject: ` + delivery:                      1,
+		`Nov 23 12:57:36 mx monit[7]: 'mail' content match: Nov 23 12:57:30 mx postfix/smtp[4]: ` + delivery:                              1,
+		`2026 Nov 23 12:57:36 mx ossec: Alert Level: 5; Location: mx->/var/log/mail.log; Nov 23 12:57:36 mx postfix/smtp[4]: ` + delivery: 1,
+		`mx ~~ smtp ` + delivery + ` [^ (?P<status>x) status=bounced`:                                                                     0,
 	} {
 		p := newParser(t, "")
 		if got := events(p, line+"\n"); len(got) != 0 || p.Counts().Unparsed != 1-want {
 			t.Errorf("%s\n got %v, counted %d, want %d", line, describeAll(got), p.Counts().Unparsed, 1-want)
+		}
+	}
+}
+
+// Applications log recipients and outcomes as well.
+func TestWhatApplicationsLogIsNotCounted(t *testing.T) {
+	for _, line := range []string{
+		"Nov 23 12:57:36 mx myapp[1]: to=<a@b.example>, relay=none, delay=1, dsn=5.1.1, status=bounced (no)",
+		"Nov 23 12:57:36 mx myapp: notify: to=<a@b.example>, relay=none, delay=1, dsn=5.1.1, status=bounced (no)",
+		"Nov 23 12:57:36 mx crm[77]: job 12345: to=a@b.example, relay=smtp.x.example, status=sent",
+		"Nov 23 12:57:36 mx ticket[77]: ticket 445566: to=<a@b.example> status=open",
+		"Nov 23 12:57:36 mx ticket[77]: order: from=<x@y.example>, to=<a@b.example>, status=expired, returned to sender",
+		"Nov 23 12:57:36 mx esmtp[77]: abcdef12: to=<a@b.example>, stat=Sent, delay=1",
+		"Nov 23 12:57:36 mx webapp[9]: => a@b.example R=1 T=2 mailed",
+		"Nov 23 12:57:36 mx sbc[9]: reply: from=<sip:x@y.example>, to=<sip:a@b.example>, relay=sbc1, status=sent",
+		"2026-11-23 12:57:36 INFO crm - to=<a@b.example>, relay=smtp.x.example, status=sent",
+		`{"time":"2026-11-23T12:57:36Z","service":"billing","to":"a@b.example","status":"sent","relay":"smtp.x.example"}`,
+		"2026-11-23 12:57:36,INFO,mailer,a@b.example,5.1.1,bounced",
+	} {
+		p := newParser(t, "")
+		if got := events(p, line+"\n"); len(got) != 0 || p.Counts().Unparsed != 0 {
+			t.Errorf("%s\n got %v, counted %d", line, describeAll(got), p.Counts().Unparsed)
+		}
+	}
+	// Behind the tag of an unknown program, a queue ID shows that it is a mail server's.
+	for _, line := range []string{
+		"Nov 23 12:57:36 mx relay[1]: 4f1XyZabcd: to=<a@b.example>, relay=none, delay=1, dsn=5.1.1, status=bounced (no)",
+		"Nov 23 12:57:36 CET mx ?? XXXXXXXX: to=<a@b.example>, relay=none, delay=1, dsn=5.1.1, status=bounced (no)",
+		"~~ 4f1XyZabcd: to=<a@b.example>, relay=none, delay=1, dsn=5.1.1, status=vanished (of a later version)",
+		"~~ 4f1XyZabcd: to=<a@b.example>, relay=none, delay=1, dsn=4.4.1, status=def",
+		"~~ 4f1XyZabcd: to=<a@b.example>, status=bounced (no)",
+	} {
+		p := newParser(t, "")
+		if got := events(p, line+"\n"); len(got) != 0 || p.Counts().Unparsed != 1 {
+			t.Errorf("%s\n got %v, counted %d, want one line that was counted", line, describeAll(got), p.Counts().Unparsed)
 		}
 	}
 }

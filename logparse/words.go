@@ -91,7 +91,7 @@ func isOtherProgram(tag string) bool {
 	if at := strings.IndexByte(tag, '/'); at > 0 {
 		return otherPrograms[tag[:at]] || strings.HasPrefix(tag, "postfix") && !postfixDaemons[tag[strings.LastIndexByte(tag, '/')+1:]]
 	}
-	return otherPrograms[tag] || hasAnyPrefix(tag, "php", "python", "dovecot-", "fail2ban.", "rspamd_", "policyd", "mailman", "nginx-", "apache", "opensmtpd-filter", "filter-") ||
+	return otherPrograms[tag] || hasAnyPrefix(tag, "php", "python", "dovecot-", "fail2ban.", "rspamd_", "policyd", "mailman", "nginx-", "apache", "opensmtpd-filter", "filter-", "ossec-", "wazuh-", "zabbix_") ||
 		isHelper(tag)
 }
 
@@ -135,7 +135,9 @@ var otherPrograms = makeSet(`dovecot sshd sshd-session kernel systemd systemd-lo
 	named unbound opendkim opendmarc rspamd amavis amavisd spamd spampd clamd clamsmtpd freshclam clamav-milter dspam
 	postgrey sqlgrey postfwd postfwd2 fail2ban nginx apache2 httpd saslauthd saslpasswd2 cyrus imapd pop3d imap-login pop3-login
 	ntpd chronyd dhclient NetworkManager dbus-daemon rsyslogd syslogd mimedefang mimedefang.pl MailScanner milter-greylist
-	spf-milter pyspf-milter dkimproxy.in dkimproxy.out authdaemond vsftpd proftpd cups snmpd nrpe zabbix_agentd slapd mysqld mariadbd
+	spf-milter pyspf-milter dkimproxy.in dkimproxy.out authdaemond vsftpd proftpd cups snmpd nrpe slapd mysqld mariadbd
 	roundcube sogod node java perl ruby gunicorn uwsgi auditd audit spamass-milter smf-spf milter-regex postsrsd procmail
 	maildrop fetchmail getmail greylistd sympa wwsympa haproxy traefik caddy envoy stunnel stunnel4 pure-ftpd smbd nmbd winbindd
+	ossec monit logcheck logwatch swatch swatchdog tenshi promtail crowdsec psad sshguard denyhosts suricata snort
+	nagios icinga icinga2 telegraf collectd netdata munin-node mailgraph msmtp ssmtp
 	openvpn charon radiusd nscd nslcd sssd polkitd asterisk freeswitch prosody ejabberd bash zsh snoopy bouncetail`)
