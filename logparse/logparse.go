@@ -111,6 +111,7 @@ type Parser struct {
 	unusual       header                // the same for lines with unusual headers
 	keys          fieldKeys             // of the last object
 	export        *exportEntry          // that is being read
+	supervised    supervised            // the line of Supervisor before
 	cut           uint8                 // streams of a container whose last line goes on, see continues
 	event         bounce.Event          // handed to yield, and used again
 	parted        bool                  // the line is a part of a broken one that could not be read
@@ -132,11 +133,12 @@ type Counts struct {
 
 // state is the JSON of State.
 type state struct {
-	Last   time.Time             `json:"last"`
-	Newest time.Time             `json:"newest,omitzero"` // if it is after Last
-	Pieces map[string]*fragments `json:"pieces,omitempty"`
-	Export *exportEntry          `json:"export,omitempty"`
-	Cut    uint8                 `json:"cut,omitempty"`
+	Last       time.Time             `json:"last"`
+	Newest     time.Time             `json:"newest,omitzero"` // if it is after Last
+	Pieces     map[string]*fragments `json:"pieces,omitempty"`
+	Export     *exportEntry          `json:"export,omitempty"`
+	Cut        uint8                 `json:"cut,omitempty"`
+	Supervised supervised            `json:"supervised,omitzero"`
 }
 
 // New returns a parser for one stream. A State that cannot be read is an
@@ -163,7 +165,7 @@ func New(o Options) (*Parser, error) {
 			return nil, fmt.Errorf("state of a parser: %w", err)
 		}
 		p.last, p.newest, p.read, p.pieces, p.export = s.Last, s.Last, !s.Last.IsZero(), s.Pieces, s.Export
-		p.cut = s.Cut
+		p.cut, p.supervised = s.Cut, s.Supervised
 		if s.Newest.After(s.Last) {
 			p.newest = s.Newest
 		}
@@ -173,10 +175,10 @@ func New(o Options) (*Parser, error) {
 
 // State returns what a parser of the same stream needs to go on.
 func (p *Parser) State() []byte {
-	if p.last.IsZero() && len(p.pieces) == 0 && p.export == nil && p.cut == 0 {
+	if p.last.IsZero() && len(p.pieces) == 0 && p.export == nil && p.cut == 0 && p.supervised == (supervised{}) {
 		return nil
 	}
-	s := state{Last: p.last, Pieces: p.pieces, Export: p.export, Cut: p.cut}
+	s := state{Last: p.last, Pieces: p.pieces, Export: p.export, Cut: p.cut, Supervised: p.supervised}
 	if p.newest.After(p.last) {
 		s.Newest = p.newest
 	}

@@ -31,8 +31,11 @@ func (p *Parser) readUnusual(line string, yield func(*bounce.Event)) {
 		p.noteLost(line)
 		return
 	}
-	if line == "" || strings.HasPrefix(line, "__") && p.readExport(line, yield) || p.beginMultiline(line) {
+	if line == "" || strings.HasPrefix(line, "__") && p.readExport(line, yield) || p.beginMultiline(line) || p.beginSupervised(line) {
 		return
+	}
+	if p.supervised.Stamp != "" {
+		line = p.supervised.stamped(line)
 	}
 	for n := range maxObjects {
 		text := line
