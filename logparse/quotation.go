@@ -21,10 +21,12 @@ import (
 //	<event host="mx">postfix/smtp[474]: 4XabcZ1y2z: to=&lt;a@b.example&gt;, …</event>
 //	INSERT INTO SystemEvents VALUES (1, 'mx', '4XabcZ1y2z: to=<a@b.example>, …');
 //	const line = "4XabcZ1y2z: to=<a@b.example>, …"
+//	{"a failure", "4XabcZ1y2z: to=<a@b.example>, …", false},
+//	-- 4XabcZ1y2z: to=<a@b.example>, …
 //	failregex = ^%(__prefix_line)s\S+: to=<\S+>, …
 //	# grep '4XabcZ1y2z: to=<a@b.example>' /var/log/mail.log
 func isQuotation(line string) bool {
-	if name, _, found := strings.Cut(line, ": "); found && isHeaderField(name) {
+	if name, _, found := strings.Cut(line, ": "); found && isHeaderField(name) || strings.HasPrefix(strings.TrimLeft(line, " \t"), "-- ") {
 		return true
 	}
 	return quotation.MatchString(line) || inSource.MatchString(line) && !tagsBefore.MatchString(line) // else a page, see copies.go
@@ -38,7 +40,7 @@ var inSource = lazyre.New(`^[-+ \t]*(?:` +
 	`<[A-Za-z][\w.:-]*(?: [^<>]*)?>.*(?:</[\w.:-]+>|\]\]>)[ \t]*$|` + // an element of XML
 	`(?i:insert|replace|update|delete|select|values) .*'|\(\d+, ?'|` + // SQL
 	`[^"'` + "`" + `<@]*(?:[:=!]= ?|[^,;:=] = ?|=> |[\w.]\(|[\]\w]\{|return )[&fbru@]?["'` + "`" + `]|` + // a string in source code
-	`//|` +
+	`//|\{ ?["'` + "`" + `][^"'` + "`" + `:=]*["'` + "`" + `], ?["'` + "`" + `]|` + // a comment, or a table of strings
 	`(?:[\w@:~./-]*[$#%>] )?(?:sudo )?(?:e?grep|zgrep|sed|awk|gawk|logger|echo|printf|exigrep|postlog|journalctl) |` +
 	`[^@]*(?:\\[SwdsD][+*]|%\{[A-Z]|\[\^|\(\?[P:<]|\.\*)[^@]*(?:status|stat)=[^@]*$` + // an expression, which names nobody
 	`)`)

@@ -29,6 +29,8 @@ func TestDeliveriesThatAreQuotedAreNotCounted(t *testing.T) {
 		`+    assert parse("` + delivery + `") == 3`:                                                                      1,
 		"const sample = `1xVTbv-00000r-1v ** a@b.example R=dnslookup T=remote_smtp: no`":                                  1,
 		`// ` + delivery: 1,
+		`-- ` + delivery: 1,
+		`	{"bounced", "Nov 23 12:57:36 mx postfix/smtp[4]: ` + delivery + `", "x"},`:                                                      1,
 		`failregex = ^%(__prefix_line)s\S+: to=<\S+>, relay=none, delay=\S+, status=bounced`:                                              1,
 		`match => { "message" => "%{WORD:qid}: to=<%{EMAIL:to}>, relay=%{DATA:relay}, status=%{WORD:status}" }`:                           1,
 		`root@mx:~# grep '4f1XyZabcd: to=<a@b.example>, relay=none' /var/log/mail.log | grep status=bounced`:                              1,
