@@ -84,6 +84,7 @@ func (s *stamp) cutNumeric(text string) (string, bool) {
 	if !ok {
 		return "", false
 	}
+	text = cutWeekday(text)
 	if strings.HasPrefix(text, ", ") {
 		text = text[1:]
 	}
@@ -91,6 +92,30 @@ func (s *stamp) cutNumeric(text string) (string, bool) {
 		return "", false
 	}
 	return s.cutTime(strings.TrimLeft(text[1:], " "))
+}
+
+// cutWeekday steps over a weekday between a date and a clock.
+//
+//  2026. 11. 23. (월) 12:57:36   2026/11/23(月) 12:57:36   2026-11-23 Mon 12:57:36
+func cutWeekday(text string) string {
+	after := strings.TrimLeft(text, " (")
+	if after == "" || isDigit(after[0]) {
+		return text
+	}
+	word, rest := cutWord(after)
+	if !isWeekday(word) {
+		return text
+	}
+	return strings.TrimPrefix(rest, ")")
+}
+
+// afterMark returns what follows the mark between two parts of a date, and the space
+// behind a dot: "23. 11. 2026".
+func afterMark(text string) string {
+	if after, found := strings.CutPrefix(text, ". "); found {
+		return after
+	}
+	return text[1:]
 }
 
 // cutClockDate reads a clock and a date in numbers. If another clock follows, the first
@@ -118,11 +143,14 @@ func (s *stamp) cutDate(text string) (string, bool) {
 		return "", false
 	}
 	mark := text[0]
-	second, text := leadingDigits(text[1:])
+	second, text := leadingDigits(afterMark(text))
 	if len(second) < 1 || len(second) > 2 || len(text) == 0 || text[0] != mark {
 		return "", false
 	}
-	third, text := leadingDigits(text[1:])
+	third, text := leadingDigits(afterMark(text))
+	if mark == '.' {
+		text = strings.TrimPrefix(text, ".")
+	}
 	year, month, day := first, second, third
 	if len(first) != 4 {
 		year, month, day = third, second, first

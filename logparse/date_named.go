@@ -11,7 +11,7 @@ import (
 //
 //	19 de nov. de 2026 12:34:56   Donnerstag, 19. November 2026 um 12:34:56   quinta-feira, 19 de novembro de 2026 às 12:34:56
 //	19 ноября 2026 г., 12:34:56   2026 m. lapkričio 19 d. 12:34:56   November 19, 2026 at 12:34:56 PM
-var dateWords = makeSet("de del di of feira г р года m d gada at um om kl klo kello à às a alle las o у о в u v plkst på thg")
+var dateWords = makeSet("de del di of feira г р года m d gada at um om kl klo kello à às a alle ore las o у о в u v plkst på thg")
 
 // maxDateParts bounds the words of a date, its clock and its zone.
 const maxDateParts = 12
@@ -52,7 +52,7 @@ func (s *stamp) cutNamed(text string) (string, bool) {
 		case month > 0 && s.month == time.March && !clock: // "mar." is Tuesday in French
 			s.month, s.orEarlier = time.Month(month), orEarlier
 		case n == 0 && isWeekday(part), part != "" && part[0] >= 0x80 && !clock && isWeekday(part), part == "@" && !clock && s.day != 0: // Nov 23, 2026 @ 12:57:36.123
-		case clock && !s.zoned && s.named(clock) && s.setZone(part):
+		case clock && !s.zoned && s.named(clock) && (s.setZone(part) || part == "Uhr"):
 		case s.month == 0 && isMonthWord(part): // Thg 11 23
 			numbered = true
 		case n > 0 && !clock && dateWords[strings.ToLower(strings.TrimRight(part, "."))]:

@@ -143,7 +143,8 @@ var weekdays = makeSet(`mon tue wed thu fri sat sun monday tuesday wednesday thu
 	paz pzt sal çrş prş cum cts pazartesi salı çarşamba perşembe cuma cumartesi pazar κυρ δευ τρι τετ πεμ παρ σαβ
 	min sen sel rab kam jum minggu senin selasa rabu kamis jumat sabtu
 	星期一 星期二 星期三 星期四 星期五 星期六 星期日 星期天 周一 周二 周三 周四 周五 周六 周日
-	月曜日 火曜日 水曜日 木曜日 金曜日 土曜日 日曜日 월요일 화요일 수요일 목요일 금요일 토요일 일요일 월 화 수 목 금 토 일`)
+	月曜日 火曜日 水曜日 木曜日 金曜日 土曜日 日曜日 월요일 화요일 수요일 목요일 금요일 토요일 일요일 월 화 수 목 금 토 일
+	月 火 水 木 金 土 日`)
 
 func isWeekday(word string) bool {
 	return len(word) <= maxWord && weekdays[strings.ToLower(strings.TrimRight(word, ".,"))]

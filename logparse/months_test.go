@@ -70,6 +70,7 @@ func TestDatesWithWordsBetween(t *testing.T) {
 		"19 de nov. de 2026", "19 de novembre de 2026,", "quinta-feira, 19 de novembro de 2026 às", "jueves, 19 de noviembre de 2026, a las",
 		"Donnerstag, 19. November 2026 um", "jeudi 19 novembre 2026 à", "donderdag 19 november 2026 om", "torsdag den 19. november 2026 kl.",
 		"Thursday, November 19, 2026 at", "19 ноября 2026 г.,", "2026 m. lapkričio 19 d.", "2026. nov. 19.", "Thg 11 19", "19 thg 11, 2026",
+		"giovedì 19 novembre 2026 alle ore", "2026. 11. 19. (목)", "2026/11/19(木)", "2026-11-19 Thu", "19. 11. 2026", "19. 11. 2026,",
 		"čet 19. studenoga 2026.", "d’oct. 19", "de nov. 19",
 	} {
 		want := "2026-11-19"
@@ -78,6 +79,14 @@ func TestDatesWithWordsBetween(t *testing.T) {
 		}
 		if got, _ := days(t, "2026-11-25", date+behindDate); got != want {
 			t.Errorf("%s: got %q, want %q", date, got, want)
+		}
+	}
+}
+
+func TestWordsBehindTheClock(t *testing.T) {
+	for _, clock := range []string{"12:57:36 Uhr", "12:57:36 MEZ", "12:57:36 Uhr MEZ"} {
+		if got, _ := days(t, "2026-11-25", "19. November 2026 um "+clock+strings.TrimPrefix(behindDate, " 12:57:36")); got != "2026-11-19" {
+			t.Errorf("%s: got %q", clock, got)
 		}
 	}
 }

@@ -24,6 +24,8 @@ import (
 //	{"a failure", "4XabcZ1y2z: to=<a@b.example>, …", false},
 //	-- 4XabcZ1y2z: to=<a@b.example>, …
 //	failregex = ^%(__prefix_line)s\S+: to=<\S+>, …
+//	{"request":"GET /?4XabcZ1y2z: to=<a@b.example>, …","status":404}
+//	  1234:20261123:125736.789 item "log[/var/log/mail.log]" value: 4XabcZ1y2z: to=<a@b.example>, …
 //	# grep '4XabcZ1y2z: to=<a@b.example>' /var/log/mail.log
 func isQuotation(line string) bool {
 	if name, _, found := strings.Cut(line, ": "); found && isHeaderField(name) || strings.HasPrefix(strings.TrimLeft(line, " \t"), "-- ") {
@@ -32,7 +34,7 @@ func isQuotation(line string) bool {
 	return quotation.MatchString(line) || inSource.MatchString(line) && !tagsBefore.MatchString(line) // else a page, see copies.go
 }
 
-var quotation = lazyre.New(`^(?:[^<>@]{0,200}(?:\bmessage repeated \d+ times: \[|"[A-Z]{3,8} \S+ HTTP/\d(?:\.\d)?"|"(?:http_)?user_?agent"|\btype=[A-Z_]+ msg=audit\(|\bSMTP<< |\bmail\(\) on \[|` +
+var quotation = lazyre.New(`^(?:[^<>@]{0,200}(?:\bmessage repeated \d+ times: \[|"[A-Z]{3,8} \S+ HTTP/\d(?:\.\d)?"|"(?:http_)?(?:user_?agent|request|request_uri|referer)"|^ *\d+:\d{8}:\d{6}\.\d{3} |\btype=[A-Z_]+ msg=audit\(|\bSMTP<< |\bmail\(\) on \[|` +
 	`(?i:\b(?:subject|helo|user(?:name)?|login|query|command|url|referer|title)"?(?:=|: ?)["'<(][^"']{0,200}\bto=))|` +
 	`[A-Z* ] [A-Z][A-Za-z-]+: )`)
 
@@ -41,7 +43,7 @@ var inSource = lazyre.New(`^[-+ \t]*(?:` +
 	`(?i:insert|replace|update|delete|select|values) .*'|\(\d+, ?'|` + // SQL
 	`[^"'` + "`" + `<@]*(?:[:=!]= ?|[^,;:=] = ?|=> |[\w.]\(|[\]\w]\{|return )[&fbru@]?["'` + "`" + `]|` + // a string in source code
 	`//|\{ ?["'` + "`" + `][^"'` + "`" + `:=]*["'` + "`" + `], ?["'` + "`" + `]|` + // a comment, or a table of strings
-	`(?:[\w@:~./-]*[$#%>] )?(?:sudo )?(?:e?grep|zgrep|sed|awk|gawk|logger|echo|printf|exigrep|postlog|journalctl) |` +
+	`(?:[\w@:~./-]*[$#%>] |\d+ +(?:\d{4}-\d\d-\d\d[T ][\d:]{8}\S* )?)?(?:sudo )?(?:e?grep|zgrep|sed|awk|gawk|logger|echo|printf|exigrep|postlog|journalctl) |` +
 	`[^@]*(?:\\[SwdsD][+*]|%\{[A-Z]|\[\^|\(\?[P:<]|\.\*)[^@]*(?:status|stat)=[^@]*$` + // an expression, which names nobody
 	`)`)
 

@@ -180,7 +180,8 @@ func sendmailNear(relay string) bool {
 // sendmailOutcome returns what Sendmail did. The words of a reply may hold a
 // stat= of their own: they count only by their code.
 func sendmailOutcome(dsn, reply, stat string) bounce.Outcome {
-	deferred := strings.HasPrefix(stat, "Deferred")
+	// A milter refused the message for now.
+	deferred := strings.HasPrefix(stat, "Deferred") || dsn == "" && strings.HasPrefix(stat, "Please try again later")
 	if reply != "" {
 		deferred = reply[0] == '4'
 	}

@@ -18,7 +18,7 @@ func makeSet(words string) map[string]bool {
 // zoneNames are abbreviations that mean one zone only, with their offsets from
 // UTC in minutes. Others (CST, IST, BST) mean several; the settings decide then.
 var zoneNames = map[string]int{
-	"UTC": 0, "GMT": 0, "Z": 0, "UCT": 0, "WET": 0, "WEST": 60, "CET": 60, "MET": 60, "CEST": 120, "MEST": 120, "EET": 120, "EEST": 180, "MSK": 180,
+	"UTC": 0, "GMT": 0, "Z": 0, "UCT": 0, "WET": 0, "WEST": 60, "CET": 60, "MET": 60, "MEZ": 60, "MESZ": 120, "CEST": 120, "MEST": 120, "EET": 120, "EEST": 180, "MSK": 180,
 	"EST": -300, "EDT": -240, "CDT": -300, "MDT": -360, "MST": -420, "PST": -480, "PDT": -420, "AKST": -540, "AKDT": -480, "HST": -600,
 	"NST": -210, "NDT": -150, "ADT": -180, "BRT": -180, "SAST": 120, "JST": 540, "KST": 540, "HKT": 480, "AWST": 480,
 	"ACST": 570, "ACDT": 630, "AEST": 600, "AEDT": 660, "NZST": 720, "NZDT": 780,
