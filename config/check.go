@@ -40,6 +40,9 @@ func (t *Threshold) check(key string, bad func(key, format string, args ...any))
 	}
 }
 
+// maxMaxLine is far over what any mail server writes into a line.
+const maxMaxLine = 64 << 20
+
 // maxDays is a hundred years, over which a number is a mistake.
 const maxDays = 36500
 
@@ -73,6 +76,8 @@ func (c *Config) check() error {
 	}
 	if c.MaxLine < 4096 {
 		bad("max_line", "%d is less than 4096 bytes, which real lines have", c.MaxLine)
+	} else if c.MaxLine > maxMaxLine {
+		bad("max_line", "%d is more than 64 MiB; a broken log would take that much memory", c.MaxLine)
 	}
 	for i, uid := range c.JournalUIDs {
 		if uid < 0 {

@@ -40,7 +40,7 @@ func checkTraps(file []byte) error {
 	if err := documents.Decode(&first); err != nil {
 		return nil // an empty file
 	}
-	problems := octalNumbers(&first)
+	problems := append(octalNumbers(&first), repeatedKeys(&first)...)
 	if documents.Decode(&second) == nil {
 		problems = append(problems, fmt.Errorf("line %d: settings behind a line \"---\" are not read; put all settings before it", second.Line))
 	}
@@ -55,6 +55,24 @@ func octalNumbers(n *yaml.Node) (problems []error) {
 	}
 	for _, child := range n.Content {
 		problems = append(problems, octalNumbers(child)...)
+	}
+	return problems
+}
+
+// repeatedKeys reports the keys of a group that differ only in the case of letters, which
+// is ignored: one of them would count.
+func repeatedKeys(n *yaml.Node) (problems []error) {
+	lines := make(map[string]int)
+	for i := 0; n.Kind == yaml.MappingNode && i < len(n.Content); i += 2 {
+		key := n.Content[i]
+		name := strings.ToLower(key.Value)
+		if line := lines[name]; line > 0 {
+			problems = append(problems, fmt.Errorf("line %d: the key %q is already set in line %d", key.Line, key.Value, line))
+		}
+		lines[name] = key.Line
+	}
+	for _, child := range n.Content {
+		problems = append(problems, repeatedKeys(child)...)
 	}
 	return problems
 }

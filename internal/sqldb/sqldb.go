@@ -25,8 +25,14 @@ func Connect(path, mode, pragmas string) *sql.DB {
 	return sql.OpenDB(connector{uri(path) + "?mode=" + mode + "&_mutex=no&_foreign_keys=on&" + pragmas})
 }
 
-// uri returns the name of a file as SQLite reads it.
-func uri(path string) string { return "file:" + (&url.URL{Path: path}).EscapedPath() }
+// uri returns the name of a file as SQLite reads it. A file that is called :memory: is
+// one, and not a database that is gone with the process.
+func uri(path string) string {
+	if path == ":memory:" {
+		path = "./" + path
+	}
+	return "file:" + (&url.URL{Path: path}).EscapedPath()
+}
 
 // connector opens connections that leave the write-ahead log and its index in
 // place when the last of them is closed. A reader who may not write to the folder
