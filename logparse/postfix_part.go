@@ -57,6 +57,6 @@ func parsePostfixPart(h *header, ev *bounce.Event) result {
 	}
 	*ev = bounce.Event{Delivery: bounce.Delivery{MTA: bounce.Postfix}}
 	read := parsePostfixDelivery(&whole, ev)
-	ev.QueueID = m.raw("id")
+	ev.QueueID = m.text("id")
 	return read
 }

@@ -22,6 +22,7 @@ func TestPartsOfADeliveryOfPostfix(t *testing.T) {
 		"**********: to=<a@b.example>, relay=none, delay=1, delays=0/0/0/1, dsn=4.4.1, status=deferred (x)":                         `id="**********" to="a@b.example" outcome="deferred"`,
 		"...: to=<a@b.example>, relay=none, delay=1, delays=0/0/0/1, dsn=4.4.1, status=deferred (x)":                                `id="..." to="a@b.example" outcome="deferred"`,
 		"<queue id>: to=<a@b.example>, relay=none, delay=1, delays=0/0/0/1, dsn=4.4.1, status=deferred (x)":                         `id="<queue id>" to="a@b.example" outcome="deferred"`,
+		"4f1\xff\x00: to=<a@b.example>, relay=none, delay=1, delays=0/0/0/1, dsn=4.4.1, status=deferred (x)":                        `id="4f1??" to="a@b.example" outcome="deferred"`,
 		"[redacted]: to=<a@b.example>, relay=none, delay=1, delays=0/0/0/1, dsn=4.4.1, status=deferred (x)":                         `id="[redacted]" to="a@b.example" outcome="deferred"`,
 		"4f1XyZabcd4f1XyZabcd4f1XyZabcd: to=<a@b.example>, relay=none, delay=1, delays=0/0/0/1, dsn=4.4.1, status=deferred (x)":     `id="4f1XyZabcd4f1XyZabcd4f1XyZabcd" to="a@b.example" outcome="deferred"`,
 		"4f1XyZabcd: to=<a@b.example>, relay=none, delay=432000, delays=0/0/0/1, dsn=4.4.1, status=expired, returned to sender":     `id="4f1XyZabcd" to="a@b.example" outcome="expired"`,
