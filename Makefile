@@ -47,13 +47,13 @@ deb rpm: .cache/nfpm .cache/static/$(ARCH)/bouncetail .cache/static/$(shell $(GO
 .cache/nfpm: tools/package/go.mod tools/package/go.sum
 	$(GO) build -C tools/package -o ../../$@ github.com/goreleaser/nfpm/v2/cmd/nfpm
 
-# test-package installs the .deb in a separate Debian (debootstrap, in
-# .cache/debian), upgrades, removes and purges it, and then the .rpm. It needs
-# root, and a Debian mirror the first time.
+# test-package looks at what the packages contain, installs the .deb in a separate
+# Debian (debootstrap, in .cache/debian), upgrades, removes and purges it, and then the
+# .rpm. It needs root, and a Debian mirror the first time.
 test-package: deb
 	command -v debootstrap >/dev/null && command -v systemd-nspawn >/dev/null && command -v rpm >/dev/null || \
 		apt-get install -y --no-install-recommends debootstrap systemd-container rpm
-	BOUNCETAIL_TEST_PACKAGE=$$(ls -t $(CURDIR)/.cache/package/*_$(ARCH).deb | head -1) $(GO) test ./e2e -run Package -count 1 -timeout 40m -v
+	BOUNCETAIL_TEST_PACKAGE=$$(ls -t $(CURDIR)/.cache/package/*_$(ARCH).deb | head -1) $(GO) test ./e2e -run 'Package|Contents' -count 1 -timeout 40m -v
 
 # run imports this machine's mail log into a separate database and prints the
 # result. If there is no readable log, or no failure in it, it imports the sample.
