@@ -3,6 +3,7 @@
 package pgtest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +20,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // Server is a PostgreSQL server.
@@ -97,8 +100,16 @@ func check(t testing.TB, err error) {
 // Database creates an empty database and returns its name.
 func (s *Server) Database(t testing.TB) string {
 	t.Helper()
+	return s.Copy(t, "template1")
+}
+
+// Copy creates a database that begins as another one, which no connection may use, and
+// returns its name. PostgreSQL copies files in a third of the time that it takes for a copy
+// by its log, which it does unless it is told otherwise.
+func (s *Server) Copy(t testing.TB, of string) string {
+	t.Helper()
 	name := fmt.Sprintf("test%d", number.Add(1))
-	s.SQL(t, "postgres", "CREATE DATABASE "+name)
+	s.SQL(t, "postgres", fmt.Sprintf("CREATE DATABASE %s TEMPLATE %s STRATEGY FILE_COPY", name, of))
 	return name
 }
 
@@ -107,15 +118,28 @@ func (s *Server) DSN(name, user string) string {
 	return fmt.Sprintf("host=%s port=%d dbname=%s user=%s", s.Dir, s.Port, name, user)
 }
 
-// SQL runs statements as the administrator, and returns what psql prints.
+// SQL runs statements as the administrator. It returns a line for each row, with the values
+// between vertical bars.
 func (s *Server) SQL(t testing.TB, database, statements string) string {
 	t.Helper()
-	c := exec.CommandContext(context.Background(), s.program("psql"), "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", s.DSN(database, "postgres"), "-c", statements)
-	out, err := c.CombinedOutput()
+	ctx := context.Background()
+	conn, err := pgconn.Connect(ctx, s.DSN(database, "postgres"))
 	if err != nil {
-		t.Fatalf("psql %s: %v\n%s", statements, err, out)
+		t.Fatal(err)
 	}
-	return string(out)
+	defer func() { _ = conn.Close(ctx) }() // all has been read
+	results, err := conn.Exec(ctx, statements).ReadAll()
+	if err != nil {
+		t.Fatalf("%s: %v", statements, err)
+	}
+	var out strings.Builder
+	for _, result := range results {
+		for _, row := range result.Rows {
+			out.Write(bytes.Join(row, []byte("|")))
+			out.WriteByte('\n')
+		}
+	}
+	return out.String()
 }
 
 // Dump returns what pg_dump prints of a database.
