@@ -54,7 +54,7 @@ func crowdTables(t *testing.T, path string) (states map[string]string, crowds []
 // scenario. Package sqlite stores all scenarios in any order.
 func TestCrowdsDoNotDependOnTheOrderOfImport(t *testing.T) {
 	t.Parallel()
-	most := numberIn(t, "BOUNCETAIL_TEST_EVENTS", 200)
+	most := numberIn(t, "BOUNCETAIL_TEST_EVENTS", 100)
 	for _, scenario := range crowdgen.Scenarios {
 		l := scenario.Generate(11)
 		if len(l.Events) > most {

@@ -13,7 +13,7 @@ import (
 // A glob can match more logs than the process may hold open.
 func TestMoreLogsThanDescriptors(t *testing.T) {
 	t.Parallel()
-	const logs, limit = 1500, "64"
+	const logs, limit = 500, "64"
 	log := newMailLog(t)
 	dir, db, told := t.TempDir(), filepath.Join(t.TempDir(), "b.db"), filepath.Join(t.TempDir(), "said")
 	n := 0

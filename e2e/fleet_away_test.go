@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/bouncetail/bouncetail/internal/pgtest"
+	"github.com/bouncetail/bouncetail/internal/volume"
 )
 
 // gate is a port of 127.0.0.1 behind which PostgreSQL is, until it is closed: then it
@@ -176,24 +177,28 @@ type away struct {
 // the fleet end with a sentence, and maps keep what they hold. Behind it everything arrives.
 func TestAHostWorksWhilePostgreSQLIsAway(t *testing.T) {
 	t.Parallel()
-	for name, leave := range map[string]func(t *testing.T, a away) (back func()){
-		"stopped": func(t *testing.T, a away) func() { return a.server.Hang(t) },
-		"killed": func(t *testing.T, a away) func() {
+	ways := []struct {
+		name  string
+		leave func(t *testing.T, a away) (back func())
+	}{
+		{"killed", func(t *testing.T, a away) func() {
 			a.server.Kill()
 			return func() {
 				if err := a.server.Start(); err != nil {
 					t.Fatal(err)
 				}
 			}
-		},
-		"silent": func(_ *testing.T, a away) func() {
+		}},
+		{"silent", func(_ *testing.T, a away) func() {
 			a.gate.set(true)
 			return func() { a.gate.set(false) }
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
+		}},
+		{"stopped", func(t *testing.T, a away) func() { return a.server.Hang(t) }},
+	}
+	for _, way := range volume.Of(ways[:2], ways) {
+		t.Run(way.name, func(t *testing.T) {
 			t.Parallel()
-			workWhileAway(t, leave)
+			workWhileAway(t, way.leave)
 		})
 	}
 }
