@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/bouncetail/bouncetail/internal/atomicfile"
 	"github.com/bouncetail/bouncetail/internal/openfile"
@@ -231,9 +232,13 @@ func removeFile(path string) error {
 	return err
 }
 
-// Check reports whether the path still names the file that is written to.
+// Check returns an error if the path no longer names the file that is written to. A path
+// that cannot be looked at, for lack of a right or because the disk fails, may still name it.
 func (f *File) Check() error {
 	now, err := os.Stat(f.Path)
+	if err != nil && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
+		return nil
+	}
 	if err != nil || !os.SameFile(now, f.info) {
 		return fmt.Errorf("database %s was removed or replaced while it was in use; stop what did that, then start bouncetail again", f.Path)
 	}

@@ -71,3 +71,36 @@ func TestANewDatabaseIsBuiltAside(t *testing.T) {
 		t.Errorf("the other file was changed to %q", text)
 	}
 }
+
+// A folder that may not be entered for a while, or a disk with errors, is no database that
+// was removed: the daemon would end, and could go on writing.
+func TestAPathThatCannotBeLookedAtIsNoRemovedDatabase(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "folder")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	f, err := Open(t.Context(), filepath.Join(dir, "b.db"), CacheSize, false, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close(false)
+	if err := os.Rename(dir, dir+".away"); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Check(); err == nil {
+		t.Error("Check() = nil, although the folder was renamed")
+	}
+	// A link to itself cannot be looked through, also by root, who may enter every folder.
+	if err := os.Symlink(dir, dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Check(); err != nil {
+		t.Errorf("Check() of a path that cannot be looked at = %v", err)
+	}
+	if err := errors.Join(os.Remove(dir), os.Rename(dir+".away", dir)); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Check(); err != nil {
+		t.Errorf("Check() = %v", err)
+	}
+}
