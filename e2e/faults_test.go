@@ -488,3 +488,18 @@ func memoryOf(d *daemon, name string) int {
 	}
 	return 0 // the process is ending
 }
+
+// A file system without inodes has room for data. The daemon waits for one, as on a full
+// disk: SQLite reports a file that it cannot create as one that does not exist.
+func TestAFileSystemWithoutInodes(t *testing.T) {
+	t.Parallel()
+	x := torture(t, 1)
+	disk, said := mounted(t, "8m,nr_inodes=3"), filepath.Join(t.TempDir(), "said") // its folder, the lock and the database
+	x.db = filepath.Join(disk, "b.db")
+	x.bounces(10)
+	x.d = startInto(t, said, "--db", x.db, x.path)
+	waitFor(t, "the daemon to report it", func() bool { return strings.Contains(words(said), "no space left on device") })
+	remount(t, disk, "nr_inodes=100")
+	x.seen()
+	x.d.stop()
+}

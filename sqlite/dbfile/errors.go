@@ -3,7 +3,9 @@ package dbfile
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"syscall"
 
 	"github.com/mattn/go-sqlite3"
@@ -52,6 +54,23 @@ func MayPass(err error) bool {
 		return true
 	}
 	return false
+}
+
+// cannotCreate returns why no file can be created next to a database, if that is what an
+// error is about: SQLite then tries to open it to read, and reports that it does not exist.
+func cannotCreate(path string, err error) error {
+	if sqldb.CodeOf(err) != sqlite3.ErrCantOpen {
+		return err
+	}
+	f, cause := os.CreateTemp(filepath.Dir(path), ".*")
+	if cause == nil {
+		_, _ = f.Close(), os.Remove(f.Name())
+		return err
+	}
+	if of, is := errors.AsType[*fs.PathError](cause); is {
+		cause = of.Err // without the name of the probe
+	}
+	return fmt.Errorf("database %s: no file can be created next to it: %w", path, Denied(cause))
 }
 
 // Contended reports whether an error only says that another process writes to the

@@ -94,7 +94,7 @@ func Open(ctx context.Context, path string, cache int, build bool, log *slog.Log
 	f.DB = sqldb.Connect(f.Path, "rwc", fmt.Sprintf("%s&_cache_size=-%d&_busy_timeout=5000&_txlock=immediate&_stmt_cache_size=20", pragmas, cache))
 	f.DB.SetMaxOpenConns(1)
 	if err := f.prepare(ctx, log); err != nil {
-		return nil, err
+		return nil, cannotCreate(path, err)
 	}
 	if f.info, err = f.fd.Stat(); err != nil {
 		return nil, fmt.Errorf("database: %w", err)
