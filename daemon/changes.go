@@ -163,8 +163,12 @@ func (p *Prune) Run(ctx context.Context, c config.Config, log *slog.Logger) ([]q
 
 func (p *Prune) settings(c *config.Config) any { return retention(c) }
 
-func (p *Prune) apply(ctx context.Context, c *config.Config, s *sqlite.Store, _ *slog.Logger) ([]query.Count, error) {
-	return s.Prune(ctx, retention(c), time.Now())
+func (p *Prune) apply(ctx context.Context, c *config.Config, s *sqlite.Store, log *slog.Logger) ([]query.Count, error) {
+	counts, err := s.Prune(ctx, retention(c), time.Now())
+	if err == nil {
+		note(ctx, s, log, prunedAt, time.Now().Unix())
+	}
+	return counts, err
 }
 
 // retention returns what Prune keeps.

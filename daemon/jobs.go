@@ -47,10 +47,30 @@ func expireStates(ctx context.Context, s *sqlite.Store, log *slog.Logger) (end f
 	})
 }
 
-// pruneDaily deletes old records and adds up old windows once a day.
+// prunedAt is the name in meta of when old records were last deleted, in Unix seconds.
+const prunedAt = "pruned_at"
+
+// clockDoubt is how long after the last deletion a clock is doubted: a machine that has
+// lost the time may start years ahead, until it asks a time server.
+const clockDoubt = 30 * 24 * time.Hour
+
+// pruneDaily deletes old records and adds up old windows once a day. What was deleted by a
+// wrong clock is gone, and everything older is refused from then on; so if the clock is in
+// doubt at the start, it waits a day.
 func (s *stages) pruneDaily(ctx context.Context, r sqlite.Retention) (end func()) {
+	start := true
 	return every(ctx, 24*time.Hour, func(ctx context.Context) {
+		begin := start
+		start = false
+		last, err := s.store.Noted(ctx, prunedAt)
+		if ago := time.Since(time.Unix(last, 0)); begin && err == nil && last > 0 && ago > clockDoubt {
+			s.log.Warn("old records are deleted tomorrow, in case the clock is wrong; if it is right, bouncetail prune deletes them now", "clock", time.Now(), "last_deleted", time.Unix(last, 0))
+			return
+		}
 		counts, err := s.store.Prune(ctx, r, time.Now())
+		if err == nil {
+			note(ctx, s.store, s.log, prunedAt, time.Now().Unix())
+		}
 		for _, c := range counts {
 			s.log.Info("old records deleted", "kind", c.Name, "rows", c.N)
 		}

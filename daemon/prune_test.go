@@ -62,5 +62,20 @@ func TestTheDaemonDeletesOldRecordsAtItsStartAndOnceADay(t *testing.T) {
 			t.Errorf("%d old gaps are left a day later, want none", n)
 		}
 		stop()
+
+		// A machine that has lost the time may start years ahead of it.
+		noteGap(0)
+		time.Sleep(100 * day)
+		stop = s.pruneDaily(t.Context(), sqlite.Retention{Gaps: 10})
+		synctest.Wait()
+		if n := left(); n != 1 {
+			t.Errorf("%d old gaps are left by a clock that is months ahead, want the one that was new", n)
+		}
+		time.Sleep(day + time.Second)
+		synctest.Wait()
+		if n := left(); n != 0 {
+			t.Errorf("%d old gaps are left after a day with that clock, want none", n)
+		}
+		stop()
 	})
 }

@@ -143,6 +143,15 @@ func (s *Store) Note(ctx context.Context, name string, value int64) error {
 	return nil
 }
 
+// Noted returns a number that Note stored, or 0.
+func (s *Store) Noted(ctx context.Context, name string) (value int64, err error) {
+	err = s.db.QueryRowContext(ctx, "SELECT value FROM meta WHERE name = ?", name).Scan(&value)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return 0, fmt.Errorf("database %s: %w", s.file.Path, err)
+	}
+	return value, nil
+}
+
 // Save saves one batch in a separate transaction, and returns how many of its
 // records were new.
 func (s *Store) Save(ctx context.Context, b *bounce.Batch) (isNew int, err error) {
