@@ -67,9 +67,12 @@ func (a *app) importFiles(ctx context.Context, c config.Config, files []string) 
 	if f, ok := a.stderr.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		im.Progress, clear = report.ProgressLine(ctx, f)
 	}
-	finished := context.AfterFunc(ctx, func() { a.remark("Stopping: what was read is being saved.") })
+	said := make(chan struct{})
+	finished := context.AfterFunc(ctx, func() { a.remark("Stopping: what was read is being saved."); close(said) })
 	done, err := im.Run(ctx)
-	finished()
+	if !finished() {
+		<-said // before what follows
+	}
 	clear()
 	if ctx.Err() != nil && err != nil {
 		return interrupted(ctx, err, im.Kept(done))
