@@ -154,8 +154,18 @@ func (m *Message) Send(ctx context.Context, sendmail string) error {
 	// -t reads the recipients from the header; -oi does not end at a line with a dot.
 	cmd := exec.CommandContext(ctx, sendmail, "-t", "-oi")
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = &message, &said, &said
-	if err := cmd.Run(); err != nil {
+	if err := Run(cmd); err != nil {
 		return Failed("report.sendmail", sendmail, err, strings.TrimSpace(said.String()))
+	}
+	return nil
+}
+
+// Run runs a program that a setting names. What that leaves running may keep its output
+// open, and is not waited for.
+func Run(cmd *exec.Cmd) error {
+	cmd.WaitDelay = time.Second
+	if err := cmd.Run(); !errors.Is(err, exec.ErrWaitDelay) { // else the program itself has ended well
+		return err
 	}
 	return nil
 }

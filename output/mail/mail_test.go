@@ -9,6 +9,7 @@ import (
 	"mime/multipart"
 	"net/mail"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -146,6 +147,24 @@ func TestErrorOfSendmailSaysWhatItPrinted(t *testing.T) {
 	err := message().Send(t.Context(), program)
 	if err == nil || err.Error() != "report.sendmail: "+program+": exit status 75: the queue is full" {
 		t.Errorf("the error is %v", err)
+	}
+}
+
+// A program that leaves another one running in the background has ended nevertheless.
+func TestWhatAProgramLeavesRunningIsNotWaitedFor(t *testing.T) {
+	begun := time.Now()
+	cmd := exec.CommandContext(t.Context(), "sh", "-c", "sleep 60 & exit $0", "0")
+	cmd.Stdout = new(bytes.Buffer)
+	if err := Run(cmd); err != nil {
+		t.Errorf("Run() = %v", err)
+	}
+	cmd = exec.CommandContext(t.Context(), "sh", "-c", "sleep 60 & exit $0", "3")
+	cmd.Stdout = new(bytes.Buffer)
+	if err := Run(cmd); err == nil {
+		t.Error("Run() of a program that fails = nil")
+	}
+	if took := time.Since(begun); took > 50*time.Second {
+		t.Errorf("it took %v", took)
 	}
 }
 

@@ -31,8 +31,7 @@ func runCommand(ctx context.Context, c *Channel, n *Notice) error {
 	var said bytes.Buffer
 	cmd := exec.CommandContext(ctx, c.Command[0], c.Command[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(append(marshal(n), '\n')), &said, &said
-	cmd.WaitDelay = time.Second
-	if err := cmd.Run(); err != nil {
+	if err := mail.Run(cmd); err != nil {
 		return mail.Failed("command", c.Command[0], err, short(text.Printable(strings.Join(strings.Fields(said.String()), " "))))
 	}
 	return nil
