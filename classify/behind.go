@@ -110,6 +110,9 @@ func (r *reader) isFor(c *clause, at int) bool {
 		return false
 	}
 	isFor := r.isWord(c, at, "for")
+	if isFor && r.isWord(c, at+1, "violation", "violations", "violating", "breach", "breaching", "misuse", "non-payment", "lack") {
+		return false // "terminated for violation of our terms of service"
+	}
 	switch r.text[c.words[at].start:c.words[at].end] {
 	case "for", "to":
 	case "during", "between":
