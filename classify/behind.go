@@ -110,8 +110,8 @@ func (r *reader) isFor(c *clause, at int) bool {
 		return false
 	}
 	isFor := r.isWord(c, at, "for")
-	if isFor && r.isWord(c, at+1, "violation", "violations", "violating", "breach", "breaching", "misuse", "non-payment", "lack") {
-		return false // "terminated for violation of our terms of service"
+	if r.isCharge(c, at) {
+		return false
 	}
 	switch r.text[c.words[at].start:c.words[at].end] {
 	case "for", "to":
@@ -135,6 +135,13 @@ func (r *reader) isFor(c *clause, at int) bool {
 		}
 	}
 	return false
+}
+
+// isCharge reports whether a preposition says what the owner of a mailbox has done:
+// "terminated for violation of our terms of service".
+func (r *reader) isCharge(c *clause, at int) bool {
+	return at+1 < len(c.words) && r.isWord(c, at, "for") &&
+		r.isWord(c, at+1, "violation", "violations", "violating", "breach", "breaching", "misuse", "non-payment", "lack")
 }
 
 // acts reports whether a clause says what somebody does, who then exists: "the addressee

@@ -84,6 +84,9 @@ func (r *reader) qualityAt(i, lo, hi int, predicate role) (statement, int) {
 				return statement{}, to
 			}
 			s.subject, s.named = r.owned(c, kind, to, predicate), r.span(c, from, to)
+			if predicate == disabled && r.isFor(c, to) {
+				s.doubt = hedged // "has closed her mailbox to strangers"
+			}
 			return s, to
 		}
 	}

@@ -1,6 +1,9 @@
 package classify
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // statement is what one clause of a reply says: that the recipient is missing,
 // that the sender's account is disabled, and how sure that is.
@@ -82,6 +85,10 @@ type reading struct {
 	// known reports that a word other than an address plays a part in a sentence, so
 	// that the language is one that is read.
 	known bool
+	// mentioned reports that a word means the recipient, or is its address.
+	mentioned bool
+	// words counts the words of all clauses, told those that play a part as in known.
+	words, told int
 }
 
 // read finds the statements of a text in the form that rules read.
@@ -117,7 +124,7 @@ func readIn(text string, l *lexicon) *reading {
 // undisputed reports whether nothing in the reply speaks against a code that says
 // that the address is bad: no word about the sender, no doubt, nothing temporary.
 func (r *reading) undisputed() bool {
-	if r.passing || r.elsewhere || r.denied {
+	if r.passing || r.elsewhere || r.denied || r.strays() {
 		return false
 	}
 	for i := range r.statements {
@@ -126,6 +133,19 @@ func (r *reading) undisputed() bool {
 		}
 	}
 	return true
+}
+
+// A reply of fewWords, or with less than someTold that play a part, need not mention the
+// recipient to be about it: "550 5.1.1 Rejected", "550 5.1.1 second server says no".
+const (
+	fewWords = 4
+	someTold = 2
+)
+
+// strays reports whether the reply says something, and nothing of the recipient:
+// "550 5.1.1 rejected by rule 17 of the firewall".
+func (r *reading) strays() bool {
+	return !r.mentioned && len(r.statements) == 0 && r.words > fewWords && r.told >= someTold
 }
 
 // holds returns the first statement of those that a rule names. A guess holds
@@ -184,8 +204,13 @@ func (r *reader) clause(i int) {
 	t := &r.topics[i]
 	all := c.roles()
 	for k := range c.words {
-		r.known = r.known || !c.words[k].address && c.words[k].role&(noun|verb|served) != 0
+		if !c.words[k].address && c.words[k].role&(noun|verb|served) != 0 {
+			r.known = true
+			r.told++
+		}
+		r.mentioned = r.mentioned || c.words[k].role&recipient != 0 || strings.Contains(r.text[c.words[k].start:c.words[k].end], "recipient")
 	}
+	r.words += len(c.words)
 	if all&temporary != 0 && r.isPassing(c) && !r.isAfterCheck(i) {
 		r.passing = true
 	}

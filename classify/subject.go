@@ -10,6 +10,9 @@ func (r *reader) owned(c *clause, kind role, at int, predicate role) role {
 		return kind
 	}
 	for k := at; k+1 < len(c.words); k++ {
+		if predicate == disabled && r.isCharge(c, k) {
+			return kind
+		}
 		if c.words[k].role&preposition == 0 || predicate == disabled &&
 			(r.isWord(c, k, "due to", "because of", "without") || r.spans(c, "request")) || predicate == moved && c.words[k+1].address {
 			continue // "suspended due to a policy violation", "deleted after a year without login", "closed at the owner's request", "moved to <>"
