@@ -96,7 +96,7 @@ func (s *stamp) cutNumeric(text string) (string, bool) {
 
 // cutWeekday steps over a weekday between a date and a clock.
 //
-//  2026. 11. 23. (월) 12:57:36   2026/11/23(月) 12:57:36   2026-11-23 Mon 12:57:36
+//	2026/11/23(月) 12:57:36   2026-11-23 Mon 12:57:36   2026. 11. 23. (월) 12:57:36
 func cutWeekday(text string) string {
 	after := strings.TrimLeft(text, " (")
 	if after == "" || isDigit(after[0]) {

@@ -23,6 +23,10 @@ import (
 //	const line = "4XabcZ1y2z: to=<a@b.example>, …"
 //	{"a failure", "4XabcZ1y2z: to=<a@b.example>, …", false},
 //	-- 4XabcZ1y2z: to=<a@b.example>, …
+//	What I see is this: 4XabcZ1y2z: to=<a@b.example>, …
+//	12:57 < joe> 4XabcZ1y2z: to=<a@b.example>, …
+//	[1795438656] SERVICE ALERT: mx;mail;WARNING;4XabcZ1y2z: to=<a@b.example>, …
+//	com.a.MailException: 4XabcZ1y2z: to=<a@b.example>, …
 //	failregex = ^%(__prefix_line)s\S+: to=<\S+>, …
 //	{"request":"GET /?4XabcZ1y2z: to=<a@b.example>, …","status":404}
 //	  1234:20261123:125736.789 item "log[/var/log/mail.log]" value: 4XabcZ1y2z: to=<a@b.example>, …
@@ -31,19 +35,26 @@ func isQuotation(line string) bool {
 	if name, _, found := strings.Cut(line, ": "); found && isHeaderField(name) || strings.HasPrefix(strings.TrimLeft(line, " \t"), "-- ") {
 		return true
 	}
-	return quotation.MatchString(line) || inSource.MatchString(line) && !tagsBefore.MatchString(line) // else a page, see copies.go
+	return quotation.MatchString(line) || prose.MatchString(line) || inSource.MatchString(line) && !tagsBefore.MatchString(line) // else a page, see copies.go
 }
 
 var quotation = lazyre.New(`^(?:[^<>@]{0,200}(?:\bmessage repeated \d+ times: \[|"[A-Z]{3,8} \S+ HTTP/\d(?:\.\d)?"|"(?:http_)?(?:user_?agent|request|request_uri|referer)"|^ *\d+:\d{8}:\d{6}\.\d{3} |\btype=[A-Z_]+ msg=audit\(|\bSMTP<< |\bmail\(\) on \[|` +
-	`(?i:\b(?:subject|helo|user(?:name)?|login|query|command|url|referer|title)"?(?:=|: ?)["'<(][^"']{0,200}\bto=))|` +
+	`(?i:\b(?:subject|helo|user(?:name)?|login|query|command|url|referer|title)"?(?:=|: ?)["'<(](?:[^"'\\]|\\.){0,200}\bto=))|` +
 	`[A-Z* ] [A-Z][A-Za-z-]+: )`)
+
+// prose matches words of people, of a chat, of an error, and of a request that lead to a
+// delivery. No header has them.
+var prose = lazyre.New(`^(?:[^<>@="',;{]{0,200}(?:(?:^|\s)(?i:the|is|was|are|what|that|this|says|see|when|but|have|has|my|your|our|we|you|example:?)\s|` +
+	`\w(?:Exception|Error): |\b(?:SERVICE|HOST) (?:ALERT|NOTIFICATION|STATE)|\b(?:GET|POST|PUT|PATCH|DELETE) /)|` +
+	`\[?\d\d:\d\d(?::\d\d)?\]? ?<[ @+%]?[\w-]+> )`)
 
 var inSource = lazyre.New(`^[-+ \t]*(?:` +
 	`<[A-Za-z][\w.:-]*(?: [^<>]*)?>.*(?:</[\w.:-]+>|\]\]>)[ \t]*$|` + // an element of XML
 	`(?i:insert|replace|update|delete|select|values) .*'|\(\d+, ?'|` + // SQL
 	`[^"'` + "`" + `<@]*(?:[:=!]= ?|[^,;:=] = ?|=> |[\w.]\(|[\]\w]\{|return )[&fbru@]?["'` + "`" + `]|` + // a string in source code
 	`//|\{ ?["'` + "`" + `][^"'` + "`" + `:=]*["'` + "`" + `], ?["'` + "`" + `]|` + // a comment, or a table of strings
-	`(?:[\w@:~./-]*[$#%>] |\d+ +(?:\d{4}-\d\d-\d\d[T ][\d:]{8}\S* )?)?(?:sudo )?(?:e?grep|zgrep|sed|awk|gawk|logger|echo|printf|exigrep|postlog|journalctl) |` +
+	`[a-zA-Z_:]+\{\w+="|\w+\(\d+, "|` + // a metric, a call of the system
+	`(?:[\w@:~./-]*[$#%>] |[^<>@="']{0,80} \+ |\d+ +(?:\d{4}-\d\d-\d\d[T ][\d:]{8}\S* )?)?(?:sudo )?(?:e?grep|zgrep|sed|awk|gawk|logger|echo|printf|exigrep|postlog|journalctl) |` +
 	`[^@]*(?:\\[SwdsD][+*]|%\{[A-Z]|\[\^|\(\?[P:<]|\.\*)[^@]*(?:status|stat)=[^@]*$` + // an expression, which names nobody
 	`)`)
 
