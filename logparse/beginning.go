@@ -236,7 +236,11 @@ func cutSource(text string) string {
 	// grep's name of a file and number of a line, up to what begins a line.
 	for at := 0; at < min(len(text), 300) && text[at] != ' ' && text[at] != '{' && text[at] != '<'; at++ {
 		if c := text[at]; (c == ':' || c == '-') && at+1 < len(text) {
-			if after := text[at+1:]; after[0] != ' ' && beginsLine(after) {
+			after := text[at+1:]
+			if c == '-' && leading(text) == at && len(after) > 3 && after[3] == '-' {
+				return text // 23-Nov-26
+			}
+			if after[0] != ' ' && beginsLine(after) {
 				return after
 			}
 		}

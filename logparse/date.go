@@ -94,8 +94,9 @@ func (s *stamp) cutNumeric(text string) (string, bool) {
 	return s.cutTime(strings.TrimLeft(text[1:], " "))
 }
 
-// cutWeekday steps over a weekday between a date and a clock.
+// cutWeekday steps over a weekday or a word between a date and a clock.
 //
+//	23.11.2026 г. 12:57:36   23/11/2026 à 12:57:36
 //	2026/11/23(月) 12:57:36   2026-11-23 Mon 12:57:36   2026. 11. 23. (월) 12:57:36
 func cutWeekday(text string) string {
 	after := strings.TrimLeft(text, " (")
@@ -103,7 +104,7 @@ func cutWeekday(text string) string {
 		return text
 	}
 	word, rest := cutWord(after)
-	if !isWeekday(word) {
+	if !isWeekday(word) && !dateWords[strings.TrimRight(word, ".")] {
 		return text
 	}
 	return strings.TrimPrefix(rest, ")")
@@ -255,14 +256,15 @@ func (s *stamp) cutClockAnd(text string) (string, bool) {
 	s.day = day
 	rest := text[8:]
 	if len(rest) > 1 && (rest[0] == '.' || rest[0] == ',') && isDigit(rest[1]) {
-		s.nsec, rest = cutFraction(rest)
+		nsec, after := cutFraction(rest)
+		if rest[0] == '.' || after == "" || after[0] != '.' && after[0] != ',' { // not a column: "12:57:36,192.0.2.7"
+			s.nsec, rest = nsec, after
+		}
 	}
-	for _, half := range [...]string{" AM", " PM"} {
-		if after, found := strings.CutPrefix(rest, half); found && endsStamp(after) && 1 <= s.hour && s.hour <= 12 {
-			s.hour, rest = s.hour%12, after
-			if half == " PM" {
-				s.hour += 12
-			}
+	if after, afternoon, found := cutHalf(rest); found && 1 <= s.hour && s.hour <= 12 {
+		s.hour, rest = s.hour%12, after
+		if afternoon {
+			s.hour += 12
 		}
 	}
 	switch {
@@ -280,6 +282,26 @@ func (s *stamp) cutClockAnd(text string) (string, bool) {
 		rest = rest[len(zone):]
 	}
 	return rest, ok
+}
+
+// cutHalf reads the half of a day behind a clock: "AM", " PM", "pm", " p. m.". A host may
+// be called pm, so that stands apart only if a host follows.
+func cutHalf(text string) (rest string, afternoon, found bool) {
+	half, apart := strings.CutPrefix(text, " ")
+	if len(half) < 2 || strings.IndexByte("AaPp", half[0]) < 0 {
+		return "", false, false
+	}
+	dotted, isDotted := strings.CutPrefix(half[1:], ".")
+	rest = strings.TrimPrefix(dotted, " ")
+	if !isDotted && len(rest) != len(dotted) || rest == "" || rest[0]|0x20 != 'm' {
+		return "", false, false
+	}
+	rest = rest[1:]
+	if isDotted {
+		rest = strings.TrimPrefix(rest, ".")
+	}
+	lower := half[0] >= 'a' && !isDotted
+	return rest, half[0]|0x20 == 'p', endsStamp(rest) && !(lower && apart && beginsWithTag(strings.TrimLeft(rest, " ")))
 }
 
 // cutTime reads a clock, its fraction, and a zone behind it, with or without a

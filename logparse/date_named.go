@@ -3,6 +3,8 @@ package logparse
 import (
 	"strings"
 	"time"
+
+	"github.com/bouncetail/bouncetail/internal/lazyre"
 )
 
 // Dates with the name of a month.
@@ -12,6 +14,8 @@ import (
 //	19 de nov. de 2026 12:34:56   Donnerstag, 19. November 2026 um 12:34:56   quinta-feira, 19 de novembro de 2026 às 12:34:56
 //	19 ноября 2026 г., 12:34:56   2026 m. lapkričio 19 d. 12:34:56   November 19, 2026 at 12:34:56 PM
 var dateWords = makeSet("de del di of feira г р года m d gada at um om kl klo kello à às a alle ore las o у о в u v plkst på thg")
+
+var zoneInBrackets = lazyre.New(`^ \([A-Z][A-Za-z ]{1,50}\)`)
 
 // maxDateParts bounds the words of a date, its clock and its zone.
 const maxDateParts = 12
@@ -31,6 +35,9 @@ func (s *stamp) cutNamed(text string) (string, bool) {
 		}
 		switch {
 		case part == "":
+			if s.zoned { // GMT+0100 (Central European Standard Time), as JavaScript prints it
+				text = text[len(zoneInBrackets.FindString(text)):]
+			}
 			return text, s.named(clock)
 		case (!clock || early && s.named(clock)) && (len(digits) == 1 || len(digits) == 2) && strings.HasPrefix(tail, ":"):
 			var ok bool

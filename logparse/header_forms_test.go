@@ -78,6 +78,14 @@ var headerTests = []struct{ name, form, time, host string }{
 	{"a clock and a zone before the date", "[12:57:36.5 +0100, 2026-11-23] mx postfix/DAEMON[474]: BODY", "2026-11-23T11:57:36.5Z", "mx"},
 	{"a clock before a German date", "12:57:36 23.11.2026 mx postfix/DAEMON[474]: BODY", "2026-11-23T12:57:36Z", "mx"},
 	{"the clock of a terminal before a date in numbers", "13:57:40 2026-11-23 12:57:36 mx postfix/DAEMON[474]: BODY", "2026-11-23T12:57:36Z", "mx"},
+	{"a half of the day", "11/23/2026, 1:57:36 PM mx postfix/DAEMON[474]: BODY", "2026-11-23T13:57:36Z", "mx"},
+	{"a half in lower case", "11/23/2026 1:57:36pm mx postfix/DAEMON[474]: BODY", "2026-11-23T13:57:36Z", "mx"},
+	{"a Spanish half", "23/11/2026, 1:57:36 p. m. mx postfix/DAEMON[474]: BODY", "2026-11-23T13:57:36Z", "mx"},
+	{"a host called pm", "Nov 23 12:57:36 pm postfix/DAEMON[474] BODY", "2026-11-23T12:57:36Z", "pm"},
+	{"a zone in brackets", "Mon Nov 23 2026 12:57:36 GMT+0100 (Central European Standard Time) mx postfix/DAEMON[474]: BODY", "2026-11-23T11:57:36Z", "mx"},
+	{"columns with an address", "2026-11-23,12:57:36,192.0.2.7,2,6,postfix/DAEMON[474]: BODY", "2026-11-23T12:57:36Z", "192.0.2.7"},
+	{"a source with an arrow", "mail-0 -> Nov 23 12:57:36 mx postfix/DAEMON[474]: BODY", "2026-11-23T12:57:36Z", "mx"},
+	{"a word between date and clock", "23.11.2026 г. 12:57:36 mx postfix/DAEMON[474]: BODY", "2026-11-23T12:57:36Z", "mx"},
 	{"Portuguese date", "23 de nov. de 2026 12:57:36 mx postfix/DAEMON[474]: BODY", "2026-11-23T12:57:36Z", "mx"},
 
 	// labels

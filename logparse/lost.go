@@ -205,7 +205,7 @@ func findDelivery(line string) (mta bounce.MTA, found bool) {
 	for at := strings.Index(line, ": to="); at > 0; {
 		if isQueueID(line[:at]) {
 			switch {
-			case (line[at+5:] != "" && line[at+5] == '<' || strings.Contains(line[at:], "relay=")) && hasOutcome(line[at:]):
+			case (bracketsRecipient(line[at+len(": to="):]) || strings.Contains(line[at:], "relay=")) && hasOutcome(line[at:]):
 				return bounce.Postfix, true
 			case at < delay && delay < stat:
 				return bounce.Sendmail, true
@@ -247,6 +247,13 @@ func findDelivery(line string) (mta bounce.MTA, found bool) {
 	return "", false
 }
 
+// bracketsRecipient reports whether a text begins with a recipient in brackets, as
+// Postfix separates it from its other fields.
+func bracketsRecipient(text string) bool {
+	list, rest := cutBracketed(text)
+	return strings.HasPrefix(text, "<") && (list == "" || rest != "" && rest[0] != ' ')
+}
+
 // losesID reports whether a line has a recipient and the fields of Postfix up to the
 // status, but no queue ID before them. A reply may quote a line of another log, and other
 // programs write such fields.
@@ -256,6 +263,10 @@ func losesID(line string) bool {
 		return false
 	}
 	_, after := cutBracketed(line[at+len("to="):])
+	words := strings.TrimRight(line[:at], " ")
+	if words != "" && isWord(words[len(words)-1:]) && !containsAny(line[at:], "delay=", "dsn=") {
+		return false // "sending a mail to=<"
+	}
 	return hasAnyPrefix(after, ", relay=", ", orig_to=<") && hasOutcome(line[at:])
 }
 

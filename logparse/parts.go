@@ -31,6 +31,9 @@ func (u *unusual) cutPart(rest string) (string, bool) {
 	if after, ok := u.cutLabel(rest); ok {
 		return after, true
 	}
+	if word, after, _ := strings.Cut(rest, " "); u.n == 0 && u.named == 1 && (word == "->" || word == "=>" || word == ">" || word == "→") {
+		return after, beginsLine(after) // mail-0 -> Nov 23 …
+	}
 	if labels := sourceLabels.FindString(rest); labels != "" && u.n > 0 && u.named == 0 {
 		return rest[len(labels):], true
 	}

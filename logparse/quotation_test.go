@@ -76,6 +76,8 @@ func TestWhatApplicationsLogIsNotCounted(t *testing.T) {
 		"Nov 23 12:57:36 mx myapp[1]: to=<a@b.example>, relay=none, delay=1, dsn=5.1.1, status=bounced (no)",
 		"Nov 23 12:57:36 mx myapp: notify: to=<a@b.example>, relay=none, delay=1, dsn=5.1.1, status=bounced (no)",
 		"Nov 23 12:57:36 mx crm[77]: job 12345: to=a@b.example, relay=smtp.x.example, status=sent",
+		"Nov 23 12:57:36 mx notify.sh[9]: sending mail to=<a@b.example>, relay=smtp.x.example, status=sent (250 ok)",
+		"2026-11-23 12:57:36.789  INFO 12 --- [main] c.e.Mailer : mail abc12345: to=<a@b.example> subject=Hi status=sent (ok)",
 		"Nov 23 12:57:36 mx ticket[77]: ticket 445566: to=<a@b.example> status=open",
 		"Nov 23 12:57:36 mx ticket[77]: order: from=<x@y.example>, to=<a@b.example>, status=expired, returned to sender",
 		"Nov 23 12:57:36 mx esmtp[77]: abcdef12: to=<a@b.example>, stat=Sent, delay=1",

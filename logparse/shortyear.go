@@ -21,14 +21,27 @@ const (
 // shortYears are the orders of year, month and day, by what stands between them.
 var shortYears = map[byte][]string{'-': {"ymd", "dmy", "mdy"}, '/': {"ymd", "dmy", "mdy"}, '.': {"ymd", "dmy"}}
 
+// namedShortYears are those with the name of the month: 23-Nov-26.
+var namedShortYears = map[byte][]string{'-': {"dmy", "ymd"}, '/': {"dmy", "ymd"}}
+
 // cutShortYear reads such a date and a clock. near is the time of the line before.
 func (s *stamp) cutShortYear(text string, near time.Time) (rest string, ok bool) {
 	var numbers [3]int
 	var marks [3]byte
 	rest = text
+	orders := shortYears
 	for i := range numbers {
 		var digits string
-		if digits, rest = leadingDigits(rest); len(digits) != 2 || rest == "" {
+		if digits, rest = leadingDigits(rest); i == 1 && digits == "" {
+			name, after := cutDatePart(rest)
+			month, _ := monthOf(name)
+			if month == 0 || len(after) == 0 || rest[len(name)] != marks[0] {
+				return "", false
+			}
+			numbers[i], marks[i], rest, orders = month, marks[0], after, namedShortYears
+			continue
+		}
+		if len(digits) != 2 || rest == "" {
 			return "", false
 		}
 		numbers[i], marks[i], rest = number(digits), rest[0], rest[1:]
@@ -36,7 +49,7 @@ func (s *stamp) cutShortYear(text string, near time.Time) (rest string, ok bool)
 	if marks[0] != marks[1] || strings.IndexByte(" T\t,;", marks[2]) < 0 {
 		return "", false
 	}
-	day, ok := shortYearDay(numbers, shortYears[marks[0]], near)
+	day, ok := shortYearDay(numbers, orders[marks[0]], near)
 	if !ok {
 		return "", false
 	}
