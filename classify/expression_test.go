@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"os"
 	"testing"
+
+	"github.com/bouncetail/bouncetail/internal/volume"
 )
 
 func TestLiteralsTurnAwayNoTextThatAnExpressionMatches(t *testing.T) {
@@ -29,7 +31,10 @@ func TestLiteralsTurnAwayNoTextThatAnExpressionMatches(t *testing.T) {
 		}
 	}
 	matched, turnedAway := 0, 0
-	for _, text := range texts {
+	for k, text := range texts {
+		if k%volume.Of(3, 1) != 0 {
+			continue
+		}
 		has := trigramsOf(text)
 		for i := range expressions {
 			e := &expressions[i]

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/volume"
 	"github.com/bouncetail/bouncetail/logparse"
 )
 
@@ -74,7 +75,10 @@ func TestHeadersAreReadTheSameBehindAnyOther(t *testing.T) {
 	for i, tt := range headerTests {
 		alone[i] = events(newParser(t, ""), withHeader(tt.form))
 	}
-	for _, first := range headerTests {
+	for k, first := range headerTests {
+		if k%volume.Of(4, 1) != 0 {
+			continue
+		}
 		for i, tt := range headerTests {
 			if tt.time == "" || first.time == "" || strings.Contains(tt.form, "Nov 3 ") || strings.Contains(tt.form, "Okt") || strings.Contains(first.form, "202") && !strings.Contains(first.form, "2026") {
 				continue

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bouncetail/bouncetail/internal/volume"
 	"github.com/bouncetail/bouncetail/view/login"
 	"github.com/bouncetail/bouncetail/view/web"
 )
@@ -112,7 +113,11 @@ func TestWhatVisitorsSendIsNoHeaderAndNoMarkup(t *testing.T) {
 	session := b.client.Jar.Cookies(at)[0]
 	forwards := known // a stranger is forwarded to the login
 	forwards.Attributes = append(slices.Clone(known.Attributes), "http-equiv")
-	for _, value := range append(hostile, "x\r\nSet-Cookie: a=b", "\r\n\r\n<script>alert(1)</script>", strings.Repeat("*a", 2000)+"z", "[", "%", "\x00") {
+	values := append(slices.Clone(hostile), "[", "%", strings.Repeat("*a", 2000)+"z", "\x00", "\r\n\r\n<script>alert(1)</script>", "x\r\nSet-Cookie: a=b")
+	for k, value := range values {
+		if k%volume.Of(3, 1) != 0 && k < len(values)-2 {
+			continue
+		}
 		if len(value) > 5000 {
 			value = value[:5000]
 		}
