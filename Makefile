@@ -65,12 +65,12 @@ run: build
 # test needs a C compiler, and root for the packages of the mail servers that it
 # runs. Tests that cannot run are skipped with a message. Go's default limit for a
 # package, ten minutes, may be too little on a busy machine. make lint vets the packages;
-# here that would take a minute and a half of a processor. Without DWARF (-w), linking
-# takes 2 s instead of 3. e2e takes the longest and partly waits, so it starts first and
+# here that would take a minute and a half of a processor. Without symbols and DWARF (-s
+# -w), linking takes 2 s instead of 3. e2e takes the longest and partly waits, so it starts first and
 # beside two others, with three of its tests at a time.
 test:
 	$(MAKE) -j2 check test-setup
-	$(GO) test -shuffle=on -timeout 30m -vet=off -ldflags=-w -p 3 -parallel 3 ./e2e ./...
+	$(GO) test -shuffle=on -timeout 30m -vet=off -ldflags='-s -w' -p 3 -parallel 3 ./e2e ./...
 
 # test-setup fetches while check compiles.
 test-setup:
@@ -80,7 +80,7 @@ test-setup:
 # scripts/words.tsv.
 check:
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'run gofmt -w on these'; exit 1; }
-	$(GO) build ./...
+	$(GO) build ./cli
 	$(GO) mod tidy -diff
 	./scripts/check-words
 
@@ -161,7 +161,7 @@ bench-live: build
 # simulated power failures, many random stories of rotation and of fleets, and all cases of
 # the tests that try a part of them in make test.
 torture:
-	BOUNCETAIL_TEST_ALL=1 $(GO) test ./logparse ./sqlite ./view/fleet -count=1 -timeout 60m
+	BOUNCETAIL_TEST_ALL=1 $(GO) test ./logparse ./classify ./sqlite ./view/fleet ./view/web -count=1 -timeout 60m
 	BOUNCETAIL_TEST_ALL=1 $(GO) test ./e2e -count=1 -run 'PagesInABrowser|PostgreSQLIsAway' -timeout 60m
 	BOUNCETAIL_TEST_ROUNDS=5 $(GO) test ./e2e -count=1 -run 'Torture|Memory' -timeout 60m -v
 	BOUNCETAIL_TEST_POWERCUTS=1500 $(GO) test ./e2e -count=1 -run 'PowerFails' -timeout 90m -v
