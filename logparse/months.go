@@ -16,7 +16,7 @@ var monthNames = makeMonths(
 	`mar mars märz mär mrz mrt maa maerz mars bře мар бер maalis márc μαρ μάρ kov mäe mac ožu מרץ مار มี.ค 三月 сак márta měr მარ մար нау آذار ئاز मार्च
 		মার্চ মাৰ্চ மார் మార్చి માર્ચ ಮಾರ್ಚ್ മാർ ਮਾਰਚ ମାର୍ଚ୍ଚ මාර් ມ.ນ မတ်`, // March
 	`apr avr avril abr kwi dub nis апр кві huhti άπρ απρ bal ápr d’abr pri api tra אפר أبر آور เม.ย 四月 кра aib აპრ ապր сәу أفريل نيسان اپریل نیس अप्रैल
-		এপ্রিল এপ্ৰিল ஏப் ఏప్రి एप्रि એપ્રિલ ಏಪ್ರಿ ഏപ്രി ਅਪ੍ਰੈ ଅପ୍ରେଲ अप्रिल අප්‍රි ມ.ສ ဧပြီ`, // April
+		এপ্রিল এপ্ৰিল ஏப் ఏప్రి एप्रि એપ્રિલ ಏಪ್ರಿ ഏപ്രി ਅਪ੍ਰੈ ଅପ୍ରେଲ अप्रिल `+"අප්\u200dරි"+` ມ.ສ ဧပြီ`, // April
 	`may mai maj mei mag maig kvě май мая тра touko máj μαϊ μάι maí geg μαΐ мај mee svi מאי ماي مه พ.ค 五月 beal mej მაი մայ мам maý أيار مئی ئای मई মে மே
 		మే मे મે ಮೇ മേയ് ਮਈ ମଇ මැයි ພ.ພ မေ`, // May
 	`jun juin giu juny cze čen haz iun июн юни чер kesä jún ιουν xuñ juuni bir jūn ιούν јун iyn qer eka meith יונ يون ژوئن มิ.ย 六月 чэр ġun ივნ հնս мау
