@@ -112,7 +112,7 @@ uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/bouncetail $(addprefix $(DESTDIR)/etc/systemd/system/,$(UNITS)) $(DESTDIR)/etc/sysusers.d/bouncetail.conf
 
 # nightly runs the tests that take too long for each change.
-nightly: race torture fuzz
+nightly: lint race torture fuzz
 
 # fuzz runs each fuzz target for FUZZTIME. All code that reads untrusted input has
 # one. It starts from the corpus in testdata/fuzz. Minimizing is limited, because it
