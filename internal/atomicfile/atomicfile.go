@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"golang.org/x/sys/unix"
 )
 
 // File is a temporary file in the directory of the file that it will replace.
@@ -68,7 +70,24 @@ func at(path string, err error) error {
 // Commit syncs the file, renames it to its path and syncs the directory. On an
 // error the temporary file is removed and the old file is unchanged, unless only
 // the sync of the directory failed.
-func (f *File) Commit() error {
+func (f *File) Commit() error { return f.commit(os.Rename) }
+
+// CommitNew is Commit for a file that does not exist. If it does by now, the error is
+// os.ErrExist; file systems that cannot tell replace it.
+func (f *File) CommitNew() error { return f.commit(renameNew) }
+
+func renameNew(from, to string) error {
+	err := unix.Renameat2(unix.AT_FDCWD, from, unix.AT_FDCWD, to, unix.RENAME_NOREPLACE)
+	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) {
+		return os.Rename(from, to)
+	}
+	if err != nil {
+		return &os.LinkError{Op: "rename", Old: from, New: to, Err: err}
+	}
+	return nil
+}
+
+func (f *File) commit(rename func(from, to string) error) error {
 	if f.done {
 		return os.ErrClosed
 	}
@@ -78,7 +97,7 @@ func (f *File) Commit() error {
 	if err := f.Close(); err != nil {
 		return errors.Join(at(f.path, err), f.Abort())
 	}
-	if err := os.Rename(f.Name(), f.path); err != nil {
+	if err := rename(f.Name(), f.path); err != nil {
 		return errors.Join(at(f.path, err), f.Abort())
 	}
 	f.done = true

@@ -11,8 +11,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/bouncetail/bouncetail/internal/atomicfile"
 	"github.com/bouncetail/bouncetail/sqlite/migrations"
 )
@@ -31,7 +29,7 @@ func Backup(ctx context.Context, path, to string) error {
 	}
 	// Under another name until all of it is on the disk: SQLite syncs no copy, and one that
 	// was interrupted must not look like a backup.
-	f, err := os.CreateTemp(filepath.Dir(to), "."+filepath.Base(to)+".*")
+	f, err := atomicfile.Create(to, 0o600)
 	if errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("%s: the directory %s does not exist; create it", to, filepath.Dir(to))
 	}
@@ -41,25 +39,17 @@ func Backup(ctx context.Context, path, to string) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = remove(f.Name()) }() // it is gone after a rename
-	err = copyTo(ctx, db, f.Name())
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return fmt.Errorf("%s: %w", to, err)
+	if err := copyTo(ctx, db, f.Name()); err != nil {
+		return fmt.Errorf("%s: %w", to, errors.Join(err, f.Abort()))
 	}
-	err = unix.Renameat2(unix.AT_FDCWD, f.Name(), unix.AT_FDCWD, to, unix.RENAME_NOREPLACE)
-	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) { // not on every file system
-		err = os.Rename(f.Name(), to)
-	}
+	err = f.CommitNew()
 	if errors.Is(err, os.ErrExist) {
 		return exists
 	}
-	if err == nil {
-		err = atomicfile.SyncDir(filepath.Dir(to))
+	if bad, ok := errors.AsType[*fs.PathError](err); ok {
+		return fmt.Errorf("%s: %w", to, bad.Err)
 	}
-	if err != nil {
-		return fmt.Errorf("%s: %w", to, err)
-	}
-	return nil
+	return err
 }
 
 // copyTo writes a copy into an empty file.

@@ -20,8 +20,8 @@ func TestABackupAppearsWhenItIsComplete(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close(false)
-	// SQLite creates its journal of a copy as soon as it writes: a directory in the place of
-	// that of the final name is in nobody's way.
+	// SQLite creates its journal of a copy as soon as it writes. A directory with the
+	// name that the journal of the final name would have does not hinder it.
 	if err := os.Mkdir(to+"-journal", 0o700); err != nil {
 		t.Fatal(err)
 	}
