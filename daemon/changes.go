@@ -164,11 +164,7 @@ func (p *Prune) Run(ctx context.Context, c config.Config, log *slog.Logger) ([]q
 func (p *Prune) settings(c *config.Config) any { return retention(c) }
 
 func (p *Prune) apply(ctx context.Context, c *config.Config, s *sqlite.Store, log *slog.Logger) ([]query.Count, error) {
-	counts, err := s.Prune(ctx, retention(c), time.Now())
-	if err == nil {
-		note(ctx, s, log, prunedAt, time.Now().Unix())
-	}
-	return counts, err
+	return prune(ctx, s, retention(c), log)
 }
 
 // retention returns what Prune keeps.

@@ -8,6 +8,7 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/config"
 	"github.com/bouncetail/bouncetail/sqlite"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 )
 
 // policyOf returns the policy that the settings describe.
@@ -54,6 +55,15 @@ const prunedAt = "pruned_at"
 // lost the time may start years ahead, until it asks a time server.
 const clockDoubt = 30 * 24 * time.Hour
 
+// prune deletes old records, and notes when it did.
+func prune(ctx context.Context, s *sqlite.Store, r sqlite.Retention, log *slog.Logger) ([]query.Count, error) {
+	counts, err := s.Prune(ctx, r, time.Now())
+	if err == nil {
+		note(ctx, s, log, prunedAt, time.Now().Unix())
+	}
+	return counts, err
+}
+
 // pruneDaily deletes old records and adds up old windows once a day. What was deleted by a
 // wrong clock is gone, and everything older is refused from then on; so if the clock is in
 // doubt at the start, it waits a day.
@@ -67,10 +77,7 @@ func (s *stages) pruneDaily(ctx context.Context, r sqlite.Retention) (end func()
 			s.log.Warn("old records are deleted tomorrow, in case the clock is wrong; if it is right, bouncetail prune deletes them now", "clock", time.Now(), "last_deleted", time.Unix(last, 0))
 			return
 		}
-		counts, err := s.store.Prune(ctx, r, time.Now())
-		if err == nil {
-			note(ctx, s.store, s.log, prunedAt, time.Now().Unix())
-		}
+		counts, err := prune(ctx, s.store, r, s.log)
 		for _, c := range counts {
 			s.log.Info("old records deleted", "kind", c.Name, "rows", c.N)
 		}
