@@ -22,30 +22,29 @@ import (
 // whole checkpoint starts the log again at its beginning; if there was always one
 // more commit meanwhile, the store copies the rest itself.
 
-// The write-ahead log grows to maxLogPages (40 MB) between checkpoints where there
-// is room. It is bounded by the size of the database, because there is no use in a
-// log that is longer, and by what is free on the disk, because a checkpoint may
-// need as much again: a log that fills the disk could never be copied.
+// The write-ahead log grows to maxLog bytes between checkpoints where there is room.
+// It is bounded by the size of the database, because there is no use in a log that is
+// longer, and by what is free on the disk, because a checkpoint may need as much
+// again: a log that fills the disk could never be copied.
 const (
-	maxLogPages = 10_000
-	minLogPages = 250
-	pageBytes   = 4096
+	maxLog = 40 << 20
+	minLog = 1 << 20
 )
 
-// logBound returns how many pages the log may have, by the size of the database
-// and what is available on its disk for the log and a checkpoint, in bytes.
-func logBound(database, available int64) int {
-	pages := min(maxLogPages, max(database/pageBytes, 4*minLogPages), available/8/pageBytes)
-	return int(max(pages, minLogPages))
+// logBound returns how many bytes the log may have, by the size of the database and
+// what is available on its disk for the log and a checkpoint, in bytes.
+func logBound(database, available int64) int64 {
+	return max(minLog, min(maxLog, max(database, 4*minLog), available/8))
 }
 
 // boundLog sets the bound by what is free now, if it has changed much.
 func (f *File) boundLog(ctx context.Context, db sqldb.Querier) error {
-	bound := maxLogPages
+	bytes := int64(maxLog)
 	var disk unix.Statfs_t
 	if err := unix.Statfs(filepath.Dir(f.Path), &disk); err == nil {
-		bound = logBound(sizeOf(f.Path), int64(disk.Bavail)*disk.Bsize+sizeOf(f.Path+"-wal"))
+		bytes = logBound(sizeOf(f.Path), int64(disk.Bavail)*disk.Bsize+sizeOf(f.Path+"-wal"))
 	}
+	bound := int(bytes / f.pageSize)
 	if f.logPages != 0 && bound > f.logPages*3/4 && bound < f.logPages*4/3 {
 		return nil
 	}
@@ -56,7 +55,7 @@ func (f *File) boundLog(ctx context.Context, db sqldb.Querier) error {
 	}
 	// The file is cut to the limit when the log starts again.
 	var limit int64
-	return db.QueryRowContext(ctx, fmt.Sprintf("PRAGMA wal_autocheckpoint = %d; PRAGMA journal_size_limit = %d", auto, 2*bound*pageBytes)).Scan(&limit)
+	return db.QueryRowContext(ctx, fmt.Sprintf("PRAGMA wal_autocheckpoint = %d; PRAGMA journal_size_limit = %d", auto, 2*bytes)).Scan(&limit)
 }
 
 func sizeOf(path string) int64 {

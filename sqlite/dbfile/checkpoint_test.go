@@ -115,7 +115,7 @@ func TestLogBound(t *testing.T) {
 		{4000 * mb, 80 * mb, 10},     // an eighth of what is free
 		{4000 * mb, 0, 1},            // and never less
 	} {
-		if got := int64(logBound(c.database, c.available)) * pageBytes; got < c.want*9*mb/10 || got > c.want*11*mb/10 {
+		if got := logBound(c.database, c.available); got < c.want*9*mb/10 || got > c.want*11*mb/10 {
 			t.Errorf("logBound(%d MB, %d MB) is %d KB, want %d MB", c.database/mb, c.available/mb, got>>10, c.want)
 		}
 	}

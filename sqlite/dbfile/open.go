@@ -35,6 +35,7 @@ type File struct {
 	lock         *os.File    // the file next to the database
 	fd           *os.File    // the database itself, for its lock
 	info         os.FileInfo
+	pageSize     int64         // of the database, in bytes
 	logPages     int           // the bound of the write-ahead log, see boundLog
 	checkpointer *checkpointer // nil if SQLite's own checkpoints are enough
 	ahead        sync.WaitGroup
@@ -55,6 +56,11 @@ const (
 	rebuildable   = "_journal_mode=TRUNCATE&_synchronous=OFF"
 	unfinishedEnd = ".unfinished" // suffix of a database that is being built
 )
+
+// newPageSize is the page size of a new database in bytes. An import changes most pages
+// of a large database, and costs 12 % less with pages of 8 KB than with SQLite's 4 KB. A
+// daemon changes few rows of each page; with 16 KB it would write four times as many bytes.
+const newPageSize = 8192
 
 // Open opens the database for writing, with a page cache of some kilobytes, and
 // creates or migrates it. It refuses a database that another process writes, that
@@ -91,6 +97,11 @@ func Open(ctx context.Context, path string, cache int, build bool, log *slog.Log
 	if f.fd, f.isNew, err = lockDatabase(f.Path); err != nil {
 		return nil, err
 	}
+	if f.isNew {
+		if err := setPageSize(ctx, f.Path); err != nil {
+			return nil, cannotCreate(path, err)
+		}
+	}
 	f.DB = sqldb.Connect(f.Path, "rwc", fmt.Sprintf("%s&_cache_size=-%d&_busy_timeout=5000&_txlock=immediate&_stmt_cache_size=20", pragmas, cache))
 	f.DB.SetMaxOpenConns(1)
 	if err := f.prepare(ctx, log); err != nil {
@@ -102,12 +113,21 @@ func Open(ctx context.Context, path string, cache int, build bool, log *slog.Log
 	return f, nil
 }
 
+// setPageSize sets the page size of a database that is empty. It does so in a connection
+// of its own, because the switch to the write-ahead log, which is made as a connection
+// opens, fixes the size.
+func setPageSize(ctx context.Context, path string) error {
+	db := sqldb.Connect(path, "rwc", "_busy_timeout=5000")
+	_, err := db.ExecContext(ctx, fmt.Sprintf("PRAGMA page_size = %d; VACUUM", newPageSize))
+	return errors.Join(err, db.Close())
+}
+
 func (f *File) prepare(ctx context.Context, log *slog.Logger) error {
 	if err := migrate(ctx, f.DB, f.Path); err != nil {
 		return err
 	}
 	var mode string
-	if err := f.DB.QueryRowContext(ctx, "PRAGMA journal_mode").Scan(&mode); err != nil {
+	if err := f.DB.QueryRowContext(ctx, "SELECT journal_mode, page_size FROM pragma_journal_mode, pragma_page_size").Scan(&mode, &f.pageSize); err != nil {
 		return fmt.Errorf("database %s: %w", f.Path, err)
 	}
 	if mode != "wal" && !f.building() {
