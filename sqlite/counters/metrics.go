@@ -2,7 +2,6 @@ package counters
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 
 	"github.com/bouncetail/bouncetail/internal/sqldb"
@@ -11,13 +10,21 @@ import (
 
 // SaveMetrics adds counts to metric_totals.
 func SaveMetrics(each Each, metrics tally.Metrics) error {
-	keys := slices.SortedFunc(maps.Keys(metrics), func(a, b tally.MetricKey) int {
-		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Labels(), b.Labels()))
+	type series struct {
+		name, labels string
+		n            int64
+	}
+	all := make([]series, 0, len(metrics))
+	for key, n := range metrics {
+		all = append(all, series{key.Name, key.Labels(), n})
+	}
+	slices.SortFunc(all, func(a, b series) int {
+		return cmp.Or(cmp.Compare(a.name, b.name), cmp.Compare(a.labels, b.labels))
 	})
-	return each(len(keys), "INSERT INTO metric_totals (name, labels, value) VALUES (?, ?, ?) ON CONFLICT (name, labels) DO UPDATE SET value = value + excluded.value",
+	return each(len(all), "INSERT INTO metric_totals (name, labels, value) VALUES (?, ?, ?) ON CONFLICT (name, labels) DO UPDATE SET value = value + excluded.value",
 		func(i int, p *sqldb.Params) {
-			p.Add(keys[i].Name)
-			p.Add(keys[i].Labels())
-			p.Add(metrics[keys[i]])
+			p.Add(all[i].name)
+			p.Add(all[i].labels)
+			p.Add(all[i].n)
 		}, nil)
 }
