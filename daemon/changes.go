@@ -15,6 +15,7 @@ import (
 	"github.com/bouncetail/bouncetail/logparse"
 	"github.com/bouncetail/bouncetail/queue"
 	"github.com/bouncetail/bouncetail/sqlite"
+	"github.com/bouncetail/bouncetail/sqlite/dbfile"
 	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/report"
 )
@@ -188,11 +189,7 @@ func Prunable(ctx context.Context, c config.Config, now time.Time) ([]query.Coun
 
 // write applies a change in the daemon that writes the database, or here if none does.
 func write[R any](ctx context.Context, c config.Config, name string, to change[R], log *slog.Logger) (result R, err error) {
-	r, err := query.OpenReader(ctx, c.Database) // describes what is wrong, and creates nothing
-	if err != nil {
-		return result, err
-	}
-	if err := r.Close(); err != nil {
+	if err := dbfile.CheckUsable(ctx, c.Database); err != nil { // it describes what is wrong, and creates nothing
 		return result, err
 	}
 	return atWriter(ctx, c, log, func(client *control.Client) (result R, err error) {

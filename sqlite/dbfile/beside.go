@@ -123,6 +123,24 @@ func OpenToEdit(ctx context.Context, path string) (*File, error) {
 	return f, nil
 }
 
+// CheckUsable returns an error unless a database exists that Open would accept: one with
+// the schema of this version, or with an older one, which Open migrates.
+func CheckUsable(ctx context.Context, path string) error {
+	db, _, err := OpenReadOnly(ctx, path)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	version, err := schemaVersion(ctx, db)
+	if err != nil {
+		return fmt.Errorf("database %s: %w", path, err)
+	}
+	if err := migrations.CheckNotNewer(version); err != nil {
+		return fmt.Errorf("database %s %w, or name another file with --db", path, err)
+	}
+	return nil
+}
+
 // Note stores a number in meta.
 func Note(ctx context.Context, db *sql.DB, name string, value int64) error {
 	_, err := db.ExecContext(ctx, "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", name, value)
