@@ -25,6 +25,9 @@ func unmarked(line string) string {
 	if before, _, _ := strings.Cut(text, "to=<"); strings.Contains(before, "\u00a0") {
 		text = strings.ReplaceAll(text, "\u00a0", " ")
 	}
+	if strings.Contains(text, ", <br") && !strings.Contains(text, `"`) { // not of a quoted local part
+		text = breaks.ReplaceAllString(text, "")
+	}
 	if strings.Contains(text, "to=&lt;") {
 		text = tagsBehind.ReplaceAllString(text, "")
 	}
@@ -106,7 +109,7 @@ var (
 	boldField      = lazyre.New(`\*\*((?:to|relay|dsn|status|stat)=[^*]*)\*\*`)
 	tagsBefore     = lazyre.New(`^(?i)(?:<(?:pre|code|p|br|b|i|em|strong|li|td|tr|span|div|font|tt|samp|kbd|blockquote)(?: [^<>]*)?/?> *)+`)
 	tagsBehind     = lazyre.New(`(?: *</?[A-Za-z]+ ?/?>)+$`)
-	breaks         = lazyre.New(`<br ?/?> ?`)
+	breaks         = lazyre.New(`(?i)<br ?/?> ?`)
 	plainRecipient = lazyre.New(`^(?:[^<>"]|<[a-z0-9.]{1,12}>)*: *to=<[^<>" ]*>,`) // behind <22> or <mail.info>
 	doubled        = lazyre.New(`[ \t]{2,}`)
 	// "1xVTbv-00000r-1v ==a@b.example"

@@ -36,6 +36,7 @@ func TestCopiesOfLines(t *testing.T) {
 			strings.Replace(line, "status=bounced", "**status=bounced**", 1),
 			strings.Replace(line, " ** a@b.example", " ** [email]a@b.example[/email]", 1),
 			"<p>" + strings.ReplaceAll(entities.Replace(line), ", ", ", <br />") + "</p>",
+			strings.ReplaceAll(entities.Replace(line), ", ", ", <br />"),
 			"**" + line + "**",
 			strings.ReplaceAll(line, ", ", ",  "),
 			strings.ReplaceAll(strings.ReplaceAll(line, ": ", ":  "), "57:36 ", "57:36  "),

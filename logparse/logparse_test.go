@@ -632,6 +632,17 @@ func TestAGreetingOfRefusalInOldLogsIsAReply(t *testing.T) {
 	}
 }
 
+// People take the addresses of servers out of lines that they show.
+func TestAReplyOfAServerWithoutItsAddressIsRead(t *testing.T) {
+	for words, stage := range map[string]bounce.Stage{"said": "", "refused to talk to me": bounce.StageGreeting} {
+		got := events(newParser(t, ""), postfix+"to=<a@b.example>, relay=mx.b.example, delay=2, delays=0/0/1/1, dsn=4.2.2, status=deferred (host mx.b.example "+words+": 452 4.2.2 the box is full)\n")
+		want := bounce.Reply{SMTPCode: 452, EnhancedCode: "4.2.2", Text: "452 4.2.2 the box is full", Stage: stage, RelayHost: "mx.b.example"}
+		if len(got) != 1 || got[0].Reply != want {
+			t.Errorf("%s: got %v, want the reply %v", words, describeAll(got), want)
+		}
+	}
+}
+
 func TestTheQueueIDOfTheNextServerIsRead(t *testing.T) {
 	for _, tt := range []struct{ relay, reply, want string }{
 		{"127.0.0.1[127.0.0.1]:10024", "250 2.0.0 from MTA(smtp:[127.0.0.1]:10025): 250 2.0.0 Ok: queued as 4YbbbbQ2zzz", "4YbbbbQ2zzz"},

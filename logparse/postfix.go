@@ -130,15 +130,16 @@ var (
 //	conversation with H[ip] timed out while receiving the initial server greeting
 //	connect to H[ip]:25: Connection refused
 //	connect to H[ip]: server refused to talk to me: 421 …                         (before 2.3)
+//	host H said: 550 …                                    of a copy without addresses
 var postfixReasons = []struct {
 	literal string
 	pattern *lazyre.Regexp
 	stage   bounce.Stage
 }{
-	{" refused to talk to me: ", lazyre.New(`^host (?P<host>[^ \[]+)\[(?P<ip>[^\]]*)\](?::(?P<port>\d+))? refused to talk to me: (?P<reply>.*)$`), bounce.StageGreeting},
+	{" refused to talk to me: ", lazyre.New(`^host (?P<host>[^ \[]+)(?:\[(?P<ip>[^\]]*)\](?::(?P<port>\d+))?)? refused to talk to me: (?P<reply>.*)$`), bounce.StageGreeting},
 	{": server refused to talk to me: ", lazyre.New(`^connect to (?P<host>[^ \[]+)\[(?P<ip>[^\]]*)\](?::(?P<port>\d+))?: server refused to talk to me: (?P<reply>.*?) *$`), bounce.StageGreeting},
 	{" refused to start TLS: ", lazyre.New(`^(?:(?:TLS is required|Sender requested REQUIRETLS), but )?host (?P<host>[^ \[]+)\[(?P<ip>[^\]]*)\](?::(?P<port>\d+))? refused to start TLS: (?P<reply>.*)$`), bounce.StageTLS},
-	{" said: ", lazyre.New(`^(?:Protocol error: )?host (?P<host>[^ \[]+)\[(?P<ip>[^\]]*)\](?::(?P<port>\d+))? said: (?P<reply>.*)$`), ""},
+	{" said: ", lazyre.New(`^(?:Protocol error: )?host (?P<host>[^ \[]+)(?:\[(?P<ip>[^\]]*)\](?::(?P<port>\d+))?)? said: (?P<reply>.*)$`), ""},
 	{" said: ", lazyre.New(`^SASL (?:\[CACHED\] )?authentication failed; server (?P<host>[^ \[]+)(?:\[(?P<ip>[^\]]*)\](?::(?P<port>\d+))?)? said: (?P<reply>.*)$`), bounce.StageAuth},
 	{" requested REQUIRETLS, ", lazyre.New(`^Sender requested REQUIRETLS, but .* (?:host|server was) (?P<host>[^ \[]+)\[(?P<ip>[^\]]*)\](?::(?P<port>\d+))?$`), ""},
 	{" while ", lazyre.New(`^(?:lost connection with|conversation with|timeout while talking to) (?P<host>[^ \[]+)\[(?P<ip>[^\]]*)\](?::(?P<port>\d+))?(?: timed out)? while (?P<doing>[^()]*)`), ""},
