@@ -201,6 +201,7 @@ var headerTests = []struct{ name, form, time, host string }{
 	{"facility and level behind the tag", "Nov 23 12:57:36 mx postfix/DAEMON[474]: [mail.info] BODY", "2026-11-23T12:57:36Z", "mx"},
 	{"two colons behind the tag", "Nov 23 12:57:36 mx postfix/DAEMON[474]: : BODY", "2026-11-23T12:57:36Z", "mx"},
 	{"a JSON string", `"Nov 23 12:57:36 mx postfix/DAEMON[474]: JSON"`, "2026-11-23T12:57:36Z", "mx"},
+	{"a string of a program", `  "Nov 23 12:57:36 mx postfix/DAEMON[474]: JSON\n" \`, "2026-11-23T12:57:36Z", "mx"},
 	{"bytes as Python prints them", "b'Nov 23 12:57:36 mx postfix/DAEMON[474]: BODY'", "2026-11-23T12:57:36Z", "mx"},
 	{"a quoted line of a mail", "> Nov 23 12:57:36 mx postfix/DAEMON[474]: BODY", "2026-11-23T12:57:36Z", "mx"},
 	{"Docker Swarm", "mail_postfix.1.abc123xyz456@node1    | Nov 23 12:57:36 mx postfix/DAEMON[474]: BODY", "2026-11-23T12:57:36Z", "mx"},

@@ -130,10 +130,12 @@ func (u *unusual) readParts(rest string) bool {
 	return false
 }
 
-// readQuoted reads a whole line that is a JSON string.
+// readQuoted reads a whole line that is a JSON string, or one of a program:
+//
+//	"Nov 23 12:57:36 mx postfix/smtp[474]: 4f1XyZ: removed\n" +
 func (u *unusual) readQuoted(text string) bool {
 	value, rest, ok := cutValue(text)
-	if !ok || strings.Trim(rest, ", \t\r") != "" || !u.readParts(undecorate(decodeString(value[1:len(value)-1]))) {
+	if !ok || strings.Trim(rest, ", \t\r+;\\") != "" || !u.readParts(undecorate(strings.TrimRight(decodeString(value[1:len(value)-1]), "\r\n"))) {
 		return false
 	}
 	u.synthesized = true
