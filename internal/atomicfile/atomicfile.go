@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -34,7 +36,9 @@ func Create(path string, mode os.FileMode) (*File, error) {
 		}
 		mode = info.Mode().Perm()
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	dir, prefix := filepath.Dir(path), "."+filepath.Base(path)+"."
+	removeLeft(dir, prefix)
+	f, err := os.CreateTemp(dir, prefix+"*")
 	if err != nil {
 		return nil, at(path, err)
 	}
@@ -43,6 +47,28 @@ func Create(path string, mode os.FileMode) (*File, error) {
 		return nil, errors.Join(at(path, err), f.Close(), os.Remove(f.Name()))
 	}
 	return &File{File: f, path: path}, nil
+}
+
+// leftAfter is the age from which a temporary file counts as left by a process that was
+// killed. No file takes that long to write.
+const leftAfter = 24 * time.Hour
+
+// removeLeft removes the temporary files that were left, because they hold addresses. A
+// file that cannot be removed harms nothing else.
+func removeLeft(dir, prefix string) {
+	all, err := os.ReadDir(dir)
+	if err != nil {
+		return
+	}
+	for _, entry := range all {
+		random, ours := strings.CutPrefix(entry.Name(), prefix)
+		if !ours || strings.Trim(random, "0123456789") != "" || !entry.Type().IsRegular() {
+			continue
+		}
+		if info, err := entry.Info(); err == nil && time.Since(info.ModTime()) > leftAfter {
+			_ = os.Remove(filepath.Join(dir, entry.Name()))
+		}
+	}
 }
 
 // Write writes to the temporary file.
