@@ -81,7 +81,7 @@ func (r *reader) hasObject(c *clause, lo, hi int) bool {
 		switch {
 		case w&your != 0:
 			return true
-		case k > 0 && r.isWord(c, k, "subscription", "contract") && r.isWord(c, k-1, "his", "her", "their"):
+		case k > 0 && r.isWord(c, k, "subscription", "contract", "service") && r.isWord(c, k-1, "his", "her", "their", "the"):
 			return false // that of the mailbox
 		case w&mail != 0:
 			return k > hi || active

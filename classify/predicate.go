@@ -379,7 +379,7 @@ func (r *reader) goneAt(i, at int) (statement, int) {
 		}
 		if w&verb != 0 {
 			switch r.text[c.words[k].start:c.words[k].end] {
-			case "accept", "accepts", "accepting", "receive", "receives", "receiving", "work", "works", "working", "supported", "subscribed", "use", "uses":
+			case "accept", "accepts", "accepting", "receive", "receives", "receiving", "work", "works", "working", "supported", "subscribed", "use", "uses", "read", "reads":
 				if r.isSomeMail(c, k+1) {
 					r.elsewhere = true // who takes no newsletters any more is still there
 					return statement{}, k + 1
