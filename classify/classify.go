@@ -17,8 +17,8 @@
 //     code by its registered meaning (RFC 3463), if that is specific; the guide's
 //     table of code pairs, if it is neither ambiguous nor known to mislead; the
 //     class of the code.
-//  5. confirm.go checks a verdict against an address against everything else
-//     that the reply and the context say. The stage and the outcome bound it: a
+//  5. confirm.go and cause.go check a verdict against an address against everything
+//     else that the reply and the context say. The stage and the outcome bound it: a
 //     deferred delivery is never held against an address, nor is anything that
 //     was said before the recipient was named.
 //
@@ -110,7 +110,7 @@ func (c *Classifier) judge(at shape) seen {
 	at.stage, at.outcome = bounce.Stage(strings.Clone(string(at.stage))), bounce.Outcome(strings.Clone(string(at.outcome)))
 	at.mta = bounce.MTA(strings.Clone(string(at.mta)))
 	j := newJudged(at)
-	v := bound(c.decide(j), j)
+	v := c.bound(c.decide(j), j)
 	v.Provider = at.provider
 	if v.Provider == "" && isProvider(group(v.Rule)) {
 		v.Provider = group(v.Rule)
@@ -200,11 +200,11 @@ func (c *Classifier) decide(j *judged) bounce.Verdict {
 
 // bound holds a verdict against the stage at which it was given, against what
 // else the reply says, and against what the MTA did.
-func bound(v bounce.Verdict, j *judged) bounce.Verdict {
+func (c *Classifier) bound(v bounce.Verdict, j *judged) bounce.Verdict {
 	v = atStage(v, j)
 	firm := true
 	if v.Reason.AddressBad() {
-		v, firm = j.confirm(v)
+		v, firm = c.confirm(v, j)
 	}
 	switch j.outcome {
 	case bounce.Deferred:

@@ -9,7 +9,7 @@ import (
 // confirm holds a verdict against an address against everything else that is
 // known, and reports whether it is firm enough to give the address up. If it is
 // not, the verdict may become another one.
-func (j *judged) confirm(v bounce.Verdict) (bounce.Verdict, bool) {
+func (c *Classifier) confirm(v bounce.Verdict, j *judged) (bounce.Verdict, bool) {
 	if j.elsewhere {
 		j.changed = "the recipient is a program, a file or an autoreply, not the address"
 		return with(v, bounce.RecipientError, bounce.LocalTrouble, bounce.ScopeLocal, bounce.Permanent), false
@@ -26,7 +26,7 @@ func (j *judged) confirm(v bounce.Verdict) (bounce.Verdict, bool) {
 		v.Disposition = bounce.Retry
 		return v, false
 	}
-	if strings.Contains(blocklist(j.text, j.textHas), ".") {
+	if strings.Contains(blocklist(j.text, j.textHas), ".") || listedAt.find(j.text, j.textHas) != nil {
 		// A blocklist that words its refusals like a missing user: it was asked first.
 		j.changed = "the reply names a blocklist"
 		return with(v, bounce.SenderReputation, bounce.IPBlocklisted, bounce.ScopeSender, bounce.Permanent), false
@@ -37,6 +37,11 @@ func (j *judged) confirm(v bounce.Verdict) (bounce.Verdict, bool) {
 	if v.Reason == bounce.BadSyntax && !r.ofSender || v.Reason == bounce.MailboxMoved && !r.elsewhere {
 		return v, true
 	}
+	if other, ok := c.otherCause(j); ok {
+		j.changed = "the reply names another cause, by " + other.Rule
+		other.Rule = v.Rule
+		return other, false
+	}
 	for i := range r.statements {
 		s := &r.statements[i]
 		if s.doubt == certain && (s.subject == recipient || s.subject == domain || s.subject == 0) {
@@ -46,6 +51,9 @@ func (j *judged) confirm(v bounce.Verdict) (bounce.Verdict, bool) {
 	j.changed = "the reply " + r.statements[0].because()
 	return v, false
 }
+
+// listedAt finds the address of a page about our IP at a blocklist.
+var listedAt = mustCompile(`\b(?:spamhaus|spamcop|barracuda\w*|sorbs|abuseat|uceprotect|mailspike|senderscore)\.\w+/\S*#`)
 
 // because says why a statement does not count against the recipient.
 func (s *statement) because() string {

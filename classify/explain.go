@@ -66,7 +66,7 @@ func (c *Classifier) Explain(d *bounce.Delivery) Explanation {
 			break
 		}
 	}
-	e.Bounded = bounded(first, bound(first, j), j)
+	e.Bounded = bounded(first, c.bound(first, j), j)
 	e.Context = j.context(first)
 	return e
 }

@@ -72,6 +72,8 @@ func (s *statement) String() string {
 
 // reading is what a reply says, clause by clause.
 type reading struct {
+	text       string
+	clauses    []clause
 	statements []statement
 	// passing reports that some clause asks to try again, or says that
 	// something is temporary.
@@ -103,7 +105,7 @@ func read(text string) *reading {
 
 // readIn finds the statements of a text in one language, and English.
 func readIn(text string, l *lexicon) *reading {
-	r := &reader{text: text, clauses: clausesOf(text, l)}
+	r := &reader{reading: reading{text: text, clauses: clausesOf(text, l)}}
 	r.topics = make([]topic, len(r.clauses))
 	for i := range r.clauses {
 		r.clause(i)
@@ -177,16 +179,14 @@ func (r *reading) certain() bool {
 
 // reader reads the clauses of a text, one after the other.
 type reader struct {
-	text    string
-	clauses []clause
-	topics  []topic
 	reading
-	senderBefore bool // a clause before this one is about the sender
-	fieldQuoted  bool // the text of a header field of the message began before
-	hedgeBefore  bool // the clause before this one only says that what follows is a guess
-	manyIn       int  // the sentence that counts addresses, plus 1
-	otherIn      int  // the sentence that began with the address of another person, plus 1
-	hedgedUntil  int  // the sentence that holds "either" or "whether", plus 1
+	topics      []topic
+	senderFrom  int  // where the first clause about the sender begins, plus 1
+	fieldQuoted bool // the text of a header field of the message began before
+	hedgeBefore bool // the clause before this one only says that what follows is a guess
+	manyIn      int  // the sentence that counts addresses, plus 1
+	otherIn     int  // the sentence that began with the address of another person, plus 1
+	hedgedUntil int  // the sentence that holds "either" or "whether", plus 1
 }
 
 // topic is what a clause is about, for the clauses after it that do not say.
@@ -251,12 +251,12 @@ func (r *reader) clause(i int) {
 		r.otherIn = c.sentence + 1
 	}
 	if i > 0 && c.mark == ':' && r.isField(&r.clauses[i-1]) {
-		r.senderBefore = true
+		r.foundSender(c)
 	}
 	for k := range found {
 		s := &found[k]
 		s.clause = span{r.text, c.words[0].start, c.words[len(c.words)-1].end}
-		if all&sender != 0 || r.senderBefore && !r.namesRecipient(c) || r.isInSender(i) {
+		if all&sender != 0 || r.isAfterSender(c) && !r.namesRecipient(c) || r.isInSender(i) {
 			s.subject = sender
 		}
 		if r.otherIn == c.sentence+1 {
@@ -273,12 +273,25 @@ func (r *reader) clause(i int) {
 	}
 	r.hedgeBefore = all&hedge != 0 && all&^(hedge|filler|preposition|takeover|mail|not) == 0
 	if all&sender != 0 {
-		r.senderBefore = true
+		r.foundSender(c)
 	}
 }
 
+// foundSender notes that a clause is about the sender.
+func (r *reader) foundSender(c *clause) {
+	if at := c.words[0].start + 1; r.senderFrom == 0 || at < r.senderFrom {
+		r.senderFrom = at
+	}
+}
+
+// isAfterSender reports whether the text speaks of the sender before a clause begins. A
+// clause in parentheses is read before the one around it: "unknown user (from <>)".
+func (r *reader) isAfterSender(c *clause) bool {
+	return r.senderFrom > 0 && c.words[0].start >= r.senderFrom-1
+}
+
 // spans reports whether a clause holds one of some words.
-func (r *reader) spans(c *clause, some ...string) bool {
+func (r *reading) spans(c *clause, some ...string) bool {
 	for i := range c.words {
 		w := r.text[c.words[i].start:c.words[i].end]
 		if slices.Contains(some, w) {

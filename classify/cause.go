@@ -1,0 +1,80 @@
+package classify
+
+import (
+	"strings"
+
+	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/lazyre"
+)
+
+// otherCause judges what a reply says beside the clauses that call the recipient bad.
+// A server that refuses us for another cause may still word it like a missing user:
+//
+//	550 5.1.1 user unknown - your server # is blacklisted
+//	550 5.1.1 user unknown: mysql query failed
+func (c *Classifier) otherCause(j *judged) (bounce.Verdict, bool) {
+	other := *j
+	other.named = j.reading().rest()
+	other.words = strings.ReplaceAll(other.named, anotherPerson, "<>")
+	other.text, other.says = other.words, nil
+	other.wordsHas = trigramsOf(other.words)
+	other.textHas = other.wordsHas
+	for i := range c.rules {
+		if at, ok := c.rules[i].match(&other); ok {
+			v := c.rules[i].Says.verdict(c.rules[i].ID)
+			return v, isOtherCause(v, &other) && (v.Category != bounce.Blocked || at.start > j.reading().statements[0].says.end)
+		}
+	}
+	return bounce.Verdict{}, false
+}
+
+// isOtherCause reports whether a verdict is a cause of its own, which has nothing to
+// do with the recipient. Nobody who answers RCPT TO has seen the message.
+func isOtherCause(v bounce.Verdict, j *judged) bool {
+	if v.Scope == bounce.ScopeMessage && j.stage != bounce.StageData && j.stage != bounce.StageEndOfData {
+		return false
+	}
+	switch v.Category {
+	case bounce.SenderReputation, bounce.RateLimit, bounce.Rejection, bounce.DMARC:
+		return group(v.Rule) != "topic"
+	case bounce.Blocked:
+		return group(v.Rule) != "topic" && ourHost.find(j.words, j.wordsHas) != nil
+	case bounce.RecipientError:
+		return v.Rule == "text/their-lookup" || v.Rule == "text/system-error"
+	}
+	return false
+}
+
+// ourHost finds words for the host that sends.
+var ourHost = mustCompile(`\b(?:client|countr(?:y|ies)|your (?:\w+ )?(?:ip|host|server|network|provider))\b`)
+
+// nextReply finds where another reply of the same session begins.
+var nextReply = lazyre.New(` [45]\d\d #?[45]\.\d`)
+
+// rest returns the text without the clauses that call the recipient bad, those that only
+// say what may be or will be, or that a check passed, and later replies. What is left
+// out is blank.
+func (r *reading) rest() string {
+	rest := []byte(r.text)
+	clear := func(from, to int) {
+		for k := from; k < to; k++ {
+			rest[k] = ' '
+		}
+	}
+	for i := range r.clauses {
+		c := &r.clauses[i]
+		all := c.roles()
+		if all&(hedge|future) != 0 || all&not == 0 && r.spans(c, "pass", "passed", "ok") {
+			clear(c.words[0].start, c.words[len(c.words)-1].end)
+		}
+	}
+	for i := range r.statements {
+		if s := &r.statements[i]; s.subject&^(recipient|domain) == 0 {
+			clear(s.clause.start, s.clause.end)
+		}
+	}
+	if at := nextReply.FindStringIndex(r.text); at != nil {
+		clear(at[0], len(rest))
+	}
+	return string(rest)
+}
