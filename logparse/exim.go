@@ -214,7 +214,7 @@ func parseEximAttempt(pattern *lazyre.Regexp, rest string, ev *bounce.Event) res
 		// :blackhole: and, with T=**bypassed**, /dev/null deliver nothing, nor does
 		// a filter that says so. An autoreply is another message, to whom it names.
 		takeEximSent(ev, fields)
-		ev.Discarded = ev.Discarded || hasAnyPrefix(who.elsewhere, ":blackhole:", "/dev/null", ">") || isAutoreplyProgram(who.elsewhere) ||
+		ev.Discarded = ev.Discarded || hasAnyPrefix(who.elsewhere, ":blackhole:", "/dev/null", ">") ||
 			m.raw("to") == "discarded" && !strings.Contains(fields, " T=")
 		return resultRead
 	}

@@ -17,16 +17,6 @@ var proxmoxReply = lazyre.New(`^(?:250 )?2\.(?:5\.0 OK|7\.0 BLOCKED) \([0-9A-F]{
 // autoreplyName matches the usual names of programs and transports that answer a message.
 var autoreplyName = lazyre.New(`(?i)auto[-_]?(?:repl|respon)|vacation`)
 
-// isAutoreplyProgram reports whether what Exim logs instead of an address is a program that
-// answers a message:
-//
-//	joe |/usr/local/cpanel/bin/autorespond joe@b.example /home/b/.autorespond (joe@b.example)
-func isAutoreplyProgram(elsewhere string) bool {
-	_, command, _ := strings.Cut(elsewhere, "|")
-	path, _, _ := strings.Cut(command, " ")
-	return autoreplyName.MatchString(path[strings.LastIndexByte(path, '/')+1:])
-}
-
 // isDropped reports whether the answer of a server nearby means that nothing was
 // delivered. The address of a recipient may follow in angle brackets.
 //
