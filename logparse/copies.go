@@ -39,6 +39,9 @@ func unmarked(line string) string {
 	}
 	text = markedAddress.ReplaceAllString(text, "=<$1>")
 	text = markedExim.ReplaceAllString(text, "$1$2$3")
+	if m := linkedExim.FindStringSubmatch(text); m != nil && m[2] == m[3] {
+		text = m[1] + m[2] + text[len(m[0]):]
+	}
 	text = linkedAddress.ReplaceAllStringFunc(text, func(link string) string {
 		if m := linkedAddress.FindStringSubmatch(link); m[1] == m[2] && m[3] == m[4] {
 			return "=<" + m[1] + m[3] + ">"
@@ -66,7 +69,9 @@ func respaced(line string) string {
 		line = doubled.ReplaceAllString(line, " ")
 	}
 	line = gluedID.ReplaceAllString(line, "$1 $2")
-	line = gluedStat.ReplaceAllString(line, "$1, stat=")
+	if fields, stat, found := strings.Cut(line, "stat="); found && !strings.Contains(fields, `"`) && !strings.Contains(fields, "status=") {
+		line = gluedField.ReplaceAllString(fields+"stat=", ", $1=") + stat
+	}
 	return gluedControl.ReplaceAllString(line, "$1, ctladdr=")
 }
 
@@ -96,6 +101,8 @@ var (
 	// "to=<[email]a@b.example[/email]>", "** [email]a@b.example[/email] R=…"
 	markedAddress = lazyre.New(`(?i)=< ?` + markedEmail + `>`)
 	markedExim    = lazyre.New(`(?i)^([^<>@="]{0,120}\b` + eximIDPattern + ` (?:\*\*|==|=>|->) )` + markedEmail + `([ :])`)
+	// "** [a@b.example](mailto:a@b.example) R=…"
+	linkedExim = lazyre.New(`^([^<>@="]{0,120}\b` + eximIDPattern + ` (?:\*\*|==|=>|->) )\[([^\[\]<>"\s]+)\]\(mailto:([^\[\]()<>"\s]+)\)`)
 	// "to=<[a@b.example](mailto:a@b.example)>", "to=a@b.example <mailto:a@b.example>"
 	linkedAddress = lazyre.New(`=<?(?:\[<?([^\[\]<>"\s]+)>?\]\(mailto:([^\[\]()<>"\s]+)\)|([^\[\]<>"\s]+) <mailto:([^\[\]()<>"\s]+)>)>?`)
 	// "a at b.example", "a(at)b.example", as archives of mailing lists write addresses
@@ -114,8 +121,8 @@ var (
 	doubled        = lazyre.New(`[ \t]{2,}`)
 	// "1xVTbv-00000r-1v ==a@b.example"
 	gluedID = lazyre.New(`^([^<>@]{0,120}\b` + eximIDPattern + ` (?:\*\*|==|=>|->))([^ =>*])`)
-	// "dsn=5.0.0,stat=Service unavailable"
-	gluedStat = lazyre.New(`^([^@<>]*to=.*?, dsn=\d\.\d{1,3}\.\d{1,3}),stat=`)
+	// "pri=30242,relay=mx.b.example. [192.0.2.1],dsn=5.0.0,stat=Service unavailable"
+	gluedField = lazyre.New(`,(ctladdr|delay|xdelay|mailer|pri|relay|dsn|stat)=`)
 	// "to=joe ctladdr=joe (1000/1000), delay=…"
 	gluedControl = lazyre.New(`^([^@<>]*to=[^ ,]*) ctladdr=`)
 )

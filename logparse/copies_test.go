@@ -43,6 +43,8 @@ func TestCopiesOfLines(t *testing.T) {
 			strings.ReplaceAll(strings.ReplaceAll(line, " ** ", " **  "), " R=", "  R="),
 			strings.Replace(strings.Replace(line, " ** ", " **", 1), " == ", " ==", 1),
 			strings.Replace(line, "dsn=5.1.1, stat=", "dsn=5.1.1,stat=", 1),
+			strings.NewReplacer("(8/0), delay=", "(8/0),delay=", ", pri=", ",pri=", "30242, dsn=", "30242,dsn=").Replace(line),
+			strings.Replace(line, " ** a@b.example", " ** [a@b.example](mailto:a@b.example)", 1),
 			strings.Replace(line, "to=<a@b.example>, ctladdr=", "to=a@b.example ctladdr=", 1),
 		} {
 			p := newParser(t, "")
