@@ -1,5 +1,7 @@
 package recipient
 
+import "net/netip"
+
 // group is the refusals of one unit by slot.
 type group struct {
 	*Search
@@ -8,6 +10,7 @@ type group struct {
 	slots    []active  // sorted
 	domains  []string  // of the addresses, by number
 	who      int       // how many addresses, or domains, there are
+	server   bool      // see isServer
 }
 
 // active is a slot with refusals.
@@ -18,14 +21,17 @@ type active struct {
 }
 
 // refused is an address or a domain that was refused in a slot, by number.
-type refused struct{ who, domain int32 }
+type refused struct {
+	who, domain int32
+	recent      bool
+}
 
 // window is a number of slots that pass the limits: from one active slot to
 // another, both included.
 type window struct{ from, to int }
 
 func (s *Search) group(unit Unit, refusals []Refusal) *group {
-	g := &group{Search: s, unit: unit, refusals: refusals}
+	g := &group{Search: s, unit: unit, refusals: refusals, server: unit.isServer()}
 	byDomain := unit.Kind == UnitDNS || unit.Kind == UnitHost
 	if unit.Kind == UnitDomain {
 		g.domains = []string{unit.Name}
@@ -60,7 +66,7 @@ func (s *Search) group(unit Unit, refusals []Refusal) *group {
 		a.end = i + 1
 		if lastSlot[who] != len(g.slots)-1 {
 			lastSlot[who] = len(g.slots) - 1
-			a.refused = append(a.refused, refused{who, domain})
+			a.refused = append(a.refused, refused{who, domain, r.Recent})
 		}
 	}
 	g.who = len(lastSlot)
@@ -102,7 +108,7 @@ func (g *group) possible() bool {
 	if len(g.domains) < g.Limits.Domains {
 		return false
 	}
-	if g.possibleOfAll() {
+	if g.server && len(g.domains) >= g.fewestOfServer() || g.possibleOfAll() {
 		return true
 	}
 	byDomain := make(map[int32][]slotRefusals)
@@ -228,10 +234,11 @@ type counts struct {
 	round   int32
 	seen    []int32       // the round in which each was counted last
 	of      map[int32]int // addresses by domain, if there are several
+	recent  map[int32]int // of these, those that accepted mail recently, if the unit is a server
 }
 
 func (g *group) count() *counts {
-	return &counts{group: g, round: 1, seen: make([]int32, g.who), of: make(map[int32]int)}
+	return &counts{group: g, round: 1, seen: make([]int32, g.who), of: make(map[int32]int), recent: make(map[int32]int)}
 }
 
 // reset begins another window.
@@ -239,6 +246,7 @@ func (w *counts) reset() {
 	w.n, w.refused = 0, 0
 	w.round++
 	clear(w.of)
+	clear(w.recent)
 }
 
 func (w *counts) add(a *active) {
@@ -250,6 +258,9 @@ func (w *counts) add(a *active) {
 		w.seen[r.who] = w.round
 		if w.n++; w.several() {
 			w.of[r.domain]++
+		}
+		if r.recent && w.server {
+			w.recent[r.domain]++
 		}
 	}
 }
@@ -290,6 +301,9 @@ func (w *counts) severalPass(from, to Slot) bool {
 	if len(w.of) < w.Limits.Domains {
 		return false
 	}
+	if w.serverPasses(from, to) {
+		return true
+	}
 	top := int32(-1)
 	for domain, n := range w.of {
 		// By name if equal: the numbers depend on the stretch of time.
@@ -318,6 +332,43 @@ func (w *counts) severalPass(from, to Slot) bool {
 	}
 	return n >= manyAddresses && len(w.of) > manyDomains && lowest >= littleShare &&
 		lowest >= manyTimes*share(w.All(from, to)-w.refused, sent)
+}
+
+// isServer reports whether the unit is one server, whose name belongs to each of its
+// domains: shared hosting. Such a server has few domains that get our mail.
+func (u Unit) isServer() bool {
+	if u.Kind != UnitRelay {
+		return false
+	}
+	_, err := netip.ParseAddr(u.Name)
+	return err == nil
+}
+
+// fewestOfServer is the least number of domains of a server that are refused together.
+func (g *group) fewestOfServer() int { return 2 * g.Limits.Addresses }
+
+const (
+	// A crowd of a server needs leastOfServer of all deliveries, and mostOfServer of
+	// those to the domains with a refusal.
+	leastOfServer, mostOfServer = 0.01, 0.6
+)
+
+// serverPasses judges a server with many domains of a few addresses, of which neither
+// share shows an outage. Addresses that accepted mail in the last days cease to exist
+// so seldom that those of several domains of one server do not do so together.
+func (w *counts) serverPasses(from, to Slot) bool {
+	if !w.server || len(w.recent) < w.fewestOfServer() {
+		return false
+	}
+	all, _ := w.Traffic.All()
+	if share(len(w.recent), all.Between(from, to)) < leastOfServer {
+		return false
+	}
+	sent := 0
+	for domain := range w.of {
+		sent += w.Traffic.Domain(w.domains[domain]).Between(from, to)
+	}
+	return share(w.n, sent) >= mostOfServer
 }
 
 // leftOut reports whether the refused addresses make up a share of the others in

@@ -23,6 +23,8 @@ var Scenarios = []Scenario{
 	{"hoster", "A hoster of 300 domains, one to three addresses each, refuses everything for an hour.", hoster},
 	{"hoster-singles", "A hoster of 200 domains, one address each, refuses everything for an hour, among much other mail.", hosterSingles},
 	{"shared-hosting", "A server of 150 domains, whose MX records all have names of their own, refuses everything for an hour.", sharedHosting},
+	{"shared-hosting-singles", "A server of 31 domains with names of their own, one address each, refuses everything for two hours, among much other mail.", sharedHostingSingles},
+	{"shared-hosting-churn", "A weekly newsletter to 400 domains of such a server, of which three cease to exist each week, and a monthly one, of which 15 do.", sharedHostingChurn},
 	{"smart-host", "A smart host takes all mail, and refuses everything for half an hour.", smartHost},
 	{"slow", "A company with 60 addresses refuses all for 20 hours, three mails an hour.", slow},
 	{"sentences", "A provider refuses 40 % for three hours, with three different replies.", sentences},
@@ -256,21 +258,54 @@ func hosterSingles(l *Log) {
 func sharedHosting(l *Log) {
 	list := l.domains("site", 150, 3)
 	other := addresses("user", 3000, "mail.example")
-	relay := func(a string) string {
-		_, domain, _ := strings.Cut(a, "@")
-		return "mail." + domain
-	}
 	for day := range 3 {
-		for _, a := range list {
-			if day < 2 {
-				l.sent(l.between(day, 8, 18), a, relay(a))
-			} else {
-				l.refused(l.between(day, 10, 11), a, relay(a), unknownUser)
-			}
+		if day < 2 {
+			l.mailShared(day, 8, 18, list, nil)
+		} else {
+			l.mailShared(day, 10, 11, list, set(list))
 		}
 		l.mail(day, 8, 18, "mx.mail.example", other, nil, "")
 	}
 	l.truth(NotBad, list)
+}
+
+// mailShared adds an attempt to each address of a list, as mail does. Each domain names
+// the server after itself.
+func (l *Log) mailShared(day int, from, to float64, list []string, dead map[string]bool) {
+	for _, a := range list {
+		_, domain, _ := strings.Cut(a, "@")
+		l.mail(day, from, to, "mail."+domain, []string{a}, dead, unknownUser)
+	}
+}
+
+func sharedHostingSingles(l *Log) {
+	list, other := l.domains("site", 31, 1), addresses("user", 2000, "mail.example")
+	for day := range 7 {
+		l.mail(day, 8, 18, "mx.mail.example", other, nil, "")
+	}
+	l.mailShared(0, 9, 12, list, nil)
+	l.mailShared(6, 10, 12, list, set(list))
+	l.truth(NotBad, list)
+}
+
+func sharedHostingChurn(l *Log) {
+	weekly, monthly, other := l.domains("site", 400, 1), l.domains("shop", 500, 1), addresses("user", 800, "mail.example")
+	var dead, gone []string
+	for week := range 6 {
+		if week > 0 {
+			dead = weekly[:3*week]
+		}
+		if week > 3 {
+			gone = monthly[:15]
+		}
+		l.mailShared(7*week, 9, 12, weekly, set(dead))
+		if week == 0 || week == 4 {
+			l.mailShared(7*week+2, 9, 12, monthly, set(gone))
+		}
+		l.mail(7*week, 8, 18, "mx.mail.example", other, nil, "")
+	}
+	l.truth(Bad, dead, gone)
+	l.truth(NotBad, weekly[len(dead):], monthly[len(gone):])
 }
 
 func smartHost(l *Log) {
