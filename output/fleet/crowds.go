@@ -3,6 +3,7 @@ package fleet
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
 
 	"github.com/jackc/pgx/v5"
@@ -169,7 +170,10 @@ func crowdOf(r *fields) (recipient.Crowd, error) {
 	}
 	domains := r.next()
 	c.Frozen = r.bool()
-	return c, json.Unmarshal(domains, &c.Domains)
+	if err := json.Unmarshal(domains, &c.Domains); err != nil {
+		return c, fmt.Errorf("row %d of bouncetail.crowds, domains: %w; no bouncetail writes this: delete the row as the owner of the tables, then run: bouncetail fleet rebuild", c.ID, err)
+	}
+	return c, nil
 }
 
 // Crowds returns the crowds of a fleet, in the order of their start.

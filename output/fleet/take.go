@@ -84,6 +84,7 @@ func (s *Sender) takeOver(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		s.dropUnsound(w)
 		if err := s.dropKnown(ctx, w); err != nil {
 			return err
 		}

@@ -1,9 +1,11 @@
 package fleet
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
@@ -313,4 +315,54 @@ func TestADecisionOfAHostWhoseClockIsAheadCanBeOverruled(t *testing.T) {
 		return e.Decide(t.Context(), recipient.Allow, []bounce.Address{jane}, "she wrote", time.Time{})
 	})
 	both("[jane@example.com|allow]")
+}
+
+// A host that somebody took over can write any row. The others take over what a host of
+// the fleet could have written, and leave the rest out.
+func TestRowsThatNoHostWritesAreNotTakenOver(t *testing.T) {
+	server, dsn, database := newFleet(t)
+	h := newHost(t, dsn, "mx1")
+	h.takes()
+	var log bytes.Buffer
+	h.sender.Log = slog.New(slog.NewTextHandler(&log, nil))
+	h.send(t)
+	at := func(local, domain string) bounce.Address {
+		return bounce.Address{Normal: local + "@" + domain, Domain: domain}
+	}
+	decide := func(to bounce.Address, key int64, domain, decision, decided, until string) {
+		t.Helper()
+		server.SQL(t, database, fmt.Sprintf("INSERT INTO bouncetail.decisions SELECT %d, E'%s', '%s', '%s', 'note', %s, %s, 9, seq + 1 FROM bouncetail.fleet_clock",
+			key, strings.ReplaceAll(to.Normal, "\n", `\n`), domain, decision, decided, until))
+	}
+	for name, c := range map[string]struct{ domain, decision, decided, until string }{
+		"good":       {"x.example", recipient.Block, "now()", "NULL"},
+		"limited":    {"x.example", recipient.Allow, "now()", "'9999-12-31'"},
+		"decision":   {"x.example", "destroy", "now()", "NULL"},
+		"domain":     {"y.example", recipient.Block, "now()", "NULL"},
+		"infinite":   {"x.example", recipient.Block, "'infinity'", "NULL"},
+		"end":        {"x.example", recipient.Block, "now()", "'infinity'"},
+		"old":        {"x.example", recipient.Block, "'4000-01-01 BC'", "NULL"},
+		"late":       {"x.example", recipient.Block, "'200000-01-01'", "NULL"},
+		"two\nlines": {"x.example", recipient.Block, "now()", "NULL"},
+	} {
+		to := at(name, "x.example")
+		decide(to, to.Key(), c.domain, c.decision, c.decided, c.until)
+	}
+	decide(at("key", "x.example"), 4711, "x.example", recipient.Allow, "now()", "NULL")
+	server.SQL(t, database, `
+		INSERT INTO bouncetail.releases SELECT 9, false, 1, '-infinity', 'infinity', '', '', '', NULL, now(), NULL, seq + 1 FROM bouncetail.fleet_clock;
+		INSERT INTO bouncetail.forgotten SELECT 4711, 'infinity', 9, seq + 1 FROM bouncetail.fleet_clock;
+		INSERT INTO bouncetail.forgotten SELECT 4712, '200000-01-01', 9, seq + 1 FROM bouncetail.fleet_clock;
+		UPDATE bouncetail.fleet_clock SET seq = seq + 1`)
+	h.send(t)
+	got := dumpSQLite(t, h.sender.Database, "SELECT recipient, decision FROM decisions UNION ALL SELECT 'release', id FROM releases UNION ALL SELECT 'forgotten', until FROM forgotten ORDER BY 1")
+	if want := "[good@x.example|block limited@x.example|allow]"; fmt.Sprint(got) != want {
+		t.Errorf("taken over were %v, want %s", got, want)
+	}
+	if !strings.Contains(log.String(), "left out") || !strings.Contains(log.String(), "rows=11") {
+		t.Errorf("the log does not say that 11 rows are left out:\n%s", log.String())
+	}
+	if n, err := h.store.Rebuild(t.Context()); n != 0 || err != nil {
+		t.Errorf("Rebuild: %d, %v, want 0 rows corrected", n, err)
+	}
 }

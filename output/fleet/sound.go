@@ -1,0 +1,44 @@
+package fleet
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/recipient"
+	"github.com/bouncetail/bouncetail/sqlite/feed"
+)
+
+// dropUnsound takes out of words what no bouncetail writes, and logs how much that is. A
+// host that somebody took over can write any row into the tables; the database of this
+// host would not hold together with it.
+func (s *Sender) dropUnsound(w *words) {
+	before := len(w.decisions) + len(w.releases) + len(w.forgotten)
+	w.decisions = slices.DeleteFunc(w.decisions, func(d feed.Decision) bool { return !soundDecision(&d) })
+	w.releases = slices.DeleteFunc(w.releases, func(m feed.Release) bool {
+		return !soundStamp(m.Since) || !soundStamp(m.Until) || !soundStamp(m.ReleasedAt) || m.WithdrawnAt != nil && !soundStamp(*m.WithdrawnAt)
+	})
+	w.forgotten = slices.DeleteFunc(w.forgotten, func(f feed.Forgotten) bool { return !soundStamp(f.Until) })
+	if n := before - len(w.decisions) - len(w.releases) - len(w.forgotten); n > 0 {
+		s.Log.Warn("decisions of other hosts are left out, because bouncetail does not write such rows; look at who can write to the tables decisions, releases and forgotten of the fleet", "rows", n)
+	}
+}
+
+// soundDecision also refuses the last thousand years, so that another decision can be later.
+func soundDecision(d *feed.Decision) bool {
+	domain := ""
+	if at := strings.LastIndexByte(d.Recipient, '@'); at >= 0 {
+		domain = d.Recipient[at+1:]
+	}
+	return bounce.Address{Normal: d.Recipient}.Key() == d.Key && domain == d.Domain && !strings.ContainsFunc(d.Recipient, isControl) &&
+		slices.Contains([]string{recipient.Allow, recipient.Block, ""}, d.Decision) &&
+		soundStamp(d.At) && d.At < "9000" && (d.Until == "" || soundStamp(d.Until))
+}
+
+func isControl(r rune) bool { return r < ' ' || r == 0x7f }
+
+// soundStamp reports whether a stamp has a year of four digits, so that stamps are ordered
+// as texts. PostgreSQL knows other years and infinity, which Stamp makes the year 1.
+func soundStamp(stamp string) bool {
+	return len(stamp) == len(bounce.StampFormat) && stamp >= "1000" && stamp[0] <= '9'
+}
