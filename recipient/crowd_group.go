@@ -10,7 +10,9 @@ type group struct {
 	slots    []active  // sorted
 	domains  []string  // of the addresses, by number
 	who      int       // how many addresses, or domains, there are
-	server   bool      // see isServer
+	// leastRecent is the least share of all deliveries that passes by recentPass. A server
+	// that each domain names after itself has few domains that get our mail.
+	leastRecent float64
 }
 
 // active is a slot with refusals.
@@ -31,7 +33,10 @@ type refused struct {
 type window struct{ from, to int }
 
 func (s *Search) group(unit Unit, refusals []Refusal) *group {
-	g := &group{Search: s, unit: unit, refusals: refusals, server: unit.isServer()}
+	g := &group{Search: s, unit: unit, refusals: refusals, leastRecent: 0.03}
+	if _, err := netip.ParseAddr(unit.Name); err == nil {
+		g.leastRecent = 0.01
+	}
 	byDomain := unit.Kind == UnitDNS || unit.Kind == UnitHost
 	if unit.Kind == UnitDomain {
 		g.domains = []string{unit.Name}
@@ -108,7 +113,7 @@ func (g *group) possible() bool {
 	if len(g.domains) < g.Limits.Domains {
 		return false
 	}
-	if g.server && len(g.domains) >= g.fewestOfServer() || g.possibleOfAll() {
+	if g.possibleOfAll() {
 		return true
 	}
 	byDomain := make(map[int32][]slotRefusals)
@@ -160,7 +165,7 @@ func (g *group) possibleOfAll() bool {
 			if n += len(a.refused); n <= g.Limits.Addresses { // one domain is left out
 				continue
 			}
-			if s := share(n, sent[i+j]-before); s >= g.share(g.unit, n-1) || n >= manyAddresses && s >= littleShare {
+			if s := share(n, sent[i+j]-before); s >= g.share(g.unit, n-1) || n >= manyAddresses && s >= littleShare || n >= g.fewestRecent() && s >= g.leastRecent {
 				return true
 			}
 		}
@@ -234,7 +239,7 @@ type counts struct {
 	round   int32
 	seen    []int32       // the round in which each was counted last
 	of      map[int32]int // addresses by domain, if there are several
-	recent  map[int32]int // of these, those that accepted mail recently, if the unit is a server
+	recent  map[int32]int // of these, those that accepted mail recently
 }
 
 func (g *group) count() *counts {
@@ -256,10 +261,10 @@ func (w *counts) add(a *active) {
 			continue
 		}
 		w.seen[r.who] = w.round
-		if w.n++; w.several() {
-			w.of[r.domain]++
+		if w.n++; !w.several() {
+			continue
 		}
-		if r.recent && w.server {
+		if w.of[r.domain]++; r.recent {
 			w.recent[r.domain]++
 		}
 	}
@@ -301,7 +306,7 @@ func (w *counts) severalPass(from, to Slot) bool {
 	if len(w.of) < w.Limits.Domains {
 		return false
 	}
-	if w.serverPasses(from, to) {
+	if w.recentPass(from, to) {
 		return true
 	}
 	top := int32(-1)
@@ -334,41 +339,30 @@ func (w *counts) severalPass(from, to Slot) bool {
 		lowest >= manyTimes*share(w.All(from, to)-w.refused, sent)
 }
 
-// isServer reports whether the unit is one server, whose name belongs to each of its
-// domains: shared hosting. Such a server has few domains that get our mail.
-func (u Unit) isServer() bool {
-	if u.Kind != UnitRelay {
-		return false
-	}
-	_, err := netip.ParseAddr(u.Name)
-	return err == nil
-}
+// fewestRecent is the least number of domains that pass by recentPass.
+func (g *group) fewestRecent() int { return 2 * g.Limits.Addresses }
 
-// fewestOfServer is the least number of domains of a server that are refused together.
-func (g *group) fewestOfServer() int { return 2 * g.Limits.Addresses }
+// mostOfThem is the share of the deliveries to the domains with a refusal that must be
+// refused as well.
+const mostOfThem = 0.6
 
-const (
-	// A crowd of a server needs leastOfServer of all deliveries, and mostOfServer of
-	// those to the domains with a refusal.
-	leastOfServer, mostOfServer = 0.01, 0.6
-)
-
-// serverPasses judges a server with many domains of a few addresses, of which neither
-// share shows an outage. Addresses that accepted mail in the last days cease to exist
-// so seldom that those of several domains of one server do not do so together.
-func (w *counts) serverPasses(from, to Slot) bool {
-	if !w.server || len(w.recent) < w.fewestOfServer() {
+// recentPass judges a unit with many domains of a few addresses, among much other mail.
+// Neither estimate of severalPass shows its outage. But addresses that accepted mail in
+// the last days cease to exist so seldom that those of several domains do not do so
+// together.
+func (w *counts) recentPass(from, to Slot) bool {
+	if len(w.recent) < w.fewestRecent() {
 		return false
 	}
 	all, _ := w.Traffic.All()
-	if share(len(w.recent), all.Between(from, to)) < leastOfServer {
+	if share(len(w.recent), all.Between(from, to)) < w.leastRecent {
 		return false
 	}
 	sent := 0
 	for domain := range w.of {
 		sent += w.Traffic.Domain(w.domains[domain]).Between(from, to)
 	}
-	return share(w.n, sent) >= mostOfServer
+	return share(w.n, sent) >= mostOfThem
 }
 
 // leftOut reports whether the refused addresses make up a share of the others in

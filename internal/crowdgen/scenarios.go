@@ -22,6 +22,8 @@ var Scenarios = []Scenario{
 	{"small-company", "The directory server of a company with eight addresses is down for an hour.", smallCompany},
 	{"hoster", "A hoster of 300 domains, one to three addresses each, refuses everything for an hour.", hoster},
 	{"hoster-singles", "A hoster of 200 domains, one address each, refuses everything for an hour, among much other mail.", hosterSingles},
+	{"hoster-few-of-many", "A hoster of 31 domains, one address each, refuses everything for two hours, among much other mail.", hosterFewOfMany},
+	{"hoster-churn", "A weekly newsletter to 3,000 domains at one hoster, of which 25 cease to exist each week.", hosterChurn},
 	{"shared-hosting", "A server of 150 domains, whose MX records all have names of their own, refuses everything for an hour.", sharedHosting},
 	{"shared-hosting-singles", "A server of 31 domains with names of their own, one address each, refuses everything for two hours, among much other mail.", sharedHostingSingles},
 	{"shared-hosting-churn", "A weekly newsletter to 400 domains of such a server, of which three cease to exist each week, and a monthly one, of which 15 do.", sharedHostingChurn},
@@ -286,6 +288,27 @@ func sharedHostingSingles(l *Log) {
 	l.mailShared(0, 9, 12, list, nil)
 	l.mailShared(6, 10, 12, list, set(list))
 	l.truth(NotBad, list)
+}
+
+func hosterFewOfMany(l *Log) {
+	list, other := l.domains("site", 31, 1), addresses("user", 2000, "mail.example")
+	for day := range 7 {
+		l.mail(day, 8, 18, "mx.mail.example", other, nil, "")
+	}
+	l.mail(0, 9, 12, "mx1.hoster.example", list, nil, "")
+	l.mail(6, 10, 12, "mx1.hoster.example", list, set(list), unknownUser)
+	l.truth(NotBad, list)
+}
+
+func hosterChurn(l *Log) {
+	list := l.domains("site", 3000, 1)
+	var dead []string
+	for week := range 5 {
+		dead = list[:25*week]
+		l.mail(7*week, 9, 15, "mx1.hoster.example", list, set(dead), unknownUser)
+	}
+	l.truth(Bad, dead)
+	l.truth(NotBad, list[len(dead):])
 }
 
 func sharedHostingChurn(l *Log) {
