@@ -135,14 +135,17 @@ func isOrnament(r rune) bool {
 // isRecipient reports whether a text may be an address: not that of "to=<>", which is
 // about nobody, nor "[email]a@b.example[/email]" and "a &lt;a@b.example&gt;" of a copy.
 // A space, a colour, an escaped bracket or the scheme of a link is at its front in a
-// copy only; "..." and "a at b.example" are addresses that an archive hid.
+// copy only; "..." and "a at b.example" are addresses that an archive hid. A person
+// masked "[hidden]@b.example".
 func isRecipient(text string) bool {
 	if text == "" || strings.IndexByte(text, '@') < 0 && strings.Contains(text, "at") && hiddenAt.MatchString(text) {
 		return false
 	}
 	switch text[0] {
-	case '[', ' ':
+	case ' ':
 		return false
+	case '[':
+		return maskedName(text) > 0
 	case '.':
 		return strings.Trim(text, ".") != ""
 	case '\\', 'm':
@@ -151,6 +154,15 @@ func isRecipient(text string) bool {
 		}
 	}
 	return text[len(text)-1] != ';' || !strings.HasSuffix(text, "&gt;")
+}
+
+// maskedName returns the length of "[hidden]" at the beginning of an address.
+func maskedName(address string) int {
+	end := strings.IndexByte(address, ']') + 1
+	if end > 2 && end < len(address) && address[end] == '@' && !strings.ContainsAny(address[1:end], `[@<>"= `) {
+		return end
+	}
+	return 0
 }
 
 // readCopy reads a line that holds a delivery and could not be read, without what a

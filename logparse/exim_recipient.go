@@ -179,7 +179,7 @@ func (p *eximQuoted) judge(before string, local int) bool {
 // lengths of the local part and of the whole, and whether there were quotes or
 // backslashes.
 func scanMailbox(s string) (local, length int, special bool) {
-	for i := 0; i < len(s); i++ {
+	for i := maskedName(s); i < len(s); i++ {
 		switch c := s[i]; c {
 		case '\\':
 			special = true
