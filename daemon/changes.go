@@ -193,6 +193,14 @@ func write[R any](ctx context.Context, c config.Config, name string, to change[R
 		return result, err
 	}
 	return atWriter(ctx, c, log, func(client *control.Client) (result R, err error) {
+		// With an older schema, the daemon is of an older version.
+		r, err := query.OpenReader(ctx, c.Database)
+		if err != nil {
+			return result, err
+		}
+		if err := r.Close(); err != nil {
+			return result, err
+		}
 		err = client.Call(ctx, name, command{settingsText(to.settings(&c)), to}, nil, &result)
 		return result, fromDaemon(err)
 	}, func() (result R, err error) {

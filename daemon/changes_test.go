@@ -1,12 +1,14 @@
 package daemon
 
 import (
+	"context"
 	"log/slog"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/bouncetail/bouncetail/config"
+	"github.com/bouncetail/bouncetail/internal/control"
 	"github.com/bouncetail/bouncetail/internal/sqldb"
 	"github.com/bouncetail/bouncetail/sqlite/dbfile"
 	"github.com/bouncetail/bouncetail/sqlite/migrations"
@@ -53,5 +55,26 @@ func TestChangesRefuseANewerDatabase(t *testing.T) {
 	}
 	if _, err := new(Rebuild).Run(t.Context(), c, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "newer bouncetail (schema 99") {
 		t.Errorf("Rebuild of a newer database: %v, want that it is newer", err)
+	}
+}
+
+// A daemon of an older version does not migrate the database, so that it is not asked.
+func TestADaemonOfAnOlderVersionHasToBeRestarted(t *testing.T) {
+	c := oldDatabase(t, len(migrations.All())-1)
+	asked := false
+	server := &control.Server{
+		Handle:  func(context.Context, *control.Request) (any, error) { asked = true; return 0, nil },
+		Kind:    kindOf,
+		Version: "0.3.0",
+		Log:     slog.New(slog.DiscardHandler),
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	wait, err := server.Serve(ctx, control.SocketOf(c.Database))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { stop(); wait() }()
+	if _, err := new(Rebuild).Run(t.Context(), c, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "restart the daemon") || asked {
+		t.Errorf("Rebuild with an older daemon: %v, and it was asked: %v; want that it has to be restarted", err, asked)
 	}
 }
