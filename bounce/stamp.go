@@ -13,10 +13,18 @@ func Stamp(t time.Time) string {
 }
 
 // AppendStamp appends a time as StampFormat. It formats the milliseconds itself,
-// because package time has a fast path only for RFC 3339 with whole seconds.
+// because package time has a fast path only for RFC 3339 with whole seconds. Times before
+// the year 0 and after 9999 become the first and the last that StampFormat has.
 func AppendStamp(b []byte, t time.Time) []byte {
 	t = t.UTC()
+	start := len(b)
 	b = t.AppendFormat(b, time.RFC3339)
+	if len(b)-start != len("2006-01-02T15:04:05Z") {
+		if t.Year() < 0 {
+			return append(b[:start], "0000-01-01T00:00:00.000Z"...)
+		}
+		return append(b[:start], "9999-12-31T23:59:59.999Z"...)
+	}
 	n := t.Nanosecond() / int(time.Millisecond)
 	return append(b[:len(b)-1], '.', '0'+byte(n/100), '0'+byte(n/10%10), '0'+byte(n%10), 'Z')
 }

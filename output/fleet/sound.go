@@ -18,7 +18,7 @@ func (s *Sender) dropUnsound(w *words) {
 	w.releases = slices.DeleteFunc(w.releases, func(m feed.Release) bool {
 		return !soundStamp(m.Since) || !soundStamp(m.Until) || !soundStamp(m.ReleasedAt) || m.WithdrawnAt != nil && !soundStamp(*m.WithdrawnAt)
 	})
-	w.forgotten = slices.DeleteFunc(w.forgotten, func(f feed.Forgotten) bool { return !soundStamp(f.Until) })
+	w.forgotten = slices.DeleteFunc(w.forgotten, func(f feed.Forgotten) bool { return !soundStamp(f.Until) || f.Until >= "9000" })
 	if n := before - len(w.decisions) - len(w.releases) - len(w.forgotten); n > 0 {
 		s.Log.Warn("decisions of other hosts are left out, because bouncetail does not write such rows; look at who can write to the tables decisions, releases and forgotten of the fleet", "rows", n)
 	}
@@ -37,8 +37,8 @@ func soundDecision(d *feed.Decision) bool {
 
 func isControl(r rune) bool { return r < ' ' || r == 0x7f }
 
-// soundStamp reports whether a stamp has a year of four digits, so that stamps are ordered
-// as texts. PostgreSQL knows other years and infinity, which Stamp makes the year 1.
+// soundStamp reports whether a stamp is one that a log or a clock may have. PostgreSQL
+// also knows infinity and years before 0, which become the years 1 and 0.
 func soundStamp(stamp string) bool {
-	return len(stamp) == len(bounce.StampFormat) && stamp >= "1000" && stamp[0] <= '9'
+	return stamp >= "1000"
 }
