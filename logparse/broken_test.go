@@ -99,6 +99,7 @@ func TestLinesBehindACutLine(t *testing.T) {
 		"Nov 23 12:57:36 mx sm-mta[4]: 6AND4fXL000084: to=<a@b.example>, delay=00:00:01,\n mailer=local, dsn=5.1.1, stat=x\n": {1, 0},
 		"2026-11-23 12:57:36 1xVTbv-00000r-1v ** a@b.example R=dnslookup\nT=remote_smtp: SMTP error from remote mail\nserver after RCPT TO:<a@b.example>: 550 no\n":                                    {1, 0},
 		"2026-11-23 12:57:36 1xVTbv-00000r-1v ** a@b.example R=dnslookup T=remote_smtp\n2026-11-23 12:57:36 1xVTbv-00000r-1v Completed\n":                                                              {2, 0},
+		"2026-11-23 12:57:36 1xVTbv-00000r-1v == a@b.example R=dnslookup T=remote_smtp\nlines 1-20\n":                                                                                                  {0, 1},
 		"2026-11-23 12:57:36 1xVTbv-00000r-1v ** a@b.example R=dnslookup T=remote_smtp\nlines 1-20\n":                                                                                                  {1, 0},
 		"Nov 23 12:57:36 mx smtpd[4]: 1e722991167e2b80 mda delivery evpid=f9293a5cb336a379\nfrom=<n@a.example> to=<a@b.example> rcpt=<a@b.example>\nuser=a delay=1s result=TempFail\nstat=Error (x)\n": {1, 0},
 	} {
@@ -109,13 +110,14 @@ func TestLinesBehindACutLine(t *testing.T) {
 	}
 }
 
-// A line of Exim that ends before the reply gives the reply in the next lines.
+// A line of Exim that ends before the reply gives the reply in the next lines, wherever
+// behind the recipient it was broken.
 func TestABrokenLineOfExim(t *testing.T) {
 	const whole = "2026-11-23 12:57:36 1xVTbv-00000r-1v == a@b.example R=dnslookup T=remote_smtp defer (-44) H=mx.b.example [192.0.2.1]: SMTP error from remote mail server after RCPT TO:<a@b.example>: 450 4.7.1 Try again later"
 	want := describeAll(events(newParser(t, ""), whole+"\n"))
 	const next = "2026-11-23 12:57:37 1xVTbv-00000r-2v Completed\n"
 	for at := range len(whole) {
-		if whole[at] != ' ' || at < strings.Index(whole, " SMTP") || at > strings.Index(whole, " 450") {
+		if whole[at] != ' ' || at < strings.Index(whole, " R=") || at > strings.Index(whole, " 450") {
 			continue
 		}
 		p := newParser(t, "")

@@ -27,6 +27,9 @@ var eximOfPage = lazyre.New(`^[A-Z]{4} error [a-z ]*after [a-z ]*(?:MAIL FROM|RC
 // eximCut matches such a message that ends before the reply.
 var eximCut = lazyre.New(`^(?:(?:SMTP|LMTP|PRDR)(?: error[^:]*)?(?::<[^>]*(?:>[^:]*)?)?(?:: host[^\]]*\]?)?:?)?$`)
 
+// eximUndecided matches a line that ends before the words that say why it was deferred.
+var eximUndecided = lazyre.New(`^` + eximIDPattern + ` == [^\s<>"]+@[^\s<>"]+(?: <[^<>"]*>)?(?: [RT]=\S+){0,2}(?: defer)?$`)
+
 // eximSession reads the stage from messages that Exim words itself:
 //
 //	SMTP timeout after RCPT TO:<a@b.example>

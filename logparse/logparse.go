@@ -369,7 +369,7 @@ func (p *Parser) finish(h *header, line string, yield func(*bounce.Event)) bool 
 			}
 		} else if result == resultRead {
 			p.yield(h, line, yield)
-		} else if (result == resultCut || g.mta != bounce.Exim) && p.holdBroken(g.mta, h, line) {
+		} else if (result == resultCut || g.mta != bounce.Exim || eximUndecided.MatchString(h.body)) && p.holdBroken(g.mta, h, line) {
 			return true
 		} else if result == resultCut && !p.joining {
 			p.yield(h, line, yield)
