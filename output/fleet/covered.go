@@ -55,7 +55,9 @@ func (e *evidence) coverage() coverage {
 		return nil
 	}
 	last := days[len(days)-1]
-	days = append(days, dayAfter(last, 1))
+	if next := dayAfter(last, 1); next > last { // days have years of four digits
+		days = append(days, next)
+	}
 	others, overlaps := make(map[int64][]int64), make(map[[2]int64]*overlap)
 	for pair := range e.both {
 		for _, p := range [][2]int64{pair, {pair[1], pair[0]}} {

@@ -138,3 +138,21 @@ func TestOneOfTheHostsThatLoseLinesCounts(t *testing.T) {
 		t.Errorf("%q, want that 1 counts", got)
 	}
 }
+
+// Behind the last day that a line can have there is none. A day of the year 10000, which sorts
+// before the others, is taken for an old one when it is read again.
+func TestNoDayFollowsTheYear9999(t *testing.T) {
+	day := func() dayCounts { return dayCounts{"9999-12-31": 40} }
+	e := &evidence{
+		both: map[[2]int64]dayCounts{{1, 2}: day()}, read: map[int64]dayCounts{1: day(), 2: day()},
+		attempts: map[int64]dayCounts{1: day(), 2: day()}, delivered: map[int64]dayCounts{1: day(), 2: day()},
+	}
+	for day := range e.coverage() {
+		if day != "9999-12-31" {
+			t.Errorf("covered on %s, want 9999-12-31 only", day)
+		}
+	}
+	if len(e.coverage()) != 1 {
+		t.Errorf("coverage() = %v, want one day", e.coverage())
+	}
+}

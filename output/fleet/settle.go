@@ -198,15 +198,17 @@ func (t *transaction) addUp(day string, before, now map[int64]int64) error {
 	return t.later(newStatement("UPDATE bouncetail.fleet_clock SET crowds_from = least(crowds_from, $1), crowds_to = greatest(crowds_to, $1)", day))
 }
 
-const week = 7
+const week = 7 // days
 
 // findCrowdsFrom finds the crowds of the week from a day on again, and stores from where
 // the next ones are to be found, because the deliveries of some days until another day are
-// added up in another way.
+// added up in another way. It leaves out days without refusals: a line with a wrong year may
+// be thousands of years away from the others.
 func (t *transaction) findCrowdsFrom(from, to string) error {
-	last := min(dayAfter(to, int(recipient.UsualTime/(24*time.Hour))+1), dayOf(t.lastRefusal))
-	if t.in.Policy.Crowds.Addresses == 0 || from > last {
-		return t.later(newStatement("UPDATE bouncetail.fleet_clock SET crowds_from = NULL, crowds_to = NULL"))
+	first := dayNumber(from)
+	last := min(dayNumber(to)+int(recipient.UsualTime/(24*time.Hour))+1, bounce.EpochDay(t.lastRefusal))
+	if t.in.Policy.Crowds.Addresses == 0 || first > last {
+		return t.crowdsAreFound()
 	}
 	f := recipient.CrowdFinder{Records: crowdRecords{transaction: t}, Memory: &recipient.CrowdMemory{}, Limits: t.in.Policy.Crowds, Crowds: t.in.Crowds}
 	f.News.Of = func(key int64) recipient.Reach { return recipient.Reach{Key: key} }
@@ -220,12 +222,42 @@ func (t *transaction) findCrowdsFrom(from, to string) error {
 	if err := t.replayKeys(changes.Affected); err != nil {
 		return err
 	}
-	return t.later(newStatement("UPDATE bouncetail.fleet_clock SET crowds_from = $1", dayAfter(from, week)))
+	next, err := t.nextDay(first + week)
+	if err != nil {
+		return err
+	}
+	if next > last {
+		return t.crowdsAreFound()
+	}
+	return t.later(newStatement("UPDATE bouncetail.fleet_clock SET crowds_from = $1", bounce.DayName(next)))
+}
+
+func (t *transaction) crowdsAreFound() error {
+	return t.later(newStatement("UPDATE bouncetail.fleet_clock SET crowds_from = NULL, crowds_to = NULL"))
+}
+
+// nextDay returns the first day, from one on, that has a refusal or belongs to a crowd that
+// is stored. Without one, it is the day behind all others.
+func (t *transaction) nextDay(day int) (int, error) {
+	next := bounce.EpochDay(t.lastRefusal) + 1
+	var refusal *int
+	if err := t.QueryRow(t.ctx, "SELECT floor(extract(epoch FROM min(occurred_at)) / 86400)::integer FROM bouncetail.refusals WHERE occurred_at >= to_timestamp($1::bigint * 86400)", day).Scan(&refusal); err != nil {
+		return 0, err
+	}
+	if refusal != nil {
+		next = min(next, *refusal)
+	}
+	for i := range t.in.Crowds {
+		c := &t.in.Crowds[i]
+		if bounce.EpochDay(msOf(c.End)) >= day {
+			next = min(next, max(day, bounce.EpochDay(msOf(c.Start))))
+		}
+	}
+	return next, nil
 }
 
 // dayAfter returns the name of the day some days after another one.
-func dayAfter(day string, days int) string {
-	return bounce.DayName(bounce.EpochDay(msOf(day+"T00:00:00.000Z")) + days)
-}
+func dayAfter(day string, days int) string { return bounce.DayName(dayNumber(day) + days) }
 
-func dayOf(ms int64) string { return bounce.DayName(bounce.EpochDay(ms)) }
+// dayNumber returns the number of a day, as bounce.EpochDay does.
+func dayNumber(day string) int { return bounce.EpochDay(msOf(day + "T00:00:00.000Z")) }

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
@@ -135,4 +136,30 @@ func TestHostsThatFollowALogSendAtTheSameTime(t *testing.T) {
 		h.send(t)
 	}
 	compare(t, "all are sent again", admin, one)
+}
+
+// A line with a wrong year is thousands of years away from the others. What is between them
+// is not searched for crowds, week by week.
+func TestDaysWithoutRefusalsAreNotSearched(t *testing.T) {
+	server, dsn, database := newFleet(t)
+	h := newHost(t, dsn, "mx1")
+	at := func(local string, at time.Time) *bounce.Batch {
+		b := &bounce.Batch{}
+		refused(local, 0).Records.Each(func(r *bounce.Record) {
+			r.At = at
+			b.Records.Add(r)
+		})
+		return b
+	}
+	h.read(t, at("first", time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC)), refused("between", 0), at("last", time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)))
+	h.send(t)
+	server.SQL(t, database, "UPDATE bouncetail.fleet_clock SET crowds_from = '0001-01-01', crowds_to = '9999-12-31'")
+	ctx, stop := context.WithTimeout(t.Context(), 30*time.Second)
+	defer stop()
+	if _, err := h.sender.SendAll(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if got := server.SQL(t, database, "SELECT crowds_from IS NULL FROM bouncetail.fleet_clock"); got != "t\n" {
+		t.Errorf("crowds are still to be found: %q", got)
+	}
 }
