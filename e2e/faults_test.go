@@ -379,13 +379,13 @@ func TestDamagedDatabaseIsRefused(t *testing.T) {
 	if out, err := exec.Command("sqlite3", db, "PRAGMA wal_checkpoint(TRUNCATE)").CombinedOutput(); err != nil {
 		t.Fatalf("sqlite3: %v: %s", err, out)
 	}
-	root, err := exec.Command("sqlite3", db, "SELECT rootpage FROM sqlite_schema WHERE name = 'bounces'").Output()
+	at, err := exec.Command("sqlite3", db, "SELECT (rootpage - 1) * page_size FROM sqlite_schema, pragma_page_size WHERE name = 'bounces'").Output()
 	log.check(err)
-	page, err := strconv.ParseInt(strings.TrimSpace(string(root)), 10, 64)
+	offset, err := strconv.ParseInt(strings.TrimSpace(string(at)), 10, 64)
 	log.check(err)
 	f, err := os.OpenFile(db, os.O_WRONLY, 0)
 	log.check(err)
-	_, err = f.WriteAt(slices.Repeat([]byte{0xff}, 3000), (page-1)*4096)
+	_, err = f.WriteAt(slices.Repeat([]byte{0xff}, 3000), offset)
 	log.check(err)
 	log.check(f.Close())
 	d = startInto(t, told, "--db", db, log.path)
