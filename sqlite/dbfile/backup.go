@@ -84,14 +84,14 @@ func Restore(ctx context.Context, from, path string) (err error) {
 	part := path + ".restoring"
 	defer os.Remove(part) // it is gone after the rename
 	if err := copyFile(from, part); err != nil {
-		return fmt.Errorf("restore: %w", err)
+		return fmt.Errorf("database %s: %w", path, err)
 	}
 	// A log of changes belongs to the old file, and would be applied to the new one.
 	if err := remove(path); err != nil {
-		return fmt.Errorf("restore: %w", err)
+		return fmt.Errorf("database %s: %w", path, err)
 	}
 	if err := os.Rename(part, path); err != nil {
-		return fmt.Errorf("restore: %w", err)
+		return fmt.Errorf("database %s: %w", path, err)
 	}
 	return atomicfile.SyncDir(filepath.Dir(path))
 }
