@@ -136,7 +136,8 @@ func (s *session) watch(ctx context.Context, stop func(), done <-chan error, han
 	// A first start logs what it found, once all that was read is saved.
 	caughtUp := s.s.caughtUp
 	var saved <-chan time.Time
-	read := int64(-1) // lines that were there at the start
+	var sent int64    // chunks that were there at the start
+	read := int64(-1) // their lines, once all are parsed
 	progress := time.NewTicker(2 * time.Second)
 	defer progress.Stop()
 	if caughtUp == nil || len(s.s.positions) > 0 {
@@ -152,17 +153,17 @@ func (s *session) watch(ctx context.Context, stop func(), done <-chan error, han
 			s.show("")
 			s.log.Info("stopped", "lines", s.p.Progress.Lines.Load(), "new_records", s.p.Progress.New.Load(), "gaps", s.p.Progress.Gaps.Load())
 			return next, err
-		case <-caughtUp:
-			caughtUp, saved = nil, time.After(2*time.Second)
+		case chunks := <-caughtUp:
+			caughtUp, saved, sent = nil, time.After(2*time.Second), int64(chunks)
 		case <-progress.C:
 			status := s.status() + "; reading what was there at the start"
 			notifySystemd(s.log, status)
 			s.show(strings.TrimPrefix(status, "STATUS="))
 		case <-saved:
-			if saved = nil; read < 0 {
+			if saved = nil; read < 0 && s.p.Progress.Chunks.Load() >= sent {
 				read = s.p.Progress.Lines.Load()
 			}
-			if s.p.Progress.Saved.Load() < read { // a full disk, for example
+			if read < 0 || s.p.Progress.Saved.Load() < read { // a busy machine or a full disk, for example
 				saved = time.After(2 * time.Second)
 				continue
 			}

@@ -37,7 +37,7 @@ type stages struct {
 	log        *slog.Logger
 	troubles   health.Retrying // of the sources
 	tailing    health.Heartbeat
-	caughtUp   chan struct{} // closed when the files are read to the end that they had at the start; nil without files
+	caughtUp   chan int // receives how many chunks were sent when the files are read to the end that they had at the start; nil without files
 }
 
 // newStages returns stages without a store, and with an empty queue.
@@ -128,7 +128,7 @@ func (s *stages) follow(c config.Config, stdin io.Reader, log *slog.Logger) (pip
 		}
 	}
 	if files {
-		s.caughtUp = make(chan struct{})
+		s.caughtUp = make(chan int, 1)
 		t, err := tailer.New(tailer.Options{
 			Patterns:  patterns,
 			Positions: s.positions,
@@ -137,7 +137,7 @@ func (s *stages) follow(c config.Config, stdin io.Reader, log *slog.Logger) (pip
 			Log:       log,
 			Retrying:  &s.troubles,
 			Heartbeat: &s.tailing,
-			CaughtUp:  func() { close(s.caughtUp) },
+			CaughtUp:  func(chunks int) { s.caughtUp <- chunks },
 		})
 		if err != nil {
 			return nil, err

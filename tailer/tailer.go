@@ -63,9 +63,9 @@ type Options struct {
 	// Retrying records failing operations, Heartbeat progress.
 	Retrying  *health.Retrying
 	Heartbeat *health.Heartbeat
-	// CaughtUp is called once, after everything that existed at the start was sent. It
-	// may be nil.
-	CaughtUp func()
+	// CaughtUp is called once, after everything that existed at the start was sent, with
+	// the number of chunks that was. It may be nil.
+	CaughtUp func(chunks int)
 }
 
 // Tailer follows files. Use New.
@@ -154,7 +154,7 @@ func (t *Tailer) Run(ctx context.Context, out chan<- bounce.Chunk) error {
 		}
 		t.o.Heartbeat.Beat()
 		if t.o.CaughtUp != nil {
-			t.o.CaughtUp()
+			t.o.CaughtUp(t.sent)
 			t.o.CaughtUp = nil
 		}
 		var err error
