@@ -41,8 +41,9 @@ func isOtherCause(v bounce.Verdict, j *judged) bool {
 		return group(v.Rule) != "topic" && ourHost.find(j.words, j.wordsHas) != nil
 	case bounce.RecipientError:
 		return v.Rule == "text/their-lookup" || v.Rule == "text/system-error"
+	default:
+		return false
 	}
-	return false
 }
 
 // ourHost finds words for the host that sends.
