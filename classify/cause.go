@@ -28,8 +28,8 @@ func (c *Classifier) otherCause(j *judged) (bounce.Verdict, bool) {
 	return bounce.Verdict{}, false
 }
 
-// isOtherCause reports whether a verdict is a cause of its own, which has nothing to
-// do with the recipient. Nobody who answers RCPT TO has seen the message.
+// isOtherCause reports whether a verdict names a cause that is not the recipient. A server
+// that answers RCPT TO has not seen the message.
 func isOtherCause(v bounce.Verdict, j *judged) bool {
 	if v.Scope == bounce.ScopeMessage && j.stage != bounce.StageData && j.stage != bounce.StageEndOfData {
 		return false
@@ -57,7 +57,7 @@ var nextReply = lazyre.New(` [45]\d\d #?[45]\.\d`)
 // out is blank.
 func (r *reading) rest() string {
 	rest := []byte(r.text)
-	clear := func(from, to int) {
+	blank := func(from, to int) {
 		for k := from; k < to; k++ {
 			rest[k] = ' '
 		}
@@ -66,16 +66,16 @@ func (r *reading) rest() string {
 		c := &r.clauses[i]
 		all := c.roles()
 		if all&(hedge|future) != 0 || all&not == 0 && r.spans(c, "pass", "passed", "ok") {
-			clear(c.words[0].start, c.words[len(c.words)-1].end)
+			blank(c.words[0].start, c.words[len(c.words)-1].end)
 		}
 	}
 	for i := range r.statements {
 		if s := &r.statements[i]; s.subject&^(recipient|domain) == 0 {
-			clear(s.clause.start, s.clause.end)
+			blank(s.clause.start, s.clause.end)
 		}
 	}
 	if at := nextReply.FindStringIndex(r.text); at != nil {
-		clear(at[0], len(rest))
+		blank(at[0], len(rest))
 	}
 	return string(rest)
 }
