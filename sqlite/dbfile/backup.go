@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/bouncetail/bouncetail/internal/atomicfile"
+	"github.com/bouncetail/bouncetail/internal/sqldb"
 	"github.com/bouncetail/bouncetail/sqlite/migrations"
 )
 
@@ -68,7 +69,8 @@ func copyTo(ctx context.Context, db *sql.DB, to string) error {
 }
 
 // Restore puts a backup in the place of a database, which no process may be
-// writing. A damaged backup is refused, and nothing is changed then.
+// writing. A damaged backup is refused, and nothing is changed then. Whenever it is
+// interrupted, the old database or the backup is there.
 func Restore(ctx context.Context, from, path string) (err error) {
 	if err := checkBackup(ctx, from); err != nil {
 		return err
@@ -81,19 +83,43 @@ func Restore(ctx context.Context, from, path string) (err error) {
 		return err
 	}
 	defer lock.Close()
+	if err := emptyLog(ctx, path); err != nil {
+		return fmt.Errorf("database %s: %w", path, err)
+	}
 	part := path + ".restoring"
 	defer os.Remove(part) // it is gone after the rename
 	if err := copyFile(from, part); err != nil {
 		return fmt.Errorf("database %s: %w", path, err)
 	}
-	// A log of changes belongs to the old file, and would be applied to the new one.
-	if err := remove(path); err != nil {
-		return fmt.Errorf("database %s: %w", path, err)
+	// SQLite applies a log to whatever database is next to it, so the old ones are gone
+	// for good before the backup has the name.
+	err = errors.Join(removeLogs(path), atomicfile.SyncDir(filepath.Dir(path)))
+	if err == nil {
+		err = os.Rename(part, path)
 	}
-	if err := os.Rename(part, path); err != nil {
+	if err != nil {
 		return fmt.Errorf("database %s: %w", path, err)
 	}
 	return atomicfile.SyncDir(filepath.Dir(path))
+}
+
+// emptyLog copies the write-ahead log that a killed writer has left into the database,
+// which is whole without it then. A database that is damaged stays as it is.
+func emptyLog(ctx context.Context, path string) error {
+	if sizeOf(path+"-wal") == 0 {
+		return nil
+	}
+	db := sqldb.Connect(path, "rw", "_busy_timeout=5000")
+	var busy, pages, done int
+	err := db.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &pages, &done)
+	err = errors.Join(err, db.Close())
+	switch {
+	case busy != 0, Contended(err):
+		return errors.New("another program reads or writes it; end that one first")
+	case NoSpace(err), ctx.Err() != nil:
+		return err
+	}
+	return nil
 }
 
 // checkBackup returns an error unless a file is a sound database of bouncetail that

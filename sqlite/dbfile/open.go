@@ -236,9 +236,12 @@ func (f *File) moveIntoPlace() error {
 func Remove(path string) error { return errors.Join(remove(path), removeFile(path+".lock")) }
 
 // remove deletes a database with what SQLite keeps next to it.
-func remove(path string) error {
+func remove(path string) error { return errors.Join(removeFile(path), removeLogs(path)) }
+
+// removeLogs deletes what SQLite keeps next to a database.
+func removeLogs(path string) error {
 	var errs []error
-	for _, end := range []string{"", "-journal", "-wal", "-shm"} {
+	for _, end := range []string{"-journal", "-wal", "-shm"} {
 		errs = append(errs, removeFile(path+end))
 	}
 	return errors.Join(errs...)
