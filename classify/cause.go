@@ -12,6 +12,7 @@ import (
 //
 //	550 5.1.1 user unknown - your server # is blacklisted
 //	550 5.1.1 user unknown: mysql query failed
+//	550 5.7.1 user unknown, relaying denied
 func (c *Classifier) otherCause(j *judged) (bounce.Verdict, bool) {
 	other := *j
 	other.named = j.reading().rest()
@@ -40,7 +41,7 @@ func isOtherCause(v bounce.Verdict, j *judged) bool {
 	case bounce.Blocked:
 		return group(v.Rule) != "topic" && ourHost.find(j.words, j.wordsHas) != nil
 	case bounce.RecipientError:
-		return v.Rule == "text/their-lookup" || v.Rule == "text/system-error"
+		return v.Rule == "text/their-lookup" || v.Rule == "text/system-error" || v.Reason == bounce.RelayDenied
 	default:
 		return false
 	}
@@ -70,7 +71,7 @@ func (r *reading) rest() string {
 		}
 	}
 	for i := range r.statements {
-		if s := &r.statements[i]; s.subject&^(recipient|domain) == 0 {
+		if s := &r.statements[i]; s.subject&(recipient|domain) != 0 || s.subject == 0 && !r.certain() {
 			blank(s.clause.start, s.clause.end)
 		}
 	}

@@ -20,6 +20,10 @@ func (c *Classifier) confirm(v bounce.Verdict, j *judged) (bounce.Verdict, bool)
 	if v.Scope == bounce.ScopeDomain {
 		return j.confirmDomain(v)
 	}
+	if strings.HasSuffix(j.enhanced, ".3.5") {
+		j.changed = "the status says that the server is set up wrongly (X.3.5)"
+		return with(v, bounce.RecipientError, bounce.SystemTrouble, bounce.ScopeNetwork, v.Disposition), false
+	}
 	r := j.reading()
 	if r.passing {
 		j.changed = "a word of the reply says that it is temporary"

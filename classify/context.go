@@ -208,7 +208,7 @@ func (r relation) String() string {
 	return [...]string{"no domain is named", "a domain is named, and the recipient is not known", "the recipient's domain is named", "another domain or host is named"}[r]
 }
 
-var hostName = lazyre.New(`\b[a-z0-9_][a-z0-9_-]*(?:\.[a-z0-9_-]+)*\.[a-z][a-z0-9-]*[a-z]\b`)
+var hostName = lazyre.New(`(?:#|\b[a-z0-9_])[a-z0-9_-]*(?:\.[a-z0-9_-]+)*\.[a-z][a-z0-9-]*[a-z]\b`)
 
 // relation returns how the names in the text relate to the recipient.
 func (j *judged) relation() relation {
