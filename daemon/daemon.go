@@ -136,7 +136,7 @@ func (s *session) watch(ctx context.Context, stop func(), done <-chan error, han
 	// A first start logs what it found, once all that was read is saved.
 	caughtUp := s.s.caughtUp
 	var saved <-chan time.Time
-	var sent int64    // chunks that were there at the start
+	var sent int64    // chunks of files that were there at the start
 	read := int64(-1) // their lines, once all are parsed
 	progress := time.NewTicker(2 * time.Second)
 	defer progress.Stop()

@@ -99,7 +99,9 @@ func (b *batcher) take(c *bounce.Chunk) error {
 		b.p.Progress.Gaps.Add(int64(len(c.Gaps)))
 	}
 	b.p.Progress.TooLong.Add(int64(c.TooLong))
-	b.p.Progress.Chunks.Add(1)
+	if c.Position.Stream > 0 { // the journal and pipes have negative numbers
+		b.p.Progress.Chunks.Add(1)
+	}
 	return nil
 }
 

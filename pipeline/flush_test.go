@@ -89,3 +89,19 @@ func TestABacklogIsSavedInLargeBatches(t *testing.T) {
 		end()
 	})
 }
+
+// A daemon waits until as many chunks are parsed as the tailer has sent, with the journal
+// and pipes next to it.
+func TestChunksOfFilesAreCounted(t *testing.T) {
+	in := make(chan bounce.Chunk)
+	p := following(in, &txStore{add: func(*bounce.Batch) error { return nil }})
+	done := make(chan error, 1)
+	go func() { done <- p.Run(t.Context()) }()
+	for _, stream := range []int64{-1, 1, -2, -1, 2} {
+		in <- bounce.Chunk{Data: "a line\n", Position: bounce.Position{Stream: stream}}
+	}
+	close(in)
+	if err := <-done; err != nil || p.Progress.Chunks.Load() != 2 {
+		t.Errorf("%d chunks of files are counted, want 2; Run: %v", p.Progress.Chunks.Load(), err)
+	}
+}

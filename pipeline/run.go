@@ -150,7 +150,7 @@ const minInterval = 50 * time.Millisecond
 
 // Progress counts what was read and saved.
 type Progress struct {
-	Chunks   atomic.Int64 // of which all lines were parsed
+	Chunks   atomic.Int64 // of files, of which all lines were parsed
 	Lines    atomic.Int64
 	TooLong  atomic.Int64 // lines skipped because of their length
 	Sent     atomic.Int64
