@@ -116,7 +116,7 @@ func (d *Daemon) follow(ctx context.Context, c config.Config, first bool, hangup
 		return nil, err
 	}
 	defer endCheckpoints()
-	defer expireStates(ctx, s.store, log)()
+	defer s.expireStates(ctx)()
 	waitForOutputs := d.startOutputs(ctx, c, s.store, &s.troubles, log)
 	defer func() { stop(); waitForOutputs() }()
 	session := &session{d: d, c: c, log: log, s: s, p: s.pipeline(source)}

@@ -34,16 +34,21 @@ func UsePolicy(ctx context.Context, s *sqlite.Store, c *config.Config, log *slog
 }
 
 // expireStates updates once a minute the states that end by time, such as an address
-// that is bad until a day.
-func expireStates(ctx context.Context, s *sqlite.Store, log *slog.Logger) (end func()) {
+// that is bad until a day. Nothing brings back what a wrong clock has ended, so it waits
+// while the clock is in doubt.
+func (s *stages) expireStates(ctx context.Context) (end func()) {
+	begun := time.Now()
 	return every(ctx, time.Minute, func(ctx context.Context) {
-		n, err := s.Expire(ctx)
+		if _, doubt := s.doubtClock(ctx, begun); doubt {
+			return
+		}
+		n, err := s.store.Expire(ctx)
 		switch {
 		case ctx.Err() != nil:
 		case err != nil:
-			log.Warn("cannot update states that end by time, retrying in a minute", "error", err)
+			s.log.Warn("cannot update states that end by time, retrying in a minute", "error", err)
 		case n > 0:
-			log.Info("states ended by time", "recipients", n)
+			s.log.Info("states ended by time", "recipients", n)
 		}
 	})
 }
@@ -54,6 +59,14 @@ const prunedAt = "pruned_at"
 // clockDoubt is how long after the last deletion a clock is doubted: a machine that has
 // lost the time may start years ahead, until it asks a time server.
 const clockDoubt = 30 * 24 * time.Hour
+
+// doubtClock returns when old records were last deleted, and reports whether that is too
+// long ago to believe. A daemon that has run for a day believes it.
+func (s *stages) doubtClock(ctx context.Context, begun time.Time) (last time.Time, doubt bool) {
+	noted, err := s.store.Noted(ctx, prunedAt)
+	last = time.Unix(noted, 0)
+	return last, err == nil && noted > 0 && time.Since(last) > clockDoubt && time.Since(begun) < 24*time.Hour
+}
 
 // prune deletes old records, and notes when it did.
 func prune(ctx context.Context, s *sqlite.Store, r sqlite.Retention, log *slog.Logger) ([]query.Count, error) {
@@ -68,13 +81,10 @@ func prune(ctx context.Context, s *sqlite.Store, r sqlite.Retention, log *slog.L
 // wrong clock is gone, and everything older is refused from then on; so if the clock is in
 // doubt at the start, it waits a day.
 func (s *stages) pruneDaily(ctx context.Context, r sqlite.Retention) (end func()) {
-	start := true
+	begun := time.Now()
 	return every(ctx, 24*time.Hour, func(ctx context.Context) {
-		begin := start
-		start = false
-		last, err := s.store.Noted(ctx, prunedAt)
-		if ago := time.Since(time.Unix(last, 0)); begin && err == nil && last > 0 && ago > clockDoubt {
-			s.log.Warn("old records are deleted tomorrow, in case the clock is wrong; if it is right, bouncetail prune deletes them now", "clock", time.Now(), "last_deleted", time.Unix(last, 0))
+		if last, doubt := s.doubtClock(ctx, begun); doubt {
+			s.log.Warn("old records are deleted and states end by time tomorrow, in case the clock is wrong; if it is right, bouncetail prune does both now", "clock", time.Now(), "last_deleted", last)
 			return
 		}
 		counts, err := prune(ctx, s.store, r, s.log)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/recipient"
 	"github.com/bouncetail/bouncetail/sqlite"
 	"github.com/bouncetail/bouncetail/sqlite/query"
 )
@@ -65,17 +66,47 @@ func TestTheDaemonDeletesOldRecordsAtItsStartAndOnceADay(t *testing.T) {
 
 		// A machine that has lost the time may start years ahead of it.
 		noteGap(0)
+		e, err := sqlite.OpenEditor(t.Context(), path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := e.Decide(t.Context(), recipient.Block, []bounce.Address{{Normal: "jane@example.com", Domain: "example.com"}}, "", time.Now().Add(50*day)); err != nil {
+			t.Fatal(err)
+		}
+		if err := e.Close(); err != nil {
+			t.Fatal(err)
+		}
+		blocked := func() int {
+			r, err := query.OpenReader(t.Context(), path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer r.Close()
+			n := 0
+			if err := r.Decisions(t.Context(), false, func(*recipient.Decision) error { n++; return nil }); err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
 		time.Sleep(100 * day)
 		stop = s.pruneDaily(t.Context(), sqlite.Retention{Gaps: 10})
+		stopExpiring := s.expireStates(t.Context())
 		synctest.Wait()
 		if n := left(); n != 1 {
 			t.Errorf("%d old gaps are left by a clock that is months ahead, want the one that was new", n)
 		}
-		time.Sleep(day + time.Second)
+		if n := blocked(); n != 1 {
+			t.Errorf("%d decisions are in force at a clock that is months ahead, want the one that was in force", n)
+		}
+		time.Sleep(day + time.Minute)
 		synctest.Wait()
 		if n := left(); n != 0 {
 			t.Errorf("%d old gaps are left after a day with that clock, want none", n)
 		}
+		if n := blocked(); n != 0 {
+			t.Errorf("%d decisions are in force after a day with that clock, want none", n)
+		}
 		stop()
+		stopExpiring()
 	})
 }
