@@ -3,7 +3,6 @@ package fleet
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"slices"
 
 	"github.com/jackc/pgx/v5"
@@ -158,30 +157,35 @@ func (t *transaction) readCrowds() error {
 }
 
 func (t *transaction) scanCrowd(r *fields) error {
-	c, err := crowdOf(r)
+	c, sound := crowdOf(r)
+	if !sound {
+		t.leaveOut("the domains of crowd %d in crowds", c.ID)
+	}
 	t.in.Crowds = append(t.in.Crowds, c)
-	return err
+	return nil
 }
 
-func crowdOf(r *fields) (recipient.Crowd, error) {
-	c := recipient.Crowd{
+// crowdOf reads a crowd, without its domains if those cannot be read. Such a crowd contains
+// no failure.
+func crowdOf(r *fields) (c recipient.Crowd, sound bool) {
+	c = recipient.Crowd{
 		ID: r.number(), Unit: recipient.Unit{Kind: recipient.UnitKind(r.text()), Name: r.text()}, Start: r.stamp(), Last: r.stamp(), End: r.stamp(),
 		Addresses: int(r.number()), Refused: int(r.number()), Attempts: int(r.number()),
 	}
 	domains := r.next()
 	c.Frozen = r.bool()
-	if err := json.Unmarshal(domains, &c.Domains); err != nil {
-		return c, fmt.Errorf("row %d of bouncetail.crowds, domains: %w; no bouncetail writes this: delete the row as the owner of the tables, then run: bouncetail fleet rebuild", c.ID, err)
+	if sound = json.Unmarshal(domains, &c.Domains) == nil; !sound {
+		c.Domains = []string{""} // which no crowd has, so that it is stored again when it is found again
 	}
-	return c, nil
+	return c, sound
 }
 
 // Crowds returns the crowds of a fleet, in the order of their start.
 func Crowds(ctx context.Context, conn *pgx.Conn) (all []recipient.Crowd, err error) {
 	err = send(ctx, conn, newStatement(selectCrowds).scan(func(r *fields) error {
-		c, err := crowdOf(r)
+		c, _ := crowdOf(r)
 		all = append(all, c)
-		return err
+		return nil
 	}))
 	return all, Explain(err)
 }

@@ -1,7 +1,6 @@
 package fleet
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 
@@ -169,11 +168,12 @@ func (t *transaction) refreshSome(keys []int64, all touches, known map[int64]*re
 			r = &recipientRow{key: key, to: news.to}
 			r.history = t.in.Replay(r.to.Domain, r.number(news.failures), news.delivery)
 		default:
-			if err := r.load(); err != nil {
-				return err
+			loaded := r.load()
+			if !loaded {
+				t.leaveOut("the memory of recipient_key %d in recipients", r.key)
 			}
 			delivery := max(r.was.LastDelivery, news.delivery)
-			if news.replay || !t.in.Extend(&r.history, r.to.Domain, r.number(news.failures), delivery) {
+			if news.replay || !loaded || !t.in.Extend(&r.history, r.to.Domain, r.number(news.failures), delivery) {
 				r.history.LastDelivery = delivery
 				older = append(older, r)
 			}
@@ -198,8 +198,9 @@ const (
 	firstAdded     = 3
 )
 
-// load makes the history that the stored row was made from.
-func (r *recipientRow) load() (err error) {
+// load makes the history that the stored row was made from, and returns false if its
+// memory cannot be read.
+func (r *recipientRow) load() bool {
 	stored := r.was.Row
 	if r.was.last.at != "" {
 		stored.LastID, stored.DecidingID = storedLast, storedDeciding
@@ -207,10 +208,9 @@ func (r *recipientRow) load() (err error) {
 			stored.DecidingID = storedLast
 		}
 	}
-	if r.history, err = stored.History(); err != nil {
-		return fmt.Errorf("recipient %s: %w", r.to.Normal, err)
-	}
-	return nil
+	var err error
+	r.history, err = stored.History()
+	return err == nil
 }
 
 // number sorts failures and numbers them, so that equal ones have the same order,

@@ -39,6 +39,7 @@ type Sender struct {
 	number     int64  // of this host in the fleet; 0 if it is not known
 	troubled   string
 	noted      noted
+	leftOut    map[string]bool // see leaveOut
 	sinceStart Sent
 }
 
@@ -244,7 +245,7 @@ func (s *Sender) sendBatch(ctx context.Context) (more bool, err error) {
 	counted, complete := s.counts.next()
 	hand := s.hand
 	hand.decisions = s.hand.some()
-	err = inTransaction(ctx, s.conn, func(tx *transaction) error {
+	err = s.inTransaction(ctx, func(tx *transaction) error {
 		t = tx
 		i, err := s.lockInstance(t)
 		if err != nil {
@@ -409,7 +410,7 @@ func (s *Sender) expire(ctx context.Context) error {
 		for _, key := range keys {
 			all.of(key)
 		}
-		err = inTransaction(ctx, s.conn, func(t *transaction) error {
+		err = s.inTransaction(ctx, func(t *transaction) error {
 			if err := t.takeClock(len(all), s.HashKey); err != nil {
 				return err
 			}

@@ -114,7 +114,7 @@ func (s *Sender) settle(ctx context.Context) (more bool, err error) {
 		s.settling = settling{true, time.Now().Add(max(settleInterval, settleShare*hosts*time.Since(begun)))}
 		return false, nil
 	}
-	return true, inTransaction(ctx, s.conn, func(t *transaction) error {
+	return true, s.inTransaction(ctx, func(t *transaction) error {
 		if _, err := s.lockInstance(t); err != nil {
 			return err
 		}
@@ -177,17 +177,21 @@ func (t *transaction) addUp(day string, before, now map[int64]int64) error {
 		changed = changed || !of.equal(&wasOf)
 		last, of, wasOf = domain, slotSum{}, slotSum{}
 	}
-	_, err = pgx.ForEachRow(rows, []any{&domain, &host, &sent, &slots}, func() (err error) {
+	_, err = pgx.ForEachRow(rows, []any{&domain, &host, &sent, &slots}, func() error {
 		if domain != last {
 			flush()
 		}
+		sound := true
 		if before[host] == 0 {
-			err = wasOf.add(sent, slots, false)
+			sound = wasOf.add(sent, slots, false)
 		}
-		if now[host] == 0 && err == nil {
-			err = of.add(sent, slots, false)
+		if now[host] == 0 {
+			sound = of.add(sent, slots, false) && sound
 		}
-		return err
+		if !sound {
+			t.leaveOut("the slots of %s on %s in daily_counts, of host %d", domain, day, host)
+		}
+		return nil
 	})
 	if flush(); err != nil || !changed {
 		return err

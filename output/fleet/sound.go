@@ -1,6 +1,8 @@
 package fleet
 
 import (
+	"context"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -22,6 +24,32 @@ func (s *Sender) dropUnsound(w *words) {
 	if n := before - len(w.decisions) - len(w.releases) - len(w.forgotten); n > 0 {
 		s.Log.Warn("decisions of other hosts are left out, because bouncetail does not write such rows; look at who can write to the tables decisions, releases and forgotten of the fleet", "rows", n)
 	}
+}
+
+// leaveOut notes what cannot be read of a row. A host that somebody took over may write
+// anything into the tables, and the senders of the others go on without it.
+func (t *transaction) leaveOut(what string, args ...any) {
+	t.leftOut = append(t.leftOut, fmt.Sprintf(what, args...))
+}
+
+// maxLeftOut bounds how many rows are named.
+const maxLeftOut = 100
+
+// inTransaction is the function of this name, and names what is left out, once.
+func (s *Sender) inTransaction(ctx context.Context, do func(t *transaction) error) error {
+	return inTransaction(ctx, s.conn, func(t *transaction) error {
+		err := do(t)
+		for _, what := range t.leftOut {
+			if s.leftOut == nil {
+				s.leftOut = make(map[string]bool)
+			}
+			if !s.leftOut[what] && len(s.leftOut) < maxLeftOut {
+				s.leftOut[what] = true
+				s.Log.Warn("a row of the fleet cannot be read and is left out, because bouncetail does not write such rows; look at who can write to the tables, then run bouncetail fleet rebuild as their owner", "row", what)
+			}
+		}
+		return err
+	})
 }
 
 // soundDecision also refuses the last thousand years, so that another decision can be later.

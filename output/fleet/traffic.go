@@ -71,14 +71,16 @@ type slotSum struct {
 	unknown bool // by slot
 }
 
-func (s *slotSum) add(sent int64, slots []byte, domains bool) error {
+// add adds what a row holds. It returns false if its slots cannot be read, which then are
+// unknown.
+func (s *slotSum) add(sent int64, slots []byte, domains bool) (sound bool) {
 	known, err := packed.UnpackSlots(slots, domains)
 	s.sent += int(sent)
-	s.unknown = s.unknown || slots == nil
+	s.unknown = s.unknown || slots == nil || err != nil
 	for _, one := range known {
 		s.slots.Add(one.Slot, one.Sent, one.Domains)
 	}
-	return err
+	return err == nil
 }
 
 func (s *slotSum) equal(other *slotSum) bool {
@@ -118,7 +120,10 @@ func (r crowdRecords) eachDay(query string, args []any, domains bool, each func(
 		if domain != lastDomain || day != last {
 			flush()
 		}
-		return sum.add(sent, slots, domains)
+		if !sum.add(sent, slots, domains) {
+			r.leaveOut("the slots of %s in daily_counts or daily_traffic", day)
+		}
+		return nil
 	})
 	flush()
 	return err
@@ -264,14 +269,18 @@ func (t *transaction) storedCounts(counts []feed.DaySent, instance int64, covere
 	var of, sent int64
 	var slots []byte
 	_, err = pgx.ForEachRow(rows, []any{&domain, &of, &sent, &slots}, func() error {
-		if of == instance {
-			return s.own.of(domain).add(sent, slots, false)
+		sum := s.own
+		if of != instance {
+			s.elsewhere[domain] = s.elsewhere[domain] || sent > 0
+			sum = s.others
 		}
-		s.elsewhere[domain] = s.elsewhere[domain] || sent > 0
-		if covered[of] != 0 {
+		if of != instance && covered[of] != 0 {
 			return nil
 		}
-		return s.others.of(domain).add(sent, slots, false)
+		if !sum.of(domain).add(sent, slots, false) {
+			t.leaveOut("the slots of %s on %s in daily_counts, of host %d", domain, counts[0].Day, of)
+		}
+		return nil
 	})
 	return s, err
 }
@@ -285,8 +294,8 @@ func (t *transaction) addDay(day string, sum *slotSum) error {
 	case err != nil:
 		return err
 	default: // NULL makes the sum unknown
-		if err := sum.add(0, stored, true); err != nil {
-			return err
+		if !sum.add(0, stored, true) {
+			t.leaveOut("the slots of %s in daily_traffic", day)
 		}
 	}
 	return t.saveAll(day, sum)

@@ -40,6 +40,8 @@ type transaction struct {
 	changes      recipient.Changes
 
 	acceptedErr error // of recipient.Inputs.Accepted
+
+	leftOut []string // see leaveOut
 }
 
 // takeClock makes the transaction the only one that changes recipients, until it ends.
