@@ -22,6 +22,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -37,6 +38,7 @@ import (
 	"github.com/bouncetail/bouncetail/sqlite"
 	"github.com/bouncetail/bouncetail/sqlite/dbfile"
 	"github.com/bouncetail/bouncetail/sqlite/query"
+	"github.com/bouncetail/bouncetail/tailer"
 	"github.com/bouncetail/bouncetail/view/report"
 )
 
@@ -66,12 +68,17 @@ func (d *Daemon) Run(ctx context.Context) error {
 		return err
 	}
 	tune.Run()
+	var unsaved error // why a transaction of several batches was lost
 	for first := true; ; first = false {
-		next, err := d.follow(ctx, c, first, hangup)
-		if err != nil || next == nil {
+		next, err := d.follow(ctx, c, first, unsaved, hangup)
+		switch unsaved = nil; {
+		case errors.Is(err, pipeline.ErrReadAgain) && ctx.Err() == nil:
+			unsaved = err
+		case err != nil || next == nil:
 			return err
+		default:
+			c = *next
 		}
-		c = *next
 	}
 }
 
@@ -91,9 +98,13 @@ type session struct {
 }
 
 // follow follows the logs until ctx ends, or until SIGHUP finds good settings,
-// which it returns.
-func (d *Daemon) follow(ctx context.Context, c config.Config, first bool, hangup <-chan os.Signal) (next *config.Config, err error) {
+// which it returns. After an error of saving it makes small transactions, which are
+// retried until they can be saved.
+func (d *Daemon) follow(ctx context.Context, c config.Config, first bool, unsaved error, hangup <-chan os.Signal) (next *config.Config, err error) {
 	log := d.NewLogger(c.Log)
+	if unsaved != nil {
+		log.Error("cannot save, following again from the stored positions", "error", unsaved)
+	}
 	s, err := openPatiently(ctx, c, first, log)
 	if ctx.Err() != nil && err != nil {
 		return nil, nil // stopped before it started
@@ -121,6 +132,13 @@ func (d *Daemon) follow(ctx context.Context, c config.Config, first bool, hangup
 	defer func() { stop(); waitForOutputs() }()
 	session := &session{d: d, c: c, log: log, s: s, p: s.pipeline(source)}
 	session.p.Parsed = s.parsed
+	canReadAgain := !slices.ContainsFunc(c.Sources, func(source config.Source) bool { return tailer.IsPipe(source.Path) })
+	if unsaved != nil {
+		why := unsaved.Error()
+		session.p.Progress.Trouble.Store(&why)
+	} else if canReadAgain {
+		session.p.Limits = readableAgain
+	}
 	session.interval, session.patience = watchdog()
 	done := make(chan error, 1)
 	go func() { done <- session.p.Run(ctx) }()
@@ -149,7 +167,12 @@ func (s *session) watch(ctx context.Context, stop func(), done <-chan error, han
 	for {
 		select {
 		case err := <-done:
-			notifySystemd(s.log, daemon.SdNotifyStopping)
+			if errors.Is(err, context.Canceled) {
+				err = nil // a large transaction was rolled back: its lines will be read again
+			}
+			if next == nil && !errors.Is(err, pipeline.ErrReadAgain) {
+				notifySystemd(s.log, daemon.SdNotifyStopping)
+			}
 			s.show("")
 			s.log.Info("stopped", "lines", s.p.Progress.Lines.Load(), "new_records", s.p.Progress.New.Load(), "gaps", s.p.Progress.Gaps.Load())
 			return next, err

@@ -118,7 +118,8 @@ func (im *Import) once(ctx context.Context, again bool) (result *Imported, err e
 	}
 	limits := pipeline.Limits{FlushInterval: flushInterval}
 	if again {
-		limits.BatchRecords, limits.TxRecords, limits.StopRecords = 2_500, 160_000, 60_000
+		limits = readableAgain
+		limits.FlushInterval = flushInterval
 	}
 	var failures incident.NewFailures
 	result, err = im.read(ctx, s, reading{

@@ -72,7 +72,7 @@ func (r *reader) pause(to pause) error {
 func (r *reader) flushAndWait() error {
 	r.saved = make(chan error, 1)
 	defer func() { r.saved = nil }()
-	if err := r.flush(true); err != nil {
+	if err := r.flush(flushLast); err != nil {
 		return err
 	}
 	r.p.reading.Idle()

@@ -125,6 +125,8 @@ type Limits struct {
 	// successes or unparsed lines, in a transaction of several batches. Rows that
 	// several batches change are then written once. 0 means one batch per transaction. A
 	// transaction that fails after its first batch cannot be retried: see ErrReadAgain.
+	// With FlushInterval 0, the transaction ends with the first batch that is not full,
+	// or when it is maxTxAge old.
 	TxRecords int
 	// StopRecords is the maximum number of records in a transaction that is committed
 	// when the program is asked to stop, because a commit takes time. A larger one is
@@ -143,6 +145,10 @@ const successWeight = 8
 // maxAge limits the age of a batch while a backlog is read, so that records become
 // visible and positions advance.
 const maxAge = 2 * time.Second
+
+// maxTxAge limits the age of a transaction of several batches, if FlushInterval is 0.
+// Other writers wait until it ends.
+const maxTxAge = 10 * time.Second
 
 // minInterval is the minimum time between two batches while lines arrive one by one,
 // for example from a pipe. A commit costs as much as hundreds of lines.
@@ -245,6 +251,7 @@ type reader struct {
 	begun   time.Time // when the first of them arrived
 	handed  time.Time // when the last batch was sealed
 	inTx    int       // records in the transaction
+	txBegun time.Time // when its first batch was sealed
 	more    bool      // the next lines are already available
 
 	released time.Time  // when successes were last released
@@ -272,7 +279,7 @@ func (r *reader) run(chunks <-chan bounce.Chunk) error {
 			if r.pending == 0 && r.inTx == 0 {
 				return nil
 			}
-			return r.flush(true)
+			return r.flush(flushLast)
 		}
 		if err := r.batcher.take(&c); err != nil {
 			return err
@@ -281,12 +288,16 @@ func (r *reader) run(chunks <-chan bounce.Chunk) error {
 		if r.pending++; r.pending == 1 {
 			r.begun = time.Now()
 		}
-		if r.batcher.records() >= r.limit || time.Since(r.begun) > cmp.Or(r.p.Limits.FlushInterval, maxAge) {
-			if err := r.flush(false); err != nil {
-				return err
-			}
-		} else {
+		switch {
+		case r.batcher.records() >= r.limit:
+			err = r.flush(flushFull)
+		case time.Since(r.begun) > cmp.Or(r.p.Limits.FlushInterval, maxAge):
+			err = r.flush(flushDue)
+		default:
 			r.hand(nil)
+		}
+		if err != nil {
+			return err
 		}
 	}
 }
@@ -294,7 +305,8 @@ func (r *reader) run(chunks <-chan bounce.Chunk) error {
 // next returns the next chunk. While it waits for one, it flushes the batch as soon
 // as the saver is idle, so that batches are small while few lines arrive. It waits
 // for minInterval after the last batch, and in a backlog until the batch is full or
-// maxAge old. If FlushInterval is set, it waits for that instead.
+// maxAge old. If FlushInterval is set, it waits for that instead. An open transaction
+// ends in the same way if no chunk follows.
 func (r *reader) next(chunks <-chan bounce.Chunk) (c bounce.Chunk, open bool, err error) {
 	defer r.p.reading.Beat()
 	for {
@@ -309,13 +321,17 @@ func (r *reader) next(chunks <-chan bounce.Chunk) (c bounce.Chunk, open bool, er
 		}
 		var ready <-chan struct{}
 		var due <-chan time.Time
-		if r.pending > 0 {
+		begun := r.begun
+		if r.pending == 0 {
+			begun = r.handed
+		}
+		if r.pending > 0 || r.inTx > 0 && r.p.Limits.FlushInterval == 0 {
 			var wait time.Duration
 			switch {
 			case r.p.Limits.FlushInterval > 0:
-				wait = r.p.Limits.FlushInterval - time.Since(r.begun)
+				wait = r.p.Limits.FlushInterval - time.Since(begun)
 			case r.more:
-				wait = maxAge - time.Since(r.begun)
+				wait = maxAge - time.Since(begun)
 			default:
 				wait = minInterval - time.Since(r.handed)
 			}
@@ -350,7 +366,7 @@ func (r *reader) next(chunks <-chan bounce.Chunk) (c bounce.Chunk, open bool, er
 		case <-ready:
 			r.p.reading.Beat()
 		}
-		if err := r.flush(false); err != nil {
+		if err := r.flush(flushDue); err != nil {
 			return c, false, err
 		}
 	}
@@ -364,14 +380,37 @@ func (r *reader) release(now time.Time) {
 	}
 }
 
-// flush seals the batch. The last one ends the transaction.
-func (r *reader) flush(last bool) error {
+// flushCause is why a batch is sealed.
+type flushCause int
+
+const (
+	flushFull flushCause = iota // the batch is full
+	flushDue                    // it has waited long enough
+	flushLast                   // no other batch may follow in the transaction
+)
+
+// endsTx reports whether the transaction ends with the batch that is sealed.
+func (r *reader) endsTx(cause flushCause) bool {
+	switch {
+	case cause == flushLast || r.inTx >= r.p.Limits.TxRecords:
+		return true
+	case r.p.Limits.FlushInterval > 0:
+		return false
+	}
+	return cause == flushDue || time.Since(r.txBegun) > maxTxAge
+}
+
+// flush seals the batch.
+func (r *reader) flush(cause flushCause) error {
 	select {
 	case <-r.idle: // the saver is about to be busy
 	default:
 	}
+	if r.inTx == 0 {
+		r.txBegun = time.Now()
+	}
 	r.inTx += r.batcher.records()
-	commit := last || r.inTx >= r.p.Limits.TxRecords
+	commit := r.endsTx(cause)
 	if commit {
 		r.inTx = 0
 	}

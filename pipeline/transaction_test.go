@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -92,6 +93,61 @@ func TestATransactionSavesSeveralBatches(t *testing.T) {
 	}
 	if transactions >= batches/2 {
 		t.Errorf("%d transactions for %d batches", transactions, batches)
+	}
+}
+
+// A daemon saves a backlog in transactions of several full batches. Each ends at its
+// limit of records, at its limit of age, or when no line has followed for a while.
+func TestABacklogIsSavedInLargeTransactions(t *testing.T) {
+	for _, c := range []struct {
+		what  string
+		pause time.Duration // between two chunks
+		more  bool          // whether the last chunk says that others are available
+		want  []int         // records of each transaction
+		after time.Duration // from the last chunk to the last commit, at most
+	}{
+		{"fast", 0, false, []int{10, 10, 5}, 100 * time.Millisecond},
+		{"slow", 3 * time.Second, false, slices.Repeat([]int{1}, 25), 100 * time.Millisecond},
+		{"the last chunk promises more", 0, true, []int{10, 10, 5}, 2 * time.Second},
+		{"with pauses", 1500 * time.Millisecond, false, []int{8, 8, 8, 1}, 100 * time.Millisecond},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var got []int
+			pending := 0
+			var committed time.Time
+			store := &txStore{
+				add: func(b *bounce.Batch) error { pending += b.Records.Len(); return nil },
+				commit: func() error {
+					got, pending, committed = append(got, pending), 0, time.Now()
+					return nil
+				},
+			}
+			lines := make(chan bounce.Chunk)
+			p := following(lines, store)
+			p.NewParser = func(*bounce.Chunk, bounce.ParserState) (pipeline.Parser, error) { return &failing{}, nil }
+			p.Queue = queue.New()
+			p.Classifier = func() pipeline.Classifier { return noVerdict{} }
+			p.Limits = pipeline.Limits{BatchRecords: 1, TxRecords: 10}
+			done := make(chan error, 1)
+			go func() { done <- p.Run(t.Context()) }()
+			const chunks = 25
+			for i := range chunks {
+				lines <- bounce.Chunk{Data: "x\n", Position: bounce.Position{Stream: 1, Offset: int64(i + 1)}, More: i < chunks-1 || c.more}
+				time.Sleep(c.pause)
+			}
+			sent := time.Now().Add(-c.pause)
+			time.Sleep(time.Minute)
+			if !slices.Equal(got, c.want) || pending > 0 {
+				t.Errorf("%s: transactions of %d records and %d unsaved, want %d", c.what, got, pending, c.want)
+			}
+			if after := committed.Sub(sent); after > c.after {
+				t.Errorf("%s: the last commit is %v after the last chunk, want at most %v", c.what, after, c.after)
+			}
+			close(lines)
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }
 
