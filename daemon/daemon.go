@@ -103,7 +103,7 @@ type session struct {
 func (d *Daemon) follow(ctx context.Context, c config.Config, first bool, unsaved error, hangup <-chan os.Signal) (next *config.Config, err error) {
 	log := d.NewLogger(c.Log)
 	if unsaved != nil {
-		log.Error("cannot save, following again from the stored positions", "error", unsaved)
+		log.Error("batch not saved, will follow again from the stored positions", "error", unsaved)
 	}
 	s, err := openPatiently(ctx, c, first, log)
 	if ctx.Err() != nil && err != nil {

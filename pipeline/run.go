@@ -134,8 +134,8 @@ type Limits struct {
 	StopRecords int
 }
 
-// defaultBatchRecords makes batches of some 15 MB. Larger batches make SQLite's
-// indexes cheaper, but increase the memory of a daemon that reads a backlog.
+// defaultBatchRecords makes batches of some 15 MB, each a transaction. Larger ones make
+// SQLite's indexes cheaper, but take more memory.
 const defaultBatchRecords = 20_000
 
 // successWeight is the number of successes, or of ids of unparsed lines, that count as
