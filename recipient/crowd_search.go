@@ -210,7 +210,8 @@ func (s *Search) take(crowds []Crowd, unit Unit, refusals []Refusal, length, pau
 	found := g.crowds(g.windows(length, pause))
 	for _, c := range found { // in the order of time
 		start, end := msOf(c.Start), msOf(c.End)
-		n := slices.IndexFunc(refusals, func(r Refusal) bool { return r.At >= start })
+		// None may be left: the hour after the crowd before may hold all of this one.
+		n, _ := slices.BinarySearchFunc(refusals, start, func(r Refusal, start int64) int { return cmp.Compare(r.At, start) })
 		rest = append(rest, refusals[:n]...)
 		for n < len(refusals) && refusals[n].At <= end {
 			n++

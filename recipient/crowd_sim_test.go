@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/internal/crowdgen"
@@ -232,5 +233,24 @@ func TestScenariosEndInTheTruth(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestACrowdWithinTheHourAfterAnother(t *testing.T) {
+	var events []crowdgen.Event
+	for i, when := range []string{"08:00", "08:01", "08:02", "08:03", "08:04", "09:09", "10:01", "10:02", "10:03", "10:04", "10:05"} {
+		at, err := time.Parse("2006-01-02 15:04", "2026-03-02 "+when)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := crowdgen.Event{At: at.AddDate(0, 0, -1), To: fmt.Sprintf("user%d@mail.example", i), Relay: "mx.mail.example"}
+		events = append(events, e)
+		e.At, e.Reason = at, "no-such-user"
+		events = append(events, e)
+	}
+	for address, state := range newWorld(events).states() {
+		if state != bounce.StateSuspect {
+			t.Errorf("%s is %s, want suspect", address, state)
+		}
 	}
 }
