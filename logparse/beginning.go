@@ -10,6 +10,7 @@ import "strings"
 //	1xVTbv-00000r-1v ** a@b.example R=…            exim
 //	6AND4fXC000084: to=<a@b.example>, delay=…      sendmail
 //	770afeddea7e9413 mta delivery evpid=…          smtpd
+//	relay: PermFail for 6430369adcce4408: session=…  smtpd
 func tagOf(text string) string {
 	id := alphanumerics(text)
 	if id < 5 || id > 24 || len(text) < id+3 {
@@ -21,6 +22,9 @@ func tagOf(text string) string {
 			return ""
 		}
 		if isWord(text[:id]) {
+			if opensmtpdOldEvent(text) && opensmtpdOld.MatchString(text) { // some runs of smtpd in the foreground have no tag
+				return "smtpd"
+			}
 			return ""
 		}
 		return tagOfField(text[id+2:], id)
@@ -138,8 +142,13 @@ func eximIDLength(text string) int {
 // delivery, behind the session if there is one.
 func opensmtpdEvent(rest string) bool {
 	start := rest[:min(len(rest), 48)]
-	return strings.Contains(start, " evpid=") ||
-		hasAnyPrefix(rest, "relay: ", "delivery: ") && strings.Contains(start, " for ")
+	return strings.Contains(start, " evpid=") || opensmtpdOldEvent(rest)
+}
+
+// opensmtpdOldEvent reports whether words are those of version 5. The line may have been
+// broken behind them.
+func opensmtpdOldEvent(rest string) bool {
+	return hasAnyPrefix(rest, "relay: ", "delivery: ") && strings.Contains(rest[:min(len(rest), 48)]+" ", " for ")
 }
 
 // eximWords reports whether Exim writes a line that begins so into its main log

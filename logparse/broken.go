@@ -1,7 +1,6 @@
 package logparse
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/bouncetail/bouncetail/bounce"
@@ -42,7 +41,7 @@ func (p *Parser) holdBroken(mta bounce.MTA, h *header, line string) bool {
 	if p.restoring || p.parted || h.outer != "" || len(line) > maxBegun || strings.Contains(strings.ToLower(h.body), status) || !strings.HasSuffix(line, h.body) {
 		return false
 	}
-	p.export = &exportEntry{Parted: true, Object: []byte(strings.TrimRight(line, " \t"))}
+	p.export = &exportEntry{Parted: true, Object: []byte(line)}
 	return true
 }
 
@@ -61,18 +60,15 @@ func (p *Parser) holdBegun(h *header, line string) bool {
 // part of it.
 func (p *Parser) readBroken(line string, yield func(*bounce.Event)) bool {
 	e := p.export
-	text := strings.TrimRight(line, " \t\r")
-	if e.Object[len(e.Object)-1] != '=' {
-		text = strings.TrimLeft(text, " \t>")
-	}
+	text := unmarkedPart(line)
 	if text == "" { // pages double the ends of lines
 		return true
 	}
-	if _, stamped := lineStamp(line); stamped || text[0] == '{' || strings.HasPrefix(text, "__") || len(e.Object)+len(text) > maxBroken || strings.Count(string(e.Object), "\n") == maxBreaks {
+	if _, stamped := lineStamp(line); stamped || text[0] == '{' || strings.HasPrefix(text, "__") || len(e.Object)+len(line) > maxBroken || strings.Count(string(e.Object), "\n") == maxBreaks {
 		return false
 	}
-	e.Object = append(append(e.Object, '\n'), text...)
-	if _, reason, found := strings.Cut(string(e.Object), "status="); found {
+	e.Object = append(append(e.Object, '\n'), strings.TrimRight(line, "\r")...)
+	if _, reason, found := strings.Cut(strings.TrimRight(string(e.Object), " \t"), "status="); found {
 		if _, reason, found = strings.Cut(reason, "("); found && closed(reason) {
 			p.endExport(yield)
 		}
@@ -82,14 +78,8 @@ func (p *Parser) readBroken(line string, yield func(*bounce.Event)) bool {
 
 // endBroken reads the line that was kept with the parts behind it, or each alone.
 func (p *Parser) endBroken(lines string, yield func(*bounce.Event)) {
-	if strings.Contains(lines, "\n") {
-		joined := []string{strings.ReplaceAll(lines, "\n", " "), strings.ReplaceAll(lines, "\n", ""), unquotedPrintable(lines)}
-		p.joining = true
-		read := slices.ContainsFunc(joined, func(whole string) bool { return p.readRestored(whole, yield) })
-		p.joining = false
-		if read {
-			return
-		}
+	if strings.Contains(lines, "\n") && p.readJoined(lines, yield) {
+		return
 	}
 	p.parted = true
 	for line := range strings.SplitSeq(lines, "\n") {
@@ -97,4 +87,43 @@ func (p *Parser) endBroken(lines string, yield func(*bounce.Event)) {
 		p.counts.Lines--
 	}
 	p.parted = false
+}
+
+// unmarkedPart returns a part of a line without indentation and the marks of a quotation.
+func unmarkedPart(line string) string {
+	return strings.TrimRight(strings.TrimLeft(line, " \t>"), " \t\r")
+}
+
+// readJoined reads the parts as one line. They were broken at spaces, or where the width
+// of a terminal ended: then they have the same length, and a word may be in two of them.
+// Of two ways to join them, the one is right with which the reply has a code.
+func (p *Parser) readJoined(lines string, yield func(*bounce.Event)) bool {
+	parts := strings.Split(lines, "\n")
+	together := strings.Join(parts, "")
+	width, sameWidth := len(parts[0]), len(parts) > 2
+	for i := range parts {
+		sameWidth = sameWidth && (i == len(parts)-1 || len(parts[i]) == width)
+		parts[i] = unmarkedPart(parts[i])
+	}
+	joined := []string{strings.Join(parts, " "), together, unquotedPrintable(strings.ReplaceAll(lines, "= \n", "=\n"))}
+	if sameWidth {
+		joined[0], joined[1] = joined[1], joined[0]
+	}
+	var best []bounce.Event
+	p.joining = true
+	for _, whole := range joined {
+		if best != nil && best[0].Reply.SMTPCode > 0 {
+			break
+		}
+		var read []bounce.Event
+		p.readRestored(whole, func(ev *bounce.Event) { read = append(read, *ev) })
+		if len(read) > 0 && strings.IndexByte(read[0].Recipient, ' ') < 0 && (best == nil || read[0].Reply.SMTPCode > 0) {
+			best = read
+		}
+	}
+	p.joining = false
+	for i := range best {
+		yield(&best[i])
+	}
+	return best != nil
 }

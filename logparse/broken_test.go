@@ -97,11 +97,12 @@ func TestLinesBehindACutLine(t *testing.T) {
 		cut + "\n" + strings.Repeat("x", 1<<20) + "\n":                                                                        {0, 1},
 		"Nov 23 12:57:36 mx postfix/smtp[4]: 4f1XyZabcd:\n" + whole + "\n":                                                    {1, 0},
 		"Nov 23 12:57:36 mx sm-mta[4]: 6AND4fXL000084: to=<a@b.example>, delay=00:00:01,\n mailer=local, dsn=5.1.1, stat=x\n": {1, 0},
-		"2026-11-23 12:57:36 1xVTbv-00000r-1v ** a@b.example R=dnslookup\nT=remote_smtp: SMTP error from remote mail\nserver after RCPT TO:<a@b.example>: 550 no\n":                                    {1, 0},
-		"2026-11-23 12:57:36 1xVTbv-00000r-1v ** a@b.example R=dnslookup T=remote_smtp\n2026-11-23 12:57:36 1xVTbv-00000r-1v Completed\n":                                                              {2, 0},
-		"2026-11-23 12:57:36 1xVTbv-00000r-1v == a@b.example R=dnslookup T=remote_smtp\nlines 1-20\n":                                                                                                  {0, 1},
-		"2026-11-23 12:57:36 1xVTbv-00000r-1v ** a@b.example R=dnslookup T=remote_smtp\nlines 1-20\n":                                                                                                  {1, 0},
-		"Nov 23 12:57:36 mx smtpd[4]: 1e722991167e2b80 mda delivery evpid=f9293a5cb336a379\nfrom=<n@a.example> to=<a@b.example> rcpt=<a@b.example>\nuser=a delay=1s result=TempFail\nstat=Error (x)\n": {1, 0},
+		"2026-11-23 12:57:36 1xVTbv-00000r-1v ** a@b.example R=dnslookup\nT=remote_smtp: SMTP error from remote mail\nserver after RCPT TO:<a@b.example>: 550 no\n":                                       {1, 0},
+		"2026-11-23 12:57:36 1xVTbv-00000r-1v ** a@b.example R=dnslookup T=remote_smtp\n2026-11-23 12:57:36 1xVTbv-00000r-1v Completed\n":                                                                 {2, 0},
+		"2026-11-23 12:57:36 1xVTbv-00000r-1v == a@b.example R=dnslookup T=remote_smtp\nlines 1-20\n":                                                                                                     {0, 1},
+		"2026-11-23 12:57:36 1xVTbv-00000r-1v ** a@b.example R=dnslookup T=remote_smtp\nlines 1-20\n":                                                                                                     {1, 0},
+		"Nov 23 12:57:36 mx smtpd[4]: relay: PermFail for\n6430369adcce4408: from=<n@a.example>, to=<a@b.example>,\nrcpt=<->, source=192.0.2.9, relay=192.0.2.1 (mx.b.example), delay=0s,\nstat=550 no\n": {1, 0},
+		"Nov 23 12:57:36 mx smtpd[4]: 1e722991167e2b80 mda delivery evpid=f9293a5cb336a379\nfrom=<n@a.example> to=<a@b.example> rcpt=<a@b.example>\nuser=a delay=1s result=TempFail\nstat=Error (x)\n":    {1, 0},
 	} {
 		p := newParser(t, "")
 		if got := endOf(p, log); len(got) != want.rows || p.Counts().Unparsed != want.unparsed || p.Counts().Lines != strings.Count(log, "\n") {
@@ -123,6 +124,29 @@ func TestABrokenLineOfExim(t *testing.T) {
 		p := newParser(t, "")
 		if got := describeAll(events(p, whole[:at]+"\n  "+whole[at+1:]+"\n"+next)); len(got) != 2 || got[0] != want[0] || p.Counts().Unparsed != 0 {
 			t.Errorf("cut at %d: got %v, want %v", at, got, want)
+		}
+	}
+}
+
+// A terminal breaks a line where its width ends, also within a word or an address.
+func TestLinesBrokenAtTheWidthOfATerminal(t *testing.T) {
+	for _, whole := range []string{
+		"Nov 23 12:57:36 mx postfix/smtp[4]: 4f1XyZabcd: to=<some.one.with.a.long.name@mail.b.example>, relay=mx.b.example[192.0.2.1]:25, delay=1, delays=0/0/0/1, dsn=5.1.1, status=bounced (host mx.b.example[192.0.2.1] said: 550 5.1.1 no such user (in reply to RCPT TO command))",
+		"2026-11-23 12:57:36 1xVTbv-00000r-1v == someone@b.example R=dnslookup T=remote_smtp defer (-44): SMTP error from remote mail server after RCPT TO:<someone@b.example>: 450 4.7.1 Try again later, when the moon is full again",
+		"Nov 23 12:57:36 mx sm-mta[4]: 6AND4fXL000084: to=<someone@mail.b.example>, delay=00:00:01, xdelay=00:00:01, mailer=esmtp, pri=30242, relay=mx.b.example. [192.0.2.1], dsn=5.1.1, reply=550 5.1.1 no such user, stat=User unknown",
+	} {
+		want := describeAll(events(newParser(t, ""), whole+"\n"))
+		for width := 60; width < 110; width++ {
+			var log strings.Builder
+			for rest := whole; rest != ""; {
+				n := min(width, len(rest))
+				log.WriteString(rest[:n] + "\n")
+				rest = rest[n:]
+			}
+			p := newParser(t, "")
+			if got := endOf(p, log.String()); strings.Join(got, "\n") != strings.Join(want, "\n") || p.Counts().Unparsed != 0 {
+				t.Errorf("%s\n got %v, not parsed: %v\nwant %v", log.String(), got, p.TakeUnparsed(), want)
+			}
 		}
 	}
 }

@@ -67,6 +67,7 @@ func TestCopiesOfPostfixLines(t *testing.T) {
 		strings.ReplaceAll(line, "=", "=3D"),
 		strings.ReplaceAll(line, " ", "\u00a0"),
 		strings.Replace(line, ": to", ":\u00a0to", 1),
+		line + " \t ",
 		strings.NewReplacer("[", `\[`, "]", `\]`).Replace(line),
 		strings.NewReplacer("[", `\[`, "]", `\]`, "<", `\<`, ">", `\>`).Replace(line),
 		strings.NewReplacer("<", "&lt;", ">", "&gt;").Replace(line) + "<br />",

@@ -12,10 +12,14 @@ func TestGluedLines(t *testing.T) {
 		header   = "Nov 23 12:57:36 mx postfix/"
 		delivery = header + "smtp[4]: 4f1XyZabcd: to=<a@b.example>, relay=mx.b.example[192.0.2.1]:25, delay=1, delays=0/0/0/1, dsn=5.1.1, status=bounced (host mx.b.example[192.0.2.1] said: 550 5.1.1 no (in reply to RCPT TO command))"
 		removed  = header + "qmgr[2]: 4f1XyZabcd: removed"
+		sendmail = "Nov 23 12:57:36 mx sm-mta[4]: 6AND4fXL000084"
 	)
 	for line, want := range map[string]int{
 		header + "smtpd[1]: connect from a.example[192.0.2.9] " + delivery + " " + removed:                                                     1,
 		header + "qmgr[2]: 4f1XyZabcd: from=<n@a.example>, size=1, nrcpt=1 (queue active) " + delivery:                                         1,
+		sendmail + ": DSN: User unknown" + sendmail + ": to=joe, delay=00:00:01, mailer=local, dsn=5.1.1, stat=User unknown":                   1,
+		sendmail + ": ruleset=check_rcpt, arg1=<" + sendmail + ": to=joe, delay=0, mailer=local, stat=Sent>, reject=550 no":                    1,
+		header + "qmgr[2]: 4f1XyZabcd: removed" + delivery:                                                                                     1,
 		header + `smtpd[1]: connect from a.example[192.0.2.9]\n` + delivery:                                                                    1,
 		header + "smtpd[1]: connect from a.example[192.0.2.9]<br>" + delivery:                                                                  1,
 		"2026-11-23T12:57:36Z mx postfix/pickup[2]: 4f1XyZabcd: uid=0 from=<root> " + delivery:                                                 1,

@@ -179,6 +179,7 @@ var headerTests = []struct{ name, form, time, host string }{
 
 	// systems and collectors of other kinds
 	{"syslog-ng with a chain of hosts", "Nov 23 12:57:36 s_net@mx/mx postfix/DAEMON[474]: BODY", "2026-11-23T12:57:36Z", "s_net@mx/mx"},
+	{"forwarded by AIX itself", "Nov 23 12:57:36 Message forwarded from mx: postfix/DAEMON[474]: BODY", "2026-11-23T12:57:36Z", "mx"},
 	{"AIX", "Nov 23 12:57:36 mx mail:info postfix/DAEMON[474]: BODY", "2026-11-23T12:57:36Z", "mx"},
 	{"Sophos UTM", "2026:11:23-12:57:36 mx postfix/DAEMON[474]: BODY", "2026-11-23T12:57:36Z", "mx"},
 	{"macOS", "2026-11-23 12:57:36.123456+0100  mx DAEMON[474]: BODY", "2026-11-23T11:57:36.123456Z", "mx"},

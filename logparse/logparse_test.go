@@ -436,6 +436,9 @@ func TestOldOpenSMTPDIsRead(t *testing.T) {
 			t.Errorf("%s\n%d events, want 1", line, len(got))
 			continue
 		}
+		if bare := events(newParser(t, ""), "2026-11-23_12:57:36.12345 "+line+"\n"); row(bare) != row(got) {
+			t.Errorf("%s, without a tag\n got %s\nwant %s", line, row(bare), row(got))
+		}
 		ev := got[0]
 		if s := fmt.Sprintf("%s %s %s %d %s %s", ev.Outcome, ev.Recipient, ev.Transport, ev.Reply.SMTPCode, ev.Reply.RelayHost, ev.QueueID); s != want || ev.Sender != "n@a.example" {
 			t.Errorf("%s\n got %s\nwant %s", line, s, want)

@@ -139,7 +139,7 @@ func losesPostfix(h *header) bool {
 // isGlued reports whether a line holds a delivery of another line, as pages do that lost
 // the ends of the lines. It is not read: a stranger may have written it.
 func isGlued(body string) bool {
-	if !strings.Contains(body, ", status=") {
+	if !containsAny(body, ", status=", ", stat=") {
 		return false
 	}
 	at := gluedDelivery.FindStringIndex(body)
@@ -150,14 +150,16 @@ func isGlued(body string) bool {
 // header check logs "4XabcZ1y2z: info: header Subject: …".
 var quotes = lazyre.New(`\b(?:said|warning|reject): |^[0-9A-Za-z]{5,24}: [a-z]+: `)
 
-var gluedDelivery = lazyre.New(`(?: |\\n|<br ?/?>)(?:[A-Z][a-z]{2} [ 1-3]?\d \d\d:\d\d:\d\d|\d{4}-\d\d-\d\dT\S{1,40}) \S{1,100} postfix[\w-]{0,40}/\w{1,40}\[\d+\]: [0-9A-Za-z]{5,24}: to=<[^<>]*>, (?:orig_to=<[^<>]*>, )?relay=`)
+var gluedDelivery = lazyre.New(`(?:[A-Z][a-z]{2} [ 1-3]?\d \d\d:\d\d:\d\d|\d{4}-\d\d-\d\dT\S{1,40}) \S{1,100} ` +
+	`(?:postfix[\w-]{0,40}/\w{1,40}\[\d+\]: [0-9A-Za-z]{5,24}: to=<[^<>]*>, (?:orig_to=<[^<>]*>, )?relay=|` +
+	`s(?:endmail|m-[a-z-]+)\[\d+\]: [0-9A-Za-z]{5,24}: to=[^=]*, (?:ctladdr|delay)=)`)
 
 func losesSendmail(h *header) bool {
 	if !namesRecipient(h.body) {
 		return false
 	}
 	body := usualForm(h.body)
-	return leadsToRecipient(body) && !strings.Contains(body, "stat=queued") && !strings.Contains(body, "quarantine")
+	return isGlued(body) || leadsToRecipient(body) && !strings.Contains(body, "stat=queued") && !strings.Contains(body, "quarantine")
 }
 
 func losesOpenSMTPD(h *header) bool {

@@ -84,7 +84,7 @@ func claimsOpenSMTPD(tag string) bool {
 func parseOpenSMTPD(h *header, ev *bounce.Event) result {
 	start := h.body[:min(len(h.body), 48)]
 	*ev = bounce.Event{Delivery: bounce.Delivery{MTA: bounce.OpenSMTPD}}
-	if (strings.HasPrefix(start, "relay: ") || strings.HasPrefix(start, "delivery: ")) && strings.Contains(start, " for ") {
+	if opensmtpdOldEvent(h.body) {
 		return parseOpenSMTPDOld(h.body, ev)
 	}
 	if m := opensmtpdSession.FindStringSubmatch(h.body); m != nil {

@@ -20,8 +20,9 @@ func (u *unusual) cutPart(rest string) (string, bool) {
 		}
 		return rest[end+1:], isName(inside) && u.addName(inside) // of a source, or instead of a host that was taken out
 	}
-	if after, found := strings.CutPrefix(rest, "Message forwarded from "); found && u.named == 1 { // AIX
+	if after, found := strings.CutPrefix(rest, "Message forwarded from "); found && u.named < 2 { // AIX
 		u.names, after, found = strings.Cut(after, ":")
+		u.named = 1
 		return after, found && isName(u.names)
 	}
 	word, after := cutWord(rest)

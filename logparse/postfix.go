@@ -200,6 +200,9 @@ func parsePostfix(h *header, ev *bounce.Event) result {
 	// match.
 	colon := strings.IndexByte(h.body[:min(len(h.body), 26)], ':')
 	if colon < 5 || len(h.body) < colon+9 || h.body[colon+1] != ' ' || !postfixEvent(h.body[colon+2:]) || isWord(h.body[:colon]) {
+		if colon >= 5 && strings.HasPrefix(h.body[colon:], ":from=<") {
+			return parsePostfix(&header{tag: h.tag, body: h.body[:colon+1] + " " + h.body[colon+1:]}, ev) // a copy lost the space
+		}
 		return parsePostfixPart(h, ev)
 	}
 	*ev = bounce.Event{Delivery: bounce.Delivery{MTA: bounce.Postfix}}
@@ -320,7 +323,7 @@ func parsePostfixDelivery(h *header, ev *bounce.Event) result {
 // parsePostfixReason reads what stands in the parentheses behind the status,
 // with the last one still on it unless the line was cut.
 func parsePostfixReason(r *bounce.Reply, reason string) {
-	reason = strings.TrimSuffix(reason, ")")
+	reason = strings.TrimSuffix(strings.TrimRight(reason, " "), ")") // a copy may have spaces behind
 	reason = strings.TrimPrefix(reason, suspended)
 	if server, rest, found := strings.Cut(reason, "]: "); found && strings.HasPrefix(server, "delivery via ") { // before 2.3
 		reason = rest

@@ -46,3 +46,12 @@ func TestPartsOfADeliveryOfPostfix(t *testing.T) {
 		}
 	}
 }
+
+// Copies lose the space behind the queue ID, also of a line that ends a message.
+func TestAnExpiryWithoutASpaceBehindTheID(t *testing.T) {
+	const whole = "Nov 23 12:57:36 mx postfix/qmgr[4]: 4f1XyZabcd: from=<n@a.example>, status=expired, returned to sender\n"
+	want := row(events(newParser(t, ""), whole))
+	if got := row(events(newParser(t, ""), strings.Replace(whole, "abcd: ", "abcd:", 1))); got != want || got == "" {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
