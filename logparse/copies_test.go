@@ -67,7 +67,7 @@ func TestCopiesOfPostfixLines(t *testing.T) {
 		strings.ReplaceAll(line, "=", "=3D"),
 		strings.ReplaceAll(line, " ", "\u00a0"),
 		strings.Replace(line, ": to", ":\u00a0to", 1),
-		line + " \t ",
+		strings.NewReplacer("<", "&lt;", ">", "&gt;", " ", "&nbsp;").Replace(line),
 		strings.NewReplacer("[", `\[`, "]", `\]`).Replace(line),
 		strings.NewReplacer("[", `\[`, "]", `\]`, "<", `\<`, ">", `\>`).Replace(line),
 		strings.NewReplacer("<", "&lt;", ">", "&gt;").Replace(line) + "<br />",
@@ -86,6 +86,16 @@ func TestCopiesOfPostfixLines(t *testing.T) {
 	for _, ev := range events(newParser(t, ""), sendmail+"\n") {
 		if ev.Recipient == "v@bank.example" {
 			t.Errorf("%q\n got %s", sendmail, describe(&ev))
+		}
+	}
+}
+
+// What a copy has behind a line is no part of the reply.
+func TestSpacesBehindALineOfPostfix(t *testing.T) {
+	for _, reason := range []string{"connect to mx.b.example[192.0.2.1]:25: Connection refused", "host mx.b.example[192.0.2.1] said: 550 no (in reply to RCPT TO command)"} {
+		line := "Nov 23 12:57:36 mx postfix/smtp[4]: 4f1XyZabcd: to=<a@b.example>, relay=mx.b.example[192.0.2.1]:25, delay=1, delays=0/0/0/1, dsn=5.0.0, status=bounced (" + reason + ")"
+		if got, want := row(events(newParser(t, ""), line+" \t\n")), row(events(newParser(t, ""), line+"\n")); got != want {
+			t.Errorf("got %s\nwant %s", got, want)
 		}
 	}
 }

@@ -37,7 +37,7 @@ func usualForm(line string) string {
 	if strings.IndexByte(line, '\t') >= 0 || strings.Contains(line, "  ") || strings.IndexByte(line, "\u00a0"[0]) >= 0 {
 		line = strings.Join(strings.Fields(line), " ")
 	}
-	if containsAny(line, "&lt;", "&gt;", `\u003c`) {
+	if containsAny(line, "&lt;", "&gt;", `\u003c`, `to\=`) {
 		line = entities.Replace(line)
 	}
 	if strings.Contains(line, "TO=") || strings.Contains(line, "EVPID=") {
@@ -47,7 +47,7 @@ func usualForm(line string) string {
 }
 
 var (
-	entities    = strings.NewReplacer("&lt;", "<", "&gt;", ">", "&quot;", `"`, "&amp;", "&", `\u003c`, "<", `\u003e`, ">")
+	entities    = strings.NewReplacer("&lt;", "<", "&gt;", ">", "&quot;", `"`, "&nbsp;", " ", "&amp;", "&", `\u003c`, "<", `\u003e`, ">", `\=`, "=")
 	upperFields = strings.NewReplacer("TO=", "to=", "STATUS=", "status=", "STAT=", "stat=", "DELAY=", "delay=", "EVPID=", "evpid=", "RESULT=", "result=")
 )
 

@@ -156,6 +156,9 @@ func cutInReplyTo(reason string) (text, command string) {
 	const mark = " (in reply to "
 	at := strings.LastIndexByte(reason, '(') - 1
 	if at < 0 || !strings.HasPrefix(reason[at:], mark) || reason[len(reason)-1] != ')' {
+		if whole := strings.TrimRight(reason, " "); len(whole) < len(reason) && closed(whole) {
+			return cutInReplyTo(whole[:len(whole)-1]) // of a copy, with spaces behind the line
+		}
 		return reason, ""
 	}
 	command = reason[at+len(mark) : len(reason)-1]
@@ -323,7 +326,7 @@ func parsePostfixDelivery(h *header, ev *bounce.Event) result {
 // parsePostfixReason reads what stands in the parentheses behind the status,
 // with the last one still on it unless the line was cut.
 func parsePostfixReason(r *bounce.Reply, reason string) {
-	reason = strings.TrimSuffix(strings.TrimRight(reason, " "), ")") // a copy may have spaces behind
+	reason = strings.TrimSuffix(reason, ")")
 	reason = strings.TrimPrefix(reason, suspended)
 	if server, rest, found := strings.Cut(reason, "]: "); found && strings.HasPrefix(server, "delivery via ") { // before 2.3
 		reason = rest
