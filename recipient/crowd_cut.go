@@ -53,11 +53,15 @@ const (
 // shareAround returns the share from which refusals before and after those of the
 // windows of a crowd belong to it.
 func (g *group) shareAround(refusals []Refusal) float64 {
-	if g.several() {
-		return mostly
+	w, _, _ := g.counted(refusals)
+	of := mostlyOf * share(w.refused, g.sentAround(refusals[0].At, refusals[len(refusals)-1].At))
+	switch {
+	case g.several():
+		return max(recentPart*g.least(g.unit), min(mostly, of))
+	case g.unit.Kind == UnitDomain && !g.recent:
+		return max(leastAround, min(mostAround, of))
 	}
-	w, from, to := g.counted(refusals)
-	return max(leastAround, min(mostAround, mostlyOf*share(w.refused, g.sent(from, to))))
+	return max(g.least(g.unit), min(mostAround, of))
 }
 
 // longestPause returns the longest pause before and after those refusals, in
@@ -72,9 +76,12 @@ func (g *group) longestPause() int64 {
 // earliest returns the first refusal that belongs to a crowd that begins with
 // another one, by the share around it. Refusals before low are in another crowd.
 func (g *group) earliest(low, first int, around float64) int {
-	earliest := first
+	earliest, recent := first, 0
 	for i := first - 1; i >= low && g.refusals[i+1].At-g.refusals[i].At <= g.longestPause(); i-- {
-		if share(first-i, g.sentAround(g.refusals[i].At, g.refusals[first].At)) >= around {
+		if g.refusals[i].Recent {
+			recent++
+		}
+		if g.belong(first-i, recent, g.sentAround(g.refusals[i].At, g.refusals[first].At), around) {
 			earliest = i
 		}
 	}
@@ -84,13 +91,22 @@ func (g *group) earliest(low, first int, around float64) int {
 // latest returns the index after the last refusal that belongs to a crowd that has
 // those up to end, without end.
 func (g *group) latest(end, high int, around float64) int {
-	latest := end
+	latest, recent := end, 0
 	for i := end; i < high && g.refusals[i].At-g.refusals[i-1].At <= g.longestPause(); i++ {
-		if share(i+1-end, g.sentAround(g.refusals[end-1].At, g.refusals[i].At)) >= around {
+		if g.refusals[i].Recent {
+			recent++
+		}
+		if g.belong(i+1-end, recent, g.sentAround(g.refusals[end-1].At, g.refusals[i].At), around) {
 			latest = i + 1
 		}
 	}
 	return latest
+}
+
+// belong reports whether refusals next to a crowd belong to it. Of a domain, few that are
+// Recent are enough: addresses that accept mail seldom cease to exist that soon.
+func (g *group) belong(n, recent, sent int, around float64) bool {
+	return share(n, sent) >= around || g.unit.Kind == UnitDomain && share(recent, sent) >= g.amongRecent().least(g.unit)
 }
 
 // sentAround returns the deliveries that a few refusals between two times are compared

@@ -1,7 +1,5 @@
 package recipient
 
-import "net/netip"
-
 // group is the refusals of one unit by slot.
 type group struct {
 	*Search
@@ -10,9 +8,6 @@ type group struct {
 	slots    []active  // sorted
 	domains  []string  // of the addresses, by number
 	who      int       // how many addresses, or domains, there are
-	// leastRecent is the least share of all deliveries that passes by recentPass. A server
-	// that each domain names after itself has few domains that get our mail.
-	leastRecent float64
 }
 
 // active is a slot with refusals.
@@ -33,10 +28,7 @@ type refused struct {
 type window struct{ from, to int }
 
 func (s *Search) group(unit Unit, refusals []Refusal) *group {
-	g := &group{Search: s, unit: unit, refusals: refusals, leastRecent: 0.03}
-	if _, err := netip.ParseAddr(unit.Name); err == nil {
-		g.leastRecent = 0.01
-	}
+	g := &group{Search: s, unit: unit, refusals: refusals}
 	byDomain := unit.Kind == UnitDNS || unit.Kind == UnitHost
 	if unit.Kind == UnitDomain {
 		g.domains = []string{unit.Name}
@@ -107,8 +99,16 @@ func share(refused, sent int) float64 {
 // assumes that all of them are evidence.
 func (g *group) possible() bool {
 	if !g.several() {
-		return len(g.windows(hourSlots, hourSlots)) > 0 ||
-			g.unit.Kind == UnitDomain && (len(g.windows(slowSlots, slowGap)) > 0 || len(g.windows(daysSlots, daysGap)) > 0)
+		switch g.unit.Kind {
+		case UnitDomain:
+			recent := *g
+			recent.Search = g.amongRecent()
+			return len(recent.windows(slowSlots, slowGap)) > 0 || len(g.windows(daysSlots, daysGap)) > 0
+		case UnitDNS:
+			return len(g.windows(slowSlots, slowGap)) > 0
+		default:
+			return len(g.windows(hourSlots, hourSlots)) > 0
+		}
 	}
 	if len(g.domains) < g.Limits.Domains {
 		return false
@@ -165,7 +165,7 @@ func (g *group) possibleOfAll() bool {
 			if n += len(a.refused); n <= g.Limits.Addresses { // one domain is left out
 				continue
 			}
-			if s := share(n, sent[i+j]-before); s >= g.share(g.unit, n-1) || n >= manyAddresses && s >= littleShare || n >= g.fewestRecent() && s >= g.leastRecent {
+			if s := share(n, sent[i+j]-before); s >= g.share(g.unit, n-1) || n >= manyAddresses && s >= littleShare || n >= g.fewestRecent() && s >= recentPart*g.share(g.unit, n) {
 				return true
 			}
 		}
@@ -342,20 +342,27 @@ func (w *counts) severalPass(from, to Slot) bool {
 // fewestRecent is the least number of domains that pass by recentPass.
 func (g *group) fewestRecent() int { return 2 * g.Limits.Addresses }
 
-// mostOfThem is the share of the deliveries to the domains with a refusal that must be
-// refused as well.
-const mostOfThem = 0.6
+const (
+	// mostOfThem is the share of the deliveries to the domains with a refusal that must be
+	// refused as well.
+	mostOfThem = 0.6
+	// recentPart is the part of the usual least share that passes by recentPass: 1 % of all
+	// deliveries. Of the addresses that accepted a weekly newsletter, fewer cease to exist
+	// until the next one.
+	recentPart = 0.1
+)
 
 // recentPass judges a unit with many domains of a few addresses, among much other mail.
 // Neither estimate of severalPass shows its outage. But addresses that accepted mail in
 // the last days cease to exist so seldom that those of several domains do not do so
 // together.
 func (w *counts) recentPass(from, to Slot) bool {
-	if len(w.recent) < w.fewestRecent() {
+	n := len(w.recent)
+	if n < w.fewestRecent() {
 		return false
 	}
 	all, _ := w.Traffic.All()
-	if share(len(w.recent), all.Between(from, to)) < w.leastRecent {
+	if share(n, all.Between(from, to)) < recentPart*w.share(w.unit, n) {
 		return false
 	}
 	sent := 0

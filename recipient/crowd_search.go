@@ -107,6 +107,14 @@ type Search struct {
 	Run func(first int64, end string)
 
 	nearlyAll bool // only a crowd of nearly all attempts passes, see total
+	recent    bool // all refusals are Recent
+}
+
+// amongRecent returns a search among refusals that are Recent.
+func (s *Search) amongRecent() *Search {
+	of := *s
+	of.recent = true
+	return &of
 }
 
 // Crowds returns the crowds of a unit. The refusals are all of the unit, sorted by
@@ -131,12 +139,16 @@ func (s *Search) Crowds(unit Unit, refusals []Refusal) []Crowd {
 		reached = slices.DeleteFunc(slices.Clone(refusals), func(r Refusal) bool { return !r.Evidence && !r.Stale })
 	}
 	refusals = slices.DeleteFunc(refusals, func(r Refusal) bool { return !r.Evidence })
-	crowds, rest := s.take(nil, unit, refusals, hourSlots, hourSlots)
-	if unit.Kind == UnitDomain || unit.Kind == UnitProvider || unit.Kind == UnitRelay {
-		crowds, rest = s.take(crowds, unit, rest, slowSlots, slowGap) // a few refusals an hour over many hours
+	length, pause := Slot(slowSlots), Slot(slowGap) // a few refusals an hour over many hours
+	if unit.Kind == UnitDomain || unit.Kind == UnitHost {
+		length, pause = hourSlots, hourSlots
 	}
+	crowds, rest := s.take(nil, unit, refusals, length, pause)
 	if unit.Kind == UnitDomain {
-		crowds, _ = s.take(crowds, unit, rest, daysSlots, daysGap) // a few refusals a day
+		crowds, rest = s.take(crowds, unit, rest, slowSlots, slowGap)
+		crowds, rest = s.take(crowds, unit, rest, daysSlots, daysGap) // a few refusals a day
+		rest = slices.DeleteFunc(rest, func(r Refusal) bool { return !r.Recent })
+		crowds, _ = s.amongRecent().take(crowds, unit, rest, slowSlots, slowGap)
 		crowds = s.again(crowds, unit, reached)
 	}
 	slices.SortFunc(crowds, func(a, b Crowd) int { return cmp.Compare(a.Start, b.Start) })
@@ -294,7 +306,7 @@ func (s *Search) least(unit Unit) float64 {
 	if s.nearlyAll {
 		return nearlyAll
 	}
-	if unit.Kind == UnitDNS {
+	if s.recent || unit.Kind == UnitDNS {
 		return 0.3 * float64(s.Limits.Share) / 100
 	}
 	return float64(s.Limits.Share) / 100

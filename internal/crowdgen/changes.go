@@ -208,3 +208,22 @@ func backendDown(l *Log) {
 	}
 	l.truth(NotBad, list)
 }
+
+func directoryPartly(l *Log) {
+	list := addresses("user", 2000, "mail.example")
+	lost, others := l.sample(list, 100)
+	l.mail(0, 8, 18, "mx.mail.example", list, nil, "")
+	l.mail(7, 9, 17, "mx.mail.example", lost, set(lost), unknownUser)
+	l.mail(7, 9, 17, "mx.mail.example", others, nil, "")
+	l.truth(NotBad, list)
+}
+
+func universityJuly(l *Log) {
+	list := addresses("student", 600, "university.example")
+	dead, living := l.sample(list, 30)
+	for week, refused := range []map[string]bool{nil, nil, set(dead), set(dead)} {
+		l.mail(7*week, 9, 11, "mx.university.example", list, refused, unknownUser)
+	}
+	l.truth(Bad, dead)
+	l.truth(NotBad, living)
+}

@@ -12,6 +12,7 @@ var Scenarios = []Scenario{
 	{"provider-outage", "A provider refuses 30 % of 20,000 reached addresses for six hours. The next day half of them get mail again.", providerOutage},
 	{"resolver", "Our own resolver answers NXDOMAIN to everything for an hour.", resolver},
 	{"resolver-partly", "Our own resolver answers NXDOMAIN to a quarter of the queries for six hours.", resolverPartly},
+	{"resolver-seldom", "Our own resolver answers NXDOMAIN to 6 % of the queries for eight hours.", resolverSeldom},
 	{"dirty-list", "A purchased list of 5,000 addresses, 40 % of them unknown, at a provider with other mail.", dirtyList},
 	{"company-closes", "A company with 40 reached addresses closes, and gets mail twice more.", companyCloses},
 	{"churn", "A newsletter to 20,000 addresses at a provider, of which 3 % have ceased to exist since the last one.", churn},
@@ -23,6 +24,7 @@ var Scenarios = []Scenario{
 	{"hoster", "A hoster of 300 domains, one to three addresses each, refuses everything for an hour.", hoster},
 	{"hoster-singles", "A hoster of 200 domains, one address each, refuses everything for an hour, among much other mail.", hosterSingles},
 	{"hoster-few-of-many", "A hoster of 31 domains, one address each, refuses everything for two hours, among much other mail.", hosterFewOfMany},
+	{"hoster-slow", "The same outage, but it lasts eight hours.", func(l *Log) { l.hosterOf31(9, 17) }},
 	{"hoster-churn", "A weekly newsletter to 3,000 domains at one hoster, of which 25 cease to exist each week.", hosterChurn},
 	{"shared-hosting", "A server of 150 domains, whose MX records all have names of their own, refuses everything for an hour.", sharedHosting},
 	{"shared-hosting-singles", "A server of 31 domains with names of their own, one address each, refuses everything for two hours, among much other mail.", sharedHostingSingles},
@@ -72,6 +74,8 @@ var Scenarios = []Scenario{
 	{"two-senders", "One sender writes to buyers all day, another to a purchased list at the same provider, which has an outage the day after.", twoSenders},
 	{"newsletter-in-pieces", "A newsletter is sent in five pieces on five days, and the third one meets an outage of half of the attempts.", newsletterInPieces},
 	{"wrong-resolver", "A wrong resolver finds no domain for an hour, and three domains are gone for good.", wrongResolver},
+	{"directory-partly", "The directory of a provider with 2,000 addresses has lost 100 of them for eight hours.", directoryPartly},
+	{"university-july", "A university closes 5 % of its accounts between two weekly newsletters.", universityJuly},
 	{"backend-down", "A third of the mailboxes of a provider are refused for eight hours.", backendDown},
 }
 
@@ -125,6 +129,7 @@ func (l *Log) resolverFails(from, to, share float64) {
 
 func resolver(l *Log)       { l.resolverFails(10, 11, 1) }
 func resolverPartly(l *Log) { l.resolverFails(10, 16, 0.25) }
+func resolverSeldom(l *Log) { l.resolverFails(9, 17, 0.06) }
 
 func dirtyList(l *Log) {
 	known := addresses("known", 4000, "gmx.example")
@@ -290,13 +295,15 @@ func sharedHostingSingles(l *Log) {
 	l.truth(NotBad, list)
 }
 
-func hosterFewOfMany(l *Log) {
+func hosterFewOfMany(l *Log) { l.hosterOf31(10, 12) }
+
+func (l *Log) hosterOf31(from, to float64) {
 	list, other := l.domains("site", 31, 1), addresses("user", 2000, "mail.example")
 	for day := range 7 {
 		l.mail(day, 8, 18, "mx.mail.example", other, nil, "")
 	}
 	l.mail(0, 9, 12, "mx1.hoster.example", list, nil, "")
-	l.mail(6, 10, 12, "mx1.hoster.example", list, set(list), unknownUser)
+	l.mail(6, from, to, "mx1.hoster.example", list, set(list), unknownUser)
 	l.truth(NotBad, list)
 }
 
