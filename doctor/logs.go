@@ -142,6 +142,10 @@ func (d *examiner) checkLog(f logFile) {
 		return
 	}
 	seen := survey(head, tail, f.source, d.settings.JournalUIDs)
+	if len(head)+len(tail) == 0 {
+		d.say(Warn, "let LF end its lines, not CR alone", "%s may be read, but holds no whole line", shown)
+		return
+	}
 	if seen.recognised == 0 {
 		d.say(Warn, "is it the log of the mail server? bouncetail classify LINE shows how a line is read", "%s may be read, but holds no line of a mail server", shown)
 		return

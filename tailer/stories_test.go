@@ -1,8 +1,11 @@
 package tailer
 
 import (
+	"bytes"
 	"fmt"
+	"log/slog"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -101,4 +104,24 @@ func FuzzRotation(f *testing.F) {
 		m.run(int(steps))
 		m.verify()
 	})
+}
+
+// A log whose lines end with CR alone is one line without an end. That is said once, and
+// what comes behind it is read once there is an end.
+func TestALineWithoutAnEndIsReported(t *testing.T) {
+	f := newFollowed(t, filepath.Join(t.TempDir(), "mail.log"))
+	var log bytes.Buffer
+	f.options.Log, f.options.MaxLine = slog.New(slog.NewTextHandler(&log, nil)), 4096
+	f.write("mail.log", "first\n")
+	f.start()
+	for range 5 {
+		f.write("mail.log", strings.Repeat("a line\r", 400))
+		f.scan()
+	}
+	if n := strings.Count(log.String(), "a line that has no end"); n != 1 {
+		t.Errorf("it is said %d times, want once:\n%s", n, &log)
+	}
+	f.write("mail.log", "\nlast\n")
+	f.scan()
+	f.want("first", "last")
 }
