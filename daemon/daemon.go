@@ -162,6 +162,11 @@ func (s *session) watch(ctx context.Context, stop func(), done <-chan error, han
 		caughtUp = nil
 		progress.Stop()
 	}
+	showProgress := func() {
+		status := s.status() + "; reading what was there at the start"
+		notifySystemd(s.log, status)
+		s.show(strings.TrimPrefix(status, "STATUS="))
+	}
 	tick := time.NewTicker(s.interval)
 	defer tick.Stop()
 	for {
@@ -178,10 +183,9 @@ func (s *session) watch(ctx context.Context, stop func(), done <-chan error, han
 			return next, err
 		case chunks := <-caughtUp:
 			caughtUp, saved, sent = nil, time.After(2*time.Second), int64(chunks)
+			showProgress() // a busy machine may be late with the first tick
 		case <-progress.C:
-			status := s.status() + "; reading what was there at the start"
-			notifySystemd(s.log, status)
-			s.show(strings.TrimPrefix(status, "STATUS="))
+			showProgress()
 		case <-saved:
 			if saved = nil; read < 0 && s.p.Progress.Chunks.Load() >= sent {
 				read = s.p.Progress.Lines.Load()
