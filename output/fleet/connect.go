@@ -294,6 +294,9 @@ func Explain(err error) error {
 	if errors.Is(err, errStalled) {
 		return errStalled
 	}
+	if _, isFile := errors.AsType[*fs.PathError](err); isFile {
+		return err // of what is written from the answer, such as a pipe that nobody reads
+	}
 	reply, isReply := errors.AsType[*pgconn.PgError](err)
 	if !isReply {
 		for _, end := range []error{pgconn.ErrConnClosed, net.ErrClosed, io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE} {

@@ -6,11 +6,13 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -208,6 +210,15 @@ func TestErrorsNameTheSettingThatHasTheDSN(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+}
+
+// A reader that has gone, as in export --fleet | head, is no trouble of PostgreSQL.
+func TestAnErrorOfAFileIsNotOneOfTheConnection(t *testing.T) {
+	pipe := &fs.PathError{Op: "write", Path: "/dev/stdout", Err: syscall.EPIPE}
+	if got := Explain(fmt.Errorf("export: %w", pipe)); strings.Contains(got.Error(), "PostgreSQL") {
+		t.Errorf("Explain: %v", got)
+	}
+	wantErr(t, "of the network", Explain(&net.OpError{Op: "write", Err: syscall.EPIPE}), "the connection to PostgreSQL broke")
 }
 
 func TestASenderIsToldWhoRebuilds(t *testing.T) {
