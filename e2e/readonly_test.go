@@ -75,3 +75,33 @@ func TestReadingCommandsNeedNoWritePermission(t *testing.T) {
 		t.Errorf("while it is written to: exit code %d, %s", code, errs)
 	}
 }
+
+// Commands that write say why they cannot, and where, on a full disk and on one that is
+// read-only: SQLite itself says that there is no such file, or names none.
+func TestCommandsSayWhyTheyCannotWrite(t *testing.T) {
+	t.Parallel()
+	dir := mounted(t, "2m")
+	db := filepath.Join(dir, "b.db")
+	run(t, "import", "--db", db, "../testdata/logs/postfix/soft/mail.log.gz")
+	refused := func(want string) {
+		t.Helper()
+		for _, command := range []string{
+			"recipients allow jane@example.com", "incidents silence provider-refuses/google --for 8h",
+			"webhooks drop hook root", "export --cursor crm -o " + filepath.Join(t.TempDir(), "bad.csv"),
+		} {
+			out, err := exec.CommandContext(t.Context(), program(t), append(strings.Fields(command), "--db", db)...).CombinedOutput()
+			if err == nil || !strings.Contains(string(out), "database "+db+": ") || !strings.Contains(string(out), want) {
+				t.Errorf("bouncetail %s: %v, %swant %q", command, err, out, want)
+			}
+		}
+	}
+	shell(t, nil, dir, "rm", "-f", "b.db-wal", "b.db-shm")
+	fill := exec.CommandContext(t.Context(), "dd", "if=/dev/zero", "of="+filepath.Join(dir, "fill"), "bs=4k")
+	if err := fill.Run(); err == nil {
+		t.Fatal("the disk is not full")
+	}
+	refused("no space left on device")
+	shell(t, nil, dir, "rm", "-f", "fill", "b.db-wal", "b.db-shm")
+	shell(t, nil, dir, "mount", "-o", "remount,ro", dir)
+	refused("read-only file system")
+}

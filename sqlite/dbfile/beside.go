@@ -101,7 +101,17 @@ func OpenBeside(ctx context.Context, path, pragmas string) (*sql.DB, error) {
 	if err := r.Close(); err != nil {
 		return nil, err
 	}
-	return sqldb.Connect(path, "rw", pragmas), nil
+	return connectBeside(ctx, path, pragmas)
+}
+
+// connectBeside opens a database for writing, and looks into it: only then does SQLite
+// create the files next to it, which a full disk or a read-only one does not let it.
+func connectBeside(ctx context.Context, path, pragmas string) (*sql.DB, error) {
+	db := sqldb.Connect(path, "rw", pragmas)
+	if _, err := schemaVersion(ctx, db); err != nil {
+		return nil, errors.Join(cannotCreate(path, fmt.Errorf("database %s: %w", path, err)), db.Close())
+	}
+	return db, nil
 }
 
 // OpenToEdit is OpenBeside for changes of any table. The schema must be that of
@@ -118,9 +128,12 @@ func OpenToEdit(ctx context.Context, path string) (*File, error) {
 	if err := CheckSchema(ctx, r, path); err != nil {
 		return nil, err
 	}
-	f := &File{Path: path, info: info, DB: sqldb.Connect(path, "rw", Patient+"&_synchronous=NORMAL")}
-	f.DB.SetMaxOpenConns(1)
-	return f, nil
+	db, err := connectBeside(ctx, path, Patient+"&_synchronous=NORMAL")
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(1)
+	return &File{Path: path, info: info, DB: db}, nil
 }
 
 // CheckUsable returns an error unless a database exists that Open would accept: one with
