@@ -29,8 +29,7 @@ type exportEntry struct {
 	Object  []byte `json:"object,omitempty"` // read of an object so far (multiline.go)
 	Parted  bool   `json:"parted,omitempty"` // Object holds the parts of a broken line (broken.go)
 	Verbose bool   `json:"verbose,omitempty"`
-	Debug   bool   `json:"debug,omitempty"` // of rsyslog (multiline.go)
-	Done    bool   `json:"done,omitempty"`  // the entry was read; only its rest follows
+	Done    bool   `json:"done,omitempty"` // the entry was read; only its rest follows
 }
 
 // exported are the fields that are kept.
@@ -49,7 +48,7 @@ func (p *Parser) readExport(line string, yield func(*bounce.Event)) bool {
 	if e != nil && e.Parted {
 		return p.readBroken(line, yield)
 	}
-	if e != nil && (e.Verbose || e.Debug || e.Object != nil) {
+	if e != nil && (e.Verbose || e.Object != nil) {
 		return p.readMultiline(line, yield)
 	}
 	if e != nil && e.Name != "" {

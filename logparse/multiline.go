@@ -9,8 +9,8 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 )
 
-// Entries of journalctl -o verbose, objects of journalctl -o json-pretty and jq, and
-// what rsyslog writes for debugging have a field a line:
+// Entries of journalctl -o verbose, and objects of journalctl -o json-pretty and jq, have
+// a field a line:
 //
 //	Mon 2026-11-23 12:57:36.123456 UTC [s=…;i=…;b=…;m=…;t=…;x=…]
 //	    SYSLOG_IDENTIFIER=postfix/smtp
@@ -119,10 +119,6 @@ func (p *Parser) beginMultiline(line string) bool {
 		p.export = &exportEntry{Object: []byte(line)}
 		return true
 	}
-	if line == "Debug line with all properties:" {
-		p.export = &exportEntry{Debug: true}
-		return true
-	}
 	if !strings.HasSuffix(line, "]") {
 		return false
 	}
@@ -142,11 +138,8 @@ func (p *Parser) beginMultiline(line string) bool {
 // readMultiline reads a line of such an entry. It returns false if the line is not
 // part of it.
 func (p *Parser) readMultiline(line string, yield func(*bounce.Event)) bool {
-	switch {
-	case p.export.Verbose:
+	if p.export.Verbose {
 		return p.readVerbose(line, yield)
-	case p.export.Debug:
-		return p.readDebug(line, yield)
 	}
 	return p.readPretty(line, yield)
 }
@@ -178,31 +171,6 @@ func (p *Parser) readVerbose(line string, yield func(*bounce.Event)) bool {
 		p.export = &exportEntry{Verbose: true, Done: true}
 	}
 	return true
-}
-
-// readDebug reads a line of an entry of rsyslog's template RSYSLOG_DebugFormat. The
-// line as it was received is the last of its forms.
-//
-//	Debug line with all properties:
-//	FROMHOST: 'mx', fromhost-ip: '127.0.0.1', HOSTNAME: 'mx', PRI: 22,
-//	syslogtag 'postfix/smtp[474]:', programname: 'postfix', APP-NAME: 'postfix', PROCID: '474', MSGID: '-',
-//	TIMESTAMP: 'Nov 23 12:57:36', STRUCTURED-DATA: '-',
-//	msg: ' 4f1XyZ: to=<a@b.example>, …'
-//	escaped msg: ' 4f1XyZ: to=<a@b.example>, …'
-//	inputname: imuxsock rawmsg: '<22>Nov 23 12:57:36 postfix/smtp[474]: 4f1XyZ: to=<a@b.example>, …'
-func (p *Parser) readDebug(line string, yield func(*bounce.Event)) bool {
-	e := p.export
-	if strings.HasPrefix(line, "msg: '") {
-		e.Object = []byte(line) // counted if the last form does not come
-		return true
-	}
-	if _, raw, found := strings.Cut(line, " rawmsg: '"); found && strings.HasPrefix(line, "inputname: ") {
-		p.export = nil
-		p.Line(strings.TrimSuffix(raw, "'"), yield)
-		p.counts.Lines--
-		return true
-	}
-	return hasAnyPrefix(line, "FROMHOST: ", "syslogtag ", "TIMESTAMP: ", "escaped msg: ")
 }
 
 // readPretty reads a line of an object. Lines that no part of an object begins with,
