@@ -152,7 +152,7 @@ func fastEximReply(text string, r *bounce.Reply) bool {
 	if !found || strings.HasPrefix(reply, "host ") || !fastEximCommand(command) {
 		return false
 	}
-	r.Stage = eximStage(command)
+	r.Stage = stageOf(command)
 	first, _, _ := strings.Cut(reply, `\n`)
 	setReply(r, joinLines(reply), unescape(first))
 	return true

@@ -94,11 +94,11 @@ func parseEximMessage(ev *bounce.Event, message string) {
 		r.Text = joinLines(message)
 		ev.Echo = ev.Outcome == bounce.Deferred && strings.HasPrefix(r.Text, eximNotTried)
 		if s, ok := match(eximSession, message); ok {
-			r.Stage = eximStage(s.raw("command"))
+			r.Stage = stageOf(s.raw("command"))
 		}
 		return
 	}
-	r.Stage = eximStage(m.raw("command"))
+	r.Stage = stageOf(m.raw("command"))
 	if m.raw("protocol") == "PRDR" {
 		r.Stage = bounce.StageEndOfData
 	}
@@ -173,28 +173,3 @@ func octalByte(s string) (c byte, ok bool) {
 }
 
 func isOctal(c byte) bool { return '0' <= c && c <= '7' }
-
-func eximStage(command string) bounce.Stage {
-	for _, s := range [...]struct {
-		prefix string
-		stage  bounce.Stage
-	}{
-		{"initial connection", bounce.StageGreeting},
-		{"end of data", bounce.StageEndOfData},
-		{"data block", bounce.StageEndOfData},
-		{"BDAT", bounce.StageEndOfData},
-		{"DATA", bounce.StageData},
-		{"RCPT", bounce.StageRcptTo},
-		{"MAIL", bounce.StageMailFrom},
-		{"STARTTLS", bounce.StageTLS},
-		{"AUTH", bounce.StageAuth},
-		{"EHLO", bounce.StageEHLO},
-		{"HELO", bounce.StageEHLO},
-		{"LHLO", bounce.StageEHLO},
-	} {
-		if strings.HasPrefix(command, s.prefix) {
-			return s.stage
-		}
-	}
-	return ""
-}

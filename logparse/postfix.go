@@ -142,7 +142,7 @@ var postfixReasons = []struct {
 	{" said: ", lazyre.New(`^(?:Protocol error: )?host (?P<host>[^ \[]+)(?:\[(?P<ip>[^\]]*)\](?::(?P<port>\d+))?)? said: (?P<reply>.*)$`), ""},
 	{" said: ", lazyre.New(`^SASL (?:\[CACHED\] )?authentication failed; server (?P<host>[^ \[]+)(?:\[(?P<ip>[^\]]*)\](?::(?P<port>\d+))?)? said: (?P<reply>.*)$`), bounce.StageAuth},
 	{" requested REQUIRETLS, ", lazyre.New(`^Sender requested REQUIRETLS, but .* (?:host|server was) (?P<host>[^ \[]+)\[(?P<ip>[^\]]*)\](?::(?P<port>\d+))?$`), ""},
-	{" while ", lazyre.New(`^(?:lost connection with|conversation with|timeout while talking to) (?P<host>[^ \[]+)\[(?P<ip>[^\]]*)\](?::(?P<port>\d+))?(?: timed out)? while (?P<doing>[^()]*)`), ""},
+	{" while ", lazyre.New(`^(?:lost connection with|conversation with|timeout while talking to) (?P<host>[^ \[]+)\[(?P<ip>[^\]]*)\](?::(?P<port>\d+))?(?: timed out)? while (?:sending |receiving the |performing the )?(?P<doing>[^()]*)`), ""},
 	{"connect to ", lazyre.New(`^connect to (?P<host>[^ \[]+)\[(?P<ip>[^\]]*)\](?::(?P<port>\d+))?: `), bounce.StageConnect},
 }
 
@@ -332,7 +332,7 @@ func parsePostfixReason(r *bounce.Reply, reason string) {
 		reason = rest
 	}
 	text, command := cutInReplyTo(reason)
-	r.Stage, r.Text = postfixStage(command), text
+	r.Stage, r.Text = stageOf(command), text
 	for i := range postfixReasons {
 		form := &postfixReasons[i]
 		if !strings.Contains(text, form.literal) {
@@ -349,7 +349,7 @@ func parsePostfixReason(r *bounce.Reply, reason string) {
 			r.Stage = form.stage
 		}
 		if form.pattern.SubexpIndex("doing") > 0 {
-			r.Stage = postfixStage(m.raw("doing"))
+			r.Stage = stageOf(m.raw("doing"))
 		}
 		if form.pattern.SubexpIndex("reply") > 0 {
 			reply := m.raw("reply")
@@ -367,33 +367,4 @@ func postfixDaemon(tag string) string {
 		return ""
 	}
 	return tag[at+1:]
-}
-
-// postfixStage names the stage out of the words that Postfix has for it, in
-// "in reply to …" and "while …".
-func postfixStage(words string) bounce.Stage {
-	for _, s := range [...]struct {
-		word  string
-		stage bounce.Stage
-	}{
-		{"end of DATA", bounce.StageEndOfData},
-		{"end of data", bounce.StageEndOfData},
-		{"sending message body", bounce.StageEndOfData},
-		{"DATA", bounce.StageData},
-		{"RCPT TO", bounce.StageRcptTo},
-		{"MAIL FROM", bounce.StageMailFrom},
-		{"XFORWARD", bounce.StageMailFrom},
-		{"STARTTLS", bounce.StageTLS},
-		{"TLS handshake", bounce.StageTLS},
-		{"AUTH", bounce.StageAuth},
-		{"EHLO", bounce.StageEHLO},
-		{"HELO", bounce.StageEHLO},
-		{"LHLO", bounce.StageEHLO},
-		{"greeting", bounce.StageGreeting},
-	} {
-		if strings.Contains(words, s.word) {
-			return s.stage
-		}
-	}
-	return ""
 }

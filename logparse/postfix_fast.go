@@ -150,7 +150,7 @@ func fastReason(reason string, r *bounce.Reply) bool {
 	if !found || !ok || !said {
 		return false
 	}
-	r.Stage = postfixStage(command)
+	r.Stage = stageOf(command)
 	setRelay(r, host, ip)
 	setPort(r, port)
 	setReply(r, reply, lastLine(reply))

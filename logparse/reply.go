@@ -210,3 +210,35 @@ func (g groups) text(name string) string { return clean(g.raw(name)) }
 func (g groups) address(name string) string { return cleanAddress(g.raw(name)) }
 
 func (g groups) has(name string) bool { return g.at[2*g.re.SubexpIndex(name)] >= 0 }
+
+// stageOf returns the stage that a mail server names: "RCPT TO:<a@b.example>",
+// "end of DATA command", "initial server greeting".
+func stageOf(words string) bounce.Stage {
+	for _, s := range [...]struct {
+		prefix string
+		stage  bounce.Stage
+	}{
+		{"initial connection", bounce.StageGreeting},
+		{"initial server greeting", bounce.StageGreeting},
+		{"end of data", bounce.StageEndOfData},
+		{"end of DATA", bounce.StageEndOfData},
+		{"message body", bounce.StageEndOfData},
+		{"data block", bounce.StageEndOfData},
+		{"BDAT", bounce.StageEndOfData},
+		{"DATA", bounce.StageData},
+		{"RCPT", bounce.StageRcptTo},
+		{"MAIL", bounce.StageMailFrom},
+		{"XFORWARD", bounce.StageMailFrom},
+		{"STARTTLS", bounce.StageTLS},
+		{"TLS handshake", bounce.StageTLS},
+		{"AUTH", bounce.StageAuth},
+		{"EHLO", bounce.StageEHLO},
+		{"HELO", bounce.StageEHLO},
+		{"LHLO", bounce.StageEHLO},
+	} {
+		if strings.HasPrefix(words, s.prefix) {
+			return s.stage
+		}
+	}
+	return ""
+}
