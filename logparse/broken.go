@@ -106,10 +106,12 @@ func (p *Parser) readJoined(lines string, yield func(*bounce.Event)) bool {
 		parts[i] = unmarkedPart(parts[i])
 	}
 	joined := []string{strings.Join(parts, " "), together, unquotedPrintable(strings.ReplaceAll(lines, "= \n", "=\n"))}
+	joined = append(joined, unmarked(joined[0]))
 	if sameWidth {
 		joined[0], joined[1] = joined[1], joined[0]
 	}
 	var best []bounce.Event
+	recognised := p.counts.Recognised + 1
 	p.joining = true
 	for _, whole := range joined {
 		if best != nil && best[0].Reply.SMTPCode > 0 {
@@ -122,6 +124,9 @@ func (p *Parser) readJoined(lines string, yield func(*bounce.Event)) bool {
 		}
 	}
 	p.joining = false
+	if best != nil {
+		p.counts.Recognised = recognised // not once for each reading
+	}
 	for i := range best {
 		yield(&best[i])
 	}

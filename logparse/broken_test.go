@@ -144,9 +144,26 @@ func TestLinesBrokenAtTheWidthOfATerminal(t *testing.T) {
 				rest = rest[n:]
 			}
 			p := newParser(t, "")
-			if got := endOf(p, log.String()); strings.Join(got, "\n") != strings.Join(want, "\n") || p.Counts().Unparsed != 0 {
+			if got := endOf(p, log.String()); strings.Join(got, "\n") != strings.Join(want, "\n") || p.Counts().Unparsed != 0 || p.Counts().Recognised != 1 {
 				t.Errorf("%s\n got %v, not parsed: %v\nwant %v", log.String(), got, p.TakeUnparsed(), want)
 			}
+		}
+	}
+}
+
+// The paragraphs of a page hold broken lines.
+func TestBrokenLinesOfAPage(t *testing.T) {
+	const whole = "Nov 23 12:57:36 mx postfix/smtp[4]: 4f1XyZabcd: to=<a@b.example>, relay=none, delay=1, delays=0/0/0/1, dsn=4.4.1, status=deferred (connect to b.example[192.0.2.1]:25: refused)"
+	want := describeAll(events(newParser(t, ""), whole+"\n"))
+	page := strings.NewReplacer("<", "&lt;", ">", "&gt;").Replace(whole)
+	for at := strings.Index(page, " to="); at < strings.Index(page, " status="); at++ {
+		if page[at] != ' ' {
+			continue
+		}
+		p := newParser(t, "")
+		log := "<blockquote>\n  <p>" + page[:at] + "\n  " + page[at+1:] + "</p>\n\n  <p>Nov 23 12:57:37 mx postfix/qmgr[4]: 4f1XyZabcd: removed</p>\n"
+		if got := endOf(p, log); len(got) == 0 || got[0] != want[0] || p.Counts().Unparsed != 0 {
+			t.Errorf("%s\n got %v, not parsed: %v\nwant %v", log, got, p.TakeUnparsed(), want)
 		}
 	}
 }

@@ -85,7 +85,7 @@ func undecorate(text string) string {
 	if text != "" && strings.IndexByte("*.|`", text[0]) < 0 {
 		text = strings.TrimLeftFunc(text, isOrnament)
 	}
-	if len(text) > 2 && text[0] == '[' && !isDigit(text[1]) {
+	if len(text) > 2 && (text[0] == '[' || text[0] == '<') && !isDigit(text[1]) {
 		text = withoutFrame(text)
 	}
 	if len(text) > 2 && (text[0] == '*' && text[1] != '*' || text[0] == '.' && !isDigit(text[1]) && text[1] != ' ') {

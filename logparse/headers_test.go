@@ -195,6 +195,7 @@ func TestDeliveriesWithoutAKnownHeaderAreCounted(t *testing.T) {
 		{"Nov 23 12:57:36 mx postfix/smtp[4]: " + strings.ReplaceAll(postfix, ", ", ","), bounce.Postfix},
 		{"Nov 23 12:57:36 mx postfix/smtp[4]: " + strings.ReplaceAll(postfix, ", ", "; "), bounce.Postfix},
 		{"Nov 23 12:57:36 mx CEF:0|a|b|1|1|x|3|msg=" + strings.ReplaceAll(postfix, "=", `\=`), bounce.Postfix},
+		{"INFO postfix/smtp[4]: 4f1XyZabcd: to=< <a@b.example> >, relay=", bounce.Postfix},
 		{"~~ " + sendmail, bounce.Sendmail},
 		{"~~ " + exim, bounce.Exim},
 		{"  ** a@b.example R=x T=y: Unrouteable address", bounce.Exim}, // exim -v

@@ -211,6 +211,8 @@ func findDelivery(line string) (mta bounce.MTA, found bool) {
 				return bounce.Postfix, true
 			case at < delay && delay < stat:
 				return bounce.Sendmail, true
+			case isCutDelivery(line, at):
+				return bounce.Postfix, true
 			}
 		}
 		next := strings.Index(line[at+1:], ": to=")
@@ -247,6 +249,16 @@ func findDelivery(line string) (mta bounce.MTA, found bool) {
 		return bounce.Sendmail, true // FortiMail puts the lines of its Sendmail into a field
 	}
 	return "", false
+}
+
+// isCutDelivery reports whether a line has the tag of a delivery agent of Postfix before
+// the queue ID that ends at a place and no status behind it.
+//
+//	INFO postfix/smtp[474]: 4XabcZ1y2z: to=< <a@b.example> >, relay=
+func isCutDelivery(line string, at int) bool {
+	before := strings.TrimRight(line[:strings.LastIndexByte(line[:at], ' ')+1], " ")
+	tag, pid, after, _ := cutAnyTag(before[strings.LastIndexByte(before, ' ')+1:])
+	return pid != "" && after == "" && deliveryAgents[postfixDaemon(tag)] && strings.HasPrefix(line[at+len(": to="):], "<") && !strings.Contains(line[at:], "status=")
 }
 
 // bracketsRecipient reports whether a text begins with a recipient in brackets, as
