@@ -22,7 +22,7 @@ import (
 type unusual struct {
 	stamps     [maxStamps]stamp // the outermost first
 	n          int
-	near       time.Time // that of the line before, for years of two digits and names of months that mean two
+	near       time.Time // that of the line before, for names of months that mean two
 	follows    bool      // near is of a line before, and not when the file was modified
 	keepsDoubt bool      // a month that may be two is not decided
 	keys       *fieldKeys
@@ -159,11 +159,7 @@ func (u *unusual) cutStamp(rest string) (string, bool) {
 	s := &u.stamps[u.n]
 	after, ok := s.cut(rest)
 	if !ok || !endsUsual(rest, after) {
-		if after, ok = s.cutAny(rest); !ok && u.n == 0 {
-			*s = stamp{}
-			after, ok = s.cutShortYear(rest, u.near)
-		}
-		if !ok {
+		if after, ok = s.cutAny(rest); !ok {
 			*s = stamp{}
 			return "", false
 		}
