@@ -95,9 +95,9 @@ func openStages(ctx context.Context, c config.Config, open openStore, log *slog.
 	return s, nil
 }
 
-// readableAgain are the limits for sources that can be read again from a stored position. A
-// transaction has the failures of a gigabyte of log: it changes most pages of a large
-// database, as one of a tenth of them does.
+// readableAgain are the limits for sources that can be read again from a stored position.
+// A transaction has the failures of about a gigabyte of log. In a large database, one with
+// a tenth of them writes nearly as many pages.
 var readableAgain = pipeline.Limits{BatchRecords: 2_500, TxRecords: 160_000, StopRecords: 60_000}
 
 func (s *stages) pipeline(source pipeline.Source) *pipeline.Pipeline {

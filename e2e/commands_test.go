@@ -108,7 +108,7 @@ func (c *comparison) commands() []compared {
 			}
 		}
 	}
-	old := writeFile(c.t, "old.log", mailLogOf(c.yesterday.Add(-240*time.Hour), "A", 20_000))
+	old := writeFile(c.t, "old.log", mailLogOf(c.yesterday.Add(-240*time.Hour), "A", 5_000))
 	if out, err := exec.CommandContext(c.t.Context(), "gzip", "-k", old).CombinedOutput(); err != nil {
 		c.t.Fatalf("gzip: %v\n%s", err, out)
 	}

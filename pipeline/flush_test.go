@@ -1,11 +1,14 @@
 package pipeline_test
 
 import (
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/pipeline"
+	"github.com/bouncetail/bouncetail/queue"
 )
 
 // counted runs a pipeline that counts the batches it saves, until end is called.
@@ -87,6 +90,35 @@ func TestABacklogIsSavedInLargeBatches(t *testing.T) {
 			t.Errorf("a chunk without a next one: %d saves after 3 s, want 1", saves)
 		}
 		end()
+	})
+}
+
+// While the saver is busy, the next batch grows until it is full, however old it is.
+func TestABatchGrowsWhileTheSaverIsBusy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var sizes []int
+		lines := make(chan bounce.Chunk)
+		p := following(lines, &txStore{add: func(b *bounce.Batch) error {
+			time.Sleep(time.Minute)
+			sizes = append(sizes, b.Records.Len())
+			return nil
+		}})
+		p.NewParser = func(*bounce.Chunk, bounce.ParserState) (pipeline.Parser, error) { return &failing{}, nil }
+		p.Queue = queue.New()
+		p.Classifier = func() pipeline.Classifier { return noVerdict{} }
+		p.Limits = pipeline.Limits{BatchRecords: 40}
+		done := make(chan error, 1)
+		go func() { done <- p.Run(t.Context()) }()
+		for range 10 + 20 + 40*5 {
+			lines <- bounce.Chunk{Data: "x\n", Position: bounce.Position{Stream: 1}, More: true}
+		}
+		close(lines)
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		if want := []int{10, 20, 40, 40, 40, 40, 40}; !slices.Equal(sizes, want) { // the first are smaller
+			t.Errorf("batches of %d records, want %d", sizes, want)
+		}
 	})
 }
 

@@ -109,6 +109,10 @@ type Pipeline struct {
 
 	reading, judging, saving health.Heartbeat
 
+	// txBegun is when the transaction began to which batches are added, in Unix
+	// nanoseconds; 0 while there is none, and during a commit.
+	txBegun atomic.Int64
+
 	pausing sync.Once
 	pauseCh chan pause
 }
@@ -248,10 +252,9 @@ type reader struct {
 	full    int       // records of a full batch
 	limit   int       // the same, smaller for the first batches
 	pending int       // chunks in the batch
-	begun   time.Time // when the first of them arrived
+	begun   time.Time // when the first of them arrived, later if the saver was busy
 	handed  time.Time // when the last batch was sealed
 	inTx    int       // records in the transaction
-	txBegun time.Time // when its first batch was sealed
 	more    bool      // the next lines are already available
 
 	released time.Time  // when successes were last released
@@ -397,7 +400,8 @@ func (r *reader) endsTx(cause flushCause) bool {
 	case r.p.Limits.FlushInterval > 0:
 		return false
 	}
-	return cause == flushDue || time.Since(r.txBegun) > maxTxAge
+	begun := r.p.txBegun.Load()
+	return cause == flushDue || begun > 0 && time.Since(time.Unix(0, begun)) > maxTxAge
 }
 
 // flush seals the batch.
@@ -405,9 +409,6 @@ func (r *reader) flush(cause flushCause) error {
 	select {
 	case <-r.idle: // the saver is about to be busy
 	default:
-	}
-	if r.inTx == 0 {
-		r.txBegun = time.Now()
 	}
 	r.inTx += r.batcher.records()
 	commit := r.endsTx(cause)
@@ -431,6 +432,10 @@ func (r *reader) hand(seal *sealedBatch) {
 	d := r.batcher.takeDeliveries()
 	d.seal = seal
 	r.p.reading.Idle() // the judge has its own heartbeat
+	begun := time.Now()
 	r.found <- d
+	// A batch that waits for the saver may grow: a small transaction after it takes
+	// longer.
+	r.begun = r.begun.Add(time.Since(begun))
 	r.p.reading.Beat()
 }

@@ -127,9 +127,13 @@ func (s *saver) try(ctx context.Context, b sealedBatch) (dropped int, err error)
 			s.tx = nil
 			return 0, err
 		}
+		s.p.txBegun.Store(time.Now().UnixNano())
 	}
 	tx := s.tx
 	isNew, err := tx.Add(b.Batch)
+	if err != nil || b.commit {
+		s.p.txBegun.Store(0)
+	}
 	if err != nil {
 		err = errors.Join(err, tx.Rollback())
 	} else {
