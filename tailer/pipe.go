@@ -106,7 +106,7 @@ func (p *Pipe) read(ctx context.Context, r io.Reader, chunks chan<- bounce.Chunk
 	tooLong := 0
 	for {
 		line, long, err := readLine(lines, p.MaxLine)
-		if err == nil && long {
+		if long && (err == nil || errors.Is(err, io.EOF)) {
 			tooLong++
 		} else if err == nil {
 			data = append(data, line...)
@@ -117,6 +117,9 @@ func (p *Pipe) read(ctx context.Context, r io.Reader, chunks chan<- bounce.Chunk
 		if len(data) > 0 || tooLong > 0 {
 			at.Offset += int64(len(data))
 			at.UpdatedAt = time.Now()
+			if tooLong > 0 {
+				logTooLong(p.Log, p.Path, tooLong, p.MaxLine)
+			}
 			select {
 			case chunks <- bounce.Chunk{Data: stripNULs(string(data)), Position: at, SourceIndex: p.Index, TooLong: tooLong}:
 			case <-ctx.Done():

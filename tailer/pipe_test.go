@@ -1,6 +1,7 @@
 package tailer
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"log/slog"
@@ -16,7 +17,8 @@ import (
 
 func TestStandardInputIsReadToItsEnd(t *testing.T) {
 	text := "first\n\x00second\n" + strings.Repeat("y", 5000) + "\nlast\nnot ended"
-	p := Pipe{Index: 2, Path: StdinPath, Stdin: strings.NewReader(text), MaxLine: 4096, Log: slog.New(slog.DiscardHandler)}
+	var log bytes.Buffer
+	p := Pipe{Index: 2, Path: StdinPath, Stdin: strings.NewReader(text), MaxLine: 4096, Log: slog.New(slog.NewTextHandler(&log, nil))}
 	out := make(chan bounce.Chunk)
 	done := make(chan error, 1)
 	go func() {
@@ -37,6 +39,9 @@ func TestStandardInputIsReadToItsEnd(t *testing.T) {
 	}
 	if got, want := data.String(), "first\nsecond\nlast\n"; got != want || tooLong != 1 {
 		t.Errorf("got %q and %d lines too long, want %q and 1", got, tooLong, want)
+	}
+	if !strings.Contains(log.String(), "left out for their length") {
+		t.Errorf("the log does not say that a line is left out: %q", &log)
 	}
 }
 
