@@ -102,7 +102,10 @@ func SendToFleet(ctx context.Context, c config.Config, version string, log *slog
 	if publishes {
 		publishing.Go(func() { p.Run(ctx) })
 	}
-	return sent, asConfigError(sender.Run(ctx))
+	if err = sender.Run(ctx); err == nil {
+		s.Log.Info("stopped")
+	}
+	return sent, asConfigError(err)
 }
 
 // asConfigError makes an error that only a person can mend one of the settings, so that

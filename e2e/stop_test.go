@@ -99,3 +99,24 @@ func TestSIGHUPEndsACommandInOrder(t *testing.T) {
 		t.Error("it left a database without a row")
 	}
 }
+
+// A sender ends in order by each of the signals, and says so.
+func TestASenderSaysThatItStops(t *testing.T) {
+	t.Parallel()
+	_, _, hosts := newFleet(t, "mx1")
+	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP} {
+		said := &output{}
+		cmd := exec.Command(program(t), "fleet", "send", "--config", hosts[0].settings)
+		cmd.Stderr = said
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		waitFor(t, "the sender", func() bool { return strings.Contains(said.String(), "sending to the fleet") })
+		if err := cmd.Process.Signal(signal); err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Wait(); err != nil || !strings.Contains(said.String(), "msg=stopped") {
+			t.Errorf("after %s: %v\n%s", signal, err, said)
+		}
+	}
+}
