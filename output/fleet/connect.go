@@ -317,6 +317,8 @@ func Explain(err error) error {
 		}
 	case "53100": // disk full
 		return fmt.Errorf("the disk of PostgreSQL is full (%s); free some space there", reply.Message)
+	case "22003", "22007": // numeric value out of range, invalid datetime format
+		return fmt.Errorf("a row of the fleet holds a number or a day that bouncetail does not write (%s); look at who can write to the tables, and mend the row as their owner", reply.Message)
 	case "3F000", "42P01": // invalid schema name, undefined table
 		return notReady("the database has no tables of a fleet; run: bouncetail fleet init")
 	case "42501": // insufficient privilege

@@ -73,3 +73,18 @@ func TestRowsThatCannotBeReadDoNotStopTheOthers(t *testing.T) {
 		t.Errorf("the log holds an address:\n%s", log.String())
 	}
 }
+
+// PostgreSQL itself cannot go on with some values. The error says where they come from.
+func TestNumbersThatAreTooLargeAreExplained(t *testing.T) {
+	server, dsn, database := newFleet(t)
+	h := newHost(t, dsn, "mx1")
+	h.read(t, refused("jane", 1))
+	h.send(t)
+	const highest = "9223372036854775807"
+	server.SQL(t, database, "UPDATE bouncetail.state_counts SET recipients = "+highest+"; UPDATE bouncetail.daily_totals SET day = 'x'")
+	h.read(t, refused("john", 2))
+	_, err := h.sender.SendAll(t.Context())
+	wantErr(t, "SendAll", err, "that bouncetail does not write (bigint out of range)", "as their owner")
+	_, err = (&Settings{DSN: server.DSN(database, "postgres")}).Status(t.Context())
+	wantErr(t, "Status", err, "that bouncetail does not write (invalid input syntax for type date")
+}
