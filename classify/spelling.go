@@ -4,6 +4,8 @@ import (
 	_ "embed"
 	"strings"
 	"sync"
+
+	"github.com/bouncetail/bouncetail/internal/lazyre"
 )
 
 // plain returns a folded text in the form that rules read: contractions written
@@ -12,6 +14,18 @@ import (
 //
 //	550 usr doesn't exist    550 user does not exist
 func plain(text string) string {
+	text = written(text)
+	if strings.Contains(text, " any") {
+		text = anyMore.ReplaceAllString(text, "no longer ${1}")
+	}
+	return text
+}
+
+// anyMore finds a negation whose end stands behind its verb: "does not accept mail anymore".
+var anyMore = lazyre.New(`\b(?:(?:do|does|can|will) )?not ((?:[a-z]+ ){1,5})any ?(?:more|longer)\b`)
+
+// written returns a text with contractions written out and misspellings corrected.
+func written(text string) string {
 	var out strings.Builder
 	done := 0
 	for at := 0; at < len(text); {

@@ -78,7 +78,7 @@ func (r *reader) subjectBefore(i, at int) (role, span, bool) {
 				return kind, named, true
 			}
 			if c.words[d].role&takeover != 0 && kind&(sender|other|you) != 0 ||
-				kind == other && (c.isYours(lo, k+1) || r.isWord(c, k, "header", "headers", "field")) {
+				kind == other && (c.isYours(lo, k+1) || r.isWord(c, k, "header", "headers", "field", "cc", "bcc")) {
 				return other, named, true // "address of the client", "address in your To header"
 			}
 			ofPlace = ofPlace || kind == place && c.words[d].role&takeover != 0
