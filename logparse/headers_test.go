@@ -199,6 +199,7 @@ func TestDeliveriesWithoutAKnownHeaderAreCounted(t *testing.T) {
 		{"~~ " + sendmail, bounce.Sendmail},
 		{"~~ " + exim, bounce.Exim},
 		{"  ** a@b.example R=x T=y: Unrouteable address", bounce.Exim}, // exim -v
+		{"  == a@b.example routing defer (-52): retry time not reached", bounce.Exim},
 		{`{"log":"  292   ** a@b.example R=x T=y H=mx: 550 no \u003ca@b.example\u003e\n","stream":"stderr"}`, bounce.Exim},
 		{`{"log":"** a@b.example: Unrouteable address\n","stream":"stderr"}`, bounce.Exim},
 		{"    smtp        |   292   == a@b.example R=x T=y defer (111): Connection refused", bounce.Exim},

@@ -72,7 +72,7 @@ var (
 	lostOpenSMTPDOld = lazyre.New(`^[^<>"=]{0,100}(?:relay|delivery): (?:Ok|TempFail|PermFail|Loop|Expire) for `)
 	// As exim -v prints it, perhaps into a field of an object.
 	lostEximVerbose = lazyre.New(`^((?:[^<>@="]{0,60}[|:] |(?:[^\s<>@="]{1,60} ){1,4}|\{"[^<>@=]{1,200}": ?" ?)?)(?:\d+ )?(?:\*\*|==|=>|->) \S+@[^\s:]+` +
-		`(?: (?:.* )?R=\S+ (?:(?:.* )?T=\S|defer \(|: )| ?: (?:Unrouteable address|retry timeout exceeded)(?:$|\\n"|"))`)
+		`(?: (?:.* )?R=\S+ (?:(?:.* )?T=\S|defer \(|: )| routing defer \(| ?: (?:Unrouteable address|retry timeout exceeded)(?:$|\\n"|"))`)
 )
 
 // namesRecipient reports whether a line has a field to=, in lower or upper case.
@@ -237,7 +237,7 @@ func findDelivery(line string) (mta bounce.MTA, found bool) {
 			return bounce.Exim, true
 		}
 	}
-	if containsAny(line, " R=", ": Unrouteable address", ": retry timeout") {
+	if containsAny(line, " R=", " routing defer (", ": Unrouteable address", ": retry timeout") {
 		if m := lostEximVerbose.FindStringSubmatch(line); m != nil && !endsWithOtherProgram(m[1]) {
 			return bounce.Exim, true
 		}
