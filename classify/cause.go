@@ -65,8 +65,7 @@ func (r *reading) rest() string {
 	}
 	for i := range r.clauses {
 		c := &r.clauses[i]
-		all := c.roles()
-		if all&(hedge|future) != 0 || all&not == 0 && r.spans(c, "pass", "passed", "ok") {
+		if r.doubts(c, "yet", "not yet") || c.roles()&not == 0 && r.spans(c, "pass", "passed", "ok") {
 			blank(c.words[0].start, c.words[len(c.words)-1].end)
 		}
 	}

@@ -67,6 +67,11 @@ func clausesOf(text string, l *lexicon) []clause {
 	return p.clauses
 }
 
+// isDotFile reports whether the name of a hidden file begins here: ".forward".
+func (p *parser) isDotFile() bool {
+	return p.text[p.at] == '.' && p.at > 0 && strings.IndexByte(" /\"'", p.text[p.at-1]) >= 0 && p.at+1 < len(p.text) && letter[p.text[p.at+1]]
+}
+
 // next takes a word or a mark.
 func (p *parser) next() {
 	rest := p.text[p.at:]
@@ -87,7 +92,7 @@ func (p *parser) next() {
 		p.number()
 	case digit[c]:
 		p.digits()
-	case letter[c] || c >= utf8.RuneSelf:
+	case letter[c] || c >= utf8.RuneSelf || p.isDotFile():
 		p.word()
 	default:
 		p.punctuation(c)

@@ -1,6 +1,9 @@
 package classify
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // What else a reply says may take a statement back: that it is one of several
 // causes, that it is temporary, or that it is said of a sender.
@@ -65,18 +68,21 @@ func (c *clause) onlyNames() bool {
 }
 
 // explained turns statements that the clause behind a colon explains to be about
-// the sender, or about a header field: "invalid address: sender address syntax",
-// "invalid address in To: header field".
+// the sender, a header field or another person: "invalid address: sender address
+// syntax", "invalid address in To: header field".
 func (r *reader) explained() {
 	for i := range r.clauses {
 		if i+1 == len(r.clauses) || r.clauses[i+1].mark != ':' || r.clauses[i+1].isAdvice() {
 			continue
 		}
-		if next := &r.clauses[i+1]; next.roles()&sender == 0 && !r.isWord(next, 0, "header", "headers", "field") {
+		whose := sender
+		if next := &r.clauses[i+1]; len(next.words) == 1 && r.spans(next, anotherPerson) && !r.spans(&r.clauses[i], "<>") {
+			whose = other // "address does not exist: old@c.example"
+		} else if next.roles()&sender == 0 && !r.isWord(next, 0, "header", "headers", "field") {
 			continue
 		}
 		for _, s := range r.topics[i].statements {
-			r.statements[s].subject = sender
+			r.statements[s].subject = whose
 		}
 	}
 }
@@ -112,15 +118,25 @@ func (c *clause) denies(s *statement) bool {
 // missing all the same: "no such user yet". What is "not created yet" may belong to
 // somebody who is known.
 func (r *reader) isSoFar(c *clause, s *statement) bool {
-	if s.predicate != missing {
+	if s.predicate != missing || r.doubts(c, "yet") {
 		return false
 	}
 	for k := range c.words {
-		if c.words[k].role&(hedge|future) != 0 && !r.isWord(c, k, "yet") || r.isWord(c, k, "created", "set up", "provisioned", "configured", "registered", "assigned", "enrolled", "defined", "in use", "used") {
+		if r.isWord(c, k, "created", "set up", "provisioned", "configured", "registered", "assigned", "enrolled", "defined", "in use", "used") {
 			return false
 		}
 	}
 	return true
+}
+
+// doubts reports whether a clause says what may be or will be, by other words than some.
+func (r *reading) doubts(c *clause, but ...string) bool {
+	for k := range c.words {
+		if w := &c.words[k]; w.role&(hedge|future) != 0 && !slices.Contains(but, r.text[w.start:w.end]) {
+			return true
+		}
+	}
+	return false
 }
 
 // isCited reports whether a statement stands in quotes, behind words about the
@@ -185,7 +201,7 @@ func (r *reader) isField(c *clause) bool {
 	field := false
 	for k := range c.words {
 		switch r.text[c.words[k].start:c.words[k].end] {
-		case "from", "header", "headers", "field", "reply-to", "cc", "bcc", "login", "log-in", "auth", "authentication", "sasl", "anmeldung":
+		case "from", "header", "headers", "field", "reply-to", "cc", "bcc", "login", "log-in", "auth", "authentication", "sasl", "anmeldung", "resent-to", "resent-cc", "resent-from":
 			field = true
 		case "to", "in", "the":
 		default:

@@ -38,8 +38,8 @@ func (r *reader) owned(c *clause, kind role, at int, predicate role) role {
 			if c.words[n].isName() && n+1 < len(c.words) && r.isWord(c, n+1, "header", "headers", "field", "line") {
 				return other // "in Cc header"
 			}
-			if w&(filler|mail) == 0 {
-				break
+			if w&(filler|mail) == 0 && !strings.HasPrefix(r.text[c.words[n].end:], "/") {
+				break // behind a path it goes on: "in /etc/procmailrc"
 			}
 		}
 	}
@@ -78,7 +78,7 @@ func (r *reader) subjectBefore(i, at int) (role, span, bool) {
 				return kind, named, true
 			}
 			if c.words[d].role&takeover != 0 && kind&(sender|other|you) != 0 ||
-				kind == other && (c.isYours(lo, k+1) || r.isWord(c, k, "header", "headers", "field", "cc", "bcc")) {
+				kind == other && (c.isYours(lo, k+1) || r.isHeader(c, k)) {
 				return other, named, true // "address of the client", "address in your To header"
 			}
 			ofPlace = ofPlace || kind == place && c.words[d].role&takeover != 0
@@ -102,6 +102,13 @@ func (r *reader) subjectBefore(i, at int) (role, span, bool) {
 		}
 	}
 	return toward, towardAt, toward != 0
+}
+
+// isHeader reports whether a word is a field of the message, in any language.
+func (r *reader) isHeader(c *clause, k int) bool {
+	w := r.text[c.words[k].start:c.words[k].end]
+	first, _, _ := strings.Cut(w, " ")
+	return r.isWord(c, k, "header", "headers", "field", "cc", "bcc") || strings.HasSuffix(w, "-feld") || first == "champ" || first == "campo" || first == "поле"
 }
 
 // isFrom reports whether a preposition says where mail comes from.
