@@ -229,9 +229,18 @@ func beginsWithTag(text string) bool {
 //
 //	[pod/postfix-0/smtp] Nov 23 …
 //	mail.log-20261123:12:Nov 23 …
+//	textPayload: 'Nov 23 …'
 func cutSource(text string) string {
 	if strings.HasPrefix(text, "{") {
 		return text
+	}
+	if name, value, found := strings.Cut(text, ": "); found && value != "" && namesMessage(name) {
+		switch value[0] {
+		case '\'': // of YAML, which doubles the quotes within
+			return strings.ReplaceAll(undecorate(value), "''", "'")
+		case '"':
+			return value
+		}
 	}
 	if rest, found := strings.CutPrefix(text, "[pod/"); found {
 		if end := strings.IndexByte(rest, ']'); end > 0 && strings.IndexByte(rest[:end], ' ') < 0 {

@@ -32,7 +32,7 @@ type field struct {
 // line are of the same rank. Nested objects are joined by a dot.
 var fieldNames = makeFields(map[role]string{
 	roleMessage: `MESSAGE message log log.message properties.log
-		msg _msg @message syslog_message syslogmessage logmessage log_message logentry log_entry
+		msg _msg @message syslog_message syslogmessage logmessage log_message logentry log_entry entry
 		full_message fullmessage
 		short_message shortmessage eventmessage @m
 		line _line logline log_line textpayload text
@@ -78,6 +78,12 @@ func makeFields(names map[role]string) map[string][]field {
 		}
 	}
 	return fields
+}
+
+// namesMessage reports whether a name is that of a field for the message.
+func namesMessage(name string) bool {
+	fields := fieldNames[strings.ToLower(name)]
+	return len(fields) > 0 && fields[0].role == roleMessage
 }
 
 // fieldKey is what the name of a field means.

@@ -144,6 +144,9 @@ var headerTests = []struct{ name, form, time, host string }{
 	{"Splunk with a whole line", `{"time":1795438660,"host":"agent","event":"Nov 23 12:57:36 mx postfix/DAEMON[4]: JSON"}`, "2026-11-23T12:57:36Z", "mx"},
 	{"Splunk", `{"time":"1795438656.25","host":"mx","event":{"message":"JSON","program":"postfix/DAEMON"}}`, "2026-11-23T12:57:36.25Z", "mx"},
 	{"OpenTelemetry", `{"timeUnixNano":"1795438660000000000","body":{"stringValue":"Nov 23 12:57:36 mx postfix/DAEMON[4]: JSON"}}`, "2026-11-23T12:57:36Z", "mx"},
+	{"YAML, as gcloud prints it", "textPayload: 'Nov 23 12:57:36 mx postfix/DAEMON[474]: BODY'", "2026-11-23T12:57:36Z", "mx"},
+	{"YAML, in the other quotes", `  message: "Nov 23 12:57:36 mx postfix/DAEMON[474]: JSON"`, "2026-11-23T12:57:36Z", "mx"},
+	{"Grafana Alloy's echo", `ts=2026-11-23T12:57:40.1Z level=info component_id=loki.echo.mail receiver=loki.echo.mail entry="Nov 23 12:57:36 mx postfix/DAEMON[474]: JSON" entry_timestamp=2026-11-23T12:57:36Z labels="{job=\"mail\"}"`, "2026-11-23T12:57:36Z", "mx"},
 	{"a line in an object in an object", `{"message":"{\"log\":\"Nov 23 12:57:36 mx postfix/DAEMON[4]: 4f1XyZabcd: removed\\n\"}","@timestamp":"2026-11-23T12:57:36Z"}`, "", ""},
 
 	// documents with many lines
