@@ -3,6 +3,7 @@ package pipeline_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -94,6 +95,8 @@ func TestPauseEndsWithItsContextAndItsPipeline(t *testing.T) {
 		close(lines)
 		if err := <-done; !errors.Is(err, broken) {
 			t.Errorf("Run: %v, want %v", err, broken)
+		} else if n := strings.Count(err.Error(), broken.Error()); n != 1 {
+			t.Errorf("Run: %q, which says %d times that saving failed, want once", err, n)
 		}
 	})
 }

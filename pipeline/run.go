@@ -223,6 +223,9 @@ func (p *Pipeline) Run(ctx context.Context) error {
 	}
 	close(found)
 	saveErr, sourceErr := <-saveDone, <-sourceDone
+	if errors.Is(saveErr, err) {
+		err = nil // a pause has the error of the saver
+	}
 	if errors.Is(sourceErr, context.Canceled) {
 		sourceErr = nil
 	}

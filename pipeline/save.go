@@ -11,8 +11,8 @@ import (
 )
 
 // ErrReadAgain is returned if a transaction of several batches failed with a
-// temporary error. The batches are lost; the caller must read again from the stored
-// positions.
+// temporary error, or if a batch could not be saved before the program had to stop. The
+// batches are lost; the caller must read again from the stored positions.
 var ErrReadAgain = errors.New("lines since the last commit must be read again")
 
 // giveUpAfter is how long saving a batch is retried after the program was asked to
@@ -107,7 +107,7 @@ func (s *saver) save(ctx context.Context, b sealedBatch) error {
 			if stopping.IsZero() {
 				stopping = time.Now()
 			} else if time.Since(stopping) > giveUpAfter {
-				return err
+				return fmt.Errorf("%w: %w", ErrReadAgain, err)
 			}
 			time.Sleep(pause.Next()) // the program is ending; nothing else waits
 			continue

@@ -241,6 +241,25 @@ func TestABatchIsRetriedOrReadAgain(t *testing.T) {
 
 var errDamaged = errors.New("damaged")
 
+// A batch that cannot be saved until the program has to stop is lost, but its lines are
+// not: a daemon that stops only for other settings reads them again.
+func TestABatchThatIsGivenUpIsReadAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lines := make(chan bounce.Chunk, 1)
+		p := following(lines, &txStore{add: func(*bounce.Batch) error { return fullDisk{} }})
+		p.NewParser = func(*bounce.Chunk, bounce.ParserState) (pipeline.Parser, error) { return &failing{}, nil }
+		p.Queue = queue.New()
+		p.Classifier = func() pipeline.Classifier { return noVerdict{} }
+		lines <- bounce.Chunk{Data: "x\n", Position: bounce.Position{Stream: 1, Offset: 1}}
+		close(lines)
+		ctx, stop := context.WithCancel(t.Context())
+		time.AfterFunc(time.Minute, stop)
+		if err := p.Run(ctx); !errors.Is(err, pipeline.ErrReadAgain) || !errors.As(err, &fullDisk{}) {
+			t.Errorf("Run: %v, want %v because of the full disk", err, pipeline.ErrReadAgain)
+		}
+	})
+}
+
 // Somebody waits for an import, so a full disk ends it.
 func TestGiveUpEndsThePipelineAtATemporaryError(t *testing.T) {
 	lines := make(chan bounce.Chunk, 1)
