@@ -85,7 +85,9 @@ func apply[R any, C change[R]](ctx context.Context, s *session, r *control.Reque
 	if err != nil {
 		return result, err
 	}
+	begun := false
 	err = s.p.Pause(ctx, func() (m *pipeline.Memory, err error) {
+		begun = true
 		result, err = to.apply(ctx, &c, s.s.store, r.Log)
 		err = canceled(ctx, err)
 		if then != nil {
@@ -95,6 +97,9 @@ func apply[R any, C change[R]](ctx context.Context, s *session, r *control.Reque
 		}
 		return m, err
 	})
+	if !begun && errors.Is(err, pipeline.ErrReadAgain) {
+		err = fmt.Errorf("nothing was done, because the daemon could not save what it had read before; repeat the command when it can: %w", err)
+	}
 	return result, err
 }
 

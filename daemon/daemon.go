@@ -68,18 +68,33 @@ func (d *Daemon) Run(ctx context.Context) error {
 		return err
 	}
 	tune.Run()
-	var unsaved error // why a transaction of several batches was lost
+	var failed failure
 	for first := true; ; first = false {
-		next, err := d.follow(ctx, c, first, unsaved, hangup)
-		switch unsaved = nil; {
-		case errors.Is(err, pipeline.ErrReadAgain) && ctx.Err() == nil:
-			unsaved = err
-		case err != nil || next == nil:
+		next, err := d.follow(ctx, c, first, &failed, hangup)
+		if err != nil || next == nil {
+			if failed.store != nil { // it was not opened again
+				err = errors.Join(err, failed.store.Close())
+			}
 			return err
-		default:
-			c = *next
 		}
+		c = *next
 	}
+}
+
+// failure is what is left of a session that could not save what it had read.
+type failure struct {
+	err   error         // why lines must be read again, or nil
+	store *sqlite.Store // still open, or nil
+}
+
+// open opens the database, or returns the store that is still open: a database that was
+// closed on a full disk looks like one after a crash, and all of it would be checked.
+func (f *failure) open(ctx context.Context, path string, log *slog.Logger) (*sqlite.Store, error) {
+	if s := f.store; s != nil {
+		f.store = nil
+		return s, nil
+	}
+	return sqlite.Open(ctx, path, log)
 }
 
 // session is the daemon with one version of the settings.
@@ -97,22 +112,40 @@ type session struct {
 	command  atomic.Pointer[string] // that runs for a client, or nil
 }
 
-// follow follows the logs until ctx ends, or until SIGHUP finds good settings,
-// which it returns. After an error of saving it makes small transactions, which are
-// retried until they can be saved.
-func (d *Daemon) follow(ctx context.Context, c config.Config, first bool, unsaved error, hangup <-chan os.Signal) (next *config.Config, err error) {
+// follow follows the logs until ctx ends. It returns settings if others must be followed:
+// good ones that SIGHUP has found, or the same if lines must be read again, which is noted
+// in failed. After such a failure it makes small transactions, which are retried until
+// they can be saved.
+func (d *Daemon) follow(ctx context.Context, c config.Config, first bool, failed *failure, hangup <-chan os.Signal) (next *config.Config, err error) {
 	log := d.NewLogger(c.Log)
-	if unsaved != nil {
-		log.Error("batch not saved, will follow again from the stored positions", "error", unsaved)
-	}
-	s, err := openPatiently(ctx, c, first, log)
+	unsaved := failed.err
+	failed.err = nil
+	s, err := openPatiently(ctx, c, first, failed.open, log)
 	if ctx.Err() != nil && err != nil {
 		return nil, nil // stopped before it started
 	}
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, s.store.Close()) }()
+	stopping := ctx
+	defer func() {
+		if errors.Is(err, pipeline.ErrReadAgain) && stopping.Err() == nil {
+			failed.err, err = err, nil
+			if next == nil {
+				next = &c
+			}
+			if next.Database == c.Database && canReadAgain(&c) { // a pipe needs the new value of Crashed
+				failed.store = s.store
+				return
+			}
+		}
+		closed := s.store.Close()
+		if closed != nil && next != nil && err == nil {
+			log.Warn("the database was not closed in order", "error", closed)
+			return
+		}
+		err = errors.Join(err, closed)
+	}()
 	note(ctx, s.store, log, query.FollowedName, 1)
 	note(ctx, s.store, log, query.ReloadSuccessful, 1)
 	note(ctx, s.store, log, query.ReloadSucceeded, time.Now().Unix())
@@ -132,11 +165,10 @@ func (d *Daemon) follow(ctx context.Context, c config.Config, first bool, unsave
 	defer func() { stop(); waitForOutputs() }()
 	session := &session{d: d, c: c, log: log, s: s, p: s.pipeline(source)}
 	session.p.Parsed = s.parsed
-	canReadAgain := !slices.ContainsFunc(c.Sources, func(source config.Source) bool { return tailer.IsPipe(source.Path) })
 	if unsaved != nil {
 		why := unsaved.Error()
 		session.p.Progress.Trouble.Store(&why)
-	} else if canReadAgain {
+	} else if canReadAgain(&c) {
 		session.p.Limits = readableAgain
 	}
 	session.interval, session.patience = watchdog()
@@ -146,6 +178,11 @@ func (d *Daemon) follow(ctx context.Context, c config.Config, first bool, unsave
 	defer func() { stop(); waitForCommands() }()
 	defer s.pruneDaily(ctx, retention(&c))()
 	return session.watch(ctx, stop, done, hangup)
+}
+
+// canReadAgain reports whether lines can be read again from a stored position.
+func canReadAgain(c *config.Config) bool {
+	return !slices.ContainsFunc(c.Sources, func(source config.Source) bool { return tailer.IsPipe(source.Path) })
 }
 
 // watch looks after the pipeline until it ends.
@@ -175,10 +212,14 @@ func (s *session) watch(ctx context.Context, stop func(), done <-chan error, han
 			if errors.Is(err, context.Canceled) {
 				err = nil // a large transaction was rolled back: its lines will be read again
 			}
-			if next == nil && !errors.Is(err, pipeline.ErrReadAgain) {
+			s.show("")
+			if again := errors.Is(err, pipeline.ErrReadAgain) && (next != nil || ctx.Err() == nil); again {
+				s.log.Error("batch not saved, will follow again from the stored positions", "error", err)
+				return next, err
+			}
+			if next == nil {
 				notifySystemd(s.log, daemon.SdNotifyStopping)
 			}
-			s.show("")
 			s.log.Info("stopped", "lines", s.p.Progress.Lines.Load(), "new_records", s.p.Progress.New.Load(), "gaps", s.p.Progress.Gaps.Load())
 			return next, err
 		case chunks := <-caughtUp:
@@ -203,7 +244,10 @@ func (s *session) watch(ctx context.Context, stop func(), done <-chan error, han
 		case <-tick.C:
 			if err := s.s.store.Check(); err != nil {
 				stop()
-				return nil, errors.Join(err, <-done)
+				if ended := <-done; !errors.Is(ended, context.Canceled) && !errors.Is(ended, pipeline.ErrReadAgain) {
+					err = errors.Join(err, ended)
+				}
+				return nil, err // without ErrReadAgain: the other file has other positions
 			}
 			s.tick()
 		case <-hangup:
@@ -272,21 +316,21 @@ func note(ctx context.Context, s *sqlite.Store, log *slog.Logger, name string, v
 // openPatiently opens the stages, and retries while the database cannot be opened
 // for a reason that may pass. After a reload it also waits for a command that has taken
 // the database meanwhile.
-func openPatiently(ctx context.Context, c config.Config, first bool, log *slog.Logger) (*stages, error) {
-	const open = "open the database"
+func openPatiently(ctx context.Context, c config.Config, first bool, open openStore, log *slog.Logger) (*stages, error) {
+	const task = "open the database"
 	var trouble health.Retrying
 	interval, _ := watchdog()
 	for {
-		s, err := openStages(ctx, c, sqlite.Open, log)
+		s, err := openStages(ctx, c, open, log)
 		var used *dbfile.InUse
 		taken := errors.As(err, &used)
 		if err == nil || ctx.Err() != nil || !dbfile.MayPass(err) && (first || !taken) {
 			if err == nil {
-				trouble.Report(log, open, nil)
+				trouble.Report(log, task, nil)
 			}
 			return s, err
 		}
-		trouble.Report(log, open, err)
+		trouble.Report(log, task, err)
 		notifySystemd(log, daemon.SdNotifyReady+"\nSTATUS="+trouble.String()+"\n"+daemon.SdNotifyWatchdog)
 		pause := min(interval, 5*time.Second)
 		if taken {

@@ -53,6 +53,8 @@ type systemd struct {
 	mu   sync.Mutex
 	last string // STATUS
 	fed  int    // number of WATCHDOG=1
+
+	stopping bool // whether STOPPING=1 came
 }
 
 func listen(t *testing.T) *systemd {
@@ -84,6 +86,9 @@ func listen(t *testing.T) *systemd {
 				if status, ok := strings.CutPrefix(line, "STATUS="); ok {
 					s.last = status
 				}
+				if line == "STOPPING=1" {
+					s.stopping = true
+				}
 				if line == "WATCHDOG=1" {
 					s.fed++
 				}
@@ -98,6 +103,12 @@ func (s *systemd) status() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.last
+}
+
+func (s *systemd) saidStopping() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stopping
 }
 
 func (s *systemd) feedings() int {
