@@ -234,13 +234,11 @@ func cutSource(text string) string {
 	if strings.HasPrefix(text, "{") {
 		return text
 	}
-	if name, value, found := strings.Cut(text, ": "); found && value != "" && namesMessage(name) {
-		switch value[0] {
-		case '\'': // of YAML, which doubles the quotes within
-			return strings.ReplaceAll(undecorate(value), "''", "'")
-		case '"':
-			return value
+	if name, value, _ := strings.Cut(text, ": "); value != "" && (value[0] == '\'' || value[0] == '"') && namesMessage(name) {
+		if value[0] == '\'' { // YAML doubles the quotes within
+			value = strings.ReplaceAll(undecorate(value), "''", "'")
 		}
+		return value
 	}
 	if rest, found := strings.CutPrefix(text, "[pod/"); found {
 		if end := strings.IndexByte(rest, ']'); end > 0 && strings.IndexByte(rest[:end], ' ') < 0 {

@@ -36,7 +36,7 @@ func parsePostfixPart(h *header, ev *bounce.Event) result {
 	if first < len("to") || h.body[first-len("to"):first] != "to" {
 		return resultOther
 	}
-	if daemon := postfixDaemon(h.tag); daemon != "" && daemon != "qmgr" && !deliveryAgents[daemon] {
+	if daemon := postfixDaemon(h.tag); daemon != "" && daemon != "qmgr" && daemon != "cleanup" && !deliveryAgents[daemon] {
 		return resultOther
 	}
 	m, ok := match(postfixPart, h.body)

@@ -35,6 +35,11 @@ func TestPartsOfADeliveryOfPostfix(t *testing.T) {
 			t.Errorf("%s\n got %v, want %s; not parsed: %v", line, got, want, p.TakeUnparsed())
 		}
 	}
+	// cleanup(8) bounces what aliases and maps make impossible.
+	const byCleanup = "Nov 23 12:57:36 mx postfix/cleanup[4]: 4f1: to=<a@b.example>, relay=none, delay=1, delays=0/0/0/1, dsn=5.4.6, status=bounced (virtual alias loop)\n"
+	if got := describeAll(events(newParser(t, ""), byCleanup)); len(got) != 1 || !strings.Contains(got[0], `to="a@b.example" outcome="bounced"`) {
+		t.Errorf("%s\n got %v", byCleanup, got)
+	}
 	for _, line := range []string{
 		"warning: to=<a@b.example>, relay=none, delay=1, delays=0/0/0/1, dsn=4.4.1, status=deferred (x)",
 		"4f1XyZabcd: to=<a@b.example>, status=undeliverable (x)",

@@ -1,6 +1,9 @@
 package logparse_test
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 // A web server quotes what its clients send, and others what they were given.
 func TestDeliveriesThatAreQuotedAreNotCounted(t *testing.T) {
@@ -104,5 +107,14 @@ func TestWhatApplicationsLogIsNotCounted(t *testing.T) {
 		if got := events(p, line+"\n"); len(got) != 0 || p.Counts().Unparsed != 1 {
 			t.Errorf("%s\n got %v, counted %d, want one line that was counted", line, describeAll(got), p.Counts().Unparsed)
 		}
+	}
+}
+
+// YAML doubles a single quote within single quotes; a reply is read as the server sent it.
+func TestQuotesOfYAML(t *testing.T) {
+	const line = "Nov 23 12:57:36 mx postfix/smtp[4]: 4f1XyZabcd: to=<a@b.example>, relay=mx.b.example[192.0.2.1]:25, delay=1, delays=0/0/0/1, dsn=5.1.1, status=bounced (host mx.b.example[192.0.2.1] said: 550 5.1.1 It's gone (in reply to RCPT TO command))"
+	got := events(newParser(t, ""), "textPayload: '"+strings.ReplaceAll(line, "'", "''")+"'\n")
+	if len(got) != 1 || got[0].Reply.Text != "550 5.1.1 It's gone" {
+		t.Errorf("got %v", describeAll(got))
 	}
 }
