@@ -52,7 +52,7 @@ func (b *bench) begin(ctx context.Context, size int64) (*follower, error) {
 		f.end()
 		return nil, err
 	}
-	f.maker = exec.CommandContext(ctx, b.genlog, "-size", "100000GB", "-start", start)
+	f.maker = exec.CommandContext(ctx, b.genlog, "-size", "100000GB", "-start", start, "-recipients", strconv.Itoa(b.recipients))
 	out, err := f.maker.StdoutPipe()
 	if err == nil {
 		err = f.maker.Start()

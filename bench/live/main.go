@@ -1,7 +1,7 @@
 // Live measures the cost of following logs: the processor time of an idle daemon with
-// many rotated files; the processor time at a rate of lines per second, and the latency
-// from a line to its record; and the maximum rate of one core. It has no limits; it fails
-// only if the program fails or loses a record.
+// many rotated files; the time to read a backlog; the processor time at a rate of lines
+// per second, and the latency from a line to its record; and the maximum rate of one core.
+// It has no limits; it fails only if the program fails or loses a record.
 //
 //	go run ./bench/live -program ./bouncetail -genlog .cache/genlog
 //
@@ -34,7 +34,8 @@ func main() {
 	flag.DurationVar(&b.idle, "idle", time.Minute, "for how long an idle daemon is measured; 0 leaves it out")
 	flag.IntVar(&b.rate, "rate", 5000, "lines a second; 0 leaves that out")
 	flag.DurationVar(&b.span, "for", 30*time.Second, "for how long")
-	flag.Int64Var(&b.backlog, "backlog", 100, "megabytes that are in the database before")
+	flag.Int64Var(&b.backlog, "backlog", 100, "megabytes that the daemon reads first")
+	flag.IntVar(&b.recipients, "recipients", 25_000, "addresses that mail fails to")
 	flag.StringVar(&b.db, "db", "", "a database that the daemon follows into a copy of; by default it is new")
 	flag.BoolVar(&b.limit, "limit", true, "look for the highest rate")
 	flag.Parse()
@@ -48,6 +49,7 @@ type bench struct {
 	program, genlog, dir string
 	db                   string
 	rotated, rate        int
+	recipients           int
 	idle, span           time.Duration
 	backlog              int64
 	limit                bool
@@ -110,9 +112,16 @@ func (b *bench) measureRate(ctx context.Context) error {
 		return err
 	}
 	defer f.end()
+	begun := time.Now()
 	if err := f.start(ctx, b.program); err != nil {
 		return err
 	}
+	took := time.Since(begun)
+	backlog, err := f.usage()
+	if err != nil {
+		return err
+	}
+	fmt.Printf("a backlog of %d MB: %.1f s, %.1f s of processor time, %d MB resident at most\n", b.backlog, took.Seconds(), backlog.cpu.Seconds(), backlog.peak>>20)
 	if _, err := f.write(ctx, b.rate, 5*time.Second); err != nil { // warm-up
 		return err
 	}
@@ -273,6 +282,7 @@ type usage struct {
 	cpu      time.Duration
 	switches int64 // context switches of all threads
 	resident int64 // bytes, current
+	peak     int64 // bytes, the most so far
 }
 
 func (f *follower) usage() (u usage, err error) {
@@ -302,10 +312,17 @@ func (f *follower) usage() (u usage, err error) {
 		return u, err
 	}
 	for line := range strings.Lines(string(text)) {
-		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+		name, rest, _ := strings.Cut(line, ":")
+		switch name {
+		case "VmRSS":
 			_, err = fmt.Sscan(rest, &u.resident)
-			u.resident <<= 10
+		case "VmHWM":
+			_, err = fmt.Sscan(rest, &u.peak)
+		}
+		if err != nil {
+			return u, err
 		}
 	}
-	return u, err
+	u.resident, u.peak = u.resident<<10, u.peak<<10
+	return u, nil
 }
