@@ -134,7 +134,7 @@ func (d *Daemon) follow(ctx context.Context, c config.Config, first bool, failed
 			if next == nil {
 				next = &c
 			}
-			if next.Database == c.Database && canReadAgain(&c) { // a pipe needs the new value of Crashed
+			if next.Database == c.Database && canReadAgain(&c) { // a pipe asks whether the last stop was in order
 				failed.store = s.store
 				return
 			}

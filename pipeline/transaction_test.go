@@ -137,6 +137,7 @@ func TestABacklogIsSavedInLargeTransactions(t *testing.T) {
 			}
 			sent := time.Now().Add(-c.pause)
 			time.Sleep(time.Minute)
+			synctest.Wait()
 			if !slices.Equal(got, c.want) || pending > 0 {
 				t.Errorf("%s: transactions of %d records and %d unsaved, want %d", c.what, got, pending, c.want)
 			}
