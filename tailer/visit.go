@@ -235,8 +235,8 @@ func (t *Tailer) drain(ctx context.Context, s *stream, f *os.File, limit int64, 
 		if err != nil {
 			return err
 		}
-		if limit := int64(t.o.MaxLine); b.pending > limit && s.pending <= limit {
-			t.o.Log.Warn("nothing is read behind a line that has no end and is over the limit; is this the log, and does LF end its lines, not CR alone?", "path", s.Path, "limit", limit)
+		if longest := int64(t.o.MaxLine); b.pending > longest && s.pending <= longest {
+			t.o.Log.Warn("nothing is read behind a line that has no end and is over the limit; is this the log, and does LF end its lines, not CR alone?", "path", s.Path, "limit", longest)
 		}
 		s.pending = b.pending
 		if b.end == s.Offset {
