@@ -127,9 +127,8 @@ func (d *Daemon) follow(ctx context.Context, c config.Config, first bool, failed
 	if err != nil {
 		return nil, err
 	}
-	stopping := ctx
 	defer func() {
-		if errors.Is(err, pipeline.ErrReadAgain) && stopping.Err() == nil {
+		if readsAgain(ctx, err) {
 			failed.err, err = err, nil
 			if next == nil {
 				next = &c
@@ -153,15 +152,15 @@ func (d *Daemon) follow(ctx context.Context, c config.Config, first bool, failed
 	if err != nil {
 		return nil, err
 	}
-	ctx, stop := context.WithCancel(ctx)
+	running, stop := context.WithCancel(ctx)
 	defer stop()
-	endCheckpoints, err := s.store.StartCheckpointer(ctx, log)
+	endCheckpoints, err := s.store.StartCheckpointer(running, log)
 	if err != nil {
 		return nil, err
 	}
 	defer endCheckpoints()
-	defer s.expireStates(ctx)()
-	waitForOutputs := d.startOutputs(ctx, c, s.store, &s.troubles, log)
+	defer s.expireStates(running)()
+	waitForOutputs := d.startOutputs(running, c, s.store, &s.troubles, log)
 	defer func() { stop(); waitForOutputs() }()
 	session := &session{d: d, c: c, log: log, s: s, p: s.pipeline(source)}
 	session.p.Parsed = s.parsed
@@ -173,11 +172,17 @@ func (d *Daemon) follow(ctx context.Context, c config.Config, first bool, failed
 	}
 	session.interval, session.patience = watchdog()
 	done := make(chan error, 1)
-	go func() { done <- session.p.Run(ctx) }()
-	waitForCommands := session.serve(ctx)
+	go func() { done <- session.p.Run(running) }()
+	waitForCommands := session.serve(running)
 	defer func() { stop(); waitForCommands() }()
-	defer s.pruneDaily(ctx, retention(&c))()
+	defer s.pruneDaily(running, retention(&c))()
 	return session.watch(ctx, stop, done, hangup)
+}
+
+// readsAgain reports whether lines must be read again after an error of a session, because
+// they were not saved, and the daemon goes on.
+func readsAgain(ctx context.Context, err error) bool {
+	return errors.Is(err, pipeline.ErrReadAgain) && ctx.Err() == nil
 }
 
 // canReadAgain reports whether lines can be read again from a stored position.
@@ -185,7 +190,7 @@ func canReadAgain(c *config.Config) bool {
 	return !slices.ContainsFunc(c.Sources, func(source config.Source) bool { return tailer.IsPipe(source.Path) })
 }
 
-// watch looks after the pipeline until it ends.
+// watch looks after the pipeline until it ends. stop ends the pipeline, and ctx the daemon.
 func (s *session) watch(ctx context.Context, stop func(), done <-chan error, hangup <-chan os.Signal) (next *config.Config, err error) {
 	notifySystemd(s.log, daemon.SdNotifyReady+"\n"+s.status())
 	// A first start logs what it found, once all that was read is saved.
@@ -213,7 +218,7 @@ func (s *session) watch(ctx context.Context, stop func(), done <-chan error, han
 				err = nil // a large transaction was rolled back: its lines will be read again
 			}
 			s.show("")
-			if again := errors.Is(err, pipeline.ErrReadAgain) && (next != nil || ctx.Err() == nil); again {
+			if readsAgain(ctx, err) {
 				s.log.Error("batch not saved, will follow again from the stored positions", "error", err)
 				return next, err
 			}
