@@ -44,14 +44,14 @@ func (c *counts) committed(n int, complete bool) {
 }
 
 // count looks for a day to send, unless one is being sent.
-func (s *Sender) count(ctx context.Context, number int64) error {
+func (s *Sender) count(ctx context.Context) error {
 	c := &s.counts
 	if c.day != "" {
 		return nil
 	}
 	begun := time.Now()
 	if c.sent == nil {
-		sent, err := mapOf[string, []byte](ctx, s.conn, "SELECT day, digest FROM bouncetail.fleet_days WHERE instance = $1", number)
+		sent, err := mapOf[string, []byte](ctx, s.conn, "SELECT day, digest FROM bouncetail.fleet_days WHERE instance = $1", s.number)
 		if err != nil {
 			return err
 		}
@@ -67,7 +67,7 @@ func (s *Sender) count(ctx context.Context, number int64) error {
 		if slices.Equal(c.sent[d.Day], digest) {
 			continue
 		}
-		if c.queue, err = s.grown(ctx, d.Day, number); err != nil {
+		if c.queue, err = s.grown(ctx, d.Day); err != nil {
 			return err
 		}
 		c.day, c.now = d.Day, digest
@@ -88,8 +88,8 @@ func digestOf(slots []byte) []byte {
 
 // grown returns the counts of a day that are higher than those that were sent, with
 // domains that PostgreSQL can store.
-func (s *Sender) grown(ctx context.Context, day string, number int64) ([]feed.DaySent, error) {
-	sent, err := mapOf[string, int64](ctx, s.conn, "SELECT domain, sent FROM bouncetail.daily_counts WHERE instance = $1 AND day = $2", number, day)
+func (s *Sender) grown(ctx context.Context, day string) ([]feed.DaySent, error) {
+	sent, err := mapOf[string, int64](ctx, s.conn, "SELECT domain, sent FROM bouncetail.daily_counts WHERE instance = $1 AND day = $2", s.number, day)
 	if err != nil {
 		return nil, err
 	}

@@ -154,6 +154,11 @@ func (s *Sender) disconnect() {
 	s.conn = nil
 }
 
+// nothingDue reports whether nothing is to be done but to send what is new.
+func (s *Sender) nothingDue() bool {
+	return !s.watch.due() && !s.counts.due() && !s.hand.due() && !s.figures.due() && !s.settling.due() && !s.takes() && s.resending.target == 0
+}
+
 // round sends one batch, if there is one. It returns whether there may be more.
 func (s *Sender) round(ctx context.Context) (more bool, err error) {
 	s.source.path = s.Database
@@ -165,7 +170,7 @@ func (s *Sender) round(ctx context.Context) (more bool, err error) {
 			s.disconnect()
 		}
 	}()
-	if s.done != nil && !s.watch.due() && !s.counts.due() && !s.hand.due() && !s.figures.due() && !s.settling.due() && !s.takes() && s.resending.target == 0 {
+	if s.done != nil && s.nothingDue() {
 		if idle, err := s.idle(ctx); err != nil || idle {
 			return false, err
 		}
@@ -175,33 +180,21 @@ func (s *Sender) round(ctx context.Context) (more bool, err error) {
 			return false, err
 		}
 	}
-	if time.Since(s.expiredAt) >= expireInterval {
-		if err := s.expire(ctx); err != nil {
-			return false, Explain(err)
+	for _, duty := range []struct {
+		due func() bool
+		do  func(context.Context) error
+	}{
+		{func() bool { return time.Since(s.expiredAt) >= expireInterval }, s.expire},
+		{s.watch.due, s.look},
+		{func() bool { return s.number != 0 && s.counts.due() }, s.count},
+		{func() bool { return s.number != 0 && s.hand.due() }, s.lookByHand},
+		{func() bool { return s.number != 0 && s.takes() }, s.takeOver},
+		{func() bool { return s.resending.target != 0 }, s.resendBatch},
+	} {
+		if !duty.due() {
+			continue
 		}
-	}
-	if s.watch.due() {
-		if err := s.look(ctx); err != nil {
-			return false, Explain(err)
-		}
-	}
-	if s.number != 0 && s.counts.due() {
-		if err := s.count(ctx, s.number); err != nil {
-			return false, Explain(err)
-		}
-	}
-	if s.number != 0 && s.hand.due() {
-		if err := s.lookByHand(ctx); err != nil {
-			return false, Explain(err)
-		}
-	}
-	if s.number != 0 && s.takes() {
-		if err := s.takeOver(ctx); err != nil {
-			return false, Explain(err)
-		}
-	}
-	if s.resending.target != 0 {
-		if err := s.resendBatch(ctx); err != nil {
+		if err := duty.do(ctx); err != nil {
 			return false, Explain(err)
 		}
 	}
