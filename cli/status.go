@@ -22,9 +22,11 @@ func (a *app) status() *cobra.Command {
 			"deferred and bounced, what you have to fix now, and how many addresses are bad.\n\n" +
 			"The exit code is for cron, Icinga and Nagios: 0 if all is well; 1 if there is a\n" +
 			"problem to fix on your side, such as an entry on a blocklist; 2 if the daemon does\n" +
-			"not read the logs, unless the database was only ever filled by bouncetail import;\n" +
-			"3 if there is no answer: the database is missing or cannot be read, the settings\n" +
-			"are broken, or the command was called wrongly.",
+			"not read the logs or cannot save what it reads, unless the database was only ever\n" +
+			"filled by bouncetail import; 3 if there is no answer: the database is missing or\n" +
+			"cannot be read, the settings are broken, or the command was called wrongly.\n\n" +
+			"What the daemon cannot do at present is shown to root and to its own user, and to\n" +
+			"others if systemd started it.",
 		Example: "  bouncetail status\n  bouncetail status --json | jq .yours",
 		Args:    cobra.NoArgs,
 	}

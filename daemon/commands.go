@@ -18,10 +18,11 @@ import (
 // that cannot take commands follows all the same.
 func (s *session) serve(ctx context.Context) (wait func()) {
 	server := &control.Server{
-		Handle:  func(client context.Context, r *control.Request) (any, error) { return s.handle(ctx, client, r) },
-		Kind:    kindOf,
-		Version: s.d.Version,
-		Log:     s.log,
+		Handle:   func(client context.Context, r *control.Request) (any, error) { return s.handle(ctx, client, r) },
+		Kind:     kindOf,
+		Troubles: s.problems,
+		Version:  s.d.Version,
+		Log:      s.log,
 	}
 	wait, err := server.Serve(ctx, control.SocketOf(s.c.Database))
 	if err != nil {

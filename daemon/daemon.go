@@ -105,7 +105,7 @@ type session struct {
 	s        *stages
 	p        *pipeline.Pipeline
 	memory   tune.Memory
-	broken   string // why the settings of the last SIGHUP are not used
+	broken   atomic.Pointer[string] // why the settings of the last SIGHUP are not used, or nil
 	stalled  bool
 	interval time.Duration          // between two looks at the stages
 	patience time.Duration          // how long a stage may take for one piece of work
@@ -302,7 +302,8 @@ func (s *session) reload(ctx context.Context) *config.Config {
 	if err != nil {
 		s.log.Error("settings or rules are broken, keeping the old ones", "error", err)
 		note(ctx, s.s.store, s.log, query.ReloadSuccessful, 0)
-		s.broken = "cannot use the settings since " + time.Now().Format("2006-01-02 15:04") + ": " + strings.Join(strings.Fields(err.Error()), " ")
+		broken := "cannot use the settings since " + time.Now().Format("2006-01-02 15:04") + ": " + strings.Join(strings.Fields(err.Error()), " ")
+		s.broken.Store(&broken)
 		notifySystemd(s.log, daemon.SdNotifyReady+"\n"+s.status())
 		return nil
 	}

@@ -7,9 +7,11 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/bouncetail/bouncetail/internal/control"
 	"github.com/bouncetail/bouncetail/internal/openfile"
 )
 
@@ -17,7 +19,7 @@ import (
 type Found struct {
 	PID      string   `json:"pid"`      // of the process that writes the database; empty if there is none
 	Unknown  string   `json:"unknown"`  // why it could not be found out; empty if it could
-	Troubles []string `json:"troubles"` // what it cannot do at present, as systemd knows
+	Troubles []string `json:"troubles"` // what it cannot do at present
 }
 
 // Find looks for the daemon of a database: it holds a lock on a file.
@@ -33,8 +35,13 @@ func Find(ctx context.Context, database string) Found {
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB); !errors.Is(err, unix.EWOULDBLOCK) {
 		return Found{Troubles: []string{}}
 	}
-	pid, _ := bufio.NewReader(f).ReadString('\n') // only a name
-	return Found{PID: strings.TrimSpace(pid), Troubles: troublesOf(ctx, strings.TrimSpace(pid))}
+	line, _ := bufio.NewReader(f).ReadString('\n') // only a name
+	pid := strings.TrimSpace(line)
+	troubles, err := askTroubles(ctx, database)
+	if err != nil { // only root and its own user may ask it; an import takes no questions
+		troubles = troublesOf(ctx, pid)
+	}
+	return Found{PID: pid, Troubles: troubles}
 }
 
 // Reading reports whether the daemon reads the logs, as far as is known.
@@ -43,7 +50,7 @@ func (f Found) Reading() bool {
 		return true
 	}
 	for _, trouble := range f.Troubles {
-		if strings.HasPrefix(trouble, "cannot read") || strings.HasPrefix(trouble, "cannot open the database") {
+		if strings.HasPrefix(trouble, "cannot read") || strings.HasPrefix(trouble, "cannot open the database") || strings.HasPrefix(trouble, "cannot save") || trouble == silent {
 			return false
 		}
 	}
@@ -61,6 +68,27 @@ func (f Found) Trouble() string {
 		return "No daemon reads the logs."
 	}
 	return ""
+}
+
+// answerPatience is how long a daemon on a busy machine is waited for.
+const answerPatience = 5 * time.Second
+
+// silent is the trouble of a daemon that hangs or is stopped.
+const silent = "does not answer"
+
+// askTroubles returns what the daemon of a database cannot do at present.
+func askTroubles(ctx context.Context, database string) ([]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerPatience)
+	defer cancel()
+	client, err := control.Dial(ctx, control.SocketOf(database))
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return []string{silent}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer client.Close()
+	return append([]string{}, client.Troubles...), nil
 }
 
 // troublesOf returns what the daemon with a process ID cannot do at present. Systemd

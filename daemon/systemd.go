@@ -11,18 +11,23 @@ import (
 	"github.com/bouncetail/bouncetail/internal/text"
 )
 
+// problems returns a sentence in one line for each thing that the daemon cannot do at
+// present. It may be called at any time.
+func (s *session) problems() []string {
+	var list []string
+	if trouble := s.p.Progress.Trouble.Load(); trouble != nil {
+		list = append(list, "cannot save: "+strings.ReplaceAll(*trouble, "\n", " "))
+	}
+	if broken := s.broken.Load(); broken != nil {
+		list = append(list, *broken)
+	}
+	return append(list, s.s.troubles.List()...)
+}
+
 // status is the status for systemctl, problems first.
 func (s *session) status() string {
 	p := &s.p.Progress
-	var parts []string
-	if trouble := p.Trouble.Load(); trouble != nil {
-		parts = append(parts, "cannot save: "+strings.ReplaceAll(*trouble, "\n", " "))
-	}
-	for _, trouble := range []string{s.broken, s.s.troubles.String()} {
-		if trouble != "" {
-			parts = append(parts, trouble)
-		}
-	}
+	parts := s.problems()
 	counts := []string{
 		text.Amount(int(p.Lines.Load()), "line") + " read",
 		text.Amount(int(p.New.Load()), "new failure") + " kept",

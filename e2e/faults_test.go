@@ -313,7 +313,19 @@ func TestMissingInotifyWatchesAreRetried(t *testing.T) {
 	d.stop()
 }
 
-// The status lists an unreadable log and a database that cannot be written.
+// status returns what bouncetail status prints, and its exit code.
+func status(t *testing.T, db string) (out string, code int) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), program(t), "status", "--db", db)
+	printed, err := cmd.Output()
+	if err != nil && cmd.ProcessState == nil {
+		t.Fatal(err)
+	}
+	return strings.Join(strings.Fields(string(printed)), " "), cmd.ProcessState.ExitCode()
+}
+
+// The status, that of systemd and the command, lists an unreadable log and a database
+// that cannot be written.
 func TestStatusListsAllProblems(t *testing.T) {
 	t.Parallel()
 	log := newMailLog(t)
@@ -333,6 +345,9 @@ func TestStatusListsAllProblems(t *testing.T) {
 		s := systemd.status()
 		return strings.Contains(s, "cannot save") && strings.Contains(s, "cannot find "+missing)
 	})
+	if out, code := status(t, db); code != 2 || !strings.Contains(out, "The daemon cannot save: ") || !strings.Contains(out, "cannot find "+missing) || strings.Contains(out, "Nothing to fix") {
+		t.Errorf("bouncetail status exits with %d, want 2, and prints: %s", code, out)
+	}
 	log.check(writing.Rollback())
 	eventually(t, db, countBounces, "10")
 	log.check(os.Mkdir(filepath.Dir(missing), 0o755))
@@ -351,6 +366,14 @@ func TestStatusListsAllProblems(t *testing.T) {
 			t.Errorf("it said %d times %q, want once:\n%s", n, once, words(told))
 		}
 	}
+	if out, code := status(t, db); code != 0 || !strings.Contains(out, "Nothing to fix") {
+		t.Errorf("bouncetail status exits with %d, want 0, and prints: %s", code, out)
+	}
+	log.check(d.cmd.Process.Signal(syscall.SIGSTOP))
+	if out, code := status(t, db); code != 2 || !strings.Contains(out, "The daemon does not answer") {
+		t.Errorf("with a daemon that hangs, bouncetail status exits with %d, want 2, and prints: %s", code, out)
+	}
+	log.check(d.cmd.Process.Signal(syscall.SIGCONT))
 	d.stop()
 }
 

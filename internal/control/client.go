@@ -26,15 +26,18 @@ type Client struct {
 	Log      func(*Record)
 	Waiting  func() // another command runs first
 
-	// PID and Version are those of the daemon.
-	PID     int
-	Version string
+	// PID and Version are those of the daemon, and Troubles what it could not do when
+	// it accepted the connection.
+	PID      int
+	Version  string
+	Troubles []string
 
 	c     *net.UnixConn
 	lines *bufio.Reader
 }
 
-// Dial connects to the daemon at a socket.
+// Dial connects to the daemon at a socket. It waits for the daemon to answer until ctx
+// ends, and for silenceTimeout at most.
 func Dial(ctx context.Context, path string) (*Client, error) {
 	var c net.Conn
 	err := inDirectory(path, func(short string) (err error) {
@@ -48,8 +51,11 @@ func Dial(ctx context.Context, path string) (*Client, error) {
 		return nil, err
 	}
 	client := &Client{c: c.(*net.UnixConn), lines: bufio.NewReader(c)}
+	stop := context.AfterFunc(ctx, func() { c.Close() })
 	m, err := client.next()
-	switch {
+	switch stop(); {
+	case ctx.Err() != nil:
+		err = ctx.Err()
 	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET):
 		err = ErrNoServer // it has just ended
 	case err != nil:
@@ -62,7 +68,7 @@ func Dial(ctx context.Context, path string) (*Client, error) {
 		c.Close()
 		return nil, fmt.Errorf("socket for commands %s: %w", path, client.explained(err))
 	}
-	client.PID, client.Version = m.Hello.PID, m.Hello.Version
+	client.PID, client.Version, client.Troubles = m.Hello.PID, m.Hello.Version, m.Hello.Troubles
 	return client, nil
 }
 

@@ -4,7 +4,7 @@
 // the server checks the credentials of the peer. A connection carries one command.
 // Every message is a line of JSON:
 //
-//	server: {"hello": {"pid": 4711, "version": "1.0.0"}}
+//	server: {"hello": {"pid": 4711, "version": "1.0.0", "troubles": ["cannot save: …"]}}
 //	client: blank lines with file descriptors (SCM_RIGHTS), 100 on each
 //	client: {"command": "import", "args": {…}, "files": 2}
 //	server: any number of {"waiting": true}, {"progress": [10, 200]}, {"log": {…}}, {}
@@ -75,6 +75,8 @@ const (
 type hello struct {
 	PID     int    `json:"pid"`
 	Version string `json:"version"`
+	// Troubles are sentences that begin with what the daemon cannot do at present.
+	Troubles []string `json:"troubles,omitempty"`
 }
 
 // request is the message of a client.

@@ -16,16 +16,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Server runs the commands of clients. All fields are required.
+// Server runs the commands of clients. All fields but Troubles are required.
 type Server struct {
 	// Handle runs a command. Its context ends when the client cancels or is gone, and
 	// when the server ends. The result is sent also if there is an error, unless it
 	// is nil.
 	Handle func(ctx context.Context, r *Request) (result any, err error)
 	// Kind returns the kind of an error; see Error.
-	Kind    func(error) string
-	Version string
-	Log     *slog.Logger
+	Kind func(error) string
+	// Troubles returns what the daemon cannot do at present. It must not block. nil means
+	// nothing.
+	Troubles func() []string
+	Version  string
+	Log      *slog.Logger
 
 	turn chan struct{} // holds a value while no command runs
 
@@ -123,7 +126,11 @@ func (s *Server) serve(server context.Context, c *net.UnixConn) {
 	ctx, cancel := context.WithCancel(server)
 	defer cancel()
 	to := &reply{c: c, timeout: s.writeTimeout, cancel: cancel}
-	to.send(&message{Hello: &hello{PID: os.Getpid(), Version: s.Version}})
+	h := &hello{PID: os.Getpid(), Version: s.Version}
+	if s.Troubles != nil {
+		h.Troubles = s.Troubles()
+	}
+	to.send(&message{Hello: h})
 	in := &incoming{c: c}
 	defer in.close()
 	_ = c.SetReadDeadline(time.Now().Add(s.requestTimeout))

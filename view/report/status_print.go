@@ -38,10 +38,10 @@ func (s *Status) Print(out *table.Screen, zone table.Zone, now time.Time, readin
 		line(table.Red, "%s", trouble)
 	}
 	next := "bouncetail recipients --state bad"
-	switch n := len(s.Yours); n {
-	case 0:
+	switch n := len(s.Yours); {
+	case n == 0 && trouble == "":
 		line(table.Green, "Nothing to fix on your side.")
-	default:
+	case n > 0:
 		i := &s.Yours[0]
 		line(table.Red, "To fix on your side: %s%s, %s since %s", What(&i.Incident), with(text.Printable(i.Subject)), text.Amount(i.Attempts, "failure"), zone.Short(i.StartedAt))
 		if n > 1 && s.Fleet == nil { // ten lines
