@@ -45,15 +45,15 @@ func (p *Parser) holdBroken(mta bounce.MTA, h *header, line string) bool {
 	return true
 }
 
-// holdBegun keeps a line about a message that ends where Postfix never ends one: behind
-// the queue ID, or a comma.
-func (p *Parser) holdBegun(h *header, line string) bool {
+// holdBegun keeps a line about a message that ends where Postfix and Sendmail never end
+// one: behind the queue ID, or a comma.
+func (p *Parser) holdBegun(mta bounce.MTA, h *header, line string) bool {
 	body := strings.TrimRight(h.body, " \t=") // quoted-printable breaks a line with "="
 	if !strings.HasSuffix(body, ":") && !strings.HasSuffix(body, ",") || !beginsWithID(body) {
 		return false
 	}
 	daemon := postfixDaemon(h.tag)
-	return (daemon == "qmgr" || deliveryAgents[daemon]) && p.holdBroken(bounce.Postfix, h, line)
+	return (daemon == "qmgr" || deliveryAgents[daemon] || mta == bounce.Sendmail) && p.holdBroken(mta, h, line)
 }
 
 // readBroken reads a line behind one that was kept. It returns false if the line is no
@@ -76,17 +76,25 @@ func (p *Parser) readBroken(line string, yield func(*bounce.Event)) bool {
 	return true
 }
 
-// endBroken reads the line that was kept with the parts behind it, or each alone.
+// endBroken reads the line that was kept with the parts behind it, or each alone. A
+// delivery that none of them shows alone is counted.
 func (p *Parser) endBroken(lines string, yield func(*bounce.Event)) {
 	if strings.Contains(lines, "\n") && p.readJoined(lines, yield) {
 		return
 	}
+	before, found := p.counts.Unparsed, false
 	p.parted = true
 	for line := range strings.SplitSeq(lines, "\n") {
-		p.Line(line, yield)
+		p.Line(line, func(ev *bounce.Event) {
+			found = found || ev.Kind == bounce.EventAttempt
+			yield(ev)
+		})
 		p.counts.Lines--
 	}
 	p.parted = false
+	if !found && p.counts.Unparsed == before {
+		p.noteLost(strings.ReplaceAll(lines, "\n", " "))
+	}
 }
 
 // unmarkedPart returns a part of a line without indentation and the marks of a quotation.

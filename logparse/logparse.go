@@ -382,7 +382,7 @@ func (p *Parser) finish(h *header, line string, yield func(*bounce.Event)) bool 
 			if !final {
 				return false
 			}
-			if p.holdBegun(h, line) {
+			if p.holdBegun(g.mta, h, line) {
 				return true
 			}
 		} else if result == resultRead {
