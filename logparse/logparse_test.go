@@ -398,6 +398,7 @@ func TestSendmailAddressesWithNamesAndCommas(t *testing.T) {
 		": to=<a@b.example>":                                                    "a@b.example",
 		`6AND4fXL000084: to=<a@b.example>,<"cut within a quotation, [more]`:     "",
 		"6AND4fXL000084: to=<a@b.example>, to=<c@d.example>":                    "",
+		"6AND4fXL000084: to=<a@b.example>,<c@b.example>, 00:00:01":              "",
 		"6AND4fXL000084: to=John (no) Doe <a@b.example> (x) (y)":                "a@b.example",
 		// These are addresses at evil.example, or none.
 		"6AND4fXL000084: to=a@b.example(c)@evil.example":      "",

@@ -152,7 +152,7 @@ var quotes = lazyre.New(`\b(?:said|warning|reject): |^[0-9A-Za-z]{5,24}: [a-z]+:
 
 var gluedDelivery = lazyre.New(`(?:[A-Z][a-z]{2} [ 1-3]?\d \d\d:\d\d:\d\d|\d{4}-\d\d-\d\dT\S{1,40}) \S{1,100} ` +
 	`(?:postfix[\w-]{0,40}/\w{1,40}\[\d+\]: [0-9A-Za-z]{5,24}: to=<[^<>]*>, (?:orig_to=<[^<>]*>, )?relay=|` +
-	`s(?:endmail|m-[a-z-]+)\[\d+\]: [0-9A-Za-z]{5,24}: to=[^=]*, (?:ctladdr|delay)=)`)
+	`s(?:endmail|m-[a-z-]+)\[\d+\]: [0-9A-Za-z]{5,24}: to=[^=]*, (?:<br ?/?>)?(?:ctladdr|delay)=)`)
 
 func losesSendmail(h *header) bool {
 	if !namesRecipient(h.body) {
@@ -242,10 +242,10 @@ func findDelivery(line string) (mta bounce.MTA, found bool) {
 			return bounce.Exim, true
 		}
 	}
-	if at := strings.Index(line, " evpid="); at > 0 && strings.Contains(line[at:], " result=") {
+	if at := strings.Index(line, " evpid="); at > 0 && (strings.HasSuffix(line[:at], " delivery") || strings.Contains(line[at:], " result=")) {
 		return bounce.OpenSMTPD, true
 	}
-	if at := strings.Index(line, `"to=`); at > 0 && at < delay && delay < stat && strings.Contains(line[at:], ", mailer=") {
+	if at := strings.Index(line, `"to=`); at > 0 && at < delay && delay < stat && strings.Contains(line[at:], " mailer=") {
 		return bounce.Sendmail, true // FortiMail puts the lines of its Sendmail into a field
 	}
 	return "", false

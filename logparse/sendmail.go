@@ -119,6 +119,9 @@ func parseSendmailAttempt(line string, h *header, ev *bounce.Event) result {
 	if hasAnyPrefix(stat, "queued", "quarantine") {
 		return resultOther
 	}
+	if isGlued(stat) {
+		return resultUnparsed
+	}
 	ev.Outcome = sendmailOutcome(ev.DSN, m.raw("reply"), stat)
 	ev.Kind = bounce.EventAttempt
 	for i := range recipients {
@@ -141,14 +144,15 @@ func parseSendmailAttempt(line string, h *header, ev *bounce.Event) result {
 	case "local":
 		ev.OriginalRecipient = alias
 	}
+	relay, known := match(sendmailRelay, m.raw("relay"))
 	if ev.Outcome == bounce.Sent {
 		ev.Discarded = ev.Discarded || ev.Transport == "discard" || recipients[0] == "/dev/null" ||
 			ev.Transport == "prog" && autoreplyName.MatchString(recipients[0])
 		ev.Transport = ""
-		if relay, ok := match(sendmailRelay, m.raw("relay")); ok {
+		if known {
 			ev.Reply.RelayHost = sentRelay(relay.raw("host"))
+			ev.Server = isNear(strings.TrimPrefix(relay.raw("ip"), "IPv6:"))
 		}
-		ev.Server = sendmailNear(m.raw("relay"))
 		ev.Handover = ev.Server
 		ev.Discarded = ev.Discarded || ev.Server && isDropped(strings.TrimPrefix(stat, "Sent ("))
 		if strings.HasSuffix(stat, " Message accepted for delivery)") {
@@ -158,7 +162,7 @@ func parseSendmailAttempt(line string, h *header, ev *bounce.Event) result {
 		}
 		return resultRead
 	}
-	if relay, ok := match(sendmailRelay, m.raw("relay")); ok {
+	if known {
 		setRelay(&ev.Reply, relay.text("host"), relay.raw("ip"))
 	}
 	text := joinLines(strings.TrimPrefix(stat, "Deferred: "))
@@ -169,12 +173,6 @@ func parseSendmailAttempt(line string, h *header, ev *bounce.Event) result {
 	}
 	setReply(&ev.Reply, text, text)
 	return resultRead
-}
-
-// sendmailNear reports whether a relay is this machine, or of a private network.
-func sendmailNear(relay string) bool {
-	m, ok := match(sendmailRelay, relay)
-	return ok && isNear(strings.TrimPrefix(m.raw("ip"), "IPv6:"))
 }
 
 // sendmailOutcome returns what Sendmail did. The words of a reply may hold a

@@ -18,8 +18,8 @@ import (
 // sendmailListEnds are the fields that may follow a list of addresses.
 var sendmailListEnds = [...]string{", delay=", ", xdelay=", ", cdelay=", ", ctladdr=", ", size=", ", mailer=", ", relay=", ", dsn=", ", stat="}
 
-// fieldOfSendmail matches a field without an address.
-var fieldOfSendmail = lazyre.New(`^ *[a-z_]+=[^@<>"]*$`)
+// fieldOfSendmail matches a field without an address, or one that lost its name.
+var fieldOfSendmail = lazyre.New(`^ *(?:[a-z_]+=[^@<>"]*|(?:\d+\+)?\d\d:\d\d:\d\d)$`)
 
 // cutSendmailAddresses takes a list of addresses off the front of a line, up to
 // the next field. It returns false if a quotation mark, a bracket or a parenthesis
