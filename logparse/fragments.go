@@ -81,15 +81,9 @@ func (p *Parser) dropPieces() {
 
 // cutFragment reads "[1/2] …" or "[1\2] …".
 func cutFragment(body string) (number, of int, newline bool, rest string, ok bool) {
-	if len(body) < 6 || body[0] != '[' {
-		return 0, 0, false, "", false
-	}
 	end := strings.Index(body[:min(len(body), 12)], "] ")
-	if end < 0 {
-		return 0, 0, false, "", false
-	}
-	slash := strings.IndexAny(body[:end], `/\`)
-	if slash < 0 {
+	slash := strings.IndexAny(body[:max(end, 0)], `/\`)
+	if slash < 0 || body[0] != '[' {
 		return 0, 0, false, "", false
 	}
 	number, known := digits(body[1:slash])
