@@ -78,7 +78,7 @@ func (r *reader) explained() {
 		whose := sender
 		if next := &r.clauses[i+1]; len(next.words) == 1 && r.spans(next, anotherPerson) && !r.spans(&r.clauses[i], "<>") {
 			whose = other // "address does not exist: old@c.example"
-		} else if next.roles()&sender == 0 && !r.isWord(next, 0, "header", "headers", "field") {
+		} else if next.roles()&sender == 0 && next.words[0].role&field == 0 {
 			continue
 		}
 		for _, s := range r.topics[i].statements {
@@ -198,17 +198,16 @@ func (r *reader) quotesField(c *clause) bool {
 // isField reports whether a clause is the name of a header field, or of a login:
 // "From: unknown user", "authentication: user unknown".
 func (r *reader) isField(c *clause) bool {
-	field := false
+	named := false
 	for k := range c.words {
-		switch r.text[c.words[k].start:c.words[k].end] {
-		case "from", "header", "headers", "field", "reply-to", "cc", "bcc", "login", "log-in", "auth", "authentication", "sasl", "anmeldung", "resent-to", "resent-cc", "resent-from":
-			field = true
-		case "to", "in", "the":
-		default:
+		switch {
+		case c.words[k].role&(field|login) != 0 || r.isWord(c, k, "from"):
+			named = true
+		case !r.isWord(c, k, "to", "in", "the"):
 			return false
 		}
 	}
-	return field
+	return named
 }
 
 // isAdvice reports whether a clause says what to do, and not what is.

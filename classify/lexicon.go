@@ -20,7 +20,7 @@ import (
 var lexiconFiles embed.FS
 
 // role is a set of parts that a word can play in a sentence.
-type role uint32
+type role uint64
 
 const (
 	recipient   role = 1 << iota // "mailbox", "user", and the recipient's own address
@@ -55,6 +55,8 @@ const (
 	or                           // joins alternatives
 	cut                          // begins a clause: "but", "because"
 	served                       // what a server does for a domain: "hosted", "handled"
+	field                        // a part of the header of the message: "header", "Cc"
+	login                        // how somebody logs in: "authentication"
 )
 
 // roleNames are the keys of the lexicon files.
@@ -63,6 +65,7 @@ var roleNames = map[string]role{
 	"addressee": addressee, "missing": missing, "known": known, "find": find, "disabled": disabled, "active": active, "moved": moved,
 	"unavailable": unavailable, "not": not, "none": none, "gone": gone, "filler": filler, "genitive": genitive, "preposition": preposition,
 	"takeover": takeover, "hedge": hedge, "temporary": temporary, "future": future, "many": many, "verb": verb, "advice": advice, "or": or, "cut": cut, "served": served,
+	"field": field, "login": login,
 }
 
 // noun tells the roles that can be the subject of a sentence.

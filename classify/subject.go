@@ -35,7 +35,7 @@ func (r *reader) owned(c *clause, kind role, at int, predicate role) role {
 			if w&your != 0 && c.isYours(n, n+1) || w&others != 0 && w&recipient == 0 {
 				return other
 			}
-			if c.words[n].isName() && n+1 < len(c.words) && r.isWord(c, n+1, "header", "headers", "field", "line") {
+			if c.words[n].isName() && n+1 < len(c.words) && (c.words[n+1].role&field != 0 || r.isWord(c, n+1, "line")) {
 				return other // "in Cc header"
 			}
 			if w&(filler|mail) == 0 && !strings.HasPrefix(r.text[c.words[n].end:], "/") {
@@ -78,7 +78,7 @@ func (r *reader) subjectBefore(i, at int) (role, span, bool) {
 				return kind, named, true
 			}
 			if c.words[d].role&takeover != 0 && kind&(sender|other|you) != 0 ||
-				kind == other && (c.isYours(lo, k+1) || r.isHeader(c, k)) {
+				kind == other && (c.isYours(lo, k+1) || w&field != 0) {
 				return other, named, true // "address of the client", "address in your To header"
 			}
 			ofPlace = ofPlace || kind == place && c.words[d].role&takeover != 0
@@ -102,13 +102,6 @@ func (r *reader) subjectBefore(i, at int) (role, span, bool) {
 		}
 	}
 	return toward, towardAt, toward != 0
-}
-
-// isHeader reports whether a word is a field of the message, in any language.
-func (r *reader) isHeader(c *clause, k int) bool {
-	w := r.text[c.words[k].start:c.words[k].end]
-	first, _, _ := strings.Cut(w, " ")
-	return r.isWord(c, k, "header", "headers", "field", "cc", "bcc") || strings.HasSuffix(w, "-feld") || first == "champ" || first == "campo" || first == "поле"
 }
 
 // isFrom reports whether a preposition says where mail comes from.
