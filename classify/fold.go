@@ -211,7 +211,27 @@ func (f *folding) isUser(n int) bool {
 	if f.at > 0 && end < len(f.in) && f.in[f.at-1] == f.in[end] && (f.in[end] == '"' || f.in[end] == '\'') {
 		return true
 	}
-	return n >= 3 && (end == len(f.in) || f.in[end] != '@') && builtIn().english.words[bounce.LowerASCII(f.user)] == 0
+	if n < 3 || end < len(f.in) && f.in[end] == '@' {
+		return false
+	}
+	user := bounce.LowerASCII(f.user)
+	return builtIn().english.words[user] == 0 || commonNames[user] && (strings.HasPrefix(f.in[end:], "...") || f.isAfterNoun())
+}
+
+// commonNames are local parts that many domains have (RFC 2142) and that the lexicon
+// has for other things. Where they stand behind a noun for the recipient, they are
+// its name: "user info unknown", "invalid recipient: office".
+var commonNames = map[string]bool{"abuse": true, "admin": true, "contact": true, "help": true, "info": true, "office": true, "support": true}
+
+// isAfterNoun reports whether a noun for the recipient stands before this place.
+func (f *folding) isAfterNoun() bool {
+	before := strings.TrimRight(string(f.out), " :(")
+	for _, noun := range []string{" user", " mailbox", " recipient", " account", " address", " alias"} {
+		if strings.HasSuffix(before, noun) {
+			return true
+		}
+	}
+	return false
 }
 
 // goesOn reports whether a host name goes on at a place.
