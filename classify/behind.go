@@ -25,7 +25,7 @@ func (r *reader) isOfThing(c *clause, lo, hi int, predicate role, left bool) boo
 	switch {
 	case hi == len(c.words):
 		return false
-	case r.isWord(c, hi, "limit", "limits", "rate", "ratio", "threshold", "count", "percentage", "attempts"):
+	case r.isWord(c, hi, "limit", "limits", "rate", "ratio", "threshold", "count", "percentage", "attempts", "parameter", "parameters", "option", "argument"):
 		return true
 	case left:
 		return r.isOfProperty(c, lo, hi, predicate)
@@ -226,7 +226,8 @@ func (r *reader) endsClause(c *clause, lo, hi int) bool {
 			return false
 		}
 	}
-	return hi == len(c.words) || c.words[hi].role&(filler|preposition) != 0
+	return hi == len(c.words) || c.words[hi].role&(filler|preposition) != 0 ||
+		c.words[lo].role&not != 0 && r.isPlace(c, hi) // "not known at this site"
 }
 
 // isNotServed reports whether a statement only says that a server does not serve a

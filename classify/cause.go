@@ -13,6 +13,7 @@ import (
 //	550 5.1.1 user unknown - your server # is blacklisted
 //	550 5.1.1 user unknown: mysql query failed
 //	550 5.7.1 user unknown, relaying denied
+//	550 5.1.1 user unknown, mail loop detected
 func (c *Classifier) otherCause(j *judged) (bounce.Verdict, bool) {
 	other := *j
 	other.named = j.reading().rest()
@@ -32,6 +33,9 @@ func (c *Classifier) otherCause(j *judged) (bounce.Verdict, bool) {
 // isOtherCause reports whether a verdict names a cause that is not the recipient. A server
 // that answers RCPT TO has not seen the message.
 func isOtherCause(v bounce.Verdict, j *judged) bool {
+	if v.Reason == bounce.MailLoop {
+		return true // aliases of the other side may go round in circles too
+	}
 	if v.Scope == bounce.ScopeMessage && j.stage != bounce.StageData && j.stage != bounce.StageEndOfData {
 		return false
 	}

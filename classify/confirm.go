@@ -17,12 +17,12 @@ func (c *Classifier) confirm(v bounce.Verdict, j *judged) (bounce.Verdict, bool)
 	if strings.HasPrefix(v.Rule, "status/") {
 		return v, true // no words were judged
 	}
-	if v.Scope == bounce.ScopeDomain {
-		return j.confirmDomain(v)
-	}
 	if strings.HasSuffix(j.enhanced, ".3.5") {
 		j.changed = "the status says that the server is set up wrongly (X.3.5)"
 		return with(v, bounce.RecipientError, bounce.SystemTrouble, bounce.ScopeNetwork, v.Disposition), false
+	}
+	if v.Scope == bounce.ScopeDomain {
+		return j.confirmDomain(v)
 	}
 	r := j.reading()
 	if r.passing {

@@ -286,6 +286,10 @@ func (r *reader) noneAt(i, at int) (statement, int) {
 	if s.subject != recipient && s.subject != domain {
 		return statement{}, to
 	}
+	if r.isPermitted(c, to) {
+		r.elsewhere = true
+		return statement{}, to
+	}
 	if !r.isSuch(c, at, from) {
 		if at > 0 && to == len(c.words) && r.isPlural(c, to) {
 			r.elsewhere = true
@@ -303,6 +307,15 @@ func (r *reader) noneAt(i, at int) (statement, int) {
 		s.subject = other
 	}
 	return s, to
+}
+
+// isPermitted reports whether what follows a noun is what somebody may do, who then
+// is a sender: "no such user is authorized to submit mail".
+func (r *reader) isPermitted(c *clause, at int) bool {
+	for at < len(c.words) && c.words[at].role&(filler|hedge) != 0 && c.words[at].role&verb == 0 {
+		at++
+	}
+	return at < len(c.words) && r.isWord(c, at, "authorized", "authorised", "allowed", "permitted", "entitled")
 }
 
 // saysYou reports whether the words before a place speak to the sender.

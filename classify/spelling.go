@@ -16,13 +16,18 @@ import (
 func plain(text string) string {
 	text = written(text)
 	if strings.Contains(text, " any") {
-		text = anyMore.ReplaceAllString(text, "no longer ${1}")
+		text = anyMore.ReplaceAllStringFunc(text, func(said string) string {
+			if m := anyMore.FindStringSubmatch(said); m[2] == "" {
+				return "no longer " + m[1]
+			}
+			return said // "can not receive any more mail" says how much, and not how long
+		})
 	}
 	return text
 }
 
 // anyMore finds a negation whose end stands behind its verb: "does not accept mail anymore".
-var anyMore = lazyre.New(`\b(?:(?:do|does|can|will) )?not ((?:[a-z]+ ){1,5})any ?(?:more|longer)\b`)
+var anyMore = lazyre.New(`\b(?:(?:do|does|can|will) )?not ((?:[a-z]+ ){1,5})any ?(?:more|longer)\b( (?:e-?mails?|mails?|messages?)\b)?`)
 
 // written returns a text with contractions written out and misspellings corrected.
 func written(text string) string {
