@@ -7,7 +7,7 @@
 //  1. context.go takes what the log says beside the reply: who speaks, the
 //     recipient's domain, the transport, the logged status. A reply that quotes
 //     the answer to a probe is judged by that answer.
-//  2. fold.go and spelling.go bring the reply into the form that rules read.
+//  2. fold.go, names.go and spelling.go bring the reply into the form that rules read.
 //     Verdicts are remembered by that form.
 //  3. clause.go cuts the reply into clauses, and statement.go, predicate.go and
 //     subject.go find what each clause says, and about whom, with the words of
