@@ -143,6 +143,10 @@ func (p *parser) word() {
 		return
 	}
 	text := p.text[p.at:end]
+	if first, _, ok := strings.Cut(text, "_"); ok && p.isSentence(text) {
+		end = p.at + len(first)
+		text = first
+	}
 	if article, noun, ok := strings.Cut(text, "'"); ok && elided[article] {
 		p.at += len(article) + 1
 		text = noun
@@ -166,6 +170,17 @@ func (p *parser) word() {
 		r = p.lexicon.of(strings.TrimSuffix(text, "'s"))
 	}
 	p.found(end, r)
+}
+
+// isSentence reports whether an identifier is made of words of the lexicon:
+// "err_no_such_user".
+func (p *parser) isSentence(identifier string) bool {
+	for part := range strings.SplitSeq(identifier, "_") {
+		if p.lexicon.of(part) == 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // elided are articles and prepositions that lose their vowel before another.

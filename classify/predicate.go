@@ -178,7 +178,7 @@ func (c *clause) nounAfter(at int) (lo, hi int, ok bool) {
 			names++ // "no b.example account"
 			continue
 		}
-		if r&(filler|your|missing|disabled|or|genitive) == 0 {
+		if r&(filler|your|missing|disabled|active|or|genitive) == 0 {
 			break
 		}
 	}
