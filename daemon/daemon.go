@@ -55,6 +55,8 @@ type Daemon struct {
 	// Show prints a line of progress on a terminal, and clears it if it is empty.
 	// It may be nil.
 	Show func(line string)
+
+	pipes tailer.Pipes
 }
 
 // Run follows the logs until ctx ends. After a SIGHUP that finds good settings it
@@ -68,6 +70,8 @@ func (d *Daemon) Run(ctx context.Context) error {
 		return err
 	}
 	tune.Run()
+	d.pipes.Stdin = d.Stdin
+	defer d.pipes.CloseExcept()
 	var failed failure
 	for first := true; ; first = false {
 		next, err := d.follow(ctx, c, first, &failed, hangup)
@@ -133,7 +137,7 @@ func (d *Daemon) follow(ctx context.Context, c config.Config, first bool, failed
 			if next == nil {
 				next = &c
 			}
-			if next.Database == c.Database && canReadAgain(&c) { // a pipe asks whether the last stop was in order
+			if next.Database == c.Database {
 				failed.store = s.store
 				return
 			}
@@ -148,7 +152,7 @@ func (d *Daemon) follow(ctx context.Context, c config.Config, first bool, failed
 	note(ctx, s.store, log, query.FollowedName, 1)
 	note(ctx, s.store, log, query.ReloadSuccessful, 1)
 	note(ctx, s.store, log, query.ReloadSucceeded, time.Now().Unix())
-	source, err := s.follow(c, d.Stdin, log)
+	source, err := s.follow(c, &d.pipes, log)
 	if err != nil {
 		return nil, err
 	}
@@ -163,7 +167,7 @@ func (d *Daemon) follow(ctx context.Context, c config.Config, first bool, failed
 	waitForOutputs := d.startOutputs(running, c, s.store, &s.troubles, log)
 	defer func() { stop(); waitForOutputs() }()
 	session := &session{d: d, c: c, log: log, s: s, p: s.pipeline(source)}
-	session.p.Parsed = s.parsed
+	session.p.Parsed, session.p.Committed = s.parsed, d.pipes.Saved
 	if unsaved != nil {
 		why := unsaved.Error()
 		session.p.Progress.Trouble.Store(&why)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"slices"
 	"time"
@@ -115,8 +114,9 @@ func (s *stages) pipeline(source pipeline.Source) *pipeline.Pipeline {
 
 // follow returns the source that follows all logs of the settings: one tailer for
 // all files, and one source each for the journal and the pipes.
-func (s *stages) follow(c config.Config, stdin io.Reader, log *slog.Logger) (pipeline.Source, error) {
+func (s *stages) follow(c config.Config, pipes *tailer.Pipes, log *slog.Logger) (pipeline.Source, error) {
 	var sources []pipeline.Source
+	var piped []string
 	patterns := make([]string, len(c.Sources)) // in the order of the settings
 	files := false
 	for i, source := range c.Sources {
@@ -126,12 +126,13 @@ func (s *stages) follow(c config.Config, stdin io.Reader, log *slog.Logger) (pip
 			journal := &tailer.Journal{Index: i, Positions: s.positions, FromEnd: c.Start == "end", MaxLine: c.MaxLine, Log: log, Retrying: &s.troubles}
 			sources = append(sources, journal.Run)
 		case tailer.IsPipe(source.Path):
-			pipe := &tailer.Pipe{Index: i, Path: source.Path, Stdin: stdin, MaxLine: c.MaxLine, Log: log, Positions: s.positions, Crashed: s.store.Crashed()}
-			sources = append(sources, pipe.Run)
+			pipe := &tailer.Pipe{Pipes: pipes, Index: i, Path: source.Path, MaxLine: c.MaxLine, Log: log, Positions: s.positions, Crashed: s.store.Crashed()}
+			sources, piped = append(sources, pipe.Run), append(piped, source.Path)
 		default:
 			patterns[i], files = source.Path, true
 		}
 	}
+	pipes.CloseExcept(piped...)
 	if files {
 		s.caughtUp = make(chan int, 1)
 		t, err := tailer.New(tailer.Options{

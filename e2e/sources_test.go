@@ -1,8 +1,10 @@
 package e2e
 
 import (
+	"database/sql"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -123,6 +125,57 @@ func TestAVacuumedJournalIsAGap(t *testing.T) {
 	}
 	if n := strings.Count(words(told), "may have been destroyed"); n != 1 {
 		t.Errorf("it said so %d times, want once:\n%s", n, words(told))
+	}
+}
+
+// A reload loses no line of a pipe: neither those that could not be saved before it, nor
+// those that come meanwhile.
+func TestAReloadLosesNoLineOfAPipe(t *testing.T) {
+	t.Parallel()
+	for _, named := range []bool{false, true} {
+		log := newMailLog(t)
+		dir := t.TempDir()
+		db, path, settings := filepath.Join(dir, "b.db"), "-", filepath.Join(dir, "config.yaml")
+		from, to, err := os.Pipe()
+		log.check(err)
+		defer from.Close()
+		defer to.Close()
+		if named {
+			path = filepath.Join(dir, "pipe")
+			log.check(syscall.Mkfifo(path, 0o600))
+			to, err = os.OpenFile(path, os.O_RDWR, 0)
+			log.check(err)
+		}
+		log.check(os.WriteFile(settings, fmt.Appendf(nil, "database: %s\nsources:\n  - path: %q\n", db, path), 0o600))
+		said := filepath.Join(dir, "said")
+		d := startWith(t, said, func(cmd *exec.Cmd) { cmd.Stdin = from }, "--config", settings)
+		log.f = to
+		reload := func(times int) {
+			log.check(d.cmd.Process.Signal(syscall.SIGHUP))
+			waitFor(t, "the daemon to follow again", func() bool { return strings.Count(words(said), "msg=following") > times })
+		}
+		for n := range 3 {
+			log.messages(10*n, 10*n+10)
+			eventually(t, db, countBounces, strconv.Itoa(10*n+10))
+			reload(n + 1)
+		}
+		other, err := sql.Open("sqlite3", "file:"+db+"?_busy_timeout=10000&_txlock=immediate")
+		log.check(err)
+		defer other.Close()
+		writing, err := other.BeginTx(t.Context(), nil) // takes the lock
+		log.check(err)
+		log.messages(30, 40)
+		waitFor(t, "the daemon to fail", func() bool { return strings.Contains(words(said), "batch not saved, will retry") })
+		log.check(d.cmd.Process.Signal(syscall.SIGHUP))
+		waitFor(t, "the daemon to give up", func() bool { return strings.Contains(words(said), "will follow again") })
+		log.messages(40, 50)
+		log.check(writing.Rollback())
+		log.messages(50, 60)
+		eventually(t, db, countBounces, "60")
+		if got := query(t, db, "SELECT * FROM gaps"); len(got) > 0 {
+			t.Errorf("gaps %q, but nothing is lost", got)
+		}
+		d.stop()
 	}
 }
 

@@ -80,8 +80,8 @@ type Tx interface {
 	Rollback() error
 }
 
-// Pipeline processes one source once. All fields but Parsed, Anchor, Hash and Limits
-// are required.
+// Pipeline processes one source once. All fields but Parsed, Anchor, Hash, Limits, GiveUp
+// and Committed are required.
 type Pipeline struct {
 	Source Source
 	// NewParser returns a parser for the stream of a chunk that continues from a
@@ -103,6 +103,8 @@ type Pipeline struct {
 	// GiveUp reports whether a temporary error of saving ends the pipeline, such as a
 	// full disk for an import that somebody waits for. nil retries them all.
 	GiveUp func(err error) bool
+	// Committed is called after each transaction with the positions of its last batch.
+	Committed func(positions []bounce.StreamState)
 
 	// Progress may be read at any time.
 	Progress Progress

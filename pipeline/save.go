@@ -151,6 +151,9 @@ func (s *saver) try(ctx context.Context, b sealedBatch) (dropped int, err error)
 		s.p.Progress.New.Add(int64(s.isNew))
 		s.p.Progress.SavedAt.Store(time.Now().UnixNano())
 		s.p.Progress.Saved.Store(b.lines)
+		if s.p.Committed != nil {
+			s.p.Committed(b.Positions)
+		}
 	}
 	s.tx, s.added, s.isNew, s.records = nil, 0, 0, 0
 	return dropped, err

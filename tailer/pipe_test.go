@@ -18,7 +18,7 @@ import (
 func TestStandardInputIsReadToItsEnd(t *testing.T) {
 	text := "first\n\x00second\n" + strings.Repeat("y", 5000) + "\nlast\nnot ended"
 	var log bytes.Buffer
-	p := Pipe{Index: 2, Path: StdinPath, Stdin: strings.NewReader(text), MaxLine: 4096, Log: slog.New(slog.NewTextHandler(&log, nil))}
+	p := Pipe{Index: 2, Path: StdinPath, Pipes: &Pipes{Stdin: strings.NewReader(text)}, MaxLine: 4096, Log: slog.New(slog.NewTextHandler(&log, nil))}
 	out := make(chan bounce.Chunk)
 	done := make(chan error, 1)
 	go func() {
@@ -55,7 +55,7 @@ func TestANamedPipeOutlivesItsWriters(t *testing.T) {
 	if !IsPipe(path) || IsPipe(filepath.Dir(path)) {
 		t.Errorf("IsPipe(%q) = %v, IsPipe of its directory = %v", path, IsPipe(path), IsPipe(filepath.Dir(path)))
 	}
-	p := Pipe{Path: path, Log: slog.New(slog.DiscardHandler)}
+	p := Pipe{Path: path, Pipes: &Pipes{}, Log: slog.New(slog.DiscardHandler)}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	out := make(chan bounce.Chunk)
@@ -82,6 +82,52 @@ func TestANamedPipeOutlivesItsWriters(t *testing.T) {
 	}
 }
 
+// What one Run has sent and nobody saved, the next one sends again, and nothing between
+// two of them is lost, although the first is blocked in a read.
+func TestPipesAreReadOnAfterAReload(t *testing.T) {
+	from, to := io.Pipe()
+	pipes := &Pipes{Stdin: from}
+	run := func() (out chan bounce.Chunk, stop func()) {
+		p := Pipe{Pipes: pipes, Path: StdinPath, Log: slog.New(slog.DiscardHandler)}
+		ctx, cancel := context.WithCancel(t.Context())
+		out = make(chan bounce.Chunk)
+		done := make(chan error, 1)
+		go func() { done <- p.Run(ctx, out) }()
+		return out, func() { cancel(); <-done }
+	}
+	next := func(out chan bounce.Chunk, want string) bounce.StreamState {
+		t.Helper()
+		c := <-out
+		if c.Data != want {
+			t.Errorf("got %q, want %q", c.Data, want)
+		}
+		return bounce.StreamState{Position: c.Position}
+	}
+	write := func(line string) {
+		t.Helper()
+		if _, err := io.WriteString(to, line); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out, stop := run()
+	write("first\n")
+	saved := next(out, "first\n")
+	write("second\n")
+	next(out, "second\n")
+	pipes.Saved([]bounce.StreamState{saved})
+	stop()
+	write("between\n")
+	out, stop = run()
+	next(out, "second\n")
+	saved = next(out, "between\n")
+	pipes.Saved([]bounce.StreamState{saved})
+	stop()
+	out, stop = run()
+	write("last\n")
+	next(out, "last\n")
+	stop()
+}
+
 func TestAPipeThatWasReadBeforeACrashIsAGap(t *testing.T) {
 	for _, tt := range []struct {
 		crashed bool
@@ -90,7 +136,7 @@ func TestAPipeThatWasReadBeforeACrashIsAGap(t *testing.T) {
 	}{{true, "-", 1}, {true, "/run/other", 0}, {false, "-", 0}} {
 		silent, writer := io.Pipe()
 		p := Pipe{
-			Path: StdinPath, Stdin: silent, Log: slog.New(slog.DiscardHandler), Crashed: tt.crashed,
+			Path: StdinPath, Pipes: &Pipes{Stdin: silent}, Log: slog.New(slog.DiscardHandler), Crashed: tt.crashed,
 			Positions: []bounce.Position{{Stream: firstPipeStream, Source: tt.source}},
 		}
 		ctx, cancel := context.WithCancel(t.Context())
