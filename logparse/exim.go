@@ -214,10 +214,8 @@ func parseEximAttempt(pattern *lazyre.Regexp, rest string, ev *bounce.Event) res
 		// :blackhole: and, with T=**bypassed**, /dev/null deliver nothing, nor does
 		// a filter that says so. An autoreply is another message, to whom it names.
 		takeEximSent(ev, fields)
-		_, program, _ := strings.Cut(who.elsewhere, "|")
-		program, _ = cutWord(program)
 		ev.Discarded = ev.Discarded || hasAnyPrefix(who.elsewhere, ":blackhole:", "/dev/null", ">") ||
-			autoreplyName.MatchString(program) || m.raw("to") == "discarded" && !strings.Contains(fields, " T=")
+			m.raw("to") == "discarded" && !strings.Contains(fields, " T=")
 		return resultRead
 	}
 	if pattern == eximDeferred {
