@@ -186,8 +186,16 @@ func (r *reader) isFromList(c *clause, at int) bool {
 	for at < len(c.words) && c.words[at].role&filler != 0 {
 		at++
 	}
-	if _, _, ok := c.nounAfter(at); ok {
-		return r.isWord(c, len(c.words)-1, "list", "lists", "whitelist", "queue", "group", "groups", "team", "contacts")
+	if from, to, ok := c.nounAfter(at); ok {
+		if c.isYours(from, to) {
+			return true
+		}
+		for k := to - 1; k < len(c.words); k++ {
+			if r.isWord(c, k, "list", "lists", "whitelist", "queue", "group", "groups", "team", "contacts") {
+				return true
+			}
+		}
+		return false
 	}
 	return at < len(c.words) && c.words[at].isName() && !strings.Contains(r.text[c.words[at].start:c.words[at].end], ".")
 }

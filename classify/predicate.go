@@ -99,6 +99,9 @@ func (r *reader) qualityAt(i, lo, hi int, predicate role) (statement, int) {
 			s.subject, s.named = r.inherited(i, lo)
 		}
 	}
+	if s.subject == mail && c.words[lo].role&gone != 0 && r.isAddress(c, lo) {
+		s.subject = recipient
+	}
 	if s.subject == mail {
 		s.subject = 0
 		if predicate != missing {
@@ -120,6 +123,20 @@ func (r *reader) qualityAt(i, lo, hi int, predicate role) (statement, int) {
 		s.doubt = hedged // "disabled for external mail", "moved to another folder"
 	}
 	return s, hi
+}
+
+// isAddress reports whether a clause begins with the word for e-mail, meaning an
+// address: "this e-mail is no longer in use".
+func (r *reader) isAddress(c *clause, at int) bool {
+	for k := range at {
+		if r.isWord(c, k, "email", "e-mail") {
+			return true
+		}
+		if !r.isWord(c, k, "this", "that") {
+			return false
+		}
+	}
+	return false
 }
 
 // leaving are words of phrases that say that somebody works elsewhere now, so that
@@ -230,7 +247,7 @@ func (r *reader) negatedAt(i, at int) (statement, int) {
 		}
 	case w&active != 0:
 		return r.qualityAt(i, at, k+1, disabled)
-	case w&recipient != 0 && k > at+1: // "is not a user here", "not our customer"
+	case w&recipient != 0 && (k > at+1 || at == 0 && k+1 < len(c.words) && c.words[k+1].role&preposition != 0): // "is not a user here", "not user of this server"
 		_, to := c.phrase(k)
 		return r.notFound(i, at, k, to)
 	}
