@@ -27,6 +27,8 @@ func (r *reader) isOfThing(c *clause, lo, hi int, predicate role, left bool) boo
 		return false
 	case r.isWord(c, hi, "limit", "limits", "rate", "ratio", "threshold", "count", "percentage", "attempts", "parameter", "parameters", "option", "argument"):
 		return true
+	case left && lo > 0 && r.isWord(c, lo-1, "in", "with", "by") && predicate == missing:
+		return c.words[hi].role&(recipient|domain|filler) == 0 // "account in unknown state"
 	case left:
 		return r.isOfProperty(c, lo, hi, predicate)
 	}
@@ -38,6 +40,8 @@ func (r *reader) isOfThing(c *clause, lo, hi int, predicate role, left bool) boo
 func (r *reader) isAnyones(c *clause, lo, to int) bool {
 	switch {
 	case c.isObject(lo) || r.isError(c, to):
+		return true
+	case to < len(c.words) && r.isWord(c, to, "limit", "limits", "throttle", "quota", "rate", "threshold"):
 		return true
 	case to < len(c.words) && r.isWord(c, to, "complained", "complains", "reported", "sends", "sent", "wrote", "writes", "wants"):
 		return true
@@ -284,4 +288,13 @@ func (r *reader) notServed(i, lo, hi int) statement {
 		}
 	}
 	return statement{}
+}
+
+// isPermitted reports whether what follows a noun is what somebody may do, who then
+// is a sender: "no such user is authorized to submit mail".
+func (r *reader) isPermitted(c *clause, at int) bool {
+	for at < len(c.words) && c.words[at].role&(filler|hedge) != 0 && c.words[at].role&verb == 0 {
+		at++
+	}
+	return at < len(c.words) && r.isWord(c, at, "authorized", "authorised", "allowed", "permitted", "entitled")
 }

@@ -57,6 +57,13 @@ var ourHost = mustCompile(`\b(?:client|countr(?:y|ies)|your (?:\w+ )?(?:ip|host|
 // nextReply finds where another reply of the same session begins.
 var nextReply = lazyre.New(` [45]\d\d #?[45]\.\d`)
 
+// isNotice reports whether a clause is what a server tells everybody: "no such user here.
+// We do not accept unsolicited mail".
+func (r *reading) isNotice(c *clause) bool {
+	first := c.words[0]
+	return c.mark == '.' && r.text[first.start:first.end] == "we" && c.roles()&(not|none) != 0 && r.spans(c, "unsolicited", "spam", "bulk", "junk")
+}
+
 // rest returns the text without the clauses that call the recipient bad, those that only
 // say what may be or will be, or that a check passed, and later replies. What is left
 // out is blank.
@@ -69,7 +76,7 @@ func (r *reading) rest() string {
 	}
 	for i := range r.clauses {
 		c := &r.clauses[i]
-		if r.doubts(c, "yet", "not yet") || c.roles()&not == 0 && r.spans(c, "pass", "passed", "ok") {
+		if r.doubts(c, "yet", "not yet") || c.roles()&not == 0 && r.spans(c, "pass", "passed", "ok") || r.isNotice(c) {
 			blank(c.words[0].start, c.words[len(c.words)-1].end)
 		}
 	}

@@ -97,9 +97,12 @@ func (r *reader) qualityAt(i, lo, hi int, predicate role) (statement, int) {
 			s.subject, s.named = next.kind(from, to), r.span(next, from, to)
 		} else {
 			s.subject, s.named = r.inherited(i, lo)
+			if s.subject != 0 && predicate == missing && hi < len(c.words) && c.words[hi].isName() {
+				s.doubt = hedged // "recipient not allowed: unknown consent"
+			}
 		}
 	}
-	if s.subject == mail && c.words[lo].role&gone != 0 && r.isAddress(c, lo) {
+	if s.subject == mail && c.words[lo].role&(gone|not) != 0 && r.isAddress(c, lo) {
 		s.subject = recipient
 	}
 	if s.subject == mail {
@@ -123,20 +126,6 @@ func (r *reader) qualityAt(i, lo, hi int, predicate role) (statement, int) {
 		s.doubt = hedged // "disabled for external mail", "moved to another folder"
 	}
 	return s, hi
-}
-
-// isAddress reports whether a clause begins with the word for e-mail, meaning an
-// address: "this e-mail is no longer in use".
-func (r *reader) isAddress(c *clause, at int) bool {
-	for k := range at {
-		if r.isWord(c, k, "email", "e-mail") {
-			return true
-		}
-		if !r.isWord(c, k, "this", "that") {
-			return false
-		}
-	}
-	return false
 }
 
 // leaving are words of phrases that say that somebody works elsewhere now, so that
@@ -324,15 +313,6 @@ func (r *reader) noneAt(i, at int) (statement, int) {
 		s.subject = other
 	}
 	return s, to
-}
-
-// isPermitted reports whether what follows a noun is what somebody may do, who then
-// is a sender: "no such user is authorized to submit mail".
-func (r *reader) isPermitted(c *clause, at int) bool {
-	for at < len(c.words) && c.words[at].role&(filler|hedge) != 0 && c.words[at].role&verb == 0 {
-		at++
-	}
-	return at < len(c.words) && r.isWord(c, at, "authorized", "authorised", "allowed", "permitted", "entitled")
 }
 
 // saysYou reports whether the words before a place speak to the sender.

@@ -65,6 +65,9 @@ func (r *reader) subjectBefore(i, at int) (role, span, bool) {
 			}
 			named := r.span(c, lo, k+1)
 			d := lo - 1
+			for c.words[k].address && d >= 0 && c.words[d].role&recipient != 0 && !c.words[d].address {
+				d-- // "backend for user <> unknown"
+			}
 			for d >= 0 && (c.words[d].role&filler != 0 || c.words[d].isName() && d > 0 && c.words[d-1].role&preposition != 0) && c.words[d].role&preposition == 0 {
 				d--
 			}
@@ -219,4 +222,18 @@ func (r *reader) inherited(i, at int) (role, span) {
 		}
 	}
 	return 0, span{}
+}
+
+// isAddress reports whether a clause begins with the word for e-mail, meaning an
+// address: "this e-mail is no longer in use", "email not found".
+func (r *reader) isAddress(c *clause, at int) bool {
+	for k := range at {
+		if r.isWord(c, k, "email", "e-mail") {
+			return true
+		}
+		if !r.isWord(c, k, "this", "that", "the") {
+			return false
+		}
+	}
+	return false
 }
