@@ -165,7 +165,7 @@ func (p *Prune) Run(ctx context.Context, c config.Config, log *slog.Logger) ([]q
 func (p *Prune) settings(c *config.Config) any { return retention(c) }
 
 func (p *Prune) apply(ctx context.Context, c *config.Config, s *sqlite.Store, log *slog.Logger) ([]query.Count, error) {
-	return prune(ctx, s, retention(c), log)
+	return prune(ctx, s, retention(c), time.Now(), log)
 }
 
 // retention returns what Prune keeps.

@@ -57,6 +57,7 @@ type Daemon struct {
 	Show func(line string)
 
 	pipes tailer.Pipes
+	clock clock
 }
 
 // Run follows the logs until ctx ends. After a SIGHUP that finds good settings it
@@ -124,7 +125,14 @@ func (d *Daemon) follow(ctx context.Context, c config.Config, first bool, failed
 	log := d.NewLogger(c.Log)
 	unsaved := failed.err
 	failed.err = nil
-	s, err := openPatiently(ctx, c, first, failed.open, log)
+	open := func(ctx context.Context, path string, log *slog.Logger) (*sqlite.Store, error) {
+		store, err := failed.open(ctx, path, log)
+		if err == nil {
+			store.Now = d.clock.Now
+		}
+		return store, err
+	}
+	s, err := openPatiently(ctx, c, first, open, log)
 	if ctx.Err() != nil && err != nil {
 		return nil, nil // stopped before it started
 	}
@@ -149,6 +157,7 @@ func (d *Daemon) follow(ctx context.Context, c config.Config, first bool, failed
 		}
 		err = errors.Join(err, closed)
 	}()
+	s.clock = &d.clock
 	note(ctx, s.store, log, query.FollowedName, 1)
 	note(ctx, s.store, log, query.ReloadSuccessful, 1)
 	note(ctx, s.store, log, query.ReloadSucceeded, time.Now().Unix())

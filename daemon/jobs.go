@@ -37,8 +37,16 @@ func UsePolicy(ctx context.Context, s *sqlite.Store, c *config.Config, log *slog
 // that is bad until a day. Nothing brings back what a wrong clock has ended, so it waits
 // while the clock is in doubt.
 func (s *stages) expireStates(ctx context.Context) (end func()) {
-	begun := time.Now()
+	begun, jumped := time.Now(), false
 	return every(ctx, time.Minute, func(ctx context.Context) {
+		switch now, jump := s.clock.now(); {
+		case jump != 0 && !jumped:
+			s.log.Warn("the clock has jumped ahead; states end and old records are deleted by the time before, until the clock has kept its time for a day", "clock", now.Add(jump), "used", now)
+			jumped = true
+		case jump == 0 && jumped:
+			s.log.Info("states end and old records are deleted by the clock again", "clock", now)
+			jumped = false
+		}
 		if _, doubt := s.doubtClock(ctx, begun); doubt {
 			return
 		}
@@ -65,14 +73,14 @@ const clockDoubt = 30 * 24 * time.Hour
 func (s *stages) doubtClock(ctx context.Context, begun time.Time) (last time.Time, doubt bool) {
 	noted, err := s.store.Noted(ctx, prunedAt)
 	last = time.Unix(noted, 0)
-	return last, err == nil && noted > 0 && time.Since(last) > clockDoubt && time.Since(begun) < 24*time.Hour
+	return last, err == nil && noted > 0 && s.clock.Now().Sub(last) > clockDoubt && time.Since(begun) < 24*time.Hour
 }
 
-// prune deletes old records, and notes when it did.
-func prune(ctx context.Context, s *sqlite.Store, r sqlite.Retention, log *slog.Logger) ([]query.Count, error) {
-	counts, err := s.Prune(ctx, r, time.Now())
+// prune deletes records that are old at a time, and notes when it did.
+func prune(ctx context.Context, s *sqlite.Store, r sqlite.Retention, now time.Time, log *slog.Logger) ([]query.Count, error) {
+	counts, err := s.Prune(ctx, r, now)
 	if err == nil {
-		note(ctx, s, log, prunedAt, time.Now().Unix())
+		note(ctx, s, log, prunedAt, now.Unix())
 	}
 	return counts, err
 }
@@ -84,10 +92,10 @@ func (s *stages) pruneDaily(ctx context.Context, r sqlite.Retention) (end func()
 	begun := time.Now()
 	return every(ctx, 24*time.Hour, func(ctx context.Context) {
 		if last, doubt := s.doubtClock(ctx, begun); doubt {
-			s.log.Warn("old records are deleted and states end by time tomorrow, in case the clock is wrong; if it is right, bouncetail prune does both now", "clock", time.Now(), "last_deleted", last)
+			s.log.Warn("old records are deleted and states end by time tomorrow, in case the clock is wrong; if it is right, bouncetail prune does both now", "clock", s.clock.Now(), "last_deleted", last)
 			return
 		}
-		counts, err := prune(ctx, s.store, r, s.log)
+		counts, err := prune(ctx, s.store, r, s.clock.Now(), s.log)
 		for _, c := range counts {
 			s.log.Info("old records deleted", "kind", c.Name, "rows", c.N)
 		}

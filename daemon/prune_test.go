@@ -27,6 +27,7 @@ func TestTheDaemonDeletesOldRecordsAtItsStartAndOnceADay(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+		var ahead time.Duration // of the machine's clock
 		// What Prune would delete is what the daemon has left.
 		left := func() int {
 			r, err := query.OpenReader(t.Context(), path)
@@ -34,7 +35,7 @@ func TestTheDaemonDeletesOldRecordsAtItsStartAndOnceADay(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer r.Close()
-			counts, err := sqlite.Prunable(t.Context(), r, sqlite.Retention{Gaps: 10}, time.Now())
+			counts, err := sqlite.Prunable(t.Context(), r, sqlite.Retention{Gaps: 10}, time.Now().Add(ahead))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -46,7 +47,7 @@ func TestTheDaemonDeletesOldRecordsAtItsStartAndOnceADay(t *testing.T) {
 		const day = 24 * time.Hour
 		noteGap(11 * day)
 		noteGap(9*day + day/2)
-		s := &stages{store: store, log: log}
+		s := &stages{store: store, log: log, clock: &clock{}}
 		stop := s.pruneDaily(t.Context(), sqlite.Retention{Gaps: 10})
 		synctest.Wait()
 		if n := left(); n != 0 {
@@ -66,16 +67,19 @@ func TestTheDaemonDeletesOldRecordsAtItsStartAndOnceADay(t *testing.T) {
 
 		// A machine that has lost the time may start years ahead of it.
 		noteGap(0)
-		e, err := sqlite.OpenEditor(t.Context(), path)
-		if err != nil {
-			t.Fatal(err)
+		block := func(lasts time.Duration) {
+			e, err := sqlite.OpenEditor(t.Context(), path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := e.Decide(t.Context(), recipient.Block, []bounce.Address{{Normal: "jane@example.com", Domain: "example.com"}}, "", time.Now().Add(lasts)); err != nil {
+				t.Fatal(err)
+			}
+			if err := e.Close(); err != nil {
+				t.Fatal(err)
+			}
 		}
-		if _, err := e.Decide(t.Context(), recipient.Block, []bounce.Address{{Normal: "jane@example.com", Domain: "example.com"}}, "", time.Now().Add(50*day)); err != nil {
-			t.Fatal(err)
-		}
-		if err := e.Close(); err != nil {
-			t.Fatal(err)
-		}
+		block(50 * day)
 		blocked := func() int {
 			r, err := query.OpenReader(t.Context(), path)
 			if err != nil {
@@ -105,6 +109,35 @@ func TestTheDaemonDeletesOldRecordsAtItsStartAndOnceADay(t *testing.T) {
 		}
 		if n := blocked(); n != 0 {
 			t.Errorf("%d decisions are in force after a day with that clock, want none", n)
+		}
+		stop()
+		stopExpiring()
+
+		// The clock of a daemon that has run for days jumps ahead.
+		begun := time.Now()
+		s.clock = &clock{read: func() (time.Time, time.Duration) { return time.Now().Add(ahead), time.Since(begun) }}
+		store.Now = s.clock.Now
+		noteGap(0)
+		block(10 * day)
+		stop = s.pruneDaily(t.Context(), sqlite.Retention{Gaps: 10})
+		stopExpiring = s.expireStates(t.Context())
+		time.Sleep(2*day + time.Hour)
+		ahead = 40 * day
+		time.Sleep(day - time.Minute) // with a daily deletion
+		synctest.Wait()
+		if n := left(); n != 1 {
+			t.Errorf("%d old gaps are left by a clock that jumped, want the one that was new", n)
+		}
+		if n := blocked(); n != 1 {
+			t.Errorf("%d decisions are in force by a clock that jumped, want the one that was in force", n)
+		}
+		time.Sleep(day)
+		synctest.Wait()
+		if n := left(); n != 0 {
+			t.Errorf("%d old gaps are left a day after the clock jumped, want none", n)
+		}
+		if n := blocked(); n != 0 {
+			t.Errorf("%d decisions are in force a day after the clock jumped, want none", n)
 		}
 		stop()
 		stopExpiring()

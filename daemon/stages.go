@@ -24,6 +24,7 @@ import (
 // use the same.
 type stages struct {
 	store      *sqlite.Store
+	clock      *clock // of a daemon
 	queue      *queue.Queue
 	classifier *classify.Classifier
 	positions  []bounce.Position
