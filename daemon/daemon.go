@@ -119,8 +119,8 @@ type session struct {
 
 // follow follows the logs until ctx ends. It returns settings if others must be followed:
 // good ones that SIGHUP has found, or the same if lines must be read again, which is noted
-// in failed. After such a failure it makes small transactions, which are retried until
-// they can be saved.
+// in failed. After such a failure it makes small transactions for a while, which are
+// retried until they can be saved.
 func (d *Daemon) follow(ctx context.Context, c config.Config, first bool, failed *failure, hangup <-chan os.Signal) (next *config.Config, err error) {
 	log := d.NewLogger(c.Log)
 	unsaved := failed.err
@@ -177,11 +177,13 @@ func (d *Daemon) follow(ctx context.Context, c config.Config, first bool, failed
 	defer func() { stop(); waitForOutputs() }()
 	session := &session{d: d, c: c, log: log, s: s, p: s.pipeline(source)}
 	session.p.Parsed, session.p.Committed = s.parsed, d.pipes.Saved
+	if canReadAgain(&c) {
+		session.p.Limits = readableAgain
+	}
 	if unsaved != nil {
 		why := unsaved.Error()
 		session.p.Progress.Trouble.Store(&why)
-	} else if canReadAgain(&c) {
-		session.p.Limits = readableAgain
+		session.p.Limits.SmallUntil = time.Now().Add(smallAfterFailure)
 	}
 	session.interval, session.patience = watchdog()
 	done := make(chan error, 1)

@@ -100,6 +100,10 @@ func openStages(ctx context.Context, c config.Config, open openStore, log *slog.
 // a tenth of them writes nearly as many pages.
 var readableAgain = pipeline.Limits{BatchRecords: 2_500, TxRecords: 160_000, StopRecords: 60_000}
 
+// smallAfterFailure is how long transactions are small after one could not be saved. A disk
+// that has room for small ones only would fail in a loop otherwise.
+const smallAfterFailure = time.Minute
+
 func (s *stages) pipeline(source pipeline.Source) *pipeline.Pipeline {
 	return &pipeline.Pipeline{
 		Source:     source,

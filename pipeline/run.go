@@ -134,6 +134,9 @@ type Limits struct {
 	// With FlushInterval 0, the transaction ends with the first batch that is not full,
 	// or when it is maxTxAge old.
 	TxRecords int
+	// SmallUntil is the time until which each batch has a transaction of its own, and
+	// until one is saved: a larger one would fail again for the same reason.
+	SmallUntil time.Time
 	// StopRecords is the maximum number of records in a transaction that is committed
 	// when the program is asked to stop, because a commit takes time. A larger one is
 	// rolled back; its lines will be read again. 0 commits always.
@@ -400,13 +403,19 @@ const (
 // endsTx reports whether the transaction ends with the batch that is sealed.
 func (r *reader) endsTx(cause flushCause) bool {
 	switch {
-	case cause == flushLast || r.inTx >= r.p.Limits.TxRecords:
+	case cause == flushLast || r.inTx >= r.p.Limits.TxRecords || r.small():
 		return true
 	case r.p.Limits.FlushInterval > 0:
 		return false
 	}
 	begun := r.p.txBegun.Load()
 	return cause == flushDue || begun > 0 && time.Since(time.Unix(0, begun)) > maxTxAge
+}
+
+// small reports whether each batch has a transaction of its own for now.
+func (r *reader) small() bool {
+	until := r.p.Limits.SmallUntil
+	return !until.IsZero() && (time.Now().Before(until) || r.p.Progress.SavedAt.Load() == 0)
 }
 
 // flush seals the batch.

@@ -105,11 +105,13 @@ func TestABacklogIsSavedInLargeTransactions(t *testing.T) {
 		more  bool          // whether the last chunk says that others are available
 		want  []int         // records of each transaction
 		after time.Duration // from the last chunk to the last commit, at most
+		small time.Duration // how long transactions stay small, as after one that failed
 	}{
-		{"fast", 0, false, []int{10, 10, 5}, 100 * time.Millisecond},
-		{"slow", 3 * time.Second, false, slices.Repeat([]int{1}, 25), 100 * time.Millisecond},
-		{"the last chunk promises more", 0, true, []int{10, 10, 5}, 2 * time.Second},
-		{"with pauses", 1500 * time.Millisecond, false, []int{8, 8, 8, 1}, 100 * time.Millisecond},
+		{"fast", 0, false, []int{10, 10, 5}, 100 * time.Millisecond, 0},
+		{"slow", 3 * time.Second, false, slices.Repeat([]int{1}, 25), 100 * time.Millisecond, 0},
+		{"the last chunk promises more", 0, true, []int{10, 10, 5}, 2 * time.Second, 0},
+		{"with pauses", 1500 * time.Millisecond, false, []int{8, 8, 8, 1}, 100 * time.Millisecond, 0},
+		{"after a failure", 100 * time.Millisecond, false, []int{1, 1, 1, 1, 1, 1, 10, 9}, 100 * time.Millisecond, 550 * time.Millisecond},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			var got []int
@@ -128,6 +130,9 @@ func TestABacklogIsSavedInLargeTransactions(t *testing.T) {
 			p.Queue = queue.New()
 			p.Classifier = func() pipeline.Classifier { return noVerdict{} }
 			p.Limits = pipeline.Limits{BatchRecords: 1, TxRecords: 10}
+			if c.small > 0 {
+				p.Limits.SmallUntil = time.Now().Add(c.small)
+			}
 			done := make(chan error, 1)
 			go func() { done <- p.Run(t.Context()) }()
 			const chunks = 25
