@@ -336,7 +336,7 @@ func note(ctx context.Context, s *sqlite.Store, log *slog.Logger, name string, v
 
 // openPatiently opens the stages, and retries while the database cannot be opened
 // for a reason that may pass. After a reload it also waits for a command that has taken
-// the database meanwhile.
+// the database meanwhile, and for permissions that were lost.
 func openPatiently(ctx context.Context, c config.Config, first bool, open openStore, log *slog.Logger) (*stages, error) {
 	const task = "open the database"
 	var trouble health.Retrying
@@ -345,7 +345,7 @@ func openPatiently(ctx context.Context, c config.Config, first bool, open openSt
 		s, err := openStages(ctx, c, open, log)
 		var used *dbfile.InUse
 		taken := errors.As(err, &used)
-		if err == nil || ctx.Err() != nil || !dbfile.MayPass(err) && (first || !taken) {
+		if err == nil || ctx.Err() != nil || !dbfile.MayPass(err) && (first || !taken && !errors.Is(err, os.ErrPermission)) {
 			if err == nil {
 				trouble.Report(log, task, nil)
 			}

@@ -313,6 +313,22 @@ func TestMissingInotifyWatchesAreRetried(t *testing.T) {
 	d.stop()
 }
 
+// A daemon that cannot open its database for want of descriptors waits for some.
+func TestMissingDescriptorsForTheDatabaseAreRetried(t *testing.T) {
+	t.Parallel()
+	log := newMailLog(t)
+	db, said := filepath.Join(t.TempDir(), "b.db"), filepath.Join(t.TempDir(), "said")
+	d := startWith(t, said, func(cmd *exec.Cmd) {
+		cmd.Args = []string{"sh", "-c", `ulimit -n 12; exec "$0" run --db "$1" "$2"`, cmd.Path, db, log.path}
+		cmd.Path = "/bin/sh"
+	})
+	waitFor(t, "the daemon to say something", func() bool { return words(said) != "" })
+	if got := words(said); !strings.Contains(got, "too many open files") || !strings.Contains(got, "will retry") {
+		t.Errorf("the daemon says %q, want it to retry for want of descriptors", got)
+	}
+	d.stop()
+}
+
 // status returns what bouncetail status prints, and its exit code.
 func status(t *testing.T, db string) (out string, code int) {
 	t.Helper()

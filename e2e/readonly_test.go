@@ -105,3 +105,33 @@ func TestCommandsSayWhyTheyCannotWrite(t *testing.T) {
 	shell(t, nil, dir, "mount", "-o", "remount,ro", dir)
 	refused("read-only file system")
 }
+
+// A file next to the database that another user has left, such as sqlite3 called by root.
+func TestAnErrorNamesTheFileOfAnotherUser(t *testing.T) {
+	t.Parallel()
+	if os.Getuid() != 0 {
+		t.Skip("SKIPPED: only root can make files of another user")
+	}
+	dir := shared(t)
+	db := filepath.Join(dir, "b.db")
+	run(t, "import", "--db", db, "../testdata/logs/postfix/soft/mail.log.gz")
+	for _, path := range []string{dir, db, db + ".lock"} {
+		if err := os.Chown(path, 65534, 65534); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, left := range []string{db + "-wal", db + "-shm"} {
+		if err := os.WriteFile(left, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.CommandContext(t.Context(), program(t), "run", "--db", db, os.DevNull)
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+		out, err := cmd.CombinedOutput()
+		if want := "chown --reference=" + db + " " + left; err == nil || !strings.Contains(string(out), want) {
+			t.Errorf("with %s: %v, %swant %q", left, err, out, want)
+		}
+		if err := os.Remove(left); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

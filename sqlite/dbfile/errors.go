@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 
 	"github.com/mattn/go-sqlite3"
@@ -41,26 +42,38 @@ func (f *File) Wrap(err error) error {
 	return &Error{fmt.Errorf("database %s: %w", f.Path, err)}
 }
 
+// passing are errors of the system that have nothing to do with the database: a disk or
+// a file server that does not answer, or a machine that has nothing left of something.
+var passing = []syscall.Errno{
+	syscall.EROFS, syscall.ENOSPC, syscall.EDQUOT, syscall.EIO, syscall.ESTALE, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM,
+}
+
 // MayPass reports whether an error of Open may pass by itself: a full disk, a
 // lock, a file system that is read-only for the moment.
 func MayPass(err error) bool {
-	for _, passing := range []syscall.Errno{syscall.EROFS, syscall.ENOSPC, syscall.EDQUOT} {
-		if errors.Is(err, passing) {
-			return true
-		}
-	}
-	switch sqldb.CodeOf(err) {
-	case sqlite3.ErrFull, sqlite3.ErrBusy, sqlite3.ErrLocked, sqlite3.ErrReadonly:
+	e, _ := errors.AsType[sqlite3.Error](err)
+	switch e.Code {
+	case sqlite3.ErrFull, sqlite3.ErrBusy, sqlite3.ErrLocked, sqlite3.ErrReadonly, sqlite3.ErrIoErr, sqlite3.ErrNomem:
 		return true
 	}
-	return false
+	return slices.ContainsFunc(passing, func(one syscall.Errno) bool { return errors.Is(err, one) || e.SystemErrno == one })
 }
 
-// cannotCreate returns why no file can be created next to a database, if that is what an
-// error is about: SQLite then tries to open it to read, and reports that it does not exist.
+// cannotCreate returns which file next to a database cannot be opened, or why none can be
+// created, if that is what an error is about. SQLite reports a file that cannot be created
+// as one that does not exist.
 func cannotCreate(path string, err error) error {
 	if sqldb.CodeOf(err) != sqlite3.ErrCantOpen {
 		return err
+	}
+	for _, suffix := range []string{"-wal", "-shm"} {
+		f, cause := os.OpenFile(path+suffix, os.O_RDWR, 0)
+		switch {
+		case cause == nil:
+			f.Close()
+		case errors.Is(cause, os.ErrPermission):
+			return fmt.Errorf("database %s: %w; chown --reference=%s %s", path, cause, path, path+suffix)
+		}
 	}
 	f, cause := os.CreateTemp(filepath.Dir(path), ".*")
 	if cause == nil {
