@@ -41,7 +41,7 @@ func (r *reader) isAnyones(c *clause, lo, to int) bool {
 	switch {
 	case c.isObject(lo) || r.isError(c, to):
 		return true
-	case to < len(c.words) && r.isWord(c, to, "limit", "limits", "throttle", "quota", "rate", "threshold"):
+	case to < len(c.words) && r.isWord(c, to, "limit", "limits", "throttle", "quota", "rate", "threshold", "type", "format", "class", "driver", "version"):
 		return true
 	case to < len(c.words) && r.isWord(c, to, "complained", "complains", "reported", "sends", "sent", "wrote", "writes", "wants"):
 		return true

@@ -35,7 +35,7 @@ func (r *reader) owned(c *clause, kind role, at int, predicate role) role {
 			if w&your != 0 && c.isYours(n, n+1) || w&others != 0 && w&recipient == 0 {
 				return other
 			}
-			if c.words[n].isName() && n+1 < len(c.words) && (c.words[n+1].role&field != 0 || r.isWord(c, n+1, "line")) {
+			if (c.words[n].isName() || r.isWord(c, n, "to")) && n+1 < len(c.words) && (c.words[n+1].role&field != 0 || r.isWord(c, n+1, "line")) {
 				return other // "in Cc header"
 			}
 			if w&(filler|mail) == 0 && !strings.HasPrefix(r.text[c.words[n].end:], "/") {
