@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -109,6 +110,9 @@ func (a *app) deadLetters() *cobra.Command {
 		none := fmt.Sprintf("Webhook %s has no dead letter.", text.Printable(args[0]))
 		return a.list(cmd.Context(), &flags, report.LetterColumns, none, func(r *query.Reader, l *table.List) error {
 			letters, err := r.DeadLetters(cmd.Context(), args[0])
+			if settings, bad := a.settings(); err == nil && len(letters) == 0 {
+				err = errors.Join(bad, daemon.CheckHook(cmd.Context(), settings, r, args[0]))
+			}
 			return table.Rows(l, letters, err, report.LetterCells)
 		})
 	}

@@ -67,6 +67,10 @@ func checkType(key string, value any, want reflect.Type, bad report) bool {
 		if _, err := strconv.ParseBool(fmt.Sprint(value)); err != nil {
 			return wrong("%s is neither true nor false", shown(value))
 		}
+	case want == reflect.TypeFor[Secret]() && reflect.TypeOf(value).Kind() != reflect.String:
+		return wrong("the value is not a text; put it in quotes")
+	case want.Kind() == reflect.String && reflect.TypeOf(value).Kind() != reflect.String:
+		return wrong("%s is not a text; put it in quotes if it is meant", shown(value))
 	}
 	return true
 }

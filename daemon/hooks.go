@@ -58,6 +58,26 @@ func Hooks(ctx context.Context, c config.Config, r *query.Reader) ([]query.Hook,
 	return hooks, err
 }
 
+// CheckHook returns an error that names all webhooks if none that ever ran, or is in the
+// settings, has a name.
+func CheckHook(ctx context.Context, c config.Config, r *query.Reader, name string) error {
+	hooks, err := Hooks(ctx, c, r)
+	if err != nil {
+		return err
+	}
+	names := make([]string, len(hooks))
+	for i, h := range hooks {
+		names[i] = h.Name
+	}
+	switch {
+	case slices.Contains(names, name):
+		return nil
+	case len(names) == 0:
+		return fmt.Errorf("there is no webhook %q; the settings name none", name)
+	}
+	return fmt.Errorf("there is no webhook %q; there is %s", name, strings.Join(names, ", "))
+}
+
 // Replay sends a webhook its dead letters again.
 func Replay(ctx context.Context, c config.Config, h *webhook.Hook) (webhook.Replayed, error) {
 	changes, err := outbox.Open(ctx, c.Database)
@@ -79,6 +99,13 @@ func DropDeadLetters(ctx context.Context, c config.Config, name string, given []
 	var stored []string
 	for _, one := range given {
 		stored = append(stored, h.Hashed(address.Parse(one)).Normal)
+	}
+	r, err := query.OpenReader(ctx, c.Database)
+	if err != nil {
+		return 0, err
+	}
+	if err := errors.Join(CheckHook(ctx, c, r, name), r.Close()); err != nil {
+		return 0, err
 	}
 	changes, err := outbox.Open(ctx, c.Database)
 	if err != nil {
