@@ -226,8 +226,12 @@ func (s *session) watch(ctx context.Context, stop func(), done <-chan error, han
 	}
 	tick := time.NewTicker(s.interval)
 	defer tick.Stop()
+	stopping := ctx.Done()
 	for {
 		select {
+		case <-stopping: // what was read is still to be saved
+			stopping = nil
+			notifySystemd(s.log, daemon.SdNotifyStopping)
 		case err := <-done:
 			if errors.Is(err, context.Canceled) {
 				err = nil // a large transaction was rolled back: its lines will be read again
@@ -237,7 +241,7 @@ func (s *session) watch(ctx context.Context, stop func(), done <-chan error, han
 				s.log.Error("batch not saved, will follow again from the stored positions", "error", err)
 				return next, err
 			}
-			if next == nil {
+			if next == nil && stopping != nil {
 				notifySystemd(s.log, daemon.SdNotifyStopping)
 			}
 			s.log.Info("stopped", "lines", s.p.Progress.Lines.Load(), "new_records", s.p.Progress.New.Load(), "gaps", s.p.Progress.Gaps.Load())

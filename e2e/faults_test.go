@@ -394,17 +394,58 @@ func TestStatusListsAllProblems(t *testing.T) {
 }
 
 func TestRemovedDatabaseIsNoticed(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(db string) error{
+		"removed": os.Remove,
+		"replaced by a copy": func(db string) error {
+			copied := db + ".copy"
+			return errors.Join(exec.CommandContext(t.Context(), "cp", db, copied).Run(), os.Rename(copied, db))
+		},
+	} {
+		log := newMailLog(t)
+		db, told := filepath.Join(t.TempDir(), "b.db"), filepath.Join(t.TempDir(), "said")
+		log.messages(0, 10)
+		d := startInto(t, told, "--db", db, log.path)
+		eventually(t, db, countBounces, "10")
+		log.check(change(db))
+		log.messages(10, 20)
+		select {
+		case <-d.done:
+		case <-time.After(patience):
+			t.Fatalf("%s: the daemon goes on", name)
+		}
+		if d.err == nil || !strings.Contains(words(told), "was removed or replaced while it was in use") {
+			t.Errorf("%s: it ended with %v and said %s", name, d.err, words(told))
+		}
+	}
+}
+
+// A daemon that is asked to stop while it cannot save says so at once: systemd waits for
+// it then.
+func TestADaemonThatCannotSaveSaysThatItStops(t *testing.T) {
+	t.Parallel()
 	log := newMailLog(t)
 	db, told := filepath.Join(t.TempDir(), "b.db"), filepath.Join(t.TempDir(), "said")
-	log.messages(0, 10)
-	d := startInto(t, told, "--db", db, log.path)
-	eventually(t, db, countBounces, "10")
-	log.check(os.Remove(db))
-	log.messages(10, 20)
-	<-d.done
-	if d.err == nil || !strings.Contains(words(told), "was removed or replaced while it was in use") {
-		t.Errorf("it ended with %v and said %s", d.err, words(told))
+	systemd := listen(t)
+	d := startWith(t, told, systemd.watch(time.Minute), "--db", db, log.path)
+	log.messages(0, 5)
+	eventually(t, db, countBounces, "5")
+	other, err := sql.Open("sqlite3", "file:"+db+"?_busy_timeout=10000&_txlock=immediate")
+	log.check(err)
+	defer other.Close()
+	writing, err := other.BeginTx(t.Context(), nil) // takes the lock
+	log.check(err)
+	log.messages(5, 10)
+	waitFor(t, "the daemon to fail", func() bool { return strings.Contains(words(told), "batch not saved") })
+	log.check(d.cmd.Process.Signal(syscall.SIGTERM))
+	waitFor(t, "the daemon to say that it stops", systemd.saidStopping)
+	if strings.Contains(words(told), "msg=stopped") {
+		t.Error("the daemon said that it stops only when it had given up")
 	}
+	log.check(writing.Rollback())
+	<-d.done
+	run(t, "import", "--db", db, log.path)
+	eventually(t, db, countBounces, "10")
 }
 
 func TestDamagedDatabaseIsRefused(t *testing.T) {
