@@ -265,19 +265,9 @@ func cutEximField(s string) (name, value, rest string, ok bool) {
 	s = s[1:]
 	switch {
 	case strings.HasPrefix(s, "<"):
-		for end = 1; end < len(s) && s[end] != '>'; end++ {
-			switch s[end] {
-			case '\\':
-				end++
-			case '"':
-				for end++; end < len(s) && s[end] != '"'; end++ {
-					if s[end] == '\\' {
-						end++
-					}
-				}
-			}
+		if end = unquotedIndex(s, '>') + 1; end == 0 {
+			end = len(s)
 		}
-		end++
 	case strings.HasPrefix(s, `"`):
 		for end = 1; end < len(s) && (s[end] != '"' || end+1 < len(s) && s[end+1] != ' '); end++ {
 		}

@@ -68,19 +68,14 @@ func (u *unusual) readPairs(text string) bool {
 		}
 		name := text[:at]
 		text = text[at+1:]
+		value, rest, ok := strings.Cut(text, " ")
 		if strings.HasPrefix(text, `"`) {
-			value, rest, ok := cutValue(text)
-			if !ok {
+			if value, rest, ok = cutValue(text); !ok {
 				return false
 			}
-			o.set(name, value)
-			text = rest
-		} else {
-			value, rest, _ := strings.Cut(text, " ")
-			o.set(name, value)
-			text = rest
 		}
-		if text = strings.TrimLeft(text, " \t,"); text == "" {
+		o.set(name, value)
+		if text = strings.TrimLeft(rest, " \t,"); text == "" {
 			return u.depth < maxDepth && u.takeObject(&o)
 		}
 	}

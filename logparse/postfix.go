@@ -260,19 +260,15 @@ func parsePostfixByGrammar(h *header, colon int, ev *bounce.Event) result {
 		ev.QueueID, ev.Sender, ev.HasSender = m.raw("id"), m.address("from"), true
 		return resultRead
 	case strings.HasPrefix(rest, "message-id="):
-		m, ok := match(postfixMessageID, h.body)
-		if !ok || strings.HasPrefix(m.raw("messageid"), "&lt;") { // of a page that was copied
-			return resultOther
+		if m, ok := match(postfixMessageID, h.body); ok && !strings.HasPrefix(m.raw("messageid"), "&lt;") { // not of a page
+			ev.Kind, ev.QueueID, ev.MessageID = bounce.EventMessage, m.raw("id"), m.text("messageid")
+			return resultRead
 		}
-		ev.Kind, ev.QueueID, ev.MessageID = bounce.EventMessage, m.raw("id"), m.text("messageid")
-		return resultRead
 	case strings.HasPrefix(rest, "removed"):
-		m, ok := match(postfixRemoved, h.body)
-		if !ok {
-			return resultOther
+		if m, ok := match(postfixRemoved, h.body); ok {
+			ev.Kind, ev.QueueID = bounce.EventRemoved, m.raw("id")
+			return resultRead
 		}
-		ev.Kind, ev.QueueID = bounce.EventRemoved, m.raw("id")
-		return resultRead
 	}
 	return resultOther
 }
