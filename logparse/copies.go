@@ -38,7 +38,7 @@ func unmarked(line string) string {
 		text = entities.Replace(text)
 	}
 	text = markedAddress.ReplaceAllString(text, "=<$1>")
-	text = markedExim.ReplaceAllString(text, "$1$2$3")
+	text = markedExim.ReplaceAllString(text, "$1$2$3$4")
 	if m := linkedExim.FindStringSubmatch(text); m != nil && m[2] == m[3] {
 		text = m[1] + m[2] + text[len(m[0]):]
 	}
@@ -98,9 +98,9 @@ const markupNames = `(?:email|url|font|color|size|code|icode|quote|pre|plain|nop
 var (
 	markupAtStart = lazyre.New(`(?i)^(?:\[` + markupNames + ` *)+`)
 	markupAtEnd   = lazyre.New(`(?i)(?: *\[/` + markupNames + `)+$`)
-	// "to=<[email]a@b.example[/email]>", "** [email]a@b.example[/email] R=…"
+	// "to=<[email]a@b.example[/email]>", "** [email]a@b.example[/email] R=…", "** <a@b.example> R=…"
 	markedAddress = lazyre.New(`(?i)=< ?` + markedEmail + `>`)
-	markedExim    = lazyre.New(`(?i)^([^<>@="]{0,120}\b` + eximIDPattern + ` (?:\*\*|==|=>|->) )` + markedEmail + `([ :])`)
+	markedExim    = lazyre.New(`(?i)^([^<>@="]{0,120}\b` + eximIDPattern + ` (?:\*\*|==|=>|->) )(?:` + markedEmail + `|<([^<>"\s]+@[^<>"\s]+)>)([ :])`)
 	// "** [a@b.example](mailto:a@b.example) R=…"
 	linkedExim = lazyre.New(`^([^<>@="]{0,120}\b` + eximIDPattern + ` (?:\*\*|==|=>|->) )\[([^\[\]<>"\s]+)\]\(mailto:([^\[\]()<>"\s]+)\)`)
 	// "to=<[a@b.example](mailto:a@b.example)>", "to=a@b.example <mailto:a@b.example>"

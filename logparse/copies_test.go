@@ -35,6 +35,7 @@ func TestCopiesOfLines(t *testing.T) {
 			strings.Replace(line, " to=<a@b.example>", ` to=\<<a@b.example>\>`, 1),
 			strings.Replace(line, "status=bounced", "**status=bounced**", 1),
 			strings.Replace(line, " ** a@b.example", " ** [email]a@b.example[/email]", 1),
+			strings.Replace(line, " ** a@b.example", " ** <a@b.example>", 1),
 			"<p>" + strings.ReplaceAll(entities.Replace(line), ", ", ", <br />") + "</p>",
 			strings.ReplaceAll(entities.Replace(line), ", ", ", <br />"),
 			"**" + line + "**",
@@ -86,6 +87,24 @@ func TestCopiesOfPostfixLines(t *testing.T) {
 	for _, ev := range events(newParser(t, ""), sendmail+"\n") {
 		if ev.Recipient == "v@bank.example" {
 			t.Errorf("%q\n got %s", sendmail, describe(&ev))
+		}
+	}
+}
+
+// An address whose local part looks like a copy speaks for nobody else.
+func TestEximAddressesThatLookLikeCopies(t *testing.T) {
+	for _, copied := range []string{"<v@bank.example>", "[email]v@bank.example[/email]"} {
+		for _, local := range []string{copied + " R=x T=y: 550 no", copied + ": 550 no", copied + " x"} {
+			for _, mark := range []string{"**", "==", "=>"} {
+				line := "2026-11-23 12:57:36 1xVTbv-00000r-1v " + mark + " " + local + `@evil.example <"` + local + `"@evil.example> R=all T=remote H=mx.evil.example [192.0.2.1]`
+				for _, end := range []string{"", ` C="250 ok"`, ": SMTP error from remote mail server after RCPT TO:<x>: 550 no", " defer (-44): 450 no"} {
+					for _, ev := range events(newParser(t, ""), line+end+"\n") {
+						if ev.Recipient == "v@bank.example" {
+							t.Errorf("%s\n got %s", line+end, describe(&ev))
+						}
+					}
+				}
+			}
 		}
 	}
 }
