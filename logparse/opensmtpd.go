@@ -101,8 +101,7 @@ func parseOpenSMTPD(h *header, ev *bounce.Event) result {
 	if !ok || !takeOpenSMTPD(m, ev) {
 		return resultUnparsed
 	}
-	relay, found := match(opensmtpdRelay, h.body)
-	if found {
+	if relay, ok := match(opensmtpdRelay, h.body); ok {
 		setRelay(&ev.Reply, relay.text("host")+relay.text("name"), relay.raw("ip"))
 	}
 	return finishOpenSMTPD(m.text("stat"), m.raw("agent"), ev)
