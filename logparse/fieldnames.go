@@ -32,14 +32,14 @@ type field struct {
 // line are of the same rank. Nested objects are joined by a dot.
 var fieldNames = makeFields(map[role]string{
 	roleMessage: `MESSAGE message log log.message properties.log
-		msg _msg @message syslog_message syslogmessage logmessage log_message logentry log_entry entry
+		msg _msg @message syslog_message syslogmessage logmessage log_message logmsg logentry log_entry entry
 		full_message fullmessage
 		short_message shortmessage eventmessage @m
 		line _line logline log_line textpayload text
-		rawmsg raw _raw rawmessage rawstring @rawstring rawdata full_log
+		rawmsg raw _raw raw_line rawmessage rawstring @rawstring rawdata full_log
 		event.original log.original
 		content __content__ body data value event event.message event.line event.log body.stringvalue body.message
-		@mt t`,
+		@mt t m`,
 	roleProgram: `SYSLOG_IDENTIFIER ident program programname prog
 		process.name appname app_name app-name _application_name application_name syslog.appname log.syslog.appname
 		app _app application syslog_program syslog_identifier identifier
@@ -103,7 +103,7 @@ func keyOf(name string) fieldKey {
 	if k.fields != nil {
 		return k
 	}
-	k.special = name == "CONTAINER_PARTIAL_ORDINAL" || name == "session_id" || name == "device_id" || deliveryParts[name] != "" || strings.HasSuffix(name, "status")
+	k.special = name == "CONTAINER_PARTIAL_ORDINAL" || name == namedValues || name == "session_id" || name == "device_id" || deliveryParts[name] != "" || strings.HasSuffix(name, "status")
 	// Azure appends the type: Log_s.
 	k.fields = fieldNames[strings.TrimSuffix(strings.ToLower(name), "_s")]
 	return k

@@ -13,10 +13,11 @@ import (
 //	{"messageType":"DATA_MESSAGE","logEvents":[{"timestamp":1795438656123,"message":"Nov 23 …"}]}  CloudWatch
 //	{"took":3,"hits":{"hits":[{"_source":{"message":"Nov 23 …","@timestamp":"…"}}]}}               Elasticsearch
 //	{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"timeUnixNano":"…","body":{…}}]}]}]}            OpenTelemetry
+//	{"results":[[{"field":"@timestamp","value":"…"},{"field":"@message","value":"Nov 23 …"}]]}      CloudWatch, query
 
 // collections are the fields that hold the lines, or objects that do. No others are
 // searched: a program may log what strangers sent, arrays included.
-var collections = makeSet(`streams data result values logEvents hits resourceLogs scopeLogs instrumentationLibraryLogs logRecords
+var collections = makeSet(`streams data result results values logEvents hits resourceLogs scopeLogs instrumentationLibraryLogs logRecords
 	Records records events entries`)
 
 // maxNested bounds objects in each other.
@@ -89,9 +90,14 @@ func (p *Parser) readElements(array string, depth int, yield func(*bounce.Event)
 	return any
 }
 
-// readPair reads an array of a time and a line. ok is false if it is none.
+// readPair reads an array of a time and a line, or of fields. ok is false if it is none.
 func (u *unusual) readPair(text string) (found, ok bool) {
 	first, rest, _ := cutValue(skipSpace(text[1:]))
+	if strings.HasPrefix(first, "{") {
+		var o object
+		o.setNamed(text)
+		return u.takeObject(&o), true
+	}
 	rest, _ = strings.CutPrefix(skipSpace(rest), ",")
 	second, _, _ := cutValue(skipSpace(rest))
 	if first == "" || second == "" || second[0] != '"' {

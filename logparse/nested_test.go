@@ -48,6 +48,9 @@ func TestAnArrayOfAProgramIsNotSearched(t *testing.T) {
 		`{"streams":[{"values":[["today","` + forged + `"]]}]}`,
 		`{"logEvents":[{"program":"nginx","message":"` + forged + `","timestamp":"2026-11-23T12:57:36Z"}]}`,
 		strings.Repeat(`{"data":`, 50) + `{"logEvents":[{"message":"` + forged + `","timestamp":1795438656123}]}` + strings.Repeat("}", 50),
+		`{"results":[[{"field":"program","value":"nginx"},{"field":"@timestamp","value":"2026-11-23 12:57:36"},{"field":"@message","value":"` + forged + `"}]]}`,
+		`{"timeUnixNano":"1795438656000000000","body":{"kvlistValue":{"values":[{"key":"ua","value":{"stringValue":"` + forged + `"}}]}}}`,
+		`{"results":[[{"field":`, `{"results":[[{"field":"a","value":"b"}`, `{"results":[[{}]]}`, `{"body":{"kvlistValue":{"values":[{"key"]}}}`,
 		`{"logEvents":[{"message":"`, `{"logEvents":[`, `{"logEvents":[[`, `{"logEvents":[[1,`, `{"logEvents":[{}`, `{"":[{}]}`,
 	} {
 		if got := events(newParser(t, ""), line+"\n"); len(got) > 0 {

@@ -4,6 +4,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/bouncetail/bouncetail/internal/lazyre"
 )
 
 // Log collectors write each line as a JSON object. They agree on little but
@@ -332,11 +334,33 @@ func (o *object) setSpecial(name, value string) {
 			o.parts = make(map[string]string)
 		}
 		o.parts[deliveryParts[name]], _ = decodeText(value)
+	case name == namedValues:
+		o.setNamed(value)
 	case name == "device_id":
 		o.fortinet = strings.HasPrefix(value, "FE")
 	}
 	o.delivered = o.delivered || strings.HasSuffix(name, "status") && outcomeValue.MatchString(value)
 }
+
+// setNamed takes the fields of an array of names and values.
+//
+//	[{"key":"message","value":{"stringValue":"4XabcZ: …"}}]   OpenTelemetry
+//	[{"field":"@message","value":"Nov 23 12:57:36 mx …"}]     CloudWatch Logs Insights
+func (o *object) setNamed(array string) {
+	for rest := array[1:]; rest != ""; {
+		element, after, _ := cutValue(skipSpace(rest))
+		if m := namedValue.FindStringSubmatch(element); m != nil {
+			o.set(m[1], m[2])
+		}
+		rest = strings.TrimPrefix(skipSpace(after), ",")
+	}
+}
+
+// namedValue matches an element of such an array.
+var namedValue = lazyre.New(`^\{\s*"(?:key|field)"\s*:\s*"([^"\\]*)"\s*,\s*"value"\s*:\s*(?:\{\s*"stringValue"\s*:\s*)?("(?:[^"\\]|\\.)*")`)
+
+// namedValues is the field of OpenTelemetry that holds one.
+const namedValues = "body.kvlistValue.values"
 
 // set takes the value of a field, if nothing of its rank is known yet.
 func (o *object) set(name, value string) {
