@@ -33,19 +33,20 @@ type Refusal struct {
 	// given up long ago. For a Lookup, the same holds for the domain.
 	// See Fresh.
 	Evidence bool
+	// Age is how long before the refusal the address accepted mail, in milliseconds, and
+	// negative if it did so after it. The less it is, the fewer addresses have ceased to
+	// exist since, see tier.
+	Age int64
 	// Stale is set if the address accepted mail, and was given up too long ago for
 	// Evidence, but not longer than staleFor: evidence if nearly everything is refused.
 	Stale bool
-	// Recent is set if the address is evidence and accepted mail after the refusal, or at
-	// most recentFor before it: few addresses cease to exist in so little time.
-	Recent bool
 }
 
-// mark sets Evidence, Stale and Recent. The address accepted mail at lastAccepted, and was
+// mark sets Evidence, Stale and Age. The address accepted mail at lastAccepted, and was
 // refused for the first time since then at firstRefusal, as for Fresh.
 func (r *Refusal) mark(lastAccepted, firstRefusal int64) {
 	r.Evidence = Fresh(r.At, lastAccepted, firstRefusal)
-	r.Recent = r.Evidence && r.At-lastAccepted <= recentFor.Milliseconds()
+	r.Age = r.At - lastAccepted
 	r.Stale = !r.Evidence && lastAccepted != 0 && r.At-firstRefusal < staleFor.Milliseconds()
 }
 
@@ -236,9 +237,6 @@ const (
 	// everything is refused. A weekly mailing that meets a second outage is within it,
 	// and the third one decides.
 	staleFor = 10 * 24 * time.Hour
-	// recentFor is how long before a refusal an address must have accepted mail to be
-	// Recent. A weekly mailing is within it.
-	recentFor = 8 * 24 * time.Hour
 	// MaxSuspicion is how long an address can stay suspect because each of its
 	// refusals is in a crowd. No outage lasts that long, and a crowd can be made
 	// on purpose.

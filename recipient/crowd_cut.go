@@ -56,9 +56,11 @@ func (g *group) shareAround(refusals []Refusal) float64 {
 	w, _, _ := g.counted(refusals)
 	of := mostlyOf * share(w.refused, g.sentAround(refusals[0].At, refusals[len(refusals)-1].At))
 	switch {
+	case g.tier == ever:
+		return most
 	case g.several():
 		return max(recentPart*g.least(g.unit), min(mostly, of))
-	case g.unit.Kind == UnitDomain && !g.recent:
+	case g.unit.Kind == UnitDomain && !g.tier.recent():
 		return max(leastAround, min(mostAround, of))
 	}
 	return max(g.least(g.unit), min(mostAround, of))
@@ -78,7 +80,7 @@ func (g *group) longestPause() int64 {
 func (g *group) earliest(low, first int, around float64) int {
 	earliest, recent := first, 0
 	for i := first - 1; i >= low && g.refusals[i+1].At-g.refusals[i].At <= g.longestPause(); i-- {
-		if g.refusals[i].Recent {
+		if withinWeek.includes(&g.refusals[i]) {
 			recent++
 		}
 		if g.belong(first-i, recent, g.sentAround(g.refusals[i].At, g.refusals[first].At), around) {
@@ -93,7 +95,7 @@ func (g *group) earliest(low, first int, around float64) int {
 func (g *group) latest(end, high int, around float64) int {
 	latest, recent := end, 0
 	for i := end; i < high && g.refusals[i].At-g.refusals[i-1].At <= g.longestPause(); i++ {
-		if g.refusals[i].Recent {
+		if withinWeek.includes(&g.refusals[i]) {
 			recent++
 		}
 		if g.belong(i+1-end, recent, g.sentAround(g.refusals[end-1].At, g.refusals[i].At), around) {
@@ -103,10 +105,10 @@ func (g *group) latest(end, high int, around float64) int {
 	return latest
 }
 
-// belong reports whether refusals next to a crowd belong to it. Of a domain, few that are
-// Recent are enough: addresses that accept mail seldom cease to exist that soon.
+// belong reports whether refusals next to a crowd belong to it. Of a domain, few are enough of
+// addresses that accepted mail within a week: they seldom cease to exist that soon.
 func (g *group) belong(n, recent, sent int, around float64) bool {
-	return share(n, sent) >= around || g.unit.Kind == UnitDomain && share(recent, sent) >= g.amongRecent().least(g.unit)
+	return share(n, sent) >= around || g.unit.Kind == UnitDomain && share(recent, sent) >= g.of(withinWeek).least(g.unit)
 }
 
 // sentAround returns the deliveries that a few refusals between two times are compared

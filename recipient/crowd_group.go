@@ -20,7 +20,7 @@ type active struct {
 // refused is an address or a domain that was refused in a slot, by number.
 type refused struct {
 	who, domain int32
-	recent      bool
+	age         int64 // see Refusal.Age
 }
 
 // window is a number of slots that pass the limits: from one active slot to
@@ -63,7 +63,7 @@ func (s *Search) group(unit Unit, refusals []Refusal) *group {
 		a.end = i + 1
 		if lastSlot[who] != len(g.slots)-1 {
 			lastSlot[who] = len(g.slots) - 1
-			a.refused = append(a.refused, refused{who, domain, r.Recent})
+			a.refused = append(a.refused, refused{who, domain, r.Age})
 		}
 	}
 	g.who = len(lastSlot)
@@ -102,7 +102,7 @@ func (g *group) possible() bool {
 		switch g.unit.Kind {
 		case UnitDomain:
 			recent := *g
-			recent.Search = g.amongRecent()
+			recent.Search = g.of(withinDays)
 			return len(recent.windows(slowSlots, slowGap)) > 0 || len(g.windows(daysSlots, daysGap)) > 0
 		case UnitDNS:
 			return len(g.windows(slowSlots, slowGap)) > 0
@@ -162,10 +162,10 @@ func (g *group) possibleOfAll() bool {
 			if a.slot-first.slot >= slowSlots {
 				break
 			}
-			if n += len(a.refused); n <= g.Limits.Addresses { // one domain is left out
+			if n += len(a.refused); n < g.Limits.Addresses {
 				continue
 			}
-			if s := share(n, sent[i+j]-before); s >= g.share(g.unit, n-1) || n >= manyAddresses && s >= littleShare || n >= g.fewestRecent() && s >= recentPart*g.share(g.unit, n) {
+			if s := share(n, sent[i+j]-before); s >= g.share(g.unit, n-1) || n >= manyAddresses && s >= littleShare || n >= g.fewestRecent(withinDays) && s >= g.recentShare(withinDays, n) {
 				return true
 			}
 		}
@@ -239,11 +239,12 @@ type counts struct {
 	round   int32
 	seen    []int32       // the round in which each was counted last
 	of      map[int32]int // addresses by domain, if there are several
-	recent  map[int32]int // of these, those that accepted mail recently
+	// Of each domain, the address that accepted mail last, see Refusal.Age.
+	youngest map[int32]int64
 }
 
 func (g *group) count() *counts {
-	return &counts{group: g, round: 1, seen: make([]int32, g.who), of: make(map[int32]int), recent: make(map[int32]int)}
+	return &counts{group: g, round: 1, seen: make([]int32, g.who), of: make(map[int32]int), youngest: make(map[int32]int64)}
 }
 
 // reset begins another window.
@@ -251,7 +252,7 @@ func (w *counts) reset() {
 	w.n, w.refused = 0, 0
 	w.round++
 	clear(w.of)
-	clear(w.recent)
+	clear(w.youngest)
 }
 
 func (w *counts) add(a *active) {
@@ -264,8 +265,8 @@ func (w *counts) add(a *active) {
 		if w.n++; !w.several() {
 			continue
 		}
-		if w.of[r.domain]++; r.recent {
-			w.recent[r.domain]++
+		if w.of[r.domain]++; w.of[r.domain] == 1 || r.age < w.youngest[r.domain] {
+			w.youngest[r.domain] = r.age
 		}
 	}
 }
@@ -275,116 +276,10 @@ func (w *counts) passes(from, to Slot) bool {
 	switch {
 	case w.unit.Kind == UnitHost:
 		return true
-	case w.nearlyAll: // also in the hours before and after, so that no part of a mailing passes by chance
+	case w.tier == nearlyTotal: // also in the hours before and after, so that no part of a mailing passes by chance
 		return share(w.refused, w.sent(from-hourSlots, to+hourSlots)) >= w.share(w.unit, w.n)
 	case !w.several():
 		return share(w.refused, w.sent(from, to)) >= w.share(w.unit, w.n)
 	}
 	return w.severalPass(from, to)
-}
-
-const (
-	// A crowd of so many addresses in so many domains needs littleShare of all
-	// deliveries only, if that is manyTimes the share of all other refusals.
-	manyAddresses = 50
-	manyDomains   = 10
-	littleShare   = 0.05
-	manyTimes     = 3
-)
-
-// severalPass judges a unit with several domains. The deliveries to domains without
-// a refusal are not known, so the share is estimated in two ways. Each is too low
-// rather than too high.
-//
-//   - Of the addresses in the domains with a refusal, leaving that refusal out, how
-//     many were refused as well?
-//   - Of all deliveries, to whatever domain, how many were refused by this unit?
-//
-// The domain with most refusals is left out: it is a separate unit, and one domain
-// alone must not make others suspect.
-func (w *counts) severalPass(from, to Slot) bool {
-	if len(w.of) < w.Limits.Domains {
-		return false
-	}
-	if w.recentPass(from, to) {
-		return true
-	}
-	top := int32(-1)
-	for domain, n := range w.of {
-		// By name if equal: the numbers depend on the stretch of time.
-		if top < 0 || n > w.of[top] || n == w.of[top] && w.domains[domain] < w.domains[top] {
-			top = domain
-		}
-	}
-	n := w.n - w.of[top]
-	if n < w.Limits.Addresses {
-		return false
-	}
-	all, _ := w.Traffic.All()
-	sent := all.Between(from, to)
-	lowest := share(n, sent)
-	if lowest >= w.share(w.unit, n) {
-		return true
-	}
-	refused := 0
-	for domain, k := range w.of {
-		if domain != top && k > 1 {
-			refused += k * (k - 1)
-		}
-	}
-	if refused > 0 && w.leftOut(refused, top, w.share(w.unit, n), from, to) {
-		return true
-	}
-	return n >= manyAddresses && len(w.of) > manyDomains && lowest >= littleShare &&
-		lowest >= manyTimes*share(w.All(from, to)-w.refused, sent)
-}
-
-// fewestRecent is the least number of domains that pass by recentPass.
-func (g *group) fewestRecent() int { return 2 * g.Limits.Addresses }
-
-const (
-	// mostOfThem is the share of the deliveries to the domains with a refusal that must be
-	// refused as well.
-	mostOfThem = 0.6
-	// recentPart is the part of the usual least share that passes by recentPass: 1 % of all
-	// deliveries. Of the addresses that accepted a weekly newsletter, fewer cease to exist
-	// until the next one.
-	recentPart = 0.1
-)
-
-// recentPass judges a unit with many domains of a few addresses, among much other mail.
-// Neither estimate of severalPass shows its outage. But addresses that accepted mail in
-// the last days cease to exist so seldom that those of several domains do not do so
-// together.
-func (w *counts) recentPass(from, to Slot) bool {
-	n := len(w.recent)
-	if n < w.fewestRecent() {
-		return false
-	}
-	all, _ := w.Traffic.All()
-	if share(n, all.Between(from, to)) < recentPart*w.share(w.unit, n) {
-		return false
-	}
-	sent := 0
-	for domain := range w.of {
-		sent += w.Traffic.Domain(w.domains[domain]).Between(from, to)
-	}
-	return share(w.n, sent) >= mostOfThem
-}
-
-// leftOut reports whether the refused addresses make up a share of the others in
-// their domains, but for one domain. It stops at the first domain that decides: to
-// load the deliveries of all takes long.
-func (w *counts) leftOut(refused int, but int32, share float64, from, to Slot) bool {
-	others := 0
-	for domain, k := range w.of {
-		if domain == but {
-			continue
-		}
-		others += k * (k - 1 + w.Traffic.Domain(w.domains[domain]).Between(from, to))
-		if float64(refused) < share*float64(others) {
-			return false
-		}
-	}
-	return true
 }

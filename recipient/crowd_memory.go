@@ -89,7 +89,7 @@ func (f *CrowdFinder) newEvidence() *evidence {
 	return &evidence{records: f.Records, addresses: f.Memory.addresses, accepted: make(map[string]bool)}
 }
 
-// mark sets Refusal.Evidence and Refusal.Stale.
+// mark sets Evidence, Stale and Age of refusals.
 func (e *evidence) mark(refusals []Refusal) {
 	if err := e.load(refusals); err != nil {
 		e.err = cmp.Or(e.err, err)

@@ -106,21 +106,14 @@ type Search struct {
 	// cut into crowds. It may be nil.
 	Run func(first int64, end string)
 
-	nearlyAll bool // only a crowd of nearly all attempts passes, see total
-	recent    bool // all refusals are Recent
-}
-
-// amongRecent returns a search among refusals that are Recent.
-func (s *Search) amongRecent() *Search {
-	of := *s
-	of.recent = true
-	return &of
+	tier *tier
 }
 
 // Crowds returns the crowds of a unit. The refusals are all of the unit, sorted by
 // time, from a stretch of time that no crowd crosses.
 func (s *Search) Crowds(unit Unit, refusals []Refusal) []Crowd {
-	if s.Limits.Addresses == 0 || len(refusals) < s.fewest(unit) {
+	s = s.of(withinWeeks)
+	if s.Limits.Addresses == 0 || len(refusals) < s.of(withinWeek).fewest(unit) {
 		return nil
 	}
 	if !s.group(unit, refusals).possible() {
@@ -139,17 +132,27 @@ func (s *Search) Crowds(unit Unit, refusals []Refusal) []Crowd {
 		reached = slices.DeleteFunc(slices.Clone(refusals), func(r Refusal) bool { return !r.Evidence && !r.Stale })
 	}
 	refusals = slices.DeleteFunc(refusals, func(r Refusal) bool { return !r.Evidence })
-	length, pause := Slot(slowSlots), Slot(slowGap) // a few refusals an hour over many hours
-	if unit.Kind == UnitDomain || unit.Kind == UnitHost {
-		length, pause = hourSlots, hourSlots
-	}
-	crowds, rest := s.take(nil, unit, refusals, length, pause)
-	if unit.Kind == UnitDomain {
-		crowds, rest = s.take(crowds, unit, rest, slowSlots, slowGap)
-		crowds, rest = s.take(crowds, unit, rest, daysSlots, daysGap) // a few refusals a day
-		rest = slices.DeleteFunc(rest, func(r Refusal) bool { return !r.Recent })
-		crowds, _ = s.amongRecent().take(crowds, unit, rest, slowSlots, slowGap)
+	var crowds []Crowd
+	switch unit.Kind {
+	case UnitDomain:
+		for _, take := range []struct {
+			tier          *tier
+			length, pause Slot
+		}{
+			{withinWeeks, hourSlots, hourSlots}, {withinWeeks, slowSlots, slowGap}, {withinWeeks, daysSlots, daysGap}, // a few refusals a day
+			{withinDays, slowSlots, slowGap}, {withinWeek, slowSlots, slowGap}, {withinFortnight, slowSlots, slowGap},
+			{ever, hourSlots, hourSlots}, {ever, slowSlots, slowGap},
+		} {
+			crowds = s.of(take.tier).take(crowds, unit, refusals, take.length, take.pause)
+		}
 		crowds = s.again(crowds, unit, reached)
+	case UnitHost:
+		crowds = s.take(nil, unit, refusals, hourSlots, hourSlots)
+	case UnitDNS:
+		crowds = s.take(nil, unit, refusals, slowSlots, slowGap)
+	case UnitProvider, UnitRelay: // a few refusals an hour over many hours
+		crowds = s.of(withinWeeks).take(nil, unit, refusals, slowSlots, slowGap)
+		crowds = s.of(ever).take(crowds, unit, refusals, slowSlots, slowGap)
 	}
 	slices.SortFunc(crowds, func(a, b Crowd) int { return cmp.Compare(a.Start, b.Start) })
 	if unit.Kind == UnitDomain && s.Limits.Usual > 0 {
@@ -213,38 +216,27 @@ func (s *Search) includeUnreached(c *Crowd) {
 }
 
 // take appends the crowds of refusals in windows of at most so many slots without a
-// longer pause. It returns the refusals that are in none of them.
-func (s *Search) take(crowds []Crowd, unit Unit, refusals []Refusal, length, pause Slot) (all []Crowd, rest []Refusal) {
+// longer pause. It leaves out those that are not of the tier, or in a crowd already.
+func (s *Search) take(crowds []Crowd, unit Unit, refusals []Refusal, length, pause Slot) []Crowd {
+	taken := make([][2]int64, len(crowds))
+	for i := range crowds {
+		taken[i] = [2]int64{msOf(crowds[i].Start), msOf(crowds[i].End)}
+	}
+	refusals = slices.DeleteFunc(slices.Clone(refusals), func(r Refusal) bool {
+		return !s.tier.includes(&r) || slices.ContainsFunc(taken, func(t [2]int64) bool { return t[0] <= r.At && r.At <= t[1] })
+	})
 	if len(refusals) < s.fewest(unit) {
-		return crowds, nil
+		return crowds
 	}
 	g := s.group(unit, refusals)
-	found := g.crowds(g.windows(length, pause))
-	for _, c := range found { // in the order of time
-		start, end := msOf(c.Start), msOf(c.End)
-		// None may be left: the hour after the crowd before may hold all of this one.
-		n, _ := slices.BinarySearchFunc(refusals, start, func(r Refusal, start int64) int { return cmp.Compare(r.At, start) })
-		rest = append(rest, refusals[:n]...)
-		for n < len(refusals) && refusals[n].At <= end {
-			n++
-		}
-		refusals = refusals[n:]
-	}
-	return append(crowds, found...), append(rest, refusals...)
+	return append(crowds, g.crowds(g.windows(length, pause))...)
 }
 
 // again appends the crowds in which nearly everything is refused, so that addresses
 // that an earlier outage refused say as much as others: a weekly newsletter that meets
 // two outages.
 func (s *Search) again(crowds []Crowd, unit Unit, refusals []Refusal) []Crowd {
-	refusals = slices.DeleteFunc(refusals, func(r Refusal) bool {
-		at := stampOf(r.At)
-		return slices.ContainsFunc(crowds, func(c Crowd) bool { return c.Start <= at && at <= c.End })
-	})
-	all := *s
-	all.nearlyAll = true
-	crowds, _ = all.take(crowds, unit, refusals, hourSlots, hourSlots)
-	return crowds
+	return s.of(nearlyTotal).take(crowds, unit, refusals, hourSlots, hourSlots)
 }
 
 const (
@@ -280,36 +272,6 @@ func (s *Search) unusual(domain string, crowds []Crowd) []Crowd {
 		}
 	}
 	return kept
-}
-
-// fewest is the least number of addresses or domains that are a crowd.
-func (s *Search) fewest(unit Unit) int {
-	if unit.Kind == UnitDNS || unit.Kind == UnitHost {
-		return s.Limits.Domains
-	}
-	return s.Limits.Addresses
-}
-
-// share is the least share of attempts that n refused addresses or domains must
-// make up. Few must make up most of them. Domains that accepted mail cease to exist
-// far less often than addresses do, so fewer together are unusual.
-func (s *Search) share(unit Unit, n int) float64 {
-	const most, tenth = 0.6, 0.1
-	if unit.Kind == UnitDNS {
-		return max(s.least(unit), tenth*float64(s.fewest(unit))/float64(n))
-	}
-	return max(s.least(unit), most*float64(s.fewest(unit))/float64(n))
-}
-
-// least is the share that is needed at least, whatever the number.
-func (s *Search) least(unit Unit) float64 {
-	if s.nearlyAll {
-		return nearlyAll
-	}
-	if s.recent || unit.Kind == UnitDNS {
-		return 0.3 * float64(s.Limits.Share) / 100
-	}
-	return float64(s.Limits.Share) / 100
 }
 
 func stampOf(ms int64) string { return bounce.Stamp(time.UnixMilli(ms)) }

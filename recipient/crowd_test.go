@@ -307,7 +307,7 @@ func search(traffic Traffic, limits bounce.CrowdLimits) *Search {
 		Limits: limits, Traffic: traffic,
 		MarkEvidence: func(all []Refusal) {
 			for i := range all {
-				all[i].Evidence = true
+				all[i].Evidence, all[i].Age = true, 20*24*time.Hour.Milliseconds()
 			}
 		},
 		Before:        func(string, int64, int64) ([]Refusal, []Crowd) { return nil, nil },
@@ -358,6 +358,30 @@ func TestTheFewerTheMoreTheyMustMakeUp(t *testing.T) {
 	off.Addresses = 0
 	if got := search(&fixed{}, off).Crowds(Unit{UnitDomain, domain}, refusals(0, 100, time.Second)); got != nil {
 		t.Errorf("switched off: %v", got)
+	}
+}
+
+func TestTheLongerAgoTheMoreTheyMustMakeUp(t *testing.T) {
+	for _, tt := range []struct{ days, refused, sent, crowds int }{
+		{-1, 5, 61, 1},
+		{3, 5, 61, 1}, {3, 5, 62, 0}, {3, 30, 1950, 1}, {3, 30, 1990, 0},
+		{4, 5, 28, 1}, {4, 5, 29, 0}, {8, 60, 1930, 1}, {8, 60, 1950, 0},
+		{9, 5, 15, 1}, {9, 5, 16, 0}, {15, 60, 1030, 1}, {15, 60, 1040, 0},
+		{16, 5, 3, 1}, {16, 5, 4, 0}, {45, 60, 540, 1}, {45, 60, 541, 0},
+		{46, 5, 0, 1}, {46, 5, 1, 0}, {46, 60, 40, 1}, {46, 60, 41, 0}, {400, 60, 40, 1},
+		{15, 3, 0, 1}, {15, 2, 0, 0}, {15, 3, 1, 0}, {16, 4, 0, 0},
+	} {
+		var traffic fixed
+		traffic.sends.Add(SlotOf(start.UnixMilli()), tt.sent)
+		s := search(&traffic, defaultLimits)
+		s.MarkEvidence = func(all []Refusal) {
+			for i := range all {
+				all[i].Evidence, all[i].Age = true, int64(tt.days)*24*hourMS
+			}
+		}
+		if got := s.Crowds(Unit{UnitDomain, domain}, refusals(0, tt.refused, time.Second/2)); len(got) != tt.crowds {
+			t.Errorf("%d refused %d days after the last delivery and %d accepted: %d crowds, want %d", tt.refused, tt.days, tt.sent, len(got), tt.crowds)
+		}
 	}
 }
 

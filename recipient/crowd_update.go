@@ -88,7 +88,7 @@ func (s *Search) comparedDomains(units []Unit, refusalsOf func(Unit) []Refusal) 
 			continue
 		}
 		refusals := refusalsOf(u)
-		if len(refusals) < s.fewest(u) {
+		if len(refusals) < s.of(withinWeek).fewest(u) {
 			continue
 		}
 		for i := range refusals {

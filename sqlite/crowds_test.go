@@ -267,7 +267,7 @@ func TestOtherLimitsFindOtherCrowds(t *testing.T) {
 		addresses int
 		crowds    string
 		want      string
-	}{{9, "0", "bad 8"}, {8, "1", "suspect 8"}, {0, "0", "bad 8"}} {
+	}{{16, "0", "bad 8"}, {14, "1", "suspect 8"}, {0, "0", "bad 8"}} {
 		limits := crowdLimits
 		limits.Addresses = tt.addresses
 		other, _, err := s.UsePolicy(t.Context(), &bounce.Policy{Crowds: limits})
@@ -288,9 +288,9 @@ func TestOldCountsMakeNoCrowds(t *testing.T) {
 	s, path := openNew(t)
 	scenario, _ := crowdgen.Find("small-company")
 	l := scenario.Generate(1)
-	// On that day, but not in that hour, twenty were accepted.
+	// On that day, but not in that hour, four hundred were accepted.
 	at := l.Events[len(l.Events)-1].At.Add(-8 * time.Hour)
-	for i := range 20 {
+	for i := range 400 {
 		l.Events = append(l.Events, crowdgen.Event{At: at, To: fmt.Sprintf("other%d@small.example", i), Relay: "mx"})
 	}
 	if _, err := s.Save(t.Context(), batchOfEvents(l.Events)); err != nil {

@@ -7,7 +7,8 @@ import (
 )
 
 // Scenarios lists all scenarios. The functions of the attacks are in attacks.go, those
-// of faults that last or that are our own in faults.go.
+// of faults that last or that are our own in faults.go, those of few or old addresses in
+// parts.go.
 var Scenarios = []Scenario{
 	{"provider-outage", "A provider refuses 30 % of 20,000 reached addresses for six hours. The next day half of them get mail again.", providerOutage},
 	{"resolver", "Our own resolver answers NXDOMAIN to everything for an hour.", resolver},
@@ -76,6 +77,16 @@ var Scenarios = []Scenario{
 	{"wrong-resolver", "A wrong resolver finds no domain for an hour, and three domains are gone for good.", wrongResolver},
 	{"directory-partly", "The directory of a provider with 2,000 addresses has lost 100 of them for eight hours.", directoryPartly},
 	{"university-july", "A university closes 5 % of its accounts between two weekly newsletters.", universityJuly},
+	{"unsynced-directory", "A company with 200 addresses moves, and the directory of the new servers lacks 40 of them for two days.", unsyncedDirectory},
+	{"directory-partly-daily", "The directory of a provider with 1,000 addresses has lost 7 % of them for four hours; most get mail each day.", directoryPartlyDaily},
+	{"lookups-seldom", "The directory of a provider fails for 2.5 % of all look-ups, for three days; most addresses get mail each day.", lookupsSeldom},
+	{"few-of-customer", "A company with eight addresses refuses three mails, which are all that it gets on that day.", fewOfCustomer},
+	{"hoster-daily", "A hoster of 30 domains, one address each, with mail nearly each day, refuses twelve mails in three hours among 750 others.", hosterDaily},
+	{"list-after-two-months", "A newsletter to three providers after two months. A quarter of the readers do not exist any more.", listAfterTwoMonths},
+	{"hosted-list-after-two-months", "The same to 200 domains of a hoster, of which a third do not exist any more.", hostedListAfterTwoMonths},
+	{"old-list-in-outage", "The same newsletter, but the providers refuse everything, and two weeks later once more.", oldListInOutage},
+	{"department-leaves", "Of a company's 100 addresses 15 cease to exist on one day, and each gets mail twice a week.", departmentLeaves},
+	{"small-companies-close", "Ten companies with three addresses each close, and get a weekly newsletter.", smallCompaniesClose},
 	{"backend-down", "A third of the mailboxes of a provider are refused for eight hours.", backendDown},
 }
 
