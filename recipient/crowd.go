@@ -219,6 +219,16 @@ func (c *Crowd) Equal(d *Crowd) bool {
 // that has closed. A nil crowd has none.
 func (c *Crowd) several() bool { return c != nil && c.Unit.Kind != UnitDomain }
 
+// outweighs reports whether a crowd decides, and not the other one. Which one ends last
+// alone must not decide: a crowd may end at another time when more logs are read, and then
+// only refusals between the two times are judged again.
+func (c *Crowd) outweighs(d *Crowd) bool {
+	if d == nil || c.several() != d.several() {
+		return d == nil || c.several()
+	}
+	return c.End > d.End
+}
+
 func (c *Crowd) includesDomain(domain string) bool {
 	_, found := slices.BinarySearch(c.Domains, domain)
 	return found

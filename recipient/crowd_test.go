@@ -66,6 +66,23 @@ func TestASuspectBecomesBadByAFurtherRefusal(t *testing.T) {
 	}
 }
 
+// The end of a crowd decides only about refusals between its old and its new end, because
+// only those are judged again when more logs are read.
+func TestACrowdThatEndsLaterChangesNothingBefore(t *testing.T) {
+	first, again := failure(invalid, 1, 1), failure(invalid, 41, 2)
+	again.Relay = "hoster.example"
+	hoster := Crowd{Unit: Unit{UnitRelay, again.Relay}, Start: at(40), Last: at(41), End: at(42), Domains: []string{domain}}
+	for _, end := range []int{41, 43} {
+		own := outage(40)
+		own.End = at(end)
+		in := inputs()
+		in.Crowds, in.Accepted = []Crowd{outage(0), own, hoster}, func(string, string, string) bool { return false }
+		if got := stateOf(in, first, again); got != bounce.StateSuspect {
+			t.Errorf("in a crowd until %s and in one of several domains until %s: %s, want suspect", own.End, hoster.End, got)
+		}
+	}
+}
+
 func TestOnlyReachedAddressesAreSuspect(t *testing.T) {
 	in := inputs()
 	in.Crowds = []Crowd{outage(0)}

@@ -171,13 +171,13 @@ func (in *Inputs) refuse(h *History, domain string, f *Failure) bool {
 	})
 }
 
-// Crowd returns the crowd that a failure of an address in a domain is part of, the
-// one that ends last if there are several, or nil. The address was reached if it
-// ever accepted mail.
+// Crowd returns the crowd that a failure of an address in a domain is part of, or nil. If
+// there are several, it is one with several domains, and of these the one that ends last.
+// The address was reached if it ever accepted mail.
 func (in *Inputs) Crowd(domain string, f *Failure, reached bool) *Crowd {
 	var found *Crowd
 	for i := range in.Crowds {
-		if c := &in.Crowds[i]; (found == nil || c.End > found.End) && c.Includes(domain, f, reached) {
+		if c := &in.Crowds[i]; c.outweighs(found) && c.Includes(domain, f, reached) {
 			found = c
 		}
 	}
