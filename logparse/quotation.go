@@ -51,7 +51,8 @@ var prose = lazyre.New(`^(?:[^<>@="',;{]{0,200}(?:(?:^|\s)(?i:the|is|was|are|wha
 var inSource = lazyre.New(`^[-+ \t]*(?:` +
 	`<[A-Za-z][\w.:-]*(?: [^<>]*)?>.*(?:</[\w.:-]+>|\]\]>)[ \t]*$|` + // an element of XML
 	`(?i:insert|replace|update|delete|select|values) .*'|\(\d+, ?'|` + // SQL
-	`[^"'` + "`" + `<@]*(?:\$\w+ ?= ?|[:=!]= ?|[^,;:=] = ?|=> |[\w.]\(|[\]\w]\{|return )[&fbru@]?["'` + "`" + `]|` + // a string in source code
+	`[^"'` + "`" + `<@]*(?:\$\w+ ?\.?= ?|[:=!]= ?|[^,;:=] = ?|=> |[\w.]\(|[\]\w]\{|return )[&fbru@]?["'` + "`" + `]|` + // a string in source code
+	`["'](?:\$\w+: |[^"'<@]*["'] ?[+.] ?\w+ ?[+.] ?["'])|` + // a string with a variable
 	`//|\{ ?["'` + "`" + `][^"'` + "`" + `:=]*["'` + "`" + `], ?["'` + "`" + `]|` + // a comment, or a table of strings
 	`[a-zA-Z_:]+\{\w+="|\w+\(\d+, "|` + // a metric, a call of the system
 	`(?:[\w@:~./-]*[$#%>] |[^<>@="']{0,80} \+ |\d+ +(?:\d{4}-\d\d-\d\d[T ][\d:]{8}\S* )?)?(?:sudo )?(?:e?grep|zgrep|sed|awk|gawk|logger|echo|printf|exigrep|postlog|journalctl) |` +
