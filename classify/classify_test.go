@@ -313,6 +313,8 @@ func TestBareLookupGivesNoAddressUp(t *testing.T) {
 	}
 }
 
+var boundary = regexp.MustCompile(`\\b[^\x00-\x7F]`)
+
 func TestRuleFilesCanBeReviewed(t *testing.T) {
 	files, err := filepath.Glob("rules/*.yaml")
 	if err != nil || len(files) == 0 {
@@ -328,6 +330,9 @@ func TestRuleFilesCanBeReviewed(t *testing.T) {
 		for line := range strings.Lines(string(text)) {
 			if n++; len([]rune(line)) > 161 { // with the newline
 				t.Errorf("%s:%d has %d characters; 160 are the limit", name, n, len([]rune(line))-1)
+			}
+			if boundary.MatchString(line) {
+				t.Errorf(`%s:%d: RE2 knows no boundary \b before a letter that is not ASCII, so it never matches`, name, n)
 			}
 		}
 	}

@@ -89,10 +89,15 @@ func (f *folding) rune() {
 		f.put('"')
 	case unicode.IsSpace(r):
 		f.space()
+	case fullWidth[r] != 0:
+		f.put(fullWidth[r])
 	default:
 		f.out = utf8.AppendRune(f.out, unicode.ToLower(r))
 	}
 }
+
+// fullWidth are the marks of Chinese and Japanese that separate clauses.
+var fullWidth = map[rune]byte{'，': ',', '、': ',', '。': '.', '：': ':', '；': ';', '（': '(', '）': ')', '！': '!', '？': '?'}
 
 // word takes a run of letters and digits: a word, a number, a mark or an id.
 func (f *folding) word() {
