@@ -330,6 +330,23 @@ func TestCrowdsOfScenariosDoNotDependOnTheOrderOfDays(t *testing.T) {
 	}
 }
 
+// A domain that accepts nothing for weeks has runs of refusals that are longer than a
+// search reaches, if a few addresses are refused each day.
+func TestLongRunsAreCutTheSameDayByDay(t *testing.T) {
+	s, _ := crowdgen.Find("free-provider-ends")
+	for _, seed := range []uint64{6, 8, 16} {
+		l := s.Generate(seed)
+		once, byDay := newLedger(), newLedger()
+		once.add(t, l.Events)
+		for _, day := range l.Days() {
+			byDay.add(t, day)
+		}
+		if got, want := byDay.describe(), once.describe(); !slices.Equal(got, want) {
+			t.Errorf("seed %d:\n got %q\nwant %q", seed, got, want)
+		}
+	}
+}
+
 func TestAFrozenCrowdIsNotDeletedAndMayGoOn(t *testing.T) {
 	l := newLedger()
 	start := time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC)

@@ -11,32 +11,37 @@ import (
 // search finds the crowds of the touched units again, near what was touched. It adds
 // what changes to changes, and returns the crowds as they are then.
 func (f *CrowdFinder) search(t *touched, changes *CrowdChanges) ([]Crowd, error) {
-	core := [2]int64{t.from - crowdReach, t.to + crowdReach}
-	from, to := core[0]-crowdReach, core[1]+crowdReach
+	core := span{t.from - crowdReach, t.to + crowdReach}
 	for {
+		from, to := core.from-crowdReach, core.to+crowdReach
 		if err := f.loadRefusals(from, to); err != nil {
 			return nil, err
 		}
 		refusals := func(u Unit) []Refusal { return f.Memory.refusals.unitRefusals(u, from, to) }
-		found, again, err := f.searchUnits(sortedUnits(t.units), refusals, from, core)
+		found, runs, err := f.searchUnits(sortedUnits(t.units), refusals, core)
 		if err != nil {
 			return nil, err
 		}
-		if !again {
+		if runs == core {
 			horizon, err := f.Records.Horizon()
 			if err != nil {
 				return nil, err
 			}
 			return f.replace(t, found, core, horizon, changes)
 		}
-		from -= 2 * crowdReach
+		core = runs
 	}
 }
 
-// searchUnits finds the crowds of units. It returns true if refusals before from may
-// belong to a run of refusals that goes on in the core, and so decide where it is cut.
-func (f *CrowdFinder) searchUnits(units []Unit, refusalsOf func(Unit) []Refusal, from int64, core [2]int64) (found []Crowd, again bool, err error) {
-	t, e := f.Records.Traffic(from, core[1]+crowdReach), f.newEvidence()
+// span is the time from one instant to another, in Unix milliseconds.
+type span struct{ from, to int64 }
+
+// searchUnits finds the crowds of units that are in the core. It also returns the core
+// with all runs of refusals that reach into it: what is touched decides where a run begins
+// and ends, and so where all of it is cut.
+func (f *CrowdFinder) searchUnits(units []Unit, refusalsOf func(Unit) []Refusal, core span) (found []Crowd, runs span, err error) {
+	from, to := core.from-crowdReach, core.to+crowdReach
+	t, e := f.Records.Traffic(from, to), f.newEvidence()
 	keep := func(other error) { err = cmp.Or(err, other) }
 	s := Search{Limits: f.Limits, Traffic: t, MarkEvidence: e.mark}
 	s.Before = func(domain string, from, to int64) ([]Refusal, []Crowd) {
@@ -58,15 +63,18 @@ func (f *CrowdFinder) searchUnits(units []Unit, refusalsOf func(Unit) []Refusal,
 	s.BeforeTraffic = func(from, to int64) Traffic { return f.Records.Traffic(from, to) }
 	counts := sync.OnceValue(func() *Sends {
 		// Whole slots.
-		counts, err := f.Records.RefusalCounts(SlotOf(from).Start(), (SlotOf(core[1]+crowdReach)+1).Start()-1)
+		counts, err := f.Records.RefusalCounts(SlotOf(from).Start(), (SlotOf(to)+1).Start()-1)
 		keep(err)
 		return counts
 	})
 	s.All = func(from, to Slot) int { return counts().Between(from, to) }
 	s.Refused = func(from, to int64, each func(*Refusal)) { keep(f.Records.AllRefusals(from, to, each)) }
-	coreFrom, coreTo := stampOf(core[0]), stampOf(core[1])
+	coreFrom, coreTo := stampOf(core.from), stampOf(core.to)
+	runs = core
 	s.Run = func(first int64, end string) {
-		again = again || first < from+int64(daysSlots)*slotLength && end >= coreFrom
+		if end >= coreFrom && first <= core.to {
+			runs = span{min(runs.from, first), max(runs.to, msOf(end))}
+		}
 	}
 	t.Load(func() []string { return s.comparedDomains(units, refusalsOf) })
 	for _, u := range units {
@@ -76,7 +84,7 @@ func (f *CrowdFinder) searchUnits(units []Unit, refusalsOf func(Unit) []Refusal,
 			}
 		}
 	}
-	return found, again, cmp.Or(err, t.Err(), e.err)
+	return found, runs, cmp.Or(err, t.Err(), e.err)
 }
 
 // comparedDomains returns the domains whose deliveries the refusals of units are first
@@ -104,8 +112,8 @@ func sortedUnits(set map[Unit]bool) []Unit {
 
 // replace puts the crowds of the touched units that were found in the place of those
 // that are stored, and notes whose refusals the changes concern.
-func (f *CrowdFinder) replace(t *touched, found []Crowd, core [2]int64, horizon string, changes *CrowdChanges) ([]Crowd, error) {
-	coreFrom, coreTo := stampOf(core[0]), stampOf(core[1])
+func (f *CrowdFinder) replace(t *touched, found []Crowd, core span, horizon string, changes *CrowdChanges) ([]Crowd, error) {
+	coreFrom, coreTo := stampOf(core.from), stampOf(core.to)
 	all := slices.Clone(f.Crowds)
 	stored := slices.DeleteFunc(slices.Clone(f.Crowds), func(c Crowd) bool {
 		return !t.units[c.Unit] || c.End < coreFrom || c.Start > coreTo

@@ -156,3 +156,20 @@ func smallCompaniesClose(l *Log) {
 	l.truth(Bad, list)
 	l.truth(NotBad, other)
 }
+
+func freeProviderEnds(l *Log) {
+	var list []string
+	for _, domain := range []string{"free.example", "mail.example", "post.example"} {
+		list = append(list, addresses("user", 60, domain)...)
+	}
+	ended := func(at time.Time, _ string) bool { return !at.Before(hour(20, 0)) }
+	for week := range 7 {
+		refused := set()
+		if week >= 3 {
+			refused = set(list)
+		}
+		l.mail(7*week, 9, 11, "mx.free.example", list, refused, unknownUser)
+	}
+	l.daily(45, 20, "mx.free.example", list, ended)
+	l.truth(Bad, list)
+}

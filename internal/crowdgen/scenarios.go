@@ -87,6 +87,7 @@ var Scenarios = []Scenario{
 	{"old-list-in-outage", "The same newsletter, but the providers refuse everything, and two weeks later once more.", oldListInOutage},
 	{"department-leaves", "Of a company's 100 addresses 15 cease to exist on one day, and each gets mail twice a week.", departmentLeaves},
 	{"small-companies-close", "Ten companies with three addresses each close, and get a weekly newsletter.", smallCompaniesClose},
+	{"free-provider-ends", "A provider with three domains ends its service, and gets a few mails a day and a weekly newsletter.", freeProviderEnds},
 	{"backend-down", "A third of the mailboxes of a provider are refused for eight hours.", backendDown},
 }
 
