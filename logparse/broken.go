@@ -48,6 +48,9 @@ func (p *Parser) holdBroken(mta bounce.MTA, h *header, line string) bool {
 // holdBegun keeps a line about a message that ends where Postfix and Sendmail never end
 // one: behind the queue ID, or a comma.
 func (p *Parser) holdBegun(mta bounce.MTA, h *header, line string) bool {
+	if n := len(h.body); n == 0 || strings.IndexByte(":, \t=", h.body[n-1]) < 0 {
+		return false // as nearly all lines
+	}
 	body := strings.TrimRight(h.body, " \t=") // quoted-printable breaks a line with "="
 	if !strings.HasSuffix(body, ":") && !strings.HasSuffix(body, ",") || !beginsWithID(body) {
 		return false

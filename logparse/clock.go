@@ -13,10 +13,8 @@ func (p *Parser) at(h *header) time.Time {
 		s = &h.time
 	}
 	fraction := time.Duration(s.nsec)
-	second := *s
-	second.nsec = 0
-	if second != p.timed || h.resolved {
-		p.second, p.seconds, p.timed = p.secondOf(s), h.stamp.seconds(), second
+	if h.resolved || !s.sameSecond(&p.timed) {
+		p.second, p.seconds, p.timed = p.secondOf(s), h.stamp.seconds(), *s
 		if h.resolved {
 			p.timed = stamp{} // seconds is of another stamp
 		}

@@ -119,7 +119,7 @@ type Parser struct {
 	hostRaw, host string      // of the last line, as logged and cleaned
 	hour          hourOf      // of the last stamp
 	hourStart     time.Time
-	timed         stamp     // the last one, without its fraction
+	timed         stamp     // the last one
 	second        time.Time // of timed
 	seconds       uint32    // of timed, see stamp.seconds
 	unparsed      map[shape]*bounce.Unparsed

@@ -17,6 +17,12 @@ type stamp struct {
 	orEarlier                    bool // its name may mean the month before, see decideMonth
 }
 
+// sameSecond reports whether two stamps differ in their fractions at most.
+func (s *stamp) sameSecond(t *stamp) bool {
+	return s.sec == t.sec && s.minute == t.minute && s.hour == t.hour && s.day == t.day && s.month == t.month && s.year == t.year &&
+		s.zoned == t.zoned && s.offset == t.offset && s.byName == t.byName && s.exim == t.exim && s.orEarlier == t.orEarlier
+}
+
 // cut reads a stamp and the space behind it off the front of a line.
 func (s *stamp) cut(line string) (rest string, ok bool) {
 	*s = stamp{}
