@@ -34,23 +34,26 @@ func (s *stamp) cutAny(text string) (rest string, ok bool) {
 			}
 		}
 	}
-	for form := range 5 {
-		*s = stamp{}
-		switch form { // not a list of functions: the stamp would be moved to the heap
-		case 0:
-			rest, ok = s.cutNumeric(text)
-		case 1:
-			rest, ok = s.cutClockDate(text)
-		case 2:
-			rest, ok = s.cutDigits(text)
-		case 3:
-			rest, ok = s.cutNamed(text)
-		case 4:
-			rest, ok = s.cutTAI64N(text)
-		}
-		if ok && s.endsBefore(rest) {
-			return rest, true
-		}
+	// Not by a list of functions: the stamp would be moved to the heap.
+	*s = stamp{}
+	if rest, ok := s.cutNumeric(text); ok && s.endsBefore(rest) {
+		return rest, true
+	}
+	*s = stamp{}
+	if rest, ok := s.cutClockDate(text); ok && s.endsBefore(rest) {
+		return rest, true
+	}
+	*s = stamp{}
+	if rest, ok := s.cutDigits(text); ok && s.endsBefore(rest) {
+		return rest, true
+	}
+	*s = stamp{}
+	if rest, ok := s.cutNamed(text); ok && s.endsBefore(rest) {
+		return rest, true
+	}
+	*s = stamp{}
+	if rest, ok := s.cutTAI64N(text); ok && s.endsBefore(rest) {
+		return rest, true
 	}
 	return "", false
 }

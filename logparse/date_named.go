@@ -94,7 +94,8 @@ func cutDatePart(text string) (part, rest string) {
 	}
 	part, rest = text[:end], text[end:]
 	if at := strings.IndexByte(part, '-'); at > 0 && at <= 12 && part[at-1] != ':' { // 23-Nov-2026
-		return text[:at], text[at+1:]
+		part, rest = text[:at], text[at+1:]
+		return part, rest
 	}
 	switch digits, tail := leadingDigits(part); {
 	case digits == "" || tail == "":

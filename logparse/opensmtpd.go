@@ -101,7 +101,8 @@ func parseOpenSMTPD(h *header, ev *bounce.Event) result {
 	if !ok || !takeOpenSMTPD(m, ev) {
 		return resultUnparsed
 	}
-	if relay, ok := match(opensmtpdRelay, h.body); ok {
+	relay, found := match(opensmtpdRelay, h.body)
+	if found {
 		setRelay(&ev.Reply, relay.text("host")+relay.text("name"), relay.raw("ip"))
 	}
 	return finishOpenSMTPD(m.text("stat"), m.raw("agent"), ev)
