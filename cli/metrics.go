@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/bouncetail/bouncetail/config"
+	"github.com/bouncetail/bouncetail/daemon"
 	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/metrics"
@@ -29,6 +30,9 @@ func (a *app) metrics() *cobra.Command {
 				source := metrics.Source{DB: r.Querier(), Path: settings.Database, Version: versionText(), Revision: metrics.Revision(), Compat: settings.Metrics.Compat}
 				if output == "" || output == "-" {
 					return metrics.Write(cmd.Context(), source, a.stdout, format)
+				}
+				if err := daemon.CheckOutput(&settings, output); err != nil {
+					return err
 				}
 				return metrics.WriteFile(cmd.Context(), source, output, format)
 			})

@@ -71,6 +71,9 @@ func (e *Export) Write(ctx context.Context) (err error) {
 	if e.DryRun {
 		e.Output = ""
 	}
+	if err := CheckOutput(&e.Config, e.Output); err != nil {
+		return err
+	}
 	switch {
 	case e.Cursor != "" && e.Fleet:
 		return e.writeFleet(ctx)

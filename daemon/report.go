@@ -91,12 +91,15 @@ func (f *Report) Check(c config.Report, now time.Time) (err error) {
 
 // Write prints the report to out, writes it to the file, or mails it.
 func (f *Report) Write(ctx context.Context, q *Question, out io.Writer, zone table.Zone) error {
+	c := q.Config
+	if err := CheckOutput(&c, f.Output); err != nil {
+		return err
+	}
 	r, err := q.Open(ctx)
 	if err != nil {
 		return err
 	}
 	defer r.Close()
-	c := q.Config
 	if !q.Fleet {
 		f.options.Trouble = Find(ctx, c.Database).Trouble()
 	}

@@ -2,9 +2,11 @@ package maps
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -90,6 +92,9 @@ func (p *Publisher) begin(ctx context.Context, name string) (_ *file, err error)
 		return nil, fmt.Errorf("there is no map %q; there are %s", name, strings.Join(names(), ", "))
 	}
 	m.path = filepath.Join(p.Dir, m.File)
+	if err := m.checkOld(); err != nil {
+		return nil, err
+	}
 	m.out, err = atomicfile.Create(m.path, mapMode)
 	if errors.Is(err, os.ErrPermission) {
 		return nil, fmt.Errorf("%w; run as the user that owns the directory", err)
@@ -110,6 +115,26 @@ func (p *Publisher) begin(ctx context.Context, name string) (_ *file, err error)
 		fmt.Fprintf(m.text, "# %s\n", line) // seal reports an error
 	}
 	return m, nil
+}
+
+// checkOld returns an error if the file that would be replaced is no map of bouncetail,
+// such as the admin's own /etc/postfix/access.
+func (m *file) checkOld() error {
+	old, err := os.Open(m.path)
+	if err != nil {
+		return nil //nolint:nilerr // there is none, or the writing fails too
+	}
+	defer old.Close()
+	head := make([]byte, 512)
+	n, _ := io.ReadFull(old, head) // what cannot be read is not a map
+	ours := []byte("bouncetail")   // in the header
+	if m.entry == nil {
+		ours = []byte("SQLite format 3\x00")
+	}
+	if n > 0 && !bytes.Contains(head[:n], ours) {
+		return fmt.Errorf("%s was not written by bouncetail; name a directory of its own in publish.directory", m.path)
+	}
+	return nil
 }
 
 // mapMode lets the mail server's user read the maps.
