@@ -82,6 +82,32 @@ func TestANamedPipeOutlivesItsWriters(t *testing.T) {
 	}
 }
 
+// Whole lines do not wait for the rest of the next one.
+func TestAPipeSendsTheLinesBeforeAnUnfinishedOne(t *testing.T) {
+	from, to := io.Pipe()
+	p := Pipe{Pipes: &Pipes{Stdin: from}, Path: StdinPath, Log: slog.New(slog.DiscardHandler)}
+	out := make(chan bounce.Chunk)
+	done := make(chan error, 1)
+	go func() { done <- p.Run(t.Context(), out) }()
+	for _, step := range []struct{ written, want string }{{"first\nsecond\nthi", "first\nsecond\n"}, {"rd\n", "third\n"}} {
+		if _, err := io.WriteString(to, step.written); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case c := <-out:
+			if c.Data != step.want {
+				t.Errorf("after %q came %q, want %q", step.written, c.Data, step.want)
+			}
+		case <-time.After(time.Minute):
+			t.Fatalf("after %q came nothing, want %q", step.written, step.want)
+		}
+	}
+	to.Close()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
 // What one Run has sent and nobody saved, the next one sends again, and nothing between
 // two of them is lost, although the first is blocked in a read.
 func TestPipesAreReadOnAfterAReload(t *testing.T) {

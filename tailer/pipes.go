@@ -2,6 +2,7 @@ package tailer
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -148,7 +149,8 @@ func (r *pipeReader) read(from io.Reader, at int64) error {
 		} else if err == nil {
 			data = append(data, line...)
 		}
-		if err == nil && in.Buffered() > 0 && len(data) < blockSize {
+		// Not any bytes: the rest of a line may come much later.
+		if waiting, _ := in.Peek(in.Buffered()); err == nil && bytes.IndexByte(waiting, '\n') >= 0 && len(data) < blockSize {
 			continue
 		}
 		if len(data) > 0 || tooLong > 0 {
