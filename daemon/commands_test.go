@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/config"
@@ -51,17 +52,21 @@ func TestACommandSaysThatItDidNothing(t *testing.T) {
 		return nil
 	})
 	p.Begin = func(context.Context) (pipeline.Tx, error) { return lockedTx{}, nil }
-	p.Limits = pipeline.Limits{BatchRecords: 1, TxRecords: 10}
+	p.Limits = pipeline.Limits{BatchRecords: 1, TxRecords: 10, FlushInterval: time.Hour} // nothing but the command ends the transaction
 	s := &session{d: &Daemon{Settings: func() (config.Config, error) { return c, nil }}, c: c, log: log, s: stages, p: p}
 	done := make(chan error, 1)
-	go func() { done <- p.Run(t.Context()) }()
+	running, stop := context.WithCancel(t.Context())
+	go func() {
+		defer stop()
+		done <- p.Run(t.Context())
+	}()
 	<-sent
 	to := &Rebuild{}
 	args, err := json.Marshal(command{settingsText(to.settings(&c)), to})
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = s.handle(t.Context(), t.Context(), &control.Request{Command: "rebuild", Args: args, Log: log})
+	_, err = s.handle(running, running, &control.Request{Command: "rebuild", Args: args, Log: log})
 	if err == nil || !strings.HasPrefix(err.Error(), "nothing was done, because the daemon could not save") {
 		t.Errorf("the command ended with %v, want that nothing was done", err)
 	}
