@@ -27,7 +27,7 @@ func (r *reader) isOfThing(c *clause, lo, hi int, predicate role, left bool) boo
 		return false
 	case r.isWord(c, hi, "limit", "limits", "rate", "ratio", "threshold", "count", "percentage", "attempts", "parameter", "parameters", "option", "argument"):
 		return true
-	case left && lo > 0 && r.isWord(c, lo-1, "in", "with", "by") && predicate == missing:
+	case left && lo > 0 && r.isWord(c, lo-1, "in", "with", "by", "to") && predicate == missing:
 		return c.words[hi].role&(recipient|domain|filler) == 0 // "account in unknown state"
 	case left:
 		return r.isOfProperty(c, lo, hi, predicate)
@@ -297,4 +297,11 @@ func (r *reader) isPermitted(c *clause, at int) bool {
 		at++
 	}
 	return at < len(c.words) && r.isWord(c, at, "authorized", "authorised", "allowed", "permitted", "entitled")
+}
+
+// isForSomeMail reports whether what follows a noun says which mail it is not for: "not
+// a valid destination for anonymous mail".
+func (r *reader) isForSomeMail(c *clause, at int) bool {
+	last := len(c.words) - 1
+	return at+1 < last && r.isWord(c, at, "for") && c.words[last].role&mail != 0 && c.words[last-1].role&filler == 0
 }

@@ -259,6 +259,9 @@ func (r *reader) notFound(i, at, from, to int) (statement, int) {
 	if s.subject != recipient && s.subject != domain {
 		return statement{}, to
 	}
+	if r.isForSomeMail(c, to) {
+		s.doubt = hedged
+	}
 	if left, named, ok := r.subjectBefore(i, at); ok && left&(sender|other|you) != 0 && left&place == 0 {
 		if r.isWe(c, at) {
 			return s, to
