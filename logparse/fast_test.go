@@ -36,6 +36,26 @@ func agree(t *testing.T, body string) (fast bool) {
 	return true
 }
 
+// agreeSendmail does the same for the fields of a body of Sendmail.
+func agreeSendmail(t *testing.T, body string) (fast bool) {
+	t.Helper()
+	for at := range len(body) {
+		fields := body[at:]
+		if !strings.HasPrefix(fields, ", ") {
+			continue
+		}
+		quick, ok := fastSendmailFields(fields)
+		if !ok {
+			continue
+		}
+		fast = true
+		if slow, ok := readSendmailFields(fields); !ok || quick != slow {
+			t.Errorf("%s\nfast:    %+v\ngrammar: %+v (%t)", fields, quick, slow, ok)
+		}
+	}
+	return fast
+}
+
 // agreeExim does the same for a body of Exim.
 func agreeExim(t *testing.T, body string) (fast bool) {
 	t.Helper()
@@ -57,7 +77,7 @@ func agreeExim(t *testing.T, body string) (fast bool) {
 }
 
 func TestFastReadingAgreesWithTheGrammar(t *testing.T) {
-	logs, err := filepath.Glob("../testdata/logs/[pe]*/*/ma*.gz")
+	logs, err := filepath.Glob("../testdata/logs/[pes]*/*/ma*.gz")
 	if err != nil || len(logs) == 0 {
 		t.Fatalf("%q, %v", logs, err)
 	}
@@ -87,9 +107,9 @@ func TestFastReadingAgreesWithTheGrammar(t *testing.T) {
 					t.Errorf("a line of smtpd is read as a delivery (%d): %s", got, line)
 				}
 			}
-			if claimsPostfix(h.tag) && agree(t, h.body) || (h.stamp.exim || claimsExim(h.tag)) && agreeExim(t, h.body) {
+			if claimsPostfix(h.tag) && agree(t, h.body) || (h.stamp.exim || claimsExim(h.tag)) && agreeExim(t, h.body) || claimsSendmail(h.tag) && agreeSendmail(t, h.body) {
 				fast++
-				for _, mark := range []string{", status=bounced (host ", ", status=deferred (host ", " ** ", " == "} {
+				for _, mark := range []string{", status=bounced (host ", ", status=deferred (host ", " ** ", " == ", ", dsn=5"} {
 					if strings.Contains(h.body, mark) {
 						failed++
 						break
@@ -98,7 +118,7 @@ func TestFastReadingAgreesWithTheGrammar(t *testing.T) {
 			}
 		}
 	}
-	if fast < 4000 || failed < 500 {
+	if fast < 4500 || failed < 600 {
 		t.Errorf("%d lines had a fast reading, %d of them failures; want thousands and hundreds", fast, failed)
 	}
 	if taken < 500 {
@@ -118,6 +138,8 @@ func FuzzFastReading(f *testing.F) {
 		"4XabcZ1y2z: to=<a@b.example>, relay=mx.b.example[192.0.2.1]:25, delay=1, delays=0/0/0/1, dsn=5.1.1, status=bounced (host mx.b.example[192.0.2.1] said: 550-5.1.1 x 550 5.1.1 y (in reply to RCPT TO command))",
 		"1xVTbv-00000r-1v ** a@b.example R=dnslookup T=remote_smtp H=mx.b.example [192.0.2.1]: SMTP error from remote mail server after RCPT TO:<a@b.example>: 550 5.1.1 No such user",
 		"1xVTbv-00000r-1v == a@b.example R=dnslookup T=remote_smtp defer (-44) H=mx.b.example [192.0.2.1]: SMTP error from remote mail server after end of data: 450-4.2.1 a\\n450 b",
+		"6AND4fXN000084: to=<a@b.example>, delay=00:00:01, xdelay=00:00:01, mailer=esmtp, pri=30242, relay=mx.b.example. [192.0.2.1], dsn=5.1.1, reply=550 5.1.1 No, stat=User unknown",
+		"6AND4fXN000084: to=joe, delay=00:00:01, mailer=local, pri=30242, ntries=2, relay=local, dsn=2.0.0, reply=a, stat=b, ntries=3, stat=Sent",
 	} {
 		f.Add(body)
 	}
@@ -125,6 +147,7 @@ func FuzzFastReading(f *testing.F) {
 		if strings.IndexByte(body, '\n') < 0 {
 			agree(t, body)
 			agreeExim(t, body)
+			agreeSendmail(t, body)
 		}
 	})
 }

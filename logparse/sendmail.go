@@ -24,7 +24,7 @@ import (
 // who sent the message. Addresses are logged as the submitter wrote them
 // (sendmail_address.go reads them off first).
 var (
-	sendmailID     = lazyre.New(`^(?:(?P<id>[0-9A-Za-z]{5,24}): |NOQUEUE: |: )?(?P<rest>(?:to|from)=.*)$`)
+	sendmailID     = lazyre.New(`^(?:(?P<id>[0-9A-Za-z]{5,24}): |NOQUEUE: |: )?(?P<field>to|from)=`)
 	sendmailFields = lazyre.New(`^` + sendmailOthers + `(?:, mailer=(?P<mailer>[^,]*))?` + sendmailOthers +
 		`(?:, relay=(?P<relay>[^,]*))?` + sendmailOthers + `(?:, dsn=(?P<dsn>\d\.\d{1,3}\.\d{1,3}))?` + sendmailOthers +
 		`(?:, reply=(?P<reply>.*?))?(?:, ntries=\d+)?, stat=(?P<stat>.*)$`)
@@ -59,15 +59,16 @@ func parseSendmail(h *header, ev *bounce.Event) result {
 	start := h.body[:min(len(h.body), 30)]
 	switch {
 	case strings.Contains(start, "to="), strings.Contains(start, "from="):
-		m, ok := match(sendmailID, h.body)
-		if !ok {
+		m, ok := match(sendmailID, h.body[:min(len(h.body), 40)]) // matching all of the line takes ten times as long
+		if !ok || strings.IndexByte(h.body, '\n') >= 0 {
 			return resultOther
 		}
 		ev.QueueID = m.raw("id")
-		if to, found := strings.CutPrefix(m.raw("rest"), "to="); found {
-			return parseSendmailAttempt(to, h, ev)
+		if rest := h.body[m.at[1]:]; m.raw("field") == "from" {
+			return parseSendmailSender(rest, ev)
+		} else {
+			return parseSendmailAttempt(rest, h, ev)
 		}
-		return parseSendmailSender(m.raw("rest")[len("from="):], ev)
 	case strings.Contains(start, ": done; "):
 		if m, ok := match(sendmailDone, h.body); ok {
 			ev.Kind, ev.QueueID = bounce.EventRemoved, m.raw("id")
@@ -110,19 +111,22 @@ func parseSendmailAttempt(line string, h *header, ev *bounce.Event) result {
 	if !ok {
 		return unreadable
 	}
-	m, ok := match(sendmailFields, rest)
+	f, ok := fastSendmailFields(rest)
+	if !ok {
+		f, ok = readSendmailFields(rest)
+	}
 	if !ok {
 		return unreadable
 	}
-	ev.DSN, ev.Transport = m.raw("dsn"), m.text("mailer")
-	stat := m.raw("stat")
+	ev.DSN, ev.Transport = f.dsn, clean(f.mailer)
+	stat := f.stat
 	if hasAnyPrefix(stat, "queued", "quarantine") {
 		return resultOther
 	}
 	if isGlued(stat) {
 		return resultUnparsed
 	}
-	ev.Outcome = sendmailOutcome(ev.DSN, m.raw("reply"), stat)
+	ev.Outcome = sendmailOutcome(ev.DSN, f.reply, stat)
 	ev.Kind = bounce.EventAttempt
 	for i := range recipients {
 		if recipients[i] = cleanAddress(recipients[i]); !isRecipient(recipients[i]) {
@@ -144,7 +148,7 @@ func parseSendmailAttempt(line string, h *header, ev *bounce.Event) result {
 	case "local":
 		ev.OriginalRecipient = alias
 	}
-	relay, known := match(sendmailRelay, m.raw("relay"))
+	relay, known := match(sendmailRelay, f.relay)
 	if ev.Outcome == bounce.Sent {
 		ev.Discarded = ev.Discarded || ev.Transport == "discard" || recipients[0] == "/dev/null" ||
 			ev.Transport == "prog" && autoreplyName.MatchString(recipients[0])
@@ -166,13 +170,67 @@ func parseSendmailAttempt(line string, h *header, ev *bounce.Event) result {
 		setRelay(&ev.Reply, relay.text("host"), relay.raw("ip"))
 	}
 	text := joinLines(strings.TrimPrefix(stat, "Deferred: "))
-	if m.has("reply") {
-		text = joinLines(m.raw("reply"))
+	if f.replied {
+		text = joinLines(f.reply)
 	} else if _, reply, found := strings.Cut(text, "(Reason from remote:"); found { // FortiMail
 		text = strings.TrimSuffix(reply, ")")
 	}
 	setReply(&ev.Reply, text, text)
 	return resultRead
+}
+
+// attemptFields are the fields of an attempt that are read.
+type attemptFields struct {
+	mailer, relay, dsn, reply, stat string
+	replied                         bool // there is a reply
+}
+
+func readSendmailFields(rest string) (attemptFields, bool) {
+	m, ok := match(sendmailFields, rest)
+	if !ok {
+		return attemptFields{}, false
+	}
+	return attemptFields{m.raw("mailer"), m.raw("relay"), m.raw("dsn"), m.raw("reply"), m.raw("stat"), m.has("reply")}, true
+}
+
+// fastSendmailFields is readSendmailFields without an expression, which takes most of the
+// time of a line. It returns false for fields that are not usual, or not in their order.
+func fastSendmailFields(rest string) (f attemptFields, ok bool) {
+	order := 0
+	for {
+		name, value, found := strings.Cut(rest, "=")
+		switch name {
+		case ", stat":
+			f.stat = value
+			return f, found
+		case ", reply":
+			f.reply, f.stat, found = strings.Cut(value, ", stat=")
+			f.replied = true
+			return f, found && !strings.Contains(f.reply, ", ntries=")
+		}
+		end := strings.IndexByte(value, ',')
+		if !found || end < 0 {
+			return f, false
+		}
+		value, rest = value[:end], value[end:]
+		at := 0
+		switch name {
+		case ", delay", ", xdelay", ", pri", ", ntries":
+			continue
+		case ", mailer":
+			f.mailer, at = value, 1
+		case ", relay":
+			f.relay, at = value, 2
+		case ", dsn":
+			if f.dsn, at = value, 3; !fastDSN(value) {
+				return f, false
+			}
+		}
+		if at <= order {
+			return f, false
+		}
+		order = at
+	}
 }
 
 // sendmailOutcome returns what Sendmail did. The words of a reply may hold a
