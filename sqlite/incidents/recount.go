@@ -26,6 +26,16 @@ func (l *look) recount(ctx context.Context) error {
 		ended = append(ended, i)
 	}
 	slices.SortStableFunc(ended, func(a, b *incident.Incident) int { return strings.Compare(a.StartedAt, b.StartedAt) })
+	var surges []*incident.Incident
+	ended = slices.DeleteFunc(ended, func(i *incident.Incident) bool {
+		if i.Kind == incident.BadSurge {
+			surges = append(surges, i)
+		}
+		return i.Kind == incident.BadSurge
+	})
+	if err := countSurges(ctx, l.db, surges); err != nil {
+		return err
+	}
 	for len(ended) > 0 {
 		n := together(ended)
 		if err := count(ctx, l.db, ended[:n]); err != nil {
