@@ -161,6 +161,7 @@ func (tx *Tx) extend(rows []recipientRow, some []touchedRecipient) ([]recipientR
 	}
 	var failures []recipient.Failure
 	var older []*recipientRow
+	several := slices.ContainsFunc(tx.inputs.Crowds, func(c recipient.Crowd) bool { return c.Unit.Kind != recipient.UnitDomain })
 	known := rows
 	for i := range some {
 		t := &some[i]
@@ -181,7 +182,9 @@ func (tx *Tx) extend(rows []recipientRow, some []touchedRecipient) ([]recipientR
 				tx.eachFirst(t.key)
 			}
 			rows = append(rows, recipientRow{to: t.to, key: t.key, history: tx.inputs.Replay(t.to.Domain, failures, delivery)})
-			if tx.takeReplay(t.key) {
+			// All of its failures are in this transaction, but only their rows have what a crowd
+			// of several domains has in common.
+			if tx.takeReplay(t.key) && several {
 				older = append(older, &rows[len(rows)-1]) // rows has space for all
 			}
 		}
