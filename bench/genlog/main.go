@@ -150,14 +150,15 @@ var (
 		"451 4.3.0 Temporary server trouble, ticket %[2]d",
 		"451 4.7.1 Service not available for %[1]s, come back later",
 	}
+	// The first are those of addresses that do not exist, see missing.
 	bounces = []string{
+		"550 No such user here %[1]s",
 		"550 5.1.1 <%[1]s>: Recipient address rejected: User unknown in virtual mailbox table",
 		"550-5.1.1 The account %[1]s is not here. 550-5.1.1 Look for typing errors in the address. 550 5.1.1 gsmtp %[2]x.123",
 		"550 5.7.1 Service unavailable; client [192.0.2.25] is on a list at dnsbl.example, see https://dnsbl.example/q/%[2]d",
 		"554 5.7.1 <%[1]s>: the message looks like spam (score %[2]d)",
 		"552 5.2.2 mailbox of %[1]s is full",
 		"550 5.7.26 This mail is unauthenticated, which is a risk: DMARC policy of shop.example, id %[2]x",
-		"550 No such user here %[1]s",
 	}
 	noise = []string{
 		"postfix/anvil[33]: statistics: max connection rate 2/60s for (smtp:198.51.100.7) at Nov  1 00:00:00",
@@ -168,20 +169,47 @@ var (
 	}
 )
 
-// recipient returns an address. One of twenty may fail.
-func (g *generator) recipient(failing bool) string {
-	const share = 20
-	n := share * g.rng.IntN(g.recipients)
-	if !failing {
-		u := g.rng.Float64()
-		n = int(u * u * u * u * share * float64(g.recipients))
+// failingShare is how many addresses there are for each that mail may fail to.
+const failingShare = 20
+
+// missing is the number of replies, the first of bounces, that say that the address does
+// not exist. An address that is refused so is refused always: it accepts no mail.
+const missing = 3
+
+func isMissing(n int) bool { return n%failingShare == 0 && n/failingShare%len(bounces) < missing }
+
+// delivered returns an address that accepts mail, one that was deferred before or any.
+func (g *generator) delivered(deferred bool) string {
+	for {
+		n := failingShare * g.rng.IntN(g.recipients)
+		if !deferred {
+			u := g.rng.Float64()
+			n = int(u * u * u * u * failingShare * float64(g.recipients))
+		}
+		if !isMissing(n) {
+			return g.address(n)
+		}
 	}
-	domains := max(977, g.recipients/500)
-	return fmt.Sprintf("user%d@d%d.example", n, n/share%domains)
 }
 
-func (g *generator) reply(of []string, to string) string {
-	return fmt.Sprintf(of[g.rng.IntN(len(of))], to, g.rng.IntN(1<<30))
+// bounced returns an address that is refused, and the reply.
+func (g *generator) bounced() (to, reply string) {
+	n := failingShare * g.rng.IntN(g.recipients)
+	to = g.address(n)
+	return to, g.fill(bounces[n/failingShare%len(bounces)], to)
+}
+
+func (g *generator) address(n int) string {
+	domains := max(977, g.recipients/500)
+	return fmt.Sprintf("user%d@d%d.example", n, n/failingShare%domains)
+}
+
+func (g *generator) fill(reply, to string) string {
+	return fmt.Sprintf(reply, to, g.rng.IntN(1<<30))
+}
+
+func (g *generator) deferral(to string) string {
+	return g.fill(deferrals[g.rng.IntN(len(deferrals))], to)
 }
 
 // postfix returns the lines of a message as Postfix logs them.
@@ -211,15 +239,15 @@ func (g *generator) postfix() []line {
 	const said = " (in reply to RCPT TO command))"
 	switch p := g.rng.IntN(100); {
 	case p < 85:
-		attempt(g.recipient(false), "2.0.0", "sent", false)
+		attempt(g.delivered(false), "2.0.0", "sent", false)
 	case p < 95:
-		to := g.recipient(true)
-		attempt(to, "4.2.0", "deferred ("+g.reply(deferrals, to)+said, false)
+		to := g.delivered(true)
+		attempt(to, "4.2.0", "deferred ("+g.deferral(to)+said, false)
 		lines = append(lines, line{fmt.Sprintf("postfix/qmgr[912]: %s: from=<news-%d@shop.example>, size=2000, nrcpt=1 (queue active)", id, g.n%100), true})
 		attempt(to, "2.0.0", "sent", false)
 	default:
-		to := g.recipient(true)
-		attempt(to, "5.1.1", "bounced ("+g.reply(bounces, to)+said, false)
+		to, reply := g.bounced()
+		attempt(to, "5.1.1", "bounced ("+reply+said, false)
 	}
 	lines = append(lines, line{text: fmt.Sprintf("postfix/qmgr[912]: %s: removed", id)})
 	if g.rng.IntN(10) == 0 {
@@ -251,14 +279,14 @@ func (g *generator) exim() []line {
 	}
 	switch p := g.rng.IntN(100); {
 	case p < 85:
-		attempt("=>", g.recipient(false), "", false)
+		attempt("=>", g.delivered(false), "", false)
 	case p < 95:
-		to := g.recipient(true)
-		attempt("==", to, g.reply(deferrals, to), false)
+		to := g.delivered(true)
+		attempt("==", to, g.deferral(to), false)
 		attempt("=>", to, "", true)
 	default:
-		to := g.recipient(true)
-		attempt("**", to, g.reply(bounces, to), false)
+		to, reply := g.bounced()
+		attempt("**", to, reply, false)
 	}
 	lines = append(lines, line{text: id + " Completed"})
 	if g.rng.IntN(5) == 0 {
