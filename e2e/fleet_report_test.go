@@ -84,7 +84,7 @@ func TestACrowdOfAFleetIsListed(t *testing.T) {
 	t.Parallel()
 	_, _, hosts := newFleet(t, "mx1", "mx2")
 	for n, h := range hosts {
-		for i := range 3 {
+		for i := range 2 { // one fewer than a crowd has
 			to, queue := fmt.Sprintf("user%d.%d@example.com", n, i), fmt.Sprintf("4F%04X", 16*n+i)
 			line := "2026-11-%02dT09:%02d:%02d.000000+00:00 %s postfix/smtp[7]: %s: to=<%s>, relay=mx.example.com[192.0.2.1]:25, delay=1, delays=0/0/0/1, "
 			h.write(fmt.Sprintf(line+"dsn=2.0.0, status=sent (250 2.0.0 Ok)\n", 10, i, n, h.name, queue, to))
@@ -98,7 +98,7 @@ func TestACrowdOfAFleetIsListed(t *testing.T) {
 		t.Errorf("the host knows the crowds %s", own)
 	}
 	all := run(t, "recipients", "crowds", "--json", "--fleet", "--config", hosts[1].settings)
-	if strings.Count(all, "\n") != 1 || !strings.Contains(all, `"unit":"example.com"`) || !strings.Contains(all, `"addresses":6,`) {
+	if strings.Count(all, "\n") != 1 || !strings.Contains(all, `"unit":"example.com"`) || !strings.Contains(all, `"addresses":4,`) {
 		t.Errorf("the crowds of the fleet are %s", all)
 	}
 }

@@ -83,13 +83,17 @@ func TestCommandsSayWhyTheyCannotWrite(t *testing.T) {
 	dir := mounted(t, "2m")
 	db := filepath.Join(dir, "b.db")
 	run(t, "import", "--db", db, "../testdata/logs/postfix/soft/mail.log.gz")
+	settings := filepath.Join(t.TempDir(), "config.yaml")
+	if err := os.WriteFile(settings, []byte("webhooks:\n  - {name: hook, url: http://127.0.0.1:1/}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	refused := func(want string) {
 		t.Helper()
 		for _, command := range []string{
 			"recipients allow jane@example.com", "incidents silence provider-refuses/google --for 8h",
 			"webhooks drop hook root", "export --cursor crm -o " + filepath.Join(t.TempDir(), "bad.csv"),
 		} {
-			out, err := exec.CommandContext(t.Context(), program(t), append(strings.Fields(command), "--db", db)...).CombinedOutput()
+			out, err := exec.CommandContext(t.Context(), program(t), append(strings.Fields(command), "--config", settings, "--db", db)...).CombinedOutput()
 			if err == nil || !strings.Contains(string(out), "database "+db+": ") || !strings.Contains(string(out), want) {
 				t.Errorf("bouncetail %s: %v, %swant %q", command, err, out, want)
 			}

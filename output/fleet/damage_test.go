@@ -61,13 +61,13 @@ func TestRowsThatCannotBeReadDoNotStopTheOthers(t *testing.T) {
 			t.Errorf("after a rebuild with damaged rows:\n%s", diff(got, want))
 		}
 	}
-	for _, want := range []string{"domains of crowd 1 in crowds", "memory of recipient_key", "d4.example on 2026-", "in daily_traffic"} {
+	for _, want := range []string{"domains of crowd 2 in crowds", "memory of recipient_key", "d4.example on 2026-", "in daily_traffic"} {
 		if !strings.Contains(log.String(), want) {
 			t.Errorf("the log does not name the %s", want)
 		}
 	}
-	if n := strings.Count(log.String(), "crowd 1 in crowds"); n != len(events) {
-		t.Errorf("crowd 1 is named %d times, want once by each host", n)
+	if n := strings.Count(log.String(), "crowd 2 in crowds"); n != len(events) {
+		t.Errorf("crowd 2 is named %d times, want once by each host", n)
 	}
 	if strings.Contains(log.String(), "@") {
 		t.Errorf("the log holds an address:\n%s", log.String())
