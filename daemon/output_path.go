@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/bouncetail/bouncetail/config"
 	"github.com/bouncetail/bouncetail/internal/openfile"
@@ -21,9 +22,9 @@ func CheckOutput(c *config.Config, path string) error {
 	for _, end := range []string{"", "-wal", "-shm", ".lock", ".sock"} {
 		used[c.Database+end] = "a file of the database"
 	}
-	logs := config.DefaultLogPaths
+	logs := slices.Clone(config.DefaultLogPaths)
 	for _, source := range c.Sources {
-		logs = append(logs[:len(logs):len(logs)], source.Path)
+		logs = append(logs, source.Path)
 	}
 	for _, log := range logs {
 		used[log] = "a log to follow"

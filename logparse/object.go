@@ -70,8 +70,9 @@ func (u *unusual) readPairs(text string) bool {
 		}
 		name := text[:at]
 		text = text[at+1:]
-		value, rest, ok := strings.Cut(text, " ")
+		value, rest, _ := strings.Cut(text, " ")
 		if strings.HasPrefix(text, `"`) {
+			var ok bool
 			if value, rest, ok = cutValue(text); !ok {
 				return false
 			}

@@ -218,15 +218,23 @@ func stageOf(words string) bounce.Stage {
 		prefix string
 		stage  bounce.Stage
 	}{
-		{"initial connection", bounce.StageGreeting}, {"initial server greeting", bounce.StageGreeting},
-		{"end of data", bounce.StageEndOfData}, {"end of DATA", bounce.StageEndOfData},
-		{"message body", bounce.StageEndOfData}, {"data block", bounce.StageEndOfData}, {"BDAT", bounce.StageEndOfData},
+		{"initial connection", bounce.StageGreeting},
+		{"initial server greeting", bounce.StageGreeting},
+		{"end of data", bounce.StageEndOfData},
+		{"end of DATA", bounce.StageEndOfData},
+		{"message body", bounce.StageEndOfData},
+		{"data block", bounce.StageEndOfData},
+		{"BDAT", bounce.StageEndOfData},
 		{"DATA", bounce.StageData},
 		{"RCPT", bounce.StageRcptTo},
-		{"MAIL", bounce.StageMailFrom}, {"XFORWARD", bounce.StageMailFrom},
-		{"STARTTLS", bounce.StageTLS}, {"TLS handshake", bounce.StageTLS},
+		{"MAIL", bounce.StageMailFrom},
+		{"XFORWARD", bounce.StageMailFrom},
+		{"STARTTLS", bounce.StageTLS},
+		{"TLS handshake", bounce.StageTLS},
 		{"AUTH", bounce.StageAuth},
-		{"EHLO", bounce.StageEHLO}, {"HELO", bounce.StageEHLO}, {"LHLO", bounce.StageEHLO},
+		{"EHLO", bounce.StageEHLO},
+		{"HELO", bounce.StageEHLO},
+		{"LHLO", bounce.StageEHLO},
 	} {
 		if strings.HasPrefix(words, s.prefix) {
 			return s.stage

@@ -139,9 +139,14 @@ func (s *Search) Crowds(unit Unit, refusals []Refusal) []Crowd {
 			tier          *tier
 			length, pause Slot
 		}{
-			{withinWeeks, hourSlots, hourSlots}, {withinWeeks, slowSlots, slowGap}, {withinWeeks, daysSlots, daysGap}, // a few refusals a day
-			{withinDays, slowSlots, slowGap}, {withinWeek, slowSlots, slowGap}, {withinFortnight, slowSlots, slowGap},
-			{ever, hourSlots, hourSlots}, {ever, slowSlots, slowGap},
+			{withinWeeks, hourSlots, hourSlots},
+			{withinWeeks, slowSlots, slowGap},
+			{withinWeeks, daysSlots, daysGap}, // a few refusals a day
+			{withinDays, slowSlots, slowGap},
+			{withinWeek, slowSlots, slowGap},
+			{withinFortnight, slowSlots, slowGap},
+			{ever, hourSlots, hourSlots},
+			{ever, slowSlots, slowGap},
 		} {
 			crowds = s.of(take.tier).take(crowds, unit, refusals, take.length, take.pause)
 		}

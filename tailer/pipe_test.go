@@ -3,6 +3,7 @@ package tailer
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"os"
@@ -119,7 +120,12 @@ func TestPipesAreReadOnAfterAReload(t *testing.T) {
 		out = make(chan bounce.Chunk)
 		done := make(chan error, 1)
 		go func() { done <- p.Run(ctx, out) }()
-		return out, func() { cancel(); <-done }
+		return out, func() {
+			cancel()
+			if err := <-done; err != nil && !errors.Is(err, context.Canceled) {
+				t.Error(err)
+			}
+		}
 	}
 	next := func(out chan bounce.Chunk, want string) bounce.StreamState {
 		t.Helper()
