@@ -340,6 +340,26 @@ func status(t *testing.T, db string) (out string, code int) {
 	return strings.Join(strings.Fields(string(printed)), " "), cmd.ProcessState.ExitCode()
 }
 
+// lock takes the lock of a writer of a database, as another program does.
+func lock(t *testing.T, db string) (unlock func()) {
+	t.Helper()
+	other, err := sql.Open("sqlite3", "file:"+db+"?_busy_timeout=10000&_txlock=immediate")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { other.Close() })
+	writing, err := other.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func() {
+		t.Helper()
+		if err := writing.Rollback(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // The status, that of systemd and the command, lists an unreadable log and a database
 // that cannot be written.
 func TestStatusListsAllProblems(t *testing.T) {
@@ -351,11 +371,7 @@ func TestStatusListsAllProblems(t *testing.T) {
 	d := startWith(t, told, systemd.watch(2*time.Second), "--db", db, log.path, missing)
 	log.messages(0, 5)
 	eventually(t, db, countBounces, "5")
-	other, err := sql.Open("sqlite3", "file:"+db+"?_busy_timeout=10000&_txlock=immediate")
-	log.check(err)
-	defer other.Close()
-	writing, err := other.BeginTx(t.Context(), nil) // takes the lock
-	log.check(err)
+	unlock := lock(t, db)
 	log.messages(5, 10)
 	waitFor(t, "both to show", func() bool {
 		s := systemd.status()
@@ -364,7 +380,7 @@ func TestStatusListsAllProblems(t *testing.T) {
 	if out, code := status(t, db); code != 2 || !strings.Contains(out, "The daemon cannot save: ") || !strings.Contains(out, "cannot find "+missing) || strings.Contains(out, "Nothing to fix") {
 		t.Errorf("bouncetail status exits with %d, want 2, and prints: %s", code, out)
 	}
-	log.check(writing.Rollback())
+	unlock()
 	eventually(t, db, countBounces, "10")
 	log.check(os.Mkdir(filepath.Dir(missing), 0o755))
 	log.check(os.WriteFile(missing, []byte("\n"), 0o600))
@@ -430,11 +446,7 @@ func TestADaemonThatCannotSaveSaysThatItStops(t *testing.T) {
 	d := startWith(t, told, systemd.watch(time.Minute), "--db", db, log.path)
 	log.messages(0, 5)
 	eventually(t, db, countBounces, "5")
-	other, err := sql.Open("sqlite3", "file:"+db+"?_busy_timeout=10000&_txlock=immediate")
-	log.check(err)
-	defer other.Close()
-	writing, err := other.BeginTx(t.Context(), nil) // takes the lock
-	log.check(err)
+	unlock := lock(t, db)
 	log.messages(5, 10)
 	waitFor(t, "the daemon to fail", func() bool { return strings.Contains(words(told), "batch not saved") })
 	log.check(d.cmd.Process.Signal(syscall.SIGTERM))
@@ -442,7 +454,7 @@ func TestADaemonThatCannotSaveSaysThatItStops(t *testing.T) {
 	if strings.Contains(words(told), "msg=stopped") {
 		t.Error("the daemon said that it stops only when it had given up")
 	}
-	log.check(writing.Rollback())
+	unlock()
 	<-d.done
 	run(t, "import", "--db", db, log.path)
 	eventually(t, db, countBounces, "10")

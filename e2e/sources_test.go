@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"database/sql"
 	"fmt"
 	"os"
 	"os/exec"
@@ -159,17 +158,13 @@ func TestAReloadLosesNoLineOfAPipe(t *testing.T) {
 			eventually(t, db, countBounces, strconv.Itoa(10*n+10))
 			reload(n + 1)
 		}
-		other, err := sql.Open("sqlite3", "file:"+db+"?_busy_timeout=10000&_txlock=immediate")
-		log.check(err)
-		defer other.Close()
-		writing, err := other.BeginTx(t.Context(), nil) // takes the lock
-		log.check(err)
+		unlock := lock(t, db)
 		log.messages(30, 40)
 		waitFor(t, "the daemon to fail", func() bool { return strings.Contains(words(said), "batch not saved, will retry") })
 		log.check(d.cmd.Process.Signal(syscall.SIGHUP))
 		waitFor(t, "the daemon to give up", func() bool { return strings.Contains(words(said), "will follow again") })
 		log.messages(40, 50)
-		log.check(writing.Rollback())
+		unlock()
 		log.messages(50, 60)
 		eventually(t, db, countBounces, "60")
 		if got := query(t, db, "SELECT * FROM gaps"); len(got) > 0 {
