@@ -9,6 +9,7 @@ import (
 
 	"github.com/bouncetail/bouncetail/config"
 	"github.com/bouncetail/bouncetail/internal/openfile"
+	"github.com/bouncetail/bouncetail/internal/sqldb"
 )
 
 // CheckOutput returns an error if a file that is to be written would replace a database,
@@ -45,13 +46,12 @@ func CheckOutput(c *config.Config, path string) error {
 }
 
 func isSQLite(path string) bool {
-	const magic = "SQLite format 3\x00"
 	f, err := openfile.Open(path)
 	if err != nil {
 		return false
 	}
 	defer f.Close()
-	head := make([]byte, len(magic))
+	head := make([]byte, len(sqldb.FileHeader))
 	_, err = io.ReadFull(f, head)
-	return err == nil && string(head) == magic
+	return err == nil && string(head) == sqldb.FileHeader
 }

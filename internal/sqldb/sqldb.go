@@ -17,6 +17,9 @@ import (
 	"github.com/mattn/go-sqlite3"
 )
 
+// FileHeader is what the file of each database of SQLite begins with.
+const FileHeader = "SQLite format 3\x00"
+
 // Connect opens a pool of connections. The mode is that of SQLite's URI: ro, rw or
 // rwc. The pragmas go into the DSN, not into Exec: the pool may open more
 // connections. Each of these is used by one goroutine at a time, so SQLite need

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/text/cases"
 
 	"github.com/bouncetail/bouncetail/internal/atomicfile"
+	"github.com/bouncetail/bouncetail/internal/sqldb"
 )
 
 // Map is a kind of map.
@@ -129,10 +130,10 @@ func (m *file) checkOld() error {
 	n, _ := io.ReadFull(old, head) // what cannot be read is not a map
 	ours := []byte("bouncetail")   // in the header
 	if m.entry == nil {
-		ours = []byte("SQLite format 3\x00")
+		ours = []byte(sqldb.FileHeader)
 	}
 	if n > 0 && !bytes.Contains(head[:n], ours) {
-		return fmt.Errorf("%s was not written by bouncetail; name a directory of its own in publish.directory", m.path)
+		return fmt.Errorf("%s was not written by bouncetail; name a separate directory in publish.directory", m.path)
 	}
 	return nil
 }
