@@ -215,16 +215,16 @@ func (c *Crowd) Equal(d *Crowd) bool {
 		slices.Equal(c.Domains, d.Domains)
 }
 
-// several reports whether the crowd has several domains, so that it is not one of them
+// Several reports whether the crowd has several domains, so that it is not one of them
 // that has closed. A nil crowd has none.
-func (c *Crowd) several() bool { return c != nil && c.Unit.Kind != UnitDomain }
+func (c *Crowd) Several() bool { return c != nil && c.Unit.Kind != UnitDomain }
 
 // outweighs reports whether a crowd decides, and not the other one. Which one ends last
 // alone must not decide: a crowd may end at another time when more logs are read, and then
 // only refusals between the two times are judged again.
 func (c *Crowd) outweighs(d *Crowd) bool {
-	if d == nil || c.several() != d.several() {
-		return d == nil || c.several()
+	if d == nil || c.Several() != d.Several() {
+		return d == nil || c.Several()
 	}
 	return c.End > d.End
 }
@@ -305,7 +305,7 @@ func (s *Suspicion) Refuse(at string, c *Crowd, accepted func(after, until strin
 	switch {
 	case suspect >= MaxSuspicion, recovered && c == nil:
 		return true
-	case !recovered && suspect >= closedAfter && !c.several() && !accepted(s.Since, addTo(s.Since, outage)):
+	case !recovered && suspect >= closedAfter && !c.Several() && !accepted(s.Since, addTo(s.Since, outage)):
 		return true
 	case c != nil:
 		s.until = max(s.until, c.End)

@@ -161,7 +161,7 @@ func (tx *Tx) extend(rows []recipientRow, some []touchedRecipient) ([]recipientR
 	}
 	var failures []recipient.Failure
 	var older []*recipientRow
-	several := slices.ContainsFunc(tx.inputs.Crowds, func(c recipient.Crowd) bool { return c.Unit.Kind != recipient.UnitDomain })
+	several := slices.ContainsFunc(tx.inputs.Crowds, func(c recipient.Crowd) bool { return c.Several() })
 	known := rows
 	for i := range some {
 		t := &some[i]
