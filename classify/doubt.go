@@ -75,12 +75,15 @@ func (r *reader) explained() {
 		if i+1 == len(r.clauses) || r.clauses[i+1].mark != ':' || r.clauses[i+1].isAdvice() {
 			continue
 		}
-		whose := sender
-		if next := &r.clauses[i+1]; len(next.words) == 1 && r.spans(next, anotherPerson) && !r.spans(&r.clauses[i], "<>") {
+		var whose role
+		switch next := &r.clauses[i+1]; {
+		case len(next.words) == 1 && r.spans(next, anotherPerson) && !r.spans(&r.clauses[i], "<>"):
 			whose = other // "address does not exist: old@c.example"
-		} else if len(next.words) == 1 && r.isWord(next, 0, "inbox", "junk", "trash", "sent", "drafts", "archive") {
+		case len(next.words) == 1 && r.isWord(next, 0, "inbox", "junk", "trash", "sent", "drafts", "archive"):
 			whose = other // "mailbox does not exist: INBOX" is about a folder (Dovecot)
-		} else if next.roles()&sender == 0 && next.words[0].role&field == 0 {
+		case next.roles()&sender != 0 || next.words[0].role&field != 0:
+			whose = sender
+		default:
 			continue
 		}
 		for _, s := range r.topics[i].statements {

@@ -64,11 +64,11 @@ func parseSendmail(h *header, ev *bounce.Event) result {
 			return resultOther
 		}
 		ev.QueueID = m.raw("id")
-		if rest := h.body[m.at[1]:]; m.raw("field") == "from" {
+		rest := h.body[m.at[1]:]
+		if m.raw("field") == "from" {
 			return parseSendmailSender(rest, ev)
-		} else {
-			return parseSendmailAttempt(rest, h, ev)
 		}
+		return parseSendmailAttempt(rest, h, ev)
 	case strings.Contains(start, ": done; "):
 		if m, ok := match(sendmailDone, h.body); ok {
 			ev.Kind, ev.QueueID = bounce.EventRemoved, m.raw("id")

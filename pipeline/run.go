@@ -134,8 +134,8 @@ type Limits struct {
 	// With FlushInterval 0, the transaction ends with the first batch that is not full,
 	// or when it is maxTxAge old.
 	TxRecords int
-	// SmallUntil is the time until which each batch has a transaction of its own, and
-	// until one is saved: a larger one would fail again for the same reason.
+	// Until SmallUntil, and until a batch is saved, each batch is saved in a separate
+	// transaction: a larger transaction would fail again for the same reason.
 	SmallUntil time.Time
 	// StopRecords is the maximum number of records in a transaction that is committed
 	// when the program is asked to stop, because a commit takes time. A larger one is
@@ -412,7 +412,7 @@ func (r *reader) endsTx(cause flushCause) bool {
 	return cause == flushDue || begun > 0 && time.Since(time.Unix(0, begun)) > maxTxAge
 }
 
-// small reports whether each batch has a transaction of its own for now.
+// small reports whether each batch is saved in a separate transaction at present.
 func (r *reader) small() bool {
 	until := r.p.Limits.SmallUntil
 	return !until.IsZero() && (time.Now().Before(until) || r.p.Progress.SavedAt.Load() == 0)
