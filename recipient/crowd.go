@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/net/publicsuffix"
+
 	"github.com/bouncetail/bouncetail/bounce"
 )
 
@@ -108,8 +110,9 @@ const OwnServer = "local"
 
 // RelayUnit returns what the servers of one operator share: the name of the host
 // that answered without its first label, such as hoster.example for
-// mx1.hoster.example. A name of two labels stands for itself. If the name belongs to
-// the domain of the recipient, as in shared hosting, it is the IP address.
+// mx1.hoster.example. A registered domain stands for itself, so hoster.co.uk is not
+// co.uk. If the name belongs to the domain of the recipient, as in shared hosting, it is
+// the IP address.
 func RelayUnit(host, ip, domain string) string {
 	if host == "" && ip == "" {
 		return OwnServer
@@ -118,7 +121,10 @@ func RelayUnit(host, ip, domain string) string {
 		return ip
 	}
 	_, rest, ok := strings.Cut(host, ".")
-	if !ok || !strings.Contains(rest, ".") || strings.Trim(host, "0123456789.") == "" || strings.Contains(host, ":") {
+	if !ok || strings.Trim(host, "0123456789.") == "" || strings.Contains(host, ":") {
+		return host
+	}
+	if suffix, _ := publicsuffix.PublicSuffix(rest); suffix == rest {
 		return host
 	}
 	return rest
