@@ -142,9 +142,9 @@ func lineStamp(line string) (stamp, bool) {
 	if line == "" {
 		return stamp{}, false
 	}
-	text, outer := unwrap(line)
-	if cutHeader(text, &h) {
-		h.outer = outer
+	t := unwrap(line)
+	if cutHeader(t.inner, &h) {
+		h.outer = t.outer
 		h.completeByOuter()
 	} else {
 		u := unusual{keepsDoubt: true}

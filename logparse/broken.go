@@ -28,18 +28,23 @@ const (
 
 // holdBroken keeps a delivery line that ends before its status, and reports whether it
 // does.
-func (p *Parser) holdBroken(mta bounce.MTA, h *header, line string) bool {
-	var status string
-	switch mta {
-	case bounce.Postfix:
-		status = "status="
-	case bounce.Sendmail, bounce.OpenSMTPD:
-		status = "stat="
-	case bounce.Exim:
-		status = "\n" // none: its grammar has found that the message is cut
-	}
-	if p.restoring || p.parted || h.outer != "" || len(line) > maxBegun || strings.Contains(strings.ToLower(h.body), status) || !strings.HasSuffix(line, h.body) {
+func (p *Parser) holdBroken(mta bounce.MTA, h *header, line string, result result) bool {
+	if p.restoring || p.parted || h.outer != "" || len(line) > maxBegun || !strings.HasSuffix(line, h.body) {
 		return false
+	}
+	switch mta {
+	case bounce.Exim:
+		if result != resultCut && !eximUndecided.MatchString(h.body) {
+			return false
+		}
+	case bounce.Postfix:
+		if strings.Contains(strings.ToLower(h.body), "status=") {
+			return false
+		}
+	default:
+		if strings.Contains(strings.ToLower(h.body), "stat=") {
+			return false
+		}
 	}
 	p.export = &exportEntry{Parted: true, Object: []byte(line)}
 	return true
@@ -56,7 +61,7 @@ func (p *Parser) holdBegun(mta bounce.MTA, h *header, line string) bool {
 		return false
 	}
 	daemon := postfixDaemon(h.tag)
-	return (daemon == "qmgr" || deliveryAgents[daemon] || mta == bounce.Sendmail) && p.holdBroken(mta, h, line)
+	return (daemon == "qmgr" || deliveryAgents[daemon] || mta == bounce.Sendmail) && p.holdBroken(mta, h, line, resultCut)
 }
 
 // readBroken reads a line behind one that was kept. It returns false if the line is no

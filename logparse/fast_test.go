@@ -2,16 +2,12 @@ package logparse
 
 import (
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
-
-	"github.com/klauspost/compress/gzip"
 
 	"github.com/bouncetail/bouncetail/bounce"
 )
@@ -83,20 +79,7 @@ func TestFastReadingAgreesWithTheGrammar(t *testing.T) {
 	}
 	fast, failed, taken := 0, 0, 0
 	for _, path := range logs {
-		f, err := os.Open(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		z, err := gzip.NewReader(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		text, err := io.ReadAll(z)
-		if err != nil {
-			t.Fatal(err)
-		}
-		f.Close()
-		for line := range strings.Lines(string(text)) {
+		for line := range strings.Lines(unzip(t, path)) {
 			var h header
 			if !cutHeader(strings.TrimSuffix(line, "\n"), &h) {
 				continue

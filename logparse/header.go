@@ -237,35 +237,3 @@ func cutOwnStamp(h *header) bool {
 	h.time, h.resolved = own, true
 	return true
 }
-
-// unwrap takes off what a container's runtime puts around a line. outer begins
-// with the time that it names, and is empty if nothing is around the line. Docker
-// escapes the line.
-//
-//	{"log":"Nov 23 12:57:36 mx postfix/smtp[4]: …\n","stream":"stdout","time":"2026-11-23T12:57:36.1Z"}
-//	2026-11-23T12:57:36.123456789Z stdout F Nov 23 12:57:36 mx postfix/smtp[4]: …   CRI: Kubernetes, Podman
-func unwrap(line string) (inner, outer string) {
-	const before, behind, stamp = `{"log":"`, `","stream":"std`, `"time":"`
-	switch {
-	case len(line) < len("2026-11-23T12:57:36Z stdout F "):
-	case line[10] == 'T' && line[4] == '-':
-		rest, outer := cutRuntimeStamp(line)
-		if outer == "" || !strings.HasPrefix(rest, "std") {
-			break
-		}
-		for _, stream := range [...]string{"stdout F ", "stderr F ", "stdout P ", "stderr P "} {
-			if inner, found := strings.CutPrefix(rest, stream); found {
-				return inner, outer
-			}
-		}
-	case line[0] == '{' && line[:len(before)] == before:
-		end := strings.Index(line, behind)
-		at := strings.LastIndex(line, stamp)
-		// A quote that is escaped is no end, and another field may be called time.
-		if end < len(before) || at < end || line[end-1] == '\\' || !strings.HasSuffix(line, `Z"}`) || len(line)-at > 50 {
-			break
-		}
-		return line[len(before):end], line[at+len(stamp):]
-	}
-	return line, ""
-}

@@ -36,20 +36,6 @@ type layout struct {
 
 const maxLayout = 128 // bytes of before, link and between
 
-// unwrapped is a line without what a container's runtime put around it.
-type unwrapped struct {
-	inner string
-	outer string // begins with the runtime's stamp; empty if there is none
-}
-
-func unwrapLine(line string) unwrapped {
-	inner, outer := unwrap(line)
-	if outer != "" && line[0] == '{' {
-		inner = decodeLine(inner)
-	}
-	return unwrapped{inner, outer}
-}
-
 // cut takes a line apart by the layout. The header is left in h.
 func (l *layout) cut(t unwrapped, c *prefixCache, h *header) bool {
 	if l.between == "" || l.wrapped != (t.outer != "") || !strings.HasPrefix(t.inner, l.before) {
@@ -131,7 +117,7 @@ func (p *Parser) learnLayout(line string, want *header) {
 	if want.synthesized || want.writer != (writer{}) {
 		return // an object says more than its message
 	}
-	t := unwrapLine(line)
+	t := unescaped(line)
 	l, ok := layoutOf(t, want)
 	if !ok || slices.Contains(p.layouts[:], l) {
 		return
@@ -180,16 +166,4 @@ func (l *layout) cutOuter(line string) {
 			return
 		}
 	}
-}
-
-// cutRuntimeStamp takes the stamp of a container's runtime off a line. outer begins with
-// it, or is empty if there is none.
-//
-//	2026-11-23T12:57:36.123456789Z Nov 23 12:57:36 mx postfix/smtp[474]: …   docker logs -t
-func cutRuntimeStamp(line string) (rest, outer string) {
-	at := strings.IndexByte(line[:min(len(line), 40)], ' ')
-	if at < 20 || line[4] != '-' || line[10] != 'T' {
-		return line, ""
-	}
-	return line[at+1:], line
 }

@@ -34,7 +34,7 @@ func TestLinesAreReadByTheLayoutOfTheLineBefore(t *testing.T) {
 		var first, second bounce.Event
 		p.Line(line, func(ev *bounce.Event) { first = *ev })
 		next := strings.NewReplacer("T12:57:36", "T12:57:37", "T13:57:36", "T13:57:37", " 12:57:36", " 12:57:37", "376", "377", "[1678]", "[1679]").Replace(line)
-		if !p.readByLayout(unwrapLine(next), next, func(ev *bounce.Event) { second = *ev }) {
+		if !p.readByLayout(unescaped(next), next, func(ev *bounce.Event) { second = *ev }) {
 			t.Errorf("%s\nwas not read by the layout of the line before", next)
 			continue
 		}

@@ -1,11 +1,11 @@
 // Package logparse turns the lines of mail logs into bounce.Event values.
 //
-// Parser.Line reads a line in this order. Each step is for what the steps before it
-// do not know, and they end as soon as the line is read:
+// Parser.Line (line.go) reads a line in this order. Each step is for what the steps before
+// it do not know, and they end as soon as the line is read:
 //
 //  1. The header has the time, the host and the program. cache.go knows how the last
-//     lines began, header.go cuts usual headers off (stamp.go), with what a container's
-//     runtime put around the line.
+//     lines began, header.go cuts usual headers off (stamp.go), runtime.go what a
+//     container's runtime put around the line.
 //  2. layout.go knows the layout of the last unusual header. unusual.go reads others
 //     from the left, part by part: stamps (date.go, date_named.go, months.go), names and
 //     levels (parts.go, words.go), tags (tag.go, beginning.go), objects (object.go,
@@ -31,13 +31,10 @@
 package logparse
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/cespare/xxhash/v2"
 
 	"github.com/bouncetail/bouncetail/bounce"
 )
@@ -50,6 +47,7 @@ const (
 	resultRead                   // an event was filled in
 	resultUnparsed               // a delivery line in a form that is not known
 	resultCut                    // an event was filled in, and the next lines may complete it (broken.go)
+	resultDone                   // the line was counted, or waits for others; only of parseBody
 )
 
 // grammar is what one MTA writes.
@@ -149,20 +147,13 @@ type Counts struct {
 	Unparsed   int // delivery lines that could not be parsed
 }
 
-// state is the JSON of State.
-type state struct {
-	Last       time.Time             `json:"last"`
-	Newest     time.Time             `json:"newest,omitzero"` // if it is after Last
-	Pieces     map[string]*fragments `json:"pieces,omitempty"`
-	Export     *exportEntry          `json:"export,omitempty"`
-	Cut        uint8                 `json:"cut,omitempty"`
-	Supervised supervised            `json:"supervised,omitzero"`
-}
-
 // New returns a parser for one stream. A State that cannot be read is an
 // error, and so is an MTA without a grammar.
 func New(o Options) (*Parser, error) {
-	p := &Parser{grammars: grammars, zone: o.Zone, hide: o.Hide, journalUIDs: o.JournalUIDs, last: o.Anchor, unparsed: make(map[shape]*bounce.Unparsed)}
+	p := &Parser{
+		grammars: grammars, zone: o.Zone, hide: o.Hide, journalUIDs: o.JournalUIDs, last: o.Anchor,
+		unparsed: make(map[shape]*bounce.Unparsed),
+	}
 	if o.MTA != "" {
 		i := slices.IndexFunc(grammars, func(g grammar) bool { return g.mta == o.MTA })
 		if i < 0 {
@@ -178,43 +169,11 @@ func New(o Options) (*Parser, error) {
 		p.now = time.Now
 	}
 	if len(o.State) > 0 {
-		var s state
-		if err := json.Unmarshal(o.State, &s); err != nil {
-			return nil, fmt.Errorf("state of a parser: %w", err)
-		}
-		p.last, p.newest, p.read, p.pieces, p.export = s.Last, s.Last, !s.Last.IsZero(), s.Pieces, s.Export
-		p.cut, p.supervised = s.Cut, s.Supervised
-		if s.Newest.After(s.Last) {
-			p.newest = s.Newest
+		if err := p.restore(o.State); err != nil {
+			return nil, err
 		}
 	}
 	return p, nil
-}
-
-// State returns what a parser of the same stream needs to go on.
-func (p *Parser) State() []byte {
-	if p.last.IsZero() && len(p.pieces) == 0 && p.export == nil && p.cut == 0 && p.supervised == (supervised{}) {
-		return nil
-	}
-	s := state{Last: p.last, Pieces: p.pieces, Export: p.export, Cut: p.cut, Supervised: p.supervised}
-	if p.newest.After(p.last) {
-		s.Newest = p.newest
-	}
-	data, err := json.Marshal(s)
-	if err != nil {
-		return nil // a time beyond the year 9999: nothing worth keeping
-	}
-	return data
-}
-
-// LastLine returns the time of the last line that a parser had read when it returned
-// a State, or the zero time.
-func LastLine(data []byte) time.Time {
-	var s state
-	if json.Unmarshal(data, &s) != nil {
-		return time.Time{} // no line yet
-	}
-	return s.Last
 }
 
 // Counts returns what was seen since New.
@@ -238,224 +197,4 @@ func (p *Parser) TakeUnparsed() []bounce.Unparsed {
 	clear(p.unparsed)
 	slices.SortFunc(all, func(a, b bounce.Unparsed) int { return strings.Compare(a.Shape, b.Shape) })
 	return all
-}
-
-// Parse reads the whole lines in text, each with its newline, calls yield for
-// each event, in order, and returns how many lines there were, and how many delivery
-// lines among them could not be parsed. An event is only valid during the call, which
-// may change it, and its strings lie in the block. The parser keeps no part of it.
-func (p *Parser) Parse(text string, yield func(*bounce.Event)) (lines, unparsed int) {
-	block := text
-	before := p.counts
-	for len(block) > 0 {
-		line := block
-		if end := strings.IndexByte(block, '\n'); end >= 0 {
-			line, block = block[:end], block[end+1:]
-		} else {
-			block = ""
-		}
-		p.Line(line, yield)
-	}
-	return p.counts.Lines - before.Lines, p.counts.Unparsed - before.Unparsed
-}
-
-// End reads an entry that waits for further lines, at the end of an import, and
-// reports whether there was one. A log that can grow keeps the pieces of its lines; of
-// one that is complete they are counted.
-func (p *Parser) End(complete bool, yield func(*bounce.Event)) bool {
-	waited := p.export != nil || complete && len(p.pieces) > 0
-	p.endExport(yield)
-	if complete {
-		for key := range p.pieces {
-			p.dropPiece(key)
-		}
-	}
-	return waited
-}
-
-// longest is how long the words of a mail server are at most. Postfix cuts them at
-// 2,000 bytes, Exim at 8,192. Longer ones are not parsed, only counted.
-const longest = 32 << 10
-
-// Line reads one line without its newline.
-func (p *Parser) Line(line string, yield func(*bounce.Event)) {
-	p.counts.Lines++
-	if p.export != nil {
-		// Before all else: a value may hold lines that look like those of a log.
-		if p.readExport(line, yield) {
-			return
-		}
-		p.endExport(yield)
-	}
-	if n := len(line); n > 0 && line[n-1] == '\r' {
-		line = line[:n-1]
-	}
-	h := &p.header
-	text, outer := line, ""
-	rest, known := p.cache.cut(line, h)
-	if !known {
-		if text, outer = unwrap(line); outer != "" {
-			if p.continues(line, text, yield) {
-				return
-			}
-			rest, known = p.cache.cut(text, h)
-		}
-	}
-	if known && p.postfix && isSMTPServer(rest) {
-		p.counts.Recognised++
-		return
-	}
-	if outer != "" && line[0] == '{' {
-		// The known beginning is as long without escapes: it has none.
-		text = decodeLine(text)
-		if known {
-			rest, known = p.cache.cut(text, h)
-		}
-	}
-	switch {
-	case !known:
-		p.cache.forget()
-		if p.readByLayout(unwrapped{text, outer}, line, yield) {
-			return
-		}
-		*h = header{}
-		if !cutHeader(text, h) {
-			p.readUnusual(line, yield)
-			return
-		}
-		p.cache.learn(text, h)
-	case !p.cache.cutRest(rest, h):
-		if !p.readByLayout(unwrapped{text, outer}, line, yield) {
-			p.readUnusual(line, yield)
-		}
-		return
-	}
-	h.outer = outer
-	if !p.finish(h, line, yield) && mayBeWrapped(h) && !p.readByLayout(unwrapped{text, outer}, line, yield) {
-		p.readUnusual(line, yield)
-	}
-}
-
-// finish reads what follows a header. It returns false if that is not of a mail
-// server's, although the header may be another line's around a mail server's.
-func (p *Parser) finish(h *header, line string, yield func(*bounce.Event)) bool {
-	for i := range p.grammars {
-		g := &p.grammars[i]
-		if !(g.untagged && h.stamp.exim) && !g.claims(h.tag) {
-			continue
-		}
-		if !h.writer.trusted(g, p.journalUIDs) {
-			p.counts.Recognised++
-			if result := g.parse(h, &p.event); result >= resultUnparsed || result == resultRead && (p.event.Kind == bounce.EventAttempt || p.event.Kind == bounce.EventGaveUp) {
-				p.noteRefused(g.mta, h, unparsedID(h, line))
-			}
-			return true
-		}
-		if len(h.body) > 0 && h.body[0] == '[' {
-			if !p.join(h) {
-				p.counts.Recognised++
-				return true
-			}
-			cutOwnStamp(h)
-			h.body = h.body[len(bracketed.FindString(h.body)):]
-		}
-		if len(h.body) > longest {
-			if _, found := findDelivery(h.body); found {
-				p.noteUnparsed(g.mta, h.body[:longest], unparsedID(h, line))
-			}
-			p.counts.Recognised++
-			return true
-		}
-		h.trim()
-		result := g.parse(h, &p.event)
-		if result != resultRead && h.cutFiller() {
-			result = g.parse(h, &p.event)
-		}
-		if result == resultRead && p.event.Kind == bounce.EventAttempt && !isRecipient(p.event.Recipient) {
-			result = resultUnparsed
-		}
-		if result == resultOther && !g.losesDelivery(h) {
-			final := isFinal(h) // readCopy uses the header again
-			if strings.IndexByte(h.body, '&') >= 0 && strings.Contains(h.body, "&lt;") && p.readCopy(line, yield) {
-				return true
-			}
-			if !final {
-				return false
-			}
-			if p.holdBegun(g.mta, h, line) {
-				return true
-			}
-		} else if result == resultRead {
-			p.yield(h, line, yield)
-		} else if (result == resultCut || g.mta != bounce.Exim || eximUndecided.MatchString(h.body)) && p.holdBroken(g.mta, h, line) {
-			return true
-		} else if result == resultCut && !p.joining {
-			p.yield(h, line, yield)
-		} else {
-			body, id := h.body, unparsedID(h, line)
-			if p.readCopy(line, yield) {
-				return true
-			}
-			p.noteUnparsed(g.mta, body, id)
-		}
-		p.counts.Recognised++
-		return true
-	}
-	return false
-}
-
-// isFinal reports whether a header is a mail server's, whatever follows: no
-// other header can begin behind it. Postfix's programs have names of their own.
-// A container may bear the name of a server, and many programs write stamps like
-// Exim's.
-func isFinal(h *header) bool {
-	if strings.HasPrefix(h.tag, "postfix/") || isDaemonTag(h.tag) {
-		return true
-	}
-	return isServerTag(h.tag) && !beginsLine(h.body) && !beginsWithTag(h.body) || h.tag == "" && eximWords(h.body)
-}
-
-// yield completes an event and hands it on.
-func (p *Parser) yield(h *header, line string, yield func(*bounce.Event)) {
-	ev := &p.event
-	h.completeByOuter()
-	ev.At = p.at(h)
-	ev.Host = p.hostName(h.host)
-	if ev.Kind == bounce.EventMessage || ev.Kind == bounce.EventRemoved {
-		yield(ev) // of which nothing is stored under an id
-		return
-	}
-	line = h.identity(line)
-	if ev.Outcome == bounce.Sent {
-		ev.ID = bounce.NewSuccessID(p.seconds, xxhash.Sum64String(line))
-	} else {
-		ev.ID = bounce.NewEventID(p.seconds, line)
-	}
-	if len(h.others) == 0 {
-		yield(ev)
-	} else {
-		p.yieldEach(h.others, yield)
-	}
-}
-
-// yieldEach yields the event for its recipient and for others. What takes it may
-// change it.
-func (p *Parser) yieldEach(others []string, yield func(*bounce.Event)) {
-	first := p.event
-	yield(&p.event)
-	for _, to := range others {
-		p.event = first
-		p.event.ID, p.event.Recipient = first.ID.ForRecipient(to), to
-		yield(&p.event)
-	}
-}
-
-// hostName returns the name of the host, which is nearly always that of the
-// line before.
-func (p *Parser) hostName(raw string) string {
-	if raw != p.hostRaw {
-		p.hostRaw = strings.Clone(raw)
-		p.host = clean(p.hostRaw)
-	}
-	return p.host
 }

@@ -6,6 +6,64 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 )
 
+// unwrapped is a line without what a container's runtime put around it.
+type unwrapped struct {
+	inner string
+	outer string // begins with the runtime's stamp; empty if there is none
+}
+
+// unwrap takes off what a container's runtime puts around a line. Docker escapes the
+// line, and it stays so.
+//
+//	{"log":"Nov 23 12:57:36 mx postfix/smtp[4]: …\n","stream":"stdout","time":"2026-11-23T12:57:36.1Z"}
+//	2026-11-23T12:57:36.123456789Z stdout F Nov 23 12:57:36 mx postfix/smtp[4]: …   CRI: Kubernetes, Podman
+func unwrap(line string) unwrapped {
+	const before, behind, stamp = `{"log":"`, `","stream":"std`, `"time":"`
+	switch {
+	case len(line) < len("2026-11-23T12:57:36Z stdout F "):
+	case line[10] == 'T' && line[4] == '-':
+		rest, outer := cutRuntimeStamp(line)
+		if outer == "" || !strings.HasPrefix(rest, "std") {
+			break
+		}
+		for _, stream := range [...]string{"stdout F ", "stderr F ", "stdout P ", "stderr P "} {
+			if inner, found := strings.CutPrefix(rest, stream); found {
+				return unwrapped{inner, outer}
+			}
+		}
+	case line[0] == '{' && line[:len(before)] == before:
+		end := strings.Index(line, behind)
+		at := strings.LastIndex(line, stamp)
+		// A quote that is escaped is no end, and another field may be called time.
+		if end < len(before) || at < end || line[end-1] == '\\' || !strings.HasSuffix(line, `Z"}`) || len(line)-at > 50 {
+			break
+		}
+		return unwrapped{line[len(before):end], line[at+len(stamp):]}
+	}
+	return unwrapped{inner: line}
+}
+
+// unescaped returns what unwrap does, with the line as it was printed.
+func unescaped(line string) unwrapped {
+	t := unwrap(line)
+	if t.outer != "" && line[0] == '{' {
+		t.inner = decodeLine(t.inner)
+	}
+	return t
+}
+
+// cutRuntimeStamp takes the stamp of a container's runtime off a line. outer begins with
+// it, or is empty if there is none.
+//
+//	2026-11-23T12:57:36.123456789Z Nov 23 12:57:36 mx postfix/smtp[474]: …   docker logs -t
+func cutRuntimeStamp(line string) (rest, outer string) {
+	at := strings.IndexByte(line[:min(len(line), 40)], ' ')
+	if at < 20 || line[4] != '-' || line[10] != 'T' {
+		return line, ""
+	}
+	return line[at+1:], line
+}
+
 // runtimeLimit is the length at which container runtimes cut a line into several.
 const runtimeLimit = 16 << 10
 

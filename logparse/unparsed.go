@@ -21,13 +21,17 @@ func (p *Parser) noteUnparsed(mta bounce.MTA, body string, id bounce.EventID) {
 	p.count(shape{mta, shapeOf(body)}, body, id)
 }
 
-// noteRefused counts a delivery in a journal entry that no mail server wrote.
-func (p *Parser) noteRefused(mta bounce.MTA, h *header, id bounce.EventID) {
+// refuse counts a delivery in a journal entry that no mail server wrote.
+func (p *Parser) refuse(g *grammar, h *header, line string) {
+	result := g.parse(h, &p.event)
+	if result == resultOther || result == resultRead && !isStored(&p.event) {
+		return
+	}
 	body := fmt.Sprintf("%s, as %s: %s", h.writer.text(), h.tag, h.body)
 	if p.hide != nil {
 		body = p.hide(clean(body))
 	}
-	p.count(shape{mta, refusedShape}, body, id)
+	p.count(shape{g.mta, refusedShape}, body, unparsedID(h, line))
 }
 
 // unparsedID returns the id of a line that could not be parsed. It is not the id of a
