@@ -151,13 +151,14 @@ func (d *Daemon) follow(ctx context.Context, c config.Config, first bool, failed
 			}
 		}
 		closed := s.store.Close()
-		if closed != nil && next != nil && err == nil {
-			log.Warn("the database was not closed in order", "error", closed)
+		if closed != nil && err == nil && (next != nil || dbfile.MayPass(closed)) {
+			log.Warn("the database was not closed in order, it will be checked when it is opened", "error", closed)
 			return
 		}
 		err = errors.Join(err, closed)
 	}()
 	s.clock = &d.clock
+	defer context.AfterFunc(ctx, s.store.Hurry)()
 	note(ctx, s.store, log, query.FollowedName, 1)
 	note(ctx, s.store, log, query.ReloadSuccessful, 1)
 	note(ctx, s.store, log, query.ReloadSucceeded, time.Now().Unix())
@@ -243,6 +244,14 @@ func (s *session) watch(ctx context.Context, stop func(), done <-chan error, han
 			}
 			if next == nil && stopping != nil {
 				notifySystemd(s.log, daemon.SdNotifyStopping)
+			}
+			if errors.Is(err, pipeline.ErrReadAgain) {
+				if canReadAgain(&s.c) {
+					s.log.Error("stopped before the last lines could be saved, they will be read again at the next start", "error", err)
+					err = nil
+				} else {
+					err = fmt.Errorf("stopped before the last lines could be saved; those of pipes are lost: %w", err)
+				}
 			}
 			s.log.Info("stopped", "lines", s.p.Progress.Lines.Load(), "new_records", s.p.Progress.New.Load(), "gaps", s.p.Progress.Gaps.Load())
 			return next, err

@@ -17,6 +17,7 @@ import (
 	"github.com/bouncetail/bouncetail/incident"
 	"github.com/bouncetail/bouncetail/internal/control"
 	"github.com/bouncetail/bouncetail/internal/openfile"
+	"github.com/bouncetail/bouncetail/internal/sqldb"
 	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/internal/tune"
 	"github.com/bouncetail/bouncetail/pipeline"
@@ -81,7 +82,7 @@ func (im *Import) here(ctx context.Context, again bool) (*Imported, error) {
 	pause := time.Second
 	for first := true; ; first = false {
 		done, err := im.once(ctx, again)
-		if !dbfile.Contended(err) || !errors.Is(err, pipeline.ErrReadAgain) && first || ctx.Err() != nil {
+		if !sqldb.Contended(err) || !errors.Is(err, pipeline.ErrReadAgain) && first || ctx.Err() != nil {
 			return done, err
 		}
 		im.Log.Error("cannot save, reading the logs again", "in", pause, "error", err)
@@ -190,7 +191,7 @@ func (im *Import) read(ctx context.Context, s *stages, how reading) (*Imported, 
 		tx.CountProblems(&problems)
 		return how.wrap(tx), nil
 	}
-	p.GiveUp = func(err error) bool { return !dbfile.Contended(err) }
+	p.GiveUp = func(err error) bool { return !sqldb.Contended(err) }
 	begun := time.Now()
 	err := p.Run(ctx)
 	result.Took = time.Since(begun)

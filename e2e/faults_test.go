@@ -460,6 +460,56 @@ func TestADaemonThatCannotSaveSaysThatItStops(t *testing.T) {
 	eventually(t, db, countBounces, "10")
 }
 
+// A stop does not wait for a program that holds the lock of the database, and loses nothing.
+func TestAStopWhileTheDatabaseIsLocked(t *testing.T) {
+	t.Parallel()
+	log := newMailLog(t)
+	db, told := filepath.Join(t.TempDir(), "b.db"), filepath.Join(t.TempDir(), "said")
+	d := startInto(t, told, "--db", db, log.path)
+	log.messages(0, 5)
+	eventually(t, db, countBounces, "5")
+	unlock := lock(t, db)
+	log.messages(5, 10)
+	// By then, the look for incidents waits for the lock too.
+	waitFor(t, "the daemon to fail", func() bool { return strings.Contains(words(told), "batch not saved") })
+	begun := time.Now()
+	d.stop()
+	if took := time.Since(begun); took > 20*time.Second { // 6 seconds on an idle machine
+		t.Errorf("it stopped after %v", took)
+	}
+	if !strings.Contains(words(told), "they will be read again at the next start") {
+		t.Error("it did not say what becomes of the last lines")
+	}
+	unlock()
+	d = startInto(t, told, "--db", db, log.path)
+	eventually(t, db, countBounces, "10")
+	d.stop()
+}
+
+// Lines of a pipe cannot be read again.
+func TestAStopThatLosesLinesOfAPipeFails(t *testing.T) {
+	t.Parallel()
+	log := newMailLog(t)
+	db, told := filepath.Join(t.TempDir(), "b.db"), filepath.Join(t.TempDir(), "said")
+	from, to, err := os.Pipe()
+	log.check(err)
+	defer from.Close()
+	log.check(log.f.Close())
+	log.f = to
+	d := startWith(t, told, func(cmd *exec.Cmd) { cmd.Stdin = from }, "--db", db, "-")
+	log.messages(0, 5)
+	eventually(t, db, countBounces, "5")
+	unlock := lock(t, db)
+	defer unlock()
+	log.messages(5, 10)
+	waitFor(t, "the daemon to fail", func() bool { return strings.Contains(words(told), "batch not saved") })
+	log.check(d.cmd.Process.Signal(syscall.SIGTERM))
+	<-d.done
+	if d.cmd.ProcessState.ExitCode() != 1 || !strings.Contains(words(told), "those of pipes are lost") {
+		t.Errorf("it ended with %v\n%s", d.cmd.ProcessState, words(told))
+	}
+}
+
 func TestDamagedDatabaseIsRefused(t *testing.T) {
 	t.Parallel()
 	log := newMailLog(t)

@@ -17,7 +17,7 @@ var ErrReadAgain = errors.New("lines since the last commit must be read again")
 
 // giveUpAfter is how long saving a batch is retried after the program was asked to
 // stop. Giving up loses nothing, because the positions are not saved either.
-const giveUpAfter = 5 * time.Second
+const giveUpAfter = 3 * time.Second
 
 // sealedBatch is a batch for the saver.
 type sealedBatch struct {

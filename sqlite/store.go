@@ -95,6 +95,10 @@ func (s *Store) Close() error {
 	return errors.Join(s.statements.Close(), s.file.Close(s.incomplete))
 }
 
+// Hurry is called when the program is asked to stop: the store no longer waits for another
+// process for more than a second.
+func (s *Store) Hurry() { s.file.Hurry() }
+
 func (s *Store) now() time.Time {
 	if s.Now == nil {
 		return time.Now()

@@ -86,7 +86,7 @@ func (s *Store) Begin(ctx context.Context) (*Tx, error) {
 		return nil, s.file.Wrap(err)
 	}
 	s.file.MakeRoom(ctx, conn)
-	if _, err := conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
+	if err := s.file.Begin(ctx, conn); err != nil {
 		return nil, s.file.Wrap(errors.Join(err, conn.Close()))
 	}
 	tx := &Tx{

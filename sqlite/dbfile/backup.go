@@ -114,7 +114,7 @@ func emptyLog(ctx context.Context, path string) error {
 	err := db.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &pages, &done)
 	err = errors.Join(err, db.Close())
 	switch {
-	case busy != 0, Contended(err):
+	case busy != 0, sqldb.Contended(err):
 		return errors.New("another program reads or writes it; end that one first")
 	case NoSpace(err), ctx.Err() != nil:
 		return err

@@ -156,8 +156,10 @@ func CheckUsable(ctx context.Context, path string) error {
 
 // Note stores a number in meta.
 func Note(ctx context.Context, db *sql.DB, name string, value int64) error {
-	_, err := db.ExecContext(ctx, "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", name, value)
-	return err
+	return sqldb.Await(ctx, patience, func() error {
+		_, err := db.ExecContext(ctx, "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", name, value)
+		return err
+	})
 }
 
 // NoteBeside stores a number in meta, while another process may have the database open

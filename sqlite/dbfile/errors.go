@@ -86,13 +86,6 @@ func cannotCreate(path string, err error) error {
 	return fmt.Errorf("database %s: no file can be created next to it: %w", path, Denied(cause))
 }
 
-// Contended reports whether an error only says that another process writes to the
-// database.
-func Contended(err error) bool {
-	code := sqldb.CodeOf(err)
-	return code == sqlite3.ErrBusy || code == sqlite3.ErrLocked
-}
-
 // NoSpace reports whether an error says that the disk is full.
 func NoSpace(err error) bool {
 	return sqldb.CodeOf(err) == sqlite3.ErrFull || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)

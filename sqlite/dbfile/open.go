@@ -15,6 +15,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/bouncetail/bouncetail/internal/atomicfile"
 	"github.com/bouncetail/bouncetail/internal/openfile"
@@ -32,6 +33,7 @@ type File struct {
 	finalPath    string
 	isNew        bool        // Open has created the file
 	full         atomic.Bool // the last error was a lack of space
+	hurried      atomic.Bool // see Hurry
 	lock         *os.File    // the file next to the database
 	fd           *os.File    // the database itself, for its lock
 	info         os.FileInfo
@@ -62,6 +64,9 @@ const (
 // 17 % less with 16 KB. A daemon changes few rows of each page that it writes, so the
 // larger pages would double what it writes.
 const newPageSize = 8192
+
+// patience is how long the writer waits for another process that writes.
+const patience = 5 * time.Second
 
 // Open opens the database for writing, with a page cache of some kilobytes, and
 // creates or migrates it. It refuses a database that another process writes, that
@@ -103,9 +108,9 @@ func Open(ctx context.Context, path string, cache int, build bool, log *slog.Log
 			return nil, cannotCreate(path, err)
 		}
 	}
-	f.DB = sqldb.Connect(f.Path, "rwc", fmt.Sprintf("%s&_cache_size=-%d&_busy_timeout=5000&_txlock=immediate&_stmt_cache_size=20", pragmas, cache))
+	f.DB = sqldb.Connect(f.Path, "rwc", fmt.Sprintf("%s&_cache_size=-%d&"+sqldb.BusyTimeout+"&_txlock=immediate&_stmt_cache_size=20", pragmas, cache))
 	f.DB.SetMaxOpenConns(1)
-	if err := f.prepare(ctx, log); err != nil {
+	if err := sqldb.Await(ctx, patience, func() error { return f.prepare(ctx, log) }); err != nil {
 		return nil, cannotCreate(path, err)
 	}
 	if f.info, err = f.fd.Stat(); err != nil {
@@ -158,13 +163,32 @@ func (f *File) prepare(ctx context.Context, log *slog.Logger) error {
 	return nil
 }
 
+// Begin begins a transaction on a connection of the pool. It waits for another process that
+// writes.
+func (f *File) Begin(ctx context.Context, conn *sql.Conn) error {
+	return sqldb.AwaitUnless(f.hurried.Load, patience, func() error {
+		_, err := conn.ExecContext(ctx, "BEGIN IMMEDIATE")
+		return err
+	})
+}
+
+// Hurry is called when the program is asked to stop: from then on, nothing waits for
+// another process for more than a second.
+func (f *File) Hurry() { f.hurried.Store(true) }
+
 // Close marks the stop as an orderly one and closes the file. A database that was
 // built is deleted if it is incomplete.
 func (f *File) Close(incomplete bool) error {
-	// Also when the context of the program is over.
-	_, err := f.DB.ExecContext(context.Background(), "UPDATE meta SET value = 1 WHERE name = 'clean'")
+	ctx := context.Background() // also when the context of the program is over
+	err := sqldb.AwaitUnless(f.hurried.Load, patience, func() error {
+		_, err := f.DB.ExecContext(ctx, "UPDATE meta SET value = 1 WHERE name = 'clean'")
+		return err
+	})
 	if err == nil && f.building() {
-		_, err = f.DB.ExecContext(context.Background(), "PRAGMA journal_mode = WAL")
+		_, err = f.DB.ExecContext(ctx, "PRAGMA journal_mode = WAL")
+	}
+	if err != nil {
+		err = fmt.Errorf("database %s: %w", f.Path, err)
 	}
 	return errors.Join(err, f.release(incomplete))
 }

@@ -200,14 +200,17 @@ func Silences(ctx context.Context, db sqldb.Querier, now time.Time) ([]Silence, 
 // Silence keeps notices of incidents from being sent until a time. It returns its
 // number.
 func (w *Watcher) Silence(ctx context.Context, s Silence, now time.Time) (id int64, err error) {
-	err = w.db.QueryRowContext(ctx, "INSERT INTO silences (kind, subject, until, note, created_at) VALUES (?, ?, ?, nullif(?, ''), ?) RETURNING id",
-		string(s.Kind), s.Subject, s.Until, s.Note, bounce.Stamp(now)).Scan(&id)
-	return id, err
+	result, err := w.exec(ctx, "INSERT INTO silences (kind, subject, until, note, created_at) VALUES (?, ?, ?, nullif(?, ''), ?)",
+		string(s.Kind), s.Subject, s.Until, s.Note, bounce.Stamp(now))
+	if err != nil {
+		return 0, err
+	}
+	return result.LastInsertId()
 }
 
 // EndSilence ends a silence.
 func (w *Watcher) EndSilence(ctx context.Context, id int64, now time.Time) error {
-	result, err := w.db.ExecContext(ctx, "UPDATE silences SET until = ?1 WHERE id = ?2 AND until > ?1", bounce.Stamp(now), id)
+	result, err := w.exec(ctx, "UPDATE silences SET until = ?1 WHERE id = ?2 AND until > ?1", bounce.Stamp(now), id)
 	if err != nil {
 		return err
 	}

@@ -42,11 +42,26 @@ type Watcher struct {
 
 // Open opens a database that must exist.
 func Open(ctx context.Context, path string) (*Watcher, error) {
-	db, err := dbfile.OpenBeside(ctx, path, "_txlock=immediate&_synchronous=NORMAL&_busy_timeout=30000")
+	db, err := dbfile.OpenBeside(ctx, path, "_txlock=immediate&_synchronous=NORMAL&"+sqldb.BusyTimeout)
 	if err != nil {
 		return nil, err
 	}
 	return &Watcher{db: db}, nil
+}
+
+// await calls do, the begin of a transaction or one statement, until no daemon or import
+// writes.
+func (w *Watcher) await(ctx context.Context, do func() error) error {
+	return sqldb.Await(ctx, 30*time.Second, do)
+}
+
+// exec executes a statement that writes.
+func (w *Watcher) exec(ctx context.Context, query string, args ...any) (result sql.Result, err error) {
+	err = w.await(ctx, func() error {
+		result, err = w.db.ExecContext(ctx, query, args...)
+		return err
+	})
+	return result, err
 }
 
 // Close closes the database.
@@ -300,8 +315,11 @@ func (l *look) found(i *incident.Incident) bool {
 // store stores what changed. Numbers, incidents, and notices that are due are one
 // transaction: a crash before it finds all of it again, and after it nothing.
 func (l *look) store(ctx context.Context) (due int, err error) {
-	tx, err := l.w.db.BeginTx(ctx, nil)
-	if err != nil {
+	var tx *sql.Tx
+	if err = l.w.await(ctx, func() error {
+		tx, err = l.w.db.BeginTx(ctx, nil)
+		return err
+	}); err != nil {
 		return 0, err
 	}
 	defer tx.Rollback()

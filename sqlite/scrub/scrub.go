@@ -122,7 +122,10 @@ func Files(ctx context.Context, db *sql.DB, path string, file io.ReaderAt, searc
 			return err
 		}
 	}
-	if _, err := db.ExecContext(ctx, "VACUUM"); err != nil {
+	if err := sqldb.Await(ctx, patience, func() error {
+		_, err := db.ExecContext(ctx, "VACUUM")
+		return err
+	}); err != nil {
 		return fmt.Errorf("database %s: the rows are gone, but writing the file again without their remains: %w; run bouncetail forget again", path, err)
 	}
 	return EmptyWAL(ctx, db, path)
