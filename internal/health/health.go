@@ -15,12 +15,15 @@ import (
 // Heartbeat lets a watchdog see whether a stage makes progress. The stage calls
 // Beat after each unit of work, and Idle while it waits for another stage, which
 // has another heartbeat. Methods of a nil Heartbeat do nothing.
-type Heartbeat struct{ last atomic.Int64 } // Unix nanoseconds; 0 while idle
+type Heartbeat struct{ last atomic.Int64 } // nanoseconds since zero; 0 while idle
+
+// zero is a time with a monotonic reading, so that a clock that is set is no stall.
+var zero = time.Now().Add(-time.Second)
 
 // Beat records that the stage made progress.
 func (h *Heartbeat) Beat() {
 	if h != nil {
-		h.last.Store(time.Now().UnixNano())
+		h.last.Store(int64(time.Since(zero)))
 	}
 }
 
@@ -40,7 +43,7 @@ func (h *Heartbeat) Stalled(now time.Time) time.Duration {
 	if last == 0 {
 		return 0
 	}
-	return now.Sub(time.Unix(0, last))
+	return now.Sub(zero) - time.Duration(last)
 }
 
 // Retrying holds the operations that currently fail and are retried. The zero
