@@ -45,9 +45,12 @@ func TestACommandSaysThatItDidNothing(t *testing.T) {
 	p := stages.pipeline(func(ctx context.Context, out chan<- bounce.Chunk) error {
 		for n := range 2 {
 			line := fmt.Sprintf("2026-11-20T09:00:00+00:00 mx postfix/smtp[1]: 4A1B2C3%d: to=<u@example.com>, relay=none, delay=1, delays=0/0/0/1, dsn=5.1.1, status=bounced (no)\n", n)
-			out <- bounce.Chunk{Data: line, Position: bounce.Position{Stream: 1, Offset: int64(n + 1)}, More: true}
+			c := bounce.Chunk{Data: line, Position: bounce.Position{Stream: 1, Offset: int64(n + 1)}, More: true}
+			if n == 1 {
+				c.Release = func() { close(sent) } // the transaction has a batch, which would be lost
+			}
+			out <- c
 		}
-		close(sent)
 		<-ctx.Done()
 		return nil
 	})
