@@ -44,7 +44,7 @@ func watcherOf(ctx context.Context, c *config.Config) (*incidents.Watcher, error
 // watchIncidents looks for incidents soon, and then once a minute until ctx ends. It has
 // its own connection to the database, and its errors never stop the daemon: retrying
 // lists them.
-func watchIncidents(ctx context.Context, c config.Config, retrying *health.Retrying, log *slog.Logger) {
+func watchIncidents(ctx context.Context, c config.Config, clock *clock, retrying *health.Retrying, log *slog.Logger) {
 	var w *incidents.Watcher
 	if untilDone(ctx, retrying, log, "open the database for incidents", func() (err error) {
 		w, err = watcherOf(ctx, &c)
@@ -53,7 +53,7 @@ func watchIncidents(ctx context.Context, c config.Config, retrying *health.Retry
 		return
 	}
 	defer w.Close()
-	next := time.NewTimer(firstLook)
+	next := time.NewTimer(max(firstLook, clock.settles()))
 	defer next.Stop()
 	for first := true; ; first = false {
 		select {
@@ -62,7 +62,9 @@ func watchIncidents(ctx context.Context, c config.Config, retrying *health.Retry
 			return
 		}
 		next.Reset(lookEvery)
-		err := look(ctx, w, noticesFile(c.Database), first)
+		now, jump := clock.now()
+		w.Jumped = jump != 0
+		err := look(ctx, w, noticesFile(c.Database), now, first)
 		if ctx.Err() != nil {
 			return
 		}
@@ -72,8 +74,7 @@ func watchIncidents(ctx context.Context, c config.Config, retrying *health.Retry
 
 // look looks for incidents. The first time it leaves out logs that are not read: after a
 // pause, the daemon may not have read the first line yet.
-func look(ctx context.Context, w *incidents.Watcher, due string, first bool) error {
-	now := time.Now()
+func look(ctx context.Context, w *incidents.Watcher, due string, now time.Time, first bool) error {
 	var stalled []incident.Finding
 	var judged []incident.Kind
 	if !first {

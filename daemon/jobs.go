@@ -38,13 +38,13 @@ func UsePolicy(ctx context.Context, s *sqlite.Store, c *config.Config, log *slog
 // while the clock is in doubt.
 func (s *stages) expireStates(ctx context.Context) (end func()) {
 	begun, jumped := time.Now(), false
-	return every(ctx, time.Minute, func(ctx context.Context) {
+	return every(ctx, s.clock.settles(), time.Minute, func(ctx context.Context) {
 		switch now, jump := s.clock.now(); {
 		case jump != 0 && !jumped:
-			s.log.Warn("the clock has jumped ahead; states end and old records are deleted by the time before, until the clock has kept its time for a day", "clock", now.Add(jump), "used", now)
+			s.log.Warn("the clock has jumped ahead; states end, old records are deleted and incidents are judged by the time before, until the clock has kept its time for as long as it has jumped, at most for a day", "clock", now.Add(jump), "used", now)
 			jumped = true
 		case jump == 0 && jumped:
-			s.log.Info("states end and old records are deleted by the clock again", "clock", now)
+			s.log.Info("states end, old records are deleted and incidents are judged by the clock again", "clock", now)
 			jumped = false
 		}
 		if _, doubt := s.doubtClock(ctx, begun); doubt {
@@ -90,7 +90,7 @@ func prune(ctx context.Context, s *sqlite.Store, r sqlite.Retention, now time.Ti
 // doubt at the start, it waits a day.
 func (s *stages) pruneDaily(ctx context.Context, r sqlite.Retention) (end func()) {
 	begun := time.Now()
-	return every(ctx, 24*time.Hour, func(ctx context.Context) {
+	return every(ctx, s.clock.settles(), 24*time.Hour, func(ctx context.Context) {
 		if last, doubt := s.doubtClock(ctx, begun); doubt {
 			s.log.Warn("old records are deleted and states end by time tomorrow, in case the clock is wrong; if it is right, bouncetail prune does both now", "clock", s.clock.Now(), "last_deleted", last)
 			return
@@ -105,22 +105,23 @@ func (s *stages) pruneDaily(ctx context.Context, r sqlite.Retention) (end func()
 	})
 }
 
-// every calls do now, and then at intervals until ctx ends. It starts a goroutine; the
-// returned function ends it and waits for it.
-func every(ctx context.Context, interval time.Duration, do func(context.Context)) (end func()) {
+// every calls do after a pause, and then at intervals until ctx ends. It starts a
+// goroutine; the returned function ends it and waits for it.
+func every(ctx context.Context, pause, interval time.Duration, do func(context.Context)) (end func()) {
 	ctx, stop := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		tick := time.NewTicker(interval)
-		defer tick.Stop()
+		next := time.NewTimer(pause)
+		defer next.Stop()
 		for {
-			do(ctx)
 			select {
-			case <-tick.C:
+			case <-next.C:
 			case <-ctx.Done():
 				return
 			}
+			next.Reset(interval)
+			do(ctx)
 		}
 	}()
 	return func() { stop(); <-done }

@@ -40,7 +40,7 @@ func (d *Daemon) startOutputs(ctx context.Context, c config.Config, store *sqlit
 			p.Run(ctx)
 		})
 	}
-	running.Go(func() { watchIncidents(ctx, c, retrying, log) })
+	running.Go(func() { watchIncidents(ctx, c, &d.clock, retrying, log) })
 	for i := range c.Webhooks {
 		running.Go(func() { runHook(ctx, c.Database, &c.Webhooks[i], d.Version, retrying, log) })
 	}

@@ -47,7 +47,9 @@ func TestTheDaemonDeletesOldRecordsAtItsStartAndOnceADay(t *testing.T) {
 		const day = 24 * time.Hour
 		noteGap(11 * day)
 		noteGap(9*day + day/2)
-		s := &stages{store: store, log: log, clock: &clock{}}
+		started := time.Now()
+		read := func() (time.Time, time.Duration) { return time.Now().Add(ahead), time.Since(started) + time.Hour }
+		s := &stages{store: store, log: log, clock: &clock{read: read}}
 		stop := s.pruneDaily(t.Context(), sqlite.Retention{Gaps: 10})
 		synctest.Wait()
 		if n := left(); n != 0 {
@@ -114,8 +116,7 @@ func TestTheDaemonDeletesOldRecordsAtItsStartAndOnceADay(t *testing.T) {
 		stopExpiring()
 
 		// The clock of a daemon that has run for days jumps ahead.
-		begun := time.Now()
-		s.clock = &clock{read: func() (time.Time, time.Duration) { return time.Now().Add(ahead), time.Since(begun) }}
+		s.clock = &clock{read: read}
 		store.Now = s.clock.Now
 		noteGap(0)
 		block(10 * day)

@@ -188,10 +188,10 @@ const (
 )
 
 // inactivity finds that nothing is sent any more, in comparison with the same hour of
-// the last two weeks. The pause must have passed by the monotonic clock too, because
-// the other one may jump.
+// the last two weeks. The pause must have passed since the first look too, because the
+// machine may have been switched off.
 func (l *look) inactivity(ctx context.Context) error {
-	if !l.Live {
+	if !l.Live || l.w.Jumped {
 		return nil
 	}
 	pause := func(at time.Time) (time.Duration, bool, error) {

@@ -29,6 +29,9 @@ type Watcher struct {
 	// Shape returns the form of a reply without what varies. It may be nil, and then
 	// new replies are not looked for.
 	Shape func(reply string) string
+	// Jumped is set while the clock of the machine has jumped ahead of the time that Look is
+	// called with. The lines of a mail server that runs on it have jumped too.
+	Jumped bool
 	// New are the failures that an import has just stored, which saves reading them. It
 	// may be nil.
 	New *incident.NewFailures
@@ -37,7 +40,7 @@ type Watcher struct {
 	gatherer *incident.Gatherer // nil before the first look
 	shapes   shapes
 	lists    time.Time // when senders with bad lists were last looked for
-	begun    time.Time // of the first look, with its monotonic time
+	begun    time.Time // of the first look
 }
 
 // Open opens a database that must exist.

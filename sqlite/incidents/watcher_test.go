@@ -326,3 +326,43 @@ func TestANewReplyIsReportedOnce(t *testing.T) {
 		t.Errorf("%d notices, want 1", due)
 	}
 }
+
+// quiet sends mail for two weeks, every hour, and then none for seven hours. It returns
+// how many notices are due then.
+func (s *server) quiet() (due int) {
+	s.t.Helper()
+	for range 15 * 24 {
+		s.delivered(1)
+		s.save()
+		s.now = s.now.Add(time.Hour)
+	}
+	s.look(true)
+	for range 7 {
+		s.now = s.now.Add(time.Hour)
+		due += s.look(true)
+	}
+	return due
+}
+
+func TestAServerThatSendsNothingIsReported(t *testing.T) {
+	s := newServer(t)
+	if due := s.quiet(); due != 1 {
+		t.Errorf("%d notices are due, want 1", due)
+	}
+	s.want("#1 inactivity  , rang true, open true, 0 addresses, backlog false")
+	s.delivered(1)
+	s.save()
+	s.now = s.now.Add(5 * time.Minute)
+	s.look(true)
+	s.want("#1 inactivity  , rang true, open false, 0 addresses, backlog false")
+}
+
+// Its lines have the time of the machine, which has jumped.
+func TestAClockThatHasJumpedIsNoInactivity(t *testing.T) {
+	s := newServer(t)
+	s.w.Jumped = true
+	if due := s.quiet(); due != 0 {
+		t.Errorf("%d notices are due, want none", due)
+	}
+	s.want()
+}
