@@ -39,7 +39,6 @@ import (
 	"github.com/bouncetail/bouncetail/sqlite/dbfile"
 	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/tailer"
-	"github.com/bouncetail/bouncetail/view/report"
 )
 
 // Daemon follows logs.
@@ -209,22 +208,8 @@ func canReadAgain(c *config.Config) bool {
 // watch looks after the pipeline until it ends. stop ends the pipeline, and ctx the daemon.
 func (s *session) watch(ctx context.Context, stop func(), done <-chan error, hangup <-chan os.Signal) (next *config.Config, err error) {
 	notifySystemd(s.log, daemon.SdNotifyReady+"\n"+s.status())
-	// A first start logs what it found, once all that was read is saved.
-	caughtUp := s.s.caughtUp
-	var saved <-chan time.Time
-	var sent int64    // chunks of files that were there at the start
-	read := int64(-1) // their lines, once all are parsed
-	progress := time.NewTicker(2 * time.Second)
-	defer progress.Stop()
-	if caughtUp == nil || len(s.s.positions) > 0 {
-		caughtUp = nil
-		progress.Stop()
-	}
-	showProgress := func() {
-		status := s.status() + "; reading what was there at the start"
-		notifySystemd(s.log, status)
-		s.show(strings.TrimPrefix(status, "STATUS="))
-	}
+	first := s.firstReading()
+	defer first.look.Stop()
 	tick := time.NewTicker(s.interval)
 	defer tick.Stop()
 	stopping := ctx.Done()
@@ -234,46 +219,21 @@ func (s *session) watch(ctx context.Context, stop func(), done <-chan error, han
 			stopping = nil
 			notifySystemd(s.log, daemon.SdNotifyStopping)
 		case err := <-done:
-			if errors.Is(err, context.Canceled) {
-				err = nil // a large transaction was rolled back: its lines will be read again
-			}
 			s.show("")
-			if readsAgain(ctx, err) {
-				s.log.Error("batch not saved, will follow again from the stored positions", "error", err)
-				return next, err
-			}
-			if next == nil && stopping != nil {
+			if next == nil && stopping != nil && !readsAgain(ctx, err) {
 				notifySystemd(s.log, daemon.SdNotifyStopping)
 			}
-			if errors.Is(err, pipeline.ErrReadAgain) {
-				if canReadAgain(&s.c) {
-					s.log.Error("stopped before the last lines could be saved, they will be read again at the next start", "error", err)
-					err = nil
-				} else {
-					err = fmt.Errorf("stopped before the last lines could be saved; those of pipes are lost: %w", err)
-				}
+			return next, s.ended(ctx, err)
+		case chunks := <-first.sent:
+			first.chunks = int64(chunks)
+			s.showReading() // a busy machine may be late with the first look
+		case <-first.look.C:
+			if first.saved(&s.p.Progress) {
+				first.look.Stop()
+				s.endReading(ctx, first.lines)
+			} else {
+				s.showReading()
 			}
-			s.log.Info("stopped", "lines", s.p.Progress.Lines.Load(), "new_records", s.p.Progress.New.Load(), "gaps", s.p.Progress.Gaps.Load())
-			return next, err
-		case chunks := <-caughtUp:
-			caughtUp, saved, sent = nil, time.After(2*time.Second), int64(chunks)
-			showProgress() // a busy machine may be late with the first tick
-		case <-progress.C:
-			showProgress()
-		case <-saved:
-			if saved = nil; read < 0 && s.p.Progress.Chunks.Load() >= sent {
-				read = s.p.Progress.Lines.Load()
-			}
-			if read < 0 || s.p.Progress.Saved.Load() < read { // a busy machine or a full disk, for example
-				saved = time.After(2 * time.Second)
-				continue
-			}
-			progress.Stop()
-			s.show("")
-			if read > 0 {
-				logSummary(ctx, s.log, s.c.Database)
-			}
-			notifySystemd(s.log, s.status())
 		case <-tick.C:
 			if err := s.s.store.Check(); err != nil {
 				stop()
@@ -291,11 +251,25 @@ func (s *session) watch(ctx context.Context, stop func(), done <-chan error, han
 	}
 }
 
-// show prints a line of progress.
-func (s *session) show(line string) {
-	if s.d.Show != nil {
-		s.d.Show(line)
+// ended logs how the pipeline ended, and returns what the daemon makes of its error.
+func (s *session) ended(ctx context.Context, err error) error {
+	if errors.Is(err, context.Canceled) {
+		err = nil // a large transaction was rolled back: its lines will be read again
 	}
+	if readsAgain(ctx, err) {
+		s.log.Error("batch not saved, will follow again from the stored positions", "error", err)
+		return err
+	}
+	if errors.Is(err, pipeline.ErrReadAgain) {
+		if canReadAgain(&s.c) {
+			s.log.Error("stopped before the last lines could be saved, they will be read again at the next start", "error", err)
+			err = nil
+		} else {
+			err = fmt.Errorf("stopped before the last lines could be saved; those of pipes are lost: %w", err)
+		}
+	}
+	s.log.Info("stopped", "lines", s.p.Progress.Lines.Load(), "new_records", s.p.Progress.New.Load(), "gaps", s.p.Progress.Gaps.Load())
+	return err
 }
 
 // tick tells systemd the status, and that all is well unless a stage hangs.
@@ -376,21 +350,4 @@ func openPatiently(ctx context.Context, c config.Config, first bool, open openSt
 			return nil, ctx.Err()
 		}
 	}
-}
-
-// logSummary logs what a first start found.
-func logSummary(ctx context.Context, log *slog.Logger, path string) {
-	r, err := query.OpenReader(ctx, path)
-	if err != nil {
-		log.Debug("cannot summarize the database", "error", err)
-		return
-	}
-	defer r.Close()
-	f, err := report.Summarize(ctx, r)
-	if err != nil {
-		log.Debug("cannot summarize the database", "error", err)
-		return
-	}
-	log.Info("the logs have been read; see bouncetail recipients --state bad", "bad_addresses", f.States["bad"], "failing_addresses", f.States["failing"],
-		"bad_by_reason", f.LogReasons(), "attempts_failed_by_your_own_problems", f.SenderAttempts(), "own_problems", f.LogProblems())
 }
