@@ -22,6 +22,7 @@ import (
 	"github.com/bouncetail/bouncetail/internal/sdlog"
 	"github.com/bouncetail/bouncetail/internal/stdin"
 	"github.com/bouncetail/bouncetail/internal/text"
+	"github.com/bouncetail/bouncetail/sqlite/dbfile"
 	"github.com/bouncetail/bouncetail/view/table"
 )
 
@@ -98,6 +99,9 @@ func (w *firstError) Write(p []byte) (int, error) {
 
 // failed prints an error and returns its exit code.
 func (a *app) failed(called *cobra.Command, err error) int {
+	if c, bad := a.settings(); bad == nil {
+		err = dbfile.Located(c.Database, err)
+	}
 	a.remark("%s: %s", called.CommandPath(), text.PrintableLines(err.Error()))
 	code := exitFailed
 	var usage usageError

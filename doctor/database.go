@@ -13,6 +13,7 @@ import (
 	"github.com/bouncetail/bouncetail/daemon"
 	"github.com/bouncetail/bouncetail/internal/text"
 	"github.com/bouncetail/bouncetail/privacy"
+	"github.com/bouncetail/bouncetail/sqlite/dbfile"
 	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/view/report"
 )
@@ -64,7 +65,7 @@ func (d *examiner) checkDatabase(ctx context.Context) {
 	}
 	defer r.Close()
 	if err := r.CheckKey(ctx, shown, h.ID()); err != nil {
-		d.say(Fail, "", "%v", err)
+		d.say(Fail, "", "%v", dbfile.Located(shown, err))
 		return
 	}
 	size := info.Size()
@@ -131,7 +132,7 @@ func (d *examiner) checkFound(ctx context.Context) {
 	defer r.Close()
 	f, err := report.Summarize(ctx, r)
 	if err != nil {
-		d.say(Fail, "", "%v", err)
+		d.say(Fail, "", "%v", dbfile.Located(d.shown(d.settings.Database), err))
 		return
 	}
 	d.say(OK, "bouncetail recipients --state bad", "%s", f.Sentence())

@@ -539,6 +539,13 @@ func TestDamagedDatabaseIsRefused(t *testing.T) {
 	if d.err == nil || !strings.Contains(words(told), "is damaged") || !strings.Contains(words(told), ".recover") {
 		t.Errorf("it ended with %v and said %s", d.err, words(told))
 	}
+	for _, command := range []string{"status", "report", "explain 4a000001@example.com", "backup " + db + ".copy", "doctor"} {
+		cmd := exec.CommandContext(t.Context(), program(t), append(strings.Fields(command), "--db", db)...)
+		out, _ := cmd.CombinedOutput()
+		if code := cmd.ProcessState.ExitCode(); code == 0 || !strings.Contains(string(out), "database "+db+" is damaged: ") || !strings.Contains(string(out), ".recover") {
+			t.Errorf("bouncetail %s: exit code %d, %s", command, code, out)
+		}
+	}
 }
 
 // TestMemoryIsBounded reads a backlog that contains a line of 200 MB, and then follows

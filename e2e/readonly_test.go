@@ -52,6 +52,8 @@ func TestReadingCommandsNeedNoWritePermission(t *testing.T) {
 		{"recipients --db .", "database . is a directory; name a file with --db"},
 		{"recipients --db bouncetail", "bouncetail is not a database of bouncetail; name another file with --db"},
 		{"recipients allow jane@example.com --db b.db", "use sudo bouncetail"},
+		{"recipients allow jane@example.com --db copy.db", "use sudo bouncetail"}, // without files next to it
+		{"export --cursor crm --db copy.db", "use sudo bouncetail"},
 	} {
 		if _, errs, code := as(strings.Fields(c.args)...); code != 1 || !strings.Contains(errs, c.want) {
 			t.Errorf("bouncetail %s: exit code %d, %swant %q", c.args, code, errs, c.want)
@@ -108,6 +110,17 @@ func TestCommandsSayWhyTheyCannotWrite(t *testing.T) {
 	shell(t, nil, dir, "rm", "-f", "fill", "b.db-wal", "b.db-shm")
 	shell(t, nil, dir, "mount", "-o", "remount,ro", dir)
 	refused("read-only file system")
+
+	// A daemon was killed, and then the file system became read-only.
+	shell(t, nil, dir, "mount", "-o", "remount,rw", dir)
+	shell(t, nil, dir, "sqlite3", "b.db", "UPDATE meta SET value = 1 - value WHERE name = 'clean'", ".shell cp b.db-wal kept")
+	shell(t, nil, dir, "mv", "kept", "b.db-wal")
+	shell(t, nil, dir, "rm", "-f", "b.db-shm")
+	shell(t, nil, dir, "mount", "-o", "remount,ro", dir)
+	out, err := exec.CommandContext(t.Context(), program(t), "recipients", "--db", db).CombinedOutput()
+	if want := "the last changes are in " + db + "-wal"; err == nil || !strings.Contains(string(out), want) {
+		t.Errorf("bouncetail recipients: %v, %swant %q", err, out, want)
+	}
 }
 
 // A file next to the database that another user has left, such as sqlite3 called by root.

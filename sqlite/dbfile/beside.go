@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/mattn/go-sqlite3"
+	"golang.org/x/sys/unix"
 
 	"github.com/bouncetail/bouncetail/internal/filelock"
 	"github.com/bouncetail/bouncetail/internal/openfile"
@@ -42,6 +44,9 @@ func OpenReadOnly(ctx context.Context, path string) (*sql.DB, os.FileInfo, error
 		_ = db.Close()
 		db = sqldb.Connect(path, "ro", pragmas+"&immutable=1")
 		err = checkOurs(ctx, db, path)
+	}
+	if sqldb.CodeOf(err) == sqlite3.ErrCantOpen && !isAtRest(path) && errors.Is(unix.Access(filepath.Dir(path), unix.W_OK), unix.EROFS) {
+		err = fmt.Errorf("database %s: the last changes are in %s-wal, which can be read only where files can be created: %w; copy both to another folder, and name the copy with --db", path, path, unix.EROFS)
 	}
 	if err != nil {
 		if f, openErr := os.Open(path); errors.Is(openErr, os.ErrPermission) {
@@ -109,7 +114,11 @@ func OpenBeside(ctx context.Context, path, pragmas string) (*sql.DB, error) {
 func connectBeside(ctx context.Context, path, pragmas string) (*sql.DB, error) {
 	db := sqldb.Connect(path, "rw", pragmas)
 	if _, err := schemaVersion(ctx, db); err != nil {
-		return nil, errors.Join(cannotCreate(path, fmt.Errorf("database %s: %w", path, err)), db.Close())
+		err = fmt.Errorf("database %s: %w", path, err)
+		if sqldb.CodeOf(err) == sqlite3.ErrReadonly && errors.Is(unix.Access(path, unix.W_OK), os.ErrPermission) {
+			err = Denied(err)
+		}
+		return nil, errors.Join(cannotCreate(path, err), db.Close())
 	}
 	return db, nil
 }

@@ -91,8 +91,21 @@ func NoSpace(err error) bool {
 	return sqldb.CodeOf(err) == sqlite3.ErrFull || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
+// Located adds to an error of SQLite that says that a database is damaged, which any
+// statement may return, which one it is, and the way out. Others are returned as they are.
+func Located(path string, err error) error {
+	e, _ := errors.AsType[sqlite3.Error](err)
+	if e.Code != sqlite3.ErrCorrupt || errors.Is(err, errDamaged) {
+		return err
+	}
+	return damaged(path, e)
+}
+
+// errDamaged marks errors that say what to do about a damaged database.
+var errDamaged = errors.New("is damaged")
+
 func damaged(path string, err error) error {
-	return fmt.Errorf("database %s is damaged: %w; restore a copy, or save what can be saved with: sqlite3 %s .recover | sqlite3 NEW", path, err, path)
+	return fmt.Errorf("database %s %w: %w; restore a copy, or save what can be saved with: sqlite3 %s .recover | sqlite3 NEW", path, errDamaged, err, path)
 }
 
 // Denied adds the way out to an error that says that this user may not do something.
