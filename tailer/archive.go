@@ -63,12 +63,15 @@ func decompress(r io.Reader, kind archive) (io.Reader, func(), error) {
 		z, err := gzip.NewReader(buffered)
 		return z, func() {}, err
 	case zst:
-		z, err := zstd.NewReader(buffered, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(128<<20))
+		z, err := zstd.NewReader(buffered, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxWindow))
 		if err != nil {
 			return nil, nil, err
 		}
 		return z, z.Close, nil
 	case xzip:
+		if err := checkDictionary(buffered); err != nil {
+			return nil, nil, err
+		}
 		z, err := xz.NewReader(buffered)
 		return z, func() {}, err
 	case bz2:
@@ -118,7 +121,7 @@ var errDamaged = errors.New("damaged, or still being written")
 // reads the archive twice: one that does not decompress to its end, because it is being
 // written, is skipped and tried again.
 func (t *Tailer) visitArchive(ctx context.Context, source int, c candidate, f *os.File, kind archive) error {
-	s, size, err := t.streamInArchive(c, kind)
+	s, size, err := t.streamInArchive(ctx, c, kind)
 	if err != nil {
 		if errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, errReplaced) || outOfDescriptors(err) {
 			return err
@@ -153,21 +156,22 @@ func (t *Tailer) visitArchive(ctx context.Context, source int, c candidate, f *o
 // streamInArchive returns the known stream that an archive holds, and the size of
 // its content. It decompresses all of it, unless the archive was read to its end
 // before and not written since: another archive may have got its inode.
-func (t *Tailer) streamInArchive(c candidate, kind archive) (*stream, int64, error) {
-	r, err := openContent(c.path, kind, c.id)
+func (t *Tailer) streamInArchive(ctx context.Context, c candidate, kind archive) (*stream, int64, error) {
+	content, err := openContent(c.path, kind, c.id)
 	if err != nil {
 		return nil, 0, err
 	}
-	defer r.Close()
+	defer content.Close()
+	// The streams with the same beginning; the Tail of each is compared at its
+	// Offset.
+	var alike []*stream
+	r := &slowReader{content, t.meanwhile(ctx, func(s *stream) bool { return slices.Contains(alike, s) })}
 	head := make([]byte, window)
 	n, err := io.ReadFull(r, head)
 	if short := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) && isEnd(r); err != nil && !short {
 		return nil, 0, err
 	}
 	head = head[:n]
-	// The streams with the same beginning; the Tail of each is compared at its
-	// Offset.
-	var alike []*stream
 	for _, s := range t.streams {
 		if m := min(window, s.Offset); m > 0 && s.Cursor == "" && int64(n) >= m && hash(head[:m]) == s.Head {
 			if s.Closed && s.in(c.id) && !c.id.modified.After(s.UpdatedAt) {
@@ -193,7 +197,6 @@ func (t *Tailer) streamInArchive(c candidate, kind archive) (*stream, int64, err
 	check()
 	buf := make([]byte, 64<<10)
 	for n == window {
-		t.o.Heartbeat.Beat()
 		m, err := r.Read(buf)
 		last = append(last, buf[:m]...)
 		size += int64(m)
@@ -213,11 +216,12 @@ func (t *Tailer) streamInArchive(c candidate, kind archive) (*stream, int64, err
 
 // sendArchive sends the content of an archive after the stream's position.
 func (t *Tailer) sendArchive(ctx context.Context, s *stream, c candidate, kind archive) error {
-	r, err := openContent(c.path, kind, c.id)
+	content, err := openContent(c.path, kind, c.id)
 	if err != nil {
 		return err
 	}
-	defer r.Close()
+	defer content.Close()
+	r := &slowReader{content, t.meanwhile(ctx, func(other *stream) bool { return other == s })}
 	return linesOf(r, t.o.MaxLine, newPool(), func(b block) error {
 		if b.end <= s.Offset {
 			return nil

@@ -83,7 +83,7 @@ func (im *Import) file(ctx context.Context, in *Input, progress func(int64)) err
 		return ctx.Err()
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w; the archive is damaged or truncated: lines before the damage were imported; restore the file and import it again", in.Path, err)
+		return fmt.Errorf("%s: %w", in.Path, unreadable(err))
 	}
 	if in.kind != plain {
 		at.Closed = true

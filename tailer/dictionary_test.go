@@ -1,0 +1,67 @@
+package tailer
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"testing"
+
+	"github.com/klauspost/compress/zstd"
+	"github.com/ulikunitz/xz"
+)
+
+// xzWith returns an archive with a dictionary of a size.
+func xzWith(t *testing.T, text string, size int) []byte {
+	t.Helper()
+	var z bytes.Buffer
+	w, err := xz.WriterConfig{DictCap: size}.NewWriter(&z)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(w, text); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return z.Bytes()
+}
+
+func TestTheMemoryOfAnArchiveIsBounded(t *testing.T) {
+	text := numbered(100)
+	// A frame with a window of 2 GB (RFC 8878, 3.1.1.1.2), and an empty last block.
+	window := []byte{0x28, 0xb5, 0x2f, 0xfd, 0x00, 0xa8, 0x01, 0x00, 0x00}
+	// What xz --lzma2=preset=1,dict=1536MiB writes first.
+	dictionary := xzWith(t, text, 8<<20)
+	dictionary[12+4] = 37 // the checksum of the header is not looked at before
+	for _, c := range []struct {
+		name string
+		data []byte
+		kind archive
+		want error
+	}{
+		{"xz -9", xzWith(t, text, maxDictionary), xzip, nil},
+		{"xz with a large dictionary", dictionary, xzip, errDictionary},
+		{"zstd --long=31", window, zst, zstd.ErrWindowSizeExceeded},
+	} {
+		r, end, err := decompress(bytes.NewReader(c.data), c.kind)
+		if err == nil {
+			var got []byte
+			if got, err = io.ReadAll(r); c.want == nil && string(got) != text {
+				t.Errorf("%s: read %d bytes, want %d", c.name, len(got), len(text))
+			}
+			end()
+		}
+		if !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", c.name, err, c.want)
+		}
+	}
+}
+
+func TestADictionaryIsAsTheFormatSays(t *testing.T) {
+	for bits, want := range map[byte]uint64{0: 4 << 10, 1: 6 << 10, 22: 8 << 20, 28: 64 << 20, 37: 1536 << 20} {
+		if got := dictionary(bits); got != want {
+			t.Errorf("dictionary(%d) = %d, want %d", bits, got, want)
+		}
+	}
+}
