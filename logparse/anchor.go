@@ -84,11 +84,12 @@ func (y *years) decideFirst(doubtful *stamp, near time.Time) bool {
 func isLeap(year int) bool { return year%4 == 0 && year%100 != 0 || year%400 == 0 }
 
 const (
-	wholeRead = 1 << 20 // bytes up to which a log is read as a whole
-	samples   = 1024    // of a larger one
-	perSample = 8       // lines of each, if there are others between them
-	prefix    = 8 << 20 // bytes of an archive after which it is looked at how far they go
-	ratio     = 60      // by how much an archive of a log is smaller at most
+	wholeRead = 1 << 20  // bytes up to which a log is read as a whole
+	samples   = 1024     // of a larger one
+	perSample = 8        // lines of each, if there are others between them
+	prefix    = 8 << 20  // bytes of an archive after which it is looked at how far they go
+	unstamped = 64 << 20 // bytes of an archive without a stamp after which none is expected
+	ratio     = 60       // by how much an archive of a log is smaller at most
 )
 
 // withinAYear reports whether a log whose first bytes hold what was taken so
@@ -163,21 +164,24 @@ func lineStamp(line string) (stamp, bool) {
 func (y *years) readAll(r io.Reader, size int64) error {
 	lines := bufio.NewReaderSize(r, 64<<10)
 	looked := false
+	rest := false // of a long line
 	for n := int64(0); ; {
-		line, err := lines.ReadSlice('\n')
-		n += int64(len(line))
+		part, err := lines.ReadSlice('\n')
+		n += int64(len(part))
 		if n > prefix && !looked {
 			if looked = true; y.withinAYear(n, size) {
 				y.last, y.turns = y.first, 0
 				return nil
 			}
 		}
-		whole := err == nil
-		if !y.take(string(line)) {
+		if y.first.month == 0 && n > unstamped {
 			return nil
 		}
-		for !whole && errors.Is(err, bufio.ErrBufferFull) { // the rest of a long line
-			_, err = lines.ReadSlice('\n')
+		if !rest && !y.take(string(part)) {
+			return nil
+		}
+		if rest = errors.Is(err, bufio.ErrBufferFull); rest {
+			continue
 		}
 		if err == io.EOF {
 			return nil

@@ -2,6 +2,7 @@ package logparse_test
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -204,6 +205,27 @@ func TestAnchorOfALargeLogOfThreeYears(t *testing.T) {
 	}
 	if log.Len() < 2<<20 {
 		t.Errorf("the log has %d bytes, too few to be sampled", log.Len())
+	}
+}
+
+// endless is an archive of gigabytes that holds no line.
+type endless struct{ read int64 }
+
+func (e *endless) Read(p []byte) (int, error) {
+	if e.read += int64(len(p)); e.read > 1<<30 {
+		return 0, errors.New("a gigabyte was read")
+	}
+	return len(p), nil
+}
+
+func TestAnchorOfAnArchiveWithoutLines(t *testing.T) {
+	zeros := &endless{}
+	open := func() (io.ReadCloser, error) { return io.NopCloser(zeros), nil }
+	if got := logparse.Anchor(open, 1<<20, noon, time.UTC); !got.Equal(noon) {
+		t.Errorf("got %s, want %s", got, noon)
+	}
+	if zeros.read > 100<<20 {
+		t.Errorf("%d bytes were read for a stamp, want not more than 64 MB", zeros.read)
 	}
 }
 
