@@ -127,6 +127,28 @@ func TestAVacuumedJournalIsAGap(t *testing.T) {
 	}
 }
 
+// A log in a directory that cannot be listed was reported as missing.
+func TestADirectoryThatCannotBeListedIsExplained(t *testing.T) {
+	t.Parallel()
+	if os.Getuid() != 0 {
+		t.Skip("SKIPPED: root is needed to run a command as another user")
+	}
+	dir := shared(t)
+	logs, db := filepath.Join(dir, "logs"), filepath.Join(dir, "db")
+	shell(t, nil, dir, "install", "-d", "-m", "0711", logs)
+	shell(t, nil, dir, "install", "-d", "-o", "65534", db)
+	log := newMailLog(t)
+	log.messages(0, 10)
+	write(t, filepath.Join(logs, "mail.log"), log.all.String())
+	d := startAs(t, &syscall.Credential{Uid: 65534, Gid: 65534}, "--db", filepath.Join(db, "b.db"), filepath.Join(logs, "mail.log"))
+	waitFor(t, "the daemon to report it", func() bool {
+		return strings.Contains(d.said.String(), "permission denied; the user of the daemon must be able to list the directory")
+	})
+	shell(t, nil, dir, "chmod", "0755", logs)
+	eventually(t, filepath.Join(db, "b.db"), countBounces, "10")
+	d.stop()
+}
+
 // A reload loses no line of a pipe: neither those that could not be saved before it, nor
 // those that come meanwhile.
 func TestAReloadLosesNoLineOfAPipe(t *testing.T) {

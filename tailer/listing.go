@@ -276,12 +276,26 @@ func (t *Tailer) reportAbsent(source int, files []candidate) {
 	if _, err := os.Stat(filepath.Dir(l.text)); err != nil && (!l.variable() || !errors.Is(err, fs.ErrNotExist)) {
 		t.report(what, err)
 	} else if !t.scanned || t.o.Now().Sub(l.absentSince) > writerGrace {
-		err := errors.New("no such file yet")
-		if info, statErr := os.Stat(l.text); statErr == nil {
-			if other := openfile.Check(l.text, info); other != nil {
-				err = fmt.Errorf("%w; name a log file, or a glob", other)
-			}
-		}
-		t.report(what, err)
+		t.report(what, l.whyAbsent())
 	}
+}
+
+// whyAbsent returns why a source has no live file.
+func (l *listing) whyAbsent() error {
+	f, err := openNow(filepath.Dir(l.text)) // rotated files are searched in it
+	if err == nil {
+		err = f.Close()
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("%w; the user of the daemon must be able to list the directory", err)
+	}
+	switch info, err := os.Stat(l.text); {
+	case err == nil:
+		if other := openfile.Check(l.text, info); other != nil {
+			return fmt.Errorf("%w; name a log file, or a glob", other)
+		}
+	case !errors.Is(err, fs.ErrNotExist) && !l.variable():
+		return err
+	}
+	return errors.New("no such file yet")
 }
