@@ -17,13 +17,7 @@ import (
 //	12:57:36 23/11/2026   12:57:36.123 2026-11-23   12:57:36 23.11.2026
 //	Nov 3 12:57:36 2026   2026 Nov 23 12:57:36.123   Mon, 23 Nov 2026 12:57:36 +0000   nov. 23 12:57:36 CET
 func (s *stamp) cutAny(text string) (rest string, ok bool) {
-	if text != "" && 'a' <= text[0]|0x20 && text[0]|0x20 <= 'z' { // most texts are turned away by their first word
-		name, _ := cutDatePart(text)
-		if month, _ := monthOf(name); month == 0 && !isWeekday(name) && !isMonthWord(name) {
-			return "", false
-		}
-	}
-	if text == "" {
+	if text == "" || !mayBeginDate(text) {
 		return "", false
 	}
 	if !isDigit(text[0]) {
@@ -34,28 +28,42 @@ func (s *stamp) cutAny(text string) (rest string, ok bool) {
 			}
 		}
 	}
-	// Not by a list of functions: the stamp would be moved to the heap.
-	*s = stamp{}
-	if rest, ok := s.cutNumeric(text); ok && s.endsBefore(rest) {
-		return rest, true
-	}
-	*s = stamp{}
-	if rest, ok := s.cutClockDate(text); ok && s.endsBefore(rest) {
-		return rest, true
-	}
-	*s = stamp{}
-	if rest, ok := s.cutDigits(text); ok && s.endsBefore(rest) {
-		return rest, true
-	}
-	*s = stamp{}
-	if rest, ok := s.cutNamed(text); ok && s.endsBefore(rest) {
-		return rest, true
-	}
-	*s = stamp{}
-	if rest, ok := s.cutTAI64N(text); ok && s.endsBefore(rest) {
-		return rest, true
+	for form := range dateForms {
+		*s = stamp{}
+		if rest, ok := s.cutForm(form, text); ok && s.endsBefore(rest) {
+			return rest, true
+		}
 	}
 	return "", false
+}
+
+// dateForms is how many forms cutForm reads.
+const dateForms = 5
+
+// cutForm reads one form of a date. This is no list of functions, because the stamp
+// would be moved to the heap.
+func (s *stamp) cutForm(form int, text string) (rest string, ok bool) {
+	switch form {
+	case 0:
+		return s.cutNumeric(text)
+	case 1:
+		return s.cutClockDate(text)
+	case 2:
+		return s.cutDigits(text)
+	case 3:
+		return s.cutNamed(text)
+	}
+	return s.cutTAI64N(text)
+}
+
+// mayBeginDate turns most texts that begin with a letter away by their first word.
+func mayBeginDate(text string) bool {
+	if c := text[0] | 0x20; c < 'a' || 'z' < c {
+		return true
+	}
+	name, _ := cutDatePart(text)
+	month, _ := monthOf(name)
+	return month > 0 || isWeekday(name) || isMonthWord(name)
 }
 
 // endsBefore reports whether what follows a stamp may follow one.
@@ -152,18 +160,15 @@ func (s *stamp) cutDate(text string) (string, bool) {
 	if mark == '.' {
 		text = strings.TrimPrefix(text, ".")
 	}
-	year, month, day := first, second, third
-	if len(first) != 4 {
-		year, month, day = third, second, first
-		if mark == '/' { // 23/11/2026 or 11/23/2026; up to 12 both are possible
-			if number(first) <= 12 && number(second) > 12 {
-				month, day = first, second
-			} else if number(first) <= 12 && first != second {
-				return "", false
-			}
-		} else if mark == '-' && number(first) <= 12 && number(second) > 12 { // 11-23-2026
-			month, day = first, second
-		}
+	year, month, day := third, second, first
+	monthFirst := number(first) <= 12 && number(second) > 12
+	switch {
+	case len(first) == 4:
+		year, month, day = first, second, third
+	case monthFirst && (mark == '/' || mark == '-'): // 11/23/2026, 11-23-2026
+		month, day = first, second
+	case mark == '/' && number(first) <= 12 && first != second: // 11/10/2026 may be both
+		return "", false
 	}
 	if len(year) != 4 || len(day) < 1 || len(day) > 2 || len(month) > 2 {
 		return "", false
@@ -198,7 +203,7 @@ func (s *stamp) cutDigits(text string) (string, bool) {
 		return s.cutTime(clock[:2] + ":" + clock[2:4] + ":" + clock[4:] + after)
 	case 10:
 		nsec := 0
-		if len(rest) > 1 && (rest[0] == '.' || rest[0] == ',') && isDigit(rest[1]) {
+		if beginsFraction(rest) {
 			nsec, rest = cutFraction(rest)
 		}
 		s.set(time.Unix(int64(number(all)), int64(nsec)))
@@ -240,7 +245,10 @@ func unixTime(n int64) time.Time {
 	return time.Unix(0, n)
 }
 
-func (s *stamp) plausible() bool { return 1990 <= s.year && s.year < 2100 }
+func (s *stamp) plausible() bool { return isYear(s.year) }
+
+// isYear reports whether a number may be the year of a line of a log.
+func isYear(n int) bool { return 1990 <= n && n < 2100 }
 
 // cutClockAnd reads a clock and its fraction, and leaves what follows.
 func (s *stamp) cutClockAnd(text string) (string, bool) {
@@ -255,7 +263,7 @@ func (s *stamp) cutClockAnd(text string) (string, bool) {
 	ok := s.cutClock(text[:8])
 	s.day = day
 	rest := text[8:]
-	if len(rest) > 1 && (rest[0] == '.' || rest[0] == ',') && isDigit(rest[1]) {
+	if beginsFraction(rest) {
 		nsec, after := cutFraction(rest)
 		if rest[0] == '.' || after == "" || after[0] != '.' && after[0] != ',' { // not a column: "12:57:36,192.0.2.7"
 			s.nsec, rest = nsec, after
@@ -267,21 +275,16 @@ func (s *stamp) cutClockAnd(text string) (string, bool) {
 			s.hour += 12
 		}
 	}
-	switch {
-	case strings.HasPrefix(rest, "Z"), strings.HasPrefix(rest, "z"):
-		s.zoned, rest = true, rest[1:]
-	case rest != "" && (rest[0] == '+' || rest[0] == '-'):
-		end := 1
-		for end < len(rest) && (isDigit(rest[end]) || rest[end] == ':' && end == 3) {
-			end++
-		}
-		zone := strings.TrimSuffix(rest[:end], ":")
-		if !s.setZone(zone) {
-			return "", false
-		}
-		rest = rest[len(zone):]
+	if rest == "" || strings.IndexByte("Zz+-", rest[0]) < 0 {
+		return rest, ok
 	}
-	return rest, ok
+	if rest[0]|0x20 == 'z' {
+		s.zoned = true
+		return rest[1:], ok
+	}
+	offset, rest, found := cutOffset(rest)
+	s.zoned, s.offset = found, offset
+	return rest, ok && found
 }
 
 // cutHalf reads the half of a day behind a clock: "AM", " PM", "pm", " p. m.". A host may
@@ -317,46 +320,9 @@ func (s *stamp) cutTime(text string) (string, bool) {
 	return s.cutZoneWord(rest), true
 }
 
-// cutZoneWord cuts a zone off that stands apart, if there is one.
-func (s *stamp) cutZoneWord(rest string) string {
-	if !s.zoned && strings.HasPrefix(rest, " ") {
-		word, after := cutWord(rest[1:])
-		if s.setZone(word) {
-			return after
-		}
-	}
-	return rest
-}
-
-// setZone takes a zone: a name that means one, +0100, +01:00 or -03. It also
-// steps over names that mean several.
-func (s *stamp) setZone(word string) bool {
-	if minutes, known := zoneNames[word]; known {
-		s.zoned, s.offset = true, minutes*60
-		return true
-	}
-	if vagueZones[word] {
-		return true
-	}
-	if len(word) > 3 && hasAnyPrefix(word, "GMT", "UTC") { // GMT+0100, as JavaScript prints it
-		word = word[3:]
-	}
-	if len(word) < 3 || word[0] != '+' && word[0] != '-' {
-		return false
-	}
-	sign, rest := word[0], strings.Replace(word[1:], ":", "", 1)
-	digits, tail := leadingDigits(rest)
-	if tail != "" || len(digits) != 2 && len(digits) != 4 {
-		return false
-	}
-	s.zoned, s.offset = true, number(digits[:2])*3600
-	if len(digits) == 4 {
-		s.offset += number(digits[2:]) * 60
-	}
-	if sign == '-' {
-		s.offset = -s.offset
-	}
-	return true
+// beginsFraction reports whether the fraction of a second follows.
+func beginsFraction(text string) bool {
+	return len(text) > 1 && (text[0] == '.' || text[0] == ',') && isDigit(text[1])
 }
 
 // cutFraction reads ".123456" as nanoseconds.
@@ -367,26 +333,6 @@ func cutFraction(text string) (nsec int, rest string) {
 		unit /= 10
 	}
 	return nsec, rest
-}
-
-func leadingDigits(text string) (digits, rest string) {
-	n := 0
-	for n < len(text) && n < 20 && isDigit(text[n]) {
-		n++
-	}
-	return text[:n], text[n:]
-}
-
-// leading returns how many digits a text begins with.
-func leading(text string) int {
-	digits, _ := leadingDigits(text)
-	return len(digits)
-}
-
-// number is the value of digits.
-func number(s string) int {
-	n, _ := digits(s)
-	return n
 }
 
 // cutWord cuts what stands before the next space or delimiter off. It returns no

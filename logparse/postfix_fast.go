@@ -162,8 +162,6 @@ func fastDSN(s string) bool {
 	return len(s) == len("5.1.1") && isDigit(s[0]) && s[1] == '.' && isDigit(s[2]) && s[3] == '.' && isDigit(s[4])
 }
 
-func isDigit(c byte) bool { return '0' <= c && c <= '9' }
-
 // fastRelay reads "mx.b.example[192.0.2.1]:25", or "none".
 func fastRelay(s string, r *bounce.Reply) bool {
 	if s == "none" {

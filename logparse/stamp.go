@@ -150,58 +150,20 @@ func (s *stamp) cutISO(line string) (string, bool) {
 	if !known || len(rest) == 0 || rest[0] != ' ' && (rest[0] != '"' || !s.zoned) {
 		return "", false
 	}
-	rest = rest[1:]
-	if s.exim && len(rest) > 0 && rest[0] == '[' {
-		for i := 1; i < len(rest); i++ {
-			if rest[i] == ']' && i+1 < len(rest) && rest[i+1] == ' ' {
-				return rest[i+2:], true
-			}
-			if !isDigit(rest[i]) {
-				break
-			}
-		}
+	if rest = rest[1:]; s.exim {
+		rest = withoutProcess(rest)
 	}
 	return rest, true
 }
 
-func (s *stamp) cutZone(b string) (string, bool) {
-	if len(b) == 0 || b[0] == ' ' {
-		return b, true
-	}
-	if b[0] == 'Z' {
-		s.zoned = true
-		return b[1:], true
-	}
-	if b[0] != '+' && b[0] != '-' || len(b) < 5 {
-		return "", false
-	}
-	hours, ok := digits(b[1:3])
-	minutesAt := 3
-	if b[3] == ':' {
-		minutesAt = 4
-	}
-	if !ok || len(b) < minutesAt+2 {
-		return "", false
-	}
-	minutes, ok := digits(b[minutesAt : minutesAt+2])
-	if !ok {
-		return "", false
-	}
-	s.zoned, s.offset = true, hours*3600+minutes*60
-	if b[0] == '-' {
-		s.offset = -s.offset
-	}
-	return b[minutesAt+2:], true
-}
-
-func digits(b string) (n int, ok bool) {
-	for _, c := range b {
-		if c < '0' || '9' < c {
-			return 0, false
+// withoutProcess takes "[88] " off.
+func withoutProcess(rest string) string {
+	if strings.HasPrefix(rest, "[") {
+		if process, after, found := strings.Cut(rest[1:], "] "); found && isNumber(process) {
+			return after
 		}
-		n = 10*n + int(c-'0')
 	}
-	return n, true
+	return rest
 }
 
 // time returns the stamp's time in a year, and in a zone where it names none.

@@ -15,18 +15,6 @@ func makeSet(words string) map[string]bool {
 	return set
 }
 
-// zoneNames are abbreviations that mean one zone only, with their offsets from
-// UTC in minutes. Others (CST, IST, BST) mean several; the settings decide then.
-var zoneNames = map[string]int{
-	"UTC": 0, "GMT": 0, "Z": 0, "UCT": 0, "WET": 0, "WEST": 60, "CET": 60, "MET": 60, "MEZ": 60, "MESZ": 120, "CEST": 120, "MEST": 120, "EET": 120, "EEST": 180, "MSK": 180,
-	"EST": -300, "EDT": -240, "CDT": -300, "MDT": -360, "MST": -420, "PST": -480, "PDT": -420, "AKST": -540, "AKDT": -480, "HST": -600,
-	"NST": -210, "NDT": -150, "ADT": -180, "BRT": -180, "SAST": 120, "JST": 540, "KST": 540, "HKT": 480, "AWST": 480,
-	"ACST": 570, "ACDT": 630, "AEST": 600, "AEDT": 660, "NZST": 720, "NZDT": 780,
-}
-
-// vagueZones are abbreviations that mean several zones.
-var vagueZones = makeSet("CST IST BST AST SST WIB WITA WIT PKT")
-
 // compactLevels are the levels of "log show --style compact" of macOS.
 var compactLevels = makeSet("A Db Df E I")
 
@@ -91,8 +79,7 @@ func isOtherProgram(tag string) bool {
 	if at := strings.IndexByte(tag, '/'); at > 0 {
 		return otherPrograms[tag[:at]] || strings.HasPrefix(tag, "postfix") && !postfixDaemons[tag[strings.LastIndexByte(tag, '/')+1:]]
 	}
-	return otherPrograms[tag] || hasAnyPrefix(tag, "php", "python", "dovecot-", "fail2ban.", "rspamd_", "policyd", "mailman", "nginx-", "apache", "opensmtpd-filter", "filter-", "ossec-", "wazuh-", "zabbix_") ||
-		isHelper(tag)
+	return otherPrograms[tag] || hasAnyPrefix(tag, otherFamilies...) || isHelper(tag)
 }
 
 // isHelper reports whether a tag is that of a program around a mail server, which is
@@ -129,6 +116,12 @@ func isServerName(tag, server string) bool {
 func isTaskStream(name string) bool {
 	at := strings.LastIndexByte(name, '/')
 	return at > 0 && len(name)-at-1 == 32 && strings.Trim(name[at+1:], "0123456789abcdef") == ""
+}
+
+// otherFamilies begin the names of such programs.
+var otherFamilies = []string{
+	"php", "python", "dovecot-", "fail2ban.", "rspamd_", "policyd", "mailman", "nginx-", "apache",
+	"opensmtpd-filter", "filter-", "ossec-", "wazuh-", "zabbix_",
 }
 
 var otherPrograms = makeSet(`dovecot sshd sshd-session kernel systemd systemd-logind CRON cron crond anacron sudo su login
