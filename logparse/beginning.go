@@ -154,8 +154,13 @@ func opensmtpdOldEvent(rest string) bool {
 // eximWords reports whether Exim writes a line that begins so into its main log
 // without a message's id.
 func eximWords(body string) bool {
-	return eximIDLength(body) > 0 || hasAnyPrefix(body, "Start queue run", "End queue run", "exim 4.", "exim 5.", "H=", "SMTP ", "TLS ", "no host name found", "no IP address found",
-		"Warning: ", "cwd=", "unexpected disconnection", "rejected ", "Connection from", "connection from", "refused connection", "daemon ", "pid ", "SIG", "unqualified ", "vrfy ", "expn ")
+	return eximIDLength(body) > 0 || hasAnyPrefix(body, eximBeginnings...)
+}
+
+var eximBeginnings = []string{
+	"Start queue run", "End queue run", "exim 4.", "exim 5.", "H=", "SMTP ", "TLS ", "no host name found", "no IP address found",
+	"Warning: ", "cwd=", "unexpected disconnection", "rejected ", "Connection from", "connection from", "refused connection",
+	"daemon ", "pid ", "SIG", "unqualified ", "vrfy ", "expn ",
 }
 
 // mayBeWrapped reports whether a line with a usual header may hold another header
@@ -189,7 +194,8 @@ func passesOn(tag, text string) bool {
 	if strings.IndexByte(tag, '-') > 0 && strings.IndexByte(tag, '/') < 0 && isHelper(tag) && beginsLine(text) {
 		return true
 	}
-	return tag == "kernel" && beginsWithTag(text) || strings.HasPrefix(tag, "postfix") && strings.IndexByte(tag, '/') > 0 && tagOf(text) == "postfix"
+	return tag == "kernel" && beginsWithTag(text) ||
+		strings.HasPrefix(tag, "postfix") && strings.IndexByte(tag, '/') > 0 && tagOf(text) == "postfix"
 }
 
 // mayBeginHeader reports whether a text may begin with a stamp, a priority, an
@@ -241,24 +247,31 @@ func cutSource(text string) string {
 		return value
 	}
 	if rest, found := strings.CutPrefix(text, "[pod/"); found {
-		if end := strings.IndexByte(rest, ']'); end > 0 && strings.IndexByte(rest[:end], ' ') < 0 {
-			return strings.TrimLeft(rest[end+1:], " ")
+		if pod, line, found := strings.Cut(rest, "]"); found && pod != "" && strings.IndexByte(pod, ' ') < 0 {
+			return strings.TrimLeft(line, " ")
 		}
 	}
+	return withoutFileName(text)
+}
+
+// maxFileName bounds the name of a file with the number of a line.
+const maxFileName = 300
+
+// withoutFileName takes the name of a file and the number of a line off, as grep prints
+// them, up to what begins a line.
+func withoutFileName(text string) string {
 	var s stamp
 	if _, ok := s.cutAny(text); ok {
 		return text
 	}
-	// grep's name of a file and number of a line, up to what begins a line.
-	for at := 0; at < min(len(text), 300) && text[at] != ' ' && text[at] != '{' && text[at] != '<'; at++ {
-		if c := text[at]; (c == ':' || c == '-') && at+1 < len(text) {
-			after := text[at+1:]
-			if c == '-' && leading(text) == at && len(after) > 3 && after[3] == '-' {
-				return text // 23-Nov-26
-			}
-			if after[0] != ' ' && beginsLine(after) {
-				return after
-			}
+	for at := 0; at < min(len(text)-1, maxFileName) && strings.IndexByte(" {<", text[at]) < 0; at++ {
+		after := text[at+1:]
+		switch {
+		case text[at] != ':' && text[at] != '-' || after[0] == ' ':
+		case text[at] == '-' && leading(text) == at && len(after) > 3 && after[3] == '-': // 23-Nov-26
+			return text
+		case beginsLine(after):
+			return after
 		}
 	}
 	return text

@@ -72,7 +72,10 @@ func (p *Parser) readBroken(line string, yield func(*bounce.Event)) bool {
 	if text == "" { // pages double the ends of lines
 		return true
 	}
-	if _, stamped := lineStamp(line); stamped || text[0] == '{' || strings.HasPrefix(text, "__") || len(e.Object)+len(line) > maxBroken || strings.Count(string(e.Object), "\n") == maxBreaks {
+	if len(e.Object)+len(line) > maxBroken || strings.Count(string(e.Object), "\n") == maxBreaks {
+		return false
+	}
+	if _, stamped := lineStamp(line); stamped || text[0] == '{' || strings.HasPrefix(text, "__") {
 		return false
 	}
 	e.Object = append(append(e.Object, '\n'), strings.TrimRight(line, "\r")...)

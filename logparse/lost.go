@@ -3,7 +3,6 @@ package logparse
 import (
 	"strings"
 
-	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/internal/lazyre"
 )
 
@@ -47,9 +46,14 @@ func usualForm(line string) string {
 }
 
 var (
-	entities    = strings.NewReplacer("&lt;", "<", "&gt;", ">", "&quot;", `"`, "&nbsp;", " ", "&amp;", "&", `\u003c`, "<", `\u003e`, ">", `\=`, "=")
-	upperFields = strings.NewReplacer("TO=", "to=", "STATUS=", "status=", "STAT=", "stat=", "DELAY=", "delay=", "EVPID=", "evpid=", "RESULT=", "result=")
+	entities = strings.NewReplacer(
+		"&lt;", "<", "&gt;", ">", "&quot;", `"`, "&nbsp;", " ", "&amp;", "&", `\u003c`, "<", `\u003e`, ">", `\=`, "=")
+	upperFields = strings.NewReplacer(
+		"TO=", "to=", "STATUS=", "status=", "STAT=", "stat=", "DELAY=", "delay=", "EVPID=", "evpid=", "RESULT=", "result=")
 )
+
+// eximMark matches the mark of a delivery or a failure.
+const eximMark = `(?:\*\*|==|=>|->|>>)`
 
 const lostEximID = `[0-9A-Za-z]{5,64}-[0-9A-Za-z]{4,20}-[0-9A-Za-z]{2,8} ?`
 
@@ -62,16 +66,19 @@ var (
 	// Plain words are before the queue ID.
 	lostBehindWords = lazyre.New(`^[^<>()@="]{1,100}\b[0-9A-Za-z]{5,64}: ?` + lostFields)
 	// An id of Exim's, of whatever length its parts will have, or none.
-	lostExim = lazyre.New(`^(?:(?:` + lostEximID + `)?(?:\*\*|==|=>|->|>>)[ ;,|]{1,3}|` + lostEximID + `(?:\*\*|==|=>|->|>>))(?:[^ ;,|]*(?:@|R=)|[^ ;,|]+ <[^<> ]*@)`)
+	lostExim = lazyre.New(`^(?:(?:` + lostEximID + `)?` + eximMark + `[ ;,|]{1,3}|` + lostEximID + eximMark + `)` +
+		`(?:[^ ;,|]*(?:@|R=)|[^ ;,|]+ <[^<> ]*@)`)
 	// The id was shortened or masked.
-	lostEximMasked = lazyre.New(`^[^\s<>@=:]{1,64} (?:\*\*|==|=>|->|>>) [^\s@]+@[^\s@]+ (?:<[^<>]*> |\([^()]*\) )*(?:[A-Z]+=\S|routing defer|defer \()`)
+	lostEximMasked = lazyre.New(`^[^\s<>@=:]{1,64} ` + eximMark + ` [^\s@]+@[^\s@]+ (?:<[^<>]*> |\([^()]*\) )*` +
+		`(?:[A-Z]+=\S|routing defer|defer \()`)
 	// Plain words are before it.
-	lostEximBehindWords = lazyre.New(`^[^<>()@="]{1,100}\b` + eximIDPattern + ` (?:\*\*|==|=>|->|>>) `)
+	lostEximBehindWords = lazyre.New(`^[^<>()@="]{1,100}\b` + eximIDPattern + ` ` + eximMark + ` `)
 	// What OpenSMTPD delivers, and the kinds of version 5.
 	lostOpenSMTPD    = lazyre.New(`^[^<>"=]{0,100}\b(?:mta|mda)[ ,;|]{1,3}(?:event=)?delivery\b`)
 	lostOpenSMTPDOld = lazyre.New(`^[^<>"=]{0,100}(?:relay|delivery): (?:Ok|TempFail|PermFail|Loop|Expire) for `)
 	// As exim -v prints it, perhaps into a field of an object.
-	lostEximVerbose = lazyre.New(`^((?:[^<>@="]{0,60}[|:] |(?:[^\s<>@="]{1,60} ){1,4}|\{"[^<>@=]{1,200}": ?" ?)?)(?:\d+ )?(?:\*\*|==|=>|->) \S+@[^\s:]+` +
+	lostEximVerbose = lazyre.New(`^((?:[^<>@="]{0,60}[|:] |(?:[^\s<>@="]{1,60} ){1,4}|\{"[^<>@=]{1,200}": ?" ?)?)` +
+		`(?:\d+ )?(?:\*\*|==|=>|->) \S+@[^\s:]+` +
 		`(?: (?:.* )?R=\S+ (?:(?:.* )?T=\S|defer \(|: )| routing defer \(| ?: (?:Unrouteable address|retry timeout exceeded)(?:$|\\n"|"))`)
 )
 
@@ -192,151 +199,4 @@ func losesEximBehindWords(body string) bool {
 		}
 	}
 	return false
-}
-
-// findDelivery looks for a delivery anywhere in a line whose header is not known, up to
-// the length of the longest, and returns whose it is.
-func findDelivery(line string) (mta bounce.MTA, found bool) {
-	line = line[:min(len(line), longest)]
-	if mta, found = findFields(line); found {
-		return mta, true
-	}
-	line = usualForm(line)
-	stat := strings.LastIndex(line, "stat=")
-	delay := max(strings.LastIndex(line, "delay="), strings.LastIndex(line, "dsn="))
-	for at := strings.Index(line, ": to="); at > 0; {
-		if isQueueID(line[:at]) {
-			switch {
-			case (bracketsRecipient(line[at+len(": to="):]) || strings.Contains(line[at:], "relay=")) && hasOutcome(line[at:]):
-				return bounce.Postfix, true
-			case at < delay && delay < stat:
-				return bounce.Sendmail, true
-			case isCutDelivery(line, at):
-				return bounce.Postfix, true
-			}
-		}
-		next := strings.Index(line[at+1:], ": to=")
-		if next < 0 {
-			break
-		}
-		at += 1 + next
-	}
-	if losesID(line) {
-		return bounce.Postfix, true
-	}
-	if before, after, found := strings.Cut(line, ": from=<"); found && isQueueID(before) && strings.Contains(after, ">, status=expired, returned to sender") {
-		return bounce.Postfix, true
-	}
-	for _, mark := range [...]string{"relay: ", "delivery: "} {
-		if at := strings.Index(line, mark); at >= 0 && strings.Contains(line[at:], "Fail for ") && strings.Contains(line[at:], " stat=") {
-			return bounce.OpenSMTPD, true
-		}
-	}
-	for _, mark := range [...]string{" ** ", " == ", " => ", " -> ", " >> "} {
-		if at := strings.Index(line, mark); at >= 16 && (endsWithEximID(line[:at], 16) || endsWithEximID(line[:at], 23)) {
-			return bounce.Exim, true
-		}
-	}
-	if containsAny(line, " R=", " routing defer (", ": Unrouteable address", ": retry timeout") {
-		if m := lostEximVerbose.FindStringSubmatch(line); m != nil && !endsWithOtherProgram(m[1]) {
-			return bounce.Exim, true
-		}
-	}
-	if at := strings.Index(line, " evpid="); at > 0 && (strings.HasSuffix(line[:at], " delivery") || strings.Contains(line[at:], " result=")) {
-		return bounce.OpenSMTPD, true
-	}
-	if at := strings.Index(line, `"to=`); at > 0 && at < delay && delay < stat && strings.Contains(line[at:], " mailer=") {
-		return bounce.Sendmail, true // FortiMail puts the lines of its Sendmail into a field
-	}
-	return "", false
-}
-
-// isCutDelivery reports whether a line has the tag of a delivery agent of Postfix before
-// the queue ID that ends at a place and no status behind it.
-//
-//	INFO postfix/smtp[474]: 4XabcZ1y2z: to=< <a@b.example> >, relay=
-func isCutDelivery(line string, at int) bool {
-	before := strings.TrimRight(line[:strings.LastIndexByte(line[:at], ' ')+1], " ")
-	tag, pid, after, _ := cutAnyTag(before[strings.LastIndexByte(before, ' ')+1:])
-	return pid != "" && after == "" && deliveryAgents[postfixDaemon(tag)] && strings.HasPrefix(line[at+len(": to="):], "<") && !strings.Contains(line[at:], "status=")
-}
-
-// bracketsRecipient reports whether a text begins with a recipient in brackets, as
-// Postfix separates it from its other fields.
-func bracketsRecipient(text string) bool {
-	list, rest := cutBracketed(text)
-	return strings.HasPrefix(text, "<") && (list == "" || rest != "" && rest[0] != ' ')
-}
-
-// losesID reports whether a line has a recipient and the fields of Postfix up to the
-// status, but no queue ID before them. A reply may quote a line of another log, and other
-// programs write such fields.
-func losesID(line string) bool {
-	at := strings.Index(line, "to=<")
-	if at < 0 || at > 0 && strings.IndexByte(" \"':", line[at-1]) < 0 || strings.Contains(line[:at], " said: ") || endsWithOtherProgram(line[:at]) {
-		return false
-	}
-	_, after := cutBracketed(line[at+len("to="):])
-	words := strings.TrimRight(line[:at], " ")
-	if words != "" && isWord(words[len(words)-1:]) && !containsAny(line[at:], "delay=", "dsn=") {
-		return false // "sending a mail to=<"
-	}
-	return hasAnyPrefix(after, ", relay=", ", orig_to=<") && hasOutcome(line[at:])
-}
-
-// hasOutcome reports whether a recipient is followed by the outcome of a delivery of
-// Postfix, with its other fields or a reason. It may have been cut off behind them.
-func hasOutcome(text string) bool {
-	for at := 0; ; {
-		next := strings.Index(text[at:], "status=")
-		if next < 0 {
-			return false
-		}
-		fields := strings.Contains(text[:at+next], "delay=") || strings.Contains(text[:at+next], "dsn=")
-		at += next + len("status=")
-		rest := strings.TrimLeft(text[at:], `"'\<`)
-		word, _ := cutWord(rest)
-		if fields && word != "" && isWord(word) && !isProbe(text[at-len("status="):]) && strings.HasPrefix(rest[len(word):], " (") {
-			return true // perhaps of a later version
-		}
-		for _, outcome := range [...]string{"sent", "bounced", "deferred", "expired", "SOFTBOUNCE"} {
-			if fields && strings.HasPrefix(outcome, rest) {
-				return true
-			}
-			if reason, found := strings.CutPrefix(rest, outcome); found && (fields || strings.HasPrefix(reason, " (")) {
-				return true
-			}
-		}
-	}
-}
-
-// endsWithOtherProgram reports whether a text ends with the tag of a program that is no
-// mail server: "newsletter[12]: ", "notify: ".
-func endsWithOtherProgram(text string) bool {
-	text = strings.TrimRight(text, " ")
-	tag, pid, after, marked := cutAnyTag(text[strings.LastIndexByte(text, ' ')+1:])
-	if !marked || after != "" || isDaemonTag(tag) || isServerTag(tag) || postfixDaemons[tag] || isLevel(tag) || isFacility(tag) {
-		return false
-	}
-	return pid != "" || isWord(tag)
-}
-
-// isProbe reports whether a status is that of the probe of an address.
-func isProbe(status string) bool {
-	return hasAnyPrefix(status, "status=deliverable", "status=undeliverable")
-}
-
-// isQueueID reports whether a text ends with what may be a queue ID. All that mail
-// servers choose have a digit.
-func isQueueID(text string) bool {
-	n, digit := 0, false
-	for n < len(text) && n < 25 && isAlphanumeric[text[len(text)-1-n]] {
-		digit = digit || isDigit(text[len(text)-1-n])
-		n++
-	}
-	return 5 <= n && n <= 24 && digit
-}
-
-func endsWithEximID(text string, n int) bool {
-	return len(text) >= n && fastEximID(text[len(text)-n:]) && (len(text) == n || !isAlphanumeric[text[len(text)-n-1]])
 }

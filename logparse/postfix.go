@@ -54,12 +54,7 @@ func postfixUnclear(line string, end int) bool {
 	if quoted := postfixQuotedTo.FindString(line[:end+1]); len(quoted) == end+1 {
 		start = end
 	}
-	for at := start; ; at++ {
-		next := strings.Index(line[at:], ">, relay=")
-		if next < 0 {
-			return false
-		}
-		at += next
+	for at := indexFrom(line, ">, relay=", start); at >= 0; at = indexFrom(line, ">, relay=", at+1) {
 		m, ok := match(postfixAddressEnd, line[at:])
 		switch {
 		case !ok:
@@ -69,6 +64,7 @@ func postfixUnclear(line string, end int) bool {
 			return true
 		}
 	}
+	return false
 }
 
 // postfixQuotedTo matches a line up to the end of a recipient with quotes.
@@ -102,7 +98,8 @@ func closed(reason string) bool {
 //	72C1B51A486: from=<news@a.example>, size=447, nrcpt=1 (queue active)
 //	72C1B51A486: from=<news@a.example>, status=expired, returned to sender
 //	72C1B51A486: from=<news@a.example>, status=force-expired, returned to sender
-var postfixSender = lazyre.New(`^(?P<id>[0-9A-Za-z]{5,24}): from=<(?P<from>` + postfixAddress + `)>, (?:size=|status=(?P<status>(?:force-)?expired), returned to sender$)`)
+var postfixSender = lazyre.New(`^(?P<id>[0-9A-Za-z]{5,24}): from=<(?P<from>` + postfixAddress + `)>, ` +
+	`(?:size=|status=(?P<status>(?:force-)?expired), returned to sender$)`)
 
 // cleanup logs the message-id (src/cleanup/cleanup_message.c), qmgr the end:
 //
@@ -111,6 +108,12 @@ var postfixSender = lazyre.New(`^(?P<id>[0-9A-Za-z]{5,24}): from=<(?P<from>` + p
 var (
 	postfixMessageID = lazyre.New(`^(?P<id>[0-9A-Za-z]{5,24}): message-id=<?(?P<messageid>.*?)>? *$`)
 	postfixRemoved   = lazyre.New(`^(?P<id>[0-9A-Za-z]{5,24}): removed(?: \(|$)`)
+)
+
+// The host that a reason names, and one that a copy may have taken the address from.
+const (
+	postfixHost      = `(?P<host>[^ \[]+)\[(?P<ip>[^\]]*)\](?::(?P<port>\d+))?`
+	postfixMaybeHost = `(?P<host>[^ \[]+)(?:\[(?P<ip>[^\]]*)\](?::(?P<port>\d+))?)?`
 )
 
 // postfixReasons are the forms of the text in parentheses after the status, each
@@ -136,14 +139,35 @@ var postfixReasons = []struct {
 	pattern *lazyre.Regexp
 	stage   bounce.Stage
 }{
-	{" refused to talk to me: ", lazyre.New(`^host (?P<host>[^ \[]+)(?:\[(?P<ip>[^\]]*)\](?::(?P<port>\d+))?)? refused to talk to me: (?P<reply>.*)$`), bounce.StageGreeting},
-	{": server refused to talk to me: ", lazyre.New(`^connect to (?P<host>[^ \[]+)\[(?P<ip>[^\]]*)\](?::(?P<port>\d+))?: server refused to talk to me: (?P<reply>.*?) *$`), bounce.StageGreeting},
-	{" refused to start TLS: ", lazyre.New(`^(?:(?:TLS is required|Sender requested REQUIRETLS), but )?host (?P<host>[^ \[]+)\[(?P<ip>[^\]]*)\](?::(?P<port>\d+))? refused to start TLS: (?P<reply>.*)$`), bounce.StageTLS},
-	{" said: ", lazyre.New(`^(?:Protocol error: )?host (?P<host>[^ \[]+)(?:\[(?P<ip>[^\]]*)\](?::(?P<port>\d+))?)? said: (?P<reply>.*)$`), ""},
-	{" said: ", lazyre.New(`^SASL (?:\[CACHED\] )?authentication failed; server (?P<host>[^ \[]+)(?:\[(?P<ip>[^\]]*)\](?::(?P<port>\d+))?)? said: (?P<reply>.*)$`), bounce.StageAuth},
-	{" requested REQUIRETLS, ", lazyre.New(`^Sender requested REQUIRETLS, but .* (?:host|server was) (?P<host>[^ \[]+)\[(?P<ip>[^\]]*)\](?::(?P<port>\d+))?$`), ""},
-	{" while ", lazyre.New(`^(?:lost connection with|conversation with|timeout while talking to) (?P<host>[^ \[]+)\[(?P<ip>[^\]]*)\](?::(?P<port>\d+))?(?: timed out)? while (?:sending |receiving the |performing the )?(?P<doing>[^()]*)`), ""},
-	{"connect to ", lazyre.New(`^connect to (?P<host>[^ \[]+)\[(?P<ip>[^\]]*)\](?::(?P<port>\d+))?: `), bounce.StageConnect},
+	{
+		" refused to talk to me: ",
+		lazyre.New(`^host ` + postfixMaybeHost + ` refused to talk to me: (?P<reply>.*)$`),
+		bounce.StageGreeting,
+	},
+	{
+		": server refused to talk to me: ",
+		lazyre.New(`^connect to ` + postfixHost + `: server refused to talk to me: (?P<reply>.*?) *$`),
+		bounce.StageGreeting,
+	},
+	{
+		" refused to start TLS: ",
+		lazyre.New(`^(?:(?:TLS is required|Sender requested REQUIRETLS), but )?host ` + postfixHost + ` refused to start TLS: (?P<reply>.*)$`),
+		bounce.StageTLS,
+	},
+	{" said: ", lazyre.New(`^(?:Protocol error: )?host ` + postfixMaybeHost + ` said: (?P<reply>.*)$`), ""},
+	{
+		" said: ",
+		lazyre.New(`^SASL (?:\[CACHED\] )?authentication failed; server ` + postfixMaybeHost + ` said: (?P<reply>.*)$`),
+		bounce.StageAuth,
+	},
+	{
+		" requested REQUIRETLS, ",
+		lazyre.New(`^Sender requested REQUIRETLS, but .* (?:host|server was) ` + postfixHost + `$`),
+		"",
+	},
+	{" while ", lazyre.New(`^(?:lost connection with|conversation with|timeout while talking to) ` + postfixHost + `(?: timed out)?` +
+		` while (?:sending |receiving the |performing the )?(?P<doing>[^()]*)`), ""},
+	{"connect to ", lazyre.New(`^connect to ` + postfixHost + `: `), bounce.StageConnect},
 }
 
 // postfixRelay reads "mx.b.example[192.0.2.1]:25".
@@ -202,7 +226,8 @@ func parsePostfix(h *header, ev *bounce.Event) result {
 	// A literal right after the queue ID decides for most lines that they cannot
 	// match.
 	colon := strings.IndexByte(h.body[:min(len(h.body), 26)], ':')
-	if colon < 5 || len(h.body) < colon+9 || h.body[colon+1] != ' ' || !postfixEvent(h.body[colon+2:]) || isWord(h.body[:colon]) {
+	if colon < 5 || len(h.body) < colon+9 || h.body[colon+1] != ' ' || !postfixEvent(h.body[colon+2:]) ||
+		isWord(h.body[:colon]) {
 		if colon >= 5 && strings.HasPrefix(h.body[colon:], ":from=<") {
 			return parsePostfix(&header{tag: h.tag, body: h.body[:colon+1] + " " + h.body[colon+1:]}, ev) // a copy lost the space
 		}

@@ -22,7 +22,8 @@ func findFields(line string) (mta bounce.MTA, found bool) {
 	switch {
 	case strings.Contains(line, `"**"`), strings.Contains(line, `"=="`):
 		return bounce.Exim, eximIDField.MatchString(line)
-	case containsAny(line, `dsn"`, `queue_id"`, `queueid"`, `qid"`, `"postfix/`) && deliveredField.MatchString(line) && toField.MatchString(line),
+	case containsAny(line, `dsn"`, `queue_id"`, `queueid"`, `qid"`, `"postfix/`) &&
+		deliveredField.MatchString(line) && toField.MatchString(line),
 		hasOutcomeColumn(line) && addressColumn.MatchString(line) && codeColumn.MatchString(line) && idColumn.MatchString(line):
 		return bounce.Postfix, true
 	}
@@ -34,7 +35,8 @@ func hasOutcomeColumn(line string) bool {
 	for _, outcome := range [...]string{"bounced", "deferred", "expired", "sent"} {
 		before, after, found := strings.Cut(line, outcome)
 		before, after = strings.TrimRight(before, `" `), strings.TrimLeft(after, `" `)
-		if found && before != "" && strings.IndexByte(columnEnds, before[len(before)-1]) >= 0 && (after == "" || strings.IndexByte(columnEnds, after[0]) >= 0) {
+		if found && before != "" && strings.IndexByte(columnEnds, before[len(before)-1]) >= 0 &&
+			(after == "" || strings.IndexByte(columnEnds, after[0]) >= 0) {
 			return true
 		}
 	}
