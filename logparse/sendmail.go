@@ -28,10 +28,12 @@ var (
 	sendmailFields = lazyre.New(`^` + sendmailOthers + `(?:, mailer=(?P<mailer>[^,]*))?` + sendmailOthers +
 		`(?:, relay=(?P<relay>[^,]*))?` + sendmailOthers + `(?:, dsn=(?P<dsn>\d\.\d{1,3}\.\d{1,3}))?` + sendmailOthers +
 		`(?:, reply=(?P<reply>.*?))?(?:, ntries=\d+)?, stat=(?P<stat>.*)$`)
-	sendmailSender = lazyre.New(`^, size=\d+(?:, [a-z]+=[^,<]*)*?(?:, msgid=(?P<messageid>.*?))?(?:, (?:bodytype|proto|daemon|relay|tls_verify|auth|mech)=.*)?$`)
+	sendmailSender = lazyre.New(`^, size=\d+(?:, [a-z]+=[^,<]*)*?(?:, msgid=(?P<messageid>.*?))?` +
+		`(?:, (?:bodytype|proto|daemon|relay|tls_verify|auth|mech)=.*)?$`)
 	// giving up on a message for its age; the sender gets a new message
-	sendmailGaveUp = lazyre.New(`^(?P<id>[0-9A-Za-z]{8,20}): [0-9A-Za-z]{8,20}: (?:DSN|return to sender|sender notify|postmaster notify): Cannot send message (?:for|within) `)
-	sendmailDone   = lazyre.New(`^(?P<id>[0-9A-Za-z]{8,20}): done; delay=`)
+	sendmailGaveUp = lazyre.New(`^(?P<id>[0-9A-Za-z]{8,20}): [0-9A-Za-z]{8,20}: ` +
+		`(?:DSN|return to sender|sender notify|postmaster notify): Cannot send message (?:for|within) `)
+	sendmailDone = lazyre.New(`^(?P<id>[0-9A-Za-z]{8,20}): done; delay=`)
 	// What the submission program of the same machine, or a content filter, says:
 	// "to=a@b.example, …, mailer=relay, …, relay=[127.0.0.1] [127.0.0.1], dsn=2.0.0,
 	// stat=Sent (6AND4fXC000084 Message accepted for delivery)"
@@ -99,90 +101,102 @@ func parseSendmailSender(line string, ev *bounce.Event) result {
 }
 
 func parseSendmailAttempt(line string, h *header, ev *bounce.Event) result {
-	unreadable := resultOther
-	if strings.Contains(line, ", stat=") {
-		unreadable = resultUnparsed
-	}
-	recipients, rest, ok := cutSendmailAddresses(line)
-	var control []string
-	if after, found := strings.CutPrefix(rest, ", ctladdr="); ok && found {
-		control, rest, ok = cutSendmailAddresses(after)
-	}
-	if !ok {
-		return unreadable
-	}
-	f, ok := fastSendmailFields(rest)
-	if !ok {
-		f, ok = readSendmailFields(rest)
-	}
-	if !ok {
-		return unreadable
-	}
-	ev.DSN, ev.Transport = f.dsn, clean(f.mailer)
-	stat := f.stat
-	if hasAnyPrefix(stat, "queued", "quarantine") {
+	a, ok := readSendmailAttempt(line)
+	switch {
+	case !ok && !strings.Contains(line, ", stat="), hasAnyPrefix(a.stat, "queued", "quarantine"):
 		return resultOther
-	}
-	if isGlued(stat) {
+	case !ok, isGlued(a.stat):
 		return resultUnparsed
 	}
-	ev.Outcome = sendmailOutcome(ev.DSN, f.reply, stat)
-	ev.Kind = bounce.EventAttempt
-	for i := range recipients {
-		if recipients[i] = cleanAddress(recipients[i]); !isRecipient(recipients[i]) {
+	ev.Kind, ev.Outcome = bounce.EventAttempt, sendmailOutcome(a.dsn, a.reply, a.stat)
+	ev.DSN, ev.Transport = a.dsn, clean(a.mailer)
+	for i := range a.recipients {
+		if a.recipients[i] = cleanAddress(a.recipients[i]); !isRecipient(a.recipients[i]) {
 			return resultUnparsed
 		}
 	}
-	alias := ""
-	if len(control) > 0 {
-		alias = cleanAddress(control[0])
-	}
-	ev.Recipient, h.others = recipients[0], recipients[1:]
+	ev.Recipient, h.others = a.recipients[0], a.recipients[1:]
 	switch ev.Transport {
 	case "prog", "*file*", "*include*": // a program or a file stands where an address does
-		if alias != "" {
-			ev.Recipient = alias
+		if a.alias != "" {
+			ev.Recipient = a.alias
 		} else if ev.Discarded = ev.Outcome == bounce.Sent; !ev.Discarded {
 			return resultUnparsed
 		}
 	case "local":
-		ev.OriginalRecipient = alias
+		ev.OriginalRecipient = a.alias
 	}
-	relay, known := match(sendmailRelay, f.relay)
 	if ev.Outcome == bounce.Sent {
-		ev.Discarded = ev.Discarded || ev.Transport == "discard" || recipients[0] == "/dev/null" ||
-			ev.Transport == "prog" && autoreplyName.MatchString(recipients[0])
-		ev.Transport = ""
-		if known {
-			ev.Reply.RelayHost = sentRelay(relay.raw("host"))
-			ev.Server = isNear(strings.TrimPrefix(relay.raw("ip"), "IPv6:"))
-		}
-		ev.Handover = ev.Server
-		ev.Discarded = ev.Discarded || ev.Server && isDropped(strings.TrimPrefix(stat, "Sent ("))
-		if strings.HasSuffix(stat, " Message accepted for delivery)") {
-			if accepted, ok := match(sendmailAccepted, stat); ok {
-				ev.Onward = accepted.raw("id")
-			}
-		}
-		return resultRead
+		takeSendmailSent(ev, &a)
+	} else {
+		takeSendmailFailure(ev, &a)
 	}
-	if known {
-		setRelay(&ev.Reply, relay.text("host"), relay.raw("ip"))
-	}
-	text := joinLines(strings.TrimPrefix(stat, "Deferred: "))
-	if f.replied {
-		text = joinLines(f.reply)
-	} else if _, reply, found := strings.Cut(text, "(Reason from remote:"); found { // FortiMail
-		text = strings.TrimSuffix(reply, ")")
-	}
-	setReply(&ev.Reply, text, text)
 	return resultRead
+}
+
+// sendmailAttempt is what a line says about an attempt.
+type sendmailAttempt struct {
+	recipients []string
+	alias      string // ctladdr=
+	attemptFields
 }
 
 // attemptFields are the fields of an attempt that are read.
 type attemptFields struct {
 	mailer, relay, dsn, reply, stat string
 	replied                         bool // there is a reply
+}
+
+// readSendmailAttempt reads what follows "to=".
+func readSendmailAttempt(line string) (a sendmailAttempt, ok bool) {
+	recipients, rest, ok := cutSendmailAddresses(line)
+	if !ok {
+		return a, false
+	}
+	a.recipients = recipients
+	if after, found := strings.CutPrefix(rest, ", ctladdr="); found {
+		var control []string
+		if control, rest, ok = cutSendmailAddresses(after); !ok {
+			return a, false
+		}
+		a.alias = cleanAddress(control[0])
+	}
+	if a.attemptFields, ok = fastSendmailFields(rest); !ok {
+		a.attemptFields, ok = readSendmailFields(rest)
+	}
+	return a, ok
+}
+
+// takeSendmailSent distinguishes a delivery from what is none, or may be none.
+func takeSendmailSent(ev *bounce.Event, a *sendmailAttempt) {
+	ev.Discarded = ev.Discarded || ev.Transport == "discard" || a.recipients[0] == "/dev/null" ||
+		ev.Transport == "prog" && autoreplyName.MatchString(a.recipients[0])
+	ev.Transport = ""
+	if relay, ok := match(sendmailRelay, a.relay); ok {
+		ev.Reply.RelayHost = sentRelay(relay.raw("host"))
+		ev.Server = isNear(strings.TrimPrefix(relay.raw("ip"), "IPv6:"))
+	}
+	ev.Handover = ev.Server
+	ev.Discarded = ev.Discarded || ev.Server && isDropped(strings.TrimPrefix(a.stat, "Sent ("))
+	if strings.HasSuffix(a.stat, " Message accepted for delivery)") {
+		if accepted, ok := match(sendmailAccepted, a.stat); ok {
+			ev.Onward = accepted.raw("id")
+		}
+	}
+}
+
+// takeSendmailFailure takes the relay and the reply of a failure.
+func takeSendmailFailure(ev *bounce.Event, a *sendmailAttempt) {
+	if relay, ok := match(sendmailRelay, a.relay); ok {
+		setRelay(&ev.Reply, relay.text("host"), relay.raw("ip"))
+	}
+	text := joinLines(strings.TrimPrefix(a.stat, "Deferred: "))
+	if a.replied {
+		text = joinLines(a.reply)
+	} else if _, reply, found := strings.Cut(text, "(Reason from remote:"); found { // FortiMail
+		text = strings.TrimSuffix(reply, ")")
+	}
+	setReply(&ev.Reply, text, text)
 }
 
 func readSendmailFields(rest string) (attemptFields, bool) {

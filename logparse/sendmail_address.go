@@ -16,81 +16,102 @@ import (
 //	to=<a@b.example>, [more], delay=…                 a long list goes on in another line
 
 // sendmailListEnds are the fields that may follow a list of addresses.
-var sendmailListEnds = [...]string{", delay=", ", xdelay=", ", cdelay=", ", ctladdr=", ", size=", ", mailer=", ", relay=", ", dsn=", ", stat="}
+var sendmailListEnds = []string{
+	", delay=", ", xdelay=", ", cdelay=", ", ctladdr=", ", size=", ", mailer=", ", relay=", ", dsn=", ", stat=",
+}
+
+// sendmailMore ends a list that goes on in another line. Sendmail puts it behind a comma,
+// which copies lack.
+const sendmailMore = " [more]"
 
 // fieldOfSendmail matches a field without an address, or one that lost its name.
 var fieldOfSendmail = lazyre.New(`^ *(?:[a-z_]+=[^@<>"]*|(?:\d+\+)?\d\d:\d\d:\d\d)$`)
 
 // cutSendmailAddresses takes a list of addresses off the front of a line, up to
-// the next field. It returns false if a quotation mark, a bracket or a parenthesis
-// is not closed: a long list is cut at a comma, which may lie within quotes. It also
-// returns false if what looks like a field is within the list, as in "<a@b>, to=<c@d>":
-// Sendmail writes no such line, unless an address contains the rest of it. Words behind
-// an address in brackets, or behind a comment, make it another address or none.
+// the next field. It returns false if what looks like a field is within the list, as in
+// "<a@b>, to=<c@d>": Sendmail writes no such line, unless an address contains the rest
+// of it.
 func cutSendmailAddresses(line string) (addresses []string, rest string, ok bool) {
-	start := 0     // of the address
-	bracket := ""  // what its last angle brackets hold
-	found := false // there were some
-	comment := -1  // where its first comment begins
-	more := false  // words follow these
-	for i := 0; i < len(line); i++ {
+	for start := 0; ; {
+		a, ok := sendmailAddressOf(line[start:])
+		if !ok {
+			return nil, line, false
+		}
+		if len(addresses) > 0 && fieldOfSendmail.MatchString(a.text) {
+			return addresses, line[start-1:], true // a field that is not known, or behind two spaces
+		}
+		if a.wordsBehind || a.lostComma() {
+			return nil, line, false
+		}
+		addresses = append(addresses, a.address)
+		start += len(a.text)
+		if rest, more := strings.CutPrefix(strings.TrimPrefix(line[start:], ","), sendmailMore); more {
+			return addresses, rest, true
+		}
+		if hasAnyPrefix(line[start:], sendmailListEnds...) {
+			return addresses, line[start:], true
+		}
+		start++
+	}
+}
+
+// sendmailAddress is an element of such a list.
+type sendmailAddress struct {
+	text        string // all of it, up to the comma or sendmailMore
+	address     string // what its angle brackets hold, or its words without a comment
+	bracketed   bool
+	wordsBehind bool // behind the brackets or a comment, so that it is another address or none
+}
+
+// sendmailAddressOf returns the address that a text begins with. It returns false if a
+// quotation mark, a bracket or a parenthesis is not closed before the comma: a long list
+// is cut at a comma, which may lie within quotes.
+func sendmailAddressOf(text string) (a sendmailAddress, ok bool) {
+	ended := false // by brackets or a comment
+	for i := 0; i < len(text); i++ {
+		if text[i] == ',' || i > 0 && strings.HasPrefix(text[i:], sendmailMore+", ") {
+			if a.text = text[:i]; !ended {
+				a.address = strings.TrimSpace(a.text)
+			}
+			return a, true
+		}
+		if ended && strings.IndexByte(" \t(<", text[i]) < 0 {
+			a.wordsBehind = true
+		}
 		end := i
-		if strings.HasPrefix(line[i:], " [more], ") && i > 0 && line[i-1] != ',' {
-			line = line[:i] + "," + line[i:] // of a copy: Sendmail cuts behind a comma
-		}
-		if (found || comment >= 0) && strings.IndexByte(" \t(<,", line[i]) < 0 {
-			more = true
-		}
-		switch line[i] {
+		switch text[i] {
 		case '\\':
-			i++
+			end++
 		case '"':
-			end = closing(line, i, '"')
+			end = closing(text, i, '"')
 		case '(':
-			if comment < 0 {
-				comment = i
+			if !ended {
+				a.address, ended = strings.TrimSpace(text[:i]), true
 			}
-			end = closing(line, i, ')')
+			end = closing(text, i, ')')
 		case '<':
-			if found || i > 0 && line[i-1] == '=' {
-				return nil, line, false
+			if a.bracketed || i > 0 && text[i-1] == '=' {
+				return a, false
 			}
-			if end = closing(line, i, '>'); end > i {
-				bracket, found, more = line[i+1:end], true, false
+			if end = closing(text, i, '>'); end > i {
+				a.address, a.bracketed, a.wordsBehind, ended = text[i+1:end], true, false, true
 			}
 		case '>', ')':
-			return nil, line, false
-		case ',':
-			text := line[start:i]
-			if len(addresses) > 0 && fieldOfSendmail.MatchString(text) {
-				return addresses, line[start-1:], true // a field that is not known, or behind two spaces
-			}
-			if more || !found && strings.Contains(text, " ctladdr=") && strings.IndexByte(text, '"') < 0 {
-				return nil, line, false
-			}
-			if comment >= 0 {
-				text = line[start:comment]
-			}
-			if text = strings.TrimSpace(text); found {
-				text = bracket
-			}
-			addresses = append(addresses, text)
-			if rest, ok := strings.CutPrefix(line[i:], ", [more]"); ok {
-				return addresses, rest, true
-			}
-			for _, field := range sendmailListEnds {
-				if strings.HasPrefix(line[i:], field) {
-					return addresses, line[i:], true
-				}
-			}
-			start, bracket, found, comment = i+1, "", false, -1
+			return a, false
 		}
 		if end < 0 {
-			return nil, line, false
+			return a, false
 		}
-		i = max(i, end)
+		i = end
 	}
-	return nil, line, false
+	return a, false
+}
+
+// lostComma reports whether a copy lost the comma before the next field:
+//
+//	to=joe ctladdr=joe (1000/1000), delay=…
+func (a *sendmailAddress) lostComma() bool {
+	return !a.bracketed && strings.Contains(a.text, " ctladdr=") && strings.IndexByte(a.text, '"') < 0
 }
 
 // closing returns where the quotation mark, bracket or parenthesis at start is
