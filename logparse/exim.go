@@ -1,7 +1,6 @@
 package logparse
 
 import (
-	"net/netip"
 	"strings"
 
 	"github.com/bouncetail/bouncetail/bounce"
@@ -42,7 +41,8 @@ const eximSubject = ` T="`
 //	X=TLS1.3:TLS_AES_256_GCM_SHA384:256 CV=yes DN="CN=mx" A=plain:joe PS=ea L* PRDR K
 const (
 	eximHostField = `H=(?:[^\s\[]\S*(?: \([^)]*\))?(?: DS)? )?\[[^\]]*\](?::\w+)?\*?`
-	eximFields    = `(?: (?:` + eximHostField + `|[A-Z][A-Za-z0-9_]{0,15}\*?=(?:<` + eximMailbox + `>|"(?:[^"]|"[^ :])*"+|[^\s<"]\S*)|L\*?|K|PRDR|TFO\*{0,2}))*?`
+	eximValue     = `(?:<` + eximMailbox + `>|"(?:[^"]|"[^ :])*"+|[^\s<"]\S*)`
+	eximFields    = `(?: (?:` + eximHostField + `|[A-Z][A-Za-z0-9_]{0,15}\*?=` + eximValue + `|L\*?|K|PRDR|TFO\*{0,2}))*?`
 )
 
 // eximAddress is the address of a recipient, and the original one behind it if
@@ -53,7 +53,8 @@ const (
 //	loop1@b.example (loop2@b.example) <loop1@b.example>: …
 //	john doe@b.example <list@b.example> R=dnslookup …
 //	"john doe"@b.example: retry timeout exceeded
-const eximAddress = `(?P<to>[|/:][^<>]*?|"(?:[^"\\]|\\.)*"@[^\s"<>]+|(?:\\.|[^\s"\\<>])+|[^<>:=@"\\]+@[^\s"<>]+)(?: \([^)]*\))?(?: <(?P<orig>[^"\\> ]*)>)?`
+const eximAddress = `(?P<to>[|/:][^<>]*?|"(?:[^"\\]|\\.)*"@[^\s"<>]+|(?:\\.|[^\s"\\<>])+|[^<>:=@"\\]+@[^\s"<>]+)` +
+	`(?: \([^)]*\))?(?: <(?P<orig>[^"\\> ]*)>)?`
 
 // eximElsewhere reads what is no address, with the address behind: a program, a
 // file, :blackhole:, a reply made by Exim, and a file that a filter named. No
@@ -63,19 +64,22 @@ const eximAddress = `(?P<to>[|/:][^<>]*?|"(?:[^"\\]|\\.)*"@[^\s"<>]+|(?:\\.|[^\s
 //	>news@a.example <a@b.example> R=vacation T=autoreply: …
 //	save inbox <a@b.example> R=userforward T=address_file: …
 //	sales+spam |/home/x/script.php (sales@b.example) <sales@b.example> R=aliases T=address_pipe: …
-var eximElsewhere = lazyre.New(`^(?P<what>(?:` + eximPlaces + `).*?) <(?P<orig>[^<>"\\@ ]+@[^<>"\\ ]+|system-filter)>(?P<after>(?:$| ?: | defer \(| [A-Z]+=).*)`)
+var eximElsewhere = lazyre.New(`^(?P<what>(?:` + eximPlaces + `).*?) <(?P<orig>[^<>"\\@ ]+@[^<>"\\ ]+|system-filter)>` +
+	`(?P<after>(?:$| ?: | defer \(| [A-Z]+=).*)`)
 
 // eximPlaces is how those begin. cPanel puts a local part before them.
 const eximPlaces = `[|/:>]|save |[^\s<>"|@:=]+ [|/>]`
 
 var (
-	eximFailed = lazyre.New(`^` + eximAddress + `(?P<fields>` + eximFields + `)(?: ?: (?P<message>.*)| (?P<forced>mua_wrapper forced failure for deferred delivery|routing yielded an? [a-z]+ delivery))?$`)
+	eximFailed = lazyre.New(`^` + eximAddress + `(?P<fields>` + eximFields + `)` +
+		`(?: ?: (?P<message>.*)| (?P<forced>mua_wrapper forced failure for deferred delivery|routing yielded an? [a-z]+ delivery))?$`)
 	// since 4.8x: defer (ERRNO), the system's words, who was asked, the message
-	eximDeferred = lazyre.New(`^` + eximAddress + `(?P<fields>` + eximFields + `)(?: routing| transporting)? defer \((?P<code>-?\w+)\)(?:: (?P<words>[^:]*?))?(?P<fields2>` + eximFields + `)(?: ?: (?P<message>.*))?$`)
-	eximSent     = lazyre.New(`^` + eximAddress + `(?P<fields>(?: [A-Z][A-Za-z0-9_]*=.*)|: .*|$)`)
-	eximField    = lazyre.New(` (?:[A-Z]+=|defer \()`)
-	eximTimes    = lazyre.New(`(?: [DQ]T=[0-9dhms.]+)+$`) // log_selector +deliver_time, +queue_time
-	eximHost     = lazyre.New(`^(?:(?P<host>[^ \[]+) )?(?:\([^)]*\) )?(?:DS )?\[(?P<ip>[^\]]*)\](?::(?P<port>\d+))?`)
+	eximDeferred = lazyre.New(`^` + eximAddress + `(?P<fields>` + eximFields + `)(?: routing| transporting)? defer \((?P<code>-?\w+)\)` +
+		`(?:: (?P<words>[^:]*?))?(?P<fields2>` + eximFields + `)(?: ?: (?P<message>.*))?$`)
+	eximSent  = lazyre.New(`^` + eximAddress + `(?P<fields>(?: [A-Z][A-Za-z0-9_]*=.*)|: .*|$)`)
+	eximField = lazyre.New(` (?:[A-Z]+=|defer \()`)
+	eximTimes = lazyre.New(`(?: [DQ]T=[0-9dhms.]+)+$`) // log_selector +deliver_time, +queue_time
+	eximHost  = lazyre.New(`^(?:(?P<host>[^ \[]+) )?(?:\([^)]*\) )?(?:DS )?\[(?P<ip>[^\]]*)\](?::(?P<port>\d+))?`)
 )
 
 func claimsExim(tag string) bool { return isServerName(tag, "exim") }
@@ -154,88 +158,91 @@ func parseEximAttempt(pattern *lazyre.Regexp, rest string, ev *bounce.Event) res
 	if eximNames(rest) {
 		return resultOther
 	}
-	who, quoted, unclear := cutEximQuoted(rest)
+	who, unclear := cutEximRecipient(rest)
 	if unclear {
 		return resultUnparsed
 	}
-	if !quoted {
-		// A space in front of an address is a copy's: Exim would repeat such an
-		// address with its quotes.
-		rest = strings.TrimLeft(rest, " ")
+	if who.to == "system-filter" {
+		return resultOther
 	}
-	line := rest
-	if quoted {
-		line = "quoted" + who.rest
-	} else if at, after, found, unclear := cutEximElsewhere(rest); unclear {
-		return resultUnparsed
-	} else if found {
-		if at.to == "system-filter" {
-			return resultOther
-		}
-		who, line = at, "elsewhere"+after
-	}
-	m, ok := match(pattern, line)
-	if cut, found := strings.CutSuffix(line, ":"); !ok && found { // the message is in the next line
+	m, ok := match(pattern, who.rest)
+	if cut, found := strings.CutSuffix(who.rest, ":"); !ok && found { // the message is in the next line
 		m, ok = match(pattern, cut)
 	}
-	if !ok {
-		return resultUnparsed
-	}
-	fields := m.raw("fields")
-	if to := m.raw("to"); who.to == "" && strings.IndexByte(to, ' ') > 0 && strings.IndexByte("|/:", to[0]) >= 0 {
-		return resultUnparsed // a command with arguments, and whose it was is not known
-	}
-	if !quoted && strings.Contains(rest, ` <"`) && (pattern == eximSent || !strings.Contains(fields, " H=") && pattern == eximFailed) {
-		// The address as it arrived has quotes and was found nowhere. Only the
-		// reply of a server, which H= names, may hold similar text.
+	if !ok || who.to == "" && isCommandLine(m.raw("to")) || !who.quoted && missesQuoted(rest, pattern, m) {
 		return resultUnparsed
 	}
 	ev.Kind = bounce.EventAttempt
 	ev.Recipient, ev.OriginalRecipient = cleanAddress(who.to), cleanAddress(who.original)
-	if who.to == "" {
-		ev.Recipient, ev.OriginalRecipient = unescapeAddress(m.raw("to")), unescapeAddress(m.raw("orig"))
-		if ev.OriginalRecipient == "system-filter" {
-			ev.OriginalRecipient = "" // which named the recipient
-		}
-		if strings.LastIndexByte(ev.Recipient, '@') < 0 {
-			// The name of a local user (log_as_local).
-			ev.Recipient = ev.OriginalRecipient
-		} else {
-			ev.Recipient = quoteLocalPart(ev.Recipient)
-		}
-		if ev.Recipient == "" {
-			if ev.Outcome == bounce.Sent {
-				return resultOther // "=> discarded (system filter)"
-			}
-			ev.Recipient = m.address("to")
-		}
+	if who.to == "" && !takeEximRecipient(ev, m) {
+		return resultOther
 	}
-	if ev.Outcome == bounce.Sent {
-		// :blackhole: and, with T=**bypassed**, /dev/null deliver nothing, nor does
-		// a filter that says so. An autoreply is another message, to whom it names.
-		takeEximSent(ev, fields)
-		ev.Discarded = ev.Discarded || hasAnyPrefix(who.elsewhere, ":blackhole:", "/dev/null", ">") ||
-			m.raw("to") == "discarded" && !strings.Contains(fields, " T=")
-		return resultRead
+	if ev.Outcome != bounce.Sent {
+		return takeEximFailure(ev, m, who.elsewhere)
 	}
-	if pattern == eximDeferred {
+	// :blackhole: and, with T=**bypassed**, /dev/null deliver nothing, nor does
+	// a filter that says so. An autoreply is another message, to whom it names.
+	fields := m.raw("fields")
+	takeEximSent(ev, fields)
+	ev.Discarded = ev.Discarded || hasAnyPrefix(who.elsewhere, ":blackhole:", "/dev/null", ">") ||
+		m.raw("to") == "discarded" && !strings.Contains(fields, " T=")
+	return resultRead
+}
+
+// takeEximRecipient takes the recipient out of a line in which it has no quotes. It
+// returns false if a success has none: "=> discarded (system filter)".
+func takeEximRecipient(ev *bounce.Event, m groups) bool {
+	to, original := unescapeAddress(m.raw("to")), unescapeAddress(m.raw("orig"))
+	if original == "system-filter" {
+		original = "" // which named the recipient
+	}
+	switch {
+	case strings.LastIndexByte(to, '@') >= 0:
+		to = quoteLocalPart(to)
+	case original != "": // to is the name of a local user (log_as_local)
+		to = original
+	case ev.Outcome == bounce.Sent:
+		return false
+	default:
+		to = m.address("to")
+	}
+	ev.Recipient, ev.OriginalRecipient = to, original
+	return true
+}
+
+// takeEximFailure takes what a line says about a failure.
+func takeEximFailure(ev *bounce.Event, m groups, elsewhere string) result {
+	fields, deferred := m.raw("fields"), ev.Outcome == bounce.Deferred
+	if deferred {
 		fields += m.raw("fields2")
 	}
 	takeEximFields(fields, ev)
-	message := eximMessage(m, pattern == eximDeferred)
+	message := eximMessage(m, deferred)
 	if eximOfPage.MatchString(message) {
 		return resultUnparsed
 	}
 	parseEximMessage(ev, message)
-	if who.elsewhere != "" {
+	if elsewhere != "" {
 		// Whatever failed, the address is not to blame.
-		shown, _ := cutEximParents(who.elsewhere)
+		shown, _ := cutEximParents(elsewhere)
 		ev.Reply.Text = clean(shown) + ": " + ev.Reply.Text
 	}
 	if ev.Reply.SMTPCode == 0 && eximCut.MatchString(message) && isRecipient(ev.Recipient) {
 		return resultCut
 	}
 	return resultRead
+}
+
+// isCommandLine reports whether a recipient is a command with arguments. Whose it was
+// is not known.
+func isCommandLine(to string) bool {
+	return strings.IndexByte(to, ' ') > 0 && strings.IndexByte("|/:", to[0]) >= 0
+}
+
+// missesQuoted reports whether the address as it arrived has quotes and was found
+// nowhere. Only the reply of a server, which H= names, may hold similar text.
+func missesQuoted(rest string, pattern *lazyre.Regexp, m groups) bool {
+	return strings.Contains(rest, ` <"`) && (pattern == eximSent || pattern == eximFailed && !strings.Contains(m.raw("fields"), " H="))
 }
 
 // eximNames reports whether a line with the mark of a delivery or failure is
@@ -246,172 +253,3 @@ func parseEximAttempt(pattern *lazyre.Regexp, rest string, ev *bounce.Event) res
 func eximNames(rest string) bool {
 	return strings.HasPrefix(rest, "blackhole ") || strings.HasPrefix(rest, "mua_wrapper is set ")
 }
-
-// cutEximField reads the first of the fields, each with a space before it. A flag
-// such as PRDR is a name without a value. It returns false at the end of the
-// fields.
-func cutEximField(s string) (name, value, rest string, ok bool) {
-	if len(s) < 2 || s[0] != ' ' || s[1] < 'A' || 'Z' < s[1] {
-		return "", "", s, false
-	}
-	end := 1
-	for end < len(s) && s[end] != '=' && s[end] != ' ' {
-		end++
-	}
-	name, s = s[1:end], s[end:]
-	if s == "" || s[0] == ' ' {
-		return name, "", s, true
-	}
-	s = s[1:]
-	switch {
-	case strings.HasPrefix(s, "<"):
-		if end = unquotedIndex(s, '>') + 1; end == 0 {
-			end = len(s)
-		}
-	case strings.HasPrefix(s, `"`):
-		for end = 1; end < len(s) && (s[end] != '"' || end+1 < len(s) && s[end+1] != ' '); end++ {
-		}
-		end++
-	default:
-		if end = strings.IndexByte(s, ' '); end < 0 {
-			end = len(s)
-		}
-		if name == "H" && end > 0 && s[0] != '[' {
-			at := strings.IndexByte(s, '[')
-			if closing := strings.IndexByte(s, ']'); 0 < at && at < closing {
-				for end = closing; end < len(s) && s[end] != ' '; end++ {
-				}
-			}
-		}
-	}
-	end = min(end, len(s))
-	return name, s[:end], s[end:], true
-}
-
-// takeEximFields takes router, transport and host out of the fields of a failure.
-func takeEximFields(fields string, ev *bounce.Event) {
-	for {
-		name, value, rest, ok := cutEximField(fields)
-		if !ok {
-			return
-		}
-		switch fields = rest; name {
-		case "R":
-			ev.Router = clean(value)
-		case "T":
-			ev.Transport = clean(value)
-		case "H":
-			if host, ok := match(eximHost, value); ok {
-				setRelay(&ev.Reply, host.text("host"), host.raw("ip"))
-				setPort(&ev.Reply, host.raw("port"))
-			}
-		}
-	}
-}
-
-// takeEximSent reports what may be a handover to a content filter: a delivery to a
-// server of this machine or its own network, as the field H= says, or by a
-// transport that is not known as final. The server's answer may name the id under
-// which an Exim took the message; what follows in C= is the other side's. It also
-// reports what delivers nothing (nodelivery.go).
-//
-//	a@b.example R=amavis T=amavis H=127.0.0.1 [127.0.0.1] C="250 2.0.0 from
-//	  MTA(smtp:[127.0.0.1]:10025): 250 OK id=1xVTbv-00000r-1v"
-//	a@b.example R=spamcheck_router T=spamcheck
-func takeEximSent(ev *bounce.Event, fields string) {
-	if host, far := eximFar(fields); far {
-		ev.Reply.RelayHost = sentRelay(host)
-		ev.Onward = eximNextID(fields)
-		return
-	}
-	transport, host, near := "", false, false
-	for {
-		name, value, rest, ok := cutEximField(fields)
-		if !ok {
-			break
-		}
-		switch fields = rest; name {
-		case "T":
-			transport = value
-		case "H":
-			host, near = true, false
-			if m, ok := match(eximHost, value); ok {
-				near = isNear(m.raw("ip"))
-				ev.Reply.RelayHost = sentRelay(m.raw("host"))
-			}
-		case "C":
-			if _, id, found := strings.Cut(value, " OK id="); found && near {
-				ev.Onward = eximID(id)
-			}
-			ev.Discarded = near && isDropped(strings.Trim(value, `"`))
-		}
-	}
-	ev.Discarded = ev.Discarded || !host && autoreplyName.MatchString(transport)
-	ev.Server = near
-	ev.Handover = near || !host && transport != "" && !eximFinal.MatchString(transport)
-}
-
-// eximNextID returns the id under which another Exim took a message, whose answer
-// consists of it: C="250 OK id=1xVTbv-00000r-1v". Most answers have none, so it is looked
-// for at its place from the end only.
-func eximNextID(fields string) string {
-	const before = ` C="250 OK id=`
-	end := strings.LastIndexByte(fields, '"')
-	for _, n := range [...]int{len("1xVTbv-00000r-1v"), len("1xVTbv-00000000014-1v00")} {
-		if at := end - n; at >= len(before) && fields[at-len(before):at] == before {
-			return fields[at:end]
-		}
-	}
-	return ""
-}
-
-// eximID returns the id that a text begins with.
-func eximID(text string) string {
-	end := 0
-	for end < len(text) && (isAlphanumeric[text[end]] || text[end] == '-') {
-		end++
-	}
-	return text[:end]
-}
-
-// eximFinal matches the usual names of transports that deliver into a mailbox, a
-// file or an autoreply.
-var eximFinal = lazyre.New(`(?i)local|dir|mail_?(?:spool|box|drop)|dovecot|lmtp|cyrus|file|reply|vacation|autoreply|bypass|virtual`)
-
-// eximFar returns the name of the server if the first fields are those of an ordinary
-// delivery to a server elsewhere, which is what most deliveries are:
-//
-//	R=dnslookup T=remote_smtp H=mx.b.example [192.0.2.1] …
-func eximFar(fields string) (host string, far bool) {
-	for _, name := range [...]string{" R=", " T="} {
-		if !strings.HasPrefix(fields, name) {
-			return "", false
-		}
-		end := strings.IndexByte(fields[1:], ' ')
-		if end < 0 {
-			return "", false
-		}
-		fields = fields[1+end:]
-	}
-	fields, ok := strings.CutPrefix(fields, " H=")
-	if !ok {
-		return "", false
-	}
-	start := strings.IndexByte(fields, '[')
-	end := strings.IndexByte(fields, ']')
-	if start < 0 || end < start || postfixNear(fields[start+1:end]) {
-		return "", false
-	}
-	host, _, _ = strings.Cut(fields[:start], " ")
-	return host, true
-}
-
-// isNear reports whether an address is this machine's or of a private network.
-func isNear(ip string) bool {
-	a, err := netip.ParseAddr(ip)
-	return err == nil && (a.IsLoopback() || a.IsPrivate() || a.IsLinkLocalUnicast() || sharedSpace.Contains(a.Unmap()))
-}
-
-// sharedSpace is that of carriers (RFC 6598), which overlay networks and clusters
-// use too.
-var sharedSpace = netip.MustParsePrefix("100.64.0.0/10")

@@ -17,7 +17,8 @@ import (
 //	SMTP error from remote mailer after RCPT TO:<a@b.example>: host mx [192.0.2.1]: 550 No
 //	PRDR error after DATA: 550 No
 var eximReply = lazyre.New(`^(?P<protocol>SMTP|LMTP|PRDR) error(?: from remote mail(?: server|er))? after (?:pipelined )?(?:sending )?` +
-	`(?P<command>initial connection|end of data|data block|DATA|QUIT|(?:HELO|EHLO|LHLO)(?:[^:]|:[^ ])*|(?:BDAT|STARTTLS|AUTH|XCLIENT)[^:]*|(?:MAIL FROM|RCPT TO)(?::<` + address + `>[^:]*)?)` +
+	`(?P<command>initial connection|end of data|data block|DATA|QUIT|(?:HELO|EHLO|LHLO)(?:[^:]|:[^ ])*|` +
+	`(?:BDAT|STARTTLS|AUTH|XCLIENT)[^:]*|(?:MAIL FROM|RCPT TO)(?::<` + address + `>[^:]*)?)` +
 	`: (?:host (?P<host>\S+) \[(?P<ip>[^\]]*)\]: )?(?P<reply>.*)$`)
 
 // eximOfPage matches what a page that was copied makes of the beginning of such a
@@ -28,7 +29,8 @@ var eximOfPage = lazyre.New(`^[A-Z]{4} error [a-z ]*after [a-z ]*(?:MAIL FROM|RC
 var eximCut = lazyre.New(`^(?:[SLP][DMPRT]{0,3}(?: (?:e[ro]{0,4}|error[^:]*)?)?(?::<[^>]*(?:>[^:]*)?)?(?:: host[^\]]*\]?)?:?)?$`)
 
 // eximUndecided matches a line that ends before the words that say why it was deferred.
-var eximUndecided = lazyre.New(`^` + eximIDPattern + ` == [^\s<>"]+@[^\s<>"]+(?: <[^<>"]*>)?(?: [RT](?:=\S*)?){0,2}(?: d?[efr]{0,4}(?: \(?-?\d*)?)?$`)
+var eximUndecided = lazyre.New(`^` + eximIDPattern + ` == [^\s<>"]+@[^\s<>"]+(?: <[^<>"]*>)?` +
+	`(?: [RT](?:=\S*)?){0,2}(?: d?[efr]{0,4}(?: \(?-?\d*)?)?$`)
 
 // eximSession reads the stage from messages that Exim words itself:
 //
@@ -36,7 +38,9 @@ var eximUndecided = lazyre.New(`^` + eximIDPattern + ` == [^\s<>"]+@[^\s<>"]+(?:
 //	LMTP connection closed after end of data
 //	Remote host closed connection in response to initial connection
 //	Malformed SMTP reply in response to EHLO mx.a.example: garbage
-var eximSession = lazyre.New(`^(?:(?:SMTP|LMTP) timeout after|Remote host closed connection in response to|Malformed SMTP reply(?: \(an empty line\))? in response to|Malformed LMTP response after|LMTP connection closed after|(?:SMTP|LMTP) timeout while|an unexpected EOF)(?: (?:pipelined |sending ))* ?(?P<command>.*)$`)
+var eximSession = lazyre.New(`^(?:(?:SMTP|LMTP) timeout after|Remote host closed connection in response to|` +
+	`Malformed SMTP reply(?: \(an empty line\))? in response to|Malformed LMTP response after|LMTP connection closed after|` +
+	`(?:SMTP|LMTP) timeout while|an unexpected EOF)(?: (?:pipelined |sending ))* ?(?P<command>.*)$`)
 
 // eximGaveUp reads the message of an expiry. The retry data are kept for each
 // host, so later messages to a host that has been failing for long are given up
@@ -46,7 +50,8 @@ var eximSession = lazyre.New(`^(?:(?:SMTP|LMTP) timeout after|Remote host closed
 //	all hosts for 'b.example' have been failing for a long time (and retry time not reached)
 //	all hosts have been failing for a long time and were last tried after this message arrived
 //	retry time not reached for any host after a long failure period
-var eximGaveUp = lazyre.New(`^(?:retry timeout exceeded|all hosts(?: for '[^']*')? have been failing for a long time|retry time not reached for any host(?: for '[^']*')? after a long failure period)`)
+var eximGaveUp = lazyre.New(`^(?:retry timeout exceeded|all hosts(?: for '[^']*')? have been failing for a long time|` +
+	`retry time not reached for any host(?: for '[^']*')? after a long failure period)`)
 
 // eximNotTried begins the message of a deferral of which no server was asked:
 // Exim remembers for each host when to try again (src/retry.c).

@@ -24,8 +24,28 @@ import (
 // eximRecipient is whom an Exim line is about.
 type eximRecipient struct {
 	to, original string
+	quoted       bool   // it was found by the quotes of the address as it arrived
 	elsewhere    string // the program, file or autoreply that is logged instead of an address
 	rest         string // the fields and the message
+}
+
+// cutEximRecipient reads the recipient of a line in which it has quotes, or is behind
+// a program, a file or an autoreply. The rest then begins with a word that stands for
+// it. In other lines the expressions read it: to is empty, and the rest is the line.
+// unclear is true if the line cannot be read in one way only.
+func cutEximRecipient(line string) (who eximRecipient, unclear bool) {
+	const recipient = "recipient"
+	if who, who.quoted, unclear = cutEximQuoted(line); !who.quoted && !unclear {
+		// A space in front of an address is a copy's: Exim would repeat such an
+		// address with its quotes.
+		line = strings.TrimLeft(line, " ")
+		who, unclear = cutEximElsewhere(line)
+	}
+	if who.to == "" {
+		return eximRecipient{rest: line}, unclear
+	}
+	who.rest = recipient + who.rest
+	return who, unclear
 }
 
 // eximQuoted is a place where the address as it arrived may stand.
@@ -89,11 +109,10 @@ func cutEximQuotedParents(rest string) (who eximRecipient, found, unclear bool) 
 		return who, false, false
 	}
 	for at := 0; ; {
-		next := strings.Index(rest[at:], ") <")
-		if next < 0 {
+		end := indexFrom(rest, ") <", at) + len(")")
+		if end == 0 {
 			return who, found, false
 		}
-		end := at + next + len(")")
 		at = end + len(" <")
 		_, length, special := scanMailbox(rest[at:])
 		after := at + length
@@ -118,11 +137,10 @@ func cutEximQuotedParents(rest string) (who eximRecipient, found, unclear bool) 
 func eximQuotedPlaces(rest string) (places []eximQuoted, ok bool) {
 	tried := 0
 	for at := 0; ; {
-		next := strings.Index(rest[at:], " <")
-		if next < 0 {
+		start := indexFrom(rest, " <", at)
+		if start < 0 {
 			return places, true
 		}
-		start := at + next
 		at = start + len(" <")
 		local, length, special := scanMailbox(rest[at:])
 		end := at + length
@@ -279,19 +297,17 @@ func quoteLocalPart(address string) string {
 // cutEximElsewhere reads the address behind a program, a file or an autoreply. Their
 // text may quote what strangers chose, such as a sender. So a second address that the
 // fields of a delivery follow makes the line unclear.
-func cutEximElsewhere(rest string) (who eximRecipient, after string, found, unclear bool) {
+func cutEximElsewhere(rest string) (who eximRecipient, unclear bool) {
 	m, ok := match(eximElsewhere, rest)
 	if !ok {
-		return who, "", false, false
+		return who, false
 	}
-	who.elsewhere, after = m.raw("what"), m.raw("after")
-	if eximField.MatchString(who.elsewhere) {
+	what, after := m.raw("what"), m.raw("after")
+	if eximField.MatchString(what) {
 		own, _, _ := strings.Cut(rest, " H=") // a reply may quote anything
-		return who, "", false, eximAddressAndRouter.MatchString(own)
+		return who, eximAddressAndRouter.MatchString(own)
 	}
-	who.to = m.raw("orig")
-	who.original = who.to
-	return who, after, true, eximAddressAndRouter.MatchString(after)
+	return eximRecipient{to: m.raw("orig"), original: m.raw("orig"), elsewhere: what, rest: after}, eximAddressAndRouter.MatchString(after)
 }
 
 // eximAddressAndRouter matches an address and the fields that always follow it behind

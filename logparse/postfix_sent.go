@@ -51,16 +51,3 @@ func takePostfixSent(ev *bounce.Event, daemon, relay, reason string) {
 
 // filterName matches the usual names of content filters.
 var filterName = lazyre.New(`(?i)spam|filter|amavis|clam|scan|virus|dkim|dspam|bogo|milter|disclaimer|altermime`)
-
-// postfixNear reports whether the address of a relay is this machine's or of a
-// private network, or a socket's path.
-func postfixNear(ip string) bool {
-	if ip == "" {
-		return false
-	}
-	switch ip[0] {
-	case '1', 'f', 'F', ':':
-		return isNear(ip)
-	}
-	return strings.IndexByte(ip, '/') >= 0
-}

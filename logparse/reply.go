@@ -1,7 +1,6 @@
 package logparse
 
 import (
-	"net/netip"
 	"strconv"
 	"strings"
 
@@ -118,98 +117,6 @@ func lastLine(text string) string {
 	}
 	return last
 }
-
-// setRelay fills in the host that was asked. The names of transports that ask no
-// host are left out.
-func setRelay(r *bounce.Reply, host, ip string) {
-	host = strings.TrimSuffix(strings.ToLower(host), ".")
-	if isIPv4(ip) {
-		r.RelayIP = ip
-	} else if a, err := netip.ParseAddr(strings.TrimPrefix(ip, "IPv6:")); err == nil {
-		r.RelayIP = a.String()
-	}
-	switch host {
-	case "none", "local", "virtual", "":
-		return
-	}
-	if isDigit(host[len(host)-1]) || strings.IndexByte(host, ':') >= 0 {
-		if _, err := netip.ParseAddr(host); err == nil {
-			return // an address instead of the name
-		}
-	}
-	r.RelayHost = clean(host)
-}
-
-// sentRelay returns the name of a server that took a message, as setRelay does. It
-// allocates nothing for most names, because most deliveries succeed.
-func sentRelay(host string) string {
-	for i := range len(host) {
-		if c := host[i]; 'A' <= c && c <= 'Z' || c >= 0x80 || c <= ' ' || c == '.' && i == len(host)-1 {
-			var r bounce.Reply
-			setRelay(&r, host, "")
-			return r.RelayHost
-		}
-	}
-	return host
-}
-
-// isIPv4 reports whether s is an address such as 192.0.2.1, as it is printed.
-func isIPv4(s string) bool {
-	parts := 0
-	for at := 0; at < len(s); at++ {
-		number, from := 0, at
-		for at < len(s) && isDigit(s[at]) && at < from+3 {
-			number = 10*number + int(s[at]-'0')
-			at++
-		}
-		if at == from || number > 255 || s[from] == '0' && at > from+1 {
-			return false
-		}
-		if parts++; at == len(s) {
-			return parts == 4
-		}
-		if s[at] != '.' {
-			return false
-		}
-	}
-	return false
-}
-
-func setPort(r *bounce.Reply, port string) {
-	if port == "" {
-		return
-	}
-	if n, err := strconv.Atoi(port); err == nil && 0 < n && n < 1<<16 {
-		r.RelayPort = n
-	}
-}
-
-// groups gives the named groups of a match as strings.
-type groups struct {
-	re *lazyre.Regexp
-	in string
-	at []int
-}
-
-func match(re *lazyre.Regexp, in string) (groups, bool) {
-	at := re.FindStringSubmatchIndex(in)
-	return groups{re, in, at}, at != nil
-}
-
-// raw returns a group as it is in the line.
-func (g groups) raw(name string) string {
-	i := 2 * g.re.SubexpIndex(name)
-	if g.at[i] < 0 {
-		return ""
-	}
-	return g.in[g.at[i]:g.at[i+1]]
-}
-
-func (g groups) text(name string) string { return clean(g.raw(name)) }
-
-func (g groups) address(name string) string { return cleanAddress(g.raw(name)) }
-
-func (g groups) has(name string) bool { return g.at[2*g.re.SubexpIndex(name)] >= 0 }
 
 // stageOf returns the stage that a mail server names: "RCPT TO:<a@b.example>",
 // "end of DATA command", "initial server greeting".
