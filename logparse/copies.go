@@ -100,7 +100,8 @@ var (
 	markupAtEnd   = lazyre.New(`(?i)(?: *\[/` + markupNames + `)+$`)
 	// "to=<[email]a@b.example[/email]>", "** [email]a@b.example[/email] R=…", "** <a@b.example> R=…"
 	markedAddress = lazyre.New(`(?i)=< ?` + markedEmail + `>`)
-	markedExim    = lazyre.New(`(?i)^([^<>@="]{0,120}\b` + eximIDPattern + ` (?:\*\*|==|=>|->) )(?:` + markedEmail + `|<([^<>"\s]+@[^<>"\s]+)>)([ :])`)
+	markedExim    = lazyre.New(`(?i)^([^<>@="]{0,120}\b` + eximIDPattern + ` (?:\*\*|==|=>|->) )` +
+		`(?:` + markedEmail + `|<([^<>"\s]+@[^<>"\s]+)>)([ :])`)
 	// "** [a@b.example](mailto:a@b.example) R=…"
 	linkedExim = lazyre.New(`^([^<>@="]{0,120}\b` + eximIDPattern + ` (?:\*\*|==|=>|->) )\[([^\[\]<>"\s]+)\]\(mailto:([^\[\]()<>"\s]+)\)`)
 	// "to=<[a@b.example](mailto:a@b.example)>", "to=a@b.example <mailto:a@b.example>"

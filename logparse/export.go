@@ -38,6 +38,16 @@ var exported = makeSet(`MESSAGE SYSLOG_IDENTIFIER _HOSTNAME _PID __REALTIME_TIME
 // maxExported bounds a value that is no text.
 const maxExported = 64 << 10
 
+// goesOn reads a line of the entry that is being read. If the line is no part of it, that
+// ends the entry.
+func (p *Parser) goesOn(line string, yield func(*bounce.Event)) bool {
+	if p.readExport(line, yield) {
+		return true
+	}
+	p.endExport(yield)
+	return false
+}
+
 // readExport reads a line of an entry. It returns false if the line is of
 // another form.
 func (p *Parser) readExport(line string, yield func(*bounce.Event)) bool {

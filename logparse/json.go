@@ -1,6 +1,7 @@
 package logparse
 
 import (
+	"iter"
 	"strconv"
 	"strings"
 	"unicode/utf16"
@@ -61,6 +62,39 @@ func cutNested(text string) (value, rest string, ok bool) {
 	return "", "", false
 }
 
+// cutKey cuts the name of a field off, without its quotes, and what separates it from
+// the value.
+func cutKey(text string) (key, rest string, ok bool) {
+	if key, rest, ok = cutValue(text); !ok || key[0] != '"' {
+		return "", "", false
+	}
+	rest = skipSpace(rest)
+	after, ok := strings.CutPrefix(rest, ":")
+	if !ok {
+		after, ok = strings.CutPrefix(rest, "=>") // Fluent Bit's output to stdout
+	}
+	return key[1 : len(key)-1], skipSpace(after), ok
+}
+
+// elements returns the elements of an array. If it is malformed, the last is empty.
+func elements(array string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for rest := skipSpace(array[1:]); !strings.HasPrefix(rest, "]"); {
+			element, after, _ := cutValue(rest)
+			if !yield(element) || element == "" {
+				return
+			}
+			var more bool
+			after = skipSpace(after)
+			if rest, more = strings.CutPrefix(after, ","); !more && !strings.HasPrefix(after, "]") {
+				yield("")
+				return
+			}
+			rest = skipSpace(rest)
+		}
+	}
+}
+
 func skipSpace(text string) string {
 	if text != "" && text[0] > ' ' {
 		return text
@@ -83,9 +117,10 @@ func decodeText(raw string) (string, bool) {
 	}
 	var bytes []byte
 	var text string
-	for rest := skipSpace(raw[1:]); ; {
-		value, after, ok := cutValue(rest)
-		if !ok {
+	n := 0
+	for value := range elements(raw) {
+		n++
+		if value == "" {
 			return "", false
 		}
 		if value[0] == '"' {
@@ -94,19 +129,15 @@ func decodeText(raw string) (string, bool) {
 			} else if next == "" || !strings.HasSuffix(text, next) {
 				return "", false
 			}
-		} else {
-			n, err := strconv.Atoi(value)
-			if err != nil || n < -128 || n > 255 {
-				return "", false
-			}
-			bytes = append(bytes, byte(n))
+			continue
 		}
-		rest = strings.TrimLeft(after, ", \t")
-		if strings.HasPrefix(rest, "]") {
-			break
+		c, err := strconv.Atoi(value)
+		if err != nil || c < -128 || c > 255 {
+			return "", false
 		}
+		bytes = append(bytes, byte(c))
 	}
-	return text + string(bytes), text == "" || len(bytes) == 0
+	return text + string(bytes), n > 0 && (text == "" || len(bytes) == 0)
 }
 
 // decodeLine undoes the escapes of a line that Docker wrapped.

@@ -124,7 +124,8 @@ func (p *Parser) learnLayout(line string, want *header) {
 	}
 	// It must give the same header.
 	var got header
-	if !l.cut(t, &p.cache, &got) || got.tag != want.tag || got.pid != want.pid || got.body != want.body || got.stamp != want.stamp || got.line != want.line {
+	if !l.cut(t, &p.cache, &got) || got.tag != want.tag || got.pid != want.pid || got.body != want.body ||
+		got.stamp != want.stamp || got.line != want.line {
 		return
 	}
 	if got.completeByOuter(); got.time != want.time {

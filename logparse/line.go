@@ -48,16 +48,11 @@ const longest = 32 << 10
 // Line reads one line without its newline.
 func (p *Parser) Line(line string, yield func(*bounce.Event)) {
 	p.counts.Lines++
-	if p.export != nil {
-		// Before all else: a value may hold lines that look like those of a log.
-		if p.readExport(line, yield) {
-			return
-		}
-		p.endExport(yield)
+	// Before all else: a value may hold lines that look like those of a log.
+	if p.export != nil && p.goesOn(line, yield) {
+		return
 	}
-	if n := len(line); n > 0 && line[n-1] == '\r' {
-		line = line[:n-1]
-	}
+	line = strings.TrimSuffix(line, "\r")
 	h := &p.header
 	t := unwrapped{inner: line}
 	rest, known := p.cache.cut(line, h)

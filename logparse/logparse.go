@@ -1,33 +1,42 @@
 // Package logparse turns the lines of mail logs into bounce.Event values.
 //
-// Parser.Line (line.go) reads a line in this order. Each step is for what the steps before
-// it do not know, and they end as soon as the line is read:
+// Read line.go first. It has the way of a line to an event:
+//
+//	Line ─ cache.cut, cutHeader ─▶ header ─ finish, grammar.parse ─▶ event ─ yield ─▶
+//	  ├─ readByLayout ────────────▶ header ─ finish …      as one of the last lines
+//	  └─ readUnusual, unusual.read ▶ header ─ finish …     part by part
+//	       └─ findDelivery ─▶ counted, if the line holds a delivery
+//
+// Each step is for what the steps before it do not know, and they end as soon as the line
+// is read:
 //
 //  1. The header has the time, the host and the program. cache.go knows how the last
-//     lines began, header.go cuts usual headers off (stamp.go), runtime.go what a
-//     container's runtime put around the line.
+//     lines began, header.go cuts usual headers off (stamp.go, zone.go), runtime.go what
+//     a container's runtime put around the line.
 //  2. layout.go knows the layout of the last unusual header. unusual.go reads others
 //     from the left, part by part: stamps (date.go, date_named.go, months.go), names and
 //     levels (parts.go, words.go), tags (tag.go, beginning.go), objects (object.go,
-//     fieldnames.go, json.go, nested.go), tables (table.go).
+//     object_names.go, json.go, nested.go), tables (table.go).
 //  3. The grammar of the program's MTA reads the rest: postfix.go, exim.go, sendmail.go,
-//     opensmtpd.go, declared as regular expressions with the real lines above them. A
-//     literal test turns away the lines that cannot match before any expression runs, and
-//     postfix_fast.go and exim_fast.go read the usual ones without expressions. What the
-//     MTAs share, a remote server's reply, is in reply.go.
+//     opensmtpd.go, declared as regular expressions (match.go) with the real lines above
+//     them. A literal test turns away the lines that cannot match before any expression
+//     runs, and postfix_fast.go and exim_fast.go read the usual ones without expressions.
+//     What the MTAs share, a server and its reply, is in relay.go and reply.go.
 //  4. A part of an entry waits for the others: export.go and multiline.go (journals and
 //     objects), fragments.go (Exim in syslog), runtime.go (containers), supervised.go, and
 //     broken.go for lines that a terminal or a page broke.
 //  5. copies.go undoes what pages and forums change in a line.
-//  6. lost.go and lost_fields.go look for a delivery in what is left. It is counted with an
-//     example (unparsed.go), unless the line quotes it (quotation.go).
+//  6. A line that holds a delivery and is not read is counted with an example
+//     (unparsed.go). lost.go finds deliveries in what a grammar takes for something else,
+//     find.go and find_fields.go in a line with an unknown header, unless the line quotes
+//     it (quotation.go).
 //
 // The year of a stamp without one comes from clock.go and anchor.go. trust.go decides
-// whose entries of the journal count.
+// whose entries of the journal count. state.go saves what a parser needs to go on.
 //
 // To read another MTA, write a file with the functions of an entry of the table
 // grammars, and add how its lines begin to tagOf (beginning.go) and findDelivery
-// (lost.go). CONTRIBUTING.md has every step.
+// (find.go). CONTRIBUTING.md has every step.
 package logparse
 
 import (

@@ -29,21 +29,17 @@ func mayHoldLines(text string) bool {
 }
 
 // readNested reads the lines in a document. It returns false if there is none.
-func (p *Parser) readNested(text string, depth int, yield func(*bounce.Event)) (any bool) {
+func (p *Parser) readNested(object string, depth int, yield func(*bounce.Event)) (any bool) {
 	if depth == maxNested {
 		return false
 	}
-	for text = skipSpace(text[1:]); text != "" && text[0] == '"'; {
-		key, after, ok := cutValue(text)
-		after, found := strings.CutPrefix(skipSpace(after), ":")
+	for text, more := object[1:], true; more; {
+		key, rest, ok := cutKey(skipSpace(text))
+		value, after, found := cutValue(rest)
 		if !ok || !found {
-			return any
+			break
 		}
-		value, after, ok := cutValue(skipSpace(after))
-		if !ok {
-			return any
-		}
-		if collections[key[1:len(key)-1]] {
+		if collections[key] {
 			switch value[0] {
 			case '{':
 				any = p.readNested(value, depth+1, yield) || any
@@ -51,41 +47,28 @@ func (p *Parser) readNested(text string, depth int, yield func(*bounce.Event)) (
 				any = p.readElements(value, depth+1, yield) || any
 			}
 		}
-		if text, found = strings.CutPrefix(skipSpace(after), ","); !found {
-			return any
-		}
-		text = skipSpace(text)
+		text, more = strings.CutPrefix(skipSpace(after), ",")
 	}
 	return any
 }
 
 // readElements reads the elements of an array: objects, or pairs of a time and a line.
 func (p *Parser) readElements(array string, depth int, yield func(*bounce.Event)) (any bool) {
-	for rest := skipSpace(array[1:]); rest != ""; {
-		element, after, ok := cutValue(rest)
-		if !ok {
-			return any
-		}
+	for element := range elements(array) {
 		u := unusual{near: p.last, follows: p.read}
-		switch element[0] {
-		case '{':
+		switch {
+		case strings.HasPrefix(element, "{"):
 			found := u.read(element)
 			if found || !p.readNested(element, depth, yield) {
 				p.finishUnusual(&u, found, element, yield)
 			}
 			any = true
-		case '[':
-			found, ok := u.readPair(element)
-			if !ok {
-				break
+		case strings.HasPrefix(element, "["):
+			if found, ok := u.readPair(element); ok {
+				p.finishUnusual(&u, found, element, yield)
+				any = true
 			}
-			p.finishUnusual(&u, found, element, yield)
-			any = true
 		}
-		if rest, ok = strings.CutPrefix(skipSpace(after), ","); !ok {
-			return any
-		}
-		rest = skipSpace(rest)
 	}
 	return any
 }

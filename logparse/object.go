@@ -1,6 +1,7 @@
 package logparse
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 	"time"
@@ -37,7 +38,8 @@ type object struct {
 }
 
 // envelopes are objects whose fields count as those of the one around them.
-var envelopes = makeSet(`_source result data record payload jsonPayload fields FIELDS LogMessage logContent attributes json message content`)
+var envelopes = makeSet(`_source result data record payload jsonPayload fields FIELDS LogMessage logContent attributes json
+	message content`)
 
 // maxDepth bounds objects in each other, and messages that are objects again.
 const maxDepth = 3
@@ -92,6 +94,39 @@ func isName(text string) bool {
 
 // takeObject reads the message of an object whose fields are known.
 func (u *unusual) takeObject(o *object) bool {
+	u.takeFields(o)
+	if u.tag == smtpServer {
+		u.tagOut, u.synthesized = u.tag, true // whatever it says
+		return true
+	}
+	if o.ambiguous {
+		return false
+	}
+	isAgent := deliveryAgents[postfixDaemon(u.tag)]
+	// Only the best field: a program may write into the others what strangers sent.
+	raw := cmp.Or(o.values[roleMessage][:]...)
+	if raw == "" {
+		text := o.delivery("")
+		return text != "" && isAgent && u.readMessage(text, false)
+	}
+	text, ok := decodeText(raw)
+	switch {
+	case u.tag == "sendmail" && o.fortinet:
+		text = o.session + ": " + text
+	case o.delivered && isAgent && !strings.Contains(text, "status="):
+		if text = o.delivery(text); text == "" {
+			return false // findDelivery counts it
+		}
+	}
+	if isOtherProgram(u.tag) && !passesOn(u.tag, text) {
+		u.foreign = true // which quotes what strangers sent
+		return false
+	}
+	return ok && u.readMessage(text, o.isLog)
+}
+
+// takeFields takes what an object says about the header of its message.
+func (u *unusual) takeFields(o *object) {
 	u.depth++
 	// The outermost journal knows who wrote the entry; the rest is in the message.
 	if u.writer == (writer{}) {
@@ -106,46 +141,13 @@ func (u *unusual) takeObject(o *object) bool {
 		u.n++
 		u.inner = ""
 	}
-	if u.named > 0 && u.source == "" {
-		u.source = u.names
-	}
-	u.names, u.named, u.facility, u.passedOn, u.contained = "", 0, "", false, o.isLog
-	if host := o.first(roleHost); host != "" {
-		u.host = host
-	}
+	u.beginHeader()
+	u.contained = o.isLog
+	u.host = cmp.Or(o.first(roleHost), u.host)
 	if u.tag, u.pid = o.program(); u.tag == "" && o.fortinet && o.session != "" {
 		u.tag = "sendmail"
 	}
-	if u.tag == smtpServer {
-		u.tagOut, u.synthesized = u.tag, true // whatever it says
-		return true
-	}
-	if pid := o.first(roleProcess); u.pid == "" {
-		u.pid = pid
-	}
-	if o.ambiguous {
-		return false
-	}
-	// Only the best field: a program may write into the others what strangers sent.
-	for _, raw := range o.values[roleMessage] {
-		if raw != "" {
-			text, ok := decodeText(raw)
-			if u.tag == "sendmail" && o.fortinet {
-				text = o.session + ": " + text
-			} else if o.delivered && deliveryAgents[postfixDaemon(u.tag)] && !strings.Contains(text, "status=") {
-				if text = o.delivery(text); text == "" {
-					return false // findDelivery counts it
-				}
-			}
-			if isOtherProgram(u.tag) && !passesOn(u.tag, text) {
-				u.foreign = true // which quotes what strangers sent
-				return false
-			}
-			return ok && u.readMessage(text, o.isLog)
-		}
-	}
-	text := o.delivery("")
-	return text != "" && deliveryAgents[postfixDaemon(u.tag)] && u.readMessage(text, false)
+	u.pid = cmp.Or(u.pid, o.first(roleProcess))
 }
 
 // withoutHost takes the name of the host off a message. Graylog repeats it there.
@@ -169,23 +171,33 @@ func (u *unusual) readMessage(text string, isLog bool) bool {
 		return true
 	}
 	known := isDaemonTag(u.tag) || isServerTag(u.tag)
-	inside := *u
-	inside.inner = ""
+	isLine := isLog && u.depth == 1 // the object is the line, as it always was
 	// Behind the name of another program only a whole header counts.
-	inside.passedOn = u.tag != ""
-	if !other && inside.readParts(withoutColours(text)) && (!isDaemonTag(u.tag) || inside.repeats(u)) {
-		if inside.inner == "" {
-			inside.synthesized = true
-		} else if isLog && u.depth == 1 {
-			inside.inner = "" // the object is the line, as it always was
+	if !other && u.takeLine(withoutColours(text), u.tag != "") {
+		if isLine {
+			u.inner = ""
 		}
-		*u = inside
 		return true
 	}
 	if !known {
 		return false
 	}
 	u.tagOut, u.pidOut, u.body, u.synthesized = u.tag, u.pid, strings.TrimLeft(text, " "), true
+	return true
+}
+
+// takeLine reads a line with a header of its own, in an object or a table that names
+// its program. If that is one of Postfix's, the line must name it as well.
+func (u *unusual) takeLine(text string, passedOn bool) bool {
+	inside := *u
+	inside.inner, inside.passedOn = "", passedOn
+	if !inside.readParts(text) || isDaemonTag(u.tag) && !inside.repeats(u) {
+		return false
+	}
+	if inside.inner == "" {
+		inside.synthesized = true
+	}
+	*u = inside
 	return true
 }
 
@@ -272,17 +284,9 @@ func (o *object) scan(text, parent string, depth int) (rest string, ok bool) {
 	}
 	for {
 		var key, value string
-		if key, text, ok = cutValue(text); !ok || key[0] != '"' {
+		if key, text, ok = cutKey(text); !ok {
 			return "", false
 		}
-		key = key[1 : len(key)-1]
-		text = skipSpace(text)
-		if strings.HasPrefix(text, "=>") { // Fluent Bit's output to stdout
-			text = text[1:]
-		} else if !strings.HasPrefix(text, ":") {
-			return "", false
-		}
-		text = skipSpace(text[1:])
 		if parent != "" {
 			key = parent + "." + key
 		}
@@ -348,12 +352,10 @@ func (o *object) setSpecial(name, value string) {
 //	[{"key":"message","value":{"stringValue":"4XabcZ: …"}}]   OpenTelemetry
 //	[{"field":"@message","value":"Nov 23 12:57:36 mx …"}]     CloudWatch Logs Insights
 func (o *object) setNamed(array string) {
-	for rest := array[1:]; rest != ""; {
-		element, after, _ := cutValue(skipSpace(rest))
+	for element := range elements(array) {
 		if m := namedValue.FindStringSubmatch(element); m != nil {
 			o.set(m[1], m[2])
 		}
-		rest = strings.TrimPrefix(skipSpace(after), ",")
 	}
 }
 

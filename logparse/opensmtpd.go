@@ -27,7 +27,8 @@ const opensmtpdPlain = `[^<>", ]*`
 //	  rcpt=<me@host> user=me delay=0s result=Ok stat=Delivered
 //
 // A session of zeros had no connection. smtpd logs no message-ids.
-var opensmtpdAttempt = lazyre.New(`^(?:[0-9a-f]{8,16} )?(?P<agent>mta|mda|smtp|scheduler|bounce)(?: event=| )(?P<event>delivery|expire|expired) evpid=(?P<id>[0-9a-f]{8})[0-9a-f]{0,8} ` +
+var opensmtpdAttempt = lazyre.New(`^(?:[0-9a-f]{8,16} )?(?P<agent>mta|mda|smtp|scheduler|bounce)(?: event=| )` +
+	`(?P<event>delivery|expire|expired) evpid=(?P<id>[0-9a-f]{8})[0-9a-f]{0,8} ` +
 	`from=<(?P<from>` + opensmtpdAddress + `)> to=<(?P<to>` + opensmtpdAddress + `)>(?: rcpt=<(?P<rcpt>` + opensmtpdAddress + `)>)?` +
 	`(?: [a-z]+=(?:"[^"]*"|[^"\s]\S*(?: \([A-Za-z0-9._-]*\))?))*? result="?(?P<result>[A-Za-z]+)"? stat="?(?P<stat>.*?)"?$`)
 
@@ -47,8 +48,9 @@ var opensmtpdRelay = lazyre.New(` relay="?(?:(?P<ip>[0-9A-Fa-f:.]+|IPv6:[0-9A-Fa
 //	  delay=4d1h, stat=Envelope expired
 //
 // Pages take the brackets away.
-var opensmtpdOld = lazyre.New(`^(?P<kind>relay|delivery): (?P<result>[A-Z][A-Za-z]+) for (?P<id>[0-9a-f]{8})[0-9a-f]{8}: (?:session=[0-9a-f]+, )?` +
-	`from=<?(?P<from>` + opensmtpdPlain + `)>?, to=<?(?P<to>` + opensmtpdPlain + `)>?(?:, source=[^,]*)?(?:, rcpt=<?(?P<rcpt>` + opensmtpdPlain + `)>?)?(?:, source=[^,]*)?` +
+var opensmtpdOld = lazyre.New(`^(?P<kind>relay|delivery): (?P<result>[A-Z][A-Za-z]+) for (?P<id>[0-9a-f]{8})[0-9a-f]{8}: ` +
+	`(?:session=[0-9a-f]+, )?from=<?(?P<from>` + opensmtpdPlain + `)>?, to=<?(?P<to>` + opensmtpdPlain + `)>?` +
+	`(?:, source=[^,]*)?(?:, rcpt=<?(?P<rcpt>` + opensmtpdPlain + `)>?)?(?:, source=[^,]*)?` +
 	`(?:, user=[^,]*)?(?:, method=(?P<method>[^,]*))?(?:, relay=(?P<relay>[^,]*))?, delay=[^,]*, stat=(?P<stat>.*)$`)
 
 // Some versions between 5.4 and 6.0 name the session first:

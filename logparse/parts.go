@@ -7,18 +7,14 @@ import (
 
 // The parts of a header that are neither a stamp nor the tag of a mail server.
 
-// cutPart steps over one other part of a header.
-func (u *unusual) cutPart(rest string) (string, bool) {
-	if rest[0] == '<' { // <22>, <mail.info>, <2.6>
-		end := strings.IndexByte(rest[:min(len(rest), 24)], '>')
-		if end < 2 {
-			return "", false
-		}
-		inside := rest[1:end]
-		if isLevel(inside) || isFacility(inside) || strings.Trim(inside, "0123456789.") == "" {
-			return rest[end+1:], true
-		}
-		return rest[end+1:], isName(inside) && u.addName(inside) // of a source, or instead of a host that was taken out
+// cutPart steps over one other part of a header. It returns false if the line must be
+// refused.
+func (u *unusual) cutPart(rest string) (after string, ok bool) {
+	switch rest[0] {
+	case '<':
+		return u.cutAngled(rest)
+	case '{': // {name=mx}
+		return rest[len(lokiLabels.FindString(rest)):], true
 	}
 	if after, found := strings.CutPrefix(rest, "Message forwarded from "); found && u.named < 2 { // AIX
 		u.names, after, found = strings.Cut(after, ":")
@@ -27,41 +23,29 @@ func (u *unusual) cutPart(rest string) (string, bool) {
 	}
 	word, after := cutWord(rest)
 	if u.ofProgram() {
-		return after, word == "@cee:" || !u.passedOn && (word == "-" || leading(word) == len(word))
+		return after, word == "@cee:" || !u.passedOn && (word == "-" || isNumber(word))
 	}
-	if after, ok := u.cutLabel(rest); ok {
+	if after, ok := u.cutLabels(rest); ok {
 		return after, true
 	}
-	if word, after, _ := strings.Cut(rest, " "); u.n == 0 && u.named == 1 && (word == "->" || word == "=>" || word == ">" || word == "→") {
-		return after, beginsLine(after) // mail-0 -> Nov 23 …
+	if first, after, _ := strings.Cut(rest, " "); arrows[first] && u.n == 0 && u.named == 1 { // mail-0 -> Nov 23 …
+		return after, beginsLine(after)
 	}
-	if labels := sourceLabels.FindString(rest); labels != "" && u.n > 0 && u.named == 0 {
-		return rest[len(labels):], true
-	}
-	if host, file, found := strings.Cut(word, "->/"); found && u.n > 0 { // Wazuh's archives
-		return rest[len(host)+len("->/")+len(file):], u.addName(host)
+	if host, _, found := strings.Cut(word, "->/"); found && u.n > 0 { // Wazuh's archives: mx->/var/log/mail.log
+		return after, u.addName(host)
 	}
 	switch {
-	case isFacility(strings.TrimSuffix(word, ":")) && u.named < 2 && (len(after) < 2 || after[0] != '[' || !isDigit(after[1])): // but for CRON[9]
-		if u.facility = word; u.passedOn {
-			u.facility = ""
-		}
+	case isFacility(strings.TrimSuffix(word, ":")) && u.named < 2 && !beginsWithProcess(after): // but for CRON[9]
+		u.facility = word
 		return after, true
 	case word == "F":
 		u.contained = true
 		return after, true
-	case isLevel(word), strings.IndexByte(word, '.') > 0 && isLevel(strings.TrimSuffix(word, ":")), word == "-", u.n > 0 && (word == "info:" || word == "INFO:"), word == "ID", word == "@cee:":
-		return after, true
 	case isWeekday(word) && u.n == 0: // "Thu, 19 Nov 26 12:57:36" is not the 26th
 		return after, leading(strings.TrimLeft(after, " ,")) == 0
-	case u.n > 0 && u.named == 0 && compactLevels[word]:
+	case u.isFiller(word):
 		return after, true
-	case leading(word) == len(word) && len(word) < 10: // a number of a line, a process, a version
-		return after, true
-	case strings.HasPrefix(word, "0x"), word == "Default", word == "Fault": // a thread and a level of macOS
-		return after, true
-	}
-	if _, err := netip.ParseAddr(word); err == nil {
+	case isAddress(word):
 		if strings.HasPrefix(after, " - ") {
 			return "", false // a web server's log, in which the name of a user follows
 		}
@@ -71,13 +55,66 @@ func (u *unusual) cutPart(rest string) (string, bool) {
 		return u.cutName(rest, colon)
 	}
 	tag, _, after, marked := cutAnyTag(rest)
-	if tag == "" {
-		return after, false
-	}
-	if marked {
+	switch {
+	case tag == "":
+		return "", false
+	case marked:
 		return withoutService(tag, after), u.passOn(tag, after)
 	}
 	return strings.TrimPrefix(after, "]"), u.addName(tag)
+}
+
+// arrows may stand between the name of a source and the line.
+var arrows = makeSet("-> => > →")
+
+// fillers are words of a header that tell nothing: of a message's id, of JSON in syslog
+// (CEE), of a level of macOS.
+var fillers = makeSet("- ID @cee: Default Fault")
+
+// isFiller reports whether a word between the parts of a header tells nothing: a level,
+// a number of a line, of a process, of a thread.
+func (u *unusual) isFiller(word string) bool {
+	return isLevel(word) || strings.IndexByte(word, '.') > 0 && isLevel(strings.TrimSuffix(word, ":")) || // mail.info:
+		fillers[word] ||
+		u.n > 0 && (word == "info:" || word == "INFO:") ||
+		u.n > 0 && u.named == 0 && compactLevels[word] ||
+		isNumber(word) && len(word) < 10 ||
+		strings.HasPrefix(word, "0x")
+}
+
+// isAddress reports whether a word is the address of a host.
+func isAddress(word string) bool {
+	_, err := netip.ParseAddr(word)
+	return err == nil
+}
+
+// beginsWithProcess reports whether the number of a process follows a word.
+func beginsWithProcess(text string) bool { return len(text) >= 2 && text[0] == '[' && isDigit(text[1]) }
+
+// cutAngled steps over a priority or a level, or the name of a source or of a host that
+// was taken out: <22>, <mail.info>, <2.6>, <mx>.
+func (u *unusual) cutAngled(rest string) (after string, ok bool) {
+	end := strings.IndexByte(rest[:min(len(rest), 24)], '>')
+	if end < 2 {
+		return "", false
+	}
+	inside := rest[1:end]
+	if isLevel(inside) || isFacility(inside) || strings.Trim(inside, "0123456789.") == "" {
+		return rest[end+1:], true
+	}
+	return rest[end+1:], isName(inside) && u.addName(inside)
+}
+
+// cutLabels steps over what collectors put in front of a line or behind its stamp.
+func (u *unusual) cutLabels(rest string) (after string, ok bool) {
+	if after, ok := u.cutLabel(rest); ok {
+		return after, true
+	}
+	if u.n == 0 || u.named > 0 {
+		return "", false
+	}
+	labels := sourceLabels.FindString(rest)
+	return rest[len(labels):], labels != ""
 }
 
 // headerLabels are the names of values that collectors put in front of a line. Their
@@ -136,10 +173,10 @@ func (u *unusual) cutName(rest string, colon int) (string, bool) {
 	if u.n == 0 && isHeaderField(name) {
 		return "", false
 	}
-	if leading(name) == len(name) {
+	if isNumber(name) {
 		return after, true
 	}
-	if _, err := netip.ParseAddr(name); err == nil && strings.HasPrefix(after, " ") { // socklog
+	if isAddress(name) && strings.HasPrefix(after, " ") { // socklog
 		return after, u.addName(name)
 	}
 	if tag, _, behind, _ := cutAnyTag(rest); tag == "" || behind == "" && after != "" {
@@ -172,12 +209,19 @@ func (u *unusual) passOn(tag, after string) bool {
 // logged, a header begins at once. Words before it may be those of a stranger.
 func (u *unusual) ofProgram() bool { return u.passedOn || u.n > 0 && u.named == 2 }
 
+// addName takes the name of a source, of a host or of a program that is no mail server.
+// It returns false if there are too many, or if a program logs what strangers sent. The
+// first name behind a stamp is a host's, which may be called like a program.
 func (u *unusual) addName(name string) bool {
-	limit := 2
+	most := 2
 	if u.n == 0 {
-		limit = 3
+		most = 3
 	}
-	if u.passedOn || u.contained || u.named == limit || isOtherProgram(name) && !isHelper(name) && !isTaskStream(name) && (u.n == 0 || u.named > 0) {
+	if u.passedOn || u.contained || u.named == most {
+		return false
+	}
+	isHost := u.n > 0 && u.named == 0
+	if !isHost && isOtherProgram(name) && !isHelper(name) && !isTaskStream(name) {
 		return false
 	}
 	if u.named == 0 && u.n == 0 {

@@ -1,7 +1,7 @@
 package logparse
 
 import (
-	"net/netip"
+	"cmp"
 	"strings"
 )
 
@@ -15,60 +15,64 @@ const maxFields = 24
 //	2026-11-23 12:57:36,mx,"postfix/smtp[474]: 4f1XyZ: …"
 func (u *unusual) readCSV(text string) bool {
 	fields := splitCSV(text)
-	if len(fields) == 0 {
-		return false
-	}
 	u.depth++
-	var known [maxFields]bool
-	foreign := false
+	unknown := len(fields) // the first column that is not a header's
 	for i, f := range fields {
-		known[i] = true
-		var s stamp
-		tag, pid, after, marked := cutAnyTag(f)
-		_, err := netip.ParseAddr(f)
-		switch rest, ok := s.cutAny(f); {
-		case ok && rest == "":
-			if u.n == 0 {
-				u.stamps[0], u.n = s, 1
-			}
-		case f == "" || f == "-" || isLevel(f) || isFacility(f) || leading(f) == len(f):
-		case tag != "" && after == "" && (isDaemonTag(tag) || isServerTag(tag) && u.tag == ""):
-			u.tag, u.pid = tag, pid
-		case tag != "" && after == "" && (marked || isOtherProgram(tag)):
-			foreign = true
-		case tag != "" && after == "" || err == nil:
-			if u.host == "" {
-				u.host = f
-			}
-		default:
-			known[i] = false
+		switch u.takeColumn(f) {
+		case columnOfProgram:
+			return false
+		case columnUnknown:
+			unknown = min(unknown, i)
 		}
 	}
-	for i, f := range fields {
+	for _, f := range fields[:min(unknown+1, len(fields))] {
 		if server := tagOf(f); server != "" {
-			if foreign {
-				return false
-			}
-			u.tagOut, u.pidOut, u.body, u.synthesized = u.tag, u.pid, f, true
-			if u.tag == "" {
-				u.tagOut = server
-			}
+			u.tagOut, u.pidOut, u.body, u.synthesized = cmp.Or(u.tag, server), u.pid, f, true
 			return u.n > 0
 		}
 		f = u.withoutHost(f)
-		inside := *u
-		if (beginsLine(f) || u.n > 0 && beginsWithTag(f)) && !foreign && inside.readParts(f) && (!isDaemonTag(u.tag) || inside.repeats(u)) {
-			if inside.inner == "" {
-				inside.synthesized = true
-			}
-			*u = inside
+		if (beginsLine(f) || u.n > 0 && beginsWithTag(f)) && u.takeLine(f, false) {
 			return true
-		}
-		if !known[i] {
-			return false
 		}
 	}
 	return false
+}
+
+// column is what a column of a table holds.
+type column int
+
+const (
+	columnUnknown   column = iota
+	columnOfHeader         // a stamp, a host, the tag of a mail server, a level, a number
+	columnOfProgram        // the tag of another program
+)
+
+// takeColumn takes what a column says about the header of the line in the table.
+func (u *unusual) takeColumn(text string) column {
+	var s stamp
+	if rest, ok := s.cutAny(text); ok && rest == "" {
+		if u.n == 0 {
+			u.stamps[0], u.n = s, 1
+		}
+		return columnOfHeader
+	}
+	if text == "-" || isLevel(text) || isFacility(text) || isNumber(text) {
+		return columnOfHeader
+	}
+	switch tag, pid, after, marked := cutAnyTag(text); {
+	case isAddress(text):
+	case tag == "" || after != "":
+		return columnUnknown
+	case isDaemonTag(tag), isServerTag(tag) && u.tag == "":
+		u.tag, u.pid = tag, pid
+		return columnOfHeader
+	case marked || isOtherProgram(tag):
+		return columnOfProgram
+	}
+	if u.host == "" {
+		u.host = text
+	}
+	return columnOfHeader
 }
 
 // splitCSV splits a line with quoted fields. It returns nothing if none is
@@ -77,8 +81,7 @@ func splitCSV(text string) (fields []string) {
 	if text = strings.TrimLeft(text, "["); strings.HasPrefix(text, "{") {
 		return nil
 	}
-	delimiter := byte(0)
-	quoted := false
+	delimiters, quoted := ",;\t", false
 	for text != "" {
 		if len(fields) == maxFields {
 			return nil
@@ -91,10 +94,7 @@ func splitCSV(text string) (fields []string) {
 			}
 			quoted = true
 		} else {
-			end := strings.IndexAny(text, ",;\t")
-			if delimiter != 0 {
-				end = strings.IndexByte(text, delimiter)
-			}
+			end := strings.IndexAny(text, delimiters)
 			if end < 0 {
 				end = len(text)
 			}
@@ -108,13 +108,10 @@ func splitCSV(text string) (fields []string) {
 		if text == "" || text[0] == ']' {
 			break
 		}
-		if delimiter == 0 && strings.IndexByte(",;\t", text[0]) >= 0 {
-			delimiter = text[0]
-		}
-		if text[0] != delimiter {
+		if strings.IndexByte(delimiters, text[0]) < 0 {
 			return nil
 		}
-		text = strings.TrimLeft(text[1:], " ")
+		delimiters, text = text[:1], strings.TrimLeft(text[1:], " ")
 	}
 	if !quoted {
 		return nil

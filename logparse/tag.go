@@ -22,12 +22,22 @@ func cutAnyTag(rest string) (tag, pid, after string, marked bool) {
 	}
 	if strings.HasPrefix(after, ":") {
 		after, marked = after[1:], true
-	} else if number, behind, found := strings.Cut(strings.TrimPrefix(after, " ["), "]:"); found && len(number)+4 == len(after)-len(behind) && alphanumeric(number) {
+	} else if number, behind, ok := cutProcessApart(after); ok {
 		pid, after, marked = number, behind, true
 	} else if after != "" && strings.IndexByte(delimiters, after[0]) < 0 {
 		return "", "", "", false
 	}
 	return tag, pid, after, marked
+}
+
+// cutProcessApart reads " [474]:".
+func cutProcessApart(text string) (pid, rest string, ok bool) {
+	text, apart := strings.CutPrefix(text, " [")
+	if !apart {
+		return "", "", false
+	}
+	pid, rest, ok = strings.Cut(text, "]:")
+	return pid, rest, ok && alphanumeric(pid)
 }
 
 // isProcess reports whether a text in brackets may be a process: its number, with that

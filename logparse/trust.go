@@ -78,8 +78,10 @@ var (
 		"anvil", "bounce", "cleanup", "discard", "error", "flush", "lmtp", "local", "master", "nqmgr", "oqmgr", "pickup", "pipe",
 		"postlogd", "postscreen", "qmgr", "qmqpd", "showq", "smtp", "smtpd", "spawn", "tlsproxy", "trivial-rewrite", "verify", "virtual",
 	}
-	eximPrograms      = []string{"exim", "exim4"} // and exim-VERSION
-	sendmailPrograms  = []string{"sendmail", "sendmail-mta", "sendmail-msp", "sendmail-client", "sendmail.sendmail", "sendmail.sendma", "sm-mta", "sm-msp-queue"}
+	eximPrograms     = []string{"exim", "exim4"} // and exim-VERSION
+	sendmailPrograms = []string{
+		"sendmail", "sendmail-mta", "sendmail-msp", "sendmail-client", "sendmail.sendmail", "sendmail.sendma", "sm-mta", "sm-msp-queue",
+	}
 	opensmtpdPrograms = []string{"smtpd", "opensmtpd"}
 )
 

@@ -37,7 +37,7 @@ type unusual struct {
 	source   string // the first name in front of the stamps
 	names    string // the last name behind the innermost stamp
 	named    int    // how many there are
-	facility string // a name of a facility there, which may be a host\'s
+	facility string // a name of a facility there, which may be a host's
 	passedOn bool   // the tag of another program was read behind the last stamp
 	foreign  bool   // it was that of a program that has nothing to do with deliveries
 	// contained means that a container printed the text up to the next stamp. It begins
@@ -80,6 +80,7 @@ func (u *unusual) read(text string) bool {
 	return u.readPairs(text)
 }
 
+// readParts reads the parts of a header and what follows them.
 func (u *unusual) readParts(rest string) bool {
 	for range maxParts {
 		if u.ofProgram() {
@@ -96,32 +97,19 @@ func (u *unusual) readParts(rest string) bool {
 		if eximIDLength(rest) > 0 {
 			return false // Exim's words about a message, which may quote anything
 		}
+		if rest[0] == '{' && !beginsWithLabels(rest) {
+			return u.readObject(rest)
+		}
 		if rest[0] == '<' && u.readRFC5424(rest) {
 			return true
 		}
-		if rest[0] == '{' {
-			labels := lokiLabels.FindString(rest)
-			if labels == "" || len(labels) == len(rest) {
-				return u.readObject(rest)
-			}
-			rest = rest[len(labels):]
-			continue
+		after, ok := u.cutStamp(rest)
+		if ok && u.takePrinted(after) || !ok && u.readServerTag(rest) {
+			return true
 		}
-		if after, ok := u.cutStamp(rest); ok {
-			if u.takePrinted(after) {
-				return true
-			}
-			rest = after
-			continue
+		if !ok {
+			after, ok = u.cutPart(rest)
 		}
-		if after, done, ok := u.cutServerTag(rest); ok {
-			if done {
-				return true
-			}
-			rest = after
-			continue
-		}
-		after, ok := u.cutPart(rest)
 		if !ok {
 			return false
 		}
@@ -135,7 +123,10 @@ func (u *unusual) readParts(rest string) bool {
 //	"Nov 23 12:57:36 mx postfix/smtp[474]: 4f1XyZ: removed\n" +
 func (u *unusual) readQuoted(text string) bool {
 	value, rest, ok := cutValue(text)
-	if !ok || strings.Trim(rest, ", \t\r+;\\") != "" || !u.readParts(undecorate(strings.TrimRight(decodeString(value[1:len(value)-1]), "\r\n"))) {
+	if !ok || strings.Trim(rest, ", \t\r+;\\") != "" {
+		return false
+	}
+	if text = strings.TrimRight(decodeString(value[1:len(value)-1]), "\r\n"); !u.readParts(undecorate(text)) {
 		return false
 	}
 	u.synthesized = true
@@ -146,10 +137,17 @@ func (u *unusual) readQuoted(text string) bool {
 // host as Logstash does: {name=mx}.
 var lokiLabels = lazyre.New(`^\{(?:[A-Za-z_][A-Za-z0-9_]*=(?:"(?:[^"\\]|\\.)*"|[^\s"{},=]+)(?:, ?)?)*\}`)
 
+// beginsWithLabels reports whether such labels stand before something else.
+func beginsWithLabels(text string) bool {
+	labels := lokiLabels.FindString(text)
+	return labels != "" && len(labels) < len(text)
+}
+
 // sourceLabels are the labels of a container that docker logs --details prints behind
 // the stamp, the span in which Vector logs, and the machine, the region and the level of
 // fly.io ("app[148e272a1b2c3d] ams [info]").
-var sourceLabels = lazyre.New(`^(?:(?:(?:tag|com\.docker\.[a-z.]+)=[^\s=,]+,?)+ |source\{[^{}]*\}:(?: vector::[a-z_:]+:)? |app\[[0-9a-f]+\] [a-z]{3} \[[a-z]+\])`)
+var sourceLabels = lazyre.New(`^(?:(?:(?:tag|com\.docker\.[a-z.]+)=[^\s=,]+,?)+ |source\{[^{}]*\}:(?: vector::[a-z_:]+:)? |` +
+	`app\[[0-9a-f]+\] [a-z]{3} \[[a-z]+\])`)
 
 // cutStamp reads a stamp, and with it begins a header inside the one before.
 func (u *unusual) cutStamp(rest string) (string, bool) {
@@ -167,11 +165,17 @@ func (u *unusual) cutStamp(rest string) (string, bool) {
 	s.exim = false
 	u.n++
 	u.inner = rest
+	u.beginHeader()
+	return strings.TrimPrefix(after, ":"), true
+}
+
+// beginHeader begins a header inside the one before. Its names do not count, but for
+// that of the source.
+func (u *unusual) beginHeader() {
 	if u.named > 0 && u.source == "" {
 		u.source = u.names
 	}
 	u.names, u.named, u.facility, u.passedOn, u.contained = "", 0, "", false, false
-	return strings.TrimPrefix(after, ":"), true
 }
 
 // endsUsual reports whether stamp.cut has taken all of a stamp: a year or a zone
@@ -189,9 +193,9 @@ func endsUsual(text, after string) bool {
 	return !zone.setZone(word)
 }
 
-// cutServerTag reads the tag of a mail server, with its process or without, with
-// a colon behind it or without. done is whether the body follows.
-func (u *unusual) cutServerTag(rest string) (after string, done, ok bool) {
+// readServerTag reads the tag of a mail server and the body behind it, with its process
+// or without, with a colon behind it or without.
+func (u *unusual) readServerTag(rest string) bool {
 	tag, pid, after, marked := cutAnyTag(rest)
 	if tag == "" {
 		tag, pid, after = cutGluedTag(rest)
@@ -199,15 +203,15 @@ func (u *unusual) cutServerTag(rest string) (after string, done, ok bool) {
 	}
 	switch {
 	case tag == "":
-		return "", false, false
+		return false
 	case isDaemonTag(tag):
 	case marked && postfixDaemons[tag] && tagOf(cutFields(after)) == "postfix":
 		tag = "postfix/" + tag // as in the logs of macOS
 	case !isServerTag(tag):
-		return "", false, false
+		return false
 	case !marked: // a word that may be anything's name
 		if tagOf(cutFields(after)) == "" {
-			return "", false, false
+			return false
 		}
 	default:
 		// A container may bear the name of a mail server.
@@ -215,23 +219,23 @@ func (u *unusual) cutServerTag(rest string) (after string, done, ok bool) {
 		inside.passedOn = true
 		if inside.readParts(after) {
 			*u = inside
-			return "", true, true
+			return true
 		}
 	}
 	if u.n == 0 && u.depth == 0 {
-		return "", false, false
+		return false
 	}
 	body := cutFields(after)
 	if body == "" || body[0] == '"' {
-		return "", false, false // perhaps the fields of a table
+		return false // perhaps the fields of a table
 	}
 	if !marked && tagOf(body) == "" {
 		if _, found := findDelivery(body); found {
-			return "", false, false
+			return false
 		}
 	}
 	u.tagOut, u.pidOut, u.body = tag, pid, body
-	return "", true, true
+	return true
 }
 
 // takeBody takes a line in which the words of a mail server follow without a tag

@@ -98,12 +98,14 @@ type fieldKey struct {
 // objects of a log have the same fields.
 type fieldKeys [40]fieldKey
 
+var specialFields = makeSet("CONTAINER_PARTIAL_ORDINAL session_id device_id " + namedValues)
+
 func keyOf(name string) fieldKey {
 	k := fieldKey{name: name, fields: fieldNames[name]}
 	if k.fields != nil {
 		return k
 	}
-	k.special = name == "CONTAINER_PARTIAL_ORDINAL" || name == namedValues || name == "session_id" || name == "device_id" || deliveryParts[name] != "" || strings.HasSuffix(name, "status")
+	k.special = specialFields[name] || deliveryParts[name] != "" || strings.HasSuffix(name, "status")
 	// Azure appends the type: Log_s.
 	k.fields = fieldNames[strings.TrimSuffix(strings.ToLower(name), "_s")]
 	return k
