@@ -7,11 +7,11 @@ import "strings"
 
 // isFault reports whether a fault is named as the reason: "unknown due to a configuration
 // error".
-func (r *reader) isFault(c *clause, at int) bool {
+func (c *clause) isFault(at int) bool {
 	because := false
 	for k := at; k < len(c.words); k++ {
-		because = because || r.isWord(c, k, "due to", "because of", "after", "following")
-		if because && r.isWord(c, k, "error", "errors", "fault", "outage", "misconfiguration", "crash", "malfunction", "upgrade", "failover") {
+		because = because || c.isWord(k, "due to", "because of", "after", "following")
+		if because && c.isWord(k, "error", "errors", "fault", "outage", "misconfiguration", "crash", "malfunction", "upgrade", "failover") {
 			return true
 		}
 	}
@@ -21,43 +21,43 @@ func (r *reader) isFault(c *clause, at int) bool {
 // isOfThing reports whether a quality is not that of a recipient, but of what stands
 // behind it: "user unknown limit exceeded", "unknown error", "mailbox has invalid
 // permissions".
-func (r *reader) isOfThing(c *clause, lo, hi int, predicate role, left bool) bool {
+func (c *clause) isOfThing(lo, hi int, predicate role, left bool) bool {
 	switch {
 	case hi == len(c.words):
 		return false
-	case r.isWord(c, hi, "limit", "limits", "rate", "ratio", "threshold", "count", "percentage", "attempts", "parameter", "parameters", "option", "argument"):
+	case c.isWord(hi, "limit", "limits", "rate", "ratio", "threshold", "count", "percentage", "attempts", "parameter", "parameters", "option", "argument"):
 		return true
-	case left && lo > 0 && r.isWord(c, lo-1, "in", "with", "by", "to") && predicate == missing:
+	case left && c.isWord(lo-1, "in", "with", "by", "to") && predicate == missing:
 		return c.words[hi].role&(recipient|domain|filler) == 0 // "account in unknown state"
 	case left:
-		return r.isOfProperty(c, lo, hi, predicate)
+		return c.isOfProperty(lo, hi, predicate)
 	}
-	return r.isWord(c, hi, "error", "errors", "problem", "failure", "exception", "response", "reply", "code", "reason", "cause")
+	return c.isWord(hi, "error", "errors", "problem", "failure", "exception", "response", "reply", "code", "reason", "cause")
 }
 
 // isAnyones reports whether a quality in front of a noun is not that of this recipient:
 // "unknown users complained", "mail to unknown users is refused", "because of unknown users".
-func (r *reader) isAnyones(c *clause, lo, to int) bool {
+func (c *clause) isAnyones(lo, to int) bool {
 	switch {
-	case c.isObject(lo) || r.isError(c, to):
+	case c.isObject(lo) || c.isError(to):
 		return true
-	case to < len(c.words) && r.isWord(c, to, "limit", "limits", "throttle", "quota", "rate", "threshold", "type", "format", "class", "driver", "version"):
+	case c.isWord(to, "limit", "limits", "throttle", "quota", "rate", "threshold", "type", "format", "class", "driver", "version"):
 		return true
-	case to < len(c.words) && r.isWord(c, to, "complained", "complains", "reported", "sends", "sent", "wrote", "writes", "wants"):
+	case c.isWord(to, "complained", "complains", "reported", "sends", "sent", "wrote", "writes", "wants"):
 		return true
 	}
-	return r.isPlural(c, to) && (c.roles()&verb != 0 || lo > 0 && r.isWord(c, lo-1, "due to", "because of"))
+	return c.isPlural(to) && (c.roles()&verb != 0 || c.isWord(lo-1, "due to", "because of"))
 }
 
 // isOfProperty reports whether a quality is that of a thing that its subject has:
 // "mailbox has invalid permissions", "the user has a closed profile". It is not so if
 // the thing is an address: "alias has an invalid address", "has an unknown target user".
-func (r *reader) isOfProperty(c *clause, lo, hi int, predicate role) bool {
+func (c *clause) isOfProperty(lo, hi int, predicate role) bool {
 	at, article := lo-1, false
-	for at > 0 && r.isWord(c, at, "a", "an", "some", "this", "that") {
+	for at > 0 && c.isWord(at, "a", "an", "some", "this", "that") {
 		at, article = at-1, true
 	}
-	if at < 0 || !r.isWord(c, at, "has", "have", "had", "with", "contains", "uses") || predicate != missing && !article {
+	if at < 0 || !c.isWord(at, "has", "have", "had", "with", "contains", "uses") || predicate != missing && !article {
 		return false // "the account has expired today"
 	}
 	if c.words[hi].isName() {
@@ -73,10 +73,10 @@ func (r *reader) isOfProperty(c *clause, lo, hi int, predicate role) bool {
 // hasObject reports whether a predicate is a verb that does something to a
 // message or a list: "the user deleted your message", "recipient has closed the
 // list".
-func (r *reader) hasObject(c *clause, lo, hi int) bool {
-	active := lo > 0 && (r.isPerson(c, lo-1) || r.isWord(c, lo-1, "has", "have"))
-	pointed := hi < len(c.words) && r.isWord(c, hi, "the", "this", "that", "these", "those", "a", "an", "any", "all", "his", "her", "its", "their", "our", "my", "you")
-	if pointed && !(lo > 0 && r.isWord(c, lo-1, "is", "are", "was", "were", "be", "been", "being", "got")) {
+func (c *clause) hasObject(lo, hi int) bool {
+	active := lo > 0 && (c.isPerson(lo-1) || c.isWord(lo-1, "has", "have"))
+	pointed := c.isWord(hi, "the", "this", "that", "these", "those", "a", "an", "any", "all", "his", "her", "its", "their", "our", "my", "you")
+	if pointed && !(c.isWord(lo-1, "is", "are", "was", "were", "be", "been", "being", "got")) {
 		active = true
 	}
 	names := 0
@@ -85,7 +85,7 @@ func (r *reader) hasObject(c *clause, lo, hi int) bool {
 		switch {
 		case w&your != 0:
 			return true
-		case k > 0 && r.isWord(c, k, "subscription", "contract", "service") && r.isWord(c, k-1, "his", "her", "their", "the"):
+		case k > 0 && c.isWord(k, "subscription", "contract", "service") && c.isWord(k-1, "his", "her", "their", "the"):
 			return false // that of the mailbox
 		case w&mail != 0:
 			return k > hi || active
@@ -102,27 +102,27 @@ func (r *reader) hasObject(c *clause, lo, hi int) bool {
 
 // isPerson reports whether a word is a person, who can do something, and not a
 // mailbox.
-func (r *reader) isPerson(c *clause, k int) bool {
-	return r.isWord(c, k, "user", "recipient", "addressee", "customer", "person", "employee", "subscriber", "receiver")
+func (c *clause) isPerson(k int) bool {
+	return c.isWord(k, "user", "recipient", "addressee", "customer", "person", "employee", "subscriber", "receiver")
 }
 
 // isFor reports whether a predicate holds for something that is no recipient, or
 // for a time: "disabled for external mail", "closed to strangers", "removed from
 // the list", "closed during the move".
-func (r *reader) isFor(c *clause, at int) bool {
+func (c *clause) isFor(at int) bool {
 	if at+1 >= len(c.words) {
 		return false
 	}
-	isFor := r.isWord(c, at, "for")
-	if r.isCharge(c, at) {
+	isFor := c.isWord(at, "for")
+	if c.isCharge(at) {
 		return false
 	}
-	switch r.text[c.words[at].start:c.words[at].end] {
+	switch c.words[at].text {
 	case "for", "to":
 	case "during", "between":
 		return true
 	case "from":
-		return r.isFromList(c, at+1)
+		return c.isFromList(at + 1)
 	default:
 		return false
 	}
@@ -143,21 +143,21 @@ func (r *reader) isFor(c *clause, at int) bool {
 
 // isCharge reports whether a preposition says what the owner of a mailbox has done:
 // "terminated for violation of our terms of service".
-func (r *reader) isCharge(c *clause, at int) bool {
-	return at+1 < len(c.words) && r.isWord(c, at, "for") &&
-		r.isWord(c, at+1, "violation", "violations", "violating", "breach", "breaching", "misuse", "non-payment", "lack")
+func (c *clause) isCharge(at int) bool {
+	return at+1 < len(c.words) && c.isWord(at, "for") &&
+		c.isWord(at+1, "violation", "violations", "violating", "breach", "breaching", "misuse", "non-payment", "lack")
 }
 
 // acts reports whether a clause says what somebody does, who then exists: "the addressee
 // refuses delivery", "this alias works inside the company".
-func (r *reader) acts(c *clause) bool {
+func (c *clause) acts() bool {
 	for k := 1; k < len(c.words); k++ {
 		before := c.words[k-1].role
 		w := c.words[k]
 		if w.role&verb == 0 || w.role&noun != 0 {
 			continue
 		}
-		if r.text[w.end-1] == 's' && before&(recipient|filler) != 0 || r.isWord(c, k-1, "has", "have") {
+		if strings.HasSuffix(w.text, "s") && before&(recipient|filler) != 0 || c.isWord(k-1, "has", "have") {
 			return true // "rejects your mail", "has opted out"
 		}
 	}
@@ -167,14 +167,14 @@ func (r *reader) acts(c *clause) bool {
 // isSomeMail reports whether a verb is said of one kind of mail, or of mail from
 // somebody: "no longer accepts bulk mail", "no longer receives mail from lists",
 // "no longer receives invoices".
-func (r *reader) isSomeMail(c *clause, at int) bool {
+func (c *clause) isSomeMail(at int) bool {
 	kind := false
 	for ; at < len(c.words); at++ {
 		w := c.words[at].role
 		switch {
 		case w&mail != 0:
-			return kind || at+1 < len(c.words) && r.isWord(c, at+1, "from", "with", "larger", "bigger", "over", "of")
-		case r.isWord(c, at, "new", "incoming", "inbound", "further", "more", "electronic", "correspondence", "anything"):
+			return kind || c.isWord(at+1, "from", "with", "larger", "bigger", "over", "of")
+		case c.isWord(at, "new", "incoming", "inbound", "further", "more", "electronic", "correspondence", "anything"):
 		case w&other != 0 || c.words[at].isName():
 			kind = true
 		case w&filler == 0:
@@ -186,7 +186,7 @@ func (r *reader) isSomeMail(c *clause, at int) bool {
 
 // isFromList reports whether somebody was removed from a list or from something
 // unknown, and not from a system.
-func (r *reader) isFromList(c *clause, at int) bool {
+func (c *clause) isFromList(at int) bool {
 	for at < len(c.words) && c.words[at].role&filler != 0 {
 		at++
 	}
@@ -195,18 +195,18 @@ func (r *reader) isFromList(c *clause, at int) bool {
 			return true
 		}
 		for k := to - 1; k < len(c.words); k++ {
-			if r.isWord(c, k, "list", "lists", "whitelist", "queue", "group", "groups", "team", "contacts") {
+			if c.isWord(k, "list", "lists", "whitelist", "queue", "group", "groups", "team", "contacts") {
 				return true
 			}
 		}
 		return false
 	}
-	return at < len(c.words) && c.words[at].isName() && !strings.Contains(r.text[c.words[at].start:c.words[at].end], ".")
+	return at < len(c.words) && c.words[at].isName() && !strings.Contains(c.words[at].text, ".")
 }
 
 // isGone reports whether somebody who has moved is gone for good, and not only
 // "moved to another folder" or "has left for lunch".
-func (r *reader) isGone(c *clause, at int) bool {
+func (c *clause) isGone(at int) bool {
 	for at < len(c.words) && c.words[at].role&filler != 0 && c.words[at].role&preposition == 0 {
 		at++
 	}
@@ -218,7 +218,7 @@ func (r *reader) isGone(c *clause, at int) bool {
 	}
 	for k := at + 1; k < len(c.words); k++ {
 		w := c.words[k]
-		switch text := r.text[w.start:w.end]; {
+		switch text := w.text; {
 		case text == "server" || text == "store" || text == "database" || text == "host" || text == "node":
 			return false
 		case w.role&(recipient|domain|place) != 0 || w.address || w.isName() && strings.ContainsAny(text, ".#"):
@@ -231,21 +231,21 @@ func (r *reader) isGone(c *clause, at int) bool {
 // endsClause reports whether nothing but a place follows a predicate that has no
 // subject in the lexicon, as in "jane does not exist here". "The wrong quarter"
 // says nothing.
-func (r *reader) endsClause(c *clause, lo, hi int) bool {
-	switch r.text[c.words[lo].start:c.words[lo].end] {
+func (c *clause) endsClause(lo, hi int) bool {
+	switch c.words[lo].text {
 	case "wrong", "bad", "incorrect", "illegal", "missing", "invalid":
 		if lo > 0 {
 			return false
 		}
 	}
 	return hi == len(c.words) || c.words[hi].role&(filler|preposition) != 0 ||
-		c.words[lo].role&not != 0 && r.isPlace(c, hi) // "not known at this site"
+		c.words[lo].role&not != 0 && c.isPlace(hi) // "not known at this site"
 }
 
 // isNotServed reports whether a statement only says that a server does not serve a
 // domain, or does not any more: "that domain is not in my list of rcpthosts", "the
 // domain does not exist on this server any longer".
-func (r *reader) isNotServed(c *clause, s *statement, at int) bool {
+func (c *clause) isNotServed(s *statement, at int) bool {
 	if s.subject != domain || s.predicate != missing && (s.predicate != disabled || c.words[at].role&(gone|not) == 0) {
 		return false
 	}
@@ -255,7 +255,7 @@ func (r *reader) isNotServed(c *clause, s *statement, at int) bool {
 			return true
 		}
 	}
-	if r.spans(c, "of ours", "ours", "one of ours") {
+	if c.hasWord("of ours", "ours", "one of ours") {
 		return true // "b.example is no domain of ours"
 	}
 	before := false // a preposition stands before
@@ -270,21 +270,20 @@ func (r *reader) isNotServed(c *clause, s *statement, at int) bool {
 }
 
 // isService reports whether a word says what a server does for a domain.
-func (r *reader) isService(c *clause, k int) bool {
-	return c.words[k].role&served != 0 && c.words[k].role&known == 0 || r.isWord(c, k, "host", "hosts", "serve", "serves")
+func (c *clause) isService(k int) bool {
+	return c.words[k].role&served != 0 && c.words[k].role&known == 0 || c.isWord(k, "host", "hosts", "serve", "serves")
 }
 
 // notServed returns the statement that the domain that a clause names is not
 // served: "we do not handle this domain".
-func (r *reader) notServed(i, lo, hi int) statement {
-	c := &r.clauses[i]
+func (c *clause) notServed(lo, hi int) statement {
 	for k := range c.words {
 		if c.words[k].role&domain == 0 {
 			continue
 		}
 		from, to := c.phrase(k)
 		if c.kind(from, to) == domain {
-			return statement{subject: domain, predicate: served, named: r.span(c, from, to), says: r.span(c, lo, hi)}
+			return statement{subject: domain, predicate: served, named: c.span(from, to), says: c.span(lo, hi)}
 		}
 	}
 	return statement{}
@@ -292,16 +291,16 @@ func (r *reader) notServed(i, lo, hi int) statement {
 
 // isPermitted reports whether what follows a noun is what somebody may do, who then
 // is a sender: "no such user is authorized to submit mail".
-func (r *reader) isPermitted(c *clause, at int) bool {
+func (c *clause) isPermitted(at int) bool {
 	for at < len(c.words) && c.words[at].role&(filler|hedge) != 0 && c.words[at].role&verb == 0 {
 		at++
 	}
-	return at < len(c.words) && r.isWord(c, at, "authorized", "authorised", "allowed", "permitted", "entitled")
+	return c.isWord(at, "authorized", "authorised", "allowed", "permitted", "entitled")
 }
 
 // isForSomeMail reports whether what follows a noun says which mail it is not for: "not
 // a valid destination for anonymous mail".
-func (r *reader) isForSomeMail(c *clause, at int) bool {
+func (c *clause) isForSomeMail(at int) bool {
 	last := len(c.words) - 1
-	return at+1 < last && r.isWord(c, at, "for") && c.words[last].role&mail != 0 && c.words[last-1].role&filler == 0
+	return at+1 < last && c.isWord(at, "for") && c.words[last].role&mail != 0 && c.words[last-1].role&filler == 0
 }

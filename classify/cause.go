@@ -59,9 +59,9 @@ var nextReply = lazyre.New(` [45]\d\d #?[45]\.\d`)
 
 // isNotice reports whether a clause is what a server tells everybody: "no such user here.
 // We do not accept unsolicited mail".
-func (r *reading) isNotice(c *clause) bool {
+func (c *clause) isNotice() bool {
 	first := c.words[0]
-	return c.mark == '.' && r.text[first.start:first.end] == "we" && c.roles()&(not|none) != 0 && r.spans(c, "unsolicited", "spam", "bulk", "junk")
+	return c.mark == '.' && first.text == "we" && c.roles()&(not|none) != 0 && c.hasWord("unsolicited", "spam", "bulk", "junk")
 }
 
 // rest returns the text without the clauses that call the recipient bad, those that only
@@ -76,8 +76,8 @@ func (r *reading) rest() string {
 	}
 	for i := range r.clauses {
 		c := &r.clauses[i]
-		if r.doubts(c, "yet", "not yet") || c.roles()&not == 0 && r.spans(c, "pass", "passed", "ok") || r.isNotice(c) {
-			blank(c.words[0].start, c.words[len(c.words)-1].end)
+		if c.doubts("yet", "not yet") || c.roles()&not == 0 && c.hasWord("pass", "passed", "ok") || c.isNotice() {
+			blank(c.words[0].start, c.words[len(c.words)-1].end())
 		}
 	}
 	for i := range r.statements {

@@ -77,9 +77,9 @@ func (r *reader) explained() {
 		}
 		var whose role
 		switch next := &r.clauses[i+1]; {
-		case len(next.words) == 1 && r.spans(next, anotherPerson) && !r.spans(&r.clauses[i], "<>"):
+		case len(next.words) == 1 && next.hasWord(anotherPerson) && !r.clauses[i].hasWord("<>"):
 			whose = other // "address does not exist: old@c.example"
-		case len(next.words) == 1 && r.isWord(next, 0, "inbox", "junk", "trash", "sent", "drafts", "archive"):
+		case len(next.words) == 1 && next.isWord(0, "inbox", "junk", "trash", "sent", "drafts", "archive"):
 			whose = other // "mailbox does not exist: INBOX" is about a folder (Dovecot)
 		case next.roles()&sender != 0 || next.words[0].role&field != 0:
 			whose = sender
@@ -96,7 +96,7 @@ func (r *reader) explained() {
 // long: "user locked while the mailbox is moved".
 func (r *reader) whileMoved() {
 	for i := 1; i < len(r.clauses); i++ {
-		if w := r.clauses[i].words[0]; r.text[w.start:w.end] != "while" {
+		if w := r.clauses[i].words[0]; w.text != "while" {
 			continue
 		}
 		for _, s := range r.topics[i-1].statements {
@@ -122,12 +122,12 @@ func (c *clause) denies(s *statement) bool {
 // isSoFar reports whether the only doubt of a statement is "yet", and the recipient is
 // missing all the same: "no such user yet". What is "not created yet" may belong to
 // somebody who is known.
-func (r *reader) isSoFar(c *clause, s *statement) bool {
-	if s.predicate != missing || r.doubts(c, "yet") {
+func (c *clause) isSoFar(s *statement) bool {
+	if s.predicate != missing || c.doubts("yet") {
 		return false
 	}
 	for k := range c.words {
-		if r.isWord(c, k, "created", "set up", "provisioned", "configured", "registered", "assigned", "enrolled", "defined", "in use", "used") {
+		if c.isWord(k, "created", "set up", "provisioned", "configured", "registered", "assigned", "enrolled", "defined", "in use", "used") {
 			return false
 		}
 	}
@@ -135,9 +135,9 @@ func (r *reader) isSoFar(c *clause, s *statement) bool {
 }
 
 // doubts reports whether a clause says what may be or will be, by other words than some.
-func (r *reading) doubts(c *clause, but ...string) bool {
+func (c *clause) doubts(but ...string) bool {
 	for k := range c.words {
-		if w := &c.words[k]; w.role&(hedge|future) != 0 && !slices.Contains(but, r.text[w.start:w.end]) {
+		if w := &c.words[k]; w.role&(hedge|future) != 0 && !slices.Contains(but, w.text) {
 			return true
 		}
 	}
@@ -194,21 +194,21 @@ func (r *reader) isInSender(i int) bool {
 
 // quotesField reports whether a clause ends with the name of a header field, so
 // that what follows is its text: "spam with subject: user unknown".
-func (r *reader) quotesField(c *clause) bool {
+func (c *clause) quotesField() bool {
 	last := c.words[len(c.words)-1]
-	name := r.text[last.start:last.end]
+	name := last.text
 	return name == "subject" || strings.HasPrefix(name, "x-")
 }
 
 // isField reports whether a clause is the name of a header field, or of a login:
 // "From: unknown user", "authentication: user unknown".
-func (r *reader) isField(c *clause) bool {
+func (c *clause) isField() bool {
 	named := false
 	for k := range c.words {
 		switch {
-		case c.words[k].role&(field|login) != 0 || r.isWord(c, k, "from"):
+		case c.words[k].role&(field|login) != 0 || c.isWord(k, "from"):
 			named = true
-		case !r.isWord(c, k, "to", "in", "the"):
+		case !c.isWord(k, "to", "in", "the"):
 			return false
 		}
 	}
@@ -230,23 +230,23 @@ func (c *clause) isAdvice() bool {
 
 // isPassing reports whether a clause says that something is temporary. How long
 // nobody used a mailbox does not: "inactive for 90 days".
-func (r *reader) isPassing(c *clause) bool {
+func (c *clause) isPassing() bool {
 	unused := false
 	for k := range c.words {
 		w := c.words[k]
-		text := r.text[w.start:w.end]
-		if w.role&temporary != 0 && !(unused && strings.HasPrefix(text, "for #")) && !r.isForbidden(c, k) {
+		text := w.text
+		if w.role&temporary != 0 && !(unused && strings.HasPrefix(text, "for #")) && !c.isForbidden(k) {
 			return true
 		}
-		unused = unused || strings.HasPrefix(text, "inactiv") || r.isWord(c, k, "unused", "dormant", "idle", "used", "logged", "accessed", "opened", "active")
+		unused = unused || strings.HasPrefix(text, "inactiv") || c.isWord(k, "unused", "dormant", "idle", "used", "logged", "accessed", "opened", "active")
 	}
 	return false
 }
 
 // isForbidden reports whether a clause says that there is no point in another attempt:
 // "do not retry", but not "do not retry within an hour".
-func (r *reader) isForbidden(c *clause, at int) bool {
-	if !r.isWord(c, at, "retry", "retrying", "resend", "send again", "try again", "try once more", "try later", "try again later") || r.spans(c, "within", "before", "for", "too", "in") {
+func (c *clause) isForbidden(at int) bool {
+	if !c.isWord(at, "retry", "retrying", "resend", "send again", "try again", "try once more", "try later", "try again later") || c.hasWord("within", "before", "for", "too", "in") {
 		return false
 	}
 	for k := max(at-3, 0); k < at; k++ {
@@ -262,12 +262,12 @@ func (r *reader) isForbidden(c *clause, at int) bool {
 func (r *reader) isAfterCheck(i int) bool {
 	c := &r.clauses[i]
 	for k := range c.words {
-		if c.words[k].role&temporary != 0 && !r.isWord(c, k, "try again", "send again", "resend", "try once more") {
+		if c.words[k].role&temporary != 0 && !c.isWord(k, "try again", "send again", "resend", "try once more") {
 			return false
 		}
 	}
 	for k := i; k >= 0 && r.clauses[k].sentence >= c.sentence-1; k-- {
-		if r.spans(&r.clauses[k], "check", "verify the", "verify your", "correct", "double-check", "spelling", "typos", "checking", "verify") {
+		if r.clauses[k].hasWord("check", "verify the", "verify your", "correct", "double-check", "spelling", "typos", "checking", "verify") {
 			return true
 		}
 	}

@@ -11,7 +11,7 @@ func (r *reader) find(i int) []statement {
 	var all []statement
 	for at := 0; at < len(c.words); {
 		s, next := r.statementAt(i, at)
-		if r.isNotServed(c, &s, at) {
+		if c.isNotServed(&s, at) {
 			s.predicate = served
 		}
 		if s.predicate != 0 {
@@ -37,7 +37,7 @@ func (r *reader) statementAt(i, at int) (statement, int) {
 				break
 			}
 		}
-		return statement{subject: recipient, predicate: missing, named: r.span(c, at, at+1), says: r.span(c, at, at+1)}, at + 1
+		return statement{subject: recipient, predicate: missing, named: c.span(at, at+1), says: c.span(at, at+1)}, at + 1
 	case w&gone != 0:
 		return r.goneAt(i, at)
 	case w&not != 0:
@@ -56,35 +56,31 @@ func (r *reader) statementAt(i, at int) (statement, int) {
 	return statement{}, at + 1
 }
 
-func (r *reader) span(c *clause, lo, hi int) span {
-	return span{r.text, c.words[lo].start, c.words[hi-1].end}
-}
-
 // qualityAt reads a quality of something: "user unknown", "unknown user". The
 // words of the quality are those from lo to hi.
 func (r *reader) qualityAt(i, lo, hi int, predicate role) (statement, int) {
 	c := &r.clauses[i]
-	s := statement{predicate: predicate, says: r.span(c, lo, hi)}
+	s := statement{predicate: predicate, says: c.span(lo, hi)}
 	if c.isNegated(lo) {
 		r.denied = true
 		return statement{}, hi
 	}
-	subject, named, left := r.subjectBefore(i, lo)
-	if r.isOfThing(c, lo, hi, predicate, left) {
+	subject, named, left := c.subjectBefore(lo)
+	if c.isOfThing(lo, hi, predicate, left) {
 		r.elsewhere = true
 		return statement{}, hi
 	}
 	if predicate&(missing|disabled) != 0 && (!left || subject == mail || subject == place) {
 		if from, to, ok := c.nounAfter(hi); ok {
 			kind := c.kind(from, to)
-			if kind == recipient && r.isAnyones(c, lo, to) {
-				if c.isObject(lo) && r.isPlural(c, to) && r.isWord(c, lo-1, "of", "from", "by") {
+			if kind == recipient && c.isAnyones(lo, to) {
+				if c.isObject(lo) && c.isPlural(to) && c.isWord(lo-1, "of", "from", "by") {
 					r.elsewhere = true // "mail from unknown users"
 				}
 				return statement{}, to
 			}
-			s.subject, s.named = r.owned(c, kind, to, predicate), r.span(c, from, to)
-			if predicate == disabled && r.isFor(c, to) {
+			s.subject, s.named = c.owned(kind, to, predicate), c.span(from, to)
+			if predicate == disabled && c.isFor(to) {
 				s.doubt = hedged // "has closed her mailbox to strangers"
 			}
 			return s, to
@@ -94,7 +90,7 @@ func (r *reader) qualityAt(i, lo, hi int, predicate role) (statement, int) {
 	if !left {
 		if from, to, ok := r.sharedNoun(i, hi); ok {
 			next := &r.clauses[i+1]
-			s.subject, s.named = next.kind(from, to), r.span(next, from, to)
+			s.subject, s.named = next.kind(from, to), next.span(from, to)
 		} else {
 			s.subject, s.named = r.inherited(i, lo)
 			if s.subject != 0 && predicate == missing && hi < len(c.words) && c.words[hi].isName() {
@@ -102,7 +98,7 @@ func (r *reader) qualityAt(i, lo, hi int, predicate role) (statement, int) {
 			}
 		}
 	}
-	if s.subject == mail && c.words[lo].role&(gone|not) != 0 && r.isAddress(c, lo) {
+	if s.subject == mail && c.words[lo].role&(gone|not) != 0 && c.isAddress(lo) {
 		s.subject = recipient
 	}
 	if s.subject == mail {
@@ -111,18 +107,18 @@ func (r *reader) qualityAt(i, lo, hi int, predicate role) (statement, int) {
 			return statement{}, hi // "the message was deleted"
 		}
 	}
-	s.subject = r.owned(c, s.subject, hi, predicate)
-	if c.words[lo].role&disabled != 0 && r.hasObject(c, lo, hi) || c.words[lo].role&gone != 0 && hi < len(c.words) && c.words[hi].role&your != 0 {
+	s.subject = c.owned(s.subject, hi, predicate)
+	if c.words[lo].role&disabled != 0 && c.hasObject(lo, hi) || c.words[lo].role&gone != 0 && hi < len(c.words) && c.words[hi].role&your != 0 {
 		r.elsewhere = true // "recipient has disabled newsletters", "accepts your mail no more"
 		return statement{}, hi
 	}
-	if s.subject == 0 && !r.endsClause(c, lo, hi) {
+	if s.subject == 0 && !c.endsClause(lo, hi) {
 		return statement{}, hi
 	}
-	if s.subject == 0 && s.named.end > 0 && !r.isThis(c) && (predicate != moved || !hasLeft(s.says.String())) {
+	if s.subject == 0 && s.named.end > 0 && !c.isThis() && (predicate != moved || !hasLeft(s.says.String())) {
 		s.doubt = hedged // "moderator not found": nobody knows what that is; "jane has left the company" says it
 	}
-	if r.isFault(c, hi) || predicate == disabled && r.isFor(c, hi) || predicate == moved && !r.isGone(c, hi) {
+	if c.isFault(hi) || predicate == disabled && c.isFor(hi) || predicate == moved && !c.isGone(hi) {
 		s.doubt = hedged // "disabled for external mail", "moved to another folder"
 	}
 	return s, hi
@@ -138,17 +134,12 @@ func hasLeft(predicate string) bool {
 
 // isThis reports whether a clause begins with a word that points at the
 // recipient: "this spectator does not exist".
-func (r *reader) isThis(c *clause) bool {
-	switch r.text[c.words[0].start:c.words[0].end] {
+func (c *clause) isThis() bool {
+	switch c.words[0].text {
 	case "this", "that":
 		return true
 	}
 	return false
-}
-
-// isWord reports whether a word is one of some words.
-func (r *reader) isWord(c *clause, k int, some ...string) bool {
-	return slices.Contains(some, r.text[c.words[k].start:c.words[k].end])
 }
 
 // isNegated reports whether a quality is denied: "is not unknown".
@@ -163,32 +154,6 @@ func (c *clause) isNegated(at int) bool {
 		}
 	}
 	return false
-}
-
-// nounAfter returns the noun phrase that follows a quality: "unknown local user".
-func (c *clause) nounAfter(at int) (lo, hi int, ok bool) {
-	names, first := 0, -1
-	for k := at; k < len(c.words) && k < at+5; k++ {
-		r := c.words[k].role
-		if r&noun != 0 {
-			_, hi = c.phrase(k)
-			if first < 0 {
-				first = k
-			}
-			return first, hi, true
-		}
-		if r&your != 0 {
-			first = k // "no such your account"
-		}
-		if c.words[k].isName() && names == 0 {
-			names++ // "no b.example account"
-			continue
-		}
-		if r&(filler|your|missing|disabled|active|or|genitive) == 0 {
-			break
-		}
-	}
-	return 0, 0, false
 }
 
 // isObject reports whether a phrase is what a server accepts or a preposition's
@@ -212,8 +177,8 @@ func (c *clause) isObject(at int) bool {
 // find this user", "is not a user here".
 func (r *reader) negatedAt(i, at int) (statement, int) {
 	c := &r.clauses[i]
-	if at > 0 && r.isService(c, at-1) { // "ne gère pas le domaine"
-		return r.notServed(i, at-1, at+1), at + 1
+	if at > 0 && c.isService(at-1) { // "ne gère pas le domaine"
+		return c.notServed(at-1, at+1), at + 1
 	}
 	k := at + 1
 	for k < len(c.words) && k < at+7 && c.words[k].role&filler != 0 && c.words[k].role&(known|active|find) == 0 {
@@ -224,12 +189,12 @@ func (r *reader) negatedAt(i, at int) (statement, int) {
 	}
 	w := c.words[k].role
 	switch {
-	case r.isService(c, k):
-		return r.notServed(i, at, k+1), k + 1
+	case c.isService(k):
+		return c.notServed(at, k+1), k + 1
 	case w&(find|known) != 0:
 		from, to, ok := c.nounAfter(k + 1)
-		if ok && c.kind(from, to) != place && !r.isPlace(c, k) {
-			return r.notFound(i, at, from, to)
+		if ok && c.kind(from, to) != place && !c.isPlace(k) {
+			return c.notFound(at, from, to)
 		}
 		if w&known != 0 {
 			return r.qualityAt(i, at, k+1, missing)
@@ -238,32 +203,31 @@ func (r *reader) negatedAt(i, at int) (statement, int) {
 		return r.qualityAt(i, at, k+1, disabled)
 	case w&recipient != 0 && (k > at+1 || at == 0 && k+1 < len(c.words) && c.words[k+1].role&preposition != 0): // "is not a user here", "not user of this server"
 		_, to := c.phrase(k)
-		return r.notFound(i, at, k, to)
+		return c.notFound(at, k, to)
 	}
 	return statement{}, k
 }
 
 // isPlace reports whether a word of the role known is a phrase such as "in our
 // directory" whose noun is part of it.
-func (r *reader) isPlace(c *clause, k int) bool {
+func (c *clause) isPlace(k int) bool {
 	w := c.words[k]
-	text := r.text[w.start:w.end]
+	text := w.text
 	return len(text) > 3 && (text[:3] == "in " || text[:3] == "on " || text[:3] == "at ")
 }
 
 // notFound reads a noun that was not found, or that the subject is not.
-func (r *reader) notFound(i, at, from, to int) (statement, int) {
-	c := &r.clauses[i]
-	s := statement{predicate: missing, named: r.span(c, from, to), says: r.span(c, at, to)}
-	s.subject = r.owned(c, c.kind(from, to), to, missing)
+func (c *clause) notFound(at, from, to int) (statement, int) {
+	s := statement{predicate: missing, named: c.span(from, to), says: c.span(at, to)}
+	s.subject = c.owned(c.kind(from, to), to, missing)
 	if s.subject != recipient && s.subject != domain {
 		return statement{}, to
 	}
-	if r.isForSomeMail(c, to) {
+	if c.isForSomeMail(to) {
 		s.doubt = hedged
 	}
-	if left, named, ok := r.subjectBefore(i, at); ok && left&(sender|other|you) != 0 && left&place == 0 {
-		if r.isWe(c, at) {
+	if left, named, ok := c.subjectBefore(at); ok && left&(sender|other|you) != 0 && left&place == 0 {
+		if c.isWe(at) {
 			return s, to
 		}
 		s.subject, s.named = left, named
@@ -272,9 +236,9 @@ func (r *reader) notFound(i, at, from, to int) (statement, int) {
 }
 
 // isWe reports whether a server speaks of itself: "we do not know this user".
-func (r *reader) isWe(c *clause, at int) bool {
+func (c *clause) isWe(at int) bool {
 	for k := range at {
-		switch r.text[c.words[k].start:c.words[k].end] {
+		switch c.words[k].text {
 		case "we", "i":
 			return true
 		}
@@ -290,38 +254,38 @@ func (r *reader) noneAt(i, at int) (statement, int) {
 	if !ok {
 		return statement{}, at + 1
 	}
-	s := statement{predicate: missing, named: r.span(c, from, to), says: r.span(c, at, to)}
-	s.subject = r.owned(c, c.kind(from, to), to, missing)
+	s := statement{predicate: missing, named: c.span(from, to), says: c.span(at, to)}
+	s.subject = c.owned(c.kind(from, to), to, missing)
 	if s.subject != recipient && s.subject != domain {
 		return statement{}, to
 	}
-	if r.isPermitted(c, to) {
+	if c.isPermitted(to) {
 		r.elsewhere = true
 		return statement{}, to
 	}
-	if !r.isSuch(c, at, from) {
-		if at > 0 && to == len(c.words) && r.isPlural(c, to) {
+	if !c.isSuch(at, from) {
+		if at > 0 && to == len(c.words) && c.isPlural(to) {
 			r.elsewhere = true
 			return statement{}, to // "this server knows no users"
 		}
-		if !r.namesOne(c, to) {
+		if !c.namesOne(to) {
 			return statement{}, to
 		}
 	}
-	if c.isYours(0, at) || r.saysYou(c, at) || r.namesNumber(c, at) {
+	if c.isYours(0, at) || c.saysYou(at) || c.namesNumber(at) {
 		s.subject = other // "your domain has no such mailbox", "you have no account here", "192.0.2.1 has no good name"
-	} else if left, _, ok := r.subjectBefore(i, at); ok && left&(sender|other|you) != 0 && !r.isWe(c, at) && c.words[max(at-1, 0)].role&find == 0 {
+	} else if left, _, ok := c.subjectBefore(at); ok && left&(sender|other|you) != 0 && !c.isWe(at) && c.words[max(at-1, 0)].role&find == 0 {
 		s.subject = other
-	} else if ok && left&(sender|you) != 0 && !r.isWe(c, at) {
+	} else if ok && left&(sender|you) != 0 && !c.isWe(at) {
 		s.subject = other
 	}
 	return s, to
 }
 
 // saysYou reports whether the words before a place speak to the sender.
-func (r *reader) saysYou(c *clause, at int) bool {
+func (c *clause) saysYou(at int) bool {
 	for k := range at {
-		if r.isWord(c, k, "you") {
+		if c.isWord(k, "you") {
 			return true
 		}
 	}
@@ -330,15 +294,15 @@ func (r *reader) saysYou(c *clause, at int) bool {
 
 // namesNumber reports whether a clause begins with a number, such as an IP, that
 // has or has not what follows.
-func (r *reader) namesNumber(c *clause, at int) bool {
-	return at == 2 && r.isWord(c, 0, "#") && r.isWord(c, 1, "has")
+func (c *clause) namesNumber(at int) bool {
+	return at == 2 && c.isWord(0, "#") && c.isWord(1, "has")
 }
 
 // isSuch reports whether the words between a negation and its noun point at the
 // recipient.
-func (r *reader) isSuch(c *clause, at, noun int) bool {
+func (c *clause) isSuch(at, noun int) bool {
 	for k := at; k < noun; k++ {
-		text := r.text[c.words[k].start:c.words[k].end]
+		text := c.words[k].text
 		if len(text) >= 4 && text[len(text)-4:] == "such" || c.words[k].role&none != 0 && text[0] >= 0x80 {
 			return true
 		}
@@ -352,7 +316,7 @@ func (r *reader) isSuch(c *clause, at, noun int) bool {
 
 // namesOne reports whether the words after "no user" say which one: nothing, a
 // name, or a place.
-func (r *reader) namesOne(c *clause, at int) bool {
+func (c *clause) namesOne(at int) bool {
 	for names := 0; at < len(c.words); at++ {
 		w := c.words[at].role
 		switch {
@@ -364,7 +328,7 @@ func (r *reader) namesOne(c *clause, at int) bool {
 		case w&(preposition|known|or|place|moved) != 0:
 			return true
 		case w&filler != 0:
-			switch r.text[c.words[at].start:c.words[at].end] {
+			switch c.words[at].text {
 			case "specified", "given", "supplied", "stated", "longer":
 				return false
 			}
@@ -384,16 +348,16 @@ func (r *reader) goneAt(i, at int) (statement, int) {
 		if w&(missing|disabled|moved|unavailable|not|temporary) != 0 {
 			return statement{}, k + 1
 		}
-		if r.isService(c, k) {
-			return r.notServed(i, at, k+1), k + 1
+		if c.isService(k) {
+			return c.notServed(at, k+1), k + 1
 		}
 		if w&(known|active|preposition) != 0 {
 			return r.qualityAt(i, at, k+1, disabled)
 		}
 		if w&verb != 0 {
-			switch r.text[c.words[k].start:c.words[k].end] {
+			switch c.words[k].text {
 			case "accept", "accepts", "accepting", "receive", "receives", "receiving", "work", "works", "working", "supported", "subscribed", "use", "uses", "read", "reads":
-				if r.isSomeMail(c, k+1) {
+				if c.isSomeMail(k + 1) {
 					r.elsewhere = true // who takes no newsletters any more is still there
 					return statement{}, k + 1
 				}

@@ -208,21 +208,21 @@ func (r *reader) clause(i int) {
 			r.known = true
 			r.told++
 		}
-		r.mentioned = r.mentioned || c.words[k].role&recipient != 0 || strings.Contains(r.text[c.words[k].start:c.words[k].end], "recipient")
+		r.mentioned = r.mentioned || c.words[k].role&recipient != 0 || strings.Contains(c.words[k].text, "recipient")
 	}
 	r.words += len(c.words)
-	if all&temporary != 0 && r.isPassing(c) && !r.isAfterCheck(i) {
+	if all&temporary != 0 && c.isPassing() && !r.isAfterCheck(i) {
 		r.passing = true
 	}
-	if all&place != 0 && all&unavailable != 0 && all&recipient == 0 && !r.spans(c, "service", "services") {
+	if all&place != 0 && all&unavailable != 0 && all&recipient == 0 && !c.hasWord("service", "services") {
 		r.passing = true // a directory that cannot be asked
 	}
 	if c.isAdvice() {
 		t.idle = true
 		return
 	}
-	*t = r.topicOf(c)
-	if all&hedge != 0 && r.spans(c, "either", "whether") {
+	*t = c.topicOf()
+	if all&hedge != 0 && c.hasWord("either", "whether") {
 		r.hedgedUntil = c.sentence + 1
 	}
 	if all&sender != 0 || c.isYours(0, len(c.words)) {
@@ -231,7 +231,7 @@ func (r *reader) clause(i int) {
 	if t.subject&(other|you|place) != 0 {
 		r.elsewhere = true
 	}
-	if i > 0 && c.mark == ':' && r.quotesField(&r.clauses[i-1]) {
+	if i > 0 && c.mark == ':' && r.clauses[i-1].quotesField() {
 		r.fieldQuoted, r.elsewhere = true, true
 	}
 	if all&many != 0 {
@@ -244,25 +244,25 @@ func (r *reader) clause(i int) {
 	case all&(missing|disabled) != 0:
 		r.elsewhere = true // a count of addresses, not this one
 	}
-	if t.subject == recipient && len(found) == 0 && (r.acts(c) || c.words[len(c.words)-1].role&you != 0) { // "has muted you"
+	if t.subject == recipient && len(found) == 0 && (c.acts() || c.words[len(c.words)-1].role&you != 0) { // "has muted you"
 		r.elsewhere = true
 	}
-	if r.spans(c, anotherPerson) && len(found) == 0 {
+	if c.hasWord(anotherPerson) && len(found) == 0 {
 		r.otherIn = c.sentence + 1
 	}
-	if i > 0 && c.mark == ':' && r.isField(&r.clauses[i-1]) {
+	if i > 0 && c.mark == ':' && r.clauses[i-1].isField() {
 		r.foundSender(c)
 	}
 	for k := range found {
 		s := &found[k]
-		s.clause = span{r.text, c.words[0].start, c.words[len(c.words)-1].end}
-		if all&sender != 0 || r.isAfterSender(c) && !r.namesRecipient(c) || r.isInSender(i) {
+		s.clause = span{c.text, c.words[0].start, c.words[len(c.words)-1].end()}
+		if all&sender != 0 || r.isAfterSender(c) && !c.namesRecipient() || r.isInSender(i) {
 			s.subject = sender
 		}
 		if r.otherIn == c.sentence+1 {
 			s.subject = other
 		}
-		if all&(hedge|future) != 0 && !r.isSoFar(c, s) || c.denies(s) || c.question || r.hedgeBefore || r.hedgedUntil == c.sentence+1 {
+		if all&(hedge|future) != 0 && !c.isSoFar(s) || c.denies(s) || c.question || r.hedgeBefore || r.hedgedUntil == c.sentence+1 {
 			s.doubt = hedged
 		}
 		if r.isCited(i, s) {
@@ -290,28 +290,8 @@ func (r *reader) isAfterSender(c *clause) bool {
 	return r.senderFrom > 0 && c.words[0].start >= r.senderFrom-1
 }
 
-// spans reports whether a clause holds one of some words.
-func (r *reading) spans(c *clause, some ...string) bool {
-	for i := range c.words {
-		w := r.text[c.words[i].start:c.words[i].end]
-		if slices.Contains(some, w) {
-			return true
-		}
-	}
-	return false
-}
-
-// roles returns the roles of all words.
-func (c *clause) roles() role {
-	var all role
-	for i := range c.words {
-		all |= c.words[i].role
-	}
-	return all
-}
-
 // topicOf returns what a clause is about.
-func (r *reader) topicOf(c *clause) topic {
+func (c *clause) topicOf() topic {
 	t := topic{idle: true}
 	for i := 0; i < len(c.words); i++ {
 		w := c.words[i].role
@@ -323,69 +303,9 @@ func (r *reader) topicOf(c *clause) topic {
 		}
 		lo, hi := c.phrase(i)
 		if kind := c.kind(lo, hi); kind&^mail != 0 {
-			t.subject, t.at = kind, span{r.text, c.words[lo].start, c.words[hi-1].end}
+			t.subject, t.at = kind, c.span(lo, hi)
 		}
 		i = hi - 1
 	}
 	return t
-}
-
-// phrase returns the noun phrase around a noun: the nouns that stand together.
-func (c *clause) phrase(i int) (lo, hi int) {
-	lo, hi = i, i+1
-	if c.words[i].address {
-		return lo, hi
-	}
-	for lo > 0 && !c.words[lo-1].address && c.words[lo-1].role&(noun|your|genitive) != 0 && c.words[lo-1].role&(not|none) == 0 {
-		lo--
-	}
-	for hi < len(c.words) && !c.words[hi].address && c.words[hi].role&(noun|genitive) != 0 && c.words[hi].role&(missing|known|disabled|not|none|find) == 0 {
-		hi++
-	}
-	return lo, hi
-}
-
-// kind returns what a noun phrase names: its last noun, but for words that make
-// it a thing of the sender's or of nobody's wherever they stand.
-func (c *clause) kind(lo, hi int) role {
-	if c.isYours(lo, hi) {
-		return other
-	}
-	last := role(0)
-	for i := lo; i < hi; i++ {
-		r := c.words[i].role
-		switch {
-		case r&sender != 0:
-			return sender
-		case r&recipient != 0: // "user name" may be in two lists
-			last = recipient
-		case r&(other|you) != 0:
-			return other
-		case r&place != 0:
-			last = place
-		case r&domain != 0:
-			last = domain
-		case r&mail != 0:
-			last = mail
-		}
-	}
-	return last
-}
-
-// isYours reports whether something between two words is the sender's: "your
-// account", but not "your message" or "your recipient".
-func (c *clause) isYours(lo, hi int) bool {
-	for i := lo; i < hi; i++ {
-		if c.words[i].role&your == 0 {
-			continue
-		}
-		next := i + 1
-		for next < len(c.words) && c.words[next].role&filler != 0 && c.words[next].role&noun == 0 {
-			next++
-		}
-		if next == len(c.words) || c.words[next].role&(mail|addressee) == 0 || c.words[next].role&mail != 0 && next+1 < len(c.words) && c.words[next+1].role&(recipient|other|place|domain) != 0 {
-			return true
-		}
-	}
-	return false
 }

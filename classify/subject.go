@@ -5,20 +5,20 @@ import "strings"
 // owned returns what a phrase is about if a noun behind it makes it something
 // else: "address of the client", "unknown user in MAIL FROM", "unknown to the
 // filter". Who disabled something does not own it.
-func (r *reader) owned(c *clause, kind role, at int, predicate role) role {
+func (c *clause) owned(kind role, at int, predicate role) role {
 	if kind != recipient && kind != domain {
 		return kind
 	}
 	for k := at; k+1 < len(c.words); k++ {
-		if predicate == disabled && r.isCharge(c, k) {
+		if predicate == disabled && c.isCharge(k) {
 			return kind
 		}
 		if c.words[k].role&preposition == 0 || predicate == disabled &&
-			(r.isWord(c, k, "due to", "because of", "without") || r.spans(c, "request")) || predicate == moved && c.words[k+1].address {
+			(c.isWord(k, "due to", "because of", "without") || c.hasWord("request")) || predicate == moved && c.words[k+1].address {
 			continue // "suspended due to a policy violation", "deleted after a year without login", "closed at the owner's request", "moved to <>"
 		}
 		others := sender | you
-		if kind == recipient && (predicate != disabled || !r.isFrom(c, k)) {
+		if kind == recipient && (predicate != disabled || !c.isFrom(k)) {
 			others |= other
 		}
 		for n := k + 1; n < len(c.words); n++ {
@@ -26,19 +26,19 @@ func (r *reader) owned(c *clause, kind role, at int, predicate role) role {
 			if _, hi := c.phrase(n); w&noun != 0 && c.words[hi-1].role&place != 0 {
 				break // "in relay recipient table"
 			}
-			if r.isWord(c, n, "permitted", "allowed", "approved", "authorized", "authorised", "trusted", "accepted") && n+1 < len(c.words) && r.isWord(c, n+1, "list", "lists", "senders") {
+			if c.isWord(n, "permitted", "allowed", "approved", "authorized", "authorised", "trusted", "accepted") && c.isWord(n+1, "list", "lists", "senders") {
 				return other // "not found in permitted list"
 			}
-			if predicate == disabled && r.isWord(c, n, "owner", "holder") {
+			if predicate == disabled && c.isWord(n, "owner", "holder") {
 				break // "closed after the death of its owner"
 			}
 			if w&your != 0 && c.isYours(n, n+1) || w&others != 0 && w&recipient == 0 {
 				return other
 			}
-			if (c.words[n].isName() || r.isWord(c, n, "to")) && n+1 < len(c.words) && (c.words[n+1].role&field != 0 || r.isWord(c, n+1, "line")) {
+			if (c.words[n].isName() || c.isWord(n, "to")) && n+1 < len(c.words) && (c.words[n+1].role&field != 0 || c.isWord(n+1, "line")) {
 				return other // "in Cc header"
 			}
-			if w&(filler|mail) == 0 && !strings.HasPrefix(r.text[c.words[n].end:], "/") {
+			if w&(filler|mail) == 0 && !strings.HasPrefix(c.text[c.words[n].end():], "/") {
 				break // behind a path it goes on: "in /etc/procmailrc"
 			}
 		}
@@ -48,8 +48,7 @@ func (r *reader) owned(c *clause, kind role, at int, predicate role) role {
 
 // subjectBefore looks for the subject of a predicate to the left of it. Names
 // and places may stand between: "user jane in table aliases does not exist".
-func (r *reader) subjectBefore(i, at int) (role, span, bool) {
-	c := &r.clauses[i]
+func (c *clause) subjectBefore(at int) (role, span, bool) {
 	names := 0
 	var toward role // what mail goes to: "delivery to this mailbox is disabled"
 	var towardAt span
@@ -60,10 +59,10 @@ func (r *reader) subjectBefore(i, at int) (role, span, bool) {
 		case w&noun != 0 && w&(not|none) == 0:
 			lo, _ := c.phrase(k)
 			kind := c.kind(lo, k+1)
-			if kind == recipient && (lo > 0 && c.words[lo-1].isName() && r.isThing(c, lo-1) || r.ownsThing(c, k, at) || r.isYourKind(c, lo)) {
+			if kind == recipient && (lo > 0 && c.words[lo-1].isName() && c.isThing(lo-1) || c.ownsThing(k, at) || c.isYourKind(lo)) {
 				kind = other
 			}
-			named := r.span(c, lo, k+1)
+			named := c.span(lo, k+1)
 			d := lo - 1
 			for c.words[k].address && d >= 0 && c.words[d].role&recipient != 0 && !c.words[d].address {
 				d-- // "backend for user <> unknown"
@@ -71,11 +70,11 @@ func (r *reader) subjectBefore(i, at int) (role, span, bool) {
 			for d >= 0 && (c.words[d].role&filler != 0 || c.words[d].isName() && d > 0 && c.words[d-1].role&preposition != 0) && c.words[d].role&preposition == 0 {
 				d--
 			}
-			if ofPlace && kind == recipient && r.text[c.words[k].start:c.words[k].end] == "address" {
+			if ofPlace && kind == recipient && c.words[k].text == "address" {
 				return other, named, true // "the address of this host"
 			}
 			if d < 0 || c.words[d].role&preposition == 0 {
-				if kind == mail && toward != 0 && r.isWord(c, k, "delivery", "mail", "e-mail", "email", "reception") && !r.isWord(c, at, "expired", "deleted", "removed", "cancelled", "canceled") {
+				if kind == mail && toward != 0 && c.isWord(k, "delivery", "mail", "e-mail", "email", "reception") && !c.isWord(at, "expired", "deleted", "removed", "cancelled", "canceled") {
 					return toward, towardAt, true
 				}
 				return kind, named, true
@@ -87,14 +86,14 @@ func (r *reader) subjectBefore(i, at int) (role, span, bool) {
 			ofPlace = ofPlace || kind == place && c.words[d].role&takeover != 0
 			if kind == recipient {
 				toward, towardAt = recipient, named
-				if r.isFrom(c, d) {
+				if c.isFrom(d) {
 					toward = other
 				}
 			}
 			k = d
 		case c.words[k].isName():
-			if r.isThing(c, k) {
-				return other, r.span(c, k, k+1), true
+			if c.isThing(k) {
+				return other, c.span(k, k+1), true
 			}
 			if names++; names > 4 {
 				return 0, span{}, false
@@ -108,53 +107,49 @@ func (r *reader) subjectBefore(i, at int) (role, span, bool) {
 }
 
 // isFrom reports whether a preposition says where mail comes from.
-func (r *reader) isFrom(c *clause, at int) bool {
-	switch r.text[c.words[at].start:c.words[at].end] {
-	case "from", "by", "via", "through":
-		return true
-	}
-	return false
+func (c *clause) isFrom(at int) bool {
+	return c.isWord(at, "from", "by", "via", "through")
 }
 
 // namesRecipient reports whether a clause that does not explain the one before it
 // names the recipient by that word, so that words about the sender before it do not
 // count: "sender known, recipient unknown", "sender ok, no such recipient".
-func (r *reader) namesRecipient(c *clause) bool {
+func (c *clause) namesRecipient() bool {
 	switch c.mark {
 	case ',', ';':
-		return r.spans(c, "recipient", "addressee", "receiver")
+		return c.hasWord("recipient", "addressee", "receiver")
 	case '.':
-		return r.isWord(c, 0, "recipient", "addressee", "receiver")
+		return c.isWord(0, "recipient", "addressee", "receiver")
 	}
 	return false
 }
 
 // isError reports whether an error follows a noun: "unknown mailbox error".
-func (r *reader) isError(c *clause, at int) bool {
-	return at < len(c.words) && strings.HasPrefix(r.text[c.words[at].start:c.words[at].end], "error")
+func (c *clause) isError(at int) bool {
+	return at < len(c.words) && strings.HasPrefix(c.words[at].text, "error")
 }
 
 // isPlural reports whether a noun is several: "mail to unknown users is not accepted".
-func (r *reader) isPlural(c *clause, to int) bool {
-	w := c.words[to-1]
-	return w.end > w.start+2 && r.text[w.end-1] == 's' && r.text[w.end-2] != 's'
+func (c *clause) isPlural(to int) bool {
+	noun := c.words[to-1].text
+	return strings.HasSuffix(noun, "s") && !strings.HasSuffix(noun, "ss")
 }
 
 // ownsThing reports whether a predicate is said of what a recipient owns: "user's
 // autoresponder does not exist".
-func (r *reader) ownsThing(c *clause, k, at int) bool {
-	return k+1 < at && c.words[k+1].isName() && strings.HasSuffix(r.text[c.words[k].start:c.words[k].end], "'s")
+func (c *clause) ownsThing(k, at int) bool {
+	return k+1 < at && c.words[k+1].isName() && strings.HasSuffix(c.words[k].text, "'s")
 }
 
 // isYourKind reports whether a noun is the sender's, with a word that is not in
 // the lexicon between: "your billing account", "your server's postmaster address".
-func (r *reader) isYourKind(c *clause, lo int) bool {
+func (c *clause) isYourKind(lo int) bool {
 	for k := lo - 1; k >= 0 && k >= lo-4; k-- {
 		w := c.words[k]
 		if w.role&your != 0 {
 			return true
 		}
-		if !w.isName() && !strings.HasSuffix(r.text[w.start:w.end], "'s") && !strings.HasPrefix(r.text[w.end:], "'s") {
+		if !w.isName() && !strings.HasSuffix(w.text, "'s") && !strings.HasPrefix(c.text[w.end():], "'s") {
 			return false
 		}
 	}
@@ -163,8 +158,8 @@ func (r *reader) isYourKind(c *clause, lo int) bool {
 
 // isThing reports whether a word that is not in the lexicon is a thing or a
 // quality, and no name, by its ending: "address verification", "archiving account".
-func (r *reader) isThing(c *clause, k int) bool {
-	w := r.text[c.words[k].start:c.words[k].end]
+func (c *clause) isThing(k int) bool {
+	w := c.words[k].text
 	if len(w) < 6 || strings.ContainsAny(w, ".-#") {
 		return false
 	}
@@ -173,7 +168,7 @@ func (r *reader) isThing(c *clause, k int) bool {
 			return true
 		}
 	}
-	if strings.HasSuffix(w, "ing") && k > 0 && r.isWord(c, k-1, "address", "mailbox", "account", "recipient") {
+	if strings.HasSuffix(w, "ing") && c.isWord(k-1, "address", "mailbox", "account", "recipient") {
 		return true // "address rewriting"
 	}
 	after := k+1 < len(c.words) && c.words[k+1].role&recipient != 0
@@ -213,7 +208,7 @@ func (r *reader) inherited(i, at int) (role, span) {
 	c := &r.clauses[i]
 	for k := range at {
 		if c.words[k].isName() {
-			return 0, span{r.text, c.words[k].start, c.words[at-1].end} // "jane does not exist"
+			return 0, span{c.text, c.words[k].start, c.words[at-1].end()} // "jane does not exist"
 		}
 	}
 	for k := i - 1; k >= 0 && r.clauses[k].sentence >= c.sentence-1; k-- {
@@ -226,12 +221,12 @@ func (r *reader) inherited(i, at int) (role, span) {
 
 // isAddress reports whether a clause begins with the word for e-mail, meaning an
 // address: "this e-mail is no longer in use", "email not found".
-func (r *reader) isAddress(c *clause, at int) bool {
+func (c *clause) isAddress(at int) bool {
 	for k := range at {
-		if r.isWord(c, k, "email", "e-mail") {
+		if c.isWord(k, "email", "e-mail") {
 			return true
 		}
-		if !r.isWord(c, k, "this", "that", "the") {
+		if !c.isWord(k, "this", "that", "the") {
 			return false
 		}
 	}
