@@ -49,6 +49,17 @@ func (c *clause) isAnyones(lo, to int) bool {
 	return c.isPlural(to) && (c.roles()&verb != 0 || c.isWord(lo-1, "due to", "because of"))
 }
 
+// isError reports whether an error follows a noun: "unknown mailbox error".
+func (c *clause) isError(at int) bool {
+	return at < len(c.words) && strings.HasPrefix(c.words[at].text, "error")
+}
+
+// isPlural reports whether a noun is several: "mail to unknown users is not accepted".
+func (c *clause) isPlural(to int) bool {
+	noun := c.words[to-1].text
+	return strings.HasSuffix(noun, "s") && !strings.HasSuffix(noun, "ss")
+}
+
 // isOfProperty reports whether a quality is that of a thing that its subject has:
 // "mailbox has invalid permissions", "the user has a closed profile". It is not so if
 // the thing is an address: "alias has an invalid address", "has an unknown target user".
@@ -287,15 +298,6 @@ func (c *clause) notServed(lo, hi int) statement {
 		}
 	}
 	return statement{}
-}
-
-// isPermitted reports whether what follows a noun is what somebody may do, who then
-// is a sender: "no such user is authorized to submit mail".
-func (c *clause) isPermitted(at int) bool {
-	for at < len(c.words) && c.words[at].role&(filler|hedge) != 0 && c.words[at].role&verb == 0 {
-		at++
-	}
-	return c.isWord(at, "authorized", "authorised", "allowed", "permitted", "entitled")
 }
 
 // isForSomeMail reports whether what follows a noun says which mail it is not for: "not

@@ -290,6 +290,19 @@ func (r *reader) isAfterSender(c *clause) bool {
 	return r.senderFrom > 0 && c.words[0].start >= r.senderFrom-1
 }
 
+// namesRecipient reports whether a clause that does not explain the one before it
+// names the recipient by that word, so that words about the sender before it do not
+// count: "sender known, recipient unknown", "sender ok, no such recipient".
+func (c *clause) namesRecipient() bool {
+	switch c.mark {
+	case ',', ';':
+		return c.hasWord("recipient", "addressee", "receiver")
+	case '.':
+		return c.isWord(0, "recipient", "addressee", "receiver")
+	}
+	return false
+}
+
 // topicOf returns what a clause is about.
 func (c *clause) topicOf() topic {
 	t := topic{idle: true}
