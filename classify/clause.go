@@ -78,6 +78,17 @@ func (c *clause) roles() role {
 	return all
 }
 
+// rolesBefore returns the roles of the words that begin before a place in the reply.
+func (c *clause) rolesBefore(at int) role {
+	var all role
+	for i := range c.words {
+		if c.words[i].start < at {
+			all |= c.words[i].role
+		}
+	}
+	return all
+}
+
 // phrase returns the noun phrase around a noun: the nouns that stand together.
 func (c *clause) phrase(i int) (lo, hi int) {
 	lo, hi = i, i+1

@@ -8,6 +8,24 @@ import (
 // What else a reply says may take a statement back: that it is one of several
 // causes, that it is temporary, or that it is said of a sender.
 
+// The words that these functions look for.
+var (
+	// folders are mailboxes within a mailbox: "mailbox does not exist: INBOX" (Dovecot).
+	folders = []string{"inbox", "junk", "trash", "sent", "drafts", "archive"}
+	// creations are what has not been done for somebody who may be known: "not created yet".
+	creations = []string{
+		"created", "set up", "provisioned", "configured", "registered", "assigned", "enrolled", "defined", "in use", "used",
+	}
+	// disuses are words before a time for which nobody used a mailbox: "dormant for 90 days".
+	disuses = []string{"unused", "dormant", "idle", "used", "logged", "accessed", "opened", "active"}
+	// attempts ask for another one, and do not say when.
+	attempts = []string{"try again", "send again", "resend", "try once more"}
+	// checks ask the sender to look at the address: "check the address and try again".
+	checks = []string{
+		"check", "verify the", "verify your", "correct", "double-check", "spelling", "typos", "checking", "verify",
+	}
+)
+
 // alternatives marks statements as guesses that are one of several causes: "no
 // such user, or access denied", "user unknown, or your account is disabled". A
 // list of causes may have commas before its "or".
@@ -16,39 +34,54 @@ func (r *reader) alternatives() {
 		if !r.clauses[i].or {
 			continue
 		}
-		first := i - 1
+		first, last := i-1, i
 		for first > 0 && r.clauses[first].mark == ',' && r.clauses[first-1].sentence == r.clauses[i].sentence {
 			first--
 		}
-		last := i
 		for last+1 < len(r.clauses) && r.clauses[last+1].or {
 			last++
 		}
-		doubt, theirs, ours := certain, false, false
-		for k := first; k <= last; k++ {
-			if r.isCause(k) {
-				doubt = hedged
-			}
-			for _, s := range r.topics[k].statements {
-				doubt = max(doubt, r.statements[s].doubt)
-				switch r.statements[s].subject {
-				case recipient, domain, 0:
-					theirs = true
-				default:
-					ours = true
-				}
-			}
-		}
-		if theirs && ours {
-			doubt = hedged
-		}
-		for k := first; k <= last; k++ {
-			for _, s := range r.topics[k].statements {
-				r.statements[s].doubt = max(r.statements[s].doubt, doubt)
-			}
+		doubt := r.doubtOfOne(first, last)
+		for _, s := range r.statementsOf(first, last) {
+			s.doubt = max(s.doubt, doubt)
 		}
 		i = last
 	}
+}
+
+// doubtOfOne returns the doubt of each statement of clauses of which one is true. They
+// are all guesses if one names another cause, or if some are said of the recipient
+// and some are not.
+func (r *reader) doubtOfOne(first, last int) doubt {
+	for i := first; i <= last; i++ {
+		if r.isCause(i) {
+			return hedged
+		}
+	}
+	doubt, ofRecipient, ofOther := certain, false, false
+	for _, s := range r.statementsOf(first, last) {
+		doubt = max(doubt, s.doubt)
+		if s.subject&^(recipient|domain) == 0 {
+			ofRecipient = true
+		} else {
+			ofOther = true
+		}
+	}
+	if ofRecipient && ofOther {
+		return hedged
+	}
+	return doubt
+}
+
+// statementsOf returns the statements of some clauses.
+func (r *reader) statementsOf(first, last int) []*statement {
+	var all []*statement
+	for i := first; i <= last; i++ {
+		for _, s := range r.topics[i].statements {
+			all = append(all, &r.statements[s])
+		}
+	}
+	return all
 }
 
 // isCause reports whether a clause names another cause than a bad address.
@@ -71,23 +104,24 @@ func (c *clause) onlyNames() bool {
 // the sender, a header field or another person: "invalid address: sender address
 // syntax", "invalid address in To: header field".
 func (r *reader) explained() {
-	for i := range r.clauses {
-		if i+1 == len(r.clauses) || r.clauses[i+1].mark != ':' || r.clauses[i+1].isAdvice() {
+	for i := 0; i+1 < len(r.clauses); i++ {
+		next := &r.clauses[i+1]
+		if next.mark != ':' || next.isAdvice() {
 			continue
 		}
-		var whose role
-		switch next := &r.clauses[i+1]; {
-		case len(next.words) == 1 && next.hasWord(anotherPerson) && !r.clauses[i].hasWord("<>"):
-			whose = other // "address does not exist: old@c.example"
-		case len(next.words) == 1 && next.isWord(0, "inbox", "junk", "trash", "sent", "drafts", "archive"):
-			whose = other // "mailbox does not exist: INBOX" is about a folder (Dovecot)
-		case next.roles()&sender != 0 || next.words[0].role&field != 0:
-			whose = sender
+		subject := role(0)
+		switch {
+		case len(next.words) == 1 && next.isWord(0, anotherPerson) && !r.clauses[i].hasWord("<>"):
+			subject = other // "address does not exist: old@c.example"
+		case len(next.words) == 1 && next.isWord(0, folders...):
+			subject = other
+		case next.roles()&sender != 0 || next.is(0, field):
+			subject = sender
 		default:
 			continue
 		}
-		for _, s := range r.topics[i].statements {
-			r.statements[s].subject = whose
+		for _, s := range r.statementsOf(i, i) {
+			s.subject = subject
 		}
 	}
 }
@@ -96,48 +130,28 @@ func (r *reader) explained() {
 // long: "user locked while the mailbox is moved".
 func (r *reader) whileMoved() {
 	for i := 1; i < len(r.clauses); i++ {
-		if w := r.clauses[i].words[0]; w.text != "while" {
+		if !r.clauses[i].isWord(0, "while") {
 			continue
 		}
-		for _, s := range r.topics[i-1].statements {
-			if r.statements[s].predicate == disabled {
-				r.statements[s].doubt = max(r.statements[s].doubt, passing)
+		for _, s := range r.statementsOf(i-1, i-1) {
+			if s.predicate == disabled {
+				s.doubt = max(s.doubt, passing)
 			}
 		}
 	}
-}
-
-// denies reports whether a clause holds a negation before a statement that is no
-// part of it: "it is not true that the user is unknown".
-func (c *clause) denies(s *statement) bool {
-	for i := range c.words {
-		w := &c.words[i]
-		if w.role&not != 0 && w.role&filler == 0 && w.start < s.says.start {
-			return true
-		}
-	}
-	return false
 }
 
 // isSoFar reports whether the only doubt of a statement is "yet", and the recipient is
 // missing all the same: "no such user yet". What is "not created yet" may belong to
 // somebody who is known.
 func (c *clause) isSoFar(s *statement) bool {
-	if s.predicate != missing || c.doubts("yet") {
-		return false
-	}
-	for k := range c.words {
-		if c.isWord(k, "created", "set up", "provisioned", "configured", "registered", "assigned", "enrolled", "defined", "in use", "used") {
-			return false
-		}
-	}
-	return true
+	return s.predicate == missing && !c.doubts("yet") && !c.hasWord(creations...)
 }
 
 // doubts reports whether a clause says what may be or will be, by other words than some.
 func (c *clause) doubts(but ...string) bool {
 	for k := range c.words {
-		if w := &c.words[k]; w.role&(hedge|future) != 0 && !slices.Contains(but, w.text) {
+		if c.is(k, hedge|future) && !slices.Contains(but, c.words[k].text) {
 			return true
 		}
 	}
@@ -148,9 +162,8 @@ func (c *clause) doubts(but ...string) bool {
 // message: "your message "user unknown" was refused". The quoted text may be several
 // clauses: "the subject "closed: user unknown" is spam".
 func (r *reader) isCited(i int, s *statement) bool {
-	sentence := r.clauses[i].sentence
 	first := i
-	for first > 0 && r.clauses[first-1].sentence == sentence {
+	for first > 0 && r.clauses[first-1].sentence == r.clauses[i].sentence {
 		first--
 	}
 	start := r.clauses[first].words[0].start
@@ -162,31 +175,21 @@ func (r *reader) isCited(i int, s *statement) bool {
 	at += start
 	for k := first; k <= i; k++ {
 		c := &r.clauses[k]
-		if last := c.words[len(c.words)-1].start; c.words[0].start > at || last < at {
-			continue // the quote begins in another clause
-		}
-		for n := range c.words {
-			if w := &c.words[n]; w.start < at && w.role&(mail|your|you|sender|other) != 0 {
-				return true
-			}
+		if beginsHere := c.words[len(c.words)-1].start >= at; beginsHere && c.rolesBefore(at)&(mail|your|you|sender|other) != 0 {
+			return true
 		}
 	}
 	return false
 }
 
 // isInSender reports whether a clause stands in parentheses, behind words about
-// the sender: "phishing found (account suspended)".
+// the sender: "phishing found (account suspended)". The clause around parentheses comes
+// after the one in them.
 func (r *reader) isInSender(i int) bool {
 	start := r.clauses[i].words[0].start
 	for k := i + 1; k < len(r.clauses); k++ {
-		around := &r.clauses[k]
-		if around.words[0].start > start {
-			continue // it comes later; only the words around parentheses come first
-		}
-		for n := range around.words {
-			if around.words[n].start < start && around.words[n].role&sender != 0 {
-				return true
-			}
+		if r.clauses[k].rolesBefore(start)&sender != 0 {
+			return true
 		}
 	}
 	return false
@@ -195,8 +198,7 @@ func (r *reader) isInSender(i int) bool {
 // quotesField reports whether a clause ends with the name of a header field, so
 // that what follows is its text: "spam with subject: user unknown".
 func (c *clause) quotesField() bool {
-	last := c.words[len(c.words)-1]
-	name := last.text
+	name := c.words[len(c.words)-1].text
 	return name == "subject" || strings.HasPrefix(name, "x-")
 }
 
@@ -206,7 +208,7 @@ func (c *clause) isField() bool {
 	named := false
 	for k := range c.words {
 		switch {
-		case c.words[k].role&(field|login) != 0 || c.isWord(k, "from"):
+		case c.is(k, field|login) || c.isWord(k, "from"):
 			named = true
 		case !c.isWord(k, "to", "in", "the"):
 			return false
@@ -217,15 +219,11 @@ func (c *clause) isField() bool {
 
 // isAdvice reports whether a clause says what to do, and not what is.
 func (c *clause) isAdvice() bool {
-	for i := range c.words {
-		switch r := c.words[i].role; {
-		case r&advice != 0:
-			return true
-		case r&(filler|or|cut) == 0:
-			return false
-		}
+	k := 0
+	for c.is(k, filler|or|cut) && !c.is(k, advice) {
+		k++
 	}
-	return false
+	return c.is(k, advice)
 }
 
 // isPassing reports whether a clause says that something is temporary. How long
@@ -233,12 +231,11 @@ func (c *clause) isAdvice() bool {
 func (c *clause) isPassing() bool {
 	unused := false
 	for k := range c.words {
-		w := c.words[k]
-		text := w.text
-		if w.role&temporary != 0 && !(unused && strings.HasPrefix(text, "for #")) && !c.isForbidden(k) {
+		text := c.words[k].text
+		if c.is(k, temporary) && !(unused && strings.HasPrefix(text, "for #")) && !c.isForbidden(k) {
 			return true
 		}
-		unused = unused || strings.HasPrefix(text, "inactiv") || c.isWord(k, "unused", "dormant", "idle", "used", "logged", "accessed", "opened", "active")
+		unused = unused || strings.HasPrefix(text, "inactiv") || c.isWord(k, disuses...)
 	}
 	return false
 }
@@ -246,15 +243,11 @@ func (c *clause) isPassing() bool {
 // isForbidden reports whether a clause says that there is no point in another attempt:
 // "do not retry", but not "do not retry within an hour".
 func (c *clause) isForbidden(at int) bool {
-	if !c.isWord(at, "retry", "retrying", "resend", "send again", "try again", "try once more", "try later", "try again later") || c.hasWord("within", "before", "for", "too", "in") {
+	if !c.isWord(at, attempts...) && !c.isWord(at, "retry", "retrying", "try later", "try again later") {
 		return false
 	}
-	for k := max(at-3, 0); k < at; k++ {
-		if c.words[k].role&not != 0 {
-			return true
-		}
-	}
-	return false
+	denied := c.is(at-1, not) || c.is(at-2, not) || c.is(at-3, not)
+	return denied && !c.hasWord("within", "before", "for", "too", "in")
 }
 
 // isAfterCheck reports whether a clause only asks to try again with another
@@ -262,12 +255,12 @@ func (c *clause) isForbidden(at int) bool {
 func (r *reader) isAfterCheck(i int) bool {
 	c := &r.clauses[i]
 	for k := range c.words {
-		if c.words[k].role&temporary != 0 && !c.isWord(k, "try again", "send again", "resend", "try once more") {
+		if c.is(k, temporary) && !c.isWord(k, attempts...) {
 			return false
 		}
 	}
 	for k := i; k >= 0 && r.clauses[k].sentence >= c.sentence-1; k-- {
-		if r.clauses[k].hasWord("check", "verify the", "verify your", "correct", "double-check", "spelling", "typos", "checking", "verify") {
+		if r.clauses[k].hasWord(checks...) {
 			return true
 		}
 	}
