@@ -4,9 +4,7 @@ import (
 	"embed"
 	"fmt"
 	"path"
-	"slices"
 	"strings"
-	"sync"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
@@ -64,8 +62,8 @@ var roleNames = map[string]role{
 	"recipient": recipient, "mail": mail, "sender": sender, "other": other, "place": place, "domain": domain, "your": your, "you": you,
 	"addressee": addressee, "missing": missing, "known": known, "find": find, "disabled": disabled, "active": active, "moved": moved,
 	"unavailable": unavailable, "not": not, "none": none, "gone": gone, "filler": filler, "genitive": genitive, "preposition": preposition,
-	"takeover": takeover, "hedge": hedge, "temporary": temporary, "future": future, "many": many, "verb": verb, "advice": advice, "or": or, "cut": cut, "served": served,
-	"field": field, "login": login,
+	"takeover": takeover, "hedge": hedge, "temporary": temporary, "future": future, "many": many, "verb": verb, "advice": advice, "or": or,
+	"cut": cut, "served": served, "field": field, "login": login,
 }
 
 // noun tells the roles that can be the subject of a sentence.
@@ -89,165 +87,21 @@ type term struct {
 	role role
 }
 
-// vocabulary is made from the built-in lexicons.
-type vocabulary struct {
-	english   *lexicon
-	languages []*lexicon
-	// hints holds words, and beginnings of words, that English does not have, with a
-	// bit for each place in languages that has it.
-	hints map[string]uint32
-	// words are all words of all languages.
-	words map[string]bool
-	// japanese and chinese are places in languages.
-	japanese, chinese int
-}
-
-// builtIn returns the vocabulary. Reading the lexicons takes some milliseconds, and
-// most commands classify nothing.
-var builtIn = sync.OnceValue(func() *vocabulary {
-	files, err := lexiconFiles.ReadDir("lexicon")
-	if err != nil {
-		panic(err)
-	}
-	v := &vocabulary{english: loadLexicon("en.yaml", nil)}
-	for _, f := range files {
-		if f.Name() != "en.yaml" {
-			v.languages = append(v.languages, loadLexicon(f.Name(), v.english))
-		}
-	}
-	v.findHints()
-	v.findWords()
-	v.japanese, v.chinese = v.languageWith('ユ'), v.languageWith('该')
-	return v
-})
-
-func (v *vocabulary) languageWith(sign rune) int {
-	return slices.IndexFunc(v.languages, func(l *lexicon) bool { return len(l.signs[sign]) > 0 })
-}
-
-func isKana(r rune) bool { return r >= 0x3040 && r <= 0x30FF }
-
 func loadLexicon(name string, base *lexicon) *lexicon {
 	text, err := lexiconFiles.ReadFile(path.Join("lexicon", name))
 	if err != nil {
 		panic(err)
 	}
-	l := &lexicon{words: make(map[string]role), stems: make(map[string]role), phrases: make(map[string][]term), signs: make(map[rune][]term), base: base}
+	l := &lexicon{
+		words: make(map[string]role), stems: make(map[string]role), phrases: make(map[string][]term), signs: make(map[rune][]term), base: base,
+	}
 	if err := l.add(text); err != nil {
 		panic(fmt.Errorf("lexicon/%s: %w", name, err))
 	}
 	for w := range l.words { // a word plays the parts of its beginning too
-		for n := len(w); n >= shortestStem; n-- {
-			l.words[w] |= l.stems[w[:n]]
-		}
+		l.words[w] |= l.ofBeginnings(w)
 	}
 	return l
-}
-
-// findHints collects the words that show a language.
-func (v *vocabulary) findHints() {
-	const shows = recipient | mail | sender | place | domain | missing | known | disabled | active | not | none | temporary | verb | served
-	all, english := make(map[string]uint32), v.english
-	for i, l := range v.languages {
-		for _, list := range []map[string]role{l.words, l.stems} {
-			for w, r := range list {
-				if r&shows != 0 && english.words[w] == 0 {
-					all[w] |= 1 << i
-				}
-			}
-		}
-		for _, terms := range l.phrases {
-			for _, t := range terms {
-				for w := range strings.FieldsSeq(t.text) {
-					if t.role&(missing|none|recipient) != 0 && english.words[w] == 0 && len(w) > 3 {
-						all[w] |= 1 << i
-					}
-				}
-			}
-		}
-		for first := range l.signs {
-			all[string(first)] |= 1 << i
-		}
-	}
-	for w := range all { // "domena" is a word of one language, and begins with a stem of others
-		for i, l := range v.languages {
-			for n := len(w); n >= shortestStem; n-- {
-				if l.stems[w[:n]]&shows != 0 {
-					all[w] |= 1 << i
-				}
-			}
-		}
-	}
-	v.hints = all
-}
-
-// findWords collects the words of all languages.
-func (v *vocabulary) findWords() {
-	v.words = make(map[string]bool)
-	for _, l := range append([]*lexicon{v.english}, v.languages...) {
-		for w := range l.words {
-			v.words[w] = true
-		}
-		for first, terms := range l.phrases {
-			v.words[first] = true
-			for _, t := range terms {
-				for _, w := range t.rest {
-					v.words[w] = true
-				}
-			}
-		}
-	}
-}
-
-// languageOf returns the lexicon of the language that a text is written in, nil if
-// it is English, and how many words show it.
-func (v *vocabulary) languageOf(text string) (*lexicon, int) {
-	var score [32]int
-	best := -1
-	count := func(word string) bool {
-		bits, ok := v.hints[word]
-		for i := 0; bits != 0; i, bits = i+1, bits>>1 {
-			if bits&1 != 0 {
-				if score[i]++; best < 0 || score[i] > score[best] {
-					best = i
-				}
-			}
-		}
-		return ok
-	}
-	for at := 0; at < len(text); {
-		r, n := utf8.DecodeRuneInString(text[at:])
-		if isSign(r) {
-			count(text[at : at+n])
-			at += n
-			continue
-		}
-		end := wordEnd(text, at)
-		if end == at {
-			at += n
-			continue
-		}
-		w := text[at:end]
-		at = end
-		if article, rest, ok := strings.Cut(w, "'"); ok && elided[article] {
-			w = rest
-		}
-		if _, ok := v.english.words[w]; ok || count(w) {
-			continue
-		}
-		for n := len(w) - 1; n >= shortestStem; n-- {
-			if count(w[:n]) {
-				break
-			}
-		}
-	}
-	if best < 0 {
-		return nil, 0
-	}
-	if best == v.japanese && score[v.chinese] == score[v.japanese] && !strings.ContainsFunc(text, isKana) {
-		best = v.chinese // they share Han
-	}
-	return v.languages[best], score[best]
 }
 
 // add adds the words of a file.
@@ -322,6 +176,15 @@ func (l *lexicon) of(word string) role {
 		return l.base.of(word)
 	}
 	return 0
+}
+
+// ofBeginnings returns the roles of all beginnings of a word.
+func (l *lexicon) ofBeginnings(word string) role {
+	var all role
+	for n := len(word); n >= shortestStem; n-- {
+		all |= l.stems[word[:n]]
+	}
+	return all
 }
 
 // isSign reports whether a letter belongs to a script whose words are not
