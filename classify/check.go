@@ -17,36 +17,40 @@ func (c *Classifier) Check() error {
 		byID[c.rules[i].ID] = &c.rules[i]
 	}
 	for i := range c.rules {
-		r := &c.rules[i]
-		for _, e := range slices.Concat(r.any, r.with, r.not, r.without, r.mark) {
-			if e.re.MatchString("") {
-				errs = append(errs, fmt.Errorf("%s: rule %s: expression %q matches any reply", r.File, r.ID, e.pattern))
-			}
-		}
-		for _, reply := range r.Decides {
-			j := example(r, reply)
-			if _, ok := r.match(j); !ok {
-				errs = append(errs, fmt.Errorf("%s: rule %s does not match its own example %q: correct one of them", r.File, r.ID, reply))
-				continue
-			}
-			by := c.decide(j).Rule
-			if by == r.ID || byID[by].Own && !r.Own && slices.Contains(byID[by].Overrides, r.ID) {
-				continue
-			}
-			errs = append(errs, c.shadowed(r, byID[by], reply))
-		}
-		for _, reply := range r.Leaves {
-			if c.decide(example(r, reply)).Rule == r.ID {
-				errs = append(errs, fmt.Errorf("%s: rule %s decides %q, which it is to leave: narrow its match", r.File, r.ID, reply))
-			}
-		}
-		for _, id := range r.Overrides {
-			if byID[id] == nil {
-				errs = append(errs, fmt.Errorf("%s: rule %s overrides %s, which does not exist", r.File, r.ID, id))
-			}
-		}
+		errs = append(errs, c.checkRule(&c.rules[i], byID)...)
 	}
 	return errors.Join(errs...)
+}
+
+// checkRule returns what is wrong with a rule among the others.
+func (c *Classifier) checkRule(r *Rule, byID map[string]*Rule) (errs []error) {
+	for _, e := range slices.Concat(r.any, r.with, r.not, r.without, r.mark) {
+		if e.re.MatchString("") {
+			errs = append(errs, fmt.Errorf("%s: rule %s: expression %q matches any reply", r.File, r.ID, e.pattern))
+		}
+	}
+	for _, reply := range r.Decides {
+		j := example(r, reply)
+		if _, ok := r.match(j); !ok {
+			errs = append(errs, fmt.Errorf("%s: rule %s does not match its own example %q: correct one of them", r.File, r.ID, reply))
+			continue
+		}
+		by := byID[c.decide(j).Rule]
+		if isOverridden := by.Own && !r.Own && slices.Contains(by.Overrides, r.ID); by.ID != r.ID && !isOverridden {
+			errs = append(errs, c.shadowed(r, by, reply))
+		}
+	}
+	for _, reply := range r.Leaves {
+		if c.decide(example(r, reply)).Rule == r.ID {
+			errs = append(errs, fmt.Errorf("%s: rule %s decides %q, which it is to leave: narrow its match", r.File, r.ID, reply))
+		}
+	}
+	for _, id := range r.Overrides {
+		if byID[id] == nil {
+			errs = append(errs, fmt.Errorf("%s: rule %s overrides %s, which does not exist", r.File, r.ID, id))
+		}
+	}
+	return errs
 }
 
 func (c *Classifier) shadowed(r, by *Rule, reply string) error {
@@ -62,7 +66,8 @@ func (c *Classifier) checkIDs() (errs []error) {
 	for i := range c.rules {
 		r := &c.rules[i]
 		if other, ok := first[r.ID]; ok {
-			errs = append(errs, fmt.Errorf("%s: rule %s has the id of a rule in %s: ids are stored with the records and have to differ", r.File, r.ID, other.File))
+			errs = append(errs, fmt.Errorf("%s: rule %s has the id of a rule in %s: ids are stored with the records and have to differ",
+				r.File, r.ID, other.File))
 			continue
 		}
 		first[r.ID] = r

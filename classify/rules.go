@@ -73,19 +73,6 @@ func (s Says) verdict(rule string) bounce.Verdict {
 	return bounce.Verdict{Category: s.Category, Reason: s.Reason, Scope: s.Scope, Disposition: s.Disposition, Rule: rule}
 }
 
-// span is the part of the text that made a rule match.
-type span struct {
-	text       string
-	start, end int
-}
-
-func (s span) String() string {
-	if s.end <= s.start {
-		return ""
-	}
-	return s.text[s.start:s.end]
-}
-
 // group is the part of a rule's id before the slash: a provider, or a topic.
 func group(id string) string {
 	before, _, _ := strings.Cut(id, "/")
@@ -93,115 +80,6 @@ func group(id string) string {
 }
 
 func (r *Rule) group() string { return group(r.ID) }
-
-// match reports whether the rule decides the reply, and by which words.
-func (r *Rule) match(j *judged) (span, bool) {
-	if r.Match.Local && j.code != 0 ||
-		r.code != nil && !r.code.MatchString(j.codeText) ||
-		r.enhanced != nil && !r.enhanced.MatchString(j.enhanced) ||
-		len(r.Match.Stage) > 0 && !slices.Contains(r.Match.Stage, j.stage) ||
-		len(r.Match.Provider) > 0 && !slices.Contains(r.Match.Provider, j.provider) {
-		return span{}, false
-	}
-	var by span
-	if len(r.Match.States) > 0 {
-		st, ok := j.reading().holds(r.Match.States)
-		if !ok {
-			return span{}, false
-		}
-		by = st.says
-		if len(r.not) > 0 && !allowed(r.not, j.words, j.wordsHas, []int{st.says.start, st.says.end}) {
-			return span{}, false
-		}
-	}
-	if r.Match.Undisputed && !j.reading().undisputed() {
-		return span{}, false
-	}
-	if len(r.mark) > 0 {
-		at := findAny(r.mark, j.text, j.textHas)
-		if at == nil {
-			return span{}, false
-		}
-		by = span{j.text, at[0], at[1]}
-	}
-	if len(r.any) > 0 {
-		at := findAllowed(r.any, r.not, j.words, j.wordsHas)
-		if at == nil {
-			return span{}, false
-		}
-		by = span{j.words, at[0], at[1]}
-	} else if len(r.not) > 0 && len(r.Match.States) == 0 && findAny(r.not, j.words, j.wordsHas) != nil {
-		return span{}, false
-	}
-	if findAny(r.without, j.words, j.wordsHas) != nil {
-		return span{}, false
-	}
-	if len(r.with) > 0 && findAny(r.with, j.words, j.wordsHas) == nil {
-		return span{}, false
-	}
-	return by, true
-}
-
-func findAny(list []expression, text string, has *trigrams) []int {
-	for i := range list {
-		if at := list[i].find(text, has); at != nil {
-			return at
-		}
-	}
-	return nil
-}
-
-// findAllowed returns the first match of a list that no expression of not vetoes.
-func findAllowed(list, not []expression, text string, has *trigrams) []int {
-	for i := range list {
-		at := list[i].find(text, has)
-		for tries := 0; at != nil && tries < 8; tries++ {
-			if allowed(not, text, has, at) {
-				return at
-			}
-			next := list[i].re.FindStringIndex(text[at[1]:])
-			if next == nil {
-				break
-			}
-			at = []int{at[1] + next[0], at[1] + next[1]}
-		}
-	}
-	return nil
-}
-
-// allowed reports whether no expression of not matches in the sentence of a
-// match. What other sentences say vetoes nothing.
-func allowed(not []expression, text string, has *trigrams, at []int) bool {
-	if len(not) == 0 {
-		return true
-	}
-	start, end := sentence(text, at)
-	for i := range not {
-		if not[i].possible(text, has) && not[i].re.MatchString(text[start:end]) {
-			return false
-		}
-	}
-	return true
-}
-
-// sentence returns where the sentence around a match begins and ends.
-func sentence(text string, at []int) (start, end int) {
-	for start = at[0]; start > 0 && !endsSentence(text, start-1); {
-		start--
-	}
-	for end = at[1]; end < len(text) && !endsSentence(text, end); {
-		end++
-	}
-	return start, end
-}
-
-func endsSentence(text string, at int) bool {
-	switch text[at] {
-	case '.', '!', '?':
-		return at+1 < len(text) && text[at+1] == ' '
-	}
-	return false
-}
 
 // builtin loads the embedded rules, file by file in the order of their names.
 func builtin() ([]Rule, error) {
@@ -289,21 +167,7 @@ func (r *Rule) name(i int) string {
 
 // compile checks a rule for itself and makes it ready to match.
 func (r *Rule) compile() error {
-	var errs []error
-	missing := func(what string) { errs = append(errs, fmt.Errorf("%s is missing", what)) }
-	if r.ID == "" {
-		missing("id")
-	}
-	if r.Why == "" {
-		missing("why, one sentence,")
-	}
-	if len(r.Match.Any)+len(r.Match.Mark)+len(r.Match.States) == 0 && r.Match.Enhanced == "" && r.Match.Code == "" {
-		missing("match with any, states, mark, code or enhanced")
-	}
-	if len(r.Decides) == 0 {
-		missing("decides, with at least one reply that the rule decides,")
-	}
-	errs = append(errs, r.Says.check()...)
+	errs := append(r.incomplete(), r.Says.check()...)
 	for _, name := range r.Match.States {
 		if !isStatement(name) {
 			errs = append(errs, fmt.Errorf("states: there is no statement %q; they read like \"recipient is missing\"", name))
@@ -327,20 +191,47 @@ func (r *Rule) compile() error {
 			*part.into = append(*part.into, e)
 		}
 	}
-	for _, part := range []struct {
-		pattern string
-		into    **regexp.Regexp
-	}{{r.Match.Code, &r.code}, {r.Match.Enhanced, &r.enhanced}} {
-		if part.pattern == "" {
-			continue
-		}
-		re, err := regexp.Compile("^(?:" + part.pattern + ")$")
-		if err != nil {
-			errs = append(errs, fmt.Errorf("expression %q: %w", part.pattern, err))
-		}
-		*part.into = re
+	var err error
+	if r.code, err = compileCode(r.Match.Code); err != nil {
+		errs = append(errs, err)
+	}
+	if r.enhanced, err = compileCode(r.Match.Enhanced); err != nil {
+		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
+}
+
+// incomplete returns an error for each key that a rule needs and does not have.
+func (r *Rule) incomplete() (errs []error) {
+	for _, key := range []struct {
+		missing bool
+		what    string
+	}{
+		{r.ID == "", "id"},
+		{r.Why == "", "why, one sentence,"},
+		{
+			len(r.Match.Any)+len(r.Match.Mark)+len(r.Match.States) == 0 && r.Match.Enhanced == "" && r.Match.Code == "",
+			"match with any, states, mark, code or enhanced",
+		},
+		{len(r.Decides) == 0, "decides, with at least one reply that the rule decides,"},
+	} {
+		if key.missing {
+			errs = append(errs, fmt.Errorf("%s is missing", key.what))
+		}
+	}
+	return errs
+}
+
+// compileCode makes an expression for a whole code, nil if the rule reads none.
+func compileCode(pattern string) (*regexp.Regexp, error) {
+	if pattern == "" {
+		return nil, nil
+	}
+	re, err := regexp.Compile("^(?:" + pattern + ")$")
+	if err != nil {
+		return nil, fmt.Errorf("expression %q: %w", pattern, err)
+	}
+	return re, nil
 }
 
 // contractions writes expressions as replies are read: without contractions.
@@ -377,10 +268,17 @@ func (s Says) check() (errs []error) {
 		return errs
 	}
 	if s.Category != bounce.InvalidAddress && s.Category != bounce.Mailbox {
-		errs = append(errs, fmt.Errorf("verdict: the reason %s says that the address is bad, and the category %s does not; use %s or %s, or another reason", s.Reason, s.Category, bounce.InvalidAddress, bounce.Mailbox))
+		errs = append(errs, s.contradiction("category", string(s.Category), string(bounce.InvalidAddress), string(bounce.Mailbox)))
 	}
 	if s.Scope != bounce.ScopeRecipient && s.Scope != bounce.ScopeDomain {
-		errs = append(errs, fmt.Errorf("verdict: the reason %s says that the address is bad, and the scope %s does not; use %s or %s, or another reason", s.Reason, s.Scope, bounce.ScopeRecipient, bounce.ScopeDomain))
+		errs = append(errs, s.contradiction("scope", string(s.Scope), string(bounce.ScopeRecipient), string(bounce.ScopeDomain)))
 	}
 	return errs
+}
+
+// contradiction returns the error of a reason that says that the address is bad, where
+// another key does not say so.
+func (s Says) contradiction(key, value, either, or string) error {
+	return fmt.Errorf("verdict: the reason %s says that the address is bad, and the %s %s does not; use %s or %s, or another reason",
+		s.Reason, key, value, either, or)
 }
