@@ -95,10 +95,10 @@ func (c *clause) phrase(i int) (lo, hi int) {
 	if c.words[i].address {
 		return lo, hi
 	}
-	for lo > 0 && !c.words[lo-1].address && c.words[lo-1].role&(noun|your|genitive) != 0 && c.words[lo-1].role&(not|none) == 0 {
+	for c.is(lo-1, noun|your|genitive) && !c.words[lo-1].address {
 		lo--
 	}
-	for hi < len(c.words) && !c.words[hi].address && c.words[hi].role&(noun|genitive) != 0 && c.words[hi].role&(missing|known|disabled|not|none|find) == 0 {
+	for c.is(hi, noun|genitive) && !c.words[hi].address && !c.is(hi, missing|known|disabled|find) {
 		hi++
 	}
 	return lo, hi
@@ -116,7 +116,7 @@ func (c *clause) kind(lo, hi int) role {
 		switch {
 		case r&sender != 0:
 			return sender
-		case r&recipient != 0: // "user name" may be in two lists
+		case r&recipient != 0:
 			last = recipient
 		case r&(other|you) != 0:
 			return other
@@ -139,10 +139,12 @@ func (c *clause) isYours(lo, hi int) bool {
 			continue
 		}
 		next := i + 1
-		for next < len(c.words) && c.words[next].role&filler != 0 && c.words[next].role&noun == 0 {
+		for c.is(next, filler) && !c.is(next, noun) {
 			next++
 		}
-		if next == len(c.words) || c.words[next].role&(mail|addressee) == 0 || c.words[next].role&mail != 0 && next+1 < len(c.words) && c.words[next+1].role&(recipient|other|place|domain) != 0 {
+		isTheirs := c.is(next, mail|addressee)
+		isMailThing := c.is(next, mail) && c.is(next+1, recipient|other|place|domain) // "your mail server"
+		if !isTheirs || isMailThing {
 			return true
 		}
 	}
@@ -151,25 +153,22 @@ func (c *clause) isYours(lo, hi int) bool {
 
 // nounAfter returns the noun phrase that follows a quality: "unknown local user".
 func (c *clause) nounAfter(at int) (lo, hi int, ok bool) {
-	names, first := 0, -1
-	for k := at; k < len(c.words) && k < at+5; k++ {
-		r := c.words[k].role
-		if r&noun != 0 {
-			_, hi = c.phrase(k)
-			if first < 0 {
-				first = k
+	const most = 5 // words
+	lo, hasName := -1, false
+	for k := at; k < at+most; k++ {
+		switch {
+		case c.is(k, noun):
+			if lo < 0 {
+				lo = k
 			}
-			return first, hi, true
-		}
-		if r&your != 0 {
-			first = k // "no such your account"
-		}
-		if c.words[k].isName() && names == 0 {
-			names++ // "no b.example account"
-			continue
-		}
-		if r&(filler|your|missing|disabled|active|or|genitive) == 0 {
-			break
+			_, hi = c.phrase(k)
+			return lo, hi, true
+		case c.is(k, your):
+			lo = k // "no such your account"
+		case c.isName(k) && !hasName:
+			hasName = true // "no b.example account"
+		case !c.is(k, filler|missing|disabled|active|or|genitive):
+			return 0, 0, false
 		}
 	}
 	return 0, 0, false

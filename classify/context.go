@@ -1,6 +1,7 @@
 package classify
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -81,13 +82,19 @@ func factsOf(d *bounce.Delivery) (facts, string) {
 // not break: it asks to try again, and gives no address up.
 func withoutOutput(said, printed string) string {
 	said = strings.TrimRight(said, " .")
-	if strings.HasSuffix(said, "temporary failure") || strings.HasPrefix(said, "can't create user output file") {
-		if lower := bounce.LowerASCII(printed); strings.Contains(lower, "quota exceeded") || strings.Contains(lower, "over quota") || strings.Contains(lower, "mailbox full") {
-			return said + ". Quota exceeded"
-		}
+	isUnbroken := strings.HasSuffix(said, "temporary failure") || strings.HasPrefix(said, "can't create user output file")
+	if isUnbroken && containsAny(bounce.LowerASCII(printed), "quota exceeded", "over quota", "mailbox full") {
+		return said + ". Quota exceeded"
 	}
 	return said
 }
+
+// The names of daemons, mailers and transports, or parts of them, that deliver locally.
+var (
+	localOfPostfix  = []string{"local", "virtual", "pipe"}
+	localOfSendmail = []string{"local", "prog", "cyrus", "cyrusv2", "procmail", "*file*", "*include*", "lmtp"}
+	localOfExim     = []string{"pipe", "local", "spool", "maildir"}
+)
 
 // wayOf tells local deliveries and smart hosts by the names of daemons, mailers,
 // routers and transports.
@@ -95,31 +102,29 @@ func wayOf(d *bounce.Delivery) way {
 	transport, router := bounce.LowerASCII(d.Transport), bounce.LowerASCII(d.Router)
 	switch d.MTA {
 	case bounce.Postfix:
-		switch transport {
-		case "local", "virtual", "pipe":
+		if slices.Contains(localOfPostfix, transport) {
 			return localWay
 		}
 	case bounce.Sendmail:
-		switch transport {
-		case "local", "prog", "cyrus", "cyrusv2", "procmail", "*file*", "*include*", "lmtp":
+		switch {
+		case slices.Contains(localOfSendmail, transport):
 			return localWay
-		case "relay":
+		case transport == "relay":
 			return relayWay
 		}
 	case bounce.Exim:
-		if strings.Contains(transport+router, "smart") || strings.Contains(transport+router, "relay") || strings.Contains(router, "manualroute") {
+		switch {
+		case containsAny(transport+router, "smart", "relay") || strings.Contains(router, "manualroute"):
 			return relayWay
-		}
-		if strings.Contains(transport, "pipe") || strings.Contains(transport, "local") || strings.Contains(transport, "spool") || strings.Contains(transport, "maildir") {
+		case containsAny(transport, localOfExim...):
 			return localWay
 		}
 	case bounce.OpenSMTPD:
 		// Without a connection, relay= names what was looked up: the domain of the
 		// recipient, or a smart host.
-		if looked := d.Reply.RelayHost; looked != "" && d.Reply.RelayIP == "" && d.Reply.SMTPCode == 0 {
-			if !strings.EqualFold(looked, d.Recipient[strings.LastIndexByte(d.Recipient, '@')+1:]) {
-				return relayWay
-			}
+		looked, own := d.Reply.RelayHost, d.Recipient[strings.LastIndexByte(d.Recipient, '@')+1:]
+		if looked != "" && d.Reply.RelayIP == "" && !strings.EqualFold(looked, own) {
+			return relayWay
 		}
 	}
 	return unknownWay
@@ -127,15 +132,15 @@ func wayOf(d *bounce.Delivery) way {
 
 // isElsewhere reports whether a recipient is a program, a file or an autoreply.
 func isElsewhere(address string) bool {
-	return address != "" && strings.IndexByte(">|/", address[0]) >= 0 && !strings.Contains(address, "@") ||
-		strings.HasPrefix(address, ">") || strings.HasPrefix(address, "|")
+	return hasAnyPrefix(address, ">", "|") || strings.HasPrefix(address, "/") && !strings.Contains(address, "@")
 }
 
 // probe finds the reply that a server got when it asked the recipient's server
 // for the address (Postfix, ADDRESS_VERIFICATION_README), or delivered to it.
 // Only that one counts:
 //
-//	550 5.1.1 <>: recipient address rejected: undeliverable address: host #[#] said: 550 5.1.8 <>: sender address rejected: domain not found (in reply to rcpt to command)
+//	550 5.1.1 <>: recipient address rejected: undeliverable address: host #[#] said:
+//	550 5.1.8 <>: sender address rejected: domain not found (in reply to rcpt to command)
 var (
 	probe      = lazyre.New(`(?:undeliverable|unverified) address: (?:host \S+ (?:said|refused to talk to me): )?|\bhost \S+ said: `)
 	probeStage = lazyre.New(` ?\(in reply to (end of data|mail from|rcpt to|ehlo|helo|data|initial server greeting)[^)]*\)`)
@@ -145,13 +150,14 @@ var (
 // quoted finds the reply in the report that a server writes of it.
 //
 //	your message wasn't delivered to <>. the response from the remote server was: 550 5.1.1 <>: user unknown
-var quoted = lazyre.New(`(?:the response(?: from the remote server)? was|it responded as follows|the error that the other server returned was|returned the following error|remote server returned|remote host said):? ?["'\[(]*([45]\d\d[ -].*)`)
+var quoted = lazyre.New(`(?:the response(?: from the remote server)? was|it responded as follows|the error that the other server returned was|` +
+	`returned the following error|remote server returned|remote host said):? ?["'\[(]*([45]\d\d[ -].*)`)
 
 // inside replaces what is judged by the reply that a probe got, or that a report
 // quotes.
 func (j *judged) inside() {
-	if strings.Contains(j.text, " was: ") || strings.Contains(j.text, "follows: ") || strings.Contains(j.text, "returned") || strings.Contains(j.text, "said:") {
-		if m := quoted.FindStringSubmatch(j.text); m != nil && j.code == 0 {
+	if j.code == 0 && containsAny(j.text, " was: ", "follows: ", "returned", "said:") {
+		if m := quoted.FindStringSubmatch(j.text); m != nil {
 			j.quote(m[1])
 		}
 	}
@@ -205,7 +211,10 @@ const (
 )
 
 func (r relation) String() string {
-	return [...]string{"no domain is named", "a domain is named, and the recipient is not known", "the recipient's domain is named", "another domain or host is named"}[r]
+	return [...]string{
+		"no domain is named", "a domain is named, and the recipient is not known", "the recipient's domain is named",
+		"another domain or host is named",
+	}[r]
 }
 
 var hostName = lazyre.New(`(?:#|\b[a-z0-9_])[a-z0-9_-]*(?:\.[a-z0-9_-]+)*\.[a-z][a-z0-9-]*[a-z]\b`)
@@ -219,13 +228,13 @@ func (j *judged) relation() relation {
 		return another
 	}
 	for _, name := range hostName.FindAllString(j.words, -1) {
-		if strings.HasPrefix(name, "resolver.") || strings.HasPrefix(name, "storedrv.") || strings.HasPrefix(name, "smtpsend.") || strings.HasPrefix(name, "routing.") {
-			continue
-		}
-		if !j.known {
+		switch {
+		case hasAnyPrefix(name, "resolver.", "storedrv.", "smtpsend.", "routing."): // parts of Exchange
+		case j.known:
+			return another
+		default:
 			return unknown
 		}
-		return another
 	}
 	return noName
 }

@@ -60,16 +60,6 @@ type folding struct {
 	names
 }
 
-// alnum tells the bytes that codes, numbers and marks are made of.
-var alnum, digit, letter = func() (w, d, l [256]bool) {
-	for c := range 256 {
-		d[c] = '0' <= c && c <= '9'
-		l[c] = 'a' <= c|0x20 && c|0x20 <= 'z'
-		w[c] = d[c] || l[c]
-	}
-	return
-}()
-
 func (f *folding) put(c byte) { f.out = append(f.out, c) }
 
 func (f *folding) space() {
@@ -281,13 +271,6 @@ func (f *folding) literal() {
 	}
 	f.out = append(f.out, '[', '#', ']')
 	f.at = end + 1
-}
-
-func trimSpace(b []byte) []byte {
-	if n := len(b); n > 0 && b[n-1] == ' ' {
-		return b[:n-1]
-	}
-	return b
 }
 
 // withoutURLs cuts the URLs out of a folded text, because their words are not

@@ -10,7 +10,16 @@ import (
 
 // byYou matches what a reply inserts between the recipient and what it says
 // about it: "the email account that you tried to reach does not exist".
-var byYou = lazyre.New(`(?:to (?:which|whom) )?(?:this|the|your) (?:e-?mail|message|mail) (?:was|is|has been) (?:sent|addressed|directed) to |to (?:which|whom) your (?:mail ?)?(?:server|system|host) (?:tried|attempted|wants|wanted) to (?:deliver|send|write)(?: (?:e-?mail|messages?|mail))? |(?:(?:that|which|whom|who|to which|to whom) )?you(?: are| were| have|'re|'ve)? (?:(?:tr(?:y|ied|ying)|attempt(?:ed|ing)?|want(?:ed)?|wish) to (?:reach|contact|e-?mail|mail|write|send|deliver)(?: (?:your |an? |the )?(?:e-?mail|message|mail))?(?: to)?|(?:writ(?:e|ing)|send(?:ing)?(?: (?:your |an? |the )?(?:e-?mail|message|mail))?|(?:e-?)?mailing) to|contacting|addressing|looking for|(?:entered|specified|supplied|typed|gave|provided|used|listed|addressed|wrote to|mailed|contacted|sent (?:(?:your |an? |the )?(?:e-?mail|message|mail) )?to))(?: |$)`)
+var byYou = lazyre.New(`(?:to (?:which|whom) )?(?:this|the|your) (?:e-?mail|message|mail) (?:was|is|has been) (?:sent|addressed|directed) to |` +
+	`to (?:which|whom) your (?:mail ?)?(?:server|system|host) (?:tried|attempted|wants|wanted) to (?:deliver|send|write)` +
+	`(?: (?:e-?mail|messages?|mail))? |` +
+	`(?:(?:that|which|whom|who|to which|to whom) )?you(?: are| were| have|'re|'ve)? (?:` +
+	`(?:tr(?:y|ied|ying)|attempt(?:ed|ing)?|want(?:ed)?|wish) to (?:reach|contact|e-?mail|mail|write|send|deliver)` +
+	`(?: (?:your |an? |the )?(?:e-?mail|message|mail))?(?: to)?|` +
+	`(?:writ(?:e|ing)|send(?:ing)?(?: (?:your |an? |the )?(?:e-?mail|message|mail))?|(?:e-?)?mailing) to|` +
+	`contacting|addressing|looking for|` +
+	`(?:entered|specified|supplied|typed|gave|provided|used|listed|addressed|wrote to|mailed|contacted|` +
+	`sent (?:(?:your |an? |the )?(?:e-?mail|message|mail) )?to))(?: |$)`)
 
 // maxClauses bounds the work for one reply. Nobody says more in one.
 const maxClauses = 64
@@ -46,7 +55,7 @@ func clausesOf(reply string, l *lexicon) []clause {
 
 // isDotFile reports whether the name of a hidden file begins here: ".forward".
 func (p *parser) isDotFile() bool {
-	return p.text[p.at] == '.' && p.at > 0 && strings.IndexByte(" /\"'", p.text[p.at-1]) >= 0 && p.at+1 < len(p.text) && letter[p.text[p.at+1]]
+	return p.text[p.at] == '.' && strings.IndexByte(" /\"'", byteAt(p.text, p.at-1)) >= 0 && letter[byteAt(p.text, p.at+1)]
 }
 
 // next takes a word or a mark.
@@ -88,16 +97,29 @@ func (p *parser) number() {
 		p.current.words[n-1].role = other
 	}
 	n := 1
-	for p.at+n < len(p.text) && (p.text[p.at+n] == '#' || alnum[p.text[p.at+n]] && p.text[p.at+n-1] != '#' || strings.IndexByte("-_.:/@", p.text[p.at+n]) >= 0 && p.at+n+1 < len(p.text) && (alnum[p.text[p.at+n+1]] || p.text[p.at+n+1] == '#')) {
+	for p.isInNumber(p.at + n) {
 		n++
 	}
 	p.add(n, 0)
 }
 
+// isInNumber reports whether an IP or an id that began with # goes on: "#-#-x@#".
+func (p *parser) isInNumber(at int) bool {
+	switch c := byteAt(p.text, at); c {
+	case '#':
+		return true
+	case '-', '_', '.', ':', '/', '@':
+		next := byteAt(p.text, at+1)
+		return alnum[next] || next == '#'
+	default:
+		return alnum[c] && p.text[at-1] != '#'
+	}
+}
+
 // digits takes a code of the reply, which is no word, or a mark.
 func (p *parser) digits() {
 	n := 0
-	for p.at+n < len(p.text) && (alnum[p.text[p.at+n]] || p.text[p.at+n] == '.' && p.at+n+1 < len(p.text) && digit[p.text[p.at+n+1]]) {
+	for alnum[byteAt(p.text, p.at+n)] || byteAt(p.text, p.at+n) == '.' && digit[byteAt(p.text, p.at+n+1)] {
 		n++
 	}
 	if n == 3 && strings.IndexByte("45", p.text[p.at]) >= 0 && len(p.current.words) > 0 {
@@ -161,16 +183,17 @@ func (p *parser) isSentence(identifier string) bool {
 }
 
 // elided are articles and prepositions that lose their vowel before another.
-var elided = map[string]bool{"l": true, "d": true, "qu": true, "dell": true, "nell": true, "all": true, "un": true, "sull": true, "quest": true, "c": true, "j": true, "s": true}
+var elided = map[string]bool{
+	"l": true, "d": true, "qu": true, "dell": true, "nell": true, "all": true, "un": true, "sull": true, "quest": true,
+	"c": true, "j": true, "s": true,
+}
 
 // found takes a word or phrase that ends at end.
 func (p *parser) found(end int, r role) {
 	if r&(cut|or) != 0 && len(p.current.words) > 0 {
 		p.end(',')
 	}
-	if r&or != 0 && len(p.current.words) == 0 {
-		p.current.or = true
-	}
+	p.current.or = p.current.or || r&or != 0
 	p.add(end-p.at, r)
 }
 
@@ -210,23 +233,21 @@ func isInside(text string, at int) bool {
 // inside belong to it.
 func wordEnd(text string, at int) int {
 	for at < len(text) {
-		c := text[at]
-		if alnum[c] || c == '_' {
+		switch c := text[at]; {
+		case alnum[c] || c == '_':
 			at++
-			continue
-		}
-		if (c == '.' || c == '-' || c == '\'') && at+1 < len(text) && (alnum[text[at+1]] || text[at+1] >= utf8.RuneSelf) {
+		case c == '.' || c == '-' || c == '\'':
+			if next := byteAt(text, at+1); !alnum[next] && next < utf8.RuneSelf {
+				return at
+			}
 			at++
-			continue
+		default:
+			r, n := utf8.DecodeRuneInString(text[at:])
+			if c < utf8.RuneSelf || isSign(r) || !unicode.IsLetter(r) && !unicode.IsMark(r) && !unicode.IsDigit(r) {
+				return at
+			}
+			at += n
 		}
-		if c < utf8.RuneSelf {
-			break
-		}
-		r, n := utf8.DecodeRuneInString(text[at:])
-		if isSign(r) || !unicode.IsLetter(r) && !unicode.IsMark(r) && !unicode.IsDigit(r) {
-			break
-		}
-		at += n
 	}
 	return at
 }
@@ -267,17 +288,18 @@ func (p *parser) punctuation(c byte) {
 	case ':', ',', '|', '{', '}':
 		p.end(c)
 	case '%':
-		if before := strings.TrimRight(p.text[:p.at-1], " "); before != "" && (before[len(before)-1] == '#' || digit[before[len(before)-1]]) {
+		before := strings.TrimRight(p.text[:p.at-1], " ")
+		if last := byteAt(before, len(before)-1); last == '#' || digit[last] {
 			p.current.words = append(p.current.words, word{text: "%", start: p.at - 1, role: many}) // "12 % of users unknown"
 		}
 	case '/':
-		if strings.HasPrefix(rest, "/ ") && p.at > 1 && p.text[p.at-2] == ' ' { // the same in another language
+		if strings.HasPrefix(rest, "/ ") && byteAt(p.text, p.at-2) == ' ' { // the same in another language
 			p.end('.')
 			p.sentence++
 			p.current.sentence = p.sentence
 		}
 	case '-', '=':
-		if n := len(p.current.words); n > 0 && (strings.HasPrefix(rest, "- ") || strings.HasPrefix(rest, "--") || strings.HasPrefix(rest, "->") || c == '=') {
+		if len(p.current.words) > 0 && hasAnyPrefix(rest, "=", "- ", "--", "->") {
 			p.end(c)
 		}
 	case '(', '[':

@@ -97,7 +97,9 @@ func (r *reading) undisputed() bool {
 		return false
 	}
 	for i := range r.statements {
-		if s := &r.statements[i]; s.doubt != certain || s.predicate == served || s.subject == domain && s.predicate == moved || s.subject == sender || s.subject == other {
+		s := &r.statements[i]
+		isAgainst := s.predicate == served || s.subject == domain && s.predicate == moved || s.subject == sender || s.subject == other
+		if isAgainst || s.doubt != certain {
 			return false
 		}
 	}
@@ -123,11 +125,7 @@ func (r *reading) holds(names []string) (*statement, bool) {
 	sure := r.certain()
 	for i := range r.statements {
 		s := &r.statements[i]
-		if s.doubt == hedged && sure {
-			continue
-		}
-		name := s.String()
-		if slices.Contains(names, name) {
+		if isGuess := s.doubt == hedged && sure; !isGuess && slices.Contains(names, s.String()) {
 			return s, true
 		}
 	}
