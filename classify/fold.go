@@ -104,38 +104,30 @@ func (f *folding) word() {
 		f.lower(start)
 		return
 	}
-	digits, changes := 0, 0
-	end = start
-	for end < len(f.in) && alnum[f.in[end]] {
-		if digit[f.in[end]] {
-			if digits++; end > start && !digit[f.in[end-1]] {
-				changes++
-			}
-		} else if end > start && digit[f.in[end-1]] {
-			changes += 2
-		}
-		end++
+	digits := end // where the digits behind the letters end
+	for digit[byteAt(f.in, digits)] {
+		digits++
 	}
-	f.at = end
+	f.at = digits
+	for alnum[byteAt(f.in, f.at)] {
+		f.at++
+	}
+	const longestMark = 9
 	switch {
-	case digits == end-start:
+	case end == start && f.at == digits:
 		f.number(start)
-	case changes == 1 && end-start <= 9 && !f.isLabel(start, end):
-		for i := start; i < end; i++ {
-			if c := f.in[i]; digit[c] {
-				f.put(c)
-			} else {
-				f.put(c | 0x20)
-			}
-		}
+	case end > start && f.at == digits && f.at-start <= longestMark && !f.isLabel(start, f.at):
+		f.lower(start) // a mark such as S3150
 	default:
 		f.put('#')
 	}
 }
 
 // entities decodes the character references of HTML that replies hold.
-var entities = strings.NewReplacer("&#39;", "'", "&#x27;", "'", "&#X27;", "'", "&apos;", "'", "&#8217;", "'", "&rsquo;", "'", "&lt;", "<", "&gt;", ">",
-	"&#60;", "<", "&#62;", ">", "&quot;", "\"", "&#34;", "\"", "&amp;", "&", "&nbsp;", " ", "&#160;", " ", "&#64;", "@", "&commat;", "@")
+var entities = strings.NewReplacer(
+	"&#39;", "'", "&#x27;", "'", "&#X27;", "'", "&apos;", "'", "&#8217;", "'", "&rsquo;", "'", "&quot;", "\"", "&#34;", "\"",
+	"&lt;", "<", "&gt;", ">", "&#60;", "<", "&#62;", ">", "&amp;", "&", "&nbsp;", " ", "&#160;", " ", "&#64;", "@", "&commat;", "@",
+)
 
 // lower takes letters from start on.
 func (f *folding) lower(start int) {
@@ -157,19 +149,20 @@ func (f *folding) isLabel(start, end int) bool {
 // follow it after dots.
 func (f *folding) number(start int) {
 	parts := 1
-	for f.at+1 < len(f.in) && f.in[f.at] == '.' && digit[f.in[f.at+1]] {
+	for byteAt(f.in, f.at) == '.' && digit[byteAt(f.in, f.at+1)] {
 		parts++
-		for f.at++; f.at < len(f.in) && digit[f.in[f.at]]; f.at++ {
+		for f.at++; digit[byteAt(f.in, f.at)]; f.at++ {
 		}
 	}
 	n := f.in[start:f.at]
-	first := n[0] == '2' || n[0] == '4' || n[0] == '5'
+	ofReply := n[0] == '2' || n[0] == '4' || n[0] == '5'
+	ofMark := byteAt(f.in, start-1) == '_' && (len(n) <= 3 || len(n) == 4 && n[:2] == "00")
 	switch {
-	case parts == 1 && first && len(n) == 3:
+	case parts == 1 && ofReply && len(n) == 3:
 		f.code(n)
-	case parts == 1 && (len(n) <= 3 || len(n) == 4 && n[:2] == "00") && start > 0 && f.in[start-1] == '_':
-		f.out = append(f.out, n...) // a mark such as OFR004_104 or XGEMAIL_0011
-	case parts == 3 && first && n[1] == '.' && len(n) <= len("5.123.123"):
+	case parts == 1 && ofMark: // OFR004_104, XGEMAIL_0011
+		f.out = append(f.out, n...)
+	case parts == 3 && ofReply && n[1] == '.' && len(n) <= len("5.123.123"):
 		f.out = append(f.out, n...)
 	default:
 		f.put('#')
@@ -179,10 +172,7 @@ func (f *folding) number(start int) {
 // code takes a number that may be an SMTP code. Those that open the further
 // lines of a reply are left out: they would stand between the words.
 func (f *folding) code(n string) {
-	follows := byte(0)
-	if f.at < len(f.in) {
-		follows = f.in[f.at]
-	}
+	follows := byteAt(f.in, f.at)
 	opens := len(f.out) == 0 || f.out[len(f.out)-1] == ' '
 	switch {
 	case follows == '-' && opens:
@@ -238,7 +228,7 @@ func (f *folding) address() {
 		n--
 	}
 	end := f.at + 1
-	for end < len(f.in) && (alnum[f.in[end]] || f.in[end] >= utf8.RuneSelf || f.in[end] == '-' || f.in[end] == '_' || f.in[end] == '.' && end+1 < len(f.in) && alnum[f.in[end+1]]) {
+	for f.goesOn(end) || byteAt(f.in, end) >= utf8.RuneSelf {
 		end++
 	}
 	start := f.at
@@ -253,17 +243,18 @@ func (f *folding) address() {
 // literal takes [IP] for #, and the name of the host that stands before it.
 func (f *folding) literal() {
 	end := f.at + 1
-	for end < len(f.in) && (alnum[f.in[end]] || f.in[end] == '.' || f.in[end] == ':') {
+	for c := byteAt(f.in, end); alnum[c] || c == '.' || c == ':'; c = byteAt(f.in, end) {
 		end++
 	}
 	inside := f.in[f.at+1 : end]
-	if end >= len(f.in) || f.in[end] != ']' || strings.Count(inside, ".") != 3 && strings.Count(inside, ":") < 2 {
+	isIP := strings.Count(inside, ".") == 3 || strings.Count(inside, ":") >= 2
+	if byteAt(f.in, end) != ']' || !isIP {
 		f.put('[')
 		f.at++
 		return
 	}
 	n := len(f.out)
-	for n > 0 && (alnum[f.out[n-1]] || f.out[n-1] == '#' || f.out[n-1] == '.' || f.out[n-1] == '-' || f.out[n-1] == '_') {
+	for n > 0 && (alnum[f.out[n-1]] || strings.IndexByte("#.-_", f.out[n-1]) >= 0) {
 		n--
 	}
 	if host := string(f.out[n:]); strings.Contains(strings.TrimSuffix(host, "."), ".") {
@@ -286,7 +277,7 @@ func withoutURLs(text string) string {
 			start--
 		}
 		end := from + at
-		for end < len(text) && text[end] != ' ' && text[end] != '>' && text[end] != ')' && text[end] != '"' {
+		for end < len(text) && strings.IndexByte(" >)\"", text[end]) < 0 {
 			end++
 		}
 		text = text[:start] + "(url)" + text[end:]

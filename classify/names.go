@@ -41,33 +41,36 @@ func namesOf(d *bounce.Delivery, s speaker) names {
 func (f *folding) name() bool {
 	start := f.at
 	rest := f.in[start:]
-	first := rest[0] | 0x20
-	if !f.ours && first != f.domain[0]|0x20 && (f.user == "" || first != f.user[0]|0x20) {
+	if first := rest[0] | 0x20; !f.ours && first != f.domain[0]|0x20 && (f.user == "" || first != f.user[0]|0x20) {
 		return false // as nearly all words are
 	}
-	if start > 0 && (alnum[f.in[start-1]] || strings.IndexByte(".-_@", f.in[start-1]) >= 0) {
+	if before := byteAt(f.in, start-1); alnum[before] || strings.IndexByte(".-_@", before) >= 0 {
 		return false
 	}
-	if n := len(f.domain); len(rest) >= n && rest[0]|0x20 == f.domain[0]|0x20 && strings.EqualFold(rest[:n], f.domain) && !f.goesOn(start+n) {
+	if f.isHere(f.domain) {
 		f.out = append(f.out, "(own)"...)
-		f.at += n
+		f.at += len(f.domain)
 		return true
 	}
-	if n := len(f.user); n > 0 && len(rest) >= n && strings.EqualFold(rest[:n], f.user) && !f.goesOn(start+n) && f.isUser(n) {
+	if f.user != "" && f.isHere(f.user) && f.isUser(len(f.user)) {
 		f.out = append(f.out, '<', '>')
-		f.at += n
+		f.at += len(f.user)
 		return true
 	}
 	if !f.ours || !f.isLookedUp() {
 		return false
 	}
-	end := start
-	for end < len(f.in) && (alnum[f.in[end]] || f.in[end] == '-' || f.in[end] == '_' || f.in[end] == '.' && f.goesOn(end)) {
-		end++
-	}
 	f.out = append(f.out, "(other)"...)
-	f.at = end
+	for f.goesOn(f.at) {
+		f.at++
+	}
 	return true
+}
+
+// isHere reports whether the next word is a name, in any case.
+func (f *folding) isHere(name string) bool {
+	rest := f.in[f.at:]
+	return len(rest) >= len(name) && rest[0]|0x20 == name[0]|0x20 && strings.EqualFold(rest[:len(name)], name) && !f.goesOn(f.at+len(name))
 }
 
 // isUser reports whether the next n bytes, which read like the local part, mean the
@@ -75,10 +78,11 @@ func (f *folding) name() bool {
 // stand there by chance.
 func (f *folding) isUser(n int) bool {
 	end := f.at + n
-	if f.at > 0 && end < len(f.in) && f.in[f.at-1] == f.in[end] && (f.in[end] == '"' || f.in[end] == '\'') {
+	next := byteAt(f.in, end)
+	if isQuote := next == '"' || next == '\''; isQuote && byteAt(f.in, f.at-1) == next {
 		return true
 	}
-	if n < 3 || end < len(f.in) && f.in[end] == '@' {
+	if n < 3 || next == '@' {
 		return false
 	}
 	user := bounce.LowerASCII(f.user)
@@ -88,7 +92,9 @@ func (f *folding) isUser(n int) bool {
 // commonNames are local parts that many domains have (RFC 2142) and that the lexicon
 // has for other things. Where they stand behind a noun for the recipient, they are
 // its name: "user info unknown", "invalid recipient: office".
-var commonNames = map[string]bool{"abuse": true, "admin": true, "contact": true, "help": true, "info": true, "office": true, "support": true}
+var commonNames = map[string]bool{
+	"abuse": true, "admin": true, "contact": true, "help": true, "info": true, "office": true, "support": true,
+}
 
 // isAfterNoun reports whether a noun for the recipient stands before this place.
 func (f *folding) isAfterNoun() bool {
@@ -103,15 +109,15 @@ func (f *folding) isAfterNoun() bool {
 
 // goesOn reports whether a host name goes on at a place.
 func (f *folding) goesOn(at int) bool {
-	if at >= len(f.in) {
-		return false
-	}
-	c := f.in[at]
-	return alnum[c] || c == '-' || c == '_' || c == '.' && at+1 < len(f.in) && alnum[f.in[at+1]]
+	c := byteAt(f.in, at)
+	return alnum[c] || c == '-' || c == '_' || c == '.' && alnum[byteAt(f.in, at+1)]
 }
 
 // lookups are the words before a name that our own mail server looked up.
-var lookups = []string{"name=", "name server: ", "mail for ", "any host named ", "lookup of host \"", "lookup of ", "mail domain \"", "unable to look up host ", "hosts for '"}
+var lookups = []string{
+	"name=", "name server: ", "mail for ", "any host named ", "lookup of host \"", "lookup of ", "mail domain \"",
+	"unable to look up host ", "hosts for '",
+}
 
 // isLookedUp reports whether the name that comes next was looked up.
 func (f *folding) isLookedUp() bool {
@@ -121,10 +127,10 @@ func (f *folding) isLookedUp() bool {
 	}
 	if bytes.HasSuffix(f.out, []byte("domain ")) { // "Domain X does not accept mail", not "domain or host"
 		end := f.at
-		for end < len(f.in) && alnum[f.in[end]] {
+		for alnum[byteAt(f.in, end)] {
 			end++
 		}
-		return end < len(f.in) && (f.in[end] == '.' || f.in[end] == '-')
+		return byteAt(f.in, end) == '.' || byteAt(f.in, end) == '-'
 	}
 	for _, l := range lookups {
 		if n >= len(l) && string(f.out[n-len(l):]) == l {
