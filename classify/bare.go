@@ -42,7 +42,9 @@ var lineBreaks = lazyre.New(`\r?\n|\\r\\n|\\n`)
 //
 //	host mx.b.example[192.0.2.1] said: 550 no (in reply to MAIL FROM command)
 //	SMTP error from remote mail server after RCPT TO:<a@b.example>: 550 no
-var stageInText = lazyre.New(`(?i)(?:in reply to (?:end of )?|remote (?:mail )?(?:server|mailer) after (?:pipelined |end of )?|did not like our (?:final )?|>>> ?|error following )(initial connection|HELO|EHLO|AUTH|MAIL FROM|RCPT TO|DATA)|\b(MAIL FROM|RCPT TO|EHLO|HELO) command\b`)
+var stageInText = lazyre.New(`(?i)(?:in reply to (?:end of )?|remote (?:mail )?(?:server|mailer) after (?:pipelined |end of )?|` +
+	`did not like our (?:final )?|>>> ?|error following )(initial connection|HELO|EHLO|AUTH|MAIL FROM|RCPT TO|DATA)|` +
+	`\b(MAIL FROM|RCPT TO|EHLO|HELO) command\b`)
 
 var stages = map[string]bounce.Stage{
 	"INITIAL CONNECTION": bounce.StageGreeting, "HELO": bounce.StageEHLO, "EHLO": bounce.StageEHLO, "AUTH": bounce.StageAuth,
@@ -54,10 +56,13 @@ var wrappers = []*lazyre.Regexp{
 	lazyre.New(`(?i)^(?:diagnostic-code: *)?(?:smtp|lmtp|x-[a-z-]+); *(["'(\[]*[245]\d\d[-\s].*)$`),
 	lazyre.New(`(?i)^(?:host )?\S+ ?\[[^\]]+\](?::\d+)?:? (?:said|refused to talk to me): *(["']?[245]\d\d[-\s].*)$`),
 	lazyre.New(`(?i)^host \S+ ?\[[^\]]+\]:? *([245]\d\d[-\s].*)$`),
-	lazyre.New(`(?i)^.{0,200}(?:SMTP|LMTP|PRDR) error from remote (?:mail )?(?:server|mailer) after .{1,300}?: *(?:host \S+ \[[^\]]+\]: *)?([245]\d\d[-\s].*)$`),
-	lazyre.New(`(?i)^(?:host \S+|the remote server|remote host|remote (?:smtp |mail )?server|the other server|server|it) (?:said|responded|replied|answered|returned):? *(["']?[245]\d\d[-\s].*)$`),
+	lazyre.New(`(?i)^.{0,200}(?:SMTP|LMTP|PRDR) error from remote (?:mail )?(?:server|mailer) after .{1,300}?: *` +
+		`(?:host \S+ \[[^\]]+\]: *)?([245]\d\d[-\s].*)$`),
+	lazyre.New(`(?i)^(?:host \S+|the remote server|remote host|remote (?:smtp |mail )?server|the other server|server|it) ` +
+		`(?:said|responded|replied|answered|returned):? *(["']?[245]\d\d[-\s].*)$`),
 	lazyre.New(`(?i)^\S+ does not like (?:recipient|sender|message)\. ?Remote host said: *(["']?[245]\d\d[-\s].*)$`),
-	lazyre.New(`(?i)^(?:<<<|>>>|stat=|status=\w+|reply:|response:|error:|reason:|deferred:?|bounced:?|deferred \(|bounced \() *(?:host \S+ said: *)?(["'(]*[245]\d\d[-\s].*)$`),
+	lazyre.New(`(?i)^(?:<<<|>>>|stat=|status=\w+|reply:|response:|error:|reason:|deferred:?|bounced:?|deferred \(|bounced \() *` +
+		`(?:host \S+ said: *)?(["'(]*[245]\d\d[-\s].*)$`),
 	lazyre.New(`^["'“”„«(\[]+ *([245]\d\d[-\s].*)$`),
 }
 

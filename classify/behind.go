@@ -13,7 +13,9 @@ var (
 	// reports are what a quality is of that says nothing of the recipient: "unknown error".
 	reports = []string{"error", "errors", "problem", "failure", "exception", "response", "reply", "code", "reason", "cause"}
 	// counts are properties of several recipients: "user unknown limit exceeded".
-	counts = []string{"limit", "limits", "rate", "ratio", "threshold", "count", "percentage", "attempts", "parameter", "parameters", "option", "argument"}
+	counts = []string{
+		"limit", "limits", "rate", "ratio", "threshold", "count", "percentage", "attempts", "parameter", "parameters", "option", "argument",
+	}
 	// properties are of one recipient, or of many: "invalid address format", "unknown user throttle".
 	properties = []string{"limit", "limits", "throttle", "quota", "rate", "threshold", "type", "format", "class", "driver", "version"}
 	// deeds are what unknown users do to others: "unknown users complained".

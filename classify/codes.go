@@ -144,7 +144,7 @@ var statusPhrases = map[string]bool{
 
 // byClass says no more than whether trying again may help.
 func byClass(code int) bounce.Verdict {
-	v := bounce.Verdict{Category: bounce.Unclassified, Reason: bounce.Unknown, Scope: bounce.ScopeNetwork, Disposition: bounce.Permanent, Rule: "class/none"}
+	v := Says{bounce.Unclassified, bounce.Unknown, bounce.ScopeNetwork, bounce.Permanent}.verdict("class/none")
 	switch code / 100 {
 	case 4:
 		v.Disposition, v.Rule = bounce.Retry, "class/4xx"

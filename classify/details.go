@@ -38,39 +38,59 @@ func url(text string) string {
 	}
 }
 
-// blocklistNames are the names of blocklists' zones and of their makers, in
-// lower case. The first group is the name.
-var blocklistNames = mustCompile(`\b([a-z0-9-]+(?:\.[a-z0-9-]+)*\.(?:spamhaus\.(?:org|net)|spamcop\.net|barracudacentral\.org|sorbs\.net|uceprotect\.net|surbl\.org|uribl\.com|abuseat\.org|mailspike\.(?:net|org)|junkemailfilter\.com|surriel\.com|invaluement\.com|manitu\.net|s5h\.net|dronebl\.org|sem\.org|spameatingmonkey\.net|nether\.net|blocklist\.de|gbudb\.net|senderscore\.com|backscatterer\.org|swinog\.ch|0spam\.org|nordspam\.com|spamrats\.com|truncate\.gbudb\.net|mail-abuse\.com|kundenserver\.de|cloudmark\.com|interserver\.net|imp\.ch|wpbl\.info|hostkarma\.com|spfbl\.net|abusix\.zone|mail\.abusix\.zone))\b|\b(spamhaus|spamcop|sorbs|uceprotect|barracuda reputation|trend micro rbl\+?|surbl|uribl|cloudmark|invaluement|senderscore|proofpoint|abusix|mailspike|spamrl)\b`)
+// blocklistZones are the domains of blocklists, and blocklistMakers names of those who make
+// them, as expressions.
+var (
+	blocklistZones = []string{
+		"spamhaus.org", "spamhaus.net", "spamcop.net", "barracudacentral.org", "sorbs.net", "uceprotect.net", "surbl.org",
+		"uribl.com", "abuseat.org", "mailspike.net", "mailspike.org", "junkemailfilter.com", "surriel.com",
+		"invaluement.com", "manitu.net", "s5h.net", "dronebl.org", "sem.org", "spameatingmonkey.net", "nether.net",
+		"blocklist.de", "gbudb.net", "senderscore.com", "backscatterer.org", "swinog.ch", "0spam.org", "nordspam.com",
+		"spamrats.com", "mail-abuse.com", "kundenserver.de", "cloudmark.com", "interserver.net", "imp.ch", "wpbl.info",
+		"hostkarma.com", "spfbl.net", "abusix.zone",
+	}
+	blocklistMakers = []string{
+		"spamhaus", "spamcop", "sorbs", "uceprotect", "barracuda reputation", "trend micro rbl\\+?", "surbl", "uribl",
+		"cloudmark", "invaluement", "senderscore", "proofpoint", "abusix", "mailspike", "spamrl",
+	}
+)
+
+// blocklistNames finds the zone of a blocklist, the first group, or its maker.
+var blocklistNames = mustCompile(`\b([a-z0-9-]+(?:\.[a-z0-9-]+)*\.(?:` + strings.ReplaceAll(strings.Join(blocklistZones, "|"), ".", `\.`) + `))\b|` +
+	`\b(` + strings.Join(blocklistMakers, "|") + `)\b`)
 
 // usedList finds the name in the wording of Postfix and its kin: "blocked using
 // bl.example.org", which no list of names can keep up with.
-var usedList = mustCompile(`(?:blocked|rejected|listed|refused|found) (?:using|by|in|at|on) (?:the )?([a-z0-9-]+(?:\.[a-z0-9-]+)*\.(?:[a-z-]{2,}))\b`)
+var usedList = mustCompile(`(?:blocked|rejected|listed|refused|found) (?:using|by|in|at|on) (?:the )?` +
+	`([a-z0-9-]+(?:\.[a-z0-9-]+)*\.(?:[a-z-]{2,}))\b`)
 
 // blocklist returns the name of the blocklist that a folded text speaks of.
 func blocklist(text string, has *trigrams) string {
-	if m := usedList.groups(text, has); m != nil && (strings.Contains(m[1], "bl.") || strings.Contains(m[1], "dns") || strings.Contains(m[1], "rbl") || strings.Contains(m[1], "list")) {
+	if m := usedList.groups(text, has); m != nil && containsAny(m[1], "bl.", "dns", "rbl", "list") {
 		return m[1]
 	}
-	best := ""
 	if !blocklistNames.possible(text, has) {
 		return ""
 	}
+	maker := ""
 	for _, m := range blocklistNames.re.FindAllStringSubmatch(text, -1) {
-		if name := m[1]; name != "" && !strings.HasPrefix(name, "www.") && !strings.HasPrefix(name, "check.") && !strings.HasPrefix(name, "lookup.") && !strings.HasPrefix(name, "ipcheck.") {
-			return name
+		if zone := m[1]; zone != "" && !hasAnyPrefix(zone, "www.", "check.", "lookup.", "ipcheck.") {
+			return zone
 		}
-		if best == "" {
-			best = m[2]
+		if maker == "" {
+			maker = m[2]
 		}
 	}
-	return best
+	return maker
 }
 
 // wait finds how long a server asks to wait:
 //
 //	450 4.2.0 Greylisted, please try again in 300 seconds
 //	451 4.7.1 Try again later, retry in 00:04:59
-var wait = lazyre.New(`(?i)\b(?:in|after|for|wait|within|least|delay(?:ed)?(?: of)?|retry:?|come back in|=) ?(?:about |another |at least |approximately |next )?(?:(\d{1,2}):(\d\d):(\d\d)|(\d{1,6}) ?-?(` + strings.Join(waitUnits, "|") + `)\b)`)
+var wait = lazyre.New(`(?i)\b(?:in|after|for|wait|within|least|delay(?:ed)?(?: of)?|retry:?|come back in|=) ?` +
+	`(?:about |another |at least |approximately |next )?` +
+	`(?:(\d{1,2}):(\d\d):(\d\d)|(\d{1,6}) ?-?(` + strings.Join(waitUnits, "|") + `)\b)`)
 
 // waitUnits are the words for a second, a minute and an hour.
 var waitUnits = []string{
@@ -81,7 +101,7 @@ var waitUnits = []string{
 
 // mayNameWait turns away most texts; what it lets through, wait reads.
 func mayNameWait(text string) bool {
-	return strings.Contains(text, "#") && (strings.Contains(text, "sec") || strings.Contains(text, "min") || strings.Contains(text, "hour") || strings.Contains(text, "sek") || strings.Contains(text, "seg") || strings.Contains(text, "#s") || strings.Contains(text, "#:#:#") || strings.Contains(text, "retry") || strings.Contains(text, "stund"))
+	return strings.Contains(text, "#") && containsAny(text, "sec", "min", "hour", "sek", "seg", "#s", "#:#:#", "retry", "stund")
 }
 
 // waitIn returns the groups of the first wait in a text, by their numbers: those

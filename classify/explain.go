@@ -75,7 +75,8 @@ func (c *Classifier) Explain(d *bounce.Delivery) Explanation {
 func (c *Classifier) layers(j *judged) []Layer {
 	var all []Layer
 	if v, ok := byStatus(j); ok {
-		all = append(all, Layer{Name: "status", Why: "The mail server logs the status of the reply; its words only name the class of the code.", Verdict: v})
+		why := "The mail server logs the status of the reply; its words only name the class of the code."
+		all = append(all, Layer{Name: "status", Why: why, Verdict: v})
 	}
 	for i := range c.rules {
 		r := &c.rules[i]

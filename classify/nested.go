@@ -13,10 +13,12 @@ import (
 //	550 5.0.350 remote server returned an error -> 550 mailbox not found
 //	5.1.0 - unknown address error 540-'error: wrong recipients'
 //	<<< 550 <>: user unknown
-var inner = lazyre.New(`(?:said|says|returned|responded|response|reply|replied|error|reason|report|follows|failure|status|data|rcpt to|to|->|<<<|[:;,('"\[=]|\.\.\.) ?:?-? ?["'(\[]?([45]\d\d)(?:[ :-]+|$)["'(\[]?#?(?:([45]\.\d{1,3}\.\d{1,3})\b)?`)
+var inner = lazyre.New(`(?:said|says|returned|responded|response|reply|replied|error|reason|report|follows|failure|status|data|rcpt to|to|` +
+	`->|<<<|[:;,('"\[=]|\.\.\.) ?:?-? ?["'(\[]?([45]\d\d)(?:[ :-]+|$)["'(\[]?#?(?:([45]\.\d{1,3}\.\d{1,3})\b)?`)
 
 // innerEnhanced finds an enhanced code that is marked or stands inside quotes.
-var innerEnhanced = lazyre.New(`(?:[#('"\[]|error(?:_code)? :|\) |following (?:address(?:es)?|recipients?)[^:]{0,40}: |^)([45]\.\d{1,3}\.\d{1,3})\b`)
+var innerEnhanced = lazyre.New(`(?:[#('"\[]|error(?:_code)? :|\) |following (?:address(?:es)?|recipients?)[^:]{0,40}: |^)` +
+	`([45]\.\d{1,3}\.\d{1,3})\b`)
 
 // vague tells the enhanced codes that a server which passes on another's reply
 // puts before it, and those that say nothing.

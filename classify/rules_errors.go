@@ -32,7 +32,9 @@ var (
 )
 
 // shownTypes are the types of YAML, by their tags.
-var shownTypes = map[string]string{"!!map": "keys", "!!seq": "a list", "!!str": "a text", "!!int": "a number", "!!float": "a number", "!!bool": "true or false"}
+var shownTypes = map[string]string{
+	"!!map": "keys", "!!seq": "a list", "!!str": "a text", "!!int": "a number", "!!float": "a number", "!!bool": "true or false",
+}
 
 const notAList = "a file of rules is a list; begin each rule with - id:"
 
@@ -55,7 +57,8 @@ func mistake(says string) string {
 	if m := unknownKey.FindStringSubmatch(says); m != nil {
 		for _, p := range parts {
 			if p.of.String() == m[3] {
-				return fmt.Sprintf("%s: %s has no key %s", m[1], p.name, text.Printable(m[2])) + cmp.Or(text.Near(m[2], keysOf(p.of)), "; it has "+strings.Join(keysOf(p.of), ", "))
+				return fmt.Sprintf("%s: %s has no key %s", m[1], p.name, text.Printable(m[2])) +
+					cmp.Or(text.Near(m[2], keysOf(p.of)), "; it has "+strings.Join(keysOf(p.of), ", "))
 			}
 		}
 	}

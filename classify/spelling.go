@@ -4,6 +4,7 @@ import (
 	_ "embed"
 	"strings"
 	"sync"
+	"unicode/utf8"
 
 	"github.com/bouncetail/bouncetail/internal/lazyre"
 )
@@ -39,14 +40,10 @@ func written(text string) string {
 			continue
 		}
 		end := at
-		for end < len(text) && (letter[text[end]] || text[end] == '\'' && end+1 < len(text) && letter[text[end+1]]) {
+		for letter[byteAt(text, end)] || byteAt(text, end) == '\'' && letter[byteAt(text, end+1)] {
 			end++
 		}
-		w := text[at:end]
-		switch inside := at > 0 && (text[at-1] == '.' || text[at-1] == '-' || text[at-1] == '_' || text[at-1] >= 0x80 || digit[text[at-1]]) ||
-			end < len(text) && (text[end] == '_' || text[end] >= 0x80 || digit[text[end]] || (text[end] == '.' || text[end] == '-') && end+1 < len(text) && letter[text[end+1]]); {
-		case inside:
-		default:
+		if w := text[at:end]; !isPart(text, at, end) {
 			if full := correct(w); full != w {
 				out.WriteString(text[done:at])
 				out.WriteString(full)
@@ -62,28 +59,25 @@ func written(text string) string {
 	return out.String()
 }
 
+// isPart reports whether letters are only a part of a host name, an id or a word with
+// other letters.
+func isPart(text string, start, end int) bool {
+	joins := func(c byte) bool { return c == '_' || c >= utf8.RuneSelf || digit[c] }
+	before, next := byteAt(text, start-1), byteAt(text, end)
+	return joins(before) || before == '.' || before == '-' ||
+		joins(next) || (next == '.' || next == '-') && letter[byteAt(text, end+1)]
+}
+
 // correct returns a word without contraction and misspelling.
 func correct(w string) string {
-	switch w {
-	case "cannot", "can't", "cant":
-		return "can not"
-	case "won't", "wont":
-		return "will not"
-	case "ain't":
-		return "is not"
-	case "there's":
-		return "there is"
-	case "it's":
-		return "it is"
+	if full, ok := contracted[w]; ok {
+		return full
 	}
 	if verb, ok := strings.CutSuffix(w, "n't"); ok && verb != "" {
 		return verb + " not"
 	}
 	if verb, ok := strings.CutSuffix(w, "nt"); ok && negatable[verb] {
 		return verb + " not"
-	}
-	if w == "usr" {
-		return "user"
 	}
 	s := spelled()
 	if len(w) < 4 || len(w) > s.longest+1 || s.corrects[w] || s.similar[w] || builtIn().words[w] {
@@ -104,6 +98,12 @@ func correct(w string) string {
 		}
 	}
 	return w
+}
+
+// contracted are words that are written out by no rule.
+var contracted = map[string]string{
+	"cannot": "can not", "can't": "can not", "cant": "can not", "won't": "will not", "wont": "will not", "ain't": "is not",
+	"there's": "there is", "it's": "it is", "usr": "user",
 }
 
 // negatable are the verbs that are contracted without an apostrophe too.
