@@ -75,20 +75,7 @@ func byCodes(j *judged) bounce.Verdict {
 		}
 	}
 	if specific {
-		switch {
-		case j.enhanced == "5.2.1" && j.isUnclear():
-			return Says{bounce.RecipientError, bounce.MailboxError, bounce.ScopeRecipient, bounce.Permanent}.verdict("enhanced/5.2.1-unclear")
-		case j.enhanced == "5.1.2" && j.isUnclear():
-			return Says{bounce.RecipientError, bounce.RelayDenied, bounce.ScopeDomain, bounce.Permanent}.verdict("enhanced/5.1.2-unclear")
-		}
-		if v.Reason.AddressBad() && j.hasWords() && !j.reading().undisputed() {
-			v.Rule = "enhanced/" + j.enhanced + "-disputed"
-			v.Category, v.Reason, v.Scope = bounce.Unclassified, bounce.Unknown, bounce.ScopeNetwork
-			if j.reading().passing {
-				v.Category, v.Reason, v.Disposition = bounce.RecipientError, bounce.SystemTrouble, bounce.Retry
-			}
-		}
-		return v
+		return besideWords(v, j)
 	}
 	if v, ok := byGuide(j.code, j.enhanced, false); ok {
 		return v
@@ -99,13 +86,31 @@ func byCodes(j *judged) bounce.Verdict {
 	return byClass(j.code)
 }
 
+// besideWords returns the verdict of an enhanced code, or another one if the words of the
+// reply dispute that the address is bad, or do not say so where it takes more than the code.
+func besideWords(v bounce.Verdict, j *judged) bounce.Verdict {
+	switch {
+	case j.enhanced == "5.2.1" && j.isUnclear():
+		return Says{bounce.RecipientError, bounce.MailboxError, bounce.ScopeRecipient, bounce.Permanent}.verdict("enhanced/5.2.1-unclear")
+	case j.enhanced == "5.1.2" && j.isUnclear():
+		return Says{bounce.RecipientError, bounce.RelayDenied, bounce.ScopeDomain, bounce.Permanent}.verdict("enhanced/5.1.2-unclear")
+	case !v.Reason.AddressBad() || !j.hasWords() || j.reading().undisputed():
+		return v
+	}
+	v.Rule = "enhanced/" + j.enhanced + "-disputed"
+	if j.reading().passing {
+		return with(v, bounce.RecipientError, bounce.SystemTrouble, bounce.ScopeNetwork, bounce.Retry)
+	}
+	return with(v, bounce.Unclassified, bounce.Unknown, bounce.ScopeNetwork, v.Disposition)
+}
+
 // isUnclear reports whether nothing disputes a code that says that the address is bad,
 // but the reply is in words that are known, and they do not say so: "550 5.2.1 The
 // mailbox sleeps". Of the labelled replies no bad address was found by such a
 // code alone, and living ones were.
 func (j *judged) isUnclear() bool {
 	r := j.reading()
-	return len(r.statements) == 0 && r.known && r.undisputed()
+	return len(r.statements) == 0 && r.knownWords > 0 && r.undisputed()
 }
 
 // byStatus decides by the status that Sendmail logs, because its stat= only names

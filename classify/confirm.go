@@ -1,6 +1,7 @@
 package classify
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/bouncetail/bouncetail/bounce"
@@ -46,11 +47,8 @@ func (c *Classifier) confirm(v bounce.Verdict, j *judged) (bounce.Verdict, bool)
 		other.Rule = v.Rule
 		return other, false
 	}
-	for i := range r.statements {
-		s := &r.statements[i]
-		if s.doubt == certain && (s.subject == recipient || s.subject == domain || s.subject == 0) {
-			return v, true
-		}
+	if slices.ContainsFunc(r.statements, func(s statement) bool { return s.doubt == certain && s.mayBeOfRecipient() }) {
+		return v, true
 	}
 	j.changed = "the reply " + r.statements[0].because()
 	return v, false
@@ -64,7 +62,7 @@ func (s *statement) because() string {
 	switch {
 	case s.subject == sender:
 		return "says it of the sender"
-	case s.subject != recipient && s.subject != domain && s.subject != 0:
+	case !s.mayBeOfRecipient():
 		return "says it of something else"
 	case s.doubt == passing:
 		return "says that it is temporary"

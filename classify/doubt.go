@@ -61,11 +61,8 @@ func (r *reader) doubtOfOne(first, last int) doubt {
 	doubt, ofRecipient, ofOther := certain, false, false
 	for _, s := range r.statementsOf(first, last) {
 		doubt = max(doubt, s.doubt)
-		if s.subject&^(recipient|domain) == 0 {
-			ofRecipient = true
-		} else {
-			ofOther = true
-		}
+		ofRecipient = ofRecipient || s.mayBeOfRecipient()
+		ofOther = ofOther || !s.mayBeOfRecipient()
 	}
 	if ofRecipient && ofOther {
 		return hedged

@@ -40,19 +40,21 @@ func codes(code int, enhanced, text string) (int, string) {
 		return code, enhanced
 	}
 	for _, m := range inner.FindAllStringSubmatch(text, -1) {
-		if m[2] != "" || code == 0 {
-			if code == 0 || strings.HasPrefix(m[2], "4") { // a server gave up on what another one deferred
-				code, _ = strconv.Atoi(m[1])
-			}
-			if !vague(m[2]) {
-				return code, m[2]
-			}
+		if m[2] == "" && code != 0 {
+			continue
+		}
+		if code == 0 || strings.HasPrefix(m[2], "4") { // a server gave up on what another one deferred
+			code, _ = strconv.Atoi(m[1])
+		}
+		if !vague(m[2]) {
+			return code, m[2]
 		}
 	}
-	if vague(enhanced) {
-		if m := innerEnhanced.FindStringSubmatch(text); m != nil && !vague(m[1]) {
-			return code, m[1]
-		}
+	if !vague(enhanced) {
+		return code, enhanced
+	}
+	if m := innerEnhanced.FindStringSubmatch(text); m != nil && !vague(m[1]) {
+		return code, m[1]
 	}
 	return code, enhanced
 }

@@ -95,15 +95,13 @@ func (r *reader) clause(i int) {
 	}
 }
 
-// count counts the words of a clause, and notes whether they are known and mention the
-// recipient.
+// count counts the words of a clause, and notes whether they mention the recipient.
 func (r *reader) count(c *clause) {
 	r.words += len(c.words)
 	for k := range c.words {
 		w := &c.words[k]
 		if !w.address && w.role&(noun|verb|served) != 0 {
-			r.known = true
-			r.told++
+			r.knownWords++
 		}
 		r.mentioned = r.mentioned || w.role&recipient != 0 || strings.Contains(w.text, "recipient")
 	}

@@ -67,6 +67,10 @@ func (s *statement) String() string {
 	return subject + verb + predicate
 }
 
+// mayBeOfRecipient reports whether a statement is said of the recipient or its domain, or
+// names nothing that it is said of.
+func (s *statement) mayBeOfRecipient() bool { return s.subject&^(recipient|domain) == 0 }
+
 // reading is what a reply says, clause by clause.
 type reading struct {
 	text       string
@@ -81,13 +85,11 @@ type reading struct {
 	ofSender bool
 	// denied reports that some clause denies that the recipient is bad.
 	denied bool
-	// known reports that a word other than an address plays a part in a sentence, so
-	// that the language is one that is read.
-	known bool
 	// mentioned reports that a word means the recipient, or is its address.
 	mentioned bool
-	// words counts the words of all clauses, told those that play a part as in known.
-	words, told int
+	// words counts the words of all clauses. knownWords counts the nouns and verbs among
+	// them that are no addresses: without one, the language is not known.
+	words, knownWords int
 }
 
 // undisputed reports whether nothing in the reply speaks against a code that says
@@ -106,17 +108,12 @@ func (r *reading) undisputed() bool {
 	return true
 }
 
-// A reply of fewWords, or with less than someTold that play a part, need not mention the
-// recipient to be about it: "550 5.1.1 Rejected", "550 5.1.1 second server says no".
-const (
-	fewWords = 4
-	someTold = 2
-)
-
 // strays reports whether the reply says something, and nothing of the recipient:
-// "550 5.1.1 rejected by rule 17 of the firewall".
+// "550 5.1.1 rejected by rule 17 of the firewall". A short reply need not mention the
+// recipient to be about it: "550 5.1.1 Rejected", "550 5.1.1 second server says no".
 func (r *reading) strays() bool {
-	return !r.mentioned && len(r.statements) == 0 && r.words > fewWords && r.told >= someTold
+	isShort := r.words <= 4 || r.knownWords <= 1
+	return !r.mentioned && len(r.statements) == 0 && !isShort
 }
 
 // holds returns the first statement of those that a rule names. A guess holds
