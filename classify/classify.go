@@ -2,25 +2,31 @@
 // problem that is, whether trying again makes sense, and whether the address
 // itself is bad.
 //
-// A delivery goes through these steps:
+// A delivery goes through these steps. Verdict begins with the first two, and judge does
+// the rest for a reply whose form is new.
 //
-//  1. context.go takes what the log says beside the reply: who speaks, the
-//     recipient's domain, the transport, the logged status. A reply that quotes
-//     the answer to a probe is judged by that answer.
-//  2. fold.go, names.go and spelling.go bring the reply into the form that rules read.
-//     Verdicts are remembered by that form.
-//  3. clause.go cuts the reply into clauses, and statement.go, predicate.go and
-//     subject.go find what each clause says, and about whom, with the words of
-//     lexicon/*.yaml: "recipient is missing".
-//  4. The layers are asked in order, and the first that decides wins: the
-//     admin's own rules; the rules in rules/*.yaml, providers first; the enhanced
+//  1. Context: context.go takes what the log says beside the reply, such as who speaks,
+//     the recipient's domain and the transport. nested.go and context.go find a reply
+//     inside the reply, such as the answer to a probe, which is judged in its place.
+//  2. Form: fold.go, names.go and spelling.go bring the reply into the form that rules
+//     read. Verdicts are remembered by that form.
+//  3. Sentences: parser.go cuts the reply into clauses (clause.go) with the words of
+//     lexicon/*.yaml (lexicon.go, vocabulary.go), and reader.go finds the statements
+//     (statement.go) of each clause: "recipient is missing". predicate.go begins at the
+//     words that say something, subject.go looks for whom they say it of, behind.go for
+//     what follows them, and doubt.go for what makes the statement a guess.
+//  4. Layers: decide asks in order, and the first that decides wins: the admin's own
+//     rules; the rules in rules/*.yaml, providers first (match.go, rules.go); the enhanced
 //     code by its registered meaning (RFC 3463), if that is specific; the guide's
 //     table of code pairs, if it is neither ambiguous nor known to mislead; the
-//     class of the code.
-//  5. confirm.go and cause.go check a verdict against an address against everything
-//     else that the reply and the context say. The stage and the outcome bound it: a
-//     deferred delivery is never held against an address, nor is anything that
-//     was said before the recipient was named.
+//     class of the code (codes.go).
+//  5. Bounds: confirm.go and cause.go check a verdict against an address against
+//     everything else that the reply and the context say. The stage and the outcome bound
+//     it: a deferred delivery never makes an address bad, nor does anything that was said
+//     before the recipient was named.
+//
+// Besides: details.go finds blocklists, URLs and waits, explain.go describes a verdict,
+// check.go checks rules against each other, and bare.go reads a reply that a person pastes.
 //
 // To add a rule, add an entry to a YAML file, with replies that it must decide
 // and the nearest reply that it must not. Tests run all examples against the
@@ -46,7 +52,8 @@ type Classifier struct {
 	buf  []byte // for folding, under mu
 }
 
-// seen is what is remembered of a shape.
+// seen is the verdict on a shape, and whether its replies have to be searched for a URL or a
+// wait, which are not part of the shape.
 type seen struct {
 	verdict bounce.Verdict
 	hasURL  bool
@@ -198,8 +205,8 @@ func (c *Classifier) decide(j *judged) bounce.Verdict {
 	return byCodes(j)
 }
 
-// bound holds a verdict against the stage at which it was given, against what
-// else the reply says, and against what the MTA did.
+// bound limits a verdict by the stage at which the reply was given, by what else the
+// reply says, and by what the MTA did.
 func (c *Classifier) bound(v bounce.Verdict, j *judged) bounce.Verdict {
 	v = atStage(v, j)
 	firm := true
@@ -212,8 +219,8 @@ func (c *Classifier) bound(v bounce.Verdict, j *judged) bounce.Verdict {
 	case bounce.Expired:
 		v.Disposition = bounce.Permanent
 	case bounce.Bounced:
-		// A guess from the table is never held against an address, nor is a
-		// reply that asked to come again.
+		// A guess from the table never makes an address bad, nor does a reply that
+		// asked to come again.
 		v.Suppress = firm && v.Reason.AddressBad() && v.Disposition == bounce.Permanent &&
 			j.code/100 != 4 && j.outerCode/100 != 4 && !strings.HasPrefix(v.Rule, "guide/")
 		if v.Rule == missingForNow && firm && j.outerCode == j.code && !j.inner {

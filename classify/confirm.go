@@ -7,8 +7,8 @@ import (
 	"github.com/bouncetail/bouncetail/bounce"
 )
 
-// confirm holds a verdict against an address against everything else that is
-// known, and reports whether it is firm enough to give the address up. If it is
+// confirm checks a verdict that makes an address bad against everything else that is
+// known, and reports whether it is firm enough to suppress the address. If it is
 // not, the verdict may become another one.
 func (c *Classifier) confirm(v bounce.Verdict, j *judged) (bounce.Verdict, bool) {
 	if j.elsewhere {

@@ -96,7 +96,7 @@ var (
 	localOfExim     = []string{"pipe", "local", "spool", "maildir"}
 )
 
-// wayOf tells local deliveries and smart hosts by the names of daemons, mailers,
+// wayOf recognizes local deliveries and smart hosts by the names of daemons, mailers,
 // routers and transports.
 func wayOf(d *bounce.Delivery) way {
 	transport, router := bounce.LowerASCII(d.Transport), bounce.LowerASCII(d.Router)

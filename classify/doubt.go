@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// What else a reply says may take a statement back: that it is one of several
+// What else a reply says may make a statement a guess, or one about somebody else: that it is one of several
 // causes, that it is temporary, or that it is said of a sender.
 
 // The words that these functions look for.

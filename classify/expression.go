@@ -104,7 +104,7 @@ func shortest(literals []string) int {
 	return n
 }
 
-// trigrams tells which sequences of three bytes a text may hold.
+// trigrams is a set of the sequences of three bytes that a text may hold.
 type trigrams [1 << 13 / 64]uint64
 
 func trigramsOf(text string) *trigrams {

@@ -66,7 +66,7 @@ var roleNames = map[string]role{
 	"cut": cut, "served": served, "field": field, "login": login,
 }
 
-// noun tells the roles that can be the subject of a sentence.
+// noun are the roles that can be the subject of a sentence.
 const noun = recipient | mail | sender | other | place | domain | you
 
 // lexicon holds the words of one language.

@@ -66,7 +66,7 @@ func (r *Rule) matchStates(j *judged) (span, bool) {
 
 // isVetoed reports whether an expression that forbids the rule matches the reply, or none
 // does of those that it needs. If the rule names statements or expressions, those of not
-// were held against their sentences.
+// were looked for in their sentences.
 func (r *Rule) isVetoed(j *judged) bool {
 	if len(r.any)+len(r.Match.States) == 0 && j.matchesAny(r.not) {
 		return true

@@ -20,8 +20,8 @@ var inner = lazyre.New(`(?:said|says|returned|responded|response|reply|replied|e
 var innerEnhanced = lazyre.New(`(?:[#('"\[]|error(?:_code)? :|\) |following (?:address(?:es)?|recipients?)[^:]{0,40}: |^)` +
 	`([45]\.\d{1,3}\.\d{1,3})\b`)
 
-// vague tells the enhanced codes that a server which passes on another's reply
-// puts before it, and those that say nothing.
+// vague reports whether an enhanced code says nothing, or is one that a server puts before
+// another server's reply.
 func vague(enhanced string) bool {
 	if len(enhanced) < 5 {
 		return true

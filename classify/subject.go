@@ -64,8 +64,8 @@ func (c *clause) prepositionBefore(phrase int) int {
 	return at
 }
 
-// isDelivery reports whether a noun is the coming of mail, so that what is said of it is
-// said of the mailbox that it goes to: "delivery to this mailbox is disabled".
+// isDelivery reports whether a noun means the arrival of mail, so that the predicate is
+// about the mailbox: "delivery to this mailbox is disabled".
 func (c *clause) isDelivery(at int) bool {
 	return c.isWord(at, "delivery", "mail", "e-mail", "email", "reception")
 }
@@ -260,7 +260,7 @@ func (c *clause) isSenderList(at int) bool {
 	return (c.isWord(at, permitted...) || c.isWord(at, "approved", "trusted", "accepted")) && c.isWord(at+1, "list", "lists", "senders")
 }
 
-// isDirectory reports whether a path goes on behind a word: "in /etc/procmailrc".
+// isDirectory reports whether a path goes on behind a word: "in /var/spool/script".
 func (c *clause) isDirectory(at int) bool {
 	return strings.HasPrefix(c.text[c.words[at].end():], "/")
 }

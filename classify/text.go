@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// alnum tells the bytes that codes, numbers and marks are made of.
+// alnum, digit and letter are sets of bytes.
 var alnum, digit, letter = func() (w, d, l [256]bool) {
 	for c := range 256 {
 		d[c] = '0' <= c && c <= '9'
