@@ -23,10 +23,8 @@ var (
 	// persons can do something, and are no mailbox.
 	persons = []string{"user", "recipient", "addressee", "customer", "person", "employee", "subscriber", "receiver"}
 	// determiners point at what somebody does something to: "the user deleted this thread".
-	determiners = []string{
-		"the", "this", "that", "these", "those", "a", "an", "any", "all", "his", "her", "its", "their", "our", "my", "you",
-	}
-	passives = []string{"is", "are", "was", "were", "be", "been", "being", "got"}
+	determiners = []string{"the", "this", "that", "these", "those", "a", "an", "any", "all", "his", "her", "its", "their", "our", "my", "you"}
+	passives    = []string{"is", "are", "was", "were", "be", "been", "being", "got"}
 	// charges are what the owner of a mailbox has done: "terminated for violation of our terms".
 	charges = []string{"violation", "violations", "violating", "breach", "breaching", "misuse", "non-payment", "lack"}
 	// anyMail are words for mail of all kinds: "no longer receives new mail".
@@ -261,13 +259,7 @@ func (c *clause) isNotServed(s *statement, at int) bool {
 	if s.subject != domain || s.predicate != missing && !(s.predicate == disabled && c.is(at, gone|not)) {
 		return false
 	}
-	says := s.says.String()
-	for _, where := range hostings {
-		if strings.Contains(says, where) {
-			return true
-		}
-	}
-	return c.hasWord("of ours", "ours", "one of ours") || c.namesServer()
+	return containsAny(s.says.String(), hostings...) || c.hasWord("of ours", "ours", "one of ours") || c.namesServer()
 }
 
 // namesServer reports whether a clause says what a server does for a domain, or names a

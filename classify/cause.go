@@ -60,8 +60,7 @@ var nextReply = lazyre.New(` [45]\d\d #?[45]\.\d`)
 // isNotice reports whether a clause is what a server tells everybody: "no such user here.
 // We do not accept unsolicited mail".
 func (c *clause) isNotice() bool {
-	first := c.words[0]
-	return c.mark == '.' && first.text == "we" && c.roles()&(not|none) != 0 && c.hasWord("unsolicited", "spam", "bulk", "junk")
+	return c.mark == '.' && c.isWord(0, "we") && c.roles()&(not|none) != 0 && c.hasWord("unsolicited", "spam", "bulk", "junk")
 }
 
 // rest returns the text without the clauses that call the recipient bad, those that only

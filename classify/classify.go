@@ -25,9 +25,6 @@
 //     it: a deferred delivery never makes an address bad, nor does anything that was said
 //     before the recipient was named.
 //
-// Besides: details.go finds blocklists, URLs and waits, explain.go describes a verdict,
-// check.go checks rules against each other, and bare.go reads a reply that a person pastes.
-//
 // To add a rule, add an entry to a YAML file, with replies that it must decide
 // and the nearest reply that it must not. Tests run all examples against the
 // whole ordered set, so a rule that hides another one is noticed. So does loading,

@@ -66,9 +66,6 @@ func (c *clause) span(lo, hi int) span {
 	return span{c.text, c.words[lo].start, c.words[hi-1].end()}
 }
 
-// whole returns the span of a clause.
-func (c *clause) whole() span { return c.span(0, len(c.words)) }
-
 // roles returns the roles of all words.
 func (c *clause) roles() role {
 	var all role

@@ -188,15 +188,11 @@ func retryAfter(text string) time.Duration {
 		d = number(1)*time.Hour + number(2)*time.Minute + number(3)*time.Second
 	} else {
 		unit := time.Second
-		switch m[5][0] | 0x20 {
-		case 'm':
+		switch name := strings.ToLower(m[5]); {
+		case name[0] == 'm':
 			unit = time.Minute
-		case 'h':
+		case name[0] == 'h', strings.HasPrefix(name, "stund"):
 			unit = time.Hour
-		case 's':
-			if strings.HasPrefix(strings.ToLower(m[5]), "stund") {
-				unit = time.Hour
-			}
 		}
 		d = number(4) * unit
 	}

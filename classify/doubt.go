@@ -13,17 +13,13 @@ var (
 	// folders are mailboxes within a mailbox: "mailbox does not exist: INBOX" (Dovecot).
 	folders = []string{"inbox", "junk", "trash", "sent", "drafts", "archive"}
 	// creations are what has not been done for somebody who may be known: "not created yet".
-	creations = []string{
-		"created", "set up", "provisioned", "configured", "registered", "assigned", "enrolled", "defined", "in use", "used",
-	}
+	creations = []string{"created", "set up", "provisioned", "configured", "registered", "assigned", "enrolled", "defined", "in use", "used"}
 	// disuses are words before a time for which nobody used a mailbox: "dormant for 90 days".
 	disuses = []string{"unused", "dormant", "idle", "used", "logged", "accessed", "opened", "active"}
 	// attempts ask for another one, and do not say when.
 	attempts = []string{"try again", "send again", "resend", "try once more"}
 	// checks ask the sender to look at the address: "check the address and try again".
-	checks = []string{
-		"check", "verify the", "verify your", "correct", "double-check", "spelling", "typos", "checking", "verify",
-	}
+	checks = []string{"check", "verify the", "verify your", "correct", "double-check", "spelling", "typos", "checking", "verify"}
 )
 
 // alternatives marks statements as guesses that are one of several causes: "no

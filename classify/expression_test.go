@@ -5,8 +5,15 @@ import (
 	"os"
 	"testing"
 
+	"github.com/bouncetail/bouncetail/internal/lazyre"
 	"github.com/bouncetail/bouncetail/internal/volume"
 )
+
+func TestExpressionsCompile(t *testing.T) {
+	if lazyre.CompileAll() == 0 { // it panics if one does not
+		t.Error("there are no expressions")
+	}
+}
 
 func TestLiteralsTurnAwayNoTextThatAnExpressionMatches(t *testing.T) {
 	c, err := New("")

@@ -48,7 +48,7 @@ func foldFor(dst []byte, text string, n names) []byte {
 			f.at++
 		}
 	}
-	return trimSpace(f.out)
+	return bytes.TrimSuffix(f.out, []byte(" "))
 }
 
 // folding is a reply on its way through fold.

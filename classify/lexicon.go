@@ -4,6 +4,7 @@ import (
 	"embed"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -119,42 +120,46 @@ func (l *lexicon) add(text []byte) error {
 			if entry = strings.TrimSpace(entry); entry == "" {
 				return fmt.Errorf("%s: two commas in a row", name)
 			}
-			l.addEntry(entry, r)
+			if !l.addEntry(entry, r) {
+				return fmt.Errorf("%s: %q stands there twice", name, entry)
+			}
 		}
 	}
 	return nil
 }
 
-func (l *lexicon) addEntry(entry string, r role) {
+// addEntry adds an entry with a role, and reports whether it had not got it.
+func (l *lexicon) addEntry(entry string, r role) (added bool) {
 	first, _ := utf8.DecodeRuneInString(entry)
 	stem, isStem := strings.CutSuffix(entry, "*")
 	fields := strings.Fields(entry)
 	switch {
 	case isSign(first):
-		l.signs[first] = addTerm(l.signs[first], term{text: entry, role: r})
+		l.signs[first], added = addTerm(l.signs[first], term{text: entry, role: r})
 	case len(fields) > 1:
-		l.phrases[fields[0]] = addTerm(l.phrases[fields[0]], term{rest: fields[1:], text: entry, role: r})
+		l.phrases[fields[0]], added = addTerm(l.phrases[fields[0]], term{rest: fields[1:], text: entry, role: r})
 	case isStem:
+		added = l.stems[stem]&r == 0
 		l.stems[stem] |= r
 	default:
+		added = l.words[entry]&r == 0
 		l.words[entry] |= r
 	}
+	return added
 }
 
 // addTerm adds a term to a list that is ordered by length, longest first. A
-// term that is in it already gets another role.
-func addTerm(list []term, t term) []term {
+// term that is in it already gets another role. added reports that it had not got it.
+func addTerm(list []term, t term) (longer []term, added bool) {
 	at := 0
 	for ; at < len(list) && len(list[at].text) >= len(t.text); at++ {
 		if list[at].text == t.text {
+			added = list[at].role&t.role == 0
 			list[at].role |= t.role
-			return list
+			return list, added
 		}
 	}
-	list = append(list, term{})
-	copy(list[at+1:], list[at:])
-	list[at] = t
-	return list
+	return slices.Insert(list, at, t), true
 }
 
 // shortestStem is the length of the shortest beginning of a word, in bytes.

@@ -2,6 +2,7 @@ package classify
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 
 	"github.com/bouncetail/bouncetail/bounce"
@@ -96,15 +97,13 @@ var commonNames = map[string]bool{
 	"abuse": true, "admin": true, "contact": true, "help": true, "info": true, "office": true, "support": true,
 }
 
+// nouns are words for the recipient that its name may follow.
+var nouns = []string{" user", " mailbox", " recipient", " account", " address", " alias"}
+
 // isAfterNoun reports whether a noun for the recipient stands before this place.
 func (f *folding) isAfterNoun() bool {
 	before := strings.TrimRight(string(f.out), " :(")
-	for _, noun := range []string{" user", " mailbox", " recipient", " account", " address", " alias"} {
-		if strings.HasSuffix(before, noun) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(nouns, func(noun string) bool { return strings.HasSuffix(before, noun) })
 }
 
 // goesOn reports whether a host name goes on at a place.
@@ -132,12 +131,7 @@ func (f *folding) isLookedUp() bool {
 		}
 		return byteAt(f.in, end) == '.' || byteAt(f.in, end) == '-'
 	}
-	for _, l := range lookups {
-		if n >= len(l) && string(f.out[n-len(l):]) == l {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(lookups, func(before string) bool { return bytes.HasSuffix(f.out, []byte(before)) })
 }
 
 // takeAddress puts <from> for the sender's address and <> for any other one.

@@ -153,8 +153,7 @@ func (c *clause) isUnclear(s *statement) bool {
 	if s.named.end == 0 || c.isWord(0, "this", "that") {
 		return false
 	}
-	left := func(word string) bool { return strings.Contains(s.says.String(), word) }
-	return s.predicate != moved || !slices.ContainsFunc(leaving, left)
+	return s.predicate != moved || !containsAny(s.says.String(), leaving...)
 }
 
 // isLimited reports whether what follows a predicate makes it hold for something only:
@@ -223,8 +222,7 @@ func (r *reader) negatedAt(i, at int) (statement, int) {
 // isPlace reports whether a word of the role known is a phrase such as "in our
 // directory" whose noun is part of it.
 func (c *clause) isPlace(at int) bool {
-	text := c.words[at].text
-	return strings.HasPrefix(text, "in ") || strings.HasPrefix(text, "on ") || strings.HasPrefix(text, "at ")
+	return hasAnyPrefix(c.words[at].text, "in ", "on ", "at ")
 }
 
 // notFound reads a noun that was not found, or that the subject is not.

@@ -67,8 +67,7 @@ func (r *reader) clause(i int) {
 		return
 	}
 	*t = c.topicOf()
-	r.noteWhose(i, roles)
-	r.noteSentence(c, roles)
+	r.note(i, roles)
 	var found []statement
 	switch {
 	case !r.fieldQuoted && r.manyIn != c.sentence:
@@ -84,7 +83,7 @@ func (r *reader) clause(i int) {
 	}
 	for k := range found {
 		s := &found[k]
-		s.clause = c.whole()
+		s.clause = c.span(0, len(c.words))
 		r.weigh(i, s, roles)
 		t.statements = append(t.statements, len(r.statements))
 		r.statements = append(r.statements, *s)
@@ -107,16 +106,16 @@ func (r *reader) count(c *clause) {
 	}
 }
 
-// isDown reports whether a clause says of a server that it can not be asked, which will
-// pass: "directory unavailable", but not "service unavailable".
+// isDown reports whether what is unavailable in a clause is a server, which is temporary:
+// "directory unavailable", but not "service unavailable".
 func (c *clause) isDown() bool {
 	roles := c.roles()
 	return roles&place != 0 && roles&recipient == 0 && !c.hasWord("service", "services")
 }
 
-// noteWhose notes that a clause is about a sender or a thing of a sender, or that it
-// quotes the sender's message.
-func (r *reader) noteWhose(i int, roles role) {
+// note notes that a clause is about a sender or a thing of a sender, that it quotes the
+// sender's message, and words that change the meaning of the rest of their sentence.
+func (r *reader) note(i int, roles role) {
 	c := &r.clauses[i]
 	if roles&sender != 0 || c.isYours(0, len(c.words)) {
 		r.elsewhere, r.ofSender = true, true
@@ -127,10 +126,6 @@ func (r *reader) noteWhose(i int, roles role) {
 	if i > 0 && c.mark == ':' && r.clauses[i-1].quotesField() {
 		r.fieldQuoted, r.elsewhere = true, true
 	}
-}
-
-// noteSentence notes words that change the meaning of the rest of their sentence.
-func (r *reader) noteSentence(c *clause, roles role) {
 	if roles&hedge != 0 && c.hasWord("either", "whether") {
 		r.eitherIn = c.sentence
 	}

@@ -203,22 +203,16 @@ func (r *Rule) compile() error {
 
 // incomplete returns an error for each key that a rule needs and does not have.
 func (r *Rule) incomplete() (errs []error) {
-	for _, key := range []struct {
-		missing bool
-		what    string
-	}{
-		{r.ID == "", "id"},
-		{r.Why == "", "why, one sentence,"},
-		{
-			len(r.Match.Any)+len(r.Match.Mark)+len(r.Match.States) == 0 && r.Match.Enhanced == "" && r.Match.Code == "",
-			"match with any, states, mark, code or enhanced",
-		},
-		{len(r.Decides) == 0, "decides, with at least one reply that the rule decides,"},
-	} {
-		if key.missing {
-			errs = append(errs, fmt.Errorf("%s is missing", key.what))
+	need := func(has bool, what string) {
+		if !has {
+			errs = append(errs, fmt.Errorf("%s is missing", what))
 		}
 	}
+	m := &r.Match
+	need(r.ID != "", "id")
+	need(r.Why != "", "why, one sentence,")
+	need(len(m.Any)+len(m.States)+len(m.Mark) > 0 || m.Code != "" || m.Enhanced != "", "match with any, states, mark, code or enhanced")
+	need(len(r.Decides) > 0, "decides, with at least one reply that the rule decides,")
 	return errs
 }
 

@@ -30,41 +30,35 @@ const (
 
 // String returns a statement as rules name it.
 func (s *statement) String() string {
-	var subject string
+	return s.subjectName() + [...]string{certain: " is ", passing: " is temporarily ", hedged: " may be "}[s.doubt] + s.predicateName()
+}
+
+func (s *statement) subjectName() string {
 	switch s.subject {
 	case recipient:
-		subject = "recipient"
+		return "recipient"
 	case domain:
-		subject = "domain"
+		return "domain"
 	case sender:
-		subject = "sender"
+		return "sender"
 	case other, place, you, mail:
-		subject = "someone else"
-	default:
-		subject = "something"
+		return "someone else"
 	}
-	verb := " is "
-	switch s.doubt {
-	case certain:
-	case passing:
-		verb = " is temporarily "
-	case hedged:
-		verb = " may be "
-	}
-	var predicate string
+	return "something"
+}
+
+func (s *statement) predicateName() string {
 	switch s.predicate {
 	case disabled:
-		predicate = "disabled"
+		return "disabled"
 	case moved:
-		predicate = "moved"
+		return "moved"
 	case unavailable:
-		predicate = "unavailable"
+		return "unavailable"
 	case served:
-		predicate = "not served"
-	default:
-		predicate = "missing"
+		return "not served"
 	}
-	return subject + verb + predicate
+	return "missing"
 }
 
 // mayBeOfRecipient reports whether a statement is said of the recipient or its domain, or

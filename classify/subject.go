@@ -1,6 +1,20 @@
 package classify
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
+
+var (
+	// arrivals are nouns whose predicate is about the mailbox: "delivery to <> is disabled".
+	arrivals = []string{"delivery", "mail", "e-mail", "email", "reception"}
+	// endsOfMail are predicates that a message has for itself: "mail to <> was deleted".
+	endsOfMail = []string{"expired", "deleted", "removed", "cancelled", "canceled"}
+	// thingEndings are endings of words for a thing or a quality: "address verification".
+	thingEndings = []string{"tion", "sion", "ment", "ness", "ance", "ence", "ship"}
+	// permitted are words for somebody who may do something, and then is a sender.
+	permitted = []string{"authorized", "authorised", "allowed", "permitted", "entitled"}
+)
 
 // subjectBefore looks for the subject of a predicate to the left of it. Names
 // and places may stand between: "user jane in table aliases does not exist".
@@ -12,16 +26,13 @@ func (c *clause) subjectBefore(at int) (role, span, bool) {
 		switch {
 		case c.is(k, noun):
 			lo, _ := c.phrase(k)
-			kind, named := c.kind(lo, k+1), c.span(lo, k+1)
-			if kind == recipient && (c.isThing(lo-1) || c.ownsThing(k, at) || c.isYourKind(lo)) {
-				kind = other
-			}
+			kind, named := c.subjectKind(lo, k, at), c.span(lo, k+1)
 			if ofPlace && kind == recipient && c.isWord(k, "address") {
 				return other, named, true // "the address of this host"
 			}
 			to := c.prepositionBefore(lo)
 			switch {
-			case to < 0 && kind == mail && toward != 0 && c.isDelivery(k) && !c.isWord(at, endsOfMail...):
+			case to < 0 && kind == mail && toward != 0 && c.isWord(k, arrivals...) && !c.isWord(at, endsOfMail...):
 				return toward, towardAt, true
 			case to < 0:
 				return kind, named, true
@@ -42,10 +53,20 @@ func (c *clause) subjectBefore(at int) (role, span, bool) {
 				return 0, span{}, false
 			}
 		case c.is(k, verb) || !c.is(k, filler|genitive|hedge|temporary|future|known|or|cut|preposition):
-			return other, span{}, c.is(k, verb|not|none|gone) && c.hasNounBefore(k)
+			return other, span{}, c.is(k, verb|not|none|gone) && c.rolesBefore(c.words[k].start)&noun != 0
 		}
 	}
 	return toward, towardAt, toward != 0
+}
+
+// subjectKind returns what the noun phrase from lo to the noun names, as the subject of a
+// predicate: a thing that belongs to a recipient or has a recipient's name is something else.
+func (c *clause) subjectKind(lo, noun, predicate int) role {
+	kind := c.kind(lo, noun+1)
+	if kind == recipient && (c.isThing(lo-1) || c.ownsThing(noun, predicate) || c.isYourKind(lo)) {
+		return other
+	}
+	return kind
 }
 
 // prepositionBefore returns where the preposition stands that a noun phrase follows,
@@ -64,27 +85,9 @@ func (c *clause) prepositionBefore(phrase int) int {
 	return at
 }
 
-// isDelivery reports whether a noun means the arrival of mail, so that the predicate is
-// about the mailbox: "delivery to this mailbox is disabled".
-func (c *clause) isDelivery(at int) bool {
-	return c.isWord(at, "delivery", "mail", "e-mail", "email", "reception")
-}
-
-// endsOfMail are predicates that a message has for itself: "mail to <> was deleted".
-var endsOfMail = []string{"expired", "deleted", "removed", "cancelled", "canceled"}
-
 // isFrom reports whether a preposition says where mail comes from.
 func (c *clause) isFrom(at int) bool {
 	return c.isWord(at, "from", "by", "via", "through")
-}
-
-func (c *clause) hasNounBefore(at int) bool {
-	for k := range at {
-		if c.is(k, noun) {
-			return true
-		}
-	}
-	return false
 }
 
 // ownsThing reports whether a predicate is said of what a recipient owns: "user's
@@ -108,9 +111,6 @@ func (c *clause) isYourKind(noun int) bool {
 	return false
 }
 
-// thingEndings are endings of words for a thing or a quality.
-var thingEndings = []string{"tion", "sion", "ment", "ness", "ance", "ence", "ship"}
-
 // isThing reports whether a word that is not in the lexicon is a thing or a
 // quality, and no name, by its ending: "address verification", "archiving account".
 func (c *clause) isThing(at int) bool {
@@ -121,14 +121,12 @@ func (c *clause) isThing(at int) bool {
 	if len(w) < 6 || strings.ContainsAny(w, ".-#") {
 		return false
 	}
-	for _, ending := range thingEndings {
-		if strings.HasSuffix(w, ending) {
-			return true
-		}
-	}
 	isActing := strings.HasSuffix(w, "ing")
 	if isActing && c.isWord(at-1, "address", "mailbox", "account", "recipient") {
 		return true // "address rewriting"
+	}
+	if slices.ContainsFunc(thingEndings, func(ending string) bool { return strings.HasSuffix(w, ending) }) {
+		return true
 	}
 	return (isActing || strings.HasSuffix(w, "ed")) && c.is(at+1, recipient)
 }
@@ -136,15 +134,11 @@ func (c *clause) isThing(at int) bool {
 // isAddress reports whether a clause begins with the word for e-mail, meaning an
 // address: "this e-mail is no longer in use", "email not found".
 func (c *clause) isAddress(at int) bool {
-	for k := range at {
-		if c.isWord(k, "email", "e-mail") {
-			return true
-		}
-		if !c.isWord(k, "this", "that", "the") {
-			return false
-		}
+	k := 0
+	for c.isWord(k, "this", "that", "the") {
+		k++
 	}
-	return false
+	return k < at && c.isWord(k, "email", "e-mail")
 }
 
 // sharedNoun returns the noun that follows a second quality, if the first one ends a
@@ -250,9 +244,6 @@ func (c *clause) isInPlace(at int) bool {
 func (c *clause) isFieldName(at int) bool {
 	return (c.isName(at) || c.isWord(at, "to")) && (c.is(at+1, field) || c.isWord(at+1, "line"))
 }
-
-// permitted are words for somebody who may do something, and then is a sender.
-var permitted = []string{"authorized", "authorised", "allowed", "permitted", "entitled"}
 
 // isSenderList reports whether a list of those who may send begins here: "not found in
 // permitted list".

@@ -32,10 +32,3 @@ func containsAny(text string, parts ...string) bool {
 func hasAnyPrefix(text string, prefixes ...string) bool {
 	return slices.ContainsFunc(prefixes, func(prefix string) bool { return strings.HasPrefix(text, prefix) })
 }
-
-func trimSpace(b []byte) []byte {
-	if n := len(b); n > 0 && b[n-1] == ' ' {
-		return b[:n-1]
-	}
-	return b
-}

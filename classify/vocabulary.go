@@ -125,6 +125,7 @@ func (v *vocabulary) languageOf(text string) (*lexicon, int) {
 	if c.best < 0 {
 		return nil, 0
 	}
+	isKana := func(r rune) bool { return r >= 0x3040 && r <= 0x30FF }
 	if c.best == v.japanese && c.words[v.chinese] == c.words[v.japanese] && !strings.ContainsFunc(text, isKana) {
 		c.best = v.chinese // they share Han
 	}
@@ -167,5 +168,3 @@ func (c *census) add(word string) bool {
 	}
 	return ok
 }
-
-func isKana(r rune) bool { return r >= 0x3040 && r <= 0x30FF }
