@@ -273,12 +273,12 @@ func (r *reader) noneAt(i, at int) (statement, int) {
 // isOfSender reports whether it is a sender or a thing that has none: "your domain has no
 // such mailbox", "you have no account here", "192.0.2.1 has no good name", "the policy
 // has no such user".
-func (c *clause) isOfSender(none int) bool {
-	if c.isYours(0, none) || c.hasWordBefore(none, "you") || none == 2 && c.isWord(0, "#") && c.isWord(1, "has") {
+func (c *clause) isOfSender(at int) bool {
+	if c.isYours(0, at) || c.hasWordBefore(at, "you") || at == 2 && c.isWord(0, "#") && c.isWord(1, "has") {
 		return true
 	}
-	left, _, ok := c.subjectBefore(none)
-	return ok && !c.isWe(none) && (left&(sender|you) != 0 || left == other && !c.is(none-1, find))
+	left, _, ok := c.subjectBefore(at)
+	return ok && !c.isWe(at) && (left&(sender|you) != 0 || left == other && !c.is(at-1, find))
 }
 
 // isSuch reports whether the words between a negation and its noun point at the

@@ -5,6 +5,7 @@ import (
 	"strings"
 )
 
+// The words that these functions look for.
 var (
 	// arrivals are nouns whose predicate is about the mailbox: "delivery to <> is disabled".
 	arrivals = []string{"delivery", "mail", "e-mail", "email", "reception"}
@@ -59,11 +60,11 @@ func (c *clause) subjectBefore(at int) (role, span, bool) {
 	return toward, towardAt, toward != 0
 }
 
-// subjectKind returns what the noun phrase from lo to the noun names, as the subject of a
-// predicate: a thing that belongs to a recipient or has a recipient's name is something else.
-func (c *clause) subjectKind(lo, noun, predicate int) role {
-	kind := c.kind(lo, noun+1)
-	if kind == recipient && (c.isThing(lo-1) || c.ownsThing(noun, predicate) || c.isYourKind(lo)) {
+// subjectKind returns what the noun phrase from lo to last names, as the subject of a
+// predicate: a thing of a recipient, or an account of the sender, is something else.
+func (c *clause) subjectKind(lo, last, predicate int) role {
+	kind := c.kind(lo, last+1)
+	if kind == recipient && (c.isThing(lo-1) || c.ownsThing(last, predicate) || c.isYourKind(lo)) {
 		return other
 	}
 	return kind
@@ -98,8 +99,8 @@ func (c *clause) ownsThing(k, at int) bool {
 
 // isYourKind reports whether a noun is the sender's, with a word that is not in
 // the lexicon between: "your billing account", "your server's postmaster address".
-func (c *clause) isYourKind(noun int) bool {
-	for k := noun - 1; k >= 0; k-- {
+func (c *clause) isYourKind(phrase int) bool {
+	for k := phrase - 1; k >= 0; k-- {
 		w := c.words[k]
 		if w.role&your != 0 {
 			return true
