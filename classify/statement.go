@@ -43,8 +43,9 @@ func (s *statement) subjectName() string {
 		return "sender"
 	case other, place, you, mail:
 		return "someone else"
+	default:
+		return "something"
 	}
-	return "something"
 }
 
 func (s *statement) predicateName() string {
@@ -57,8 +58,9 @@ func (s *statement) predicateName() string {
 		return "unavailable"
 	case served:
 		return "not served"
+	default:
+		return "missing"
 	}
-	return "missing"
 }
 
 // mayBeOfRecipient reports whether a statement is said of the recipient or its domain, or

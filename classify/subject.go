@@ -211,8 +211,9 @@ func (c *clause) isCircumstance(at int, predicate role) bool {
 		return c.isWord(at, "due to", "because of", "without") || c.hasWord("request")
 	case moved:
 		return c.words[at+1].address
+	default:
+		return false
 	}
-	return false
 }
 
 // hasOwner reports whether the words behind a preposition name an owner other than the
