@@ -102,6 +102,7 @@ func TestLinesBehindACutLine(t *testing.T) {
 		"Nov 23 12:57:36 mx sm-mta[4]: 6AND4fXL000084:\nlines 1-20\n":                                                                                                                                     {0, 0},
 		"2026-11-23 12:57:36 1xVTbv-00000r-1v ** a@b.example R=dnslookup\nT=remote_smtp: SMTP error from remote mail\nserver after RCPT TO:<a@b.example>: 550 no\n":                                       {1, 0},
 		"2026-11-23 12:57:36 1xVTbv-00000r-1v ** a@b.example R=dnslookup T=remote_smtp\n2026-11-23 12:57:36 1xVTbv-00000r-1v Completed\n":                                                                 {2, 0},
+		"`Nov 23 12:57:36 mx postfix/smtp[4]: 4f1XyZabcd: to=, relay=none, delay=1, delay\ns=0/0/0/1, dsn=4.4.1, status=deferred (x)`\n":                                                                  {0, 1},
 		"2026-11-23 12:57:36 1xVTbv-00000r-1v == a@b.example R=dnslookup T=remote_smtp\nlines 1-20\n":                                                                                                     {0, 1},
 		"2026-11-23 12:57:36 1xVTbv-00000r-1v ** a@b.example R=dnslookup T=remote_smtp\nlines 1-20\n":                                                                                                     {1, 0},
 		"Nov 23 12:57:36 mx smtpd[4]: relay: PermFail for\n6430369adcce4408: from=<n@a.example>, to=<a@b.example>,\nrcpt=<->, source=192.0.2.9, relay=192.0.2.1 (mx.b.example), delay=0s,\nstat=550 no\n": {1, 0},
@@ -167,6 +168,25 @@ func TestBrokenLinesOfAPage(t *testing.T) {
 		log := "<blockquote>\n  <p>" + page[:at] + "\n  " + page[at+1:] + "</p>\n\n  <p>Nov 23 12:57:37 mx postfix/qmgr[4]: 4f1XyZabcd: removed</p>\n"
 		if got := endOf(p, log); len(got) == 0 || got[0] != want[0] || p.Counts().Unparsed != 0 {
 			t.Errorf("%s\n got %v, not parsed: %v\nwant %v", log, got, p.TakeUnparsed(), want)
+		}
+	}
+}
+
+// A terminal breaks the line about a sender of Sendmail. Its queue ID counts, and a
+// message-id only as a whole.
+func TestBrokenSendersOfSendmail(t *testing.T) {
+	const whole = "Nov 23 12:57:36 mx sm-mta[4]: 6AND4fXL000084: from=<news@a.example>, size=242, class=0, nrcpts=1, msgid=<1.2@a.example>, proto=ESMTP, relay=localhost [127.0.0.1]"
+	for at := strings.Index(whole, ", class"); at < len(whole); at++ {
+		if whole[at-1] == ',' || whole[at-1] == ' ' {
+			continue // the line waits for its other part
+		}
+		got := events(newParser(t, ""), whole[:at]+"\n"+whole[at:]+"\n")
+		id := ""
+		if at >= strings.Index(whole, ", proto") {
+			id = "1.2@a.example"
+		}
+		if len(got) != 1 || got[0].QueueID != "6AND4fXL000084" || got[0].Sender != "news@a.example" || got[0].MessageID != id {
+			t.Errorf("%s\n got %v, want the message-id %q", whole[:at], describeAll(got), id)
 		}
 	}
 }

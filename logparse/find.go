@@ -124,11 +124,12 @@ func namesFortiMail(line string) bool {
 // the queue ID that ends at a place and no status behind it.
 //
 //	INFO postfix/smtp[474]: 4XabcZ1y2z: to=< <a@b.example> >, relay=
+//	`Nov 23 12:57:36 mx postfix/smtp[474]: 4XabcZ1y2z: to=, relay=
 func isCutDelivery(line string, at int) bool {
 	before := strings.TrimRight(line[:strings.LastIndexByte(line[:at], ' ')+1], " ")
 	tag, pid, after, _ := cutAnyTag(before[strings.LastIndexByte(before, ' ')+1:])
 	return pid != "" && after == "" && deliveryAgents[postfixDaemon(tag)] &&
-		strings.HasPrefix(line[at+len(": to="):], "<") && !strings.Contains(line[at:], "status=")
+		hasAnyPrefix(line[at+len(": to="):], "<", ", ") && !strings.Contains(line[at:], "status=")
 }
 
 // bracketsRecipient reports whether a text begins with a recipient in brackets, as

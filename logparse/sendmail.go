@@ -29,7 +29,7 @@ var (
 		`(?:, relay=(?P<relay>[^,]*))?` + sendmailOthers + `(?:, dsn=(?P<dsn>\d\.\d{1,3}\.\d{1,3}))?` + sendmailOthers +
 		`(?:, reply=(?P<reply>.*?))?(?:, ntries=\d+)?, stat=(?P<stat>.*)$`)
 	sendmailSender = lazyre.New(`^, size=\d+(?:, [a-z]+=[^,<]*)*?(?:, msgid=(?P<messageid>.*?))?` +
-		`(?:, (?:bodytype|proto|daemon|relay|tls_verify|auth|mech)=.*)?$`)
+		`(?:, (?:bodytype|proto|daemon|relay|tls_verify|auth|mech)=.*|, [a-z]*)?$`)
 	// giving up on a message for its age; the sender gets a new message
 	sendmailGaveUp = lazyre.New(`^(?P<id>[0-9A-Za-z]{8,20}): [0-9A-Za-z]{8,20}: ` +
 		`(?:DSN|return to sender|sender notify|postmaster notify): Cannot send message (?:for|within) `)
@@ -96,7 +96,9 @@ func parseSendmailSender(line string, ev *bounce.Event) result {
 	}
 	ev.Kind, ev.HasSender = bounce.EventMessage, true
 	ev.Sender = cleanAddress(from[0])
-	ev.MessageID = strings.TrimSuffix(strings.TrimPrefix(m.text("messageid"), "<"), ">")
+	if id := m.text("messageid"); strings.HasSuffix(id, ">") || strings.Contains(rest, ", relay=") { // else the line was broken within it
+		ev.MessageID = strings.TrimSuffix(strings.TrimPrefix(id, "<"), ">")
+	}
 	return resultRead
 }
 
