@@ -26,6 +26,7 @@ import (
 //	What I see is this: 4XabcZ1y2z: to=<a@b.example>, …
 //	12:57 < joe> 4XabcZ1y2z: to=<a@b.example>, …
 //	[1795438656] SERVICE ALERT: mx;mail;WARNING;4XabcZ1y2z: to=<a@b.example>, …
+//	filter[1]: working on line 'Nov 23 12:57:36 mx postfix/smtp[474]: 4XabcZ1y2z: to=<a@b.example>, …'
 //	com.a.MailException: 4XabcZ1y2z: to=<a@b.example>, …
 //	failregex = ^%(__prefix_line)s\S+: to=<\S+>, …
 //	{"request":"GET /?4XabcZ1y2z: to=<a@b.example>, …","status":404}
@@ -42,10 +43,10 @@ var quotation = lazyre.New(`^(?:[^<>@]{0,200}(?:\bmessage repeated \d+ times: \[
 	`(?i:\b(?:subject|helo|user(?:name)?|login|query|command|url|referer|title)"?(?:=|: ?)["'<(](?:[^"'\\]|\\.){0,200}\bto=))|` +
 	`[A-Z* ] [A-Z][A-Za-z-]+: )`)
 
-// prose matches words of people, of a chat, of an error, and of a request that lead to a
-// delivery. No header has them.
-var prose = lazyre.New(`^(?:[^<>@="',;{]{0,200}(?:(?:^|\s)(?i:the|is|was|are|what|that|this|says|see|when|but|have|has|my|your|our|we|you|example:?)\s|` +
-	`\w(?:Exception|Error): |\b(?:SERVICE|HOST) (?:ALERT|NOTIFICATION|STATE)|\b(?:GET|POST|PUT|PATCH|DELETE) /)|` +
+// prose matches words of people, of a chat, of a reader of logs, of an error, and of a
+// request that lead to a delivery. No header has them.
+var prose = lazyre.New(`^(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d+ )?(?:[^<>@="',;{]{0,200}(?:(?:^|\s)(?i:the|is|was|are|what|that|this|says|see|when|but|have|has|my|your|our|we|you|example:?)\s|` +
+	`\w(?:Exception|Error): |\b(?:line|matched):? ["']?(?:[A-Z][a-z]{2} [ \d]\d|\d{4}-\d\d-\d\d)|\b(?:SERVICE|HOST) (?:ALERT|NOTIFICATION|STATE)|\b(?:GET|POST|PUT|PATCH|DELETE) /)|` +
 	`\[?\d\d:\d\d(?::\d\d)?\]? ?<[ @+%]?[\w-]+> )`)
 
 var inSource = lazyre.New(`^[-+ \t]*(?:` +

@@ -72,6 +72,9 @@ func TestDeliveriesThatAreQuotedAreNotCounted(t *testing.T) {
 		`[23-Nov-2026 12:57:36 UTC] mail() on [/var/www/a.php:12]: To: b@b.example -- Headers: Subject: ` + delivery:                       1,
 		`Nov 23 12:57:36 mx monit[7]: 'mail' content match: Nov 23 12:57:30 mx postfix/smtp[4]: ` + delivery:                               1,
 		`2026 Nov 23 12:57:36 mx ossec: Alert Level: 5; Location: mx->/var/log/mail.log; Nov 23 12:57:36 mx postfix/smtp[4]: ` + delivery:  1,
+		`2026-11-23 12:57:36,789 filter.poll     [7]: DEBUG looking at line 'Nov 23 12:57:36 mx postfix/smtp[474]: ` + delivery + `'`:      1,
+		`2026-11-23 12:57:36 INFO agent: no rule matched: 2026-11-23 12:57:36 mx postfix/smtp[474]: ` + delivery:                           1,
+		`online: Nov 23 12:57:36 mx ~~ ` + delivery:                                                                                        0,
 		`mx ~~ smtp ` + delivery + ` [^ (?P<status>x) status=bounced`:                                                                      0,
 	} {
 		p := newParser(t, "")
