@@ -91,7 +91,8 @@ func withoutFrame(line string) string {
 
 const hiddenAddress = `([^\s<>"'|/@()\[\]]+)(?: at | ?\(at\) ?| ?\[at\] ?)([A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)`
 
-const markedEmail = `\[(?:email|url)(?:=[^\]"<>]*|="[^\]"<>]*")?\]([^\[\]<>"\s]+)\[/(?:email|url)\]`
+// A forum marks what has an @. Without one a person has replaced the address.
+const markedEmail = `\[(?:email|url)(?:=[^\]"<>]*|="[^\]"<>]*")?\]([^\[\]<>"\s]+@[^\[\]<>"\s]+)\[/(?:email|url)\]`
 
 const markupNames = `(?:email|url|font|color|size|code|icode|quote|pre|plain|noparse|left|indent|b|i|u)(?:=[^\]]*)?\]`
 

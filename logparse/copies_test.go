@@ -132,7 +132,7 @@ func TestHiddenAddresses(t *testing.T) {
 
 // A person masked the name. Signs of a page are no name.
 func TestMaskedNames(t *testing.T) {
-	for to, want := range map[string]int{"[hidden]@b.example": 1, "[]@b.example": 0, "[url=x]@b.example": 0, "[url]a@b.example[/url]": 1} {
+	for to, want := range map[string]int{"[hidden]@b.example": 1, "[]@b.example": 0, "[url=x]@b.example": 0, "[url]a@b.example[/url]": 1, `[EMAIL="a@b.example"]b.example[/EMAIL]`: 0} {
 		for _, line := range []string{
 			"Nov 23 12:57:36 mx postfix/smtp[4]: 4f1XyZabcd: to=<" + to + ">, relay=none, delay=1, delays=0/0/0/1, dsn=4.4.1, status=deferred (x)",
 			"Nov 23 12:57:36 mx sm-mta[4]: 6AND4fXL000084: to=<" + to + ">, delay=00:00:01, mailer=esmtp, relay=mx.b.example. [192.0.2.1], dsn=4.0.0, stat=Deferred: x",
