@@ -40,7 +40,7 @@ const eximSubject = ` T="`
 //	F=<news@a.example> R=dnslookup T=remote_smtp H=mx.b.example DS [192.0.2.1]:25* I=[192.0.2.9]:4242
 //	X=TLS1.3:TLS_AES_256_GCM_SHA384:256 CV=yes DN="CN=mx" A=plain:joe PS=ea L* PRDR K
 const (
-	eximHostField = `H=(?:[^\s\[]\S*(?: \([^)]*\))?(?: DS)? )?\[[^\]]*\](?::\w+)?\*?`
+	eximHostField = `H=(?:(?:[^\s\[]\S*|\[[0-9A-Fa-fIPv:.]+\])(?: \([^)]*\))?(?: DS)? )?\[[^\]]*\](?::\w+)?\*?`
 	eximValue     = `(?:<` + eximMailbox + `>|"(?:[^"]|"[^ :])*"+|[^\s<"]\S*)`
 	eximFields    = `(?: (?:` + eximHostField + `|[A-Z][A-Za-z0-9_]{0,15}\*?=` + eximValue + `|L\*?|K|PRDR|TFO\*{0,2}))*?`
 )

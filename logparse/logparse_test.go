@@ -316,6 +316,17 @@ func TestNewFieldsDoNotLoseALine(t *testing.T) {
 	}
 }
 
+// The router ipliteral calls the host as the domain is written.
+func TestEximHostsThatAreAddressLiterals(t *testing.T) {
+	for _, ip := range []string{"192.0.2.1", "IPv6:2001:db8::1"} {
+		line := exim + "** a@[" + ip + "] R=ipliteral T=remote_smtp H=[" + ip + "] [" + strings.TrimPrefix(ip, "IPv6:") + "]:25: SMTP error from remote mail server after RCPT TO:<a@[" + ip + "]>: 550 5.1.1 no"
+		got := events(newParser(t, ""), line+"\n")
+		if len(got) != 1 || got[0].Recipient != "a@["+ip+"]" || got[0].Reply.SMTPCode != 550 || got[0].Reply.RelayIP != strings.TrimPrefix(ip, "IPv6:") || got[0].Reply.RelayHost != "" {
+			t.Errorf("%s\n got %v", line, describeAll(got))
+		}
+	}
+}
+
 // Lines of Exim's with settings and addresses that few have. Their forms stand in
 // string_log_address, d_hostlog, deferral_log and failure_log (src/deliver.c) and
 // in retry_update (src/retry.c).
