@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -60,6 +62,15 @@ func (c *Config) check() error {
 		key := fmt.Sprintf("sources[%d]", i)
 		if s.Path == "" {
 			bad(key+".path", "names no file")
+		}
+		same := func(other Source) bool { return filepath.Clean(other.Path) == filepath.Clean(s.Path) }
+		if first := slices.IndexFunc(c.Sources, same); first < i && s.Path != "" {
+			bad(key+".path", "%s is the path of sources[%d], too; leave one of them out", s.Path, first)
+		}
+		if _, err := filepath.Match(s.Path, ""); err != nil {
+			if _, missing := os.Lstat(s.Path); missing != nil { // else it is that file
+				bad(key+".path", "%s is not a glob: a bracket is not closed; write \\[ for a bracket in a name", s.Path)
+			}
 		}
 		if s.MTA == "" {
 			s.MTA = "auto"

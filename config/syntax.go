@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -28,9 +29,24 @@ func checkSyntax(file []byte) error {
 		if m[1] != "" {
 			place = "line " + m[1] + ": "
 		}
+		if line := notText(file); place == "" && line > 0 {
+			place = fmt.Sprintf("line %d: ", line)
+		}
 		problems = append(problems, errors.New(place+inWords(m[2])))
 	}
 	return errors.Join(problems...)
+}
+
+// notText returns the first line with a control character, or with bytes that are no UTF-8,
+// or 0 if there is none. The YAML library does not say which line it is.
+func notText(file []byte) (line int) {
+	for i, text := range bytes.Split(file, []byte("\n")) {
+		control := func(r rune) bool { return r < ' ' && r != '\t' && r != '\r' }
+		if !utf8.Valid(text) || bytes.ContainsFunc(text, control) {
+			return i + 1
+		}
+	}
+	return 0
 }
 
 // checkTraps returns what is good YAML and means something else than it looks like.
@@ -98,7 +114,7 @@ var yamlWords = []struct{ says, means string }{
 	{"could not find expected ':'", "a colon is missing after a key"},
 	{"unknown anchor", "a value cannot begin with *; put it in quotes"},
 	{"UTF-", "the file is not a text in UTF-8"},
-	{"control characters are not allowed", "the file is not a text in UTF-8"},
+	{"control characters are not allowed", "the file has a control character; cat -v shows it as ^ and a letter"},
 	{"invalid leading", "the file is not a text in UTF-8"},
 }
 
