@@ -3,6 +3,7 @@ package tailer
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -39,14 +40,26 @@ type Journal struct {
 	Log       *slog.Logger
 	Retrying  *health.Retrying
 
-	position bounce.Position
-	wasRead  bool // the entry at the cursor was sent, so the journal should still have it
+	silentFor time.Duration // silentFor if it is 0
+	position  bounce.Position
+	wasRead   bool // the entry at the cursor was sent, so the journal should still have it
 }
 
 const readJournal = "read the journal"
 
 // errEnded means that journalctl -f ended.
-var errEnded = errors.New("journalctl ended")
+var errEnded = errors.New("journalctl --follow ended by itself")
+
+// errForeign means that journalctl printed lines that are no entries.
+var errForeign = errors.New("is no entry of a journal")
+
+const (
+	// followsFor is how long journalctl -f runs at least.
+	followsFor = time.Second
+	// silentFor is how long journalctl may print nothing although it only reads what is
+	// there.
+	silentFor = time.Minute
+)
 
 // Run follows until ctx ends. It waits for each journalctl that it starts.
 func (j *Journal) Run(ctx context.Context, out chan<- bounce.Chunk) error {
@@ -71,7 +84,8 @@ func (j *Journal) Run(ctx context.Context, out chan<- bounce.Chunk) error {
 		}
 		if errors.Is(err, errEnded) {
 			pause.Reset()
-		} else {
+		}
+		if err != errEnded { //nolint:errorlint // one that has followed for a while is no trouble
 			j.Retrying.Report(j.Log, readJournal, err)
 		}
 		if err := pause.Wait(ctx); err != nil {
@@ -92,7 +106,12 @@ func (j *Journal) once(ctx context.Context, out chan<- bounce.Chunk) error {
 		return err
 	}
 	j.Retrying.Report(j.Log, readJournal, nil)
-	return j.read(ctx, out, "--follow", "--no-tail")
+	begun := time.Now()
+	err := j.read(ctx, out, "--follow", "--no-tail")
+	if errors.Is(err, errEnded) && time.Since(begun) < followsFor {
+		return fmt.Errorf("%w, at once", err)
+	}
+	return err
 }
 
 // read sends the entries behind the cursor.
@@ -106,6 +125,7 @@ func (j *Journal) read(ctx context.Context, out chan<- bounce.Chunk, more ...str
 	cmd := exec.CommandContext(ctx, "journalctl", append(args, "SYSLOG_FACILITY=2")...)
 	var said bytes.Buffer
 	cmd.Stderr = &limited{&said, 4096}
+	cmd.WaitDelay = time.Second
 	pipe, err := cmd.StdoutPipe()
 	if err != nil {
 		return err
@@ -113,7 +133,18 @@ func (j *Journal) read(ctx context.Context, out chan<- bounce.Chunk, more ...str
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("journalctl: %w; if this machine has no systemd journal, name a log file as the source", err)
 	}
-	sendErr := j.send(ctx, pipe, out)
+	// A process that it has started may hold the pipe open.
+	defer context.AfterFunc(ctx, func() { pipe.Close() })()
+	silent := func() {
+		j.Retrying.Report(j.Log, readJournal, errors.New("journalctl runs and prints nothing; what does it print when it is called by hand?"))
+	}
+	from := &firstRead{r: pipe, done: func() {}}
+	if len(more) == 0 {
+		timer := time.AfterFunc(cmp.Or(j.silentFor, silentFor), silent)
+		defer timer.Stop()
+		from.done = func() { timer.Stop() }
+	}
+	sendErr := j.send(ctx, from, out)
 	if sendErr != nil {
 		cmd.Process.Kill() //nolint:errcheck // it may have ended
 	}
@@ -122,7 +153,14 @@ func (j *Journal) read(ctx context.Context, out chan<- bounce.Chunk, more ...str
 	case sendErr != nil:
 		return sendErr
 	case waitErr != nil:
-		return fmt.Errorf("journalctl: %w: %s; the user must be a member of the group systemd-journal", waitErr, strings.TrimSpace(said.String()))
+		err := fmt.Errorf("journalctl: %w", waitErr)
+		if text := strings.TrimSpace(said.String()); text != "" {
+			err = fmt.Errorf("%w: %s", err, text)
+		}
+		if strings.Contains(said.String(), "permission") {
+			err = fmt.Errorf("%w; the user must be a member of the group systemd-journal", err)
+		}
+		return err
 	case len(more) > 0:
 		return errEnded
 	}
@@ -135,15 +173,19 @@ func (j *Journal) send(ctx context.Context, r io.Reader, out chan<- bounce.Chunk
 	lines := bufio.NewReaderSize(r, blockSize)
 	var data, last []byte
 	tooLong := 0
+	var foreign []byte // a line that is no entry
 	var gaps []bounce.Gap
 	for first := true; ; first = false {
 		line, long, err := readLine(lines, j.MaxLine)
-		if err == nil && first && j.wasRead && !long && cursorOf(line) != j.position.Cursor {
+		if at := cursorOf(line); err == nil && first && j.wasRead && at != "" && at != j.position.Cursor {
 			g := bounce.Gap{At: time.Now(), Source: JournalPath, Path: JournalPath, Bytes: -1, Why: "the journal no longer holds the entry that was read last: it was made smaller meanwhile"}
 			j.Log.Warn("a part of the log may have been destroyed before it could be read", gapAttrs(g))
 			gaps = append(gaps, g)
 		}
 		if errors.Is(err, io.EOF) {
+			if foreign != nil {
+				return fmt.Errorf("journalctl printed %.100q, which %w", foreign, errForeign)
+			}
 			return nil // all whole lines were sent
 		}
 		if err != nil {
@@ -158,6 +200,12 @@ func (j *Journal) send(ctx context.Context, r io.Reader, out chan<- bounce.Chunk
 			continue
 		}
 		cursor := cursorOf(last)
+		for cursor == "" && len(data) > 0 {
+			foreign = bytes.Clone(bytes.TrimSpace(last))
+			data = data[:len(data)-len(last)]
+			last = data[bytes.LastIndexByte(data[:max(len(data)-1, 0)], '\n')+1:]
+			cursor = cursorOf(last)
+		}
 		if entry, _, _ := bytes.Cut(data, []byte{'\n'}); j.position.Cursor != "" && cursorOf(entry) == j.position.Cursor {
 			data = data[min(len(entry)+1, len(data)):] // it was sent before
 		}
@@ -175,6 +223,19 @@ func (j *Journal) send(ctx context.Context, r io.Reader, out chan<- bounce.Chunk
 		}
 		data, tooLong, gaps = nil, 0, nil
 	}
+}
+
+// firstRead calls a function before it returns the first bytes.
+type firstRead struct {
+	r    io.Reader
+	done func()
+}
+
+// Read implements io.Reader.
+func (f *firstRead) Read(p []byte) (int, error) {
+	n, err := f.r.Read(p)
+	f.done()
+	return n, err
 }
 
 // skipToEnd marks all entries as read.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/health"
 )
 
 // fakeJournal puts a journalctl into PATH that prints the entries of a file, from
@@ -115,4 +116,58 @@ func TestJournalStartsAtItsEnd(t *testing.T) {
 	}
 	cancel()
 	<-done
+}
+
+// brokenJournal puts a journalctl into PATH that is a script.
+func brokenJournal(t *testing.T, script string) {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "journalctl"), []byte("#!/bin/sh\n"+script+"\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+}
+
+// Each journalctl is reported, and a stop does not wait for it.
+func TestABrokenJournalctlIsReported(t *testing.T) {
+	for name, c := range map[string]struct{ script, want, wantNot string }{
+		"it hangs, in a process of its own": {"sleep 1000; true", "runs and prints nothing", ""},
+		"it ends at once":                   {"exit 0", "journalctl --follow ended by itself, at once", ""},
+		"it prints something else":          {"echo 'Hint: see the manual'", `printed "Hint: see the manual", which is no entry`, ""},
+		"it is killed":                      {"kill -9 $$", "signal: killed", "systemd-journal"},
+		"it may not read":                   {"echo 'No journal files were opened due to insufficient permissions.' >&2; exit 1", "a member of the group systemd-journal", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			brokenJournal(t, c.script)
+			retrying := &health.Retrying{}
+			j := &Journal{Log: slog.New(slog.DiscardHandler), Retrying: retrying, silentFor: 50 * time.Millisecond}
+			ctx, cancel := context.WithCancel(t.Context())
+			done := make(chan error, 1)
+			go func() { done <- j.Run(ctx, make(chan bounce.Chunk)) }()
+			for begun := time.Now(); !strings.Contains(retrying.String(), c.want); {
+				if time.Since(begun) > time.Minute {
+					t.Fatalf("reported is %q, want %q", retrying, c.want)
+				}
+				time.Sleep(10 * time.Millisecond) // there is no event to wait for
+			}
+			if c.wantNot != "" && strings.Contains(retrying.String(), c.wantNot) {
+				t.Errorf("reported is %q, want it without %q", retrying, c.wantNot)
+			}
+			cancel()
+			select {
+			case <-done:
+			case <-time.After(time.Minute):
+				t.Error("it did not stop")
+			}
+		})
+	}
+}
+
+// What is no entry does not take those with it that came together with it.
+func TestEntriesBesideForeignLinesAreSent(t *testing.T) {
+	brokenJournal(t, "printf '%s\\n%s\\ngarbage\\n' '"+strings.TrimSpace(journalEntry(1))+"' '"+strings.TrimSpace(journalEntry(2))+"'; sleep 1000")
+	_, sent := followJournal(t, &Journal{Log: slog.New(slog.DiscardHandler)}, 2)
+	if want := []string{journalEntry(1), journalEntry(2)}; !slices.Equal(sent, want) {
+		t.Errorf("sent %q, want %q", sent, want)
+	}
 }
