@@ -11,6 +11,8 @@ func (p *Parser) at(h *header) time.Time {
 	s := &h.stamp
 	if h.resolved {
 		s = &h.time
+	} else if s.nsec == p.timed.nsec && s.sameSecond(&p.timed) {
+		return p.last // as for most lines
 	}
 	fraction := time.Duration(s.nsec)
 	if h.resolved || !s.sameSecond(&p.timed) {
@@ -26,7 +28,7 @@ func (p *Parser) at(h *header) time.Time {
 		}
 		p.read = true
 	}
-	p.last = p.second.Add(fraction)
+	p.last, p.timed.nsec = p.second.Add(fraction), s.nsec
 	if p.last.After(p.newest) {
 		p.newest = p.last
 	}

@@ -40,10 +40,8 @@ func (u *unusual) readRFC5424(rest string) bool {
 		return false
 	}
 	var fields [4]string // host, app, process, id of the message
-	for i := range fields {
-		if fields[i], line, ok = strings.Cut(line, " "); !ok {
-			return false
-		}
+	if line, ok = cutSpaced(line, fields[:]); !ok {
+		return false
 	}
 	if isOtherProgram(fields[1]) || fields[0] != "-" && !inside.addName(fields[0]) {
 		return false

@@ -52,13 +52,16 @@ func (h *header) complete(outer *stamp) {
 	h.time.complete(outer)
 }
 
-// completeByOuter does so with the stamp of a container's runtime.
+// completeByOuter does so with the stamp of a container's runtime, if there is one.
 func (h *header) completeByOuter() {
-	var outer stamp
-	if h.outer == "" {
-		return
+	if h.outer != "" {
+		h.completeByStampOf(h.outer)
 	}
-	if _, ok := outer.cut(h.outer); ok {
+}
+
+func (h *header) completeByStampOf(text string) {
+	var outer stamp
+	if _, ok := outer.cut(text); ok {
 		h.complete(&outer)
 	}
 }
@@ -169,11 +172,8 @@ func cutRFC5424(rest string, h *header) bool {
 		return false
 	}
 	var fields [4]string // host, app, pid, msgid
-	for i := range fields {
-		var found bool
-		if fields[i], rest, found = strings.Cut(rest, " "); !found {
-			return false
-		}
+	if rest, ok = cutSpaced(rest, fields[:]); !ok {
+		return false
 	}
 	h.host, h.tag, h.pid = fields[0], fields[1], fields[2]
 	if at := strings.IndexByte(h.tag, '['); at > 0 { // the tag of the traditional form: postfix/smtp[474]:
@@ -193,6 +193,16 @@ func cutRFC5424(rest string, h *header) bool {
 	}
 	h.body = strings.TrimPrefix(strings.TrimPrefix(rest, " "), "\ufeff")
 	return cutOwnStamp(h)
+}
+
+// cutSpaced cuts fields off that a space follows each.
+func cutSpaced(text string, fields []string) (rest string, ok bool) {
+	for i := range fields {
+		if fields[i], text, ok = strings.Cut(text, " "); !ok {
+			return "", false
+		}
+	}
+	return text, true
 }
 
 // cutStructuredData takes `[meta sequenceId="29"][x y="a \"b\""]` off, which

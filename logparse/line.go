@@ -1,6 +1,8 @@
 package logparse
 
 import (
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/cespare/xxhash/v2"
@@ -34,7 +36,7 @@ func (p *Parser) End(complete bool, yield func(*bounce.Event)) bool {
 	waited := p.export != nil || complete && len(p.pieces) > 0
 	p.endExport(yield)
 	if complete {
-		for key := range p.pieces {
+		for _, key := range slices.Sorted(maps.Keys(p.pieces)) { // so that lines are counted in one order
 			p.dropPiece(key)
 		}
 	}
@@ -74,16 +76,14 @@ func (p *Parser) Line(line string, yield func(*bounce.Event)) {
 			rest, known = p.cache.cut(t.inner, h)
 		}
 	}
-	usual := known && p.cache.cutRest(rest, h)
-	if !known {
-		p.cache.forget()
-		if p.readByLayout(t, line, yield) {
-			return
-		}
-		*h = header{}
-		if usual = cutHeader(t.inner, h); usual {
-			p.cache.learn(t.inner, h)
-		}
+	var usual bool
+	switch {
+	case known:
+		usual = p.cache.cutRest(rest, h)
+	case p.readByLayout(t, line, yield):
+		return
+	default:
+		usual = p.cutHeader(t.inner, h)
 	}
 	if usual {
 		h.outer = t.outer
@@ -94,6 +94,17 @@ func (p *Parser) Line(line string, yield func(*bounce.Event)) {
 	if !known || !p.readByLayout(t, line, yield) { // else no layout was that of the line
 		p.readUnusual(line, yield)
 	}
+}
+
+// cutHeader reads a header that the cache does not know, and keeps its beginning.
+func (p *Parser) cutHeader(text string, h *header) bool {
+	p.cache.forget()
+	*h = header{}
+	if !cutHeader(text, h) {
+		return false
+	}
+	p.cache.learn(text, h)
+	return true
 }
 
 // finish reads what follows a header. It returns false if that is not a mail
