@@ -21,7 +21,7 @@ func tagOf(text string) string {
 		if text[id+1] != ' ' {
 			return ""
 		}
-		if isWord(text[:id]) {
+		if isPlainWords(text[:id]) {
 			if opensmtpdOldEvent(text) && opensmtpdOld.MatchString(text) { // some runs of smtpd in the foreground have no tag
 				return "smtpd"
 			}
@@ -73,58 +73,6 @@ func tagOfField(rest string, id int) string {
 		return "smtpd"
 	}
 	return ""
-}
-
-func hasAnyPrefix(text string, prefixes ...string) bool {
-	for _, p := range prefixes {
-		if strings.HasPrefix(text, p) {
-			return true
-		}
-	}
-	return false
-}
-
-func containsAny(text string, parts ...string) bool {
-	for _, part := range parts {
-		if strings.Contains(text, part) {
-			return true
-		}
-	}
-	return false
-}
-
-// cutBracketed cuts addresses in brackets off, with quotes in which brackets may
-// stand.
-func cutBracketed(text string) (list, rest string) {
-	rest = text
-	for strings.HasPrefix(rest, "<") {
-		end := unquotedIndex(rest, '>')
-		if end < 0 {
-			return "", text
-		}
-		rest = rest[end+1:]
-		if strings.HasPrefix(rest, ",<") {
-			rest = rest[1:]
-		}
-	}
-	return text[:len(text)-len(rest)], rest
-}
-
-// unquotedIndex returns where a byte stands that is neither between quotation marks nor
-// behind a backslash, or -1.
-func unquotedIndex(text string, c byte) int {
-	quoted := false
-	for at := 0; at < len(text); at++ {
-		switch {
-		case text[at] == c && !quoted:
-			return at
-		case text[at] == '"':
-			quoted = !quoted
-		case text[at] == '\\':
-			at++
-		}
-	}
-	return -1
 }
 
 // eximIDLength returns how long the message's id is that a text begins with: 16,

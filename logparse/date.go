@@ -4,8 +4,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 )
 
 // cutAny reads a stamp in any form that logs have off the front of a text. It
@@ -333,18 +331,4 @@ func cutFraction(text string) (nsec int, rest string) {
 		unit /= 10
 	}
 	return nsec, rest
-}
-
-// cutWord cuts what stands before the next space or delimiter off. It returns no
-// word if that is longer than anything in a header.
-func cutWord(text string) (word, rest string) {
-	for i, r := range text[:min(len(text), maxName+1)] {
-		if r == utf8.RuneError || unicode.IsSpace(r) || strings.ContainsRune(`|,;"[](){}`, r) {
-			return text[:i], text[i:]
-		}
-	}
-	if len(text) > maxName {
-		return "", text
-	}
-	return text, ""
 }

@@ -42,7 +42,7 @@ func fastEximID(s string) bool {
 	if len(s) > len("1xVTbv-00000r-1v") {
 		last = len("1xVTbv-00000000014")
 	}
-	return s[6] == '-' && s[last] == '-' && alphanumeric(s[:6]) && alphanumeric(s[7:last]) && alphanumeric(s[last+1:])
+	return s[6] == '-' && s[last] == '-' && allAlphanumeric(s[:6]) && allAlphanumeric(s[7:last]) && allAlphanumeric(s[last+1:])
 }
 
 func fastEximSent(rest string, ev *bounce.Event) bool {
@@ -111,7 +111,7 @@ func fastEximFailed(rest string, ev *bounce.Event) bool {
 			}
 			continue
 		}
-		if field[1] != '=' || !word(field) || field[2] == '<' || field[2] == '"' {
+		if field[1] != '=' || !isOneWord(field) || field[2] == '<' || field[2] == '"' {
 			return false
 		}
 		switch field[0] {
@@ -186,7 +186,7 @@ func fastEximCommand(command string) bool {
 
 func fastArrival(rest string, ev *bounce.Event) bool {
 	from, after, found := strings.Cut(rest, " ")
-	if !found || !word(from) || hasByte(from, '"', '\\') {
+	if !found || !isOneWord(from) || hasByte(from, '"', '\\') {
 		return false
 	}
 	if _, tail, found := strings.Cut(after, " S="); found {
@@ -203,7 +203,7 @@ func fastArrival(rest string, ev *bounce.Event) bool {
 		}
 		if found {
 			id, _, _ = strings.Cut(id, " ")
-			if !word(id) {
+			if !isOneWord(id) {
 				return false
 			}
 			ev.MessageID = clean(id)

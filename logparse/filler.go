@@ -54,23 +54,11 @@ func (h *header) cutFiller() bool {
 	if h.body == "" || h.tag == "" {
 		return false
 	}
-	if rest, found := strings.CutPrefix(h.body, h.tag); found && len(rest) > 1 && (rest[0] == '[' || rest[0] == ':') {
-		if _, _, after, marked := cutAnyTag(h.body); marked && len(after) < len(rest) { // the tag, a second time
-			h.body = strings.TrimLeft(after, " ")
-			return true
-		}
+	if body, ok := withoutTag(h.body, h.tag); ok {
+		h.body = body
+		return true
 	}
-	switch c := h.body[0]; {
-	case strings.IndexByte("iIdDnNmMsSlLpP[(<-:", c) >= 0:
-	case isDigit(c):
-		digits, rest := leadingDigits(h.body)
-		if rest == "" || rest[0] != ' ' && rest[0] != ':' || len(digits) > 10 {
-			return false
-		}
-	default:
-		return false
-	}
-	if !isDaemonTag(h.tag) && !isServerTag(h.tag) {
+	if !mayBeginFiller(h.body) || !isDaemonTag(h.tag) && !isServerTag(h.tag) {
 		return false
 	}
 	body, ok := cutFiller(h.body)
@@ -79,4 +67,26 @@ func (h *header) cutFiller() bool {
 	}
 	h.body = body
 	return true
+}
+
+// withoutTag takes the tag off that stands in front of the words a second time.
+//
+//	postfix/smtp[474]: 4XabcZ1y2z: to=<a@b.example>, …
+func withoutTag(body, tag string) (words string, ok bool) {
+	behind, found := strings.CutPrefix(body, tag)
+	if !found || len(behind) < 2 || behind[0] != '[' && behind[0] != ':' {
+		return "", false
+	}
+	_, _, after, marked := cutAnyTag(body)
+	return strings.TrimLeft(after, " "), marked && len(after) < len(behind)
+}
+
+// mayBeginFiller turns most lines away by their first byte: a level, a facility, a
+// library, a program of Postfix, a bracket or a number begins filler.
+func mayBeginFiller(text string) bool {
+	if !isDigit(text[0]) {
+		return strings.IndexByte("iIdDnNmMsSlLpP[(<-:", text[0]) >= 0
+	}
+	digits, rest := leadingDigits(text)
+	return rest != "" && (rest[0] == ' ' || rest[0] == ':') && len(digits) <= 10
 }

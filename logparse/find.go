@@ -60,15 +60,6 @@ func sendmailEnd(line string) (delay, stat int) {
 	return max(strings.LastIndex(line, "delay="), strings.LastIndex(line, "dsn=")), strings.LastIndex(line, "stat=")
 }
 
-// indexFrom returns where a text stands at from or behind it, or -1.
-func indexFrom(s, text string, from int) int {
-	at := strings.Index(s[from:], text)
-	if at < 0 {
-		return -1
-	}
-	return from + at
-}
-
 // namesExpired reports whether Postfix gave up on a message for its age.
 func namesExpired(line string) bool {
 	id, sender, found := strings.Cut(line, ": from=<")
@@ -152,7 +143,7 @@ func losesID(line string) bool {
 	}
 	_, after := cutBracketed(line[at+len("to="):])
 	words := strings.TrimRight(line[:at], " ")
-	if words != "" && isWord(words[len(words)-1:]) && !containsAny(line[at:], "delay=", "dsn=") {
+	if words != "" && isPlainWords(words[len(words)-1:]) && !containsAny(line[at:], "delay=", "dsn=") {
 		return false // "sending a mail to=<"
 	}
 	return hasAnyPrefix(after, ", relay=", ", orig_to=<") && hasOutcome(line[at:])
@@ -165,7 +156,7 @@ func hasOutcome(text string) bool {
 		fields := containsAny(text[:at], "delay=", "dsn=")
 		rest := strings.TrimLeft(text[at+len("status="):], `"'\<`)
 		word, _ := cutWord(rest)
-		if fields && word != "" && isWord(word) && !isProbe(text[at:]) && strings.HasPrefix(rest[len(word):], " (") {
+		if fields && word != "" && isPlainWords(word) && !isProbe(text[at:]) && strings.HasPrefix(rest[len(word):], " (") {
 			return true // perhaps of a later version
 		}
 		for _, outcome := range [...]string{"sent", "bounced", "deferred", "expired", "SOFTBOUNCE"} {
@@ -188,7 +179,7 @@ func endsWithOtherProgram(text string) bool {
 	if !marked || after != "" || isDaemonTag(tag) || isServerTag(tag) || postfixDaemons[tag] || isLevel(tag) || isFacility(tag) {
 		return false
 	}
-	return pid != "" || isWord(tag)
+	return pid != "" || isPlainWords(tag)
 }
 
 // isProbe reports whether a status is that of the probe of an address.

@@ -31,8 +31,9 @@
 //     find.go and find_fields.go in a line with an unknown header, unless the line quotes
 //     it (quotation.go).
 //
-// The year of a stamp without one comes from clock.go and anchor.go. trust.go decides
-// whose entries of the journal count. state.go saves what a parser needs to go on.
+// scan.go has what all of them use to read numbers, words and quotes. The year of a stamp
+// without one comes from clock.go and anchor.go. trust.go decides whose entries of the
+// journal count. state.go saves what a parser needs to go on.
 //
 // To read another MTA, write a file with the functions of an entry of the table
 // grammars, and add how its lines begin to tagOf (beginning.go) and findDelivery

@@ -294,14 +294,12 @@ func (o *object) scan(text, parent string, depth int) (rest string, ok bool) {
 			if envelopes[key] {
 				key = ""
 			}
-			if text, ok = o.scan(text, key, depth+1); !ok {
-				return "", false
-			}
-		} else {
-			if value, text, ok = cutValue(text); !ok {
-				return "", false
-			}
+			text, ok = o.scan(text, key, depth+1)
+		} else if value, text, ok = cutValue(text); ok {
 			o.set(key, value)
+		}
+		if !ok {
+			return "", false
 		}
 		switch text = skipSpace(text); {
 		case strings.HasPrefix(text, ","):

@@ -35,7 +35,7 @@ func (u *unusual) cutPart(rest string) (after string, ok bool) {
 		return after, u.addName(host)
 	}
 	switch {
-	case isFacility(strings.TrimSuffix(word, ":")) && u.named < 2 && !beginsWithProcess(after): // but for CRON[9]
+	case isFacility(strings.TrimSuffix(word, ":")) && u.named < 2 && !beginsWithProcess(after): // CRON[9] is a tag
 		u.facility = word
 		return after, true
 	case word == "F":
@@ -43,7 +43,7 @@ func (u *unusual) cutPart(rest string) (after string, ok bool) {
 		return after, true
 	case isWeekday(word) && u.n == 0: // "Thu, 19 Nov 26 12:57:36" is not the 26th
 		return after, leading(strings.TrimLeft(after, " ,")) == 0
-	case u.isFiller(word):
+	case u.skips(word):
 		return after, true
 	case isAddress(word):
 		if strings.HasPrefix(after, " - ") {
@@ -71,9 +71,9 @@ var arrows = makeSet("-> => > →")
 // (CEE), of a level of macOS.
 var fillers = makeSet("- ID @cee: Default Fault")
 
-// isFiller reports whether a word between the parts of a header tells nothing: a level,
+// skips reports whether a word between the parts of a header tells nothing: a level,
 // a number of a line, of a process, of a thread.
-func (u *unusual) isFiller(word string) bool {
+func (u *unusual) skips(word string) bool {
 	return isLevel(word) || strings.IndexByte(word, '.') > 0 && isLevel(strings.TrimSuffix(word, ":")) || // mail.info:
 		fillers[word] ||
 		u.n > 0 && (word == "info:" || word == "INFO:") ||

@@ -227,7 +227,7 @@ func parsePostfix(h *header, ev *bounce.Event) result {
 	// match.
 	colon := strings.IndexByte(h.body[:min(len(h.body), 26)], ':')
 	if colon < 5 || len(h.body) < colon+9 || h.body[colon+1] != ' ' || !postfixEvent(h.body[colon+2:]) ||
-		isWord(h.body[:colon]) {
+		isPlainWords(h.body[:colon]) {
 		if colon >= 5 && strings.HasPrefix(h.body[colon:], ":from=<") {
 			return parsePostfix(&header{tag: h.tag, body: h.body[:colon+1] + " " + h.body[colon+1:]}, ev) // a copy lost the space
 		}
@@ -235,17 +235,6 @@ func parsePostfix(h *header, ev *bounce.Event) result {
 	}
 	*ev = bounce.Event{Delivery: bounce.Delivery{MTA: bounce.Postfix}}
 	return parsePostfixByGrammar(h, colon, ev)
-}
-
-// isWord reports whether a text has lower-case letters and spaces only, as no queue ID has:
-// what follows "warning: " or "input attribute value: " may quote anything.
-func isWord(text string) bool {
-	for i := range len(text) {
-		if (text[i] < 'a' || 'z' < text[i]) && text[i] != ' ' {
-			return false
-		}
-	}
-	return true
 }
 
 // postfixEvent reports whether what follows a queue ID may be of interest.

@@ -21,7 +21,7 @@ func fastPostfix(h *header, ev *bounce.Event) bool {
 		return false
 	}
 	id, rest := line[:colon], line[colon+2:]
-	if isWord(id) {
+	if isPlainWords(id) {
 		return false
 	}
 	switch rest[0] {
@@ -109,16 +109,6 @@ func fastDelivery(rest, tag string, ev *bounce.Event) bool {
 	}
 	ev.DSN, ev.Echo = dsn, strings.HasPrefix(reason, suspended)
 	return fastReason(clean(reason), &ev.Reply)
-}
-
-// hasByte is strings.ContainsAny for a few bytes of ASCII, for which it is faster.
-func hasByte(s string, some ...byte) bool {
-	for _, c := range some {
-		if strings.IndexByte(s, c) >= 0 {
-			return true
-		}
-	}
-	return false
 }
 
 // fastField reports whether a field that stands between relay= and dsn= follows.
@@ -216,36 +206,4 @@ func fastAddress(s, opening string) (address, rest string, ok bool) {
 		return "", "", false
 	}
 	return s[:end], s[end+1:], true
-}
-
-// word reports whether s is not empty and holds no space of any kind.
-func word(s string) bool {
-	if isPrintable(s) {
-		return s != "" && strings.IndexByte(s, ' ') < 0
-	}
-	for i := range len(s) {
-		if s[i] <= ' ' {
-			return false
-		}
-	}
-	return s != ""
-}
-
-// isAlphanumeric is true for the bytes of queue IDs.
-var isAlphanumeric = func() (is [256]bool) {
-	for c := range 256 {
-		is[c] = '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'z'
-	}
-	return
-}()
-
-func alphanumeric(s string) bool { return s != "" && alphanumerics(s) == len(s) }
-
-// alphanumerics returns how many such bytes a text begins with.
-func alphanumerics(s string) int {
-	n := 0
-	for n < len(s) && isAlphanumeric[s[n]] {
-		n++
-	}
-	return n
 }

@@ -40,7 +40,7 @@ func parsePostfixPart(h *header, ev *bounce.Event) result {
 		return resultOther
 	}
 	m, ok := match(postfixPart, h.body)
-	if !ok || m.has("id") && isWord(m.raw("id")) || !m.has("relay") && (m.has("bare") || strings.Contains(h.body, ">, relay=")) {
+	if !ok || m.has("id") && isPlainWords(m.raw("id")) || !m.has("relay") && (m.has("bare") || strings.Contains(h.body, ">, relay=")) {
 		return resultOther
 	}
 	whole := *h

@@ -81,42 +81,45 @@ func splitCSV(text string) (fields []string) {
 	if text = strings.TrimLeft(text, "["); strings.HasPrefix(text, "{") {
 		return nil
 	}
-	delimiters, quoted := ",;\t", false
+	delimiters, quoted := ",;\t", false // whichever comes first
 	for text != "" {
 		if len(fields) == maxFields {
 			return nil
 		}
-		var field string
-		if text[0] == '"' {
-			var ok bool
-			if field, text, ok = cutQuotedField(text); !ok {
-				return nil
-			}
-			quoted = true
-		} else {
-			end := strings.IndexAny(text, delimiters)
-			if end < 0 {
-				end = len(text)
-			}
-			field, text = text[:end], text[end:]
-		}
-		field = strings.TrimSpace(field)
-		if name := strings.Trim(field, `"`); len(name)+2 == len(field) && isName(name) {
-			field = name // a string of JSON
-		}
-		fields = append(fields, field)
-		if text == "" || text[0] == ']' {
-			break
-		}
-		if strings.IndexByte(delimiters, text[0]) < 0 {
+		quoted = quoted || text[0] == '"'
+		field, rest, ok := cutColumn(text, delimiters)
+		if !ok {
 			return nil
 		}
-		delimiters, text = text[:1], strings.TrimLeft(text[1:], " ")
+		fields = append(fields, field)
+		if rest == "" || rest[0] == ']' {
+			break
+		}
+		if strings.IndexByte(delimiters, rest[0]) < 0 {
+			return nil
+		}
+		delimiters, text = rest[:1], strings.TrimLeft(rest[1:], " ")
 	}
 	if !quoted {
 		return nil
 	}
 	return fields
+}
+
+// cutColumn cuts a column off, with quotes or up to a delimiter.
+func cutColumn(text, delimiters string) (column, rest string, ok bool) {
+	if text[0] == '"' {
+		column, rest, ok = cutQuotedField(text)
+	} else if end := strings.IndexAny(text, delimiters); end >= 0 {
+		column, rest, ok = text[:end], text[end:], true
+	} else {
+		column, ok = text, true
+	}
+	column = strings.TrimSpace(column)
+	if name := strings.Trim(column, `"`); len(name)+2 == len(column) && isName(name) {
+		column = name // a string of JSON
+	}
+	return column, rest, ok
 }
 
 // cutQuotedField cuts a field in quotes off, in which a quote is doubled.

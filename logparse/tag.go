@@ -37,16 +37,16 @@ func cutProcessApart(text string) (pid, rest string, ok bool) {
 		return "", "", false
 	}
 	pid, rest, ok = strings.Cut(text, "]:")
-	return pid, rest, ok && alphanumeric(pid)
+	return pid, rest, ok && allAlphanumeric(pid)
 }
 
 // isProcess reports whether a text in brackets may be a process: its number, with that
 // of a thread (macOS), or its name (app[mail.1]).
 func isProcess(text string) bool {
 	if process, thread, found := strings.Cut(text, ":"); found {
-		return alphanumeric(process) && alphanumeric(thread)
+		return allAlphanumeric(process) && allAlphanumeric(thread)
 	}
-	return alphanumeric(text) || text != "" && !isDigit(text[0]) && strings.IndexByte(text, '.') > 0 && isName(text)
+	return allAlphanumeric(text) || text != "" && !isDigit(text[0]) && strings.IndexByte(text, '.') > 0 && isName(text)
 }
 
 // cutGluedTag reads the tag of a mail server with its words directly behind it.
@@ -59,7 +59,7 @@ func cutGluedTag(rest string) (tag, pid, after string) {
 		return "", "", ""
 	}
 	end := strings.IndexByte(rest[start:min(len(rest), start+12)], ']')
-	if end < 2 || !alphanumeric(rest[start+1:start+end]) {
+	if end < 2 || !allAlphanumeric(rest[start+1:start+end]) {
 		return "", "", ""
 	}
 	after = rest[start+end+1:]
