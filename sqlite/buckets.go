@@ -50,7 +50,10 @@ func (tx *Tx) mergeSome(table, column string, buckets []int64, merge func(bucket
 			changes = append(changes, change{bucket, merged})
 		}
 	}
-	return tx.each(len(changes), "INSERT INTO "+table+" (bucket, "+column+") VALUES (?, ?) ON CONFLICT DO UPDATE SET "+column+" = excluded."+column,
+	return tx.each(len(changes), `
+		INSERT INTO `+table+` (bucket, `+column+`)
+		VALUES (?, ?)
+		ON CONFLICT DO UPDATE SET `+column+` = excluded.`+column,
 		func(i int, p *params) {
 			p.Add(changes[i].bucket)
 			p.Add(changes[i].merged)

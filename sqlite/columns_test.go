@@ -191,7 +191,7 @@ func TestPositionsHoldEveryField(t *testing.T) {
 	stored := fill(t, reflect.ValueOf(&row).Elem())
 	row.Gone = false
 	save(t, s, &bounce.Batch{Positions: []bounce.StreamState{row}})
-	roundTrip(t, "positions", positionColumns, &row, stored, map[string]string{"Position.Gone": "", "Parser.Data": "parser"},
+	roundTrip(t, "positions", query.PositionColumns, &row, stored, map[string]string{"Position.Gone": "", "Parser.Data": "parser"},
 		func(column string) string { return "SELECT " + column + " FROM positions" }, s.db)
 }
 
@@ -203,7 +203,7 @@ func TestGapsAndQueueEntriesHoldEveryField(t *testing.T) {
 	save(t, s, &bounce.Batch{Gaps: []bounce.Gap{gap}, Queue: []bounce.QueueEntry{entry}})
 	roundTrip(t, "gaps", gapColumns, &gap, gaps, map[string]string{"At": "noticed_at"},
 		func(column string) string { return "SELECT " + column + " FROM gaps" }, s.db)
-	roundTrip(t, "queue_entries", queueColumns, &entry, entries, map[string]string{"MTA": "mta", "QueueID": "queue_id"},
+	roundTrip(t, "queue_entries", query.QueueColumns, &entry, entries, map[string]string{"MTA": "mta", "QueueID": "queue_id"},
 		func(column string) string { return "SELECT " + column + " FROM queue_entries" }, s.db)
 }
 

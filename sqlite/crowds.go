@@ -44,7 +44,10 @@ func (r crowdRecords) LastDeliveries(keys []int64) (map[int64]int64, error) {
 			found[key] = at
 		}
 	}
-	return found, r.tx.each(len(others), "SELECT last_delivery_at FROM recipients WHERE recipient_key = ? AND last_delivery_at IS NOT NULL",
+	return found, r.tx.each(len(others), `
+		SELECT last_delivery_at
+		FROM recipients
+		WHERE recipient_key = ? AND last_delivery_at IS NOT NULL`,
 		func(i int, p *params) { p.AddNumber(others[i]) },
 		func(i int, values []driver.Value) error {
 			stamp, _ := values[0].(string)
@@ -87,7 +90,10 @@ func (tx *Tx) noteRefusal(r *bounce.Record, key int64) {
 // readLastRefusal reads when the last refusal was before this transaction.
 func (tx *Tx) readLastRefusal() error {
 	var stamp string
-	err := tx.conn.QueryRowContext(tx.ctx, "SELECT coalesce(max(occurred_at), '') FROM bounces WHERE suppress = 1").Scan(&stamp)
+	err := tx.conn.QueryRowContext(tx.ctx, `
+		SELECT coalesce(max(occurred_at), '')
+		FROM bounces
+		WHERE suppress = 1`).Scan(&stamp)
 	tx.lastRefusal, tx.noRefusals = bounce.ParseStamp(stamp).UnixMilli(), stamp == ""
 	return err
 }
@@ -143,7 +149,10 @@ func (tx *Tx) rebuildCrowds() (affected []int64, err error) {
 		return nil, tx.loadCrowds()
 	}
 	var first, last string
-	err = tx.conn.QueryRowContext(tx.ctx, "SELECT coalesce(min(occurred_at), ''), coalesce(max(occurred_at), '') FROM bounces WHERE suppress = 1").Scan(&first, &last)
+	err = tx.conn.QueryRowContext(tx.ctx, `
+		SELECT coalesce(min(occurred_at), ''), coalesce(max(occurred_at), '')
+		FROM bounces
+		WHERE suppress = 1`).Scan(&first, &last)
 	if err != nil {
 		return nil, err
 	}
@@ -225,6 +234,9 @@ func (tx *Tx) freezeCrowdsOf(keys []int64) error {
 	if err != nil {
 		return err
 	}
-	_, err = tx.conn.ExecContext(tx.ctx, "UPDATE crowds SET frozen = 1 WHERE id IN (SELECT value FROM json_each(?))", sqldb.NumberList(recipient.CrowdsOf(all, refusals)))
+	_, err = tx.conn.ExecContext(tx.ctx, `
+		UPDATE crowds
+		SET frozen = 1
+		WHERE id IN (SELECT value FROM json_each(?))`, sqldb.NumberList(recipient.CrowdsOf(all, refusals)))
 	return err
 }

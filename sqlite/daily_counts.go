@@ -73,11 +73,12 @@ func (tx *Tx) saveCounts() error {
 // saveDomains saves the counts of days and domains, and frees what only that needed.
 func (tx *Tx) saveDomains(keys []dayDomain) error {
 	return tx.each(len(keys), `
-		INSERT INTO daily_counts (day, domain, sent, deferred, bounced, expired, sent_slots) VALUES (?, ?, ?, ?, ?, ?, ?)
-		ON CONFLICT (day, domain) DO UPDATE SET
-		  sent = sent + excluded.sent, deferred = deferred + excluded.deferred,
-		  bounced = bounced + excluded.bounced, expired = expired + excluded.expired,
-		  sent_slots = coalesce(excluded.sent_slots, sent_slots)`,
+		INSERT INTO daily_counts (day, domain, sent, deferred, bounced, expired, sent_slots)
+		VALUES (?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (day, domain) DO UPDATE
+		SET sent = sent + excluded.sent, deferred = deferred + excluded.deferred,
+		    bounced = bounced + excluded.bounced, expired = expired + excluded.expired,
+		    sent_slots = coalesce(excluded.sent_slots, sent_slots)`,
 		func(i int, p *params) {
 			o := tx.counts[keys[i]]
 			p.Add(bounce.DayName(keys[i].day))

@@ -27,7 +27,10 @@ func (tx *Tx) decisionsOn(rows []recipientRow) (map[int64]*recipient.Decision, e
 		keys[i] = rows[i].key
 	}
 	found := make(map[int64]*recipient.Decision)
-	err := sqldb.ScanAll(tx.ctx, tx.conn, "SELECT "+query.DecisionColumns+" FROM json_each(?) k CROSS JOIN decisions d ON d.recipient_key = k.value WHERE d.ended_at IS NULL",
+	err := sqldb.ScanAll(tx.ctx, tx.conn, `
+		SELECT `+query.DecisionColumns+`
+		FROM json_each(?) k CROSS JOIN decisions d ON d.recipient_key = k.value
+		WHERE d.ended_at IS NULL`,
 		func(scan func(...any) error) error {
 			d, key, err := query.ScanDecision(scan)
 			found[key] = d
@@ -48,7 +51,7 @@ func (e *Editor) Decide(ctx context.Context, decision string, on []bounce.Addres
 			return err
 		}
 		on = distinct(on)
-		err := tx.each(len(on), "INSERT INTO decisions (recipient, domain, decision, note, decided_at, until, recipient_key) VALUES (?, ?, ?, ?, ?, ?, ?)",
+		err := tx.each(len(on), query.InsertDecision,
 			func(i int, p *params) {
 				for _, v := range []driver.Value{on[i].Normal, on[i].Domain, decision, sqldb.Text(note), tx.now, sqldb.Text(end), on[i].Key()} {
 					p.Add(v)
@@ -92,8 +95,12 @@ func (tx *Tx) dropEmptyRows(keys []int64) error {
 	dropped, err := sqldb.Numbers(tx.ctx, tx.conn, `
 		SELECT recipient_key
 		FROM recipients
-		WHERE recipient_key IN (SELECT value FROM json_each(?)) AND last_failure_at IS NULL
-		  AND NOT EXISTS (SELECT 1 FROM decisions d WHERE d.recipient_key = recipients.recipient_key AND d.ended_at IS NULL)
+		WHERE recipient_key IN (SELECT value FROM json_each(?))
+		  AND last_failure_at IS NULL
+		  AND NOT EXISTS (
+		      SELECT 1 FROM decisions d
+		      WHERE d.recipient_key = recipients.recipient_key AND d.ended_at IS NULL
+		  )
 		  AND NOT EXISTS (SELECT 1 FROM export_cursors)
 		  AND NOT EXISTS (SELECT 1 FROM webhook_cursors)`, sqldb.NumberList(keys))
 	if err != nil || len(dropped) == 0 {
@@ -102,7 +109,7 @@ func (tx *Tx) dropEmptyRows(keys []int64) error {
 	if err := tx.uncountStates(dropped); err != nil {
 		return err
 	}
-	if _, err := tx.conn.ExecContext(tx.ctx, "DELETE FROM recipients WHERE recipient_key IN (SELECT value FROM json_each(?))", sqldb.NumberList(dropped)); err != nil {
+	if err := tx.deleteRows("recipients", "recipient_key", dropped); err != nil {
 		return err
 	}
 	// They count as addresses that never failed.
@@ -137,7 +144,11 @@ func (e *Editor) Knows(ctx context.Context, to bounce.Address) (known bool, err 
 // one.
 func (tx *Tx) endDecisions(on []bounce.Address) (ended map[int64]bool, err error) {
 	ended = make(map[int64]bool)
-	err = sqldb.ScanAll(tx.ctx, tx.conn, "UPDATE decisions SET ended_at = ? WHERE ended_at IS NULL AND recipient_key IN (SELECT value FROM json_each(?)) RETURNING recipient_key",
+	err = sqldb.ScanAll(tx.ctx, tx.conn, `
+		UPDATE decisions
+		SET ended_at = ?
+		WHERE ended_at IS NULL AND recipient_key IN (SELECT value FROM json_each(?))
+		RETURNING recipient_key`,
 		func(scan func(...any) error) error {
 			var key int64
 			err := scan(&key)

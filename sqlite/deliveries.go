@@ -311,7 +311,10 @@ func (tx *Tx) rewriteDeliveries(buckets []int64, keep func(packed.Delivery) (las
 	}
 	tx.store.sizes = nil
 	known := make(map[int64][]byte, len(buckets))
-	err = sqldb.ScanAll(tx.ctx, tx.conn, "SELECT bucket, entries FROM deliveries WHERE bucket IN (SELECT value FROM json_each(?))", func(scan func(...any) error) error {
+	err = sqldb.ScanAll(tx.ctx, tx.conn, `
+		SELECT bucket, entries
+		FROM deliveries
+		WHERE bucket IN (SELECT value FROM json_each(?))`, func(scan func(...any) error) error {
 		var bucket int64
 		var entries []byte
 		err := scan(&bucket, &entries)

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/bouncetail/bouncetail/bounce"
-	"github.com/bouncetail/bouncetail/internal/sqldb"
 	"github.com/bouncetail/bouncetail/privacy"
 	"github.com/bouncetail/bouncetail/sqlite/packed"
 	"github.com/bouncetail/bouncetail/sqlite/query"
@@ -130,8 +129,7 @@ func (tx *Tx) forget(f *Forgetting) ([]query.Count, error) {
 		count(table+": rows it was taken out of", changed)
 	}
 	if f.LeaveNothing {
-		_, err := tx.conn.ExecContext(tx.ctx, "DELETE FROM forgotten WHERE recipient_key IN (SELECT value FROM json_each(?))", sqldb.NumberList(keys))
-		return found, err
+		return found, tx.deleteRows("forgotten", "recipient_key", keys)
 	}
 	return found, tx.each(len(keys), `
 		INSERT INTO forgotten (recipient_key, until) VALUES (?, ?)

@@ -31,8 +31,10 @@ func (s *Store) UsePolicy(ctx context.Context, p *bounce.Policy) (other bool, ch
 	err = s.transaction(ctx, func(tx *Tx) error {
 		tx.policy = p
 		if _, err := tx.conn.ExecContext(ctx, `
-			INSERT INTO applied_policy (id, settings, applied_at) VALUES (1, ?, ?)
-			ON CONFLICT (id) DO UPDATE SET settings = excluded.settings, applied_at = excluded.applied_at`, string(text), tx.now); err != nil {
+			INSERT INTO applied_policy (id, settings, applied_at)
+			VALUES (1, ?, ?)
+			ON CONFLICT (id) DO UPDATE SET settings = excluded.settings, applied_at = excluded.applied_at`,
+			string(text), tx.now); err != nil {
 			return err
 		}
 		if inForce.Crowds != p.Crowds {
@@ -41,7 +43,10 @@ func (s *Store) UsePolicy(ctx context.Context, p *bounce.Policy) (other bool, ch
 			}
 		}
 		// The policy does not apply to an address that was reached since.
-		keys, err := sqldb.Numbers(tx.ctx, tx.conn, "SELECT recipient_key FROM recipients WHERE decided_by NOT IN ('delivery', 'release')")
+		keys, err := sqldb.Numbers(tx.ctx, tx.conn, `
+			SELECT recipient_key
+			FROM recipients
+			WHERE decided_by NOT IN ('delivery', 'release')`)
 		if err != nil {
 			return err
 		}
@@ -66,7 +71,11 @@ func (s *Store) Expire(ctx context.Context) (int, error) {
 		// Not one query: SQLite would answer a UNION by a scan in the order of keys.
 		for _, due := range []string{
 			"SELECT recipient_key FROM recipients WHERE bad_until <= ? LIMIT ?",
-			"SELECT recipient_key FROM decisions WHERE until <= ? AND until IS NOT NULL AND ended_at IS NULL LIMIT ?",
+			`
+				SELECT recipient_key
+				FROM decisions
+				WHERE until <= ? AND until IS NOT NULL AND ended_at IS NULL
+				LIMIT ?`,
 		} {
 			found, err := sqldb.Numbers(ctx, s.db, due, now, query.PageSize)
 			if err != nil {
@@ -89,8 +98,12 @@ func (s *Store) expire(ctx context.Context, keys []int64, now string) (changed i
 	err = s.transaction(ctx, func(tx *Tx) error {
 		tx.now = now
 		_, err := tx.conn.ExecContext(ctx, `
-			UPDATE decisions SET ended_at = until
-			WHERE until <= ? AND until IS NOT NULL AND ended_at IS NULL AND recipient_key IN (SELECT value FROM json_each(?))`, now, sqldb.NumberList(keys))
+			UPDATE decisions
+			SET ended_at = until
+			WHERE until <= ?
+			  AND until IS NOT NULL
+			  AND ended_at IS NULL
+			  AND recipient_key IN (SELECT value FROM json_each(?))`, now, sqldb.NumberList(keys))
 		if err != nil {
 			return err
 		}

@@ -81,7 +81,10 @@ const (
 
 func (p *pruner) counts() []query.Count {
 	var counts []query.Count
-	for _, kind := range []string{oldRecipients, oldDeliveries, oldBounces, oldSuccesses, oldCounts, oldPositions, oldGaps, oldUnparsed, oldIncidents, notSent} {
+	for _, kind := range []string{
+		oldRecipients, oldDeliveries, oldBounces, oldSuccesses, oldCounts,
+		oldPositions, oldGaps, oldUnparsed, oldIncidents, notSent,
+	} {
 		if n := p.deleted[kind]; n > 0 {
 			counts = append(counts, query.Count{Name: kind, N: n})
 		}
@@ -170,8 +173,11 @@ func (p *pruner) recipients(ctx context.Context, before time.Time) error {
 		var keys []int64
 		old := make(map[int64]struct{})
 		err := sqldb.ScanAll(ctx, p.db, `
-			SELECT recipient_key, coalesce(last_failure_at < ? AND decided_by <> 'manual'
-			    AND NOT EXISTS (SELECT 1 FROM bounces b WHERE b.recipient_key = recipients.recipient_key AND b.id > ?), 0)
+			SELECT recipient_key,
+			    coalesce(last_failure_at < ? AND decided_by <> 'manual' AND NOT EXISTS (
+			        SELECT 1 FROM bounces b
+			        WHERE b.recipient_key = recipients.recipient_key AND b.id > ?
+			    ), 0)
 			FROM recipients
 			WHERE recipient_key > ?
 			ORDER BY recipient_key
@@ -200,7 +206,7 @@ func (p *pruner) recipients(ctx context.Context, before time.Time) error {
 				return err
 			}
 			for _, table := range []string{"recipients", "bounces", "pruned_failures", "recalls"} {
-				if _, err := tx.conn.ExecContext(ctx, "DELETE FROM "+table+" WHERE recipient_key IN (SELECT value FROM json_each(?))", sqldb.NumberList(keys)); err != nil {
+				if err := tx.deleteRows(table, "recipient_key", keys); err != nil {
 					return err
 				}
 			}
@@ -252,7 +258,7 @@ func (p *pruner) deliveries(ctx context.Context, before time.Time) error {
 // import slower.
 func (p *pruner) bounces(ctx context.Context, before time.Time) error {
 	var end int64
-	if err := sqldb.ScanAll(ctx, p.db, "SELECT coalesce(max(id), 0) FROM bounces", func(scan func(...any) error) error { return scan(&end) }); err != nil {
+	if err := p.db.QueryRowContext(ctx, "SELECT coalesce(max(id), 0) FROM bounces").Scan(&end); err != nil {
 		return err
 	}
 	// Few, so that a batch never waits for long.
@@ -296,15 +302,17 @@ func (p *pruner) bounces(ctx context.Context, before time.Time) error {
 			if err := tx.addMissed(missed); err != nil {
 				return err
 			}
-			if _, err := tx.conn.ExecContext(ctx, "DELETE FROM bounces WHERE id IN (SELECT value FROM json_each(?))", sqldb.NumberList(ids)); err != nil {
+			if err := tx.deleteRows("bounces", "id", ids); err != nil {
 				return err
 			}
 			rows := slices.DeleteFunc(slices.Clone(rows), func(o old) bool { return o.ours })
 			return tx.each(len(rows), `
-				INSERT INTO pruned_failures (recipient_key, permanent_count, retry_count, first_failure_at) VALUES (?, ?, ?, ?)
-				ON CONFLICT (recipient_key) DO UPDATE SET
-				  permanent_count = permanent_count + excluded.permanent_count, retry_count = retry_count + excluded.retry_count,
-				  first_failure_at = min(first_failure_at, excluded.first_failure_at)`,
+				INSERT INTO pruned_failures (recipient_key, permanent_count, retry_count, first_failure_at)
+				VALUES (?, ?, ?, ?)
+				ON CONFLICT (recipient_key) DO UPDATE
+				SET permanent_count = permanent_count + excluded.permanent_count,
+				    retry_count = retry_count + excluded.retry_count,
+				    first_failure_at = min(first_failure_at, excluded.first_failure_at)`,
 				func(i int, p *params) {
 					p.Add(rows[i].key)
 					p.Add(rows[i].permanent)
@@ -364,7 +372,7 @@ func (p *pruner) simple(kind, table, key, where string) func(context.Context, ti
 // inPieces deletes rows, at most query.PageSize in a transaction.
 func (p *pruner) inPieces(ctx context.Context, kind, table, key, where string, args ...any) error {
 	n := 0
-	err := sqldb.ScanAll(ctx, p.db, "SELECT count(*) FROM "+table+" WHERE "+where, func(scan func(...any) error) error { return scan(&n) }, args...)
+	err := p.db.QueryRowContext(ctx, "SELECT count(*) FROM "+table+" WHERE "+where, args...).Scan(&n)
 	if err != nil {
 		return err
 	}
@@ -374,7 +382,10 @@ func (p *pruner) inPieces(ctx context.Context, kind, table, key, where string, a
 	}
 	for ; n > 0; n -= query.PageSize {
 		err := p.store.transaction(ctx, func(tx *Tx) error {
-			_, err := tx.conn.ExecContext(ctx, "DELETE FROM "+table+" WHERE ("+key+") IN (SELECT "+key+" FROM "+table+" WHERE "+where+" LIMIT ?)", append(slices.Clone(args), query.PageSize)...)
+			_, err := tx.conn.ExecContext(ctx, `
+				DELETE FROM `+table+`
+				WHERE (`+key+`) IN (SELECT `+key+` FROM `+table+` WHERE `+where+` LIMIT ?)`,
+				append(slices.Clone(args), query.PageSize)...)
 			return err
 		})
 		if err != nil {

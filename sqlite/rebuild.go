@@ -197,7 +197,10 @@ func (tx *Tx) restoreMissing() error {
 	}
 	var missing []int64
 	for _, table := range []string{tellingBounces, decisionsInForce} {
-		keys, err := sqldb.Numbers(tx.ctx, tx.conn, "SELECT DISTINCT recipient_key FROM "+table+" t WHERE NOT EXISTS (SELECT 1 FROM recipients r WHERE r.recipient_key = t.recipient_key)")
+		keys, err := sqldb.Numbers(tx.ctx, tx.conn, `
+			SELECT DISTINCT recipient_key
+			FROM `+table+` t
+			WHERE NOT EXISTS (SELECT 1 FROM recipients r WHERE r.recipient_key = t.recipient_key)`)
 		if err != nil {
 			return err
 		}
@@ -216,7 +219,10 @@ func (tx *Tx) restoreMissing() error {
 func (tx *Tx) restoreRows(keys []int64) error {
 	tx.resetTouched(len(keys))
 	for _, table := range []string{tellingBounces, decisionsInForce} {
-		err := sqldb.ScanAll(tx.ctx, tx.conn, "SELECT t.recipient_key, min(t.recipient), min(t.domain) FROM json_each(?) k CROSS JOIN "+table+" t ON t.recipient_key = k.value GROUP BY 1",
+		err := sqldb.ScanAll(tx.ctx, tx.conn, `
+			SELECT t.recipient_key, min(t.recipient), min(t.domain)
+			FROM json_each(?) k CROSS JOIN `+table+` t ON t.recipient_key = k.value
+			GROUP BY 1`,
 			func(scan func(...any) error) error {
 				var key int64
 				var to bounce.Address

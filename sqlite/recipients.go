@@ -49,7 +49,9 @@ var (
 	// Setting a key, even to the value it has, would rewrite the row and its index.
 	changingColumns = recipientColumns.Without("recipient", "recipient_key")
 	// INSERT OR REPLACE would keep a journal of every statement in a temporary file.
-	insertRecipient = recipientColumns.Insert("INSERT", "recipients") + " ON CONFLICT (recipient_key) DO UPDATE SET (" + changingColumns.Names("") + ") = (" + changingColumns.Names("excluded.") + ")"
+	insertRecipient = recipientColumns.Insert("INSERT", "recipients") + `
+		ON CONFLICT (recipient_key) DO UPDATE
+		SET (` + changingColumns.Names("") + `) = (` + changingColumns.Names("excluded.") + `)`
 	updateRecipient = "UPDATE recipients SET " + changingColumns.Set() + " WHERE recipient_key = ?"
 )
 
@@ -99,7 +101,9 @@ func (tx *Tx) recall(rows []*recipientRow) error {
 	rows = slices.DeleteFunc(slices.Clone(rows), func(r *recipientRow) bool {
 		return r.was.State != bounce.StateBad || r.row.State != bounce.StateSuspect
 	})
-	return tx.each(len(rows), "INSERT OR REPLACE INTO recalls (recipient_key, seq, recalled_at) VALUES (?, ?, ?)", func(i int, p *params) {
+	return tx.each(len(rows), `
+		INSERT OR REPLACE INTO recalls (recipient_key, seq, recalled_at)
+		VALUES (?, ?, ?)`, func(i int, p *params) {
 		p.Add(rows[i].key)
 		p.Add(rows[i].seq)
 		p.Add(tx.now)
@@ -113,7 +117,11 @@ func (tx *Tx) saveRecipients(rows []*recipientRow) error {
 		return nil
 	}
 	var seq int64
-	if err := tx.conn.QueryRowContext(tx.ctx, "UPDATE meta SET value = value + ? WHERE name = 'seq' RETURNING value", len(rows)).Scan(&seq); err != nil {
+	if err := tx.conn.QueryRowContext(tx.ctx, `
+		UPDATE meta
+		SET value = value + ?
+		WHERE name = 'seq'
+		RETURNING value`, len(rows)).Scan(&seq); err != nil {
 		return err
 	}
 	var known, others []*recipientRow

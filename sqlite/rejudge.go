@@ -32,7 +32,12 @@ func (s *Store) Rejudge(ctx context.Context, judge func(*bounce.Delivery) bounce
 				if err != nil {
 					return err
 				}
-				const count = "INSERT INTO meta SELECT ?, 1 WHERE ? > 0 ON CONFLICT (name) DO UPDATE SET value = value + 1" // a fleet asks for it
+				// A fleet asks for it.
+				const count = `
+					INSERT INTO meta
+					SELECT ?, 1
+					WHERE ? > 0
+					ON CONFLICT (name) DO UPDATE SET value = value + 1`
 				if _, err := tx.conn.ExecContext(ctx, count, query.RejudgedName, n); err != nil {
 					return err
 				}

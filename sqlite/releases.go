@@ -41,7 +41,10 @@ func (e *Editor) mark(ctx context.Context, table string, r recipient.Release, dr
 		if failures == 0 && !dry {
 			return errors.New("no failure is so old and of that kind; bouncetail incidents lists what there was")
 		}
-		err = tx.conn.QueryRowContext(ctx, "INSERT INTO "+table+" (since, until, category, domain, reason, note, "+query.MadeAt[table]+") VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id",
+		err = tx.conn.QueryRowContext(ctx, `
+			INSERT INTO `+table+` (since, until, category, domain, reason, note, `+query.MadeAt[table]+`)
+			VALUES (?, ?, ?, ?, ?, ?, ?)
+			RETURNING id`,
 			r.Since, r.Until, sqldb.Text(r.Category), sqldb.Text(r.Domain), sqldb.Text(r.Reason), sqldb.Text(r.Note), tx.now).Scan(&done.ID)
 		if err != nil {
 			return err
@@ -103,7 +106,11 @@ func (tx *Tx) covered(table string, r *recipient.Release) (keys []int64, failure
 	err = sqldb.ScanAll(tx.ctx, tx.conn, `
 		SELECT recipient_key, count(*)
 		FROM bounces
-		WHERE occurred_at >= ?1 AND occurred_at < ?2 AND (?3 = '' OR category = ?3) AND (?4 = '' OR reason = ?4) AND (?5 = '' OR domain = ?5)
+		WHERE occurred_at >= ?1
+		  AND occurred_at < ?2
+		  AND (?3 = '' OR category = ?3)
+		  AND (?4 = '' OR reason = ?4)
+		  AND (?5 = '' OR domain = ?5)
 		  AND (suppress OR ?6 <> 'confirms')
 		GROUP BY +recipient_key`, // not by the index on it, which has all of them
 		func(scan func(...any) error) error {

@@ -11,7 +11,11 @@ import (
 
 // uncountStates takes recipients that are about to be deleted out of the counts.
 func (tx *Tx) uncountStates(keys []int64) error {
-	return sqldb.ScanAll(tx.ctx, tx.conn, "SELECT state, count(*) FROM recipients WHERE recipient_key IN (SELECT value FROM json_each(?)) GROUP BY state",
+	return sqldb.ScanAll(tx.ctx, tx.conn, `
+		SELECT state, count(*)
+		FROM recipients
+		WHERE recipient_key IN (SELECT value FROM json_each(?))
+		GROUP BY state`,
 		func(scan func(...any) error) error {
 			var state bounce.State
 			var n int64
@@ -30,7 +34,10 @@ func (tx *Tx) saveRowCounts() error {
 	}
 	maps.DeleteFunc(counts, func(_ string, n int64) bool { return n == 0 })
 	names := slices.Collect(maps.Keys(counts))
-	return tx.each(len(names), "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value", func(i int, p *params) {
+	return tx.each(len(names), `
+		INSERT INTO meta (name, value)
+		VALUES (?, ?)
+		ON CONFLICT (name) DO UPDATE SET value = value + excluded.value`, func(i int, p *params) {
 		p.Add(names[i])
 		p.Add(counts[names[i]])
 	}, nil)
@@ -40,7 +47,11 @@ func (tx *Tx) saveRowCounts() error {
 // any.
 func (tx *Tx) recountStates() error {
 	_, err := tx.conn.ExecContext(tx.ctx, `
-		DELETE FROM meta WHERE name LIKE ? || '%';
-		INSERT INTO meta SELECT ? || state, count(*) FROM recipients GROUP BY state`, query.StateCount, query.StateCount)
+		DELETE FROM meta
+		WHERE name LIKE ? || '%';
+		INSERT INTO meta
+		SELECT ? || state, count(*)
+		FROM recipients
+		GROUP BY state`, query.StateCount, query.StateCount)
 	return err
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/bouncetail/bouncetail/recipient"
 	"github.com/bouncetail/bouncetail/sqlite/counters"
 	"github.com/bouncetail/bouncetail/sqlite/packed"
+	"github.com/bouncetail/bouncetail/sqlite/query"
 	"github.com/bouncetail/bouncetail/tally"
 )
 
@@ -224,16 +225,23 @@ func (s *Store) transaction(ctx context.Context, do func(*Tx) error) error {
 
 // Load returns where reading continues and what the queue remembered.
 func (s *Store) Load(ctx context.Context) ([]bounce.StreamState, []bounce.QueueEntry, error) {
-	positions, err := loadPositions(ctx, s.db)
+	positions, err := query.Positions(ctx, s.db)
 	if err != nil {
 		return nil, nil, err
 	}
-	queue, err := loadQueue(ctx, s.db)
+	queue, err := query.QueueEntries(ctx, s.db)
 	return positions, queue, err
 }
 
 // params are the parameters of one execution of a statement.
 type params = sqldb.Params
+
+// deleteRows deletes the rows of a table in which a column has one of some numbers.
+func (tx *Tx) deleteRows(table, column string, numbers []int64) error {
+	_, err := tx.conn.ExecContext(tx.ctx, "DELETE FROM "+table+" WHERE "+column+" IN (SELECT value FROM json_each(?))",
+		sqldb.NumberList(numbers))
+	return err
+}
 
 // each runs a statement for n rows, see sqldb.Statements.
 func (tx *Tx) each(n int, query string, bind func(i int, p *params), found func(i int, values []driver.Value) error) error {

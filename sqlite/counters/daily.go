@@ -41,7 +41,10 @@ func SaveReasons(each Each, counts map[tally.ReasonKey]int64) error {
 				text(&more[i], p)
 				p.Add(counts[more[i]])
 			}, nil),
-		each(len(less), "UPDATE daily_reasons SET failures = max(failures + ?, 0) WHERE day = ? AND provider = ? AND category = ? AND reason = ? AND scope = ?",
+		each(len(less), `
+			UPDATE daily_reasons
+			SET failures = max(failures + ?, 0)
+			WHERE day = ? AND provider = ? AND category = ? AND reason = ? AND scope = ?`,
 			func(i int, p *sqldb.Params) {
 				p.Add(counts[less[i]])
 				text(&less[i], p)

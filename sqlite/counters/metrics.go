@@ -21,7 +21,10 @@ func SaveMetrics(each Each, metrics tally.Metrics) error {
 	slices.SortFunc(all, func(a, b series) int {
 		return cmp.Or(cmp.Compare(a.name, b.name), cmp.Compare(a.labels, b.labels))
 	})
-	return each(len(all), "INSERT INTO metric_totals (name, labels, value) VALUES (?, ?, ?) ON CONFLICT (name, labels) DO UPDATE SET value = value + excluded.value",
+	return each(len(all), `
+		INSERT INTO metric_totals (name, labels, value)
+		VALUES (?, ?, ?)
+		ON CONFLICT (name, labels) DO UPDATE SET value = value + excluded.value`,
 		func(i int, p *sqldb.Params) {
 			p.Add(all[i].name)
 			p.Add(all[i].labels)

@@ -29,7 +29,9 @@ func SaveTraffic(each Each, traffic map[int]*packed.Slots) error {
 		return err
 	}
 	days = slices.DeleteFunc(days, func(day int) bool { return unknown[day] })
-	return each(len(days), "INSERT OR REPLACE INTO daily_traffic (day, slots) VALUES (?, ?)", func(i int, p *sqldb.Params) {
+	return each(len(days), `
+		INSERT OR REPLACE INTO daily_traffic (day, slots)
+		VALUES (?, ?)`, func(i int, p *sqldb.Params) {
 		p.Add(bounce.DayName(days[i]))
 		p.Add(traffic[days[i]].Pack(true))
 	}, nil)

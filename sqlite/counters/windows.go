@@ -24,8 +24,9 @@ func SaveWindows(each Each, windows map[tally.WindowKey]*tally.Window) error {
 		return cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(a.Provider, b.Provider))
 	})
 	return each(len(keys), `
-		INSERT INTO provider_windows (span, start, provider, sent, deferred, bounced, expired, tried, refused) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-		`+addToWindow,
+		INSERT INTO provider_windows (span, start, provider, sent, deferred, bounced, expired, tried,
+		    refused)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) `+addToWindow,
 		func(i int, p *sqldb.Params) {
 			w := windows[keys[i]]
 			p.Add(int64(tally.WindowSeconds))
@@ -72,21 +73,27 @@ func (r RollUp) FirstDay(ctx context.Context, db sqldb.Querier, now time.Time) (
 	before := now.Add(-r.age).Unix()
 	before -= before % r.to
 	var day int64
-	err = db.QueryRowContext(ctx, "SELECT coalesce(min(start - start % 86400), ?) FROM provider_windows WHERE span = ? AND start < ?", before, r.from, before).Scan(&day)
+	err = db.QueryRowContext(ctx, `
+		SELECT coalesce(min(start - start % 86400), ?)
+		FROM provider_windows
+		WHERE span = ? AND start < ?`, before, r.from, before).Scan(&day)
 	if err != nil || day >= before {
 		return false, err
 	}
 	end := min(day+86400, before)
 	_, err = db.ExecContext(ctx, `
-		INSERT INTO provider_windows (span, start, provider, sent, deferred, bounced, expired, tried, refused)
-		SELECT ?1, start - start % ?1, provider, sum(sent), sum(deferred), sum(bounced), sum(expired), sum(tried), sum(refused)
+		INSERT INTO provider_windows (span, start, provider, sent, deferred, bounced, expired, tried,
+		    refused)
+		SELECT ?1, start - start % ?1, provider, sum(sent), sum(deferred), sum(bounced), sum(expired),
+		    sum(tried), sum(refused)
 		FROM provider_windows
 		WHERE span = ?2 AND start >= ?3 AND start < ?4
-		GROUP BY 2, 3
-		`+addToWindow, r.to, r.from, day, end)
+		GROUP BY 2, 3 `+addToWindow, r.to, r.from, day, end)
 	if err != nil {
 		return false, err
 	}
-	_, err = db.ExecContext(ctx, "DELETE FROM provider_windows WHERE span = ? AND start >= ? AND start < ?", r.from, day, end)
+	_, err = db.ExecContext(ctx, `
+		DELETE FROM provider_windows
+		WHERE span = ? AND start >= ? AND start < ?`, r.from, day, end)
 	return true, err
 }

@@ -62,7 +62,9 @@ func OpenReadOnly(ctx context.Context, path string) (*sql.DB, os.FileInfo, error
 // checkOurs returns an error if a file is not a database of bouncetail.
 func checkOurs(ctx context.Context, db *sql.DB, path string) error {
 	var id, tables int
-	err := db.QueryRowContext(ctx, "SELECT (SELECT application_id FROM pragma_application_id), (SELECT count(*) FROM sqlite_schema)").Scan(&id, &tables)
+	err := db.QueryRowContext(ctx, `
+		SELECT (SELECT application_id FROM pragma_application_id),
+		    (SELECT count(*) FROM sqlite_schema)`).Scan(&id, &tables)
 	switch code := sqldb.CodeOf(err); {
 	case code == sqlite3.ErrNotADB:
 		return fmt.Errorf("%s is not a database of bouncetail; name another file with --db", path)
@@ -166,7 +168,10 @@ func CheckUsable(ctx context.Context, path string) error {
 // Note stores a number in meta.
 func Note(ctx context.Context, db *sql.DB, name string, value int64) error {
 	return sqldb.Await(ctx, patience, func() error {
-		_, err := db.ExecContext(ctx, "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", name, value)
+		_, err := db.ExecContext(ctx, `
+			INSERT INTO meta (name, value)
+			VALUES (?, ?)
+			ON CONFLICT (name) DO UPDATE SET value = excluded.value`, name, value)
 		return err
 	})
 }

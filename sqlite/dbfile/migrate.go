@@ -17,7 +17,10 @@ const applicationID = 0x62746c31
 // migrate brings the schema to the version of this program.
 func migrate(ctx context.Context, db *sql.DB, path string) error {
 	var id, version, tables int
-	err := db.QueryRowContext(ctx, "SELECT (SELECT application_id FROM pragma_application_id), (SELECT user_version FROM pragma_user_version), (SELECT count(*) FROM sqlite_schema)").Scan(&id, &version, &tables)
+	err := db.QueryRowContext(ctx, `
+		SELECT (SELECT application_id FROM pragma_application_id),
+		    (SELECT user_version FROM pragma_user_version),
+		    (SELECT count(*) FROM sqlite_schema)`).Scan(&id, &version, &tables)
 	switch code := sqldb.CodeOf(err); {
 	case code == sqlite3.ErrNotADB:
 		return fmt.Errorf("%s is not a SQLite database; name another file with --db", path)

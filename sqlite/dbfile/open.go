@@ -133,7 +133,9 @@ func (f *File) prepare(ctx context.Context, log *slog.Logger) error {
 		return err
 	}
 	var mode string
-	if err := f.DB.QueryRowContext(ctx, "SELECT journal_mode, page_size FROM pragma_journal_mode, pragma_page_size").Scan(&mode, &f.pageSize); err != nil {
+	if err := f.DB.QueryRowContext(ctx, `
+		SELECT journal_mode, page_size
+		FROM pragma_journal_mode, pragma_page_size`).Scan(&mode, &f.pageSize); err != nil {
 		return fmt.Errorf("database %s: %w", f.Path, err)
 	}
 	if mode != "wal" && !f.building() {

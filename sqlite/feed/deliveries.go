@@ -22,7 +22,12 @@ type Delivery struct {
 func (f *Feed) Deliveries(ctx context.Context, after int64, limit int) (list []Delivery, last int64, all bool, err error) {
 	last = after
 	n := 0
-	err = sqldb.ScanAll(ctx, f.db, "SELECT seq, recipient_key, coalesce(last_delivery_at, '') FROM recipients WHERE seq > ? ORDER BY seq LIMIT ?",
+	err = sqldb.ScanAll(ctx, f.db, `
+		SELECT seq, recipient_key, coalesce(last_delivery_at, '')
+		FROM recipients
+		WHERE seq > ?
+		ORDER BY seq
+		LIMIT ?`,
 		func(scan func(...any) error) error {
 			var d Delivery
 			err := scan(&last, &d.Key, &d.At)
@@ -115,7 +120,11 @@ func (f *Feed) Days(ctx context.Context) (days []DaySent, err error) {
 
 // SentOn returns the deliveries of a day by domain.
 func (f *Feed) SentOn(ctx context.Context, day string) (list []DaySent, err error) {
-	err = sqldb.ScanAll(ctx, f.db, "SELECT domain, sent, sent_slots FROM daily_counts WHERE day = ? AND sent > 0 ORDER BY domain", func(scan func(...any) error) error {
+	err = sqldb.ScanAll(ctx, f.db, `
+		SELECT domain, sent, sent_slots
+		FROM daily_counts
+		WHERE day = ? AND sent > 0
+		ORDER BY domain`, func(scan func(...any) error) error {
 		d := DaySent{Day: day}
 		err := scan(&d.Domain, &d.Sent, &d.Slots)
 		list = append(list, d)

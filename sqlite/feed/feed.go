@@ -101,7 +101,9 @@ type Failure struct {
 func (f *Feed) Failures(ctx context.Context, after int64, limit int) (list []Failure, err error) {
 	list = make([]Failure, 0, limit)
 	err = sqldb.ScanValues(ctx, f.db, `
-		SELECT id, coalesce((SELECT last_delivery_at FROM recipients r WHERE r.recipient_key = bounces.recipient_key), ''), `+query.BounceColumns.Names("")+`
+		SELECT id,
+		    coalesce((SELECT last_delivery_at FROM recipients r WHERE r.recipient_key = bounces.recipient_key), ''),
+		    `+query.BounceColumns.Names("")+`
 		FROM bounces
 		WHERE id > ?
 		ORDER BY id
@@ -126,7 +128,8 @@ func (f *Feed) Failures(ctx context.Context, after int64, limit int) (list []Fai
 // change of a recipient.
 func (f *Feed) Ends(ctx context.Context) (failure, change int64, err error) {
 	err = f.db.QueryRowContext(ctx, `
-		SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'bounces'), 0), coalesce((SELECT value FROM meta WHERE name = 'seq'), 0)`).Scan(&failure, &change)
+		SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'bounces'), 0),
+		    coalesce((SELECT value FROM meta WHERE name = 'seq'), 0)`).Scan(&failure, &change)
 	return failure, change, f.wrap(err)
 }
 

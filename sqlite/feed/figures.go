@@ -21,9 +21,18 @@ type DayMark struct {
 // all counters of its day in one transaction, so that none changes without the mark.
 func (f *Feed) DayMarks(ctx context.Context) (marks []DayMark, err error) {
 	first := func(span int) string {
-		return fmt.Sprintf("coalesce((SELECT min(start) FROM provider_windows WHERE span = %d AND start >= unixepoch(day) AND start < unixepoch(day) + 86400), 0)", span)
+		return fmt.Sprintf(`coalesce((
+		        SELECT min(start)
+		        FROM provider_windows
+		        WHERE span = %d AND start >= unixepoch(day) AND start < unixepoch(day) + 86400
+		    ), 0)`, span)
 	}
-	err = sqldb.ScanAll(ctx, f.db, "SELECT day, sent, deferred, bounced, expired, "+first(300)+", "+first(3600)+" FROM daily_totals ORDER BY day DESC",
+	err = sqldb.ScanAll(ctx, f.db, `
+		SELECT day, sent, deferred, bounced, expired,
+		    `+first(300)+`,
+		    `+first(3600)+`
+		FROM daily_totals
+		ORDER BY day DESC`,
 		func(scan func(...any) error) error {
 			var m DayMark
 			err := scan(&m.Day, &m.Sent, &m.Deferred, &m.Bounced, &m.Expired, &m.Short, &m.Hours)
@@ -35,16 +44,24 @@ func (f *Feed) DayMarks(ctx context.Context) (marks []DayMark, err error) {
 
 // The tables that Rows reads, if they are not read as they are.
 var rowsFrom = map[string]string{
-	"daily_counts":     "daily_counts WHERE day = ? AND deferred + bounced + expired > 0",
-	"daily_totals":     "daily_totals WHERE day = ?",
-	"daily_reasons":    "daily_reasons WHERE day = ?",
-	"provider_windows": "provider_windows WHERE span IN (300, 3600, 86400) AND start >= unixepoch(?1) AND start < unixepoch(?1) + 86400",
+	"daily_counts":  "daily_counts WHERE day = ? AND deferred + bounced + expired > 0",
+	"daily_totals":  "daily_totals WHERE day = ?",
+	"daily_reasons": "daily_reasons WHERE day = ?",
+	"provider_windows": `provider_windows
+		WHERE span IN (300, 3600, 86400)
+		  AND start >= unixepoch(?1)
+		  AND start < unixepoch(?1) + 86400`,
 	// Senders and replies are told apart from other subjects, because not all may see them.
 	"incidents": `(
-		SELECT i.id, kind, i.scope, i.category, i.reason, i.enhanced_code, iif(kind IN ('bad-list', 'unclassified-surge'), '', subject) AS subject,
-		  started_at, last_at, opened_at, rang_at, over_at, ended_by, part_of, backlog, tried, refused, baseline, p, attempts, addresses, domains,
-		  iif(kind IN ('bad-list', 'unclassified-surge'), subject, NULL) AS private_subject, b.reply
-		FROM incidents i LEFT JOIN bounces b ON b.id = i.bounce_id)`,
+		SELECT i.id, kind, i.scope, i.category, i.reason, i.enhanced_code,
+		    iif(kind IN ('bad-list', 'unclassified-surge'), '', subject) AS subject,
+		    started_at, last_at, opened_at, rang_at, over_at, ended_by, part_of, backlog,
+		    tried, refused, baseline, p, attempts, addresses, domains,
+		    iif(kind IN ('bad-list', 'unclassified-surge'), subject, NULL) AS private_subject,
+		    b.reply
+		FROM incidents i
+		LEFT JOIN bounces b ON b.id = i.bounce_id
+	)`,
 }
 
 // Rows returns columns of a table of counters or incidents. Of those by day, it returns

@@ -40,8 +40,9 @@ func (f *Feed) ForgottenUntil(ctx context.Context) (map[int64]string, error) {
 // Releases and Forgotten.
 func (f *Feed) DecisionsVersion(ctx context.Context) (version string, err error) {
 	err = f.db.QueryRowContext(ctx, `
-		SELECT (SELECT count(*) || ' ' || count(ended_at) || ' ' || coalesce(max(ended_at), '') FROM decisions) || ' ' ||
-		  (SELECT count(*) || ' ' || count(withdrawn_at) FROM releases) || ' ' || (SELECT count(*) || ' ' || count(withdrawn_at) FROM confirms) || ' ' ||
-		  (SELECT count(*) || ' ' || coalesce(max(until), '') FROM forgotten)`).Scan(&version)
+		SELECT (SELECT count(*) || ' ' || count(ended_at) || ' ' || coalesce(max(ended_at), '') FROM decisions)
+		    || ' ' || (SELECT count(*) || ' ' || count(withdrawn_at) FROM releases)
+		    || ' ' || (SELECT count(*) || ' ' || count(withdrawn_at) FROM confirms)
+		    || ' ' || (SELECT count(*) || ' ' || coalesce(max(until), '') FROM forgotten)`).Scan(&version)
 	return version, f.wrap(err)
 }

@@ -37,8 +37,14 @@ func (l *look) countNew(ctx context.Context, i *incident.Incident) (known bool, 
 	}
 	where, args := kindred(i)
 	var others bool
-	err = l.db.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM bounces WHERE "+where+" AND occurred_at > ? AND occurred_at <= ? AND +id <= ?)"+
-		" OR EXISTS (SELECT 1 FROM bounces WHERE "+where+" AND id > ? AND id <= ? AND +occurred_at >= ? AND +occurred_at <= ?)",
+	err = l.db.QueryRowContext(ctx, `
+		SELECT EXISTS (
+		    SELECT 1 FROM bounces
+		    WHERE `+where+` AND occurred_at > ? AND occurred_at <= ? AND +id <= ?
+		) OR EXISTS (
+		    SELECT 1 FROM bounces
+		    WHERE `+where+` AND id > ? AND id <= ? AND +occurred_at >= ? AND +occurred_at <= ?
+		)`,
 		slices.Concat(args, []any{was.LastAt, min(i.LastAt, l.lastOlder), l.first}, args, []any{upTo, l.first, i.StartedAt, i.LastAt})...).Scan(&others)
 	if err != nil {
 		return false, err
@@ -51,14 +57,25 @@ func (l *look) countNew(ctx context.Context, i *incident.Incident) (known bool, 
 	if was.Attempts > 0 {
 		var counted int // of the addresses
 		err := l.db.QueryRowContext(ctx, `
-			SELECT count(*) FROM json_each(?) k
-			WHERE EXISTS (SELECT 1 FROM bounces WHERE recipient_key = k.value AND `+where+` AND +occurred_at >= ? AND +occurred_at <= ? AND +id <= ?)`,
+			SELECT count(*)
+			FROM json_each(?) k
+			WHERE EXISTS (
+			    SELECT 1 FROM bounces
+			    WHERE recipient_key = k.value
+			      AND `+where+`
+			      AND +occurred_at >= ?
+			      AND +occurred_at <= ?
+			      AND +id <= ?
+			)`,
 			slices.Concat([]any{sqldb.NumberList(news.Older)}, args, []any{was.StartedAt, was.LastAt, l.first})...).Scan(&counted)
 		if err != nil {
 			return false, err
 		}
 		addresses -= counted
-		err = l.db.QueryRowContext(ctx, "SELECT count(*) FROM json_each(?) k WHERE NOT EXISTS (SELECT 1 FROM incident_domains WHERE incident = ? AND domain = k.value)",
+		err = l.db.QueryRowContext(ctx, `
+			SELECT count(*)
+			FROM json_each(?) k
+			WHERE NOT EXISTS (SELECT 1 FROM incident_domains WHERE incident = ? AND domain = k.value)`,
 			sqldb.TextList(news.Domains), i.ID).Scan(&domains)
 		if err != nil {
 			return false, err
@@ -73,7 +90,14 @@ func (l *look) countNew(ctx context.Context, i *incident.Incident) (known bool, 
 func (l *look) countedBefore(ctx context.Context, i *incident.Incident) (was *incident.Incident, upTo int64, err error) {
 	// The last failure of before, by the log. It is near the end of the index.
 	if l.lastOlder == "" {
-		err := l.db.QueryRowContext(ctx, "SELECT coalesce((SELECT occurred_at FROM bounces WHERE id <= ? ORDER BY occurred_at DESC LIMIT 1), '-')", l.first).Scan(&l.lastOlder)
+		err := l.db.QueryRowContext(ctx, `
+			SELECT coalesce((
+			    SELECT occurred_at
+			    FROM bounces
+			    WHERE id <= ?
+			    ORDER BY occurred_at DESC
+			    LIMIT 1
+			), '-')`, l.first).Scan(&l.lastOlder)
 		if err != nil {
 			return nil, 0, err
 		}
@@ -81,7 +105,11 @@ func (l *look) countedBefore(ctx context.Context, i *incident.Incident) (was *in
 	before := bounce.Stamp(bounce.ParseStamp(i.StartedAt).Add(-time.Millisecond))
 	none := &incident.Incident{StartedAt: i.StartedAt, LastAt: before}
 	// A daemon does not store the domains that it counts.
-	all, err := load(ctx, l.db, "WHERE id = ? AND started_at = ? AND over_at IS NOT NULL AND domains = (SELECT count(*) FROM incident_domains WHERE incident = incidents.id)", i.ID, i.StartedAt)
+	all, err := load(ctx, l.db, `
+		WHERE id = ?
+		  AND started_at = ?
+		  AND over_at IS NOT NULL
+		  AND domains = (SELECT count(*) FROM incident_domains WHERE incident = incidents.id)`, i.ID, i.StartedAt)
 	if err != nil || len(all) == 0 {
 		return none, l.first, err
 	}
@@ -95,7 +123,9 @@ func (l *look) countedBefore(ctx context.Context, i *incident.Incident) (was *in
 // storeDomains stores up to where incidents were counted, and their domains.
 func (l *look) storeDomains(ctx context.Context, tx *sql.Tx) error {
 	for _, c := range l.counted {
-		if _, err := tx.ExecContext(ctx, "INSERT OR REPLACE INTO incident_counts (incident, bounce_id) VALUES (?, ?)", c.ID, l.last); err != nil {
+		if _, err := tx.ExecContext(ctx, `
+			INSERT OR REPLACE INTO incident_counts (incident, bounce_id)
+			VALUES (?, ?)`, c.ID, l.last); err != nil {
 			return err
 		}
 		if c.all {
@@ -103,12 +133,19 @@ func (l *look) storeDomains(ctx context.Context, tx *sql.Tx) error {
 				return err
 			}
 			where, args := Failures(c.Incident)
-			if _, err := tx.ExecContext(ctx, "INSERT INTO incident_domains SELECT DISTINCT ?, domain FROM bounces WHERE "+where, append([]any{c.ID}, args...)...); err != nil {
+			if _, err := tx.ExecContext(ctx, `
+				INSERT INTO incident_domains
+				SELECT DISTINCT ?, domain
+				FROM bounces
+				WHERE `+where, append([]any{c.ID}, args...)...); err != nil {
 				return err
 			}
 			continue
 		}
-		if _, err := tx.ExecContext(ctx, "INSERT OR IGNORE INTO incident_domains SELECT ?, value FROM json_each(?)", c.ID, sqldb.TextList(c.domains)); err != nil {
+		if _, err := tx.ExecContext(ctx, `
+			INSERT OR IGNORE INTO incident_domains
+			SELECT ?, value
+			FROM json_each(?)`, c.ID, sqldb.TextList(c.domains)); err != nil {
 			return err
 		}
 	}

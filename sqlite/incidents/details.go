@@ -71,7 +71,12 @@ func (d *Details) count(ctx context.Context, db sqldb.Querier, limit time.Durati
 	if since > d.StartedAt {
 		d.Since = since
 	}
-	return sqldb.ScanAll(ctx, db, "SELECT state, count(*) FROM recipients WHERE recipient_key IN (SELECT value FROM json_each(?)) GROUP BY 1 ORDER BY 2 DESC", func(scan func(...any) error) error {
+	return sqldb.ScanAll(ctx, db, `
+		SELECT state, count(*)
+		FROM recipients
+		WHERE recipient_key IN (SELECT value FROM json_each(?))
+		GROUP BY 1
+		ORDER BY 2 DESC`, func(scan func(...any) error) error {
 		var one Count
 		err := scan(&one.Name, &one.N)
 		d.States = append(d.States, one)
@@ -84,7 +89,12 @@ func (d *Details) count(ctx context.Context, db sqldb.Querier, limit time.Durati
 func (c *Counter) read(ctx context.Context, db sqldb.Querier, d *Details, from, to string) (int, error) {
 	where, args := kindred(&d.Incident) // with one range of time, so that the index is used for it
 	n := 0
-	err := sqldb.ScanAll(ctx, db, "SELECT substr(occurred_at, 1, 13), coalesce(sender, ''), coalesce(reply, ''), rule, coalesce(smtp_code, ''), coalesce(enhanced_code, ''), coalesce(provider, domain), domain, recipient_key FROM bounces WHERE "+where+" AND occurred_at >= ? AND occurred_at < ?",
+	err := sqldb.ScanAll(ctx, db, `
+		SELECT substr(occurred_at, 1, 13), coalesce(sender, ''), coalesce(reply, ''), rule,
+		    coalesce(smtp_code, ''), coalesce(enhanced_code, ''), coalesce(provider, domain), domain,
+		    recipient_key
+		FROM bounces
+		WHERE `+where+` AND occurred_at >= ? AND occurred_at < ?`,
 		func(scan func(...any) error) error {
 			var f Failure
 			err := scan(&f.Hour, &f.Sender, &f.Reply, &f.Rule, &f.Code, &f.Enhanced, &f.Receiver, &f.Domain, &f.Key)

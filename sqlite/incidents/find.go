@@ -41,7 +41,11 @@ func (l *look) crowds(ctx context.Context) error {
 // gaps finds parts of logs that were destroyed before they were read.
 func (l *look) gaps(ctx context.Context) error {
 	l.gap = l.firstGap
-	return sqldb.ScanAll(ctx, l.db, "SELECT id, noticed_at, source FROM gaps WHERE id > ? ORDER BY id", func(scan func(...any) error) error {
+	return sqldb.ScanAll(ctx, l.db, `
+		SELECT id, noticed_at, source
+		FROM gaps
+		WHERE id > ?
+		ORDER BY id`, func(scan func(...any) error) error {
 		f := incident.Finding{Rings: true}
 		f.Kind = incident.LogGap
 		var at string
@@ -68,13 +72,21 @@ func (l *look) badLists(ctx context.Context) error {
 	l.w.lists = l.Now
 	// Days first: most have too few refusals, which the index is enough to count.
 	return sqldb.ScanAll(ctx, l.db, `
-		SELECT b.sender, count(DISTINCT b.recipient_key), count(DISTINCT b.domain), count(*), min(b.occurred_at), max(b.occurred_at), max(b.id)
+		SELECT b.sender, count(DISTINCT b.recipient_key), count(DISTINCT b.domain), count(*),
+		    min(b.occurred_at), max(b.occurred_at), max(b.id)
 		FROM daily_totals t
-		CROSS JOIN bounces b INDEXED BY bounces_refused ON b.suppress = 1 AND b.occurred_at >= t.day AND b.occurred_at < t.day || 'U'
+		CROSS JOIN bounces b INDEXED BY bounces_refused ON b.suppress = 1
+		  AND b.occurred_at >= t.day
+		  AND b.occurred_at < t.day || 'U'
 		JOIN recipients r ON r.recipient_key = b.recipient_key
-		WHERE t.day >= ?1 AND b.sender <> '' AND r.last_delivery_at IS NULL
+		WHERE t.day >= ?1
+		  AND b.sender <> ''
+		  AND r.last_delivery_at IS NULL
 		  AND max(?2, ?3 * (t.sent + t.deferred + t.bounced + t.expired)) <= (
-		    SELECT count(*) FROM bounces WHERE suppress = 1 AND occurred_at >= t.day AND occurred_at < t.day || 'U')
+		      SELECT count(*)
+		      FROM bounces
+		      WHERE suppress = 1 AND occurred_at >= t.day AND occurred_at < t.day || 'U'
+		  )
 		GROUP BY b.sender, t.day
 		HAVING count(DISTINCT b.recipient_key) >= max(?2, ?3 * (t.sent + t.deferred + t.bounced + t.expired))
 		ORDER BY 5`, func(scan func(...any) error) error {
@@ -114,7 +126,11 @@ func (l *look) newReplies(ctx context.Context) error {
 		w.shapes = make(shapes)
 	}
 	found := make(map[string]*incident.Finding)
-	err := sqldb.ScanAll(ctx, w.db, "SELECT id, occurred_at, coalesce(reply, '') FROM bounces WHERE id > ? AND id <= ? AND category = 'unclassified' ORDER BY id",
+	err := sqldb.ScanAll(ctx, w.db, `
+		SELECT id, occurred_at, coalesce(reply, '')
+		FROM bounces
+		WHERE id > ? AND id <= ? AND category = 'unclassified'
+		ORDER BY id`,
 		func(scan func(...any) error) error {
 			var id int64
 			var at, reply string
@@ -172,7 +188,11 @@ func short(s string) string {
 // cameBefore reports whether a reply of a shape came in the month before the day
 // before a time.
 func (w *Watcher) cameBefore(ctx context.Context, key string, at time.Time) (before bool, err error) {
-	err = sqldb.ScanAll(ctx, w.db, "SELECT coalesce(reply, '') FROM bounces WHERE occurred_at >= ? AND occurred_at < ? AND category = 'unclassified' LIMIT 20000",
+	err = sqldb.ScanAll(ctx, w.db, `
+		SELECT coalesce(reply, '')
+		FROM bounces
+		WHERE occurred_at >= ? AND occurred_at < ? AND category = 'unclassified'
+		LIMIT 20000`,
 		func(scan func(...any) error) error {
 			var reply string
 			err := scan(&reply)
@@ -196,7 +216,10 @@ func (l *look) inactivity(ctx context.Context) error {
 	}
 	pause := func(at time.Time) (time.Duration, bool, error) {
 		var last sql.NullInt64
-		err := l.db.QueryRowContext(ctx, "SELECT max(start) FROM provider_windows WHERE span = 300 AND start <= ? AND sent > 0", at.Unix()).Scan(&last)
+		err := l.db.QueryRowContext(ctx, `
+			SELECT max(start)
+			FROM provider_windows
+			WHERE span = 300 AND start <= ? AND sent > 0`, at.Unix()).Scan(&last)
 		return at.Sub(time.Unix(last.Int64+incident.WindowSeconds, 0)), last.Valid, err
 	}
 	silent, known, err := pause(l.Now)

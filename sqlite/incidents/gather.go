@@ -35,7 +35,8 @@ func (l *look) gather(ctx context.Context) error {
 // where an import reads an old log.
 func (l *look) gatherOlder(ctx context.Context, g *incident.Gatherer) error {
 	var recent bool
-	err := l.db.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM bounces WHERE occurred_at >= ? AND id <= ?)", bounce.Stamp(l.Now.Add(-l.w.Gap)), l.first).Scan(&recent)
+	err := l.db.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM bounces WHERE occurred_at >= ? AND id <= ?)",
+		bounce.Stamp(l.Now.Add(-l.w.Gap)), l.first).Scan(&recent)
 	if err != nil || !recent {
 		return err
 	}
@@ -55,7 +56,8 @@ func (l *look) read(ctx context.Context, each func(*incident.Failure), where str
 	var at string
 	fields := []any{&f.ID, &at, &f.Address, &f.Domain, &f.Provider, &f.Blocklist, (*string)(&f.Scope), (*string)(&f.Category), (*string)(&f.Reason), &f.EnhancedCode, &f.Suppress}
 	return sqldb.ScanValues(ctx, l.db, `
-		SELECT id, occurred_at, recipient_key, domain, provider, blocklist, scope, category, reason, enhanced_code, suppress
+		SELECT id, occurred_at, recipient_key, domain, provider, blocklist, scope, category, reason,
+		    enhanced_code, suppress
 		FROM bounces
 		WHERE (scope <> 'recipient' OR blocklist IS NOT NULL) AND `+where, func(values []driver.Value) error {
 		for i, field := range fields {

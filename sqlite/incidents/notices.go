@@ -69,14 +69,20 @@ func (w *Watcher) Ringing(ctx context.Context) (all []*Shown, err error) {
 
 // Sent notes that a notice was sent.
 func (w *Watcher) Sent(ctx context.Context, d *Due, now time.Time) error {
-	_, err := w.exec(ctx, "UPDATE incident_notices SET sent_at = ?, tries = tries + 1, error = NULL WHERE incident = ? AND channel = ? AND what = ?",
+	_, err := w.exec(ctx, `
+		UPDATE incident_notices
+		SET sent_at = ?, tries = tries + 1, error = NULL
+		WHERE incident = ? AND channel = ? AND what = ?`,
 		bounce.Stamp(now), d.Incident.ID, d.Channel, d.What)
 	return err
 }
 
 // Failed notes that a try failed, and when the next one is due.
 func (w *Watcher) Failed(ctx context.Context, d *Due, why string, next time.Time, gaveUp bool) error {
-	_, err := w.exec(ctx, "UPDATE incident_notices SET tries = tries + 1, error = ?, due_at = ?, gave_up = ? WHERE incident = ? AND channel = ? AND what = ?",
+	_, err := w.exec(ctx, `
+		UPDATE incident_notices
+		SET tries = tries + 1, error = ?, due_at = ?, gave_up = ?
+		WHERE incident = ? AND channel = ? AND what = ?`,
 		why, bounce.Stamp(next), gaveUp, d.Incident.ID, d.Channel, d.What)
 	return err
 }

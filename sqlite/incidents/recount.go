@@ -76,5 +76,8 @@ func count(ctx context.Context, db sqldb.Querier, some []*incident.Incident) err
 		into = append(into, &i.Attempts, &i.Addresses, &i.Domains)
 		first, last = min(first, i.StartedAt), max(last, i.LastAt)
 	}
-	return db.QueryRowContext(ctx, "SELECT "+strings.Join(counts, ", ")+" FROM bounces WHERE occurred_at >= ? AND occurred_at <= ?", append(args, first, last)...).Scan(into...)
+	return db.QueryRowContext(ctx, `
+		SELECT `+strings.Join(counts, ", ")+`
+		FROM bounces
+		WHERE occurred_at >= ? AND occurred_at <= ?`, append(args, first, last)...).Scan(into...)
 }

@@ -80,7 +80,10 @@ func save(ctx context.Context, tx *sql.Tx, i *incident.Incident) error {
 	if i.Backlog {
 		return nil
 	}
-	_, err := tx.ExecContext(ctx, "INSERT INTO metric_totals (name, labels, value) VALUES (?, ?, 1) ON CONFLICT (name, labels) DO UPDATE SET value = value + 1",
+	_, err := tx.ExecContext(ctx, `
+		INSERT INTO metric_totals (name, labels, value)
+		VALUES (?, ?, 1)
+		ON CONFLICT (name, labels) DO UPDATE SET value = value + 1`,
 		bounce.MetricIncidents, bounce.FindMetric(bounce.MetricIncidents).LabelsOf(string(i.Kind)))
 	return err
 }

@@ -21,7 +21,10 @@ type Pending struct {
 // process cannot see, the journal and pipes have none.
 func ReadPending(ctx context.Context, db sqldb.Querier) (map[string]Pending, error) {
 	found := make(map[string]Pending)
-	err := sqldb.ScanAll(ctx, db, "SELECT source, path, device, inode, offset, updated_at FROM positions WHERE closed = 0 AND cursor = ''",
+	err := sqldb.ScanAll(ctx, db, `
+		SELECT source, path, device, inode, offset, updated_at
+		FROM positions
+		WHERE closed = 0 AND cursor = ''`,
 		func(scan func(...any) error) error {
 			var source, path, updated string
 			var device, inode, offset int64

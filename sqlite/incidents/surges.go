@@ -47,9 +47,11 @@ func countTogether(ctx context.Context, db sqldb.Querier, some []*incident.Incid
 	}
 	place := 0
 	err := sqldb.ScanAll(ctx, db, `
-		SELECT occurred_at, recipient_key, domain, coalesce(provider, ''), coalesce(relay_host, ''), coalesce(relay_ip, ''), reason,
-		  CASE WHEN reason = 'no-such-domain' THEN coalesce(reply, '') ELSE '' END
-		FROM bounces INDEXED BY bounces_refused WHERE suppress = 1 AND occurred_at >= ? AND occurred_at <= ?`, func(scan func(...any) error) error {
+		SELECT occurred_at, recipient_key, domain, coalesce(provider, ''), coalesce(relay_host, ''),
+		    coalesce(relay_ip, ''), reason,
+		    CASE WHEN reason = 'no-such-domain' THEN coalesce(reply, '') ELSE '' END
+		FROM bounces INDEXED BY bounces_refused
+		WHERE suppress = 1 AND occurred_at >= ? AND occurred_at <= ?`, func(scan func(...any) error) error {
 		var at, domain, provider, host, ip, reason, reply string
 		var key int64
 		if err := scan(&at, &key, &domain, &provider, &host, &ip, &reason, &reply); err != nil {

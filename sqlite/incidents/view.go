@@ -62,7 +62,9 @@ type Filter struct {
 // List returns incidents: those that are open first, then the last to end. A
 // blocklisting, and what rang, is listed whatever the number of addresses.
 func List(ctx context.Context, db sqldb.Querier, f Filter) ([]Shown, error) {
-	all, err := load(ctx, db, "WHERE (over_at IS NULL OR last_at >= ?) AND (over_at IS NULL OR NOT ?) ORDER BY over_at IS NOT NULL, last_at DESC, id DESC", f.Since, f.Open)
+	all, err := load(ctx, db, `
+		WHERE (over_at IS NULL OR last_at >= ?) AND (over_at IS NULL OR NOT ?)
+		ORDER BY over_at IS NOT NULL, last_at DESC, id DESC`, f.Since, f.Open)
 	if err != nil {
 		return nil, err
 	}
@@ -139,7 +141,10 @@ func kindred(i *incident.Incident) (where string, args []any) {
 	case incident.BadSurge:
 		// What the refusals have in common depends on the kind of the crowd. Servers of one
 		// operator share their names without the first label.
-		where = "suppress = 1 AND (? IN (domain, provider, relay_host, substr(relay_host, instr(relay_host, '.') + 1), relay_ip) OR reason = 'no-such-domain' AND (? = '' OR instr(reply, ?) > 0))"
+		where = `suppress = 1 AND (
+			    ? IN (domain, provider, relay_host, substr(relay_host, instr(relay_host, '.') + 1), relay_ip)
+			    OR reason = 'no-such-domain' AND (? = '' OR instr(reply, ?) > 0)
+			)`
 		args = []any{i.Subject, i.Subject, i.Subject}
 	case incident.BadList:
 		where, args = "suppress = 1 AND sender = ?", []any{i.Subject}
@@ -188,7 +193,11 @@ func ParseSilence(given string) (Silence, error) {
 // Silences returns the silences in force.
 func Silences(ctx context.Context, db sqldb.Querier, now time.Time) ([]Silence, error) {
 	all := []Silence{}
-	err := sqldb.ScanAll(ctx, db, "SELECT id, kind, subject, until, coalesce(note, '') FROM silences WHERE until > ? ORDER BY id", func(scan func(...any) error) error {
+	err := sqldb.ScanAll(ctx, db, `
+		SELECT id, kind, subject, until, coalesce(note, '')
+		FROM silences
+		WHERE until > ?
+		ORDER BY id`, func(scan func(...any) error) error {
 		var s Silence
 		err := scan(&s.ID, &s.Kind, &s.Subject, &s.Until, &s.Note)
 		all = append(all, s)
@@ -200,7 +209,9 @@ func Silences(ctx context.Context, db sqldb.Querier, now time.Time) ([]Silence, 
 // Silence keeps notices of incidents from being sent until a time. It returns its
 // number.
 func (w *Watcher) Silence(ctx context.Context, s Silence, now time.Time) (id int64, err error) {
-	result, err := w.exec(ctx, "INSERT INTO silences (kind, subject, until, note, created_at) VALUES (?, ?, ?, nullif(?, ''), ?)",
+	result, err := w.exec(ctx, `
+		INSERT INTO silences (kind, subject, until, note, created_at)
+		VALUES (?, ?, ?, nullif(?, ''), ?)`,
 		string(s.Kind), s.Subject, s.Until, s.Note, bounce.Stamp(now))
 	if err != nil {
 		return 0, err

@@ -150,7 +150,10 @@ func (l *look) readMarks(ctx context.Context) error {
 		return err
 	}
 	var since string
-	err := l.db.QueryRowContext(ctx, "SELECT coalesce(max(id), ?1), coalesce(min(occurred_at), ''), coalesce(max(suppress), 0) FROM bounces WHERE id > ?1", l.first).Scan(&l.last, &since, &l.suppressed)
+	err := l.db.QueryRowContext(ctx, `
+		SELECT coalesce(max(id), ?1), coalesce(min(occurred_at), ''), coalesce(max(suppress), 0)
+		FROM bounces
+		WHERE id > ?1`, l.first).Scan(&l.last, &since, &l.suppressed)
 	if at := bounce.ParseStamp(since); since != "" && at.Before(l.since) {
 		l.since = at
 	}
@@ -164,7 +167,9 @@ func (l *look) useNew(ctx context.Context) error {
 	}
 	var before, last int64
 	first, end := l.w.New.IDs()
-	err := l.db.QueryRowContext(ctx, "SELECT (SELECT coalesce(max(id), 0) FROM bounces WHERE id < ?), (SELECT coalesce(max(id), 0) FROM bounces)", first).Scan(&before, &last)
+	err := l.db.QueryRowContext(ctx, `
+		SELECT (SELECT coalesce(max(id), 0) FROM bounces WHERE id < ?),
+		    (SELECT coalesce(max(id), 0) FROM bounces)`, first).Scan(&before, &last)
 	if err != nil || first <= l.first || before > l.first || last != end {
 		return err
 	}
@@ -192,11 +197,16 @@ func (l *look) readProviders(ctx context.Context) error {
 		return err
 	}
 	all := &incident.Baseline{}
-	if err := l.db.QueryRowContext(ctx, "SELECT coalesce(sum(tried), 0), coalesce(sum(refused), 0) FROM provider_baselines").Scan(&all.Tried, &all.Refused); err != nil {
+	if err := l.db.QueryRowContext(ctx, `
+		SELECT coalesce(sum(tried), 0), coalesce(sum(refused), 0)
+		FROM provider_baselines`).Scan(&all.Tried, &all.Refused); err != nil {
 		return err
 	}
 	now := incident.WindowOf(l.Now.Unix())
-	err := l.db.QueryRowContext(ctx, "SELECT coalesce(1.0 * sum(refused) / sum(tried), 0) FROM provider_windows WHERE span = 300 AND start >= ? AND start < ?",
+	err := l.db.QueryRowContext(ctx, `
+		SELECT coalesce(1.0 * sum(refused) / sum(tried), 0)
+		FROM provider_windows
+		WHERE span = 300 AND start >= ? AND start < ?`,
 		now-900, now+incident.WindowSeconds).Scan(&l.Unreached)
 	if err != nil {
 		return err
@@ -225,7 +235,10 @@ func (l *look) readProviders(ctx context.Context) error {
 func (l *look) readProvider(ctx context.Context, name string, since int64, all *incident.Baseline) error {
 	p := &incident.Provider{Name: name}
 	var judged int64
-	err := l.db.QueryRowContext(ctx, "SELECT tried, refused, updated, coalesce(incident, 0), judged, ended FROM provider_baselines WHERE provider = ?", name).
+	err := l.db.QueryRowContext(ctx, `
+		SELECT tried, refused, updated, coalesce(incident, 0), judged, ended
+		FROM provider_baselines
+		WHERE provider = ?`, name).
 		Scan(&p.Usual.Tried, &p.Usual.Refused, &p.Usual.Until, &p.Incident, &judged, &p.Since)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return err
@@ -246,7 +259,11 @@ func (l *look) readProvider(ctx context.Context, name string, since int64, all *
 		from = 0
 	}
 	// Without INDEXED BY, SQLite would read the windows of all providers for each of them.
-	err = sqldb.ScanAll(ctx, l.db, "SELECT start, sent, tried, refused FROM provider_windows INDEXED BY provider_windows_by_provider WHERE span = 300 AND provider = ? AND start >= ? ORDER BY start",
+	err = sqldb.ScanAll(ctx, l.db, `
+		SELECT start, sent, tried, refused
+		FROM provider_windows INDEXED BY provider_windows_by_provider
+		WHERE span = 300 AND provider = ? AND start >= ?
+		ORDER BY start`,
 		func(scan func(...any) error) error {
 			var w incident.Window
 			err := scan(&w.Start, &w.Sent, &w.Tried, &w.Refused)
@@ -275,7 +292,11 @@ func (l *look) refusals(ctx context.Context) func(provider string, from, to int6
 	return func(provider string, from, to int64) (all []incident.Refusal, err error) {
 		which, args := "provider = ?", []any{bounce.Stamp(time.Unix(from, 0)), bounce.Stamp(time.Unix(to, 0)), provider}
 		var slug bool
-		if err := l.db.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM bounces INDEXED BY bounces_by_time WHERE occurred_at >= ? AND occurred_at < ? AND provider = ?)", args...).Scan(&slug); err != nil {
+		if err := l.db.QueryRowContext(ctx, `
+			SELECT EXISTS (
+			    SELECT 1 FROM bounces INDEXED BY bounces_by_time
+			    WHERE occurred_at >= ? AND occurred_at < ? AND provider = ?
+			)`, args...).Scan(&slug); err != nil {
 			return nil, err
 		}
 		if !slug {
@@ -285,8 +306,9 @@ func (l *look) refusals(ctx context.Context) func(provider string, from, to int6
 			which, args = "provider IS NULL", args[:2]
 		}
 		err = sqldb.ScanAll(ctx, l.db, `
-			SELECT scope, category, reason, max(coalesce(enhanced_code, '')), coalesce(blocklist, ''), count(DISTINCT recipient_key), count(DISTINCT domain), count(*),
-			  min(occurred_at), max(occurred_at), max(id)
+			SELECT scope, category, reason, max(coalesce(enhanced_code, '')), coalesce(blocklist, ''),
+			    count(DISTINCT recipient_key), count(DISTINCT domain), count(*), min(occurred_at),
+			    max(occurred_at), max(id)
 			FROM bounces
 			WHERE occurred_at >= ? AND occurred_at < ? AND `+which+` AND `+refused+` AND suppress = 0
 			GROUP BY scope, category, reason, coalesce(blocklist, '')`, func(scan func(...any) error) error {
@@ -350,9 +372,11 @@ func (l *look) store(ctx context.Context) (due int, err error) {
 			open = i.ID
 		}
 		_, err := tx.ExecContext(ctx, `
-			INSERT INTO provider_baselines (provider, tried, refused, updated, incident, judged, ended) VALUES (?, ?, ?, ?, nullif(?, 0), ?, ?)
-			ON CONFLICT (provider) DO UPDATE SET tried = excluded.tried, refused = excluded.refused, updated = excluded.updated,
-			  incident = excluded.incident, judged = excluded.judged, ended = excluded.ended`,
+			INSERT INTO provider_baselines (provider, tried, refused, updated, incident, judged, ended)
+			VALUES (?, ?, ?, ?, nullif(?, 0), ?, ?)
+			ON CONFLICT (provider) DO UPDATE
+			SET tried = excluded.tried, refused = excluded.refused, updated = excluded.updated,
+			    incident = excluded.incident, judged = excluded.judged, ended = excluded.ended`,
 			p.Name, p.Usual.Tried, p.Usual.Refused, p.Usual.Until, open, p.From, p.Since)
 		if err != nil {
 			return 0, err
@@ -377,7 +401,11 @@ func (l *look) store(ctx context.Context) (due int, err error) {
 func (w *Watcher) enter(ctx context.Context, tx *sql.Tx, n *incident.Notice, now time.Time) (added int, err error) {
 	i := n.Incident
 	var silent bool
-	err = tx.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM silences WHERE until > ? AND kind = ? AND (subject IS NULL OR subject = ?))",
+	err = tx.QueryRowContext(ctx, `
+		SELECT EXISTS (
+		    SELECT 1 FROM silences
+		    WHERE until > ? AND kind = ? AND (subject IS NULL OR subject = ?)
+		)`,
 		bounce.Stamp(now), string(i.Kind), i.Subject).Scan(&silent)
 	if err != nil || silent {
 		return 0, err
@@ -393,7 +421,9 @@ func (w *Watcher) enter(ctx context.Context, tx *sql.Tx, n *incident.Notice, now
 				continue
 			}
 		}
-		result, err := tx.ExecContext(ctx, "INSERT OR IGNORE INTO incident_notices (incident, channel, what, due_at, tries) VALUES (?, ?, ?, ?, 0)", i.ID, c.Name, what, bounce.Stamp(now))
+		result, err := tx.ExecContext(ctx, `
+			INSERT OR IGNORE INTO incident_notices (incident, channel, what, due_at, tries)
+			VALUES (?, ?, ?, ?, 0)`, i.ID, c.Name, what, bounce.Stamp(now))
 		if err != nil {
 			return added, err
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -63,16 +64,25 @@ func (o *Outbox) MoveFailureCursor(ctx context.Context, name string, id int64) e
 }
 
 // The deciding failure of an address that is not bad is its last one.
-var changedRecipients = "SELECT " + query.RecipientColumns.Names("r.") + `,
-	  coalesce(b.id, 0), coalesce(b.event_id, ''), coalesce(b.occurred_at, ''), coalesce(b.message_id, ''), coalesce(b.sender, ''),
-	  coalesce(b.smtp_code, 0), coalesce(b.enhanced_code, ''), coalesce(b.reply, ''), coalesce(b.scope, ''), coalesce(b.category, ''),
-	  CASE WHEN r.state = 'failing' THEN coalesce((
-	    SELECT min(f.id)
-	    FROM bounces f
-	    WHERE f.recipient_key = r.recipient_key AND f.scope = b.scope
-	      AND coalesce(f.message_id, f.host || '/' || f.queue_id, f.event_id) = coalesce(b.message_id, b.host || '/' || b.queue_id, b.event_id)
-	  ), 0) ELSE 0 END
-	FROM recipients r LEFT JOIN bounces b ON b.id = r.deciding_bounce_id `
+var changedRecipients = `
+	SELECT ` + query.RecipientColumns.Names("r.") + `,
+	    coalesce(b.id, 0), coalesce(b.event_id, ''), coalesce(b.occurred_at, ''), coalesce(b.message_id, ''),
+	    coalesce(b.sender, ''), coalesce(b.smtp_code, 0), coalesce(b.enhanced_code, ''),
+	    coalesce(b.reply, ''), coalesce(b.scope, ''), coalesce(b.category, ''),
+	    CASE WHEN r.state = 'failing' THEN coalesce((
+	        SELECT min(f.id)
+	        FROM bounces f
+	        WHERE f.recipient_key = r.recipient_key
+	          AND f.scope = b.scope
+	          AND ` + messageOf("f") + ` = ` + messageOf("b") + `
+	    ), 0) ELSE 0 END
+	FROM recipients r
+	LEFT JOIN bounces b ON b.id = r.deciding_bounce_id `
+
+// messageOf is what names the message of a failure best.
+func messageOf(b string) string {
+	return fmt.Sprintf("coalesce(%[1]s.message_id, %[1]s.host || '/' || %[1]s.queue_id, %[1]s.event_id)", b)
+}
 
 // Changes returns at most limit recipients in one of the states whose last change
 // comes after a number, in the order of the changes; and those that became suspect
@@ -89,9 +99,12 @@ func (o *Outbox) Changes(ctx context.Context, after int64, states []string, limi
 	}
 	page.UpTo = last
 	page.Changes, err = o.recipients(ctx, changedRecipients+`
-		WHERE r.seq > ? AND r.seq <= ? AND (r.state IN (SELECT value FROM json_each(?))
-		  OR ? AND r.state = 'suspect' AND r.recipient_key IN (SELECT recipient_key FROM recalls WHERE seq > ?))
-		ORDER BY r.seq LIMIT ?`, after, last, sqldb.TextList(states), slices.Contains(states, string(bounce.StateBad)), after, limit)
+		WHERE r.seq > ? AND r.seq <= ? AND (
+		    r.state IN (SELECT value FROM json_each(?))
+		    OR ? AND r.state = 'suspect' AND r.recipient_key IN (SELECT recipient_key FROM recalls WHERE seq > ?)
+		)
+		ORDER BY r.seq
+		LIMIT ?`, after, last, sqldb.TextList(states), slices.Contains(states, string(bounce.StateBad)), after, limit)
 	if len(page.Changes) == limit {
 		page.UpTo = page.Changes[limit-1].Seq
 	}
@@ -102,7 +115,9 @@ func (o *Outbox) Changes(ctx context.Context, after int64, states []string, limi
 // older dead letters of the recipients that the hook received.
 func (o *Outbox) MarkDelivered(ctx context.Context, name string, upTo int64, rows []bounce.Change, now time.Time) error {
 	return o.move(ctx, name, upTo, now, func(tx *sql.Tx) error {
-		return eachRow(ctx, tx, rows, "DELETE FROM webhook_dead_letters WHERE name = ? AND recipient_key = ? AND seq <= ?",
+		return eachRow(ctx, tx, rows, `
+			DELETE FROM webhook_dead_letters
+			WHERE name = ? AND recipient_key = ? AND seq <= ?`,
 			func(r *bounce.Change) []any { return []any{name, key(r), r.Seq} })
 	})
 }
@@ -111,7 +126,9 @@ func (o *Outbox) MarkDelivered(ctx context.Context, name string, upTo int64, row
 // replay.
 func (o *Outbox) DeadLetter(ctx context.Context, name string, upTo int64, rows []bounce.Change, why string, now time.Time) error {
 	return o.move(ctx, name, upTo, now, func(tx *sql.Tx) error {
-		return eachRow(ctx, tx, rows, "INSERT OR REPLACE INTO webhook_dead_letters (name, recipient_key, seq, gave_up_at, error) VALUES (?, ?, ?, ?, ?)",
+		return eachRow(ctx, tx, rows, `
+			INSERT OR REPLACE INTO webhook_dead_letters (name, recipient_key, seq, gave_up_at, error)
+			VALUES (?, ?, ?, ?, ?)`,
 			func(r *bounce.Change) []any { return []any{name, key(r), r.Seq, bounce.Stamp(now), why} })
 	})
 }
@@ -124,7 +141,10 @@ func (o *Outbox) move(ctx context.Context, name string, upTo int64, now time.Tim
 		return err
 	}
 	defer tx.Rollback()
-	_, err = tx.ExecContext(ctx, "UPDATE webhook_cursors SET seq = max(seq, ?), moved_at = ?, trouble = NULL WHERE name = ?", upTo, bounce.Stamp(now), name)
+	_, err = tx.ExecContext(ctx, `
+		UPDATE webhook_cursors
+		SET seq = max(seq, ?), moved_at = ?, trouble = NULL
+		WHERE name = ?`, upTo, bounce.Stamp(now), name)
 	if err := errors.Join(err, and(tx)); err != nil {
 		return err
 	}
@@ -150,11 +170,15 @@ func (o *Outbox) Trouble(ctx context.Context, name, why string) error {
 // the order of their changes. It deletes the letters of recipients that do not
 // exist any more.
 func (o *Outbox) DeadLetters(ctx context.Context, name string) ([]bounce.Change, error) {
-	_, err := o.db.ExecContext(ctx, "DELETE FROM webhook_dead_letters WHERE name = ? AND recipient_key NOT IN (SELECT recipient_key FROM recipients)", name)
+	_, err := o.db.ExecContext(ctx, `
+		DELETE FROM webhook_dead_letters
+		WHERE name = ? AND recipient_key NOT IN (SELECT recipient_key FROM recipients)`, name)
 	if err != nil {
 		return nil, err
 	}
-	return o.recipients(ctx, changedRecipients+"WHERE r.recipient_key IN (SELECT recipient_key FROM webhook_dead_letters WHERE name = ?) ORDER BY r.seq", name)
+	return o.recipients(ctx, changedRecipients+`
+		WHERE r.recipient_key IN (SELECT recipient_key FROM webhook_dead_letters WHERE name = ?)
+		ORDER BY r.seq`, name)
 }
 
 // DropDeadLetters deletes the dead letters of these addresses, or all of the hook
@@ -168,7 +192,9 @@ func (o *Outbox) DropDeadLetters(ctx context.Context, name string, addresses []s
 		return result.RowsAffected()
 	}
 	for _, a := range addresses {
-		result, err := o.db.ExecContext(ctx, "DELETE FROM webhook_dead_letters WHERE name = ? AND recipient_key = ?", name, bounce.Address{Normal: a}.Key())
+		result, err := o.db.ExecContext(ctx, `
+			DELETE FROM webhook_dead_letters
+			WHERE name = ? AND recipient_key = ?`, name, bounce.Address{Normal: a}.Key())
 		if err != nil {
 			return n, err
 		}

@@ -31,7 +31,12 @@ func (r *Reader) Browse(ctx context.Context, b Browse) (list []bounce.Recipient,
 	for begun := time.Now(); ; {
 		// The address that ends the next part; past the last one, none does.
 		end := ""
-		err := r.db.QueryRowContext(ctx, "SELECT recipient FROM recipients WHERE recipient > ? ORDER BY recipient LIMIT 1 OFFSET ?", b.After, 2*chunk-1).Scan(&end)
+		err := r.db.QueryRowContext(ctx, `
+			SELECT recipient
+			FROM recipients
+			WHERE recipient > ?
+			ORDER BY recipient
+			LIMIT 1 OFFSET ?`, b.After, 2*chunk-1).Scan(&end)
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return nil, "", err
 		}
@@ -69,7 +74,10 @@ func (r *Reader) browse(ctx context.Context, b Browse, end string) (list []bounc
 	case b.Match != "":
 		where, args = append(where, "r.recipient GLOB ?"), append(args, globOf(b.Match))
 	}
-	err = sqldb.ScanAll(ctx, r.db, selectShown+" WHERE "+strings.Join(where, " AND ")+" ORDER BY r.recipient LIMIT ?", func(scan func(...any) error) error {
+	err = sqldb.ScanAll(ctx, r.db, selectShown+`
+		WHERE `+strings.Join(where, " AND ")+`
+		ORDER BY r.recipient
+		LIMIT ?`, func(scan func(...any) error) error {
 		var row bounce.Recipient
 		err := scanShown(&row, scan)
 		list = append(list, row)
@@ -119,7 +127,11 @@ type Source struct {
 
 // Sources returns the streams that grew last, at most limit.
 func (r *Reader) Sources(ctx context.Context, limit int) (list []Source, err error) {
-	err = sqldb.ScanAll(ctx, r.db, "SELECT source, path, offset, updated_at FROM positions ORDER BY updated_at DESC, stream DESC LIMIT ?", func(scan func(...any) error) error {
+	err = sqldb.ScanAll(ctx, r.db, `
+		SELECT source, path, offset, updated_at
+		FROM positions
+		ORDER BY updated_at DESC, stream DESC
+		LIMIT ?`, func(scan func(...any) error) error {
 		var s Source
 		err := scan(&s.Setting, &s.Path, &s.Bytes, &s.ReadAt)
 		list = append(list, s)

@@ -31,7 +31,10 @@ type CrowdRow struct {
 
 // Crowds returns the stored crowds, in the order of their start.
 func Crowds(ctx context.Context, db sqldb.Querier, where string, args ...any) (all []recipient.Crowd, err error) {
-	err = sqldb.ScanAll(ctx, db, "SELECT id, "+CrowdColumns.Names("")+" FROM crowds "+where+" ORDER BY started_at, id", func(scan func(...any) error) error {
+	err = sqldb.ScanAll(ctx, db, `
+		SELECT id, `+CrowdColumns.Names("")+`
+		FROM crowds `+where+`
+		ORDER BY started_at, id`, func(scan func(...any) error) error {
 		var row CrowdRow
 		err := CrowdColumns.Scan(&row, func(into ...any) error { return scan(append([]any{&row.ID}, into...)...) })
 		if err == nil && row.DomainList != "" {

@@ -11,6 +11,11 @@ import (
 // DecisionColumns are the columns of decisions, which ScanDecision reads.
 const DecisionColumns = "recipient, decision, coalesce(note, ''), decided_at, until, ended_at, d.recipient_key"
 
+// InsertDecision is the statement that stores a decision.
+const InsertDecision = `
+	INSERT INTO decisions (recipient, domain, decision, note, decided_at, until, recipient_key)
+	VALUES (?, ?, ?, ?, ?, ?, ?)`
+
 // ScanDecision also returns the number of the address.
 func ScanDecision(scan func(...any) error) (d *recipient.Decision, key int64, err error) {
 	d = &recipient.Decision{}
@@ -21,7 +26,11 @@ func ScanDecision(scan func(...any) error) (d *recipient.Decision, key int64, er
 // Decisions calls each for every decision in force, or for every one that there ever
 // was, the last first.
 func (r *Reader) Decisions(ctx context.Context, all bool, each func(*recipient.Decision) error) error {
-	return sqldb.ScanAll(ctx, r.db, "SELECT "+DecisionColumns+" FROM decisions d WHERE ? OR ended_at IS NULL ORDER BY decided_at DESC, id DESC", func(scan func(...any) error) error {
+	return sqldb.ScanAll(ctx, r.db, `
+		SELECT `+DecisionColumns+`
+		FROM decisions d
+		WHERE ? OR ended_at IS NULL
+		ORDER BY decided_at DESC, id DESC`, func(scan func(...any) error) error {
 		d, _, err := ScanDecision(scan)
 		if err != nil {
 			return err
@@ -33,7 +42,11 @@ func (r *Reader) Decisions(ctx context.Context, all bool, each func(*recipient.D
 // DecisionsOn returns every decision on an address, the first first.
 func (r *Reader) DecisionsOn(ctx context.Context, to bounce.Address) ([]recipient.Decision, error) {
 	found := []recipient.Decision{}
-	err := sqldb.ScanAll(ctx, r.db, "SELECT "+DecisionColumns+" FROM decisions d WHERE recipient_key = ? ORDER BY id", func(scan func(...any) error) error {
+	err := sqldb.ScanAll(ctx, r.db, `
+		SELECT `+DecisionColumns+`
+		FROM decisions d
+		WHERE recipient_key = ?
+		ORDER BY id`, func(scan func(...any) error) error {
 		d, _, err := ScanDecision(scan)
 		found = append(found, *d)
 		return err
@@ -45,7 +58,8 @@ func (r *Reader) DecisionsOn(ctx context.Context, to bounce.Address) ([]recipien
 func Releases(ctx context.Context, db sqldb.Querier, table, where string) ([]recipient.Release, error) {
 	found := []recipient.Release{}
 	err := sqldb.ScanAll(ctx, db, `
-		SELECT id, since, until, coalesce(category, ''), coalesce(domain, ''), coalesce(reason, ''), coalesce(note, ''), `+MadeAt[table]+`, withdrawn_at
+		SELECT id, since, until, coalesce(category, ''), coalesce(domain, ''), coalesce(reason, ''),
+		    coalesce(note, ''), `+MadeAt[table]+`, withdrawn_at
 		FROM `+table+` `+where+`
 		ORDER BY id`, func(scan func(...any) error) error {
 		var r recipient.Release

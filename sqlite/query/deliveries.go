@@ -15,7 +15,10 @@ func DeliverySizes(ctx context.Context, db sqldb.Querier) (*packed.Sizes, error)
 		return nil, err
 	}
 	sizes.Lowest = packed.CountDeliveries(bytes)
-	err := sqldb.ScanAll(ctx, db, "SELECT bucket >> ?, sum(length(entries)) FROM recent_deliveries GROUP BY 1", func(scan func(...any) error) error {
+	err := sqldb.ScanAll(ctx, db, `
+		SELECT bucket >> ?, sum(length(entries))
+		FROM recent_deliveries
+		GROUP BY 1`, func(scan func(...any) error) error {
 		var run int64
 		err := scan(&run, &bytes)
 		sizes.Runs[run] = packed.CountDeliveries(bytes)
@@ -37,7 +40,10 @@ func RecentDeliveries(ctx context.Context, db sqldb.Querier, from, to uint64) ([
 	var all []packed.Delivery
 	for _, run := range runs {
 		level := packed.RecentRun(run)
-		err := sqldb.ScanAll(ctx, db, "SELECT entries FROM recent_deliveries WHERE bucket BETWEEN ? AND ?", func(scan func(...any) error) error {
+		err := sqldb.ScanAll(ctx, db, `
+			SELECT entries
+			FROM recent_deliveries
+			WHERE bucket BETWEEN ? AND ?`, func(scan func(...any) error) error {
 			var entries []byte
 			err := scan(&entries)
 			within, _ := packed.SplitDeliveries(entries, from, to)
@@ -70,7 +76,10 @@ func CountDeliveries(ctx context.Context, db sqldb.Querier, first, last int64, k
 		_, old := packed.FilterDeliveries(entries, keep)
 		n += old
 	}
-	err = sqldb.ScanAll(ctx, db, "SELECT bucket, entries FROM deliveries WHERE bucket BETWEEN ? AND ?", func(scan func(...any) error) error {
+	err = sqldb.ScanAll(ctx, db, `
+		SELECT bucket, entries
+		FROM deliveries
+		WHERE bucket BETWEEN ? AND ?`, func(scan func(...any) error) error {
 		var bucket int64
 		var entries []byte
 		err := scan(&bucket, &entries)

@@ -44,7 +44,10 @@ type Attempt struct {
 // Recipient returns the row of an address, given in its normal spelling, and
 // false if it never failed.
 func (r *Reader) Recipient(ctx context.Context, address string) (row bounce.Recipient, known bool, err error) {
-	err = RecipientColumns.Scan(&row, r.db.QueryRowContext(ctx, "SELECT "+RecipientColumns.Names("")+" FROM recipients WHERE recipient = ?", address).Scan)
+	err = RecipientColumns.Scan(&row, r.db.QueryRowContext(ctx, `
+		SELECT `+RecipientColumns.Names("")+`
+		FROM recipients
+		WHERE recipient = ?`, address).Scan)
 	if errors.Is(err, sql.ErrNoRows) {
 		return row, false, nil
 	}
@@ -61,7 +64,10 @@ func (r *Reader) Counted(ctx context.Context, to bounce.Address) ([]recipient.Co
 		return nil, err
 	}
 	var text string
-	if err := r.db.QueryRowContext(ctx, "SELECT coalesce(memory, '') FROM recipients WHERE recipient = ?", to.Normal).Scan(&text); err != nil {
+	if err := r.db.QueryRowContext(ctx, `
+		SELECT coalesce(memory, '')
+		FROM recipients
+		WHERE recipient = ?`, to.Normal).Scan(&text); err != nil {
 		return nil, err
 	}
 	return recipient.CountedBy(policy, text)
@@ -83,15 +89,20 @@ func (r *Reader) Attempts(ctx context.Context, to bounce.Address, limit int) ([]
 	}
 	all := []Attempt{}
 	err = sqldb.ScanAll(ctx, r.db, `
-		SELECT id, occurred_at, outcome, sender, queue_id, message_id, relay_host, stage, smtp_code, reply, category, reason, scope, disposition, suppress, rule,
-		  coalesce(provider, ''), coalesce(relay_ip, ''), EXISTS (SELECT 1 FROM recipients r WHERE r.recipient_key = bounces.recipient_key AND last_delivery_at IS NOT NULL)
+		SELECT id, occurred_at, outcome, sender, queue_id, message_id, relay_host, stage, smtp_code, reply,
+		    category, reason, scope, disposition, suppress, rule, coalesce(provider, ''), coalesce(relay_ip, ''),
+		    EXISTS (
+		        SELECT 1 FROM recipients r
+		        WHERE r.recipient_key = bounces.recipient_key AND last_delivery_at IS NOT NULL
+		    )
 		FROM bounces
 		WHERE id IN ( -- of thousands, only the time is looked at
-		  SELECT id
-		  FROM bounces
-		  WHERE recipient_key = ?
-		  ORDER BY occurred_at DESC, id DESC
-		  LIMIT ?)
+		    SELECT id
+		    FROM bounces
+		    WHERE recipient_key = ?
+		    ORDER BY occurred_at DESC, id DESC
+		    LIMIT ?
+		)
 		ORDER BY occurred_at, id`, func(scan func(...any) error) error {
 		var a Attempt
 		var provider, ip string

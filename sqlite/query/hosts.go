@@ -51,7 +51,11 @@ func (r *Reader) Hosts(ctx context.Context) (hosts []Host, err error) {
 	if !r.IsFleet() {
 		return nil, nil
 	}
-	err = sqldb.ScanAll(ctx, r.db, "SELECT host, number, seen_ago, behind, last_line_at, missed, twice, coalesce(shares_with, ''), removed FROM hosts ORDER BY host", func(scan func(...any) error) error {
+	err = sqldb.ScanAll(ctx, r.db, `
+		SELECT host, number, seen_ago, behind, last_line_at, missed, twice, coalesce(shares_with, ''),
+		    removed
+		FROM hosts
+		ORDER BY host`, func(scan func(...any) error) error {
 		var h Host
 		var line *string
 		err := scan(&h.Name, &h.Number, &h.SeenAgo, &h.Behind, &line, &h.Missed, &h.Twice, &h.SharesWith, &h.Removed)

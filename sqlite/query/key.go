@@ -30,10 +30,14 @@ func CheckKey(ctx context.Context, db *sql.DB, path string, id int64) (isNew boo
 	var used sql.NullInt64
 	var filled bool
 	err = db.QueryRowContext(ctx, `
-		SELECT
-		  (SELECT value FROM meta WHERE name = ?),
-		  EXISTS (SELECT 1 FROM positions) OR EXISTS (SELECT 1 FROM bounces) OR EXISTS (SELECT 1 FROM deliveries) OR EXISTS (SELECT 1 FROM recent_deliveries)
-		  OR EXISTS (SELECT 1 FROM recipients) OR EXISTS (SELECT 1 FROM queue_entries) OR EXISTS (SELECT 1 FROM unparsed_lines)`,
+		SELECT (SELECT value FROM meta WHERE name = ?),
+		    EXISTS (SELECT 1 FROM positions)
+		    OR EXISTS (SELECT 1 FROM bounces)
+		    OR EXISTS (SELECT 1 FROM deliveries)
+		    OR EXISTS (SELECT 1 FROM recent_deliveries)
+		    OR EXISTS (SELECT 1 FROM recipients)
+		    OR EXISTS (SELECT 1 FROM queue_entries)
+		    OR EXISTS (SELECT 1 FROM unparsed_lines)`,
 		KeyName).Scan(&used, &filled)
 	switch {
 	case err != nil:

@@ -41,7 +41,8 @@ func (d *LastDecision) Overrules(known *LastDecision) bool {
 func LastDecisions(ctx context.Context, db sqldb.Querier, where string, args ...any) (list []LastDecision, err error) {
 	var before, withdrawn string // when the decision of the row before was made, and withdrawn
 	err = sqldb.ScanAll(ctx, db, `
-		SELECT recipient_key, recipient, domain, decision, coalesce(note, ''), decided_at, coalesce(until, ''), coalesce(ended_at, '')
+		SELECT recipient_key, recipient, domain, decision, coalesce(note, ''), decided_at,
+		    coalesce(until, ''), coalesce(ended_at, '')
 		FROM decisions `+where+`
 		ORDER BY recipient_key, id`, func(scan func(...any) error) error {
 		var d LastDecision

@@ -82,7 +82,12 @@ func ForgottenUntil(ctx context.Context, db sqldb.Querier) (map[int64]string, er
 func (r *Reader) NamesOf(ctx context.Context, keys []int64) (list []bounce.Address, err error) {
 	list = []bounce.Address{}
 	const of = " WHERE recipient_key IN (SELECT value FROM json_each(?1))"
-	err = sqldb.ScanAll(ctx, r.db, "SELECT recipient, domain FROM recipients"+of+" UNION SELECT recipient, domain FROM bounces"+of+" UNION SELECT recipient, domain FROM decisions"+of,
+	err = sqldb.ScanAll(ctx, r.db, `
+		SELECT recipient, domain FROM recipients`+of+`
+		UNION
+		SELECT recipient, domain FROM bounces`+of+`
+		UNION
+		SELECT recipient, domain FROM decisions`+of,
 		func(scan func(...any) error) error {
 			var to bounce.Address
 			err := scan(&to.Normal, &to.Domain)

@@ -14,6 +14,9 @@ type CursorState struct {
 	Waiting int64  `json:"waiting"`  // recipients that have changed since
 }
 
+// waiting is the number of recipients that changed behind a cursor c.
+const waiting = "(SELECT count(*) FROM recipients r WHERE r.seq > c.seq)"
+
 // Cursors returns all cursors by name, and the number of the last change of
 // any recipient.
 func (r *Reader) Cursors(ctx context.Context) (list []CursorState, lastSeq int64, err error) {
@@ -21,7 +24,7 @@ func (r *Reader) Cursors(ctx context.Context) (list []CursorState, lastSeq int64
 		return nil, 0, err
 	}
 	err = sqldb.ScanAll(ctx, r.db, `
-		SELECT name, seq, moved_at, (SELECT count(*) FROM recipients r WHERE r.seq > c.seq)
+		SELECT name, seq, moved_at, `+waiting+`
 		FROM export_cursors c
 		ORDER BY name`,
 		func(scan func(...any) error) error {
@@ -72,10 +75,11 @@ type Hook struct {
 func (r *Reader) Hooks(ctx context.Context) ([]Hook, error) {
 	var hooks []Hook
 	err := sqldb.ScanAll(ctx, r.db, `
-		SELECT c.name, c.seq, (SELECT count(*) FROM recipients r WHERE r.seq > c.seq), c.moved_at, c.trouble,
-		  (SELECT count(*) FROM webhook_dead_letters d WHERE d.name = c.name),
-		  (SELECT error FROM webhook_dead_letters d WHERE d.name = c.name ORDER BY gave_up_at DESC LIMIT 1)
-		FROM webhook_cursors c ORDER BY c.name`, func(scan func(...any) error) error {
+		SELECT c.name, c.seq, `+waiting+`, c.moved_at, c.trouble,
+		    (SELECT count(*) FROM webhook_dead_letters d WHERE d.name = c.name),
+		    (SELECT error FROM webhook_dead_letters d WHERE d.name = c.name ORDER BY gave_up_at DESC LIMIT 1)
+		FROM webhook_cursors c
+		ORDER BY c.name`, func(scan func(...any) error) error {
 		var h Hook
 		err := scan(&h.Name, &h.Seq, &h.Behind, &h.MovedAt, &h.Trouble, &h.DeadLetters, &h.LastError)
 		hooks = append(hooks, h)

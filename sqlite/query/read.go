@@ -92,8 +92,10 @@ var RecipientColumns = sqldb.Columns[bounce.Recipient]{
 
 // selectShown selects recipients, each with the reply of the deciding failure. An
 // address that was blocked by hand may have no failure.
-var selectShown = "SELECT coalesce(b.smtp_code, 0), coalesce(b.reply, ''), " + RecipientColumns.Names("r.") +
-	" FROM recipients r LEFT JOIN bounces b ON b.id = r.deciding_bounce_id AND b.recipient_key = r.recipient_key "
+var selectShown = `
+	SELECT coalesce(b.smtp_code, 0), coalesce(b.reply, ''), ` + RecipientColumns.Names("r.") + `
+	FROM recipients r
+	LEFT JOIN bounces b ON b.id = r.deciding_bounce_id AND b.recipient_key = r.recipient_key `
 
 // scanShown reads a row of selectShown.
 func scanShown(row *bounce.Recipient, scan func(...any) error) error {
@@ -149,7 +151,11 @@ const maxNewest = 1000
 // all recipients finds them.
 func newestRecipients(ctx context.Context, db sqldb.Querier, f Filter) (rows []bounce.Recipient, err error) {
 	var since string
-	err = db.QueryRowContext(ctx, "SELECT occurred_at FROM bounces ORDER BY occurred_at DESC LIMIT 1 OFFSET ?", newestFailures).Scan(&since)
+	err = db.QueryRowContext(ctx, `
+		SELECT occurred_at
+		FROM bounces
+		ORDER BY occurred_at DESC
+		LIMIT 1 OFFSET ?`, newestFailures).Scan(&since)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil // a look through all is as fast
 	}
@@ -166,6 +172,11 @@ func newestRecipients(ctx context.Context, db sqldb.Querier, f Filter) (rows []b
 
 // query returns the statement for what the filter chooses.
 func (f Filter) query() (query string, args []any) {
+	const (
+		anyFailure  = "EXISTS (SELECT 1 FROM bounces f WHERE f.recipient_key = r.recipient_key AND "
+		failureWith = "r.recipient_key IN (SELECT recipient_key FROM bounces WHERE "
+		anyDecision = "EXISTS (SELECT 1 FROM decisions d WHERE d.recipient_key = r.recipient_key AND d.ended_at IS NULL)"
+	)
 	where := []string{"1"}
 	for _, c := range []struct {
 		condition string
@@ -174,12 +185,16 @@ func (f Filter) query() (query string, args []any) {
 	}{
 		{"r.state = ?", f.State, f.State != ""},
 		{"r.domain = ?", f.Domain, f.Domain != ""},
-		{"r.recipient_key IN (SELECT recipient_key FROM recipients WHERE recipient GLOB ?)", endsIn(f.Domain), f.Domain != "" && !f.Changes && !f.newest},
+		{
+			"r.recipient_key IN (SELECT recipient_key FROM recipients WHERE recipient GLOB ?)",
+			endsIn(f.Domain),
+			f.Domain != "" && !f.Changes && !f.newest,
+		},
 		{"r.category = ?", f.Category, f.Category != ""},
 		{"r.reason = ?", f.Reason, f.Reason != ""},
 		{"b.provider = ?", f.Provider, f.Provider != ""},
-		{"EXISTS (SELECT 1 FROM bounces f WHERE f.recipient_key = r.recipient_key AND f.sender = ?)", f.Sender, f.Sender != ""},
-		{"EXISTS (SELECT 1 FROM bounces f WHERE f.recipient_key = r.recipient_key AND f.host = ?)", f.Host, f.Host != ""},
+		{anyFailure + "f.sender = ?)", f.Sender, f.Sender != ""},
+		{anyFailure + "f.host = ?)", f.Host, f.Host != ""},
 		{"r.recipient GLOB ?", globOf(f.Match), f.Match != ""},
 		{"r.last_failure_at >= ?", f.Since, f.Since != ""},
 		{"r.bad_since >= ?", f.BadSince, f.BadSince != ""},
@@ -191,13 +206,13 @@ func (f Filter) query() (query string, args []any) {
 		}
 	}
 	if f.Incident != "" {
-		where, args = append(where, "r.recipient_key IN (SELECT recipient_key FROM bounces WHERE "+f.Incident+")"), append(args, f.IncidentArgs...)
+		where, args = append(where, failureWith+f.Incident+")"), append(args, f.IncidentArgs...)
 	}
 	if f.newest {
-		where, args = append(where, "r.recipient_key IN (SELECT recipient_key FROM bounces WHERE occurred_at >= ?)"), append(args, f.Since)
+		where, args = append(where, failureWith+"occurred_at >= ?)"), append(args, f.Since)
 	}
 	if !f.Changes { // an address that never failed is listed as long as a decision is in force
-		where = append(where, "(r.last_failure_at IS NOT NULL OR EXISTS (SELECT 1 FROM decisions d WHERE d.recipient_key = r.recipient_key AND d.ended_at IS NULL))")
+		where = append(where, "(r.last_failure_at IS NOT NULL OR "+anyDecision+")")
 	}
 	order := "r.last_failure_at DESC, r.recipient"
 	if f.Changes {
@@ -255,13 +270,22 @@ func (r *Reader) States(ctx context.Context) ([]Count, error) {
 	if r.IsFleet() {
 		return r.counts(ctx, "SELECT state, recipients FROM state_counts WHERE recipients > 0 ORDER BY 1")
 	}
-	return r.counts(ctx, "SELECT substr(name, length('"+StateCount+"') + 1), value FROM meta WHERE name LIKE '"+StateCount+"%' AND value > 0 ORDER BY 1")
+	return r.counts(ctx, `
+		SELECT substr(name, length('`+StateCount+`') + 1), value
+		FROM meta
+		WHERE name LIKE '`+StateCount+`%' AND value > 0
+		ORDER BY 1`)
 }
 
 // BadByReason returns how many bad recipients there are for each reason, most
 // first.
 func (r *Reader) BadByReason(ctx context.Context) ([]Count, error) {
-	return r.counts(ctx, "SELECT CASE category WHEN '' THEN 'blocked by hand' ELSE category || ' / ' || reason END, count(*) FROM recipients WHERE state = 'bad' GROUP BY 1 ORDER BY 2 DESC, 1")
+	return r.counts(ctx, `
+		SELECT CASE category WHEN '' THEN 'blocked by hand' ELSE category || ' / ' || reason END, count(*)
+		FROM recipients
+		WHERE state = 'bad'
+		GROUP BY 1
+		ORDER BY 2 DESC, 1`)
 }
 
 // asIntended are the reasons, for SQL, of failures for which nobody has to do
@@ -320,7 +344,11 @@ func (r *Reader) LastChange(ctx context.Context) (seq int64, err error) {
 // Recipient, Reason and BadSince. Sorting them is faster than reading the rows in the
 // order of the index.
 func (r *Reader) Bad(ctx context.Context, each func(*bounce.Recipient) error) error {
-	return sqldb.ScanAll(ctx, r.db, "SELECT recipient, coalesce(reason, ''), bad_since FROM recipients WHERE state = 'bad' ORDER BY +recipient", func(scan func(...any) error) error {
+	return sqldb.ScanAll(ctx, r.db, `
+		SELECT recipient, coalesce(reason, ''), bad_since
+		FROM recipients
+		WHERE state = 'bad'
+		ORDER BY +recipient`, func(scan func(...any) error) error {
 		var row bounce.Recipient
 		if err := scan(&row.Recipient, &row.Reason, &row.BadSince); err != nil {
 			return err

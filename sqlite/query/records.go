@@ -73,7 +73,12 @@ const PageSize = 10_000
 // Page returns at most PageSize records that follow the one with the id after.
 func Page(ctx context.Context, db sqldb.Querier, after int64) ([]Stored, error) {
 	var rows []Stored
-	err := sqldb.ScanAll(ctx, db, "SELECT id, "+judgedColumns.Names("")+" FROM bounces WHERE id > ? ORDER BY id LIMIT ?", func(scan func(...any) error) error {
+	err := sqldb.ScanAll(ctx, db, `
+		SELECT id, `+judgedColumns.Names("")+`
+		FROM bounces
+		WHERE id > ?
+		ORDER BY id
+		LIMIT ?`, func(scan func(...any) error) error {
 		var id int64
 		var row BounceRow
 		err := judgedColumns.Scan(&row, func(into ...any) error { return scan(append([]any{&id}, into...)...) })
@@ -112,7 +117,10 @@ type Reply struct {
 // function returns, most frequent first.
 func (r *Reader) Unclassified(ctx context.Context, since string, shape func(reply string) string) ([]Reply, error) {
 	found := make(map[string]*Reply)
-	err := sqldb.ScanAll(ctx, r.db, "SELECT coalesce(reply, ''), occurred_at FROM bounces WHERE category = 'unclassified' AND occurred_at >= ?", func(scan func(...any) error) error {
+	err := sqldb.ScanAll(ctx, r.db, `
+		SELECT coalesce(reply, ''), occurred_at
+		FROM bounces
+		WHERE category = 'unclassified' AND occurred_at >= ?`, func(scan func(...any) error) error {
 		var reply, at string
 		if err := scan(&reply, &at); err != nil {
 			return err

@@ -29,9 +29,11 @@ func (r CrowdRecords) each(n int, query string, bind func(i int, p *params), fou
 
 // selectRefusals selects what readRefusal needs. The reply is NULL unless a host was
 // not found, because it is the only column that is not in the index bounces_refused.
-const selectRefusals = `SELECT occurred_at, recipient_key, domain, provider, relay_host, relay_ip, reason,
-	CASE WHEN reason = 'no-such-domain' THEN reply END
-	FROM bounces WHERE suppress = 1 AND `
+const selectRefusals = `
+	SELECT occurred_at, recipient_key, domain, provider, relay_host, relay_ip, reason,
+	    CASE WHEN reason = 'no-such-domain' THEN reply END
+	FROM bounces
+	WHERE suppress = 1 AND `
 
 func readRefusal(values []driver.Value) recipient.Refusal {
 	text := func(i int) string {
@@ -55,10 +57,15 @@ func (r CrowdRecords) Refusals(from, to int64, each func(*recipient.Refusal)) er
 	if err != nil {
 		return err
 	}
-	return r.refusals(`occurred_at BETWEEN ? AND ? AND (reason = 'no-such-domain'
-			OR substr(?, (recipient_key & ?) + 1, 1) = x'01' AND EXISTS (
-				SELECT 1 FROM recipients r INDEXED BY recipients_refused_and_reached
-				WHERE r.recipient_key = bounces.recipient_key AND r.last_delivery_at IS NOT NULL AND r.permanent_count > 0))
+	return r.refusals(`occurred_at BETWEEN ? AND ? AND (
+		    reason = 'no-such-domain'
+		    OR substr(?, (recipient_key & ?) + 1, 1) = x'01' AND EXISTS (
+		        SELECT 1 FROM recipients r INDEXED BY recipients_refused_and_reached
+		        WHERE r.recipient_key = bounces.recipient_key
+		          AND r.last_delivery_at IS NOT NULL
+		          AND r.permanent_count > 0
+		    )
+		)
 		ORDER BY occurred_at`, each, stampOf(from), stampOf(to), reached, int64(len(reached)-1))
 }
 
@@ -72,7 +79,9 @@ const (
 // for each value of the last bits of a key, 1 if some address has it. Looking into the
 // filter for each of millions of refusals takes a tenth of looking into the index.
 func (r CrowdRecords) reachedFilter() ([]byte, error) {
-	const reached = "FROM recipients INDEXED BY recipients_refused_and_reached WHERE last_delivery_at IS NOT NULL AND permanent_count > 0"
+	const reached = `
+		FROM recipients INDEXED BY recipients_refused_and_reached
+		WHERE last_delivery_at IS NOT NULL AND permanent_count > 0`
 	var n int
 	if err := r.Conn.QueryRowContext(r.Ctx, "SELECT count(*) "+reached).Scan(&n); err != nil {
 		return nil, err
@@ -100,7 +109,12 @@ func (r CrowdRecords) AllRefusals(from, to int64, each func(*recipient.Refusal))
 // all of a stamp but the last minute and what follows.
 func (r CrowdRecords) RefusalCounts(from, to int64) (*recipient.Sends, error) {
 	counts := &recipient.Sends{}
-	return counts, r.each(1, "SELECT substr(occurred_at, 1, 15) AS slot, count(*) FROM bounces WHERE suppress = 1 AND occurred_at BETWEEN ? AND ? GROUP BY slot ORDER BY slot",
+	return counts, r.each(1, `
+		SELECT substr(occurred_at, 1, 15) AS slot, count(*)
+		FROM bounces
+		WHERE suppress = 1 AND occurred_at BETWEEN ? AND ?
+		GROUP BY slot
+		ORDER BY slot`,
 		func(_ int, p *params) {
 			p.Add(stampOf(from))
 			p.Add(stampOf(to))

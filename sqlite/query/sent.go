@@ -47,10 +47,16 @@ func ReadSent(ctx context.Context, db sqldb.Querier) (s Sent, err error) {
 }
 
 // AddMissed is the statement that counts failures that were deleted before they were sent.
-const AddMissed = "INSERT INTO meta (name, value) VALUES ('" + missedName + "', ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value"
+const AddMissed = `
+	INSERT INTO meta (name, value)
+	VALUES ('` + missedName + `', ?)
+	ON CONFLICT (name) DO UPDATE SET value = value + excluded.value`
 
 // NoteSent is the statement that notes two numbers of meta.
-const NoteSent = "INSERT INTO meta (name, value) VALUES ('" + sentName + "', ?), ('" + sentAtName + "', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+const NoteSent = `
+	INSERT INTO meta (name, value)
+	VALUES ('` + sentName + `', ?), ('` + sentAtName + `', ?)
+	ON CONFLICT (name) DO UPDATE SET value = excluded.value`
 
 // Sent returns how far a fleet has the failures of this host, and how many it has not.
 func (r *Reader) Sent(ctx context.Context) (s Sent, behind int64, err error) {
@@ -84,6 +90,9 @@ func KeptForFleet(ctx context.Context, db sqldb.Querier, maxLag time.Duration, n
 
 // CountUnsent returns how many failures of addresses follow the last one that was sent.
 func CountUnsent(ctx context.Context, db sqldb.Querier, keys []int64, sent int64) (n int, err error) {
-	err = db.QueryRowContext(ctx, "SELECT count(*) FROM bounces WHERE recipient_key IN (SELECT value FROM json_each(?)) AND id > ?", sqldb.NumberList(keys), sent).Scan(&n)
+	err = db.QueryRowContext(ctx, `
+		SELECT count(*)
+		FROM bounces
+		WHERE recipient_key IN (SELECT value FROM json_each(?)) AND id > ?`, sqldb.NumberList(keys), sent).Scan(&n)
 	return n, err
 }

@@ -49,7 +49,9 @@ type ReasonCount struct {
 // and those of the days from before to from. The last day is not included.
 func (r *Reader) ReasonCounts(ctx context.Context, before, from, to string) (counts []ReasonCount, err error) {
 	err = sqldb.ScanAll(ctx, r.db, `
-		SELECT provider, category, reason, scope, sum(CASE WHEN day >= ?1 THEN failures ELSE 0 END), sum(CASE WHEN day < ?1 THEN failures ELSE 0 END)
+		SELECT provider, category, reason, scope,
+		    sum(CASE WHEN day >= ?1 THEN failures ELSE 0 END),
+		    sum(CASE WHEN day < ?1 THEN failures ELSE 0 END)
 		FROM daily_reasons
 		WHERE day >= ?2 AND day < ?3
 		GROUP BY 1, 2, 3, 4`,
@@ -80,8 +82,10 @@ func badRows(provider string, args ...any) (clause string, all []any) {
 func (r *Reader) TurnedBad(ctx context.Context, provider string, before, from, to time.Time) (counts []ReasonCount, err error) {
 	bad, args := badRows(provider, bounce.Stamp(from), bounce.Stamp(before), bounce.Stamp(to))
 	err = sqldb.ScanAll(ctx, r.db, `
-		SELECT r.category, r.reason, count(*) FILTER (WHERE r.bad_since >= ?1), count(*) FILTER (WHERE r.bad_since < ?1) `+bad+`
-		AND r.bad_since >= ?2 AND r.bad_since < ?3
+		SELECT r.category, r.reason,
+		    count(*) FILTER (WHERE r.bad_since >= ?1),
+		    count(*) FILTER (WHERE r.bad_since < ?1) `+bad+`
+		  AND r.bad_since >= ?2 AND r.bad_since < ?3
 		GROUP BY 1, 2`,
 		func(scan func(...any) error) error {
 			var c ReasonCount
@@ -122,7 +126,8 @@ func (r *Reader) LastBad(ctx context.Context, provider string, from, to time.Tim
 // many shapes of delivery lines were not parsed.
 func (r *Reader) LossesSince(ctx context.Context, since time.Time) (gaps, unparsed int, err error) {
 	err = r.db.QueryRowContext(ctx, `
-		SELECT (SELECT count(*) FROM gaps WHERE noticed_at >= ?1), (SELECT count(*) FROM unparsed_lines WHERE last_read_at >= ?1)`,
+		SELECT (SELECT count(*) FROM gaps WHERE noticed_at >= ?1),
+		    (SELECT count(*) FROM unparsed_lines WHERE last_read_at >= ?1)`,
 		bounce.Stamp(since)).Scan(&gaps, &unparsed)
 	return gaps, unparsed, err
 }

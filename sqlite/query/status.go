@@ -40,7 +40,11 @@ func (r *Reader) Days(ctx context.Context, from string) (days []Day, err error) 
 // LastHost returns the host and the mail server of the last failure, empty if there
 // is none.
 func (r *Reader) LastHost(ctx context.Context) (host, mta string, err error) {
-	err = r.db.QueryRowContext(ctx, "SELECT coalesce(host, ''), mta FROM bounces ORDER BY id DESC LIMIT 1").Scan(&host, &mta)
+	err = r.db.QueryRowContext(ctx, `
+		SELECT coalesce(host, ''), mta
+		FROM bounces
+		ORDER BY id DESC
+		LIMIT 1`).Scan(&host, &mta)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = nil
 	}
@@ -49,7 +53,10 @@ func (r *Reader) LastHost(ctx context.Context) (host, mta string, err error) {
 
 // NewBad returns the number of addresses that are bad and turned so since a time.
 func (r *Reader) NewBad(ctx context.Context, since time.Time) (n int, err error) {
-	err = r.db.QueryRowContext(ctx, "SELECT count(*) FROM recipients WHERE state = 'bad' AND bad_since >= ?", bounce.Stamp(since)).Scan(&n)
+	err = r.db.QueryRowContext(ctx, `
+		SELECT count(*)
+		FROM recipients
+		WHERE state = 'bad' AND bad_since >= ?`, bounce.Stamp(since)).Scan(&n)
 	return n, err
 }
 
@@ -110,8 +117,10 @@ func (r *Reader) Query(ctx context.Context, query string, head func(columns []st
 // read, by source and cause, with the number of each.
 func (r *Reader) Gaps(ctx context.Context) ([]Count, error) {
 	return r.counts(ctx, `
-		SELECT source || ': ' || why || CASE WHEN max(bytes) > 0 THEN '; ' || sum(CASE WHEN bytes > 0 THEN bytes ELSE 0 END) || ' bytes' ELSE '' END
-		  || CASE WHEN max(bytes) < 0 THEN '; how much, nobody can know' ELSE '' END, count(*)
+		SELECT source || ': ' || why
+		    || CASE WHEN max(bytes) > 0 THEN '; ' || sum(CASE WHEN bytes > 0 THEN bytes ELSE 0 END) || ' bytes' ELSE '' END
+		    || CASE WHEN max(bytes) < 0 THEN '; how much, nobody can know' ELSE '' END,
+		    count(*)
 		FROM gaps
 		GROUP BY source, why
 		ORDER BY 2 DESC, 1`)

@@ -18,7 +18,11 @@ func (r CrowdRecords) Traffic(from, to int64) recipient.StoredTraffic {
 	return &recipient.CachedTraffic{
 		ReadDomain: func(domain string, s *recipient.Sends) error {
 			// SQLite prepares a statement again for another value of domain = ?.
-			return r.each(1, "SELECT day, sent, sent_slots FROM daily_counts WHERE domain = CAST(? AS TEXT) AND day BETWEEN ? AND ? AND sent > 0 ORDER BY day",
+			return r.each(1, `
+				SELECT day, sent, sent_slots
+				FROM daily_counts
+				WHERE domain = CAST(? AS TEXT) AND day BETWEEN ? AND ? AND sent > 0
+				ORDER BY day`,
 				func(_ int, p *params) {
 					p.Add(domain)
 					bindDays(p)

@@ -21,21 +21,29 @@ type ProviderSum struct {
 // ProviderSums sums the windows since a time by provider. The windows begin with the
 // version that has them, and are 14 days long at most.
 func (r *Reader) ProviderSums(ctx context.Context, from time.Time) ([]ProviderSum, error) {
-	return r.windows(ctx, "SELECT provider, 0", "span = 300 AND start >= ? GROUP BY provider", from.Unix())
+	return r.windows(ctx, "provider, 0", "start >= ? GROUP BY 1", from.Unix())
 }
 
 // PartSums sums the windows of a span by part of time, in the order of time. An empty
 // provider is all of them.
 func (r *Reader) PartSums(ctx context.Context, provider string, from, to time.Time, part time.Duration) ([]ProviderSum, error) {
 	n := int64(part.Seconds())
+	const byPart = " GROUP BY part ORDER BY part"
 	if provider == "" {
-		return r.windows(ctx, "SELECT '', start - start % ? AS part", "span = 300 AND start >= ? AND start < ? GROUP BY part ORDER BY part", n, from.Unix(), to.Unix())
+		return r.windows(ctx, "'', start - start % ? AS part", "start >= ? AND start < ?"+byPart,
+			n, from.Unix(), to.Unix())
 	}
-	return r.windows(ctx, "SELECT min(provider), start - start % ? AS part", "span = 300 AND start >= ? AND start < ? AND provider = ? GROUP BY part ORDER BY part", n, from.Unix(), to.Unix(), provider)
+	return r.windows(ctx, "min(provider), start - start % ? AS part", "start >= ? AND start < ? AND provider = ?"+byPart,
+		n, from.Unix(), to.Unix(), provider)
 }
 
+// windows sums the windows of five minutes that a condition chooses. which are the
+// provider and the start of a group.
 func (r *Reader) windows(ctx context.Context, which, where string, args ...any) (sums []ProviderSum, err error) {
-	err = sqldb.ScanAll(ctx, r.db, which+", sum(sent), sum(deferred + bounced + expired), sum(tried), sum(refused) FROM provider_windows WHERE "+where,
+	err = sqldb.ScanAll(ctx, r.db, `
+		SELECT `+which+`, sum(sent), sum(deferred + bounced + expired), sum(tried), sum(refused)
+		FROM provider_windows
+		WHERE span = 300 AND `+where,
 		func(scan func(...any) error) error {
 			var s ProviderSum
 			err := scan(&s.Provider, &s.Start, &s.Sent, &s.Failed, &s.Tried, &s.Refused)
@@ -61,7 +69,11 @@ type FailureDay struct {
 
 // FailureDays returns the failures by day and provider, from a day on.
 func (r *Reader) FailureDays(ctx context.Context, from string) (days []FailureDay, err error) {
-	err = sqldb.ScanAll(ctx, r.db, "SELECT day, provider, sum(failures) FROM daily_reasons WHERE day >= ? GROUP BY day, provider", func(scan func(...any) error) error {
+	err = sqldb.ScanAll(ctx, r.db, `
+		SELECT day, provider, sum(failures)
+		FROM daily_reasons
+		WHERE day >= ?
+		GROUP BY day, provider`, func(scan func(...any) error) error {
 		var d FailureDay
 		err := scan(&d.Day, &d.Provider, &d.Failures)
 		days = append(days, d)
@@ -90,7 +102,10 @@ func (r *Reader) ReasonDays(ctx context.Context, provider, from string) (days []
 // UsualRefusals returns the usual share of refusals by provider.
 func (r *Reader) UsualRefusals(ctx context.Context) (map[string]float64, error) {
 	shares := make(map[string]float64)
-	err := sqldb.ScanAll(ctx, r.db, "SELECT provider, refused / tried FROM provider_baselines WHERE tried > 0", func(scan func(...any) error) error {
+	err := sqldb.ScanAll(ctx, r.db, `
+		SELECT provider, refused / tried
+		FROM provider_baselines
+		WHERE tried > 0`, func(scan func(...any) error) error {
 		var name string
 		var share float64
 		err := scan(&name, &share)

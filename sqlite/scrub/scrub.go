@@ -18,7 +18,10 @@ import (
 
 // laterBy is the time of the rows about a person, of tables from which other rows follow.
 // A decision is as late as its withdrawal: another host has still to hear of that.
-var laterBy = map[string]string{"bounces": "occurred_at", "decisions": "max(decided_at, CASE WHEN ended_at IS NOT until THEN coalesce(ended_at, '') ELSE '' END)"}
+var laterBy = map[string]string{
+	"bounces":   "occurred_at",
+	"decisions": "max(decided_at, CASE WHEN ended_at IS NOT until THEN coalesce(ended_at, '') ELSE '' END)",
+}
 
 // Rows deletes the rows of a table about people: all, or those until the time, a stored
 // stamp, at which each was forgotten.
@@ -29,7 +32,14 @@ func Rows(ctx context.Context, db sqldb.Querier, table string, until map[int64]s
 	}
 	query := "DELETE FROM " + table + " WHERE recipient_key IN (SELECT CAST(key AS INTEGER) FROM json_each(?))"
 	if time := laterBy[table]; time != "" && !all {
-		query = "DELETE FROM " + table + " WHERE rowid IN (SELECT t.rowid FROM json_each(?) k CROSS JOIN " + table + " t ON t.recipient_key = CAST(k.key AS INTEGER) WHERE " + time + " <= k.value)"
+		query = `
+			DELETE FROM ` + table + `
+			WHERE rowid IN (
+			    SELECT t.rowid
+			    FROM json_each(?) k
+			    CROSS JOIN ` + table + ` t ON t.recipient_key = CAST(k.key AS INTEGER)
+			    WHERE ` + time + ` <= k.value
+			)`
 	}
 	result, err := db.ExecContext(ctx, query, string(times))
 	if err != nil {
@@ -46,7 +56,11 @@ func Table(ctx context.Context, db sqldb.Querier, table string, e *privacy.Erasu
 		return 0, 0, nil
 	}
 	var key []string
-	err = sqldb.ScanAll(ctx, db, "SELECT name FROM pragma_table_info(?) WHERE pk > 0 ORDER BY pk", func(scan func(...any) error) error {
+	err = sqldb.ScanAll(ctx, db, `
+		SELECT name
+		FROM pragma_table_info(?)
+		WHERE pk > 0
+		ORDER BY pk`, func(scan func(...any) error) error {
 		var name string
 		err := scan(&name)
 		key = append(key, name)
@@ -60,7 +74,9 @@ func Table(ctx context.Context, db sqldb.Querier, table string, e *privacy.Erasu
 		drop        bool
 	}
 	var rows []row // those that change
-	err = sqldb.ScanAll(ctx, db, "SELECT "+strings.Join(append(slices.Clone(columns), key...), ", ")+" FROM "+table, func(scan func(...any) error) error {
+	err = sqldb.ScanAll(ctx, db, `
+		SELECT `+strings.Join(append(slices.Clone(columns), key...), ", ")+`
+		FROM `+table, func(scan func(...any) error) error {
 		texts, keys := make([]*string, len(columns)), make([]any, len(key))
 		into := make([]any, 0, len(columns)+len(key))
 		for i := range texts {
@@ -99,7 +115,9 @@ func Table(ctx context.Context, db sqldb.Querier, table string, e *privacy.Erasu
 			_, err = db.ExecContext(ctx, "DELETE FROM "+table+where, r.key...)
 		} else {
 			changed++
-			_, err = db.ExecContext(ctx, "UPDATE "+table+" SET "+strings.Join(columns, " = ?, ")+" = ?"+where, append(r.values, r.key...)...)
+			_, err = db.ExecContext(ctx, `
+				UPDATE `+table+`
+				SET `+strings.Join(columns, " = ?, ")+` = ?`+where, append(r.values, r.key...)...)
 		}
 		if err != nil {
 			return changed, deleted, err

@@ -33,11 +33,14 @@ func Decisions(ctx context.Context, db sqldb.Querier, decisions []query.LastDeci
 			continue
 		}
 		known[d.Key] = d
-		if _, err := db.ExecContext(ctx, "UPDATE decisions SET ended_at = ? WHERE ended_at IS NULL AND recipient_key = ?", d.At, d.Key); err != nil {
+		if _, err := db.ExecContext(ctx, `
+			UPDATE decisions
+			SET ended_at = ?
+			WHERE ended_at IS NULL AND recipient_key = ?`, d.At, d.Key); err != nil {
 			return nil, err
 		}
 		if d.Decision != "" {
-			_, err := db.ExecContext(ctx, "INSERT INTO decisions (recipient, domain, decision, note, decided_at, until, recipient_key) VALUES (?, ?, ?, ?, ?, ?, ?)",
+			_, err := db.ExecContext(ctx, query.InsertDecision,
 				d.Recipient, d.Domain, d.Decision, sqldb.Text(d.Note), d.At, sqldb.Text(d.Until), d.Key)
 			if err != nil {
 				return nil, err
@@ -66,7 +69,9 @@ func Marks(ctx context.Context, db sqldb.Querier, marks []query.Mark) (changed [
 			continue
 		}
 		if here == nil {
-			_, err = db.ExecContext(ctx, "INSERT INTO "+m.Table()+" (since, until, category, domain, reason, note, "+query.MadeAt[m.Table()]+") VALUES (?, ?, ?, ?, ?, ?, ?)",
+			_, err = db.ExecContext(ctx, `
+				INSERT INTO `+m.Table()+` (since, until, category, domain, reason, note, `+query.MadeAt[m.Table()]+`)
+				VALUES (?, ?, ?, ?, ?, ?, ?)`,
 				m.Since, m.Until, sqldb.Text(m.Category), sqldb.Text(m.Domain), sqldb.Text(m.Reason), sqldb.Text(m.Note), m.ReleasedAt)
 		} else {
 			_, err = db.ExecContext(ctx, "UPDATE "+m.Table()+" SET withdrawn_at = ? WHERE id = ?", *m.WithdrawnAt, here.ID)
