@@ -55,7 +55,11 @@ func (l *BadList) LastChange(ctx context.Context) (int64, error) {
 // Recipient, Reason and BadSince.
 func (l *BadList) Bad(ctx context.Context, each func(*bounce.Recipient) error) error {
 	return l.ask(ctx, func() error {
-		rows, err := l.conn.Query(ctx, `SELECT recipient, reason, bad_since FROM bouncetail.recipients WHERE state = 'bad' ORDER BY recipient COLLATE "C"`)
+		rows, err := l.conn.Query(ctx, `
+			SELECT recipient, reason, bad_since
+			FROM bouncetail.recipients
+			WHERE state = 'bad'
+			ORDER BY recipient COLLATE "C"`)
 		if err != nil {
 			return err
 		}

@@ -31,9 +31,16 @@ func (r *Reader) Attempts(ctx context.Context, to bounce.Address, limit int) (al
 	if r.replies {
 		private = "b.sender, b.message_id, b.reply"
 	}
-	rows, err := r.conn.Query(ctx, "SELECT "+private+`, b.stage, b.smtp_code, b.rule, b.occurred_at, b.outcome, b.queue_id, b.relay_host, b.category, b.reason, b.scope, b.disposition, b.suppress,
-		  i.instance, coalesce(b.provider, ''), coalesce(b.relay_ip, ''), EXISTS (SELECT 1 FROM bouncetail.recipients r WHERE r.recipient_key = b.recipient_key AND r.last_delivery_at IS NOT NULL)
-		FROM bouncetail.bounces b JOIN bouncetail.fleet_instances i ON i.number = b.instance
+	rows, err := r.conn.Query(ctx, `
+		SELECT `+private+`, b.stage, b.smtp_code, b.rule, b.occurred_at, b.outcome, b.queue_id,
+		    b.relay_host, b.category, b.reason, b.scope, b.disposition, b.suppress, i.instance,
+		    coalesce(b.provider, ''), coalesce(b.relay_ip, ''),
+		    EXISTS (
+		        SELECT 1 FROM bouncetail.recipients r
+		        WHERE r.recipient_key = b.recipient_key AND r.last_delivery_at IS NOT NULL
+		    )
+		FROM bouncetail.bounces b
+		JOIN bouncetail.fleet_instances i ON i.number = b.instance
 		WHERE b.recipient_key = $1
 		ORDER BY b.occurred_at DESC, b.event_id DESC
 		LIMIT $2`, to.Key(), limit)
@@ -59,7 +66,10 @@ func (r *Reader) Counted(ctx context.Context, to bounce.Address) ([]recipient.Co
 		return nil, err
 	}
 	var memory string
-	if err := r.conn.QueryRow(ctx, "SELECT coalesce(memory, '') FROM bouncetail.recipients WHERE recipient_key = $1", to.Key()).Scan(&memory); err != nil {
+	if err := r.conn.QueryRow(ctx, `
+		SELECT coalesce(memory, '')
+		FROM bouncetail.recipients
+		WHERE recipient_key = $1`, to.Key()).Scan(&memory); err != nil {
 		return nil, fleet.Explain(err)
 	}
 	return recipient.CountedBy(policy, memory)
@@ -67,7 +77,10 @@ func (r *Reader) Counted(ctx context.Context, to bounce.Address) ([]recipient.Co
 
 // DecisionsOn returns the last decision on an address, if there is one.
 func (r *Reader) DecisionsOn(ctx context.Context, to bounce.Address) ([]recipient.Decision, error) {
-	rows, err := r.conn.Query(ctx, "SELECT recipient, decision, coalesce(note, ''), decided_at, until FROM bouncetail.decisions WHERE recipient_key = $1 AND decision <> ''", to.Key())
+	rows, err := r.conn.Query(ctx, `
+		SELECT recipient, decision, coalesce(note, ''), decided_at, until
+		FROM bouncetail.decisions
+		WHERE recipient_key = $1 AND decision <> ''`, to.Key())
 	if err != nil {
 		return nil, fleet.Explain(err)
 	}
@@ -89,7 +102,8 @@ func (r *Reader) Confirms(ctx context.Context) ([]recipient.Release, error) {
 
 func (r *Reader) releases(ctx context.Context, confirms bool) ([]recipient.Release, error) {
 	rows, err := r.conn.Query(ctx, `
-		SELECT row_number() OVER (ORDER BY made_at, instance, id), since, until, category, domain, reason, coalesce(note, ''), made_at, withdrawn_at
+		SELECT row_number() OVER (ORDER BY made_at, instance, id), since, until, category, domain, reason,
+		    coalesce(note, ''), made_at, withdrawn_at
 		FROM bouncetail.releases
 		WHERE confirms = $1
 		ORDER BY 1`, confirms)

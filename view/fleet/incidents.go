@@ -25,10 +25,14 @@ func (r *Reader) selectIncidents(ctx context.Context, where string, args ...any)
 	if r.replies {
 		private = "coalesce(f.private_subject, f.subject), coalesce(f.reply, '')"
 	}
-	rows, err := r.conn.Query(ctx, "SELECT "+private+`, i.number, i.instance, f.id, f.kind, f.scope, f.category, f.reason, f.enhanced_code, f.started_at, f.last_at, f.opened_at,
-		  coalesce(f.rang_at, ''), coalesce(f.over_at, ''), coalesce(f.ended_by, ''), coalesce(f.part_of, 0), f.backlog <> 0,
-		  coalesce(f.tried, 0), coalesce(f.refused, 0), coalesce(f.baseline, 0), coalesce(f.p, 0), f.attempts, f.addresses, f.domains
-		FROM bouncetail.incidents f JOIN bouncetail.fleet_instances i ON i.number = f.instance `+where, args...)
+	rows, err := r.conn.Query(ctx, `
+		SELECT `+private+`, i.number, i.instance, f.id, f.kind, f.scope, f.category, f.reason,
+		    f.enhanced_code, f.started_at, f.last_at, f.opened_at, coalesce(f.rang_at, ''),
+		    coalesce(f.over_at, ''), coalesce(f.ended_by, ''), coalesce(f.part_of, 0), f.backlog <> 0,
+		    coalesce(f.tried, 0), coalesce(f.refused, 0), coalesce(f.baseline, 0), coalesce(f.p, 0),
+		    f.attempts, f.addresses, f.domains
+		FROM bouncetail.incidents f
+		JOIN bouncetail.fleet_instances i ON i.number = f.instance `+where, args...)
 	if err != nil {
 		return nil, fleet.Explain(err)
 	}
@@ -46,7 +50,9 @@ func (r *Reader) selectIncidents(ctx context.Context, where string, args ...any)
 // incidents.List. Subjects that are a sender or a reply, and replies, are empty unless
 // the user may read them.
 func (r *Reader) Incidents(ctx context.Context, f incidents.Filter) ([]incidents.Shown, error) {
-	all, err := r.selectIncidents(ctx, "WHERE (f.over_at IS NULL OR f.last_at >= $1 AND NOT $2::boolean) ORDER BY f.over_at IS NOT NULL, f.last_at DESC, i.instance, f.id DESC", f.Since, f.Open)
+	all, err := r.selectIncidents(ctx, `
+		WHERE (f.over_at IS NULL OR f.last_at >= $1 AND NOT $2::boolean)
+		ORDER BY f.over_at IS NOT NULL, f.last_at DESC, i.instance, f.id DESC`, f.Since, f.Open)
 	findOthers(all)
 	shown := make([]incidents.Shown, 0, len(all))
 	for i := range all {
@@ -93,7 +99,9 @@ func (r *Reader) incident(ctx context.Context, host string, id int64) (i inciden
 		return i, err
 	}
 	i = all[0]
-	if all, err = r.selectIncidents(ctx, "WHERE f.kind = $1 AND f.started_at <= $2 AND f.last_at >= $3", string(i.Kind), i.LastAt, i.StartedAt); err != nil {
+	all, err = r.selectIncidents(ctx, "WHERE f.kind = $1 AND f.started_at <= $2 AND f.last_at >= $3",
+		string(i.Kind), i.LastAt, i.StartedAt)
+	if err != nil {
 		return i, err
 	}
 	findOthers(all)
@@ -107,12 +115,22 @@ func (r *Reader) incident(ctx context.Context, host string, id int64) (i inciden
 
 // inFleet writes conditions on failures of SQLite for PostgreSQL. Who may not read a
 // reply may read the host that it names.
-var inFleet = strings.NewReplacer("suppress = 1", "suppress", "suppress = 0", "NOT suppress", "instr(reply, ?)", "strpos(named_host, ?)", "instr(relay_host, ", "strpos(relay_host, ")
+var inFleet = strings.NewReplacer(
+	"suppress = 1", "suppress",
+	"suppress = 0", "NOT suppress",
+	"instr(reply, ?)", "strpos(named_host, ?)",
+	"instr(relay_host, ", "strpos(relay_host, ",
+)
 
 // readBy is the condition on bounces that chooses the failures that a host has read,
 // whether it sent them first or not.
-const readBy = `(instance = ? OR EXISTS (SELECT FROM bouncetail.also_read a
-	WHERE a.recipient_key = bounces.recipient_key AND a.occurred_at = bounces.occurred_at AND a.event_id = bounces.event_id AND a.instance = ?))`
+const readBy = `(instance = ? OR EXISTS (
+	    SELECT FROM bouncetail.also_read a
+	    WHERE a.recipient_key = bounces.recipient_key
+	      AND a.occurred_at = bounces.occurred_at
+	      AND a.event_id = bounces.event_id
+	      AND a.instance = ?
+	))`
 
 // failures returns the condition on bounces that chooses the failures of an incident,
 // and nil if it has none or if they depend on what the user may not read.
@@ -146,7 +164,11 @@ func (r *Reader) Incident(ctx context.Context, host string, id int64) (*incident
 		return nil, err
 	}
 	d := incidents.NewDetails(&i.Shown)
-	rows, err := r.conn.Query(ctx, "SELECT id FROM bouncetail.incidents WHERE instance = $1 AND part_of = $2 ORDER BY id", i.number, id)
+	rows, err := r.conn.Query(ctx, `
+		SELECT id
+		FROM bouncetail.incidents
+		WHERE instance = $1 AND part_of = $2
+		ORDER BY id`, i.number, id)
 	if err != nil {
 		return nil, fleet.Explain(err)
 	}
@@ -171,7 +193,11 @@ func (r *Reader) count(ctx context.Context, d *incidents.Details, where string, 
 	c := &chosen{}
 	c.add(where, args...)
 	const hour = `to_char(occurred_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24')`
-	rows, err := r.conn.Query(ctx, "SELECT "+private+", "+hour+", rule, coalesce(smtp_code::text, ''), coalesce(enhanced_code, ''), coalesce(provider, domain), domain, recipient_key FROM bouncetail.bounces WHERE "+c.where[0], c.args...)
+	rows, err := r.conn.Query(ctx, `
+		SELECT `+private+`, `+hour+`, rule, coalesce(smtp_code::text, ''), coalesce(enhanced_code, ''),
+		    coalesce(provider, domain), domain, recipient_key
+		FROM bouncetail.bounces
+		WHERE `+c.where[0], c.args...)
 	if err != nil {
 		return fleet.Explain(err)
 	}
@@ -188,7 +214,12 @@ func (r *Reader) count(ctx context.Context, d *incidents.Details, where string, 
 	if !r.replies {
 		d.Senders, d.Replies = []incidents.Count{}, []incidents.Count{}
 	}
-	states, err := r.counts(ctx, "SELECT state, count(*) FROM bouncetail.recipients WHERE recipient_key = ANY ($1) GROUP BY 1 ORDER BY 2 DESC, 1", counter.Addresses())
+	states, err := r.counts(ctx, `
+		SELECT state, count(*)
+		FROM bouncetail.recipients
+		WHERE recipient_key = ANY ($1)
+		GROUP BY 1
+		ORDER BY 2 DESC, 1`, counter.Addresses())
 	for _, s := range states {
 		d.States = append(d.States, incidents.Count(s))
 	}

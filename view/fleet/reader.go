@@ -59,10 +59,14 @@ func (r *Reader) selectRecipients(from string) string {
 	if r.replies {
 		reply = "coalesce(b.smtp_code, 0), coalesce(b.reply, '')"
 	}
-	return "SELECT " + reply + `, r.recipient, r.domain, r.state, r.decided_by, r.category, r.reason, r.first_failure_at, r.last_failure_at, r.last_delivery_at,
-		  r.permanent_count, r.retry_count, r.bad_since, r.bad_until, r.seq
+	return `
+		SELECT ` + reply + `, r.recipient, r.domain, r.state, r.decided_by, r.category, r.reason,
+		    r.first_failure_at, r.last_failure_at, r.last_delivery_at, r.permanent_count, r.retry_count,
+		    r.bad_since, r.bad_until, r.seq
 		FROM ` + from + ` r
-		LEFT JOIN bouncetail.bounces b ON b.recipient_key = r.recipient_key AND b.occurred_at = r.deciding_at AND b.event_id = r.deciding_event_id `
+		LEFT JOIN bouncetail.bounces b ON b.recipient_key = r.recipient_key
+		  AND b.occurred_at = r.deciding_at
+		  AND b.event_id = r.deciding_event_id `
 }
 
 func scanRecipient(row *bounce.Recipient, scan func(...any) error) error {
@@ -73,7 +77,8 @@ func scanRecipient(row *bounce.Recipient, scan func(...any) error) error {
 // Recipient returns the row of an address, given in its normal spelling, and false if it
 // never failed.
 func (r *Reader) Recipient(ctx context.Context, address string) (row bounce.Recipient, known bool, err error) {
-	err = scanRecipient(&row, r.conn.QueryRow(ctx, r.selectRecipients("bouncetail.recipients")+"WHERE r.recipient_key = $1 AND r.recipient = $2", bounce.Address{Normal: address}.Key(), address).Scan)
+	err = scanRecipient(&row, r.conn.QueryRow(ctx, r.selectRecipients("bouncetail.recipients")+`
+		WHERE r.recipient_key = $1 AND r.recipient = $2`, bounce.Address{Normal: address}.Key(), address).Scan)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return row, false, nil
 	}
@@ -94,7 +99,11 @@ func (r *Reader) Recipients(ctx context.Context, f query.Filter, each func(*boun
 func (r *Reader) recipients(ctx context.Context, tx pgx.Tx, f query.Filter, each func(*bounce.Recipient) error) (lastSeq int64, err error) {
 	// JIT takes longer than it saves.
 	var known int64
-	if err := tx.QueryRow(ctx, "SELECT seq, (SELECT coalesce(sum(recipients), 0)::bigint FROM bouncetail.state_counts), set_config('jit', 'off', true) FROM bouncetail.fleet_clock").Scan(&lastSeq, &known, nil); err != nil {
+	if err := tx.QueryRow(ctx, `
+		SELECT seq,
+		    (SELECT coalesce(sum(recipients), 0)::bigint FROM bouncetail.state_counts),
+		    set_config('jit', 'off', true)
+		FROM bouncetail.fleet_clock`).Scan(&lastSeq, &known, nil); err != nil {
 		return 0, err
 	}
 	if f.Limit > 0 && f.Limit <= maxNewest && !f.Changes {
@@ -136,10 +145,22 @@ const maxNewest = 1000
 func (r *Reader) newestRecipients(ctx context.Context, tx pgx.Tx, f query.Filter, failures int) (rows []bounce.Recipient, err error) {
 	// OFFSET 0 has the addresses looked up by their keys: PostgreSQL expects so few rows that
 	// it would read all.
-	from := fmt.Sprintf(`(SELECT one.* FROM
-		  (SELECT recipient_key, occurred_at, event_id FROM bouncetail.bounces ORDER BY occurred_at DESC FETCH FIRST %d ROWS WITH TIES) newest
-		  CROSS JOIN LATERAL (SELECT * FROM bouncetail.recipients WHERE recipient_key = newest.recipient_key OFFSET 0) one
-		  WHERE one.last_failure_at = newest.occurred_at AND one.last_event_id = newest.event_id)`, failures)
+	from := fmt.Sprintf(`(
+		    SELECT one.*
+		    FROM (
+		        SELECT recipient_key, occurred_at, event_id
+		        FROM bouncetail.bounces
+		        ORDER BY occurred_at DESC
+		        FETCH FIRST %d ROWS WITH TIES
+		    ) newest
+		    CROSS JOIN LATERAL (
+		        SELECT *
+		        FROM bouncetail.recipients
+		        WHERE recipient_key = newest.recipient_key
+		        OFFSET 0
+		    ) one
+		    WHERE one.last_failure_at = newest.occurred_at AND one.last_event_id = newest.event_id
+		)`, failures)
 	err = r.scanRecipients(ctx, tx, from, f, func(row *bounce.Recipient) error {
 		rows = append(rows, *row)
 		return nil
@@ -174,6 +195,10 @@ func (r *Reader) scanRecipients(ctx context.Context, tx pgx.Tx, from string, f q
 
 // conditions returns what a filter adds to a statement.
 func conditions(f query.Filter) (clauses string, args []any) {
+	const (
+		anyFailure  = "EXISTS (SELECT 1 FROM bouncetail.bounces f WHERE f.recipient_key = r.recipient_key AND "
+		anyDecision = "EXISTS (SELECT 1 FROM bouncetail.decisions d WHERE d.recipient_key = r.recipient_key AND d.decision <> '')"
+	)
 	c := &chosen{where: []string{"true"}}
 	add := func(condition string, value any, given bool) {
 		if given {
@@ -185,8 +210,8 @@ func conditions(f query.Filter) (clauses string, args []any) {
 	add("r.category = ?", f.Category, f.Category != "")
 	add("r.reason = ?", f.Reason, f.Reason != "")
 	add("b.provider = ?", f.Provider, f.Provider != "")
-	add("EXISTS (SELECT 1 FROM bouncetail.bounces f WHERE f.recipient_key = r.recipient_key AND f.sender = ?)", f.Sender, f.Sender != "")
-	add("EXISTS (SELECT 1 FROM bouncetail.bounces f WHERE f.recipient_key = r.recipient_key AND f.host = ?)", f.Host, f.Host != "")
+	add(anyFailure+"f.sender = ?)", f.Sender, f.Sender != "")
+	add(anyFailure+"f.host = ?)", f.Host, f.Host != "")
 	add("r.recipient LIKE ?", query.LikeOf(f.Match), f.Match != "")
 	add("r.last_failure_at >= ?::text::timestamptz", f.Since, f.Since != "")
 	add("r.bad_since >= ?::text::timestamptz", f.BadSince, f.BadSince != "")
@@ -199,7 +224,7 @@ func conditions(f query.Filter) (clauses string, args []any) {
 	if f.Changes {
 		order = "r.seq"
 	} else { // an address that never failed is listed as long as a decision is in force
-		c.add("(r.last_failure_at IS NOT NULL OR EXISTS (SELECT 1 FROM bouncetail.decisions d WHERE d.recipient_key = r.recipient_key AND d.decision <> ''))")
+		c.add("(r.last_failure_at IS NOT NULL OR " + anyDecision + ")")
 	}
 	clauses = "WHERE " + strings.Join(c.where, " AND ") + " ORDER BY " + order
 	if f.Limit > 0 {
@@ -212,13 +237,20 @@ func conditions(f query.Filter) (clauses string, args []any) {
 // AtCursor calls do with what changed since the cursor of a name, and moves the cursor if
 // do succeeds. Nobody else uses the cursor meanwhile.
 func (r *Reader) AtCursor(ctx context.Context, name string, do func(read func(query.Filter, func(*bounce.Recipient) error) (int64, error), after int64, isNew bool) (last int64, err error)) error {
-	if _, err := r.conn.Exec(ctx, "INSERT INTO bouncetail.export_cursors (name, seq) VALUES ($1, 0) ON CONFLICT DO NOTHING", name); err != nil {
+	if _, err := r.conn.Exec(ctx, `
+		INSERT INTO bouncetail.export_cursors (name, seq)
+		VALUES ($1, 0)
+		ON CONFLICT DO NOTHING`, name); err != nil {
 		return fleet.Explain(err)
 	}
 	return fleet.Explain(pgx.BeginTxFunc(ctx, r.conn, pgx.TxOptions{IsoLevel: pgx.RepeatableRead}, func(tx pgx.Tx) error {
 		var after int64
 		var moved *time.Time
-		if err := tx.QueryRow(ctx, "SELECT seq, moved_at FROM bouncetail.export_cursors WHERE name = $1 FOR UPDATE NOWAIT", name).Scan(&after, &moved); err != nil {
+		if err := tx.QueryRow(ctx, `
+			SELECT seq, moved_at
+			FROM bouncetail.export_cursors
+			WHERE name = $1
+			FOR UPDATE NOWAIT`, name).Scan(&after, &moved); err != nil {
 			return fmt.Errorf("cursor %s is in use by another export; wait for it, or name another cursor: %w", name, err)
 		}
 		last, err := do(func(f query.Filter, each func(*bounce.Recipient) error) (int64, error) {
@@ -227,7 +259,10 @@ func (r *Reader) AtCursor(ctx context.Context, name string, do func(read func(qu
 		if err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, "UPDATE bouncetail.export_cursors SET seq = $2, moved_at = now() WHERE name = $1", name, max(last, after))
+		_, err = tx.Exec(ctx, `
+			UPDATE bouncetail.export_cursors
+			SET seq = $2, moved_at = now()
+			WHERE name = $1`, name, max(last, after))
 		return err
 	}))
 }

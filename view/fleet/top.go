@@ -70,7 +70,9 @@ func (r *Reader) FailureGroups(ctx context.Context, column query.FailureColumn, 
 	c.add("occurred_at >= ?::text::timestamptz AND occurred_at < ?::text::timestamptz", bounce.Stamp(since), bounce.Stamp(until))
 	return list(ctx, r, func(row pgx.CollectableRow) (g query.FailureGroup, err error) {
 		return g, row.Scan(&g.Name, &g.Category, &g.Reason, &g.Failed, &g.Permanent, &g.Suppress)
-	}, "SELECT "+string(column)+`, category, reason, count(*), count(*) FILTER (WHERE disposition = 'permanent'), count(*) FILTER (WHERE suppress)
+	}, `
+		SELECT `+string(column)+`, category, reason, count(*),
+		    count(*) FILTER (WHERE disposition = 'permanent'), count(*) FILTER (WHERE suppress)
 		FROM bouncetail.bounces
 		WHERE `+strings.Join(c.where, " AND ")+`
 		GROUP BY 1, 2, 3
@@ -115,10 +117,18 @@ func (r *Reader) BadByDomain(ctx context.Context) ([]query.Count, error) {
 // not known. Most of them are bad by a refusal, and refusals takes a tenth of bounces.
 func (r *Reader) BadByProvider(ctx context.Context) ([]query.Count, error) {
 	return r.counts(ctx, `
-		SELECT coalesce(f.provider,
-		  (SELECT b.provider FROM bouncetail.bounces b WHERE b.recipient_key = r.recipient_key AND b.occurred_at = r.deciding_at AND b.event_id = r.deciding_event_id), ''), count(*)
+		SELECT coalesce(f.provider, (
+		        SELECT b.provider
+		        FROM bouncetail.bounces b
+		        WHERE b.recipient_key = r.recipient_key
+		          AND b.occurred_at = r.deciding_at
+		          AND b.event_id = r.deciding_event_id
+		    ), ''),
+		    count(*)
 		FROM bouncetail.recipients r
-		LEFT JOIN bouncetail.refusals f ON f.recipient_key = r.recipient_key AND f.occurred_at = r.deciding_at AND f.event_id = r.deciding_event_id
+		LEFT JOIN bouncetail.refusals f ON f.recipient_key = r.recipient_key
+		  AND f.occurred_at = r.deciding_at
+		  AND f.event_id = r.deciding_event_id
 		WHERE r.state = 'bad' AND r.deciding_at IS NOT NULL
 		GROUP BY 1`)
 }
@@ -129,6 +139,9 @@ func (r *Reader) counts(ctx context.Context, statement string, args ...any) ([]q
 
 // LastFailure returns the stamp of the last failure, or an empty text if there was none.
 func (r *Reader) LastFailure(ctx context.Context) (at string, err error) {
-	err = r.conn.QueryRow(ctx, "SELECT max(occurred_at) FROM bouncetail.bounces WHERE reason <> 'suppressed'").Scan((*fleet.Stamp)(&at))
+	err = r.conn.QueryRow(ctx, `
+		SELECT max(occurred_at)
+		FROM bouncetail.bounces
+		WHERE reason <> 'suppressed'`).Scan((*fleet.Stamp)(&at))
 	return at, fleet.Explain(err)
 }
