@@ -17,7 +17,9 @@ const bucketsAtOnce = 1024
 
 // mergeBuckets reads the buckets of a table with the given numbers, which are
 // sorted and distinct, has them merged, and writes those that changed.
-func (tx *Tx) mergeBuckets(table, column string, buckets []int64, merge func(bucket int64, known []byte) (merged []byte, changed bool)) error {
+func (tx *Tx) mergeBuckets(
+	table, column string, buckets []int64, merge func(bucket int64, known []byte) (merged []byte, changed bool),
+) error {
 	for some := range slices.Chunk(buckets, bucketsAtOnce) {
 		if err := tx.mergeSome(table, column, some, merge); err != nil {
 			return err

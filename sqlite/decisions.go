@@ -19,7 +19,8 @@ import (
 // decisionsOn returns the decisions in force on the addresses of rows.
 func (tx *Tx) decisionsOn(rows []recipientRow) (map[int64]*recipient.Decision, error) {
 	var some bool // usually there are none, and no address is looked up
-	if err := tx.conn.QueryRowContext(tx.ctx, "SELECT EXISTS (SELECT 1 FROM decisions WHERE ended_at IS NULL)").Scan(&some); err != nil || !some {
+	const anyInForce = "SELECT EXISTS (SELECT 1 FROM decisions WHERE ended_at IS NULL)"
+	if err := tx.conn.QueryRowContext(tx.ctx, anyInForce).Scan(&some); err != nil || !some {
 		return nil, err
 	}
 	keys := make([]int64, len(rows))
@@ -41,7 +42,9 @@ func (tx *Tx) decisionsOn(rows []recipientRow) (map[int64]*recipient.Decision, e
 
 // Decide decides about addresses by hand, until a time or, if that is zero, until the
 // decision is withdrawn. An earlier decision on the same address ends.
-func (e *Editor) Decide(ctx context.Context, decision string, on []bounce.Address, note string, until time.Time) (changes recipient.Changes, err error) {
+func (e *Editor) Decide(
+	ctx context.Context, decision string, on []bounce.Address, note string, until time.Time,
+) (changes recipient.Changes, err error) {
 	end := ""
 	if !until.IsZero() {
 		end = bounce.Stamp(until)
@@ -53,7 +56,9 @@ func (e *Editor) Decide(ctx context.Context, decision string, on []bounce.Addres
 		on = distinct(on)
 		err := tx.each(len(on), query.InsertDecision,
 			func(i int, p *params) {
-				for _, v := range []driver.Value{on[i].Normal, on[i].Domain, decision, sqldb.Text(note), tx.now, sqldb.Text(end), on[i].Key()} {
+				for _, v := range []driver.Value{
+					on[i].Normal, on[i].Domain, decision, sqldb.Text(note), tx.now, sqldb.Text(end), on[i].Key(),
+				} {
 					p.Add(v)
 				}
 			}, nil)

@@ -99,7 +99,10 @@ func (tx *Tx) saveDeliveries() error {
 			n := sort.Search(len(run), func(n int) bool { return run[n].Key > to })
 			added, runs[i] = append(added, run[:n]...), run[n:]
 		}
-		changed, err := tx.joinDeliveries(levels, tx.sorter.Deliveries(added), target.Table != packed.Lowest.Table && target.Run == packed.SmallRun)
+		changed, err := tx.joinDeliveries(
+			levels, tx.sorter.Deliveries(added),
+			target.Table != packed.Lowest.Table && target.Run == packed.SmallRun,
+		)
 		if err != nil {
 			return err
 		}

@@ -40,7 +40,10 @@ func (e *Editor) edit(ctx context.Context, do func(*Tx) error) error {
 	})
 	switch sqldb.CodeOf(err) {
 	case sqlite3.ErrBusy, sqlite3.ErrLocked:
-		return fmt.Errorf("database %s is kept busy by an import, a rebuild or a new policy; try again when that is done: %w", e.store.file.Path, err)
+		return fmt.Errorf(
+			"database %s is kept busy by an import, a rebuild or a new policy; try again when that is done: %w",
+			e.store.file.Path, err,
+		)
 	case sqlite3.ErrReadonly:
 		return dbfile.Denied(err) // which names the database
 	}

@@ -357,7 +357,7 @@ func TestForgettingSaysWhenAReaderHoldsTheOldPages(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = s.Forget(t.Context(), &Forgetting{People: []bounce.Address{person}, Queue: plain, Parser: plain, Now: day})
-	if err == nil || !strings.Contains(err.Error(), "another program is reading") {
+	if err == nil || !strings.Contains(err.Error(), "another program reads the database") {
 		t.Errorf("Forget beside a reader: %v", err)
 	}
 }

@@ -50,13 +50,17 @@ func (tx *Tx) failuresByKey(keys []int64) (map[int64][]recipient.Failure, error)
 			var f recipient.Failure
 			var v bounce.Verdict
 			var queueID, outcome string
-			into := []any{&f.ID, &f.At, &queueID, (*string)(&v.Category), (*string)(&v.Reason), (*string)(&v.Disposition), &v.Suppress, (*string)(&v.Scope), &outcome}
+			into := []any{
+				&f.ID, &f.At, &queueID, (*string)(&v.Category), (*string)(&v.Reason),
+				(*string)(&v.Disposition), &v.Suppress, (*string)(&v.Scope), &outcome,
+			}
 			for column := range into {
 				if !sqldb.Restore(into[column], values[column]) {
 					return fmt.Errorf("bounces: column %d of row %v is of type %T", column, values[0], values[column])
 				}
 			}
-			f.Place, f.Category, f.Reason, f.Disposition, f.Suppress = recipient.PlaceOf(queueID), v.Category, v.Reason, v.Disposition, v.Suppress
+			f.Place, f.Category, f.Reason = recipient.PlaceOf(queueID), v.Category, v.Reason
+			f.Disposition, f.Suppress = v.Disposition, v.Suppress
 			f.Counts = v.Counts(bounce.Outcome(outcome))
 			if more := values[len(into):]; len(more) > 0 {
 				var domain, ip, reply string
@@ -244,7 +248,11 @@ func (tx *Tx) restoreRows(keys []int64) error {
 	rows := make([]recipientRow, len(tx.recipients))
 	for i := range tx.recipients {
 		t := &tx.recipients[i]
-		rows[i] = recipientRow{to: t.to, key: t.key, history: tx.inputs.Replay(t.to.Domain, failures[t.key], recipient.DeliveredAt(t.delivered))}
+		rows[i] = recipientRow{
+			to:      t.to,
+			key:     t.key,
+			history: tx.inputs.Replay(t.to.Domain, failures[t.key], recipient.DeliveredAt(t.delivered)),
+		}
 	}
 	return tx.refresh(rows)
 }

@@ -14,7 +14,9 @@ import (
 // Rejudge judges all records again and updates the recipients, in one
 // transaction. It calls changed for each record whose verdict is another, and
 // returns how many those are.
-func (s *Store) Rejudge(ctx context.Context, judge func(*bounce.Delivery) bounce.Verdict, changed func(old *query.Stored, now bounce.Verdict)) (int, error) {
+func (s *Store) Rejudge(
+	ctx context.Context, judge func(*bounce.Delivery) bounce.Verdict, changed func(old *query.Stored, now bounce.Verdict),
+) (int, error) {
 	n := 0
 	err := s.transaction(ctx, func(tx *Tx) error {
 		if err := tx.readCountedSince(); err != nil {

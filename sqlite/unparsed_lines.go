@@ -13,7 +13,9 @@ func (tx *Tx) newUnparsed(unparsed []bounce.Unparsed) ([]bounce.Unparsed, error)
 	for _, u := range unparsed {
 		var lines []bounce.EventID
 		for some := range slices.Chunk(u.Lines, 50_000) {
-			err := tx.countOnce(len(some), func(i int) *bounce.EventID { return &some[i] }, func(i int32) { lines = append(lines, some[i]) })
+			err := tx.countOnce(len(some), func(i int) *bounce.EventID { return &some[i] }, func(i int32) {
+				lines = append(lines, some[i])
+			})
 			if err != nil {
 				return nil, err
 			}

@@ -127,7 +127,10 @@ func emptyLog(ctx context.Context, path string) error {
 func checkBackup(ctx context.Context, path string) error {
 	if log, err := os.Stat(path + "-wal"); err == nil && log.Size() > 0 {
 		// Without its log, a database may lack changes or be torn.
-		return fmt.Errorf("backup %s is a database in use, or of a crash: a part of it is in %s-wal; write a copy first: bouncetail backup --db %s NEW", path, path, path)
+		return fmt.Errorf(
+			"backup %s is a database in use, or of a crash: a part of it is in %s-wal; write a copy first: bouncetail backup --db %s NEW",
+			path, path, path,
+		)
 	}
 	db, _, err := OpenReadOnly(ctx, path)
 	if err != nil {

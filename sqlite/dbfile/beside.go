@@ -73,7 +73,10 @@ func checkOurs(ctx context.Context, db *sql.DB, path string) error {
 	case err != nil:
 		return fmt.Errorf("database %s: %w", path, err)
 	case id == 0 && tables == 0:
-		return fmt.Errorf("database %s is empty, nothing was ever stored in it; bouncetail run or bouncetail import fills it, --db names another", path)
+		return fmt.Errorf(
+			"database %s is empty, nothing was ever stored in it; bouncetail run or bouncetail import fills it, --db names another",
+			path,
+		)
 	case id != applicationID:
 		return fmt.Errorf("database %s belongs to another program; name another file with --db", path)
 	}

@@ -55,7 +55,9 @@ func (f *File) boundLog(ctx context.Context, db sqldb.Querier) error {
 	}
 	// The file is cut to the limit when the log starts again.
 	var limit int64
-	return db.QueryRowContext(ctx, fmt.Sprintf("PRAGMA wal_autocheckpoint = %d; PRAGMA journal_size_limit = %d", auto, 2*bytes)).Scan(&limit)
+	return db.QueryRowContext(ctx, fmt.Sprintf(
+		"PRAGMA wal_autocheckpoint = %d; PRAGMA journal_size_limit = %d", auto, 2*bytes,
+	)).Scan(&limit)
 }
 
 func sizeOf(path string) int64 {

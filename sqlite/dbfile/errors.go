@@ -105,14 +105,21 @@ func Located(path string, err error) error {
 var errDamaged = errors.New("is damaged")
 
 func damaged(path string, err error) error {
-	return fmt.Errorf("database %s %w: %w; restore a copy, or save what can be saved with: sqlite3 %s .recover | sqlite3 NEW", path, errDamaged, err, path)
+	return fmt.Errorf(
+		"database %s %w: %w; restore a copy, or save what can be saved with: sqlite3 %s .recover | sqlite3 NEW",
+		path, errDamaged, err, path,
+	)
 }
 
 // Denied adds the way out to an error that says that this user may not do something.
 // Other errors are returned as they are.
 func Denied(err error) error {
 	switch code := sqldb.CodeOf(err); {
-	case errors.Is(err, os.ErrPermission), code == sqlite3.ErrReadonly, code == sqlite3.ErrCantOpen, code == sqlite3.ErrPerm, code == sqlite3.ErrAuth:
+	case errors.Is(err, os.ErrPermission),
+		code == sqlite3.ErrReadonly,
+		code == sqlite3.ErrCantOpen,
+		code == sqlite3.ErrPerm,
+		code == sqlite3.ErrAuth:
 		return fmt.Errorf("%w; use sudo bouncetail …, or, to read only, adduser USER bouncetail", err)
 	}
 	return err

@@ -26,7 +26,10 @@ type InUse struct {
 }
 
 func (e *InUse) Error() string {
-	return fmt.Sprintf("database %s is being written by bouncetail with process id %s; stop that one first, or name another file with --db", e.Path, e.PID)
+	return fmt.Sprintf(
+		"database %s is being written by bouncetail with process id %s; stop that one first, or name another file with --db",
+		e.Path, e.PID,
+	)
 }
 
 // acquire takes the lock on the file next to the database.
@@ -85,7 +88,10 @@ func lockDatabase(path string) (f *os.File, isNew bool, err error) {
 		f, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o640)
 	}
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, false, fmt.Errorf("database %s: the folder %s does not exist; create it, or name another file with --db", path, filepath.Dir(path))
+		return nil, false, fmt.Errorf(
+			"database %s: the folder %s does not exist; create it, or name another file with --db",
+			path, filepath.Dir(path),
+		)
 	}
 	if err != nil {
 		return nil, false, fmt.Errorf("database: %w", Denied(err))
@@ -94,7 +100,10 @@ func lockDatabase(path string) (f *os.File, isNew bool, err error) {
 	if err := filelock.TryExclusive(f); err != nil {
 		f.Close()
 		if errors.Is(err, filelock.ErrLocked) {
-			return nil, false, fmt.Errorf("database %s is being written by another bouncetail, which may have opened it by another name (a hard link); stop that one first, or name another file with --db", path)
+			return nil, false, fmt.Errorf(
+				"database %s is being written by another bouncetail, which may have opened it by another name (a hard link). Stop that one first, or name another file with --db",
+				path,
+			)
 		}
 		return nil, false, fmt.Errorf("database: %w", err)
 	}
@@ -121,7 +130,10 @@ func giveToFolderOwner(f *os.File, path string) {
 // keeps a log under each, and the writers would not see each other's.
 func RefuseOtherName(path string) error {
 	if inode := sharedInode(path); inode != 0 {
-		return fmt.Errorf("database %s has another name (a hard link), under which it may be in use; remove that one: find / -xdev -inum %d", path, inode)
+		return fmt.Errorf(
+			"database %s has another name (a hard link), under which it may be in use; remove that one: find / -xdev -inum %d",
+			path, inode,
+		)
 	}
 	return nil
 }
@@ -142,7 +154,10 @@ func refuseOtherNameInUse(path string) error {
 	}
 	defer f.Close()
 	if err := filelock.TryShared(f); errors.Is(err, filelock.ErrLocked) {
-		return fmt.Errorf("database %s is being written by another name (a hard link), and much of it may be missing here; name that one with --db: find / -xdev -inum %d", path, inode)
+		return fmt.Errorf(
+			"database %s is being written by another name (a hard link), and much of it may be missing here. Name that one with --db; it is shown by: find / -xdev -inum %d",
+			path, inode,
+		)
 	}
 	return nil
 }

@@ -34,7 +34,10 @@ func migrate(ctx context.Context, db *sql.DB, path string) error {
 	}
 	steps := migrations.All()
 	if version > len(steps) {
-		return fmt.Errorf("database %s has schema %d, made by a newer bouncetail; this one knows %d: upgrade, or name another file with --db", path, version, len(steps))
+		return fmt.Errorf(
+			"database %s has schema %d, made by a newer bouncetail; this one knows %d: upgrade, or name another file with --db",
+			path, version, len(steps),
+		)
 	}
 	if version == 0 {
 		// In one transaction: a reader of a database that is being created finds it
@@ -60,7 +63,9 @@ func Apply(ctx context.Context, db *sql.DB, steps ...migrations.Step) error {
 	}
 	defer tx.Rollback()
 	for _, step := range steps {
-		if _, err := tx.ExecContext(ctx, step.SQL+fmt.Sprintf("; PRAGMA application_id = %d; PRAGMA user_version = %d;", applicationID, step.Version)); err != nil {
+		if _, err := tx.ExecContext(ctx, step.SQL+fmt.Sprintf(
+			"; PRAGMA application_id = %d; PRAGMA user_version = %d;", applicationID, step.Version,
+		)); err != nil {
 			return fmt.Errorf("migration %s: %w", step.Name, err)
 		}
 	}

@@ -108,7 +108,10 @@ func Open(ctx context.Context, path string, cache int, build bool, log *slog.Log
 			return nil, cannotCreate(path, err)
 		}
 	}
-	f.DB = sqldb.Connect(f.Path, "rwc", fmt.Sprintf("%s&_cache_size=-%d&"+sqldb.BusyTimeout+"&_txlock=immediate&_stmt_cache_size=20", pragmas, cache))
+	f.DB = sqldb.Connect(f.Path, "rwc", fmt.Sprintf(
+		"%s&_cache_size=-%d&"+sqldb.BusyTimeout+"&_txlock=immediate&_stmt_cache_size=20",
+		pragmas, cache,
+	))
 	f.DB.SetMaxOpenConns(1)
 	if err := sqldb.Await(ctx, patience, func() error { return f.prepare(ctx, log) }); err != nil {
 		return nil, cannotCreate(path, err)
@@ -139,7 +142,10 @@ func (f *File) prepare(ctx context.Context, log *slog.Logger) error {
 		return fmt.Errorf("database %s: %w", f.Path, err)
 	}
 	if mode != "wal" && !f.building() {
-		return fmt.Errorf("database %s: journal mode is %q where WAL was asked for; is the file system able to lock and map files?", f.Path, mode)
+		return fmt.Errorf(
+			"database %s: journal mode is %q where WAL was asked for; is the file system able to lock and map files?",
+			f.Path, mode,
+		)
 	}
 	if err := f.boundLog(ctx, f.DB); err != nil {
 		return fmt.Errorf("database %s: %w", f.Path, err)
@@ -290,7 +296,10 @@ func (f *File) Check() error {
 		return nil
 	}
 	if err != nil || !os.SameFile(now, f.info) {
-		return fmt.Errorf("database %s was removed or replaced while it was in use; stop what did that, then start bouncetail again", f.Path)
+		return fmt.Errorf(
+			"database %s was removed or replaced while it was in use; stop what did that, then start bouncetail again",
+			f.Path,
+		)
 	}
 	return nil
 }

@@ -151,7 +151,9 @@ type Reading struct {
 
 // Reading returns how the daemon is doing.
 func (f *Feed) Reading(ctx context.Context) (r Reading, err error) {
-	err = f.db.QueryRowContext(ctx, "SELECT (SELECT coalesce(max(updated_at), '') FROM positions), (SELECT count(*) FROM gaps)").Scan(&r.LastLine, &r.Gaps)
+	err = f.db.QueryRowContext(ctx,
+		"SELECT (SELECT coalesce(max(updated_at), '') FROM positions), (SELECT count(*) FROM gaps)",
+	).Scan(&r.LastLine, &r.Gaps)
 	if err == nil {
 		var s query.Sent
 		s, err = query.ReadSent(ctx, f.db)

@@ -45,7 +45,10 @@ func (l *look) countNew(ctx context.Context, i *incident.Incident) (known bool, 
 		    SELECT 1 FROM bounces
 		    WHERE `+where+` AND id > ? AND id <= ? AND +occurred_at >= ? AND +occurred_at <= ?
 		)`,
-		slices.Concat(args, []any{was.LastAt, min(i.LastAt, l.lastOlder), l.first}, args, []any{upTo, l.first, i.StartedAt, i.LastAt})...).Scan(&others)
+		slices.Concat(
+			args, []any{was.LastAt, min(i.LastAt, l.lastOlder), l.first},
+			args, []any{upTo, l.first, i.StartedAt, i.LastAt},
+		)...).Scan(&others)
 	if err != nil {
 		return false, err
 	}

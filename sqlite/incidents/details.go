@@ -54,7 +54,15 @@ func Get(ctx context.Context, db sqldb.Querier, id int64, limit time.Duration) (
 
 // NewDetails returns the details of an incident of which nothing was counted yet.
 func NewDetails(s *Shown) *Details {
-	return &Details{Shown: *s, Hours: []Count{}, Receivers: []Count{}, Senders: []Count{}, Replies: []Count{}, States: []Count{}, Parts: []int64{}}
+	return &Details{
+		Shown:     *s,
+		Hours:     []Count{},
+		Receivers: []Count{},
+		Senders:   []Count{},
+		Replies:   []Count{},
+		States:    []Count{},
+		Parts:     []int64{},
+	}
 }
 
 // count counts the failures of the incident.

@@ -72,7 +72,8 @@ func (l *look) daysOfProviders(ctx context.Context, today int64) (map[string][]i
 		o.first, o.last = o.first/secondsADay, o.last/secondsADay
 		outages = append(outages, o)
 		return err
-	}, string(incident.ProviderRefuses), bounce.Stamp(time.Unix(first*secondsADay, 0)), string(incident.ProviderRefuses), string(incident.Blocklist), string(incident.OwnNetwork))
+	}, string(incident.ProviderRefuses), bounce.Stamp(time.Unix(first*secondsADay, 0)),
+		string(incident.ProviderRefuses), string(incident.Blocklist), string(incident.OwnNetwork))
 	if err != nil {
 		return nil, err
 	}
@@ -112,7 +113,8 @@ func (l *look) drift(ctx context.Context, provider string, days []incident.Day, 
 	f.Kind, f.Subject = incident.Drift, provider
 	refusals, err := l.refusals(ctx)(provider, alarm.From, alarm.To)
 	for _, r := range refusals {
-		f.Attempts, f.Addresses, f.Domains, f.BounceID = f.Attempts+r.Attempts, f.Addresses+r.Addresses, max(f.Domains, r.Domains), max(f.BounceID, r.LastID)
+		f.Attempts, f.Addresses = f.Attempts+r.Attempts, f.Addresses+r.Addresses
+		f.Domains, f.BounceID = max(f.Domains, r.Domains), max(f.BounceID, r.LastID)
 	}
 	return f, err
 }

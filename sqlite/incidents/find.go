@@ -148,7 +148,15 @@ func (l *look) newReplies(ctx context.Context) error {
 				s.times = s.times[1:]
 			}
 			if len(s.times) == newFrom && ms-s.times[0] <= time.Hour.Milliseconds() || s.rang != 0 {
-				f := &incident.Finding{Scope: bounce.ScopeRecipient, Category: bounce.Unclassified, Since: s.times[0], Until: ms, Attempts: len(s.times), BounceID: id, Rings: true}
+				f := &incident.Finding{
+					Scope:    bounce.ScopeRecipient,
+					Category: bounce.Unclassified,
+					Since:    s.times[0],
+					Until:    ms,
+					Attempts: len(s.times),
+					BounceID: id,
+					Rings:    true,
+				}
 				f.Kind, f.Reason, f.Subject = incident.UnclassifiedSurge, bounce.Unknown, key
 				found[key] = f
 			}

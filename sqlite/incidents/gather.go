@@ -54,7 +54,10 @@ func (l *look) gatherOlder(ctx context.Context, g *incident.Gatherer) error {
 func (l *look) read(ctx context.Context, each func(*incident.Failure), where string, args ...any) error {
 	var f incident.Failure
 	var at string
-	fields := []any{&f.ID, &at, &f.Address, &f.Domain, &f.Provider, &f.Blocklist, (*string)(&f.Scope), (*string)(&f.Category), (*string)(&f.Reason), &f.EnhancedCode, &f.Suppress}
+	fields := []any{
+		&f.ID, &at, &f.Address, &f.Domain, &f.Provider, &f.Blocklist, (*string)(&f.Scope),
+		(*string)(&f.Category), (*string)(&f.Reason), &f.EnhancedCode, &f.Suppress,
+	}
 	return sqldb.ScanValues(ctx, l.db, `
 		SELECT id, occurred_at, recipient_key, domain, provider, blocklist, scope, category, reason,
 		    enhanced_code, suppress

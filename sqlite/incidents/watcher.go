@@ -98,7 +98,9 @@ type look struct {
 // is false for an import, of which nothing rings. It returns the number of notices that
 // are due from now on. Findings are those of the caller; kinds that end when they are
 // not found any more are listed in observed.
-func (w *Watcher) Look(ctx context.Context, now time.Time, live bool, findings []incident.Finding, observed ...incident.Kind) (due int, err error) {
+func (w *Watcher) Look(
+	ctx context.Context, now time.Time, live bool, findings []incident.Finding, observed ...incident.Kind,
+) (due int, err error) {
 	if w.begun.IsZero() {
 		w.begun = now
 	}
@@ -193,7 +195,9 @@ const firstDay = 24 * 3600
 // readProviders reads the windows of the providers with new attempts, and of those
 // with an open incident.
 func (l *look) readProviders(ctx context.Context) error {
-	if err := l.db.QueryRowContext(ctx, "SELECT coalesce(min(start), 0) + ? FROM provider_windows", firstDay).Scan(&l.RingsFrom); err != nil {
+	if err := l.db.QueryRowContext(
+		ctx, "SELECT coalesce(min(start), 0) + ? FROM provider_windows", firstDay,
+	).Scan(&l.RingsFrom); err != nil {
 		return err
 	}
 	all := &incident.Baseline{}
@@ -314,7 +318,10 @@ func (l *look) refusals(ctx context.Context) func(provider string, from, to int6
 			GROUP BY scope, category, reason, coalesce(blocklist, '')`, func(scan func(...any) error) error {
 			var r incident.Refusal
 			var since, until string
-			err := scan(&r.Scope, &r.Category, &r.Reason, &r.EnhancedCode, &r.Blocklist, &r.Addresses, &r.Domains, &r.Attempts, &since, &until, &r.LastID)
+			err := scan(
+				&r.Scope, &r.Category, &r.Reason, &r.EnhancedCode, &r.Blocklist, &r.Addresses, &r.Domains,
+				&r.Attempts, &since, &until, &r.LastID,
+			)
 			r.Since, r.Until = bounce.ParseStamp(since).UnixMilli(), bounce.ParseStamp(until).UnixMilli()
 			all = append(all, r)
 			return err

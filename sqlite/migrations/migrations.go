@@ -39,7 +39,10 @@ type Step struct {
 // Check returns an error unless a schema of a version can be used as it is.
 func Check(version int) error {
 	if known := len(All()); version < known {
-		return fmt.Errorf("has the schema of an older bouncetail (%d, this one needs %d); restart the daemon or run bouncetail recipients rebuild, which update it", version, known)
+		return fmt.Errorf(
+			"has the schema of an older bouncetail (%d, this one needs %d); restart the daemon or run bouncetail recipients rebuild, which update it",
+			version, known,
+		)
 	}
 	if err := CheckNotNewer(version); err != nil {
 		return fmt.Errorf("%w, or name another file with --db", err)

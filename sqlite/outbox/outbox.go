@@ -212,7 +212,10 @@ func (o *Outbox) recipients(ctx context.Context, statement string, args ...any) 
 		var row bounce.Change
 		var f bounce.Failure
 		err := query.RecipientColumns.Scan(&row.Recipient, func(into ...any) error {
-			return scan(append(into, &f.ID, &f.EventID, &f.OccurredAt, &f.MessageID, &f.Sender, &f.SMTPCode, &f.EnhancedCode, &f.Reply, &f.Scope, &f.Category, &f.FirstID)...)
+			return scan(append(
+				into, &f.ID, &f.EventID, &f.OccurredAt, &f.MessageID, &f.Sender, &f.SMTPCode,
+				&f.EnhancedCode, &f.Reply, &f.Scope, &f.Category, &f.FirstID,
+			)...)
 		})
 		if f.ID != 0 {
 			row.Failure = &f

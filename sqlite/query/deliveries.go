@@ -59,7 +59,9 @@ func RecentDeliveries(ctx context.Context, db sqldb.Querier, from, to uint64) ([
 
 // CountDeliveries returns how many addresses in buckets of deliveries, from one to another,
 // are not kept.
-func CountDeliveries(ctx context.Context, db sqldb.Querier, first, last int64, keep func(packed.Delivery) (int64, bool)) (n int, err error) {
+func CountDeliveries(
+	ctx context.Context, db sqldb.Querier, first, last int64, keep func(packed.Delivery) (int64, bool),
+) (n int, err error) {
 	from, _ := packed.Lowest.Keys(first)
 	_, to := packed.Lowest.Keys(last)
 	recent, err := RecentDeliveries(ctx, db, from, to)

@@ -145,7 +145,12 @@ func (a *Attempt) inCrowd(in *recipient.Inputs, domain, provider, ip string, rea
 		}
 		return *s
 	}
-	f := recipient.Failure{At: a.OccurredAt, Reason: a.Reason, Provider: provider, Relay: recipient.RelayUnit(text(a.RelayHost), ip, domain)}
+	f := recipient.Failure{
+		At:       a.OccurredAt,
+		Reason:   a.Reason,
+		Provider: provider,
+		Relay:    recipient.RelayUnit(text(a.RelayHost), ip, domain),
+	}
 	if a.Reason == bounce.NoSuchDomain {
 		f.Host = recipient.NamedHost(text(a.Reply), domain)
 	}

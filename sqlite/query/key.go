@@ -43,11 +43,20 @@ func CheckKey(ctx context.Context, db *sql.DB, path string, id int64) (isNew boo
 	case err != nil:
 		return false, fmt.Errorf("database %s: %w", path, err)
 	case used.Valid && id == 0:
-		return false, fmt.Errorf("database %s holds hashes of addresses; set privacy.hash_addresses, and privacy.key_file to the key that made them, or name another file with --db", path)
+		return false, fmt.Errorf(
+			"database %s holds hashes of addresses; set privacy.hash_addresses, and privacy.key_file to the key that made them, or name another file with --db",
+			path,
+		)
 	case used.Valid && id != used.Int64:
-		return false, fmt.Errorf("database %s holds hashes of addresses that another key made; put that key back into privacy.key_file, or name a new file with --db and read the logs into it with bouncetail import", path)
+		return false, fmt.Errorf(
+			"database %s holds hashes of addresses that another key made; put that key back into privacy.key_file, or name a new file with --db and read the logs into it with bouncetail import",
+			path,
+		)
 	case !used.Valid && id != 0 && filled:
-		return false, fmt.Errorf("database %s holds addresses as they are, and privacy.hash_addresses is on; name a new one with the setting database or --db, and read the logs into it with bouncetail import", path)
+		return false, fmt.Errorf(
+			"database %s holds addresses as they are, and privacy.hash_addresses is on; name a new one with the setting database or --db, and read the logs into it with bouncetail import",
+			path,
+		)
 	}
 	return !used.Valid && id != 0, nil
 }

@@ -26,7 +26,9 @@ const chunk = 2_000
 // is reached. A part is from one stamp, which is included, to another. It returns the
 // number of failures that were read, and the start of the first part, which is that of
 // the span if all of it was read.
-func Recent(ctx context.Context, db sqldb.Querier, from, to string, b Bound, read func(from, to string) (failures int, err error)) (failures int, since string, err error) {
+func Recent(
+	ctx context.Context, db sqldb.Querier, from, to string, b Bound, read func(from, to string) (failures int, err error),
+) (failures int, since string, err error) {
 	begun := time.Now()
 	for to > from && (b.Failures == 0 || failures < b.Failures) && (b.Time == 0 || failures == 0 || time.Since(begun) < b.Time) {
 		part := from
@@ -61,7 +63,9 @@ type FailureSum struct {
 // bound is reached. An empty provider is all of them. The same sum may come several
 // times. It returns how many failures it read, at any provider, and whether these were
 // all.
-func (r *Reader) LastFailures(ctx context.Context, provider string, from, to time.Time, b Bound, each func(*FailureSum)) (failures int, all bool, err error) {
+func (r *Reader) LastFailures(
+	ctx context.Context, provider string, from, to time.Time, b Bound, each func(*FailureSum),
+) (failures int, all bool, err error) {
 	failures, since, err := Recent(ctx, r.db, bounce.Stamp(from), bounce.Stamp(to), b, func(from, to string) (n int, err error) {
 		err = sqldb.ScanAll(ctx, r.db, `
 			SELECT sender, category, reason, count(*), sum(suppress)

@@ -61,11 +61,15 @@ type Stored struct {
 }
 
 // VerdictColumns are the columns of bounces that depend on the rules.
-var VerdictColumns = BounceColumns.Only("category", "reason", "scope", "disposition", "suppress", "rule", "provider", "blocklist", "retry_after", "url")
+var VerdictColumns = BounceColumns.Only(
+	"category", "reason", "scope", "disposition", "suppress", "rule", "provider", "blocklist", "retry_after", "url",
+)
 
 // The columns of bounces that a verdict is made from, and those of the verdict.
-var judgedColumns = append(BounceColumns.Only("occurred_at", "recipient", "outcome", "mta", "dsn", "smtp_code", "enhanced_code", "reply", "stage", "relay_host",
-	"transport", "router", "recipient_key"), VerdictColumns...)
+var judgedColumns = append(BounceColumns.Only(
+	"occurred_at", "recipient", "outcome", "mta", "dsn", "smtp_code", "enhanced_code", "reply", "stage",
+	"relay_host", "transport", "router", "recipient_key",
+), VerdictColumns...)
 
 // PageSize is how many rows are held at a time.
 const PageSize = 10_000

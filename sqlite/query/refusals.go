@@ -41,7 +41,16 @@ func readRefusal(values []driver.Value) recipient.Refusal {
 		return s
 	}
 	key, _ := values[1].(int64)
-	return recipient.NewRefusal(bounce.ParseStamp(text(0)).UnixMilli(), key, text(2), text(3), text(4), text(5), bounce.Reason(text(6)), text(7))
+	return recipient.NewRefusal(
+		bounce.ParseStamp(text(0)).UnixMilli(),
+		key,
+		text(2),
+		text(3),
+		text(4),
+		text(5),
+		bounce.Reason(text(6)),
+		text(7),
+	)
 }
 
 func stampOf(ms int64) string { return bounce.Stamp(time.UnixMilli(ms)) }
@@ -159,14 +168,21 @@ func (r CrowdRecords) refusals(where string, each func(*recipient.Refusal), args
 
 // RefusedAfter reports whether there is a refusal after a time.
 func (r CrowdRecords) RefusedAfter(at int64) (later bool, err error) {
-	err = r.Conn.QueryRowContext(r.Ctx, "SELECT EXISTS (SELECT 1 FROM bounces WHERE suppress = 1 AND occurred_at > ?)", stampOf(at)).Scan(&later)
+	err = r.Conn.QueryRowContext(r.Ctx,
+		"SELECT EXISTS (SELECT 1 FROM bounces WHERE suppress = 1 AND occurred_at > ?)",
+		stampOf(at),
+	).Scan(&later)
 	return later, err
 }
 
 // RefusalsOf returns all refusals of addresses. Most addresses have none, which their rows
 // show: their failures need not be read then. Those of the transaction may be missing.
 func (r CrowdRecords) RefusalsOf(keys []int64) (all []recipient.Refusal, err error) {
-	err = r.each(len(keys), selectRefusals+"recipient_key IN (SELECT recipient_key FROM recipients WHERE recipient_key = ? AND permanent_count > 0)",
+	err = r.each(len(keys), selectRefusals+`recipient_key IN (
+		    SELECT recipient_key
+		    FROM recipients
+		    WHERE recipient_key = ? AND permanent_count > 0
+		)`,
 		func(i int, p *params) { p.Add(keys[i]) },
 		func(_ int, values []driver.Value) error {
 			all = append(all, readRefusal(values))

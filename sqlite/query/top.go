@@ -32,7 +32,9 @@ type FailureGroup struct {
 // grouped by a column, category and reason. The state, the times and the limit of the
 // filter are not used. It reads the failures of all time, about a second for a million
 // of them: an index on the time would make every import slower.
-func (r *Reader) FailureGroups(ctx context.Context, column FailureColumn, since, until time.Time, f Filter) (groups []FailureGroup, err error) {
+func (r *Reader) FailureGroups(
+	ctx context.Context, column FailureColumn, since, until time.Time, f Filter,
+) (groups []FailureGroup, err error) {
 	where, args := f.failures()
 	err = sqldb.ScanAll(ctx, r.db, `
 		SELECT `+string(column)+`, category, reason, count(*), sum(disposition = 'permanent'), sum(suppress)

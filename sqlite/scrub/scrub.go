@@ -144,7 +144,10 @@ func Files(ctx context.Context, db *sql.DB, path string, file io.ReaderAt, searc
 		_, err := db.ExecContext(ctx, "VACUUM")
 		return err
 	}); err != nil {
-		return fmt.Errorf("database %s: the rows are gone, but writing the file again without their remains: %w; run bouncetail forget again", path, err)
+		return fmt.Errorf(
+			"database %s: the rows are deleted, but the file was not written again without their remains: %w. Run bouncetail forget again",
+			path, err,
+		)
 	}
 	return EmptyWAL(ctx, db, path)
 }
@@ -165,7 +168,10 @@ func EmptyWAL(ctx context.Context, db *sql.DB, path string) error {
 		case busy == 0:
 			return nil
 		case time.Since(begun) >= patience:
-			return fmt.Errorf("database %s: the rows are gone, but another program is reading, and the file %s-wal still holds them; end it, and run bouncetail forget again", path, path)
+			return fmt.Errorf(
+				"database %s: the rows are deleted, but the file %s-wal still holds them, because another program reads the database. End that program, and run bouncetail forget again",
+				path, path,
+			)
 		}
 		time.Sleep(20 * time.Millisecond) // there is no event to wait for
 	}
