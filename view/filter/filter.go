@@ -54,7 +54,10 @@ func (w *Words) Parse(now time.Time) (query.Filter, error) {
 	}
 	if f.State != "" {
 		if _, err := bounce.ParseState(f.State); err != nil {
-			return f, fmt.Errorf("--state: %w; %s is every state%s", err, AllStates, text.Near(f.State, append(slices.Clone(States), AllStates)))
+			return f, fmt.Errorf(
+				"--state: %w; %s is every state%s",
+				err, AllStates, text.Near(f.State, append(slices.Clone(States), AllStates)),
+			)
 		}
 	}
 	if f.Limit < 0 {

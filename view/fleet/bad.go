@@ -64,7 +64,10 @@ func (l *BadList) Bad(ctx context.Context, each func(*bounce.Recipient) error) e
 			return err
 		}
 		var row bounce.Recipient
-		_, err = pgx.ForEachRow(rows, []any{&row.Recipient, (*string)(&row.Reason), stamp{&row.BadSince}}, func() error { return each(&row) })
+		_, err = pgx.ForEachRow(
+			rows, []any{&row.Recipient, (*string)(&row.Reason), stamp{&row.BadSince}},
+			func() error { return each(&row) },
+		)
 		return err
 	})
 }

@@ -50,8 +50,10 @@ func (r *Reader) Attempts(ctx context.Context, to bounce.Address, limit int) (al
 	all, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (a query.Attempt, err error) {
 		var provider, ip string
 		var reached bool
-		err = row.Scan(&a.Sender, &a.MessageID, &a.Reply, &a.Stage, &a.SMTPCode, &a.Rule, (*fleet.Stamp)(&a.OccurredAt), (*string)(&a.Outcome), &a.QueueID, &a.RelayHost,
-			(*string)(&a.Category), (*string)(&a.Reason), (*string)(&a.Scope), (*string)(&a.Disposition), &a.Suppress, &a.Instance, &provider, &ip, &reached)
+		err = row.Scan(&a.Sender, &a.MessageID, &a.Reply, &a.Stage, &a.SMTPCode, &a.Rule,
+			(*fleet.Stamp)(&a.OccurredAt), (*string)(&a.Outcome), &a.QueueID, &a.RelayHost,
+			(*string)(&a.Category), (*string)(&a.Reason), (*string)(&a.Scope), (*string)(&a.Disposition),
+			&a.Suppress, &a.Instance, &provider, &ip, &reached)
 		a.Judge(&in, to.Domain, provider, ip, reached)
 		return a, err
 	})
@@ -111,7 +113,10 @@ func (r *Reader) releases(ctx context.Context, confirms bool) ([]recipient.Relea
 		return nil, fleet.Explain(err)
 	}
 	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (o recipient.Release, err error) {
-		return o, row.Scan(&o.ID, (*fleet.Stamp)(&o.Since), (*fleet.Stamp)(&o.Until), &o.Category, &o.Domain, &o.Reason, &o.Note, (*fleet.Stamp)(&o.ReleasedAt), stamp{&o.WithdrawnAt})
+		return o, row.Scan(
+			&o.ID, (*fleet.Stamp)(&o.Since), (*fleet.Stamp)(&o.Until), &o.Category, &o.Domain, &o.Reason,
+			&o.Note, (*fleet.Stamp)(&o.ReleasedAt), stamp{&o.WithdrawnAt},
+		)
 	})
 	return all, fleet.Explain(err)
 }

@@ -37,7 +37,8 @@ func (r *Reader) selectIncidents(ctx context.Context, where string, args ...any)
 		return nil, fleet.Explain(err)
 	}
 	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (i incidentOfHost, err error) {
-		err = row.Scan(&i.Subject, &i.Reply, &i.number, &i.Instance, &i.ID, (*string)(&i.Kind), (*string)(&i.Scope), (*string)(&i.Category), (*string)(&i.Reason), &i.EnhancedCode,
+		err = row.Scan(&i.Subject, &i.Reply, &i.number, &i.Instance, &i.ID,
+			(*string)(&i.Kind), (*string)(&i.Scope), (*string)(&i.Category), (*string)(&i.Reason), &i.EnhancedCode,
 			&i.StartedAt, &i.LastAt, &i.OpenedAt, &i.RangAt, &i.OverAt, (*string)(&i.EndedBy), &i.PartOf, &i.Backlog,
 			&i.Tried, &i.Refused, &i.Baseline, &i.P, &i.Attempts, &i.Addresses, &i.Domains)
 		i.Advice = i.Incident.Advice()
@@ -203,7 +204,9 @@ func (r *Reader) count(ctx context.Context, d *incidents.Details, where string, 
 	}
 	counter := incidents.NewCounter()
 	var f incidents.Failure
-	_, err = pgx.ForEachRow(rows, []any{&f.Sender, &f.Reply, &f.Hour, &f.Rule, &f.Code, &f.Enhanced, &f.Receiver, &f.Domain, &f.Key}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{
+		&f.Sender, &f.Reply, &f.Hour, &f.Rule, &f.Code, &f.Enhanced, &f.Receiver, &f.Domain, &f.Key,
+	}, func() error {
 		counter.Add(&f)
 		return nil
 	})

@@ -70,8 +70,10 @@ func (r *Reader) selectRecipients(from string) string {
 }
 
 func scanRecipient(row *bounce.Recipient, scan func(...any) error) error {
-	return scan(&row.SMTPCode, &row.Reply, &row.Recipient, &row.Domain, (*string)(&row.State), (*string)(&row.DecidedBy), (*string)(&row.Category), (*string)(&row.Reason),
-		stamp{&row.FirstFailureAt}, stamp{&row.LastFailureAt}, stamp{&row.LastDeliveryAt}, &row.PermanentCount, &row.RetryCount, stamp{&row.BadSince}, stamp{&row.BadUntil}, &row.Seq)
+	return scan(&row.SMTPCode, &row.Reply, &row.Recipient, &row.Domain,
+		(*string)(&row.State), (*string)(&row.DecidedBy), (*string)(&row.Category), (*string)(&row.Reason),
+		stamp{&row.FirstFailureAt}, stamp{&row.LastFailureAt}, stamp{&row.LastDeliveryAt},
+		&row.PermanentCount, &row.RetryCount, stamp{&row.BadSince}, stamp{&row.BadUntil}, &row.Seq)
 }
 
 // Recipient returns the row of an address, given in its normal spelling, and false if it
@@ -236,7 +238,13 @@ func conditions(f query.Filter) (clauses string, args []any) {
 
 // AtCursor calls do with what changed since the cursor of a name, and moves the cursor if
 // do succeeds. Nobody else uses the cursor meanwhile.
-func (r *Reader) AtCursor(ctx context.Context, name string, do func(read func(query.Filter, func(*bounce.Recipient) error) (int64, error), after int64, isNew bool) (last int64, err error)) error {
+func (r *Reader) AtCursor(
+	ctx context.Context,
+	name string,
+	do func(
+		read func(query.Filter, func(*bounce.Recipient) error) (int64, error), after int64, isNew bool,
+	) (last int64, err error),
+) error {
 	if _, err := r.conn.Exec(ctx, `
 		INSERT INTO bouncetail.export_cursors (name, seq)
 		VALUES ($1, 0)

@@ -15,7 +15,9 @@ import (
 )
 
 // errPrivate is the error of a question about what other hosts keep from senders.
-var errPrivate = errors.New("senders are shown to users with the role bouncetail_reader only; as an administrator of PostgreSQL: GRANT bouncetail_reader TO the user of the DSN")
+var errPrivate = errors.New(
+	"senders are shown to users with the role bouncetail_reader only; as an administrator of PostgreSQL: GRANT bouncetail_reader TO the user of the DSN",
+)
 
 // chosen are conditions of a statement, with their arguments.
 type chosen struct {
@@ -39,7 +41,8 @@ func (c *chosen) add(condition string, args ...any) {
 func (r *Reader) failures(f query.Filter) (*chosen, error) {
 	c := &chosen{}
 	for _, one := range []struct{ column, value string }{
-		{"domain", f.Domain}, {"category", f.Category}, {"reason", f.Reason}, {"provider", f.Provider}, {"sender", f.Sender}, {"host", f.Host},
+		{"domain", f.Domain}, {"category", f.Category}, {"reason", f.Reason}, {"provider", f.Provider},
+		{"sender", f.Sender}, {"host", f.Host},
 	} {
 		if one.value != "" {
 			c.add(one.column+" = ?", one.value)
@@ -59,7 +62,9 @@ func (r *Reader) failures(f query.Filter) (*chosen, error) {
 
 // FailureGroups returns the attempts that failed from since until, without until,
 // grouped by a column, category and reason, as query.Reader does.
-func (r *Reader) FailureGroups(ctx context.Context, column query.FailureColumn, since, until time.Time, f query.Filter) ([]query.FailureGroup, error) {
+func (r *Reader) FailureGroups(
+	ctx context.Context, column query.FailureColumn, since, until time.Time, f query.Filter,
+) ([]query.FailureGroup, error) {
 	c, err := r.failures(f)
 	if err != nil {
 		return nil, err

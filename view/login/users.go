@@ -55,7 +55,10 @@ func parseUser(line string) (name, hash string, err error) {
 		return "", "", err
 	}
 	if of, err := bcrypt.Cost([]byte(hash)); err != nil || len(hash) != 60 || of > maxCost {
-		return "", "", fmt.Errorf("the password of %s is not a bcrypt hash with a cost of at most %d; set it with bouncetail web passwd %s", name, maxCost, name)
+		return "", "", fmt.Errorf(
+			"the password of %s is not a bcrypt hash with a cost of at most %d; set it with bouncetail web passwd %s",
+			name, maxCost, name,
+		)
 	}
 	return name, hash, nil
 }

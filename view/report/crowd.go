@@ -83,7 +83,8 @@ func (l *History) readCrowds(ctx context.Context, r HistoryReader, now time.Time
 	}
 	if l.State == bounce.StateSuspect && len(l.Crowds) > 0 {
 		c := &l.Crowds[len(l.Crowds)-1]
-		l.Clears = "a delivery to it that succeeds; a further refusal after " + l.zone.Short(c.EndedAt) + " makes it bad, unless the outage goes on"
+		l.Clears = "a delivery to it that succeeds; a further refusal after " + l.zone.Short(c.EndedAt) +
+			" makes it bad, unless the outage goes on"
 	}
 	return nil
 }
@@ -166,10 +167,14 @@ func (l *History) tellCrowds(w io.Writer) {
 			what = text.Amount(c.Addresses, "domain") + " for"
 		case recipient.UnitDomain, recipient.UnitProvider, recipient.UnitRelay:
 		}
-		fmt.Fprintf(w, "  %-15s %s\n", fmt.Sprintf("crowd %d", c.ID), text.Wrap(text.Printable(fmt.Sprintf("%s to %s: %s %s%s", l.zone.Short(c.StartedAt), l.zone.Short(c.EndedAt), what, c.Where(), of)), l.width, 18))
+		told := fmt.Sprintf("%s to %s: %s %s%s", l.zone.Short(c.StartedAt), l.zone.Short(c.EndedAt), what, c.Where(), of)
+		fmt.Fprintf(w, "  %-15s %s\n", fmt.Sprintf("crowd %d", c.ID), text.Wrap(text.Printable(told), l.width, 18))
 	}
 	if len(l.Crowds) > 0 && l.limits.Addresses > 0 {
-		fmt.Fprintf(w, "  a crowd is      %s\n", text.Wrap(limits(l.Crowds[len(l.Crowds)-1].Kind, l.limits)+" (crowds in the settings)", l.width, 18))
+		fmt.Fprintf(w, "  a crowd is      %s\n", text.Wrap(
+			limits(l.Crowds[len(l.Crowds)-1].Kind, l.limits)+" (crowds in the settings)",
+			l.width, 18,
+		))
 	}
 }
 
@@ -179,12 +184,21 @@ func limits(kind recipient.UnitKind, l bounce.CrowdLimits) string {
 	case recipient.UnitHost:
 		return fmt.Sprintf("%s or more within an hour", text.Amount(l.Domains, "domain"))
 	case recipient.UnitDNS:
-		return fmt.Sprintf("%s or more that make up at least %.0f %% of those written to, the fewest 10 %%", text.Amount(l.Domains, "domain"), 0.3*float64(l.Share))
+		return fmt.Sprintf(
+			"%s or more that make up at least %.0f %% of those written to, the fewest 10 %%",
+			text.Amount(l.Domains, "domain"), 0.3*float64(l.Share),
+		)
 	case recipient.UnitProvider, recipient.UnitRelay:
-		return fmt.Sprintf("%s or more, in %s, that make up at least %d %%, the fewest 60 %%", text.Amount(l.Addresses, "address"), text.Amount(l.Domains, "domain"), l.Share)
+		return fmt.Sprintf(
+			"%s or more, in %s, that make up at least %d %%, the fewest 60 %%",
+			text.Amount(l.Addresses, "address"), text.Amount(l.Domains, "domain"), l.Share,
+		)
 	case recipient.UnitDomain:
 	}
-	return fmt.Sprintf("%s or more that make up at least %d %%, the fewest 60 %%, and %d times what is usual", text.Amount(l.Addresses, "address"), l.Share, l.Usual)
+	return fmt.Sprintf(
+		"%s or more that make up at least %d %%, the fewest 60 %%, and %d times what is usual",
+		text.Amount(l.Addresses, "address"), l.Share, l.Usual,
+	)
 }
 
 // tellCommands shows the commands that decide for all addresses of a crowd.

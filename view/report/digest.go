@@ -150,7 +150,9 @@ func ReadDigest(ctx context.Context, r *query.Reader, o DigestOptions) (*Digest,
 	if o.Provider != "" {
 		return d, d.readProvider(ctx, r, o.Addresses)
 	}
-	for _, read := range []func(context.Context, *query.Reader) error{d.readDays, d.readReasons, d.readSenders, d.readUnknown, d.readIncidents, d.readHealth} {
+	for _, read := range []func(context.Context, *query.Reader) error{
+		d.readDays, d.readReasons, d.readSenders, d.readUnknown, d.readIncidents, d.readHealth,
+	} {
 		if err := read(ctx, r); err != nil {
 			return nil, err
 		}
@@ -179,9 +181,15 @@ func newDigest(o DigestOptions) (*Digest, error) {
 		return nil, fmt.Errorf("the span has %s days; it may have %d", text.Thousands(int64(n)), maxSpan)
 	}
 	return &Digest{
-		First: from.Format(time.DateOnly), Last: to.AddDate(0, 0, -1).Format(time.DateOnly), Before: from.AddDate(0, 0, -n).Format(time.DateOnly),
-		Provider: o.Provider, Health: DigestHealth{Trouble: o.Trouble},
-		from: from, to: to, now: o.Now, time: o.Time,
+		First:    from.Format(time.DateOnly),
+		Last:     to.AddDate(0, 0, -1).Format(time.DateOnly),
+		Before:   from.AddDate(0, 0, -n).Format(time.DateOnly),
+		Provider: o.Provider,
+		Health:   DigestHealth{Trouble: o.Trouble},
+		from:     from,
+		to:       to,
+		now:      o.Now,
+		time:     o.Time,
 	}, nil
 }
 
@@ -250,7 +258,8 @@ func (d *Digest) addReasons(counts []query.ReasonCount) {
 		d.Providers = append(d.Providers, ProviderCount{number(name, int64(s.n), int64(s.before)), mostly[name]})
 	}
 	for k, s := range reasons {
-		d.Reasons = append(d.Reasons, ReasonNumber{number(k[1], int64(s.n), int64(s.before)), bounce.Category(k[0]), bounce.Reason(k[1]).Advice()})
+		category, reason := bounce.Category(k[0]), bounce.Reason(k[1])
+		d.Reasons = append(d.Reasons, ReasonNumber{number(k[1], int64(s.n), int64(s.before)), category, reason.Advice()})
 	}
 	d.Providers = largest(d.Providers, func(p *ProviderCount) *Number { return &p.Number })
 	d.Reasons = largest(d.Reasons, func(p *ReasonNumber) *Number { return &p.Number })
@@ -339,67 +348,3 @@ func (d *Digest) readHealth(ctx context.Context, r *query.Reader) (err error) {
 	}
 	return err
 }
-
-// readNeeds gathers what a person has to do, the most urgent first.
-func (d *Digest) readNeeds(ctx context.Context, r *query.Reader) error {
-	d.Needs = []Need{}
-	need := d.need
-	if d.Health.Followed && d.Health.Trouble != "" {
-		need("systemctl status bouncetail", "%s", d.Health.Trouble)
-	}
-	for i := range d.Hosts {
-		if h := &d.Hosts[i]; h.Silent() {
-			need("systemctl status bouncetail-fleet there", "%s was not seen for %s; its figures are missing since", h.Name, text.Age(time.Duration(h.SeenAgo)*time.Second))
-		}
-	}
-	d.needIncidents()
-	suspect, err := r.Suspect(ctx)
-	if suspect > 0 {
-		need("bouncetail recipients crowds"+d.flag(), "%s suspect, which may be an outage: confirm or release", text.Amount(suspect, "address"))
-	}
-	if n := d.Health.Gaps; n > 0 {
-		need("bouncetail doctor"+d.there(), "%s of logs %s destroyed before they were read", text.Amount(n, "part"), text.Verb(n, "was", "were"))
-	}
-	if n := d.Health.DeadLetters; n > 0 {
-		need("bouncetail webhooks", "webhooks refused the change of %s", text.Amount(n, "address"))
-	}
-	if n := d.Health.Unparsed; n > 0 {
-		need("bouncetail doctor"+d.there(), "%s of delivery lines not parsed", text.Amount(n, "shape"))
-	}
-	if len(d.Unknown) > 0 && d.Unknown[0].Count >= fewestUnknown {
-		need("bouncetail unclassified"+d.there(), "a reply that no rule knows came %s times", text.Thousands(int64(d.Unknown[0].Count)))
-	}
-	return err
-}
-
-// flag ends a command that shows the same of a fleet.
-func (d *Digest) flag() string {
-	if d.Hosts != nil {
-		return " --fleet"
-	}
-	return ""
-}
-
-// there ends the name of a command that shows what each host of a fleet has.
-func (d *Digest) there() string {
-	if d.Hosts != nil {
-		return " on the hosts"
-	}
-	return ""
-}
-
-func (d *Digest) need(next, format string, args ...any) {
-	d.Needs = append(d.Needs, Need{fmt.Sprintf(format, args...), next})
-}
-
-// needIncidents adds the incidents that are the server's own.
-func (d *Digest) needIncidents() {
-	for i := range d.Incidents {
-		if i := &d.Incidents[i]; i.Open() && i.Ours() {
-			d.need(i.Advice, "%s %s%s: %s of %s, still open", query.IncidentName(d.Hosts, i.ID), What(&i.Incident), with(i.Subject), text.Amount(i.Attempts, "failure"), text.Amount(i.Addresses, "address"))
-		}
-	}
-}
-
-// fewestUnknown is how often an unknown reply has to come to need a rule.
-const fewestUnknown = 20

@@ -19,7 +19,9 @@ import (
 
 // Page arranges the digest. Its links are those of the web interface.
 func (d *Digest) Page(zone table.Zone) *page.Page {
-	p := page.New(d.name()+", "+span(d.First, d.Last), "against "+span(d.Before, d.from.AddDate(0, 0, -1).Format(time.DateOnly))+", days in UTC")
+	p := page.New(d.name()+", "+span(d.First, d.Last),
+		"against "+span(d.Before, d.from.AddDate(0, 0, -1).Format(time.DateOnly))+", days in UTC",
+	)
 	p.Add(d.needsSection(zone), d.numbersSection(), d.daysSection())
 	if d.Provider == "" {
 		p.Add(d.providersSection())
@@ -169,7 +171,10 @@ func (d *Digest) figures() []template.HTML {
 	}
 	desc := "No attempt failed."
 	if total > 0 {
-		desc = fmt.Sprintf("%s of %s were on %s.", text.Thousands(failed(worst)), text.Amount(int(total), "failed attempt"), dayLabel(worst.Day))
+		desc = fmt.Sprintf(
+			"%s of %s were on %s.",
+			text.Thousands(failed(worst)), text.Amount(int(total), "failed attempt"), dayLabel(worst.Day),
+		)
 	}
 	failures := chart.Chart{
 		ID: "failures", Title: "Failed attempts by day", Desc: desc, Unit: "attempts", Labels: labels,
@@ -180,7 +185,11 @@ func (d *Digest) figures() []template.HTML {
 		},
 	}
 	delivered := chart.Chart{
-		ID: "delivered", Title: "Deliveries by day", Desc: text.Thousands(d.Numbers[0].N) + " delivered.", Unit: "deliveries", Labels: labels,
+		ID:     "delivered",
+		Title:  "Deliveries by day",
+		Desc:   text.Thousands(d.Numbers[0].N) + " delivered.",
+		Unit:   "deliveries",
+		Labels: labels,
 		Series: []chart.Series{series("delivered", func(o *query.Outcomes) int64 { return o.Delivered })},
 	}
 	return []template.HTML{delivered.Figure(delivered.Bars()), failures.Figure(failures.Bars())}
@@ -203,7 +212,14 @@ func (d *Digest) reasonsSection() page.Section {
 	}
 	for i := range d.Reasons {
 		r := &d.Reasons[i]
-		s.Row(page.Link{Text: r.Name, Href: "recipients?reason=" + url.QueryEscape(r.Name)}, string(r.Category), r.N, r.Before, page.Delta{Share: r.Change}, page.Bar(float64(r.N)/float64(most)))
+		s.Row(
+			page.Link{Text: r.Name, Href: "recipients?reason=" + url.QueryEscape(r.Name)},
+			string(r.Category),
+			r.N,
+			r.Before,
+			page.Delta{Share: r.Change},
+			page.Bar(float64(r.N)/float64(most)),
+		)
 	}
 	return s.OrElse("No attempt failed.")
 }
@@ -221,7 +237,10 @@ func (d *Digest) newlyBadSection(zone table.Zone) page.Section {
 	}
 	s.Say("%s: %s.", text.Amount(int(n.N), "address"), strings.Join(reasons, ", "))
 	for _, b := range n.Addresses {
-		s.Row(page.Link{Text: b.Recipient, Href: "recipient?address=" + url.QueryEscape(b.Recipient)}, string(b.Reason), zone.Short(b.Since))
+		s.Row(
+			page.Link{Text: b.Recipient, Href: "recipient?address=" + url.QueryEscape(b.Recipient)},
+			string(b.Reason), zone.Short(b.Since),
+		)
 	}
 	switch {
 	case n.Hashed:
@@ -293,7 +312,9 @@ func (d *Digest) healthSection(zone table.Zone) page.Section {
 	}
 	switch {
 	case d.Hosts != nil:
-		s.Note("The figures are those of all hosts: bouncetail fleet status shows how current each is, bouncetail report on a host its webhooks.")
+		s.Note(
+			"The figures are those of all hosts: bouncetail fleet status shows how current each is, bouncetail report on a host its webhooks.",
+		)
 	case !h.Followed:
 		s.Say("No daemon has followed logs into this database.")
 	case h.Trouble != "":
@@ -304,7 +325,11 @@ func (d *Digest) healthSection(zone table.Zone) page.Section {
 	for _, c := range []struct {
 		n    int
 		what string
-	}{{h.Gaps, "lost parts of logs"}, {h.Unparsed, "shapes of delivery lines that were not parsed"}, {h.DeadLetters, "dead letters of webhooks"}} {
+	}{
+		{h.Gaps, "lost parts of logs"},
+		{h.Unparsed, "shapes of delivery lines that were not parsed"},
+		{h.DeadLetters, "dead letters of webhooks"},
+	} {
 		if c.n > 0 {
 			s.Row(c.n, c.what)
 		}

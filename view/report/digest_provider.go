@@ -58,7 +58,8 @@ func (d *Digest) readProvider(ctx context.Context, r *query.Reader, addresses in
 // no rule knows.
 func (d *Digest) readProviderReplies(ctx context.Context, r *query.Reader) error {
 	all, unknown := make(map[string]*UnknownReply), make(map[string]*UnknownReply)
-	err := r.ProviderReplies(ctx, d.Provider, bounce.Stamp(d.from), bounce.Stamp(d.to), query.Bound{Failures: maxFailures, Time: d.time}, func(p *query.ProviderReply) {
+	bound := query.Bound{Failures: maxFailures, Time: d.time}
+	err := r.ProviderReplies(ctx, d.Provider, bounce.Stamp(d.from), bounce.Stamp(d.to), bound, func(p *query.ProviderReply) {
 		kinds := []map[string]*UnknownReply{all}
 		if p.Category == bounce.Unclassified {
 			kinds = append(kinds, unknown)

@@ -13,7 +13,9 @@ import (
 // ReadSenders gathers the senders of the failures of a span at a provider, those with
 // most failures first. An empty provider is all of them. If it does not read all
 // failures, it returns the number of those that it read in sampled, else 0.
-func ReadSenders(ctx context.Context, r *query.Reader, provider string, from, to time.Time, limit time.Duration) (senders []SenderCount, sampled int, err error) {
+func ReadSenders(
+	ctx context.Context, r *query.Reader, provider string, from, to time.Time, limit time.Duration,
+) (senders []SenderCount, sampled int, err error) {
 	sums := make(senderSums)
 	read, all, err := r.LastFailures(ctx, provider, from, to, query.Bound{Failures: maxFailures, Time: limit}, func(f *query.FailureSum) {
 		sums.add(f.Sender, string(f.Category)+" / "+string(f.Reason), f.Failures, f.Suppress)
@@ -79,7 +81,9 @@ func (s *SenderCount) Name() string {
 // ReadUnknown gathers the replies of a span that no rule knows by their shape, the most
 // frequent first. If it does not read all of them, it returns the number of those that it
 // read in sampled, else 0.
-func ReadUnknown(ctx context.Context, r *query.Reader, from, to time.Time, limit time.Duration) (unknown []UnknownReply, sampled int, err error) {
+func ReadUnknown(
+	ctx context.Context, r *query.Reader, from, to time.Time, limit time.Duration,
+) (unknown []UnknownReply, sampled int, err error) {
 	byShape := make(map[string]*UnknownReply)
 	read := 0
 	all, err := r.LastUnclassified(ctx, from, to, query.Bound{Failures: maxFailures, Time: limit}, func(reply string) {

@@ -44,7 +44,9 @@ type HistoryReader interface {
 
 // ReadHistory reads the last attempts of an address that has a row, and what follows
 // from them. People read times of the zone.
-func ReadHistory(ctx context.Context, r HistoryReader, to bounce.Address, row *bounce.Recipient, limit int, zone table.Zone, now time.Time) (l *History, err error) {
+func ReadHistory(
+	ctx context.Context, r HistoryReader, to bounce.Address, row *bounce.Recipient, limit int, zone table.Zone, now time.Time,
+) (l *History, err error) {
 	l = &History{Recipient: *row, Clears: clears(row, zone.Short), zone: zone}
 	if l.Attempts, err = r.Attempts(ctx, to, limit); err != nil {
 		return nil, err
@@ -92,17 +94,25 @@ func (l *History) Print(out *table.Screen) error {
 		field("failures", "none")
 	} else {
 		field("failures", "%s permanent, %s to be retried, from %s to %s",
-			text.Thousands(int64(l.PermanentCount)), text.Thousands(int64(l.RetryCount)), l.zone.Short(*l.FirstFailureAt), l.zone.Short(*l.LastFailureAt))
+			text.Thousands(int64(l.PermanentCount)), text.Thousands(int64(l.RetryCount)),
+			l.zone.Short(*l.FirstFailureAt), l.zone.Short(*l.LastFailureAt))
 	}
 	for _, c := range l.Counted {
 		if c.Policy.Failures == 0 {
 			continue
 		}
-		field("the policy", "%s: %d of %s over %d of %s, within %d", c.Category, c.Failures, text.Amount(c.Policy.Failures, "failure"), c.Days, text.Amount(c.Policy.Days, "day"), c.Policy.Window)
+		field(
+			"the policy", "%s: %d of %s over %d of %s, within %d",
+			c.Category, c.Failures, text.Amount(c.Policy.Failures, "failure"), c.Days,
+			text.Amount(c.Policy.Days, "day"), c.Policy.Window,
+		)
 	}
 	l.tellCrowds(w)
 	if total := l.PermanentCount + l.RetryCount; total > len(l.Attempts) {
-		fmt.Fprintf(w, "\nThe last %d of %s attempts, and what was decided (%s):\n", len(l.Attempts), text.Thousands(int64(total)), l.zone.Name())
+		fmt.Fprintf(
+			w, "\nThe last %d of %s attempts, and what was decided (%s):\n",
+			len(l.Attempts), text.Thousands(int64(total)), l.zone.Name(),
+		)
 	} else {
 		fmt.Fprintf(w, "\nAttempts, and what was decided (%s):\n", l.zone.Name())
 	}
@@ -139,6 +149,11 @@ var deciders = map[bounce.Decider]string{
 // entry is a line of the timeline.
 type entry struct{ at, text, reply, mail string }
 
+// counts reports whether the policy has counted failures of a category.
+func (l *History) counts(c bounce.Category) bool {
+	return slices.ContainsFunc(l.Counted, func(counted recipient.Counted) bool { return counted.Category == c })
+}
+
 // timeline puts all that happened into the order of time.
 func (l *History) timeline() []entry {
 	var all []entry
@@ -154,7 +169,7 @@ func (l *History) timeline() []entry {
 			e.text += fmt.Sprintf(", in crowd %d", t.Crowd)
 		case t.Suppress:
 			e.text += ", counts against the address"
-		case t.Counts && slices.ContainsFunc(l.Counted, func(c recipient.Counted) bool { return c.Category == t.Category }) && (l.LastDeliveryAt == nil || t.OccurredAt > *l.LastDeliveryAt):
+		case t.Counts && l.counts(t.Category) && (l.LastDeliveryAt == nil || t.OccurredAt > *l.LastDeliveryAt):
 			e.text += ", counts for the policy"
 		}
 		e.mail = mailOf(t)
@@ -180,10 +195,18 @@ func (l *History) timeline() []entry {
 		}
 	}
 	for _, o := range l.Releases {
-		all = append(all, entry{at: o.ReleasedAt, text: fmt.Sprintf("release %d by hand, of failures from %s to %s", o.ID, l.zone.Short(o.Since), l.zone.Short(o.Until)), reply: o.Note})
+		all = append(all, entry{
+			at:    o.ReleasedAt,
+			text:  fmt.Sprintf("release %d by hand, of failures from %s to %s", o.ID, l.zone.Short(o.Since), l.zone.Short(o.Until)),
+			reply: o.Note,
+		})
 	}
 	for _, o := range l.Confirms {
-		all = append(all, entry{at: o.ReleasedAt, text: fmt.Sprintf("confirmation %d by hand, of failures from %s to %s", o.ID, l.zone.Short(o.Since), l.zone.Short(o.Until)), reply: o.Note})
+		all = append(all, entry{
+			at:    o.ReleasedAt,
+			text:  fmt.Sprintf("confirmation %d by hand, of failures from %s to %s", o.ID, l.zone.Short(o.Since), l.zone.Short(o.Until)),
+			reply: o.Note,
+		})
 	}
 	slices.SortStableFunc(all, func(a, b entry) int { return strings.Compare(a.at, b.at) })
 	return all
@@ -221,9 +244,11 @@ func clears(row *bounce.Recipient, shown func(stored string) string) string {
 	case row.DecidedBy == bounce.ByHand:
 		return "bouncetail recipients unset " + quoted + ", as it was blocked by hand, or the time until " + shown(*row.BadUntil)
 	case row.State == bounce.StateBad && row.BadUntil != nil:
-		return "a delivery to it that succeeds; by itself at " + shown(*row.BadUntil) + ", if it does not fail so again; bouncetail recipients allow " + quoted + released
+		return "a delivery to it that succeeds; by itself at " + shown(*row.BadUntil) + ", if it does not fail so again; " +
+			"bouncetail recipients allow " + quoted + released
 	case row.State == bounce.StateBad:
-		return "a delivery to it that succeeds; bouncetail recipients allow " + quoted + "; a rule of your own that judges the reply otherwise (bouncetail rules, then bouncetail reclassify)" + released
+		return "a delivery to it that succeeds; bouncetail recipients allow " + quoted +
+			"; a rule of your own that judges the reply otherwise (bouncetail rules, then bouncetail reclassify)" + released
 	}
 	if row.State == bounce.StateSuspect {
 		return "a delivery to it that succeeds; a further refusal after the crowd makes it bad, unless the outage goes on"

@@ -17,7 +17,13 @@ func (l *History) Sections() []page.Section {
 	for _, at := range []struct {
 		name   string
 		stored *string
-	}{{"bad since", l.BadSince}, {"bad until", l.BadUntil}, {"last delivery", l.LastDeliveryAt}, {"first failure", l.FirstFailureAt}, {"last failure", l.LastFailureAt}} {
+	}{
+		{"bad since", l.BadSince},
+		{"bad until", l.BadUntil},
+		{"last delivery", l.LastDeliveryAt},
+		{"first failure", l.FirstFailureAt},
+		{"last failure", l.LastFailureAt},
+	} {
 		if at.stored != nil {
 			state.Row(at.name, l.zone.Short(*at.stored)+" "+l.zone.Name())
 		}

@@ -59,7 +59,13 @@ func Where(i *incidents.Shown) string {
 }
 
 // SilenceColumns are the columns of the list of silences.
-var SilenceColumns = []table.Column{{Key: "id"}, {Key: "kind"}, {Key: "subject", Long: true}, {Key: "until", Time: true}, {Key: "note", Keep: 2, Long: true}}
+var SilenceColumns = []table.Column{
+	{Key: "id"},
+	{Key: "kind"},
+	{Key: "subject", Long: true},
+	{Key: "until", Time: true},
+	{Key: "note", Keep: 2, Long: true},
+}
 
 // SilenceCells returns a row of the list of silences.
 func SilenceCells(s *incidents.Silence) []any {
@@ -87,7 +93,8 @@ func incidentState(i *incident.Incident) string {
 // What names the problem in a word: the reason, or the kind if there is none.
 func What(i *incident.Incident) string {
 	switch i.Kind {
-	case incident.BadSurge, incident.BadList, incident.Inactivity, incident.LogStalled, incident.LogGap, incident.UnclassifiedSurge, incident.Drift:
+	case incident.BadSurge, incident.BadList, incident.Inactivity, incident.LogStalled, incident.LogGap,
+		incident.UnclassifiedSurge, incident.Drift:
 		return string(i.Kind)
 	case incident.ProviderRefuses, incident.Blocklist, incident.OwnNetwork, incident.OwnServer, incident.Unreachable:
 	}
@@ -147,9 +154,15 @@ func Share(i *incident.Incident) string {
 	case i.Tried == 0:
 		return ""
 	case i.Kind == incident.Drift:
-		return fmt.Sprintf("%.1f %% of %s of a week refused, %.1f %% four weeks before", share(i.Refused, i.Tried), text.Amount(i.Tried, "first attempt"), 100*i.Baseline)
+		return fmt.Sprintf(
+			"%.1f %% of %s of a week refused, %.1f %% four weeks before",
+			share(i.Refused, i.Tried), text.Amount(i.Tried, "first attempt"), 100*i.Baseline,
+		)
 	}
-	return fmt.Sprintf("%.0f %% of %s refused when it was found, usually %.1f %%", share(i.Refused, i.Tried), text.Amount(i.Tried, "first attempt"), 100*i.Baseline)
+	return fmt.Sprintf(
+		"%.0f %% of %s refused when it was found, usually %.1f %%",
+		share(i.Refused, i.Tried), text.Amount(i.Tried, "first attempt"), 100*i.Baseline,
+	)
 }
 
 func reasonMeaning(r bounce.Reason) string {
@@ -247,7 +260,9 @@ func PrintIncident(ctx context.Context, r CrowdReader, out *table.Screen, zone t
 	line("do", "%s", d.Advice)
 	switch d.Kind {
 	case incident.ProviderRefuses, incident.Blocklist, incident.OwnNetwork, incident.OwnServer:
-		line("fixed?", "Nothing has to be released: these failures make no address bad. The incident ends by itself. Mail that bounced is not sent again.")
+		line("fixed?",
+			"Nothing has to be released: these failures make no address bad. The incident ends by itself. Mail that bounced is not sent again.",
+		)
 	default: // what it means for addresses differs
 	}
 	for _, c := range commands {

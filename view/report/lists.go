@@ -44,7 +44,9 @@ func RecipientCells(r *bounce.Recipient) []any {
 
 // DecisionColumns are the columns of the list of decisions.
 var DecisionColumns = []table.Column{
-	{Key: "recipient", Long: true}, {Key: "decision"}, {Key: "decided_at", Keep: 2, Time: true}, {Key: "until", Keep: 4, Time: true}, {Key: "ended_at", Keep: 1, Time: true}, {Key: "note", Keep: 3, Long: true},
+	{Key: "recipient", Long: true}, {Key: "decision"}, {Key: "decided_at", Keep: 2, Time: true},
+	{Key: "until", Keep: 4, Time: true}, {Key: "ended_at", Keep: 1, Time: true},
+	{Key: "note", Keep: 3, Long: true},
 }
 
 // DecisionCells returns a row of the list of decisions.
@@ -54,13 +56,23 @@ func DecisionCells(d *recipient.Decision) []any {
 
 // ReleaseColumns are the columns of the lists of releases and confirmations.
 var ReleaseColumns = []table.Column{
-	{Key: "id"}, {Key: "since", Time: true}, {Key: "until", Keep: 3, Time: true}, {Key: "of", Long: true}, {Key: "released_at", Keep: 2, Time: true}, {Key: "withdrawn_at", Keep: 4, Time: true}, {Key: "note", Keep: 1, Long: true},
+	{Key: "id"}, {Key: "since", Time: true}, {Key: "until", Keep: 3, Time: true}, {Key: "of", Long: true},
+	{Key: "released_at", Keep: 2, Time: true}, {Key: "withdrawn_at", Keep: 4, Time: true},
+	{Key: "note", Keep: 1, Long: true},
 }
 
 // ReleaseCells returns a row of the list of releases.
 func ReleaseCells(r *recipient.Release) []any {
 	of := strings.Join(slices.DeleteFunc([]string{r.Category, r.Reason, r.Domain}, func(s string) bool { return s == "" }), " ")
-	return []any{r.ID, table.Stamp(r.Since), table.Stamp(r.Until), cmp.Or(of, "all"), table.Stamp(r.ReleasedAt), table.StampOf(r.WithdrawnAt), r.Note}
+	return []any{
+		r.ID,
+		table.Stamp(r.Since),
+		table.Stamp(r.Until),
+		cmp.Or(of, "all"),
+		table.Stamp(r.ReleasedAt),
+		table.StampOf(r.WithdrawnAt),
+		r.Note,
+	}
 }
 
 // CrowdColumns are the columns of the list of crowds.
@@ -84,7 +96,19 @@ func CrowdCells(c *Crowd) []any {
 	if c.Attempts > 0 {
 		share = table.Share(float64(c.Refused) / float64(c.Attempts))
 	}
-	return []any{c.ID, string(c.Kind), c.Unit, table.Stamp(c.StartedAt), table.Stamp(c.EndedAt), c.Addresses, share, table.Stamp(c.LastAt), c.Refused, c.Attempts, fmt.Sprint(c.Frozen)}
+	return []any{
+		c.ID,
+		string(c.Kind),
+		c.Unit,
+		table.Stamp(c.StartedAt),
+		table.Stamp(c.EndedAt),
+		c.Addresses,
+		share,
+		table.Stamp(c.LastAt),
+		c.Refused,
+		c.Attempts,
+		fmt.Sprint(c.Frozen),
+	}
 }
 
 // ReasonColumns are the columns of the list of reasons.
@@ -121,7 +145,12 @@ func CursorCells(c *query.CursorState) []any {
 }
 
 // LetterColumns are the columns of the list of dead letters.
-var LetterColumns = []table.Column{{Key: "recipient", Long: true}, {Key: "state", Keep: 2}, {Key: "since", Keep: 1, Time: true}, {Key: "error", Long: true}}
+var LetterColumns = []table.Column{
+	{Key: "recipient", Long: true},
+	{Key: "state", Keep: 2},
+	{Key: "since", Keep: 1, Time: true},
+	{Key: "error", Long: true},
+}
 
 // LetterCells returns a row of the list of dead letters.
 func LetterCells(d *query.DeadLetter) []any {
@@ -129,7 +158,13 @@ func LetterCells(d *query.DeadLetter) []any {
 }
 
 // HookColumns are the columns of the list of webhooks.
-var HookColumns = []table.Column{{Key: "name", Long: true}, {Key: "host", Keep: 1, Long: true}, {Key: "behind"}, {Key: "dead_letters"}, {Key: "trouble", Long: true}}
+var HookColumns = []table.Column{
+	{Key: "name", Long: true},
+	{Key: "host", Keep: 1, Long: true},
+	{Key: "behind"},
+	{Key: "dead_letters"},
+	{Key: "trouble", Long: true},
+}
 
 // HookCells returns a row of the list of webhooks. The host is that of the settings.
 func HookCells(h *query.Hook, host string) []any {

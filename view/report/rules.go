@@ -7,7 +7,9 @@ import (
 
 // RuleColumns are the columns of the list of rules.
 var RuleColumns = []table.Column{
-	{Key: "id", Long: true}, {Key: "category", Keep: 2}, {Key: "reason", Keep: 4}, {Key: "disposition", Keep: 3}, {Key: "why", Keep: 1, Wrap: true}, {Key: "scope", More: true}, {Key: "file", More: true},
+	{Key: "id", Long: true}, {Key: "category", Keep: 2}, {Key: "reason", Keep: 4},
+	{Key: "disposition", Keep: 3}, {Key: "why", Keep: 1, Wrap: true}, {Key: "scope", More: true},
+	{Key: "file", More: true},
 }
 
 // PrintRules prints the rules in the order in which they are asked.
@@ -17,7 +19,16 @@ func PrintRules(l *table.List, c *classify.Classifier) error {
 			"id": r.ID, "why": r.Why, "file": r.File, "category": r.Says.Category, "reason": r.Says.Reason,
 			"scope": r.Says.Scope, "disposition": r.Says.Disposition, "decides": r.Decides, "leaves": r.Leaves,
 		}
-		if err := l.Row(object, r.ID, string(r.Says.Category), string(r.Says.Reason), string(r.Says.Disposition), r.Why, string(r.Says.Scope), r.File); err != nil {
+		if err := l.Row(
+			object,
+			r.ID,
+			string(r.Says.Category),
+			string(r.Says.Reason),
+			string(r.Says.Disposition),
+			r.Why,
+			string(r.Says.Scope),
+			r.File,
+		); err != nil {
 			return err
 		}
 	}

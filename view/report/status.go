@@ -85,7 +85,11 @@ const fewestAddresses = 3
 // ReadStatus reads the status from a database. The zone of now decides when the day
 // of NewBad began.
 func ReadStatus(ctx context.Context, r *query.Reader, now time.Time) (*Status, error) {
-	s := &Status{States: make(map[string]int), Midnight: time.Date(now.Year(), now.Month(), now.Day(), 0, 0, 0, 0, now.Location()), Yours: []incidents.Shown{}}
+	s := &Status{
+		States:   make(map[string]int),
+		Midnight: time.Date(now.Year(), now.Month(), now.Day(), 0, 0, 0, 0, now.Location()),
+		Yours:    []incidents.Shown{},
+	}
 	if err := s.readSource(ctx, r); err != nil {
 		return nil, err
 	}

@@ -29,7 +29,9 @@ func (s *Status) Print(out *table.Screen, zone table.Zone, now time.Time, readin
 		day  query.Day
 		tail string
 	}{{"today (UTC)", s.Today, ""}, {"yesterday", s.Previous, text.Sparkline(s.Bounced)}, {"30 days", s.Month, ""}} {
-		line("", "%-12s %10s %10s %10s   %s", row.name, text.Thousands(row.day.Delivered), text.Thousands(row.day.Deferred), text.Thousands(row.day.Bounced), row.tail)
+		line("", "%-12s %10s %10s %10s   %s", row.name,
+			text.Thousands(row.day.Delivered), text.Thousands(row.day.Deferred), text.Thousands(row.day.Bounced),
+			row.tail)
 	}
 	switch {
 	case !reading && !s.Followed:
@@ -43,13 +45,16 @@ func (s *Status) Print(out *table.Screen, zone table.Zone, now time.Time, readin
 		line(table.Green, "Nothing to fix on your side.")
 	case n > 0:
 		i := &s.Yours[0]
-		line(table.Red, "To fix on your side: %s%s, %s since %s", What(&i.Incident), with(text.Printable(i.Subject)), text.Amount(i.Attempts, "failure"), zone.Short(i.StartedAt))
+		line(table.Red, "To fix on your side: %s%s, %s since %s",
+			What(&i.Incident), with(text.Printable(i.Subject)),
+			text.Amount(i.Attempts, "failure"), zone.Short(i.StartedAt))
 		if n > 1 && s.Fleet == nil { // ten lines
 			line(table.Red, "                     and %d more", n-1)
 		}
 		next = "bouncetail incidents"
 	}
-	line("", "Addresses: %s bad (%s new today), %s suspect, %s failing", inState(s, "bad"), text.Thousands(int64(s.NewBad)), inState(s, "suspect"), inState(s, "failing"))
+	line("", "Addresses: %s bad (%s new today), %s suspect, %s failing",
+		inState(s, "bad"), text.Thousands(int64(s.NewBad)), inState(s, "suspect"), inState(s, "failing"))
 	if s.Fleet != nil {
 		style, sentence := s.Fleet.sentence(now)
 		line(style, "%s", sentence)

@@ -86,7 +86,11 @@ func (s *Summary) Sentence() string {
 	if n := s.States[bounce.StateSuspect]; n > 0 {
 		sentence += fmt.Sprintf(", %s suspect", text.Thousands(int64(n)))
 	}
-	return sentence + fmt.Sprintf(", %s failing, %s ok after failures", text.Thousands(int64(s.States[bounce.StateFailing])), text.Thousands(int64(s.States[bounce.StateOK])))
+	return sentence + fmt.Sprintf(
+		", %s failing, %s ok after failures",
+		text.Thousands(int64(s.States[bounce.StateFailing])),
+		text.Thousands(int64(s.States[bounce.StateOK])),
+	)
 }
 
 // ProblemSentence describes the problems of the sender in one line.
@@ -99,7 +103,10 @@ func (s *Summary) ProblemSentence() string {
 		}
 		parts = append(parts, fmt.Sprintf("%s %s at %s", text.Thousands(int64(p.Attempts)), p.Name, p.Who(2)))
 	}
-	return fmt.Sprintf("failed attempts to fix on your side: %s, of them %s", text.Thousands(int64(s.SenderAttempts())), strings.Join(parts, "; "))
+	return fmt.Sprintf(
+		"failed attempts to fix on your side: %s, of them %s",
+		text.Thousands(int64(s.SenderAttempts())), strings.Join(parts, "; "),
+	)
 }
 
 // LogReasons lists the reasons of bad addresses for the log.

@@ -20,21 +20,29 @@ type TopKind struct {
 	cells    func(t *Top, failed int) []any // behind the name
 }
 
+var (
+	domainColumns   = topColumns("domain", "failed", "share", "sent", "failure_rate", "bad")
+	providerColumns = topColumns("provider", "failed", "share", "bad", "mostly", "of_these")
+	categoryColumns = topColumns("category", "failed", "share", "permanent", "suppress")
+	reasonColumns   = topColumns("reason", "failed", "share", "permanent", "suppress", "category")
+	senderColumns   = topColumns("sender", "failed", "share", "permanent", "suppress", "mostly", "of_these")
+)
+
 // TopKinds are the lists of top.
 var TopKinds = []TopKind{
-	{"domains", "domain", query.ByDomain, "(none)", topColumns("domain", "failed", "share", "sent", "failure_rate", "bad"), func(t *Top, failed int) []any {
+	{"domains", "domain", query.ByDomain, "(none)", domainColumns, func(t *Top, failed int) []any {
 		return []any{t.Failed, part(t.Failed, failed), t.Sent, part(t.Failed, t.Failed+t.Sent), t.Dead}
 	}},
-	{"providers", "provider", query.ByProvider, "(other)", topColumns("provider", "failed", "share", "bad", "mostly", "of_these"), func(t *Top, failed int) []any {
+	{"providers", "provider", query.ByProvider, "(other)", providerColumns, func(t *Top, failed int) []any {
 		return []any{t.Failed, part(t.Failed, failed), t.Dead, mostly(t), part(t.MostFailed, t.Failed)}
 	}},
-	{"categories", "category", query.ByCategory, "(none)", topColumns("category", "failed", "share", "permanent", "suppress"), func(t *Top, failed int) []any {
+	{"categories", "category", query.ByCategory, "(none)", categoryColumns, func(t *Top, failed int) []any {
 		return []any{t.Failed, part(t.Failed, failed), t.Permanent, t.Suppress}
 	}},
-	{"reasons", "reason", query.ByReason, "(none)", topColumns("reason", "failed", "share", "permanent", "suppress", "category"), func(t *Top, failed int) []any {
+	{"reasons", "reason", query.ByReason, "(none)", reasonColumns, func(t *Top, failed int) []any {
 		return []any{t.Failed, part(t.Failed, failed), t.Permanent, t.Suppress, t.Category}
 	}},
-	{"senders", "sender", query.BySender, "(not known)", topColumns("sender", "failed", "share", "permanent", "suppress", "mostly", "of_these"), func(t *Top, failed int) []any {
+	{"senders", "sender", query.BySender, "(not known)", senderColumns, func(t *Top, failed int) []any {
 		return []any{t.Failed, part(t.Failed, failed), t.Permanent, t.Suppress, mostly(t), part(t.MostFailed, t.Failed)}
 	}},
 }
@@ -82,7 +90,10 @@ type TopList struct {
 // Period says what was counted.
 func (l *TopList) Period(zone table.Zone) string {
 	if l.Name == "domains" {
-		return fmt.Sprintf("from %s to %s, whole days in UTC", l.Since.UTC().Format(time.DateOnly), l.Until.UTC().Add(-1).Format(time.DateOnly))
+		return fmt.Sprintf(
+			"from %s to %s, whole days in UTC",
+			l.Since.UTC().Format(time.DateOnly), l.Until.UTC().Add(-1).Format(time.DateOnly),
+		)
 	}
 	const minute = "2006-01-02 15:04"
 	return fmt.Sprintf("from %s to %s %s", l.Since.In(zone.Location).Format(minute), l.Until.In(zone.Location).Format(minute), zone.Name())

@@ -69,7 +69,15 @@ func (j *Judge) One(reply string) error {
 	}
 	v := j.Classifier.Verdict(&d)
 	if j.JSON {
-		out := judgement{Reply: reply, Category: v.Category, Reason: v.Reason, Scope: v.Scope, Disposition: v.Disposition, Suppress: v.Suppress, Rule: v.Rule}
+		out := judgement{
+			Reply:       reply,
+			Category:    v.Category,
+			Reason:      v.Reason,
+			Scope:       v.Scope,
+			Disposition: v.Disposition,
+			Suppress:    v.Suppress,
+			Rule:        v.Rule,
+		}
 		if d.Reply.SMTPCode != 0 {
 			out.SMTPCode = &d.Reply.SMTPCode
 		}
@@ -134,11 +142,26 @@ func (j *Judge) explanation(d *bounce.Delivery) error {
 			statements = append(statements, statement(s))
 		}
 		return table.Objects(j.Out.Out).Encode(map[string]any{
-			"reply": d.Reply.Text, "statements": statements, "context": append([]string{}, e.Context...),
-			"read": e.Read, "smtp_code": e.SMTPCode, "enhanced_code": e.EnhancedCode, "inner_reply": e.Inner, "layers": layers, "bounded": e.Bounded,
-			"category": e.Verdict.Category, "reason": e.Verdict.Reason, "scope": e.Verdict.Scope, "disposition": e.Verdict.Disposition,
-			"suppress": e.Verdict.Suppress, "rule": e.Verdict.Rule, "provider": e.Verdict.Provider,
-			"blocklist": e.Verdict.Blocklist, "retry_after": int(e.Verdict.RetryAfter.Seconds()), "url": e.Verdict.URL, "advice": e.Verdict.Reason.Advice(),
+			"reply":         d.Reply.Text,
+			"statements":    statements,
+			"context":       append([]string{}, e.Context...),
+			"read":          e.Read,
+			"smtp_code":     e.SMTPCode,
+			"enhanced_code": e.EnhancedCode,
+			"inner_reply":   e.Inner,
+			"layers":        layers,
+			"bounded":       e.Bounded,
+			"category":      e.Verdict.Category,
+			"reason":        e.Verdict.Reason,
+			"scope":         e.Verdict.Scope,
+			"disposition":   e.Verdict.Disposition,
+			"suppress":      e.Verdict.Suppress,
+			"rule":          e.Verdict.Rule,
+			"provider":      e.Verdict.Provider,
+			"blocklist":     e.Verdict.Blocklist,
+			"retry_after":   int(e.Verdict.RetryAfter.Seconds()),
+			"url":           e.Verdict.URL,
+			"advice":        e.Verdict.Reason.Advice(),
 		})
 	}
 	var b strings.Builder

@@ -71,7 +71,10 @@ func (c *VerdictChanges) Print(out *table.Screen, of string) error {
 		fmt.Fprintln(out.Out, out.Hang("   now ", fmt.Sprintf("%s (%s)", k.now, text.Printable(k.rule))))
 		fmt.Fprintln(out.Out, out.Hang("   ", text.Cut(text.Printable(c.by[k].example), 200)))
 	}
-	_, err := fmt.Fprintln(out.Out, out.Prose(fmt.Sprintf("%d of %d %s classified differently; %d more count against the address, %d no longer.", c.changed, c.n, of, c.bad, c.good)))
+	_, err := fmt.Fprintln(out.Out, out.Prose(fmt.Sprintf(
+		"%d of %d %s classified differently; %d more count against the address, %d no longer.",
+		c.changed, c.n, of, c.bad, c.good,
+	)))
 	return err
 }
 
@@ -82,7 +85,10 @@ func (c *VerdictChanges) keys() []change {
 		keys = append(keys, k)
 	}
 	slices.SortFunc(keys, func(a, b change) int {
-		return cmp.Or(cmp.Compare(c.by[b].n, c.by[a].n), cmp.Compare(a.rule, b.rule), cmp.Compare(a.ruleBefore, b.ruleBefore), cmp.Compare(a.before+a.now, b.before+b.now))
+		return cmp.Or(
+			cmp.Compare(c.by[b].n, c.by[a].n), cmp.Compare(a.rule, b.rule),
+			cmp.Compare(a.ruleBefore, b.ruleBefore), cmp.Compare(a.before+a.now, b.before+b.now),
+		)
 	})
 	return keys
 }

@@ -126,7 +126,10 @@ func (f *Options) Open(out, remarks io.Writer, zone Zone, cols []Column) (*List,
 	for _, name := range f.Columns {
 		i := slices.IndexFunc(cols, func(c Column) bool { return c.Key == name })
 		if i < 0 {
-			return nil, fmt.Errorf("--columns: unknown column %q%s", name, cmp.Or(text.Near(name, Keys(cols)), "; it is one of "+strings.Join(Keys(cols), ", ")))
+			return nil, fmt.Errorf(
+				"--columns: unknown column %q%s",
+				name, cmp.Or(text.Near(name, Keys(cols)), "; it is one of "+strings.Join(Keys(cols), ", ")),
+			)
 		}
 		l.chosen = append(l.chosen, i)
 	}

@@ -18,9 +18,21 @@ import (
 type verb struct{ title, button, effect, done string }
 
 var verbs = map[string]verb{
-	recipient.Allow: {"Allow %s?", "Allow", "It counts as ok, whatever the log says, until that is taken back or ends.", "%s is allowed."},
-	recipient.Block: {"Block %s?", "Block", "It counts as bad, whatever the log says, until that is taken back or ends.", "%s is blocked."},
-	recipient.Unset: {"Take back the decision on %s?", "Take back", "Its state follows from the log again.", "The decision on %s is taken back."},
+	recipient.Allow: {
+		"Allow %s?", "Allow",
+		"It counts as ok, whatever the log says, until that is taken back or ends.",
+		"%s is allowed.",
+	},
+	recipient.Block: {
+		"Block %s?", "Block",
+		"It counts as bad, whatever the log says, until that is taken back or ends.",
+		"%s is blocked.",
+	},
+	recipient.Unset: {
+		"Take back the decision on %s?", "Take back",
+		"Its state follows from the log again.",
+		"The decision on %s is taken back.",
+	},
 }
 
 // decideLink leads to the page that asks for a decision about an address.
@@ -57,7 +69,10 @@ func decide(q *request) (*page.Page, error) {
 	s.Say("%s", v.effect)
 	s.Form = &page.Form{Action: "decide", Token: q.form(), Button: v.button, Fields: hidden("address", to.Normal, "decision", decision)}
 	if decision != recipient.Unset {
-		s.Form.Fields = append(s.Form.Fields, page.Field{Label: "Why", Name: "note"}, page.Field{Label: "Until, such as 30d or 2026-12-31 (empty: no end)", Name: "until"})
+		s.Form.Fields = append(
+			s.Form.Fields, page.Field{Label: "Why", Name: "note"},
+			page.Field{Label: "Until, such as 30d or 2026-12-31 (empty: no end)", Name: "until"},
+		)
 		s.Note("Your name is kept with it. Exports, cursors and maps see it as any other change.")
 	}
 	p.Add(s)
@@ -107,5 +122,8 @@ func (s *Site) decide(w http.ResponseWriter, r *http.Request) {
 		s.failed(w, r, err)
 		return
 	}
-	s.done(w, r, fmt.Sprintf(v.done, d.Address.Normal)+" "+report.Effect(changes), recipientLink(d.Address.Normal), page.Link{Text: "All decisions", Href: "decisions"})
+	s.done(
+		w, r, fmt.Sprintf(v.done, d.Address.Normal)+" "+report.Effect(changes),
+		recipientLink(d.Address.Normal), page.Link{Text: "All decisions", Href: "decisions"},
+	)
 }

@@ -30,13 +30,19 @@ func decisions(q *request) (*page.Page, error) {
 		return nil, err
 	}
 	confirms, err := q.r.Confirms(q.Context())
-	p.Add(crowds, addresses, q.marked("Outages that were released", recipient.KindRelease, releases, writable), q.marked("Crowds that were confirmed", recipient.KindConfirm, confirms, writable))
+	p.Add(
+		crowds, addresses, q.marked("Outages that were released", recipient.KindRelease, releases, writable),
+		q.marked("Crowds that were confirmed", recipient.KindConfirm, confirms, writable),
+	)
 	return p, err
 }
 
 // crowds lists the crowds of a month.
 func (q *request) crowds(writable bool) (page.Section, error) {
-	s := page.NewSection("Crowds of refused addresses, in 30 days", "where", "from ("+q.zone.Name()+")", "to", "addresses", "they are gone", "it was an outage")
+	s := page.NewSection(
+		"Crowds of refused addresses, in 30 days", "where", "from ("+q.zone.Name()+")", "to", "addresses",
+		"they are gone", "it was an outage",
+	)
 	all, err := report.ReadCrowds(q.Context(), q.r, bounce.Stamp(q.now.AddDate(0, 0, -30)), q.now)
 	slices.Reverse(all) // the last first
 	for i := range all[:min(len(all), maxRows)] {
@@ -49,7 +55,9 @@ func (q *request) crowds(writable bool) (page.Section, error) {
 		s.Row(c.Where(), q.zone.Short(c.StartedAt), q.zone.Short(c.EndedAt), c.Addresses, confirm, release)
 	}
 	if len(all) > 0 {
-		s.Note("A crowd makes addresses suspect, since it may be an outage of the other side. Those of a provider are decided on by domain.")
+		s.Note(
+			"A crowd makes addresses suspect, since it may be an outage of the other side. Those of a provider are decided on by domain.",
+		)
 	}
 	return s.OrElse("None."), err
 }

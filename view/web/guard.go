@@ -96,7 +96,9 @@ func (s *Site) post(next http.HandlerFunc) http.HandlerFunc {
 		case err != nil:
 			s.fail(w, r, noPage, http.StatusBadRequest, "The form cannot be read.")
 		case !s.sessions.IsForm(visitorOf(r).id, r.PostForm.Get(formToken)):
-			s.fail(w, r, noPage, http.StatusForbidden, "This form is too old, or was made for another browser. Go back, load the page again, and send it again.")
+			s.fail(w, r, noPage, http.StatusForbidden,
+				"This form is too old, or was made for another browser. Go back, load the page again, and send it again.",
+			)
 		default:
 			next(w, r)
 		}

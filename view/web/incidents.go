@@ -38,7 +38,17 @@ func incidents(q *request) (*page.Page, error) {
 		if what == string(n.Reason) && n.Reason != incident.Mixed {
 			what = reasonLink(n.Reason)
 		}
-		s.Row(report.IncidentLink(hosts, query.IncidentID(hosts, n.Instance, n.ID)), what, report.Where(n), n.Attempts, n.Addresses, q.zone.Short(n.StartedAt), q.end(&n.Incident), page.Shown(n.Reply, 300), n.Advice)
+		s.Row(
+			report.IncidentLink(hosts, query.IncidentID(hosts, n.Instance, n.ID)),
+			what,
+			report.Where(n),
+			n.Attempts,
+			n.Addresses,
+			q.zone.Short(n.StartedAt),
+			q.end(&n.Incident),
+			page.Shown(n.Reply, 300),
+			n.Advice,
+		)
 	}
 	p.Add(s.OrElse("None."))
 	return p, nil
@@ -180,7 +190,12 @@ func (s *Site) serveMetrics(w http.ResponseWriter, r *http.Request) {
 	var body bytes.Buffer
 	if err == nil {
 		defer reader.Close()
-		err = metrics.Write(r.Context(), metrics.Source{DB: reader.Querier(), Path: s.Database, Version: s.Version, Compat: s.Compat}, &body, "text")
+		err = metrics.Write(r.Context(), metrics.Source{
+			DB:      reader.Querier(),
+			Path:    s.Database,
+			Version: s.Version,
+			Compat:  s.Compat,
+		}, &body, "text")
 	}
 	if err != nil {
 		s.Log.Error("cannot write metrics", "error", err)

@@ -79,7 +79,10 @@ func listenUnix(path string) (net.Listener, error) {
 }
 
 func notLocal(address string) error {
-	return fmt.Errorf("%s can be reached from other machines, and there is no login; set web.users_file and add a user with bouncetail web passwd NAME, or use unix:PATH or 127.0.0.1:PORT", address)
+	return fmt.Errorf(
+		"%s can be reached from other machines, and there is no login; set web.users_file and add a user with bouncetail web passwd NAME, or use unix:PATH or 127.0.0.1:PORT",
+		address,
+	)
 }
 
 // maxConnections bounds the memory for clients that are slow.
@@ -90,7 +93,10 @@ const maxConnections = 256
 func (s *Site) Serve(ctx context.Context, l net.Listener, idle time.Duration) error {
 	s.address = l.Addr().String()
 	if tcp, ok := l.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
-		s.Log.Warn("other machines can reach the pages, and passwords cross the network as they are; put a proxy with TLS in front", "address", s.address)
+		s.Log.Warn(
+			"other machines can reach the pages, and passwords cross the network as they are; put a proxy with TLS in front",
+			"address", s.address,
+		)
 	}
 	server := http.Server{
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },

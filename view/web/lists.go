@@ -79,7 +79,11 @@ func weekly(q *request) (*page.Page, error) {
 	}
 	p := d.Page(q.zone)
 	form := page.NewSection("")
-	form.Form = &page.Form{Action: "report", Fields: []page.Field{{Label: "Since", Name: "since", Value: since}, {Label: "until", Name: "until", Value: until}, {Label: "Provider", Name: "provider", Value: o.Provider}}}
+	form.Form = &page.Form{Action: "report", Fields: []page.Field{
+		{Label: "Since", Name: "since", Value: since},
+		{Label: "until", Name: "until", Value: until},
+		{Label: "Provider", Name: "provider", Value: o.Provider},
+	}}
 	p.Sections = append([]page.Section{form}, p.Sections...)
 	return p, nil
 }
@@ -102,7 +106,10 @@ func health(q *request) (*page.Page, error) {
 	if err := errors.Join(err, gapsErr, unparsedErr, hooksErr, cursorsErr); err != nil {
 		return nil, err
 	}
-	p.Add(sources.OrElse("No log was read."), countsSection("Lost parts of logs", gaps), countsSection("Delivery lines that were not parsed", unparsed))
+	p.Add(
+		sources.OrElse("No log was read."), countsSection("Lost parts of logs", gaps),
+		countsSection("Delivery lines that were not parsed", unparsed),
+	)
 	webhooks := page.NewSection("Webhooks", "name", "behind", "dead letters", "moved ("+q.zone.Name()+")", "trouble")
 	for _, h := range hooks {
 		trouble := ""
@@ -116,7 +123,9 @@ func health(q *request) (*page.Page, error) {
 		exports.Row(c.Name, c.Waiting, q.zone.Short(c.MovedAt))
 	}
 	more := page.NewSection("More")
-	more.Say("This process sees the database only. bouncetail doctor examines the machine, and systemctl status bouncetail shows the daemon.")
+	more.Say(
+		"This process sees the database only. bouncetail doctor examines the machine, and systemctl status bouncetail shows the daemon.",
+	)
 	p.Add(webhooks.OrElse("None."), exports.OrElse("None."), more)
 	return p, nil
 }

@@ -30,7 +30,10 @@ func (s *Site) askLogin(w http.ResponseWriter, r *http.Request) {
 	}
 	switch {
 	case r.Method == http.MethodPost:
-		s.fail(w, r, noPage, http.StatusForbidden, "You are not logged in, or no longer. Nothing was changed. Log in, and send the form again.", page.Link{Text: "Log in", Href: "login"})
+		s.fail(w, r, noPage, http.StatusForbidden,
+			"You are not logged in, or no longer. Nothing was changed. Log in, and send the form again.",
+			page.Link{Text: "Log in", Href: "login"},
+		)
 	case r.URL.Path == "/metrics":
 		w.Header().Set("WWW-Authenticate", "Bearer")
 		http.Error(w, "A token of the scope metrics is needed: bouncetail web token NAME.", http.StatusUnauthorized)
@@ -46,12 +49,17 @@ func (s *Site) askLogin(w http.ResponseWriter, r *http.Request) {
 // admitOnce answers a request without a session if a link opens it that works once:
 // other users of the machine can reach a port of it.
 func (s *Site) admitOnce(w http.ResponseWriter, r *http.Request) {
-	if once := r.URL.Query().Get("once"); subtle.ConstantTimeCompare([]byte(once), []byte(s.Token)) == 1 && s.tokenUse.CompareAndSwap(false, true) {
+	once := r.URL.Query().Get("once")
+	isToken := subtle.ConstantTimeCompare([]byte(once), []byte(s.Token)) == 1
+	if isToken && s.tokenUse.CompareAndSwap(false, true) {
 		s.setCookie(w, r, s.sessions.Start(s.Owner, "", time.Now()))
 		forward(w, http.StatusOK, "Show the pages", "./")
 		return
 	}
-	http.Error(w, "Open the link that bouncetail web has printed. It works once; start the command again for another.", http.StatusForbidden)
+	http.Error(w,
+		"Open the link that bouncetail web has printed. It works once; start the command again for another.",
+		http.StatusForbidden,
+	)
 }
 
 // forward answers with a page that leads to another one. After a redirect, the browser

@@ -16,8 +16,16 @@ import (
 
 // marks are the decisions about the failures of some time, in words.
 var marks = map[string]struct{ title, button, effect, undo string }{
-	recipient.KindRelease: {"Release an outage", "Release", "No state follows any more from the failures of this time. They stay on record, and those that are read later are released too.", "Let the failures of release %d count again?"},
-	recipient.KindConfirm: {"Confirm a crowd", "Confirm", "The addresses that were refused in this time become bad, and so do those that are read later.", "Take back confirmation %d?"},
+	recipient.KindRelease: {
+		"Release an outage", "Release",
+		"No state follows any more from the failures of this time. They stay on record, and those that are read later are released too.",
+		"Let the failures of release %d count again?",
+	},
+	recipient.KindConfirm: {
+		"Confirm a crowd", "Confirm",
+		"The addresses that were refused in this time become bad, and so do those that are read later.",
+		"Take back confirmation %d?",
+	},
 }
 
 // markLink leads to the page that asks about the failures of a crowd.
@@ -87,7 +95,11 @@ func (s *Site) mark(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	} else {
-		words := filter.Words{Since: get("since"), Until: get("until"), Filter: query.Filter{Category: get("category"), Reason: get("reason"), Domain: get("domain")}}
+		words := filter.Words{
+			Since:  get("since"),
+			Until:  get("until"),
+			Filter: query.Filter{Category: get("category"), Reason: get("reason"), Domain: get("domain")},
+		}
 		if m.Of, err = words.Outage(time.Now().In(s.Zone.Location)); err != nil {
 			s.fail(w, r, noPage, http.StatusBadRequest, sentence(err)+" Nothing was changed.")
 			return
@@ -114,8 +126,16 @@ func (s *Site) askMark(w http.ResponseWriter, r *http.Request, m Mark, counted *
 		section.Row(word[0], word[1])
 	}
 	if counted.Failures > 0 {
-		fields := hidden("kind", m.Kind, "sure", "yes", "since", m.Of.Since, "until", m.Of.Until, "domain", m.Of.Domain, "category", m.Of.Category, "reason", m.Of.Reason)
-		section.Form = &page.Form{Action: "mark", Token: s.formOf(w, r), Button: marks[m.Kind].button, Fields: append(fields, page.Field{Label: "Why", Name: "note"})}
+		fields := hidden(
+			"kind", m.Kind, "sure", "yes", "since", m.Of.Since, "until", m.Of.Until, "domain", m.Of.Domain,
+			"category", m.Of.Category, "reason", m.Of.Reason,
+		)
+		section.Form = &page.Form{
+			Action: "mark",
+			Token:  s.formOf(w, r),
+			Button: marks[m.Kind].button,
+			Fields: append(fields, page.Field{Label: "Why", Name: "note"}),
+		}
 	}
 	p.Add(section)
 	s.write(w, r, noPage, http.StatusOK, p)

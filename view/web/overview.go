@@ -37,7 +37,10 @@ func overview(q *request) (*page.Page, error) {
 		needs.Row(link, text.Amount(y.Attempts, "failure")+" since "+q.zone.Short(y.StartedAt), y.Advice)
 	}
 	if n := s.States[string(bounce.StateSuspect)]; n > 0 {
-		needs.Row(page.Link{Text: text.Amount(n, "suspect address"), Href: "recipients?state=suspect"}, "", page.Link{Text: "Confirm or release", Href: "decisions"})
+		needs.Row(
+			page.Link{Text: text.Amount(n, "suspect address"), Href: "recipients?state=suspect"}, "",
+			page.Link{Text: "Confirm or release", Href: "decisions"},
+		)
 	}
 	if s.Gaps > 0 {
 		needs.Row(page.Link{Text: text.Amount(s.Gaps, "lost part") + " of logs", Href: "health"}, "", "")
@@ -76,7 +79,12 @@ func at(with string) string {
 
 // failuresSection draws the failures of a number of days.
 func failuresSection(counts []query.Outcomes, from time.Time, days int) page.Section {
-	c := chart.Chart{ID: "days", Title: "Failed attempts by day.", Unit: "attempts", Series: []chart.Series{{Name: "deferred"}, {Name: "bounced"}, {Name: "expired"}}}
+	c := chart.Chart{
+		ID:     "days",
+		Title:  "Failed attempts by day.",
+		Unit:   "attempts",
+		Series: []chart.Series{{Name: "deferred"}, {Name: "bounced"}, {Name: "expired"}},
+	}
 	byDay := make(map[string]query.Outcomes)
 	for _, o := range counts {
 		byDay[o.Day] = o

@@ -108,7 +108,9 @@ func providers(q *request) (*page.Page, error) {
 		}
 		s.Row(providerLink(n.name), n.n, n.before, delta(n.n, n.before), days[n.name], n.mostly, t.sent, share(t.refused, t.tried), usually)
 	}
-	s.Note("Refused are first attempts that failed for a reason that is not the recipient's. Deliveries are counted by provider since the version that has this page.")
+	s.Note(
+		"Refused are first attempts that failed for a reason that is not the recipient's. Deliveries are counted by provider since the version that has this page.",
+	)
 	p.Add(s.OrElse("No attempt failed."))
 	return p, nil
 }

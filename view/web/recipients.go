@@ -83,7 +83,10 @@ func browseOf(r *http.Request, limit int) (query.Browse, error) {
 			return query.Browse{}, badRequest("Give the parameter " + c.name + " once" + oneOf(c.values) + ".")
 		}
 		if value := given.Get(c.name); value != "" && c.values != nil && !slices.Contains(c.values, value) {
-			return query.Browse{}, badRequest(fmt.Sprintf("The parameter %s cannot be %.80q. Give it once%s.", c.name, value, oneOf(c.values)))
+			return query.Browse{}, badRequest(fmt.Sprintf(
+				"The parameter %s cannot be %.80q. Give it once%s.",
+				c.name, value, oneOf(c.values),
+			))
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(given)) {
@@ -91,7 +94,14 @@ func browseOf(r *http.Request, limit int) (query.Browse, error) {
 			return query.Browse{}, badRequest(fmt.Sprintf("There is no parameter %.80q; there are %s.", name, strings.Join(names, ", ")))
 		}
 	}
-	return query.Browse{State: given.Get("state"), Domain: address.Domain(given.Get("domain")), Reason: given.Get("reason"), Match: given.Get("match"), After: given.Get("after"), Limit: limit}, nil
+	return query.Browse{
+		State:  given.Get("state"),
+		Domain: address.Domain(given.Get("domain")),
+		Reason: given.Get("reason"),
+		Match:  given.Get("match"),
+		After:  given.Get("after"),
+		Limit:  limit,
+	}, nil
 }
 
 // oneOf continues a sentence with the values of a parameter, if they are known.

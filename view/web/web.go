@@ -145,7 +145,9 @@ func (s *Site) Handler() http.Handler {
 	s.asked.Store(time.Now().UnixNano())
 	mux := http.NewServeMux()
 	for _, route := range routes {
-		mux.HandleFunc("GET /"+route.path+end(route.path), s.inTurn(func(w http.ResponseWriter, r *http.Request) { s.show(w, r, route.path, route.page) }))
+		mux.HandleFunc("GET /"+route.path+end(route.path), s.inTurn(func(w http.ResponseWriter, r *http.Request) {
+			s.show(w, r, route.path, route.page)
+		}))
 	}
 	mux.HandleFunc("GET /"+style, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/css; charset=utf-8")
@@ -229,7 +231,10 @@ func (s *Site) show(w http.ResponseWriter, r *http.Request, path string, makePag
 // tooLong is what a page says that was not made in time.
 func (s *Site) tooLong() string {
 	if s.Fleet != nil {
-		return fmt.Sprintf("The fleet's PostgreSQL at %s did not answer within %v. Ask for less, or try again. To see whether it can be reached, run: bouncetail fleet status", s.Server, queryTime)
+		return fmt.Sprintf(
+			"The fleet's PostgreSQL at %s did not answer within %v. Ask for less, or try again. To see whether it can be reached, run: bouncetail fleet status",
+			s.Server, queryTime,
+		)
 	}
 	return fmt.Sprintf("The database took longer than %v. Ask for less, or try again.", queryTime)
 }

@@ -76,7 +76,12 @@ func (q *request) reasonDays(name string) (page.Section, error) {
 	order := slices.SortedFunc(maps.Keys(total), func(a, b bounce.Reason) int {
 		return cmp.Or(cmp.Compare(total[b], total[a]), cmp.Compare(a, b))
 	})
-	c := chart.Chart{ID: "reasons", Title: "Failed attempts by day and reason.", Unit: "attempts", Desc: fmt.Sprintf("%s in %d days.", text.Amount(sum, "failed attempt"), windowDays)}
+	c := chart.Chart{
+		ID:    "reasons",
+		Title: "Failed attempts by day and reason.",
+		Unit:  "attempts",
+		Desc:  fmt.Sprintf("%s in %d days.", text.Amount(sum, "failed attempt"), windowDays),
+	}
 	place := make(map[string]int)
 	for i := range windowDays {
 		day := from.AddDate(0, 0, i)
@@ -107,7 +112,8 @@ func (q *request) halfHours() (page.Section, error) {
 	s := page.NewSection("24 hours (" + q.zone.Name() + ")")
 	from := q.now.Truncate(part).Add((1 - parts) * part)
 	sums, err := q.r.PartSums(q.Context(), "", from, from.Add(parts*part), part)
-	delivered, failed := chart.Series{Name: "delivered", Values: make([]float64, parts)}, chart.Series{Name: "failed", Values: make([]float64, parts)}
+	delivered := chart.Series{Name: "delivered", Values: make([]float64, parts)}
+	failed := chart.Series{Name: "failed", Values: make([]float64, parts)}
 	var nDelivered, nFailed int64
 	for i := range sums {
 		at := int(time.Unix(sums[i].Start, 0).Sub(from) / part)

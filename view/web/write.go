@@ -47,9 +47,13 @@ const writeTime = 25 * time.Second
 func (s *Site) mayWrite(by *visitor) error {
 	switch {
 	case s.Writer == nil:
-		return forbidden("These pages only read: the setting web.write is false. Use the command line: bouncetail recipients allow, block, unset, confirm, release.")
+		return forbidden(
+			"These pages only read: the setting web.write is false. Use the command line: bouncetail recipients allow, block, unset, confirm, release.",
+		)
 	case by.user == "":
-		return forbidden("It has to be known who decides: set web.users_file or web.user_header, or start bouncetail web by hand on a port of this machine.")
+		return forbidden(
+			"It has to be known who decides: set web.users_file or web.user_header, or start bouncetail web by hand on a port of this machine.",
+		)
 	}
 	return nil
 }
