@@ -24,7 +24,10 @@ func (f Format) Check(o Options) error {
 			return fmt.Errorf("--columns: %s is named twice", name)
 		}
 		if names := ColumnNames(); !slices.Contains(names, name) {
-			return fmt.Errorf("--columns: unknown column %q%s", name, cmp.Or(text.Near(name, names), "; it is one of "+strings.Join(names, ", ")))
+			return fmt.Errorf(
+				"--columns: unknown column %q%s",
+				name, cmp.Or(text.Near(name, names), "; it is one of "+strings.Join(names, ", ")),
+			)
 		}
 	}
 	switch {

@@ -13,13 +13,18 @@ import (
 func (e *Run) remark(file *File, full bool) {
 	fmt.Fprintf(e.Remarks, "%s\n", e.written())
 	if file.Rejected > 0 {
-		fmt.Fprintf(e.Remarks, "%s holds only addresses that its program can store (see docs/exports.md); left out: %d\n", e.Format.Name, file.Rejected)
+		fmt.Fprintf(e.Remarks,
+			"%s holds only addresses that its program can store (see docs/exports.md); left out: %d\n",
+			e.Format.Name, file.Rejected,
+		)
 	}
 	if n := file.NotBad; n > 0 {
 		fmt.Fprintf(e.Remarks, "%s cannot say that an address is not bad, or no longer; left out: %d\n", e.Format.Name, n)
 	}
 	if full {
-		fmt.Fprintln(e.Remarks, "the file is as large as its program takes, and more is waiting; run the same command again for the next part")
+		fmt.Fprintln(e.Remarks,
+			"the file is as large as its program takes, and more is waiting; run the same command again for the next part",
+		)
 	}
 }
 

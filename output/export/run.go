@@ -137,7 +137,10 @@ func (e *Run) writeTo(w io.Writer) (lastSeq int64, err error) {
 	full := errors.Is(err, errFull)
 	switch {
 	case full && (!e.Changes || file.Rows == 0):
-		return 0, fmt.Errorf("the file would be larger than the %d bytes that its program takes; export in parts with --cursor NAME, or narrow it with --domain, --category or --since", e.Format.MaxBytes)
+		return 0, fmt.Errorf(
+			"the file would be larger than the %d bytes that its program takes; export in parts with --cursor NAME, or narrow it with --domain, --category or --since",
+			e.Format.MaxBytes,
+		)
 	case full:
 		lastSeq = passed
 	case err != nil:

@@ -32,7 +32,11 @@ type Map struct {
 
 // Maps are the maps that can be written.
 var Maps = []Map{
-	{"sqlite", "suppressed.db", "Postfix: check_recipient_access proxy:sqlite:/etc/postfix/bouncetail.cf\nwith, in that file: dbpath = %s\nExim: ${lookup sqlite,file=%s {…}}", nil},
+	{
+		"sqlite", "suppressed.db", "Postfix: check_recipient_access proxy:sqlite:/etc/postfix/bouncetail.cf\n" +
+			"with, in that file: dbpath = %s\n" +
+			"Exim: ${lookup sqlite,file=%s {…}}", nil,
+	},
 	{"access", "access", "Postfix: check_recipient_access texthash:%s", func(p *Publisher, key, said string) string {
 		return postfixKey(key) + "\t" + p.access() + said + "\n"
 	}},

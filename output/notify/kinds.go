@@ -57,7 +57,12 @@ func postAlert(ctx context.Context, c *Channel, n *Notice) error {
 	}
 	return c.post(ctx, strings.TrimSuffix(c.URL, "/")+"/api/v2/alerts", marshal([]alert{{
 		Labels: map[string]string{
-			"alertname": "BouncetailIncident", "instance": n.Host, "kind": n.Kind, "subject": n.Subject, "reason": n.Reason, "incident": fmt.Sprint(n.Number),
+			"alertname": "BouncetailIncident",
+			"instance":  n.Host,
+			"kind":      n.Kind,
+			"subject":   n.Subject,
+			"reason":    n.Reason,
+			"incident":  fmt.Sprint(n.Number),
 		},
 		Annotations: map[string]string{"summary": n.Title, "description": strings.Join(n.Lines(), "\n")},
 		StartsAt:    n.StartedAt, EndsAt: ends, Generator: n.URL,

@@ -217,7 +217,8 @@ func (h *Hook) deliver(ctx context.Context, rows []bounce.Change, upTo int64) er
 			return h.deliver(ctx, rows[half:], upTo)
 		}
 		if answer.ofBody() || try >= h.Tries && !answer.ofHook() {
-			h.Log.Error("webhook refuses recipients, kept for bouncetail webhooks replay", "webhook", h.Name, "recipients", len(rows), "tries", try, "error", err)
+			h.Log.Error("webhook refuses recipients, kept for bouncetail webhooks replay",
+				"webhook", h.Name, "recipients", len(rows), "tries", try, "error", err)
 			return h.persist(ctx, func(ctx context.Context) error {
 				return h.Store.DeadLetter(ctx, h.Name, upTo, rows, err.Error(), h.now())
 			})

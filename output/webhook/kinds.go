@@ -30,7 +30,14 @@ var Kinds = []Kind{
 	{Name: "json", body: jsonBody, test: jsonTest, sign: signHeader},
 	{Name: "listmonk", single: true, bounces: true, body: listmonkBody, test: bounceTest(listmonkBody), sign: signHeader},
 	{Name: "sendgrid", bounces: true, body: sendgridBody, test: bounceTest(sendgridBody), sign: signSendGrid},
-	{Name: "mailgun", single: true, bounces: true, body: mailgunBody, test: bounceTest(mailgunBody), sign: signNothing}, // the body holds its signature
+	{
+		Name:    "mailgun",
+		single:  true,
+		bounces: true,
+		body:    mailgunBody,
+		test:    bounceTest(mailgunBody),
+		sign:    signNothing, // the body holds its signature
+	},
 	{Name: "postmark", single: true, bounces: true, body: postmarkBody, test: bounceTest(postmarkBody), sign: signHeader},
 }
 

@@ -101,7 +101,8 @@ func (h *Hook) post(ctx context.Context, body []byte, now time.Time) (text strin
 	if answer.StatusCode/100 == 2 {
 		return "", nil
 	}
-	return printable(beginning), refusal{answer.StatusCode, retryAfter(answer.Header.Get("Retry-After"), now), h.Username != "" || h.Token != ""}
+	hasLogin := h.Username != "" || h.Token != ""
+	return printable(beginning), refusal{answer.StatusCode, retryAfter(answer.Header.Get("Retry-After"), now), hasLogin}
 }
 
 // printable returns untrusted text for a terminal.
