@@ -160,28 +160,40 @@ func (r Retention) check(bad func(key, format string, args ...any)) {
 		{"incidents", r.Incidents},
 	} {
 		if s.days != 0 && s.days < shortestRetention {
-			bad("retention."+s.key, "%d is less than %d days, in which logs have to be read; write 0 to keep for ever", s.days, shortestRetention)
+			bad("retention."+s.key,
+				"%d is less than %d days, in which logs have to be read; write 0 to keep for ever",
+				s.days, shortestRetention,
+			)
 		}
 		if s.days > maxDays {
 			bad("retention."+s.key, "%d is more than %d days; write 0 to keep for ever", s.days, maxDays)
 		}
 	}
 	if r.Recipients > 0 && (r.Bounces == 0 || r.Bounces > r.Recipients) {
-		bad("retention.recipients", "needs retention.bounces of at most as many days, because failures are not kept longer than their address")
+		bad("retention.recipients",
+			"needs retention.bounces of at most as many days, because failures are not kept longer than their address",
+		)
 	}
 }
 
 // checkHashing refuses what cannot work where only hashes are known.
 func (c *Config) checkHashing(bad report) {
 	if c.Privacy.KeyFile == "" {
-		bad("privacy.key_file", "names no file, and privacy.hash_addresses needs a key; write the path of one, such as /etc/bouncetail/hash.key")
+		bad("privacy.key_file",
+			"names no file, and privacy.hash_addresses needs a key; write the path of one, such as /etc/bouncetail/hash.key",
+		)
 	}
 	if c.Publish.Directory != "" {
-		bad("publish.directory", "a mail server looks up addresses, and with privacy.hash_addresses only hashes of them are known; leave one of the two out")
+		bad("publish.directory",
+			"a mail server looks up addresses, and with privacy.hash_addresses only hashes of them are known; leave one of the two out",
+		)
 	}
 	for i := range c.Webhooks {
 		if kind := c.Webhooks[i].Kind; kind != "" && kind != "json" {
-			bad(fmt.Sprintf("webhooks[%d].kind", i), "%s reports addresses, and privacy.hash_addresses stores only their hashes; use kind json, or bouncetail export --addresses", kind)
+			bad(fmt.Sprintf("webhooks[%d].kind", i),
+				"%s reports addresses, and privacy.hash_addresses stores only their hashes; use kind json, or bouncetail export --addresses",
+				kind,
+			)
 		}
 	}
 }

@@ -192,7 +192,10 @@ type Threshold struct {
 }
 
 // Categories are the keys of Policy.Categories.
-var Categories = []string{"blocked", "dmarc", "invalid-address", "mailbox", "mailbox-full", "rate-limit", "recipient-error", "rejection", "sender-reputation", "unclassified"}
+var Categories = []string{
+	"blocked", "dmarc", "invalid-address", "mailbox", "mailbox-full", "rate-limit", "recipient-error",
+	"rejection", "sender-reputation", "unclassified",
+}
 
 // Webhook is a program that receives the changes of recipients by HTTP.
 type Webhook struct {
@@ -384,7 +387,9 @@ func (c *Config) decode(v *viper.Viper) (problems []string) {
 	slices.Sort(problems)
 	decoder, err := mapstructure.NewDecoder(&mapstructure.DecoderConfig{
 		Result: c, WeaklyTypedInput: true, ErrorUnused: len(problems) == 0, // unknownKeys may have missed one
-		DecodeHook: mapstructure.ComposeDecodeHookFunc(days, mapstructure.StringToTimeDurationHookFunc(), mapstructure.StringToWeakSliceHookFunc(",")),
+		DecodeHook: mapstructure.ComposeDecodeHookFunc(
+			days, mapstructure.StringToTimeDurationHookFunc(), mapstructure.StringToWeakSliceHookFunc(","),
+		),
 	})
 	if err == nil {
 		err = decoder.Decode(settings)

@@ -52,7 +52,9 @@ func (p *Publish) check(f *Fleet, bad report) {
 	case p.From != "local" && p.From != "fleet":
 		bad("publish.from", "%q is neither local nor fleet", p.From)
 	case p.From == "fleet" && !f.Configured():
-		bad("publish.from", "there is no fleet; write its address to fleet.dsn or fleet.dsn_file, or leave the maps to this host with: from: local")
+		bad("publish.from",
+			"there is no fleet; write its address to fleet.dsn or fleet.dsn_file, or leave the maps to this host with: from: local",
+		)
 	}
 	if len(p.Maps) == 0 {
 		bad("publish.maps", "is empty; name some of %s", strings.Join(MapNames, ", "))
@@ -142,7 +144,7 @@ func (w *Web) check(bad report) {
 		bad("web.user_header", "%s is a header of HTTP itself; name one that the proxy sets, such as X-Remote-User", w.UserHeader)
 	}
 	if w.URL != "" {
-		if u, err := url.Parse(w.URL); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		if u, err := url.Parse(w.URL); err != nil || !isBase(u) {
 			bad("web.url", "is not an address such as https://mail.example.com/bouncetail/")
 		}
 	}
@@ -151,4 +153,10 @@ func (w *Web) check(bad report) {
 			bad(fmt.Sprintf("web.hosts[%d]", i), "%q is not the name of a host; write it without https:// and without a path", host)
 		}
 	}
+}
+
+// isBase reports whether an address is one that paths are appended to.
+func isBase(u *url.URL) bool {
+	isHTTP := u.Scheme == "https" || u.Scheme == "http"
+	return isHTTP && u.Host != "" && u.User == nil && u.RawQuery == "" && u.Fragment == ""
 }

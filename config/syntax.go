@@ -58,7 +58,10 @@ func checkTraps(file []byte) error {
 	}
 	problems := append(octalNumbers(&first), repeatedKeys(&first)...)
 	if documents.Decode(&second) == nil {
-		problems = append(problems, fmt.Errorf("line %d: settings behind a line \"---\" are not read; put all settings before it", second.Line))
+		problems = append(problems, fmt.Errorf(
+			"line %d: settings behind a line \"---\" are not read; put all settings before it",
+			second.Line,
+		))
 	}
 	return errors.Join(problems...)
 }
@@ -67,7 +70,10 @@ func checkTraps(file []byte) error {
 // reads as 64.
 func octalNumbers(n *yaml.Node) (problems []error) {
 	if n.Kind == yaml.ScalarNode && n.Style == 0 && n.Tag == "!!int" && octal.MatchString(n.Value) {
-		problems = append(problems, fmt.Errorf("line %d: %s has a zero in front, which makes it an octal number; leave the zero out, or put a text in quotes", n.Line, n.Value))
+		problems = append(problems, fmt.Errorf(
+			"line %d: %s has a zero in front, which makes it an octal number; leave the zero out, or put a text in quotes",
+			n.Line, n.Value,
+		))
 	}
 	for _, child := range n.Content {
 		problems = append(problems, octalNumbers(child)...)

@@ -98,7 +98,10 @@ func checkList(key string, value any, want reflect.Type, bad report) bool {
 			return true // the default
 		}
 		if want.Kind() == reflect.Struct {
-			bad(key, "%s is not a list; each entry begins with a dash and has keys such as %s", shown(value), strings.Join(keysOf(want), ", "))
+			bad(key,
+				"%s is not a list; each entry begins with a dash and has keys such as %s",
+				shown(value), strings.Join(keysOf(want), ", "),
+			)
 		} else {
 			bad(key, "%s is not a list", shown(value))
 		}

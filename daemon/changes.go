@@ -78,7 +78,9 @@ func (f *Forget) apply(ctx context.Context, c *config.Config, s *sqlite.Store, _
 }
 
 // forgetPeople deletes every trace of people, whose addresses may be hashed.
-func forgetPeople(ctx context.Context, c *config.Config, s *sqlite.Store, f *sqlite.Forgetting, people []bounce.Address) ([]query.Count, error) {
+func forgetPeople(
+	ctx context.Context, c *config.Config, s *sqlite.Store, f *sqlite.Forgetting, people []bounce.Address,
+) ([]query.Count, error) {
 	h, err := OpenHasher(c.Privacy)
 	if err != nil {
 		return nil, err
@@ -172,8 +174,16 @@ func (p *Prune) apply(ctx context.Context, c *config.Config, s *sqlite.Store, lo
 func retention(c *config.Config) sqlite.Retention {
 	r := &c.Retention
 	return sqlite.Retention{
-		Bounces: r.Bounces, Recipients: r.Recipients, Successes: r.Successes, DailyCounts: r.DailyCounts, Positions: r.Positions, Gaps: r.Gaps,
-		UnparsedLines: r.UnparsedLines, Incidents: r.Incidents, Fleet: c.Fleet.Configured(), MaxLag: c.Fleet.MaxLag,
+		Bounces:       r.Bounces,
+		Recipients:    r.Recipients,
+		Successes:     r.Successes,
+		DailyCounts:   r.DailyCounts,
+		Positions:     r.Positions,
+		Gaps:          r.Gaps,
+		UnparsedLines: r.UnparsedLines,
+		Incidents:     r.Incidents,
+		Fleet:         c.Fleet.Configured(),
+		MaxLag:        c.Fleet.MaxLag,
 	}
 }
 

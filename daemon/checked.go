@@ -122,7 +122,10 @@ func describe(c config.Config) Checked {
 func (s *Checked) Print(out, remarks io.Writer) error {
 	fmt.Fprintln(out, "database:", text.Printable(s.Database))
 	if len(s.Sources) == 0 {
-		fmt.Fprintln(out, "sources:  none found; run follows, of these, what holds lines of a mail server:", strings.Join(config.DefaultLogPaths, ", "))
+		fmt.Fprintln(out,
+			"sources:  none found; run follows, of these, what holds lines of a mail server:",
+			strings.Join(config.DefaultLogPaths, ", "),
+		)
 	}
 	for _, source := range s.Sources {
 		fmt.Fprintf(out, "source:   %s (%s)\n", text.Printable(source.Path), source.MTA)
@@ -132,7 +135,8 @@ func (s *Checked) Print(out, remarks io.Writer) error {
 	}
 	if s.Publish.Directory != "" {
 		from := map[string]string{"fleet": ", from the fleet; bouncetail-fleet.service writes them"}[s.Publish.From]
-		fmt.Fprintf(out, "publish:  %s (%s), %s%s\n", text.Printable(s.Publish.Directory), strings.Join(s.Publish.Maps, ", "), s.Publish.Action, from)
+		fmt.Fprintf(out, "publish:  %s (%s), %s%s\n",
+			text.Printable(s.Publish.Directory), strings.Join(s.Publish.Maps, ", "), s.Publish.Action, from)
 	}
 	for _, w := range s.Webhooks {
 		signed := map[bool]string{true: "signed", false: "not signed"}[w.Signed]

@@ -56,7 +56,10 @@ func dial(ctx context.Context, c config.Config, log *slog.Logger) (*control.Clie
 	case errors.Is(err, control.ErrNoServer):
 		return nil, nil
 	case errors.Is(err, os.ErrPermission):
-		return nil, fmt.Errorf("a daemon writes database %s, and only root and its own user may send it commands; use sudo bouncetail …", c.Database)
+		return nil, fmt.Errorf(
+			"a daemon writes database %s, and only root and its own user may send it commands; use sudo bouncetail …",
+			c.Database,
+		)
 	case err != nil:
 		return nil, err
 	}
@@ -76,7 +79,9 @@ func dial(ctx context.Context, c config.Config, log *slog.Logger) (*control.Clie
 const startPatience = 3 * time.Second
 
 // atWriter calls remote with the daemon that writes the database, or here if none does.
-func atWriter[R any](ctx context.Context, c config.Config, log *slog.Logger, remote func(*control.Client) (R, error), here func() (R, error)) (result R, err error) {
+func atWriter[R any](
+	ctx context.Context, c config.Config, log *slog.Logger, remote func(*control.Client) (R, error), here func() (R, error),
+) (result R, err error) {
 	for deadline := time.Now().Add(startPatience); ; {
 		client, err := dial(ctx, c, log)
 		if err != nil {
@@ -158,7 +163,10 @@ func inUse(err error) error {
 	if !errors.As(err, &e) {
 		return err
 	}
-	return fmt.Errorf("database %s is being written by bouncetail with process id %s, which takes no commands; if it is another command, wait until it ends; if it is the daemon, it is still starting or an older version: systemctl restart bouncetail", e.Path, e.PID)
+	return fmt.Errorf(
+		"database %s is being written by bouncetail with process id %s, which takes no commands; if it is another command, wait until it ends; if it is the daemon, it is still starting or an older version: systemctl restart bouncetail",
+		e.Path, e.PID,
+	)
 }
 
 // settingsText returns settings in a form that can be compared.

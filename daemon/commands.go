@@ -63,7 +63,10 @@ func (s *session) handle(ctx, client context.Context, r *control.Request) (any, 
 	case "import":
 		return s.importFiles(ctx, client, r)
 	}
-	return nil, fmt.Errorf("the daemon has version %s, and does not know the command %s; restart it with the version of this program", s.d.Version, r.Command)
+	return nil, fmt.Errorf(
+		"the daemon has version %s, and does not know the command %s; restart it with the version of this program",
+		s.d.Version, r.Command,
+	)
 }
 
 // decode reads the arguments of a command, and returns the settings of the daemon as
@@ -74,14 +77,18 @@ func (s *session) decode(r *control.Request, to interface{ settings(*config.Conf
 		return c, fmt.Errorf("arguments of the command %s: %w", r.Command, err)
 	}
 	if c, err = s.d.Settings(); err == nil && settingsText(to.settings(&c)) != sent.Settings {
-		err = errors.New("the daemon has other settings than this command; leave --config and variables BOUNCETAIL_* out, or stop the daemon first")
+		err = errors.New(
+			"the daemon has other settings than this command; leave --config and variables BOUNCETAIL_* out, or stop the daemon first",
+		)
 	}
 	return c, err
 }
 
 // apply applies a change while the pipeline pauses. Then it calls then, if that is
 // not nil, which may return another memory for the pipeline.
-func apply[R any, C change[R]](ctx context.Context, s *session, r *control.Request, to C, then func(C) (*pipeline.Memory, error)) (result R, err error) {
+func apply[R any, C change[R]](
+	ctx context.Context, s *session, r *control.Request, to C, then func(C) (*pipeline.Memory, error),
+) (result R, err error) {
 	c, err := s.decode(r, to)
 	if err != nil {
 		return result, err
@@ -99,7 +106,10 @@ func apply[R any, C change[R]](ctx context.Context, s *session, r *control.Reque
 		return m, err
 	})
 	if !begun && errors.Is(err, pipeline.ErrReadAgain) {
-		err = fmt.Errorf("nothing was done, because the daemon could not save what it had read before; repeat the command when it can: %w", err)
+		err = fmt.Errorf(
+			"nothing was done, because the daemon could not save what it had read before; repeat the command when it can: %w",
+			err,
+		)
 	}
 	return result, err
 }

@@ -120,7 +120,9 @@ type session struct {
 // good ones that SIGHUP has found, or the same if lines must be read again, which is noted
 // in failed. After such a failure it makes small transactions for a while, which are
 // retried until they can be saved.
-func (d *Daemon) follow(ctx context.Context, c config.Config, first bool, failed *failure, hangup <-chan os.Signal) (next *config.Config, err error) {
+func (d *Daemon) follow(
+	ctx context.Context, c config.Config, first bool, failed *failure, hangup <-chan os.Signal,
+) (next *config.Config, err error) {
 	log := d.NewLogger(c.Log)
 	unsaved := failed.err
 	failed.err = nil
@@ -304,7 +306,8 @@ func (s *session) reload(ctx context.Context) *config.Config {
 	if err != nil {
 		s.log.Error("settings or rules are broken, keeping the old ones", "error", err)
 		note(ctx, s.s.store, s.log, query.ReloadSuccessful, 0)
-		broken := "cannot use the settings since " + time.Now().Format("2006-01-02 15:04") + ": " + strings.Join(strings.Fields(err.Error()), " ")
+		oneLine := strings.Join(strings.Fields(err.Error()), " ")
+		broken := "cannot use the settings since " + time.Now().Format("2006-01-02 15:04") + ": " + oneLine
 		s.broken.Store(&broken)
 		notifySystemd(s.log, daemon.SdNotifyReady+"\n"+s.status())
 		return nil

@@ -142,7 +142,13 @@ type pageWriter struct {
 
 // Decide decides about an address.
 func (w pageWriter) Decide(ctx context.Context, d web.Decision) (changes recipient.Changes, err error) {
-	err = w.send(ctx, "decide", &Decide{Decision: d.Decision, Addresses: []bounce.Address{d.Address}, Note: d.Note, Until: d.Until, By: d.By}, &changes)
+	err = w.send(ctx, "decide", &Decide{
+		Decision:  d.Decision,
+		Addresses: []bounce.Address{d.Address},
+		Note:      d.Note,
+		Until:     d.Until,
+		By:        d.By,
+	}, &changes)
 	return changes, err
 }
 

@@ -126,7 +126,9 @@ type recipientsOf = func(query.Filter, func(*bounce.Recipient) error) (int64, er
 
 // write writes what the filter chooses and returns the number of the last change that
 // has been dealt with.
-func (e *Export) write(ctx context.Context, from Answers, read func(context.Context, query.Filter, func(*bounce.Recipient) error) (int64, error)) (lastSeq int64, err error) {
+func (e *Export) write(
+	ctx context.Context, from Answers, read func(context.Context, query.Filter, func(*bounce.Recipient) error) (int64, error),
+) (lastSeq int64, err error) {
 	if err := e.checkKey(ctx, from); err != nil {
 		return 0, err
 	}
@@ -158,5 +160,8 @@ func (e *Export) checkKey(ctx context.Context, from Answers) error {
 	if e.Known != nil || !hashed || !e.Format.SuppressionList {
 		return nil
 	}
-	return fmt.Errorf("the database holds hashes, and %s needs addresses; name a file with those that you send to: --addresses FILE", e.Format.Name)
+	return fmt.Errorf(
+		"the database holds hashes, and %s needs addresses; name a file with those that you send to: --addresses FILE",
+		e.Format.Name,
+	)
 }

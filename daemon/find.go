@@ -50,11 +50,20 @@ func (f Found) Reading() bool {
 		return true
 	}
 	for _, trouble := range f.Troubles {
-		if strings.HasPrefix(trouble, "cannot read") || strings.HasPrefix(trouble, "cannot open the database") || strings.HasPrefix(trouble, "cannot save") || trouble == silent {
+		if stopsReading(trouble) {
 			return false
 		}
 	}
 	return f.PID != ""
+}
+
+// stopsReading reports whether the daemon cannot read or store lines as long as a trouble
+// lasts.
+func stopsReading(trouble string) bool {
+	return strings.HasPrefix(trouble, "cannot read") ||
+		strings.HasPrefix(trouble, "cannot open the database") ||
+		strings.HasPrefix(trouble, "cannot save") ||
+		trouble == silent
 }
 
 // Trouble describes in a line what is wrong with the daemon, "" if nothing is.

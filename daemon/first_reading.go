@@ -74,6 +74,7 @@ func logSummary(ctx context.Context, log *slog.Logger, path string) {
 		log.Debug("cannot summarize the database", "error", err)
 		return
 	}
-	log.Info("the logs have been read; see bouncetail recipients --state bad", "bad_addresses", f.States["bad"], "failing_addresses", f.States["failing"],
+	log.Info("the logs have been read; see bouncetail recipients --state bad",
+		"bad_addresses", f.States["bad"], "failing_addresses", f.States["failing"],
 		"bad_by_reason", f.LogReasons(), "attempts_failed_by_your_own_problems", f.SenderAttempts(), "own_problems", f.LogProblems())
 }

@@ -21,15 +21,32 @@ import (
 // Fleet returns what package fleet needs of the settings.
 func Fleet(c config.Config, version string, log *slog.Logger) (s fleet.Settings, err error) {
 	if !c.Fleet.Configured() {
-		return s, &config.Error{Err: errors.New("fleet.dsn is empty; write the address of a PostgreSQL database there, or the path of a file with it to fleet.dsn_file. docs/fleet.md shows how to begin")}
+		return s, &config.Error{Err: errors.New(
+			"fleet.dsn is empty; write the address of a PostgreSQL database there, or the path of a file with it to fleet.dsn_file. docs/fleet.md shows how to begin",
+		)}
 	}
 	hash, err := OpenHasher(c.Privacy)
 	if err != nil {
 		return s, &config.Error{Err: err}
 	}
-	s = fleet.Settings{Instance: c.Fleet.Instance, Database: c.Database, Version: version, HashKey: hash.ID(), Policy: policyOf(c.Policy, c.Crowds), HideReplies: !c.Fleet.Replies, Log: log}
+	s = fleet.Settings{
+		Instance:    c.Fleet.Instance,
+		Database:    c.Database,
+		Version:     version,
+		HashKey:     hash.ID(),
+		Policy:      policyOf(c.Policy, c.Crowds),
+		HideReplies: !c.Fleet.Replies,
+		Log:         log,
+	}
 	r := &c.Retention
-	s.Keep = fleet.Retention{Bounces: r.Bounces, Recipients: r.Recipients, DailyCounts: r.DailyCounts, Gaps: r.Gaps, UnparsedLines: r.UnparsedLines, Incidents: r.Incidents}
+	s.Keep = fleet.Retention{
+		Bounces:       r.Bounces,
+		Recipients:    r.Recipients,
+		DailyCounts:   r.DailyCounts,
+		Gaps:          r.Gaps,
+		UnparsedLines: r.UnparsedLines,
+		Incidents:     r.Incidents,
+	}
 	if c.Fleet.Decisions {
 		s.Host = fleetHost{c, log}
 	}
@@ -57,7 +74,10 @@ func dsnOf(c config.Fleet) (dsn, warning string, err error) {
 		return dsn, "", err
 	}
 	if info, err := os.Stat(c.DSNFile); err == nil && info.Mode().IsRegular() && info.Mode()&0o004 != 0 {
-		warning = fmt.Sprintf("fleet.dsn_file: everybody may read %[1]s, which may hold a password; mend that with: chmod o= %[1]s", c.DSNFile)
+		warning = fmt.Sprintf(
+			"fleet.dsn_file: everybody may read %[1]s, which may hold a password; mend that with: chmod o= %[1]s",
+			c.DSNFile,
+		)
 	}
 	return dsn, warning, nil
 }
@@ -138,7 +158,10 @@ var FleetCommands = []FleetCommand{
 			sentence := "The tables of the fleet are there already. Nothing has changed."
 			switch {
 			case made.Upgraded():
-				sentence = fmt.Sprintf("The tables of the fleet are upgraded from schema %d to %d. Upgrade bouncetail on the hosts that send: each continues when it is upgraded.", made.Before, made.Schema)
+				sentence = fmt.Sprintf(
+					"The tables of the fleet are upgraded from schema %d to %d. Upgrade bouncetail on the hosts that send: each continues when it is upgraded.",
+					made.Before, made.Schema,
+				)
 			case made.Created:
 				sentence = "The tables of the fleet are created. GRANT bouncetail_sender to the users that hosts connect as."
 			}
@@ -153,7 +176,8 @@ var FleetCommands = []FleetCommand{
 			"everything again. What the fleet has stays as it is.",
 		Do: func(ctx context.Context, s fleet.Settings, _ []string) (any, string, error) {
 			err := asConfigError((&fleet.Sender{Settings: s}).Adopt(ctx))
-			return map[string]any{"instance": s.Instance, "adopted": true}, "The database is that of " + s.Instance + " from now on. bouncetail fleet send sends it again.", err
+			return map[string]any{"instance": s.Instance, "adopted": true},
+				"The database is that of " + s.Instance + " from now on. bouncetail fleet send sends it again.", err
 		},
 	},
 	{
@@ -165,7 +189,8 @@ var FleetCommands = []FleetCommand{
 		Example: "  bouncetail fleet remove mx3",
 		Do: func(ctx context.Context, s fleet.Settings, args []string) (any, string, error) {
 			err := asConfigError(s.Remove(ctx, args[0]))
-			return map[string]any{"instance": args[0], "removed": true}, text.Printable(args[0]) + " is removed. What it has sent stays in the fleet.", err
+			return map[string]any{"instance": args[0], "removed": true},
+				text.Printable(args[0]) + " is removed. What it has sent stays in the fleet.", err
 		},
 	},
 	{
@@ -176,7 +201,8 @@ var FleetCommands = []FleetCommand{
 			"reclassify, it does so by itself.",
 		Do: func(ctx context.Context, s fleet.Settings, _ []string) (any, string, error) {
 			err := asConfigError(s.Resend(ctx))
-			return map[string]any{"instance": s.Instance, "resends": true}, "bouncetail fleet send sends the verdicts of " + s.Instance + " again.", err
+			return map[string]any{"instance": s.Instance, "resends": true},
+				"bouncetail fleet send sends the verdicts of " + s.Instance + " again.", err
 		},
 	},
 	{
@@ -205,7 +231,10 @@ var FleetCommands = []FleetCommand{
 		Do: func(ctx context.Context, s fleet.Settings, _ []string) (any, string, error) {
 			changes, err := s.Rebuild(ctx)
 			return map[string]any{"changed": changes.Rows, "now_bad": changes.Bad, "no_longer_bad": changes.Good},
-				fmt.Sprintf("%s changed: %d are bad now, %d are not any more.", text.Amount(changes.Rows, "recipient"), changes.Bad, changes.Good), asConfigError(err)
+				fmt.Sprintf(
+					"%s changed: %d are bad now, %d are not any more.",
+					text.Amount(changes.Rows, "recipient"), changes.Bad, changes.Good,
+				), asConfigError(err)
 		},
 	},
 }

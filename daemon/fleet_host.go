@@ -33,7 +33,9 @@ func (h fleetHost) Decide(ctx context.Context, decisions []feed.Decision, releas
 	}
 	changes, err := e.TakeOver(ctx, decisions, releases)
 	if err == nil {
-		h.log.Info("decisions of other hosts hold here", "addresses", len(decisions), "releases", len(releases), "now_bad", changes.Bad, "no_longer_bad", changes.Good)
+		h.log.Info("decisions of other hosts hold here",
+			"addresses", len(decisions), "releases", len(releases),
+			"now_bad", changes.Bad, "no_longer_bad", changes.Good)
 	}
 	return err
 }

@@ -178,7 +178,14 @@ func (im *Import) read(ctx context.Context, s *stages, how reading) (*Imported, 
 		if err != nil {
 			return err
 		}
-		files := tailer.Import{Inputs: inputs, Positions: s.positions, MaxLine: im.Config.MaxLine, Progress: im.progress(result), Log: im.Log, Now: time.Now}
+		files := tailer.Import{
+			Inputs:    inputs,
+			Positions: s.positions,
+			MaxLine:   im.Config.MaxLine,
+			Progress:  im.progress(result),
+			Log:       im.Log,
+			Now:       time.Now,
+		}
 		return files.Run(ctx, out)
 	})
 	var problems tally.Problems
@@ -263,7 +270,10 @@ func readable(files []string) (again bool, err error) {
 		}
 		f, err := os.Open(path)
 		if errors.Is(err, os.ErrPermission) {
-			return false, fmt.Errorf("%s may not be read by this user; run as root or as a member of the group that owns it (often adm)", path)
+			return false, fmt.Errorf(
+				"%s may not be read by this user; run as root or as a member of the group that owns it (often adm)",
+				path,
+			)
 		}
 		if err != nil {
 			return false, err

@@ -147,7 +147,9 @@ func (s *session) importFiles(ctx, client context.Context, r *control.Request) (
 		return nil, fmt.Errorf("%d files came, and %d are named", len(r.Files), len(to.Paths))
 	}
 	if to.Offsets != nil && settingsText(to.Offsets) != settingsText(offsets(time.Local)) {
-		return nil, errors.New("the daemon is in another time zone than this command; name the zone of the stamps in the log with --timezone, such as Europe/Berlin")
+		return nil, errors.New(
+			"the daemon is in another time zone than this command; name the zone of the stamps in the log with --timezone, such as Europe/Berlin",
+		)
 	}
 	stages, err := s.importStages(client, c, to, r)
 	if err != nil {

@@ -28,7 +28,9 @@ func UsePolicy(ctx context.Context, s *sqlite.Store, c *config.Config, log *slog
 	begun := time.Now()
 	other, changes, err := s.UsePolicy(ctx, policyOf(c.Policy, c.Crowds))
 	if err == nil && other {
-		log.Info("the policy changed, recipients recomputed", "changed", changes.Rows, "now_bad", changes.Bad, "no_longer_bad", changes.Good, "took", time.Since(begun).Round(time.Millisecond))
+		log.Info("the policy changed, recipients recomputed",
+			"changed", changes.Rows, "now_bad", changes.Bad, "no_longer_bad", changes.Good,
+			"took", time.Since(begun).Round(time.Millisecond))
 	}
 	return err
 }
@@ -41,7 +43,10 @@ func (s *stages) expireStates(ctx context.Context) (end func()) {
 	return every(ctx, s.clock.settles(), time.Minute, func(ctx context.Context) {
 		switch now, jump := s.clock.now(); {
 		case jump != 0 && !jumped:
-			s.log.Warn("the clock has jumped ahead; states end, old records are deleted and incidents are judged by the time before, until the clock has kept its time for as long as it has jumped, at most for a day", "clock", now.Add(jump), "used", now)
+			s.log.Warn(
+				"the clock has jumped ahead; states end, old records are deleted and incidents are judged by the time before, until the clock has kept its time for as long as it has jumped, at most for a day",
+				"clock", now.Add(jump), "used", now,
+			)
 			jumped = true
 		case jump == 0 && jumped:
 			s.log.Info("states end, old records are deleted and incidents are judged by the clock again", "clock", now)
@@ -92,7 +97,10 @@ func (s *stages) pruneDaily(ctx context.Context, r sqlite.Retention) (end func()
 	begun := time.Now()
 	return every(ctx, s.clock.settles(), 24*time.Hour, func(ctx context.Context) {
 		if last, doubt := s.doubtClock(ctx, begun); doubt {
-			s.log.Warn("old records are deleted and states end by time tomorrow, in case the clock is wrong; if it is right, bouncetail prune does both now", "clock", s.clock.Now(), "last_deleted", last)
+			s.log.Warn(
+				"old records are deleted and states end by time tomorrow, in case the clock is wrong; if it is right, bouncetail prune does both now",
+				"clock", s.clock.Now(), "last_deleted", last,
+			)
 			return
 		}
 		counts, err := prune(ctx, s.store, r, s.clock.Now(), s.log)

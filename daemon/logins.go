@@ -81,7 +81,9 @@ func webWarnings(c config.Web) []string {
 	if c.Write && c.UsersFile == "" && c.UserHeader == "" {
 		all = append(all, "web.write: nobody can decide through the socket, since nobody has a name; set web.users_file or web.user_header")
 	}
-	if u, err := url.Parse(c.URL); err == nil && c.URL != "" && !slices.ContainsFunc(c.Hosts, func(host string) bool { return strings.EqualFold(strings.Trim(host, "[]"), u.Hostname()) }) {
+	if u, err := url.Parse(c.URL); err == nil && c.URL != "" && !slices.ContainsFunc(c.Hosts, func(host string) bool {
+		return strings.EqualFold(strings.Trim(host, "[]"), u.Hostname())
+	}) {
 		all = append(all, fmt.Sprintf("web.url: requests for %s are refused, since web.hosts does not have that name", u.Hostname()))
 	}
 	return all

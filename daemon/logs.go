@@ -36,7 +36,9 @@ func CommonSource(c config.Config, flags config.Source, given func(flag string) 
 	}
 	for _, s := range c.Sources[1:] {
 		if s.MTA != common.MTA && !given("mta") || s.Timezone != common.Timezone && !given("timezone") {
-			return common, errors.New("the logs of the settings are of several mail servers or time zones; name those of one, with --mta and --timezone")
+			return common, errors.New(
+				"the logs of the settings are of several mail servers or time zones; name those of one, with --mta and --timezone",
+			)
 		}
 	}
 	return common, nil
@@ -53,7 +55,8 @@ func LogsOf(c config.Config) ([]string, error) {
 		}
 	}
 	if len(files) == 0 {
-		return nil, fmt.Errorf("no mail log found (looked for %s); name it: bouncetail import FILE…, or take the journal: journalctl -o short-iso SYSLOG_FACILITY=2 | bouncetail import -",
+		return nil, fmt.Errorf(
+			"no mail log found (looked for %s); name it: bouncetail import FILE…, or take the journal: journalctl -o short-iso SYSLOG_FACILITY=2 | bouncetail import -",
 			strings.Join(config.DefaultLogPaths, ", "))
 	}
 	return files, nil

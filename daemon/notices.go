@@ -155,8 +155,16 @@ func (n *Notify) Test(ctx context.Context, name string) error {
 			}
 			at := n.Now()
 			return channel.Send(ctx, notices.Notice{
-				Key: fmt.Sprintf("%s-test-%d", hostName(), at.Unix()), What: "test", Host: hostName(), Kind: "test", State: "open",
-				Title: "Test of the channel " + name, StartedAt: at.UTC().Format(time.RFC3339), LastAt: at.UTC().Format(time.RFC3339), Next: "bouncetail incidents", URL: n.Config.Web.Page("incidents"),
+				Key:       fmt.Sprintf("%s-test-%d", hostName(), at.Unix()),
+				What:      "test",
+				Host:      hostName(),
+				Kind:      "test",
+				State:     "open",
+				Title:     "Test of the channel " + name,
+				StartedAt: at.UTC().Format(time.RFC3339),
+				LastAt:    at.UTC().Format(time.RFC3339),
+				Next:      "bouncetail incidents",
+				URL:       n.Config.Web.Page("incidents"),
 			})
 		}
 	}
@@ -177,12 +185,29 @@ func (n *Notify) notice(ctx context.Context, i *incidents.Shown, what string) no
 		state = "over"
 	}
 	return notices.Notice{
-		Key: fmt.Sprintf("%s-%d-%s", hostName(), i.ID, what), What: what, Host: hostName(), Number: i.ID,
-		Kind: string(i.Kind), Subject: i.Subject, Reason: string(i.Reason), Title: report.Title(&i.Incident), State: state,
-		StartedAt: i.StartedAt, LastAt: i.LastAt, OverAt: i.OverAt, EndedBy: string(i.EndedBy),
-		Attempts: i.Attempts, Addresses: i.Addresses, Domains: i.Domains, Share: report.Share(&i.Incident), Harmless: i.Attempts > 0 && i.Scope != bounce.ScopeRecipient && i.Scope != "",
-		Reply: i.Reply, Advice: i.Advice, Next: fmt.Sprintf("bouncetail incidents %d", i.ID),
-		Decide: n.crowdCommands(ctx, i), URL: n.Config.Web.Page("incidents/" + strconv.FormatInt(i.ID, 10)),
+		Key:       fmt.Sprintf("%s-%d-%s", hostName(), i.ID, what),
+		What:      what,
+		Host:      hostName(),
+		Number:    i.ID,
+		Kind:      string(i.Kind),
+		Subject:   i.Subject,
+		Reason:    string(i.Reason),
+		Title:     report.Title(&i.Incident),
+		State:     state,
+		StartedAt: i.StartedAt,
+		LastAt:    i.LastAt,
+		OverAt:    i.OverAt,
+		EndedBy:   string(i.EndedBy),
+		Attempts:  i.Attempts,
+		Addresses: i.Addresses,
+		Domains:   i.Domains,
+		Share:     report.Share(&i.Incident),
+		Harmless:  i.Attempts > 0 && i.Scope != bounce.ScopeRecipient && i.Scope != "",
+		Reply:     i.Reply,
+		Advice:    i.Advice,
+		Next:      fmt.Sprintf("bouncetail incidents %d", i.ID),
+		Decide:    n.crowdCommands(ctx, i),
+		URL:       n.Config.Web.Page("incidents/" + strconv.FormatInt(i.ID, 10)),
 	}
 }
 
@@ -220,7 +245,8 @@ func (n *Notify) warnOfMail(c *notices.Channel, i *incidents.Shown) {
 	}
 	for _, to := range c.To {
 		if domain := to[strings.LastIndexByte(to, '@')+1:]; providerOf(domain) == i.Subject || domain == i.Subject {
-			n.Log.Warn("the mail goes to the provider that refuses mail; add another channel", "channel", c.Name, "incident", i.ID, "provider", i.Subject)
+			n.Log.Warn("the mail goes to the provider that refuses mail; add another channel",
+				"channel", c.Name, "incident", i.ID, "provider", i.Subject)
 		}
 	}
 }
@@ -246,11 +272,16 @@ func channelWarnings(c config.Config) []string {
 	all := c.Incidents.Channels
 	var warnings []string
 	if len(all) > 0 && !slices.ContainsFunc(all, func(channel config.Channel) bool { return !mails(channel) }) {
-		warnings = append(warnings, "incidents.channels: notices go out only by mail, which may be what is broken; add a channel of another kind")
+		warnings = append(warnings,
+			"incidents.channels: notices go out only by mail, which may be what is broken; add a channel of another kind",
+		)
 	}
 	if slices.ContainsFunc(all, mails) || len(c.Report.Mail) > 0 {
 		if _, err := os.Stat(c.Report.Sendmail); errors.Is(err, os.ErrNotExist) {
-			warnings = append(warnings, fmt.Sprintf("report.sendmail: %s does not exist; install a mail server, or name the sendmail of yours", c.Report.Sendmail))
+			warnings = append(warnings, fmt.Sprintf(
+				"report.sendmail: %s does not exist; install a mail server, or name the sendmail of yours",
+				c.Report.Sendmail,
+			))
 		}
 	}
 	return warnings

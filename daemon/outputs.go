@@ -23,7 +23,9 @@ import (
 // followed: the maps of mail servers, the webhooks, and the look for incidents. They
 // have their own connections to the database, and their errors never stop the daemon:
 // retrying lists them. They end with ctx, and wait returns after they have.
-func (d *Daemon) startOutputs(ctx context.Context, c config.Config, store *sqlite.Store, retrying *health.Retrying, log *slog.Logger) (wait func()) {
+func (d *Daemon) startOutputs(
+	ctx context.Context, c config.Config, store *sqlite.Store, retrying *health.Retrying, log *slog.Logger,
+) (wait func()) {
 	var running sync.WaitGroup
 	if c.Publish.Directory != "" && c.Publish.From == "local" {
 		running.Go(func() {
@@ -152,4 +154,6 @@ func Publish(ctx context.Context, c config.Config, version string, log *slog.Log
 	return newPublisher(c.Publish, r, version, nil, log).Publish(ctx)
 }
 
-var errHashed = errors.New("the database holds hashes, and a mail server looks up addresses; write lists of your own addresses with bouncetail export --addresses")
+var errHashed = errors.New(
+	"the database holds hashes, and a mail server looks up addresses; write lists of your own addresses with bouncetail export --addresses",
+)

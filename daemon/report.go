@@ -50,7 +50,9 @@ func (f *Report) Check(c config.Report, now time.Time) (err error) {
 	if f.Send {
 		f.Mail = append(f.Mail, c.Mail...)
 		if len(f.Mail) == 0 {
-			return errors.New("--send: the setting report.mail names no address; write report: {mail: [postmaster@example.com]} into the settings")
+			return errors.New(
+				"--send: the setting report.mail names no address; write report: {mail: [postmaster@example.com]} into the settings",
+			)
 		}
 	}
 	for _, address := range f.Mail {
@@ -130,6 +132,14 @@ func (f *Report) mail(ctx context.Context, d *report.Digest, sendmail string, zo
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	message := mail.Message{To: f.Mail, Subject: m.Subject, Date: f.options.Now, Text: m.Text, HTML: m.HTML, FileName: m.FileName, File: m.File}
+	message := mail.Message{
+		To:       f.Mail,
+		Subject:  m.Subject,
+		Date:     f.options.Now,
+		Text:     m.Text,
+		HTML:     m.HTML,
+		FileName: m.FileName,
+		File:     m.File,
+	}
 	return message.Send(ctx, sendmail)
 }

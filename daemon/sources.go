@@ -94,7 +94,10 @@ func ResolveSources(c *config.Config, files []string, log *slog.Logger) error {
 	c.Sources = found.List
 	switch {
 	case len(found.List) == 0:
-		return fmt.Errorf("no mail log found (looked for %s, and the journal); name the log in the settings, or as an argument", strings.Join(config.DefaultLogPaths, ", "))
+		return fmt.Errorf(
+			"no mail log found (looked for %s, and the journal); name the log in the settings, or as an argument",
+			strings.Join(config.DefaultLogPaths, ", "),
+		)
 	case !found.ByDefault:
 	case found.List[0].Path == config.Journal:
 		log.Info("no source is configured and there is no mail log, following the journal", "looked_for", config.DefaultLogPaths)

@@ -37,14 +37,21 @@ type stages struct {
 	log        *slog.Logger
 	troubles   health.Retrying // of the sources
 	tailing    health.Heartbeat
-	caughtUp   chan int // receives how many chunks were sent when the files are read to the end that they had at the start; nil without files
+	// caughtUp receives how many chunks were sent when the files are read to the end that
+	// they had at the start. It is nil without files.
+	caughtUp chan int
 }
 
 // newStages returns stages without a store, and with an empty queue.
 func newStages(c *config.Config, sources []config.Source, log *slog.Logger) (*stages, error) {
 	s := &stages{
-		queue: queue.New(), sources: sources, trusted: c.JournalUIDs, log: log,
-		parsed: make(map[int64]bounce.ParserState), anchors: make(map[*bounce.LogFile]time.Time), parsers: make(map[string][]*logparse.Parser),
+		queue:   queue.New(),
+		sources: sources,
+		trusted: c.JournalUIDs,
+		log:     log,
+		parsed:  make(map[int64]bounce.ParserState),
+		anchors: make(map[*bounce.LogFile]time.Time),
+		parsers: make(map[string][]*logparse.Parser),
 	}
 	s.queue.Lifetime = c.QueueLifetime
 	var err error
@@ -128,10 +135,25 @@ func (s *stages) follow(c config.Config, pipes *tailer.Pipes, log *slog.Logger) 
 		log.Info("following", "log", source.Path, "mta", source.MTA)
 		switch {
 		case source.Path == tailer.JournalPath:
-			journal := &tailer.Journal{Index: i, Positions: s.positions, FromEnd: c.Start == "end", MaxLine: c.MaxLine, Log: log, Retrying: &s.troubles}
+			journal := &tailer.Journal{
+				Index:     i,
+				Positions: s.positions,
+				FromEnd:   c.Start == "end",
+				MaxLine:   c.MaxLine,
+				Log:       log,
+				Retrying:  &s.troubles,
+			}
 			sources = append(sources, journal.Run)
 		case tailer.IsPipe(source.Path):
-			pipe := &tailer.Pipe{Pipes: pipes, Index: i, Path: source.Path, MaxLine: c.MaxLine, Log: log, Positions: s.positions, Crashed: s.store.Crashed()}
+			pipe := &tailer.Pipe{
+				Pipes:     pipes,
+				Index:     i,
+				Path:      source.Path,
+				MaxLine:   c.MaxLine,
+				Log:       log,
+				Positions: s.positions,
+				Crashed:   s.store.Crashed(),
+			}
 			sources, piped = append(sources, pipe.Run), append(piped, source.Path)
 		default:
 			patterns[i], files = source.Path, true
