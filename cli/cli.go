@@ -153,7 +153,9 @@ func (a *app) root() *cobra.Command {
 		},
 	}
 	// Help fits 80 columns.
-	root.SetUsageTemplate(strings.NewReplacer(".FlagUsages ", ".FlagUsagesWrapped 80 ", `Use "{{.CommandPath}} [command] --help" for more information about a command`, `"{{.CommandPath}} [command] --help" explains a command`).Replace(root.UsageTemplate()))
+	root.SetUsageTemplate(strings.NewReplacer(".FlagUsages ", ".FlagUsagesWrapped 80 ",
+		`Use "{{.CommandPath}} [command] --help" for more information about a command`,
+		`"{{.CommandPath}} [command] --help" explains a command`).Replace(root.UsageTemplate()))
 	help := root.HelpFunc()
 	root.SetHelpFunc(func(cmd *cobra.Command, args []string) {
 		long := cmd.Long

@@ -51,7 +51,8 @@ func (a *app) explainAddress(cmd *cobra.Command, given string, limit int) error 
 		case !known && doubt != nil:
 			return usageError{doubt}
 		case !known:
-			return fmt.Errorf("%s has not failed in what was read so far, or is spelled otherwise; bouncetail recipients --domain %s lists other addresses of the domain", given, text.ShellQuote(to.Domain))
+			return fmt.Errorf("%s has not failed in what was read so far, or is spelled otherwise; bouncetail recipients --domain %s lists other addresses of the domain",
+				given, text.ShellQuote(to.Domain))
 		}
 		l, err := report.ReadHistory(cmd.Context(), r, to, &row, limit, a.zone(), a.now())
 		if err != nil {

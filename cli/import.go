@@ -92,7 +92,8 @@ func (a *app) importFiles(ctx context.Context, c config.Config, files []string) 
 		return err
 	}
 	if n := done.Unparsed; n > 0 {
-		a.remark("%s not parsed; the table unparsed_lines has an example of each form; compare them with docs/sources.md, and please report them", text.Amount(int(n), "delivery line"))
+		a.remark("%s not parsed; the table unparsed_lines has an example of each form; compare them with docs/sources.md, and please report them",
+			text.Amount(int(n), "delivery line"))
 	}
 	return nil
 }

@@ -45,7 +45,8 @@ func (a *app) unclassified() *cobra.Command {
 		if err != nil || draft == "" {
 			return err
 		}
-		a.remark("%s of replies %s known to no rule. A rule for the first, to be completed and saved in %s:", text.Amount(total, "shape"), text.Verb(total, "is", "are"), text.Printable(settings.Rules+"/mine.yaml"))
+		a.remark("%s of replies %s known to no rule. A rule for the first, to be completed and saved in %s:",
+			text.Amount(total, "shape"), text.Verb(total, "is", "are"), text.Printable(settings.Rules+"/mine.yaml"))
 		_, err = fmt.Fprint(a.stderr, draft)
 		return err
 	}

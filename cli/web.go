@@ -52,7 +52,8 @@ func (a *app) web() *cobra.Command {
 			return daemon.ServeSite(cmd.Context(), site, l, a.stdout, table.Remarks(a.stderr))
 		},
 	}
-	c.Flags().StringVar(&address, "listen", "127.0.0.1:0", "listen on `ADDRESS`: unix:PATH, or IP:PORT; port 0 is any that is free; an IP that other machines reach needs web.users_file")
+	c.Flags().StringVar(&address, "listen", "127.0.0.1:0",
+		"listen on `ADDRESS`: unix:PATH, or IP:PORT; port 0 is any that is free; an IP that other machines reach needs web.users_file")
 	fleetFlag(c)
 	a.logFlags(c)
 	c.AddCommand(a.passwd(), a.token())
