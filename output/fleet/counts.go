@@ -51,7 +51,10 @@ func (s *Sender) count(ctx context.Context) error {
 	}
 	begun := time.Now()
 	if c.sent == nil {
-		sent, err := mapOf[string, []byte](ctx, s.conn, "SELECT day, digest FROM bouncetail.fleet_days WHERE instance = $1", s.number)
+		sent, err := mapOf[string, []byte](ctx, s.conn, `
+			SELECT day, digest
+			FROM bouncetail.fleet_days
+			WHERE instance = $1`, s.number)
 		if err != nil {
 			return err
 		}
@@ -89,7 +92,10 @@ func digestOf(slots []byte) []byte {
 // grown returns the counts of a day that are higher than those that were sent, with
 // domains that PostgreSQL can store.
 func (s *Sender) grown(ctx context.Context, day string) ([]feed.DaySent, error) {
-	sent, err := mapOf[string, int64](ctx, s.conn, "SELECT domain, sent FROM bouncetail.daily_counts WHERE instance = $1 AND day = $2", s.number, day)
+	sent, err := mapOf[string, int64](ctx, s.conn, `
+		SELECT domain, sent
+		FROM bouncetail.daily_counts
+		WHERE instance = $1 AND day = $2`, s.number, day)
 	if err != nil {
 		return nil, err
 	}

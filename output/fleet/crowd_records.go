@@ -13,7 +13,10 @@ type crowdRecords struct {
 	delivered map[int64]string
 }
 
-const selectRefusals = "SELECT recipient_key, occurred_at, domain, provider, relay, host, lookup FROM bouncetail.refusals WHERE "
+const selectRefusals = `
+	SELECT recipient_key, occurred_at, domain, provider, relay, host, lookup
+	FROM bouncetail.refusals
+	WHERE `
 
 // each calls do for every refusal that a condition selects.
 func (r crowdRecords) each(do func(*recipient.Refusal), where string, args ...any) error {
@@ -55,7 +58,10 @@ func (r crowdRecords) RefusalCounts(from, to int64) (*recipient.Sends, error) {
 	counts := &recipient.Sends{}
 	return counts, r.send(newStatement(`
 		SELECT date_bin('10 minutes', occurred_at, '1970-01-01 00:00+00') AS slot, count(*)
-		FROM bouncetail.refusals WHERE occurred_at BETWEEN $1 AND $2 GROUP BY slot ORDER BY slot`, at(from), at(to)).scan(func(f *fields) error {
+		FROM bouncetail.refusals
+		WHERE occurred_at BETWEEN $1 AND $2
+		GROUP BY slot
+		ORDER BY slot`, at(from), at(to)).scan(func(f *fields) error {
 		slot, _ := f.ms()
 		counts.Add(recipient.SlotOf(slot), int(f.number()))
 		return nil
@@ -75,7 +81,8 @@ func (r crowdRecords) Lookups(domains []string) ([]recipient.Refusal, error) {
 
 // RefusedAfter reports whether there is a refusal after a time.
 func (r crowdRecords) RefusedAfter(ms int64) (later bool, err error) {
-	err = r.send(newStatement("SELECT EXISTS (SELECT 1 FROM bouncetail.refusals WHERE occurred_at > $1)", at(ms)).scan(func(f *fields) error {
+	const query = "SELECT EXISTS (SELECT 1 FROM bouncetail.refusals WHERE occurred_at > $1)"
+	err = r.send(newStatement(query, at(ms)).scan(func(f *fields) error {
 		later = f.bool()
 		return nil
 	}))
@@ -104,7 +111,10 @@ func (r crowdRecords) LastDeliveries(keys []int64) (map[int64]int64, error) {
 	if len(keys) == 0 {
 		return last, nil
 	}
-	err := r.send(newStatement("SELECT recipient_key, last_delivery_at FROM bouncetail.recipients WHERE recipient_key = ANY ($1) AND last_delivery_at IS NOT NULL", keyArray(keys)).scan(func(f *fields) error {
+	err := r.send(newStatement(`
+		SELECT recipient_key, last_delivery_at
+		FROM bouncetail.recipients
+		WHERE recipient_key = ANY ($1) AND last_delivery_at IS NOT NULL`, keyArray(keys)).scan(func(f *fields) error {
 		key := f.number()
 		last[key], _ = f.ms()
 		return nil
@@ -141,7 +151,11 @@ func (r crowdRecords) AcceptedDays(domains []string) (map[string]int, error) {
 	if len(domains) == 0 {
 		return nil, nil
 	}
-	return mapOf[string, int](r.ctx, r, "SELECT domain, count(DISTINCT day) FROM bouncetail.daily_counts WHERE domain = ANY ($1) AND sent > 0 GROUP BY domain", domains)
+	return mapOf[string, int](r.ctx, r, `
+		SELECT domain, count(DISTINCT day)
+		FROM bouncetail.daily_counts
+		WHERE domain = ANY ($1) AND sent > 0
+		GROUP BY domain`, domains)
 }
 
 // NotFound returns the domains that were ever not found in the DNS.

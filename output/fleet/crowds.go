@@ -43,7 +43,10 @@ func (f *failure) refusal(key int64, domain string) refusal {
 	}, f.event}
 }
 
-var insertRefusals = "INSERT INTO bouncetail.refusals (seq, " + names(refusalColumns) + ") SELECT $9::bigint, * FROM " + unnest(refusalColumns)
+var insertRefusals = `
+	INSERT INTO bouncetail.refusals (seq, ` + names(refusalColumns) + `)
+	SELECT $9::bigint, *
+	FROM ` + unnest(refusalColumns)
 
 // crowdNews is what a transaction adds that crowds follow from.
 type crowdNews struct {
@@ -126,7 +129,10 @@ func (t *transaction) catchUp(memory *crowdMemory) error {
 	var reached []int64
 	statements := []statement{refusalsWhere(func(one *recipient.Refusal) { refusals = append(refusals, *one) }, "seq > $1 ORDER BY occurred_at", memory.seq)}
 	if memory.KnowsAddresses() {
-		statements = append(statements, newStatement("SELECT recipient_key FROM bouncetail.changes WHERE seq > $1 AND last_delivery_at IS NOT NULL", memory.seq).scan(func(f *fields) error {
+		statements = append(statements, newStatement(`
+			SELECT recipient_key
+			FROM bouncetail.changes
+			WHERE seq > $1 AND last_delivery_at IS NOT NULL`, memory.seq).scan(func(f *fields) error {
 			reached = append(reached, f.number())
 			return nil
 		}))
@@ -148,7 +154,10 @@ func (t *transaction) accepted(domain, after, until string) bool {
 	return n > 0
 }
 
-const selectCrowds = "SELECT id, kind, unit, started_at, last_at, ended_at, addresses, refused, attempts, domains, frozen FROM bouncetail.crowds ORDER BY started_at, id"
+const selectCrowds = `
+	SELECT id, kind, unit, started_at, last_at, ended_at, addresses, refused, attempts, domains, frozen
+	FROM bouncetail.crowds
+	ORDER BY started_at, id`
 
 // readCrowds reads the crowds that are stored.
 func (t *transaction) readCrowds() error {
@@ -222,14 +231,17 @@ func (t *transaction) saveCrowds(changes *recipient.CrowdChanges) error {
 		}
 		args := []any{string(c.Unit.Kind), c.Unit.Name, c.Start, c.Last, c.End, c.Addresses, c.Refused, c.Attempts, string(domains)}
 		statement := `
-			INSERT INTO bouncetail.crowds (kind, unit, started_at, last_at, ended_at, addresses, refused, attempts, domains)
-			VALUES ($1, $2, $3::text::timestamptz, $4::text::timestamptz, $5::text::timestamptz, $6, $7, $8, $9)`
+			INSERT INTO bouncetail.crowds
+			    (kind, unit, started_at, last_at, ended_at, addresses, refused, attempts, domains)
+			VALUES
+			    ($1, $2, $3::text::timestamptz, $4::text::timestamptz, $5::text::timestamptz, $6, $7, $8, $9)`
 		if c.ID != 0 {
 			args = append(args, c.ID)
 			statement = `
 				UPDATE bouncetail.crowds
-				SET kind = $1, unit = $2, started_at = $3::text::timestamptz, last_at = $4::text::timestamptz, ended_at = $5::text::timestamptz,
-				  addresses = $6, refused = $7, attempts = $8, domains = $9
+				SET kind = $1, unit = $2,
+				    started_at = $3::text::timestamptz, last_at = $4::text::timestamptz, ended_at = $5::text::timestamptz,
+				    addresses = $6, refused = $7, attempts = $8, domains = $9
 				WHERE id = $10`
 		}
 		if _, err := t.Exec(t.ctx, statement, args...); err != nil {

@@ -73,14 +73,26 @@ func seconds(d time.Duration) any {
 }
 
 // notBeforeHorizon leaves out the failures that Maintain deletes, or has deleted.
-const notBeforeHorizon = " AND new.occurred_at >= coalesce((SELECT value::timestamptz FROM bouncetail.fleet_meta WHERE name = 'horizon'), '-infinity')"
+const notBeforeHorizon = `
+	AND new.occurred_at >= coalesce((
+	    SELECT value::timestamptz
+	    FROM bouncetail.fleet_meta
+	    WHERE name = 'horizon'
+	), '-infinity')`
 
 // Two senders with the same lines insert them in the same order, so that one waits for
 // the other.
-var insertFailures = "INSERT INTO bouncetail.bounces (" + names(failureColumns) + ") SELECT * FROM " + unnest(failureColumns) +
-	" WHERE NOT EXISTS (SELECT 1 FROM bouncetail.forgotten f WHERE f.recipient_key = new.recipient_key AND new.occurred_at <= f.until)" +
-	notBeforeHorizon +
-	" ORDER BY recipient_key, occurred_at, event_id ON CONFLICT DO NOTHING RETURNING event_id"
+var insertFailures = `
+	INSERT INTO bouncetail.bounces (` + names(failureColumns) + `)
+	SELECT *
+	FROM ` + unnest(failureColumns) + `
+	WHERE NOT EXISTS (
+	    SELECT 1 FROM bouncetail.forgotten f
+	    WHERE f.recipient_key = new.recipient_key AND new.occurred_at <= f.until
+	)` + notBeforeHorizon + `
+	ORDER BY recipient_key, occurred_at, event_id
+	ON CONFLICT DO NOTHING
+	RETURNING event_id`
 
 var copyFailures = "COPY bouncetail.bounces (" + names(failureColumns) + ") FROM STDIN (FORMAT binary)"
 
@@ -113,8 +125,14 @@ func rowsOf(failures []feed.Failure, instance int64) []sentFailure {
 }
 
 // A host that sends everything again has not read its failures twice.
-var insertAlsoRead = "INSERT INTO bouncetail.also_read (" + names(failureColumns[:3]) + ", instance) SELECT " + prefixed("b.", failureColumns[:3]) + ", $4::integer FROM " + unnest(failureColumns[:3]) +
-	" JOIN bouncetail.bounces b USING (" + names(failureColumns[:3]) + ") WHERE b.instance <> $4" + notBeforeHorizon + " ON CONFLICT DO NOTHING RETURNING event_id"
+var insertAlsoRead = `
+	INSERT INTO bouncetail.also_read (` + names(failureColumns[:3]) + `, instance)
+	SELECT ` + prefixed("b.", failureColumns[:3]) + `, $4::integer
+	FROM ` + unnest(failureColumns[:3]) + `
+	JOIN bouncetail.bounces b USING (` + names(failureColumns[:3]) + `)
+	WHERE b.instance <> $4` + notBeforeHorizon + `
+	ON CONFLICT DO NOTHING
+	RETURNING event_id`
 
 // insert stores failures, and returns those that no instance had sent before.
 func (t *transaction) insert(failures []feed.Failure, instance int64) ([]feed.Failure, error) {
@@ -172,7 +190,8 @@ func failureOf(f *feed.Failure) failure {
 }
 
 const selectFailures = `
-	SELECT recipient_key, occurred_at, event_id, domain, queue_id, outcome, category, reason, scope, disposition, suppress, provider, relay_host, relay_ip, named_host
+	SELECT recipient_key, occurred_at, event_id, domain, queue_id, outcome, category, reason, scope,
+	    disposition, suppress, provider, relay_host, relay_ip, named_host
 	FROM bouncetail.bounces
 	WHERE recipient_key = ANY ($1) AND reason <> 'suppressed'`
 

@@ -300,7 +300,10 @@ func (f *figure) save(t *transaction, number int64, rows []row) error {
 			set = append(set, c.name+" = excluded."+c.name)
 		}
 	}
-	statement := fmt.Sprintf("INSERT INTO bouncetail.%s (instance, %s) SELECT $%d::integer, %s FROM %s", f.table, f.names(f.columns), len(columns)+1, strings.Join(values, ", "), unnest(columns))
+	statement := fmt.Sprintf(`
+		INSERT INTO bouncetail.%s (instance, %s)
+		SELECT $%d::integer, %s
+		FROM %s`, f.table, f.names(f.columns), len(columns)+1, strings.Join(values, ", "), unnest(columns))
 	if f.digested { // to update columns, a sender would have to read them
 		if err := f.byKey(t, "DELETE FROM bouncetail."+f.table+" t USING ", "", number, rows); err != nil {
 			return err

@@ -152,7 +152,10 @@ func (s *Sender) lookAtFigures(ctx context.Context) error {
 
 // readMarks reads which days were sent.
 func readMarks(ctx context.Context, conn *pgx.Conn, number int64) (map[partKey]sentMark, error) {
-	rows, err := conn.Query(ctx, "SELECT name, day, mark, attempts FROM bouncetail.fleet_figures WHERE instance = $1", number)
+	rows, err := conn.Query(ctx, `
+		SELECT name, day, mark, attempts
+		FROM bouncetail.fleet_figures
+		WHERE instance = $1`, number)
 	if err != nil {
 		return nil, err
 	}
@@ -168,7 +171,10 @@ func readMarks(ctx context.Context, conn *pgx.Conn, number int64) (map[partKey]s
 
 // compareFiguresAgain has all figures of a host compared again.
 func compareFiguresAgain(ctx context.Context, tx pgx.Tx, instance string) error {
-	_, err := tx.Exec(ctx, "UPDATE bouncetail.fleet_figures SET mark = '' WHERE instance = (SELECT number FROM bouncetail.fleet_instances WHERE instance = $1)", instance)
+	_, err := tx.Exec(ctx, `
+		UPDATE bouncetail.fleet_figures
+		SET mark = ''
+		WHERE instance = (SELECT number FROM bouncetail.fleet_instances WHERE instance = $1)`, instance)
 	return err
 }
 
@@ -201,8 +207,10 @@ func (s *Sender) sendPart(t *transaction, number int64, room int) (sent int, err
 	}
 	f.marks[d.key()] = d.sentMark
 	_, err = t.Exec(t.ctx, `
-		INSERT INTO bouncetail.fleet_figures (instance, name, day, mark, attempts) VALUES ($1, $2, $3, $4, $5)
-		ON CONFLICT (instance, name, day) DO UPDATE SET mark = excluded.mark, attempts = excluded.attempts`, number, d.of.table, d.day, d.mark, d.attempts)
+		INSERT INTO bouncetail.fleet_figures (instance, name, day, mark, attempts)
+		VALUES ($1, $2, $3, $4, $5)
+		ON CONFLICT (instance, name, day) DO UPDATE SET mark = excluded.mark, attempts = excluded.attempts`,
+		number, d.of.table, d.day, d.mark, d.attempts)
 	return sent + 1, err
 }
 

@@ -75,7 +75,10 @@ func (s *Sender) newDecisions(ctx context.Context) ([]feed.Decision, error) {
 	if err != nil || len(list) == 0 {
 		return nil, err
 	}
-	known, err := mapOf[int64, Stamp](ctx, s.conn, "SELECT recipient_key, decided_at FROM bouncetail.decisions WHERE recipient_key = ANY ($1)", decidedKeys(list))
+	known, err := mapOf[int64, Stamp](ctx, s.conn, `
+		SELECT recipient_key, decided_at
+		FROM bouncetail.decisions
+		WHERE recipient_key = ANY ($1)`, decidedKeys(list))
 	return slices.DeleteFunc(list, func(d feed.Decision) bool { return d.At <= string(known[d.Key]) }), err
 }
 
@@ -131,7 +134,10 @@ func forgottenArrays(list []feed.Forgotten) (keys []int64, untils []string) {
 
 // forgottenOf returns until when which of some addresses were forgotten.
 func forgottenOf(ctx context.Context, db querier, keys []int64) (map[int64]Stamp, error) {
-	return mapOf[int64, Stamp](ctx, db, "SELECT recipient_key, until FROM bouncetail.forgotten WHERE recipient_key = ANY ($1)", keys)
+	return mapOf[int64, Stamp](ctx, db, `
+		SELECT recipient_key, until
+		FROM bouncetail.forgotten
+		WHERE recipient_key = ANY ($1)`, keys)
 }
 
 // forget deletes what is known of addresses until some times, and touches those that have
@@ -144,14 +150,19 @@ func (t *transaction) forget(list []feed.Forgotten, instance int64, all touches)
 	if err := t.freezeCrowdsOf(keys); err != nil {
 		return err
 	}
-	if _, err := t.Exec(t.ctx, "SELECT bouncetail.forget($1::bigint[], $2::text[]::timestamptz[], $3::integer, $4::bigint)", keys, untils, instance, t.seq+1); err != nil {
+	_, err := t.Exec(t.ctx, "SELECT bouncetail.forget($1::bigint[], $2::text[]::timestamptz[], $3::integer, $4::bigint)",
+		keys, untils, instance, t.seq+1)
+	if err != nil {
 		return err
 	}
 	t.generation++ // as the statement does
 	for _, key := range keys {
 		delete(all, key)
 	}
-	rows, err := t.Query(t.ctx, "SELECT DISTINCT ON (recipient_key) recipient_key, recipient, domain FROM bouncetail.bounces WHERE recipient_key = ANY ($1) AND reason <> 'suppressed'", keys)
+	rows, err := t.Query(t.ctx, `
+		SELECT DISTINCT ON (recipient_key) recipient_key, recipient, domain
+		FROM bouncetail.bounces
+		WHERE recipient_key = ANY ($1) AND reason <> 'suppressed'`, keys)
 	if err != nil {
 		return err
 	}
@@ -200,9 +211,14 @@ var decisionColumns = []column[feed.Decision]{
 }
 
 // The last word counts.
-var saveDecisions = "INSERT INTO bouncetail.decisions AS known (instance, seq, " + names(decisionColumns) + ") SELECT $8::integer, $9::bigint, * FROM " + unnest(decisionColumns) +
-	" ON CONFLICT (recipient_key) DO UPDATE SET (instance, seq, " + names(decisionColumns[3:]) + ") = (excluded.instance, excluded.seq, " + excluded(decisionColumns[3:]) + ")" +
-	" WHERE excluded.decided_at > known.decided_at"
+var saveDecisions = `
+	INSERT INTO bouncetail.decisions AS known (instance, seq, ` + names(decisionColumns) + `)
+	SELECT $8::integer, $9::bigint, *
+	FROM ` + unnest(decisionColumns) + `
+	ON CONFLICT (recipient_key) DO UPDATE
+	SET (instance, seq, ` + names(decisionColumns[3:]) + `) =
+	    (excluded.instance, excluded.seq, ` + excluded(decisionColumns[3:]) + `)
+	WHERE excluded.decided_at > known.decided_at`
 
 // decide stores decisions and releases, and touches the addresses that they concern.
 func (t *transaction) decide(decisions []feed.Decision, releases []feed.Release, instance int64, all touches) error {
@@ -243,9 +259,12 @@ func (t *transaction) release(r *feed.Release, instance int64, all touches) erro
 		withdrawn = *r.WithdrawnAt
 	}
 	saved, err := t.Exec(t.ctx, `
-		INSERT INTO bouncetail.releases AS known (instance, confirms, id, since, until, category, domain, reason, note, made_at, withdrawn_at, seq)
-		VALUES ($1, $2, $3, $4::text::timestamptz, $5::text::timestamptz, $6, $7, $8, $9, $10::text::timestamptz, $11::text::timestamptz, $12)
-		ON CONFLICT (confirms, made_at, since, until, category, domain, reason) DO UPDATE SET (withdrawn_at, seq) = (excluded.withdrawn_at, excluded.seq)
+		INSERT INTO bouncetail.releases AS known
+		    (instance, confirms, id, since, until, category, domain, reason, note, made_at, withdrawn_at, seq)
+		VALUES ($1, $2, $3, $4::text::timestamptz, $5::text::timestamptz,
+		    $6, $7, $8, $9, $10::text::timestamptz, $11::text::timestamptz, $12)
+		ON CONFLICT (confirms, made_at, since, until, category, domain, reason) DO UPDATE
+		SET (withdrawn_at, seq) = (excluded.withdrawn_at, excluded.seq)
 		WHERE known.withdrawn_at IS NULL AND excluded.withdrawn_at IS NOT NULL`,
 		instance, r.Confirms, r.ID, r.Since, r.Until, r.Category, clean(r.Domain), r.Reason, optional(clean(r.Note)), r.ReleasedAt, withdrawn, t.seq+1)
 	if err != nil || saved.RowsAffected() == 0 {
@@ -254,7 +273,10 @@ func (t *transaction) release(r *feed.Release, instance int64, all touches) erro
 	rows, err := t.Query(t.ctx, `
 		SELECT DISTINCT recipient_key
 		FROM bouncetail.bounces
-		WHERE occurred_at >= $1::text::timestamptz AND occurred_at < $2::text::timestamptz AND ($3 = '' OR category = $3) AND ($4 = '' OR reason = $4) AND ($5 = '' OR domain = $5)
+		WHERE occurred_at >= $1::text::timestamptz AND occurred_at < $2::text::timestamptz
+		  AND ($3 = '' OR category = $3)
+		  AND ($4 = '' OR reason = $4)
+		  AND ($5 = '' OR domain = $5)
 		  AND (suppress OR NOT $6)`, r.Since, r.Until, r.Category, r.Reason, clean(r.Domain), r.Confirms)
 	if err != nil {
 		return err
@@ -266,7 +288,11 @@ func (t *transaction) release(r *feed.Release, instance int64, all touches) erro
 	return err
 }
 
-const selectReleases = "SELECT confirms, id, since, until, category, domain, reason FROM bouncetail.releases WHERE withdrawn_at IS NULL ORDER BY instance, confirms, id"
+const selectReleases = `
+	SELECT confirms, id, since, until, category, domain, reason
+	FROM bouncetail.releases
+	WHERE withdrawn_at IS NULL
+	ORDER BY instance, confirms, id`
 
 // readReleases reads the releases and confirmations that are in force.
 func (t *transaction) readReleases() error {
@@ -289,7 +315,10 @@ func (t *transaction) decisionsOn(keys []int64) (map[int64]*recipient.Decision, 
 		return nil, nil
 	}
 	found := make(map[int64]*recipient.Decision)
-	return found, t.send(newStatement("SELECT recipient_key, recipient, decision, decided_at, until FROM bouncetail.decisions WHERE recipient_key = ANY ($1) AND decision <> ''", keyArray(keys)).scan(func(f *fields) error {
+	return found, t.send(newStatement(`
+		SELECT recipient_key, recipient, decision, decided_at, until
+		FROM bouncetail.decisions
+		WHERE recipient_key = ANY ($1) AND decision <> ''`, keyArray(keys)).scan(func(f *fields) error {
 		key := f.number()
 		d := &recipient.Decision{Recipient: f.text(), Decision: f.text(), DecidedAt: f.stamp()}
 		if until := f.stamp(); until != "" {

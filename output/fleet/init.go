@@ -88,7 +88,9 @@ func (s *Settings) create(ctx context.Context, tx pgx.Tx) error {
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(ctx, "INSERT INTO bouncetail.fleet_meta (name, value) VALUES ('schema', $1), ('hash_key', $2), ('policy', $3)",
+	_, err = tx.Exec(ctx, `
+		INSERT INTO bouncetail.fleet_meta (name, value)
+		VALUES ('schema', $1), ('hash_key', $2), ('policy', $3)`,
 		strconv.Itoa(schemaVersion), strconv.FormatInt(s.HashKey, 10), string(policy))
 	return err
 }
@@ -124,7 +126,9 @@ func mapOf[K comparable, V any](ctx context.Context, db querier, query string, a
 const selectMeta = "SELECT name, value FROM bouncetail.fleet_meta"
 
 func readMeta(ctx context.Context, db querier) (m meta, err error) {
-	values, err := mapOf[string, string](ctx, db, selectMeta+" UNION ALL SELECT 'bytea_output', current_setting('bytea_output')")
+	values, err := mapOf[string, string](ctx, db, selectMeta+`
+		UNION ALL
+		SELECT 'bytea_output', current_setting('bytea_output')`)
 	if err != nil {
 		return m, err
 	}

@@ -60,12 +60,22 @@ func (s *Sender) selectInstance(t *transaction) (*instance, error) {
 	i := &instance{}
 	var event []byte
 	err := t.QueryRow(t.ctx, `
-		SELECT number, database_id, watermark, watermark_event, deliveries_seq, rejudged, removed_at IS NOT NULL, last_seen, EXISTS (SELECT FROM bouncetail.forgotten),
-		  set_config('jit', 'off', true), set_config('enable_seqscan', 'off', true),
-		  set_config('idle_in_transaction_session_timeout', coalesce(nullif(current_setting('idle_in_transaction_session_timeout'), '0'), $2), true)
+		SELECT number, database_id, watermark, watermark_event, deliveries_seq, rejudged,
+		    removed_at IS NOT NULL, last_seen,
+		    EXISTS (SELECT FROM bouncetail.forgotten),
+		    set_config('jit', 'off', true),
+		    set_config('enable_seqscan', 'off', true),
+		    set_config('idle_in_transaction_session_timeout',
+		        coalesce(nullif(current_setting('idle_in_transaction_session_timeout'), '0'), $2), true)
 		FROM bouncetail.fleet_instances
 		WHERE instance = $1
-		FOR UPDATE`, s.Instance, clockLimit).Scan(&i.number, &i.database, &i.failure, &event, &i.change, &i.rejudged, &i.removed, (*Stamp)(&i.seen), &i.anyForgotten, nil, nil, nil)
+		FOR UPDATE`, s.Instance, clockLimit,
+	).Scan(
+		&i.number, &i.database, &i.failure, &event, &i.change, &i.rejudged,
+		&i.removed, (*Stamp)(&i.seen),
+		&i.anyForgotten,
+		nil, nil, nil,
+	)
 	copy(i.event[:], event)
 	return i, err
 }
@@ -83,7 +93,8 @@ func (s *Sender) join(t *transaction, id int64) error {
 		return err
 	}
 	added, err := t.Exec(t.ctx, `
-		INSERT INTO bouncetail.fleet_instances (instance, database_id, watermark, deliveries_seq, rejudged, version, joined_at, last_seen, behind, gaps, failures)
+		INSERT INTO bouncetail.fleet_instances
+		    (instance, database_id, watermark, deliveries_seq, rejudged, version, joined_at, last_seen, behind, gaps, failures)
 		VALUES ($1, $2, 0, 0, $3, $4, now(), now(), 0, 0, 0)
 		ON CONFLICT DO NOTHING`, s.Instance, id, rejudged, s.Version)
 	if err == nil && added.RowsAffected() == 0 { // another process was faster, with this name or with another one
@@ -95,7 +106,10 @@ func (s *Sender) join(t *transaction, id int64) error {
 // checkUnsent returns an error if a database is sent under another name.
 func (s *Sender) checkUnsent(t *transaction, id int64) error {
 	var other string
-	err := t.QueryRow(t.ctx, "SELECT instance FROM bouncetail.fleet_instances WHERE instance <> $2 AND (database_id = $1 OR $1 = ANY (former_ids))", id, s.Instance).Scan(&other)
+	err := t.QueryRow(t.ctx, `
+		SELECT instance
+		FROM bouncetail.fleet_instances
+		WHERE instance <> $2 AND (database_id = $1 OR $1 = ANY (former_ids))`, id, s.Instance).Scan(&other)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return nil
@@ -114,8 +128,11 @@ func (s *Sender) saveInstance(t *transaction, b *batch, isNew int, seen *string)
 	}
 	return t.later(newStatement(`
 		UPDATE bouncetail.fleet_instances
-		SET watermark = $2, watermark_event = $3, deliveries_seq = $4, version = $5, last_seen = clock_timestamp(),
-		  behind = $6, last_line_at = $7::text::timestamptz, gaps = $8, failures = failures + $9, taken_seq = coalesce(nullif($10::bigint, 0), taken_seq), missed = $11, shared = shared + $12
+		SET watermark = $2, watermark_event = $3, deliveries_seq = $4, version = $5,
+		    last_seen = clock_timestamp(), behind = $6, last_line_at = $7::text::timestamptz,
+		    gaps = $8, failures = failures + $9,
+		    taken_seq = coalesce(nullif($10::bigint, 0), taken_seq),
+		    missed = $11, shared = shared + $12
 		WHERE instance = $1
 		RETURNING last_seen`,
 		s.Instance, b.to.failure, event, b.to.change, s.Version, max(0, b.end.failure-b.to.failure), optional(b.reading.LastLine), int64(b.reading.Gaps), int64(isNew), s.taking.seq, b.reading.Missed, int64(len(t.alsoRead))).scan(func(r *fields) error {
@@ -160,7 +177,11 @@ func (s *Sender) Adopt(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		_, err = t.Exec(ctx, "UPDATE bouncetail.fleet_instances SET database_id = $2, former_ids = former_ids || database_id, watermark = 0, watermark_event = NULL, deliveries_seq = 0, taken_seq = 0, removed_at = NULL WHERE instance = $1", s.Instance, id)
+		_, err = t.Exec(ctx, `
+			UPDATE bouncetail.fleet_instances
+			SET database_id = $2, former_ids = former_ids || database_id, watermark = 0,
+			    watermark_event = NULL, deliveries_seq = 0, taken_seq = 0, removed_at = NULL
+			WHERE instance = $1`, s.Instance, id)
 		return err
 	}))
 }
@@ -178,7 +199,11 @@ func (s *Settings) Remove(ctx context.Context, name string) error {
 	defer conn.Close(context.WithoutCancel(ctx))
 	return Explain(pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
 		var seenAgo float64 // seconds
-		err := tx.QueryRow(ctx, "SELECT extract(epoch FROM clock_timestamp() - last_seen)::double precision FROM bouncetail.fleet_instances WHERE instance = $1 FOR UPDATE", name).Scan(&seenAgo)
+		err := tx.QueryRow(ctx, `
+			SELECT extract(epoch FROM clock_timestamp() - last_seen)::double precision
+			FROM bouncetail.fleet_instances
+			WHERE instance = $1
+			FOR UPDATE`, name).Scan(&seenAgo)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return fmt.Errorf("the fleet does not know %s; bouncetail fleet status lists its hosts", name)
 		}
@@ -188,7 +213,10 @@ func (s *Settings) Remove(ctx context.Context, name string) error {
 		if err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, "UPDATE bouncetail.fleet_instances SET removed_at = coalesce(removed_at, now()) WHERE instance = $1", name)
+		_, err = tx.Exec(ctx, `
+			UPDATE bouncetail.fleet_instances
+			SET removed_at = coalesce(removed_at, now())
+			WHERE instance = $1`, name)
 		return err
 	}))
 }

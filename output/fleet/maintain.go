@@ -98,7 +98,9 @@ func (m *maintenance) horizon(ctx context.Context, before string) error {
 		if err := t.freezeCrowds(before); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, "DELETE FROM bouncetail.also_read WHERE occurred_at < $1::text::timestamptz", before); err != nil {
+		if _, err := tx.Exec(ctx, `
+			DELETE FROM bouncetail.also_read
+			WHERE occurred_at < $1::text::timestamptz`, before); err != nil {
 			return err
 		}
 		// The horizon keeps out what these hashes kept out. Hosts that have still to
@@ -106,13 +108,19 @@ func (m *maintenance) horizon(ctx context.Context, before string) error {
 		_, err := tx.Exec(ctx, `
 			DELETE FROM bouncetail.forgotten f
 			WHERE until < $1::text::timestamptz
-			  AND NOT EXISTS (SELECT 1 FROM bouncetail.fleet_instances i WHERE i.taken_seq < f.seq AND i.number <> f.instance AND i.removed_at IS NULL)`, before)
+			  AND NOT EXISTS (
+			      SELECT 1 FROM bouncetail.fleet_instances i
+			      WHERE i.taken_seq < f.seq AND i.number <> f.instance AND i.removed_at IS NULL
+			  )`, before)
 		return err
 	})
 }
 
 const (
-	oldRecipients = "SELECT recipient_key, last_failure_at, last_event_id FROM bouncetail.recipients WHERE last_failure_at < $1::text::timestamptz AND decided_by <> 'manual'"
+	oldRecipients = `
+		SELECT recipient_key, last_failure_at, last_event_id
+		FROM bouncetail.recipients
+		WHERE last_failure_at < $1::text::timestamptz AND decided_by <> 'manual'`
 
 	// Addresses that have failed since another query found them are kept.
 	deleteRecipients = `
@@ -144,20 +152,36 @@ const (
 	// Refusals of the host itself are not counted.
 	deleteFailures = `
 		WITH old AS (
-		  DELETE FROM bouncetail.bounces b
-		  USING unnest($1::bigint[], $2::timestamptz[], $3::bytea[]) AS found (recipient_key, at, event_id), bouncetail.recipients r
-		  WHERE b.recipient_key = found.recipient_key AND b.occurred_at = found.at AND b.event_id = found.event_id
-		    AND r.recipient_key = b.recipient_key AND ` + noState + `
-		  RETURNING b.recipient_key, b.occurred_at, b.event_id, b.disposition, b.reason),
-		refusals AS (
-		  DELETE FROM bouncetail.refusals f USING old
-		  WHERE f.recipient_key = old.recipient_key AND f.occurred_at = old.occurred_at AND f.event_id = old.event_id),
-		counted AS (
-		  INSERT INTO bouncetail.pruned_failures AS known (recipient_key, permanent_count, retry_count, first_failure_at)
-		  SELECT recipient_key, count(*) FILTER (WHERE disposition = 'permanent'), count(*) FILTER (WHERE disposition <> 'permanent'), min(occurred_at)
-		  FROM old WHERE reason <> 'suppressed' GROUP BY recipient_key
-		  ON CONFLICT (recipient_key) DO UPDATE SET (permanent_count, retry_count, first_failure_at) =
-		    (known.permanent_count + excluded.permanent_count, known.retry_count + excluded.retry_count, least(known.first_failure_at, excluded.first_failure_at)))
+		    DELETE FROM bouncetail.bounces b
+		    USING unnest($1::bigint[], $2::timestamptz[], $3::bytea[]) AS found (recipient_key, at, event_id),
+		        bouncetail.recipients r
+		    WHERE b.recipient_key = found.recipient_key
+		      AND b.occurred_at = found.at
+		      AND b.event_id = found.event_id
+		      AND r.recipient_key = b.recipient_key
+		      AND ` + noState + `
+		    RETURNING b.recipient_key, b.occurred_at, b.event_id, b.disposition, b.reason
+		), refusals AS (
+		    DELETE FROM bouncetail.refusals f
+		    USING old
+		    WHERE f.recipient_key = old.recipient_key
+		      AND f.occurred_at = old.occurred_at
+		      AND f.event_id = old.event_id
+		), counted AS (
+		    INSERT INTO bouncetail.pruned_failures AS known
+		        (recipient_key, permanent_count, retry_count, first_failure_at)
+		    SELECT recipient_key,
+		        count(*) FILTER (WHERE disposition = 'permanent'),
+		        count(*) FILTER (WHERE disposition <> 'permanent'),
+		        min(occurred_at)
+		    FROM old
+		    WHERE reason <> 'suppressed'
+		    GROUP BY recipient_key
+		    ON CONFLICT (recipient_key) DO UPDATE
+		    SET permanent_count = known.permanent_count + excluded.permanent_count,
+		        retry_count = known.retry_count + excluded.retry_count,
+		        first_failure_at = least(known.first_failure_at, excluded.first_failure_at)
+		)
 		SELECT count(*) FROM old`
 )
 
@@ -211,7 +235,10 @@ func (m *maintenance) delete(ctx context.Context, find, statement, before string
 
 // addPruned adds to histories the failures that Maintain has deleted.
 func (t *transaction) addPruned(rows []*recipientRow, keys []int64) error {
-	found, err := t.Query(t.ctx, "SELECT recipient_key, permanent_count, retry_count, first_failure_at FROM bouncetail.pruned_failures WHERE recipient_key = ANY ($1)", keys)
+	found, err := t.Query(t.ctx, `
+		SELECT recipient_key, permanent_count, retry_count, first_failure_at
+		FROM bouncetail.pruned_failures
+		WHERE recipient_key = ANY ($1)`, keys)
 	if err != nil {
 		return err
 	}

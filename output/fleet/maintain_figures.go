@@ -57,7 +57,10 @@ func (m *maintenance) figures(ctx context.Context, kind, before string) (deleted
 		if f.column != "day" {
 			old = f.column + " < $1"
 		}
-		statement := fmt.Sprintf("DELETE FROM bouncetail.%[1]s WHERE ctid = ANY (ARRAY(SELECT ctid FROM bouncetail.%[1]s WHERE %[2]s LIMIT %[3]d)) AND %[2]s", f.table, old, maintainBatch)
+		statement := fmt.Sprintf(`
+			DELETE FROM bouncetail.%[1]s
+			WHERE ctid = ANY (ARRAY(SELECT ctid FROM bouncetail.%[1]s WHERE %[2]s LIMIT %[3]d)) AND %[2]s`,
+			f.table, old, maintainBatch)
 		for n := int64(maintainBatch); n == maintainBatch && err == nil; {
 			tag, failed := m.deletes.Exec(ctx, statement, before)
 			n, err = tag.RowsAffected(), failed
@@ -77,13 +80,19 @@ func (t *transaction) setHorizon(name, before string) error {
 
 // freezeCrowds keeps crowds as they are, because what they follow from may be deleted.
 func (t *transaction) freezeCrowds(before string) error {
-	_, err := t.Exec(t.ctx, "UPDATE bouncetail.crowds SET frozen = true WHERE started_at < $1::text::timestamptz AND NOT frozen", before)
+	_, err := t.Exec(t.ctx, `
+		UPDATE bouncetail.crowds
+		SET frozen = true
+		WHERE started_at < $1::text::timestamptz AND NOT frozen`, before)
 	return err
 }
 
 // readHorizons returns the horizons by their names.
 func (t *transaction) readHorizons() (map[string]string, error) {
-	return mapOf[string, string](t.ctx, t, "SELECT name, value FROM bouncetail.fleet_meta WHERE name LIKE 'horizon of %'")
+	return mapOf[string, string](t.ctx, t, `
+		SELECT name, value
+		FROM bouncetail.fleet_meta
+		WHERE name LIKE 'horizon of %'`)
 }
 
 // withoutOld leaves out the rows that are older than the horizon of the table. horizons

@@ -20,23 +20,39 @@ var readColumns = []column[readOn]{
 }
 
 // countedFrom is the day before which Maintain has deleted the counts by day.
-const countedFrom = "coalesce((SELECT left(value, 10) FROM bouncetail.fleet_meta WHERE name = 'horizon of daily_counts'), '')"
+const countedFrom = `coalesce((
+	    SELECT left(value, 10)
+	    FROM bouncetail.fleet_meta
+	    WHERE name = 'horizon of daily_counts'
+	), '')`
 
-var saveRead = "INSERT INTO bouncetail.fleet_read AS known (" + names(readColumns) + ", instance) SELECT *, $3::integer FROM " + unnest(readColumns) + " WHERE day >= " + countedFrom +
-	" ON CONFLICT (instance, day) DO UPDATE SET failures = known.failures + excluded.failures"
+var saveRead = `
+	INSERT INTO bouncetail.fleet_read AS known (` + names(readColumns) + `, instance)
+	SELECT *, $3::integer
+	FROM ` + unnest(readColumns) + `
+	WHERE day >= ` + countedFrom + `
+	ON CONFLICT (instance, day) DO UPDATE SET failures = known.failures + excluded.failures`
 
 // Two of several further hosts see each other's rows in also_read, because both hold the
 // clock before they look.
 var saveReadByBoth = `
 	INSERT INTO bouncetail.fleet_read_by_both AS known (day, one, other, failures)
-	SELECT to_char(new.occurred_at AT TIME ZONE 'UTC', 'YYYY-MM-DD'), least(r.instance, $4::integer), greatest(r.instance, $4), count(*)
+	SELECT to_char(new.occurred_at AT TIME ZONE 'UTC', 'YYYY-MM-DD'),
+	    least(r.instance, $4::integer), greatest(r.instance, $4), count(*)
 	FROM ` + unnest(failureColumns[:3]) + `
 	CROSS JOIN LATERAL (
-	  SELECT b.instance FROM bouncetail.bounces b
-	  WHERE b.recipient_key = new.recipient_key AND b.occurred_at = new.occurred_at AND b.event_id = new.event_id
-	  UNION ALL
-	  SELECT a.instance FROM bouncetail.also_read a
-	  WHERE a.recipient_key = new.recipient_key AND a.occurred_at = new.occurred_at AND a.event_id = new.event_id) AS r
+	    SELECT b.instance
+	    FROM bouncetail.bounces b
+	    WHERE b.recipient_key = new.recipient_key
+	      AND b.occurred_at = new.occurred_at
+	      AND b.event_id = new.event_id
+	    UNION ALL
+	    SELECT a.instance
+	    FROM bouncetail.also_read a
+	    WHERE a.recipient_key = new.recipient_key
+	      AND a.occurred_at = new.occurred_at
+	      AND a.event_id = new.event_id
+	) AS r
 	WHERE r.instance <> $4 AND to_char(new.occurred_at AT TIME ZONE 'UTC', 'YYYY-MM-DD') >= ` + countedFrom + `
 	GROUP BY 1, 2, 3
 	ON CONFLICT (day, one, other) DO UPDATE SET failures = known.failures + excluded.failures`

@@ -28,7 +28,10 @@ func (s *Settings) Rebuild(ctx context.Context) (changes recipient.Changes, err 
 	}
 	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
 		t := &transaction{Tx: tx, ctx: ctx}
-		if _, err := tx.Exec(ctx, "UPDATE bouncetail.fleet_meta SET value = $1 WHERE name = 'policy'", string(policy)); err != nil {
+		if _, err := tx.Exec(ctx, `
+			UPDATE bouncetail.fleet_meta
+			SET value = $1
+			WHERE name = 'policy'`, string(policy)); err != nil {
 			return err
 		}
 		if err := t.takeClock(1, s.HashKey); err != nil {
@@ -55,7 +58,12 @@ func byOwner(err error, command string) error {
 // replayAll replays the histories of all addresses.
 func (t *transaction) replayAll() error {
 	for after, more := int64(-1<<63), true; more; {
-		rows, err := t.Query(t.ctx, "SELECT recipient_key FROM bouncetail.recipients WHERE recipient_key > $1 ORDER BY recipient_key LIMIT $2", after, batchSize)
+		rows, err := t.Query(t.ctx, `
+			SELECT recipient_key
+			FROM bouncetail.recipients
+			WHERE recipient_key > $1
+			ORDER BY recipient_key
+			LIMIT $2`, after, batchSize)
 		if err != nil {
 			return err
 		}
@@ -95,7 +103,9 @@ func (t *transaction) rebuildCrowds() (affected []int64, err error) {
 		return nil, err
 	}
 	var first, last *time.Time
-	if err := t.QueryRow(t.ctx, "SELECT min(occurred_at), max(occurred_at) FROM bouncetail.refusals").Scan(&first, &last); err != nil {
+	if err := t.QueryRow(t.ctx, `
+		SELECT min(occurred_at), max(occurred_at)
+		FROM bouncetail.refusals`).Scan(&first, &last); err != nil {
 		return nil, err
 	}
 	if t.in.Policy.Crowds.Addresses == 0 || first == nil { // they are switched off, or there is no refusal

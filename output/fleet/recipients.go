@@ -86,12 +86,21 @@ func idOf(e *event) any {
 }
 
 var (
-	selectRecipients = "SELECT " + names(recipientColumns) + " FROM bouncetail.recipients WHERE recipient_key = ANY ($1)"
-	insertRecipients = "INSERT INTO bouncetail.recipients (" + names(recipientColumns) + ") SELECT * FROM " + unnest(recipientColumns)
+	selectRecipients = `
+		SELECT ` + names(recipientColumns) + `
+		FROM bouncetail.recipients
+		WHERE recipient_key = ANY ($1)`
+	insertRecipients = `
+		INSERT INTO bouncetail.recipients (` + names(recipientColumns) + `)
+		SELECT *
+		FROM ` + unnest(recipientColumns)
 	// A name stays.
 	changingColumns  = slices.Concat(recipientColumns[:1], recipientColumns[3:])
-	updateRecipients = "UPDATE bouncetail.recipients r SET (" + names(changingColumns[1:]) + ") = (" + prefixed("new.", changingColumns[1:]) + ")" +
-		" FROM " + unnest(changingColumns) + " WHERE r.recipient_key = new.recipient_key"
+	updateRecipients = `
+		UPDATE bouncetail.recipients r
+		SET (` + names(changingColumns[1:]) + `) = (` + prefixed("new.", changingColumns[1:]) + `)
+		FROM ` + unnest(changingColumns) + `
+		WHERE r.recipient_key = new.recipient_key`
 
 	// changeColumns are those of recipient_changes, and the seq of the row that is replaced.
 	changeColumns = []column[savedRow]{
@@ -99,8 +108,11 @@ var (
 		{"recipient_key", "bigint", func(r *savedRow) any { return &r.key }},
 		{"before", "bigint", func(r *savedRow) any { return pointer(&r.before) }},
 	}
-	saveChanges = "WITH replaced AS (DELETE FROM bouncetail.recipient_changes WHERE seq = ANY ($3::bigint[]))" +
-		" INSERT INTO bouncetail.recipient_changes (seq, recipient_key) SELECT * FROM " + unnest(changeColumns[:2])
+	saveChanges = `
+		WITH replaced AS (DELETE FROM bouncetail.recipient_changes WHERE seq = ANY ($3::bigint[]))
+		INSERT INTO bouncetail.recipient_changes (seq, recipient_key)
+		SELECT *
+		FROM ` + unnest(changeColumns[:2])
 )
 
 // recipientsOf loads the rows of those addresses that have one.
@@ -304,8 +316,11 @@ var stateColumns = []column[stateCount]{
 	{"recipients", "bigint", func(c *stateCount) any { return &c.n }},
 }
 
-var addStates = "INSERT INTO bouncetail.state_counts AS known (" + names(stateColumns) + ") SELECT * FROM " + unnest(stateColumns) +
-	" ON CONFLICT (state) DO UPDATE SET recipients = known.recipients + excluded.recipients"
+var addStates = `
+	INSERT INTO bouncetail.state_counts AS known (` + names(stateColumns) + `)
+	SELECT *
+	FROM ` + unnest(stateColumns) + `
+	ON CONFLICT (state) DO UPDATE SET recipients = known.recipients + excluded.recipients`
 
 // countStates notes how many more recipients are in each state.
 func (t *transaction) countStates(more map[bounce.State]int64) error {

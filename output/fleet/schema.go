@@ -106,7 +106,10 @@ func upgradeIn(ctx context.Context, tx pgx.Tx) (before int, err error) {
 	if err := runSteps(ctx, tx, m.schema); err != nil {
 		return m.schema, err
 	}
-	_, err = tx.Exec(ctx, "UPDATE bouncetail.fleet_meta SET value = $1 WHERE name = 'schema'", strconv.Itoa(schemaVersion))
+	_, err = tx.Exec(ctx, `
+		UPDATE bouncetail.fleet_meta
+		SET value = $1
+		WHERE name = 'schema'`, strconv.Itoa(schemaVersion))
 	return m.schema, err
 }
 

@@ -384,10 +384,12 @@ func (s *Sender) store(t *transaction, failures []feed.Failure, i *instance) ([]
 func (s *Sender) expire(ctx context.Context) error {
 	for {
 		rows, err := s.conn.Query(ctx, `
-			SELECT recipient_key FROM (
-			  (SELECT recipient_key FROM bouncetail.recipients WHERE bad_until <= now() LIMIT $1)
-			  UNION
-			  (SELECT recipient_key FROM bouncetail.decisions WHERE until <= now() AND decision <> '' LIMIT $1)) due`, batchSize)
+			SELECT recipient_key
+			FROM (
+			    (SELECT recipient_key FROM bouncetail.recipients WHERE bad_until <= now() LIMIT $1)
+			    UNION
+			    (SELECT recipient_key FROM bouncetail.decisions WHERE until <= now() AND decision <> '' LIMIT $1)
+			) due`, batchSize)
 		if err != nil {
 			return err
 		}
@@ -407,7 +409,10 @@ func (s *Sender) expire(ctx context.Context) error {
 			if err := t.takeClock(len(all), s.HashKey); err != nil {
 				return err
 			}
-			if _, err := t.Exec(ctx, "UPDATE bouncetail.decisions SET decision = '' WHERE recipient_key = ANY ($1) AND until <= now()", keys); err != nil {
+			if _, err := t.Exec(ctx, `
+				UPDATE bouncetail.decisions
+				SET decision = ''
+				WHERE recipient_key = ANY ($1) AND until <= now()`, keys); err != nil {
 				return err
 			}
 			return t.refresh(all, make(map[int64]*recipientRow))

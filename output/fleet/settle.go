@@ -44,7 +44,11 @@ type unsettled struct {
 func (u *unsettled) statements() []statement {
 	*u = unsettled{evidence: newEvidence(), stored: make(coverage)}
 	const (
-		sharing = " instance IN (SELECT one FROM bouncetail.fleet_read_by_both UNION SELECT other FROM bouncetail.fleet_read_by_both)"
+		sharing = ` instance IN (
+			    SELECT one FROM bouncetail.fleet_read_by_both
+			    UNION
+			    SELECT other FROM bouncetail.fleet_read_by_both
+			)`
 		notOld  = " day >= " + countedFrom
 	)
 	byHost := func(to map[int64]dayCounts, query string) statement {
@@ -54,15 +58,30 @@ func (u *unsettled) statements() []statement {
 		})
 	}
 	return []statement{
-		newStatement("SELECT one, other, day, failures FROM bouncetail.fleet_read_by_both WHERE failures > 0").scan(func(r *fields) error {
+		newStatement(`
+			SELECT one, other, day, failures
+			FROM bouncetail.fleet_read_by_both
+			WHERE failures > 0`).scan(func(r *fields) error {
 			addCount(u.both, [2]int64{r.number(), r.number()}, r)
 			return nil
 		}),
-		byHost(u.read, "SELECT instance, day, failures FROM bouncetail.fleet_read WHERE failures > 0 AND"+sharing),
+		byHost(u.read, `
+			SELECT instance, day, failures
+			FROM bouncetail.fleet_read
+			WHERE failures > 0 AND`+sharing),
 		// Of the counters of a day, the windows are sent last.
-		byHost(u.attempts, "SELECT instance, day, attempts FROM bouncetail.fleet_figures WHERE name = 'provider_windows' AND"+sharing+" AND"+notOld),
-		byHost(u.delivered, "SELECT instance, day, 1 FROM bouncetail.fleet_days WHERE"+sharing+" AND"+notOld),
-		newStatement("SELECT day, instance, covered_by FROM bouncetail.fleet_covered WHERE" + notOld).scan(func(r *fields) error {
+		byHost(u.attempts, `
+			SELECT instance, day, attempts
+			FROM bouncetail.fleet_figures
+			WHERE name = 'provider_windows' AND`+sharing+` AND`+notOld),
+		byHost(u.delivered, `
+			SELECT instance, day, 1
+			FROM bouncetail.fleet_days
+			WHERE`+sharing+` AND`+notOld),
+		newStatement(`
+			SELECT day, instance, covered_by
+			FROM bouncetail.fleet_covered
+			WHERE` + notOld).scan(func(r *fields) error {
 			day := r.text()
 			if u.stored[day] == nil {
 				u.stored[day] = make(map[int64]int64)
@@ -153,7 +172,9 @@ func (t *transaction) cover(day string, before, now map[int64]int64) error {
 		return err
 	}
 	for _, host := range slices.Sorted(maps.Keys(now)) {
-		if err := t.later(newStatement("INSERT INTO bouncetail.fleet_covered (day, instance, covered_by) VALUES ($1, $2, $3)", day, host, now[host])); err != nil {
+		if err := t.later(newStatement(`
+			INSERT INTO bouncetail.fleet_covered (day, instance, covered_by)
+			VALUES ($1, $2, $3)`, day, host, now[host])); err != nil {
 			return err
 		}
 	}
@@ -163,7 +184,11 @@ func (t *transaction) cover(day string, before, now map[int64]int64) error {
 // addUp makes the row of daily_traffic of a day again. If it, or the sum of a domain, is
 // another one than before, the crowds near that day are to be found again.
 func (t *transaction) addUp(day string, before, now map[int64]int64) error {
-	rows, err := t.Query(t.ctx, "SELECT domain, instance, sent, sent_slots FROM bouncetail.daily_counts WHERE day = $1 AND sent > 0 ORDER BY domain", day)
+	rows, err := t.Query(t.ctx, `
+		SELECT domain, instance, sent, sent_slots
+		FROM bouncetail.daily_counts
+		WHERE day = $1 AND sent > 0
+		ORDER BY domain`, day)
 	if err != nil {
 		return err
 	}
@@ -199,7 +224,9 @@ func (t *transaction) addUp(day string, before, now map[int64]int64) error {
 	if err := t.saveAll(day, &all); err != nil {
 		return err
 	}
-	return t.later(newStatement("UPDATE bouncetail.fleet_clock SET crowds_from = least(crowds_from, $1), crowds_to = greatest(crowds_to, $1)", day))
+	return t.later(newStatement(`
+		UPDATE bouncetail.fleet_clock
+		SET crowds_from = least(crowds_from, $1), crowds_to = greatest(crowds_to, $1)`, day))
 }
 
 const week = 7 // days
@@ -245,7 +272,10 @@ func (t *transaction) crowdsAreFound() error {
 func (t *transaction) nextDay(day int) (int, error) {
 	next := bounce.EpochDay(t.lastRefusal) + 1
 	var refusal *int
-	if err := t.QueryRow(t.ctx, "SELECT floor(extract(epoch FROM min(occurred_at)) / 86400)::integer FROM bouncetail.refusals WHERE occurred_at >= to_timestamp($1::bigint * 86400)", day).Scan(&refusal); err != nil {
+	if err := t.QueryRow(t.ctx, `
+		SELECT floor(extract(epoch FROM min(occurred_at)) / 86400)::integer
+		FROM bouncetail.refusals
+		WHERE occurred_at >= to_timestamp($1::bigint * 86400)`, day).Scan(&refusal); err != nil {
 		return 0, err
 	}
 	if refusal != nil {

@@ -50,10 +50,14 @@ func (s *Settings) Status(ctx context.Context) ([]InstanceStatus, error) {
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
 	rows, err := conn.Query(ctx, `
-		SELECT instance, i.version, joined_at, i.last_seen, i.last_line_at, i.behind, i.gaps, failures, i.missed, i.shared, coalesce(covered_by, ''), twice, coalesce(shares_with, ''),
-		  removed_at IS NOT NULL, clock_timestamp(),
-		  (SELECT count(*) FROM bouncetail.forgotten f WHERE f.seq > i.taken_seq AND f.instance <> i.number AND i.removed_at IS NULL)
-		FROM bouncetail.fleet_instances i JOIN bouncetail_views.hosts h ON h.host = i.instance
+		SELECT instance, i.version, joined_at, i.last_seen, i.last_line_at, i.behind, i.gaps, failures,
+		    i.missed, i.shared, coalesce(covered_by, ''), twice, coalesce(shares_with, ''),
+		    removed_at IS NOT NULL, clock_timestamp(),
+		    (SELECT count(*)
+		        FROM bouncetail.forgotten f
+		        WHERE f.seq > i.taken_seq AND f.instance <> i.number AND i.removed_at IS NULL)
+		FROM bouncetail.fleet_instances i
+		JOIN bouncetail_views.hosts h ON h.host = i.instance
 		ORDER BY instance`)
 	if err != nil {
 		return nil, Explain(err)

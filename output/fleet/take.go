@@ -211,7 +211,12 @@ func (s *Sender) readWords(ctx context.Context) (w *words, err error) {
 		if err := page(len(w.releases), last, err); err != nil {
 			return err
 		}
-		if rows, err = tx.Query(ctx, "SELECT recipient_key, until, seq FROM bouncetail.forgotten WHERE seq > $1 ORDER BY seq FETCH FIRST $2 ROWS WITH TIES", k.seq, takePage); err != nil {
+		if rows, err = tx.Query(ctx, `
+			SELECT recipient_key, until, seq
+			FROM bouncetail.forgotten
+			WHERE seq > $1
+			ORDER BY seq
+			FETCH FIRST $2 ROWS WITH TIES`, k.seq, takePage); err != nil {
 			return err
 		}
 		var f feed.Forgotten
@@ -226,7 +231,11 @@ func (s *Sender) readWords(ctx context.Context) (w *words, err error) {
 	return w, err
 }
 
-const selectMarks = "SELECT confirms, id, since, until, category, domain, reason, coalesce(note, ''), made_at, withdrawn_at, seq FROM bouncetail.releases WHERE seq > $1"
+const selectMarks = `
+	SELECT confirms, id, since, until, category, domain, reason, coalesce(note, ''), made_at, withdrawn_at,
+	    seq
+	FROM bouncetail.releases
+	WHERE seq > $1`
 
 // scanMarks returns the rows of selectMarks, and the number of the last.
 func scanMarks(rows pgx.Rows) (list []feed.Release, last int64, err error) {

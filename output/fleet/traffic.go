@@ -19,7 +19,11 @@ func (r crowdRecords) Traffic(from, to int64) recipient.StoredTraffic {
 	if !r.anyCovered {
 		return r.traffic(from, to, "")
 	}
-	return r.traffic(from, to, " AND NOT EXISTS (SELECT FROM bouncetail.fleet_covered c WHERE c.day = d.day AND c.instance = d.instance)")
+	return r.traffic(from, to, `
+		AND NOT EXISTS (
+		    SELECT FROM bouncetail.fleet_covered c
+		    WHERE c.day = d.day AND c.instance = d.instance
+		)`)
 }
 
 // traffic returns the deliveries that hosts have counted on some days. A condition chooses
@@ -27,7 +31,11 @@ func (r crowdRecords) Traffic(from, to int64) recipient.StoredTraffic {
 func (r crowdRecords) traffic(from, to int64, and string) *recipient.CachedTraffic {
 	days := []any{bounce.DayName(bounce.EpochDay(from)), bounce.DayName(bounce.EpochDay(to))}
 	readDomains := func(domains []string, sent func(domain string) *recipient.Sends) error {
-		query := "SELECT domain, day, sent, sent_slots FROM bouncetail.daily_counts d WHERE domain = ANY ($3) AND day BETWEEN $1 AND $2 AND sent > 0" + and + " ORDER BY domain, day"
+		query := `
+			SELECT domain, day, sent, sent_slots
+			FROM bouncetail.daily_counts d
+			WHERE domain = ANY ($3) AND day BETWEEN $1 AND $2 AND sent > 0` + and + `
+			ORDER BY domain, day`
 		return r.eachDay(query, append(days, domains), false, func(domain string, first recipient.Slot, sum *slotSum) {
 			s := sent(domain)
 			if sum.unknown {
@@ -47,7 +55,11 @@ func (r crowdRecords) traffic(from, to int64, and string) *recipient.CachedTraff
 		},
 		ReadDomains: readDomains,
 		ReadAll: func(sent, domains *recipient.Sends) error {
-			const query = "SELECT '', day, 0::bigint, slots FROM bouncetail.daily_traffic WHERE day BETWEEN $1 AND $2 ORDER BY day"
+			const query = `
+				SELECT '', day, 0::bigint, slots
+				FROM bouncetail.daily_traffic
+				WHERE day BETWEEN $1 AND $2
+				ORDER BY day`
 			return r.eachDay(query, days, true, func(_ string, first recipient.Slot, sum *slotSum) {
 				if sum.unknown {
 					sum.slots = nil
@@ -144,8 +156,11 @@ var countColumns = []column[feed.DaySent]{
 	}},
 }
 
-var saveCounts = "INSERT INTO bouncetail.daily_counts (instance, " + names(countColumns) + ") SELECT $5::integer, * FROM " + unnest(countColumns) +
-	" ON CONFLICT (domain, day, instance) DO UPDATE SET sent = excluded.sent, sent_slots = excluded.sent_slots"
+var saveCounts = `
+	INSERT INTO bouncetail.daily_counts (instance, ` + names(countColumns) + `)
+	SELECT $5::integer, *
+	FROM ` + unnest(countColumns) + `
+	ON CONFLICT (domain, day, instance) DO UPDATE SET sent = excluded.sent, sent_slots = excluded.sent_slots`
 
 // saveTraffic stores counts of one day of an instance, and returns what they add to
 // its own. Counts that are lower than the stored ones are left out: a host that reads
@@ -197,7 +212,10 @@ func (t *transaction) coveredOn(day string) (map[int64]int64, error) {
 	if !t.anyCovered {
 		return nil, nil
 	}
-	return mapOf[int64, int64](t.ctx, t, "SELECT instance, covered_by FROM bouncetail.fleet_covered WHERE day = $1", day)
+	return mapOf[int64, int64](t.ctx, t, `
+		SELECT instance, covered_by
+		FROM bouncetail.fleet_covered
+		WHERE day = $1`, day)
 }
 
 // growthOf returns what the count of a domain has grown by, compared with what is stored
@@ -260,7 +278,10 @@ func (t *transaction) storedCounts(counts []feed.DaySent, instance int64, covere
 	for i := range counts {
 		domains[i] = counts[i].Domain
 	}
-	rows, err := t.Query(t.ctx, "SELECT domain, instance, sent, sent_slots FROM bouncetail.daily_counts WHERE day = $1 AND domain = ANY ($2)", counts[0].Day, domains)
+	rows, err := t.Query(t.ctx, `
+		SELECT domain, instance, sent, sent_slots
+		FROM bouncetail.daily_counts
+		WHERE day = $1 AND domain = ANY ($2)`, counts[0].Day, domains)
 	if err != nil {
 		return nil, err
 	}
@@ -307,6 +328,9 @@ func (t *transaction) saveAll(day string, sum *slotSum) error {
 	if !sum.unknown {
 		slots = sum.slots.Pack(true)
 	}
-	_, err := t.Exec(t.ctx, "INSERT INTO bouncetail.daily_traffic (day, slots) VALUES ($1, $2) ON CONFLICT (day) DO UPDATE SET slots = excluded.slots", day, slots)
+	_, err := t.Exec(t.ctx, `
+		INSERT INTO bouncetail.daily_traffic (day, slots)
+		VALUES ($1, $2)
+		ON CONFLICT (day) DO UPDATE SET slots = excluded.slots`, day, slots)
 	return err
 }

@@ -74,9 +74,16 @@ func (t *transaction) takeClock(n int, hashKey int64, further ...statement) erro
 	return cmp.Or(metaErr, err) // what the statements of another version fail with is of no interest
 }
 
-const advanceClock = "UPDATE bouncetail.fleet_clock SET seq = seq + $1::bigint RETURNING seq, clock_timestamp(), generation"
+const advanceClock = `
+	UPDATE bouncetail.fleet_clock
+	SET seq = seq + $1::bigint
+	RETURNING seq, clock_timestamp(), generation`
 
-const selectFacts = "SELECT (SELECT max(occurred_at) FROM bouncetail.refusals), EXISTS (SELECT FROM bouncetail.decisions), EXISTS (SELECT FROM bouncetail.forgotten), EXISTS (SELECT FROM bouncetail.fleet_covered)"
+const selectFacts = `
+	SELECT (SELECT max(occurred_at) FROM bouncetail.refusals),
+	    EXISTS (SELECT FROM bouncetail.decisions),
+	    EXISTS (SELECT FROM bouncetail.forgotten),
+	    EXISTS (SELECT FROM bouncetail.fleet_covered)`
 
 func (t *transaction) scanFacts(r *fields) error {
 	last, known := r.ms()

@@ -28,7 +28,11 @@ func (s *Settings) Resend(ctx context.Context) error {
 	defer conn.Close(context.WithoutCancel(ctx))
 	return Explain(pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
 		var removed bool
-		err := tx.QueryRow(ctx, "UPDATE bouncetail.fleet_instances SET rejudged = -1 WHERE instance = $1 RETURNING removed_at IS NOT NULL", s.Instance).Scan(&removed)
+		err := tx.QueryRow(ctx, `
+			UPDATE bouncetail.fleet_instances
+			SET rejudged = -1
+			WHERE instance = $1
+			RETURNING removed_at IS NOT NULL`, s.Instance).Scan(&removed)
 		switch {
 		case errors.Is(err, pgx.ErrNoRows):
 			return needsPerson("the fleet does not know " + s.Instance + "; enable bouncetail-fleet.service, which sends everything at first")
@@ -65,8 +69,14 @@ var saveVerdicts = func() string {
 			was, is = append(was, "b."+name), append(is, "new."+name)
 		}
 	}
-	return "UPDATE bouncetail.bounces b SET " + strings.Join(set, ", ") + " FROM " + unnest(verdictColumns) + `
-		WHERE b.recipient_key = new.recipient_key AND b.occurred_at = new.occurred_at AND b.event_id = new.event_id AND (` + strings.Join(was, ", ") + ") IS DISTINCT FROM (" + strings.Join(is, ", ") + `)
+	return `
+		UPDATE bouncetail.bounces b
+		SET ` + strings.Join(set, ", ") + `
+		FROM ` + unnest(verdictColumns) + `
+		WHERE b.recipient_key = new.recipient_key
+		  AND b.occurred_at = new.occurred_at
+		  AND b.event_id = new.event_id
+		  AND (` + strings.Join(was, ", ") + `) IS DISTINCT FROM (` + strings.Join(is, ", ") + `)
 		RETURNING b.event_id`
 }()
 
@@ -93,7 +103,10 @@ func (s *Sender) resendBatch(ctx context.Context) error {
 			if keys, err = t.rebuildCrowds(); err != nil {
 				return err
 			}
-			if _, err := t.Exec(ctx, "UPDATE bouncetail.fleet_instances SET rejudged = $2 WHERE instance = $1", s.Instance, s.resending.target-1); err != nil {
+			if _, err := t.Exec(ctx, `
+				UPDATE bouncetail.fleet_instances
+				SET rejudged = $2
+				WHERE instance = $1`, s.Instance, s.resending.target-1); err != nil {
 				return err
 			}
 		}
