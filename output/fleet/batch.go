@@ -67,7 +67,10 @@ func (s *Sender) read(ctx context.Context, f *feed.Feed, i *instance) (*batch, e
 		return nil, err
 	}
 	if b.from.failure > b.end.failure || b.from.change > b.end.change || found && event != i.event {
-		return nil, needsPerson(fmt.Sprintf("the database %s is not the one that was sent last as %s: a backup was restored, or two hosts send as %s; if it is to continue with this one, run: bouncetail fleet adopt", s.Database, s.Instance, s.Instance))
+		return nil, needsPerson(fmt.Sprintf(
+			"the database %s is not the one that was sent last as %s: a backup was restored, or two hosts send as %s. To continue with this database, run: bouncetail fleet adopt",
+			s.Database, s.Instance, s.Instance,
+		))
 	}
 	limit := cmp.Or(s.batchSize, batchSize)
 	if b.failures, err = s.failures(ctx, f, i.failure, limit); err != nil {

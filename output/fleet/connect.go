@@ -9,10 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"maps"
 	"net"
-	"os"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -28,99 +25,6 @@ const oldest = 15
 
 // connectTimeout is how long a server may take to answer a new connection.
 const connectTimeout = 10 * time.Second
-
-// parseDSN returns the settings of a connection. TLS with a verified certificate is the
-// default, unless the server is on this machine. Errors name the setting that has the DSN.
-func parseDSN(dsn, setting string) (*pgx.ConnConfig, error) {
-	if strings.TrimSpace(dsn) == "" {
-		return nil, needsPerson(setting + " is empty; write the address of a PostgreSQL database there")
-	}
-	c, err := pgx.ParseConfig(dsn)
-	if err != nil {
-		if cause := causeOf(err, dsn); cause != "" {
-			return nil, needsPerson(setting + ": " + cause)
-		}
-	}
-	if err != nil || hasTwoParts(c) {
-		// The reason is left out: it may quote the password.
-		return nil, needsPerson(setting + " is not an address of PostgreSQL; write it as postgresql://USER@HOST/DATABASE, or as host=HOST dbname=DATABASE user=USER, with the password in a file that PGPASSFILE names")
-	}
-	local := strings.HasPrefix(c.Host, "/") || c.Host == "localhost"
-	if ip := net.ParseIP(c.Host); ip != nil {
-		local = ip.IsLoopback()
-	}
-	if !local && !strings.Contains(dsn, "sslmode") && os.Getenv("PGSSLMODE") == "" {
-		separator := " sslmode=verify-full"
-		if strings.Contains(dsn, "://") {
-			separator = "?sslmode=verify-full"
-			if strings.Contains(dsn, "?") {
-				separator = "&sslmode=verify-full"
-			}
-		}
-		return parseDSN(dsn+separator, setting)
-	}
-	// A statement of a session does not outlive the transaction behind pgbouncer.
-	c.DefaultQueryExecMode = pgx.QueryExecModeExec
-	if c.ConnectTimeout == 0 {
-		c.ConnectTimeout = connectTimeout
-	}
-	if c.RuntimeParams["application_name"] == "" {
-		c.RuntimeParams["application_name"] = "bouncetail"
-	}
-	// The texts that are read and written do not depend on the settings of the user.
-	maps.Copy(c.RuntimeParams, map[string]string{"client_encoding": "UTF8", "datestyle": "ISO", "standard_conforming_strings": "on", "timezone": "UTC"})
-	return c, nil
-}
-
-// hasTwoParts reports whether a part of a DSN holds another part, because something else
-// than a space separates them: a semicolon, a comma, a second line. Such a part is not
-// shown, since it may hold the password.
-func hasTwoParts(c *pgx.ConnConfig) bool {
-	hosts := []string{c.Host}
-	for _, f := range c.Fallbacks {
-		hosts = append(hosts, f.Host)
-	}
-	if strings.Contains(strings.Join(hosts, " "), "@") { // in a password that is not percent-encoded
-		return true
-	}
-	for name := range c.RuntimeParams {
-		if strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.") != "" {
-			return true
-		}
-	}
-	return slices.ContainsFunc(append(hosts, c.User, c.Database), func(part string) bool { return strings.ContainsAny(part, "=\r\n") || strings.Contains(part, "://") })
-}
-
-// causeOf returns why a DSN that may be an address cannot be used, or "". It quotes only
-// paths of files.
-func causeOf(err error, dsn string) string {
-	text := err.Error()
-	if file, is := errors.AsType[*fs.PathError](err); is {
-		for _, c := range []struct{ reason, key string }{{"read CA file", "sslrootcert"}, {"read sslkey", "sslkey"}, {"read cert", "sslcert"}} {
-			if strings.Contains(text, c.reason) {
-				return fmt.Sprintf("%s: cannot read %s: %v; correct the path or the rights of the file", c.key, file.Path, file.Err)
-			}
-		}
-	}
-	for _, c := range []struct{ reason, advice string }{
-		{"unable to add CA to cert pool", "the file of sslrootcert holds no certificate in PEM format"},
-		{"sslmode is invalid", "sslmode is not one of disable, allow, prefer, require, verify-ca and verify-full"},
-		{`both "sslcert" and "sslkey" are required`, "sslcert and sslkey need each other; give both or none"},
-		{"failed to decode sslkey", "the file of sslkey holds no key in PEM format"},
-		{"unable to find sslpassword", "the key of sslkey is encrypted; give sslpassword, or a key without one"},
-		{"unable to decrypt key", "sslpassword does not decrypt the key of sslkey"},
-		{"unable to load cert", "the files of sslcert and sslkey are no certificate with its key"},
-		{"failed to read service", "the service is in none of the files of PGSERVICEFILE"},
-		{"invalid connect_timeout", "connect_timeout is not a number of seconds"},
-		{"unknown target_session_attrs value", "target_session_attrs is not one of any, read-write, read-only, primary, standby and prefer-standby"},
-	} {
-		// What the DSN says itself is not the reason.
-		if strings.Contains(text, c.reason) && !strings.Contains(dsn, c.reason) {
-			return c.advice
-		}
-	}
-	return ""
-}
 
 // tlsError returns the error with the next step if the server answers, and TLS with it
 // fails, else nil.
@@ -138,15 +42,27 @@ func tlsError(err error, server, host, setting string) error {
 	case strings.Contains(text, "server refused TLS connection"):
 		return fmt.Errorf("PostgreSQL at %s offers no TLS; set ssl=on there, with ssl_cert_file and ssl_key_file", server)
 	case errors.As(err, &otherName):
-		return fmt.Errorf("the certificate of PostgreSQL at %s is not for the host name %s (%w); use a name of the certificate as host in %s, or make a certificate for this name", server, host, otherName, setting)
+		return fmt.Errorf(
+			"the certificate of PostgreSQL at %s is not for the host name %s (%w); use a name of the certificate as host in %s, or make a certificate for this name",
+			server, host, otherName, setting,
+		)
 	case errors.As(err, &unknown):
-		return fmt.Errorf("the certificate of PostgreSQL at %s is not trusted here (%w); name the certificate, or that of its authority, in sslrootcert of %s", server, unknown, setting)
+		return fmt.Errorf(
+			"the certificate of PostgreSQL at %s is not trusted here (%w); name the certificate, or that of its authority, in sslrootcert of %s",
+			server, unknown, setting,
+		)
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		return fmt.Errorf("the certificate of PostgreSQL at %s is not valid now (%w); renew it, or correct the clock", server, invalid)
 	case errors.As(err, &invalid), errors.As(err, &failed):
-		return fmt.Errorf("the certificate of PostgreSQL at %s cannot be used (%w); check it, and sslrootcert in %s", server, lastOf(err), setting)
+		return fmt.Errorf(
+			"the certificate of PostgreSQL at %s cannot be used (%w); check it, and sslrootcert in %s",
+			server, lastOf(err), setting,
+		)
 	case errors.As(err, &alert), errors.As(err, &noTLS), strings.Contains(text, "tls: "):
-		return fmt.Errorf("PostgreSQL at %s and this host do not agree on TLS (%w); check ssl=on and the certificate there, and sslmode, sslcert and sslkey in %s", server, lastOf(err), setting)
+		return fmt.Errorf(
+			"PostgreSQL at %s and this host do not agree on TLS (%w); check ssl=on and the certificate there, and sslmode, sslcert and sslkey in %s",
+			server, lastOf(err), setting,
+		)
 	}
 	return nil
 }
@@ -169,7 +85,10 @@ func (s *Settings) connect(ctx context.Context) (*pgx.Conn, error) {
 	version, _, _ := strings.Cut(conn.PgConn().ParameterStatus("server_version"), ".")
 	major := 0
 	if _, err := fmt.Sscanf(version, "%d", &major); err != nil || major < oldest {
-		return nil, errors.Join(needsPerson(fmt.Sprintf("the server is PostgreSQL %s, and a fleet needs version %d or later; upgrade it, or name another server in %s", version, oldest, setting)), conn.Close(ctx))
+		return nil, errors.Join(needsPerson(fmt.Sprintf(
+			"the server is PostgreSQL %s, and a fleet needs version %d or later; upgrade it, or name another server in %s",
+			version, oldest, setting,
+		)), conn.Close(ctx))
 	}
 	return conn, nil
 }
@@ -204,10 +123,16 @@ func explain(ctx context.Context, err error, c *pgx.ConnConfig, setting string) 
 	reply, isReply := errors.AsType[*pgconn.PgError](err)
 	if !isReply {
 		if isForeign(ctx, c) {
-			return fmt.Errorf("what answers at %s is not PostgreSQL (%w); correct the host and the port in %s", server, lastOf(err), setting)
+			return fmt.Errorf(
+				"what answers at %s is not PostgreSQL (%w); correct the host and the port in %s",
+				server, lastOf(err), setting,
+			)
 		}
-		if errors.Is(err, pgconn.ErrReadOnlyConnection) || errors.Is(err, pgconn.ErrReadWriteConnection) || errors.Is(err, pgconn.ErrPrimaryConnection) || errors.Is(err, pgconn.ErrStandbyConnection) {
-			return fmt.Errorf("PostgreSQL at %s is not what target_session_attrs asks for (%w); name all servers in %s, or wait until one takes over", server, lastOf(err), setting)
+		if isOtherServer(err) {
+			return fmt.Errorf(
+				"PostgreSQL at %s is not what target_session_attrs asks for (%w); name all servers in %s, or wait until one takes over",
+				server, lastOf(err), setting,
+			)
 		}
 		if failed := tlsError(err, server, c.Host, setting); failed != nil {
 			return failed
@@ -216,15 +141,32 @@ func explain(ctx context.Context, err error, c *pgx.ConnConfig, setting string) 
 	}
 	switch reply.Code {
 	case "28P01", "28000": // invalid password, invalid authorization
-		return fmt.Errorf("PostgreSQL at %s refuses the user %s (%s); check %s, PGPASSFILE and pg_hba.conf", server, c.User, reply.Message, setting)
+		return fmt.Errorf(
+			"PostgreSQL at %s refuses the user %s (%s); check %s, PGPASSFILE and pg_hba.conf",
+			server, c.User, reply.Message, setting,
+		)
 	case "3D000": // invalid catalog name
-		return fmt.Errorf("PostgreSQL at %s has no database %s; create it with createdb, or name another one in %s", server, c.Database, setting)
+		return fmt.Errorf(
+			"PostgreSQL at %s has no database %s; create it with createdb, or name another one in %s",
+			server, c.Database, setting,
+		)
 	case "57P01", "57P02", "57P03": // shutdown, crash of another process, not ready
 		return fmt.Errorf("PostgreSQL at %s is not ready (%s); try again when it is", server, reply.Message)
 	case "53300": // too many connections
-		return fmt.Errorf("PostgreSQL at %s has no connection left (%s); end others, or raise max_connections there or the CONNECTION LIMIT of the user %s", server, reply.Message, c.User)
+		return fmt.Errorf(
+			"PostgreSQL at %s has no connection left (%s); end others, or raise max_connections there or the CONNECTION LIMIT of the user %s",
+			server, reply.Message, c.User,
+		)
 	}
 	return fmt.Errorf("PostgreSQL at %s: %s; check %s", server, reply.Message, setting)
+}
+
+// isOtherServer reports whether a server is not what target_session_attrs asks for.
+func isOtherServer(err error) bool {
+	return errors.Is(err, pgconn.ErrReadOnlyConnection) ||
+		errors.Is(err, pgconn.ErrReadWriteConnection) ||
+		errors.Is(err, pgconn.ErrPrimaryConnection) ||
+		errors.Is(err, pgconn.ErrStandbyConnection)
 }
 
 // Server returns where PostgreSQL is, without the rest of the DSN, which may hold a
@@ -310,19 +252,30 @@ func Explain(err error) error {
 	case "57P01", "57P02", "57P03": // shutdown, crash of another process, not ready
 		return fmt.Errorf("PostgreSQL is not available: %s", reply.Message)
 	case "25006": // read only SQL transaction
-		return fmt.Errorf("PostgreSQL takes no changes (%s); if it is a standby, name the primary in the DSN, or all servers and target_session_attrs=read-write. Else set default_transaction_read_only = off there", reply.Message)
+		return fmt.Errorf(
+			"PostgreSQL takes no changes (%s). If it is a standby, name the primary in the DSN, or all servers and target_session_attrs=read-write. If not, set default_transaction_read_only = off there",
+			reply.Message,
+		)
 	case "57014", "55P03", "25P03": // query canceled, lock not available, idle in transaction
 		if limit := timeLimit(reply.Message); limit != "" {
-			return fmt.Errorf("PostgreSQL ends what takes long (%[1]s); as an administrator of PostgreSQL, raise the limit: ALTER ROLE the user of the DSN SET %[2]s = '1min'", reply.Message, limit)
+			return fmt.Errorf(
+				"PostgreSQL ended what took too long (%[1]s). As an administrator of PostgreSQL, raise the limit: ALTER ROLE the user of the DSN SET %[2]s = '1min'",
+				reply.Message, limit,
+			)
 		}
 	case "53100": // disk full
 		return fmt.Errorf("the disk of PostgreSQL is full (%s); free some space there", reply.Message)
 	case "22003", "22007": // numeric value out of range, invalid datetime format
-		return fmt.Errorf("a row of the fleet holds a number or a day that bouncetail does not write (%s); look at who can write to the tables, and mend the row as their owner", reply.Message)
+		return fmt.Errorf(
+			"a row of the fleet holds a number or a day that bouncetail does not write (%s). Look at who can write to the tables, and correct the row as their owner",
+			reply.Message,
+		)
 	case "3F000", "42P01": // invalid schema name, undefined table
 		return notReady("the database has no tables of a fleet; run: bouncetail fleet init")
 	case "42501": // insufficient privilege
-		return notReady(reply.Message + "; as an administrator of PostgreSQL: GRANT bouncetail_sender TO the user of the DSN if it sends, and bouncetail_reader if it shows what all hosts have sent")
+		return notReady(
+			reply.Message + ". As an administrator of PostgreSQL, run: GRANT bouncetail_sender TO the user of the DSN if it sends, and bouncetail_reader if it shows what all hosts have sent",
+		)
 	}
 	return err
 }

@@ -248,8 +248,8 @@ func TestLimitsOfPostgreSQLNameTheNextStep(t *testing.T) {
 		wants      []string
 	}{
 		{"SET default_transaction_read_only = on", "RESET default_transaction_read_only", []string{"takes no changes", "target_session_attrs=read-write"}},
-		{"SET statement_timeout = 50", "RESET statement_timeout", []string{"ends what takes long", "SET statement_timeout = "}},
-		{"SET lock_timeout = 50", "RESET lock_timeout", []string{"ends what takes long", "SET lock_timeout = "}},
+		{"SET statement_timeout = 50", "RESET statement_timeout", []string{"ended what took too long", "SET statement_timeout = "}},
+		{"SET lock_timeout = 50", "RESET lock_timeout", []string{"ended what took too long", "SET lock_timeout = "}},
 		{"CONNECTION LIMIT 0", "CONNECTION LIMIT -1", []string{"has no connection left", "CONNECTION LIMIT of the user " + user}},
 	} {
 		h.read(t, refused("jane", minute))

@@ -39,7 +39,13 @@ type refusal struct {
 // refusal returns the row of refusals of a failure.
 func (f *failure) refusal(key int64, domain string) refusal {
 	return refusal{recipient.Refusal{
-		At: msOf(f.At), Key: key, Domain: domain, Provider: f.Provider, Relay: f.Relay, Host: f.Host, Lookup: f.Reason == bounce.NoSuchDomain,
+		At:       msOf(f.At),
+		Key:      key,
+		Domain:   domain,
+		Provider: f.Provider,
+		Relay:    f.Relay,
+		Host:     f.Host,
+		Lookup:   f.Reason == bounce.NoSuchDomain,
 	}, f.event}
 }
 
@@ -127,7 +133,9 @@ func (t *transaction) catchUp(memory *crowdMemory) error {
 	}
 	var refusals []recipient.Refusal
 	var reached []int64
-	statements := []statement{refusalsWhere(func(one *recipient.Refusal) { refusals = append(refusals, *one) }, "seq > $1 ORDER BY occurred_at", memory.seq)}
+	statements := []statement{refusalsWhere(func(one *recipient.Refusal) {
+		refusals = append(refusals, *one)
+	}, "seq > $1 ORDER BY occurred_at", memory.seq)}
 	if memory.KnowsAddresses() {
 		statements = append(statements, newStatement(`
 			SELECT recipient_key
@@ -178,7 +186,11 @@ func (t *transaction) scanCrowd(r *fields) error {
 // no failure.
 func crowdOf(r *fields) (c recipient.Crowd, sound bool) {
 	c = recipient.Crowd{
-		ID: r.number(), Unit: recipient.Unit{Kind: recipient.UnitKind(r.text()), Name: r.text()}, Start: r.stamp(), Last: r.stamp(), End: r.stamp(),
+		ID:        r.number(),
+		Unit:      recipient.Unit{Kind: recipient.UnitKind(r.text()), Name: r.text()},
+		Start:     r.stamp(),
+		Last:      r.stamp(),
+		End:       r.stamp(),
 		Addresses: int(r.number()), Refused: int(r.number()), Attempts: int(r.number()),
 	}
 	domains := r.next()

@@ -181,8 +181,12 @@ type failure struct {
 func failureOf(f *feed.Failure) failure {
 	return failure{
 		recipient.Failure{
-			At: timeOf(f.At), Place: recipient.PlaceOf(clean(f.QueueID)), Category: f.Category, Reason: f.Reason, Disposition: f.Disposition,
-			Suppress: f.Suppress, Counts: f.Counts(f.Outcome), Provider: f.Provider, Host: f.NamedHost,
+			At:          timeOf(f.At),
+			Place:       recipient.PlaceOf(clean(f.QueueID)),
+			Category:    f.Category,
+			Reason:      f.Reason,
+			Disposition: f.Disposition,
+			Suppress:    f.Suppress, Counts: f.Counts(f.Outcome), Provider: f.Provider, Host: f.NamedHost,
 			Relay: recipient.RelayUnit(f.Reply.RelayHost, f.Reply.RelayIP, f.To.Domain),
 		},
 		event{timeOf(f.At), f.Record.ID},
@@ -202,7 +206,13 @@ func (t *transaction) failuresOf(keys []int64) (map[int64][]failure, error) {
 		key, e, domain := r.number(), event{r.stamp(), r.event()}, r.text()
 		f := recipient.Failure{At: e.at, Place: recipient.PlaceOf(r.text())}
 		outcome := bounce.Outcome(r.text())
-		v := bounce.Verdict{Category: bounce.Category(r.text()), Reason: bounce.Reason(r.text()), Scope: bounce.Scope(r.text()), Disposition: bounce.Disposition(r.text()), Suppress: r.bool()}
+		v := bounce.Verdict{
+			Category:    bounce.Category(r.text()),
+			Reason:      bounce.Reason(r.text()),
+			Scope:       bounce.Scope(r.text()),
+			Disposition: bounce.Disposition(r.text()),
+			Suppress:    r.bool(),
+		}
 		f.Category, f.Reason, f.Disposition, f.Suppress, f.Counts = v.Category, v.Reason, v.Disposition, v.Suppress, v.Counts(outcome)
 		f.Provider = r.text()
 		f.Relay = recipient.RelayUnit(r.text(), r.text(), domain)

@@ -47,35 +47,46 @@ func marked(numbers ...int64) string { return strings.Trim(fmt.Sprint(numbers), 
 var allFigures = []figure{
 	{
 		table: "incidents", key: 1, gone: numbered, change: changeIncidents, digested: true,
-		columns: columnsOf("id bigint, kind text, scope text, category text, reason text, enhanced_code text, subject text, started_at text, last_at text, opened_at text, " +
-			"rang_at text, over_at text, ended_by text, part_of bigint, backlog integer, tried bigint, refused bigint, baseline double precision, p double precision, " +
+		columns: columnsOf("id bigint, kind text, scope text, category text, reason text, enhanced_code text, subject text, " +
+			"started_at text, last_at text, opened_at text, rang_at text, over_at text, ended_by text, part_of bigint, " +
+			"backlog integer, tried bigint, refused bigint, baseline double precision, p double precision, " +
 			"attempts bigint, addresses bigint, domains bigint, private_subject text, reply text, digest bytea"),
 	},
 	{
-		table: "daily_totals", key: 1, columns: columnsOf("day text, sent bigint, deferred bigint, bounced bigint, expired bigint"),
-		mark: func(d *feed.DayMark, _ int64) string { return marked(d.Sent, d.Deferred, d.Bounced, d.Expired) },
+		table: "daily_totals", key: 1,
+		columns: columnsOf("day text, sent bigint, deferred bigint, bounced bigint, expired bigint"),
+		mark:    func(d *feed.DayMark, _ int64) string { return marked(d.Sent, d.Deferred, d.Bounced, d.Expired) },
 	},
 	{
 		// Deliveries are sent by counts, because crowds follow from them.
-		table: "daily_counts", key: 2, columns: columnsOf("domain text, day text, deferred bigint, bounced bigint, expired bigint"),
-		mark: func(d *feed.DayMark, _ int64) string { return marked(d.Deferred, d.Bounced, d.Expired) },
+		table: "daily_counts", key: 2,
+		columns: columnsOf("domain text, day text, deferred bigint, bounced bigint, expired bigint"),
+		mark:    func(d *feed.DayMark, _ int64) string { return marked(d.Deferred, d.Bounced, d.Expired) },
 	},
 	{
-		table: "daily_reasons", key: 5, gone: deleted, columns: columnsOf("day text, provider text, category text, reason text, scope text, failures bigint"),
+		table: "daily_reasons", key: 5, gone: deleted,
+		columns: columnsOf("day text, provider text, category text, reason text, scope text, failures bigint"),
 		mark: func(d *feed.DayMark, rejudged int64) string {
 			return marked(d.Deferred, d.Bounced, d.Expired, rejudged)
 		},
 	},
 	{
 		table: "provider_windows", key: 3, gone: deleted,
-		columns: columnsOf("start bigint, span integer, provider text, sent bigint, deferred bigint, bounced bigint, expired bigint, tried bigint, refused bigint"),
+		columns: columnsOf("start bigint, span integer, provider text, sent bigint, deferred bigint, bounced bigint, " +
+			"expired bigint, tried bigint, refused bigint"),
 		mark: func(d *feed.DayMark, _ int64) string {
 			return marked(d.Sent, d.Deferred, d.Bounced, d.Expired, d.Short, d.Hours)
 		},
 	},
-	{table: "provider_baselines", key: 1, columns: columnsOf("provider text, tried double precision, refused double precision, updated bigint")},
+	{
+		table: "provider_baselines", key: 1,
+		columns: columnsOf("provider text, tried double precision, refused double precision, updated bigint"),
+	},
 	{table: "gaps", key: 2, columns: columnsOf("id bigint, noticed_at text, source text, path text, bytes bigint, why text")},
-	{table: "unparsed_lines", key: 2, columns: columnsOf("mta text, shape_hash bytea, count bigint, last_read_at text"), change: hashShapes},
+	{
+		table: "unparsed_lines", key: 2, change: hashShapes,
+		columns: columnsOf("mta text, shape_hash bytea, count bigint, last_read_at text"),
+	},
 }
 
 // columnsOf parses a list of columns with their types.

@@ -266,7 +266,8 @@ func (t *transaction) release(r *feed.Release, instance int64, all touches) erro
 		ON CONFLICT (confirms, made_at, since, until, category, domain, reason) DO UPDATE
 		SET (withdrawn_at, seq) = (excluded.withdrawn_at, excluded.seq)
 		WHERE known.withdrawn_at IS NULL AND excluded.withdrawn_at IS NOT NULL`,
-		instance, r.Confirms, r.ID, r.Since, r.Until, r.Category, clean(r.Domain), r.Reason, optional(clean(r.Note)), r.ReleasedAt, withdrawn, t.seq+1)
+		instance, r.Confirms, r.ID, r.Since, r.Until, r.Category, clean(r.Domain), r.Reason,
+		optional(clean(r.Note)), r.ReleasedAt, withdrawn, t.seq+1)
 	if err != nil || saved.RowsAffected() == 0 {
 		return err
 	}
@@ -305,7 +306,14 @@ func (t *transaction) scanRelease(r *fields) error {
 	if confirms := r.bool(); confirms {
 		list = &t.in.Confirms
 	}
-	*list = append(*list, recipient.Release{ID: r.number(), Since: r.stamp(), Until: r.stamp(), Category: r.text(), Domain: r.text(), Reason: r.text()})
+	*list = append(*list, recipient.Release{
+		ID:       r.number(),
+		Since:    r.stamp(),
+		Until:    r.stamp(),
+		Category: r.text(),
+		Domain:   r.text(),
+		Reason:   r.text(),
+	})
 	return nil
 }
 

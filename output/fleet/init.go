@@ -65,7 +65,10 @@ func (s *Settings) Init(ctx context.Context) (made Made, err error) {
 func (s *Settings) create(ctx context.Context, tx pgx.Tx) error {
 	if _, err := tx.Exec(ctx, "CREATE SCHEMA bouncetail"); err != nil {
 		if codeOf(err) == "42501" {
-			return fmt.Errorf("the user of the DSN may not create tables (%w); run this command with the DSN of the owner of the database: BOUNCETAIL_FLEET_DSN=… bouncetail fleet init", err)
+			return fmt.Errorf(
+				"the user of the DSN may not create tables (%w). Run this command with the DSN of the owner of the database: BOUNCETAIL_FLEET_DSN=… bouncetail fleet init",
+				err,
+			)
 		}
 		return err
 	}
@@ -78,7 +81,10 @@ func (s *Settings) create(ctx context.Context, tx pgx.Tx) error {
 			continue
 		}
 		if _, err := tx.Exec(ctx, "CREATE ROLE "+role+" NOLOGIN"); err != nil {
-			return fmt.Errorf("the role %s: %w; as an administrator of PostgreSQL: CREATE ROLE %s; CREATE ROLE %s", role, err, senderRole, readerRole)
+			return fmt.Errorf(
+				"the role %s: %w; as an administrator of PostgreSQL: CREATE ROLE %s; CREATE ROLE %s",
+				role, err, senderRole, readerRole,
+			)
 		}
 	}
 	if err := runSteps(ctx, tx, 0); err != nil {
@@ -133,7 +139,9 @@ func readMeta(ctx context.Context, db querier) (m meta, err error) {
 		return m, err
 	}
 	if is := values["bytea_output"]; is != "hex" { // pgbouncer does not take it from the connection
-		return m, notReady("bytea_output is " + is + " in PostgreSQL; as an administrator there: ALTER ROLE the user of the DSN SET bytea_output = hex")
+		return m, notReady(
+			"bytea_output is " + is + " in PostgreSQL; as an administrator there: ALTER ROLE the user of the DSN SET bytea_output = hex",
+		)
 	}
 	return metaOf(values)
 }
@@ -167,11 +175,17 @@ func (m *meta) check(hashKey int64) error {
 	case m.hashKey == hashKey:
 		return nil
 	case m.hashKey == 0:
-		return needsPerson("the fleet holds addresses as they are, and privacy.hash_addresses is on here; use one setting on all hosts, or another database of PostgreSQL")
+		return needsPerson(
+			"the fleet holds addresses as they are, and privacy.hash_addresses is on here; use one setting on all hosts, or another database of PostgreSQL",
+		)
 	case hashKey == 0:
-		return needsPerson("the fleet holds hashes of addresses; set privacy.hash_addresses here, and privacy.key_file to the key of the other hosts")
+		return needsPerson(
+			"the fleet holds hashes of addresses; set privacy.hash_addresses here, and privacy.key_file to the key of the other hosts",
+		)
 	}
-	return needsPerson("the fleet holds hashes of addresses that another key made; copy the key file of the other hosts to the path of privacy.key_file, and read the logs into a new database")
+	return needsPerson(
+		"the fleet holds hashes of addresses that another key made; copy the key file of the other hosts to the path of privacy.key_file, and read the logs into a new database",
+	)
 }
 
 func codeOf(err error) string {

@@ -44,7 +44,10 @@ func (s *Sender) lockInstance(t *transaction) (*instance, error) {
 		return i, isRemoved(s.Instance)
 	}
 	if err == nil && i.database != id {
-		err = needsPerson(fmt.Sprintf("the fleet knows %s by another database than %s; if this one takes its place, run: bouncetail fleet adopt. If another host has that name, set fleet.instance to another one", s.Instance, s.Database))
+		err = needsPerson(fmt.Sprintf(
+			"the fleet knows %s by another database than %s. If this one takes its place, run: bouncetail fleet adopt. If another host has that name, set fleet.instance to another one",
+			s.Instance, s.Database,
+		))
 	}
 	return i, err
 }
@@ -116,7 +119,10 @@ func (s *Sender) checkUnsent(t *transaction, id int64) error {
 	case err != nil:
 		return err
 	}
-	return needsPerson(fmt.Sprintf("the database %s is sent as %s already; if this is the same host, set fleet.instance to %s. If it is a copy, run: bouncetail fleet adopt", s.Database, other, other))
+	return needsPerson(fmt.Sprintf(
+		"the database %s is sent as %s already. If this is the same host, set fleet.instance to %s. If it is a copy, run: bouncetail fleet adopt",
+		s.Database, other, other,
+	))
 }
 
 // saveInstance stores how far a batch has come, in the transaction of the batch. Behind
@@ -135,7 +141,10 @@ func (s *Sender) saveInstance(t *transaction, b *batch, isNew int, seen *string)
 		    missed = $11, shared = shared + $12
 		WHERE instance = $1
 		RETURNING last_seen`,
-		s.Instance, b.to.failure, event, b.to.change, s.Version, max(0, b.end.failure-b.to.failure), optional(b.reading.LastLine), int64(b.reading.Gaps), int64(isNew), s.taking.seq, b.reading.Missed, int64(len(t.alsoRead))).scan(func(r *fields) error {
+		s.Instance, b.to.failure, event, b.to.change, s.Version, max(0, b.end.failure-b.to.failure),
+		optional(b.reading.LastLine), int64(b.reading.Gaps), int64(isNew), s.taking.seq, b.reading.Missed,
+		int64(len(t.alsoRead)),
+	).scan(func(r *fields) error {
 		*seen = r.stamp()
 		return nil
 	}))
@@ -208,7 +217,10 @@ func (s *Settings) Remove(ctx context.Context, name string) error {
 			return fmt.Errorf("the fleet does not know %s; bouncetail fleet status lists its hosts", name)
 		}
 		if ago := time.Duration(seenAgo * float64(time.Second)); err == nil && ago < sendingPause {
-			return fmt.Errorf("%s still sends, it was seen %s ago; stop bouncetail-fleet.service there, and try again after a minute", name, text.Age(max(0, ago)))
+			return fmt.Errorf(
+				"%s still sends, it was seen %s ago; stop bouncetail-fleet.service there, and try again after a minute",
+				name, text.Age(max(0, ago)),
+			)
 		}
 		if err != nil {
 			return err

@@ -43,7 +43,9 @@ const maintainBatch = 1000
 func (s *Settings) Maintain(ctx context.Context, now time.Time) (done Deleted, err error) {
 	keep := s.Keep
 	if keep.Recipients > 0 && (keep.Bounces == 0 || keep.Bounces > keep.Recipients) {
-		return done, errors.New("failures cannot be kept longer than their address: retention.bounces must be set, and not be more than retention.recipients")
+		return done, errors.New(
+			"failures cannot be kept longer than their address: retention.bounces must be set, and not be more than retention.recipients",
+		)
 	}
 	m := &maintenance{hashKey: s.HashKey}
 	for _, conn := range []**pgx.Conn{&m.reads, &m.deletes} {
@@ -206,7 +208,7 @@ func (m *maintenance) delete(ctx context.Context, find, statement, before string
 				return err
 			}
 			// What senders remember of refusals is not valid any more.
-			_, err := tx.Exec(ctx, "UPDATE bouncetail.fleet_clock SET generation = generation + 1")
+			_, err := tx.Exec(ctx, newGeneration)
 			return err
 		})
 		deleted += n

@@ -50,7 +50,10 @@ func (s *Settings) Rebuild(ctx context.Context) (changes recipient.Changes, err 
 // byOwner explains the error of a command that needs the owner of the tables.
 func byOwner(err error, command string) error {
 	if codeOf(err) == "42501" { // insufficient privilege
-		return NeedsPerson{fmt.Errorf("the user of the DSN does not own the tables (%w); run this command as their owner, who ran bouncetail fleet init: BOUNCETAIL_FLEET_DSN=… bouncetail fleet %s", err, command)}
+		return NeedsPerson{fmt.Errorf(
+			"the user of the DSN does not own the tables (%w); run this command as their owner, who ran bouncetail fleet init: BOUNCETAIL_FLEET_DSN=… bouncetail fleet %s",
+			err, command,
+		)}
 	}
 	return Explain(err)
 }
@@ -99,7 +102,7 @@ func (t *transaction) replayKeys(keys []int64) error {
 // rebuildCrowds finds all crowds again, and returns the addresses whose state may change
 // by that. What senders remember of refusals is not valid any more.
 func (t *transaction) rebuildCrowds() (affected []int64, err error) {
-	if _, err := t.Exec(t.ctx, "UPDATE bouncetail.fleet_clock SET generation = generation + 1"); err != nil {
+	if _, err := t.Exec(t.ctx, newGeneration); err != nil {
 		return nil, err
 	}
 	var first, last *time.Time

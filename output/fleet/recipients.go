@@ -135,7 +135,8 @@ func loadRecipients(keys []int64, rows map[int64]*recipientRow) statement {
 func (r *recipientRow) read(f *fields) {
 	w := &r.was
 	r.key, r.to.Normal, r.to.Domain = f.number(), f.text(), f.text()
-	w.State, w.DecidedBy, w.Category, w.Reason = bounce.State(f.text()), bounce.Decider(f.text()), bounce.Category(f.text()), bounce.Reason(f.text())
+	w.State, w.DecidedBy = bounce.State(f.text()), bounce.Decider(f.text())
+	w.Category, w.Reason = bounce.Category(f.text()), bounce.Reason(f.text())
 	w.FirstAt, w.LastAt, w.last.id, w.LastDelivery = f.stamp(), f.stamp(), f.event(), f.stamp()
 	w.last.at = w.LastAt
 	w.PermanentCount, w.RetryCount, w.BadSince, w.BadUntil = int(f.number()), int(f.number()), f.stamp(), f.stamp()

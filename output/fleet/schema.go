@@ -117,9 +117,18 @@ func upgradeIn(ctx context.Context, tx pgx.Tx) (before int, err error) {
 func otherSchema(version int) error {
 	switch {
 	case version > schemaVersion:
-		return notReady(fmt.Sprintf("the tables of the fleet are those of a newer bouncetail (schema %d, this one knows %d); upgrade bouncetail on this host", version, schemaVersion))
+		return notReady(fmt.Sprintf(
+			"the tables of the fleet are those of a newer bouncetail (schema %d, this one knows %d); upgrade bouncetail on this host",
+			version, schemaVersion,
+		))
 	case version >= oldestSchema:
-		return notReady(fmt.Sprintf("the tables of the fleet are those of an older bouncetail (schema %d, this one needs %d); as their owner, run bouncetail fleet init, which upgrades them", version, schemaVersion))
+		return notReady(fmt.Sprintf(
+			"the tables of the fleet are those of an older bouncetail (schema %d, this one needs %d); as their owner, run bouncetail fleet init, which upgrades them",
+			version, schemaVersion,
+		))
 	}
-	return notReady(fmt.Sprintf("the tables of the fleet are those of an older bouncetail (schema %d, this one needs %d), and are not upgraded; as their owner, run DROP SCHEMA bouncetail CASCADE in psql, and then bouncetail fleet init: the hosts send again all that they have", version, schemaVersion))
+	return notReady(fmt.Sprintf(
+		"the tables of the fleet are those of an older bouncetail (schema %d, this one needs %d), and are not upgraded; as their owner, run DROP SCHEMA bouncetail CASCADE in psql, and then bouncetail fleet init: the hosts send again all that they have",
+		version, schemaVersion,
+	))
 }

@@ -89,7 +89,9 @@ func (s *Sender) Run(ctx context.Context) error {
 // SendAll sends what there is, and ends with the first error.
 func (s *Sender) SendAll(ctx context.Context) (Sent, error) {
 	defer s.close()
-	s.watch.dueAt, s.counts.dueAt, s.hand.dueAt, s.figures.dueAt, s.settling.dueAt = time.Time{}, time.Time{}, time.Time{}, time.Time{}, time.Time{}
+	for _, dueAt := range []*time.Time{&s.watch.dueAt, &s.counts.dueAt, &s.hand.dueAt, &s.figures.dueAt, &s.settling.dueAt} {
+		*dueAt = time.Time{}
+	}
 	for {
 		more, err := s.round(ctx)
 		if err == nil && !more {
@@ -143,7 +145,9 @@ func (s *Sender) close() {
 // disconnect closes the connection, whatever state it is in.
 func (s *Sender) disconnect() {
 	// What was not committed is looked for again.
-	s.done, s.ahead, s.counts, s.hand, s.crowds, s.resending, s.figures = nil, nil, counts{}, byHand{}, crowdMemory{}, resending{}, figures{}
+	s.done, s.ahead = nil, nil
+	s.counts, s.hand, s.crowds = counts{}, byHand{}, crowdMemory{}
+	s.resending, s.figures = resending{}, figures{}
 	s.settling.settled = false
 	if s.conn == nil {
 		return
@@ -156,7 +160,13 @@ func (s *Sender) disconnect() {
 
 // nothingDue reports whether nothing is to be done but to send what is new.
 func (s *Sender) nothingDue() bool {
-	return !s.watch.due() && !s.counts.due() && !s.hand.due() && !s.figures.due() && !s.settling.due() && !s.takes() && s.resending.target == 0
+	return !s.watch.due() &&
+		!s.counts.due() &&
+		!s.hand.due() &&
+		!s.figures.due() &&
+		!s.settling.due() &&
+		!s.takes() &&
+		s.resending.target == 0
 }
 
 // round sends one batch, if there is one. It returns whether there may be more.
@@ -378,51 +388,4 @@ func (s *Sender) store(t *transaction, failures []feed.Failure, i *instance) ([]
 		s.overlaps = overlapBatches
 	}
 	return isNew, err
-}
-
-// expire ends the states whose time is over.
-func (s *Sender) expire(ctx context.Context) error {
-	for {
-		rows, err := s.conn.Query(ctx, `
-			SELECT recipient_key
-			FROM (
-			    (SELECT recipient_key FROM bouncetail.recipients WHERE bad_until <= now() LIMIT $1)
-			    UNION
-			    (SELECT recipient_key FROM bouncetail.decisions WHERE until <= now() AND decision <> '' LIMIT $1)
-			) due`, batchSize)
-		if err != nil {
-			return err
-		}
-		keys, err := pgx.CollectRows(rows, pgx.RowTo[int64])
-		if err != nil {
-			return err
-		}
-		if len(keys) == 0 {
-			s.expiredAt = time.Now()
-			return nil
-		}
-		all := make(touches, len(keys))
-		for _, key := range keys {
-			all.of(key)
-		}
-		err = s.inTransaction(ctx, func(t *transaction) error {
-			if err := t.takeClock(len(all), s.HashKey); err != nil {
-				return err
-			}
-			if _, err := t.Exec(ctx, `
-				UPDATE bouncetail.decisions
-				SET decision = ''
-				WHERE recipient_key = ANY ($1) AND until <= now()`, keys); err != nil {
-				return err
-			}
-			return t.refresh(all, make(map[int64]*recipientRow))
-		})
-		if err != nil {
-			return err
-		}
-		if len(keys) < batchSize {
-			s.expiredAt = time.Now()
-			return nil
-		}
-	}
 }

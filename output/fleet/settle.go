@@ -49,7 +49,7 @@ func (u *unsettled) statements() []statement {
 			    UNION
 			    SELECT other FROM bouncetail.fleet_read_by_both
 			)`
-		notOld  = " day >= " + countedFrom
+		notOld = " day >= " + countedFrom
 	)
 	byHost := func(to map[int64]dayCounts, query string) statement {
 		return newStatement(query).scan(func(r *fields) error {
@@ -241,7 +241,12 @@ func (t *transaction) findCrowdsFrom(from, to string) error {
 	if t.in.Policy.Crowds.Addresses == 0 || first > last {
 		return t.crowdsAreFound()
 	}
-	f := recipient.CrowdFinder{Records: crowdRecords{transaction: t}, Memory: &recipient.CrowdMemory{}, Limits: t.in.Policy.Crowds, Crowds: t.in.Crowds}
+	f := recipient.CrowdFinder{
+		Records: crowdRecords{transaction: t},
+		Memory:  &recipient.CrowdMemory{},
+		Limits:  t.in.Policy.Crowds,
+		Crowds:  t.in.Crowds,
+	}
 	f.News.Of = func(key int64) recipient.Reach { return recipient.Reach{Key: key} }
 	changes, err := f.Rebuild(msOf(from + "T00:00:00.000Z"))
 	if err != nil {

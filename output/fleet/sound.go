@@ -18,11 +18,17 @@ func (s *Sender) dropUnsound(w *words) {
 	before := len(w.decisions) + len(w.releases) + len(w.forgotten)
 	w.decisions = slices.DeleteFunc(w.decisions, func(d feed.Decision) bool { return !soundDecision(&d) })
 	w.releases = slices.DeleteFunc(w.releases, func(m feed.Release) bool {
-		return !soundStamp(m.Since) || !soundStamp(m.Until) || !soundStamp(m.ReleasedAt) || m.WithdrawnAt != nil && !soundStamp(*m.WithdrawnAt)
+		return !soundStamp(m.Since) ||
+			!soundStamp(m.Until) ||
+			!soundStamp(m.ReleasedAt) ||
+			m.WithdrawnAt != nil && !soundStamp(*m.WithdrawnAt)
 	})
 	w.forgotten = slices.DeleteFunc(w.forgotten, func(f feed.Forgotten) bool { return !soundStamp(f.Until) || f.Until >= "9000" })
 	if n := before - len(w.decisions) - len(w.releases) - len(w.forgotten); n > 0 {
-		s.Log.Warn("decisions of other hosts are left out, because bouncetail does not write such rows; look at who can write to the tables decisions, releases and forgotten of the fleet", "rows", n)
+		s.Log.Warn(
+			"decisions of other hosts are left out: bouncetail does not write such rows. Look at who can write to the tables decisions, releases and forgotten of the fleet",
+			"rows", n,
+		)
 	}
 }
 
@@ -45,7 +51,10 @@ func (s *Sender) inTransaction(ctx context.Context, do func(t *transaction) erro
 			}
 			if !s.leftOut[what] && len(s.leftOut) < maxLeftOut {
 				s.leftOut[what] = true
-				s.Log.Warn("a row of the fleet cannot be read and is left out, because bouncetail does not write such rows; look at who can write to the tables, then run bouncetail fleet rebuild as their owner", "row", what)
+				s.Log.Warn(
+					"a row of the fleet cannot be read and is left out: bouncetail does not write such rows. Look at who can write to the tables, then run bouncetail fleet rebuild as their owner",
+					"row", what,
+				)
 			}
 		}
 		return err
@@ -58,9 +67,12 @@ func soundDecision(d *feed.Decision) bool {
 	if at := strings.LastIndexByte(d.Recipient, '@'); at >= 0 {
 		domain = d.Recipient[at+1:]
 	}
-	return bounce.Address{Normal: d.Recipient}.Key() == d.Key && domain == d.Domain && !strings.ContainsFunc(d.Recipient, isControl) &&
+	return bounce.Address{Normal: d.Recipient}.Key() == d.Key &&
+		domain == d.Domain &&
+		!strings.ContainsFunc(d.Recipient, isControl) &&
 		slices.Contains([]string{recipient.Allow, recipient.Block, ""}, d.Decision) &&
-		soundStamp(d.At) && d.At < "9000" && (d.Until == "" || soundStamp(d.Until))
+		soundStamp(d.At) && d.At < "9000" &&
+		(d.Until == "" || soundStamp(d.Until))
 }
 
 func isControl(r rune) bool { return r < ' ' || r == 0x7f }

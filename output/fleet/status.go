@@ -39,7 +39,15 @@ type InstanceStatus struct {
 
 // Host returns the host as the pages show it.
 func (i *InstanceStatus) Host() *query.Host {
-	return &query.Host{Name: i.Instance, SeenAgo: i.SeenAgo, Behind: i.Behind, Missed: i.Missed, Twice: i.Twice, SharesWith: i.SharesWith, Removed: i.Removed}
+	return &query.Host{
+		Name:       i.Instance,
+		SeenAgo:    i.SeenAgo,
+		Behind:     i.Behind,
+		Missed:     i.Missed,
+		Twice:      i.Twice,
+		SharesWith: i.SharesWith,
+		Removed:    i.Removed,
+	}
 }
 
 // Status returns how the hosts are doing, by name.
@@ -66,7 +74,10 @@ func (s *Settings) Status(ctx context.Context) ([]InstanceStatus, error) {
 	var seen, now time.Time
 	var line *time.Time
 	var all []InstanceStatus
-	_, err = pgx.ForEachRow(rows, []any{&i.Instance, &i.Version, (*Stamp)(&i.JoinedAt), &seen, &line, &i.Behind, &i.Gaps, &i.Failures, &i.Missed, &i.Shared, &i.CoveredBy, &i.Twice, &i.SharesWith, &i.Removed, &now, &i.ToForget}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{
+		&i.Instance, &i.Version, (*Stamp)(&i.JoinedAt), &seen, &line, &i.Behind, &i.Gaps, &i.Failures,
+		&i.Missed, &i.Shared, &i.CoveredBy, &i.Twice, &i.SharesWith, &i.Removed, &now, &i.ToForget,
+	}, func() error {
 		i.LastSeen, i.LastLine, i.LineAgo = bounce.Stamp(seen), "", -1
 		i.SeenAgo = max(0, int64(now.Sub(seen)/time.Second))
 		i.Silent = i.Host().Silent()

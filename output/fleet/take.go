@@ -197,7 +197,10 @@ func (s *Sender) readWords(ctx context.Context) (w *words, err error) {
 			return err
 		}
 		var d feed.Decision
-		_, err = pgx.ForEachRow(rows, []any{&d.Key, &d.Recipient, &d.Domain, &d.Decision, &d.Note, (*Stamp)(&d.At), (*Stamp)(&d.Until), &last}, func() error {
+		_, err = pgx.ForEachRow(rows, []any{
+			&d.Key, &d.Recipient, &d.Domain, &d.Decision, &d.Note, (*Stamp)(&d.At), (*Stamp)(&d.Until),
+			&last,
+		}, func() error {
 			w.decisions = append(w.decisions, d)
 			return nil
 		})
@@ -241,7 +244,10 @@ const selectMarks = `
 func scanMarks(rows pgx.Rows) (list []feed.Release, last int64, err error) {
 	var m feed.Release
 	var withdrawn Stamp
-	_, err = pgx.ForEachRow(rows, []any{&m.Confirms, &m.ID, (*Stamp)(&m.Since), (*Stamp)(&m.Until), &m.Category, &m.Domain, &m.Reason, &m.Note, (*Stamp)(&m.ReleasedAt), &withdrawn, &last}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{
+		&m.Confirms, &m.ID, (*Stamp)(&m.Since), (*Stamp)(&m.Until), &m.Category, &m.Domain, &m.Reason,
+		&m.Note, (*Stamp)(&m.ReleasedAt), &withdrawn, &last,
+	}, func() error {
 		if m.WithdrawnAt = nil; withdrawn != "" {
 			m.WithdrawnAt = new(string(withdrawn))
 		}

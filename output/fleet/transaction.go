@@ -79,6 +79,9 @@ const advanceClock = `
 	SET seq = seq + $1::bigint
 	RETURNING seq, clock_timestamp(), generation`
 
+// newGeneration makes the memory of crowds of all senders void.
+const newGeneration = "UPDATE bouncetail.fleet_clock SET generation = generation + 1"
+
 const selectFacts = `
 	SELECT (SELECT max(occurred_at) FROM bouncetail.refusals),
 	    EXISTS (SELECT FROM bouncetail.decisions),

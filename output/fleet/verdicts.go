@@ -35,7 +35,9 @@ func (s *Settings) Resend(ctx context.Context) error {
 			RETURNING removed_at IS NOT NULL`, s.Instance).Scan(&removed)
 		switch {
 		case errors.Is(err, pgx.ErrNoRows):
-			return needsPerson("the fleet does not know " + s.Instance + "; enable bouncetail-fleet.service, which sends everything at first")
+			return needsPerson(
+				"the fleet does not know " + s.Instance + "; enable bouncetail-fleet.service, which sends everything at first",
+			)
 		case err != nil:
 			return err
 		case removed:
@@ -59,7 +61,19 @@ var verdictColumns = slices.DeleteFunc(slices.Clone(failureColumns), func(c colu
 	return !slices.Contains(append([]string{"recipient_key", "occurred_at", "event_id"}, verdictNames...), c.name)
 })
 
-var verdictNames = []string{"category", "reason", "scope", "disposition", "suppress", "rule", "provider", "blocklist", "retry_after", "url", "named_host"}
+var verdictNames = []string{
+	"category",
+	"reason",
+	"scope",
+	"disposition",
+	"suppress",
+	"rule",
+	"provider",
+	"blocklist",
+	"retry_after",
+	"url",
+	"named_host",
+}
 
 var saveVerdicts = func() string {
 	var set, was, is []string
@@ -167,7 +181,7 @@ func (t *transaction) rejudge(list []feed.Failure) (keys []int64, err error) {
 	}
 	// What senders remember of refusals is not valid any more.
 	if err == nil {
-		_, err = t.Exec(t.ctx, "UPDATE bouncetail.fleet_clock SET generation = generation + 1")
+		_, err = t.Exec(t.ctx, newGeneration)
 	}
 	return keys, err
 }
