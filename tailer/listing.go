@@ -171,20 +171,30 @@ func (t *Tailer) list(source int) ([]candidate, error) {
 			names[s.Path] = candidate{path: s.Path, id: fileID{device: s.Device, inode: s.Inode}}
 		}
 	}
-	return existing(names), nil
+	files, unseen := existing(names)
+	if unseen {
+		l.trusted = false
+	}
+	return files, nil
 }
 
-// existing returns the regular files among names, sorted, each under one name.
-func existing(names map[string]candidate) []candidate {
-	var all []candidate
+// existing returns the regular files among names, sorted, each under one name, and whether
+// a name leads to what cannot be seen at present: for lack of a right, because a file
+// server is away, or because a symlink leads nowhere. The directory does not change when
+// that ends.
+func existing(names map[string]candidate) (all []candidate, unseen bool) {
 	reals := make(map[string]bool)
 	for _, c := range names {
 		reals[c.real] = true
 	}
 	for _, c := range names {
 		info, err := os.Stat(c.path)
-		if err != nil || !info.Mode().IsRegular() || reals[c.path] {
-			continue // gone, not a log, or listed under another name
+		if err != nil {
+			unseen = unseen || !errors.Is(err, fs.ErrNotExist) || isSymlink(c.path)
+			continue
+		}
+		if !info.Mode().IsRegular() || reals[c.path] {
+			continue // not a log, or listed under another name
 		}
 		id := idOf(info)
 		if c.id.inode != 0 && c.id.file() != id.file() {
@@ -194,7 +204,7 @@ func existing(names map[string]candidate) []candidate {
 		all = append(all, c)
 	}
 	slices.SortFunc(all, older)
-	return all
+	return all, unseen
 }
 
 // readDir adds the names in a directory that match base, or that rotation makes
