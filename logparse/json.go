@@ -1,6 +1,7 @@
 package logparse
 
 import (
+	"cmp"
 	"iter"
 	"strconv"
 	"strings"
@@ -120,18 +121,15 @@ func decodeText(raw string) (string, bool) {
 	n := 0
 	for value := range elements(raw) {
 		n++
-		if value == "" {
-			return "", false
-		}
-		if value[0] == '"' {
-			if next := decodeString(value[1 : len(value)-1]); text == "" {
-				text = next
-			} else if next == "" || !strings.HasSuffix(text, next) {
+		if strings.HasPrefix(value, `"`) {
+			next := decodeString(value[1 : len(value)-1])
+			if text != "" && (next == "" || !strings.HasSuffix(text, next)) {
 				return "", false
 			}
+			text = cmp.Or(text, next)
 			continue
 		}
-		c, err := strconv.Atoi(value)
+		c, err := strconv.Atoi(value) // an error for the mark of a malformed array, too
 		if err != nil || c < -128 || c > 255 {
 			return "", false
 		}

@@ -96,16 +96,23 @@ func (p *Parser) finishUnusual(u *unusual, found bool, line string, yield func(*
 	if u.foreign || isOtherProgram(u.tag) {
 		return
 	}
-	if mta, found := findDelivery(line); found && p.reads(mta) && !isQuotation(line) && !p.readCopy(line, yield) {
+	if mta, found := p.findLost(line); found && !p.readCopy(line, yield) {
 		p.noteUnparsed(mta, line, lostID(line))
 	}
 }
 
 // noteLost counts a line that could not be read, if it holds a delivery.
 func (p *Parser) noteLost(line string) {
-	if mta, found := findDelivery(line); found && p.reads(mta) && !isQuotation(line) {
+	if mta, found := p.findLost(line); found {
 		p.noteUnparsed(mta, line, lostID(line))
 	}
+}
+
+// findLost looks for a delivery of an MTA that the parser reads, in a line that does not
+// only quote it.
+func (p *Parser) findLost(line string) (mta bounce.MTA, found bool) {
+	mta, found = findDelivery(line)
+	return mta, found && p.reads(mta) && !isQuotation(line)
 }
 
 // reads reports whether the grammar of an MTA is among the parser's.
