@@ -36,27 +36,37 @@ func isQuotation(line string) bool {
 	if name, _, found := strings.Cut(line, ": "); found && isHeaderField(name) || strings.HasPrefix(strings.TrimLeft(line, " \t"), "-- ") {
 		return true
 	}
-	return quotation.MatchString(line) || prose.MatchString(line) || inSource.MatchString(line) && !tagsBefore.MatchString(line) // else a page, see copies.go
+	return quotation.MatchString(line) || prose.MatchString(line) ||
+		inSource.MatchString(line) && !tagsBefore.MatchString(line) // else a page, see copies.go
 }
 
-var quotation = lazyre.New(`^(?:[^<>@]{0,200}(?:\bmessage repeated \d+ times: \[|"[A-Z]{3,8} \S+ HTTP/\d(?:\.\d)?"|"(?:http_)?(?:user_?agent|request|request_uri|referer)"|^ *\d+:\d{8}:\d{6}\.\d{3} |\btype=[A-Z_]+ msg=audit\(|\bSMTP<< |\bmail\(\) on \[|` +
+// quotation matches what other programs put before a line that they quote.
+var quotation = lazyre.New(`^(?:[^<>@]{0,200}(?:` +
+	`\bmessage repeated \d+ times: \[|` + // rsyslog
+	`"[A-Z]{3,8} \S+ HTTP/\d(?:\.\d)?"|"(?:http_)?(?:user_?agent|request|request_uri|referer)"|` + // a web server
+	`^ *\d+:\d{8}:\d{6}\.\d{3} |\btype=[A-Z_]+ msg=audit\(|` + // Zabbix, the kernel's audit
+	`\bSMTP<< |\bmail\(\) on \[|` + // exim -v, PHP
 	`(?i:\b(?:subject|helo|user(?:name)?|login|query|command|url|referer|title)"?(?:=|: ?)["'<(](?:[^"'\\]|\\.){0,200}\bto=))|` +
-	`[A-Z* ] [A-Z][A-Za-z-]+: )`)
+	`[A-Z* ] [A-Z][A-Za-z-]+: )`) // a header of a message in Exim's reject log
 
 // prose matches words of people, of a chat, of a reader of logs, of an error, and of a
 // request that lead to a delivery. No header has them.
-var prose = lazyre.New(`^(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d+ )?(?:[^<>@="',;{]{0,200}(?:(?:^|\s)(?i:the|is|was|are|what|that|this|says|see|when|but|have|has|my|your|our|we|you|example:?)\s|` +
-	`\w(?:Exception|Error): |\b(?:line|matched):? ["']?(?:[A-Z][a-z]{2} [ \d]\d|\d{4}-\d\d-\d\d)|\b(?:SERVICE|HOST) (?:ALERT|NOTIFICATION|STATE)|\b(?:GET|POST|PUT|PATCH|DELETE) /)|` +
+var prose = lazyre.New(`^(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d+ )?(?:[^<>@="',;{]{0,200}(?:` +
+	`(?:^|\s)(?i:the|is|was|are|what|that|this|says|see|when|but|have|has|my|your|our|we|you|example:?)\s|` +
+	`\w(?:Exception|Error): |\b(?:line|matched):? ["']?(?:[A-Z][a-z]{2} [ \d]\d|\d{4}-\d\d-\d\d)|` +
+	`\b(?:SERVICE|HOST) (?:ALERT|NOTIFICATION|STATE)|\b(?:GET|POST|PUT|PATCH|DELETE) /)|` +
 	`\[?\d\d:\d\d(?::\d\d)?\]? ?<[ @+%]?[\w-]+> )`)
 
 var inSource = lazyre.New(`^[-+ \t]*(?:` +
 	`<[A-Za-z][\w.:-]*(?: [^<>]*)?>.*(?:</[\w.:-]+>|\]\]>)[ \t]*$|` + // an element of XML
 	`(?i:insert|replace|update|delete|select|values) .*'|\(\d+, ?'|` + // SQL
-	`[^"'` + "`" + `<@]*(?:\$\w+ ?\.?= ?|[:=!]= ?|[^,;:=] = ?|=> |[\w.]\(|[\]\w]\{|return )[&fbru@]?["'` + "`" + `]|` + // a string in source code
+	`[^"'` + "`" + `<@]*(?:\$\w+ ?\.?= ?|[:=!]= ?|[^,;:=] = ?|=> |[\w.]\(|[\]\w]\{|return )` + // a string in source code
+	`[&fbru@]?["'` + "`" + `]|` +
 	`["'](?:\$\w+: |[^"'<@]*["'] ?[+.] ?\w+ ?[+.] ?["'])|` + // a string with a variable
 	`//|\{ ?["'` + "`" + `][^"'` + "`" + `:=]*["'` + "`" + `], ?["'` + "`" + `]|` + // a comment, or a table of strings
 	`[a-zA-Z_:]+\{\w+="|\w+\(\d+, "|` + // a metric, a call of the system
-	`(?:[\w@:~./-]*[$#%>] |[^<>@="']{0,80} \+ |\d+ +(?:\d{4}-\d\d-\d\d[T ][\d:]{8}\S* )?)?(?:sudo )?(?:e?grep|zgrep|sed|awk|gawk|logger|echo|printf|exigrep|postlog|journalctl) |` +
+	`(?:[\w@:~./-]*[$#%>] |[^<>@="']{0,80} \+ |\d+ +(?:\d{4}-\d\d-\d\d[T ][\d:]{8}\S* )?)?(?:sudo )?` + // a shell
+	`(?:e?grep|zgrep|sed|awk|gawk|logger|echo|printf|exigrep|postlog|journalctl) |` +
 	`[^@]*(?:\\[SwdsD][+*]|%\{[A-Z]|\[\^|\(\?[P:<]|\.\*)[^@]*(?:status|stat)=[^@]*$` + // an expression, which names nobody
 	`)`)
 
