@@ -28,10 +28,10 @@ func (r *Rule) match(j *judged) (span, bool) {
 		ok = j.reading().undisputed()
 	}
 	if ok && len(r.mark) > 0 {
-		by, ok = findAny(r.mark, j.text, j.textHas)
+		by, ok = spanOf(j.text, findAny(r.mark, j.text, j.textHas))
 	}
 	if ok && len(r.any) > 0 {
-		by, ok = findAllowed(r.any, r.not, j.words, j.wordsHas)
+		by, ok = spanOf(j.words, findAllowed(r.any, r.not, j.words, j.wordsHas))
 	}
 	if !ok || r.isVetoed(j) {
 		return span{}, false
@@ -76,36 +76,43 @@ func (r *Rule) isVetoed(j *judged) bool {
 
 // matchesAny reports whether an expression of a list matches the words of the reply.
 func (j *judged) matchesAny(list []expression) bool {
-	_, ok := findAny(list, j.words, j.wordsHas)
-	return ok
+	return findAny(list, j.words, j.wordsHas) != nil
 }
 
-// findAny returns the first match of a list.
-func findAny(list []expression, text string, has *trigrams) (span, bool) {
+// spanOf returns the span of a match, if there is one.
+func spanOf(text string, at []int) (span, bool) {
+	if at == nil {
+		return span{}, false
+	}
+	return span{text, at[0], at[1]}, true
+}
+
+// findAny returns the first match of a list, or nil.
+func findAny(list []expression, text string, has *trigrams) []int {
 	for i := range list {
 		if at := list[i].find(text, has); at != nil {
-			return span{text, at[0], at[1]}, true
+			return at
 		}
 	}
-	return span{}, false
+	return nil
 }
 
-// findAllowed returns the first match of a list that no expression of not vetoes.
-func findAllowed(list, not []expression, text string, has *trigrams) (span, bool) {
+// findAllowed returns the first match of a list that no expression of not vetoes, or nil.
+func findAllowed(list, not []expression, text string, has *trigrams) []int {
 	const most = 8 // tries for an expression
 	for i := range list {
 		at := list[i].find(text, has)
 		for tries := 0; at != nil && tries < most; tries++ {
-			found := span{text, at[0], at[1]}
-			if allowed(not, text, has, found) {
-				return found, true
+			if allowed(not, text, has, span{text, at[0], at[1]}) {
+				return at
 			}
-			if at = list[i].re.FindStringIndex(text[found.end:]); at != nil {
-				at = []int{found.end + at[0], found.end + at[1]}
+			end := at[1]
+			if at = list[i].re.FindStringIndex(text[end:]); at != nil {
+				at = []int{end + at[0], end + at[1]}
 			}
 		}
 	}
-	return span{}, false
+	return nil
 }
 
 // allowed reports whether no expression of not matches in the sentence of a

@@ -50,6 +50,8 @@ func (r *reader) statementAt(i, at int) (statement, int) {
 		return r.negatedAt(i, at)
 	case c.is(at, none):
 		return r.noneAt(i, at)
+	case !c.is(at, missing|disabled|moved|unavailable): // as nearly all words
+		return statement{}, at + 1
 	}
 	for _, predicate := range []role{missing, disabled, moved, unavailable} {
 		if c.is(at, predicate) {
