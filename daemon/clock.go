@@ -13,8 +13,8 @@ import (
 // followed only after it has kept its time for as long as it has jumped, at most for a day.
 // A clock that is set back is followed at once: nothing ends or is deleted by that.
 //
-// A machine that starts may have a wrong time until it has asked a time server. For some
-// minutes its clock is followed wherever it goes, and settles says how long to wait before
+// A machine that starts may have a wrong time until it has asked a time server. For a
+// minute its clock is followed wherever it goes, and settles says how long to wait before
 // anything is done by it.
 type clock struct {
 	mu       sync.Mutex
@@ -31,7 +31,7 @@ const (
 	// beliefAfter is how long a clock that has jumped must keep its time, at most.
 	beliefAfter = 24 * time.Hour
 	// settledAfter is the uptime from which the clock of a machine is believed.
-	settledAfter = 3 * time.Minute
+	settledAfter = time.Minute
 )
 
 // readClock returns the time, and how long ago the machine started.
