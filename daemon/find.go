@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 
@@ -49,12 +50,7 @@ func (f Found) Reading() bool {
 	if f.Unknown != "" {
 		return true
 	}
-	for _, trouble := range f.Troubles {
-		if stopsReading(trouble) {
-			return false
-		}
-	}
-	return f.PID != ""
+	return f.PID != "" && !slices.ContainsFunc(f.Troubles, stopsReading)
 }
 
 // stopsReading reports whether the daemon cannot read or store lines as long as a trouble

@@ -115,6 +115,7 @@ func (p *Parser) finish(h *header, line string, yield func(*bounce.Event)) bool 
 		return false
 	}
 	switch result := p.parseBody(g, h, line); result {
+	case resultDone:
 	case resultRead:
 		p.yield(h, line, yield)
 	case resultOther:

@@ -23,6 +23,7 @@ func (u *unusual) readCSV(text string) bool {
 			return false
 		case columnUnknown:
 			unknown = min(unknown, i)
+		case columnOfHeader:
 		}
 	}
 	for _, f := range fields[:min(unknown+1, len(fields))] {

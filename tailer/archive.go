@@ -204,7 +204,7 @@ func (t *Tailer) streamInArchive(ctx context.Context, c candidate, kind archive)
 		if len(last) > window {
 			last = slices.Delete(last, 0, len(last)-window)
 		}
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {

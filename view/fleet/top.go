@@ -41,8 +41,12 @@ func (c *chosen) add(condition string, args ...any) {
 func (r *Reader) failures(f query.Filter) (*chosen, error) {
 	c := &chosen{}
 	for _, one := range []struct{ column, value string }{
-		{"domain", f.Domain}, {"category", f.Category}, {"reason", f.Reason}, {"provider", f.Provider},
-		{"sender", f.Sender}, {"host", f.Host},
+		{"domain", f.Domain},
+		{"category", f.Category},
+		{"reason", f.Reason},
+		{"provider", f.Provider},
+		{"sender", f.Sender},
+		{"host", f.Host},
 	} {
 		if one.value != "" {
 			c.add(one.column+" = ?", one.value)

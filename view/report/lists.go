@@ -44,8 +44,11 @@ func RecipientCells(r *bounce.Recipient) []any {
 
 // DecisionColumns are the columns of the list of decisions.
 var DecisionColumns = []table.Column{
-	{Key: "recipient", Long: true}, {Key: "decision"}, {Key: "decided_at", Keep: 2, Time: true},
-	{Key: "until", Keep: 4, Time: true}, {Key: "ended_at", Keep: 1, Time: true},
+	{Key: "recipient", Long: true},
+	{Key: "decision"},
+	{Key: "decided_at", Keep: 2, Time: true},
+	{Key: "until", Keep: 4, Time: true},
+	{Key: "ended_at", Keep: 1, Time: true},
 	{Key: "note", Keep: 3, Long: true},
 }
 
@@ -56,8 +59,12 @@ func DecisionCells(d *recipient.Decision) []any {
 
 // ReleaseColumns are the columns of the lists of releases and confirmations.
 var ReleaseColumns = []table.Column{
-	{Key: "id"}, {Key: "since", Time: true}, {Key: "until", Keep: 3, Time: true}, {Key: "of", Long: true},
-	{Key: "released_at", Keep: 2, Time: true}, {Key: "withdrawn_at", Keep: 4, Time: true},
+	{Key: "id"},
+	{Key: "since", Time: true},
+	{Key: "until", Keep: 3, Time: true},
+	{Key: "of", Long: true},
+	{Key: "released_at", Keep: 2, Time: true},
+	{Key: "withdrawn_at", Keep: 4, Time: true},
 	{Key: "note", Keep: 1, Long: true},
 }
 

@@ -7,8 +7,12 @@ import (
 
 // RuleColumns are the columns of the list of rules.
 var RuleColumns = []table.Column{
-	{Key: "id", Long: true}, {Key: "category", Keep: 2}, {Key: "reason", Keep: 4},
-	{Key: "disposition", Keep: 3}, {Key: "why", Keep: 1, Wrap: true}, {Key: "scope", More: true},
+	{Key: "id", Long: true},
+	{Key: "category", Keep: 2},
+	{Key: "reason", Keep: 4},
+	{Key: "disposition", Keep: 3},
+	{Key: "why", Keep: 1, Wrap: true},
+	{Key: "scope", More: true},
 	{Key: "file", More: true},
 }
 
