@@ -137,6 +137,9 @@ func commandsEnd(t *testing.T, h *mailServer) {
 			}
 			if took := time.Since(begun); err == nil || err.Error() != want || took > answerWithin || strings.Contains(said, "\n") ||
 				!strings.Contains(said, "PostgreSQL at ") || !strings.Contains(said, "does not answer (") || !strings.Contains(said, "is it running, and is fleet.dsn_file right?") {
+				if args[0] == "publish" && strings.Contains(said, "another bouncetail is publishing there") {
+					return // the daemon, which waits for PostgreSQL too
+				}
 				t.Errorf("bouncetail %s took %v and ended with %v, want %s:\n%s", strings.Join(args, " "), took, err, want, said)
 			}
 		})

@@ -149,7 +149,7 @@ func (p *Publisher) Publish(ctx context.Context) (result Result, err error) {
 			err = fmt.Errorf("publish into %s: %w", p.Dir, err)
 		}
 	}()
-	unlock, err := p.lock()
+	unlock, err := p.lock(ctx)
 	if err != nil {
 		return result, err
 	}
@@ -248,7 +248,7 @@ func (p *Publisher) said(reason, since string) string {
 
 // lock creates the directory and locks it, so that the daemon and a command do not
 // write at the same time. It removes what an interrupted run left.
-func (p *Publisher) lock() (unlock func(), err error) {
+func (p *Publisher) lock(ctx context.Context) (unlock func(), err error) {
 	if _, err := os.Stat(p.Dir); errors.Is(err, os.ErrNotExist) {
 		// Not MkdirAll: a misspelt directory is an error.
 		if err := os.Mkdir(p.Dir, 0o755); err != nil {
@@ -264,7 +264,7 @@ func (p *Publisher) lock() (unlock func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	err = filelock.TryExclusive(dir)
+	err = awaitLock(ctx, dir)
 	if errors.Is(err, filelock.ErrLocked) {
 		err = errors.New("another bouncetail is publishing there; try again")
 	}
@@ -275,6 +275,26 @@ func (p *Publisher) lock() (unlock func(), err error) {
 		return nil, errors.Join(err, dir.Close())
 	}
 	return func() { dir.Close() }, nil
+}
+
+// patience is how long a publisher waits for another one. Usually that is the daemon, and
+// it needs a second.
+const patience = 10 * time.Second
+
+func awaitLock(ctx context.Context, dir *os.File) error {
+	retry := time.NewTicker(50 * time.Millisecond)
+	defer retry.Stop()
+	for end := time.Now().Add(patience); ; {
+		err := filelock.TryExclusive(dir)
+		if !errors.Is(err, filelock.ErrLocked) || time.Now().After(end) {
+			return err
+		}
+		select {
+		case <-retry.C:
+		case <-ctx.Done():
+			return err
+		}
+	}
 }
 
 // removeLeftovers removes the temporary files of an interrupted run.

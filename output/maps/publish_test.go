@@ -188,19 +188,25 @@ func TestBlockedByHandHasNoReason(t *testing.T) {
 }
 
 func TestTwoProcessesDoNotPublishAtTheSameTime(t *testing.T) {
-	from := &list{}
-	p := newPublisher(filepath.Join(t.TempDir(), "maps"), from, &bytes.Buffer{})
-	unlock, err := p.lock()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := p.Publish(t.Context()); err == nil || !strings.Contains(err.Error(), "another bouncetail is publishing there") {
-		t.Errorf("Publish() gives %v", err)
-	}
-	unlock()
-	if _, err := p.Publish(t.Context()); err != nil {
-		t.Errorf("Publish() after that gives %v", err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		from := &list{}
+		p := newPublisher(filepath.Join(t.TempDir(), "maps"), from, &bytes.Buffer{})
+		unlock, err := p.lock(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		begun := time.Now()
+		if _, err := p.Publish(t.Context()); err == nil || !strings.Contains(err.Error(), "another bouncetail is publishing there") {
+			t.Errorf("Publish() gives %v", err)
+		}
+		if waited := time.Since(begun); waited < patience || waited > 2*patience {
+			t.Errorf("Publish() waited %v for the other, want %v", waited, patience)
+		}
+		time.AfterFunc(patience/2, unlock)
+		if _, err := p.Publish(t.Context()); err != nil {
+			t.Errorf("Publish() beside one that ends gives %v", err)
+		}
+	})
 }
 
 func TestAKeyMatchesOnlyOneAddress(t *testing.T) {
