@@ -43,14 +43,28 @@ func eximValueLength(name, s string) int {
 	}
 	from := 0
 	if name == "H" {
-		if at, closing := strings.IndexByte(s, '['), strings.IndexByte(s, ']'); 0 < at && at < closing && s[0] != ' ' {
-			from = closing
-		}
+		from = eximHostEnd(s)
 	}
 	if end := strings.IndexByte(s[from:], ' '); end >= 0 {
 		return from + end
 	}
 	return len(s)
+}
+
+// eximHostEnd returns where the IP address behind the name of a host ends, or 0. The name
+// may be an address literal.
+//
+//	H=mx.b.example [192.0.2.1]:25   H=[192.0.2.1] [192.0.2.1]
+func eximHostEnd(s string) int {
+	behind := 0
+	if literal, _, _ := strings.Cut(s, " "); strings.HasPrefix(s, "[") && strings.HasPrefix(s[len(literal):], " [") {
+		behind = len(literal) + len(" ")
+	}
+	at, closing := strings.IndexByte(s[behind:], '['), strings.IndexByte(s[behind:], ']')
+	if behind+at > 0 && at < closing && s[0] != ' ' {
+		return behind + closing
+	}
+	return 0
 }
 
 // takeEximFields takes router, transport and host out of the fields of a failure.

@@ -677,7 +677,7 @@ func TestTheQueueIDOfTheNextServerIsRead(t *testing.T) {
 }
 
 func TestTheQueueIDOfTheNextEximIsRead(t *testing.T) {
-	for relay, want := range map[string]string{"127.0.0.1 [127.0.0.1]": "1xVTbv-00000s-1v", "mx.b.example [192.0.2.1]": ""} {
+	for relay, want := range map[string]string{"127.0.0.1 [127.0.0.1]": "1xVTbv-00000s-1v", "[127.0.0.1] [127.0.0.1]": "1xVTbv-00000s-1v", "mx.b.example [192.0.2.1]": ""} {
 		for _, to := range []string{"a@b.example", "a b@b.example <list@b.example>"} { // the second for the expressions
 			got := events(newParser(t, ""), exim+"=> "+to+" R=amavis T=amavis H="+relay+` C="250 2.0.0 from MTA(smtp:[127.0.0.1]:10025): 250 OK id=1xVTbv-00000s-1v" QT=1s`+"\n")
 			if len(got) != 1 || got[0].Outcome != bounce.Sent || got[0].Onward != want {
