@@ -126,6 +126,9 @@ func (t *Tailer) visitArchive(ctx context.Context, source int, c candidate, f *o
 		if errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, errReplaced) || outOfDescriptors(err) {
 			return err
 		}
+		if isTooLarge(err) {
+			return unreadable(err)
+		}
 		return fmt.Errorf("decompress: %w: %w", errDamaged, err)
 	}
 	if s == nil && size > 0 {

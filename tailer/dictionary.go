@@ -20,17 +20,22 @@ const (
 // errDictionary is returned for an archive of xz that needs more.
 var errDictionary = errors.New("the dictionary is too large")
 
+// isTooLarge reports whether an archive cannot be read for the memory that it needs.
+func isTooLarge(err error) bool {
+	return errors.Is(err, errDictionary) || errors.Is(err, zstd.ErrWindowSizeExceeded) || errors.Is(err, zstd.ErrDecoderSizeExceeded)
+}
+
 // unreadable adds to the error of an archive what to do.
 func unreadable(err error) error {
-	if errors.Is(err, errDictionary) || errors.Is(err, zstd.ErrWindowSizeExceeded) || errors.Is(err, zstd.ErrDecoderSizeExceeded) {
+	if isTooLarge(err) {
 		return fmt.Errorf("%w: it was packed with more memory than zstd -22 or xz -9 use; unpack it with the program that packed it, and read the result", err)
 	}
 	return fmt.Errorf("%w; the archive is damaged or truncated: lines before the damage were imported; restore the file and import it again", err)
 }
 
 // checkDictionary returns an error if an archive of xz needs too large a dictionary. It
-// looks at the header of the first block (section 3.1 of The .xz File Format); what is
-// broken in it is reported by the decoder.
+// looks at the header of the first block only (section 3.1 of The .xz File Format): xz
+// writes all blocks alike. What is broken in it is reported by the decoder.
 func checkDictionary(r *bufio.Reader) error {
 	const streamHeader, sizes, lzma2 = 12, 0xc0, 0x21
 	head, _ := r.Peek(streamHeader + 1)

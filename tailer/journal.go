@@ -40,7 +40,7 @@ type Journal struct {
 	Log       *slog.Logger
 	Retrying  *health.Retrying
 
-	silentFor time.Duration // silentFor if it is 0
+	silentFor time.Duration // the constant of that name if it is 0
 	position  bounce.Position
 	wasRead   bool // the entry at the cursor was sent, so the journal should still have it
 }
@@ -175,9 +175,14 @@ func (j *Journal) send(ctx context.Context, r io.Reader, out chan<- bounce.Chunk
 	tooLong := 0
 	var foreign []byte // a line that is no entry
 	var gaps []bounce.Gap
-	for first := true; ; first = false {
+	for first := j.wasRead; ; {
 		line, long, err := readLine(lines, j.MaxLine)
-		if at := cursorOf(line); err == nil && first && j.wasRead && at != "" && at != j.position.Cursor {
+		at := ""
+		if first && err == nil {
+			at = cursorOf(line)
+			first = at == ""
+		}
+		if at != "" && at != j.position.Cursor {
 			g := bounce.Gap{At: time.Now(), Source: JournalPath, Path: JournalPath, Bytes: -1, Why: "the journal no longer holds the entry that was read last: it was made smaller meanwhile"}
 			j.Log.Warn("a part of the log may have been destroyed before it could be read", gapAttrs(g))
 			gaps = append(gaps, g)
@@ -225,7 +230,7 @@ func (j *Journal) send(ctx context.Context, r io.Reader, out chan<- bounce.Chunk
 	}
 }
 
-// firstRead calls a function before it returns the first bytes.
+// firstRead calls a function whenever it has read.
 type firstRead struct {
 	r    io.Reader
 	done func()

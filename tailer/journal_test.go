@@ -3,6 +3,7 @@ package tailer
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -169,5 +170,22 @@ func TestEntriesBesideForeignLinesAreSent(t *testing.T) {
 	_, sent := followJournal(t, &Journal{Log: slog.New(slog.DiscardHandler)}, 2)
 	if want := []string{journalEntry(1), journalEntry(2)}; !slices.Equal(sent, want) {
 		t.Errorf("sent %q, want %q", sent, want)
+	}
+}
+
+// What is no entry does not hide that the entry which was read last is gone.
+func TestAGapBehindAForeignLineIsReported(t *testing.T) {
+	j := &Journal{Log: slog.New(slog.DiscardHandler), MaxLine: 1 << 20, wasRead: true, position: bounce.Position{Cursor: "gone"}}
+	out := make(chan bounce.Chunk, 10)
+	if err := j.send(t.Context(), strings.NewReader("garbage\n"+journalEntry(1)), out); !errors.Is(err, errForeign) && err != nil {
+		t.Fatal(err)
+	}
+	close(out)
+	gaps := 0
+	for chunk := range out {
+		gaps += len(chunk.Gaps)
+	}
+	if gaps != 1 {
+		t.Errorf("%d gaps were reported, want 1", gaps)
 	}
 }
