@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// What else a reply says may make a statement a guess, or one about somebody else: that it is one of several
-// causes, that it is temporary, or that it is said of a sender.
+// What else a reply says may make a statement a guess, or one about somebody else: that it
+// is one of several causes, or that it is temporary.
 
 // The words that these functions look for.
 var (

@@ -38,7 +38,7 @@ func (r *reader) find(i int) []statement {
 }
 
 // statementAt returns the statement whose predicate begins at a word, if one
-// does, and the word after it. So do the functions that read each kind of predicate.
+// does, and the word after it. The functions for each kind of predicate return the same.
 func (r *reader) statementAt(i, at int) (statement, int) {
 	c := &r.clauses[i]
 	switch {

@@ -11,8 +11,8 @@ import (
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
 // digits returns the value of a text, and false if it has other bytes than digits.
-func digits(b string) (n int, ok bool) {
-	for _, c := range b {
+func digits(text string) (n int, ok bool) {
+	for _, c := range text {
 		if c < '0' || '9' < c {
 			return 0, false
 		}
@@ -92,8 +92,8 @@ func isOneWord(s string) bool {
 	return s != ""
 }
 
-// isPlainWords reports whether a text has lower-case letters and spaces only, as no queue ID has:
-// what follows "warning: " or "input attribute value: " may quote anything.
+// isPlainWords reports whether a text has lower-case letters and spaces only, as no queue
+// ID has. What follows "warning: " may quote anything.
 func isPlainWords(text string) bool {
 	for i := range len(text) {
 		if (text[i] < 'a' || 'z' < text[i]) && text[i] != ' ' {

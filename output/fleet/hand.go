@@ -16,7 +16,7 @@ import (
 
 // byHand finds what was decided by hand on this host and is not in the fleet yet.
 type byHand struct {
-	mark      string // see feed.HandMark; of what was sent
+	mark      string // see feed.DecisionsVersion; of what was sent
 	next      string // of what is being sent
 	decisions []feed.Decision
 	releases  []feed.Release

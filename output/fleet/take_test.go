@@ -77,7 +77,7 @@ func (h *host) takes() *taker {
 	return k
 }
 
-// words returns what was decided by hand in a database, by what it means.
+// wordsOf returns what was decided by hand in a database, by what it means.
 func wordsOf(t *testing.T, path string) (all []string) {
 	t.Helper()
 	f, err := feed.Open(t.Context(), path)
