@@ -87,7 +87,7 @@ func (s *Summary) Sentence() string {
 		sentence += fmt.Sprintf(", %s suspect", text.Thousands(int64(n)))
 	}
 	return sentence + fmt.Sprintf(
-		", %s failing, %s ok after failures",
+		", %s failing, %s ok",
 		text.Thousands(int64(s.States[bounce.StateFailing])),
 		text.Thousands(int64(s.States[bounce.StateOK])),
 	)

@@ -19,7 +19,7 @@ func (s *Summary) Print(out *table.Screen, path string) error {
 		{"bad", "they do not exist or are closed: stop writing to them"},
 		{"suspect", "refused together with many others, perhaps in an outage"},
 		{"failing", "failures that prove nothing about the address"},
-		{"ok", "reached again after a failure"},
+		{"ok", "reached again after a failure, or allowed by hand"},
 	} {
 		if n := s.States[bounce.State(of.state)]; n > 0 {
 			g.Row(n, of.state, of.means)
