@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -44,9 +45,11 @@ func TestIncidentsDoNotFollowAClockThatJumps(t *testing.T) {
 		if _, err := store.Save(t.Context(), b); err != nil {
 			t.Fatal(err)
 		}
-		var ahead time.Duration // of the machine's clock
+		var ahead atomic.Int64 // of the machine's clock
 		started := time.Now()
-		now := &clock{read: func() (time.Time, time.Duration) { return time.Now().Add(ahead), time.Since(started) + time.Hour }}
+		now := &clock{read: func() (time.Time, time.Duration) {
+			return time.Now().Add(time.Duration(ahead.Load())), time.Since(started) + time.Hour
+		}}
 		ended := make(chan struct{})
 		ctx, stop := context.WithCancel(t.Context())
 		go func() {
@@ -75,12 +78,12 @@ func TestIncidentsDoNotFollowAClockThatJumps(t *testing.T) {
 		if !open() {
 			t.Fatal("the incident is not open at first")
 		}
-		ahead = 24 * time.Hour
+		ahead.Store(int64(24 * time.Hour))
 		time.Sleep(2 * time.Hour)
 		if !open() {
 			t.Error("it has ended by a clock that has jumped")
 		}
-		ahead = 0
+		ahead.Store(0)
 		time.Sleep(c.Incidents.Gap)
 		if open() {
 			t.Error("it has not ended after a long pause")

@@ -3,6 +3,7 @@ package daemon
 import (
 	"log/slog"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -27,7 +28,7 @@ func TestTheDaemonDeletesOldRecordsAtItsStartAndOnceADay(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		var ahead time.Duration // of the machine's clock
+		var ahead atomic.Int64 // of the machine's clock
 		// What Prune would delete is what the daemon has left.
 		left := func() int {
 			r, err := query.OpenReader(t.Context(), path)
@@ -35,7 +36,7 @@ func TestTheDaemonDeletesOldRecordsAtItsStartAndOnceADay(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer r.Close()
-			counts, err := sqlite.Prunable(t.Context(), r, sqlite.Retention{Gaps: 10}, time.Now().Add(ahead))
+			counts, err := sqlite.Prunable(t.Context(), r, sqlite.Retention{Gaps: 10}, time.Now().Add(time.Duration(ahead.Load())))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -48,7 +49,9 @@ func TestTheDaemonDeletesOldRecordsAtItsStartAndOnceADay(t *testing.T) {
 		noteGap(11 * day)
 		noteGap(9*day + day/2)
 		started := time.Now()
-		read := func() (time.Time, time.Duration) { return time.Now().Add(ahead), time.Since(started) + time.Hour }
+		read := func() (time.Time, time.Duration) {
+			return time.Now().Add(time.Duration(ahead.Load())), time.Since(started) + time.Hour
+		}
 		s := &stages{store: store, log: log, clock: &clock{read: read}}
 		stop := s.pruneDaily(t.Context(), sqlite.Retention{Gaps: 10})
 		synctest.Wait()
@@ -123,7 +126,7 @@ func TestTheDaemonDeletesOldRecordsAtItsStartAndOnceADay(t *testing.T) {
 		stop = s.pruneDaily(t.Context(), sqlite.Retention{Gaps: 10})
 		stopExpiring = s.expireStates(t.Context())
 		time.Sleep(2*day + time.Hour)
-		ahead = 40 * day
+		ahead.Store(int64(40 * day))
 		time.Sleep(day - time.Minute) // with a daily deletion
 		synctest.Wait()
 		if n := left(); n != 1 {
