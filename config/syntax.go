@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
@@ -41,7 +42,7 @@ func checkSyntax(file []byte) error {
 // or 0 if there is none. The YAML library does not say which line it is.
 func notText(file []byte) (line int) {
 	for i, text := range bytes.Split(file, []byte("\n")) {
-		control := func(r rune) bool { return r < ' ' && r != '\t' && r != '\r' }
+		control := func(r rune) bool { return unicode.IsControl(r) && !strings.ContainsRune("\t\r\u0085", r) }
 		if !utf8.Valid(text) || bytes.ContainsFunc(text, control) {
 			return i + 1
 		}

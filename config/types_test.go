@@ -46,6 +46,7 @@ func TestProblemsAreInPlainWords(t *testing.T) {
 		"database: \"x\n":                                                `a quotation mark is not closed`,
 		"database: *x\n":                                                 `a value cannot begin with *; put it in quotes`,
 		"a: 1\nb: \x01\n":                                                `line 2: the file has a control character; cat -v shows it as ^ and a letter`,
+		"a: 1\nb: \x7f\n":                                                `line 2: the file has a control character; cat -v shows it as ^ and a letter`,
 		"\xff\xfe\x00":                                                   `line 1: the file is not a text in UTF-8`,
 		"zzz: 5":                                                         `line 1: unknown key "zzz"; config.example.yaml shows all keys`,
 		"sources:\n  - path: x\nlog:\n    level: x\n  format: y": `line 4: the indentation differs`,
