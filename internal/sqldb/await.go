@@ -15,7 +15,7 @@ import (
 const BusyTimeout = "_busy_timeout=1000"
 
 // Await calls do again while another process writes, until patience has passed or ctx has
-// ended. do changes nothing if it fails so.
+// ended. do may be called several times.
 func Await(ctx context.Context, patience time.Duration, do func() error) error {
 	return AwaitUnless(func() bool { return ctx.Err() != nil }, patience, do)
 }

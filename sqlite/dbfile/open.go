@@ -113,7 +113,7 @@ func Open(ctx context.Context, path string, cache int, build bool, log *slog.Log
 		pragmas, cache,
 	))
 	f.DB.SetMaxOpenConns(1)
-	if err := sqldb.Await(ctx, patience, func() error { return f.prepare(ctx, log) }); err != nil {
+	if err := f.start(ctx, log); err != nil {
 		return nil, cannotCreate(path, err)
 	}
 	if f.info, err = f.fd.Stat(); err != nil {
@@ -131,7 +131,24 @@ func setPageSize(ctx context.Context, path string) error {
 	return errors.Join(err, db.Close())
 }
 
-func (f *File) prepare(ctx context.Context, log *slog.Logger) error {
+// start prepares the database, checks it after a crash, and marks it as open.
+func (f *File) start(ctx context.Context, log *slog.Logger) error {
+	if err := sqldb.Await(ctx, patience, func() error { return f.prepare(ctx) }); err != nil {
+		return err
+	}
+	if f.Crashed {
+		log.Info("the last stop was not an orderly one, checking the database", "path", f.Path)
+		var said string
+		if err := f.DB.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&said); err != nil || said != "ok" {
+			return damaged(f.Path, errors.Join(err, errors.New(said)))
+		}
+	}
+	return f.setClean(ctx, false)
+}
+
+// prepare brings the database to the form that this program writes, and reads whether the
+// last stop was an orderly one.
+func (f *File) prepare(ctx context.Context) error {
 	if err := migrate(ctx, f.DB, f.Path); err != nil {
 		return err
 	}
@@ -158,14 +175,16 @@ func (f *File) prepare(ctx context.Context, log *slog.Logger) error {
 		return damaged(f.Path, err)
 	}
 	f.Crashed = !clean
-	if !clean {
-		log.Info("the last stop was not an orderly one, checking the database", "path", f.Path)
-		var said string
-		if err := f.DB.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&said); err != nil || said != "ok" {
-			return damaged(f.Path, errors.Join(err, errors.New(said)))
-		}
-	}
-	if _, err := f.DB.ExecContext(ctx, "UPDATE meta SET value = 0 WHERE name = 'clean'"); err != nil {
+	return nil
+}
+
+// setClean stores whether the last stop was an orderly one.
+func (f *File) setClean(ctx context.Context, clean bool) error {
+	err := sqldb.AwaitUnless(f.hurried.Load, patience, func() error {
+		_, err := f.DB.ExecContext(ctx, "UPDATE meta SET value = ? WHERE name = 'clean'", clean)
+		return err
+	})
+	if err != nil {
 		return fmt.Errorf("database %s: %w", f.Path, err)
 	}
 	return nil
@@ -188,15 +207,11 @@ func (f *File) Hurry() { f.hurried.Store(true) }
 // built is deleted if it is incomplete.
 func (f *File) Close(incomplete bool) error {
 	ctx := context.Background() // also when the context of the program is over
-	err := sqldb.AwaitUnless(f.hurried.Load, patience, func() error {
-		_, err := f.DB.ExecContext(ctx, "UPDATE meta SET value = 1 WHERE name = 'clean'")
-		return err
-	})
+	err := f.setClean(ctx, true)
 	if err == nil && f.building() {
-		_, err = f.DB.ExecContext(ctx, "PRAGMA journal_mode = WAL")
-	}
-	if err != nil {
-		err = fmt.Errorf("database %s: %w", f.Path, err)
+		if _, err = f.DB.ExecContext(ctx, "PRAGMA journal_mode = WAL"); err != nil {
+			err = fmt.Errorf("database %s: %w", f.Path, err)
+		}
 	}
 	return errors.Join(err, f.release(incomplete))
 }
