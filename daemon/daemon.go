@@ -222,10 +222,11 @@ func (s *session) watch(ctx context.Context, stop func(), done <-chan error, han
 			notifySystemd(s.log, daemon.SdNotifyStopping)
 		case err := <-done:
 			s.show("")
+			err = s.ended(ctx, err)
 			if next == nil && stopping != nil && !readsAgain(ctx, err) {
 				notifySystemd(s.log, daemon.SdNotifyStopping)
 			}
-			return next, s.ended(ctx, err)
+			return next, err
 		case chunks := <-first.sent:
 			first.chunks = int64(chunks)
 			s.showReading() // a busy machine may be late with the first look
