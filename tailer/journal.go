@@ -47,8 +47,11 @@ type Journal struct {
 
 const readJournal = "read the journal"
 
-// errEnded means that journalctl -f ended.
-var errEnded = errors.New("journalctl --follow ended by itself")
+// journalctl -f ended, after it had followed for a while, or at once, which is a fault.
+var (
+	errEnded       = errors.New("journalctl --follow ended by itself")
+	errEndedAtOnce = errors.New("journalctl --follow ended by itself, at once")
+)
 
 // errForeign means that journalctl printed lines that are no entries.
 var errForeign = errors.New("is no entry of a journal")
@@ -82,10 +85,11 @@ func (j *Journal) Run(ctx context.Context, out chan<- bounce.Chunk) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if errors.Is(err, errEnded) {
+		ended := errors.Is(err, errEnded)
+		if ended || errors.Is(err, errEndedAtOnce) {
 			pause.Reset()
 		}
-		if err != errEnded { //nolint:errorlint // one that has followed for a while is no trouble
+		if !ended {
 			j.Retrying.Report(j.Log, readJournal, err)
 		}
 		if err := pause.Wait(ctx); err != nil {
@@ -109,7 +113,7 @@ func (j *Journal) once(ctx context.Context, out chan<- bounce.Chunk) error {
 	begun := time.Now()
 	err := j.read(ctx, out, "--follow", "--no-tail")
 	if errors.Is(err, errEnded) && time.Since(begun) < followsFor {
-		return fmt.Errorf("%w, at once", err)
+		return errEndedAtOnce
 	}
 	return err
 }
@@ -138,11 +142,11 @@ func (j *Journal) read(ctx context.Context, out chan<- bounce.Chunk, more ...str
 	silent := func() {
 		j.Retrying.Report(j.Log, readJournal, errors.New("journalctl runs and prints nothing; what does it print when it is called by hand?"))
 	}
-	from := &firstRead{r: pipe, done: func() {}}
+	from := io.Reader(pipe)
 	if len(more) == 0 {
 		timer := time.AfterFunc(cmp.Or(j.silentFor, silentFor), silent)
 		defer timer.Stop()
-		from.done = func() { timer.Stop() }
+		from = &watchedReader{pipe, func() { timer.Stop() }}
 	}
 	sendErr := j.send(ctx, from, out)
 	if sendErr != nil {
@@ -230,16 +234,16 @@ func (j *Journal) send(ctx context.Context, r io.Reader, out chan<- bounce.Chunk
 	}
 }
 
-// firstRead calls a function whenever it has read.
-type firstRead struct {
+// watchedReader calls a function whenever it has read.
+type watchedReader struct {
 	r    io.Reader
-	done func()
+	read func()
 }
 
 // Read implements io.Reader.
-func (f *firstRead) Read(p []byte) (int, error) {
-	n, err := f.r.Read(p)
-	f.done()
+func (w *watchedReader) Read(p []byte) (int, error) {
+	n, err := w.r.Read(p)
+	w.read()
 	return n, err
 }
 

@@ -132,11 +132,11 @@ func brokenJournal(t *testing.T, script string) {
 // Each journalctl is reported, and a stop does not wait for it.
 func TestABrokenJournalctlIsReported(t *testing.T) {
 	for name, c := range map[string]struct{ script, want, wantNot string }{
-		"it hangs, in a process of its own": {"sleep 1000; true", "runs and prints nothing", ""},
-		"it ends at once":                   {"exit 0", "journalctl --follow ended by itself, at once", ""},
-		"it prints something else":          {"echo 'Hint: see the manual'", `printed "Hint: see the manual", which is no entry`, ""},
-		"it is killed":                      {"kill -9 $$", "signal: killed", "systemd-journal"},
-		"it may not read":                   {"echo 'No journal files were opened due to insufficient permissions.' >&2; exit 1", "a member of the group systemd-journal", ""},
+		"a process that it started hangs": {"sleep 1000; true", "runs and prints nothing", ""},
+		"it ends at once":                 {"exit 0", "journalctl --follow ended by itself, at once", ""},
+		"it prints something else":        {"echo 'Hint: see the manual'", `printed "Hint: see the manual", which is no entry`, ""},
+		"it is killed":                    {"kill -9 $$", "signal: killed", "systemd-journal"},
+		"it may not read":                 {"echo 'No journal files were opened due to insufficient permissions.' >&2; exit 1", "a member of the group systemd-journal", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			brokenJournal(t, c.script)
