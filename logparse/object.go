@@ -186,8 +186,8 @@ func (u *unusual) readMessage(text string, isLog bool) bool {
 	return true
 }
 
-// takeLine reads a line with a header of its own, in an object or a table that names
-// its program. If that is one of Postfix's, the line must name it as well.
+// takeLine reads a line that has a header and is a value of an object or a table that
+// names its program. If that is one of Postfix's, the line must name it as well.
 func (u *unusual) takeLine(text string, passedOn bool) bool {
 	inside := *u
 	inside.inner, inside.passedOn = "", passedOn
