@@ -1,6 +1,10 @@
 package classify
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/bouncetail/bouncetail/internal/oneof"
+)
 
 // What stands behind a predicate may make it say something else: "the user closed
 // this thread", "disabled for external mail", "moved to another folder".
@@ -259,7 +263,7 @@ func (c *clause) isNotServed(s *statement, at int) bool {
 	if s.subject != domain || s.predicate != missing && !(s.predicate == disabled && c.is(at, gone|not)) {
 		return false
 	}
-	return containsAny(s.says.String(), hostings...) || c.hasWord("of ours", "ours", "one of ours") || c.namesServer()
+	return oneof.Contains(s.says.String(), hostings...) || c.hasWord("of ours", "ours", "one of ours") || c.namesServer()
 }
 
 // namesServer reports whether a clause says what a server does for a domain, or names a

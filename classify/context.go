@@ -7,6 +7,7 @@ import (
 
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/internal/lazyre"
+	"github.com/bouncetail/bouncetail/internal/oneof"
 )
 
 // speaker says whose words a reply is.
@@ -83,7 +84,7 @@ func factsOf(d *bounce.Delivery) (facts, string) {
 func withoutOutput(said, printed string) string {
 	said = strings.TrimRight(said, " .")
 	isUnbroken := strings.HasSuffix(said, "temporary failure") || strings.HasPrefix(said, "can't create user output file")
-	if isUnbroken && containsAny(bounce.LowerASCII(printed), "quota exceeded", "over quota", "mailbox full") {
+	if isUnbroken && oneof.Contains(bounce.LowerASCII(printed), "quota exceeded", "over quota", "mailbox full") {
 		return said + ". Quota exceeded"
 	}
 	return said
@@ -114,9 +115,9 @@ func wayOf(d *bounce.Delivery) way {
 		}
 	case bounce.Exim:
 		switch {
-		case containsAny(transport+router, "smart", "relay") || strings.Contains(router, "manualroute"):
+		case oneof.Contains(transport+router, "smart", "relay") || strings.Contains(router, "manualroute"):
 			return relayWay
-		case containsAny(transport, localOfExim...):
+		case oneof.Contains(transport, localOfExim...):
 			return localWay
 		}
 	case bounce.OpenSMTPD:
@@ -132,7 +133,7 @@ func wayOf(d *bounce.Delivery) way {
 
 // isElsewhere reports whether a recipient is a program, a file or an autoreply.
 func isElsewhere(address string) bool {
-	return hasAnyPrefix(address, ">", "|") || strings.HasPrefix(address, "/") && !strings.Contains(address, "@")
+	return oneof.HasPrefix(address, ">", "|") || strings.HasPrefix(address, "/") && !strings.Contains(address, "@")
 }
 
 // probe finds the reply that a server got when it asked the recipient's server
@@ -156,7 +157,7 @@ var quoted = lazyre.New(`(?:the response(?: from the remote server)? was|it resp
 // inside replaces what is judged by the reply that a probe got, or that a report
 // quotes.
 func (j *judged) inside() {
-	if j.code == 0 && containsAny(j.text, " was: ", "follows: ", "returned", "said:") {
+	if j.code == 0 && oneof.Contains(j.text, " was: ", "follows: ", "returned", "said:") {
 		if m := quoted.FindStringSubmatch(j.text); m != nil {
 			j.quote(m[1])
 		}
@@ -229,7 +230,7 @@ func (j *judged) relation() relation {
 	}
 	for _, name := range hostName.FindAllString(j.words, -1) {
 		switch {
-		case hasAnyPrefix(name, "resolver.", "storedrv.", "smtpsend.", "routing."): // parts of Exchange
+		case oneof.HasPrefix(name, "resolver.", "storedrv.", "smtpsend.", "routing."): // parts of Exchange
 		case j.known:
 			return another
 		default:

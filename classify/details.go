@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/bouncetail/bouncetail/internal/lazyre"
+	"github.com/bouncetail/bouncetail/internal/oneof"
 )
 
 // url returns the first URL of a reply that begins with http:// or https://. It
@@ -66,7 +67,7 @@ var usedList = mustCompile(`(?:blocked|rejected|listed|refused|found) (?:using|b
 
 // blocklist returns the name of the blocklist that a folded text speaks of.
 func blocklist(text string, has *trigrams) string {
-	if m := usedList.groups(text, has); m != nil && containsAny(m[1], "bl.", "dns", "rbl", "list") {
+	if m := usedList.groups(text, has); m != nil && oneof.Contains(m[1], "bl.", "dns", "rbl", "list") {
 		return m[1]
 	}
 	if !blocklistNames.possible(text, has) {
@@ -74,7 +75,7 @@ func blocklist(text string, has *trigrams) string {
 	}
 	maker := ""
 	for _, m := range blocklistNames.re.FindAllStringSubmatch(text, -1) {
-		if zone := m[1]; zone != "" && !hasAnyPrefix(zone, "www.", "check.", "lookup.", "ipcheck.") {
+		if zone := m[1]; zone != "" && !oneof.HasPrefix(zone, "www.", "check.", "lookup.", "ipcheck.") {
 			return zone
 		}
 		if maker == "" {
@@ -101,7 +102,7 @@ var waitUnits = []string{
 
 // mayNameWait turns away most texts; what it lets through, wait reads.
 func mayNameWait(text string) bool {
-	return strings.Contains(text, "#") && containsAny(text, "sec", "min", "hour", "sek", "seg", "#s", "#:#:#", "retry", "stund")
+	return strings.Contains(text, "#") && oneof.Contains(text, "sec", "min", "hour", "sek", "seg", "#s", "#:#:#", "retry", "stund")
 }
 
 // waitIn returns the groups of the first wait in a text, by their numbers: those

@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/bouncetail/bouncetail/internal/lazyre"
+	"github.com/bouncetail/bouncetail/internal/oneof"
 )
 
 // byYou matches what a reply inserts between the recipient and what it says
@@ -299,7 +300,7 @@ func (p *parser) punctuation(c byte) {
 			p.current.sentence = p.sentence
 		}
 	case '-', '=':
-		if len(p.current.words) > 0 && hasAnyPrefix(rest, "=", "- ", "--", "->") {
+		if len(p.current.words) > 0 && oneof.HasPrefix(rest, "=", "- ", "--", "->") {
 			p.end(c)
 		}
 	case '(', '[':

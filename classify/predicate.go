@@ -3,6 +3,8 @@ package classify
 import (
 	"slices"
 	"strings"
+
+	"github.com/bouncetail/bouncetail/internal/oneof"
 )
 
 // leaving are words of phrases that say that somebody works elsewhere now, so that
@@ -155,7 +157,7 @@ func (c *clause) isUnclear(s *statement) bool {
 	if s.named.end == 0 || c.isWord(0, "this", "that") {
 		return false
 	}
-	return s.predicate != moved || !containsAny(s.says.String(), leaving...)
+	return s.predicate != moved || !oneof.Contains(s.says.String(), leaving...)
 }
 
 // isLimited reports whether what follows a predicate makes it hold for something only:
@@ -224,7 +226,7 @@ func (r *reader) negatedAt(i, at int) (statement, int) {
 // isPlace reports whether a word of the role known is a phrase such as "in our
 // directory" whose noun is part of it.
 func (c *clause) isPlace(at int) bool {
-	return hasAnyPrefix(c.words[at].text, "in ", "on ", "at ")
+	return oneof.HasPrefix(c.words[at].text, "in ", "on ", "at ")
 }
 
 // notFound reads a noun that was not found, or that the subject is not.

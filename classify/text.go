@@ -1,10 +1,5 @@
 package classify
 
-import (
-	"slices"
-	"strings"
-)
-
 // alnum, digit and letter are sets of bytes.
 var alnum, digit, letter = func() (w, d, l [256]bool) {
 	for c := range 256 {
@@ -21,14 +16,4 @@ func byteAt(text string, at int) byte {
 		return 0
 	}
 	return text[at]
-}
-
-// containsAny reports whether a text holds one of some parts.
-func containsAny(text string, parts ...string) bool {
-	return slices.ContainsFunc(parts, func(part string) bool { return strings.Contains(text, part) })
-}
-
-// hasAnyPrefix reports whether a text begins with one of some prefixes.
-func hasAnyPrefix(text string, prefixes ...string) bool {
-	return slices.ContainsFunc(prefixes, func(prefix string) bool { return strings.HasPrefix(text, prefix) })
 }

@@ -1,6 +1,10 @@
 package logparse
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/bouncetail/bouncetail/internal/oneof"
+)
 
 // tagOf returns the tag under which a mail server logs that begins its words in the
 // way a text does, or an empty string. It is for headers without a tag, and part of the
@@ -47,9 +51,9 @@ func tagOfField(rest string, id int) string {
 	case strings.HasPrefix(rest, "to="):
 		list, after := cutBracketed(rest[3:])
 		switch {
-		case hasAnyPrefix(after, ", relay=", ", orig_to=<", ", status="):
+		case oneof.HasPrefix(after, ", relay=", ", orig_to=<", ", status="):
 			return "postfix"
-		case id >= 8 && hasAnyPrefix(after, ", delay=", ", xdelay=", ", ctladdr="):
+		case id >= 8 && oneof.HasPrefix(after, ", delay=", ", xdelay=", ", ctladdr="):
 			return "sendmail"
 		case id >= 8 && list == "" && strings.Contains(rest, ", delay=") && strings.Contains(rest, ", mailer="):
 			return "sendmail"
@@ -96,13 +100,13 @@ func opensmtpdEvent(rest string) bool {
 // opensmtpdOldEvent reports whether words are those of version 5. The line may have been
 // broken behind them.
 func opensmtpdOldEvent(rest string) bool {
-	return hasAnyPrefix(rest, "relay: ", "delivery: ") && strings.Contains(rest[:min(len(rest), 48)]+" ", " for ")
+	return oneof.HasPrefix(rest, "relay: ", "delivery: ") && strings.Contains(rest[:min(len(rest), 48)]+" ", " for ")
 }
 
 // eximWords reports whether Exim writes a line that begins so into its main log
 // without a message's id.
 func eximWords(body string) bool {
-	return eximIDLength(body) > 0 || hasAnyPrefix(body, eximBeginnings...)
+	return eximIDLength(body) > 0 || oneof.HasPrefix(body, eximBeginnings...)
 }
 
 var eximBeginnings = []string{
@@ -124,10 +128,10 @@ func mayBeWrapped(h *header) bool {
 	if mayBeginHeader(h.body) || h.tag == "" && strings.IndexByte(h.body[:min(len(h.body), 80)], '/') >= 0 {
 		return true
 	}
-	if strings.IndexByte(h.body, '=') >= 0 && containsAny(h.body, "=<", "=> ", "== ", "to=", "id=") {
+	if strings.IndexByte(h.body, '=') >= 0 && oneof.Contains(h.body, "=<", "=> ", "== ", "to=", "id=") {
 		return true
 	}
-	return containsAny(h.body, `dsn"`, "** ", "-> ", ">> ", "ail for ")
+	return oneof.Contains(h.body, `dsn"`, "** ", "-> ", ">> ", "ail for ")
 }
 
 // passesOn reports whether a program that delivers no mail passes on a line of a mail

@@ -6,6 +6,7 @@ import (
 
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/internal/lazyre"
+	"github.com/bouncetail/bouncetail/internal/oneof"
 )
 
 // Pages, forums and word processors change the lines that are copied out of logs:
@@ -151,7 +152,7 @@ func isRecipient(text string) bool {
 	case '.':
 		return strings.Trim(text, ".") != ""
 	case '\\', 'm':
-		if hasAnyPrefix(text, `\u001b[`, "mailto:") || strings.HasPrefix(text, `\<`) && strings.HasSuffix(text, `\>`) {
+		if oneof.HasPrefix(text, `\u001b[`, "mailto:") || strings.HasPrefix(text, `\<`) && strings.HasSuffix(text, `\>`) {
 			return false
 		}
 	}

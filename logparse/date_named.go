@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/bouncetail/bouncetail/internal/lazyre"
+	"github.com/bouncetail/bouncetail/internal/oneof"
 )
 
 // Dates with the name of a month.
@@ -147,7 +148,7 @@ func cutDatePart(text string) (part, rest string) {
 	case digits == "" || tail == "":
 	case len(digits) == 4 && tail[0] == ':': // 23/Nov/2026:12:57:36
 		return digits, text[len(digits)+1:]
-	case hasAnyPrefix(tail, dateMarks[:]...): // 2026年11月23日
+	case oneof.HasPrefix(tail, dateMarks[:]...): // 2026年11月23日
 		end := len(digits) + len(dateMarks[0])
 		return text[:end], text[end:]
 	}

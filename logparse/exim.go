@@ -5,6 +5,7 @@ import (
 
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/internal/lazyre"
+	"github.com/bouncetail/bouncetail/internal/oneof"
 )
 
 // Exim 4.8x to 4.99. The marker behind the message's id shows what the line is
@@ -184,7 +185,7 @@ func parseEximAttempt(pattern *lazyre.Regexp, rest string, ev *bounce.Event) res
 	// a filter that says so. An autoreply is another message, to whom it names.
 	fields := m.raw("fields")
 	takeEximSent(ev, fields)
-	ev.Discarded = ev.Discarded || hasAnyPrefix(who.elsewhere, ":blackhole:", "/dev/null", ">") ||
+	ev.Discarded = ev.Discarded || oneof.HasPrefix(who.elsewhere, ":blackhole:", "/dev/null", ">") ||
 		m.raw("to") == "discarded" && !strings.Contains(fields, " T=")
 	return resultRead
 }

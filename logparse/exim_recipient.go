@@ -5,6 +5,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/bouncetail/bouncetail/internal/lazyre"
+	"github.com/bouncetail/bouncetail/internal/oneof"
 )
 
 // Exim prints a recipient without the quotes and backslashes of its local part,
@@ -282,7 +283,7 @@ func sameUnquoted(shown, address string) bool {
 
 // eximHoldsReply reports whether a server's reply may begin within a text.
 func eximHoldsReply(s string) bool {
-	return containsAny(s, " H=", "MTP error", "PRDR error")
+	return oneof.Contains(s, " H=", "MTP error", "PRDR error")
 }
 
 // quoteLocalPart gives a local part with a space its quotes again.

@@ -1,6 +1,10 @@
 package logparse
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/bouncetail/bouncetail/internal/oneof"
+)
 
 // Templates put more than a space between the tag of a program and its words: a
 // level, a process, a number, a dash.
@@ -45,7 +49,7 @@ func isFiller(word string) bool {
 	case !isLevel(word):
 		return false
 	}
-	return containsAny(strings.ToLower(word), "info", "notice", "debug")
+	return oneof.Contains(strings.ToLower(word), "info", "notice", "debug")
 }
 
 // cutFiller takes filler off the body of a line of a mail server. It returns false

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/oneof"
 )
 
 // findDelivery looks for a delivery anywhere in a line whose header is not known, up to
@@ -96,7 +97,7 @@ func namesExim(line string) bool {
 
 // namesEximVerbose reports whether a line is one that exim -v prints.
 func namesEximVerbose(line string) bool {
-	if !containsAny(line, " R=", " routing defer (", ": Unrouteable address", ": retry timeout") {
+	if !oneof.Contains(line, " R=", " routing defer (", ": Unrouteable address", ": retry timeout") {
 		return false
 	}
 	m := lostEximVerbose.FindStringSubmatch(line)
@@ -120,7 +121,7 @@ func isCutDelivery(line string, at int) bool {
 	before := strings.TrimRight(line[:strings.LastIndexByte(line[:at], ' ')+1], " ")
 	tag, pid, after, _ := cutAnyTag(before[strings.LastIndexByte(before, ' ')+1:])
 	return pid != "" && after == "" && deliveryAgents[postfixDaemon(tag)] &&
-		hasAnyPrefix(line[at+len(": to="):], "<", ", ") && !strings.Contains(line[at:], "status=")
+		oneof.HasPrefix(line[at+len(": to="):], "<", ", ") && !strings.Contains(line[at:], "status=")
 }
 
 // bracketsRecipient reports whether a text begins with a recipient in brackets, as
@@ -143,17 +144,17 @@ func losesID(line string) bool {
 	}
 	_, after := cutBracketed(line[at+len("to="):])
 	words := strings.TrimRight(line[:at], " ")
-	if words != "" && isPlainWords(words[len(words)-1:]) && !containsAny(line[at:], "delay=", "dsn=") {
+	if words != "" && isPlainWords(words[len(words)-1:]) && !oneof.Contains(line[at:], "delay=", "dsn=") {
 		return false // "sending a mail to=<"
 	}
-	return hasAnyPrefix(after, ", relay=", ", orig_to=<") && hasOutcome(line[at:])
+	return oneof.HasPrefix(after, ", relay=", ", orig_to=<") && hasOutcome(line[at:])
 }
 
 // hasOutcome reports whether a recipient is followed by the outcome of a delivery of
 // Postfix, with its other fields or a reason. It may have been cut off behind them.
 func hasOutcome(text string) bool {
 	for at := strings.Index(text, "status="); at >= 0; at = indexFrom(text, "status=", at+1) {
-		fields := containsAny(text[:at], "delay=", "dsn=")
+		fields := oneof.Contains(text[:at], "delay=", "dsn=")
 		rest := strings.TrimLeft(text[at+len("status="):], `"'\<`)
 		word, _ := cutWord(rest)
 		if fields && word != "" && isPlainWords(word) && !isProbe(text[at:]) && strings.HasPrefix(rest[len(word):], " (") {
@@ -184,7 +185,7 @@ func endsWithOtherProgram(text string) bool {
 
 // isProbe reports whether a status is that of the probe of an address.
 func isProbe(status string) bool {
-	return hasAnyPrefix(status, "status=deliverable", "status=undeliverable")
+	return oneof.HasPrefix(status, "status=deliverable", "status=undeliverable")
 }
 
 // isQueueID reports whether a text ends with what may be a queue ID. All that mail

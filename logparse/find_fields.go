@@ -5,6 +5,7 @@ import (
 
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/internal/lazyre"
+	"github.com/bouncetail/bouncetail/internal/oneof"
 )
 
 // Collectors take the lines of mail servers apart, into the fields of an object or the
@@ -22,7 +23,7 @@ func findFields(line string) (mta bounce.MTA, found bool) {
 	switch {
 	case strings.Contains(line, `"**"`), strings.Contains(line, `"=="`):
 		return bounce.Exim, eximIDField.MatchString(line)
-	case containsAny(line, `dsn"`, `queue_id"`, `queueid"`, `qid"`, `"postfix/`) &&
+	case oneof.Contains(line, `dsn"`, `queue_id"`, `queueid"`, `qid"`, `"postfix/`) &&
 		deliveredField.MatchString(line) && toField.MatchString(line),
 		hasOutcomeColumn(line) && addressColumn.MatchString(line) && codeColumn.MatchString(line) && idColumn.MatchString(line):
 		return bounce.Postfix, true

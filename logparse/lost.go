@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/bouncetail/bouncetail/internal/lazyre"
+	"github.com/bouncetail/bouncetail/internal/oneof"
 )
 
 // No delivery may disappear. What the grammars and the readers of headers do not know
@@ -36,7 +37,7 @@ func usualForm(line string) string {
 	if strings.IndexByte(line, '\t') >= 0 || strings.Contains(line, "  ") || strings.IndexByte(line, "\u00a0"[0]) >= 0 {
 		line = strings.Join(strings.Fields(line), " ")
 	}
-	if containsAny(line, "&lt;", "&gt;", `\u003c`, `to\=`) {
+	if oneof.Contains(line, "&lt;", "&gt;", `\u003c`, `to\=`) {
 		line = entities.Replace(line)
 	}
 	if strings.Contains(line, "TO=") || strings.Contains(line, "EVPID=") {
@@ -114,7 +115,7 @@ func beginsWithID(body string) bool {
 // none is about what another server said.
 func behindFiller(body string) bool {
 	before, _, found := strings.Cut(body[:min(len(body), 2*maxBefore)], "to=<")
-	if !found || containsAny(before, "said", "to me: ", "from=") {
+	if !found || oneof.Contains(before, "said", "to me: ", "from=") {
 		return false
 	}
 	_, found = findDelivery(body)
@@ -136,7 +137,7 @@ func losesPostfix(h *header) bool {
 	if !deliveryAgents[postfixDaemon(h.tag)] && h.tag != "postfix" && !strings.HasPrefix(body, "to=") {
 		return false
 	}
-	if hasAnyPrefix(body, "< ", "> ") || beginsWithTag(body) || !leadsToRecipient(body) && !behindFiller(body) {
+	if oneof.HasPrefix(body, "< ", "> ") || beginsWithTag(body) || !leadsToRecipient(body) && !behindFiller(body) {
 		return false
 	}
 	at := strings.Index(body, "status=")
@@ -146,7 +147,7 @@ func losesPostfix(h *header) bool {
 // isGlued reports whether a line holds a delivery of another line, as pages do that lost
 // the ends of the lines. It is not read: a stranger may have written it.
 func isGlued(body string) bool {
-	if !containsAny(body, ", status=", ", stat=") {
+	if !oneof.Contains(body, ", status=", ", stat=") {
 		return false
 	}
 	at := gluedDelivery.FindStringIndex(body)

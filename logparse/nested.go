@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/oneof"
 )
 
 // Log servers put many lines into one document:
@@ -25,7 +26,7 @@ const maxNested = 6
 
 // mayHoldLines reports whether an object may be such a document.
 func mayHoldLines(text string) bool {
-	return strings.HasPrefix(text, "{") && containsAny(text, "[{", "[[", "[ {", "[ [")
+	return strings.HasPrefix(text, "{") && oneof.Contains(text, "[{", "[[", "[ {", "[ [")
 }
 
 // readNested reads the lines in a document. It returns false if there is none.

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/bouncetail/bouncetail/internal/lazyre"
+	"github.com/bouncetail/bouncetail/internal/oneof"
 )
 
 // Some successes deliver nothing to the recipient: a filter nearby accepted the message
@@ -28,6 +29,6 @@ var autoreplyName = lazyre.New(`(?i)auto[-_]?(?:repl|respon)|vacation`)
 //	250 2.7.0 BLOCKED (2201FD6A5A1F9A0F8E1)
 func isDropped(reply string) bool {
 	words, _, _ := strings.Cut(reply, "<")
-	return containsAny(words, "iscarded", "uarantined", ", BOUNCE") ||
-		containsAny(words, ".0 OK (", "BLOCKED (") && proxmoxReply.MatchString(words)
+	return oneof.Contains(words, "iscarded", "uarantined", ", BOUNCE") ||
+		oneof.Contains(words, ".0 OK (", "BLOCKED (") && proxmoxReply.MatchString(words)
 }

@@ -137,24 +137,6 @@ func unquotedIndex(text string, c byte) int {
 	return -1
 }
 
-func hasAnyPrefix(text string, prefixes ...string) bool {
-	for _, p := range prefixes {
-		if strings.HasPrefix(text, p) {
-			return true
-		}
-	}
-	return false
-}
-
-func containsAny(text string, parts ...string) bool {
-	for _, part := range parts {
-		if strings.Contains(text, part) {
-			return true
-		}
-	}
-	return false
-}
-
 // indexFrom returns where a text stands at from or behind it, or -1.
 func indexFrom(s, text string, from int) int {
 	at := strings.Index(s[from:], text)

@@ -5,6 +5,7 @@ import (
 
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/internal/lazyre"
+	"github.com/bouncetail/bouncetail/internal/oneof"
 )
 
 // Sendmail 8.15 and later. logdelivery() in sendmail/deliver.c writes an
@@ -105,7 +106,7 @@ func parseSendmailSender(line string, ev *bounce.Event) result {
 func parseSendmailAttempt(line string, h *header, ev *bounce.Event) result {
 	a, ok := readSendmailAttempt(line)
 	switch {
-	case !ok && !strings.Contains(line, ", stat="), hasAnyPrefix(a.stat, "queued", "quarantine"):
+	case !ok && !strings.Contains(line, ", stat="), oneof.HasPrefix(a.stat, "queued", "quarantine"):
 		return resultOther
 	case !ok, isGlued(a.stat):
 		return resultUnparsed

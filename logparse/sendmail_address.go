@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/bouncetail/bouncetail/internal/lazyre"
+	"github.com/bouncetail/bouncetail/internal/oneof"
 )
 
 // Sendmail logs recipients and senders as the submitter wrote them, so there may
@@ -48,7 +49,7 @@ func cutSendmailAddresses(line string) (addresses []string, rest string, ok bool
 		if rest, more := strings.CutPrefix(strings.TrimPrefix(line[start:], ","), sendmailMore); more {
 			return addresses, rest, true
 		}
-		if hasAnyPrefix(line[start:], sendmailListEnds...) {
+		if oneof.HasPrefix(line[start:], sendmailListEnds...) {
 			return addresses, line[start:], true
 		}
 		start++

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/bouncetail/bouncetail/bounce"
+	"github.com/bouncetail/bouncetail/internal/oneof"
 )
 
 // writer is the process that wrote an entry of systemd's journal. journald gets
@@ -54,8 +55,7 @@ func (w *writer) mayLog(g *grammar, uids []int) bool {
 	}
 	if w.Exe != "" {
 		exe := strings.TrimSuffix(w.Exe, " (deleted)") // replaced by an upgrade
-		return path.Clean(exe) == exe && slices.ContainsFunc(systemDirs, func(dir string) bool { return strings.HasPrefix(exe, dir) }) &&
-			g.isProgram(path.Base(exe))
+		return path.Clean(exe) == exe && oneof.HasPrefix(exe, systemDirs...) && g.isProgram(path.Base(exe))
 	}
 	return g.isProgram(w.Comm)
 }

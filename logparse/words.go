@@ -1,6 +1,10 @@
 package logparse
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/bouncetail/bouncetail/internal/oneof"
+)
 
 // The words that stand in the headers of logs. All are looked up in lower case.
 
@@ -79,7 +83,7 @@ func isOtherProgram(tag string) bool {
 	if at := strings.IndexByte(tag, '/'); at > 0 {
 		return otherPrograms[tag[:at]] || strings.HasPrefix(tag, "postfix") && !postfixDaemons[tag[strings.LastIndexByte(tag, '/')+1:]]
 	}
-	return otherPrograms[tag] || hasAnyPrefix(tag, otherFamilies...) || isHelper(tag)
+	return otherPrograms[tag] || oneof.HasPrefix(tag, otherFamilies...) || isHelper(tag)
 }
 
 // isHelper reports whether a tag is that of a program around a mail server, which is

@@ -1,6 +1,10 @@
 package logparse
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/bouncetail/bouncetail/internal/oneof"
+)
 
 // The zone behind the time of a stamp.
 
@@ -53,7 +57,7 @@ func (s *stamp) setZone(word string) bool {
 	if vagueZones[word] {
 		return true
 	}
-	if len(word) > 3 && hasAnyPrefix(word, "GMT", "UTC") { // GMT+0100, as JavaScript prints it
+	if len(word) > 3 && oneof.HasPrefix(word, "GMT", "UTC") { // GMT+0100, as JavaScript prints it
 		word = word[3:]
 	}
 	offset, rest, ok := cutOffset(word)
