@@ -67,7 +67,7 @@ func eximHostEnd(s string) int {
 	return 0
 }
 
-// takeEximFields takes router, transport and host out of the fields of a failure.
+// takeEximFields takes sender, router, transport and host out of the fields of a failure.
 func takeEximFields(fields string, ev *bounce.Event) {
 	for {
 		name, value, rest, ok := cutEximField(fields)
@@ -75,6 +75,10 @@ func takeEximFields(fields string, ev *bounce.Event) {
 			return
 		}
 		switch fields = rest; name {
+		case "F": // log_selector +sender_on_delivery
+			if from := strings.TrimPrefix(value, "<"); strings.HasSuffix(from, ">") {
+				ev.Sender, ev.HasSender = unescapeAddress(strings.TrimSuffix(from, ">")), true
+			}
 		case "R":
 			ev.Router = clean(value)
 		case "T":
