@@ -21,6 +21,7 @@ func TestGluedLines(t *testing.T) {
 		sendmail + ": to=joe, delay=00:00:01, mailer=local, dsn=2.0.0, stat=Sent" + sendmail + ": to=jim, delay=00:00:01, mailer=local, dsn=5.1.1, stat=User unknown":                   1,
 		sendmail + ": to=joe, delay=00:00:01, dsn=2.0.0, stat=Sent <br />(ok)<br />" + sendmail + ": to=jim, <br />ctladdr=joe (0/0), mailer=local, <br />dsn=5.1.1, stat=User unknown": 1,
 		sendmail + ": ruleset=check_rcpt, arg1=<" + sendmail + ": to=joe, delay=0, mailer=local, stat=Sent>, reject=550 no":                                                             1,
+		header + "cleanup[2]: 4f1XyZabcd: message-id=<1@a.example>" + delivery:                                                                                                          1,
 		header + "qmgr[2]: 4f1XyZabcd: removed" + delivery:                                                                                                                              1,
 		header + `smtpd[1]: connect from a.example[192.0.2.9]\n` + delivery:                                                                                                             1,
 		header + "smtpd[1]: connect from a.example[192.0.2.9]<br>" + delivery:                                                                                                           1,

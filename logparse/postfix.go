@@ -274,6 +274,9 @@ func parsePostfixByGrammar(h *header, colon int, ev *bounce.Event) result {
 		ev.QueueID, ev.Sender, ev.HasSender = m.raw("id"), m.address("from"), true
 		return resultRead
 	case strings.HasPrefix(rest, "message-id="):
+		if isGlued(h.body) {
+			return resultUnparsed
+		}
 		if m, ok := match(postfixMessageID, h.body); ok && !strings.HasPrefix(m.raw("messageid"), "&lt;") { // not of a page
 			ev.Kind, ev.QueueID, ev.MessageID = bounce.EventMessage, m.raw("id"), m.text("messageid")
 			return resultRead
