@@ -66,10 +66,14 @@ func (h *header) completeByStampOf(text string) {
 	}
 }
 
-// trim takes a carriage return as rsyslog writes it off the end of a line.
+// trim takes the ends of a line and tabs as rsyslog writes them (#012, #015, #011) off the
+// end of the body.
 func (h *header) trim() {
-	if n := len(h.body); n > 0 && h.body[n-1] == '5' && !h.synthesized {
-		h.body = strings.TrimSuffix(h.body, "#015")
+	for n := len(h.body); n >= 4 && h.body[n-4] == '#' && !h.synthesized; n = len(h.body) {
+		if end := h.body[n-3:]; end != "012" && end != "015" && end != "011" {
+			return
+		}
+		h.body = h.body[:n-4]
 	}
 }
 

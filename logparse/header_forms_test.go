@@ -284,5 +284,13 @@ var headerTests = []struct{ name, form, time, host string }{
 	{"Papertrail, received later", "7711561783320576\t2026-11-23T12:57:36Z\t2026-11-23T12:57:39Z\t31181\tmx\t192.0.2.77\tMail\tInfo\tpostfix/DAEMON\tBODY", "2026-11-23T12:57:36Z", "mx"},
 	{"Proofpoint", `{"data":"2026-11-23T12:57:36.5+00:00 mx postfix/DAEMON[474]: JSON","id":"x","pps":{"agent":"m1.example"},"ts":"2026-11-23T12:57:40.1+0000"}`, "2026-11-23T12:57:36.5Z", "mx"},
 
+	{"the line protocol of Telegraf", `syslog,appname=postfix/DAEMON,facility=mail,host=node1,hostname=mx,severity=info facility_code=2i,message="JSON",procid="474",severity_code=6i,timestamp=1795438656123000000i,version=1i 1795438660000000000`, "2026-11-23T12:57:36.123Z", "mx"},
+	{"Telegraf follows a file", `tail,host=node1,path=/var/log/mail.log value="Nov 23 12:57:36 mx postfix/DAEMON[474]: JSON" 1795438660000000000`, "2026-11-23T12:57:36Z", "mx"},
+	{"Telegraf", `{"fields":{"message":"JSON","procid":"474","timestamp":1795438656000000000},"name":"syslog","tags":{"appname":"postfix/DAEMON","host":"node1","hostname":"mx"},"timestamp":1795438660}`, "2026-11-23T12:57:36Z", "mx"},
+	{"CEF", "Nov 23 12:57:40 gw CEF:0|Postfix|smtp \\| x|3.7|100|mail|3|rt=1795438656000 dvchost=mx deviceProcessName=postfix/DAEMON msg=CEFBODY", "2026-11-23T12:57:36Z", "mx"},
+	{"CEF around a line", "<14>Nov 23 12:57:40 gw forwarder[1]: CEF:0|Postfix|smtp|3.7|100|mail|3|msg=Nov 23 12:57:36 mx postfix/DAEMON[474]: CEFBODY cs1=x", "2026-11-23T12:57:36Z", "mx"},
+	{"an object behind the tag", `Nov 23 12:57:36 mx postfix/DAEMON[474]: @cee: {"msg": "JSON"}`, "2026-11-23T12:57:36Z", "mx"},
+	{"an end of a line of rsyslog's", "Nov 23 12:57:36 mx postfix/DAEMON[474]: BODY#011#015#012", "2026-11-23T12:57:36Z", "mx"},
+
 	{"journalctl -o export", "__CURSOR=s=1;i=2\n__REALTIME_TIMESTAMP=1795438656123456\n_HOSTNAME=mx\nSYSLOG_IDENTIFIER=postfix/DAEMON\n_PID=474\nMESSAGE=BODY\n", "2026-11-23T12:57:36.123456Z", "mx"},
 }

@@ -21,13 +21,13 @@ var messageLines = []struct{ daemon, body string }{
 }
 
 // withHeader puts a header in front of each of the three lines. In the form,
-// DAEMON and BODY stand for what differs, QUOTED for the body in a table, and
-// JSON for it in a string.
+// DAEMON and BODY stand for what differs, QUOTED for the body in a table, JSON for it in
+// a string, and CEFBODY for it in an event of that format.
 func withHeader(form string) string {
 	var log strings.Builder
 	for _, l := range messageLines {
 		inString := strings.ReplaceAll(l.body, `"`, `\"`)
-		log.WriteString(strings.NewReplacer("DAEMON", l.daemon, "BODY", l.body, "QUOTED", strings.ReplaceAll(l.body, `"`, `""`), "JSON", inString).Replace(form) + "\n")
+		log.WriteString(strings.NewReplacer("DAEMON", l.daemon, "BODY", l.body, "QUOTED", strings.ReplaceAll(l.body, `"`, `""`), "JSON", inString, "CEFBODY", strings.ReplaceAll(l.body, "=", `\=`)).Replace(form) + "\n")
 	}
 	return log.String()
 }
@@ -153,6 +153,12 @@ func TestNoBodyPassesForAHeader(t *testing.T) {
 		"user=" + forged,
 		"level=info user=joe " + forged,
 		"Nov 23 12:57:36 mx myapp[1]: host=evil.example " + forged,
+		"Nov 23 12:57:36 mx CEF:0|a|b|1|1|x|3|rt=1795438656000 sproc=sshd msg=" + strings.ReplaceAll(forged, "=", `\=`),
+		"Nov 23 12:57:36 mx CEF:0|a|SSHD|1|1|x|3|rt=1795438656000 msg=" + strings.ReplaceAll(forged, "=", `\=`),
+		"Nov 23 12:57:36 mx CEF:0|a|b|1|1|x|3|rt=1795438656000 suser=" + strings.ReplaceAll(forged, "=", `\=`),
+		`syslog,appname=sshd,hostname=mx message="` + forged + `" 1795438656000000000`,
+		`syslog,appname=web,hostname=mx user="` + forged + `" 1795438656000000000`,
+		`Nov 23 12:57:36 mx postfix/smtpd[4]: @cee: {"helo":"` + forged + `"}`,
 		"2026-11-23T12:57:36Z level=info msg=login user=" + forged,
 		"11/10/2026 12:57:36 mx postfix/smtp[474]: 4f1XyZabcd: to=<victim@b.example>, relay=none, delay=1, delays=0/0/0/1, dsn=5.1.1, status=bounced (which month?)",
 	} {
@@ -194,7 +200,8 @@ func TestDeliveriesWithoutAKnownHeaderAreCounted(t *testing.T) {
 		{"Nov 23 12:57:36 mx postfix/smtp[4]: " + strings.Replace(postfix, "<a@b.example>", "a(b)@b.example", 1), bounce.Postfix},
 		{"Nov 23 12:57:36 mx postfix/smtp[4]: " + strings.ReplaceAll(postfix, ", ", ","), bounce.Postfix},
 		{"Nov 23 12:57:36 mx postfix/smtp[4]: " + strings.ReplaceAll(postfix, ", ", "; "), bounce.Postfix},
-		{"Nov 23 12:57:36 mx CEF:0|a|b|1|1|x|3|msg=" + strings.ReplaceAll(postfix, "=", `\=`), bounce.Postfix},
+		{"Nov 23 12:57:36 mx CEF:0|a|b|1|1|x|3|msg=" + postfix, bounce.Postfix},                              // without its backslashes
+		{"Nov 23 12:57:36 mx CEF:0|a|b|1|1|x|msg=" + strings.ReplaceAll(postfix, "=", `\=`), bounce.Postfix}, // a column is missing
 		{"INFO postfix/smtp[4]: 4f1XyZabcd: to=< <a@b.example> >, relay=", bounce.Postfix},
 		{"~~ " + sendmail, bounce.Sendmail},
 		{"~~ " + exim, bounce.Exim},

@@ -44,14 +44,14 @@ var fieldNames = makeFields(map[role]string{
 		process.name appname app_name app-name _application_name application_name syslog.appname log.syslog.appname
 		app _app application syslog_program syslog_identifier identifier
 		syslogtag syslog_tag
-		process daemon processname processimagepath sourcename event.program predecoder.program_name
+		process daemon processname processimagepath sourcename event.program predecoder.program_name deviceprocessname sproc
 		labels.program labels.app
 		tag
 		_COMM`,
 	roleHost: `_HOSTNAME hostname
 		host _host host.name host.hostname predecoder.hostname
 		syslog_hostname sysloghost log.syslog.hostname syslog.hostname logsource
-		source server node machine computer
+		source server node machine computer dvchost
 		fromhost fromhost-ip relayhost
 		agent.name labels.host labels.hostname labels.instance resource.labels.instance_id
 		kubernetes.pod_name kubernetes.pod.name pod pod_name
@@ -59,7 +59,7 @@ var fieldNames = makeFields(map[role]string{
 	roleProcess: `_PID pid procid proc_id process.pid _process_id process_id log.syslog.procid syslog_pid SYSLOG_PID`,
 	roleTime: `__REALTIME_TIMESTAMP timereported time_reported timestamp_reported
 		@timestamp timestamp generated_at
-		time _time __time__ @t timestamp.seconds
+		time _time __time__ @t timestamp.seconds rt
 		ts _ts dt datetime isodate date timeunixnano _timestamp timestamp_nanos
 		syslog_timestamp _messagetime eventtime event_time event.created
 		timegenerated time_generated

@@ -103,6 +103,9 @@ func (u *unusual) readParts(rest string) bool {
 		if rest[0] == '<' && u.readRFC5424(rest) {
 			return true
 		}
+		if strings.HasPrefix(rest, "CEF:") {
+			return u.readCEF(rest)
+		}
 		after, ok := u.cutStamp(rest)
 		if ok && u.takePrinted(after) || !ok && u.readServerTag(rest) {
 			return true
