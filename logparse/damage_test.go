@@ -187,7 +187,7 @@ func TestDeliveriesThatAreOnlyCounted(t *testing.T) {
 		"Nov 23 12:57:36\tmx\t4f1XyZabcd\t<a@b.example>\tmx.b.example\t4.4.1\tdeferred",
 		`{"_source":{"program":["postfix/smtp","4f1XyZabcd"],"message":" to=<a@b.example>, relay=none, delay=1, delays=0/0/0/1, dsn=4.4.1, status=deferred (x)","@timestamp":"2026-11-23T12:57:36Z"}}`,
 		`to=<a@b.example>, relay=none, delay=1, delays=0/0/0/1, dsn=4.4.1, status=deferred (x)`,
-		`Nov 23 12:57:36 mx postfix/smtp[4]: @cee: {"msg":"4f1XyZabcd: to=<a@b.example>, relay=none, delay=1, delays=0/0/0/1, dsn=4.4.1, status=deferred (x)"}`,
+		`Nov 23 12:57:36 mx postfix/smtp[4]: @cee: {"msg":"4f1XyZabcd: to=<a@b.example>, relay=none, delay=1, delays=0/0/0/1, dsn=4.4.1, status=deferred (x)", "msg":"x"}`,
 		`Nov 23 12:57:36 mx postfix/relayd[4]: 4f1XyZabcd: to=<a@b.example>, relay=none, delay=1, delays=0/0/0/1, dsn=4.4.1, status=deferred (x)`,
 		`Nov 23 12:57:36 CET mx postfix/relayd[4]: 4f1XyZabcd: to=<a@b.example>, relay=none, delay=1, delays=0/0/0/1, dsn=4.4.1, status=deferred (x)`,
 		`Nov 23 12:57:36 mx postfix/smtp[4]: 4f1XyZabcd: -- to=<a@b.example>, relay=none, delay=1, delays=0/0/0/1, dsn=4.4.1, status=deferred (x)`,

@@ -1,13 +1,14 @@
 package logparse
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/bouncetail/bouncetail/internal/oneof"
 )
 
 // Templates put more than a space between the tag of a program and its words: a
-// level, a process, a number, a dash.
+// level, a process, a number, a dash, or an object around them.
 //
 //	postfix/smtp[474]: info: 4XabcZ1y2z: to=<a@b.example>, …
 //	exim[474]: [mail.info] 1xVTbv-00000r-1v ** a@b.example: …
@@ -65,11 +66,37 @@ func (h *header) cutFiller() bool {
 	if !mayBeginFiller(h.body) || !isDaemonTag(h.tag) && !isServerTag(h.tag) {
 		return false
 	}
+	if strings.HasPrefix(h.body, cee) {
+		return h.cutObject()
+	}
 	body, ok := cutFiller(h.body)
 	if !ok || len(body) == len(h.body) {
 		return false
 	}
 	h.body = body
+	return true
+}
+
+// cee is the cookie in front of an object in syslog (Common Event Expression).
+const cee = "@cee:"
+
+// cutObject replaces such an object by its message.
+//
+//	postfix/smtp[474]: @cee: {"msg":"4XabcZ1y2z: to=<a@b.example>, …"}
+func (h *header) cutObject() bool {
+	text := strings.TrimLeft(h.body[len(cee):], " ")
+	var o object
+	if !strings.HasPrefix(text, "{") {
+		return false
+	}
+	if _, ok := o.scan(text, "", 0); !ok || o.ambiguous {
+		return false
+	}
+	message, ok := decodeText(cmp.Or(o.values[roleMessage][:]...))
+	if !ok {
+		return false
+	}
+	h.body, h.synthesized = strings.TrimLeft(message, " "), true
 	return true
 }
 
@@ -86,10 +113,10 @@ func withoutTag(body, tag string) (words string, ok bool) {
 }
 
 // mayBeginFiller turns most lines away by their first byte: a level, a facility, a
-// library, a program of Postfix, a bracket or a number begins filler.
+// library, a program of Postfix, a bracket, a number or a cookie begins filler.
 func mayBeginFiller(text string) bool {
 	if !isDigit(text[0]) {
-		return strings.IndexByte("iIdDnNmMsSlLpP[(<-:", text[0]) >= 0
+		return strings.IndexByte("iIdDnNmMsSlLpP[(<-:@", text[0]) >= 0
 	}
 	digits, rest := leadingDigits(text)
 	return rest != "" && (rest[0] == ' ' || rest[0] == ':') && len(digits) <= 10

@@ -130,7 +130,7 @@ func losesPostfix(h *header) bool {
 	if isGlued(body) {
 		return true
 	}
-	if body[0] == '{' || strings.HasPrefix(body, "@cee:") {
+	if body[0] == '{' || strings.HasPrefix(body, cee) {
 		_, found := findDelivery(body)
 		return found
 	}
