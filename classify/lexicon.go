@@ -70,6 +70,9 @@ var roleNames = map[string]role{
 // noun are the roles that can be the subject of a sentence.
 const noun = recipient | mail | sender | other | place | domain | you
 
+// foreign are the roles of words that name something other than the recipient, or doubt.
+const foreign = sender | other | you | many | hedge | future
+
 // lexicon holds the words of one language.
 type lexicon struct {
 	words   map[string]role   // single words

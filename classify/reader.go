@@ -117,6 +117,7 @@ func (c *clause) isDown() bool {
 // sender's message, and words that change the meaning of the rest of their sentence.
 func (r *reader) note(i int, roles role) {
 	c := &r.clauses[i]
+	r.foreign = r.foreign || roles&foreign != 0
 	if roles&sender != 0 || c.isYours(0, len(c.words)) {
 		r.elsewhere, r.ofSender = true, true
 	}

@@ -83,20 +83,23 @@ type reading struct {
 	denied bool
 	// mentioned reports that a word means the recipient, or is its address.
 	mentioned bool
+	// foreign reports that a word names something other than the recipient, or doubts.
+	foreign bool
 	// words counts the words of all clauses. knownWords counts the nouns and verbs among
 	// them that are no addresses: without one, the language is not known.
 	words, knownWords int
 }
 
 // undisputed reports whether nothing in the reply speaks against a code that says
-// that the address is bad: no word about the sender, no doubt, nothing temporary.
+// that the address is bad: no word about the sender, no doubt, nothing temporary. If the
+// reply does not say itself that the recipient is bad, no word may name anything else.
 func (r *reading) undisputed() bool {
-	if r.passing || r.elsewhere || r.denied || r.strays() {
+	if r.passing || r.elsewhere || r.denied || r.strays() || r.foreign && !r.certain() {
 		return false
 	}
 	for i := range r.statements {
 		s := &r.statements[i]
-		isAgainst := s.predicate == served || s.subject == domain && s.predicate == moved || s.subject == sender || s.subject == other
+		isAgainst := s.predicate == served || s.subject == domain && s.predicate == moved || s.subject&(sender|other|place) != 0
 		if isAgainst || s.doubt != certain {
 			return false
 		}
