@@ -93,6 +93,27 @@ func (c *clause) onlyNames() bool {
 	return true
 }
 
+// reported turns what a program says behind a colon to be about an address of its own,
+// unless it names the recipient: "autoresponder: mailbox not found".
+func (r *reader) reported() {
+	for i := 1; i < len(r.clauses); i++ {
+		c := &r.clauses[i]
+		isReport := c.mark == ':' || c.mark == '-'
+		if !isReport || !r.clauses[i-1].isProgram() || c.hasWord("<>", "recipient") {
+			continue
+		}
+		for _, s := range r.statementsOf(i, i) {
+			s.subject = other
+		}
+	}
+}
+
+// isProgram reports whether a clause names a program, and no recipient.
+func (c *clause) isProgram() bool {
+	roles := c.roles()
+	return roles&program != 0 && roles&recipient == 0
+}
+
 // explained turns statements that the clause behind a colon explains to be about
 // the sender, a header field or another person: "invalid address: sender address
 // syntax", "invalid address in To: header field".
@@ -186,6 +207,29 @@ func (r *reader) isInSender(i int) bool {
 		}
 	}
 	return false
+}
+
+// pointsToSender reports whether the parentheses behind a statement hold the sender and
+// nothing else, in a sentence that does not name the recipient: "no such user (from <>)".
+// They are read before the clause around them.
+func (r *reader) pointsToSender(i int, s *statement) bool {
+	found := false
+	for k := i; k >= 0 && r.clauses[k].sentence == r.clauses[i].sentence; k-- {
+		c := &r.clauses[k]
+		isInside := c.words[0].start > s.says.start
+		switch {
+		case c.hasWord("<>", "recipient", "addressee"), isInside && (c.roles()&(recipient|verb|or) != 0 || c.hasName()):
+			return false
+		case isInside:
+			found = found || c.roles()&sender != 0
+		}
+	}
+	return found
+}
+
+// hasName reports whether a word of a clause is not in the lexicon.
+func (c *clause) hasName() bool {
+	return slices.ContainsFunc(c.words, func(w word) bool { return w.isName() })
 }
 
 // quotesField reports whether a clause ends with the name of a header field, so

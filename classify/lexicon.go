@@ -56,6 +56,7 @@ const (
 	served                       // what a server does for a domain: "hosted", "handled"
 	field                        // a part of the header of the message: "header", "Cc"
 	login                        // how somebody logs in: "authentication"
+	program                      // what handles mail and has addresses of its own: "autoresponder"
 )
 
 // roleNames are the keys of the lexicon files.
@@ -64,7 +65,7 @@ var roleNames = map[string]role{
 	"addressee": addressee, "missing": missing, "known": known, "find": find, "disabled": disabled, "active": active, "moved": moved,
 	"unavailable": unavailable, "not": not, "none": none, "gone": gone, "filler": filler, "genitive": genitive, "preposition": preposition,
 	"takeover": takeover, "hedge": hedge, "temporary": temporary, "future": future, "many": many, "verb": verb, "advice": advice, "or": or,
-	"cut": cut, "served": served, "field": field, "login": login,
+	"cut": cut, "served": served, "field": field, "login": login, "program": program,
 }
 
 // noun are the roles that can be the subject of a sentence.

@@ -45,6 +45,7 @@ func readIn(text string, l *lexicon) *reading {
 	}
 	r.alternatives()
 	r.explained()
+	r.reported()
 	r.whileMoved()
 	if r.passing {
 		for i := range r.statements {
@@ -155,6 +156,9 @@ func (r *reader) weigh(i int, s *statement, roles role) {
 	}
 	if r.otherIn == c.sentence {
 		s.subject = other
+	}
+	if s.subject == recipient && r.pointsToSender(i, s) {
+		s.subject = sender
 	}
 	isGuess := roles&(hedge|future) != 0 && !c.isSoFar(s)
 	isDenied := c.rolesBefore(s.says.start)&not != 0 // "it is not true that the user is unknown"
