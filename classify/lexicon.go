@@ -187,6 +187,60 @@ func (l *lexicon) of(word string) role {
 	return 0
 }
 
+// Words that are made of several: names of errors such as "SenderNotInList".
+const (
+	shortestCompound = 9  // bytes
+	longestPart      = 12 // bytes
+	shortestPart     = 4  // bytes, but for joints
+)
+
+// joints are the short words within a compound.
+var joints = map[string]bool{"in": true, "is": true, "no": true, "not": true, "of": true, "per": true, "the": true, "to": true, "too": true}
+
+// parts returns the lengths of the English words that a compound is made of, none if it is
+// no compound.
+func (l *lexicon) parts(word string) []int {
+	if len(word) < shortestCompound {
+		return nil
+	}
+	return l.english().split(word, 0)
+}
+
+// split returns the lengths of the words that a text is made of, none if it holds anything
+// else. Behind two words that are known another one may stand that is not; before counts
+// those that are known and no joints.
+func (l *lexicon) split(text string, before int) []int {
+	for n := min(len(text), longestPart); n > 1; n-- {
+		first := text[:n]
+		isJoint := joints[first]
+		if l.words[first] == 0 || n < shortestPart && !isJoint {
+			continue
+		}
+		if n == len(text) {
+			return []int{n}
+		}
+		known := before
+		if !isJoint {
+			known++
+		}
+		if rest := l.split(text[n:], known); rest != nil {
+			return append([]int{n}, rest...)
+		}
+	}
+	if before >= 2 && len(text) >= shortestPart {
+		return []int{len(text)}
+	}
+	return nil
+}
+
+// english returns the lexicon that all others build on.
+func (l *lexicon) english() *lexicon {
+	for l.base != nil {
+		l = l.base
+	}
+	return l
+}
+
 // ofBeginnings returns the roles of all beginnings of a word.
 func (l *lexicon) ofBeginnings(word string) role {
 	var all role

@@ -33,6 +33,7 @@ type parser struct {
 	at       int
 	clauses  []clause
 	open     []clause // around the parentheses that are open
+	parts    []int    // lengths of the words that follow in a compound: "recipientnotfound"
 	current  clause
 	sentence int
 }
@@ -147,6 +148,10 @@ func (p *parser) word() {
 		end = p.at + len(first)
 		text = first
 	}
+	if len(p.parts) > 0 {
+		end, p.parts = p.at+p.parts[0], p.parts[1:]
+		text = p.text[p.at:end]
+	}
 	if article, noun, ok := strings.Cut(text, "'"); ok && elided[article] {
 		p.at += len(article) + 1
 		text = noun
@@ -154,13 +159,9 @@ func (p *parser) word() {
 			return
 		}
 	}
-	for l := p.lexicon; l != nil; l = l.base {
-		for _, phrase := range l.phrases[text] {
-			if last := p.phraseEnd(end, phrase.rest); last > 0 {
-				p.found(last, phrase.role)
-				return
-			}
-		}
+	if last, r := p.phrase(text, end); last > 0 {
+		p.found(last, r)
+		return
 	}
 	r := p.lexicon.of(text)
 	if text == "unknown" && strings.HasPrefix(p.text[end:], "[") {
@@ -169,7 +170,34 @@ func (p *parser) word() {
 	if r == 0 {
 		r = p.lexicon.of(strings.TrimSuffix(text, "'s"))
 	}
+	if r == 0 {
+		end, r = p.firstPart(text)
+	}
 	p.found(end, r)
+}
+
+// firstPart returns where the first word of a compound ends, and its role. The other words
+// are taken next. A word that is no compound is taken whole.
+func (p *parser) firstPart(text string) (end int, r role) {
+	parts := p.lexicon.parts(text)
+	if parts == nil {
+		return p.at + len(text), 0
+	}
+	p.parts = parts[1:]
+	return p.at + parts[0], p.lexicon.of(text[:parts[0]])
+}
+
+// phrase returns where a phrase of the lexicon ends whose first word ends at end, and its
+// role; 0 if none does.
+func (p *parser) phrase(first string, end int) (last int, r role) {
+	for l := p.lexicon; l != nil; l = l.base {
+		for _, phrase := range l.phrases[first] {
+			if last := p.phraseEnd(end, phrase.rest); last > 0 {
+				return last, phrase.role
+			}
+		}
+	}
+	return 0, 0
 }
 
 // isSentence reports whether an identifier is made of words of the lexicon:
