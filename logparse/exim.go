@@ -223,6 +223,9 @@ func takeEximFailure(ev *bounce.Event, m groups, elsewhere string) result {
 		return resultUnparsed
 	}
 	parseEximMessage(ev, message)
+	if ev.Reply.SMTPCode == 0 && oneof.Contains(message, " ** ", " == ", "=> ", "-> ") && gluedExim.MatchString(message) {
+		return resultUnparsed
+	}
 	if elsewhere != "" {
 		// Whatever failed, the address is not to blame.
 		shown, _ := cutEximParents(elsewhere)

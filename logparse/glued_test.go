@@ -14,7 +14,10 @@ func TestGluedLines(t *testing.T) {
 		removed  = header + "qmgr[2]: 4f1XyZabcd: removed"
 		sendmail = "Nov 23 12:57:36 mx sm-mta[4]: 6AND4fXL000084"
 	)
+	const exim = "2026-11-23 12:57:36.123 [4] 1xVTbv-00000r-1v "
 	for line, want := range map[string]int{
+		exim + "** a@b.example R=x T=y: Unrouteable address" + exim + "== c@b.example R=x T=y defer (111): Connection refused":                                                          1,
+		exim + "== a@b.example R=x T=y defer (-54): retry time not reached for any host " + exim + "=> c@b.example R=x T=y H=mx [192.0.2.1]":                                            1,
 		header + "smtpd[1]: connect from a.example[192.0.2.9] " + delivery + " " + removed:                                                                                              1,
 		header + "qmgr[2]: 4f1XyZabcd: from=<n@a.example>, size=1, nrcpt=1 (queue active) " + delivery:                                                                                  1,
 		sendmail + ": DSN: User unknown" + sendmail + ": to=joe, delay=00:00:01, mailer=local, dsn=5.1.1, stat=User unknown":                                                            1,

@@ -162,6 +162,9 @@ var gluedDelivery = lazyre.New(`(?:[A-Z][a-z]{2} [ 1-3]?\d \d\d:\d\d:\d\d|\d{4}-
 	`(?:postfix[\w-]{0,40}/\w{1,40}\[\d+\]: [0-9A-Za-z]{5,24}: to=<[^<>]*>, (?:orig_to=<[^<>]*>, )?relay=|` +
 	`s(?:endmail|m-[a-z-]+)\[\d+\]: [0-9A-Za-z]{5,24}: to=[^=]*, (?:<br ?/?>)?(?:ctladdr|delay)=)`)
 
+// gluedExim matches the beginning of a second line of Exim.
+var gluedExim = lazyre.New(`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\S* (?:[+-]\d{4} )?(?:\[\d+\] )?` + eximIDPattern + ` ` + eximMark + ` `)
+
 func losesSendmail(h *header) bool {
 	if !namesRecipient(h.body) {
 		return false
