@@ -76,9 +76,8 @@ func takeEximFields(fields string, ev *bounce.Event) {
 		}
 		switch fields = rest; name {
 		case "F": // log_selector +sender_on_delivery
-			if from := strings.TrimPrefix(value, "<"); strings.HasSuffix(from, ">") {
-				ev.Sender, ev.HasSender = unescapeAddress(strings.TrimSuffix(from, ">")), true
-			}
+			from := strings.TrimSuffix(strings.TrimPrefix(value, "<"), ">")
+			ev.Sender, ev.HasSender = unescapeAddress(from), value != ""
 		case "R":
 			ev.Router = clean(value)
 		case "T":

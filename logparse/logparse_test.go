@@ -305,7 +305,7 @@ func TestIDsOfUnparsedLinesFollowFromTheLine(t *testing.T) {
 func TestTheSenderOfAnEximFailure(t *testing.T) {
 	const rest = " R=dnslookup T=remote_smtp H=mx.b.example [192.0.2.1]: SMTP error from remote mail server after RCPT TO:<a@b.example>: 450 4.2.2 full"
 	for from, want := range map[string]string{"news@a.example": "news@a.example", "": "", `"x> R=y"@a.example`: `"x> R=y"@a.example`, `j\303\266rg@a.example`: "jörg@a.example"} {
-		for _, line := range []string{"** a@b.example F=<" + from + ">" + rest, "== a@b.example F=<" + from + ">" + strings.Replace(rest, " H=", " defer (-44) H=", 1)} {
+		for _, line := range []string{"** a@b.example F=<" + from + ">" + rest, "** a@b.example F=<" + from + "> P=<x@a.example>" + rest, "== a@b.example F=<" + from + ">" + strings.Replace(rest, " H=", " defer (-44) H=", 1)} {
 			got := events(newParser(t, ""), exim+line+"\n")
 			if len(got) != 1 || !got[0].HasSender || got[0].Sender != want || got[0].Router != "dnslookup" {
 				t.Errorf("%s\n got %v", line, describeAll(got))
