@@ -81,7 +81,7 @@ func isPrintable(s string) bool {
 //
 //	\x1b[36mpostfix-1  |\x1b[0m Nov 23 …
 func undecorate(text string) string {
-	text = strings.TrimLeft(withoutColours(text), " \t\r\x1e>")
+	text = strings.TrimPrefix(strings.TrimLeft(withoutColours(text), " \t\r\x1e>"), "< ") // diff
 	if text != "" && strings.IndexByte("*.|`", text[0]) < 0 {
 		text = strings.TrimLeftFunc(text, isOrnament)
 	}

@@ -13,6 +13,7 @@ import (
 //
 //	❌ Nov 23 12:57:36 mx postfix/smtp[474]: 4XabcZ1y2z: to=<a@b.example>, …
 //	[code]Nov 23 12:57:36 mx postfix/smtp[474]: 4XabcZ1y2z: to=<a@b.example>, …[/code]
+//	{code}Nov 23 12:57:36 mx postfix/smtp[474]: 4XabcZ1y2z: to=<a@b.example>, …{code}
 //	<pre>Nov 23 12:57:36 mx postfix/smtp[474]: 4XabcZ1y2z: to=&lt;a@b.example&gt;, …</pre>
 //	Nov 23 12:57:36 mx postfix/smtp[474]: 4XabcZ1y2z: to=<[email]a@b.example[/email]>,  relay=…
 //	2026-11-23 12:57:36 1xVTbv-00000r-1v ==a@b.example R=dnslookup …
@@ -97,9 +98,11 @@ const markedEmail = `\[(?:email|url)(?:=[^\]"<>]*|="[^\]"<>]*")?\]([^\[\]<>"\s]+
 
 const markupNames = `(?:email|url|font|color|size|code|icode|quote|pre|plain|noparse|left|indent|b|i|u)(?:=[^\]]*)?\]`
 
+const markupOfJira = `\{(?:code|noformat|quote)(?::[^{}]*)?\}`
+
 var (
-	markupAtStart = lazyre.New(`(?i)^(?:\[` + markupNames + ` *)+`)
-	markupAtEnd   = lazyre.New(`(?i)(?: *\[/` + markupNames + `)+$`)
+	markupAtStart = lazyre.New(`(?i)^(?:(?:\[` + markupNames + `|` + markupOfJira + `) *)+`)
+	markupAtEnd   = lazyre.New(`(?i)(?: *(?:\[/` + markupNames + `|` + markupOfJira + `))+$`)
 	// "to=<[email]a@b.example[/email]>", "** [email]a@b.example[/email] R=…", "** <a@b.example> R=…"
 	markedAddress = lazyre.New(`(?i)=< ?` + markedEmail + `>`)
 	markedExim    = lazyre.New(`(?i)^([^<>@="]{0,120}\b` + eximIDPattern + ` (?:\*\*|==|=>|->) )` +

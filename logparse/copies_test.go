@@ -20,6 +20,7 @@ func TestCopiesOfLines(t *testing.T) {
 		want := describeAll(events(newParser(t, ""), line+"\n"))
 		for _, copied := range []string{
 			"❌ " + line, "~ " + line, "--> " + line, "• " + line, "`" + line + "`", "# " + line, "  ⚠️  " + line,
+			"{code}" + line + "{code}", "{noformat:title=mail.log} " + line + "{noformat}",
 			"[code]" + line + "[/code]", "[FONT=courier new]" + line + "[/FONT]", "[quote=jane, 12]" + line, "[B][COLOR=red]" + line + "[/COLOR][/B]",
 			"<pre>" + entities.Replace(line) + "</pre>", "<p><code>" + entities.Replace(line) + "</code></p>", `<li class="log">` + entities.Replace(line) + "<br />",
 			entities.Replace(line), "> " + entities.Replace(line),

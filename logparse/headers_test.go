@@ -107,6 +107,7 @@ func TestOtherServersInUnusualHeaders(t *testing.T) {
 		{"Nov 23 12:57:36 2026 mx exim[7]: 1xVTbv-00000r-1v ** a@b.example R=x T=y: Unrouteable address", bounce.Exim},
 		{"2026-11-23T12:57:40+00:00 mx exim[7]2026-11-23 12:57:36 1xVTbv-00000r-1v ** a@b.example R=x T=y: Unrouteable address", bounce.Exim},
 		{"Nov 23 12:57:36 mx sendmail[84]6AND4fXL000084: to=<a@b.example>, delay=00:00:01, xdelay=00:00:01, mailer=esmtp, pri=30242, relay=mx.b.example. [192.0.2.1], dsn=5.1.1, stat=User unknown", bounce.Sendmail},
+		{"2026:11:23-12:57:36 mail exim-out[7]: 2026-11-23 12:57:36 1xVTbv-00000r-1v ** a@b.example R=x T=y: Unrouteable address", bounce.Exim},
 		{"2026-11-23 12:57:36 UTC mx exim[7]: 1xVTbv-00000r-1v ** a@b.example R=x T=y: Unrouteable address", bounce.Exim},
 		{"2026-11-23 12:57:36.123456789  mail.info: exim[7]: 1xVTbv-00000r-1v ** a@b.example R=x T=y: Unrouteable address", bounce.Exim},
 		{"2026-11-23 12:57:36 mx sendmail[84]: 6AND4fXL000084: to=<a@b.example>, delay=00:00:01, xdelay=00:00:01, mailer=esmtp, pri=30242, relay=mx.b.example. [192.0.2.1], dsn=5.1.1, stat=User unknown", bounce.Sendmail},
@@ -278,6 +279,14 @@ func TestTheStampOfEximCompletesThatOfSyslog(t *testing.T) {
 		if len(got) != 1 || got[0].At.Format(time.RFC3339Nano) != want {
 			t.Errorf("%s: got %v, want %s", line, describeAll(got), want)
 		}
+	}
+}
+
+// A host may be called like a facility, also in front of the stamp of Exim itself.
+func TestAHostCalledLikeAFacility(t *testing.T) {
+	const line = "2026:11:23-12:57:36 mail exim-out[7]: 2026-11-23 12:57:36 1xVTbv-00000r-1v ** a@b.example R=x T=y: Unrouteable address"
+	if got := events(newParser(t, ""), line+"\n"); len(got) != 1 || got[0].Host != "mail" {
+		t.Errorf("got %v", describeAll(got))
 	}
 }
 

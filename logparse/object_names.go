@@ -32,7 +32,7 @@ type field struct {
 // line are of the same rank. Nested objects are joined by a dot.
 var fieldNames = makeFields(map[role]string{
 	roleMessage: `MESSAGE message log log.message properties.log
-		msg _msg @message syslog_message syslogmessage logmessage log_message logmsg logentry log_entry entry
+		msg _msg @message syslog_message syslogmessage logmessage log_message logmsg logentry log_entry entry log_body
 		full_message fullmessage
 		short_message shortmessage eventmessage @m
 		line _line logline log_line textpayload text
@@ -44,22 +44,22 @@ var fieldNames = makeFields(map[role]string{
 		process.name appname app_name app-name _application_name application_name syslog.appname log.syslog.appname
 		app _app application syslog_program syslog_identifier identifier
 		syslogtag syslog_tag
-		process daemon processname processimagepath sourcename event.program predecoder.program_name deviceprocessname sproc
+		process daemon processname processimagepath sourcename event.program predecoder.program_name deviceprocessname sproc log_procname
 		labels.program labels.app
 		tag
 		_COMM`,
 	roleHost: `_HOSTNAME hostname
 		host _host host.name host.hostname predecoder.hostname
 		syslog_hostname sysloghost log.syslog.hostname syslog.hostname logsource
-		source server node machine computer dvchost
+		source server node machine computer dvchost log_hostname
 		fromhost fromhost-ip relayhost
 		agent.name labels.host labels.hostname labels.instance resource.labels.instance_id
 		kubernetes.pod_name kubernetes.pod.name pod pod_name
 		container_name containername container.name _container_name`,
-	roleProcess: `_PID pid procid proc_id process.pid _process_id process_id log.syslog.procid syslog_pid SYSLOG_PID`,
+	roleProcess: `_PID pid procid proc_id process.pid _process_id process_id log.syslog.procid syslog_pid SYSLOG_PID log_pid`,
 	roleTime: `__REALTIME_TIMESTAMP timereported time_reported timestamp_reported
 		@timestamp timestamp generated_at
-		time _time __time__ @t timestamp.seconds rt
+		time _time __time__ @t timestamp.seconds rt log_time
 		ts _ts dt datetime isodate date timeunixnano _timestamp timestamp_nanos
 		syslog_timestamp _messagetime eventtime event_time event.created
 		timegenerated time_generated

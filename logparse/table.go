@@ -2,6 +2,7 @@ package logparse
 
 import (
 	"cmp"
+	"slices"
 	"strings"
 )
 
@@ -14,7 +15,7 @@ const maxFields = 24
 //	2026-11-23 12:57:36;mx;mail.info;"Nov 23 12:57:36 mx postfix/smtp[474]: 4f1XyZ: …"
 //	2026-11-23 12:57:36,mx,"postfix/smtp[474]: 4f1XyZ: …"
 func (u *unusual) readCSV(text string) bool {
-	fields := splitCSV(text)
+	fields := joinClock(splitCSV(text))
 	u.depth++
 	unknown := len(fields) // the first column that is not a header's
 	for i, f := range fields {
@@ -37,6 +38,22 @@ func (u *unusual) readCSV(text string) bool {
 		}
 	}
 	return false
+}
+
+// joinClock makes one column of a date and the clock behind it.
+func joinClock(fields []string) []string {
+	for i := range len(fields) - 1 {
+		var s stamp
+		if _, ok := s.cutAny(fields[i]); ok {
+			return fields
+		}
+		both := fields[i] + " " + fields[i+1]
+		if rest, ok := s.cutAny(both); ok && rest == "" {
+			fields[i] = both
+			return slices.Delete(fields, i+1, i+2)
+		}
+	}
+	return fields
 }
 
 // column is what a column of a table holds.

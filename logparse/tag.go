@@ -75,5 +75,9 @@ func cutFields(rest string) string {
 	if body, ok := cutFiller(rest); ok {
 		return body
 	}
-	return strings.TrimLeft(rest, " \t]),;:|")
+	rest = strings.TrimLeft(rest, " \t]),;:|")
+	if code, found := strings.CutPrefix(rest, "`"); found { // in a table of Markdown
+		return strings.TrimSuffix(code, "`")
+	}
+	return rest
 }

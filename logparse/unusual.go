@@ -220,6 +220,9 @@ func (u *unusual) readServerTag(rest string) bool {
 		// A container may bear the name of a mail server.
 		inside := *u
 		inside.passedOn = true
+		if u.named == 0 && u.facility != "" { // a host that is called like one
+			inside.names, inside.named = u.facility, 1
+		}
 		if inside.readParts(after) {
 			*u = inside
 			return true
