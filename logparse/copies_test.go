@@ -110,12 +110,15 @@ func TestEximAddressesThatLookLikeCopies(t *testing.T) {
 	}
 }
 
-// What a copy has behind a line is no part of the reply.
+// What a copy or a collector has behind a line is no part of the reply.
 func TestSpacesBehindALineOfPostfix(t *testing.T) {
 	for _, reason := range []string{"connect to mx.b.example[192.0.2.1]:25: Connection refused", "host mx.b.example[192.0.2.1] said: 550 no (in reply to RCPT TO command)"} {
 		line := "Nov 23 12:57:36 mx postfix/smtp[4]: 4f1XyZabcd: to=<a@b.example>, relay=mx.b.example[192.0.2.1]:25, delay=1, delays=0/0/0/1, dsn=5.0.0, status=bounced (" + reason + ")"
-		if got, want := row(events(newParser(t, ""), line+" \t\n")), row(events(newParser(t, ""), line+"\n")); got != want {
-			t.Errorf("got %s\nwant %s", got, want)
+		want := row(events(newParser(t, ""), line+"\n"))
+		for _, behind := range []string{" \t", ".", " 215"} {
+			if got := row(events(newParser(t, ""), line+behind+"\n")); got != want {
+				t.Errorf("%q: got %s\nwant %s", behind, got, want)
+			}
 		}
 	}
 }

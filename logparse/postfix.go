@@ -180,8 +180,9 @@ func cutInReplyTo(reason string) (text, command string) {
 	const mark = " (in reply to "
 	at := strings.LastIndexByte(reason, '(') - 1
 	if at < 0 || !strings.HasPrefix(reason[at:], mark) || reason[len(reason)-1] != ')' {
-		if whole := strings.TrimRight(reason, " "); len(whole) < len(reason) && closed(whole) {
-			return cutInReplyTo(whole[:len(whole)-1]) // of a copy, with spaces behind the line
+		// A copy has spaces or a dot behind the line, a collector the length of the next one.
+		if whole := strings.TrimRight(reason, " .0123456789"); len(whole) < len(reason) && closed(whole) {
+			return cutInReplyTo(whole[:len(whole)-1])
 		}
 		return reason, ""
 	}
