@@ -142,6 +142,9 @@ func losesID(line string) bool {
 	if strings.Contains(line[:at], " said: ") || endsWithOtherProgram(line[:at]) {
 		return false
 	}
+	if oneof.HasPrefix(line[at+len("to=<"):], "sip:", "sips:", "tel:") {
+		return false
+	}
 	_, after := cutBracketed(line[at+len("to="):])
 	words := strings.TrimRight(line[:at], " ")
 	if words != "" && isPlainWords(words[len(words)-1:]) && !oneof.Contains(line[at:], "delay=", "dsn=") {

@@ -193,7 +193,14 @@ func losesExim(h *header) bool {
 	if id := eximIDLength(body); body == h.body && id > 0 && eximMarked(body[id:]) {
 		return false
 	}
-	return strings.ContainsAny(body[:min(len(body), 2*maxBefore)], "*>=") && (lostExim.MatchString(body) || lostEximMasked.MatchString(body))
+	return strings.ContainsAny(body[:min(len(body), 2*maxBefore)], "*>=") && (lostExim.MatchString(body) || beginsMasked(body) && lostEximMasked.MatchString(body))
+}
+
+// beginsMasked reports whether the first word of a line may be an id that was shortened or
+// masked, and is no word of a language.
+func beginsMasked(body string) bool {
+	word, _, _ := strings.Cut(body, " ")
+	return strings.Trim(strings.ToLower(word), "abcdefghijklmnopqrstuvwxyz") != "" || word == strings.ToUpper(word)
 }
 
 func losesEximBehindWords(body string) bool {

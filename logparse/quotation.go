@@ -20,6 +20,7 @@ import (
 //	scanner[155]: subject="4XabcZ1y2z: to=<a@b.example>, …" from=…
 //	<event host="mx">postfix/smtp[474]: 4XabcZ1y2z: to=&lt;a@b.example&gt;, …</event>
 //	INSERT INTO SystemEvents VALUES (1, 'mx', '4XabcZ1y2z: to=<a@b.example>, …');
+//	2026-11-23 12:57:36 UTC [12] mail@db LOG:  statement: INSERT INTO t VALUES ('4XabcZ1y2z: to=<a@b.example>, …');
 //	const line = "4XabcZ1y2z: to=<a@b.example>, …"
 //	{"a failure", "4XabcZ1y2z: to=<a@b.example>, …", false},
 //	-- 4XabcZ1y2z: to=<a@b.example>, …
@@ -36,7 +37,7 @@ func isQuotation(line string) bool {
 	if name, _, found := strings.Cut(line, ": "); found && isHeaderField(name) || strings.HasPrefix(strings.TrimLeft(line, " \t"), "-- ") {
 		return true
 	}
-	return quotation.MatchString(line) || prose.MatchString(line) ||
+	return quotation.MatchString(line) || prose.MatchString(line) || statement.MatchString(line) ||
 		inSource.MatchString(line) && !tagsBefore.MatchString(line) // else a page, see copies.go
 }
 
@@ -56,6 +57,9 @@ var prose = lazyre.New(`^(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d+ )?(?:[^<>@="',;{]
 	`\w(?:Exception|Error): |\b(?:line|matched):? ["']?(?:[A-Z][a-z]{2} [ \d]\d|\d{4}-\d\d-\d\d)|` +
 	`\b(?:SERVICE|HOST) (?:ALERT|NOTIFICATION|STATE)|\b(?:GET|POST|PUT|PATCH|DELETE) /)|` +
 	`\[?\d\d:\d\d(?::\d\d)?\]? ?<[ @+%]?[\w-]+> )`)
+
+// statement matches a statement of SQL in the log of a database.
+var statement = lazyre.New(`(?i)\b(?:insert|replace) into [\w."` + "`" + `]+ ?(?:\([^()']*\) ?)?values ?\([^<>]*'`)
 
 var inSource = lazyre.New(`^[-+ \t]*(?:` +
 	`<[A-Za-z][\w.:-]*(?: [^<>]*)?>.*(?:</[\w.:-]+>|\]\]>)[ \t]*$|` + // an element of XML
