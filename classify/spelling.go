@@ -80,7 +80,7 @@ func correct(w string) string {
 		return verb + " not"
 	}
 	s := spelled()
-	if len(w) < 4 || len(w) > s.longest+1 || s.corrects[w] || s.similar[w] || builtIn().words[w] {
+	if len(w) < 4 || strings.HasSuffix(w, "'s") || len(w) > s.longest+1 || s.corrects[w] || s.similar[w] || builtIn().words[w] {
 		return w
 	}
 	for _, near := range s.deletions[w] { // a letter is missing

@@ -13,6 +13,8 @@ var (
 	endsOfMail = []string{"expired", "deleted", "removed", "cancelled", "canceled"}
 	// thingEndings are endings of words for a thing or a quality: "address verification".
 	thingEndings = []string{"tion", "sion", "ment", "ness", "ance", "ence", "ship"}
+	// relatives begin a relative clause: "the server that hosts this mailbox".
+	relatives = []string{"that", "which", "who"}
 	// permitted are words for somebody who may do something, and then is a sender.
 	permitted = []string{"authorized", "authorised", "allowed", "permitted", "entitled"}
 )
@@ -20,33 +22,16 @@ var (
 // subjectBefore looks for the subject of a predicate to the left of it. Names
 // and places may stand between: "user jane in table aliases does not exist".
 func (c *clause) subjectBefore(at int) (role, span, bool) {
-	var toward role // what mail goes to: "delivery to this mailbox is disabled"
-	var towardAt span
-	names, ofPlace := 0, false
+	s := search{clause: c, predicate: at}
+	names := 0
 	for k := at - 1; k >= 0; k-- {
 		switch {
 		case c.is(k, noun):
-			lo, _ := c.phrase(k)
-			kind, named := c.subjectKind(lo, k, at), c.span(lo, k+1)
-			if ofPlace && kind == recipient && c.isWord(k, "address") {
-				return other, named, true // "the address of this host"
-			}
-			to := c.prepositionBefore(lo)
-			switch {
-			case to < 0 && kind == mail && toward != 0 && c.isWord(k, arrivals...) && !c.isWord(at, endsOfMail...):
-				return toward, towardAt, true
-			case to < 0:
+			kind, named, next := s.takeNoun(k)
+			if kind != 0 {
 				return kind, named, true
-			case c.is(to, takeover) && kind&(sender|other|you) != 0, kind == other && (c.isYours(lo, k+1) || c.is(k, field)):
-				return other, named, true // "address of the client", "address in your To header"
-			case kind == recipient && c.isFrom(to):
-				toward, towardAt = other, named
-			case kind == recipient:
-				toward, towardAt = recipient, named
-			case kind == place && c.is(to, takeover):
-				ofPlace = true
 			}
-			k = to
+			k = next
 		case c.isThing(k):
 			return other, c.span(k, k+1), true
 		case c.isName(k):
@@ -57,17 +42,92 @@ func (c *clause) subjectBefore(at int) (role, span, bool) {
 			return other, span{}, c.is(k, verb|not|none|gone) && c.rolesBefore(c.words[k].start)&noun != 0
 		}
 	}
-	return toward, towardAt, toward != 0
+	return s.toward, s.towardAt, s.toward != 0
+}
+
+// search looks for the subject of a predicate, from right to left.
+type search struct {
+	*clause
+	predicate int
+	toward    role // what mail goes to: "delivery to this mailbox is disabled"
+	towardAt  span
+	ofPlace   bool // the place that an address belongs to: "the address of this host"
+}
+
+// takeNoun takes the noun phrase whose last word is at k. It returns the subject, or 0 and
+// where to go on.
+func (s *search) takeNoun(k int) (kind role, named span, next int) {
+	lo, _ := s.phrase(k)
+	kind, named = s.subjectKind(lo, k, s.predicate), s.span(lo, k+1)
+	to := s.prepositionBefore(lo)
+	switch {
+	case s.ofPlace && kind == recipient && s.isWord(k, "address"):
+		return other, named, k
+	case to < 0 && kind == mail && s.toward != 0 && s.isWord(k, arrivals...) && !s.isWord(s.predicate, endsOfMail...):
+		return s.toward, s.towardAt, k
+	case kind == recipient && s.holderBefore(lo) >= 0:
+		kind, named = s.holder(s.holderBefore(lo))
+		return kind, named, k
+	case to < 0:
+		return kind, named, k
+	case s.is(to, takeover) && kind&(sender|other|you) != 0, kind == other && (s.isYours(lo, k+1) || s.is(k, field) || s.isWord(to, "in")):
+		return other, named, k // "address of the client", "address in your To header", "user in the subject"
+	case kind == recipient && s.isOwned(to):
+		return other, s.span(to-1, to), k
+	case kind == recipient && s.isFrom(to):
+		s.toward, s.towardAt = other, named
+	case kind == recipient:
+		s.toward, s.towardAt = recipient, named
+	case kind == place && s.is(to, takeover):
+		s.ofPlace = true
+	}
+	return 0, span{}, to
+}
+
+// holderBefore returns where the word stands that a relative clause with a recipient
+// belongs to, or -1: "the shard that holds this mailbox".
+func (c *clause) holderBefore(phrase int) int {
+	at := phrase - 1
+	for c.is(at, filler) && !c.isWord(at, relatives...) {
+		at--
+	}
+	if !c.isName(at) && !c.is(at, verb|find|served|known) || !c.isWord(at-1, relatives...) || at < 2 || c.is(at-2, recipient) {
+		return -1
+	}
+	return at - 2
+}
+
+// holder returns what a word is that a relative clause with a recipient belongs to.
+func (c *clause) holder(at int) (role, span) {
+	if c.is(at, place) {
+		return place, c.span(at, at+1)
+	}
+	return other, c.span(at, at+1)
+}
+
+// isOwned reports whether a preposition joins a recipient to a thing that is not in the
+// lexicon: "the calendar of the recipient", "a slot for this user".
+func (c *clause) isOwned(preposition int) bool {
+	return c.isName(preposition-1) && !c.words[preposition-1].address && (c.is(preposition, takeover) || c.isWord(preposition, "to"))
 }
 
 // subjectKind returns what the noun phrase from lo to last names, as the subject of a
 // predicate: a thing of a recipient, or an account of the sender, is something else.
 func (c *clause) subjectKind(lo, last, predicate int) role {
 	kind := c.kind(lo, last+1)
+	if kind == domain && c.isPlainName(last+1, predicate) {
+		return other // "domain controller"
+	}
 	if kind == recipient && (c.isThing(lo-1) || c.ownsThing(last, predicate) || c.isYourKind(lo)) {
 		return other
 	}
 	return kind
+}
+
+// isPlainName reports whether a word before a predicate is not in the lexicon, and is no
+// name of a host.
+func (c *clause) isPlainName(at, predicate int) bool {
+	return at < predicate && c.isName(at) && !strings.ContainsAny(c.words[at].text, ".-#")
 }
 
 // prepositionBefore returns where the preposition stands that a noun phrase follows,
