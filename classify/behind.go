@@ -31,6 +31,10 @@ var (
 	passives    = []string{"is", "are", "was", "were", "be", "been", "being", "got"}
 	// charges are what the owner of a mailbox has done: "terminated for violation of our terms".
 	charges = []string{"violation", "violations", "violating", "breach", "breaching", "misuse", "non-payment", "lack"}
+	// closers may close the mailbox of somebody: "the owner has closed this account".
+	closers = []string{"owner", "holder", "administrator", "admin", "management", "we"}
+	// idlings are reasons for which a mailbox is closed for good: "closed for inactivity".
+	idlings = []string{"inactivity", "idleness", "disuse", "nonuse", "non-use", "nonpayment", "security", "administrative", "legal", "abusive"}
 	// anyMail are words for mail of all kinds: "no longer receives new mail".
 	anyMail = []string{"new", "incoming", "inbound", "further", "more", "electronic", "correspondence", "anything"}
 	// sharedLists are what somebody may leave without being gone: "removed from the list".
@@ -42,16 +46,22 @@ var (
 )
 
 // isFault reports whether a fault is named as the reason: "unknown due to a configuration
-// error".
-func (c *clause) isFault(at int) bool {
+// error". What is missing is so for any reason that is not the recipient.
+func (c *clause) isFault(at int, predicate role) bool {
 	because := false
 	for k := at; k < len(c.words); k++ {
 		because = because || c.isWord(k, "due to", "because of", "after", "following")
-		if because && c.isWord(k, faults...) {
+		if because && (c.isWord(k, faults...) || predicate == missing && c.is(k, other|place|sender|your)) {
 			return true
 		}
 	}
 	return false
+}
+
+// isExcuse reports whether a clause says that something other than the recipient is the
+// reason: "because your IP is listed", "because the message is spam".
+func (c *clause) isExcuse() bool {
+	return c.isWord(0, "because", "since") && c.roles()&recipient == 0 && c.topicOf().subject&^(recipient|domain) != 0
 }
 
 // isOfThing reports whether a quality is not that of a recipient, but of what stands
@@ -135,6 +145,15 @@ func (c *clause) hasObject(lo, hi int) bool {
 	return pointed && names > 0
 }
 
+// isCloser reports whether somebody who may close a mailbox stands before a predicate:
+// "the owner has closed this account".
+func (c *clause) isCloser(at int) bool {
+	for c.is(at-1, filler) {
+		at--
+	}
+	return c.isWord(at-1, closers...) && !c.isYours(0, at)
+}
+
 // isFor reports whether a predicate holds for something that is no recipient, or
 // for a time: "disabled for external mail", "closed to strangers", "removed from
 // the list", "closed during the move".
@@ -149,16 +168,20 @@ func (c *clause) isFor(at int) bool {
 	case !c.isWord(at, "for", "to"):
 		return false
 	}
+	reason := false
 	for k := at + 1; k < len(c.words); k++ {
 		switch {
 		case c.is(k, recipient|temporary|domain|disabled):
 			return false
-		case c.isName(k) && c.isWord(at, "for"): // "for inactivity"
+		case c.isWord(k, idlings...):
+			return false
+		case c.isName(k) && c.isWord(at, "for"):
+			reason = true // "locked for reindexing"
 		case !c.is(k, filler):
 			return true
 		}
 	}
-	return false
+	return reason
 }
 
 // isCharge reports whether a preposition says what the owner of a mailbox has done:

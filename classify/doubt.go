@@ -94,24 +94,46 @@ func (c *clause) onlyNames() bool {
 }
 
 // reported turns what a program says behind a colon to be about an address of its own,
-// unless it names the recipient: "autoresponder: mailbox not found".
+// unless it names the recipient: "autoresponder: mailbox not found", "user unknown, so says
+// your server".
 func (r *reader) reported() {
 	for i := 1; i < len(r.clauses); i++ {
 		c := &r.clauses[i]
-		isReport := c.mark == ':' || c.mark == '-'
-		if !isReport || !r.clauses[i-1].isProgram() || c.hasWord("<>", "recipient") {
+		said := -1
+		switch {
+		case (c.mark == ':' || c.mark == '-') && r.clauses[i-1].isProgram() && !c.hasWord("<>", "recipient"):
+			said = i
+		case c.mark == ',' && c.hasWord("says", "said", "reports", "reported", "told") && c.isProgram():
+			said = i - 1
+		default:
 			continue
 		}
-		for _, s := range r.statementsOf(i, i) {
-			s.subject = other
+		for _, s := range r.statementsOf(said, said) {
+			s.subject = place
 		}
 	}
 }
 
-// isProgram reports whether a clause names a program, and no recipient.
+// isProgram reports whether a clause names a program or a server of the sender, and no
+// recipient: "our milter", "your server told us".
 func (c *clause) isProgram() bool {
 	roles := c.roles()
-	return roles&program != 0 && roles&recipient == 0
+	return roles&recipient == 0 && (roles&program != 0 || c.hasWord("exited", "crashed", "aborted", "died") || roles&place != 0 && c.isYours(0, len(c.words)))
+}
+
+// excused marks what is missing as a guess if the next clause says that something else is
+// the reason.
+func (r *reader) excused() {
+	for i := 1; i < len(r.clauses); i++ {
+		if !r.clauses[i].isExcuse() {
+			continue
+		}
+		for _, s := range r.statementsOf(i-1, i-1) {
+			if s.predicate == missing {
+				s.doubt = max(s.doubt, hedged)
+			}
+		}
+	}
 }
 
 // explained turns statements that the clause behind a colon explains to be about

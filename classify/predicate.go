@@ -90,7 +90,7 @@ func (r *reader) qualityAt(i, lo, hi int, predicate role) (statement, int) {
 		return statement{}, hi
 	}
 	s := statement{subject: subject, predicate: predicate, named: named, says: c.span(lo, hi)}
-	if predicate&(missing|disabled) != 0 && (!left || subject == mail || subject == place) {
+	if predicate&(missing|disabled) != 0 && (!left || subject == mail || subject == place) || predicate == disabled && c.isCloser(lo) {
 		if from, to, ok := c.nounAfter(hi); ok {
 			return r.attributeOf(c, s, lo, from, to)
 		}
@@ -161,9 +161,10 @@ func (c *clause) isUnclear(s *statement) bool {
 }
 
 // isLimited reports whether what follows a predicate makes it hold for something only:
-// "unknown due to a configuration error", "disabled for external mail", "moved to another folder".
+// "unknown due to a configuration error", "disabled for external mail", "moved to another
+// folder"; or that it is only spoken of: "user unknown is our answer to spammers".
 func (c *clause) isLimited(at int, predicate role) bool {
-	return c.isFault(at) || predicate == disabled && c.isFor(at) || predicate == moved && !c.isGone(at)
+	return c.isWord(at, "is", "are", "was", "were") || c.isFault(at, predicate) || predicate == disabled && c.isFor(at) || predicate == moved && !c.isGone(at)
 }
 
 // isNegated reports whether a quality is denied: "is not unknown".
@@ -218,6 +219,9 @@ func (r *reader) negatedAt(i, at int) (statement, int) {
 		return r.qualityAt(i, at, k+1, disabled)
 	case c.is(k, recipient) && (k > at+1 || at == 0 && c.is(k+1, preposition)): // "is not a user here", "not user of this server"
 		_, to := c.phrase(k)
+		if c.is(to, missing|disabled|not|gone) {
+			return statement{}, to // "this is not a user unknown error", "we never said the user is gone"
+		}
 		return c.notFound(at, k, to)
 	}
 	return statement{}, k

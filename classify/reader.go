@@ -46,6 +46,7 @@ func readIn(text string, l *lexicon) *reading {
 	r.alternatives()
 	r.explained()
 	r.reported()
+	r.excused()
 	r.whileMoved()
 	if r.passing {
 		for i := range r.statements {

@@ -233,7 +233,7 @@ var contractions = strings.NewReplacer("cannot", "can not", "can't", "can not", 
 
 // isStatement reports whether a statement can be made.
 func isStatement(name string) bool {
-	for _, subject := range []role{recipient, domain, sender, other, 0} {
+	for _, subject := range []role{recipient, domain, sender, place, other, 0} {
 		for _, doubt := range []doubt{certain, passing, hedged} {
 			for _, predicate := range []role{missing, disabled, moved, unavailable, served} {
 				if s := (statement{subject: subject, doubt: doubt, predicate: predicate}); s.String() == name {

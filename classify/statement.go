@@ -11,7 +11,7 @@ import "slices"
 //	550 your account has been suspended                    someone else is disabled
 //	550 unknown                                            something is missing
 type statement struct {
-	subject   role // recipient, domain, sender, other, or 0 if nothing is named
+	subject   role // recipient, domain, sender, place, other, or 0 if nothing is named
 	predicate role // missing, disabled, moved, unavailable, or served: "not served"
 	doubt     doubt
 	// clause, named and says are the parts of the text: the clause, the words of
@@ -41,7 +41,9 @@ func (s *statement) subjectName() string {
 		return "domain"
 	case sender:
 		return "sender"
-	case other, place, you, mail:
+	case place:
+		return "a server"
+	case other, you, mail:
 		return "someone else"
 	default:
 		return "something"
