@@ -153,47 +153,52 @@ func TestADirectoryThatCannotBeListedIsExplained(t *testing.T) {
 // those that come meanwhile.
 func TestAReloadLosesNoLineOfAPipe(t *testing.T) {
 	t.Parallel()
-	for _, named := range []bool{false, true} {
-		log := newMailLog(t)
-		dir := t.TempDir()
-		db, path, settings := filepath.Join(dir, "b.db"), "-", filepath.Join(dir, "config.yaml")
-		from, to, err := os.Pipe()
-		log.check(err)
-		defer from.Close()
-		defer to.Close()
-		if named {
-			path = filepath.Join(dir, "pipe")
-			log.check(syscall.Mkfifo(path, 0o600))
-			to, err = os.OpenFile(path, os.O_RDWR, 0)
-			log.check(err)
-		}
-		log.check(os.WriteFile(settings, fmt.Appendf(nil, "database: %s\nsources:\n  - path: %q\n", db, path), 0o600))
-		said := filepath.Join(dir, "said")
-		d := startWith(t, said, func(cmd *exec.Cmd) { cmd.Stdin = from }, "--config", settings)
-		log.f = to
-		reload := func(times int) {
-			log.check(d.cmd.Process.Signal(syscall.SIGHUP))
-			waitFor(t, "the daemon to follow again", func() bool { return strings.Count(words(said), "msg=following") > times })
-		}
-		for n := range 3 {
-			log.messages(10*n, 10*n+10)
-			eventually(t, db, countBounces, strconv.Itoa(10*n+10))
-			reload(n + 1)
-		}
-		unlock := lock(t, db)
-		log.messages(30, 40)
-		waitFor(t, "the daemon to fail", func() bool { return strings.Contains(words(said), "batch not saved, will retry") })
-		log.check(d.cmd.Process.Signal(syscall.SIGHUP))
-		waitFor(t, "the daemon to give up", func() bool { return strings.Contains(words(said), "will follow again") })
-		log.messages(40, 50)
-		unlock()
-		log.messages(50, 60)
-		eventually(t, db, countBounces, "60")
-		if got := query(t, db, "SELECT * FROM gaps"); len(got) > 0 {
-			t.Errorf("gaps %q, but nothing is lost", got)
-		}
-		d.stop()
+	for name, named := range map[string]bool{"standard input": false, "named pipe": true} {
+		t.Run(name, func(t *testing.T) { reloadsWithPipe(t, named) })
 	}
+}
+
+func reloadsWithPipe(t *testing.T, named bool) {
+	t.Parallel()
+	log := newMailLog(t)
+	dir := t.TempDir()
+	db, path, settings := filepath.Join(dir, "b.db"), "-", filepath.Join(dir, "config.yaml")
+	from, to, err := os.Pipe()
+	log.check(err)
+	defer from.Close()
+	defer to.Close()
+	if named {
+		path = filepath.Join(dir, "pipe")
+		log.check(syscall.Mkfifo(path, 0o600))
+		to, err = os.OpenFile(path, os.O_RDWR, 0)
+		log.check(err)
+	}
+	log.check(os.WriteFile(settings, fmt.Appendf(nil, "database: %s\nsources:\n  - path: %q\n", db, path), 0o600))
+	said := filepath.Join(dir, "said")
+	d := startWith(t, said, func(cmd *exec.Cmd) { cmd.Stdin = from }, "--config", settings)
+	log.f = to
+	reload := func(times int) {
+		log.check(d.cmd.Process.Signal(syscall.SIGHUP))
+		waitFor(t, "the daemon to follow again", func() bool { return strings.Count(words(said), "msg=following") > times })
+	}
+	for n := range 3 {
+		log.messages(10*n, 10*n+10)
+		eventually(t, db, countBounces, strconv.Itoa(10*n+10))
+		reload(n + 1)
+	}
+	unlock := lock(t, db)
+	log.messages(30, 40)
+	waitFor(t, "the daemon to fail", func() bool { return strings.Contains(words(said), "batch not saved, will retry") })
+	log.check(d.cmd.Process.Signal(syscall.SIGHUP))
+	waitFor(t, "the daemon to give up", func() bool { return strings.Contains(words(said), "will follow again") })
+	log.messages(40, 50)
+	unlock()
+	log.messages(50, 60)
+	eventually(t, db, countBounces, "60")
+	if got := query(t, db, "SELECT * FROM gaps"); len(got) > 0 {
+		t.Errorf("gaps %q, but nothing is lost", got)
+	}
+	d.stop()
 }
 
 // Lines that were read from a pipe and not saved before a kill are lost. Their number is

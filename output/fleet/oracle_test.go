@@ -252,12 +252,12 @@ func number(t testing.TB, text string) uint64 {
 }
 
 // The oracle: what a fleet has equals what one bouncetail has that read all logs,
-// whatever order the hosts read and send in, and whatever breaks meanwhile. In the first of
-// the usual stories each log has one host, and the policy changes. In the second a host
-// follows the logs of two others, the server is killed, and the rules change.
+// whatever order the hosts read and send in, and whatever breaks meanwhile. In the usual
+// story a host follows the logs of two others, the server is killed, and the rules change.
+// In that of seed 1, which make torture tells, each log has one host, and the policy changes.
 func TestAFleetEqualsOneThatReadAllLogs(t *testing.T) {
 	server, dsn, database := newFleet(t)
-	for _, seed := range seeds(t, 1, 3) {
+	for _, seed := range seeds(t, 3) {
 		server.SQL(t, database, emptyFleet)
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) { tellStory(t, server, dsn, seed) })
 	}
