@@ -43,6 +43,7 @@ const (
 	gone                         // "no longer"
 	filler                       // articles, auxiliary verbs, adverbs
 	genitive                     // joins two nouns into one: Chinese 的, Japanese の
+	possessive                   // a recipient as the owner of what stands before: "пользователя"
 	preposition                  // "in", "from"
 	takeover                     // a preposition that makes its noun the owner: "of", "from"
 	hedge                        // "may", "if", "either"
@@ -63,7 +64,7 @@ const (
 var roleNames = map[string]role{
 	"recipient": recipient, "mail": mail, "sender": sender, "other": other, "place": place, "domain": domain, "your": your, "you": you,
 	"addressee": addressee, "missing": missing, "known": known, "find": find, "disabled": disabled, "active": active, "moved": moved,
-	"unavailable": unavailable, "not": not, "none": none, "gone": gone, "filler": filler, "genitive": genitive, "preposition": preposition,
+	"unavailable": unavailable, "not": not, "none": none, "gone": gone, "filler": filler, "genitive": genitive, "possessive": possessive, "preposition": preposition,
 	"takeover": takeover, "hedge": hedge, "temporary": temporary, "future": future, "many": many, "verb": verb, "advice": advice, "or": or,
 	"cut": cut, "served": served, "field": field, "login": login, "program": program,
 }

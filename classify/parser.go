@@ -153,7 +153,11 @@ func (p *parser) word() {
 		text = p.text[p.at:end]
 	}
 	if article, noun, ok := strings.Cut(text, "'"); ok && elided[article] {
-		p.at += len(article) + 1
+		if r := p.lexicon.of(article + "'"); r != 0 {
+			p.add(len(article)+1, r) // "dell'utente"
+		} else {
+			p.at += len(article) + 1
+		}
 		text = noun
 		if text == "" {
 			return

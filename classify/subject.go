@@ -15,6 +15,10 @@ var (
 	thingEndings = []string{"tion", "sion", "ment", "ness", "ance", "ence", "ship"}
 	// relatives begin a relative clause: "the server that hosts this mailbox".
 	relatives = []string{"that", "which", "who"}
+	// towards are prepositions of several languages that say where something leads.
+	towards = []string{
+		"to", "an", "zu", "zum", "zur", "vers", "au", "à", "hacia", "al", "a", "verso", "alla", "allo", "para", "ao", "naar", "do", "k", "ke", "к", "ко",
+	}
 	// permitted are words for somebody who may do something, and then is a sender.
 	permitted = []string{"authorized", "authorised", "allowed", "permitted", "entitled"}
 )
@@ -65,6 +69,8 @@ func (s *search) takeNoun(k int) (kind role, named span, next int) {
 		return other, named, k
 	case to < 0 && kind == mail && s.toward != 0 && s.isWord(k, arrivals...) && !s.isWord(s.predicate, endsOfMail...):
 		return s.toward, s.towardAt, k
+	case kind == recipient && s.is(k, possessive) && s.isName(lo-1):
+		return other, s.span(lo-1, lo), k // "маршрут получателя"
 	case kind == recipient && s.holderBefore(lo) >= 0:
 		kind, named = s.holder(s.holderBefore(lo))
 		return kind, named, k
@@ -108,7 +114,7 @@ func (c *clause) holder(at int) (role, span) {
 // isOwned reports whether a preposition joins a recipient to a thing that is not in the
 // lexicon: "the calendar of the recipient", "a slot for this user".
 func (c *clause) isOwned(preposition int) bool {
-	return c.isName(preposition-1) && !c.words[preposition-1].address && (c.is(preposition, takeover) || c.isWord(preposition, "to"))
+	return c.isName(preposition-1) && !c.words[preposition-1].address && (c.is(preposition, takeover) || c.isWord(preposition, towards...))
 }
 
 // subjectKind returns what the noun phrase from lo to last names, as the subject of a
@@ -154,6 +160,9 @@ func (c *clause) isFrom(at int) bool {
 // ownsThing reports whether a predicate is said of what a recipient owns: "user's
 // spooler does not exist".
 func (c *clause) ownsThing(k, at int) bool {
+	if c.is(k+1, genitive) {
+		return k+2 < at && c.isName(k+2)
+	}
 	return k+1 < at && c.isName(k+1) && strings.HasSuffix(c.words[k].text, "'s")
 }
 
