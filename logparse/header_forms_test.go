@@ -291,6 +291,7 @@ var headerTests = []struct{ name, form, time, host string }{
 	{"CEF around a line", "<14>Nov 23 12:57:40 gw forwarder[1]: CEF:0|Postfix|smtp|3.7|100|mail|3|msg=Nov 23 12:57:36 mx postfix/DAEMON[474]: CEFBODY cs1=x", "2026-11-23T12:57:36Z", "mx"},
 	{"an object behind the tag", `Nov 23 12:57:36 mx postfix/DAEMON[474]: @cee: {"msg": "JSON"}`, "2026-11-23T12:57:36Z", "mx"},
 	{"an end of a line of rsyslog's", "Nov 23 12:57:36 mx postfix/DAEMON[474]: BODY#011#015#012", "2026-11-23T12:57:36Z", "mx"},
+	{"LTSV", "time:2026-11-23T12:57:36+00:00\thost:mx\tident:postfix/DAEMON\tpid:474\tmessage:BODY", "2026-11-23T12:57:36Z", "mx"},
 	{"lnav", `{"log_line":12,"log_part":null,"log_time":"2026-11-23 12:57:36.123","log_level":"info","log_hostname":"mx","log_procname":"postfix/DAEMON","log_pid":"474","log_body":"JSON"}`, "2026-11-23T12:57:36.123Z", "mx"},
 	{"diff", "< Nov 23 12:57:36 mx postfix/DAEMON[474]: BODY", "2026-11-23T12:57:36Z", "mx"},
 	{"a table with date and clock", `"Nov 23","12:57:36","mx","postfix/DAEMON[474]: QUOTED"`, "2026-11-23T12:57:36Z", "mx"},

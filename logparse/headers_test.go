@@ -159,6 +159,8 @@ func TestNoBodyPassesForAHeader(t *testing.T) {
 		"Nov 23 12:57:36 mx CEF:0|a|b|1|1|x|3|rt=1795438656000 suser=" + strings.ReplaceAll(forged, "=", `\=`),
 		`syslog,appname=sshd,hostname=mx message="` + forged + `" 1795438656000000000`,
 		`syslog,appname=web,hostname=mx user="` + forged + `" 1795438656000000000`,
+		"time:2026-11-23T12:57:36Z\thost:mx\tident:sshd\tmessage:" + forged,
+		"time:2026-11-23T12:57:36Z\thost:mx\tident:web\tua:" + forged,
 		`Nov 23 12:57:36 mx postfix/smtpd[4]: @cee: {"helo":"` + forged + `"}`,
 		"2026-11-23T12:57:36Z level=info msg=login user=" + forged,
 		"11/10/2026 12:57:36 mx postfix/smtp[474]: 4f1XyZabcd: to=<victim@b.example>, relay=none, delay=1, delays=0/0/0/1, dsn=5.1.1, status=bounced (which month?)",

@@ -16,7 +16,7 @@
 //  2. layout.go knows the layout of the last unusual header. unusual.go reads others
 //     from the left, part by part: stamps (date.go, date_named.go, months.go), names and
 //     levels (parts.go, words.go), tags (tag.go, beginning.go), objects (object.go,
-//     object_names.go, json.go, nested.go), tables (table.go).
+//     object_names.go, json.go, nested.go), pairs (pairs.go, cef.go), tables (table.go).
 //  3. The grammar of the program's MTA reads the rest: postfix.go, exim.go, sendmail.go,
 //     opensmtpd.go, declared as regular expressions (match.go) with the real lines above
 //     them. A literal test turns away the lines that cannot match before any expression

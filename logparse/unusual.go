@@ -59,7 +59,8 @@ const delimiters = " \t|,;[]()"
 // read reads a line. It returns false where some part is not known, or none is a
 // mail server's.
 func (u *unusual) read(text string) bool {
-	text = withoutReceipt(cutSource(undecorate(text)))
+	whole := undecorate(text)
+	text = withoutReceipt(cutSource(whole))
 	before := *u
 	if u.readParts(text) || u.foreign {
 		return !u.foreign
@@ -74,6 +75,10 @@ func (u *unusual) read(text string) bool {
 	}
 	*u = before
 	if u.readCSV(text) {
+		return true
+	}
+	*u = before
+	if strings.IndexByte(whole, '\t') > 0 && u.readLTSV(whole) {
 		return true
 	}
 	*u = before
