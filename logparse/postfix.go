@@ -180,10 +180,6 @@ func cutInReplyTo(reason string) (text, command string) {
 	const mark = " (in reply to "
 	at := strings.LastIndexByte(reason, '(') - 1
 	if at < 0 || !strings.HasPrefix(reason[at:], mark) || reason[len(reason)-1] != ')' {
-		// A copy has spaces or a dot behind the line, a collector the length of the next one.
-		if whole := strings.TrimRight(reason, " .0123456789"); len(whole) < len(reason) && closed(whole) {
-			return cutInReplyTo(whole[:len(whole)-1])
-		}
 		return reason, ""
 	}
 	command = reason[at+len(mark) : len(reason)-1]
@@ -340,8 +336,7 @@ func parsePostfixDelivery(h *header, ev *bounce.Event) result {
 // parsePostfixReason reads what stands in the parentheses behind the status,
 // with the last one still on it unless the line was cut.
 func parsePostfixReason(r *bounce.Reply, reason string) {
-	reason = strings.TrimSuffix(reason, ")")
-	reason = strings.TrimPrefix(reason, suspended)
+	reason = strings.TrimPrefix(withoutParenthesis(reason), suspended)
 	if server, rest, found := strings.Cut(reason, "]: "); found && strings.HasPrefix(server, "delivery via ") { // before 2.3
 		reason = rest
 	}
@@ -371,6 +366,18 @@ func parsePostfixReason(r *bounce.Reply, reason string) {
 		}
 		return
 	}
+}
+
+// withoutParenthesis takes the parenthesis off that ends a reason, and what is behind it:
+// a copy has spaces or marks there, a collector the length of the next line.
+func withoutParenthesis(reason string) string {
+	if whole, found := strings.CutSuffix(reason, ")"); found {
+		return whole
+	}
+	if whole := strings.TrimRight(reason, " .,;\"'`”“»0123456789"); closed(whole) {
+		return whole[:len(whole)-1]
+	}
+	return reason
 }
 
 // postfixDaemon returns the daemon out of a tag such as "postfix/smtp", or

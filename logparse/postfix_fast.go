@@ -133,7 +133,11 @@ func mayEndAddress(s string) bool {
 // fastReason reads "host mx.b.example[192.0.2.1] said: REPLY (in reply to RCPT
 // TO command))".
 func fastReason(reason string, r *bounce.Reply) bool {
-	text, command := cutInReplyTo(strings.TrimSuffix(strings.TrimPrefix(reason, suspended), ")"))
+	reason, whole := strings.CutSuffix(reason, ")")
+	if !whole {
+		return false
+	}
+	text, command := cutInReplyTo(strings.TrimPrefix(reason, suspended))
 	after, found := strings.CutPrefix(text, "host ")
 	host, ip, port, rest, ok := cutHost(after)
 	reply, said := strings.CutPrefix(rest, " said: ")
