@@ -1,6 +1,7 @@
 package logparse
 
 import (
+	"html"
 	"strings"
 	"unicode"
 
@@ -33,11 +34,12 @@ func unmarked(line string) string {
 	if strings.Contains(text, "to=&lt;") {
 		text = tagsBehind.ReplaceAllString(text, "")
 	}
+	text = withoutAnchors(text)
 	if strings.Contains(text, `to=\<`) || escapedProcess.MatchString(text) {
 		text = escapedMarks.Replace(text)
 	}
-	if !strings.ContainsAny(text, "<>") && (strings.Contains(text, "to=&lt;") || !strings.Contains(text, "to=")) {
-		text = entities.Replace(text)
+	if !strings.ContainsAny(text, "<>") && (oneof.Contains(text, "to=&lt;", "to=&#60;", "to=&#x3") || !strings.Contains(text, "to=")) {
+		text = strings.ReplaceAll(html.UnescapeString(text), "\u00a0", " ")
 	}
 	text = markedAddress.ReplaceAllString(text, "=<$1>")
 	text = markedExim.ReplaceAllString(text, "$1$2$3$4")
@@ -50,8 +52,41 @@ func unmarked(line string) string {
 		}
 		return link
 	})
-	text = hiddenRecipient.ReplaceAllString(text, "to=<$1@$2>")
+	text = hiddenField.ReplaceAllStringFunc(text, func(field string) string {
+		m := hiddenField.FindStringSubmatch(field)
+		return m[1] + "=<" + shownAddress(m[2], m[3]) + ">"
+	})
+	if m := hiddenExim.FindStringSubmatch(text); m != nil {
+		text = m[1] + shownAddress(m[2], m[3]) + text[len(m[0])-1:]
+	}
 	return boldField.ReplaceAllString(text, "$1")
+}
+
+// withoutAnchors takes links off the addresses of a page (all brackets of its text are
+// entities), and off a recipient whose brackets Markdown took for those of a link.
+//
+//	to=&lt;<a href="mailto:a@b.example">a@b.example</a>&gt;, relay=…
+//	to=&lt;<A HREF="https://lists.b.example/info">a at b.example</A>&gt;, relay=…
+//	to=<a href="mailto:a@b.example">a@b.example</a>, relay=…
+func withoutAnchors(text string) string {
+	if !oneof.Contains(text, "</a>", "</A>") {
+		return text
+	}
+	if strings.Contains(text, "&lt;") {
+		return anchor.ReplaceAllString(text, "$1")
+	}
+	return anchoredRecipient.ReplaceAllStringFunc(text, func(field string) string {
+		m := anchoredRecipient.FindStringSubmatch(field)
+		if shown := html.UnescapeString(m[2]); html.UnescapeString(m[1]) == "mailto:"+shown {
+			return "to=<" + shown + ">,"
+		}
+		return field
+	})
+}
+
+// shownAddress returns an address that an archive hid. MARC writes "a () b ! example".
+func shownAddress(local, domain string) string {
+	return local + "@" + strings.ReplaceAll(domain, " ! ", ".")
 }
 
 // unquotedPrintable returns a text of a mail in quoted-printable (RFC 2045) with its
@@ -91,7 +126,8 @@ func withoutFrame(line string) string {
 	return text
 }
 
-const hiddenAddress = `([^\s<>"'|/@()\[\]]+)(?: at | ?\(at\) ?| ?\[at\] ?)([A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)`
+const hiddenAddress = `([^\s<>"'|/@()\[\]]+)(?: at | ?\(at\) ?| ?\[at\] ?| \(\) |&#(?:64|x40);)` +
+	`([A-Za-z0-9-]+(?:(?:\.| ! )[A-Za-z0-9-]+)+)`
 
 // A forum marks what has an @. Without one a person has replaced the address.
 const markedEmail = `\[(?:email|url)(?:=[^\]"<>]*|="[^\]"<>]*")?\]([^\[\]<>"\s]+@[^\[\]<>"\s]+)\[/(?:email|url)\]`
@@ -112,8 +148,12 @@ var (
 	// "to=<[a@b.example](mailto:a@b.example)>", "to=a@b.example <mailto:a@b.example>"
 	linkedAddress = lazyre.New(`=<?(?:\[<?([^\[\]<>"\s]+)>?\]\(mailto:([^\[\]()<>"\s]+)\)|([^\[\]<>"\s]+) <mailto:([^\[\]()<>"\s]+)>)>?`)
 	// "a at b.example", "a(at)b.example", as archives of mailing lists write addresses
-	hiddenAt        = lazyre.New(`^(?:` + hiddenAddress + `|\S+ at)$`)
-	hiddenRecipient = lazyre.New(`to=<` + hiddenAddress + `>`)
+	hiddenAt    = lazyre.New(`^(?:` + hiddenAddress + `|\S+ at)$`)
+	hiddenField = lazyre.New(`\b((?:orig_)?to|from|rcpt)=<` + hiddenAddress + `>`)
+	hiddenExim  = lazyre.New(`^([^<>@="]{0,120}\b` + eximIDPattern + ` (?:\*\*|==|=>|->) )` + hiddenAddress + `[ :]`)
+	anchor      = lazyre.New(`(?i)<a\s[^<>]*>([^<>]*)</a>`)
+
+	anchoredRecipient = lazyre.New(`\bto=<a href="([^"<>]*)">([^<>"\s]+)</a>,`)
 	// "to=\<a@b.example\>", "to=\<<a@b.example>\>"
 	escapedMarks   = strings.NewReplacer(`\<<`, "<", `>\>`, ">", `\<`, "<", `\>`, ">", `\_`, "_", `\[`, "[", `\]`, "]", `\*`, "*")
 	escapedProcess = lazyre.New(`^[^=<>*]{1,100}\\\[\d+\\\]: `) // "postfix/smtp\[474\]: "
@@ -144,7 +184,7 @@ func isOrnament(r rune) bool {
 // copy only; "..." and "a at b.example" are addresses that an archive hid. A person
 // masked "[hidden]@b.example".
 func isRecipient(text string) bool {
-	if text == "" || strings.IndexByte(text, '@') < 0 && strings.Contains(text, "at") && hiddenAt.MatchString(text) {
+	if text == "" || strings.IndexByte(text, '@') < 0 && oneof.Contains(text, "at", " () ", "&#") && hiddenAt.MatchString(text) {
 		return false
 	}
 	switch text[0] {
@@ -159,7 +199,7 @@ func isRecipient(text string) bool {
 			return false
 		}
 	}
-	return text[len(text)-1] != ';' || !strings.HasSuffix(text, "&gt;")
+	return text[len(text)-1] != ';' || !strings.HasSuffix(html.UnescapeString(text), ">")
 }
 
 // maskedName returns the length of "[hidden]" at the beginning of an address.

@@ -40,6 +40,16 @@ func TestCopiesOfLines(t *testing.T) {
 			"<p>" + strings.ReplaceAll(entities.Replace(line), ", ", ", <br />") + "</p>",
 			strings.ReplaceAll(entities.Replace(line), ", ", ", <br />"),
 			"**" + line + "**",
+			strings.ReplaceAll(entities.Replace(line), "&lt;a@b.example&gt;", `&lt;<a href="mailto:a@b.example">a@b.example</a>&gt;`),
+			strings.Replace(entities.Replace(line), " to=&lt;a@b.example&gt;", ` to=&lt;<A HREF="https://b.example/info">a at b.example</A>&gt;`, 1),
+			strings.Replace(entities.Replace(line), " ** a@b.example", ` ** <A HREF="https://b.example/info">a at b.example</A>`, 1),
+			strings.Replace(line, " to=<a@b.example>,", ` to=<a href="mailto:a@b.example">a@b.example</a>,`, 1),
+			strings.Replace(line, " to=<a@b.example>,", ` to=<a href="&#109;ailto&#58;a&#64;b.example">a&#64;b.example</a>,`, 1),
+			strings.NewReplacer("&lt;", "&#60;", "&gt;", "&#x3e;", "@", "&#64;").Replace(entities.Replace(line)),
+			strings.Replace(line, " to=<a@b.example>", " to=<a () b ! example>", 1),
+			strings.Replace(line, " to=<a@b.example>", " to=<a&#64;b.example>", 1),
+			strings.NewReplacer(" to=<a@b.example>", " to=<a at b.example>", "from=<news@a.example>", "from=<news at a.example>").Replace(line),
+			strings.Replace(line, " ** a@b.example", " ** a at b.example", 1),
 			strings.ReplaceAll(line, ", ", ",  "),
 			strings.ReplaceAll(strings.ReplaceAll(line, ": ", ":  "), "57:36 ", "57:36  "),
 			strings.ReplaceAll(strings.ReplaceAll(line, " ** ", " **  "), " R=", "  R="),
@@ -94,7 +104,10 @@ func TestCopiesOfPostfixLines(t *testing.T) {
 
 // An address whose local part looks like a copy speaks for nobody else.
 func TestEximAddressesThatLookLikeCopies(t *testing.T) {
-	for _, copied := range []string{"<v@bank.example>", "[email]v@bank.example[/email]"} {
+	for _, copied := range []string{
+		"<v@bank.example>", "[email]v@bank.example[/email]", "v at bank.example", "v () bank ! example", "v&#64;bank.example", "v&lt;&#64;bank.example",
+		"<a href=x>v@bank.example</a>", "&lt;<a href=x>v@bank.example</a>&gt;",
+	} {
 		for _, local := range []string{copied + " R=x T=y: 550 no", copied + ": 550 no", copied + " x"} {
 			for _, mark := range []string{"**", "==", "=>"} {
 				line := "2026-11-23 12:57:36 1xVTbv-00000r-1v " + mark + " " + local + `@evil.example <"` + local + `"@evil.example> R=all T=remote H=mx.evil.example [192.0.2.1]`
@@ -115,7 +128,7 @@ func TestSpacesBehindALineOfPostfix(t *testing.T) {
 	for _, reason := range []string{"connect to mx.b.example[192.0.2.1]:25: Connection refused", "host mx.b.example[192.0.2.1] said: 550 no (in reply to RCPT TO command)"} {
 		line := "Nov 23 12:57:36 mx postfix/smtp[4]: 4f1XyZabcd: to=<a@b.example>, relay=mx.b.example[192.0.2.1]:25, delay=1, delays=0/0/0/1, dsn=5.0.0, status=bounced (" + reason + ")"
 		want := row(events(newParser(t, ""), line+"\n"))
-		for _, behind := range []string{" \t", ".", " 215"} {
+		for _, behind := range []string{" \t", ".", " 215", "”", ",,,,"} {
 			if got := row(events(newParser(t, ""), line+behind+"\n")); got != want {
 				t.Errorf("%q: got %s\nwant %s", behind, got, want)
 			}
@@ -125,7 +138,7 @@ func TestSpacesBehindALineOfPostfix(t *testing.T) {
 
 // An archive hid the address, and nothing says what it was.
 func TestHiddenAddresses(t *testing.T) {
-	for _, to := range []string{"...", "[email protected]", "a at"} {
+	for _, to := range []string{"...", "[email protected]", "a at", `<a href="mailto:a@c.example">a@b.example</a>`} {
 		p := newParser(t, "")
 		got := events(p, "Nov 23 12:57:36 mx postfix/smtp[4]: 4f1XyZabcd: to=<"+to+">, relay=none, delay=1, delays=0/0/0/1, dsn=4.4.1, status=deferred (x)\n")
 		if len(got) > 0 || p.Counts().Unparsed != 1 {
