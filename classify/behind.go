@@ -110,7 +110,7 @@ func (c *clause) isAnyones(quality, to int) bool {
 		to < len(c.words) && strings.HasPrefix(c.words[to].text, "error") {
 		return true
 	}
-	return c.isPlural(to) && (c.roles()&verb != 0 || c.isWord(quality-1, "due to", "because of"))
+	return c.isPlural(to) && (c.roles()&verb != 0 || c.isWord(quality-1, "due to", "because of", "#"))
 }
 
 // isPlural reports whether a noun is several: "mail to unknown users is not accepted".
@@ -184,6 +184,17 @@ func (c *clause) isFor(at int) bool {
 	return reason
 }
 
+// skipTime returns where words end that say when something was done: "suspended an hour ago
+// for review".
+func (c *clause) skipTime(at int) int {
+	for k := at; k < at+5 && k < len(c.words); k++ {
+		if c.isWord(k, "ago") {
+			return k + 1
+		}
+	}
+	return at
+}
+
 // isCharge reports whether a preposition says what the owner of a mailbox has done:
 // "terminated for violation of our terms of service".
 func (c *clause) isCharge(at int) bool { return c.isWord(at, "for") && c.isWord(at+1, charges...) }
@@ -214,6 +225,24 @@ func (c *clause) acts() bool {
 			continue
 		}
 		if strings.HasSuffix(c.words[k].text, "s") && c.is(k-1, recipient|filler) || c.isWord(k-1, "has", "have") {
+			return true
+		}
+	}
+	return false
+}
+
+// isByRecipient reports whether a clause says that a person did something, who then exists:
+// "refused by the user".
+func (c *clause) isByRecipient() bool {
+	for k := 1; k+1 < len(c.words); k++ {
+		if !c.isWord(k, "by") || !c.is(k-1, verb) {
+			continue
+		}
+		next := k + 1
+		for c.is(next, filler) {
+			next++
+		}
+		if c.isWord(next, persons...) || c.isWord(next, "owner") {
 			return true
 		}
 	}

@@ -196,7 +196,10 @@ const (
 )
 
 // joints are the short words within a compound.
-var joints = map[string]bool{"in": true, "is": true, "no": true, "not": true, "of": true, "per": true, "the": true, "to": true, "too": true}
+var joints = map[string]bool{
+	"by": true, "for": true, "from": true, "has": true, "in": true, "is": true, "no": true, "not": true, "of": true, "on": true, "per": true,
+	"the": true, "to": true, "too": true,
+}
 
 // parts returns the lengths of the English words that a compound is made of, none if it is
 // no compound.
@@ -214,7 +217,7 @@ func (l *lexicon) split(text string, before int) []int {
 	for n := min(len(text), longestPart); n > 1; n-- {
 		first := text[:n]
 		isJoint := joints[first]
-		if l.words[first] == 0 || n < shortestPart && !isJoint {
+		if !isJoint && (l.words[first] == 0 || n < shortestPart) {
 			continue
 		}
 		if n == len(text) {

@@ -16,6 +16,13 @@ var leaving = []string{
 // pointing are words before a noun that make it this recipient: "no existing user".
 var pointing = []string{"this", "that", "existing", "known", "local"}
 
+// circumstances are prepositions whose noun is not what a sentence is about: "closed after an
+// unknown recipient".
+var circumstances = []string{"after", "before", "without", "about", "against", "among", "during", "between", "than"}
+
+// results are verbs whose object a search found, or did not: "the query returned no user".
+var results = []string{"returned", "returns", "gave", "gives", "shows", "showed", "yielded", "lists"}
+
 // uses are what a mailbox is for: who does it no longer is gone.
 var uses = []string{
 	"accept", "accepts", "accepting", "receive", "receives", "receiving", "work", "works", "working", "supported", "subscribed",
@@ -126,8 +133,8 @@ func (r *reader) qualityAt(i, lo, hi int, predicate role) (statement, int) {
 func (r *reader) attributeOf(c *clause, s statement, quality, from, to int) (statement, int) {
 	kind := c.kind(from, to)
 	if kind == recipient && c.isAnyones(quality, to) {
-		if c.isObject(quality) && c.isPlural(to) && c.isWord(quality-1, "of", "from", "by") {
-			r.elsewhere = true // "mail from unknown users"
+		if c.isObject(quality) && c.isPlural(to) && c.isWord(quality-1, "of", "from", "by") || c.isWord(c.governor(quality), circumstances...) {
+			r.elsewhere = true // "mail from unknown users", "closed after an unknown user"
 		}
 		return statement{}, to
 	}
@@ -164,7 +171,7 @@ func (c *clause) isUnclear(s *statement) bool {
 // "unknown due to a configuration error", "disabled for external mail", "moved to another
 // folder"; or that it is only spoken of: "user unknown is our answer to spammers".
 func (c *clause) isLimited(at int, predicate role) bool {
-	return c.isWord(at, "is", "are", "was", "were") || c.isFault(at, predicate) || predicate == disabled && c.isFor(at) || predicate == moved && !c.isGone(at)
+	return c.isWord(at, "is", "are", "was", "were") || c.isWord(at, "to") && c.isWord(at+1, "have", "be", "do") || c.isFault(at, predicate) || predicate == disabled && c.isFor(c.skipTime(at)) || predicate == moved && !c.isGone(at)
 }
 
 // isNegated reports whether a quality is denied: "is not unknown".
@@ -183,14 +190,20 @@ func (c *clause) isNegated(at int) bool {
 // isObject reports whether a phrase is what a server accepts or a preposition's
 // object: "accepts unknown users", "mail from unknown users".
 func (c *clause) isObject(at int) bool {
+	k := c.governor(at)
+	if c.is(k, preposition) {
+		return c.is(k, takeover) || c.isWord(k, circumstances...)
+	}
+	return c.is(k, verb)
+}
+
+// governor returns where the preposition or the verb stands that a phrase may belong to.
+func (c *clause) governor(at int) int {
 	k := at - 1
 	for c.is(k, filler|mail) && !c.is(k, preposition) {
 		k--
 	}
-	if c.is(k, preposition) {
-		return c.is(k, takeover)
-	}
-	return c.is(k, verb)
+	return k
 }
 
 // negatedAt reads what is denied: "does not exist", "is not active", "can not
@@ -270,8 +283,8 @@ func (r *reader) noneAt(i, at int) (statement, int) {
 	case c.isPermitted(to), !such && at > 0 && to == len(c.words) && c.isPlural(to):
 		r.elsewhere = true // "this server knows no users"
 		return statement{}, to
-	case !such && !c.namesOne(to):
-		return statement{}, to
+	case !such && (!c.namesOne(to) || c.isPlural(to) && c.isWord(to, "to")):
+		return statement{}, to // "no user specified", "we show no users to strangers"
 	case c.isOfSender(at):
 		s.subject = other
 	}
@@ -286,7 +299,7 @@ func (c *clause) isOfSender(at int) bool {
 		return true
 	}
 	left, _, ok := c.subjectBefore(at)
-	return ok && !c.isWe(at) && (left&(sender|you) != 0 || left == other && !c.is(at-1, find))
+	return ok && !c.isWe(at) && (left&(sender|you) != 0 || left == other && !c.is(at-1, find) && !c.isWord(at-1, results...))
 }
 
 // isSuch reports whether the words between a negation and its noun point at the

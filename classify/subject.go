@@ -277,7 +277,7 @@ func (c *clause) owned(kind role, at int, predicate role) role {
 func (c *clause) isCircumstance(at int, predicate role) bool {
 	switch predicate {
 	case disabled:
-		return c.isWord(at, "due to", "because of", "without") || c.hasWord("request")
+		return c.isWord(at, "due to", "because of", "without", "after") || c.hasWord("request")
 	case moved:
 		return c.words[at+1].address
 	default:
@@ -292,7 +292,7 @@ func (c *clause) hasOwner(at int, owners, predicate role) bool {
 		switch {
 		case c.isInPlace(at), predicate == disabled && c.isWord(at, "owner", "holder"):
 			return false // "in relay recipient table", "closed after the death of its owner"
-		case c.is(at, owners), c.isYours(at, at+1), c.isFieldName(at), c.isSenderList(at):
+		case c.is(at, owners), c.isYours(at, at+1), c.isFieldName(at), c.isSenderList(at), c.isName(at) && c.is(at+1, owners):
 			return true
 		case !c.is(at, filler|mail) && !c.isDirectory(at):
 			return false
