@@ -64,28 +64,32 @@ func (t *Tailer) newStream(source int, c candidate, kind archive) *stream {
 	return s
 }
 
+// continuesIn reports whether a file holds all that was read of the stream.
+func (s *stream) continuesIn(f *os.File, size int64) bool {
+	m, err := matches(&s.Position, f, size)
+	return err == nil && m == whole
+}
+
 // growing returns the stream of a live file that has only grown since it was
 // opened, or nil. A busy log is not opened by every scan.
 func (t *Tailer) growing(c candidate) *stream {
 	for _, s := range t.streams {
-		if !c.live || s.file == nil || s.Offset == 0 || !s.in(c.id) || s.Path != c.name() || s.Closed {
-			continue
-		}
-		if m, err := matches(&s.Position, s.file, c.id.size); err == nil && m == whole {
+		if c.live && s.opened(c.id) && s.Path == c.name() && !s.Closed && s.continuesIn(s.file, c.id.size) {
 			return s
 		}
 	}
 	return nil
 }
 
+// opened reports whether a file is the one that is held open for the stream, of which
+// lines were read.
+func (s *stream) opened(id fileID) bool { return s.file != nil && s.Offset != 0 && s.in(id) }
+
 // streamOf returns the known stream that a plain file continues, or nil. wait
 // means that the file seems to be a copy that is still being written.
 func (t *Tailer) streamOf(c candidate, f *os.File) (best *stream, wait bool, err error) {
 	for _, s := range t.streams { // usually the file still holds the same stream
-		if s.file == nil || s.Offset == 0 || !s.in(c.id) {
-			continue
-		}
-		if m, err := matches(&s.Position, f, c.id.size); err == nil && m == whole {
+		if s.opened(c.id) && s.continuesIn(f, c.id.size) {
 			return s, false, nil
 		}
 	}
@@ -97,36 +101,28 @@ func (t *Tailer) streamOf(c candidate, f *os.File) (best *stream, wait bool, err
 	head = head[:n]
 	copied := int64(0)                             // what was read of the stream of which the file may be an incomplete copy
 	for _, s := range slices.Backward(t.streams) { // the newest first
-		same := s.in(c.id)
-		if s.Offset == 0 && same && (s.file != nil || s.closed) && best == nil {
-			best = s // no line of it was read yet
-			if s.closed {
-				s.pending, s.size = 0, 0 // it may be another file with the same inode
+		if s.Offset == 0 {
+			if best == nil && s.waitsFor(c.id) {
+				best = s
+				if s.closed {
+					s.pending, s.size = 0, 0 // it may be another file with the same inode
+				}
 			}
-		}
-		if s.Offset == 0 || s.Cursor != "" {
 			continue
 		}
-		if same && s.Closed && s.file == nil && c.id.size < s.Offset {
+		if !s.mayBeIn(c.id) {
 			continue
 		}
-		m := none
-		if mayMatch(&s.Position, head) {
-			if m, err = matches(&s.Position, f, c.id.size); err != nil {
-				return nil, false, err
-			}
+		m, err := s.match(f, head, c.id.size)
+		if err != nil {
+			return nil, false, err
 		}
 		switch {
 		case m == whole:
-			// If several match, use the one that was read furthest. A live file and its
-			// copy hold one stream until one of them grows. A new live file that begins
-			// like an old one loses nothing: only lines that were read are skipped.
-			if best == nil || s.Offset > best.Offset || same && s.Offset == best.Offset {
-				best = s
-			}
-		case m == prefix && !c.live && !same && t.o.Now().Sub(c.id.modified) < writerGrace:
+			best = furthest(best, s, c.id)
+		case m == prefix && !s.in(c.id) && t.mayBeWritten(c):
 			copied = max(copied, s.Offset)
-		case same && !s.Closed && m != whole:
+		case s.in(c.id) && !s.Closed:
 			// Truncated, and perhaps written again. The rest of the old content is
 			// found in its copy.
 			t.markLost(s, truncated)
@@ -136,6 +132,44 @@ func (t *Tailer) streamOf(c candidate, f *os.File) (best *stream, wait bool, err
 		return nil, true, nil
 	}
 	return best, false, nil
+}
+
+// waitsFor reports whether a file is the one of a stream of which no line was read yet.
+func (s *stream) waitsFor(id fileID) bool { return s.in(id) && (s.file != nil || s.closed) }
+
+// mayBeIn reports whether a plain file may hold what was read of the stream, from what is
+// known without reading the file.
+func (s *stream) mayBeIn(id fileID) bool {
+	if s.Cursor != "" { // of the journal
+		return false
+	}
+	ended := s.Closed && s.file == nil
+	return !(ended && s.in(id) && id.size < s.Offset)
+}
+
+// match returns how much of the stream a file holds that begins with head.
+func (s *stream) match(f *os.File, head []byte, size int64) (match, error) {
+	if !mayMatch(&s.Position, head) {
+		return none, nil
+	}
+	return matches(&s.Position, f, size)
+}
+
+// mayBeWritten reports whether a file may be a copy that is still being written.
+func (t *Tailer) mayBeWritten(c candidate) bool {
+	return !c.live && t.o.Now().Sub(c.id.modified) < writerGrace
+}
+
+// furthest returns the one of two streams that was read furthest, of those that a file
+// holds as a whole, or else the one that was last found in the file. best may be nil.
+//
+// A live file and its copy hold one stream until one of them grows. A new live file that
+// begins like an old one loses nothing: only lines that were read are skipped.
+func furthest(best, s *stream, id fileID) *stream {
+	if best == nil || s.Offset > best.Offset || s.in(id) && s.Offset == best.Offset {
+		return s
+	}
+	return best
 }
 
 // forgetStreams deletes the positions of streams that no file has held for
