@@ -172,25 +172,15 @@ func (j *Journal) read(ctx context.Context, out chan<- bounce.Chunk, more ...str
 }
 
 // send sends the lines of journalctl's output, in one chunk those that came
-// together.
+// together. Lines that are no entries are an error at the end.
 func (j *Journal) send(ctx context.Context, r io.Reader, out chan<- bounce.Chunk) error {
 	lines := bufio.NewReaderSize(r, blockSize)
-	var data, last []byte
-	tooLong := 0
-	var foreign []byte // a line that is no entry
+	var data, foreign []byte
 	var gaps []bounce.Gap
-	for first := j.wasRead; ; {
+	tooLong := 0
+	first := j.wasRead // the first entry has to be that of the cursor
+	for {
 		line, long, err := readLine(lines, j.MaxLine)
-		at := ""
-		if first && err == nil {
-			at = cursorOf(line)
-			first = at == ""
-		}
-		if at != "" && at != j.position.Cursor {
-			g := bounce.Gap{At: time.Now(), Source: JournalPath, Path: JournalPath, Bytes: -1, Why: "the journal no longer holds the entry that was read last: it was made smaller meanwhile"}
-			j.Log.Warn("a part of the log may have been destroyed before it could be read", gapAttrs(g))
-			gaps = append(gaps, g)
-		}
 		if errors.Is(err, io.EOF) {
 			if foreign != nil {
 				return fmt.Errorf("journalctl printed %.100q, which %w", foreign, errForeign)
@@ -202,36 +192,80 @@ func (j *Journal) send(ctx context.Context, r io.Reader, out chan<- bounce.Chunk
 		}
 		if long {
 			tooLong++
-		} else {
-			data, last = append(data, line...), line
+		}
+		data = append(data, line...)
+		if first {
+			at := cursorOf(line)
+			first = at == ""
+			if at != "" && at != j.position.Cursor {
+				gaps = append(gaps, j.vacuumed())
+			}
 		}
 		if lines.Buffered() > 0 && len(data) < blockSize {
 			continue
 		}
-		cursor := cursorOf(last)
-		for cursor == "" && len(data) > 0 {
-			foreign = bytes.Clone(bytes.TrimSpace(last))
-			data = data[:len(data)-len(last)]
-			last = data[bytes.LastIndexByte(data[:max(len(data)-1, 0)], '\n')+1:]
-			cursor = cursorOf(last)
+		entries, cursor, other := lastEntry(data)
+		if other != nil {
+			foreign = other
 		}
-		if entry, _, _ := bytes.Cut(data, []byte{'\n'}); j.position.Cursor != "" && cursorOf(entry) == j.position.Cursor {
-			data = data[min(len(entry)+1, len(data)):] // it was sent before
-		}
-		if cursor == "" || len(data) == 0 && tooLong == 0 {
-			data = nil
+		chunk := bounce.Chunk{SourceIndex: j.Index, Data: string(j.behindCursor(entries)), TooLong: tooLong, Gaps: gaps}
+		data = data[:0]
+		if cursor = cmp.Or(cursor, j.position.Cursor); cursor == "" || chunk.Data == "" && tooLong == 0 {
 			continue
 		}
-		j.position.Cursor, j.position.UpdatedAt = cursor, time.Now()
-		j.position.Offset += int64(len(data))
-		j.wasRead = true
-		select {
-		case out <- bounce.Chunk{Data: string(data), Position: j.position, SourceIndex: j.Index, TooLong: tooLong, Gaps: gaps}:
-		case <-ctx.Done():
-			return ctx.Err()
+		if err := j.sendChunk(ctx, &chunk, cursor, out); err != nil {
+			return err
 		}
-		data, tooLong, gaps = nil, 0, nil
+		tooLong, gaps = 0, nil
 	}
+}
+
+// sendChunk sends a chunk whose last entry has a cursor.
+func (j *Journal) sendChunk(ctx context.Context, c *bounce.Chunk, cursor string, out chan<- bounce.Chunk) error {
+	j.position.Cursor, j.position.UpdatedAt = cursor, time.Now()
+	j.position.Offset += int64(len(c.Data))
+	j.wasRead = true
+	c.Position = j.position
+	select {
+	case out <- *c:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// vacuumed returns the gap where the entry of the cursor is gone.
+func (j *Journal) vacuumed() bounce.Gap {
+	g := bounce.Gap{
+		At: time.Now(), Source: JournalPath, Path: JournalPath, Bytes: -1,
+		Why: "the journal no longer holds the entry that was read last: it was made smaller meanwhile",
+	}
+	j.Log.Warn("a part of the log may have been destroyed before it could be read", gapAttrs(g))
+	return g
+}
+
+// lastEntry cuts off what follows the last entry of some lines. It returns the cursor of
+// this entry, and the first of the lines that it has cut off, or nil.
+func lastEntry(lines []byte) (entries []byte, cursor string, foreign []byte) {
+	for len(lines) > 0 {
+		last := lines[bytes.LastIndexByte(lines[:len(lines)-1], '\n')+1:]
+		if cursor := cursorOf(last); cursor != "" {
+			return lines, cursor, foreign
+		}
+		foreign = bytes.Clone(bytes.TrimSpace(last))
+		lines = lines[:len(lines)-len(last)]
+	}
+	return nil, "", foreign
+}
+
+// behindCursor drops the entry of the cursor, which was sent before, from the beginning
+// of some lines.
+func (j *Journal) behindCursor(lines []byte) []byte {
+	first, rest, _ := bytes.Cut(lines, []byte{'\n'})
+	if j.position.Cursor != "" && cursorOf(first) == j.position.Cursor {
+		return rest
+	}
+	return lines
 }
 
 // watchedReader calls a function whenever it has read.
