@@ -58,29 +58,7 @@ func (c *Config) check() error {
 		bad("database", "names no file")
 	}
 	for i := range c.Sources {
-		s := &c.Sources[i]
-		key := fmt.Sprintf("sources[%d]", i)
-		if s.Path == "" {
-			bad(key+".path", "names no file")
-		}
-		same := func(other Source) bool { return filepath.Clean(other.Path) == filepath.Clean(s.Path) }
-		if first := slices.IndexFunc(c.Sources, same); first < i && s.Path != "" {
-			bad(key+".path", "%s is the path of sources[%d], too; leave one of them out", s.Path, first)
-		}
-		if _, err := filepath.Match(s.Path, ""); err != nil {
-			if _, missing := os.Lstat(s.Path); missing != nil { // else it is that file
-				bad(key+".path", "%s is not a glob: a bracket is not closed; write \\[ for a bracket in a name", s.Path)
-			}
-		}
-		if s.MTA == "" {
-			s.MTA = "auto"
-		}
-		if !slices.Contains(MTAs, s.MTA) {
-			bad(key+".mta", "%q is not one of %s", s.MTA, strings.Join(MTAs, ", "))
-		}
-		if _, err := s.Zone(); err != nil {
-			bad(key+".timezone", "%v", err)
-		}
+		c.checkSource(i, bad)
 	}
 	if c.Start != "beginning" && c.Start != "end" {
 		bad("start", "%q is neither beginning nor end", c.Start)
@@ -98,16 +76,7 @@ func (c *Config) check() error {
 	if c.QueueLifetime < time.Hour {
 		bad("queue_lifetime", "%v is less than an hour; messages stay in a queue for days", c.QueueLifetime)
 	}
-	c.Policy.check("policy", bad)
-	for _, category := range slices.Sorted(maps.Keys(c.Policy.Categories)) {
-		key := "policy.categories." + category
-		if !slices.Contains(Categories, category) {
-			bad(key, "%q is not one of %s", category, strings.Join(Categories, ", "))
-			continue
-		}
-		t := c.Policy.Categories[category]
-		t.check(key, bad)
-	}
+	c.checkPolicy(bad)
 	c.Crowds.check(bad)
 	c.Incidents.check(bad)
 	c.Retention.check(bad)
@@ -139,6 +108,46 @@ func (c *Config) check() error {
 		names[w.Name] = true
 	}
 	return errors.Join(errs...)
+}
+
+// checkSource fills in what a source leaves out, and reports what is wrong with it.
+func (c *Config) checkSource(i int, bad report) {
+	s := &c.Sources[i]
+	key := fmt.Sprintf("sources[%d]", i)
+	if s.Path == "" {
+		bad(key+".path", "names no file")
+	}
+	same := func(other Source) bool { return filepath.Clean(other.Path) == filepath.Clean(s.Path) }
+	if first := slices.IndexFunc(c.Sources, same); first < i && s.Path != "" {
+		bad(key+".path", "%s is the path of sources[%d], too; leave one of them out", s.Path, first)
+	}
+	if _, err := filepath.Match(s.Path, ""); err != nil {
+		if _, missing := os.Lstat(s.Path); missing != nil { // else it is that file
+			bad(key+".path", "%s is not a glob: a bracket is not closed; write \\[ for a bracket in a name", s.Path)
+		}
+	}
+	if s.MTA == "" {
+		s.MTA = "auto"
+	}
+	if !slices.Contains(MTAs, s.MTA) {
+		bad(key+".mta", "%q is not one of %s", s.MTA, strings.Join(MTAs, ", "))
+	}
+	if _, err := s.Zone(); err != nil {
+		bad(key+".timezone", "%v", err)
+	}
+}
+
+func (c *Config) checkPolicy(bad report) {
+	c.Policy.check("policy", bad)
+	for _, category := range slices.Sorted(maps.Keys(c.Policy.Categories)) {
+		key := "policy.categories." + category
+		if !slices.Contains(Categories, category) {
+			bad(key, "%q is not one of %s", category, strings.Join(Categories, ", "))
+			continue
+		}
+		t := c.Policy.Categories[category]
+		t.check(key, bad)
+	}
 }
 
 // shortestRetention leaves time for logs to be read: what is older than the

@@ -40,6 +40,28 @@ func (c *Channel) check(key string, bad report) {
 		bad(key+".kind", "%q is not one of %s", c.Kind, strings.Join(ChannelKinds, ", "))
 		return
 	}
+	c.checkDestination(key, bad)
+	if c.Secret != "" && c.SecretFile != "" {
+		bad(key+".secret_file", "there is a secret, too; give one of them")
+	}
+	if c.Token != "" && c.TokenFile != "" {
+		bad(key+".token_file", "there is a token, too; give one of them")
+	}
+	if c.Kind == "gotify" && c.Token == "" && c.TokenFile == "" {
+		bad(key+".token_file", "gotify wants token or token_file of an application")
+	}
+	if c.Again != 0 && (c.Again < time.Hour || c.Again > 366*24*time.Hour) {
+		bad(key+".again", "%v is not between an hour and a year (8784h)", c.Again)
+	}
+	for _, kind := range c.Kinds {
+		if !slices.Contains(IncidentKinds, kind) {
+			bad(key+".kinds", "%q is not one of %s", kind, strings.Join(IncidentKinds, ", "))
+		}
+	}
+}
+
+// checkDestination reports what is wrong with where a channel sends to.
+func (c *Channel) checkDestination(key string, bad report) {
 	switch c.Kind {
 	case "mail":
 		if len(c.To) == 0 {
@@ -58,23 +80,6 @@ func (c *Channel) check(key string, bad report) {
 		// A wrong URL is not shown: it may hold a token.
 		if at, err := url.Parse(c.URL); err != nil || at.Scheme != "http" && at.Scheme != "https" || at.Host == "" {
 			bad(key+".url", "is no http:// or https:// address")
-		}
-	}
-	if c.Secret != "" && c.SecretFile != "" {
-		bad(key+".secret_file", "there is a secret, too; give one of them")
-	}
-	if c.Token != "" && c.TokenFile != "" {
-		bad(key+".token_file", "there is a token, too; give one of them")
-	}
-	if c.Kind == "gotify" && c.Token == "" && c.TokenFile == "" {
-		bad(key+".token_file", "gotify wants token or token_file of an application")
-	}
-	if c.Again != 0 && (c.Again < time.Hour || c.Again > 366*24*time.Hour) {
-		bad(key+".again", "%v is not between an hour and a year (8784h)", c.Again)
-	}
-	for _, kind := range c.Kinds {
-		if !slices.Contains(IncidentKinds, kind) {
-			bad(key+".kinds", "%q is not one of %s", kind, strings.Join(IncidentKinds, ", "))
 		}
 	}
 }

@@ -71,6 +71,8 @@ func unknownKeys(settings map[string]any) []string {
 	return unknown
 }
 
+// walk reports the keys below a prefix that no field of a struct has, each with the
+// nearest that is one, or "".
 func walk(prefix string, settings map[string]any, t reflect.Type, report func(key, nearest string)) {
 	known := make(map[string]reflect.Type)
 	for f := range allFields(t) {
@@ -86,24 +88,28 @@ func walk(prefix string, settings map[string]any, t reflect.Type, report func(ke
 			report(prefix+key, nearest)
 			continue
 		}
-		switch value := value.(type) {
-		case map[string]any:
-			if field.Kind() == reflect.Struct {
-				walk(prefix+key+".", value, field, report)
+		walkValue(prefix+key, value, field, report)
+	}
+}
+
+// walkValue walks the settings in the value of a field: a struct, or a map or list of them.
+func walkValue(key string, value any, t reflect.Type, report func(key, nearest string)) {
+	switch value := value.(type) {
+	case map[string]any:
+		switch {
+		case t.Kind() == reflect.Struct:
+			walk(key+".", value, t, report)
+		case isMapOfStructs(t):
+			for name, entry := range value {
+				walkValue(key+"."+name, entry, t.Elem(), report)
 			}
-			if isMapOfStructs(field) {
-				for name, entry := range value {
-					if m, ok := entry.(map[string]any); ok {
-						walk(prefix+key+"."+name+".", m, field.Elem(), report)
-					}
-				}
-			}
-		case []any:
-			for i, item := range value {
-				if m, ok := item.(map[string]any); ok && field.Kind() == reflect.Slice && field.Elem().Kind() == reflect.Struct {
-					walk(fmt.Sprintf("%s%s[%d].", prefix, key, i), m, field.Elem(), report)
-				}
-			}
+		}
+	case []any:
+		if t.Kind() != reflect.Slice || t.Elem().Kind() != reflect.Struct {
+			return
+		}
+		for i, item := range value {
+			walkValue(fmt.Sprintf("%s[%d]", key, i), item, t.Elem(), report)
 		}
 	}
 }

@@ -295,26 +295,13 @@ func within(a, b time.Time) bool { return a.Sub(b).Abs() <= Wait }
 func (q *Queue) meet(ev *bounce.Event, m *message, yield func(*bounce.Delivery)) {
 	w := &q.waiting
 	if ev.QueueID != "" {
-		for _, s := range append([]*success(nil), w.byOnward[ev.QueueID]...) {
-			if within(ev.At, s.at) {
-				w.end(s)
-			}
-		}
+		w.endOnward(ev)
 	}
-	if ev.Kind == bounce.EventMessage && ev.MessageID != "" {
-		for _, s := range append([]*success(nil), w.byMessageID[ev.MessageID]...) {
-			if s.queueID != ev.QueueID && within(ev.At, s.at) {
-				w.follow(s)
-			}
-		}
-	}
-	if ev.Kind == bounce.EventAttempt && m != nil && len(m.messageID) > 0 {
-		for _, s := range append([]*success(nil), w.byMessageID[string(m.messageID)]...) {
-			if s.queueID != ev.QueueID && ev.At.Sub(s.at).Abs() <= s.wait() &&
-				s.isSame(s.sameSender(string(m.sender), m.hasSender), s.isFor(ev)) {
-				w.end(s)
-			}
-		}
+	switch {
+	case ev.Kind == bounce.EventMessage && ev.MessageID != "":
+		w.followAll(ev)
+	case ev.Kind == bounce.EventAttempt && m != nil && len(m.messageID) > 0:
+		w.endSame(ev, m)
 	}
 	for _, l := range [...]*line{&w.soon, &w.followed} {
 		for l.len() > 0 {
@@ -323,6 +310,35 @@ func (q *Queue) meet(ev *bounce.Event, m *message, yield func(*bounce.Delivery))
 				break
 			}
 			q.release(oldest, yield)
+		}
+	}
+}
+
+// endOnward drops the successes whose server took the message under the queue ID of an
+// event.
+func (w *waiting) endOnward(ev *bounce.Event) {
+	for _, s := range slices.Clone(w.byOnward[ev.QueueID]) {
+		if within(ev.At, s.at) {
+			w.end(s)
+		}
+	}
+}
+
+// followAll lets the successes wait longer that have the message-id of another message.
+func (w *waiting) followAll(ev *bounce.Event) {
+	for _, s := range slices.Clone(w.byMessageID[ev.MessageID]) {
+		if s.queueID != ev.QueueID && within(ev.At, s.at) {
+			w.follow(s)
+		}
+	}
+}
+
+// endSame drops the successes of which an attempt for another message is the second half.
+func (w *waiting) endSame(ev *bounce.Event, m *message) {
+	for _, s := range slices.Clone(w.byMessageID[string(m.messageID)]) {
+		if s.queueID != ev.QueueID && ev.At.Sub(s.at).Abs() <= s.wait() &&
+			s.isSame(s.sameSender(string(m.sender), m.hasSender), s.isFor(ev)) {
+			w.end(s)
 		}
 	}
 }

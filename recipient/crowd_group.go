@@ -98,24 +98,26 @@ func share(refused, sent int) float64 {
 // possible returns false if no evidence can make a crowd of the refusals. It
 // assumes that all of them are evidence.
 func (g *group) possible() bool {
-	if !g.several() {
-		switch g.unit.Kind {
-		case UnitDomain:
-			recent := *g
-			recent.Search = g.of(withinDays)
-			return len(recent.windows(slowSlots, slowGap)) > 0 || len(g.windows(daysSlots, daysGap)) > 0
-		case UnitDNS:
-			return len(g.windows(slowSlots, slowGap)) > 0
-		default:
-			return len(g.windows(hourSlots, hourSlots)) > 0
+	switch {
+	case g.several():
+		if len(g.domains) < g.Limits.Domains {
+			return false
 		}
+	case g.unit.Kind == UnitDomain:
+		recent := *g
+		recent.Search = g.of(withinDays)
+		return len(recent.windows(slowSlots, slowGap)) > 0 || len(g.windows(daysSlots, daysGap)) > 0
+	case g.unit.Kind == UnitDNS:
+		return len(g.windows(slowSlots, slowGap)) > 0
+	default:
+		return len(g.windows(hourSlots, hourSlots)) > 0
 	}
-	if len(g.domains) < g.Limits.Domains {
-		return false
-	}
-	if g.possibleOfAll() {
-		return true
-	}
+	return g.possibleOfAll() || g.possibleOfADomain()
+}
+
+// possibleOfADomain reports whether the refusals of a domain may be enough of the
+// deliveries to it, in a unit with several domains.
+func (g *group) possibleOfADomain() bool {
 	byDomain := make(map[int32][]slotRefusals)
 	for _, a := range g.slots {
 		for _, r := range a.refused {
@@ -133,15 +135,24 @@ func (g *group) possible() bool {
 		}
 		sends := g.Traffic.Domain(g.domains[domain])
 		for i := range slots {
-			n := -1 // leaving one out, as severalPass does
-			for _, at := range slots[i:] {
-				if at.slot-slots[i].slot >= slowSlots {
-					break
-				}
-				if n += at.n; n > 0 && share(n, sends.Between(slots[i].slot, at.slot)) >= g.least(g.unit) {
-					return true
-				}
+			if g.possibleFrom(slots[i:], sends) {
+				return true
 			}
+		}
+	}
+	return false
+}
+
+// possibleFrom reports whether the refusals of a domain from its first slot on may be
+// enough.
+func (g *group) possibleFrom(slots []slotRefusals, sends *Sends) bool {
+	n := -1 // leaving one out, as severalPass does
+	for _, at := range slots {
+		if at.slot-slots[0].slot >= slowSlots {
+			break
+		}
+		if n += at.n; n > 0 && share(n, sends.Between(slots[0].slot, at.slot)) >= g.least(g.unit) {
+			return true
 		}
 	}
 	return false
