@@ -17,8 +17,9 @@ import (
 //	H=mx.b.example [192.0.2.1]: SMTP error from remote mail server after
 //	RCPT TO:<a@b.example>: 550 5.1.1 no
 //
-// A delivery line that ends before its status or its reply waits for its other parts: the
-// lines behind it that have no header. If they do not complete it, each is read alone.
+// A delivery line that ends before its status or its reply, or within the reply of Postfix,
+// waits for its other parts: the lines behind it that have no header. If they do not
+// complete it, each is read alone.
 
 const (
 	maxBegun  = 1000    // bytes of the first part: a longer line was cut by the mail server
@@ -38,7 +39,8 @@ func (p *Parser) holdBroken(mta bounce.MTA, h *header, line string, result resul
 			return false
 		}
 	case bounce.Postfix:
-		if strings.Contains(strings.ToLower(h.body), "status=") {
+		soft := strings.HasSuffix(line, "=") // quoted-printable
+		if result != resultCut && !soft && strings.Contains(strings.ToLower(h.body), "status=") {
 			return false
 		}
 	default:

@@ -27,7 +27,10 @@ const postfixFields = `, relay=(?P<relay>[^,<>]*)` +
 	`, status=(?P<status>[A-Za-z-]+)`
 
 // postfixReason is what follows the status.
-const postfixReason = `(?:, returned to sender| \((?P<reason>.*))?$`
+const postfixReason = `(?:` + returned + `| \((?P<reason>.*)| +)?$`
+
+// returned follows the status of an expiry.
+const returned = ", returned to sender"
 
 // postfixAddress matches an address as Postfix 3.5 and later log it: the local
 // part is quoted as a whole, or not at all (quote_822_local.c).
@@ -293,8 +296,8 @@ func parsePostfixDelivery(h *header, ev *bounce.Event) result {
 		if strings.Contains(h.body, ", status=deliverable") || strings.Contains(h.body, ", status=undeliverable") {
 			return resultOther
 		}
-		if parsePostfixPart(h, ev) == resultRead {
-			return resultRead
+		if result := parsePostfixPart(h, ev); result == resultRead || result == resultCut {
+			return result
 		}
 		return resultUnparsed
 	}
@@ -328,15 +331,18 @@ func parsePostfixDelivery(h *header, ev *bounce.Event) result {
 		setRelay(&ev.Reply, relay.text("host"), relay.raw("ip"))
 		setPort(&ev.Reply, relay.raw("port"))
 	}
-	ev.Echo = strings.HasPrefix(m.text("reason"), suspended)
-	parsePostfixReason(&ev.Reply, m.text("reason"))
+	reason, whole := withoutParenthesis(m.text("reason"))
+	ev.Echo = strings.HasPrefix(reason, suspended)
+	parsePostfixReason(&ev.Reply, reason)
+	if !whole && isRecipient(ev.Recipient) && !strings.HasSuffix(h.body, returned) {
+		return resultCut
+	}
 	return resultRead
 }
 
-// parsePostfixReason reads what stands in the parentheses behind the status,
-// with the last one still on it unless the line was cut.
+// parsePostfixReason reads what stands in the parentheses behind the status.
 func parsePostfixReason(r *bounce.Reply, reason string) {
-	reason = strings.TrimPrefix(withoutParenthesis(reason), suspended)
+	reason = strings.TrimPrefix(reason, suspended)
 	if server, rest, found := strings.Cut(reason, "]: "); found && strings.HasPrefix(server, "delivery via ") { // before 2.3
 		reason = rest
 	}
@@ -369,15 +375,16 @@ func parsePostfixReason(r *bounce.Reply, reason string) {
 }
 
 // withoutParenthesis takes the parenthesis off that ends a reason, and what is behind it:
-// a copy has spaces or marks there, a collector the length of the next line.
-func withoutParenthesis(reason string) string {
-	if whole, found := strings.CutSuffix(reason, ")"); found {
-		return whole
+// a copy has spaces or marks there, a collector the length of the next line. It returns
+// false for a line that was cut or broken.
+func withoutParenthesis(reason string) (text string, whole bool) {
+	if text, whole = strings.CutSuffix(reason, ")"); whole {
+		return text, true
 	}
-	if whole := strings.TrimRight(reason, " .,;\"'`”“»0123456789"); closed(whole) {
-		return whole[:len(whole)-1]
+	if text = strings.TrimRight(reason, " .,;\"'`”“»0123456789"); closed(text) {
+		return text[:len(text)-1], true
 	}
-	return reason
+	return reason, false
 }
 
 // postfixDaemon returns the daemon out of a tag such as "postfix/smtp", or
