@@ -69,10 +69,7 @@ func decompress(r io.Reader, kind archive) (io.Reader, func(), error) {
 		}
 		return z, z.Close, nil
 	case xzip:
-		if err := checkDictionary(buffered); err != nil {
-			return nil, nil, err
-		}
-		z, err := xz.NewReader(buffered)
+		z, err := xz.NewReader(newBoundedXZ(buffered))
 		return z, func() {}, err
 	case bz2:
 		return bzip2.NewReader(buffered), func() {}, nil
