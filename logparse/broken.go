@@ -17,9 +17,9 @@ import (
 //	H=mx.b.example [192.0.2.1]: SMTP error from remote mail server after
 //	RCPT TO:<a@b.example>: 550 5.1.1 no
 //
-// A delivery line that ends before its status or its reply, or within the reply of Postfix,
-// waits for its other parts: the lines behind it that have no header. If they do not
-// complete it, each is read alone.
+// A delivery line that ends before its status or its reply, or within the reply of Postfix
+// or OpenSMTPD, waits for its other parts: the lines behind it that have no header. If they
+// do not complete it, each is read alone.
 
 const (
 	maxBegun  = 1000    // bytes of the first part: a longer line was cut by the mail server
@@ -44,7 +44,7 @@ func (p *Parser) holdBroken(mta bounce.MTA, h *header, line string, result resul
 			return false
 		}
 	default:
-		if strings.Contains(strings.ToLower(h.body), "stat=") {
+		if result != resultCut && strings.Contains(strings.ToLower(h.body), "stat=") {
 			return false
 		}
 	}

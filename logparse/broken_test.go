@@ -131,6 +131,25 @@ func TestABrokenLineOfExim(t *testing.T) {
 	}
 }
 
+// The status of OpenSMTPD ends with a quotation mark.
+func TestABrokenLineOfOpenSMTPD(t *testing.T) {
+	const whole = `Nov 23 12:57:36 mx smtpd[4]: 770afeddea7e9413 mta delivery evpid=7571057c164ab4f5 from=<news@a.example> to=<a@b.example> rcpt=<-> source="192.0.2.9" relay="192.0.2.1 (mx.b.example)" delay=0s result="PermFail" stat="550 5.1.1 No such user here"`
+	want := describeAll(events(newParser(t, ""), whole+"\n"))
+	const next = "Nov 23 12:57:37 mx smtpd[4]: 770afeddea7e9413 mta disconnected reason=quit messages=1\n"
+	for at := strings.Index(whole, " to="); at < len(whole); at++ {
+		if whole[at] != ' ' {
+			continue
+		}
+		p := newParser(t, "")
+		if got := describeAll(events(p, whole[:at]+"\n  "+whole[at+1:]+"\n"+next)); strings.Join(got, "\n") != strings.Join(want, "\n") || p.Counts().Unparsed != 0 {
+			t.Errorf("broken at %q: got %v, not parsed: %v, want %v", whole[at:], got, p.TakeUnparsed(), want)
+		}
+		if got := events(newParser(t, ""), whole[:len(whole)-2]+"\n"+next); len(got) != 1 || got[0].Reply.SMTPCode != 550 {
+			t.Errorf("cut: got %v", describeAll(got))
+		}
+	}
+}
+
 // A terminal breaks a line where its width ends, also within a word or an address.
 func TestLinesBrokenAtTheWidthOfATerminal(t *testing.T) {
 	for _, whole := range []string{

@@ -128,7 +128,7 @@ func TestSpacesBehindALineOfPostfix(t *testing.T) {
 	for _, reason := range []string{"connect to mx.b.example[192.0.2.1]:25: Connection refused", "host mx.b.example[192.0.2.1] said: 550 no (in reply to RCPT TO command)"} {
 		line := "Nov 23 12:57:36 mx postfix/smtp[4]: 4f1XyZabcd: to=<a@b.example>, relay=mx.b.example[192.0.2.1]:25, delay=1, delays=0/0/0/1, dsn=5.0.0, status=bounced (" + reason + ")"
 		want := row(events(newParser(t, ""), line+"\n"))
-		for _, behind := range []string{" \t", ".", " 215", "”", ",,,,"} {
+		for _, behind := range []string{" \t", ".", " 215", "”", ",,,,", "$", ` \`} {
 			if got := row(events(newParser(t, ""), line+behind+"\n")); got != want {
 				t.Errorf("%q: got %s\nwant %s", behind, got, want)
 			}

@@ -107,7 +107,12 @@ func parseOpenSMTPD(h *header, ev *bounce.Event) result {
 	if found {
 		setRelay(&ev.Reply, relay.text("host")+relay.text("name"), relay.raw("ip"))
 	}
-	return finishOpenSMTPD(m.text("stat"), m.raw("agent"), ev)
+	result := finishOpenSMTPD(m.text("stat"), m.raw("agent"), ev)
+	if _, stat, quoted := strings.Cut(h.body, ` stat="`); quoted && strings.LastIndexByte(stat, '"') < 0 &&
+		ev.Outcome != bounce.Sent && isRecipient(ev.Recipient) {
+		return resultCut
+	}
+	return result
 }
 
 // parseOpenSMTPDOld reads the form of version 5, and expiries.

@@ -381,7 +381,7 @@ func withoutParenthesis(reason string) (text string, whole bool) {
 	if text, whole = strings.CutSuffix(reason, ")"); whole {
 		return text, true
 	}
-	if text = strings.TrimRight(reason, " .,;\"'`”“»0123456789"); closed(text) {
+	if text = strings.TrimRight(reason, " .,;\"'`”“»$\\0123456789"); closed(text) {
 		return text[:len(text)-1], true
 	}
 	return reason, false
