@@ -76,42 +76,48 @@ func (d *examiner) checkLogs(context.Context) {
 		return
 	}
 	files := d.files()
-	followed := make(map[string]bool)
 	for _, s := range sources {
-		if s.Path == config.Journal {
+		switch {
+		case s.Path == config.Journal:
 			d.say(OK, "", "the journal is followed, see below")
-			continue
-		}
-		if tailer.IsPipe(s.Path) {
+		case tailer.IsPipe(s.Path):
 			d.say(OK, "", "%s is a named pipe: what was read and not saved when the daemon is killed is lost", d.shown(s.Path))
-			continue
+		default:
+			d.checkFilesOf(s, files)
 		}
-		live, barred := 0, 0
-		for _, f := range files {
-			if f.source != s {
-				continue
-			}
-			followed[f.path] = true
-			if f.live {
-				live++
-				d.checkLog(f)
-			} else if !f.readable {
-				if barred++; barred == 1 {
-					d.say(Warn, d.mend(f.path), "%s may not be read by %s; its failures are missing", d.shown(f.path), d.as.name)
-				}
-			}
-		}
-		if barred > 1 {
-			d.say(Warn, "the same for each, see ls -l "+filepath.Dir(d.shown(s.Path)), "%s more of %s may not be read", text.Amount(barred-1, "rotated file"), d.shown(s.Path))
-		}
-		if live == 0 {
-			d.say(Warn, "correct the path in the settings, or start the mail server", "%s does not exist; the daemon waits for it", d.shown(s.Path))
-		}
+	}
+	followed := make(map[string]bool)
+	for _, f := range files {
+		followed[f.path] = true
 	}
 	for _, path := range config.DefaultLogPaths {
 		if info, err := os.Stat(d.at(path)); err == nil && info.Size() > 0 && !followed[d.at(path)] && !slices.Contains(d.sources.Skipped, d.at(path)) {
 			d.say(Warn, "name all logs in the settings, under sources", "%s is there too, and is not followed", path)
 		}
+	}
+}
+
+// checkFilesOf looks at the live log of a source, and whether its rotated files may be
+// read.
+func (d *examiner) checkFilesOf(s config.Source, files []logFile) {
+	live, barred := 0, 0
+	for _, f := range files {
+		switch {
+		case f.source != s:
+		case f.live:
+			live++
+			d.checkLog(f)
+		case !f.readable:
+			if barred++; barred == 1 {
+				d.say(Warn, d.mend(f.path), "%s may not be read by %s; its failures are missing", d.shown(f.path), d.as.name)
+			}
+		}
+	}
+	if barred > 1 {
+		d.say(Warn, "the same for each, see ls -l "+filepath.Dir(d.shown(s.Path)), "%s more of %s may not be read", text.Amount(barred-1, "rotated file"), d.shown(s.Path))
+	}
+	if live == 0 {
+		d.say(Warn, "correct the path in the settings, or start the mail server", "%s does not exist; the daemon waits for it", d.shown(s.Path))
 	}
 }
 

@@ -315,18 +315,9 @@ func (d *examiner) checkExim(ctx context.Context) {
 			value := strings.TrimSpace(m[2])
 			switch strings.ToLower(m[1]) {
 			case "log_selector":
-				if slices.Contains(strings.Fields(strings.ReplaceAll(strings.ReplaceAll(value, "+", " +"), "-", " -")), "-all") {
-					good = false
-					d.say(Warn, "leave -all out of log_selector in "+d.shown(file), "Exim: log_selector takes lines and fields away that failures are read from: %s", value)
-				}
+				good = d.checkLogSelector(file, value) && good
 			case "log_file_path":
-				if first, _, _ := strings.Cut(value, ":"); strings.HasPrefix(strings.TrimSpace(first), "/") {
-					main := strings.TrimSpace(strings.ReplaceAll(first, "%s", "main"))
-					if !strings.Contains(main, "$") && !d.follows(main) {
-						good = false
-						d.say(Warn, "name it in the settings, under sources", "Exim: it logs to %s (log_file_path), which is not followed", main)
-					}
-				}
+				good = d.checkLogFilePath(value) && good
 			}
 		}
 	}
@@ -334,6 +325,28 @@ func (d *examiner) checkExim(ctx context.Context) {
 		version := d.installed(ctx, []string{"exim4-daemon-light", "exim4-daemon-heavy", "exim"}, "exim", "-bV")
 		d.say(OK, "", "%s logs what is needed", strings.TrimSpace("Exim "+version))
 	}
+}
+
+// checkLogSelector reports whether Exim's log_selector keeps what failures are read from.
+func (d *examiner) checkLogSelector(file, value string) bool {
+	selectors := strings.Fields(strings.NewReplacer("+", " +", "-", " -").Replace(value))
+	if !slices.Contains(selectors, "-all") {
+		return true
+	}
+	d.say(Warn, "leave -all out of log_selector in "+d.shown(file), "Exim: log_selector takes lines and fields away that failures are read from: %s", value)
+	return false
+}
+
+// checkLogFilePath reports whether the main log that Exim's log_file_path names is
+// followed. One that is not known, such as syslog or a path with a variable, passes.
+func (d *examiner) checkLogFilePath(value string) bool {
+	first, _, _ := strings.Cut(value, ":")
+	main := strings.TrimSpace(strings.ReplaceAll(first, "%s", "main"))
+	if !strings.HasPrefix(main, "/") || strings.Contains(main, "$") || d.follows(main) {
+		return true
+	}
+	d.say(Warn, "name it in the settings, under sources", "Exim: it logs to %s (log_file_path), which is not followed", main)
+	return false
 }
 
 // sendmailOption reads an option of sendmail.cf that is set.
