@@ -168,6 +168,38 @@ func (p *Publisher) Publish(ctx context.Context) (result Result, err error) {
 		written = append(written, m)
 		result.Files = append(result.Files, m.path)
 	}
+	sum, err := p.fill(ctx, written, &result)
+	if err != nil {
+		return result, err
+	}
+	if sum == p.last && all(written, (*file).exists) {
+		return result, nil
+	}
+	for _, m := range written {
+		if err := m.seal(); err != nil {
+			return result, err
+		}
+	}
+	// In quick succession, and the first map last: a program that waits for a change of
+	// the first map finds the others already changed.
+	for _, m := range slices.Backward(written) {
+		if err := m.out.Commit(); err != nil {
+			return result, err
+		}
+	}
+	p.last = sum
+	result.Changed = true
+	for _, m := range written {
+		if p.Written != nil {
+			p.Written(m.Name, m.entries)
+		}
+	}
+	return result, nil
+}
+
+// fill writes the bad addresses to the maps, and counts them. It returns a hash of what was
+// written.
+func (p *Publisher) fill(ctx context.Context, maps []*file, result *Result) (_ [sha256.Size]byte, err error) {
 	sum := sha256.New()
 	said := make(map[[2]string]string) // the texts by reason and day, of which there are few
 	before := p.now().Add(-p.MinAge).UTC().Format("2006-01-02T15:04:05.000Z")
@@ -184,34 +216,9 @@ func (p *Publisher) Publish(ctx context.Context) (result Result, err error) {
 		if said[key] == "" {
 			said[key] = p.said(key[0], key[1])
 		}
-		return add(ctx, written, sum, r.Recipient, said[key])
+		return add(ctx, maps, sum, r.Recipient, said[key])
 	})
-	if err != nil {
-		return result, err
-	}
-	if [sha256.Size]byte(sum.Sum(nil)) == p.last && all(written, (*file).exists) {
-		return result, nil
-	}
-	for _, m := range written {
-		if err := m.seal(); err != nil {
-			return result, err
-		}
-	}
-	// In quick succession, and the first map last: a program that waits for a change of
-	// the first map finds the others already changed.
-	for _, m := range slices.Backward(written) {
-		if err := m.out.Commit(); err != nil {
-			return result, err
-		}
-	}
-	p.last = [sha256.Size]byte(sum.Sum(nil))
-	result.Changed = true
-	for _, m := range written {
-		if p.Written != nil {
-			p.Written(m.Name, m.entries)
-		}
-	}
-	return result, nil
+	return [sha256.Size]byte(sum.Sum(nil)), err
 }
 
 // add writes an address to each map, in every spelling in which it is looked up: a
