@@ -169,31 +169,11 @@ func (p *pruner) horizon(kind string) func(context.Context, time.Time) error {
 // manual decision are kept.
 func (p *pruner) recipients(ctx context.Context, before time.Time) error {
 	for last, more := int64(math.MinInt64), true; more; {
-		more = false
-		var keys []int64
-		old := make(map[int64]struct{})
-		err := sqldb.ScanAll(ctx, p.db, `
-			SELECT recipient_key,
-			    coalesce(last_failure_at < ? AND decided_by <> 'manual' AND NOT EXISTS (
-			        SELECT 1 FROM bounces b
-			        WHERE b.recipient_key = recipients.recipient_key AND b.id > ?
-			    ), 0)
-			FROM recipients
-			WHERE recipient_key > ?
-			ORDER BY recipient_key
-			LIMIT ?`,
-			func(scan func(...any) error) error {
-				var isOld bool
-				err := scan(&last, &isOld)
-				if more = true; isOld {
-					keys = append(keys, last)
-					old[last] = struct{}{}
-				}
-				return err
-			}, bounce.Stamp(before), p.kept, last, query.PageSize)
+		keys, next, err := p.oldOfPage(ctx, before, last)
 		if err != nil {
 			return err
 		}
+		more, last = next > last, next
 		missed := 0
 		if p.kept != p.sent {
 			if missed, err = query.CountUnsent(ctx, p.db, keys, p.sent); err != nil {
@@ -212,7 +192,7 @@ func (p *pruner) recipients(ctx context.Context, before time.Time) error {
 			}
 			// From now on they count as addresses that never failed.
 			_, err := tx.rewriteDeliveries(packed.DeliveryBucketsOf(keys), func(d packed.Delivery) (int64, bool) {
-				if _, isOld := old[int64(d.Key)]; isOld {
+				if _, isOld := slices.BinarySearch(keys, int64(d.Key)); isOld {
 					d.Last &^= packed.HasFailed
 				}
 				return d.Last, d.Last != 0
@@ -224,6 +204,31 @@ func (p *pruner) recipients(ctx context.Context, before time.Time) error {
 		}
 	}
 	return nil
+}
+
+// oldOfPage returns those addresses of a page behind a key that failed last before a
+// time, sorted, and the last key of the page, which is the given one behind the last page.
+func (p *pruner) oldOfPage(ctx context.Context, before time.Time, behind int64) (keys []int64, last int64, err error) {
+	last = behind
+	err = sqldb.ScanAll(ctx, p.db, `
+		SELECT recipient_key,
+		    coalesce(last_failure_at < ? AND decided_by <> 'manual' AND NOT EXISTS (
+		        SELECT 1 FROM bounces b
+		        WHERE b.recipient_key = recipients.recipient_key AND b.id > ?
+		    ), 0)
+		FROM recipients
+		WHERE recipient_key > ?
+		ORDER BY recipient_key
+		LIMIT ?`,
+		func(scan func(...any) error) error {
+			var isOld bool
+			err := scan(&last, &isOld)
+			if isOld {
+				keys = append(keys, last)
+			}
+			return err
+		}, bounce.Stamp(before), p.kept, behind, query.PageSize)
+	return keys, last, err
 }
 
 // deliveries deletes the last deliveries of addresses that never failed. A failure

@@ -49,13 +49,8 @@ func Rows(ctx context.Context, db sqldb.Querier, table string, until map[int64]s
 	return int(n), err
 }
 
-// Table takes people out of all rows of a table.
-func Table(ctx context.Context, db sqldb.Querier, table string, e *privacy.Erasure) (changed, deleted int, err error) {
-	columns := privacy.Places[table].Scrubbed()
-	if len(columns) == 0 {
-		return 0, 0, nil
-	}
-	var key []string
+// primaryKey returns the columns of the primary key of a table.
+func primaryKey(ctx context.Context, db sqldb.Querier, table string) (columns []string, err error) {
 	err = sqldb.ScanAll(ctx, db, `
 		SELECT name
 		FROM pragma_table_info(?)
@@ -63,47 +58,67 @@ func Table(ctx context.Context, db sqldb.Querier, table string, e *privacy.Erasu
 		ORDER BY pk`, func(scan func(...any) error) error {
 		var name string
 		err := scan(&name)
-		key = append(key, name)
+		columns = append(columns, name)
 		return err
 	}, table)
+	return columns, err
+}
+
+// row is a row that changes.
+type row struct {
+	key, values []any
+	drop        bool
+}
+
+// scrubbed returns what becomes of the texts in some columns of a row, and whether any of
+// them is touched.
+func scrubbed(places privacy.Table, columns []string, texts []*string, e *privacy.Erasure) (r row, touched bool, err error) {
+	r.values = make([]any, len(columns))
+	for i, column := range columns {
+		if texts[i] == nil {
+			continue
+		}
+		value, hit, drop, err := e.Value(places[column], *texts[i])
+		if err != nil {
+			return row{}, false, err
+		}
+		r.values[i], r.drop, touched = value, r.drop || drop, touched || hit
+	}
+	return r, touched, nil
+}
+
+// pointers returns the addresses of some values.
+func pointers[T any](values []T) []any {
+	into := make([]any, len(values))
+	for i := range values {
+		into[i] = &values[i]
+	}
+	return into
+}
+
+// Table takes people out of all rows of a table.
+func Table(ctx context.Context, db sqldb.Querier, table string, e *privacy.Erasure) (changed, deleted int, err error) {
+	columns := privacy.Places[table].Scrubbed()
+	if len(columns) == 0 {
+		return 0, 0, nil
+	}
+	key, err := primaryKey(ctx, db, table)
 	if err != nil {
 		return 0, 0, err
-	}
-	type row struct {
-		key, values []any
-		drop        bool
 	}
 	var rows []row // those that change
 	err = sqldb.ScanAll(ctx, db, `
 		SELECT `+strings.Join(append(slices.Clone(columns), key...), ", ")+`
 		FROM `+table, func(scan func(...any) error) error {
 		texts, keys := make([]*string, len(columns)), make([]any, len(key))
-		into := make([]any, 0, len(columns)+len(key))
-		for i := range texts {
-			into = append(into, &texts[i])
-		}
-		for i := range keys {
-			into = append(into, &keys[i])
-		}
-		if err := scan(into...); err != nil {
+		if err := scan(append(pointers(texts), pointers(keys)...)...); err != nil {
 			return err
 		}
-		r := row{key: keys, values: make([]any, len(columns))}
-		touched := false
-		for i, column := range columns {
-			if texts[i] == nil {
-				continue
-			}
-			value, hit, drop, err := e.Value(privacy.Places[table][column], *texts[i])
-			if err != nil {
-				return err
-			}
-			r.values[i], r.drop, touched = value, r.drop || drop, touched || hit
-		}
-		if touched {
+		r, touched, err := scrubbed(privacy.Places[table], columns, texts, e)
+		if r.key = keys; touched {
 			rows = append(rows, r)
 		}
-		return nil
+		return err
 	})
 	if err != nil {
 		return 0, 0, err
