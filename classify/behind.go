@@ -142,7 +142,12 @@ func (c *clause) hasObject(lo, hi int) bool {
 			return pointed && names > 0
 		}
 	}
-	return pointed && names > 0
+	return (pointed || c.isDeed(lo)) && names > 0
+}
+
+// isDeed reports whether a person has done what a predicate says: "the user has disabled".
+func (c *clause) isDeed(at int) bool {
+	return c.isWord(at-1, "has", "have") && c.isWord(at-2, persons...) && !c.isWord(at, "expired", "ceased")
 }
 
 // isCloser reports whether somebody who may close a mailbox stands before a predicate:

@@ -79,7 +79,11 @@ func (r *reader) statementsOf(first, last int) []*statement {
 
 // isCause reports whether a clause names another cause than a bad address.
 func (r *reader) isCause(i int) bool {
-	return len(r.topics[i].statements) == 0 && !r.topics[i].idle && !r.clauses[i].onlyNames()
+	c := &r.clauses[i]
+	if len(c.words) == 2 && c.is(0, or) && c.isName(1) {
+		return true // "user unknown or unwilling"
+	}
+	return len(r.topics[i].statements) == 0 && !r.topics[i].idle && !c.onlyNames()
 }
 
 // onlyNames reports whether a clause only names what somebody or something is: "or group

@@ -237,6 +237,23 @@ func (l *lexicon) split(text string, before int) []int {
 	return nil
 }
 
+// holds reports whether a long text holds a word with one of some roles. Shorter words than
+// those of five letters are a part of too many others.
+func (l *lexicon) holds(text string, roles role) bool {
+	const shortest = 5
+	if len(text) < shortestCompound {
+		return false
+	}
+	for from := 0; from+shortest <= len(text); from++ {
+		for n := shortest; n <= longestPart && from+n <= len(text); n++ {
+			if l.words[text[from:from+n]]&roles != 0 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // english returns the lexicon that all others build on.
 func (l *lexicon) english() *lexicon {
 	for l.base != nil {

@@ -171,7 +171,17 @@ func (c *clause) isUnclear(s *statement) bool {
 // "unknown due to a configuration error", "disabled for external mail", "moved to another
 // folder"; or that it is only spoken of: "user unknown is our answer to spammers".
 func (c *clause) isLimited(at int, predicate role) bool {
-	return c.isWord(at, "is", "are", "was", "were") || c.isWord(at, "to") && c.isWord(at+1, "have", "be", "do") || c.isFault(at, predicate) || predicate == disabled && c.isFor(c.skipTime(at)) || predicate == moved && !c.isGone(at)
+	switch {
+	case c.isWord(at, "is", "are", "was", "were"), c.isWord(at, "to") && c.isWord(at+1, "have", "be", "do"), c.isFault(at, predicate):
+		return true
+	case predicate == missing:
+		return c.isWord(at, "before") // "before the import is done"
+	case predicate == disabled:
+		return c.isFor(c.skipTime(at))
+	case predicate == moved:
+		return !c.isGone(at)
+	}
+	return false
 }
 
 // isNegated reports whether a quality is denied: "is not unknown".
@@ -253,7 +263,7 @@ func (c *clause) notFound(at, from, to int) (statement, int) {
 	if s.subject != recipient && s.subject != domain {
 		return statement{}, to
 	}
-	if c.isForSomeMail(to) {
+	if c.isForSomeMail(to) || c.isLimited(to, missing) {
 		s.doubt = hedged
 	}
 	if left, named, ok := c.subjectBefore(at); ok && left&(sender|other|you) != 0 && !c.isWe(at) {
@@ -287,6 +297,8 @@ func (r *reader) noneAt(i, at int) (statement, int) {
 		return statement{}, to // "no user specified", "we show no users to strangers"
 	case c.isOfSender(at):
 		s.subject = other
+	case c.isLimited(to, missing):
+		s.doubt = hedged // "no such user before the import is done"
 	}
 	return s, to
 }

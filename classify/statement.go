@@ -96,7 +96,7 @@ type reading struct {
 // that the address is bad: no word about the sender, no doubt, nothing temporary. If the
 // reply does not say itself that the recipient is bad, no word may name anything else.
 func (r *reading) undisputed() bool {
-	if r.passing || r.elsewhere || r.denied || r.strays() || r.foreign && !r.certain() {
+	if r.passing || r.elsewhere || r.denied || r.strays() || !r.certain() && (r.foreign || r.hidesForeign()) {
 		return false
 	}
 	for i := range r.statements {
@@ -107,6 +107,19 @@ func (r *reading) undisputed() bool {
 		}
 	}
 	return true
+}
+
+// hidesForeign reports whether a word for something other than the recipient is a part of a
+// long word that is not in the lexicon: "InboundBlockedByAdmin".
+func (r *reading) hidesForeign() bool {
+	for i := range r.clauses {
+		for k := range r.clauses[i].words {
+			if w := &r.clauses[i].words[k]; w.isName() && builtIn().english.holds(w.text, foreign|place|verb) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // strays reports whether the reply says something, and nothing of the recipient:

@@ -69,8 +69,9 @@ func (s *search) takeNoun(k int) (kind role, named span, next int) {
 		return other, named, k
 	case to < 0 && kind == mail && s.toward != 0 && s.isWord(k, arrivals...) && !s.isWord(s.predicate, endsOfMail...):
 		return s.toward, s.towardAt, k
-	case kind == recipient && s.is(k, possessive) && s.isName(lo-1):
-		return other, s.span(lo-1, lo), k // "маршрут получателя"
+	case kind == recipient && s.is(k, possessive) && s.isName(s.beforeFillers(lo)):
+		owned := s.beforeFillers(lo)
+		return other, s.span(owned, owned+1), k // "маршрут получателя"
 	case kind == recipient && s.holderBefore(lo) >= 0:
 		kind, named = s.holder(s.holderBefore(lo))
 		return kind, named, k
@@ -88,6 +89,15 @@ func (s *search) takeNoun(k int) (kind role, named span, next int) {
 		s.ofPlace = true
 	}
 	return 0, span{}, to
+}
+
+// beforeFillers returns where the last word before a phrase stands that is no filler.
+func (c *clause) beforeFillers(phrase int) int {
+	at := phrase - 1
+	for c.is(at, filler) && !c.is(at, preposition) {
+		at--
+	}
+	return at
 }
 
 // holderBefore returns where the word stands that a relative clause with a recipient
