@@ -329,3 +329,35 @@ func (r *reader) isAfterCheck(i int) bool {
 	}
 	return false
 }
+
+// unexplained marks statements as guesses if a clause behind them in their sentence tells
+// of something other than the recipient that nobody knows the meaning of: "user unknown,
+// ask node 4". Whoever understands only half of a reply does not know what it says.
+func (r *reader) unexplained() {
+	for i := 1; i < len(r.clauses); i++ {
+		if !r.isUnexplained(i) {
+			continue
+		}
+		for k := i - 1; k >= 0 && r.clauses[k].sentence == r.clauses[i].sentence; k-- {
+			for _, s := range r.statementsOf(k, k) {
+				s.doubt = max(s.doubt, hedged)
+			}
+		}
+	}
+}
+
+// isUnexplained reports whether a clause behind a comma names a server or a thing, or what
+// it does, and is neither advice nor about the recipient or the message.
+func (r *reader) isUnexplained(i int) bool {
+	c := &r.clauses[i]
+	isRider := (c.mark == ',' || c.mark == ';' || c.mark == '-') && !c.or && !c.isAdvice()
+	if !isRider || len(r.topics[i].statements) > 0 {
+		return false
+	}
+	roles := c.roles()
+	if roles&(recipient|mail|not|none) != 0 {
+		return false
+	}
+	isDeed := roles&(place|other) != 0 && roles&(verb|unavailable|missing|disabled) != 0
+	return isDeed || roles&(place|other|verb|find|known) != 0 && c.hasName()
+}

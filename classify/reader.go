@@ -47,6 +47,7 @@ func readIn(text string, l *lexicon) *reading {
 	r.explained()
 	r.reported()
 	r.excused()
+	r.unexplained()
 	r.whileMoved()
 	if r.passing {
 		for i := range r.statements {
