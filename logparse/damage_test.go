@@ -189,6 +189,7 @@ func TestDeliveriesThatAreOnlyCounted(t *testing.T) {
 		`to=<a@b.example>, relay=none, delay=1, delays=0/0/0/1, dsn=4.4.1, status=deferred (x)`,
 		`Nov 23 12:57:36 mx postfix/smtp[4]: @cee: {"msg":"4f1XyZabcd: to=<a@b.example>, relay=none, delay=1, delays=0/0/0/1, dsn=4.4.1, status=deferred (x)", "msg":"x"}`,
 		`2026-11-23 12:57:36 1xVTbv-x == a@b.example routing defer (-52): retry time not reached`,
+		`2026-11-23 12:57:36 1xVTbv-00000r-1v ** R=virtual_aliases: No Such User Here`,
 		`2026-11-23 12:57:36 MSGID ** a@b.example R=dnslookup T=remote_smtp: no`,
 		`Nov 23 12:57:36 mx postfix/relayd[4]: 4f1XyZabcd: to=<a@b.example>, relay=none, delay=1, delays=0/0/0/1, dsn=4.4.1, status=deferred (x)`,
 		`Nov 23 12:57:36 CET mx postfix/relayd[4]: 4f1XyZabcd: to=<a@b.example>, relay=none, delay=1, delays=0/0/0/1, dsn=4.4.1, status=deferred (x)`,

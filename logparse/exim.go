@@ -170,7 +170,7 @@ func parseEximAttempt(pattern *lazyre.Regexp, rest string, ev *bounce.Event) res
 	if cut, found := strings.CutSuffix(who.rest, ":"); !ok && found { // the message is in the next line
 		m, ok = match(pattern, cut)
 	}
-	if !ok || who.to == "" && isCommandLine(m.raw("to")) || !who.quoted && missesQuoted(rest, pattern, m) {
+	if !ok || who.to == "" && (isCommandLine(m.raw("to")) || isEximField(m.raw("to"))) || !who.quoted && missesQuoted(rest, pattern, m) {
 		return resultUnparsed
 	}
 	ev.Kind = bounce.EventAttempt
@@ -241,6 +241,11 @@ func takeEximFailure(ev *bounce.Event, m groups, elsewhere string) result {
 // is not known.
 func isCommandLine(to string) bool {
 	return strings.IndexByte(to, ' ') > 0 && strings.IndexByte("|/:", to[0]) >= 0
+}
+
+// isEximField reports whether a page lost the recipient, so that a field is in its place.
+func isEximField(to string) bool {
+	return len(to) > 1 && to[1] == '=' && 'A' <= to[0] && to[0] <= 'Z' && strings.IndexByte(to, '@') < 0
 }
 
 // missesQuoted reports whether the address as it arrived has quotes and was found

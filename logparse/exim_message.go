@@ -16,9 +16,10 @@ import (
 //	SMTP error from remote mail server after RCPT TO:<a@b.example>: host mx [192.0.2.1]: 550 No
 //	SMTP error from remote mailer after RCPT TO:<a@b.example>: host mx [192.0.2.1]: 550 No
 //	PRDR error after DATA: 550 No
+//	SMTP error from remote mail server after RCPT TO: : 550 No          a page took the address for a tag
 var eximReply = lazyre.New(`^(?P<protocol>SMTP|LMTP|PRDR) error(?: from remote mail(?: server|er))? after (?:pipelined )?(?:sending )?` +
 	`(?P<command>initial connection|end of data|data block|DATA|QUIT|(?:HELO|EHLO|LHLO)(?:[^:]|:[^ ])*|` +
-	`(?:BDAT|STARTTLS|AUTH|XCLIENT)[^:]*|(?:MAIL FROM|RCPT TO)(?::<` + address + `>[^:]*)?)` +
+	`(?:BDAT|STARTTLS|AUTH|XCLIENT)[^:]*|(?:MAIL FROM|RCPT TO)(?::(?:<` + address + `>[^:]*| )?)?)` +
 	`: (?:host (?P<host>\S+) \[(?P<ip>[^\]]*)\]: )?(?P<reply>.*)$`)
 
 // eximOfPage matches what a page that was copied makes of the beginning of such a

@@ -376,6 +376,8 @@ func TestEximLinesThatFewServersWrite(t *testing.T) {
 		{"=> a b@remote.example (list@b.example) <deep@b.example> F=<n@a.example> " + route + "H=mx.b.example [192.0.2.1] L C=\"250 ok\" QT=0.1s", `"a b"@remote.example`, "deep@b.example", bounce.Sent, ""},
 		{"=> /home/a/in box <a@b.example> R=userforward T=address_file", "a@b.example", "a@b.example", bounce.Sent, ""},
 		{"=> >news@a.example <vac@b.example> R=vacation T=autoreply", "vac@b.example", "vac@b.example", bounce.Sent, ""},
+		{"** a@b.example " + route + "H=mx.b.example [192.0.2.1]: SMTP error from remote mail server after RCPT TO:: 550 5.1.1 no", "a@b.example", "", bounce.Bounced, "550 5.1.1 no"},
+		{"** a@b.example R=x T=y: SMTP error from remote mail server after RCPT TO: : host mx.b.example [192.0.2.1]: 550 5.1.1 no", "a@b.example", "", bounce.Bounced, "550 5.1.1 no"},
 		{"** a@b.example " + route + "H=mx.b.example [192.0.2.1] PS=ea NEW1=x" + failed, "a@b.example", "", bounce.Bounced, "550 5.1.1 no"},
 		{"** a@b.example " + route + "H=mx.b.example [192.0.2.1] : Connection timed out : SMTP timeout after RCPT TO:<a@b.example>", "a@b.example", "", bounce.Bounced, "SMTP timeout after RCPT TO:<a@b.example>"},
 		{"== a@b.example " + route + "defer (110) H=mx.b.example [192.0.2.1]: Connection timed out: SMTP timeout after RCPT TO:<a@b.example>", "a@b.example", "", bounce.Deferred, "SMTP timeout after RCPT TO:<a@b.example>"},
