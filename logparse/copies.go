@@ -106,8 +106,10 @@ func respaced(line string) string {
 		line = doubled.ReplaceAllString(line, " ")
 	}
 	line = gluedID.ReplaceAllString(line, "$1 $2")
-	if fields, stat, found := strings.Cut(line, "stat="); found && !strings.Contains(fields, `"`) && !strings.Contains(fields, "status=") {
-		line = gluedField.ReplaceAllString(fields+"stat=", ", $1=") + stat
+	for _, last := range [...]string{"stat=", "status="} {
+		if fields, rest, found := strings.Cut(line, last); found && !strings.ContainsAny(fields, `"`) && !strings.Contains(fields, "status=") {
+			line = gluedField.ReplaceAllString(fields+last, ", $1=") + rest
+		}
 	}
 	return gluedControl.ReplaceAllString(line, "$1, ctladdr=")
 }
@@ -168,7 +170,7 @@ var (
 	// "1xVTbv-00000r-1v ==a@b.example"
 	gluedID = lazyre.New(`^([^<>@]{0,120}\b` + eximIDPattern + ` (?:\*\*|==|=>|->))([^ =>*])`)
 	// "pri=30242,relay=mx.b.example. [192.0.2.1],dsn=5.0.0,stat=Service unavailable"
-	gluedField = lazyre.New(`,(ctladdr|delay|xdelay|mailer|pri|relay|dsn|stat)=`)
+	gluedField = lazyre.New(`,(ctladdr|orig_to|delays?|xdelay|mailer|pri|relay|conn_use|dsn|stat|status)=`)
 	// "to=joe ctladdr=joe (1000/1000), delay=…"
 	gluedControl = lazyre.New(`^([^@<>]*to=[^ ,]*) ctladdr=`)
 )

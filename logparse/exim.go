@@ -43,7 +43,7 @@ const eximSubject = ` T="`
 const (
 	eximHostField = `H=(?:(?:[^\s\[]\S*|\[[0-9A-Fa-fIPv:.]+\])(?: \([^)]*\))?(?: DS)? )?\[[^\]]*\](?::\w+)?\*?`
 	eximValue     = `(?:<` + eximMailbox + `>|"(?:[^"]|"[^ :])*"+|[^\s<"]\S*)`
-	eximFields    = `(?: (?:` + eximHostField + `|[A-Z][A-Za-z0-9_]{0,15}\*?=` + eximValue + `|L\*?|K|PRDR|TFO\*{0,2}))*?`
+	eximFields    = `(?: (?:` + eximHostField + `|[A-Z][A-Za-z0-9_]{0,15}\*?=` + eximValue + `|L\*?|K|PRDR|TFO\*{0,2}|[FP]=))*?` // a page lost F=<…>
 )
 
 // eximAddress is the address of a recipient, and the original one behind it if

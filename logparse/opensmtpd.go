@@ -26,10 +26,11 @@ const opensmtpdPlain = `[^<>", ]*`
 //	770afe541f6d5977 mda delivery evpid=21ef2a7be9ddf21f from=<news@a.example> to=<me@host>
 //	  rcpt=<me@host> user=me delay=0s result=Ok stat=Delivered
 //
-// A session of zeros had no connection. smtpd logs no message-ids.
+// A session of zeros had no connection. smtpd logs no message-ids. Pages take the brackets
+// away.
 var opensmtpdAttempt = lazyre.New(`^(?:[0-9a-f]{8,16} )?(?P<agent>mta|mda|smtp|scheduler|bounce)(?: event=| )` +
 	`(?P<event>delivery|expire|expired) evpid=(?P<id>[0-9a-f]{8})[0-9a-f]{0,8} ` +
-	`from=<(?P<from>` + opensmtpdAddress + `)> to=<(?P<to>` + opensmtpdAddress + `)>(?: rcpt=<(?P<rcpt>` + opensmtpdAddress + `)>)?` +
+	`from=<?(?P<from>` + opensmtpdAddress + `)>? to=<?(?P<to>` + opensmtpdAddress + `)>?(?: rcpt=<?(?P<rcpt>` + opensmtpdAddress + `)>?)?` +
 	`(?: [a-z]+=(?:"[^"]*"|[^"\s]\S*(?: \([A-Za-z0-9._-]*\))?))*? result="?(?P<result>[A-Za-z]+)"? stat="?(?P<stat>.*?)"?$`)
 
 // opensmtpdRelay reads `relay="192.0.2.1 (mx.b.example)"`.
@@ -46,8 +47,6 @@ var opensmtpdRelay = lazyre.New(` relay="?(?:(?P<ip>[0-9A-Fa-f:.]+|IPv6:[0-9A-Fa
 //	  method=lmtp, delay=1s, stat=Delivered
 //	relay: Expire for 7571057c164ab4f5: from=<news@a.example>, to=<a@b.example>, rcpt=<->,
 //	  delay=4d1h, stat=Envelope expired
-//
-// Pages take the brackets away.
 var opensmtpdOld = lazyre.New(`^(?P<kind>relay|delivery): (?P<result>[A-Z][A-Za-z]+) for (?P<id>[0-9a-f]{8})[0-9a-f]{8}: ` +
 	`(?:session=[0-9a-f]+, )?from=<?(?P<from>` + opensmtpdPlain + `)>?, to=<?(?P<to>` + opensmtpdPlain + `)>?` +
 	`(?:, source=[^,]*)?(?:, rcpt=<?(?P<rcpt>` + opensmtpdPlain + `)>?)?(?:, source=[^,]*)?` +
