@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"database/sql"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -117,6 +118,40 @@ func TestASenderSaysThatItStops(t *testing.T) {
 		}
 		if err := cmd.Wait(); err != nil || !strings.Contains(said.String(), "msg=stopped") {
 			t.Errorf("after %s: %v\n%s", signal, err, said)
+		}
+	}
+}
+
+// An import may hold the lock of the database for many seconds. A command that waits for
+// it ends when it is told to.
+func TestACommandThatWaitsForTheDatabaseEndsAtSIGTERM(t *testing.T) {
+	t.Parallel()
+	log := newMailLog(t)
+	log.messages(0, 10)
+	path := filepath.Join(t.TempDir(), "b.db")
+	run(t, "import", "--db", path, log.path)
+	db, err := sql.Open("sqlite3", "file:"+path+"?_txlock=immediate")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	lock, err := db.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Rollback()
+	for _, args := range []string{"recipients allow a@b.example", "export --cursor crm"} {
+		cmd := exec.Command(program(t), append(strings.Fields(args), "--db", path)...)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		waitFor(t, args+" to open the database", func() bool { return hasOpen(cmd.Process.Pid, path+"-wal") })
+		time.Sleep(300 * time.Millisecond) // until it waits
+		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Wait(); cmd.ProcessState.ExitCode() != 130 {
+			t.Errorf("bouncetail %s ended with %v, want exit code 130", args, err)
 		}
 	}
 }

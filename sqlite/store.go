@@ -129,7 +129,10 @@ func (s *Store) UseKey(ctx context.Context, id int64) error {
 	if err != nil || !isNew {
 		return err
 	}
-	if _, err := s.db.ExecContext(ctx, "INSERT INTO meta (name, value) VALUES (?, ?)", query.KeyName, id); err != nil {
+	if err := sqldb.Await(ctx, dbfile.Patience, func() error {
+		_, err := s.db.ExecContext(ctx, "INSERT INTO meta (name, value) VALUES (?, ?)", query.KeyName, id)
+		return err
+	}); err != nil {
 		return fmt.Errorf("database %s: %w", s.file.Path, err)
 	}
 	return nil

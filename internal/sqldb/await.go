@@ -2,6 +2,7 @@ package sqldb
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/mattn/go-sqlite3"
@@ -15,9 +16,13 @@ import (
 const BusyTimeout = "_busy_timeout=1000"
 
 // Await calls do again while another process writes, until patience has passed or ctx has
-// ended. do may be called several times.
+// ended, whose error is then added to that of the lock. do may be called several times.
 func Await(ctx context.Context, patience time.Duration, do func() error) error {
-	return AwaitUnless(func() bool { return ctx.Err() != nil }, patience, do)
+	err := AwaitUnless(func() bool { return ctx.Err() != nil }, patience, do)
+	if Contended(err) && ctx.Err() != nil {
+		return errors.Join(ctx.Err(), err)
+	}
+	return err
 }
 
 // AwaitUnless is Await for what must be done although ctx has ended. It gives up once

@@ -56,8 +56,8 @@ func TestAwaitEnds(t *testing.T) {
 	defer unlock()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := sqldb.Await(ctx, time.Minute, write); !sqldb.Contended(err) {
-		t.Errorf("Await with a context that has ended: %v, want the lock", err)
+	if err := sqldb.Await(ctx, time.Minute, write); !sqldb.Contended(err) || !errors.Is(err, context.Canceled) {
+		t.Errorf("Await with a context that has ended: %v, want the lock, and that", err)
 	}
 	if err := sqldb.Await(t.Context(), time.Nanosecond, write); !sqldb.Contended(err) {
 		t.Errorf("Await without patience: %v, want the lock", err)

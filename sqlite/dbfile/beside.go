@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/mattn/go-sqlite3"
 	"golang.org/x/sys/unix"
@@ -97,9 +98,9 @@ func isAtRest(path string) bool {
 	return filelock.TryShared(f) == nil
 }
 
-// Patient are the pragmas of those who write next to a daemon or an import, whose
-// transactions may take seconds.
-const Patient = "_txlock=immediate&_busy_timeout=30000"
+// Patience is how long those wait who write next to a daemon or an import, whose
+// transactions may take seconds. They use sqldb.Await.
+const Patience = 30 * time.Second
 
 // OpenBeside opens a database that must exist for short writes, while another
 // process may have it open for writing.
@@ -142,12 +143,12 @@ func OpenToEdit(ctx context.Context, path string) (*File, error) {
 	if err := CheckSchema(ctx, r, path); err != nil {
 		return nil, err
 	}
-	db, err := connectBeside(ctx, path, Patient+"&_synchronous=NORMAL")
+	db, err := connectBeside(ctx, path, "_txlock=immediate&_synchronous=NORMAL&"+sqldb.BusyTimeout)
 	if err != nil {
 		return nil, err
 	}
 	db.SetMaxOpenConns(1)
-	return &File{Path: path, info: info, DB: db}, nil
+	return &File{Path: path, info: info, DB: db, patience: Patience}, nil
 }
 
 // CheckUsable returns an error unless a database exists that Open would accept: one with
@@ -170,6 +171,10 @@ func CheckUsable(ctx context.Context, path string) error {
 
 // Note stores a number in meta.
 func Note(ctx context.Context, db *sql.DB, name string, value int64) error {
+	return note(ctx, patience, db, name, value)
+}
+
+func note(ctx context.Context, patience time.Duration, db *sql.DB, name string, value int64) error {
 	return sqldb.Await(ctx, patience, func() error {
 		_, err := db.ExecContext(ctx, `
 			INSERT INTO meta (name, value)
@@ -186,7 +191,7 @@ func NoteBeside(ctx context.Context, path, name string, value int64) error {
 	if err != nil {
 		return err
 	}
-	if err = Denied(Note(ctx, f.DB, name, value)); err != nil {
+	if err = Denied(note(ctx, Patience, f.DB, name, value)); err != nil {
 		err = fmt.Errorf("database %s: %w", path, err)
 	}
 	return errors.Join(err, f.DB.Close())

@@ -31,11 +31,12 @@ type File struct {
 
 	// finalPath is the name that it gets once it is built; empty if it has it.
 	finalPath    string
-	isNew        bool        // Open has created the file
-	full         atomic.Bool // the last error was a lack of space
-	hurried      atomic.Bool // see Hurry
-	lock         *os.File    // the file next to the database
-	fd           *os.File    // the database itself, for its lock
+	isNew        bool          // Open has created the file
+	full         atomic.Bool   // the last error was a lack of space
+	hurried      atomic.Bool   // see Hurry
+	patience     time.Duration // of Begin, which then ends with its context; 0 if it ends by Hurry
+	lock         *os.File      // the file next to the database
+	fd           *os.File      // the database itself, for its lock
 	info         os.FileInfo
 	pageSize     int64         // of the database, in bytes
 	logPages     int           // the bound of the write-ahead log, see boundLog
@@ -193,10 +194,14 @@ func (f *File) setClean(ctx context.Context, clean bool) error {
 // Begin begins a transaction on a connection of the pool. It waits for another process that
 // writes.
 func (f *File) Begin(ctx context.Context, conn *sql.Conn) error {
-	return sqldb.AwaitUnless(f.hurried.Load, patience, func() error {
+	begin := func() error {
 		_, err := conn.ExecContext(ctx, "BEGIN IMMEDIATE")
 		return err
-	})
+	}
+	if f.patience > 0 {
+		return sqldb.Await(ctx, f.patience, begin)
+	}
+	return sqldb.AwaitUnless(f.hurried.Load, patience, begin)
 }
 
 // Hurry is called when the program is asked to stop: from then on, nothing waits for

@@ -11,6 +11,7 @@ import (
 
 	"github.com/bouncetail/bouncetail/bounce"
 	"github.com/bouncetail/bouncetail/internal/filelock"
+	"github.com/bouncetail/bouncetail/internal/sqldb"
 	"github.com/bouncetail/bouncetail/sqlite/dbfile"
 	"github.com/bouncetail/bouncetail/sqlite/query"
 )
@@ -34,7 +35,7 @@ func OpenCursor(ctx context.Context, path, name string) (_ *Cursor, err error) {
 	if err := dbfile.RefuseOtherName(path); err != nil {
 		return nil, err
 	}
-	db, err := dbfile.OpenBeside(ctx, path, dbfile.Patient)
+	db, err := dbfile.OpenBeside(ctx, path, sqldb.BusyTimeout)
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +106,7 @@ func lockCursor(path, name string) (*os.File, error) {
 
 // Move puts the cursor behind the change seq.
 func (c *Cursor) Move(ctx context.Context, seq int64, now time.Time) error {
-	_, err := c.db.ExecContext(ctx, `
+	err := c.write(ctx, `
 		INSERT INTO export_cursors (name, seq, moved_at) VALUES (?, ?, ?)
 		ON CONFLICT (name) DO UPDATE SET seq = excluded.seq, moved_at = excluded.moved_at`,
 		c.name, seq, bounce.Stamp(now))
@@ -119,7 +120,7 @@ func (c *Cursor) Move(ctx context.Context, seq int64, now time.Time) error {
 // Forget removes the cursor and, as long as its lock is held, the file of the
 // lock: the next export of its name starts from the beginning.
 func (c *Cursor) Forget(ctx context.Context) error {
-	_, err := c.db.ExecContext(ctx, "DELETE FROM export_cursors WHERE name = ?", c.name)
+	err := c.write(ctx, "DELETE FROM export_cursors WHERE name = ?", c.name)
 	if err == nil {
 		err = os.Remove(c.lock.Name())
 	}
@@ -127,6 +128,14 @@ func (c *Cursor) Forget(ctx context.Context) error {
 		return fmt.Errorf("cursor %s: %w", c.name, err)
 	}
 	return nil
+}
+
+// write executes a statement, which may have to wait for a daemon or an import.
+func (c *Cursor) write(ctx context.Context, statement string, args ...any) error {
+	return sqldb.Await(ctx, dbfile.Patience, func() error {
+		_, err := c.db.ExecContext(ctx, statement, args...)
+		return err
+	})
 }
 
 // Close releases the cursor.
