@@ -236,6 +236,12 @@ func (c *clause) acts() bool {
 	return false
 }
 
+// affirms reports whether a clause says that the recipient exists: "the user is known".
+func (c *clause) affirms() bool {
+	roles := c.roles()
+	return roles&recipient != 0 && roles&(not|none|gone|hedge|missing) == 0 && c.hasWord("exists", "known")
+}
+
 // isByRecipient reports whether a clause says that a person did something, who then exists:
 // "refused by the user".
 func (c *clause) isByRecipient() bool {

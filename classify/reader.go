@@ -142,7 +142,7 @@ func (r *reader) note(i int, roles role) {
 // if it does something ("the user rejects your mail", "has muted you"), and what the
 // rest of the sentence says is said of another person whose address the clause holds.
 func (r *reader) noteSilence(c *clause, t *topic) {
-	if t.subject == recipient && (c.acts() || c.is(len(c.words)-1, you)) || c.isByRecipient() {
+	if t.subject == recipient && (c.acts() || c.is(len(c.words)-1, you)) || c.isByRecipient() || c.affirms() {
 		r.elsewhere = true
 	}
 	if c.hasWord(anotherPerson) {

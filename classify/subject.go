@@ -69,6 +69,8 @@ func (s *search) takeNoun(k int) (kind role, named span, next int) {
 		return other, named, k
 	case to < 0 && kind == mail && s.toward != 0 && s.isWord(k, arrivals...) && !s.isWord(s.predicate, endsOfMail...):
 		return s.toward, s.towardAt, k
+	case kind == recipient && (s.isCounted(lo, k) || s.isIndefinite(lo, k)):
+		return other, named, k // "900 mailboxes", "impersonates a user that does not exist"
 	case kind == recipient && s.is(k, possessive) && s.isName(s.beforeFillers(lo)):
 		owned := s.beforeFillers(lo)
 		return other, s.span(owned, owned+1), k // "маршрут получателя"
@@ -89,6 +91,17 @@ func (s *search) takeNoun(k int) (kind role, named span, next int) {
 		s.ofPlace = true
 	}
 	return 0, span{}, to
+}
+
+// isCounted reports whether a phrase is a number of recipients.
+func (c *clause) isCounted(lo, last int) bool { return c.isPlural(last+1) && c.isWord(lo-1, "#") }
+
+// isIndefinite reports whether a phrase is any recipient of whom something is said in a
+// relative clause, and stands behind a word that is not in the lexicon or a preposition that
+// leads to nobody: "claims to come from a user that", but not "sent to a user that".
+func (c *clause) isIndefinite(lo, last int) bool {
+	isAny := c.isWord(lo-1, "a", "an", "some") && c.isWord(last+1, relatives...)
+	return isAny && (c.isName(lo-2) || c.isWord(lo-2, "with", "from", "as", "by", "of"))
 }
 
 // beforeFillers returns where the last word before a phrase stands that is no filler.
@@ -124,7 +137,11 @@ func (c *clause) holder(at int) (role, span) {
 // isOwned reports whether a preposition joins a recipient to a thing that is not in the
 // lexicon: "the calendar of the recipient", "a slot for this user".
 func (c *clause) isOwned(preposition int) bool {
-	return c.isName(preposition-1) && !c.words[preposition-1].address && (c.is(preposition, takeover) || c.isWord(preposition, towards...))
+	at := preposition - 1
+	if !c.isName(at) || c.words[at].address || strings.HasSuffix(c.words[at].text, "ed") {
+		return false // "addressed to this user"
+	}
+	return c.is(preposition, takeover) || c.isWord(preposition, towards...)
 }
 
 // subjectKind returns what the noun phrase from lo to last names, as the subject of a
