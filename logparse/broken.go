@@ -138,6 +138,9 @@ func (p *Parser) readJoined(lines string, yield func(*bounce.Event)) bool {
 		if best != nil && best[0].Reply.SMTPCode > 0 {
 			break
 		}
+		if strings.Contains(whole, "\n") {
+			continue
+		}
 		var read []bounce.Event
 		p.readRestored(whole, func(ev *bounce.Event) { read = append(read, *ev) })
 		if len(read) > 0 && strings.IndexByte(read[0].Recipient, ' ') < 0 && (best == nil || read[0].Reply.SMTPCode > 0) {

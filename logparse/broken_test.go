@@ -102,6 +102,8 @@ func TestLinesBehindACutLine(t *testing.T) {
 		"2026-11-23 12:57:36 1xVTbv-00000r-1v ** a@b.example R=dnslookup\nT=remote_smtp: SMTP error from remote mail\nserver after RCPT TO:<a@b.example>: 550 no\n":                                       {1, 0},
 		"2026-11-23 12:57:36 1xVTbv-00000r-1v ** a@b.example R=dnslookup T=remote_smtp\n2026-11-23 12:57:36 1xVTbv-00000r-1v Completed\n":                                                                 {2, 0},
 		"`Nov 23 12:57:36 mx postfix/smtp[4]: 4f1XyZabcd: to=, relay=none, delay=1, delay\ns=0/0/0/1, dsn=4.4.1, status=deferred (x)`\n":                                                                  {0, 1},
+		"2026-11-23 12:57:36 1xVTbv-00000r-1v ** a@b.example\n  R=dnslookup T=remote_smtp: Unrouteable address\n":                                                                                         {1, 0},
+		"2026-11-23 12:57:36 1xVTbv-00000r-1v ** a@b.exam\n2026-11-23 12:57:37 1xVTbv-00000r-1v Completed\n":                                                                                              {1, 1},
 		"2026-11-23 12:57:36 1xVTbv-00000r-1v == a@b.example R=dnslookup T=remote_smtp\nlines 1-20\n":                                                                                                     {0, 1},
 		"2026-11-23 12:57:36 1xVTbv-00000r-1v ** a@b.example R=dnslookup T=remote_smtp\nlines 1-20\n":                                                                                                     {1, 0},
 		"Nov 23 12:57:36 mx smtpd[4]: relay: PermFail for\n6430369adcce4408: from=<n@a.example>, to=<a@b.example>,\nrcpt=<->, source=192.0.2.9, relay=192.0.2.1 (mx.b.example), delay=0s,\nstat=550 no\n": {1, 0},

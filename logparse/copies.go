@@ -42,6 +42,7 @@ func unmarked(line string) string {
 		text = strings.ReplaceAll(html.UnescapeString(text), "\u00a0", " ")
 	}
 	text = markedAddress.ReplaceAllString(text, "=<$1>")
+	text = boldAddress.ReplaceAllString(text, "$1$2")
 	text = markedExim.ReplaceAllString(text, "$1$2$3$4")
 	if m := linkedExim.FindStringSubmatch(text); m != nil && m[2] == m[3] {
 		text = m[1] + m[2] + text[len(m[0]):]
@@ -128,7 +129,7 @@ func withoutFrame(line string) string {
 	return text
 }
 
-const hiddenAddress = `([^\s<>"'|/@()\[\]]+)(?: at | ?\(at\) ?| ?\[at\] ?| \(\) |&#(?:64|x40);)` +
+const hiddenAddress = `([^\s<>"'|/@()\[\]]+)(?: at | @ | ?\(at\) ?| ?\[at\] ?| \(\) |&#(?:64|x40);)` +
 	`([A-Za-z0-9-]+(?:(?:\.| ! )[A-Za-z0-9-]+)+)`
 
 // A forum marks what has an @. Without one a person has replaced the address.
@@ -145,6 +146,8 @@ var (
 	markedAddress = lazyre.New(`(?i)=< ?` + markedEmail + `>`)
 	markedExim    = lazyre.New(`(?i)^([^<>@="]{0,120}\b` + eximIDPattern + ` (?:\*\*|==|=>|->) )` +
 		`(?:` + markedEmail + `|<([^<>"\s]+@[^<>"\s]+)>)([ :])`)
+	// "to=<**a@b.example**>", "** **a@b.example** R=…"
+	boldAddress = lazyre.New(`([=<]|(?:\*\*|==|=>|->) )\*\*([^*\s<>"]+@[^*\s<>"]+)\*\*`)
 	// "** [a@b.example](mailto:a@b.example) R=…"
 	linkedExim = lazyre.New(`^([^<>@="]{0,120}\b` + eximIDPattern + ` (?:\*\*|==|=>|->) )\[([^\[\]<>"\s]+)\]\(mailto:([^\[\]()<>"\s]+)\)`)
 	// "to=<[a@b.example](mailto:a@b.example)>", "to=a@b.example <mailto:a@b.example>"
@@ -189,6 +192,9 @@ func isRecipient(text string) bool {
 	if text == "" || strings.IndexByte(text, '@') < 0 && oneof.Contains(text, "at", " () ", "&#") && hiddenAt.MatchString(text) {
 		return false
 	}
+	if text[0] != '"' && strings.Contains(text, " @ ") {
+		return false
+	}
 	switch text[0] {
 	case ' ':
 		return false
@@ -196,6 +202,8 @@ func isRecipient(text string) bool {
 		return maskedName(text) > 0
 	case '.':
 		return strings.Trim(text, ".") != ""
+	case '*':
+		return strings.Trim(text, "*") == "" || !strings.HasPrefix(text, "**") || !strings.HasSuffix(text, "**")
 	case '\\', 'm':
 		if oneof.HasPrefix(text, `\u001b[`, "mailto:") || strings.HasPrefix(text, `\<`) && strings.HasSuffix(text, `\>`) {
 			return false

@@ -50,6 +50,9 @@ func TestCopiesOfLines(t *testing.T) {
 			strings.Replace(line, " to=<a@b.example>", " to=<a&#64;b.example>", 1),
 			strings.NewReplacer(" to=<a@b.example>", " to=<a at b.example>", "from=<news@a.example>", "from=<news at a.example>").Replace(line),
 			strings.Replace(line, " ** a@b.example", " ** a at b.example", 1),
+			strings.Replace(line, " ** a@b.example", " ** **a@b.example**", 1),
+			strings.Replace(line, " to=<a@b.example>", " to=<**a@b.example**>", 1),
+			strings.Replace(line, " to=<a@b.example>", " to=<a @ b.example>", 1),
 			strings.ReplaceAll(line, ", ", ",  "),
 			strings.ReplaceAll(strings.ReplaceAll(line, ": ", ":  "), "57:36 ", "57:36  "),
 			strings.ReplaceAll(strings.ReplaceAll(line, " ** ", " **  "), " R=", "  R="),
@@ -109,6 +112,7 @@ func TestCopiesOfPostfixLines(t *testing.T) {
 func TestEximAddressesThatLookLikeCopies(t *testing.T) {
 	for _, copied := range []string{
 		"<v@bank.example>", "[email]v@bank.example[/email]", "v at bank.example", "v () bank ! example", "v&#64;bank.example", "v&lt;&#64;bank.example",
+		"**v@bank.example**", "v @ bank.example",
 		"<a href=x>v@bank.example</a>", "&lt;<a href=x>v@bank.example</a>&gt;",
 	} {
 		for _, local := range []string{copied + " R=x T=y: 550 no", copied + ": 550 no", copied + " x"} {

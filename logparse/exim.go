@@ -216,6 +216,8 @@ func takeEximFailure(ev *bounce.Event, m groups, elsewhere string) result {
 	fields, deferred := m.raw("fields"), ev.Outcome == bounce.Deferred
 	if deferred {
 		fields += m.raw("fields2")
+	} else if fields == "" && !m.has("message") && !m.has("forced") && elsewhere == "" {
+		return resultUnparsed // it was cut, perhaps within the address
 	}
 	takeEximFields(fields, ev)
 	message := eximMessage(m, deferred)

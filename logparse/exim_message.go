@@ -29,9 +29,10 @@ var eximOfPage = lazyre.New(`^[A-Z]{4} error [a-z ]*after [a-z ]*(?:MAIL FROM|RC
 // eximCut matches such a message that ends before the reply.
 var eximCut = lazyre.New(`^(?:[SLP][DMPRT]{0,3}(?: (?:e[ro]{0,4}|error[^:]*)?)?(?::<[^>]*(?:>[^:]*)?)?(?:: host[^\]]*\]?)?:?)?$`)
 
-// eximUndecided matches a line that ends before the words that say why it was deferred.
-var eximUndecided = lazyre.New(`^` + eximIDPattern + ` == [^\s<>"]+@[^\s<>"]+(?: <[^<>"]*>)?` +
-	`(?: [RT](?:=\S*)?){0,2}(?: d?[efr]{0,4}(?: \(?-?\d*)?)?$`)
+// eximUndecided matches a line that ends before the words that say why it was deferred, or
+// behind the recipient of a failure.
+var eximUndecided = lazyre.New(`^` + eximIDPattern + ` (?:\*\* [^\s<>"]+@[^\s<>"]+(?: <[^<>"]*>)?|` +
+	`== [^\s<>"]+@[^\s<>"]+(?: <[^<>"]*>)?(?: [RT](?:=\S*)?){0,2}(?: d?[efr]{0,4}(?: \(?-?\d*)?)?)$`)
 
 // eximSession reads the stage from messages that Exim words itself:
 //

@@ -99,7 +99,8 @@ func parseOpenSMTPD(h *header, ev *bounce.Event) result {
 		return resultOther
 	}
 	m, ok := match(opensmtpdAttempt, h.body)
-	if !ok || !takeOpenSMTPD(m, ev) {
+	addresses, _, _ := strings.Cut(h.body, " result=")
+	if !ok || strings.Count(addresses, "<") != strings.Count(addresses, ">") || !takeOpenSMTPD(m, ev) {
 		return resultUnparsed
 	}
 	relay, found := match(opensmtpdRelay, h.body)
