@@ -191,22 +191,53 @@ func warnings(c config.Config) []string {
 	if folder := filepath.Dir(c.Database); !isFolder(folder) {
 		warn("database", "the folder %s does not exist", folder)
 	}
+	var logs seenFiles
 	for i, s := range c.Sources {
 		if s.Path == tailer.JournalPath || tailer.IsPipe(s.Path) {
 			continue
 		}
 		key := fmt.Sprintf("sources[%d].path", i)
 		absolute(key, s.Path)
+		live, _ := tailer.Files(s.Path)
 		if isFolder(s.Path) {
 			warn(key, "%s is a directory, which is not followed; name the logs in it, such as %s", s.Path, filepath.Join(s.Path, "*.log"))
-		} else if live, _ := tailer.Files(s.Path); len(live) == 0 {
+		} else if len(live) == 0 {
 			warn(key, "%s does not exist; it is followed once it does", s.Path)
+		}
+		for _, path := range live {
+			if of, as := logs.add(i, path); of < i {
+				warn(key, "%s is the same file as %s of sources[%d], whose mta and timezone hold; each line counts once", path, as, of)
+				break // one is enough, if a glob has many
+			}
 		}
 	}
 	if c.Rules != "" && c.Rules != config.Default().Rules && !isFolder(c.Rules) {
 		warn("rules", "the folder %s does not exist", c.Rules)
 	}
 	return slices.Concat(all, channelWarnings(c), webWarnings(c.Web), fleetWarnings(c.Fleet))
+}
+
+// seenFiles are the files that sources name, which may be the same under other names: of a
+// symbolic link, a hard link, or two globs.
+type seenFiles []struct {
+	source int
+	path   string
+	info   os.FileInfo
+}
+
+// add adds a file of a source. It returns the first source that names it, and how.
+func (f *seenFiles) add(source int, path string) (first int, as string) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return source, path
+	}
+	for _, seen := range *f {
+		if os.SameFile(seen.info, info) {
+			return seen.source, seen.path
+		}
+	}
+	*f = append(*f, seenFiles{{source, path, info}}...)
+	return source, path
 }
 
 func isFolder(path string) bool {

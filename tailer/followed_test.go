@@ -19,7 +19,7 @@ import (
 // the test.
 type followed struct {
 	t       *testing.T
-	path    string // the pattern
+	path    string // the pattern; options may hold more
 	dir     string
 	now     time.Time
 	options Options
@@ -74,7 +74,7 @@ func (f *followed) remove(name string) {
 func (f *followed) start() {
 	f.t.Helper()
 	o := f.options
-	o.Patterns, o.Now = []string{f.path}, func() time.Time { return f.now }
+	o.Patterns, o.Now = append([]string{f.path}, o.Patterns...), func() time.Time { return f.now }
 	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
 	o.Positions = slices.SortedFunc(maps.Values(f.stored), func(a, b bounce.Position) int { return int(a.Stream - b.Stream) })
 	var err error

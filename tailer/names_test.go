@@ -122,3 +122,25 @@ func TestAPathOfAFileIsNotAGlob(t *testing.T) {
 		t.Errorf("a file whose name is a malformed glob: %v", err)
 	}
 }
+
+// A link, a hard link and a glob lead to the log that another source names.
+func TestALogThatSeveralSourcesNameIsReadOnce(t *testing.T) {
+	f := newFollowed(t, filepath.Join(t.TempDir(), "mail.log"))
+	f.write("mail.log", "first\n")
+	f.check(os.Symlink("mail.log", filepath.Join(f.dir, "link")))
+	f.check(os.Link(f.path, filepath.Join(f.dir, "hard.log")))
+	f.options.Patterns = []string{filepath.Join(f.dir, "link"), filepath.Join(f.dir, "*.log"), filepath.Join(f.dir, "hard.log")}
+	f.start()
+	f.scan()
+	f.write("mail.log", "second\n")
+	f.scan()
+	f.want("first", "second")
+	f.rename("mail.log", "mail.log.1")
+	f.write("mail.log.1", "third\n")
+	f.write("mail.log", "in the next log\n")
+	f.scan()
+	f.want("first", "second", "third", "in the next log")
+	f.restart()
+	f.wantGaps()
+	f.want("first", "second", "third", "in the next log")
+}
