@@ -189,10 +189,10 @@ func isOrnament(r rune) bool {
 // copy only; "..." and "a at b.example" are addresses that an archive hid. A person
 // masked "[hidden]@b.example".
 func isRecipient(text string) bool {
-	if text == "" || strings.IndexByte(text, '@') < 0 && oneof.Contains(text, "at", " () ", "&#") && hiddenAt.MatchString(text) {
-		return false
-	}
-	if text[0] != '"' && strings.Contains(text, " @ ") {
+	at := strings.IndexByte(text, '@')
+	switch {
+	case text == "", at < 0 && oneof.Contains(text, "at", " () ", "&#") && hiddenAt.MatchString(text),
+		at > 0 && text[at-1] == ' ' && text[0] != '"' && strings.HasPrefix(text[at:], "@ "):
 		return false
 	}
 	switch text[0] {
