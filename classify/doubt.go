@@ -18,6 +18,8 @@ var (
 	disuses = []string{"unused", "dormant", "idle", "used", "logged", "accessed", "opened", "active"}
 	// attempts ask for another one, and do not say when.
 	attempts = []string{"try again", "send again", "resend", "try once more"}
+	// notices are words about the session: "user unknown, closing connection".
+	notices = []string{"connection", "command", "transaction", "channel", "access"}
 	// checks ask the sender to look at the address: "check the address and try again".
 	checks = []string{"check", "verify the", "verify your", "correct", "double-check", "spelling", "typos", "checking", "verify"}
 )
@@ -355,7 +357,7 @@ func (r *reader) isUnexplained(i int) bool {
 		return false
 	}
 	roles := c.roles()
-	if roles&(recipient|mail|not|none) != 0 {
+	if roles&(recipient|mail|not|none) != 0 || c.hasWord(notices...) {
 		return false
 	}
 	isDeed := roles&(place|other) != 0 && roles&(verb|unavailable|missing|disabled) != 0

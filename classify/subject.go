@@ -160,7 +160,7 @@ func (c *clause) subjectKind(lo, last, predicate int) role {
 // isPlainName reports whether a word before a predicate is not in the lexicon, and is no
 // name of a host.
 func (c *clause) isPlainName(at, predicate int) bool {
-	return at < predicate && c.isName(at) && !strings.ContainsAny(c.words[at].text, ".-#")
+	return at < predicate && c.isName(at) && !strings.ContainsAny(c.words[at].text, ".-#") && !strings.HasSuffix(c.words[at].text, "ed")
 }
 
 // prepositionBefore returns where the preposition stands that a noun phrase follows,
