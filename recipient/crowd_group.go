@@ -176,7 +176,11 @@ func (g *group) possibleOfAll() bool {
 			if n += len(a.refused); n < g.Limits.Addresses {
 				continue
 			}
-			if s := share(n, sent[i+j]-before); s >= g.share(g.unit, n-1) || n >= manyAddresses && s >= littleShare || n >= g.fewestRecent(withinDays) && s >= g.recentShare(withinDays, n) {
+			s := share(n, sent[i+j]-before)
+			switch {
+			case s >= g.share(g.unit, n-1),
+				n >= manyAddresses && s >= littleShare,
+				n >= g.fewestRecent(withinDays) && s >= g.recentShare(withinDays, n):
 				return true
 			}
 		}

@@ -127,30 +127,12 @@ func (s *Search) Crowds(unit Unit, refusals []Refusal) []Crowd {
 	} else {
 		s.MarkEvidence(refusals)
 	}
-	var reached []Refusal
 	if unit.Kind == UnitDomain {
-		reached = slices.DeleteFunc(slices.Clone(refusals), func(r Refusal) bool { return !r.Evidence && !r.Stale })
+		return s.crowdsOfDomain(unit, refusals)
 	}
 	refusals = slices.DeleteFunc(refusals, func(r Refusal) bool { return !r.Evidence })
 	var crowds []Crowd
 	switch unit.Kind {
-	case UnitDomain:
-		for _, take := range []struct {
-			tier          *tier
-			length, pause Slot
-		}{
-			{withinWeeks, hourSlots, hourSlots},
-			{withinWeeks, slowSlots, slowGap},
-			{withinWeeks, daysSlots, daysGap}, // a few refusals a day
-			{withinDays, slowSlots, slowGap},
-			{withinWeek, slowSlots, slowGap},
-			{withinFortnight, slowSlots, slowGap},
-			{ever, hourSlots, hourSlots},
-			{ever, slowSlots, slowGap},
-		} {
-			crowds = s.of(take.tier).take(crowds, unit, refusals, take.length, take.pause)
-		}
-		crowds = s.again(crowds, unit, reached)
 	case UnitHost:
 		crowds = s.take(nil, unit, refusals, hourSlots, hourSlots)
 	case UnitDNS:
@@ -158,21 +140,48 @@ func (s *Search) Crowds(unit Unit, refusals []Refusal) []Crowd {
 	case UnitProvider, UnitRelay: // a few refusals an hour over many hours
 		crowds = s.of(withinWeeks).take(nil, unit, refusals, slowSlots, slowGap)
 		crowds = s.of(ever).take(crowds, unit, refusals, slowSlots, slowGap)
+	case UnitDomain: // see above
 	}
-	slices.SortFunc(crowds, func(a, b Crowd) int { return cmp.Compare(a.Start, b.Start) })
-	if unit.Kind == UnitDomain && s.Limits.Usual > 0 {
-		crowds = s.unusual(unit.Name, crowds)
-	}
-	switch unit.Kind {
-	case UnitDomain:
-		s.join(unit, crowds, refusals)
-	case UnitRelay:
+	sortByStart(crowds)
+	if unit.Kind == UnitRelay {
 		for i := range crowds {
 			s.includeUnreached(&crowds[i])
 		}
-	case UnitProvider, UnitHost, UnitDNS:
 	}
 	return crowds
+}
+
+// crowdsOfDomain returns the crowds of a domain, by refusals whose evidence is marked.
+func (s *Search) crowdsOfDomain(unit Unit, refusals []Refusal) []Crowd {
+	reached := slices.DeleteFunc(slices.Clone(refusals), func(r Refusal) bool { return !r.Evidence && !r.Stale })
+	refusals = slices.DeleteFunc(refusals, func(r Refusal) bool { return !r.Evidence })
+	var crowds []Crowd
+	for _, take := range []struct {
+		tier          *tier
+		length, pause Slot
+	}{
+		{withinWeeks, hourSlots, hourSlots},
+		{withinWeeks, slowSlots, slowGap},
+		{withinWeeks, daysSlots, daysGap}, // a few refusals a day
+		{withinDays, slowSlots, slowGap},
+		{withinWeek, slowSlots, slowGap},
+		{withinFortnight, slowSlots, slowGap},
+		{ever, hourSlots, hourSlots},
+		{ever, slowSlots, slowGap},
+	} {
+		crowds = s.of(take.tier).take(crowds, unit, refusals, take.length, take.pause)
+	}
+	crowds = s.again(crowds, unit, reached)
+	sortByStart(crowds)
+	if s.Limits.Usual > 0 {
+		crowds = s.unusual(unit.Name, crowds)
+	}
+	s.join(unit, crowds, refusals)
+	return crowds
+}
+
+func sortByStart(crowds []Crowd) {
+	slices.SortFunc(crowds, func(a, b Crowd) int { return cmp.Compare(a.Start, b.Start) })
 }
 
 // join lets a crowd go on to the next one of the same domain, if that begins less than
