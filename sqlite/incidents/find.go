@@ -116,6 +116,24 @@ const (
 	maxShapes = 5_000
 )
 
+// add counts a reply of a shape, at a time in Unix milliseconds.
+func (all shapes) add(key string, at int64) *shape {
+	s := all[key]
+	if s == nil {
+		s = &shape{}
+		all[key] = s
+	}
+	if s.times = append(s.times, at); len(s.times) > newFrom {
+		s.times = s.times[1:]
+	}
+	return s
+}
+
+// surges reports whether the last newFrom replies came within an hour.
+func (s *shape) surges() bool {
+	return len(s.times) == newFrom && s.times[newFrom-1]-s.times[0] <= time.Hour.Milliseconds()
+}
+
 // newReplies finds replies that no rule knows and that are new.
 func (l *look) newReplies(ctx context.Context) error {
 	w := l.w
@@ -137,29 +155,22 @@ func (l *look) newReplies(ctx context.Context) error {
 			if err := scan(&id, &at, &reply); err != nil {
 				return err
 			}
-			key := short(w.Shape(reply))
-			s := w.shapes[key]
-			if s == nil {
-				s = &shape{}
-				w.shapes[key] = s
+			key, ms := short(w.Shape(reply)), bounce.ParseStamp(at).UnixMilli()
+			s := w.shapes.add(key, ms)
+			if !s.surges() && s.rang == 0 {
+				return nil
 			}
-			ms := bounce.ParseStamp(at).UnixMilli()
-			if s.times = append(s.times, ms); len(s.times) > newFrom {
-				s.times = s.times[1:]
+			f := &incident.Finding{
+				Scope:    bounce.ScopeRecipient,
+				Category: bounce.Unclassified,
+				Since:    s.times[0],
+				Until:    ms,
+				Attempts: len(s.times),
+				BounceID: id,
+				Rings:    true,
 			}
-			if len(s.times) == newFrom && ms-s.times[0] <= time.Hour.Milliseconds() || s.rang != 0 {
-				f := &incident.Finding{
-					Scope:    bounce.ScopeRecipient,
-					Category: bounce.Unclassified,
-					Since:    s.times[0],
-					Until:    ms,
-					Attempts: len(s.times),
-					BounceID: id,
-					Rings:    true,
-				}
-				f.Kind, f.Reason, f.Subject = incident.UnclassifiedSurge, bounce.Unknown, key
-				found[key] = f
-			}
+			f.Kind, f.Reason, f.Subject = incident.UnclassifiedSurge, bounce.Unknown, key
+			found[key] = f
 			return nil
 		}, l.first, l.last)
 	if err != nil {
