@@ -376,9 +376,9 @@ func parsePostfixReason(r *bounce.Reply, reason string) {
 
 // withoutParenthesis takes the parenthesis off that ends a reason, and what is behind it:
 // a copy has spaces or marks there, a collector the length of the next line. It returns
-// false for a line that was cut or broken.
+// false for a line that was broken. Long ones were cut by Postfix.
 func withoutParenthesis(reason string) (text string, whole bool) {
-	if text, whole = strings.CutSuffix(reason, ")"); whole {
+	if text, whole = strings.CutSuffix(reason, ")"); whole || len(reason) >= maxBegun {
 		return text, true
 	}
 	if text = strings.TrimRight(reason, " .,;\"'`”“»$\\0123456789"); closed(text) {

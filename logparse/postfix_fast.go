@@ -134,7 +134,7 @@ func mayEndAddress(s string) bool {
 // TO command))".
 func fastReason(reason string, r *bounce.Reply) bool {
 	reason, whole := strings.CutSuffix(reason, ")")
-	if !whole {
+	if !whole && len(reason) < maxBegun { // else Postfix cut it
 		return false
 	}
 	text, command := cutInReplyTo(strings.TrimPrefix(reason, suspended))
