@@ -127,8 +127,9 @@ func TestAVacuumedJournalIsAGap(t *testing.T) {
 	}
 }
 
-// A log in a directory that cannot be listed was reported as missing.
-func TestADirectoryThatCannotBeListedIsExplained(t *testing.T) {
+// A log in a directory that cannot be listed was reported as missing, and a pipe that
+// cannot be opened without a way out.
+func TestWhatMayNotBeReadIsExplained(t *testing.T) {
 	t.Parallel()
 	if os.Getuid() != 0 {
 		t.Skip("SKIPPED: root is needed to run a command as another user")
@@ -147,6 +148,13 @@ func TestADirectoryThatCannotBeListedIsExplained(t *testing.T) {
 	shell(t, nil, dir, "chmod", "0755", logs)
 	eventually(t, filepath.Join(db, "b.db"), countBounces, "10")
 	d.stop()
+	pipe := filepath.Join(logs, "pipe")
+	shell(t, nil, dir, "mkfifo", "-m", "0600", pipe)
+	d = startAs(t, &syscall.Credential{Uid: 65534, Gid: 65534}, "--db", filepath.Join(db, "b.db"), pipe)
+	<-d.done
+	if d.err == nil || !strings.Contains(d.said.String(), "chown bouncetail "+pipe) {
+		t.Errorf("of a pipe that it may not open, it said:\n%s", d.said)
+	}
 }
 
 // A reload loses no line of a pipe: neither those that could not be saved before it, nor

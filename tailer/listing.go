@@ -41,6 +41,7 @@ type listing struct {
 	files       []candidate // the oldest first, then the live ones
 	dirIDs      map[string]fileID
 	trusted     bool      // a change of a directory would show in its time
+	unseen      []string  // names that lead to what cannot be seen, see existing
 	changedAt   time.Time // when the files last differed from those before
 	statAllAt   time.Time // when stat was last called for every file
 	absentSince time.Time // since when there is no live file; zero while there is one
@@ -98,7 +99,7 @@ func sameFile(a, b candidate) bool {
 // refresh updates the sizes and times of listed files without reading
 // directories. It returns false if names have changed.
 func (t *Tailer) refresh(l *listing) bool {
-	if !l.trusted || !unchanged(l.dirIDs) {
+	if !l.trusted || !unchanged(l.dirIDs) || slices.ContainsFunc(l.unseen, canBeSeen) {
 		return false
 	}
 	now, sorted := t.o.Now(), true
@@ -171,18 +172,16 @@ func (t *Tailer) list(source int) ([]candidate, error) {
 			names[s.Path] = candidate{path: s.Path, id: fileID{device: s.Device, inode: s.Inode}}
 		}
 	}
-	files, unseen := existing(names)
-	if unseen {
-		l.trusted = false
-	}
+	var files []candidate
+	files, l.unseen = existing(names)
 	return files, nil
 }
 
-// existing returns the regular files among names, sorted, each under one name, and whether
-// a name leads to what cannot be seen at present: for lack of a right, because a file
+// existing returns the regular files among names, sorted, each under one name, and the
+// names that lead to what cannot be seen at present: for lack of a right, because a file
 // server is away, or because a symlink leads nowhere. The directory does not change when
 // that ends.
-func existing(names map[string]candidate) (all []candidate, unseen bool) {
+func existing(names map[string]candidate) (all []candidate, unseen []string) {
 	reals := make(map[string]bool)
 	for _, c := range names {
 		reals[c.real] = true
@@ -190,7 +189,9 @@ func existing(names map[string]candidate) (all []candidate, unseen bool) {
 	for _, c := range names {
 		info, err := os.Stat(c.path)
 		if err != nil {
-			unseen = unseen || !errors.Is(err, fs.ErrNotExist) || isSymlink(c.path)
+			if !errors.Is(err, fs.ErrNotExist) || isSymlink(c.path) {
+				unseen = append(unseen, c.path)
+			}
 			continue
 		}
 		if !info.Mode().IsRegular() || reals[c.path] {
@@ -205,6 +206,11 @@ func existing(names map[string]candidate) (all []candidate, unseen bool) {
 	}
 	slices.SortFunc(all, older)
 	return all, unseen
+}
+
+func canBeSeen(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 // readDir adds the names in a directory that match base, or that rotation makes

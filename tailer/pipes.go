@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"slices"
 	"sync"
@@ -57,6 +58,9 @@ func (p *Pipes) open(path string, maxLine int) (r *pipeReader, isNew bool, err e
 	if path != StdinPath {
 		// Open it for writing too, so that it does not end when a writer closes it.
 		if r.file, err = os.OpenFile(path, os.O_RDWR, 0); err != nil {
+			if errors.Is(err, fs.ErrPermission) {
+				err = fmt.Errorf("%w; the user of the daemon must be able to read it and to write it, which keeps it open: chown bouncetail %s", err, path)
+			}
 			return nil, false, fmt.Errorf("named pipe: %w", err)
 		}
 		from = r.file

@@ -48,6 +48,9 @@ func TestALogThatCouldNotBeSeenIsFollowed(t *testing.T) {
 			if len(out) > 0 {
 				t.Fatalf("a log that is not there gave %q", (<-out).Data)
 			}
+			if !tl.refresh(&tl.listings[0]) {
+				t.Error("the directory is read again by each scan")
+			}
 			target := filepath.Join(dir, c.target)
 			_ = os.Remove(target)
 			if err := os.WriteFile(target, []byte("a line\n"), 0o600); err != nil {
