@@ -37,8 +37,9 @@ type app struct {
 	log            io.Writer // of the program's own log; never blocks
 	configPath     string
 	dbPath         string
-	utc            bool // people read UTC
-	asJSON         bool // --json was given
+	database       string // of the settings, or dbPath, once settings has read them
+	utc            bool   // people read UTC
+	asJSON         bool   // --json was given
 
 	logLevel, logFormat string // empty: those of the settings
 }
@@ -99,9 +100,7 @@ func (w *firstError) Write(p []byte) (int, error) {
 
 // failed prints an error and returns its exit code.
 func (a *app) failed(called *cobra.Command, err error) int {
-	if c, bad := a.settings(); bad == nil {
-		err = dbfile.Located(c.Database, err)
-	}
+	err = dbfile.Located(a.database, err)
 	a.remark("%s: %s", called.CommandPath(), text.PrintableLines(err.Error()))
 	code := exitFailed
 	var usage usageError
@@ -222,6 +221,7 @@ func (a *app) settings() (config.Config, error) {
 	if a.dbPath != "" {
 		c.Database = a.dbPath
 	}
+	a.database = c.Database
 	return c, a.applyLogFlags(&c.Log)
 }
 
