@@ -26,18 +26,79 @@ const meanwhileInterval = 500 * time.Millisecond
 
 // meanwhile returns a function that is called again and again while an archive is read. It
 // returns an error once ctx has ended. It reads what was added to the files that are held
-// open, except those of streams that the archive may hold; but not in the first scan, which
-// reads older lines first.
+// open, except those of streams that the archive may hold, and live files that are new. In
+// the first scan, which reads older lines first, it only holds the live files open, so that
+// no rotation takes them away.
 func (t *Tailer) meanwhile(ctx context.Context, except func(*stream) bool) func() error {
 	last := t.o.Now()
 	return func() error {
 		t.o.Heartbeat.Beat()
-		if now := t.o.Now(); t.scanned && now.Sub(last) >= meanwhileInterval {
-			last = now
-			t.drainHeld(ctx, except)
+		if now := t.o.Now(); now.Sub(last) >= meanwhileInterval && !t.within {
+			last, t.within = now, true
+			if t.scanned {
+				t.drainHeld(ctx, except)
+			}
+			t.takeLive(ctx, except)
+			t.within = false
 		}
 		return ctx.Err()
 	}
+}
+
+// takeLive reads the live files that are not held open, or in the first scan holds them
+// open, unless it skips what they hold. Errors are left to the next scan.
+func (t *Tailer) takeLive(ctx context.Context, except func(*stream) bool) {
+	for source, text := range t.o.Patterns {
+		if text == "" {
+			continue
+		}
+		files, err := t.list(source)
+		t.listings[source].trusted = false // its files are not these
+		if err != nil {
+			return
+		}
+		for _, c := range files {
+			known := slices.ContainsFunc(t.streams, func(s *stream) bool { return s.in(c.id) && (s.file != nil || except(s)) })
+			switch {
+			case !c.live || known || t.done[c.path] == c.id:
+			case t.scanned || t.fromEnd:
+				_ = t.visit(ctx, source, c)
+			default:
+				_ = t.holdUnread(source, c)
+			}
+		}
+	}
+}
+
+// holdUnread holds a plain file open of which nothing is read yet in this scan.
+func (t *Tailer) holdUnread(source int, c candidate) error {
+	f, err := t.open(c.path)
+	if err != nil {
+		return err
+	}
+	info, err := f.Stat()
+	if err == nil && idOf(info).file() != c.id.file() {
+		err = errReplaced
+	}
+	kind := plain
+	if err == nil {
+		kind, err = archiveKind(f)
+	}
+	var s *stream
+	wait := false
+	if err == nil && kind == plain {
+		s, wait, err = t.streamOf(c, f)
+	}
+	if err != nil || kind != plain || wait || s != nil && s.file != nil {
+		f.Close()
+		return err
+	}
+	if s == nil {
+		s = t.newStream(source, c, plain)
+	}
+	s.Path, s.Device, s.Inode, s.Closed = c.name(), c.id.device, c.id.inode, false
+	t.hold(s, f)
+	return nil
 }
 
 // drainHeld reads the files that are held open. Errors are left to the next scan.

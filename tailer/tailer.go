@@ -79,6 +79,7 @@ type Tailer struct {
 	fromEnd      bool              // this is the first scan of a first start
 	scanned      bool              // all files were scanned once
 	namesChanged bool              // a directory event was not about a live file
+	within       bool              // an archive is being read, and its caller interrupted for the live files
 	sent         int               // chunks
 	out          chan<- bounce.Chunk
 
