@@ -175,7 +175,7 @@ func (c *clause) isLimited(at int, predicate role) bool {
 	case c.isWord(at, "is", "are", "was", "were"), c.isWord(at, "to") && c.isWord(at+1, "have", "be", "do"), c.isFault(at, predicate):
 		return true
 	case predicate == missing:
-		return c.isWord(at, "before") // "before the import is done"
+		return c.isWord(at, "before", "during") // "before the import is done"
 	case predicate == disabled:
 		return c.isFor(c.skipTime(at))
 	case predicate == moved:

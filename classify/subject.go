@@ -81,6 +81,8 @@ func (s *search) takeNoun(k int) (kind role, named span, next int) {
 		return kind, named, k
 	case s.is(to, takeover) && kind&(sender|other|you) != 0, kind == other && (s.isYours(lo, k+1) || s.is(k, field) || s.isWord(to, "in")):
 		return other, named, k // "address of the client", "address in your To header", "user in the subject"
+	case kind&(place|other) != 0 && s.isRelative(k+1):
+		return kind, named, k // "lives on a server that no longer exists"
 	case kind == recipient && s.isOwned(to):
 		return other, s.span(to-1, to), k
 	case kind == recipient && s.isFrom(to):
@@ -91,6 +93,16 @@ func (s *search) takeNoun(k int) (kind role, named span, next int) {
 		s.ofPlace = true
 	}
 	return 0, span{}, to
+}
+
+// isRelative reports whether a relative pronoun stands before the predicate.
+func (s *search) isRelative(at int) bool {
+	if !s.isWord(at, relatives...) {
+		return false
+	}
+	for at++; s.is(at, filler); at++ {
+	}
+	return at >= s.predicate
 }
 
 // isCounted reports whether a phrase is a number of recipients.
