@@ -109,6 +109,11 @@ func checkList(key string, value any, want reflect.Type, bad report) bool {
 	}
 	good := true
 	for i, item := range list {
+		if item == nil {
+			bad(fmt.Sprintf("%s[%d]", key, i), "is empty; write something behind the dash, or delete the line")
+			good = false
+			continue
+		}
 		good = checkType(fmt.Sprintf("%s[%d]", key, i), item, want, func(key, format string, args ...any) {
 			good = false // also if it is inside a group
 			bad(key, format, args...)

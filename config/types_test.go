@@ -29,6 +29,7 @@ func TestProblemsAreInPlainWords(t *testing.T) {
 		"queue_lifetime: 5days":                                          `line 1: queue_lifetime: "5days" is not a duration; write one such as`,
 		"log: loud":                                                      `line 1: log: "loud" is not a group with keys such as level, format`,
 		"log: {level: [info]}":                                           `line 1: log.level: a list is not a text`,
+		"sources:\n  - path: /var/log/mail.log\n  -":                     `sources[1]: is empty; write something behind the dash`,
 		"sources: /var/log/mail.log":                                     `line 1: sources: "/var/log/mail.log" is not a list; each entry begins with a dash`,
 		"sources:\n  - /var/log/mail.log":                                `line 2: sources[0]: "/var/log/mail.log" is not a group with keys such as path`,
 		"policy: {categories: {blocked: 5}}":                             `line 1: policy.categories.blocked: 5 is not a group`,
