@@ -87,7 +87,8 @@ func Check(ctx context.Context, c config.Config, err error, o CheckOptions) (*Ch
 	return &s, err
 }
 
-// checkDatabase returns an error if the path of the database leads to something else.
+// checkDatabase returns an error if the path of the database leads to something that the
+// daemon does not open: another file, or the database of a newer version.
 func checkDatabase(ctx context.Context, path string) error {
 	info, err := os.Stat(path)
 	if err != nil || info.Mode().IsRegular() && info.Size() == 0 {
@@ -96,12 +97,9 @@ func checkDatabase(ctx context.Context, path string) error {
 	if other := openfile.CheckRegular(path, info); other != nil {
 		return fmt.Errorf("database: %w", other)
 	}
-	db, _, err := dbfile.OpenReadOnly(ctx, path)
+	err = dbfile.CheckUsable(ctx, path)
 	if errors.Is(err, os.ErrPermission) {
 		return nil // for this user, perhaps not for the daemon
-	}
-	if err == nil {
-		err = db.Close()
 	}
 	return err
 }

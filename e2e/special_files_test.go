@@ -21,6 +21,8 @@ func TestPathsThatAreNoFilesAreErrors(t *testing.T) {
 	log := newMailLog(t)
 	log.messages(0, 10)
 	run(t, "import", "--db", db, log.path)
+	newer := filepath.Join(dir, "newer.db")
+	shell(t, nil, dir, "sqlite3", newer, ".restore "+db, "PRAGMA user_version = 9999")
 	for _, err := range []error{
 		syscall.Mkfifo(pipe, 0o600), os.Mkdir(rules, 0o700), syscall.Mkfifo(filepath.Join(rules, "own.yaml"), 0o600),
 		os.WriteFile(noFolder, []byte("rules: "+db+"\n"), 0o600), os.WriteFile(good, nil, 0o600),
@@ -37,6 +39,7 @@ func TestPathsThatAreNoFilesAreErrors(t *testing.T) {
 		{"check-config --config " + good + " --db " + dir, "database: " + dir + " is a directory"},
 		{"check-config --config " + good + " --db " + pipe, "database: " + pipe + " is a named pipe"},
 		{"check-config --config " + good + " --db " + log.path, log.path + " is not a database of bouncetail"},
+		{"check-config --config " + good + " --db " + newer, "upgrade this one"},
 		{"check-config --config " + noFolder, db + ": not a directory"},
 		{"run --config " + noFolder + " --db " + filepath.Join(dir, "new.db") + " " + log.path, db + ": not a directory"},
 		{"hash --config " + settings + " a@b.example", "privacy.key_file: " + pipe + " is a named pipe"},
