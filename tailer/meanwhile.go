@@ -3,6 +3,7 @@ package tailer
 import (
 	"context"
 	"io"
+	"os"
 	"slices"
 	"time"
 )
@@ -64,41 +65,69 @@ func (t *Tailer) takeLive(ctx context.Context, except func(*stream) bool) {
 			case t.scanned || t.fromEnd:
 				_ = t.visit(ctx, source, c)
 			default:
-				_ = t.holdUnread(source, c)
+				t.keep(source, c)
 			}
 		}
 	}
 }
 
-// holdUnread holds a plain file open of which nothing is read yet in this scan.
-func (t *Tailer) holdUnread(source int, c candidate) error {
-	f, err := t.open(c.path)
+// keptFile is a live file that is held open before the first scan has come to it.
+type keptFile struct {
+	candidate
+	source int
+	file   *os.File
+}
+
+// keep holds a live file open of which nothing is read yet.
+func (t *Tailer) keep(source int, c candidate) {
+	same := func(k keptFile) bool { return k.id.file() == c.id.file() }
+	if slices.ContainsFunc(t.kept, same) || t.held+len(t.kept) >= t.maxHeld {
+		return
+	}
+	f, err := openNow(c.path)
 	if err != nil {
-		return err
+		return
 	}
-	info, err := f.Stat()
-	if err == nil && idOf(info).file() != c.id.file() {
-		err = errReplaced
-	}
-	kind := plain
-	if err == nil {
-		kind, err = archiveKind(f)
-	}
-	var s *stream
-	wait := false
-	if err == nil && kind == plain {
-		s, wait, err = t.streamOf(c, f)
-	}
-	if err != nil || kind != plain || wait || s != nil && s.file != nil {
+	if info, err := f.Stat(); err != nil || idOf(info).file() != c.id.file() {
 		f.Close()
-		return err
+		return
 	}
-	if s == nil {
-		s = t.newStream(source, c, plain)
+	t.kept = append(t.kept, keptFile{c, source, f})
+}
+
+// readKept reads the files that are kept and are no longer among those of their source:
+// they were moved away before the scan came to them.
+func (t *Tailer) readKept(ctx context.Context, source int, files []candidate) error {
+	for i := 0; i < len(t.kept); {
+		k := t.kept[i]
+		if k.source != source || slices.ContainsFunc(files, func(c candidate) bool { return c.id.file() == k.id.file() }) {
+			i++
+			continue
+		}
+		t.kept = slices.Delete(t.kept, i, i+1)
+		info, err := k.file.Stat()
+		held := false
+		if err == nil {
+			k.id = idOf(info)
+			held, err = t.visitPlain(ctx, source, k.candidate, k.file)
+		}
+		if !held {
+			k.file.Close()
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		t.report("read "+k.path, err)
 	}
-	s.Path, s.Device, s.Inode, s.Closed = c.name(), c.id.device, c.id.inode, false
-	t.hold(s, f)
 	return nil
+}
+
+// closeKept closes the files that are kept.
+func (t *Tailer) closeKept() {
+	for _, k := range t.kept {
+		k.file.Close()
+	}
+	t.kept = nil
 }
 
 // drainHeld reads the files that are held open. Errors are left to the next scan.

@@ -79,6 +79,7 @@ type Tailer struct {
 	fromEnd      bool              // this is the first scan of a first start
 	scanned      bool              // all files were scanned once
 	namesChanged bool              // a directory event was not about a live file
+	kept         []keptFile        // in the first scan
 	within       bool              // an archive is being read, and its caller interrupted for the live files
 	sent         int               // chunks
 	out          chan<- bounce.Chunk
@@ -139,6 +140,7 @@ func New(o Options) (*Tailer, error) {
 func (t *Tailer) Run(ctx context.Context, out chan<- bounce.Chunk) error {
 	t.out = out
 	defer func() {
+		t.closeKept()
 		for _, s := range t.streams {
 			t.release(s)
 		}
@@ -220,6 +222,7 @@ func (t *Tailer) scanOnce(ctx context.Context) error {
 			return err
 		}
 	}
+	t.closeKept()
 	t.fromEnd, t.scanned = false, true
 	return nil
 }
@@ -235,6 +238,9 @@ func (t *Tailer) scanSource(ctx context.Context, source int) error {
 	}
 	t.report("list "+t.listings[source].text, nil)
 	t.reportAbsent(source, files)
+	if err := t.readKept(ctx, source, files); err != nil {
+		return err
+	}
 	// Deleted files first: an archive of them may exist.
 	if err := t.drainUnnamed(ctx, source, files); err != nil {
 		return err
