@@ -361,5 +361,11 @@ func (r *reader) isUnexplained(i int) bool {
 		return false
 	}
 	isDeed := roles&(place|other) != 0 && roles&(verb|unavailable|missing|disabled) != 0
-	return isDeed || roles&(place|other|verb|find|known) != 0 && c.hasName()
+	return isDeed || roles&(place|other|verb|find|known) != 0 && slices.ContainsFunc(c.words, r.isUnknownWord)
+}
+
+// isUnknownWord reports whether a word is not in the lexicon and is no label, such as an
+// id, a number or the name of a host: "server at mx.b.example", "session id #", "gw-4".
+func (r *reader) isUnknownWord(w word) bool {
+	return w.isName() && w.text != "id" && !strings.ContainsAny(w.text, "#.0123456789") && byteAt(r.text, w.end()) != '-'
 }
