@@ -87,6 +87,7 @@ func (f *followed) kill() {
 		for _, s := range f.tailer.streams {
 			f.tailer.release(s)
 		}
+		f.tailer.closeKept()
 	}
 }
 

@@ -34,7 +34,7 @@ func (t *Tailer) meanwhile(ctx context.Context, except func(*stream) bool) func(
 	last := t.o.Now()
 	return func() error {
 		t.o.Heartbeat.Beat()
-		if now := t.o.Now(); now.Sub(last) >= meanwhileInterval && !t.within {
+		if now := t.o.Now(); now.Sub(last) >= t.interval && !t.within {
 			last, t.within = now, true
 			if t.scanned {
 				t.drainHeld(ctx, except)

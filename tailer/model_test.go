@@ -36,6 +36,7 @@ type model struct {
 	stored  map[int64]bounce.Position // the positions in the database
 	calm    bool                      // no more kills
 	maxHeld int                       // see Options
+	often   bool                      // each read of an archive is interrupted for the live logs
 
 	mayLose   bool            // whether content is destroyed in this story
 	destroyed map[string]bool // lines destroyed before they were read
@@ -51,6 +52,7 @@ func newModel(t testing.TB, seed uint64) *model {
 		seen: make(map[string]int), stored: make(map[int64]bounce.Position), destroyed: make(map[string]bool),
 	}
 	m.alike = m.rand.IntN(2) == 0
+	m.often = seed%2 == 0
 	if m.rand.IntN(3) == 0 {
 		m.maxHeld = -1 // as with more logs than descriptors
 	}
@@ -153,6 +155,9 @@ func (m *model) start() {
 		Now: func() time.Time { return m.now }, MaxHeld: m.maxHeld,
 	})
 	m.check(err)
+	if m.often {
+		t.interval = 0
+	}
 	m.tailer = t
 }
 
@@ -161,6 +166,7 @@ func (m *model) kill() {
 	for _, s := range m.tailer.streams {
 		m.tailer.release(s)
 	}
+	m.tailer.closeKept()
 	m.start()
 	m.note("kill and start")
 }

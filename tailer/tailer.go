@@ -80,6 +80,7 @@ type Tailer struct {
 	scanned      bool              // all files were scanned once
 	namesChanged bool              // a directory event was not about a live file
 	kept         []keptFile        // in the first scan
+	interval     time.Duration     // meanwhileInterval; tests change it
 	within       bool              // an archive is being read, and its caller interrupted for the live files
 	sent         int               // chunks
 	out          chan<- bounce.Chunk
@@ -112,6 +113,7 @@ func New(o Options) (*Tailer, error) {
 		unreadable: make(map[string]bool),
 		fromEnd:    o.FromEnd && len(o.Positions) == 0,
 		maxHeld:    o.MaxHeld,
+		interval:   meanwhileInterval,
 	}
 	for i, text := range o.Patterns {
 		l := &t.listings[i]
