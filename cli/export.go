@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"fmt"
 	"io"
 	"os/signal"
 	"strings"
@@ -60,6 +61,9 @@ func (a *app) export() *cobra.Command {
 		if e.Only {
 			if err := address.FileLines("--addresses", known, a.input, func(_ string, _ int, line string) error { return e.Know(line) }); err != nil {
 				return err
+			}
+			if len(e.Known) == 0 { // an empty file would replace a list of bad addresses
+				return fmt.Errorf("--addresses: there is no address in %s; nothing is written", known)
 			}
 		}
 		// Otherwise a reader that goes away ends the program without a word.
