@@ -105,10 +105,9 @@ func (c *clause) onlyNames() bool {
 func (r *reader) reported() {
 	for i := 1; i < len(r.clauses); i++ {
 		c := &r.clauses[i]
-		said := -1
+		said := i // the clause that is said
 		switch {
 		case (c.mark == ':' || c.mark == '-') && r.clauses[i-1].isProgram() && !c.hasWord("<>", "recipient"):
-			said = i
 		case c.mark == ',' && c.hasWord("says", "said", "reports", "reported", "told") && c.isProgram():
 			said = i - 1
 		default:

@@ -58,7 +58,7 @@ func TestTheMemoryOfAnArchiveIsBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	random := make([]byte, 300<<10) // in chunks that are not compressed
-	rand.NewChaCha8([32]byte{}).Read(random)
+	_, _ = rand.NewChaCha8([32]byte{}).Read(random)
 	noise := xzWith(t, string(random), 1<<20)
 	for _, c := range []struct {
 		name string
