@@ -124,7 +124,7 @@ func (r *reader) note(i int, roles role) {
 	if roles&sender != 0 || c.isYours(0, len(c.words)) {
 		r.elsewhere, r.ofSender = true, true
 	}
-	if r.topics[i].subject&(other|you|place) != 0 {
+	if r.topics[i].subject&(other|you|place) != 0 && !c.saysNo() {
 		r.elsewhere = true
 	}
 	if i > 0 && c.mark == ':' && r.clauses[i-1].quotesField() {
@@ -136,6 +136,12 @@ func (r *reader) note(i int, roles role) {
 	if roles&many != 0 {
 		r.manyIn = c.sentence
 	}
+}
+
+// saysNo reports whether a clause only says who has refused: "the second server says no".
+func (c *clause) saysNo() bool {
+	last := len(c.words) - 1
+	return c.roles()&place != 0 && c.isWord(last, "no") && c.isWord(last-1, "says", "said", "answers", "answered")
 }
 
 // noteSilence notes what follows from a clause without a statement: the recipient exists
