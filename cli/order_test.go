@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/bouncetail/bouncetail/internal/volume"
 )
 
 // Logs may be read in any order and cut into any pieces: the tables come out
@@ -25,7 +27,7 @@ func TestOrderOfImportsDoesNotMatter(t *testing.T) {
 		t.Fatal(err)
 	}
 	var first string
-	for round := range 3 {
+	for round := range volume.Of(2, 3) {
 		rng := rand.New(rand.NewPCG(uint64(round), 3))
 		folder := t.TempDir()
 		files := append(slices.Clone(samples), pieces(t, folder, rng)...)

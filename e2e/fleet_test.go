@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/bouncetail/bouncetail/internal/pgtest"
+	"github.com/bouncetail/bouncetail/internal/volume"
 )
 
 var sqlBlock = regexp.MustCompile("(?s)```sql\n(.*?)```")
@@ -104,8 +105,9 @@ func TestAFleetHasWhatAllLogsSay(t *testing.T) {
 		start(t, "--config", h.settings)
 		h.send()
 	}
-	for step := range 40 {
-		for range 10 {
+	steps := volume.Of(16, 40)
+	for step := range steps {
+		for range 400 / steps {
 			line(hosts[r.IntN(3)])
 		}
 		h := hosts[r.IntN(3)]

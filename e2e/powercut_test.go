@@ -178,7 +178,7 @@ func (x *powercut) complete(db string) bool {
 
 // images returns the number of simulated power failures. BOUNCETAIL_TEST_POWERCUTS
 // overrides it.
-func images(t *testing.T) int { return numberIn(t, "BOUNCETAIL_TEST_POWERCUTS", 10) }
+func images(t *testing.T) int { return numberIn(t, "BOUNCETAIL_TEST_POWERCUTS", 6) }
 
 func TestPowerFailsWhileALogIsFollowed(t *testing.T) {
 	t.Parallel()

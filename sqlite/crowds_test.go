@@ -401,7 +401,7 @@ func TestRefusalsOfUnreachedAddressesAreRemembered(t *testing.T) {
 func TestRandomEventsGiveTheSameCrowdsInAnyOrder(t *testing.T) {
 	found := 0
 	seeds := []uint64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 114, 136, 148, 376}
-	for _, seed := range volume.Of(seeds[9:], seeds) {
+	for _, seed := range volume.Of(seeds[11:], seeds) {
 		r := rand.New(rand.NewPCG(seed, 9))
 		events := crowdgen.Bursts(r)
 		once := storeOf(t, [][]crowdgen.Event{events})

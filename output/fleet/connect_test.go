@@ -134,6 +134,7 @@ func listens(t *testing.T, do func(net.Conn)) (port int) {
 }
 
 func TestAServerWhoseTLSFailsIsNotSaidToBeDown(t *testing.T) {
+	t.Parallel()
 	server := httptest.NewTLSServer(nil)
 	defer server.Close()
 	root := filepath.Join(t.TempDir(), "root.crt")
@@ -178,6 +179,7 @@ func greets(t *testing.T, greeting string) (port int) {
 }
 
 func TestAnotherServerIsNotToldToOfferTLS(t *testing.T) {
+	t.Parallel()
 	for name, greeting := range map[string]string{
 		"a mail server": "220 mx.example.com ESMTP\r\n", "SSH": "SSH-2.0-OpenSSH_9.2p1\r\n", "a web server": "HTTP/1.1 400 Bad Request\r\n\r\n", "MySQL": "J\x00\x00\x00\x0a8.0.36\x00", "Redis": "-ERR unknown command\r\n",
 	} {

@@ -15,6 +15,7 @@ import (
 // A host that somebody took over can write rows that cannot be read. The senders of the
 // others go on, name these rows, and decide what they can without them.
 func TestRowsThatCannotBeReadDoNotStopTheOthers(t *testing.T) {
+	t.Parallel()
 	r := rand.New(rand.NewPCG(3, 5))
 	events := story(r, 2)
 	var log bytes.Buffer

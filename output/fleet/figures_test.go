@@ -103,6 +103,7 @@ func some(first int) (batches []*bounce.Batch) {
 }
 
 func TestAFleetHasTheCountersAndIncidentsOfItsHosts(t *testing.T) {
+	t.Parallel()
 	server, dsn, database := newFleet(t)
 	admin := server.DSN(database, "postgres")
 	hosts := []*host{newHost(t, dsn, "mx1"), newHost(t, dsn, "mx2")}

@@ -22,6 +22,7 @@ func reached(local string, minute int) *bounce.Batch {
 // The addresses of a crowd that were not forgotten stay suspect, and the crowd stays as it
 // was found, whatever is read later: as on one host.
 func TestACrowdStaysAsItIsWhenSomeOfItsAddressesAreForgotten(t *testing.T) {
+	t.Parallel()
 	server, dsn, database := newFleet(t)
 	admin := server.DSN(database, "postgres")
 	one := filepath.Join(t.TempDir(), "one.db")

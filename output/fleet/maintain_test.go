@@ -15,6 +15,7 @@ import (
 // Old rows are deleted in the fleet as on one host, and states stay, also when they are
 // made again, and when a host sends everything again.
 func TestMaintainDeletesAsPruningDoes(t *testing.T) {
+	t.Parallel()
 	server, dsn, database := newFleet(t)
 	admin := server.DSN(database, "postgres")
 	// The rights that docs/fleet.md grants suffice.

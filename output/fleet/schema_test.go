@@ -124,6 +124,7 @@ func TestSendersWaitUntilTheFleetIsUpgraded(t *testing.T) {
 // An upgrade finds out which hosts follow the same logs. The first sender then counts these
 // logs once, as in a fleet that was new with this version.
 func TestAnUpgradeCountsSharedLogsOnce(t *testing.T) {
+	t.Parallel()
 	server, dsn, database := newFleet(t)
 	admin := server.DSN(database, "postgres")
 	r := rand.New(rand.NewPCG(3, 3))

@@ -16,6 +16,7 @@ import (
 // Two hosts follow the same log. What it says counts once, and status names how many of the
 // failures of a host the other had sent before.
 func TestTwoHostsThatFollowTheSameLog(t *testing.T) {
+	t.Parallel()
 	server, dsn, database := newFleet(t)
 	admin := server.DSN(database, "postgres")
 	r := rand.New(rand.NewPCG(1, 2))
@@ -106,6 +107,7 @@ func TestDeliveriesOfAHostThatWasCoveredCount(t *testing.T) {
 // Each of several hosts counts what it has read of the failures of the others, although they
 // send at the same time.
 func TestHostsThatFollowALogSendAtTheSameTime(t *testing.T) {
+	t.Parallel()
 	server, dsn, database := newFleet(t)
 	admin := server.DSN(database, "postgres")
 	r := rand.New(rand.NewPCG(8, 1))

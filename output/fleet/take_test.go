@@ -120,6 +120,7 @@ const wordsInFleet = `SELECT (SELECT coalesce(max(seq), 0) FROM bouncetail.decis
 // connections break and senders are killed. In the end, every host has what one database
 // has in which all of that was done in the order of time, and nothing is sent back.
 func TestWhatIsDecidedOnOneHostHoldsOnAll(t *testing.T) {
+	t.Parallel()
 	server, dsn, database := newFleet(t)
 	for _, seed := range seeds(t, 1) {
 		server.SQL(t, database, emptyFleet)

@@ -55,6 +55,7 @@ func TestWithoutRepliesStatesAreTheSame(t *testing.T) {
 // Between the senders and PostgreSQL there is a pool of two connections, which are
 // another one's after each transaction.
 func TestAFleetBehindPgbouncer(t *testing.T) {
+	t.Parallel()
 	server, _, database := newFleet(t)
 	user := "host_of_" + database
 	pool := server.Pool(t, "postgres", user)
