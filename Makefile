@@ -162,7 +162,7 @@ bench-live: build
 # the tests that try a part of them in make test.
 torture:
 	BOUNCETAIL_TEST_ALL=1 $(GO) test ./logparse ./classify ./sqlite ./view/fleet ./view/web -count=1 -timeout 60m
-	BOUNCETAIL_TEST_ALL=1 $(GO) test ./cli ./e2e -count=1 -run 'PagesInABrowser|PostgreSQLIsAway|HasWhatAllLogsSay|OrderOfImports' -timeout 60m
+	BOUNCETAIL_TEST_ALL=1 $(GO) test ./cli ./e2e -count=1 -run 'PagesInABrowser|PostgreSQLIsAway|OfAllLogs|AllLogsSay|CountsOnce|OrderOfImports' -timeout 60m
 	BOUNCETAIL_TEST_ROUNDS=5 $(GO) test ./e2e -count=1 -run 'Torture|Memory' -timeout 60m -v
 	BOUNCETAIL_TEST_POWERCUTS=1500 $(GO) test ./e2e -count=1 -run 'PowerFails' -timeout 90m -v
 	BOUNCETAIL_SEEDS=3000 $(GO) test ./tailer -count=1 -run 'EveryLine|Gaps' -timeout 60m

@@ -105,6 +105,7 @@ func TestACrowdOfAFleetIsListed(t *testing.T) {
 
 // The report of a fleet has the numbers of one of a database with all logs.
 func TestReportOfAFleetIsThatOfAllLogs(t *testing.T) {
+	onlyInTorture(t)
 	t.Parallel()
 	server, database, hosts, one := fleetAndOne(t)
 	report := func(args ...string) map[string]any {
@@ -145,6 +146,7 @@ func TestReportOfAFleetIsThatOfAllLogs(t *testing.T) {
 
 // The pages of a fleet are those of a database with all logs.
 func TestPagesOfAFleetAreThoseOfAllLogs(t *testing.T) {
+	onlyInTorture(t)
 	t.Parallel()
 	server, database, hosts, one := fleetAndOne(t)
 	server.SQL(t, database, "UPDATE bouncetail.fleet_instances SET last_seen = now() - interval '3 days' WHERE instance = 'mx2'")

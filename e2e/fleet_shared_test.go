@@ -33,6 +33,7 @@ func outageLines(host string) (lines string) {
 // mx1 and mx2 follow the same log, and mx3 another one. The fleet answers as one database
 // with both logs, whichever of the hosts sends first.
 func TestALogThatTwoHostsFollowCountsOnce(t *testing.T) {
+	onlyInTorture(t)
 	t.Parallel()
 	server, database, hosts := newFleet(t, "mx1", "mx2", "mx3")
 	server.SQL(t, database, "GRANT bouncetail_reader TO mx3")

@@ -21,6 +21,7 @@ import (
 
 	"github.com/bouncetail/bouncetail/internal/dbtest"
 	"github.com/bouncetail/bouncetail/internal/pgtest"
+	"github.com/bouncetail/bouncetail/internal/volume"
 	_ "github.com/mattn/go-sqlite3"
 )
 
@@ -182,6 +183,15 @@ func query(t testing.TB, path, query string) []string {
 // patience is how long tests wait for what other programs do. It takes less than a
 // second on an idle machine, and a minute on one that is busy with other tests.
 const patience = 3 * time.Minute
+
+// onlyInTorture skips a test that takes long, and whose subject shorter tests cover in
+// parts.
+func onlyInTorture(t *testing.T) {
+	t.Helper()
+	if !volume.Of(false, true) {
+		t.Skip("SKIPPED: make torture runs it; output/fleet and view/fleet test the same without the program")
+	}
+}
 
 // poll asks other processes until they have done something, and reports whether they have
 // within the patience. A question that starts a program takes a processor from them, so it
