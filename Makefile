@@ -67,10 +67,10 @@ run: build
 # package, ten minutes, may be too little on a busy machine. make lint vets the packages;
 # here that would take a minute and a half of a processor. Without symbols and DWARF (-s
 # -w), linking takes 2 s instead of 3. Packages that take long or wait start first, three at a
-# time, with four tests each.
+# time, with three tests each.
 test:
 	$(MAKE) -j2 check test-setup
-	$(GO) test -shuffle=on -timeout 30m -vet=off -ldflags='-s -w' -p 3 -parallel 4 ./e2e ./output/fleet ./view/web ./...
+	$(GO) test -shuffle=on -timeout 30m -vet=off -ldflags='-s -w' -p 3 -parallel 3 ./e2e ./output/fleet ./view/web ./...
 
 # test-setup fetches while check compiles.
 test-setup:

@@ -264,6 +264,7 @@ func TestAFleetEqualsOneThatReadAllLogs(t *testing.T) {
 }
 
 func tellStory(t *testing.T, server *pgtest.Server, dsn string, seed uint64) {
+	dsn = "connect_timeout=120 " + dsn // a busy machine is not a server that is away
 	r := rand.New(rand.NewPCG(seed, 7))
 	events, sharing := toldTo(r, seed)
 	one := filepath.Join(t.TempDir(), "one.db")
