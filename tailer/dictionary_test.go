@@ -20,8 +20,14 @@ func xzWith(t *testing.T, text string, size int) []byte {
 
 func xzOf(t *testing.T, text string, c xz.WriterConfig) []byte {
 	t.Helper()
+	return packedBy(t, text, func(z io.Writer) (io.WriteCloser, error) { return c.NewWriter(z) })
+}
+
+// packedBy returns a text as a program for archives packs it.
+func packedBy(t testing.TB, text string, open func(io.Writer) (io.WriteCloser, error)) []byte {
+	t.Helper()
 	var z bytes.Buffer
-	w, err := c.NewWriter(&z)
+	w, err := open(&z)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,17 +52,7 @@ func TestTheMemoryOfAnArchiveIsBounded(t *testing.T) {
 	blocks := xzOf(t, text, xz.WriterConfig{DictCap: 1 << 20, BlockSize: 100, CheckSum: xz.SHA256})
 	lastBlock := slices.Clone(blocks)
 	lastBlock[bytes.LastIndex(blocks, []byte{0x21, 1, 16})+2] = 37 // filter LZMA2, one byte of properties
-	var zstandard bytes.Buffer
-	w, err := zstd.NewWriter(&zstandard)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.WriteString(w, text); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
+	frame := packedBy(t, text, func(z io.Writer) (io.WriteCloser, error) { return zstd.NewWriter(z) })
 	random := make([]byte, 300<<10) // in chunks that are not compressed
 	_, _ = rand.NewChaCha8([32]byte{}).Read(random)
 	noise := xzWith(t, string(random), 1<<20)
@@ -75,7 +71,7 @@ func TestTheMemoryOfAnArchiveIsBounded(t *testing.T) {
 		{"xz with a large dictionary in its second stream", slices.Concat(padded, dictionary), xzip, text, errDictionary},
 		{"xz with a large dictionary in its last block", lastBlock, xzip, text, errDictionary},
 		{"zstd --long=31", window, zst, text, zstd.ErrWindowSizeExceeded},
-		{"zstd with a large window in its second frame", slices.Concat(zstandard.Bytes(), window), zst, text, zstd.ErrWindowSizeExceeded},
+		{"zstd with a large window in its second frame", slices.Concat(frame, window), zst, text, zstd.ErrWindowSizeExceeded},
 	} {
 		r, end, err := decompress(bytes.NewReader(c.data), c.kind)
 		if err == nil {

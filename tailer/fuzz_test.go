@@ -18,23 +18,9 @@ import (
 // Everyone who may write to the directory of the log can put any archive there.
 func FuzzArchive(f *testing.F) {
 	const text = "Nov  3 12:57:36 mx postfix/smtp[7]: 4F1A2B3C4D: to=<a@example.com>\n"
-	pack := func(open func(io.Writer) (io.WriteCloser, error)) {
-		var packed bytes.Buffer
-		w, err := open(&packed)
-		if err != nil {
-			f.Fatal(err)
-		}
-		if _, err := io.WriteString(w, text); err != nil {
-			f.Fatal(err)
-		}
-		if err := w.Close(); err != nil {
-			f.Fatal(err)
-		}
-		f.Add(packed.Bytes())
-	}
-	pack(func(w io.Writer) (io.WriteCloser, error) { return gzip.NewWriter(w), nil })
-	pack(func(w io.Writer) (io.WriteCloser, error) { return zstd.NewWriter(w) })
-	pack(func(w io.Writer) (io.WriteCloser, error) { return xz.NewWriter(w) })
+	f.Add(packedBy(f, text, func(w io.Writer) (io.WriteCloser, error) { return gzip.NewWriter(w), nil }))
+	f.Add(packedBy(f, text, func(w io.Writer) (io.WriteCloser, error) { return zstd.NewWriter(w) }))
+	f.Add(packedBy(f, text, func(w io.Writer) (io.WriteCloser, error) { return xz.NewWriter(w) }))
 	f.Add([]byte("BZh91AY&SY"))
 	f.Add([]byte(text))
 	f.Fuzz(func(t *testing.T, packed []byte) {

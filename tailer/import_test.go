@@ -1,7 +1,6 @@
 package tailer
 
 import (
-	"bytes"
 	"compress/gzip"
 	"context"
 	"errors"
@@ -63,15 +62,7 @@ func numbered(n int) (text string) {
 
 func pack(t *testing.T, text string) []byte {
 	t.Helper()
-	var z bytes.Buffer
-	w := gzip.NewWriter(&z)
-	if _, err := w.Write([]byte(text)); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return z.Bytes()
+	return packedBy(t, text, func(z io.Writer) (io.WriteCloser, error) { return gzip.NewWriter(z), nil })
 }
 
 func TestImportSendsTheLinesBeforeTheDamage(t *testing.T) {
