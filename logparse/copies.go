@@ -139,23 +139,25 @@ const markupNames = `(?:email|url|font|color|size|code|icode|quote|pre|plain|nop
 
 const markupOfJira = `\{(?:code|noformat|quote)(?::[^{}]*)?\}`
 
+// beforeExim matches what is in front of a recipient of Exim.
+const beforeExim = `^([^<>@="]{0,120}\b` + eximIDPattern + ` (?:\*\*|==|=>|->) )`
+
 var (
 	markupAtStart = lazyre.New(`(?i)^(?:(?:\[` + markupNames + `|` + markupOfJira + `) *)+`)
 	markupAtEnd   = lazyre.New(`(?i)(?: *(?:\[/` + markupNames + `|` + markupOfJira + `))+$`)
 	// "to=<[email]a@b.example[/email]>", "** [email]a@b.example[/email] R=…", "** <a@b.example> R=…"
 	markedAddress = lazyre.New(`(?i)=< ?` + markedEmail + `>`)
-	markedExim    = lazyre.New(`(?i)^([^<>@="]{0,120}\b` + eximIDPattern + ` (?:\*\*|==|=>|->) )` +
-		`(?:` + markedEmail + `|<([^<>"\s]+@[^<>"\s]+)>)([ :])`)
+	markedExim    = lazyre.New(`(?i)` + beforeExim + `(?:` + markedEmail + `|<([^<>"\s]+@[^<>"\s]+)>)([ :])`)
 	// "to=<**a@b.example**>", "** **a@b.example** R=…"
 	boldAddress = lazyre.New(`([=<]|(?:\*\*|==|=>|->) )\*\*([^*\s<>"]+@[^*\s<>"]+)\*\*`)
 	// "** [a@b.example](mailto:a@b.example) R=…"
-	linkedExim = lazyre.New(`^([^<>@="]{0,120}\b` + eximIDPattern + ` (?:\*\*|==|=>|->) )\[([^\[\]<>"\s]+)\]\(mailto:([^\[\]()<>"\s]+)\)`)
+	linkedExim = lazyre.New(beforeExim + `\[([^\[\]<>"\s]+)\]\(mailto:([^\[\]()<>"\s]+)\)`)
 	// "to=<[a@b.example](mailto:a@b.example)>", "to=a@b.example <mailto:a@b.example>"
 	linkedAddress = lazyre.New(`=<?(?:\[<?([^\[\]<>"\s]+)>?\]\(mailto:([^\[\]()<>"\s]+)\)|([^\[\]<>"\s]+) <mailto:([^\[\]()<>"\s]+)>)>?`)
 	// "a at b.example", "a(at)b.example", as archives of mailing lists write addresses
 	hiddenAt    = lazyre.New(`^(?:` + hiddenAddress + `|\S+ at)$`)
 	hiddenField = lazyre.New(`\b((?:orig_)?to|from|rcpt)=<` + hiddenAddress + `>`)
-	hiddenExim  = lazyre.New(`^([^<>@="]{0,120}\b` + eximIDPattern + ` (?:\*\*|==|=>|->) )` + hiddenAddress + `[ :]`)
+	hiddenExim  = lazyre.New(beforeExim + hiddenAddress + `[ :]`)
 	anchor      = lazyre.New(`(?i)<a\s[^<>]*>([^<>]*)</a>`)
 
 	anchoredRecipient = lazyre.New(`\bto=<a href="([^"<>]*)">([^<>"\s]+)</a>,`)
