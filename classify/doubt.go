@@ -99,8 +99,8 @@ func (c *clause) onlyNames() bool {
 	return true
 }
 
-// reported turns what a program says behind a colon to be about an address of its own,
-// unless it names the recipient: "autoresponder: mailbox not found", "user unknown, so says
+// reported gives a statement the subject place if a program reports it, and not the server
+// of the recipient, unless the clause names the recipient: "autoresponder: mailbox not found", "user unknown, so says
 // your server".
 func (r *reader) reported() {
 	for i := 1; i < len(r.clauses); i++ {
@@ -203,10 +203,7 @@ func (c *clause) doubts(but ...string) bool {
 // message: "your message "user unknown" was refused". The quoted text may be several
 // clauses: "the subject "closed: user unknown" is spam".
 func (r *reader) isCited(i int, s *statement) bool {
-	first := i
-	for first > 0 && r.clauses[first-1].sentence == r.clauses[i].sentence {
-		first--
-	}
+	first := r.sentenceStart(i)
 	start := r.clauses[first].words[0].start
 	before := span{r.text, start, s.says.start}.String()
 	at := strings.LastIndexByte(before, '"')
@@ -221,6 +218,15 @@ func (r *reader) isCited(i int, s *statement) bool {
 		}
 	}
 	return false
+}
+
+// sentenceStart returns the first clause of the sentence that a clause is a part of.
+func (r *reader) sentenceStart(clause int) int {
+	first := clause
+	for first > 0 && r.clauses[first-1].sentence == r.clauses[clause].sentence {
+		first--
+	}
+	return first
 }
 
 // isInSender reports whether a clause stands in parentheses, behind words about
@@ -241,7 +247,7 @@ func (r *reader) isInSender(i int) bool {
 // They are read before the clause around them.
 func (r *reader) pointsToSender(i int, s *statement) bool {
 	found := false
-	for k := i; k >= 0 && r.clauses[k].sentence == r.clauses[i].sentence; k-- {
+	for k := r.sentenceStart(i); k <= i; k++ {
 		c := &r.clauses[k]
 		isInside := c.words[0].start > s.says.start
 		switch {
@@ -339,10 +345,8 @@ func (r *reader) unexplained() {
 		if !r.isUnexplained(i) {
 			continue
 		}
-		for k := i - 1; k >= 0 && r.clauses[k].sentence == r.clauses[i].sentence; k-- {
-			for _, s := range r.statementsOf(k, k) {
-				s.doubt = max(s.doubt, hedged)
-			}
+		for _, s := range r.statementsOf(r.sentenceStart(i), i-1) {
+			s.doubt = max(s.doubt, hedged)
 		}
 	}
 }

@@ -57,7 +57,7 @@ const (
 	served                       // what a server does for a domain: "hosted", "handled"
 	field                        // a part of the header of the message: "header", "Cc"
 	login                        // how somebody logs in: "authentication"
-	program                      // what handles mail and has addresses of its own: "autoresponder"
+	program                      // a program that handles mail: "autoresponder", "milter"
 )
 
 // roleNames are the keys of the lexicon files.
