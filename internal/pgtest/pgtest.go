@@ -22,7 +22,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
-	"golang.org/x/sys/unix"
 )
 
 // Server is a PostgreSQL server.
@@ -206,7 +205,7 @@ func initdb() (_ *Server, err error) {
 
 // makeDir makes the directory of a server, which belongs to the user that it runs as.
 func (s *Server) makeDir() (err error) {
-	if s.Dir, err = os.MkdirTemp(inMemory(), "bouncetail-pg-"); err != nil {
+	if s.Dir, err = os.MkdirTemp("", "bouncetail-pg-"); err != nil {
 		return err
 	}
 	if s.credential != nil {
@@ -215,18 +214,6 @@ func (s *Server) makeDir() (err error) {
 		}
 	}
 	return os.Chmod(s.Dir, 0o755)
-}
-
-// inMemory returns a file system in memory with room for the databases of a package, or ""
-// for the usual one for temporary files. There, PostgreSQL waits whenever the file system
-// commits for other tests, which sync a lot.
-func inMemory() string {
-	const dir, room = "/dev/shm", 4 << 30
-	var fs unix.Statfs_t
-	if err := unix.Statfs(dir, &fs); err != nil || int64(fs.Bavail)*fs.Bsize < room {
-		return ""
-	}
-	return dir
 }
 
 func (s *Server) data() string { return filepath.Join(s.Dir, "data") }
